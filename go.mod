@@ -1,0 +1,3 @@
+module github.com/hipengine/hipengine
+
+go 1.26
