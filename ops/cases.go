@@ -1,0 +1,98 @@
+package ops
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// f32 is an F32 operand of normal random numbers.
+func f32(shape ...int) Arg { return Arg{Leaf: Input, DType: tensor.F32, Shape: shape} }
+
+// i32 is an I32 vector with the given contents.
+func i32(v []int32) Arg {
+	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(v)}, Ints: v}
+}
+
+// unaryShapes are the sizes on which elementwise kernels go wrong: one element, odd tails, more than one block.
+func unaryCases() []Case {
+	var cs []Case
+	for _, s := range []tensor.Shape{{1}, {1, 1}, {3, 67}, {5, 256}, {2, 3, 129}} {
+		cs = append(cs, Case{Name: fmt.Sprint(s), Args: []Arg{f32(s...)}})
+	}
+	return cs
+}
+
+// binaryCases cover equal shapes and broadcasting over leading dimensions.
+func binaryCases() []Case {
+	var cs []Case
+	for _, s := range [][2]tensor.Shape{{{1}, {1}}, {{1, 1}, {1, 1}}, {{3, 67}, {3, 67}}, {{3, 67}, {67}}, {{2, 5, 33}, {5, 33}}, {{4, 256}, {256}}} {
+		cs = append(cs, Case{Name: fmt.Sprintf("%v%v", s[0], s[1]), Args: []Arg{f32(s[0]...), f32(s[1]...)}})
+	}
+	return cs
+}
+
+// span is one sequence of a test batch: past tokens in the cache, fresh ones in this step.
+type span struct{ past, fresh int }
+
+// batch is the index data of a step over some sequences, as a runner would build it.
+type batch struct {
+	tokens                         int
+	pos, seq, starts, slots, pages []int32
+	seqPages, totalPages           int // page table width; pages in the cache
+}
+
+// layout places the spans in a paged cache. Pages are handed out in a scrambled order and slots in reverse, so
+// that a kernel that ignores either table fails.
+func layout(page int, spans ...span) batch {
+	var b batch
+	for _, s := range spans {
+		b.seqPages = max(b.seqPages, (s.past+s.fresh+page-1)/page)
+	}
+	b.totalPages = len(spans)*b.seqPages + 1
+	b.starts = []int32{0}
+	for i, s := range spans {
+		for t := range s.fresh {
+			b.pos = append(b.pos, int32(s.past+t))
+			b.seq = append(b.seq, int32(i))
+		}
+		b.tokens += s.fresh
+		b.starts = append(b.starts, int32(b.tokens))
+		b.slots = append(b.slots, int32(len(spans)-1-i))
+		for p := range b.seqPages {
+			k := (i*b.seqPages + p) * 5 % b.totalPages // a permutation while totalPages is not a multiple of 5
+			if b.totalPages%5 == 0 {
+				k = b.totalPages - 1 - i*b.seqPages - p
+			}
+			b.pages = append(b.pages, int32(k))
+		}
+	}
+	return b
+}
+
+// pageTable is the I32 operand [sequences, pages].
+func (b batch) pageTable() Arg {
+	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(b.slots), b.seqPages}, Ints: b.pages}
+}
+
+// quantTypes returns the registered types that a weight matrix can have.
+func quantTypes() []tensor.Format {
+	var fs []tensor.Format
+	for _, f := range tensor.Formats() {
+		if f.Dequant != nil && f.Quant != nil && f.DType != tensor.F64 {
+			fs = append(fs, f)
+		}
+	}
+	return fs
+}
+
+// scaled returns a generator of normal numbers with standard deviation s.
+func scaled(s float32) func(*rand.Rand) float32 {
+	return func(r *rand.Rand) float32 { return s * float32(r.NormFloat64()) }
+}
+
+// between returns a generator of uniform numbers in [lo, hi).
+func between(lo, hi float32) func(*rand.Rand) float32 {
+	return func(r *rand.Rand) float32 { return lo + (hi-lo)*r.Float32() }
+}

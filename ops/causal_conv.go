@@ -1,0 +1,70 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// CausalConvOp is the short depth-wise convolution in front of a linear attention.
+var CausalConvOp = Register(&Def{
+	Name:    "causal_conv",
+	Results: 2,
+	InPlace: map[int]int{1: 1},
+	Infer: func(n *Node) error {
+		if err := arity(n, 5); err != nil {
+			return err
+		}
+		x, state, w := n.In[0], n.In[1], n.In[2]
+		if err := is(x, "x", tensor.F32, 2); err != nil {
+			return err
+		}
+		if err := is(w, "w", tensor.F32, 2); err != nil {
+			return err
+		}
+		if err := is(state, "state", state.DType(), 3); err != nil {
+			return err
+		}
+		c := x.Shape()[1]
+		if s, k := state.Shape(), w.Shape(); k[0] != c || k[1] < 2 || s[1] != k[1]-1 || s[2] != c {
+			return fmt.Errorf("x %v, state %v and w %v do not fit together", x.Shape(), s, k)
+		}
+		n.Out = []Type{x.Type(), state.Type()}
+		return sequences(n.In[3], n.In[4])
+	},
+	Cases: func() []Case {
+		var cs []Case
+		for _, c := range []struct {
+			name     string
+			channels int
+			spans    []span
+		}{
+			{"first", 1, []span{{0, 1}}}, {"two", 33, []span{{0, 2}}}, {"prefill", 96, []span{{0, 21}}},
+			{"batch", 64, []span{{0, 3}, {0, 1}, {0, 5}, {0, 2}}},
+		} {
+			b := layout(8, c.spans...)
+			cs = append(cs, Case{Name: c.name, Args: []Arg{f32(b.tokens, c.channels),
+				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, 3, c.channels}},
+				f32(c.channels, 4), i32(b.starts), i32(b.slots)}})
+		}
+		return cs
+	},
+})
+
+// CausalConv convolves each channel with its own filter along each sequence: y[t][c] = Σ_j w[c][j]·x[t-K+1+j][c],
+// where rows before the step's first token come from state. It returns y and the updated state, the last K-1
+// rows of x of each sequence. x: F32 [tokens, channels]; state: [slots, K-1, channels], oldest row first; w:
+// F32 [channels, K], newest sample last; starts: I32 [sequences+1], the tokens of sequence b being rows
+// starts[b]..starts[b+1]-1; slots: I32 [sequences], the place of each sequence in state.
+func CausalConv(g *Graph, x, state, w, starts, slots Value) (y, newState Value) {
+	r := g.Add(CausalConvOp, nil, x, state, w, starts, slots)
+	return r[0], r[1]
+}
+
+// sequences checks the index operands that address per-sequence state.
+func sequences(starts, slots Value) error {
+	if err := is(slots, "slots", tensor.I32, 1); err != nil {
+		return err
+	}
+	return ints(starts, "starts", slots.Shape()[0]+1)
+}

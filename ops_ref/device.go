@@ -1,0 +1,125 @@
+package opsref
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Kernel computes one node.
+type Kernel[T Float] func(c *Call[T]) error
+
+// Call is the operands of one node. A kernel writes Out and, where the op updates an input in place, that input,
+// whose view Out repeats.
+type Call[T Float] struct {
+	In, Out []View[T]
+	Attrs   any
+	Pool    *par.Pool
+}
+
+// kernel is an op's implementation in both precisions.
+type kernel struct {
+	f32 Kernel[float32]
+	f64 Kernel[float64]
+}
+
+var kernels = map[*ops.Def]kernel{}
+
+// Register installs the kernel of d; op files call it from init with one generic function twice.
+func Register(d *ops.Def, f32 Kernel[float32], f64 Kernel[float64]) {
+	if _, ok := kernels[d]; ok {
+		panic("opsref: duplicate kernel for " + d.Name)
+	}
+	kernels[d] = kernel{f32, f64}
+}
+
+// Options configure a Device. The zero value is the reference in float32 on all cores.
+type Options struct {
+	Name    string // Info().Name; empty means "ref", or "oracle"
+	Threads int    // 0: one per core that the process may use
+	Oracle  bool   // compute activations in float64
+
+	// Without lists ops that the device claims not to support, so that they are expanded.
+	Without map[*ops.Def]bool
+
+	// Override replaces kernels, for planting defects in tests of conformance suites.
+	Override map[*ops.Def]Kernel[float32]
+}
+
+// Device is the reference backend. It holds no resources but its goroutines.
+type Device struct {
+	opt  Options
+	pool *par.Pool
+}
+
+// New returns a device; Close ends its goroutines.
+func New(o Options) *Device {
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Name == "" {
+		o.Name = "ref"
+		if o.Oracle {
+			o.Name = "oracle"
+		}
+	}
+	return &Device{opt: o, pool: par.New(o.Threads)}
+}
+
+// Info describes the device.
+func (d *Device) Info() ops.Info {
+	return ops.Info{Name: d.opt.Name, Target: runtime.GOARCH, Model: fmt.Sprintf("%d threads", d.opt.Threads), Wave: 1}
+}
+
+// Alloc returns zeroed memory of the process.
+func (d *Device) Alloc(bytes int64, _ ops.MemKind) (tensor.Buffer, error) {
+	if bytes < 0 || bytes > 1<<46 {
+		return nil, fmt.Errorf("opsref: cannot allocate %d bytes", bytes)
+	}
+	return &buffer{b: simd.Bytes(bytes)}, nil
+}
+
+// Supports reports whether n's op has a kernel.
+func (d *Device) Supports(n *ops.Node) bool {
+	_, ok := kernels[n.Op]
+	return ok && !d.opt.Without[n.Op]
+}
+
+// Stream returns a queue that does its work before each call returns.
+func (d *Device) Stream() (ops.Stream, error) { return stream{}, nil }
+
+// Close ends the device's goroutines.
+func (d *Device) Close() error {
+	d.pool.Close()
+	return nil
+}
+
+// Compile lowers g and plans its memory.
+func (d *Device) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+	if d.opt.Oracle {
+		return compile(d, g, outs, func(k kernel, _ *ops.Def) Kernel[float64] { return k.f64 })
+	}
+	return compile(d, g, outs, func(k kernel, op *ops.Def) Kernel[float32] {
+		if o, ok := d.opt.Override[op]; ok {
+			return o
+		}
+		return k.f32
+	})
+}
+
+// buffer is memory of the process. In the arena of an oracle plan (wide), F32 values are stored as float64.
+type buffer struct {
+	b    []byte
+	wide bool
+}
+
+func (b *buffer) Size() int64 { return int64(len(b.b)) }
+
+func (b *buffer) Free() error {
+	b.b = nil
+	return nil
+}

@@ -1,0 +1,34 @@
+package simd
+
+import "unsafe"
+
+// Bytes returns n zeroed bytes, aligned for every element type.
+func Bytes(n int64) []byte {
+	w := make([]uint64, (n+7)/8)
+	if len(w) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&w[0])), len(w)*8)[:n:n]
+}
+
+// Of returns b seen as elements of type E in the machine's byte order, which is little-endian on all supported
+// platforms. b must start at a multiple of E's size, as slices of Bytes at aligned offsets do.
+func Of[E float32 | float64 | int32 | uint16](b []byte) []E {
+	var e E
+	n := uintptr(len(b)) / unsafe.Sizeof(e)
+	if n == 0 {
+		return nil
+	}
+	if uintptr(unsafe.Pointer(&b[0]))%unsafe.Sizeof(e) != 0 {
+		panic("simd: misaligned bytes")
+	}
+	return unsafe.Slice((*E)(unsafe.Pointer(&b[0])), n)
+}
+
+// AsBytes returns the bytes of s.
+func AsBytes[E float32 | float64 | int32 | uint16](s []E) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(len(s))*unsafe.Sizeof(s[0]))
+}

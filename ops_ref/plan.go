@@ -1,0 +1,112 @@
+package opsref
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/plan"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// step is one node with its operands bound.
+type step[T Float] struct {
+	node *ops.Node
+	k    Kernel[T]
+	call Call[T]
+}
+
+// compiled is a Plan: nodes in order, values at fixed places in one arena.
+type compiled[T Float] struct {
+	arena  *buffer
+	inputs map[string]tensor.Tensor
+	outs   []tensor.Tensor
+	steps  []step[T]
+}
+
+func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (ops.Plan, error) {
+	g, outs, err := ops.Lower(g, d, outs...)
+	if err != nil {
+		return nil, err
+	}
+	var badSize error
+	wide := dtypeOf[T]() == tensor.F64
+	a := plan.Build(g, outs, func(v ops.Value) int64 {
+		n, err := tensor.Bytes(v.DType(), v.Shape())
+		if err != nil && badSize == nil {
+			badSize = fmt.Errorf("opsref: %v: %w", v.Node(), err)
+		}
+		if wide && v.DType() == tensor.F32 {
+			n *= 2
+		}
+		return n
+	}, 64)
+	if badSize != nil {
+		return nil, badSize
+	}
+	p := &compiled[T]{arena: &buffer{simd.Bytes(a.Bytes), wide}, inputs: map[string]tensor.Tensor{}}
+	storage := map[ops.Value]tensor.Tensor{}
+	views := map[ops.Value]View[T]{}
+	for _, n := range g.Nodes {
+		for r, typ := range n.Out {
+			v := n.Result(r)
+			t := tensor.Tensor{Name: n.Name, DType: typ.DType, Shape: typ.Shape, Buf: p.arena, Off: a.Offset[v]}
+			if n.Leaf == ops.Weight || n.Leaf == ops.State {
+				t = n.Tensor
+			} else if n.Op != nil && n.Op.Storage(r) >= 0 && !n.Op.View {
+				t = storage[n.In[n.Op.Storage(r)]]
+			}
+			size, err := tensor.Bytes(t.DType, t.Shape)
+			if err != nil {
+				return nil, fmt.Errorf("opsref: %v: %w", n, err)
+			}
+			m, isWide, err := memory(t, int(size))
+			if err != nil {
+				return nil, fmt.Errorf("opsref: %v: %w", n, err)
+			}
+			storage[v] = t
+			if views[v], err = newView[T](t.DType, t.Shape, m, isWide); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case n.Leaf == ops.Input:
+			p.inputs[n.Name] = storage[n.Result(0)]
+		case n.Op != nil && !n.Op.View:
+			s := step[T]{node: n, k: pick(kernels[n.Op], n.Op), call: Call[T]{Attrs: n.Attrs, Pool: d.pool}}
+			for _, v := range n.In {
+				s.call.In = append(s.call.In, views[v])
+			}
+			for r := range n.Out {
+				s.call.Out = append(s.call.Out, views[n.Result(r)])
+			}
+			p.steps = append(p.steps, s)
+		}
+	}
+	for _, o := range outs {
+		p.outs = append(p.outs, storage[o])
+	}
+	return p, nil
+}
+
+func (p *compiled[T]) run() error {
+	for i := range p.steps {
+		s := &p.steps[i]
+		if err := s.k(&s.call); err != nil {
+			return fmt.Errorf("opsref: %s: %v: %w", s.node.Pos, s.node, err)
+		}
+	}
+	return nil
+}
+
+func (p *compiled[T]) Input(name string) (tensor.Tensor, bool) {
+	t, ok := p.inputs[name]
+	return t, ok
+}
+
+func (p *compiled[T]) Output(i int) tensor.Tensor { return p.outs[i] }
+
+func (p *compiled[T]) Close() error {
+	p.arena.b = nil
+	return nil
+}
