@@ -11,12 +11,12 @@ func init() {
 	tensor.RegisterFormat(tensor.Format{DType: tensor.F16, Name: "F16", Block: 1, Bytes: 2,
 		Dequant: func(dst []float32, src []byte) {
 			for i := range dst {
-				dst[i] = HalfToFloat(binary.LittleEndian.Uint16(src[2*i:]))
+				dst[i] = halfAt(src[2*i:])
 			}
 		},
 		Quant: func(dst []byte, src []float32) {
 			for i, x := range src {
-				binary.LittleEndian.PutUint16(dst[2*i:], FloatToHalf(x))
+				putHalf(dst[2*i:], x)
 			}
 		},
 	})
@@ -34,6 +34,12 @@ func HalfToFloat(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | man<<13)
 }
+
+// halfAt returns the little-endian binary16 value at the start of b.
+func halfAt(b []byte) float32 { return HalfToFloat(binary.LittleEndian.Uint16(b)) }
+
+// putHalf rounds x to binary16 and writes it, little-endian, to the start of b.
+func putHalf(b []byte, x float32) { binary.LittleEndian.PutUint16(b, FloatToHalf(x)) }
 
 // FloatToHalf rounds x to binary16, half to even; values beyond the range become infinities and NaN stays NaN.
 func FloatToHalf(x float32) uint16 {

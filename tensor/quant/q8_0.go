@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"encoding/binary"
 	"math"
 
 	"github.com/hipengine/hipengine/tensor"
@@ -16,7 +15,7 @@ func init() {
 
 func dequantQ8_0(dst []float32, src []byte) {
 	for ; len(dst) > 0; dst, src = dst[32:], src[34:] {
-		d := HalfToFloat(binary.LittleEndian.Uint16(src))
+		d := halfAt(src)
 		for j := range 32 {
 			dst[j] = d * float32(int8(src[2+j]))
 		}
@@ -36,7 +35,7 @@ func quantQ8_0(dst []byte, src []float32) {
 		if d != 0 {
 			id = 1 / d
 		}
-		binary.LittleEndian.PutUint16(dst, FloatToHalf(d))
+		putHalf(dst, d)
 		for j, x := range src[:32] {
 			dst[2+j] = byte(int8(math.Round(float64(x * id))))
 		}

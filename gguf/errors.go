@@ -1,0 +1,50 @@
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrMissing is wrapped by the errors of [Meta] getters for a key that the file does not have.
+var ErrMissing = errors.New("missing key")
+
+// FormatError reports bytes that are no valid GGUF file, as opposed to bytes that could not be read.
+type FormatError struct {
+	Path   string // the file, empty for one that was read from memory
+	What   string // what was being read, for example `key "general.name"` or `tensor "output.weight"`; empty for the file as a whole
+	Offset int64  // byte offset of the offending field, -1 when the fault lies in no single place
+	Err    error  // what is wrong with it
+}
+
+// Error returns the fault with the file, the field and the offset that are known.
+func (e *FormatError) Error() string {
+	s := "gguf: "
+	if e.Path != "" {
+		s += e.Path + ": "
+	}
+	if e.What != "" {
+		s += e.What + ": "
+	}
+	s += strings.TrimPrefix(e.Err.Error(), "gguf: ")
+	if e.Offset >= 0 {
+		s += fmt.Sprintf(" (at byte %d)", e.Offset)
+	}
+	return s
+}
+
+// Unwrap returns e.Err.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// within adds what was being read to an error of the decoder, outermost last.
+func within(err error, what string, args ...any) error {
+	what = fmt.Sprintf(what, args...)
+	if fe, ok := err.(*FormatError); ok {
+		if fe.What != "" {
+			what += ": " + fe.What
+		}
+		fe.What = what
+		return fe
+	}
+	return fmt.Errorf("gguf: %s: %w", what, err)
+}

@@ -1,0 +1,20 @@
+package quant
+
+import "github.com/hipengine/hipengine/tensor"
+
+// Q2_0 is blocks of 64: d f16; qs[16], four 2-bit codes a byte, least significant first. y = (q-1)*d, q in 0..3.
+// 2.25 bits per weight.
+const Q2_0 = tensor.FirstGGML + 42
+
+func init() {
+	tensor.RegisterFormat(tensor.Format{DType: Q2_0, Name: "Q2_0", Block: 64, Bytes: 18, Dequant: dequantQ2_0})
+}
+
+func dequantQ2_0(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[64:], src[18:] {
+		d, qs := halfAt(src), src[2:18]
+		for j := range 64 {
+			dst[j] = float32(int8(qs[j/4]>>(2*(j%4))&3)-1) * d
+		}
+	}
+}
