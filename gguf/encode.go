@@ -6,8 +6,8 @@ import (
 )
 
 // appendHeader appends the metadata section of a part: header, pairs and tensor infos, whose Offset is relative
-// to the data section, padded to the alignment.
-func appendHeader(b []byte, version int, m *Meta, ts []TensorInfo, alignment int64) []byte {
+// to the data section.
+func appendHeader(b []byte, version int, m *Meta, ts []TensorInfo) []byte {
 	le := binary.LittleEndian
 	b = append(b, magic...)
 	b = le.AppendUint32(b, uint32(version))
@@ -19,7 +19,7 @@ func appendHeader(b []byte, version int, m *Meta, ts []TensorInfo, alignment int
 	for _, t := range ts {
 		b = appendInfo(b, t)
 	}
-	return append(b, make([]byte, align(int64(len(b)), alignment)-int64(len(b)))...)
+	return b
 }
 
 func appendPair(b []byte, key string, v any) []byte {

@@ -32,7 +32,7 @@ type WriterOptions struct {
 type Writer struct {
 	tensors []TensorInfo
 	parts   []partPlan
-	padding []int // zero bytes after each tensor
+	padding []int64 // zero bytes after each tensor
 
 	next int // index of the next tensor in tensors
 	part int // index of the part being written
@@ -47,11 +47,11 @@ type Writer struct {
 type partPlan struct {
 	path   string
 	header []byte // nil once it is written
-	end    int    // index of the first tensor of the next part
+	data   int64  // offset of the data section
 }
 
 // Create starts a model at path, which is replaced by Close if it exists. The order of tensors is that of the
-// file; only Name, DType and Shape of them are read. Alignment follows the key general.alignment (default 32).
+// file; only Name, DType and Shape of them are read. meta may be nil and is not kept. Alignment follows the key general.alignment (default 32).
 // A model that must be split becomes prefix-00001-of-0000N.gguf and so on, where path is prefix.gguf: all of meta
 // is in the first part, and a tensor larger than MaxPartSize has a part of its own, which is then larger. The
 // split.* keys of meta are replaced or dropped.
@@ -77,6 +77,9 @@ func (w *Writer) plan(path string, meta *Meta, tensors []TensorInfo, o WriterOpt
 	if o.Version != 2 && o.Version != 3 {
 		return fmt.Errorf("version %d, want 2 or 3", o.Version)
 	}
+	if meta == nil {
+		meta = &Meta{}
+	}
 	meta = meta.Clone()
 	meta.Delete(keySplitNo)
 	meta.Delete(keySplitCount)
@@ -97,7 +100,7 @@ func (w *Writer) plan(path string, meta *Meta, tensors []TensorInfo, o WriterOpt
 	}
 	start := 0
 	for i, end := range ends {
-		p := partPlan{path: path, end: end}
+		p := partPlan{path: path}
 		m := meta
 		if len(ends) > 1 {
 			p.path = SplitPath(strings.TrimSuffix(path, ".gguf"), i, len(ends))
@@ -107,14 +110,15 @@ func (w *Writer) plan(path string, meta *Meta, tensors []TensorInfo, o WriterOpt
 		var off int64
 		for j := range ts {
 			ts[j].Part, ts[j].Offset = i, off
-			off += ts[j].Size + int64(w.padding[start+j])
+			off += ts[j].Size + w.padding[start+j]
 		}
-		p.header = appendHeader(nil, o.Version, m, ts, alignment)
+		p.header = appendHeader(nil, o.Version, m, ts)
 		if len(p.header) > maxMetadata {
 			return fmt.Errorf("metadata section of %d bytes, the limit is %d", len(p.header), maxMetadata)
 		}
+		p.data = align(int64(len(p.header)), alignment)
 		for j := range ts {
-			ts[j].Offset += int64(len(p.header))
+			ts[j].Offset += p.data
 		}
 		w.parts = append(w.parts, p)
 		start = end
@@ -145,7 +149,7 @@ func (w *Writer) layOut(tensors []TensorInfo, alignment int64) error {
 		seen[t.Name] = true
 		padded := align(size, alignment)
 		total += padded
-		w.padding = append(w.padding, int(padded-size))
+		w.padding = append(w.padding, padded-size)
 		w.tensors = append(w.tensors, TensorInfo{Name: t.Name, DType: t.DType, Shape: t.Shape, Size: size})
 	}
 	return nil
@@ -154,15 +158,15 @@ func (w *Writer) layOut(tensors []TensorInfo, alignment int64) error {
 // fill distributes the tensors over parts and returns the index after the last tensor of each.
 func (w *Writer) fill(meta *Meta, alignment int64, o WriterOptions) (ends []int) {
 	if o.MaxPartSize > 0 {
-		header := int64(len(appendHeader(nil, o.Version, splitMeta(meta, 0, 2, 0), nil, 1)))
+		header := int64(len(appendHeader(nil, o.Version, splitMeta(meta, 0, 2, 0), nil)))
 		var data int64
 		start := 0
 		for i, t := range w.tensors {
-			h, n := int64(len(appendInfo(nil, t))), t.Size+int64(w.padding[i])
+			h, n := int64(len(appendInfo(nil, t))), t.Size+w.padding[i]
 			if i > start && align(header+h, alignment)+data+n > o.MaxPartSize {
 				ends = append(ends, i)
 				start, data = i, 0
-				header = int64(len(appendHeader(nil, o.Version, splitMeta(meta, 1, 2, 0), nil, 1)))
+				header = int64(len(appendHeader(nil, o.Version, splitMeta(meta, 1, 2, 0), nil)))
 			}
 			header += h
 			data += n
@@ -267,14 +271,14 @@ func (w *Writer) tryWrite(name string, data func(size int64) error) error {
 	return nil
 }
 
-func writeZeros(out io.Writer, n int) error {
+func writeZeros(out io.Writer, n int64) error {
 	var zeros [1 << 12]byte
 	for n > 0 {
-		k, err := out.Write(zeros[:min(n, len(zeros))])
+		k, err := out.Write(zeros[:min(n, int64(len(zeros)))])
 		if err != nil {
 			return err
 		}
-		n -= k
+		n -= int64(k)
 	}
 	return nil
 }
@@ -292,9 +296,14 @@ func (w *Writer) startPart() error {
 	w.tmp = append(w.tmp, name)
 	w.file = file
 	w.out = bufio.NewWriterSize(file, 64<<10)
-	_, err = w.out.Write(p.header)
+	if _, err := w.out.Write(p.header); err != nil {
+		return fmt.Errorf("gguf: writing %s: %w", p.path, err)
+	}
+	if err := writeZeros(w.out, p.data-int64(len(p.header))); err != nil {
+		return fmt.Errorf("gguf: writing %s: %w", p.path, err)
+	}
 	p.header = nil
-	return err
+	return nil
 }
 
 // endPart completes the temporary file of the current part.
