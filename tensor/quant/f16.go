@@ -41,6 +41,23 @@ func halfAt(b []byte) float32 { return HalfToFloat(binary.LittleEndian.Uint16(b)
 // putHalf rounds x to binary16 and writes it, little-endian, to the start of b.
 func putHalf(b []byte, x float32) { binary.LittleEndian.PutUint16(b, FloatToHalf(x)) }
 
+// putScale stores a scale that a quantizer found, like putHalf, and returns the value that a reader will see.
+// Elements beyond the reach of a binary16 scale saturate instead of becoming infinities, and a scale that
+// overflowed on the way to NaN becomes zero: finite elements stay finite.
+func putScale(b []byte, x float32) float32 {
+	const maxHalf = 65504
+	switch {
+	case x != x:
+		x = 0
+	case x > maxHalf:
+		x = maxHalf
+	case x < -maxHalf:
+		x = -maxHalf
+	}
+	putHalf(b, x)
+	return halfAt(b)
+}
+
 // FloatToHalf rounds x to binary16, half to even; values beyond the range become infinities and NaN stays NaN.
 func FloatToHalf(x float32) uint16 {
 	b := math.Float32bits(x)

@@ -22,3 +22,96 @@ func putScaleMin(b []byte, scales, mins *[8]byte) {
 		b[j+8] = scales[j+4]&15 | mins[j+4]<<4
 	}
 }
+
+// quantAffineK finds eight sub-blocks of codes 0..nmax for the 256 elements x and writes the d, dmin and scales with which
+// Q4_K and Q5_K start to head. plain is the search without an importance matrix.
+func quantAffineK(head, codes []byte, x, imatrix []float32, nmax int, plain affineSearch) {
+	const subBlocks, n = 8, 32
+	var scales, mins, sumW [subBlocks]float32
+	var w [n]float32
+	sigma2 := 2 * sumSquares(x) / 256
+	for s := range subBlocks {
+		xs := x[n*s:][:n]
+		search := searchWeighted
+		if imatrix != nil {
+			importance(w[:], imatrix[n*s:], xs, sigma2)
+			sumW[s] = sum(w[:])
+		} else {
+			search = plain
+			rms := sqrt(sumSquares(xs) / n)
+			for l, v := range xs {
+				w[l] = rms + abs(v)
+			}
+		}
+		scales[s], mins[s] = fitAffine(xs, w[:], codes[n*s:][:n], nmax, search)
+	}
+
+	var qScales, qMins [subBlocks]byte
+	var d, dmin float32
+	if imatrix != nil {
+		d = fitPos(scales[:], sumW[:], qScales[:], 63)
+		dmin = fitPos(mins[:], sumW[:], qMins[:], 63)
+	} else {
+		d = quantPos(scales[:], qScales[:], 63)
+		dmin = quantPos(mins[:], qMins[:], 63)
+	}
+	d, dmin = putScale(head, d), putScale(head[2:], dmin)
+	putScaleMin(head[4:16], &qScales, &qMins)
+	for s := range subBlocks {
+		requantAffine(codes[n*s:][:n], x[n*s:], d*float32(qScales[s]), dmin*float32(qMins[s]), nmax)
+	}
+}
+
+// quantPos rounds x, none negative, to codes 0..nmax such that the largest is nmax, and returns the scale.
+func quantPos(x []float32, codes []byte, nmax int) (scale float32) {
+	var m float32
+	for _, v := range x {
+		m = max(m, v)
+	}
+	if m <= 0 {
+		clear(codes[:len(x)])
+		return 0
+	}
+	inverse := float32(nmax) / m
+	for i, v := range x {
+		codes[i] = byte(clampNint(inverse*v, 0, nmax))
+	}
+	return m / float32(nmax)
+}
+
+// requantAffine rounds the elements x ≈ d*code - min again with the scale and min that a reader will see. It
+// leaves codes of a zero scale alone.
+func requantAffine(codes []byte, x []float32, d, min float32, nmax int) {
+	if d == 0 {
+		return
+	}
+	for l := range codes {
+		codes[l] = byte(clampNint((x[l]+min)/d, 0, nmax))
+	}
+}
+
+// requantSym rounds the elements x ≈ d*(code-nmax) again with the scale that a reader will see. It leaves codes of
+// a zero scale alone.
+func requantSym(codes []byte, x []float32, d float32, nmax int) {
+	if d == 0 {
+		return
+	}
+	for l := range codes {
+		codes[l] = byte(clampNint(x[l]/d, -nmax, nmax-1) + nmax)
+	}
+}
+
+// quantSigned rounds x to integers in [lo, hi] such that the element of largest magnitude becomes lo, and returns
+// the scale.
+func quantSigned(x []float32, codes []int8, lo, hi int) (scale float32) {
+	m := signedMax(x)
+	if m == 0 {
+		clear(codes)
+		return 0
+	}
+	inverse := float32(lo) / m
+	for i, v := range x {
+		codes[i] = int8(clampNint(inverse*v, lo, hi))
+	}
+	return 1 / inverse
+}

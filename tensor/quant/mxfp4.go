@@ -12,7 +12,7 @@ import (
 const MXFP4 = tensor.FirstGGML + 39
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: MXFP4, Name: "MXFP4", Block: 32, Bytes: 17, Dequant: dequantMXFP4})
+	tensor.RegisterFormat(tensor.Format{DType: MXFP4, Name: "MXFP4", Block: 32, Bytes: 17, Dequant: dequantMXFP4, Quant: quantMXFP4})
 }
 
 // valuesFP4 are the sixteen values of E2M1 (sign, two exponent bits, one mantissa bit), doubled. Code 8 is
@@ -31,4 +31,32 @@ func halfE8M0(e byte) float32 {
 		return math.Float32frombits(0x00200000 << e)
 	}
 	return math.Float32frombits(uint32(e-1) << 23)
+}
+
+// quantMXFP4 takes the scale with which the largest magnitude falls into the last octave of E2M1, and for each
+// element the nearest value.
+func quantMXFP4(dst []byte, src []float32) {
+	var codes [32]byte
+	for ; len(src) > 0; dst, src = dst[17:], src[32:] {
+		dst[0] = 0
+		if m := abs(signedMax(src[:32])); m > 0 {
+			_, exp := math.Frexp(float64(m)) // m = f * 2^exp, f in [0.5, 1)
+			dst[0] = byte(min(254, max(0, exp-1-2+127)))
+		}
+		nearestFP4(codes[:], src[:32], halfE8M0(dst[0]))
+		putNibbles(dst[1:17], codes[:])
+	}
+}
+
+// nearestFP4 sets codes to those of the values scale*valuesFP4 nearest to x, the lowest of equals.
+func nearestFP4(codes []byte, x []float32, scale float32) {
+	for j, v := range x {
+		best := float32(math.Inf(1))
+		codes[j] = 0
+		for q, level := range valuesFP4 {
+			if e := abs(float32(scale*level) - v); e < best {
+				best, codes[j] = e, byte(q)
+			}
+		}
+	}
 }

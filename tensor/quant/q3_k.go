@@ -8,7 +8,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q3_K = tensor.FirstGGML + 11
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q3_K, Name: "Q3_K", Block: 256, Bytes: 110, Dequant: dequantQ3_K})
+	registerWeighted(tensor.Format{DType: Q3_K, Name: "Q3_K", Block: 256, Bytes: 110, Dequant: dequantQ3_K},
+		blockwise(256, 110, quantQ3_K), false)
 }
 
 func dequantQ3_K(dst []float32, src []byte) {
@@ -31,4 +32,47 @@ func scaleQ3_K(b []byte, j int) int8 {
 	low := b[j%8] >> (4 * (j / 8)) & 15
 	high := b[8+j%4] >> (2 * (j / 4)) & 3
 	return int8(low|high<<4) - 32
+}
+
+func quantQ3_K(block []byte, x, imatrix []float32) {
+	var codes [256]byte
+	var fitted, sumW, w [16]float32
+	sigma2 := 2 * sumSquares(x) / 256
+	for s := range 16 {
+		xs := x[16*s:][:16]
+		if imatrix != nil {
+			importance(w[:], imatrix[16*s:], xs, sigma2)
+			sumW[s] = sum(w[:])
+			fitted[s] = fitSym(xs, w[:], codes[16*s:], 4)
+		} else {
+			squares(w[:], xs)
+			fitted[s] = fitDescent(xs, w[:], codes[16*s:], 4)
+		}
+	}
+
+	hmask, qs, scales := block[:32], block[32:96], block[96:108]
+	clear(hmask)
+	clear(scales)
+	var q [16]int8 // scales, -32..31
+	var d float32
+	if imatrix != nil {
+		var l [16]byte
+		d = fitSym(fitted[:], sumW[:], l[:], 32)
+		for s, c := range l {
+			q[s] = int8(c) - 32
+		}
+	} else {
+		d = quantSigned(fitted[:], q[:], -32, 31)
+	}
+	d = putScale(block[108:], d)
+	for s, v := range q {
+		c := byte(v + 32)
+		scales[s%8] |= c & 15 << (4 * (s / 8))
+		scales[8+s%4] |= c >> 4 << (2 * (s / 4))
+		requantSym(codes[16*s:][:16], x[16*s:], d*float32(v), 4)
+	}
+	for i, c := range codes {
+		hmask[i%32] |= c >> 2 << (i / 32)
+	}
+	putCrumbs(qs, &codes)
 }

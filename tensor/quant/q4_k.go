@@ -8,7 +8,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q4_K = tensor.FirstGGML + 12
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q4_K, Name: "Q4_K", Block: 256, Bytes: 144, Dequant: dequantQ4_K})
+	registerWeighted(tensor.Format{DType: Q4_K, Name: "Q4_K", Block: 256, Bytes: 144, Dequant: dequantQ4_K},
+		blockwise(256, 144, quantQ4_K), false)
 }
 
 func dequantQ4_K(dst []float32, src []byte) {
@@ -23,5 +24,13 @@ func dequantQ4_K(dst []float32, src []byte) {
 				dst[32*s+l] = float32(ds*float32(b>>shift&15)) - dm
 			}
 		}
+	}
+}
+
+func quantQ4_K(block []byte, x, imatrix []float32) {
+	var codes [256]byte
+	quantAffineK(block, codes[:], x, imatrix, 15, affineSearch{first: -1, step: 0.1, steps: 20})
+	for g := range 4 {
+		putNibbles(block[16+32*g:][:32], codes[64*g:][:64])
 	}
 }

@@ -10,7 +10,7 @@ import (
 const Q5_1 = tensor.FirstGGML + 7
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q5_1, Name: "Q5_1", Block: 32, Bytes: 24, Dequant: dequantQ5_1})
+	registerWeighted(tensor.Format{DType: Q5_1, Name: "Q5_1", Block: 32, Bytes: 24, Dequant: dequantQ5_1}, quantQ5_1, false)
 }
 
 func dequantQ5_1(dst []float32, src []byte) {
@@ -21,5 +21,18 @@ func dequantQ5_1(dst []float32, src []byte) {
 			dst[j] = float32(d*float32(lo)) + m
 			dst[j+16] = float32(d*float32(hi)) + m
 		}
+	}
+}
+
+// quantQ5_1 works as quantQ4_1 does.
+func quantQ5_1(dst []byte, src, imatrix []float32) {
+	sigma2 := rowSigma2(src, imatrix)
+	var codes [32]byte
+	for i := 0; i < len(src); i, dst = i+32, dst[24:] {
+		d, m := quantAffineBlock(codes[:], src[i:][:32], window(imatrix, i, 32), sigma2, 31)
+		putScale(dst, d)
+		putScale(dst[2:], m)
+		binary.LittleEndian.PutUint32(dst[4:], fifthBits(&codes))
+		putNibbles(dst[8:24], codes[:])
 	}
 }

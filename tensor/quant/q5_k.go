@@ -8,7 +8,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q5_K = tensor.FirstGGML + 13
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q5_K, Name: "Q5_K", Block: 256, Bytes: 176, Dequant: dequantQ5_K})
+	registerWeighted(tensor.Format{DType: Q5_K, Name: "Q5_K", Block: 256, Bytes: 176, Dequant: dequantQ5_K},
+		blockwise(256, 176, quantQ5_K), false)
 }
 
 func dequantQ5_K(dst []float32, src []byte) {
@@ -24,5 +25,18 @@ func dequantQ5_K(dst []float32, src []byte) {
 				dst[32*s+l] = float32(ds*float32(q)) - dm
 			}
 		}
+	}
+}
+
+func quantQ5_K(block []byte, x, imatrix []float32) {
+	var codes [256]byte
+	quantAffineK(block, codes[:], x, imatrix, 31, affineSearch{first: -0.5, step: 0.1, steps: 15})
+	qh, qs := block[16:48], block[48:176]
+	clear(qh)
+	for i, c := range codes {
+		qh[i%32] |= c >> 4 & 1 << (i / 32)
+	}
+	for g := range 4 {
+		putNibbles(qs[32*g:][:32], codes[64*g:][:64])
 	}
 }

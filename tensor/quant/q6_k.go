@@ -9,7 +9,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q6_K = tensor.FirstGGML + 14
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q6_K, Name: "Q6_K", Block: 256, Bytes: 210, Dequant: dequantQ6_K})
+	registerWeighted(tensor.Format{DType: Q6_K, Name: "Q6_K", Block: 256, Bytes: 210, Dequant: dequantQ6_K},
+		blockwise(256, 210, quantQ6_K), false)
 }
 
 func dequantQ6_K(dst []float32, src []byte) {
@@ -26,5 +27,35 @@ func dequantQ6_K(dst []float32, src []byte) {
 				}
 			}
 		}
+	}
+}
+
+func quantQ6_K(block []byte, x, imatrix []float32) {
+	var codes [256]byte
+	var fitted, squared [16]float32
+	for s := range 16 {
+		xs, w := x[16*s:][:16], squared[:]
+		if imatrix != nil {
+			w = imatrix[16*s:]
+		} else {
+			squares(w, xs)
+		}
+		fitted[s] = fitSym(xs, w, codes[16*s:], 32)
+	}
+	clear(block)
+	if abs(signedMax(fitted[:])) < fitEpsilon {
+		return
+	}
+	ql, qh, scales := block[:128], block[128:192], block[192:208]
+	var q [16]int8
+	d := putScale(block[208:], quantSigned(fitted[:], q[:], -128, 127))
+	for s, v := range q {
+		scales[s] = byte(v)
+		requantSym(codes[16*s:][:16], x[16*s:], d*float32(v), 32)
+	}
+	for i, c := range codes {
+		n, t, l := i/128, i/32%4, i%32
+		ql[64*n+32*(t&1)+l] |= c & 15 << (4 * (t >> 1))
+		qh[32*n+l] |= c >> 4 << (2 * t)
 	}
 }

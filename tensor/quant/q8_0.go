@@ -22,22 +22,27 @@ func dequantQ8_0(dst []float32, src []byte) {
 	}
 }
 
-// quantQ8_0 maps the largest magnitude of a block to 127. It multiplies by the float32 reciprocal, as GGML
-// does: dividing rounds a few codes differently.
 func quantQ8_0(dst []byte, src []float32) {
 	for ; len(src) > 0; dst, src = dst[34:], src[32:] {
-		var amax float32
-		for _, x := range src[:32] {
-			amax = max(amax, float32(math.Abs(float64(x))))
-		}
-		d := amax / 127
-		var id float32
-		if d != 0 {
-			id = 1 / d
-		}
-		putHalf(dst, d)
-		for j, x := range src[:32] {
-			dst[2+j] = byte(int8(math.Round(float64(x * id))))
-		}
+		putScale(dst, quantInt8(dst[2:34], src[:32]))
 	}
+}
+
+// quantInt8 maps the largest magnitude of x to 127, rounding half away from zero, and returns the scale. It
+// multiplies by the float32 reciprocal, as GGML does: dividing rounds a few codes differently.
+func quantInt8(codes []byte, x []float32) (d float32) {
+	d = abs(signedMax(x)) / 127
+	var id float32
+	if d != 0 {
+		id = 1 / d
+	}
+	for j, v := range x {
+		// The clamp is for subnormal d, of which 1/d is infinite.
+		q := max(-127, min(127, math.Round(float64(v*id))))
+		if q != q { // 0 times infinity
+			q = 0
+		}
+		codes[j] = byte(int8(q))
+	}
+	return d
 }

@@ -1,10 +1,6 @@
 package quant
 
-import (
-	"math"
-
-	"github.com/hipengine/hipengine/tensor"
-)
+import "github.com/hipengine/hipengine/tensor"
 
 // Q8_1 is blocks of 32: d, s f16; q int8[32]. y = d*q; s = d*Σq lets a dot product with a format that has a
 // minimum skip the sum. It is a format of activations: no model file stores it.
@@ -26,22 +22,12 @@ func dequantQ8_1(dst []float32, src []byte) {
 // quantQ8_1 is quantQ8_0 with the sum beside it.
 func quantQ8_1(dst []byte, src []float32) {
 	for ; len(src) > 0; dst, src = dst[36:], src[32:] {
-		var amax float32
-		for _, x := range src[:32] {
-			amax = max(amax, abs(x))
-		}
-		d := amax / 127
-		var id float32
-		if d != 0 {
-			id = 1 / d
-		}
+		d := quantInt8(dst[4:36], src[:32])
 		sum := 0
-		for j, x := range src[:32] {
-			q := int8(math.Round(float64(x * id)))
-			dst[4+j] = byte(q)
-			sum += int(q)
+		for _, q := range dst[4:36] {
+			sum += int(int8(q))
 		}
-		putHalf(dst, d)
-		putHalf(dst[2:], float32(sum)*d)
+		putScale(dst, d)
+		putScale(dst[2:], float32(sum)*d)
 	}
 }

@@ -34,7 +34,7 @@ func quantQ8_K(dst []byte, src []float32) {
 		}
 		iscale := -127 / m
 		for j, x := range src[:256] {
-			q := int8(min(127, nint(iscale*x)))
+			q := int8(clampNint(iscale*x, -127, 127))
 			dst[4+j] = byte(q)
 			sum := dst[260+j/16*2:]
 			binary.LittleEndian.PutUint16(sum, binary.LittleEndian.Uint16(sum)+uint16(q))

@@ -9,7 +9,7 @@ import "github.com/hipengine/hipengine/tensor"
 const TQ1_0 = tensor.FirstGGML + 34
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: TQ1_0, Name: "TQ1_0", Block: 256, Bytes: 54, Dequant: dequantTQ1_0})
+	tensor.RegisterFormat(tensor.Format{DType: TQ1_0, Name: "TQ1_0", Block: 256, Bytes: 54, Dequant: dequantTQ1_0, Quant: quantTQ1_0})
 }
 
 // pow3 are the powers of three that move a trit to the first place after the point.
@@ -28,6 +28,27 @@ func dequantTQ1_0(dst []float32, src []byte) {
 					trit := uint16(b*pow3[n]) * 3 >> 8 // the product is taken modulo 256
 					dst[r.elem+n*r.n+m] = d * float32(int8(trit)-1)
 				}
+			}
+		}
+	}
+}
+
+// quantTQ1_0 packs trits as ceil(t*256/243), t the number that five of them (of four, and a zero) write in base
+// 3: the least byte whose fraction of 256 has these digits.
+func quantTQ1_0(dst []byte, src []float32) {
+	var trits [256]byte
+	for ; len(src) > 0; dst, src = dst[54:], src[256:] {
+		putScale(dst[52:], quantTrits(trits[:], src[:256]))
+		for _, r := range runsTQ1_0 {
+			for m := range r.n {
+				var t int
+				for n := range 5 {
+					t *= 3
+					if n < r.trits {
+						t += int(trits[r.elem+n*r.n+m])
+					}
+				}
+				dst[r.first+m] = byte((t*256 + 242) / 243)
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import "github.com/hipengine/hipengine/tensor"
 const TQ2_0 = tensor.FirstGGML + 35
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: TQ2_0, Name: "TQ2_0", Block: 256, Bytes: 66, Dequant: dequantTQ2_0})
+	tensor.RegisterFormat(tensor.Format{DType: TQ2_0, Name: "TQ2_0", Block: 256, Bytes: 66, Dequant: dequantTQ2_0, Quant: quantTQ2_0})
 }
 
 func dequantTQ2_0(dst []float32, src []byte) {
@@ -20,4 +20,27 @@ func dequantTQ2_0(dst []float32, src []byte) {
 			}
 		}
 	}
+}
+
+func quantTQ2_0(dst []byte, src []float32) {
+	var codes [256]byte
+	for ; len(src) > 0; dst, src = dst[66:], src[256:] {
+		putScale(dst[64:], quantTrits(codes[:], src[:256]))
+		putCrumbs(dst[:64], &codes)
+	}
+}
+
+// quantTrits maps the largest magnitude of x to trits 0 or 2, rounding half away from one, and returns the scale.
+func quantTrits(trits []byte, x []float32) (d float32) {
+	d = abs(signedMax(x))
+	for i, v := range x {
+		trits[i] = 1
+		switch {
+		case 2*v >= d && v > 0:
+			trits[i] = 2
+		case 2*v <= -d && v < 0:
+			trits[i] = 0
+		}
+	}
+	return d
 }

@@ -1,0 +1,24 @@
+package quant
+
+import "github.com/hipengine/hipengine/tensor"
+
+// IQ2_S is super-blocks of 256 in sixteen sub-blocks of 16: d f16; qs[32]; signs[32]; qh[8]; scales[8], a
+// nibble a sub-block. Group i of 8 elements has the grid index qs[i] with two more bits at 2(i%4) of qh[i/4],
+// and plain sign bits. y = d*(0.5+scale)*0.25*grid. 2.5625 bits per weight.
+const IQ2_S = tensor.FirstGGML + 22
+
+func init() {
+	tensor.RegisterFormat(tensor.Format{DType: IQ2_S, Name: "IQ2_S", Block: 256, Bytes: 82, Dequant: dequantIQ2_S})
+}
+
+func dequantIQ2_S(dst []float32, src []byte) {
+	g := gridIQ2S()
+	for ; len(dst) > 0; dst, src = dst[256:], src[82:] {
+		d, qs, signs, qh, scales := halfAt(src), src[2:34], src[34:66], src[66:74], src[74:82]
+		for i, q := range qs {
+			scale := d * (0.5 + float32(scales[i/4]>>(4*(i/2&1))&15)) * 0.25
+			index := int(q) | int(qh[i/4]>>(2*(i%4))&3)<<8
+			dequantPoint(dst[8*i:], g.point(index), scale, signs[i])
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package quant
+
+import (
+	"encoding/binary"
+
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// IQ2_XXS is super-blocks of 256 in eight sub-blocks of 32: d f16; qs uint32[8][2]. The first word of a
+// sub-block is four grid indices, the second four 7-bit sign indices and, on top, the 4-bit scale.
+// y = d*(0.5+scale)*0.25*grid. 2.0625 bits per weight.
+const IQ2_XXS = tensor.FirstGGML + 16
+
+func init() {
+	tensor.RegisterFormat(tensor.Format{DType: IQ2_XXS, Name: "IQ2_XXS", Block: 256, Bytes: 66, Dequant: dequantIQ2_XXS})
+}
+
+func dequantIQ2_XXS(dst []float32, src []byte) {
+	g := gridIQ2XXS()
+	for ; len(dst) > 0; dst, src = dst[256:], src[66:] {
+		d := halfAt(src)
+		for s := range 8 {
+			qs := src[2+8*s:][:8]
+			signs := binary.LittleEndian.Uint32(qs[4:])
+			scale := d * (0.5 + float32(signs>>28)) * 0.25
+			for l, index := range qs[:4] {
+				dequantPoint(dst[32*s+8*l:], g.point(int(index)), scale, paritySigns(signs>>(7*l)))
+			}
+		}
+	}
+}
