@@ -5,6 +5,7 @@ import (
 
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
+	_ "github.com/hipengine/hipengine/tensor/quant" // the definitions of the weight types
 )
 
 // Float is the arithmetic type of a kernel: float32 for the reference, float64 for the oracle.

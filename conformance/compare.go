@@ -1,0 +1,112 @@
+package conformance
+
+import (
+	"fmt"
+	"math"
+)
+
+// NMSE returns Σ(got-want)² / Σwant², computed in float64. Two vectors of zeros give 0; any difference from a zero
+// reference gives +Inf; NaN or an infinity in got, where want has none, gives NaN or +Inf.
+func NMSE(want, got []float64) float64 {
+	var e, s float64
+	for i, w := range want {
+		d := got[i] - w
+		e += d * d
+		s += w * w
+	}
+	switch {
+	case e == 0:
+		return 0
+	case s == 0 && !math.IsNaN(e):
+		return math.Inf(1)
+	}
+	return e / s
+}
+
+// MaxAbs returns the largest |got-want|, NaN if any difference is NaN.
+func MaxAbs(want, got []float64) float64 {
+	var m float64
+	for i, w := range want {
+		m = math.Max(m, math.Abs(got[i]-w)) // Max propagates NaN
+	}
+	return m
+}
+
+// Logits is how far one distribution over the vocabulary is from another.
+type Logits struct {
+	MeanKL, WorstKL float64 // nats, over positions
+	WorstAt         int     // position of WorstKL
+	Top1            float64 // share of positions with the same most likely token
+	Positions       int
+}
+
+// String formats l for a report.
+func (l Logits) String() string {
+	return fmt.Sprintf("mean KL %.3g, worst KL %.3g at position %d, top-1 %.2f %% of %d", l.MeanKL, l.WorstKL, l.WorstAt, 100*l.Top1, l.Positions)
+}
+
+// CompareLogits compares rows of vocab logits position by position: KL(softmax(want) || softmax(got)) in float64,
+// and whether the most likely token is the same (the lower id wins a tie). NaN in either makes the KL values NaN.
+func CompareLogits(want, got []float32, vocab int) (Logits, error) {
+	if len(want) != len(got) || vocab <= 0 || len(want) == 0 || len(want)%vocab != 0 {
+		return Logits{}, fmt.Errorf("conformance: %d and %d logits in rows of %d", len(want), len(got), vocab)
+	}
+	l := Logits{Positions: len(want) / vocab}
+	for i := range l.Positions {
+		w, g := want[i*vocab:(i+1)*vocab], got[i*vocab:(i+1)*vocab]
+		kl := KL(w, g)
+		l.MeanKL += kl / float64(l.Positions)
+		if !(kl <= l.WorstKL) {
+			if !math.IsNaN(l.WorstKL) {
+				l.WorstKL, l.WorstAt = kl, i
+			}
+		}
+		if argmax(w) == argmax(g) {
+			l.Top1 += 1 / float64(l.Positions)
+		}
+	}
+	return l, nil
+}
+
+// KL returns the Kullback-Leibler divergence of softmax(got) from softmax(want) in nats. It sums p·(e^δ-1-δ) with
+// δ = log q - log p, whose terms cannot cancel: divergences far below the rounding of 1 stay exact.
+func KL(want, got []float32) float64 {
+	lw, lg := logSumExp(want), logSumExp(got)
+	var kl float64
+	for i, w := range want {
+		p := math.Exp(float64(w) - lw)
+		d := (float64(got[i]) - lg) - (float64(w) - lw)
+		switch {
+		case p == 0: // also for logits of -Inf on both sides
+			if x := float64(got[i]); math.IsNaN(x) {
+				return math.NaN()
+			}
+			kl += math.Exp(float64(got[i]) - lg)
+		default:
+			kl += p * (math.Expm1(d) - d)
+		}
+	}
+	return kl
+}
+
+func logSumExp(x []float32) float64 {
+	m := math.Inf(-1)
+	for _, v := range x {
+		m = math.Max(m, float64(v))
+	}
+	var s float64
+	for _, v := range x {
+		s += math.Exp(float64(v) - m)
+	}
+	return m + math.Log(s)
+}
+
+func argmax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}

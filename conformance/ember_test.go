@@ -1,0 +1,151 @@
+package conformance_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+	_ "github.com/hipengine/hipengine/models/all"
+	"github.com/hipengine/hipengine/models/runner"
+	opsref "github.com/hipengine/hipengine/ops_ref"
+)
+
+// emberPrompt is one entry of testdata/ember/prompts.json.
+type emberPrompt struct {
+	Prompt, Reply string
+	IDs           []int32
+	Greedy        []int32
+}
+
+func emberPrompts(t *testing.T) []emberPrompt {
+	t.Helper()
+	var ps []emberPrompt
+	b, err := os.ReadFile("../testdata/ember/prompts.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &ps); err != nil {
+		t.Fatal(err)
+	}
+	return ps
+}
+
+// shared returns a path in the folder of large fixtures beside the repository, and skips the test without it.
+func shared(t *testing.T, path ...string) string {
+	t.Helper()
+	dir, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
+			return filepath.Join(append([]string{dir, "shared"}, path...)...)
+		}
+		if dir == filepath.Dir(dir) {
+			t.Skipf("SKIPPED: no folder of large fixtures (shared/) beside the repository: %v not checked", path)
+		}
+	}
+}
+
+func readFloats(t *testing.T, path string) []float32 {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float32, len(b)/4)
+	for i := range x {
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return x
+}
+
+// open loads a GGUF file on the scalar reference.
+func open(t *testing.T, path string, o runner.Options) *runner.Runner {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := models.New(f.Meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := opsref.New(opsref.Options{})
+	t.Cleanup(func() { dev.Close() })
+	w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := f.Parts[0].Size; float64(w.Bytes()) > 1.06*float64(size) {
+		t.Errorf("weights take %d bytes for a file of %d", w.Bytes(), size)
+	}
+	r, err := runner.New(dev, m, w, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// logits runs ids through a new sequence in chunks and returns the logits of every position.
+func logits(t *testing.T, r *runner.Runner, ids []int32, chunk int) []float32 {
+	t.Helper()
+	id, err := r.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release(id)
+	var all []float32
+	for len(ids) > 0 {
+		n := min(chunk, len(ids))
+		rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids[:n], Rows: n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, rows[0]...)
+		ids = ids[n:]
+	}
+	return all
+}
+
+var emberFiles = map[string]string{
+	"Q8_0":   "../internal/ember/ember-Q8_0.gguf",
+	"Q4_K_M": "../testdata/ember/ember-Q4_K_M.gguf",
+}
+
+// TestEmberLogits checks the whole path from file to logits against logits computed exactly from the file's
+// dequantized weights, however the prompt is cut into steps.
+func TestEmberLogits(t *testing.T) {
+	prompts := emberPrompts(t)
+	for typ, path := range emberFiles {
+		r := open(t, path, runner.Options{})
+		for _, i := range []int{0, 2, 4} {
+			name := fmt.Sprintf("ember-%s.logits_%d.f32", typ, i)
+			for _, chunk := range []int{512, 7, 1} {
+				t.Run(fmt.Sprintf("%s/prompt%d/chunk%d", typ, i, chunk), func(t *testing.T) {
+					file := filepath.Join("../testdata/ember", name)
+					if _, err := os.Stat(file); err != nil {
+						file = shared(t, "builtin-model", name)
+					}
+					l, err := conformance.CompareLogits(readFloats(t, file), logits(t, r, prompts[i].IDs, chunk), r.Limits().Vocab)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Log(l)
+					if !(l.WorstKL < 1e-9) || l.Top1 < 1-1e-9 {
+						t.Errorf("want worst KL < 1e-9 and top-1 100 %%: %v", l)
+					}
+				})
+			}
+		}
+	}
+}

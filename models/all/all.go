@@ -1,0 +1,4 @@
+// Package all links every architecture of this module.
+package all
+
+import _ "github.com/hipengine/hipengine/models/qwen35"

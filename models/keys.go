@@ -1,0 +1,132 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hipengine/hipengine/gguf"
+)
+
+// Limits of hyper-parameters, so that a hostile file cannot make the loader compute absurd sizes.
+const (
+	MaxLayers  = 1024
+	MaxHeads   = 4096
+	MaxExperts = 4096
+	MaxDim     = 1 << 20
+	MaxVocab   = 1 << 22
+	MaxContext = 1 << 26
+)
+
+// Keys reads an architecture's metadata, "general.architecture" being the prefix of its keys. The first error
+// sticks, so that a parser reads all keys and checks Err once.
+type Keys struct {
+	Meta *gguf.Meta
+	Arch string
+	err  error
+}
+
+// NewKeys returns a reader of meta's own architecture.
+func NewKeys(meta *gguf.Meta) *Keys {
+	k := &Keys{Meta: meta}
+	k.Arch, k.err = meta.String("general.architecture")
+	return k
+}
+
+// Err returns the first error.
+func (k *Keys) Err() error { return k.err }
+
+// Fail records an error of the caller's own checks.
+func (k *Keys) Fail(format string, args ...any) {
+	if k.err == nil {
+		k.err = fmt.Errorf(format, args...)
+	}
+}
+
+// Has reports whether the key is present.
+func (k *Keys) Has(name string) bool { return k.Meta.Has(k.Arch + "." + name) }
+
+// Int returns a required integer between lo and hi.
+func (k *Keys) Int(name string, lo, hi int) int {
+	v, err := k.Meta.Int(k.Arch + "." + name)
+	return k.check(name, v, err, lo, hi)
+}
+
+// IntOr returns an integer between lo and hi, or def if the key is missing.
+func (k *Keys) IntOr(name string, def, lo, hi int) int {
+	if !k.Has(name) {
+		return def
+	}
+	return k.Int(name, lo, hi)
+}
+
+func (k *Keys) check(name string, v int64, err error, lo, hi int) int {
+	if err == nil && (v < int64(lo) || v > int64(hi)) {
+		err = fmt.Errorf("key %q is %d, outside %d..%d", k.Arch+"."+name, v, lo, hi)
+	}
+	if err != nil {
+		k.Fail("%w", err)
+		return lo
+	}
+	return int(v)
+}
+
+// PerLayer returns an integer for each of n layers between lo and hi, from a list or from one number for all.
+func (k *Keys) PerLayer(name string, n, lo, hi int) []int {
+	out := make([]int, n)
+	vs, err := k.Meta.Ints(k.Arch + "." + name)
+	if err == nil && len(vs) != 1 && len(vs) < n {
+		err = fmt.Errorf("key %q lists %d layers of %d", k.Arch+"."+name, len(vs), n)
+	}
+	for i := range out {
+		var v int64
+		if err == nil {
+			v = vs[min(i, len(vs)-1)]
+		}
+		out[i] = k.check(name, v, err, lo, hi)
+	}
+	return out
+}
+
+// Float returns a required finite number.
+func (k *Keys) Float(name string) float64 {
+	v, err := k.Meta.Float(k.Arch + "." + name)
+	if err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
+		err = fmt.Errorf("key %q is %v", k.Arch+"."+name, v)
+	}
+	if err != nil {
+		k.Fail("%w", err)
+	}
+	return v
+}
+
+// FloatOr returns a finite number, or def if the key is missing.
+func (k *Keys) FloatOr(name string, def float64) float64 {
+	if !k.Has(name) {
+		return def
+	}
+	return k.Float(name)
+}
+
+// String returns a string, or def if the key is missing.
+func (k *Keys) String(name, def string) string {
+	v, err := k.Meta.StringOr(k.Arch+"."+name, def)
+	if err != nil {
+		k.Fail("%w", err)
+	}
+	return v
+}
+
+// Vocab returns the size of the vocabulary: that of the tokenizer, which files of some architectures carry
+// alone, else the architecture's own key.
+func (k *Keys) Vocab() int {
+	tokens, err := k.Meta.Strings("tokenizer.ggml.tokens")
+	switch {
+	case err == nil && len(tokens) <= MaxVocab && len(tokens) > 0:
+		return len(tokens)
+	case err != nil && !errors.Is(err, gguf.ErrMissing):
+		k.Fail("%w", err)
+		return 1
+	}
+	return k.Int("vocab_size", 1, MaxVocab)
+}

@@ -1,0 +1,104 @@
+package models
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models/kv"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Hparams are the hyper-parameters that callers of any architecture need.
+type Hparams struct {
+	Arch    string // general.architecture
+	Layers  int    // blocks that a step runs
+	Embd    int    // hidden size
+	Vocab   int    // length of a logits row
+	Context int    // context length that the model was made for, in tokens
+}
+
+// Model is one architecture with its hyper-parameters. Methods are pure and may be called from several goroutines.
+type Model interface {
+	Params() Hparams
+
+	// Weights lists every tensor that Build uses. The loader checks all of them before it allocates anything.
+	Weights() []WeightSpec
+
+	// State lists what each sequence keeps between steps.
+	State() kv.Spec
+
+	// Build records one step and returns the logits, F32 [len(b.Rows), vocab].
+	Build(g *ops.Graph, w Weights, b Batch) ops.Value
+}
+
+// Batch is the index data of one step, as values of the graph. The tokens of a sequence are contiguous and in
+// order. All are I32.
+type Batch struct {
+	Tokens ops.Value // [tokens] token ids
+	Pos    ops.Value // [tokens] position of each token in its sequence
+	Seq    ops.Value // [tokens] which sequence of the batch each token belongs to; negative for padding
+	Pages  ops.Value // [sequences, pages] page table
+	Starts ops.Value // [sequences+1] first row of each sequence
+	Slots  ops.Value // [sequences] place of each sequence in per-sequence state
+	Rows   ops.Value // [rows] tokens whose logits are wanted
+
+	States map[string]tensor.Tensor // storage of the State entries, by name
+}
+
+// State declares the state called name in g. An architecture declares each of its states once.
+func (b Batch) State(g *ops.Graph, name string) ops.Value {
+	t, ok := b.States[name]
+	if !ok {
+		g.Fail(fmt.Errorf("models: state %q is not in the model's kv.Spec", name))
+		return ops.Value{}
+	}
+	return g.State(t)
+}
+
+// Parser makes a model of an architecture from a file's metadata. Missing keys are errors or defaults that the
+// architecture's package documents.
+type Parser func(*gguf.Meta) (Model, error)
+
+var parsers = map[string]Parser{}
+
+// Register makes architecture arch known under its general.architecture name.
+func Register(arch string, parse Parser) {
+	if _, ok := parsers[arch]; ok {
+		panic("models: duplicate architecture " + arch)
+	}
+	parsers[arch] = parse
+}
+
+// Architectures returns the names of all registered architectures, sorted.
+func Architectures() []string { return slices.Sorted(maps.Keys(parsers)) }
+
+// UnknownArchError reports a file of an architecture that no linked package implements.
+type UnknownArchError struct{ Arch string }
+
+func (e *UnknownArchError) Error() string {
+	return fmt.Sprintf("models: architecture %q is not supported (supported: %s)", e.Arch, strings.Join(Architectures(), ", "))
+}
+
+// New makes the model that meta describes.
+func New(meta *gguf.Meta) (Model, error) {
+	arch, err := meta.String("general.architecture")
+	if err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	if typ, err := meta.StringOr("general.type", "model"); err != nil || typ != "model" {
+		return nil, fmt.Errorf("models: the file holds a %q, not a model that can run by itself", typ)
+	}
+	parse, ok := parsers[arch]
+	if !ok {
+		return nil, &UnknownArchError{arch}
+	}
+	m, err := parse(meta)
+	if err != nil {
+		return nil, fmt.Errorf("models: %s: %w", arch, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,35 @@
+package nn
+
+import (
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+)
+
+// Linear returns x·wᵀ with w = name.weight, plus name.bias if there is one. x: [tokens, in]; result [tokens, out].
+func Linear(g *ops.Graph, w models.Weights, name string, x ops.Value) ops.Value {
+	y := ops.MulMat(g, x, w.Get(g, name+".weight"))
+	if w.Has(name + ".bias") {
+		y = ops.Add(g, y, w.Get(g, name+".bias"))
+	}
+	return y
+}
+
+// RMSNorm normalizes x over its innermost dimension with name.weight.
+func RMSNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float32) ops.Value {
+	return ops.RMSNorm(g, x, w.Get(g, name+".weight"), eps)
+}
+
+// SwiGLU is the gated feed-forward block: down(silu(gate·x) ⊙ up·x), with the weights ffn_gate, ffn_up, ffn_down.
+func SwiGLU(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
+	return Linear(g, w, "ffn_down", ops.SwiGLU(g, Linear(g, w, "ffn_gate", x), Linear(g, w, "ffn_up", x)))
+}
+
+// Logits computes the logits of the batch's rows of h, the residual stream after the last layer: final norm, then
+// output.weight, or the token embedding where the file has none (tied).
+func Logits(g *ops.Graph, w models.Weights, b models.Batch, h ops.Value, eps float32) ops.Value {
+	h = RMSNorm(g, w, "output_norm", ops.Rows(g, h, b.Rows), eps)
+	if w.Has("output.weight") {
+		return Linear(g, w, "output", h)
+	}
+	return Linear(g, w, "token_embd", h)
+}

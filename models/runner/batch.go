@@ -1,0 +1,200 @@
+package runner
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// shape is what a plan depends on: the sizes of a step's index data.
+type shape struct{ tokens, seqs, pages, rows int }
+
+// batch is the index data of one step, in the layout of models.Batch.
+type batch struct {
+	tokens, pos, seq, starts, slots, rows []int32
+	pages                                 []int32 // [seqs, width]
+	width                                 int
+}
+
+func (b *batch) key() shape { return shape{len(b.tokens), len(b.slots), b.width, len(b.rows)} }
+
+// batch checks the work, takes the pages that it needs and lays out the index data.
+func (r *Runner) batch(work []Work) (*batch, error) {
+	b := &batch{starts: []int32{0}}
+	seen := make(map[SeqID]bool, len(work))
+	need, total := 0, 0
+	for _, w := range work {
+		if int(w.Seq) < 0 || int(w.Seq) >= len(r.seqs) || !r.seqs[w.Seq].open || seen[w.Seq] {
+			return nil, fmt.Errorf("runner: sequence %d is not open or twice in the step", w.Seq)
+		}
+		seen[w.Seq] = true
+		s := &r.seqs[w.Seq]
+		n := len(w.Tokens)
+		if n == 0 || w.Rows < 0 || w.Rows > n {
+			return nil, fmt.Errorf("runner: sequence %d: %d rows wanted of %d tokens", w.Seq, w.Rows, n)
+		}
+		if s.len+n > r.limits.Context {
+			return nil, &ContextError{s.len, n, r.limits.Context}
+		}
+		for i, id := range w.Tokens {
+			if id < 0 || int(id) >= r.limits.Vocab {
+				return nil, fmt.Errorf("runner: sequence %d: token %d at %d is outside 0..%d", w.Seq, id, i, r.limits.Vocab-1)
+			}
+		}
+		total += n
+		need += pagesFor(s.len+n) - len(s.pages)
+		b.width = max(b.width, pagesFor(s.len+n))
+	}
+	if total == 0 || total > r.limits.Batch {
+		return nil, fmt.Errorf("runner: %d tokens in a step of 1..%d", total, r.limits.Batch)
+	}
+	if need > r.pages.Free() {
+		_, err := r.pages.Take(nil, need) // says how many are missing
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	// Page tables grow by powers of two, so that a growing sequence needs few plans.
+	b.width = 1 << bits.Len(uint(b.width-1))
+	for i, w := range work {
+		s := &r.seqs[w.Seq]
+		var err error
+		if s.pages, err = r.pages.Take(s.pages, pagesFor(s.len+len(w.Tokens))-len(s.pages)); err != nil {
+			return nil, fmt.Errorf("runner: %w", err)
+		}
+		for t := range w.Tokens {
+			b.pos = append(b.pos, int32(s.len+t))
+			b.seq = append(b.seq, int32(i))
+		}
+		b.tokens = append(b.tokens, w.Tokens...)
+		for j := range w.Rows {
+			b.rows = append(b.rows, int32(len(b.tokens)-w.Rows+j))
+		}
+		b.starts = append(b.starts, int32(len(b.tokens)))
+		b.slots = append(b.slots, int32(w.Seq))
+		b.pages = append(b.pages, s.pages...)
+		b.pages = append(b.pages, make([]int32, b.width-len(s.pages))...)
+	}
+	return b, nil
+}
+
+// plan returns the compiled step of the given sizes.
+func (r *Runner) plan(k shape) (ops.Plan, error) {
+	if p := r.plans.get(k); p != nil {
+		return p, nil
+	}
+	g := &ops.Graph{}
+	logits := r.model.Build(g, r.weights, models.Batch{
+		Tokens: g.Input("tokens", tensor.I32, k.tokens),
+		Pos:    g.Input("pos", tensor.I32, k.tokens),
+		Seq:    g.Input("seq", tensor.I32, k.tokens),
+		Pages:  g.Input("pages", tensor.I32, k.seqs, k.pages),
+		Starts: g.Input("starts", tensor.I32, k.seqs+1),
+		Slots:  g.Input("slots", tensor.I32, k.seqs),
+		Rows:   g.Input("rows", tensor.I32, max(1, k.rows)),
+		States: r.states,
+	})
+	if err := g.Err(); err != nil {
+		return nil, fmt.Errorf("runner: recording %s: %w", r.model.Params().Arch, err)
+	}
+	p, err := r.dev.Compile(g, logits)
+	if err != nil {
+		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.tokens, err)
+	}
+	return p, r.plans.put(k, p)
+}
+
+// run uploads the index data, runs the plan and returns the logits of all rows.
+func (r *Runner) run(ctx context.Context, p ops.Plan, b *batch) ([]float32, error) {
+	rows := b.rows
+	if len(rows) == 0 {
+		rows = []int32{0} // a graph computes at least one row; nobody reads it
+	}
+	for _, in := range []struct {
+		name string
+		data []int32
+	}{{"tokens", b.tokens}, {"pos", b.pos}, {"seq", b.seq}, {"pages", b.pages}, {"starts", b.starts}, {"slots", b.slots}, {"rows", rows}} {
+		t, ok := p.Input(in.name)
+		if !ok {
+			continue // the model does not use it
+		}
+		raw := make([]byte, 0, 4*len(in.data))
+		for _, v := range in.data {
+			raw = binary.LittleEndian.AppendUint32(raw, uint32(v))
+		}
+		if err := r.stream.Upload(t, raw); err != nil {
+			return nil, fmt.Errorf("runner: %w", err)
+		}
+	}
+	if err := r.stream.Run(p); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	raw := make([]byte, 4*len(b.rows)*r.limits.Vocab)
+	if len(raw) > 0 {
+		if err := r.stream.Download(raw, p.Output(0)); err != nil {
+			return nil, fmt.Errorf("runner: %w", err)
+		}
+	}
+	if err := r.stream.Sync(ctx); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	logits := make([]float32, len(raw)/4)
+	for i := range logits {
+		logits[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		if f := logits[i]; f-f != 0 { // NaN or infinite
+			return nil, fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i%r.limits.Vocab, i/r.limits.Vocab, f)
+		}
+	}
+	return logits, nil
+}
+
+// planCache keeps the most recently used plans.
+type planCache struct {
+	order []cachedPlan // oldest first
+}
+
+type cachedPlan struct {
+	key  shape
+	plan ops.Plan
+}
+
+// maxPlans bounds the memory of plans: prompts of many lengths would otherwise each leave one behind.
+const maxPlans = 16
+
+func (c *planCache) get(k shape) ops.Plan {
+	for i, e := range c.order {
+		if e.key == k {
+			copy(c.order[i:], c.order[i+1:])
+			c.order[len(c.order)-1] = e
+			return e.plan
+		}
+	}
+	return nil
+}
+
+func (c *planCache) put(k shape, p ops.Plan) error {
+	c.order = append(c.order, cachedPlan{k, p})
+	if len(c.order) <= maxPlans {
+		return nil
+	}
+	old := c.order[0]
+	c.order = append(c.order[:0], c.order[1:]...)
+	if err := old.plan.Close(); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	return nil
+}
+
+func (c *planCache) close() error {
+	for _, e := range c.order {
+		if err := e.plan.Close(); err != nil {
+			return err
+		}
+	}
+	c.order = nil
+	return nil
+}
