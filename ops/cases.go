@@ -15,7 +15,7 @@ func i32(v []int32) Arg {
 	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(v)}, Ints: v}
 }
 
-// unaryShapes are the sizes on which elementwise kernels go wrong: one element, odd tails, more than one block.
+// unaryCases are the sizes on which elementwise kernels go wrong: one element, odd tails, more than one block.
 func unaryCases() []Case {
 	var cs []Case
 	for _, s := range []tensor.Shape{{1}, {1, 1}, {3, 67}, {5, 256}, {2, 3, 129}} {
@@ -29,6 +29,15 @@ func binaryCases() []Case {
 	var cs []Case
 	for _, s := range [][2]tensor.Shape{{{1}, {1}}, {{1, 1}, {1, 1}}, {{3, 67}, {3, 67}}, {{3, 67}, {67}}, {{2, 5, 33}, {5, 33}}, {{4, 256}, {256}}} {
 		cs = append(cs, Case{Name: fmt.Sprintf("%v%v", s[0], s[1]), Args: []Arg{f32(s[0]...), f32(s[1]...)}})
+	}
+	return cs
+}
+
+// gatedCases cover two operands of one shape.
+func gatedCases() []Case {
+	var cs []Case
+	for _, s := range []tensor.Shape{{1, 1}, {2, 129}, {3, 768}, {2, 3, 65}} {
+		cs = append(cs, Case{Name: fmt.Sprint(s), Args: []Arg{f32(s...), f32(s...)}})
 	}
 	return cs
 }

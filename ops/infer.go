@@ -79,10 +79,13 @@ func inferBroadcast(n *Node) error {
 // one returns the single result of an op.
 func one(vs []Value) Value { return vs[0] }
 
-// sameShape checks that the first two operands have one shape.
-func sameShape(n *Node) error {
-	if x, y := n.In[0].Shape(), n.In[1].Shape(); !x.Equal(y) {
-		return fmt.Errorf("shapes %v and %v differ", x, y)
+// inferGated is the rule of gated activations: two operands of one shape.
+func inferGated(n *Node) error {
+	if err := inferBroadcast(n); err != nil {
+		return err
+	}
+	if gate, up := n.In[0].Shape(), n.In[1].Shape(); !gate.Equal(up) {
+		return fmt.Errorf("gate has shape %v, up %v", gate, up)
 	}
 	return nil
 }

@@ -1,0 +1,104 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Gating says how a router's logits become weights.
+type Gating uint8
+
+// The gatings.
+const (
+	Softmax      Gating = iota // softmax over all experts, then the k largest
+	SigmoidGate                   // sigmoid of each, then the k largest
+	SoftmaxTopK                // the k largest logits, then softmax over those
+)
+
+// RouteAttrs are the attributes of [RouteOp].
+type RouteAttrs struct {
+	K      int
+	Gating Gating
+	Norm   bool    // divide the k weights by their sum (at least 2^-14, as llama.cpp does)
+	Scale  float32 // on the weights, after Norm; 1 for none
+}
+
+// RouteOp picks the experts of each token.
+var RouteOp = Register(&Def{
+	Name:    "route",
+	Results: 2,
+	Infer: func(n *Node) error {
+		if len(n.In) != 1 && len(n.In) != 2 {
+			return fmt.Errorf("%d inputs, want 1 or 2", len(n.In))
+		}
+		x, a := n.In[0], n.Attrs.(RouteAttrs)
+		if err := is(x, "logits", tensor.F32, 2); err != nil {
+			return err
+		}
+		s := x.Shape()
+		if a.K < 1 || a.K > s[1] || a.Gating > SoftmaxTopK {
+			return fmt.Errorf("%d of %d experts with gating %d", a.K, s[1], a.Gating)
+		}
+		picked := tensor.Shape{s[0], a.K}
+		n.Out = []Type{{tensor.I32, picked}, {tensor.F32, picked}}
+		if len(n.In) == 2 {
+			return vector(n.In[1], "bias", s[1])
+		}
+		return nil
+	},
+	Cases: func() []Case {
+		var cs []Case
+		for _, c := range []struct {
+			tokens, experts int
+			a               RouteAttrs
+			bias            bool
+		}{
+			{1, 1, RouteAttrs{1, Softmax, false, 1}, false},
+			{3, 8, RouteAttrs{2, Softmax, true, 1}, false},
+			{5, 60, RouteAttrs{4, Softmax, false, 1}, false},
+			{4, 256, RouteAttrs{8, Softmax, true, 1}, false},
+			{3, 32, RouteAttrs{4, SoftmaxTopK, false, 1}, false},
+			{3, 64, RouteAttrs{6, SigmoidGate, true, 2.5}, true},
+		} {
+			args := []Arg{f32(c.tokens, c.experts)}
+			if c.bias {
+				args = append(args, f32(c.experts))
+			}
+			cs = append(cs, Case{Name: fmt.Sprintf("t%de%dk%dg%d", c.tokens, c.experts, c.a.K, c.a.Gating), Args: args, Attrs: c.a})
+		}
+		return cs
+	},
+})
+
+// Route returns the ids, I32 [tokens, K], of the K experts of each token in falling order of preference (the lower
+// id wins a tie), and their weights, F32 [tokens, K]. logits: F32 [tokens, experts]; bias, the zero Value for none:
+// F32 [experts], added for the choice but not to the weights.
+func Route(g *Graph, logits, bias Value, a RouteAttrs) (ids, weights Value) {
+	in := []Value{logits}
+	if bias.Valid() {
+		in = append(in, bias)
+	}
+	r := g.Add(RouteOp, a, in...)
+	return r[0], r[1]
+}
+
+// experts checks the ids operand of ops that work expert by expert.
+func experts(ids Value, tokens int) error {
+	if err := is(ids, "ids", tensor.I32, 2); err != nil {
+		return err
+	}
+	if ids.Shape()[0] != tokens {
+		return fmt.Errorf("ids %v for %d tokens", ids.Shape(), tokens)
+	}
+	return nil
+}
+
+// expertIDs is an ids operand in which each token has distinct experts and some experts serve nobody.
+func expertIDs(tokens, k, experts int) Arg {
+	ids := make([]int32, tokens*k)
+	for i := range ids {
+		ids[i] = int32((i/k*3 + i%k*5 + 1) % experts) // distinct while experts is prime to 5 and k ≤ experts
+	}
+	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{tokens, k}, Ints: ids}
+}

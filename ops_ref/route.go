@@ -1,0 +1,74 @@
+package opsref
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+func init() { Register(ops.RouteOp, route[float32], route[float64]) }
+
+// route picks and weighs the experts of one token at a time.
+func route[T Float](c *Call[T]) error {
+	x, ids, weights, a := c.In[0], c.Out[0].Ints(), c.Out[1], c.Attrs.(ops.RouteAttrs)
+	var bias []T
+	if len(c.In) == 2 {
+		bias = c.In[1].All()
+	}
+	return c.Pool.For(x.Shape[0], 4, func(lo, hi int) {
+		score := make([]float64, x.Shape[1])
+		order := make([]int32, x.Shape[1])
+		for t := lo; t < hi; t++ {
+			for e, v := range x.Row(t, nil) {
+				score[e], order[e] = float64(v), int32(e)
+				if a.Gating == ops.SigmoidGate {
+					score[e] = sigmoidOf(float64(v))
+				}
+			}
+			if a.Gating == ops.Softmax {
+				softmaxInPlace(score)
+			}
+			preference := func(e int32) float64 {
+				if bias == nil {
+					return score[e]
+				}
+				return score[e] + float64(bias[e])
+			}
+			slices.SortStableFunc(order, func(e, f int32) int { return cmp.Compare(preference(f), preference(e)) })
+			picked := order[:a.K]
+			w := make([]float64, a.K)
+			var sum float64
+			for j, e := range picked {
+				w[j] = score[e]
+				sum += w[j]
+			}
+			if a.Gating == ops.SoftmaxTopK {
+				softmaxInPlace(w)
+			}
+			if a.Norm {
+				for j := range w {
+					w[j] /= math.Max(sum, 0x1p-14)
+				}
+			}
+			copy(ids[t*a.K:], picked)
+			for j, out := 0, weights.Row(t, nil); j < a.K; j++ {
+				out[j] = T(w[j] * float64(a.Scale))
+			}
+		}
+	})
+}
+
+// softmaxInPlace replaces x by exp(x) / Σ exp(x).
+func softmaxInPlace(x []float64) {
+	m := slices.Max(x)
+	var sum float64
+	for i, v := range x {
+		x[i] = math.Exp(v - m)
+		sum += x[i]
+	}
+	for i := range x {
+		x[i] /= sum
+	}
+}
