@@ -58,4 +58,6 @@ var MulMatExpertsOp = Register(&Def{
 // MulMatExperts returns y[t][j] = w[ids[t][j]]·x[t][j]: each token is multiplied with the matrices of its own
 // experts. x: F32 [tokens, 1 or k, in], the same row for all experts of a token if 1; w: [experts, out, in] of any
 // weight type; ids: I32 [tokens, k]. Result F32 [tokens, k, out].
-func MulMatExperts(g *Graph, x, w, ids Value) Value { return one(g.Add(MulMatExpertsOp, nil, x, w, ids)) }
+func MulMatExperts(g *Graph, x, w, ids Value) Value {
+	return one(g.Add(MulMatExpertsOp, nil, x, w, ids))
+}

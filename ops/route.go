@@ -11,9 +11,9 @@ type Gating uint8
 
 // The gatings.
 const (
-	Softmax      Gating = iota // softmax over all experts, then the k largest
-	SigmoidGate                   // sigmoid of each, then the k largest
-	SoftmaxTopK                // the k largest logits, then softmax over those
+	Softmax     Gating = iota // softmax over all experts, then the k largest
+	SigmoidGate               // sigmoid of each, then the k largest
+	SoftmaxTopK               // the k largest logits, then softmax over those
 )
 
 // RouteAttrs are the attributes of [RouteOp].
