@@ -1,0 +1,155 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hipengine/hipengine"
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath string
+	Dir        string
+	Doc        string
+	GoFiles    []string
+	Imports    []string // without those of tests
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var ps []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return ps
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		ps = append(ps, p)
+	}
+}
+
+// rule says what the packages of a folder may import inside the module: the listed folders, each with everything
+// below it, and themselves.
+type rule struct {
+	dir   string
+	allow []string
+	why   string
+}
+
+// rules are matched by the longest dir. Packages that no rule matches fail the test: a new folder needs a rule.
+var rules = []rule{
+	{"tensor", nil, "tensor is a leaf that third parties vendor"},
+	{"tensor/quant", []string{"tensor"}, "formats are defined by their layout alone"},
+	{"gguf", []string{"tensor"}, "a file format needs no compute"},
+	{"ops", []string{"tensor"}, "declarations cannot know who implements them"},
+	{"ops_ref", []string{"ops", "tensor"}, "the oracle stays readable"},
+	{"ops_hip", []string{"ops", "tensor"}, "no silent fallback to the host is possible if it cannot be imported"},
+	{"models", []string{"ops", "tensor", "gguf"}, "a model does not know the device"},
+	{"serve", []string{"models", "ops"}, "the server is testable with a fake device"},
+	{"conformance", []string{"ops", "ops_ref", "models", "gguf", "tensor", "."}, "a third party must not need HIP"},
+	{"internal/ember", []string{"gguf"}, "the built-in model is a file like any other"},
+	{"internal/archtest", nil, "tests of the module's shape"},
+	{"cmd", []string{"."}, "the linking point may import everything"},
+	{".", nil, "the root package holds test data only"},
+}
+
+// thirdParty says which folders may import an outside module.
+var thirdParty = map[string][]string{
+	"github.com/ebitengine/purego":    {"ops_hip/internal/hiprt"},
+	"github.com/klauspost/cpuid/v2":   {"ops_ref/internal/simd"},
+	"github.com/pkg/profile":          {"cmd"},
+	"github.com/alecthomas/kong":      {"cmd"},
+	"golang.org/x/term":               {"cmd"},
+	"golang.org/x/text":               {"models/tokenizer"},
+	"golang.org/x/exp":                {"."},
+	"golang.org/x/sys":                {"."},
+	"github.com/google/go-cmp":        {}, // tests only, which Imports leaves out
+	"github.com/hipengine/hipengine/": {"."},
+}
+
+func within(path, dir string) bool {
+	return dir == "." || path == dir || strings.HasPrefix(path, dir+"/")
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range packages(t) {
+		dir := relative(p.ImportPath)
+		var r *rule
+		for i := range rules {
+			if within(dir, rules[i].dir) && (rules[i].dir != "." || dir == ".") && (r == nil || len(rules[i].dir) > len(r.dir)) {
+				r = &rules[i]
+			}
+		}
+		if r == nil {
+			t.Errorf("%s: no import rule covers this folder", dir)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if imp == "unsafe" && within(dir, "ops_ref") && !within(dir, "ops_ref/internal/simd") {
+				t.Errorf("%s imports unsafe: the reference stays readable, unsafe is for ops_ref/internal/simd", dir)
+			}
+			if !strings.HasPrefix(imp, module) {
+				checkThirdParty(t, dir, imp)
+				continue
+			}
+			to := relative(imp)
+			if !within(to, r.dir) && !slices.ContainsFunc(r.allow, func(a string) bool { return within(to, a) }) {
+				t.Errorf("%s imports %s: %s", dir, to, r.why)
+			}
+			if r.dir == "models" && !within(dir, "models/all") && strings.Count(to, "/") == 1 && architecture(to) {
+				t.Errorf("%s imports %s: only models/all links architectures", dir, to)
+			}
+		}
+	}
+}
+
+// architecture reports whether a folder below models is an architecture rather than a shared part.
+func architecture(dir string) bool {
+	parts := []string{"all", "chat", "hf", "kv", "nn", "runner", "sample", "synth", "tokenizer"}
+	return within(dir, "models") && !slices.Contains(parts, strings.TrimPrefix(dir, "models/"))
+}
+
+func checkThirdParty(t *testing.T, dir, imp string) {
+	t.Helper()
+	if !strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") {
+		return // standard library
+	}
+	for mod, dirs := range thirdParty {
+		if within(imp, mod) {
+			if !slices.ContainsFunc(dirs, func(d string) bool { return within(dir, d) }) {
+				t.Errorf("%s imports %s, which only %v may", dir, imp, dirs)
+			}
+			return
+		}
+	}
+	t.Errorf("%s imports %s, which no rule allows", dir, imp)
+}
+
+func relative(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+func TestPackageDocs(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", relative(p.ImportPath))
+		}
+	}
+}
