@@ -96,7 +96,7 @@ func TestRoundTrip(t *testing.T) {
 		name      string
 		version   int
 		alignment any
-	}{{"v3", 3, nil}, {"v2", 2, nil}, {"alignment 64", 0, uint32(64)}, {"alignment 1", 0, uint16(1)}} {
+	}{{"v3", 3, nil}, {"v2", 2, nil}, {"alignment 64", 3, uint32(64)}, {"alignment 1", 3, uint16(1)}} {
 		t.Run(c.name, func(t *testing.T) {
 			m := smallMeta(t)
 			if c.alignment != nil {
@@ -123,8 +123,8 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 			checkPatterns(t, f, w.Tensors())
-			if want := max(c.version, 2); c.version != 0 && f.Version != want {
-				t.Errorf("version %d, want %d", f.Version, want)
+			if f.Version != c.version {
+				t.Errorf("version %d, want %d", f.Version, c.version)
 			}
 		})
 	}
@@ -134,7 +134,9 @@ func TestCreateRefuses(t *testing.T) {
 	many := []TensorInfo{{Name: "a", DType: tensor.F16, Shape: tensor.Shape{1}}, {Name: "a", DType: tensor.F16, Shape: tensor.Shape{1}}}
 	odd := &Meta{}
 	odd.mustSet(keyAlignment, uint32(24))
-	one := func(name string, d tensor.DType, s ...int) []TensorInfo { return []TensorInfo{{Name: name, DType: d, Shape: s}} }
+	one := func(name string, d tensor.DType, s ...int) []TensorInfo {
+		return []TensorInfo{{Name: name, DType: d, Shape: s}}
+	}
 	for _, c := range []struct {
 		name string
 		meta *Meta
