@@ -163,7 +163,11 @@ func (d *decoder) copyTo(b *strings.Builder, n int) error {
 		return err
 	}
 	for n > 0 {
-		p, err := d.next(min(n, len(d.buf)))
+		have := len(d.win)
+		if have == 0 {
+			have = len(d.buf)
+		}
+		p, err := d.next(min(n, have))
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (e *FormatError) Error() string {
 // Unwrap returns e.Err.
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// within adds what was being read to an error of the decoder, outermost last.
+// within puts what was being read before an error of the decoder.
 func within(err error, what string, args ...any) error {
 	what = fmt.Sprintf(what, args...)
 	if fe, ok := err.(*FormatError); ok {
@@ -46,5 +46,5 @@ func within(err error, what string, args ...any) error {
 		fe.What = what
 		return fe
 	}
-	return fmt.Errorf("gguf: %s: %w", what, err)
+	return fmt.Errorf("%s: %w", what, err)
 }

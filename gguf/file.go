@@ -28,7 +28,7 @@ type File struct {
 type Part struct {
 	Path string // empty for one that was read from memory
 	Size int64  // bytes
-	Data int64  // offset of the data section
+	Data int64  // offset of the data section; beyond Size in a file that ends with its metadata
 }
 
 // TensorInfo describes a tensor of a file.
@@ -99,6 +99,14 @@ func newFile(s *source) (*File, error) {
 func (f *File) add(s *source) (*header, error) {
 	h, err := parse(s.r, s.size, s.path)
 	if err != nil {
+		var format *FormatError
+		switch {
+		case errors.As(err, &format):
+		case s.path == "":
+			err = fmt.Errorf("gguf: %w", err)
+		default:
+			err = fmt.Errorf("gguf: %s: %w", s.path, err)
+		}
 		return nil, err
 	}
 	part := len(f.parts)

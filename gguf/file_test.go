@@ -207,7 +207,27 @@ func TestReadErrors(t *testing.T) {
 	}
 	// A file that shrank after Stat.
 	data := handmade()
-	if _, err = New(bytes.NewReader(data[:60]), int64(len(data))); !errors.Is(err, io.EOF) || errors.As(err, &format) {
+	_, err = New(bytes.NewReader(data[:60]), int64(len(data)))
+	if !errors.Is(err, io.EOF) || errors.As(err, &format) || err.Error() != "gguf: reading 384 bytes at 0: EOF" {
 		t.Errorf("error %v", err)
 	}
+	// A disk that fails in the middle of a vocabulary.
+	head := raw(head(0, 1), "a", u32(9), u32(8), u64(1), u64(100_000))
+	_, err = New(failAfter{zeros{head}, 65536}, 1<<20)
+	if want := `gguf: key 1 of 1: "a": string 0: reading 65536 bytes at 65536: io: read/write on closed pipe`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// failAfter is a reader whose bytes from n on cannot be read.
+type failAfter struct {
+	io.ReaderAt
+	n int64
+}
+
+func (r failAfter) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > r.n {
+		return 0, io.ErrClosedPipe
+	}
+	return r.ReaderAt.ReadAt(p, off)
 }

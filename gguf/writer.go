@@ -321,7 +321,8 @@ func (w *Writer) endPart() error {
 }
 
 // Close completes the files and gives them their names. If a tensor is missing or a write failed it returns that
-// error and leaves nothing behind, as Abort does. A second call does nothing.
+// error and leaves nothing behind, as Abort does. If the parts of a split model cannot all be renamed, those that
+// were stay. A second call does nothing.
 func (w *Writer) Close() error {
 	if w.done {
 		return nil
