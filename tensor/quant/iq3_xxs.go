@@ -34,7 +34,7 @@ func dequantIQ3_XXS(dst []float32, src []byte) {
 const storedIQ3_XXS = 1.0125
 
 var fitIQ3_XXS = gridFit{search: searchIQ3XXS, n: 32, parity: true, sigma: 2, tiny: 1e-8,
-	steps: 15, step: 0.2, refine: refineIfAny}
+	steps: 15, step: 0.2, refine: refineOffGrid}
 
 func quantIQ3_XXS(block []byte, x, imatrix []float32) {
 	b := fitIQ3_XXS.block(x, imatrix)
