@@ -111,8 +111,7 @@ func (f *gridFit) subBlock(g *gridSearch, x, w, rootW []float32, points []uint16
 	top := float32(2*g.levels - 1)
 	scale = m / top
 	if f.fitRange {
-		var codes [32]byte
-		scale = fitPos(x, w, codes[:], g.levels+1)
+		scale = fitPos(x, w, nil, -g.levels-1, g.levels+1) // parity may have made magnitudes negative
 		m = scale * float32(g.levels)
 		if m <= 0 {
 			return 0

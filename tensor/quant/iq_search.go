@@ -91,7 +91,7 @@ func lazySearch(of func() *grid, spread int) func() *gridSearch {
 	})
 }
 
-// valid reports whether c is a code off the grid of which all digits are levels.
+// valid reports whether all digits of c are levels: two bits can also hold a digit 3, which no code has.
 func (s *gridSearch) valid(g *grid, c uint16) bool {
 	for i := range s.dim {
 		if g.digit(c, i) >= s.levels {
