@@ -184,21 +184,22 @@ func fitDescent(x, w []float32, codes []byte, nmax int) (scale float32) {
 	return scale
 }
 
-// fitPos fits x ≈ scale*code, codes 0..nmax, for x that is not negative: the scales and mins of sub-blocks. It
-// picks the best of nine roundings by their error, then refines with [descend]. It takes at most 32 elements.
-func fitPos(x, w []float32, codes []byte, nmax int) (scale float32) {
+// fitPos fits x ≈ scale*code, codes lo..nmax, for x of which the largest are positive: scales and mins of
+// sub-blocks, with lo = 0, or magnitudes. It picks the best of nine roundings by their error, then refines
+// with [descend]. It takes at most 32 elements; codes may be nil.
+func fitPos(x, w []float32, codes []byte, lo, nmax int) (scale float32) {
 	var m float32
 	for _, v := range x {
 		m = max(m, v)
 	}
 	if m < fitEpsilon {
-		clear(codes[:len(x)])
+		clear(codes)
 		return 0
 	}
 	mse := func(iscale float32) (e float32) {
 		scale := 1 / iscale
 		for i, v := range x {
-			diff := v - float32(scale*float32(clampNint(iscale*v, 0, nmax)))
+			diff := v - float32(scale*float32(clampNint(iscale*v, lo, nmax)))
 			e += float32(w[i] * diff * diff)
 		}
 		return e
@@ -216,10 +217,10 @@ func fitPos(x, w []float32, codes []byte, nmax int) (scale float32) {
 	}
 	var l [32]int8
 	for i, v := range x {
-		l[i] = int8(clampNint(iscale*v, 0, nmax))
+		l[i] = int8(clampNint(iscale*v, lo, nmax))
 	}
-	scale = descend(x, w, l[:len(x)], 0, nmax)
-	for i := range x {
+	scale = descend(x, w, l[:len(x)], lo, nmax)
+	for i := range codes {
 		codes[i] = byte(l[i])
 	}
 	return scale

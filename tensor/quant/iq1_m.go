@@ -13,7 +13,8 @@ import (
 const IQ1_M = tensor.FirstGGML + 29
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: IQ1_M, Name: "IQ1_M", Block: 256, Bytes: 56, Dequant: dequantIQ1_M})
+	registerWeighted(tensor.Format{DType: IQ1_M, Name: "IQ1_M", Block: 256, Bytes: 56, Dequant: dequantIQ1_M},
+		blockwise(256, 56, quantIQ1_M), false)
 }
 
 func dequantIQ1_M(dst []float32, src []byte) {
@@ -33,5 +34,62 @@ func dequantIQ1_M(dst []float32, src []byte) {
 			index := int(q) | int(nibble&7)<<8
 			dequantPointIQ1(dst[8*i:], g.point(index), scale, nibble&8 != 0)
 		}
+	}
+}
+
+// storedIQ1_M is a factor like storedIQ2_S.
+const storedIQ1_M = 1.1125
+
+func quantIQ1_M(block []byte, x, imatrix []float32) {
+	var fitted [16]ternaryFit
+	var scales [16]float32
+	var w [256]float32
+	sigma2 := 2 * sumSquares(x) / 256
+	if imatrix != nil {
+		importance(w[:], imatrix, x, sigma2)
+	} else {
+		squares(w[:], x)
+	}
+	for s := range fitted {
+		fitted[s] = fitTernary(x[16*s:][:16], w[16*s:][:16], 2)
+		scales[s] = fitted[s].scale
+	}
+	var codes [16]byte
+	d := quantOdd(scales[:], codes[:], 7)
+
+	clear(block)
+	qs, qh := block[:32], block[32:48]
+	var words [4]uint16
+	var a, b float32 // Σ w*x*l and Σ w*l² of the whole block, for the last scale
+	for s, f := range fitted {
+		words[s/4] |= uint16(codes[s]) << (3 * (s % 4))
+		for k, p := range f.points[:2] {
+			nibble := byte(p >> 8)
+			if f.negative[k] {
+				nibble |= 8
+			}
+			qs[2*s+k] = byte(p)
+			qh[s] |= nibble << (4 * k)
+			levels := ternaryLevels(f.negative[k])
+			for i, digit := range searchIQ1S().point(int(p)) {
+				j := 16*s + 8*k + i
+				l := levels[digit] * float32(2*codes[s]+1)
+				a += float32(w[j] * l * x[j])
+				b += float32(w[j] * l * l)
+			}
+		}
+	}
+	if d == 0 {
+		clear(block)
+		return
+	}
+	if b > 0 {
+		d = a / b
+	}
+	var half [2]byte
+	putScale(half[:], d*storedIQ1_M)
+	for k := range words {
+		nibble := half[k/2] >> (4 * (k & 1)) & 15
+		binary.LittleEndian.PutUint16(block[48+2*k:], words[k]|uint16(nibble)<<12)
 	}
 }

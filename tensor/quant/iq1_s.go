@@ -13,7 +13,8 @@ import (
 const IQ1_S = tensor.FirstGGML + 19
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: IQ1_S, Name: "IQ1_S", Block: 256, Bytes: 50, Dequant: dequantIQ1_S})
+	registerWeighted(tensor.Format{DType: IQ1_S, Name: "IQ1_S", Block: 256, Bytes: 50, Dequant: dequantIQ1_S},
+		blockwise(256, 50, quantIQ1_S), true)
 }
 
 // deltaIQ1 is the offset that the IQ1 types add to or take from the points of their grid.
@@ -42,5 +43,35 @@ func dequantPointIQ1(dst []float32, point []int8, scale float32, negative bool) 
 	}
 	for j, v := range point {
 		dst[j] = scale * (float32(v) + delta)
+	}
+}
+
+// storedIQ1_S is a factor like storedIQ2_S.
+const storedIQ1_S = 1.125
+
+func quantIQ1_S(block []byte, x, imatrix []float32) {
+	var fitted [8]ternaryFit
+	var scales [8]float32
+	var w [32]float32
+	sigma2 := 2 * sumSquares(x) / 256
+	for s := range fitted {
+		xs := x[32*s:][:32]
+		importance(w[:], imatrix[32*s:], xs, sigma2)
+		fitted[s] = fitTernary(xs, w[:], 1)
+		scales[s] = fitted[s].scale
+	}
+	var codes [8]byte
+	d := quantOdd(scales[:], codes[:], 7)
+	putScale(block, d*storedIQ1_S)
+	for s, f := range fitted {
+		h := uint16(codes[s]) << 12
+		if f.negative[0] {
+			h |= 0x8000
+		}
+		for l, p := range f.points {
+			block[2+4*s+l] = byte(p)
+			h |= p >> 8 << (3 * l)
+		}
+		binary.LittleEndian.PutUint16(block[34+2*s:], h)
 	}
 }

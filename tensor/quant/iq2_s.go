@@ -8,7 +8,8 @@ import "github.com/hipengine/hipengine/tensor"
 const IQ2_S = tensor.FirstGGML + 22
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: IQ2_S, Name: "IQ2_S", Block: 256, Bytes: 82, Dequant: dequantIQ2_S})
+	registerWeighted(tensor.Format{DType: IQ2_S, Name: "IQ2_S", Block: 256, Bytes: 82, Dequant: dequantIQ2_S},
+		blockwise(256, 82, quantIQ2_S), false)
 }
 
 func dequantIQ2_S(dst []float32, src []byte) {
@@ -21,4 +22,24 @@ func dequantIQ2_S(dst []float32, src []byte) {
 			dequantPoint(dst[8*i:], g.point(index), scale, signs[i])
 		}
 	}
+}
+
+// storedIQ2_S corrects d for the mean error of rounding the scales to four bits. The IQ3 and IQ1 types have such
+// a factor too.
+const storedIQ2_S = 0.9875
+
+var fitIQ2_S = gridFit{search: searchIQ2S, n: 16, sigma: 2, plain: 0.25, tiny: 1e-8,
+	steps: 9, step: 0.1, refine: refineOffGrid}
+
+func quantIQ2_S(block []byte, x, imatrix []float32) {
+	b := fitIQ2_S.block(x, imatrix)
+	putScale(block, b.d*storedIQ2_S)
+	qs, signs, qh, scales := block[2:34], block[34:66], block[66:74], block[74:82]
+	clear(qh)
+	for i, p := range b.points[:32] {
+		qs[i] = byte(p)
+		qh[i/4] |= byte(p>>8) << (2 * (i % 4))
+	}
+	copy(signs, b.signs[:])
+	putScales4(scales, b.scales[:])
 }

@@ -12,7 +12,8 @@ import (
 const IQ2_XS = tensor.FirstGGML + 17
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: IQ2_XS, Name: "IQ2_XS", Block: 256, Bytes: 74, Dequant: dequantIQ2_XS})
+	registerWeighted(tensor.Format{DType: IQ2_XS, Name: "IQ2_XS", Block: 256, Bytes: 74, Dequant: dequantIQ2_XS},
+		blockwise(256, 74, quantIQ2_XS), true)
 }
 
 func dequantIQ2_XS(dst []float32, src []byte) {
@@ -24,5 +25,24 @@ func dequantIQ2_XS(dst []float32, src []byte) {
 			w := binary.LittleEndian.Uint16(qs[2*i:])
 			dequantPoint(dst[8*i:], g.point(int(w&511)), scale, paritySigns(uint32(w>>9)))
 		}
+	}
+}
+
+var fitIQ2_XS = gridFit{search: searchIQ2XS, n: 16, parity: true, sigma: 1, tiny: fitEpsilon,
+	steps: 9, step: 0.1, refine: refineOffGrid}
+
+func quantIQ2_XS(block []byte, x, imatrix []float32) {
+	b := fitIQ2_XS.block(x, imatrix)
+	putScale(block, b.d)
+	for i, signs := range b.signs {
+		binary.LittleEndian.PutUint16(block[2+2*i:], b.points[i]|uint16(signs&127)<<9)
+	}
+	putScales4(block[66:74], b.scales[:])
+}
+
+// putScales4 packs 4-bit scales in pairs, the first in the low nibble.
+func putScales4(dst, scales []byte) {
+	for i := range dst {
+		dst[i] = scales[2*i] | scales[2*i+1]<<4
 	}
 }

@@ -12,7 +12,8 @@ import (
 const IQ2_XXS = tensor.FirstGGML + 16
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: IQ2_XXS, Name: "IQ2_XXS", Block: 256, Bytes: 66, Dequant: dequantIQ2_XXS})
+	registerWeighted(tensor.Format{DType: IQ2_XXS, Name: "IQ2_XXS", Block: 256, Bytes: 66, Dequant: dequantIQ2_XXS},
+		blockwise(256, 66, quantIQ2_XXS), true)
 }
 
 func dequantIQ2_XXS(dst []float32, src []byte) {
@@ -27,5 +28,22 @@ func dequantIQ2_XXS(dst []float32, src []byte) {
 				dequantPoint(dst[32*s+8*l:], g.point(int(index)), scale, paritySigns(signs>>(7*l)))
 			}
 		}
+	}
+}
+
+var fitIQ2_XXS = gridFit{search: searchIQ2XXS, n: 32, parity: true, sigma: 1, tiny: fitEpsilon,
+	steps: 6, step: 0.1, fitRange: true, refine: refineAll}
+
+func quantIQ2_XXS(block []byte, x, imatrix []float32) {
+	b := fitIQ2_XXS.block(x, imatrix)
+	putScale(block, b.d)
+	for s := range 8 {
+		qs := block[2+8*s:][:8]
+		word := uint32(b.scales[s]) << 28
+		for l := range 4 {
+			qs[l] = byte(b.points[4*s+l])
+			word |= uint32(b.signs[4*s+l]&127) << (7 * l)
+		}
+		binary.LittleEndian.PutUint32(qs[4:], word)
 	}
 }

@@ -8,7 +8,8 @@ import "github.com/hipengine/hipengine/tensor"
 const IQ3_S = tensor.FirstGGML + 21
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: IQ3_S, Name: "IQ3_S", Block: 256, Bytes: 110, Dequant: dequantIQ3_S})
+	registerWeighted(tensor.Format{DType: IQ3_S, Name: "IQ3_S", Block: 256, Bytes: 110, Dequant: dequantIQ3_S},
+		blockwise(256, 110, quantIQ3_S), false)
 }
 
 func dequantIQ3_S(dst []float32, src []byte) {
@@ -21,4 +22,22 @@ func dequantIQ3_S(dst []float32, src []byte) {
 			dequantPoint(dst[4*i:], g.point(index), scale, signs[i/2]>>(4*(i&1)))
 		}
 	}
+}
+
+// storedIQ3_S is a factor like storedIQ2_S.
+const storedIQ3_S = 1.033
+
+var fitIQ3_S = gridFit{search: searchIQ3S, n: 32, sigma: 2, steps: 9, step: 0.2, refine: refineIfAny}
+
+func quantIQ3_S(block []byte, x, imatrix []float32) {
+	b := fitIQ3_S.block(x, imatrix)
+	putScale(block, b.d*storedIQ3_S)
+	qs, qh, signs, scales := block[2:66], block[66:74], block[74:106], block[106:110]
+	clear(qh)
+	for i, p := range b.points {
+		qs[i] = byte(p)
+		qh[i/8] |= byte(p>>8) << (i % 8)
+	}
+	copy(signs, b.signs[:])
+	putScales4(scales, b.scales[:])
 }

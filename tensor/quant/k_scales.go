@@ -49,8 +49,8 @@ func quantAffineK(head, codes []byte, x, imatrix []float32, nmax int, plain affi
 	var qScales, qMins [subBlocks]byte
 	var d, dmin float32
 	if imatrix != nil {
-		d = fitPos(scales[:], sumW[:], qScales[:], 63)
-		dmin = fitPos(mins[:], sumW[:], qMins[:], 63)
+		d = fitPos(scales[:], sumW[:], qScales[:], 0, 63)
+		dmin = fitPos(mins[:], sumW[:], qMins[:], 0, 63)
 	} else {
 		d = quantPos(scales[:], qScales[:], 63)
 		dmin = quantPos(mins[:], qMins[:], 63)

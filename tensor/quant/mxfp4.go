@@ -40,8 +40,8 @@ func quantMXFP4(dst []byte, src []float32) {
 	for ; len(src) > 0; dst, src = dst[17:], src[32:] {
 		dst[0] = 0
 		if m := abs(signedMax(src[:32])); m > 0 {
-			_, exp := math.Frexp(float64(m)) // m = f * 2^exp, f in [0.5, 1)
-			dst[0] = byte(min(254, max(0, exp-1-2+127)))
+			_, exp := math.Frexp(float64(m)) // 2^(exp-1) <= m < 2^exp
+			dst[0] = byte(max(0, exp-1-2+127))
 		}
 		nearestFP4(codes[:], src[:32], halfE8M0(dst[0]))
 		putNibbles(dst[1:17], codes[:])

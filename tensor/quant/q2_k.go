@@ -47,8 +47,8 @@ func quantQ2_K(block []byte, x, imatrix []float32) {
 	var qScales, qMins [16]byte
 	var d, dmin float32
 	if imatrix != nil {
-		d = fitPos(scales[:], sumW[:], qScales[:], 15)
-		dmin = fitPos(mins[:], sumW[:], qMins[:], 15)
+		d = fitPos(scales[:], sumW[:], qScales[:], 0, 15)
+		dmin = fitPos(mins[:], sumW[:], qMins[:], 0, 15)
 	} else {
 		d = quantPos(scales[:], qScales[:], 15)
 		dmin = quantPos(mins[:], qMins[:], 15)

@@ -39,6 +39,9 @@ func quantQ8_K(dst []byte, src []float32) {
 			sum := dst[260+j/16*2:]
 			binary.LittleEndian.PutUint16(sum, binary.LittleEndian.Uint16(sum)+uint16(q))
 		}
-		binary.LittleEndian.PutUint32(dst, math.Float32bits(1/iscale))
+		// At the end of the range of float32, 127 rounded steps could be infinite.
+		const largest = math.MaxFloat32 / 127 * (1 - 0x1p-23)
+		d := max(-largest, min(largest, 1/iscale))
+		binary.LittleEndian.PutUint32(dst, math.Float32bits(d))
 	}
 }
