@@ -9,6 +9,7 @@ type raw struct {
 	ascii        [utf8.RuneSelf]int32
 	chars        map[rune]int32
 	ignoreMerges bool
+	fuseUnk      bool
 	newlines     bool // a word of newlines that is a token is emitted whole
 }
 
@@ -17,7 +18,7 @@ func newRaw(v *Vocab, ignoreMerges bool) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &raw{merges: m, fallback: newByteFallback(v), chars: map[rune]int32{}, ignoreMerges: ignoreMerges, newlines: v.Model == ModelGemma4}
+	r := &raw{merges: m, fallback: newByteFallback(v), chars: map[rune]int32{}, ignoreMerges: ignoreMerges, fuseUnk: v.FuseUnk, newlines: v.Model == ModelGemma4}
 	for i := range r.ascii {
 		r.ascii[i] = missing(rune(i))
 	}
@@ -60,14 +61,23 @@ func (r *raw) encode(dst []int32, word string, g *merger) []int32 {
 		g.sym = append(g.sym, s)
 	}
 	g.run(r.merges)
+	unk := false // the last id is the unknown token
 	for i := int32(0); i >= 0; i = g.next[i] {
-		switch s := g.sym[i]; {
-		case s < 0:
-			dst = r.fallback.appendRune(dst, -1-s)
-		case int(s) >= r.tokens:
-			dst = r.fallback.appendText(dst, r.extra[int(s)-r.tokens])
-		default:
+		s := g.sym[i]
+		if s >= 0 && int(s) < r.tokens {
 			dst = append(dst, s)
+			unk = false
+			continue
+		}
+		text := string(-1 - s)
+		if s >= 0 {
+			text = r.extra[int(s)-r.tokens]
+		}
+		n := len(dst)
+		wasUnk := unk
+		dst, unk = r.fallback.appendText(dst, text)
+		if unk && wasUnk && r.fuseUnk {
+			dst = dst[:n]
 		}
 	}
 	return dst
@@ -95,20 +105,20 @@ func newByteFallback(v *Vocab) byteFallback {
 	return f
 }
 
-// appendText appends the byte tokens of text, and the unknown token (if any) for bytes without one.
-func (f *byteFallback) appendText(dst []int32, text string) []int32 {
+// appendText appends the byte tokens of text, or the unknown token if the vocabulary lacks one of them, or
+// nothing if it lacks that too. unk reports whether the unknown token stands for text.
+func (f *byteFallback) appendText(dst []int32, text string) (out []int32, unk bool) {
+	n := len(dst)
 	for i := range len(text) {
 		id := f.id[text[i]]
 		if id < 0 {
-			id = f.unk
+			dst = dst[:n]
+			if f.unk >= 0 {
+				dst = append(dst, f.unk)
+			}
+			return dst, f.unk >= 0
 		}
-		if id >= 0 {
-			dst = append(dst, id)
-		}
+		dst = append(dst, id)
 	}
-	return dst
-}
-
-func (f *byteFallback) appendRune(dst []int32, r rune) []int32 {
-	return f.appendText(dst, string(r))
+	return dst, false
 }

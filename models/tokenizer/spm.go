@@ -62,7 +62,7 @@ func (m *spm) encode(dst []int32, word string, g *merger) []int32 {
 		if id, ok := m.ids[string(c)]; ok {
 			dst = append(dst, id)
 		} else {
-			dst = m.fallback.appendRune(dst, c)
+			dst, _ = m.fallback.appendText(dst, string(c))
 		}
 	}
 	g.text = ""

@@ -71,6 +71,7 @@ type Vocab struct {
 	AddSpacePrefix *bool // put a space before each fragment; nil: true for ModelLlama, else false
 	StripSpace     *bool // drop one leading space of decoded text; nil: as AddSpacePrefix
 	IgnoreMerges   *bool // a word that is a token is emitted whole, whatever the merges say; nil: by Pre
+	FuseUnk        bool  // adjacent characters that the vocabulary cannot express give one UNK (models on raw UTF-8)
 	NFC            bool  // normalise fragments to NFC first (Qwen models were trained so)
 
 	// Normalizers and Splits replace what Model and Pre imply, where not nil.
