@@ -11,4 +11,5 @@ require (
 	github.com/pkg/profile v1.7.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/term v0.47.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 )

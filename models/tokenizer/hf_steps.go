@@ -1,0 +1,292 @@
+package tokenizer
+
+import "fmt"
+
+// hfStep is a normaliser, pre-tokenizer, post-processor or decoder of a tokenizer.json: the fields of all kinds.
+type hfStep struct {
+	Type          string    `json:"type"`
+	Normalizers   []*hfStep `json:"normalizers"`   // Sequence
+	Pretokenizers []*hfStep `json:"pretokenizers"` // Sequence
+	Processors    []*hfStep `json:"processors"`    // Sequence
+	Decoders      []*hfStep `json:"decoders"`      // Sequence
+
+	Pattern struct {
+		Regex  *string `json:"Regex"`
+		String *string `json:"String"`
+	} `json:"pattern"` // Split, Replace
+	Behavior         string `json:"behavior"` // Split
+	Invert           bool   `json:"invert"`   // Split
+	Content          string `json:"content"`  // Replace, Strip
+	Prepend          string `json:"prepend"`  // Prepend
+	Start            int    `json:"start"`    // Strip
+	Stop             int    `json:"stop"`     // Strip
+	IndividualDigits bool   `json:"individual_digits"`
+
+	AddPrefixSpace *bool  `json:"add_prefix_space"` // ByteLevel, older Metaspace
+	UseRegex       *bool  `json:"use_regex"`        // ByteLevel
+	Replacement    string `json:"replacement"`      // Metaspace
+	PrependScheme  string `json:"prepend_scheme"`   // Metaspace
+	Split          *bool  `json:"split"`            // Metaspace
+
+	Single        []hfTemplate         `json:"single"`         // TemplateProcessing
+	SpecialTokens map[string]hfSpecial `json:"special_tokens"` // TemplateProcessing
+}
+
+// hfTemplate is a piece of a template: a special token or the text.
+type hfTemplate struct {
+	SpecialToken *struct {
+		ID string `json:"id"`
+	} `json:"SpecialToken"`
+	Sequence *struct {
+		ID string `json:"id"`
+	} `json:"Sequence"`
+}
+
+type hfSpecial struct {
+	IDs []int64 `json:"ids"`
+}
+
+// maxSteps bounds the number of steps of one kind.
+const maxSteps = 64
+
+// flatten calls f with the steps of s, sequences resolved.
+func (s *hfStep) flatten(what string, f func(*hfStep) error) error {
+	left := maxSteps
+	var walk func(s *hfStep) error
+	walk = func(s *hfStep) error {
+		if s == nil {
+			return nil
+		}
+		if left--; left < 0 {
+			return fmt.Errorf("%s has more than %d steps", what, maxSteps)
+		}
+		if s.Type != "Sequence" {
+			return f(s)
+		}
+		for _, list := range [][]*hfStep{s.Normalizers, s.Pretokenizers, s.Processors, s.Decoders} {
+			for _, c := range list {
+				if err := walk(c); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return walk(s)
+}
+
+func (l *hfLoader) normalizer() error {
+	l.v.Normalizers = []Normalizer{}
+	return l.file.Normalizer.flatten("normalizer", func(s *hfStep) error {
+		var n Normalizer
+		switch s.Type {
+		case "NFC":
+			n.Kind = NormalizeNFC
+		case "NFD":
+			n.Kind = NormalizeNFD
+		case "NFKC":
+			n.Kind = NormalizeNFKC
+		case "NFKD":
+			n.Kind = NormalizeNFKD
+		case "Prepend":
+			n = Normalizer{Kind: NormalizePrepend, New: s.Prepend}
+		case "Replace":
+			if s.Pattern.String == nil {
+				return fmt.Errorf("normalizer Replace has a regular expression: %q", clip(deref(s.Pattern.Regex)))
+			}
+			n = Normalizer{Kind: NormalizeReplace, Old: *s.Pattern.String, New: s.Content}
+		default:
+			return fmt.Errorf("unknown normalizer %q", clip(s.Type))
+		}
+		l.v.Normalizers = append(l.v.Normalizers, n)
+		return nil
+	})
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func isTrue(b *bool, absent bool) bool {
+	if b == nil {
+		return absent
+	}
+	return *b
+}
+
+func (l *hfLoader) preTokenizer() error {
+	l.v.Splits = []Split{}
+	add := func(s Split) { l.v.Splits = append(l.v.Splits, s) }
+	return l.file.PreTokenizer.flatten("pre_tokenizer", func(s *hfStep) error {
+		if l.v.Model == ModelGPT2 {
+			return fmt.Errorf("pre_tokenizer %q comes after ByteLevel", clip(s.Type))
+		}
+		switch s.Type {
+		case "ByteLevel":
+			l.v.Model = ModelGPT2
+			if isTrue(s.AddPrefixSpace, false) {
+				add(Split{Kind: SplitPrefixSpace})
+			}
+			if isTrue(s.UseRegex, true) {
+				add(Split{Kind: SplitRegex, Pattern: patGPT2})
+			}
+		case "Digits":
+			re := patNums
+			if s.IndividualDigits {
+				re = patNum
+			}
+			add(Split{Kind: SplitRegex, Pattern: re})
+		case "Metaspace":
+			sp := Split{Kind: SplitMetaspace, Pattern: s.Replacement}
+			switch {
+			case s.PrependScheme == "first":
+				sp.Prefix = PrefixFirst
+			case s.PrependScheme == "always", s.PrependScheme == "" && isTrue(s.AddPrefixSpace, true):
+				sp.Prefix = PrefixAlways
+			case s.PrependScheme != "never" && s.PrependScheme != "":
+				return fmt.Errorf("pre_tokenizer Metaspace has unknown prepend_scheme %q", clip(s.PrependScheme))
+			}
+			if isTrue(s.Split, true) {
+				sp.Behavior = MergedWithNext
+			}
+			add(sp)
+		case "Split":
+			return l.split(s)
+		default:
+			return fmt.Errorf("unknown pre_tokenizer %q", clip(s.Type))
+		}
+		return nil
+	})
+}
+
+// split reads a pre-tokenizer of type Split.
+func (l *hfLoader) split(s *hfStep) error {
+	behaviors := map[string]Behavior{
+		"Isolated": Isolated, "Removed": Removed, "MergedWithPrevious": MergedWithPrevious,
+		"MergedWithNext": MergedWithNext, "Contiguous": Contiguous,
+	}
+	b, ok := behaviors[s.Behavior]
+	if !ok {
+		return fmt.Errorf("pre_tokenizer Split has unknown behavior %q", clip(s.Behavior))
+	}
+	if s.Invert {
+		switch b {
+		case Removed:
+			b = MatchesOnly
+		case Isolated:
+		default:
+			return fmt.Errorf("pre_tokenizer Split has invert with behavior %q", s.Behavior)
+		}
+	}
+	sp := Split{Behavior: b}
+	switch {
+	case s.Pattern.Regex != nil:
+		sp.Kind, sp.Pattern = SplitRegex, *s.Pattern.Regex
+	case s.Pattern.String != nil:
+		sp.Kind, sp.Pattern = SplitLiteral, *s.Pattern.String
+	default:
+		return fmt.Errorf("pre_tokenizer Split has no pattern")
+	}
+	l.v.Splits = append(l.v.Splits, sp)
+	return nil
+}
+
+// decoder checks that the file decodes as its model implies, and reads whether a leading space is dropped.
+func (l *hfLoader) decoder() error {
+	strip, byteLevel := false, false
+	err := l.file.Decoder.flatten("decoder", func(s *hfStep) error {
+		switch s.Type {
+		case "ByteLevel":
+			byteLevel = true
+		case "ByteFallback", "Fuse":
+		case "Replace":
+			if deref(s.Pattern.String) != spaceMark || s.Content != " " {
+				return fmt.Errorf("decoder replaces %q by %q, not %q by a space", clip(deref(s.Pattern.String)), clip(s.Content), spaceMark)
+			}
+		case "Strip":
+			if s.Content != " " || s.Start < 0 || s.Start > 1 || s.Stop != 0 {
+				return fmt.Errorf("decoder strips %q %d times at the start and %d at the end, not one space at the start", clip(s.Content), s.Start, s.Stop)
+			}
+			strip = s.Start == 1
+		case "Metaspace":
+			if s.Replacement != spaceMark {
+				return fmt.Errorf("decoder Metaspace replaces %q, not %q", clip(s.Replacement), spaceMark)
+			}
+			strip = s.PrependScheme != "never" && isTrue(s.AddPrefixSpace, true)
+		default:
+			return fmt.Errorf("unknown decoder %q", clip(s.Type))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if l.file.Decoder != nil && byteLevel != (l.v.Model == ModelGPT2) {
+		return fmt.Errorf("pre_tokenizer and decoder disagree on ByteLevel")
+	}
+	l.v.StripSpace = &strip
+	return nil
+}
+
+// postProcessor reads what the template puts round a single text. The first such id counts as BOS, the last as
+// EOS, until the config says otherwise.
+func (l *hfLoader) postProcessor() error {
+	v := &l.v
+	v.Prefix, v.Suffix = []int32{}, []int32{}
+	err := l.file.PostProcessor.flatten("post_processor", func(s *hfStep) error {
+		switch s.Type {
+		case "ByteLevel":
+			return nil
+		case "TemplateProcessing":
+			return l.template(s)
+		}
+		return fmt.Errorf("unknown post_processor %q", clip(s.Type))
+	})
+	if err != nil {
+		return err
+	}
+	if len(v.Prefix) > 0 {
+		v.BOS = v.Prefix[0]
+	}
+	if n := len(v.Suffix); n > 0 {
+		v.EOS = v.Suffix[n-1]
+	}
+	return nil
+}
+
+func (l *hfLoader) template(s *hfStep) error {
+	v := &l.v
+	texts := 0
+	for _, p := range s.Single {
+		switch {
+		case p.Sequence != nil:
+			texts++
+		case p.SpecialToken != nil:
+			name := p.SpecialToken.ID
+			ids := s.SpecialTokens[name].IDs
+			if id, ok := l.byText[name]; ok && ids == nil {
+				ids = []int64{int64(id)}
+			}
+			if len(ids) == 0 {
+				return fmt.Errorf("post_processor names unknown token %q", clip(name))
+			}
+			for _, id := range ids {
+				if id < 0 || id >= int64(len(v.Tokens)) {
+					return fmt.Errorf("post_processor token %q has id %d outside the vocabulary of %d tokens", clip(name), id, len(v.Tokens))
+				}
+				if texts == 0 {
+					v.Prefix = append(v.Prefix, int32(id))
+				} else {
+					v.Suffix = append(v.Suffix, int32(id))
+				}
+			}
+		}
+	}
+	if texts != 1 {
+		return fmt.Errorf("post_processor has %d texts in its template for one", texts)
+	}
+	return nil
+}

@@ -1,0 +1,359 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shared returns the path of a file under the folder "shared" next to the repository, and skips the test
+// where it is missing.
+func shared(t testing.TB, path ...string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
+			full := filepath.Join(append([]string{dir, "shared"}, path...)...)
+			if _, err := os.Stat(full); err != nil {
+				t.Skipf("SKIPPED: shared test data lacks %s", filepath.Join(path...))
+			}
+			return full
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			t.Skip("SKIPPED: no folder shared/ with test data next to the repository")
+		}
+		dir = up
+	}
+}
+
+// readXZ returns the decompressed content of a file.
+func readXZ(t testing.TB, path string) []byte {
+	t.Helper()
+	xz, err := exec.LookPath("xz")
+	if err != nil {
+		t.Skip("SKIPPED: the program xz, which unpacks the test data, is missing")
+	}
+	out, err := exec.Command(xz, "-dc", path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// hfVocab reads one of the shared tokenizers.
+func hfVocab(t testing.TB, name string) Vocab {
+	t.Helper()
+	v, err := FromHF(readXZ(t, shared(t, "tokenizers", name+".json.xz")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func newTokenizer(t testing.TB, v Vocab) *Tokenizer {
+	t.Helper()
+	tok, err := New(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// hfRow is one text with what Hugging Face tokenizers makes of it.
+type hfRow struct {
+	Text       string  `json:"text"`
+	IDs        []int32 `json:"ids"`
+	IDsSpecial []int32 `json:"ids_special"` // nil: equal to IDs
+	Decoded    string  `json:"decoded"`
+}
+
+func hfRows(t testing.TB, name string) []hfRow {
+	t.Helper()
+	b, err := os.ReadFile(shared(t, "tokenizers", name+".expected.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []hfRow
+	if err := json.Unmarshal(b, &rows); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) < 100 {
+		t.Fatalf("only %d rows", len(rows))
+	}
+	return rows
+}
+
+var hfNames = []string{"deepseek_v3", "gemma3", "gptoss", "llama2", "llama3_1", "qwen3"}
+
+// TestHuggingFaceRows demands what Hugging Face tokenizers gives: ids, ids with special tokens added, and the
+// decoded text. The one intended difference: a text that begins with BOS gets no second one.
+func TestHuggingFaceRows(t *testing.T) {
+	for _, name := range hfNames {
+		t.Run(name, func(t *testing.T) {
+			tok := newTokenizer(t, hfVocab(t, name))
+			for _, r := range hfRows(t, name) {
+				if got := tok.Encode(r.Text, Options{ParseSpecial: true}); !slices.Equal(got, r.IDs) {
+					t.Errorf("%q\n got %v\nwant %v", r.Text, got, r.IDs)
+				}
+				want := r.IDsSpecial
+				if want == nil {
+					want = r.IDs
+				}
+				if len(want) > 1 && len(tok.prefix) == 1 && want[0] == want[1] && want[0] == tok.prefix[0] {
+					want = want[1:]
+				}
+				if got := tok.Encode(r.Text, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, want) {
+					t.Errorf("%q with special tokens\n got %v\nwant %v", r.Text, got, want)
+				}
+				if got := tok.Decode(r.IDs, true); got != r.Decoded {
+					t.Errorf("%v\ndecoded %q\n   want %q", r.IDs, got, r.Decoded)
+				}
+			}
+		})
+	}
+}
+
+// emberVocab reads the vocabulary in testdata.
+func emberVocab(t testing.TB) Vocab {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "ember.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := FromHF(b, []byte(`{"eos_token": "<|im_end|>", "pad_token": {"content": "<|endoftext|>"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestEmberReference compares with the prompts and replies that Ember's reference run stored as ids.
+func TestEmberReference(t *testing.T) {
+	var rows []struct{ Prompt, Reply string }
+	b, err := os.ReadFile(shared(t, "builtin-model", "reference.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &rows); err != nil {
+		t.Fatal(err)
+	}
+	ids := safetensorsInts(t, shared(t, "builtin-model", "reference.safetensors"))
+	tok := newTokenizer(t, emberVocab(t))
+	if len(rows) == 0 {
+		t.Fatal("no rows")
+	}
+	for i, r := range rows {
+		want := ids[fmt.Sprintf("ids_%d", i)]
+		if got := tok.Encode(r.Prompt, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, want) {
+			t.Errorf("prompt %d\n got %v\nwant %v", i, got, want)
+		}
+		if got := tok.Decode(want, true); got != r.Prompt {
+			t.Errorf("prompt %d decoded %q, want %q", i, got, r.Prompt)
+		}
+		if got := tok.Decode(ids[fmt.Sprintf("greedy_%d", i)], true); got != r.Reply {
+			t.Errorf("reply %d decoded %q, want %q", i, got, r.Reply)
+		}
+	}
+}
+
+// safetensorsInts returns the integer tensors of a safetensors file, flat.
+func safetensorsInts(t testing.TB, path string) map[string][]int32 {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := binary.LittleEndian.Uint64(b)
+	var head map[string]json.RawMessage
+	if err := json.Unmarshal(b[8:8+n], &head); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]int32{}
+	for name, raw := range head {
+		var e struct {
+			DType   string `json:"dtype"`
+			Offsets [2]int `json:"data_offsets"`
+		}
+		if json.Unmarshal(raw, &e) != nil {
+			continue
+		}
+		data := b[8+int(n):][e.Offsets[0]:e.Offsets[1]]
+		switch e.DType {
+		case "I32":
+			for ; len(data) > 0; data = data[4:] {
+				out[name] = append(out[name], int32(binary.LittleEndian.Uint32(data)))
+			}
+		case "I64":
+			for ; len(data) > 0; data = data[8:] {
+				out[name] = append(out[name], int32(binary.LittleEndian.Uint64(data)))
+			}
+		}
+	}
+	return out
+}
+
+func TestFromHFErrors(t *testing.T) {
+	const vocab = `"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]`
+	cases := []struct{ name, json, config, want string }{
+		{"no json", `{`, ``, "unexpected end"},
+		{"wordpiece", `{"model":{"type":"WordPiece",` + vocab + `}}`, ``, `model type "WordPiece"`},
+		{"no vocab", `{"model":{"type":"BPE"}}`, ``, "no vocab"},
+		{"unigram vocab", `{"model":{"type":"BPE","vocab":[["a",0]]}}`, ``, "vocab"},
+		{"negative id", `{"model":{"type":"BPE","vocab":{"a":-1}}}`, ``, "id -1"},
+		{"huge id", `{"model":{"type":"BPE","vocab":{"a":4000000}}}`, ``, "id 4000000"},
+		{"huge added id", `{"added_tokens":[{"id":9000000000,"content":"x"}],"model":{"type":"BPE",` + vocab + `}}`, ``, "id 9000000000"},
+		{"same id", `{"model":{"type":"BPE","vocab":{"a":0,"b":0}}}`, ``, "same id 0"},
+		{"added conflict", `{"added_tokens":[{"id":0,"content":"x"}],"model":{"type":"BPE",` + vocab + `}}`, ``, `of token "a"`},
+		{"subword prefix", `{"model":{"type":"BPE","continuing_subword_prefix":"##",` + vocab + `}}`, ``, "##"},
+		{"merge of three", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","b","c"]]}}`, ``, "3 parts"},
+		{"merge with space", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a b","c"]]}}`, ``, "space"},
+		{"normalizer", `{"normalizer":{"type":"Lowercase"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Lowercase"`},
+		{"replace regex", `{"normalizer":{"type":"Replace","pattern":{"Regex":"x+"}},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x+"`},
+		{"pre-tokenizer", `{"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Whitespace"`},
+		{"pattern", `{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x{7}"},"behavior":"Isolated"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x{7}"`},
+		{"behavior", `{"pre_tokenizer":{"type":"Split","pattern":{"String":" "},"behavior":"Odd"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Odd"`},
+		{"decoder", `{"decoder":{"type":"WordPiece"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"WordPiece"`},
+		{"decoder disagrees", `{"decoder":{"type":"ByteLevel"},"model":{"type":"BPE",` + vocab + `}}`, ``, "disagree"},
+		{"post-processor", `{"post_processor":{"type":"BertProcessing"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"BertProcessing"`},
+		{"template token", `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]},"model":{"type":"BPE",` + vocab + `}}`, ``, `"<s>"`},
+		{"template id", `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[7]}}},"model":{"type":"BPE",` + vocab + `}}`, ``, "id 7"},
+		{"config token", `{"model":{"type":"BPE",` + vocab + `}}`, `{"bos_token":"<s>"}`, `bos_token "<s>"`},
+		{"config key", `{"model":{"type":"BPE",` + vocab + `}}`, `{"added_tokens_decoder":{"x":{"content":"y"}}}`, `"x"`},
+		{"merge without space", `{"model":{"type":"BPE","vocab":{"a":0},"merges":["ab"]}}`, ``, "merge 0"},
+		{"steps", `{"normalizer":{"type":"Sequence","normalizers":[` + strings.Repeat(`{"type":"NFC"},`, 70) + `{"type":"NFC"}]},"model":{"type":"BPE",` + vocab + `}}`, ``, "more than 64 steps"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			v, err := FromHF([]byte(c.json), []byte(c.config))
+			if err == nil {
+				_, err = New(v)
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "tokenizer: ") {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestFromHFSteps checks steps that the six published tokenizers do not use, on a small vocabulary. The expected
+// pieces follow from the definitions in the documentation of Hugging Face tokenizers.
+func TestFromHFSteps(t *testing.T) {
+	vocab := map[string]int{}
+	for i, s := range strings.Split("a b c 1 2 ▁ Ġ ab <x> <y> <unk> Ċ", " ") {
+		vocab[s] = i
+	}
+	vj, err := json.Marshal(vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(parts string) []byte {
+		return fmt.Appendf(nil, `{%s "model":{"type":"BPE","vocab":%s,"merges":[["a","b"]],"unk_token":"<unk>","fuse_unk":true}}`, parts, vj)
+	}
+	cases := []struct{ name, parts, text, want string }{
+		{"metaspace first", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false},`, "ab a", "▁ ab ▁ a"},
+		{"metaspace never", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"never"},`, "ab a", "ab ▁ a"},
+		{"metaspace has prefix", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},`, " ab", "▁ ab"},
+		{"metaspace first after special", `"added_tokens":[{"id":8,"content":"<x>","special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"},`, "<x>a", "<x> a"},
+		{"metaspace always after special", `"added_tokens":[{"id":8,"content":"<x>","special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},`, "<x>a", "<x> ▁ a"},
+		{"removed", `"pre_tokenizer":{"type":"Split","pattern":{"String":"c"},"behavior":"Removed"},`, "acbab", "a b ab"},
+		{"merged with previous", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"MergedWithPrevious"},`, "cab", "c a b"},
+		{"merged with next", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"MergedWithNext"},`, "cab", "c ab"},
+		{"isolated", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"},`, "cab", "c a b"},
+		{"byte level prefix", `"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true},`, "ab\n", "Ġ ab Ċ"},
+		{"digits", `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel"}]},`, "ab12", "ab 1 2"},
+		{"strips", `"added_tokens":[{"id":8,"content":"<x>","lstrip":true,"rstrip":true},{"id":9,"content":"<y>"}],"pre_tokenizer":{"type":"ByteLevel"},`, "a <x> b <y> a", "a <x> b Ġ <y> Ġ a"},
+		{"strips only space", `"added_tokens":[{"id":8,"content":"<x>","lstrip":true,"rstrip":true}],"pre_tokenizer":{"type":"ByteLevel"},`, " <x>  <x> ", "<x> <x>"},
+		{"single word", `"added_tokens":[{"id":2,"content":"c","single_word":true}],"normalizer":{"type":"Replace","pattern":{"String":"c"},"content":"b"},`, "ac c", "ab <unk> c"},
+		{"normalized", `"added_tokens":[{"id":9,"content":"<y>","normalized":true}],"normalizer":{"type":"Replace","pattern":{"String":"q"},"content":"y"},`, "a<q>", "a <y>"},
+		{"not normalized", `"added_tokens":[{"id":9,"content":"<y>"}],"normalizer":{"type":"Replace","pattern":{"String":"q"},"content":"y"},`, "a<q>b", "a <unk> b"},
+		{"fused unknown", ``, "aéüb", "a <unk> b"},
+		{"leftmost", `"added_tokens":[{"id":7,"content":"ab"},{"id":8,"content":"<x>"}],"pre_tokenizer":{"type":"ByteLevel"},`, "a<x>b", "a <x> b"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			v, err := FromHF(file(c.parts), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, id := range newTokenizer(t, v).Encode(c.text, Options{ParseSpecial: true}) {
+				got = append(got, v.Tokens[id])
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("%q gives %q, want %q", c.text, s, c.want)
+			}
+		})
+	}
+}
+
+// TestFromHFConfig checks the ids and flags that tokenizer_config.json sets.
+func TestFromHFConfig(t *testing.T) {
+	const file = `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[1]}}},
+		"added_tokens":[{"id":1,"content":"<s>","special":true},{"id":2,"content":"</s>","special":true}],
+		"model":{"type":"BPE","vocab":{"a":0}}}`
+	for _, c := range []struct {
+		config string
+		want   []int32
+	}{
+		{`{}`, []int32{1, 0}},
+		{`{"bos_token":"<s>","add_bos_token":false}`, []int32{0}},
+		{`{"bos_token":{"content":"<s>"},"eos_token":"</s>","add_bos_token":true,"add_eos_token":true}`, []int32{1, 0, 2}},
+		{`{"bos_token":null,"eos_token":"</s>"}`, []int32{1, 0}},
+		{`{"added_tokens_decoder":{"1":{"content":"<s>","special":true},"3":{"content":"<new>","special":true}}}`, []int32{1, 0}},
+	} {
+		v, err := FromHF([]byte(file), []byte(c.config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newTokenizer(t, v).Encode("a", Options{AddSpecial: true}); !slices.Equal(got, c.want) {
+			t.Errorf("%s: ids %v, want %v", c.config, got, c.want)
+		}
+		if strings.Contains(c.config, "<new>") && (len(v.Tokens) != 4 || v.Types[3] != Control) {
+			t.Errorf("%s: tokens %q", c.config, v.Tokens)
+		}
+	}
+}
+
+func FuzzFromHF(f *testing.F) {
+	ember, err := os.ReadFile(filepath.Join("testdata", "ember.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	// The whole file would make mutation slow; its frame with a small model does.
+	i, j := bytes.Index(ember, []byte(`"vocab"`)), bytes.LastIndexByte(ember[:len(ember)-1], '}')
+	if i < 0 || j < i {
+		f.Fatal("testdata/ember.json has no vocab")
+	}
+	small := append(append(slices.Clone(ember[:i]), `"vocab":{"a":9,"b":10,"ab":11},"merges":[["a","b"]]}`...), '}')
+	f.Add(small, []byte(`{"eos_token":"<|im_end|>","add_eos_token":true}`))
+	f.Add([]byte(`{"model":{"type":"BPE","byte_fallback":true,"vocab":{"<0x0A>":0,"▁":1},"merges":[]},"decoder":{"type":"Metaspace","replacement":"▁"}}`), []byte(nil))
+	f.Add([]byte(`{"pre_tokenizer":{"type":"Metaspace","replacement":"▁"},"model":{"vocab":{"a":0},"merges":["a a"]}}`), []byte(`{"bos_token":1}`))
+	f.Fuzz(func(t *testing.T, file, config []byte) {
+		v, err := FromHF(file, config)
+		if err != nil {
+			return
+		}
+		tok, err := New(v)
+		if err != nil {
+			return
+		}
+		ids := tok.Encode("a b <|im_end|>\n 12é", Options{ParseSpecial: true, AddSpecial: true})
+		for _, id := range ids {
+			if id < 0 || int(id) >= tok.Len() {
+				t.Fatalf("id %d of %d", id, tok.Len())
+			}
+		}
+		tok.Decode(ids, true)
+	})
+}

@@ -1,0 +1,185 @@
+package tokenizer
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// SplitKind names a way to split text into words.
+type SplitKind int
+
+// Kinds of splits.
+const (
+	SplitRegex       SplitKind = iota // at matches of the regular expression Pattern, which must be a known one
+	SplitLiteral                      // at occurrences of the text Pattern
+	SplitMetaspace                    // spaces become Pattern (U+2581), which Prefix may also put in front
+	SplitPrefixSpace                  // no split: put a space before a piece that does not begin with one
+)
+
+// Behavior says what becomes of the matches of a split, in the terms of Hugging Face tokenizers.
+type Behavior int
+
+// Behaviors of splits.
+const (
+	Isolated           Behavior = iota // each match and each gap between matches is a piece
+	MatchesOnly                        // each match is a piece, gaps are dropped (Removed with invert)
+	Removed                            // each gap is a piece, matches are dropped
+	MergedWithPrevious                 // a match joins the gap before it
+	MergedWithNext                     // a match joins the gap after it
+	Contiguous                         // as Isolated, and matches that touch are one piece
+)
+
+// PrefixScheme says where SplitMetaspace puts its prefix: only before pieces that do not begin with it.
+type PrefixScheme int
+
+// Prefix schemes.
+const (
+	PrefixNever  PrefixScheme = iota
+	PrefixFirst               // before the piece that begins the text
+	PrefixAlways              // before each piece
+)
+
+// Split is one step of pre-tokenization. Steps apply in turn, each to the pieces of the one before.
+type Split struct {
+	Kind     SplitKind
+	Pattern  string
+	Behavior Behavior     // SplitRegex (Isolated and MatchesOnly) and SplitLiteral; for SplitMetaspace MergedWithNext splits, Isolated does not
+	Prefix   PrefixScheme // SplitMetaspace
+}
+
+// stage is a Split made ready.
+type stage struct {
+	Split
+	match matcher
+}
+
+func newStage(s Split) (stage, error) {
+	st := stage{Split: s}
+	switch s.Kind {
+	case SplitRegex:
+		m, ok := lookupPattern(s.Pattern)
+		if !ok {
+			return st, fmt.Errorf("tokenizer: unknown split pattern %q", s.Pattern)
+		}
+		if s.Behavior != Isolated && s.Behavior != MatchesOnly && s.Behavior != Contiguous {
+			return st, fmt.Errorf("tokenizer: split pattern %q: unsupported behavior %d", s.Pattern, s.Behavior)
+		}
+		st.match = m
+	case SplitLiteral, SplitMetaspace:
+		if s.Pattern == "" || !utf8.ValidString(s.Pattern) {
+			return st, fmt.Errorf("tokenizer: split at %q, which is no text", s.Pattern)
+		}
+		if s.Behavior < Isolated || s.Behavior > Contiguous {
+			return st, fmt.Errorf("tokenizer: split at %q: unknown behavior %d", s.Pattern, s.Behavior)
+		}
+		lit := s.Pattern
+		st.match = func(_ *classTable, s string, i int) int {
+			if strings.HasPrefix(s[i:], lit) {
+				return i + len(lit)
+			}
+			return i
+		}
+	case SplitPrefixSpace:
+	default:
+		return st, fmt.Errorf("tokenizer: unknown split kind %d", s.Kind)
+	}
+	return st, nil
+}
+
+// splitFrom applies the stages from number n on to s and encodes the words. first says that s begins the text.
+func (e *encoder) splitFrom(n int, s string, first bool) {
+	if s == "" {
+		return
+	}
+	if n == len(e.t.stages) {
+		e.word(s)
+		return
+	}
+	st := &e.t.stages[n]
+	switch st.Kind {
+	case SplitPrefixSpace:
+		if s[0] != ' ' {
+			s = " " + s
+		}
+		e.splitFrom(n+1, s, first)
+		return
+	case SplitMetaspace:
+		s = strings.ReplaceAll(s, " ", st.Pattern)
+		if (st.Prefix == PrefixAlways || st.Prefix == PrefixFirst && first) && !strings.HasPrefix(s, st.Pattern) {
+			s = st.Pattern + s
+		}
+		if st.Behavior == Isolated {
+			e.splitFrom(n+1, s, first)
+			return
+		}
+	}
+	switch st.Behavior {
+	case Isolated, MatchesOnly:
+		begin := 0
+		for i := 0; i < len(s); {
+			end := st.match(e.classes, s, i)
+			if end == i {
+				_, _, w := e.classes.at(s, i)
+				i += w
+				continue
+			}
+			if st.Behavior == Isolated {
+				e.splitFrom(n+1, s[begin:i], first && begin == 0)
+			}
+			e.splitFrom(n+1, s[i:end], first && i == 0)
+			i, begin = end, end
+		}
+		if st.Behavior == Isolated {
+			e.splitFrom(n+1, s[begin:], first && begin == 0)
+		}
+	default:
+		for _, p := range st.pieces(e.classes, s) {
+			e.splitFrom(n+1, s[p.begin:p.end], first && p.begin == 0)
+		}
+	}
+}
+
+// span is a part of a text, in bytes.
+type span struct {
+	begin, end int
+	match      bool
+}
+
+// pieces returns the parts of s by the behaviors that look at neighbours.
+func (st *stage) pieces(t *classTable, s string) []span {
+	var spans []span
+	begin := 0
+	for i := 0; i < len(s); {
+		end := st.match(t, s, i)
+		if end == i {
+			_, _, w := t.at(s, i)
+			i += w
+			continue
+		}
+		if begin < i {
+			spans = append(spans, span{begin, i, false})
+		}
+		spans = append(spans, span{i, end, true})
+		i, begin = end, end
+	}
+	if begin < len(s) {
+		spans = append(spans, span{begin, len(s), false})
+	}
+	var out []span
+	for _, p := range spans {
+		last := len(out) - 1
+		switch {
+		case st.Behavior == Removed && p.match:
+			continue
+		case last < 0 || st.Behavior == Removed:
+		case st.Behavior == Contiguous && p.match == out[last].match,
+			st.Behavior == MergedWithPrevious && p.match && !out[last].match,
+			st.Behavior == MergedWithNext && !p.match && out[last].match:
+			out[last].end, out[last].match = p.end, p.match
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
