@@ -1,0 +1,462 @@
+package sample
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// definition is the chain of the package comment, written with full sorts: the distribution of the next token.
+func definition(p Params, history []int32, row []float32) []float64 {
+	l := slices.Clone(row)
+	for id, b := range p.LogitBias {
+		l[id] += b
+	}
+	n := p.RepeatLastN
+	if n == 0 {
+		n = DefaultRepeatLastN
+	}
+	if n > 0 && len(history) > n {
+		history = history[len(history)-n:]
+	}
+	for id := range l {
+		c := 0
+		for _, h := range history {
+			if int(h) == id {
+				c++
+			}
+		}
+		if c == 0 {
+			continue
+		}
+		if r := p.RepeatPenalty; r != 0 && r != 1 {
+			if l[id] > 0 {
+				l[id] /= r
+			} else {
+				l[id] *= r
+			}
+		}
+		l[id] -= float32(c)*p.FrequencyPenalty + p.PresencePenalty
+	}
+	ids := make([]int, len(l))
+	for i := range ids {
+		ids[i] = i
+	}
+	slices.SortStableFunc(ids, func(a, b int) int {
+		switch {
+		case l[a] > l[b]:
+			return -1
+		case l[a] < l[b]:
+			return 1
+		}
+		return 0
+	})
+	out := make([]float64, len(l))
+	if p.Temperature == 0 {
+		out[ids[0]] = 1
+		return out
+	}
+	softmax := func(temperature float64) []float64 {
+		w := make([]float64, len(ids))
+		sum := 0.0
+		for i, id := range ids {
+			w[i] = math.Exp((float64(l[id]) - float64(l[ids[0]])) / temperature)
+			sum += w[i]
+		}
+		for i := range w {
+			w[i] /= sum
+		}
+		return w
+	}
+	if p.TopK > 0 && p.TopK < len(ids) {
+		ids = ids[:p.TopK]
+	}
+	if p.TopP > 0 && p.TopP < 1 {
+		sum := 0.0
+		for i, w := range softmax(1) {
+			if sum += w; sum >= float64(p.TopP) {
+				ids = ids[:i+1]
+				break
+			}
+		}
+	}
+	if p.MinP > 0 {
+		w := softmax(1)
+		n := 0
+		for n < len(w) && w[n] >= float64(p.MinP)*w[0]*(1-1e-12) {
+			n++
+		}
+		ids = ids[:n]
+	}
+	for i, w := range softmax(float64(p.Temperature)) {
+		out[ids[i]] = w
+	}
+	return out
+}
+
+func paramCases() map[string]Params {
+	return map[string]Params{
+		"plain":             {Temperature: 1},
+		"cold":              {Temperature: 0.3},
+		"hot":               {Temperature: 3},
+		"top-k 1":           {Temperature: 1, TopK: 1},
+		"top-k 7":           {Temperature: 1, TopK: 7},
+		"top-k all":         {Temperature: 1, TopK: 64},
+		"top-p small":       {Temperature: 1, TopP: 1e-30},
+		"top-p half":        {Temperature: 1, TopP: 0.5},
+		"top-p most":        {Temperature: 1.5, TopP: 0.97},
+		"min-p":             {Temperature: 1, MinP: 0.1},
+		"min-p 1":           {Temperature: 2, MinP: 1},
+		"defaults":          Defaults(),
+		"repeat":            {Temperature: 1, RepeatPenalty: 1.5},
+		"repeat encourages": {Temperature: 1, RepeatPenalty: 0.8},
+		"presence":          {Temperature: 1, PresencePenalty: 0.7, RepeatLastN: 5},
+		"frequency":         {Temperature: 1, FrequencyPenalty: 0.4, RepeatLastN: -1},
+		"bias":              {Temperature: 1, LogitBias: map[int32]float32{3: 4, 5: -4}},
+		"everything": {Temperature: 1.3, TopK: 20, TopP: 0.9, MinP: 0.02, RepeatPenalty: 1.1, PresencePenalty: 0.2,
+			FrequencyPenalty: 0.1, RepeatLastN: 12, LogitBias: map[int32]float32{0: 2, 63: 3}},
+	}
+}
+
+// rows are logits of several shapes, each of 64 ids.
+func rows() map[string][]float32 {
+	r := rand.New(rand.NewPCG(1, 2))
+	normal, ties, flat, peak := make([]float32, 64), make([]float32, 64), make([]float32, 64), make([]float32, 64)
+	for i := range normal {
+		normal[i] = float32(r.NormFloat64() * 2)
+		ties[i] = float32(r.IntN(4))
+		flat[i] = -1000
+		peak[i] = -30
+	}
+	peak[40] = 0
+	return map[string][]float32{"normal": normal, "ties": ties, "flat": flat, "peak": peak}
+}
+
+func history() []int32 {
+	r := rand.New(rand.NewPCG(3, 4))
+	h := make([]int32, 100)
+	for i := range h {
+		h[i] = int32(r.IntN(20))
+	}
+	return h
+}
+
+func TestDistributionEqualsDefinition(t *testing.T) {
+	for name, p := range paramCases() {
+		for rowName, row := range rows() {
+			t.Run(name+"/"+rowName, func(t *testing.T) {
+				s, err := NewSampler(p, len(row))
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Accept(history()...)
+				if err := s.adjust(row); err != nil {
+					t.Fatal(err)
+				}
+				got := make([]float64, len(row))
+				dist, total := s.distribution(), 0.0
+				for _, c := range dist {
+					total += c.weight
+				}
+				for _, c := range dist {
+					got[c.id] = c.weight / total
+				}
+				for id, want := range definition(p, history(), row) {
+					// Both sides sum 64 float64 terms, in different orders: some 64 roundings of 1.1e-16 each.
+					if d := math.Abs(got[id] - want); !(d <= 1e-14) {
+						t.Errorf("token %d: probability %v, want %v", id, got[id], want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// chiSquare returns the statistic of counts against probabilities and its degrees of freedom. Cells that expect fewer
+// than 5 draws are pooled, as the test's approximation demands; a draw of probability 0 gives +Inf.
+func chiSquare(counts []int, prob []float64) (stat float64, df int) {
+	n := 0
+	for _, c := range counts {
+		n += c
+	}
+	var pooled, pooledWant float64
+	add := func(got, want float64) {
+		stat += (got - want) * (got - want) / want
+		df++
+	}
+	for i, p := range prob {
+		want := p * float64(n)
+		switch {
+		case p == 0 && counts[i] > 0:
+			return math.Inf(1), 1
+		case want < 5:
+			pooled += float64(counts[i])
+			pooledWant += want
+		default:
+			add(float64(counts[i]), want)
+		}
+	}
+	if pooledWant > 0 {
+		add(pooled, max(pooledWant, 1e-9))
+	}
+	return stat, df - 1
+}
+
+// critical returns the value that a chi-square variable with df degrees of freedom exceeds with probability of about
+// 1e-6 (Wilson and Hilferty's cube approximation; 4.753 is that quantile of the normal distribution).
+func critical(df int) float64 {
+	if df <= 0 {
+		return 1e-6
+	}
+	v := 2 / (9 * float64(df))
+	return float64(df) * math.Pow(1-v+4.753*math.Sqrt(v), 3)
+}
+
+func TestDrawsFollowDefinition(t *testing.T) {
+	const draws = 20000
+	for name, p := range paramCases() {
+		for rowName, row := range rows() {
+			t.Run(name+"/"+rowName, func(t *testing.T) {
+				p.Seed = 42
+				s, err := NewSampler(p, len(row))
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Accept(history()...)
+				counts := make([]int, len(row))
+				for range draws {
+					id, err := s.Next(row)
+					if err != nil {
+						t.Fatal(err)
+					}
+					counts[id]++
+				}
+				stat, df := chiSquare(counts, definition(p, history(), row))
+				if !(stat <= critical(df)) {
+					t.Errorf("chi-square %.1f with %d degrees of freedom, at most %.1f expected", stat, df, critical(df))
+				}
+			})
+		}
+	}
+}
+
+// TestChiSquareSees checks that the comparison above fails for a distribution that is slightly wrong.
+func TestChiSquareSees(t *testing.T) {
+	row := rows()["normal"]
+	s, err := NewSampler(Params{Temperature: 1, Seed: 42}, len(row))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make([]int, len(row))
+	for range 20000 {
+		id, err := s.Next(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[id]++
+	}
+	for name, p := range map[string]Params{
+		"temperature": {Temperature: 1.1}, "top-p": {Temperature: 1, TopP: 0.95}, "top-k": {Temperature: 1, TopK: 63},
+		"bias": {Temperature: 1, LogitBias: map[int32]float32{7: 1.5}},
+	} {
+		if stat, df := chiSquare(counts, definition(p, nil, row)); stat <= critical(df) {
+			t.Errorf("%s: chi-square %.1f with %d degrees of freedom did not notice", name, stat, df)
+		}
+	}
+}
+
+func TestSeedDecidesDraws(t *testing.T) {
+	row := rows()["normal"]
+	tokens := func(seed uint64) []int32 {
+		p := Defaults()
+		p.Seed, p.RepeatPenalty = seed, 1.1
+		s, err := NewSampler(p, len(row))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []int32
+		for range 50 {
+			id, err := s.Next(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Accept(id)
+			out = append(out, id)
+		}
+		return out
+	}
+	if a, b := tokens(1), tokens(1); !slices.Equal(a, b) {
+		t.Errorf("seed 1 gave %v, then %v", a, b)
+	}
+	if a, b := tokens(1), tokens(2); slices.Equal(a, b) {
+		t.Errorf("seeds 1 and 2 both gave %v", a)
+	}
+}
+
+func TestGreedyTakesLowestIDOfTies(t *testing.T) {
+	s, err := NewSampler(Params{}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := s.Next([]float32{-1, 3, 2, 3, 3}); err != nil || id != 1 {
+		t.Errorf("Next = %d, %v, want 1", id, err)
+	}
+}
+
+func TestNotFiniteLogitsAreErrors(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for name, bad := range map[string]float32{"NaN": nan, "+Inf": inf, "-Inf": -inf} {
+		for _, p := range []Params{{}, {Temperature: 1}, Defaults()} {
+			row := make([]float32, 64)
+			row[17] = bad
+			s, err := NewSampler(p, len(row))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id, err := s.Next(row); err == nil || !strings.Contains(err.Error(), "token 17") {
+				t.Errorf("%s, temperature %v: Next = %d, %v, want an error that names token 17", name, p.Temperature, id, err)
+			}
+			if _, _, err := Logprobs(row, 0, 3); err == nil || !strings.Contains(err.Error(), "token 17") {
+				t.Errorf("%s: Logprobs error %v, want one that names token 17", name, err)
+			}
+		}
+	}
+	s, err := NewSampler(Params{LogitBias: map[int32]float32{2: math.MaxFloat32}}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Next([]float32{0, 0, math.MaxFloat32, 0}); err == nil {
+		t.Error("a bias that overflows gave no error")
+	}
+}
+
+func TestNextRejectsWrongRow(t *testing.T) {
+	s, err := NewSampler(Params{}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 3, 5} {
+		if _, err := s.Next(make([]float32, n)); err == nil {
+			t.Errorf("row of %d logits for a vocabulary of 4: no error", n)
+		}
+	}
+}
+
+func TestValidateNamesParameter(t *testing.T) {
+	nan := float32(math.NaN())
+	for name, p := range map[string]Params{
+		"temperature":       {Temperature: -1},
+		"top_p":             {TopP: 1.5},
+		"min_p":             {MinP: nan},
+		"top_k":             {TopK: -1},
+		"repeat_penalty":    {RepeatPenalty: -0.5},
+		"presence_penalty":  {PresencePenalty: nan},
+		"frequency_penalty": {FrequencyPenalty: float32(math.Inf(1))},
+		"token 9":           {LogitBias: map[int32]float32{9: 1}},
+		"token -1":          {LogitBias: map[int32]float32{-1: 1}},
+		"token 2":           {LogitBias: map[int32]float32{2: nan}},
+	} {
+		if _, err := NewSampler(p, 9); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if _, err := NewSampler(Params{}, 0); err == nil {
+		t.Error("an empty vocabulary gave no error")
+	}
+}
+
+func TestLogprobs(t *testing.T) {
+	row := rows()["normal"]
+	prob := definition(Params{Temperature: 1}, nil, row)
+	for _, n := range []int{0, 1, 5, 64, 100} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			chosen, top, err := Logprobs(row, 11, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := float32(math.Log(prob[11])); chosen.ID != 11 || math.Abs(float64(chosen.Logprob-want)) > 1e-6 {
+				t.Errorf("chosen = %+v, want token 11 with %v", chosen, want)
+			}
+			if len(top) != min(n, len(row)) {
+				t.Fatalf("%d top tokens, want %d", len(top), min(n, len(row)))
+			}
+			for i, c := range top {
+				if want := float32(math.Log(prob[c.ID])); math.Abs(float64(c.Logprob-want)) > 1e-6 {
+					t.Errorf("top %d = %+v, want %v", i, c, want)
+				}
+				if i > 0 && c.Logprob > top[i-1].Logprob {
+					t.Errorf("top %d is more likely than top %d", i, i-1)
+				}
+			}
+		})
+	}
+	if _, _, err := Logprobs(row, 64, 0); err == nil {
+		t.Error("an id beyond the row gave no error")
+	}
+	if _, _, err := Logprobs(nil, 0, 0); err == nil {
+		t.Error("an empty row gave no error")
+	}
+}
+
+func TestOverridesApplyInOrder(t *testing.T) {
+	model := Overrides{Temperature: new(float32(0)), TopK: new(20)}
+	request := Overrides{TopK: new(5), Seed: new(uint64(7)), LogitBias: map[int32]float32{1: 2}}
+	got := request.Apply(model.Apply(Defaults()))
+	if got.Temperature != 0 || got.TopK != 5 || got.TopP != 0.95 || got.MinP != 0.05 || got.Seed != 7 || got.LogitBias[1] != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestNextDoesNotAllocate(t *testing.T) {
+	row := bigRow()
+	p := Defaults()
+	p.RepeatPenalty, p.LogitBias = 1.1, map[int32]float32{3: 1}
+	s, err := NewSampler(p, len(row))
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func() {
+		id, err := s.Next(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Accept(id)
+	}
+	for range DefaultRepeatLastN {
+		step()
+	}
+	if n := testing.AllocsPerRun(20, step); n != 0 {
+		t.Errorf("%v allocations per token", n)
+	}
+}
+
+func bigRow() []float32 {
+	r := rand.New(rand.NewPCG(5, 6))
+	row := make([]float32, 151936) // Qwen3's vocabulary
+	for i := range row {
+		row[i] = float32(r.NormFloat64() * 3)
+	}
+	return row
+}
+
+func BenchmarkNext(b *testing.B) {
+	row := bigRow()
+	for name, p := range map[string]Params{
+		"greedy": {}, "defaults": Defaults(), "top-p alone": {Temperature: 1, TopP: 0.95}, "plain": {Temperature: 1},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s, err := NewSampler(p, len(row))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := s.Next(row); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

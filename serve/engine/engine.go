@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/models/sample"
+)
+
+// Runner computes steps. Only the engine's goroutine calls it, after New has read its limits.
+type Runner interface {
+	Limits() runner.Limits
+	// Open starts an empty sequence. It does not block.
+	Open() (runner.SeqID, error)
+	// Close frees a sequence, whatever its state.
+	Close(runner.SeqID)
+	// Step appends tokens to sequences and returns, for each entry of work, its Rows*Vocab logits. It blocks until the
+	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
+	// After an error, the state of the sequences of work is undefined and they are only closed.
+	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
+}
+
+// Errors of Submit and Tokens.
+var (
+	ErrClosed     = errors.New("engine: closed")
+	ErrQueueFull  = errors.New("engine: queue is full")
+	ErrBadRequest = errors.New("engine: bad request") // wrapped by errors that say what is wrong
+)
+
+// ContextLengthError says that a request cannot fit into the context.
+type ContextLengthError struct {
+	Prompt    int // tokens of the prompt
+	MaxTokens int // tokens to generate that were asked for; 0 if the request left it open
+	Limit     int // most tokens of a sequence
+}
+
+// Error implements error.
+func (e *ContextLengthError) Error() string {
+	if e.MaxTokens == 0 {
+		return fmt.Sprintf("engine: prompt of %d tokens leaves no room in the context of %d", e.Prompt, e.Limit)
+	}
+	return fmt.Sprintf("engine: prompt of %d tokens and max_tokens of %d exceed the context of %d", e.Prompt, e.MaxTokens, e.Limit)
+}
+
+// PanicError says that a panic in the runner or the decoder ended the sequence.
+type PanicError struct {
+	Value any    // of the panic
+	Stack []byte // for the log
+}
+
+// Error implements error. It leaves the stack out.
+func (e *PanicError) Error() string { return fmt.Sprintf("engine: panic: %v", e.Value) }
+
+// DefaultMaxQueue is the length of the queue when Config.MaxQueue is zero.
+const DefaultMaxQueue = 256
+
+// Config is what an engine is made of.
+type Config struct {
+	Runner   Runner
+	EOG      func(id int32) bool // reports end-of-generation tokens; nil if there are none
+	Policy   Policy              // nil is Fair{}
+	MaxQueue int                 // most sequences that wait for a slot; 0 is DefaultMaxQueue
+}
+
+// Stats are counts since the start and the present state, taken at one moment.
+type Stats struct {
+	Running, Waiting int
+
+	PromptTokens    uint64 // tokens prefilled
+	GeneratedTokens uint64 // tokens drawn
+	Steps           uint64 // steps that succeeded
+	StepTokens      uint64 // tokens over all steps; divided by Steps, the mean batch
+	LastStepTokens  int
+
+	Stopped, Length   uint64 // sequences that finished, by reason
+	Cancelled, Failed uint64 // sequences that ended without a finish reason
+	Rejected          uint64 // submissions refused because the queue was full
+}
+
+// Engine schedules sequences over a runner. Its methods may be called from any goroutine.
+type Engine struct {
+	runner   Runner
+	limits   runner.Limits
+	eog      func(int32) bool
+	policy   Policy
+	maxQueue int
+
+	ctx    context.Context // of the steps; ended by a Close that ran out of patience
+	cancel context.CancelFunc
+	wake   chan struct{} // of capacity 1: waiting or closing changed
+	done   chan struct{} // closed when the loop has ended
+
+	mu      sync.Mutex
+	waiting []*Sequence
+	running []*Sequence // written by the loop alone, under mu
+	closing bool
+	stats   Stats
+}
+
+// New starts an engine, which owns c.Runner until Close has returned.
+func New(c Config) (*Engine, error) {
+	if c.Runner == nil {
+		return nil, errors.New("engine: no runner")
+	}
+	l := c.Runner.Limits()
+	if l.Vocab <= 0 || l.Context <= 0 || l.Seqs <= 0 || l.Batch <= 0 {
+		return nil, fmt.Errorf("engine: runner limits %+v: each must be positive", l)
+	}
+	e := &Engine{
+		runner: c.Runner, limits: l, eog: c.EOG, policy: c.Policy, maxQueue: c.MaxQueue,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if e.eog == nil {
+		e.eog = func(int32) bool { return false }
+	}
+	if e.policy == nil {
+		e.policy = Fair{}
+	}
+	if e.maxQueue == 0 {
+		e.maxQueue = DefaultMaxQueue
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	go e.loop()
+	return e, nil
+}
+
+// Limits returns the capacities of the runner.
+func (e *Engine) Limits() runner.Limits { return e.limits }
+
+// Submit queues a request. The sequence lives until it finishes or ctx is done. Errors are [ErrQueueFull],
+// [ErrClosed], *[ContextLengthError], the cause of ctx's end, and others that wrap [ErrBadRequest].
+func (e *Engine) Submit(ctx context.Context, r Request) (*Sequence, error) {
+	s, err := e.sequence(r)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closing:
+		return nil, ErrClosed
+	case len(e.waiting) >= e.maxQueue:
+		e.stats.Rejected++
+		return nil, fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, len(e.waiting))
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	e.waiting = append(e.waiting, s)
+	e.signal()
+	return s, nil
+}
+
+// sequence checks a request and makes a sequence of it.
+func (e *Engine) sequence(r Request) (*Sequence, error) {
+	if len(r.Prompt) == 0 {
+		return nil, fmt.Errorf("%w: the prompt is empty", ErrBadRequest)
+	}
+	if r.MaxTokens < 0 || r.TopLogprobs < 0 {
+		return nil, fmt.Errorf("%w: max_tokens %d and top_logprobs %d must not be negative", ErrBadRequest, r.MaxTokens, r.TopLogprobs)
+	}
+	// MaxTokens is compared first, so that the sum cannot overflow.
+	if limit := e.limits.Context; len(r.Prompt) >= limit || r.MaxTokens > limit || len(r.Prompt)+r.MaxTokens > limit {
+		return nil, &ContextLengthError{Prompt: len(r.Prompt), MaxTokens: r.MaxTokens, Limit: limit}
+	}
+	if r.MaxTokens == 0 {
+		r.MaxTokens = e.limits.Context - len(r.Prompt)
+	}
+	if len(r.Stop) > 0 && r.Decoder == nil {
+		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
+	}
+	for i, id := range r.Prompt {
+		if id < 0 || int(id) >= e.limits.Vocab {
+			return nil, fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)
+		}
+	}
+	sampler, err := sample.NewSampler(r.Sampling, e.limits.Vocab)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	sampler.Accept(r.Prompt...)
+	r.Prompt = slices.Clone(r.Prompt)
+	return &Sequence{
+		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ready: make(chan struct{}, 1),
+	}, nil
+}
+
+// Stats returns a snapshot of the counters.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.stats
+	s.Running, s.Waiting = len(e.running), len(e.waiting)
+	return s
+}
+
+// Close refuses new requests and waits for the sequences to finish. When ctx is done first, they end with ErrClosed
+// as soon as the current step returns, and Close returns the cause of ctx's end. After Close, the runner is free.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closing = true
+	e.signal()
+	e.mu.Unlock()
+	defer e.cancel()
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		e.cancel()
+		<-e.done
+		return context.Cause(ctx)
+	}
+}
+
+func (e *Engine) signal() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/models/sample"
+)
+
+// loop runs steps until the engine is closed and empty.
+func (e *Engine) loop() {
+	defer close(e.done)
+	for e.awaitWork() {
+		e.dropCancelled()
+		seqs, work, err := e.schedule()
+		if err != nil {
+			e.failAll(err)
+			continue
+		}
+		if len(work) == 0 {
+			continue
+		}
+		logits, err := e.step(work)
+		if err != nil {
+			for _, s := range seqs {
+				e.finish(s, FinishNone, err)
+			}
+			continue
+		}
+		e.count(seqs, work)
+		for i, s := range seqs {
+			s.pending = s.pending[len(work[i].Tokens):]
+			if work[i].Rows > 0 {
+				e.draw(s, logits[i])
+			}
+		}
+	}
+}
+
+// awaitWork blocks until there is a sequence to run, or returns false if there will be none.
+func (e *Engine) awaitWork() bool {
+	for {
+		e.mu.Lock()
+		work, closing := len(e.waiting)+len(e.running) > 0, e.closing
+		e.mu.Unlock()
+		if work || closing {
+			return work
+		}
+		<-e.wake
+	}
+}
+
+// dropCancelled ends the sequences whose context is done, and all of them after a Close that ran out of patience.
+func (e *Engine) dropCancelled() {
+	for _, s := range slices.Concat(e.running, e.queued()) {
+		switch {
+		case e.ctx.Err() != nil:
+			e.finish(s, FinishNone, ErrClosed)
+		case s.ctx.Err() != nil:
+			e.finish(s, FinishNone, context.Cause(s.ctx))
+		}
+	}
+}
+
+// queued returns a copy of the queue.
+func (e *Engine) queued() []*Sequence {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.waiting)
+}
+
+// schedule asks the policy for the next step, admits sequences, and returns those that take part with their work.
+func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
+	queue := e.queued()
+	snap := Snapshot{Limits: e.limits, Running: make([]Running, len(e.running)), Waiting: make([]int, len(queue))}
+	for i, s := range e.running {
+		snap.Running[i] = Running{Pending: len(s.pending), Decode: s.decode, Idle: s.idle}
+	}
+	for i, s := range queue {
+		snap.Waiting[i] = len(s.pending)
+	}
+	if len(snap.Running)+len(snap.Waiting) == 0 {
+		return nil, nil, nil
+	}
+	step := e.policy.Next(snap)
+	if err := checkStep(snap, step); err != nil {
+		return nil, nil, err
+	}
+
+	members := slices.Concat(e.running, queue[:step.Admit])
+	var seqs []*Sequence
+	var work []runner.Work
+	for i, s := range members {
+		if i >= len(snap.Running) && !e.admit(s) {
+			continue
+		}
+		n := step.Feed[i]
+		if n == 0 {
+			s.idle++
+			continue
+		}
+		s.idle = 0
+		w := runner.Work{Seq: s.slot, Tokens: s.pending[:n]}
+		if n == len(s.pending) {
+			w.Rows = 1
+		}
+		seqs, work = append(seqs, s), append(work, w)
+	}
+	return seqs, work, nil
+}
+
+// checkStep reports a decision that the runner could not carry out or that would never end.
+func checkStep(s Snapshot, step Step) error {
+	if step.Admit < 0 || step.Admit > len(s.Waiting) || len(s.Running)+step.Admit > s.Limits.Seqs {
+		return fmt.Errorf("engine: policy admits %d of %d waiting to %d running, with %d slots", step.Admit, len(s.Waiting), len(s.Running), s.Limits.Seqs)
+	}
+	if len(step.Feed) != len(s.Running)+step.Admit {
+		return fmt.Errorf("engine: policy feeds %d sequences of %d", len(step.Feed), len(s.Running)+step.Admit)
+	}
+	total := 0
+	for i, n := range step.Feed {
+		pending := 0
+		if i < len(s.Running) {
+			pending = s.Running[i].Pending
+		} else {
+			pending = s.Waiting[i-len(s.Running)]
+		}
+		if n < 0 || n > pending {
+			return fmt.Errorf("engine: policy feeds %d tokens of %d", n, pending)
+		}
+		total += n
+	}
+	if total < 1 || total > s.Limits.Batch {
+		return fmt.Errorf("engine: policy feeds %d tokens, from 1 to %d expected", total, s.Limits.Batch)
+	}
+	return nil
+}
+
+// admit moves a sequence from the queue to a slot. It returns false if the runner has none, which ends the sequence.
+func (e *Engine) admit(s *Sequence) bool {
+	slot, err := e.runner.Open()
+	if err != nil {
+		e.finish(s, FinishNone, fmt.Errorf("engine: open sequence: %w", err))
+		return false
+	}
+	s.slot, s.open = slot, true
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiting = remove(e.waiting, s)
+	e.running = append(e.running, s)
+	return true
+}
+
+// step runs the work. A panic of the runner becomes an error, so that one bad step does not end the process.
+func (e *Engine) step(work []runner.Work) (logits [][]float32, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	logits, err = e.runner.Step(e.ctx, work)
+	if err != nil {
+		if e.ctx.Err() != nil {
+			return nil, ErrClosed
+		}
+		return nil, fmt.Errorf("engine: step: %w", err)
+	}
+	if len(logits) != len(work) {
+		return nil, fmt.Errorf("engine: step returned logits of %d sequences for %d", len(logits), len(work))
+	}
+	for i, w := range work {
+		if want := w.Rows * e.limits.Vocab; len(logits[i]) != want {
+			return nil, fmt.Errorf("engine: step returned %d logits, %d expected", len(logits[i]), want)
+		}
+	}
+	return logits, nil
+}
+
+// count adds a step that succeeded to the statistics.
+func (e *Engine) count(seqs []*Sequence, work []runner.Work) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	total := 0
+	for i, w := range work {
+		total += len(w.Tokens)
+		if !seqs[i].decode {
+			e.stats.PromptTokens += uint64(len(w.Tokens))
+		}
+	}
+	e.stats.Steps++
+	e.stats.StepTokens += uint64(total)
+	e.stats.LastStepTokens = total
+}
+
+// draw takes the next token of a sequence from its logits. A panic below it, such as one of the decoder, ends this
+// sequence alone.
+func (e *Engine) draw(s *Sequence, row []float32) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.finish(s, FinishNone, &PanicError{Value: p, Stack: debug.Stack()})
+		}
+	}()
+	s.decode = true
+	id, err := s.sampler.Next(row)
+	if err != nil {
+		e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
+		return
+	}
+	var chosen sample.Logprob
+	var top []sample.Logprob
+	if s.req.Logprobs {
+		if chosen, top, err = sample.Logprobs(row, id, s.req.TopLogprobs); err != nil {
+			e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
+			return
+		}
+	}
+	t := s.accept(id, e.eog(id))
+	t.Logprob, t.Top = chosen.Logprob, top
+	e.mu.Lock()
+	e.stats.GeneratedTokens++
+	e.mu.Unlock()
+	if t.Finish == FinishNone {
+		s.last[0] = id
+		s.pending = s.last[:]
+		s.emit(t)
+		return
+	}
+	// The slot is freed before the consumer learns of the end, so that what it does next finds it free.
+	e.release(s, t.Finish, nil)
+	s.emit(t)
+	s.end(nil)
+}
+
+// finish ends a sequence in any state, running or queued.
+func (e *Engine) finish(s *Sequence, reason FinishReason, err error) {
+	e.release(s, reason, err)
+	s.end(err)
+}
+
+// release takes a sequence out of the engine and counts how it ended.
+func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
+	if s.open {
+		e.runner.Close(s.slot)
+		s.open = false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running = remove(e.running, s)
+	e.waiting = remove(e.waiting, s)
+	switch {
+	case reason == FinishStop:
+		e.stats.Stopped++
+	case reason == FinishLength:
+		e.stats.Length++
+	case s.ctx.Err() != nil || errors.Is(err, ErrClosed):
+		e.stats.Cancelled++
+	default:
+		e.stats.Failed++
+	}
+}
+
+// failAll ends every sequence, for errors that concern them all.
+func (e *Engine) failAll(err error) {
+	for _, s := range slices.Concat(e.running, e.queued()) {
+		e.finish(s, FinishNone, err)
+	}
+}
+
+// remove returns a slice without s, and leaves the given one as it is, because a caller may be ranging over it.
+func remove(seqs []*Sequence, s *Sequence) []*Sequence {
+	i := slices.Index(seqs, s)
+	if i < 0 {
+		return seqs
+	}
+	return slices.Concat(seqs[:i], seqs[i+1:])
+}

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/hipengine/hipengine/models/runner"
+)
+
+// Snapshot is what a Policy decides on.
+type Snapshot struct {
+	Limits  runner.Limits
+	Running []Running // in the order of admission
+	Waiting []int     // tokens to prefill of each queued sequence, oldest first; each at least one
+}
+
+// Running is the state of a sequence that occupies a slot.
+type Running struct {
+	Pending int  // tokens that it could take: 1 while decoding, else what is left of its prompt
+	Decode  bool // its prompt is in
+	Idle    int  // steps since it last got a token
+}
+
+// Step is a Policy's decision.
+type Step struct {
+	Admit int   // number of sequences to take from the front of Waiting
+	Feed  []int // tokens for each sequence of Running, then for each admitted one
+}
+
+// Policy chooses the work of the next step. Next must be a pure function of the snapshot: no clock, no device, no
+// memory. It must feed at least one token if anything is running or waiting, no sequence more than its pending
+// tokens, and at most Limits.Batch in all.
+type Policy interface {
+	Next(s Snapshot) Step
+}
+
+// Fair is the default policy.
+//
+// Admission is first come, first served, as far as there are slots. Within a step, each sequence first gets one
+// token, those that have waited longest first, then decoding before prefilling; so a sequence waits at most
+// ceil(running/budget) steps. What remains of the budget is shared out among the prompts by max-min fairness: a short
+// prompt is done in one step beside a long one, and equal ones progress together; the remainder goes to the oldest.
+type Fair struct {
+	// StepTokens bounds the tokens of a step, and with it the time between two tokens of a sequence that decodes while
+	// prompts come in. 0 means Limits.Batch.
+	StepTokens int
+}
+
+// Next implements Policy.
+func (f Fair) Next(s Snapshot) Step {
+	budget := s.Limits.Batch
+	if f.StepTokens > 0 {
+		budget = min(budget, f.StepTokens)
+	}
+	seqs := slices.Clone(s.Running)
+	admit := min(len(s.Waiting), max(0, s.Limits.Seqs-len(seqs)))
+	for _, n := range s.Waiting[:admit] {
+		seqs = append(seqs, Running{Pending: n})
+	}
+	feed := make([]int, len(seqs))
+
+	order := make([]int, len(seqs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := seqs[a], seqs[b]
+		switch {
+		case x.Idle != y.Idle:
+			return y.Idle - x.Idle
+		case x.Decode && !y.Decode:
+			return -1
+		case y.Decode && !x.Decode:
+			return 1
+		}
+		return 0
+	})
+	for _, i := range order[:min(budget, len(order))] {
+		feed[i] = 1
+	}
+	budget -= min(budget, len(order))
+
+	prompts := make([]int, 0, len(seqs))
+	for i, q := range seqs {
+		if !q.Decode && q.Pending > feed[i] {
+			prompts = append(prompts, i)
+		}
+	}
+	for budget > 0 && len(prompts) > 0 {
+		share := budget / len(prompts)
+		if share == 0 {
+			for _, i := range prompts[:budget] {
+				feed[i]++
+			}
+			break
+		}
+		left := prompts[:0]
+		for _, i := range prompts {
+			n := min(share, seqs[i].Pending-feed[i])
+			feed[i] += n
+			budget -= n
+			if feed[i] < seqs[i].Pending {
+				left = append(left, i)
+			}
+		}
+		prompts = left
+	}
+	return Step{Admit: admit, Feed: feed}
+}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/models/sample"
+)
+
+// Decoder turns the ids of one sequence into text, piece by piece. A piece may be empty while bytes of a character
+// are missing. Only the engine's goroutine calls it.
+type Decoder interface {
+	Push(id int32) string
+	Flush() string // what is left when no more ids come
+}
+
+// Request is what a sequence is to generate.
+type Request struct {
+	Prompt    []int32       // at least one token; Submit copies it
+	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows
+	Sampling  sample.Params // its LogitBias must not change while the sequence runs
+	IgnoreEOG bool          // end-of-generation tokens are tokens like any other
+
+	// Decoder makes the text of the tokens. With nil, tokens have no text and Stop must be empty.
+	Decoder Decoder
+	Stop    []string // strings that end the text and are not part of it
+
+	Logprobs    bool // fill Token.Logprob and Token.Top
+	TopLogprobs int  // length of Token.Top
+}
+
+// FinishReason says why a sequence ended, in OpenAI's words.
+type FinishReason string
+
+// The reasons.
+const (
+	FinishNone   FinishReason = ""       // more tokens follow
+	FinishStop   FinishReason = "stop"   // an end-of-generation token or a stop string
+	FinishLength FinishReason = "length" // MaxTokens
+)
+
+// Token is one step of a sequence's output.
+type Token struct {
+	ID int32
+	// Text is what became certain with this token: empty while a character or a possible stop string is incomplete. The
+	// texts of all tokens, joined, are the output.
+	Text    string
+	EOG     bool // the token ended the generation; its own text is not part of the output
+	Logprob float32
+	Top     []sample.Logprob // the most likely tokens, best first
+	Finish  FinishReason     // set on the last token alone
+}
+
+// Sequence is a submitted request. Its tokens are read by one goroutine.
+type Sequence struct {
+	req    Request
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// Of the engine's goroutine.
+	slot      runner.SeqID
+	open      bool // slot is valid
+	sampler   *sample.Sampler
+	stop      *StopMatcher
+	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token drawn
+	last      [1]int32
+	decode    bool // the prompt is in
+	idle      int  // steps since it was last part of one
+	generated int
+
+	mu     sync.Mutex
+	tokens []Token // drawn and not yet taken; at most MaxTokens
+	err    error
+	done   bool
+	ready  chan struct{} // of capacity 1: tokens, err or done changed
+}
+
+// Tokens yields the tokens as they are drawn. It ends after a token with a finish reason or with an error: the cause
+// of the context's end, [ErrClosed], or what went wrong in the step. Leaving the loop early cancels the sequence.
+func (s *Sequence) Tokens() iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		defer s.cancel()
+		cancelled := false
+		for {
+			tokens, done, err := s.take()
+			for _, t := range tokens {
+				if !yield(t, nil) {
+					return
+				}
+			}
+			switch {
+			case done && err != nil:
+				yield(Token{}, err)
+				return
+			case done:
+				return
+			case cancelled:
+				yield(Token{}, context.Cause(s.ctx))
+				return
+			}
+			select {
+			case <-s.ready:
+			case <-s.ctx.Done():
+				// A sequence that has ended is also cancelled, so look once more.
+				cancelled = true
+			}
+		}
+	}
+}
+
+// Cancel ends the sequence before its next step. It may be called at any time and from any goroutine.
+func (s *Sequence) Cancel() { s.cancel() }
+
+// take removes and returns the tokens that wait for the consumer.
+func (s *Sequence) take() (tokens []Token, done bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tokens, s.tokens = s.tokens, nil
+	return tokens, s.done, s.err
+}
+
+// emit hands a token to the consumer without waiting for it.
+func (s *Sequence) emit(t Token) {
+	s.mu.Lock()
+	s.tokens = append(s.tokens, t)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// end marks the sequence as over.
+func (s *Sequence) end(err error) {
+	s.mu.Lock()
+	s.done, s.err = true, err
+	s.mu.Unlock()
+	s.signal()
+	s.cancel()
+}
+
+func (s *Sequence) signal() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+// accept takes a drawn token into the sequence and returns it with its text and finish reason.
+func (s *Sequence) accept(id int32, eog bool) Token {
+	s.sampler.Accept(id)
+	s.generated++
+	t := Token{ID: id, EOG: eog && !s.req.IgnoreEOG}
+	stopped := false
+	if s.req.Decoder != nil && !t.EOG {
+		t.Text, stopped = s.stop.Push(s.req.Decoder.Push(id))
+	}
+	switch {
+	case t.EOG || stopped:
+		t.Finish = FinishStop
+	case s.generated == s.req.MaxTokens:
+		t.Finish = FinishLength
+	default:
+		return t
+	}
+	if s.req.Decoder != nil && !stopped {
+		rest, stopped := s.stop.Push(s.req.Decoder.Flush())
+		if t.Text += rest; stopped {
+			t.Finish = FinishStop
+		} else {
+			t.Text += s.stop.Flush()
+		}
+	}
+	return t
+}

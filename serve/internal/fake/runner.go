@@ -1,0 +1,175 @@
+package fake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/hipengine/hipengine/models/runner"
+)
+
+// The vocabulary: 256 bytes and two special tokens.
+const (
+	EOG   = 256
+	BOS   = 257
+	Vocab = 258
+)
+
+// Runner computes logits from a hash of the tokens of a sequence, so that chunks, batches and slots cannot change
+// them. The fields are set before use, and Fail and Gate may be nil.
+type Runner struct {
+	Lim   runner.Limits                  // zero fields get defaults
+	Reply string                         // what every sequence says, followed by EOG; empty lets the hash speak, without end
+	Delay time.Duration                  // of each step
+	Fail  func(work []runner.Work) error // called at each step
+	Gate  chan struct{}                  // each step takes a value
+	Alter func(logits []float32)         // called on each row
+
+	mu    sync.Mutex
+	seqs  map[runner.SeqID]*sequence
+	steps [][]runner.Work
+}
+
+type sequence struct {
+	tokens []int32
+	prompt int // length of the prompt; 0 until it is in
+}
+
+// Limits implements engine.Runner.
+func (r *Runner) Limits() runner.Limits {
+	l := r.Lim
+	for _, d := range []struct {
+		p *int
+		v int
+	}{{&l.Vocab, Vocab}, {&l.Context, 4096}, {&l.Seqs, 4}, {&l.Batch, 64}} {
+		if *d.p == 0 {
+			*d.p = d.v
+		}
+	}
+	return l
+}
+
+// Open implements engine.Runner.
+func (r *Runner) Open() (runner.SeqID, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seqs == nil {
+		r.seqs = make(map[runner.SeqID]*sequence)
+	}
+	for id := range runner.SeqID(r.Limits().Seqs) {
+		if r.seqs[id] == nil {
+			r.seqs[id] = &sequence{}
+			return id, nil
+		}
+	}
+	return 0, errors.New("fake: all slots are open")
+}
+
+// Close implements engine.Runner. Closing a sequence that is not open is a bug of the caller and panics.
+func (r *Runner) Close(id runner.SeqID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seqs[id] == nil {
+		panic(fmt.Sprintf("fake: close of sequence %d, which is not open", id))
+	}
+	delete(r.seqs, id)
+}
+
+// Open sequences.
+func (r *Runner) OpenSeqs() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.seqs)
+}
+
+// Steps returns the work of every step so far.
+func (r *Runner) Steps() [][]runner.Work {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.steps[:len(r.steps):len(r.steps)]
+}
+
+// Step implements engine.Runner. It reports work that breaks the contract as an error.
+func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, error) {
+	if r.Gate != nil {
+		select {
+		case <-r.Gate:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if r.Delay > 0 {
+		select {
+		case <-time.After(r.Delay):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if r.Fail != nil {
+		if err := r.Fail(work); err != nil {
+			return nil, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lim := r.Limits()
+	total := 0
+	out := make([][]float32, len(work))
+	step := make([]runner.Work, len(work))
+	for i, w := range work {
+		s := r.seqs[w.Seq]
+		total += len(w.Tokens)
+		switch {
+		case s == nil:
+			return nil, fmt.Errorf("fake: sequence %d is not open", w.Seq)
+		case len(w.Tokens) == 0 || w.Rows > 1:
+			return nil, fmt.Errorf("fake: work of %d tokens and %d rows", len(w.Tokens), w.Rows)
+		case len(s.tokens)+len(w.Tokens) > lim.Context:
+			return nil, fmt.Errorf("fake: sequence of %d tokens", len(s.tokens)+len(w.Tokens))
+		case total > lim.Batch:
+			return nil, fmt.Errorf("fake: step of %d tokens", total)
+		}
+		s.tokens = append(s.tokens, w.Tokens...)
+		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows}
+		if w.Rows == 1 {
+			if s.prompt == 0 {
+				s.prompt = len(s.tokens)
+			}
+			out[i] = r.logits(s, lim.Vocab)
+			if r.Alter != nil {
+				r.Alter(out[i])
+			}
+		}
+	}
+	r.steps = append(r.steps, step)
+	return out, nil
+}
+
+// logits favours printable ASCII, by hash, or the next byte of the reply.
+func (r *Runner) logits(s *sequence, vocab int) []float32 {
+	row := make([]float32, vocab)
+	h := fnv.New64a()
+	for _, t := range s.tokens {
+		h.Write([]byte{byte(t), byte(t >> 8)})
+	}
+	x := h.Sum64()
+	for i := range row {
+		x = x*6364136223846793005 + 1442695040888963407
+		row[i] = float32(4 * float64(x>>11) / math.Exp2(53))
+		if i < ' ' || i > '~' {
+			row[i] -= 30
+		}
+	}
+	if r.Reply != "" {
+		next := EOG
+		if n := len(s.tokens) - s.prompt; n < len(r.Reply) {
+			next = int(r.Reply[n])
+		}
+		row[next] = 40
+	}
+	return row
+}

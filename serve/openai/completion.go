@@ -1,0 +1,116 @@
+package openai
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// DefaultCompletionTokens is max_tokens of a completion that does not give it, as in OpenAI's reference.
+const DefaultCompletionTokens = 16
+
+// Prompt is text or token ids.
+type Prompt struct {
+	Text   string
+	Tokens []int32 // if not nil, the prompt is these
+}
+
+// CompletionRequest is the body of POST /v1/completions.
+type CompletionRequest struct {
+	Options
+	Prompts []Prompt // at least one
+}
+
+// refusedCompletion are fields that would change the answer and that this server does not offer.
+var refusedCompletion = map[string]string{
+	"grammar":         "constrained output is not offered by this server",
+	"response_format": "constrained output is not offered by this server",
+	"suffix":          "is not offered by this server",
+}
+
+// ParseCompletion reads a completion request. The error is an *[Error].
+func ParseCompletion(body []byte, l Limits) (*CompletionRequest, error) {
+	var c CompletionRequest
+	if err := parse(body, l, func(f fields) { c.read(f) }); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+func (c *CompletionRequest) read(f fields) {
+	r := f.r
+	c.Options = f.options()
+	if raw := f.need("prompt"); raw != nil {
+		c.Prompts = r.prompts("prompt", raw)
+	}
+	if n := len(c.Prompts) * c.N; n > r.limits.Choices {
+		r.fail("n", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n, r.limits.Choices)
+	}
+	if c.MaxTokens = f.maxTokens("max_tokens"); c.MaxTokens == 0 {
+		c.MaxTokens = DefaultCompletionTokens
+	}
+	if n := f.integer("logprobs", 0, int64(r.limits.TopLogprobs)); n != nil {
+		c.Logprobs, c.TopLogprobs = true, *n
+	}
+	if f.boolean("echo") {
+		r.fail("echo", CodeUnsupported, "is not offered by this server")
+	}
+	if n := f.integer("best_of", 1, math.MaxInt32); n != nil && *n != c.N {
+		r.fail("best_of", CodeUnsupported, "is not offered by this server; leave it out or give it the value of n")
+	}
+	f.refuse(refusedCompletion)
+}
+
+// prompts decodes a string, an array of strings, an array of token ids or an array of such arrays.
+func (r *reader) prompts(param string, raw json.RawMessage) []Prompt {
+	const want = "a string, or an array of strings, of token ids, or of arrays of token ids"
+	switch raw[0] {
+	case '"':
+		return []Prompt{{Text: r.text(param, raw, int(r.limits.BodyBytes))}}
+	case '[':
+	default:
+		r.wrongType(param, want, raw)
+		return nil
+	}
+	list := r.elements(param, raw, int(r.limits.BodyBytes))
+	if len(list) == 0 {
+		r.fail(param, CodeValue, "must not be empty")
+		return nil
+	}
+	if kind(list[0]) == "a number" {
+		return []Prompt{{Tokens: r.tokens(param, list)}}
+	}
+	if len(list) > r.limits.Prompts {
+		r.fail(param, CodeValue, "has %d prompts, at most %d are allowed", len(list), r.limits.Prompts)
+		return nil
+	}
+	prompts := make([]Prompt, len(list))
+	for i, e := range list {
+		at := index(param, i)
+		switch {
+		case e[0] != list[0][0]:
+			r.fail(at, CodeType, "must be %s, as the first element is, not %s", kind(list[0]), kind(e))
+		case e[0] == '"':
+			prompts[i].Text = r.text(at, e, int(r.limits.BodyBytes))
+		case e[0] == '[':
+			prompts[i].Tokens = r.tokens(at, r.elements(at, e, int(r.limits.BodyBytes)))
+		default:
+			r.wrongType(at, "a string, a token id or an array of token ids", e)
+		}
+	}
+	return prompts
+}
+
+// tokens decodes token ids. Whether the vocabulary holds them is for the model to say.
+func (r *reader) tokens(param string, list []json.RawMessage) []int32 {
+	if len(list) == 0 {
+		r.fail(param, CodeValue, "must not be empty")
+	}
+	ids := make([]int32, len(list))
+	for i, e := range list {
+		ids[i] = int32(r.integer(index(param, i), e, 0, math.MaxInt32))
+		if r.err != nil {
+			return nil
+		}
+	}
+	return ids
+}

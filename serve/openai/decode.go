@@ -1,0 +1,309 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// checkJSON reports text that is not one JSON value of valid UTF-8, that nests deeper than depth, or that has an
+// object with a key twice. param names the field that holds the text; empty is the request itself.
+func checkJSON(text []byte, depth int, param string) *Error {
+	if !utf8.Valid(text) {
+		return invalid(param, CodeInvalidJSON, "not valid UTF-8")
+	}
+	type level struct {
+		keys  map[string]bool // nil in an array
+		isKey bool            // the next token of an object is a key
+	}
+	var stack []level
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	for first := true; ; first = false {
+		tok, err := d.Token()
+		if err == io.EOF && !first && len(stack) == 0 {
+			return nil
+		}
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return invalid(param, CodeInvalidJSON, "not valid JSON at byte %d: %v", d.InputOffset(), err)
+		}
+		if !first && len(stack) == 0 {
+			return invalid(param, CodeInvalidJSON, "text after the JSON value at byte %d", d.InputOffset())
+		}
+		var top *level
+		if len(stack) > 0 {
+			top = &stack[len(stack)-1]
+		}
+		if top != nil && top.keys != nil && top.isKey {
+			if key, ok := tok.(string); ok {
+				if top.keys[key] {
+					return invalid(param, CodeInvalidJSON, "key %s occurs twice in one object", quote(key))
+				}
+				top.keys[key], top.isKey = true, false
+				continue
+			}
+		}
+		if top != nil {
+			top.isKey = true
+		}
+		switch tok {
+		case json.Delim('{'):
+			stack = append(stack, level{keys: make(map[string]bool), isKey: true})
+		case json.Delim('['):
+			stack = append(stack, level{})
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:len(stack)-1]
+		}
+		if len(stack) > depth {
+			return invalid(param, CodeInvalidJSON, "nested deeper than %d", depth)
+		}
+	}
+}
+
+// quote returns a quoted, shortened form of text from a request, for messages.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// reader collects the first error of a request.
+type reader struct {
+	limits Limits
+	err    *Error
+}
+
+func (r *reader) fail(param, code, format string, args ...any) {
+	if r.err == nil {
+		r.err = invalid(param, code, format, args...)
+	}
+}
+
+// kind names the type of a JSON value.
+func kind(raw json.RawMessage) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+func (r *reader) wrongType(param, want string, raw json.RawMessage) {
+	r.fail(param, CodeType, "must be %s, not %s", want, kind(raw))
+}
+
+// unmarshal decodes a value whose kind has been checked.
+func (r *reader) unmarshal(param string, raw json.RawMessage, v any) {
+	if err := json.Unmarshal(raw, v); err != nil {
+		r.fail(param, CodeInvalidJSON, "%v", err)
+	}
+}
+
+// text decodes a string of at most limit bytes.
+func (r *reader) text(param string, raw json.RawMessage, limit int) (s string) {
+	if raw[0] != '"' {
+		r.wrongType(param, "a string", raw)
+		return ""
+	}
+	r.unmarshal(param, raw, &s)
+	if len(s) > limit {
+		r.fail(param, CodeValue, "has %d bytes, at most %d are allowed", len(s), limit)
+	}
+	return s
+}
+
+// elements decodes an array of at most limit elements.
+func (r *reader) elements(param string, raw json.RawMessage, limit int) (list []json.RawMessage) {
+	if raw[0] != '[' {
+		r.wrongType(param, "an array", raw)
+		return nil
+	}
+	r.unmarshal(param, raw, &list)
+	if len(list) > limit {
+		r.fail(param, CodeValue, "has %d elements, at most %d are allowed", len(list), limit)
+		return nil
+	}
+	return list
+}
+
+// integer decodes a whole number from low to high.
+func (r *reader) integer(param string, raw json.RawMessage, low, high int64) int64 {
+	if kind(raw) != "a number" {
+		r.wrongType(param, "an integer", raw)
+		return low
+	}
+	v, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		if bytes.ContainsAny(raw, ".eE") {
+			r.fail(param, CodeType, "must be an integer, not %s", clip(raw))
+		} else {
+			r.fail(param, CodeValue, "must be from %d to %d, not %s", low, high, clip(raw))
+		}
+		return low
+	}
+	if v < low || v > high {
+		r.fail(param, CodeValue, "must be from %d to %d, not %d", low, high, v)
+		return low
+	}
+	return v
+}
+
+// number decodes a number from low to high.
+func (r *reader) number(param string, raw json.RawMessage, low, high float64) float64 {
+	if kind(raw) != "a number" {
+		r.wrongType(param, "a number", raw)
+		return low
+	}
+	v, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || !(v >= low && v <= high) {
+		r.fail(param, CodeValue, "must be from %v to %v, not %s", low, high, clip(raw))
+		return low
+	}
+	return v
+}
+
+// oneOf decodes a string that must be one of the given values.
+func (r *reader) oneOf(param string, raw json.RawMessage, values ...string) string {
+	s := r.text(param, raw, 256)
+	if !slices.Contains(values, s) {
+		r.fail(param, CodeValue, "must be %s, not %s", strings.Join(values, " or "), quote(s))
+	}
+	return s
+}
+
+// clip shortens a number of many digits for messages.
+func clip(raw json.RawMessage) string {
+	if len(raw) > 32 {
+		return string(raw[:32]) + "..."
+	}
+	return string(raw)
+}
+
+// fields are the members of an object. Reading one removes it, so that what is left at the end is unknown.
+type fields struct {
+	r       *reader
+	path    string // of the object, with a final dot; empty for the request
+	members map[string]json.RawMessage
+}
+
+// object decodes an object at param, which is empty for the request itself.
+func (r *reader) object(param string, raw json.RawMessage) fields {
+	f := fields{r: r, path: param}
+	if param != "" {
+		f.path += "."
+	}
+	if raw[0] != '{' {
+		r.wrongType(param, "an object", raw)
+		return f
+	}
+	r.unmarshal(param, raw, &f.members)
+	return f
+}
+
+// take removes a member and returns it, or nil if it is absent or null.
+func (f fields) take(name string) json.RawMessage {
+	raw := f.members[name]
+	delete(f.members, name)
+	if len(raw) == 0 || raw[0] == 'n' {
+		return nil
+	}
+	return raw
+}
+
+// need is take for a member that must be there.
+func (f fields) need(name string) json.RawMessage {
+	raw := f.take(name)
+	if raw == nil {
+		f.r.fail(f.path+name, CodeMissing, "is required")
+	}
+	return raw
+}
+
+func (f fields) text(name string, limit int) string {
+	if raw := f.take(name); raw != nil {
+		return f.r.text(f.path+name, raw, limit)
+	}
+	return ""
+}
+
+func (f fields) boolean(name string) bool {
+	raw := f.take(name)
+	if raw == nil {
+		return false
+	}
+	if kind(raw) != "a boolean" {
+		f.r.wrongType(f.path+name, "a boolean", raw)
+	}
+	return raw[0] == 't'
+}
+
+// integer returns nil if the member is absent.
+func (f fields) integer(name string, low, high int64) *int {
+	raw := f.take(name)
+	if raw == nil {
+		return nil
+	}
+	return new(int(f.r.integer(f.path+name, raw, low, high)))
+}
+
+// number returns nil if the member is absent.
+func (f fields) number(name string, low, high float64) *float32 {
+	raw := f.take(name)
+	if raw == nil {
+		return nil
+	}
+	return new(float32(f.r.number(f.path+name, raw, low, high)))
+}
+
+// ignore removes members that cannot change the answer.
+func (f fields) ignore(names ...string) {
+	for _, name := range names {
+		delete(f.members, name)
+	}
+}
+
+// refuse reports members that this server does not offer, for each name the reason.
+func (f fields) refuse(reasons map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(reasons)) {
+		if f.take(name) != nil {
+			f.r.fail(f.path+name, CodeUnsupported, "%s", reasons[name])
+		}
+	}
+}
+
+// end reports the first member, by name, that nothing has read.
+func (f fields) end() {
+	for _, name := range slices.Sorted(maps.Keys(f.members)) {
+		f.r.fail(f.path+clipName(name), CodeUnknown, "unknown field")
+		return
+	}
+}
+
+func clipName(name string) string {
+	if len(name) > 64 {
+		return name[:64] + "..."
+	}
+	return name
+}
+
+// index returns the path of an array's element.
+func index(param string, i int) string { return fmt.Sprintf("%s[%d]", param, i) }
