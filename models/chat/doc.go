@@ -1,0 +1,25 @@
+// Package chat renders chat templates: the dialect of Jinja that Hugging Face tokenizers and the GGUF key
+// tokenizer.chat_template use to turn messages and tools into one prompt string.
+//
+// [Parse] compiles a template once; [Template.Render] may then be called from many goroutines. Templates come with
+// model files and are untrusted code, so they run in a sandbox: they see the values of [Input] and nothing else (no
+// files, no environment, no Go methods), and every rendering is bounded by [Limits] in steps, memory, output and
+// nesting. A template that gives up on purpose (raise_exception) ends in a [RaisedError], one that runs into a bound
+// in a [LimitError].
+//
+// # Dialect
+//
+// Whitespace follows trim_blocks=True and lstrip_blocks=True; one newline at the end of the source is dropped.
+// Statements: if, for (with else, filter condition, unpacking, recursive), break, continue, set (names, tuples,
+// namespace attributes, blocks), macro, call, filter, with, raw, and generation, whose body is rendered as is.
+// Expressions are those of Jinja 3.1. Values print as in Python (True, None, 1.0, ['a']); mappings keep insertion order;
+// integers have up to 16384 bits. The filter tojson is json.dumps with ensure_ascii=False and escapes no HTML.
+// Templates that read other templates (include, import, extends, block) do not parse.
+//
+// Deliberate differences from Jinja: filters that return generators there do all their work at once; range stops at
+// 100000 elements, as in Jinja's sandbox; methods that change a list or a mapping (append, pop, update) work on the
+// rendering's own copy of the input.
+//
+// The dialect is that of Jinja (https://jinja.palletsprojects.com, templates and sandbox chapters) with the settings of
+// Hugging Face transformers (utils/chat_template_utils.py).
+package chat
