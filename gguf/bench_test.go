@@ -63,6 +63,11 @@ func TestVocabularyAllocations(t *testing.T) {
 	if n := after.Mallocs - before.Mallocs; n > 2000 {
 		t.Errorf("%d allocations", n)
 	}
+	// Chunks hold the bytes once; headers of 16 bytes grow by doubling, so that all steps together take twice the
+	// last one; numbers take their size. Half a megabyte is for the tensors, and one for the last chunk.
+	if n, limit := after.TotalAlloc-before.TotalAlloc, uint64(len(data)+2*151936*32+3<<19); n > limit {
+		t.Errorf("%d bytes allocated, limit %d", n, limit)
+	}
 	tokens, err := f.Meta.Strings("tokenizer.ggml.tokens")
 	if err != nil || len(tokens) != 151936 {
 		t.Fatalf("%d tokens, %v", len(tokens), err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -281,8 +282,8 @@ func numbers[T any](d *decoder, n, size int, get func([]byte) T) ([]T, error) {
 	return s, nil
 }
 
-// stringsAhead is how many string headers are allocated before their strings were seen: twice the size of the
-// 8 bytes that an empty string takes, a claimed count is trusted only in steps.
+// stringsAhead is how many string headers are allocated before any string was seen. A header takes more memory
+// than the 8 bytes of an empty string in the file, so a claimed count is trusted in steps: as many again as were read.
 const stringsAhead = 1 << 16
 
 func (d *decoder) strings(n int) ([]string, error) {
@@ -291,6 +292,9 @@ func (d *decoder) strings(n int) ([]string, error) {
 		str, err := d.string(maxMetadata)
 		if err != nil {
 			return nil, within(err, "string %d", i)
+		}
+		if len(s) == cap(s) {
+			s = slices.Grow(s, min(n-len(s), len(s)))
 		}
 		s = append(s, str)
 	}

@@ -211,7 +211,8 @@ func (r failing) ReadAt([]byte, int64) (int, error) { return 0, r.err }
 
 // Map returns the bytes of t without copying where that is possible: the first call maps the whole part of the
 // file read-only into memory, and Close unmaps it. Writing to the slice faults, and so does reading it after
-// Close or after another process truncated the file. Only Alignment of the address is certain.
+// Close or after another process truncated the file. The address is a multiple of the part's alignment and
+// perhaps no more; for a File made by [NewBytes] even that depends on the address of its data.
 //
 // Where mapping is not possible (other systems than Linux, macOS and the BSDs, a file larger than the address
 // space, a File made by [New]) Map returns a copy of the tensor, which belongs to the caller.

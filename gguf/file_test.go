@@ -83,6 +83,20 @@ func TestOffsetsInAnyOrderWithGaps(t *testing.T) {
 	}
 }
 
+// TestAnyNonZeroByteIsTrue follows ggml, which reads a bool as one byte.
+func TestAnyNonZeroByteIsTrue(t *testing.T) {
+	f, err := NewBytes(raw(head(0, 2), "a", u32(7), u8(2), "b", u32(9), u32(7), u64(3), []byte{0, 255, 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := f.Meta.Bool("a"); !a || err != nil {
+		t.Errorf("a = %v, %v", a, err)
+	}
+	if b, err := f.Meta.Bools("b"); !cmp.Equal(b, []bool{false, true, true}) || err != nil {
+		t.Errorf("b = %v, %v", b, err)
+	}
+}
+
 func TestNoTensorsNeedNoPadding(t *testing.T) {
 	f, err := NewBytes(raw(head(0, 1), "k", u32(0), u8(1)))
 	if err != nil || len(f.Tensors) != 0 || f.Meta.Len() != 1 {

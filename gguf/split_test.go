@@ -140,6 +140,8 @@ func TestSplitErrors(t *testing.T) {
 			"open DIR/m-00002-of-00002.gguf: no such file or directory"},
 		{"part of another model", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(2, 3, 2, "b")},
 			"m-00001-of-00002.gguf", "DIR/m-00002-of-00002.gguf: split.no 2 and split.count 3, want 1 and 2"},
+		{"part of a longer model", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(1, 3, 2, "b")},
+			"m-00001-of-00002.gguf", "DIR/m-00002-of-00002.gguf: split.no 1 and split.count 3, want 1 and 2"},
 		{"part without keys", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": handmade()},
 			"m-00001-of-00002.gguf", "DIR/m-00002-of-00002.gguf: split.no 0 and split.count 0, want 1 and 2"},
 		{"broken part", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": []byte("text")},
