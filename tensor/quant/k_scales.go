@@ -86,7 +86,7 @@ func requantAffine(codes []byte, x []float32, d, min float32, nmax int) {
 		return
 	}
 	for l := range codes {
-		codes[l] = byte(clampNint((x[l]+min)/d, 0, nmax))
+		codes[l] = byte(clampNint((x[l]+float32(min))/d, 0, nmax))
 	}
 }
 
