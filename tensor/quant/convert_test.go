@@ -380,6 +380,9 @@ func BenchmarkQuantize(b *testing.B) {
 			b.Run(f.Name+"/"+name, func(b *testing.B) {
 				dst := make([]byte, 4096/f.Block*f.Bytes)
 				b.SetBytes(4 * 4096)
+				if q := weighted[f.DType]; q != nil {
+					q(dst, x, slices.Repeat(importance, 4)) // builds the search of a grid
+				}
 				for b.Loop() {
 					if err := Quantize(f.DType, dst, x, 1024, imatrix); err != nil {
 						b.Fatal(err)

@@ -74,7 +74,7 @@ func squares(w, x []float32) {
 // of the column, and again more for large weights, but not much more than for those of the typical size sigma.
 func importance(w, qw, x []float32, sigma2 float32) {
 	for i, v := range x {
-		w[i] = qw[i] * sqrt(sigma2+float32(v*v))
+		w[i] = qw[i] * sqrt(float32(sigma2)+float32(v*v))
 	}
 }
 

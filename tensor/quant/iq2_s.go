@@ -24,8 +24,7 @@ func dequantIQ2_S(dst []float32, src []byte) {
 	}
 }
 
-// storedIQ2_S corrects d for the mean error of rounding the scales to four bits. The IQ3 and IQ1 types have such
-// a factor too.
+// storedIQ2_S is a factor on the stored d, as GGML applies it. The IQ3 and IQ1 types have one too.
 const storedIQ2_S = 0.9875
 
 var fitIQ2_S = gridFit{search: searchIQ2S, n: 16, sigma: 2, plain: 0.25, tiny: 1e-8,

@@ -84,22 +84,26 @@ func nearestIQ4(codes []byte, x []float32, d float32) {
 // nearestLevel returns the code of the level of valuesIQ4 nearest to x, the upper one of two equally near. NaN
 // gives 0.
 func nearestLevel(x float32) byte {
+	x = float32(x) // rounds a product that the caller passes: see fit.go
 	if !(x > valuesIQ4[0]) {
 		return 0
 	}
 	if x >= valuesIQ4[15] {
 		return 15
 	}
-	lo, hi := 0, 15 // valuesIQ4[lo] <= x < valuesIQ4[hi]
-	for hi-lo > 1 {
-		if mid := (lo + hi) / 2; x < valuesIQ4[mid] {
-			hi = mid
-		} else {
-			lo = mid
+	lo := levelBelow[int(x-valuesIQ4[0])]
+	if x-valuesIQ4[lo] < valuesIQ4[lo+1]-x {
+		return lo
+	}
+	return lo + 1
+}
+
+// levelBelow[i] is the last of the codes 0..14 whose level is at most the integer valuesIQ4[0]+i.
+var levelBelow = func() (t [240]byte) {
+	for code, level := range valuesIQ4[:15] {
+		for i := int(level - valuesIQ4[0]); i < len(t); i++ {
+			t[i] = byte(code)
 		}
 	}
-	if x-valuesIQ4[lo] < valuesIQ4[hi]-x {
-		return byte(lo)
-	}
-	return byte(hi)
-}
+	return t
+}()

@@ -26,14 +26,14 @@ func dequantNVFP4(dst []float32, src []byte) {
 // ue4m3 returns the value of an unsigned E4M3 number. The top bit is ignored. 0x7F, NaN in E4M3, is 0: the code
 // of a scale that a reader cannot use must not poison the block.
 func ue4m3(x byte) float32 {
-	exp, man := int(x>>3&15), float32(x&7)
+	exp, man := int(x>>3&15), int(x&7)
 	switch {
 	case x == 0x7F:
 		return 0
 	case exp == 0:
-		return man * 0x1p-9
+		return float32(man) * 0x1p-9
 	}
-	return (1 + man/8) * math.Float32frombits(uint32(exp-7+127)<<23)
+	return float32(8+man) * math.Float32frombits(uint32(exp-10+127)<<23)
 }
 
 // quantNVFP4 maps the largest magnitude of a sub-block to about the largest E2M1, 6.

@@ -16,7 +16,7 @@ func dequantQ2_K(dst []float32, src []byte) {
 	for ; len(dst) > 0; dst, src = dst[256:], src[84:] {
 		scales, qs, d, dmin := src[:16], src[16:80], halfAt(src[80:]), halfAt(src[82:])
 		for s, sm := range scales { // sub-block s is half of run s/2
-			ds, dm := d*float32(sm&15), dmin*float32(sm>>4)
+			ds, dm := d*float32(sm&15), float32(dmin*float32(sm>>4))
 			n, t := s/8, s/2%4
 			for l, b := range qs[32*n+16*(s&1):][:16] {
 				dst[16*s+l] = float32(ds*float32(b>>(2*t)&3)) - dm

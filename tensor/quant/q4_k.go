@@ -18,7 +18,7 @@ func dequantQ4_K(dst []float32, src []byte) {
 		scales, qs := src[4:16], src[16:144]
 		for s := range 8 {
 			scale, min := scaleMin(scales, s)
-			ds, dm := d*float32(scale), dmin*float32(min)
+			ds, dm := d*float32(scale), float32(dmin*float32(min))
 			shift := 4 * (s & 1)
 			for l, b := range qs[s/2*32:][:32] {
 				dst[32*s+l] = float32(ds*float32(b>>shift&15)) - dm

@@ -18,7 +18,7 @@ func dequantQ5_K(dst []float32, src []byte) {
 		scales, qh, qs := src[4:16], src[16:48], src[48:176]
 		for s := range 8 {
 			scale, min := scaleMin(scales, s)
-			ds, dm := d*float32(scale), dmin*float32(min)
+			ds, dm := d*float32(scale), float32(dmin*float32(min))
 			shift := 4 * (s & 1)
 			for l, b := range qs[s/2*32:][:32] {
 				q := b>>shift&15 | qh[l]>>s&1<<4

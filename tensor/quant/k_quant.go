@@ -1,6 +1,8 @@
 package quant
 
-// The packing that Q4_K and Q5_K share: eight 6-bit scales and eight 6-bit mins in 12 bytes.
+// What the K types share: the scales of Q4_K and Q5_K, and the rounding of scales and elements.
+//
+// Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit mins in 12 bytes:
 //
 //	bytes 0..3   low 6 bits: scale j       top 2 bits: high bits of scale j+4
 //	bytes 4..7   low 6 bits: min j         top 2 bits: high bits of min j+4
@@ -23,8 +25,8 @@ func putScaleMin(b []byte, scales, mins *[8]byte) {
 	}
 }
 
-// quantAffineK finds eight sub-blocks of codes 0..nmax for the 256 elements x and writes the d, dmin and scales with which
-// Q4_K and Q5_K start to head. plain is the search without an importance matrix.
+// quantAffineK finds codes 0..nmax for eight sub-blocks, the 256 elements x, and writes to head the d, dmin and
+// scales with which blocks of Q4_K and Q5_K start. plain is the search without an importance matrix.
 func quantAffineK(head, codes []byte, x, imatrix []float32, nmax int, plain affineSearch) {
 	const subBlocks, n = 8, 32
 	var scales, mins, sumW [subBlocks]float32
@@ -86,7 +88,7 @@ func requantAffine(codes []byte, x []float32, d, min float32, nmax int) {
 		return
 	}
 	for l := range codes {
-		codes[l] = byte(clampNint((x[l]+min)/d, 0, nmax))
+		codes[l] = byte(clampNint((x[l]+float32(min))/d, 0, nmax))
 	}
 }
 
