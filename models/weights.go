@@ -215,3 +215,9 @@ func uploadFloats(s ops.Stream, src Source, r resolved) error {
 	f32.Quant(b, x)
 	return s.Upload(r.t, b)
 }
+
+// Check reports what LoadWeights would reject, without loading anything.
+func Check(m Model, src Source) error {
+	_, _, err := resolve(m, src)
+	return err
+}

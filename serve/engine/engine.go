@@ -16,8 +16,8 @@ type Runner interface {
 	Limits() runner.Limits
 	// Open starts an empty sequence. It does not block.
 	Open() (runner.SeqID, error)
-	// Close frees a sequence, whatever its state.
-	Close(runner.SeqID)
+	// Release frees a sequence, whatever its state.
+	Release(runner.SeqID)
 	// Step appends tokens to sequences and returns, for each entry of work, its Rows*Vocab logits. It blocks until the
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
 	// After an error, the state of the sequences of work is undefined and they are only closed.

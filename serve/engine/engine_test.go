@@ -453,7 +453,7 @@ func TestOpenErrorEndsTheSequence(t *testing.T) {
 		if _, _, err := read(submit(t, e, request("a", 1))); err == nil || !strings.Contains(err.Error(), "open sequence") {
 			t.Errorf("error %v", err)
 		}
-		r.Close(id)
+		r.Release(id)
 		if _, _, err := read(submit(t, e, request("a", 1))); err != nil {
 			t.Errorf("after a slot was freed: %v", err)
 		}

@@ -244,7 +244,7 @@ func (e *Engine) finish(s *Sequence, reason FinishReason, err error) {
 // release takes a sequence out of the engine and counts how it ended.
 func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 	if s.open {
-		e.runner.Close(s.slot)
+		e.runner.Release(s.slot)
 		s.open = false
 	}
 	e.mu.Lock()

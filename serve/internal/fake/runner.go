@@ -70,7 +70,7 @@ func (r *Runner) Open() (runner.SeqID, error) {
 }
 
 // Close implements engine.Runner. Closing a sequence that is not open is a bug of the caller and panics.
-func (r *Runner) Close(id runner.SeqID) {
+func (r *Runner) Release(id runner.SeqID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.seqs[id] == nil {

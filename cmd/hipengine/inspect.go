@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+)
+
+// inspectCmd shows the contents of a model file.
+type inspectCmd struct {
+	modelFlags
+	Model string `arg:"" optional:"" help:"Model file, or name."`
+	JSON  bool   `help:"Print JSON."`
+}
+
+// inspection is what inspect knows, in the shape of its JSON.
+type inspection struct {
+	Architecture string            `json:"architecture"`
+	Supported    bool              `json:"supported"`
+	Problem      string            `json:"problem,omitempty"` // why the file cannot run
+	Parameters   int64             `json:"parameters"`
+	TensorBytes  int64             `json:"tensor_bytes"`
+	FileBytes    int64             `json:"file_bytes"`
+	Types        []typeCount       `json:"types"`
+	Metadata     []metadata        `json:"metadata"`
+	Tensors      []inspectedTensor `json:"tensors"`
+}
+
+type typeCount struct {
+	Type    string `json:"type"`
+	Tensors int    `json:"tensors"`
+	Bytes   int64  `json:"bytes"`
+}
+
+type metadata struct {
+	Key   string `json:"key"`
+	Type  string `json:"type"`
+	Value any    `json:"value"`
+}
+
+type inspectedTensor struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Shape []int  `json:"shape"` // outermost first
+	Bytes int64  `json:"bytes"`
+}
+
+// Run executes the command.
+func (c *inspectCmd) Run(std stdio) error {
+	f, err := c.file(c.Model)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := inspect(f)
+	if c.JSON {
+		e := json.NewEncoder(std.out)
+		e.SetIndent("", " ")
+		return e.Encode(in)
+	}
+	return in.print(std.out)
+}
+
+func inspect(f *gguf.File) inspection {
+	in := inspection{Supported: true, Tensors: []inspectedTensor{}, Types: []typeCount{}, Metadata: []metadata{}}
+	in.Architecture, _ = f.Meta.StringOr("general.architecture", "") // a wrong type shows in Problem
+	if m, err := models.New(f.Meta); err != nil {
+		in.Supported, in.Problem = false, err.Error()
+	} else if err := models.Check(m, f); err != nil {
+		in.Supported, in.Problem = false, err.Error()
+	}
+	for _, k := range f.Meta.Keys() {
+		v, _ := f.Meta.Value(k)
+		in.Metadata = append(in.Metadata, metadata{k, gguf.TypeName(v), v})
+	}
+	for _, p := range f.Parts {
+		in.FileBytes += p.Size
+	}
+	for _, t := range f.Tensors {
+		in.Parameters += int64(t.Shape.Elems())
+		in.TensorBytes += t.Size
+		in.Tensors = append(in.Tensors, inspectedTensor{t.Name, t.DType.String(), append([]int{}, t.Shape...), t.Size})
+		i := slices.IndexFunc(in.Types, func(c typeCount) bool { return c.Type == t.DType.String() })
+		if i < 0 {
+			i = len(in.Types)
+			in.Types = append(in.Types, typeCount{Type: t.DType.String()})
+		}
+		in.Types[i].Tensors++
+		in.Types[i].Bytes += t.Size
+	}
+	slices.SortFunc(in.Types, func(a, b typeCount) int { return int(b.Bytes - a.Bytes) })
+	return in
+}
+
+func (in inspection) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(w, "architecture\t%s\n", in.Architecture)
+	if in.Supported {
+		fmt.Fprintf(w, "supported\tyes\n")
+	} else {
+		fmt.Fprintf(w, "supported\tno: %s\n", in.Problem)
+	}
+	fmt.Fprintf(w, "parameters\t%.2f M\n", float64(in.Parameters)/1e6)
+	fmt.Fprintf(w, "file\t%.2f MB\n", float64(in.FileBytes)/1e6)
+	for _, t := range in.Types {
+		fmt.Fprintf(w, "%s\t%d tensors, %.2f MB\n", t.Type, t.Tensors, float64(t.Bytes)/1e6)
+	}
+	fmt.Fprintf(w, "\nMETADATA\tTYPE\tVALUE\n")
+	for _, m := range in.Metadata {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", m.Key, m.Type, short(m.Value))
+	}
+	fmt.Fprintf(w, "\nTENSOR\tTYPE\tSHAPE\tBYTES\n")
+	for _, t := range in.Tensors {
+		fmt.Fprintf(w, "%s\t%s\t%v\t%d\n", t.Name, t.Type, t.Shape, t.Bytes)
+	}
+	return w.Flush()
+}
+
+// short formats a value on one line of bounded length.
+func short(v any) string {
+	const limit = 60
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = fmt.Sprintf("%.*q", limit, v)
+	case []string:
+		s = fmt.Sprintf("%.10q", v[:min(len(v), 10)])
+	default:
+		s = fmt.Sprint(v)
+	}
+	s = strings.ReplaceAll(s, "\n", " ")
+	if r := []rune(s); len(r) > limit {
+		s = string(r[:limit]) + " …"
+	}
+	return s
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/models/tokenizer"
+)
+
+// logitsCmd writes raw logits.
+type logitsCmd struct {
+	modelFlags
+	Model  string `arg:"" help:"Model file, or name."`
+	Tokens string `placeholder:"1,2,3" xor:"prompt" help:"Token ids."`
+	Prompt string `xor:"prompt" help:"Text; special tokens in it are recognised."`
+	Out    string `required:"" placeholder:"FILE" help:"File for the logits, raw little-endian float32 [tokens, vocab]."`
+	Step   bool   `xor:"cut" help:"Feed one token at a time."`
+	Chunk  int    `xor:"cut" help:"Feed chunks of this many tokens; 0 for as many as a step takes."`
+}
+
+// Run executes the command.
+func (c *logitsCmd) Run(ctx context.Context, std stdio) error {
+	if c.Chunk < 0 {
+		return usageError{fmt.Errorf("--chunk %d is negative", c.Chunk)}
+	}
+	if c.Tokens == "" && c.Prompt == "" {
+		return usageError{errors.New("logits needs --tokens or --prompt")}
+	}
+	var ids []int32
+	for s := range strings.SplitSeq(c.Tokens, ",") {
+		if c.Tokens == "" {
+			break
+		}
+		id, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
+		if err != nil {
+			return usageError{fmt.Errorf("--tokens: %q is not a token id", s)}
+		}
+		ids = append(ids, int32(id))
+	}
+	m, err := c.open(ctx, c.Model, 1, std.err)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	if c.Prompt != "" {
+		ids = m.tok.Encode(c.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
+	}
+	chunk := m.runner.Limits().Batch
+	if c.Step {
+		chunk = 1
+	} else if c.Chunk > 0 {
+		chunk = min(chunk, c.Chunk)
+	}
+	return writeFile(c.Out, func(w *bufio.Writer) error {
+		id, err := m.runner.Open()
+		if err != nil {
+			return err
+		}
+		for len(ids) > 0 {
+			n := min(chunk, len(ids))
+			rows, err := m.runner.Step(ctx, []runner.Work{{Seq: id, Tokens: ids[:n], Rows: n}})
+			if err != nil {
+				return err
+			}
+			raw := make([]byte, 0, 4*len(rows[0]))
+			for _, x := range rows[0] {
+				raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+			}
+			if _, err := w.Write(raw); err != nil {
+				return err
+			}
+			ids = ids[n:]
+		}
+		return nil
+	})
+}
+
+// writeFile writes path through a temporary file beside it, so that a failure leaves what was there.
+func writeFile(path string, write func(*bufio.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	w := bufio.NewWriter(f)
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/pkg/profile"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// commands is the command line.
+type commands struct {
+	Profile string `enum:",cpu,mem,alloc,block,mutex,goroutine,trace" default:"" placeholder:"KIND" help:"Write a profile of this kind to the current folder (cpu, mem, alloc, block, mutex, goroutine, trace)."`
+
+	Run      runCmd      `cmd:"" help:"Answer one prompt, or chat."`
+	Serve    serveCmd    `cmd:"" help:"Serve models over an OpenAI-compatible HTTP interface."`
+	Inspect  inspectCmd  `cmd:"" help:"Show what a model file holds, and whether it can run."`
+	Tokenize tokenizeCmd `cmd:"" help:"Turn text into token ids."`
+	Template templateCmd `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
+	Logits   logitsCmd   `cmd:"" help:"Write the logits of every position of a prompt."`
+	Conform  conformCmd  `cmd:"" help:"Check that a device computes what the reference computes."`
+	Version  versionCmd  `cmd:"" help:"Show the version and what is built in."`
+}
+
+// stdio is where a command reads and writes.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is an error of the command line rather than of the work.
+type usageError struct{ error }
+
+func main() {
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run executes a command line and returns the exit code.
+func run(args []string, std stdio) int {
+	// Ctrl-C and a service manager's stop both end the work cleanly; a second one kills.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	var c commands
+	code := -1
+	parser, err := kong.New(&c,
+		kong.Name("hipengine"),
+		kong.Description("LLM inference on AMD GPUs and CPUs. Without a MODEL, commands use Ember, the small model that is built in."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(n int) { code = n }),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		panic(err) // the struct tags above are wrong
+	}
+	k, err := parser.Parse(args)
+	if code >= 0 { // --help has printed
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "hipengine: %v\nTry hipengine --help.\n", err)
+		return exitUsage
+	}
+	if p, ok := profiles[c.Profile]; ok {
+		defer profile.Start(p, profile.ProfilePath("."), profile.NoShutdownHook).Stop()
+	}
+	err = k.Run()
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(std.err, "hipengine: %v\n", err)
+		return exitUsage
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(std.err, "hipengine: stopped")
+		return exitFailed
+	}
+	fmt.Fprintf(std.err, "hipengine: %v\n", err)
+	return exitFailed
+}
+
+var profiles = map[string]func(*profile.Profile){
+	"cpu": profile.CPUProfile, "mem": profile.MemProfile, "alloc": profile.MemProfileAllocs, "block": profile.BlockProfile,
+	"mutex": profile.MutexProfile, "goroutine": profile.GoroutineProfile, "trace": profile.TraceProfile,
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/models"
+	_ "github.com/hipengine/hipengine/models/all"
+	"github.com/hipengine/hipengine/models/chat"
+	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/ops"
+)
+
+// modelFlags say how a model is found and loaded.
+type modelFlags struct {
+	deviceFlags
+	Models  string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
+	Context int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
+}
+
+// defaultContext bounds the context that is taken without being asked for, since its memory is taken at once.
+const defaultContext = 8192
+
+// dir returns the folder of models.
+func (f modelFlags) dir() string {
+	if f.Models != "" {
+		return f.Models
+	}
+	data := os.Getenv("XDG_DATA_HOME")
+	if data == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		data = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(data, "hipengine", "models")
+}
+
+// find returns the file that name means, and whether name means a model at all: a path, a file name, or the name
+// of a model in the model folder.
+func (f modelFlags) find(name string) (path string, ok bool) {
+	if name == ember.Name {
+		return name, true
+	}
+	if _, err := os.Stat(name); err == nil {
+		return name, true
+	}
+	if dir := f.dir(); dir != "" && name != "" && filepath.Base(name) == name {
+		for _, p := range []string{filepath.Join(dir, name+".gguf"), filepath.Join(dir, name)} {
+			if st, err := os.Stat(p); err == nil && !st.IsDir() {
+				return p, true
+			}
+		}
+	}
+	// A sentence may hold a slash; a path to a model has no spaces worth guessing about.
+	pathLike := strings.ContainsRune(name, os.PathSeparator) && !strings.ContainsAny(name, " \t\n")
+	return name, pathLike || strings.HasSuffix(name, ".gguf")
+}
+
+// file opens a model file; the empty name is Ember.
+func (f modelFlags) file(name string) (*gguf.File, error) {
+	if name == "" || name == ember.Name {
+		return ember.Open()
+	}
+	path, ok := f.find(name)
+	if !ok {
+		return nil, fmt.Errorf("no model %q: neither a file nor a name in %s", name, f.dir())
+	}
+	st, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no model %q: there is no such file", name)
+	}
+	if err == nil && st.IsDir() {
+		return nil, fmt.Errorf("model %q is a folder; this build reads GGUF files", name)
+	}
+	return gguf.Open(path)
+}
+
+// model is a loaded model with everything that text needs.
+type model struct {
+	id       string
+	arch     string
+	created  time.Time
+	dev      ops.Device
+	weights  models.Weights
+	runner   *runner.Runner
+	tok      *tokenizer.Tokenizer
+	tmpl     *chat.Template
+	bos, eos string // texts, for the template
+	defaults sample.Params
+}
+
+// open loads a model for seqs sequences at once. Progress goes to log if it is a terminal.
+func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writer) (_ *model, err error) {
+	file, err := f.file(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	m := &model{id: modelID(name), created: time.Now()}
+	arch, err := models.New(file.Meta)
+	if err != nil {
+		return nil, err
+	}
+	m.arch = arch.Params().Arch
+	if err := m.text(file.Meta); err != nil {
+		return nil, err
+	}
+	if m.defaults, err = samplingDefaults(name, file.Meta); err != nil {
+		return nil, err
+	}
+	if m.dev, err = f.deviceFlags.open(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			m.close()
+		}
+	}()
+	bar := newProgress(log, "loading "+m.id)
+	m.weights, err = models.LoadWeights(ctx, arch, file, m.dev, bar.update)
+	bar.done()
+	if err != nil {
+		return nil, err
+	}
+	length := f.Context
+	if length == 0 {
+		length = min(arch.Params().Context, defaultContext)
+	}
+	m.runner, err = runner.New(m.dev, arch, m.weights, runner.Options{Context: length, Seqs: seqs})
+	return m, err
+}
+
+// text reads tokenizer and template.
+func (m *model) text(meta *gguf.Meta) error {
+	v, err := tokenizer.FromGGUF(meta)
+	if err != nil {
+		return err
+	}
+	if m.tok, err = tokenizer.New(v); err != nil {
+		return err
+	}
+	if id, ok := m.tok.BOS(); ok {
+		m.bos, _ = m.tok.Token(id)
+	}
+	if id, ok := m.tok.EOS(); ok {
+		m.eos, _ = m.tok.Token(id)
+	}
+	src, err := meta.StringOr("tokenizer.chat_template", chat.ChatML)
+	if err != nil {
+		return err
+	}
+	m.tmpl, err = chat.Parse(src)
+	return err
+}
+
+// samplingDefaults are the sampling parameters of a model: its own where the file names them.
+func samplingDefaults(name string, meta *gguf.Meta) (sample.Params, error) {
+	p := sample.Defaults()
+	if name == "" || name == ember.Name {
+		return sample.Params{}, nil // Ember was made to be read greedily
+	}
+	temp, err := meta.FloatOr("general.sampling.temp", float64(p.Temperature))
+	if err != nil {
+		return p, err
+	}
+	topP, err := meta.FloatOr("general.sampling.top_p", float64(p.TopP))
+	if err != nil {
+		return p, err
+	}
+	topK, err := meta.IntOr("general.sampling.top_k", int64(p.TopK))
+	if err != nil {
+		return p, err
+	}
+	p.Temperature, p.TopP, p.TopK = float32(temp), float32(topP), int(topK)
+	return p, nil
+}
+
+// modelID is the name under which a model is served.
+func modelID(name string) string {
+	if name == "" {
+		return ember.Name
+	}
+	return strings.TrimSuffix(filepath.Base(name), ".gguf")
+}
+
+func (m *model) close() {
+	if m.runner != nil {
+		m.runner.Close()
+	}
+	m.weights.Free()
+	if m.dev != nil {
+		m.dev.Close()
+	}
+}
+
+// progress shows long work on a terminal.
+type progress struct {
+	w     io.Writer // nil: not a terminal
+	what  string
+	start time.Time
+	shown time.Time
+}
+
+func newProgress(w io.Writer, what string) *progress {
+	p := &progress{what: what, start: time.Now()}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.w = w
+	}
+	return p
+}
+
+func (p *progress) update(done, total int64) {
+	// Work that is over in a blink needs no bar.
+	if now := time.Now(); p.w != nil && now.Sub(p.start) > time.Second/2 && now.Sub(p.shown) > time.Second/10 {
+		p.shown = now
+		rate := float64(done) / now.Sub(p.start).Seconds()
+		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
+		fmt.Fprintf(p.w, "\r\x1b[K%s: %d %% of %.1f GB, %.2f GB/s, %v left", p.what, 100*done/total, float64(total)/1e9, rate/1e9, left)
+	}
+}
+
+func (p *progress) done() {
+	if p.w != nil && !p.shown.IsZero() {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hipengine/hipengine/models/tokenizer"
+)
+
+// tokenizeCmd turns text into ids.
+type tokenizeCmd struct {
+	modelFlags
+	Model string  `arg:"" help:"Model file, or name."`
+	Text  *string `arg:"" optional:"" help:"Text; without it, standard input."`
+	Plain bool    `help:"Treat special tokens in the text as plain text."`
+	JSON  bool    `help:"Read lines of {\"text\": ...} and write lines of {\"ids\": [...]}."`
+}
+
+// Run executes the command.
+func (c *tokenizeCmd) Run(std stdio) error {
+	if c.JSON && c.Text != nil {
+		return usageError{errors.New("--json reads standard input: leave TEXT out")}
+	}
+	f, err := c.file(c.Model)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	v, err := tokenizer.FromGGUF(f.Meta)
+	if err != nil {
+		return err
+	}
+	tok, err := tokenizer.New(v)
+	if err != nil {
+		return err
+	}
+	encode := func(text string) []int32 {
+		ids := tok.Encode(text, tokenizer.Options{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
+		return append([]int32{}, ids...) // [] rather than null
+	}
+	if c.JSON {
+		return tokenizeLines(std, encode)
+	}
+	var text string
+	if c.Text != nil {
+		text = *c.Text
+	} else {
+		b, err := io.ReadAll(std.in)
+		if err != nil {
+			return fmt.Errorf("reading the text: %w", err)
+		}
+		text = string(b)
+	}
+	return json.NewEncoder(std.out).Encode(encode(text))
+}
+
+// tokenizeLines handles one JSON object per line.
+func tokenizeLines(std stdio, encode func(string) []int32) error {
+	w := bufio.NewWriter(std.out)
+	defer w.Flush()
+	in, out := json.NewDecoder(std.in), json.NewEncoder(w)
+	for n := 1; ; n++ {
+		var line struct {
+			Text *string `json:"text"`
+		}
+		err := in.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil && line.Text == nil {
+			err = errors.New("no field \"text\"")
+		}
+		if err != nil {
+			return fmt.Errorf("object %d of standard input: %w", n, err)
+		}
+		if err := out.Encode(struct {
+			IDs []int32 `json:"ids"`
+		}{encode(*line.Text)}); err != nil {
+			return err
+		}
+	}
+}
