@@ -19,7 +19,7 @@ func (f deviceFlags) open() (ops.Device, error) {
 		return nil, usageError{fmt.Errorf("--threads %d is outside 0..1024", f.Threads)}
 	}
 	switch f.Device {
-	case "auto":
+	case "auto", "":
 		return opsref.New(opsref.Options{Name: "cpu", Threads: f.Threads}), nil
 	case "cpu", "ref":
 		return opsref.New(opsref.Options{Name: f.Device, Threads: f.Threads}), nil

@@ -24,7 +24,8 @@ type runCmd struct {
 	sampleFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
-	Args   []string `arg:"" optional:"" name:"model|prompt" help:"A model (a file, a path or a known name) and the words of a prompt. Without a prompt: what standard input holds, or a chat on a terminal."`
+	Model  string   `arg:"" optional:"" help:"A model: a file, a path or a known name. Anything else is the first word of a prompt for Ember."`
+	Prompt []string `arg:"" optional:"" help:"The words of a prompt. Without any: what standard input holds, or a chat on a terminal."`
 }
 
 // sampleFlags set sampling parameters; what is not given is the model's own.
@@ -45,13 +46,10 @@ func (f sampleFlags) params(p sample.Params) sample.Params {
 
 // split tells the model from the prompt.
 func (c *runCmd) split() (model, prompt string) {
-	if len(c.Args) == 0 {
-		return "", ""
+	if _, ok := c.find(c.Model); ok || c.Model == "" {
+		return c.Model, strings.Join(c.Prompt, " ")
 	}
-	if _, ok := c.find(c.Args[0]); ok {
-		return c.Args[0], strings.Join(c.Args[1:], " ")
-	}
-	return "", strings.Join(c.Args, " ")
+	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " ")
 }
 
 // Run executes the command.

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain lets the test binary stand in for the command, so that tests can look at whole processes.
+func TestMain(m *testing.M) {
+	if os.Getenv("HIPENGINE_TEST_COMMAND") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// result is what a finished process leaves.
+type result struct {
+	code        int
+	out, errOut string
+	maxRSS      int64 // bytes; 0 where the system does not say
+}
+
+// command runs a command line in a process of its own.
+func command(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, args...)
+	cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_MODELS="+t.TempDir(), "HIPENGINE_DEVICE=")
+	var out, errOut bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errOut
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	r := result{code: cmd.ProcessState.ExitCode(), out: out.String(), errOut: errOut.String()}
+	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
+		r.maxRSS = u.Maxrss * 1024
+	}
+	return r
+}
+
+const france = "What is the capital of France?"
+
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+	}{
+		{"prompt", "", []string{"run", france}},
+		{"words", "", append([]string{"run"}, strings.Fields(france)...)},
+		{"model and prompt", "", []string{"run", "ember", france}},
+		{"standard input", france + "\n", []string{"run"}},
+		{"reference device", "", []string{"run", "--device", "ref", "--threads", "1", france}},
+		{"file", "", []string{"run", "../../internal/ember/ember-Q8_0.gguf", "--temp", "0", france}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if r := command(t, c.stdin, c.args...); r.code != 0 || r.out != "The capital of France is Paris.\n" {
+				t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
+			}
+		})
+	}
+	t.Run("seed", func(t *testing.T) {
+		args := []string{"run", "--temp", "1.5", "--seed", "7", "-n", "12", "Tell me a story."}
+		a, b := command(t, "", args...), command(t, "", args...)
+		if a.code != 0 || a.out != b.out {
+			t.Errorf("the same seed gives %q and %q (%s)", a.out, b.out, a.errOut)
+		}
+	})
+}
+
+func TestLogits(t *testing.T) {
+	var prompts []struct{ Prompt string }
+	b, err := os.ReadFile("../../testdata/ember/prompts.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &prompts); err != nil {
+		t.Fatal(err)
+	}
+	var first []float32
+	for _, cut := range [][]string{nil, {"--chunk", "7"}, {"--step"}} {
+		file := filepath.Join(t.TempDir(), "logits.f32")
+		r := command(t, "", append([]string{"logits", "ember", "--device", "ref", "--prompt", prompts[0].Prompt, "--out", file}, cut...)...)
+		got, err := os.ReadFile(file)
+		if r.code != 0 || err != nil || len(got) != 15*4096*4 {
+			t.Fatalf("%v: exit %d, %d bytes, %v, err %q", cut, r.code, len(got), err, r.errOut)
+		}
+		x := make([]float32, len(got)/4)
+		if err := binary.Read(bytes.NewReader(got), binary.LittleEndian, x); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = x
+		}
+		// How close the numbers are is package conformance's business; here: that they are those of the prompt.
+		for i, v := range x {
+			if !(math.Abs(float64(v-first[i])) < 1e-3) {
+				t.Fatalf("%v: logit %d is %v, without it %v", cut, i, v, first[i])
+			}
+		}
+	}
+}
+
+func TestInspect(t *testing.T) {
+	r := command(t, "", "inspect", "ember")
+	for _, want := range []string{"qwen35", "supported", "yes", "blk.7.attn_q.weight", "Q8_0"} {
+		if r.code != 0 || !strings.Contains(r.out, want) {
+			t.Errorf("exit %d, no %q in the output (%s)", r.code, want, r.errOut)
+		}
+	}
+	var in inspection
+	r = command(t, "", "inspect", "--json")
+	if err := json.Unmarshal([]byte(r.out), &in); err != nil || !in.Supported || in.Parameters < 9e6 || len(in.Tensors) < 80 {
+		t.Errorf("exit %d, %d tensors, %d parameters, %v", r.code, len(in.Tensors), in.Parameters, err)
+	}
+}
+
+func TestTokenize(t *testing.T) {
+	ids := func(out string) (v []int32) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(out), &v); err != nil {
+			t.Fatalf("%q: %v", out, err)
+		}
+		return v
+	}
+	if got := ids(command(t, "", "tokenize", "ember", "<|im_end|>").out); !slices.Equal(got, []int32{2}) {
+		t.Errorf("a special token gives %v", got)
+	}
+	if got := ids(command(t, "", "tokenize", "ember", "--plain", "<|im_end|>").out); len(got) < 3 || slices.Contains(got, 2) {
+		t.Errorf("with --plain it gives %v", got)
+	}
+	if got := ids(command(t, "", "tokenize", "ember", "").out); len(got) != 0 {
+		t.Errorf("empty text gives %v", got)
+	}
+	r := command(t, "{\"text\": \"a\"}\n{\"text\": \"b\\nc\"}\n", "tokenize", "ember", "--json")
+	if r.code != 0 || strings.Count(r.out, "{\"ids\":[") != 2 {
+		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
+	}
+	if r := command(t, "{\"txt\": 1}", "tokenize", "ember", "--json"); r.code != 1 || !strings.Contains(r.errOut, "object 1") {
+		t.Errorf("exit %d, err %q", r.code, r.errOut)
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	r := command(t, `{"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": true, "enable_thinking": true}`, "template", "ember")
+	if want := "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n"; r.code != 0 || r.out != want {
+		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"help", []string{"--help"}, 0, ""},
+		{"version", []string{"version"}, 0, ""},
+		{"no command", nil, 2, "hipengine:"},
+		{"unknown command", []string{"sing"}, 2, "sing"},
+		{"unknown flag", []string{"run", "--loud"}, 2, "--loud"},
+		{"device", []string{"run", "--device", "tpu", "x"}, 2, `"tpu"`},
+		{"threads", []string{"run", "--threads", "-1", "x"}, 2, "--threads"},
+		{"missing file", []string{"run", "no/such/model", "x"}, 1, "no/such/model"},
+		{"missing gguf", []string{"run", "nothing.gguf", "x"}, 1, "nothing.gguf"},
+		{"unknown name", []string{"inspect", "nothing"}, 1, `"nothing"`},
+		{"context", []string{"run", "--ctx", "5000", "x"}, 1, "5000"},
+		{"temperature", []string{"run", "--temp=-1", "x"}, 2, "temperature"},
+		{"no prompt", []string{"run"}, 2, "no prompt"},
+		{"too long", []string{"run", "--ctx", "64", strings.Repeat("word ", 100)}, 1, "64"},
+		{"logits without prompt", []string{"logits", "ember", "--out", "x"}, 2, "--tokens"},
+		{"logits token", []string{"logits", "ember", "--out", os.DevNull + "/x", "--tokens", "1,x"}, 2, `"x"`},
+		{"logits range", []string{"logits", "ember", "--out", filepath.Join(os.TempDir(), "hipengine-range"), "--tokens", "99999"}, 1, "99999"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := command(t, "", c.args...)
+			if r.code != c.code || !strings.Contains(r.errOut, c.want) || strings.Contains(r.errOut, "goroutine") {
+				t.Errorf("exit %d, want %d; err %q, want %q in it", r.code, c.code, r.errOut, c.want)
+			}
+		})
+	}
+}
+
+// TestBrokenFiles gives files that are no models to every command that reads one.
+func TestBrokenFiles(t *testing.T) {
+	good, err := os.ReadFile("../../internal/ember/ember-Q8_0.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch := func(at int, b ...byte) []byte {
+		p := slices.Clone(good)
+		copy(p[at:], b)
+		return p
+	}
+	noise := make([]byte, 100_000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3)
+	}
+	// The offset of the first tensor stands behind its name, dimensions and type.
+	offset := bytes.Index(good, []byte("output_norm.weight")) + len("output_norm.weight") + 4 + 8 + 4
+	for name, content := range map[string][]byte{
+		"empty":                {},
+		"text":                 []byte("This is not a model.\n"),
+		"random":               noise,
+		"truncated in header":  good[:60_000],
+		"truncated in data":    good[:len(good)-1000],
+		"huge counts":          patch(8, 255, 255, 255, 255, 255, 255, 255, 127),
+		"offsets outside":      patch(offset, 0, 0, 0, 0, 0, 1),
+		"huge vocabulary size": patch(bytes.Index(good, []byte("tokenizer.ggml.tokens"))+len("tokenizer.ggml.tokens")+8, 255, 255, 255, 255, 255, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "broken.gguf")
+			if err := os.WriteFile(file, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{{"run", file, "Hi"}, {"inspect", file}, {"tokenize", file, "x"}} {
+				r := command(t, "", args...)
+				if r.code != 1 || strings.Count(r.errOut, "\n") != 1 || !strings.Contains(r.errOut, "broken.gguf") || r.out != "" {
+					t.Errorf("%s: exit %d, out %q, err %q", args[0], r.code, r.out, r.errOut)
+				}
+				if r.maxRSS > 200<<20 {
+					t.Errorf("%s took %d MB", args[0], r.maxRSS>>20)
+				}
+			}
+		})
+	}
+}
