@@ -24,6 +24,7 @@ type Tokenizer struct {
 	eog            []int32
 	isEOG          []uint64 // bit set over ids
 	eot            int32
+	visible        map[int32]bool // control tokens that are rendered like text
 	encoders       sync.Pool
 }
 
@@ -60,6 +61,7 @@ func New(v Vocab) (*Tokenizer, error) {
 	t.initAffixes(pre)
 	t.initSpecials()
 	t.initEOG()
+	t.initVisible()
 	t.encoders.New = func() any { return newEncoder(t) }
 	return t, nil
 }
