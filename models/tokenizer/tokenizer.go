@@ -19,6 +19,7 @@ type Tokenizer struct {
 	special     [2]*specials
 	normSpecial [2]*specials // those that match normalised text
 
+	cutAtMarks     bool // words may be cut before space marks
 	prefix, suffix []int32
 	strip          bool
 	eog            []int32
@@ -51,9 +52,13 @@ func New(v Vocab) (*Tokenizer, error) {
 	case ModelGPT2:
 		t.model, err = newByteLevel(&t.v, ignoreMerges)
 	case ModelLlama:
-		t.model = newSPM(&t.v)
+		m := newSPM(&t.v)
+		t.model, t.cutAtMarks = m, noInnerMarks(m.ids)
 	default:
-		t.model, err = newRaw(&t.v, ignoreMerges)
+		var m *raw
+		if m, err = newRaw(&t.v, ignoreMerges); err == nil {
+			t.model, t.cutAtMarks = m, noInnerMarks(m.ids, m.extraIDs)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -306,6 +306,7 @@ func TestScoresMatchDefinition(t *testing.T) {
 	for range 2000 {
 		v := NewVocab(ModelLlama)
 		v.AddSpacePrefix = &no
+		v.UNK, v.BOS, v.EOS = -1, -1, -1
 		v.Tokens = []string{"a", "b"}
 		for range r.IntN(12) {
 			if s := randomText(r, 2+r.IntN(4), "abc"); !slices.Contains(v.Tokens, s) {
@@ -395,6 +396,45 @@ func TestGemma4GivesGemma3Rows(t *testing.T) {
 	}
 }
 
+// TestCutAtMarks compares encoding with and without the cuts before space marks, and checks that a vocabulary
+// with a mark inside a token is not cut.
+func TestCutAtMarks(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	no := false
+	cut := 0
+	for range 3000 {
+		v := NewVocab([]string{ModelLlama, ModelRawBPE, ModelGemma4}[r.IntN(3)])
+		v.AddSpacePrefix = &no
+		v.UNK, v.BOS, v.EOS, v.FuseUnk = 0, -1, -1, true
+		v.Tokens = []string{"<unk>", "a", "b", "▁", "\n"}
+		for range r.IntN(8) {
+			a, b := v.Tokens[1+r.IntN(len(v.Tokens)-1)], v.Tokens[1+r.IntN(len(v.Tokens)-1)]
+			if inner := innerMark(a+b) >= 0; inner && r.IntN(4) > 0 || slices.Contains(v.Tokens, a+b) {
+				continue
+			}
+			v.Tokens, v.Merges = append(v.Tokens, a+b), append(v.Merges, a+" "+b)
+		}
+		v.Types = slices.Repeat([]TokenType{Normal}, len(v.Tokens))
+		v.Types[0] = Unknown
+		for range v.Tokens {
+			v.Scores = append(v.Scores, float32(r.IntN(5)))
+		}
+		text := randomText(r, 1+r.IntN(60), "ab  c\n")
+		tok := newTokenizer(t, v)
+		if tok.cutAtMarks {
+			cut++
+		}
+		got := tok.Encode(text, Options{})
+		tok.cutAtMarks = false
+		if want := tok.Encode(text, Options{}); !slices.Equal(got, want) {
+			t.Fatalf("%s, tokens %q, text %q\n got %v\nwant %v", v.Model, v.Tokens, text, got, want)
+		}
+	}
+	if cut < 300 || cut > 2700 {
+		t.Errorf("%d of 3000 vocabularies were cut", cut)
+	}
+}
+
 func TestGemma4NewlineRuns(t *testing.T) {
 	v := NewVocab(ModelGemma4)
 	v.Tokens = []string{"a", "\n", "\n\n\n", "▁", "▁a", "<0xC3>", "<0xA9>", "<unk>"}
@@ -426,7 +466,6 @@ func TestSpacePrefix(t *testing.T) {
 	v.Tokens = []string{"<unk>", "<s>", "</s>", "▁", "a", "▁a", "[X]"}
 	v.Types = []TokenType{Unknown, Control, Control, Normal, Normal, Normal, UserDefined}
 	v.Scores = make([]float32, len(v.Tokens))
-	v.UNK, v.BOS, v.EOS = 0, 1, 2
 	tok := newTokenizer(t, v)
 	for _, c := range []struct {
 		text string
