@@ -78,7 +78,8 @@ type Vocab struct {
 	Normalizers []Normalizer
 	Splits      []Split
 
-	// Attrs holds matching rules of special tokens that differ from the default.
+	// Attrs holds matching rules of special tokens that differ from the default. GGUF has no key for them; Phi-3
+	// needs RStrip on its <|...|> tokens.
 	Attrs map[int32]Attr
 	// LeftmostSpecial cuts special tokens out leftmost first and longest at each place, as Hugging Face
 	// tokenizers do, in place of longest first over the whole text, as llama.cpp does. They differ only
