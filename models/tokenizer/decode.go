@@ -1,10 +1,41 @@
 package tokenizer
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+// visibleTexts are the texts of tokens that parsers of reasoning and tool calls need to see in the output, also
+// where a vocabulary makes them control tokens. They stay control tokens in encoding: text does not form them.
+var visibleTexts = []string{
+	"<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", // Qwen and others
+	"[THINK]", "[/THINK]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", // Mistral
+	"<|python_tag|>",                                                    // Llama 3
+	"<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", `<|"|>`, // Gemma 4
+	"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>", // DeepSeek
+}
+
+// harmonyTexts are those of gpt-oss, which is known by having <|return|> and <|call|>.
+var harmonyTexts = []string{"<|start|>", "<|channel|>", "<|message|>", "<|constrain|>"}
+
+// initVisible finds the control tokens that are rendered like text.
+func (t *Tokenizer) initVisible() {
+	t.visible = map[int32]bool{}
+	texts := slices.Clone(visibleTexts)
+	if slices.Contains(t.v.Tokens, "<|return|>") && slices.Contains(t.v.Tokens, "<|call|>") {
+		texts = append(texts, harmonyTexts...)
+	}
+	for i, text := range t.v.Tokens {
+		if t.v.typeOf(int32(i)) == Control && slices.Contains(texts, text) {
+			t.visible[int32(i)] = true
+		}
+	}
+}
 
 // Piece returns the bytes of id in a new slice: for a byte-level or byte token possibly a part of a code
 // point. Control, unknown and unused tokens have bytes only if special is set; else, and for ids outside the
-// vocabulary, Piece returns nil.
+// vocabulary, Piece returns nil. Markers of reasoning and tool calls, such as <think>, count as text even
+// where the vocabulary makes them control tokens, since those who parse the output need them.
 func (t *Tokenizer) Piece(id int32, special bool) []byte { return t.appendPiece(nil, id, special) }
 
 func (t *Tokenizer) appendPiece(dst []byte, id int32, special bool) []byte {
@@ -14,7 +45,7 @@ func (t *Tokenizer) appendPiece(dst []byte, id int32, special bool) []byte {
 	text := t.v.Tokens[id]
 	switch t.v.typeOf(id) {
 	case Control, Unknown, Unused:
-		if !special {
+		if !special && !t.visible[id] {
 			return dst
 		}
 		return append(dst, text...)

@@ -17,8 +17,9 @@ var eotTexts = []string{
 }
 
 // initEOG collects the ids that end a generation: those that the vocabulary names, and those known by their
-// text. There are two exceptions. gpt-oss (which has <|return|> and <|call|>) closes each message with <|end|>
-// and goes on. Gemma (from its turn markers) has HTML tags as tokens, </s> among them.
+// text. Exceptions: gpt-oss (which has <|return|> and <|call|>) closes each message with <|end|> and goes on.
+// </s> is an HTML tag among the ordinary tokens of many vocabularies, so it counts only as a control token, and
+// in Gemma (known by its turn markers) not even then.
 func (t *Tokenizer) initEOG() {
 	v := &t.v
 	byText := map[string]int32{}
@@ -27,6 +28,9 @@ func (t *Tokenizer) initEOG() {
 		wanted[text] = true
 	}
 	for i, text := range v.Tokens {
+		if text == "</s>" && v.Types != nil && v.typeOf(int32(i)) != Control {
+			continue
+		}
 		if _, dup := byText[text]; !dup && wanted[text] {
 			byText[text] = int32(i)
 		}

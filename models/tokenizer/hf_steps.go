@@ -185,6 +185,9 @@ func (l *hfLoader) split(s *hfStep) error {
 	switch {
 	case s.Pattern.Regex != nil:
 		sp.Kind, sp.Pattern = SplitRegex, *s.Pattern.Regex
+		if _, ok := lookupPattern(sp.Pattern); !ok {
+			return fmt.Errorf("pre_tokenizer Split has unknown pattern %q", sp.Pattern)
+		}
 	case s.Pattern.String != nil:
 		sp.Kind, sp.Pattern = SplitLiteral, *s.Pattern.String
 	default:

@@ -94,14 +94,23 @@ func hfRows(t testing.TB, name string) []hfRow {
 	return rows
 }
 
-var hfNames = []string{"deepseek_v3", "gemma3", "gptoss", "llama2", "llama3_1", "qwen3"}
-
 // TestHuggingFaceRows demands what Hugging Face tokenizers gives: ids, ids with special tokens added, and the
-// decoded text. The one intended difference: a text that begins with BOS gets no second one.
+// decoded text. The one intended difference: a text that begins with BOS gets no second one. The ids that end a
+// generation are those of the models' generation_config.json and their fill-in-the-middle separators.
 func TestHuggingFaceRows(t *testing.T) {
-	for _, name := range hfNames {
+	for name, eog := range map[string][]int32{
+		"deepseek_v3": {1},
+		"gemma3":      {1, 106},
+		"gptoss":      {199999, 200002, 200012},
+		"llama2":      {2},
+		"llama3_1":    {128001, 128009}, // the file is of Llama 3.0, which has no <|eom_id|>
+		"qwen3":       {151643, 151645, 151662, 151663, 151664},
+	} {
 		t.Run(name, func(t *testing.T) {
 			tok := newTokenizer(t, hfVocab(t, name))
+			if got := tok.EOG(); !slices.Equal(got, eog) {
+				t.Errorf("EOG %v, want %v", got, eog)
+			}
 			for _, r := range hfRows(t, name) {
 				if got := tok.Encode(r.Text, Options{ParseSpecial: true}); !slices.Equal(got, r.IDs) {
 					t.Errorf("%q\n got %v\nwant %v", r.Text, got, r.IDs)

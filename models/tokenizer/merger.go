@@ -29,6 +29,16 @@ const smallWord = 24
 const noPair = ^uint64(0)
 
 func (g *merger) run(r ranker) {
+	g.link()
+	if len(g.sym) <= smallWord {
+		g.runScan(r)
+	} else {
+		g.runHeap(r)
+	}
+}
+
+// link puts all symbols into the list.
+func (g *merger) link() {
 	n := int32(len(g.sym))
 	g.prev, g.next = g.prev[:0], g.next[:0]
 	for i := range n {
@@ -36,11 +46,6 @@ func (g *merger) run(r ranker) {
 		g.next = append(g.next, i+1)
 	}
 	g.next[n-1] = -1
-	if n <= smallWord {
-		g.runScan(r)
-	} else {
-		g.runHeap(r)
-	}
 }
 
 // pairKey returns the key of the pair that begins at symbol i, with its position in the low half so that equal

@@ -89,7 +89,7 @@ func (sp *specials) cut(dst []fragment, s string, t *classTable) []fragment {
 		a := sp.attrs[h.id]
 		begin, end := at, h.begin
 		if n > 0 && sp.attrs[hits[n-1].id].RStrip {
-			begin = min(t.run(s, begin, clSpace), end)
+			begin = t.run(s[:end], begin, clSpace)
 		}
 		if a.LStrip {
 			end = trimRight(t, s, begin, end)

@@ -93,7 +93,11 @@ func (e *encoder) splitFrom(n int, s string, first bool) {
 		return
 	}
 	if n == len(e.t.stages) {
-		e.word(s)
+		if e.t.cutAtMarks {
+			e.markedWords(s)
+		} else {
+			e.word(s)
+		}
 		return
 	}
 	st := &e.t.stages[n]
@@ -182,4 +186,47 @@ func (st *stage) pieces(t *classTable, s string) []span {
 		out = append(out, p)
 	}
 	return out
+}
+
+// markedWords cuts s before each space mark that follows another character, and encodes the words. Where no
+// symbol of the model has a mark inside, no merge crosses such a place, so the ids are the same; but words are
+// short and can be cached, while models on raw UTF-8 have no pre-tokenizer that cuts whole texts.
+func (e *encoder) markedWords(s string) {
+	for {
+		i := innerMark(s)
+		if i < 0 {
+			e.word(s)
+			return
+		}
+		e.word(s[:i])
+		s = s[i:]
+	}
+}
+
+// innerMark returns the place of the first space mark of s that follows another character, or -1.
+func innerMark(s string) int {
+	at := 0
+	for strings.HasPrefix(s[at:], spaceMark) {
+		at += len(spaceMark)
+	}
+	if i := strings.Index(s[at:], spaceMark); i >= 0 {
+		return at + i
+	}
+	return -1
+}
+
+// noInnerMarks reports whether words may be cut at space marks: the mark is a token, so that no run of unknown
+// characters spans it, and no text that the model step forms has one inside.
+func noInnerMarks(texts ...map[string]int32) bool {
+	if _, ok := texts[0][spaceMark]; !ok {
+		return false
+	}
+	for _, m := range texts {
+		for text := range m {
+			if innerMark(text) >= 0 {
+				return false
+			}
+		}
+	}
+	return true
 }

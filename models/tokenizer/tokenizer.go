@@ -19,11 +19,13 @@ type Tokenizer struct {
 	special     [2]*specials
 	normSpecial [2]*specials // those that match normalised text
 
+	cutAtMarks     bool // words may be cut before space marks
 	prefix, suffix []int32
 	strip          bool
 	eog            []int32
 	isEOG          []uint64 // bit set over ids
 	eot            int32
+	visible        map[int32]bool // control tokens that are rendered like text
 	encoders       sync.Pool
 }
 
@@ -50,9 +52,13 @@ func New(v Vocab) (*Tokenizer, error) {
 	case ModelGPT2:
 		t.model, err = newByteLevel(&t.v, ignoreMerges)
 	case ModelLlama:
-		t.model = newSPM(&t.v)
+		m := newSPM(&t.v)
+		t.model, t.cutAtMarks = m, noInnerMarks(m.ids)
 	default:
-		t.model, err = newRaw(&t.v, ignoreMerges)
+		var m *raw
+		if m, err = newRaw(&t.v, ignoreMerges); err == nil {
+			t.model, t.cutAtMarks = m, noInnerMarks(m.ids, m.extraIDs)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -60,6 +66,7 @@ func New(v Vocab) (*Tokenizer, error) {
 	t.initAffixes(pre)
 	t.initSpecials()
 	t.initEOG()
+	t.initVisible()
 	t.encoders.New = func() any { return newEncoder(t) }
 	return t, nil
 }

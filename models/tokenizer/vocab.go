@@ -78,7 +78,8 @@ type Vocab struct {
 	Normalizers []Normalizer
 	Splits      []Split
 
-	// Attrs holds matching rules of special tokens that differ from the default.
+	// Attrs holds matching rules of special tokens that differ from the default. GGUF has no key for them; Phi-3
+	// needs RStrip on its <|...|> tokens.
 	Attrs map[int32]Attr
 	// LeftmostSpecial cuts special tokens out leftmost first and longest at each place, as Hugging Face
 	// tokenizers do, in place of longest first over the whole text, as llama.cpp does. They differ only
@@ -94,9 +95,15 @@ type Attr struct {
 	Normalized bool // match the normalised text in place of the raw text
 }
 
-// NewVocab returns a Vocab of the given model in which every id field is absent (-1).
+// NewVocab returns a Vocab of the given model with the ids that a GGUF file means when it names none: for
+// ModelLlama 0 (unknown), 1 (BOS) and 2 (EOS); else all are absent. (For ModelGPT2 llama.cpp assumes id 11 for
+// both BOS and EOS, which is right for Falcon alone and an ordinary token elsewhere.)
 func NewVocab(model string) Vocab {
-	return Vocab{Model: model, BOS: -1, EOS: -1, EOT: -1, EOM: -1, UNK: -1, PAD: -1, FIMPad: -1, FIMRep: -1, FIMSep: -1}
+	v := Vocab{Model: model, BOS: -1, EOS: -1, EOT: -1, EOM: -1, UNK: -1, PAD: -1, FIMPad: -1, FIMRep: -1, FIMSep: -1}
+	if model == ModelLlama {
+		v.UNK, v.BOS, v.EOS = 0, 1, 2
+	}
+	return v
 }
 
 // typeOf returns the type of id, with Undefined read as Normal.
