@@ -253,6 +253,9 @@ func filterList(in *interp, v value, _ []value) (value, error) {
 
 // filterMap is map(attribute=..., default=...) or map("filter", arguments).
 func filterMap(in *interp, v value, a args) (value, error) {
+	if !truth(v) {
+		return &iterator{}, nil // as in Jinja, for none too
+	}
 	items, err := in.iterate(v)
 	if err != nil {
 		return nil, err
@@ -343,6 +346,9 @@ func extremeFilter(name, op string) func(in *interp, v value, a []value) (value,
 // is named) gives want, applied to the element or to an attribute of it.
 func selectFilter(name string, byAttr, want bool) func(in *interp, v value, a args) (value, error) {
 	return func(in *interp, v value, a args) (value, error) {
+		if !truth(v) {
+			return &iterator{}, nil // as in Jinja, for none too
+		}
 		items, err := in.iterate(v)
 		if err != nil {
 			return nil, err
