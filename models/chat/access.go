@@ -20,7 +20,7 @@ func (v *dictView) elements() []value {
 
 // iterate returns the elements of v as a for loop sees them. The slice must not be changed.
 func (in *interp) iterate(v value) ([]value, error) {
-	switch v := v.(type) {
+	switch v := plain(v).(type) {
 	case undefined:
 		return nil, nil
 	case *list:
@@ -106,6 +106,7 @@ func (in *interp) attr(obj value, name string) (value, error) {
 
 // item is obj[key]: the element first, then the method or attribute of that name.
 func (in *interp) item(obj, key value) (value, error) {
+	obj, key = plain(obj), plain(key)
 	switch o := obj.(type) {
 	case undefined:
 		return nil, errUndefined(o)
@@ -183,6 +184,7 @@ func pick(items []value, i int64) (value, bool, error) {
 
 // slice is obj[start:stop:step]; nil and none stand for what is left out. What cannot be sliced gives undefined.
 func (in *interp) slice(obj, start, stop, step value) (value, error) {
+	obj = plain(obj)
 	var n int
 	var runes []rune
 	switch o := obj.(type) {

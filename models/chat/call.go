@@ -29,7 +29,7 @@ func (in *interp) args(x argExprs) (args, error) {
 		if err != nil {
 			return a, err
 		}
-		a.named = append(a.named, namedArg{x.names[i], v})
+		a.named = append(a.named, namedArg{x.names[i], plain(v)})
 	}
 	if x.star != nil {
 		v, err := in.eval(x.star)

@@ -170,6 +170,7 @@ func (in *interp) contains(container, item value) (bool, error) {
 
 // compare computes l op r for a comparison operator.
 func (in *interp) compare(op string, l, r value) (bool, error) {
+	l, r = plain(l), plain(r)
 	switch op {
 	case "==":
 		return in.equal(l, r)

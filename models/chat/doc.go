@@ -18,7 +18,8 @@
 //
 // Deliberate differences from Jinja: filters that return generators there do all their work at once; range stops at
 // 100000 elements, as in Jinja's sandbox; methods that change a list or a mapping (append, pop, update) work on the
-// rendering's own copy of the input.
+// rendering's own copy of the input; strings lose the mark of the filter safe in lists, mappings and arguments; tuples
+// cannot be keys of mappings.
 //
 // The dialect is that of Jinja (https://jinja.palletsprojects.com, templates and sandbox chapters) with the settings of
 // Hugging Face transformers (utils/chat_template_utils.py).

@@ -33,7 +33,7 @@ func (in *interp) evalAll(xs []expr) ([]value, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[i] = v
+		out[i] = plain(v)
 	}
 	return out, nil
 }
@@ -71,7 +71,7 @@ func (x *dictExpr) eval(in *interp) (value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := d.set(key, val); err != nil {
+		if err := d.set(plain(key), plain(val)); err != nil {
 			return nil, err
 		}
 	}
@@ -257,6 +257,14 @@ func (x *binaryExpr) eval(in *interp) (value, error) {
 
 // operate computes l op r for an arithmetic operator, which strings, lists and tuples know too.
 func (in *interp) operate(op string, l, r value) (value, error) {
+	_, lm := l.(markup)
+	_, rm := r.(markup)
+	if lm || rm {
+		if op == "+" {
+			return in.addMarkup(l, r)
+		}
+		l, r = plain(l), plain(r)
+	}
 	if s, ok := l.(string); ok && op == "%" {
 		return in.printf(s, r)
 	}

@@ -15,6 +15,10 @@ type filter struct {
 	signature
 	fn  func(in *interp, v value, a []value) (value, error)
 	raw func(in *interp, v value, a args) (value, error)
+	// keepsMark is set for filters whose result has a mark if the value has one.
+	keepsMark bool
+	// seesMark is set for filters that get the value with its mark.
+	seesMark bool
 }
 
 // filters are the filters by name. Those over sequences are in filter_sequence.go.
@@ -26,8 +30,8 @@ func init() {
 		"attr":       {signature: sig(1, "name"), fn: filterAttr},
 		"capitalize": mapText(upperFirst),
 		"center":     {signature: sig(0, "width"), fn: filterCenter},
-		"default":    {signature: sig(0, "default_value", "boolean"), fn: filterDefault},
-		"escape":     {fn: filterEscape},
+		"default":    {signature: sig(0, "default_value", "boolean"), fn: filterDefault, seesMark: true},
+		"escape":     {fn: filterEscape, seesMark: true},
 		"float":      {signature: sig(0, "default"), fn: filterFloat},
 		"format":     {raw: filterFormat},
 		"from_json":  {fn: filterFromJSON},
@@ -37,7 +41,7 @@ func init() {
 		"lower":      mapText(strings.ToLower),
 		"replace":    {signature: sig(2, "old", "new", "count"), fn: filterReplace},
 		"round":      {signature: sig(0, "precision", "method"), fn: filterRound},
-		"safe":       mapText(func(s string) string { return s }),
+		"safe":       {fn: filterSafe},
 		"string":     mapText(func(s string) string { return s }),
 		"title":      mapText(titleWords),
 		"tojson":     {signature: sig(0, "ensure_ascii", "indent", "separators", "sort_keys"), fn: filterToJSON},
@@ -45,6 +49,9 @@ func init() {
 		"truncate":   {signature: sig(0, "length", "killwords", "end", "leeway"), fn: filterTruncate},
 		"upper":      mapText(strings.ToUpper),
 		"wordcount":  {fn: filterWordCount},
+	}
+	for _, name := range []string{"capitalize", "indent", "lower", "string", "title", "trim", "truncate", "upper"} {
+		filters[name].keepsMark = true
 	}
 	addSequenceFilters()
 	for alias, name := range map[string]string{"count": "length", "d": "default", "e": "escape", "fromjson": "from_json"} {
@@ -54,6 +61,10 @@ func init() {
 
 // filter passes v through a filter. Reading v, if it is a string, is work.
 func (in *interp) filter(name string, f *filter, v value, a args) (value, error) {
+	given := v
+	if !f.seesMark {
+		v = plain(v)
+	}
 	if s, ok := v.(string); ok {
 		if err := in.scan(len(s)); err != nil {
 			return nil, err
@@ -66,7 +77,11 @@ func (in *interp) filter(name string, f *filter, v value, a args) (value, error)
 	if err != nil {
 		return nil, err
 	}
-	return f.fn(in, v, bound)
+	out, err := f.fn(in, v, bound)
+	if f.keepsMark {
+		out = remark(out, given)
+	}
+	return out, err
 }
 
 // mapText makes a filter that works on the printed form of any value.
@@ -140,15 +155,11 @@ func filterDefault(_ *interp, v value, a []value) (value, error) {
 	return a[0], nil
 }
 
-func filterEscape(in *interp, v value, _ []value) (value, error) {
+func filterEscape(in *interp, v value, _ []value) (value, error) { return in.escapeHTML(v) }
+
+func filterSafe(in *interp, v value, _ []value) (value, error) {
 	s, err := in.str(v)
-	if err != nil {
-		return nil, err
-	}
-	if err := in.alloc(5 * len(s)); err != nil {
-		return nil, err
-	}
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&#39;", `"`, "&#34;").Replace(s), nil
+	return markup(s), err
 }
 
 func filterFloat(_ *interp, v value, a []value) (value, error) {

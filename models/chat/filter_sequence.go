@@ -30,9 +30,21 @@ func addSequenceFilters() {
 
 // path is obj.a.b for an attribute argument: a string of names and numbers with dots between them, or an index.
 func (in *interp) path(obj, attribute value) (value, error) {
+	return in.pathOr(obj, attribute, nil)
+}
+
+// pathOr is path with def, if that is not nil, in place of each missing part.
+func (in *interp) pathOr(obj, attribute, def value) (value, error) {
+	pick := func(obj, key value) (value, error) {
+		v, err := in.item(obj, key)
+		if _, missing := v.(undefined); missing && def != nil {
+			v = def
+		}
+		return v, err
+	}
 	s, ok := attribute.(string)
 	if !ok {
-		return in.item(obj, attribute)
+		return pick(obj, attribute)
 	}
 	for part := range strings.SplitSeq(s, ".") {
 		if err := in.step(1); err != nil {
@@ -45,7 +57,7 @@ func (in *interp) path(obj, attribute value) (value, error) {
 			}
 		}
 		var err error
-		if obj, err = in.item(obj, key); err != nil {
+		if obj, err = pick(obj, key); err != nil {
 			return nil, err
 		}
 	}
@@ -253,6 +265,9 @@ func filterList(in *interp, v value, _ []value) (value, error) {
 
 // filterMap is map(attribute=..., default=...) or map("filter", arguments).
 func filterMap(in *interp, v value, a args) (value, error) {
+	if !truth(v) {
+		return &iterator{}, nil // as in Jinja, for none too
+	}
 	items, err := in.iterate(v)
 	if err != nil {
 		return nil, err
@@ -284,11 +299,7 @@ func (in *interp) mapping(a args) (func(value) (value, error), error) {
 			return nil, err
 		}
 		return func(item value) (value, error) {
-			got, err := in.path(item, named[0])
-			if _, missing := got.(undefined); missing && named[1] != nil {
-				return named[1], err
-			}
-			return got, err
+			return in.pathOr(item, named[0], named[1])
 		}, nil
 	}
 	name, err := argString("map", "filter", a.pos[0], "")
@@ -343,6 +354,9 @@ func extremeFilter(name, op string) func(in *interp, v value, a []value) (value,
 // is named) gives want, applied to the element or to an attribute of it.
 func selectFilter(name string, byAttr, want bool) func(in *interp, v value, a args) (value, error) {
 	return func(in *interp, v value, a args) (value, error) {
+		if !truth(v) {
+			return &iterator{}, nil // as in Jinja, for none too
+		}
 		items, err := in.iterate(v)
 		if err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ type method struct {
 func (in *interp) member(obj value, name string) (value, bool) {
 	var table map[string]*method
 	switch o := obj.(type) {
-	case string:
+	case string, markup:
 		table = stringMethods
 	case *list:
 		table = listMethods
@@ -48,19 +48,21 @@ func (in *interp) member(obj value, name string) (value, bool) {
 
 // callMethod calls a method. Reading the receiver, if it is a string, is work.
 func (in *interp) callMethod(m *boundMethod, a args) (value, error) {
-	if s, ok := m.recv.(string); ok {
+	recv := plain(m.recv)
+	if s, ok := recv.(string); ok {
 		if err := in.scan(len(s)); err != nil {
 			return nil, err
 		}
 	}
 	if m.def.raw != nil {
-		return m.def.raw(in, m.recv, a)
+		return m.def.raw(in, recv, a)
 	}
 	bound, err := a.bind(m.name, m.def.required, m.def.params...)
 	if err != nil {
 		return nil, err
 	}
-	return m.def.fn(in, m.recv, bound)
+	v, err := m.def.fn(in, recv, bound)
+	return remark(v, m.recv), err
 }
 
 // The arg functions read an argument of a given type; nil and, where a default makes sense, none mean the default.

@@ -56,7 +56,7 @@ func (in *interp) test(name string, t *test, v value, a args) (bool, error) {
 	if len(a.pos) != t.params {
 		return false, errorf("test %q takes %d arguments, got %d", name, t.params, len(a.pos))
 	}
-	return t.fn(in, v, a.pos)
+	return t.fn(in, plain(v), a.pos)
 }
 
 // kind makes a test of the value alone.

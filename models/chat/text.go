@@ -16,6 +16,8 @@ func (in *interp) str(v value) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return v, nil
+	case markup:
+		return string(v), nil
 	case undefined:
 		return "", nil
 	}

@@ -6,7 +6,7 @@ import (
 
 // value is a value of a running template. Its dynamic type is one of
 //
-//	none, undefined, bool, int64, *big.Int (outside int64), float64, string,
+//	none, undefined, bool, int64, *big.Int (outside int64), float64, string, markup,
 //	*list, *tuple, *dict, *dictView, *pyRange, *iterator, *namespace,
 //	*macro, *builtin, *boundMethod, *loopState, *cycler, *joiner
 //
@@ -82,6 +82,8 @@ func typeName(v value) string {
 		return "float"
 	case string:
 		return "str"
+	case markup:
+		return "Markup"
 	case *list:
 		return "list"
 	case *tuple:
@@ -121,6 +123,8 @@ func truth(v value) bool {
 	case float64:
 		return v != 0
 	case string:
+		return v != ""
+	case markup:
 		return v != ""
 	case *list:
 		return len(v.items) > 0
