@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"math"
+	"strconv"
 )
 
 // DefaultCompletionTokens is max_tokens of a completion that does not give it, as in OpenAI's reference.
@@ -71,9 +72,9 @@ func (r *reader) prompts(param string, raw json.RawMessage) []Prompt {
 		r.wrongType(param, want, raw)
 		return nil
 	}
-	list := r.elements(param, raw, int(r.limits.BodyBytes))
+	list := r.elements(param, raw, max(r.limits.PromptTokens, r.limits.Prompts))
 	if len(list) == 0 {
-		r.fail(param, CodeValue, "must not be empty")
+		r.fail(param, CodeValue, "must not be empty") // or too long, which elements has reported
 		return nil
 	}
 	if kind(list[0]) == "a number" {
@@ -92,7 +93,7 @@ func (r *reader) prompts(param string, raw json.RawMessage) []Prompt {
 		case e[0] == '"':
 			prompts[i].Text = r.text(at, e, int(r.limits.BodyBytes))
 		case e[0] == '[':
-			prompts[i].Tokens = r.tokens(at, r.elements(at, e, int(r.limits.BodyBytes)))
+			prompts[i].Tokens = r.tokens(at, r.elements(at, e, r.limits.PromptTokens))
 		default:
 			r.wrongType(at, "a string, a token id or an array of token ids", e)
 		}
@@ -107,10 +108,12 @@ func (r *reader) tokens(param string, list []json.RawMessage) []int32 {
 	}
 	ids := make([]int32, len(list))
 	for i, e := range list {
-		ids[i] = int32(r.integer(index(param, i), e, 0, math.MaxInt32))
-		if r.err != nil {
+		id, err := strconv.ParseInt(string(e), 10, 32)
+		if err != nil || id < 0 {
+			r.integer(index(param, i), e, 0, math.MaxInt32) // says what is wrong
 			return nil
 		}
+		ids[i] = int32(id)
 	}
 	return ids
 }

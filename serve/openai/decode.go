@@ -12,9 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// checkJSON reports text that is not one JSON value of valid UTF-8, that nests deeper than depth, or that has an
-// object with a key twice. param names the field that holds the text; empty is the request itself.
-func checkJSON(text []byte, depth int, param string) *Error {
+// checkJSON reports text that is not one JSON value of valid UTF-8, that nests deeper than l.Depth, or that has an
+// object with a key twice or with more than l.Members keys. param names the field that holds the text; empty is the request itself.
+func checkJSON(text []byte, l Limits, param string) *Error {
 	if !utf8.Valid(text) {
 		return invalid(param, CodeInvalidJSON, "not valid UTF-8")
 	}
@@ -48,7 +48,9 @@ func checkJSON(text []byte, depth int, param string) *Error {
 				if top.keys[key] {
 					return invalid(param, CodeInvalidJSON, "key %s occurs twice in one object", quote(key))
 				}
-				top.keys[key], top.isKey = true, false
+				if top.keys[key], top.isKey = true, false; len(top.keys) > l.Members {
+					return invalid(param, CodeInvalidJSON, "an object has more than %d members", l.Members)
+				}
 				continue
 			}
 		}
@@ -63,8 +65,8 @@ func checkJSON(text []byte, depth int, param string) *Error {
 		case json.Delim('}'), json.Delim(']'):
 			stack = stack[:len(stack)-1]
 		}
-		if len(stack) > depth {
-			return invalid(param, CodeInvalidJSON, "nested deeper than %d", depth)
+		if len(stack) > l.Depth {
+			return invalid(param, CodeInvalidJSON, "nested deeper than %d", l.Depth)
 		}
 	}
 }
@@ -137,12 +139,45 @@ func (r *reader) elements(param string, raw json.RawMessage, limit int) (list []
 		r.wrongType(param, "an array", raw)
 		return nil
 	}
-	r.unmarshal(param, raw, &list)
-	if len(list) > limit {
-		r.fail(param, CodeValue, "has %d elements, at most %d are allowed", len(list), limit)
+	if n := count(raw); n > limit {
+		r.fail(param, CodeValue, "has %d elements, at most %d are allowed", n, limit)
 		return nil
 	}
+	r.unmarshal(param, raw, &list)
 	return list
+}
+
+// count returns the number of elements of a valid array, without allocating for them.
+func count(array json.RawMessage) int {
+	n, depth, empty := 0, 0, true
+	for i := 0; i < len(array); i++ {
+		switch c := array[i]; c {
+		case '[', '{':
+			if depth++; depth > 1 {
+				empty = false
+			}
+		case ']', '}':
+			depth--
+		case ',':
+			if depth == 1 {
+				n++
+			}
+		case '"':
+			empty = false
+			for i++; array[i] != '"'; i++ {
+				if array[i] == '\\' {
+					i++
+				}
+			}
+		case ' ', '\t', '\r', '\n':
+		default:
+			empty = false
+		}
+	}
+	if empty {
+		return 0
+	}
+	return n + 1
 }
 
 // integer decodes a whole number from low to high.

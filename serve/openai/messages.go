@@ -142,7 +142,7 @@ func (r *reader) arguments(param string, raw json.RawMessage) json.RawMessage {
 	if text == "" {
 		return json.RawMessage("{}")
 	}
-	if err := checkJSON([]byte(text), r.limits.Depth, param); err != nil {
+	if err := checkJSON([]byte(text), r.limits, param); err != nil {
 		r.err = err
 		return nil
 	}

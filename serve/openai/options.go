@@ -154,7 +154,7 @@ func parse(body []byte, l Limits, read func(fields)) error {
 	if int64(len(body)) > r.limits.BodyBytes {
 		return TooLarge(r.limits.BodyBytes)
 	}
-	if err := checkJSON(body, r.limits.Depth, ""); err != nil {
+	if err := checkJSON(body, r.limits, ""); err != nil {
 		return err
 	}
 	f := r.object("", bytes.Trim(body, " \t\r\n"))

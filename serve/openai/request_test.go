@@ -259,6 +259,7 @@ func TestCompletionErrorsNameTheField(t *testing.T) {
 		{`"prompt":[{}]`, "prompt[0]", "a string, a token id"},
 		{`"prompt":[null]`, "prompt[0]", "not null"},
 		{`"prompt":["a","b","c","d","e"],"n":16`, "n", "at most 64"},
+		{`"prompt":[` + strings.Repeat(`1,`, 1<<20) + `1]`, "prompt", "1048577 elements"},
 		{`"prompt":[` + strings.Repeat(`"a",`, 64) + `"a"]`, "prompt", "65 prompts"},
 	})
 }
@@ -280,6 +281,32 @@ func TestParseCompletionPrompts(t *testing.T) {
 	}
 }
 
+func manyMembers(n int) string {
+	m := make(map[string]int)
+	for i := range n {
+		m[fmt.Sprint(i)] = i
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func TestCount(t *testing.T) {
+	for array, want := range map[string]int{
+		`[]`: 0, "[ \n]": 0, `[1]`: 1, `[1, 2]`: 2, `["a,b","\\",[1,2,3]]`: 3, `[{"a":[1,2]}]`: 1, `[[]]`: 1, `["\","]`: 1, `[null,{}]`: 2,
+	} {
+		var list []json.RawMessage
+		if err := json.Unmarshal([]byte(array), &list); err != nil || len(list) != want {
+			t.Fatalf("the test is wrong: %s has %d elements, %v", array, len(list), err)
+		}
+		if got := count(json.RawMessage(array)); got != want {
+			t.Errorf("count(%s) = %d, want %d", array, got, want)
+		}
+	}
+}
+
 func TestMalformedBodies(t *testing.T) {
 	for _, c := range []struct{ name, body, say string }{
 		{"empty", ``, "byte 0"},
@@ -292,6 +319,7 @@ func TestMalformedBodies(t *testing.T) {
 		{"not a number", `{"temperature":NaN}`, "not valid JSON"},
 		{"not UTF-8", "{\"model\":\"\xff\"}", "UTF-8"},
 		{"deep", strings.Repeat(`[`, 65) + strings.Repeat(`]`, 65), "deeper than 64"},
+		{"many members", manyMembers(5000), "more than 4096 members"},
 		{"very deep", strings.Repeat(`{"a":`, 100000), "deeper than 64"},
 		{"key twice, spelled differently", `{"model":"a","\u006dodel":"b"}`, "occurs twice"},
 	} {

@@ -1,0 +1,102 @@
+package serve
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/serve/openai"
+)
+
+// completion serves POST /v1/completions.
+func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
+	body, err := s.body(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	req, err := openai.ParseCompletion(body, s.c.Limits)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	m, err := s.model(req.Model)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	prompts := make([][]int32, len(req.Prompts))
+	for i, p := range req.Prompts {
+		if prompts[i] = p.Tokens; p.Tokens == nil {
+			prompts[i] = m.Tokenizer.Encode(p.Text, true, true)
+		}
+	}
+	g, err := s.generate(r.Context(), m, req.Options, prompts)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer g.close(r.Context())
+	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID}
+	if req.Stream {
+		s.streamCompletion(w, r, g, answer)
+		return
+	}
+	answer.Choices = make([]openai.CompletionChoice, len(g.seqs))
+	texts := make([]strings.Builder, len(g.seqs))
+	for i := range answer.Choices {
+		answer.Choices[i].Index = i
+		if g.options.Logprobs {
+			answer.Choices[i].Logprobs = &openai.CompletionLogprobs{}
+		}
+	}
+	err = g.collect(r.Context(), func(i int, t engine.Token) {
+		c := &answer.Choices[i]
+		if c.Logprobs != nil && !t.EOG {
+			m.addLogprob(c.Logprobs, t, texts[i].Len())
+		}
+		texts[i].WriteString(t.Text)
+		if t.Finish != engine.FinishNone {
+			c.FinishReason = new(string(t.Finish))
+		}
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	for i := range answer.Choices {
+		answer.Choices[i].Text = texts[i].String()
+	}
+	answer.Usage = new(g.usage())
+	s.reply(w, http.StatusOK, answer)
+}
+
+// streamCompletion sends a chunk for each piece of text, the last of a choice with its finish reason, and one with the
+// usage if it was asked for.
+func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *generation, chunk openai.Completion) {
+	out := newStream(w, s.c.WriteTimeout)
+	defer out.close()
+	offsets := make([]int, len(g.seqs))
+	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
+		c := openai.CompletionChoice{Index: i, Text: t.Text}
+		if g.options.Logprobs && !t.EOG {
+			c.Logprobs = &openai.CompletionLogprobs{}
+			g.model.addLogprob(c.Logprobs, t, offsets[i])
+		}
+		offsets[i] += len(t.Text)
+		if t.Finish != engine.FinishNone {
+			c.FinishReason = new(string(t.Finish))
+		}
+		if c.Text != "" || c.Logprobs != nil || c.FinishReason != nil {
+			chunk.Choices = []openai.CompletionChoice{c}
+			out.event(chunk)
+		}
+	}, func() {
+		if g.options.IncludeUsage {
+			chunk.Choices, chunk.Usage = []openai.CompletionChoice{}, new(g.usage())
+			out.event(chunk)
+		}
+	})
+}

@@ -1,0 +1,98 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/serve/openai"
+)
+
+// Config is what a server is made of. The zero value of each field is usable.
+type Config struct {
+	Models []Model // may also come later, through SetModels
+
+	Limits  openai.Limits
+	APIKeys []string // any of them opens the /v1 endpoints; none means that no key is asked for
+
+	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
+	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
+	AllowPublic    bool     // listen beyond loopback without an API key
+
+	MaxConns       int           // connections open at once; 0 is 512
+	PingInterval   time.Duration // silence on a stream before a comment is sent; 0 is 15 s
+	ReadTimeout    time.Duration // to receive a request's body; 0 is 30 s
+	WriteTimeout   time.Duration // for one write of a response; 0 is 30 s
+	RequestTimeout time.Duration // for a whole request; 0 is none
+	DrainDelay     time.Duration // between readiness going to 503 and the end of accepting connections
+
+	Log *slog.Logger // nil discards
+}
+
+func (c Config) withDefaults() Config {
+	c.Limits = c.Limits.WithDefaults()
+	if c.MaxConns == 0 {
+		c.MaxConns = 512
+	}
+	for _, d := range []struct {
+		p *time.Duration
+		v time.Duration
+	}{{&c.PingInterval, 15 * time.Second}, {&c.ReadTimeout, 30 * time.Second}, {&c.WriteTimeout, 30 * time.Second}} {
+		if *d.p == 0 {
+			*d.p = d.v
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Model is a model that the server offers. The server does not close its engine.
+type Model struct {
+	ID        string    // name in requests; it may contain slashes
+	Created   time.Time // as the list of models reports it
+	Engine    *engine.Engine
+	Tokenizer Tokenizer
+	Render    RenderFunc // nil if the model has no chat template; it then offers completions alone
+	Defaults  sample.Overrides
+}
+
+// Tokenizer is what the server needs of a tokenizer. Its methods are called from several goroutines.
+type Tokenizer interface {
+	// Encode returns the ids of text. With parseSpecial, the text of special tokens stands for them; with addSpecial, the
+	// tokens that the model expects around a text, such as BOS, are added.
+	Encode(text string, parseSpecial, addSpecial bool) []int32
+	// Decode returns the bytes of ids, with the text of special tokens if special is set.
+	Decode(ids []int32, special bool) string
+	// NewStream returns a decoder for one sequence.
+	NewStream(special bool) engine.Decoder
+}
+
+// RenderFunc applies a chat template to a conversation in the form of [openai.ChatRequest]; tools is nil if there are
+// none. The text ends with the start of the assistant's message. An error that wraps [ErrConversation] means that the
+// template refuses the conversation. It is called from several goroutines.
+type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
+
+// ErrConversation marks errors of a RenderFunc that are the client's: they give status 400 and their message.
+var ErrConversation = errors.New("the chat template refuses the conversation")
+
+// check reports a model that lacks a part.
+func (m *Model) check() error {
+	switch {
+	case m.ID == "":
+		return errors.New("serve: a model has no id")
+	case m.Engine == nil:
+		return fmt.Errorf("serve: model %q has no engine", m.ID)
+	case m.Tokenizer == nil:
+		return fmt.Errorf("serve: model %q has no tokenizer", m.ID)
+	}
+	if err := m.Defaults.Apply(sample.Defaults()).Validate(m.Engine.Limits().Vocab); err != nil {
+		return fmt.Errorf("serve: sampling defaults of model %q: %w", m.ID, err)
+	}
+	return nil
+}

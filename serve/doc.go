@@ -1,0 +1,26 @@
+// Package serve is the HTTP server: OpenAI's chat completions, completions and models over engines, with health
+// endpoints, on net/http alone.
+//
+//	POST /v1/chat/completions   answer a conversation, at once or as server-sent events
+//	POST /v1/completions        continue prompts
+//	GET  /v1/models             the models; /v1/models/{id} is one
+//	GET  /livez                 200 while the process serves
+//	GET  /readyz, /health       200 when models are loaded, 503 while loading and draining
+//
+// # Promises
+//
+// A request is answered as it asks or refused with an error that names the field (package openai). A request that the
+// client gives up, by closing the connection, leaves the engine before its next step. A client that reads slowly is
+// cut off when one write takes longer than Config.WriteTimeout, and holds up nobody meanwhile. While a prompt is being
+// prefilled, a stream carries comments, so that proxies do not take it for dead. An error in the middle of a stream is
+// an event with the error, and then the stream ends without [DONE].
+//
+// A server that listens on loopback answers only to Host names of the loopback interface and those it was told,
+// which defeats DNS rebinding. Pages of other origins are refused. A server that listens elsewhere needs an API key.
+// Prompts and answers are never logged.
+//
+// # Sampling
+//
+// A parameter comes from the request, else from Model.Defaults, else from sample.Defaults. Without a seed, one is
+// drawn for each request. Choice i of a prompt samples with seed + i.
+package serve

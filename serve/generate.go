@@ -1,0 +1,185 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/serve/openai"
+)
+
+// generation is the sequences of one request. Choice i continues prompt i/n, where n is the request's.
+type generation struct {
+	model   *Model
+	options openai.Options
+	prompts [][]int32
+	seqs    []*engine.Sequence
+	tokens  []int // generated, of each choice
+
+	cancel context.CancelFunc
+	events chan event // closed when all sequences are over
+	wait   sync.WaitGroup
+}
+
+// event is a token of a choice, or the error that ended it.
+type event struct {
+	choice int
+	token  engine.Token
+	err    error
+}
+
+// generate submits the sequences of a request and forwards their tokens to the events channel. The caller must close
+// the generation, which ends sequences that still run.
+func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32) (*generation, error) {
+	rec := recordOf(ctx)
+	rec.model = m.ID
+	if err := m.checkIDs(o.Sampling.LogitBias, prompts); err != nil {
+		return nil, err
+	}
+	params := o.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
+	if o.Sampling.Seed == nil && m.Defaults.Seed == nil {
+		var b [8]byte
+		rand.Read(b[:])
+		params.Seed = binary.LittleEndian.Uint64(b[:])
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	g := &generation{
+		model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
+	}
+	for _, p := range prompts {
+		rec.prompt += len(p)
+		for i := range o.N {
+			r := engine.Request{
+				Prompt: p, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
+				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
+			}
+			r.Sampling.Seed += uint64(i)
+			seq, err := m.Engine.Submit(ctx, r)
+			if err != nil {
+				cancel()
+				return nil, err
+			}
+			g.seqs = append(g.seqs, seq)
+		}
+	}
+	for i, seq := range g.seqs {
+		g.wait.Go(func() {
+			for t, err := range seq.Tokens() {
+				select {
+				case g.events <- event{i, t, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	go func() {
+		g.wait.Wait()
+		close(g.events)
+	}()
+	return g, nil
+}
+
+// checkIDs reports token ids of a request that the vocabulary does not have.
+func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
+	vocab := m.Engine.Limits().Vocab
+	refuse := func(param string, id int32) error {
+		return &openai.Error{
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue,
+			Message: fmt.Sprintf("token %d: the model's vocabulary has ids 0 to %d", id, vocab-1),
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(bias)) {
+		if int(id) >= vocab {
+			return refuse("logit_bias", id)
+		}
+	}
+	for _, p := range prompts {
+		for _, id := range p {
+			if int(id) >= vocab {
+				return refuse("prompt", id)
+			}
+		}
+	}
+	return nil
+}
+
+// close ends the sequences and waits for the goroutines that read them.
+func (g *generation) close(ctx context.Context) {
+	g.cancel()
+	g.wait.Wait()
+	recordOf(ctx).generated = g.usage().CompletionTokens
+}
+
+// note counts a token.
+func (g *generation) note(e event) {
+	if e.err == nil {
+		g.tokens[e.choice]++
+	}
+}
+
+func (g *generation) usage() openai.Usage {
+	var u openai.Usage
+	for _, p := range g.prompts {
+		u.PromptTokens += len(p)
+	}
+	for _, n := range g.tokens {
+		u.CompletionTokens += n
+	}
+	u.TotalTokens = u.PromptTokens + u.CompletionTokens
+	return u
+}
+
+// collect hands every token to add, until all choices are over or one fails.
+func (g *generation) collect(ctx context.Context, add func(choice int, t engine.Token)) error {
+	for e := range g.events {
+		if e.err != nil {
+			return e.err
+		}
+		g.note(e)
+		add(e.choice, e.token)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// forward is collect for a stream, with pings while no token comes. It ends the stream: with the error's event, or
+// after finish with [DONE].
+func (s *Server) forward(ctx context.Context, g *generation, out *stream, add func(choice int, t engine.Token), finish func()) {
+	ping := time.NewTimer(s.c.PingInterval)
+	defer ping.Stop()
+	for out.err == nil {
+		select {
+		case e, ok := <-g.events:
+			switch {
+			case ok && e.err == nil:
+				g.note(e)
+				add(e.choice, e.token)
+			case ok:
+				out.event(s.wireError(ctx, e.err))
+				return
+			case ctx.Err() != nil:
+				out.event(s.wireError(ctx, context.Cause(ctx)))
+				return
+			default:
+				finish()
+				out.done()
+				return
+			}
+		case <-ping.C:
+			out.ping()
+		}
+		ping.Reset(s.c.PingInterval)
+	}
+	recordOf(ctx).err = fmt.Errorf("stream cut off: %w", out.err)
+}

@@ -1,0 +1,192 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/hipengine/hipengine/serve/openai"
+)
+
+// keys are the hashes of API keys, which have one length and so compare in constant time.
+type keys [][sha256.Size]byte
+
+func newKeys(plain []string) keys {
+	var k keys
+	for _, p := range plain {
+		if p != "" {
+			k = append(k, sha256.Sum256([]byte(p)))
+		}
+	}
+	return k
+}
+
+func (k keys) empty() bool { return len(k) == 0 }
+
+// contain reports whether key is one of k, in a time that depends on neither.
+func (k keys) contain(key string) bool {
+	sum := sha256.Sum256([]byte(key))
+	found := 0
+	for i := range k {
+		found |= subtle.ConstantTimeCompare(sum[:], k[i][:])
+	}
+	return found == 1
+}
+
+// guard asks for an API key if the server has any.
+func (s *Server) guard(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.keys.empty() {
+			scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			if !strings.EqualFold(scheme, "Bearer") || !s.keys.contain(strings.TrimSpace(key)) {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				s.fail(w, r, &openai.Error{
+					Status: http.StatusUnauthorized, Type: openai.TypeAuthentication, Code: "invalid_api_key",
+					Message: "an API key is needed, in the header Authorization: Bearer KEY",
+				})
+				return
+			}
+		}
+		next(w, r)
+	})
+}
+
+// method refuses other methods. GET includes HEAD.
+func method(want string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != want && (want != http.MethodGet || r.Method != http.MethodHead) {
+			w.Header().Set("Allow", want)
+			respond(w, http.StatusMethodNotAllowed, &openai.Error{
+				Type: openai.TypeInvalidRequest, Code: "method_not_allowed", Message: fmt.Sprintf("use the method %s", want),
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// record is what the log line of a request says beyond HTTP.
+type record struct {
+	id                string
+	model             string
+	prompt, generated int
+	err               error
+	stack             []byte
+}
+
+type recordKey struct{}
+
+// recordOf returns the record of the request that ctx belongs to.
+func recordOf(ctx context.Context) *record {
+	if r, ok := ctx.Value(recordKey{}).(*record); ok {
+		return r
+	}
+	return &record{}
+}
+
+// observe gives the request an id, bounds its time, turns panics into errors, and logs it.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &record{id: requestID(r)}
+		w.Header().Set("X-Request-Id", rec.id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), recordKey{}, rec))
+		defer cancel(nil)
+		defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+		if s.c.RequestTimeout > 0 {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeoutCause(ctx, s.c.RequestTimeout, errTimeout)
+			defer stop()
+		}
+		// Also of requests whose body no handler reads: the server drains it before the connection's next request.
+		http.NewResponseController(w).SetReadDeadline(start.Add(s.c.ReadTimeout))
+		out := &responseWriter{ResponseWriter: w}
+		defer func() {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
+				rec.err, rec.stack = fmt.Errorf("panic: %v", p), debug.Stack()
+				if out.status == 0 {
+					respond(out, http.StatusInternalServerError, &openai.Error{
+						Type: openai.TypeServer, Message: "internal error; the server's log has more under the request's id",
+					})
+				} else {
+					p = http.ErrAbortHandler // a broken connection tells the client that the response is incomplete
+				}
+			}
+			s.log(r, rec, out, time.Since(start))
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+		}()
+		next.ServeHTTP(out, r.WithContext(ctx))
+	})
+}
+
+// log writes the line of a request: no text of prompts or answers, no query, no headers.
+func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took time.Duration) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("id", rec.id), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", out.status),
+		slog.Int64("bytes", out.bytes), slog.Duration("took", took),
+	}
+	if rec.model != "" {
+		attrs = append(attrs, slog.String("model", rec.model), slog.Int("prompt_tokens", rec.prompt), slog.Int("completion_tokens", rec.generated))
+	}
+	if rec.err != nil {
+		attrs = append(attrs, slog.String("error", rec.err.Error()))
+		if out.status >= 500 {
+			level = slog.LevelError
+		}
+	}
+	if rec.stack != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("stack", string(rec.stack)))
+	}
+	s.c.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// requestID returns the client's id if it is short and plain, else a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.", c)
+	}
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool { return !plain(c) }) {
+		return rand.Text()
+	}
+	return id
+}
+
+// responseWriter notes the status and the bytes.
+type responseWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *responseWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

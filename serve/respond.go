@@ -1,0 +1,128 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/serve/openai"
+)
+
+// errTimeout is the cause of the end of requests that outlive Config.RequestTimeout.
+var errTimeout = errors.New("the request took longer than this server allows")
+
+// statusClientGone is the status in the log of a request whose client closed the connection, as nginx has it.
+const statusClientGone = 499
+
+// respond writes a JSON response.
+func respond(w http.ResponseWriter, status int, v any) {
+	var body bytes.Buffer
+	encode(&body, v)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(body.Bytes()) // an error means that nobody reads the answer
+}
+
+// encode appends a value of package openai as a line of JSON, with "<" and the like as they are.
+func encode(b *bytes.Buffer, v any) {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // our own types always marshal
+	}
+}
+
+// reply writes a JSON response within the write timeout.
+func (s *Server) reply(w http.ResponseWriter, status int, v any) {
+	rc := http.NewResponseController(w)
+	rc.SetWriteDeadline(time.Now().Add(s.c.WriteTimeout))
+	respond(w, status, v)
+	rc.Flush()
+	rc.SetWriteDeadline(time.Time{})
+}
+
+// fail writes an error response and notes the error for the log.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := s.wireError(r.Context(), err)
+	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	s.reply(w, e.Status, e)
+}
+
+// wireError notes an error in the request's record and returns it in OpenAI's form.
+func (s *Server) wireError(ctx context.Context, err error) *openai.Error {
+	rec := recordOf(ctx)
+	rec.err = err
+	var wire *openai.Error
+	var length *engine.ContextLengthError
+	var panicked *engine.PanicError
+	invalid := func(code, message string) *openai.Error {
+		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: code, Message: message}
+	}
+	switch {
+	case errors.As(err, &wire):
+		return wire
+	case errors.As(err, &length):
+		e := invalid("context_length_exceeded", length.Error())
+		if length.Prompt < length.Limit {
+			e.Param = "max_tokens"
+		}
+		return e
+	case errors.Is(err, engine.ErrBadRequest):
+		return invalid(openai.CodeValue, err.Error())
+	case errors.Is(err, ErrConversation):
+		e := invalid("conversation_refused", err.Error())
+		e.Param = "messages"
+		return e
+	case errors.Is(err, engine.ErrQueueFull):
+		return &openai.Error{Status: http.StatusTooManyRequests, Type: openai.TypeRateLimit, Code: "queue_full", Message: "too many requests are waiting; try again"}
+	case errors.Is(err, engine.ErrClosed), errors.Is(err, errShutdown):
+		return unavailable(errShutdown.Error())
+	case errors.Is(err, errTimeout):
+		return &openai.Error{Status: http.StatusGatewayTimeout, Type: openai.TypeServer, Code: "timeout", Message: err.Error()}
+	case errors.Is(err, context.Canceled):
+		return &openai.Error{Status: statusClientGone, Type: openai.TypeInvalidRequest, Code: "client_gone", Message: "the client closed the connection"}
+	case errors.As(err, &panicked):
+		rec.stack = panicked.Stack
+	}
+	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer, Message: "the model failed: " + err.Error()}
+}
+
+func unavailable(message string) *openai.Error {
+	return &openai.Error{Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Code: "unavailable", Message: message}
+}
+
+// body reads a request's body within the limits of size and time.
+func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return nil, &openai.Error{
+			Status: http.StatusUnsupportedMediaType, Type: openai.TypeInvalidRequest, Code: "content_encoding",
+			Message: "compressed requests are not accepted",
+		}
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.c.Limits.BodyBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, openai.TooLarge(tooLarge.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &openai.Error{
+			Status: http.StatusRequestTimeout, Type: openai.TypeInvalidRequest, Code: "body_timeout",
+			Message: "the request's body did not arrive in time",
+		}
+	case err != nil:
+		return nil, &openai.Error{
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: "body_incomplete", Message: "the request's body cannot be read",
+		}
+	}
+	// From here on, the deadline that observe has set would take a client that waits for one that is gone.
+	http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return b, nil
+}

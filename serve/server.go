@@ -1,0 +1,124 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Server answers requests. Its methods may be called from any goroutine.
+type Server struct {
+	c       Config
+	keys    keys
+	handler http.Handler
+	http    *http.Server
+
+	models   atomic.Pointer[[]Model] // nil while loading
+	draining atomic.Bool
+
+	ctx    context.Context // of all requests; ended when the grace period is over
+	cancel context.CancelCauseFunc
+}
+
+// errShutdown is the cause of the end of requests that outlive the grace period.
+var errShutdown = errors.New("the server is shutting down")
+
+// New returns a server. Without models, it reports that it is loading until SetModels is called.
+func New(c Config) (*Server, error) {
+	s := &Server{c: c.withDefaults(), keys: newKeys(c.APIKeys)}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	if len(c.Models) > 0 {
+		if err := s.SetModels(c.Models...); err != nil {
+			return nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	for path, h := range map[string]http.Handler{
+		"/v1/chat/completions": method(http.MethodPost, s.guard(s.chat)),
+		"/v1/completions":      method(http.MethodPost, s.guard(s.completion)),
+		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
+		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
+		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
+		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/":                    http.HandlerFunc(s.notFound),
+	} {
+		mux.Handle(path, h)
+	}
+	s.handler = s.observe(s.sameSite(mux))
+	s.http = &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
+	}
+	return s, nil
+}
+
+// SetModels replaces the models and makes the server ready. Requests under way keep theirs.
+func (s *Server) SetModels(models ...Model) error {
+	list := make([]Model, 0, len(models))
+	seen := make(map[string]bool)
+	for _, m := range models {
+		if err := m.check(); err != nil {
+			return err
+		}
+		if seen[m.ID] {
+			return fmt.Errorf("serve: two models have the id %q", m.ID)
+		}
+		seen[m.ID] = true
+		list = append(list, m)
+	}
+	s.models.Store(&list)
+	return nil
+}
+
+// Handler returns the handler of all endpoints, for use in another server. That server's Shutdown must then come with
+// Drain, and its timeouts are its own.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Serve accepts connections until Shutdown, and then returns nil. It refuses a listener that other machines can reach
+// if no API key is set, unless Config.AllowPublic is.
+func (s *Server) Serve(l net.Listener) error {
+	if !isLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
+		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one", l.Addr())
+	}
+	if err := s.http.Serve(limitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Drain makes the readiness endpoints answer 503. Requests are still served.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown drains the server: readiness goes to 503, after Config.DrainDelay no connection is accepted, and streams
+// may finish until ctx is done, which ends the grace period. Then they end with an error event, and Shutdown returns
+// an error. The engines are left to their owner.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	if s.c.DrainDelay > 0 {
+		select {
+		case <-time.After(s.c.DrainDelay):
+		case <-ctx.Done():
+		}
+	}
+	err := s.http.Shutdown(ctx)
+	s.cancel(errShutdown)
+	if err == nil {
+		return nil
+	}
+	// The requests have been told to end; this is the time that they get to say so to their clients.
+	last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if s.http.Shutdown(last) != nil {
+		s.http.Close()
+	}
+	return fmt.Errorf("serve: requests were cut off at the end of the grace period: %w", context.Cause(ctx))
+}
