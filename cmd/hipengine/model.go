@@ -92,6 +92,7 @@ func (f modelFlags) file(name string) (*gguf.File, error) {
 // model is a loaded model with everything that text needs.
 type model struct {
 	id       string
+	path     string // empty for the built-in model
 	arch     string
 	created  time.Time
 	dev      ops.Device
@@ -100,7 +101,7 @@ type model struct {
 	tok      *tokenizer.Tokenizer
 	tmpl     *chat.Template
 	bos, eos string // texts, for the template
-	defaults sample.Params
+	defaults sample.Overrides
 }
 
 // open loads a model for seqs sequences at once. Progress goes to log if it is a terminal.
@@ -111,6 +112,9 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 	}
 	defer file.Close()
 	m := &model{id: modelID(name), created: time.Now()}
+	if len(file.Parts) > 0 {
+		m.path = file.Parts[0].Path
+	}
 	arch, err := models.New(file.Meta)
 	if err != nil {
 		return nil, err
@@ -167,26 +171,30 @@ func (m *model) text(meta *gguf.Meta) error {
 	return err
 }
 
-// samplingDefaults are the sampling parameters of a model: its own where the file names them.
-func samplingDefaults(name string, meta *gguf.Meta) (sample.Params, error) {
-	p := sample.Defaults()
+// samplingDefaults are the sampling parameters that a model's file names. Ember was made to be read greedily.
+func samplingDefaults(name string, meta *gguf.Meta) (o sample.Overrides, err error) {
 	if name == "" || name == ember.Name {
-		return sample.Params{}, nil // Ember was made to be read greedily
+		return sample.Overrides{Temperature: new(float32)}, nil
 	}
-	temp, err := meta.FloatOr("general.sampling.temp", float64(p.Temperature))
-	if err != nil {
-		return p, err
+	number := func(key string, p **float32) {
+		if err == nil && meta.Has(key) {
+			var v float64
+			if v, err = meta.Float(key); err == nil {
+				f := float32(v)
+				*p = &f
+			}
+		}
 	}
-	topP, err := meta.FloatOr("general.sampling.top_p", float64(p.TopP))
-	if err != nil {
-		return p, err
+	number("general.sampling.temp", &o.Temperature)
+	number("general.sampling.top_p", &o.TopP)
+	if key := "general.sampling.top_k"; err == nil && meta.Has(key) {
+		var v int64
+		if v, err = meta.Int(key); err == nil {
+			k := int(v)
+			o.TopK = &k
+		}
 	}
-	topK, err := meta.IntOr("general.sampling.top_k", int64(p.TopK))
-	if err != nil {
-		return p, err
-	}
-	p.Temperature, p.TopP, p.TopK = float32(temp), float32(topP), int(topK)
-	return p, nil
+	return o, err
 }
 
 // modelID is the name under which a model is served.

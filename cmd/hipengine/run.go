@@ -39,7 +39,8 @@ type sampleFlags struct {
 }
 
 // params applies the flags to a model's own parameters.
-func (f sampleFlags) params(p sample.Params) sample.Params {
+func (f sampleFlags) params(model sample.Overrides) sample.Params {
+	p := model.Apply(sample.Defaults())
 	p.Seed = rand.Uint64()
 	return sample.Overrides{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed}.Apply(p)
 }

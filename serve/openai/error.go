@@ -19,7 +19,7 @@ const (
 // Error is an error in OpenAI's form, {"error": {"message", "type", "param", "code"}}.
 type Error struct {
 	Status  int // of HTTP
-	Message string
+	Message string // about Param, if that is set; clients see both
 	Type    string
 	Param   string // path of the field at fault; empty is null
 	Code    string // for programs; empty is null
@@ -44,6 +44,7 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	b := body{Message: e.Message, Type: e.Type}
 	if e.Param != "" {
 		b.Param = &e.Param
+		b.Message = e.Param + ": " + e.Message // many clients show the message alone
 	}
 	if e.Code != "" {
 		b.Code = &e.Code

@@ -1,0 +1,130 @@
+// OpenAI's own client against a running `hipengine serve` with the built-in model. HIPENGINE names the binary.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import OpenAI from 'openai';
+
+let server, client, base;
+
+before(async () => {
+  server = spawn(process.env.HIPENGINE, ['serve', '--port', '0', '--log', 'none'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  base = await new Promise((resolve, reject) => {
+    let text = '';
+    server.stderr.on('data', (d) => {
+      text += d;
+      const m = text.match(/serving ember on (http:\S+)\/v1/);
+      if (m) resolve(m[1]);
+    });
+    server.on('exit', (code) => reject(new Error(`server ended with ${code}: ${text}`)));
+  });
+  client = new OpenAI({ baseURL: `${base}/v1`, apiKey: 'none', maxRetries: 0 });
+});
+
+after(async () => {
+  server.removeAllListeners('exit');
+  const ended = new Promise((resolve) => server.on('exit', resolve));
+  server.kill('SIGTERM');
+  assert.equal(await ended, 0, 'the server stops cleanly');
+});
+
+const france = [{ role: 'user', content: 'What is the capital of France?' }];
+
+test('chat', async () => {
+  const r = await client.chat.completions.create({ model: 'ember', messages: france });
+  assert.equal(r.choices[0].message.content, 'The capital of France is Paris.');
+  assert.equal(r.choices[0].message.role, 'assistant');
+  assert.equal(r.choices[0].finish_reason, 'stop');
+  assert.equal(r.usage.prompt_tokens, 15);
+  assert.equal(r.usage.total_tokens, r.usage.prompt_tokens + r.usage.completion_tokens);
+});
+
+test('chat with a system message and memory', async () => {
+  const r = await client.chat.completions.create({
+    model: 'ember',
+    messages: [
+      { role: 'system', content: 'Answer briefly.' },
+      { role: 'user', content: 'My name is Zoe.' },
+      { role: 'assistant', content: 'Nice to meet you, Zoe!' },
+      { role: 'user', content: 'What is my name?' },
+    ],
+  });
+  assert.equal(r.choices[0].message.content, 'Your name is Zoe.');
+});
+
+test('streamed chat', async () => {
+  const stream = await client.chat.completions.create({ model: 'ember', messages: france, stream: true, stream_options: { include_usage: true } });
+  let text = '', pieces = 0, finish, usage;
+  for await (const chunk of stream) {
+    if (chunk.usage) usage = chunk.usage;
+    const c = chunk.choices[0];
+    if (!c) continue;
+    if (c.delta.content) { text += c.delta.content; pieces++; }
+    if (c.finish_reason) finish = c.finish_reason;
+  }
+  assert.equal(text, 'The capital of France is Paris.');
+  assert.ok(pieces > 3, `${pieces} pieces`);
+  assert.equal(finish, 'stop');
+  assert.equal(usage.prompt_tokens, 15);
+});
+
+test('stop strings across token borders', async () => {
+  const r = await client.chat.completions.create({ model: 'ember', messages: france, stop: ['ance is P'] });
+  assert.equal(r.choices[0].message.content, 'The capital of Fr');
+  assert.equal(r.choices[0].finish_reason, 'stop');
+});
+
+test('max_tokens', async () => {
+  const r = await client.chat.completions.create({ model: 'ember', messages: france, max_tokens: 2 });
+  assert.equal(r.choices[0].finish_reason, 'length');
+  assert.equal(r.usage.completion_tokens, 2);
+});
+
+test('seed', async () => {
+  const ask = () => client.chat.completions.create({ model: 'ember', messages: [{ role: 'user', content: 'Tell me a story.' }], temperature: 1.2, seed: 11, max_tokens: 24 });
+  const [a, b] = [await ask(), await ask()];
+  assert.equal(a.choices[0].message.content, b.choices[0].message.content);
+});
+
+test('completions', async () => {
+  const prompt = '<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n';
+  const r = await client.completions.create({ model: 'ember', prompt, max_tokens: 32 });
+  assert.equal(r.choices[0].text, 'The capital of France is Paris.');
+  let text = '';
+  for await (const c of await client.completions.create({ model: 'ember', prompt, max_tokens: 32, stream: true })) {
+    text += c.choices[0]?.text ?? '';
+  }
+  assert.equal(text, r.choices[0].text);
+});
+
+test('models', async () => {
+  const list = [];
+  for await (const m of client.models.list()) list.push(m.id);
+  assert.deepEqual(list, ['ember']);
+  assert.equal((await client.models.retrieve('ember')).object, 'model');
+});
+
+test('abort in mid-stream', async () => {
+  const stream = await client.chat.completions.create({ model: 'ember', messages: [{ role: 'user', content: 'Tell me a story about an owl and a map.' }], stream: true, max_tokens: 2000 });
+  let n = 0;
+  for await (const chunk of stream) {
+    if (chunk.choices[0]?.delta?.content && ++n === 3) stream.controller.abort();
+  }
+  assert.ok(n >= 3 && n < 50, `${n} pieces after the abort`);
+  // The place of the aborted answer is free again: as many answers as run at once, and one more, come back.
+  const rs = await Promise.all(Array.from({ length: 5 }, () => client.chat.completions.create({ model: 'ember', messages: france })));
+  for (const r of rs) assert.equal(r.choices[0].message.content, 'The capital of France is Paris.');
+});
+
+test('errors', async () => {
+  await assert.rejects(client.chat.completions.create({ model: 'nobody', messages: france }), (e) => e instanceof OpenAI.NotFoundError && /nobody/.test(e.message));
+  await assert.rejects(client.chat.completions.create({ model: 'ember', messages: france, temperature: 'hot' }), (e) => e instanceof OpenAI.BadRequestError && e.param === 'temperature');
+  await assert.rejects(client.chat.completions.create({ model: 'ember', messages: france, tempo: 1 }), (e) => e.status === 400 && /tempo/.test(e.message));
+  await assert.rejects(client.chat.completions.create({ model: 'ember', messages: [{ role: 'user', content: 'word '.repeat(5000) }] }), (e) => e.status === 400 && /4096/.test(e.message) && e.code === 'context_length_exceeded');
+  const r = await fetch(`${base}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' });
+  assert.equal(r.status, 400);
+  assert.equal((await r.json()).error.type, 'invalid_request_error');
+});
+
+test('health', async () => {
+  assert.equal((await fetch(`${base}/health`)).status, 200);
+});
