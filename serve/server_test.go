@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -242,4 +243,18 @@ func TestConnectionsAreLimited(t *testing.T) {
 		t.Fatalf("after one was closed: %v", err)
 	}
 	resp.Body.Close()
+}
+
+func TestHandlerInAnotherServer(t *testing.T) {
+	s := open(t, &fake.Runner{Reply: "x"}, nil)
+	other := httptest.NewServer(s.Handler())
+	defer other.Close()
+	resp, err := http.Post(other.URL+"/v1/chat/completions", "application/json", strings.NewReader(hi+`,"stream":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err != nil || !strings.HasSuffix(string(b), "data: [DONE]\n\n") {
+		t.Errorf("%s, %v", b, err)
+	}
 }

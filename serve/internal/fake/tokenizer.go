@@ -44,9 +44,6 @@ func (Tokenizer) Decode(ids []int32, special bool) string {
 // NewStream returns a decoder that holds back incomplete characters.
 func (t Tokenizer) NewStream(special bool) engine.Decoder { return &stream{special: special} }
 
-// Len returns the size of the vocabulary.
-func (Tokenizer) Len() int { return Vocab }
-
 type stream struct {
 	special bool
 	held    string
