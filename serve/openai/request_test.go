@@ -345,7 +345,7 @@ func TestErrorForm(t *testing.T) {
 		want string
 	}{
 		{&Error{Message: "m", Type: TypeServer}, `{"error":{"message":"m","type":"server_error","param":null,"code":null}}`},
-		{invalid("a.b", CodeType, "x %d", 1), `{"error":{"message":"x 1","type":"invalid_request_error","param":"a.b","code":"invalid_type"}}`},
+		{invalid("a.b", CodeType, "x %d", 1), `{"error":{"message":"a.b: x 1","type":"invalid_request_error","param":"a.b","code":"invalid_type"}}`},
 	} {
 		got, err := json.Marshal(c.e)
 		if err != nil || string(got) != c.want {
