@@ -19,7 +19,7 @@ func (r *instant) Limits() runner.Limits {
 	return runner.Limits{Vocab: 32, Context: 1 << 30, Seqs: 256, Batch: 512}
 }
 func (r *instant) Open() (runner.SeqID, error) { r.next++; return runner.SeqID(r.next), nil }
-func (r *instant) Release(runner.SeqID)          {}
+func (r *instant) Release(runner.SeqID)        {}
 func (r *instant) Step(_ context.Context, work []runner.Work) ([][]float32, error) {
 	r.logits = r.logits[:0]
 	row := [32]float32{7: 1}

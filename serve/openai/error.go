@@ -18,7 +18,7 @@ const (
 
 // Error is an error in OpenAI's form, {"error": {"message", "type", "param", "code"}}.
 type Error struct {
-	Status  int // of HTTP
+	Status  int    // of HTTP
 	Message string // about Param, if that is set; clients see both
 	Type    string
 	Param   string // path of the field at fault; empty is null
