@@ -110,3 +110,33 @@ func argmax(x []float32) int {
 	}
 	return best
 }
+
+// MaxULP returns the largest distance between the elements of want and got, both rounded to float32, in units in the
+// last place: how many float32 numbers lie between them, plus one. Zeros of either sign are the same number; NaN
+// against a number gives NaN; equal infinities and NaN against NaN are 0 apart.
+func MaxULP(want, got []float64) float64 {
+	var m float64
+	for i, w := range want {
+		m = math.Max(m, ulps(float32(w), float32(got[i])))
+	}
+	return m
+}
+
+func ulps(a, b float32) float64 {
+	if a != a || b != b {
+		if a != a && b != b {
+			return 0
+		}
+		return math.NaN()
+	}
+	return math.Abs(float64(ordinal(a)) - float64(ordinal(b)))
+}
+
+// ordinal numbers the float32 values in rising order; both zeros are 0.
+func ordinal(x float32) int64 {
+	b := int64(math.Float32bits(x))
+	if b >= 1<<31 {
+		return 1<<31 - b
+	}
+	return b
+}

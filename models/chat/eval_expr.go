@@ -192,8 +192,7 @@ func (x *logicExpr) eval(in *interp) (value, error) {
 }
 
 func (x *concatExpr) eval(in *interp) (value, error) {
-	var parts []string
-	n := 0
+	parts := make([]string, 0, len(x.items))
 	for _, item := range x.items {
 		v, err := in.eval(item)
 		if err != nil {
@@ -204,12 +203,9 @@ func (x *concatExpr) eval(in *interp) (value, error) {
 			return nil, err
 		}
 		parts = append(parts, s)
-		n += len(s)
 	}
-	if err := in.alloc(n); err != nil {
-		return nil, err
-	}
-	return strings.Join(parts, ""), nil
+	text, err := in.concat(parts...)
+	return text, err
 }
 
 func (x *compareExpr) eval(in *interp) (value, error) {
@@ -289,10 +285,8 @@ func (in *interp) operate(op string, l, r value) (value, error) {
 		switch a := l.(type) {
 		case string:
 			if b, ok := r.(string); ok {
-				if err := in.alloc(len(a) + len(b)); err != nil {
-					return nil, err
-				}
-				return a + b, nil
+				text, err := in.concat(a, b)
+				return text, err
 			}
 			return nil, errorf(`can only concatenate str (not "%s") to str`, typeName(r))
 		case *list:

@@ -115,6 +115,11 @@ func (in *interp) applyFilters(chain expr, text value) (value, error) {
 	if !ok {
 		return text, nil
 	}
+	if err := in.enter(); err != nil {
+		in.leave()
+		return nil, err
+	}
+	defer in.leave()
 	v, err := in.applyFilters(f.obj, text)
 	if err != nil {
 		return nil, err

@@ -123,8 +123,11 @@ func strftimeNow(in *interp, a args) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	// No directive prints more than 24 bytes for its 2.
+	// No directive prints more than 24 bytes for its 2, and each is work.
 	if err := in.alloc(12 * len(format)); err != nil {
+		return nil, err
+	}
+	if err := in.step(len(format)); err != nil {
 		return nil, err
 	}
 	return strftime(format, in.now), nil

@@ -16,6 +16,9 @@ type interp struct {
 	scope *scope
 	out   *buffer
 	now   time.Time
+
+	appenders    [appendSlot]*appender // see concat.go
+	nextAppender int                   // the one to replace next
 }
 
 // step counts n steps of work.
@@ -102,6 +105,17 @@ type scope struct {
 	slots  []value // outermost scope: by symbol, nil for unset
 	syms   []symbol
 	vals   []value
+
+	// First backing arrays of syms and vals: most scopes are small, and each iteration of a loop makes one.
+	symBuf [4]symbol
+	valBuf [4]value
+}
+
+// newScope returns an empty scope below parent.
+func newScope(parent *scope) *scope {
+	s := &scope{parent: parent}
+	s.syms, s.vals = s.symBuf[:0], s.valBuf[:0]
+	return s
 }
 
 // lookup returns the value of sym, or nil.
@@ -135,7 +149,7 @@ func (s *scope) set(sym symbol, v value) {
 // inScope runs f in a new scope below parent.
 func (in *interp) inScope(parent *scope, f func() error) error {
 	saved := in.scope
-	in.scope = &scope{parent: parent}
+	in.scope = newScope(parent)
 	err := f()
 	in.scope = saved
 	return err

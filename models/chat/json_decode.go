@@ -241,19 +241,19 @@ func (d *jsonDecoder) str() (value, error) {
 	var b strings.Builder
 	b.WriteString(d.src[start:d.pos])
 	for {
-		c := d.peek()
-		switch {
+		run := d.pos
+		for d.pos < len(d.src) && d.src[d.pos] != '"' && d.src[d.pos] != '\\' && d.src[d.pos] >= ' ' {
+			d.pos++
+		}
+		b.WriteString(d.src[run:d.pos])
+		switch c := d.peek(); {
 		case d.pos >= len(d.src):
 			return nil, d.expected(`'"'`)
 		case c == '"':
 			d.pos++
 			return strings.ToValidUTF8(b.String(), "\uFFFD"), nil
-		case c < ' ':
-			return nil, d.expected("an escape for the control character")
 		case c != '\\':
-			b.WriteByte(c)
-			d.pos++
-			continue
+			return nil, d.expected("an escape for the control character")
 		}
 		d.pos++
 		e := d.peek()

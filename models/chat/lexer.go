@@ -64,7 +64,7 @@ func quoteShort(s string) string {
 
 // syntaxError reports a template that does not parse.
 func syntaxError(at position, format string, args ...any) error {
-	return fmt.Errorf("chat: parse: line %d, column %d: %s", at.line, at.col, fmt.Sprintf(format, args...))
+	return fmt.Errorf("chat: parse: line %d, column %d: %w", at.line, at.col, fmt.Errorf(format, args...))
 }
 
 // lexer cuts a template into tokens. Whitespace control (trim_blocks, lstrip_blocks, "-" and "+" signs) is applied

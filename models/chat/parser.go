@@ -134,7 +134,7 @@ func (p *parser) blockEnd() error {
 func (p *parser) enter() error {
 	p.depth++
 	if p.depth > p.maxDepth {
-		return syntaxError(p.cur().at, "%v", &LimitError{Limit: "nesting", Max: p.maxDepth})
+		return syntaxError(p.cur().at, "%w", &LimitError{Limit: "nesting", Max: p.maxDepth})
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -112,4 +113,33 @@ func TestPublishedTemplates(t *testing.T) {
 		t.Fatal("expected.json has no rows")
 	}
 	t.Logf("%d of %d rows", passed, rows)
+}
+
+// TestPublishedTemplatesLong renders a conversation of a million characters with each published template. Some refuse it,
+// but none may run into a default limit.
+func TestPublishedTemplatesLong(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(sharedDir(t), "chat-templates", "*.jinja"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no templates: %v", err)
+	}
+	in := Input{Messages: longConversation(400), AddGenerationPrompt: true}
+	rendered := 0
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := renderSource(string(src), in)
+		var limit *LimitError
+		if errors.As(err, &limit) {
+			t.Errorf("%s: %v", filepath.Base(file), err)
+		}
+		if len(got) > 500_000 {
+			rendered++
+		}
+	}
+	t.Logf("%d of %d templates took the conversation", rendered, len(files))
+	if rendered < len(files)/2 {
+		t.Errorf("only %d of %d templates took the conversation", rendered, len(files))
+	}
 }

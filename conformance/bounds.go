@@ -1,0 +1,155 @@
+package conformance
+
+import (
+	"math"
+	"regexp"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// errorFactor is how many times the NMSE of the float32 reference a device may have.
+const errorFactor = 4
+
+// unit is the unit roundoff of float32, halfUnit that of binary16.
+const (
+	unit     = 0x1p-24
+	halfUnit = 0x1p-11
+)
+
+// Floor returns the NMSE that a device may have at node n even where the reference has none, because a device may
+// sum in float32 and in any order, take special functions from hardware, and feed matrix units with operands of
+// the weights' precision. The parts:
+//
+//   - 64u², u = 2^-24: a few special functions of four units in the last place each (OpenCL's limits for exp, log and
+//     division are 3, 3 and 2.5; for tanh 5), whose relative error is (8u)² in the mean square.
+//   - terms·u²: a sum of that many terms. Rounding each partial sum of a sequential sum costs terms·u²/6 on average,
+//     for terms of random and of equal sign alike; other orders cost less.
+//   - 2·h²/3, where an operand is not F32: both factors of the products are rounded to binary16 with unit roundoff
+//     h = 2^-11 (bfloat16 for BF16 weights: 2^-8), uniformly. Sums stay in float32: that of a binary16 accumulator
+//     costs terms·h²/6, which this floor does not pay for.
+//   - (1+score²) as a factor of all that for attention: an error of a score is a relative error of the softmax.
+//   - angle²·4u² for RoPE: positions times frequencies rounded to float32.
+//
+// data are the dequantized operands; nil stands for scores and angles of one.
+func Floor(n *ops.Node, data func(operand int) []float32) float64 {
+	floor := (64 + terms(n)) * unit * unit
+	for _, v := range n.In {
+		switch v.DType() {
+		case tensor.F32, tensor.I32, tensor.F64:
+		case tensor.BF16:
+			floor += 2 * 0x1p-16 / 3
+		default:
+			floor += 2 * halfUnit * halfUnit / 3
+		}
+	}
+	switch a := n.Attrs.(type) {
+	case ops.AttentionAttrs:
+		score := 1.0
+		if data != nil {
+			score = 4 * float64(a.Scale) * math.Sqrt(float64(n.In[0].Shape().Last())) * rms(data(0)) * rms(data(1))
+		}
+		if a.Softcap > 0 {
+			score = min(score, float64(a.Softcap))
+		}
+		floor *= 1 + score*score
+	case ops.RoPEAttrs:
+		angle := 1.0
+		if data != nil {
+			angle = rms(data(1)) * rms(data(2))
+		}
+		floor += 4 * angle * angle * unit * unit
+	}
+	return floor
+}
+
+// terms returns the length of the longest sum in n's op.
+func terms(n *ops.Node) float64 {
+	last := func(i int) float64 { return float64(n.In[i].Shape().Last()) }
+	switch n.Op {
+	case ops.MulMatOp, ops.MulMatExpertsOp, ops.RMSNormOp, ops.L2NormOp, ops.RouteOp:
+		return last(0)
+	case ops.AttentionOp:
+		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])
+	case ops.CausalConvOp:
+		return last(2)
+	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
+		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
+	case ops.WeightedSumOp:
+		return last(1)
+	}
+	return 0
+}
+
+// magnitude returns the root mean square against which the error of a result is judged, at least: what the result
+// would be without cancellation. A device cannot be asked for a small relative error of x-x.
+func magnitude(n *ops.Node, in *input) float64 {
+	product := func(a, b int) float64 { return rms(in.floats(a)) * rms(in.floats(b)) * math.Sqrt(terms(n)) }
+	switch n.Op {
+	case ops.MulMatOp, ops.MulMatExpertsOp, ops.WeightedSumOp:
+		return product(0, 1)
+	case ops.CausalConvOp:
+		return product(0, 2)
+	case ops.AttentionOp:
+		return 0
+	}
+	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {
+		return 0
+	}
+	return rms(in.floats(0)) // elementwise
+}
+
+// storeFloor returns the NMSE of a value that passed through a state of type dt, against the same value stored by
+// the reference: where the arithmetic in front differs in the last place, a few elements round the other way. One
+// in 256 of a block type may: a step of an 8-bit block of normal numbers is 2 % of their root mean square.
+func storeFloor(dt tensor.DType) float64 {
+	switch f, _ := dt.Format(); {
+	case dt == tensor.F32 || dt == tensor.F64:
+		return 0
+	case f.Block > 1:
+		return 0x1p-8 * 0.02 * 0.02
+	case dt == tensor.BF16:
+		return 0x1p-8 * 0x1p-16
+	default:
+		return 0x1p-8 * 0x1p-22
+	}
+}
+
+// Exception allows checks a larger error than the rule does.
+type Exception struct {
+	Check    *regexp.Regexp // on the names of checks
+	Target   *regexp.Regexp // on ops.Info.Target
+	NMSE     float64        // what is allowed
+	Measured float64        // the largest NMSE seen, of which NMSE is at most four times
+	Reason   string
+}
+
+// Exceptions is the only place where a bound is a matter of judgement. It is empty while all devices keep the rule.
+var Exceptions []Exception
+
+// allowed returns the NMSE that the exceptions grant a check on a target, 0 if none does.
+func allowed(check, target string) float64 {
+	var nmse float64
+	for _, e := range Exceptions {
+		if e.Check.MatchString(check) && e.Target.MatchString(target) {
+			nmse = max(nmse, e.NMSE)
+		}
+	}
+	return nmse
+}
+
+// rms returns the root mean square of the finite elements of x.
+func rms(x []float32) float64 {
+	var s float64
+	var n int
+	for _, v := range x {
+		if v-v == 0 {
+			s += float64(v) * float64(v)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return math.Sqrt(s / float64(n))
+}

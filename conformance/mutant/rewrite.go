@@ -1,0 +1,126 @@
+package mutant
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// rewriter is a device that compiles something else than it was given.
+type rewriter struct {
+	ops.Device
+
+	// node may edit n, a copy whose inputs are rewritten already, or return a value that takes the place of all its
+	// uses. Nil for no change.
+	node func(n *ops.Node) ops.Value
+
+	// weight edits a copy of the bytes of a weight. Nil for no change.
+	weight func(f tensor.Format, b []byte)
+
+	// order rearranges the nodes of the rewritten graph. Nil for no change.
+	order func([]*ops.Node) []*ops.Node
+}
+
+// Compile rewrites g and hands it to the device.
+func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+	if err := g.Err(); err != nil {
+		return nil, err
+	}
+	p := &plan{}
+	out := &ops.Graph{}
+	m := map[ops.Value]ops.Value{}
+	for _, n := range g.Nodes {
+		c := *n
+		c.In = make([]ops.Value, len(n.In))
+		for i, v := range n.In {
+			c.In[i] = m[v]
+		}
+		if n.Leaf == ops.Weight && d.weight != nil {
+			if err := d.edit(&c.Tensor, p); err != nil {
+				return nil, errors.Join(err, p.free())
+			}
+		}
+		var instead ops.Value
+		if d.node != nil {
+			instead = d.node(&c)
+		}
+		for r := range n.Out {
+			m[n.Result(r)] = c.Result(r)
+			if instead.Valid() {
+				m[n.Result(r)] = instead
+			}
+		}
+		if !instead.Valid() {
+			out.Nodes = append(out.Nodes, &c)
+		}
+	}
+	if d.order != nil {
+		out.Nodes = d.order(out.Nodes)
+	}
+	for i, n := range out.Nodes {
+		n.ID = i
+	}
+	mapped := make([]ops.Value, len(outs))
+	for i, o := range outs {
+		mapped[i] = m[o]
+	}
+	var err error
+	if p.Plan, err = d.Device.Compile(out, mapped...); err != nil {
+		return nil, errors.Join(err, p.free())
+	}
+	return p, nil
+}
+
+// edit replaces t by an edited copy, which belongs to p.
+func (d *rewriter) edit(t *tensor.Tensor, p *plan) error {
+	f, ok := t.DType.Format()
+	size, err := tensor.Bytes(t.DType, t.Shape)
+	if !ok || err != nil {
+		return err
+	}
+	s, err := d.Stream()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	b := make([]byte, size)
+	if err := errors.Join(s.Download(b, *t), s.Sync(context.Background())); err != nil {
+		return err
+	}
+	d.weight(f, b)
+	buf, err := d.Alloc(size, ops.MemWeights)
+	if err != nil {
+		return err
+	}
+	p.bufs = append(p.bufs, buf)
+	t.Buf, t.Off = buf, 0
+	return errors.Join(s.Upload(*t, b), s.Sync(context.Background()))
+}
+
+// Stream returns a stream that runs the plans of this device.
+func (d *rewriter) Stream() (ops.Stream, error) {
+	s, err := d.Device.Stream()
+	return stream{s}, err
+}
+
+type stream struct{ ops.Stream }
+
+func (s stream) Run(p ops.Plan) error { return s.Stream.Run(p.(*plan).Plan) }
+
+// plan owns the edited weights of a rewritten graph.
+type plan struct {
+	ops.Plan
+	bufs []tensor.Buffer
+}
+
+func (p *plan) Close() error { return errors.Join(p.Plan.Close(), p.free()) }
+
+func (p *plan) free() error {
+	var errs []error
+	for _, b := range p.bufs {
+		errs = append(errs, b.Free())
+	}
+	return errors.Join(errs...)
+}
