@@ -11,6 +11,8 @@ import (
 type deviceFlags struct {
 	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu or ref (scalar reference)."`
 	Threads int    `env:"HIPENGINE_THREADS" help:"Threads of the CPU devices; 0 takes one per core."`
+
+	oracle bool // compute in float64; set by commands that offer it
 }
 
 // open opens the device.
@@ -18,11 +20,16 @@ func (f deviceFlags) open() (ops.Device, error) {
 	if f.Threads < 0 || f.Threads > 1024 {
 		return nil, usageError{fmt.Errorf("--threads %d is outside 0..1024", f.Threads)}
 	}
+	if f.oracle && f.Device != "ref" {
+		return nil, usageError{fmt.Errorf("--oracle is a mode of --device ref, not of %q", f.Device)}
+	}
 	switch f.Device {
 	case "auto", "":
 		return opsref.New(opsref.Options{Name: "cpu", Threads: f.Threads}), nil
-	case "cpu", "ref":
+	case "cpu":
 		return opsref.New(opsref.Options{Name: f.Device, Threads: f.Threads}), nil
+	case "ref":
+		return opsref.New(opsref.Options{Threads: f.Threads, Oracle: f.oracle}), nil
 	}
 	return nil, usageError{fmt.Errorf("--device %q: this build has auto, cpu and ref", f.Device)}
 }

@@ -24,6 +24,7 @@ type logitsCmd struct {
 	Prompt string `xor:"prompt" help:"Text; special tokens in it are recognised."`
 	Out    string `required:"" placeholder:"FILE" help:"File for the logits, raw little-endian float32 [tokens, vocab]."`
 	Step   bool   `xor:"cut" help:"Feed one token at a time."`
+	Oracle bool   `help:"Compute in float64 (with --device ref)."`
 	Chunk  int    `xor:"cut" help:"Feed chunks of this many tokens; 0 for as many as a step takes."`
 }
 
@@ -46,6 +47,7 @@ func (c *logitsCmd) Run(ctx context.Context, std stdio) error {
 		}
 		ids = append(ids, int32(id))
 	}
+	c.oracle = c.Oracle
 	m, err := c.open(ctx, c.Model, 1, std.err)
 	if err != nil {
 		return err

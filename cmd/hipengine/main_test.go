@@ -93,7 +93,7 @@ func TestLogits(t *testing.T) {
 		t.Fatal(err)
 	}
 	var first []float32
-	for _, cut := range [][]string{nil, {"--chunk", "7"}, {"--step"}} {
+	for _, cut := range [][]string{nil, {"--chunk", "7"}, {"--step"}, {"--oracle"}} {
 		file := filepath.Join(t.TempDir(), "logits.f32")
 		r := command(t, "", append([]string{"logits", "ember", "--device", "ref", "--prompt", prompts[0].Prompt, "--out", file}, cut...)...)
 		got, err := os.ReadFile(file)
@@ -186,6 +186,7 @@ func TestUsage(t *testing.T) {
 		{"too long", []string{"run", "--ctx", "64", strings.Repeat("word ", 100)}, 1, "64"},
 		{"logits without prompt", []string{"logits", "ember", "--out", "x"}, 2, "--tokens"},
 		{"logits token", []string{"logits", "ember", "--out", os.DevNull + "/x", "--tokens", "1,x"}, 2, `"x"`},
+		{"oracle on cpu", []string{"logits", "ember", "--oracle", "--device", "cpu", "--out", "x", "--tokens", "1"}, 2, "--oracle"},
 		{"logits range", []string{"logits", "ember", "--out", filepath.Join(os.TempDir(), "hipengine-range"), "--tokens", "99999"}, 1, "99999"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -239,5 +240,19 @@ func TestBrokenFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestConform(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	r := command(t, "", "conform", "--device", "ref", "--match", "rope|swiglu", "-v", "--json", file)
+	if r.code != 0 || !strings.Contains(r.out, "device ref") || !strings.Contains(r.out, "pass") || !strings.Contains(r.out, "0 fail") {
+		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
+	}
+	if b, err := os.ReadFile(file); err != nil || !json.Valid(b) {
+		t.Errorf("the report is not JSON: %v", err)
+	}
+	if r := command(t, "", "conform", "--match", "no such check"); r.code != 1 || !strings.Contains(r.errOut, "no check matched") {
+		t.Errorf("exit %d, err %q", r.code, r.errOut)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/hipengine/hipengine/models/sample"
 	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
 )
 
 // modelFlags say how a model is found and loaded.
@@ -144,7 +145,11 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	m.runner, err = runner.New(m.dev, arch, m.weights, runner.Options{Context: length, Seqs: seqs})
+	o := runner.Options{Context: length, Seqs: seqs}
+	if f.oracle {
+		o.KVType, o.StateType = tensor.F64, tensor.F64
+	}
+	m.runner, err = runner.New(m.dev, arch, m.weights, o)
 	return m, err
 }
 
