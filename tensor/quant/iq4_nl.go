@@ -91,7 +91,8 @@ func nearestLevel(x float32) byte {
 	if x >= valuesIQ4[15] {
 		return 15
 	}
-	lo := levelBelow[int(x-valuesIQ4[0])]
+	// The difference may round up to the next level, which is then the nearest of all.
+	lo := levelBelow[min(int(x-valuesIQ4[0]), len(levelBelow)-1)]
 	if x-valuesIQ4[lo] < valuesIQ4[lo+1]-x {
 		return lo
 	}
