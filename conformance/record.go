@@ -44,8 +44,9 @@ func (l *loaded) runner(seqs int, kv tensor.DType, wide bool) (*runner.Runner, e
 // tinyContext is the longest sequence of the model checks, in tokens.
 const tinyContext = 128
 
-// complete runs ids through a new sequence, chunk tokens a step, and returns the logits of every position.
-func complete(ctx context.Context, r *runner.Runner, ids []int32, chunk int) ([]float32, error) {
+// complete runs ids through a new sequence and returns the logits of every position. Steps have the sizes given, the
+// last of them for all that is left.
+func complete(ctx context.Context, r *runner.Runner, ids []int32, sizes ...int) ([]float32, error) {
 	id, err := r.Open()
 	if err != nil {
 		return nil, err
@@ -53,7 +54,10 @@ func complete(ctx context.Context, r *runner.Runner, ids []int32, chunk int) ([]
 	defer r.Release(id)
 	var all []float32
 	for len(ids) > 0 {
-		n := min(chunk, len(ids))
+		n := min(sizes[0], len(ids))
+		if len(sizes) > 1 {
+			sizes = sizes[1:]
+		}
 		rows, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: ids[:n], Rows: n}})
 		if err != nil {
 			return nil, err
