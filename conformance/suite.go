@@ -50,7 +50,7 @@ type Result struct {
 	Verdict Verdict
 	Metrics Metrics
 	Bound   float64 // on the NMSE; 0 where equality of bits is wanted
-	Detail  string  // why, unless the verdict is Pass
+	Detail  string  // why, unless the verdict is Pass; more to read otherwise
 	Seconds float64
 
 	// Optional says that Unsupported is no shortcoming: the op has an expansion.
@@ -92,7 +92,7 @@ func (s *suite) close() error { return errors.Join(s.ref.Close(), s.oracle.Close
 // checks lists the suite in order, filtered by Options.Match. Listing computes nothing.
 func (s *suite) checks() []check {
 	var all []check
-	for _, layer := range []func() []check{s.opChecks, s.graphChecks, s.streamChecks, s.memoryChecks} {
+	for _, layer := range []func() []check{s.opChecks, s.quantChecks, s.graphChecks, s.streamChecks, s.memoryChecks, s.modelChecks, s.ggufChecks} {
 		for _, c := range layer() {
 			if s.o.Match == nil || s.o.Match.MatchString(c.name) {
 				all = append(all, c)

@@ -53,6 +53,9 @@ var AttentionOp = Register(&Def{
 		var cs []Case
 		add := func(name string, dt tensor.DType, heads, kv, dk, dv int, a AttentionAttrs, sinks bool, spans ...span) {
 			b := layout(8, spans...)
+			if name == "padded" {
+				b = b.padded(3)
+			}
 			c := Case{Name: name, Attrs: a, Args: []Arg{
 				f32(b.tokens, heads, dk),
 				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, 8, kv, dk}},
@@ -76,6 +79,7 @@ var AttentionOp = Register(&Def{
 		add("window16", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 0.2, Window: 16}, false, span{13, 11}, span{40, 1})
 		add("softcap", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 1, Softcap: 5}, false, span{2, 9})
 		add("sinks", tensor.F32, 4, 2, 32, 32, plain, true, span{0, 9}, span{20, 1})
+		add("padded", tensor.F32, 2, 1, 32, 32, plain, false, span{0, 4}, span{17, 1})
 		add("large", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 40}, false, span{30, 3}) // scores near ±1000
 		return cs
 	},

@@ -80,6 +80,15 @@ func layout(page int, spans ...span) batch {
 	return b
 }
 
+// padded returns b with n tokens of padding behind the others, as a runner adds to fill a bucket.
+func (b batch) padded(n int) batch {
+	b.tokens += n
+	for range n {
+		b.pos, b.seq = append(b.pos, 0), append(b.seq, -1)
+	}
+	return b
+}
+
 // pageTable is the I32 operand [sequences, pages].
 func (b batch) pageTable() Arg {
 	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(b.slots), b.seqPages}, Ints: b.pages}

@@ -32,9 +32,11 @@ var KVAppendOp = Register(&Def{
 		for _, dt := range cacheTypes() {
 			for _, c := range []struct {
 				name  string
+				pad   int
 				spans []span
-			}{{"first", []span{{0, 1}}}, {"cross", []span{{6, 5}}}, {"three", []span{{0, 9}, {7, 1}, {15, 2}}}} {
-				b := layout(8, c.spans...)
+			}{{"first", 0, []span{{0, 1}}}, {"cross", 0, []span{{6, 5}}}, {"three", 0, []span{{0, 9}, {7, 1}, {15, 2}}},
+				{"padded", 5, []span{{3, 2}, {9, 1}}}} {
+				b := layout(8, c.spans...).padded(c.pad)
 				cs = append(cs, Case{Name: fmt.Sprintf("%v/%s", dt, c.name), Args: []Arg{
 					{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, 8, 2, 32}}, f32(b.tokens, 2, 32),
 					i32(b.pos), i32(b.seq), b.pageTable()}})

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -67,7 +68,10 @@ var RouteOp = Register(&Def{
 			}
 			cs = append(cs, Case{Name: fmt.Sprintf("t%de%dk%dg%d", c.tokens, c.experts, c.a.K, c.a.Gating), Args: args, Attrs: c.a})
 		}
-		return cs
+		// Few distinct logits: the order among equals decides.
+		ties := f32(6, 16)
+		ties.Gen = func(r *rand.Rand) float32 { return float32(r.IntN(3)) }
+		return append(cs, Case{Name: "ties", Args: []Arg{ties}, Attrs: RouteAttrs{4, Softmax, true, 1}})
 	},
 })
 

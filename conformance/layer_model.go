@@ -1,0 +1,315 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// modelRun is one tiny model on the device, with what its logits should be.
+type modelRun struct {
+	s       *suite
+	arch    string
+	dev     *loaded
+	prompts [][]int32
+	oracle  [][]float32 // logits of each prompt
+	ref     [][]float32
+	floor   float64
+}
+
+// modelChecksOf are the checks of each architecture. Each gets the model on fresh state. A check of prefix reuse, or
+// of saved and restored sequences, belongs here once runners offer it.
+var modelChecksOf = []struct {
+	name string
+	kv   string // type of the caches; empty for F32
+	run  func(ctx context.Context, m *modelRun, r *runner.Runner) Result
+}{
+	{"prefill", "", inChunks(whole)},
+	{"decode", "", inChunks(1)},
+	{"chunks", "", inChunks(7)},
+	{"kv-F16", "F16", inChunks(9)},
+	{"kv-Q8_0", "Q8_0", inChunks(9)},
+	{"batch", "", batched},
+	{"pages", "", scrambledPages},
+	{"reuse", "", reusedSlot},
+	{"churn", "", churn},
+}
+
+// modelChecks is layer 6: every linked architecture as a tiny model with random weights.
+func (s *suite) modelChecks() []check {
+	var cs []check
+	for _, arch := range models.Architectures() {
+		for _, c := range modelChecksOf {
+			cs = append(cs, check{fmt.Sprintf("Model/%s/%s", arch, c.name), func(ctx context.Context) Result {
+				kv := tensor.Invalid
+				if c.kv != "" {
+					kv, _ = tensor.ParseDType(c.kv)
+				}
+				return s.modelCheck(ctx, arch, kv, c.run)
+			}})
+		}
+	}
+	return cs
+}
+
+func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType, run func(context.Context, *modelRun, *runner.Runner) Result) (res Result) {
+	model, src, err := tinyModel(arch, s.o.Seed)
+	if err != nil {
+		if _, listed := tinyArchs[arch]; !listed {
+			return Result{Verdict: Skip, Detail: fmt.Sprintf("no tiny hyper-parameters for the architecture: %v", err)}
+		}
+		return failf("%v", err)
+	}
+	m := &modelRun{s: s, arch: arch, prompts: prompts(model.Params().Vocab, s.o.Seed)}
+	if m.oracle, err = scalarLogits(ctx, s.oracle, model, src, m.prompts, kv, true); err != nil {
+		return failf("oracle: %v", err)
+	}
+	if m.ref, err = scalarLogits(ctx, s.ref, model, src, m.prompts, kv, false); err != nil {
+		return failf("reference: %v", err)
+	}
+	if m.dev, err = load(ctx, s.dev, model, src); err != nil {
+		return failure(err, false)
+	}
+	defer func() {
+		if err := m.dev.close(); err != nil && res.Verdict == Pass {
+			res = failf("%v", err)
+		}
+	}()
+	if m.floor, err = m.dev.floor(kv); err != nil {
+		return failf("%v", err)
+	}
+	r, err := m.dev.runner(len(m.prompts), kv, false)
+	if err != nil {
+		return failure(err, false)
+	}
+	defer func() {
+		if err := r.Close(); err != nil && res.Verdict == Pass {
+			res = failf("%v", err)
+		}
+	}()
+	res = run(ctx, m, r)
+	if res.Verdict == Fail && s.o.Tap {
+		res.Detail += "; " + s.tap(ctx, model, src, m.prompts[0])
+	}
+	return res
+}
+
+// prompts are sequences of random tokens: more than two pages, one page and a token, a few, one page.
+func prompts(vocab int, seed uint64) [][]int32 {
+	r := newRand(seed, "prompts")
+	var ps [][]int32
+	for _, n := range []int{2*runner.PageSize + 6, runner.PageSize + 1, 5, runner.PageSize} {
+		p := make([]int32, n)
+		for i := range p {
+			p[i] = int32(r.IntN(vocab))
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// scalarLogits computes the logits of each prompt in one step.
+func scalarLogits(ctx context.Context, dev ops.Device, model models.Model, src models.Source, prompts [][]int32, kv tensor.DType, wide bool) (out [][]float32, err error) {
+	l, err := load(ctx, dev, model, src)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	r, err := l.runner(1, kv, wide)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for _, p := range prompts {
+		x, err := complete(ctx, r, p, whole)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// judge compares the logits of prompt i.
+func (m *modelRun) judge(res *Result, what string, i int, got []float32) {
+	if res.Verdict == Fail {
+		return
+	}
+	j := judge(float64s(m.oracle[i]), float64s(m.ref[i]), float64s(got), m.floor, 0)
+	if l, err := CompareLogits(m.ref[i], got, m.dev.model.Params().Vocab); err == nil {
+		j.KL, j.Top1 = l.WorstKL, l.Top1
+	}
+	res.Metrics, res.Bound = worse(res.Metrics, j.Metrics), math.Max(res.Bound, j.bound)
+	if j.err != nil {
+		res.Verdict, res.Detail = Fail, fmt.Sprintf("%s: prompt of %d tokens: logits: %v", what, len(m.prompts[i]), j.err)
+	}
+}
+
+// inChunks runs each prompt by itself, chunk tokens a step.
+func inChunks(chunk int) func(context.Context, *modelRun, *runner.Runner) Result {
+	return func(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+		res := Result{Verdict: Pass}
+		for i, p := range m.prompts {
+			got, err := complete(ctx, r, p, chunk)
+			if err != nil {
+				return failure(err, false)
+			}
+			m.judge(&res, fmt.Sprintf("in steps of %d", min(chunk, len(p))), i, got)
+		}
+		return res
+	}
+}
+
+// batched runs all prompts in one step.
+func batched(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	var work []runner.Work
+	for _, p := range m.prompts {
+		id, err := r.Open()
+		if err != nil {
+			return failf("%v", err)
+		}
+		work = append(work, runner.Work{Seq: id, Tokens: p, Rows: len(p)})
+	}
+	rows, err := r.Step(ctx, work)
+	if err != nil {
+		return failure(err, false)
+	}
+	res := Result{Verdict: Pass}
+	for i := range rows {
+		m.judge(&res, fmt.Sprintf("%d prompts in one step", len(rows)), i, rows[i])
+	}
+	return res
+}
+
+// scrambledPages demands the same bits from a sequence whatever pages it got: addresses are not arithmetic.
+func scrambledPages(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	long := m.prompts[0]
+	first, err := complete(ctx, r, long, whole)
+	if err != nil {
+		return failure(err, false)
+	}
+	// Sequences that grow in turn and are released in another order leave the free pages shuffled.
+	var ids []runner.SeqID
+	for range m.prompts {
+		id, err := r.Open()
+		if err != nil {
+			return failf("%v", err)
+		}
+		ids = append(ids, id)
+	}
+	for range 2 {
+		for _, id := range ids {
+			if _, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: long[:runner.PageSize]}}); err != nil {
+				return failure(err, false)
+			}
+		}
+	}
+	for _, i := range newRand(m.s.o.Seed, "pages").Perm(len(ids)) {
+		r.Release(ids[i])
+	}
+	return sameBits(ctx, r, long, first, "on shuffled pages")
+}
+
+// reusedSlot demands that nothing of a released sequence is left in its slot.
+func reusedSlot(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	first, err := complete(ctx, r, m.prompts[1], whole)
+	if err != nil {
+		return failure(err, false)
+	}
+	if _, err := complete(ctx, r, m.prompts[0], 3); err != nil {
+		return failure(err, false)
+	}
+	return sameBits(ctx, r, m.prompts[1], first, "in the slot of another sequence")
+}
+
+func sameBits(ctx context.Context, r *runner.Runner, ids []int32, want []float32, where string) Result {
+	got, err := complete(ctx, r, ids, whole)
+	if err != nil {
+		return failure(err, false)
+	}
+	for i := range want {
+		if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+			return failf("%s: logit %d is %v, was %v", where, i, got[i], want[i])
+		}
+	}
+	return Result{Verdict: Pass}
+}
+
+// churn lets sequences join, advance by a few tokens, and leave at random, several in each step, until every prompt
+// was completed three times.
+func churn(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	rnd := newRand(m.s.o.Seed, "churn")
+	type live struct {
+		id     runner.SeqID
+		prompt int
+		at     int
+		logits []float32
+	}
+	var queue []int
+	for range 3 {
+		queue = append(queue, rnd.Perm(len(m.prompts))...)
+	}
+	var open []*live
+	res := Result{Verdict: Pass}
+	for len(queue)+len(open) > 0 {
+		if len(queue) > 0 && len(open) < len(m.prompts) && (len(open) == 0 || rnd.IntN(3) == 0) {
+			id, err := r.Open()
+			if err != nil {
+				return failf("%v", err)
+			}
+			open = append(open, &live{id: id, prompt: queue[0]})
+			queue = queue[1:]
+		}
+		var work []runner.Work
+		var stepped []*live
+		for _, l := range open {
+			if len(open) > 1 && rnd.IntN(4) == 0 {
+				continue // this one waits
+			}
+			n := stepTokens(rnd, len(m.prompts[l.prompt])-l.at)
+			work = append(work, runner.Work{Seq: l.id, Tokens: m.prompts[l.prompt][l.at : l.at+n], Rows: n})
+			stepped = append(stepped, l)
+		}
+		if len(work) == 0 {
+			continue
+		}
+		rows, err := r.Step(ctx, work)
+		if err != nil {
+			return failure(err, false)
+		}
+		for i, l := range stepped {
+			l.at += len(work[i].Tokens)
+			l.logits = append(l.logits, rows[i]...)
+			if l.at == len(m.prompts[l.prompt]) {
+				m.judge(&res, "among sequences that join and leave", l.prompt, l.logits)
+				r.Release(l.id)
+				open = slices.DeleteFunc(open, func(o *live) bool { return o == l })
+			}
+		}
+	}
+	return res
+}
+
+// stepTokens picks the tokens of a step: often one, as in decoding.
+func stepTokens(r *rand.Rand, left int) int {
+	if r.IntN(2) == 0 {
+		return 1
+	}
+	return 1 + r.IntN(min(left, 20))
+}
+
+func float64s(x []float32) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}

@@ -1,0 +1,134 @@
+package conformance
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// tinyKeys are hyper-parameters that most architectures share, without the architecture's prefix. An architecture
+// that is not in tinyArchs is tried with these alone.
+var tinyKeys = map[string]any{
+	"vocab_size": uint32(96), "context_length": uint32(128), "embedding_length": uint32(64), "block_count": uint32(2),
+	"feed_forward_length": uint32(96), "attention.head_count": uint32(4), "attention.head_count_kv": uint32(2),
+	"attention.key_length": uint32(32), "attention.value_length": uint32(32), "rope.dimension_count": uint32(32),
+	"rope.freq_base": float32(10000), "attention.layer_norm_rms_epsilon": float32(1e-6),
+}
+
+// tinyArchs are the keys in which an architecture differs. To add one, list them here.
+var tinyArchs = map[string]map[string]any{
+	"qwen35": {
+		"block_count": uint32(4), "full_attention_interval": uint32(4), "rope.dimension_count": uint32(16),
+		"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32), "ssm.inner_size": uint32(128),
+		"ssm.conv_kernel": uint32(4),
+	},
+}
+
+// tinyModel makes the tiny model of an architecture, weights included, from the seed.
+func tinyModel(arch string, seed uint64) (models.Model, *tinySource, error) {
+	meta := &gguf.Meta{}
+	if err := meta.Set("general.architecture", arch); err != nil {
+		return nil, nil, err
+	}
+	for _, keys := range []map[string]any{tinyKeys, tinyArchs[arch]} {
+		for k, v := range keys {
+			if err := meta.Set(arch+"."+k, v); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	m, err := models.New(meta)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, &tinySource{arch: arch, seed: seed, specs: m.Weights(), data: map[string][]byte{}}, nil
+}
+
+// tinyTypes are the types of matrices, of which each gets one by its name. Rows that are no whole number of blocks
+// stay F32.
+var tinyTypes = []string{"F32", "F16", "Q8_0", "Q4_0"}
+
+// tinySource is a models.Source of random weights, of every tensor that the model knows.
+type tinySource struct {
+	arch  string
+	seed  uint64
+	specs []models.WeightSpec
+	data  map[string][]byte
+}
+
+// Tensor describes a tensor of the model under the first of its names.
+func (s *tinySource) Tensor(name string) (gguf.TensorInfo, bool) {
+	for _, w := range s.specs {
+		if w.Name != name || w.Derive != nil {
+			continue
+		}
+		dt := tensor.F32
+		if len(w.Shape) > 1 && !w.Vector {
+			h := newRand(0, "%s/%s/type", s.arch, name)
+			if d, ok := tensor.ParseDType(tinyTypes[h.IntN(len(tinyTypes))]); ok {
+				if f, _ := d.Format(); w.Shape.Last()%f.Block == 0 {
+					dt = d
+				}
+			}
+		}
+		size, err := tensor.Bytes(dt, w.Shape)
+		return gguf.TensorInfo{Name: name, DType: dt, Shape: w.Shape, Size: size}, err == nil
+	}
+	return gguf.TensorInfo{}, false
+}
+
+// ReadTensor copies the tensor's bytes from off to p.
+func (s *tinySource) ReadTensor(t gguf.TensorInfo, p []byte, off int64) error {
+	b, ok := s.data[t.Name]
+	if !ok {
+		f, ok := t.DType.Format()
+		if !ok {
+			return fmt.Errorf("conformance: tensor %q has unknown type %v", t.Name, t.DType)
+		}
+		r := newRand(s.seed, "%s/%s", s.arch, t.Name)
+		gen := tinyElement(t.Name, t.Shape)
+		x := make([]float32, t.Shape.Elems())
+		for i := range x {
+			x[i] = gen(r)
+		}
+		b = make([]byte, t.Size)
+		f.Quant(b, x)
+		s.data[t.Name] = b
+	}
+	if off < 0 || off+int64(len(p)) > int64(len(b)) {
+		return fmt.Errorf("conformance: %d bytes at %d of tensor %q, which has %d", len(p), off, t.Name, len(b))
+	}
+	copy(p, b[off:])
+	return nil
+}
+
+// tinyElement returns a generator of a tensor's elements, of the size that trained weights of that name have: norms
+// near one, matrices that keep the size of what they multiply, decays that are negative.
+func tinyElement(name string, shape tensor.Shape) func(*rand.Rand) float32 {
+	normal := func(mean, dev float64) func(*rand.Rand) float32 {
+		return func(r *rand.Rand) float32 { return float32(mean + dev*r.NormFloat64()) }
+	}
+	uniform := func(lo, hi float64) func(*rand.Rand) float32 {
+		return func(r *rand.Rand) float32 { return float32(lo + (hi-lo)*r.Float64()) }
+	}
+	switch {
+	case strings.HasSuffix(name, ".bias"):
+		return normal(0, 0.1)
+	case strings.Contains(name, "norm"):
+		return normal(1, 0.1)
+	case strings.HasSuffix(name, "ssm_a"): // -exp(A)
+		return uniform(-2, -0.05)
+	case strings.HasPrefix(name, "rope_f"): // factors on wavelengths
+		return uniform(1, 4)
+	case strings.HasSuffix(name, "scale") || strings.HasSuffix(name, "scale.weight"):
+		return uniform(0.5, 1.5)
+	case strings.HasPrefix(name, "token_embd") || len(shape) < 2:
+		return normal(0, 1)
+	}
+	return normal(0, 1/math.Sqrt(float64(shape.Last())))
+}
