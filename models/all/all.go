@@ -3,5 +3,6 @@ package all
 
 import (
 	_ "github.com/hipengine/hipengine/models/llama"
+	_ "github.com/hipengine/hipengine/models/qwen2"
 	_ "github.com/hipengine/hipengine/models/qwen35"
 )
