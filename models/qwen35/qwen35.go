@@ -14,6 +14,15 @@ func init() {
 		ffns := nn.ReadMLPs(k, d)
 		return hybrid(k, d, func(layer int) nn.FFN { return ffns[layer] })
 	})
+	models.Register("qwen35moe", func(meta *gguf.Meta) (models.Model, error) {
+		k := models.NewKeys(meta)
+		d := nn.ReadDecoder(k)
+		moe := nn.ReadMoE(k, d)
+		moe.Norm = true
+		moe.Shared = k.IntOr("expert_shared_feed_forward_length", 0, 0, models.MaxDim)
+		moe.SharedGate = true
+		return hybrid(k, d, func(int) nn.FFN { return moe })
+	})
 }
 
 // hybrid gives d its blocks: DeltaNet layers with gated attention in between.
