@@ -81,32 +81,6 @@ func TestEmberGreedy(t *testing.T) {
 	}
 }
 
-// greedy continues ids by n tokens.
-func greedy(t *testing.T, r *runner.Runner, ids []int32, n int) []int32 {
-	t.Helper()
-	id, err := r.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Release(id)
-	var out []int32
-	for range n {
-		rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: 1}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		best := int32(0)
-		for j, x := range rows[0] {
-			if x > rows[0][best] {
-				best = int32(j)
-			}
-		}
-		out = append(out, best)
-		ids = []int32{best}
-	}
-	return out
-}
-
 // TestEmberBatchIsBitEqual runs two sequences in one step, at different lengths and cut differently, and expects
 // the very bits that each gives alone.
 func TestEmberBatchIsBitEqual(t *testing.T) {
