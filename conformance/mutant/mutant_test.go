@@ -114,3 +114,18 @@ func TestTap(t *testing.T) {
 		})
 	}
 }
+
+// TestHonest checks that the bounds leave room for the arithmetic of real devices, whatever the data.
+func TestHonest(t *testing.T) {
+	dev := mutant.Honest()
+	defer dev.Close()
+	for seed := range uint64(2) {
+		r, err := conformance.Run(t.Context(), dev, conformance.Options{Seed: seed, Match: regexp.MustCompile("^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.Failures() {
+			t.Errorf("%s: %s", f.Name, f.Detail)
+		}
+	}
+}
