@@ -90,7 +90,7 @@ func hasNaN(x []float32) bool {
 	return false
 }
 
-// hostileRow is a row of a weight matrix whose last block is meant to break kernels. The blocks before it are tame.
+// hostileRow is a row of a weight matrix whose last block, or every block, is meant to break kernels. Others are tame.
 type hostileRow struct {
 	what string
 	data []byte
@@ -130,7 +130,16 @@ func hostileRows(f tensor.Format, blocks int, r *rand.Rand) []hostileRow {
 	add("tame", func([]byte) {})
 	for _, x := range fields {
 		for _, v := range x.kind.values {
-			add(fmt.Sprintf("%s at byte %d is %s", x.kind.name, x.off, v.what), func(b []byte) { x.put(b, v.bits) })
+			what := fmt.Sprintf("%s at byte %d is %s", x.kind.name, x.off, v.what)
+			add(what, func(b []byte) { x.put(b, v.bits) })
+			// In every block, so that small numbers are not lost beside ordinary ones.
+			var row []byte
+			for range blocks {
+				b := tame()
+				x.put(b, v.bits)
+				row = append(row, b...)
+			}
+			rows = append(rows, hostileRow{what + " in every block", row})
 		}
 	}
 	for _, v := range []byte{0x00, 0xFF, 0x55, 0xAA, 0x0F, 0xF0} {

@@ -16,8 +16,9 @@ type judgement struct {
 
 // judge applies the rule to one result: the squared error of got, against the oracle's want, is at most
 // errorFactor times the reference's plus floor times the energy of want, or of as many elements of size magnitude
-// if that is more. No single element may be off by more than twice the reference's largest error plus eight times the root
-// of the floor's mean square, which for errors that are about normal is never reached.
+// if that is more. The floor is a mean; few elements may exceed it by chance (see spread). No single element may be
+// off by more than twice the reference's largest error plus eight times the root of the floor's mean square, which
+// for errors that are about normal is never reached.
 func judge(want, ref, got []float64, floor, magnitude float64) judgement {
 	var j judgement
 	var sum, energy, refSum, refMax, peak float64
@@ -38,6 +39,7 @@ func judge(want, ref, got []float64, floor, magnitude float64) judgement {
 	j.MaxULP = MaxULP(want, got)
 	n := float64(len(want))
 	scale := math.Max(energy, n*magnitude*magnitude)
+	floor *= spread(len(want))
 	limit := errorFactor*refSum + floor*scale
 	j.bound = floor
 	if energy > 0 {
@@ -52,6 +54,13 @@ func judge(want, ref, got []float64, floor, magnitude float64) judgement {
 		j.err = fmt.Errorf("element %d is %v, want %v: off by %.3g, allowed %.3g", worst, at(got, worst), at(want, worst), j.MaxAbs, maxAbs)
 	}
 	return j
+}
+
+// spread returns how many times its expectation the mean square of n normal errors stays below with probability
+// 1-e^-10 (Laurent and Massart 2000, lemma 1).
+func spread(n int) float64 {
+	x := 10 / math.Max(float64(n), 1)
+	return 1 + 2*math.Sqrt(x) + 2*x
 }
 
 func at(x []float64, i int) float64 {

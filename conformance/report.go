@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -105,8 +106,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// WriteJSON writes the report as indented JSON. Metrics that are NaN or infinite, which JSON lacks, are written as
-// strings.
+// WriteJSON writes the report as indented JSON, which unmarshals into a Report. Metrics that are NaN or infinite,
+// which JSON lacks, are written as strings.
 func (r *Report) WriteJSON(w io.Writer) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -122,13 +123,32 @@ type number float64
 // MarshalJSON writes a number, or the strings "NaN", "+Inf" and "-Inf".
 func (n number) MarshalJSON() ([]byte, error) {
 	if f := float64(n); f-f != 0 {
-		return json.Marshal(strings.TrimSpace(fmt.Sprint(f)))
+		return json.Marshal(fmt.Sprint(f))
 	}
 	return json.Marshal(float64(n))
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (n *number) UnmarshalJSON(b []byte) error {
+	f, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
+	*n = number(f)
+	return err
+}
+
+// metricsJSON is Metrics on its way to and from JSON.
+type metricsJSON struct{ NMSE, MaxAbs, MaxULP, KL, Top1 number }
+
 // MarshalJSON implements json.Marshaler.
 func (m Metrics) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct{ NMSE, MaxAbs, MaxULP, KL, Top1 number }{
-		number(m.NMSE), number(m.MaxAbs), number(m.MaxULP), number(m.KL), number(m.Top1)})
+	return json.Marshal(metricsJSON{number(m.NMSE), number(m.MaxAbs), number(m.MaxULP), number(m.KL), number(m.Top1)})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *Metrics) UnmarshalJSON(b []byte) error {
+	var j metricsJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*m = Metrics{float64(j.NMSE), float64(j.MaxAbs), float64(j.MaxULP), float64(j.KL), float64(j.Top1)}
+	return nil
 }

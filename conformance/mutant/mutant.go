@@ -15,56 +15,27 @@ type Mutant struct {
 	defect defect
 }
 
-// defect says how to break the reference. At most one of its parts is set.
+// defect says how to break the reference. The zero value breaks nothing.
 type defect struct {
-	node     func(n *ops.Node) ops.Value
-	weight   func(f tensor.Format, b []byte)
-	order    func([]*ops.Node) []*ops.Node
+	// node may edit n, a copy whose inputs are rewritten already, or return a value that takes the place of all its
+	// uses.
+	node func(n *ops.Node) ops.Value
+
+	// weight edits a copy of the bytes of a weight.
+	weight func(f tensor.Format, b []byte)
+
+	// order rearranges the nodes of the rewritten graph.
+	order func([]*ops.Node) []*ops.Node
+
+	// after runs behind each run of a plan with these states.
+	after func(s ops.Stream, states []tensor.Tensor) error
+
+	// override replaces kernels of the reference.
 	override map[*ops.Def]opsref.Kernel[float32]
 }
 
 // New returns the mutant's device. The caller closes it.
 func (m Mutant) New() ops.Device {
 	ref := opsref.New(opsref.Options{Name: "mutant:" + m.Name, Override: m.defect.override})
-	return &rewriter{Device: ref, node: m.defect.node, weight: m.defect.weight, order: m.defect.order}
-}
-
-// All returns the mutants.
-func All() []Mutant {
-	return []Mutant{
-		{Name: "rope_interleaved", Models: "interleaved pairs where the model wants NeoX", Caught: "Ops/rope/", defect: attrs(func(a ops.RoPEAttrs) ops.RoPEAttrs {
-			a.Pairing = ops.Interleaved
-			return a
-		})},
-		{Name: "rms_norm_no_eps", Models: "eps left out of the norm", Caught: "Ops/rms_norm/", defect: onOp(ops.RMSNormOp, func(n *ops.Node) ops.Value {
-			n.Attrs = ops.NormAttrs{}
-			return ops.Value{}
-		})},
-		{Name: "mul_mat_f16_sum", Models: "products summed in binary16", Caught: "Ops/mul_mat/", defect: kernel(ops.MulMatOp, mulMatHalf)},
-	}
-}
-
-// attrs edits the attributes of the op that has attributes of type A.
-func attrs[A any](edit func(A) A) defect {
-	return defect{node: func(n *ops.Node) ops.Value {
-		if a, ok := n.Attrs.(A); ok {
-			n.Attrs = edit(a)
-		}
-		return ops.Value{}
-	}}
-}
-
-// onOp edits the nodes of one op.
-func onOp(d *ops.Def, edit func(n *ops.Node) ops.Value) defect {
-	return defect{node: func(n *ops.Node) ops.Value {
-		if n.Op != d {
-			return ops.Value{}
-		}
-		return edit(n)
-	}}
-}
-
-// kernel replaces the kernel of one op.
-func kernel(d *ops.Def, k opsref.Kernel[float32]) defect {
-	return defect{override: map[*ops.Def]opsref.Kernel[float32]{d: k}}
+	return &rewriter{Device: ref, defect: m.defect}
 }

@@ -7,48 +7,125 @@ import (
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/conformance/mutant"
+	_ "github.com/hipengine/hipengine/models/all"
+	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
 
-// TestMutants runs the layer in which each mutant must be caught and demands that it fails there, and only there. The
-// device that the mutants are made from must pass the same checks.
+// run runs the checks that match on dev.
+func run(t *testing.T, dev ops.Device, match string, tap bool) *conformance.Report {
+	t.Helper()
+	r, err := conformance.Run(t.Context(), dev, conformance.Options{Match: regexp.MustCompile(match), Tap: tap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// scope is what a mutant is run on: all of the op layer, so that failing elsewhere shows, else the checks that must
+// catch it.
+func scope(m mutant.Mutant) string {
+	if strings.HasPrefix(m.Caught, "Ops/") {
+		return "^Ops/"
+	}
+	return "^" + regexp.QuoteMeta(m.Caught)
+}
+
+// TestMutants demands that each mutant fails where it must, and nowhere else in its scope, and that the device that
+// the mutants are made from passes the same checks.
 func TestMutants(t *testing.T) {
 	ref := opsref.New(opsref.Options{})
 	defer ref.Close()
 	clean := map[string]bool{}
+	names := map[string]bool{}
 	for _, m := range mutant.All() {
 		t.Run(m.Name, func(t *testing.T) {
-			layer, _, _ := strings.Cut(m.Caught, "/")
-			o := conformance.Options{Match: regexp.MustCompile("^" + layer + "/")}
-			if !clean[layer] {
-				r, err := conformance.Run(t.Context(), ref, o)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := r.Err(); err != nil {
+			if names[m.Name] || m.Models == "" {
+				t.Error("a mutant needs a name of its own and a word on what it models")
+			}
+			names[m.Name] = true
+			if s := scope(m); !clean[s] {
+				if err := run(t, ref, s, false).Err(); err != nil {
 					t.Fatalf("the reference fails: %v", err)
 				}
-				clean[layer] = true
+				clean[s] = true
 			}
 			dev := m.New()
 			defer dev.Close()
-			r, err := conformance.Run(t.Context(), dev, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			caught := 0
-			for _, f := range r.Failures() {
-				if !strings.HasPrefix(f.Name, m.Caught) {
-					t.Errorf("failed elsewhere: %s: %s", f.Name, f.Detail)
-					continue
+			r := run(t, dev, scope(m), false)
+			caught, of, first := 0, 0, ""
+			for _, x := range r.Results {
+				if strings.HasPrefix(x.Name, m.Caught) {
+					of++
 				}
-				if caught++; caught == 1 {
-					t.Logf("%s: %s", f.Name, f.Detail)
+			}
+			for _, f := range r.Failures() {
+				switch {
+				case f.Verdict != conformance.Fail:
+					t.Errorf("%s: %s: %s", f.Verdict, f.Name, f.Detail)
+				case !strings.HasPrefix(f.Name, m.Caught):
+					t.Errorf("failed elsewhere: %s: %s", f.Name, f.Detail)
+				default:
+					if caught++; caught == 1 {
+						first = f.Name + ": " + f.Detail
+					}
 				}
 			}
 			if caught == 0 {
-				t.Errorf("%s: not caught by %s", m.Models, m.Caught)
+				t.Fatalf("%s: not caught by %s", m.Models, m.Caught)
 			}
+			t.Logf("%d of %d, first %s", caught, of, first)
 		})
+	}
+}
+
+// TestTap checks that a failing model names the first node that departs, its op and the line that recorded it.
+func TestTap(t *testing.T) {
+	for name, want := range map[string]struct {
+		op   string
+		step string // 1 is the prefill, 2 the token after it
+	}{
+		"rope_interleaved":        {"rope(", "step 1"},
+		"attention_before_append": {"attention(", "step 1"},
+		"wrong_key_head":          {"gated_delta_net(", "step 1"},
+		"conv_state_not_shifted":  {"causal_conv(", "step 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, m := range mutant.All() {
+				if m.Name != name {
+					continue
+				}
+				dev := m.New()
+				defer dev.Close()
+				r := run(t, dev, "^Model/qwen35/decode$", true)
+				if len(r.Results) != 1 || r.Results[0].Verdict != conformance.Fail {
+					t.Fatalf("not caught: %+v", r.Results)
+				}
+				d := r.Results[0].Detail
+				t.Log(d)
+				for _, part := range []string{"first node to depart, in " + want.step, ": " + want.op, "at qwen35/qwen35.go:"} {
+					if !strings.Contains(d, part) {
+						t.Errorf("the detail lacks %q", part)
+					}
+				}
+				return
+			}
+			t.Fatal("no such mutant")
+		})
+	}
+}
+
+// TestHonest checks that the bounds leave room for the arithmetic of real devices, whatever the data.
+func TestHonest(t *testing.T) {
+	dev := mutant.Honest()
+	defer dev.Close()
+	for seed := range uint64(2) {
+		r, err := conformance.Run(t.Context(), dev, conformance.Options{Seed: seed, Match: regexp.MustCompile("^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.Failures() {
+			t.Errorf("%s: %s", f.Name, f.Detail)
+		}
 	}
 }

@@ -11,16 +11,7 @@ import (
 // rewriter is a device that compiles something else than it was given.
 type rewriter struct {
 	ops.Device
-
-	// node may edit n, a copy whose inputs are rewritten already, or return a value that takes the place of all its
-	// uses. Nil for no change.
-	node func(n *ops.Node) ops.Value
-
-	// weight edits a copy of the bytes of a weight. Nil for no change.
-	weight func(f tensor.Format, b []byte)
-
-	// order rearranges the nodes of the rewritten graph. Nil for no change.
-	order func([]*ops.Node) []*ops.Node
+	defect
 }
 
 // Compile rewrites g and hands it to the device.
@@ -36,6 +27,9 @@ func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 		c.In = make([]ops.Value, len(n.In))
 		for i, v := range n.In {
 			c.In[i] = m[v]
+		}
+		if n.Leaf == ops.State {
+			p.states = append(p.states, n.Tensor)
 		}
 		if n.Leaf == ops.Weight && d.weight != nil {
 			if err := d.edit(&c.Tensor, p); err != nil {
@@ -65,6 +59,12 @@ func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 	mapped := make([]ops.Value, len(outs))
 	for i, o := range outs {
 		mapped[i] = m[o]
+	}
+	p.after = func(s ops.Stream) error {
+		if d.after == nil {
+			return nil
+		}
+		return d.after(s, p.states)
 	}
 	var err error
 	if p.Plan, err = d.Device.Compile(out, mapped...); err != nil {
@@ -107,12 +107,20 @@ func (d *rewriter) Stream() (ops.Stream, error) {
 
 type stream struct{ ops.Stream }
 
-func (s stream) Run(p ops.Plan) error { return s.Stream.Run(p.(*plan).Plan) }
+func (s stream) Run(p ops.Plan) error {
+	r := p.(*plan)
+	if err := s.Stream.Run(r.Plan); err != nil {
+		return err
+	}
+	return r.after(s.Stream)
+}
 
 // plan owns the edited weights of a rewritten graph.
 type plan struct {
 	ops.Plan
-	bufs []tensor.Buffer
+	bufs   []tensor.Buffer
+	states []tensor.Tensor
+	after  func(ops.Stream) error
 }
 
 func (p *plan) Close() error { return errors.Join(p.Plan.Close(), p.free()) }
