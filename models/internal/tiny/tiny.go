@@ -3,8 +3,10 @@ package tiny
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/hipengine/hipengine/gguf"
@@ -47,8 +49,8 @@ func Meta(arch string) *gguf.Meta {
 	}
 	m := &gguf.Meta{}
 	set(m, "general.architecture", name)
-	for k, v := range keys {
-		set(m, name+"."+k, v)
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		set(m, name+"."+k, keys[k])
 	}
 	return m
 }
