@@ -219,6 +219,7 @@ func TestFFN(t *testing.T) {
 		{"normalized", with(func(m *MoE) { m.Norm = true }), noBias},
 		{"biases", with(func(m *MoE) { m.Norm = true }), nil},
 		{"top-k first", with(func(m *MoE) { m.Gating = ops.SoftmaxTopK }), noBias},
+		{"top-k first, normalized", with(func(m *MoE) { m.Gating, m.Norm = ops.SoftmaxTopK, true }), noBias},
 		{"sigmoid", with(func(m *MoE) { m.Gating, m.Norm, m.Scale = ops.SigmoidGate, true, 2.5 }), nil},
 		{"all experts", with(func(m *MoE) { m.Used = 6 }), noBias},
 		{"shared", with(func(m *MoE) { m.Shared = 5 }), noBias},

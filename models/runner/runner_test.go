@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/all"
 	"github.com/hipengine/hipengine/models/internal/tiny"
@@ -26,7 +27,12 @@ type loaded struct {
 
 func load(t *testing.T, arch string) *loaded {
 	t.Helper()
-	m, err := models.New(tiny.Meta(arch))
+	return loadMeta(t, tiny.Meta(arch))
+}
+
+func loadMeta(t *testing.T, meta *gguf.Meta) *loaded {
+	t.Helper()
+	m, err := models.New(meta)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,6 +288,28 @@ func TestFork(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestContextPicksTable checks that LongRoPE's table follows the context of the runner, not that of the model.
+func TestContextPicksTable(t *testing.T) {
+	meta := tiny.Meta("llama")
+	for key, v := range map[string]any{"llama.rope.scaling.type": "longrope", "llama.rope.scaling.original_context_length": uint32(64)} {
+		if err := meta.Set(key, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := loadMeta(t, meta)
+	run := func(context int) []float32 {
+		r := l.runner(t, Options{Context: context})
+		return step(t, r, open(t, r), prompt(1, 20)...)
+	}
+	short, long := run(64), run(65)
+	if slices.Equal(short, long) {
+		t.Error("contexts of 64 and 65 tokens use one table")
+	}
+	if !slices.Equal(run(20), short) || !slices.Equal(run(0), long) {
+		t.Error("contexts on one side of the limit use different tables")
 	}
 }
 
