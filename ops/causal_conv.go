@@ -55,7 +55,8 @@ var CausalConvOp = Register(&Def{
 // where rows before the step's first token come from state. It returns y and the updated state, the last K-1
 // rows of x of each sequence. x: F32 [tokens, channels]; state: [slots, K-1, channels], oldest row first; w:
 // F32 [channels, K], newest sample last; starts: I32 [sequences+1], the tokens of sequence b being rows
-// starts[b]..starts[b+1]-1; slots: I32 [sequences], the place of each sequence in state.
+// starts[b]..starts[b+1]-1; slots: I32 [sequences], the place of each sequence in state. A sequence without tokens
+// is padding: its place is neither read nor written, and may be that of other padding.
 func CausalConv(g *Graph, x, state, w, starts, slots Value) (y, newState Value) {
 	r := g.Add(CausalConvOp, nil, x, state, w, starts, slots)
 	return r[0], r[1]

@@ -18,6 +18,9 @@ func causalConv[T Float](c *Call[T]) error {
 	return c.Pool.For(len(slots), 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			tokens := int(starts[b+1] - starts[b])
+			if tokens == 0 {
+				continue
+			}
 			// window is the K-1 rows before the step, followed by the step's rows.
 			window := make([][]T, 0, taps-1+tokens)
 			for j := range taps - 1 {
@@ -45,7 +48,7 @@ func causalConv[T Float](c *Call[T]) error {
 }
 
 // checkSequences checks the operands that address per-sequence state: starts must rise from 0 to at most tokens
-// and slots must be distinct places of the state.
+// and the slots of sequences that have tokens must be distinct places of the state.
 func checkSequences(starts, slots []int32, tokens, places int) error {
 	if starts[0] != 0 || int(starts[len(starts)-1]) > tokens {
 		return fmt.Errorf("sequences span rows %d to %d of %d", starts[0], starts[len(starts)-1], tokens)
@@ -58,7 +61,7 @@ func checkSequences(starts, slots []int32, tokens, places int) error {
 		if s < 0 || int(s) >= places || seen[s] {
 			return fmt.Errorf("slot %d of sequence %d is outside 0..%d or used twice", s, b, places-1)
 		}
-		seen[s] = true
+		seen[s] = starts[b+1] > starts[b]
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ func gatedDeltaNet[T Float](c *Call[T]) error {
 		s := deltaHead[T]{dk: dk, dv: dv, scale: float64(a.Scale), state: make([][]T, dv)}
 		for i := lo; i < hi; i++ {
 			b, h := i/nv, i%nv
+			if starts[b] == starts[b+1] {
+				continue
+			}
 			key := h / (nv / nk)
 			if a.Tiled {
 				key = h % nk

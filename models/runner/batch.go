@@ -20,6 +20,7 @@ type batch struct {
 	tokens, pos, seq, starts, slots, rows []int32
 	pages                                 []int32 // [seqs, width]
 	width                                 int
+	wanted                                int // rows whose logits the caller gets; others are padding
 }
 
 func (b *batch) key() shape { return shape{len(b.tokens), len(b.slots), b.width, len(b.rows)} }
@@ -59,7 +60,7 @@ func (r *Runner) batch(work []Work) (*batch, error) {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
 	// Page tables grow by powers of two, so that a growing sequence needs few plans.
-	b.width = 1 << bits.Len(uint(b.width-1))
+	b.width = bucket(b.width)
 	for i, w := range work {
 		s := &r.seqs[w.Seq]
 		var err error
@@ -79,8 +80,32 @@ func (r *Runner) batch(work []Work) (*batch, error) {
 		b.pages = append(b.pages, s.pages...)
 		b.pages = append(b.pages, make([]int32, b.width-len(s.pages))...)
 	}
+	b.wanted = len(b.rows)
+	if b.wanted == 0 {
+		b.rows = []int32{0} // a graph computes at least one row
+	}
+	if r.buckets {
+		b.pad(int32(r.limits.Seqs))
+	}
 	return b, nil
 }
+
+// pad rounds all sizes up to powers of two, so that a device that replays captured plans needs few of them. Padding
+// tokens belong to no sequence; padding sequences have no tokens and the spare slot.
+func (b *batch) pad(spare int32) {
+	end := int32(len(b.tokens))
+	for range bucket(len(b.tokens)) - len(b.tokens) {
+		b.tokens, b.pos, b.seq = append(b.tokens, 0), append(b.pos, 0), append(b.seq, -1)
+	}
+	for range bucket(len(b.slots)) - len(b.slots) {
+		b.starts, b.slots = append(b.starts, end), append(b.slots, spare)
+		b.pages = append(b.pages, make([]int32, b.width)...)
+	}
+	b.rows = append(b.rows, make([]int32, bucket(len(b.rows))-len(b.rows))...)
+}
+
+// bucket returns the least power of two that is at least n.
+func bucket(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 // plan returns the compiled step of the given sizes.
 func (r *Runner) plan(k shape) (ops.Plan, error) {
@@ -95,7 +120,7 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 		Pages:  g.Input("pages", tensor.I32, k.seqs, k.pages),
 		Starts: g.Input("starts", tensor.I32, k.seqs+1),
 		Slots:  g.Input("slots", tensor.I32, k.seqs),
-		Rows:   g.Input("rows", tensor.I32, max(1, k.rows)),
+		Rows:   g.Input("rows", tensor.I32, k.rows),
 		States: r.states, Context: r.limits.Context,
 	})
 	if err := g.Err(); err != nil {
@@ -110,14 +135,10 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 
 // run uploads the index data, runs the plan and returns the logits of all rows.
 func (r *Runner) run(ctx context.Context, p ops.Plan, b *batch) ([]float32, error) {
-	rows := b.rows
-	if len(rows) == 0 {
-		rows = []int32{0} // a graph computes at least one row; nobody reads it
-	}
 	for _, in := range []struct {
 		name string
 		data []int32
-	}{{"tokens", b.tokens}, {"pos", b.pos}, {"seq", b.seq}, {"pages", b.pages}, {"starts", b.starts}, {"slots", b.slots}, {"rows", rows}} {
+	}{{"tokens", b.tokens}, {"pos", b.pos}, {"seq", b.seq}, {"pages", b.pages}, {"starts", b.starts}, {"slots", b.slots}, {"rows", b.rows}} {
 		t, ok := p.Input(in.name)
 		if !ok {
 			continue // the model does not use it
@@ -133,7 +154,7 @@ func (r *Runner) run(ctx context.Context, p ops.Plan, b *batch) ([]float32, erro
 	if err := r.stream.Run(p); err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
-	raw := make([]byte, 4*len(b.rows)*r.limits.Vocab)
+	raw := make([]byte, 4*b.wanted*r.limits.Vocab)
 	if len(raw) > 0 {
 		if err := r.stream.Download(raw, p.Output(0)); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)

@@ -53,7 +53,9 @@ type Runner struct {
 	states map[string]tensor.Tensor
 	spec   kv.Spec
 	plans  planCache
-	closed bool
+
+	buckets bool // the device wants sizes padded
+	closed  bool
 }
 
 // sequence is what the runner knows about one open sequence.
@@ -101,7 +103,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	}
 	r := &Runner{model: m, weights: w, dev: dev, stream: s, spec: m.State(), states: map[string]tensor.Tensor{},
 		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
-		seqs:   make([]sequence, o.Seqs), pages: kv.NewPool(o.Pages)}
+		seqs:   make([]sequence, o.Seqs), pages: kv.NewPool(o.Pages), buckets: dev.Info().Buckets}
 	if err := r.alloc(o); err != nil {
 		r.Close()
 		return nil, err
@@ -128,8 +130,12 @@ func (r *Runner) alloc(o Options) error {
 			return err
 		}
 	}
+	slots := o.Seqs
+	if r.buckets {
+		slots++ // for the sequences that pad a step
+	}
 	for _, t := range r.spec.Slots {
-		if err := add(t.Name, o.StateType, append(tensor.Shape{o.Seqs}, t.Shape...)); err != nil {
+		if err := add(t.Name, o.StateType, append(tensor.Shape{slots}, t.Shape...)); err != nil {
 			return err
 		}
 	}
