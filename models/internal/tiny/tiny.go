@@ -1,4 +1,3 @@
-// Package tiny makes models of every architecture with a few thousand random weights, for tests.
 package tiny
 
 import (
