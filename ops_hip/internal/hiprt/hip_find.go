@@ -13,9 +13,6 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// EnvLibrary names the environment variable that overrides the search for libamdhip64 with one file.
-const EnvLibrary = "HIPENGINE_HIP_LIBRARY"
-
 const (
 	hipSoname = "libamdhip64.so"
 	rtldNow   = purego.RTLD_NOW | purego.RTLD_GLOBAL

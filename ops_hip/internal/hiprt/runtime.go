@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// EnvLibrary names the environment variable that overrides the search for libamdhip64 with one file.
+const EnvLibrary = "HIPENGINE_HIP_LIBRARY"
+
 // Ptr is an address in device memory.
 type Ptr uintptr
 
