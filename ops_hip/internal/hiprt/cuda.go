@@ -86,6 +86,14 @@ func (h *cuda) call(f int, args ...uintptr) error {
 	return nil
 }
 
+// hot is call for arguments that do not point to Go memory. It does not allocate.
+func (h *cuda) hot(f int, args ...uintptr) error {
+	if c := h.lib.hot(f, args...); c != cudaSuccess {
+		return h.fail(f, c)
+	}
+	return nil
+}
+
 // fail describes code c of function f.
 func (h *cuda) fail(f int, c uint32) *Error {
 	e := &Error{Call: h.lib.protos[f].name(), Code: c, Async: asyncError(c)}
@@ -194,15 +202,15 @@ func (h *cuda) HostAlloc(n int64) (Host, error) {
 func (h *cuda) HostFree(m Host) error { return h.call(cuMemFreeHost, data(m.Bytes)) }
 
 func (h *cuda) CopyToDevice(dst Ptr, src []byte, s Stream) error {
-	return h.call(cuMemcpyHtoDAsync, uintptr(dst), data(src), uintptr(len(src)), uintptr(s))
+	return h.hot(cuMemcpyHtoDAsync, uintptr(dst), data(src), uintptr(len(src)), uintptr(s))
 }
 
 func (h *cuda) CopyToHost(dst []byte, src Ptr, s Stream) error {
-	return h.call(cuMemcpyDtoHAsync, data(dst), uintptr(src), uintptr(len(dst)), uintptr(s))
+	return h.hot(cuMemcpyDtoHAsync, data(dst), uintptr(src), uintptr(len(dst)), uintptr(s))
 }
 
 func (h *cuda) Memset(dst Ptr, value byte, n int64, s Stream) error {
-	return h.call(cuMemsetD8Async, uintptr(dst), uintptr(value), uintptr(n), uintptr(s))
+	return h.hot(cuMemsetD8Async, uintptr(dst), uintptr(value), uintptr(n), uintptr(s))
 }
 
 // LoadModule compiles PTX, or loads a binary; the compiler's messages are part of the error.
@@ -252,7 +260,7 @@ func (h *cuda) NewStream() (Stream, error) {
 }
 
 func (h *cuda) CloseStream(s Stream) error { return h.call(cuStreamDestroy, uintptr(s)) }
-func (h *cuda) SyncStream(s Stream) error  { return h.call(cuStreamSynchronize, uintptr(s)) }
+func (h *cuda) SyncStream(s Stream) error  { return h.hot(cuStreamSynchronize, uintptr(s)) }
 
 func (h *cuda) NewEvent() (Event, error) {
 	var e Event
@@ -263,10 +271,10 @@ func (h *cuda) NewEvent() (Event, error) {
 func (h *cuda) CloseEvent(e Event) error { return h.call(cuEventDestroy, uintptr(e)) }
 
 func (h *cuda) RecordEvent(e Event, s Stream) error {
-	return h.call(cuEventRecord, uintptr(e), uintptr(s))
+	return h.hot(cuEventRecord, uintptr(e), uintptr(s))
 }
 
-func (h *cuda) SyncEvent(e Event) error { return h.call(cuEventSynchronize, uintptr(e)) }
+func (h *cuda) SyncEvent(e Event) error { return h.hot(cuEventSynchronize, uintptr(e)) }
 
 func (h *cuda) Elapsed(from, to Event) (float32, error) {
 	var ms float32
@@ -288,7 +296,7 @@ func (h *cuda) EndCapture(s Stream) (Graph, error) {
 }
 
 func (h *cuda) LaunchGraph(g Graph, s Stream) error {
-	return h.call(cuGraphLaunch, uintptr(g), uintptr(s))
+	return h.hot(cuGraphLaunch, uintptr(g), uintptr(s))
 }
 
 func (h *cuda) CloseGraph(g Graph) error { return h.call(cuGraphExecDestroy, uintptr(g)) }

@@ -81,6 +81,14 @@ func (h *hip) call(f int, args ...uintptr) error {
 	return nil
 }
 
+// hot is call for arguments that do not point to Go memory. It does not allocate.
+func (h *hip) hot(f int, args ...uintptr) error {
+	if c := h.lib.hot(f, args...); c != hipSuccess {
+		return h.fail(f, c)
+	}
+	return nil
+}
+
 // fail describes code c of function f.
 func (h *hip) fail(f int, c uint32) error {
 	e := &Error{Call: h.lib.protos[f].name(), Code: c, Name: h.lib.text(hipGetErrorName, uintptr(c)),
@@ -177,15 +185,15 @@ func (h *hip) HostAlloc(n int64) (Host, error) {
 func (h *hip) HostFree(m Host) error { return h.call(hipHostFree, data(m.Bytes)) }
 
 func (h *hip) CopyToDevice(dst Ptr, src []byte, s Stream) error {
-	return h.call(hipMemcpyAsync, uintptr(dst), data(src), uintptr(len(src)), hipMemcpyHostToDevice, uintptr(s))
+	return h.hot(hipMemcpyAsync, uintptr(dst), data(src), uintptr(len(src)), hipMemcpyHostToDevice, uintptr(s))
 }
 
 func (h *hip) CopyToHost(dst []byte, src Ptr, s Stream) error {
-	return h.call(hipMemcpyAsync, data(dst), uintptr(src), uintptr(len(dst)), hipMemcpyDeviceToHost, uintptr(s))
+	return h.hot(hipMemcpyAsync, data(dst), uintptr(src), uintptr(len(dst)), hipMemcpyDeviceToHost, uintptr(s))
 }
 
 func (h *hip) Memset(dst Ptr, value byte, n int64, s Stream) error {
-	return h.call(hipMemsetAsync, uintptr(dst), uintptr(value), uintptr(n), uintptr(s))
+	return h.hot(hipMemsetAsync, uintptr(dst), uintptr(value), uintptr(n), uintptr(s))
 }
 
 func (h *hip) LoadModule(image []byte) (Module, error) {
@@ -219,7 +227,7 @@ func (h *hip) NewStream() (Stream, error) {
 }
 
 func (h *hip) CloseStream(s Stream) error { return h.call(hipStreamDestroy, uintptr(s)) }
-func (h *hip) SyncStream(s Stream) error  { return h.call(hipStreamSynchronize, uintptr(s)) }
+func (h *hip) SyncStream(s Stream) error  { return h.hot(hipStreamSynchronize, uintptr(s)) }
 
 func (h *hip) NewEvent() (Event, error) {
 	var e Event
@@ -230,10 +238,10 @@ func (h *hip) NewEvent() (Event, error) {
 func (h *hip) CloseEvent(e Event) error { return h.call(hipEventDestroy, uintptr(e)) }
 
 func (h *hip) RecordEvent(e Event, s Stream) error {
-	return h.call(hipEventRecord, uintptr(e), uintptr(s))
+	return h.hot(hipEventRecord, uintptr(e), uintptr(s))
 }
 
-func (h *hip) SyncEvent(e Event) error { return h.call(hipEventSynchronize, uintptr(e)) }
+func (h *hip) SyncEvent(e Event) error { return h.hot(hipEventSynchronize, uintptr(e)) }
 
 func (h *hip) Elapsed(from, to Event) (float32, error) {
 	var ms float32
@@ -255,7 +263,7 @@ func (h *hip) EndCapture(s Stream) (Graph, error) {
 }
 
 func (h *hip) LaunchGraph(g Graph, s Stream) error {
-	return h.call(hipGraphLaunch, uintptr(g), uintptr(s))
+	return h.hot(hipGraphLaunch, uintptr(g), uintptr(s))
 }
 
 func (h *hip) CloseGraph(g Graph) error { return h.call(hipGraphExecDestroy, uintptr(g)) }

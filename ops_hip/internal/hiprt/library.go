@@ -59,11 +59,13 @@ func bind(handle uintptr, path string, protos []proto) (*library, error) {
 	return l, nil
 }
 
-// code calls function f. Arguments converted from pointers in the call stay valid until it returns. It does not
-// allocate.
+// code calls function f. Arguments converted from pointers in the call stay valid until it returns.
 //
 //go:uintptrescapes
-func (l *library) code(f int, args ...uintptr) uint32 {
+func (l *library) code(f int, args ...uintptr) uint32 { return l.hot(f, args...) }
+
+// hot is code for arguments that do not point to Go memory. It does not allocate.
+func (l *library) hot(f int, args ...uintptr) uint32 {
 	w := l.words.Get().(*[11]uintptr)
 	n := copy(w[:], args)
 	r, _, _ := purego.SyscallN(l.addrs[f], w[:n]...)

@@ -152,7 +152,7 @@ func (e *Error) Error() string {
 	} else {
 		fmt.Fprintf(&b, "error %d", e.Code)
 	}
-	if e.Meaning != "" {
+	if e.Meaning != "" && e.Meaning != e.Name { // HIP before 6 repeats the name
 		b.WriteString(": " + e.Meaning)
 	}
 	if e.Async {
