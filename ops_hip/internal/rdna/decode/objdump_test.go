@@ -98,7 +98,7 @@ func randomWords(r *rand.Rand, d *Decoder) []uint32 {
 		w[0] = 0x35<<26 | o<<16 | r.Uint32N(100)&^7
 		w[1] = src()
 		if r.IntN(3) == 0 { // literals that look like constants
-			w[2] = r.Uint32() &^ 0xffff * r.Uint32N(2) | []uint32{0xfffc, 5, 0x3800, 0x3c00, 64, 0xfff0}[r.IntN(6)]
+			w[2] = r.Uint32()&^0xffff*r.Uint32N(2) | []uint32{0xfffc, 5, 0x3800, 0x3c00, 64, 0xfff0}[r.IntN(6)]
 		}
 		n := 0
 		for _, s := range d.tables[f][o].specs {

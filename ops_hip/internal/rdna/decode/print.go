@@ -78,6 +78,12 @@ func (i *Inst) operand(b *strings.Builder, o *Operand) {
 			fmt.Fprintf(b, "%#x", o.Code)
 			break
 		}
+		if strings.HasPrefix(i.Name, "v_xor_b16") || strings.HasPrefix(i.Name, "v_or_b16") || strings.HasPrefix(i.Name, "v_and_b16") {
+			if h := o.Code & 0xffff; h <= 64 {
+				fmt.Fprintf(b, "%d", h)
+				break
+			}
+		}
 		b.WriteString(immediate(o.Code, o.Type, o.Width))
 	case Off:
 		b.WriteString("off")
