@@ -25,10 +25,10 @@ type Object struct {
 
 // Segment is one loadable segment.
 type Segment struct {
-	Addr, Size uint64
+	Addr, Size  uint64
 	Write, Exec bool
-	FileSize        uint64
-	fileOff uint64
+	FileSize    uint64
+	fileOff     uint64
 }
 
 // Reloc asks for the 64-bit word at Addr to become load address plus Value.

@@ -1,6 +1,9 @@
 package decode
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Gen is an instruction set generation. The zero value is GFX11.
 type Gen uint8
@@ -197,4 +200,29 @@ type UnknownError struct {
 // Error implements error.
 func (e *UnknownError) Error() string {
 	return fmt.Sprintf("decode: word %#08x at offset %#x: %s", e.Word, e.Offset, e.Reason)
+}
+
+// Const32 returns the bits of an inline constant as a 32-bit operand reads it.
+func (o *Operand) Const32() uint32 {
+	if o.Code <= 208 {
+		return uint32(intConst(o.Code))
+	}
+	return math.Float32bits(float32(floatConsts[o.Code-240]))
+}
+
+// Const64 returns the bits of an inline constant as a 64-bit operand reads it.
+func (o *Operand) Const64() uint64 {
+	if o.Code <= 208 {
+		return uint64(int64(intConst(o.Code)))
+	}
+	return math.Float64bits(floatConsts[o.Code-240])
+}
+
+// ConstF16 returns the bits of an inline constant as a binary16 operand reads
+// it; integers are sign-extended to 32 bits.
+func (o *Operand) ConstF16() uint32 {
+	if o.Code <= 208 {
+		return uint32(intConst(o.Code))
+	}
+	return uint32(f16Consts[o.Code-240])
 }
