@@ -17,7 +17,12 @@ type Options struct {
 	// AllowPartialPermlane permits v_permlane* while lanes are inactive. Their
 	// result then depends on stale registers, so this is a fault otherwise.
 	AllowPartialPermlane bool
-	Checks               Checks
+	// StrictAlign refuses vector loads and stores that are not aligned to their
+	// size or to 4 bytes. HSA runs kernels in unaligned access mode and LLVM
+	// merges narrow loads accordingly, so this is a portability check; scalar
+	// loads and atomics always have to be aligned.
+	StrictAlign bool
+	Checks      Checks
 }
 
 // Launch runs a kernel and waits for it. grid counts workgroups, block counts
@@ -80,7 +85,7 @@ func (m *Module) prepare(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32
 	}
 	return &exec.Launch{Program: m.prog, Desc: k.Descriptor, Kernel: k.Name, Entry: k.Entry, Space: &m.dev.space, LoadBase: m.base,
 		Grid: grid, Block: block, LDS: uint32(lds), Private: k.Descriptor.Private, Workers: o.Workers, Budget: o.Budget,
-		AllowPartialPermlane: o.AllowPartialPermlane, Checks: o.Checks.Normalize()}, nil
+		AllowPartialPermlane: o.AllowPartialPermlane, StrictAlign: o.StrictAlign, Checks: o.Checks.Normalize()}, nil
 }
 
 // hiddenArgs extends the explicit arguments to the whole kernarg segment.

@@ -17,6 +17,7 @@
 // offset, L a literal, O an offset, M the scalar offset, N a constant in the
 // data field, H a hardware register and W an immediate with a syntax of its
 // own; class v is a VGPR, s an SGPR, x any 32-bit or 64-bit source, h a
-// binary16 source, w a 16-bit integer source, c the fixed register vcc and k no
+// binary16 source, w a 16-bit integer
+// source, c the fixed register vcc and k no
 // register at all.
 package decode

@@ -46,6 +46,10 @@ func (i *Inst) operand(b *strings.Builder, o *Operand) {
 		b.WriteString(hwreg(i.genHint, i.Imm))
 		return
 	case 'O':
+		if i.MemOffset == 0 && i.genHint != GFX12 { // LLVM then prints the absent scalar offset
+			b.WriteString("null")
+			return
+		}
 		b.WriteString(i.smemOffset())
 		return
 	case 'L':
@@ -77,12 +81,6 @@ func (i *Inst) operand(b *strings.Builder, o *Operand) {
 		if o.Width == 2 && strings.Contains(i.Name, "_f64") {
 			fmt.Fprintf(b, "%#x", o.Code)
 			break
-		}
-		if strings.HasPrefix(i.Name, "v_xor_b16") || strings.HasPrefix(i.Name, "v_or_b16") || strings.HasPrefix(i.Name, "v_and_b16") {
-			if h := o.Code & 0xffff; h <= 64 {
-				fmt.Fprintf(b, "%d", h)
-				break
-			}
 		}
 		b.WriteString(immediate(o.Code, o.Type, o.Width))
 	case Off:
@@ -170,6 +168,9 @@ func immediate(v uint32, t Type, width uint8) string {
 	if t != B32 {
 		h := uint16(v)
 		if s := int16(h); t == F16 && s >= -16 && s <= 64 {
+			return fmt.Sprintf("%d", s)
+		}
+		if s := int32(v); t == I16 && s >= -16 && s <= 64 {
 			return fmt.Sprintf("%d", s)
 		}
 		if t == F16 {

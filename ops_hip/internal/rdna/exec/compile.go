@@ -87,7 +87,7 @@ func (c *compiler) scalarIdx(o *decode.Operand) (uint16, error) {
 			return c.prog.constant64(o.Const64()), nil
 		case o.Type == decode.F16:
 			return c.prog.constant(o.ConstF16()), nil
-		case o.Type == decode.I16:
+		case o.Type != decode.B32:
 			return c.prog.constant(o.ConstF16()), nil
 		}
 		return uint16(o.Code), nil

@@ -44,6 +44,7 @@ type Launch struct {
 	Workers              int    // goroutines; 0 means GOMAXPROCS
 	Budget               uint64 // wave-instructions; 0 means DefaultBudget
 	AllowPartialPermlane bool   // permit v_permlane* with inactive lanes
+	StrictAlign          bool   // refuse vector accesses that are not aligned to their size or 4 bytes
 	Checks               check.Options
 	ReadOnly             []*mem.Alloc // allocations that this launch must not write
 

@@ -16,7 +16,7 @@ func (w *wave) ldsAt(addr uint32, n, lane int, write, atomic bool) []byte {
 		w.failAddr(OutOfBounds, lane, uint64(addr), fmt.Sprintf("%d bytes of LDS, which has %d", n, len(lds)))
 		return nil
 	}
-	if addr&uint32(min(n, 4)-1) != 0 && n != 12 || n == 12 && addr&3 != 0 {
+	if (atomic || w.wg.l.StrictAlign) && addr&uint32(min(n, 4)-1) != 0 {
 		w.failAddr(Misaligned, lane, uint64(addr), fmt.Sprintf("%d bytes of LDS", n))
 		return nil
 	}

@@ -69,7 +69,7 @@ func (w *wave) bytesAt(addr uint64, n, lane int, write bool) []byte {
 		w.failAddr(OutOfBounds, lane, addr, fmt.Sprintf("%d bytes end beyond allocation %q of %d bytes at %#x", n, a.Name, len(a.Data), a.Base))
 		return nil
 	}
-	if addr&uint64(min(n, 4)-1) != 0 && n != 12 || n == 12 && addr&3 != 0 {
+	if w.wg.l.StrictAlign && addr&uint64(min(n, 4)-1) != 0 {
 		w.failAddr(Misaligned, lane, addr, fmt.Sprintf("%d bytes", n))
 		return nil
 	}
@@ -101,7 +101,7 @@ func (w *wave) scratchAt(off uint32, n, lane int) []byte {
 		w.failAddr(OutOfBounds, lane, uint64(off), fmt.Sprintf("%d bytes of scratch, which has %d", n, size))
 		return nil
 	}
-	if off&uint32(min(n, 4)-1) != 0 && n != 12 || n == 12 && off&3 != 0 {
+	if w.wg.l.StrictAlign && off&uint32(min(n, 4)-1) != 0 {
 		w.failAddr(Misaligned, lane, uint64(off), fmt.Sprintf("%d bytes of scratch", n))
 		return nil
 	}
@@ -239,7 +239,7 @@ func (c *compiler) compileSMEM(i *decode.Inst, kind accessKind, dwords int) opFu
 		soff, hasS = uint16(m.Code), true
 	}
 	n := 4 * dwords
-	if kind.bytes < 4 {
+	if kind.bytes == 1 || kind.bytes == 2 {
 		n = kind.bytes
 	}
 	return func(w *wave) {

@@ -36,7 +36,7 @@ func formats(gen string) []format {
 	sop1 := func(f fill, op int) probe { return probe{0x17d<<23 | 12<<16 | uint32(op)<<8 | f.s0} }
 	sopc := func(f fill, op int) probe { return probe{0x17e<<23 | uint32(op)<<16 | f.s1<<8 | f.s0} }
 	sopk := func(f fill, op int) probe { return probe{11<<28 | uint32(op)<<23 | f.hi<<16 | 0x1234, literal} }
-	sopp := func(f fill, op int) probe { return probe{0x17f<<23 | uint32(op)<<16 | 0x1234} }
+	sopp := func(f fill, op int) probe { return probe{0x17f<<23 | uint32(op)<<16 | f.hi} }
 	vop1 := func(f fill, op int) probe { return probe{0x3f<<25 | f.hi<<17 | uint32(op)<<9 | f.s0} }
 	vop2 := func(f fill, op int) probe {
 		return probe{uint32(op)<<25 | 10<<17 | 30<<9 | f.s0, literal}
@@ -49,7 +49,7 @@ func formats(gen string) []format {
 		return probe{0xcc<<24 | uint32(op)<<16 | f.hi | 10, f.s0 | f.s1<<9 | f.s2<<18 | 3<<27}
 	}
 	ds := func(f fill, op int) probe {
-		return probe{0x36<<26 | uint32(op)<<18, f.s0 | f.s1<<8 | f.s2<<16 | 10<<24}
+		return probe{0x36<<26 | uint32(op)<<18, f.s0 | f.s1<<8 | f.s2<<16 | f.hi<<24}
 	}
 	scalar := map[string]string{"s12": "D", "s20": "0", "s24": "1", "s10": "D"}
 	v3types := map[string]func(fill, int, uint32) probe{"0": src(vop3, set0), "1": src(vop3, set1), "2": src(vop3, set2)}
@@ -62,7 +62,7 @@ func formats(gen string) []format {
 			typed: map[string]func(fill, int, uint32) probe{"0": src(sopc, set0), "1": src(sopc, set1)}},
 		{name: "SOPK", ops: 29, fill: one(sopk, fill{hi: 12}, fill{hi: 124}), field: map[string]string{
 			"s12": "D", "null": "Ds1", "hwreg(52, 8, 3)": "Hk1"}},
-		{name: "SOPP", ops: 128, fill: one(sopp, fill{}), field: map[string]string{}},
+		{name: "SOPP", ops: 128, fill: one(sopp, fill{hi: 0x1234}, fill{}), field: map[string]string{}},
 		{name: "VOP1", ops: 128, fill: one(vop1, fill{s0: v20, hi: 10}, fill{s0: s20, hi: 10}, fill{s0: 0, hi: 0}), field: valu,
 			typed: map[string]func(fill, int, uint32) probe{"0": src(vop1, set0)}},
 		{name: "VOP2", ops: 62, fill: one(vop2, fill{s0: v20}), field: valu},
@@ -78,6 +78,7 @@ func formats(gen string) []format {
 			fill{s0: v20, s1: v30, s2: v40, hi: 0}),
 			typed: map[string]func(fill, int, uint32) probe{"0": src(vop3p, set0), "1": src(vop3p, set1), "2": src(vop3p, set2)}},
 		{name: "DS", ops: 256, field: map[string]string{"v10": "D", "v20": "A", "v30": "0", "v40": "1"}, fill: one(ds,
+			fill{s0: 20, s1: 30, s2: 40, hi: 10}, fill{s0: 20, s1: 30, hi: 10}, fill{s0: 20, hi: 10}, fill{hi: 10},
 			fill{s0: 20, s1: 30, s2: 40}, fill{s0: 20, s1: 30}, fill{s0: 20}, fill{})},
 	}
 	vop2lit := func(fl fill, op int, code uint32) probe {
