@@ -154,6 +154,8 @@ func divFixup(q, d, n uint64, fracBits, expBits uint) uint64 {
 		return sign
 	case fracBits == 23 && expOf(an)-expOf(ad) < -150, fracBits == 52 && expOf(an)-expOf(ad) < -1075:
 		return sign // rounds to zero
+	case q&^signBit > inf: // finite operands whose quotient overflowed on the way here
+		return sign | inf
 	}
 	return q&^signBit | sign
 }
