@@ -199,9 +199,6 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 			w := wg.waves[id]
 			if w.state == waiting && wg.released(w) {
 				w.state = running
-				if w.chk != nil {
-					w.chk.barrier(w)
-				}
 			}
 			if w.state == yielded {
 				w.state = running
@@ -288,7 +285,7 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 		w.s = make([]uint32, len(file))
 	}
 	copy(w.s, file)
-	vgprs := w.initVGPRs(l.Desc)
+	w.initVGPRs(l.Desc)
 	if size := int(l.Private) * lanes; len(w.scratch) != size {
 		w.scratch = make([]byte, size)
 	}
@@ -361,18 +358,16 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 	}
 	w.chk = nil
 	if l.Checks.Any() {
-		w.chk = newChecker(l.Checks, vgprs, set)
+		w.chk = newChecker(l.Checks, set)
 	}
 	w.checkMode()
 }
 
-// initVGPRs poisons the registers that the wave has and returns their number.
-func (w *wave) initVGPRs(d codeobj.Descriptor) int {
-	n := VGPRs(d)
-	for i := range w.v[:n] {
+// initVGPRs poisons the registers that the wave has.
+func (w *wave) initVGPRs(d codeobj.Descriptor) {
+	for i := range w.v[:VGPRs(d)] {
 		splat(&w.v[i], poisonWord)
 	}
-	return n
 }
 
 // VGPRs returns the number of vector registers that a descriptor allocates for

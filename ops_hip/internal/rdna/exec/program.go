@@ -69,7 +69,7 @@ func (p *Program) thread(checks bool) *threaded {
 	n := int32(0)
 	for k := range p.insts {
 		t.start[k] = n
-		if !droppable(&p.insts[k]) || checks && waitInst(p.insts[k].Name) {
+		if !droppable(&p.insts[k]) || checks && keptForChecks(&p.insts[k]) {
 			n++
 		}
 	}
@@ -81,6 +81,9 @@ func (p *Program) thread(checks bool) *threaded {
 		i := &p.insts[k]
 		c := &compiler{prog: p, thr: t, at: k}
 		f, err := c.compile(i)
+		if droppable(i) {
+			f, err = func(*wave) {}, nil
+		}
 		if err != nil {
 			kind, detail := Unsupported, "this instruction has no executor"
 			if i.Name == ".long" {
