@@ -1,0 +1,69 @@
+package opship
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+// Kernel is one implementation of an op. An op may have several; for each node the one whose Match is highest
+// is used, and among equals the one registered first.
+type Kernel struct {
+	Name string // shown in reports; unique
+	Op   *ops.Def
+
+	// Match says how well the kernel suits n: below 0 not at all, else the higher the better. It is a pure
+	// function of op, types, attributes and target. It sees nodes of a graph that is still being lowered, so it
+	// must not look beyond the types of n's inputs.
+	Match func(n *ops.Node, t *Target) int
+
+	// Launch returns what runs for n, in order. It is called once, when a plan is compiled, on nodes that Match
+	// accepted; the result must be a function of the same things as Match's.
+	Launch func(n *ops.Node, t *Target) ([]Launch, error)
+}
+
+// Launch is one kernel launch with everything but addresses decided.
+type Launch struct {
+	Object string    // code object that holds the kernel, the name of its source without ".hip": "rms_norm"
+	Symbol string    // entry point: "rms_norm_f32"
+	Grid   [3]uint32 // blocks in x, y, z; zeros count as 1
+	Block  [3]uint32 // threads in x, y, z; zeros count as 1; must be what the kernel was compiled for
+	Args   Args
+
+	// Scratch is the device memory that the launch needs, in bytes, addressed by Args.ScratchPtr. All launches
+	// of one node see the same memory, sized for the largest of them, so that one can leave partial results for
+	// the next; between nodes its contents are lost. It is not zeroed.
+	Scratch int64
+}
+
+var kernels = map[*ops.Def][]Kernel{}
+
+// Register adds a kernel; launcher files call it from init. It panics on an incomplete kernel or a second one of
+// the same name.
+func Register(k Kernel) {
+	if k.Name == "" || k.Op == nil || k.Match == nil || k.Launch == nil {
+		panic(fmt.Sprintf("opship: incomplete kernel %q", k.Name))
+	}
+	for _, ks := range kernels {
+		for _, o := range ks {
+			if o.Name == k.Name {
+				panic("opship: duplicate kernel " + k.Name)
+			}
+		}
+	}
+	kernels[k.Op] = append(kernels[k.Op], k)
+}
+
+// find returns the best kernel for n, or false.
+func find(n *ops.Node, t *Target) (Kernel, bool) {
+	best, score := Kernel{}, -1
+	for _, k := range kernels[n.Op] {
+		if s := k.Match(n, t); s > score {
+			best, score = k, s
+		}
+	}
+	return best, score >= 0
+}
+
+// Blocks returns how many blocks of the given size cover n items: ⌈n/size⌉.
+func Blocks(n, size int) uint32 { return uint32((n + size - 1) / size) }

@@ -1,0 +1,41 @@
+package opship
+
+import "strings"
+
+// MMA is a generation of matrix instructions; it decides which matrix kernels a target can run.
+type MMA uint8
+
+// The generations of matrix instructions.
+const (
+	MMANone   MMA = iota // none that the kernels use
+	MMAGfx11             // RDNA3 and RDNA3.5: v_wmma on 16x16x16 tiles, A and B replicated in both half waves
+	MMAGfx12             // RDNA4: v_wmma on 16x16x16 tiles, A and B split between the half waves
+	MMANvidia            // sm_80 and later: mma.sync m16n8k16
+)
+
+// Target is what kernel selection and launch geometry may depend on.
+type Target struct {
+	Name string // instruction set that kernels are compiled for: "gfx1100", "sm_90"
+	Wave int    // lanes of a wave; 32 on every shipped target
+	CUs  int    // compute units (streaming multiprocessors); 0 if not known
+	LDS  int    // bytes of LDS that a block may declare
+	MMA  MMA
+}
+
+// maxLDS is the LDS of a block that every shipped target has. NVIDIA parts have more, which is not used, so that
+// a kernel that runs there also compiles for RDNA.
+const maxLDS = 64 << 10
+
+// NewTarget returns the properties that follow from a target's name, for a device with cus compute units.
+func NewTarget(name string, cus int) *Target {
+	t := &Target{Name: name, Wave: 32, CUs: cus, LDS: maxLDS}
+	switch {
+	case strings.HasPrefix(name, "gfx11"):
+		t.MMA = MMAGfx11
+	case strings.HasPrefix(name, "gfx12"):
+		t.MMA = MMAGfx12
+	case strings.HasPrefix(name, "sm_"):
+		t.MMA = MMANvidia
+	}
+	return t
+}
