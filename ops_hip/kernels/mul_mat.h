@@ -7,7 +7,7 @@
 //   mul_mat_<q>_tile   Any m. Grid (⌈n/64⌉, ⌈m/64⌉), blocks of 256, a thread for 4x4 results; float, in order of k.
 //                      LDS 17,408 bytes.
 //   mul_mat_<q>_mma    k a multiple of 32, x as halves with inverse scales (see mul_mat_x.hip). Same grid, blocks of
-//                      128. Numerics and LDS (10,752 bytes): see mma_tile in gemm.h. Weights must be within ±65504.
+//                      128. Numerics and LDS (10,496 bytes): see mma_tile in gemm.h. Weights must be within ±65504.
 #pragma once
 #include "gemm.h"
 
