@@ -13,3 +13,4 @@ require (
 	golang.org/x/term v0.47.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
+require github.com/ebitengine/purego v0.11.3

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 )
 
 // Args builds the argument block of a launch in the order of the kernel's parameters, each at its natural
@@ -84,3 +85,9 @@ func (a Args) add(size int, x uint64, pointer bool) Args {
 	a.fields = append(a.fields[:len(a.fields):len(a.fields)], Field{off, size, pointer})
 	return a
 }
+
+// bytes returns a copy of the block, addresses still zero.
+func (a Args) bytes() []byte { return append([]byte(nil), a.buf...) }
+
+// putPtr stores an address in a block.
+func putPtr(b []byte, p hiprt.Ptr) { binary.LittleEndian.PutUint64(b, uint64(p)) }

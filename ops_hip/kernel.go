@@ -36,28 +36,34 @@ type Launch struct {
 	Scratch int64
 }
 
-var kernels = map[*ops.Def][]Kernel{}
+// registry holds the kernels of each op in the order of registration.
+type registry map[*ops.Def][]Kernel
+
+// kernels is what launcher files register.
+var kernels = registry{}
 
 // Register adds a kernel; launcher files call it from init. It panics on an incomplete kernel or a second one of
 // the same name.
-func Register(k Kernel) {
+func Register(k Kernel) { kernels.add(k) }
+
+func (r registry) add(k Kernel) {
 	if k.Name == "" || k.Op == nil || k.Match == nil || k.Launch == nil {
 		panic(fmt.Sprintf("opship: incomplete kernel %q", k.Name))
 	}
-	for _, ks := range kernels {
+	for _, ks := range r {
 		for _, o := range ks {
 			if o.Name == k.Name {
 				panic("opship: duplicate kernel " + k.Name)
 			}
 		}
 	}
-	kernels[k.Op] = append(kernels[k.Op], k)
+	r[k.Op] = append(r[k.Op], k)
 }
 
 // find returns the best kernel for n, or false.
-func find(n *ops.Node, t *Target) (Kernel, bool) {
+func (r registry) find(n *ops.Node, t *Target) (Kernel, bool) {
 	best, score := Kernel{}, -1
-	for _, k := range kernels[n.Op] {
+	for _, k := range r[n.Op] {
 		if s := k.Match(n, t); s > score {
 			best, score = k, s
 		}

@@ -16,11 +16,14 @@ const (
 // Target is what kernel selection and launch geometry may depend on.
 type Target struct {
 	Name string // instruction set that kernels are compiled for: "gfx1100", "sm_90"
-	Wave int    // lanes of a wave; 32 on every shipped target
+	Wave int    // lanes of a wave: 32
 	CUs  int    // compute units (streaming multiprocessors); 0 if not known
 	LDS  int    // bytes of LDS that a block may declare
 	MMA  MMA
 }
+
+// waveLanes is the wave size of every target: RDNA kernels are compiled for wave32.
+const waveLanes = 32
 
 // maxLDS is the LDS of a block that every shipped target has. NVIDIA parts have more, which is not used, so that
 // a kernel that runs there also compiles for RDNA.
@@ -28,7 +31,7 @@ const maxLDS = 64 << 10
 
 // NewTarget returns the properties that follow from a target's name, for a device with cus compute units.
 func NewTarget(name string, cus int) *Target {
-	t := &Target{Name: name, Wave: 32, CUs: cus, LDS: maxLDS}
+	t := &Target{Name: name, Wave: waveLanes, CUs: cus, LDS: maxLDS}
 	switch {
 	case strings.HasPrefix(name, "gfx11"):
 		t.MMA = MMAGfx11

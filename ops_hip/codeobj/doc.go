@@ -1,0 +1,4 @@
+// Package codeobj knows the compiled kernels that are linked into the program, by target. Each target is a package
+// of its own below this one, which embeds its objects and registers them; a program carries those that it imports,
+// and package all imports every shipped one. Other modules can register further targets.
+package codeobj

@@ -1,0 +1,17 @@
+package opship
+
+import (
+	"os"
+
+	"github.com/hipengine/hipengine/ops_hip/codeobj"
+)
+
+// EnvGraph names the environment variable that, set to "0", makes plans launch their kernels one by one instead
+// of replaying a captured graph. Results are equal bit for bit.
+const EnvGraph = "HIPENGINE_HIPGRAPH"
+
+// FromEnv returns the options that the environment asks for: [EnvGraph], and a folder of code objects in
+// HIPENGINE_CODEOBJ. (HIPENGINE_HIP_LIBRARY, the runtime library to use, is read when the runtime is opened.)
+func FromEnv() Options {
+	return Options{Direct: os.Getenv(EnvGraph) == "0", CodeObjects: os.Getenv(codeobj.EnvDir)}
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/hipengine/hipengine/ops_hip/codeobj"
+	"github.com/hipengine/hipengine/ops_hip/internal/kmeta"
+)
+
+// maxTotal is the budget of all objects together, compressed.
+const maxTotal = 8 << 20
+
+// pinned is the major version of the compiler. Others give other code, and LLVM 19 needs -disable-machine-sink: it
+// moves cross-lane instructions under a narrowed execution mask.
+const pinned = "clang version 19."
+
+// amdFlags and nvidiaFlags compile for one target without headers or libraries of ROCm or CUDA. -fuse-cuid=none and
+// -ffile-prefix-map keep the folder out of the object.
+func amdFlags(target string) []string {
+	return []string{"-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch=" + target, "-nogpuinc", "-nogpulib",
+		"-O3", "-fuse-cuid=none", "-mllvm", "-disable-machine-sink"}
+}
+
+func nvidiaFlags(target string) []string {
+	return []string{"-x", "cuda", "--cuda-gpu-arch=" + target, "-nocudainc", "-nocudalib", "--cuda-device-only", "-O3",
+		"-Xclang", "-target-feature", "-Xclang", "+ptx80", "-S"}
+}
+
+func flags(target string) ([]string, error) {
+	switch {
+	case strings.HasPrefix(target, "gfx"):
+		return amdFlags(target), nil
+	case strings.HasPrefix(target, "sm_"):
+		return nvidiaFlags(target), nil
+	}
+	return nil, fmt.Errorf("target %q is neither gfx* nor sm_*", target)
+}
+
+// builder compiles the kernels of one folder.
+type builder struct {
+	compiler, version string
+	dir               string
+	kernels           []string // *.hip in dir
+	sources           string   // hash of all sources
+}
+
+func newBuilder(compiler, dir string) (*builder, error) {
+	out, err := exec.Command(compiler, "--version").Output()
+	if err != nil {
+		return nil, fmt.Errorf("compiler %s: %w (Debian package clang-19, and lld-19)", compiler, err)
+	}
+	version, _, _ := strings.Cut(string(out), "\n")
+	if !strings.Contains(version, pinned) {
+		return nil, fmt.Errorf("compiler %s is %q, the kernels are built with %s*", compiler, version, pinned)
+	}
+	b := &builder{compiler: compiler, version: version, dir: dir}
+	if b.kernels, err = filepath.Glob(filepath.Join(dir, "*.hip")); err != nil {
+		return nil, err
+	}
+	b.sources, err = hashSources(dir)
+	return b, err
+}
+
+// hashSources returns a hash of the names and contents of all sources in dir.
+func hashSources(dir string) (string, error) {
+	h := sha256.New()
+	for _, pattern := range []string{"*.hip", "*.h", "*.def"} {
+		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return "", err
+		}
+		for _, p := range paths {
+			src, err := os.ReadFile(p)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(h, "%s %d\n", filepath.Base(p), len(src))
+			h.Write(src)
+		}
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+// build compiles all kernels for a target and returns the objects by file name.
+func (b *builder) build(target string) (map[string][]byte, error) {
+	fl, err := flags(target)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp("", "kbuild")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	objects := make([][]byte, len(b.kernels))
+	errs := make([]error, len(b.kernels))
+	var next atomic.Int32
+	done := make(chan struct{})
+	workers := runtime.GOMAXPROCS(0)
+	for range workers {
+		go func() {
+			for i := int(next.Add(1)) - 1; i < len(b.kernels); i = int(next.Add(1)) - 1 {
+				objects[i], errs[i] = b.compile(b.kernels[i], target, fl, tmp)
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range workers {
+		<-done
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	m := map[string][]byte{}
+	for i, k := range b.kernels {
+		m[objectName(k, target)] = objects[i]
+	}
+	return m, nil
+}
+
+func objectName(source, target string) string {
+	return strings.TrimSuffix(filepath.Base(source), ".hip") + codeobj.Ext(target)
+}
+
+// compile runs the compiler in the folder of the source, so that no path gets into the object, and checks that the
+// kernels keep the rules.
+func (b *builder) compile(source, target string, fl []string, tmp string) ([]byte, error) {
+	out := filepath.Join(tmp, objectName(source, target))
+	dir, err := filepath.Abs(filepath.Dir(source))
+	if err != nil {
+		return nil, err
+	}
+	args := append(slices.Clone(fl), "-ffile-prefix-map="+dir+"=.", filepath.Base(source), "-o", out)
+	cmd := exec.Command(b.compiler, args...)
+	cmd.Dir = dir
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s for %s: %w\n%s", source, target, err, msg)
+	}
+	image, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	o, err := kmeta.Parse(image)
+	if err != nil {
+		return nil, fmt.Errorf("%s for %s: %w", source, target, err)
+	}
+	if o.Target != target {
+		return nil, fmt.Errorf("%s for %s: object is for %q", source, target, o.Target)
+	}
+	if err := kmeta.Check(o); err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return image, nil
+}
+
+// sums returns the SHA256SUMS file of a target.
+func (b *builder) sums(target string, objects map[string][]byte) []byte {
+	fl, _ := flags(target) // build checked the target
+	var s bytes.Buffer
+	fmt.Fprintf(&s, "# compiler: %s\n# flags: %s\n# sources: %s\n", b.version, strings.Join(fl, " "), b.sources)
+	for _, name := range slices.Sorted(maps.Keys(objects)) {
+		fmt.Fprintf(&s, "%x  %s\n", sha256.Sum256(objects[name]), name)
+	}
+	return s.Bytes()
+}
+
+// header starts every Go file that is written.
+const header = "// Code generated by kbuild. DO NOT EDIT.\n"
+
+// addPackage adds the files of a target's package.
+func addPackage(files map[string][]byte, target string, sums []byte, objects map[string][]byte) error {
+	z, err := pack(objects)
+	if err != nil {
+		return err
+	}
+	pkg := packageName(target)
+	files[target+"/objects.zip"] = z
+	files[target+"/SHA256SUMS"] = sums
+	files[target+"/"+pkg+".go"] = fmt.Appendf([]byte(header), `
+// Package %[1]s holds the kernels for target %[2]s; importing it links them.
+package %[1]s
+
+import (
+	_ "embed" // for objects.zip
+
+	"github.com/hipengine/hipengine/ops_hip/codeobj"
+)
+
+//go:embed objects.zip
+var objects []byte
+
+func init() { codeobj.RegisterZip(%[2]q, objects) }
+`, pkg, target)
+	return nil
+}
+
+// pack returns a zip file of the objects, in alphabetical order and without times.
+func pack(objects map[string][]byte) ([]byte, error) {
+	var buf bytes.Buffer
+	w := zip.NewWriter(&buf)
+	for _, name := range slices.Sorted(maps.Keys(objects)) {
+		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.Write(objects[name]); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// unpack returns the files in a zip file.
+func unpack(data []byte) (map[string][]byte, error) {
+	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	m := map[string][]byte{}
+	for _, f := range r.File {
+		if m[f.Name], err = fs.ReadFile(r, f.Name); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func packageName(target string) string { return strings.ReplaceAll(target, "_", "") }
+
+// allFile returns the Go file that imports every target.
+func allFile(targets []string) []byte {
+	var s bytes.Buffer
+	s.WriteString(header + "\n// Package all links the kernels of every shipped target.\npackage all\n\nimport (\n")
+	for _, t := range slices.Sorted(slices.Values(targets)) {
+		fmt.Fprintf(&s, "\t_ \"github.com/hipengine/hipengine/ops_hip/codeobj/%s\"\n", t)
+	}
+	s.WriteString(")\n")
+	return s.Bytes()
+}

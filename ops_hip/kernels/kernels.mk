@@ -1,0 +1,13 @@
+# Included by the Makefile at the root of the repository.
+include ops_hip/kernels/targets.mk
+
+.PHONY: kernels kernels-check kernels-testdata
+
+kernels: ## compile the GPU kernels and write the packages that embed them (needs clang-19, lld-19)
+	go run ./ops_hip/internal/kbuild $(KERNEL_TARGETS)
+
+kernels-check: ## rebuild the GPU kernels and fail if they differ from the committed ones
+	go run ./ops_hip/internal/kbuild -check $(KERNEL_TARGETS)
+
+kernels-testdata: ## compile the kernels that the tests of ops_hip use
+	go run ./ops_hip/internal/kbuild -loose -src ops_hip/testdata/kernels -out ops_hip/testdata/codeobj gfx1100 gfx1201 sm_80 sm_90

@@ -1,0 +1,142 @@
+package opship
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Plan is a compiled graph: launches with final addresses. Its first run captures them into a graph of the runtime,
+// which later runs replay; if that fails, or is switched off, the same launches are issued one by one.
+type Plan struct {
+	dev      *Device
+	arena    *buffer // inputs, activations, outputs, then scratch memory
+	args     *buffer // argument blocks, in host memory
+	steps    []step
+	launches []hiprt.Launch // of all steps, in order
+	inputs   map[string]tensor.Tensor
+	outs     []tensor.Tensor
+
+	// Used on the device thread only.
+	graph    hiprt.Graph // 0 before the first run and where launches are issued one by one
+	captured bool        // capturing has been tried
+	noGraph  error       // why it failed
+}
+
+// Input returns the place of an input.
+func (p *Plan) Input(name string) (tensor.Tensor, bool) {
+	t, ok := p.inputs[name]
+	return t, ok
+}
+
+// Output returns the place of output i.
+func (p *Plan) Output(i int) tensor.Tensor { return p.outs[i] }
+
+// Kernels returns, for each node that runs, the node and the name of the kernel that was chosen for it.
+func (p *Plan) Kernels() []string {
+	names := make([]string, len(p.steps))
+	for i, s := range p.steps {
+		names[i] = fmt.Sprintf("%v -> %s", s.node, s.kernel)
+	}
+	return names
+}
+
+// Mode says how the plan runs: "graph", "direct", "direct: " with the reason why capturing failed, or "not run".
+// It must not be called while the plan runs.
+func (p *Plan) Mode() string {
+	mode := "direct"
+	err := p.dev.thread.Do(background, func() error {
+		switch {
+		case p.graph != 0:
+			mode = "graph"
+		case p.noGraph != nil:
+			mode = "direct: " + p.noGraph.Error()
+		case !p.captured:
+			mode = "not run"
+		}
+		return nil
+	})
+	if err != nil {
+		return "closed"
+	}
+	return mode
+}
+
+// Close releases the plan's memory. It may be called more than once.
+func (p *Plan) Close() error {
+	err := p.dev.thread.Do(background, func() error {
+		if p.graph == 0 {
+			return nil
+		}
+		g := p.graph
+		p.graph = 0
+		return p.dev.rt.CloseGraph(g)
+	})
+	if err != nil {
+		err = fmt.Errorf("opship: %s: %w", p.dev.info.Name, err)
+	}
+	for _, b := range []**buffer{&p.arena, &p.args} {
+		if *b != nil {
+			err = errors.Join(err, (*b).Free())
+			*b = nil
+		}
+	}
+	return err
+}
+
+// issue enqueues one run on s. It runs on the device thread.
+func (p *Plan) issue(s hiprt.Stream) error {
+	if p.arena == nil {
+		return errors.New("the plan is closed")
+	}
+	if !p.captured {
+		p.captured = true
+		if !p.dev.opt.Direct && len(p.launches) > 1 {
+			p.capture()
+		}
+	}
+	if p.graph != 0 {
+		return p.dev.rt.LaunchGraph(p.graph, s)
+	}
+	return p.launchAll(s)
+}
+
+// launchAll issues every launch.
+func (p *Plan) launchAll(s hiprt.Stream) error {
+	i := 0
+	for _, st := range p.steps {
+		for range st.launches {
+			if err := p.dev.rt.Launch(&p.launches[i], s); err != nil {
+				return fmt.Errorf("%s: %v: kernel %s: %w", st.node.Pos, st.node, st.kernel, err)
+			}
+			i++
+		}
+	}
+	return nil
+}
+
+// capture records the launches as a graph. A failure is logged and remembered, since the launches can still be
+// issued one by one.
+func (p *Plan) capture() {
+	d := p.dev
+	err := d.rt.BeginCapture(d.service)
+	if err == nil {
+		lerr := p.launchAll(d.service)
+		var g hiprt.Graph
+		g, err = d.rt.EndCapture(d.service) // also after a failed launch, to leave capture mode
+		if lerr != nil && g != 0 {
+			err = errors.Join(err, d.rt.CloseGraph(g))
+			g = 0
+		}
+		if err = errors.Join(lerr, err); err == nil {
+			p.graph = g
+			return
+		}
+	}
+	p.noGraph = err
+	if !errors.Is(err, hiprt.ErrNoGraphs) {
+		d.opt.Log.Warn("kernels are launched one by one: capturing a graph failed", "device", d.info.Name, "launches", len(p.launches), "reason", err)
+	}
+}

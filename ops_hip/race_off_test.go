@@ -1,0 +1,5 @@
+//go:build !race
+
+package opship
+
+const raceDetector = false

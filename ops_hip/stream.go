@@ -1,0 +1,282 @@
+package opship
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// stream is an in-order queue. Calls collect commands, which go to the device thread together: a switch of threads
+// costs more than most commands. Uploads and downloads pass through pinned memory.
+type stream struct {
+	dev    *Device
+	handle hiprt.Stream
+	up     ring
+	down   ring
+	copies []download // into down, to be delivered after the next synchronization
+
+	// Written by the jobs below on the device thread, by the caller only while no job runs.
+	pending []command
+	synced  bool  // all issued work is done
+	jobErr  error // of the last job
+
+	flush, sync func() error // jobs; made once, so that no call allocates
+	abandoned   bool         // the last job may still run, since Sync was cancelled
+	closed      bool
+}
+
+// command is a piece of work. Exactly one of plan, event and host is set.
+type command struct {
+	plan  *Plan
+	event *hiprt.Event // to record; made if zero
+	host  []byte       // pinned memory to copy from, or to if out
+	addr  hiprt.Ptr
+	out   bool
+}
+
+// download is a piece of a download that still is in pinned memory.
+type download struct{ dst, src []byte }
+
+// Stream returns a new queue.
+func (d *Device) Stream() (ops.Stream, error) {
+	s := &stream{dev: d}
+	s.flush = func() error {
+		s.jobErr = s.issue()
+		return s.jobErr
+	}
+	s.sync = func() error {
+		err := s.issue()
+		if serr := d.rt.SyncStream(s.handle); err == nil {
+			err = serr
+		}
+		s.synced, s.jobErr = true, err
+		return err
+	}
+	err := d.thread.Do(background, func() (err error) {
+		s.handle, err = d.rt.NewStream()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opship: %s: %w", d.info.Name, err)
+	}
+	return s, nil
+}
+
+// issue hands the collected commands to the runtime. It runs on the device thread. After an error the rest is
+// dropped: it may depend on what failed.
+func (s *stream) issue() error {
+	defer func() {
+		clear(s.pending)
+		s.pending = s.pending[:0]
+	}()
+	rt := s.dev.rt
+	for i := range s.pending {
+		c := &s.pending[i]
+		var err error
+		switch {
+		case c.plan != nil:
+			err = c.plan.issue(s.handle)
+		case c.event != nil:
+			if *c.event == 0 {
+				*c.event, err = rt.NewEvent()
+			}
+			if err == nil {
+				err = rt.RecordEvent(*c.event, s.handle)
+			}
+		case c.out:
+			err = rt.CopyToHost(c.host, c.addr, s.handle)
+		default:
+			err = rt.CopyToDevice(c.addr, c.host, s.handle)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do runs a job on the device thread and describes its error.
+func (s *stream) do(ctx context.Context, job func() error) error {
+	err := s.dev.thread.Do(ctx, job)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		s.abandoned = true
+		return err
+	}
+	return s.failed(err)
+}
+
+// failed makes the stream usable again after an error, if the device still is: what was enqueued is done or lost,
+// and downloads are not delivered.
+func (s *stream) failed(err error) error {
+	_ = s.dev.thread.Do(background, func() error { return s.dev.rt.SyncStream(s.handle) }) // err is the one to report
+	clear(s.copies)
+	s.copies = s.copies[:0]
+	s.up.reset()
+	s.down.reset()
+	s.synced = false
+	return fmt.Errorf("opship: %s: %w", s.dev.info.Name, err)
+}
+
+// ready waits for a job that a cancelled Sync left running, and for its error.
+func (s *stream) ready() error {
+	if s.closed {
+		return fmt.Errorf("opship: %s: the stream is closed", s.dev.info.Name)
+	}
+	if !s.abandoned {
+		return nil
+	}
+	if err := s.dev.thread.Do(background, func() error { return nil }); err != nil {
+		return fmt.Errorf("opship: %s: %w", s.dev.info.Name, err)
+	}
+	s.abandoned = false
+	if s.jobErr != nil {
+		return s.failed(s.jobErr)
+	}
+	if s.synced {
+		s.deliver()
+	}
+	return nil
+}
+
+// deliver copies finished downloads to their owners and frees the rings: all work is done.
+func (s *stream) deliver() {
+	for _, c := range s.copies {
+		copy(c.dst, c.src)
+	}
+	clear(s.copies)
+	s.copies = s.copies[:0]
+	s.up.reset()
+	s.down.reset()
+	s.synced = false
+}
+
+// Upload copies src into pinned memory and enqueues its transfer. Pieces of a large one are transferred while
+// later ones are copied.
+func (s *stream) Upload(dst tensor.Tensor, src []byte) error {
+	addr, err := s.check("upload", dst, len(src))
+	for err == nil && len(src) > 0 {
+		var m []byte
+		if m, err = s.up.take(s.dev, len(src)); err != nil {
+			break
+		}
+		if len(m) == 0 {
+			err = s.nextSlot()
+			continue
+		}
+		copy(m, src)
+		s.pending = append(s.pending, command{host: m, addr: addr})
+		src, addr = src[len(m):], addr+hiprt.Ptr(len(m))
+	}
+	return err
+}
+
+// nextSlot sends the full slot of the upload ring off and waits until the next one is free.
+func (s *stream) nextSlot() error {
+	full := &s.up.slots[s.up.cur]
+	s.pending = append(s.pending, command{event: &full.event})
+	full.busy = true
+	if err := s.do(background, s.flush); err != nil {
+		return err
+	}
+	s.up.cur = (s.up.cur + 1) % slotCount
+	next := &s.up.slots[s.up.cur]
+	if next.busy {
+		if err := s.do(background, func() error { return s.dev.rt.SyncEvent(next.event) }); err != nil {
+			return err
+		}
+	}
+	next.used, next.busy = 0, false
+	return nil
+}
+
+// Download enqueues the transfer of src into pinned memory; Sync copies it to dst. If the ring is full, it waits.
+func (s *stream) Download(dst []byte, src tensor.Tensor) error {
+	addr, err := s.check("download", src, len(dst))
+	for err == nil && len(dst) > 0 {
+		var m []byte
+		if m, err = s.down.take(s.dev, len(dst)); err != nil {
+			break
+		}
+		if len(m) == 0 {
+			if s.down.cur++; s.down.cur == slotCount {
+				err = s.Sync(background)
+			}
+			continue
+		}
+		s.pending = append(s.pending, command{host: m, addr: addr, out: true})
+		s.copies = append(s.copies, download{dst[:len(m)], m})
+		dst, addr = dst[len(m):], addr+hiprt.Ptr(len(m))
+	}
+	return err
+}
+
+// check returns the address of the first n bytes of t.
+func (s *stream) check(what string, t tensor.Tensor, n int) (hiprt.Ptr, error) {
+	if err := s.ready(); err != nil {
+		return 0, err
+	}
+	size, err := tensor.Bytes(t.DType, t.Shape)
+	if err == nil && int64(n) > size {
+		err = fmt.Errorf("%d bytes in a tensor of %d", n, size)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("opship: %s of %q: %w", what, t.Name, err)
+	}
+	addr, err := s.dev.address(t, int64(n))
+	if err != nil {
+		return 0, fmt.Errorf("opship: %s: %w", what, err)
+	}
+	return addr, nil
+}
+
+// Run enqueues one execution of p and starts all that was enqueued before.
+func (s *stream) Run(p ops.Plan) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	q, ok := p.(*Plan)
+	if !ok || q.dev != s.dev {
+		return fmt.Errorf("opship: plan %T is of another device than %s", p, s.dev.info.Name)
+	}
+	s.pending = append(s.pending, command{plan: q})
+	return s.do(background, s.flush)
+}
+
+// Sync waits for all work. If ctx ends first, the work goes on, and destinations of downloads belong to the stream
+// until a later Sync has returned.
+func (s *stream) Sync(ctx context.Context) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.do(ctx, s.sync); err != nil {
+		return err
+	}
+	s.deliver()
+	return nil
+}
+
+// Close waits for the stream's work and releases it.
+func (s *stream) Close() error {
+	if s.closed {
+		return nil
+	}
+	err := s.ready()
+	s.closed = true
+	err = errors.Join(err, s.dev.thread.Do(background, func() error {
+		return errors.Join(s.issue(), s.dev.rt.SyncStream(s.handle), s.dev.rt.CloseStream(s.handle))
+	}), s.up.close(s.dev), s.down.close(s.dev))
+	if err != nil {
+		return fmt.Errorf("opship: %s: closing a stream: %w", s.dev.info.Name, err)
+	}
+	return nil
+}
