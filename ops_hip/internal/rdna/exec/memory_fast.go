@@ -1,0 +1,3 @@
+package exec
+
+func (m *vmem) loadFunc() opFunc { return m.load }

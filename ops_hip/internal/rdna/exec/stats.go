@@ -1,0 +1,122 @@
+package exec
+
+import (
+	"strings"
+
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
+)
+
+// Class groups instructions for counting.
+type Class uint8
+
+// Instruction classes. Dropped instructions (waits, delays, hints, cache
+// maintenance) are not counted.
+const (
+	ClassSALU    Class = iota // scalar arithmetic
+	ClassBranch               // branches, barriers, ends, mode changes
+	ClassSMEM                 // scalar loads
+	ClassVALU                 // vector arithmetic; a dual-issue instruction counts once
+	ClassTrans                // transcendental functions
+	ClassDot                  // dot products and mixed precision
+	ClassWMMA                 // matrix instructions
+	ClassLDS                  // LDS instructions, permutes included
+	ClassVMEM                 // global and flat loads, stores and atomics
+	ClassScratch              // scratch loads and stores
+	ClassOther
+	NumClasses
+)
+
+var classNames = [NumClasses]string{"salu", "branch", "smem", "valu", "trans", "dot", "wmma", "lds", "vmem", "scratch", "other"}
+
+// String returns the lower-case name of the class.
+func (c Class) String() string {
+	if c < NumClasses {
+		return classNames[c]
+	}
+	return "?"
+}
+
+// Stats counts what a launch did. Bytes are those that active lanes asked for,
+// before any coalescing or caching.
+type Stats struct {
+	Instructions uint64 // wave-instructions
+	ByClass      [NumClasses]uint64
+	Workgroups   uint64
+	Waves        uint64
+
+	GlobalLoadBytes, GlobalStoreBytes uint64 // atomics count as both
+	LDSLoadBytes, LDSStoreBytes       uint64
+	ScratchLoadBytes                  uint64
+	ScratchStoreBytes                 uint64
+	ScalarBytes                       uint64
+}
+
+// Add adds the counts of another launch.
+func (s *Stats) Add(o Stats) {
+	s.Instructions += o.Instructions
+	for i := range s.ByClass {
+		s.ByClass[i] += o.ByClass[i]
+	}
+	s.Workgroups += o.Workgroups
+	s.Waves += o.Waves
+	s.GlobalLoadBytes += o.GlobalLoadBytes
+	s.GlobalStoreBytes += o.GlobalStoreBytes
+	s.LDSLoadBytes += o.LDSLoadBytes
+	s.LDSStoreBytes += o.LDSStoreBytes
+	s.ScratchLoadBytes += o.ScratchLoadBytes
+	s.ScratchStoreBytes += o.ScratchStoreBytes
+	s.ScalarBytes += o.ScalarBytes
+}
+
+// bytes counts a vector memory access.
+func (s *Stats) bytes(f decode.Format, store bool, n int) {
+	switch {
+	case f == decode.SCRATCH && store:
+		s.ScratchStoreBytes += uint64(n)
+	case f == decode.SCRATCH:
+		s.ScratchLoadBytes += uint64(n)
+	case store:
+		s.GlobalStoreBytes += uint64(n)
+	default:
+		s.GlobalLoadBytes += uint64(n)
+	}
+}
+
+func classify(i *decode.Inst) Class {
+	switch i.Format {
+	case decode.SOP1, decode.SOP2, decode.SOPC, decode.SOPK:
+		if strings.HasPrefix(i.Name, "s_barrier") || strings.Contains(i.Name, "pc_b64") {
+			return ClassBranch
+		}
+		return ClassSALU
+	case decode.SOPP:
+		return ClassBranch
+	case decode.SMEM:
+		return ClassSMEM
+	case decode.DS:
+		return ClassLDS
+	case decode.FLAT, decode.GLOBAL:
+		return ClassVMEM
+	case decode.SCRATCH:
+		return ClassScratch
+	case decode.MUBUF:
+		return ClassOther
+	case decode.VOP3P:
+		switch {
+		case strings.Contains(i.Name, "wmma"):
+			return ClassWMMA
+		case strings.HasPrefix(i.Name, "v_dot"), strings.HasPrefix(i.Name, "v_fma_mix"):
+			return ClassDot
+		}
+		return ClassVALU
+	}
+	for _, t := range [...]string{"v_exp_", "v_log_", "v_rcp_", "v_rsq_", "v_sqrt_", "v_sin_", "v_cos_", "v_s_"} {
+		if strings.HasPrefix(i.Name, t) {
+			return ClassTrans
+		}
+	}
+	if strings.HasPrefix(i.Name, "v_dot") {
+		return ClassDot
+	}
+	return ClassVALU
+}
