@@ -1,9 +1,9 @@
 // What differs between GPUs, under one set of names. Kernels include this (and mma.h) and nothing else of the
 // outside: no ROCm or CUDA headers, no device libraries.
 //
-// Three variants: AMD (clang -x hip), NVIDIA (clang -x cuda, to PTX) and the host (plain C++, for tests: see
-// gpu_host.h). A wave is 32 lanes on all of them. Blocks are one-dimensional and of a size that is known when the
-// kernel is compiled; KERNEL(n) declares an entry point with blocks of n threads.
+// Two variants: AMD (clang -x hip) and NVIDIA (clang -x cuda, to PTX). A wave is 32 lanes on both. Blocks are
+// one-dimensional and of a size that is known when the kernel is compiled; KERNEL(n) declares an entry point with
+// blocks of n threads.
 //
 // Rules that the compilers do not check:
 //   - wave_*, shfl* and mma read other lanes: all 32 lanes of a wave must call them together;
@@ -42,15 +42,12 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define GPU_NVIDIA 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #else
-#define GPU_HOST 1
-#include "gpu_host.h"
+#error "neither an AMD nor an NVIDIA target"
 #endif
 
-#if !GPU_HOST
 #define DEV static inline __attribute__((device, always_inline))
 #define LDS __attribute__((shared, aligned(16)))
 #define TABLE static __attribute__((device, constant)) const
-#endif
 
 template <class To, class From> DEV To bits(From x) { return __builtin_bit_cast(To, x); }
 

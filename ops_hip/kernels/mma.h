@@ -109,50 +109,8 @@ DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
   return c;
 }
 
-#else // host: lane l holds row or column l%16 whole, and column l%16 of half the rows, as gfx12 does
-
-struct FragA {
-  half k[16];
-};
-typedef FragA FragB;
-struct FragA8 {
-  i8 k[32];
-};
-typedef FragA8 FragB8;
-
-DEV int acc_row(int i) { return i + 8 * (lane() >> 4); }
-DEV int acc_col(int) { return lane() & 15; }
-DEV FragA load_a(const half* p, int stride) {
-  FragA f;
-  for (int i = 0; i < 16; i++) f.k[i] = p[(lane() & 15) * stride + i];
-  return f;
-}
-DEV FragB load_b(const half* p, int stride) { return load_a(p, stride); }
-DEV FragA8 load_a8(const i8* p, int stride) {
-  FragA8 f;
-  for (int i = 0; i < 32; i++) f.k[i] = p[(lane() & 15) * stride + i];
-  return f;
-}
-DEV FragB8 load_b8(const i8* p, int stride) { return load_a8(p, stride); }
-// row_of returns word w of the fragment of another lane.
-template <class F> DEV F frag_of(const F& f, int src) {
-  F g;
-  for (u32 w = 0; w < sizeof f / 4; w++) ((int*)&g)[w] = shfl(((const int*)&f)[w], src);
-  return g;
-}
-template <class C, class A> DEV C host_mma(C c, const A& a, const A& b) {
-  for (int i = 0; i < 8; i++) {
-    for (int h = 0; h < 2; h++) { // shuffles name one source for all lanes of a wave at a time
-      A row = frag_of(a, i + 8 * h);
-      if (h != lane() >> 4) continue;
-      for (u32 k = 0; k < sizeof row.k / sizeof row.k[0]; k++) c[i] += (decltype(c[0] + 0))row.k[k] * (decltype(c[0] + 0))b.k[k];
-    }
-  }
-  return c;
-}
-DEV Acc mma(Acc c, FragA a, FragB b) { return host_mma(c, a, b); }
-DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) { return host_mma(c, a, b); }
-
+#else
+#error "no matrix instructions known for this target"
 #endif
 
 // acc_row_max replaces each element by the largest of its row of the tile.
