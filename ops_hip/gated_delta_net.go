@@ -1,0 +1,61 @@
+package opship
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+// The widths of key heads that kernels are compiled for; narrower ones are padded.
+var (
+	deltaSerial = []int{16, 32, 64, 128, 256}
+	deltaChunk  = []int{32, 64, 128}
+)
+
+// deltaChunkTokens is the number of tokens that the chunked kernels take at a time.
+const deltaChunkTokens = 32
+
+// atLeast returns the first of the rising sizes that is n or more, 0 if none is.
+func atLeast(sizes []int, n int) int {
+	for _, s := range sizes {
+		if s >= n {
+			return s
+		}
+	}
+	return 0
+}
+
+func init() {
+	match := func(n *ops.Node, widths []int) bool {
+		q, v, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[7].Shape()[0]
+		return isF32(n.In[5]) && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences <= maxGridYZ
+	}
+	launch := func(n *ops.Node, form string, widths []int) ([]Launch, error) {
+		q, v, a := n.In[0].Shape(), n.In[2].Shape(), n.Attrs.(ops.GatedDeltaNetAttrs)
+		tiled := 0
+		if a.Tiled {
+			tiled = 1
+		}
+		args := Args{}
+		for _, in := range n.In[:6] { // q, k, v, g, beta, state
+			args = args.Ptr(in)
+		}
+		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(q[1], v[1], q[2], v[2], tiled).F32(a.Scale)
+		return one(Launch{Object: "gated_delta_net", Symbol: fmt.Sprintf("gated_delta_net_f32_%s%d", form, atLeast(widths, q[2])),
+			Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0])}, Block: [3]uint32{128}, Args: args})
+	}
+	Register(Kernel{
+		Name:   "gated_delta_net_f32_serial",
+		Op:     ops.GatedDeltaNetOp,
+		Match:  func(n *ops.Node, _ *Target) int { return matchIf(match(n, deltaSerial), matchPlain) },
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "serial", deltaSerial) },
+	})
+	Register(Kernel{
+		Name: "gated_delta_net_f32_chunk",
+		Op:   ops.GatedDeltaNetOp,
+		Match: func(n *ops.Node, _ *Target) int {
+			return matchIf(match(n, deltaChunk) && n.In[0].Shape()[0] >= deltaChunkTokens*n.In[7].Shape()[0], matchGood)
+		},
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "chunk", deltaChunk) },
+	})
+}

@@ -1,0 +1,55 @@
+// y[t][c] = Σ_j w[c][j]·x[t-K+1+j][c] along each sequence b, rows starts[b] to starts[b+1]-1 of x; rows before the
+// first come from state [slots, K-1, channels] at slots[b], oldest first, which the last K-1 rows replace. x, y
+// [tokens, channels]; w [channels, K]. Sums in order of j with fused multiply-adds. No LDS.
+// Reference: ops_ref/causal_conv.go. Launched by causal_conv.go.
+//
+//   causal_conv_f32_serial   Everything. Grid (sequences, ⌈channels/256⌉), blocks of 256: a thread for a channel of a
+//                            sequence, token by token. For few tokens a sequence.
+//   causal_conv_f32_tokens   y. Grid (sequences, ⌈channels/256⌉, ⌈tokens/16⌉), blocks of 256: 16 tokens a thread.
+//   causal_conv_f32_state    state, after _tokens. Grid as _serial.
+#include "gpu.h"
+
+// row_at returns channel c of row t of a sequence: x from 0 on, the state before.
+DEV float row_at(const float* x, const float* state, int t, int channels, int taps) {
+  return t < 0 ? state[(i64)(t + taps - 1) * channels] : x[(i64)t * channels];
+}
+
+DEV float convolve(const float* x, const float* state, const float* w, int t, int channels, int taps) {
+  float s = 0;
+  for (int j = 0; j < taps; j++) s = __builtin_fmaf(w[j], row_at(x, state, t - taps + 1 + j, channels, taps), s);
+  return s;
+}
+
+// advance replaces the state by the last taps-1 rows. It reads no row that it has replaced: rows only move down.
+DEV void advance(const float* x, float* state, int n, int channels, int taps) {
+  if (n == 0) return;
+  for (int j = 0; j < taps - 1; j++) state[(i64)j * channels] = row_at(x, state, n - taps + 1 + j, channels, taps);
+}
+
+KERNEL(256) causal_conv_f32_serial(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts,
+                                   const int* RESTRICT slots, float* RESTRICT y, int channels, int taps) {
+  int b = block_x(), c = block_y() * 256 + tid();
+  if (c >= channels) return;
+  i64 first = (i64)starts[b] * channels + c;
+  int n = starts[b + 1] - starts[b];
+  if (n == 0) return;
+  x += first, y += first, w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
+  for (int t = 0; t < n; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
+  advance(x, state, n, channels, taps);
+}
+
+KERNEL(256) causal_conv_f32_tokens(const float* RESTRICT x, const float* RESTRICT state, const float* RESTRICT w, const int* RESTRICT starts,
+                                   const int* RESTRICT slots, float* RESTRICT y, int channels, int taps) {
+  int b = block_x(), c = block_y() * 256 + tid(), n = starts[b + 1] - starts[b], from = block_z() * 16;
+  if (c >= channels || from >= n) return;
+  i64 first = (i64)starts[b] * channels + c;
+  x += first, y += first, w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
+  for (int t = from; t < n && t < from + 16; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
+}
+
+KERNEL(256) causal_conv_f32_state(const float* RESTRICT x, float* state, const int* RESTRICT starts, const int* RESTRICT slots,
+                                  int channels, int taps) {
+  int b = block_x(), c = block_y() * 256 + tid(), n = starts[b + 1] - starts[b];
+  if (c >= channels || n == 0) return;
+  advance(x + (i64)starts[b] * channels + c, state + (i64)slots[b] * (taps - 1) * channels + c, n, channels, taps);
+}

@@ -1,0 +1,87 @@
+// Matrix products with dequantized weights, shared by mul_mat and mul_mat_experts.
+#pragma once
+#include "math.h"
+#include "mma.h"
+#include "quants.h"
+
+// half_row converts a row of k floats to halves, all threads of a block of 256 together. The row is scaled by a
+// power of two such that its largest magnitude is in [2^14, 2^15): no activation overflows a half, and those down to
+// 2^-28 of the largest keep full precision. Thread 0 stores the inverse of the scale. part: LDS of 8.
+DEV void half_row(const float* x, half* y, float* inverse, int k, float* part) {
+  float m = 0;
+  for (int i = tid(); i < k; i += 256) m = __builtin_fmaxf(m, __builtin_fabsf(x[i]));
+  m = wave_max(m);
+  if (lane() == 0) part[wave()] = m;
+  barrier();
+  UNROLL for (int i = 0; i < 8; i++) m = __builtin_fmaxf(m, part[i]);
+  int e = (int)(bits<u32>(m) >> 23) - 127; // floor(log2 m); -127 for zero and subnormals, 128 for infinities
+  e = e < -100 ? -100 : e > 126 ? 126 : e;
+  float scale = bits<float>((u32)(127 + 14 - e) << 23), unscale = bits<float>((u32)(127 - 14 + e) << 23);
+  for (int i = tid(); i < k; i += 256) y[i] = (half)(x[i] * scale);
+  if (tid() == 0) *inverse = unscale;
+}
+
+// vec_row adds to acc[t] the products of the lanes' groups of weight row w with row t of x, t < min(m, M), for
+// M ≥ 1 rows that lie `stride` floats apart. Sums are per lane, in order of k.
+template <class Q, int M>
+DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int m, int k, float (&acc)[M]) {
+  for (u32 g = lane(); (int)(8 * g) < k; g += 32) {
+    group a;
+    get_group<Q>(w, g, k, a);
+    UNROLL for (int t = 0; t < M; t++) {
+      if (M > 1 && t >= m) break;
+      group b;
+      get_floats<Q::element>(x + (i64)t * stride, g, k, b);
+      acc[t] = dot8(a, b, acc[t]);
+    }
+  }
+}
+
+// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 64 rows o of
+// w from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token.
+// k is a multiple of 32. Weights are rounded to half, products accumulate in float in the order of k.
+//
+// Four waves cover the tile as TM/32 by 128/TM. Both operands go through LDS in steps of 32 along k, in rows of 40
+// halves so that the 16 rows of a fragment start in different banks. LDS: (TM + 64)·80 bytes.
+template <class Q, int TM>
+DEV void mma_tile(const half* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
+                  const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, half* tx, half* tw) {
+  constexpr int S = 40, WN = 128 / TM, NB = 4 / WN;
+  const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
+  const i64 pitch = row_bytes<Q>(k);
+  Acc acc[2][NB] = {};
+  for (int k0 = 0; k0 < k; k0 += 32) {
+    UNROLL for (int i = 0; i < TM / 32; i++) {
+      int r = t / 4 + 32 * i, c = t % 4 * 8;
+      half8 v = {};
+      if (dst[r] >= 0) v = *(const half8*)(x + (i64)src[r] * k + k0 + c);
+      *(half8*)(tx + r * S + c) = v;
+    }
+    UNROLL for (int i = 0; i < 2; i++) {
+      int r = t / 4 + 32 * i, c = t % 4;
+      group v = {};
+      if (o0 + r < n) get_group<Q>(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
+      put_half8(tw + r * S + 8 * c, v);
+    }
+    barrier();
+    UNROLL for (int kk = 0; kk < 32; kk += 16) {
+      FragA a[2];
+      UNROLL for (int i = 0; i < 2; i++) a[i] = load_a(tx + (m0 + 16 * i) * S + kk, S);
+      UNROLL for (int j = 0; j < NB; j++) {
+        FragB b = load_b(tw + (n0 + 16 * j) * S + kk, S);
+        UNROLL for (int i = 0; i < 2; i++) acc[i][j] = mma(acc[i][j], a[i], b);
+      }
+    }
+    barrier();
+  }
+  UNROLL for (int i = 0; i < 2; i++)
+    UNROLL for (int e = 0; e < 8; e++) {
+      int r = m0 + 16 * i + acc_row(e);
+      if (dst[r] < 0) continue;
+      float s = inverse[src[r]];
+      UNROLL for (int j = 0; j < NB; j++) {
+        int o = o0 + n0 + 16 * j + acc_col(e);
+        if (o < n) y[(i64)dst[r] * n + o] = acc[i][j][e] * s;
+      }
+    }
+}

@@ -1,0 +1,204 @@
+// What differs between GPUs, under one set of names. Kernels include this (and mma.h) and nothing else of the
+// outside: no ROCm or CUDA headers, no device libraries.
+//
+// Two variants: AMD (clang -x hip) and NVIDIA (clang -x cuda, to PTX). A wave is 32 lanes on both. Blocks are
+// one-dimensional and of a size that is known when the kernel is compiled; KERNEL(n) declares an entry point with
+// blocks of n threads.
+//
+// Rules that the compilers do not check:
+//   - wave_*, shfl* and mma read other lanes: all 32 lanes of a wave must call them together;
+//   - no v_permlane*: LLVM 19 may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
+//     are exchanged with ds_bpermute, which it never moves;
+//   - arrays are indexed by constants after unrolling, else they land in scratch memory, which is forbidden.
+#pragma once
+
+typedef unsigned char u8;
+typedef signed char i8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+typedef _Float16 half;
+typedef float f32x2 __attribute__((ext_vector_type(2)));
+typedef float f32x4 __attribute__((ext_vector_type(4)));
+typedef float f32x8 __attribute__((ext_vector_type(8)));
+typedef int i32x2 __attribute__((ext_vector_type(2)));
+typedef int i32x4 __attribute__((ext_vector_type(4)));
+typedef int i32x8 __attribute__((ext_vector_type(8)));
+typedef u32 u32x2 __attribute__((ext_vector_type(2)));
+typedef u32 u32x4 __attribute__((ext_vector_type(4)));
+typedef half half2 __attribute__((ext_vector_type(2)));
+typedef half half8 __attribute__((ext_vector_type(8)));
+typedef half half16 __attribute__((ext_vector_type(16)));
+
+#define UNROLL _Pragma("unroll")
+#define NO_UNROLL _Pragma("nounroll") // where unrolling would cost registers
+#define RESTRICT __restrict__
+
+#if defined(__AMDGCN__)
+#define GPU_AMD 1
+#define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
+#elif defined(__NVPTX__)
+#define GPU_NVIDIA 1
+#define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
+#else
+#error "neither an AMD nor an NVIDIA target"
+#endif
+
+#define DEV static inline __attribute__((device, always_inline))
+#define LDS __attribute__((shared, aligned(16)))
+#define TABLE static __attribute__((device, constant)) const
+
+template <class To, class From> DEV To bits(From x) { return __builtin_bit_cast(To, x); }
+
+#if GPU_AMD
+
+DEV int tid() { return (int)__builtin_amdgcn_workitem_id_x(); }
+DEV int block_x() { return (int)__builtin_amdgcn_workgroup_id_x(); }
+DEV int block_y() { return (int)__builtin_amdgcn_workgroup_id_y(); }
+DEV int block_z() { return (int)__builtin_amdgcn_workgroup_id_z(); }
+
+// barrier waits for all threads of the block and makes their writes visible to each other.
+DEV void barrier() {
+  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");
+  __builtin_amdgcn_s_barrier();
+  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");
+}
+
+// wave_fence orders the LDS accesses of a wave: what a lane wrote before it, the others read after it.
+DEV void wave_fence() {
+  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "wavefront");
+  __builtin_amdgcn_wave_barrier();
+  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "wavefront");
+}
+
+// shfl returns x of lane src (0..31).
+DEV int shfl(int x, int src) { return __builtin_amdgcn_ds_bpermute(src << 2, x); }
+
+// shfl_xor returns x of lane (own ^ M), M a power of two.
+template <int M> DEV int shfl_xor(int x) {
+  if constexpr (M < 16)
+    return __builtin_amdgcn_update_dpp(0, x, 0x160 + M, 0xf, 0xf, true); // row_xmask
+  else
+    return __builtin_amdgcn_ds_bpermute((tid() & 31 ^ M) << 2, x);
+}
+
+DEV float exp2_approx(float x) { return __builtin_amdgcn_exp2f(x); } // 1 ulp
+DEV float log2_approx(float x) { return __builtin_amdgcn_logf(x); }  // 1 ulp
+DEV float rcp(float x) { return __builtin_amdgcn_rcpf(x); }          // 1 ulp
+DEV float rsqrt(float x) { return __builtin_amdgcn_rsqf(x); }        // 1 ulp
+
+// dot4 returns c + Σ a_i·b_i over four signed bytes; dot4_us takes a as unsigned.
+DEV int dot4(u32 a, u32 b, int c) { return __builtin_amdgcn_sudot4(true, (int)a, true, (int)b, c, false); }
+DEV int dot4_us(u32 a, u32 b, int c) { return __builtin_amdgcn_sudot4(false, (int)a, true, (int)b, c, false); }
+
+// lut16 looks four indices of 0..15, one a byte, up in a table of sixteen bytes.
+DEV u32 lut16(u32x4 table, u32 index) {
+  u32 low = index & 0x07070707, high = (index >> 3 & 0x01010101) * 255;
+  u32 a = __builtin_amdgcn_perm(table[1], table[0], low), b = __builtin_amdgcn_perm(table[3], table[2], low);
+  return (a & ~high) | (b & high);
+}
+
+// atomic_add adds to an int in LDS and returns the value before.
+DEV int atomic_add(int* p, int x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP); }
+
+// pin keeps the compiler from fusing the operation that made x with one that uses it.
+DEV float pin(float x) {
+  __asm__ volatile("" : "+v"(x));
+  return x;
+}
+
+#elif GPU_NVIDIA
+
+DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
+DEV int block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
+DEV int block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
+DEV int block_z() { return __nvvm_read_ptx_sreg_ctaid_z(); }
+DEV void barrier() { __nvvm_bar_sync(0); }
+DEV void wave_fence() { __nvvm_bar_warp_sync(0xffffffff); }
+DEV int shfl(int x, int src) { return __nvvm_shfl_sync_idx_i32(0xffffffff, x, src, 31); }
+template <int M> DEV int shfl_xor(int x) { return __nvvm_shfl_sync_bfly_i32(0xffffffff, x, M, 31); }
+DEV float exp2_approx(float x) { return __nvvm_ex2_approx_f(x); }
+DEV float log2_approx(float x) { return __nvvm_lg2_approx_f(x); }
+DEV float rcp(float x) { return __nvvm_rcp_rn_f(x); }
+DEV float rsqrt(float x) { return __nvvm_rsqrt_approx_f(x); }
+DEV int dot4(u32 a, u32 b, int c) {
+  int d;
+  __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+DEV int dot4_us(u32 a, u32 b, int c) {
+  int d;
+  __asm__("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+DEV u32 lut16(u32x4 table, u32 index) {
+  u32 y = 0;
+  UNROLL for (int i = 0; i < 4; i++) {
+    u32 q = index >> 8 * i & 15;
+    u32 word = q < 8 ? (q < 4 ? table[0] : table[1]) : (q < 12 ? table[2] : table[3]);
+    y |= (word >> 8 * (q & 3) & 255) << 8 * i;
+  }
+  return y;
+}
+DEV int atomic_add(int* p, int x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
+DEV float pin(float x) {
+  __asm__ volatile("" : "+f"(x));
+  return x;
+}
+
+#endif
+
+DEV int lane() { return tid() & 31; }
+DEV int wave() { return tid() >> 5; }
+
+DEV float shfl(float x, int src) { return bits<float>(shfl(bits<int>(x), src)); }
+template <int M> DEV float shfl_xor(float x) { return bits<float>(shfl_xor<M>(bits<int>(x))); }
+
+// lanes_sum returns the sum of x over N neighbouring lanes (a power of two), in all of them, as a tree.
+template <int N> DEV float lanes_sum(float x) {
+  if constexpr (N > 1) x += shfl_xor<1>(x);
+  if constexpr (N > 2) x += shfl_xor<2>(x);
+  if constexpr (N > 4) x += shfl_xor<4>(x);
+  if constexpr (N > 8) x += shfl_xor<8>(x);
+  if constexpr (N > 16) x += shfl_xor<16>(x);
+  return x;
+}
+template <int N> DEV float lanes_max(float x) {
+  if constexpr (N > 1) x = __builtin_fmaxf(x, shfl_xor<1>(x));
+  if constexpr (N > 2) x = __builtin_fmaxf(x, shfl_xor<2>(x));
+  if constexpr (N > 4) x = __builtin_fmaxf(x, shfl_xor<4>(x));
+  if constexpr (N > 8) x = __builtin_fmaxf(x, shfl_xor<8>(x));
+  if constexpr (N > 16) x = __builtin_fmaxf(x, shfl_xor<16>(x));
+  return x;
+}
+DEV float wave_sum(float x) { return lanes_sum<32>(x); }
+DEV float wave_max(float x) { return lanes_max<32>(x); }
+
+// block_sum returns the sum of x over a block of 32·WAVES threads, in all of them. part is LDS that nothing else
+// uses between the barrier before the call and the one after it.
+template <int WAVES> DEV float block_sum(float x, float* part) {
+  x = wave_sum(x);
+  if (lane() == 0) part[wave()] = x;
+  barrier();
+  x = part[0];
+  UNROLL for (int i = 1; i < WAVES; i++) x += part[i];
+  return x;
+}
+
+// Loads of 32 bits at addresses that are aligned to 1 and to 2 bytes.
+DEV u32 load32_1(const u8* p) { return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24; }
+DEV u32 load32_2(const u8* p) { return ((const u16*)p)[0] | (u32)((const u16*)p)[1] << 16; }
+DEV u32 load32(const u8* p) { return *(const u32*)p; }
+DEV u32 load16(const u8* p) { return *(const u16*)p; }
+
+// half_at and bhalf_at return the number at p, which is aligned to 2 bytes.
+DEV float half_at(const void* p) { return (float)*(const half*)p; }
+DEV float bhalf_at(const void* p) { return bits<float>((u32) * (const u16*)p << 16); }
+
+// to_bhalf rounds to bfloat16, half to even; NaN stays NaN.
+DEV u16 to_bhalf(float x) {
+  u32 b = bits<u32>(x);
+  if (x != x) return b >> 16 | 0x40;
+  return (b + 0x7fff + (b >> 16 & 1)) >> 16;
+}

@@ -1,0 +1,147 @@
+// Matrix instructions on 16x16 tiles under one set of names: acc += A·B with A of 16 rows and B of 16 columns, K = 16
+// for halves (FragA, FragB, Acc) and K = 32 for signed bytes (FragA8, FragB8, Acc8).
+//
+// Where a lane's elements lie differs between generations and is known to this file alone. With lane l = 16h + r, or
+// 4g + t on NVIDIA:
+//
+//                 gfx11                     gfx12                  NVIDIA (two m16n8 instructions)
+//   A half        row r, K 0..15, in both   row r, K 8h..8h+7      rows g and g+8, K 2t, 2t+1, 2t+8, 2t+9
+//                 halves of the wave
+//   B half        column r, likewise        column r, K 8h..8h+7   columns g and g+8, K as for A
+//   Acc element i row 2i+h, column r        row 8h+i, column r     row g + 8(i/2 & 1), column 2t + (i&1) + 8(i/4)
+//
+// Sources: GPUOpen's articles on the matrix cores of RDNA 3 and 4; the PTX ISA. mma_test.hip checks each element.
+// Accumulators are float (int for bytes); the order of additions within a tile is the hardware's. All 32 lanes of a
+// wave must be active. Pointers to LDS must be aligned to 16 bytes and strides be multiples of 8 halves or 16 bytes.
+#pragma once
+#include "gpu.h"
+
+typedef f32x8 Acc;
+typedef i32x8 Acc8;
+
+#if GPU_AMD && defined(__GFX11__)
+
+typedef half16 FragA, FragB;
+struct FragA8 {
+  i32x4 k[2];
+};
+typedef FragA8 FragB8;
+
+DEV int acc_row(int i) { return 2 * i + (lane() >> 4); }
+DEV int acc_col(int) { return lane() & 15; }
+
+// load_a reads a tile whose row r is the 16 halves at p + r·stride.
+DEV FragA load_a(const half* p, int stride) {
+  p += (lane() & 15) * stride;
+  half8 lo = *(const half8*)p, hi = *(const half8*)(p + 8);
+  return __builtin_shufflevector(lo, hi, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+// load_b reads a tile whose column c is the 16 halves at p + c·stride.
+DEV FragB load_b(const half* p, int stride) { return load_a(p, stride); }
+DEV FragA8 load_a8(const i8* p, int stride) {
+  p += (lane() & 15) * stride;
+  return {{*(const i32x4*)p, *(const i32x4*)(p + 16)}};
+}
+DEV FragB8 load_b8(const i8* p, int stride) { return load_a8(p, stride); }
+DEV Acc mma(Acc c, FragA a, FragB b) { return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(a, b, c); }
+DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
+  c = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, a.k[0], true, b.k[0], c, false);
+  return __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, a.k[1], true, b.k[1], c, false);
+}
+
+#elif GPU_AMD && defined(__GFX12__)
+
+typedef half8 FragA, FragB;
+struct FragA8 {
+  i32x2 k[2];
+};
+typedef FragA8 FragB8;
+
+DEV int acc_row(int i) { return i + 8 * (lane() >> 4); }
+DEV int acc_col(int) { return lane() & 15; }
+DEV FragA load_a(const half* p, int stride) { return *(const half8*)(p + (lane() & 15) * stride + 8 * (lane() >> 4)); }
+DEV FragB load_b(const half* p, int stride) { return load_a(p, stride); }
+DEV FragA8 load_a8(const i8* p, int stride) {
+  p += (lane() & 15) * stride + 8 * (lane() >> 4);
+  return {{*(const i32x2*)p, *(const i32x2*)(p + 16)}};
+}
+DEV FragB8 load_b8(const i8* p, int stride) { return load_a8(p, stride); }
+DEV Acc mma(Acc c, FragA a, FragB b) { return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(a, b, c); }
+DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
+  c = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32_gfx12(true, a.k[0], true, b.k[0], c, false);
+  return __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32_gfx12(true, a.k[1], true, b.k[1], c, false);
+}
+
+#elif GPU_NVIDIA
+
+typedef u32x4 FragA, FragB, FragA8, FragB8;
+
+DEV int acc_row(int i) { return (lane() >> 2) + 8 * (i >> 1 & 1); }
+DEV int acc_col(int i) { return 2 * (lane() & 3) + (i & 1) + 8 * (i >> 2); }
+// load_words reads words (row, word) of two rows of a tile with rows of `stride` bytes: (g, t), (g+8, t), (g, t+4),
+// (g+8, t+4). Four bytes are two halves, or four of K = 32 bytes.
+DEV u32x4 load_words(const u8* p, int stride) {
+  p += (lane() >> 2) * stride + 4 * (lane() & 3);
+  return (u32x4){load32(p), load32(p + 8 * stride), load32(p + 16), load32(p + 8 * stride + 16)};
+}
+DEV FragA load_a(const half* p, int stride) { return load_words((const u8*)p, 2 * stride); }
+DEV FragB load_b(const half* p, int stride) { return load_words((const u8*)p, 2 * stride); }
+DEV FragA8 load_a8(const i8* p, int stride) { return load_words((const u8*)p, stride); }
+DEV FragB8 load_b8(const i8* p, int stride) { return load_words((const u8*)p, stride); }
+DEV Acc mma(Acc c, FragA a, FragB b) {
+  UNROLL for (int n = 0; n < 2; n++) {
+    float c0 = c[4 * n], c1 = c[4 * n + 1], c2 = c[4 * n + 2], c3 = c[4 * n + 3];
+    __asm__("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+            : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[n]), "r"(b[2 + n]));
+    c[4 * n] = c0, c[4 * n + 1] = c1, c[4 * n + 2] = c2, c[4 * n + 3] = c3;
+  }
+  return c;
+}
+DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
+  UNROLL for (int n = 0; n < 2; n++) {
+    int c0 = c[4 * n], c1 = c[4 * n + 1], c2 = c[4 * n + 2], c3 = c[4 * n + 3];
+    __asm__("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+            : "+r"(c0), "+r"(c1), "+r"(c2), "+r"(c3)
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[n]), "r"(b[2 + n]));
+    c[4 * n] = c0, c[4 * n + 1] = c1, c[4 * n + 2] = c2, c[4 * n + 3] = c3;
+  }
+  return c;
+}
+
+#else
+#error "no matrix instructions known for this target"
+#endif
+
+// acc_row_max replaces each element by the largest of its row of the tile.
+DEV Acc acc_row_max(Acc c) {
+#if GPU_NVIDIA
+  UNROLL for (int i = 0; i < 4; i += 2) {
+    float m = __builtin_fmaxf(__builtin_fmaxf(c[i], c[i + 1]), __builtin_fmaxf(c[i + 4], c[i + 5]));
+    c[i] = c[i + 1] = c[i + 4] = c[i + 5] = lanes_max<4>(m);
+  }
+#else
+  UNROLL for (int i = 0; i < 8; i++) c[i] = lanes_max<16>(c[i]);
+#endif
+  return c;
+}
+
+// acc_row_sum replaces each element by the sum of its row of the tile.
+DEV Acc acc_row_sum(Acc c) {
+#if GPU_NVIDIA
+  UNROLL for (int i = 0; i < 4; i += 2) {
+    float s = (c[i] + c[i + 1]) + (c[i + 4] + c[i + 5]);
+    c[i] = c[i + 1] = c[i + 4] = c[i + 5] = lanes_sum<4>(s);
+  }
+#else
+  UNROLL for (int i = 0; i < 8; i++) c[i] = lanes_sum<16>(c[i]);
+#endif
+  return c;
+}
+
+// put_half8 stores eight floats as halves at p, which is aligned to 16 bytes.
+DEV void put_half8(half* p, const float (&y)[8]) {
+  half8 h;
+  UNROLL for (int j = 0; j < 8; j++) h[j] = (half)y[j];
+  *(half8*)p = h;
+}

@@ -1,0 +1,75 @@
+// y[t][o] = Σ_i x[t][i]·w[o][i]: x float [m, k], w [n, k] of weight type Q, y float [m, n]. The files mul_mat_*.hip
+// instantiate three kernels for each type of a group. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+//
+//   mul_mat_<q>_vec1   m = 1. Grid ⌈n/4⌉, blocks of 128, a wave for a row of w. Lanes take groups of 8 elements,
+//                      32 apart; float sums per lane in order of k, then a tree over the lanes. No LDS.
+//   mul_mat_<q>_vec8   The same for m of 1 to 8, each weight dequantized once.
+//   mul_mat_<q>_tile   Any m. Grid (⌈n/64⌉, ⌈m/64⌉), blocks of 256, a thread for 4x4 results; float, in order of k.
+//                      LDS 17,408 bytes.
+//   mul_mat_<q>_mma    k a multiple of 32, x as halves with inverse scales (see mul_mat_x.hip). Same grid, blocks of
+//                      128. Numerics and LDS (10,496 bytes): see mma_tile in gemm.h. Weights must be within ±65504.
+#pragma once
+#include "gemm.h"
+
+template <class Q, int M> DEV void mul_mat_vec(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {
+  int o = block_x() * 4 + wave();
+  if (o >= n) return;
+  float acc[M] = {};
+  vec_row<Q, M>(w + o * row_bytes<Q>(k), x, k, m, k, acc);
+  UNROLL for (int t = 0; t < M; t++) {
+    float s = wave_sum(acc[t]);
+    if ((M == 1 || t < m) && lane() == 0) y[(i64)t * n + o] = s;
+  }
+}
+
+template <class Q>
+DEV void mul_mat_tile(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, float (*tw)[68], float (*tx)[68]) {
+  const int o0 = block_x() * 64, m0 = block_y() * 64, r = tid() / 4, c = tid() % 4, a = tid() % 16 * 4, b = tid() / 16 * 4;
+  f32x4 acc[4] = {};
+  for (int k0 = 0; k0 < k; k0 += 32) {
+    group v = {}, u = {};
+    u32 g = k0 / 8 + c;
+    if ((int)(8 * g) < k) {
+      if (o0 + r < n) get_group<Q>(w + (o0 + r) * row_bytes<Q>(k), g, k, v);
+      if (m0 + r < m) get_floats<Q::element>(x + (i64)(m0 + r) * k, g, k, u);
+    }
+    UNROLL for (int j = 0; j < 8; j++) tw[8 * c + j][r] = v[j], tx[8 * c + j][r] = u[j];
+    barrier();
+    UNROLL for (int i = 0; i < 32; i++) {
+      f32x4 p = *(const f32x4*)&tw[i][a], q = *(const f32x4*)&tx[i][b];
+      UNROLL for (int j = 0; j < 4; j++) acc[j] += p * q[j];
+    }
+    barrier();
+  }
+  UNROLL for (int j = 0; j < 4; j++)
+    UNROLL for (int i = 0; i < 4; i++)
+      if (m0 + b + j < m && o0 + a + i < n) y[(i64)(m0 + b + j) * n + o0 + a + i] = acc[j][i];
+}
+
+template <class Q>
+DEV void mul_mat_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k,
+                     int* row, half* tx, half* tw) {
+  int t = tid(), m0 = block_y() * 64;
+  if (t < 64) row[t] = m0 + t < m ? m0 + t : -1;
+  barrier();
+  mma_tile<Q, 64>(x, inverse, row, row, w, y, block_x() * 64, n, k, tx, tw);
+}
+
+#define TYPE(q, name, block, bytes)                                                                                         \
+  KERNEL(128) mul_mat_##q##_vec1(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
+    mul_mat_vec<q, 1>(x, w, y, m, n, k);                                                                                    \
+  }                                                                                                                         \
+  KERNEL(128) mul_mat_##q##_vec8(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
+    mul_mat_vec<q, 8>(x, w, y, m, n, k);                                                                                    \
+  }                                                                                                                         \
+  KERNEL(256) mul_mat_##q##_tile(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
+    LDS float tw[32][68], tx[32][68];                                                                                       \
+    mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
+  }                                                                                                                         \
+  KERNEL(128) mul_mat_##q##_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,                \
+                                float* RESTRICT y, int m, int n, int k) {                                                   \
+    LDS half tx[64 * 40], tw[64 * 40];                                                                                      \
+    LDS int row[64];                                                                                                        \
+    mul_mat_mma<q>(x, inverse, w, y, m, n, k, row, tx, tw);                                                                 \
+  }
+#include "types.def"

@@ -1,0 +1,51 @@
+// y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i] for pairs p = (token, choice): x float [rows, k], w [experts, n, k]
+// of weight type Q, ids int [pairs], y float [pairs, n]. Row p of x serves pair p, or row p/per if the choices of a
+// token share one. The files mul_mat_experts_*.hip instantiate for each type of a group:
+//
+//   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
+//   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (mul_mat_x.hip), pairs in the order and the tiles of
+//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/64⌉), blocks of 128; blocks beyond the
+//                             number of tiles leave. Tiles are 32 pairs of one expert by 64 rows of w. Numerics: see
+//                             mma_tile in gemm.h. LDS 7,936 bytes. A result does not depend on its place in a tile.
+//
+// Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
+#pragma once
+#include "gemm.h"
+
+template <class Q>
+DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, const int* RESTRICT ids, float* RESTRICT y, int n, int k, int per) {
+  int p = block_x(), o = block_y() * 4 + wave();
+  if (o >= n) return;
+  float acc[1] = {};
+  vec_row<Q, 1>(w + ((i64)ids[p] * n + o) * row_bytes<Q>(k), x + (i64)(p / per) * k, k, 1, k, acc);
+  float s = wave_sum(acc[0]);
+  if (lane() == 0) y[(i64)p * n + o] = s;
+}
+
+template <class Q>
+DEV void mul_mat_experts_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const int* RESTRICT order,
+                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int* src, int* dst, half* tx, half* tw) {
+  if (block_x() >= tiles[0]) return;
+  const int* tile = tiles + 1 + 3 * block_x();
+  int expert = tile[0], first = tile[1], count = tile[2], t = tid();
+  if (t < 32) {
+    dst[t] = t < count ? order[first + t] : -1;
+    src[t] = t < count ? order[first + t] / per : 0;
+  }
+  barrier();
+  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * row_bytes<Q>(k), y, block_y() * 64, n, k, tx, tw);
+}
+
+#define TYPE(q, name, block, bytes)                                                                                   \
+  KERNEL(128) mul_mat_experts_##q##_vec(const float* RESTRICT x, const u8* RESTRICT w, const int* RESTRICT ids,       \
+                                        float* RESTRICT y, int n, int k, int per) {                                   \
+    mul_mat_experts_vec<q>(x, w, ids, y, n, k, per);                                                                  \
+  }                                                                                                                   \
+  KERNEL(128) mul_mat_experts_##q##_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,  \
+                                        const int* RESTRICT order, const int* RESTRICT tiles, float* RESTRICT y,      \
+                                        int n, int k, int per) {                                                      \
+    LDS half tx[32 * 40], tw[64 * 40];                                                                                \
+    LDS int src[32], dst[32];                                                                                         \
+    mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, src, dst, tx, tw);                              \
+  }
+#include "types.def"

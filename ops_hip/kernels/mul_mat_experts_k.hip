@@ -1,0 +1,3 @@
+// mul_mat_experts for weights of the K types: see mul_mat_experts.h.
+#define TYPES_K
+#include "mul_mat_experts.h"

@@ -1,0 +1,3 @@
+// mul_mat_experts for weights of the types with blocks of 32 to 128 and the ternary ones: see mul_mat_experts.h.
+#define TYPES_Q
+#include "mul_mat_experts.h"

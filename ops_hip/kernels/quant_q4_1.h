@@ -1,0 +1,12 @@
+// Q4_1: d, m f16; qs[16] nibbles; y = d·q + m. See tensor/quant/q4_1.go.
+#pragma once
+#include "quant.h"
+
+struct q4_1 {
+  enum { block = 32, bytes = 20, element = 0 };
+  DEV void get(const u8* b, u32 i, group& y) {
+    float d = half_at(b), m = half_at(b + 2);
+    octet q = nibbles(octet_4(b + 4 + 8 * (i & 1)), i);
+    UNROLL for (int j = 0; j < 8; j++) y[j] = d * (float)byte_of(q, j) + m;
+  }
+};

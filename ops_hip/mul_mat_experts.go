@@ -1,0 +1,69 @@
+package opship
+
+import "github.com/hipengine/hipengine/ops"
+
+// Sizes of the matrix kernels over experts.
+const (
+	expertTile     = 32   // pairs of token and choice in a tile
+	maxSortExperts = 1024 // LDS of the sort
+)
+
+// expertSizes are the sizes of a mul_mat_experts.
+type expertSizes struct {
+	rows    int // of x
+	per     int // pairs that share a row of x
+	pairs   int // of token and choice
+	experts int
+	n, k    int
+	w       weightType
+}
+
+// expertSizesOf returns a node's sizes and whether the kernels take them.
+func expertSizesOf(node *ops.Node) (expertSizes, bool) {
+	x, w := node.In[0].Shape(), node.In[1].Shape()
+	s := expertSizes{rows: x[0] * x[1], pairs: node.In[2].Shape().Elems(), experts: w[0], n: w[1], k: w[2]}
+	s.per = s.pairs / s.rows
+	var ok bool
+	s.w, ok = weightTypeOf(node.In[1].DType())
+	return s, ok && fits(s.rows, s.pairs, s.n, s.k) && cover(s.n, 4) <= maxGridYZ
+}
+
+func init() {
+	Register(Kernel{
+		Name: "mul_mat_experts_vec",
+		Op:   ops.MulMatExpertsOp,
+		Match: func(node *ops.Node, _ *Target) int {
+			_, ok := expertSizesOf(node)
+			return matchIf(ok, matchPlain)
+		},
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+			s, _ := expertSizesOf(node)
+			return one(Launch{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_vec",
+				Grid: [3]uint32{uint32(s.pairs), Blocks(s.n, 4)}, Block: [3]uint32{128},
+				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)})
+		},
+	})
+	Register(Kernel{
+		Name: "mul_mat_experts_mma",
+		Op:   ops.MulMatExpertsOp,
+		Match: func(node *ops.Node, t *Target) int {
+			s, ok := expertSizesOf(node)
+			return matchIf(ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k), matchGood)
+		},
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+			s, _ := expertSizesOf(node)
+			x := halfActivations(node.In[0], s.rows, s.k)
+			most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
+			tiles := aligned(x.end + 4*int64(s.pairs))
+			scratch := tiles + 4*int64(1+3*most)
+			return []Launch{
+				x.make,
+				{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
+					Args: Args{}.Ptr(node.In[2]).ScratchPtr(x.end).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
+				{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
+					Grid: [3]uint32{uint32(most), Blocks(s.n, 64)}, Block: [3]uint32{128}, Scratch: scratch,
+					Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).ScratchPtr(x.end).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)},
+			}, nil
+		},
+	})
+}

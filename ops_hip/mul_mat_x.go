@@ -1,0 +1,39 @@
+package opship
+
+import "github.com/hipengine/hipengine/ops"
+
+// activations is x of a matrix product in a form that faster kernels read, in the node's scratch memory: data in
+// halves or bytes, then scales.
+type activations struct {
+	make   Launch
+	scales int64 // offset
+	end    int64 // bytes in all
+}
+
+// halfActivations are rows as halves with a float for each row.
+func halfActivations(x ops.Value, rows, k int) activations {
+	a := activations{scales: aligned(2 * int64(rows) * int64(k))}
+	a.end = aligned(a.scales + 4*int64(rows))
+	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_f16", Grid: [3]uint32{uint32(rows)}, Block: [3]uint32{256},
+		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(k), Scratch: a.end}
+	return a
+}
+
+// byteActivations are blocks of 32 as bytes with two floats for each block; k is a multiple of 32.
+func byteActivations(x ops.Value, rows, k int) activations {
+	blocks := rows * k / 32
+	a := activations{scales: aligned(int64(rows) * int64(k))}
+	a.end = aligned(a.scales + 8*int64(blocks))
+	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_q8", Grid: [3]uint32{Blocks(blocks, 8)}, Block: [3]uint32{256},
+		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(blocks), Scratch: a.end}
+	return a
+}
+
+// mmaStep is the number of elements along k that the matrix kernels take at a time; k must be a multiple.
+const mmaStep = 32
+
+// mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to
+// halves, which types of 32 bits or more are there to avoid.
+func mmaWeights(t *Target, w weightType, k int) bool {
+	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64"
+}

@@ -1,0 +1,49 @@
+package opship
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// weightType is a type of weights that kernels can dequantize.
+type weightType struct {
+	kernel string // part of kernel names: "q4_k"
+	group  string // ending of the objects that hold its kernels: "k" of mul_mat_k
+}
+
+// typesDef is the list that the kernels are generated from, so that both cannot differ.
+//
+//go:embed kernels/types.def
+var typesDef string
+
+// weightTypes is typesDef by the canonical name of the type ("Q4_K").
+var weightTypes = parseTypes(typesDef)
+
+// parseTypes reads the lines "#ifdef TYPES_<group>" and "TYPE(<kernel>, <name>, <block>, <bytes>)". It panics on
+// others that look like a type: the list is part of the program.
+func parseTypes(def string) map[string]weightType {
+	m := map[string]weightType{}
+	group := ""
+	for line := range strings.Lines(def) {
+		if g, ok := strings.CutPrefix(line, "#ifdef TYPES_"); ok {
+			group = strings.ToLower(strings.TrimSpace(g))
+		}
+		if rest, ok := strings.CutPrefix(line, "TYPE("); ok {
+			f := strings.Split(strings.TrimSuffix(strings.TrimSpace(rest), ")"), ", ")
+			if len(f) != 4 || group == "" {
+				panic(fmt.Sprintf("opship: types.def: %q", line))
+			}
+			m[f[1]] = weightType{f[0], group}
+		}
+	}
+	return m
+}
+
+// weightTypeOf returns the kernels of a type, or false if there are none.
+func weightTypeOf(d tensor.DType) (weightType, bool) {
+	t, ok := weightTypes[d.String()]
+	return t, ok
+}
