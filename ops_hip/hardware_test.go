@@ -72,7 +72,7 @@ func testHardware(t *testing.T, name string) {
 	})
 	t.Run("listed", func(t *testing.T) {
 		for _, f := range Devices() {
-			t.Logf("%s: %s, integrated %v, %d GB/s: %v", f.Info.Name, f.Info.Model, f.Integrated, f.Bandwidth/1e9, f.Err)
+			t.Logf("%s: %s, %s, integrated %v: %v", f.Info.Name, f.Info.Model, size(f.Info.Memory), f.Integrated, f.Err)
 		}
 	})
 	if strings.HasPrefix(name, "cuda") {
