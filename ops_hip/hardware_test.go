@@ -18,7 +18,10 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// The tests below need a device. They carry their kernels, so the test binary can be copied to a machine that has one: go test -c -o opship.test ./ops_hip && ./opship.test -test.v -test.run 'TestCUDA|TestHIP'
+// The tests below need a device. They carry their kernels, so that the test binary can be copied to a machine that has
+// one:
+//
+//	go test -c -o opship.test ./ops_hip && ./opship.test -test.v -test.run 'TestCUDA|TestHIP'
 
 func TestCUDA(t *testing.T) { testHardware(t, "cuda:0") }
 func TestHIP(t *testing.T)  { testHardware(t, "hip:0") }
@@ -55,7 +58,11 @@ func testHardware(t *testing.T, name string) {
 			var got [][]byte
 			for _, direct := range []bool{false, true} {
 				d := hardware(t, name, Options{Direct: direct})
-				got = append(got, runModel(t, d, s[0], s[1], 3))
+				result, mode := runModel(t, d, s[0], s[1], 3)
+				got = append(got, result)
+				if (mode == "direct") != direct {
+					t.Errorf("%v: mode %q", s, mode)
+				}
 				closing(t, d.Close)
 			}
 			if !bytes.Equal(got[0], got[1]) {
@@ -107,11 +114,14 @@ func testGraph(t *testing.T, d *Device) {
 	in, _ := p.Input("x")
 	want := normal(rand.New(rand.NewPCG(3, 4)), 1000)
 	got := make([]byte, 4000)
-	if err := errors.Join(s.Upload(in, raw(want)), s.Run(p), s.Download(got, p.Output(0)), s.Sync(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, raw(want)) {
-		t.Error("doubling and halving 50 times changed the values")
+	for run := range 3 { // direct, captured, replayed
+		clear(got)
+		if err := errors.Join(s.Upload(in, raw(want)), s.Run(p), s.Download(got, p.Output(0)), s.Sync(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, raw(want)) {
+			t.Errorf("run %d: doubling and halving 50 times changed the values", run)
+		}
 	}
 	if m := p.Mode(); m != "graph" && !strings.Contains(m, hiprt.ErrNoGraphs.Error()) {
 		t.Errorf("the plan runs as %q", m)
