@@ -235,13 +235,13 @@ func testJITError(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := strings.Replace(string(b), "ld.param", "no.such.instruction", 1)
+	broken := strings.Replace(string(b), "ld.param", "nosuchinstruction", 1)
 	if err := os.WriteFile(path, []byte(broken), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	g := &ops.Graph{}
 	_, err = d.Compile(g, ops.Scale(g, g.Input("x", tensor.F32, 5), 2))
-	wantError(t, err, "elementwise", "cuModuleLoadDataEx", "no.such.instruction")
+	wantError(t, err, "elementwise", "cuModuleLoadDataEx", "nosuchinstruction")
 	t.Log(err)
 }
 

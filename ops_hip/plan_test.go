@@ -96,6 +96,27 @@ func TestPlanDescribesItself(t *testing.T) {
 	}
 }
 
+// Arena and scratch memory start as NaN, so that kernels cannot count on zeros.
+func TestPlanMemoryIsPoisoned(t *testing.T) {
+	d, rt := fakeDevice(t, Options{})
+	defer closing(t, d.Close)
+	g := &ops.Graph{}
+	w := g.Input("w", tensor.F32, 3)
+	p, err := d.compile(g, []ops.Value{ops.RMSNorm(g, g.Input("x", tensor.F32, 2, 3), w, 1e-5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closing(t, p.Close)
+	for i, b := range rt.Bytes(p.arena.addr, int(p.arena.size)) {
+		if b != poison {
+			t.Fatalf("byte %d of %d is %#x", i, p.arena.size, b)
+		}
+	}
+	if want := int64(3*memAlign + 256 + 4*2); p.arena.size != want { // x, w, the result; scratch
+		t.Errorf("the plan has %d bytes, want %d", p.arena.size, want)
+	}
+}
+
 func TestCompileErrors(t *testing.T) {
 	launchOf := func(edit func(*Launch)) func(*ops.Node, *Target) ([]Launch, error) {
 		return func(n *ops.Node, _ *Target) ([]Launch, error) {
