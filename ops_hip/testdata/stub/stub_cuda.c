@@ -37,8 +37,8 @@ int cuMemcpyDtoHAsync_v2(void *dst, void *src, size_t n, stream *s) { return stu
 int cuMemsetD8Async(void *dst, unsigned char v, size_t n, stream *s) { return stub_set(dst, v, n, s); }
 
 int cuModuleLoadDataEx(int **m, const char *image, unsigned n, const int *options, void **values) {
-  const char *wrong = strstr(image, "no.such.instruction"); // image ends with a zero
-  if (wrong && n == 2 && options[0] == 5 && options[1] == 6) snprintf(values[0], (uintptr_t)values[1], "ptxas: unknown %.19s", wrong);
+  const char *wrong = strstr(image, "nosuchinstruction"); // image ends with a zero
+  if (wrong && n == 2 && options[0] == 5 && options[1] == 6) snprintf(values[0], (uintptr_t)values[1], "ptxas: unknown %.17s", wrong);
   return wrong ? 218 : stub_module(m);
 }
 int cuModuleUnload(int *m) { if (*m != MODULE) return INVALID; free(m); return OK; }
