@@ -5,12 +5,13 @@ import (
 	"math/bits"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )
 
 // The functions here are the common memory accesses with the bounds check
-// inlined. They look at nothing but the allocation of the wave's last access;
-// whatever does not fit is left to the general path, which finds another
-// allocation or reports the fault. Loads collect in temporaries, so that a
+// inlined. They look at nothing but the allocation that the instruction last
+// found; whatever does not fit is left to the general path, which reports the
+// fault. Loads collect in temporaries, so that a
 // repetition by the general path still sees the address registers.
 
 // loadFunc returns the executor of a load.
@@ -20,16 +21,34 @@ func (m *vmem) loadFunc() opFunc {
 	}
 	n := m.kind.bytes
 	return func(w *wave) {
-		if w.alloc == nil || w.wg.l.StrictAlign || !m.loadGlobal(w, n) {
+		if w.wg.l.StrictAlign || !m.loadGlobal(w, n) {
 			m.load(w)
 		}
 	}
 }
 
-// offsets computes the offset of every active lane in the current allocation, and
-// reports whether n bytes fit there for all of them. Inactive lanes get 0.
-func (m *vmem) offsets(w *wave, n int, e uint32, out *[lanes]uint64) bool {
-	a := w.alloc
+// locate returns the allocation that holds n bytes for every active lane, and
+// their offsets in it, or nil. The allocation of the instruction's last execution
+// is tried first.
+func (m *vmem) locate(w *wave, n int, e uint32, out *[lanes]uint64) *mem.Alloc {
+	cached := &w.wg.worker.allocs[m.slot]
+	if a := *cached; a != nil && m.offsets(w, a, n, e, out) {
+		return a
+	}
+	if e == 0 {
+		return nil
+	}
+	a := mem.Find(w.wg.l.allocs, m.address(w, bits.TrailingZeros32(e)))
+	if a == nil || !m.offsets(w, a, n, e, out) {
+		return nil
+	}
+	*cached = a
+	return a
+}
+
+// offsets computes the offset of every active lane in an allocation, and reports
+// whether n bytes fit there for all of them. Inactive lanes keep what they had.
+func (m *vmem) offsets(w *wave, a *mem.Alloc, n int, e uint32, out *[lanes]uint64) bool {
 	if len(a.Data) < n {
 		return false
 	}
@@ -68,10 +87,11 @@ func (m *vmem) offsets(w *wave, n int, e uint32, out *[lanes]uint64) bool {
 func (m *vmem) loadGlobal(w *wave, n int) bool {
 	e := w.exec()
 	var off [lanes]uint64
-	if !m.offsets(w, n, e, &off) {
+	a := m.locate(w, n, e, &off)
+	if a == nil {
 		return false
 	}
-	data := w.alloc.Data
+	data := a.Data
 	w.wg.worker.stats.GlobalLoadBytes += uint64(n * bits.OnesCount32(e))
 	if e == fullExec { // offsets are in: the registers may be overwritten
 		d := &w.v[m.reg]
@@ -108,7 +128,7 @@ func (m *vmem) storeFunc() opFunc {
 	}
 	n := m.kind.bytes
 	return func(w *wave) {
-		if w.alloc == nil || w.alloc.ReadOnly || w.wg.l.readOnly != nil || w.wg.l.StrictAlign || !m.storeGlobal(w, n) {
+		if w.wg.l.readOnly != nil || w.wg.l.StrictAlign || !m.storeGlobal(w, n) {
 			m.store(w)
 		}
 	}
@@ -117,10 +137,11 @@ func (m *vmem) storeFunc() opFunc {
 func (m *vmem) storeGlobal(w *wave, n int) bool {
 	e := w.exec()
 	var off [lanes]uint64
-	if !m.offsets(w, n, e, &off) {
+	a := m.locate(w, n, e, &off)
+	if a == nil || a.ReadOnly {
 		return false
 	}
-	data := w.alloc.Data
+	data := a.Data
 	w.wg.worker.stats.GlobalStoreBytes += uint64(n * bits.OnesCount32(e))
 	for ; e != 0; e &= e - 1 {
 		i := bits.TrailingZeros32(e) & (lanes - 1)
