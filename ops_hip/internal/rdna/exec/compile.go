@@ -62,7 +62,7 @@ func (c *compiler) compileVMEM(i *decode.Inst) (opFunc, error) {
 		return nil, errUnsupported
 	}
 	m.kind, m.reg = k, uint8(i.Find('0').Code)
-	return m.store, nil
+	return m.storeFunc(), nil
 }
 
 // scalarIdx returns the scalar file index of a scalar source of its width.

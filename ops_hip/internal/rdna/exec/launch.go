@@ -65,12 +65,13 @@ type workgroup struct {
 
 // worker runs workgroups one after the other and reuses their storage.
 type worker struct {
-	stats Stats
-	hits  []uint64
-	wg    workgroup
-	pool  []*wave
-	file  []uint32
-	left  int64 // budget taken from the launch and not used yet
+	stats  Stats
+	hits   []uint64
+	allocs []*mem.Alloc // by vector memory instruction
+	wg     workgroup
+	pool   []*wave
+	file   []uint32
+	left   int64 // budget taken from the launch and not used yet
 }
 
 // Run executes the launch. A fault of the guest is a *Fault.
@@ -122,7 +123,7 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 	var done sync.WaitGroup
 	for range workers {
 		done.Go(func() {
-			k := &worker{hits: make([]uint64, len(thr.ops)), file: l.Program.scalarFile()}
+			k := &worker{hits: make([]uint64, len(thr.ops)), file: l.Program.scalarFile(), allocs: make([]*mem.Alloc, l.Program.slots)}
 			for !stop.Load() {
 				n := next.Add(1) - 1
 				if n >= groups {

@@ -22,6 +22,7 @@ type Program struct {
 	insts  []decode.Inst
 	index  []int32  // dword of the text to instruction, -1 inside an instruction
 	consts []uint32 // scalar file from poolIdx on
+	slots  int      // vector memory instructions, which cache their allocation
 
 	plain, checked *threaded
 }

@@ -218,17 +218,18 @@ func modify(t, a *vec, half, hi, neg, abs bool) *vec {
 	if half {
 		sign = 1 << 15
 	}
+	shift, keep, flip := uint32(0), ^uint32(0), uint32(0)
+	if half && hi {
+		shift = 16
+	}
+	if abs {
+		keep = ^sign
+	}
+	if neg {
+		flip = sign
+	}
 	for i, x := range a {
-		if half && hi {
-			x >>= 16
-		}
-		if abs {
-			x &^= sign
-		}
-		if neg {
-			x ^= sign
-		}
-		t[i] = x
+		t[i] = x>>(shift&31)&keep ^ flip
 	}
 	return t
 }
