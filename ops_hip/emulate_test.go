@@ -336,31 +336,3 @@ func compare(t *testing.T, p *problem, got, stored [][]byte, wide [][]float64, l
 		}
 	}
 }
-
-// kernelCases are the conformance cases of op, and some that only kernels need.
-func kernelCases(op *ops.Def) []ops.Case {
-	if op.Cases == nil {
-		return nil
-	}
-	cs := op.Cases()
-	for _, f := range tensor.Formats() {
-		if !quant.RequiresImatrix(f.DType) && f.DType != tensor.F64 {
-			continue // has conformance cases
-		}
-		weight := func(shape ...int) ops.Arg { return ops.Arg{Leaf: ops.Weight, DType: f.DType, Shape: shape} }
-		ints := func(shape tensor.Shape, v ...int32) ops.Arg {
-			return ops.Arg{Leaf: ops.Input, DType: tensor.I32, Shape: shape, Ints: v}
-		}
-		x := func(shape ...int) ops.Arg { return ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: shape} }
-		switch op {
-		case ops.EmbedOp:
-			cs = append(cs, ops.Case{Name: f.Name, Args: []ops.Arg{weight(9, 256), ints(tensor.Shape{5}, 0, 8, 3, 3, 1)}})
-		case ops.MulMatOp:
-			cs = append(cs, ops.Case{Name: f.Name + "/m3n5k512", Args: []ops.Arg{x(3, 512), weight(5, 512)}},
-				ops.Case{Name: f.Name + "/m17n66k256", Args: []ops.Arg{x(17, 256), weight(66, 256)}})
-		case ops.MulMatExpertsOp:
-			cs = append(cs, ops.Case{Name: f.Name, Args: []ops.Arg{x(2, 2, 256), weight(4, 33, 256), ints(tensor.Shape{2, 2}, 1, 2, 3, 0)}})
-		}
-	}
-	return cs
-}
