@@ -13,7 +13,7 @@ DEV float exp_f(float x) {
   float low = __builtin_fmaf(x, LOG2E, -h);
   low = __builtin_fmaf(x, LOG2E_LOW, low);
   float y = exp2_approx(h);
-  return x < -126.0f || x > 126.0f ? y : __builtin_fmaf(y, low * LN2, y); // infinities have no low part
+  return x < -126.0f || x > 126.0f ? y : y * __builtin_fmaf(low, LN2, 1.0f); // infinities have no low part
 }
 
 // sigmoid_f returns 1 / (1 + e^-x): 5 ulp.
