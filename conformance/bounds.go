@@ -64,6 +64,34 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 	return floor
 }
 
+// deviceFloor is Floor, and more where the device declares that it quantizes activations to 8 bits. A block
+// that is scaled to its largest magnitude m is rounded to multiples of m/127, uniformly, which costs (m/127)²/12 in
+// the mean square. The expected m² of b normal numbers is at most 2 ln b times their variance.
+func deviceFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) float64 {
+	floor := Floor(n, data)
+	r, ok := dev.(ops.Rounder)
+	if !ok {
+		return floor
+	}
+	block := r.ActivationBlock(n)
+	if block <= 0 {
+		return floor
+	}
+	ratio := 2 * math.Log(float64(block))
+	if data != nil {
+		x := data(0)
+		if mean := rms(x); mean > 0 {
+			var sum float64
+			for lo := 0; lo < len(x); lo += block {
+				b := x[lo:min(lo+block, len(x))]
+				sum += peak(b) * peak(b) * float64(len(b))
+			}
+			ratio = math.Max(ratio, sum/float64(len(x))/(mean*mean))
+		}
+	}
+	return floor + ratio/(12*127*127)
+}
+
 // terms returns the length of the longest sum in n's op.
 func terms(n *ops.Node) float64 {
 	last := func(i int) float64 { return float64(n.In[i].Shape().Last()) }
@@ -123,18 +151,18 @@ func storeFloor(dt tensor.DType, nmse float64) float64 {
 	return step*step/256 + math.Sqrt(2/math.Pi*nmse)*step
 }
 
-// modelFloor returns the NMSE that the results of a graph may have: what each node may add to the values that pass
+// modelFloor returns the NMSE that the results of a graph may have on a device: what each node may add to the values that pass
 // through it. Residual streams carry errors on without amplifying them. A node whose result jumps adds what it may
 // jump by at the error of its operands: rounding in a cache of type kv (of which the graph may be recorded with
 // another), and a router's choice of k among n experts. With normal logits neighbours in the order near the k-th are
 // about 4/n apart, and the wrong expert replaces about 1/k of the layer's output, in amplitude.
-func modelFloor(g *ops.Graph, kv tensor.DType) float64 {
+func modelFloor(dev ops.Device, g *ops.Graph, kv tensor.DType) float64 {
 	var smooth, jumps float64
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View {
 			continue
 		}
-		smooth += Floor(n, nil)
+		smooth += deviceFloor(dev, n, nil)
 		switch n.Op {
 		case ops.KVAppendOp:
 			jumps += storeFloor(kv, smooth)

@@ -102,7 +102,7 @@ func owned(x []float64, u use) []float64 {
 func (s *suite) verdict(name string, in *input, runs *runs, got *outcome, scaleFloor float64) Result {
 	r := Result{Verdict: Pass}
 	n := runs.node
-	floor := scaleFloor * Floor(n, in.floats)
+	floor := scaleFloor * deviceFloor(s.dev, n, in.floats)
 	size := magnitude(n, in)
 	for i := range n.Out {
 		want, ref, x := runs.oracle.exact[i], runs.ref.exact[i], got.exact[i]

@@ -135,5 +135,5 @@ func (l *loaded) floor(kv tensor.DType) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return modelFloor(g, kv), nil
+	return modelFloor(l.dev, g, kv), nil
 }
