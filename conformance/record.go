@@ -124,8 +124,7 @@ func freeAll(ts map[string]tensor.Tensor) error {
 	return errors.Join(errs...)
 }
 
-// floor returns the NMSE that the logits of the model may have: what each node may add to the values that pass
-// through it. The residual stream carries errors on without amplifying them; kv is the type of the caches.
+// floor returns the NMSE that the logits of the model may have with caches of type kv.
 func (l *loaded) floor(kv tensor.DType) (float64, error) {
 	states, err := l.states(1)
 	if err != nil {
@@ -136,15 +135,5 @@ func (l *loaded) floor(kv tensor.DType) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var floor float64
-	for _, n := range g.Nodes {
-		if n.Op == nil || n.Op.View {
-			continue
-		}
-		floor += Floor(n, nil)
-		if n.Op == ops.KVAppendOp && kv != tensor.Invalid {
-			floor += storeFloor(kv)
-		}
-	}
-	return floor, nil
+	return modelFloor(l.dev, g, kv), nil
 }
