@@ -2,14 +2,17 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hipengine/hipengine/ops"
+	opship "github.com/hipengine/hipengine/ops_hip"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
 
 // deviceFlags choose where a command computes.
 type deviceFlags struct {
-	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu or ref (scalar reference)."`
+	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu, ref (scalar reference), hip:N, cuda:N or emu:TARGET."`
 	Threads int    `env:"HIPENGINE_THREADS" help:"Threads of the CPU devices; 0 takes one per core."`
 
 	oracle bool // compute in float64; set by commands that offer it
@@ -31,5 +34,9 @@ func (f deviceFlags) open() (ops.Device, error) {
 	case "ref":
 		return opsref.New(opsref.Options{Threads: f.Threads, Oracle: f.oracle}), nil
 	}
-	return nil, usageError{fmt.Errorf("--device %q: this build has auto, cpu and ref", f.Device)}
+	switch kind, _, _ := strings.Cut(f.Device, ":"); kind {
+	case "hip", "cuda", "emu":
+		return opship.Open(f.Device)
+	}
+	return nil, usageError{fmt.Errorf("--device %q: want auto, cpu, ref, hip:N, cuda:N or emu:TARGET", f.Device)}
 }
