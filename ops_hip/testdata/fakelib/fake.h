@@ -1,4 +1,4 @@
-// A GPU runtime in C that computes on the CPU, at once: what stub_hip.c and stub_cuda.c share. It stands for the real
+// A GPU runtime in C that computes on the CPU, at once: what fake_hip.c and fake_cuda.c share. It stands for the real
 // libraries in tests of the binding, and fails where a real one would: calls from a thread without a device, launches
 // with a malformed descriptor, handles that are not what they should be.
 #include <math.h>
@@ -53,7 +53,7 @@ static void rms_apply(const unsigned char *a, unsigned blocks) {
 static function functions[] = {{FUNCTION, add, 256}, {FUNCTION, scale, 256}, {FUNCTION, rms_sums, 128}, {FUNCTION, rms_apply, 128}};
 static const char *names[] = {"test_add", "test_scale", "test_rms_sums", "test_rms_apply"};
 
-static int stub_malloc(void **p, size_t n) {
+static int fake_malloc(void **p, size_t n) {
   if (!have_device || n == 0) return NO_DEVICE;
   if (n > TOTAL) return NO_MEMORY;
   *p = malloc(n);
@@ -61,7 +61,7 @@ static int stub_malloc(void **p, size_t n) {
   return OK;
 }
 
-static int stub_function(function **f, int *module, const char *name) {
+static int fake_function(function **f, int *module, const char *name) {
   if (!module || *module != MODULE) return INVALID;
   for (int i = 0; i < 4; i++)
     if (!strcmp(names[i], name)) {
@@ -71,14 +71,14 @@ static int stub_function(function **f, int *module, const char *name) {
   return NOT_FOUND;
 }
 
-static int stub_module(int **m) {
+static int fake_module(int **m) {
   if (!have_device) return NO_DEVICE;
   *m = malloc(sizeof **m);
   **m = MODULE;
   return OK;
 }
 
-static int stub_launch(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+static int fake_launch(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                        stream *s, void **params, void **extra, uintptr_t end) {
   if (!have_device) return NO_DEVICE;
   if (!f || f->magic != FUNCTION || !s || s->magic != STREAM || params || shared || gy != 1 || gz != 1 || by != 1 || bz != 1 || bx != f->threads) return INVALID;
@@ -97,65 +97,65 @@ static int stub_launch(function *f, unsigned gx, unsigned gy, unsigned gz, unsig
   return OK; // asynchronous: the error comes with a later call
 }
 
-static int stub_stream(stream **s, unsigned flags) {
+static int fake_stream(stream **s, unsigned flags) {
   if (!have_device || flags != 1) return NO_DEVICE;
   *s = calloc(1, sizeof **s);
   (*s)->magic = STREAM;
   return OK;
 }
-static int stub_close_stream(stream *s) {
+static int fake_close_stream(stream *s) {
   if (!s || s->magic != STREAM || s->capture) return INVALID;
   s->magic = 0;
   return OK;
 }
-static int stub_sync(stream *s) { return !s || s->magic != STREAM || s->capture ? INVALID : s->error; }
+static int fake_sync(stream *s) { return !s || s->magic != STREAM || s->capture ? INVALID : s->error; }
 
-static int stub_copy(void *dst, const void *src, size_t n, stream *s) {
+static int fake_copy(void *dst, const void *src, size_t n, stream *s) {
   if (!have_device) return NO_DEVICE;
   if (!s || s->magic != STREAM || s->capture) return INVALID;
   if (!s->error) memcpy(dst, src, n);
   return s->error;
 }
-static int stub_set(void *dst, int v, size_t n, stream *s) {
+static int fake_set(void *dst, int v, size_t n, stream *s) {
   if (!s || s->magic != STREAM || s->capture) return INVALID;
   memset(dst, v, n);
   return OK;
 }
 
-static int stub_begin(stream *s, int mode) {
+static int fake_begin(stream *s, int mode) {
   if (!s || s->magic != STREAM || s->capture || mode != 1) return INVALID;
   s->capture = calloc(1, sizeof(graph));
   s->capture->magic = GRAPH;
   return OK;
 }
-static int stub_end(stream *s, graph **g) {
+static int fake_end(stream *s, graph **g) {
   if (!s || s->magic != STREAM || !s->capture) return INVALID;
   *g = s->capture;
   s->capture = 0;
   return OK;
 }
-static int stub_instantiate(graph **exec, graph *g) {
+static int fake_instantiate(graph **exec, graph *g) {
   if (!g || g->magic != GRAPH) return INVALID;
   *exec = malloc(sizeof **exec);
   **exec = *g;
   (*exec)->magic = EXEC;
   return OK;
 }
-static int stub_graph_launch(graph *exec, stream *s) {
+static int fake_graph_launch(graph *exec, stream *s) {
   if (!exec || exec->magic != EXEC || !s || s->magic != STREAM) return INVALID;
   for (int i = 0; i < exec->n; i++) exec->list[i].run(exec->list[i].args, exec->list[i].blocks);
   return OK;
 }
-static int stub_graph_free(graph *g, unsigned magic) {
+static int fake_graph_free(graph *g, unsigned magic) {
   if (!g || g->magic != magic) return INVALID;
   free(g);
   return OK;
 }
 
-static int stub_event(int **e) {
+static int fake_event(int **e) {
   if (!have_device) return NO_DEVICE;
   *e = malloc(sizeof **e);
   **e = EVENT;
   return OK;
 }
-static int stub_event_use(int *e) { return !e || *e != EVENT ? INVALID : OK; }
+static int fake_event_use(int *e) { return !e || *e != EVENT ? INVALID : OK; }
