@@ -221,6 +221,18 @@ func (c *compiler) compileVector(i *decode.Inst) (opFunc, error) {
 		if err != nil {
 			return nil, err
 		}
+		if k := ieeeOps[i.Name]; k != nil && c.prog.gen != decode.GFX12 {
+			q := *v
+			q.op.k2 = k
+			plain, ieee := v.closure(), q.closure()
+			return func(w *wave) {
+				if w.ieee {
+					ieee(w)
+					return
+				}
+				plain(w)
+			}, nil
+		}
 		return v.closure(), nil
 	}
 	if op, ok := wideOps[i.Name]; ok {

@@ -41,6 +41,9 @@ func (c *compiler) compileCompare(i *decode.Inst) (opFunc, error) {
 	}
 	float := strings.HasSuffix(name, "f32")
 	op := vop{src16: src16, f32: float, k2: func(_, _, _ *vec) {}}
+	if strings.HasPrefix(name, "class_") {
+		op.ints = 2 // the second source is a set of classes
+	}
 	v, err := c.vectorNoDst(i, op)
 	if err != nil {
 		return nil, err
