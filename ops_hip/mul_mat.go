@@ -57,8 +57,9 @@ func init() {
 		},
 	})
 	Register(Kernel{
-		Name: "mul_mat_dot",
-		Op:   ops.MulMatOp,
+		Name:            "mul_mat_dot",
+		Op:              ops.MulMatOp,
+		ActivationBlock: 32,
 		Match: func(node *ops.Node, _ *Target) int {
 			m, _, _, _, ok := mulMatSizes(node)
 			return matchIf(ok && m <= vecTokens && dotWeights[node.In[1].DType()], matchBest)

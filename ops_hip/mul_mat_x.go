@@ -33,7 +33,7 @@ func byteActivations(x ops.Value, rows, k int) activations {
 const mmaStep = 32
 
 // mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to
-// halves, which types of 32 bits or more are there to avoid.
+// halves, which types of 32 bits or more are there to avoid, and which lack the range of bfloat16.
 func mmaWeights(t *Target, w weightType, k int) bool {
-	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64"
+	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64" && w.kernel != "bf16"
 }
