@@ -139,6 +139,9 @@ func (b *buffer) Free() error {
 	return nil
 }
 
+// poison fills the memory of plans: as floats it is NaN, so that a kernel that reads what nobody wrote is noticed.
+const poison = 0xff
+
 // maxAlloc is far above any memory there is; larger requests are mistakes.
 const maxAlloc = 1 << 46
 
@@ -175,7 +178,11 @@ func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
 			free, total, _ = d.rt.MemInfo(d.ordinal) // for the message only
 			return err
 		}
-		if err := errors.Join(d.rt.Memset(b.addr, 0, n, d.service), d.rt.SyncStream(d.service)); err != nil {
+		fill := byte(0)
+		if kind == memPlan {
+			fill = poison
+		}
+		if err := errors.Join(d.rt.Memset(b.addr, fill, n, d.service), d.rt.SyncStream(d.service)); err != nil {
 			return errors.Join(err, d.rt.Free(b.addr))
 		}
 		return nil

@@ -1,9 +1,11 @@
 package opship
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,6 +151,27 @@ func TestDevices(t *testing.T) {
 	for _, kind := range []string{"hip", "cuda"} {
 		if !seen[kind] {
 			t.Errorf("%s is not listed", kind)
+		}
+	}
+}
+
+// Discrete devices come before integrated ones, larger before smaller, usable before all others.
+func TestRank(t *testing.T) {
+	want := []Found{
+		{Info: ops.Info{Name: "hip:2", Memory: 24 << 30}, width: 400},
+		{Info: ops.Info{Name: "hip:0", Memory: 24 << 30}, width: 300},
+		{Info: ops.Info{Name: "hip:3", Memory: 16 << 30}},
+		{Info: ops.Info{Name: "hip:1", Memory: 110 << 30}, Integrated: true},
+		{Info: ops.Info{Name: "cuda:0", Memory: 80 << 30}},
+		{Info: ops.Info{Name: "emu:gfx1100"}},
+		{Info: ops.Info{Name: "hip:4", Memory: 48 << 30}, Err: errors.New("old")},
+		{Info: ops.Info{Name: "cuda"}, Err: errors.New("none")},
+	}
+	for i := range want {
+		for j := range want {
+			if c := slices.Compare(want[i].rank(), want[j].rank()); c != cmp.Compare(i, j) {
+				t.Errorf("%s and %s compare as %d", want[i].Info.Name, want[j].Info.Name, c)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -128,13 +129,34 @@ func usable(rt hiprt.Runtime, ordinal int, objects string) (hiprt.Properties, co
 type Found struct {
 	Info       ops.Info // Name is the kind alone ("hip") if its runtime is missing or sees no device
 	Integrated bool     // shares the host's memory
-	Bandwidth  int64    // of memory in bytes per second, from clock and bus width; 0 if not known
 	Err        error    // why it cannot be used; nil if it can
+
+	width int // of the memory bus in bits, times its clock: what tells equal sizes apart
 }
 
 // Devices lists what Open could open, and why not what it could not. It never fails: every problem is an entry.
-// Runtimes are loaded by it and stay loaded.
+// The best device comes first: AMD before NVIDIA before emulators, discrete before integrated, then by memory. Kinds
+// without a usable device come last. Runtimes are loaded by it and stay loaded.
 func Devices() []Found {
+	found := discover()
+	slices.SortStableFunc(found, func(a, b Found) int { return slices.Compare(a.rank(), b.rank()) })
+	return found
+}
+
+// rank orders devices, the best first.
+func (f Found) rank() []int {
+	bit := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	kind, _, _ := strings.Cut(f.Info.Name, ":")
+	return []int{bit(f.Err != nil), slices.Index([]string{"hip", "cuda", "emu"}, kind), bit(f.Integrated), -int(f.Info.Memory >> 20), -f.width}
+}
+
+// discover is Devices, unordered.
+func discover() []Found {
 	objects := FromEnv().CodeObjects
 	var found []Found
 	for _, kind := range hiprt.Names() {
@@ -155,8 +177,7 @@ func Devices() []Found {
 		}
 		for i := range n {
 			p, set, err := usable(rt, i, objects)
-			f := Found{Info: info(rt, fmt.Sprintf("%s:%d", kind, i), p), Integrated: p.Integrated, Err: err,
-				Bandwidth: 2 * int64(p.MemKHz) * 1000 * int64(p.BusBits) / 8} // two transfers per clock
+			f := Found{Info: info(rt, fmt.Sprintf("%s:%d", kind, i), p), Integrated: p.Integrated, Err: err, width: p.MemKHz / 1000 * p.BusBits}
 			if err == nil {
 				f.Info.Target = set.Target
 			}

@@ -8,8 +8,9 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// Plan is a compiled graph: launches with final addresses. Its first run captures them into a graph of the runtime,
-// which later runs replay; if that fails, or is switched off, the same launches are issued one by one.
+// Plan is a compiled graph: launches with final addresses. Its first run issues them one by one, since runtimes load
+// code when it is first launched and must not do so while capturing. The second run captures them into a graph of
+// the runtime, which it and later runs replay; if that fails, or is switched off, all runs are like the first.
 type Plan struct {
 	dev      *Device
 	arena    *buffer // inputs, activations, outputs, then scratch memory
@@ -20,7 +21,8 @@ type Plan struct {
 	outs     []tensor.Tensor
 
 	// Used on the device thread only.
-	graph    hiprt.Graph // 0 before the first run and where launches are issued one by one
+	graph    hiprt.Graph // 0 while launches are issued one by one
+	ran      bool        // there was a first run
 	captured bool        // capturing has been tried
 	noGraph  error       // why it failed
 }
@@ -43,7 +45,7 @@ func (p *Plan) Kernels() []string {
 	return names
 }
 
-// Mode says how the plan runs: "graph", "direct", "direct: " with the reason why capturing failed, or "not run".
+// Mode says how the plan ran last: "graph", "direct", "direct: " with the reason why capturing failed, or "not run".
 // It must not be called while the plan runs.
 func (p *Plan) Mode() string {
 	mode := "direct"
@@ -53,7 +55,7 @@ func (p *Plan) Mode() string {
 			mode = "graph"
 		case p.noGraph != nil:
 			mode = "direct: " + p.noGraph.Error()
-		case !p.captured:
+		case !p.ran:
 			mode = "not run"
 		}
 		return nil
@@ -91,12 +93,13 @@ func (p *Plan) issue(s hiprt.Stream) error {
 	if p.arena == nil {
 		return errors.New("the plan is closed")
 	}
-	if !p.captured {
+	if p.ran && !p.captured {
 		p.captured = true
 		if !p.dev.opt.Direct && len(p.launches) > 1 {
 			p.capture()
 		}
 	}
+	p.ran = true
 	if p.graph != 0 {
 		return p.dev.rt.LaunchGraph(p.graph, s)
 	}

@@ -204,8 +204,9 @@ func modelWant(x, bias, w []float32) []float64 {
 	return out
 }
 
-// runModel compiles and runs model several times with different inputs and returns the last result as bytes.
-func runModel(t testing.TB, d *Device, rows, cols, runs int) []byte {
+// runModel compiles and runs model several times with different inputs and returns the last result as bytes, and how
+// the plan ran.
+func runModel(t testing.TB, d *Device, rows, cols, runs int) (result []byte, mode string) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
 	s, err := d.Stream()
@@ -217,7 +218,7 @@ func runModel(t testing.TB, d *Device, rows, cols, runs int) []byte {
 	w := upload(t, d, s, "w", wx, ops.MemWeights, cols)
 	defer closing(t, w.Buf.Free)
 	g := &ops.Graph{}
-	p, err := d.Compile(g, model(g, rows, cols, w))
+	p, err := d.compile(g, []ops.Value{model(g, rows, cols, w)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +252,7 @@ func runModel(t testing.TB, d *Device, rows, cols, runs int) []byte {
 			}
 		}
 	}
-	return got
+	return got, p.Mode()
 }
 
 func closing(t testing.TB, f func() error) {

@@ -36,11 +36,11 @@ func check(k Kernel) error {
 	if k.DynamicStack {
 		return errors.New("dynamic stack")
 	}
-	if k.Scratch > 0 {
-		return fmt.Errorf("%d bytes of scratch memory per thread", k.Scratch)
-	}
 	if k.VGPRSpills > 0 || k.SGPRSpills > 0 {
 		return fmt.Errorf("%d VGPRs and %d SGPRs spilled", k.VGPRSpills, k.SGPRSpills)
+	}
+	if k.Scratch > 0 {
+		return fmt.Errorf("%d bytes of scratch memory per thread", k.Scratch)
 	}
 	if k.LDS > MaxLDS {
 		return fmt.Errorf("%d bytes of LDS, at most %d", k.LDS, MaxLDS)
