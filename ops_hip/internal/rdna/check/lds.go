@@ -68,15 +68,19 @@ func (l *LDS) Access(wave int, epoch, until int, addr uint32, n int, write, atom
 	return false, ""
 }
 
-// Extend moves the stores to a range into a later epoch: they were still in
-// flight when their wave passed a barrier.
-func (l *LDS) Extend(wave, until int, addr uint32, n int) {
+// Extend moves the accesses of a wave to a range into a later epoch: they were
+// still in flight when the wave passed a barrier.
+func (l *LDS) Extend(wave, until int, addr uint32, n int, write bool) {
 	if !l.opt.Races {
 		return
 	}
-	for b := int(addr); b < int(addr)+n && b < len(l.writer); b++ {
-		if w := &l.writer[b]; int(w.wave) == wave {
-			w.epoch = max(w.epoch, int32(until))
+	kind := l.reader
+	if write {
+		kind = l.writer
+	}
+	for b := int(addr); b < int(addr)+n && b < len(kind); b++ {
+		if a := &kind[b]; int(a.wave) == wave || a.wave == many {
+			a.epoch = max(a.epoch, int32(until))
 		}
 	}
 }

@@ -77,6 +77,20 @@ func parseRow(r opRow) *opInfo {
 	return info
 }
 
+// Opcode returns the opcode of an instruction by format and name without encoding
+// suffix, for programs that assemble instructions.
+func (d *Decoder) Opcode(f Format, name string) (op uint32, ok bool) {
+	if f >= numFormats {
+		return 0, false
+	}
+	for k, info := range d.tables[f] {
+		if info != nil && info.base == name {
+			return uint32(k), true
+		}
+	}
+	return 0, false
+}
+
 func (d *Decoder) lookup(f Format, op uint32) *opInfo {
 	t := d.tables[f]
 	if op >= uint32(len(t)) {

@@ -62,7 +62,7 @@ func (c *compiler) compileVMEM(i *decode.Inst) (opFunc, error) {
 		return nil, errUnsupported
 	}
 	m.kind, m.reg = k, uint8(i.Find('0').Code)
-	return m.store, nil
+	return m.storeFunc(), nil
 }
 
 // scalarIdx returns the scalar file index of a scalar source of its width.
@@ -220,6 +220,18 @@ func (c *compiler) compileVector(i *decode.Inst) (opFunc, error) {
 		v, err := c.vector(i, op)
 		if err != nil {
 			return nil, err
+		}
+		if k := ieeeOps[i.Name]; k != nil && c.prog.gen != decode.GFX12 {
+			q := *v
+			q.op.k2 = k
+			plain, ieee := v.closure(), q.closure()
+			return func(w *wave) {
+				if w.ieee {
+					ieee(w)
+					return
+				}
+				plain(w)
+			}, nil
 		}
 		return v.closure(), nil
 	}

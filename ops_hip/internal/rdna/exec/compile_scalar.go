@@ -401,7 +401,7 @@ func (c *compiler) compileScalarFloat(name string, d uint16, idx []uint16) (opFu
 		var v [3]vec
 		for k, a := range idx {
 			v[k][0] = w.s[a]
-			if op.f32 && op.src16 == 0 && w.mode&denorm32In == 0 {
+			if op.f32 && op.src16 == 0 && op.ints>>k&1 == 0 && w.mode&denorm32In == 0 {
 				v[k][0] = flush32(v[k][0])
 			}
 		}
@@ -415,7 +415,7 @@ func (c *compiler) compileScalarFloat(name string, d uint16, idx []uint16) (opFu
 			op.k3(&o, &v[0], &v[1], &v[2])
 		}
 		r := o[0]
-		if op.f32 && !op.dst16 && w.mode&denorm32Out == 0 {
+		if op.f32 && !op.dst16 && op.ints&8 == 0 && w.mode&denorm32Out == 0 {
 			r = flush32(r)
 		}
 		w.s[d] = r

@@ -41,6 +41,9 @@ func (c *compiler) compileCompare(i *decode.Inst) (opFunc, error) {
 	}
 	float := strings.HasSuffix(name, "f32")
 	op := vop{src16: src16, f32: float, k2: func(_, _, _ *vec) {}}
+	if strings.HasPrefix(name, "class_") {
+		op.ints = 2 // the second source is a set of classes
+	}
 	v, err := c.vectorNoDst(i, op)
 	if err != nil {
 		return nil, err
@@ -231,7 +234,8 @@ func (c *compiler) compileCndmask(i *decode.Inst) (opFunc, error) {
 				o = &w.tmp[3]
 			}
 			for k := range o {
-				s := -(m >> k & 1)
+				s := -(m & 1)
+				m >>= 1
 				o[k] = x[k]&^s | y[k]&s
 			}
 			if e != fullExec {
@@ -263,19 +267,29 @@ var carryOps = map[string]func(d, a, b *vec, in uint32) uint32{
 }
 
 func addCarry(d, a, b *vec, in uint32) (out uint32) {
+	if in == 0 {
+		for k, x := range a {
+			s := x + b[k]
+			d[k] = s
+			out = out>>1 | b2u(s < x)<<31 // after 32 lanes the carry of lane k is bit k
+		}
+		return out
+	}
 	for k, x := range a {
-		s := uint64(x) + uint64(b[k]) + uint64(in>>k&1)
+		s := uint64(x) + uint64(b[k]) + uint64(in&1)
+		in >>= 1
 		d[k] = uint32(s)
-		out |= uint32(s>>32) << k
+		out = out>>1 | uint32(s>>32)<<31
 	}
 	return out
 }
 
 func subCarry(d, a, b *vec, in uint32) (out uint32) {
 	for k, x := range a {
-		s := uint64(x) - uint64(b[k]) - uint64(in>>k&1)
+		s := uint64(x) - uint64(b[k]) - uint64(in&1)
+		in >>= 1
 		d[k] = uint32(s)
-		out |= uint32(s>>63) << k
+		out = out>>1 | uint32(s>>63)<<31
 	}
 	return out
 }

@@ -216,7 +216,7 @@ func cosTurns(x float64) float64 {
 // turns evaluates sin(2 pi x + quarter pi/2) with exact values at multiples of a
 // quarter turn, which a reduction modulo pi would miss.
 func turns(x float64, quarter int) float64 {
-	neg := x < 0
+	neg := math.Signbit(x)
 	x = math.Abs(x)
 	x -= math.Floor(x)
 	k := int(math.Round(x * 4))
@@ -236,6 +236,9 @@ func turns(x float64, quarter int) float64 {
 		y = -math.Sin(r)
 	default:
 		y = -math.Cos(r)
+	}
+	if y == 0 { // of -sin(0)
+		y = 0
 	}
 	if neg {
 		y = -y

@@ -65,12 +65,13 @@ type workgroup struct {
 
 // worker runs workgroups one after the other and reuses their storage.
 type worker struct {
-	stats Stats
-	hits  []uint64
-	wg    workgroup
-	pool  []*wave
-	file  []uint32
-	left  int64 // budget taken from the launch and not used yet
+	stats  Stats
+	hits   []uint64
+	allocs []*mem.Alloc // by vector memory instruction
+	wg     workgroup
+	pool   []*wave
+	file   []uint32
+	left   int64 // budget taken from the launch and not used yet
 }
 
 // Run executes the launch. A fault of the guest is a *Fault.
@@ -122,7 +123,7 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 	var done sync.WaitGroup
 	for range workers {
 		done.Go(func() {
-			k := &worker{hits: make([]uint64, len(thr.ops)), file: l.Program.scalarFile()}
+			k := &worker{hits: make([]uint64, len(thr.ops)), file: l.Program.scalarFile(), allocs: make([]*mem.Alloc, l.Program.slots)}
 			for !stop.Load() {
 				n := next.Add(1) - 1
 				if n >= groups {
@@ -199,9 +200,6 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 			w := wg.waves[id]
 			if w.state == waiting && wg.released(w) {
 				w.state = running
-				if w.chk != nil {
-					w.chk.barrier(w)
-				}
 			}
 			if w.state == yielded {
 				w.state = running
@@ -288,7 +286,7 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 		w.s = make([]uint32, len(file))
 	}
 	copy(w.s, file)
-	vgprs := w.initVGPRs(l.Desc)
+	w.initVGPRs(l.Desc)
 	if size := int(l.Private) * lanes; len(w.scratch) != size {
 		w.scratch = make([]byte, size)
 	}
@@ -361,18 +359,16 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 	}
 	w.chk = nil
 	if l.Checks.Any() {
-		w.chk = newChecker(l.Checks, vgprs, set)
+		w.chk = newChecker(l.Checks, set)
 	}
 	w.checkMode()
 }
 
-// initVGPRs poisons the registers that the wave has and returns their number.
-func (w *wave) initVGPRs(d codeobj.Descriptor) int {
-	n := VGPRs(d)
-	for i := range w.v[:n] {
+// initVGPRs poisons the registers that the wave has.
+func (w *wave) initVGPRs(d codeobj.Descriptor) {
+	for i := range w.v[:VGPRs(d)] {
 		splat(&w.v[i], poisonWord)
 	}
-	return n
 }
 
 // VGPRs returns the number of vector registers that a descriptor allocates for

@@ -75,6 +75,13 @@ func (c *compiler) compileDS(i *decode.Inst) (opFunc, error) {
 			return func(w *wave) { w.ldsLoad2(d, a, o0, o1, bytes) }, nil
 		}
 		if k, ok := accessKinds[load]; ok {
+			if k.bytes >= 4 {
+				return func(w *wave) {
+					if !w.ldsLoadFast(d, a, off, k.bytes) {
+						w.ldsLoad(d, a, off, k)
+					}
+				}, nil
+			}
 			return func(w *wave) { w.ldsLoad(d, a, off, k) }, nil
 		}
 	}

@@ -130,10 +130,12 @@ type vmem struct {
 	hasS    bool
 	saddr   uint16
 	offset  int64
+	slot    int // of the worker's allocation cache
 }
 
 func (c *compiler) vmem(i *decode.Inst) *vmem {
-	m := &vmem{format: i.Format, offset: int64(i.MemOffset)}
+	m := &vmem{format: i.Format, offset: int64(i.MemOffset), slot: c.prog.slots}
+	c.prog.slots++
 	if a := i.Find('A'); a != nil && a.Kind == decode.VGPR {
 		m.addr, m.hasAddr = uint8(a.Code), true
 	}

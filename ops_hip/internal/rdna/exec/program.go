@@ -22,6 +22,7 @@ type Program struct {
 	insts  []decode.Inst
 	index  []int32  // dword of the text to instruction, -1 inside an instruction
 	consts []uint32 // scalar file from poolIdx on
+	slots  int      // vector memory instructions, which cache their allocation
 
 	plain, checked *threaded
 }
@@ -69,7 +70,7 @@ func (p *Program) thread(checks bool) *threaded {
 	n := int32(0)
 	for k := range p.insts {
 		t.start[k] = n
-		if !droppable(&p.insts[k]) || checks && waitInst(p.insts[k].Name) {
+		if !droppable(&p.insts[k]) || checks && keptForChecks(&p.insts[k]) {
 			n++
 		}
 	}
@@ -81,6 +82,9 @@ func (p *Program) thread(checks bool) *threaded {
 		i := &p.insts[k]
 		c := &compiler{prog: p, thr: t, at: k}
 		f, err := c.compile(i)
+		if droppable(i) {
+			f, err = func(*wave) {}, nil
+		}
 		if err != nil {
 			kind, detail := Unsupported, "this instruction has no executor"
 			if i.Name == ".long" {

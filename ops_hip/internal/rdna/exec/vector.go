@@ -16,6 +16,7 @@ type vop struct {
 	src16  uint8 // sources (bit 0..2) that are 16 bits wide
 	dst16  bool  // the result is 16 bits wide and the other half of the register stays
 	f32    bool  // inputs and result follow the f32 denormal mode; clamp and omod are float
+	ints   uint8 // f32 operations: sources (bit 0..2) and result (bit 3) that are integers
 	acc    bool  // the destination is the last source
 	clampI func(d, a, b *vec)
 }
@@ -179,7 +180,7 @@ func (v *valu) compute(w *wave, o *vec, mask *uint32) bool {
 		if (v.neg|v.abs|v.opsel)&bit != 0 {
 			in[k] = modify(&w.tmp[k], in[k], half, v.opsel&bit != 0, v.neg&bit != 0, v.abs&bit != 0)
 		}
-		if v.op.f32 && !half && w.mode&denorm32In == 0 {
+		if v.op.f32 && !half && v.op.ints&bit == 0 && w.mode&denorm32In == 0 {
 			t := &w.tmp[k]
 			for i, x := range in[k] {
 				t[i] = flush32(x)
@@ -198,7 +199,7 @@ func (v *valu) compute(w *wave, o *vec, mask *uint32) bool {
 	default:
 		v.op.k3(o, in[0], in[1], in[2])
 	}
-	if v.op.f32 && !v.op.dst16 && w.mode&denorm32Out == 0 {
+	if v.op.f32 && !v.op.dst16 && v.op.ints&8 == 0 && w.mode&denorm32Out == 0 {
 		for i, x := range o {
 			o[i] = flush32(x)
 		}
@@ -218,17 +219,18 @@ func modify(t, a *vec, half, hi, neg, abs bool) *vec {
 	if half {
 		sign = 1 << 15
 	}
+	shift, keep, flip := uint32(0), ^uint32(0), uint32(0)
+	if half && hi {
+		shift = 16
+	}
+	if abs {
+		keep = ^sign
+	}
+	if neg {
+		flip = sign
+	}
 	for i, x := range a {
-		if half && hi {
-			x >>= 16
-		}
-		if abs {
-			x &^= sign
-		}
-		if neg {
-			x ^= sign
-		}
-		t[i] = x
+		t[i] = x>>(shift&31)&keep ^ flip
 	}
 	return t
 }

@@ -20,48 +20,45 @@ func cmpU32(f func(a, b uint32) bool) compare {
 }
 
 // The integer compares of inner loops are written out; the others go through a
-// function per lane.
+// function per lane. The bit of each lane moves down from the top, so that after
+// 32 lanes bit i is lane i.
 var compares32 = map[string]compare{
 	"eq_u32": func(a, b *vec) (r uint32) {
 		for i, x := range a {
-			r |= b2u(x == b[i]) << i
+			r = r>>1 | b2u(x == b[i])<<31
 		}
 		return r
 	},
 	"ne_u32": func(a, b *vec) (r uint32) {
 		for i, x := range a {
-			r |= b2u(x != b[i]) << i
+			r = r>>1 | b2u(x != b[i])<<31
 		}
 		return r
 	},
 	"lt_u32": func(a, b *vec) (r uint32) {
 		for i, x := range a {
-			r |= b2u(x < b[i]) << i
+			r = r>>1 | b2u(x < b[i])<<31
 		}
 		return r
 	},
 	"gt_u32": func(a, b *vec) (r uint32) {
 		for i, x := range a {
-			r |= b2u(x > b[i]) << i
+			r = r>>1 | b2u(x > b[i])<<31
 		}
 		return r
 	},
 	"lt_i32": func(a, b *vec) (r uint32) {
 		for i, x := range a {
-			r |= b2u(int32(x) < int32(b[i])) << i
+			r = r>>1 | b2u(int32(x) < int32(b[i]))<<31
 		}
 		return r
 	},
 	"gt_i32": func(a, b *vec) (r uint32) {
 		for i, x := range a {
-			r |= b2u(int32(x) > int32(b[i])) << i
+			r = r>>1 | b2u(int32(x) > int32(b[i]))<<31
 		}
 		return r
 	},
-	"le_u32": cmpU32(func(a, b uint32) bool { return a <= b }),
-	"ge_u32": cmpU32(func(a, b uint32) bool { return a >= b }),
-	"le_i32": cmpU32(func(a, b uint32) bool { return int32(a) <= int32(b) }),
-	"ge_i32": cmpU32(func(a, b uint32) bool { return int32(a) >= int32(b) }),
 }
 
 // floatCondition returns the predicate of a float compare by its name part.
@@ -134,6 +131,12 @@ func compare16or32(name string) (c compare, src16 uint8) {
 	}
 	if c := compares32[name]; c != nil {
 		return c, 0
+	}
+	for not, of := range map[string]string{"le_u32": "gt_u32", "ge_u32": "lt_u32", "le_i32": "gt_i32", "ge_i32": "lt_i32"} {
+		if name == not {
+			c := compares32[of]
+			return func(a, b *vec) uint32 { return ^c(a, b) }, 0
+		}
 	}
 	cond, typ, _ := strings.Cut(name, "_")
 	if cond == "class" {

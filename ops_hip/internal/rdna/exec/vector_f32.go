@@ -147,7 +147,7 @@ var floatOps = map[string]vop{
 			d[i] = divFixup32(a[i], b[i], c[i])
 		}
 	}},
-	"v_ldexp_f32": {f32: true, k2: func(d, a, b *vec) {
+	"v_ldexp_f32": {f32: true, ints: 2, k2: func(d, a, b *vec) {
 		for i := range d {
 			d[i] = math.Float32bits(float32(math.Ldexp(float64(math.Float32frombits(a[i])), int(int32(b[i])))))
 		}
@@ -222,57 +222,57 @@ var floatOps = map[string]vop{
 			d[i] = frexpMant32(x)
 		}
 	}},
-	"v_frexp_exp_i32_f32": {f32: true, k1: func(d, a *vec) {
+	"v_frexp_exp_i32_f32": {f32: true, ints: 8, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = frexpExp32(x)
 		}
 	}},
-	"v_cvt_f32_i32": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_f32_i32": {f32: true, ints: 1, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = math.Float32bits(float32(int32(x)))
 		}
 	}},
-	"v_cvt_f32_u32": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_f32_u32": {f32: true, ints: 1, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = math.Float32bits(float32(x))
 		}
 	}},
-	"v_cvt_i32_f32": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_i32_f32": {f32: true, ints: 8, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = satI32(float64(math.Float32frombits(x)))
 		}
 	}},
-	"v_cvt_u32_f32": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_u32_f32": {f32: true, ints: 8, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = satU32(float64(math.Float32frombits(x)))
 		}
 	}},
-	"v_cvt_nearest_i32_f32": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_nearest_i32_f32": {f32: true, ints: 8, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = satI32(math.Floor(float64(math.Float32frombits(x)) + 0.5))
 		}
 	}},
-	"v_cvt_floor_i32_f32": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_floor_i32_f32": {f32: true, ints: 8, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = satI32(math.Floor(float64(math.Float32frombits(x))))
 		}
 	}},
-	"v_cvt_f32_ubyte0": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_f32_ubyte0": {f32: true, ints: 1, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = math.Float32bits(float32(x >> 0 & 255))
 		}
 	}},
-	"v_cvt_f32_ubyte1": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_f32_ubyte1": {f32: true, ints: 1, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = math.Float32bits(float32(x >> 8 & 255))
 		}
 	}},
-	"v_cvt_f32_ubyte2": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_f32_ubyte2": {f32: true, ints: 1, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = math.Float32bits(float32(x >> 16 & 255))
 		}
 	}},
-	"v_cvt_f32_ubyte3": {f32: true, k1: func(d, a *vec) {
+	"v_cvt_f32_ubyte3": {f32: true, ints: 1, k1: func(d, a *vec) {
 		for i, x := range a {
 			d[i] = math.Float32bits(float32(x >> 24 & 255))
 		}
@@ -386,6 +386,26 @@ func maxNum(a, b uint32) uint32 {
 		return a
 	}
 	return math.Float32bits(max(math.Float32frombits(a), math.Float32frombits(b)))
+}
+
+// ieeeOps are the minima and maxima of GFX11 in IEEE mode, where a signalling NaN
+// comes out quiet instead of giving way to the other operand.
+var ieeeOps = map[string]func(d, a, b *vec){
+	"v_min_f32": func(d, a, b *vec) { ieeeLanes(d, a, b, minNum) },
+	"v_max_f32": func(d, a, b *vec) { ieeeLanes(d, a, b, maxNum) },
+}
+
+func ieeeLanes(d, a, b *vec, f func(a, b uint32) uint32) {
+	for i, x := range a {
+		switch y := b[i]; {
+		case isSNaN32(x):
+			d[i] = x | quietBit32
+		case isSNaN32(y):
+			d[i] = y | quietBit32
+		default:
+			d[i] = f(x, y)
+		}
+	}
 }
 
 // minimum propagates NaN.

@@ -20,11 +20,8 @@ func f64op1(f func(a float64) float64) wideOp {
 }
 
 const (
-	quietBit64 = 1 << 51
-	nan64      = 0x7ff8000000000000
+	nan64 = 0x7ff8000000000000
 )
-
-func isNaN64(u uint64) bool { return u&^(1<<63) > 0x7ff<<52 }
 
 // minNum64 and maxNum64 return the other operand where one is NaN.
 func minNum64(a, b float64) float64 {
@@ -154,6 +151,8 @@ func divFixup(q, d, n uint64, fracBits, expBits uint) uint64 {
 		return sign
 	case fracBits == 23 && expOf(an)-expOf(ad) < -150, fracBits == 52 && expOf(an)-expOf(ad) < -1075:
 		return sign // rounds to zero
+	case q&^signBit > inf: // finite operands whose quotient overflowed on the way here
+		return sign | inf
 	}
 	return q&^signBit | sign
 }

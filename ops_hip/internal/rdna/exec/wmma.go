@@ -61,9 +61,10 @@ func (e elem) float(x uint32) float32 {
 	return bf8ToF32(uint8(x))
 }
 
-// matrix is a 16-row operand with up to 32 inner elements per row.
-type matrix [16][32]float32
+// matrix is a 16-row operand with 16 inner elements per row.
+type matrix [16][16]float64
 
+// intMatrix is a 16-row operand with up to 32 inner elements per row.
 type intMatrix [16][32]int32
 
 // wmma is a compiled matrix instruction.
@@ -174,10 +175,10 @@ func (m *wmma) load(w *wave, v uint8, e elem, neg uint8, out *matrix) {
 		for i := 0; i < regs; i++ {
 			reg := &w.v[int(v)+i]
 			for r := 0; r < 16; r++ {
-				out[r][2*i], out[r][2*i+1] = f16Table[uint16(reg[r])], f16Table[reg[r]>>16]
+				out[r][2*i], out[r][2*i+1] = float64(f16Table[uint16(reg[r])]), float64(f16Table[reg[r]>>16])
 				if m.gfx12 {
 					x := reg[r+16]
-					out[r][half+2*i], out[r][half+2*i+1] = f16Table[uint16(x)], f16Table[x>>16]
+					out[r][half+2*i], out[r][half+2*i+1] = float64(f16Table[uint16(x)]), float64(f16Table[x>>16])
 				}
 			}
 		}
@@ -189,7 +190,7 @@ func (m *wmma) load(w *wave, v uint8, e elem, neg uint8, out *matrix) {
 			if neg>>(k&1)&1 != 0 {
 				x = -x
 			}
-			out[r][k] = x
+			out[r][k] = float64(x)
 		}
 	}
 }
@@ -206,12 +207,16 @@ func (m *wmma) float(w *wave, c [8]*vec) {
 	}
 	for r := range acc {
 		row := &a[r]
-		for col := range acc[r] {
-			s, y := acc[r][col], &b[col]
-			for k := 0; k < 16; k++ {
-				s += float64(row[k]) * float64(y[k])
+		for col := 0; col < 16; col += 4 { // four independent sums hide the latency of addition
+			s0, s1, s2, s3 := acc[r][col], acc[r][col+1], acc[r][col+2], acc[r][col+3]
+			y0, y1, y2, y3 := &b[col], &b[col+1], &b[col+2], &b[col+3]
+			for k, x := range row { // products of halves are exact, so fusing them changes nothing
+				s0 += x * y0[k]
+				s1 += x * y1[k]
+				s2 += x * y2[k]
+				s3 += x * y3[k]
 			}
-			acc[r][col] = s
+			acc[r][col], acc[r][col+1], acc[r][col+2], acc[r][col+3] = s0, s1, s2, s3
 		}
 	}
 	if m.clamp {

@@ -5,6 +5,9 @@
 #define WAIT "s_waitcnt lgkmcnt(0)"
 #endif
 #define OP(i, text) { int r = v; __asm__ volatile(text : "+v"(r) : "s"(lo), "s"(hi), "v"(addr)); y[32 * (i) + l] = r; }
+// the same with odd lanes inactive; they hold x as well and give -1
+#define EVEN(i, text) { int r = v; __asm__ volatile("" : "+v"(r)); int res = -1; \
+  if (!(l & 1)) { __asm__ volatile(text : "+v"(r) : "s"(lo), "s"(hi), "v"(addr)); res = r; } y[32 * (i) + l] = res; }
 // destination equals source throughout: an executor that writes lanes while it
 // still reads others gets these wrong
 KERNEL(32) cross(const int *__restrict x, int *__restrict y) {
@@ -27,18 +30,11 @@ KERNEL(32) cross(const int *__restrict x, int *__restrict y) {
   OP(15, "ds_swizzle_b32 %0, %0 offset:swizzle(BITMASK_PERM,\"01pip\")\n" WAIT)
   OP(16, "ds_swizzle_b32 %0, %0 offset:swizzle(QUAD_PERM,2,3,0,1)\n" WAIT)
   // half of the lanes inactive: what inactive lanes hold must not be read, unless FI says so
-  if (!(l & 1)) OP(17, "v_add_nc_u32_dpp %0, %0, %0 row_shr:1 row_mask:0xf bank_mask:0xf")
-  else y[32 * 17 + l] = -1;
-  if (!(l & 1)) OP(18, "v_add_nc_u32_dpp %0, %0, %0 row_shr:1 row_mask:0xf bank_mask:0xf bound_ctrl:1")
-  else y[32 * 18 + l] = -1;
-  if (!(l & 1)) OP(19, "v_add_nc_u32_dpp %0, %0, %0 row_ror:1 row_mask:0xf bank_mask:0xf fi:1")
-  else y[32 * 19 + l] = -1;
-  if (!(l & 1)) OP(20, "v_mov_b32_dpp %0, %0 dpp8:[1,0,3,2,5,4,7,6]")
-  else y[32 * 20 + l] = -1;
-  if (!(l & 1)) OP(21, "v_mov_b32_dpp %0, %0 dpp8:[1,0,3,2,5,4,7,6] fi:1")
-  else y[32 * 21 + l] = -1;
-  if (!(l & 1)) OP(22, "ds_bpermute_b32 %0, %3, %0\n" WAIT)
-  else y[32 * 22 + l] = -1;
-  if (!(l & 1)) OP(23, "ds_swizzle_b32 %0, %0 offset:swizzle(SWAP,1)\n" WAIT)
-  else y[32 * 23 + l] = -1;
+  EVEN(17, "v_add_nc_u32_dpp %0, %0, %0 row_shr:1 row_mask:0xf bank_mask:0xf")
+  EVEN(18, "v_add_nc_u32_dpp %0, %0, %0 row_shr:1 row_mask:0xf bank_mask:0xf bound_ctrl:1")
+  EVEN(19, "v_add_nc_u32_dpp %0, %0, %0 row_ror:1 row_mask:0xf bank_mask:0xf fi:1")
+  EVEN(20, "v_mov_b32_dpp %0, %0 dpp8:[1,0,3,2,5,4,7,6]")
+  EVEN(21, "v_mov_b32_dpp %0, %0 dpp8:[1,0,3,2,5,4,7,6] fi:1")
+  EVEN(22, "ds_bpermute_b32 %0, %3, %0\n" WAIT)
+  EVEN(23, "ds_swizzle_b32 %0, %0 offset:swizzle(SWAP,1)\n" WAIT)
 }
