@@ -275,7 +275,7 @@ func errorsOf(got []float32, want []float64) (nmse, worst float64) {
 const (
 	boundFloat = 1e-9            // sums in float, some of which cancel to a hundredth of their terms
 	boundHalf  = 8 * 0x1p-24 / 3 // 11 bits, both operands
-	boundByte  = 2e-4            // steps of 1/127 of the largest of 32 elements, about 2.5 standard deviations
+	boundCode  = 1e-8            // 16-bit codes, of which half a step is 2^-16 of the largest of 32 elements
 )
 
 func bound(kernel string) float64 {
@@ -283,7 +283,7 @@ func bound(kernel string) float64 {
 	case strings.HasSuffix(kernel, "_mma"):
 		return boundHalf
 	case strings.HasSuffix(kernel, "_dot"):
-		return boundByte
+		return boundCode
 	}
 	return boundFloat
 }

@@ -193,6 +193,9 @@ func kvAppendCases() []ops.Case {
 	t := stepOf(16, 3, 4, [2]int32{0, 5}, [2]int32{-1, 0}, [2]int32{2, 63}, [2]int32{1, 16}, [2]int32{-1, 77})
 	for dt := range cacheTypes {
 		for name, gen := range map[string]func(*rand.Rand) float32{"normal": nil, "wild": wild, "zero": constant(0),
+			"halves": func(r *rand.Rand) float32 {
+				return []float32{127, -127, float32(r.IntN(126)) + 0.5, -float32(r.IntN(126)) - 0.5}[r.IntN(4)]
+			},
 			"subnormal": func(r *rand.Rand) float32 { return float32(math.Ldexp(r.NormFloat64(), -140)) }} {
 			if name == "wild" && dt == tensor.F32 {
 				continue

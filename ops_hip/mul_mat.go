@@ -66,10 +66,10 @@ func init() {
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			m, n, k, w, _ := mulMatSizes(node)
-			x := byteActivations(node.In[0], m, k)
+			x := codeActivations(node.In[0], m, k)
 			return []Launch{x.make, {Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
 				Grid: [3]uint32{Blocks(n, 4)}, Block: [3]uint32{128}, Scratch: x.end,
-				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
+				Args: Args{}.ScratchPtr(0).ScratchPtr(x.low).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
 		},
 	})
 	Register(Kernel{
@@ -83,7 +83,7 @@ func init() {
 			m, n, k, w, _ := mulMatSizes(node)
 			x := halfActivations(node.In[0], m, k)
 			return []Launch{x.make, {Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
-				Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{128}, Scratch: x.end,
+				Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128}, Scratch: x.end,
 				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
 		},
 	})

@@ -61,7 +61,7 @@ func init() {
 				{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
 					Args: Args{}.Ptr(node.In[2]).ScratchPtr(x.end).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
 				{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
-					Grid: [3]uint32{uint32(most), Blocks(s.n, 64)}, Block: [3]uint32{128}, Scratch: scratch,
+					Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
 					Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).ScratchPtr(x.end).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)},
 			}, nil
 		},

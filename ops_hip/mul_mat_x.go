@@ -2,10 +2,11 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// activations is x of a matrix product in a form that faster kernels read, in the node's scratch memory: data in
-// halves or bytes, then scales.
+// activations is x of a matrix product in a form that faster kernels read, in the node's scratch memory from offset
+// 0 on: halves or bytes, then scales.
 type activations struct {
 	make   Launch
+	low    int64 // offset of the low bytes
 	scales int64 // offset
 	end    int64 // bytes in all
 }
@@ -19,13 +20,14 @@ func halfActivations(x ops.Value, rows, k int) activations {
 	return a
 }
 
-// byteActivations are blocks of 32 as bytes with two floats for each block; k is a multiple of 32.
-func byteActivations(x ops.Value, rows, k int) activations {
-	blocks := rows * k / 32
-	a := activations{scales: aligned(int64(rows) * int64(k))}
+// codeActivations are 16-bit codes as two matrices of bytes, with two floats for each block of 32; k is a multiple of
+// 32.
+func codeActivations(x ops.Value, rows, k int) activations {
+	blocks, low := rows*k/32, aligned(int64(rows)*int64(k))
+	a := activations{low: low, scales: 2 * low}
 	a.end = aligned(a.scales + 8*int64(blocks))
-	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_q8", Grid: [3]uint32{Blocks(blocks, 8)}, Block: [3]uint32{256},
-		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(blocks), Scratch: a.end}
+	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_q16", Grid: [3]uint32{Blocks(blocks, 8)}, Block: [3]uint32{256},
+		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(low).ScratchPtr(a.scales).i32s(blocks), Scratch: a.end}
 	return a
 }
 

@@ -37,27 +37,30 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
   }
 }
 
-// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 64 rows o of
-// w from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token.
-// k is a multiple of 32. Weights are rounded to half, products accumulate in float in the order of k.
+// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 128 rows o of w
+// from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is
+// a multiple of 32. Weights are rounded to half, products accumulate in float in the order of k.
 //
-// Four waves cover the tile as TM/32 by 128/TM. Both operands go through LDS in steps of 32 along k, in rows of 40
-// halves so that the 16 rows of a fragment start in different banks. LDS: (TM + 64)·80 bytes.
+// Four waves cover the tile: with TM = 64 each 32 tokens by 64 rows, with TM = 32 each all tokens by 32 rows. Both
+// operands go through LDS in steps of 32 along k, in rows of 40 halves so that the 16 rows of a fragment start in
+// different banks. LDS: (TM + 128)·80 bytes.
+enum { tile_rows = 128, tile_pitch = 40 };
+
 template <class Q, int TM>
 DEV void mma_tile(const half* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
                   const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, half* tx, half* tw) {
-  constexpr int S = 40, WN = 128 / TM, NB = 4 / WN;
+  constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
   const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
   const i64 pitch = row_bytes<Q>(k);
   Acc acc[2][NB] = {};
   for (int k0 = 0; k0 < k; k0 += 32) {
-    UNROLL for (int i = 0; i < TM / 32; i++) {
+    UNROLL for (int i = 0; i < WM; i++) {
       int r = t / 4 + 32 * i, c = t % 4 * 8;
       half8 v = {};
       if (dst[r] >= 0) v = *(const half8*)(x + (i64)src[r] * k + k0 + c);
       *(half8*)(tx + r * S + c) = v;
     }
-    UNROLL for (int i = 0; i < 2; i++) {
+    UNROLL for (int i = 0; i < tile_rows / 32; i++) {
       int r = t / 4 + 32 * i, c = t % 4;
       group v = {};
       if (o0 + r < n) get_group<Q>(w + (o0 + r) * pitch, k0 / 8 + c, k, v);

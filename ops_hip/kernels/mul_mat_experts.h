@@ -4,9 +4,9 @@
 //
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (mul_mat_x.hip), pairs in the order and the tiles of
-//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/64⌉), blocks of 128; blocks beyond the
-//                             number of tiles leave. Tiles are 32 pairs of one expert by 64 rows of w. Numerics: see
-//                             mma_tile in gemm.h. LDS 7,936 bytes. A result does not depend on its place in a tile.
+//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 128; blocks beyond the
+//                             number of tiles leave. Tiles are 32 pairs of one expert by 128 rows of w. Numerics: see
+//                             mma_tile in gemm.h. LDS 13,056 bytes. A result does not depend on its place in a tile.
 //
 // Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
 #pragma once
@@ -33,7 +33,7 @@ DEV void mul_mat_experts_mma(const half* RESTRICT x, const float* RESTRICT inver
     src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
-  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * row_bytes<Q>(k), y, block_y() * 64, n, k, tx, tw);
+  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * row_bytes<Q>(k), y, block_y() * tile_rows, n, k, tx, tw);
 }
 
 #define TYPE(q, name, block, bytes)                                                                                   \
@@ -44,7 +44,7 @@ DEV void mul_mat_experts_mma(const half* RESTRICT x, const float* RESTRICT inver
   KERNEL(128) mul_mat_experts_##q##_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,  \
                                         const int* RESTRICT order, const int* RESTRICT tiles, float* RESTRICT y,      \
                                         int n, int k, int per) {                                                      \
-    LDS half tx[32 * 40], tw[64 * 40];                                                                                \
+    LDS half tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                \
     LDS int src[32], dst[32];                                                                                         \
     mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, src, dst, tx, tw);                              \
   }

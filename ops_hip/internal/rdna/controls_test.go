@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,10 +130,7 @@ func int8GEMM(t *testing.T, b *bench) bool {
 // patch rewrites instructions of a kernel: edit returns the new words or nil.
 func patch(t *testing.T, target, name, kernel string, edit func(n int, i *decode.Inst) []uint32) (code []byte, edited int) {
 	t.Helper()
-	code, err := os.ReadFile(filepath.Join("testdata", target, name+".co"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	code = slices.Clone(object(t, target, name))
 	obj, err := codeobj.Parse(code)
 	if err != nil {
 		t.Fatal(err)

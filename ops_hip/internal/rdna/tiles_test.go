@@ -93,7 +93,7 @@ func TestTiles(t *testing.T) {
 				t.Fatalf("iu4: d[%d] = %d, want %v", i, v, want[i])
 			}
 		}
-		if target != "gfx1201" {
+		if target != "gfx1200" && target != "gfx1201" {
 			return
 		}
 		b.must("tile_iu4_long", 32, nil, up(b, ai), up(b, wi), up(b, ci), d)

@@ -7,13 +7,11 @@ import (
 
 // fields holds the raw operand codes of one instruction by field letter.
 type fields struct {
-	d, s       uint32
-	src        [3]uint32
-	addr       uint32
-	m, n       uint32
-	neg, abs   uint32 // bits 0..2 by source
-	vgprDst    bool   // d is a VGPR number whatever its class says
-	literalLen int
+	d, s     uint32
+	src      [3]uint32
+	addr     uint32
+	m, n     uint32
+	neg, abs uint32 // bits 0..2 by source
 }
 
 // reader walks the dwords of one instruction.

@@ -20,11 +20,8 @@ func f64op1(f func(a float64) float64) wideOp {
 }
 
 const (
-	quietBit64 = 1 << 51
-	nan64      = 0x7ff8000000000000
+	nan64 = 0x7ff8000000000000
 )
-
-func isNaN64(u uint64) bool { return u&^(1<<63) > 0x7ff<<52 }
 
 // minNum64 and maxNum64 return the other operand where one is NaN.
 func minNum64(a, b float64) float64 {

@@ -19,9 +19,6 @@ type vec [lanes]uint32
 // f32 views a register as floats. The layouts are equal, so this is a cast.
 func (v *vec) f32() *[lanes]float32 { return (*[lanes]float32)(unsafe.Pointer(v)) }
 
-// i32 views a register as signed integers.
-func (v *vec) i32() *[lanes]int32 { return (*[lanes]int32)(unsafe.Pointer(v)) }
-
 // Scalar register file: operand codes index it directly, so that inline
 // constants and SCC are plain entries; the program's constants follow from 256.
 const (

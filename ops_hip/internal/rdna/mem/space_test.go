@@ -1,0 +1,85 @@
+package mem
+
+import (
+	"errors"
+	"sync"
+	"testing"
+)
+
+func TestSpace(t *testing.T) {
+	s := Space{Limit: 1 << 20}
+	a, err := s.Alloc(100, "a", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Alloc(1, "b", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Data[0] != 0xff || a.Data[99] != 0xff {
+		t.Error("fresh memory is not poisoned")
+	}
+	for _, c := range []struct {
+		addr uint64
+		want *Alloc
+	}{{a.Base, a}, {a.Base + 99, a}, {a.Base + 100, nil}, {a.Base - 1, nil}, {b.Base, b}, {b.Base + 1, nil}, {0, nil}, {^uint64(0), nil}} {
+		if got := Find(s.Allocs(), c.addr); got != c.want {
+			t.Errorf("Find(%#x) = %v, want %v", c.addr, got, c.want)
+		}
+	}
+	if b.Base-a.Base < guard {
+		t.Errorf("allocations are %d bytes apart, want at least %d", b.Base-a.Base, guard)
+	}
+	for _, c := range []struct {
+		addr uint64
+		n    int64
+		ok   bool
+	}{{a.Base, 100, true}, {a.Base + 50, 50, true}, {a.Base + 50, 51, false}, {a.Base, -1, false}, {b.Base, 1 << 62, false}} {
+		if _, err := s.Bytes(c.addr, c.n); (err == nil) != c.ok {
+			t.Errorf("Bytes(%#x, %d): %v, want success %v", c.addr, c.n, err, c.ok)
+		}
+	}
+	for _, n := range []int64{0, -1, 1 << 20, 1 << 62} {
+		if _, err := s.Alloc(n, "c", false); !errors.Is(err, ErrOutOfMemory) {
+			t.Errorf("Alloc(%d): %v, want ErrOutOfMemory", n, err)
+		}
+	}
+	if err := s.Free(a.Base + 1); err == nil {
+		t.Error("freeing the middle of an allocation succeeds")
+	}
+	if err := s.Free(a.Base); err != nil {
+		t.Error(err)
+	}
+	if Find(s.Allocs(), a.Base) != nil {
+		t.Error("freed memory is still found")
+	}
+	if err := s.Free(a.Base); err == nil {
+		t.Error("a second free succeeds")
+	}
+}
+
+func TestConcurrentAllocations(t *testing.T) {
+	var s Space
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				a, err := s.Alloc(64, "x", false)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if Find(s.Allocs(), a.Base) != a {
+					t.Error("an allocation is not found")
+				}
+				if err := s.Free(a.Base); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(s.Allocs()); n != 0 {
+		t.Errorf("%d allocations are left", n)
+	}
+}
