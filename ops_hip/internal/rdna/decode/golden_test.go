@@ -108,6 +108,9 @@ func TestGolden(t *testing.T) {
 // TestAllTargets compiles the test kernels for every target and compares every
 // line with LLVM's disassembly.
 func TestAllTargets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves out compiling for eight targets")
+	}
 	for _, tool := range []string{"clang-19", "ld.lld-19", "llvm-objdump-19"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: %s is not installed; the golden files still cover three targets", tool)

@@ -1,6 +1,9 @@
 package decode
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // opRow is one line of an opcode table; see the package comment for sig.
 type opRow struct {
@@ -31,10 +34,15 @@ type Decoder struct {
 	tables [numFormats][]*opInfo
 }
 
-var decoders = [3]*Decoder{GFX11: newDecoder(GFX11), GFX115: newDecoder(GFX115), GFX12: newDecoder(GFX12)}
+// decoders build the lookup tables of a generation on first use.
+var decoders = [...]func() *Decoder{
+	GFX11:  sync.OnceValue(func() *Decoder { return newDecoder(GFX11) }),
+	GFX115: sync.OnceValue(func() *Decoder { return newDecoder(GFX115) }),
+	GFX12:  sync.OnceValue(func() *Decoder { return newDecoder(GFX12) }),
+}
 
-// New returns the decoder of a generation.
-func New(g Gen) *Decoder { return decoders[g] }
+// New returns the decoder of a generation, which must be one of the constants.
+func New(g Gen) *Decoder { return decoders[g]() }
 
 func newDecoder(g Gen) *Decoder {
 	rows := map[Format][]opRow{SOP2: gfx11SOP2, SOPK: gfx11SOPK, SOP1: gfx11SOP1, SOPC: gfx11SOPC, SOPP: gfx11SOPP,
@@ -89,6 +97,21 @@ func (d *Decoder) Opcode(f Format, name string) (op uint32, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// Names returns the names of a format's instructions by opcode, without encoding
+// suffix.
+func (d *Decoder) Names(f Format) []string {
+	if f >= numFormats {
+		return nil
+	}
+	var names []string
+	for _, info := range d.tables[f] {
+		if info != nil {
+			names = append(names, info.base)
+		}
+	}
+	return names
 }
 
 func (d *Decoder) lookup(f Format, op uint32) *opInfo {

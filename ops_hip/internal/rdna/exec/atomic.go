@@ -43,6 +43,8 @@ var atomicOps = map[string]atomicOp{
 	"add_f32": {4, atomicF32(func(o, d uint32) uint32 { return math.Float32bits(math.Float32frombits(o) + math.Float32frombits(d)) })},
 	"min_f32": {4, atomicF32(minNum)}, "max_f32": {4, atomicF32(maxNum)},
 	"min_num_f32": {4, atomicF32(minNum)}, "max_num_f32": {4, atomicF32(maxNum)},
+	"min_f64": {8, atomicF64(minNum64)}, "max_f64": {8, atomicF64(maxNum64)},
+	"min_num_f64": {8, atomicF64(minNum64)}, "max_num_f64": {8, atomicF64(maxNum64)},
 	"pk_add_f16": {4, func(o, d uint64) uint64 {
 		lo := f32ToF16(f16Table[uint16(o)] + f16Table[uint16(d)])
 		hi := f32ToF16(f16Table[uint16(o>>16)] + f16Table[uint16(d>>16)])
@@ -78,6 +80,12 @@ func atomicSubClamp(o, d uint64) uint64 {
 
 func atomicF32(f func(o, d uint32) uint32) func(o, d uint64) uint64 {
 	return func(o, d uint64) uint64 { return uint64(f(uint32(o), uint32(d))) }
+}
+
+func atomicF64(f func(o, d float64) float64) func(o, d uint64) uint64 {
+	return func(o, d uint64) uint64 {
+		return math.Float64bits(f(math.Float64frombits(o), math.Float64frombits(d)))
+	}
 }
 
 // atomicLane performs one lane's read-modify-write on p and returns the old value.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )
 
 // buffer allocates memory with a known pattern and puts the address of element i
@@ -291,6 +292,13 @@ func TestMemoryFaults(t *testing.T) {
 		})
 		if m.w.fault == nil || m.w.fault.Kind != ReadOnlyWrite {
 			t.Errorf("store to read-only memory: %v", m.w.fault)
+		}
+		m = run(t, g, a.global("global_atomic_add_u32", 0, 0, 4, 0, false), func(m *machine) {
+			m.buffer(1024, 4)
+			m.l.readOnly = map[*mem.Alloc]bool{m.space.Allocs()[0]: true}
+		})
+		if m.w.fault == nil || m.w.fault.Kind != ReadOnlyWrite {
+			t.Errorf("atomic on memory that this launch must not write: %v", m.w.fault)
 		}
 	})
 }

@@ -133,6 +133,11 @@ var floatOps = map[string]vop{
 			d[i] = minimum(maximum(a[i], b[i]), c[i])
 		}
 	}},
+	"v_fmac_dx9_zero_f32": {f32: true, acc: true, k3: func(d, a, b, c *vec) {
+		for i := range d {
+			d[i] = fmaDX9(a[i], b[i], c[i])
+		}
+	}},
 	"v_fma_f32":   {f32: true, k3: fmaLanes},
 	"v_fmac_f32":  {f32: true, acc: true, k3: fmaLanes},
 	"v_fmaak_f32": {f32: true, k3: fmaLanes},
