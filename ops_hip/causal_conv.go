@@ -20,7 +20,8 @@ func init() {
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			x, state, w, starts, slots := n.In[0], n.In[1], n.In[2], n.In[3], n.In[4]
 			return one(Launch{Object: "causal_conv", Symbol: "causal_conv_f32_serial", Grid: grid(n), Block: [3]uint32{256},
-				Args: Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots).Ptr(n.Result(0)).i32s(x.Shape()[1], w.Shape()[1])})
+				Args: Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots).Ptr(n.Result(0)).
+					i32s(x.Shape()[1], w.Shape()[1], slots.Shape()[0], x.Shape()[0])})
 		},
 	})
 	Register(Kernel{
@@ -36,7 +37,8 @@ func init() {
 			tokens[2] = Blocks(x.Shape()[0], convRun)
 			return []Launch{
 				{Object: "causal_conv", Symbol: "causal_conv_f32_tokens", Grid: tokens, Block: [3]uint32{256},
-					Args: Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots).Ptr(n.Result(0)).i32s(channels, taps)},
+					Args: Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots).Ptr(n.Result(0)).
+						i32s(channels, taps, slots.Shape()[0], x.Shape()[0])},
 				{Object: "causal_conv", Symbol: "causal_conv_f32_state", Grid: grid(n), Block: [3]uint32{256},
 					Args: Args{}.Ptr(x).Ptr(state).Ptr(starts).Ptr(slots).i32s(channels, taps)},
 			}, nil

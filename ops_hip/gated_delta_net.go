@@ -40,7 +40,7 @@ func init() {
 		for _, in := range n.In[:6] { // q, k, v, g, beta, state
 			args = args.Ptr(in)
 		}
-		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(q[1], v[1], q[2], v[2], tiled).F32(a.Scale)
+		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(q[1], v[1], q[2], v[2], tiled, n.In[7].Shape()[0], v[0]).F32(a.Scale)
 		return one(Launch{Object: "gated_delta_net", Symbol: fmt.Sprintf("gated_delta_net_f32_%s%d", form, atLeast(widths, q[2])),
 			Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0])}, Block: [3]uint32{128}, Args: args})
 	}

@@ -3,7 +3,7 @@
 //   S = e^g·S;  u = beta·(v - S·k);  S += u⊗k;  o = scale·S·q
 //
 // q, k [tokens, nk, dk]; v, o [tokens, nv, dv]; g, beta [tokens, nv]; state [slots, nv, dv, dk] holds S of sequence b
-// at slots[b]. The key head of h is h%nk if tiled, else h/(nv/nk). Rows of S are independent, so that a block takes 32
+// at slots[b]. Rows of o behind the last sequence become zero. The key head of h is h%nk if tiled, else h/(nv/nk). Rows of S are independent, so that a block takes 32
 // rows of one head; four lanes share a row, lane p holding columns 16i+4p to 16i+4p+3. S stays in registers.
 //
 // Grid (nv·⌈dv/32⌉, sequences), blocks of 128. Number of launches: one. Float; a row's dot products are summed per
@@ -19,9 +19,15 @@ struct delta {
   const float *q, *k, *v, *g, *beta;
   float *state, *o;
   const int *starts, *slots;
-  int nk, nv, dk, dv, tiled;
+  int nk, nv, dk, dv, tiled, sequences, tokens;
   float scale;
 };
+
+// clear_padding zeroes an element of head h in the rows behind the last sequence, on the blocks of that sequence.
+DEV void clear_padding(const delta& a, int h, int row) {
+  if (block_y() != a.sequences - 1 || row >= a.dv || tid() % 4 != 0) return;
+  for (int t = a.starts[a.sequences]; t < a.tokens; t++) a.o[((i64)t * a.nv + h) * a.dv + row] = 0;
+}
 
 // delta_row is the part of a row of S that a lane holds, with N columns padded by zeros.
 template <int N> struct delta_row {
@@ -66,6 +72,7 @@ template <int N> DEV void delta_stage(float* to, const float* x, int t, int head
 template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, row = block_x() % slices * 32 + tid() / 4;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
+  clear_padding(a, h, row);
   if (first == last) return;
   float* state = row < a.dv ? a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk : nullptr;
   delta_row<N> r;
@@ -108,6 +115,7 @@ template <int N> struct delta_lds {
 template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, local = tid() / 4, p = tid() % 4, row = block_x() % slices * 32 + local;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
+  clear_padding(a, h, row);
   if (first == last) return;
   float* state = row < a.dv ? a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk : nullptr;
   delta_row<N> r;
@@ -178,12 +186,12 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
 #define ARGS                                                                                                              \
   const float *RESTRICT q, const float *RESTRICT k, const float *RESTRICT v, const float *RESTRICT g, const float *RESTRICT beta, \
       float *RESTRICT state, float *RESTRICT o, const int *RESTRICT starts, const int *RESTRICT slots, int nk, int nv, int dk,    \
-      int dv, int tiled, float scale
+      int dv, int tiled, int sequences, int tokens, float scale
 
 #define SERIAL(n)                                                                                                         \
   KERNEL(128) gated_delta_net_f32_serial##n(ARGS) {                                                                       \
     LDS float tk[8 * n], tq[8 * n];                                                                                       \
-    delta_serial<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, scale}, tk, tq);            \
+    delta_serial<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, sequences, tokens, scale}, tk, tq);            \
   }
 SERIAL(16)
 SERIAL(32)
@@ -194,7 +202,7 @@ SERIAL(256)
 #define CHUNK(n)                                                                                                          \
   KERNEL(128) gated_delta_net_f32_chunk##n(ARGS) {                                                                        \
     LDS delta_lds<n> m;                                                                                                   \
-    delta_chunk<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, scale}, m);                  \
+    delta_chunk<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, sequences, tokens, scale}, m);                  \
   }
 CHUNK(32)
 CHUNK(64)
