@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/runner"
@@ -124,16 +125,21 @@ func freeAll(ts map[string]tensor.Tensor) error {
 	return errors.Join(errs...)
 }
 
-// floor returns the NMSE that the logits of the model may have with caches of type kv.
+// floor returns the NMSE that the logits of the model may have with caches of type kv, in steps of one token or of
+// many: devices may have kernels of different precision for the two.
 func (l *loaded) floor(kv tensor.DType) (float64, error) {
-	states, err := l.states(1)
-	if err != nil {
-		return 0, err
+	var floor float64
+	for _, tokens := range []int{1, runner.PageSize} {
+		states, err := l.states(1)
+		if err != nil {
+			return 0, err
+		}
+		defer freeAll(states)
+		g, _, err := l.graph(tokens, 1, states)
+		if err != nil {
+			return 0, err
+		}
+		floor = math.Max(floor, modelFloor(l.dev, g, kv))
 	}
-	defer freeAll(states)
-	g, _, err := l.graph(runner.PageSize, 1, states)
-	if err != nil {
-		return 0, err
-	}
-	return modelFloor(l.dev, g, kv), nil
+	return floor, nil
 }
