@@ -205,9 +205,8 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 				w.state = running
 			}
 			if w.state == running {
-				if k.left < timeSlice { // budget is taken from the launch in portions
-					k.left += budget.Add(-timeSlice) + timeSlice
-					k.left = min(k.left, timeSlice)
+				if need := timeSlice - k.left; need > 0 { // top up from the launch's budget
+					k.left += max(0, min(need, budget.Add(-need)+need))
 				}
 				w.slice = int(min(k.left, timeSlice))
 				before := w.slice
