@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -275,11 +276,14 @@ func errorsOf(got []float32, want []float64) (nmse, worst float64) {
 const (
 	boundFloat = 1e-9            // sums in float, some of which cancel to a hundredth of their terms
 	boundHalf  = 8 * 0x1p-24 / 3 // 11 bits, both operands
+	boundBHalf = 8 * 0x1p-18 / 3 // 8 bits
 	boundCode  = 1e-8            // 16-bit codes, of which half a step is 2^-16 of the largest of 32 elements
 )
 
-func bound(kernel string) float64 {
+func bound(kernel string, n *ops.Node) float64 {
 	switch {
+	case strings.HasSuffix(kernel, "_mma") && slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
+		return boundBHalf
 	case strings.HasSuffix(kernel, "_mma"):
 		return boundHalf
 	case strings.HasSuffix(kernel, "_dot"):
@@ -305,7 +309,7 @@ func TestKernels(t *testing.T) {
 						if stored == nil {
 							stored, wide = p.reference(t, opsref.Options{Oracle: true})
 						}
-						t.Run(k.Name+"/"+c.Name, func(t *testing.T) { compare(t, p, e.run(t, p, k), stored, wide, bound(k.Name)) })
+						t.Run(k.Name+"/"+c.Name, func(t *testing.T) { compare(t, p, e.run(t, p, k), stored, wide, bound(k.Name, p.node)) })
 					}
 				}
 			}

@@ -126,6 +126,15 @@ func TestFragments(t *testing.T) {
 					}
 				}
 			})
+			t.Run("bf16", func(t *testing.T) {
+				a, b := smallInts(r, 256), smallInts(r, 256)
+				got := e.tile(t, "mma_test_bf16", bhalves(a), bhalves(b), 256)
+				for i := range 256 {
+					if want := product(a, b, i/16, i%16, 16); math.Float32frombits(got[i]) != float32(want) {
+						t.Fatalf("row %d column %d: got %g, want %d", i/16, i%16, math.Float32frombits(got[i]), want)
+					}
+				}
+			})
 			t.Run("s8", func(t *testing.T) {
 				a, b := smallInts(r, 512), smallInts(r, 512)
 				got := e.tile(t, "mma_test_s8", int8s(a), int8s(b), 256)
@@ -215,6 +224,14 @@ func halves(v []int) []byte {
 	var b []byte
 	for _, x := range v {
 		b = binary.LittleEndian.AppendUint16(b, quant.FloatToHalf(float32(x)))
+	}
+	return b
+}
+
+func bhalves(v []int) []byte {
+	var b []byte
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint16(b, quant.FloatToBFloat(float32(x)))
 	}
 	return b
 }

@@ -57,9 +57,8 @@ func init() {
 		},
 	})
 	Register(Kernel{
-		Name:            "mul_mat_dot",
-		Op:              ops.MulMatOp,
-		ActivationBlock: 32,
+		Name: "mul_mat_dot",
+		Op:   ops.MulMatOp,
 		Match: func(node *ops.Node, _ *Target) int {
 			m, _, _, _, ok := mulMatSizes(node)
 			return matchIf(ok && m <= vecTokens && dotWeights[node.In[1].DType()], matchBest)
@@ -81,7 +80,7 @@ func init() {
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			m, n, k, w, _ := mulMatSizes(node)
-			x := halfActivations(node.In[0], m, k)
+			x := matrixActivations(node.In[0], w, m, k)
 			return []Launch{x.make, {Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
 				Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128}, Scratch: x.end,
 				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil

@@ -52,7 +52,7 @@ func init() {
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			s, _ := expertSizesOf(node)
-			x := halfActivations(node.In[0], s.rows, s.k)
+			x := matrixActivations(node.In[0], s.w, s.rows, s.k)
 			most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
 			tiles := aligned(x.end + 4*int64(s.pairs))
 			scratch := tiles + 4*int64(1+3*most)

@@ -11,11 +11,16 @@ type activations struct {
 	end    int64 // bytes in all
 }
 
-// halfActivations are rows as halves with a float for each row.
-func halfActivations(x ops.Value, rows, k int) activations {
+// matrixActivations are rows as the matrix kernels multiply them with weights of type w, bfloat16 with bfloat16 and
+// halves with all others, and a float for each row.
+func matrixActivations(x ops.Value, w weightType, rows, k int) activations {
 	a := activations{scales: aligned(2 * int64(rows) * int64(k))}
 	a.end = aligned(a.scales + 4*int64(rows))
-	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_f16", Grid: [3]uint32{uint32(rows)}, Block: [3]uint32{256},
+	symbol := "mul_mat_x_f16"
+	if w.kernel == "bf16" {
+		symbol = "mul_mat_x_bf16"
+	}
+	a.make = Launch{Object: "mul_mat_x", Symbol: symbol, Grid: [3]uint32{uint32(rows)}, Block: [3]uint32{256},
 		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(k), Scratch: a.end}
 	return a
 }
@@ -34,8 +39,8 @@ func codeActivations(x ops.Value, rows, k int) activations {
 // mmaStep is the number of elements along k that the matrix kernels take at a time; k must be a multiple.
 const mmaStep = 32
 
-// mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to
-// halves, which types of 32 bits or more are there to avoid, and which lack the range of bfloat16.
+// mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to 16
+// bits, which types of 32 bits or more are there to avoid.
 func mmaWeights(t *Target, w weightType, k int) bool {
-	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64" && w.kernel != "bf16"
+	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64"
 }

@@ -34,7 +34,7 @@ template <class T, int D, int WAVES> DEV void attention_mma(const attention_args
     int r = i / (D / 8), c = i % (D / 8);
     group y = {};
     if (t0 + r < a.tokens) get_floats<false>(a.q + ((i64)(t0 + r) * a.heads + h) * D, c, D, y);
-    put_half8(&m.q[r][8 * c], y);
+    put8(&m.q[r][8 * c], y);
   }
   Acc o[D / 16] = {}, top, sum = {};
   UNROLL for (int e = 0; e < 8; e++) top[e] = -1e30f; // finite, so that e^(top-top) is 1 before the first key
@@ -61,7 +61,7 @@ template <class T, int D, int WAVES> DEV void attention_mma(const attention_args
           get_group<T>(a.k + at, c, D, y);
           get_group<T>(a.v + at, c, D, z);
         }
-        put_half8(&m.k[key][8 * c], y);
+        put8(&m.k[key][8 * c], y);
         UNROLL for (int j = 0; j < 8; j++) m.v[8 * c + j][key] = (half)z[j];
       }
       barrier();

@@ -4,6 +4,15 @@
 #include "mma.h"
 #include "quants.h"
 
+// operand<Q> is the type that matrix kernels multiply weights of type Q in.
+template <class Q> struct operand_of {
+  typedef half type;
+};
+template <> struct operand_of<bf16> {
+  typedef bhalf type;
+};
+template <class Q> using operand = typename operand_of<Q>::type;
+
 // half_row converts a row of k floats to halves, all threads of a block of 256 together. The row is scaled by a
 // power of two such that its largest magnitude is in [2^14, 2^15): no activation overflows a half, and those down to
 // 2^-28 of the largest keep full precision. Thread 0 stores the inverse of the scale. part: LDS of 8.
@@ -39,7 +48,7 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 
 // mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 128 rows o of w
 // from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is
-// a multiple of 32. Weights are rounded to half, products accumulate in float in the order of k.
+// a multiple of 32. Weights are rounded to the type of x, products accumulate in float in the order of k.
 //
 // Four waves cover the tile: with TM = 64 each 32 tokens by 64 rows, with TM = 32 each all tokens by 32 rows. Both
 // operands go through LDS in steps of 32 along k, in rows of 40 halves so that the 16 rows of a fragment start in
@@ -47,8 +56,8 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 enum { tile_rows = 128, tile_pitch = 40 };
 
 template <class Q, int TM>
-DEV void mma_tile(const half* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
-                  const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, half* tx, half* tw) {
+DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
+                  const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, operand<Q>* tx, operand<Q>* tw) {
   constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
   const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
   const i64 pitch = row_bytes<Q>(k);
@@ -64,15 +73,15 @@ DEV void mma_tile(const half* RESTRICT x, const float* RESTRICT inverse, const i
       int r = t / 4 + 32 * i, c = t % 4;
       group v = {};
       if (o0 + r < n) get_group<Q>(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
-      put_half8(tw + r * S + 8 * c, v);
+      put8(tw + r * S + 8 * c, v);
     }
     barrier();
     UNROLL for (int kk = 0; kk < 32; kk += 16) {
-      FragA a[2];
-      UNROLL for (int i = 0; i < 2; i++) a[i] = load_a(tx + (m0 + 16 * i) * S + kk, S);
+      auto a0 = load_a(tx + m0 * S + kk, S), a1 = load_a(tx + (m0 + 16) * S + kk, S);
       UNROLL for (int j = 0; j < NB; j++) {
-        FragB b = load_b(tw + (n0 + 16 * j) * S + kk, S);
-        UNROLL for (int i = 0; i < 2; i++) acc[i][j] = mma(acc[i][j], a[i], b);
+        auto b = load_b(tw + (n0 + 16 * j) * S + kk, S);
+        acc[0][j] = mma(acc[0][j], a0, b);
+        acc[1][j] = mma(acc[1][j], a1, b);
       }
     }
     barrier();

@@ -1,13 +1,13 @@
 // Matrix instructions on 16x16 tiles under one set of names: acc += A·B with A of 16 rows and B of 16 columns, K = 16
-// for halves (FragA, FragB, Acc) and K = 32 for signed bytes (FragA8, FragB8, Acc8).
+// for halves (FragA, FragB, Acc) and bfloat16 (FragAb, FragBb, Acc), K = 32 for signed bytes (FragA8, FragB8, Acc8).
 //
 // Where a lane's elements lie differs between generations and is known to this file alone. With lane l = 16h + r, or
 // 4g + t on NVIDIA:
 //
 //                 gfx11                     gfx12                  NVIDIA (two m16n8 instructions)
-//   A half        row r, K 0..15, in both   row r, K 8h..8h+7      rows g and g+8, K 2t, 2t+1, 2t+8, 2t+9
+//   A, 16 bits    row r, K 0..15, in both   row r, K 8h..8h+7      rows g and g+8, K 2t, 2t+1, 2t+8, 2t+9
 //                 halves of the wave
-//   B half        column r, likewise        column r, K 8h..8h+7   columns g and g+8, K as for A
+//   B, 16 bits    column r, likewise        column r, K 8h..8h+7   columns g and g+8, K as for A
 //   Acc element i row 2i+h, column r        row 8h+i, column r     row g + 8(i/2 & 1), column 2t + (i&1) + 8(i/4)
 //
 // Sources: GPUOpen's articles on the matrix cores of RDNA 3 and 4; the PTX ISA. mma_test.hip checks each element.
@@ -19,9 +19,17 @@
 typedef f32x8 Acc;
 typedef i32x8 Acc8;
 
+// bhalf is the bits of a bfloat16, a type of its own so that overloads tell it from u16.
+struct bhalf {
+  u16 bits;
+};
+typedef short short8 __attribute__((ext_vector_type(8)));
+typedef short short16 __attribute__((ext_vector_type(16)));
+
 #if GPU_AMD && defined(__GFX11__)
 
 typedef half16 FragA, FragB;
+typedef short16 FragAb, FragBb;
 struct FragA8 {
   i32x4 k[2];
 };
@@ -38,12 +46,15 @@ DEV FragA load_a(const half* p, int stride) {
 }
 // load_b reads a tile whose column c is the 16 halves at p + c·stride.
 DEV FragB load_b(const half* p, int stride) { return load_a(p, stride); }
+DEV FragAb load_a(const bhalf* p, int stride) { return bits<short16>(load_a((const half*)p, stride)); }
+DEV FragBb load_b(const bhalf* p, int stride) { return load_a(p, stride); }
 DEV FragA8 load_a8(const i8* p, int stride) {
   p += (lane() & 15) * stride;
   return {{*(const i32x4*)p, *(const i32x4*)(p + 16)}};
 }
 DEV FragB8 load_b8(const i8* p, int stride) { return load_a8(p, stride); }
 DEV Acc mma(Acc c, FragA a, FragB b) { return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(a, b, c); }
+DEV Acc mma(Acc c, FragAb a, FragBb b) { return __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(a, b, c); }
 DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
   c = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, a.k[0], true, b.k[0], c, false);
   return __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, a.k[1], true, b.k[1], c, false);
@@ -52,6 +63,7 @@ DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
 #elif GPU_AMD && defined(__GFX12__)
 
 typedef half8 FragA, FragB;
+typedef short8 FragAb, FragBb;
 struct FragA8 {
   i32x2 k[2];
 };
@@ -61,12 +73,15 @@ DEV int acc_row(int i) { return i + 8 * (lane() >> 4); }
 DEV int acc_col(int) { return lane() & 15; }
 DEV FragA load_a(const half* p, int stride) { return *(const half8*)(p + (lane() & 15) * stride + 8 * (lane() >> 4)); }
 DEV FragB load_b(const half* p, int stride) { return load_a(p, stride); }
+DEV FragAb load_a(const bhalf* p, int stride) { return bits<short8>(load_a((const half*)p, stride)); }
+DEV FragBb load_b(const bhalf* p, int stride) { return load_a(p, stride); }
 DEV FragA8 load_a8(const i8* p, int stride) {
   p += (lane() & 15) * stride + 8 * (lane() >> 4);
   return {{*(const i32x2*)p, *(const i32x2*)(p + 16)}};
 }
 DEV FragB8 load_b8(const i8* p, int stride) { return load_a8(p, stride); }
 DEV Acc mma(Acc c, FragA a, FragB b) { return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(a, b, c); }
+DEV Acc mma(Acc c, FragAb a, FragBb b) { return __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32_gfx12(a, b, c); }
 DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
   c = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32_gfx12(true, a.k[0], true, b.k[0], c, false);
   return __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32_gfx12(true, a.k[1], true, b.k[1], c, false);
@@ -74,40 +89,44 @@ DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
 
 #elif GPU_NVIDIA
 
-typedef u32x4 FragA, FragB, FragA8, FragB8;
+// Fragments are four words; the types differ so that mma tells them apart.
+template <class T> struct Frag {
+  u32x4 word;
+};
+typedef Frag<half> FragA, FragB;
+typedef Frag<bhalf> FragAb, FragBb;
+typedef Frag<i8> FragA8, FragB8;
 
 DEV int acc_row(int i) { return (lane() >> 2) + 8 * (i >> 1 & 1); }
 DEV int acc_col(int i) { return 2 * (lane() & 3) + (i & 1) + 8 * (i >> 2); }
 // load_words reads words (row, word) of two rows of a tile with rows of `stride` bytes: (g, t), (g+8, t), (g, t+4),
 // (g+8, t+4). Four bytes are two halves, or four of K = 32 bytes.
-DEV u32x4 load_words(const u8* p, int stride) {
-  p += (lane() >> 2) * stride + 4 * (lane() & 3);
+DEV u32x4 load_words(const void* tile, int stride) {
+  const u8* p = (const u8*)tile + (lane() >> 2) * stride + 4 * (lane() & 3);
   return (u32x4){load32(p), load32(p + 8 * stride), load32(p + 16), load32(p + 8 * stride + 16)};
 }
-DEV FragA load_a(const half* p, int stride) { return load_words((const u8*)p, 2 * stride); }
-DEV FragB load_b(const half* p, int stride) { return load_words((const u8*)p, 2 * stride); }
-DEV FragA8 load_a8(const i8* p, int stride) { return load_words((const u8*)p, stride); }
-DEV FragB8 load_b8(const i8* p, int stride) { return load_words((const u8*)p, stride); }
-DEV Acc mma(Acc c, FragA a, FragB b) {
-  UNROLL for (int n = 0; n < 2; n++) {
-    float c0 = c[4 * n], c1 = c[4 * n + 1], c2 = c[4 * n + 2], c3 = c[4 * n + 3];
-    __asm__("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-            : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
-            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[n]), "r"(b[2 + n]));
-    c[4 * n] = c0, c[4 * n + 1] = c1, c[4 * n + 2] = c2, c[4 * n + 3] = c3;
+DEV FragA load_a(const half* p, int stride) { return {load_words(p, 2 * stride)}; }
+DEV FragB load_b(const half* p, int stride) { return {load_words(p, 2 * stride)}; }
+DEV FragAb load_a(const bhalf* p, int stride) { return {load_words(p, 2 * stride)}; }
+DEV FragBb load_b(const bhalf* p, int stride) { return {load_words(p, 2 * stride)}; }
+DEV FragA8 load_a8(const i8* p, int stride) { return {load_words(p, stride)}; }
+DEV FragB8 load_b8(const i8* p, int stride) { return {load_words(p, stride)}; }
+
+// MMA_PTX defines mma for one type: two instructions, for columns 0..7 and 8..15.
+#define MMA_PTX(C, element, constraint, A, instruction)                                                                    \
+  DEV C mma(C c, A a, A b) {                                                                                               \
+    UNROLL for (int n = 0; n < 2; n++) {                                                                                   \
+      element c0 = c[4 * n], c1 = c[4 * n + 1], c2 = c[4 * n + 2], c3 = c[4 * n + 3];                                      \
+      __asm__("mma.sync.aligned." instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                     \
+              : "+" constraint(c0), "+" constraint(c1), "+" constraint(c2), "+" constraint(c3)                             \
+              : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[n]), "r"(b.word[2 + n]));       \
+      c[4 * n] = c0, c[4 * n + 1] = c1, c[4 * n + 2] = c2, c[4 * n + 3] = c3;                                              \
+    }                                                                                                                      \
+    return c;                                                                                                              \
   }
-  return c;
-}
-DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
-  UNROLL for (int n = 0; n < 2; n++) {
-    int c0 = c[4 * n], c1 = c[4 * n + 1], c2 = c[4 * n + 2], c3 = c[4 * n + 3];
-    __asm__("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-            : "+r"(c0), "+r"(c1), "+r"(c2), "+r"(c3)
-            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[n]), "r"(b[2 + n]));
-    c[4 * n] = c0, c[4 * n + 1] = c1, c[4 * n + 2] = c2, c[4 * n + 3] = c3;
-  }
-  return c;
-}
+MMA_PTX(Acc, float, "f", FragA, "m16n8k16.row.col.f32.f16.f16.f32")
+MMA_PTX(Acc, float, "f", FragAb, "m16n8k16.row.col.f32.bf16.bf16.f32")
+MMA_PTX(Acc8, int, "r", FragA8, "m16n8k32.row.col.s32.s8.s8.s32")
 
 #else
 #error "no matrix instructions known for this target"
@@ -139,9 +158,14 @@ DEV Acc acc_row_sum(Acc c) {
   return c;
 }
 
-// put_half8 stores eight floats as halves at p, which is aligned to 16 bytes.
-DEV void put_half8(half* p, const float (&y)[8]) {
+// put8 stores eight floats at p, which is aligned to 16 bytes, rounded half to even.
+DEV void put8(half* p, const float (&y)[8]) {
   half8 h;
   UNROLL for (int j = 0; j < 8; j++) h[j] = (half)y[j];
   *(half8*)p = h;
+}
+DEV void put8(bhalf* p, const float (&y)[8]) {
+  short8 h;
+  UNROLL for (int j = 0; j < 8; j++) h[j] = (short)to_bhalf(y[j]);
+  *(short8*)p = h;
 }

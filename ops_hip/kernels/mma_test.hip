@@ -1,10 +1,19 @@
 // C = A·Bᵀ of single 16x16 tiles, to check the fragment layouts of mma.h element by element. No op uses it; the
 // tests of the kernels run it. A: 16 rows of K, B: 16 columns of K, C: [16][16] row-major.
-// One block of 32. LDS: the two tiles. Exact for small integers, in halves and in bytes.
+// One block of 32. LDS: the two tiles. Exact for small integers in all types.
 #include "mma.h"
 
 KERNEL(32) mma_test_f16(const half* RESTRICT a, const half* RESTRICT b, float* RESTRICT c) {
   LDS half ta[16 * 24], tb[16 * 24];
+  for (int i = tid(); i < 256; i += 32) ta[i / 16 * 24 + i % 16] = a[i], tb[i / 16 * 24 + i % 16] = b[i];
+  barrier();
+  Acc acc = {};
+  acc = mma(acc, load_a(ta, 24), load_b(tb, 24));
+  UNROLL for (int i = 0; i < 8; i++) c[acc_row(i) * 16 + acc_col(i)] = acc[i];
+}
+
+KERNEL(32) mma_test_bf16(const bhalf* RESTRICT a, const bhalf* RESTRICT b, float* RESTRICT c) {
+  LDS bhalf ta[16 * 24], tb[16 * 24];
   for (int i = tid(); i < 256; i += 32) ta[i / 16 * 24 + i % 16] = a[i], tb[i / 16 * 24 + i % 16] = b[i];
   barrier();
   Acc acc = {};

@@ -3,7 +3,7 @@
 // token share one. The files mul_mat_experts_*.hip instantiate for each type of a group:
 //
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
-//   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (mul_mat_x.hip), pairs in the order and the tiles of
+//   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16; mul_mat_x.hip), pairs in the order and the tiles of
 //                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 128; blocks beyond the
 //                             number of tiles leave. Tiles are 32 pairs of one expert by 128 rows of w. Numerics: see
 //                             mma_tile in gemm.h. LDS 13,056 bytes. A result does not depend on its place in a tile.
@@ -23,8 +23,8 @@ DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, cons
 }
 
 template <class Q>
-DEV void mul_mat_experts_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const int* RESTRICT order,
-                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int* src, int* dst, half* tx, half* tw) {
+DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const int* RESTRICT order,
+                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int* src, int* dst, operand<Q>* tx, operand<Q>* tw) {
   if (block_x() >= tiles[0]) return;
   const int* tile = tiles + 1 + 3 * block_x();
   int expert = tile[0], first = tile[1], count = tile[2], t = tid();
@@ -41,10 +41,10 @@ DEV void mul_mat_experts_mma(const half* RESTRICT x, const float* RESTRICT inver
                                         float* RESTRICT y, int n, int k, int per) {                                   \
     mul_mat_experts_vec<q>(x, w, ids, y, n, k, per);                                                                  \
   }                                                                                                                   \
-  KERNEL(128) mul_mat_experts_##q##_mma(const half* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,  \
+  KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,  \
                                         const int* RESTRICT order, const int* RESTRICT tiles, float* RESTRICT y,      \
                                         int n, int k, int per) {                                                      \
-    LDS half tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                \
+    LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                \
     LDS int src[32], dst[32];                                                                                         \
     mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, src, dst, tx, tw);                              \
   }

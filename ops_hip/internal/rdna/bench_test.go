@@ -42,18 +42,24 @@ func BenchmarkKernels(b *testing.B) {
 			{"mat_vec_q4_k_q8_1", m, []uint32{rows / 4}, []any{pw4, px8, py, rows, blocks}},
 			{"gemm_f16", g, []uint32{n / 64, n / 64}, []any{pa, pa, pc, n, n}},
 		} {
-			b.Run(target+"/"+k.name, func(b *testing.B) {
-				var total Stats
-				start := cpuSeconds()
-				for b.Loop() {
-					s, err := k.on.run(k.name, 128, k.grid, Options{Workers: 1}, k.args...)
-					if err != nil {
-						b.Fatal(err)
-					}
-					total.Add(s)
+			for _, o := range []Options{{Workers: 1}, {Workers: 1, Checks: Checks{AllChecks: true}}} {
+				name := target + "/" + k.name
+				if o.Checks.AllChecks {
+					name += "/checked"
 				}
-				b.ReportMetric(float64(total.Instructions)/(cpuSeconds()-start)/1e6, "Minst/cpu-s")
-			})
+				b.Run(name, func(b *testing.B) {
+					var total Stats
+					start := cpuSeconds()
+					for b.Loop() {
+						s, err := k.on.run(k.name, 128, k.grid, o, k.args...)
+						if err != nil {
+							b.Fatal(err)
+						}
+						total.Add(s)
+					}
+					b.ReportMetric(float64(total.Instructions)/(cpuSeconds()-start)/1e6, "Minst/cpu-s")
+				})
+			}
 		}
 	}
 }

@@ -294,6 +294,30 @@ func TestFaults(t *testing.T) {
 	})
 }
 
+// TestBudgetIsExact runs many short waves with exactly the budget that they need,
+// and with one instruction less.
+func TestBudgetIsExact(t *testing.T) {
+	b := load(t, "gfx1100", "misc")
+	const n = 256 * 300
+	g, y := up(b, make([]float32, n)), up(b, make([]float32, n))
+	s, err := b.run("silu_mul", 256, []uint32{n / 256}, Options{}, g, g, y, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		budget uint64
+		ok     bool
+	}{{s.Instructions, true}, {s.Instructions - 1, false}, {s.Instructions / 2, false}} {
+		_, err := b.run("silu_mul", 256, []uint32{n / 256}, Options{Workers: 1, Budget: c.budget}, g, g, y, n)
+		if (err == nil) != c.ok {
+			t.Errorf("%d of %d instructions: error %v", c.budget, s.Instructions, err)
+		}
+		if err != nil {
+			wantFault(t, err, exec.Budget)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	code, _ := patch(t, "gfx1100", "norm", "rms_norm", func(n int, _ *decode.Inst) []uint32 {
 		if n == 0 {

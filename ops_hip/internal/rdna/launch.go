@@ -70,7 +70,7 @@ func (m *Module) prepare(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32
 	switch {
 	case k.WavefrontSize != 0 && k.WavefrontSize != 32:
 		return nil, fmt.Errorf("rdna: kernel %q: wavefront size %d, only 32 is supported", k.Name, k.WavefrontSize)
-	case k.MaxWorkgroupSize != 0 && threads > uint64(k.MaxWorkgroupSize):
+	case k.MaxWorkgroupSize != 0 && (threads > uint64(k.MaxWorkgroupSize) || max(block[0], block[1], block[2]) > k.MaxWorkgroupSize):
 		return nil, fmt.Errorf("rdna: kernel %q: block %v has %d work-items, the kernel was built for at most %d", k.Name, block, threads, k.MaxWorkgroupSize)
 	case k.DynamicStack:
 		return nil, fmt.Errorf("rdna: kernel %q: a dynamic stack is not supported", k.Name)

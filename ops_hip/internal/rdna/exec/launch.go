@@ -80,7 +80,7 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 	threads := uint64(l.Block[0]) * uint64(l.Block[1]) * uint64(l.Block[2])
 	groups := uint64(l.Grid[0]) * uint64(l.Grid[1])
 	switch {
-	case threads == 0 || threads > maxWorkgroup:
+	case threads == 0 || threads > maxWorkgroup || max(l.Block[0], l.Block[1], l.Block[2]) > maxWorkgroup:
 		return total, fmt.Errorf("exec: kernel %q: block %v has %d work-items, want 1 to %d", l.Kernel, l.Block, threads, maxWorkgroup)
 	case l.Grid[0] == 0 || l.Grid[1] == 0 || l.Grid[2] == 0 || groups > 1<<40/uint64(l.Grid[2]):
 		return total, fmt.Errorf("exec: kernel %q: grid %v is empty or larger than 2^40 workgroups", l.Kernel, l.Grid)
@@ -205,9 +205,8 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 				w.state = running
 			}
 			if w.state == running {
-				if k.left < timeSlice { // budget is taken from the launch in portions
-					k.left += budget.Add(-timeSlice) + timeSlice
-					k.left = min(k.left, timeSlice)
+				if need := timeSlice - k.left; need > 0 { // top up from the launch's budget
+					k.left += max(0, min(need, budget.Add(-need)+need))
 				}
 				w.slice = int(min(k.left, timeSlice))
 				before := w.slice

@@ -200,11 +200,7 @@ func (m *wmma) float(w *wave, c [8]*vec) {
 	m.load(w, m.a, m.shape.a, m.negA, &a)
 	m.load(w, m.b, m.shape.b, m.negB, &b)
 	var acc [16][16]float64
-	for i := 0; i < 8; i++ {
-		for lane := 0; lane < lanes; lane++ {
-			acc[m.rowOf(i, lane>>4)][lane&15] = m.loadC(c, i, lane)
-		}
-	}
+	m.loadAcc(c, &acc)
 	for r := range acc {
 		row := &a[r]
 		for col := 0; col < 16; col += 4 { // four independent sums hide the latency of addition
@@ -227,6 +223,24 @@ func (m *wmma) float(w *wave, c [8]*vec) {
 		}
 	}
 	m.store(w, &acc)
+}
+
+// loadAcc reads C.
+func (m *wmma) loadAcc(c [8]*vec, acc *[16][16]float64) {
+	for i := 0; i < 8; i++ {
+		for h := 0; h < 2; h++ {
+			row := &acc[m.rowOf(i, h)]
+			if !m.shape.half && m.negC == 0 {
+				for k, x := range c[i].f32()[16*h : 16*h+16] {
+					row[k] = float64(x)
+				}
+				continue
+			}
+			for k := range row {
+				row[k] = m.loadC(c, i, 16*h+k)
+			}
+		}
+	}
 }
 
 // loadC reads one element of C by register and lane.
@@ -259,12 +273,17 @@ func (m *wmma) loadC(c [8]*vec, i, lane int) float64 {
 
 func (m *wmma) store(w *wave, acc *[16][16]float64) {
 	for i := 0; i < 8; i++ {
+		if !m.shape.half {
+			d := w.v[int(m.d)+i].f32()
+			for h := 0; h < 2; h++ {
+				for k, x := range acc[m.rowOf(i, h)] {
+					d[16*h+k] = float32(x)
+				}
+			}
+			continue
+		}
 		for lane := 0; lane < lanes; lane++ {
 			x := acc[m.rowOf(i, lane>>4)][lane&15]
-			if !m.shape.half {
-				w.v[int(m.d)+i].f32()[lane] = float32(x)
-				continue
-			}
 			h := uint32(f64ToF16(x))
 			if m.shape.a == elemBF16 {
 				h = uint32(roundFloat(math.Float64bits(x), 7, 8, false))
