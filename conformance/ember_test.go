@@ -70,6 +70,13 @@ func readFloats(t *testing.T, path string) []float32 {
 // open loads a GGUF file on the scalar reference.
 func open(t *testing.T, path string, o runner.Options) *runner.Runner {
 	t.Helper()
+	r, _ := openTapped(t, path, o)
+	return r
+}
+
+// openTapped is open with a view into the decisions of routers.
+func openTapped(t *testing.T, path string, o runner.Options) (*runner.Runner, *routerTap) {
+	t.Helper()
 	f, err := gguf.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +86,7 @@ func open(t *testing.T, path string, o runner.Options) *runner.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := opsref.New(opsref.Options{})
+	dev := &routerTap{Device: opsref.New(opsref.Options{})}
 	t.Cleanup(func() { dev.Close() })
 	w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
 	if err != nil {
@@ -93,7 +100,7 @@ func open(t *testing.T, path string, o runner.Options) *runner.Runner {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return r
+	return r, dev
 }
 
 // logits runs ids through a new sequence in chunks and returns the logits of every position.

@@ -3,7 +3,7 @@ package models
 import (
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/gguf"
 )
@@ -52,12 +52,26 @@ func (k *Keys) Int(name string, lo, hi int) int {
 	return k.check(name, v, err, lo, hi)
 }
 
-// IntOr returns an integer between lo and hi, or def if the key is missing.
+// IntOr returns an integer between lo and hi, or def if the key is missing. def must lie within the limits too: it
+// is often computed from other keys.
 func (k *Keys) IntOr(name string, def, lo, hi int) int {
 	if !k.Has(name) {
-		return def
+		return k.check(name, int64(def), nil, lo, hi)
 	}
 	return k.Int(name, lo, hi)
+}
+
+// Largest returns the largest element of a required list of integers between lo and hi. Some files list a number
+// per layer, with zeros for the layers that have no use for it.
+func (k *Keys) Largest(name string, lo, hi int) int {
+	vs, err := k.Meta.Ints(k.Arch + "." + name)
+	if err == nil && len(vs) == 0 {
+		err = fmt.Errorf("key %q is an empty list", k.Arch+"."+name)
+	}
+	if err != nil {
+		return k.check(name, 0, err, lo, hi)
+	}
+	return k.check(name, slices.Max(vs), nil, lo, hi)
 }
 
 func (k *Keys) check(name string, v int64, err error, lo, hi int) int {
@@ -88,24 +102,50 @@ func (k *Keys) PerLayer(name string, n, lo, hi int) []int {
 	return out
 }
 
-// Float returns a required finite number.
-func (k *Keys) Float(name string) float64 {
+// Float returns a required number between lo and hi.
+func (k *Keys) Float(name string, lo, hi float64) float64 {
 	v, err := k.Meta.Float(k.Arch + "." + name)
-	if err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
-		err = fmt.Errorf("key %q is %v", k.Arch+"."+name, v)
+	if err == nil && !(v >= lo && v <= hi) { // also for NaN
+		err = fmt.Errorf("key %q is %v, outside %v..%v", k.Arch+"."+name, v, lo, hi)
 	}
+	if err != nil {
+		k.Fail("%w", err)
+		return lo
+	}
+	return v
+}
+
+// FloatOr returns a number between lo and hi, or def if the key is missing.
+func (k *Keys) FloatOr(name string, def, lo, hi float64) float64 {
+	if !k.Has(name) {
+		return def
+	}
+	return k.Float(name, lo, hi)
+}
+
+// BoolOr returns a bool, or def if the key is missing.
+func (k *Keys) BoolOr(name string, def bool) bool {
+	v, err := k.Meta.BoolOr(k.Arch+"."+name, def)
 	if err != nil {
 		k.Fail("%w", err)
 	}
 	return v
 }
 
-// FloatOr returns a finite number, or def if the key is missing.
-func (k *Keys) FloatOr(name string, def float64) float64 {
+// Bools returns the first n elements of a list of bools, or nil if the key is missing.
+func (k *Keys) Bools(name string, n int) []bool {
 	if !k.Has(name) {
-		return def
+		return nil
 	}
-	return k.Float(name)
+	vs, err := k.Meta.Bools(k.Arch + "." + name)
+	if err == nil && len(vs) < n {
+		err = fmt.Errorf("key %q lists %d of %d", k.Arch+"."+name, len(vs), n)
+	}
+	if err != nil {
+		k.Fail("%w", err)
+		return make([]bool, n)
+	}
+	return vs[:n]
 }
 
 // String returns a string, or def if the key is missing.

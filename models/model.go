@@ -47,6 +47,11 @@ type Batch struct {
 	Rows   ops.Value // [rows] tokens whose logits are wanted
 
 	States map[string]tensor.Tensor // storage of the State entries, by name
+
+	// Context is the most tokens that a sequence may hold while this cache lives; 0: as many as the model was
+	// made for. Some rotary tables depend on it, and keys that were cached under one table are wrong under
+	// another.
+	Context int
 }
 
 // State declares the state called name in g. An architecture declares each of its states once.

@@ -3,37 +3,10 @@ package models
 import (
 	"context"
 	"fmt"
-	"strings"
 
-	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )
-
-// WeightSpec is one tensor that a model needs.
-type WeightSpec struct {
-	Name  string
-	Shape tensor.Shape
-
-	// Alt are other names that files use for the same tensor.
-	Alt []string
-
-	// Optional tensors may be missing; the model asks Weights.Has.
-	Optional bool
-
-	// Vector marks small tensors that kernels read as F32 (norms, biases, gates): they are converted at load
-	// when the file stores them otherwise. All others keep the file's type.
-	Vector bool
-
-	// Derive computes the contents, F32, of a tensor that no file holds.
-	Derive func() []float32
-}
-
-// Source is where weights come from: a GGUF file, or a folder that presents itself as one.
-type Source interface {
-	Tensor(name string) (gguf.TensorInfo, bool)
-	ReadTensor(t gguf.TensorInfo, p []byte, off int64) error
-}
 
 // Weights are a model's tensors on a device. The zero value has none.
 type Weights struct {
@@ -45,6 +18,12 @@ type Weights struct {
 // Layer returns the weights whose names start with "blk.i.", to be used without that prefix.
 func (w Weights) Layer(i int) Weights {
 	w.prefix = fmt.Sprintf("blk.%d.", i)
+	return w
+}
+
+// Model returns all weights under their full names.
+func (w Weights) Model() Weights {
+	w.prefix = ""
 	return w
 }
 
@@ -80,17 +59,6 @@ func (w Weights) Free() error {
 	return w.buf.Free()
 }
 
-// align is the alignment of weights in device memory, in bytes.
-const align = 64
-
-// resolved is a WeightSpec with its place in the source and on the device.
-type resolved struct {
-	spec WeightSpec
-	info gguf.TensorInfo // Name is empty for a derived tensor
-	t    tensor.Tensor
-	size int64
-}
-
 // LoadWeights copies the weights of m from src to dev, each in the type that the source stores, all in one
 // allocation. Nothing is allocated before every tensor was found with the right shape. progress, which may be
 // nil, is told the bytes copied so far and in all.
@@ -104,57 +72,15 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 		return Weights{}, fmt.Errorf("models: %d bytes of weights: %w", total, err)
 	}
 	w := Weights{tensors: map[string]tensor.Tensor{}, buf: buf}
-	if err := w.copy(ctx, rs, src, dev, progress, total); err != nil {
+	if err := w.load(ctx, rs, src, dev, progress, total); err != nil {
 		buf.Free()
 		return Weights{}, err
 	}
 	return w, nil
 }
 
-// resolve finds every tensor and gives it a place.
-func resolve(m Model, src Source) (rs []resolved, total int64, err error) {
-	for _, spec := range m.Weights() {
-		r := resolved{spec: spec, t: tensor.Tensor{Name: spec.Name, DType: tensor.F32, Shape: spec.Shape, Off: total}}
-		if spec.Derive == nil {
-			info, ok := find(src, spec)
-			if !ok && spec.Optional {
-				continue
-			}
-			if !ok {
-				return nil, 0, fmt.Errorf("models: tensor %q is missing", strings.Join(append([]string{spec.Name}, spec.Alt...), `" or "`))
-			}
-			if !info.Shape.Equal(spec.Shape) {
-				return nil, 0, fmt.Errorf("models: tensor %q has shape %v, the metadata wants %v", info.Name, info.Shape, spec.Shape)
-			}
-			f, ok := info.DType.Format()
-			if !ok || f.Dequant == nil {
-				return nil, 0, fmt.Errorf("models: tensor %q: %v is not a type for weights", info.Name, info.DType)
-			}
-			r.info = info
-			if !spec.Vector {
-				r.t.DType = info.DType
-			}
-		}
-		if r.size, err = tensor.Bytes(r.t.DType, r.t.Shape); err != nil {
-			return nil, 0, fmt.Errorf("models: tensor %q: %w", spec.Name, err)
-		}
-		total = (total + r.size + align - 1) &^ (align - 1)
-		rs = append(rs, r)
-	}
-	return rs, total, nil
-}
-
-func find(src Source, spec WeightSpec) (gguf.TensorInfo, bool) {
-	for _, name := range append([]string{spec.Name}, spec.Alt...) {
-		if info, ok := src.Tensor(name); ok {
-			return info, true
-		}
-	}
-	return gguf.TensorInfo{}, false
-}
-
-// copy fills the buffer through a small staging area, so that no tensor is in memory twice.
-func (w Weights) copy(ctx context.Context, rs []resolved, src Source, dev ops.Device, progress func(done, total int64), total int64) error {
+// load fills the buffer through a small staging area, so that no large tensor is in host memory as a whole.
+func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.Device, progress func(done, total int64), total int64) error {
 	s, err := dev.Stream()
 	if err != nil {
 		return fmt.Errorf("models: %w", err)
@@ -164,29 +90,21 @@ func (w Weights) copy(ctx context.Context, rs []resolved, src Source, dev ops.De
 	for _, r := range rs {
 		r.t.Buf = w.buf
 		w.tensors[r.spec.Name] = r.t
-		if r.spec.Derive != nil || r.t.DType != r.info.DType {
-			if err := uploadFloats(s, src, r); err != nil {
-				return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
-			}
+		if r.spec.Derive != nil || r.t.DType != r.dtype {
+			err = uploadFloats(s, src, r)
 		} else {
-			for off := int64(0); off < r.size; off += int64(len(staging)) {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				n := min(int64(len(staging)), r.size-off)
-				if err := src.ReadTensor(r.info, staging[:n], off); err != nil {
-					return fmt.Errorf("models: %w", err)
-				}
-				// Raw bytes: a part of a tensor need not be a whole number of blocks.
-				part := tensor.Tensor{Name: r.t.Name, DType: tensor.I8, Shape: tensor.Shape{int(n)}, Buf: w.buf, Off: r.t.Off + off}
-				if err := s.Upload(part, staging[:n]); err != nil {
-					return fmt.Errorf("models: %w", err)
-				}
+			err = uploadBytes(ctx, s, src, r, staging, func(done int64) {
 				if progress != nil {
-					progress(r.t.Off+off+n, total)
+					progress(r.t.Off+done, total)
 				}
-			}
+			})
 		}
+		if err != nil {
+			return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
+		}
+	}
+	if progress != nil {
+		progress(total, total)
 	}
 	if err := s.Sync(ctx); err != nil {
 		return fmt.Errorf("models: %w", err)
@@ -194,21 +112,35 @@ func (w Weights) copy(ctx context.Context, rs []resolved, src Source, dev ops.De
 	return nil
 }
 
+// uploadBytes copies a tensor as it is.
+func uploadBytes(ctx context.Context, s ops.Stream, src Source, r resolved, staging []byte, progress func(done int64)) error {
+	var done int64
+	for _, x := range r.from {
+		for off := int64(0); off < x.size; off += int64(len(staging)) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n := min(int64(len(staging)), x.size-off)
+			if err := src.ReadTensor(x.info, staging[:n], x.off+off); err != nil {
+				return err
+			}
+			// Raw bytes: a piece of a tensor need not be a whole number of blocks.
+			piece := tensor.Tensor{Name: r.t.Name, DType: tensor.I8, Shape: tensor.Shape{int(n)}, Buf: r.t.Buf, Off: r.t.Off + done}
+			if err := s.Upload(piece, staging[:n]); err != nil {
+				return err
+			}
+			done += n
+			progress(done)
+		}
+	}
+	return nil
+}
+
 // uploadFloats uploads a derived tensor, or a vector converted to F32.
 func uploadFloats(s ops.Stream, src Source, r resolved) error {
-	var x []float32
-	if r.spec.Derive != nil {
-		if x = r.spec.Derive(); len(x) != r.spec.Shape.Elems() {
-			return fmt.Errorf("%d values derived for shape %v", len(x), r.spec.Shape)
-		}
-	} else {
-		raw := make([]byte, r.info.Size)
-		if err := src.ReadTensor(r.info, raw, 0); err != nil {
-			return err
-		}
-		x = make([]float32, r.spec.Shape.Elems())
-		f, _ := r.info.DType.Format() // resolve checked it
-		f.Dequant(x, raw)
+	x, err := r.floats(src)
+	if err != nil {
+		return err
 	}
 	f32, _ := tensor.F32.Format()
 	b := make([]byte, 4*len(x))
@@ -216,8 +148,34 @@ func uploadFloats(s ops.Stream, src Source, r resolved) error {
 	return s.Upload(r.t, b)
 }
 
-// Check reports what LoadWeights would reject, without loading anything.
-func Check(m Model, src Source) error {
-	_, _, err := resolve(m, src)
-	return err
+// floats returns the contents as F32, nil if the tensor is missing.
+func (r *resolved) floats(src Source) ([]float32, error) {
+	if r.spec.Derive != nil {
+		in := make([][]float32, len(r.inputs))
+		for i := range in {
+			var err error
+			if in[i], err = r.inputs[i].floats(src); err != nil {
+				return nil, err
+			}
+		}
+		x, err := r.spec.Derive(in)
+		if err == nil && len(x) != r.spec.Shape.Elems() {
+			err = fmt.Errorf("%d values derived for shape %v", len(x), r.spec.Shape)
+		}
+		return x, err
+	}
+	if r.from == nil {
+		return nil, nil
+	}
+	var raw []byte
+	for _, x := range r.from {
+		raw = append(raw, make([]byte, x.size)...)
+		if err := src.ReadTensor(x.info, raw[int64(len(raw))-x.size:], x.off); err != nil {
+			return nil, err
+		}
+	}
+	x := make([]float32, r.spec.Shape.Elems())
+	f, _ := r.dtype.Format() // resolve checked it
+	f.Dequant(x, raw)
+	return x, nil
 }

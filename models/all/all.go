@@ -1,4 +1,9 @@
 // Package all links every architecture of this module.
 package all
 
-import _ "github.com/hipengine/hipengine/models/qwen35"
+import (
+	_ "github.com/hipengine/hipengine/models/llama"
+	_ "github.com/hipengine/hipengine/models/qwen2"
+	_ "github.com/hipengine/hipengine/models/qwen3"
+	_ "github.com/hipengine/hipengine/models/qwen35"
+)

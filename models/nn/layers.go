@@ -19,11 +19,6 @@ func RMSNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float
 	return ops.RMSNorm(g, x, w.Get(g, name+".weight"), eps)
 }
 
-// SwiGLU is the gated feed-forward block: down(silu(gate·x) ⊙ up·x), with the weights ffn_gate, ffn_up, ffn_down.
-func SwiGLU(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
-	return Linear(g, w, "ffn_down", ops.SwiGLU(g, Linear(g, w, "ffn_gate", x), Linear(g, w, "ffn_up", x)))
-}
-
 // Logits computes the logits of the batch's rows of h, the residual stream after the last layer: final norm, then
 // output.weight, or the token embedding where the file has none (tied).
 func Logits(g *ops.Graph, w models.Weights, b models.Batch, h ops.Value, eps float32) ops.Value {

@@ -1,7 +1,9 @@
-// Package qwen35 is the dense architecture of Qwen 3.5 and 3.6: gated DeltaNet layers, and gated full attention in
-// every fourth layer.
+// Package qwen35 is the architecture of Qwen 3.5 and 3.6, dense ("qwen35") and mixture of experts ("qwen35moe"):
+// gated DeltaNet layers, and gated full attention in every fourth layer. post_attention_norm is the norm in front of
+// the feed-forward network. Experts are chosen as in Qwen 3; a shared expert, gated by a sigmoid, serves every token.
 //
-// Sources: the GGUF files that llama.cpp's converter writes (architecture "qwen35") and the transformers library's
-// qwen3_5 modelling file. Defaults for missing keys: full_attention_interval 4, rope.dimension_count the head
-// dimension, rope.freq_base 10000, key_length and value_length embedding_length / head_count.
+// Sources: the GGUF files that llama.cpp's converter writes and the transformers library's qwen3_5 and qwen3_5_moe
+// modelling files. For text, their multi-section rotary embedding is the plain one. Defaults for missing keys:
+// full_attention_interval 4, which attention.recurrent_layers (a bool per layer, true for DeltaNet) overrides; no
+// shared expert without expert_shared_feed_forward_length; others are those of package nn's Read functions.
 package qwen35

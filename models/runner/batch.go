@@ -96,7 +96,7 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 		Starts: g.Input("starts", tensor.I32, k.seqs+1),
 		Slots:  g.Input("slots", tensor.I32, k.seqs),
 		Rows:   g.Input("rows", tensor.I32, max(1, k.rows)),
-		States: r.states,
+		States: r.states, Context: r.limits.Context,
 	})
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("runner: recording %s: %w", r.model.Params().Arch, err)

@@ -1,0 +1,26 @@
+package llama
+
+import (
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/nn"
+	"github.com/hipengine/hipengine/ops"
+)
+
+func init() { models.Register("llama", parse) }
+
+func parse(meta *gguf.Meta) (models.Model, error) {
+	k := models.NewKeys(meta)
+	d := nn.ReadDecoder(k)
+	attn := nn.ReadAttention(k, d)
+	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.Interleaved)
+	attn.RoPE.Factors = "rope_freqs.weight"
+	if k.IntOr("expert_count", 0, 0, models.MaxExperts) > 0 {
+		moe := nn.ReadMoE(k, d)
+		moe.Norm = true
+		d.Repeat(attn, moe)
+	} else {
+		d.Repeat(attn, nn.ReadMLPs(k, d)...)
+	}
+	return d, k.Err()
+}

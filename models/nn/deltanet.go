@@ -1,0 +1,90 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/kv"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// DeltaNet is the gated DeltaNet mixer: short convolution and SiLU over q, k and v, unit-length q and k, the gated
+// delta rule, then a norm gated by SiLU(z). ssm_a holds -exp(A).
+type DeltaNet struct {
+	Embd                 int
+	KeyHeads, ValueHeads int
+	Dim                  int // of a head: keys and values
+	Conv                 int // length of the convolution's filters
+	Eps                  float32
+	Tiled                bool // as in ops.GatedDeltaNetAttrs
+}
+
+// keyDim, valueDim and convDim are the widths of the projections: q and k each, v, and all three.
+func (d *DeltaNet) keyDim() int   { return d.KeyHeads * d.Dim }
+func (d *DeltaNet) valueDim() int { return d.ValueHeads * d.Dim }
+func (d *DeltaNet) convDim() int  { return 2*d.keyDim() + d.valueDim() }
+
+// Specs adds the projections, the filters, and the parameters of decay and norm.
+func (d *DeltaNet) Specs(s *Specs) {
+	s.Linear("attn_qkv", d.convDim(), d.Embd)
+	s.Linear("attn_gate", d.valueDim(), d.Embd)
+	s.Linear("ssm_alpha", d.ValueHeads, d.Embd)
+	s.Linear("ssm_beta", d.ValueHeads, d.Embd)
+	s.Linear("ssm_out", d.Embd, d.valueDim())
+	s.Vector("ssm_conv1d.weight", d.convDim(), d.Conv)
+	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{d.ValueHeads}, Vector: true})
+	s.Vector("ssm_a", d.ValueHeads)
+	s.Norm("ssm_norm", d.Dim)
+}
+
+// State lists the convolution window and the matrix of each value head.
+func (d *DeltaNet) State(layer int) kv.Spec {
+	return kv.Spec{Slots: []kv.Slot{
+		{Name: fmt.Sprintf("blk.%d.conv", layer), Shape: tensor.Shape{d.Conv - 1, d.convDim()}},
+		{Name: fmt.Sprintf("blk.%d.delta", layer), Shape: tensor.Shape{d.ValueHeads, d.Dim, d.Dim}},
+	}}
+}
+
+// Build records the mixer over x, [tokens, n_embd].
+func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b models.Batch, layer int, x ops.Value) ops.Value {
+	tokens := x.Shape().Rows()
+
+	mixed := Linear(g, w, "attn_qkv", x)
+	mixed, _ = ops.CausalConv(g, mixed, b.State(g, fmt.Sprintf("blk.%d.conv", layer)), w.Get(g, "ssm_conv1d.weight"), b.Starts, b.Slots)
+	mixed = ops.SiLU(g, mixed)
+	heads := func(lo, n int) ops.Value {
+		return ops.Reshape(g, ops.Slice(g, mixed, lo, lo+n*d.Dim), tokens, n, d.Dim)
+	}
+	q := ops.L2Norm(g, heads(0, d.KeyHeads), d.Eps)
+	k := ops.L2Norm(g, heads(d.keyDim(), d.KeyHeads), d.Eps)
+	v := heads(2*d.keyDim(), d.ValueHeads)
+
+	beta := ops.Sigmoid(g, Linear(g, w, "ssm_beta", x))
+	decay := ops.Softplus(g, ops.Add(g, Linear(g, w, "ssm_alpha", x), w.Get(g, "ssm_dt.bias")))
+	decay = ops.Mul(g, decay, w.Get(g, "ssm_a"))
+	o, _ := ops.GatedDeltaNet(g, q, k, v, decay, beta, b.State(g, fmt.Sprintf("blk.%d.delta", layer)), b.Starts, b.Slots,
+		ops.GatedDeltaNetAttrs{Scale: float32(1 / math.Sqrt(float64(d.Dim))), Tiled: d.Tiled})
+
+	z := ops.Reshape(g, Linear(g, w, "attn_gate", x), tokens, d.ValueHeads, d.Dim)
+	o = ops.Mul(g, RMSNorm(g, w, "ssm_norm", o, d.Eps), ops.SiLU(g, z))
+	return Linear(g, w, "ssm_out", ops.Reshape(g, o, tokens, d.valueDim()))
+}
+
+// ReadDeltaNet reads the head counts and sizes. ssm.v_head_reordered says whether value heads are stored tiled;
+// default true, which is what llama.cpp's converter writes without the key.
+func ReadDeltaNet(k *models.Keys, dec *Decoder) *DeltaNet {
+	d := &DeltaNet{Embd: dec.Embd, Eps: dec.Eps, Tiled: k.BoolOr("ssm.v_head_reordered", true)}
+	d.KeyHeads = k.Int("ssm.group_count", 1, models.MaxHeads)
+	d.ValueHeads = k.Int("ssm.time_step_rank", 1, models.MaxHeads)
+	d.Dim = k.Int("ssm.state_size", 1, models.MaxDim)
+	d.Conv = k.Int("ssm.conv_kernel", 2, 64)
+	if inner := k.Int("ssm.inner_size", 1, models.MaxDim); inner != d.valueDim() {
+		k.Fail("ssm.inner_size %d is not ssm.time_step_rank %d times ssm.state_size %d", inner, d.ValueHeads, d.Dim)
+	}
+	if d.ValueHeads%d.KeyHeads != 0 {
+		k.Fail("ssm.time_step_rank %d is not a multiple of ssm.group_count %d", d.ValueHeads, d.KeyHeads)
+	}
+	return d
+}

@@ -1,0 +1,48 @@
+package nn
+
+import (
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Activation combines the two halves of a gated feed-forward network, both [..., n_ff].
+type Activation func(g *ops.Graph, gate, up ops.Value) ops.Value
+
+// MLP is the gated feed-forward network down(act(gate·x, up·x)). Files may fuse ffn_gate and ffn_up, in that
+// order, into ffn_up.
+type MLP struct {
+	Embd, FF int
+	Act      Activation // nil: ops.SwiGLU
+	Suffix   string     // of the weight names: "" for ffn_gate, ffn_up and ffn_down
+}
+
+// Specs adds the three projections.
+func (m *MLP) Specs(s *Specs) {
+	fused := "ffn_up" + m.Suffix
+	s.linear("ffn_gate"+m.Suffix, part{fused, 0, 2 * m.FF}, false, tensor.Shape{m.FF, m.Embd})
+	s.linear("ffn_up"+m.Suffix, part{fused, m.FF, 2 * m.FF}, false, tensor.Shape{m.FF, m.Embd})
+	s.Linear("ffn_down"+m.Suffix, m.Embd, m.FF)
+}
+
+// Build records the network.
+func (m *MLP) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
+	y := activate(g, m.Act, Linear(g, w, "ffn_gate"+m.Suffix, x), Linear(g, w, "ffn_up"+m.Suffix, x))
+	return Linear(g, w, "ffn_down"+m.Suffix, y)
+}
+
+func activate(g *ops.Graph, act Activation, gate, up ops.Value) ops.Value {
+	if act == nil {
+		act = ops.SwiGLU
+	}
+	return act(g, gate, up)
+}
+
+// ReadMLPs returns the feed-forward network of each layer: feed_forward_length is one number or a list.
+func ReadMLPs(k *models.Keys, d *Decoder) []FFN {
+	out := make([]FFN, d.Layers)
+	for i, ff := range k.PerLayer("feed_forward_length", d.Layers, 1, models.MaxDim) {
+		out[i] = &MLP{Embd: d.Embd, FF: ff}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package nn
+
+import (
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// MoE is a mixture of experts: a router picks Used of Experts gated feed-forward networks for each token and adds
+// their outputs with weights; a shared expert, if there is one, serves every token. Experts and router may have
+// biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files may fuse the experts'
+// gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as tensors of their
+// own (ffn_gate.0, ffn_gate.1, ...).
+type MoE struct {
+	Embd, FF      int
+	Experts, Used int
+	Act           Activation // nil: ops.SwiGLU
+
+	Gating ops.Gating
+	Norm   bool    // weights of a token sum to one
+	Scale  float32 // on the weights; 0: 1
+
+	Shared     int  // FF size of the shared expert; 0: none
+	SharedGate bool // the shared expert's output is multiplied by sigmoid(ffn_gate_inp_shexp·x)
+}
+
+func (m *MoE) shared() *MLP { return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"} }
+
+// Specs adds router, experts and shared expert.
+func (m *MoE) Specs(s *Specs) {
+	s.Linear("ffn_gate_inp", m.Experts, m.Embd)
+	s.Add(models.WeightSpec{Name: "exp_probs_b.bias", Shape: tensor.Shape{m.Experts}, Vector: true, Optional: true})
+	for _, e := range []struct {
+		name    string
+		fused   part
+		out, in int
+	}{
+		{"gate", part{"ffn_gate_up_exps", 0, 2 * m.FF}, m.FF, m.Embd},
+		{"up", part{"ffn_gate_up_exps", m.FF, 2 * m.FF}, m.FF, m.Embd},
+		{"down", part{}, m.Embd, m.FF},
+	} {
+		s.linear("ffn_"+e.name+"_exps", e.fused, false, tensor.Shape{m.Experts, e.out, e.in})
+		s.List[len(s.List)-2].Stack = s.prefix + "ffn_" + e.name + ".%d.weight"
+	}
+	if m.Shared > 0 {
+		m.shared().Specs(s)
+		if m.SharedGate {
+			s.Add(models.WeightSpec{Name: "ffn_gate_inp_shexp.weight", Shape: tensor.Shape{1, m.Embd}})
+		}
+	}
+}
+
+// Build records the mixture.
+func (m *MoE) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
+	tokens := x.Shape().Rows()
+	attrs := ops.RouteAttrs{K: m.Used, Gating: m.Gating, Norm: m.Norm, Scale: m.Scale}
+	if attrs.Scale == 0 {
+		attrs.Scale = 1
+	}
+	var bias ops.Value
+	if w.Has("exp_probs_b.bias") {
+		bias = w.Get(g, "exp_probs_b.bias")
+	}
+	ids, weights := ops.Route(g, Linear(g, w, "ffn_gate_inp", x), bias, attrs)
+	row := ops.Reshape(g, x, tokens, 1, m.Embd)
+	y := activate(g, m.Act, experts(g, w, "ffn_gate_exps", row, ids), experts(g, w, "ffn_up_exps", row, ids))
+	y = ops.WeightedSum(g, experts(g, w, "ffn_down_exps", y, ids), weights)
+	if m.Shared > 0 {
+		z := m.shared().Build(g, w, x)
+		if m.SharedGate {
+			gate := ops.Sigmoid(g, ops.MulMat(g, x, w.Get(g, "ffn_gate_inp_shexp.weight")))
+			z = ops.WeightedSum(g, ops.Reshape(g, z, tokens, 1, m.Embd), gate)
+		}
+		y = ops.Add(g, y, z)
+	}
+	return y
+}
+
+// experts is Linear with the matrices of each token's own experts. x: [tokens, 1 or k, in]; result [tokens, k, out].
+func experts(g *ops.Graph, w models.Weights, name string, x, ids ops.Value) ops.Value {
+	y := ops.MulMatExperts(g, x, w.Get(g, name+".weight"), ids)
+	if w.Has(name + ".bias") {
+		y = ops.AddExperts(g, y, w.Get(g, name+".bias"), ids)
+	}
+	return y
+}
+
+// ReadMoE reads the numbers of experts and the width of each. expert_feed_forward_length defaults to
+// feed_forward_length, as in files of Mixtral; expert_weights_scale to none.
+func ReadMoE(k *models.Keys, d *Decoder) *MoE {
+	m := &MoE{Embd: d.Embd, Experts: k.Int("expert_count", 1, models.MaxExperts)}
+	m.Used = k.Int("expert_used_count", 1, m.Experts)
+	if k.Has("expert_feed_forward_length") {
+		m.FF = k.Int("expert_feed_forward_length", 1, models.MaxDim)
+	} else {
+		m.FF = k.Int("feed_forward_length", 1, models.MaxDim)
+	}
+	m.Scale = float32(k.FloatOr("expert_weights_scale", 0, 0, 1e6))
+	return m
+}

@@ -1,0 +1,20 @@
+package qwen2
+
+import (
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/nn"
+	"github.com/hipengine/hipengine/ops"
+)
+
+func init() { models.Register("qwen2", parse) }
+
+func parse(meta *gguf.Meta) (models.Model, error) {
+	k := models.NewKeys(meta)
+	d := nn.ReadDecoder(k)
+	attn := nn.ReadAttention(k, d)
+	attn.QKVBias = true
+	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
+	d.Repeat(attn, nn.ReadMLPs(k, d)...)
+	return d, k.Err()
+}

@@ -1,0 +1,230 @@
+package models
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// WeightSpec is one tensor that a model needs. Files store some tensors in several forms; the loader brings all of
+// them into the form that Name and Shape describe, so that a graph is built in one way only.
+type WeightSpec struct {
+	Name  string
+	Shape tensor.Shape
+
+	// Alt are other names that files use for the same tensor.
+	Alt []string
+
+	// Part is where the tensor lies inside a larger one in files that fuse several.
+	Part Part
+
+	// Stack is a name with one %d, for files that hold each element of the outermost dimension as a tensor of its
+	// own.
+	Stack string
+
+	// Optional tensors may be missing; the model asks Weights.Has.
+	Optional bool
+
+	// Vector marks small tensors that kernels read as F32 (norms, biases, gates): they are converted at load
+	// when the file stores them otherwise. All others keep the file's type.
+	Vector bool
+
+	// Derive computes the contents, F32, of a tensor that no file holds from the tensors that Inputs lists, each
+	// converted to F32. An optional input that is missing is nil.
+	Derive func(inputs [][]float32) ([]float32, error)
+	Inputs []WeightSpec
+}
+
+// Part is a range of a fused tensor: elements Lo..Lo+n-1 of the Of elements that tensor Name has along dimension
+// Axis, counted from the outermost. The zero Part is none.
+type Part struct {
+	Name         string
+	Axis, Lo, Of int
+}
+
+// Source is where weights come from: a GGUF file, or a folder that presents itself as one.
+type Source interface {
+	Tensor(name string) (gguf.TensorInfo, bool)
+	ReadTensor(t gguf.TensorInfo, p []byte, off int64) error
+}
+
+// Check reports the first tensor of m that src lacks or has in another shape, or nil. It reads no contents.
+func Check(m Model, src Source) error {
+	_, _, err := resolve(m, src)
+	return err
+}
+
+// extent is a run of bytes of a source's tensor.
+type extent struct {
+	info      gguf.TensorInfo
+	off, size int64
+}
+
+// resolved is a WeightSpec with its place in the source and on the device.
+type resolved struct {
+	spec   WeightSpec
+	t      tensor.Tensor
+	size   int64        // on the device, in bytes
+	dtype  tensor.DType // in the source
+	from   []extent     // its bytes in the source, in order; none for a derived tensor
+	inputs []resolved   // of a derived tensor; without from if missing
+}
+
+// align is the alignment of weights in device memory, in bytes.
+const align = 64
+
+// resolve finds every tensor and gives it a place.
+func resolve(m Model, src Source) (rs []resolved, total int64, err error) {
+	for _, spec := range m.Weights() {
+		r, err := resolveOne(spec, src)
+		if err != nil {
+			return nil, 0, fmt.Errorf("models: %w", err)
+		}
+		if spec.Derive == nil && r.from == nil {
+			continue
+		}
+		r.t.Off = total
+		total = (total + r.size + align - 1) &^ (align - 1)
+		rs = append(rs, r)
+	}
+	return rs, total, nil
+}
+
+// resolveOne finds one tensor. The result has no extents if it is optional and missing, or derived.
+func resolveOne(spec WeightSpec, src Source) (resolved, error) {
+	r := resolved{spec: spec, dtype: tensor.F32}
+	if spec.Derive != nil {
+		for _, in := range spec.Inputs {
+			ri, err := resolveOne(in, src)
+			if err != nil {
+				return r, err
+			}
+			r.inputs = append(r.inputs, ri)
+		}
+	} else if err := r.find(src); err != nil {
+		return r, err
+	}
+	if spec.Derive == nil && r.from == nil {
+		return r, nil
+	}
+	if f, ok := r.dtype.Format(); !ok || f.Dequant == nil {
+		return r, fmt.Errorf("tensor %q: %v is not a type for weights", r.from[0].info.Name, r.dtype)
+	}
+	r.t = tensor.Tensor{Name: spec.Name, DType: r.dtype, Shape: spec.Shape}
+	if spec.Vector {
+		r.t.DType = tensor.F32
+	}
+	var err error
+	if r.size, err = tensor.Bytes(r.t.DType, r.t.Shape); err != nil {
+		return r, fmt.Errorf("tensor %q: %w", spec.Name, err)
+	}
+	return r, nil
+}
+
+// find looks for the tensor in each of its forms and takes the first that fits.
+func (r *resolved) find(src Source) error {
+	var mismatch error // of the first form that is there but does not fit
+	note := func(err error) {
+		if mismatch == nil {
+			mismatch = err
+		}
+	}
+	for _, name := range r.spec.names() {
+		info, ok := src.Tensor(name)
+		if !ok {
+			continue
+		}
+		if !sameShape(info.Shape, r.spec.Shape) {
+			note(shapeError(info, r.spec.Shape))
+			continue
+		}
+		r.dtype, r.from = info.DType, []extent{{info, 0, info.Size}}
+		return nil
+	}
+	if p := r.spec.Part; p.Name != "" {
+		if info, ok := src.Tensor(p.Name); ok {
+			if err := r.part(info); err != nil {
+				note(err)
+			} else {
+				return nil
+			}
+		}
+	}
+	if r.spec.Stack != "" {
+		if _, ok := src.Tensor(fmt.Sprintf(r.spec.Stack, 0)); ok {
+			return r.stack(src)
+		}
+	}
+	if mismatch == nil && !r.spec.Optional {
+		names := r.spec.names()
+		if r.spec.Part.Name != "" && !slices.Contains(names, r.spec.Part.Name) {
+			names = append(names, r.spec.Part.Name)
+		}
+		mismatch = fmt.Errorf("tensor %q is missing", strings.Join(names, `" or "`))
+	}
+	return mismatch
+}
+
+func (s WeightSpec) names() []string { return append([]string{s.Name}, s.Alt...) }
+
+// part takes a range of the fused tensor info.
+func (r *resolved) part(info gguf.TensorInfo) error {
+	p, s := r.spec.Part, r.spec.Shape
+	fused := slices.Clone(s)
+	fused[p.Axis] = p.Of
+	if !sameShape(info.Shape, fused) {
+		return shapeError(info, fused)
+	}
+	stride, err := tensor.Bytes(info.DType, fused[p.Axis:])
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", info.Name, err)
+	}
+	size, err := tensor.Bytes(info.DType, s[p.Axis:])
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", info.Name, err)
+	}
+	lo := size / int64(s[p.Axis]) * int64(p.Lo)
+	r.dtype = info.DType
+	for i := range s[:p.Axis].Elems() {
+		r.from = append(r.from, extent{info, int64(i)*stride + lo, size})
+	}
+	return nil
+}
+
+// stack takes one tensor for each element of the outermost dimension.
+func (r *resolved) stack(src Source) error {
+	want := r.spec.Shape[1:]
+	for i := range r.spec.Shape[0] {
+		name := fmt.Sprintf(r.spec.Stack, i)
+		info, ok := src.Tensor(name)
+		switch {
+		case !ok:
+			return fmt.Errorf("tensor %q is missing: the file has %q", name, fmt.Sprintf(r.spec.Stack, 0))
+		case !sameShape(info.Shape, want):
+			return shapeError(info, want)
+		case i > 0 && info.DType != r.dtype:
+			return fmt.Errorf("tensor %q is %v and %q is %v: tensors that form one must share their type",
+				name, info.DType, fmt.Sprintf(r.spec.Stack, 0), r.dtype)
+		}
+		r.dtype = info.DType
+		r.from = append(r.from, extent{info, 0, info.Size})
+	}
+	return nil
+}
+
+// sameShape compares shapes but for leading dimensions of one, which some writers drop.
+func sameShape(a, b tensor.Shape) bool { return trimOnes(a).Equal(trimOnes(b)) }
+
+func trimOnes(s tensor.Shape) tensor.Shape {
+	for len(s) > 0 && s[0] == 1 {
+		s = s[1:]
+	}
+	return s
+}
+
+func shapeError(info gguf.TensorInfo, want tensor.Shape) error {
+	return fmt.Errorf("tensor %q has shape %v, the metadata wants %v", info.Name, info.Shape, want)
+}
