@@ -248,7 +248,7 @@ func TestEmber(t *testing.T) {
 	ref, r := openReference(t, dir), startRunner(t, f, nil)
 	for _, i := range []string{"0", "2", "4"} {
 		want, reply := ref.floats("logits_"+i), ref.ids("greedy_"+i)
-		got, greedy := steps(t, r, ref.ids("ids_"+i)[:min(100, len(ref.ids("ids_"+i)))], 0, nil)
+		got, greedy := steps(t, r, ref.ids("ids_" + i)[:min(100, len(ref.ids("ids_"+i)))], 0, nil)
 		rms := relativeRMS(want[:len(got)], got)
 		t.Logf("prompt %s: relative RMS %.2g over %d logits, reply of %d tokens, %v", i, rms, len(got), len(reply), greedy)
 		if !(rms <= 1e-4) {
