@@ -40,19 +40,19 @@ func contents(t testing.TB, f *gguf.File, info gguf.TensorInfo) []byte {
 	return b
 }
 
-// lastBit reports whether F32 vectors differ by no more than the last bit of each element.
-func lastBit(a, b []byte) bool {
+// lastPlace reports whether F32 vectors differ by at most two units in the last place of each element.
+func lastPlace(a, b []byte) bool {
 	for ; len(a) >= 4; a, b = a[4:], b[4:] {
 		d := int64(binary.LittleEndian.Uint32(a)) - int64(binary.LittleEndian.Uint32(b))
-		if d < -1 || d > 1 {
+		if d < -2 || d > 2 {
 			return false
 		}
 	}
 	return true
 }
 
-// compareFiles compares tensors, in order, and keys of two files. Keys in but may differ. So may the last bit of
-// ssm_a = -exp(A_log), where PyTorch's exponential is not rounded correctly and ours is.
+// compareFiles compares tensors, in order, and keys of two files. Keys in but may differ. So may the last
+// place of ssm_a = -exp(A_log): the original's float32 exponential is up to 1.2 units off, ours is rounded correctly.
 func compareFiles(t *testing.T, want, got *gguf.File, but ...string) {
 	t.Helper()
 	if len(want.Tensors) != len(got.Tensors) {
@@ -74,7 +74,7 @@ func compareFiles(t *testing.T, want, got *gguf.File, but ...string) {
 				}
 			}
 			bytesOff += n
-			if strings.HasSuffix(w.Name, ".ssm_a") && lastBit(a, b) {
+			if strings.HasSuffix(w.Name, ".ssm_a") && lastPlace(a, b) {
 				continue
 			}
 			t.Errorf("%s: %d of %d bytes differ", w.Name, n, len(a))
