@@ -1,6 +1,10 @@
 package hf
 
-import "github.com/hipengine/hipengine/models"
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/models"
+)
 
 // gpt-oss: every projection has a bias, attention has a sink, and experts are stored with the rows of gate and up in
 // turn, in MXFP4 or, transposed, in BF16.
@@ -54,7 +58,7 @@ func (b *builder) gptOSSExperts(name string) (weight, bool) {
 		}
 		m, err := mxfp4(blocks, scales)
 		if err == nil && len(blocks.shape) != 4 {
-			err = checkShape(blocks, 0, 0, 0, 16)
+			err = fmt.Errorf("tensor %q has shape %v, want [experts, rows, blocks, 16]", blocks.name, blocks.shape)
 		}
 		if err != nil {
 			b.fail("%w", err)

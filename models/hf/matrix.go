@@ -2,9 +2,7 @@ package hf
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
-	"slices"
 
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
@@ -99,11 +97,6 @@ func (m *matrix) pick(n int, at func(i int) int) *matrix {
 		return nil
 	}
 	return out
-}
-
-// slice has rows lo to hi of m.
-func (m *matrix) slice(lo, hi int) *matrix {
-	return m.pick(hi-lo, func(i int) int { return lo + i })
 }
 
 // stack has the rows of all ms, one after the other. They have equal types and sizes.
@@ -262,12 +255,4 @@ func rowsOf(m *matrix) *matrix {
 func reorder(m *matrix, at func(int) int) *matrix {
 	r := rowsOf(m)
 	return r.pick(r.rows, at).reshape(m.cols)
-}
-
-// checkShape reports a stored tensor whose shape is another than its recipe needs.
-func checkShape(t *stored, want ...int) error {
-	if !slices.Equal(t.shape, want) {
-		return fmt.Errorf("tensor %q has shape %v, the configuration wants %v", clip(t.name), t.shape, want)
-	}
-	return nil
 }
