@@ -175,6 +175,35 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// TestExpertsInMXFP4 checks the mixture that treats stacks of experts apart.
+func TestExpertsInMXFP4(t *testing.T) {
+	meta := &gguf.Meta{}
+	if err := meta.Set("general.architecture", "gpt-oss"); err != nil {
+		t.Fatal(err)
+	}
+	stack, matrix := tensor.Shape{4, 64, 64}, tensor.Shape{64, 64}
+	want := map[string]tensor.DType{"output.weight": quant.Q8_0, "token_embd.weight": quant.Q8_0, "blk.0.attn_q.weight": quant.Q8_0, "blk.0.ffn_up_exps.weight": quant.MXFP4,
+		"blk.0.ffn_gate_inp.weight": tensor.F32}
+	var ts []gguf.TensorInfo
+	for name := range want {
+		shape := matrix
+		if strings.Contains(name, "_exps") {
+			shape = stack
+		}
+		ts = append(ts, gguf.TensorInfo{Name: name, DType: tensor.F32, Shape: shape})
+	}
+	ts = SortTensors(ts)
+	types, err := Types(meta, ts, MXFP4MoE, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range types {
+		if d != want[ts[i].Name] {
+			t.Errorf("%s: %v, want %v", ts[i].Name, d, want[ts[i].Name])
+		}
+	}
+}
+
 func TestParseFType(t *testing.T) {
 	for _, name := range FTypes() {
 		if f, err := ParseFType(strings.ToUpper(name)); err != nil || f.String() != name {

@@ -35,6 +35,7 @@ type builder struct {
 	err    error
 
 	entries map[string]*entry
+	slabs   slabCache
 	prefix  string // of the language model's tensors
 
 	// Hyper-parameters that every family has.

@@ -169,6 +169,9 @@ func (f *Folder) text(dir string, b *builder) (err error) {
 	if f.Template != "" {
 		b.setKey("tokenizer.chat_template", f.Template)
 	}
+	if len(f.Templates) > 0 {
+		b.setKey("tokenizer.chat_templates", sortedKeys(f.Templates))
+	}
 	for _, name := range sortedKeys(f.Templates) {
 		b.setKey("tokenizer.chat_template."+name, f.Templates[name])
 	}

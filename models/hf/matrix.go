@@ -3,6 +3,7 @@ package hf
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
@@ -137,24 +138,52 @@ func (m *matrix) pickColumns(width int, at func(i int) int) *matrix {
 	return out
 }
 
-// transpose turns a stack of slabs [rows, cols] into one of [cols, rows]. It reads a whole slab at a time.
-func (m *matrix) transpose(slabRows int) *matrix {
-	f, _ := m.dtype.Format()
-	elem, size := f.Bytes, m.rowBytes()
+// slabCache keeps the slab that was transposed last, for all tensors of a folder: rows are read in order, a few at a
+// time, and to transpose a slab for each of them would read it over and over.
+type slabCache struct {
+	mu   sync.Mutex
+	of   *matrix
+	k    int
+	data []byte // not modified once it is here
+}
+
+// get returns slab k of m, transposed.
+func (c *slabCache) get(m *matrix, slabRows, k int) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == m && c.k == k {
+		return c.data, nil
+	}
+	size := m.rowBytes()
+	slab := make([]byte, slabRows*size)
+	if err := m.read(slab, k*slabRows, (k+1)*slabRows); err != nil {
+		return nil, err
+	}
+	out := make([]byte, len(slab))
+	elem := size / m.cols
+	for i := range slabRows {
+		for j := range m.cols {
+			copy(out[(j*slabRows+i)*elem:][:elem], slab[i*size+j*elem:])
+		}
+	}
+	c.of, c.k, c.data = m, k, out
+	return out, nil
+}
+
+// transpose turns a stack of slabs [rows, cols] into one of [cols, rows].
+func (m *matrix) transpose(slabRows int, c *slabCache) *matrix {
 	out := &matrix{dtype: m.dtype, rows: m.rows / slabRows * m.cols, cols: slabRows}
+	size := out.rowBytes()
 	out.read = func(dst []byte, lo, hi int) error {
-		slab := make([]byte, slabRows*size)
-		for loaded := -1; lo < hi; lo++ {
-			if k := lo / m.cols; k != loaded {
-				if err := m.read(slab, k*slabRows, (k+1)*slabRows); err != nil {
-					return err
-				}
-				loaded = k
+		for lo < hi {
+			k := lo / m.cols
+			slab, err := c.get(m, slabRows, k)
+			if err != nil {
+				return err
 			}
-			for i := range slabRows {
-				copy(dst[:elem], slab[i*size+lo%m.cols*elem:])
-				dst = dst[elem:]
-			}
+			end := min(hi, (k+1)*m.cols)
+			copy(dst[:(end-lo)*size], slab[(lo-k*m.cols)*size:])
+			dst, lo = dst[(end-lo)*size:], end
 		}
 		return nil
 	}

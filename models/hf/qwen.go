@@ -12,30 +12,44 @@ func init() {
 	register(family{
 		arch:    "qwen2",
 		models:  []string{"Qwen2ForCausalLM"},
+		keys:    (*builder).qwenKeys,
 		tensors: func(b *builder) { b.applyLayers(join(qwenAttention, gatedMLP("mlp", ""))) },
 	})
 	register(family{
-		arch:   "qwen2moe",
-		models: []string{"Qwen2MoeForCausalLM"},
-		keys: func(b *builder) {
-			b.expertKeys()
-			if b.cfg.bool(false, "norm_topk_prob") {
-				b.set("expert_weights_norm", true)
-			}
-		},
+		arch:    "qwen2moe",
+		models:  []string{"Qwen2MoeForCausalLM"},
+		keys:    func(b *builder) { b.qwenMoEKeys(false) },
 		tensors: func(b *builder) { qwenMoE(b, qwenAttention, sharedExpert) },
 	})
 	register(family{
 		arch:    "qwen3",
 		models:  []string{"Qwen3ForCausalLM"},
+		keys:    (*builder).qwenKeys,
 		tensors: func(b *builder) { b.applyLayers(join(qwenAttention, headNorms(nil), gatedMLP("mlp", ""))) },
 	})
 	register(family{
 		arch:    "qwen3moe",
 		models:  []string{"Qwen3MoeForCausalLM"},
-		keys:    (*builder).expertKeys,
+		keys:    func(b *builder) { b.qwenMoEKeys(true) },
 		tensors: func(b *builder) { qwenMoE(b, join(qwenAttention, headNorms(nil)), nil) },
 	})
+}
+
+// qwenKeys says what the keys cannot: some models were made for a sliding window in their upper layers.
+func (b *builder) qwenKeys() {
+	if b.cfg.bool(false, "use_sliding_window") {
+		b.note("use_sliding_window has no key in architecture %q: attention sees the whole context", b.arch)
+	}
+}
+
+// qwenMoEKeys writes the keys of experts. norm is what readers assume of the chosen experts' weights: that they are
+// made to sum to one, or not.
+func (b *builder) qwenMoEKeys(norm bool) {
+	b.qwenKeys()
+	b.expertKeys()
+	if v := b.cfg.bool(norm, "norm_topk_prob"); v != norm {
+		b.set("expert_weights_norm", v)
+	}
 }
 
 var qwenAttention = join(
