@@ -159,16 +159,28 @@ func (r *resolved) find(src Source) error {
 		}
 	}
 	if mismatch == nil && !r.spec.Optional {
-		names := r.spec.names()
-		if r.spec.Part.Name != "" && !slices.Contains(names, r.spec.Part.Name) {
-			names = append(names, r.spec.Part.Name)
-		}
-		mismatch = fmt.Errorf("tensor %q is missing", strings.Join(names, `" or "`))
+		mismatch = fmt.Errorf("tensor %q%s is missing", r.spec.Name, r.spec.others())
 	}
 	return mismatch
 }
 
 func (s WeightSpec) names() []string { return append([]string{s.Name}, s.Alt...) }
+
+// others lists what may be in the tensor's place, for error messages.
+func (s WeightSpec) others() string {
+	names := slices.Clone(s.Alt)
+	if s.Part.Name != "" && s.Part.Name != s.Name {
+		names = append(names, s.Part.Name)
+	}
+	if s.Stack != "" {
+		names = append(names, fmt.Sprintf(s.Stack, 0))
+	}
+	var b strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&b, " or %q", n)
+	}
+	return b.String()
+}
 
 // part takes a range of the fused tensor info.
 func (r *resolved) part(info gguf.TensorInfo) error {

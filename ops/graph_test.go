@@ -38,7 +38,9 @@ func TestFirstErrorSticks(t *testing.T) {
 }
 
 func TestInferRejects(t *testing.T) {
-	state := func(g *Graph, dt tensor.DType, s ...int) Value { return g.State(tensor.Tensor{Name: "s", DType: dt, Shape: s}) }
+	state := func(g *Graph, dt tensor.DType, s ...int) Value {
+		return g.State(tensor.Tensor{Name: "s", DType: dt, Shape: s})
+	}
 	f := func(g *Graph, s ...int) Value { return g.Input("f", tensor.F32, s...) }
 	i := func(g *Graph, s ...int) Value { return g.Input("i", tensor.I32, s...) }
 	for _, c := range []struct {

@@ -59,6 +59,7 @@ var RouteOp = Register(&Def{
 			{5, 60, RouteAttrs{4, Softmax, false, 1}, false},
 			{4, 256, RouteAttrs{8, Softmax, true, 1}, false},
 			{3, 32, RouteAttrs{4, SoftmaxTopK, false, 1}, false},
+			{3, 40, RouteAttrs{4, SoftmaxTopK, true, 1}, false},
 			{3, 64, RouteAttrs{6, SigmoidGate, true, 2.5}, true},
 		} {
 			args := []Arg{f32(c.tokens, c.experts)}

@@ -39,15 +39,17 @@ func route[T Float](c *Call[T]) error {
 			slices.SortStableFunc(order, func(e, f int32) int { return cmp.Compare(preference(f), preference(e)) })
 			picked := order[:a.K]
 			w := make([]float64, a.K)
-			var sum float64
 			for j, e := range picked {
 				w[j] = score[e]
-				sum += w[j]
 			}
 			if a.Gating == ops.SoftmaxTopK {
 				softmaxInPlace(w)
 			}
 			if a.Norm {
+				var sum float64
+				for _, v := range w {
+					sum += v
+				}
 				for j := range w {
 					w[j] /= math.Max(sum, 0x1p-14)
 				}

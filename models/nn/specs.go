@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/tensor"
@@ -19,6 +20,7 @@ func (s *Specs) Layer(i int) { s.prefix = fmt.Sprintf("blk.%d.", i) }
 // Add appends spec with every name of it relative to the current layer.
 func (s *Specs) Add(spec models.WeightSpec) {
 	spec.Name = s.prefix + spec.Name
+	spec.Alt = slices.Clone(spec.Alt)
 	for i, a := range spec.Alt {
 		spec.Alt[i] = s.prefix + a
 	}

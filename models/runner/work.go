@@ -1,6 +1,6 @@
 package runner
 
-// SeqID names an open sequence of a Runner. Ids are reused after Close.
+// SeqID names an open sequence of a Runner. Ids are reused after Release.
 type SeqID int
 
 // Work is what one sequence contributes to a step.

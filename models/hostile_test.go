@@ -1,0 +1,232 @@
+package models_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/internal/tiny"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// missing is the value that deletes a key.
+var missing = struct{}{}
+
+func set(t testing.TB, m *gguf.Meta, key string, v any) {
+	t.Helper()
+	if v == missing {
+		m.Delete(key)
+		return
+	}
+	if err := m.Set(key, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBadMeta checks what each architecture says of metadata that is wrong in one place.
+func TestBadMeta(t *testing.T) {
+	type bad struct {
+		key  string
+		v    any
+		want string // in the error, besides the architecture
+	}
+	common := []bad{
+		{"block_count", missing, "block_count"},
+		{"block_count", uint32(0), "block_count\" is 0, outside 1..1024"},
+		{"block_count", uint32(100000), "outside 1..1024"},
+		{"block_count", "two", "a signed integer"},
+		{"nextn_predict_layers", uint32(8), "leaves no layer"},
+		{"embedding_length", missing, "embedding_length"},
+		{"embedding_length", uint32(0), "embedding_length"},
+		{"embedding_length", int64(-64), "embedding_length"},
+		{"embedding_length", uint64(math.MaxUint64), "embedding_length"},
+		{"embedding_length", uint64(1 << 40), "embedding_length"},
+		{"context_length", missing, "context_length"},
+		{"context_length", uint32(0), "context_length"},
+		{"context_length", uint64(1 << 50), "context_length"},
+		{"vocab_size", missing, "vocab_size"},
+		{"vocab_size", uint32(0), "vocab_size"},
+		{"vocab_size", uint32(1 << 30), "vocab_size"},
+		{"attention.head_count", missing, "attention.head_count"},
+		{"attention.head_count", uint32(0), "attention.head_count"},
+		{"attention.head_count", uint32(1 << 20), "attention.head_count"},
+		{"attention.head_count", []int32{4, 3}, "different values"},
+		{"attention.head_count_kv", uint32(0), "attention.head_count_kv"},
+		{"attention.head_count_kv", uint32(3), "not a multiple of attention.head_count_kv 3"},
+		{"attention.head_count_kv", uint32(8), "attention.head_count_kv"},
+		{"attention.head_count_kv", []int32{}, "empty list"},
+		{"attention.key_length", uint32(0), "attention.key_length"},
+		{"attention.key_length", uint64(1 << 60), "attention.key_length"},
+		{"attention.value_length", uint32(24), "attention.value_length 24 differs"},
+		{"attention.scale", float32(-1), "attention.scale"},
+		{"attention.layer_norm_rms_epsilon", missing, "layer_norm_rms_epsilon"},
+		{"attention.layer_norm_rms_epsilon", float32(math.NaN()), "layer_norm_rms_epsilon"},
+		{"attention.layer_norm_rms_epsilon", float32(-1), "layer_norm_rms_epsilon"},
+		{"rope.dimension_count", uint32(0), "rope.dimension_count"},
+		{"rope.dimension_count", uint32(7), "odd"},
+		{"rope.dimension_count", uint32(1000), "rope.dimension_count"},
+		{"rope.freq_base", float32(0), "rope.freq_base"},
+		{"rope.freq_base", float32(math.Inf(1)), "rope.freq_base"},
+		{"rope.scaling.type", "magic", `"magic" is not known`},
+	}
+	dense := []bad{
+		{"feed_forward_length", missing, "feed_forward_length"},
+		{"feed_forward_length", uint32(0), "feed_forward_length"},
+		{"feed_forward_length", []int32{96}, ""}, // one for all layers
+		{"feed_forward_length", []int32{96, 96, 96, 96}, ""},
+		{"feed_forward_length", []int32{}, "feed_forward_length"},
+		{"feed_forward_length", []int32{96, -1, 96, 96}, "is -1"},
+	}
+	moe := []bad{
+		{"expert_used_count", missing, "expert_used_count"},
+		{"expert_used_count", uint32(0), "expert_used_count"},
+		{"expert_used_count", uint32(6), "is 6, outside 1..5"},
+		{"expert_count", uint32(1 << 20), "expert_count"},
+		{"expert_feed_forward_length", uint32(0), "expert_feed_forward_length"},
+		{"expert_weights_scale", float32(math.NaN()), "expert_weights_scale"},
+	}
+	delta := []bad{
+		{"ssm.group_count", missing, "ssm.group_count"},
+		{"ssm.group_count", uint32(0), "ssm.group_count"},
+		{"ssm.group_count", uint32(4), "not a multiple of ssm.group_count 4"},
+		{"ssm.time_step_rank", uint32(0), "ssm.time_step_rank"},
+		{"ssm.state_size", uint64(1 << 40), "ssm.state_size"},
+		{"ssm.inner_size", uint32(95), "ssm.inner_size 95 is not"},
+		{"ssm.conv_kernel", uint32(1), "ssm.conv_kernel"},
+		{"ssm.conv_kernel", uint32(1 << 30), "ssm.conv_kernel"},
+		{"ssm.v_head_reordered", uint32(1), "a bool"},
+		{"full_attention_interval", uint32(0), "full_attention_interval"},
+		{"attention.recurrent_layers", []bool{true}, "lists 1 of 4"},
+		{"attention.recurrent_layers", []int32{1, 1, 1, 0}, "a bool"},
+	}
+	for _, arch := range tiny.Archs {
+		cases := append([]bad{}, common...)
+		if strings.Contains(arch, "moe") {
+			cases = append(cases, moe...)
+		} else {
+			cases = append(cases, dense...)
+		}
+		if strings.HasPrefix(arch, "qwen35") {
+			cases = append(cases, delta...)
+		}
+		if !strings.HasPrefix(arch, "qwen3") {
+			cases = append(cases,
+				bad{"attention.head_count", uint32(6), "embedding_length 64 is not a multiple of attention.head_count 6"},
+				bad{"embedding_length", uint32(2), "not a multiple of attention.head_count"})
+		}
+		name, _, _ := strings.Cut(arch, "/")
+		for _, c := range cases {
+			t.Run(fmt.Sprintf("%s/%s=%v", arch, c.key, c.v), func(t *testing.T) {
+				meta := tiny.Meta(arch)
+				set(t, meta, name+"."+c.key, c.v)
+				_, err := models.New(meta)
+				if c.want == "" {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "models: "+name+": ") {
+					t.Errorf("error %v, want it to say %q", err, c.want)
+				}
+			})
+		}
+	}
+}
+
+func TestNewErrors(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  map[string]any
+		want string
+	}{
+		{"no architecture", map[string]any{"general.architecture": missing}, "general.architecture"},
+		{"unknown architecture", map[string]any{"general.architecture": "rwkv6"}, `architecture "rwkv6" is not supported (supported: llama, `},
+		{"architecture not a string", map[string]any{"general.architecture": uint32(1)}, "general.architecture"},
+		{"adapter", map[string]any{"general.type": "adapter"}, `"adapter"`},
+		{"empty vocabulary", map[string]any{"tokenizer.ggml.tokens": []string{}, "llama.vocab_size": missing}, "vocab_size"},
+		{"vocabulary of numbers", map[string]any{"tokenizer.ggml.tokens": []int32{1}}, "tokenizer.ggml.tokens"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			meta := tiny.Meta("llama")
+			for key, v := range c.set {
+				set(t, meta, key, v)
+			}
+			if _, err := models.New(meta); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want it to say %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestUnlikelyMeta checks metadata that is unusual but right.
+func TestUnlikelyMeta(t *testing.T) {
+	layers := func(s string) (kinds string) {
+		meta := tiny.Meta("qwen35")
+		switch s {
+		case "recurrent_layers":
+			set(t, meta, "qwen35.attention.recurrent_layers", []bool{false, true, true, false})
+		case "draft layer":
+			set(t, meta, "qwen35.block_count", uint32(5))
+			set(t, meta, "qwen35.nextn_predict_layers", uint32(1))
+		case "zeros for layers without keys":
+			set(t, meta, "qwen35.attention.head_count_kv", []uint32{0, 2, 0, 2})
+		}
+		m := newModel(t, meta)
+		slots := map[string]bool{}
+		for _, st := range m.State().Slots {
+			slots[st.Name] = true
+		}
+		for i := range m.Params().Layers {
+			if slots[fmt.Sprintf("blk.%d.delta", i)] {
+				kinds += "d"
+			} else {
+				kinds += "a"
+			}
+		}
+		return kinds
+	}
+	for name, want := range map[string]string{"": "dada", "recurrent_layers": "adda", "draft layer": "dada", "zeros for layers without keys": "dada"} {
+		if got := layers(name); got != want {
+			t.Errorf("%s: layers %s, want %s", name, got, want)
+		}
+	}
+}
+
+// FuzzNew changes two keys of a valid model to any numbers: whatever they are, the parser, the lists of weights and
+// state and the check against the file must end with an error or a model whose tensors are all there.
+func FuzzNew(f *testing.F) {
+	sources := map[string]*tiny.Source{}
+	for i, arch := range tiny.Archs {
+		m, err := models.New(tiny.Meta(arch))
+		if err != nil {
+			f.Fatal(err)
+		}
+		sources[arch] = tiny.Weights(m, tensor.F32, 1)
+		for key := range tiny.Meta(arch).Len() {
+			for _, v := range []int64{0, -1, 1, 3, 1 << 20, math.MaxInt64} {
+				f.Add(uint8(i), uint8(key), v, uint8(key+1), int64(2))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, arch, key1 uint8, v1 int64, key2 uint8, v2 int64) {
+		name := tiny.Archs[int(arch)%len(tiny.Archs)]
+		meta := tiny.Meta(name)
+		keys := meta.Keys()[1:] // without general.architecture
+		set(t, meta, keys[int(key1)%len(keys)], v1)
+		set(t, meta, keys[int(key2)%len(keys)], v2)
+		m, err := models.New(meta)
+		if err != nil {
+			return
+		}
+		if m.State().SlotElems() < 0 {
+			t.Errorf("negative size of state")
+		}
+		if models.Check(m, sources[name]) == nil && len(m.Weights()) == 0 {
+			t.Error("no weights")
+		}
+	})
+}
