@@ -238,17 +238,15 @@ func roleOf(name string) role {
 	return other
 }
 
-// roleOf is the role of t in this model: the embedding is the output of models without one.
+// roleOf is the role of t in this model: embeddings count as the output of models without one.
 func (m *mixer) roleOf(t gguf.TensorInfo) role {
 	switch t.Name {
 	case "output.weight":
 		return output
-	case "token_embd.weight":
+	case "token_embd.weight", "per_layer_token_embd.weight":
 		if !m.hasOutput {
 			return output
 		}
-		return embedding
-	case "per_layer_token_embd.weight":
 		return embedding
 	}
 	return roleOf(t.Name)

@@ -3,10 +3,10 @@
 // (convert_hf_to_gguf.py) writes, and tensors under its names, shapes and row orders, so that everything that takes a
 // GGUF file takes a folder too.
 //
-// Nothing is converted ahead of time. A tensor is a recipe over stored tensors (transform.go): rows are picked,
+// Nothing is converted ahead of time. A tensor is a recipe over stored tensors (matrix.go): rows are picked,
 // stacked, scaled or widened while they are read, so that memory stays at a few rows whatever the model's size.
 //
-// Each family of models is one file with a [family] in init: the architecture's name, its metadata keys beyond the
+// Each family of models is one file that registers it in init: the architecture's name, its metadata keys beyond the
 // common ones, and a table of rules from stored names to GGUF names. Tensors that no rule takes are an error, so that
 // no weight is dropped in silence; those of vision and audio towers are skipped with a note.
 //

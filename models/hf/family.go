@@ -42,7 +42,7 @@ func Models() []string { return sortedKeys(families) }
 type UnknownModelError struct{ Model string }
 
 func (e *UnknownModelError) Error() string {
-	return fmt.Sprintf("hf: model class %q is not known (known: %s)", clip(e.Model), strings.Join(Models(), ", "))
+	return fmt.Sprintf("model class %q is not known (known: %s)", clip(e.Model), strings.Join(Models(), ", "))
 }
 
 // transform makes the tensor that GGUF holds out of a stored one.

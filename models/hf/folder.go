@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
@@ -42,17 +41,13 @@ type Folder struct {
 var _ models.Source = (*Folder)(nil)
 
 // Open reads configuration, tokenizer and the headers of the weights of the folder dir. It reads no weights. A model
-// class that no family has is an *[UnknownModelError]. The caller must Close the folder.
+// class that no family has is an error that wraps *[UnknownModelError]. The caller must Close the folder.
 func Open(dir string) (*Folder, error) {
 	f, err := open(dir)
-	if err == nil {
-		return f, nil
+	if err != nil {
+		return nil, fmt.Errorf("hf: %s: %w", dir, err)
 	}
-	var unknown *UnknownModelError
-	if errors.As(err, &unknown) || strings.HasPrefix(err.Error(), "hf: ") || strings.HasPrefix(err.Error(), "tokenizer: ") {
-		return nil, err
-	}
-	return nil, fmt.Errorf("hf: %s: %w", dir, err)
+	return f, nil
 }
 
 func open(dir string) (*Folder, error) {

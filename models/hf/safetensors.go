@@ -47,13 +47,13 @@ type shard struct {
 // read fills p from byte off of the tensor on.
 func (t *stored) read(p []byte, off int64) error {
 	if off < 0 || off > t.size || int64(len(p)) > t.size-off {
-		return fmt.Errorf("hf: tensor %q: reading %d bytes at %d of %d", t.name, len(p), off, t.size)
+		return fmt.Errorf("tensor %q: reading %d bytes at %d of %d", t.name, len(p), off, t.size)
 	}
 	if n, err := t.file.r.ReadAt(p, t.off+off); n < len(p) {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return fmt.Errorf("hf: %s: tensor %q: %w", t.file.name, t.name, err)
+		return fmt.Errorf("%s: tensor %q: %w", t.file.name, t.name, err)
 	}
 	return nil
 }
