@@ -158,7 +158,7 @@ func (f *Folder) text(dir string, b *builder) (err error) {
 	}
 	b.samplingKeys(f.Sampling)
 	if f.tokErr = b.vocabKeys(&f.Vocab); f.tokErr != nil {
-		f.tokErr = fmt.Errorf("hf: tokenizer.json: %w", f.tokErr)
+		f.tokErr = fmt.Errorf("tokenizer.json: %w", f.tokErr)
 		b.note("the tokenizer cannot be written to GGUF: %v", f.tokErr)
 	}
 	if f.Template != "" {
