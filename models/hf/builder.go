@@ -97,7 +97,7 @@ func (b *builder) take(name string) *stored {
 	return t
 }
 
-// weight returns a stored tensor, with its scales if it is FP8. It is nil after an error.
+// weight returns a stored tensor, with its scales if it is FP8. ok is false after an error.
 func (b *builder) weight(name string) (w weight, ok bool) {
 	t := b.take(name)
 	if t == nil {
@@ -115,15 +115,20 @@ func (b *builder) weight(name string) (w weight, ok bool) {
 		b.fail("tensor %q is %s; weights are F32, F16, BF16 or FP8", name, t.dtype)
 		return w, false
 	}
-	var err error
-	switch {
-	case b.has(name + "_scale_inv"):
-		w.matrix, err = fp8(t, b.take(name+"_scale_inv"), b.blockRows, b.blockCols)
-	case b.has(name + "_scale"):
-		w.matrix, err = fp8(t, b.take(name+"_scale"), 0, 0)
-	default:
-		err = fmt.Errorf("tensor %q is %s, but neither %q nor %q is there", name, t.dtype, name+"_scale_inv", name+"_scale")
+	suffix, rows, cols := "_scale_inv", b.blockRows, b.blockCols
+	if !b.has(name + suffix) {
+		suffix, rows, cols = "_scale", 0, 0
 	}
+	if !b.has(name + suffix) {
+		b.fail("tensor %q is %s, but neither %q nor %q is there", name, t.dtype, name+"_scale_inv", name+"_scale")
+		return w, false
+	}
+	scale := b.take(name + suffix)
+	if scale == nil {
+		return w, false
+	}
+	var err error
+	w.matrix, err = fp8(t, scale, rows, cols)
 	if err != nil {
 		b.fail("%w", err)
 	}

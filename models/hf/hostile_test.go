@@ -189,6 +189,18 @@ func TestBrokenFolders(t *testing.T) {
 			m[q] = stTensor{"F8_E4M3", []int{16, 16}, make([]byte, 256)}
 			m[q+"_scale"] = sampleTensor(t, "s", 7)
 		}), "does not fit"},
+		{"empty scales", weights(func(_ *testing.T, m map[string]stTensor) {
+			m[q] = stTensor{"F8_E4M3", []int{16, 16}, make([]byte, 256)}
+			m[q+"_scale_inv"] = stTensor{"F32", []int{0}, nil}
+		}), "_scale_inv\" is empty"},
+		{"blocks without their size", weights(func(t *testing.T, m map[string]stTensor) {
+			m[q] = stTensor{"F8_E4M3", []int{16, 16}, make([]byte, 256)}
+			m[q+"_scale_inv"] = sampleTensor(t, "s", 2, 2)
+		}), "in blocks of 0 by 0"},
+		{"FP8 vector", weights(func(t *testing.T, m map[string]stTensor) {
+			m["model.norm.weight"] = stTensor{"F8_E4M3", []int{16}, make([]byte, 16)}
+			m["model.norm.weight_scale"] = sampleTensor(t, "s", 1)
+		}), "is no matrix"},
 		{"empty tensor", weights(func(_ *testing.T, m map[string]stTensor) { m[q] = stTensor{"BF16", []int{0, 16}, nil} }), "is empty"},
 		{"scalar weight", weights(func(t *testing.T, m map[string]stTensor) { m[q] = sampleTensor(t, "x") }), "not heads of 4"},
 		{"embedding of another width", weights(func(t *testing.T, m map[string]stTensor) {
