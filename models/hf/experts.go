@@ -1,0 +1,93 @@
+package hf
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/models"
+)
+
+// expertForm says under which names a family stores experts, and how GGUF wants them.
+type expertForm struct {
+	dir            string // of the experts in a layer: "mlp.experts."
+	gate, up, down string // projections of one expert: "gate_proj" and so on
+	fused          bool   // GGUF keeps gate and up in one tensor where the file does
+}
+
+// addExperts adds the n experts of a layer. Files store each projection of each expert as a tensor of its own, or the
+// projections of all experts stacked, gate and up in one tensor [n, 2*ff, in] with gate first.
+func (b *builder) addExperts(from, to string, n int, f expertForm) {
+	dir := from + f.dir
+	if !b.has(dir + "gate_up_proj") {
+		for _, p := range [][2]string{{f.gate, "ffn_gate_exps"}, {f.up, "ffn_up_exps"}, {f.down, "ffn_down_exps"}} {
+			b.stackExperts(n, func(k int) string { return fmt.Sprintf("%s%d.%s.weight", dir, k, p[0]) }, to+p[1]+".weight")
+		}
+		return
+	}
+	gateUp, ok := b.weight(dir + "gate_up_proj")
+	if !ok {
+		return
+	}
+	down, ok := b.weight(dir + "down_proj")
+	if !ok {
+		return
+	}
+	s, d := gateUp.shape, down.shape
+	if len(s) != 3 || s[0] != n || s[1]%2 != 0 || len(d) != 3 || d[0] != n {
+		b.fail("tensor %q has shape %v and %q %v, want %d experts", gateUp.name, s, down.name, d, n)
+		return
+	}
+	if f.fused {
+		b.add(to+"ffn_gate_up_exps.weight", gateUp)
+	} else {
+		ff := s[1] / 2
+		for i, name := range []string{"ffn_gate_exps", "ffn_up_exps"} {
+			half := weight{name: gateUp.name, shape: []int{n, ff, s[2]}}
+			half.matrix = gateUp.pick(n*ff, func(r int) int { return r/ff*2*ff + i*ff + r%ff })
+			b.add(to+name+".weight", half)
+		}
+	}
+	b.add(to+"ffn_down_exps.weight", down)
+}
+
+// stackExperts adds n tensors of equal shape as one.
+func (b *builder) stackExperts(n int, name func(k int) string, to string) {
+	var ms []*matrix
+	var first weight
+	for k := range n {
+		w, ok := b.weight(name(k))
+		if !ok {
+			return
+		}
+		if k == 0 {
+			first = w
+		}
+		if w.dtype != first.dtype || w.rows != first.rows || w.cols != first.cols {
+			b.fail("tensor %q is %v %v, but %q is %v %v", w.name, w.dtype, w.shape, first.name, first.dtype, first.shape)
+			return
+		}
+		ms = append(ms, w.matrix)
+	}
+	b.add(to, weight{matrix: stack(ms), name: first.name, shape: append([]int{n}, first.shape...)})
+}
+
+// router is the rule of a router below dir.
+func router(from string) []rule { return []rule{{from: from + ".weight", to: "ffn_gate_inp.weight"}} }
+
+// sharedExpert are the rules of Qwen's shared expert and its gate.
+var sharedExpert = join(
+	gatedMLP("mlp.shared_expert", "_shexp"),
+	[]rule{{from: "mlp.shared_expert_gate.weight", to: "ffn_gate_inp_shexp.weight", change: flat}},
+)
+
+var qwenExperts = expertForm{dir: "mlp.experts.", gate: "gate_proj", up: "up_proj", down: "down_proj"}
+
+// expertKeys writes the widths of experts that the common keys leave out.
+func (b *builder) expertKeys() {
+	c := b.cfg
+	if c.has("moe_intermediate_size") {
+		b.setInt("expert_feed_forward_length", c.int(1, models.MaxDim, "moe_intermediate_size"))
+	}
+	if c.has("shared_expert_intermediate_size") {
+		b.setInt("expert_shared_feed_forward_length", c.int(1, models.MaxDim, "shared_expert_intermediate_size"))
+	}
+}

@@ -1,0 +1,273 @@
+package hf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/tensor/quant"
+)
+
+// matrix is a tensor seen as rows of equal length that are made when they are read. It is immutable; read may be
+// called from several goroutines.
+type matrix struct {
+	dtype      tensor.DType
+	rows, cols int
+	read       func(dst []byte, lo, hi int) error // fills dst with rows lo to hi
+}
+
+// rowBytes returns the size of a row.
+func (m *matrix) rowBytes() int {
+	f, _ := m.dtype.Format() // constructors take registered types only
+	return m.cols / f.Block * f.Bytes
+}
+
+// machineTypes are the element types of safetensors that files of GGUF hold as they are.
+var machineTypes = map[string]tensor.DType{"F32": tensor.F32, "F16": tensor.F16, "BF16": tensor.BF16}
+
+// raw is t as its file has it, with rows of the last dimension; a vector is one row.
+func raw(t *stored, dtype tensor.DType) *matrix {
+	m := &matrix{dtype: dtype, rows: 1, cols: 1}
+	if n := len(t.shape); n > 0 {
+		m.cols = t.shape[n-1]
+		m.rows = tensor.Shape(t.shape[:n-1]).Elems()
+	}
+	rowBytes := int64(m.rowBytes())
+	m.read = func(dst []byte, lo, _ int) error { return t.read(dst, int64(lo)*rowBytes) }
+	return m
+}
+
+// reshape is m with rows of another length over the same elements.
+func (m *matrix) reshape(cols int) *matrix {
+	if cols == m.cols {
+		return m
+	}
+	out := &matrix{dtype: m.dtype, rows: m.rows * m.cols / cols, cols: cols}
+	f, _ := m.dtype.Format()
+	out.read = func(dst []byte, lo, hi int) error {
+		first, last := lo*cols/m.cols, (hi*cols+m.cols-1)/m.cols
+		buf := make([]byte, (last-first)*m.rowBytes())
+		if err := m.read(buf, first, last); err != nil {
+			return err
+		}
+		copy(dst, buf[(lo*cols-first*m.cols)/f.Block*f.Bytes:])
+		return nil
+	}
+	return out
+}
+
+// gatherSpan bounds the bytes that pick reads beyond those that it wants, to read once in place of row by row.
+const gatherSpan = 1 << 20
+
+// pick has n rows, the i-th of which is row at(i) of m.
+func (m *matrix) pick(n int, at func(i int) int) *matrix {
+	out := &matrix{dtype: m.dtype, rows: n, cols: m.cols}
+	size := m.rowBytes()
+	out.read = func(dst []byte, lo, hi int) error {
+		for lo < hi {
+			// The longest run of rows that lie close to each other.
+			first, last, end := at(lo), at(lo), lo+1
+			for ; end < hi; end++ {
+				a, b := min(first, at(end)), max(last, at(end))
+				if span := (b - a + 1) * size; span > gatherSpan && b-a+1 > 2*(end-lo+1) {
+					break
+				}
+				first, last = a, b
+			}
+			buf := dst[:(end-lo)*size]
+			contiguous := last-first == end-lo-1
+			for i := lo; contiguous && i < end; i++ {
+				contiguous = at(i) == first+i-lo
+			}
+			if contiguous {
+				if err := m.read(buf, first, last+1); err != nil {
+					return err
+				}
+			} else {
+				src := make([]byte, (last-first+1)*size)
+				if err := m.read(src, first, last+1); err != nil {
+					return err
+				}
+				for i := lo; i < end; i++ {
+					copy(buf[(i-lo)*size:][:size], src[(at(i)-first)*size:])
+				}
+			}
+			dst, lo = dst[(end-lo)*size:], end
+		}
+		return nil
+	}
+	return out
+}
+
+// slice has rows lo to hi of m.
+func (m *matrix) slice(lo, hi int) *matrix {
+	return m.pick(hi-lo, func(i int) int { return lo + i })
+}
+
+// stack has the rows of all ms, one after the other. They have equal types and sizes.
+func stack(ms []*matrix) *matrix {
+	n, size := ms[0].rows, ms[0].rowBytes()
+	out := &matrix{dtype: ms[0].dtype, rows: n * len(ms), cols: ms[0].cols}
+	out.read = func(dst []byte, lo, hi int) error {
+		for lo < hi {
+			k := lo / n
+			end := min(hi, (k+1)*n)
+			if err := ms[k].read(dst[:(end-lo)*size], lo-k*n, end-k*n); err != nil {
+				return err
+			}
+			dst, lo = dst[(end-lo)*size:], end
+		}
+		return nil
+	}
+	return out
+}
+
+// pickColumns moves groups of width columns: the i-th group of the result is group at(i) of m.
+func (m *matrix) pickColumns(width int, at func(i int) int) *matrix {
+	out := &matrix{dtype: m.dtype, rows: m.rows, cols: m.cols}
+	f, _ := m.dtype.Format()
+	size, group := m.rowBytes(), width*f.Bytes
+	out.read = func(dst []byte, lo, hi int) error {
+		src := make([]byte, len(dst))
+		if err := m.read(src, lo, hi); err != nil {
+			return err
+		}
+		for row := 0; row < len(dst); row += size {
+			for i := range size / group {
+				copy(dst[row+i*group:][:group], src[row+at(i)*group:])
+			}
+		}
+		return nil
+	}
+	return out
+}
+
+// transpose turns a stack of slabs [rows, cols] into one of [cols, rows]. It reads a whole slab at a time.
+func (m *matrix) transpose(slabRows int) *matrix {
+	f, _ := m.dtype.Format()
+	elem, size := f.Bytes, m.rowBytes()
+	out := &matrix{dtype: m.dtype, rows: m.rows / slabRows * m.cols, cols: slabRows}
+	out.read = func(dst []byte, lo, hi int) error {
+		slab := make([]byte, slabRows*size)
+		for loaded := -1; lo < hi; lo++ {
+			if k := lo / m.cols; k != loaded {
+				if err := m.read(slab, k*slabRows, (k+1)*slabRows); err != nil {
+					return err
+				}
+				loaded = k
+			}
+			for i := range slabRows {
+				copy(dst[:elem], slab[i*size+lo%m.cols*elem:])
+				dst = dst[elem:]
+			}
+		}
+		return nil
+	}
+	return out
+}
+
+// float is m in F32 with f, which may be nil, applied to each element.
+func (m *matrix) float(f func(float32) float32) *matrix {
+	if m.dtype == tensor.F32 && f == nil {
+		return m
+	}
+	out := &matrix{dtype: tensor.F32, rows: m.rows, cols: m.cols}
+	out.read = func(dst []byte, lo, hi int) error {
+		x := make([]float32, len(dst)/4)
+		if err := m.floats(x, lo, hi); err != nil {
+			return err
+		}
+		if f != nil {
+			for i, v := range x {
+				x[i] = f(v)
+			}
+		}
+		putFloats(dst, x)
+		return nil
+	}
+	return out
+}
+
+// floats reads rows lo to hi into x.
+func (m *matrix) floats(x []float32, lo, hi int) error {
+	buf := make([]byte, (hi-lo)*m.rowBytes())
+	if err := m.read(buf, lo, hi); err != nil {
+		return err
+	}
+	return quant.Dequantize(m.dtype, x, buf)
+}
+
+func putFloats(dst []byte, x []float32) {
+	for i, v := range x {
+		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+	}
+}
+
+// values is a tensor of computed numbers.
+func values(x []float32) *matrix {
+	return &matrix{dtype: tensor.F32, rows: 1, cols: len(x), read: func(dst []byte, _, _ int) error {
+		putFloats(dst, x)
+		return nil
+	}}
+}
+
+// narrowed is an F32 matrix rounded to BF16.
+func (m *matrix) narrowed() *matrix {
+	out := &matrix{dtype: tensor.BF16, rows: m.rows, cols: m.cols}
+	out.read = func(dst []byte, lo, hi int) error {
+		x := make([]float32, len(dst)/2)
+		if err := m.floats(x, lo, hi); err != nil {
+			return err
+		}
+		return quant.Quantize(tensor.BF16, dst, x, m.cols, nil)
+	}
+	return out
+}
+
+// plusOne turns the weights of zero-centred norms, which multiply by 1+w, into plain ones.
+func plusOne(x float32) float32 { return 1 + x }
+
+// negExp turns the A_log of gated DeltaNet into -exp(A_log).
+func negExp(x float32) float32 { return float32(-math.Exp(float64(x))) }
+
+// interleaveHalves is the row order of queries and keys in files whose rotary pairs are neighbours: in each head of dim
+// rows, new row 2i is old row i and new row 2i+1 is old row i+dim/2.
+func interleaveHalves(dim int) func(int) int {
+	return func(i int) int { return i - i%dim + i%2*(dim/2) + i%dim/2 }
+}
+
+// retile is the order of value heads in files where value head h uses key head h mod keys: stored are the heads of
+// one key head after the other.
+func retile(keys, values int) func(int) int {
+	per := values / keys
+	return func(i int) int { return i%keys*per + i/keys }
+}
+
+// grouped applies an order of groups to rows that come in groups of size.
+func grouped(size int, at func(int) int) func(int) int {
+	return func(i int) int { return at(i/size)*size + i%size }
+}
+
+// rowsOf is a vector, or a matrix, as rows that an order can be applied to: elements of a vector are rows.
+func rowsOf(m *matrix) *matrix {
+	if m.rows == 1 {
+		return m.reshape(1)
+	}
+	return m
+}
+
+// reorder is m with its rows, or its elements if it is a vector, in another order.
+func reorder(m *matrix, at func(int) int) *matrix {
+	r := rowsOf(m)
+	return r.pick(r.rows, at).reshape(m.cols)
+}
+
+// checkShape reports a stored tensor whose shape is another than its recipe needs.
+func checkShape(t *stored, want ...int) error {
+	if !slices.Equal(t.shape, want) {
+		return fmt.Errorf("tensor %q has shape %v, the configuration wants %v", clip(t.name), t.shape, want)
+	}
+	return nil
+}

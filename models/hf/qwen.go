@@ -1,0 +1,71 @@
+package hf
+
+import (
+	"slices"
+
+	"github.com/hipengine/hipengine/models"
+)
+
+// Qwen 2 and 3, dense and mixture of experts.
+
+func init() {
+	register(family{
+		arch:    "qwen2",
+		models:  []string{"Qwen2ForCausalLM"},
+		tensors: func(b *builder) { b.applyLayers(join(qwenAttention, gatedMLP("mlp", ""))) },
+	})
+	register(family{
+		arch:   "qwen2moe",
+		models: []string{"Qwen2MoeForCausalLM"},
+		keys: func(b *builder) {
+			b.expertKeys()
+			if b.cfg.bool(false, "norm_topk_prob") {
+				b.set("expert_weights_norm", true)
+			}
+		},
+		tensors: func(b *builder) { qwenMoE(b, qwenAttention, sharedExpert) },
+	})
+	register(family{
+		arch:    "qwen3",
+		models:  []string{"Qwen3ForCausalLM"},
+		tensors: func(b *builder) { b.applyLayers(join(qwenAttention, headNorms(nil), gatedMLP("mlp", ""))) },
+	})
+	register(family{
+		arch:    "qwen3moe",
+		models:  []string{"Qwen3MoeForCausalLM"},
+		keys:    (*builder).expertKeys,
+		tensors: func(b *builder) { qwenMoE(b, join(qwenAttention, headNorms(nil)), nil) },
+	})
+}
+
+var qwenAttention = join(
+	norms(nil, "input_layernorm", "attn_norm", "post_attention_layernorm", "ffn_norm"),
+	qkvo(nil, nil),
+)
+
+// headNorms are the norms of queries and keys.
+func headNorms(change transform) []rule {
+	return norms(change, "self_attn.q_norm", "attn_q_norm", "self_attn.k_norm", "attn_k_norm")
+}
+
+// qwenMoE adds layers of experts, of which some may be dense.
+func qwenMoE(b *builder, rules, shared []rule) {
+	n, step := b.experts(), b.cfg.intOr(1, 1, models.MaxLayers, "decoder_sparse_step")
+	dense := b.cfg.floats("mlp_only_layers")
+	for i := range b.layers {
+		from, to := b.layer(i)
+		b.apply(from, to, rules)
+		b.qwenFFN(from, to, n, shared, slices.Contains(dense, float64(i)) || n == 0 || (i+1)%step != 0)
+	}
+}
+
+// qwenFFN adds the feed-forward block of a layer: one of experts or a plain one.
+func (b *builder) qwenFFN(from, to string, n int, shared []rule, dense bool) {
+	if dense {
+		b.apply(from, to, gatedMLP("mlp", ""))
+		return
+	}
+	b.apply(from, to, router("mlp.gate"))
+	b.addExperts(from, to, n, qwenExperts)
+	b.apply(from, to, shared)
+}

@@ -1,0 +1,143 @@
+package hf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/models/tokenizer"
+)
+
+// maxTemplate bounds a chat template, in bytes.
+const maxTemplate = 4 << 20
+
+// readVocab reads the tokenizer and fits it to a model whose logits have size entries: ids that the embedding has
+// and the tokenizer lacks become unused tokens, tokens beyond the embedding are dropped.
+func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
+	data, err := readFile(dir, "tokenizer.json", tokenizer.MaxTokenizerJSON)
+	if err != nil {
+		return tokenizer.Vocab{}, err
+	}
+	if data == nil {
+		return tokenizer.Vocab{}, errors.New("tokenizer.json is missing (tokenizer.model and vocab.json are not read: save the tokenizer as a fast one)")
+	}
+	config, err := readFile(dir, "tokenizer_config.json", tokenizer.MaxTokenizerJSON)
+	if err != nil {
+		return tokenizer.Vocab{}, err
+	}
+	v, err := tokenizer.FromHF(data, config)
+	if err != nil {
+		return v, err
+	}
+	if n := len(v.Tokens); n > size {
+		b.note("%d tokens beyond the %d rows of the embedding are dropped", n-size, size)
+		if err := cutVocab(&v, size); err != nil {
+			return v, err
+		}
+	}
+	for i := range size {
+		if i == len(v.Tokens) {
+			v.Tokens, v.Types = append(v.Tokens, ""), append(v.Types, tokenizer.Unused)
+		}
+		if v.Types[i] == tokenizer.Unused && v.Tokens[i] == "" {
+			v.Tokens[i] = fmt.Sprintf("[PAD%d]", i)
+		}
+	}
+	return v, nil
+}
+
+// cutVocab drops tokens from size on.
+func cutVocab(v *tokenizer.Vocab, size int) error {
+	v.Tokens, v.Types = v.Tokens[:size], v.Types[:size]
+	for id := range v.Attrs {
+		if int(id) >= size {
+			delete(v.Attrs, id)
+		}
+	}
+	for _, id := range slices.Concat([]int32{v.BOS, v.EOS, v.UNK, v.PAD}, v.Prefix, v.Suffix) {
+		if int(id) >= size {
+			return fmt.Errorf("tokenizer.json: special token %d has no row in the embedding of %d", id, size)
+		}
+	}
+	return nil
+}
+
+// readGeneration reads generation_config.json: ids that end a generation, and sampling defaults. The ids of
+// config.json serve where the tokenizer names none.
+func (b *builder) readGeneration(dir string, v *tokenizer.Vocab) (o sample.Overrides, err error) {
+	root, err := readObject(dir, "generation_config.json")
+	if err != nil {
+		return o, err
+	}
+	size := len(v.Tokens)
+	eos := b.cfg.ids(size, "eos_token_id")
+	if root != nil {
+		g := newConfig("generation_config.json", root)
+		if ids := g.ids(size, "eos_token_id"); ids != nil {
+			eos = ids
+		}
+		for _, p := range []struct {
+			name string
+			to   **float32
+		}{{"temperature", &o.Temperature}, {"top_p", &o.TopP}, {"min_p", &o.MinP}, {"repetition_penalty", &o.RepeatPenalty}} {
+			if g.has(p.name) {
+				x := float32(g.float(p.name))
+				*p.to = &x
+			}
+		}
+		if g.has("top_k") {
+			k := g.int(0, 1<<30, "top_k")
+			o.TopK = &k
+		}
+		if !g.bool(true, "do_sample") {
+			o.Temperature = new(float32) // greedy, whatever else the file names
+		}
+		if *g.err != nil {
+			return o, *g.err
+		}
+		if err := o.Apply(sample.Params{}).Validate(size); err != nil {
+			return o, fmt.Errorf("generation_config.json: %w", err)
+		}
+	}
+	v.ExtraEOG = eos
+	if v.EOS < 0 && len(eos) > 0 {
+		v.EOS = eos[0]
+	}
+	return o, *b.cfg.err
+}
+
+// readTemplates returns the chat template, "" if there is none, and further ones by name.
+func readTemplates(dir string) (template string, named map[string]string, err error) {
+	if data, err := readFile(dir, "chat_template.jinja", maxTemplate); err != nil || data != nil {
+		return string(data), nil, err
+	}
+	for _, file := range []string{"tokenizer_config.json", "chat_template.json"} {
+		root, err := readObject(dir, file)
+		if err != nil {
+			return "", nil, err
+		}
+		switch t := root["chat_template"].(type) {
+		case nil:
+		case string:
+			return t, nil, nil
+		case []any:
+			named = map[string]string{}
+			for i, x := range t {
+				o, _ := x.(object)
+				name, ok1 := o["name"].(string)
+				text, ok2 := o["template"].(string)
+				if !ok1 || !ok2 || name == "" {
+					return "", nil, fmt.Errorf("%s: chat_template %d has no name and template", file, i)
+				}
+				named[name] = text
+			}
+			template = named["default"]
+			delete(named, "default")
+			return template, named, nil
+		default:
+			return "", nil, fmt.Errorf("%s: chat_template is neither a text nor a list", file)
+		}
+	}
+	return "", nil, nil
+}
