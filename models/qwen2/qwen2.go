@@ -15,6 +15,6 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 	attn := nn.ReadAttention(k, d)
 	attn.QKVBias = true
 	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
-	d.Repeat(attn, nn.ReadMLPs(k, d)...)
+	d.Repeat(attn, nn.ReadMLPs(k, d, ops.SwiGLU)...)
 	return d, k.Err()
 }
