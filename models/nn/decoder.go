@@ -61,8 +61,16 @@ type Decoder struct {
 }
 
 // Repeat appends one block for each layer with the same mixer. ffns holds a network for each layer, or one for all.
-func (d *Decoder) Repeat(m Mixer, ffns ...FFN) {
-	for i := range d.Layers {
+func (d *Decoder) Repeat(m Mixer, ffns ...FFN) { d.Alternate(make([]bool, d.Layers), m, m, ffns...) }
+
+// Alternate appends one block for each layer, with mixer a where choice is true and b where it is not. ffns is as for
+// Repeat.
+func (d *Decoder) Alternate(choice []bool, a, b Mixer, ffns ...FFN) {
+	for i, first := range choice {
+		m := b
+		if first {
+			m = a
+		}
 		d.Blocks = append(d.Blocks, Block{Mixer: m, FFN: ffns[min(i, len(ffns)-1)]})
 	}
 }

@@ -13,7 +13,8 @@ import (
 // norm(proj·(gelu(inp_gate·h) ⊙ input)) to the residual stream.
 type PerLayerInput struct {
 	Embd, Vocab, Layers int
-	Dim                 int // of one layer's input
+	Dim                 int     // of one layer's input
+	Scale               float32 // on the token's embeddings
 	Eps                 float32
 }
 
@@ -36,7 +37,7 @@ func (p *PerLayerInput) Build(g *ops.Graph, w models.Weights, b models.Batch, h 
 	tokens, all := h.Shape().Rows(), p.Layers*p.Dim
 	u := ops.Scale(g, Linear(g, w, "per_layer_model_proj", h), float32(1/math.Sqrt(float64(p.Embd))))
 	u = RMSNorm(g, w, "per_layer_proj_norm", ops.Reshape(g, u, tokens, p.Layers, p.Dim), p.Eps)
-	t := ops.Scale(g, ops.Embed(g, w.Get(g, "per_layer_token_embd.weight"), b.Tokens), float32(math.Sqrt(float64(p.Dim))))
+	t := ops.Scale(g, ops.Embed(g, w.Get(g, "per_layer_token_embd.weight"), b.Tokens), p.Scale)
 	return ops.Scale(g, ops.Add(g, ops.Reshape(g, u, tokens, all), t), float32(1/math.Sqrt2))
 }
 
