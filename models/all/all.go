@@ -7,4 +7,5 @@ import (
 	_ "github.com/hipengine/hipengine/models/qwen2"
 	_ "github.com/hipengine/hipengine/models/qwen3"
 	_ "github.com/hipengine/hipengine/models/qwen35"
+	_ "github.com/hipengine/hipengine/models/qwen3next"
 )
