@@ -5,6 +5,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/gemma2"
 	_ "github.com/hipengine/hipengine/models/gemma3"
 	_ "github.com/hipengine/hipengine/models/gemma4"
+	_ "github.com/hipengine/hipengine/models/gptoss"
 	_ "github.com/hipengine/hipengine/models/llama"
 	_ "github.com/hipengine/hipengine/models/mistral3"
 	_ "github.com/hipengine/hipengine/models/qwen2"
