@@ -6,6 +6,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/gemma3"
 	_ "github.com/hipengine/hipengine/models/gemma4"
 	_ "github.com/hipengine/hipengine/models/gptoss"
+	_ "github.com/hipengine/hipengine/models/granite"
 	_ "github.com/hipengine/hipengine/models/llama"
 	_ "github.com/hipengine/hipengine/models/mistral3"
 	_ "github.com/hipengine/hipengine/models/phi3"
