@@ -9,6 +9,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/granite"
 	_ "github.com/hipengine/hipengine/models/llama"
 	_ "github.com/hipengine/hipengine/models/mistral3"
+	_ "github.com/hipengine/hipengine/models/olmo2"
 	_ "github.com/hipengine/hipengine/models/phi3"
 	_ "github.com/hipengine/hipengine/models/qwen2"
 	_ "github.com/hipengine/hipengine/models/qwen3"
