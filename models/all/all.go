@@ -5,6 +5,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/gemma2"
 	_ "github.com/hipengine/hipengine/models/gemma3"
 	_ "github.com/hipengine/hipengine/models/gemma4"
+	_ "github.com/hipengine/hipengine/models/glm4"
 	_ "github.com/hipengine/hipengine/models/gptoss"
 	_ "github.com/hipengine/hipengine/models/granite"
 	_ "github.com/hipengine/hipengine/models/llama"
