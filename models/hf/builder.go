@@ -103,6 +103,9 @@ func (b *builder) weight(name string) (w weight, ok bool) {
 		return w, false
 	}
 	w = weight{name: name, shape: t.shape}
+	if len(w.shape) == 0 {
+		w.shape = []int{1}
+	}
 	if dtype, ok := machineTypes[t.dtype]; ok {
 		w.matrix = raw(t, dtype)
 		return w, true
@@ -163,9 +166,6 @@ var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight
 func (b *builder) add(name string, w weight) {
 	if b.err != nil {
 		return
-	}
-	if len(w.shape) == 0 {
-		w.shape = []int{1}
 	}
 	e := &entry{data: w.matrix}
 	fp8 := false

@@ -108,42 +108,43 @@ func findFamily(root object) (*family, error) {
 
 // build fills the folder from its files.
 func (f *Folder) build(dir string, b *builder) error {
-	firstErr := func() error {
-		if *b.cfg.err != nil { // the configuration is the cause of what follows from it
-			return *b.cfg.err
-		}
-		return b.err
-	}
-	b.quantization()
 	b.setKey("general.architecture", b.arch)
 	b.setKey("general.type", "model")
 	if abs, err := filepath.Abs(dir); err == nil {
 		b.setKey("general.name", filepath.Base(abs))
 	}
-	if err := firstErr(); err != nil {
-		return err
-	}
-	b.commonKeys()
-	if err := firstErr(); err != nil {
-		return err
-	}
-	b.head()
-	if firstErr() == nil && b.keys != nil {
-		b.keys(b)
-	}
-	if firstErr() == nil {
-		if !f.Meta.Has(b.arch + ".vocab_size") {
-			b.setInt("vocab_size", b.vocab)
-		}
-		b.tensors(b)
-	}
-	if firstErr() == nil {
-		b.finish()
-	}
-	if err := firstErr(); err != nil {
+	if err := b.model(); err != nil {
 		return err
 	}
 	return f.text(dir, b)
+}
+
+// model makes the keys and the tensors of the language model.
+func (b *builder) model() error {
+	for _, step := range []func(){b.quantization, b.commonKeys, b.head, b.familyKeys, func() { b.family.tensors(b) }, b.finish} {
+		step()
+		if err := b.firstErr(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstErr returns the error of the configuration, which causes what follows from it, or that of the tensors.
+func (b *builder) firstErr() error {
+	if *b.cfg.err != nil {
+		return *b.cfg.err
+	}
+	return b.err
+}
+
+func (b *builder) familyKeys() {
+	if b.keys != nil {
+		b.keys(b)
+	}
+	if key := b.arch + ".vocab_size"; !b.meta.Has(key) {
+		b.setKey(key, uint32(b.vocab))
+	}
 }
 
 // text reads tokenizer, templates and generation defaults.
@@ -171,10 +172,7 @@ func (f *Folder) text(dir string, b *builder) (err error) {
 	for _, name := range sortedKeys(f.Templates) {
 		b.setKey("tokenizer.chat_template."+name, f.Templates[name])
 	}
-	if *b.cfg.err != nil {
-		return *b.cfg.err
-	}
-	return b.err
+	return b.firstErr()
 }
 
 // samplingKeys writes the sampling defaults under the keys of newer converters.

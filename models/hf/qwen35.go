@@ -57,6 +57,9 @@ func (b *builder) deltaNet() deltaNet {
 		c.fail("linear_num_value_heads %d is not a multiple of linear_num_key_heads %d", d.valueHeads, d.keyHeads)
 		d.valueHeads = d.keyHeads
 	}
+	if d.valueHeads*d.valueDim > models.MaxDim || d.keyHeads*d.keyDim > models.MaxDim {
+		c.fail("linear attention of %d heads of %d is wider than %d", d.valueHeads, d.valueDim, models.MaxDim)
+	}
 	return d
 }
 

@@ -65,7 +65,7 @@ func parseSafetensors(s *shard, size int64) ([]*stored, error) {
 	if size < 8 {
 		return nil, fmt.Errorf("the file has %d bytes, a header needs 8", size)
 	}
-	if _, err := s.r.ReadAt(lenBytes[:], 0); err != nil {
+	if _, err := io.ReadFull(io.NewSectionReader(s.r, 0, 8), lenBytes[:]); err != nil {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(lenBytes[:])
@@ -76,7 +76,7 @@ func parseSafetensors(s *shard, size int64) ([]*stored, error) {
 		return nil, fmt.Errorf("header of %d bytes in a file of %d", n, size)
 	}
 	header := make([]byte, n)
-	if _, err := s.r.ReadAt(header, 8); err != nil && (err != io.EOF || n == 0) {
+	if _, err := io.ReadFull(io.NewSectionReader(s.r, 8, int64(n)), header); err != nil {
 		return nil, err
 	}
 	data := 8 + int64(n)
