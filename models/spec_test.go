@@ -27,6 +27,12 @@ func newModel(t *testing.T, meta *gguf.Meta) models.Model {
 // logits runs a prompt through m with the weights of src.
 func logits(t *testing.T, m models.Model, src models.Source) []float32 {
 	t.Helper()
+	return logitsOf(t, m, src, []int32{3, 1, 4, 1, 5, 92, 65, 35})
+}
+
+// logitsOf is logits of the given prompt.
+func logitsOf(t *testing.T, m models.Model, src models.Source, ids []int32) []float32 {
+	t.Helper()
 	dev := opsref.New(opsref.Options{Threads: 1})
 	defer dev.Close()
 	w, err := models.LoadWeights(t.Context(), m, src, dev, nil)
@@ -42,7 +48,6 @@ func logits(t *testing.T, m models.Model, src models.Source) []float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := []int32{3, 1, 4, 1, 5, 92, 65, 35}
 	rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
 	if err != nil {
 		t.Fatal(err)
