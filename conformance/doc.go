@@ -15,7 +15,7 @@
 //	GGUF/<file>          logits of real files
 //
 // Bounds come from data. A result may be off from the oracle by four times what the reference is off, plus a floor
-// derived from the arithmetic that a device may use (see Floor); what may exceed that is in one table (Exceptions)
+// derived from the arithmetic that a device may use (see Floor); what may exceed that is in one table (see Exceptions)
 // with its reason. Comparisons are written so that NaN fails. All data follows from a seed and the name of the
 // check, so that a check gives the same result alone as in a full run.
 package conformance

@@ -102,7 +102,7 @@ func owned(x []float64, u use) []float64 {
 func (s *suite) verdict(name string, in *input, runs *runs, got *outcome, scaleFloor float64) Result {
 	r := Result{Verdict: Pass}
 	n := runs.node
-	floor := scaleFloor * Floor(n, in.floats)
+	floor := scaleFloor * deviceFloor(s.dev, n, in.floats)
 	size := magnitude(n, in)
 	for i := range n.Out {
 		want, ref, x := runs.oracle.exact[i], runs.ref.exact[i], got.exact[i]
@@ -114,9 +114,9 @@ func (s *suite) verdict(name string, in *input, runs *runs, got *outcome, scaleF
 			if k := n.Op.Storage(i); k >= 0 && !n.Op.View {
 				u := in.uses[k]
 				want, ref, x = owned(want, u), owned(ref, u), owned(x, u)
-				f += storeFloor(n.Out[i].DType)
+				f += storeFloor(n.Out[i].DType, 0)
 			}
-			j = judge(want, ref, x, math.Max(f, allowed(name, s.dev.Info().Target)), size)
+			j = judge(want, ref, x, math.Max(f, allowed(exceptions, name, s.dev.Info().Target)), size)
 		}
 		r.Metrics = worse(r.Metrics, j.Metrics)
 		r.Bound = math.Max(r.Bound, j.bound)
@@ -127,8 +127,11 @@ func (s *suite) verdict(name string, in *input, runs *runs, got *outcome, scaleF
 	return r
 }
 
-// worse returns the larger of each metric; NaN is larger than all.
+// worse returns the worse of each metric; NaN is worse than all. The zero Metrics has measured nothing.
 func worse(a, b Metrics) Metrics {
+	if a == (Metrics{}) {
+		return b
+	}
 	return Metrics{NMSE: math.Max(a.NMSE, b.NMSE), MaxAbs: math.Max(a.MaxAbs, b.MaxAbs), MaxULP: math.Max(a.MaxULP, b.MaxULP),
-		KL: math.Max(a.KL, b.KL), Top1: math.Max(a.Top1, b.Top1)}
+		KL: math.Max(a.KL, b.KL), Top1: math.Min(a.Top1, b.Top1)}
 }

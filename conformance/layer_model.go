@@ -17,16 +17,39 @@ import (
 // modelRun is one tiny model on the device, with what its logits should be.
 type modelRun struct {
 	s       *suite
-	arch    string
 	dev     *loaded
 	prompts [][]int32
-	oracle  [][]float32 // logits of each prompt
-	ref     [][]float32
+	want    *wantedLogits
 	floor   float64
 }
 
-// modelChecksOf are the checks of each architecture. Each gets the model on fresh state. A check of prefix reuse, or
-// of saved and restored sequences, belongs here once runners offer it.
+// wantedLogits are the logits of each prompt, computed in one step by the scalar devices.
+type wantedLogits struct{ oracle, ref [][]float32 }
+
+// modelKey says which tiny model has certain logits.
+type modelKey struct {
+	arch string
+	kv   tensor.DType
+}
+
+// wantLogits computes logits on the first use.
+func (s *suite) wantLogits(ctx context.Context, key modelKey, model models.Model, src models.Source, prompts [][]int32) (*wantedLogits, error) {
+	if w := s.logits[key]; w != nil {
+		return w, nil
+	}
+	w := &wantedLogits{}
+	var err error
+	if w.oracle, err = scalarLogits(ctx, s.oracle, model, src, prompts, key.kv, true); err != nil {
+		return nil, fmt.Errorf("oracle: %w", err)
+	}
+	if w.ref, err = scalarLogits(ctx, s.ref, model, src, prompts, key.kv, false); err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	s.logits[key] = w
+	return w, nil
+}
+
+// modelChecksOf are the checks of each architecture. Each gets the model on fresh state.
 var modelChecksOf = []struct {
 	name string
 	kv   string // type of the caches; empty for F32
@@ -40,6 +63,8 @@ var modelChecksOf = []struct {
 	{"batch", "", batched},
 	{"pages", "", scrambledPages},
 	{"reuse", "", reusedSlot},
+	{"restore", "", restored},
+	{"fork", "", forked},
 	{"churn", "", churn},
 }
 
@@ -64,16 +89,13 @@ func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType, ru
 	model, src, err := tinyModel(arch, s.o.Seed)
 	if err != nil {
 		if _, listed := tinyArchs[arch]; !listed {
-			return Result{Verdict: Skip, Detail: fmt.Sprintf("no tiny hyper-parameters for the architecture: %v", err)}
+			return Result{Verdict: Skip, Detail: fmt.Sprintf("tinyArchs does not list the architecture, whose hyper-parameters are not the common ones: %v", err)}
 		}
 		return failf("%v", err)
 	}
-	m := &modelRun{s: s, arch: arch, prompts: prompts(model.Params().Vocab, s.o.Seed)}
-	if m.oracle, err = scalarLogits(ctx, s.oracle, model, src, m.prompts, kv, true); err != nil {
-		return failf("oracle: %v", err)
-	}
-	if m.ref, err = scalarLogits(ctx, s.ref, model, src, m.prompts, kv, false); err != nil {
-		return failf("reference: %v", err)
+	m := &modelRun{s: s, prompts: prompts(model.Params().Vocab, s.o.Seed)}
+	if m.want, err = s.wantLogits(ctx, modelKey{arch, kv}, model, src, m.prompts); err != nil {
+		return failf("%v", err)
 	}
 	if m.dev, err = load(ctx, s.dev, model, src); err != nil {
 		return failure(err, false)
@@ -143,8 +165,8 @@ func (m *modelRun) judge(res *Result, what string, i int, got []float32) {
 	if res.Verdict == Fail {
 		return
 	}
-	j := judge(float64s(m.oracle[i]), float64s(m.ref[i]), float64s(got), m.floor, 0)
-	if l, err := CompareLogits(m.ref[i], got, m.dev.model.Params().Vocab); err == nil {
+	j := judge(float64s(m.want.oracle[i]), float64s(m.want.ref[i]), float64s(got), m.floor, 0)
+	if l, err := CompareLogits(m.want.ref[i], got, m.dev.model.Params().Vocab); err == nil {
 		j.KL, j.Top1 = l.WorstKL, l.Top1
 	}
 	res.Metrics, res.Bound = worse(res.Metrics, j.Metrics), math.Max(res.Bound, j.bound)
@@ -235,9 +257,87 @@ func sameBits(ctx context.Context, r *runner.Runner, ids []int32, want []float32
 	if err != nil {
 		return failure(err, false)
 	}
+	return equalLogits(want, got, where)
+}
+
+func equalLogits(want, got []float32, where string) Result {
 	for i := range want {
 		if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
 			return failf("%s: logit %d is %v, was %v", where, i, got[i], want[i])
+		}
+	}
+	return Result{Verdict: Pass}
+}
+
+// restored demands the same bits from a sequence that was saved in the middle of a page, and restored twice, as from the
+// one that went on.
+func restored(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	return branched(ctx, m, r, "restored", func(id runner.SeqID) (func() (runner.SeqID, error), error) {
+		snap, err := r.Save(ctx, id)
+		return func() (runner.SeqID, error) { return r.Restore(ctx, snap) }, err
+	})
+}
+
+// forked demands the same of sequences that share the pages of their common prefix.
+func forked(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	return branched(ctx, m, r, "forked", func(id runner.SeqID) (func() (runner.SeqID, error), error) {
+		var forks []runner.SeqID
+		for range 2 { // now: the sequence goes on before they are used
+			fork, err := r.Fork(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			forks = append(forks, fork)
+		}
+		return func() (runner.SeqID, error) {
+			fork := forks[0]
+			forks = forks[1:]
+			return fork, nil
+		}, nil
+	})
+}
+
+// branched runs the start of a prompt, takes branches of the sequence, runs the rest, and compares: the rest on a branch,
+// and then the rest on another after the first branch went elsewhere.
+func branched(ctx context.Context, m *modelRun, r *runner.Runner, how string, branch func(runner.SeqID) (func() (runner.SeqID, error), error)) Result {
+	prompt := m.prompts[0]
+	at := runner.PageSize + 7
+	step := func(id runner.SeqID, ids []int32) ([]float32, error) {
+		rows, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
+		if err != nil {
+			return nil, err
+		}
+		return slices.Clone(rows[0]), nil
+	}
+	id, err := r.Open()
+	if err != nil {
+		return failf("%v", err)
+	}
+	if _, err := step(id, prompt[:at]); err != nil {
+		return failure(err, false)
+	}
+	next, err := branch(id)
+	if err != nil {
+		return failure(err, false)
+	}
+	want, err := step(id, prompt[at:])
+	if err != nil {
+		return failure(err, false)
+	}
+	for i := range 2 {
+		b, err := next()
+		if err != nil {
+			return failure(err, false)
+		}
+		got, err := step(b, prompt[at:])
+		if err != nil {
+			return failure(err, false)
+		}
+		if res := equalLogits(want, got, fmt.Sprintf("%s sequence %d", how, i+1)); res.Verdict != Pass {
+			return res
+		}
+		if _, err := step(b, m.prompts[1]); err != nil {
+			return failure(err, false)
 		}
 	}
 	return Result{Verdict: Pass}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/runner"
@@ -124,27 +125,21 @@ func freeAll(ts map[string]tensor.Tensor) error {
 	return errors.Join(errs...)
 }
 
-// floor returns the NMSE that the logits of the model may have: what each node may add to the values that pass
-// through it. The residual stream carries errors on without amplifying them; kv is the type of the caches.
+// floor returns the NMSE that the logits of the model may have with caches of type kv, in steps of one token or of
+// many: devices may have kernels of different precision for the two.
 func (l *loaded) floor(kv tensor.DType) (float64, error) {
-	states, err := l.states(1)
-	if err != nil {
-		return 0, err
-	}
-	defer freeAll(states)
-	g, _, err := l.graph(runner.PageSize, 1, states)
-	if err != nil {
-		return 0, err
-	}
 	var floor float64
-	for _, n := range g.Nodes {
-		if n.Op == nil || n.Op.View {
-			continue
+	for _, tokens := range []int{1, runner.PageSize} {
+		states, err := l.states(1)
+		if err != nil {
+			return 0, err
 		}
-		floor += Floor(n, nil)
-		if n.Op == ops.KVAppendOp && kv != tensor.Invalid {
-			floor += storeFloor(kv)
+		defer freeAll(states)
+		g, _, err := l.graph(tokens, 1, states)
+		if err != nil {
+			return 0, err
 		}
+		floor = math.Max(floor, modelFloor(l.dev, g, kv))
 	}
 	return floor, nil
 }

@@ -81,10 +81,12 @@ type suite struct {
 	dev         ops.Device
 	ref, oracle *opsref.Device
 	o           Options
+	logits      map[modelKey]*wantedLogits
 }
 
 func newSuite(dev ops.Device, o Options) *suite {
-	return &suite{dev: dev, ref: opsref.New(opsref.Options{}), oracle: opsref.New(opsref.Options{Oracle: true}), o: o}
+	return &suite{dev: dev, ref: opsref.New(opsref.Options{}), oracle: opsref.New(opsref.Options{Oracle: true}), o: o,
+		logits: map[modelKey]*wantedLogits{}}
 }
 
 func (s *suite) close() error { return errors.Join(s.ref.Close(), s.oracle.Close()) }

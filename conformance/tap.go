@@ -33,7 +33,7 @@ func (s *suite) tap(ctx context.Context, model models.Model, src models.Source, 
 	for step := range want {
 		var floor float64
 		for i, w := range want[step] {
-			floor += Floor(w.node, nil)
+			floor += deviceFloor(s.dev, w.node, nil)
 			e := NMSE(w.x, got[step][i].x)
 			if !(e <= errorFactor*floor) {
 				return fmt.Sprintf("the first node to depart, in step %d, is %d: %v at %s, result %d: NMSE %.3g, the nodes so far may add %.3g",

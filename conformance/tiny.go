@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -21,12 +22,33 @@ var tinyKeys = map[string]any{
 }
 
 // tinyArchs are the keys in which an architecture differs. To add one, list them here.
+//
+// Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
+// follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
-	"qwen35": {
-		"block_count": uint32(4), "full_attention_interval": uint32(4), "rope.dimension_count": uint32(16),
-		"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32), "ssm.inner_size": uint32(128),
-		"ssm.conv_kernel": uint32(4),
-	},
+	"qwen3moe":  tinyMoE,
+	"qwen35":    tinyDeltaNet,
+	"qwen35moe": merge(tinyDeltaNet, tinyMoE, map[string]any{"expert_shared_feed_forward_length": uint32(64)}),
+}
+
+// tinyMoE are the keys of a mixture of experts.
+var tinyMoE = map[string]any{
+	"expert_count": uint32(4), "expert_used_count": uint32(4), "expert_feed_forward_length": uint32(32),
+}
+
+// tinyDeltaNet are the keys of a hybrid of gated DeltaNet and attention.
+var tinyDeltaNet = map[string]any{
+	"block_count": uint32(4), "full_attention_interval": uint32(4), "rope.dimension_count": uint32(16),
+	"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32), "ssm.inner_size": uint32(128),
+	"ssm.conv_kernel": uint32(4),
+}
+
+func merge(parts ...map[string]any) map[string]any {
+	m := map[string]any{}
+	for _, p := range parts {
+		maps.Copy(m, p)
+	}
+	return m
 }
 
 // tinyModel makes the tiny model of an architecture, weights included, from the seed.
@@ -35,18 +57,20 @@ func tinyModel(arch string, seed uint64) (models.Model, *tinySource, error) {
 	if err := meta.Set("general.architecture", arch); err != nil {
 		return nil, nil, err
 	}
-	for _, keys := range []map[string]any{tinyKeys, tinyArchs[arch]} {
-		for k, v := range keys {
-			if err := meta.Set(arch+"."+k, v); err != nil {
-				return nil, nil, err
-			}
+	for k, v := range merge(tinyKeys, tinyArchs[arch]) {
+		if err := meta.Set(arch+"."+k, v); err != nil {
+			return nil, nil, err
 		}
 	}
 	m, err := models.New(meta)
 	if err != nil {
 		return nil, nil, err
 	}
-	return m, &tinySource{arch: arch, seed: seed, specs: m.Weights(), data: map[string][]byte{}}, nil
+	src := &tinySource{arch: arch, seed: seed, specs: m.Weights(), data: map[string][]byte{}}
+	for _, w := range m.Weights() {
+		src.specs = append(src.specs, w.Inputs...)
+	}
+	return m, src, nil
 }
 
 // tinyTypes are the types of matrices, of which each gets one by its name. Rows that are no whole number of blocks

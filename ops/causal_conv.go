@@ -41,9 +41,14 @@ var CausalConvOp = Register(&Def{
 		}{
 			{"first", 1, []span{{0, 1}}}, {"two", 33, []span{{0, 2}}}, {"prefill", 96, []span{{0, 21}}},
 			{"batch", 64, []span{{0, 3}, {0, 1}, {0, 5}, {0, 2}}},
+			{"padded", 64, []span{{0, 3}, {0, 2}, {0, 0}, {0, 0}}},
 		} {
 			b := layout(8, c.spans...)
-			cs = append(cs, Case{Name: c.name, Args: []Arg{f32(b.tokens, c.channels),
+			tokens := b.tokens
+			if c.name == "padded" {
+				tokens += 3
+			}
+			cs = append(cs, Case{Name: c.name, Args: []Arg{f32(tokens, c.channels),
 				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, 3, c.channels}},
 				f32(c.channels, 4), i32(b.starts), i32(b.slots)}})
 		}
@@ -56,7 +61,8 @@ var CausalConvOp = Register(&Def{
 // rows of x of each sequence. x: F32 [tokens, channels]; state: [slots, K-1, channels], oldest row first; w:
 // F32 [channels, K], newest sample last; starts: I32 [sequences+1], the tokens of sequence b being rows
 // starts[b]..starts[b+1]-1; slots: I32 [sequences], the place of each sequence in state. A sequence without tokens
-// is padding: its place is neither read nor written, and may be that of other padding.
+// is padding: its place is neither read nor written, and may be that of other padding. Rows of y from
+// starts[sequences] on, padding tokens, are zero.
 func CausalConv(g *Graph, x, state, w, starts, slots Value) (y, newState Value) {
 	r := g.Add(CausalConvOp, nil, x, state, w, starts, slots)
 	return r[0], r[1]

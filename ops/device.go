@@ -57,6 +57,13 @@ type Device interface {
 	Close() error
 }
 
+// Rounder is an optional interface of devices that trade precision for speed where the graph's types do not say so.
+type Rounder interface {
+	// ActivationBlock returns how many neighbouring activations share a scale where the kernel of n quantizes them
+	// to 8 bits before it multiplies, or 0 if it uses them as they are.
+	ActivationBlock(n *Node) int
+}
+
 // Stream is an in-order queue of one device, used by one goroutine at a time. Calls may return before the work
 // is done; an error may stem from earlier work of the stream.
 type Stream interface {

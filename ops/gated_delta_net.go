@@ -73,8 +73,12 @@ var GatedDeltaNetOp = Register(&Def{
 			{"d128", 1, 2, 128, 128, true, []span{{0, 70}, {0, 1}}},
 			{"dv48", 1, 2, 32, 48, true, []span{{0, 9}}},
 			{"mixed", 2, 4, 32, 32, true, []span{{0, 130}, {0, 1}, {0, 7}, {0, 1}}},
+			{"padded", 2, 4, 32, 32, true, []span{{0, 5}, {0, 1}, {0, 0}, {0, 0}}},
 		} {
 			b := layout(8, c.spans...)
+			if c.name == "padded" {
+				b.tokens += 2
+			}
 			unit := func(heads, dim int) Arg { // about unit length, as after L2Norm
 				a := f32(b.tokens, heads, dim)
 				a.Gen = scaled(1 / float32(dim) * 4)
@@ -97,8 +101,8 @@ var GatedDeltaNetOp = Register(&Def{
 //
 // and returns o and the updated state. q, k: F32 [tokens, key heads, key dim]; v: F32 [tokens, value heads, value
 // dim]; g, beta: F32 [tokens, value heads], g being the logarithm of the decay (≤ 0); state: F32 [slots, value
-// heads, value dim, key dim], the matrix S above; starts, slots as for CausalConv. Result F32 [tokens, value
-// heads, value dim].
+// heads, value dim, key dim], the matrix S above; starts, slots and padding as for CausalConv. Result F32 [tokens,
+// value heads, value dim].
 func GatedDeltaNet(gr *Graph, q, k, v, g, beta, state, starts, slots Value, a GatedDeltaNetAttrs) (o, newState Value) {
 	r := gr.Add(GatedDeltaNetOp, a, q, k, v, g, beta, state, starts, slots)
 	return r[0], r[1]

@@ -15,6 +15,7 @@ func causalConv[T Float](c *Call[T]) error {
 		return err
 	}
 	channels, taps := x.Shape[1], c.In[2].Shape[1]
+	clear(out.F[int(starts[len(slots)])*channels:])
 	return c.Pool.For(len(slots), 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			tokens := int(starts[b+1] - starts[b])

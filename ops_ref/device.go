@@ -123,3 +123,6 @@ func (b *buffer) Free() error {
 	b.b = nil
 	return nil
 }
+
+// KernelOf returns the float32 kernel of d, for tests that wrap it; nil if there is none.
+func KernelOf(d *ops.Def) Kernel[float32] { return kernels[d].f32 }

@@ -108,6 +108,27 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	}
 }
 
+// TestViewOfWeight reads a weight through another shape: a view has its input's storage, wherever that is.
+func TestViewOfWeight(t *testing.T) {
+	dev := New(Options{Threads: 1})
+	defer dev.Close()
+	s, _ := dev.Stream()
+	w := stateOf(t, dev, "w", 6)
+	x := []float32{1, 2, 3, 4, 5, 6}
+	if err := s.Upload(w, simd.AsBytes(x)); err != nil {
+		t.Fatal(err)
+	}
+	g := &ops.Graph{}
+	p, err := dev.Compile(g, ops.Slice(g, ops.Reshape(g, g.Weight(w), 2, 3), 1, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := make([]float32, 4)
+	if err := errors.Join(s.Run(p), s.Download(simd.AsBytes(y), p.Output(0))); err != nil || !slices.Equal(y, []float32{2, 3, 5, 6}) {
+		t.Errorf("%v, %v", y, err)
+	}
+}
+
 func TestTransfersAreChecked(t *testing.T) {
 	dev := New(Options{Threads: 1})
 	defer dev.Close()

@@ -22,6 +22,7 @@ func gatedDeltaNet[T Float](c *Call[T]) error {
 		return err
 	}
 	nk, nv, dv, dk := q.Shape[1], v.Shape[1], v.Shape[2], q.Shape[2]
+	clear(out.F[int(starts[len(slots)])*nv*dv:])
 	return c.Pool.For(len(slots)*nv, 1, func(lo, hi int) {
 		s := deltaHead[T]{dk: dk, dv: dv, scale: float64(a.Scale), state: make([][]T, dv)}
 		for i := lo; i < hi; i++ {

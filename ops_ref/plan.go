@@ -53,8 +53,9 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 			t := tensor.Tensor{Name: n.Name, DType: typ.DType, Shape: typ.Shape, Buf: p.arena, Off: a.Offset[v]}
 			if n.Leaf == ops.Weight || n.Leaf == ops.State {
 				t = n.Tensor
-			} else if n.Op != nil && n.Op.Storage(r) >= 0 && !n.Op.View {
+			} else if n.Op != nil && n.Op.Storage(r) >= 0 { // a view has a shape of its own
 				t = storage[n.In[n.Op.Storage(r)]]
+				t.Shape = typ.Shape
 			}
 			size, err := tensor.Bytes(t.DType, t.Shape)
 			if err != nil {

@@ -103,10 +103,9 @@ func TestTap(t *testing.T) {
 				}
 				d := r.Results[0].Detail
 				t.Log(d)
-				for _, part := range []string{"first node to depart, in " + want.step, ": " + want.op, "at qwen35/qwen35.go:"} {
-					if !strings.Contains(d, part) {
-						t.Errorf("the detail lacks %q", part)
-					}
+				where := regexp.MustCompile("first node to depart, in " + want.step + ", is \\d+: " + regexp.QuoteMeta(want.op) + `.* at \w+/\w+\.go:\d+, `)
+				if !where.MatchString(d) {
+					t.Errorf("the detail lacks %v", where)
 				}
 				return
 			}
@@ -115,12 +114,12 @@ func TestTap(t *testing.T) {
 	}
 }
 
-// TestHonest checks that the bounds leave room for the arithmetic of real devices, whatever the data.
+// TestHonest checks that the bounds leave room for the arithmetic of real devices, and not only with one set of data.
 func TestHonest(t *testing.T) {
 	dev := mutant.Honest()
 	defer dev.Close()
-	for seed := range uint64(2) {
-		r, err := conformance.Run(t.Context(), dev, conformance.Options{Seed: seed, Match: regexp.MustCompile("^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)")})
+	for seed, match := range []string{"^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)", "^Ops/"} {
+		r, err := conformance.Run(t.Context(), dev, conformance.Options{Seed: uint64(seed), Match: regexp.MustCompile(match)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -182,7 +182,7 @@ func pick(items []value, i int64) (value, bool, error) {
 	return items[i], true, nil
 }
 
-// slice is obj[start:stop:step]; nil and none stand for what is left out. What cannot be sliced gives undefined.
+// slice is obj[start:stop:step]; nil and none stand for what is left out.
 func (in *interp) slice(obj, start, stop, step value) (value, error) {
 	obj = plain(obj)
 	var n int
@@ -208,7 +208,7 @@ func (in *interp) slice(obj, start, stop, step value) (value, error) {
 			n = len(runes)
 		}
 	default:
-		return undefined{"'" + typeName(obj) + " object' cannot be sliced"}, nil
+		return nil, errorf("'%s' object cannot be sliced", typeName(obj))
 	}
 	first, stride, count, err := sliceBounds(n, start, stop, step)
 	if err != nil {

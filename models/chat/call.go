@@ -125,6 +125,14 @@ type macro struct {
 	scope *scope
 }
 
+// newMacro returns the macro of def with the current scope.
+func (in *interp) newMacro(def *macroDef) *macro {
+	for s := in.scope; s != nil && !s.kept; s = s.parent {
+		s.kept = true
+	}
+	return &macro{def: def, scope: in.scope}
+}
+
 // callMacro runs the body of m and returns what it printed.
 func (in *interp) callMacro(m *macro, a args) (value, error) {
 	def := m.def

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -106,23 +105,26 @@ func (d *dict) set(key, val value) error {
 	if err != nil {
 		return err
 	}
+	d.put(k, key, val)
+	return nil
+}
+
+// setString is set for a string key, which cannot fail.
+func (d *dict) setString(key string, val value) {
+	d.put(dictKey{kind: 's', text: key}, key, val)
+}
+
+// put assigns val to the key with identity k.
+func (d *dict) put(k dictKey, key, val value) {
 	if i := d.find(k); i >= 0 {
 		d.entries[i].val = val
-		return nil
+		return
 	}
 	d.entries = append(d.entries, dictEntry{k, key, val})
 	if d.index != nil {
 		d.index[k] = len(d.entries) - 1
 	} else if len(d.entries) > smallDict {
 		d.reindex()
-	}
-	return nil
-}
-
-// setString is set for a string key, which cannot fail.
-func (d *dict) setString(key string, val value) {
-	if err := d.set(key, val); err != nil {
-		panic(errors.New("chat: a string key has no hash")) // keyOf never fails for strings
 	}
 }
 

@@ -152,7 +152,7 @@ func (s *scopeStmt) exec(in *interp) (signal, error) {
 func (s *jumpStmt) exec(*interp) (signal, error) { return s.sig, nil }
 
 func (s *macroStmt) exec(in *interp) (signal, error) {
-	in.scope.set(s.sym, &macro{def: s.def, scope: in.scope})
+	in.scope.set(s.sym, in.newMacro(s.def))
 	return sigNone, in.alloc(256) // with its share of the scope that it keeps alive
 }
 
@@ -165,7 +165,7 @@ func (s *callStmt) exec(in *interp) (signal, error) {
 	if err != nil {
 		return sigNone, err
 	}
-	a.named = append(a.named, namedArg{"caller", &macro{def: s.body, scope: in.scope}})
+	a.named = append(a.named, namedArg{"caller", in.newMacro(s.body)})
 	v, err := in.call(fn, a)
 	if err != nil {
 		return sigNone, located(err, s.call.position)
@@ -207,27 +207,32 @@ func (s *forStmt) loop(in *interp, outer *scope, v value, depth int) (sig signal
 		return sig, err
 	}
 	state := &loopState{stmt: s, scope: outer, items: items, depth: depth}
-	for i, item := range items {
-		if err := in.step(1); err != nil {
-			return sigNone, err
-		}
-		state.index = i
-		err := in.inScope(outer, func() (err error) {
+	return sigNone, in.inScope(outer, func() error {
+		for i, item := range items {
+			if err := in.step(1); err != nil {
+				return err
+			}
+			// Each iteration has variables of its own.
+			if in.scope.kept {
+				in.scope = newScope(outer)
+			} else {
+				in.scope.clear()
+			}
+			state.index = i
 			in.scope.set(symLoop, state)
 			if err := in.assign(&s.target, item); err != nil {
 				return located(err, s.target.position)
 			}
-			sig, err = in.run(s.body)
-			return err
-		})
-		if err != nil {
-			return sigNone, err
+			sig, err := in.run(s.body)
+			if err != nil {
+				return err
+			}
+			if sig == sigBreak {
+				break
+			}
 		}
-		if sig == sigBreak {
-			break
-		}
-	}
-	return sigNone, nil
+		return nil
+	})
 }
 
 // filter returns the elements for which the condition of the loop holds.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -245,7 +244,7 @@ func filterFromJSON(in *interp, v value, _ []value) (value, error) {
 }
 
 func filterIndent(in *interp, v value, a []value) (value, error) {
-	s, err := in.str(v)
+	s, err := argString("indent", "s", v, "")
 	if err != nil {
 		return nil, err
 	}
@@ -393,10 +392,6 @@ func filterTrim(in *interp, v value, a []value) (value, error) {
 }
 
 func filterTruncate(in *interp, v value, a []value) (value, error) {
-	s, err := in.str(v)
-	if err != nil {
-		return nil, err
-	}
 	length, err := argInt("truncate", "length", a[0], 255)
 	if err != nil {
 		return nil, err
@@ -409,19 +404,28 @@ func filterTruncate(in *interp, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.alloc(8 * (len(s) + len(end))); err != nil {
+	n, err := in.length(v)
+	if err != nil {
 		return nil, err
 	}
-	runes, tail := []rune(s), []rune(end)
+	tail := []rune(end)
 	if length < int64(len(tail)) {
 		return nil, errorf("truncate: length %d is less than that of the end, %d", length, len(tail))
 	}
 	if leeway < 0 {
 		return nil, errorf("truncate: leeway %d is negative", leeway)
 	}
-	if int64(len(runes)) <= length || int64(len(runes))-length <= leeway {
-		return s, nil
+	if int64(n) <= length || int64(n)-length <= leeway {
+		return v, nil
 	}
+	s, ok := v.(string)
+	if !ok {
+		return nil, errorf("truncate needs a string, not %s", typeName(v))
+	}
+	if err := in.alloc(8 * (len(s) + len(end))); err != nil {
+		return nil, err
+	}
+	runes := []rune(s)
 	cut := string(runes[:length-int64(len(tail))])
 	if !argBool(a[1]) {
 		if i := strings.LastIndex(cut, " "); i >= 0 {
@@ -455,11 +459,4 @@ func isDistinct(seen map[dictKey]bool, key value) (bool, error) {
 	}
 	seen[k] = true
 	return true, nil
-}
-
-// reversed returns items in the opposite order.
-func reversed[T any](items []T) []T {
-	out := slices.Clone(items)
-	slices.Reverse(out)
-	return out
 }

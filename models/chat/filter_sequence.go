@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -417,7 +418,12 @@ func filterReverse(in *interp, v value, _ []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &iterator{reversed(items)}, in.allocItems(len(items))
+	if err := in.allocItems(len(items)); err != nil {
+		return nil, err
+	}
+	items = slices.Clone(items)
+	slices.Reverse(items)
+	return &iterator{items}, nil
 }
 
 func filterSort(in *interp, v value, a []value) (value, error) {

@@ -204,8 +204,13 @@ func (in *interp) printf(format string, values value) (value, error) {
 			return nil, err
 		}
 	}
-	if _, isTuple := values.(*tuple); used < len(rest) && (isTuple || named == nil) {
-		return nil, errors.New("not all arguments converted during string formatting")
+	switch values.(type) {
+	case *dict, *list, *pyRange, undefined:
+		// What Python can index may stay unused: it might be a mapping.
+	default:
+		if used < len(rest) {
+			return nil, errors.New("not all arguments converted during string formatting")
+		}
 	}
 	return w.b.String(), nil
 }
@@ -371,7 +376,7 @@ func (in *interp) formatField(field string, a args, auto *int) (string, error) {
 	_, isBool := v.(bool)
 	_, isFloat := v.(float64)
 	switch {
-	case !isNumber(v) || isBool && sp.verb == 0:
+	case !isNumber(v) || isBool && spec == "":
 		if sp.verb == 0 {
 			sp.verb = 's'
 		}

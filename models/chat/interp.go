@@ -105,6 +105,7 @@ type scope struct {
 	slots  []value // outermost scope: by symbol, nil for unset
 	syms   []symbol
 	vals   []value
+	kept   bool // a macro holds on to this scope, so that a loop must not use it again
 
 	// First backing arrays of syms and vals: most scopes are small, and each iteration of a loop makes one.
 	symBuf [4]symbol
@@ -128,6 +129,12 @@ func (s *scope) lookup(sym symbol) value {
 		}
 	}
 	return s.slots[sym]
+}
+
+// clear forgets the variables of an inner scope.
+func (s *scope) clear() {
+	clear(s.vals) // for the garbage collector
+	s.syms, s.vals = s.syms[:0], s.vals[:0]
 }
 
 // set assigns v to sym in this scope.

@@ -44,8 +44,11 @@ const (
 
 // LimitError reports that a template ran into one of its [Limits].
 type LimitError struct {
-	Limit string // what was used up: "steps", "memory", "output", "nesting", "source", "range" or "integer bits"
-	Max   int    // the bound, in the unit of the limit
+	// Limit says what was used up: "source", "nesting", "steps", "memory" or "output" for the fields of Limits; "range",
+	// "integer bits", "JSON nesting" or "format width" for bounds on single values.
+	Limit string
+	// Max is the bound, in the unit of the limit.
+	Max int
 }
 
 // Error names the limit and its value.

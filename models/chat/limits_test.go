@@ -98,15 +98,13 @@ func TestHostileTemplates(t *testing.T) {
 			if !errors.As(err, &limit) || limit.Limit != tt.limit {
 				t.Fatalf("got %.40q, error %v; want the limit for %s", got, err, tt.limit)
 			}
-			// Allocation in total is far above what is in use at a time. Twice the memory limit leaves room for
-			// growing buffers, scopes and syntax trees.
-			if total := after.TotalAlloc - before.TotalAlloc; total > 16*256<<20 {
-				t.Errorf("allocated %d MiB in total", total>>20)
+			// What is allocated in total bounds what is in use at any time. It exceeds the memory limit by the growth of
+			// buffers, which copy, and by what is counted as steps: scopes and syntax trees.
+			total := (after.TotalAlloc - before.TotalAlloc) >> 20
+			if most := uint64(4 * Limits{}.withDefaults().MaxMemory >> 20); total > most {
+				t.Errorf("allocated %d MiB in total, more than %d", total, most)
 			}
-			if after.Sys > before.Sys+3*256<<20 {
-				t.Errorf("memory of the process grew by %d MiB", (after.Sys-before.Sys)>>20)
-			}
-			t.Logf("%v, %d MiB allocated: %v", took.Round(time.Millisecond), (after.TotalAlloc-before.TotalAlloc)>>20, err)
+			t.Logf("%v, %d MiB allocated: %v", took.Round(time.Millisecond), total, err)
 		})
 	}
 }

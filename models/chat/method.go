@@ -25,7 +25,7 @@ func (in *interp) member(obj value, name string) (value, bool) {
 		table = stringMethods
 	case *list:
 		table = listMethods
-	case *tuple:
+	case *tuple, *pyRange:
 		table = tupleMethods
 	case *dict:
 		table = dictMethods

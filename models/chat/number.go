@@ -114,7 +114,11 @@ func arith(op string, l, r value) (value, error) {
 	if xok && yok && op != "/" && (op != "**" || y.Sign() >= 0) {
 		return bigArith(op, x, y)
 	}
-	return floatArith(op, toFloat(l), toFloat(r))
+	a64, b64 := toFloat(l), toFloat(r)
+	if xok && math.IsInf(a64, 0) || yok && math.IsInf(b64, 0) {
+		return nil, errors.New("int too large to convert to float")
+	}
+	return floatArith(op, a64, b64)
 }
 
 // bigArith computes op on integers; division rounds down, as in Python.

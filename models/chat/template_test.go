@@ -170,7 +170,7 @@ func TestToolCallArguments(t *testing.T) {
 	const (
 		wantObject = `{% for m in messages %}{% for c in m.tool_calls %}{% for k, v in c.function.arguments|items %}{{ k }}={{ v }};{% endfor %}{% endfor %}{% endfor %}`
 		wantString = `{% for m in messages %}{% for c in m.tool_calls %}{{ 'args: ' + c.function.arguments }}{% endfor %}{% endfor %}`
-		flat       = `{% for m in messages %}{% for c in m.tool_calls %}{{ c.arguments|tojson }}{% endfor %}{% endfor %}`
+		flat       = `{% for m in messages %}{% for c in m.tool_calls or [] if c.arguments is defined %}{{ c.arguments|tojson }}{% endfor %}{% endfor %}`
 	)
 	call := func(role, args string) string {
 		return `[{"role": "` + role + `", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": ` + args + `}}]}]`
@@ -188,11 +188,7 @@ func TestToolCallArguments(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			src := tt.src
-			if src == flat {
-				src = `{% for m in messages %}{% for c in m.tool_calls or [] %}{% if c.arguments is defined %}{{ c.arguments|tojson }}{% endif %}{% endfor %}{% endfor %}`
-			}
-			got, err := renderSource(src, Input{Messages: json.RawMessage(tt.messages)})
+			got, err := renderSource(tt.src, Input{Messages: json.RawMessage(tt.messages)})
 			if err != nil || got != tt.want {
 				t.Errorf("got %q, error %v; want %q", got, err, tt.want)
 			}

@@ -163,6 +163,92 @@ group("filters", r"""
 {{ 'abc'|upper('x') }}
 {{ 'a'|replace('b') }}
 """)
+group("formats", r"""
+{{ '%i|%+d|% d|%-6d|%06d|%o|%X|%#x|%c|%c|%e|%E|%.3g|%G|%F|%a|%.2s|%10.3f' % (1, 2, 3, 4, -5, 8, 255, 255, 65, 'b', 12345.678, 0.5, 1234.5, 1e-7, 1.5, 'x', 'abc', 3.14159) }}
+{{ '%d %d %s' % (2.9, true, none) }} {{ '%f %g' % (1e400, -1e400) }} {{ '%g %g %g %g' % (100000, 1000000, 0.0001, 1.50) }}
+{{ '{:d} {:x} {:b} {:o} {:e} {:g} {:%} {:+} {:08.3f} {:,.2f} {:>3}'.format(1, 255, 5, 8, 12.5, 0.1, 0.25, 3, 3.14159, 12345.678, 7) if no else '{:d} {:x} {:b} {:o} {:e} {:g} {:%} {:+} {:08.3f} {:,.2f}'.format(1, 255, 5, 8, 12.5, 0.1, 0.25, 3, 3.14159, 12345.678) }}
+{{ '{:5}|{:5}|{!s:5}|{a!r}|{:.3}|{:5}'.format('a', 1.5, none, 2.25, true, a='q') }}
+{{ '%s %s' % ('a',) }}
+{{ '%z' % 1 }}
+{{ '%(a)d' % 5 }}
+{{ '%(b)s' % {'a': 1} }}
+{{ '%x' % 'a' }}
+{{ '%c' % 'ab' }}
+{{ '%' % 1 }}
+{{ '{}{}'.format(1) }}
+{{ '{a}'.format(1) }}
+{{ '{!z}'.format(1) }}
+{{ '{:q}'.format(1) }}
+{{ '}'.format(1) }}
+{{ '%s-%s'|format(1) }}
+{{ '%s'|format(1, x=2) }}
+""")
+group("more errors", r"""
+{{ dict(1, 2) }}
+{{ dict([1]) }}
+{{ namespace(5) }}
+{{ range() }}
+{{ range('a') }}
+{{ range(1.5) }}
+{{ range(1, 2, 0) }}
+{{ cycler() }}
+{{ loop.index }}
+{% for x in l %}{{ loop(x) }}{% endfor %}
+{% for x in l %}{{ loop.cycle() }}{% endfor %}
+{{ n|dictsort }}
+{{ undefinedvar|dictsort }}
+{{ d|dictsort(by='x') }}
+{{ l|map(attribute='a', zz=1)|list }}
+{{ l|map('nosuchfilter')|list }}
+{{ l|select('nosuchtest')|list }}
+{{ people|selectattr()|list }}
+{{ (x for x in l) }}
+{{ n|join }}
+{{ n|list }}
+{{ n|first }}
+{{ ['a']|sum }}
+{{ 'a'|abs }}
+{{ none|round }}
+{{ 2|round(1, 'nope') }}
+{{ 'abc'|truncate(1) }}
+{{ -'a' }}
+{{ +'a' }}
+{{ -undefinedvar }}
+{{ s * 's' }}
+{{ s - 1 }}
+{{ l[1:'a'] }}
+{{ n[1:] }}
+{{ s.join(5) }}
+{{ s.startswith(1) }}
+{{ s.center(9, 'ab') }}
+{{ l.index(99) }}
+{{ l.pop(99) }}
+{{ {}.popitem() }}
+{{ d.get() }}
+{{ d.get([]) }}
+{{ m(**5) }}
+{{ dict(**{1: 2}) }}
+{{ dict(*5) }}
+{{ 2 is divisibleby('a') }}
+{{ 'a' is even }}
+{{ {1: 2, (1, 2): 3} | tojson }}
+{{ l | tojson(separators=(1, 2)) }}
+{{ strftime_now() }}
+{{ strftime_now(5) }}
+{{ raise_exception() }}
+{{ 10 ** 400 / 3.5 }}
+{{ 0.0 ** -1 }}
+{{ 1.5 // 0 }}
+""")
+group("more values", r"""
+{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.reset() }}{{ c.current }} {% set j = joiner() %}{{ j() }}{{ j() }} {{ d.C|attr('x') }}| {{ range(9).index(4) }} {{ (1, 2, 1).count(1) }} {{ range(3) == range(0, 3) }} {{ range(0) == range(5, 1) }}
+{{ d.keys() == d.keys()|list }} {{ 1 in d.values() }} {{ d.values()|length }} {{ d.items()|list|length }} {{ 'yes' if d.keys() }} {{ 'no' if {}.items() else 'empty' }} {{ range(0) or 'e' }} {{ (1,) and 't' }} {{ namespace() and 'ns' }} {{ 0.0 or 'z' }}
+{{ (d|items|first)[0] }} {% set g = l|map('string') %}{{ g|first }}{{ g|list }}{{ g|list }} {{ l|map('string')|join('-') }} {{ range(4)|last }} {{ d|first }} {{ d|last }} {{ range(3)|reverse|list }} {{ range(6)[::2]|list }} {{ range(6)[::-2]|list }}
+{{ 7|default(3) }} {{ false|default(3, true) }} {{ 'é'|upper }} {{ 'ß'|lower }} {{ 1e300 * 1e10 }} {{ -1e300 * 1e10 }} {{ 5 // 0.3 }} {{ 5 % -0.3 }} {{ 2 ** 0.5 }} {{ 4 ** -2 }} {{ 2 ** 100 }} {{ -2 ** 2 }}
+{{ '9' * 30 | int }} {{ ('9' * 30)|int + 1 }} {{ ('1' + '0' * 25)|int // 10 ** 20 }} {{ ('9' * 30)|int == ('9' * 30)|int }} {{ {10 ** 20: 'big'}[10 ** 20] }} {{ 10 ** 20 in [10 ** 20] }} {{ -(10 ** 20) }} {{ (10 ** 20)|abs }} {{ (10 ** 20)|float }} {{ 10 ** 20 < 1e21 }} {{ [10 ** 20]|tojson }}
+{{ l|length > 2 and l[0] == 3 or none }} {{ people[0]['in'].c }} {{ people|map(attribute='in')|select|list|length }}
+{{ '%s' % namespace(a=1) }} {{ namespace({'a': 1}).a }} {{ dict(d, z=1)|length }} {{ d.a is sequence and d.a is not string }} {{ d.C is mapping }} {{ loop is defined }} {{ [namespace]|length }}
+""")
 group("tests", r"""
 {{ s is defined }} {{ undefinedvar is defined }} {{ undefinedvar is undefined }} {{ d.x is not defined }} {{ nil is none }} {{ nil is not none }} {{ undefinedvar is none }} {{ d.a.0 is defined }}
 {{ s is string }} {{ n is string }} {{ n is number }} {{ f is number }} {{ t is number }} {{ n is integer }} {{ t is integer }} {{ f is float }} {{ t is boolean }} {{ n is boolean }} {{ t is true }} {{ 1 is true }} {{ no is false }} {{ 0 is false }}
