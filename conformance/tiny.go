@@ -26,10 +26,39 @@ var tinyKeys = map[string]any{
 // Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
 // follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
-	"qwen3moe":  tinyMoE,
-	"qwen35":    tinyDeltaNet,
-	"qwen35moe": merge(tinyDeltaNet, tinyMoE, map[string]any{"expert_shared_feed_forward_length": uint32(64)}),
+	"gemma2": merge(tinyWindow, map[string]any{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)}),
+	"gemma3": tinyWindow,
+	"gemma4": merge(tinyWindow, tinyMoE, map[string]any{
+		"attention.sliding_window_pattern": []bool{true, false, true, false}, "attention.shared_kv_layers": uint32(2),
+		"attention.key_length": uint32(64), "attention.value_length": uint32(64), "rope.dimension_count": uint32(64),
+		"attention.key_length_swa": uint32(32), "attention.value_length_swa": uint32(32), "rope.dimension_count_swa": uint32(32),
+		"embedding_length_per_layer_input": uint32(32), "final_logit_softcapping": float32(30),
+	}),
+	"gpt-oss":    merge(tinyWindow, tinyMoE),
+	"gptoss":     merge(tinyWindow, tinyMoE),
+	"granite":    tinyFactors,
+	"granitemoe": merge(tinyFactors, tinyMoE),
+	"mistral3":   {"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(16)},
+	"phi3":       {"attention.sliding_window": uint32(7)},
+	"qwen2moe":   merge(tinyMoE, tinyShared),
+	"qwen3moe":   tinyMoE,
+	"qwen3next":  merge(tinyDeltaNet, tinyMoE, tinyShared),
+	"qwen35":     tinyDeltaNet,
+	"qwen35moe":  merge(tinyDeltaNet, tinyMoE, tinyShared),
 }
+
+// tinyWindow are the keys of layers with a sliding window, next to others without.
+var tinyWindow = map[string]any{
+	"block_count": uint32(4), "attention.sliding_window": uint32(7), "attention.sliding_window_pattern": uint32(2),
+}
+
+// tinyFactors are the keys of Granite's factors.
+var tinyFactors = map[string]any{
+	"embedding_scale": float32(2), "residual_scale": float32(0.5), "logit_scale": float32(2), "attention.scale": float32(0.125),
+}
+
+// tinyShared are the keys of a shared expert.
+var tinyShared = map[string]any{"expert_shared_feed_forward_length": uint32(64)}
 
 // tinyMoE are the keys of a mixture of experts.
 var tinyMoE = map[string]any{

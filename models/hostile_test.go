@@ -76,9 +76,9 @@ func TestBadMeta(t *testing.T) {
 		{"feed_forward_length", missing, "feed_forward_length"},
 		{"feed_forward_length", uint32(0), "feed_forward_length"},
 		{"feed_forward_length", []int32{96}, ""}, // one for all layers
-		{"feed_forward_length", []int32{96, 96, 96, 96}, ""},
+		{"feed_forward_length", []int32{96, 96, 96, 96, 96, 96}, ""},
 		{"feed_forward_length", []int32{}, "feed_forward_length"},
-		{"feed_forward_length", []int32{96, -1, 96, 96}, "is -1"},
+		{"feed_forward_length", []int32{96, -1, 96, 96, 96, 96}, "is -1"},
 	}
 	moe := []bad{
 		{"expert_used_count", missing, "expert_used_count"},
@@ -102,23 +102,89 @@ func TestBadMeta(t *testing.T) {
 		{"attention.recurrent_layers", []bool{true}, "lists 1 of 4"},
 		{"attention.recurrent_layers", []int32{1, 1, 1, 0}, "a bool"},
 	}
+	noKeyLength := []bad{
+		{"attention.head_count", uint32(6), "embedding_length 64 is not a multiple of attention.head_count 6"},
+		{"embedding_length", uint32(2), "not a multiple of attention.head_count"},
+	}
+	window := []bad{
+		{"attention.sliding_window", int32(-1), "attention.sliding_window"},
+		{"attention.sliding_window", uint64(1 << 40), "attention.sliding_window"},
+		{"attention.sliding_window", "wide", "attention.sliding_window"},
+	}
+	pattern := append([]bad{
+		{"attention.sliding_window_pattern", uint32(0), "attention.sliding_window_pattern"},
+		{"attention.sliding_window_pattern", uint32(1), ""}, // no layer slides
+		{"attention.sliding_window_pattern", uint32(1 << 20), "attention.sliding_window_pattern"},
+		{"attention.sliding_window_pattern", []bool{true}, "lists 1 of"},
+		{"attention.sliding_window_pattern", []string{"sliding"}, "attention.sliding_window_pattern"},
+	}, window...)
+	factors := []bad{
+		{"embedding_scale", float32(0), "embedding_scale"},
+		{"embedding_scale", float32(math.NaN()), "embedding_scale"},
+		{"residual_scale", float32(-1), "residual_scale"},
+		{"logit_scale", float32(0), "logit_scale"},
+		{"logit_scale", float32(math.Inf(1)), "logit_scale"},
+	}
+	own := map[string][]bad{
+		"mistral3": {
+			{"attention.temperature_scale", float32(-1), "attention.temperature_scale"},
+			{"attention.temperature_length", uint32(0), "attention.temperature_length"},
+			{"context_length", uint32(1 << 23), "context_length 8388608 is more than"},
+			{"rope.scaling.yarn_log_multiplier", float32(math.NaN()), "yarn_log_multiplier"},
+		},
+		"qwen2moe": {
+			{"expert_shared_feed_forward_length", missing, "expert_shared_feed_forward_length"},
+			{"expert_weights_norm", "yes", "a bool"},
+		},
+		"gemma2": append([]bad{
+			{"attn_logit_softcapping", float32(-1), "attn_logit_softcapping"},
+			{"final_logit_softcapping", float32(math.NaN()), "final_logit_softcapping"},
+		}, pattern...),
+		"gemma3": append([]bad{
+			{"rope.freq_base_swa", float32(0), "rope.freq_base_swa"},
+			{"rope.dimension_count_swa", uint32(5), "odd"},
+			{"final_logit_softcapping", float32(-30), "final_logit_softcapping"},
+		}, pattern...),
+		"gemma4": append([]bad{
+			{"attention.sliding_window_pattern", missing, "attention.sliding_window_pattern is missing"},
+			{"attention.key_length_swa", uint32(0), "attention.key_length_swa"},
+			{"attention.key_length_swa", uint32(1 << 30), "attention.key_length_swa"},
+			{"attention.value_length_swa", uint32(8), "attention.value_length_swa 8 differs"},
+			{"attention.head_count_kv", []int32{2, 0, 2, 2, 2, 2}, "attention.head_count_kv 0 of layer 1"},
+			{"attention.head_count_kv", []int32{4, 1, 3, 2, 2, 2}, "attention.head_count_kv 3 of layer 2"},
+			{"attention.head_count_kv", []int32{2, 1}, "lists 2 layers of 6"},
+			{"attention.shared_kv_layers", uint32(6), "attention.shared_kv_layers"},
+			{"attention.shared_kv_layers", uint32(5), "shares keys and values, but no layer of its kind"},
+			{"embedding_length_per_layer_input", int32(-1), "embedding_length_per_layer_input"},
+			{"embedding_length_per_layer_input", uint64(1 << 40), "embedding_length_per_layer_input"},
+			{"final_logit_softcapping", float32(math.NaN()), "final_logit_softcapping"},
+		}, window...),
+		"gpt-oss":    pattern,
+		"gptoss":     pattern,
+		"phi3":       window,
+		"granite":    factors,
+		"granitemoe": factors,
+	}
 	for _, arch := range tiny.Archs {
-		cases := append([]bad{}, common...)
-		if strings.Contains(arch, "moe") {
+		name, _, _ := strings.Cut(arch, "/")
+		has := func(key string) bool { return tiny.Meta(arch).Has(name + "." + key) }
+		cases := append(append([]bad{}, common...), own[name]...)
+		if has("expert_count") {
 			cases = append(cases, moe...)
-		} else {
+		}
+		if !has("expert_count") || arch == "gemma4/moe" {
 			cases = append(cases, dense...)
 		}
-		if strings.HasPrefix(arch, "qwen35") {
+		if has("ssm.group_count") {
 			cases = append(cases, delta...)
 		}
-		if !strings.HasPrefix(arch, "qwen3") {
-			cases = append(cases,
-				bad{"attention.head_count", uint32(6), "embedding_length 64 is not a multiple of attention.head_count 6"},
-				bad{"embedding_length", uint32(2), "not a multiple of attention.head_count"})
+		if !has("attention.key_length") {
+			cases = append(cases, noKeyLength...)
 		}
-		name, _, _ := strings.Cut(arch, "/")
 		for _, c := range cases {
+			if arch == "gemma3" && c.key == "attention.layer_norm_rms_epsilon" && c.v == missing {
+				c.want = "" // it has a default
+			}
 			t.Run(fmt.Sprintf("%s/%s=%v", arch, c.key, c.v), func(t *testing.T) {
 				meta := tiny.Meta(arch)
 				set(t, meta, name+"."+c.key, c.v)
@@ -144,7 +210,7 @@ func TestNewErrors(t *testing.T) {
 		want string
 	}{
 		{"no architecture", map[string]any{"general.architecture": missing}, "general.architecture"},
-		{"unknown architecture", map[string]any{"general.architecture": "rwkv6"}, `architecture "rwkv6" is not supported (supported: llama, `},
+		{"unknown architecture", map[string]any{"general.architecture": "rwkv6"}, `architecture "rwkv6" is not supported (supported: gemma2, `},
 		{"architecture not a string", map[string]any{"general.architecture": uint32(1)}, "general.architecture"},
 		{"adapter", map[string]any{"general.type": "adapter"}, `"adapter"`},
 		{"empty vocabulary", map[string]any{"tokenizer.ggml.tokens": []string{}, "llama.vocab_size": missing}, "vocab_size"},

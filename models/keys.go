@@ -46,6 +46,17 @@ func (k *Keys) Fail(format string, args ...any) {
 // Has reports whether the key is present.
 func (k *Keys) Has(name string) bool { return k.Meta.Has(k.Arch + "." + name) }
 
+// Default gives a key the value that it has where the file lacks it. v is of a type that metadata can hold.
+func (k *Keys) Default(name string, v any) {
+	if k.Has(name) || k.err != nil {
+		return
+	}
+	k.Meta = k.Meta.Clone() // the file's stays as it is
+	if err := k.Meta.Set(k.Arch+"."+name, v); err != nil {
+		k.Fail("%w", err)
+	}
+}
+
 // Int returns a required integer between lo and hi.
 func (k *Keys) Int(name string, lo, hi int) int {
 	v, err := k.Meta.Int(k.Arch + "." + name)

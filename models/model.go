@@ -52,6 +52,10 @@ type Batch struct {
 	// made for. Some rotary tables depend on it, and keys that were cached under one table are wrong under
 	// another.
 	Context int
+
+	// Tap, where set, sees the residual stream, [tokens, n_embd], while it is recorded: as layer 0 what enters the
+	// first layer, as layer i what leaves the i-th. It is for those who look inside a model.
+	Tap func(layer int, h ops.Value)
 }
 
 // State declares the state called name in g. An architecture declares each of its states once.

@@ -38,11 +38,20 @@ type WeightSpec struct {
 	Inputs []WeightSpec
 }
 
-// Part is a range of a fused tensor: elements Lo..Lo+n-1 of the Of elements that tensor Name has along dimension
-// Axis, counted from the outermost. The zero Part is none.
+// Part says where a tensor of n elements along dimension Axis, counted from the outermost, lies inside a larger one
+// called Name that has Of: at elements Lo..Lo+n-1, or element i at At(i). The zero Part is none.
 type Part struct {
 	Name         string
 	Axis, Lo, Of int
+	At           func(i int) int // nil: Lo+i
+}
+
+// at returns the place of element i.
+func (p Part) at(i int) int {
+	if p.At != nil {
+		return p.At(i)
+	}
+	return p.Lo + i
 }
 
 // Source is where weights come from: a GGUF file, or a folder that presents itself as one.
@@ -194,14 +203,18 @@ func (r *resolved) part(info gguf.TensorInfo) error {
 	if err != nil {
 		return fmt.Errorf("tensor %q: %w", info.Name, err)
 	}
-	size, err := tensor.Bytes(info.DType, s[p.Axis:])
-	if err != nil {
-		return fmt.Errorf("tensor %q: %w", info.Name, err)
-	}
-	lo := size / int64(s[p.Axis]) * int64(p.Lo)
+	n := s[p.Axis]
+	elem := stride / int64(p.Of)
 	r.dtype = info.DType
-	for i := range s[:p.Axis].Elems() {
-		r.from = append(r.from, extent{info, int64(i)*stride + lo, size})
+	for outer := range s[:p.Axis].Elems() {
+		for i := 0; i < n; {
+			run := 1 // elements that follow each other in the file too
+			for i+run < n && p.at(i+run) == p.at(i)+run {
+				run++
+			}
+			r.from = append(r.from, extent{info, int64(outer)*stride + int64(p.at(i))*elem, int64(run) * elem})
+			i += run
+		}
 	}
 	return nil
 }

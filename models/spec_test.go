@@ -27,6 +27,12 @@ func newModel(t *testing.T, meta *gguf.Meta) models.Model {
 // logits runs a prompt through m with the weights of src.
 func logits(t *testing.T, m models.Model, src models.Source) []float32 {
 	t.Helper()
+	return logitsOf(t, m, src, []int32{3, 1, 4, 1, 5, 92, 65, 35})
+}
+
+// logitsOf is logits of the given prompt.
+func logitsOf(t *testing.T, m models.Model, src models.Source, ids []int32) []float32 {
+	t.Helper()
 	dev := opsref.New(opsref.Options{Threads: 1})
 	defer dev.Close()
 	w, err := models.LoadWeights(t.Context(), m, src, dev, nil)
@@ -42,7 +48,6 @@ func logits(t *testing.T, m models.Model, src models.Source) []float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := []int32{3, 1, 4, 1, 5, 92, 65, 35}
 	rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +58,15 @@ func logits(t *testing.T, m models.Model, src models.Source) []float32 {
 // fuse replaces the named tensors by one that holds them after each other along axis, as some files store them. It
 // reports whether they were there.
 func fuse(s *tiny.Source, into string, axis int, names ...string) bool {
-	if _, ok := s.Tensor(names[0]); !ok {
-		return false
+	return fuseGroups(s, into, axis, 1, names...)
+}
+
+// fuseGroups is fuse with each tensor cut in groups along axis: first come the first groups of all.
+func fuseGroups(s *tiny.Source, into string, axis, groups int, names ...string) bool {
+	for _, name := range names {
+		if _, ok := s.Tensor(name); !ok {
+			return false
+		}
 	}
 	var infos []gguf.TensorInfo
 	var data [][]byte
@@ -63,7 +75,7 @@ func fuse(s *tiny.Source, into string, axis int, names ...string) bool {
 		infos, data = append(infos, info), append(data, b)
 	}
 	shape := slices.Clone(infos[0].Shape)
-	outer := shape[:axis].Elems()
+	outer := shape[:axis].Elems() * groups
 	shape[axis] = 0
 	var fused []byte
 	for i := range outer {
@@ -76,6 +88,25 @@ func fuse(s *tiny.Source, into string, axis int, names ...string) bool {
 		shape[axis] += info.Shape[axis]
 	}
 	s.PutBytes(into, infos[0].DType, shape, fused)
+	return true
+}
+
+// split replaces a matrix by several of the given numbers of rows.
+func split(s *tiny.Source, name string, into map[string][2]int) {
+	info, b := s.Remove(name)
+	row := len(b) / info.Shape[0]
+	for part, r := range into {
+		s.PutBytes(part, info.DType, tensor.Shape{r[1] - r[0], info.Shape[1]}, b[r[0]*row:r[1]*row])
+	}
+}
+
+// move gives a tensor another name. It reports whether it was there.
+func move(s *tiny.Source, from, to string) bool {
+	if _, ok := s.Tensor(from); !ok {
+		return false
+	}
+	info, b := s.Remove(from)
+	s.PutBytes(to, info.DType, info.Shape, b)
 	return true
 }
 
@@ -100,13 +131,13 @@ func TestForms(t *testing.T) {
 		archs []string
 		apply func(s *tiny.Source, prefix string) bool
 	}
-	sparse := []string{"llama/moe", "qwen3moe", "qwen35moe"}
+	sparse := []string{"llama/moe", "qwen2moe", "qwen3moe", "qwen35moe", "gpt-oss", "gemma4/moe", "granitemoe"}
 	for _, f := range []form{
 		{"attn_qkv", tiny.Archs, func(s *tiny.Source, p string) bool {
 			return fuse(s, p+"attn_qkv.weight", 0, p+"attn_q.weight", p+"attn_k.weight", p+"attn_v.weight") &&
 				fuse(s, p+"attn_qkv.bias", 0, p+"attn_q.bias", p+"attn_k.bias", p+"attn_v.bias")
 		}},
-		{"ffn_up", []string{"llama", "qwen2", "qwen3", "qwen35"}, func(s *tiny.Source, p string) bool {
+		{"ffn_up", []string{"llama", "qwen2", "qwen3", "qwen35", "phi3", "glm4"}, func(s *tiny.Source, p string) bool {
 			return fuse(s, p+"ffn_up.weight", 0, p+"ffn_gate.weight", p+"ffn_up.weight") &&
 				fuse(s, p+"ffn_up.bias", 0, p+"ffn_gate.bias", p+"ffn_up.bias")
 		}},
@@ -123,13 +154,27 @@ func TestForms(t *testing.T) {
 			s.PutBytes(info.Name, info.DType, info.Shape[1:], b)
 			return true
 		}},
-		{"ssm_dt", []string{"qwen35"}, func(s *tiny.Source, p string) bool {
-			if _, ok := s.Tensor(p + "ssm_dt.bias"); !ok {
+		{"ssm_dt", []string{"qwen35"}, func(s *tiny.Source, p string) bool { return move(s, p+"ssm_dt.bias", p+"ssm_dt") }},
+		{"ssm_ba", []string{"qwen3next"}, func(s *tiny.Source, p string) bool {
+			return fuseGroups(s, p+"ssm_ba.weight", 0, 2, p+"ssm_beta.weight", p+"ssm_alpha.weight")
+		}},
+		{"ssm_in", []string{"qwen3next"}, func(s *tiny.Source, p string) bool {
+			if _, ok := s.Tensor(p + "attn_gate.weight"); !ok {
 				return false
 			}
-			info, b := s.Remove(p + "ssm_dt.bias")
-			s.PutBytes(p+"ssm_dt", info.DType, info.Shape, b)
-			return true
+			split(s, p+"attn_qkv.weight", map[string][2]int{"q": {0, 32}, "k": {32, 64}, "v": {64, 160}})
+			return fuseGroups(s, p+"ssm_in.weight", 0, 2, "q", "k", "v", p+"attn_gate.weight")
+		}},
+		{"gate and up in turn", []string{"gptoss"}, func(s *tiny.Source, p string) bool {
+			return fuseGroups(s, p+"ffn_gate_up_exps.weight", 1, 32, p+"ffn_gate_exps.weight", p+"ffn_up_exps.weight") &&
+				fuseGroups(s, p+"ffn_gate_up_exps.bias", 1, 32, p+"ffn_gate_exps.bias", p+"ffn_up_exps.bias")
+		}},
+		{"attn_out", []string{"gptoss"}, func(s *tiny.Source, p string) bool {
+			return move(s, p+"attn_output.weight", p+"attn_out.weight") && move(s, p+"attn_output.bias", p+"attn_out.bias") &&
+				move(s, p+"attn_sinks.weight", p+"attn_sinks")
+		}},
+		{"per_expert_scale", []string{"gemma4/moe"}, func(s *tiny.Source, p string) bool {
+			return move(s, p+"ffn_down_exps.scale", p+"ffn_gate_inp.per_expert_scale")
 		}},
 	} {
 		for _, arch := range f.archs {
@@ -140,8 +185,15 @@ func TestForms(t *testing.T) {
 						t.Fatalf("type %s is not registered", typ)
 					}
 					m := newModel(t, tiny.Meta(arch))
-					want := logits(t, m, tiny.Weights(m, dt, 1))
 					src := tiny.Weights(m, dt, 1)
+					if strings.HasPrefix(f.name, "ssm_") { // the fused forms have no biases
+						for i := range m.Params().Layers {
+							for _, name := range []string{"attn_qkv", "attn_gate", "ssm_beta", "ssm_alpha"} {
+								src.Remove(fmt.Sprintf("blk.%d.%s.bias", i, name))
+							}
+						}
+					}
+					want := logits(t, m, src)
 					n := 0
 					for i := range m.Params().Layers {
 						if f.apply(src, fmt.Sprintf("blk.%d.", i)) {

@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/hipengine/hipengine/tensor"
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/tensor"
+)
 
 // EmbedOp looks up rows of a weight matrix.
 var EmbedOp = Register(&Def{
@@ -24,6 +28,10 @@ var EmbedOp = Register(&Def{
 		for _, f := range quantTypes() {
 			cs = append(cs, Case{Name: f.Name, Args: []Arg{
 				{Leaf: Weight, DType: f.DType, Shape: tensor.Shape{9, 256}}, i32([]int32{0, 8, 3, 3, 1})}})
+		}
+		for _, n := range []int{1, 67} { // a number for each position, and rows of no block's length
+			cs = append(cs, Case{Name: fmt.Sprintf("F32/n%d", n), Args: []Arg{
+				{Leaf: Weight, DType: tensor.F32, Shape: tensor.Shape{9, n}}, i32([]int32{4, 0, 8})}})
 		}
 		return cs
 	},

@@ -50,6 +50,7 @@ var MulMatExpertsOp = Register(&Def{
 		}
 		f, _ := tensor.F32.Format()
 		add(f, 1, 1, 1, 1, 1, 1)
+		add(f, 5, 3, 3, 7, 1, 1)    // a factor for each expert
 		add(f, 40, 1, 3, 7, 34, 96) // many tokens for each expert
 		return cs
 	},

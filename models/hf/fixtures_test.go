@@ -7,15 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/all"
+	"github.com/hipengine/hipengine/models/internal/torch"
+	"github.com/hipengine/hipengine/models/nn"
 	"github.com/hipengine/hipengine/models/runner"
 	opsref "github.com/hipengine/hipengine/ops_ref"
-	"github.com/hipengine/hipengine/tensor"
-	"github.com/hipengine/hipengine/tensor/quant"
 )
 
 // shared returns a path below the folder of large fixtures beside the repository, and skips the test without it.
@@ -82,24 +81,15 @@ func (r reference) floats(name string) (out []float32) {
 	return out
 }
 
-// bf16RoPE is a model whose table of rotary frequencies is rounded to BF16. The references of the fixtures were made
-// that way: the whole model was cast to bfloat16 and back to float32 before it ran, which took the frequencies along
-// with the weights. Without the rounding logits are 1e-4 to 2e-3 off, growing with the position; with it 3e-7 to 3e-6.
-// Real checkpoints run with exact frequencies.
-type bf16RoPE struct{ models.Model }
-
-func (m bf16RoPE) Weights() []models.WeightSpec {
-	specs := slices.Clone(m.Model.Weights())
-	for i, s := range specs {
-		if derive := s.Derive; derive != nil && strings.HasPrefix(s.Name, "rope.freqs") {
-			specs[i].Derive = func(in [][]float32) ([]float32, error) {
-				x, err := derive(in)
-				b := make([]byte, 2*len(x))
-				return x, errors.Join(err, quant.Quantize(tensor.BF16, b, x, len(x), nil), quant.Dequantize(tensor.BF16, x, b))
-			}
+// cast rounds the constants of a model as the references of the fixtures did.
+func cast(t *testing.T) func(models.Model) models.Model {
+	return func(m models.Model) models.Model {
+		c, err := torch.NewCast(m.(*nn.Decoder))
+		if err != nil {
+			t.Fatal(err)
 		}
+		return c
 	}
-	return specs
 }
 
 // startRunner loads a folder on the scalar reference. wrap changes the model, nil leaves it.
@@ -203,7 +193,7 @@ func TestFixtures(t *testing.T) {
 				t.Log("note:", n)
 			}
 			ref := openReference(t, dir)
-			r := startRunner(t, f, func(m models.Model) models.Model { return bf16RoPE{m} })
+			r := startRunner(t, f, cast(t))
 			vocab := r.Limits().Vocab
 			for _, n := range []string{"1", "9", "48"} {
 				greedy := []int32{}

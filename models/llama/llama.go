@@ -20,7 +20,7 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 		moe.Norm = true
 		d.Repeat(attn, moe)
 	} else {
-		d.Repeat(attn, nn.ReadMLPs(k, d)...)
+		d.Repeat(attn, nn.ReadMLPs(k, d, ops.SwiGLU)...)
 	}
 	return d, k.Err()
 }

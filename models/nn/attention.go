@@ -10,16 +10,29 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
+// QKNorm says how attention normalizes queries and keys before the rotation, with attn_q_norm and attn_k_norm.
+type QKNorm uint8
+
+// The norms of queries and keys.
+const (
+	NoQKNorm    QKNorm = iota
+	QKNormHeads        // each head by itself, with weights that all heads share
+	QKNormWhole        // all heads of a token together
+)
+
 // Attention is causal self-attention with grouped queries over the paged KV cache. Its projections may have
 // biases; files may fuse those of q, k and v into attn_qkv.
 type Attention struct {
 	Embd, Heads, KVHeads, HeadDim int
 
-	RoPE    *RoPE   // nil: no rotation
-	QKNorm  bool    // RMSNorm of each head of q and k before the rotation: attn_q_norm, attn_k_norm
-	Eps     float32 // of QKNorm
-	QKVBias bool    // the biases of q, k and v must be there
-	Gated   bool    // attn_q holds query and gate of each head; the output is multiplied by sigmoid(gate)
+	RoPE        *RoPE        // nil: no rotation
+	Temperature *Temperature // nil: none
+	QKNorm      QKNorm
+	VNorm       bool    // RMSNorm without weights of each head of v
+	Eps         float32 // of the norms
+	QKVBias     bool    // the biases of q, k and v must be there
+	Gated       bool    // attn_q holds query and gate of each head; the output is multiplied by sigmoid(gate)
+	KeysAsVals  bool    // files without attn_v are right: its result is that of attn_k then
 
 	Scale   float32 // on the dot products; 0: 1/sqrt(HeadDim)
 	Softcap float32 // of the scores; 0: none
@@ -27,7 +40,7 @@ type Attention struct {
 	Sinks   bool    // attn_sinks.weight: a logit per head that joins the softmax without a value
 }
 
-// qDim is the number of rows of attn_q.
+// qDim and kvDim are the numbers of rows of attn_q, and of attn_k and attn_v.
 func (a *Attention) qDim() int {
 	if a.Gated {
 		return 2 * a.Heads * a.HeadDim
@@ -35,50 +48,90 @@ func (a *Attention) qDim() int {
 	return a.Heads * a.HeadDim
 }
 
+func (a *Attention) kvDim() int { return a.KVHeads * a.HeadDim }
+
+// vNorm is a vector of ones, the weights of the norm of values.
+const vNorm = "attn_v_norm"
+
 // Specs adds the projections, the norms and the sinks.
 func (a *Attention) Specs(s *Specs) {
-	q, kv := a.qDim(), a.KVHeads*a.HeadDim
-	all := q + 2*kv
-	s.linear("attn_q", part{"attn_qkv", 0, all}, a.QKVBias, tensor.Shape{q, a.Embd})
-	s.linear("attn_k", part{"attn_qkv", q, all}, a.QKVBias, tensor.Shape{kv, a.Embd})
-	s.linear("attn_v", part{"attn_qkv", q + kv, all}, a.QKVBias, tensor.Shape{kv, a.Embd})
-	s.Linear("attn_output", a.Embd, a.Heads*a.HeadDim)
-	if a.QKNorm {
-		s.Norm("attn_q_norm", a.HeadDim)
+	a.querySpecs(s)
+	q, kv := a.qDim(), a.kvDim()
+	part := func(lo int) models.Part { return models.Part{Name: "attn_qkv", Lo: lo, Of: q + 2*kv} }
+	shape := tensor.Shape{kv, a.Embd}
+	s.linear(models.WeightSpec{Name: "attn_k", Shape: shape, Part: part(q)}, a.QKVBias)
+	s.linear(models.WeightSpec{Name: "attn_v", Shape: shape, Part: part(q + kv), Optional: a.KeysAsVals}, a.QKVBias)
+	switch a.QKNorm {
+	case QKNormHeads:
 		s.Norm("attn_k_norm", a.HeadDim)
+	case QKNormWhole:
+		s.Norm("attn_k_norm", kv)
 	}
-	if a.Sinks {
-		s.Vector("attn_sinks.weight", a.Heads)
+	if a.VNorm {
+		s.Add(models.WeightSpec{Name: vNorm + ".weight", Shape: tensor.Shape{a.HeadDim}, Vector: true,
+			Derive: func([][]float32) ([]float32, error) { return repeat(1, a.HeadDim), nil }})
 	}
 }
+
+// querySpecs adds what has nothing to do with keys and values.
+func (a *Attention) querySpecs(s *Specs) {
+	s.linear(models.WeightSpec{Name: "attn_q", Shape: tensor.Shape{a.qDim(), a.Embd},
+		Part: models.Part{Name: "attn_qkv", Of: a.qDim() + 2*a.kvDim()}}, a.QKVBias)
+	s.linear(models.WeightSpec{Name: "attn_output", Alt: []string{"attn_out"}, Shape: tensor.Shape{a.Embd, a.Heads * a.HeadDim}}, false)
+	switch a.QKNorm {
+	case QKNormHeads:
+		s.Norm("attn_q_norm", a.HeadDim)
+	case QKNormWhole:
+		s.Norm("attn_q_norm", a.Heads*a.HeadDim)
+	}
+	if a.Sinks {
+		s.Add(models.WeightSpec{Name: "attn_sinks.weight", Alt: []string{"attn_sinks"}, Shape: tensor.Shape{a.Heads}, Vector: true})
+	}
+}
+
+// kName and vName are the names of a layer's keys and values.
+func kName(layer int) string { return fmt.Sprintf("blk.%d.k", layer) }
+func vName(layer int) string { return fmt.Sprintf("blk.%d.v", layer) }
 
 // State lists the keys and values of the layer.
 func (a *Attention) State(layer int) kv.Spec {
 	return kv.Spec{Paged: []kv.Paged{
-		{Name: fmt.Sprintf("blk.%d.k", layer), Heads: a.KVHeads, Dim: a.HeadDim},
-		{Name: fmt.Sprintf("blk.%d.v", layer), Heads: a.KVHeads, Dim: a.HeadDim},
+		{Name: kName(layer), Heads: a.KVHeads, Dim: a.HeadDim},
+		{Name: vName(layer), Heads: a.KVHeads, Dim: a.HeadDim},
 	}}
 }
 
 // Build records the attention of x, [tokens, n_embd]. Keys are cached after norm and rotation.
-func (a *Attention) Build(g *ops.Graph, w models.Weights, b models.Batch, layer int, x ops.Value) ops.Value {
+func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x ops.Value) ops.Value {
 	tokens := x.Shape().Rows()
-	var gate ops.Value
-	q := ops.Reshape(g, Linear(g, w, "attn_q", x), tokens, a.Heads, a.qDim()/a.Heads)
+	k := Linear(g, w, "attn_k", x)
+	v := k
+	if !a.KeysAsVals || w.Has("attn_v.weight") {
+		v = Linear(g, w, "attn_v", x)
+	}
+	k = a.rotate(g, w, s, a.norm(g, w, "attn_k_norm", k, a.KVHeads))
+	v = ops.Reshape(g, v, tokens, a.KVHeads, a.HeadDim)
+	if a.VNorm {
+		v = RMSNorm(g, w, vNorm, v, a.Eps)
+	}
+	s.Update(kName(layer), ops.KVAppend(g, s.State(g, kName(layer)), k, s.Pos, s.Seq, s.Pages))
+	s.Update(vName(layer), ops.KVAppend(g, s.State(g, vName(layer)), v, s.Pos, s.Seq, s.Pages))
+	return a.attend(g, w, s, layer, x)
+}
+
+// attend records queries of x over the keys and values of the given layer.
+func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x ops.Value) ops.Value {
+	tokens := x.Shape().Rows()
+	q := Linear(g, w, "attn_q", x)
+	var gate, sinks ops.Value
 	if a.Gated {
+		q = ops.Reshape(g, q, tokens, a.Heads, 2*a.HeadDim)
 		q, gate = ops.Slice(g, q, 0, a.HeadDim), ops.Slice(g, q, a.HeadDim, 2*a.HeadDim)
 	}
-	k := ops.Reshape(g, Linear(g, w, "attn_k", x), tokens, a.KVHeads, a.HeadDim)
-	v := ops.Reshape(g, Linear(g, w, "attn_v", x), tokens, a.KVHeads, a.HeadDim)
-	if a.QKNorm {
-		q = RMSNorm(g, w, "attn_q_norm", q, a.Eps)
-		k = RMSNorm(g, w, "attn_k_norm", k, a.Eps)
+	q = a.rotate(g, w, s, a.norm(g, w, "attn_q_norm", q, a.Heads))
+	if a.Temperature != nil {
+		q = a.Temperature.Apply(g, w, s.Batch, q)
 	}
-	if a.RoPE != nil {
-		q = a.RoPE.Apply(g, w, b, q)
-		k = a.RoPE.Apply(g, w, b, k)
-	}
-	var sinks ops.Value
 	if a.Sinks {
 		sinks = w.Get(g, "attn_sinks.weight")
 	}
@@ -86,13 +139,49 @@ func (a *Attention) Build(g *ops.Graph, w models.Weights, b models.Batch, layer 
 	if attrs.Scale == 0 {
 		attrs.Scale = float32(1 / math.Sqrt(float64(a.HeadDim)))
 	}
-	keys := ops.KVAppend(g, b.State(g, fmt.Sprintf("blk.%d.k", layer)), k, b.Pos, b.Seq, b.Pages)
-	values := ops.KVAppend(g, b.State(g, fmt.Sprintf("blk.%d.v", layer)), v, b.Pos, b.Seq, b.Pages)
-	o := ops.Attention(g, q, keys, values, b.Pos, b.Seq, b.Pages, sinks, attrs)
+	o := ops.Attention(g, q, s.State(g, kName(layer)), s.State(g, vName(layer)), s.Pos, s.Seq, s.Pages, sinks, attrs)
 	if a.Gated {
 		o = ops.Mul(g, o, ops.Sigmoid(g, gate))
 	}
 	return Linear(g, w, "attn_output", ops.Reshape(g, o, tokens, a.Heads*a.HeadDim))
+}
+
+// norm normalizes queries or keys and returns them as [tokens, heads, head dim].
+func (a *Attention) norm(g *ops.Graph, w models.Weights, name string, x ops.Value, heads int) ops.Value {
+	tokens := x.Shape().Elems() / (heads * a.HeadDim)
+	if a.QKNorm == QKNormWhole {
+		x = RMSNorm(g, w, name, x, a.Eps)
+	}
+	x = ops.Reshape(g, x, tokens, heads, a.HeadDim)
+	if a.QKNorm == QKNormHeads {
+		x = RMSNorm(g, w, name, x, a.Eps)
+	}
+	return x
+}
+
+func (a *Attention) rotate(g *ops.Graph, w models.Weights, s *Step, x ops.Value) ops.Value {
+	if a.RoPE == nil {
+		return x
+	}
+	return a.RoPE.Apply(g, w, s.Batch, x)
+}
+
+// SharedAttention is attention that has no keys and values of its own: it reads those of layer From, an earlier one
+// with as many heads of the same size.
+type SharedAttention struct {
+	*Attention
+	From int
+}
+
+// Specs adds the projections of queries and output, the norm of queries and the sinks.
+func (a *SharedAttention) Specs(s *Specs) { a.querySpecs(s) }
+
+// State is empty.
+func (a *SharedAttention) State(int) kv.Spec { return kv.Spec{} }
+
+// Build records the attention of x, [tokens, n_embd].
+func (a *SharedAttention) Build(g *ops.Graph, w models.Weights, s *Step, _ int, x ops.Value) ops.Value {
+	return a.attend(g, w, s, a.From, x)
 }
 
 // ReadAttention reads the head counts, the head dimension and the scale of dot products. Defaults:

@@ -14,7 +14,7 @@ type Mixer interface {
 	// State lists what the given layer keeps for each sequence.
 	State(layer int) kv.Spec
 	// Build records the mixer. w are the weights of the layer; x and the result are [tokens, n_embd].
-	Build(g *ops.Graph, w models.Weights, b models.Batch, layer int, x ops.Value) ops.Value
+	Build(g *ops.Graph, w models.Weights, s *Step, layer int, x ops.Value) ops.Value
 }
 
 // FFN is the part of a block that works on each token by itself.
@@ -25,38 +25,69 @@ type FFN interface {
 	Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value
 }
 
-// Block is one layer: h ← h + Mixer(norm(h)), then h ← h + FFN(norm(h)).
+// Block is one layer: h ← h + Mixer(h), then h ← h + FFN(h), with the norms and factors of its [Decoder].
 type Block struct {
-	Mixer   Mixer
-	FFN     FFN
-	FFNNorm string // the norm in front of FFN; empty: "ffn_norm"
+	Mixer Mixer
+	FFN   FFN
 }
 
-func (b Block) ffnNorm() string {
-	if b.FFNNorm == "" {
-		return "ffn_norm"
-	}
-	return b.FFNNorm
+// Norms names the RMSNorms of a block. Where a name is empty there is none; the zero value is that of pre-norm
+// models, {Mixer: "attn_norm", FFN: "ffn_norm"}.
+type Norms struct {
+	Mixer, MixerOut string // of what enters the mixer, and of what leaves it on its way to the residual stream
+	FFN, FFNOut     string // the same for the feed-forward network
 }
 
-// Decoder is a [models.Model]: token embedding, pre-norm blocks, a final norm and the output matrix, which is the
-// embedding if the file has no other.
+// SandwichNorms are norms before and after each half of a block, under their usual names.
+var SandwichNorms = Norms{Mixer: "attn_norm", MixerOut: "post_attention_norm", FFN: "ffn_norm", FFNOut: "post_ffw_norm"}
+
+// Decoder is a [models.Model]: token embedding, blocks, a final norm and the output matrix, which is the embedding if
+// the file has no other.
 type Decoder struct {
 	models.Hparams
 	Eps    float32 // of all norms
-	RoPE   []*RoPE // the rotary tables that the blocks use, each once
+	Norms  Norms   // of every block
 	Blocks []Block
+
+	RoPE        []*RoPE        // the rotary tables that the blocks use, each once
+	Temperature *Temperature   // that of the blocks' attention; nil: none
+	PerLayer    *PerLayerInput // nil: none
+
+	EmbdScale     float32 // on token embeddings; 0: 1
+	ResidualScale float32 // on what each half of a block adds to the residual stream; 0: 1
+	OutputScale   bool    // each layer's result is multiplied by its layer_output_scale, 1 where the file has none
+	LogitScale    float32 // on the logits; 0: 1
+	LogitSoftcap  float32 // of the logits, after LogitScale; 0: none
 }
 
 // Repeat appends one block for each layer with the same mixer. ffns holds a network for each layer, or one for all.
-func (d *Decoder) Repeat(m Mixer, ffns ...FFN) {
-	for i := range d.Layers {
+func (d *Decoder) Repeat(m Mixer, ffns ...FFN) { d.Alternate(make([]bool, d.Layers), m, m, ffns...) }
+
+// Alternate appends one block for each layer, with mixer a where choice is true and b where it is not. ffns is as for
+// Repeat.
+func (d *Decoder) Alternate(choice []bool, a, b Mixer, ffns ...FFN) {
+	for i, first := range choice {
+		m := b
+		if first {
+			m = a
+		}
 		d.Blocks = append(d.Blocks, Block{Mixer: m, FFN: ffns[min(i, len(ffns)-1)]})
 	}
 }
 
 // Params returns the common hyper-parameters.
 func (d *Decoder) Params() models.Hparams { return d.Hparams }
+
+// norms returns the names of a block's norms.
+func (d *Decoder) norms() Norms {
+	if d.Norms == (Norms{}) {
+		return Norms{Mixer: "attn_norm", FFN: "ffn_norm"}
+	}
+	return d.Norms
+}
+
+// outputScale is layer_output_scale, repeated for every element of the residual stream.
+const outputScale = "layer_output_scale"
 
 // Weights lists the tensors of the model.
 func (d *Decoder) Weights() []models.WeightSpec {
@@ -67,14 +98,42 @@ func (d *Decoder) Weights() []models.WeightSpec {
 	for _, r := range d.RoPE {
 		r.Specs(&s)
 	}
+	if d.Temperature != nil {
+		d.Temperature.Specs(&s)
+	}
+	if d.PerLayer != nil {
+		d.PerLayer.Specs(&s)
+	}
+	norms := d.norms()
 	for i, b := range d.Blocks {
 		s.Layer(i)
-		s.Norm("attn_norm", d.Embd)
+		d.normSpec(&s, norms.Mixer)
 		b.Mixer.Specs(&s)
-		s.Norm(b.ffnNorm(), d.Embd)
+		d.normSpec(&s, norms.MixerOut)
+		d.normSpec(&s, norms.FFN)
 		b.FFN.Specs(&s)
+		d.normSpec(&s, norms.FFNOut)
+		if d.PerLayer != nil {
+			d.PerLayer.LayerSpecs(&s)
+		}
+		if d.OutputScale {
+			s.Add(models.WeightSpec{Name: outputScale, Shape: tensor.Shape{d.Embd}, Vector: true,
+				Inputs: []models.WeightSpec{{Name: "layer_output_scale.weight", Shape: tensor.Shape{1}, Vector: true, Optional: true}},
+				Derive: func(in [][]float32) ([]float32, error) {
+					if in[0] == nil {
+						return repeat(1, d.Embd), nil
+					}
+					return repeat(in[0][0], d.Embd), nil
+				}})
+		}
 	}
 	return s.List
+}
+
+func (d *Decoder) normSpec(s *Specs, name string) {
+	if name != "" {
+		s.Norm(name, d.Embd)
+	}
 }
 
 // State lists the state of all layers.
@@ -90,11 +149,61 @@ func (d *Decoder) State() kv.Spec {
 
 // Build records one step.
 func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) ops.Value {
-	h := ops.Embed(g, w.Get(g, "token_embd.weight"), b.Tokens)
+	s, norms := NewStep(b), d.norms()
+	h := scale(g, ops.Embed(g, w.Get(g, "token_embd.weight"), b.Tokens), d.EmbdScale)
+	d.tap(b, 0, h)
+	var inputs ops.Value
+	if d.PerLayer != nil {
+		inputs = d.PerLayer.Build(g, w, b, h)
+	}
 	for i, block := range d.Blocks {
 		l := w.Layer(i)
-		h = ops.Add(g, h, block.Mixer.Build(g, l, b, i, RMSNorm(g, l, "attn_norm", h, d.Eps)))
-		h = ops.Add(g, h, block.FFN.Build(g, l, RMSNorm(g, l, block.ffnNorm(), h, d.Eps)))
+		y := block.Mixer.Build(g, l, s, i, d.norm(g, l, norms.Mixer, h))
+		h = ops.Add(g, h, scale(g, d.norm(g, l, norms.MixerOut, y), d.ResidualScale))
+		y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, h))
+		h = ops.Add(g, h, scale(g, d.norm(g, l, norms.FFNOut, y), d.ResidualScale))
+		if d.PerLayer != nil {
+			h = ops.Add(g, h, d.PerLayer.BuildLayer(g, l, i, inputs, h))
+		}
+		if d.OutputScale {
+			h = ops.Mul(g, h, l.Get(g, outputScale))
+		}
+		d.tap(b, i+1, h)
 	}
-	return Logits(g, w, b, h, d.Eps)
+	y := scale(g, Logits(g, w, b, h, d.Eps), d.LogitScale)
+	if d.LogitSoftcap != 0 {
+		y = ops.Softcap(g, y, d.LogitSoftcap)
+	}
+	return y
+}
+
+// norm is RMSNorm, or x itself for a norm without a name.
+func (d *Decoder) norm(g *ops.Graph, w models.Weights, name string, x ops.Value) ops.Value {
+	if name == "" {
+		return x
+	}
+	return RMSNorm(g, w, name, x, d.Eps)
+}
+
+func (d *Decoder) tap(b models.Batch, layer int, h ops.Value) {
+	if b.Tap != nil {
+		b.Tap(layer, h)
+	}
+}
+
+// scale returns by·x, or x itself if by is zero.
+func scale(g *ops.Graph, x ops.Value, by float32) ops.Value {
+	if by == 0 || by == 1 {
+		return x
+	}
+	return ops.Scale(g, x, by)
+}
+
+// repeat returns n times x.
+func repeat(x float32, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = x
+	}
+	return out
 }

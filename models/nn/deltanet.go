@@ -26,12 +26,34 @@ func (d *DeltaNet) keyDim() int   { return d.KeyHeads * d.Dim }
 func (d *DeltaNet) valueDim() int { return d.ValueHeads * d.Dim }
 func (d *DeltaNet) convDim() int  { return 2*d.keyDim() + d.valueDim() }
 
-// Specs adds the projections, the filters, and the parameters of decay and norm.
+// Specs adds the projections, the filters, and the parameters of decay and norm. Files may hold ssm_alpha and
+// ssm_beta as ssm_ba, and attn_qkv and attn_gate as ssm_in; rows of both are grouped by key head.
 func (d *DeltaNet) Specs(s *Specs) {
-	s.Linear("attn_qkv", d.convDim(), d.Embd)
-	s.Linear("attn_gate", d.valueDim(), d.Embd)
-	s.Linear("ssm_alpha", d.ValueHeads, d.Embd)
-	s.Linear("ssm_beta", d.ValueHeads, d.Embd)
+	r := d.ValueHeads / d.KeyHeads
+	v := r * d.Dim // values of a key head
+	in := func(at func(i int) int) models.Part {
+		return models.Part{Name: "ssm_in", Of: d.convDim() + d.valueDim(), At: at}
+	}
+	ba := func(lo int) models.Part {
+		return models.Part{Name: "ssm_ba", Of: 2 * d.ValueHeads, At: func(i int) int { return i/r*2*r + lo + i%r }}
+	}
+	// group returns the row of ssm_in where row i of a part lies that has n rows for each key head, from lo on.
+	group := func(i, n, lo int) int { return i/n*2*(d.Dim+v) + lo + i%n }
+	s.linear(models.WeightSpec{Name: "attn_qkv", Shape: tensor.Shape{d.convDim(), d.Embd}, Part: in(func(i int) int {
+		switch k := d.keyDim(); {
+		case i < k:
+			return group(i, d.Dim, 0)
+		case i < 2*k:
+			return group(i-k, d.Dim, d.Dim)
+		default:
+			return group(i-2*k, v, 2*d.Dim)
+		}
+	})}, false)
+	s.linear(models.WeightSpec{Name: "attn_gate", Shape: tensor.Shape{d.valueDim(), d.Embd}, Part: in(func(i int) int {
+		return group(i, v, 2*d.Dim+v)
+	})}, false)
+	s.linear(models.WeightSpec{Name: "ssm_beta", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(0)}, false)
+	s.linear(models.WeightSpec{Name: "ssm_alpha", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(r)}, false)
 	s.Linear("ssm_out", d.Embd, d.valueDim())
 	s.Vector("ssm_conv1d.weight", d.convDim(), d.Conv)
 	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{d.ValueHeads}, Vector: true})
@@ -48,7 +70,7 @@ func (d *DeltaNet) State(layer int) kv.Spec {
 }
 
 // Build records the mixer over x, [tokens, n_embd].
-func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b models.Batch, layer int, x ops.Value) ops.Value {
+func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b *Step, layer int, x ops.Value) ops.Value {
 	tokens := x.Shape().Rows()
 
 	mixed := Linear(g, w, "attn_qkv", x)
@@ -73,9 +95,9 @@ func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b models.Batch, layer i
 }
 
 // ReadDeltaNet reads the head counts and sizes. ssm.v_head_reordered says whether value heads are stored tiled;
-// default true, which is what llama.cpp's converter writes without the key.
-func ReadDeltaNet(k *models.Keys, dec *Decoder) *DeltaNet {
-	d := &DeltaNet{Embd: dec.Embd, Eps: dec.Eps, Tiled: k.BoolOr("ssm.v_head_reordered", true)}
+// without it, tiled does.
+func ReadDeltaNet(k *models.Keys, dec *Decoder, tiled bool) *DeltaNet {
+	d := &DeltaNet{Embd: dec.Embd, Eps: dec.Eps, Tiled: k.BoolOr("ssm.v_head_reordered", tiled)}
 	d.KeyHeads = k.Int("ssm.group_count", 1, models.MaxHeads)
 	d.ValueHeads = k.Int("ssm.time_step_rank", 1, models.MaxHeads)
 	d.Dim = k.Int("ssm.state_size", 1, models.MaxDim)

@@ -19,3 +19,40 @@ func ReadDecoder(k *models.Keys) *Decoder {
 	d.Eps = float32(k.Float("attention.layer_norm_rms_epsilon", 0, 1))
 	return d
 }
+
+// ReadSliding reports which layers see attention.sliding_window tokens only. attention.sliding_window_pattern is a
+// bool for each layer, or a number n for windows in all but every n-th layer; without it, period is that number.
+func ReadSliding(k *models.Keys, d *Decoder, period int) []bool {
+	const key = "attention.sliding_window_pattern"
+	if k.Has(key) {
+		if _, err := k.Meta.Int(k.Arch + "." + key); err != nil {
+			return k.Bools(key, d.Layers)
+		}
+		period = k.Int(key, 1, models.MaxLayers)
+	}
+	return allButEvery(period, d.Layers)
+}
+
+// ReadWindow reads the window of layers that slide, in tokens; 0: none.
+func ReadWindow(k *models.Keys) int {
+	return k.IntOr("attention.sliding_window", 0, 0, models.MaxContext)
+}
+
+// ReadRecurrent reports which layers of a hybrid model are recurrent: attention.recurrent_layers is a bool for each
+// layer; without it, all are but every full_attention_interval-th, 4 by default.
+func ReadRecurrent(k *models.Keys, d *Decoder) []bool {
+	interval := k.IntOr("full_attention_interval", 4, 1, models.MaxLayers)
+	if r := k.Bools("attention.recurrent_layers", d.Layers); r != nil {
+		return r
+	}
+	return allButEvery(interval, d.Layers)
+}
+
+// allButEvery returns n bools of which every p-th is false.
+func allButEvery(p, n int) []bool {
+	out := make([]bool, n)
+	for i := range out {
+		out[i] = (i+1)%p != 0
+	}
+	return out
+}

@@ -19,9 +19,10 @@ type MLP struct {
 
 // Specs adds the three projections.
 func (m *MLP) Specs(s *Specs) {
-	fused := "ffn_up" + m.Suffix
-	s.linear("ffn_gate"+m.Suffix, part{fused, 0, 2 * m.FF}, false, tensor.Shape{m.FF, m.Embd})
-	s.linear("ffn_up"+m.Suffix, part{fused, m.FF, 2 * m.FF}, false, tensor.Shape{m.FF, m.Embd})
+	part := func(lo int) models.Part { return models.Part{Name: "ffn_up" + m.Suffix, Lo: lo, Of: 2 * m.FF} }
+	shape := tensor.Shape{m.FF, m.Embd}
+	s.linear(models.WeightSpec{Name: "ffn_gate" + m.Suffix, Shape: shape, Part: part(0)}, false)
+	s.linear(models.WeightSpec{Name: "ffn_up" + m.Suffix, Shape: shape, Part: part(m.FF)}, false)
 	s.Linear("ffn_down"+m.Suffix, m.Embd, m.FF)
 }
 
@@ -38,11 +39,12 @@ func activate(g *ops.Graph, act Activation, gate, up ops.Value) ops.Value {
 	return act(g, gate, up)
 }
 
-// ReadMLPs returns the feed-forward network of each layer: feed_forward_length is one number or a list.
-func ReadMLPs(k *models.Keys, d *Decoder) []FFN {
+// ReadMLPs returns the feed-forward network of each layer, with act or, if that is nil, ops.SwiGLU:
+// feed_forward_length is one number or a list.
+func ReadMLPs(k *models.Keys, d *Decoder, act Activation) []FFN {
 	out := make([]FFN, d.Layers)
 	for i, ff := range k.PerLayer("feed_forward_length", d.Layers, 1, models.MaxDim) {
-		out[i] = &MLP{Embd: d.Embd, FF: ff}
+		out[i] = &MLP{Embd: d.Embd, FF: ff, Act: act}
 	}
 	return out
 }

@@ -15,6 +15,7 @@ type MoE struct {
 	Embd, FF      int
 	Experts, Used int
 	Act           Activation // nil: ops.SwiGLU
+	InTurn        bool       // rows of gate and up alternate in ffn_gate_up_exps
 
 	Gating ops.Gating
 	Norm   bool    // weights of a token sum to one
@@ -30,18 +31,17 @@ func (m *MoE) shared() *MLP { return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act
 func (m *MoE) Specs(s *Specs) {
 	s.Linear("ffn_gate_inp", m.Experts, m.Embd)
 	s.Add(models.WeightSpec{Name: "exp_probs_b.bias", Shape: tensor.Shape{m.Experts}, Vector: true, Optional: true})
-	for _, e := range []struct {
-		name    string
-		fused   part
-		out, in int
-	}{
-		{"gate", part{"ffn_gate_up_exps", 0, 2 * m.FF}, m.FF, m.Embd},
-		{"up", part{"ffn_gate_up_exps", m.FF, 2 * m.FF}, m.FF, m.Embd},
-		{"down", part{}, m.Embd, m.FF},
-	} {
-		s.linear("ffn_"+e.name+"_exps", e.fused, false, tensor.Shape{m.Experts, e.out, e.in})
-		s.List[len(s.List)-2].Stack = s.prefix + "ffn_" + e.name + ".%d.weight"
+	fused := func(half int) models.Part {
+		p := models.Part{Name: "ffn_gate_up_exps", Lo: half * m.FF, Of: 2 * m.FF}
+		if m.InTurn {
+			p.At = func(i int) int { return 2*i + half }
+		}
+		return p
 	}
+	in, out := tensor.Shape{m.Experts, m.FF, m.Embd}, tensor.Shape{m.Experts, m.Embd, m.FF}
+	s.linear(models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d"}, false)
+	s.linear(models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d"}, false)
+	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d"}, false)
 	if m.Shared > 0 {
 		m.shared().Specs(s)
 		if m.SharedGate {
@@ -52,7 +52,21 @@ func (m *MoE) Specs(s *Specs) {
 
 // Build records the mixture.
 func (m *MoE) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
-	tokens := x.Shape().Rows()
+	ids, weights := m.Route(g, w, x)
+	y := m.Mix(g, w, x, ids, weights)
+	if m.Shared > 0 {
+		z := m.shared().Build(g, w, x)
+		if m.SharedGate {
+			gate := ops.Sigmoid(g, ops.MulMat(g, x, w.Get(g, "ffn_gate_inp_shexp.weight")))
+			z = ops.WeightedSum(g, ops.Reshape(g, z, x.Shape().Rows(), 1, m.Embd), gate)
+		}
+		y = ops.Add(g, y, z)
+	}
+	return y
+}
+
+// Route records the router: ids, I32 [tokens, Used], and weights, [tokens, Used], of the experts of x.
+func (m *MoE) Route(g *ops.Graph, w models.Weights, x ops.Value) (ids, weights ops.Value) {
 	attrs := ops.RouteAttrs{K: m.Used, Gating: m.Gating, Norm: m.Norm, Scale: m.Scale}
 	if attrs.Scale == 0 {
 		attrs.Scale = 1
@@ -61,19 +75,14 @@ func (m *MoE) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
 	if w.Has("exp_probs_b.bias") {
 		bias = w.Get(g, "exp_probs_b.bias")
 	}
-	ids, weights := ops.Route(g, Linear(g, w, "ffn_gate_inp", x), bias, attrs)
-	row := ops.Reshape(g, x, tokens, 1, m.Embd)
+	return ops.Route(g, Linear(g, w, "ffn_gate_inp", x), bias, attrs)
+}
+
+// Mix records the weighted sum of what the chosen experts make of x.
+func (m *MoE) Mix(g *ops.Graph, w models.Weights, x, ids, weights ops.Value) ops.Value {
+	row := ops.Reshape(g, x, x.Shape().Rows(), 1, m.Embd)
 	y := activate(g, m.Act, experts(g, w, "ffn_gate_exps", row, ids), experts(g, w, "ffn_up_exps", row, ids))
-	y = ops.WeightedSum(g, experts(g, w, "ffn_down_exps", y, ids), weights)
-	if m.Shared > 0 {
-		z := m.shared().Build(g, w, x)
-		if m.SharedGate {
-			gate := ops.Sigmoid(g, ops.MulMat(g, x, w.Get(g, "ffn_gate_inp_shexp.weight")))
-			z = ops.WeightedSum(g, ops.Reshape(g, z, tokens, 1, m.Embd), gate)
-		}
-		y = ops.Add(g, y, z)
-	}
-	return y
+	return ops.WeightedSum(g, experts(g, w, "ffn_down_exps", y, ids), weights)
 }
 
 // experts is Linear with the matrices of each token's own experts. x: [tokens, 1 or k, in]; result [tokens, k, out].

@@ -38,6 +38,9 @@ type RoPE struct {
 	Context    int     // of the first training, in tokens; needed for YaRN, Llama3 and LongRoPE
 	AttnFactor float64 // on cosine and sine, besides what YaRN puts there; 0: 1
 
+	// LongRoPE alone: files without the tensors of its factors are right, and mean factors of one.
+	NoFactors bool
+
 	// YaRN alone. The ramp spans the pairs that turn BetaSlow to BetaFast times over Context tokens.
 	BetaFast, BetaSlow float64 // 0: 32 and 1
 	NoExtrapolation    bool    // divide all frequencies by Factor (ext_factor 0)
@@ -83,8 +86,8 @@ func (r *RoPE) Specs(s *Specs) {
 		s.Add(spec)
 	}
 	if r.Scaling == LongRoPE {
-		table(r.name(), factorsShort, false)
-		table(r.longName(), factorsLong, false)
+		table(r.name(), factorsShort, r.NoFactors)
+		table(r.longName(), factorsLong, r.NoFactors)
 		return
 	}
 	table(r.name(), r.Factors, true)

@@ -50,3 +50,17 @@ func ReadRoPE(k *models.Keys, d *Decoder, headDim int, pairing ops.Pairing) *RoP
 	d.RoPE = append(d.RoPE, r)
 	return r
 }
+
+// ReadSlidingRoPE reads the rotary keys of layers with a sliding window, where those differ from the others':
+// rope.freq_base_swa, base by default, and rope.dimension_count_swa, by default the head dimension. Frequencies are
+// not scaled. The table joins those of d.
+func ReadSlidingRoPE(k *models.Keys, d *Decoder, headDim int, pairing ops.Pairing, base float64) *RoPE {
+	r := &RoPE{Name: "rope.freqs.swa", Pairing: pairing}
+	r.NRot = k.IntOr("rope.dimension_count_swa", headDim, 2, headDim)
+	if r.NRot%2 != 0 {
+		k.Fail("rope.dimension_count_swa %d is odd", r.NRot)
+	}
+	r.Base = k.FloatOr("rope.freq_base_swa", base, 1.001, 1e15)
+	d.RoPE = append(d.RoPE, r)
+	return r
+}

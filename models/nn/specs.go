@@ -17,20 +17,27 @@ type Specs struct {
 // Layer makes the names that follow relative to layer i.
 func (s *Specs) Layer(i int) { s.prefix = fmt.Sprintf("blk.%d.", i) }
 
-// Add appends spec with every name of it relative to the current layer.
-func (s *Specs) Add(spec models.WeightSpec) {
-	spec.Name = s.prefix + spec.Name
+// Add appends spec with every name of it, those of its inputs included, relative to the current layer.
+func (s *Specs) Add(spec models.WeightSpec) { s.List = append(s.List, rename(spec, s.prefix, "")) }
+
+// rename returns spec with prefix and suffix around all of its names.
+func rename(spec models.WeightSpec, prefix, suffix string) models.WeightSpec {
+	spec.Name = prefix + spec.Name + suffix
 	spec.Alt = slices.Clone(spec.Alt)
 	for i, a := range spec.Alt {
-		spec.Alt[i] = s.prefix + a
+		spec.Alt[i] = prefix + a + suffix
 	}
 	if spec.Part.Name != "" {
-		spec.Part.Name = s.prefix + spec.Part.Name
+		spec.Part.Name = prefix + spec.Part.Name + suffix
 	}
 	if spec.Stack != "" {
-		spec.Stack = s.prefix + spec.Stack
+		spec.Stack = prefix + spec.Stack + suffix
 	}
-	s.List = append(s.List, spec)
+	spec.Inputs = slices.Clone(spec.Inputs)
+	for i, in := range spec.Inputs {
+		spec.Inputs[i] = rename(in, prefix, suffix)
+	}
+	return spec
 }
 
 // Vector adds the small tensor called name, with its suffix.
@@ -43,24 +50,16 @@ func (s *Specs) Norm(name string, n int) { s.Vector(name+".weight", n) }
 
 // Linear adds name.weight, [out, in], and name.bias, which is optional.
 func (s *Specs) Linear(name string, out, in int) {
-	s.linear(name, part{}, false, tensor.Shape{out, in})
+	s.linear(models.WeightSpec{Name: name, Shape: tensor.Shape{out, in}}, false)
 }
 
-// part says that a matrix is rows lo..lo+out-1 of the of rows of the matrix called name in files that fuse it with
-// others.
-type part struct {
-	name   string
-	lo, of int
-}
-
-// linear adds name.weight, [..., out, in], and its optional or required bias, [..., out].
-func (s *Specs) linear(name string, p part, bias bool, shape tensor.Shape) {
-	w := models.WeightSpec{Name: name + ".weight", Shape: shape}
-	b := models.WeightSpec{Name: name + ".bias", Shape: shape[:len(shape)-1], Vector: true, Optional: !bias}
-	if p.name != "" {
-		w.Part = models.Part{Name: p.name + ".weight", Axis: len(shape) - 2, Lo: p.lo, Of: p.of}
-		b.Part = models.Part{Name: p.name + ".bias", Axis: len(shape) - 2, Lo: p.lo, Of: p.of}
-	}
-	s.Add(w)
-	s.Add(b)
+// linear adds a matrix, [..., out, in], and its bias, [..., out], which is optional unless bias says that it must be
+// there. Names in spec lack their endings; the axis of its Part is that of the rows.
+func (s *Specs) linear(spec models.WeightSpec, bias bool) {
+	rows := len(spec.Shape) - 2
+	spec.Part.Axis = rows
+	s.Add(rename(spec, "", ".weight"))
+	spec.Shape, spec.Stack = spec.Shape[:rows+1], ""
+	spec.Vector, spec.Optional = true, spec.Optional || !bias
+	s.Add(rename(spec, "", ".bias"))
 }

@@ -7,14 +7,28 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-func init() { models.Register("qwen2", parse) }
+func init() {
+	models.Register("qwen2", func(meta *gguf.Meta) (models.Model, error) {
+		k := models.NewKeys(meta)
+		d := nn.ReadDecoder(k)
+		d.Repeat(attention(k, d), nn.ReadMLPs(k, d, ops.SwiGLU)...)
+		return d, k.Err()
+	})
+	models.Register("qwen2moe", func(meta *gguf.Meta) (models.Model, error) {
+		k := models.NewKeys(meta)
+		d := nn.ReadDecoder(k)
+		moe := nn.ReadMoE(k, d)
+		moe.Norm = k.BoolOr("expert_weights_norm", false)
+		moe.Shared = k.Int("expert_shared_feed_forward_length", 1, models.MaxDim)
+		moe.SharedGate = true
+		d.Repeat(attention(k, d), moe)
+		return d, k.Err()
+	})
+}
 
-func parse(meta *gguf.Meta) (models.Model, error) {
-	k := models.NewKeys(meta)
-	d := nn.ReadDecoder(k)
-	attn := nn.ReadAttention(k, d)
-	attn.QKVBias = true
-	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
-	d.Repeat(attn, nn.ReadMLPs(k, d)...)
-	return d, k.Err()
+func attention(k *models.Keys, d *nn.Decoder) *nn.Attention {
+	a := nn.ReadAttention(k, d)
+	a.QKVBias = true
+	a.RoPE = nn.ReadRoPE(k, d, a.HeadDim, ops.NeoX)
+	return a
 }

@@ -11,7 +11,7 @@ func init() {
 	models.Register("qwen3", func(meta *gguf.Meta) (models.Model, error) {
 		k := models.NewKeys(meta)
 		d := nn.ReadDecoder(k)
-		d.Repeat(attention(k, d), nn.ReadMLPs(k, d)...)
+		d.Repeat(attention(k, d), nn.ReadMLPs(k, d, ops.SwiGLU)...)
 		return d, k.Err()
 	})
 	models.Register("qwen3moe", func(meta *gguf.Meta) (models.Model, error) {
@@ -26,7 +26,7 @@ func init() {
 
 func attention(k *models.Keys, d *nn.Decoder) *nn.Attention {
 	a := nn.ReadAttention(k, d)
-	a.QKNorm = true
+	a.QKNorm = nn.QKNormHeads
 	a.RoPE = nn.ReadRoPE(k, d, a.HeadDim, ops.NeoX)
 	return a
 }

@@ -31,7 +31,7 @@ func (d *bucketed) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 // TestPaddingChangesNothing runs steps of awkward sizes with and without padding and expects the same bits, then and
 // in the steps that follow.
 func TestPaddingChangesNothing(t *testing.T) {
-	for _, arch := range []string{"llama", "qwen35", "qwen35moe"} {
+	for _, arch := range []string{"llama", "qwen35", "qwen35moe", "gemma4", "mistral3"} {
 		t.Run(arch, func(t *testing.T) {
 			l := load(t, arch)
 			plain := l.runner(t, Options{Context: 64, Seqs: 5})

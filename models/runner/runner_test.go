@@ -127,7 +127,7 @@ func scripts(n int) []*script {
 // TestTogetherAsAlone checks that sequences that share steps, slots and pages in random ways get the same logits,
 // bit for bit, as one sequence in a runner of its own.
 func TestTogetherAsAlone(t *testing.T) {
-	for _, arch := range []string{"llama", "qwen3moe", "qwen35", "qwen35moe"} {
+	for _, arch := range []string{"llama", "qwen3moe", "qwen35", "qwen35moe", "gemma4", "mistral3"} {
 		t.Run(arch, func(t *testing.T) {
 			l := load(t, arch)
 			alone, together := scripts(16), scripts(16)

@@ -16,40 +16,101 @@ import (
 // Vocab is the number of tokens that the models know.
 const Vocab = 96
 
-// Archs lists the architectures that Meta knows, with variants of one architecture as "llama/moe".
-var Archs = []string{"llama", "llama/moe", "qwen2", "qwen3", "qwen3moe", "qwen35", "qwen35moe"}
+// keys are metadata without the architecture's prefix. A nil value takes a key away.
+type keys map[string]any
 
-// Meta returns the metadata of a small model.
-func Meta(arch string) *gguf.Meta {
-	name, variant, _ := strings.Cut(arch, "/")
-	keys := map[string]any{
+// with returns k with more keys.
+func (k keys) with(more ...keys) keys {
+	out := maps.Clone(k)
+	for _, m := range more {
+		maps.Copy(out, m)
+	}
+	return out
+}
+
+// common are the keys of every model, the others those of some kinds.
+var (
+	common = keys{
 		"vocab_size": uint32(Vocab), "block_count": uint32(2), "embedding_length": uint32(64), "context_length": uint32(256),
 		"feed_forward_length": uint32(96), "attention.head_count": uint32(4), "attention.head_count_kv": uint32(2),
 		"attention.layer_norm_rms_epsilon": float32(1e-6), "rope.freq_base": float32(10000),
 	}
-	if strings.HasPrefix(name, "qwen3") {
-		keys["attention.key_length"] = uint32(32) // not embedding_length / head_count
+	none    = keys{}
+	wide    = keys{"attention.key_length": uint32(32)} // not embedding_length / head_count
+	experts = keys{"expert_count": uint32(5), "expert_used_count": uint32(2)}
+	moe     = experts.with(keys{"expert_feed_forward_length": uint32(32), "feed_forward_length": nil})
+	shared  = keys{"expert_shared_feed_forward_length": uint32(64)}
+	delta   = keys{
+		"block_count": uint32(4), "full_attention_interval": uint32(2), "rope.dimension_count": uint32(8),
+		"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(6),
+		"ssm.state_size": uint32(16), "ssm.inner_size": uint32(96), "ssm.conv_kernel": uint32(4),
 	}
-	if strings.HasPrefix(name, "qwen35") {
-		keys["block_count"], keys["full_attention_interval"] = uint32(4), uint32(2)
-		keys["rope.dimension_count"] = uint32(8)
-		keys["ssm.group_count"], keys["ssm.time_step_rank"] = uint32(2), uint32(6)
-		keys["ssm.state_size"], keys["ssm.inner_size"], keys["ssm.conv_kernel"] = uint32(16), uint32(96), uint32(4)
+	granite = keys{
+		"embedding_scale": float32(12), "residual_scale": float32(0.22), "logit_scale": float32(8), "attention.scale": float32(0.1),
 	}
-	if strings.HasSuffix(name, "moe") || variant == "moe" {
-		keys["expert_count"], keys["expert_used_count"] = uint32(5), uint32(2)
-		if variant != "moe" {
-			keys["expert_feed_forward_length"] = uint32(32)
-			delete(keys, "feed_forward_length")
-		}
+	window = keys{"block_count": uint32(4), "attention.sliding_window": uint32(5)}
+	yarn   = keys{
+		"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16), "rope.scaling.original_context_length": uint32(16),
 	}
-	if name == "qwen35moe" {
-		keys["expert_shared_feed_forward_length"] = uint32(64)
+	gemma4 = wide.with(keys{
+		"block_count": uint32(6), "attention.sliding_window": uint32(5), "attention.key_length_swa": uint32(16),
+		"attention.sliding_window_pattern": []bool{true, false, true, true, true, false},
+		"attention.head_count_kv":          []int32{2, 1, 2, 2, 2, 2}, "feed_forward_length": []int32{96, 96, 64, 64, 96, 96},
+		"rope.freq_base_swa": float32(10000), "final_logit_softcapping": float32(30),
+	})
+)
+
+// archs lists what is special to each architecture.
+var archs = []struct {
+	name string
+	keys keys
+}{
+	{"llama", none},
+	{"llama/moe", experts},
+	{"mistral3", wide.with(yarn, keys{"rope.scaling.yarn_log_multiplier": float32(1), "attention.temperature_scale": float32(0.1)})},
+	{"qwen2", none},
+	{"qwen2moe", moe.with(shared)},
+	{"qwen3", wide},
+	{"qwen3moe", wide.with(moe)},
+	{"qwen3next", wide.with(moe, shared, delta)},
+	{"qwen35", wide.with(delta)},
+	{"qwen35moe", wide.with(moe, shared, delta)},
+	{"gemma2", wide.with(window, keys{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)})},
+	{"gemma3", wide.with(window, keys{"attention.sliding_window_pattern": uint32(3), "rope.freq_base_swa": float32(1000)})},
+	{"gemma4", gemma4.with(keys{"attention.shared_kv_layers": uint32(2), "embedding_length_per_layer_input": uint32(8)})},
+	{"gemma4/moe", gemma4.with(experts, keys{"expert_feed_forward_length": uint32(32)})},
+	{"gpt-oss", wide.with(moe, window, yarn)},
+	{"gptoss", wide.with(moe, window, yarn, keys{"rope.scaling.type": nil})},
+	{"phi3", keys{"attention.sliding_window": uint32(7)}},
+	{"granite", granite},
+	{"granitemoe", granite.with(experts, shared)},
+	{"olmo2", wide},
+	{"olmo2/window", wide.with(window, yarn)},
+	{"glm4", wide.with(keys{"rope.dimension_count": uint32(16)})},
+}
+
+// Archs lists the architectures that Meta knows, with variants of one architecture as "llama/moe".
+var Archs = func() (names []string) {
+	for _, m := range archs {
+		names = append(names, m.name)
 	}
+	return names
+}()
+
+// Meta returns the metadata of a small model.
+func Meta(arch string) *gguf.Meta {
+	name, _, _ := strings.Cut(arch, "/")
+	i := slices.Index(Archs, arch)
+	if i < 0 {
+		panic("tiny: no model called " + arch)
+	}
+	all := common.with(archs[i].keys)
 	m := &gguf.Meta{}
 	set(m, "general.architecture", name)
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		set(m, name+"."+k, keys[k])
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		if all[k] != nil {
+			set(m, name+"."+k, all[k])
+		}
 	}
 	return m
 }

@@ -1,0 +1,27 @@
+package nn
+
+import (
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+)
+
+// Step is the batch of one step together with its state as the blocks recorded so far leave it, so that a layer can
+// read what an earlier one wrote.
+type Step struct {
+	models.Batch
+	updated map[string]ops.Value
+}
+
+// NewStep returns a step of b in which no state is written yet.
+func NewStep(b models.Batch) *Step { return &Step{b, map[string]ops.Value{}} }
+
+// State returns the state called name: as an earlier block updated it, or declared in g as the step finds it.
+func (s *Step) State(g *ops.Graph, name string) ops.Value {
+	if v, ok := s.updated[name]; ok {
+		return v
+	}
+	return s.Batch.State(g, name)
+}
+
+// Update makes v, which an op that writes the state returned, what State returns from now on.
+func (s *Step) Update(name string, v ops.Value) { s.updated[name] = v }
