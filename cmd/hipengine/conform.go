@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/ops"
+	opship "github.com/hipengine/hipengine/ops_hip"
 )
 
 // conformCmd runs the conformance suite on a device.
@@ -18,6 +21,7 @@ type conformCmd struct {
 	NoSkip  bool     `help:"Count a skipped check as a failure."`
 	Tap     bool     `help:"When a model fails, find the first node that departs from the reference."`
 	Verbose bool     `short:"v" help:"List the checks that passed as well."`
+	HTML    string   `name:"html" placeholder:"FILE" help:"Write the report as a page with plots of the errors."`
 	JSON    string   `name:"json" placeholder:"FILE" help:"Write the report as JSON."`
 }
 
@@ -27,7 +31,7 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--match: %w", err)}
 	}
-	dev, err := c.open()
+	dev, err := c.device(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -44,5 +48,19 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 			return err
 		}
 	}
+	if c.HTML != "" {
+		if err := writeFile(c.HTML, func(w *bufio.Writer) error { return report.WriteHTML(w) }); err != nil {
+			return err
+		}
+	}
 	return report.Err()
+}
+
+// device opens the device without its self-test, which this command is the long form of.
+func (c *conformCmd) device(ctx context.Context, std stdio) (ops.Device, error) {
+	switch kind, _, _ := strings.Cut(c.Device, ":"); kind {
+	case "hip", "cuda":
+		return opship.Open(c.Device)
+	}
+	return c.open(ctx, std.err)
 }

@@ -26,7 +26,7 @@ type inspection struct {
 	Problem      string            `json:"problem,omitempty"` // why the file cannot run
 	Parameters   int64             `json:"parameters"`
 	TensorBytes  int64             `json:"tensor_bytes"`
-	FileBytes    int64             `json:"file_bytes"`
+	FileBytes    int64             `json:"file_bytes,omitempty"` // of a GGUF file, all parts
 	Types        []typeCount       `json:"types"`
 	Metadata     []metadata        `json:"metadata"`
 	Tensors      []inspectedTensor `json:"tensors"`
@@ -57,7 +57,7 @@ func (c *inspectCmd) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.close()
 	in := inspect(f)
 	if c.JSON {
 		e := json.NewEncoder(std.out)
@@ -67,22 +67,19 @@ func (c *inspectCmd) Run(std stdio) error {
 	return in.print(std.out)
 }
 
-func inspect(f *gguf.File) inspection {
+func inspect(f *source) inspection {
 	in := inspection{Supported: true, Tensors: []inspectedTensor{}, Types: []typeCount{}, Metadata: []metadata{}}
-	in.Architecture, _ = f.Meta.StringOr("general.architecture", "") // a wrong type shows in Problem
-	if m, err := models.New(f.Meta); err != nil {
+	in.Architecture, _ = f.meta.StringOr("general.architecture", "") // a wrong type shows in Problem
+	if m, err := models.New(f.meta); err != nil {
 		in.Supported, in.Problem = false, err.Error()
 	} else if err := models.Check(m, f); err != nil {
 		in.Supported, in.Problem = false, err.Error()
 	}
-	for _, k := range f.Meta.Keys() {
-		v, _ := f.Meta.Value(k)
+	for _, k := range f.meta.Keys() {
+		v, _ := f.meta.Value(k)
 		in.Metadata = append(in.Metadata, metadata{k, gguf.TypeName(v), v})
 	}
-	for _, p := range f.Parts {
-		in.FileBytes += p.Size
-	}
-	for _, t := range f.Tensors {
+	for _, t := range f.tensors() {
 		in.Parameters += int64(t.Shape.Elems())
 		in.TensorBytes += t.Size
 		in.Tensors = append(in.Tensors, inspectedTensor{t.Name, t.DType.String(), append([]int{}, t.Shape...), t.Size})
@@ -93,6 +90,11 @@ func inspect(f *gguf.File) inspection {
 		}
 		in.Types[i].Tensors++
 		in.Types[i].Bytes += t.Size
+	}
+	if f.gguf != nil {
+		for _, p := range f.gguf.Parts {
+			in.FileBytes += p.Size
+		}
 	}
 	slices.SortFunc(in.Types, func(a, b typeCount) int { return int(b.Bytes - a.Bytes) })
 	return in
@@ -107,7 +109,7 @@ func (in inspection) print(out io.Writer) error {
 		fmt.Fprintf(w, "supported\tno: %s\n", in.Problem)
 	}
 	fmt.Fprintf(w, "parameters\t%.2f M\n", float64(in.Parameters)/1e6)
-	fmt.Fprintf(w, "file\t%.2f MB\n", float64(in.FileBytes)/1e6)
+	fmt.Fprintf(w, "tensors\t%.2f MB\n", float64(in.TensorBytes)/1e6)
 	for _, t := range in.Types {
 		fmt.Fprintf(w, "%s\t%d tensors, %.2f MB\n", t.Type, t.Tensors, float64(t.Bytes)/1e6)
 	}

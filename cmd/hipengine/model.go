@@ -17,6 +17,7 @@ import (
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/all"
 	"github.com/hipengine/hipengine/models/chat"
+	"github.com/hipengine/hipengine/models/hf"
 	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/models/sample"
 	"github.com/hipengine/hipengine/models/tokenizer"
@@ -56,12 +57,12 @@ func (f modelFlags) find(name string) (path string, ok bool) {
 	if name == ember.Name {
 		return name, true
 	}
-	if _, err := os.Stat(name); err == nil {
+	if isModel(name) {
 		return name, true
 	}
 	if dir := f.dir(); dir != "" && name != "" && filepath.Base(name) == name {
 		for _, p := range []string{filepath.Join(dir, name+".gguf"), filepath.Join(dir, name)} {
-			if st, err := os.Stat(p); err == nil && !st.IsDir() {
+			if isModel(p) {
 				return p, true
 			}
 		}
@@ -71,10 +72,42 @@ func (f modelFlags) find(name string) (path string, ok bool) {
 	return name, pathLike || strings.HasSuffix(name, ".gguf")
 }
 
-// file opens a model file; the empty name is Ember.
-func (f modelFlags) file(name string) (*gguf.File, error) {
+// isModel reports whether path is a file, or a folder that holds a Hugging Face model.
+func isModel(path string) bool {
+	st, err := os.Stat(path)
+	if err != nil || !st.IsDir() {
+		return err == nil
+	}
+	_, err = os.Stat(filepath.Join(path, "config.json"))
+	return err == nil
+}
+
+// source is an opened model: a GGUF file, or a Hugging Face folder that presents itself as one.
+type source struct {
+	models.Source
+	meta     *gguf.Meta
+	vocab    func() (tokenizer.Vocab, error)
+	template string
+	sampling sample.Overrides
+	path     string     // empty for the built-in model
+	notes    []string   // for the user
+	gguf     *gguf.File // nil for a folder
+	close    func() error
+}
+
+// file opens a model; the empty name is Ember.
+func (f modelFlags) file(name string) (*source, error) {
 	if name == "" || name == ember.Name {
-		return ember.Open()
+		g, err := ember.Open()
+		if err != nil {
+			return nil, err
+		}
+		s, err := fromGGUF(g, "")
+		if err != nil {
+			return nil, err
+		}
+		s.sampling = sample.Overrides{Temperature: new(float32)} // Ember was made to be read greedily
+		return s, nil
 	}
 	path, ok := f.find(name)
 	if !ok {
@@ -85,9 +118,53 @@ func (f modelFlags) file(name string) (*gguf.File, error) {
 		return nil, fmt.Errorf("no model %q: there is no such file", name)
 	}
 	if err == nil && st.IsDir() {
-		return nil, fmt.Errorf("model %q is a folder; this build reads GGUF files", name)
+		return fromFolder(path)
 	}
-	return gguf.Open(path)
+	g, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return fromGGUF(g, path)
+}
+
+func fromGGUF(g *gguf.File, path string) (*source, error) {
+	s := &source{Source: g, meta: g.Meta, path: path, gguf: g, close: g.Close,
+		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}
+	var err error
+	if s.template, err = g.Meta.StringOr("tokenizer.chat_template", ""); err == nil {
+		s.sampling, err = samplingKeys(g.Meta)
+	}
+	if err != nil {
+		g.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func fromFolder(path string) (*source, error) {
+	f, err := hf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &source{Source: f, meta: f.Meta, template: f.Template, sampling: f.Sampling, path: path, notes: f.Notes, close: f.Close,
+		vocab: func() (tokenizer.Vocab, error) { return f.Vocab, nil }}, nil
+}
+
+// tensors lists what the model holds.
+func (s *source) tensors() []gguf.TensorInfo {
+	if s.gguf != nil {
+		return s.gguf.Tensors
+	}
+	return s.Source.(*hf.Folder).Tensors()
+}
+
+// tokenizer makes the model's tokenizer.
+func (s *source) tokenizer() (*tokenizer.Tokenizer, error) {
+	v, err := s.vocab()
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.New(v)
 }
 
 // model is a loaded model with everything that text needs.
@@ -107,27 +184,24 @@ type model struct {
 
 // open loads a model for seqs sequences at once. Progress goes to log if it is a terminal.
 func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writer) (_ *model, err error) {
-	file, err := f.file(name)
+	src, err := f.file(name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	m := &model{id: modelID(name), created: time.Now()}
-	if len(file.Parts) > 0 {
-		m.path = file.Parts[0].Path
-	}
-	arch, err := models.New(file.Meta)
+	defer src.close()
+	m := &model{id: modelID(name), path: src.path, created: time.Now(), defaults: src.sampling}
+	arch, err := models.New(src.meta)
 	if err != nil {
 		return nil, err
 	}
 	m.arch = arch.Params().Arch
-	if err := m.text(file.Meta); err != nil {
+	if err := m.text(src); err != nil {
 		return nil, err
 	}
-	if m.defaults, err = samplingDefaults(name, file.Meta); err != nil {
-		return nil, err
+	for _, note := range src.notes {
+		fmt.Fprintf(log, "hipengine: %s: %s\n", m.id, note)
 	}
-	if m.dev, err = f.deviceFlags.open(); err != nil {
+	if m.dev, err = f.deviceFlags.open(ctx, log); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -136,7 +210,7 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 		}
 	}()
 	bar := newProgress(log, "loading "+m.id)
-	m.weights, err = models.LoadWeights(ctx, arch, file, m.dev, bar.update)
+	m.weights, err = models.LoadWeights(ctx, arch, src, m.dev, bar.update)
 	bar.done()
 	if err != nil {
 		return nil, err
@@ -154,12 +228,8 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 }
 
 // text reads tokenizer and template.
-func (m *model) text(meta *gguf.Meta) error {
-	v, err := tokenizer.FromGGUF(meta)
-	if err != nil {
-		return err
-	}
-	if m.tok, err = tokenizer.New(v); err != nil {
+func (m *model) text(src *source) (err error) {
+	if m.tok, err = src.tokenizer(); err != nil {
 		return err
 	}
 	if id, ok := m.tok.BOS(); ok {
@@ -168,19 +238,15 @@ func (m *model) text(meta *gguf.Meta) error {
 	if id, ok := m.tok.EOS(); ok {
 		m.eos, _ = m.tok.Token(id)
 	}
-	src, err := meta.StringOr("tokenizer.chat_template", chat.ChatML)
-	if err != nil {
-		return err
+	if src.template == "" {
+		src.template = chat.ChatML
 	}
-	m.tmpl, err = chat.Parse(src)
+	m.tmpl, err = chat.Parse(src.template)
 	return err
 }
 
-// samplingDefaults are the sampling parameters that a model's file names. Ember was made to be read greedily.
-func samplingDefaults(name string, meta *gguf.Meta) (o sample.Overrides, err error) {
-	if name == "" || name == ember.Name {
-		return sample.Overrides{Temperature: new(float32)}, nil
-	}
+// samplingKeys are the sampling parameters that a GGUF file names.
+func samplingKeys(meta *gguf.Meta) (o sample.Overrides, err error) {
 	number := func(key string, p **float32) {
 		if err == nil && meta.Has(key) {
 			var v float64

@@ -78,8 +78,11 @@ func (c *templateCmd) source() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	return f.Meta.String("tokenizer.chat_template")
+	defer f.close()
+	if f.template == "" {
+		return "", fmt.Errorf("%s has no chat template", c.Source)
+	}
+	return f.template, nil
 }
 
 // null turns an explicit null into absence.

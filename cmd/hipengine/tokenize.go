@@ -28,12 +28,8 @@ func (c *tokenizeCmd) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	v, err := tokenizer.FromGGUF(f.Meta)
-	if err != nil {
-		return err
-	}
-	tok, err := tokenizer.New(v)
+	defer f.close()
+	tok, err := f.tokenizer()
 	if err != nil {
 		return err
 	}
