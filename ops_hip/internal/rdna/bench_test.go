@@ -63,3 +63,14 @@ func BenchmarkKernels(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLaunch measures a launch of one small workgroup.
+func BenchmarkLaunch(b *testing.B) {
+	m := load(b, "gfx1100", "misc")
+	x := up(m, make([]float32, 256))
+	for b.Loop() {
+		if _, err := m.run("silu_mul", 256, nil, Options{}, x, x, x, 256); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -22,6 +22,21 @@
 //   - v_wmma with f16, bf16, fp8 and bf8 inputs sums exact products in K order in
 //     float64, starting from C, and rounds once.
 //   - v_dot2 adds exact products one after the other, rounding after each.
+//   - Minima and maxima of signalling NaNs follow IEEE mode for v_min_f32 and
+//     v_max_f32 of GFX11; other operations treat them as quiet.
 //   - Workgroups run in parallel and in no defined order; the waves of a
-//     workgroup run one after the other up to a barrier.
+//     workgroup run one after the other up to a barrier. Workgroups that wait for
+//     each other make progress only while all of them fit the workers.
+//
+// # Memory
+//
+// Guest atomics exclude each other. Plain guest accesses are plain Go accesses:
+// a kernel whose workgroups race has a Go data race as well, which the race
+// detector reports; one worker runs such a kernel in a fixed order.
+//
+// # What is not executed
+//
+// Wave64, buffer and image resources, sparse matrices (v_swmmac), rounding to
+// fp8, register indexing through M0, named barriers and the trap handler. Such
+// instructions decode and print, and fault when they are reached.
 package exec

@@ -74,6 +74,26 @@ type worker struct {
 	left   int64 // budget taken from the launch and not used yet
 }
 
+// worker returns a worker whose storage an earlier launch may have used: short
+// launches would spend most of their time on allocating registers.
+func (t *threaded) worker() *worker {
+	if k, ok := t.workers.Get().(*worker); ok {
+		return k
+	}
+	return &worker{hits: make([]uint64, len(t.ops)), file: t.prog.scalarFile(), allocs: make([]*mem.Alloc, t.prog.slots)}
+}
+
+// release keeps the worker for later launches, without references to this one.
+func (k *worker) release(t *threaded) {
+	clear(k.allocs)
+	k.stats, k.left = Stats{}, 0
+	k.wg.l, k.wg.shadow, k.wg.waves = nil, nil, nil
+	for _, w := range k.pool {
+		w.alloc, w.fault, w.chk = nil, nil, nil
+	}
+	t.workers.Put(k)
+}
+
 // Run executes the launch. A fault of the guest is a *Fault.
 func Run(ctx context.Context, l *Launch) (Stats, error) {
 	total := Stats{}
@@ -123,7 +143,7 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 	var done sync.WaitGroup
 	for range workers {
 		done.Go(func() {
-			k := &worker{hits: make([]uint64, len(thr.ops)), file: l.Program.scalarFile(), allocs: make([]*mem.Alloc, l.Program.slots)}
+			k := thr.worker()
 			for !stop.Load() {
 				n := next.Add(1) - 1
 				if n >= groups {
@@ -140,12 +160,16 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 				}
 			}
 			for op, n := range k.hits {
-				k.stats.Instructions += n
-				k.stats.ByClass[thr.class[op]] += n
+				if n != 0 {
+					k.stats.Instructions += n
+					k.stats.ByClass[thr.class[op]] += n
+					k.hits[op] = 0
+				}
 			}
 			mu.Lock()
 			total.Add(k.stats)
 			mu.Unlock()
+			k.release(thr)
 		})
 	}
 	done.Wait()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 )
@@ -34,6 +35,8 @@ type threaded struct {
 	inst  []int32 // operation to instruction
 	start []int32 // instruction to the first operation at or behind it
 	class []Class // of each operation
+
+	workers sync.Pool // of *worker
 }
 
 // Compile decodes and compiles text, which is loaded at virtual address base.
