@@ -8,7 +8,7 @@ FUZZTIME    ?= 10s
 
 .PHONY: help
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE "^[a-z-]+:.*##" $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: all
 all: lint test ## lint and test
@@ -54,3 +54,5 @@ openai: build ## the openai client from npm against the server
 conform: build ## the conformance suite on the CPU devices
 	bin/hipengine conform --device cpu
 	bin/hipengine conform --device ref
+
+include ops_hip/kernels/kernels.mk
