@@ -6,7 +6,9 @@
 // at slots[b]. The key head of h is h%nk if tiled, else h/(nv/nk). Rows of S are independent, so that a block takes 32
 // rows of one head; four lanes share a row, lane p holding columns 16i+4p to 16i+4p+3. S stays in registers.
 //
-// Grid (nv·⌈dv/32⌉, sequences), blocks of 128. Number of launches: one. Float; a row's dot products are summed per
+// Rows of o from starts[sequences] on, padding, are zero; a sequence without rows is left alone.
+//
+// Grid (nv·⌈dv/32⌉, sequences+1), blocks of 128. Number of launches: one. Float; a row's dot products are summed per
 // lane over its columns in order, then over the four lanes. Source: Yang, Kautz and Hatamizadeh 2024 (arXiv
 // 2412.06464). Reference: ops_ref/gated_delta_net.go. Launched by gated_delta_net.go.
 //
@@ -19,7 +21,7 @@ struct delta {
   const float *q, *k, *v, *g, *beta;
   float *state, *o;
   const int *starts, *slots;
-  int nk, nv, dk, dv, tiled;
+  int sequences, tokens, nk, nv, dk, dv, tiled;
   float scale;
 };
 
@@ -63,8 +65,16 @@ template <int N> DEV void delta_stage(float* to, const float* x, int t, int head
   for (int c = from; c < N; c += step) to[c] = t >= 0 && c < dk ? x[((i64)t * heads + head) * dk + c] : 0;
 }
 
+// delta_padding zeroes row `row` of head h of the padding, if this block is the one after the last sequence.
+DEV bool delta_padding(const delta& a, int h, int row) {
+  if (block_y() < a.sequences) return false;
+  for (int t = a.starts[a.sequences] + tid() % 4; t < a.tokens && row < a.dv; t += 4) a.o[((i64)t * a.nv + h) * a.dv + row] = 0;
+  return true;
+}
+
 template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, row = block_x() % slices * 32 + tid() / 4;
+  if (delta_padding(a, h, row)) return;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
   if (first == last) return;
   float* state = row < a.dv ? a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk : nullptr;
@@ -107,6 +117,7 @@ template <int N> struct delta_lds {
 // Tokens past the end count as zeros, which change nothing.
 template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, local = tid() / 4, p = tid() % 4, row = block_x() % slices * 32 + local;
+  if (delta_padding(a, h, row)) return;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
   if (first == last) return;
   float* state = row < a.dv ? a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk : nullptr;
@@ -177,13 +188,13 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
 
 #define ARGS                                                                                                              \
   const float *RESTRICT q, const float *RESTRICT k, const float *RESTRICT v, const float *RESTRICT g, const float *RESTRICT beta, \
-      float *RESTRICT state, float *RESTRICT o, const int *RESTRICT starts, const int *RESTRICT slots, int nk, int nv, int dk,    \
+      float *RESTRICT state, float *RESTRICT o, const int *RESTRICT starts, const int *RESTRICT slots, int sequences, int tokens, int nk, int nv, int dk,    \
       int dv, int tiled, float scale
 
 #define SERIAL(n)                                                                                                         \
   KERNEL(128) gated_delta_net_f32_serial##n(ARGS) {                                                                       \
     LDS float tk[8 * n], tq[8 * n];                                                                                       \
-    delta_serial<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, scale}, tk, tq);            \
+    delta_serial<n>((delta){q, k, v, g, beta, state, o, starts, slots, sequences, tokens, nk, nv, dk, dv, tiled, scale}, tk, tq);            \
   }
 SERIAL(16)
 SERIAL(32)
@@ -194,7 +205,7 @@ SERIAL(256)
 #define CHUNK(n)                                                                                                          \
   KERNEL(128) gated_delta_net_f32_chunk##n(ARGS) {                                                                        \
     LDS delta_lds<n> m;                                                                                                   \
-    delta_chunk<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, scale}, m);                  \
+    delta_chunk<n>((delta){q, k, v, g, beta, state, o, starts, slots, sequences, tokens, nk, nv, dk, dv, tiled, scale}, m);                  \
   }
 CHUNK(32)
 CHUNK(64)
