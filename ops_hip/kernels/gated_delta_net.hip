@@ -13,7 +13,7 @@
 // 2412.06464). Reference: ops_ref/gated_delta_net.go. Launched by gated_delta_net.go.
 //
 //   gated_delta_net_f32_serial<n>   Token by token, dk ≤ n for n of 16, 32, 64, 128, 256. LDS 64·n bytes.
-//   gated_delta_net_f32_chunk<n>    32 tokens at a time, dk ≤ n for n of 32, 64, 128. LDS 51,072 bytes for n = 128.
+//   gated_delta_net_f32_chunk<n>    32 tokens at a time, dk ≤ n for n of 32, 64, 128. LDS 46,848 bytes for n = 128.
 #include "math.h"
 
 // delta is the arguments of the kernels.
@@ -103,9 +103,12 @@ template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
 // delta_lds is what the chunked form keeps in LDS. Rows are padded against bank conflicts.
 template <int N> struct delta_lds {
   float k[32][N + 4], q[32][N + 4];
-  float kk[32][33], qk[32][33]; // e^(G_i-G_j)·k_i·k_j and e^(G_i-G_j)·q_i·k_j
-  float u[32][33], o[32][33];   // by token and row
+  float products[32][33];     // kk below the diagonal, qk above it, transposed and shifted by a column
+  float u[32][33], o[32][33]; // by token and row
   float g[32], sum[32], beta[32];
+
+  DEV float& kk(delta_lds& m, int i, int j) { return m.products[i][j]; }     // e^(G_i-G_j)·k_i·k_j, j < i
+  DEV float& qk(delta_lds& m, int i, int j) { return m.products[j][i + 1]; } // e^(G_i-G_j)·q_i·k_j, j ≤ i
 };
 
 // delta_chunk is the same for 32 tokens at once (section 3 of the paper), with G_i the sum of g up to token i:
@@ -116,6 +119,7 @@ template <int N> struct delta_lds {
 //
 // Tokens past the end count as zeros, which change nothing.
 template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
+  typedef delta_lds<N> lds;
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, local = tid() / 4, p = tid() % 4, row = block_x() % slices * 32 + local;
   if (delta_padding(a, h, row)) return;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
@@ -155,8 +159,10 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
       }
       UNROLL for (int j = 0; j < 8; j++) {
         int col = p + 4 * j;
-        float e = col <= i ? exp_f(m.sum[i] - m.sum[col]) : 0;
-        m.kk[i][col] = e * kk[j], m.qk[i][col] = e * qk[j];
+        if (col > i) continue;
+        float e = exp_f(m.sum[i] - m.sum[col]);
+        lds::qk(m, i, col) = e * qk[j];
+        if (col < i) lds::kk(m, i, col) = e * kk[j];
       }
     }
     NO_UNROLL for (int i = 0; i < 32; i++) {
@@ -167,14 +173,14 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
     barrier();
     NO_UNROLL for (int i = 0; i < 32; i++) { // the four lanes of a row solve for u, one token after the other
       float s = 0;
-      for (int j = p; j < i; j += 4) s = __builtin_fmaf(m.kk[i][j], m.u[j][local], s);
+      for (int j = p; j < i; j += 4) s = __builtin_fmaf(lds::kk(m, i, j), m.u[j][local], s);
       s = lanes_sum<4>(s);
       if (p == 0) m.u[i][local] = m.beta[i] * (m.u[i][local] - s);
       wave_fence();
     }
     NO_UNROLL for (int i = p; i < 32 && t0 + i < last; i += 4) {
       float s = m.o[i][local];
-      for (int j = 0; j <= i; j++) s = __builtin_fmaf(m.qk[i][j], m.u[j][local], s);
+      for (int j = 0; j <= i; j++) s = __builtin_fmaf(lds::qk(m, i, j), m.u[j][local], s);
       if (row < a.dv) a.o[((i64)(t0 + i) * a.nv + h) * a.dv + row] = a.scale * s;
     }
     float total = m.sum[31];
