@@ -28,7 +28,7 @@ func atLeast(sizes []int, n int) int {
 func init() {
 	match := func(n *ops.Node, widths []int) bool {
 		q, v, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[7].Shape()[0]
-		return isF32(n.In[5]) && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences <= maxGridYZ
+		return isF32(n.In[5]) && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences < maxGridYZ
 	}
 	launch := func(n *ops.Node, form string, widths []int) ([]Launch, error) {
 		q, v, a := n.In[0].Shape(), n.In[2].Shape(), n.Attrs.(ops.GatedDeltaNetAttrs)
@@ -40,9 +40,9 @@ func init() {
 		for _, in := range n.In[:6] { // q, k, v, g, beta, state
 			args = args.Ptr(in)
 		}
-		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(q[1], v[1], q[2], v[2], tiled, n.In[7].Shape()[0], v[0]).F32(a.Scale)
+		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(n.In[7].Shape()[0], q[0], q[1], v[1], q[2], v[2], tiled).F32(a.Scale)
 		return one(Launch{Object: "gated_delta_net", Symbol: fmt.Sprintf("gated_delta_net_f32_%s%d", form, atLeast(widths, q[2])),
-			Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0])}, Block: [3]uint32{128}, Args: args})
+			Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0] + 1)}, Block: [3]uint32{128}, Args: args})
 	}
 	Register(Kernel{
 		Name:   "gated_delta_net_f32_serial",

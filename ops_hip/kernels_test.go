@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_hip/internal/kmeta"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
@@ -60,6 +61,26 @@ func TestGrids(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) || table[2] != fmt.Sprint(len(want)/2) {
 			t.Errorf("table %s[%s] differs from the codes", table[1], table[2])
+		}
+	}
+}
+
+// TestStaticLDS checks what kmeta.Check cannot know: an NVIDIA driver refuses kernels that declare more than 48 KiB.
+func TestStaticLDS(t *testing.T) {
+	for _, target := range []string{"sm_80", "sm_90"} {
+		set := objects(t, target)
+		names, err := set.Names()
+		must(t, err)
+		for _, name := range names {
+			b, err := set.Read(name)
+			must(t, err)
+			o, err := kmeta.Parse(b)
+			must(t, err)
+			for _, k := range o.Kernels {
+				if k.LDS > 48<<10 {
+					t.Errorf("%s: %s declares %d bytes, at most %d", target, k.Name, k.LDS, 48<<10)
+				}
+			}
 		}
 	}
 }

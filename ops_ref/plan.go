@@ -111,3 +111,12 @@ func (p *compiled[T]) Close() error {
 	p.arena.b = nil
 	return nil
 }
+
+// Kernels lists the nodes in the order of execution; all run as kernels of this package.
+func (p *compiled[T]) Kernels() []string {
+	names := make([]string, len(p.steps))
+	for i, s := range p.steps {
+		names[i] = fmt.Sprintf("%v -> %s", s.node, s.node.Op.Name)
+	}
+	return names
+}

@@ -21,6 +21,7 @@ type conformCmd struct {
 	NoSkip  bool     `help:"Count a skipped check as a failure."`
 	Tap     bool     `help:"When a model fails, find the first node that departs from the reference."`
 	Verbose bool     `short:"v" help:"List the checks that passed as well."`
+	Kernels bool     `help:"List the kernel that runs each node of every architecture, and check nothing."`
 	HTML    string   `name:"html" placeholder:"FILE" help:"Write the report as a page with plots of the errors."`
 	JSON    string   `name:"json" placeholder:"FILE" help:"Write the report as JSON."`
 }
@@ -36,6 +37,9 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer dev.Close()
+	if c.Kernels {
+		return conformance.ListKernels(ctx, dev, std.out)
+	}
 	report, err := conformance.Run(ctx, dev, conformance.Options{Match: match, Seed: c.Seed, GGUF: c.GGUF, NoSkip: c.NoSkip, Tap: c.Tap})
 	if err != nil {
 		return err

@@ -3,25 +3,25 @@
 // attention.go.
 //
 //   attention_<type>_mma<D>   Grid (⌈tokens/(16·waves)⌉, heads), blocks of 4 waves (2 for D = 256). A wave has 16
-//                             tokens; the block goes through the keys in runs of 32, which all waves share, once
-//                             for each sequence among its tokens, in order of sequence. LDS 24,576, 41,984 and
-//                             57,088 bytes.
+//                             tokens; the block goes through the keys in runs of 32 (16 for D = 256), which all
+//                             waves share, once for each sequence among its tokens, in order of sequence. LDS
+//                             24,576, 41,984 and 39,424 bytes.
 //
 // Queries, keys, values and the weights p are rounded to half; products accumulate in float, and so do m and l. Keys
 // and values must be within ±65504.
 #include "attention.h"
 #include "mma.h"
 
-enum { run = 32, pad = 40 }; // keys of a run; halves in a row of them
-
-template <int D, int WAVES> struct attention_lds {
-  half q[16 * WAVES][D + 8], k[run][D + 8];
+template <int D, int WAVES, int RUN> struct attention_lds {
+  enum { pad = RUN + 8 }; // halves in a row of keys
+  half q[16 * WAVES][D + 8], k[RUN][D + 8];
   half v[D][pad];         // transposed: a fragment's K is the keys
   half p[WAVES][16][pad]; // weights, from accumulator to fragment layout
   int seq[16 * WAVES], pos[16 * WAVES];
 };
 
-template <class T, int D, int WAVES> DEV void attention_mma(const attention_args& a, attention_lds<D, WAVES>& m) {
+template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const attention_args& a, attention_lds<D, WAVES, RUN>& m) {
+  constexpr int pad = RUN + 8, tiles = RUN / 16;
   const int tokens = 16 * WAVES, t0 = block_x() * tokens, h = block_y(), kv = h / (a.heads / a.kv_heads), w = wave();
   const int *seq = m.seq + 16 * w, *pos = m.pos + 16 * w;
   const i64 bytes = row_bytes<T>(D);
@@ -52,9 +52,9 @@ template <class T, int D, int WAVES> DEV void attention_mma(const attention_args
       lo = first < lo ? first : lo;
       hi = m.pos[i] + 1 > hi ? m.pos[i] + 1 : hi;
     }
-    for (int j0 = lo; j0 < hi; j0 += run) {
-      for (int i = tid(); i < run * D / 8; i += tokens * 2) {
-        int key = i % run, c = i / run; // neighbouring threads write neighbouring halves of m.v
+    for (int j0 = lo; j0 < hi; j0 += RUN) {
+      for (int i = tid(); i < RUN * D / 8; i += tokens * 2) {
+        int key = i % RUN, c = i / RUN; // neighbouring threads write neighbouring halves of m.v
         group y = {}, z = {};
         if (j0 + key < hi) {
           i64 at = ((i64)cache_row(a, cur, j0 + key) * a.kv_heads + kv) * bytes;
@@ -65,22 +65,24 @@ template <class T, int D, int WAVES> DEV void attention_mma(const attention_args
         UNROLL for (int j = 0; j < 8; j++) m.v[8 * c + j][key] = (half)z[j];
       }
       barrier();
-      Acc s[2] = {};
+      Acc s[tiles] = {};
       UNROLL for (int d = 0; d < D; d += 16) {
         FragA q = load_a(&m.q[16 * w][d], D + 8);
-        UNROLL for (int n = 0; n < 2; n++) s[n] = mma(s[n], q, load_b(&m.k[16 * n][d], D + 8));
+        UNROLL for (int n = 0; n < tiles; n++) s[n] = mma(s[n], q, load_b(&m.k[16 * n][d], D + 8));
       }
-      UNROLL for (int n = 0; n < 2; n++)
+      UNROLL for (int n = 0; n < tiles; n++)
         UNROLL for (int e = 0; e < 8; e++) {
           int r = acc_row(e), key = j0 + 16 * n + acc_col(e), last = pos[r];
           bool seen = seq[r] == cur && key <= last && (a.window == 0 || key > last - a.window);
           s[n][e] = seen ? score_of(a, s[n][e]) * LOG2E : -__builtin_inff();
         }
-      Acc to = acc_row_max(__builtin_elementwise_max(s[0], s[1])), p = {};
+      Acc to = s[0], p = {};
+      if (tiles == 2) to = __builtin_elementwise_max(to, s[tiles - 1]);
+      to = acc_row_max(to);
       UNROLL for (int e = 0; e < 8; e++) {
         to[e] = __builtin_fmaxf(to[e], top[e]);
         float old = exp2_approx(top[e] - to[e]);
-        UNROLL for (int n = 0; n < 2; n++) {
+        UNROLL for (int n = 0; n < tiles; n++) {
           half x = (half)exp2_approx(s[n][e] - to[e]);
           m.p[w][acc_row(e)][16 * n + acc_col(e)] = x;
           p[e] += (float)x;
@@ -91,7 +93,7 @@ template <class T, int D, int WAVES> DEV void attention_mma(const attention_args
       sum += acc_row_sum(p);
       top = to;
       wave_fence();
-      UNROLL for (int j = 0; j < run; j += 16) {
+      UNROLL for (int j = 0; j < RUN; j += 16) {
         FragA x = load_a(&m.p[w][0][j], pad);
         UNROLL for (int d = 0; d < D / 16; d++) o[d] = mma(o[d], x, load_b(&m.v[16 * d][j], pad));
       }
@@ -112,12 +114,12 @@ template <class T, int D, int WAVES> DEV void attention_mma(const attention_args
   }
 }
 
-#define MMA(type, d, waves)                                                    \
+#define MMA(type, d, waves, run)                                               \
   KERNEL(waves * 32) attention_##type##_mma##d(ATTENTION_PARAMS) {             \
-    LDS attention_lds<d, waves> m;                                             \
-    attention_mma<type, d, waves>(ATTENTION_ARGS, m);                          \
+    LDS attention_lds<d, waves, run> m;                                        \
+    attention_mma<type, d, waves, run>(ATTENTION_ARGS, m);                     \
   }
-#define TYPES(d, waves) MMA(f16, d, waves) MMA(bf16, d, waves) MMA(q8_0, d, waves)
-TYPES(64, 4)
-TYPES(128, 4)
-TYPES(256, 2)
+#define TYPES(d, waves, run) MMA(f16, d, waves, run) MMA(bf16, d, waves, run) MMA(q8_0, d, waves, run)
+TYPES(64, 4, 32)
+TYPES(128, 4, 32)
+TYPES(256, 2, 16)

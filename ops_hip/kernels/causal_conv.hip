@@ -1,13 +1,13 @@
 // y[t][c] = Σ_j w[c][j]·x[t-K+1+j][c] along each sequence b, rows starts[b] to starts[b+1]-1 of x; rows before the
 // first come from state [slots, K-1, channels] at slots[b], oldest first, which the last K-1 rows replace. Rows of y
-// behind the last sequence become zero. x, y [tokens, channels]; w [channels, K]. Sums in order of j with fused
-// multiply-adds. No LDS.
+// from starts[sequences] on, padding, are zero; a sequence without rows is left alone. x, y [tokens, channels]; w
+// [channels, K]. Sums in order of j with fused multiply-adds. No LDS.
 // Reference: ops_ref/causal_conv.go. Launched by causal_conv.go.
 //
-//   causal_conv_f32_serial   Everything. Grid (sequences, ⌈channels/256⌉), blocks of 256: a thread for a channel of a
-//                            sequence, token by token. For few tokens a sequence.
-//   causal_conv_f32_tokens   y. Grid (sequences, ⌈channels/256⌉, ⌈tokens/16⌉), blocks of 256: 16 tokens a thread.
-//   causal_conv_f32_state    state, after _tokens. Grid as _serial.
+//   causal_conv_f32_serial   Everything. Grid (sequences+1, ⌈channels/256⌉), blocks of 256: a thread for a channel of a
+//                            sequence, or of the padding, token by token. For few tokens a sequence.
+//   causal_conv_f32_tokens   y. Grid (sequences+1, ⌈channels/256⌉, ⌈tokens/16⌉), blocks of 256: 16 tokens a thread.
+//   causal_conv_f32_state    state, after _tokens. Grid (sequences, ⌈channels/256⌉), blocks of 256.
 #include "gpu.h"
 
 // row_at returns channel c of row t of a sequence: x from 0 on, the state before.
@@ -27,34 +27,43 @@ DEV void advance(const float* x, float* state, int n, int channels, int taps) {
   for (int j = 0; j < taps - 1; j++) state[(i64)j * channels] = row_at(x, state, n - taps + 1 + j, channels, taps);
 }
 
-// clear_padding zeroes channel c of the rows behind the last sequence, on the threads of that sequence.
-DEV void clear_padding(float* y, const int* starts, int b, int sequences, int c, int channels, int tokens) {
-  if (b != sequences - 1) return;
-  for (int t = starts[sequences]; t < tokens; t++) y[(i64)t * channels + c] = 0;
+// span is the rows of sequence b, or of the padding that follows the last one.
+struct span {
+  int first, n;
+  bool padding;
+};
+DEV span span_of(const int* starts, int b, int sequences, int tokens) {
+  return {starts[b], (b < sequences ? starts[b + 1] : tokens) - starts[b], b == sequences};
 }
 
 KERNEL(256) causal_conv_f32_serial(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts,
-                                   const int* RESTRICT slots, float* RESTRICT y, int channels, int taps, int sequences, int tokens) {
+                                   const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) {
   int b = block_x(), c = block_y() * 256 + tid();
-  if (c >= channels) return;
-  clear_padding(y, starts, b, sequences, c, channels, tokens);
-  i64 first = (i64)starts[b] * channels + c;
-  int n = starts[b + 1] - starts[b];
-  if (n == 0) return;
-  x += first, y += first, w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
-  for (int t = 0; t < n; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
-  advance(x, state, n, channels, taps);
+  span s = span_of(starts, b, sequences, tokens);
+  if (c >= channels || s.n == 0) return;
+  x += (i64)s.first * channels + c, y += (i64)s.first * channels + c;
+  if (s.padding) {
+    for (int t = 0; t < s.n; t++) y[(i64)t * channels] = 0;
+    return;
+  }
+  w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
+  for (int t = 0; t < s.n; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
+  advance(x, state, s.n, channels, taps);
 }
 
 KERNEL(256) causal_conv_f32_tokens(const float* RESTRICT x, const float* RESTRICT state, const float* RESTRICT w, const int* RESTRICT starts,
-                                   const int* RESTRICT slots, float* RESTRICT y, int channels, int taps, int sequences, int tokens) {
-  int b = block_x(), c = block_y() * 256 + tid(), n = starts[b + 1] - starts[b], from = block_z() * 16;
-  if (c >= channels) return;
-  if (from == 0) clear_padding(y, starts, b, sequences, c, channels, tokens);
-  if (from >= n) return;
-  i64 first = (i64)starts[b] * channels + c;
-  x += first, y += first, w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
-  for (int t = from; t < n && t < from + 16; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
+                                   const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) {
+  int b = block_x(), c = block_y() * 256 + tid(), from = block_z() * 16;
+  span s = span_of(starts, b, sequences, tokens);
+  if (c >= channels || from >= s.n) return;
+  int to = from + 16 < s.n ? from + 16 : s.n;
+  x += (i64)s.first * channels + c, y += (i64)s.first * channels + c;
+  if (s.padding) {
+    for (int t = from; t < to; t++) y[(i64)t * channels] = 0;
+    return;
+  }
+  w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
+  for (int t = from; t < to; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
 }
 
 KERNEL(256) causal_conv_f32_state(const float* RESTRICT x, float* state, const int* RESTRICT starts, const int* RESTRICT slots,

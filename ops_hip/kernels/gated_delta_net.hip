@@ -3,15 +3,17 @@
 //   S = e^g·S;  u = beta·(v - S·k);  S += u⊗k;  o = scale·S·q
 //
 // q, k [tokens, nk, dk]; v, o [tokens, nv, dv]; g, beta [tokens, nv]; state [slots, nv, dv, dk] holds S of sequence b
-// at slots[b]. Rows of o behind the last sequence become zero. The key head of h is h%nk if tiled, else h/(nv/nk). Rows of S are independent, so that a block takes 32
+// at slots[b]. The key head of h is h%nk if tiled, else h/(nv/nk). Rows of S are independent, so that a block takes 32
 // rows of one head; four lanes share a row, lane p holding columns 16i+4p to 16i+4p+3. S stays in registers.
 //
-// Grid (nv·⌈dv/32⌉, sequences), blocks of 128. Number of launches: one. Float; a row's dot products are summed per
+// Rows of o from starts[sequences] on, padding, are zero; a sequence without rows is left alone.
+//
+// Grid (nv·⌈dv/32⌉, sequences+1), blocks of 128. Number of launches: one. Float; a row's dot products are summed per
 // lane over its columns in order, then over the four lanes. Source: Yang, Kautz and Hatamizadeh 2024 (arXiv
 // 2412.06464). Reference: ops_ref/gated_delta_net.go. Launched by gated_delta_net.go.
 //
 //   gated_delta_net_f32_serial<n>   Token by token, dk ≤ n for n of 16, 32, 64, 128, 256. LDS 64·n bytes.
-//   gated_delta_net_f32_chunk<n>    32 tokens at a time, dk ≤ n for n of 32, 64, 128. LDS 51,072 bytes for n = 128.
+//   gated_delta_net_f32_chunk<n>    32 tokens at a time, dk ≤ n for n of 32, 64, 128. LDS 46,848 bytes for n = 128.
 #include "math.h"
 
 // delta is the arguments of the kernels.
@@ -19,15 +21,9 @@ struct delta {
   const float *q, *k, *v, *g, *beta;
   float *state, *o;
   const int *starts, *slots;
-  int nk, nv, dk, dv, tiled, sequences, tokens;
+  int sequences, tokens, nk, nv, dk, dv, tiled;
   float scale;
 };
-
-// clear_padding zeroes an element of head h in the rows behind the last sequence, on the blocks of that sequence.
-DEV void clear_padding(const delta& a, int h, int row) {
-  if (block_y() != a.sequences - 1 || row >= a.dv || tid() % 4 != 0) return;
-  for (int t = a.starts[a.sequences]; t < a.tokens; t++) a.o[((i64)t * a.nv + h) * a.dv + row] = 0;
-}
 
 // delta_row is the part of a row of S that a lane holds, with N columns padded by zeros.
 template <int N> struct delta_row {
@@ -69,10 +65,17 @@ template <int N> DEV void delta_stage(float* to, const float* x, int t, int head
   for (int c = from; c < N; c += step) to[c] = t >= 0 && c < dk ? x[((i64)t * heads + head) * dk + c] : 0;
 }
 
+// delta_padding zeroes row `row` of head h of the padding, if this block is the one after the last sequence.
+DEV bool delta_padding(const delta& a, int h, int row) {
+  if (block_y() < a.sequences) return false;
+  for (int t = a.starts[a.sequences] + tid() % 4; t < a.tokens && row < a.dv; t += 4) a.o[((i64)t * a.nv + h) * a.dv + row] = 0;
+  return true;
+}
+
 template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, row = block_x() % slices * 32 + tid() / 4;
+  if (delta_padding(a, h, row)) return;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
-  clear_padding(a, h, row);
   if (first == last) return;
   float* state = row < a.dv ? a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk : nullptr;
   delta_row<N> r;
@@ -100,9 +103,12 @@ template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
 // delta_lds is what the chunked form keeps in LDS. Rows are padded against bank conflicts.
 template <int N> struct delta_lds {
   float k[32][N + 4], q[32][N + 4];
-  float kk[32][33], qk[32][33]; // e^(G_i-G_j)·k_i·k_j and e^(G_i-G_j)·q_i·k_j
-  float u[32][33], o[32][33];   // by token and row
+  float products[32][33];     // kk below the diagonal, qk above it, transposed and shifted by a column
+  float u[32][33], o[32][33]; // by token and row
   float g[32], sum[32], beta[32];
+
+  DEV float& kk(delta_lds& m, int i, int j) { return m.products[i][j]; }     // e^(G_i-G_j)·k_i·k_j, j < i
+  DEV float& qk(delta_lds& m, int i, int j) { return m.products[j][i + 1]; } // e^(G_i-G_j)·q_i·k_j, j ≤ i
 };
 
 // delta_chunk is the same for 32 tokens at once (section 3 of the paper), with G_i the sum of g up to token i:
@@ -113,9 +119,10 @@ template <int N> struct delta_lds {
 //
 // Tokens past the end count as zeros, which change nothing.
 template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
+  typedef delta_lds<N> lds;
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, local = tid() / 4, p = tid() % 4, row = block_x() % slices * 32 + local;
+  if (delta_padding(a, h, row)) return;
   const int key = a.tiled ? h % a.nk : h / (a.nv / a.nk), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
-  clear_padding(a, h, row);
   if (first == last) return;
   float* state = row < a.dv ? a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk : nullptr;
   delta_row<N> r;
@@ -152,8 +159,10 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
       }
       UNROLL for (int j = 0; j < 8; j++) {
         int col = p + 4 * j;
-        float e = col <= i ? exp_f(m.sum[i] - m.sum[col]) : 0;
-        m.kk[i][col] = e * kk[j], m.qk[i][col] = e * qk[j];
+        if (col > i) continue;
+        float e = exp_f(m.sum[i] - m.sum[col]);
+        lds::qk(m, i, col) = e * qk[j];
+        if (col < i) lds::kk(m, i, col) = e * kk[j];
       }
     }
     NO_UNROLL for (int i = 0; i < 32; i++) {
@@ -164,14 +173,14 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
     barrier();
     NO_UNROLL for (int i = 0; i < 32; i++) { // the four lanes of a row solve for u, one token after the other
       float s = 0;
-      for (int j = p; j < i; j += 4) s = __builtin_fmaf(m.kk[i][j], m.u[j][local], s);
+      for (int j = p; j < i; j += 4) s = __builtin_fmaf(lds::kk(m, i, j), m.u[j][local], s);
       s = lanes_sum<4>(s);
       if (p == 0) m.u[i][local] = m.beta[i] * (m.u[i][local] - s);
       wave_fence();
     }
     NO_UNROLL for (int i = p; i < 32 && t0 + i < last; i += 4) {
       float s = m.o[i][local];
-      for (int j = 0; j <= i; j++) s = __builtin_fmaf(m.qk[i][j], m.u[j][local], s);
+      for (int j = 0; j <= i; j++) s = __builtin_fmaf(lds::qk(m, i, j), m.u[j][local], s);
       if (row < a.dv) a.o[((i64)(t0 + i) * a.nv + h) * a.dv + row] = a.scale * s;
     }
     float total = m.sum[31];
@@ -185,13 +194,13 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
 
 #define ARGS                                                                                                              \
   const float *RESTRICT q, const float *RESTRICT k, const float *RESTRICT v, const float *RESTRICT g, const float *RESTRICT beta, \
-      float *RESTRICT state, float *RESTRICT o, const int *RESTRICT starts, const int *RESTRICT slots, int nk, int nv, int dk,    \
-      int dv, int tiled, int sequences, int tokens, float scale
+      float *RESTRICT state, float *RESTRICT o, const int *RESTRICT starts, const int *RESTRICT slots, int sequences, int tokens, int nk, int nv, int dk,    \
+      int dv, int tiled, float scale
 
 #define SERIAL(n)                                                                                                         \
   KERNEL(128) gated_delta_net_f32_serial##n(ARGS) {                                                                       \
     LDS float tk[8 * n], tq[8 * n];                                                                                       \
-    delta_serial<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, sequences, tokens, scale}, tk, tq);            \
+    delta_serial<n>((delta){q, k, v, g, beta, state, o, starts, slots, sequences, tokens, nk, nv, dk, dv, tiled, scale}, tk, tq);            \
   }
 SERIAL(16)
 SERIAL(32)
@@ -202,7 +211,7 @@ SERIAL(256)
 #define CHUNK(n)                                                                                                          \
   KERNEL(128) gated_delta_net_f32_chunk##n(ARGS) {                                                                        \
     LDS delta_lds<n> m;                                                                                                   \
-    delta_chunk<n>((delta){q, k, v, g, beta, state, o, starts, slots, nk, nv, dk, dv, tiled, sequences, tokens, scale}, m);                  \
+    delta_chunk<n>((delta){q, k, v, g, beta, state, o, starts, slots, sequences, tokens, nk, nv, dk, dv, tiled, scale}, m);                  \
   }
 CHUNK(32)
 CHUNK(64)

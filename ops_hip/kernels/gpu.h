@@ -9,6 +9,7 @@
 //   - wave_*, shfl* and mma read other lanes: all 32 lanes of a wave must call them together;
 //   - no v_permlane*: LLVM 19 may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
 //     are exchanged with ds_bpermute, which it never moves;
+//   - LDS of a kernel is at most 48 KiB: what NVIDIA allows statically, of the 64 KiB of AMD;
 //   - arrays are indexed by constants after unrolling, else they land in scratch memory, which is forbidden.
 #pragma once
 
