@@ -71,17 +71,22 @@ func TestShippedObjects(t *testing.T) {
 			var code map[string][]string
 			for _, k := range o.Kernels {
 				kernelsSeen++
+				bounded := o.PTX // whose registers the driver assigns
 				for i, l := range limits {
 					if !l.Applies(k, target) {
 						continue
 					}
 					used[i] = true
+					bounded = bounded || l.VGPRs > 0
 					if code == nil && objdump != "" && !o.PTX && l.Has != "" {
 						code = disassemble(t, objdump, image)
 					}
 					if err := l.Check(k, code[k.Name]); err != nil {
 						t.Errorf("%s: %s: %v", target, name, err)
 					}
+				}
+				if !bounded {
+					t.Errorf("%s: %s: limits.txt has no ceiling for the vector registers of %s", target, name, k.Name)
 				}
 			}
 		}
