@@ -102,12 +102,6 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[memPlan]
 }
 
-// ActivationBlock implements ops.Rounder: fast kernels multiply activations of 8 bits.
-func (d *Device) ActivationBlock(n *ops.Node) int {
-	k, _ := d.opt.kernels.find(n, d.target)
-	return k.ActivationBlock
-}
-
 // Supports reports whether a registered kernel takes n.
 func (d *Device) Supports(n *ops.Node) bool {
 	_, ok := d.opt.kernels.find(n, d.target)

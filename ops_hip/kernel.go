@@ -17,10 +17,6 @@ type Kernel struct {
 	// must not look beyond the types of n's inputs.
 	Match func(n *ops.Node, t *Target) int
 
-	// ActivationBlock is the number of neighbouring activations that share a scale, where the kernel quantizes them
-	// to 8 bits; 0 where it does not.
-	ActivationBlock int
-
 	// Launch returns what runs for n, in order. It is called once, when a plan is compiled, on nodes that Match
 	// accepted; the result must be a function of the same things as Match's.
 	Launch func(n *ops.Node, t *Target) ([]Launch, error)
