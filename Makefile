@@ -55,4 +55,18 @@ conform: build ## the conformance suite on the CPU devices
 	bin/hipengine conform --device cpu
 	bin/hipengine conform --device ref
 
+.PHONY: builds
+builds: ## both kinds of binary: with GPU runtimes, and fully static without
+	$(GO) build -trimpath -o bin/hipengine ./cmd/hipengine
+	$(GO) build -trimpath -tags nogpu -o bin/hipengine-nogpu ./cmd/hipengine
+	bin/hipengine-nogpu run --device cpu "What is the capital of France?"
+	! ldd bin/hipengine-nogpu 2>/dev/null || { echo "bin/hipengine-nogpu is not static"; exit 1; }
+
+.PHONY: emulator
+emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types
+	set -e; for t in gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201; do \
+	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
+	set -e; for t in gfx1100 gfx1201; do \
+	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
+
 include ops_hip/kernels/kernels.mk
