@@ -16,10 +16,10 @@ import (
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
 
-// maxMeanKL bounds the mean divergence from the reference in nats. Rounding both operands of a product to half has a
-// mean square error of at most 2e-7 of its variance; a few tens of products in a row, and logits with a variance
-// of about 10 of which the divergence takes half, make 1e-5 of it.
-const maxMeanKL = 1e-5
+// maxMeanKL bounds the mean divergence from the reference in nats. It is half the mean square error of the logits.
+// Rounding both operands of a product to half has one of at most 1.6e-7 of the product's variance; 33 products lie on
+// the way through 8 layers, and Ember's logits have a variance of about 6.
+const maxMeanKL = 2e-5
 
 // emberOn loads Ember on a device.
 func emberOn(t *testing.T, dev ops.Device) *runner.Runner {

@@ -6,7 +6,8 @@
 //
 // Three resources are bounded, each as if it alone mattered:
 //
-//   - memory: the bytes that must cross the memory bus at least once, at the nominal rate;
+//   - memory: the bytes that must cross the memory bus at least once, at the nominal rate. Who counts operands takes
+//     them to be in no cache when the work starts, which is true of weights and not always of activations;
 //   - issue: the wave-instructions that a SIMD can start. It starts at most one vector instruction and one scalar
 //     instruction per clock, and a transcendental function occupies its unit for 4 clocks;
 //   - WMMA: the clocks that matrix instructions occupy their unit.
