@@ -59,12 +59,15 @@ func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Re
 		if !match.MatchString(p.String()) {
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		counts, kernel, err := p.count(ctx, g.Target)
 		if err != nil {
 			return fmt.Errorf("%v on emu:%s: %w", p, g.Target, err)
 		}
 		b := counts.On(g)
-		fmt.Fprintf(w, "%s\t%v\t%s\tmemory %.3g µs\tissue %.3g µs\twmma %.3g µs\t%s binds\t[%s]\n",
+		fmt.Fprintf(w, "%s\t%v\t%s\tmemory %.2f µs\tissue %.2f µs\twmma %.2f µs\t%s binds\t[%s]\n",
 			g.Name, p, kernel, 1e6*b.Memory, 1e6*b.Issue, 1e6*b.Matrix, b.Binding(), limits.Label)
 	}
 	return w.Flush()
@@ -77,17 +80,19 @@ func modelLimits(std stdio, g limits.GPU, match *regexp.Regexp) error {
 		if !match.MatchString("model/" + m.Name) {
 			continue
 		}
-		fmt.Fprintf(w, "%s\tmodel/%s\t", g.Name, m.Name)
-		if !m.Fits(g) {
-			fmt.Fprintf(w, "%.3g GB do not fit %g GB\t\t\t[%s]\n", m.File/1e9, g.GB, limits.Label)
-			continue
-		}
-		var at []string
+		fmt.Fprintf(w, "%s\tmodel/%s\t%.2f GB/token", g.Name, m.Name, m.TokenBytes(0)/1e9)
 		for _, n := range contexts {
-			at = append(at, fmt.Sprintf("%.4g", m.Decode(g, n)))
+			if m.Fits(g, n) {
+				fmt.Fprintf(w, "\tdecode at %d ≤ %.1f token/s", n, m.Decode(g, n))
+			} else {
+				fmt.Fprintf(w, "\tdecode at %d does not fit", n)
+			}
 		}
-		fmt.Fprintf(w, "%.4g GB/token\tdecode ≤ %s token/s at context %s\tprefill ≤ %.3g token/s\t[%s]\n", m.TokenBytes(0)/1e9,
-			strings.Join(at, ", "), strings.Trim(fmt.Sprint(contexts), "[]"), m.Prefill(g), limits.Label)
+		if m.Fits(g, 0) {
+			fmt.Fprintf(w, "\tprefill ≤ %.0f token/s\t[%s]\n", m.Prefill(g), limits.Label)
+		} else {
+			fmt.Fprintf(w, "\tprefill does not fit\t[%s]\n", limits.Label)
+		}
 	}
 	return w.Flush()
 }

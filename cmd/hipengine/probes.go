@@ -50,6 +50,15 @@ func probes() []probe {
 	for _, d := range types {
 		add(ops.MulMatOp, nil, fmt.Sprintf("prefill/%v", d), f32(prefillTokens, prefillCols), weight(d, prefillRows, prefillCols))
 	}
+	experts := func(name string, tokens, experts int) { // sizes of Qwen3.6-35B-A3B; only experts that are chosen cost
+		ids := make([]int32, tokens*8)
+		for i := range ids {
+			ids[i] = int32(i % experts)
+		}
+		add(ops.MulMatExpertsOp, nil, name, f32(tokens, 1, 2048), weight(quant.Q4_K, experts, 512, 2048), i32(ids, tokens, 8))
+	}
+	experts("decode/Q4_K", 1, 8)
+	experts("prefill/Q4_K", 64, 32)
 	attention := func(name string, tokens, keys, heads, kv, dim int) {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize
 		add(ops.AttentionOp, ops.AttentionAttrs{Scale: 0.1}, name, f32(tokens, heads, dim),

@@ -10,7 +10,7 @@ type GPU struct {
 	CUs    int     // compute units, of two SIMDs each
 	GHz    float64 // clock at which the vendor states the rates below
 	GBps   float64 // nominal rate of the memory, in 10^9 bytes per second
-	GB     float64 // memory that a model can fill at most, in 10^9 bytes
+	GiB    float64 // memory that a model can fill at most, in 2^30 bytes
 
 	// MMAFlops is what a compute unit's matrix units do per clock on f16 and bf16 operands, a multiply-add being two.
 	MMAFlops int

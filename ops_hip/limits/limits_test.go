@@ -9,7 +9,7 @@ import (
 
 // unit is a GPU whose bounds can be computed in the head: 2 SIMDs of 1 GHz, 1 GB/s, and a matrix instruction every 32
 // clocks of a SIMD.
-var unit = limits.GPU{Name: "unit", CUs: 1, GHz: 1, GBps: 1, GB: 1, MMAFlops: 512}
+var unit = limits.GPU{Name: "unit", CUs: 1, GHz: 1, GBps: 1, GiB: 1, MMAFlops: 512}
 
 func near(a, b, relative float64) bool { return math.Abs(a-b) <= relative*math.Abs(b) }
 
@@ -87,16 +87,20 @@ func TestModels(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		model string
-		fits  []bool // by GPU
+		model   string
+		context int
+		fits    []bool // by GPU
 	}{
-		{"Qwen3-8B", []bool{true, true, true}},
-		{"Qwen3.6-27B", []bool{true, true, false}},
-		{"Llama-3.x-70B", []bool{false, true, false}},
+		{"Qwen3-8B", 0, []bool{true, true, true}},
+		{"Qwen3-8B", 1 << 17, []bool{true, true, false}},
+		{"Qwen3.6-27B", 0, []bool{true, true, true}},
+		{"Qwen3.6-27B", 32768, []bool{true, true, false}},
+		{"Qwen3-32B", 0, []bool{true, true, false}},
+		{"Llama-3.x-70B", 0, []bool{false, true, false}},
 	} {
 		for i, want := range c.fits {
-			if got := find(c.model).Fits(limits.GPUs[i]); got != want {
-				t.Errorf("%s on %s: fits %v, want %v", c.model, limits.GPUs[i].Name, got, want)
+			if got := find(c.model).Fits(limits.GPUs[i], c.context); got != want {
+				t.Errorf("%s at %d on %s: fits %v, want %v", c.model, c.context, limits.GPUs[i].Name, got, want)
 			}
 		}
 	}

@@ -38,5 +38,8 @@ func (m Model) Decode(g GPU, context int) float64 { return g.GBps * 1e9 / m.Toke
 // instructions: two operations per weight, attention left out.
 func (m Model) Prefill(g GPU) float64 { return g.Flops() / (2 * (m.Params - m.Head)) }
 
-// Fits reports whether the weights fit the memory of g. A model that does not fit has no bound there.
-func (m Model) Fits(g GPU) bool { return m.File <= g.GB*1e9 }
+// Fits reports whether weights, state and the keys and values of a context fit the memory of g. What does not fit has
+// no bound there. Programs need memory besides, so that little room is none.
+func (m Model) Fits(g GPU, context int) bool {
+	return m.File+m.State+m.KVPerToken*float64(context) <= g.GiB*(1<<30)
+}
