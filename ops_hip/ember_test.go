@@ -1,4 +1,4 @@
-package main
+package opship_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/internal/ember"
 	"github.com/hipengine/hipengine/models"
+	_ "github.com/hipengine/hipengine/models/all"
 	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
@@ -81,7 +82,7 @@ func TestEmberEmulated(t *testing.T) {
 		Prompt      string
 		IDs, Greedy []int32
 	}
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
+	b, err := os.ReadFile("../testdata/ember/prompts.json")
 	if err != nil {
 		t.Fatal(err)
 	}
