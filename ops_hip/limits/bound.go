@@ -34,8 +34,8 @@ const (
 // Bound is the time in seconds that each resource needs at least.
 type Bound struct{ Memory, Issue, Matrix float64 }
 
-// transClocks is the time that a wave of 32 lanes occupies the unit for transcendental functions, of 8 lanes (RDNA3
-// shader ISA).
+// transClocks is the time that a wave of 32 lanes occupies the unit for transcendental functions: an assumption, that
+// it has a quarter of the rate of other vector instructions.
 const transClocks = 4
 
 // mmaFlops is the work of a 16x16x16 matrix instruction.

@@ -23,9 +23,9 @@ const simdsPerCU = 2
 
 // GPUs are the GPUs that bounds are shown for, one of each generation of instructions.
 var GPUs = []GPU{
-	{"RX 7900 XTX", "gfx1100", 96, 2.5, 960, 24, 512, "AMD product page (units, clock, memory); GPUOpen, matrix cores of RDNA4 (rates)"},
-	{"Strix Halo 8060S", "gfx1151", 40, 2.9, 256, 128, 512, "AMD product page of Ryzen AI Max+ 395 (units, clock, LPDDR5X-8000 on 256 bits); GPUOpen (rates as RDNA3)"},
-	{"RX 9070 XT", "gfx1201", 64, 2.97, 640, 16, 1024, "AMD product page (units, clock, memory); GPUOpen, matrix cores of RDNA4 (rates)"},
+	{"RX 7900 XTX", "gfx1100", 96, 2.5, 960, 24, 512, "press reports of the published specifications (units, boost clock, memory); GPUOpen, matrix cores of RDNA4 (rates)"},
+	{"Strix Halo 8060S", "gfx1151", 40, 2.9, 256, 128, 512, "press reports of the published specifications of Ryzen AI Max+ 395 (units, boost clock, LPDDR5X-8000 on 256 bits); GPUOpen (rates as RDNA3)"},
+	{"RX 9070 XT", "gfx1201", 64, 2.97, 640, 16, 1024, "press reports of the published specifications (units, boost clock, memory); GPUOpen, matrix cores of RDNA4 (rates)"},
 }
 
 // simdClocks returns the clocks that all SIMDs together offer per second.
