@@ -201,3 +201,12 @@ func TestHints(t *testing.T) {
 		wantError(t, withHint("hip", dir, cause), "groups render and video")
 	}
 }
+
+// Hardware does not count.
+func TestExecutedOnHardware(t *testing.T) {
+	d, _ := fakeDevice(t, Options{})
+	defer closing(t, d.Close)
+	if got := d.Executed(); got != nil {
+		t.Errorf("%v, want nil", got)
+	}
+}

@@ -24,7 +24,7 @@ func init() {
 			return nil, err
 		}
 		p := hiprt.Properties{Name: "RDNA emulator, not hardware", Target: target, Memory: emulatorMemory, Wave: waveLanes, CUs: 4}
-		return hiprt.NewEmulator(p, machine{rdna.NewDevice(emulatorMemory), target, rdna.Options{Checks: checks}}), nil
+		return hiprt.NewEmulator(p, &machine{Device: rdna.NewDevice(emulatorMemory), target: target, opt: rdna.Options{Checks: checks}}), nil
 	})
 }
 
@@ -57,25 +57,29 @@ type machine struct {
 	*rdna.Device
 	target string
 	opt    rdna.Options
+	counts executed
 }
 
 // Load places a code object on the device.
-func (m machine) Load(image []byte) (hiprt.Program, error) {
+func (m *machine) Load(image []byte) (hiprt.Program, error) {
 	mod, err := m.Device.Load(m.target, image)
 	if err != nil {
 		return nil, err
 	}
-	return program{mod, m.opt}, nil
+	return program{mod, m}, nil
 }
 
 // program is a code object on an emulated device.
 type program struct {
 	*rdna.Module
-	opt rdna.Options
+	on *machine
 }
 
-// Launch runs a kernel to its end. An error names the instruction at fault.
+// Launch runs a kernel to its end and counts it. An error names the instruction at fault.
 func (p program) Launch(kernel string, grid, block [3]uint32, args []byte) error {
-	_, err := p.Module.Launch(context.Background(), kernel, grid, block, 0, args, p.opt)
+	s, err := p.Module.Launch(context.Background(), kernel, grid, block, 0, args, p.on.opt)
+	if err == nil {
+		p.on.counts.add(kernel, &s)
+	}
 	return err
 }

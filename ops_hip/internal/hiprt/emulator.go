@@ -32,6 +32,14 @@ func NewEmulator(p Properties, m Machine) Runtime {
 		streams: map[Stream]*emuStream{}, events: map[Event]time.Time{}, graphs: map[Graph][]emuLaunch{}}
 }
 
+// MachineOf returns the machine that a runtime of [NewEmulator] runs on, and nil for any other runtime.
+func MachineOf(r Runtime) Machine {
+	if e, ok := r.(*emulator); ok {
+		return e.m
+	}
+	return nil
+}
+
 // emulator is the runtime around a Machine.
 type emulator struct {
 	props Properties

@@ -1,0 +1,85 @@
+package opship
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/exec"
+)
+
+// KernelStats counts what the launches of one kernel executed. Bytes are those that active lanes asked for, before
+// coalescing and caches: a byte that two lanes load counts twice.
+type KernelStats struct {
+	Launches     uint64
+	Workgroups   uint64
+	Waves        uint64
+	Instructions uint64 // wave-instructions; waits, delays and hints do not count
+
+	// ByClass divides Instructions. The classes are salu, branch, smem, valu (a dual-issue instruction counts once), trans
+	// (transcendental functions), dot (dot products and mixed precision), wmma, lds, vmem, scratch and other.
+	// Those that did not occur are missing.
+	ByClass map[string]uint64
+
+	GlobalLoadBytes, GlobalStoreBytes uint64 // atomics count as both
+	ScalarBytes                       uint64
+	LDSLoadBytes, LDSStoreBytes       uint64
+	ScratchBytes                      uint64 // loads and stores; spilled registers
+}
+
+// Executed returns what an emulated device has executed since it was opened, by the symbol of the kernel. Launches
+// that failed do not count. It returns nil for hardware, which does not count.
+func (d *Device) Executed() map[string]KernelStats {
+	m, ok := hiprt.MachineOf(d.rt).(*machine)
+	if !ok {
+		return nil
+	}
+	return m.counts.snapshot()
+}
+
+// executed adds up the launches of each kernel.
+type executed struct {
+	mu sync.Mutex
+	by map[string]KernelStats
+}
+
+func (e *executed) add(kernel string, s *rdna.Stats) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.by == nil {
+		e.by = map[string]KernelStats{}
+	}
+	k := e.by[kernel]
+	if k.ByClass == nil {
+		k.ByClass = map[string]uint64{}
+	}
+	k.Launches++
+	k.Workgroups += s.Workgroups
+	k.Waves += s.Waves
+	k.Instructions += s.Instructions
+	for c, n := range s.ByClass {
+		if n > 0 {
+			k.ByClass[exec.Class(c).String()] += n
+		}
+	}
+	k.GlobalLoadBytes += s.GlobalLoadBytes
+	k.GlobalStoreBytes += s.GlobalStoreBytes
+	k.ScalarBytes += s.ScalarBytes
+	k.LDSLoadBytes += s.LDSLoadBytes
+	k.LDSStoreBytes += s.LDSStoreBytes
+	k.ScratchBytes += s.ScratchLoadBytes + s.ScratchStoreBytes
+	e.by[kernel] = k
+}
+
+// snapshot returns a copy that the caller may keep.
+func (e *executed) snapshot() map[string]KernelStats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make(map[string]KernelStats, len(e.by))
+	for name, k := range e.by {
+		k.ByClass = maps.Clone(k.ByClass)
+		all[name] = k
+	}
+	return all
+}

@@ -1,0 +1,45 @@
+package limits
+
+// Model is what the speed of a whole model at batch 1 is bounded by.
+type Model struct {
+	Name       string
+	File       float64 // bytes of the tensors
+	PerToken   float64 // bytes of weights that each generated token reads: all but an embedding that is looked up
+	Params     float64 // weights among them
+	Head       float64 // weights of the output layer, which a prompt's tokens do not pass (all but the last)
+	State      float64 // bytes of recurrent state, read and written by each token
+	KVPerToken float64 // bytes of f16 keys and values that a token adds to what later ones read; sliding windows left out
+}
+
+// Models are the shapes that bounds are shown for, in Q4_K_M without MTP blocks. Bytes follow from
+// the shapes and from the rules by which quantizers choose types; real files differ by their metadata.
+var Models = []Model{
+	{"Qwen3.6-27B", 16_536_406_016, 15.821e9, 25.625e9, 248320 * 5120, 149.625 * (1 << 20), 64 << 10},
+	{"Qwen3.6-35B-A3B", 21_155_768_832, 1.976e9, 2.946e9, 248320 * 2048, 62.8125 * (1 << 20), 20 << 10},
+	{"Qwen3-8B", 5_021_827_072, 4.672e9, 7.568e9, 151936 * 4096, 0, 144 << 10},
+	{"Qwen3-32B", 19_756_174_336, 19.319e9, 31.984e9, 151936 * 5120, 0, 256 << 10},
+	{"Qwen3-30B-A3B", 18_550_716_416, 1.920e9, 3.042e9, 151936 * 2048, 0, 96 << 10},
+	{"Llama-3.1-8B", 4_912_898_048, 4.617e9, 7.505e9, 128256 * 4096, 0, 128 << 10},
+	{"Llama-3.x-70B", 42_512_531_456, 41.922e9, 69.503e9, 128256 * 8192, 0, 320 << 10},
+	{"Gemma-3-27B", 16_540_125_824, 16.540e9, 27.009e9, 262144 * 5376, 0, 80 << 10},
+	{"Gemma-4-31B", 18_671_228_928, 18.671e9, 30.697e9, 262144 * 5376, 0, 80 << 10},
+}
+
+// TokenBytes returns the bytes that must cross the memory bus for one generated token after context tokens: the
+// weights, the state twice, and the keys and values.
+func (m Model) TokenBytes(context int) float64 {
+	return m.PerToken + 2*m.State + m.KVPerToken*float64(context)
+}
+
+// Decode returns the tokens per second of one sequence that g cannot exceed without speculation.
+func (m Model) Decode(g GPU, context int) float64 { return g.GBps * 1e9 / m.TokenBytes(context) }
+
+// Prefill returns the tokens per second of a long prompt that g cannot exceed with f16 or bf16 matrix
+// instructions: two operations per weight, attention left out.
+func (m Model) Prefill(g GPU) float64 { return g.Flops() / (2 * (m.Params - m.Head)) }
+
+// Fits reports whether weights, state and the keys and values of a context fit the memory of g. What does not fit has
+// no bound there. Programs need memory besides, so that little room is none.
+func (m Model) Fits(g GPU, context int) bool {
+	return m.File+m.State+m.KVPerToken*float64(context) <= g.GiB*(1<<30)
+}
