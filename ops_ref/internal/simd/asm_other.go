@@ -1,0 +1,18 @@
+//go:build !amd64 || noasm
+
+package simd
+
+func detect() Level { return Generic }
+
+func asmDot(Format, *float32, *byte, int, int, int, *byte) bool { return false }
+
+func asmQuantizeK(*byte, *float32, int) bool { return false }
+
+func asmQuantize32(*byte, *float32, int) bool { return false }
+
+func asmTile(FloatType, *float32, int, *byte, int, int, int, *float32, int, int) int { return 0 }
+
+func asmWiden(FloatType, *float32, *byte, int) bool { return false }
+
+// Pause does nothing where there is no instruction for it.
+func Pause(int) {}
