@@ -52,7 +52,7 @@ func (f Format) ActBytes(k int) int {
 // that all products with it are NaN. The error of other elements is at most max|x|/254 of their block, but for the
 // rounding of float32.
 func (f Format) Quantize(dst []byte, x []float32) {
-	if len(x) == 0 || len(x)%f.block() != 0 || len(dst) < f.ActBytes(len(x)) {
+	if len(x) == 0 || len(x)%f.Block() != 0 || len(dst) < f.ActBytes(len(x)) {
 		panic("simd: wrong sizes to quantize")
 	}
 	if f.super() {

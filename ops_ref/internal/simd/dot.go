@@ -17,7 +17,8 @@ var layouts = [...]struct{ block, bytes int }{
 	Q6_K: {256, 210},
 }
 
-func (f Format) block() int { return layouts[f].block }
+// Block returns the number of elements in a block of f.
+func (f Format) Block() int { return layouts[f].block }
 
 // super reports whether f has blocks of 256.
 func (f Format) super() bool { return layouts[f].block == 256 }
@@ -30,8 +31,8 @@ func Dot(f Format, out []float32, w []byte, rowBytes int, act []byte, k int) {
 	if rows == 0 {
 		return
 	}
-	size := k / f.block() * layouts[f].bytes
-	if k <= 0 || k%f.block() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size || len(act) < f.ActBytes(k) {
+	size := k / f.Block() * layouts[f].bytes
+	if k <= 0 || k%f.Block() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size || len(act) < f.ActBytes(k) {
 		panic("simd: wrong sizes of a product")
 	}
 	steps, done := k/256, k
@@ -47,7 +48,7 @@ func Dot(f Format, out []float32, w []byte, rowBytes int, act []byte, k int) {
 		return
 	}
 	for r := range out {
-		out[r] = dotRow(f, out[r], w[r*rowBytes:][:size], act, done/f.block())
+		out[r] = dotRow(f, out[r], w[r*rowBytes:][:size], act, done/f.Block())
 	}
 }
 

@@ -108,14 +108,14 @@ func TestQuantizeIsItsDefinition(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 1))
 		for _, f := range []Format{Q8_0, Q4_K} {
-			for _, k := range []int{f.block(), 256, 768, 4096, 3 * f.block()} {
+			for _, k := range []int{f.Block(), 256, 768, 4096, 3 * f.Block()} {
 				for name, x := range activations(r, k) {
 					got, want := make([]byte, f.ActBytes(k)), make([]byte, f.ActBytes(k))
 					f.Quantize(got, x)
 					generic(func() { f.Quantize(want, x) })
 					for i := range want {
 						if got[i] != want[i] {
-							t.Fatalf("block of %d, k %d, %s: byte %d is %d, want %d", f.block(), k, name, i, got[i], want[i])
+							t.Fatalf("block of %d, k %d, %s: byte %d is %d, want %d", f.Block(), k, name, i, got[i], want[i])
 						}
 					}
 				}
@@ -130,12 +130,12 @@ func TestQuantizeError(t *testing.T) {
 	for _, f := range []Format{Q8_0, Q4_K} {
 		for name, x := range activations(r, 1024) {
 			back := dequantizeAct(f, x)
-			for b := 0; b < len(x); b += f.block() {
+			for b := 0; b < len(x); b += f.Block() {
 				var m float64
-				for _, v := range x[b:][:f.block()] {
+				for _, v := range x[b:][:f.Block()] {
 					m = math.Max(m, math.Abs(float64(v)))
 				}
-				for i, v := range x[b:][:f.block()] {
+				for i, v := range x[b:][:f.Block()] {
 					e := math.Abs(back[b+i] - float64(v))
 					switch {
 					case m > math.MaxFloat32 || m != m:
@@ -241,9 +241,9 @@ func TestDotIsItsDefinition(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		for f := range dtypes {
-			for _, s := range [][2]int{{1, f.block()}, {3, 256}, {4, 256}, {7, 1024}, {9, 768 + f.block()}} {
+			for _, s := range [][2]int{{1, f.Block()}, {3, 256}, {4, 256}, {7, 1024}, {9, 768 + f.Block()}} {
 				rows, k := s[0], s[1]
-				if k%f.block() != 0 {
+				if k%f.Block() != 0 {
 					continue
 				}
 				acts := activations(r, k)
@@ -298,7 +298,7 @@ func TestDotMatchesFormats(t *testing.T) {
 					continue
 				}
 				// At most four roundings for each block and one for each addition.
-				if e := math.Abs(got - want); !(e <= float64(k/f.block()+5)*0x1p-24*size) {
+				if e := math.Abs(got - want); !(e <= float64(k/f.Block()+5)*0x1p-24*size) {
 					t.Errorf("%v %s row %d: %v is off by %g, sum of magnitudes %g", dt, name, i, got, e, size)
 				}
 			}

@@ -1,0 +1,86 @@
+package opsref
+
+import (
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+// A Task is one node of a fast plan, ready to run. All workers of a run call Run at the same time, and all of them
+// return before the next task starts. Errors in operands must be found by all workers alike, before any of them
+// waits for another. Run allocates nothing.
+type Task interface {
+	Run(w *par.Worker) error
+
+	// Reset makes the task ready for the next run. No worker is running.
+	Reset()
+}
+
+// Bind returns the task of a node, or nil to leave the node to the reference kernel.
+type Bind func(b *Binding) Task
+
+var fastKernels = map[*ops.Def]Bind{}
+
+// RegisterFast installs the fast kernel of d beside the reference kernel. Files named after the op call it from init.
+func RegisterFast(d *ops.Def, b Bind) {
+	if _, ok := fastKernels[d]; ok {
+		panic("opsref: duplicate fast kernel for " + d.Name)
+	}
+	fastKernels[d] = b
+}
+
+// Binding is what a fast kernel sees of a plan that is being compiled.
+type Binding struct {
+	Node *ops.Node
+	Call *Call[float32]
+
+	plan *fastPlan
+	step *step[float32]
+}
+
+// Scratch returns memory for the task's use while it runs: shared bytes for all workers together, and local bytes
+// for each. The contents are undefined, and gone when the next task starts.
+func (b *Binding) Scratch(shared, local int) *scratch {
+	s := &b.plan.scratch
+	s.sharedSize, s.localSize = max(s.sharedSize, shared), max(s.localSize, local)
+	return s
+}
+
+// Activations returns input 0 of the node, quantized for weights of type f. Nodes with the same input share it.
+func (b *Binding) Activations(f simd.Format, panels bool) *activations {
+	return b.plan.quantized(b.step, f, panels)
+}
+
+// scratch is the memory that all tasks of a plan use in turn.
+type scratch struct {
+	sharedSize, localSize int
+	shared                []byte
+	local                 [][]byte // by worker
+}
+
+func (s *scratch) alloc(threads int) {
+	s.shared = simd.Bytes(int64(s.sharedSize))
+	for range threads {
+		s.local = append(s.local, simd.Bytes(int64(s.localSize)))
+	}
+}
+
+// shared is the part of a task whose workers take ranges of a loop as they get free.
+type shared struct{ next par.Counter }
+
+// Reset starts the loop over.
+func (s *shared) Reset() { s.next.Reset() }
+
+// fixed is the part of a task that divides its work evenly.
+type fixed struct{}
+
+// Reset does nothing.
+func (fixed) Reset() {}
+
+// evenly returns the part of n indexes that is w's, in units of grain, so that little work stays on few workers.
+func evenly(w *par.Worker, n, grain int) (lo, hi int) {
+	units := (n + grain - 1) / grain
+	lo = units * w.ID / w.Threads() * grain
+	hi = units * (w.ID + 1) / w.Threads() * grain
+	return min(lo, n), min(hi, n)
+}

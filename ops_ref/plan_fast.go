@@ -1,0 +1,127 @@
+package opsref
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+// fastPlan runs a compiled graph as one run of all workers: they execute the same list of tasks, with a barrier after
+// each.
+type fastPlan struct {
+	*compiled[float32]
+	pool    *par.Pool
+	tasks   []fastTask
+	scratch scratch
+	body    func(*par.Worker)
+
+	// acts are the quantized activations by layout, and held says which value each holds while tasks are bound.
+	acts map[actLayout]*activations
+	held map[actLayout]ops.Value
+
+	failed int // task, of err
+	err    error
+}
+
+// fastTask is a node's task; nodes without one have the reference kernel.
+type fastTask struct {
+	Task
+	step *step[float32]
+}
+
+// actLayout tells the layouts of quantized activations apart.
+type actLayout struct {
+	block  int
+	panels bool
+}
+
+// activations is a buffer of quantized activations.
+type activations struct {
+	size int
+	b    []byte
+}
+
+func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
+	c, err := compile(d, g, outs, d.pickFloat32)
+	if err != nil {
+		return nil, err
+	}
+	p := &fastPlan{compiled: c, pool: d.pool, acts: map[actLayout]*activations{}, held: map[actLayout]ops.Value{}}
+	for i := range c.steps {
+		s := &c.steps[i]
+		s.call.Pool = d.pool.Inner()
+		t := fastTask{step: s}
+		if bind := fastKernels[s.node.Op]; bind != nil && d.opt.Override[s.node.Op] == nil {
+			t.Task = bind(&Binding{Node: s.node, Call: &s.call, plan: p, step: s})
+		}
+		p.tasks = append(p.tasks, t)
+	}
+	p.scratch.alloc(d.pool.Threads())
+	for _, a := range p.acts {
+		a.b = simd.Bytes(int64(a.size))
+	}
+	p.body = p.work
+	return p, nil
+}
+
+// quantized returns the activations of s in the layout that weights of type f want, and adds a task that writes it unless the layout's
+// buffer holds them already.
+func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *activations {
+	v, x := s.node.In[0], s.call.In[0]
+	l := actLayout{f.Block(), panels}
+	a := p.acts[l]
+	if a == nil {
+		a = &activations{}
+		p.acts[l] = a
+	}
+	if p.held[l] != v {
+		p.held[l] = v
+		t := &quantizeTask{x: x, format: f, panels: panels, to: a}
+		a.size = max(a.size, t.size())
+		p.tasks = append(p.tasks, fastTask{t, s})
+	}
+	return a
+}
+
+func (p *fastPlan) run() error {
+	p.err = nil
+	for i := range p.tasks {
+		if t := p.tasks[i].Task; t != nil {
+			t.Reset()
+		}
+	}
+	if err := p.pool.Run(p.body); err != nil {
+		return fmt.Errorf("opsref: %w", err)
+	}
+	if p.err != nil {
+		s := p.tasks[p.failed].step
+		return fmt.Errorf("opsref: %s: %v: %w", s.node.Pos, s.node, p.err)
+	}
+	return nil
+}
+
+// work is what each worker does in a run.
+func (p *fastPlan) work(w *par.Worker) {
+	for i := range p.tasks {
+		t := &p.tasks[i]
+		var err error
+		switch {
+		case t.Task != nil:
+			err = t.Run(w)
+		case w.ID == 0:
+			err = t.step.k(&t.step.call)
+			w.Assist()
+		default:
+			w.Assist()
+		}
+		if err != nil && w.ID == 0 {
+			p.failed, p.err = i, err
+		}
+		w.Barrier()
+		if p.err != nil {
+			return
+		}
+	}
+}
