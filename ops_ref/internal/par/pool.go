@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
 // Pool is a set of goroutines that stay, spinning for a short time between runs and parked after it. The zero Pool
@@ -50,11 +52,8 @@ type Worker struct {
 // errBroken is what workers panic with that wait for one that panicked.
 var errBroken = errors.New("par: another worker panicked")
 
-// The limits of waiting. Within a run the next phase is microseconds away; between runs a caller may never come back.
-const (
-	spinsBeforeYield = 2000
-	spinBetweenRuns  = 100 * time.Microsecond
-)
+// spinBetweenRuns is how long workers wait for the next run before they park.
+const spinBetweenRuns = 100 * time.Microsecond
 
 // New returns a pool that uses threads goroutines, the caller among them.
 func New(threads int) *Pool {
@@ -124,7 +123,7 @@ func (w *Worker) await() {
 	p := w.pool
 	start := time.Now()
 	for i := 1; p.dist.Load() == w.seen; i++ {
-		relax(i)
+		simd.Pause(1)
 		if i%64 != 0 || time.Since(start) < spinBetweenRuns {
 			continue
 		}

@@ -2,16 +2,28 @@ package par
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
-// relax is step i of a loop that waits for another thread. It gives way to other goroutines now and then: with fewer
-// processors than workers the awaited one may need this one's.
+// The stages of waiting for another thread. One pause of the processor takes 10 to 50 ns.
+const (
+	spinsBeforeYield = 500
+	spinsBeforeSleep = 2500
+	sleepStep        = 20 * time.Microsecond
+)
+
+// relax is step i of a loop that waits for another thread: it spins, which is best if the other is about to come;
+// then it gives way to other goroutines; and then it sleeps, because with fewer processors than threads, or other
+// programs on them, the other may need this one's processor to get anywhere.
 func relax(i int) {
-	if i%spinsBeforeYield == 0 {
+	switch {
+	case i%spinsBeforeYield != 0 && i < spinsBeforeSleep:
+		simd.Pause(1)
+	case i < spinsBeforeSleep:
 		runtime.Gosched()
-		return
+	default:
+		time.Sleep(sleepStep)
 	}
-	simd.Pause(1)
 }
