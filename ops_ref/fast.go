@@ -47,9 +47,10 @@ func (b *Binding) Scratch(shared, local int) *scratch {
 }
 
 // Activations returns input 0 of the node, quantized for weights of type f. Nodes with the same input share it.
-func (b *Binding) Activations(f simd.Format, panels bool) *activations {
-	return b.plan.quantized(b.step, f, panels)
-}
+func (b *Binding) Activations(f simd.Format) *activations { return b.plan.quantized(b.step, f, false) }
+
+// Columns returns input 0 of the node in panels of columns for weights of type f, see simd.Format.PackColumns.
+func (b *Binding) Columns(f simd.Format) *activations { return b.plan.quantized(b.step, f, true) }
 
 // scratch is the memory that all tasks of a plan use in turn.
 type scratch struct {

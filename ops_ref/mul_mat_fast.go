@@ -20,7 +20,12 @@ func bindMulMat(b *Binding) Task {
 	x, w, out := b.Call.In[0], b.Call.In[1], b.Call.Out[0]
 	m := matrix{data: w.raw, rowBytes: rowBytes(w), rows: w.Shape[0], k: w.Shape[1], format: w.format}
 	if f, ok := integerFormats[w.DType]; ok {
-		return &mulMatInteger{matrix: m, f: f, tokens: x.Shape[0], acts: b.Activations(f, false), out: out.F}
+		t := &mulMatInteger{matrix: m, f: f, tokens: x.Shape[0], acts: b.Activations(f), out: out.F}
+		if t.tokens > fewTokens && m.rows >= simd.TileRows && f.HasPanels(m.k) {
+			t.columns = b.Columns(f)
+			t.scratch = b.Scratch(0, f.PanelBytes(m.k))
+		}
+		return t
 	}
 	if simd.Current() == simd.Generic {
 		return nil // the definition of the float kernels is slower than the reference
@@ -45,62 +50,54 @@ type matrix struct {
 // from returns the bytes of the rows from r on.
 func (m *matrix) from(r int) []byte { return m.data[r*m.rowBytes:] }
 
-// quantizeTask writes the quantized form of activations.
-type quantizeTask struct {
-	shared
-	x      View[float32]
-	format simd.Format
-	panels bool
-	to     *activations
-}
-
-func (t *quantizeTask) size() int {
-	return t.x.Shape.Rows() * t.format.ActBytes(t.x.Shape.Last())
-}
-
-// Run quantizes tokens.
-func (t *quantizeTask) Run(w *par.Worker) error {
-	size := t.format.ActBytes(t.x.Shape.Last())
-	for {
-		lo, hi, ok := t.next.Take(1, t.x.Shape.Rows())
-		if !ok {
-			return nil
-		}
-		for i := lo; i < hi; i++ {
-			t.format.Quantize(t.to.b[i*size:][:size], t.x.Row(i, nil))
-		}
-	}
-}
-
 // mulMatInteger multiplies quantized weights with quantized activations.
 type mulMatInteger struct {
 	shared
 	matrix
-	f      simd.Format
-	tokens int
-	acts   *activations
-	out    []float32 // [tokens, rows]
+	f       simd.Format
+	tokens  int
+	acts    *activations
+	columns *activations // the same in panels; nil: few tokens, or no such kernels
+	out     []float32    // [tokens, rows]
+	scratch *scratch
 }
+
+// fewTokens is the number of tokens up to which weights are read as they are. Above it, panels of them are made
+// first.
+const fewTokens = 8
 
 // Run takes rows. The bits of a product depend on its row and token alone: see simd.Dot.
 func (t *mulMatInteger) Run(w *par.Worker) error {
-	size := t.f.ActBytes(t.k)
 	grain := rowGrain(t.rows, w)
+	if t.columns != nil {
+		grain = simd.TileRows
+	}
 	for {
 		lo, hi, ok := t.next.Take(grain, t.rows)
 		if !ok {
 			return nil
 		}
-		// With several tokens, few rows at a time, which stay in the first cache.
-		step := grain
-		if t.tokens > 1 {
-			step = cachedRows(t.rowBytes)
+		if t.columns != nil && hi-lo == simd.TileRows {
+			panel := t.scratch.local[w.ID]
+			t.f.Repack(panel, t.from(lo), t.rowBytes, t.k)
+			t.f.MulPanels(t.out[lo:], t.rows, panel, t.columns.b, t.tokens, t.k)
+			continue
 		}
-		for r := lo; r < hi; r += step {
-			n := min(step, hi-r)
-			for c := range t.tokens {
-				simd.Dot(t.f, t.out[c*t.rows+r:][:n], t.from(r), t.rowBytes, t.acts.b[c*size:], t.k)
-			}
+		t.dot(lo, hi)
+	}
+}
+
+// dot multiplies rows lo to hi-1 with all tokens.
+func (t *mulMatInteger) dot(lo, hi int) {
+	size := t.f.ActBytes(t.k)
+	step := hi - lo
+	if t.tokens > 1 { // few rows at a time, which stay in the first cache
+		step = cachedRows(t.rowBytes)
+	}
+	for r := lo; r < hi; r += step {
+		n := min(step, hi-r)
+		for c := range t.tokens {
+			simd.Dot(t.f, t.out[c*t.rows+r:][:n], t.from(r), t.rowBytes, t.acts.b[c*size:], t.k)
 		}
 	}
 }

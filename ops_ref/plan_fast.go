@@ -76,12 +76,20 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 		a = &activations{}
 		p.acts[l] = a
 	}
-	if p.held[l] != v {
-		p.held[l] = v
-		t := &quantizeTask{x: x, format: f, panels: panels, to: a}
-		a.size = max(a.size, t.size())
-		p.tasks = append(p.tasks, fastTask{t, s})
+	if p.held[l] == v {
+		return a
 	}
+	p.held[l] = v
+	rows, k := x.Shape.Rows(), x.Shape.Last()
+	var t Task
+	if panels {
+		t = &packTask{format: f, rows: rows, k: k, from: p.quantized(s, f, false), to: a}
+		a.size = max(a.size, (rows+simd.TileColumns-1)/simd.TileColumns*f.ColumnsBytes(k))
+	} else {
+		t = &quantizeTask{x: x, format: f, to: a}
+		a.size = max(a.size, rows*f.ActBytes(k))
+	}
+	p.tasks = append(p.tasks, fastTask{t, s})
 	return a
 }
 

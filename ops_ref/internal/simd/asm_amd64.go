@@ -113,3 +113,27 @@ func Pause(n int) {
 		pause(n)
 	}
 }
+
+// asmRepack writes a panel of weights. The level must have panels.
+func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
+	switch f {
+	case Q8_0:
+		repackQ8_0AVX512(panel, w, rowBytes, steps)
+	case Q4_K:
+		repackQ4KAVX512(panel, w, rowBytes, steps)
+	case Q6_K:
+		repackQ6KAVX512(panel, w, rowBytes, steps)
+	}
+}
+
+// asmGemm adds the products of a tile to out. The level must have panels.
+func asmGemm(f Format, steps int, w, a *byte, out *float32, outBytes int) {
+	switch f {
+	case Q8_0:
+		gemmQ8_0AVX512(steps, w, a, out, outBytes)
+	case Q4_K:
+		gemmQ4KAVX512(steps, w, a, out, outBytes)
+	case Q6_K:
+		gemmQ6KAVX512(steps, w, a, out, outBytes)
+	}
+}

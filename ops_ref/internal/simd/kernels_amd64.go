@@ -124,3 +124,39 @@ func dotBF16x1AVX2(out *float32, w *byte, rowBytes int, quads int, k int, x *flo
 //
 //go:noescape
 func widenBF16AVX2(dst *float32, src *byte, eights int)
+
+// repackQ8_0AVX512 is repackQ8_0
+// for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func repackQ8_0AVX512(dst *byte, w *byte, rowBytes int, blocks int)
+
+// repackQ4KAVX512 is repackQ4K
+// for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func repackQ4KAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+
+// repackQ6KAVX512 is repackQ6K
+// for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func repackQ6KAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+
+// gemmQ8_0AVX512 is dotQ8_0Row
+// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+//
+//go:noescape
+func gemmQ8_0AVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+
+// gemmQ4KAVX512 is dotQ4KRow
+// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+//
+//go:noescape
+func gemmQ4KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+
+// gemmQ6KAVX512 is dotQ6KRow
+// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+//
+//go:noescape
+func gemmQ6KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)

@@ -17,6 +17,7 @@ const (
 	k127    = "k127"    // 127.0
 	tiny    = "tiny"    // 2^-100
 	nanBits = "nanBits" // a quiet NaN
+	lowByte = "lowByte" // 0xff
 )
 
 func constants() {
@@ -24,7 +25,7 @@ func constants() {
 		name string
 		v    uint32
 	}{{nibbles, 0x0f0f0f0f}, {bits54, 0x30303030}, {highBit, 0x80808080}, {absMask, 0x7fffffff}, {infBits, 0x7f800000},
-		{k127, 0x42fe0000}, {tiny, 0x0d800000}, {nanBits, 0x7fc00000}} {
+		{k127, 0x42fe0000}, {tiny, 0x0d800000}, {nanBits, 0x7fc00000}, {lowByte, 0xff}} {
 		asm.GLOBL(c.name, rodata)
 		asm.DATA(0, op.U32(c.v))
 	}

@@ -28,5 +28,11 @@ func main() {
 		dotFloatAVX2(t)
 		widen(t)
 	}
+	repackQ8_0()
+	repackQ4K()
+	repackQ6K()
+	gemmQ8_0()
+	gemmQ4K()
+	gemmQ6K()
 	asm.Generate()
 }

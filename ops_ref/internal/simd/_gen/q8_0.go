@@ -37,9 +37,10 @@ func dotQ8_0AVX512() {
 	asm.VXORPS(acc, acc, acc)
 	asm.Label("block")
 	// Scales first: the gather takes longest.
-	all := asm.K()
+	all := reg.K1
 	asm.KXNORW(all, all, all)
 	dw := asm.ZMM()
+	asm.VPXORD(dw, dw, dw) // the gather waits for what was in it
 	asm.VPGATHERDD(op.Mem{Base: q.x, Index: index, Scale: 1}, all, dw)
 	half := asm.YMM()
 	asm.VPMOVDW(dw, half)
