@@ -160,3 +160,139 @@ func gemmQ4KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
 //
 //go:noescape
 func gemmQ6KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+
+// sigmoidAVX2 is Sigmoid.
+//
+//go:noescape
+func sigmoidAVX2(dst *float32, x *float32, n int)
+
+// siluAVX2 is SiLU.
+//
+//go:noescape
+func siluAVX2(dst *float32, x *float32, n int)
+
+// geluAVX2 is GELU.
+//
+//go:noescape
+func geluAVX2(dst *float32, x *float32, n int)
+
+// softcapAVX2 is Softcap.
+//
+//go:noescape
+func softcapAVX2(dst *float32, x *float32, n int, cap float32)
+
+// swigluAVX2 is SwiGLU.
+//
+//go:noescape
+func swigluAVX2(dst *float32, x *float32, y *float32, n int)
+
+// gegluAVX2 is GeGLU.
+//
+//go:noescape
+func gegluAVX2(dst *float32, x *float32, y *float32, n int)
+
+// swigluClampedAVX2 is SwiGLUClamped.
+//
+//go:noescape
+func swigluClampedAVX2(dst *float32, x *float32, y *float32, n int, alpha float32, limit float32)
+
+// addAVX2 is Add.
+//
+//go:noescape
+func addAVX2(dst *float32, x *float32, y *float32, n int)
+
+// mulAVX2 is Mul.
+//
+//go:noescape
+func mulAVX2(dst *float32, x *float32, y *float32, n int)
+
+// scaleAVX2 is Scale.
+//
+//go:noescape
+func scaleAVX2(dst *float32, x *float32, n int, by float32)
+
+// scaleMulAVX2 is ScaleMul.
+//
+//go:noescape
+func scaleMulAVX2(dst *float32, x *float32, y *float32, n int, by float32)
+
+// mulAddAVX2 is MulAdd.
+//
+//go:noescape
+func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int)
+
+// addScaledAVX2 is AddScaled.
+//
+//go:noescape
+func addScaledAVX2(dst *float32, x *float32, y *float32, n int, by float32)
+
+// sumSquaresAVX2 adds the squares of element i of 8*eights, at least 8, to sums[i%8].
+//
+//go:noescape
+func sumSquaresAVX2(x *float32, eights int, sums *float64)
+
+// maxAVX2 sets lanes[j] to the largest of lanes[j] and elements i of 8*eights, at least 8, with i%8 = j.
+//
+//go:noescape
+func maxAVX2(x *float32, eights int, lanes *float32)
+
+// expSumAVX2 replaces elements i of 8*eights, at least 8, by exp32(x[i]-max), and adds them to lanes[i%8].
+//
+//go:noescape
+func expSumAVX2(x *float32, eights int, max float32, lanes *float32)
+
+// rotateAVX2 rotates pairs (i, i+half) for i below 8*eights, at least 8.
+//
+//go:noescape
+func rotateAVX2(dst *float32, x *float32, cos *float32, sin *float32, half int, eights int)
+
+// narrowF16AVX2 converts 8*eights elements, at least 8, to float16, rounding to nearest even.
+//
+//go:noescape
+func narrowF16AVX2(dst *byte, src *float32, eights int)
+
+// addRowsF32AVX512 is addRow for 16*steps elements.
+// Both counts must be positive.
+//
+//go:noescape
+func addRowsF32AVX512(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+
+// addRowsF32AVX2 is addRow for 16*steps elements.
+// Both counts must be positive.
+//
+//go:noescape
+func addRowsF32AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+
+// addRowsF16AVX512 is addRow for 16*steps elements.
+// Both counts must be positive.
+//
+//go:noescape
+func addRowsF16AVX512(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+
+// addRowsF16AVX2 is addRow for 16*steps elements.
+// Both counts must be positive.
+//
+//go:noescape
+func addRowsF16AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+
+// addRowsBF16AVX512 is addRow for 16*steps elements.
+// Both counts must be positive.
+//
+//go:noescape
+func addRowsBF16AVX512(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+
+// addRowsBF16AVX2 is addRow for 16*steps elements.
+// Both counts must be positive.
+//
+//go:noescape
+func addRowsBF16AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+
+// deltaStepAVX512 is deltaRow for 4*quads rows of 16*steps elements. Both counts must be positive.
+//
+//go:noescape
+func deltaStepAVX512(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32, beta float32, scale float32)
+
+// deltaStepAVX2 is deltaRow for 4*quads rows of 16*steps elements. Both counts must be positive.
+//
+//go:noescape
+func deltaStepAVX2(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32, beta float32, scale float32)

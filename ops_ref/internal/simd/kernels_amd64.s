@@ -8269,3 +8269,2145 @@ sub:
 	JNZ          block
 	VZEROUPPER
 	RET
+
+// func sigmoidAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      f3f800000<>+0(SB), Y1
+	VXORPS       f80000000<>+0(SB), Y0, Y0
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y0, Y2
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y0, Y3
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS f3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y4, Y0
+	VMOVUPS      f39506967<>+0(SB), Y5
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y5
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y5
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y5
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y5
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y5
+	VMULPS       Y0, Y0, Y6
+	VFMADD213PS  Y0, Y6, Y5
+	VADDPS       f3f800000<>+0(SB), Y5, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y0, Y0
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       f3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y0, Y0
+	VANDNPS      Y0, Y3, Y0
+	VBLENDVPS    Y2, f7f800000<>+0(SB), Y0, Y0
+	VADDPS       f3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), BX
+	SHLQ         $0x02, CX
+	SUBQ         CX, BX
+	VMOVDQU      (BX), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMOVUPS      f3f800000<>+0(SB), Y2
+	VXORPS       f80000000<>+0(SB), Y1, Y1
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y1, Y3
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y1, Y4
+	VMULPS       f3fb8aa3b<>+0(SB), Y1, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS fb95e8083<>+0(SB), Y5, Y1
+	VMOVUPS      f39506967<>+0(SB), Y6
+	VFMADD213PS  f3ab743ce<>+0(SB), Y1, Y6
+	VFMADD213PS  f3c088908<>+0(SB), Y1, Y6
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y1, Y6
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y1, Y6
+	VFMADD213PS  f3f000000<>+0(SB), Y1, Y6
+	VMULPS       Y1, Y1, Y7
+	VFMADD213PS  Y1, Y7, Y6
+	VADDPS       f3f800000<>+0(SB), Y6, Y1
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y1, Y1
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VANDNPS      Y1, Y4, Y1
+	VBLENDVPS    Y3, f7f800000<>+0(SB), Y1, Y1
+	VADDPS       f3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA f3f800000<>+0(SB)/4, $0x3f800000
+DATA f3f800000<>+4(SB)/4, $0x3f800000
+DATA f3f800000<>+8(SB)/4, $0x3f800000
+DATA f3f800000<>+12(SB)/4, $0x3f800000
+DATA f3f800000<>+16(SB)/4, $0x3f800000
+DATA f3f800000<>+20(SB)/4, $0x3f800000
+DATA f3f800000<>+24(SB)/4, $0x3f800000
+DATA f3f800000<>+28(SB)/4, $0x3f800000
+GLOBL f3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA f80000000<>+0(SB)/4, $0x80000000
+DATA f80000000<>+4(SB)/4, $0x80000000
+DATA f80000000<>+8(SB)/4, $0x80000000
+DATA f80000000<>+12(SB)/4, $0x80000000
+DATA f80000000<>+16(SB)/4, $0x80000000
+DATA f80000000<>+20(SB)/4, $0x80000000
+DATA f80000000<>+24(SB)/4, $0x80000000
+DATA f80000000<>+28(SB)/4, $0x80000000
+GLOBL f80000000<>(SB), RODATA|NOPTR, $32
+
+DATA f42b17217<>+0(SB)/4, $0x42b17217
+DATA f42b17217<>+4(SB)/4, $0x42b17217
+DATA f42b17217<>+8(SB)/4, $0x42b17217
+DATA f42b17217<>+12(SB)/4, $0x42b17217
+DATA f42b17217<>+16(SB)/4, $0x42b17217
+DATA f42b17217<>+20(SB)/4, $0x42b17217
+DATA f42b17217<>+24(SB)/4, $0x42b17217
+DATA f42b17217<>+28(SB)/4, $0x42b17217
+GLOBL f42b17217<>(SB), RODATA|NOPTR, $32
+
+DATA fc2aeac4f<>+0(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+4(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+8(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+12(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+16(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+20(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+24(SB)/4, $0xc2aeac4f
+DATA fc2aeac4f<>+28(SB)/4, $0xc2aeac4f
+GLOBL fc2aeac4f<>(SB), RODATA|NOPTR, $32
+
+DATA f3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA f3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+GLOBL f3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA f3f318000<>+0(SB)/4, $0x3f318000
+DATA f3f318000<>+4(SB)/4, $0x3f318000
+DATA f3f318000<>+8(SB)/4, $0x3f318000
+DATA f3f318000<>+12(SB)/4, $0x3f318000
+DATA f3f318000<>+16(SB)/4, $0x3f318000
+DATA f3f318000<>+20(SB)/4, $0x3f318000
+DATA f3f318000<>+24(SB)/4, $0x3f318000
+DATA f3f318000<>+28(SB)/4, $0x3f318000
+GLOBL f3f318000<>(SB), RODATA|NOPTR, $32
+
+DATA fb95e8083<>+0(SB)/4, $0xb95e8083
+DATA fb95e8083<>+4(SB)/4, $0xb95e8083
+DATA fb95e8083<>+8(SB)/4, $0xb95e8083
+DATA fb95e8083<>+12(SB)/4, $0xb95e8083
+DATA fb95e8083<>+16(SB)/4, $0xb95e8083
+DATA fb95e8083<>+20(SB)/4, $0xb95e8083
+DATA fb95e8083<>+24(SB)/4, $0xb95e8083
+DATA fb95e8083<>+28(SB)/4, $0xb95e8083
+GLOBL fb95e8083<>(SB), RODATA|NOPTR, $32
+
+DATA f39506967<>+0(SB)/4, $0x39506967
+DATA f39506967<>+4(SB)/4, $0x39506967
+DATA f39506967<>+8(SB)/4, $0x39506967
+DATA f39506967<>+12(SB)/4, $0x39506967
+DATA f39506967<>+16(SB)/4, $0x39506967
+DATA f39506967<>+20(SB)/4, $0x39506967
+DATA f39506967<>+24(SB)/4, $0x39506967
+DATA f39506967<>+28(SB)/4, $0x39506967
+GLOBL f39506967<>(SB), RODATA|NOPTR, $32
+
+DATA f3ab743ce<>+0(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+4(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+8(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+12(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+16(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+20(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+24(SB)/4, $0x3ab743ce
+DATA f3ab743ce<>+28(SB)/4, $0x3ab743ce
+GLOBL f3ab743ce<>(SB), RODATA|NOPTR, $32
+
+DATA f3c088908<>+0(SB)/4, $0x3c088908
+DATA f3c088908<>+4(SB)/4, $0x3c088908
+DATA f3c088908<>+8(SB)/4, $0x3c088908
+DATA f3c088908<>+12(SB)/4, $0x3c088908
+DATA f3c088908<>+16(SB)/4, $0x3c088908
+DATA f3c088908<>+20(SB)/4, $0x3c088908
+DATA f3c088908<>+24(SB)/4, $0x3c088908
+DATA f3c088908<>+28(SB)/4, $0x3c088908
+GLOBL f3c088908<>(SB), RODATA|NOPTR, $32
+
+DATA f3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
+DATA f3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
+GLOBL f3d2aa9c1<>(SB), RODATA|NOPTR, $32
+
+DATA f3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
+DATA f3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
+GLOBL f3e2aaaaa<>(SB), RODATA|NOPTR, $32
+
+DATA f3f000000<>+0(SB)/4, $0x3f000000
+DATA f3f000000<>+4(SB)/4, $0x3f000000
+DATA f3f000000<>+8(SB)/4, $0x3f000000
+DATA f3f000000<>+12(SB)/4, $0x3f000000
+DATA f3f000000<>+16(SB)/4, $0x3f000000
+DATA f3f000000<>+20(SB)/4, $0x3f000000
+DATA f3f000000<>+24(SB)/4, $0x3f000000
+DATA f3f000000<>+28(SB)/4, $0x3f000000
+GLOBL f3f000000<>(SB), RODATA|NOPTR, $32
+
+DATA f7f800000<>+0(SB)/4, $0x7f800000
+DATA f7f800000<>+4(SB)/4, $0x7f800000
+DATA f7f800000<>+8(SB)/4, $0x7f800000
+DATA f7f800000<>+12(SB)/4, $0x7f800000
+DATA f7f800000<>+16(SB)/4, $0x7f800000
+DATA f7f800000<>+20(SB)/4, $0x7f800000
+DATA f7f800000<>+24(SB)/4, $0x7f800000
+DATA f7f800000<>+28(SB)/4, $0x7f800000
+GLOBL f7f800000<>(SB), RODATA|NOPTR, $32
+
+// func siluAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VXORPS       f80000000<>+0(SB), Y0, Y1
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y1, Y2
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y1, Y3
+	VMULPS       f3fb8aa3b<>+0(SB), Y1, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS fb95e8083<>+0(SB), Y4, Y1
+	VMOVUPS      f39506967<>+0(SB), Y5
+	VFMADD213PS  f3ab743ce<>+0(SB), Y1, Y5
+	VFMADD213PS  f3c088908<>+0(SB), Y1, Y5
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y1, Y5
+	VFMADD213PS  f3f000000<>+0(SB), Y1, Y5
+	VMULPS       Y1, Y1, Y6
+	VFMADD213PS  Y1, Y6, Y5
+	VADDPS       f3f800000<>+0(SB), Y5, Y1
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       f3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VANDNPS      Y1, Y3, Y1
+	VBLENDVPS    Y2, f7f800000<>+0(SB), Y1, Y1
+	VADDPS       f3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), BX
+	SHLQ         $0x02, CX
+	SUBQ         CX, BX
+	VMOVDQU      (BX), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VXORPS       f80000000<>+0(SB), Y1, Y2
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y2, Y3
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y2, Y4
+	VMULPS       f3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS f3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS fb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      f39506967<>+0(SB), Y6
+	VFMADD213PS  f3ab743ce<>+0(SB), Y2, Y6
+	VFMADD213PS  f3c088908<>+0(SB), Y2, Y6
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y2, Y6
+	VFMADD213PS  f3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y7
+	VFMADD213PS  Y2, Y7, Y6
+	VADDPS       f3f800000<>+0(SB), Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VANDNPS      Y2, Y4, Y2
+	VBLENDVPS    Y3, f7f800000<>+0(SB), Y2, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMULPS       Y0, Y0, Y1
+	VMULPS       fbd922279<>+0(SB), Y1, Y1
+	VADDPS       fbfcc422a<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y1, Y2
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y1, Y3
+	VMULPS       f3fb8aa3b<>+0(SB), Y1, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS fb95e8083<>+0(SB), Y4, Y1
+	VMOVUPS      f39506967<>+0(SB), Y5
+	VFMADD213PS  f3ab743ce<>+0(SB), Y1, Y5
+	VFMADD213PS  f3c088908<>+0(SB), Y1, Y5
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y1, Y5
+	VFMADD213PS  f3f000000<>+0(SB), Y1, Y5
+	VMULPS       Y1, Y1, Y6
+	VFMADD213PS  Y1, Y6, Y5
+	VADDPS       f3f800000<>+0(SB), Y5, Y1
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y1, Y1
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       f3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VANDNPS      Y1, Y3, Y1
+	VBLENDVPS    Y2, f7f800000<>+0(SB), Y1, Y1
+	VADDPS       f3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), BX
+	SHLQ         $0x02, CX
+	SUBQ         CX, BX
+	VMOVDQU      (BX), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMULPS       Y1, Y1, Y2
+	VMULPS       fbd922279<>+0(SB), Y2, Y2
+	VADDPS       fbfcc422a<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y2, Y3
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y2, Y4
+	VMULPS       f3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS f3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS fb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      f39506967<>+0(SB), Y6
+	VFMADD213PS  f3ab743ce<>+0(SB), Y2, Y6
+	VFMADD213PS  f3c088908<>+0(SB), Y2, Y6
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y2, Y6
+	VFMADD213PS  f3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y7
+	VFMADD213PS  Y2, Y7, Y6
+	VADDPS       f3f800000<>+0(SB), Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VANDNPS      Y2, Y4, Y2
+	VBLENDVPS    Y3, f7f800000<>+0(SB), Y2, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA fbd922279<>+0(SB)/4, $0xbd922279
+DATA fbd922279<>+4(SB)/4, $0xbd922279
+DATA fbd922279<>+8(SB)/4, $0xbd922279
+DATA fbd922279<>+12(SB)/4, $0xbd922279
+DATA fbd922279<>+16(SB)/4, $0xbd922279
+DATA fbd922279<>+20(SB)/4, $0xbd922279
+DATA fbd922279<>+24(SB)/4, $0xbd922279
+DATA fbd922279<>+28(SB)/4, $0xbd922279
+GLOBL fbd922279<>(SB), RODATA|NOPTR, $32
+
+DATA fbfcc422a<>+0(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+4(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+8(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+12(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+16(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+20(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+24(SB)/4, $0xbfcc422a
+DATA fbfcc422a<>+28(SB)/4, $0xbfcc422a
+GLOBL fbfcc422a<>(SB), RODATA|NOPTR, $32
+
+// func softcapAVX2(dst *float32, x *float32, n int, cap float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softcapAVX2(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS cap+24(FP), Y0
+	SUBQ         $0x08, CX
+	JLT          tail
+
+step:
+	VMOVUPS      (DX), Y1
+	ADDQ         $0x20, DX
+	VDIVPS       Y0, Y1, Y1
+	VANDPS       f7fffffff<>+0(SB), Y1, Y2
+	VCMPPS       $0x1d, f3f200000<>+0(SB), Y2, Y3
+	VADDPS       Y2, Y2, Y2
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y2, Y4
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y2, Y5
+	VMULPS       f3fb8aa3b<>+0(SB), Y2, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS f3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS fb95e8083<>+0(SB), Y6, Y2
+	VMOVUPS      f39506967<>+0(SB), Y7
+	VFMADD213PS  f3ab743ce<>+0(SB), Y2, Y7
+	VFMADD213PS  f3c088908<>+0(SB), Y2, Y7
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y2, Y7
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y2, Y7
+	VFMADD213PS  f3f000000<>+0(SB), Y2, Y7
+	VMULPS       Y2, Y2, Y8
+	VFMADD213PS  Y2, Y8, Y7
+	VADDPS       f3f800000<>+0(SB), Y7, Y2
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       f3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y2, Y2
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VANDNPS      Y2, Y5, Y2
+	VBLENDVPS    Y4, f7f800000<>+0(SB), Y2, Y2
+	VMOVUPS      f40000000<>+0(SB), Y4
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMOVUPS      f3f800000<>+0(SB), Y4
+	VSUBPS       Y2, Y4, Y2
+	VANDPS       f80000000<>+0(SB), Y1, Y4
+	VORPS        Y4, Y2, Y2
+	VMULPS       Y1, Y1, Y4
+	VMOVUPS      fbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  f3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  fbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  f3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  fbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y1, Y1, Y4
+	VBLENDVPS    Y3, Y2, Y4, Y4
+	VMULPS       Y0, Y4, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), BX
+	SHLQ         $0x02, CX
+	SUBQ         CX, BX
+	VMOVDQU      (BX), Y1
+	VMASKMOVPS   (DX), Y1, Y2
+	VDIVPS       Y0, Y2, Y2
+	VANDPS       f7fffffff<>+0(SB), Y2, Y3
+	VCMPPS       $0x1d, f3f200000<>+0(SB), Y3, Y4
+	VADDPS       Y3, Y3, Y3
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y3, Y5
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y3, Y6
+	VMULPS       f3fb8aa3b<>+0(SB), Y3, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS f3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS fb95e8083<>+0(SB), Y7, Y3
+	VMOVUPS      f39506967<>+0(SB), Y8
+	VFMADD213PS  f3ab743ce<>+0(SB), Y3, Y8
+	VFMADD213PS  f3c088908<>+0(SB), Y3, Y8
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y3, Y8
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y3, Y8
+	VFMADD213PS  f3f000000<>+0(SB), Y3, Y8
+	VMULPS       Y3, Y3, Y9
+	VFMADD213PS  Y3, Y9, Y8
+	VADDPS       f3f800000<>+0(SB), Y8, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       f3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y3, Y3
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       f3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VANDNPS      Y3, Y6, Y3
+	VBLENDVPS    Y5, f7f800000<>+0(SB), Y3, Y3
+	VMOVUPS      f40000000<>+0(SB), Y5
+	VADDPS       f3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      f3f800000<>+0(SB), Y5
+	VSUBPS       Y3, Y5, Y3
+	VANDPS       f80000000<>+0(SB), Y2, Y5
+	VORPS        Y5, Y3, Y3
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      fbbbaf0ea<>+0(SB), Y6
+	VFMADD213PS  f3ca9134e<>+0(SB), Y5, Y6
+	VFMADD213PS  fbd5c1e2d<>+0(SB), Y5, Y6
+	VFMADD213PS  f3e088393<>+0(SB), Y5, Y6
+	VFMADD213PS  fbeaaaa99<>+0(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VBLENDVPS    Y4, Y3, Y5, Y5
+	VMULPS       Y0, Y5, Y0
+	VMASKMOVPS   Y0, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA f7fffffff<>+0(SB)/4, $0x7fffffff
+DATA f7fffffff<>+4(SB)/4, $0x7fffffff
+DATA f7fffffff<>+8(SB)/4, $0x7fffffff
+DATA f7fffffff<>+12(SB)/4, $0x7fffffff
+DATA f7fffffff<>+16(SB)/4, $0x7fffffff
+DATA f7fffffff<>+20(SB)/4, $0x7fffffff
+DATA f7fffffff<>+24(SB)/4, $0x7fffffff
+DATA f7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL f7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA f3f200000<>+0(SB)/4, $0x3f200000
+DATA f3f200000<>+4(SB)/4, $0x3f200000
+DATA f3f200000<>+8(SB)/4, $0x3f200000
+DATA f3f200000<>+12(SB)/4, $0x3f200000
+DATA f3f200000<>+16(SB)/4, $0x3f200000
+DATA f3f200000<>+20(SB)/4, $0x3f200000
+DATA f3f200000<>+24(SB)/4, $0x3f200000
+DATA f3f200000<>+28(SB)/4, $0x3f200000
+GLOBL f3f200000<>(SB), RODATA|NOPTR, $32
+
+DATA f40000000<>+0(SB)/4, $0x40000000
+DATA f40000000<>+4(SB)/4, $0x40000000
+DATA f40000000<>+8(SB)/4, $0x40000000
+DATA f40000000<>+12(SB)/4, $0x40000000
+DATA f40000000<>+16(SB)/4, $0x40000000
+DATA f40000000<>+20(SB)/4, $0x40000000
+DATA f40000000<>+24(SB)/4, $0x40000000
+DATA f40000000<>+28(SB)/4, $0x40000000
+GLOBL f40000000<>(SB), RODATA|NOPTR, $32
+
+DATA fbbbaf0ea<>+0(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+4(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+8(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+12(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+16(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+20(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+24(SB)/4, $0xbbbaf0ea
+DATA fbbbaf0ea<>+28(SB)/4, $0xbbbaf0ea
+GLOBL fbbbaf0ea<>(SB), RODATA|NOPTR, $32
+
+DATA f3ca9134e<>+0(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+4(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+8(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+12(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+16(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+20(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+24(SB)/4, $0x3ca9134e
+DATA f3ca9134e<>+28(SB)/4, $0x3ca9134e
+GLOBL f3ca9134e<>(SB), RODATA|NOPTR, $32
+
+DATA fbd5c1e2d<>+0(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+4(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+8(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+12(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+16(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+20(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+24(SB)/4, $0xbd5c1e2d
+DATA fbd5c1e2d<>+28(SB)/4, $0xbd5c1e2d
+GLOBL fbd5c1e2d<>(SB), RODATA|NOPTR, $32
+
+DATA f3e088393<>+0(SB)/4, $0x3e088393
+DATA f3e088393<>+4(SB)/4, $0x3e088393
+DATA f3e088393<>+8(SB)/4, $0x3e088393
+DATA f3e088393<>+12(SB)/4, $0x3e088393
+DATA f3e088393<>+16(SB)/4, $0x3e088393
+DATA f3e088393<>+20(SB)/4, $0x3e088393
+DATA f3e088393<>+24(SB)/4, $0x3e088393
+DATA f3e088393<>+28(SB)/4, $0x3e088393
+GLOBL f3e088393<>(SB), RODATA|NOPTR, $32
+
+DATA fbeaaaa99<>+0(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+4(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+8(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+12(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+16(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+20(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+24(SB)/4, $0xbeaaaa99
+DATA fbeaaaa99<>+28(SB)/4, $0xbeaaaa99
+GLOBL fbeaaaa99<>(SB), RODATA|NOPTR, $32
+
+// func swigluAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swigluAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VXORPS       f80000000<>+0(SB), Y0, Y2
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y2, Y3
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y2, Y4
+	VMULPS       f3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS f3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS fb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      f39506967<>+0(SB), Y6
+	VFMADD213PS  f3ab743ce<>+0(SB), Y2, Y6
+	VFMADD213PS  f3c088908<>+0(SB), Y2, Y6
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y2, Y6
+	VFMADD213PS  f3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y7
+	VFMADD213PS  Y2, Y7, Y6
+	VADDPS       f3f800000<>+0(SB), Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VANDNPS      Y2, Y4, Y2
+	VBLENDVPS    Y3, f7f800000<>+0(SB), Y2, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), SI
+	SHLQ         $0x02, CX
+	SUBQ         CX, SI
+	VMOVDQU      (SI), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VXORPS       f80000000<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y3, Y4
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y3, Y5
+	VMULPS       f3fb8aa3b<>+0(SB), Y3, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS f3f318000<>+0(SB), Y6, Y3
+	VFNMADD231PS fb95e8083<>+0(SB), Y6, Y3
+	VMOVUPS      f39506967<>+0(SB), Y7
+	VFMADD213PS  f3ab743ce<>+0(SB), Y3, Y7
+	VFMADD213PS  f3c088908<>+0(SB), Y3, Y7
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y3, Y7
+	VFMADD213PS  f3f000000<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y3, Y8
+	VFMADD213PS  Y3, Y8, Y7
+	VADDPS       f3f800000<>+0(SB), Y7, Y3
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       f3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VANDNPS      Y3, Y5, Y3
+	VBLENDVPS    Y4, f7f800000<>+0(SB), Y3, Y3
+	VADDPS       f3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func gegluAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gegluAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VMULPS       Y0, Y0, Y2
+	VMULPS       fbd922279<>+0(SB), Y2, Y2
+	VADDPS       fbfcc422a<>+0(SB), Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y2, Y3
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y2, Y4
+	VMULPS       f3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS f3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS fb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      f39506967<>+0(SB), Y6
+	VFMADD213PS  f3ab743ce<>+0(SB), Y2, Y6
+	VFMADD213PS  f3c088908<>+0(SB), Y2, Y6
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y2, Y6
+	VFMADD213PS  f3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y7
+	VFMADD213PS  Y2, Y7, Y6
+	VADDPS       f3f800000<>+0(SB), Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VANDNPS      Y2, Y4, Y2
+	VBLENDVPS    Y3, f7f800000<>+0(SB), Y2, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), SI
+	SHLQ         $0x02, CX
+	SUBQ         CX, SI
+	VMOVDQU      (SI), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VMULPS       Y1, Y1, Y3
+	VMULPS       fbd922279<>+0(SB), Y3, Y3
+	VADDPS       fbfcc422a<>+0(SB), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y3, Y4
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y3, Y5
+	VMULPS       f3fb8aa3b<>+0(SB), Y3, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS f3f318000<>+0(SB), Y6, Y3
+	VFNMADD231PS fb95e8083<>+0(SB), Y6, Y3
+	VMOVUPS      f39506967<>+0(SB), Y7
+	VFMADD213PS  f3ab743ce<>+0(SB), Y3, Y7
+	VFMADD213PS  f3c088908<>+0(SB), Y3, Y7
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y3, Y7
+	VFMADD213PS  f3f000000<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y3, Y8
+	VFMADD213PS  Y3, Y8, Y7
+	VADDPS       f3f800000<>+0(SB), Y7, Y3
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       f3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y3, Y3
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VANDNPS      Y3, Y5, Y3
+	VBLENDVPS    Y4, f7f800000<>+0(SB), Y3, Y3
+	VADDPS       f3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func swigluClampedAVX2(dst *float32, x *float32, y *float32, n int, alpha float32, limit float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swigluClampedAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS alpha+32(FP), Y0
+	VBROADCASTSS limit+36(FP), Y1
+	SUBQ         $0x08, CX
+	JLT          tail
+
+step:
+	VMOVUPS      (DX), Y2
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         $0x20, BX
+	VMINPS       Y2, Y1, Y2
+	VMINPS       Y3, Y1, Y3
+	VXORPS       f80000000<>+0(SB), Y1, Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       Y0, Y2, Y4
+	VXORPS       f80000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y4, Y5
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       f3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS f3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS fb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      f39506967<>+0(SB), Y8
+	VFMADD213PS  f3ab743ce<>+0(SB), Y4, Y8
+	VFMADD213PS  f3c088908<>+0(SB), Y4, Y8
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y4, Y8
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y4, Y8
+	VFMADD213PS  f3f000000<>+0(SB), Y4, Y8
+	VMULPS       Y4, Y4, Y9
+	VFMADD213PS  Y4, Y9, Y8
+	VADDPS       f3f800000<>+0(SB), Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       f3f800000<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       f3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VANDNPS      Y4, Y6, Y4
+	VBLENDVPS    Y5, f7f800000<>+0(SB), Y4, Y4
+	VADDPS       f3f800000<>+0(SB), Y4, Y4
+	VDIVPS       Y4, Y2, Y2
+	VADDPS       f3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          step
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMask<>+64(SB), SI
+	SHLQ         $0x02, CX
+	SUBQ         CX, SI
+	VMOVDQU      (SI), Y2
+	VMASKMOVPS   (DX), Y2, Y3
+	VMASKMOVPS   (BX), Y2, Y4
+	VMINPS       Y3, Y1, Y3
+	VMINPS       Y4, Y1, Y4
+	VXORPS       f80000000<>+0(SB), Y1, Y1
+	VMAXPS       Y4, Y1, Y1
+	VMULPS       Y0, Y3, Y0
+	VXORPS       f80000000<>+0(SB), Y0, Y0
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y0, Y4
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y0, Y5
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS f3f318000<>+0(SB), Y6, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y6, Y0
+	VMOVUPS      f39506967<>+0(SB), Y7
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y7
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y7
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y7
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y7
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y7
+	VMULPS       Y0, Y0, Y8
+	VFMADD213PS  Y0, Y8, Y7
+	VADDPS       f3f800000<>+0(SB), Y7, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       f3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y0, Y0
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y0, Y0
+	VANDNPS      Y0, Y5, Y0
+	VBLENDVPS    Y4, f7f800000<>+0(SB), Y0, Y0
+	VADDPS       f3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y3, Y0
+	VADDPS       f3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y2, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·addAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y1
+	ADDQ    $0x20, BX
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     step
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMask<>+64(SB), SI
+	SHLQ       $0x02, CX
+	SUBQ       CX, SI
+	VMOVDQU    (SI), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y1
+	ADDQ    $0x20, BX
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     step
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMask<>+64(SB), SI
+	SHLQ       $0x02, CX
+	SUBQ       CX, SI
+	VMOVDQU    (SI), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst *float32, x *float32, n int, by float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS by+24(FP), Y0
+	SUBQ         $0x08, CX
+	JLT          tail
+
+step:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     step
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMask<>+64(SB), BX
+	SHLQ       $0x02, CX
+	SUBQ       CX, BX
+	VMOVDQU    (BX), Y1
+	VMASKMOVPS (DX), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleMulAVX2(dst *float32, x *float32, y *float32, n int, by float32)
+// Requires: AVX
+TEXT ·scaleMulAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS by+32(FP), Y0
+	SUBQ         $0x08, CX
+	JLT          tail
+
+step:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y2
+	ADDQ    $0x20, BX
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     step
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMask<>+64(SB), SI
+	SHLQ       $0x02, CX
+	SUBQ       CX, SI
+	VMOVDQU    (SI), Y1
+	VMASKMOVPS (DX), Y1, Y2
+	VMASKMOVPS (BX), Y1, Y3
+	VMULPS     Y0, Y2, Y0
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS Y0, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	MOVQ z+24(FP), SI
+	SUBQ $0x08, CX
+	JLT  tail
+
+step:
+	VMOVUPS     (DX), Y0
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y1
+	ADDQ        $0x20, BX
+	VMOVUPS     (SI), Y2
+	ADDQ        $0x20, SI
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         step
+
+tail:
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMask<>+64(SB), DI
+	SHLQ        $0x02, CX
+	SUBQ        CX, DI
+	VMOVDQU     (DI), Y0
+	VMASKMOVPS  (DX), Y0, Y1
+	VMASKMOVPS  (BX), Y0, Y2
+	VMASKMOVPS  (SI), Y0, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y1, Y3
+	VMASKMOVPS  Y3, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX2(dst *float32, x *float32, y *float32, n int, by float32)
+// Requires: AVX, FMA3
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS by+32(FP), Y0
+	SUBQ         $0x08, CX
+	JLT          tail
+
+step:
+	VMOVUPS     (DX), Y1
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y2
+	ADDQ        $0x20, BX
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         step
+
+tail:
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMask<>+64(SB), SI
+	SHLQ        $0x02, CX
+	SUBQ        CX, SI
+	VMOVDQU     (SI), Y1
+	VMASKMOVPS  (DX), Y1, Y2
+	VMASKMOVPS  (BX), Y1, Y3
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y0, Y3, Y2
+	VMASKMOVPS  Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sumSquaresAVX2(x *float32, eights int, sums *float64)
+// Requires: AVX, FMA3
+TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), AX
+	MOVQ    eights+8(FP), CX
+	MOVQ    sums+16(FP), DX
+	VMOVUPD (DX), Y0
+	VMOVUPD 32(DX), Y1
+
+step:
+	VCVTPS2PD   (AX), Y2
+	VFMADD231PD Y2, Y2, Y0
+	VCVTPS2PD   16(AX), Y2
+	VFMADD231PD Y2, Y2, Y1
+	ADDQ        $0x20, AX
+	DECQ        CX
+	JNZ         step
+	VMOVUPD     Y0, (DX)
+	VMOVUPD     Y1, 32(DX)
+	VZEROUPPER
+	RET
+
+// func maxAVX2(x *float32, eights int, lanes *float32)
+// Requires: AVX
+TEXT ·maxAVX2(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), AX
+	MOVQ    eights+8(FP), CX
+	MOVQ    lanes+16(FP), DX
+	VMOVUPS (DX), Y0
+
+step:
+	VMAXPS  (AX), Y0, Y0
+	ADDQ    $0x20, AX
+	DECQ    CX
+	JNZ     step
+	VMOVUPS Y0, (DX)
+	VZEROUPPER
+	RET
+
+// func expSumAVX2(x *float32, eights int, max float32, lanes *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         eights+8(FP), CX
+	MOVQ         lanes+24(FP), DX
+	VBROADCASTSS max+16(FP), Y0
+	VMOVUPS      (DX), Y1
+
+step:
+	VMOVUPS      (AX), Y2
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y2, Y3
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y2, Y4
+	VMULPS       f3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS f3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS fb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      f39506967<>+0(SB), Y6
+	VFMADD213PS  f3ab743ce<>+0(SB), Y2, Y6
+	VFMADD213PS  f3c088908<>+0(SB), Y2, Y6
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y2, Y6
+	VFMADD213PS  f3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y7
+	VFMADD213PS  Y2, Y7, Y6
+	VADDPS       f3f800000<>+0(SB), Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       f3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       f3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VANDNPS      Y2, Y4, Y2
+	VBLENDVPS    Y3, f7f800000<>+0(SB), Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          step
+	VMOVUPS      Y1, (DX)
+	VZEROUPPER
+	RET
+
+// func rotateAVX2(dst *float32, x *float32, cos *float32, sin *float32, half int, eights int)
+// Requires: AVX
+TEXT ·rotateAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ cos+16(FP), DX
+	MOVQ sin+24(FP), BX
+	MOVQ half+32(FP), SI
+	MOVQ eights+40(FP), DI
+	SHLQ $0x02, SI
+
+step:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(SI*1), Y1
+	VMOVUPS (DX), Y2
+	VMOVUPS (BX), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)
+	VMULPS  Y3, Y0, Y0
+	VMULPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(SI*1)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	DECQ    DI
+	JNZ     step
+	VZEROUPPER
+	RET
+
+// func narrowF16AVX2(dst *byte, src *float32, eights int)
+// Requires: AVX, F16C
+TEXT ·narrowF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ eights+16(FP), DX
+
+step:
+	VMOVUPS   (CX), Y0
+	VCVTPS2PH $0x00, Y0, X0
+	VMOVDQU   X0, (AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x10, AX
+	DECQ      DX
+	JNZ       step
+	VZEROUPPER
+	RET
+
+// func addRowsF32AVX512(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·addRowsF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ rowBytes+24(FP), BX
+	MOVQ weights+32(FP), SI
+	MOVQ n+40(FP), DI
+
+next:
+	CMPQ    CX, $0x04
+	JLT     one
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+fourRow:
+	VBROADCASTSS (R9), Z4
+	VMOVUPS      (R8), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VMOVUPS      64(R8), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VMOVUPS      128(R8), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VMOVUPS      192(R8), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          fourRow
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, CX
+	JNZ          next
+	JMP          done
+
+one:
+	VMOVUPS (AX), Z0
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+oneRow:
+	VBROADCASTSS (R9), Z1
+	VMOVUPS      (R8), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          oneRow
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func addRowsF32AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·addRowsF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ rowBytes+24(FP), BX
+	MOVQ weights+32(FP), SI
+	MOVQ n+40(FP), DI
+
+next:
+	CMPQ    CX, $0x04
+	JLT     one
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+fourRow:
+	VBROADCASTSS (R9), Y8
+	VMOVUPS      (R8), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VMOVUPS      32(R8), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VMOVUPS      64(R8), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VMOVUPS      96(R8), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VMOVUPS      128(R8), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VMOVUPS      160(R8), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VMOVUPS      192(R8), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VMOVUPS      224(R8), Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          fourRow
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, CX
+	JNZ          next
+	JMP          done
+
+one:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+oneRow:
+	VBROADCASTSS (R9), Y2
+	VMOVUPS      (R8), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      32(R8), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          oneRow
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func addRowsF16AVX512(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·addRowsF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ rowBytes+24(FP), BX
+	MOVQ weights+32(FP), SI
+	MOVQ n+40(FP), DI
+
+next:
+	CMPQ    CX, $0x04
+	JLT     one
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+fourRow:
+	VBROADCASTSS (R9), Z4
+	VCVTPH2PS    (R8), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VCVTPH2PS    32(R8), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VCVTPH2PS    64(R8), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VCVTPH2PS    96(R8), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          fourRow
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x04, CX
+	JNZ          next
+	JMP          done
+
+one:
+	VMOVUPS (AX), Z0
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+oneRow:
+	VBROADCASTSS (R9), Z1
+	VCVTPH2PS    (R8), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          oneRow
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func addRowsF16AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+// Requires: AVX, F16C, FMA3
+TEXT ·addRowsF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ rowBytes+24(FP), BX
+	MOVQ weights+32(FP), SI
+	MOVQ n+40(FP), DI
+
+next:
+	CMPQ    CX, $0x04
+	JLT     one
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+fourRow:
+	VBROADCASTSS (R9), Y8
+	VCVTPH2PS    (R8), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VCVTPH2PS    16(R8), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VCVTPH2PS    32(R8), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VCVTPH2PS    48(R8), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VCVTPH2PS    64(R8), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VCVTPH2PS    80(R8), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VCVTPH2PS    96(R8), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VCVTPH2PS    112(R8), Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          fourRow
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x04, CX
+	JNZ          next
+	JMP          done
+
+one:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+oneRow:
+	VBROADCASTSS (R9), Y2
+	VCVTPH2PS    (R8), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VCVTPH2PS    16(R8), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          oneRow
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func addRowsBF16AVX512(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·addRowsBF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ rowBytes+24(FP), BX
+	MOVQ weights+32(FP), SI
+	MOVQ n+40(FP), DI
+
+next:
+	CMPQ    CX, $0x04
+	JLT     one
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+fourRow:
+	VBROADCASTSS (R9), Z4
+	VPMOVZXWD    (R8), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VPMOVZXWD    32(R8), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VPMOVZXWD    64(R8), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VPMOVZXWD    96(R8), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          fourRow
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x04, CX
+	JNZ          next
+	JMP          done
+
+one:
+	VMOVUPS (AX), Z0
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+oneRow:
+	VBROADCASTSS (R9), Z1
+	VPMOVZXWD    (R8), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          oneRow
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func addRowsBF16AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·addRowsBF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ rowBytes+24(FP), BX
+	MOVQ weights+32(FP), SI
+	MOVQ n+40(FP), DI
+
+next:
+	CMPQ    CX, $0x04
+	JLT     one
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+fourRow:
+	VBROADCASTSS (R9), Y8
+	VPMOVZXWD    (R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VPMOVZXWD    16(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VPMOVZXWD    32(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VPMOVZXWD    48(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VPMOVZXWD    64(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VPMOVZXWD    80(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VPMOVZXWD    96(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VPMOVZXWD    112(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          fourRow
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x04, CX
+	JNZ          next
+	JMP          done
+
+one:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    DX, R8
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+
+oneRow:
+	VBROADCASTSS (R9), Y2
+	VPMOVZXWD    (R8), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VPMOVZXWD    16(R8), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         BX, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JNZ          oneRow
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func deltaStepAVX512(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32, beta float32, scale float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·deltaStepAVX512(SB), NOSPLIT, $0-68
+	MOVQ         state+0(FP), AX
+	MOVQ         quads+8(FP), CX
+	MOVQ         steps+16(FP), DX
+	MOVQ         q+24(FP), BX
+	MOVQ         k+32(FP), SI
+	MOVQ         v+40(FP), DI
+	MOVQ         o+48(FP), R8
+	VBROADCASTSS decay+56(FP), Z0
+	VBROADCASTSS beta+60(FP), X1
+	VBROADCASTSS scale+64(FP), X2
+	MOVQ         DX, R9
+	SHLQ         $0x06, R9
+	LEAQ         (R9)(R9*2), R10
+
+rows:
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ   AX, R11
+	MOVQ   SI, R12
+	MOVQ   DX, R13
+
+decayed:
+	VMOVUPS       (R12), Z7
+	VMULPS        (R11), Z0, Z8
+	VMOVUPS       Z8, (R11)
+	VFMADD231PS   Z8, Z7, Z3
+	VMULPS        (R11)(R9*1), Z0, Z8
+	VMOVUPS       Z8, (R11)(R9*1)
+	VFMADD231PS   Z8, Z7, Z4
+	VMULPS        (R11)(R9*2), Z0, Z8
+	VMOVUPS       Z8, (R11)(R9*2)
+	VFMADD231PS   Z8, Z7, Z5
+	VMULPS        (R11)(R10*1), Z0, Z8
+	VMOVUPS       Z8, (R11)(R10*1)
+	VFMADD231PS   Z8, Z7, Z6
+	ADDQ          $0x40, R11
+	ADDQ          $0x40, R12
+	DECQ          R13
+	JNZ           decayed
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VADDPS        Y7, Y3, Y7
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF64X4 $0x01, Z5, Y13
+	VADDPS        Y13, Y5, Y13
+	VEXTRACTF64X4 $0x01, Z6, Y14
+	VADDPS        Y14, Y6, Y14
+	VEXTRACTF32X4 $0x01, Y7, X15
+	VADDPS        X15, X7, X15
+	VEXTRACTF32X4 $0x01, Y8, X7
+	VADDPS        X7, X8, X7
+	VEXTRACTF32X4 $0x01, Y13, X8
+	VADDPS        X8, X13, X8
+	VEXTRACTF32X4 $0x01, Y14, X13
+	VADDPS        X13, X14, X13
+	VSHUFPS       $0x88, X7, X15, X14
+	VSHUFPS       $0xdd, X7, X15, X15
+	VADDPS        X15, X14, X14
+	VSHUFPS       $0x88, X13, X8, X7
+	VSHUFPS       $0xdd, X13, X8, X8
+	VADDPS        X8, X7, X7
+	VSHUFPS       $0x88, X7, X14, X8
+	VSHUFPS       $0xdd, X7, X14, X14
+	VADDPS        X14, X8, X8
+	VMOVUPS       (DI), X7
+	VSUBPS        X8, X7, X7
+	VMULPS        X1, X7, X7
+	VSHUFPS       $0x00, X7, X7, X8
+	VBROADCASTSS  X8, Z8
+	VSHUFPS       $0x55, X7, X7, X13
+	VBROADCASTSS  X13, Z13
+	VSHUFPS       $0xaa, X7, X7, X14
+	VBROADCASTSS  X14, Z14
+	VSHUFPS       $0xff, X7, X7, X7
+	VBROADCASTSS  X7, Z7
+	MOVQ          SI, R11
+	SUBQ          BX, R11
+	VPXORD        Z9, Z9, Z9
+	VPXORD        Z10, Z10, Z10
+	VPXORD        Z11, Z11, Z11
+	VPXORD        Z12, Z12, Z12
+	MOVQ          AX, R12
+	MOVQ          BX, R13
+	MOVQ          DX, R14
+
+written:
+	VMOVUPS       (R13)(R11*1), Z15
+	VMOVUPS       (R12), Z16
+	VFMADD231PS   Z8, Z15, Z16
+	VMOVUPS       Z16, (R12)
+	VFMADD231PS   (R13), Z16, Z9
+	VMOVUPS       (R12)(R9*1), Z16
+	VFMADD231PS   Z13, Z15, Z16
+	VMOVUPS       Z16, (R12)(R9*1)
+	VFMADD231PS   (R13), Z16, Z10
+	VMOVUPS       (R12)(R9*2), Z16
+	VFMADD231PS   Z14, Z15, Z16
+	VMOVUPS       Z16, (R12)(R9*2)
+	VFMADD231PS   (R13), Z16, Z11
+	VMOVUPS       (R12)(R10*1), Z16
+	VFMADD231PS   Z7, Z15, Z16
+	VMOVUPS       Z16, (R12)(R10*1)
+	VFMADD231PS   (R13), Z16, Z12
+	ADDQ          $0x40, R12
+	ADDQ          $0x40, R13
+	DECQ          R14
+	JNZ           written
+	VEXTRACTF64X4 $0x01, Z9, Y7
+	VADDPS        Y7, Y9, Y7
+	VEXTRACTF64X4 $0x01, Z10, Y8
+	VADDPS        Y8, Y10, Y8
+	VEXTRACTF64X4 $0x01, Z11, Y13
+	VADDPS        Y13, Y11, Y13
+	VEXTRACTF64X4 $0x01, Z12, Y14
+	VADDPS        Y14, Y12, Y14
+	VEXTRACTF32X4 $0x01, Y7, X15
+	VADDPS        X15, X7, X15
+	VEXTRACTF32X4 $0x01, Y8, X7
+	VADDPS        X7, X8, X7
+	VEXTRACTF32X4 $0x01, Y13, X8
+	VADDPS        X8, X13, X8
+	VEXTRACTF32X4 $0x01, Y14, X13
+	VADDPS        X13, X14, X13
+	VSHUFPS       $0x88, X7, X15, X14
+	VSHUFPS       $0xdd, X7, X15, X15
+	VADDPS        X15, X14, X14
+	VSHUFPS       $0x88, X13, X8, X7
+	VSHUFPS       $0xdd, X13, X8, X8
+	VADDPS        X8, X7, X7
+	VSHUFPS       $0x88, X7, X14, X8
+	VSHUFPS       $0xdd, X7, X14, X14
+	VADDPS        X14, X8, X8
+	VMULPS        X2, X8, X8
+	VMOVUPS       X8, (R8)
+	ADDQ          $0x10, DI
+	ADDQ          $0x10, R8
+	LEAQ          (AX)(R9*4), AX
+	DECQ          CX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func deltaStepAVX2(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32, beta float32, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·deltaStepAVX2(SB), NOSPLIT, $0-68
+	MOVQ         state+0(FP), AX
+	MOVQ         quads+8(FP), CX
+	MOVQ         steps+16(FP), DX
+	MOVQ         q+24(FP), BX
+	MOVQ         k+32(FP), SI
+	MOVQ         v+40(FP), DI
+	MOVQ         o+48(FP), R8
+	VBROADCASTSS decay+56(FP), Y0
+	VBROADCASTSS beta+60(FP), X1
+	VBROADCASTSS scale+64(FP), X2
+	MOVQ         DX, R9
+	SHLQ         $0x06, R9
+	LEAQ         (R9)(R9*2), R10
+
+rows:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	MOVQ   AX, R11
+	MOVQ   SI, R12
+	MOVQ   DX, R13
+
+decayed:
+	VMOVUPS      (R12), Y11
+	VMULPS       (R11), Y0, Y12
+	VMOVUPS      Y12, (R11)
+	VFMADD231PS  Y12, Y11, Y3
+	VMULPS       (R11)(R9*1), Y0, Y12
+	VMOVUPS      Y12, (R11)(R9*1)
+	VFMADD231PS  Y12, Y11, Y5
+	VMULPS       (R11)(R9*2), Y0, Y12
+	VMOVUPS      Y12, (R11)(R9*2)
+	VFMADD231PS  Y12, Y11, Y7
+	VMULPS       (R11)(R10*1), Y0, Y12
+	VMOVUPS      Y12, (R11)(R10*1)
+	VFMADD231PS  Y12, Y11, Y9
+	VMOVUPS      32(R12), Y11
+	VMULPS       32(R11), Y0, Y12
+	VMOVUPS      Y12, 32(R11)
+	VFMADD231PS  Y12, Y11, Y4
+	VMULPS       32(R11)(R9*1), Y0, Y12
+	VMOVUPS      Y12, 32(R11)(R9*1)
+	VFMADD231PS  Y12, Y11, Y6
+	VMULPS       32(R11)(R9*2), Y0, Y12
+	VMOVUPS      Y12, 32(R11)(R9*2)
+	VFMADD231PS  Y12, Y11, Y8
+	VMULPS       32(R11)(R10*1), Y0, Y12
+	VMOVUPS      Y12, 32(R11)(R10*1)
+	VFMADD231PS  Y12, Y11, Y10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JNZ          decayed
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y9
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VEXTRACTF128 $0x01, Y5, X3
+	VADDPS       X3, X5, X3
+	VEXTRACTF128 $0x01, Y7, X5
+	VADDPS       X5, X7, X5
+	VEXTRACTF128 $0x01, Y9, X6
+	VADDPS       X6, X9, X6
+	VSHUFPS      $0x88, X3, X4, X7
+	VSHUFPS      $0xdd, X3, X4, X4
+	VADDPS       X4, X7, X7
+	VSHUFPS      $0x88, X6, X5, X3
+	VSHUFPS      $0xdd, X6, X5, X5
+	VADDPS       X5, X3, X3
+	VSHUFPS      $0x88, X3, X7, X4
+	VSHUFPS      $0xdd, X3, X7, X7
+	VADDPS       X7, X4, X4
+	VMOVUPS      (DI), X3
+	VSUBPS       X4, X3, X3
+	VMULPS       X1, X3, X3
+	VPERMILPS    $0x00, X3, X4
+	VBROADCASTSS X4, Y4
+	VPERMILPS    $0x55, X3, X5
+	VBROADCASTSS X5, Y5
+	VPERMILPS    $0xaa, X3, X6
+	VBROADCASTSS X6, Y6
+	VPERMILPS    $0xff, X3, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         SI, R11
+	SUBQ         BX, R11
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	MOVQ         AX, R12
+	MOVQ         BX, R13
+	MOVQ         DX, R14
+
+written:
+	VMOVUPS      (R13)(R11*1), Y15
+	VMOVUPS      (R12), Y16
+	VFMADD231PS  Y4, Y15, Y16
+	VMOVUPS      Y16, (R12)
+	VFMADD231PS  (R13), Y16, Y7
+	VMOVUPS      (R12)(R9*1), Y16
+	VFMADD231PS  Y5, Y15, Y16
+	VMOVUPS      Y16, (R12)(R9*1)
+	VFMADD231PS  (R13), Y16, Y9
+	VMOVUPS      (R12)(R9*2), Y16
+	VFMADD231PS  Y6, Y15, Y16
+	VMOVUPS      Y16, (R12)(R9*2)
+	VFMADD231PS  (R13), Y16, Y11
+	VMOVUPS      (R12)(R10*1), Y16
+	VFMADD231PS  Y3, Y15, Y16
+	VMOVUPS      Y16, (R12)(R10*1)
+	VFMADD231PS  (R13), Y16, Y13
+	VMOVUPS      32(R13)(R11*1), Y15
+	VMOVUPS      32(R12), Y16
+	VFMADD231PS  Y4, Y15, Y16
+	VMOVUPS      Y16, 32(R12)
+	VFMADD231PS  32(R13), Y16, Y8
+	VMOVUPS      32(R12)(R9*1), Y16
+	VFMADD231PS  Y5, Y15, Y16
+	VMOVUPS      Y16, 32(R12)(R9*1)
+	VFMADD231PS  32(R13), Y16, Y10
+	VMOVUPS      32(R12)(R9*2), Y16
+	VFMADD231PS  Y6, Y15, Y16
+	VMOVUPS      Y16, 32(R12)(R9*2)
+	VFMADD231PS  32(R13), Y16, Y12
+	VMOVUPS      32(R12)(R10*1), Y16
+	VFMADD231PS  Y3, Y15, Y16
+	VMOVUPS      Y16, 32(R12)(R10*1)
+	VFMADD231PS  32(R13), Y16, Y14
+	ADDQ         $0x40, R12
+	ADDQ         $0x40, R13
+	DECQ         R14
+	JNZ          written
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y12, Y11, Y11
+	VADDPS       Y14, Y13, Y13
+	VEXTRACTF128 $0x01, Y7, X3
+	VADDPS       X3, X7, X3
+	VEXTRACTF128 $0x01, Y9, X4
+	VADDPS       X4, X9, X4
+	VEXTRACTF128 $0x01, Y11, X5
+	VADDPS       X5, X11, X5
+	VEXTRACTF128 $0x01, Y13, X6
+	VADDPS       X6, X13, X6
+	VSHUFPS      $0x88, X4, X3, X7
+	VSHUFPS      $0xdd, X4, X3, X3
+	VADDPS       X3, X7, X7
+	VSHUFPS      $0x88, X6, X5, X3
+	VSHUFPS      $0xdd, X6, X5, X5
+	VADDPS       X5, X3, X3
+	VSHUFPS      $0x88, X3, X7, X4
+	VSHUFPS      $0xdd, X3, X7, X7
+	VADDPS       X7, X4, X4
+	VMULPS       X2, X4, X4
+	VMOVUPS      X4, (R8)
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	LEAQ         (AX)(R9*4), AX
+	DECQ         CX
+	JNZ          rows
+	VZEROUPPER
+	RET

@@ -34,5 +34,12 @@ func main() {
 	gemmQ8_0()
 	gemmQ4K()
 	gemmQ6K()
+	vectors()
+	for _, t := range []floatType{f32, f16, bf16} {
+		addRows(t, true)
+		addRows(t, false)
+	}
+	deltaStep(true)
+	deltaStep(false)
 	asm.Generate()
 }
