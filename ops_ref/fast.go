@@ -7,8 +7,8 @@ import (
 )
 
 // A Task is one node of a fast plan, ready to run. All workers of a run call Run at the same time, and all of them
-// return before the next task starts. Errors in operands must be found by all workers alike, before any of them
-// waits for another. Run allocates nothing.
+// return before the next task starts. Errors are found by worker 0 (or by all alike), before any worker waits for
+// another inside Run. Run allocates nothing.
 type Task interface {
 	Run(w *par.Worker) error
 
@@ -51,6 +51,35 @@ func (b *Binding) Activations(f simd.Format) *activations { return b.plan.quanti
 
 // Columns returns input 0 of the node in panels of columns for weights of type f, see simd.Format.PackColumns.
 func (b *Binding) Columns(f simd.Format) *activations { return b.plan.quantized(b.step, f, true) }
+
+// Once returns the value of key, which make gives when it is first asked for, with a task that prepares it in each run
+// before the node: tables and checks that several nodes share. make may return nil for a task.
+func (b *Binding) Once(key any, make func() (any, Task)) any {
+	p := b.plan
+	v, ok := p.once[key]
+	if !ok {
+		var t Task
+		if v, t = make(); t != nil {
+			p.tasks = append(p.tasks, fastTask{t, b.step})
+		}
+		p.once[key] = v
+	}
+	return v
+}
+
+// check is a task that looks at operands before nodes use them.
+type check struct {
+	fixed
+	f func() error
+}
+
+// Run lets one worker look; the others wait for it at the task's end.
+func (c check) Run(w *par.Worker) error {
+	if w.ID != 0 {
+		return nil
+	}
+	return c.f()
+}
 
 // scratch is the memory that all tasks of a plan use in turn.
 type scratch struct {

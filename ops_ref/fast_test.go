@@ -207,8 +207,9 @@ func TestFastError(t *testing.T) {
 				for j, w := range want[r] {
 					own = math.Max(own, math.Abs(base[r][j]-w))
 				}
+				extra := slack(d, c, in, want, r)
 				for j, w := range want[r] {
-					e, bound := math.Abs(got[r][j]-w), 4*own+slack(d, c, in, want, r, j)
+					e, bound := math.Abs(got[r][j]-w), 4*own+extra(j)
 					if e > 0 {
 						worst[d.Name] = math.Max(worst[d.Name], e/bound)
 					}
@@ -220,42 +221,4 @@ func TestFastError(t *testing.T) {
 		})
 	})
 	t.Logf("largest error as a share of its bound: %v", worst)
-}
-
-// ulp is half the distance of float32 numbers around 1, the largest relative rounding error.
-const ulp = 0x1p-24
-
-// slack is the error that the arithmetic of a fast kernel may add to element j of result r.
-func slack(d *ops.Def, c ops.Case, in operands, want result, r, j int) float64 {
-	switch d {
-	case ops.MulMatOp:
-		n := c.Args[1].Shape[0]
-		return dotSlack(c.Args[1].DType, in.floats[0], in.floats[1], j/n, j%n, c.Args[1].Shape[1])
-	}
-	return 0
-}
-
-// dotSlack bounds the error of the product of token t and row o, both of k elements. Quantizing moves each activation
-// by up to half a step, 1/254 of the largest of its block. Float32 sums round once per element of a lane, and for
-// quantized weights a few times per block.
-func dotSlack(dt tensor.DType, x, w []float32, t, o, k int) float64 {
-	f, quantized := integerFormats[dt]
-	var moved, size float64
-	for i := range k {
-		w, x := math.Abs(float64(w[o*k+i])), math.Abs(float64(x[t*k+i]))
-		size += w * x
-	}
-	if quantized {
-		for b := 0; b < k; b += f.Block() {
-			var m, sum float64
-			for i := b; i < b+f.Block(); i++ {
-				m = math.Max(m, math.Abs(float64(x[t*k+i])))
-				sum += math.Abs(float64(w[o*k+i]))
-			}
-			moved += m / 254 * sum
-		}
-		// Weights of affine types are the difference of two parts, of which each is below 16 times the result's range.
-		return moved*(1+1e-5) + float64(k/f.Block()+5)*ulp*16*size
-	}
-	return float64(k/16+5) * ulp * size
 }

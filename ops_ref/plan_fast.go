@@ -21,6 +21,8 @@ type fastPlan struct {
 	acts map[actLayout]*activations
 	held map[actLayout]ops.Value
 
+	once map[any]any // see Binding.Once
+
 	failed int // task, of err
 	err    error
 }
@@ -48,7 +50,7 @@ func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &fastPlan{compiled: c, pool: d.pool, acts: map[actLayout]*activations{}, held: map[actLayout]ops.Value{}}
+	p := &fastPlan{compiled: c, pool: d.pool, acts: map[actLayout]*activations{}, held: map[actLayout]ops.Value{}, once: map[any]any{}}
 	for i := range c.steps {
 		s := &c.steps[i]
 		s.call.Pool = d.pool.Inner()
