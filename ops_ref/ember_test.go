@@ -244,3 +244,23 @@ func BenchmarkEmber(b *testing.B) {
 		}
 	}
 }
+
+// TestFastDecodeAllocatesNothing runs the plan of a decoding step.
+func TestFastDecodeAllocatesNothing(t *testing.T) {
+	for typ := range emberFiles {
+		r, dev := openEmber(t, typ, opsref.Options{Fast: true}, runner.Options{})
+		id, err := r.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		step(t, r, id, prompts(t)[0])
+		step(t, r, id, []int32{5})
+		if n := testing.AllocsPerRun(20, func() {
+			if err := dev.again(); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations per token", typ, n)
+		}
+	}
+}
