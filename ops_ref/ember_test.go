@@ -177,7 +177,8 @@ func TestFastEmber(t *testing.T) {
 	}
 }
 
-// TestFastEmberBits checks that logits do not depend on the threads, nor on what else is in the batch.
+// TestFastEmberBits checks that logits do not depend on the threads, nor on what else is in the batch, nor on how a
+// prompt is cut into steps.
 func TestFastEmberBits(t *testing.T) {
 	ids := prompts(t)
 	a, b := ids[0], ids[2][:30]
@@ -199,6 +200,9 @@ func TestFastEmberBits(t *testing.T) {
 			}
 			same(fmt.Sprintf("%s, %d threads", typ, threads), gotA, wantA)
 			same(fmt.Sprintf("%s, %d threads", typ, threads), gotB, wantB)
+			for _, chunk := range []int{1, 9} {
+				same(fmt.Sprintf("%s, steps of %d", typ, chunk), logits(t, r, b, chunk), wantB)
+			}
 			sa, err := r.Open()
 			if err != nil {
 				t.Fatal(err)

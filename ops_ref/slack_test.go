@@ -24,6 +24,19 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 		return func(j int) float64 {
 			return dotSlack(c.Args[1].DType, x, in.floats[1], j/n, j%n, c.Args[1].Shape[1])
 		}
+	case ops.MulMatExpertsOp:
+		k, n, dim := c.Args[2].Shape[1], c.Args[1].Shape[1], c.Args[1].Shape[2]
+		return func(j int) float64 {
+			u := j / n
+			row := int(c.Args[2].Ints[u])*n + j%n
+			if c.Args[0].Shape[1] == 1 {
+				u /= k
+			}
+			return dotSlack(c.Args[1].DType, x, in.floats[1], u, row, dim)
+		}
+	case ops.WeightedSumOp:
+		k := float64(c.Args[0].Shape[1])
+		return constant(k * ulp * k * largest(x) * largest(in.floats[1]))
 	case ops.SigmoidOp, ops.SiLUOp, ops.SwiGLUOp, ops.SoftcapOp: // as simd's tests say, and a product
 		return relative(func(float64) float64 { return 8 })
 	case ops.GELUOp, ops.GeGLUOp: // the exponential turns its argument's absolute error into a relative one

@@ -1,0 +1,183 @@
+package opsref
+
+import (
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+func init() {
+	RegisterFast(ops.MulMatExpertsOp, bindMulMatExperts)
+	RegisterFast(ops.AddExpertsOp, bindAddExperts)
+	RegisterFast(ops.WeightedSumOp, bindWeightedSum)
+}
+
+// expertRows is the number of rows of an expert's matrix that one worker takes at a time.
+const expertRows = 32
+
+// mulMatExpertsTask multiplies rows with the matrices that they chose, one expert after the other, so that the rows
+// of a matrix are read once for all that chose it.
+type mulMatExpertsTask struct {
+	shared
+	float       mulMatFloat // of all experts' rows; it reads types without kernels on integers
+	integer     bool
+	f           simd.Format
+	acts        *activations
+	ids         []int32
+	k, experts  int
+	rows        int // of one expert's matrix
+	perToken    bool
+	scratch     *scratch
+	localFloats int // bytes of scratch before the lists
+}
+
+func bindMulMatExperts(b *Binding) Task {
+	x, w, ids := b.Call.In[0], b.Call.In[1], b.Call.In[2]
+	m := matrix{data: w.raw, rowBytes: rowBytes(w), rows: w.Shape[0] * w.Shape[1], k: w.Shape[2], format: w.format}
+	t := &mulMatExpertsTask{ids: ids.Ints(), k: ids.Shape[1], experts: w.Shape[0], rows: w.Shape[1], perToken: x.Shape[1] == 1}
+	t.float = mulMatFloat{matrix: m, tokens: 1, x: x.F, out: b.Call.Out[0].F}
+	if t.f, t.integer = integerFormats[w.DType]; t.integer {
+		t.acts = b.Activations(t.f)
+	} else {
+		if simd.Current() == simd.Generic {
+			return nil
+		}
+		if t.float.bind(w.DType) {
+			t.localFloats = 4 * floatRows * m.k
+		}
+	}
+	t.scratch = b.Scratch(0, t.localFloats+4*(t.experts+1+len(t.ids)))
+	return t
+}
+
+// Run takes rows of the matrices that somebody chose.
+func (t *mulMatExpertsTask) Run(w *par.Worker) error {
+	if err := checkExperts(t.ids, t.experts); err != nil {
+		return err
+	}
+	local := t.scratch.local[w.ID]
+	lists := simd.Of[int32](local[t.localFloats:])
+	ends, users := lists[:t.experts+1], lists[t.experts+1:][:len(t.ids)]
+	sortUsers(ends, users, t.ids)
+	chunks := (t.rows + expertRows - 1) / expertRows
+	// Every worker walks the same list of parts and computes those that it takes.
+	part, mine := 0, -1
+	for e := range t.experts {
+		chosen := users[ends[e]:ends[e+1]]
+		if len(chosen) == 0 {
+			continue
+		}
+		for c := range chunks {
+			if mine < part {
+				var ok bool
+				if mine, _, ok = t.next.Take(1, len(t.ids)*chunks); !ok {
+					return nil
+				}
+			}
+			if mine == part {
+				lo := c * expertRows
+				t.part(local, e, lo, min(lo+expertRows, t.rows), chosen)
+			}
+			part++
+		}
+	}
+	return nil
+}
+
+// sortUsers lists the places in ids that name each expert e: users[ends[e]:ends[e+1]], in rising order.
+func sortUsers(ends, users, ids []int32) {
+	clear(ends)
+	for _, e := range ids {
+		ends[e]++
+	}
+	var sum int32
+	for e := range ends {
+		sum += ends[e]
+		ends[e] = sum
+	}
+	for i := len(ids) - 1; i >= 0; i-- {
+		e := ids[i]
+		ends[e]--
+		users[ends[e]] = int32(i)
+	}
+}
+
+// part multiplies rows lo to hi-1 of an expert's matrix with the rows of its users.
+func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32) {
+	m := &t.float
+	step := cachedRows(m.rowBytes)
+	if !t.integer {
+		step = floatRows
+	}
+	for r := lo; r < hi; r += step {
+		n := min(step, hi-r)
+		row := expert*t.rows + r
+		weights := simd.Matrix{Type: m.typ, Data: m.from(row), Stride: m.rowBytes}
+		if m.convert {
+			weights = m.floats(local, row, n)
+		}
+		for _, u := range users {
+			from := int(u)
+			if t.perToken {
+				from /= t.k
+			}
+			out := m.out[int(u)*t.rows+r:][:n]
+			if t.integer {
+				size := t.f.ActBytes(m.k)
+				simd.Dot(t.f, out, m.from(row), m.rowBytes, t.acts.b[from*size:], m.k)
+			} else {
+				simd.MulFloat(out, n, weights, n, m.x[from*m.k:], m.k, 1, m.k)
+			}
+		}
+	}
+}
+
+// addExpertsTask adds the biases of chosen experts.
+type addExpertsTask struct {
+	fixed
+	x, bias, out []float32
+	ids          []int32
+	experts, n   int
+}
+
+func bindAddExperts(b *Binding) Task {
+	bias := b.Call.In[1]
+	return &addExpertsTask{x: b.Call.In[0].F, bias: bias.F, out: b.Call.Out[0].F, ids: b.Call.In[2].Ints(), experts: bias.Shape[0], n: bias.Shape[1]}
+}
+
+// Run adds to the worker's rows.
+func (t *addExpertsTask) Run(w *par.Worker) error {
+	if err := checkExperts(t.ids, t.experts); err != nil {
+		return err
+	}
+	lo, hi := evenly(w, len(t.ids), max(1, elementGrain/t.n))
+	for i := lo; i < hi; i++ {
+		simd.Add.Apply(t.out[i*t.n:][:t.n], t.x[i*t.n:][:t.n], t.bias[int(t.ids[i])*t.n:][:t.n], 0, 0)
+	}
+	return nil
+}
+
+// weightedSumTask adds rows with weights.
+type weightedSumTask struct {
+	fixed
+	x, weights, out []float32
+	k, n            int
+}
+
+func bindWeightedSum(b *Binding) Task {
+	x := b.Call.In[0]
+	return &weightedSumTask{x: x.F, weights: b.Call.In[1].F, out: b.Call.Out[0].F, k: x.Shape[1], n: x.Shape[2]}
+}
+
+// Run adds the worker's tokens.
+func (t *weightedSumTask) Run(w *par.Worker) error {
+	lo, hi := evenly(w, len(t.out)/t.n, max(1, elementGrain/(t.n*t.k)))
+	for i := lo; i < hi; i++ {
+		y := t.out[i*t.n:][:t.n]
+		simd.Scale.Apply(y, t.x[i*t.k*t.n:][:t.n], t.weights[i*t.k])
+		for j := 1; j < t.k; j++ {
+			simd.AddScaled.Apply(y, y, t.x[(i*t.k+j)*t.n:][:t.n], t.weights[i*t.k+j], 0)
+		}
+	}
+	return nil
+}
