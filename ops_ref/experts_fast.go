@@ -19,34 +19,29 @@ const expertRows = 32
 // of a matrix are read once for all that chose it.
 type mulMatExpertsTask struct {
 	shared
-	float       mulMatFloat // of all experts' rows; it reads types without kernels on integers
-	integer     bool
-	f           simd.Format
-	acts        *activations
-	ids         []int32
-	k, experts  int
-	rows        int // of one expert's matrix
-	perToken    bool
-	scratch     *scratch
-	localFloats int // bytes of scratch before the lists
+	matrix   // of all experts' rows
+	acts     *activations
+	x, out   []float32
+	ids      []int32
+	experts  int
+	chosen   int // experts of a token
+	outs     int // rows of one expert's matrix
+	perToken bool
+	local    *scratch
+	lists    int // where they are in local
 }
 
 func bindMulMatExperts(b *Binding) Task {
 	x, w, ids := b.Call.In[0], b.Call.In[1], b.Call.In[2]
-	m := matrix{data: w.raw, rowBytes: rowBytes(w), rows: w.Shape[0] * w.Shape[1], k: w.Shape[2], format: w.format}
-	t := &mulMatExpertsTask{ids: ids.Ints(), k: ids.Shape[1], experts: w.Shape[0], rows: w.Shape[1], perToken: x.Shape[1] == 1}
-	t.float = mulMatFloat{matrix: m, tokens: 1, x: x.F, out: b.Call.Out[0].F}
-	if t.f, t.integer = integerFormats[w.DType]; t.integer {
+	t := &mulMatExpertsTask{matrix: newMatrix(w), x: x.F, out: b.Call.Out[0].F, ids: ids.Ints(), chosen: ids.Shape[1],
+		experts: w.Shape[0], outs: w.Shape[1], perToken: x.Shape[1] == 1}
+	if t.integer {
 		t.acts = b.Activations(t.f)
-	} else {
-		if simd.Current() == simd.Generic {
-			return nil
-		}
-		if t.float.bind(w.DType) {
-			t.localFloats = 4 * floatRows * m.k
-		}
+	} else if simd.Current() == simd.Generic {
+		return nil
 	}
-	t.scratch = b.Scratch(0, t.localFloats+4*(t.experts+1+len(t.ids)))
+	t.lists = t.scratch()
+	t.local = b.Scratch(0, t.lists+4*(t.experts+1+len(t.ids)))
 	return t
 }
 
@@ -55,11 +50,11 @@ func (t *mulMatExpertsTask) Run(w *par.Worker) error {
 	if err := checkExperts(t.ids, t.experts); err != nil {
 		return err
 	}
-	local := t.scratch.local[w.ID]
-	lists := simd.Of[int32](local[t.localFloats:])
+	local := t.local.local[w.ID]
+	lists := simd.Of[int32](local[t.lists:])
 	ends, users := lists[:t.experts+1], lists[t.experts+1:][:len(t.ids)]
 	sortUsers(ends, users, t.ids)
-	chunks := (t.rows + expertRows - 1) / expertRows
+	chunks := (t.outs + expertRows - 1) / expertRows
 	// Every worker walks the same list of parts and computes those that it takes.
 	part, mine := 0, -1
 	for e := range t.experts {
@@ -76,7 +71,7 @@ func (t *mulMatExpertsTask) Run(w *par.Worker) error {
 			}
 			if mine == part {
 				lo := c * expertRows
-				t.part(local, e, lo, min(lo+expertRows, t.rows), chosen)
+				t.part(local, e, lo, min(lo+expertRows, t.outs), chosen)
 			}
 			part++
 		}
@@ -104,31 +99,42 @@ func sortUsers(ends, users, ids []int32) {
 
 // part multiplies rows lo to hi-1 of an expert's matrix with the rows of its users.
 func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32) {
-	m := &t.float
-	step := cachedRows(m.rowBytes)
-	if !t.integer {
-		step = floatRows
+	step := floatRows
+	if t.integer {
+		step = min(cachedRows(t.rowBytes), simd.TileRows)
 	}
 	for r := lo; r < hi; r += step {
 		n := min(step, hi-r)
-		row := expert*t.rows + r
-		weights := simd.Matrix{Type: m.typ, Data: m.from(row), Stride: m.rowBytes}
-		if m.convert {
-			weights = m.floats(local, row, n)
+		row := expert*t.outs + r
+		if !t.integer {
+			t.asFloat(t.rowsAsFloat(local, row, n), r, n, users)
+			continue
 		}
+		rows, stride, wide := t.rowsAsInteger(local, row, n)
+		size := t.f.ActBytes(t.k)
 		for _, u := range users {
-			from := int(u)
-			if t.perToken {
-				from /= t.k
-			}
-			out := m.out[int(u)*t.rows+r:][:n]
-			if t.integer {
-				size := t.f.ActBytes(m.k)
-				simd.Dot(t.f, out, m.from(row), m.rowBytes, t.acts.b[from*size:], m.k)
-			} else {
-				simd.MulFloat(out, n, weights, n, m.x[from*m.k:], m.k, 1, m.k)
+			simd.Dot(t.f, t.out[int(u)*t.outs+r:][:n], rows, stride, t.acts.b[t.input(u)*size:], t.k)
+		}
+		for i := 0; wide != 0; i, wide = i+1, wide>>1 {
+			if wide&1 != 0 {
+				t.asFloat(t.rowsAsFloat(local, row+i, 1), r+i, 1, users)
 			}
 		}
+	}
+}
+
+// input returns the row of x that place u of ids multiplies.
+func (t *mulMatExpertsTask) input(u int32) int {
+	if t.perToken {
+		return int(u) / t.chosen
+	}
+	return int(u)
+}
+
+// asFloat multiplies n rows w, outputs r to r+n-1, with the rows of users.
+func (t *mulMatExpertsTask) asFloat(w simd.Matrix, r, n int, users []int32) {
+	for _, u := range users {
+		simd.MulFloat(t.out[int(u)*t.outs+r:], n, w, n, t.x[t.input(u)*t.k:], t.k, 1, t.k)
 	}
 }
 

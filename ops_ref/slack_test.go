@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -113,6 +114,9 @@ func deltaSlack(c ops.Case, in operands, want result, r int) float64 {
 // quantized weights a few times per block.
 func dotSlack(dt tensor.DType, x, w []float32, t, o, k int) float64 {
 	f, quantized := integerFormats[dt]
+	if _, ok := conversions[dt]; ok {
+		f, quantized = simd.Q8_0, true
+	}
 	var moved, size float64
 	for i := range k {
 		w, x := math.Abs(float64(w[o*k+i])), math.Abs(float64(x[t*k+i]))

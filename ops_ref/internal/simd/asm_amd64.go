@@ -29,6 +29,10 @@ func asmDot(f Format, out *float32, w *byte, rowBytes, quads, blocks int, act *b
 		dotQ4KAVX512(out, w, rowBytes, quads, blocks, act)
 	case f == Q4_K:
 		dotQ4KAVX2(out, w, rowBytes, quads, blocks, act)
+	case f == Q5_K && level == AVX512:
+		dotQ5KAVX512(out, w, rowBytes, quads, blocks, act)
+	case f == Q5_K:
+		dotQ5KAVX2(out, w, rowBytes, quads, blocks, act)
 	case f == Q6_K && level == AVX512:
 		dotQ6KAVX512(out, w, rowBytes, quads, blocks, act)
 	case f == Q6_K:
@@ -121,6 +125,8 @@ func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
 		repackQ8_0AVX512(panel, w, rowBytes, steps)
 	case Q4_K:
 		repackQ4KAVX512(panel, w, rowBytes, steps)
+	case Q5_K:
+		repackQ5KAVX512(panel, w, rowBytes, steps)
 	case Q6_K:
 		repackQ6KAVX512(panel, w, rowBytes, steps)
 	}
@@ -131,9 +137,27 @@ func asmGemm(f Format, steps int, w, a *byte, out *float32, outBytes int) {
 	switch f {
 	case Q8_0:
 		gemmQ8_0AVX512(steps, w, a, out, outBytes)
-	case Q4_K:
+	case Q4_K, Q5_K:
 		gemmQ4KAVX512(steps, w, a, out, outBytes)
 	case Q6_K:
 		gemmQ6KAVX512(steps, w, a, out, outBytes)
 	}
+}
+
+// asmConvert converts blocks to Q8_0 and reports whether it did.
+func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
+	if level == Generic {
+		return false
+	}
+	switch c {
+	case Q4_0:
+		convertQ4_0AVX2(dst, src, blocks)
+	case Q5_0:
+		convertQ5_0AVX2(dst, src, blocks)
+	case IQ4_NL:
+		convertIQ4_NLAVX2(dst, src, blocks)
+	case MXFP4:
+		convertMXFP4AVX2(dst, src, blocks)
+	}
+	return true
 }

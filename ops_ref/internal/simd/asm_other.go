@@ -40,3 +40,5 @@ func asmNarrow(*byte, *float32, int) bool { return false }
 func asmAddRows(FloatType, *float32, int, *byte, int, *float32, int) bool { return false }
 
 func asmDelta(*float32, int, int, *Delta) bool { return false }
+
+func asmConvert(Conversion, *byte, *byte, int) bool { return false }

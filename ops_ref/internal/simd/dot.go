@@ -7,6 +7,7 @@ type Format uint8
 const (
 	Q8_0 Format = iota
 	Q4_K
+	Q5_K
 	Q6_K
 )
 
@@ -14,6 +15,7 @@ const (
 var layouts = [...]struct{ block, bytes int }{
 	Q8_0: {32, 34},
 	Q4_K: {256, 144},
+	Q5_K: {256, 176},
 	Q6_K: {256, 210},
 }
 
@@ -75,6 +77,8 @@ func dotRow(f Format, sum float32, w, act []byte, first int) float32 {
 		return dotQ8_0Row(sum, w, act, first)
 	case Q4_K:
 		return dotQ4KRow(sum, w, act)
+	case Q5_K:
+		return dotQ5KRow(sum, w, act)
 	default:
 		return dotQ6KRow(sum, w, act)
 	}

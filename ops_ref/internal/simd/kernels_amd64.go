@@ -47,6 +47,20 @@ func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, ac
 //go:noescape
 func dotQ4KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 
+// dotQ5KAVX512 is dotQ5KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ5KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotQ5KAVX2 is dotQ5KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ5KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
 // dotQ6KAVX512 is dotQ6KRow
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // Both counts are at least 1.
@@ -125,23 +139,49 @@ func dotBF16x1AVX2(out *float32, w *byte, rowBytes int, quads int, k int, x *flo
 //go:noescape
 func widenBF16AVX2(dst *float32, src *byte, eights int)
 
-// repackQ8_0AVX512 is repackQ8_0
+// repackQ8_0AVX512 is the layout of Q8_0 in Panels
 // for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
 //
 //go:noescape
 func repackQ8_0AVX512(dst *byte, w *byte, rowBytes int, blocks int)
 
-// repackQ4KAVX512 is repackQ4K
+// repackQ4KAVX512 is the layout of Q4K in Panels
 // for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
 //
 //go:noescape
 func repackQ4KAVX512(dst *byte, w *byte, rowBytes int, blocks int)
 
-// repackQ6KAVX512 is repackQ6K
+// repackQ5KAVX512 is the layout of Q5K in Panels
+// for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func repackQ5KAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+
+// repackQ6KAVX512 is the layout of Q6_K in Panels
 // for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
 //
 //go:noescape
 func repackQ6KAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+
+// convertQ4_0AVX2 is convertBlock for blocks blocks of Q4_0, at least 1, but for the scales of MXFP4.
+//
+//go:noescape
+func convertQ4_0AVX2(dst *byte, src *byte, blocks int)
+
+// convertQ5_0AVX2 is convertBlock for blocks blocks of Q5_0, at least 1, but for the scales of MXFP4.
+//
+//go:noescape
+func convertQ5_0AVX2(dst *byte, src *byte, blocks int)
+
+// convertMXFP4AVX2 is convertBlock for blocks blocks of MXFP4, at least 1, but for the scales of MXFP4.
+//
+//go:noescape
+func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
+
+// convertIQ4_NLAVX2 is convertBlock for blocks blocks of IQ4_NL, at least 1, but for the scales of MXFP4.
+//
+//go:noescape
+func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
 
 // gemmQ8_0AVX512 is dotQ8_0Row
 // for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.

@@ -1183,243 +1183,141 @@ DATA q4Min<>+28(SB)/2, $0x0000
 DATA q4Min<>+30(SB)/2, $0x0000
 GLOBL q4Min<>(SB), RODATA|NOPTR, $32
 
-// func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
-TEXT ·dotQ4KAVX512(SB), NOSPLIT, $0-48
-	MOVQ         out+0(FP), AX
-	MOVQ         w+8(FP), CX
-	MOVQ         rowBytes+16(FP), DX
-	MOVQ         quads+24(FP), BX
-	MOVQ         blocks+32(FP), SI
-	MOVQ         act+40(FP), DI
-	LEAQ         (DX)(DX*2), R8
-	VPBROADCASTD nibbles<>+0(SB), Z0
-	VMOVDQU64    q4Scale0<>+0(SB), Z1
-	VMOVDQU64    q4Scale1<>+0(SB), Z2
-	VMOVDQU64    q4Scale2<>+0(SB), Z3
-	VMOVDQU64    q4Scale3<>+0(SB), Z4
-	VMOVDQU      q4Min<>+0(SB), Y5
+DATA q5Shift0<>+0(SB)/2, $0x0004
+DATA q5Shift0<>+2(SB)/2, $0x0004
+DATA q5Shift0<>+4(SB)/2, $0x0004
+DATA q5Shift0<>+6(SB)/2, $0x0004
+DATA q5Shift0<>+8(SB)/2, $0x0004
+DATA q5Shift0<>+10(SB)/2, $0x0004
+DATA q5Shift0<>+12(SB)/2, $0x0004
+DATA q5Shift0<>+14(SB)/2, $0x0004
+DATA q5Shift0<>+16(SB)/2, $0x0004
+DATA q5Shift0<>+18(SB)/2, $0x0004
+DATA q5Shift0<>+20(SB)/2, $0x0004
+DATA q5Shift0<>+22(SB)/2, $0x0004
+DATA q5Shift0<>+24(SB)/2, $0x0004
+DATA q5Shift0<>+26(SB)/2, $0x0004
+DATA q5Shift0<>+28(SB)/2, $0x0004
+DATA q5Shift0<>+30(SB)/2, $0x0004
+DATA q5Shift0<>+32(SB)/2, $0x0002
+DATA q5Shift0<>+34(SB)/2, $0x0002
+DATA q5Shift0<>+36(SB)/2, $0x0002
+DATA q5Shift0<>+38(SB)/2, $0x0002
+DATA q5Shift0<>+40(SB)/2, $0x0002
+DATA q5Shift0<>+42(SB)/2, $0x0002
+DATA q5Shift0<>+44(SB)/2, $0x0002
+DATA q5Shift0<>+46(SB)/2, $0x0002
+DATA q5Shift0<>+48(SB)/2, $0x0002
+DATA q5Shift0<>+50(SB)/2, $0x0002
+DATA q5Shift0<>+52(SB)/2, $0x0002
+DATA q5Shift0<>+54(SB)/2, $0x0002
+DATA q5Shift0<>+56(SB)/2, $0x0002
+DATA q5Shift0<>+58(SB)/2, $0x0002
+DATA q5Shift0<>+60(SB)/2, $0x0002
+DATA q5Shift0<>+62(SB)/2, $0x0002
+GLOBL q5Shift0<>(SB), RODATA|NOPTR, $64
 
-rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
-	VXORPS X6, X6, X6
+DATA q5Shift1<>+0(SB)/2, $0x0003
+DATA q5Shift1<>+2(SB)/2, $0x0003
+DATA q5Shift1<>+4(SB)/2, $0x0003
+DATA q5Shift1<>+6(SB)/2, $0x0003
+DATA q5Shift1<>+8(SB)/2, $0x0003
+DATA q5Shift1<>+10(SB)/2, $0x0003
+DATA q5Shift1<>+12(SB)/2, $0x0003
+DATA q5Shift1<>+14(SB)/2, $0x0003
+DATA q5Shift1<>+16(SB)/2, $0x0003
+DATA q5Shift1<>+18(SB)/2, $0x0003
+DATA q5Shift1<>+20(SB)/2, $0x0003
+DATA q5Shift1<>+22(SB)/2, $0x0003
+DATA q5Shift1<>+24(SB)/2, $0x0003
+DATA q5Shift1<>+26(SB)/2, $0x0003
+DATA q5Shift1<>+28(SB)/2, $0x0003
+DATA q5Shift1<>+30(SB)/2, $0x0003
+DATA q5Shift1<>+32(SB)/2, $0x0001
+DATA q5Shift1<>+34(SB)/2, $0x0001
+DATA q5Shift1<>+36(SB)/2, $0x0001
+DATA q5Shift1<>+38(SB)/2, $0x0001
+DATA q5Shift1<>+40(SB)/2, $0x0001
+DATA q5Shift1<>+42(SB)/2, $0x0001
+DATA q5Shift1<>+44(SB)/2, $0x0001
+DATA q5Shift1<>+46(SB)/2, $0x0001
+DATA q5Shift1<>+48(SB)/2, $0x0001
+DATA q5Shift1<>+50(SB)/2, $0x0001
+DATA q5Shift1<>+52(SB)/2, $0x0001
+DATA q5Shift1<>+54(SB)/2, $0x0001
+DATA q5Shift1<>+56(SB)/2, $0x0001
+DATA q5Shift1<>+58(SB)/2, $0x0001
+DATA q5Shift1<>+60(SB)/2, $0x0001
+DATA q5Shift1<>+62(SB)/2, $0x0001
+GLOBL q5Shift1<>(SB), RODATA|NOPTR, $64
 
-block:
-	VMOVDQU64     (R10), Z7
-	VMOVDQU64     64(R10), Z8
-	VSHUFI64X2    $0x44, Z8, Z7, Z9
-	VSHUFI64X2    $0xee, Z8, Z7, Z7
-	VMOVDQU64     128(R10), Z8
-	VMOVDQU64     192(R10), Z19
-	VSHUFI64X2    $0x44, Z19, Z8, Z20
-	VSHUFI64X2    $0xee, Z19, Z8, Z8
-	MOVQ          4(R9), R12
-	MOVL          12(R9), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y19
-	VPMADDWD      288(R10), X19, X19
-	VPXORD        Z11, Z11, Z11
-	VPXORD        Z12, Z12, Z12
-	VMOVDQU64     16(R9), Z21
-	VPANDD        Z0, Z21, Z22
-	VPSRLW        $0x04, Z21, Z21
-	VPANDD        Z0, Z21, Z21
-	VPMADDUBSW    Z9, Z22, Z22
-	VPMADDUBSW    Z7, Z21, Z21
-	VPERMW        Z10, Z1, Z23
-	VPERMW        Z10, Z2, Z24
-	VPDPWSSD      Z23, Z22, Z11
-	VPDPWSSD      Z24, Z21, Z12
-	VMOVDQU64     80(R9), Z21
-	VPANDD        Z0, Z21, Z22
-	VPSRLW        $0x04, Z21, Z21
-	VPANDD        Z0, Z21, Z21
-	VPMADDUBSW    Z20, Z22, Z22
-	VPMADDUBSW    Z8, Z21, Z21
-	VPERMW        Z10, Z3, Z23
-	VPERMW        Z10, Z4, Z24
-	VPDPWSSD      Z23, Z22, Z11
-	VPDPWSSD      Z24, Z21, Z12
-	VPADDD        Z12, Z11, Z11
-	MOVQ          4(R9)(DX*1), R12
-	MOVL          12(R9)(DX*1), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y21
-	VPMADDWD      288(R10), X21, X21
-	VPXORD        Z13, Z13, Z13
-	VPXORD        Z14, Z14, Z14
-	VMOVDQU64     16(R9)(DX*1), Z22
-	VPANDD        Z0, Z22, Z23
-	VPSRLW        $0x04, Z22, Z22
-	VPANDD        Z0, Z22, Z22
-	VPMADDUBSW    Z9, Z23, Z23
-	VPMADDUBSW    Z7, Z22, Z22
-	VPERMW        Z10, Z1, Z24
-	VPERMW        Z10, Z2, Z25
-	VPDPWSSD      Z24, Z23, Z13
-	VPDPWSSD      Z25, Z22, Z14
-	VMOVDQU64     80(R9)(DX*1), Z22
-	VPANDD        Z0, Z22, Z23
-	VPSRLW        $0x04, Z22, Z22
-	VPANDD        Z0, Z22, Z22
-	VPMADDUBSW    Z20, Z23, Z23
-	VPMADDUBSW    Z8, Z22, Z22
-	VPERMW        Z10, Z3, Z24
-	VPERMW        Z10, Z4, Z25
-	VPDPWSSD      Z24, Z23, Z13
-	VPDPWSSD      Z25, Z22, Z14
-	VPADDD        Z14, Z13, Z13
-	MOVQ          4(R9)(DX*2), R12
-	MOVL          12(R9)(DX*2), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y22
-	VPMADDWD      288(R10), X22, X22
-	VPXORD        Z15, Z15, Z15
-	VPXORD        Z16, Z16, Z16
-	VMOVDQU64     16(R9)(DX*2), Z23
-	VPANDD        Z0, Z23, Z24
-	VPSRLW        $0x04, Z23, Z23
-	VPANDD        Z0, Z23, Z23
-	VPMADDUBSW    Z9, Z24, Z24
-	VPMADDUBSW    Z7, Z23, Z23
-	VPERMW        Z10, Z1, Z25
-	VPERMW        Z10, Z2, Z26
-	VPDPWSSD      Z25, Z24, Z15
-	VPDPWSSD      Z26, Z23, Z16
-	VMOVDQU64     80(R9)(DX*2), Z23
-	VPANDD        Z0, Z23, Z24
-	VPSRLW        $0x04, Z23, Z23
-	VPANDD        Z0, Z23, Z23
-	VPMADDUBSW    Z20, Z24, Z24
-	VPMADDUBSW    Z8, Z23, Z23
-	VPERMW        Z10, Z3, Z25
-	VPERMW        Z10, Z4, Z26
-	VPDPWSSD      Z25, Z24, Z15
-	VPDPWSSD      Z26, Z23, Z16
-	VPADDD        Z16, Z15, Z15
-	MOVQ          4(R9)(R8*1), R12
-	MOVL          12(R9)(R8*1), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y23
-	VPMADDWD      288(R10), X23, X23
-	VPXORD        Z17, Z17, Z17
-	VPXORD        Z18, Z18, Z18
-	VMOVDQU64     16(R9)(R8*1), Z24
-	VPANDD        Z0, Z24, Z25
-	VPSRLW        $0x04, Z24, Z24
-	VPANDD        Z0, Z24, Z24
-	VPMADDUBSW    Z9, Z25, Z25
-	VPMADDUBSW    Z7, Z24, Z24
-	VPERMW        Z10, Z1, Z7
-	VPERMW        Z10, Z2, Z9
-	VPDPWSSD      Z7, Z25, Z17
-	VPDPWSSD      Z9, Z24, Z18
-	VMOVDQU64     80(R9)(R8*1), Z7
-	VPANDD        Z0, Z7, Z9
-	VPSRLW        $0x04, Z7, Z7
-	VPANDD        Z0, Z7, Z7
-	VPMADDUBSW    Z20, Z9, Z9
-	VPMADDUBSW    Z8, Z7, Z7
-	VPERMW        Z10, Z3, Z8
-	VPERMW        Z10, Z4, Z20
-	VPDPWSSD      Z8, Z9, Z17
-	VPDPWSSD      Z20, Z7, Z18
-	VPADDD        Z18, Z17, Z17
-	VPUNPCKLDQ    Z13, Z11, Z7
-	VPUNPCKHDQ    Z13, Z11, Z11
-	VPADDD        Z11, Z7, Z7
-	VPUNPCKLDQ    Z17, Z15, Z8
-	VPUNPCKHDQ    Z17, Z15, Z15
-	VPADDD        Z15, Z8, Z8
-	VPUNPCKLQDQ   Z8, Z7, Z9
-	VPUNPCKHQDQ   Z8, Z7, Z7
-	VPADDD        Z7, Z9, Z9
-	VEXTRACTI64X4 $0x01, Z9, Y7
-	VPADDD        Y7, Y9, Y7
-	VEXTRACTI32X4 $0x01, Y7, X8
-	VPADDD        X8, X7, X8
-	VSHUFPS       $0x88, X21, X19, X7
-	VSHUFPS       $0xdd, X21, X19, X19
-	VPADDD        X19, X7, X7
-	VSHUFPS       $0x88, X23, X22, X9
-	VSHUFPS       $0xdd, X23, X22, X22
-	VPADDD        X22, X9, X9
-	VSHUFPS       $0x88, X9, X7, X10
-	VSHUFPS       $0xdd, X9, X7, X7
-	VPADDD        X7, X10, X10
-	VMOVD         (R9), X7
-	VPINSRD       $0x01, (R9)(DX*1), X7, X7
-	VPINSRD       $0x02, (R9)(DX*2), X7, X7
-	VPINSRD       $0x03, (R9)(R8*1), X7, X7
-	VCVTPH2PS     X7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X9
-	VSHUFPS       $0x88, X9, X7, X19
-	VSHUFPS       $0xdd, X9, X7, X7
-	VCVTDQ2PS     X8, X8
-	VMULPS        X19, X8, X8
-	VCVTDQ2PS     X10, X10
-	VMULPS        X7, X10, X10
-	VSUBPS        X10, X8, X8
-	VBROADCASTSS  304(R10), X7
-	VMULPS        X7, X8, X8
-	VADDPS        X8, X6, X6
-	ADDQ          $0x00000090, R9
-	ADDQ          $0x00000140, R10
-	DECQ          R11
-	JNZ           block
-	VMOVUPS       X6, (AX)
-	ADDQ          $0x10, AX
-	LEAQ          (CX)(DX*4), CX
-	DECQ          BX
-	JNZ           rows
-	VZEROUPPER
-	RET
+DATA q5Shift2<>+0(SB)/2, $0x0000
+DATA q5Shift2<>+2(SB)/2, $0x0000
+DATA q5Shift2<>+4(SB)/2, $0x0000
+DATA q5Shift2<>+6(SB)/2, $0x0000
+DATA q5Shift2<>+8(SB)/2, $0x0000
+DATA q5Shift2<>+10(SB)/2, $0x0000
+DATA q5Shift2<>+12(SB)/2, $0x0000
+DATA q5Shift2<>+14(SB)/2, $0x0000
+DATA q5Shift2<>+16(SB)/2, $0x0000
+DATA q5Shift2<>+18(SB)/2, $0x0000
+DATA q5Shift2<>+20(SB)/2, $0x0000
+DATA q5Shift2<>+22(SB)/2, $0x0000
+DATA q5Shift2<>+24(SB)/2, $0x0000
+DATA q5Shift2<>+26(SB)/2, $0x0000
+DATA q5Shift2<>+28(SB)/2, $0x0000
+DATA q5Shift2<>+30(SB)/2, $0x0000
+DATA q5Shift2<>+32(SB)/2, $0x0002
+DATA q5Shift2<>+34(SB)/2, $0x0002
+DATA q5Shift2<>+36(SB)/2, $0x0002
+DATA q5Shift2<>+38(SB)/2, $0x0002
+DATA q5Shift2<>+40(SB)/2, $0x0002
+DATA q5Shift2<>+42(SB)/2, $0x0002
+DATA q5Shift2<>+44(SB)/2, $0x0002
+DATA q5Shift2<>+46(SB)/2, $0x0002
+DATA q5Shift2<>+48(SB)/2, $0x0002
+DATA q5Shift2<>+50(SB)/2, $0x0002
+DATA q5Shift2<>+52(SB)/2, $0x0002
+DATA q5Shift2<>+54(SB)/2, $0x0002
+DATA q5Shift2<>+56(SB)/2, $0x0002
+DATA q5Shift2<>+58(SB)/2, $0x0002
+DATA q5Shift2<>+60(SB)/2, $0x0002
+DATA q5Shift2<>+62(SB)/2, $0x0002
+GLOBL q5Shift2<>(SB), RODATA|NOPTR, $64
+
+DATA q5Shift3<>+0(SB)/2, $0x0001
+DATA q5Shift3<>+2(SB)/2, $0x0001
+DATA q5Shift3<>+4(SB)/2, $0x0001
+DATA q5Shift3<>+6(SB)/2, $0x0001
+DATA q5Shift3<>+8(SB)/2, $0x0001
+DATA q5Shift3<>+10(SB)/2, $0x0001
+DATA q5Shift3<>+12(SB)/2, $0x0001
+DATA q5Shift3<>+14(SB)/2, $0x0001
+DATA q5Shift3<>+16(SB)/2, $0x0001
+DATA q5Shift3<>+18(SB)/2, $0x0001
+DATA q5Shift3<>+20(SB)/2, $0x0001
+DATA q5Shift3<>+22(SB)/2, $0x0001
+DATA q5Shift3<>+24(SB)/2, $0x0001
+DATA q5Shift3<>+26(SB)/2, $0x0001
+DATA q5Shift3<>+28(SB)/2, $0x0001
+DATA q5Shift3<>+30(SB)/2, $0x0001
+DATA q5Shift3<>+32(SB)/2, $0x0003
+DATA q5Shift3<>+34(SB)/2, $0x0003
+DATA q5Shift3<>+36(SB)/2, $0x0003
+DATA q5Shift3<>+38(SB)/2, $0x0003
+DATA q5Shift3<>+40(SB)/2, $0x0003
+DATA q5Shift3<>+42(SB)/2, $0x0003
+DATA q5Shift3<>+44(SB)/2, $0x0003
+DATA q5Shift3<>+46(SB)/2, $0x0003
+DATA q5Shift3<>+48(SB)/2, $0x0003
+DATA q5Shift3<>+50(SB)/2, $0x0003
+DATA q5Shift3<>+52(SB)/2, $0x0003
+DATA q5Shift3<>+54(SB)/2, $0x0003
+DATA q5Shift3<>+56(SB)/2, $0x0003
+DATA q5Shift3<>+58(SB)/2, $0x0003
+DATA q5Shift3<>+60(SB)/2, $0x0003
+DATA q5Shift3<>+62(SB)/2, $0x0003
+GLOBL q5Shift3<>(SB), RODATA|NOPTR, $64
 
 DATA q4Spread<>+0(SB)/1, $0x00
 DATA q4Spread<>+1(SB)/1, $0x01
@@ -1678,6 +1576,310 @@ DATA q4Spread<>+253(SB)/1, $0x0f
 DATA q4Spread<>+254(SB)/1, $0x0e
 DATA q4Spread<>+255(SB)/1, $0x0f
 GLOBL q4Spread<>(SB), RODATA|NOPTR, $256
+
+DATA bit4<>+0(SB)/1, $0x10
+DATA bit4<>+1(SB)/1, $0x10
+DATA bit4<>+2(SB)/1, $0x10
+DATA bit4<>+3(SB)/1, $0x10
+DATA bit4<>+4(SB)/1, $0x10
+DATA bit4<>+5(SB)/1, $0x10
+DATA bit4<>+6(SB)/1, $0x10
+DATA bit4<>+7(SB)/1, $0x10
+DATA bit4<>+8(SB)/1, $0x10
+DATA bit4<>+9(SB)/1, $0x10
+DATA bit4<>+10(SB)/1, $0x10
+DATA bit4<>+11(SB)/1, $0x10
+DATA bit4<>+12(SB)/1, $0x10
+DATA bit4<>+13(SB)/1, $0x10
+DATA bit4<>+14(SB)/1, $0x10
+DATA bit4<>+15(SB)/1, $0x10
+DATA bit4<>+16(SB)/1, $0x10
+DATA bit4<>+17(SB)/1, $0x10
+DATA bit4<>+18(SB)/1, $0x10
+DATA bit4<>+19(SB)/1, $0x10
+DATA bit4<>+20(SB)/1, $0x10
+DATA bit4<>+21(SB)/1, $0x10
+DATA bit4<>+22(SB)/1, $0x10
+DATA bit4<>+23(SB)/1, $0x10
+DATA bit4<>+24(SB)/1, $0x10
+DATA bit4<>+25(SB)/1, $0x10
+DATA bit4<>+26(SB)/1, $0x10
+DATA bit4<>+27(SB)/1, $0x10
+DATA bit4<>+28(SB)/1, $0x10
+DATA bit4<>+29(SB)/1, $0x10
+DATA bit4<>+30(SB)/1, $0x10
+DATA bit4<>+31(SB)/1, $0x10
+DATA bit4<>+32(SB)/1, $0x10
+DATA bit4<>+33(SB)/1, $0x10
+DATA bit4<>+34(SB)/1, $0x10
+DATA bit4<>+35(SB)/1, $0x10
+DATA bit4<>+36(SB)/1, $0x10
+DATA bit4<>+37(SB)/1, $0x10
+DATA bit4<>+38(SB)/1, $0x10
+DATA bit4<>+39(SB)/1, $0x10
+DATA bit4<>+40(SB)/1, $0x10
+DATA bit4<>+41(SB)/1, $0x10
+DATA bit4<>+42(SB)/1, $0x10
+DATA bit4<>+43(SB)/1, $0x10
+DATA bit4<>+44(SB)/1, $0x10
+DATA bit4<>+45(SB)/1, $0x10
+DATA bit4<>+46(SB)/1, $0x10
+DATA bit4<>+47(SB)/1, $0x10
+DATA bit4<>+48(SB)/1, $0x10
+DATA bit4<>+49(SB)/1, $0x10
+DATA bit4<>+50(SB)/1, $0x10
+DATA bit4<>+51(SB)/1, $0x10
+DATA bit4<>+52(SB)/1, $0x10
+DATA bit4<>+53(SB)/1, $0x10
+DATA bit4<>+54(SB)/1, $0x10
+DATA bit4<>+55(SB)/1, $0x10
+DATA bit4<>+56(SB)/1, $0x10
+DATA bit4<>+57(SB)/1, $0x10
+DATA bit4<>+58(SB)/1, $0x10
+DATA bit4<>+59(SB)/1, $0x10
+DATA bit4<>+60(SB)/1, $0x10
+DATA bit4<>+61(SB)/1, $0x10
+DATA bit4<>+62(SB)/1, $0x10
+DATA bit4<>+63(SB)/1, $0x10
+GLOBL bit4<>(SB), RODATA|NOPTR, $64
+
+// func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+TEXT ·dotQ4KAVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VMOVDQU64    q4Scale0<>+0(SB), Z1
+	VMOVDQU64    q4Scale1<>+0(SB), Z2
+	VMOVDQU64    q4Scale2<>+0(SB), Z3
+	VMOVDQU64    q4Scale3<>+0(SB), Z4
+	VMOVDQU      q4Min<>+0(SB), Y5
+
+rows:
+	MOVQ   CX, R9
+	MOVQ   DI, R10
+	MOVQ   SI, R11
+	VXORPS X6, X6, X6
+
+block:
+	VMOVDQU64     (R10), Z7
+	VMOVDQU64     64(R10), Z8
+	VSHUFI64X2    $0x44, Z8, Z7, Z9
+	VSHUFI64X2    $0xee, Z8, Z7, Z7
+	VMOVDQU64     128(R10), Z8
+	VMOVDQU64     192(R10), Z19
+	VSHUFI64X2    $0x44, Z19, Z8, Z20
+	VSHUFI64X2    $0xee, Z19, Z8, Z8
+	MOVQ          4(R9), R12
+	MOVL          12(R9), R13
+	MOVQ          R12, R15
+	ANDQ          low6<>+0(SB), R15
+	SHRQ          $0x02, R12
+	ANDQ          high2<>+0(SB), R12
+	MOVQ          R13, R14
+	SHLQ          $0x1c, R14
+	ORQ           R13, R14
+	ANDQ          low4<>+0(SB), R14
+	ORQ           R14, R12
+	VMOVQ         R15, X10
+	VPINSRQ       $0x01, R12, X10, X10
+	VPMOVZXBW     X10, Y10
+	VPERMW        Y10, Y5, Y19
+	VPMADDWD      288(R10), X19, X19
+	VPXORD        Z11, Z11, Z11
+	VPXORD        Z12, Z12, Z12
+	VMOVDQU64     16(R9), Z21
+	VPANDD        Z0, Z21, Z22
+	VPSRLW        $0x04, Z21, Z21
+	VPANDD        Z0, Z21, Z21
+	VPMADDUBSW    Z9, Z22, Z22
+	VPMADDUBSW    Z7, Z21, Z21
+	VPERMW        Z10, Z1, Z23
+	VPERMW        Z10, Z2, Z24
+	VPDPWSSD      Z23, Z22, Z11
+	VPDPWSSD      Z24, Z21, Z12
+	VMOVDQU64     80(R9), Z21
+	VPANDD        Z0, Z21, Z22
+	VPSRLW        $0x04, Z21, Z21
+	VPANDD        Z0, Z21, Z21
+	VPMADDUBSW    Z20, Z22, Z22
+	VPMADDUBSW    Z8, Z21, Z21
+	VPERMW        Z10, Z3, Z23
+	VPERMW        Z10, Z4, Z24
+	VPDPWSSD      Z23, Z22, Z11
+	VPDPWSSD      Z24, Z21, Z12
+	VPADDD        Z12, Z11, Z11
+	MOVQ          4(R9)(DX*1), R12
+	MOVL          12(R9)(DX*1), R13
+	MOVQ          R12, R15
+	ANDQ          low6<>+0(SB), R15
+	SHRQ          $0x02, R12
+	ANDQ          high2<>+0(SB), R12
+	MOVQ          R13, R14
+	SHLQ          $0x1c, R14
+	ORQ           R13, R14
+	ANDQ          low4<>+0(SB), R14
+	ORQ           R14, R12
+	VMOVQ         R15, X10
+	VPINSRQ       $0x01, R12, X10, X10
+	VPMOVZXBW     X10, Y10
+	VPERMW        Y10, Y5, Y21
+	VPMADDWD      288(R10), X21, X21
+	VPXORD        Z13, Z13, Z13
+	VPXORD        Z14, Z14, Z14
+	VMOVDQU64     16(R9)(DX*1), Z22
+	VPANDD        Z0, Z22, Z23
+	VPSRLW        $0x04, Z22, Z22
+	VPANDD        Z0, Z22, Z22
+	VPMADDUBSW    Z9, Z23, Z23
+	VPMADDUBSW    Z7, Z22, Z22
+	VPERMW        Z10, Z1, Z24
+	VPERMW        Z10, Z2, Z25
+	VPDPWSSD      Z24, Z23, Z13
+	VPDPWSSD      Z25, Z22, Z14
+	VMOVDQU64     80(R9)(DX*1), Z22
+	VPANDD        Z0, Z22, Z23
+	VPSRLW        $0x04, Z22, Z22
+	VPANDD        Z0, Z22, Z22
+	VPMADDUBSW    Z20, Z23, Z23
+	VPMADDUBSW    Z8, Z22, Z22
+	VPERMW        Z10, Z3, Z24
+	VPERMW        Z10, Z4, Z25
+	VPDPWSSD      Z24, Z23, Z13
+	VPDPWSSD      Z25, Z22, Z14
+	VPADDD        Z14, Z13, Z13
+	MOVQ          4(R9)(DX*2), R12
+	MOVL          12(R9)(DX*2), R13
+	MOVQ          R12, R15
+	ANDQ          low6<>+0(SB), R15
+	SHRQ          $0x02, R12
+	ANDQ          high2<>+0(SB), R12
+	MOVQ          R13, R14
+	SHLQ          $0x1c, R14
+	ORQ           R13, R14
+	ANDQ          low4<>+0(SB), R14
+	ORQ           R14, R12
+	VMOVQ         R15, X10
+	VPINSRQ       $0x01, R12, X10, X10
+	VPMOVZXBW     X10, Y10
+	VPERMW        Y10, Y5, Y22
+	VPMADDWD      288(R10), X22, X22
+	VPXORD        Z15, Z15, Z15
+	VPXORD        Z16, Z16, Z16
+	VMOVDQU64     16(R9)(DX*2), Z23
+	VPANDD        Z0, Z23, Z24
+	VPSRLW        $0x04, Z23, Z23
+	VPANDD        Z0, Z23, Z23
+	VPMADDUBSW    Z9, Z24, Z24
+	VPMADDUBSW    Z7, Z23, Z23
+	VPERMW        Z10, Z1, Z25
+	VPERMW        Z10, Z2, Z26
+	VPDPWSSD      Z25, Z24, Z15
+	VPDPWSSD      Z26, Z23, Z16
+	VMOVDQU64     80(R9)(DX*2), Z23
+	VPANDD        Z0, Z23, Z24
+	VPSRLW        $0x04, Z23, Z23
+	VPANDD        Z0, Z23, Z23
+	VPMADDUBSW    Z20, Z24, Z24
+	VPMADDUBSW    Z8, Z23, Z23
+	VPERMW        Z10, Z3, Z25
+	VPERMW        Z10, Z4, Z26
+	VPDPWSSD      Z25, Z24, Z15
+	VPDPWSSD      Z26, Z23, Z16
+	VPADDD        Z16, Z15, Z15
+	MOVQ          4(R9)(R8*1), R12
+	MOVL          12(R9)(R8*1), R13
+	MOVQ          R12, R15
+	ANDQ          low6<>+0(SB), R15
+	SHRQ          $0x02, R12
+	ANDQ          high2<>+0(SB), R12
+	MOVQ          R13, R14
+	SHLQ          $0x1c, R14
+	ORQ           R13, R14
+	ANDQ          low4<>+0(SB), R14
+	ORQ           R14, R12
+	VMOVQ         R15, X10
+	VPINSRQ       $0x01, R12, X10, X10
+	VPMOVZXBW     X10, Y10
+	VPERMW        Y10, Y5, Y23
+	VPMADDWD      288(R10), X23, X23
+	VPXORD        Z17, Z17, Z17
+	VPXORD        Z18, Z18, Z18
+	VMOVDQU64     16(R9)(R8*1), Z24
+	VPANDD        Z0, Z24, Z25
+	VPSRLW        $0x04, Z24, Z24
+	VPANDD        Z0, Z24, Z24
+	VPMADDUBSW    Z9, Z25, Z25
+	VPMADDUBSW    Z7, Z24, Z24
+	VPERMW        Z10, Z1, Z7
+	VPERMW        Z10, Z2, Z9
+	VPDPWSSD      Z7, Z25, Z17
+	VPDPWSSD      Z9, Z24, Z18
+	VMOVDQU64     80(R9)(R8*1), Z7
+	VPANDD        Z0, Z7, Z9
+	VPSRLW        $0x04, Z7, Z7
+	VPANDD        Z0, Z7, Z7
+	VPMADDUBSW    Z20, Z9, Z9
+	VPMADDUBSW    Z8, Z7, Z7
+	VPERMW        Z10, Z3, Z8
+	VPERMW        Z10, Z4, Z20
+	VPDPWSSD      Z8, Z9, Z17
+	VPDPWSSD      Z20, Z7, Z18
+	VPADDD        Z18, Z17, Z17
+	VPUNPCKLDQ    Z13, Z11, Z7
+	VPUNPCKHDQ    Z13, Z11, Z11
+	VPADDD        Z11, Z7, Z7
+	VPUNPCKLDQ    Z17, Z15, Z8
+	VPUNPCKHDQ    Z17, Z15, Z15
+	VPADDD        Z15, Z8, Z8
+	VPUNPCKLQDQ   Z8, Z7, Z9
+	VPUNPCKHQDQ   Z8, Z7, Z7
+	VPADDD        Z7, Z9, Z9
+	VEXTRACTI64X4 $0x01, Z9, Y7
+	VPADDD        Y7, Y9, Y7
+	VEXTRACTI32X4 $0x01, Y7, X8
+	VPADDD        X8, X7, X8
+	VSHUFPS       $0x88, X21, X19, X7
+	VSHUFPS       $0xdd, X21, X19, X19
+	VPADDD        X19, X7, X7
+	VSHUFPS       $0x88, X23, X22, X9
+	VSHUFPS       $0xdd, X23, X22, X22
+	VPADDD        X22, X9, X9
+	VSHUFPS       $0x88, X9, X7, X10
+	VSHUFPS       $0xdd, X9, X7, X7
+	VPADDD        X7, X10, X10
+	VMOVD         (R9), X7
+	VPINSRD       $0x01, (R9)(DX*1), X7, X7
+	VPINSRD       $0x02, (R9)(DX*2), X7, X7
+	VPINSRD       $0x03, (R9)(R8*1), X7, X7
+	VCVTPH2PS     X7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X9
+	VSHUFPS       $0x88, X9, X7, X19
+	VSHUFPS       $0xdd, X9, X7, X7
+	VCVTDQ2PS     X8, X8
+	VMULPS        X19, X8, X8
+	VCVTDQ2PS     X10, X10
+	VMULPS        X7, X10, X10
+	VSUBPS        X10, X8, X8
+	VBROADCASTSS  304(R10), X7
+	VMULPS        X7, X8, X8
+	VADDPS        X8, X6, X6
+	ADDQ          $0x00000090, R9
+	ADDQ          $0x00000140, R10
+	DECQ          R11
+	JNZ           block
+	VMOVUPS       X6, (AX)
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	DECQ          BX
+	JNZ           rows
+	VZEROUPPER
+	RET
 
 // func dotQ4KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX2, F16C
@@ -1983,6 +2185,723 @@ block:
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
 	ADDQ         $0x00000090, R9
+	ADDQ         $0x00000140, R10
+	DECQ         R11
+	JNZ          block
+	VMOVUPS      X1, (AX)
+	ADDQ         $0x10, AX
+	LEAQ         (CX)(DX*4), CX
+	DECQ         BX
+	JNZ          rows
+	VZEROUPPER
+	RET
+
+// func dotQ5KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+TEXT ·dotQ5KAVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VMOVDQU64    q4Scale0<>+0(SB), Z1
+	VMOVDQU64    q4Scale1<>+0(SB), Z2
+	VMOVDQU64    q4Scale2<>+0(SB), Z3
+	VMOVDQU64    q4Scale3<>+0(SB), Z4
+	VMOVDQU      q4Min<>+0(SB), Y5
+
+rows:
+	MOVQ   CX, R9
+	MOVQ   DI, R10
+	MOVQ   SI, R11
+	VXORPS X6, X6, X6
+
+block:
+	VMOVDQU64       (R10), Z7
+	VMOVDQU64       64(R10), Z8
+	VSHUFI64X2      $0x44, Z8, Z7, Z9
+	VSHUFI64X2      $0xee, Z8, Z7, Z7
+	VMOVDQU64       128(R10), Z8
+	VMOVDQU64       192(R10), Z19
+	VSHUFI64X2      $0x44, Z19, Z8, Z20
+	VSHUFI64X2      $0xee, Z19, Z8, Z8
+	MOVQ            4(R9), R12
+	MOVL            12(R9), R13
+	MOVQ            R12, R15
+	ANDQ            low6<>+0(SB), R15
+	SHRQ            $0x02, R12
+	ANDQ            high2<>+0(SB), R12
+	MOVQ            R13, R14
+	SHLQ            $0x1c, R14
+	ORQ             R13, R14
+	ANDQ            low4<>+0(SB), R14
+	ORQ             R14, R12
+	VMOVQ           R15, X10
+	VPINSRQ         $0x01, R12, X10, X10
+	VPMOVZXBW       X10, Y10
+	VPERMW          Y10, Y5, Y19
+	VPMADDWD        288(R10), X19, X19
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VMOVDQU64       48(R9), Z21
+	VBROADCASTI64X4 16(R9), Z23
+	VPSLLVW         q5Shift0<>+0(SB), Z23, Z22
+	VPANDD          bit4<>+0(SB), Z22, Z22
+	VPTERNLOGD      $0xf8, Z0, Z21, Z22
+	VPSLLVW         q5Shift1<>+0(SB), Z23, Z23
+	VPANDD          bit4<>+0(SB), Z23, Z23
+	VPSRLW          $0x04, Z21, Z21
+	VPTERNLOGD      $0xf8, Z0, Z21, Z23
+	VPMADDUBSW      Z9, Z22, Z22
+	VPMADDUBSW      Z7, Z23, Z23
+	VPERMW          Z10, Z1, Z21
+	VPERMW          Z10, Z2, Z24
+	VPDPWSSD        Z21, Z22, Z11
+	VPDPWSSD        Z24, Z23, Z12
+	VMOVDQU64       112(R9), Z21
+	VBROADCASTI64X4 16(R9), Z23
+	VPSRLVW         q5Shift2<>+0(SB), Z23, Z22
+	VPANDD          bit4<>+0(SB), Z22, Z22
+	VPTERNLOGD      $0xf8, Z0, Z21, Z22
+	VPSRLVW         q5Shift3<>+0(SB), Z23, Z23
+	VPANDD          bit4<>+0(SB), Z23, Z23
+	VPSRLW          $0x04, Z21, Z21
+	VPTERNLOGD      $0xf8, Z0, Z21, Z23
+	VPMADDUBSW      Z20, Z22, Z22
+	VPMADDUBSW      Z8, Z23, Z23
+	VPERMW          Z10, Z3, Z21
+	VPERMW          Z10, Z4, Z24
+	VPDPWSSD        Z21, Z22, Z11
+	VPDPWSSD        Z24, Z23, Z12
+	VPADDD          Z12, Z11, Z11
+	MOVQ            4(R9)(DX*1), R12
+	MOVL            12(R9)(DX*1), R13
+	MOVQ            R12, R15
+	ANDQ            low6<>+0(SB), R15
+	SHRQ            $0x02, R12
+	ANDQ            high2<>+0(SB), R12
+	MOVQ            R13, R14
+	SHLQ            $0x1c, R14
+	ORQ             R13, R14
+	ANDQ            low4<>+0(SB), R14
+	ORQ             R14, R12
+	VMOVQ           R15, X10
+	VPINSRQ         $0x01, R12, X10, X10
+	VPMOVZXBW       X10, Y10
+	VPERMW          Y10, Y5, Y21
+	VPMADDWD        288(R10), X21, X21
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VMOVDQU64       48(R9)(DX*1), Z22
+	VBROADCASTI64X4 16(R9)(DX*1), Z24
+	VPSLLVW         q5Shift0<>+0(SB), Z24, Z23
+	VPANDD          bit4<>+0(SB), Z23, Z23
+	VPTERNLOGD      $0xf8, Z0, Z22, Z23
+	VPSLLVW         q5Shift1<>+0(SB), Z24, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPSRLW          $0x04, Z22, Z22
+	VPTERNLOGD      $0xf8, Z0, Z22, Z24
+	VPMADDUBSW      Z9, Z23, Z23
+	VPMADDUBSW      Z7, Z24, Z24
+	VPERMW          Z10, Z1, Z22
+	VPERMW          Z10, Z2, Z25
+	VPDPWSSD        Z22, Z23, Z13
+	VPDPWSSD        Z25, Z24, Z14
+	VMOVDQU64       112(R9)(DX*1), Z22
+	VBROADCASTI64X4 16(R9)(DX*1), Z24
+	VPSRLVW         q5Shift2<>+0(SB), Z24, Z23
+	VPANDD          bit4<>+0(SB), Z23, Z23
+	VPTERNLOGD      $0xf8, Z0, Z22, Z23
+	VPSRLVW         q5Shift3<>+0(SB), Z24, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPSRLW          $0x04, Z22, Z22
+	VPTERNLOGD      $0xf8, Z0, Z22, Z24
+	VPMADDUBSW      Z20, Z23, Z23
+	VPMADDUBSW      Z8, Z24, Z24
+	VPERMW          Z10, Z3, Z22
+	VPERMW          Z10, Z4, Z25
+	VPDPWSSD        Z22, Z23, Z13
+	VPDPWSSD        Z25, Z24, Z14
+	VPADDD          Z14, Z13, Z13
+	MOVQ            4(R9)(DX*2), R12
+	MOVL            12(R9)(DX*2), R13
+	MOVQ            R12, R15
+	ANDQ            low6<>+0(SB), R15
+	SHRQ            $0x02, R12
+	ANDQ            high2<>+0(SB), R12
+	MOVQ            R13, R14
+	SHLQ            $0x1c, R14
+	ORQ             R13, R14
+	ANDQ            low4<>+0(SB), R14
+	ORQ             R14, R12
+	VMOVQ           R15, X10
+	VPINSRQ         $0x01, R12, X10, X10
+	VPMOVZXBW       X10, Y10
+	VPERMW          Y10, Y5, Y22
+	VPMADDWD        288(R10), X22, X22
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VMOVDQU64       48(R9)(DX*2), Z23
+	VBROADCASTI64X4 16(R9)(DX*2), Z25
+	VPSLLVW         q5Shift0<>+0(SB), Z25, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPTERNLOGD      $0xf8, Z0, Z23, Z24
+	VPSLLVW         q5Shift1<>+0(SB), Z25, Z25
+	VPANDD          bit4<>+0(SB), Z25, Z25
+	VPSRLW          $0x04, Z23, Z23
+	VPTERNLOGD      $0xf8, Z0, Z23, Z25
+	VPMADDUBSW      Z9, Z24, Z24
+	VPMADDUBSW      Z7, Z25, Z25
+	VPERMW          Z10, Z1, Z23
+	VPERMW          Z10, Z2, Z26
+	VPDPWSSD        Z23, Z24, Z15
+	VPDPWSSD        Z26, Z25, Z16
+	VMOVDQU64       112(R9)(DX*2), Z23
+	VBROADCASTI64X4 16(R9)(DX*2), Z25
+	VPSRLVW         q5Shift2<>+0(SB), Z25, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPTERNLOGD      $0xf8, Z0, Z23, Z24
+	VPSRLVW         q5Shift3<>+0(SB), Z25, Z25
+	VPANDD          bit4<>+0(SB), Z25, Z25
+	VPSRLW          $0x04, Z23, Z23
+	VPTERNLOGD      $0xf8, Z0, Z23, Z25
+	VPMADDUBSW      Z20, Z24, Z24
+	VPMADDUBSW      Z8, Z25, Z25
+	VPERMW          Z10, Z3, Z23
+	VPERMW          Z10, Z4, Z26
+	VPDPWSSD        Z23, Z24, Z15
+	VPDPWSSD        Z26, Z25, Z16
+	VPADDD          Z16, Z15, Z15
+	MOVQ            4(R9)(R8*1), R12
+	MOVL            12(R9)(R8*1), R13
+	MOVQ            R12, R15
+	ANDQ            low6<>+0(SB), R15
+	SHRQ            $0x02, R12
+	ANDQ            high2<>+0(SB), R12
+	MOVQ            R13, R14
+	SHLQ            $0x1c, R14
+	ORQ             R13, R14
+	ANDQ            low4<>+0(SB), R14
+	ORQ             R14, R12
+	VMOVQ           R15, X10
+	VPINSRQ         $0x01, R12, X10, X10
+	VPMOVZXBW       X10, Y10
+	VPERMW          Y10, Y5, Y23
+	VPMADDWD        288(R10), X23, X23
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	VMOVDQU64       48(R9)(R8*1), Z24
+	VBROADCASTI64X4 16(R9)(R8*1), Z26
+	VPSLLVW         q5Shift0<>+0(SB), Z26, Z25
+	VPANDD          bit4<>+0(SB), Z25, Z25
+	VPTERNLOGD      $0xf8, Z0, Z24, Z25
+	VPSLLVW         q5Shift1<>+0(SB), Z26, Z26
+	VPANDD          bit4<>+0(SB), Z26, Z26
+	VPSRLW          $0x04, Z24, Z24
+	VPTERNLOGD      $0xf8, Z0, Z24, Z26
+	VPMADDUBSW      Z9, Z25, Z25
+	VPMADDUBSW      Z7, Z26, Z26
+	VPERMW          Z10, Z1, Z7
+	VPERMW          Z10, Z2, Z9
+	VPDPWSSD        Z7, Z25, Z17
+	VPDPWSSD        Z9, Z26, Z18
+	VMOVDQU64       112(R9)(R8*1), Z7
+	VBROADCASTI64X4 16(R9)(R8*1), Z24
+	VPSRLVW         q5Shift2<>+0(SB), Z24, Z9
+	VPANDD          bit4<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xf8, Z0, Z7, Z9
+	VPSRLVW         q5Shift3<>+0(SB), Z24, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPSRLW          $0x04, Z7, Z7
+	VPTERNLOGD      $0xf8, Z0, Z7, Z24
+	VPMADDUBSW      Z20, Z9, Z9
+	VPMADDUBSW      Z8, Z24, Z24
+	VPERMW          Z10, Z3, Z7
+	VPERMW          Z10, Z4, Z8
+	VPDPWSSD        Z7, Z9, Z17
+	VPDPWSSD        Z8, Z24, Z18
+	VPADDD          Z18, Z17, Z17
+	VPUNPCKLDQ      Z13, Z11, Z7
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z7, Z7
+	VPUNPCKLDQ      Z17, Z15, Z8
+	VPUNPCKHDQ      Z17, Z15, Z15
+	VPADDD          Z15, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z9
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	VEXTRACTI64X4   $0x01, Z9, Y7
+	VPADDD          Y7, Y9, Y7
+	VEXTRACTI32X4   $0x01, Y7, X8
+	VPADDD          X8, X7, X8
+	VSHUFPS         $0x88, X21, X19, X7
+	VSHUFPS         $0xdd, X21, X19, X19
+	VPADDD          X19, X7, X7
+	VSHUFPS         $0x88, X23, X22, X9
+	VSHUFPS         $0xdd, X23, X22, X22
+	VPADDD          X22, X9, X9
+	VSHUFPS         $0x88, X9, X7, X10
+	VSHUFPS         $0xdd, X9, X7, X7
+	VPADDD          X7, X10, X10
+	VMOVD           (R9), X7
+	VPINSRD         $0x01, (R9)(DX*1), X7, X7
+	VPINSRD         $0x02, (R9)(DX*2), X7, X7
+	VPINSRD         $0x03, (R9)(R8*1), X7, X7
+	VCVTPH2PS       X7, Y7
+	VEXTRACTF32X4   $0x01, Y7, X9
+	VSHUFPS         $0x88, X9, X7, X19
+	VSHUFPS         $0xdd, X9, X7, X7
+	VCVTDQ2PS       X8, X8
+	VMULPS          X19, X8, X8
+	VCVTDQ2PS       X10, X10
+	VMULPS          X7, X10, X10
+	VSUBPS          X10, X8, X8
+	VBROADCASTSS    304(R10), X7
+	VMULPS          X7, X8, X8
+	VADDPS          X8, X6, X6
+	ADDQ            $0x000000b0, R9
+	ADDQ            $0x00000140, R10
+	DECQ            R11
+	JNZ             block
+	VMOVUPS         X6, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ5KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX2, F16C
+TEXT ·dotQ5KAVX2(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	VPBROADCASTD nibbles<>+0(SB), Y0
+
+rows:
+	MOVQ   CX, R9
+	MOVQ   DI, R10
+	MOVQ   SI, R11
+	VXORPS X1, X1, X1
+
+block:
+	MOVQ         4(R9), R12
+	MOVL         12(R9), R13
+	MOVQ         R12, R15
+	ANDQ         low6<>+0(SB), R15
+	SHRQ         $0x02, R12
+	ANDQ         high2<>+0(SB), R12
+	MOVQ         R13, R14
+	SHLQ         $0x1c, R14
+	ORQ          R13, R14
+	ANDQ         low4<>+0(SB), R14
+	ORQ          R14, R12
+	VMOVQ        R15, X2
+	VPINSRQ      $0x01, R12, X2, X2
+	VPMOVZXBW    X2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPMADDWD     288(R10), X3, X3
+	VINSERTI128  $0x01, X2, Y2, Y2
+	VMOVDQU      48(R9), Y4
+	VPAND        Y0, Y4, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VMOVDQU      16(R9), Y6
+	VPSLLW       $0x04, Y6, Y6
+	VPAND        bit4<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VMOVDQU      16(R9), Y6
+	VPSLLW       $0x03, Y6, Y6
+	VPAND        bit4<>+0(SB), Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPMADDUBSW   (R10), Y5, Y5
+	VPMADDUBSW   32(R10), Y4, Y4
+	VPSHUFB      q4Spread<>+0(SB), Y2, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPSHUFB      q4Spread<>+32(SB), Y2, Y6
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       Y4, Y5, Y4
+	VMOVDQU      80(R9), Y5
+	VPAND        Y0, Y5, Y6
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VMOVDQU      16(R9), Y7
+	VPSLLW       $0x02, Y7, Y7
+	VPAND        bit4<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VMOVDQU      16(R9), Y7
+	VPSLLW       $0x01, Y7, Y7
+	VPAND        bit4<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPMADDUBSW   64(R10), Y6, Y6
+	VPMADDUBSW   96(R10), Y5, Y5
+	VPSHUFB      q4Spread<>+64(SB), Y2, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPSHUFB      q4Spread<>+96(SB), Y2, Y7
+	VPMADDWD     Y7, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      112(R9), Y5
+	VPAND        Y0, Y5, Y6
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VMOVDQU      16(R9), Y7
+	VPAND        bit4<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VMOVDQU      16(R9), Y7
+	VPSRLW       $0x01, Y7, Y7
+	VPAND        bit4<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPMADDUBSW   128(R10), Y6, Y6
+	VPMADDUBSW   160(R10), Y5, Y5
+	VPSHUFB      q4Spread<>+128(SB), Y2, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPSHUFB      q4Spread<>+160(SB), Y2, Y7
+	VPMADDWD     Y7, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      144(R9), Y5
+	VPAND        Y0, Y5, Y6
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VMOVDQU      16(R9), Y7
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        bit4<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VMOVDQU      16(R9), Y7
+	VPSRLW       $0x03, Y7, Y7
+	VPAND        bit4<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPMADDUBSW   192(R10), Y6, Y6
+	VPMADDUBSW   224(R10), Y5, Y5
+	VPSHUFB      q4Spread<>+192(SB), Y2, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPSHUFB      q4Spread<>+224(SB), Y2, Y7
+	VPMADDWD     Y7, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	MOVQ         4(R9)(DX*1), R12
+	MOVL         12(R9)(DX*1), R13
+	MOVQ         R12, R15
+	ANDQ         low6<>+0(SB), R15
+	SHRQ         $0x02, R12
+	ANDQ         high2<>+0(SB), R12
+	MOVQ         R13, R14
+	SHLQ         $0x1c, R14
+	ORQ          R13, R14
+	ANDQ         low4<>+0(SB), R14
+	ORQ          R14, R12
+	VMOVQ        R15, X2
+	VPINSRQ      $0x01, R12, X2, X2
+	VPMOVZXBW    X2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X5
+	VPMADDWD     288(R10), X5, X5
+	VINSERTI128  $0x01, X2, Y2, Y2
+	VMOVDQU      48(R9)(DX*1), Y6
+	VPAND        Y0, Y6, Y7
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VMOVDQU      16(R9)(DX*1), Y8
+	VPSLLW       $0x04, Y8, Y8
+	VPAND        bit4<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VMOVDQU      16(R9)(DX*1), Y8
+	VPSLLW       $0x03, Y8, Y8
+	VPAND        bit4<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPMADDUBSW   (R10), Y7, Y7
+	VPMADDUBSW   32(R10), Y6, Y6
+	VPSHUFB      q4Spread<>+0(SB), Y2, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPSHUFB      q4Spread<>+32(SB), Y2, Y8
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       Y6, Y7, Y6
+	VMOVDQU      80(R9)(DX*1), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VMOVDQU      16(R9)(DX*1), Y9
+	VPSLLW       $0x02, Y9, Y9
+	VPAND        bit4<>+0(SB), Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VMOVDQU      16(R9)(DX*1), Y9
+	VPSLLW       $0x01, Y9, Y9
+	VPAND        bit4<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPMADDUBSW   64(R10), Y8, Y8
+	VPMADDUBSW   96(R10), Y7, Y7
+	VPSHUFB      q4Spread<>+64(SB), Y2, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSHUFB      q4Spread<>+96(SB), Y2, Y9
+	VPMADDWD     Y9, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(R9)(DX*1), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VMOVDQU      16(R9)(DX*1), Y9
+	VPAND        bit4<>+0(SB), Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VMOVDQU      16(R9)(DX*1), Y9
+	VPSRLW       $0x01, Y9, Y9
+	VPAND        bit4<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPMADDUBSW   128(R10), Y8, Y8
+	VPMADDUBSW   160(R10), Y7, Y7
+	VPSHUFB      q4Spread<>+128(SB), Y2, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSHUFB      q4Spread<>+160(SB), Y2, Y9
+	VPMADDWD     Y9, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      144(R9)(DX*1), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VMOVDQU      16(R9)(DX*1), Y9
+	VPSRLW       $0x02, Y9, Y9
+	VPAND        bit4<>+0(SB), Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VMOVDQU      16(R9)(DX*1), Y9
+	VPSRLW       $0x03, Y9, Y9
+	VPAND        bit4<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPMADDUBSW   192(R10), Y8, Y8
+	VPMADDUBSW   224(R10), Y7, Y7
+	VPSHUFB      q4Spread<>+192(SB), Y2, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSHUFB      q4Spread<>+224(SB), Y2, Y9
+	VPMADDWD     Y9, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	MOVQ         4(R9)(DX*2), R12
+	MOVL         12(R9)(DX*2), R13
+	MOVQ         R12, R15
+	ANDQ         low6<>+0(SB), R15
+	SHRQ         $0x02, R12
+	ANDQ         high2<>+0(SB), R12
+	MOVQ         R13, R14
+	SHLQ         $0x1c, R14
+	ORQ          R13, R14
+	ANDQ         low4<>+0(SB), R14
+	ORQ          R14, R12
+	VMOVQ        R15, X2
+	VPINSRQ      $0x01, R12, X2, X2
+	VPMOVZXBW    X2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X7
+	VPMADDWD     288(R10), X7, X7
+	VINSERTI128  $0x01, X2, Y2, Y2
+	VMOVDQU      48(R9)(DX*2), Y8
+	VPAND        Y0, Y8, Y9
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VMOVDQU      16(R9)(DX*2), Y10
+	VPSLLW       $0x04, Y10, Y10
+	VPAND        bit4<>+0(SB), Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VMOVDQU      16(R9)(DX*2), Y10
+	VPSLLW       $0x03, Y10, Y10
+	VPAND        bit4<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPMADDUBSW   (R10), Y9, Y9
+	VPMADDUBSW   32(R10), Y8, Y8
+	VPSHUFB      q4Spread<>+0(SB), Y2, Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPSHUFB      q4Spread<>+32(SB), Y2, Y10
+	VPMADDWD     Y10, Y8, Y8
+	VPADDD       Y8, Y9, Y8
+	VMOVDQU      80(R9)(DX*2), Y9
+	VPAND        Y0, Y9, Y10
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VMOVDQU      16(R9)(DX*2), Y11
+	VPSLLW       $0x02, Y11, Y11
+	VPAND        bit4<>+0(SB), Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VMOVDQU      16(R9)(DX*2), Y11
+	VPSLLW       $0x01, Y11, Y11
+	VPAND        bit4<>+0(SB), Y11, Y11
+	VPOR         Y11, Y9, Y9
+	VPMADDUBSW   64(R10), Y10, Y10
+	VPMADDUBSW   96(R10), Y9, Y9
+	VPSHUFB      q4Spread<>+64(SB), Y2, Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPSHUFB      q4Spread<>+96(SB), Y2, Y11
+	VPMADDWD     Y11, Y9, Y9
+	VPADDD       Y9, Y10, Y10
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      112(R9)(DX*2), Y9
+	VPAND        Y0, Y9, Y10
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VMOVDQU      16(R9)(DX*2), Y11
+	VPAND        bit4<>+0(SB), Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VMOVDQU      16(R9)(DX*2), Y11
+	VPSRLW       $0x01, Y11, Y11
+	VPAND        bit4<>+0(SB), Y11, Y11
+	VPOR         Y11, Y9, Y9
+	VPMADDUBSW   128(R10), Y10, Y10
+	VPMADDUBSW   160(R10), Y9, Y9
+	VPSHUFB      q4Spread<>+128(SB), Y2, Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPSHUFB      q4Spread<>+160(SB), Y2, Y11
+	VPMADDWD     Y11, Y9, Y9
+	VPADDD       Y9, Y10, Y10
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      144(R9)(DX*2), Y9
+	VPAND        Y0, Y9, Y10
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VMOVDQU      16(R9)(DX*2), Y11
+	VPSRLW       $0x02, Y11, Y11
+	VPAND        bit4<>+0(SB), Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VMOVDQU      16(R9)(DX*2), Y11
+	VPSRLW       $0x03, Y11, Y11
+	VPAND        bit4<>+0(SB), Y11, Y11
+	VPOR         Y11, Y9, Y9
+	VPMADDUBSW   192(R10), Y10, Y10
+	VPMADDUBSW   224(R10), Y9, Y9
+	VPSHUFB      q4Spread<>+192(SB), Y2, Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPSHUFB      q4Spread<>+224(SB), Y2, Y11
+	VPMADDWD     Y11, Y9, Y9
+	VPADDD       Y9, Y10, Y10
+	VPADDD       Y10, Y8, Y8
+	MOVQ         4(R9)(R8*1), R12
+	MOVL         12(R9)(R8*1), R13
+	MOVQ         R12, R15
+	ANDQ         low6<>+0(SB), R15
+	SHRQ         $0x02, R12
+	ANDQ         high2<>+0(SB), R12
+	MOVQ         R13, R14
+	SHLQ         $0x1c, R14
+	ORQ          R13, R14
+	ANDQ         low4<>+0(SB), R14
+	ORQ          R14, R12
+	VMOVQ        R15, X2
+	VPINSRQ      $0x01, R12, X2, X2
+	VPMOVZXBW    X2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X9
+	VPMADDWD     288(R10), X9, X9
+	VINSERTI128  $0x01, X2, Y2, Y2
+	VMOVDQU      48(R9)(R8*1), Y10
+	VPAND        Y0, Y10, Y11
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VMOVDQU      16(R9)(R8*1), Y12
+	VPSLLW       $0x04, Y12, Y12
+	VPAND        bit4<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VMOVDQU      16(R9)(R8*1), Y12
+	VPSLLW       $0x03, Y12, Y12
+	VPAND        bit4<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VPMADDUBSW   (R10), Y11, Y11
+	VPMADDUBSW   32(R10), Y10, Y10
+	VPSHUFB      q4Spread<>+0(SB), Y2, Y12
+	VPMADDWD     Y12, Y11, Y11
+	VPSHUFB      q4Spread<>+32(SB), Y2, Y12
+	VPMADDWD     Y12, Y10, Y10
+	VPADDD       Y10, Y11, Y10
+	VMOVDQU      80(R9)(R8*1), Y11
+	VPAND        Y0, Y11, Y12
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMOVDQU      16(R9)(R8*1), Y13
+	VPSLLW       $0x02, Y13, Y13
+	VPAND        bit4<>+0(SB), Y13, Y13
+	VPOR         Y13, Y12, Y12
+	VMOVDQU      16(R9)(R8*1), Y13
+	VPSLLW       $0x01, Y13, Y13
+	VPAND        bit4<>+0(SB), Y13, Y13
+	VPOR         Y13, Y11, Y11
+	VPMADDUBSW   64(R10), Y12, Y12
+	VPMADDUBSW   96(R10), Y11, Y11
+	VPSHUFB      q4Spread<>+64(SB), Y2, Y13
+	VPMADDWD     Y13, Y12, Y12
+	VPSHUFB      q4Spread<>+96(SB), Y2, Y13
+	VPMADDWD     Y13, Y11, Y11
+	VPADDD       Y11, Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VMOVDQU      112(R9)(R8*1), Y11
+	VPAND        Y0, Y11, Y12
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMOVDQU      16(R9)(R8*1), Y13
+	VPAND        bit4<>+0(SB), Y13, Y13
+	VPOR         Y13, Y12, Y12
+	VMOVDQU      16(R9)(R8*1), Y13
+	VPSRLW       $0x01, Y13, Y13
+	VPAND        bit4<>+0(SB), Y13, Y13
+	VPOR         Y13, Y11, Y11
+	VPMADDUBSW   128(R10), Y12, Y12
+	VPMADDUBSW   160(R10), Y11, Y11
+	VPSHUFB      q4Spread<>+128(SB), Y2, Y13
+	VPMADDWD     Y13, Y12, Y12
+	VPSHUFB      q4Spread<>+160(SB), Y2, Y13
+	VPMADDWD     Y13, Y11, Y11
+	VPADDD       Y11, Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VMOVDQU      144(R9)(R8*1), Y11
+	VPAND        Y0, Y11, Y12
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMOVDQU      16(R9)(R8*1), Y13
+	VPSRLW       $0x02, Y13, Y13
+	VPAND        bit4<>+0(SB), Y13, Y13
+	VPOR         Y13, Y12, Y12
+	VMOVDQU      16(R9)(R8*1), Y13
+	VPSRLW       $0x03, Y13, Y13
+	VPAND        bit4<>+0(SB), Y13, Y13
+	VPOR         Y13, Y11, Y11
+	VPMADDUBSW   192(R10), Y12, Y12
+	VPMADDUBSW   224(R10), Y11, Y11
+	VPSHUFB      q4Spread<>+192(SB), Y2, Y13
+	VPMADDWD     Y13, Y12, Y12
+	VPSHUFB      q4Spread<>+224(SB), Y2, Y13
+	VPMADDWD     Y13, Y11, Y11
+	VPADDD       Y11, Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPHADDD      X5, X3, X3
+	VPHADDD      X9, X7, X7
+	VPHADDD      X7, X3, X3
+	VPHADDD      Y6, Y4, Y4
+	VPHADDD      Y10, Y8, Y8
+	VPHADDD      Y8, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPADDD       X2, X4, X2
+	VMOVD        (R9), X4
+	VPINSRD      $0x01, (R9)(DX*1), X4, X4
+	VPINSRD      $0x02, (R9)(DX*2), X4, X4
+	VPINSRD      $0x03, (R9)(R8*1), X4, X4
+	VCVTPH2PS    X4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VSHUFPS      $0x88, X5, X4, X6
+	VSHUFPS      $0xdd, X5, X4, X4
+	VCVTDQ2PS    X2, X2
+	VMULPS       X6, X2, X2
+	VCVTDQ2PS    X3, X3
+	VMULPS       X4, X3, X3
+	VSUBPS       X3, X2, X2
+	VBROADCASTSS 304(R10), X3
+	VMULPS       X3, X2, X2
+	VADDPS       X2, X1, X1
+	ADDQ         $0x000000b0, R9
 	ADDQ         $0x00000140, R10
 	DECQ         R11
 	JNZ          block
@@ -5071,23 +5990,23 @@ block:
 	VPANDD      Z0, Z20, Z13
 	VMOVDQU64   Z13, (AX)
 	VPSRLW      $0x04, Z20, Z20
-	VPANDD      Z0, Z20, Z20
-	VMOVDQU64   Z20, 1024(AX)
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   Z13, 1024(AX)
 	VPANDD      Z0, Z15, Z13
 	VMOVDQU64   Z13, 128(AX)
 	VPSRLW      $0x04, Z15, Z15
-	VPANDD      Z0, Z15, Z15
-	VMOVDQU64   Z15, 1152(AX)
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   Z13, 1152(AX)
 	VPANDD      Z0, Z18, Z13
 	VMOVDQU64   Z13, 256(AX)
 	VPSRLW      $0x04, Z18, Z18
-	VPANDD      Z0, Z18, Z18
-	VMOVDQU64   Z18, 1280(AX)
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   Z13, 1280(AX)
 	VPANDD      Z0, Z17, Z13
 	VMOVDQU64   Z13, 384(AX)
 	VPSRLW      $0x04, Z17, Z17
-	VPANDD      Z0, Z17, Z17
-	VMOVDQU64   Z17, 1408(AX)
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   Z13, 1408(AX)
 	VPANDD      Z0, Z12, Z13
 	VMOVDQU64   Z13, 512(AX)
 	VPSRLW      $0x04, Z12, Z12
@@ -5101,43 +6020,43 @@ block:
 	VPANDD      Z0, Z10, Z7
 	VMOVDQU64   Z7, 768(AX)
 	VPSRLW      $0x04, Z10, Z10
-	VPANDD      Z0, Z10, Z10
-	VMOVDQU64   Z10, 1792(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   Z7, 1792(AX)
 	VPANDD      Z0, Z9, Z7
 	VMOVDQU64   Z7, 896(AX)
 	VPSRLW      $0x04, Z9, Z9
-	VPANDD      Z0, Z9, Z9
-	VMOVDQU64   Z9, 1920(AX)
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   Z7, 1920(AX)
 	VPANDD      Z0, Z19, Z7
 	VMOVDQU64   Z7, 2048(AX)
 	VPSRLW      $0x04, Z19, Z19
-	VPANDD      Z0, Z19, Z19
-	VMOVDQU64   Z19, 3072(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   Z7, 3072(AX)
 	VPANDD      Z0, Z16, Z7
 	VMOVDQU64   Z7, 2176(AX)
 	VPSRLW      $0x04, Z16, Z16
-	VPANDD      Z0, Z16, Z16
-	VMOVDQU64   Z16, 3200(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   Z7, 3200(AX)
 	VPANDD      Z0, Z11, Z7
 	VMOVDQU64   Z7, 2304(AX)
 	VPSRLW      $0x04, Z11, Z11
-	VPANDD      Z0, Z11, Z11
-	VMOVDQU64   Z11, 3328(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   Z7, 3328(AX)
 	VPANDD      Z0, Z14, Z7
 	VMOVDQU64   Z7, 2432(AX)
 	VPSRLW      $0x04, Z14, Z14
-	VPANDD      Z0, Z14, Z14
-	VMOVDQU64   Z14, 3456(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   Z7, 3456(AX)
 	VPANDD      Z0, Z8, Z7
 	VMOVDQU64   Z7, 2560(AX)
 	VPSRLW      $0x04, Z8, Z8
-	VPANDD      Z0, Z8, Z8
-	VMOVDQU64   Z8, 3584(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   Z7, 3584(AX)
 	VPANDD      Z0, Z21, Z7
 	VMOVDQU64   Z7, 2688(AX)
 	VPSRLW      $0x04, Z21, Z21
-	VPANDD      Z0, Z21, Z21
-	VMOVDQU64   Z21, 3712(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   Z7, 3712(AX)
 	VPANDD      Z0, Z6, Z7
 	VMOVDQU64   Z7, 2816(AX)
 	VPSRLW      $0x04, Z6, Z6
@@ -5247,23 +6166,23 @@ block:
 	VPANDD      Z0, Z20, Z13
 	VMOVDQU64   Z13, 4096(AX)
 	VPSRLW      $0x04, Z20, Z20
-	VPANDD      Z0, Z20, Z20
-	VMOVDQU64   Z20, 5120(AX)
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   Z13, 5120(AX)
 	VPANDD      Z0, Z15, Z13
 	VMOVDQU64   Z13, 4224(AX)
 	VPSRLW      $0x04, Z15, Z15
-	VPANDD      Z0, Z15, Z15
-	VMOVDQU64   Z15, 5248(AX)
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   Z13, 5248(AX)
 	VPANDD      Z0, Z18, Z13
 	VMOVDQU64   Z13, 4352(AX)
 	VPSRLW      $0x04, Z18, Z18
-	VPANDD      Z0, Z18, Z18
-	VMOVDQU64   Z18, 5376(AX)
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   Z13, 5376(AX)
 	VPANDD      Z0, Z17, Z13
 	VMOVDQU64   Z13, 4480(AX)
 	VPSRLW      $0x04, Z17, Z17
-	VPANDD      Z0, Z17, Z17
-	VMOVDQU64   Z17, 5504(AX)
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   Z13, 5504(AX)
 	VPANDD      Z0, Z12, Z13
 	VMOVDQU64   Z13, 4608(AX)
 	VPSRLW      $0x04, Z12, Z12
@@ -5277,43 +6196,43 @@ block:
 	VPANDD      Z0, Z10, Z7
 	VMOVDQU64   Z7, 4864(AX)
 	VPSRLW      $0x04, Z10, Z10
-	VPANDD      Z0, Z10, Z10
-	VMOVDQU64   Z10, 5888(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   Z7, 5888(AX)
 	VPANDD      Z0, Z9, Z7
 	VMOVDQU64   Z7, 4992(AX)
 	VPSRLW      $0x04, Z9, Z9
-	VPANDD      Z0, Z9, Z9
-	VMOVDQU64   Z9, 6016(AX)
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   Z7, 6016(AX)
 	VPANDD      Z0, Z19, Z7
 	VMOVDQU64   Z7, 6144(AX)
 	VPSRLW      $0x04, Z19, Z19
-	VPANDD      Z0, Z19, Z19
-	VMOVDQU64   Z19, 7168(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   Z7, 7168(AX)
 	VPANDD      Z0, Z16, Z7
 	VMOVDQU64   Z7, 6272(AX)
 	VPSRLW      $0x04, Z16, Z16
-	VPANDD      Z0, Z16, Z16
-	VMOVDQU64   Z16, 7296(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   Z7, 7296(AX)
 	VPANDD      Z0, Z11, Z7
 	VMOVDQU64   Z7, 6400(AX)
 	VPSRLW      $0x04, Z11, Z11
-	VPANDD      Z0, Z11, Z11
-	VMOVDQU64   Z11, 7424(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   Z7, 7424(AX)
 	VPANDD      Z0, Z14, Z7
 	VMOVDQU64   Z7, 6528(AX)
 	VPSRLW      $0x04, Z14, Z14
-	VPANDD      Z0, Z14, Z14
-	VMOVDQU64   Z14, 7552(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   Z7, 7552(AX)
 	VPANDD      Z0, Z8, Z7
 	VMOVDQU64   Z7, 6656(AX)
 	VPSRLW      $0x04, Z8, Z8
-	VPANDD      Z0, Z8, Z8
-	VMOVDQU64   Z8, 7680(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   Z7, 7680(AX)
 	VPANDD      Z0, Z21, Z7
 	VMOVDQU64   Z7, 6784(AX)
 	VPSRLW      $0x04, Z21, Z21
-	VPANDD      Z0, Z21, Z21
-	VMOVDQU64   Z21, 7808(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   Z7, 7808(AX)
 	VPANDD      Z0, Z6, Z7
 	VMOVDQU64   Z7, 6912(AX)
 	VPSRLW      $0x04, Z6, Z6
@@ -5489,23 +6408,23 @@ block:
 	VPANDD      Z0, Z20, Z13
 	VMOVDQU64   Z13, 64(AX)
 	VPSRLW      $0x04, Z20, Z20
-	VPANDD      Z0, Z20, Z20
-	VMOVDQU64   Z20, 1088(AX)
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   Z13, 1088(AX)
 	VPANDD      Z0, Z15, Z13
 	VMOVDQU64   Z13, 192(AX)
 	VPSRLW      $0x04, Z15, Z15
-	VPANDD      Z0, Z15, Z15
-	VMOVDQU64   Z15, 1216(AX)
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   Z13, 1216(AX)
 	VPANDD      Z0, Z18, Z13
 	VMOVDQU64   Z13, 320(AX)
 	VPSRLW      $0x04, Z18, Z18
-	VPANDD      Z0, Z18, Z18
-	VMOVDQU64   Z18, 1344(AX)
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   Z13, 1344(AX)
 	VPANDD      Z0, Z17, Z13
 	VMOVDQU64   Z13, 448(AX)
 	VPSRLW      $0x04, Z17, Z17
-	VPANDD      Z0, Z17, Z17
-	VMOVDQU64   Z17, 1472(AX)
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   Z13, 1472(AX)
 	VPANDD      Z0, Z12, Z13
 	VMOVDQU64   Z13, 576(AX)
 	VPSRLW      $0x04, Z12, Z12
@@ -5519,43 +6438,43 @@ block:
 	VPANDD      Z0, Z10, Z7
 	VMOVDQU64   Z7, 832(AX)
 	VPSRLW      $0x04, Z10, Z10
-	VPANDD      Z0, Z10, Z10
-	VMOVDQU64   Z10, 1856(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   Z7, 1856(AX)
 	VPANDD      Z0, Z9, Z7
 	VMOVDQU64   Z7, 960(AX)
 	VPSRLW      $0x04, Z9, Z9
-	VPANDD      Z0, Z9, Z9
-	VMOVDQU64   Z9, 1984(AX)
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   Z7, 1984(AX)
 	VPANDD      Z0, Z19, Z7
 	VMOVDQU64   Z7, 2112(AX)
 	VPSRLW      $0x04, Z19, Z19
-	VPANDD      Z0, Z19, Z19
-	VMOVDQU64   Z19, 3136(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   Z7, 3136(AX)
 	VPANDD      Z0, Z16, Z7
 	VMOVDQU64   Z7, 2240(AX)
 	VPSRLW      $0x04, Z16, Z16
-	VPANDD      Z0, Z16, Z16
-	VMOVDQU64   Z16, 3264(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   Z7, 3264(AX)
 	VPANDD      Z0, Z11, Z7
 	VMOVDQU64   Z7, 2368(AX)
 	VPSRLW      $0x04, Z11, Z11
-	VPANDD      Z0, Z11, Z11
-	VMOVDQU64   Z11, 3392(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   Z7, 3392(AX)
 	VPANDD      Z0, Z14, Z7
 	VMOVDQU64   Z7, 2496(AX)
 	VPSRLW      $0x04, Z14, Z14
-	VPANDD      Z0, Z14, Z14
-	VMOVDQU64   Z14, 3520(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   Z7, 3520(AX)
 	VPANDD      Z0, Z8, Z7
 	VMOVDQU64   Z7, 2624(AX)
 	VPSRLW      $0x04, Z8, Z8
-	VPANDD      Z0, Z8, Z8
-	VMOVDQU64   Z8, 3648(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   Z7, 3648(AX)
 	VPANDD      Z0, Z21, Z7
 	VMOVDQU64   Z7, 2752(AX)
 	VPSRLW      $0x04, Z21, Z21
-	VPANDD      Z0, Z21, Z21
-	VMOVDQU64   Z21, 3776(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   Z7, 3776(AX)
 	VPANDD      Z0, Z6, Z7
 	VMOVDQU64   Z7, 2880(AX)
 	VPSRLW      $0x04, Z6, Z6
@@ -5665,23 +6584,23 @@ block:
 	VPANDD      Z0, Z20, Z13
 	VMOVDQU64   Z13, 4160(AX)
 	VPSRLW      $0x04, Z20, Z20
-	VPANDD      Z0, Z20, Z20
-	VMOVDQU64   Z20, 5184(AX)
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   Z13, 5184(AX)
 	VPANDD      Z0, Z15, Z13
 	VMOVDQU64   Z13, 4288(AX)
 	VPSRLW      $0x04, Z15, Z15
-	VPANDD      Z0, Z15, Z15
-	VMOVDQU64   Z15, 5312(AX)
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   Z13, 5312(AX)
 	VPANDD      Z0, Z18, Z13
 	VMOVDQU64   Z13, 4416(AX)
 	VPSRLW      $0x04, Z18, Z18
-	VPANDD      Z0, Z18, Z18
-	VMOVDQU64   Z18, 5440(AX)
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   Z13, 5440(AX)
 	VPANDD      Z0, Z17, Z13
 	VMOVDQU64   Z13, 4544(AX)
 	VPSRLW      $0x04, Z17, Z17
-	VPANDD      Z0, Z17, Z17
-	VMOVDQU64   Z17, 5568(AX)
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   Z13, 5568(AX)
 	VPANDD      Z0, Z12, Z13
 	VMOVDQU64   Z13, 4672(AX)
 	VPSRLW      $0x04, Z12, Z12
@@ -5695,43 +6614,43 @@ block:
 	VPANDD      Z0, Z10, Z7
 	VMOVDQU64   Z7, 4928(AX)
 	VPSRLW      $0x04, Z10, Z10
-	VPANDD      Z0, Z10, Z10
-	VMOVDQU64   Z10, 5952(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   Z7, 5952(AX)
 	VPANDD      Z0, Z9, Z7
 	VMOVDQU64   Z7, 5056(AX)
 	VPSRLW      $0x04, Z9, Z9
-	VPANDD      Z0, Z9, Z9
-	VMOVDQU64   Z9, 6080(AX)
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   Z7, 6080(AX)
 	VPANDD      Z0, Z19, Z7
 	VMOVDQU64   Z7, 6208(AX)
 	VPSRLW      $0x04, Z19, Z19
-	VPANDD      Z0, Z19, Z19
-	VMOVDQU64   Z19, 7232(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   Z7, 7232(AX)
 	VPANDD      Z0, Z16, Z7
 	VMOVDQU64   Z7, 6336(AX)
 	VPSRLW      $0x04, Z16, Z16
-	VPANDD      Z0, Z16, Z16
-	VMOVDQU64   Z16, 7360(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   Z7, 7360(AX)
 	VPANDD      Z0, Z11, Z7
 	VMOVDQU64   Z7, 6464(AX)
 	VPSRLW      $0x04, Z11, Z11
-	VPANDD      Z0, Z11, Z11
-	VMOVDQU64   Z11, 7488(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   Z7, 7488(AX)
 	VPANDD      Z0, Z14, Z7
 	VMOVDQU64   Z7, 6592(AX)
 	VPSRLW      $0x04, Z14, Z14
-	VPANDD      Z0, Z14, Z14
-	VMOVDQU64   Z14, 7616(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   Z7, 7616(AX)
 	VPANDD      Z0, Z8, Z7
 	VMOVDQU64   Z7, 6720(AX)
 	VPSRLW      $0x04, Z8, Z8
-	VPANDD      Z0, Z8, Z8
-	VMOVDQU64   Z8, 7744(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   Z7, 7744(AX)
 	VPANDD      Z0, Z21, Z7
 	VMOVDQU64   Z7, 6848(AX)
 	VPSRLW      $0x04, Z21, Z21
-	VPANDD      Z0, Z21, Z21
-	VMOVDQU64   Z21, 7872(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   Z7, 7872(AX)
 	VPANDD      Z0, Z6, Z7
 	VMOVDQU64   Z7, 6976(AX)
 	VPSRLW      $0x04, Z6, Z6
@@ -5806,6 +6725,1566 @@ block:
 	VPSHUFB     pairHigh<>+0(SB), Z8, Z5
 	VMOVDQU64   Z5, 9664(AX)
 	ADDQ        $0x00000090, CX
+	ADDQ        $0x00002700, AX
+	DECQ        BX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+// func repackQ5KAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·repackQ5KAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         blocks+24(FP), BX
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VPBROADCASTD low6<>+0(SB), Z1
+	VPBROADCASTD bits54<>+0(SB), Z2
+	VPBROADCASTD lowByte<>+0(SB), Z3
+	VPBROADCASTD DX, Z4
+	VPMULLD      laneNumber<>+0(SB), Z4, Z4
+
+block:
+	MOVQ        CX, SI
+	MOVQ        SI, DI
+	VMOVDQU64   16(DI), Z5
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z6
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z7
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z8
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z9
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z10
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z11
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z12
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z13
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z14
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z15
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z16
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z17
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z18
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z19
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z20
+	VPUNPCKLDQ  Z6, Z5, Z21
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z21, Z8
+	VPUNPCKHQDQ Z6, Z21, Z21
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VPUNPCKLDQ  Z18, Z17, Z15
+	VPUNPCKHDQ  Z18, Z17, Z17
+	VPUNPCKLDQ  Z20, Z19, Z18
+	VPUNPCKHDQ  Z20, Z19, Z19
+	VPUNPCKLQDQ Z18, Z15, Z20
+	VPUNPCKHQDQ Z18, Z15, Z15
+	VPUNPCKLQDQ Z19, Z17, Z18
+	VPUNPCKHQDQ Z19, Z17, Z17
+	VSHUFI32X4  $0x88, Z12, Z8, Z19
+	VSHUFI32X4  $0xdd, Z12, Z8, Z8
+	VSHUFI32X4  $0x88, Z20, Z16, Z12
+	VSHUFI32X4  $0xdd, Z20, Z16, Z16
+	VSHUFI32X4  $0x88, Z12, Z19, Z20
+	VSHUFI32X4  $0xdd, Z12, Z19, Z19
+	VSHUFI32X4  $0x88, Z16, Z8, Z12
+	VSHUFI32X4  $0xdd, Z16, Z8, Z8
+	VSHUFI32X4  $0x88, Z7, Z21, Z16
+	VSHUFI32X4  $0xdd, Z7, Z21, Z21
+	VSHUFI32X4  $0x88, Z15, Z11, Z7
+	VSHUFI32X4  $0xdd, Z15, Z11, Z11
+	VSHUFI32X4  $0x88, Z7, Z16, Z15
+	VSHUFI32X4  $0xdd, Z7, Z16, Z16
+	VSHUFI32X4  $0x88, Z11, Z21, Z7
+	VSHUFI32X4  $0xdd, Z11, Z21, Z21
+	VSHUFI32X4  $0x88, Z10, Z6, Z11
+	VSHUFI32X4  $0xdd, Z10, Z6, Z6
+	VSHUFI32X4  $0x88, Z18, Z14, Z10
+	VSHUFI32X4  $0xdd, Z18, Z14, Z14
+	VSHUFI32X4  $0x88, Z10, Z11, Z18
+	VSHUFI32X4  $0xdd, Z10, Z11, Z11
+	VSHUFI32X4  $0x88, Z14, Z6, Z10
+	VSHUFI32X4  $0xdd, Z14, Z6, Z6
+	VSHUFI32X4  $0x88, Z9, Z5, Z14
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0x88, Z17, Z13, Z9
+	VSHUFI32X4  $0xdd, Z17, Z13, Z13
+	VSHUFI32X4  $0x88, Z9, Z14, Z17
+	VSHUFI32X4  $0xdd, Z9, Z14, Z14
+	VSHUFI32X4  $0x88, Z13, Z5, Z9
+	VSHUFI32X4  $0xdd, Z13, Z5, Z5
+	VMOVDQU64   Z20, 8192(AX)
+	VMOVDQU64   Z15, 8320(AX)
+	VMOVDQU64   Z18, 8448(AX)
+	VMOVDQU64   Z17, 8576(AX)
+	VMOVDQU64   Z12, 8704(AX)
+	VMOVDQU64   Z7, 8832(AX)
+	VMOVDQU64   Z10, 8960(AX)
+	VMOVDQU64   Z9, 9088(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8192(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, (AX)
+	VPSRLW      $0x04, Z19, Z19
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8192(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1024(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8320(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 128(AX)
+	VPSRLW      $0x04, Z16, Z16
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8320(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1152(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8448(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 256(AX)
+	VPSRLW      $0x04, Z11, Z11
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8448(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1280(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8576(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 384(AX)
+	VPSRLW      $0x04, Z14, Z14
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8576(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1408(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8704(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 512(AX)
+	VPSRLW      $0x04, Z8, Z8
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8704(AX), Z8
+	VPSLLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 1536(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8832(AX), Z8
+	VPSLLW      $0x04, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 640(AX)
+	VPSRLW      $0x04, Z21, Z21
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8832(AX), Z8
+	VPSLLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 1664(AX)
+	VPANDD      Z0, Z6, Z7
+	VMOVDQU64   8960(AX), Z8
+	VPSLLW      $0x04, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 768(AX)
+	VPSRLW      $0x04, Z6, Z6
+	VPANDD      Z0, Z6, Z6
+	VMOVDQU64   8960(AX), Z7
+	VPSLLW      $0x03, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 1792(AX)
+	VPANDD      Z0, Z5, Z6
+	VMOVDQU64   9088(AX), Z7
+	VPSLLW      $0x04, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 896(AX)
+	VPSRLW      $0x04, Z5, Z5
+	VPANDD      Z0, Z5, Z5
+	VMOVDQU64   9088(AX), Z6
+	VPSLLW      $0x03, Z6, Z6
+	VPANDD      bit4<>+0(SB), Z6, Z6
+	VPORD       Z6, Z5, Z5
+	VMOVDQU64   Z5, 1920(AX)
+	MOVQ        SI, DI
+	VMOVDQU64   80(DI), Z5
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z6
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z7
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z8
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z9
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z10
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z11
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z12
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z13
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z14
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z15
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z16
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z17
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z18
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z19
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z20
+	VPUNPCKLDQ  Z6, Z5, Z21
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z21, Z8
+	VPUNPCKHQDQ Z6, Z21, Z21
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VPUNPCKLDQ  Z18, Z17, Z15
+	VPUNPCKHDQ  Z18, Z17, Z17
+	VPUNPCKLDQ  Z20, Z19, Z18
+	VPUNPCKHDQ  Z20, Z19, Z19
+	VPUNPCKLQDQ Z18, Z15, Z20
+	VPUNPCKHQDQ Z18, Z15, Z15
+	VPUNPCKLQDQ Z19, Z17, Z18
+	VPUNPCKHQDQ Z19, Z17, Z17
+	VSHUFI32X4  $0x88, Z12, Z8, Z19
+	VSHUFI32X4  $0xdd, Z12, Z8, Z8
+	VSHUFI32X4  $0x88, Z20, Z16, Z12
+	VSHUFI32X4  $0xdd, Z20, Z16, Z16
+	VSHUFI32X4  $0x88, Z12, Z19, Z20
+	VSHUFI32X4  $0xdd, Z12, Z19, Z19
+	VSHUFI32X4  $0x88, Z16, Z8, Z12
+	VSHUFI32X4  $0xdd, Z16, Z8, Z8
+	VSHUFI32X4  $0x88, Z7, Z21, Z16
+	VSHUFI32X4  $0xdd, Z7, Z21, Z21
+	VSHUFI32X4  $0x88, Z15, Z11, Z7
+	VSHUFI32X4  $0xdd, Z15, Z11, Z11
+	VSHUFI32X4  $0x88, Z7, Z16, Z15
+	VSHUFI32X4  $0xdd, Z7, Z16, Z16
+	VSHUFI32X4  $0x88, Z11, Z21, Z7
+	VSHUFI32X4  $0xdd, Z11, Z21, Z21
+	VSHUFI32X4  $0x88, Z10, Z6, Z11
+	VSHUFI32X4  $0xdd, Z10, Z6, Z6
+	VSHUFI32X4  $0x88, Z18, Z14, Z10
+	VSHUFI32X4  $0xdd, Z18, Z14, Z14
+	VSHUFI32X4  $0x88, Z10, Z11, Z18
+	VSHUFI32X4  $0xdd, Z10, Z11, Z11
+	VSHUFI32X4  $0x88, Z14, Z6, Z10
+	VSHUFI32X4  $0xdd, Z14, Z6, Z6
+	VSHUFI32X4  $0x88, Z9, Z5, Z14
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0x88, Z17, Z13, Z9
+	VSHUFI32X4  $0xdd, Z17, Z13, Z13
+	VSHUFI32X4  $0x88, Z9, Z14, Z17
+	VSHUFI32X4  $0xdd, Z9, Z14, Z14
+	VSHUFI32X4  $0x88, Z13, Z5, Z9
+	VSHUFI32X4  $0xdd, Z13, Z5, Z5
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   8192(AX), Z30
+	VPSLLW      $0x02, Z30, Z30
+	VPANDD      bit4<>+0(SB), Z30, Z30
+	VPORD       Z30, Z13, Z13
+	VMOVDQU64   Z13, 2048(AX)
+	VPSRLW      $0x04, Z20, Z20
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   8192(AX), Z20
+	VPSLLW      $0x01, Z20, Z20
+	VPANDD      bit4<>+0(SB), Z20, Z20
+	VPORD       Z20, Z13, Z13
+	VMOVDQU64   Z13, 3072(AX)
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   8320(AX), Z20
+	VPSLLW      $0x02, Z20, Z20
+	VPANDD      bit4<>+0(SB), Z20, Z20
+	VPORD       Z20, Z13, Z13
+	VMOVDQU64   Z13, 2176(AX)
+	VPSRLW      $0x04, Z15, Z15
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   8320(AX), Z15
+	VPSLLW      $0x01, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 3200(AX)
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   8448(AX), Z15
+	VPSLLW      $0x02, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 2304(AX)
+	VPSRLW      $0x04, Z18, Z18
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   8448(AX), Z15
+	VPSLLW      $0x01, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 3328(AX)
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   8576(AX), Z15
+	VPSLLW      $0x02, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 2432(AX)
+	VPSRLW      $0x04, Z17, Z17
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   8576(AX), Z15
+	VPSLLW      $0x01, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 3456(AX)
+	VPANDD      Z0, Z12, Z13
+	VMOVDQU64   8704(AX), Z15
+	VPSLLW      $0x02, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 2560(AX)
+	VPSRLW      $0x04, Z12, Z12
+	VPANDD      Z0, Z12, Z12
+	VMOVDQU64   8704(AX), Z13
+	VPSLLW      $0x01, Z13, Z13
+	VPANDD      bit4<>+0(SB), Z13, Z13
+	VPORD       Z13, Z12, Z12
+	VMOVDQU64   Z12, 3584(AX)
+	VPANDD      Z0, Z7, Z12
+	VMOVDQU64   8832(AX), Z13
+	VPSLLW      $0x02, Z13, Z13
+	VPANDD      bit4<>+0(SB), Z13, Z13
+	VPORD       Z13, Z12, Z12
+	VMOVDQU64   Z12, 2688(AX)
+	VPSRLW      $0x04, Z7, Z7
+	VPANDD      Z0, Z7, Z7
+	VMOVDQU64   8832(AX), Z12
+	VPSLLW      $0x01, Z12, Z12
+	VPANDD      bit4<>+0(SB), Z12, Z12
+	VPORD       Z12, Z7, Z7
+	VMOVDQU64   Z7, 3712(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   8960(AX), Z12
+	VPSLLW      $0x02, Z12, Z12
+	VPANDD      bit4<>+0(SB), Z12, Z12
+	VPORD       Z12, Z7, Z7
+	VMOVDQU64   Z7, 2816(AX)
+	VPSRLW      $0x04, Z10, Z10
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   8960(AX), Z10
+	VPSLLW      $0x01, Z10, Z10
+	VPANDD      bit4<>+0(SB), Z10, Z10
+	VPORD       Z10, Z7, Z7
+	VMOVDQU64   Z7, 3840(AX)
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   9088(AX), Z10
+	VPSLLW      $0x02, Z10, Z10
+	VPANDD      bit4<>+0(SB), Z10, Z10
+	VPORD       Z10, Z7, Z7
+	VMOVDQU64   Z7, 2944(AX)
+	VPSRLW      $0x04, Z9, Z9
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   9088(AX), Z9
+	VPSLLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 3968(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8192(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4096(AX)
+	VPSRLW      $0x04, Z19, Z19
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8192(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5120(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8320(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4224(AX)
+	VPSRLW      $0x04, Z16, Z16
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8320(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5248(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8448(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4352(AX)
+	VPSRLW      $0x04, Z11, Z11
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8448(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5376(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8576(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4480(AX)
+	VPSRLW      $0x04, Z14, Z14
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8576(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5504(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8704(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4608(AX)
+	VPSRLW      $0x04, Z8, Z8
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8704(AX), Z8
+	VPSRLW      $0x01, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 5632(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8832(AX), Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 4736(AX)
+	VPSRLW      $0x04, Z21, Z21
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8832(AX), Z8
+	VPSRLW      $0x01, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 5760(AX)
+	VPANDD      Z0, Z6, Z7
+	VMOVDQU64   8960(AX), Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 4864(AX)
+	VPSRLW      $0x04, Z6, Z6
+	VPANDD      Z0, Z6, Z6
+	VMOVDQU64   8960(AX), Z7
+	VPSRLW      $0x01, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 5888(AX)
+	VPANDD      Z0, Z5, Z6
+	VMOVDQU64   9088(AX), Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 4992(AX)
+	VPSRLW      $0x04, Z5, Z5
+	VPANDD      Z0, Z5, Z5
+	VMOVDQU64   9088(AX), Z6
+	VPSRLW      $0x01, Z6, Z6
+	VPANDD      bit4<>+0(SB), Z6, Z6
+	VPORD       Z6, Z5, Z5
+	VMOVDQU64   Z5, 6016(AX)
+	MOVQ        SI, DI
+	VMOVDQU64   112(DI), Z5
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z6
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z7
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z8
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z9
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z10
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z11
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z12
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z13
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z14
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z15
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z16
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z17
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z18
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z19
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z20
+	VPUNPCKLDQ  Z6, Z5, Z21
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z21, Z8
+	VPUNPCKHQDQ Z6, Z21, Z21
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VPUNPCKLDQ  Z18, Z17, Z15
+	VPUNPCKHDQ  Z18, Z17, Z17
+	VPUNPCKLDQ  Z20, Z19, Z18
+	VPUNPCKHDQ  Z20, Z19, Z19
+	VPUNPCKLQDQ Z18, Z15, Z20
+	VPUNPCKHQDQ Z18, Z15, Z15
+	VPUNPCKLQDQ Z19, Z17, Z18
+	VPUNPCKHQDQ Z19, Z17, Z17
+	VSHUFI32X4  $0x88, Z12, Z8, Z19
+	VSHUFI32X4  $0xdd, Z12, Z8, Z8
+	VSHUFI32X4  $0x88, Z20, Z16, Z12
+	VSHUFI32X4  $0xdd, Z20, Z16, Z16
+	VSHUFI32X4  $0x88, Z12, Z19, Z20
+	VSHUFI32X4  $0xdd, Z12, Z19, Z19
+	VSHUFI32X4  $0x88, Z16, Z8, Z12
+	VSHUFI32X4  $0xdd, Z16, Z8, Z8
+	VSHUFI32X4  $0x88, Z7, Z21, Z12
+	VSHUFI32X4  $0xdd, Z7, Z21, Z21
+	VSHUFI32X4  $0x88, Z15, Z11, Z7
+	VSHUFI32X4  $0xdd, Z15, Z11, Z11
+	VSHUFI32X4  $0x88, Z7, Z12, Z15
+	VSHUFI32X4  $0xdd, Z7, Z12, Z12
+	VSHUFI32X4  $0x88, Z11, Z21, Z7
+	VSHUFI32X4  $0xdd, Z11, Z21, Z21
+	VSHUFI32X4  $0x88, Z10, Z6, Z7
+	VSHUFI32X4  $0xdd, Z10, Z6, Z6
+	VSHUFI32X4  $0x88, Z18, Z14, Z10
+	VSHUFI32X4  $0xdd, Z18, Z14, Z14
+	VSHUFI32X4  $0x88, Z10, Z7, Z11
+	VSHUFI32X4  $0xdd, Z10, Z7, Z7
+	VSHUFI32X4  $0x88, Z14, Z6, Z10
+	VSHUFI32X4  $0xdd, Z14, Z6, Z6
+	VSHUFI32X4  $0x88, Z9, Z5, Z10
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0x88, Z17, Z13, Z9
+	VSHUFI32X4  $0xdd, Z17, Z13, Z13
+	VSHUFI32X4  $0x88, Z9, Z10, Z11
+	VSHUFI32X4  $0xdd, Z9, Z10, Z10
+	VSHUFI32X4  $0x88, Z13, Z5, Z9
+	VSHUFI32X4  $0xdd, Z13, Z5, Z5
+	VPANDD      Z0, Z19, Z9
+	VMOVDQU64   8192(AX), Z11
+	VPSRLW      $0x02, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 6144(AX)
+	VPSRLW      $0x04, Z19, Z19
+	VPANDD      Z0, Z19, Z9
+	VMOVDQU64   8192(AX), Z11
+	VPSRLW      $0x03, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 7168(AX)
+	VPANDD      Z0, Z12, Z9
+	VMOVDQU64   8320(AX), Z11
+	VPSRLW      $0x02, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 6272(AX)
+	VPSRLW      $0x04, Z12, Z12
+	VPANDD      Z0, Z12, Z9
+	VMOVDQU64   8320(AX), Z11
+	VPSRLW      $0x03, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 7296(AX)
+	VPANDD      Z0, Z7, Z9
+	VMOVDQU64   8448(AX), Z11
+	VPSRLW      $0x02, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 6400(AX)
+	VPSRLW      $0x04, Z7, Z7
+	VPANDD      Z0, Z7, Z7
+	VMOVDQU64   8448(AX), Z9
+	VPSRLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 7424(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   8576(AX), Z9
+	VPSRLW      $0x02, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 6528(AX)
+	VPSRLW      $0x04, Z10, Z10
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   8576(AX), Z9
+	VPSRLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 7552(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8704(AX), Z9
+	VPSRLW      $0x02, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 6656(AX)
+	VPSRLW      $0x04, Z8, Z8
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8704(AX), Z8
+	VPSRLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 7680(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8832(AX), Z8
+	VPSRLW      $0x02, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 6784(AX)
+	VPSRLW      $0x04, Z21, Z21
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8832(AX), Z8
+	VPSRLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 7808(AX)
+	VPANDD      Z0, Z6, Z7
+	VMOVDQU64   8960(AX), Z8
+	VPSRLW      $0x02, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 6912(AX)
+	VPSRLW      $0x04, Z6, Z6
+	VPANDD      Z0, Z6, Z6
+	VMOVDQU64   8960(AX), Z7
+	VPSRLW      $0x03, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 7936(AX)
+	VPANDD      Z0, Z5, Z6
+	VMOVDQU64   9088(AX), Z7
+	VPSRLW      $0x02, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 7040(AX)
+	VPSRLW      $0x04, Z5, Z5
+	VPANDD      Z0, Z5, Z5
+	VMOVDQU64   9088(AX), Z6
+	VPSRLW      $0x03, Z6, Z6
+	VPANDD      bit4<>+0(SB), Z6, Z6
+	VPORD       Z6, Z5, Z5
+	VMOVDQU64   Z5, 8064(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z22, Z22, Z22
+	VPGATHERDD  (SI)(Z4*1), K1, Z22
+	VPMOVDW     Z22, Y5
+	VCVTPH2PS   Y5, Z5
+	VMOVUPS     Z5, 9728(AX)
+	VPSRLD      $0x10, Z22, Z22
+	VPMOVDW     Z22, Y5
+	VCVTPH2PS   Y5, Z5
+	VMOVUPS     Z5, 9856(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z23, Z23, Z23
+	VPGATHERDD  4(SI)(Z4*1), K1, Z23
+	KXNORW      K1, K1, K1
+	VPXORD      Z24, Z24, Z24
+	VPGATHERDD  8(SI)(Z4*1), K1, Z24
+	KXNORW      K1, K1, K1
+	VPXORD      Z25, Z25, Z25
+	VPGATHERDD  12(SI)(Z4*1), K1, Z25
+	VPANDD      Z1, Z23, Z5
+	VPSRLD      $0x02, Z23, Z23
+	VPANDD      Z2, Z23, Z23
+	VPSRLD      $0x00, Z25, Z6
+	VPANDD      Z0, Z6, Z6
+	VPORD       Z23, Z6, Z6
+	VPANDD      Z1, Z24, Z7
+	VPSRLD      $0x02, Z24, Z24
+	VPANDD      Z2, Z24, Z24
+	VPSRLD      $0x04, Z25, Z8
+	VPANDD      Z0, Z8, Z8
+	VPORD       Z24, Z8, Z8
+	VPSRLD      $0x00, Z5, Z9
+	VPANDD      Z3, Z9, Z9
+	VMOVDQU64   Z9, 8192(AX)
+	VPSRLD      $0x08, Z5, Z9
+	VPANDD      Z3, Z9, Z9
+	VMOVDQU64   Z9, 8320(AX)
+	VPSRLD      $0x10, Z5, Z9
+	VPANDD      Z3, Z9, Z9
+	VMOVDQU64   Z9, 8448(AX)
+	VPSRLD      $0x18, Z5, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8576(AX)
+	VPSRLD      $0x00, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8704(AX)
+	VPSRLD      $0x08, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8832(AX)
+	VPSRLD      $0x10, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8960(AX)
+	VPSRLD      $0x18, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 9088(AX)
+	VPSHUFB     pairLow<>+0(SB), Z7, Z5
+	VMOVDQU64   Z5, 9216(AX)
+	VPSHUFB     pairHigh<>+0(SB), Z7, Z5
+	VMOVDQU64   Z5, 9344(AX)
+	VPSHUFB     pairLow<>+0(SB), Z8, Z5
+	VMOVDQU64   Z5, 9472(AX)
+	VPSHUFB     pairHigh<>+0(SB), Z8, Z5
+	VMOVDQU64   Z5, 9600(AX)
+	MOVQ        DX, DI
+	SHLQ        $0x04, DI
+	ADDQ        DI, SI
+	MOVQ        SI, DI
+	VMOVDQU64   16(DI), Z5
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z6
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z7
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z8
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z9
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z10
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z11
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z12
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z13
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z14
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z15
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z16
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z17
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z18
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z19
+	ADDQ        DX, DI
+	VMOVDQU64   16(DI), Z20
+	VPUNPCKLDQ  Z6, Z5, Z21
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z21, Z8
+	VPUNPCKHQDQ Z6, Z21, Z21
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VPUNPCKLDQ  Z18, Z17, Z15
+	VPUNPCKHDQ  Z18, Z17, Z17
+	VPUNPCKLDQ  Z20, Z19, Z18
+	VPUNPCKHDQ  Z20, Z19, Z19
+	VPUNPCKLQDQ Z18, Z15, Z20
+	VPUNPCKHQDQ Z18, Z15, Z15
+	VPUNPCKLQDQ Z19, Z17, Z18
+	VPUNPCKHQDQ Z19, Z17, Z17
+	VSHUFI32X4  $0x88, Z12, Z8, Z19
+	VSHUFI32X4  $0xdd, Z12, Z8, Z8
+	VSHUFI32X4  $0x88, Z20, Z16, Z12
+	VSHUFI32X4  $0xdd, Z20, Z16, Z16
+	VSHUFI32X4  $0x88, Z12, Z19, Z20
+	VSHUFI32X4  $0xdd, Z12, Z19, Z19
+	VSHUFI32X4  $0x88, Z16, Z8, Z12
+	VSHUFI32X4  $0xdd, Z16, Z8, Z8
+	VSHUFI32X4  $0x88, Z7, Z21, Z16
+	VSHUFI32X4  $0xdd, Z7, Z21, Z21
+	VSHUFI32X4  $0x88, Z15, Z11, Z7
+	VSHUFI32X4  $0xdd, Z15, Z11, Z11
+	VSHUFI32X4  $0x88, Z7, Z16, Z15
+	VSHUFI32X4  $0xdd, Z7, Z16, Z16
+	VSHUFI32X4  $0x88, Z11, Z21, Z7
+	VSHUFI32X4  $0xdd, Z11, Z21, Z21
+	VSHUFI32X4  $0x88, Z10, Z6, Z11
+	VSHUFI32X4  $0xdd, Z10, Z6, Z6
+	VSHUFI32X4  $0x88, Z18, Z14, Z10
+	VSHUFI32X4  $0xdd, Z18, Z14, Z14
+	VSHUFI32X4  $0x88, Z10, Z11, Z18
+	VSHUFI32X4  $0xdd, Z10, Z11, Z11
+	VSHUFI32X4  $0x88, Z14, Z6, Z10
+	VSHUFI32X4  $0xdd, Z14, Z6, Z6
+	VSHUFI32X4  $0x88, Z9, Z5, Z14
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0x88, Z17, Z13, Z9
+	VSHUFI32X4  $0xdd, Z17, Z13, Z13
+	VSHUFI32X4  $0x88, Z9, Z14, Z17
+	VSHUFI32X4  $0xdd, Z9, Z14, Z14
+	VSHUFI32X4  $0x88, Z13, Z5, Z9
+	VSHUFI32X4  $0xdd, Z13, Z5, Z5
+	VMOVDQU64   Z20, 8256(AX)
+	VMOVDQU64   Z15, 8384(AX)
+	VMOVDQU64   Z18, 8512(AX)
+	VMOVDQU64   Z17, 8640(AX)
+	VMOVDQU64   Z12, 8768(AX)
+	VMOVDQU64   Z7, 8896(AX)
+	VMOVDQU64   Z10, 9024(AX)
+	VMOVDQU64   Z9, 9152(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8256(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 64(AX)
+	VPSRLW      $0x04, Z19, Z19
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8256(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1088(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8384(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 192(AX)
+	VPSRLW      $0x04, Z16, Z16
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8384(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1216(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8512(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 320(AX)
+	VPSRLW      $0x04, Z11, Z11
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8512(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1344(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8640(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 448(AX)
+	VPSRLW      $0x04, Z14, Z14
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8640(AX), Z9
+	VPSLLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 1472(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8768(AX), Z9
+	VPSLLW      $0x04, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 576(AX)
+	VPSRLW      $0x04, Z8, Z8
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8768(AX), Z8
+	VPSLLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 1600(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8896(AX), Z8
+	VPSLLW      $0x04, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 704(AX)
+	VPSRLW      $0x04, Z21, Z21
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8896(AX), Z8
+	VPSLLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 1728(AX)
+	VPANDD      Z0, Z6, Z7
+	VMOVDQU64   9024(AX), Z8
+	VPSLLW      $0x04, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 832(AX)
+	VPSRLW      $0x04, Z6, Z6
+	VPANDD      Z0, Z6, Z6
+	VMOVDQU64   9024(AX), Z7
+	VPSLLW      $0x03, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 1856(AX)
+	VPANDD      Z0, Z5, Z6
+	VMOVDQU64   9152(AX), Z7
+	VPSLLW      $0x04, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 960(AX)
+	VPSRLW      $0x04, Z5, Z5
+	VPANDD      Z0, Z5, Z5
+	VMOVDQU64   9152(AX), Z6
+	VPSLLW      $0x03, Z6, Z6
+	VPANDD      bit4<>+0(SB), Z6, Z6
+	VPORD       Z6, Z5, Z5
+	VMOVDQU64   Z5, 1984(AX)
+	MOVQ        SI, DI
+	VMOVDQU64   80(DI), Z5
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z6
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z7
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z8
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z9
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z10
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z11
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z12
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z13
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z14
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z15
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z16
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z17
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z18
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z19
+	ADDQ        DX, DI
+	VMOVDQU64   80(DI), Z20
+	VPUNPCKLDQ  Z6, Z5, Z21
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z21, Z8
+	VPUNPCKHQDQ Z6, Z21, Z21
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VPUNPCKLDQ  Z18, Z17, Z15
+	VPUNPCKHDQ  Z18, Z17, Z17
+	VPUNPCKLDQ  Z20, Z19, Z18
+	VPUNPCKHDQ  Z20, Z19, Z19
+	VPUNPCKLQDQ Z18, Z15, Z20
+	VPUNPCKHQDQ Z18, Z15, Z15
+	VPUNPCKLQDQ Z19, Z17, Z18
+	VPUNPCKHQDQ Z19, Z17, Z17
+	VSHUFI32X4  $0x88, Z12, Z8, Z19
+	VSHUFI32X4  $0xdd, Z12, Z8, Z8
+	VSHUFI32X4  $0x88, Z20, Z16, Z12
+	VSHUFI32X4  $0xdd, Z20, Z16, Z16
+	VSHUFI32X4  $0x88, Z12, Z19, Z20
+	VSHUFI32X4  $0xdd, Z12, Z19, Z19
+	VSHUFI32X4  $0x88, Z16, Z8, Z12
+	VSHUFI32X4  $0xdd, Z16, Z8, Z8
+	VSHUFI32X4  $0x88, Z7, Z21, Z16
+	VSHUFI32X4  $0xdd, Z7, Z21, Z21
+	VSHUFI32X4  $0x88, Z15, Z11, Z7
+	VSHUFI32X4  $0xdd, Z15, Z11, Z11
+	VSHUFI32X4  $0x88, Z7, Z16, Z15
+	VSHUFI32X4  $0xdd, Z7, Z16, Z16
+	VSHUFI32X4  $0x88, Z11, Z21, Z7
+	VSHUFI32X4  $0xdd, Z11, Z21, Z21
+	VSHUFI32X4  $0x88, Z10, Z6, Z11
+	VSHUFI32X4  $0xdd, Z10, Z6, Z6
+	VSHUFI32X4  $0x88, Z18, Z14, Z10
+	VSHUFI32X4  $0xdd, Z18, Z14, Z14
+	VSHUFI32X4  $0x88, Z10, Z11, Z18
+	VSHUFI32X4  $0xdd, Z10, Z11, Z11
+	VSHUFI32X4  $0x88, Z14, Z6, Z10
+	VSHUFI32X4  $0xdd, Z14, Z6, Z6
+	VSHUFI32X4  $0x88, Z9, Z5, Z14
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0x88, Z17, Z13, Z9
+	VSHUFI32X4  $0xdd, Z17, Z13, Z13
+	VSHUFI32X4  $0x88, Z9, Z14, Z17
+	VSHUFI32X4  $0xdd, Z9, Z14, Z14
+	VSHUFI32X4  $0x88, Z13, Z5, Z9
+	VSHUFI32X4  $0xdd, Z13, Z5, Z5
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   8256(AX), Z30
+	VPSLLW      $0x02, Z30, Z30
+	VPANDD      bit4<>+0(SB), Z30, Z30
+	VPORD       Z30, Z13, Z13
+	VMOVDQU64   Z13, 2112(AX)
+	VPSRLW      $0x04, Z20, Z20
+	VPANDD      Z0, Z20, Z13
+	VMOVDQU64   8256(AX), Z20
+	VPSLLW      $0x01, Z20, Z20
+	VPANDD      bit4<>+0(SB), Z20, Z20
+	VPORD       Z20, Z13, Z13
+	VMOVDQU64   Z13, 3136(AX)
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   8384(AX), Z20
+	VPSLLW      $0x02, Z20, Z20
+	VPANDD      bit4<>+0(SB), Z20, Z20
+	VPORD       Z20, Z13, Z13
+	VMOVDQU64   Z13, 2240(AX)
+	VPSRLW      $0x04, Z15, Z15
+	VPANDD      Z0, Z15, Z13
+	VMOVDQU64   8384(AX), Z15
+	VPSLLW      $0x01, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 3264(AX)
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   8512(AX), Z15
+	VPSLLW      $0x02, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 2368(AX)
+	VPSRLW      $0x04, Z18, Z18
+	VPANDD      Z0, Z18, Z13
+	VMOVDQU64   8512(AX), Z15
+	VPSLLW      $0x01, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 3392(AX)
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   8640(AX), Z15
+	VPSLLW      $0x02, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 2496(AX)
+	VPSRLW      $0x04, Z17, Z17
+	VPANDD      Z0, Z17, Z13
+	VMOVDQU64   8640(AX), Z15
+	VPSLLW      $0x01, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 3520(AX)
+	VPANDD      Z0, Z12, Z13
+	VMOVDQU64   8768(AX), Z15
+	VPSLLW      $0x02, Z15, Z15
+	VPANDD      bit4<>+0(SB), Z15, Z15
+	VPORD       Z15, Z13, Z13
+	VMOVDQU64   Z13, 2624(AX)
+	VPSRLW      $0x04, Z12, Z12
+	VPANDD      Z0, Z12, Z12
+	VMOVDQU64   8768(AX), Z13
+	VPSLLW      $0x01, Z13, Z13
+	VPANDD      bit4<>+0(SB), Z13, Z13
+	VPORD       Z13, Z12, Z12
+	VMOVDQU64   Z12, 3648(AX)
+	VPANDD      Z0, Z7, Z12
+	VMOVDQU64   8896(AX), Z13
+	VPSLLW      $0x02, Z13, Z13
+	VPANDD      bit4<>+0(SB), Z13, Z13
+	VPORD       Z13, Z12, Z12
+	VMOVDQU64   Z12, 2752(AX)
+	VPSRLW      $0x04, Z7, Z7
+	VPANDD      Z0, Z7, Z7
+	VMOVDQU64   8896(AX), Z12
+	VPSLLW      $0x01, Z12, Z12
+	VPANDD      bit4<>+0(SB), Z12, Z12
+	VPORD       Z12, Z7, Z7
+	VMOVDQU64   Z7, 3776(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   9024(AX), Z12
+	VPSLLW      $0x02, Z12, Z12
+	VPANDD      bit4<>+0(SB), Z12, Z12
+	VPORD       Z12, Z7, Z7
+	VMOVDQU64   Z7, 2880(AX)
+	VPSRLW      $0x04, Z10, Z10
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   9024(AX), Z10
+	VPSLLW      $0x01, Z10, Z10
+	VPANDD      bit4<>+0(SB), Z10, Z10
+	VPORD       Z10, Z7, Z7
+	VMOVDQU64   Z7, 3904(AX)
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   9152(AX), Z10
+	VPSLLW      $0x02, Z10, Z10
+	VPANDD      bit4<>+0(SB), Z10, Z10
+	VPORD       Z10, Z7, Z7
+	VMOVDQU64   Z7, 3008(AX)
+	VPSRLW      $0x04, Z9, Z9
+	VPANDD      Z0, Z9, Z7
+	VMOVDQU64   9152(AX), Z9
+	VPSLLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4032(AX)
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8256(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4160(AX)
+	VPSRLW      $0x04, Z19, Z19
+	VPANDD      Z0, Z19, Z7
+	VMOVDQU64   8256(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5184(AX)
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8384(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4288(AX)
+	VPSRLW      $0x04, Z16, Z16
+	VPANDD      Z0, Z16, Z7
+	VMOVDQU64   8384(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5312(AX)
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8512(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4416(AX)
+	VPSRLW      $0x04, Z11, Z11
+	VPANDD      Z0, Z11, Z7
+	VMOVDQU64   8512(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5440(AX)
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8640(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4544(AX)
+	VPSRLW      $0x04, Z14, Z14
+	VPANDD      Z0, Z14, Z7
+	VMOVDQU64   8640(AX), Z9
+	VPSRLW      $0x01, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 5568(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8768(AX), Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 4672(AX)
+	VPSRLW      $0x04, Z8, Z8
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8768(AX), Z8
+	VPSRLW      $0x01, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 5696(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8896(AX), Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 4800(AX)
+	VPSRLW      $0x04, Z21, Z21
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8896(AX), Z8
+	VPSRLW      $0x01, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 5824(AX)
+	VPANDD      Z0, Z6, Z7
+	VMOVDQU64   9024(AX), Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 4928(AX)
+	VPSRLW      $0x04, Z6, Z6
+	VPANDD      Z0, Z6, Z6
+	VMOVDQU64   9024(AX), Z7
+	VPSRLW      $0x01, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 5952(AX)
+	VPANDD      Z0, Z5, Z6
+	VMOVDQU64   9152(AX), Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 5056(AX)
+	VPSRLW      $0x04, Z5, Z5
+	VPANDD      Z0, Z5, Z5
+	VMOVDQU64   9152(AX), Z6
+	VPSRLW      $0x01, Z6, Z6
+	VPANDD      bit4<>+0(SB), Z6, Z6
+	VPORD       Z6, Z5, Z5
+	VMOVDQU64   Z5, 6080(AX)
+	MOVQ        SI, DI
+	VMOVDQU64   112(DI), Z5
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z6
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z7
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z8
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z9
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z10
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z11
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z12
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z13
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z14
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z15
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z16
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z17
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z18
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z19
+	ADDQ        DX, DI
+	VMOVDQU64   112(DI), Z20
+	VPUNPCKLDQ  Z6, Z5, Z21
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z21, Z8
+	VPUNPCKHQDQ Z6, Z21, Z21
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VPUNPCKLDQ  Z18, Z17, Z15
+	VPUNPCKHDQ  Z18, Z17, Z17
+	VPUNPCKLDQ  Z20, Z19, Z18
+	VPUNPCKHDQ  Z20, Z19, Z19
+	VPUNPCKLQDQ Z18, Z15, Z20
+	VPUNPCKHQDQ Z18, Z15, Z15
+	VPUNPCKLQDQ Z19, Z17, Z18
+	VPUNPCKHQDQ Z19, Z17, Z17
+	VSHUFI32X4  $0x88, Z12, Z8, Z19
+	VSHUFI32X4  $0xdd, Z12, Z8, Z8
+	VSHUFI32X4  $0x88, Z20, Z16, Z12
+	VSHUFI32X4  $0xdd, Z20, Z16, Z16
+	VSHUFI32X4  $0x88, Z12, Z19, Z20
+	VSHUFI32X4  $0xdd, Z12, Z19, Z19
+	VSHUFI32X4  $0x88, Z16, Z8, Z12
+	VSHUFI32X4  $0xdd, Z16, Z8, Z8
+	VSHUFI32X4  $0x88, Z7, Z21, Z12
+	VSHUFI32X4  $0xdd, Z7, Z21, Z21
+	VSHUFI32X4  $0x88, Z15, Z11, Z7
+	VSHUFI32X4  $0xdd, Z15, Z11, Z11
+	VSHUFI32X4  $0x88, Z7, Z12, Z15
+	VSHUFI32X4  $0xdd, Z7, Z12, Z12
+	VSHUFI32X4  $0x88, Z11, Z21, Z7
+	VSHUFI32X4  $0xdd, Z11, Z21, Z21
+	VSHUFI32X4  $0x88, Z10, Z6, Z7
+	VSHUFI32X4  $0xdd, Z10, Z6, Z6
+	VSHUFI32X4  $0x88, Z18, Z14, Z10
+	VSHUFI32X4  $0xdd, Z18, Z14, Z14
+	VSHUFI32X4  $0x88, Z10, Z7, Z11
+	VSHUFI32X4  $0xdd, Z10, Z7, Z7
+	VSHUFI32X4  $0x88, Z14, Z6, Z10
+	VSHUFI32X4  $0xdd, Z14, Z6, Z6
+	VSHUFI32X4  $0x88, Z9, Z5, Z10
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0x88, Z17, Z13, Z9
+	VSHUFI32X4  $0xdd, Z17, Z13, Z13
+	VSHUFI32X4  $0x88, Z9, Z10, Z11
+	VSHUFI32X4  $0xdd, Z9, Z10, Z10
+	VSHUFI32X4  $0x88, Z13, Z5, Z9
+	VSHUFI32X4  $0xdd, Z13, Z5, Z5
+	VPANDD      Z0, Z19, Z9
+	VMOVDQU64   8256(AX), Z11
+	VPSRLW      $0x02, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 6208(AX)
+	VPSRLW      $0x04, Z19, Z19
+	VPANDD      Z0, Z19, Z9
+	VMOVDQU64   8256(AX), Z11
+	VPSRLW      $0x03, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 7232(AX)
+	VPANDD      Z0, Z12, Z9
+	VMOVDQU64   8384(AX), Z11
+	VPSRLW      $0x02, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 6336(AX)
+	VPSRLW      $0x04, Z12, Z12
+	VPANDD      Z0, Z12, Z9
+	VMOVDQU64   8384(AX), Z11
+	VPSRLW      $0x03, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 7360(AX)
+	VPANDD      Z0, Z7, Z9
+	VMOVDQU64   8512(AX), Z11
+	VPSRLW      $0x02, Z11, Z11
+	VPANDD      bit4<>+0(SB), Z11, Z11
+	VPORD       Z11, Z9, Z9
+	VMOVDQU64   Z9, 6464(AX)
+	VPSRLW      $0x04, Z7, Z7
+	VPANDD      Z0, Z7, Z7
+	VMOVDQU64   8512(AX), Z9
+	VPSRLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 7488(AX)
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   8640(AX), Z9
+	VPSRLW      $0x02, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 6592(AX)
+	VPSRLW      $0x04, Z10, Z10
+	VPANDD      Z0, Z10, Z7
+	VMOVDQU64   8640(AX), Z9
+	VPSRLW      $0x03, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 7616(AX)
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8768(AX), Z9
+	VPSRLW      $0x02, Z9, Z9
+	VPANDD      bit4<>+0(SB), Z9, Z9
+	VPORD       Z9, Z7, Z7
+	VMOVDQU64   Z7, 6720(AX)
+	VPSRLW      $0x04, Z8, Z8
+	VPANDD      Z0, Z8, Z7
+	VMOVDQU64   8768(AX), Z8
+	VPSRLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 7744(AX)
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8896(AX), Z8
+	VPSRLW      $0x02, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 6848(AX)
+	VPSRLW      $0x04, Z21, Z21
+	VPANDD      Z0, Z21, Z7
+	VMOVDQU64   8896(AX), Z8
+	VPSRLW      $0x03, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 7872(AX)
+	VPANDD      Z0, Z6, Z7
+	VMOVDQU64   9024(AX), Z8
+	VPSRLW      $0x02, Z8, Z8
+	VPANDD      bit4<>+0(SB), Z8, Z8
+	VPORD       Z8, Z7, Z7
+	VMOVDQU64   Z7, 6976(AX)
+	VPSRLW      $0x04, Z6, Z6
+	VPANDD      Z0, Z6, Z6
+	VMOVDQU64   9024(AX), Z7
+	VPSRLW      $0x03, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 8000(AX)
+	VPANDD      Z0, Z5, Z6
+	VMOVDQU64   9152(AX), Z7
+	VPSRLW      $0x02, Z7, Z7
+	VPANDD      bit4<>+0(SB), Z7, Z7
+	VPORD       Z7, Z6, Z6
+	VMOVDQU64   Z6, 7104(AX)
+	VPSRLW      $0x04, Z5, Z5
+	VPANDD      Z0, Z5, Z5
+	VMOVDQU64   9152(AX), Z6
+	VPSRLW      $0x03, Z6, Z6
+	VPANDD      bit4<>+0(SB), Z6, Z6
+	VPORD       Z6, Z5, Z5
+	VMOVDQU64   Z5, 8128(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z26, Z26, Z26
+	VPGATHERDD  (SI)(Z4*1), K1, Z26
+	VPMOVDW     Z26, Y5
+	VCVTPH2PS   Y5, Z5
+	VMOVUPS     Z5, 9792(AX)
+	VPSRLD      $0x10, Z26, Z26
+	VPMOVDW     Z26, Y5
+	VCVTPH2PS   Y5, Z5
+	VMOVUPS     Z5, 9920(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z27, Z27, Z27
+	VPGATHERDD  4(SI)(Z4*1), K1, Z27
+	KXNORW      K1, K1, K1
+	VPXORD      Z28, Z28, Z28
+	VPGATHERDD  8(SI)(Z4*1), K1, Z28
+	KXNORW      K1, K1, K1
+	VPXORD      Z29, Z29, Z29
+	VPGATHERDD  12(SI)(Z4*1), K1, Z29
+	VPANDD      Z1, Z27, Z5
+	VPSRLD      $0x02, Z27, Z27
+	VPANDD      Z2, Z27, Z27
+	VPSRLD      $0x00, Z29, Z6
+	VPANDD      Z0, Z6, Z6
+	VPORD       Z27, Z6, Z6
+	VPANDD      Z1, Z28, Z7
+	VPSRLD      $0x02, Z28, Z28
+	VPANDD      Z2, Z28, Z28
+	VPSRLD      $0x04, Z29, Z8
+	VPANDD      Z0, Z8, Z8
+	VPORD       Z28, Z8, Z8
+	VPSRLD      $0x00, Z5, Z9
+	VPANDD      Z3, Z9, Z9
+	VMOVDQU64   Z9, 8256(AX)
+	VPSRLD      $0x08, Z5, Z9
+	VPANDD      Z3, Z9, Z9
+	VMOVDQU64   Z9, 8384(AX)
+	VPSRLD      $0x10, Z5, Z9
+	VPANDD      Z3, Z9, Z9
+	VMOVDQU64   Z9, 8512(AX)
+	VPSRLD      $0x18, Z5, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8640(AX)
+	VPSRLD      $0x00, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8768(AX)
+	VPSRLD      $0x08, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 8896(AX)
+	VPSRLD      $0x10, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 9024(AX)
+	VPSRLD      $0x18, Z6, Z5
+	VPANDD      Z3, Z5, Z5
+	VMOVDQU64   Z5, 9152(AX)
+	VPSHUFB     pairLow<>+0(SB), Z7, Z5
+	VMOVDQU64   Z5, 9280(AX)
+	VPSHUFB     pairHigh<>+0(SB), Z7, Z5
+	VMOVDQU64   Z5, 9408(AX)
+	VPSHUFB     pairLow<>+0(SB), Z8, Z5
+	VMOVDQU64   Z5, 9536(AX)
+	VPSHUFB     pairHigh<>+0(SB), Z8, Z5
+	VMOVDQU64   Z5, 9664(AX)
+	ADDQ        $0x000000b0, CX
 	ADDQ        $0x00002700, AX
 	DECQ        BX
 	JNZ         block
@@ -7310,6 +9789,377 @@ block:
 	ADDQ        $0x000000d2, CX
 	ADDQ        $0x00002880, AX
 	DECQ        BX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+DATA eight8<>+0(SB)/1, $0x08
+DATA eight8<>+1(SB)/1, $0x08
+DATA eight8<>+2(SB)/1, $0x08
+DATA eight8<>+3(SB)/1, $0x08
+DATA eight8<>+4(SB)/1, $0x08
+DATA eight8<>+5(SB)/1, $0x08
+DATA eight8<>+6(SB)/1, $0x08
+DATA eight8<>+7(SB)/1, $0x08
+DATA eight8<>+8(SB)/1, $0x08
+DATA eight8<>+9(SB)/1, $0x08
+DATA eight8<>+10(SB)/1, $0x08
+DATA eight8<>+11(SB)/1, $0x08
+DATA eight8<>+12(SB)/1, $0x08
+DATA eight8<>+13(SB)/1, $0x08
+DATA eight8<>+14(SB)/1, $0x08
+DATA eight8<>+15(SB)/1, $0x08
+DATA eight8<>+16(SB)/1, $0x08
+DATA eight8<>+17(SB)/1, $0x08
+DATA eight8<>+18(SB)/1, $0x08
+DATA eight8<>+19(SB)/1, $0x08
+DATA eight8<>+20(SB)/1, $0x08
+DATA eight8<>+21(SB)/1, $0x08
+DATA eight8<>+22(SB)/1, $0x08
+DATA eight8<>+23(SB)/1, $0x08
+DATA eight8<>+24(SB)/1, $0x08
+DATA eight8<>+25(SB)/1, $0x08
+DATA eight8<>+26(SB)/1, $0x08
+DATA eight8<>+27(SB)/1, $0x08
+DATA eight8<>+28(SB)/1, $0x08
+DATA eight8<>+29(SB)/1, $0x08
+DATA eight8<>+30(SB)/1, $0x08
+DATA eight8<>+31(SB)/1, $0x08
+GLOBL eight8<>(SB), RODATA|NOPTR, $32
+
+DATA low4y<>+0(SB)/1, $0x0f
+DATA low4y<>+1(SB)/1, $0x0f
+DATA low4y<>+2(SB)/1, $0x0f
+DATA low4y<>+3(SB)/1, $0x0f
+DATA low4y<>+4(SB)/1, $0x0f
+DATA low4y<>+5(SB)/1, $0x0f
+DATA low4y<>+6(SB)/1, $0x0f
+DATA low4y<>+7(SB)/1, $0x0f
+DATA low4y<>+8(SB)/1, $0x0f
+DATA low4y<>+9(SB)/1, $0x0f
+DATA low4y<>+10(SB)/1, $0x0f
+DATA low4y<>+11(SB)/1, $0x0f
+DATA low4y<>+12(SB)/1, $0x0f
+DATA low4y<>+13(SB)/1, $0x0f
+DATA low4y<>+14(SB)/1, $0x0f
+DATA low4y<>+15(SB)/1, $0x0f
+DATA low4y<>+16(SB)/1, $0x0f
+DATA low4y<>+17(SB)/1, $0x0f
+DATA low4y<>+18(SB)/1, $0x0f
+DATA low4y<>+19(SB)/1, $0x0f
+DATA low4y<>+20(SB)/1, $0x0f
+DATA low4y<>+21(SB)/1, $0x0f
+DATA low4y<>+22(SB)/1, $0x0f
+DATA low4y<>+23(SB)/1, $0x0f
+DATA low4y<>+24(SB)/1, $0x0f
+DATA low4y<>+25(SB)/1, $0x0f
+DATA low4y<>+26(SB)/1, $0x0f
+DATA low4y<>+27(SB)/1, $0x0f
+DATA low4y<>+28(SB)/1, $0x0f
+DATA low4y<>+29(SB)/1, $0x0f
+DATA low4y<>+30(SB)/1, $0x0f
+DATA low4y<>+31(SB)/1, $0x0f
+GLOBL low4y<>(SB), RODATA|NOPTR, $32
+
+DATA high4y<>+0(SB)/1, $0xf0
+DATA high4y<>+1(SB)/1, $0xf0
+DATA high4y<>+2(SB)/1, $0xf0
+DATA high4y<>+3(SB)/1, $0xf0
+DATA high4y<>+4(SB)/1, $0xf0
+DATA high4y<>+5(SB)/1, $0xf0
+DATA high4y<>+6(SB)/1, $0xf0
+DATA high4y<>+7(SB)/1, $0xf0
+DATA high4y<>+8(SB)/1, $0xf0
+DATA high4y<>+9(SB)/1, $0xf0
+DATA high4y<>+10(SB)/1, $0xf0
+DATA high4y<>+11(SB)/1, $0xf0
+DATA high4y<>+12(SB)/1, $0xf0
+DATA high4y<>+13(SB)/1, $0xf0
+DATA high4y<>+14(SB)/1, $0xf0
+DATA high4y<>+15(SB)/1, $0xf0
+DATA high4y<>+16(SB)/1, $0xf0
+DATA high4y<>+17(SB)/1, $0xf0
+DATA high4y<>+18(SB)/1, $0xf0
+DATA high4y<>+19(SB)/1, $0xf0
+DATA high4y<>+20(SB)/1, $0xf0
+DATA high4y<>+21(SB)/1, $0xf0
+DATA high4y<>+22(SB)/1, $0xf0
+DATA high4y<>+23(SB)/1, $0xf0
+DATA high4y<>+24(SB)/1, $0xf0
+DATA high4y<>+25(SB)/1, $0xf0
+DATA high4y<>+26(SB)/1, $0xf0
+DATA high4y<>+27(SB)/1, $0xf0
+DATA high4y<>+28(SB)/1, $0xf0
+DATA high4y<>+29(SB)/1, $0xf0
+DATA high4y<>+30(SB)/1, $0xf0
+DATA high4y<>+31(SB)/1, $0xf0
+GLOBL high4y<>(SB), RODATA|NOPTR, $32
+
+DATA bitSpread<>+0(SB)/1, $0x00
+DATA bitSpread<>+1(SB)/1, $0x00
+DATA bitSpread<>+2(SB)/1, $0x00
+DATA bitSpread<>+3(SB)/1, $0x00
+DATA bitSpread<>+4(SB)/1, $0x00
+DATA bitSpread<>+5(SB)/1, $0x00
+DATA bitSpread<>+6(SB)/1, $0x00
+DATA bitSpread<>+7(SB)/1, $0x00
+DATA bitSpread<>+8(SB)/1, $0x01
+DATA bitSpread<>+9(SB)/1, $0x01
+DATA bitSpread<>+10(SB)/1, $0x01
+DATA bitSpread<>+11(SB)/1, $0x01
+DATA bitSpread<>+12(SB)/1, $0x01
+DATA bitSpread<>+13(SB)/1, $0x01
+DATA bitSpread<>+14(SB)/1, $0x01
+DATA bitSpread<>+15(SB)/1, $0x01
+DATA bitSpread<>+16(SB)/1, $0x02
+DATA bitSpread<>+17(SB)/1, $0x02
+DATA bitSpread<>+18(SB)/1, $0x02
+DATA bitSpread<>+19(SB)/1, $0x02
+DATA bitSpread<>+20(SB)/1, $0x02
+DATA bitSpread<>+21(SB)/1, $0x02
+DATA bitSpread<>+22(SB)/1, $0x02
+DATA bitSpread<>+23(SB)/1, $0x02
+DATA bitSpread<>+24(SB)/1, $0x03
+DATA bitSpread<>+25(SB)/1, $0x03
+DATA bitSpread<>+26(SB)/1, $0x03
+DATA bitSpread<>+27(SB)/1, $0x03
+DATA bitSpread<>+28(SB)/1, $0x03
+DATA bitSpread<>+29(SB)/1, $0x03
+DATA bitSpread<>+30(SB)/1, $0x03
+DATA bitSpread<>+31(SB)/1, $0x03
+GLOBL bitSpread<>(SB), RODATA|NOPTR, $32
+
+DATA bitTest<>+0(SB)/1, $0xfe
+DATA bitTest<>+1(SB)/1, $0xfd
+DATA bitTest<>+2(SB)/1, $0xfb
+DATA bitTest<>+3(SB)/1, $0xf7
+DATA bitTest<>+4(SB)/1, $0xef
+DATA bitTest<>+5(SB)/1, $0xdf
+DATA bitTest<>+6(SB)/1, $0xbf
+DATA bitTest<>+7(SB)/1, $0x7f
+DATA bitTest<>+8(SB)/1, $0xfe
+DATA bitTest<>+9(SB)/1, $0xfd
+DATA bitTest<>+10(SB)/1, $0xfb
+DATA bitTest<>+11(SB)/1, $0xf7
+DATA bitTest<>+12(SB)/1, $0xef
+DATA bitTest<>+13(SB)/1, $0xdf
+DATA bitTest<>+14(SB)/1, $0xbf
+DATA bitTest<>+15(SB)/1, $0x7f
+DATA bitTest<>+16(SB)/1, $0xfe
+DATA bitTest<>+17(SB)/1, $0xfd
+DATA bitTest<>+18(SB)/1, $0xfb
+DATA bitTest<>+19(SB)/1, $0xf7
+DATA bitTest<>+20(SB)/1, $0xef
+DATA bitTest<>+21(SB)/1, $0xdf
+DATA bitTest<>+22(SB)/1, $0xbf
+DATA bitTest<>+23(SB)/1, $0x7f
+DATA bitTest<>+24(SB)/1, $0xfe
+DATA bitTest<>+25(SB)/1, $0xfd
+DATA bitTest<>+26(SB)/1, $0xfb
+DATA bitTest<>+27(SB)/1, $0xf7
+DATA bitTest<>+28(SB)/1, $0xef
+DATA bitTest<>+29(SB)/1, $0xdf
+DATA bitTest<>+30(SB)/1, $0xbf
+DATA bitTest<>+31(SB)/1, $0x7f
+GLOBL bitTest<>(SB), RODATA|NOPTR, $32
+
+DATA iq4Values<>+0(SB)/1, $0x81
+DATA iq4Values<>+1(SB)/1, $0x98
+DATA iq4Values<>+2(SB)/1, $0xad
+DATA iq4Values<>+3(SB)/1, $0xbf
+DATA iq4Values<>+4(SB)/1, $0xcf
+DATA iq4Values<>+5(SB)/1, $0xdd
+DATA iq4Values<>+6(SB)/1, $0xea
+DATA iq4Values<>+7(SB)/1, $0xf6
+DATA iq4Values<>+8(SB)/1, $0x01
+DATA iq4Values<>+9(SB)/1, $0x0d
+DATA iq4Values<>+10(SB)/1, $0x19
+DATA iq4Values<>+11(SB)/1, $0x26
+DATA iq4Values<>+12(SB)/1, $0x35
+DATA iq4Values<>+13(SB)/1, $0x45
+DATA iq4Values<>+14(SB)/1, $0x59
+DATA iq4Values<>+15(SB)/1, $0x71
+DATA iq4Values<>+16(SB)/1, $0x81
+DATA iq4Values<>+17(SB)/1, $0x98
+DATA iq4Values<>+18(SB)/1, $0xad
+DATA iq4Values<>+19(SB)/1, $0xbf
+DATA iq4Values<>+20(SB)/1, $0xcf
+DATA iq4Values<>+21(SB)/1, $0xdd
+DATA iq4Values<>+22(SB)/1, $0xea
+DATA iq4Values<>+23(SB)/1, $0xf6
+DATA iq4Values<>+24(SB)/1, $0x01
+DATA iq4Values<>+25(SB)/1, $0x0d
+DATA iq4Values<>+26(SB)/1, $0x19
+DATA iq4Values<>+27(SB)/1, $0x26
+DATA iq4Values<>+28(SB)/1, $0x35
+DATA iq4Values<>+29(SB)/1, $0x45
+DATA iq4Values<>+30(SB)/1, $0x59
+DATA iq4Values<>+31(SB)/1, $0x71
+GLOBL iq4Values<>(SB), RODATA|NOPTR, $32
+
+DATA ones8<>+0(SB)/1, $0xff
+DATA ones8<>+1(SB)/1, $0xff
+DATA ones8<>+2(SB)/1, $0xff
+DATA ones8<>+3(SB)/1, $0xff
+DATA ones8<>+4(SB)/1, $0xff
+DATA ones8<>+5(SB)/1, $0xff
+DATA ones8<>+6(SB)/1, $0xff
+DATA ones8<>+7(SB)/1, $0xff
+DATA ones8<>+8(SB)/1, $0xff
+DATA ones8<>+9(SB)/1, $0xff
+DATA ones8<>+10(SB)/1, $0xff
+DATA ones8<>+11(SB)/1, $0xff
+DATA ones8<>+12(SB)/1, $0xff
+DATA ones8<>+13(SB)/1, $0xff
+DATA ones8<>+14(SB)/1, $0xff
+DATA ones8<>+15(SB)/1, $0xff
+DATA ones8<>+16(SB)/1, $0xff
+DATA ones8<>+17(SB)/1, $0xff
+DATA ones8<>+18(SB)/1, $0xff
+DATA ones8<>+19(SB)/1, $0xff
+DATA ones8<>+20(SB)/1, $0xff
+DATA ones8<>+21(SB)/1, $0xff
+DATA ones8<>+22(SB)/1, $0xff
+DATA ones8<>+23(SB)/1, $0xff
+DATA ones8<>+24(SB)/1, $0xff
+DATA ones8<>+25(SB)/1, $0xff
+DATA ones8<>+26(SB)/1, $0xff
+DATA ones8<>+27(SB)/1, $0xff
+DATA ones8<>+28(SB)/1, $0xff
+DATA ones8<>+29(SB)/1, $0xff
+DATA ones8<>+30(SB)/1, $0xff
+DATA ones8<>+31(SB)/1, $0xff
+GLOBL ones8<>(SB), RODATA|NOPTR, $32
+
+DATA fp4Values<>+0(SB)/1, $0x00
+DATA fp4Values<>+1(SB)/1, $0x01
+DATA fp4Values<>+2(SB)/1, $0x02
+DATA fp4Values<>+3(SB)/1, $0x03
+DATA fp4Values<>+4(SB)/1, $0x04
+DATA fp4Values<>+5(SB)/1, $0x06
+DATA fp4Values<>+6(SB)/1, $0x08
+DATA fp4Values<>+7(SB)/1, $0x0c
+DATA fp4Values<>+8(SB)/1, $0x00
+DATA fp4Values<>+9(SB)/1, $0xff
+DATA fp4Values<>+10(SB)/1, $0xfe
+DATA fp4Values<>+11(SB)/1, $0xfd
+DATA fp4Values<>+12(SB)/1, $0xfc
+DATA fp4Values<>+13(SB)/1, $0xfa
+DATA fp4Values<>+14(SB)/1, $0xf8
+DATA fp4Values<>+15(SB)/1, $0xf4
+DATA fp4Values<>+16(SB)/1, $0x00
+DATA fp4Values<>+17(SB)/1, $0x01
+DATA fp4Values<>+18(SB)/1, $0x02
+DATA fp4Values<>+19(SB)/1, $0x03
+DATA fp4Values<>+20(SB)/1, $0x04
+DATA fp4Values<>+21(SB)/1, $0x06
+DATA fp4Values<>+22(SB)/1, $0x08
+DATA fp4Values<>+23(SB)/1, $0x0c
+DATA fp4Values<>+24(SB)/1, $0x00
+DATA fp4Values<>+25(SB)/1, $0xff
+DATA fp4Values<>+26(SB)/1, $0xfe
+DATA fp4Values<>+27(SB)/1, $0xfd
+DATA fp4Values<>+28(SB)/1, $0xfc
+DATA fp4Values<>+29(SB)/1, $0xfa
+DATA fp4Values<>+30(SB)/1, $0xf8
+DATA fp4Values<>+31(SB)/1, $0xf4
+GLOBL fp4Values<>(SB), RODATA|NOPTR, $32
+
+// func convertQ4_0AVX2(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2
+TEXT ·convertQ4_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VMOVDQU     2(CX), X0
+	VPSRLW      $0x04, X0, X1
+	VINSERTI128 $0x01, X1, Y0, Y0
+	VPAND       low4y<>+0(SB), Y0, Y0
+	MOVWLZX     (CX), BX
+	MOVW        BX, (AX)
+	VPSUBB      eight8<>+0(SB), Y0, Y0
+	VMOVDQU     Y0, 2(AX)
+	ADDQ        $0x12, CX
+	ADDQ        $0x22, AX
+	DECQ        DX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+// func convertQ5_0AVX2(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2
+TEXT ·convertQ5_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VMOVDQU      6(CX), X0
+	VPSRLW       $0x04, X0, X1
+	VINSERTI128  $0x01, X1, Y0, Y0
+	VPAND        low4y<>+0(SB), Y0, Y0
+	MOVWLZX      (CX), BX
+	MOVW         BX, (AX)
+	VPBROADCASTD 2(CX), Y1
+	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
+	VPOR         bitTest<>+0(SB), Y1, Y1
+	VPCMPEQB     ones8<>+0(SB), Y1, Y1
+	VPANDN       high4y<>+0(SB), Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VMOVDQU      Y0, 2(AX)
+	ADDQ         $0x16, CX
+	ADDQ         $0x22, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2
+TEXT ·convertMXFP4AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VMOVDQU     1(CX), X0
+	VPSRLW      $0x04, X0, X1
+	VINSERTI128 $0x01, X1, Y0, Y0
+	VPAND       low4y<>+0(SB), Y0, Y0
+	MOVWLZX     (CX), BX
+	MOVW        BX, (AX)
+	VMOVDQU     fp4Values<>+0(SB), Y1
+	VPSHUFB     Y0, Y1, Y1
+	VMOVDQU     Y1, 2(AX)
+	ADDQ        $0x11, CX
+	ADDQ        $0x22, AX
+	DECQ        DX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+// func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2
+TEXT ·convertIQ4_NLAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VMOVDQU     2(CX), X0
+	VPSRLW      $0x04, X0, X1
+	VINSERTI128 $0x01, X1, Y0, Y0
+	VPAND       low4y<>+0(SB), Y0, Y0
+	MOVWLZX     (CX), BX
+	MOVW        BX, (AX)
+	VMOVDQU     iq4Values<>+0(SB), Y1
+	VPSHUFB     Y0, Y1, Y1
+	VMOVDQU     Y1, 2(AX)
+	ADDQ        $0x12, CX
+	ADDQ        $0x22, AX
+	DECQ        DX
 	JNZ         block
 	VZEROUPPER
 	RET

@@ -9,7 +9,7 @@ import "encoding/binary"
 //
 // A panel of weights is, for each super-block (or group of four blocks), the codes [k/4][row][4]uint8, then
 //
-//	Q4_K  scale int32[8][row], mins [4][row][2]int16, d float32[row], dmin float32[row]
+//	Q4_K, Q5_K  scale int32[8][row], mins [4][row][2]int16, d float32[row], dmin float32[row]
 //	Q6_K  scale int32[16][row], d float32[row]; codes are 32 too large
 //	Q8_0  d float32[4][row]; codes are 128 too large
 //
@@ -35,7 +35,7 @@ const (
 )
 
 // panelBytes are the sizes of a super-block (or group) in a panel of weights.
-var panelBytes = [...]int{Q8_0: 4608, Q4_K: 9984, Q6_K: 10368}
+var panelBytes = [...]int{Q8_0: 4608, Q4_K: 9984, Q5_K: 9984, Q6_K: 10368}
 
 // step returns the number of elements in a super-block, or group of four blocks.
 func (f Format) step() int {

@@ -172,7 +172,7 @@ func dequantizeAct(f Format, x []float32) []float64 {
 	return back
 }
 
-var dtypes = map[Format]tensor.DType{Q8_0: quant.Q8_0, Q4_K: quant.Q4_K, Q6_K: quant.Q6_K}
+var dtypes = map[Format]tensor.DType{Q8_0: quant.Q8_0, Q4_K: quant.Q4_K, Q5_K: quant.Q5_K, Q6_K: quant.Q6_K}
 
 // weights are named matrices of rows by k elements: quantized ones, random bytes with finite scales, and scales on
 // which arithmetic goes wrong.
@@ -228,7 +228,7 @@ func weights(r *rand.Rand, f Format, rows, k int) map[string][]byte {
 	}
 	for i := range n {
 		binary.LittleEndian.PutUint16(extreme[i*format.Bytes+map[Format]int{Q6_K: 208}[f]:], 0x3c00)
-		if f == Q4_K {
+		if f == Q4_K || f == Q5_K {
 			binary.LittleEndian.PutUint16(extreme[i*format.Bytes+2:], 0x3800)
 		}
 	}
@@ -287,8 +287,8 @@ func TestDotMatchesFormats(t *testing.T) {
 					want += float64(v) * y[j]
 					size += math.Abs(float64(v) * y[j])
 				}
-				if f == Q4_K { // the two parts of an affine type cancel: their rounding is relative to each
-					size = affineSize(row, y)
+				if f == Q4_K || f == Q5_K { // the two parts of an affine type cancel: their rounding is relative to each
+					size = affineSize(f, row, y)
 				}
 				got := float64(dotRow(f, 0, row, act, 0))
 				if want-want != 0 {
@@ -306,14 +306,18 @@ func TestDotMatchesFormats(t *testing.T) {
 	}
 }
 
-// affineSize returns Σ (|d·scale·q| + |dmin·min|)·|y| of a row of Q4_K.
-func affineSize(row []byte, y []float64) (size float64) {
-	for b := range len(row) / 144 {
-		block := row[144*b:][:144]
+// affineSize returns Σ (|d·scale·q| + |dmin·min|)·|y| of a row of Q4_K or Q5_K.
+func affineSize(f Format, row []byte, y []float64) (size float64) {
+	bytes := layouts[f].bytes
+	for b := range len(row) / bytes {
+		block := row[bytes*b:][:bytes]
 		for j := range 8 {
 			scale, min := scaleMin(block[4:16], j)
 			for l := range 32 {
-				q := block[16+j/2*32+l] >> (4 * (j & 1)) & 15
+				q := block[bytes-128+j/2*32+l] >> (4 * (j & 1)) & 15
+				if f == Q5_K {
+					q |= block[16+l] >> j & 1 << 4
+				}
 				size += (math.Abs(float64(halfAt(block))*float64(scale)*float64(q)) + math.Abs(float64(halfAt(block[2:]))*float64(min))) * math.Abs(y[256*b+32*j+l])
 			}
 		}
@@ -450,4 +454,39 @@ func BenchmarkDot(b *testing.B) {
 		}
 		restore()
 	}
+}
+
+// TestConvert compares with the definitions of the types and of Q8_0, on all blocks' worth of random bytes.
+func TestConvert(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(15, 15))
+		q8, _ := quant.Q8_0.Format()
+		for c, dt := range map[Conversion]tensor.DType{Q4_0: quant.Q4_0, Q5_0: quant.Q5_0, IQ4_NL: quant.IQ4_NL, MXFP4: quant.MXFP4} {
+			f, _ := dt.Format()
+			const blocks = 500
+			src, dst := make([]byte, blocks*f.Bytes), make([]byte, blocks*34)
+			for i := range src {
+				src[i] = byte(r.Uint32())
+			}
+			if c == MXFP4 {
+				for b := range blocks {
+					src[b*17] = byte(104 + b%40) // the scales of which float16 has half
+				}
+			}
+			if !c.Convert(dst, src) {
+				t.Fatalf("%v cannot be converted", dt)
+			}
+			if c == MXFP4 {
+				for _, e := range []byte{0, 103, 144, 255} {
+					if one := append([]byte{e}, src[1:17]...); c.Convert(make([]byte, 34), one) {
+						t.Errorf("%v with scale %d fits", dt, e)
+					}
+				}
+			}
+			got, want := make([]float32, 32*blocks), make([]float32, 32*blocks)
+			q8.Dequant(got, dst)
+			f.Dequant(want, src)
+			equal(t, dt.String(), got, want)
+		}
+	})
 }

@@ -15,8 +15,11 @@ func main() {
 	quantize()
 	dotQ8_0AVX512()
 	dotQ8_0AVX2()
-	dotQ4KAVX512()
-	dotQ4KAVX2()
+	affineConstants()
+	for _, a := range []affineK{q4K, q5K} {
+		a.dotAVX512()
+		a.dotAVX2()
+	}
 	dotQ6KAVX512()
 	dotQ6KAVX2()
 	for _, cols := range tileCols {
@@ -29,8 +32,10 @@ func main() {
 		widen(t)
 	}
 	repackQ8_0()
-	repackQ4K()
+	q4K.repack()
+	q5K.repack()
 	repackQ6K()
+	convert()
 	gemmQ8_0()
 	gemmQ4K()
 	gemmQ6K()

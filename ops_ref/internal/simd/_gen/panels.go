@@ -150,7 +150,7 @@ func repackQ8_0() {
 		lanes = append(lanes, i)
 	}
 	dwords("laneNumber", lanes)
-	p := beginRepack("repackQ8_0AVX512", "is repackQ8_0")
+	p := beginRepack("repackQ8_0AVX512", "is the layout of Q8_0 in Panels")
 	flip := broadcastZ(highBit)
 	p.start()
 	for h := range 2 {
@@ -174,28 +174,69 @@ func repackQ8_0() {
 	p.end(4*34, panelQ8_0)
 }
 
-func repackQ4K() {
-	bytes("pairLow", lanePattern(0, 0x80, 1, 0x80))
-	bytes("pairHigh", lanePattern(2, 0x80, 3, 0x80))
-	p := beginRepack("repackQ4KAVX512", "is repackQ4K")
+func (a affineK) repack() {
+	if !a.high() {
+		bytes("pairLow", lanePattern(0, 0x80, 1, 0x80))
+		bytes("pairHigh", lanePattern(2, 0x80, 3, 0x80))
+	}
+	p := beginRepack("repack"+a.name+"AVX512", "is the layout of "+a.name+" in Panels")
 	low4, low6, high2, byte0 := broadcastZ(nibbles), broadcastZ("low6"), broadcastZ(bits54), broadcastZ(lowByte)
 	p.start()
+	// columns returns the dwords of 64 bytes at disp of 16 rows.
+	columns := func(disp int) [16]reg.VecVirtual {
+		return transpose16(p.load(func(row reg.Register) reg.VecVirtual {
+			z := asm.ZMM()
+			asm.VMOVDQU64(at(row, disp), z)
+			return z
+		}))
+	}
 	for h := range 2 {
 		p.rows(h)
-		for q := range 2 {
-			cols := transpose16(p.load(func(row reg.Register) reg.VecVirtual {
-				z := asm.ZMM()
-				asm.VMOVDQU64(at(row, 16+64*q), z)
-				return z
-			}))
-			for g, z := range cols {
-				sub := 4*q + 2*(g/8)
-				lo := asm.ZMM()
-				asm.VPANDD(low4, z, lo)
-				asm.VMOVDQU64(lo, at(p.dst, (8*sub+g%8)*rowStep+h*halfStep))
-				asm.VPSRLW(op.Imm(4), z, z)
-				asm.VPANDD(low4, z, z)
-				asm.VMOVDQU64(z, at(p.dst, (8*(sub+1)+g%8)*rowStep+h*halfStep))
+		// store writes the codes of a pair of sub-blocks, of which z holds the nibbles of elements 4g to 4g+3.
+		store := func(pair, g int, z reg.VecVirtual) {
+			for v := range 2 {
+				sub, code := 2*pair+v, asm.ZMM()
+				if v == 1 {
+					asm.VPSRLW(op.Imm(4), z, z)
+				}
+				asm.VPANDD(low4, z, code)
+				if a.high() {
+					bit := asm.ZMM()
+					asm.VMOVDQU64(at(p.dst, panelQ4KScales+g*rowStep+h*halfStep), bit)
+					switch n := 4 - sub; {
+					case n > 0:
+						asm.VPSLLW(op.Imm(uint64(n)), bit, bit)
+					case n < 0:
+						asm.VPSRLW(op.Imm(uint64(-n)), bit, bit)
+					}
+					asm.VPANDD(sym("bit4", 0), bit, bit)
+					asm.VPORD(bit, code, code)
+				}
+				asm.VMOVDQU64(code, at(p.dst, (8*sub+g)*rowStep+h*halfStep))
+			}
+		}
+		if a.high() {
+			// The columns of qh wait where the scales will be. The last load ends with the row.
+			for g, z := range columns(16) {
+				if g < 8 {
+					asm.VMOVDQU64(z, at(p.dst, panelQ4KScales+g*rowStep+h*halfStep))
+				} else {
+					store(0, g-8, z)
+				}
+			}
+			for g, z := range columns(80) {
+				store(1+g/8, g%8, z)
+			}
+			for g, z := range columns(112) {
+				if g >= 8 {
+					store(3, g-8, z)
+				}
+			}
+		} else {
+			for q := range 2 {
+				for g, z := range columns(16 + 64*q) {
+					store(2*q+g/8, g%8, z)
+				}
 			}
 		}
 		ds := p.gather(0)
@@ -228,7 +269,7 @@ func repackQ4K() {
 			asm.VMOVDQU64(z, at(p.dst, panelQ4KMins+j*rowStep+h*halfStep))
 		}
 	}
-	p.end(144, panelQ4K)
+	p.end(a.size, panelQ4K)
 }
 
 // lanePattern returns 64 bytes of VPSHUFB control that select the given bytes of each dword.
@@ -244,7 +285,7 @@ func lanePattern(sel ...byte) (bs []byte) {
 }
 
 func repackQ6K() {
-	p := beginRepack("repackQ6KAVX512", "is repackQ6K")
+	p := beginRepack("repackQ6KAVX512", "is the layout of Q6_K in Panels")
 	low4, bits := broadcastZ(nibbles), broadcastZ(bits54)
 	p.start()
 	for h := range 2 {

@@ -68,7 +68,8 @@ func (q *quad) addAffine(acc, sum, mins, d, dmin reg.VecVirtual) {
 	asm.VADDPS(sum, acc, acc)
 }
 
-func dotQ4KAVX512() {
+// affineConstants writes what the kernels of Q4_K and Q5_K share.
+func affineConstants() {
 	for _, c := range []struct {
 		name string
 		v    uint64
@@ -92,7 +93,44 @@ func dotQ4KAVX512() {
 	}
 	words("q4Min", []uint16{4, 5, 6, 7, 12, 13, 14, 15, 0, 0, 0, 0, 0, 0, 0, 0})
 
-	q := beginQuads("dotQ4KAVX512", "is dotQ4KRow")
+	// Shifts that move the bits of qh beside each vector of nibbles to bit 4: left for sub-blocks 0 to 3, right for 4 to 7.
+	for v, p := range [4][2]int{{4, 2}, {3, 1}, {0, 2}, {1, 3}} {
+		ws := make([]uint16, 32)
+		for l := range ws {
+			ws[l] = uint16(p[l/16])
+		}
+		words("q5Shift"+string(rune('0'+v)), ws)
+	}
+	var sh []byte
+	for j := range 8 {
+		for l := range 32 {
+			sh = append(sh, byte(2*j+l&1))
+		}
+	}
+	bytes("q4Spread", sh) // row j spreads word j of each lane over the lane
+	bit4 := make([]byte, 64)
+	for i := range bit4 {
+		bit4[i] = 0x10
+	}
+	bytes("bit4", bit4)
+}
+
+// affineK is Q4_K or Q5_K: name, bytes of a block, offset of the nibbles.
+type affineK struct {
+	name     string
+	size, qs int
+}
+
+var (
+	q4K = affineK{"Q4K", 144, 16}
+	q5K = affineK{"Q5K", 176, 48}
+)
+
+// high reports whether a fifth bit is at offset 16.
+func (a affineK) high() bool { return a.qs == 48 }
+
+func (a affineK) dotAVX512() {
+	q := beginQuads("dot"+a.name+"AVX512", "is dot"+a.name+"Row")
 	mask := broadcastZ(nibbles)
 	var scale [4]reg.VecVirtual
 	for v := range scale {
@@ -126,10 +164,14 @@ func dotQ4KAVX512() {
 		asm.VPXORD(i1, i1, i1)
 		for h := range 2 {
 			hi, lo := asm.ZMM(), asm.ZMM()
-			asm.VMOVDQU64(q.row(r, 16+64*h), hi)
-			asm.VPANDD(mask, hi, lo)
-			asm.VPSRLW(op.Imm(4), hi, hi)
-			asm.VPANDD(mask, hi, hi)
+			asm.VMOVDQU64(q.row(r, a.qs+64*h), hi)
+			if a.high() {
+				lo, hi = a.fiveBits(&q, r, h, hi, mask)
+			} else {
+				asm.VPANDD(mask, hi, lo)
+				asm.VPSRLW(op.Imm(4), hi, hi)
+				asm.VPANDD(mask, hi, hi)
+			}
 			asm.VPMADDUBSW(act[2*h], lo, lo)
 			asm.VPMADDUBSW(act[2*h+1], hi, hi)
 			a, b := asm.ZMM(), asm.ZMM()
@@ -145,19 +187,32 @@ func dotQ4KAVX512() {
 	min := hadd4X(mins[0], mins[1], mins[2], mins[3])
 	d, dmin := q.dAndMin(true)
 	q.addAffine(acc, sum, min, d, dmin)
-	q.endBlock(144, superSize)
+	q.endBlock(a.size, superSize)
 	q.endRows(acc)
 }
 
-func dotQ4KAVX2() {
-	var sh []byte
-	for j := range 8 {
-		for l := range 32 {
-			sh = append(sh, byte(2*j+l&1))
-		}
+// fiveBits returns the codes of the low and of the high nibbles of 64 bytes.
+func (a affineK) fiveBits(q *quad, r, h int, nibbles, mask reg.VecVirtual) (lo, hi reg.VecVirtual) {
+	lo, hi = asm.ZMM(), asm.ZMM()
+	qh := asm.ZMM()
+	asm.VBROADCASTI64X4(q.row(r, 16), qh)
+	shift := asm.VPSLLVW
+	if h == 1 {
+		shift = asm.VPSRLVW
 	}
-	bytes("q4Spread", sh) // row j spreads word j of each lane over the lane
-	q := beginQuads("dotQ4KAVX2", "is dotQ4KRow")
+	for v, z := range []reg.VecVirtual{lo, hi} {
+		shift(sym("q5Shift"+string(rune('0'+2*h+v)), 0), qh, z)
+		asm.VPANDD(sym("bit4", 0), z, z)
+		if v == 1 {
+			asm.VPSRLW(op.Imm(4), nibbles, nibbles)
+		}
+		asm.VPTERNLOGD(op.Imm(0xf8), mask, nibbles, z) // z |= nibbles & 15
+	}
+	return lo, hi
+}
+
+func (a affineK) dotAVX2() {
+	q := beginQuads("dot"+a.name+"AVX2", "is dot"+a.name+"Row")
 	mask := broadcastY(nibbles)
 	q.startRows()
 	acc := asm.XMM()
@@ -174,10 +229,24 @@ func dotQ4KAVX2() {
 		sums[r] = asm.YMM()
 		for j := range 4 {
 			hi, lo, scale := asm.YMM(), asm.YMM(), asm.YMM()
-			asm.VMOVDQU(q.row(r, 16+32*j), hi)
+			asm.VMOVDQU(q.row(r, a.qs+32*j), hi)
 			asm.VPAND(mask, hi, lo)
 			asm.VPSRLW(op.Imm(4), hi, hi)
 			asm.VPAND(mask, hi, hi)
+			if a.high() {
+				for v, y := range []reg.VecVirtual{lo, hi} {
+					bit := asm.YMM()
+					asm.VMOVDQU(q.row(r, 16), bit)
+					switch n := 4 - (2*j + v); {
+					case n > 0:
+						asm.VPSLLW(op.Imm(uint64(n)), bit, bit)
+					case n < 0:
+						asm.VPSRLW(op.Imm(uint64(-n)), bit, bit)
+					}
+					asm.VPAND(sym("bit4", 0), bit, bit)
+					asm.VPOR(bit, y, y)
+				}
+			}
 			asm.VPMADDUBSW(at(q.y, 64*j), lo, lo)
 			asm.VPMADDUBSW(at(q.y, 64*j+32), hi, hi)
 			asm.VPSHUFB(sym("q4Spread", 64*j), s, scale)
@@ -196,6 +265,6 @@ func dotQ4KAVX2() {
 	sum := foldY(hadd4(sums[0], sums[1], sums[2], sums[3]))
 	d, dmin := q.dAndMin(false)
 	q.addAffine(acc, sum, min, d, dmin)
-	q.endBlock(144, superSize)
+	q.endBlock(a.size, superSize)
 	q.endRows(acc)
 }
