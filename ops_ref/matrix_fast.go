@@ -12,6 +12,9 @@ var integerFormats = map[tensor.DType]simd.Format{quant.Q8_0: simd.Q8_0, quant.Q
 // conversions are the weight types that become Q8_0 on their way to such kernels.
 var conversions = map[tensor.DType]simd.Conversion{quant.Q4_0: simd.Q4_0, quant.Q5_0: simd.Q5_0, quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4}
 
+// expansions are the weight types that kernels turn into float32.
+var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K, quant.Q3_K: simd.Q3_K}
+
 // floatFormats are the weight types that kernels read as floating-point numbers.
 var floatFormats = map[tensor.DType]simd.FloatType{tensor.F32: simd.F32, tensor.F16: simd.F16, tensor.BF16: simd.BF16}
 
@@ -28,7 +31,9 @@ type matrix struct {
 
 	typ   simd.FloatType // of rows as floating-point numbers
 	dense bool           // rows become float32 first
-	widen bool           // by a kernel
+	widen bool           // by simd.Widen
+	grow  bool           // by expansion exp
+	exp   simd.Expansion
 }
 
 // newMatrix returns the matrix whose rows are the innermost rows of w.
@@ -48,6 +53,7 @@ func (m *matrix) choose(tokens int) {
 	m.typ = typ
 	m.dense = !ok || typ != simd.F32 && (tokens > 2 || m.k%16 != 0) // converting pays if several tokens use the result
 	m.widen = ok && m.dense
+	m.exp, m.grow = expansions[m.format.DType]
 }
 
 // rowBytes returns the size of an innermost row of v.
@@ -99,9 +105,12 @@ func (m *matrix) rowsAsFloat(local []byte, r, n int) simd.Matrix {
 	dense := simd.Of[float32](local)
 	for i := range n {
 		row, src := dense[i*m.k:][:m.k], m.from(r + i)[:m.rowBytes]
-		if m.widen {
+		switch {
+		case m.widen:
 			simd.Widen(m.typ, row, src)
-		} else {
+		case m.grow:
+			m.exp.Floats(row, src)
+		default:
 			m.format.Dequant(row, src)
 		}
 	}

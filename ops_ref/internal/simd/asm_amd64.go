@@ -161,3 +161,12 @@ func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 	}
 	return true
 }
+
+// asmExpand writes subs runs as float32 and reports whether it did.
+func asmExpand(dst *float32, r *runs, subs, offset int) bool {
+	if level == Generic {
+		return false
+	}
+	expandAVX2(dst, &r.codes[0], subs, &r.steps[0], &r.mins[0], offset)
+	return true
+}

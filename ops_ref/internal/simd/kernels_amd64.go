@@ -183,6 +183,11 @@ func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
 //go:noescape
 func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
 
+// expandAVX2 is expand for subs sub-blocks, at least 1.
+//
+//go:noescape
+func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
+
 // gemmQ8_0AVX512 is dotQ8_0Row
 // for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
 //

@@ -10164,6 +10164,40 @@ block:
 	VZEROUPPER
 	RET
 
+// func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
+// Requires: AVX, AVX2
+TEXT ·expandAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         codes+8(FP), CX
+	MOVQ         subs+16(FP), DX
+	MOVQ         steps+24(FP), BX
+	MOVQ         mins+32(FP), SI
+	VPBROADCASTD offset+40(FP), Y0
+
+sub:
+	VBROADCASTSS (BX), Y1
+	VBROADCASTSS (SI), Y2
+	VPMOVZXBD    (CX), Y3
+	VPSUBD       Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VADDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VPMOVZXBD    8(CX), Y3
+	VPSUBD       Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VADDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x10, CX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         DX
+	JNZ          sub
+	VZEROUPPER
+	RET
+
 // func gemmQ8_0AVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·gemmQ8_0AVX512(SB), NOSPLIT, $0-40

@@ -490,3 +490,43 @@ func TestConvert(t *testing.T) {
 		}
 	})
 }
+
+// TestExpand compares with the definitions of the types, on random bytes.
+func TestExpand(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(16, 16))
+		for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K, Q3_K: quant.Q3_K} {
+			f, _ := dt.Format()
+			for _, n := range []int{f.Block, 256, 256 + f.Block, 256 * 50} {
+				src := make([]byte, n/f.Block*f.Bytes)
+				for i := range src {
+					src[i] = byte(r.Uint32())
+				}
+				got, want := make([]float32, n), make([]float32, n)
+				e.Floats(got, src)
+				f.Dequant(want, src)
+				for i := range want {
+					if got[i] != want[i] && !sameBits(got[i], want[i]) { // zeros may have another sign
+						t.Fatalf("%v: element %d is %v, want %v", dt, i, got[i], want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+// BenchmarkExpand measures expansion beside the definitions of the types.
+func BenchmarkExpand(b *testing.B) {
+	for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K, Q3_K: quant.Q3_K} {
+		f, _ := dt.Format()
+		dst, src := make([]float32, 4096), make([]byte, 4096/f.Block*f.Bytes)
+		for name, run := range map[string]func(){"definition": func() { f.Dequant(dst, src) }, "kernel": func() { e.Floats(dst, src) }} {
+			b.Run(fmt.Sprintf("%v/%s", dt, name), func(b *testing.B) {
+				for b.Loop() {
+					run()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/4096, "ns/weight")
+			})
+		}
+	}
+}

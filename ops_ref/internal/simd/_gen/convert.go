@@ -91,3 +91,36 @@ func convert() {
 		end()
 	}
 }
+
+// expand writes the step from codes and scales to float32.
+func expand() {
+	begin("expandAVX2", "func(dst *float32, codes *byte, subs int, steps, mins *float32, offset int)",
+		"is expand for subs sub-blocks, at least 1.")
+	dst, codes, n, steps, mins := gp("dst"), gp("codes"), gp("subs"), gp("steps"), gp("mins")
+	offset := asm.YMM()
+	addr, err := asm.Param("offset").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	asm.VPBROADCASTD(addr.Addr, offset)
+	asm.Label("sub")
+	step, least := asm.YMM(), asm.YMM()
+	asm.VBROADCASTSS(at(steps, 0), step)
+	asm.VBROADCASTSS(at(mins, 0), least)
+	for h := range 2 {
+		y := asm.YMM()
+		asm.VPMOVZXBD(at(codes, 8*h), y)
+		asm.VPSUBD(offset, y, y)
+		asm.VCVTDQ2PS(y, y)
+		asm.VMULPS(step, y, y)
+		asm.VADDPS(least, y, y)
+		asm.VMOVUPS(y, at(dst, 32*h))
+	}
+	asm.ADDQ(op.Imm(64), dst)
+	asm.ADDQ(op.Imm(16), codes)
+	asm.ADDQ(op.Imm(4), steps)
+	asm.ADDQ(op.Imm(4), mins)
+	asm.DECQ(n)
+	asm.JNZ(op.LabelRef("sub"))
+	end()
+}

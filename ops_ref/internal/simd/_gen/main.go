@@ -36,6 +36,7 @@ func main() {
 	q5K.repack()
 	repackQ6K()
 	convert()
+	expand()
 	gemmQ8_0()
 	gemmQ4K()
 	gemmQ6K()
