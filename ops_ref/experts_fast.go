@@ -12,23 +12,32 @@ func init() {
 	RegisterFast(ops.WeightedSumOp, bindWeightedSum)
 }
 
-// expertRows is the number of rows of an expert's matrix that one worker takes at a time.
-const expertRows = 32
+// The parts of an expert's matrix that one worker takes at a time, in rows: of matrices that many tokens chose, more,
+// because the worker arranges those tokens in panels first.
+const (
+	expertRows      = simd.TileRows
+	expertPanelRows = 8 * simd.TileRows
+	expertColumns   = 8 * simd.TileColumns // tokens in panels at a time
+)
 
 // mulMatExpertsTask multiplies rows with the matrices that they chose, one expert after the other, so that the rows
 // of a matrix are read once for all that chose it.
 type mulMatExpertsTask struct {
 	shared
-	matrix   // of all experts' rows
-	acts     *activations
-	x, out   []float32
-	ids      []int32
-	experts  int
-	chosen   int // experts of a token
-	outs     int // rows of one expert's matrix
-	perToken bool
-	local    *scratch
-	lists    int // where they are in local
+	matrix    // of all experts' rows
+	acts      *activations
+	x, out    []float32
+	ids       []int32
+	experts   int
+	chosen    int // experts of a token
+	outs      int // rows of one expert's matrix
+	perToken  bool
+	local     *scratch
+	lists     int // where they are in local
+	panels    bool
+	panelAt   int // where a panel of weights, the columns and a tile of results are in local
+	columnsAt int
+	tileAt    int
 }
 
 func bindMulMatExperts(b *Binding) Task {
@@ -40,8 +49,15 @@ func bindMulMatExperts(b *Binding) Task {
 	} else if simd.Current() == simd.Generic {
 		return nil
 	}
-	t.lists = t.scratch()
-	t.local = b.Scratch(0, t.lists+4*(t.experts+1+len(t.ids)))
+	size := t.scratch()
+	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k); t.panels {
+		t.panelAt = size
+		t.columnsAt = t.panelAt + t.f.PanelBytes(t.k)
+		t.tileAt = t.columnsAt + expertColumns/simd.TileColumns*t.f.ColumnsBytes(t.k)
+		size = t.tileAt + 4*simd.TileRows*expertColumns
+	}
+	t.lists = size
+	t.local = b.Scratch(0, size+4*(t.experts+1+len(t.ids)))
 	return t
 }
 
@@ -54,7 +70,6 @@ func (t *mulMatExpertsTask) Run(w *par.Worker) error {
 	lists := simd.Of[int32](local[t.lists:])
 	ends, users := lists[:t.experts+1], lists[t.experts+1:][:len(t.ids)]
 	sortUsers(ends, users, t.ids)
-	chunks := (t.outs + expertRows - 1) / expertRows
 	// Every worker walks the same list of parts and computes those that it takes.
 	part, mine := 0, -1
 	for e := range t.experts {
@@ -62,16 +77,19 @@ func (t *mulMatExpertsTask) Run(w *par.Worker) error {
 		if len(chosen) == 0 {
 			continue
 		}
-		for c := range chunks {
+		rows := expertRows
+		if t.panels && len(chosen) > fewTokens {
+			rows = expertPanelRows
+		}
+		for lo := 0; lo < t.outs; lo += rows {
 			if mine < part {
 				var ok bool
-				if mine, _, ok = t.next.Take(1, len(t.ids)*chunks); !ok {
+				if mine, _, ok = t.next.Take(1, len(t.ids)*t.outs); !ok {
 					return nil
 				}
 			}
 			if mine == part {
-				lo := c * expertRows
-				t.part(local, e, lo, min(lo+expertRows, t.outs), chosen)
+				t.part(local, e, lo, min(lo+rows, t.outs), chosen)
 			}
 			part++
 		}
@@ -99,6 +117,9 @@ func sortUsers(ends, users, ids []int32) {
 
 // part multiplies rows lo to hi-1 of an expert's matrix with the rows of its users.
 func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32) {
+	if t.panels && len(users) > fewTokens {
+		lo = t.tiles(local, expert, lo, hi, users)
+	}
 	step := floatRows
 	if t.integer {
 		step = min(cachedRows(t.rowBytes), simd.TileRows)
@@ -115,10 +136,39 @@ func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32
 		for _, u := range users {
 			simd.Dot(t.f, t.out[int(u)*t.outs+r:][:n], rows, stride, t.acts.b[t.input(u)*size:], t.k)
 		}
-		for i := 0; wide != 0; i, wide = i+1, wide>>1 {
-			if wide&1 != 0 {
-				t.asFloat(t.rowsAsFloat(local, row+i, 1), r+i, 1, users)
+		t.again(local, expert, r, wide, users)
+	}
+}
+
+// tiles does part's work for whole tiles of rows, through panels, and returns the first row that is left.
+func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int32) int {
+	size, bytes := t.f.ActBytes(t.k), t.f.ColumnsBytes(t.k)
+	panel, columns := local[t.panelAt:t.columnsAt], local[t.columnsAt:t.tileAt]
+	tile := simd.Of[float32](local[t.tileAt:][:4*simd.TileRows*expertColumns])
+	hi = lo + (hi-lo)/simd.TileRows*simd.TileRows
+	for first := 0; first < len(users); first += expertColumns {
+		some := users[first:min(first+expertColumns, len(users))]
+		for c, u := range some {
+			t.f.PackColumn(columns[c/simd.TileColumns*bytes:], t.acts.b[t.input(u)*size:], c%simd.TileColumns, t.k)
+		}
+		for r := lo; r < hi; r += simd.TileRows {
+			rows, stride, wide := t.rowsAsInteger(local, expert*t.outs+r, simd.TileRows)
+			t.f.Repack(panel, rows, stride, t.k)
+			t.f.MulPanels(tile, simd.TileRows, panel, columns, len(some), t.k)
+			for c, u := range some {
+				copy(t.out[int(u)*t.outs+r:], tile[c*simd.TileRows:][:simd.TileRows])
 			}
+			t.again(local, expert, r, wide, some)
+		}
+	}
+	return hi
+}
+
+// again computes the rows from r on of which wide has a bit as floating-point numbers.
+func (t *mulMatExpertsTask) again(local []byte, expert, r int, wide uint32, users []int32) {
+	for ; wide != 0; r, wide = r+1, wide>>1 {
+		if wide&1 != 0 {
+			t.asFloat(t.rowsAsFloat(local, expert*t.outs+r, 1), r, 1, users)
 		}
 	}
 }

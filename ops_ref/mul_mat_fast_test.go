@@ -107,3 +107,50 @@ func TestMulMatSpecial(t *testing.T) {
 		}
 	})
 }
+
+// TestExpertsAreMulMat checks that experts give the bits of MulMat with their matrices, for few and for many users.
+func TestExpertsAreMulMat(t *testing.T) {
+	dev := New(Options{Fast: true, Threads: 3})
+	defer dev.Close()
+	const experts, n, k = 3, 300, 256
+	levels(t, func(t *testing.T) {
+		for _, dt := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K, quant.MXFP4, quant.Q3_K, tensor.F16} {
+			if simd.Current() == simd.Generic && (dt == quant.Q3_K || dt == tensor.F16) {
+				continue // the reference's kernels
+			}
+			f, _ := dt.Format()
+			r := rand.New(rand.NewPCG(22, uint64(dt)))
+			w := make([]float32, experts*n*k)
+			for i := range w {
+				w[i] = float32(r.NormFloat64())
+			}
+			raw := make([]byte, len(w)/f.Block*f.Bytes)
+			f.Quant(raw, w)
+			if dt == quant.MXFP4 {
+				raw[k/32*17*(n+40)] = 220 // row 40 of expert 1
+			}
+			for _, tokens := range []int{2, 80} {
+				x, ids := make([]float32, tokens*k), make([]int32, tokens)
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
+				}
+				for i := range ids {
+					ids[i] = int32(i % 8 % 2) // expert 2 serves nobody
+				}
+				c := ops.Case{Args: []ops.Arg{{DType: tensor.F32, Shape: tensor.Shape{tokens, 1, k}},
+					{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{experts, n, k}},
+					{DType: tensor.I32, Shape: tensor.Shape{tokens, 1}, Ints: ids}}}
+				got := compute(t, dev, ops.MulMatExpertsOp, c, operands{raw: [][]byte{simd.AsBytes(x), raw, simd.AsBytes(ids)}})[0]
+				for i, e := range ids {
+					size := len(raw) / experts
+					want := product(t, dev, dt, raw[int(e)*size:][:size], x[i*k:][:k], 1, n, k)
+					for j, v := range want {
+						if math.Float64bits(got[i*n+j]) != math.Float64bits(v) {
+							t.Fatalf("%v, %d tokens: row %d of token %d is %v, want %v", dt, tokens, j, i, got[i*n+j], v)
+						}
+					}
+				}
+			}
+		}
+	})
+}

@@ -16,10 +16,10 @@ const (
 
 // expansions holds elements and bytes of a block, and what codes are too large by.
 var expansions = [...]struct{ block, bytes, offset int }{
-	Q4_1:   {32, 20, 0},
-	Q5_1:   {32, 24, 0},
-	Q2_K:   {256, 84, 0},
-	Q3_K:   {256, 110, 4},
+	Q4_1: {32, 20, 0},
+	Q5_1: {32, 24, 0},
+	Q2_K: {256, 84, 0},
+	Q3_K: {256, 110, 4},
 }
 
 // runs are up to 256 elements on their way: each run of 16 has a step and a minimum.

@@ -74,13 +74,17 @@ func (f Format) PackColumns(panel, acts []byte, actBytes, n, k int) {
 	}
 	clear(panel[:f.ColumnsBytes(k)])
 	for c := range n {
-		act := acts[c*actBytes:]
-		for b := range k / f.step() {
-			if f.super() {
-				packColumnK(panel[b*colsKBytes:][:colsKBytes], act[b*ActKBytes:][:ActKBytes], c)
-			} else {
-				packColumn32(panel[b*cols32Bytes:][:cols32Bytes], act[b*Act32Bytes:][:Act32Bytes], c)
-			}
+		f.PackColumn(panel, acts[c*actBytes:], c, k)
+	}
+}
+
+// PackColumn writes quantized activations as column c of a panel and leaves the others alone.
+func (f Format) PackColumn(panel, act []byte, c, k int) {
+	for b := range k / f.step() {
+		if f.super() {
+			packColumnK(panel[b*colsKBytes:][:colsKBytes], act[b*ActKBytes:][:ActKBytes], c)
+		} else {
+			packColumn32(panel[b*cols32Bytes:][:cols32Bytes], act[b*Act32Bytes:][:Act32Bytes], c)
 		}
 	}
 }
