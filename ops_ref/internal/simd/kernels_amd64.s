@@ -1029,159 +1029,273 @@ GLOBL high2<>(SB), RODATA|NOPTR, $8
 DATA low4<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
 GLOBL low4<>(SB), RODATA|NOPTR, $8
 
-DATA q4Scale0<>+0(SB)/2, $0x0000
-DATA q4Scale0<>+2(SB)/2, $0x0000
-DATA q4Scale0<>+4(SB)/2, $0x0000
-DATA q4Scale0<>+6(SB)/2, $0x0000
-DATA q4Scale0<>+8(SB)/2, $0x0000
-DATA q4Scale0<>+10(SB)/2, $0x0000
-DATA q4Scale0<>+12(SB)/2, $0x0000
-DATA q4Scale0<>+14(SB)/2, $0x0000
-DATA q4Scale0<>+16(SB)/2, $0x0000
-DATA q4Scale0<>+18(SB)/2, $0x0000
-DATA q4Scale0<>+20(SB)/2, $0x0000
-DATA q4Scale0<>+22(SB)/2, $0x0000
-DATA q4Scale0<>+24(SB)/2, $0x0000
-DATA q4Scale0<>+26(SB)/2, $0x0000
-DATA q4Scale0<>+28(SB)/2, $0x0000
-DATA q4Scale0<>+30(SB)/2, $0x0000
-DATA q4Scale0<>+32(SB)/2, $0x0002
-DATA q4Scale0<>+34(SB)/2, $0x0002
-DATA q4Scale0<>+36(SB)/2, $0x0002
-DATA q4Scale0<>+38(SB)/2, $0x0002
-DATA q4Scale0<>+40(SB)/2, $0x0002
-DATA q4Scale0<>+42(SB)/2, $0x0002
-DATA q4Scale0<>+44(SB)/2, $0x0002
-DATA q4Scale0<>+46(SB)/2, $0x0002
-DATA q4Scale0<>+48(SB)/2, $0x0002
-DATA q4Scale0<>+50(SB)/2, $0x0002
-DATA q4Scale0<>+52(SB)/2, $0x0002
-DATA q4Scale0<>+54(SB)/2, $0x0002
-DATA q4Scale0<>+56(SB)/2, $0x0002
-DATA q4Scale0<>+58(SB)/2, $0x0002
-DATA q4Scale0<>+60(SB)/2, $0x0002
-DATA q4Scale0<>+62(SB)/2, $0x0002
+DATA q4Scale0<>+0(SB)/1, $0x00
+DATA q4Scale0<>+1(SB)/1, $0x80
+DATA q4Scale0<>+2(SB)/1, $0x00
+DATA q4Scale0<>+3(SB)/1, $0x80
+DATA q4Scale0<>+4(SB)/1, $0x00
+DATA q4Scale0<>+5(SB)/1, $0x80
+DATA q4Scale0<>+6(SB)/1, $0x00
+DATA q4Scale0<>+7(SB)/1, $0x80
+DATA q4Scale0<>+8(SB)/1, $0x01
+DATA q4Scale0<>+9(SB)/1, $0x80
+DATA q4Scale0<>+10(SB)/1, $0x01
+DATA q4Scale0<>+11(SB)/1, $0x80
+DATA q4Scale0<>+12(SB)/1, $0x01
+DATA q4Scale0<>+13(SB)/1, $0x80
+DATA q4Scale0<>+14(SB)/1, $0x01
+DATA q4Scale0<>+15(SB)/1, $0x80
+DATA q4Scale0<>+16(SB)/1, $0x00
+DATA q4Scale0<>+17(SB)/1, $0x80
+DATA q4Scale0<>+18(SB)/1, $0x00
+DATA q4Scale0<>+19(SB)/1, $0x80
+DATA q4Scale0<>+20(SB)/1, $0x00
+DATA q4Scale0<>+21(SB)/1, $0x80
+DATA q4Scale0<>+22(SB)/1, $0x00
+DATA q4Scale0<>+23(SB)/1, $0x80
+DATA q4Scale0<>+24(SB)/1, $0x01
+DATA q4Scale0<>+25(SB)/1, $0x80
+DATA q4Scale0<>+26(SB)/1, $0x01
+DATA q4Scale0<>+27(SB)/1, $0x80
+DATA q4Scale0<>+28(SB)/1, $0x01
+DATA q4Scale0<>+29(SB)/1, $0x80
+DATA q4Scale0<>+30(SB)/1, $0x01
+DATA q4Scale0<>+31(SB)/1, $0x80
+DATA q4Scale0<>+32(SB)/1, $0x02
+DATA q4Scale0<>+33(SB)/1, $0x80
+DATA q4Scale0<>+34(SB)/1, $0x02
+DATA q4Scale0<>+35(SB)/1, $0x80
+DATA q4Scale0<>+36(SB)/1, $0x02
+DATA q4Scale0<>+37(SB)/1, $0x80
+DATA q4Scale0<>+38(SB)/1, $0x02
+DATA q4Scale0<>+39(SB)/1, $0x80
+DATA q4Scale0<>+40(SB)/1, $0x03
+DATA q4Scale0<>+41(SB)/1, $0x80
+DATA q4Scale0<>+42(SB)/1, $0x03
+DATA q4Scale0<>+43(SB)/1, $0x80
+DATA q4Scale0<>+44(SB)/1, $0x03
+DATA q4Scale0<>+45(SB)/1, $0x80
+DATA q4Scale0<>+46(SB)/1, $0x03
+DATA q4Scale0<>+47(SB)/1, $0x80
+DATA q4Scale0<>+48(SB)/1, $0x02
+DATA q4Scale0<>+49(SB)/1, $0x80
+DATA q4Scale0<>+50(SB)/1, $0x02
+DATA q4Scale0<>+51(SB)/1, $0x80
+DATA q4Scale0<>+52(SB)/1, $0x02
+DATA q4Scale0<>+53(SB)/1, $0x80
+DATA q4Scale0<>+54(SB)/1, $0x02
+DATA q4Scale0<>+55(SB)/1, $0x80
+DATA q4Scale0<>+56(SB)/1, $0x03
+DATA q4Scale0<>+57(SB)/1, $0x80
+DATA q4Scale0<>+58(SB)/1, $0x03
+DATA q4Scale0<>+59(SB)/1, $0x80
+DATA q4Scale0<>+60(SB)/1, $0x03
+DATA q4Scale0<>+61(SB)/1, $0x80
+DATA q4Scale0<>+62(SB)/1, $0x03
+DATA q4Scale0<>+63(SB)/1, $0x80
 GLOBL q4Scale0<>(SB), RODATA|NOPTR, $64
 
-DATA q4Scale1<>+0(SB)/2, $0x0001
-DATA q4Scale1<>+2(SB)/2, $0x0001
-DATA q4Scale1<>+4(SB)/2, $0x0001
-DATA q4Scale1<>+6(SB)/2, $0x0001
-DATA q4Scale1<>+8(SB)/2, $0x0001
-DATA q4Scale1<>+10(SB)/2, $0x0001
-DATA q4Scale1<>+12(SB)/2, $0x0001
-DATA q4Scale1<>+14(SB)/2, $0x0001
-DATA q4Scale1<>+16(SB)/2, $0x0001
-DATA q4Scale1<>+18(SB)/2, $0x0001
-DATA q4Scale1<>+20(SB)/2, $0x0001
-DATA q4Scale1<>+22(SB)/2, $0x0001
-DATA q4Scale1<>+24(SB)/2, $0x0001
-DATA q4Scale1<>+26(SB)/2, $0x0001
-DATA q4Scale1<>+28(SB)/2, $0x0001
-DATA q4Scale1<>+30(SB)/2, $0x0001
-DATA q4Scale1<>+32(SB)/2, $0x0003
-DATA q4Scale1<>+34(SB)/2, $0x0003
-DATA q4Scale1<>+36(SB)/2, $0x0003
-DATA q4Scale1<>+38(SB)/2, $0x0003
-DATA q4Scale1<>+40(SB)/2, $0x0003
-DATA q4Scale1<>+42(SB)/2, $0x0003
-DATA q4Scale1<>+44(SB)/2, $0x0003
-DATA q4Scale1<>+46(SB)/2, $0x0003
-DATA q4Scale1<>+48(SB)/2, $0x0003
-DATA q4Scale1<>+50(SB)/2, $0x0003
-DATA q4Scale1<>+52(SB)/2, $0x0003
-DATA q4Scale1<>+54(SB)/2, $0x0003
-DATA q4Scale1<>+56(SB)/2, $0x0003
-DATA q4Scale1<>+58(SB)/2, $0x0003
-DATA q4Scale1<>+60(SB)/2, $0x0003
-DATA q4Scale1<>+62(SB)/2, $0x0003
+DATA q4Scale1<>+0(SB)/1, $0x08
+DATA q4Scale1<>+1(SB)/1, $0x80
+DATA q4Scale1<>+2(SB)/1, $0x08
+DATA q4Scale1<>+3(SB)/1, $0x80
+DATA q4Scale1<>+4(SB)/1, $0x08
+DATA q4Scale1<>+5(SB)/1, $0x80
+DATA q4Scale1<>+6(SB)/1, $0x08
+DATA q4Scale1<>+7(SB)/1, $0x80
+DATA q4Scale1<>+8(SB)/1, $0x09
+DATA q4Scale1<>+9(SB)/1, $0x80
+DATA q4Scale1<>+10(SB)/1, $0x09
+DATA q4Scale1<>+11(SB)/1, $0x80
+DATA q4Scale1<>+12(SB)/1, $0x09
+DATA q4Scale1<>+13(SB)/1, $0x80
+DATA q4Scale1<>+14(SB)/1, $0x09
+DATA q4Scale1<>+15(SB)/1, $0x80
+DATA q4Scale1<>+16(SB)/1, $0x08
+DATA q4Scale1<>+17(SB)/1, $0x80
+DATA q4Scale1<>+18(SB)/1, $0x08
+DATA q4Scale1<>+19(SB)/1, $0x80
+DATA q4Scale1<>+20(SB)/1, $0x08
+DATA q4Scale1<>+21(SB)/1, $0x80
+DATA q4Scale1<>+22(SB)/1, $0x08
+DATA q4Scale1<>+23(SB)/1, $0x80
+DATA q4Scale1<>+24(SB)/1, $0x09
+DATA q4Scale1<>+25(SB)/1, $0x80
+DATA q4Scale1<>+26(SB)/1, $0x09
+DATA q4Scale1<>+27(SB)/1, $0x80
+DATA q4Scale1<>+28(SB)/1, $0x09
+DATA q4Scale1<>+29(SB)/1, $0x80
+DATA q4Scale1<>+30(SB)/1, $0x09
+DATA q4Scale1<>+31(SB)/1, $0x80
+DATA q4Scale1<>+32(SB)/1, $0x0a
+DATA q4Scale1<>+33(SB)/1, $0x80
+DATA q4Scale1<>+34(SB)/1, $0x0a
+DATA q4Scale1<>+35(SB)/1, $0x80
+DATA q4Scale1<>+36(SB)/1, $0x0a
+DATA q4Scale1<>+37(SB)/1, $0x80
+DATA q4Scale1<>+38(SB)/1, $0x0a
+DATA q4Scale1<>+39(SB)/1, $0x80
+DATA q4Scale1<>+40(SB)/1, $0x0b
+DATA q4Scale1<>+41(SB)/1, $0x80
+DATA q4Scale1<>+42(SB)/1, $0x0b
+DATA q4Scale1<>+43(SB)/1, $0x80
+DATA q4Scale1<>+44(SB)/1, $0x0b
+DATA q4Scale1<>+45(SB)/1, $0x80
+DATA q4Scale1<>+46(SB)/1, $0x0b
+DATA q4Scale1<>+47(SB)/1, $0x80
+DATA q4Scale1<>+48(SB)/1, $0x0a
+DATA q4Scale1<>+49(SB)/1, $0x80
+DATA q4Scale1<>+50(SB)/1, $0x0a
+DATA q4Scale1<>+51(SB)/1, $0x80
+DATA q4Scale1<>+52(SB)/1, $0x0a
+DATA q4Scale1<>+53(SB)/1, $0x80
+DATA q4Scale1<>+54(SB)/1, $0x0a
+DATA q4Scale1<>+55(SB)/1, $0x80
+DATA q4Scale1<>+56(SB)/1, $0x0b
+DATA q4Scale1<>+57(SB)/1, $0x80
+DATA q4Scale1<>+58(SB)/1, $0x0b
+DATA q4Scale1<>+59(SB)/1, $0x80
+DATA q4Scale1<>+60(SB)/1, $0x0b
+DATA q4Scale1<>+61(SB)/1, $0x80
+DATA q4Scale1<>+62(SB)/1, $0x0b
+DATA q4Scale1<>+63(SB)/1, $0x80
 GLOBL q4Scale1<>(SB), RODATA|NOPTR, $64
 
-DATA q4Scale2<>+0(SB)/2, $0x0008
-DATA q4Scale2<>+2(SB)/2, $0x0008
-DATA q4Scale2<>+4(SB)/2, $0x0008
-DATA q4Scale2<>+6(SB)/2, $0x0008
-DATA q4Scale2<>+8(SB)/2, $0x0008
-DATA q4Scale2<>+10(SB)/2, $0x0008
-DATA q4Scale2<>+12(SB)/2, $0x0008
-DATA q4Scale2<>+14(SB)/2, $0x0008
-DATA q4Scale2<>+16(SB)/2, $0x0008
-DATA q4Scale2<>+18(SB)/2, $0x0008
-DATA q4Scale2<>+20(SB)/2, $0x0008
-DATA q4Scale2<>+22(SB)/2, $0x0008
-DATA q4Scale2<>+24(SB)/2, $0x0008
-DATA q4Scale2<>+26(SB)/2, $0x0008
-DATA q4Scale2<>+28(SB)/2, $0x0008
-DATA q4Scale2<>+30(SB)/2, $0x0008
-DATA q4Scale2<>+32(SB)/2, $0x000a
-DATA q4Scale2<>+34(SB)/2, $0x000a
-DATA q4Scale2<>+36(SB)/2, $0x000a
-DATA q4Scale2<>+38(SB)/2, $0x000a
-DATA q4Scale2<>+40(SB)/2, $0x000a
-DATA q4Scale2<>+42(SB)/2, $0x000a
-DATA q4Scale2<>+44(SB)/2, $0x000a
-DATA q4Scale2<>+46(SB)/2, $0x000a
-DATA q4Scale2<>+48(SB)/2, $0x000a
-DATA q4Scale2<>+50(SB)/2, $0x000a
-DATA q4Scale2<>+52(SB)/2, $0x000a
-DATA q4Scale2<>+54(SB)/2, $0x000a
-DATA q4Scale2<>+56(SB)/2, $0x000a
-DATA q4Scale2<>+58(SB)/2, $0x000a
-DATA q4Scale2<>+60(SB)/2, $0x000a
-DATA q4Scale2<>+62(SB)/2, $0x000a
-GLOBL q4Scale2<>(SB), RODATA|NOPTR, $64
+DATA q4Min<>+0(SB)/1, $0x04
+DATA q4Min<>+1(SB)/1, $0x80
+DATA q4Min<>+2(SB)/1, $0x05
+DATA q4Min<>+3(SB)/1, $0x80
+DATA q4Min<>+4(SB)/1, $0x06
+DATA q4Min<>+5(SB)/1, $0x80
+DATA q4Min<>+6(SB)/1, $0x07
+DATA q4Min<>+7(SB)/1, $0x80
+DATA q4Min<>+8(SB)/1, $0x0c
+DATA q4Min<>+9(SB)/1, $0x80
+DATA q4Min<>+10(SB)/1, $0x0d
+DATA q4Min<>+11(SB)/1, $0x80
+DATA q4Min<>+12(SB)/1, $0x0e
+DATA q4Min<>+13(SB)/1, $0x80
+DATA q4Min<>+14(SB)/1, $0x0f
+DATA q4Min<>+15(SB)/1, $0x80
+DATA q4Min<>+16(SB)/1, $0x04
+DATA q4Min<>+17(SB)/1, $0x80
+DATA q4Min<>+18(SB)/1, $0x05
+DATA q4Min<>+19(SB)/1, $0x80
+DATA q4Min<>+20(SB)/1, $0x06
+DATA q4Min<>+21(SB)/1, $0x80
+DATA q4Min<>+22(SB)/1, $0x07
+DATA q4Min<>+23(SB)/1, $0x80
+DATA q4Min<>+24(SB)/1, $0x0c
+DATA q4Min<>+25(SB)/1, $0x80
+DATA q4Min<>+26(SB)/1, $0x0d
+DATA q4Min<>+27(SB)/1, $0x80
+DATA q4Min<>+28(SB)/1, $0x0e
+DATA q4Min<>+29(SB)/1, $0x80
+DATA q4Min<>+30(SB)/1, $0x0f
+DATA q4Min<>+31(SB)/1, $0x80
+DATA q4Min<>+32(SB)/1, $0x04
+DATA q4Min<>+33(SB)/1, $0x80
+DATA q4Min<>+34(SB)/1, $0x05
+DATA q4Min<>+35(SB)/1, $0x80
+DATA q4Min<>+36(SB)/1, $0x06
+DATA q4Min<>+37(SB)/1, $0x80
+DATA q4Min<>+38(SB)/1, $0x07
+DATA q4Min<>+39(SB)/1, $0x80
+DATA q4Min<>+40(SB)/1, $0x0c
+DATA q4Min<>+41(SB)/1, $0x80
+DATA q4Min<>+42(SB)/1, $0x0d
+DATA q4Min<>+43(SB)/1, $0x80
+DATA q4Min<>+44(SB)/1, $0x0e
+DATA q4Min<>+45(SB)/1, $0x80
+DATA q4Min<>+46(SB)/1, $0x0f
+DATA q4Min<>+47(SB)/1, $0x80
+DATA q4Min<>+48(SB)/1, $0x04
+DATA q4Min<>+49(SB)/1, $0x80
+DATA q4Min<>+50(SB)/1, $0x05
+DATA q4Min<>+51(SB)/1, $0x80
+DATA q4Min<>+52(SB)/1, $0x06
+DATA q4Min<>+53(SB)/1, $0x80
+DATA q4Min<>+54(SB)/1, $0x07
+DATA q4Min<>+55(SB)/1, $0x80
+DATA q4Min<>+56(SB)/1, $0x0c
+DATA q4Min<>+57(SB)/1, $0x80
+DATA q4Min<>+58(SB)/1, $0x0d
+DATA q4Min<>+59(SB)/1, $0x80
+DATA q4Min<>+60(SB)/1, $0x0e
+DATA q4Min<>+61(SB)/1, $0x80
+DATA q4Min<>+62(SB)/1, $0x0f
+DATA q4Min<>+63(SB)/1, $0x80
+GLOBL q4Min<>(SB), RODATA|NOPTR, $64
 
-DATA q4Scale3<>+0(SB)/2, $0x0009
-DATA q4Scale3<>+2(SB)/2, $0x0009
-DATA q4Scale3<>+4(SB)/2, $0x0009
-DATA q4Scale3<>+6(SB)/2, $0x0009
-DATA q4Scale3<>+8(SB)/2, $0x0009
-DATA q4Scale3<>+10(SB)/2, $0x0009
-DATA q4Scale3<>+12(SB)/2, $0x0009
-DATA q4Scale3<>+14(SB)/2, $0x0009
-DATA q4Scale3<>+16(SB)/2, $0x0009
-DATA q4Scale3<>+18(SB)/2, $0x0009
-DATA q4Scale3<>+20(SB)/2, $0x0009
-DATA q4Scale3<>+22(SB)/2, $0x0009
-DATA q4Scale3<>+24(SB)/2, $0x0009
-DATA q4Scale3<>+26(SB)/2, $0x0009
-DATA q4Scale3<>+28(SB)/2, $0x0009
-DATA q4Scale3<>+30(SB)/2, $0x0009
-DATA q4Scale3<>+32(SB)/2, $0x000b
-DATA q4Scale3<>+34(SB)/2, $0x000b
-DATA q4Scale3<>+36(SB)/2, $0x000b
-DATA q4Scale3<>+38(SB)/2, $0x000b
-DATA q4Scale3<>+40(SB)/2, $0x000b
-DATA q4Scale3<>+42(SB)/2, $0x000b
-DATA q4Scale3<>+44(SB)/2, $0x000b
-DATA q4Scale3<>+46(SB)/2, $0x000b
-DATA q4Scale3<>+48(SB)/2, $0x000b
-DATA q4Scale3<>+50(SB)/2, $0x000b
-DATA q4Scale3<>+52(SB)/2, $0x000b
-DATA q4Scale3<>+54(SB)/2, $0x000b
-DATA q4Scale3<>+56(SB)/2, $0x000b
-DATA q4Scale3<>+58(SB)/2, $0x000b
-DATA q4Scale3<>+60(SB)/2, $0x000b
-DATA q4Scale3<>+62(SB)/2, $0x000b
-GLOBL q4Scale3<>(SB), RODATA|NOPTR, $64
+DATA q4Halves<>+0(SB)/2, $0x0000
+DATA q4Halves<>+2(SB)/2, $0x0008
+DATA q4Halves<>+4(SB)/2, $0x0010
+DATA q4Halves<>+6(SB)/2, $0x0018
+DATA q4Halves<>+8(SB)/2, $0x0001
+DATA q4Halves<>+10(SB)/2, $0x0009
+DATA q4Halves<>+12(SB)/2, $0x0011
+DATA q4Halves<>+14(SB)/2, $0x0019
+DATA q4Halves<>+16(SB)/2, $0x0000
+DATA q4Halves<>+18(SB)/2, $0x0000
+DATA q4Halves<>+20(SB)/2, $0x0000
+DATA q4Halves<>+22(SB)/2, $0x0000
+DATA q4Halves<>+24(SB)/2, $0x0000
+DATA q4Halves<>+26(SB)/2, $0x0000
+DATA q4Halves<>+28(SB)/2, $0x0000
+DATA q4Halves<>+30(SB)/2, $0x0000
+DATA q4Halves<>+32(SB)/2, $0x0000
+DATA q4Halves<>+34(SB)/2, $0x0000
+DATA q4Halves<>+36(SB)/2, $0x0000
+DATA q4Halves<>+38(SB)/2, $0x0000
+DATA q4Halves<>+40(SB)/2, $0x0000
+DATA q4Halves<>+42(SB)/2, $0x0000
+DATA q4Halves<>+44(SB)/2, $0x0000
+DATA q4Halves<>+46(SB)/2, $0x0000
+DATA q4Halves<>+48(SB)/2, $0x0000
+DATA q4Halves<>+50(SB)/2, $0x0000
+DATA q4Halves<>+52(SB)/2, $0x0000
+DATA q4Halves<>+54(SB)/2, $0x0000
+DATA q4Halves<>+56(SB)/2, $0x0000
+DATA q4Halves<>+58(SB)/2, $0x0000
+DATA q4Halves<>+60(SB)/2, $0x0000
+DATA q4Halves<>+62(SB)/2, $0x0000
+GLOBL q4Halves<>(SB), RODATA|NOPTR, $64
 
-DATA q4Min<>+0(SB)/2, $0x0004
-DATA q4Min<>+2(SB)/2, $0x0005
-DATA q4Min<>+4(SB)/2, $0x0006
-DATA q4Min<>+6(SB)/2, $0x0007
-DATA q4Min<>+8(SB)/2, $0x000c
-DATA q4Min<>+10(SB)/2, $0x000d
-DATA q4Min<>+12(SB)/2, $0x000e
-DATA q4Min<>+14(SB)/2, $0x000f
-DATA q4Min<>+16(SB)/2, $0x0000
-DATA q4Min<>+18(SB)/2, $0x0000
-DATA q4Min<>+20(SB)/2, $0x0000
-DATA q4Min<>+22(SB)/2, $0x0000
-DATA q4Min<>+24(SB)/2, $0x0000
-DATA q4Min<>+26(SB)/2, $0x0000
-DATA q4Min<>+28(SB)/2, $0x0000
-DATA q4Min<>+30(SB)/2, $0x0000
-GLOBL q4Min<>(SB), RODATA|NOPTR, $32
+DATA q4Shifts<>+0(SB)/4, $0x00000000
+DATA q4Shifts<>+4(SB)/4, $0x00000000
+DATA q4Shifts<>+8(SB)/4, $0x00000004
+DATA q4Shifts<>+12(SB)/4, $0x00000000
+DATA q4Shifts<>+16(SB)/4, $0x00000000
+DATA q4Shifts<>+20(SB)/4, $0x00000000
+DATA q4Shifts<>+24(SB)/4, $0x00000004
+DATA q4Shifts<>+28(SB)/4, $0x00000000
+DATA q4Shifts<>+32(SB)/4, $0x00000000
+DATA q4Shifts<>+36(SB)/4, $0x00000000
+DATA q4Shifts<>+40(SB)/4, $0x00000004
+DATA q4Shifts<>+44(SB)/4, $0x00000000
+DATA q4Shifts<>+48(SB)/4, $0x00000000
+DATA q4Shifts<>+52(SB)/4, $0x00000000
+DATA q4Shifts<>+56(SB)/4, $0x00000004
+DATA q4Shifts<>+60(SB)/4, $0x00000000
+GLOBL q4Shifts<>(SB), RODATA|NOPTR, $64
+
+DATA laneFirst<>+0(SB)/4, $0x00000000
+DATA laneFirst<>+4(SB)/4, $0x00000004
+DATA laneFirst<>+8(SB)/4, $0x00000008
+DATA laneFirst<>+12(SB)/4, $0x0000000c
+DATA laneFirst<>+16(SB)/4, $0x00000000
+DATA laneFirst<>+20(SB)/4, $0x00000000
+DATA laneFirst<>+24(SB)/4, $0x00000000
+DATA laneFirst<>+28(SB)/4, $0x00000000
+DATA laneFirst<>+32(SB)/4, $0x00000000
+DATA laneFirst<>+36(SB)/4, $0x00000000
+DATA laneFirst<>+40(SB)/4, $0x00000000
+DATA laneFirst<>+44(SB)/4, $0x00000000
+DATA laneFirst<>+48(SB)/4, $0x00000000
+DATA laneFirst<>+52(SB)/4, $0x00000000
+DATA laneFirst<>+56(SB)/4, $0x00000000
+DATA laneFirst<>+60(SB)/4, $0x00000000
+GLOBL laneFirst<>(SB), RODATA|NOPTR, $64
 
 DATA q5Shift0<>+0(SB)/2, $0x0004
 DATA q5Shift0<>+2(SB)/2, $0x0004
@@ -1645,7 +1759,7 @@ GLOBL bit4<>(SB), RODATA|NOPTR, $64
 
 // func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
-TEXT ·dotQ4KAVX512(SB), NOSPLIT, $0-48
+TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         rowBytes+16(FP), DX
@@ -1654,11 +1768,11 @@ TEXT ·dotQ4KAVX512(SB), NOSPLIT, $0-48
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
 	VPBROADCASTD nibbles<>+0(SB), Z0
-	VMOVDQU64    q4Scale0<>+0(SB), Z1
-	VMOVDQU64    q4Scale1<>+0(SB), Z2
-	VMOVDQU64    q4Scale2<>+0(SB), Z3
-	VMOVDQU64    q4Scale3<>+0(SB), Z4
-	VMOVDQU      q4Min<>+0(SB), Y5
+	VMOVDQU64    q4Min<>+0(SB), Z1
+	VMOVDQU64    laneFirst<>+0(SB), Z2
+	VMOVDQU64    q4Scale0<>+0(SB), Z3
+	VMOVDQU64    q4Scale1<>+0(SB), Z4
+	VPXORD       Z5, Z5, Z5
 
 rows:
 	MOVQ   CX, R9
@@ -1667,217 +1781,164 @@ rows:
 	VXORPS X6, X6, X6
 
 block:
-	VMOVDQU64     (R10), Z7
-	VMOVDQU64     64(R10), Z8
-	VSHUFI64X2    $0x44, Z8, Z7, Z9
-	VSHUFI64X2    $0xee, Z8, Z7, Z7
-	VMOVDQU64     128(R10), Z8
-	VMOVDQU64     192(R10), Z19
-	VSHUFI64X2    $0x44, Z19, Z8, Z20
-	VSHUFI64X2    $0xee, Z19, Z8, Z8
-	MOVQ          4(R9), R12
-	MOVL          12(R9), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y19
-	VPMADDWD      288(R10), X19, X19
-	VPXORD        Z11, Z11, Z11
-	VPXORD        Z12, Z12, Z12
-	VMOVDQU64     16(R9), Z21
-	VPANDD        Z0, Z21, Z22
-	VPSRLW        $0x04, Z21, Z21
-	VPANDD        Z0, Z21, Z21
-	VPMADDUBSW    Z9, Z22, Z22
-	VPMADDUBSW    Z7, Z21, Z21
-	VPERMW        Z10, Z1, Z23
-	VPERMW        Z10, Z2, Z24
-	VPDPWSSD      Z23, Z22, Z11
-	VPDPWSSD      Z24, Z21, Z12
-	VMOVDQU64     80(R9), Z21
-	VPANDD        Z0, Z21, Z22
-	VPSRLW        $0x04, Z21, Z21
-	VPANDD        Z0, Z21, Z21
-	VPMADDUBSW    Z20, Z22, Z22
-	VPMADDUBSW    Z8, Z21, Z21
-	VPERMW        Z10, Z3, Z23
-	VPERMW        Z10, Z4, Z24
-	VPDPWSSD      Z23, Z22, Z11
-	VPDPWSSD      Z24, Z21, Z12
-	VPADDD        Z12, Z11, Z11
-	MOVQ          4(R9)(DX*1), R12
-	MOVL          12(R9)(DX*1), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y21
-	VPMADDWD      288(R10), X21, X21
-	VPXORD        Z13, Z13, Z13
-	VPXORD        Z14, Z14, Z14
-	VMOVDQU64     16(R9)(DX*1), Z22
-	VPANDD        Z0, Z22, Z23
-	VPSRLW        $0x04, Z22, Z22
-	VPANDD        Z0, Z22, Z22
-	VPMADDUBSW    Z9, Z23, Z23
-	VPMADDUBSW    Z7, Z22, Z22
-	VPERMW        Z10, Z1, Z24
-	VPERMW        Z10, Z2, Z25
-	VPDPWSSD      Z24, Z23, Z13
-	VPDPWSSD      Z25, Z22, Z14
-	VMOVDQU64     80(R9)(DX*1), Z22
-	VPANDD        Z0, Z22, Z23
-	VPSRLW        $0x04, Z22, Z22
-	VPANDD        Z0, Z22, Z22
-	VPMADDUBSW    Z20, Z23, Z23
-	VPMADDUBSW    Z8, Z22, Z22
-	VPERMW        Z10, Z3, Z24
-	VPERMW        Z10, Z4, Z25
-	VPDPWSSD      Z24, Z23, Z13
-	VPDPWSSD      Z25, Z22, Z14
-	VPADDD        Z14, Z13, Z13
-	MOVQ          4(R9)(DX*2), R12
-	MOVL          12(R9)(DX*2), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y22
-	VPMADDWD      288(R10), X22, X22
-	VPXORD        Z15, Z15, Z15
-	VPXORD        Z16, Z16, Z16
-	VMOVDQU64     16(R9)(DX*2), Z23
-	VPANDD        Z0, Z23, Z24
-	VPSRLW        $0x04, Z23, Z23
-	VPANDD        Z0, Z23, Z23
-	VPMADDUBSW    Z9, Z24, Z24
-	VPMADDUBSW    Z7, Z23, Z23
-	VPERMW        Z10, Z1, Z25
-	VPERMW        Z10, Z2, Z26
-	VPDPWSSD      Z25, Z24, Z15
-	VPDPWSSD      Z26, Z23, Z16
-	VMOVDQU64     80(R9)(DX*2), Z23
-	VPANDD        Z0, Z23, Z24
-	VPSRLW        $0x04, Z23, Z23
-	VPANDD        Z0, Z23, Z23
-	VPMADDUBSW    Z20, Z24, Z24
-	VPMADDUBSW    Z8, Z23, Z23
-	VPERMW        Z10, Z3, Z25
-	VPERMW        Z10, Z4, Z26
-	VPDPWSSD      Z25, Z24, Z15
-	VPDPWSSD      Z26, Z23, Z16
-	VPADDD        Z16, Z15, Z15
-	MOVQ          4(R9)(R8*1), R12
-	MOVL          12(R9)(R8*1), R13
-	MOVQ          R12, R15
-	ANDQ          low6<>+0(SB), R15
-	SHRQ          $0x02, R12
-	ANDQ          high2<>+0(SB), R12
-	MOVQ          R13, R14
-	SHLQ          $0x1c, R14
-	ORQ           R13, R14
-	ANDQ          low4<>+0(SB), R14
-	ORQ           R14, R12
-	VMOVQ         R15, X10
-	VPINSRQ       $0x01, R12, X10, X10
-	VPMOVZXBW     X10, Y10
-	VPERMW        Y10, Y5, Y23
-	VPMADDWD      288(R10), X23, X23
-	VPXORD        Z17, Z17, Z17
-	VPXORD        Z18, Z18, Z18
-	VMOVDQU64     16(R9)(R8*1), Z24
-	VPANDD        Z0, Z24, Z25
-	VPSRLW        $0x04, Z24, Z24
-	VPANDD        Z0, Z24, Z24
-	VPMADDUBSW    Z9, Z25, Z25
-	VPMADDUBSW    Z7, Z24, Z24
-	VPERMW        Z10, Z1, Z7
-	VPERMW        Z10, Z2, Z9
-	VPDPWSSD      Z7, Z25, Z17
-	VPDPWSSD      Z9, Z24, Z18
-	VMOVDQU64     80(R9)(R8*1), Z7
-	VPANDD        Z0, Z7, Z9
-	VPSRLW        $0x04, Z7, Z7
-	VPANDD        Z0, Z7, Z7
-	VPMADDUBSW    Z20, Z9, Z9
-	VPMADDUBSW    Z8, Z7, Z7
-	VPERMW        Z10, Z3, Z8
-	VPERMW        Z10, Z4, Z20
-	VPDPWSSD      Z8, Z9, Z17
-	VPDPWSSD      Z20, Z7, Z18
-	VPADDD        Z18, Z17, Z17
-	VPUNPCKLDQ    Z13, Z11, Z7
-	VPUNPCKHDQ    Z13, Z11, Z11
-	VPADDD        Z11, Z7, Z7
-	VPUNPCKLDQ    Z17, Z15, Z8
-	VPUNPCKHDQ    Z17, Z15, Z15
-	VPADDD        Z15, Z8, Z8
-	VPUNPCKLQDQ   Z8, Z7, Z9
-	VPUNPCKHQDQ   Z8, Z7, Z7
-	VPADDD        Z7, Z9, Z9
-	VEXTRACTI64X4 $0x01, Z9, Y7
-	VPADDD        Y7, Y9, Y7
-	VEXTRACTI32X4 $0x01, Y7, X8
-	VPADDD        X8, X7, X8
-	VSHUFPS       $0x88, X21, X19, X7
-	VSHUFPS       $0xdd, X21, X19, X19
-	VPADDD        X19, X7, X7
-	VSHUFPS       $0x88, X23, X22, X9
-	VSHUFPS       $0xdd, X23, X22, X22
-	VPADDD        X22, X9, X9
-	VSHUFPS       $0x88, X9, X7, X10
-	VSHUFPS       $0xdd, X9, X7, X7
-	VPADDD        X7, X10, X10
-	VMOVD         (R9), X7
-	VPINSRD       $0x01, (R9)(DX*1), X7, X7
-	VPINSRD       $0x02, (R9)(DX*2), X7, X7
-	VPINSRD       $0x03, (R9)(R8*1), X7, X7
-	VCVTPH2PS     X7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X9
-	VSHUFPS       $0x88, X9, X7, X19
-	VSHUFPS       $0xdd, X9, X7, X7
-	VCVTDQ2PS     X8, X8
-	VMULPS        X19, X8, X8
-	VCVTDQ2PS     X10, X10
-	VMULPS        X7, X10, X10
-	VSUBPS        X10, X8, X8
-	VBROADCASTSS  304(R10), X7
-	VMULPS        X7, X8, X8
-	VADDPS        X8, X6, X6
-	ADDQ          $0x00000090, R9
-	ADDQ          $0x00000140, R10
-	DECQ          R11
-	JNZ           block
-	VMOVUPS       X6, (AX)
-	ADDQ          $0x10, AX
-	LEAQ          (CX)(DX*4), CX
-	DECQ          BX
-	JNZ           rows
+	VBROADCASTI32X4 (R9), Z7
+	VINSERTI32X4    $0x01, (R9)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R9)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R9)(R8*1), Z7, Z7
+	VMOVDQU64       q4Halves<>+0(SB), Z8
+	VPERMW          Z7, Z8, Z8
+	VCVTPH2PS       X8, Y8
+	VEXTRACTF32X4   $0x01, Y8, X9
+	VPANDD.BCST     low6<>+0(SB), Z7, Z10
+	VPSHUFD         $0xfc, Z7, Z11
+	VPSRLVD         q4Shifts<>+0(SB), Z11, Z11
+	VPSRLD          $0x02, Z7, Z7
+	VPANDD.BCST     bits54<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xf8, Z0, Z11, Z7
+	VSHUFPS         $0x99, Z7, Z10, Z7
+	VMOVDQU64       Z7, (SP)
+	VBROADCASTI32X4 288(R10), Z10
+	VPSHUFB         Z1, Z7, Z7
+	VPMADDWD        Z10, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z10
+	VPADDD          Z10, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z10
+	VPADDD          Z10, Z7, Z7
+	VPERMD          Z7, Z2, Z7
+	VMOVDQU64       (R10), Z10
+	VMOVDQU64       64(R10), Z11
+	VSHUFI64X2      $0x44, Z11, Z10, Z12
+	VSHUFI64X2      $0xee, Z11, Z10, Z10
+	VMOVDQU64       128(R10), Z11
+	VMOVDQU64       192(R10), Z13
+	VSHUFI64X2      $0x44, Z13, Z11, Z14
+	VSHUFI64X2      $0xee, Z13, Z11, Z11
+	VMOVDQA64       Z5, Z13
+	VBROADCASTI32X4 (SP), Z15
+	VMOVDQU64       16(R9), Z16
+	VPANDD          Z0, Z16, Z17
+	VPSRLW          $0x04, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VMOVDQA64       Z5, Z18
+	VMOVDQA64       Z5, Z19
+	VPDPBUSD        Z12, Z17, Z18
+	VPDPBUSD        Z10, Z16, Z19
+	VPACKSSDW       Z19, Z18, Z18
+	VPSHUFB         Z3, Z15, Z19
+	VPDPWSSD        Z19, Z18, Z13
+	VMOVDQU64       80(R9), Z16
+	VPANDD          Z0, Z16, Z17
+	VPSRLW          $0x04, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VMOVDQA64       Z5, Z18
+	VMOVDQA64       Z5, Z19
+	VPDPBUSD        Z14, Z17, Z18
+	VPDPBUSD        Z11, Z16, Z19
+	VPACKSSDW       Z19, Z18, Z18
+	VPSHUFB         Z4, Z15, Z19
+	VPDPWSSD        Z19, Z18, Z13
+	VMOVDQA64       Z5, Z15
+	VBROADCASTI32X4 16(SP), Z16
+	VMOVDQU64       16(R9)(DX*1), Z17
+	VPANDD          Z0, Z17, Z18
+	VPSRLW          $0x04, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VMOVDQA64       Z5, Z19
+	VMOVDQA64       Z5, Z20
+	VPDPBUSD        Z12, Z18, Z19
+	VPDPBUSD        Z10, Z17, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPSHUFB         Z3, Z16, Z20
+	VPDPWSSD        Z20, Z19, Z15
+	VMOVDQU64       80(R9)(DX*1), Z17
+	VPANDD          Z0, Z17, Z18
+	VPSRLW          $0x04, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VMOVDQA64       Z5, Z19
+	VMOVDQA64       Z5, Z20
+	VPDPBUSD        Z14, Z18, Z19
+	VPDPBUSD        Z11, Z17, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPSHUFB         Z4, Z16, Z20
+	VPDPWSSD        Z20, Z19, Z15
+	VMOVDQA64       Z5, Z16
+	VBROADCASTI32X4 32(SP), Z17
+	VMOVDQU64       16(R9)(DX*2), Z18
+	VPANDD          Z0, Z18, Z19
+	VPSRLW          $0x04, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VMOVDQA64       Z5, Z20
+	VMOVDQA64       Z5, Z21
+	VPDPBUSD        Z12, Z19, Z20
+	VPDPBUSD        Z10, Z18, Z21
+	VPACKSSDW       Z21, Z20, Z20
+	VPSHUFB         Z3, Z17, Z21
+	VPDPWSSD        Z21, Z20, Z16
+	VMOVDQU64       80(R9)(DX*2), Z18
+	VPANDD          Z0, Z18, Z19
+	VPSRLW          $0x04, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VMOVDQA64       Z5, Z20
+	VMOVDQA64       Z5, Z21
+	VPDPBUSD        Z14, Z19, Z20
+	VPDPBUSD        Z11, Z18, Z21
+	VPACKSSDW       Z21, Z20, Z20
+	VPSHUFB         Z4, Z17, Z21
+	VPDPWSSD        Z21, Z20, Z16
+	VMOVDQA64       Z5, Z17
+	VBROADCASTI32X4 48(SP), Z18
+	VMOVDQU64       16(R9)(R8*1), Z19
+	VPANDD          Z0, Z19, Z20
+	VPSRLW          $0x04, Z19, Z19
+	VPANDD          Z0, Z19, Z19
+	VMOVDQA64       Z5, Z21
+	VMOVDQA64       Z5, Z22
+	VPDPBUSD        Z12, Z20, Z21
+	VPDPBUSD        Z10, Z19, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPSHUFB         Z3, Z18, Z22
+	VPDPWSSD        Z22, Z21, Z17
+	VMOVDQU64       80(R9)(R8*1), Z10
+	VPANDD          Z0, Z10, Z12
+	VPSRLW          $0x04, Z10, Z10
+	VPANDD          Z0, Z10, Z10
+	VMOVDQA64       Z5, Z19
+	VMOVDQA64       Z5, Z20
+	VPDPBUSD        Z14, Z12, Z19
+	VPDPBUSD        Z11, Z10, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPSHUFB         Z4, Z18, Z20
+	VPDPWSSD        Z20, Z19, Z17
+	VPUNPCKLDQ      Z15, Z13, Z10
+	VPUNPCKHDQ      Z15, Z13, Z13
+	VPADDD          Z13, Z10, Z10
+	VPUNPCKLDQ      Z17, Z16, Z11
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z16, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	VEXTRACTI64X4   $0x01, Z12, Y10
+	VPADDD          Y10, Y12, Y10
+	VEXTRACTI32X4   $0x01, Y10, X11
+	VPADDD          X11, X10, X11
+	VCVTDQ2PS       X11, X11
+	VMULPS          X8, X11, X11
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X11, X11
+	VBROADCASTSS    304(R10), X7
+	VMULPS          X7, X11, X11
+	VADDPS          X11, X6, X6
+	ADDQ            $0x00000090, R9
+	ADDQ            $0x00000140, R10
+	DECQ            R11
+	JNZ             block
+	VMOVUPS         X6, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
 	VZEROUPPER
 	RET
 
@@ -2198,7 +2259,7 @@ block:
 
 // func dotQ5KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
-TEXT ·dotQ5KAVX512(SB), NOSPLIT, $0-48
+TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         rowBytes+16(FP), DX
@@ -2207,11 +2268,11 @@ TEXT ·dotQ5KAVX512(SB), NOSPLIT, $0-48
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
 	VPBROADCASTD nibbles<>+0(SB), Z0
-	VMOVDQU64    q4Scale0<>+0(SB), Z1
-	VMOVDQU64    q4Scale1<>+0(SB), Z2
-	VMOVDQU64    q4Scale2<>+0(SB), Z3
-	VMOVDQU64    q4Scale3<>+0(SB), Z4
-	VMOVDQU      q4Min<>+0(SB), Y5
+	VMOVDQU64    q4Min<>+0(SB), Z1
+	VMOVDQU64    laneFirst<>+0(SB), Z2
+	VMOVDQU64    q4Scale0<>+0(SB), Z3
+	VMOVDQU64    q4Scale1<>+0(SB), Z4
+	VPXORD       Z5, Z5, Z5
 
 rows:
 	MOVQ   CX, R9
@@ -2220,248 +2281,195 @@ rows:
 	VXORPS X6, X6, X6
 
 block:
-	VMOVDQU64       (R10), Z7
-	VMOVDQU64       64(R10), Z8
-	VSHUFI64X2      $0x44, Z8, Z7, Z9
-	VSHUFI64X2      $0xee, Z8, Z7, Z7
-	VMOVDQU64       128(R10), Z8
-	VMOVDQU64       192(R10), Z19
-	VSHUFI64X2      $0x44, Z19, Z8, Z20
-	VSHUFI64X2      $0xee, Z19, Z8, Z8
-	MOVQ            4(R9), R12
-	MOVL            12(R9), R13
-	MOVQ            R12, R15
-	ANDQ            low6<>+0(SB), R15
-	SHRQ            $0x02, R12
-	ANDQ            high2<>+0(SB), R12
-	MOVQ            R13, R14
-	SHLQ            $0x1c, R14
-	ORQ             R13, R14
-	ANDQ            low4<>+0(SB), R14
-	ORQ             R14, R12
-	VMOVQ           R15, X10
-	VPINSRQ         $0x01, R12, X10, X10
-	VPMOVZXBW       X10, Y10
-	VPERMW          Y10, Y5, Y19
-	VPMADDWD        288(R10), X19, X19
-	VPXORD          Z11, Z11, Z11
-	VPXORD          Z12, Z12, Z12
-	VMOVDQU64       48(R9), Z21
-	VBROADCASTI64X4 16(R9), Z23
-	VPSLLVW         q5Shift0<>+0(SB), Z23, Z22
-	VPANDD          bit4<>+0(SB), Z22, Z22
-	VPTERNLOGD      $0xf8, Z0, Z21, Z22
-	VPSLLVW         q5Shift1<>+0(SB), Z23, Z23
-	VPANDD          bit4<>+0(SB), Z23, Z23
-	VPSRLW          $0x04, Z21, Z21
-	VPTERNLOGD      $0xf8, Z0, Z21, Z23
-	VPMADDUBSW      Z9, Z22, Z22
-	VPMADDUBSW      Z7, Z23, Z23
-	VPERMW          Z10, Z1, Z21
-	VPERMW          Z10, Z2, Z24
-	VPDPWSSD        Z21, Z22, Z11
-	VPDPWSSD        Z24, Z23, Z12
-	VMOVDQU64       112(R9), Z21
-	VBROADCASTI64X4 16(R9), Z23
-	VPSRLVW         q5Shift2<>+0(SB), Z23, Z22
-	VPANDD          bit4<>+0(SB), Z22, Z22
-	VPTERNLOGD      $0xf8, Z0, Z21, Z22
-	VPSRLVW         q5Shift3<>+0(SB), Z23, Z23
-	VPANDD          bit4<>+0(SB), Z23, Z23
-	VPSRLW          $0x04, Z21, Z21
-	VPTERNLOGD      $0xf8, Z0, Z21, Z23
-	VPMADDUBSW      Z20, Z22, Z22
-	VPMADDUBSW      Z8, Z23, Z23
-	VPERMW          Z10, Z3, Z21
-	VPERMW          Z10, Z4, Z24
-	VPDPWSSD        Z21, Z22, Z11
-	VPDPWSSD        Z24, Z23, Z12
-	VPADDD          Z12, Z11, Z11
-	MOVQ            4(R9)(DX*1), R12
-	MOVL            12(R9)(DX*1), R13
-	MOVQ            R12, R15
-	ANDQ            low6<>+0(SB), R15
-	SHRQ            $0x02, R12
-	ANDQ            high2<>+0(SB), R12
-	MOVQ            R13, R14
-	SHLQ            $0x1c, R14
-	ORQ             R13, R14
-	ANDQ            low4<>+0(SB), R14
-	ORQ             R14, R12
-	VMOVQ           R15, X10
-	VPINSRQ         $0x01, R12, X10, X10
-	VPMOVZXBW       X10, Y10
-	VPERMW          Y10, Y5, Y21
-	VPMADDWD        288(R10), X21, X21
-	VPXORD          Z13, Z13, Z13
-	VPXORD          Z14, Z14, Z14
-	VMOVDQU64       48(R9)(DX*1), Z22
-	VBROADCASTI64X4 16(R9)(DX*1), Z24
-	VPSLLVW         q5Shift0<>+0(SB), Z24, Z23
-	VPANDD          bit4<>+0(SB), Z23, Z23
-	VPTERNLOGD      $0xf8, Z0, Z22, Z23
-	VPSLLVW         q5Shift1<>+0(SB), Z24, Z24
-	VPANDD          bit4<>+0(SB), Z24, Z24
-	VPSRLW          $0x04, Z22, Z22
-	VPTERNLOGD      $0xf8, Z0, Z22, Z24
-	VPMADDUBSW      Z9, Z23, Z23
-	VPMADDUBSW      Z7, Z24, Z24
-	VPERMW          Z10, Z1, Z22
-	VPERMW          Z10, Z2, Z25
-	VPDPWSSD        Z22, Z23, Z13
-	VPDPWSSD        Z25, Z24, Z14
-	VMOVDQU64       112(R9)(DX*1), Z22
-	VBROADCASTI64X4 16(R9)(DX*1), Z24
-	VPSRLVW         q5Shift2<>+0(SB), Z24, Z23
-	VPANDD          bit4<>+0(SB), Z23, Z23
-	VPTERNLOGD      $0xf8, Z0, Z22, Z23
-	VPSRLVW         q5Shift3<>+0(SB), Z24, Z24
-	VPANDD          bit4<>+0(SB), Z24, Z24
-	VPSRLW          $0x04, Z22, Z22
-	VPTERNLOGD      $0xf8, Z0, Z22, Z24
-	VPMADDUBSW      Z20, Z23, Z23
-	VPMADDUBSW      Z8, Z24, Z24
-	VPERMW          Z10, Z3, Z22
-	VPERMW          Z10, Z4, Z25
-	VPDPWSSD        Z22, Z23, Z13
-	VPDPWSSD        Z25, Z24, Z14
-	VPADDD          Z14, Z13, Z13
-	MOVQ            4(R9)(DX*2), R12
-	MOVL            12(R9)(DX*2), R13
-	MOVQ            R12, R15
-	ANDQ            low6<>+0(SB), R15
-	SHRQ            $0x02, R12
-	ANDQ            high2<>+0(SB), R12
-	MOVQ            R13, R14
-	SHLQ            $0x1c, R14
-	ORQ             R13, R14
-	ANDQ            low4<>+0(SB), R14
-	ORQ             R14, R12
-	VMOVQ           R15, X10
-	VPINSRQ         $0x01, R12, X10, X10
-	VPMOVZXBW       X10, Y10
-	VPERMW          Y10, Y5, Y22
-	VPMADDWD        288(R10), X22, X22
-	VPXORD          Z15, Z15, Z15
-	VPXORD          Z16, Z16, Z16
-	VMOVDQU64       48(R9)(DX*2), Z23
-	VBROADCASTI64X4 16(R9)(DX*2), Z25
-	VPSLLVW         q5Shift0<>+0(SB), Z25, Z24
-	VPANDD          bit4<>+0(SB), Z24, Z24
-	VPTERNLOGD      $0xf8, Z0, Z23, Z24
-	VPSLLVW         q5Shift1<>+0(SB), Z25, Z25
-	VPANDD          bit4<>+0(SB), Z25, Z25
-	VPSRLW          $0x04, Z23, Z23
-	VPTERNLOGD      $0xf8, Z0, Z23, Z25
-	VPMADDUBSW      Z9, Z24, Z24
-	VPMADDUBSW      Z7, Z25, Z25
-	VPERMW          Z10, Z1, Z23
-	VPERMW          Z10, Z2, Z26
-	VPDPWSSD        Z23, Z24, Z15
-	VPDPWSSD        Z26, Z25, Z16
-	VMOVDQU64       112(R9)(DX*2), Z23
-	VBROADCASTI64X4 16(R9)(DX*2), Z25
-	VPSRLVW         q5Shift2<>+0(SB), Z25, Z24
-	VPANDD          bit4<>+0(SB), Z24, Z24
-	VPTERNLOGD      $0xf8, Z0, Z23, Z24
-	VPSRLVW         q5Shift3<>+0(SB), Z25, Z25
-	VPANDD          bit4<>+0(SB), Z25, Z25
-	VPSRLW          $0x04, Z23, Z23
-	VPTERNLOGD      $0xf8, Z0, Z23, Z25
-	VPMADDUBSW      Z20, Z24, Z24
-	VPMADDUBSW      Z8, Z25, Z25
-	VPERMW          Z10, Z3, Z23
-	VPERMW          Z10, Z4, Z26
-	VPDPWSSD        Z23, Z24, Z15
-	VPDPWSSD        Z26, Z25, Z16
-	VPADDD          Z16, Z15, Z15
-	MOVQ            4(R9)(R8*1), R12
-	MOVL            12(R9)(R8*1), R13
-	MOVQ            R12, R15
-	ANDQ            low6<>+0(SB), R15
-	SHRQ            $0x02, R12
-	ANDQ            high2<>+0(SB), R12
-	MOVQ            R13, R14
-	SHLQ            $0x1c, R14
-	ORQ             R13, R14
-	ANDQ            low4<>+0(SB), R14
-	ORQ             R14, R12
-	VMOVQ           R15, X10
-	VPINSRQ         $0x01, R12, X10, X10
-	VPMOVZXBW       X10, Y10
-	VPERMW          Y10, Y5, Y23
-	VPMADDWD        288(R10), X23, X23
-	VPXORD          Z17, Z17, Z17
-	VPXORD          Z18, Z18, Z18
-	VMOVDQU64       48(R9)(R8*1), Z24
-	VBROADCASTI64X4 16(R9)(R8*1), Z26
-	VPSLLVW         q5Shift0<>+0(SB), Z26, Z25
-	VPANDD          bit4<>+0(SB), Z25, Z25
-	VPTERNLOGD      $0xf8, Z0, Z24, Z25
-	VPSLLVW         q5Shift1<>+0(SB), Z26, Z26
-	VPANDD          bit4<>+0(SB), Z26, Z26
-	VPSRLW          $0x04, Z24, Z24
-	VPTERNLOGD      $0xf8, Z0, Z24, Z26
-	VPMADDUBSW      Z9, Z25, Z25
-	VPMADDUBSW      Z7, Z26, Z26
-	VPERMW          Z10, Z1, Z7
-	VPERMW          Z10, Z2, Z9
-	VPDPWSSD        Z7, Z25, Z17
-	VPDPWSSD        Z9, Z26, Z18
-	VMOVDQU64       112(R9)(R8*1), Z7
-	VBROADCASTI64X4 16(R9)(R8*1), Z24
-	VPSRLVW         q5Shift2<>+0(SB), Z24, Z9
-	VPANDD          bit4<>+0(SB), Z9, Z9
-	VPTERNLOGD      $0xf8, Z0, Z7, Z9
-	VPSRLVW         q5Shift3<>+0(SB), Z24, Z24
-	VPANDD          bit4<>+0(SB), Z24, Z24
-	VPSRLW          $0x04, Z7, Z7
-	VPTERNLOGD      $0xf8, Z0, Z7, Z24
-	VPMADDUBSW      Z20, Z9, Z9
-	VPMADDUBSW      Z8, Z24, Z24
-	VPERMW          Z10, Z3, Z7
-	VPERMW          Z10, Z4, Z8
-	VPDPWSSD        Z7, Z9, Z17
-	VPDPWSSD        Z8, Z24, Z18
-	VPADDD          Z18, Z17, Z17
-	VPUNPCKLDQ      Z13, Z11, Z7
-	VPUNPCKHDQ      Z13, Z11, Z11
-	VPADDD          Z11, Z7, Z7
-	VPUNPCKLDQ      Z17, Z15, Z8
-	VPUNPCKHDQ      Z17, Z15, Z15
-	VPADDD          Z15, Z8, Z8
-	VPUNPCKLQDQ     Z8, Z7, Z9
-	VPUNPCKHQDQ     Z8, Z7, Z7
-	VPADDD          Z7, Z9, Z9
-	VEXTRACTI64X4   $0x01, Z9, Y7
-	VPADDD          Y7, Y9, Y7
-	VEXTRACTI32X4   $0x01, Y7, X8
-	VPADDD          X8, X7, X8
-	VSHUFPS         $0x88, X21, X19, X7
-	VSHUFPS         $0xdd, X21, X19, X19
-	VPADDD          X19, X7, X7
-	VSHUFPS         $0x88, X23, X22, X9
-	VSHUFPS         $0xdd, X23, X22, X22
-	VPADDD          X22, X9, X9
-	VSHUFPS         $0x88, X9, X7, X10
-	VSHUFPS         $0xdd, X9, X7, X7
-	VPADDD          X7, X10, X10
-	VMOVD           (R9), X7
-	VPINSRD         $0x01, (R9)(DX*1), X7, X7
-	VPINSRD         $0x02, (R9)(DX*2), X7, X7
-	VPINSRD         $0x03, (R9)(R8*1), X7, X7
-	VCVTPH2PS       X7, Y7
-	VEXTRACTF32X4   $0x01, Y7, X9
-	VSHUFPS         $0x88, X9, X7, X19
-	VSHUFPS         $0xdd, X9, X7, X7
-	VCVTDQ2PS       X8, X8
-	VMULPS          X19, X8, X8
-	VCVTDQ2PS       X10, X10
-	VMULPS          X7, X10, X10
-	VSUBPS          X10, X8, X8
+	VBROADCASTI32X4 (R9), Z7
+	VINSERTI32X4    $0x01, (R9)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R9)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R9)(R8*1), Z7, Z7
+	VMOVDQU64       q4Halves<>+0(SB), Z8
+	VPERMW          Z7, Z8, Z8
+	VCVTPH2PS       X8, Y8
+	VEXTRACTF32X4   $0x01, Y8, X9
+	VPANDD.BCST     low6<>+0(SB), Z7, Z10
+	VPSHUFD         $0xfc, Z7, Z11
+	VPSRLVD         q4Shifts<>+0(SB), Z11, Z11
+	VPSRLD          $0x02, Z7, Z7
+	VPANDD.BCST     bits54<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xf8, Z0, Z11, Z7
+	VSHUFPS         $0x99, Z7, Z10, Z7
+	VMOVDQU64       Z7, (SP)
+	VBROADCASTI32X4 288(R10), Z10
+	VPSHUFB         Z1, Z7, Z7
+	VPMADDWD        Z10, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z10
+	VPADDD          Z10, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z10
+	VPADDD          Z10, Z7, Z7
+	VPERMD          Z7, Z2, Z7
+	VMOVDQU64       (R10), Z10
+	VMOVDQU64       64(R10), Z11
+	VSHUFI64X2      $0x44, Z11, Z10, Z12
+	VSHUFI64X2      $0xee, Z11, Z10, Z10
+	VMOVDQU64       128(R10), Z11
+	VMOVDQU64       192(R10), Z13
+	VSHUFI64X2      $0x44, Z13, Z11, Z14
+	VSHUFI64X2      $0xee, Z13, Z11, Z11
+	VMOVDQA64       Z5, Z13
+	VBROADCASTI32X4 (SP), Z15
+	VMOVDQU64       48(R9), Z16
+	VBROADCASTI64X4 16(R9), Z18
+	VPSLLVW         q5Shift0<>+0(SB), Z18, Z17
+	VPANDD          bit4<>+0(SB), Z17, Z17
+	VPTERNLOGD      $0xf8, Z0, Z16, Z17
+	VPSLLVW         q5Shift1<>+0(SB), Z18, Z18
+	VPANDD          bit4<>+0(SB), Z18, Z18
+	VPSRLW          $0x04, Z16, Z16
+	VPTERNLOGD      $0xf8, Z0, Z16, Z18
+	VMOVDQA64       Z5, Z16
+	VMOVDQA64       Z5, Z19
+	VPDPBUSD        Z12, Z17, Z16
+	VPDPBUSD        Z10, Z18, Z19
+	VPACKSSDW       Z19, Z16, Z16
+	VPSHUFB         Z3, Z15, Z19
+	VPDPWSSD        Z19, Z16, Z13
+	VMOVDQU64       112(R9), Z16
+	VBROADCASTI64X4 16(R9), Z18
+	VPSRLVW         q5Shift2<>+0(SB), Z18, Z17
+	VPANDD          bit4<>+0(SB), Z17, Z17
+	VPTERNLOGD      $0xf8, Z0, Z16, Z17
+	VPSRLVW         q5Shift3<>+0(SB), Z18, Z18
+	VPANDD          bit4<>+0(SB), Z18, Z18
+	VPSRLW          $0x04, Z16, Z16
+	VPTERNLOGD      $0xf8, Z0, Z16, Z18
+	VMOVDQA64       Z5, Z16
+	VMOVDQA64       Z5, Z19
+	VPDPBUSD        Z14, Z17, Z16
+	VPDPBUSD        Z11, Z18, Z19
+	VPACKSSDW       Z19, Z16, Z16
+	VPSHUFB         Z4, Z15, Z19
+	VPDPWSSD        Z19, Z16, Z13
+	VMOVDQA64       Z5, Z15
+	VBROADCASTI32X4 16(SP), Z16
+	VMOVDQU64       48(R9)(DX*1), Z17
+	VBROADCASTI64X4 16(R9)(DX*1), Z19
+	VPSLLVW         q5Shift0<>+0(SB), Z19, Z18
+	VPANDD          bit4<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xf8, Z0, Z17, Z18
+	VPSLLVW         q5Shift1<>+0(SB), Z19, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPSRLW          $0x04, Z17, Z17
+	VPTERNLOGD      $0xf8, Z0, Z17, Z19
+	VMOVDQA64       Z5, Z17
+	VMOVDQA64       Z5, Z20
+	VPDPBUSD        Z12, Z18, Z17
+	VPDPBUSD        Z10, Z19, Z20
+	VPACKSSDW       Z20, Z17, Z17
+	VPSHUFB         Z3, Z16, Z20
+	VPDPWSSD        Z20, Z17, Z15
+	VMOVDQU64       112(R9)(DX*1), Z17
+	VBROADCASTI64X4 16(R9)(DX*1), Z19
+	VPSRLVW         q5Shift2<>+0(SB), Z19, Z18
+	VPANDD          bit4<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xf8, Z0, Z17, Z18
+	VPSRLVW         q5Shift3<>+0(SB), Z19, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPSRLW          $0x04, Z17, Z17
+	VPTERNLOGD      $0xf8, Z0, Z17, Z19
+	VMOVDQA64       Z5, Z17
+	VMOVDQA64       Z5, Z20
+	VPDPBUSD        Z14, Z18, Z17
+	VPDPBUSD        Z11, Z19, Z20
+	VPACKSSDW       Z20, Z17, Z17
+	VPSHUFB         Z4, Z16, Z20
+	VPDPWSSD        Z20, Z17, Z15
+	VMOVDQA64       Z5, Z16
+	VBROADCASTI32X4 32(SP), Z17
+	VMOVDQU64       48(R9)(DX*2), Z18
+	VBROADCASTI64X4 16(R9)(DX*2), Z20
+	VPSLLVW         q5Shift0<>+0(SB), Z20, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xf8, Z0, Z18, Z19
+	VPSLLVW         q5Shift1<>+0(SB), Z20, Z20
+	VPANDD          bit4<>+0(SB), Z20, Z20
+	VPSRLW          $0x04, Z18, Z18
+	VPTERNLOGD      $0xf8, Z0, Z18, Z20
+	VMOVDQA64       Z5, Z18
+	VMOVDQA64       Z5, Z21
+	VPDPBUSD        Z12, Z19, Z18
+	VPDPBUSD        Z10, Z20, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPSHUFB         Z3, Z17, Z21
+	VPDPWSSD        Z21, Z18, Z16
+	VMOVDQU64       112(R9)(DX*2), Z18
+	VBROADCASTI64X4 16(R9)(DX*2), Z20
+	VPSRLVW         q5Shift2<>+0(SB), Z20, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xf8, Z0, Z18, Z19
+	VPSRLVW         q5Shift3<>+0(SB), Z20, Z20
+	VPANDD          bit4<>+0(SB), Z20, Z20
+	VPSRLW          $0x04, Z18, Z18
+	VPTERNLOGD      $0xf8, Z0, Z18, Z20
+	VMOVDQA64       Z5, Z18
+	VMOVDQA64       Z5, Z21
+	VPDPBUSD        Z14, Z19, Z18
+	VPDPBUSD        Z11, Z20, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPSHUFB         Z4, Z17, Z21
+	VPDPWSSD        Z21, Z18, Z16
+	VMOVDQA64       Z5, Z17
+	VBROADCASTI32X4 48(SP), Z18
+	VMOVDQU64       48(R9)(R8*1), Z19
+	VBROADCASTI64X4 16(R9)(R8*1), Z21
+	VPSLLVW         q5Shift0<>+0(SB), Z21, Z20
+	VPANDD          bit4<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xf8, Z0, Z19, Z20
+	VPSLLVW         q5Shift1<>+0(SB), Z21, Z21
+	VPANDD          bit4<>+0(SB), Z21, Z21
+	VPSRLW          $0x04, Z19, Z19
+	VPTERNLOGD      $0xf8, Z0, Z19, Z21
+	VMOVDQA64       Z5, Z19
+	VMOVDQA64       Z5, Z22
+	VPDPBUSD        Z12, Z20, Z19
+	VPDPBUSD        Z10, Z21, Z22
+	VPACKSSDW       Z22, Z19, Z19
+	VPSHUFB         Z3, Z18, Z22
+	VPDPWSSD        Z22, Z19, Z17
+	VMOVDQU64       112(R9)(R8*1), Z10
+	VBROADCASTI64X4 16(R9)(R8*1), Z19
+	VPSRLVW         q5Shift2<>+0(SB), Z19, Z12
+	VPANDD          bit4<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xf8, Z0, Z10, Z12
+	VPSRLVW         q5Shift3<>+0(SB), Z19, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPSRLW          $0x04, Z10, Z10
+	VPTERNLOGD      $0xf8, Z0, Z10, Z19
+	VMOVDQA64       Z5, Z10
+	VMOVDQA64       Z5, Z20
+	VPDPBUSD        Z14, Z12, Z10
+	VPDPBUSD        Z11, Z19, Z20
+	VPACKSSDW       Z20, Z10, Z10
+	VPSHUFB         Z4, Z18, Z20
+	VPDPWSSD        Z20, Z10, Z17
+	VPUNPCKLDQ      Z15, Z13, Z10
+	VPUNPCKHDQ      Z15, Z13, Z13
+	VPADDD          Z13, Z10, Z10
+	VPUNPCKLDQ      Z17, Z16, Z11
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z16, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	VEXTRACTI64X4   $0x01, Z12, Y10
+	VPADDD          Y10, Y12, Y10
+	VEXTRACTI32X4   $0x01, Y10, X11
+	VPADDD          X11, X10, X11
+	VCVTDQ2PS       X11, X11
+	VMULPS          X8, X11, X11
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X11, X11
 	VBROADCASTSS    304(R10), X7
-	VMULPS          X7, X8, X8
-	VADDPS          X8, X6, X6
+	VMULPS          X7, X11, X11
+	VADDPS          X11, X6, X6
 	ADDQ            $0x000000b0, R9
 	ADDQ            $0x00000140, R10
 	DECQ            R11

@@ -181,18 +181,6 @@ func sum4Z(a, b, c, d reg.VecVirtual) reg.VecVirtual {
 	return x
 }
 
-// hadd4X is hadd4 for xmm registers of any number, which VPHADDD cannot name.
-func hadd4X(a, b, c, d reg.VecVirtual) reg.VecVirtual {
-	pairs := func(p, q reg.VecVirtual) reg.VecVirtual {
-		even := asm.XMM()
-		asm.VSHUFPS(op.Imm(0x88), q, p, even)
-		asm.VSHUFPS(op.Imm(0xdd), q, p, p)
-		asm.VPADDD(p, even, even)
-		return even
-	}
-	return pairs(pairs(a, b), pairs(c, d))
-}
-
 // foldY adds the upper half of the dwords of y, a register below 16, to the lower.
 func foldY(y reg.VecVirtual) reg.VecVirtual {
 	h := asm.XMM()

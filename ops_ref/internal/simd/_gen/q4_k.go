@@ -35,8 +35,8 @@ func (q *quad) scaleMins(r int) reg.VecVirtual {
 	return s
 }
 
-// dAndMin returns d and dmin of four rows. wide allows registers above 15.
-func (q *quad) dAndMin(wide bool) (d, dmin reg.VecVirtual) {
+// dAndMin returns d and dmin of four rows.
+func (q *quad) dAndMin() (d, dmin reg.VecVirtual) {
 	halves, all := asm.XMM(), asm.YMM()
 	asm.VMOVD(q.row(0, 0), halves)
 	for r := 1; r < 4; r++ {
@@ -44,11 +44,7 @@ func (q *quad) dAndMin(wide bool) (d, dmin reg.VecVirtual) {
 	}
 	asm.VCVTPH2PS(halves, all)
 	high := asm.XMM()
-	if wide {
-		asm.VEXTRACTF32X4(op.Imm(1), all, high)
-	} else {
-		asm.VEXTRACTF128(op.Imm(1), all, high)
-	}
+	asm.VEXTRACTF128(op.Imm(1), all, high)
 	d, dmin = asm.XMM(), asm.XMM()
 	asm.VSHUFPS(op.Imm(0x88), high, all.AsX(), d)
 	asm.VSHUFPS(op.Imm(0xdd), high, all.AsX(), dmin)
@@ -77,22 +73,38 @@ func affineConstants() {
 		asm.GLOBL(c.name, rodata)
 		asm.DATA(0, op.U64(c.v))
 	}
-	word := func(j int) uint16 { // of scale j among the words of scaleMins
-		if j < 4 {
-			return uint16(j)
+	// Of four headers at once, one to a lane: what spreads the bytes s0-3 m0-3 s4-7 m4-7 to words.
+	scale := func(j int) byte { return byte(j + j/4*4) } // the byte of scale j
+	for h := range 2 {
+		var bs []byte
+		for lane := range 4 { // sub-blocks j (low nibbles) and j+1 (high) of the 32 bytes that the lane is part of
+			j := 4*h + 2*(lane/2)
+			for _, sub := range []int{j, j + 1} {
+				for range 4 {
+					bs = append(bs, scale(sub), 0x80)
+				}
+			}
 		}
-		return uint16(j + 4)
+		bytes("q4Scale"+string(rune('0'+h)), bs)
 	}
-	// 64 bytes of qs are sub-blocks j and j+2 in the low nibbles, j+1 and j+3 in the high ones.
-	for v, p := range [4][2]int{{0, 2}, {1, 3}, {4, 6}, {5, 7}} {
-		ws := make([]uint16, 32)
-		for l := range ws {
-			ws[l] = word(p[l/16])
+	var mins []byte
+	for range 4 {
+		for j := range 8 {
+			mins = append(mins, scale(j)+4, 0x80)
 		}
-		words("q4Scale"+string(rune('0'+v)), ws)
 	}
-	words("q4Min", []uint16{4, 5, 6, 7, 12, 13, 14, 15, 0, 0, 0, 0, 0, 0, 0, 0})
-
+	bytes("q4Min", mins)
+	halves := make([]uint16, 32) // the words of d of four lanes, and of dmin
+	for r := range 4 {
+		halves[r], halves[4+r] = uint16(8*r), uint16(8*r+1)
+	}
+	words("q4Halves", halves)
+	var shifts []uint32
+	for range 4 {
+		shifts = append(shifts, 0, 0, 4, 0)
+	}
+	dwords("q4Shifts", shifts)
+	dwords("laneFirst", []uint32{0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	// Shifts that move the bits of qh beside each vector of nibbles to bit 4: left for sub-blocks 0 to 3, right for 4 to 7.
 	for v, p := range [4][2]int{{4, 2}, {3, 1}, {0, 2}, {1, 3}} {
 		ws := make([]uint16, 32)
@@ -129,39 +141,73 @@ var (
 // high reports whether a fifth bit is at offset 16.
 func (a affineK) high() bool { return a.qs == 48 }
 
+// headers reads the first 16 bytes of the current block of four rows, one to a lane: d and dmin, and the scales and
+// mins as bytes s0-3 m0-3 s4-7 m4-7.
+func (q *quad) headers(low4 reg.VecVirtual) (d, dmin, scales reg.VecVirtual) {
+	h := asm.ZMM()
+	asm.VBROADCASTI32X4(q.row(0, 0), h)
+	for r := 1; r < 4; r++ {
+		asm.VINSERTI32X4(op.Imm(uint64(r)), q.row(r, 0), h, h)
+	}
+	index, halves := loadZ("q4Halves"), asm.ZMM()
+	asm.VPERMW(h, index, halves)
+	both := asm.YMM()
+	asm.VCVTPH2PS(halves.AsX(), both)
+	dmin = asm.XMM()
+	asm.VEXTRACTF32X4(op.Imm(1), both, dmin)
+
+	first, rest, high := asm.ZMM(), asm.ZMM(), asm.ZMM()
+	asm.VPANDD_BCST(sym("low6", 0), h, first)
+	asm.VPSHUFD(op.Imm(0xfc), h, rest) // dword 3 to 1 and 2
+	asm.VPSRLVD(sym("q4Shifts", 0), rest, rest)
+	asm.VPSRLD(op.Imm(2), h, high)
+	asm.VPANDD_BCST(sym(bits54, 0), high, high)
+	asm.VPTERNLOGD(op.Imm(0xf8), low4, rest, high) // high |= rest & 15
+	scales = asm.ZMM()
+	asm.VSHUFPS(op.Imm(0x99), high, first, scales)
+	return both.AsX().(reg.VecVirtual), dmin, scales
+}
+
 func (a affineK) dotAVX512() {
 	q := beginQuads("dot"+a.name+"AVX512", "is dot"+a.name+"Row")
-	mask := broadcastZ(nibbles)
-	var scale [4]reg.VecVirtual
-	for v := range scale {
-		scale[v] = loadZ("q4Scale" + string(rune('0'+v)))
-	}
-	minIndex := asm.YMM()
-	asm.VMOVDQU(sym("q4Min", 0), minIndex)
+	unpacked := asm.AllocLocal(64)
+	mask, minIndex, lanes := broadcastZ(nibbles), loadZ("q4Min"), loadZ("laneFirst")
+	scale := [2]reg.VecVirtual{loadZ("q4Scale0"), loadZ("q4Scale1")}
+	// Copies of a zero cost nothing, and unlike VPXORD they do not count as uses of their target.
+	zero := asm.ZMM()
+	asm.VPXORD(zero, zero, zero)
 	q.startRows()
 	acc := asm.XMM()
 	asm.VXORPS(acc, acc, acc)
 	asm.Label("block")
+	d, dmin, scales := q.headers(mask)
+	asm.VMOVDQU64(scales, unpacked)
+	// Products of mins: one lane for each row.
+	mins, t := asm.ZMM(), asm.ZMM()
+	asm.VBROADCASTI32X4(at(q.y, superSums32), t)
+	asm.VPSHUFB(minIndex, scales, mins)
+	asm.VPMADDWD(t, mins, mins)
+	for _, step := range []uint64{0xb1, 0x4e} {
+		asm.VPSHUFD(op.Imm(step), mins, t)
+		asm.VPADDD(t, mins, mins)
+	}
+	asm.VPERMD(mins, lanes, mins)
 	var act [4]reg.VecVirtual // the sub-blocks that stand beside each vector of nibbles
 	for h := range 2 {
-		a, b := asm.ZMM(), asm.ZMM()
-		asm.VMOVDQU64(at(q.y, 128*h), a)
-		asm.VMOVDQU64(at(q.y, 128*h+64), b)
+		x, y := asm.ZMM(), asm.ZMM()
+		asm.VMOVDQU64(at(q.y, 128*h), x)
+		asm.VMOVDQU64(at(q.y, 128*h+64), y)
 		lo, hi := asm.ZMM(), asm.ZMM()
-		asm.VSHUFI64X2(op.Imm(0x44), b, a, lo)
-		asm.VSHUFI64X2(op.Imm(0xee), b, a, hi)
+		asm.VSHUFI64X2(op.Imm(0x44), y, x, lo)
+		asm.VSHUFI64X2(op.Imm(0xee), y, x, hi)
 		act[2*h], act[2*h+1] = lo, hi
 	}
-	var sums, mins [4]reg.VecVirtual
+	var sums [4]reg.VecVirtual
 	for r := range 4 {
-		s := q.scaleMins(r)
-		mn := asm.YMM()
-		asm.VPERMW(s, minIndex, mn)
-		mins[r] = mn.AsX().(reg.VecVirtual)
-		asm.VPMADDWD(at(q.y, superSums32), mins[r], mins[r])
-		i0, i1 := asm.ZMM(), asm.ZMM()
-		asm.VPXORD(i0, i0, i0)
-		asm.VPXORD(i1, i1, i1)
+		sums[r] = asm.ZMM()
+		asm.VMOVDQA64(zero, sums[r])
+		row := asm.ZMM()
+		asm.VBROADCASTI32X4(unpacked.Offset(16*r), row)
 		for h := range 2 {
 			hi, lo := asm.ZMM(), asm.ZMM()
 			asm.VMOVDQU64(q.row(r, a.qs+64*h), hi)
@@ -172,21 +218,19 @@ func (a affineK) dotAVX512() {
 				asm.VPSRLW(op.Imm(4), hi, hi)
 				asm.VPANDD(mask, hi, hi)
 			}
-			asm.VPMADDUBSW(act[2*h], lo, lo)
-			asm.VPMADDUBSW(act[2*h+1], hi, hi)
-			a, b := asm.ZMM(), asm.ZMM()
-			asm.VPERMW(s.AsZ(), scale[2*h], a)
-			asm.VPERMW(s.AsZ(), scale[2*h+1], b)
-			asm.VPDPWSSD(a, lo, i0)
-			asm.VPDPWSSD(b, hi, i1)
+			// Sums of four products, below 2^14, become words: those of lo and hi side by side in each lane.
+			x, y := asm.ZMM(), asm.ZMM()
+			asm.VMOVDQA64(zero, x)
+			asm.VMOVDQA64(zero, y)
+			asm.VPDPBUSD(act[2*h], lo, x)
+			asm.VPDPBUSD(act[2*h+1], hi, y)
+			asm.VPACKSSDW(y, x, x)
+			asm.VPSHUFB(scale[h], row, y)
+			asm.VPDPWSSD(y, x, sums[r])
 		}
-		asm.VPADDD(i1, i0, i0)
-		sums[r] = i0
 	}
 	sum := sum4Z(sums[0], sums[1], sums[2], sums[3])
-	min := hadd4X(mins[0], mins[1], mins[2], mins[3])
-	d, dmin := q.dAndMin(true)
-	q.addAffine(acc, sum, min, d, dmin)
+	q.addAffine(acc, sum, mins.AsX().(reg.VecVirtual), d, dmin)
 	q.endBlock(a.size, superSize)
 	q.endRows(acc)
 }
@@ -263,7 +307,7 @@ func (a affineK) dotAVX2() {
 	}
 	min := hadd4(mins[0], mins[1], mins[2], mins[3])
 	sum := foldY(hadd4(sums[0], sums[1], sums[2], sums[3]))
-	d, dmin := q.dAndMin(false)
+	d, dmin := q.dAndMin()
 	q.addAffine(acc, sum, min, d, dmin)
 	q.endBlock(a.size, superSize)
 	q.endRows(acc)
