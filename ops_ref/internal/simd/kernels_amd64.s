@@ -31,6 +31,9 @@ GLOBL nanBits<>(SB), RODATA|NOPTR, $4
 DATA lowByte<>+0(SB)/4, $0x000000ff
 GLOBL lowByte<>(SB), RODATA|NOPTR, $4
 
+DATA thirtyTwos<>+0(SB)/4, $0x20202020
+GLOBL thirtyTwos<>(SB), RODATA|NOPTR, $4
+
 DATA ones16<>+0(SB)/2, $0x0001
 DATA ones16<>+2(SB)/2, $0x0001
 DATA ones16<>+4(SB)/2, $0x0001
@@ -2925,137 +2928,69 @@ DATA q6Scale0<>+0(SB)/2, $0x0000
 DATA q6Scale0<>+2(SB)/2, $0x0000
 DATA q6Scale0<>+4(SB)/2, $0x0000
 DATA q6Scale0<>+6(SB)/2, $0x0000
-DATA q6Scale0<>+8(SB)/2, $0x0000
-DATA q6Scale0<>+10(SB)/2, $0x0000
-DATA q6Scale0<>+12(SB)/2, $0x0000
-DATA q6Scale0<>+14(SB)/2, $0x0000
+DATA q6Scale0<>+8(SB)/2, $0x0004
+DATA q6Scale0<>+10(SB)/2, $0x0004
+DATA q6Scale0<>+12(SB)/2, $0x0004
+DATA q6Scale0<>+14(SB)/2, $0x0004
 DATA q6Scale0<>+16(SB)/2, $0x0001
 DATA q6Scale0<>+18(SB)/2, $0x0001
 DATA q6Scale0<>+20(SB)/2, $0x0001
 DATA q6Scale0<>+22(SB)/2, $0x0001
-DATA q6Scale0<>+24(SB)/2, $0x0001
-DATA q6Scale0<>+26(SB)/2, $0x0001
-DATA q6Scale0<>+28(SB)/2, $0x0001
-DATA q6Scale0<>+30(SB)/2, $0x0001
+DATA q6Scale0<>+24(SB)/2, $0x0005
+DATA q6Scale0<>+26(SB)/2, $0x0005
+DATA q6Scale0<>+28(SB)/2, $0x0005
+DATA q6Scale0<>+30(SB)/2, $0x0005
 DATA q6Scale0<>+32(SB)/2, $0x0002
 DATA q6Scale0<>+34(SB)/2, $0x0002
 DATA q6Scale0<>+36(SB)/2, $0x0002
 DATA q6Scale0<>+38(SB)/2, $0x0002
-DATA q6Scale0<>+40(SB)/2, $0x0002
-DATA q6Scale0<>+42(SB)/2, $0x0002
-DATA q6Scale0<>+44(SB)/2, $0x0002
-DATA q6Scale0<>+46(SB)/2, $0x0002
+DATA q6Scale0<>+40(SB)/2, $0x0006
+DATA q6Scale0<>+42(SB)/2, $0x0006
+DATA q6Scale0<>+44(SB)/2, $0x0006
+DATA q6Scale0<>+46(SB)/2, $0x0006
 DATA q6Scale0<>+48(SB)/2, $0x0003
 DATA q6Scale0<>+50(SB)/2, $0x0003
 DATA q6Scale0<>+52(SB)/2, $0x0003
 DATA q6Scale0<>+54(SB)/2, $0x0003
-DATA q6Scale0<>+56(SB)/2, $0x0003
-DATA q6Scale0<>+58(SB)/2, $0x0003
-DATA q6Scale0<>+60(SB)/2, $0x0003
-DATA q6Scale0<>+62(SB)/2, $0x0003
+DATA q6Scale0<>+56(SB)/2, $0x0007
+DATA q6Scale0<>+58(SB)/2, $0x0007
+DATA q6Scale0<>+60(SB)/2, $0x0007
+DATA q6Scale0<>+62(SB)/2, $0x0007
 GLOBL q6Scale0<>(SB), RODATA|NOPTR, $64
 
-DATA q6Scale1<>+0(SB)/2, $0x0004
-DATA q6Scale1<>+2(SB)/2, $0x0004
-DATA q6Scale1<>+4(SB)/2, $0x0004
-DATA q6Scale1<>+6(SB)/2, $0x0004
-DATA q6Scale1<>+8(SB)/2, $0x0004
-DATA q6Scale1<>+10(SB)/2, $0x0004
-DATA q6Scale1<>+12(SB)/2, $0x0004
-DATA q6Scale1<>+14(SB)/2, $0x0004
-DATA q6Scale1<>+16(SB)/2, $0x0005
-DATA q6Scale1<>+18(SB)/2, $0x0005
-DATA q6Scale1<>+20(SB)/2, $0x0005
-DATA q6Scale1<>+22(SB)/2, $0x0005
-DATA q6Scale1<>+24(SB)/2, $0x0005
-DATA q6Scale1<>+26(SB)/2, $0x0005
-DATA q6Scale1<>+28(SB)/2, $0x0005
-DATA q6Scale1<>+30(SB)/2, $0x0005
-DATA q6Scale1<>+32(SB)/2, $0x0006
-DATA q6Scale1<>+34(SB)/2, $0x0006
-DATA q6Scale1<>+36(SB)/2, $0x0006
-DATA q6Scale1<>+38(SB)/2, $0x0006
-DATA q6Scale1<>+40(SB)/2, $0x0006
-DATA q6Scale1<>+42(SB)/2, $0x0006
-DATA q6Scale1<>+44(SB)/2, $0x0006
-DATA q6Scale1<>+46(SB)/2, $0x0006
-DATA q6Scale1<>+48(SB)/2, $0x0007
-DATA q6Scale1<>+50(SB)/2, $0x0007
-DATA q6Scale1<>+52(SB)/2, $0x0007
-DATA q6Scale1<>+54(SB)/2, $0x0007
-DATA q6Scale1<>+56(SB)/2, $0x0007
-DATA q6Scale1<>+58(SB)/2, $0x0007
-DATA q6Scale1<>+60(SB)/2, $0x0007
-DATA q6Scale1<>+62(SB)/2, $0x0007
+DATA q6Scale1<>+0(SB)/2, $0x0008
+DATA q6Scale1<>+2(SB)/2, $0x0008
+DATA q6Scale1<>+4(SB)/2, $0x0008
+DATA q6Scale1<>+6(SB)/2, $0x0008
+DATA q6Scale1<>+8(SB)/2, $0x000c
+DATA q6Scale1<>+10(SB)/2, $0x000c
+DATA q6Scale1<>+12(SB)/2, $0x000c
+DATA q6Scale1<>+14(SB)/2, $0x000c
+DATA q6Scale1<>+16(SB)/2, $0x0009
+DATA q6Scale1<>+18(SB)/2, $0x0009
+DATA q6Scale1<>+20(SB)/2, $0x0009
+DATA q6Scale1<>+22(SB)/2, $0x0009
+DATA q6Scale1<>+24(SB)/2, $0x000d
+DATA q6Scale1<>+26(SB)/2, $0x000d
+DATA q6Scale1<>+28(SB)/2, $0x000d
+DATA q6Scale1<>+30(SB)/2, $0x000d
+DATA q6Scale1<>+32(SB)/2, $0x000a
+DATA q6Scale1<>+34(SB)/2, $0x000a
+DATA q6Scale1<>+36(SB)/2, $0x000a
+DATA q6Scale1<>+38(SB)/2, $0x000a
+DATA q6Scale1<>+40(SB)/2, $0x000e
+DATA q6Scale1<>+42(SB)/2, $0x000e
+DATA q6Scale1<>+44(SB)/2, $0x000e
+DATA q6Scale1<>+46(SB)/2, $0x000e
+DATA q6Scale1<>+48(SB)/2, $0x000b
+DATA q6Scale1<>+50(SB)/2, $0x000b
+DATA q6Scale1<>+52(SB)/2, $0x000b
+DATA q6Scale1<>+54(SB)/2, $0x000b
+DATA q6Scale1<>+56(SB)/2, $0x000f
+DATA q6Scale1<>+58(SB)/2, $0x000f
+DATA q6Scale1<>+60(SB)/2, $0x000f
+DATA q6Scale1<>+62(SB)/2, $0x000f
 GLOBL q6Scale1<>(SB), RODATA|NOPTR, $64
-
-DATA q6Scale2<>+0(SB)/2, $0x0008
-DATA q6Scale2<>+2(SB)/2, $0x0008
-DATA q6Scale2<>+4(SB)/2, $0x0008
-DATA q6Scale2<>+6(SB)/2, $0x0008
-DATA q6Scale2<>+8(SB)/2, $0x0008
-DATA q6Scale2<>+10(SB)/2, $0x0008
-DATA q6Scale2<>+12(SB)/2, $0x0008
-DATA q6Scale2<>+14(SB)/2, $0x0008
-DATA q6Scale2<>+16(SB)/2, $0x0009
-DATA q6Scale2<>+18(SB)/2, $0x0009
-DATA q6Scale2<>+20(SB)/2, $0x0009
-DATA q6Scale2<>+22(SB)/2, $0x0009
-DATA q6Scale2<>+24(SB)/2, $0x0009
-DATA q6Scale2<>+26(SB)/2, $0x0009
-DATA q6Scale2<>+28(SB)/2, $0x0009
-DATA q6Scale2<>+30(SB)/2, $0x0009
-DATA q6Scale2<>+32(SB)/2, $0x000a
-DATA q6Scale2<>+34(SB)/2, $0x000a
-DATA q6Scale2<>+36(SB)/2, $0x000a
-DATA q6Scale2<>+38(SB)/2, $0x000a
-DATA q6Scale2<>+40(SB)/2, $0x000a
-DATA q6Scale2<>+42(SB)/2, $0x000a
-DATA q6Scale2<>+44(SB)/2, $0x000a
-DATA q6Scale2<>+46(SB)/2, $0x000a
-DATA q6Scale2<>+48(SB)/2, $0x000b
-DATA q6Scale2<>+50(SB)/2, $0x000b
-DATA q6Scale2<>+52(SB)/2, $0x000b
-DATA q6Scale2<>+54(SB)/2, $0x000b
-DATA q6Scale2<>+56(SB)/2, $0x000b
-DATA q6Scale2<>+58(SB)/2, $0x000b
-DATA q6Scale2<>+60(SB)/2, $0x000b
-DATA q6Scale2<>+62(SB)/2, $0x000b
-GLOBL q6Scale2<>(SB), RODATA|NOPTR, $64
-
-DATA q6Scale3<>+0(SB)/2, $0x000c
-DATA q6Scale3<>+2(SB)/2, $0x000c
-DATA q6Scale3<>+4(SB)/2, $0x000c
-DATA q6Scale3<>+6(SB)/2, $0x000c
-DATA q6Scale3<>+8(SB)/2, $0x000c
-DATA q6Scale3<>+10(SB)/2, $0x000c
-DATA q6Scale3<>+12(SB)/2, $0x000c
-DATA q6Scale3<>+14(SB)/2, $0x000c
-DATA q6Scale3<>+16(SB)/2, $0x000d
-DATA q6Scale3<>+18(SB)/2, $0x000d
-DATA q6Scale3<>+20(SB)/2, $0x000d
-DATA q6Scale3<>+22(SB)/2, $0x000d
-DATA q6Scale3<>+24(SB)/2, $0x000d
-DATA q6Scale3<>+26(SB)/2, $0x000d
-DATA q6Scale3<>+28(SB)/2, $0x000d
-DATA q6Scale3<>+30(SB)/2, $0x000d
-DATA q6Scale3<>+32(SB)/2, $0x000e
-DATA q6Scale3<>+34(SB)/2, $0x000e
-DATA q6Scale3<>+36(SB)/2, $0x000e
-DATA q6Scale3<>+38(SB)/2, $0x000e
-DATA q6Scale3<>+40(SB)/2, $0x000e
-DATA q6Scale3<>+42(SB)/2, $0x000e
-DATA q6Scale3<>+44(SB)/2, $0x000e
-DATA q6Scale3<>+46(SB)/2, $0x000e
-DATA q6Scale3<>+48(SB)/2, $0x000f
-DATA q6Scale3<>+50(SB)/2, $0x000f
-DATA q6Scale3<>+52(SB)/2, $0x000f
-DATA q6Scale3<>+54(SB)/2, $0x000f
-DATA q6Scale3<>+56(SB)/2, $0x000f
-DATA q6Scale3<>+58(SB)/2, $0x000f
-DATA q6Scale3<>+60(SB)/2, $0x000f
-DATA q6Scale3<>+62(SB)/2, $0x000f
-GLOBL q6Scale3<>(SB), RODATA|NOPTR, $64
 
 DATA q6Left<>+0(SB)/2, $0x0004
 DATA q6Left<>+2(SB)/2, $0x0004
@@ -3137,201 +3072,201 @@ TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	LEAQ         (DX)(DX*2), R8
 	VMOVDQU64    q6Scale0<>+0(SB), Z0
 	VMOVDQU64    q6Scale1<>+0(SB), Z1
-	VMOVDQU64    q6Scale2<>+0(SB), Z2
-	VMOVDQU64    q6Scale3<>+0(SB), Z3
-	VMOVDQU64    q6Left<>+0(SB), Z4
-	VMOVDQU64    q6Right<>+0(SB), Z5
-	VPBROADCASTD nibbles<>+0(SB), Z6
-	VPBROADCASTD bits54<>+0(SB), Z7
+	VMOVDQU64    q6Left<>+0(SB), Z2
+	VMOVDQU64    q6Right<>+0(SB), Z3
+	VPBROADCASTD nibbles<>+0(SB), Z4
+	VPBROADCASTD bits54<>+0(SB), Z5
+	VPXORD       Z6, Z6, Z6
 
 rows:
 	MOVQ   CX, R9
 	MOVQ   DI, R10
 	MOVQ   SI, R11
-	VXORPS X8, X8, X8
+	VXORPS X7, X7, X7
 
 block:
+	VPBROADCASTD    thirtyTwos<>+0(SB), Z8
 	VMOVDQU64       (R10), Z9
-	VMOVDQU64       64(R10), Z10
-	VMOVDQU64       128(R10), Z11
-	VMOVDQU64       192(R10), Z12
-	VPMOVSXBW       192(R9), Y13
-	VPXORD          Z14, Z14, Z14
-	VPXORD          Z15, Z15, Z15
-	VMOVDQU64       (R9), Z16
-	VBROADCASTI64X4 128(R9), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z9, Z18, Z18
-	VPMADDUBSW      Z10, Z17, Z17
-	VPERMW          Z13, Z0, Z16
-	VPERMW          Z13, Z1, Z25
-	VPDPWSSD        Z16, Z18, Z14
-	VPDPWSSD        Z25, Z17, Z15
-	VMOVDQU64       64(R9), Z16
-	VBROADCASTI64X4 160(R9), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z11, Z18, Z18
-	VPMADDUBSW      Z12, Z17, Z17
-	VPERMW          Z13, Z2, Z16
-	VPERMW          Z13, Z3, Z25
-	VPDPWSSD        Z16, Z18, Z14
-	VPDPWSSD        Z25, Z17, Z15
-	VPMADDWD        256(R10), Y13, Y13
-	VPSLLD          $0x05, Y13, Y13
-	VPADDD          Z15, Z14, Z14
-	VPSUBD          Z13, Z14, Z14
-	VPMOVSXBW       192(R9)(DX*1), Y13
-	VPXORD          Z19, Z19, Z19
-	VPXORD          Z20, Z20, Z20
-	VMOVDQU64       (R9)(DX*1), Z16
-	VBROADCASTI64X4 128(R9)(DX*1), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z9, Z18, Z18
-	VPMADDUBSW      Z10, Z17, Z17
-	VPERMW          Z13, Z0, Z16
-	VPERMW          Z13, Z1, Z25
-	VPDPWSSD        Z16, Z18, Z19
-	VPDPWSSD        Z25, Z17, Z20
-	VMOVDQU64       64(R9)(DX*1), Z16
-	VBROADCASTI64X4 160(R9)(DX*1), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z11, Z18, Z18
-	VPMADDUBSW      Z12, Z17, Z17
-	VPERMW          Z13, Z2, Z16
-	VPERMW          Z13, Z3, Z25
-	VPDPWSSD        Z16, Z18, Z19
-	VPDPWSSD        Z25, Z17, Z20
-	VPMADDWD        256(R10), Y13, Y13
-	VPSLLD          $0x05, Y13, Y13
-	VPADDD          Z20, Z19, Z19
-	VPSUBD          Z13, Z19, Z19
-	VPMOVSXBW       192(R9)(DX*2), Y13
-	VPXORD          Z21, Z21, Z21
-	VPXORD          Z22, Z22, Z22
-	VMOVDQU64       (R9)(DX*2), Z16
-	VBROADCASTI64X4 128(R9)(DX*2), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z9, Z18, Z18
-	VPMADDUBSW      Z10, Z17, Z17
-	VPERMW          Z13, Z0, Z16
-	VPERMW          Z13, Z1, Z25
-	VPDPWSSD        Z16, Z18, Z21
-	VPDPWSSD        Z25, Z17, Z22
-	VMOVDQU64       64(R9)(DX*2), Z16
-	VBROADCASTI64X4 160(R9)(DX*2), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z11, Z18, Z18
-	VPMADDUBSW      Z12, Z17, Z17
-	VPERMW          Z13, Z2, Z16
-	VPERMW          Z13, Z3, Z25
-	VPDPWSSD        Z16, Z18, Z21
-	VPDPWSSD        Z25, Z17, Z22
-	VPMADDWD        256(R10), Y13, Y13
-	VPSLLD          $0x05, Y13, Y13
-	VPADDD          Z22, Z21, Z21
-	VPSUBD          Z13, Z21, Z21
-	VPMOVSXBW       192(R9)(R8*1), Y13
-	VPXORD          Z23, Z23, Z23
-	VPXORD          Z24, Z24, Z24
-	VMOVDQU64       (R9)(R8*1), Z16
-	VBROADCASTI64X4 128(R9)(R8*1), Z17
-	VPSLLVW         Z4, Z17, Z18
-	VPSRLVW         Z5, Z17, Z17
-	VPANDD          Z7, Z18, Z18
-	VPANDD          Z7, Z17, Z17
-	VPTERNLOGD      $0xf8, Z6, Z16, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z6, Z16, Z17
-	VPMADDUBSW      Z9, Z18, Z18
-	VPMADDUBSW      Z10, Z17, Z17
-	VPERMW          Z13, Z0, Z9
-	VPERMW          Z13, Z1, Z10
-	VPDPWSSD        Z9, Z18, Z23
-	VPDPWSSD        Z10, Z17, Z24
+	VMOVDQA64       Z6, Z10
+	VPDPBUSD        Z9, Z8, Z10
+	VPSUBD          Z10, Z6, Z10
+	VMOVDQU64       64(R10), Z11
+	VMOVDQA64       Z6, Z12
+	VPDPBUSD        Z11, Z8, Z12
+	VPSUBD          Z12, Z6, Z12
+	VMOVDQU64       128(R10), Z13
+	VMOVDQA64       Z6, Z14
+	VPDPBUSD        Z13, Z8, Z14
+	VPSUBD          Z14, Z6, Z14
+	VMOVDQU64       192(R10), Z15
+	VMOVDQA64       Z6, Z16
+	VPDPBUSD        Z15, Z8, Z16
+	VPSUBD          Z16, Z6, Z16
+	VPMOVSXBW       192(R9), Y17
+	VMOVDQA64       Z6, Z8
+	VMOVDQU64       (R9), Z18
+	VBROADCASTI64X4 128(R9), Z19
+	VPSLLVW         Z2, Z19, Z20
+	VPSRLVW         Z3, Z19, Z19
+	VPANDD          Z5, Z20, Z20
+	VPANDD          Z5, Z19, Z19
+	VPTERNLOGD      $0xf8, Z4, Z18, Z20
+	VPSRLW          $0x04, Z18, Z18
+	VPTERNLOGD      $0xf8, Z4, Z18, Z19
+	VMOVDQA64       Z10, Z18
+	VMOVDQA64       Z12, Z21
+	VPDPBUSD        Z9, Z20, Z18
+	VPDPBUSD        Z11, Z19, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPERMW          Z17, Z0, Z19
+	VPDPWSSD        Z19, Z18, Z8
+	VMOVDQU64       64(R9), Z18
+	VBROADCASTI64X4 160(R9), Z19
+	VPSLLVW         Z2, Z19, Z20
+	VPSRLVW         Z3, Z19, Z19
+	VPANDD          Z5, Z20, Z20
+	VPANDD          Z5, Z19, Z19
+	VPTERNLOGD      $0xf8, Z4, Z18, Z20
+	VPSRLW          $0x04, Z18, Z18
+	VPTERNLOGD      $0xf8, Z4, Z18, Z19
+	VMOVDQA64       Z14, Z18
+	VMOVDQA64       Z16, Z21
+	VPDPBUSD        Z13, Z20, Z18
+	VPDPBUSD        Z15, Z19, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPERMW          Z17, Z1, Z19
+	VPDPWSSD        Z19, Z18, Z8
+	VPMOVSXBW       192(R9)(DX*1), Y17
+	VMOVDQA64       Z6, Z18
+	VMOVDQU64       (R9)(DX*1), Z19
+	VBROADCASTI64X4 128(R9)(DX*1), Z20
+	VPSLLVW         Z2, Z20, Z21
+	VPSRLVW         Z3, Z20, Z20
+	VPANDD          Z5, Z21, Z21
+	VPANDD          Z5, Z20, Z20
+	VPTERNLOGD      $0xf8, Z4, Z19, Z21
+	VPSRLW          $0x04, Z19, Z19
+	VPTERNLOGD      $0xf8, Z4, Z19, Z20
+	VMOVDQA64       Z10, Z19
+	VMOVDQA64       Z12, Z22
+	VPDPBUSD        Z9, Z21, Z19
+	VPDPBUSD        Z11, Z20, Z22
+	VPACKSSDW       Z22, Z19, Z19
+	VPERMW          Z17, Z0, Z20
+	VPDPWSSD        Z20, Z19, Z18
+	VMOVDQU64       64(R9)(DX*1), Z19
+	VBROADCASTI64X4 160(R9)(DX*1), Z20
+	VPSLLVW         Z2, Z20, Z21
+	VPSRLVW         Z3, Z20, Z20
+	VPANDD          Z5, Z21, Z21
+	VPANDD          Z5, Z20, Z20
+	VPTERNLOGD      $0xf8, Z4, Z19, Z21
+	VPSRLW          $0x04, Z19, Z19
+	VPTERNLOGD      $0xf8, Z4, Z19, Z20
+	VMOVDQA64       Z14, Z19
+	VMOVDQA64       Z16, Z22
+	VPDPBUSD        Z13, Z21, Z19
+	VPDPBUSD        Z15, Z20, Z22
+	VPACKSSDW       Z22, Z19, Z19
+	VPERMW          Z17, Z1, Z20
+	VPDPWSSD        Z20, Z19, Z18
+	VPMOVSXBW       192(R9)(DX*2), Y17
+	VMOVDQA64       Z6, Z19
+	VMOVDQU64       (R9)(DX*2), Z20
+	VBROADCASTI64X4 128(R9)(DX*2), Z21
+	VPSLLVW         Z2, Z21, Z22
+	VPSRLVW         Z3, Z21, Z21
+	VPANDD          Z5, Z22, Z22
+	VPANDD          Z5, Z21, Z21
+	VPTERNLOGD      $0xf8, Z4, Z20, Z22
+	VPSRLW          $0x04, Z20, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z21
+	VMOVDQA64       Z10, Z20
+	VMOVDQA64       Z12, Z23
+	VPDPBUSD        Z9, Z22, Z20
+	VPDPBUSD        Z11, Z21, Z23
+	VPACKSSDW       Z23, Z20, Z20
+	VPERMW          Z17, Z0, Z21
+	VPDPWSSD        Z21, Z20, Z19
+	VMOVDQU64       64(R9)(DX*2), Z20
+	VBROADCASTI64X4 160(R9)(DX*2), Z21
+	VPSLLVW         Z2, Z21, Z22
+	VPSRLVW         Z3, Z21, Z21
+	VPANDD          Z5, Z22, Z22
+	VPANDD          Z5, Z21, Z21
+	VPTERNLOGD      $0xf8, Z4, Z20, Z22
+	VPSRLW          $0x04, Z20, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z21
+	VMOVDQA64       Z14, Z20
+	VMOVDQA64       Z16, Z23
+	VPDPBUSD        Z13, Z22, Z20
+	VPDPBUSD        Z15, Z21, Z23
+	VPACKSSDW       Z23, Z20, Z20
+	VPERMW          Z17, Z1, Z21
+	VPDPWSSD        Z21, Z20, Z19
+	VPMOVSXBW       192(R9)(R8*1), Y17
+	VMOVDQA64       Z6, Z20
+	VMOVDQU64       (R9)(R8*1), Z21
+	VBROADCASTI64X4 128(R9)(R8*1), Z22
+	VPSLLVW         Z2, Z22, Z23
+	VPSRLVW         Z3, Z22, Z22
+	VPANDD          Z5, Z23, Z23
+	VPANDD          Z5, Z22, Z22
+	VPTERNLOGD      $0xf8, Z4, Z21, Z23
+	VPSRLW          $0x04, Z21, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z22
+	VMOVDQA64       Z10, Z10
+	VMOVDQA64       Z12, Z12
+	VPDPBUSD        Z9, Z23, Z10
+	VPDPBUSD        Z11, Z22, Z12
+	VPACKSSDW       Z12, Z10, Z10
+	VPERMW          Z17, Z0, Z9
+	VPDPWSSD        Z9, Z10, Z20
 	VMOVDQU64       64(R9)(R8*1), Z9
 	VBROADCASTI64X4 160(R9)(R8*1), Z10
-	VPSLLVW         Z4, Z10, Z16
-	VPSRLVW         Z5, Z10, Z10
-	VPANDD          Z7, Z16, Z16
-	VPANDD          Z7, Z10, Z10
-	VPTERNLOGD      $0xf8, Z6, Z9, Z16
+	VPSLLVW         Z2, Z10, Z11
+	VPSRLVW         Z3, Z10, Z10
+	VPANDD          Z5, Z11, Z11
+	VPANDD          Z5, Z10, Z10
+	VPTERNLOGD      $0xf8, Z4, Z9, Z11
 	VPSRLW          $0x04, Z9, Z9
-	VPTERNLOGD      $0xf8, Z6, Z9, Z10
-	VPMADDUBSW      Z11, Z16, Z16
-	VPMADDUBSW      Z12, Z10, Z10
-	VPERMW          Z13, Z2, Z9
-	VPERMW          Z13, Z3, Z11
-	VPDPWSSD        Z9, Z16, Z23
-	VPDPWSSD        Z11, Z10, Z24
-	VPMADDWD        256(R10), Y13, Y13
-	VPSLLD          $0x05, Y13, Y13
-	VPADDD          Z24, Z23, Z23
-	VPSUBD          Z13, Z23, Z23
-	VPUNPCKLDQ      Z19, Z14, Z9
-	VPUNPCKHDQ      Z19, Z14, Z14
-	VPADDD          Z14, Z9, Z9
-	VPUNPCKLDQ      Z23, Z21, Z10
-	VPUNPCKHDQ      Z23, Z21, Z21
-	VPADDD          Z21, Z10, Z10
-	VPUNPCKLQDQ     Z10, Z9, Z11
-	VPUNPCKHQDQ     Z10, Z9, Z9
-	VPADDD          Z9, Z11, Z11
-	VEXTRACTI64X4   $0x01, Z11, Y9
-	VPADDD          Y9, Y11, Y9
-	VEXTRACTI32X4   $0x01, Y9, X10
-	VPADDD          X10, X9, X10
+	VPTERNLOGD      $0xf8, Z4, Z9, Z10
+	VMOVDQA64       Z14, Z9
+	VMOVDQA64       Z16, Z12
+	VPDPBUSD        Z13, Z11, Z9
+	VPDPBUSD        Z15, Z10, Z12
+	VPACKSSDW       Z12, Z9, Z9
+	VPERMW          Z17, Z1, Z10
+	VPDPWSSD        Z10, Z9, Z20
+	VPUNPCKLDQ      Z18, Z8, Z9
+	VPUNPCKHDQ      Z18, Z8, Z8
+	VPADDD          Z8, Z9, Z9
+	VPUNPCKLDQ      Z20, Z19, Z8
+	VPUNPCKHDQ      Z20, Z19, Z19
+	VPADDD          Z19, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z9, Z10
+	VPUNPCKHQDQ     Z8, Z9, Z9
+	VPADDD          Z9, Z10, Z10
+	VEXTRACTI64X4   $0x01, Z10, Y8
+	VPADDD          Y8, Y10, Y8
+	VEXTRACTI32X4   $0x01, Y8, X9
+	VPADDD          X9, X8, X9
 	MOVWLZX         208(R9), R12
-	VMOVD           R12, X9
-	VPINSRW         $0x01, 208(R9)(DX*1), X9, X9
-	VPINSRW         $0x02, 208(R9)(DX*2), X9, X9
-	VPINSRW         $0x03, 208(R9)(R8*1), X9, X9
-	VCVTPH2PS       X9, X9
-	VCVTDQ2PS       X10, X10
-	VMULPS          X9, X10, X10
-	VBROADCASTSS    304(R10), X9
-	VMULPS          X9, X10, X10
-	VADDPS          X10, X8, X8
+	VMOVD           R12, X8
+	VPINSRW         $0x01, 208(R9)(DX*1), X8, X8
+	VPINSRW         $0x02, 208(R9)(DX*2), X8, X8
+	VPINSRW         $0x03, 208(R9)(R8*1), X8, X8
+	VCVTPH2PS       X8, X8
+	VCVTDQ2PS       X9, X9
+	VMULPS          X8, X9, X9
+	VBROADCASTSS    304(R10), X8
+	VMULPS          X8, X9, X9
+	VADDPS          X9, X7, X7
 	ADDQ            $0x000000d2, R9
 	ADDQ            $0x00000140, R10
 	DECQ            R11
 	JNZ             block
-	VMOVUPS         X8, (AX)
+	VMOVUPS         X7, (AX)
 	ADDQ            $0x10, AX
 	LEAQ            (CX)(DX*4), CX
 	DECQ            BX

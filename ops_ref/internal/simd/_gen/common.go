@@ -8,16 +8,17 @@ import (
 
 // The names of constants in read-only data.
 const (
-	nibbles = "nibbles" // 0x0f in 4 bytes
-	bits54  = "bits54"  // 0x30 in 4 bytes
-	highBit = "highBit" // 0x80 in 4 bytes
-	ones16  = "ones16"  // 16 words of 1
-	absMask = "absMask" // 0x7fffffff
-	infBits = "infBits" // 0x7f800000
-	k127    = "k127"    // 127.0
-	tiny    = "tiny"    // 2^-100
-	nanBits = "nanBits" // a quiet NaN
-	lowByte = "lowByte" // 0xff
+	nibbles    = "nibbles"    // 0x0f in 4 bytes
+	bits54     = "bits54"     // 0x30 in 4 bytes
+	highBit    = "highBit"    // 0x80 in 4 bytes
+	ones16     = "ones16"     // 16 words of 1
+	absMask    = "absMask"    // 0x7fffffff
+	infBits    = "infBits"    // 0x7f800000
+	k127       = "k127"       // 127.0
+	tiny       = "tiny"       // 2^-100
+	nanBits    = "nanBits"    // a quiet NaN
+	lowByte    = "lowByte"    // 0xff
+	thirtyTwos = "thirtyTwos" // 32 in 4 bytes
 )
 
 func constants() {
@@ -25,7 +26,7 @@ func constants() {
 		name string
 		v    uint32
 	}{{nibbles, 0x0f0f0f0f}, {bits54, 0x30303030}, {highBit, 0x80808080}, {absMask, 0x7fffffff}, {infBits, 0x7f800000},
-		{k127, 0x42fe0000}, {tiny, 0x0d800000}, {nanBits, 0x7fc00000}, {lowByte, 0xff}} {
+		{k127, 0x42fe0000}, {tiny, 0x0d800000}, {nanBits, 0x7fc00000}, {lowByte, 0xff}, {thirtyTwos, 0x20202020}} {
 		asm.GLOBL(c.name, rodata)
 		asm.DATA(0, op.U32(c.v))
 	}

@@ -17,12 +17,12 @@ func (q *quad) addSymmetric(acc, sum, d reg.VecVirtual) {
 }
 
 func dotQ6KAVX512() {
-	for v := range 4 {
-		ws := make([]uint16, 32)
+	for h := range 2 {
+		ws := make([]uint16, 32) // of each lane: the scale of runs 0 and 1, then that of runs 2 and 3
 		for l := range ws {
-			ws[l] = uint16(4*v + l/8)
+			ws[l] = uint16(8*h + l/8 + l%8/4*4)
 		}
-		words("q6Scale"+string(rune('0'+v)), ws)
+		words("q6Scale"+string(rune('0'+h)), ws)
 	}
 	left, right := make([]uint16, 32), make([]uint16, 32)
 	for l := range left {
@@ -31,28 +31,31 @@ func dotQ6KAVX512() {
 	words("q6Left", left)
 	words("q6Right", right)
 	q := beginQuads("dotQ6KAVX512", "is dotQ6KRow")
-	var scale [4]reg.VecVirtual
-	for v := range scale {
-		scale[v] = loadZ("q6Scale" + string(rune('0'+v)))
-	}
+	scale := [2]reg.VecVirtual{loadZ("q6Scale0"), loadZ("q6Scale1")}
 	shl, shr := loadZ("q6Left"), loadZ("q6Right")
 	m15, m48 := broadcastZ(nibbles), broadcastZ(bits54)
+	zero := asm.ZMM()
+	asm.VPXORD(zero, zero, zero)
 	q.startRows()
 	acc := asm.XMM()
 	asm.VXORPS(acc, acc, acc)
 	asm.Label("block")
-	var act [4]reg.VecVirtual
+	// Codes are 32 too large: sums start at -32 times the sum of four activations.
+	var act, start [4]reg.VecVirtual
+	c32 := broadcastZ(thirtyTwos)
 	for i := range act {
-		act[i] = asm.ZMM()
+		act[i], start[i] = asm.ZMM(), asm.ZMM()
 		asm.VMOVDQU64(at(q.y, 64*i), act[i])
+		asm.VMOVDQA64(zero, start[i])
+		asm.VPDPBUSD(act[i], c32, start[i])
+		asm.VPSUBD(start[i], zero, start[i])
 	}
 	var sums [4]reg.VecVirtual
 	for r := range 4 {
-		sc := asm.YMM()
-		asm.VPMOVSXBW(q.row(r, 192), sc)
-		i0, i1, off := asm.ZMM(), asm.ZMM(), asm.YMM()
-		asm.VPXORD(i0, i0, i0)
-		asm.VPXORD(i1, i1, i1)
+		sc := asm.ZMM()
+		asm.VPMOVSXBW(q.row(r, 192), sc.AsY())
+		sums[r] = asm.ZMM()
+		asm.VMOVDQA64(zero, sums[r])
 		for h := range 2 {
 			ql, qh, a, b := asm.ZMM(), asm.ZMM(), asm.ZMM(), asm.ZMM()
 			asm.VMOVDQU64(q.row(r, 64*h), ql)
@@ -64,19 +67,15 @@ func dotQ6KAVX512() {
 			asm.VPTERNLOGD(op.Imm(0xf8), m15, ql, a) // a |= ql & 15
 			asm.VPSRLW(op.Imm(4), ql, ql)
 			asm.VPTERNLOGD(op.Imm(0xf8), m15, ql, b)
-			asm.VPMADDUBSW(act[2*h], a, a)
-			asm.VPMADDUBSW(act[2*h+1], b, b)
-			sa, sb := asm.ZMM(), asm.ZMM()
-			asm.VPERMW(sc.AsZ(), scale[2*h], sa)
-			asm.VPERMW(sc.AsZ(), scale[2*h+1], sb)
-			asm.VPDPWSSD(sa, a, i0)
-			asm.VPDPWSSD(sb, b, i1)
+			x, y, s := asm.ZMM(), asm.ZMM(), asm.ZMM()
+			asm.VMOVDQA64(start[2*h], x)
+			asm.VMOVDQA64(start[2*h+1], y)
+			asm.VPDPBUSD(act[2*h], a, x)
+			asm.VPDPBUSD(act[2*h+1], b, y)
+			asm.VPACKSSDW(y, x, x) // at most 4·32·127
+			asm.VPERMW(sc, scale[h], s)
+			asm.VPDPWSSD(s, x, sums[r])
 		}
-		asm.VPMADDWD(at(q.y, superSums16), sc, off) // codes are 32 too large
-		asm.VPSLLD(op.Imm(5), off, off)
-		asm.VPADDD(i1, i0, i0)
-		asm.VPSUBD(off.AsZ(), i0, i0)
-		sums[r] = i0
 	}
 	sum := sum4Z(sums[0], sums[1], sums[2], sums[3])
 	q.addSymmetric(acc, sum, q.scales4(208))
