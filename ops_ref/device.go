@@ -59,6 +59,7 @@ type Options struct {
 type Device struct {
 	opt  Options
 	pool *par.Pool
+	work workspace // of fast plans
 }
 
 // New returns a device; Close ends its goroutines.
@@ -75,7 +76,7 @@ func New(o Options) *Device {
 			o.Name = "cpu"
 		}
 	}
-	return &Device{opt: o, pool: par.New(o.Threads)}
+	return &Device{opt: o, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}}}
 }
 
 // Info describes the device.

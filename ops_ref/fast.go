@@ -41,7 +41,7 @@ type Binding struct {
 // Scratch returns memory for the task's use while it runs: shared bytes for all workers together, and local bytes
 // for each. The contents are undefined, and gone when the next task starts.
 func (b *Binding) Scratch(shared, local int) *scratch {
-	s := &b.plan.scratch
+	s := &b.plan.work.scratch
 	s.sharedSize, s.localSize = max(s.sharedSize, shared), max(s.localSize, local)
 	return s
 }
@@ -81,17 +81,36 @@ func (c check) Run(w *par.Worker) error {
 	return c.f()
 }
 
-// scratch is the memory that all tasks of a plan use in turn.
+// workspace is the memory that the plans of a device use in turn. It only grows, while no plan runs.
+type workspace struct {
+	scratch scratch
+	acts    map[actLayout]*activations
+}
+
+// scratch is the part that tasks use in turn.
 type scratch struct {
 	sharedSize, localSize int
 	shared                []byte
 	local                 [][]byte // by worker
 }
 
-func (s *scratch) alloc(threads int) {
-	s.shared = simd.Bytes(int64(s.sharedSize))
-	for range threads {
-		s.local = append(s.local, simd.Bytes(int64(s.localSize)))
+// grow makes everything as large as plans have asked for.
+func (w *workspace) grow(threads int) {
+	grow := func(b *[]byte, size int) {
+		if len(*b) < size {
+			*b = simd.Bytes(int64(size))
+		}
+	}
+	s := &w.scratch
+	grow(&s.shared, s.sharedSize)
+	if s.local == nil {
+		s.local = make([][]byte, threads)
+	}
+	for i := range s.local {
+		grow(&s.local[i], s.localSize)
+	}
+	for _, a := range w.acts {
+		grow(&a.b, a.size)
 	}
 }
 

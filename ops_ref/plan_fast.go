@@ -12,13 +12,12 @@ import (
 // each.
 type fastPlan struct {
 	*compiled[float32]
-	pool    *par.Pool
-	tasks   []fastTask
-	scratch scratch
-	body    func(*par.Worker)
+	pool  *par.Pool
+	tasks []fastTask
+	work  *workspace // of the device
+	body  func(*par.Worker)
 
-	// acts are the quantized activations by layout, and held says which value each holds while tasks are bound.
-	acts map[actLayout]*activations
+	// held says which value the buffer of quantized activations of each layout holds while tasks are bound.
 	held map[actLayout]ops.Value
 
 	once map[any]any // see Binding.Once
@@ -50,9 +49,16 @@ func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &fastPlan{compiled: c, pool: d.pool, acts: map[actLayout]*activations{}, held: map[actLayout]ops.Value{}, once: map[any]any{}}
-	for i := range c.steps {
-		s := &c.steps[i]
+	p := &fastPlan{compiled: c, pool: d.pool, work: &d.work, held: map[actLayout]ops.Value{}, once: map[any]any{}}
+	d.pool.Alone(func() { p.bind(d) })
+	p.body = p.execute
+	return p, nil
+}
+
+// bind makes the tasks. Plans of other goroutines wait: they use the memory that may grow.
+func (p *fastPlan) bind(d *Device) {
+	for i := range p.steps {
+		s := &p.steps[i]
 		s.call.Pool = d.pool.Inner()
 		t := fastTask{step: s}
 		if bind := fastKernels[s.node.Op]; bind != nil && d.opt.Override[s.node.Op] == nil {
@@ -60,23 +66,18 @@ func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
 		}
 		p.tasks = append(p.tasks, t)
 	}
-	p.scratch.alloc(d.pool.Threads())
-	for _, a := range p.acts {
-		a.b = simd.Bytes(int64(a.size))
-	}
-	p.body = p.work
-	return p, nil
+	p.work.grow(d.pool.Threads())
 }
 
-// quantized returns the activations of s in the layout that weights of type f want, and adds a task that writes it unless the layout's
-// buffer holds them already.
+// quantized returns the activations of s in the layout that weights of type f want, and adds a task that writes them
+// unless the layout's buffer holds them already.
 func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *activations {
 	v, x := s.node.In[0], s.call.In[0]
 	l := actLayout{f.Block(), panels}
-	a := p.acts[l]
+	a := p.work.acts[l]
 	if a == nil {
 		a = &activations{}
-		p.acts[l] = a
+		p.work.acts[l] = a
 	}
 	if p.held[l] == v {
 		return a
@@ -112,8 +113,8 @@ func (p *fastPlan) run() error {
 	return nil
 }
 
-// work is what each worker does in a run.
-func (p *fastPlan) work(w *par.Worker) {
+// execute is what each worker does in a run.
+func (p *fastPlan) execute(w *par.Worker) {
 	for i := range p.tasks {
 		t := &p.tasks[i]
 		var err error

@@ -177,6 +177,13 @@ func (p *Pool) Run(body func(*Worker)) error {
 	return p.settle()
 }
 
+// Alone calls f while no run or loop is in progress.
+func (p *Pool) Alone(f func()) {
+	p.busy.Lock()
+	defer p.busy.Unlock()
+	f()
+}
+
 // settle makes the pool ready for the next run and returns the error of the last.
 func (p *Pool) settle() error {
 	if !p.broken.Load() {
