@@ -39,9 +39,14 @@ func Register(d *ops.Def, f32 Kernel[float32], f64 Kernel[float64]) {
 
 // Options configure a Device. The zero value is the reference in float32 on all cores.
 type Options struct {
-	Name    string // Info().Name; empty means "ref", or "oracle"
+	Name    string // Info().Name; empty means "ref", "oracle" or "cpu" as the flags say
 	Threads int    // 0: one per core that the process may use
 	Oracle  bool   // compute activations in float64
+
+	// Fast uses the kernels registered with RegisterFast where there are any. They quantize activations that meet
+	// quantized weights to 8 bits, and their results do not depend on the number of threads, on the vector
+	// instructions of the processor or on what else is in a batch. Oracle excludes it.
+	Fast bool
 
 	// Without lists ops that the device claims not to support, so that they are expanded.
 	Without map[*ops.Def]bool
@@ -54,6 +59,7 @@ type Options struct {
 type Device struct {
 	opt  Options
 	pool *par.Pool
+	work workspace // of fast plans
 }
 
 // New returns a device; Close ends its goroutines.
@@ -63,16 +69,23 @@ func New(o Options) *Device {
 	}
 	if o.Name == "" {
 		o.Name = "ref"
-		if o.Oracle {
+		switch {
+		case o.Oracle:
 			o.Name = "oracle"
+		case o.Fast:
+			o.Name = "cpu"
 		}
 	}
-	return &Device{opt: o, pool: par.New(o.Threads)}
+	return &Device{opt: o, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}}}
 }
 
 // Info describes the device.
 func (d *Device) Info() ops.Info {
-	return ops.Info{Name: d.opt.Name, Target: runtime.GOARCH, Model: fmt.Sprintf("%d threads", d.opt.Threads), Wave: 1}
+	model := fmt.Sprintf("%d threads", d.opt.Threads)
+	if d.opt.Fast {
+		model += ", " + simd.Current().String()
+	}
+	return ops.Info{Name: d.opt.Name, Target: runtime.GOARCH, Model: model, Wave: 1}
 }
 
 // Alloc returns zeroed memory of the process.
@@ -100,15 +113,29 @@ func (d *Device) Close() error {
 
 // Compile lowers g and plans its memory.
 func (d *Device) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
-	if d.opt.Oracle {
-		return compile(d, g, outs, func(k kernel, _ *ops.Def) Kernel[float64] { return k.f64 })
+	switch {
+	case d.opt.Oracle:
+		return asPlan(compile(d, g, outs, func(k kernel, _ *ops.Def) Kernel[float64] { return k.f64 }))
+	case d.opt.Fast:
+		return compileFast(d, g, outs)
 	}
-	return compile(d, g, outs, func(k kernel, op *ops.Def) Kernel[float32] {
-		if o, ok := d.opt.Override[op]; ok {
-			return o
-		}
-		return k.f32
-	})
+	return asPlan(compile(d, g, outs, d.pickFloat32))
+}
+
+// asPlan keeps a nil pointer from becoming a plan.
+func asPlan[T Float](p *compiled[T], err error) (ops.Plan, error) {
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// pickFloat32 returns the reference kernel of op, or its replacement.
+func (d *Device) pickFloat32(k kernel, op *ops.Def) Kernel[float32] {
+	if o, ok := d.opt.Override[op]; ok {
+		return o
+	}
+	return k.f32
 }
 
 // buffer is memory of the process. In the arena of an oracle plan (wide), F32 values are stored as float64.

@@ -9,4 +9,10 @@
 //
 // Each output element is computed by one goroutine in a fixed order, so results do not depend on the number of
 // threads, nor on what else is in the batch.
+//
+// With Options.Fast a device uses the kernels of the files named *_fast.go, which stand on package
+// internal/simd, and the reference kernels where there is none. A run of a plan is then one run of all threads, with
+// a barrier after each op, and allocates nothing. Arithmetic is float32, and activations are quantized to 8 bits
+// where they meet weights in blocks that kernels multiply as integers. What was said of threads and batches holds,
+// and more: a token's bits are the same in a prompt and alone, and at all levels of vector instructions.
 package opsref

@@ -36,26 +36,37 @@ type paged struct {
 	pageTable []int32
 }
 
-// newPaged checks that every token of the step, and all before it in its sequence, has a page in the cache.
+// newPaged finds tokens in a cache of the given number and size of pages, and checks that it can.
 func newPaged[T Float](pages, page int, pos, seq, table View[T]) (paged, error) {
-	p := paged{page: page, perSeq: table.Shape[1], pos: pos.Ints(), seq: seq.Ints(), pageTable: table.Ints()}
+	p := pagedOf(page, pos, seq, table)
+	return p, p.check(pages)
+}
+
+// pagedOf is newPaged without the check.
+func pagedOf[T Float](page int, pos, seq, table View[T]) paged {
+	return paged{page: page, perSeq: table.Shape[1], pos: pos.Ints(), seq: seq.Ints(), pageTable: table.Ints()}
+}
+
+// check returns an error unless every token of the step, and all before it in its sequence, has a page in the cache.
+func (p paged) check(pages int) error {
+	seqs := len(p.pageTable) / p.perSeq
 	for t, s := range p.seq {
 		if s < 0 {
 			continue
 		}
-		if int(s) >= table.Shape[0] {
-			return p, fmt.Errorf("token %d is of sequence %d, the page table has %d", t, s, table.Shape[0])
+		if int(s) >= seqs {
+			return fmt.Errorf("token %d is of sequence %d, the page table has %d", t, s, seqs)
 		}
-		if p.pos[t] < 0 || int(p.pos[t]) >= p.perSeq*page {
-			return p, fmt.Errorf("token %d is at position %d, the page table covers %d", t, p.pos[t], p.perSeq*page)
+		if p.pos[t] < 0 || int(p.pos[t]) >= p.perSeq*p.page {
+			return fmt.Errorf("token %d is at position %d, the page table covers %d", t, p.pos[t], p.perSeq*p.page)
 		}
-		for i := range int(p.pos[t])/page + 1 {
+		for i := range int(p.pos[t])/p.page + 1 {
 			if id := p.pageTable[int(s)*p.perSeq+i]; id < 0 || int(id) >= pages {
-				return p, fmt.Errorf("page %d of sequence %d is %d, the cache has %d pages", i, s, id, pages)
+				return fmt.Errorf("page %d of sequence %d is %d, the cache has %d pages", i, s, id, pages)
 			}
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // row returns the place of a position of a sequence, counted in tokens from the start of the cache.

@@ -24,7 +24,7 @@ type compiled[T Float] struct {
 	steps  []step[T]
 }
 
-func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (ops.Plan, error) {
+func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (*compiled[T], error) {
 	g, outs, err := ops.Lower(g, d, outs...)
 	if err != nil {
 		return nil, err

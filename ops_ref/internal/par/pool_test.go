@@ -3,7 +3,9 @@ package par
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestForCoversEachIndexOnce(t *testing.T) {
@@ -57,4 +59,135 @@ func TestPanicIsAnError(t *testing.T) {
 	if err := p.For(10, 1, func(lo, hi int) {}); err != nil {
 		t.Fatalf("pool does not survive: %v", err)
 	}
+}
+
+// TestRunPhases checks that barriers separate the phases of a run, and that a run follows the last at once or long
+// after it.
+func TestRunPhases(t *testing.T) {
+	for _, threads := range []int{1, 2, 3, 8} {
+		p := New(threads)
+		for round := range 60 {
+			const phases = 20
+			var sums [phases]atomic.Int64
+			bad := atomic.Bool{}
+			if err := p.Run(func(w *Worker) {
+				for i := range phases {
+					sums[i].Add(int64(w.ID + 1))
+					w.Barrier()
+					if sums[i].Load() != int64(threads*(threads+1)/2) {
+						bad.Store(true)
+					}
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if bad.Load() {
+				t.Fatalf("%d threads: a worker passed a barrier before another arrived", threads)
+			}
+			if round%20 == 0 {
+				time.Sleep(5 * spinBetweenRuns) // workers park
+			}
+		}
+		p.Close()
+		if err := p.For(3, 1, func(lo, hi int) {}); err != nil {
+			t.Errorf("a loop on a closed pool: %v", err)
+		}
+	}
+}
+
+// TestAssist runs loops from inside a run.
+func TestAssist(t *testing.T) {
+	for _, threads := range []int{1, 2, 3} {
+		p := New(threads)
+		for range 20 {
+			var hits [1000]atomic.Int32
+			if err := p.Run(func(w *Worker) {
+				for range 3 {
+					if w.ID == 0 {
+						for range 2 {
+							p.Inner().For(len(hits), 7, func(lo, hi int) {
+								for i := lo; i < hi; i++ {
+									hits[i].Add(1)
+								}
+							})
+						}
+					}
+					w.Assist()
+					w.Barrier()
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range hits {
+				if hits[i].Load() != 6 {
+					t.Fatalf("%d threads: index %d ran %d times, want 6", threads, i, hits[i].Load())
+				}
+			}
+		}
+		p.Close()
+	}
+}
+
+// TestRunPanics checks that a panic on any worker ends the run, wherever the others wait, and leaves the pool usable.
+func TestRunPanics(t *testing.T) {
+	p := New(3)
+	defer p.Close()
+	for who := range 3 {
+		for _, where := range []string{"barrier", "assist", "loop"} {
+			err := p.Run(func(w *Worker) {
+				w.Barrier()
+				if w.ID == who && where != "loop" {
+					panic("boom")
+				}
+				if where == "barrier" {
+					w.Barrier()
+					return
+				}
+				if w.ID == 0 {
+					p.Inner().For(30, 1, func(lo, hi int) {
+						if where == "loop" && lo == 17 {
+							panic("boom")
+						}
+					})
+				}
+				w.Assist()
+				w.Barrier()
+			})
+			if err == nil || !strings.Contains(err.Error(), "boom") {
+				t.Fatalf("worker %d at %s: err = %v", who, where, err)
+			}
+			var n atomic.Int32
+			if err := p.Run(func(w *Worker) {
+				w.Barrier()
+				if w.ID == 0 {
+					p.Inner().For(30, 1, func(lo, hi int) { n.Add(1) })
+				}
+				w.Assist()
+				w.Barrier()
+			}); err != nil || n.Load() != 30 {
+				t.Fatalf("after a panic of worker %d at %s: %v, %d of 30", who, where, err, n.Load())
+			}
+		}
+	}
+}
+
+// TestRunAllocatesNothing covers a run with barriers.
+func TestRunAllocatesNothing(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	body := func(w *Worker) { w.Barrier() }
+	if n := testing.AllocsPerRun(100, func() { p.Run(body) }); n != 0 {
+		t.Errorf("%v allocations per run", n)
+	}
+}
+
+// BenchmarkBarrier measures what an op costs beyond its work: one phase of a run.
+func BenchmarkBarrier(b *testing.B) {
+	p := New(2)
+	defer p.Close()
+	p.Run(func(w *Worker) {
+		for range b.N {
+			w.Barrier()
+		}
+	})
 }

@@ -2,13 +2,17 @@ package simd
 
 import "unsafe"
 
-// Bytes returns n zeroed bytes, aligned for every element type.
+// align is the alignment of what Bytes returns: a cache line, and the widest vector.
+const align = 64
+
+// Bytes returns n zeroed bytes, aligned to a cache line.
 func Bytes(n int64) []byte {
-	w := make([]uint64, (n+7)/8)
-	if len(w) == 0 {
+	if n == 0 {
 		return nil
 	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(&w[0])), len(w)*8)[:n:n]
+	b := make([]byte, n+align-1)
+	skip := -uintptr(unsafe.Pointer(&b[0])) % align
+	return b[skip : skip+uintptr(n) : skip+uintptr(n)]
 }
 
 // Of returns b seen as elements of type E in the machine's byte order, which is little-endian on all supported

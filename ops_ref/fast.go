@@ -1,0 +1,135 @@
+package opsref
+
+import (
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+// A Task is one node of a fast plan, ready to run. All workers of a run call Run at the same time, and all of them
+// return before the next task starts. Errors are found by worker 0 (or by all alike), before any worker waits for
+// another inside Run. Run allocates nothing.
+type Task interface {
+	Run(w *par.Worker) error
+
+	// Reset makes the task ready for the next run. No worker is running.
+	Reset()
+}
+
+// Bind returns the task of a node, or nil to leave the node to the reference kernel.
+type Bind func(b *Binding) Task
+
+var fastKernels = map[*ops.Def]Bind{}
+
+// RegisterFast installs the fast kernel of d beside the reference kernel. Files named after the op call it from init.
+func RegisterFast(d *ops.Def, b Bind) {
+	if _, ok := fastKernels[d]; ok {
+		panic("opsref: duplicate fast kernel for " + d.Name)
+	}
+	fastKernels[d] = b
+}
+
+// Binding is what a fast kernel sees of a plan that is being compiled.
+type Binding struct {
+	Node *ops.Node
+	Call *Call[float32]
+
+	plan *fastPlan
+	step *step[float32]
+}
+
+// Scratch returns memory for the task's use while it runs: shared bytes for all workers together, and local bytes
+// for each. The contents are undefined, and gone when the next task starts.
+func (b *Binding) Scratch(shared, local int) *scratch {
+	s := &b.plan.work.scratch
+	s.sharedSize, s.localSize = max(s.sharedSize, shared), max(s.localSize, local)
+	return s
+}
+
+// Activations returns input 0 of the node, quantized for weights of type f. Nodes with the same input share it.
+func (b *Binding) Activations(f simd.Format) *activations { return b.plan.quantized(b.step, f, false) }
+
+// Columns returns input 0 of the node in panels of columns for weights of type f, see simd.Format.PackColumns.
+func (b *Binding) Columns(f simd.Format) *activations { return b.plan.quantized(b.step, f, true) }
+
+// Once returns the value of key, which make gives when it is first asked for, with a task that prepares it in each run
+// before the node: tables and checks that several nodes share. make may return nil for a task.
+func (b *Binding) Once(key any, make func() (any, Task)) any {
+	p := b.plan
+	v, ok := p.once[key]
+	if !ok {
+		var t Task
+		if v, t = make(); t != nil {
+			p.tasks = append(p.tasks, fastTask{t, b.step})
+		}
+		p.once[key] = v
+	}
+	return v
+}
+
+// check is a task that looks at operands before nodes use them.
+type check struct {
+	fixed
+	f func() error
+}
+
+// Run lets one worker look; the others wait for it at the task's end.
+func (c check) Run(w *par.Worker) error {
+	if w.ID != 0 {
+		return nil
+	}
+	return c.f()
+}
+
+// workspace is the memory that the plans of a device use in turn. It only grows, while no plan runs.
+type workspace struct {
+	scratch scratch
+	acts    map[actLayout]*activations
+}
+
+// scratch is the part that tasks use in turn.
+type scratch struct {
+	sharedSize, localSize int
+	shared                []byte
+	local                 [][]byte // by worker
+}
+
+// grow makes everything as large as plans have asked for.
+func (w *workspace) grow(threads int) {
+	grow := func(b *[]byte, size int) {
+		if len(*b) < size {
+			*b = simd.Bytes(int64(size))
+		}
+	}
+	s := &w.scratch
+	grow(&s.shared, s.sharedSize)
+	if s.local == nil {
+		s.local = make([][]byte, threads)
+	}
+	for i := range s.local {
+		grow(&s.local[i], s.localSize)
+	}
+	for _, a := range w.acts {
+		grow(&a.b, a.size)
+	}
+}
+
+// shared is the part of a task whose workers take ranges of a loop as they get free.
+type shared struct{ next par.Counter }
+
+// Reset starts the loop over.
+func (s *shared) Reset() { s.next.Reset() }
+
+// fixed is the part of a task that divides its work evenly.
+type fixed struct{}
+
+// Reset does nothing.
+func (fixed) Reset() {}
+
+// evenly returns the part of n indexes that is w's, in units of grain, so that little work stays on few workers.
+func evenly(w *par.Worker, n, grain int) (lo, hi int) {
+	units := (n + grain - 1) / grain
+	lo = units * w.ID / w.Threads() * grain
+	hi = units * (w.ID + 1) / w.Threads() * grain
+	return min(lo, n), min(hi, n)
+}

@@ -1,0 +1,29 @@
+package par
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+// The stages of waiting for another thread. One pause of the processor takes 10 to 50 ns.
+const (
+	spinsBeforeYield = 500
+	spinsBeforeSleep = 2500
+	sleepStep        = 20 * time.Microsecond
+)
+
+// relax is step i of a loop that waits for another thread: it spins, which is best if the other is about to come;
+// then it gives way to other goroutines; and then it sleeps, because with fewer processors than threads, or other
+// programs on them, the other may need this one's processor to get anywhere.
+func relax(i int) {
+	switch {
+	case i%spinsBeforeYield != 0 && i < spinsBeforeSleep:
+		simd.Pause(1)
+	case i < spinsBeforeSleep:
+		runtime.Gosched()
+	default:
+		time.Sleep(sleepStep)
+	}
+}

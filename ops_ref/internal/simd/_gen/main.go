@@ -1,0 +1,51 @@
+// Command _gen writes the amd64 kernels of package simd:
+//
+//	go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg simd
+//
+// It is a module of its own, so that users of the product never see its dependencies. Each kernel is described by
+// the pure-Go function of package simd that its doc comment names.
+package main
+
+import asm "github.com/mmcloughlin/avo/build"
+
+func main() {
+	asm.ConstraintExpr("amd64,!noasm")
+	constants()
+	pause()
+	quantize()
+	dotQ8_0AVX512()
+	dotQ8_0AVX2()
+	affineConstants()
+	for _, a := range []affineK{q4K, q5K} {
+		a.dotAVX512()
+		a.dotAVX2()
+	}
+	dotQ6KAVX512()
+	dotQ6KAVX2()
+	for _, cols := range tileCols {
+		dotFloatAVX512(f32, cols)
+	}
+	dotFloatAVX2(f32)
+	for _, t := range []floatType{f16, bf16} {
+		dotFloatAVX512(t, 1)
+		dotFloatAVX2(t)
+		widen(t)
+	}
+	repackQ8_0()
+	q4K.repack()
+	q5K.repack()
+	repackQ6K()
+	convert()
+	expand()
+	gemmQ8_0()
+	gemmQ4K()
+	gemmQ6K()
+	vectors()
+	for _, t := range []floatType{f32, f16, bf16} {
+		addRows(t, true)
+		addRows(t, false)
+	}
+	deltaStep(true)
+	deltaStep(false)
+	asm.Generate()
+}

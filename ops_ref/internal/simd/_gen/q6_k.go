@@ -1,0 +1,141 @@
+package main
+
+import (
+	asm "github.com/mmcloughlin/avo/build"
+	op "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// addSymmetric adds d*sum*dy, each step rounded, to acc.
+func (q *quad) addSymmetric(acc, sum, d reg.VecVirtual) {
+	asm.VCVTDQ2PS(sum, sum)
+	asm.VMULPS(d, sum, sum)
+	dy := asm.XMM()
+	asm.VBROADCASTSS(at(q.y, superD), dy)
+	asm.VMULPS(dy, sum, sum)
+	asm.VADDPS(sum, acc, acc)
+}
+
+func dotQ6KAVX512() {
+	for h := range 2 {
+		ws := make([]uint16, 32) // of each lane: the scale of runs 0 and 1, then that of runs 2 and 3
+		for l := range ws {
+			ws[l] = uint16(8*h + l/8 + l%8/4*4)
+		}
+		words("q6Scale"+string(rune('0'+h)), ws)
+	}
+	left, right := make([]uint16, 32), make([]uint16, 32)
+	for l := range left {
+		left[l], right[l] = uint16(4-2*(l/16)), uint16(2*(l/16))
+	}
+	words("q6Left", left)
+	words("q6Right", right)
+	q := beginQuads("dotQ6KAVX512", "is dotQ6KRow")
+	scale := [2]reg.VecVirtual{loadZ("q6Scale0"), loadZ("q6Scale1")}
+	shl, shr := loadZ("q6Left"), loadZ("q6Right")
+	m15, m48 := broadcastZ(nibbles), broadcastZ(bits54)
+	zero := asm.ZMM()
+	asm.VPXORD(zero, zero, zero)
+	q.startRows()
+	acc := asm.XMM()
+	asm.VXORPS(acc, acc, acc)
+	asm.Label("block")
+	// Codes are 32 too large: sums start at -32 times the sum of four activations.
+	var act, start [4]reg.VecVirtual
+	c32 := broadcastZ(thirtyTwos)
+	for i := range act {
+		act[i], start[i] = asm.ZMM(), asm.ZMM()
+		asm.VMOVDQU64(at(q.y, 64*i), act[i])
+		asm.VMOVDQA64(zero, start[i])
+		asm.VPDPBUSD(act[i], c32, start[i])
+		asm.VPSUBD(start[i], zero, start[i])
+	}
+	var sums [4]reg.VecVirtual
+	for r := range 4 {
+		sc := asm.ZMM()
+		asm.VPMOVSXBW(q.row(r, 192), sc.AsY())
+		sums[r] = asm.ZMM()
+		asm.VMOVDQA64(zero, sums[r])
+		for h := range 2 {
+			ql, qh, a, b := asm.ZMM(), asm.ZMM(), asm.ZMM(), asm.ZMM()
+			asm.VMOVDQU64(q.row(r, 64*h), ql)
+			asm.VBROADCASTI64X4(q.row(r, 128+32*h), qh)
+			asm.VPSLLVW(shl, qh, a)
+			asm.VPSRLVW(shr, qh, b)
+			asm.VPANDD(m48, a, a)
+			asm.VPANDD(m48, b, b)
+			asm.VPTERNLOGD(op.Imm(0xf8), m15, ql, a) // a |= ql & 15
+			asm.VPSRLW(op.Imm(4), ql, ql)
+			asm.VPTERNLOGD(op.Imm(0xf8), m15, ql, b)
+			x, y, s := asm.ZMM(), asm.ZMM(), asm.ZMM()
+			asm.VMOVDQA64(start[2*h], x)
+			asm.VMOVDQA64(start[2*h+1], y)
+			asm.VPDPBUSD(act[2*h], a, x)
+			asm.VPDPBUSD(act[2*h+1], b, y)
+			asm.VPACKSSDW(y, x, x) // at most 4·32·127
+			asm.VPERMW(sc, scale[h], s)
+			asm.VPDPWSSD(s, x, sums[r])
+		}
+	}
+	sum := sum4Z(sums[0], sums[1], sums[2], sums[3])
+	q.addSymmetric(acc, sum, q.scales4(208))
+	q.endBlock(210, superSize)
+	q.endRows(acc)
+}
+
+func dotQ6KAVX2() {
+	var sh []byte
+	for r := range 8 {
+		for l := range 16 {
+			sh = append(sh, byte(2*r+l/8))
+		}
+	}
+	bytes("q6Spread", sh) // row r spreads the scales of run r over the run's words
+	q := beginQuads("dotQ6KAVX2", "is dotQ6KRow")
+	m15, m48 := broadcastY(nibbles), broadcastY(bits54)
+	q.startRows()
+	acc := asm.XMM()
+	asm.VXORPS(acc, acc, acc)
+	asm.Label("block")
+	var sums [4]reg.VecVirtual
+	for r := range 4 {
+		sc := asm.XMM()
+		asm.VMOVDQU(q.row(r, 192), sc)
+		sum, off := asm.YMM(), asm.YMM()
+		asm.VPMOVSXBW(sc, off)
+		asm.VPMADDWD(at(q.y, superSums16), off, off)
+		asm.VPSLLD(op.Imm(5), off, off)
+		asm.VPXOR(sum, sum, sum)
+		asm.VPSUBD(off, sum, sum)
+		for run := range 8 {
+			n, t := run/4, run%4
+			lo, hi, scale := asm.YMM(), asm.YMM(), asm.YMM()
+			asm.VMOVDQU(q.row(r, 64*n+32*(t&1)), lo)
+			if t >= 2 {
+				asm.VPSRLW(op.Imm(4), lo, lo)
+			}
+			asm.VPAND(m15, lo, lo)
+			asm.VMOVDQU(q.row(r, 128+32*n), hi)
+			switch t {
+			case 0:
+				asm.VPSLLW(op.Imm(4), hi, hi)
+			case 1:
+				asm.VPSLLW(op.Imm(2), hi, hi)
+			case 3:
+				asm.VPSRLW(op.Imm(2), hi, hi)
+			}
+			asm.VPAND(m48, hi, hi)
+			asm.VPOR(hi, lo, lo)
+			asm.VPMADDUBSW(at(q.y, 32*run), lo, lo)
+			asm.VPSHUFB(sym("q6Spread", 16*run), sc, scale.AsX())
+			asm.VPMOVSXBW(scale.AsX(), scale)
+			asm.VPMADDWD(scale, lo, lo)
+			asm.VPADDD(lo, sum, sum)
+		}
+		sums[r] = sum
+	}
+	sum := foldY(hadd4(sums[0], sums[1], sums[2], sums[3]))
+	q.addSymmetric(acc, sum, q.scales4(208))
+	q.endBlock(210, superSize)
+	q.endRows(acc)
+}

@@ -1,0 +1,80 @@
+package simd
+
+import "encoding/binary"
+
+// Conversion is a weight type with blocks of 32, one scale and no minimum, whose codes fit in 8 bits: its blocks are
+// blocks of Q8_0 in another form.
+type Conversion uint8
+
+// The types, named as in tensor/quant.
+const (
+	Q4_0 Conversion = iota
+	Q5_0
+	IQ4_NL
+	MXFP4
+)
+
+// sizes are the bytes of a block.
+var sizes = [...]int{Q4_0: 18, Q5_0: 22, IQ4_NL: 18, MXFP4: 17}
+
+// iq4Values are the values of IQ4_NL's codes, fp4Values twice those of MXFP4's.
+var (
+	iq4Values = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	fp4Values = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
+)
+
+// Convert writes the blocks of src, a row, as blocks of Q8_0, which hold the same numbers. It reports false if they
+// cannot: scales of MXFP4 have a wider range than float16.
+func (c Conversion) Convert(dst, src []byte) bool {
+	n := len(src) / sizes[c]
+	if n == 0 || len(dst) < 34*n {
+		panic("simd: wrong sizes to convert")
+	}
+	if !asmConvert(c, &dst[0], &src[0], n) {
+		for b := range n {
+			c.convertBlock(dst[34*b:][:34], src[sizes[c]*b:][:sizes[c]])
+		}
+	}
+	if c != MXFP4 {
+		return true
+	}
+	fits := true
+	for b := range n {
+		d, ok := halfExponent(src[17*b])
+		fits = fits && ok
+		binary.LittleEndian.PutUint16(dst[34*b:], d)
+	}
+	return fits
+}
+
+// halfExponent returns 2^(e-128), half the scale of a block of MXFP4, as float16, and whether it has that number.
+func halfExponent(e byte) (h uint16, ok bool) {
+	switch n := int(e) - 128; {
+	case n >= -14:
+		return uint16(n+15) << 10, n <= 15
+	case n >= -24:
+		return 1 << (n + 24), true
+	}
+	return 0, false
+}
+
+// convertBlock is the definition of Convert for one block, but for the scale of MXFP4.
+func (c Conversion) convertBlock(dst, src []byte) {
+	copy(dst, src[:2])
+	qs := src[len(src)-16:]
+	for i := range 32 {
+		q := qs[i%16] >> (4 * (i / 16)) & 15
+		var v int8
+		switch c {
+		case Q4_0:
+			v = int8(q) - 8
+		case Q5_0:
+			v = int8(q|src[2+i/8]>>(i%8)&1<<4) - 16
+		case IQ4_NL:
+			v = iq4Values[q]
+		case MXFP4:
+			v = fp4Values[q]
+		}
+		dst[2+i] = byte(v)
+	}
+}

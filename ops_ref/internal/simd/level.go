@@ -1,0 +1,46 @@
+package simd
+
+import "fmt"
+
+// Level is a set of instructions that kernels are written for. Kernels of all levels give the same bits.
+type Level uint8
+
+// The levels, each of which includes those before it.
+const (
+	Generic Level = iota // Go alone
+	AVX2                 // AVX2, FMA and F16C
+	AVX512               // AVX-512 F, BW, DQ, VL and VNNI
+)
+
+// String names l as error messages and benchmarks do.
+func (l Level) String() string {
+	switch l {
+	case Generic:
+		return "generic"
+	case AVX2:
+		return "avx2"
+	case AVX512:
+		return "avx512"
+	}
+	return fmt.Sprintf("level(%d)", uint8(l))
+}
+
+// level is what kernels use; best is what this processor, and this build, can use.
+var (
+	best  = detect()
+	level = best
+)
+
+// Current returns the level that kernels use: the best that the processor has, unless Force changed it.
+func Current() Level { return level }
+
+// Force makes kernels use l until restore is called, so that tests run all levels on one machine. It reports false,
+// and changes nothing, if the processor or the build lacks l. No kernel may run during either call.
+func Force(l Level) (restore func(), ok bool) {
+	if l > best {
+		return func() {}, false
+	}
+	old := level
+	level = l
+	return func() { level = old }, true
+}

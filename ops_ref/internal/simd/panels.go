@@ -1,0 +1,158 @@
+package simd
+
+import "encoding/binary"
+
+// Panels are the layouts for products with many columns: TileRows rows of weights by TileColumns columns of
+// activations, every four consecutive elements of a row or column together in a dword, so that one instruction
+// multiplies the same elements of 16 rows. Codes of weights are widened to unsigned bytes. They exist only at levels
+// that have the kernels, see HasPanels; the products are those of Dot, bit by bit.
+//
+// A panel of weights is, for each super-block (or group of four blocks), the codes [k/4][row][4]uint8, then
+//
+//	Q4_K, Q5_K  scale int32[8][row], mins [4][row][2]int16, d float32[row], dmin float32[row]
+//	Q6_K  scale int32[16][row], d float32[row]; codes are 32 too large
+//	Q8_0  d float32[4][row]; codes are 128 too large
+//
+// A panel of activations is, for each of them, the codes [k/4][column][4]int8, then
+//
+//	K types  sum32 [4][column][2]int16, -32*sum16 int32[16][column], d float32[column]
+//	others   -128*sum int32[4][column], d float32[4][column]
+const (
+	TileRows    = 32
+	TileColumns = 6
+)
+
+// Sizes and offsets in bytes, as in _gen/panels.go.
+const (
+	colsKBytes  = 2048
+	colsKSum32  = 1536
+	colsKNeg16  = 1632
+	colsKD      = 2016
+	cols32Bytes = 960
+	cols32Neg   = 768
+	cols32D     = 864
+	columnStep  = 4 * TileColumns
+)
+
+// panelBytes are the sizes of a super-block (or group) in a panel of weights.
+var panelBytes = [...]int{Q8_0: 4608, Q4_K: 9984, Q5_K: 9984, Q6_K: 10368}
+
+// step returns the number of elements in a super-block, or group of four blocks.
+func (f Format) step() int {
+	if f.super() {
+		return 256
+	}
+	return 128
+}
+
+// HasPanels reports whether there are kernels for products of rows of k elements with many columns.
+func (f Format) HasPanels(k int) bool { return level == AVX512 && k%f.step() == 0 }
+
+// PanelBytes returns the size of a panel of TileRows rows of k weights.
+func (f Format) PanelBytes(k int) int { return k / f.step() * panelBytes[f] }
+
+// ColumnsBytes returns the size of a panel of TileColumns columns of k activations.
+func (f Format) ColumnsBytes(k int) int {
+	if f.super() {
+		return k / 256 * colsKBytes
+	}
+	return k / 128 * cols32Bytes
+}
+
+// Repack writes the panel of TileRows rows of w, rowBytes apart.
+func (f Format) Repack(panel, w []byte, rowBytes, k int) {
+	if !f.HasPanels(k) || len(panel) < f.PanelBytes(k) || len(w) < (TileRows-1)*rowBytes+k/f.Block()*layouts[f].bytes {
+		panic("simd: wrong sizes to repack")
+	}
+	asmRepack(f, &panel[0], &w[0], rowBytes, k/f.step())
+}
+
+// PackColumns writes the panel of n quantized columns, actBytes apart; missing columns become zero.
+func (f Format) PackColumns(panel, acts []byte, actBytes, n, k int) {
+	if n < 1 || n > TileColumns || len(panel) < f.ColumnsBytes(k) || len(acts) < (n-1)*actBytes+f.ActBytes(k) {
+		panic("simd: wrong sizes to pack")
+	}
+	clear(panel[:f.ColumnsBytes(k)])
+	for c := range n {
+		f.PackColumn(panel, acts[c*actBytes:], c, k)
+	}
+}
+
+// PackColumn writes quantized activations as column c of a panel and leaves the others alone.
+func (f Format) PackColumn(panel, act []byte, c, k int) {
+	for b := range k / f.step() {
+		if f.super() {
+			packColumnK(panel[b*colsKBytes:][:colsKBytes], act[b*ActKBytes:][:ActKBytes], c)
+		} else {
+			packColumn32(panel[b*cols32Bytes:][:cols32Bytes], act[b*Act32Bytes:][:Act32Bytes], c)
+		}
+	}
+}
+
+func packColumnK(panel, act []byte, c int) {
+	put := func(at int, v uint32) { binary.LittleEndian.PutUint32(panel[at+4*c:], v) }
+	for i := range 64 {
+		put(i*columnStep, binary.LittleEndian.Uint32(act[4*i:]))
+	}
+	for i := range 4 {
+		put(colsKSum32+i*columnStep, binary.LittleEndian.Uint32(act[actKSum32+4*i:]))
+	}
+	for i := range 16 {
+		put(colsKNeg16+i*columnStep, uint32(-32*int32(int16At(act[actKSum16+2*i:]))))
+	}
+	put(colsKD, binary.LittleEndian.Uint32(act[actKD:]))
+}
+
+func packColumn32(panel, act []byte, c int) {
+	put := func(at int, v uint32) { binary.LittleEndian.PutUint32(panel[at+4*c:], v) }
+	for i := range 32 {
+		put(i*columnStep, binary.LittleEndian.Uint32(act[4*i:]))
+	}
+	for i := range 4 {
+		put(cols32Neg+i*columnStep, -binary.LittleEndian.Uint32(act[act32Sum+4*i:])<<7)
+		put(cols32D+i*columnStep, binary.LittleEndian.Uint32(act[act32D+4*i:]))
+	}
+}
+
+// cachedSteps is the number of super-blocks (or twice as many groups) of a panel that pass all columns before the
+// next: they stay in the first cache.
+const cachedSteps = 4
+
+// MulPanels sets out[c*outStride+r] to the product of row r of the panel and column c, for TileRows rows and cols
+// columns. columns holds the panels of activations, one after the other.
+func (f Format) MulPanels(out []float32, outStride int, panel, columns []byte, cols, k int) {
+	steps := k / f.step()
+	colBytes := f.ColumnsBytes(k)
+	if cols < 1 || len(out) < (cols-1)*outStride+TileRows || len(panel) < f.PanelBytes(k) ||
+		len(columns) < (cols+TileColumns-1)/TileColumns*colBytes {
+		panic("simd: wrong sizes of a product")
+	}
+	for c := range cols {
+		clear(out[c*outStride:][:TileRows])
+	}
+	cached := cachedSteps * 256 / f.step()
+	for s := 0; s < steps; s += cached {
+		n := min(cached, steps-s)
+		w := &panel[s*panelBytes[f]]
+		for c := 0; c < cols; c += TileColumns {
+			a := &columns[c/TileColumns*colBytes+s*(colBytes/steps)]
+			if cols-c >= TileColumns {
+				asmGemm(f, n, w, a, &out[c*outStride], 4*outStride)
+				continue
+			}
+			f.edge(out[c*outStride:], outStride, n, w, a, cols-c)
+		}
+	}
+}
+
+// edge computes a tile of fewer columns than a panel has.
+func (f Format) edge(out []float32, outStride, n int, w, a *byte, cols int) {
+	var tile [TileColumns * TileRows]float32
+	for c := range cols {
+		copy(tile[c*TileRows:][:TileRows], out[c*outStride:])
+	}
+	asmGemm(f, n, w, a, &tile[0], 4*TileRows)
+	for c := range cols {
+		copy(out[c*outStride:][:TileRows], tile[c*TileRows:])
+	}
+}

@@ -1,0 +1,118 @@
+package opsref
+
+import (
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/tensor/quant"
+)
+
+// integerFormats are the weight types with kernels on integers.
+var integerFormats = map[tensor.DType]simd.Format{quant.Q8_0: simd.Q8_0, quant.Q4_K: simd.Q4_K, quant.Q5_K: simd.Q5_K, quant.Q6_K: simd.Q6_K}
+
+// conversions are the weight types that become Q8_0 on their way to such kernels.
+var conversions = map[tensor.DType]simd.Conversion{quant.Q4_0: simd.Q4_0, quant.Q5_0: simd.Q5_0, quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4}
+
+// expansions are the weight types that kernels turn into float32.
+var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K, quant.Q3_K: simd.Q3_K}
+
+// floatFormats are the weight types that kernels read as floating-point numbers.
+var floatFormats = map[tensor.DType]simd.FloatType{tensor.F32: simd.F32, tensor.F16: simd.F16, tensor.BF16: simd.BF16}
+
+// matrix is a weight matrix and how kernels read it.
+type matrix struct {
+	data              []byte
+	rowBytes, rows, k int
+	format            tensor.Format
+
+	integer bool // kernels on integers, of format f
+	f       simd.Format
+	convert bool // rows become Q8_0 first
+	conv    simd.Conversion
+
+	typ   simd.FloatType // of rows as floating-point numbers
+	dense bool           // rows become float32 first
+	widen bool           // by simd.Widen
+	grow  bool           // by expansion exp
+	exp   simd.Expansion
+}
+
+// newMatrix returns the matrix whose rows are the innermost rows of w.
+func newMatrix(w View[float32]) matrix {
+	m := matrix{data: w.raw, rowBytes: rowBytes(w), rows: w.Shape.Rows(), k: w.Shape.Last(), format: w.format}
+	m.f, m.integer = integerFormats[w.DType]
+	if m.conv, m.convert = conversions[w.DType]; m.convert {
+		m.integer, m.f = true, simd.Q8_0
+	}
+	m.choose(1)
+	return m
+}
+
+// choose decides how rows become floating-point numbers if each meets the given number of tokens.
+func (m *matrix) choose(tokens int) {
+	typ, ok := floatFormats[m.format.DType]
+	m.typ = typ
+	m.dense = !ok || typ != simd.F32 && (tokens > 2 || m.k%16 != 0) // converting pays if several tokens use the result
+	m.widen = ok && m.dense
+	m.exp, m.grow = expansions[m.format.DType]
+}
+
+// rowBytes returns the size of an innermost row of v.
+func rowBytes(v View[float32]) int { return v.Shape.Last() / v.format.Block * v.format.Bytes }
+
+// from returns the bytes of the rows from r on.
+func (m *matrix) from(r int) []byte { return m.data[r*m.rowBytes:] }
+
+// floatRows is the number of rows that become float32 at a time.
+const floatRows = 8
+
+// scratch returns the bytes that a worker needs for rows in other forms.
+func (m *matrix) scratch() int {
+	switch {
+	case m.convert:
+		return m.converted()*simd.TileRows + 4*m.k
+	case m.integer || !m.dense:
+		return 0
+	}
+	return 4 * m.k * floatRows
+}
+
+// converted returns the bytes of a row as Q8_0, rounded up so that what follows is aligned.
+func (m *matrix) converted() int { return (m.k/32*34 + 63) &^ 63 }
+
+// rowsAsInteger returns n rows from r on, at most simd.TileRows, in the form of m.f: themselves, or converted in
+// local. wide has a bit for each row that cannot be converted.
+func (m *matrix) rowsAsInteger(local []byte, r, n int) (rows []byte, stride int, wide uint32) {
+	if !m.convert {
+		return m.from(r), m.rowBytes, 0
+	}
+	stride = m.converted()
+	for i := range n {
+		if !m.conv.Convert(local[i*stride:][:stride], m.from(r + i)[:m.rowBytes]) {
+			wide |= 1 << i
+		}
+	}
+	return local, stride, wide
+}
+
+// rowsAsFloat returns n rows from r on, at most floatRows, as floating-point numbers, converted in local if need be.
+func (m *matrix) rowsAsFloat(local []byte, r, n int) simd.Matrix {
+	if !m.dense {
+		return simd.Matrix{Type: m.typ, Data: m.from(r), Stride: m.rowBytes}
+	}
+	if m.convert { // after the converted rows
+		local = local[m.converted()*simd.TileRows:]
+	}
+	dense := simd.Of[float32](local)
+	for i := range n {
+		row, src := dense[i*m.k:][:m.k], m.from(r + i)[:m.rowBytes]
+		switch {
+		case m.widen:
+			simd.Widen(m.typ, row, src)
+		case m.grow:
+			m.exp.Floats(row, src)
+		default:
+			m.format.Dequant(row, src)
+		}
+	}
+	return simd.Matrix{Type: simd.F32, Data: local, Stride: 4 * m.k}
+}

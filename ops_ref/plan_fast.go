@@ -1,0 +1,138 @@
+package opsref
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+// fastPlan runs a compiled graph as one run of all workers: they execute the same list of tasks, with a barrier after
+// each.
+type fastPlan struct {
+	*compiled[float32]
+	pool  *par.Pool
+	tasks []fastTask
+	work  *workspace // of the device
+	body  func(*par.Worker)
+
+	// held says which value the buffer of quantized activations of each layout holds while tasks are bound.
+	held map[actLayout]ops.Value
+
+	once map[any]any // see Binding.Once
+
+	failed int // task, of err
+	err    error
+}
+
+// fastTask is a node's task; nodes without one have the reference kernel.
+type fastTask struct {
+	Task
+	step *step[float32]
+}
+
+// actLayout tells the layouts of quantized activations apart.
+type actLayout struct {
+	block  int
+	panels bool
+}
+
+// activations is a buffer of quantized activations.
+type activations struct {
+	size int
+	b    []byte
+}
+
+func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
+	c, err := compile(d, g, outs, d.pickFloat32)
+	if err != nil {
+		return nil, err
+	}
+	p := &fastPlan{compiled: c, pool: d.pool, work: &d.work, held: map[actLayout]ops.Value{}, once: map[any]any{}}
+	d.pool.Alone(func() { p.bind(d) })
+	p.body = p.execute
+	return p, nil
+}
+
+// bind makes the tasks. Plans of other goroutines wait: they use the memory that may grow.
+func (p *fastPlan) bind(d *Device) {
+	for i := range p.steps {
+		s := &p.steps[i]
+		s.call.Pool = d.pool.Inner()
+		t := fastTask{step: s}
+		if bind := fastKernels[s.node.Op]; bind != nil && d.opt.Override[s.node.Op] == nil {
+			t.Task = bind(&Binding{Node: s.node, Call: &s.call, plan: p, step: s})
+		}
+		p.tasks = append(p.tasks, t)
+	}
+	p.work.grow(d.pool.Threads())
+}
+
+// quantized returns the activations of s in the layout that weights of type f want, and adds a task that writes them
+// unless the layout's buffer holds them already.
+func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *activations {
+	v, x := s.node.In[0], s.call.In[0]
+	l := actLayout{f.Block(), panels}
+	a := p.work.acts[l]
+	if a == nil {
+		a = &activations{}
+		p.work.acts[l] = a
+	}
+	if p.held[l] == v {
+		return a
+	}
+	p.held[l] = v
+	rows, k := x.Shape.Rows(), x.Shape.Last()
+	var t Task
+	if panels {
+		t = &packTask{format: f, rows: rows, k: k, from: p.quantized(s, f, false), to: a}
+		a.size = max(a.size, (rows+simd.TileColumns-1)/simd.TileColumns*f.ColumnsBytes(k))
+	} else {
+		t = &quantizeTask{x: x, format: f, to: a}
+		a.size = max(a.size, rows*f.ActBytes(k))
+	}
+	p.tasks = append(p.tasks, fastTask{t, s})
+	return a
+}
+
+func (p *fastPlan) run() error {
+	p.err = nil
+	for i := range p.tasks {
+		if t := p.tasks[i].Task; t != nil {
+			t.Reset()
+		}
+	}
+	if err := p.pool.Run(p.body); err != nil {
+		return fmt.Errorf("opsref: %w", err)
+	}
+	if p.err != nil {
+		s := p.tasks[p.failed].step
+		return fmt.Errorf("opsref: %s: %v: %w", s.node.Pos, s.node, p.err)
+	}
+	return nil
+}
+
+// execute is what each worker does in a run.
+func (p *fastPlan) execute(w *par.Worker) {
+	for i := range p.tasks {
+		t := &p.tasks[i]
+		var err error
+		switch {
+		case t.Task != nil:
+			err = t.Run(w)
+		case w.ID == 0:
+			err = t.step.k(&t.step.call)
+			w.Assist()
+		default:
+			w.Assist()
+		}
+		if err != nil && w.ID == 0 {
+			p.failed, p.err = i, err
+		}
+		w.Barrier()
+		if p.err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package opsref
+
+import (
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+// quantizeTask writes the quantized form of activations.
+type quantizeTask struct {
+	shared
+	x      View[float32]
+	format simd.Format
+	to     *activations
+}
+
+// Run takes tokens.
+func (t *quantizeTask) Run(w *par.Worker) error {
+	size := t.format.ActBytes(t.x.Shape.Last())
+	for {
+		lo, _, ok := t.next.Take(1, t.x.Shape.Rows())
+		if !ok {
+			return nil
+		}
+		t.format.Quantize(t.to.b[lo*size:][:size], t.x.Row(lo, nil))
+	}
+}
+
+// packTask arranges quantized activations in panels.
+type packTask struct {
+	shared
+	format   simd.Format
+	rows, k  int
+	from, to *activations
+}
+
+// Run takes panels.
+func (t *packTask) Run(w *par.Worker) error {
+	size, panel := t.format.ActBytes(t.k), t.format.ColumnsBytes(t.k)
+	for {
+		lo, hi, ok := t.next.Take(simd.TileColumns, t.rows)
+		if !ok {
+			return nil
+		}
+		t.format.PackColumns(t.to.b[lo/simd.TileColumns*panel:], t.from.b[lo*size:], size, hi-lo, t.k)
+	}
+}
