@@ -177,15 +177,20 @@ func modelFloor(dev ops.Device, g *ops.Graph, kv tensor.DType) float64 {
 
 // Exception allows checks a larger error than the rule does.
 type Exception struct {
-	Check    *regexp.Regexp // on the names of checks
+	Check    *regexp.Regexp // on the names of checks; of models without the last part: Model/ARCH
 	Target   *regexp.Regexp // on ops.Info.Target
 	NMSE     float64        // what is allowed
 	Measured float64        // the largest NMSE seen, of which NMSE is at most four times
 	Reason   string
 }
 
-// exceptions is the only place where a bound is a matter of judgement. It is empty while all devices keep the rule.
-var exceptions []Exception
+// exceptions is the only place where a bound is a matter of judgement.
+var exceptions = []Exception{{
+	Check: regexp.MustCompile(`^Model/qwen35$`), Target: regexp.MustCompile(`^amd64$`), NMSE: 1e-3, Measured: 4.9e-4,
+	Reason: "the gates of DeltaNet are exponentials of products with 8-bit activations, and the state carries their error on, " +
+		"which the sum over nodes leaves out; two production engines with such activations are eight times as far from the exact " +
+		"logits of a tiny Qwen 3.5 as from those of a Llama of its size",
+}}
 
 // Exceptions returns the table of exceptions.
 func Exceptions() []Exception { return slices.Clone(exceptions) }

@@ -108,6 +108,7 @@ func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType, ru
 	if m.floor, err = m.dev.floor(kv); err != nil {
 		return failf("%v", err)
 	}
+	m.floor = math.Max(m.floor, allowed(exceptions, "Model/"+arch, s.dev.Info().Target))
 	r, err := m.dev.runner(len(m.prompts), kv, false)
 	if err != nil {
 		return failure(err, false)

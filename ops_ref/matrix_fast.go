@@ -1,6 +1,7 @@
 package opsref
 
 import (
+	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
@@ -115,4 +116,19 @@ func (m *matrix) rowsAsFloat(local []byte, r, n int) simd.Matrix {
 		}
 	}
 	return simd.Matrix{Type: simd.F32, Data: local, Stride: 4 * m.k}
+}
+
+// ActivationBlock implements ops.Rounder: the fast device multiplies integers where the type of the weights allows it.
+func (d *Device) ActivationBlock(n *ops.Node) int {
+	if !d.opt.Fast || n.Op != ops.MulMatOp && n.Op != ops.MulMatExpertsOp {
+		return 0
+	}
+	w := n.In[1].DType()
+	if f, ok := integerFormats[w]; ok {
+		return f.Block()
+	}
+	if _, ok := conversions[w]; ok {
+		return simd.Q8_0.Block()
+	}
+	return 0
 }

@@ -69,10 +69,12 @@ func (t *routeTask) token(logits []float32, ids []int32, weights []float32, scor
 			}
 		}
 		ids[j], picked[j] = int32(best), score[best]
-		sum += score[best]
 	}
 	if t.attrs.Gating == ops.SoftmaxTopK {
 		softmaxInPlace(picked)
+	}
+	for _, p := range picked {
+		sum += p
 	}
 	for j, p := range picked {
 		if t.attrs.Norm {

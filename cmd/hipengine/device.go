@@ -46,7 +46,7 @@ func (f deviceFlags) open(ctx context.Context, log io.Writer) (ops.Device, error
 }
 
 func (f deviceFlags) cpu() ops.Device {
-	return opsref.New(opsref.Options{Name: "cpu", Threads: f.Threads})
+	return opsref.New(opsref.Options{Name: "cpu", Threads: f.Threads, Fast: true})
 }
 
 // auto takes the best AMD GPU, or else the CPU, and says why.
