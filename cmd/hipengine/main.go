@@ -31,6 +31,8 @@ type commands struct {
 	Template templateCmd `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
 	Logits   logitsCmd   `cmd:"" help:"Write the logits of every position of a prompt."`
 	Conform  conformCmd  `cmd:"" help:"Check that a device computes what the reference computes."`
+	Convert  convertCmd  `cmd:"" help:"Write a Hugging Face folder as a GGUF file."`
+	Quantize quantizeCmd `cmd:"" help:"Write a GGUF file with smaller weights."`
 	Version  versionCmd  `cmd:"" help:"Show the version and what is built in."`
 }
 
