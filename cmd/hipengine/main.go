@@ -35,6 +35,7 @@ type commands struct {
 	Quantize   quantizeCmd   `cmd:"" help:"Write a GGUF file with smaller weights."`
 	Perplexity perplexityCmd `cmd:"" help:"Measure how well a model predicts a text."`
 	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
+	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 }
 
