@@ -36,6 +36,7 @@ type commands struct {
 	Perplexity perplexityCmd `cmd:"" help:"Measure how well a model predicts a text."`
 	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 }
 
