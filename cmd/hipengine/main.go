@@ -33,6 +33,7 @@ type commands struct {
 	Conform    conformCmd    `cmd:"" help:"Check that a device computes what the reference computes."`
 	Convert    convertCmd    `cmd:"" help:"Write a Hugging Face folder as a GGUF file."`
 	Quantize   quantizeCmd   `cmd:"" help:"Write a GGUF file with smaller weights."`
+	Imatrix    imatrixCmd    `cmd:"" help:"Make an importance matrix for quantize."`
 	Perplexity perplexityCmd `cmd:"" help:"Measure how well a model predicts a text."`
 	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
