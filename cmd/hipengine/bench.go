@@ -55,8 +55,8 @@ type benchRow struct {
 	Share     float64   `json:"bandwidth_share,omitempty"`
 }
 
-// check reports sizes that make no sense, and returns the most sequences and the longest one.
-func (c *benchCmd) check() (seqs, length int, err error) {
+// check reports sizes that make no sense, and returns the most sequences.
+func (c *benchCmd) check() (seqs int, err error) {
 	for _, l := range []struct {
 		flag     string
 		values   []int
@@ -65,26 +65,26 @@ func (c *benchCmd) check() (seqs, length int, err error) {
 		{"--batch", c.Batch, 1, 1 << 10}, {"--reps", []int{c.Reps}, 1, 1000}} {
 		for _, v := range l.values {
 			if v < l.low || v > l.top {
-				return 0, 0, usageError{fmt.Errorf("%s %d is outside %d..%d", l.flag, v, l.low, l.top)}
+				return 0, usageError{fmt.Errorf("%s %d is outside %d..%d", l.flag, v, l.low, l.top)}
 			}
 		}
 		if len(l.values) == 0 {
-			return 0, 0, usageError{fmt.Errorf("%s is empty", l.flag)}
+			return 0, usageError{fmt.Errorf("%s is empty", l.flag)}
 		}
 	}
-	length = slices.Max(c.Depth) + max(slices.Max(c.PP), slices.Max(c.TG))
+	length := slices.Max(c.Depth) + max(slices.Max(c.PP), slices.Max(c.TG))
 	if c.Context == 0 {
 		c.Context = max(length, 1)
 	}
 	if length > c.Context {
-		return 0, 0, usageError{fmt.Errorf("--ctx %d does not hold %d tokens", c.Context, length)}
+		return 0, usageError{fmt.Errorf("--ctx %d does not hold %d tokens", c.Context, length)}
 	}
-	return slices.Max(c.Batch), length, nil
+	return slices.Max(c.Batch), nil
 }
 
 // Run executes the command.
 func (c *benchCmd) Run(ctx context.Context, std stdio) error {
-	seqs, _, err := c.check()
+	seqs, err := c.check()
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,14 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 		return fmt.Errorf("measuring the memory: %w", err)
 	}
 	traffic := newTraffic(arch, src)
+	bar := newProgress(std.err, "measuring "+m.id)
+	defer bar.done()
+	total, done := len(c.Depth)*(len(c.PP)+len(c.TG)*len(c.Batch)), 0
 	bench := func(row benchRow) error {
+		defer func() {
+			done++
+			bar.count(done, total, fmt.Sprintf("%s%d", row.Test, row.Tokens))
+		}()
 		if row.Tokens == 0 {
 			return nil
 		}
@@ -146,6 +153,7 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 			}
 		}
 	}
+	bar.done()
 	switch {
 	case c.JSON:
 		e := json.NewEncoder(std.out)

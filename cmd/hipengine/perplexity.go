@@ -61,7 +61,7 @@ func (f *textFlags) chunks(tok *tokenizer.Tokenizer, text string) ([][]int32, er
 	return chunks, err
 }
 
-// count shows progress in chunks, with a number that is worth watching.
+// count shows progress in equal parts of the work, with what is worth watching.
 func (p *progress) count(done, total int, watch string) {
 	if p.w == nil {
 		return
@@ -69,7 +69,7 @@ func (p *progress) count(done, total int, watch string) {
 	p.shown = time.Now()
 	each := p.shown.Sub(p.start) / time.Duration(done)
 	left := (each * time.Duration(total-done)).Round(time.Second)
-	fmt.Fprintf(p.w, "\r\x1b[K%s: chunk %d of %d, %s, %.3g s each, %v left", p.what, done, total, watch, each.Seconds(), left)
+	fmt.Fprintf(p.w, "\r\x1b[K%s: %d of %d, %s, %.3g s each, %v left", p.what, done, total, watch, each.Seconds(), left)
 }
 
 // perplexityCmd measures how well a model predicts a text.

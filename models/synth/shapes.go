@@ -41,7 +41,7 @@ var shapes = []Shape{
 
 // aliases are shorter names of shapes.
 var aliases = map[string]string{
-	"4b": "qwen3-4b", "qwen3-4": "qwen3-4b", "8b": "qwen3-8b", "27b": "qwen3.6-27b", "35b-a3b": "qwen3.6-35b-a3b",
+	"4b": "qwen3-4b", "8b": "qwen3-8b", "27b": "qwen3.6-27b", "35b-a3b": "qwen3.6-35b-a3b",
 	"70b": "llama-3.1-70b", "llama-3.3-70b": "llama-3.1-70b",
 }
 
