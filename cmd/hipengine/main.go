@@ -24,14 +24,21 @@ const (
 type commands struct {
 	Profile string `enum:",cpu,mem,alloc,block,mutex,goroutine,trace" default:"" placeholder:"KIND" help:"Write a profile of this kind to the current folder (cpu, mem, alloc, block, mutex, goroutine, trace)."`
 
-	Run      runCmd      `cmd:"" help:"Answer one prompt, or chat."`
-	Serve    serveCmd    `cmd:"" help:"Serve models over an OpenAI-compatible HTTP interface."`
-	Inspect  inspectCmd  `cmd:"" help:"Show what a model file holds, and whether it can run."`
-	Tokenize tokenizeCmd `cmd:"" help:"Turn text into token ids."`
-	Template templateCmd `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
-	Logits   logitsCmd   `cmd:"" help:"Write the logits of every position of a prompt."`
-	Conform  conformCmd  `cmd:"" help:"Check that a device computes what the reference computes."`
-	Version  versionCmd  `cmd:"" help:"Show the version and what is built in."`
+	Run        runCmd        `cmd:"" help:"Answer one prompt, or chat."`
+	Serve      serveCmd      `cmd:"" help:"Serve models over an OpenAI-compatible HTTP interface."`
+	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
+	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
+	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
+	Logits     logitsCmd     `cmd:"" help:"Write the logits of every position of a prompt."`
+	Conform    conformCmd    `cmd:"" help:"Check that a device computes what the reference computes."`
+	Convert    convertCmd    `cmd:"" help:"Write a Hugging Face folder as a GGUF file."`
+	Quantize   quantizeCmd   `cmd:"" help:"Write a GGUF file with smaller weights."`
+	Imatrix    imatrixCmd    `cmd:"" help:"Make an importance matrix for quantize."`
+	Perplexity perplexityCmd `cmd:"" help:"Measure how well a model predicts a text."`
+	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
+	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes."`
+	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 }
 
 // stdio is where a command reads and writes.

@@ -119,7 +119,7 @@ func TestImports(t *testing.T) {
 
 // architecture reports whether a folder below models is an architecture rather than a shared part.
 func architecture(dir string) bool {
-	parts := []string{"all", "chat", "hf", "kv", "nn", "runner", "sample", "synth", "tokenizer"}
+	parts := []string{"all", "chat", "convert", "eval", "hf", "kv", "nn", "runner", "sample", "synth", "tokenizer"}
 	return within(dir, "models") && !slices.Contains(parts, strings.TrimPrefix(dir, "models/"))
 }
 

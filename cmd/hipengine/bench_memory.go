@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// traffic is what a step of one token for each sequence must read or write, in bytes.
+type traffic struct {
+	dense    float64 // weights that every step reads
+	experts  float64 // weights of all experts
+	all      int     // experts of a layer; 0 for a dense model
+	used     int     // for each token
+	state    float64 // of a sequence: read and written back
+	perToken float64 // keys and values of one token of the context
+}
+
+// newTraffic adds up the weights of a model: all but an embedding that is not the output too, of which a step reads
+// single rows, and but layers behind those that a step runs.
+func newTraffic(m models.Model, src *source) traffic {
+	var t traffic
+	k := models.NewKeys(src.meta)
+	t.all = k.IntOr("expert_count", 0, 0, models.MaxExperts)
+	t.used = k.IntOr("expert_used_count", 0, 0, models.MaxExperts)
+	_, untied := src.Tensor("output.weight")
+	needed := map[string]bool{}
+	for _, w := range m.Weights() {
+		for _, name := range append([]string{w.Name, w.Part.Name}, w.Alt...) {
+			needed[name] = true
+		}
+	}
+	for _, i := range src.tensors() {
+		switch {
+		case !needed[i.Name] || untied && i.Name == "token_embd.weight":
+		case strings.Contains(i.Name, "_exps."):
+			t.experts += float64(i.Size)
+		default:
+			t.dense += float64(i.Size)
+		}
+	}
+	const f32 = 4 // the type in which the runner keeps state
+	for _, s := range m.State().Slots {
+		t.state += 2 * f32 * float64(s.Shape.Elems())
+	}
+	for _, p := range m.State().Paged {
+		t.perToken += f32 * float64(p.Heads*p.Dim)
+	}
+	return t
+}
+
+// step returns the bytes of a step of seqs sequences of length tokens. Of experts it counts those that tokens are
+// expected to meet if they choose independently.
+func (t traffic) step(seqs int, length float64) float64 {
+	b := t.dense + float64(seqs)*(t.state+length*t.perToken)
+	if t.all > 0 {
+		b += t.experts * (1 - math.Pow(1-float64(t.used)/float64(t.all), float64(seqs)))
+	}
+	return b
+}
+
+// Sizes of the measurement of memory: much more than caches hold.
+const (
+	memoryCols  = 4096
+	memoryBytes = 512 << 20
+	memoryReps  = 4
+)
+
+// measureBandwidth returns the bytes per second at which the device's memory delivers weights: the best of products of
+// one vector with a large matrix in several types, and on a CPU of a plain sum. It returns 0 for an emulated device.
+func measureBandwidth(ctx context.Context, dev ops.Device) (float64, error) {
+	kind, _, _ := strings.Cut(dev.Info().Name, ":")
+	var best float64
+	switch kind {
+	case "emu", "ref":
+		return 0, nil
+	case "cpu":
+		return sumBandwidth(), nil
+	}
+	for _, name := range []string{"F16", "Q8_0", "F32"} {
+		dt, ok := tensor.ParseDType(name)
+		if !ok {
+			continue
+		}
+		rate, err := productBandwidth(ctx, dev, dt)
+		if errors.Is(err, ops.ErrUnsupported) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		best = max(best, rate)
+	}
+	return best, nil
+}
+
+// sumBandwidth reads memory on all cores.
+func sumBandwidth() float64 {
+	x := make([]uint64, memoryBytes/8)
+	for i := range x {
+		x[i] = uint64(i) // pages that were never written would all be the same one
+	}
+	const parts = 64
+	var best float64
+	var sums [parts]uint64
+	for range memoryReps {
+		start := time.Now()
+		var wg sync.WaitGroup
+		for p := range parts {
+			wg.Go(func() {
+				part := x[p*len(x)/parts : (p+1)*len(x)/parts]
+				var a, b, c, d uint64
+				for ; len(part) >= 8; part = part[8:] {
+					a += part[0] + part[4]
+					b += part[1] + part[5]
+					c += part[2] + part[6]
+					d += part[3] + part[7]
+				}
+				sums[p] += a + b + c + d
+			})
+		}
+		wg.Wait()
+		best = max(best, memoryBytes/time.Since(start).Seconds())
+	}
+	return best
+}
+
+// productBandwidth multiplies one vector with a matrix of zeros, which a device reads like any other.
+func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ float64, err error) {
+	row, err := tensor.Bytes(dt, tensor.Shape{memoryCols})
+	if err != nil {
+		return 0, err
+	}
+	shape := tensor.Shape{int(memoryBytes / row), memoryCols}
+	buf, err := dev.Alloc(int64(shape[0])*row, ops.MemWeights)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, buf.Free()) }()
+	g := &ops.Graph{}
+	y := ops.MulMat(g, g.Input("x", tensor.F32, 1, memoryCols), g.Weight(tensor.Tensor{Name: "w", DType: dt, Shape: shape, Buf: buf}))
+	if err := g.Err(); err != nil {
+		return 0, err
+	}
+	plan, err := dev.Compile(g, y)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	s, err := dev.Stream()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	var best float64
+	for range memoryReps {
+		start := time.Now()
+		for range memoryReps {
+			if err := s.Run(plan); err != nil {
+				return 0, err
+			}
+		}
+		if err := s.Sync(ctx); err != nil {
+			return 0, err
+		}
+		best = max(best, memoryReps*float64(buf.Size())/time.Since(start).Seconds())
+	}
+	return best, nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// sharedFile finds a file of the shared test data beside the repository.
+func sharedFile(t *testing.T, path ...string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		shared := filepath.Join(dir, "shared")
+		if _, err := os.Stat(filepath.Join(shared, "README.md")); err == nil {
+			return filepath.Join(append([]string{shared}, path...)...)
+		}
+		if dir == filepath.Dir(dir) {
+			t.Skip("SKIPPED: there is no folder shared beside the repository: this test lacks its data")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// TestConvertQuantize takes Ember from its folder to a file and on to a smaller one, and asks each what it knows.
+func TestConvertQuantize(t *testing.T) {
+	folder := sharedFile(t, "builtin-model")
+	dir := t.TempDir()
+	full, small := filepath.Join(dir, "full.gguf"), filepath.Join(dir, "small.gguf")
+	for _, c := range []struct {
+		name, out, typ string
+		args           []string
+	}{
+		{"convert", full, "bf16", []string{"convert", folder, full}},
+		{"quantize", small, "q8_0", []string{"quantize", full, small, "--type", "Q8_0"}},
+		{"convert at once", filepath.Join(dir, "once.gguf"), "q8_0", []string{"convert", folder, filepath.Join(dir, "once.gguf"), "--type", "q8_0"}},
+	} {
+		if r := command(t, "", c.args...); r.code != 0 || !strings.Contains(r.out, c.typ) {
+			t.Fatalf("%s: exit %d, out %q, err %q", c.name, r.code, r.out, r.errOut)
+		}
+		if r := command(t, "", "run", c.out, "--temp", "0", france); r.code != 0 || r.out != "The capital of France is Paris.\n" {
+			t.Errorf("%s: exit %d, out %q, err %q", c.name, r.code, r.out, r.errOut)
+		}
+	}
+	a, err1 := os.ReadFile(small)
+	b, err2 := os.ReadFile(filepath.Join(dir, "once.gguf"))
+	if err1 != nil || err2 != nil || len(a) != len(b) {
+		t.Errorf("quantizing in two steps gives %d bytes, at once %d (%v, %v)", len(a), len(b), err1, err2)
+	}
+	if r := command(t, "", "quantize", small, filepath.Join(dir, "no.gguf"), "--type", "q4_k_m"); r.code != exitFailed || !strings.Contains(r.errOut, "already") {
+		t.Errorf("quantizing twice: exit %d, err %q", r.code, r.errOut)
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 3 {
+		t.Errorf("files left: %v", names)
+	}
+}
+
+func TestConvertUsage(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out.gguf")
+	const file = "../../internal/ember/ember-Q8_0.gguf"
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"no type", []string{"quantize", file, out}, exitUsage, "--type"},
+		{"unknown type", []string{"quantize", file, out, "--type", "q9"}, exitUsage, "q4_k_m"},
+		{"built-in", []string{"quantize", "ember", out, "--type", "q8_0"}, exitUsage, "built in"},
+		{"no such file", []string{"quantize", "none.gguf", out, "--type", "q8_0"}, exitFailed, "none.gguf"},
+		{"no such name", []string{"quantize", "none", out, "--type", "q8_0"}, exitFailed, "none"},
+		{"output is a folder", []string{"quantize", file, dir, "--type", "q8_0"}, exitUsage, "no file"},
+		{"no folder for output", []string{"quantize", file, filepath.Join(dir, "none", "out.gguf"), "--type", "q8_0"}, exitFailed, "cannot write"},
+		{"missing matrix", []string{"quantize", file, out, "--type", "q8_0", "--imatrix", filepath.Join(dir, "none")}, exitFailed, "none"},
+		{"folder without a model", []string{"convert", dir, out}, exitFailed, "config.json"},
+		{"threads", []string{"quantize", file, out, "--type", "q8_0", "--threads", "-1"}, exitUsage, "--threads"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if r := command(t, "", c.args...); r.code != c.code || !strings.Contains(r.errOut, c.want) {
+				t.Errorf("exit %d, want %d; err %q, want %q in it", r.code, c.code, r.errOut, c.want)
+			}
+			if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 0 {
+				t.Errorf("files left: %v", names)
+			}
+		})
+	}
+}

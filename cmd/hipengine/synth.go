@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hipengine/hipengine/models/convert"
+	"github.com/hipengine/hipengine/models/synth"
+)
+
+// synthCmd writes a model of a real shape with random weights.
+type synthCmd struct {
+	Shape string `arg:"" help:"Shape: qwen3-0.6b, 4b, 8b, qwen3.6-27b, 35b-a3b, llama-3.1-8b or 70b."`
+	Out   string `arg:"" help:"GGUF file to write."`
+	Type  string `default:"q4_k_m" placeholder:"TYPE" help:"Type of the weights, as llama.cpp names it: q4_k_m, q8_0, f16, ..."`
+	Seed  uint64 `help:"Seed of the weights; the same seed gives the same file."`
+}
+
+// Run executes the command.
+func (c *synthCmd) Run(ctx context.Context, std stdio) error {
+	shape, err := synth.Lookup(c.Shape)
+	if err != nil {
+		return usageError{err}
+	}
+	typ, err := convert.ParseFType(c.Type)
+	if err != nil {
+		return usageError{fmt.Errorf("--type: %w", err)}
+	}
+	if err := writable(c.Out); err != nil {
+		return err
+	}
+	bar := newProgress(std.err, "writing "+filepath.Base(c.Out))
+	err = synth.Write(ctx, shape, c.Out, synth.Options{Type: typ, Seed: c.Seed, Progress: bar.update})
+	bar.done()
+	if err != nil {
+		return err
+	}
+	return reportSize(std, c.Out, typ)
+}
