@@ -26,6 +26,11 @@ test: ## run the tests (within 4 minutes on 2 cores)
 test-all: lint test race openai ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
+	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
+
+.PHONY: generate
+generate: ## write the CPU's vector kernels anew
+	$(MAKE) -C ops_ref/internal/simd/_gen
 
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)

@@ -131,8 +131,10 @@ func (w *Worker) await() {
 		if p.dist.Load() != w.seen && w.parked.CompareAndSwap(true, false) {
 			return
 		}
-		<-w.wake // whoever took back parked has sent
-		return
+		// Whoever took back parked sends. It may have been about to for the run before, which this worker has done
+		// since without being woken: only dist says whether there is a new one.
+		<-w.wake
+		start = time.Now()
 	}
 }
 
