@@ -18,9 +18,9 @@ build: ## build bin/hipengine
 	$(GO) build -trimpath -o bin/hipengine ./cmd/hipengine
 
 .PHONY: test
-test: ## run the tests (within 4 minutes on 2 cores)
+test: ## run the tests (within 4 minutes on 2 cores); the emulator has its own target
 	$(GO) vet ./...
-	$(GO) test ./...
+	$(GO) test -short ./...
 
 .PHONY: test-all
 test-all: lint test race openai ## everything, long fuzzing included
@@ -68,9 +68,10 @@ builds: ## both kinds of binary: with GPU runtimes, and fully static without
 	! ldd bin/hipengine-nogpu 2>/dev/null || { echo "bin/hipengine-nogpu is not static"; exit 1; }
 
 .PHONY: emulator
-emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types
+emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types, and Ember through them
 	set -e; for t in gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201; do \
 	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
+	HIPENGINE_TEST_TARGETS=gfx1100,gfx1101,gfx1102,gfx1103,gfx1150,gfx1151,gfx1200,gfx1201 $(GO) test ./ops_hip/... ./tensor/quant
 	set -e; for t in gfx1100 gfx1201; do \
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
 

@@ -77,6 +77,9 @@ func greedy(t *testing.T, r *runner.Runner, prompt []int32, n int) (taken []int3
 // takes the matrix kernels, and 16 tokens, which take the mat-vec kernels and the recurrent state. All targets must
 // write the reference's text.
 func TestEmberEmulated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
 	const steps = 16
 	var prompts []struct {
 		Prompt      string

@@ -21,8 +21,14 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// emulated are the targets that tests execute: one of each generation of instructions.
-var emulated = []string{"gfx1100", "gfx1151", "gfx1201"}
+// emulated are the targets that tests execute: one of each generation of instructions, or those that the environment
+// variable HIPENGINE_TEST_TARGETS lists ("gfx1100,gfx1101").
+var emulated = func() []string {
+	if list := os.Getenv("HIPENGINE_TEST_TARGETS"); list != "" {
+		return strings.Split(list, ",")
+	}
+	return []string{"gfx1100", "gfx1151", "gfx1201"}
+}()
 
 // objects returns the compiled kernels of a target.
 func objects(t testing.TB, target string) codeobj.Set {
@@ -294,6 +300,9 @@ func bound(kernel string, n *ops.Node) float64 {
 
 // TestKernels executes every kernel that matches a conformance case and compares it with the oracle.
 func TestKernels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
 	for _, target := range emulated {
 		t.Run(target, func(t *testing.T) {
 			e := newEmulator(t, target)

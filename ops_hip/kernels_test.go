@@ -88,6 +88,9 @@ func TestStaticLDS(t *testing.T) {
 // TestRandomBlocks dequantizes blocks of random bits, every code and every scale (NaN and infinite ones too), through
 // embed. Products are exact or rounded once on both sides; where a minimum is subtracted, the kernel may fuse.
 func TestRandomBlocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
 	for _, target := range emulated {
 		t.Run(target, func(t *testing.T) {
 			e := newEmulator(t, target)
@@ -133,6 +136,9 @@ func every(n int) ops.Arg {
 // TestFragments checks each element of each fragment type of mma.h: products of small integers are exact, and with one
 // nonzero element of A and of B at a time only the right element of C may be.
 func TestFragments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
 	for _, target := range emulated {
 		t.Run(target, func(t *testing.T) {
 			e := newEmulator(t, target)
