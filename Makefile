@@ -38,9 +38,15 @@ race: ## run the concurrent packages under the race detector (needs gcc)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
-	@set -e; for pkg in $$($(GO) list ./...); do \
+	@set -e; status=; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "fuzz $$pkg $$f"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg >$$log 2>&1 || status=$$?; \
+	    tail -n 3 $$log; \
+	    if [ -n "$$status" ]; then \
+	      : a worker that is busy when the time is up makes go test say this and nothing else; \
+	      grep -q '^    context deadline exceeded$$' $$log && ! grep -q 'Failing input' $$log || { cat $$log; exit 1; }; \
+	    fi; status=; \
 	  done; \
 	done
 
