@@ -30,6 +30,7 @@ type modelFlags struct {
 	deviceFlags
 	Models  string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Context int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
+	KVType  string `name:"kv-type" default:"auto" enum:"auto,f32,f16,bf16,q8_0" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, and f32 on the reference."`
 }
 
 // defaultContext bounds the context that is taken without being asked for, since its memory is taken at once.
@@ -219,12 +220,28 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	o := runner.Options{Context: length, Seqs: seqs}
+	o := runner.Options{Context: length, Seqs: seqs, KVType: f.kvType()}
 	if f.oracle {
 		o.KVType, o.StateType = tensor.F64, tensor.F64
 	}
 	m.runner, err = runner.New(m.dev, arch, m.weights, o)
 	return m, err
+}
+
+// kvType returns the type of keys and values. The reference is exact by default, other devices save memory.
+func (f modelFlags) kvType() tensor.DType {
+	name := f.KVType
+	if name == "" || name == "auto" {
+		name = "f16"
+		if f.Device == "ref" {
+			name = "f32"
+		}
+	}
+	dt, ok := tensor.ParseDType(strings.ToUpper(name))
+	if !ok {
+		panic("unknown type of keys and values: " + name) // the flag accepts known ones only
+	}
+	return dt
 }
 
 // text reads tokenizer and template.

@@ -56,6 +56,13 @@ type Runner struct {
 
 	buckets bool // the device wants sizes padded
 	closed  bool
+
+	// Memory of a step that the next one uses again.
+	steps  uint64
+	index  batch
+	raw    []byte
+	logits []float32
+	rows   [][]float32
 }
 
 // sequence is what the runner knows about one open sequence.
@@ -64,6 +71,7 @@ type sequence struct {
 	dirty bool    // its recurrent state may not be zero
 	len   int     // tokens
 	pages []int32 // page table
+	step  uint64  // number of the last step that had it
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
@@ -235,13 +243,13 @@ func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]float32, len(work))
-	for i, w := range work {
+	r.rows = r.rows[:0]
+	for _, w := range work {
 		r.seqs[w.Seq].len += len(w.Tokens)
 		n := w.Rows * r.limits.Vocab
-		out[i], logits = logits[:n:n], logits[n:]
+		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
 	}
-	return out, nil
+	return r.rows, nil
 }
 
 func pagesFor(tokens int) int { return (tokens + PageSize - 1) / PageSize }
