@@ -283,7 +283,7 @@ const (
 	boundFloat = 1e-9            // sums in float, some of which cancel to a hundredth of their terms
 	boundHalf  = 8 * 0x1p-24 / 3 // 11 bits, both operands
 	boundBHalf = 8 * 0x1p-18 / 3 // 8 bits
-	boundCode  = 1e-8            // 16-bit codes, of which half a step is 2^-16 of the largest of 32 elements
+	boundCode  = 1e-10           // 24-bit codes, which are 2^-23 of the standard deviation off; sums as in boundFloat
 )
 
 func bound(kernel string, n *ops.Node) float64 {
