@@ -30,7 +30,9 @@ type modelFlags struct {
 	deviceFlags
 	Models  string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Context int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
-	KVType  string `name:"kv-type" default:"auto" enum:"auto,f32,f16,bf16,q8_0" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, and f32 on the reference."`
+	KVType  string `name:"kv-type" default:"auto" enum:"auto,f32,f16,bf16,q8_0" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
+
+	exact bool // take f32 for keys and values unless told otherwise; set by commands that measure logits
 }
 
 // defaultContext bounds the context that is taken without being asked for, since its memory is taken at once.
@@ -228,12 +230,12 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 	return m, err
 }
 
-// kvType returns the type of keys and values. The reference is exact by default, other devices save memory.
+// kvType returns the type of keys and values.
 func (f modelFlags) kvType() tensor.DType {
 	name := f.KVType
 	if name == "" || name == "auto" {
 		name = "f16"
-		if f.Device == "ref" {
+		if f.exact || f.Device == "ref" {
 			name = "f32"
 		}
 	}
