@@ -102,7 +102,9 @@ func readLogits(t *testing.T, path string) []float32 {
 // TestFixtures checks that devices stay near the logits that exact activations give, however the tokens are cut into
 // steps: the CPU, which quantizes activations to 8 bits, no further away than 1.5 times the worse of two production
 // engines; a device that the environment names (cuda:0), whose kernels keep more, ten times closer. Of the errors of
-// mixtures of experts only the KL must be: one token that goes to another expert decides about their square.
+// mixtures of experts only the KL must be: one token that goes to another expert decides about their square. Routers
+// decide by as little as 3e-5 there, which is less than the rounding of matrix kernels to f16: for steps of more tokens
+// than the mat-vec kernels take, whole prompts are the only mixtures that must stay on the right side.
 func TestFixtures(t *testing.T) {
 	dev, factor := "cpu", 1.5
 	if d := os.Getenv("HIPENGINE_TEST_DEVICE"); d != "" {
@@ -110,11 +112,11 @@ func TestFixtures(t *testing.T) {
 	}
 	for _, f := range fixtures(t) {
 		t.Run(dev+"/"+filepath.Base(f.path), func(t *testing.T) {
-			rms := factor * f.rms
-			if strings.Contains(f.path, "moe") {
-				rms = 1.5 * f.rms
+			rms, cuts := factor*f.rms, cuts
+			if strings.Contains(f.path, "moe") && dev != "cpu" {
+				rms, cuts = 1.5*f.rms, cuts[:len(cuts)-1]
 			}
-			checkLogits(t, dev, f, factor*f.kl, rms)
+			checkLogits(t, dev, f, cuts, factor*f.kl, rms)
 		})
 	}
 }
@@ -138,26 +140,30 @@ func TestEmberOnDevice(t *testing.T) {
 		for _, i := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%s/%d", typ, i), func(t *testing.T) {
 				want := readLogits(t, fmt.Sprintf("../../testdata/ember/ember-%s.logits_%d.f32", typ, i))
-				checkLogits(t, dev, fixture{path: path, tokens: prompts[i].IDs, logits: want}, 1e-6, 1e-3)
+				checkLogits(t, dev, fixture{path: path, tokens: prompts[i].IDs, logits: want}, cuts, 1e-6, 1e-3)
 			})
 		}
 	}
 }
 
-// checkLogits feeds the tokens of f in one step, in chunks, one by one, and as several sequences in a batch that are
-// at different positions.
-func checkLogits(t *testing.T, device string, f fixture, kl, rms float64) {
+// cut is how the tokens of several sequences are cut into steps: so many of each sequence at a time, 0 for all.
+type cut struct {
+	name    string
+	strides []int
+}
+
+var cuts = []cut{{"prefill", []int{0}}, {"chunks", []int{7}}, {"steps", []int{1}}, {"batch of prompts", []int{0, 0, 0}},
+	{"batch of steps", []int{1, 2, 1, 3}}, {"batch of all sizes", []int{1, 5, 2, 11}}}
+
+// checkLogits compares the logits of the tokens of f, cut in several ways, with what they should be.
+func checkLogits(t *testing.T, device string, f fixture, cuts []cut, kl, rms float64) {
 	t.Helper()
-	strides := []int{1, 5, 2, 11}
-	m, err := modelFlags{deviceFlags: deviceFlags{Device: device}, exact: true}.open(t.Context(), f.path, len(strides), io.Discard)
+	m, err := modelFlags{deviceFlags: deviceFlags{Device: device}, exact: true}.open(t.Context(), f.path, 4, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.close()
-	for _, c := range []struct {
-		name    string
-		strides []int
-	}{{"prefill", []int{len(f.tokens)}}, {"chunks", []int{7}}, {"steps", []int{1}}, {"batch", strides}} {
+	for _, c := range cuts {
 		for i, got := range runBatch(t, m.runner, f.tokens, c.strides) {
 			l, err := conformance.CompareLogits(f.logits, got, m.runner.Limits().Vocab)
 			if err != nil {
@@ -177,7 +183,7 @@ func checkLogits(t *testing.T, device string, f fixture, kl, rms float64) {
 	}
 }
 
-// runBatch feeds tokens to one sequence for each stride, that many at a time, all in the same steps, and returns the
+// runBatch feeds tokens to one sequence for each stride, that many at a time (see cut), all in the same steps, and returns the
 // logits of every position for each.
 func runBatch(t *testing.T, r *runner.Runner, tokens []int32, strides []int) [][]float32 {
 	t.Helper()
@@ -196,6 +202,9 @@ func runBatch(t *testing.T, r *runner.Runner, tokens []int32, strides []int) [][
 		var work []runner.Work
 		var of []int
 		for i, stride := range strides {
+			if stride == 0 {
+				stride = len(tokens)
+			}
 			if n := min(stride, len(left[i])); n > 0 {
 				work, of = append(work, runner.Work{Seq: ids[i], Tokens: left[i][:n], Rows: n}), append(of, i)
 				left[i] = left[i][n:]
