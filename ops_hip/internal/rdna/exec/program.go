@@ -76,25 +76,29 @@ func (p *Program) rides() []bool {
 	label := make([]bool, len(p.insts)+1)
 	for k := range p.insts {
 		i := &p.insts[k]
-		if off := i.Target(); i.Format == decode.SOPP && strings.Contains(i.Name, "branch") && off >= 0 && off/4 < len(p.index) {
+		jump := i.Format == decode.SOPP && strings.Contains(i.Name, "branch") || i.Name == "s_call_b64"
+		if off := i.Target(); jump && off >= 0 && off/4 < len(p.index) {
 			if to := p.index[off/4]; to >= 0 {
 				label[to] = true
 			}
 		}
 	}
 	r := make([]bool, len(p.insts))
-	behind := false // no jump leads behind the instruction, up to and including the next operation
+	joins := true // a jump leads behind the instruction, up to and including the next operation
 	for k := len(p.insts) - 1; k >= 0; k-- {
-		i := &p.insts[k]
-		switch {
-		case !droppable(i):
-			behind = true
-		case k == 0 || leaves(&p.insts[k-1]): // reached by a jump that is not known here, if at all
-			behind = false
-		default:
-			r[k] = behind
+		if droppable(&p.insts[k]) {
+			r[k] = !joins
+		} else {
+			joins = false
 		}
-		behind = behind && !label[k]
+		joins = joins || label[k]
+	}
+	dark := true // reached by a jump that is not known here, if at all
+	for k := range p.insts {
+		i := &p.insts[k]
+		dark = dark && !label[k]
+		r[k] = r[k] && !dark
+		dark = leaves(i) || dark && droppable(i)
 	}
 	return r
 }
@@ -102,7 +106,7 @@ func (p *Program) rides() []bool {
 // leaves reports instructions that are never followed by the next one.
 func leaves(i *decode.Inst) bool {
 	switch i.Name {
-	case "s_branch", "s_endpgm", "s_setpc_b64", "s_swappc_b64", "s_code_end", ".long":
+	case "s_branch", "s_endpgm", "s_setpc_b64", "s_swappc_b64", "s_call_b64", "s_code_end", ".long":
 		return true
 	}
 	return false
