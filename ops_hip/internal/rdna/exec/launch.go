@@ -248,7 +248,8 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 				w.slice = int(min(k.left, timeSlice))
 				before := w.slice
 				w.run()
-				k.left -= int64(before - max(w.slice, 0))
+				k.left -= int64(before - max(w.slice, 0) - w.passed)
+				w.passed = 0
 				progress = true
 				if w.state == yielded && k.left <= 0 {
 					w.pc = max(w.pc, 1)
@@ -331,7 +332,7 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 	}
 	w.wg, w.thr, w.id = wg, thr, id
 	w.state, w.fault, w.alloc = running, nil, nil
-	w.signals, w.waits = 0, 0
+	w.signals, w.waits, w.passed = 0, 0, 0
 	w.mode, w.ieee, w.dx10 = l.Desc.FloatMode(), l.Desc.IEEE(), l.Desc.DX10Clamp()
 	gfx12 := l.Program.gen == decode.GFX12
 	if gfx12 { // the bits mean other things and clamping always drops NaN

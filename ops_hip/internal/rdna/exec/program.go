@@ -134,7 +134,7 @@ func (p *Program) thread(checks bool) *threaded {
 		c := &compiler{prog: p, thr: t, at: k}
 		f, err := c.compile(i)
 		if droppable(i) {
-			f, err = func(*wave) {}, nil
+			f, err = func(w *wave) { w.passed++ }, nil
 		}
 		if err != nil {
 			kind, detail := Unsupported, "this instruction has no executor"
