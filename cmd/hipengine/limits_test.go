@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	opship "github.com/hipengine/hipengine/ops_hip"
-
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/synth"
 	"github.com/hipengine/hipengine/ops"
+	opship "github.com/hipengine/hipengine/ops_hip"
 	"github.com/hipengine/hipengine/ops_hip/limits"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
@@ -58,6 +57,9 @@ func TestLimitsNameEveryKernel(t *testing.T) {
 // TestLimitsCounts executes some of the probes and checks what every execution must show: the bytes that the op has to
 // move are counted once, and products take the instructions that their arithmetic needs.
 func TestLimitsCounts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
 	small := regexp.MustCompile(`^(mul_mat_q8_0_dot1|mul_mat_q4_k_mma|rms_norm_f32_block|attention_q8_0_plain|gated_delta_net_f32_serial128)$`)
 	for _, g := range limits.GPUs[1:] {
 		runs, _, err := planRuns(g)
