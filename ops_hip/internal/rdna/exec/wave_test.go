@@ -50,6 +50,12 @@ func (a asm) scalarBase(words []uint32, s uint32) []uint32 {
 // launch runs a workgroup of threads whose s[0:1] point to a buffer of 4 KiB, which it returns.
 func launch(t *testing.T, g decode.Gen, o check.Options, threads uint32, words ...[]uint32) ([]byte, *Fault) {
 	t.Helper()
+	return launchAs(t, g, defaultMode, o, threads, words...)
+}
+
+// launchAs is launch with the float mode of a descriptor.
+func launchAs(t *testing.T, g decode.Gen, d codeobj.Descriptor, o check.Options, threads uint32, words ...[]uint32) ([]byte, *Fault) {
+	t.Helper()
 	var text []byte
 	for _, w := range append(slices.Concat(words...), sEndpgm) {
 		text = binary.LittleEndian.AppendUint32(text, w)
@@ -66,7 +72,6 @@ func launch(t *testing.T, g decode.Gen, o check.Options, threads uint32, words .
 	for i := range buf.Data {
 		buf.Data[i] = byte(i)
 	}
-	d := defaultMode
 	d.Properties, d.Rsrc2 = codeobj.PropKernargPtr, 2<<1
 	_, err = Run(t.Context(), &Launch{Program: p, Desc: d, Kernel: "test", Space: space, Kernarg: buf.Base, Grid: [3]uint32{1, 1, 1}, Block: [3]uint32{threads, 1, 1},
 		LDS: 1024, Private: 64, Checks: o.Normalize()})
@@ -236,6 +241,31 @@ func TestWaveOrder(t *testing.T) {
 		}
 		if len(seen) < 3 {
 			t.Errorf("4 seeds give %d orders", len(seen))
+		}
+	})
+}
+
+// TestDenormalsOfDescriptor runs one multiplication in the modes that the first resource word asks for: denormal
+// inputs and results of f32 are kept, or flushed, each on its own.
+func TestDenormalsOfDescriptor(t *testing.T) {
+	each(t, func(t *testing.T, g decode.Gen) {
+		a := asm{t, g}
+		code := slices.Concat(a.vop3("v_mov_b32", 2, mods{}, 128+8), // 8 is a denormal
+			a.vop3("v_mul_f32", 3, mods{}, 246, v(2)),        // times 4: a denormal of a denormal
+			a.vop3("v_lshlrev_b32", 4, mods{}, 128+20, v(2)), // 2^-126 as a float
+			a.vop3("v_mul_f32", 5, mods{}, 240, v(4)),        // half of it: a denormal of a normal number
+			a.vop3("v_mov_b32", 6, mods{}, 128),              // address
+			a.scalarBase(a.global("global_store_b32", 0, 6, 3, 0, false), 0), a.scalarBase(a.global("global_store_b32", 0, 6, 5, 4, false), 0))
+		for mode, want := range map[uint32][2]uint32{0: {0, 0}, 1: {0, 0}, 2: {0, 0x400000}, 3: {32, 0x400000}} {
+			d := defaultMode
+			d.Rsrc1 = d.Rsrc1&^(3<<16) | mode<<16
+			buf, f := launchAs(t, g, d, check.Options{}, 32, code)
+			if f != nil {
+				t.Fatal(f)
+			}
+			if got := [2]uint32{binary.LittleEndian.Uint32(buf), binary.LittleEndian.Uint32(buf[4:])}; got != want {
+				t.Errorf("denormal mode %d: %#x, want %#x", mode, got, want)
+			}
 		}
 	})
 }
