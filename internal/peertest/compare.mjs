@@ -1,33 +1,42 @@
-// How far llama.cpp's logits may be from the scalar reference's, which rounds nothing but float32 sums.
+// How far llama.cpp's logits may be from those of the scalar reference, which rounds nothing but float32 sums.
 
-// roundings are relative errors of what a product of a matrix with a vector takes in, by the type of the weights.
-// llama.cpp rounds the vector to the type that it multiplies with.
+// roundings are relative errors of one product of a matrix with a vector. llama.cpp rounds the vector to the type of the
+// weights, or to 8 bits if they are quantized; so do our CPU kernels in the latter case, and only there.
 const roundings = {
   f32: Math.sqrt(1024) * 2 ** -24, // a sum of a thousand terms, each rounded
   f16: 2 ** -11,
   bf16: 2 ** -9,
-  int8: 3 / 127 / Math.sqrt(12), // blocks whose largest of 32 to 256 values is three times their RMS; steps are uniform
+  q8_0: 3 / 127 / Math.sqrt(12), // uniform steps of 1/127 of a block's largest value, which is three times its RMS
 };
 
-// limit is the most relative error of logits: roundings that are independent of each other, four in each layer and
-// one before the output, if none fades away.
-export const limit = (type, layers) => (roundings[type] ?? roundings.int8) * Math.sqrt(4 * layers + 1);
+// Limits knows how a model amplifies roundings: our CPU kernels' error on its Q8_0 file tells.
+export class Limits {
+  constructor(q8_0) { this.amplification = q8_0 / roundings.q8_0; }
+
+  // of returns the most relative error of llama.cpp's logits: twice what is expected. own is the error of our kernels in
+  // the same type.
+  of(type, own) { return 2 * (roundings[type] && type !== 'q8_0' ? roundings[type] * this.amplification : own); }
+}
 
 export const argmax = (row) => row.reduce((best, x, i) => (x > row[best] ? i : best), 0);
 
-// Difference collects how far predictions are from rows of logits.
+// Difference is how far logits are from rows of the reference.
 export class Difference {
   squares = 0;
-  scale = 0;
   values = 0;
+  scale = 0;
   elements = 0;
 
-  // add compares the logits of the likeliest tokens.
-  add(row, prediction) {
-    for (const [id, x] of prediction.top) this.squares += (x - row[id]) ** 2;
-    this.values += prediction.top.size;
-    for (const x of row) this.scale += x * x;
-    this.elements += row.length;
+  // constructor takes, for each row, an iterable of pairs of a token and its logit.
+  constructor(rows, others) {
+    for (const [i, row] of rows.entries()) {
+      for (const [id, x] of others[i]) {
+        this.squares += (x - row[id]) ** 2;
+        this.values++;
+      }
+      for (const x of row) this.scale += x * x;
+      this.elements += row.length;
+    }
   }
 
   // absolute is the RMS of the differences.
@@ -37,19 +46,18 @@ export class Difference {
   get relative() { return this.absolute / Math.sqrt(this.scale / this.elements); }
 }
 
-// follow goes along a greedy text of llama.cpp's and returns how the reference judges it: the difference of logits over
-// prompt and text, and the places where the reference prefers another token, each with the margin of its logits there.
-// Such a place is near if errors of that size explain it: both tokens' logits are off, by four standard deviations.
-export function follow(rows, predictions, prompt, text) {
-  const all = new Difference();
-  rows.forEach((row, i) => all.add(row, predictions[i]));
-  const parted = [];
-  text.forEach((token, i) => {
-    const row = rows[prompt.length - 1 + i];
+// near is the widest margin between two logits that errors of the given RMS explain: both are off, by four standard
+// deviations.
+export const near = (...errors) => 4 * Math.SQRT2 * errors.reduce((a, b) => a + b);
+
+// parted goes along a text that another engine prefers at each step, and returns the places where rows prefer another
+// token, with the margin of its logit.
+export function parted(rows, prompt, text) {
+  const out = [];
+  for (const [at, token] of text.entries()) {
+    const row = rows[prompt.length - 1 + at];
     const best = argmax(row);
-    if (best === token) return;
-    const margin = row[best] - row[token];
-    parted.push({ at: i, best, token, margin, near: margin <= 4 * Math.SQRT2 * all.absolute });
-  });
-  return { difference: all, parted };
+    if (best !== token) out.push({ at, best, token, margin: row[best] - row[token] });
+  }
+  return out;
 }
