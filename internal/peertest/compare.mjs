@@ -6,16 +6,16 @@ const roundings = {
   f32: Math.sqrt(1024) * 2 ** -24, // a sum of a thousand terms, each rounded
   f16: 2 ** -11,
   bf16: 2 ** -9,
-  q8_0: 3 / 127 / Math.sqrt(12), // uniform steps of 1/127 of a block's largest value, which is three times its RMS
+  int8: 3 / 127 / Math.sqrt(12), // uniform steps of 1/127 of a block's largest value, which is three times its RMS
 };
 
 // Limits knows how a model amplifies roundings: our CPU kernels' error on its Q8_0 file tells.
 export class Limits {
-  constructor(q8_0) { this.amplification = q8_0 / roundings.q8_0; }
+  constructor(q8_0) { this.amplification = q8_0 / roundings.int8; }
 
   // of returns the most relative error of llama.cpp's logits: twice what is expected. own is the error of our kernels in
   // the same type.
-  of(type, own) { return 2 * (roundings[type] && type !== 'q8_0' ? roundings[type] * this.amplification : own); }
+  of(type, own) { return 2 * (type in roundings ? roundings[type] * this.amplification : own); }
 }
 
 export const argmax = (row) => row.reduce((best, x, i) => (x > row[best] ? i : best), 0);

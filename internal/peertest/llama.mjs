@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'nod
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { getBinsDir } from '@node-llama-cpp/linux-x64';
 
 const { binsDir, packageVersion } = getBinsDir();
@@ -42,8 +43,14 @@ export const backend = () => readFileSync('/proc/self/maps', 'utf8').match(/libg
 // instructions returns the instruction sets that the loaded variant uses.
 export const instructions = () => addon.systemInfo().trim();
 
+// delivered waits until messages of other threads have reached log.
+const delivered = () => sleep(20);
+
 // logged returns what llama.cpp has logged so far, and forgets it.
-export const logged = () => log.splice(0).join('');
+export async function logged() {
+  await delivered();
+  return log.splice(0).join('');
+}
 
 export class Model {
   // load reads a file. Options are those of the addon: vocabOnly, useMmap, noAlloc.
@@ -53,6 +60,7 @@ export class Model {
     m.model = new addon.AddonModel(file, { gpuLayers: 0, useMmap: true, ...options, addonExports: addon });
     const ok = await m.model.init().catch((e) => { throw new Error(`llama.cpp does not load ${file}: ${e.message}\n${tail()}`); });
     if (!ok) throw new Error(`llama.cpp does not load ${file}\n${tail()}`);
+    await delivered();
     m.log = log.join('');
     return m;
   }
@@ -60,6 +68,9 @@ export class Model {
   tokenize(text, special = true) { return Array.from(this.model.tokenize(text, special)); }
 
   detokenize(tokens) { return this.model.detokenize(Uint32Array.from(tokens), false); }
+
+  // vocabulary returns the number of tokens.
+  vocabulary() { return Number(this.log.match(/n_vocab\s+=\s+(\d+)/)[1]); }
 
   isEnd(token) { return this.model.isEogToken(token); }
 
