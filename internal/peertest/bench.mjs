@@ -9,6 +9,7 @@
 //                 AMX); none for no second one
 //   PEER_DETAILS  1 also measures what logits and sampling cost llama.cpp
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -44,17 +45,21 @@ class Peer {
   static async start(file, without) {
     const p = new Peer();
     p.child = fork(path.join(import.meta.dirname, 'bench-llama.mjs'), [file, String(threads), without], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    p.child.on('exit', (code, signal) => { throw new Error(`llama.cpp ended with ${code ?? signal}`); });
     Object.assign(p, await p.answer());
     p.label = `llama.cpp ${p.backend}`;
     p.pp = [], p.tg = [], p.silent = [], p.sampled = [];
     return p;
   }
 
-  answer() {
-    return new Promise((resolve, reject) => {
-      this.child.once('message', resolve);
-      this.child.once('exit', (code) => reject(new Error(`llama.cpp ended with ${code}`)));
-    });
+  async answer() {
+    const [answer] = await once(this.child, 'message');
+    return answer;
+  }
+
+  stop() {
+    this.child.removeAllListeners('exit');
+    this.child.kill();
   }
 
   async rate(measure, n) {
@@ -77,7 +82,7 @@ async function measure(file) {
   if (without !== 'none') {
     const second = await Peer.start(file, without);
     if (second.backend !== peers[0].backend) peers.push(second);
-    else second.child.kill();
+    else second.stop();
   }
   const ours = { pp: [], tg: [], bandwidth: [], share: [] };
   for (let round = 0; round < rounds; round++) {
@@ -96,11 +101,7 @@ async function measure(file) {
       p.sampled.push(await p.rate('sampled', tg));
     }
   }
-  for (const p of peers) {
-    p.child.removeAllListeners('exit');
-    p.child.disconnect();
-    p.child.kill();
-  }
+  for (const p of peers) p.stop();
   const bandwidth = Math.max(...ours.bandwidth);
   const share = (tg) => `${(100 * median(tg) * ours.bytes / bandwidth).toFixed(0)} %`;
   const ratio = (a, b) => `${(median(a) / median(b)).toFixed(2)}x`;
