@@ -23,7 +23,7 @@ test: ## run the tests (within 4 minutes on 2 cores); the emulator has its own t
 	$(GO) test -short ./...
 
 .PHONY: test-all
-test-all: lint test race openai ## everything, long fuzzing included
+test-all: lint test race openai peer ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -60,6 +60,16 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod
 .PHONY: openai
 openai: build ## the openai client from npm against the server
 	cd internal/openaitest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
+
+PEERTEST = cd internal/peertest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine
+
+.PHONY: peer
+peer: build ## llama.cpp from npm on files that we write: loading, tokens, texts, logits, perplexity
+	$(PEERTEST) node --test
+
+.PHONY: bench-peer
+bench-peer: build ## our speed next to llama.cpp's (internal/peertest/bench.mjs lists PEER_MODELS and other variables)
+	$(PEERTEST) node bench.mjs
 
 .PHONY: conform
 conform: build ## the conformance suite on the CPU devices
