@@ -28,6 +28,8 @@ var layouts = map[tensor.DType]layout{}
 // rowAlign is the alignment of repacked rows in bytes.
 const rowAlign = 16
 
+var _ ops.Repacker = (*Device)(nil)
+
 // row returns the size of a repacked row of k elements.
 func (l layout) row(k int) int64 {
 	return (int64(k/l.block)*int64(l.packed) + rowAlign - 1) &^ (rowAlign - 1)
