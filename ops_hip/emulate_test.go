@@ -200,7 +200,13 @@ func (e *emulator) run(t testing.TB, p *problem, k Kernel) [][]byte {
 		return a
 	}
 	for i, v := range p.node.In {
-		at[v] = alloc(p.data[i], int64(len(p.data[i])))
+		data := p.data[i]
+		if l, ok := layouts[v.DType()]; ok && v.Node().Leaf == ops.Weight {
+			n, _ := new(Device).RepackedBytes(v.DType(), v.Shape())
+			data = make([]byte, n)
+			l.repackRows(data, p.data[i], v.Shape().Last())
+		}
+		at[v] = alloc(data, int64(len(data)))
 	}
 	size := make([]int64, len(p.node.Out))
 	for r, typ := range p.node.Out {

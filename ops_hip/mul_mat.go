@@ -16,7 +16,7 @@ var dotWeights = map[tensor.DType]bool{quant.Q8_0: true, quant.Q4_K: true, quant
 // kernels take them.
 func mulMatSizes(node *ops.Node) (m, n, k int, w weightType, ok bool) {
 	m, n, k = node.In[0].Shape()[0], node.In[1].Shape()[0], node.In[1].Shape()[1]
-	w, ok = weightTypeOf(node.In[1].DType())
+	w, ok = weightTypeOf(node.In[1])
 	return m, n, k, w, ok && fits(m, n, k, m*k/32) && cover(m, 64) <= maxGridYZ
 }
 

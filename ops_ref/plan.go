@@ -25,24 +25,10 @@ type compiled[T Float] struct {
 }
 
 func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (*compiled[T], error) {
-	g, outs, err := ops.Lower(g, d, outs...)
+	wide := dtypeOf[T]() == tensor.F64
+	g, outs, a, err := layOut(d, g, outs, wide)
 	if err != nil {
 		return nil, err
-	}
-	var badSize error
-	wide := dtypeOf[T]() == tensor.F64
-	a := plan.Build(g, outs, func(v ops.Value) int64 {
-		n, err := tensor.Bytes(v.DType(), v.Shape())
-		if err != nil && badSize == nil {
-			badSize = fmt.Errorf("opsref: %v: %w", v.Node(), err)
-		}
-		if wide && v.DType() == tensor.F32 {
-			n *= 2
-		}
-		return n
-	}, 64)
-	if badSize != nil {
-		return nil, badSize
 	}
 	p := &compiled[T]{arena: &buffer{simd.Bytes(a.Bytes), wide}, inputs: map[string]tensor.Tensor{}}
 	storage := map[ops.Value]tensor.Tensor{}
@@ -88,6 +74,26 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 		p.outs = append(p.outs, storage[o])
 	}
 	return p, nil
+}
+
+// layOut lowers g and plans the arena of its values, in which F32 takes eight bytes if wide.
+func layOut(d *Device, g *ops.Graph, outs []ops.Value, wide bool) (*ops.Graph, []ops.Value, plan.Arena, error) {
+	g, outs, err := ops.Lower(g, d, outs...)
+	if err != nil {
+		return nil, nil, plan.Arena{}, err
+	}
+	var badSize error
+	a := plan.Build(g, outs, func(v ops.Value) int64 {
+		n, err := tensor.Bytes(v.DType(), v.Shape())
+		if err != nil && badSize == nil {
+			badSize = fmt.Errorf("opsref: %v: %w", v.Node(), err)
+		}
+		if wide && v.DType() == tensor.F32 {
+			n *= 2
+		}
+		return n
+	}, 64)
+	return g, outs, a, badSize
 }
 
 func (p *compiled[T]) run() error {

@@ -58,13 +58,14 @@ func (p probe) run(ctx context.Context, dev ops.Device) (err error) {
 
 // store allocates a weight or a state.
 func (p probe) store(dev ops.Device, name string, a ops.Arg) (tensor.Tensor, error) {
-	size, err := tensor.Bytes(a.DType, a.Shape)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
+	size, err := ops.WeightBytes(dev, a.DType, a.Shape)
 	kind := ops.MemWeights
 	if a.Leaf == ops.State {
+		size, err = tensor.Bytes(a.DType, a.Shape)
 		kind = ops.MemState
+	}
+	if err != nil {
+		return tensor.Tensor{}, err
 	}
 	buf, err := dev.Alloc(size, kind)
 	return tensor.Tensor{Name: name, DType: a.DType, Shape: a.Shape, Buf: buf}, err

@@ -212,12 +212,6 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 			m.close()
 		}
 	}()
-	bar := newProgress(log, "loading "+m.id)
-	m.weights, err = models.LoadWeights(ctx, arch, src, m.dev, bar.update)
-	bar.done()
-	if err != nil {
-		return nil, err
-	}
 	length := f.Context
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
@@ -225,6 +219,15 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 	o := runner.Options{Context: length, Seqs: seqs, KVType: f.kvType()}
 	if f.oracle {
 		o.KVType, o.StateType = tensor.F64, tensor.F64
+	}
+	if err := checkMemory(m.dev, arch, src, o); err != nil {
+		return nil, err
+	}
+	bar := newProgress(log, "loading "+m.id)
+	m.weights, err = models.LoadWeights(ctx, arch, src, m.dev, bar.update)
+	bar.done()
+	if err != nil {
+		return nil, err
 	}
 	m.runner, err = runner.New(m.dev, arch, m.weights, o)
 	return m, err
@@ -244,6 +247,21 @@ func (f modelFlags) kvType() tensor.DType {
 		panic("unknown type of keys and values: " + name) // the flag accepts known ones only
 	}
 	return dt
+}
+
+// checkMemory refuses a model that does not fit, before anything is allocated for it.
+func checkMemory(dev ops.Device, arch models.Model, src models.Source, o runner.Options) error {
+	mem, err := runner.PlanMemory(dev, arch, src, o)
+	if err != nil {
+		return err
+	}
+	if err := mem.Err(); err != nil {
+		if mem.Fits > 0 {
+			return fmt.Errorf("%w (--ctx %d)", err, mem.Fits)
+		}
+		return err
+	}
+	return nil
 }
 
 // text reads tokenizer and template.

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -131,8 +132,27 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 	if p := r.plans.get(k); p != nil {
 		return p, nil
 	}
+	g, logits, err := record(r.model, r.weights, r.states, r.limits.Context, k)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.dev.Compile(g, logits)
+	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
+		// Plans for other sizes can be compiled again when they are needed.
+		if err = r.plans.close(); err == nil {
+			p, err = r.dev.Compile(g, logits)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.tokens, err)
+	}
+	return p, r.plans.put(k, p)
+}
+
+// record records a step of the given sizes.
+func record(m models.Model, w models.Weights, states map[string]tensor.Tensor, context int, k shape) (*ops.Graph, ops.Value, error) {
 	g := &ops.Graph{}
-	logits := r.model.Build(g, r.weights, models.Batch{
+	logits := m.Build(g, w, models.Batch{
 		Tokens: g.Input("tokens", tensor.I32, k.tokens),
 		Pos:    g.Input("pos", tensor.I32, k.tokens),
 		Seq:    g.Input("seq", tensor.I32, k.tokens),
@@ -140,16 +160,12 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 		Starts: g.Input("starts", tensor.I32, k.seqs+1),
 		Slots:  g.Input("slots", tensor.I32, k.seqs),
 		Rows:   g.Input("rows", tensor.I32, k.rows),
-		States: r.states, Context: r.limits.Context,
+		States: states, Context: context,
 	})
 	if err := g.Err(); err != nil {
-		return nil, fmt.Errorf("runner: recording %s: %w", r.model.Params().Arch, err)
+		return nil, logits, fmt.Errorf("runner: recording %s: %w", m.Params().Arch, err)
 	}
-	p, err := r.dev.Compile(g, logits)
-	if err != nil {
-		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.tokens, err)
-	}
-	return p, r.plans.put(k, p)
+	return g, logits, nil
 }
 
 // run uploads the index data, runs the plan and returns the logits of all rows, valid until the next call.

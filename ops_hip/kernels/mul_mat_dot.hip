@@ -36,7 +36,7 @@ struct x24 {
   DEV f32x2 scale(const x24& x, int t, int i) { return *(const f32x2*)(x.ds + 2 * ((i64)t * (x.k / 32) + i / 32)); }
 };
 
-DEV u32x4 load128_2(const u8* p) { return (u32x4){load32_2(p), load32_2(p + 4), load32_2(p + 8), load32_2(p + 12)}; }
+DEV u32x4 load128(const u8* p) { return *(const u32x4*)p; }
 
 // run is 16 weights: scale·q - min, where the sum of 32 activations is charged to one of the two runs that they meet.
 struct run {
@@ -50,17 +50,16 @@ struct run {
 //   step               elements that the wave takes at a time
 //   runs, apart        runs of 16 that the lane takes of them, and the distance between them in elements
 //   is_signed, mins    of the weights: whether bytes are signed, and whether there are minimums
-//   load(w, i, r)      the runs of row w at element i
+//   load(w, i, k, r)   the runs of row w at element i
 template <class Q> struct lanes;
 
 // Two lanes a block.
 template <> struct lanes<q8_0> {
   enum { step = 512, runs = 1, apart = 0, is_signed = 1, mins = 0 };
   DEV int first() { return 16 * lane(); }
-  DEV void load(const u8* w, int i, run (&r)[runs]) {
-    const u8* b = w + (i64)(i / 32) * q8_0::bytes;
-    r[0].q = load128_2(b + 2 + i % 32);
-    r[0].scale = half_at(b);
+  DEV void load(const u8* w, int i, int k, run (&r)[runs]) {
+    r[0].q = load128(weight_row<q8_0>::codes(w, i));
+    r[0].scale = weight_row<q8_0>::scale(w, k, i / 32);
   }
 };
 
@@ -69,40 +68,29 @@ template <> struct lanes<q8_0> {
 template <> struct lanes<q4_k> {
   enum { step = 1024, runs = 2, apart = 32, is_signed = 0, mins = 1 };
   DEV int first() { return 64 * (lane() / 2) + 16 * (lane() % 2); }
-  DEV void load(const u8* w, int i, run (&r)[runs]) {
-    int g = lane() / 2 % 4, h = lane() % 2;
-    const u8* b = w + (i64)(i / 256) * q4_k::bytes;
-    u32x4 q = *(const u32x4*)(b + 16 + 32 * g + 16 * h);
-    float d = half_at(b), dmin = h ? 0 : half_at(b + 2);
-    UNROLL for (int j = 0; j < 2; j++) {
-      int s, m;
-      scale_min(b + 4, 2 * g + j, s, m);
-      r[j].q = q >> 4 * j & 0x0f0f0f0f;
-      r[j].scale = d * (float)s;
-      r[j].min = dmin * (float)m;
-    }
+  DEV void load(const u8* w, int i, int k, run (&r)[runs]) {
+    int b = i / 256, g = lane() / 2 % 4, h = lane() % 2;
+    u32x4 q = load128(weight_row<q4_k>::codes(w, b) + 32 * g + 16 * h);
+    float scale[2], min[2];
+    weight_row<q4_k>::scales(w, k, b, g, scale, min);
+    UNROLL for (int j = 0; j < 2; j++) r[j] = {q >> 4 * j & 0x0f0f0f0f, scale[j], h ? 0 : min[j]};
   }
 };
 
-// Eight lanes a super-block; lane 4n+2u+h takes elements 16h to 16h+15 of runs u and u+2 of half n.
+// Eight lanes a super-block, a strip each: lane 4n+c takes elements 128n+16c to 128n+16c+15 and those 64 on.
 template <> struct lanes<q6_k> {
   enum { step = 1024, runs = 2, apart = 64, is_signed = 1, mins = 0 };
-  DEV int first() { return 128 * (lane() / 4) + 32 * (lane() / 2 % 2) + 16 * (lane() % 2); }
-  // centre turns 6-bit codes, one a byte, into signed bytes code-32.
-  DEV u32x4 centre(u32x4 q) {
-    q ^= 0x20202020;
-    u32x4 negative = q & 0x20202020;
-    return q | negative << 1 | negative << 2;
-  }
-  DEV void load(const u8* w, int i, run (&r)[runs]) {
-    int n = lane() / 4 % 2, u = lane() / 2 % 2, h = lane() % 2;
-    const u8* b = w + (i64)(i / 256) * q6_k::bytes;
-    u32x4 low = load128_2(b + 64 * n + 32 * u + 16 * h), high = load128_2(b + 128 + 32 * n + 16 * h) >> 2 * u;
-    const i8* scales = (const i8*)b + 192 + 8 * n + 2 * u + h;
-    float d = half_at(b + 208);
-    UNROLL for (int j = 0; j < 2; j++) {
-      r[j].q = centre((low >> 4 * j & 0x0f0f0f0f) | (high >> 4 * j & 0x03030303) << 4);
-      r[j].scale = d * (float)scales[4 * j];
+  DEV int first() { return 128 * (lane() / 4) + 16 * (lane() % 4); }
+  DEV void load(const u8* w, int i, int k, run (&r)[runs]) {
+    typedef weight_row<q6_k> row;
+    u32 b = i / 256, s = lane() % 8;
+    u32x4 low = load128(row::low(w, b, s));
+    octet high = row::high(w, k, b, s);
+    float scale[2];
+    row::scales(w, k, b, s, scale);
+    UNROLL for (int e = 0; e < 2; e++) {
+      octet p = row::codes(low.xy, high, 0, e), q = row::codes(low.zw, high, 1, e);
+      r[e] = {{p[0], p[1], q[0], q[1]}, scale[e], 0};
     }
   }
 };
@@ -112,13 +100,13 @@ DEV void mul_mat_dot(const x24& x, const u8* RESTRICT w, float* RESTRICT y, int 
   typedef lanes<Q> L;
   int o = block_x() * 8 + 2 * wave();
   if (o >= n) return;
-  const u8* row0 = w + o * row_bytes<Q>(x.k);
-  const u8* row1 = o + 1 < n ? row0 + row_bytes<Q>(x.k) : row0;
+  const u8* row0 = w + o * weight_row<Q>::bytes(x.k);
+  const u8* row1 = o + 1 < n ? row0 + weight_row<Q>::bytes(x.k) : row0;
   float acc[2][M] = {};
   for (int i = L::first(); i < x.k; i += L::step) {
     run r[2][L::runs];
-    L::load(row0, i, r[0]);
-    L::load(row1, i, r[1]);
+    L::load(row0, i, x.k, r[0]);
+    L::load(row1, i, x.k, r[1]);
     UNROLL for (int t = 0; t < M; t++) {
       if (M > 1 && t >= x.m) break;
       UNROLL for (int j = 0; j < L::runs; j++) {
