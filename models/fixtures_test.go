@@ -2,7 +2,6 @@ package models_test
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
-	"github.com/hipengine/hipengine/models/hf"
+	"github.com/hipengine/hipengine/models/internal/safetensors"
 	"github.com/hipengine/hipengine/models/internal/torch"
 	"github.com/hipengine/hipengine/models/nn"
 	"github.com/hipengine/hipengine/models/runner"
@@ -47,23 +46,15 @@ func readReference(t *testing.T, dir string) reference {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var header map[string]struct {
-		DType   string
-		Offsets [2]int `json:"data_offsets"`
-	}
-	n := binary.LittleEndian.Uint64(b)
-	if err := json.Unmarshal(b[8:8+n], &header); err != nil {
+	tensors, err := safetensors.Decode(b)
+	if err != nil {
 		t.Fatal(err)
 	}
 	ref := reference{}
-	for name, h := range header {
-		if h.DType != "F32" && h.DType != "I32" {
-			continue // __metadata__
-		}
-		data := b[8+int(n):][h.Offsets[0]:h.Offsets[1]]
-		words := make([]uint32, len(data)/4)
+	for name, x := range tensors {
+		words := make([]uint32, len(x.Data)/4)
 		for i := range words {
-			words[i] = binary.LittleEndian.Uint32(data[4*i:])
+			words[i] = binary.LittleEndian.Uint32(x.Data[4*i:])
 		}
 		ref[name] = words
 	}
@@ -267,11 +258,7 @@ const maxRMS = 1e-4
 func TestPyTorch(t *testing.T) {
 	for _, dir := range fixtures(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			f, err := hf.Open(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
+			f := openFolder(t, dir)
 			ref := readReference(t, dir)
 			t.Run("folder", func(t *testing.T) { compareWithPyTorch(t, ref, f.Meta, f, f.Vocab.ExtraEOG, maxRMS) })
 			for _, c := range []struct {
@@ -279,15 +266,7 @@ func TestPyTorch(t *testing.T) {
 				maxRMS float64
 			}{{convert.BF16, maxRMS}, {convert.F32, 2e-5}} {
 				t.Run(c.typ.String(), func(t *testing.T) {
-					path := filepath.Join(t.TempDir(), "model.gguf")
-					if err := convert.Convert(t.Context(), dir, path, convert.Options{Type: c.typ}); err != nil {
-						t.Fatal(err)
-					}
-					g, err := gguf.Open(path)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer g.Close()
+					g := convertFolder(t, dir, c.typ)
 					compareWithPyTorch(t, ref, g.Meta, g, f.Vocab.ExtraEOG, c.maxRMS)
 				})
 			}
