@@ -306,3 +306,67 @@ func TestMXFP4(t *testing.T) {
 		}
 	}
 }
+
+// TestDraftLayers adds a layer for speculation to fixtures. It must reach the file that convert makes, and change
+// nothing of what the model computes.
+func TestDraftLayers(t *testing.T) {
+	for _, name := range []string{"qwen35", "qwen35moe"} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(sharedDir(t), "fixtures", name)
+			c := readCheckpoint(t, dir)
+			ids := readReference(t, dir).ids(t, "ids_48")
+			want := folderLogits(t, dir, ids)
+			const attention = "model.layers.3." // the last layer, of the kind that draft layers are
+			embd := c["model.norm.weight"].Shape[0]
+			for from, x := range c {
+				if rest, ok := strings.CutPrefix(from, attention); ok {
+					c["mtp.layers.0."+rest] = x
+				}
+			}
+			for _, norm := range []string{"norm", "pre_fc_norm_embedding", "pre_fc_norm_hidden"} {
+				c["mtp."+norm+".weight"] = c["model.norm.weight"]
+			}
+			c["mtp.fc.weight"] = stored(t, "BF16", []int{embd, 2 * embd}, make([]float32, 2*embd*embd))
+			path := c.write(t, dir, map[string]any{"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": false})
+
+			g := convertFolder(t, path, convert.BF16)
+			for key, n := range map[string]int64{name + ".block_count": 5, name + ".nextn_predict_layers": 1} {
+				if got, err := g.Meta.Int(key); err != nil || got != n {
+					t.Errorf("key %s is %d (%v), want %d", key, got, err, n)
+				}
+			}
+			for _, n := range []string{"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "attn_q_norm.weight", "attn_k_norm.weight", "attn_norm.weight", "post_attention_norm.weight"} {
+				a, b := tensorBytes(t, g, "blk.3."+n), tensorBytes(t, g, "blk.4."+n)
+				if !slices.Equal(a, b) {
+					t.Errorf("%s of the draft layer is not the one that was stored", n)
+				}
+			}
+			for _, n := range []string{"nextn.enorm.weight", "nextn.hnorm.weight", "nextn.shared_head_norm.weight"} {
+				if !slices.Equal(tensorBytes(t, g, "output_norm.weight"), tensorBytes(t, g, "blk.4."+n)) {
+					t.Errorf("%s is not the one that was stored", n)
+				}
+			}
+			if info, ok := g.Tensor("blk.4.nextn.eh_proj.weight"); !ok || !info.Shape.Equal(tensor.Shape{embd, 2 * embd}) {
+				t.Errorf("nextn.eh_proj.weight: %v (%t)", info.Shape, ok)
+			}
+			for form, got := range map[string][]float32{"folder": folderLogits(t, path, ids), "file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
+				if !slices.Equal(got, want) {
+					t.Errorf("%s: logits differ from those without the draft layer", form)
+				}
+			}
+		})
+	}
+}
+
+func tensorBytes(t *testing.T, f *gguf.File, name string) []byte {
+	t.Helper()
+	info, ok := f.Tensor(name)
+	if !ok {
+		t.Fatalf("the file has no tensor %q", name)
+	}
+	b := make([]byte, info.Size)
+	if err := f.ReadTensor(info, b, 0); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
