@@ -1,10 +1,13 @@
 package opsref
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/plan"
+	"github.com/hipengine/hipengine/ops_ref/internal/pages"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -19,18 +22,25 @@ type step[T Float] struct {
 // compiled is a Plan: nodes in order, values at fixed places in one arena.
 type compiled[T Float] struct {
 	arena  *buffer
+	held   []*pages.Memory // of weights and states, so that freeing those does not pull it from under a run
+	closed bool
 	inputs map[string]tensor.Tensor
 	outs   []tensor.Tensor
 	steps  []step[T]
 }
 
-func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (*compiled[T], error) {
+func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (_ *compiled[T], err error) {
 	wide := dtypeOf[T]() == tensor.F64
 	g, outs, a, err := layOut(d, g, outs, wide)
 	if err != nil {
 		return nil, err
 	}
-	p := &compiled[T]{arena: &buffer{simd.Bytes(a.Bytes), wide}, inputs: map[string]tensor.Tensor{}}
+	p := &compiled[T]{arena: &buffer{b: simd.Bytes(a.Bytes), wide: wide}, inputs: map[string]tensor.Tensor{}}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
 	storage := map[ops.Value]tensor.Tensor{}
 	views := map[ops.Value]View[T]{}
 	for _, n := range g.Nodes {
@@ -51,6 +61,7 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 			if err != nil {
 				return nil, fmt.Errorf("opsref: %v: %w", n, err)
 			}
+			p.hold(t.Buf.(*buffer).mem)
 			storage[v] = t
 			if views[v], err = newView[T](t.DType, t.Shape, m, isWide); err != nil {
 				return nil, err
@@ -96,7 +107,21 @@ func layOut(d *Device, g *ops.Graph, outs []ops.Value, wide bool) (*ops.Graph, [
 	return g, outs, a, badSize
 }
 
+// hold keeps m until the plan is closed.
+func (p *compiled[T]) hold(m *pages.Memory) {
+	if m != nil && !slices.Contains(p.held, m) {
+		m.Hold()
+		p.held = append(p.held, m)
+	}
+}
+
+// errClosed reports a run of a plan after its Close.
+var errClosed = errors.New("opsref: the plan is closed")
+
 func (p *compiled[T]) run() error {
+	if p.closed {
+		return errClosed
+	}
 	for i := range p.steps {
 		s := &p.steps[i]
 		if err := s.k(&s.call); err != nil {
@@ -114,7 +139,12 @@ func (p *compiled[T]) Input(name string) (tensor.Tensor, bool) {
 func (p *compiled[T]) Output(i int) tensor.Tensor { return p.outs[i] }
 
 func (p *compiled[T]) Close() error {
+	p.closed = true
 	p.arena.b = nil
+	for _, m := range p.held {
+		m.Release()
+	}
+	p.held = nil
 	return nil
 }
 

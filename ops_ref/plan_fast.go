@@ -97,6 +97,9 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 }
 
 func (p *fastPlan) run() error {
+	if p.closed {
+		return errClosed
+	}
 	p.err = nil
 	for i := range p.tasks {
 		if t := p.tasks[i].Task; t != nil {

@@ -691,7 +691,7 @@ DATA perLane<>+60(SB)/4, $0x00000003
 GLOBL perLane<>(SB), RODATA|NOPTR, $64
 
 // func dotQ8_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX512F, AVX512VL, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VL, AVX512VNNI, MMX+
 TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -700,6 +700,7 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD highBit<>+0(SB), Z0
 	VMOVDQU64    perLane<>+0(SB), Z1
 	VPBROADCASTD DX, Z2
@@ -708,37 +709,37 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	VPADDD       Z3, Z2, Z2
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X3, X3, X3
 
 block:
 	KXNORW          K1, K1, K1
 	VPXORD          Z4, Z4, Z4
-	VPGATHERDD      (R9)(Z2*1), K1, Z4
+	VPGATHERDD      (R10)(Z2*1), K1, Z4
 	VPMOVDW         Z4, Y4
 	VCVTPH2PS       Y4, Z4
-	VMOVDQU64       2(R9), Y5
-	VINSERTI64X4    $0x01, 36(R9), Z5, Z5
+	VMOVDQU64       2(R10), Y5
+	VINSERTI64X4    $0x01, 36(R10), Z5, Z5
 	VPXORD          Z0, Z5, Z5
 	VPXORD          Z6, Z6, Z6
-	VPDPBUSD        (R10), Z5, Z6
-	VMOVDQU64       2(R9)(DX*1), Y7
-	VINSERTI64X4    $0x01, 36(R9)(DX*1), Z7, Z7
+	VPDPBUSD        (R11), Z5, Z6
+	VMOVDQU64       2(R10)(DX*1), Y7
+	VINSERTI64X4    $0x01, 36(R10)(DX*1), Z7, Z7
 	VPXORD          Z0, Z7, Z7
 	VPXORD          Z8, Z8, Z8
-	VPDPBUSD        (R10), Z7, Z8
-	VMOVDQU64       2(R9)(DX*2), Y9
-	VINSERTI64X4    $0x01, 36(R9)(DX*2), Z9, Z9
+	VPDPBUSD        (R11), Z7, Z8
+	VMOVDQU64       2(R10)(DX*2), Y9
+	VINSERTI64X4    $0x01, 36(R10)(DX*2), Z9, Z9
 	VPXORD          Z0, Z9, Z9
 	VPXORD          Z10, Z10, Z10
-	VPDPBUSD        (R10), Z9, Z10
-	VMOVDQU64       2(R9)(R8*1), Y11
-	VINSERTI64X4    $0x01, 36(R9)(R8*1), Z11, Z11
+	VPDPBUSD        (R11), Z9, Z10
+	VMOVDQU64       2(R10)(R8*1), Y11
+	VINSERTI64X4    $0x01, 36(R10)(R8*1), Z11, Z11
 	VPXORD          Z0, Z11, Z11
 	VPXORD          Z12, Z12, Z12
-	VPDPBUSD        (R10), Z11, Z12
+	VPDPBUSD        (R11), Z11, Z12
 	VPUNPCKLDQ      Z8, Z6, Z13
 	VPUNPCKHDQ      Z8, Z6, Z6
 	VPADDD          Z6, Z13, Z13
@@ -748,26 +749,26 @@ block:
 	VPUNPCKLQDQ     Z14, Z13, Z15
 	VPUNPCKHQDQ     Z14, Z13, Z13
 	VPADDD          Z13, Z15, Z15
-	VMOVDQU64       70(R9), Y16
-	VINSERTI64X4    $0x01, 104(R9), Z16, Z16
+	VMOVDQU64       70(R10), Y16
+	VINSERTI64X4    $0x01, 104(R10), Z16, Z16
 	VPXORD          Z0, Z16, Z16
 	VPXORD          Z17, Z17, Z17
-	VPDPBUSD        64(R10), Z16, Z17
-	VMOVDQU64       70(R9)(DX*1), Y18
-	VINSERTI64X4    $0x01, 104(R9)(DX*1), Z18, Z18
+	VPDPBUSD        64(R11), Z16, Z17
+	VMOVDQU64       70(R10)(DX*1), Y18
+	VINSERTI64X4    $0x01, 104(R10)(DX*1), Z18, Z18
 	VPXORD          Z0, Z18, Z18
 	VPXORD          Z19, Z19, Z19
-	VPDPBUSD        64(R10), Z18, Z19
-	VMOVDQU64       70(R9)(DX*2), Y20
-	VINSERTI64X4    $0x01, 104(R9)(DX*2), Z20, Z20
+	VPDPBUSD        64(R11), Z18, Z19
+	VMOVDQU64       70(R10)(DX*2), Y20
+	VINSERTI64X4    $0x01, 104(R10)(DX*2), Z20, Z20
 	VPXORD          Z0, Z20, Z20
 	VPXORD          Z21, Z21, Z21
-	VPDPBUSD        64(R10), Z20, Z21
-	VMOVDQU64       70(R9)(R8*1), Y22
-	VINSERTI64X4    $0x01, 104(R9)(R8*1), Z22, Z22
+	VPDPBUSD        64(R11), Z20, Z21
+	VMOVDQU64       70(R10)(R8*1), Y22
+	VINSERTI64X4    $0x01, 104(R10)(R8*1), Z22, Z22
 	VPXORD          Z0, Z22, Z22
 	VPXORD          Z23, Z23, Z23
-	VPDPBUSD        64(R10), Z22, Z23
+	VPDPBUSD        64(R11), Z22, Z23
 	VPUNPCKLDQ      Z19, Z17, Z13
 	VPUNPCKHDQ      Z19, Z17, Z17
 	VPADDD          Z17, Z13, Z13
@@ -780,13 +781,13 @@ block:
 	VSHUFI32X4      $0x88, Z24, Z15, Z13
 	VSHUFI32X4      $0xdd, Z24, Z15, Z14
 	VPADDD          Z14, Z13, Z13
-	VBROADCASTI32X4 144(R10), Z14
+	VBROADCASTI32X4 144(R11), Z14
 	VPERMILPS       Z1, Z14, Z14
 	VPSLLD          $0x07, Z14, Z14
 	VPSUBD          Z14, Z13, Z13
 	VCVTDQ2PS       Z13, Z13
 	VMULPS          Z4, Z13, Z13
-	VBROADCASTF32X4 128(R10), Z14
+	VBROADCASTF32X4 128(R11), Z14
 	VPERMILPS       Z1, Z14, Z14
 	VMULPS          Z14, Z13, Z13
 	VADDPS          X13, X3, X3
@@ -796,9 +797,19 @@ block:
 	VADDPS          X5, X3, X3
 	VEXTRACTF32X4   $0x03, Z13, X5
 	VADDPS          X5, X3, X3
-	ADDQ            $0x00000088, R9
-	ADDQ            $0x000000c0, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000220, R9
+	ADDQ            $0x00000088, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X3, (AX)
 	ADDQ            $0x10, AX
@@ -845,7 +856,7 @@ DATA laneBlock<>+60(SB)/4, $0x00000066
 GLOBL laneBlock<>(SB), RODATA|NOPTR, $64
 
 // func dotQ8_0AVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·dotQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    out+0(FP), AX
 	MOVQ    w+8(FP), CX
@@ -854,32 +865,33 @@ TEXT ·dotQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    blocks+32(FP), SI
 	MOVQ    act+40(FP), DI
 	LEAQ    (DX)(DX*2), R8
+	LEAQ    4096(CX), R9
 	VMOVDQU ones16<>+0(SB), Y0
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X1, X1, X1
 
 block:
-	VMOVDQU      (R10), Y2
-	VMOVDQU      2(R9), Y3
+	VMOVDQU      (R11), Y2
+	VMOVDQU      2(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      2(R9)(DX*1), Y4
+	VMOVDQU      2(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      2(R9)(DX*2), Y5
+	VMOVDQU      2(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      2(R9)(R8*1), Y6
+	VMOVDQU      2(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -890,33 +902,33 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      (R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, (R9)(DX*1), X3, X3
-	VPINSRW      $0x02, (R9)(DX*2), X3, X3
-	VPINSRW      $0x03, (R9)(R8*1), X3, X3
+	MOVWLZX      (R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, (R10)(DX*1), X3, X3
+	VPINSRW      $0x02, (R10)(DX*2), X3, X3
+	VPINSRW      $0x03, (R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 128(R10), X3
+	VBROADCASTSS 128(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VMOVDQU      32(R10), Y2
-	VMOVDQU      36(R9), Y3
+	VMOVDQU      32(R11), Y2
+	VMOVDQU      36(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      36(R9)(DX*1), Y4
+	VMOVDQU      36(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      36(R9)(DX*2), Y5
+	VMOVDQU      36(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      36(R9)(R8*1), Y6
+	VMOVDQU      36(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -927,33 +939,33 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      34(R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, 34(R9)(DX*1), X3, X3
-	VPINSRW      $0x02, 34(R9)(DX*2), X3, X3
-	VPINSRW      $0x03, 34(R9)(R8*1), X3, X3
+	MOVWLZX      34(R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, 34(R10)(DX*1), X3, X3
+	VPINSRW      $0x02, 34(R10)(DX*2), X3, X3
+	VPINSRW      $0x03, 34(R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 132(R10), X3
+	VBROADCASTSS 132(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VMOVDQU      64(R10), Y2
-	VMOVDQU      70(R9), Y3
+	VMOVDQU      64(R11), Y2
+	VMOVDQU      70(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      70(R9)(DX*1), Y4
+	VMOVDQU      70(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      70(R9)(DX*2), Y5
+	VMOVDQU      70(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      70(R9)(R8*1), Y6
+	VMOVDQU      70(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -964,33 +976,33 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      68(R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, 68(R9)(DX*1), X3, X3
-	VPINSRW      $0x02, 68(R9)(DX*2), X3, X3
-	VPINSRW      $0x03, 68(R9)(R8*1), X3, X3
+	MOVWLZX      68(R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, 68(R10)(DX*1), X3, X3
+	VPINSRW      $0x02, 68(R10)(DX*2), X3, X3
+	VPINSRW      $0x03, 68(R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 136(R10), X3
+	VBROADCASTSS 136(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VMOVDQU      96(R10), Y2
-	VMOVDQU      104(R9), Y3
+	VMOVDQU      96(R11), Y2
+	VMOVDQU      104(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      104(R9)(DX*1), Y4
+	VMOVDQU      104(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      104(R9)(DX*2), Y5
+	VMOVDQU      104(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      104(R9)(R8*1), Y6
+	VMOVDQU      104(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -1001,19 +1013,29 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      102(R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, 102(R9)(DX*1), X3, X3
-	VPINSRW      $0x02, 102(R9)(DX*2), X3, X3
-	VPINSRW      $0x03, 102(R9)(R8*1), X3, X3
+	MOVWLZX      102(R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, 102(R10)(DX*1), X3, X3
+	VPINSRW      $0x02, 102(R10)(DX*2), X3, X3
+	VPINSRW      $0x03, 102(R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 140(R10), X3
+	VBROADCASTSS 140(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	ADDQ         $0x00000088, R9
-	ADDQ         $0x000000c0, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	ADDQ         $0x00000220, R9
+	ADDQ         $0x00000088, R10
+	ADDQ         $0x000000c0, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X1, (AX)
 	ADDQ         $0x10, AX
@@ -1761,7 +1783,7 @@ DATA bit4<>+63(SB)/1, $0x10
 GLOBL bit4<>(SB), RODATA|NOPTR, $64
 
 // func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -1770,6 +1792,7 @@ TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Z0
 	VMOVDQU64    q4Min<>+0(SB), Z1
 	VMOVDQU64    laneFirst<>+0(SB), Z2
@@ -1778,16 +1801,16 @@ TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	VPXORD       Z5, Z5, Z5
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X6, X6, X6
 
 block:
-	VBROADCASTI32X4 (R9), Z7
-	VINSERTI32X4    $0x01, (R9)(DX*1), Z7, Z7
-	VINSERTI32X4    $0x02, (R9)(DX*2), Z7, Z7
-	VINSERTI32X4    $0x03, (R9)(R8*1), Z7, Z7
+	VBROADCASTI32X4 (R10), Z7
+	VINSERTI32X4    $0x01, (R10)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R10)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R10)(R8*1), Z7, Z7
 	VMOVDQU64       q4Halves<>+0(SB), Z8
 	VPERMW          Z7, Z8, Z8
 	VCVTPH2PS       X8, Y8
@@ -1800,7 +1823,7 @@ block:
 	VPTERNLOGD      $0xf8, Z0, Z11, Z7
 	VSHUFPS         $0x99, Z7, Z10, Z7
 	VMOVDQU64       Z7, (SP)
-	VBROADCASTI32X4 288(R10), Z10
+	VBROADCASTI32X4 288(R11), Z10
 	VPSHUFB         Z1, Z7, Z7
 	VPMADDWD        Z10, Z7, Z7
 	VPSHUFD         $0xb1, Z7, Z10
@@ -1808,17 +1831,17 @@ block:
 	VPSHUFD         $0x4e, Z7, Z10
 	VPADDD          Z10, Z7, Z7
 	VPERMD          Z7, Z2, Z7
-	VMOVDQU64       (R10), Z10
-	VMOVDQU64       64(R10), Z11
+	VMOVDQU64       (R11), Z10
+	VMOVDQU64       64(R11), Z11
 	VSHUFI64X2      $0x44, Z11, Z10, Z12
 	VSHUFI64X2      $0xee, Z11, Z10, Z10
-	VMOVDQU64       128(R10), Z11
-	VMOVDQU64       192(R10), Z13
+	VMOVDQU64       128(R11), Z11
+	VMOVDQU64       192(R11), Z13
 	VSHUFI64X2      $0x44, Z13, Z11, Z14
 	VSHUFI64X2      $0xee, Z13, Z11, Z11
 	VMOVDQA64       Z5, Z13
 	VBROADCASTI32X4 (SP), Z15
-	VMOVDQU64       16(R9), Z16
+	VMOVDQU64       16(R10), Z16
 	VPANDD          Z0, Z16, Z17
 	VPSRLW          $0x04, Z16, Z16
 	VPANDD          Z0, Z16, Z16
@@ -1829,7 +1852,7 @@ block:
 	VPACKSSDW       Z19, Z18, Z18
 	VPSHUFB         Z3, Z15, Z19
 	VPDPWSSD        Z19, Z18, Z13
-	VMOVDQU64       80(R9), Z16
+	VMOVDQU64       80(R10), Z16
 	VPANDD          Z0, Z16, Z17
 	VPSRLW          $0x04, Z16, Z16
 	VPANDD          Z0, Z16, Z16
@@ -1842,7 +1865,7 @@ block:
 	VPDPWSSD        Z19, Z18, Z13
 	VMOVDQA64       Z5, Z15
 	VBROADCASTI32X4 16(SP), Z16
-	VMOVDQU64       16(R9)(DX*1), Z17
+	VMOVDQU64       16(R10)(DX*1), Z17
 	VPANDD          Z0, Z17, Z18
 	VPSRLW          $0x04, Z17, Z17
 	VPANDD          Z0, Z17, Z17
@@ -1853,7 +1876,7 @@ block:
 	VPACKSSDW       Z20, Z19, Z19
 	VPSHUFB         Z3, Z16, Z20
 	VPDPWSSD        Z20, Z19, Z15
-	VMOVDQU64       80(R9)(DX*1), Z17
+	VMOVDQU64       80(R10)(DX*1), Z17
 	VPANDD          Z0, Z17, Z18
 	VPSRLW          $0x04, Z17, Z17
 	VPANDD          Z0, Z17, Z17
@@ -1866,7 +1889,7 @@ block:
 	VPDPWSSD        Z20, Z19, Z15
 	VMOVDQA64       Z5, Z16
 	VBROADCASTI32X4 32(SP), Z17
-	VMOVDQU64       16(R9)(DX*2), Z18
+	VMOVDQU64       16(R10)(DX*2), Z18
 	VPANDD          Z0, Z18, Z19
 	VPSRLW          $0x04, Z18, Z18
 	VPANDD          Z0, Z18, Z18
@@ -1877,7 +1900,7 @@ block:
 	VPACKSSDW       Z21, Z20, Z20
 	VPSHUFB         Z3, Z17, Z21
 	VPDPWSSD        Z21, Z20, Z16
-	VMOVDQU64       80(R9)(DX*2), Z18
+	VMOVDQU64       80(R10)(DX*2), Z18
 	VPANDD          Z0, Z18, Z19
 	VPSRLW          $0x04, Z18, Z18
 	VPANDD          Z0, Z18, Z18
@@ -1890,7 +1913,7 @@ block:
 	VPDPWSSD        Z21, Z20, Z16
 	VMOVDQA64       Z5, Z17
 	VBROADCASTI32X4 48(SP), Z18
-	VMOVDQU64       16(R9)(R8*1), Z19
+	VMOVDQU64       16(R10)(R8*1), Z19
 	VPANDD          Z0, Z19, Z20
 	VPSRLW          $0x04, Z19, Z19
 	VPANDD          Z0, Z19, Z19
@@ -1901,7 +1924,7 @@ block:
 	VPACKSSDW       Z22, Z21, Z21
 	VPSHUFB         Z3, Z18, Z22
 	VPDPWSSD        Z22, Z21, Z17
-	VMOVDQU64       80(R9)(R8*1), Z10
+	VMOVDQU64       80(R10)(R8*1), Z10
 	VPANDD          Z0, Z10, Z12
 	VPSRLW          $0x04, Z10, Z10
 	VPANDD          Z0, Z10, Z10
@@ -1930,12 +1953,22 @@ block:
 	VCVTDQ2PS       X7, X7
 	VMULPS          X9, X7, X7
 	VSUBPS          X7, X11, X11
-	VBROADCASTSS    304(R10), X7
+	VBROADCASTSS    304(R11), X7
 	VMULPS          X7, X11, X11
 	VADDPS          X11, X6, X6
-	ADDQ            $0x00000090, R9
-	ADDQ            $0x00000140, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000240, R9
+	ADDQ            $0x00000090, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X6, (AX)
 	ADDQ            $0x10, AX
@@ -1946,8 +1979,8 @@ block:
 	RET
 
 // func dotQ4KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·dotQ4KAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·dotQ4KAVX2(SB), NOSPLIT, $8-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         rowBytes+16(FP), DX
@@ -1955,269 +1988,270 @@ TEXT ·dotQ4KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Y0
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X1, X1, X1
 
 block:
-	MOVQ         4(R9), R12
-	MOVL         12(R9), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10), R13
+	MOVL         12(R10), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X3
-	VPMADDWD     288(R10), X3, X3
+	VPMADDWD     288(R11), X3, X3
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9), Y4
+	VMOVDQU      16(R10), Y4
 	VPAND        Y0, Y4, Y5
 	VPSRLW       $0x04, Y4, Y4
 	VPAND        Y0, Y4, Y4
-	VPMADDUBSW   (R10), Y5, Y5
-	VPMADDUBSW   32(R10), Y4, Y4
+	VPMADDUBSW   (R11), Y5, Y5
+	VPMADDUBSW   32(R11), Y4, Y4
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y6
 	VPMADDWD     Y6, Y4, Y4
 	VPADDD       Y4, Y5, Y4
-	VMOVDQU      48(R9), Y5
+	VMOVDQU      48(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   64(R10), Y6, Y6
-	VPMADDUBSW   96(R10), Y5, Y5
+	VPMADDUBSW   64(R11), Y6, Y6
+	VPMADDUBSW   96(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      80(R9), Y5
+	VMOVDQU      80(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   128(R10), Y6, Y6
-	VPMADDUBSW   160(R10), Y5, Y5
+	VPMADDUBSW   128(R11), Y6, Y6
+	VPMADDUBSW   160(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      112(R9), Y5
+	VMOVDQU      112(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   192(R10), Y6, Y6
-	VPMADDUBSW   224(R10), Y5, Y5
+	VPMADDUBSW   192(R11), Y6, Y6
+	VPMADDUBSW   224(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	MOVQ         4(R9)(DX*1), R12
-	MOVL         12(R9)(DX*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*1), R13
+	MOVL         12(R10)(DX*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X5
-	VPMADDWD     288(R10), X5, X5
+	VPMADDWD     288(R11), X5, X5
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9)(DX*1), Y6
+	VMOVDQU      16(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y7
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   (R10), Y7, Y7
-	VPMADDUBSW   32(R10), Y6, Y6
+	VPMADDUBSW   (R11), Y7, Y7
+	VPMADDUBSW   32(R11), Y6, Y6
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y8
 	VPMADDWD     Y8, Y6, Y6
 	VPADDD       Y6, Y7, Y6
-	VMOVDQU      48(R9)(DX*1), Y7
+	VMOVDQU      48(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VPMADDUBSW   64(R10), Y8, Y8
-	VPMADDUBSW   96(R10), Y7, Y7
+	VPMADDUBSW   64(R11), Y8, Y8
+	VPMADDUBSW   96(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      80(R9)(DX*1), Y7
+	VMOVDQU      80(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VPMADDUBSW   128(R10), Y8, Y8
-	VPMADDUBSW   160(R10), Y7, Y7
+	VPMADDUBSW   128(R11), Y8, Y8
+	VPMADDUBSW   160(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R9)(DX*1), Y7
+	VMOVDQU      112(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VPMADDUBSW   192(R10), Y8, Y8
-	VPMADDUBSW   224(R10), Y7, Y7
+	VPMADDUBSW   192(R11), Y8, Y8
+	VPMADDUBSW   224(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	MOVQ         4(R9)(DX*2), R12
-	MOVL         12(R9)(DX*2), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*2), R13
+	MOVL         12(R10)(DX*2), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X7
-	VPMADDWD     288(R10), X7, X7
+	VPMADDWD     288(R11), X7, X7
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9)(DX*2), Y8
+	VMOVDQU      16(R10)(DX*2), Y8
 	VPAND        Y0, Y8, Y9
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   (R10), Y9, Y9
-	VPMADDUBSW   32(R10), Y8, Y8
+	VPMADDUBSW   (R11), Y9, Y9
+	VPMADDUBSW   32(R11), Y8, Y8
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y10
 	VPMADDWD     Y10, Y9, Y9
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y10
 	VPMADDWD     Y10, Y8, Y8
 	VPADDD       Y8, Y9, Y8
-	VMOVDQU      48(R9)(DX*2), Y9
+	VMOVDQU      48(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VPMADDUBSW   64(R10), Y10, Y10
-	VPMADDUBSW   96(R10), Y9, Y9
+	VPMADDUBSW   64(R11), Y10, Y10
+	VPMADDUBSW   96(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      80(R9)(DX*2), Y9
+	VMOVDQU      80(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VPMADDUBSW   128(R10), Y10, Y10
-	VPMADDUBSW   160(R10), Y9, Y9
+	VPMADDUBSW   128(R11), Y10, Y10
+	VPMADDUBSW   160(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      112(R9)(DX*2), Y9
+	VMOVDQU      112(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VPMADDUBSW   192(R10), Y10, Y10
-	VPMADDUBSW   224(R10), Y9, Y9
+	VPMADDUBSW   192(R11), Y10, Y10
+	VPMADDUBSW   224(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	MOVQ         4(R9)(R8*1), R12
-	MOVL         12(R9)(R8*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(R8*1), R13
+	MOVL         12(R10)(R8*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X9
-	VPMADDWD     288(R10), X9, X9
+	VPMADDWD     288(R11), X9, X9
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9)(R8*1), Y10
+	VMOVDQU      16(R10)(R8*1), Y10
 	VPAND        Y0, Y10, Y11
 	VPSRLW       $0x04, Y10, Y10
 	VPAND        Y0, Y10, Y10
-	VPMADDUBSW   (R10), Y11, Y11
-	VPMADDUBSW   32(R10), Y10, Y10
+	VPMADDUBSW   (R11), Y11, Y11
+	VPMADDUBSW   32(R11), Y10, Y10
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y12
 	VPMADDWD     Y12, Y11, Y11
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y12
 	VPMADDWD     Y12, Y10, Y10
 	VPADDD       Y10, Y11, Y10
-	VMOVDQU      48(R9)(R8*1), Y11
+	VMOVDQU      48(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VPMADDUBSW   64(R10), Y12, Y12
-	VPMADDUBSW   96(R10), Y11, Y11
+	VPMADDUBSW   64(R11), Y12, Y12
+	VPMADDUBSW   96(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      80(R9)(R8*1), Y11
+	VMOVDQU      80(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VPMADDUBSW   128(R10), Y12, Y12
-	VPMADDUBSW   160(R10), Y11, Y11
+	VPMADDUBSW   128(R11), Y12, Y12
+	VPMADDUBSW   160(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      112(R9)(R8*1), Y11
+	VMOVDQU      112(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VPMADDUBSW   192(R10), Y12, Y12
-	VPMADDUBSW   224(R10), Y11, Y11
+	VPMADDUBSW   192(R11), Y12, Y12
+	VPMADDUBSW   224(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y13
@@ -2232,10 +2266,10 @@ block:
 	VPHADDD      Y8, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X2
 	VPADDD       X2, X4, X2
-	VMOVD        (R9), X4
-	VPINSRD      $0x01, (R9)(DX*1), X4, X4
-	VPINSRD      $0x02, (R9)(DX*2), X4, X4
-	VPINSRD      $0x03, (R9)(R8*1), X4, X4
+	VMOVD        (R10), X4
+	VPINSRD      $0x01, (R10)(DX*1), X4, X4
+	VPINSRD      $0x02, (R10)(DX*2), X4, X4
+	VPINSRD      $0x03, (R10)(R8*1), X4, X4
 	VCVTPH2PS    X4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VSHUFPS      $0x88, X5, X4, X6
@@ -2245,12 +2279,22 @@ block:
 	VCVTDQ2PS    X3, X3
 	VMULPS       X4, X3, X3
 	VSUBPS       X3, X2, X2
-	VBROADCASTSS 304(R10), X3
+	VBROADCASTSS 304(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	ADDQ         $0x00000090, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	ADDQ         $0x00000240, R9
+	ADDQ         $0x00000090, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X1, (AX)
 	ADDQ         $0x10, AX
@@ -2261,7 +2305,7 @@ block:
 	RET
 
 // func dotQ5KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -2270,6 +2314,7 @@ TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Z0
 	VMOVDQU64    q4Min<>+0(SB), Z1
 	VMOVDQU64    laneFirst<>+0(SB), Z2
@@ -2278,16 +2323,16 @@ TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	VPXORD       Z5, Z5, Z5
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X6, X6, X6
 
 block:
-	VBROADCASTI32X4 (R9), Z7
-	VINSERTI32X4    $0x01, (R9)(DX*1), Z7, Z7
-	VINSERTI32X4    $0x02, (R9)(DX*2), Z7, Z7
-	VINSERTI32X4    $0x03, (R9)(R8*1), Z7, Z7
+	VBROADCASTI32X4 (R10), Z7
+	VINSERTI32X4    $0x01, (R10)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R10)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R10)(R8*1), Z7, Z7
 	VMOVDQU64       q4Halves<>+0(SB), Z8
 	VPERMW          Z7, Z8, Z8
 	VCVTPH2PS       X8, Y8
@@ -2300,7 +2345,7 @@ block:
 	VPTERNLOGD      $0xf8, Z0, Z11, Z7
 	VSHUFPS         $0x99, Z7, Z10, Z7
 	VMOVDQU64       Z7, (SP)
-	VBROADCASTI32X4 288(R10), Z10
+	VBROADCASTI32X4 288(R11), Z10
 	VPSHUFB         Z1, Z7, Z7
 	VPMADDWD        Z10, Z7, Z7
 	VPSHUFD         $0xb1, Z7, Z10
@@ -2308,18 +2353,18 @@ block:
 	VPSHUFD         $0x4e, Z7, Z10
 	VPADDD          Z10, Z7, Z7
 	VPERMD          Z7, Z2, Z7
-	VMOVDQU64       (R10), Z10
-	VMOVDQU64       64(R10), Z11
+	VMOVDQU64       (R11), Z10
+	VMOVDQU64       64(R11), Z11
 	VSHUFI64X2      $0x44, Z11, Z10, Z12
 	VSHUFI64X2      $0xee, Z11, Z10, Z10
-	VMOVDQU64       128(R10), Z11
-	VMOVDQU64       192(R10), Z13
+	VMOVDQU64       128(R11), Z11
+	VMOVDQU64       192(R11), Z13
 	VSHUFI64X2      $0x44, Z13, Z11, Z14
 	VSHUFI64X2      $0xee, Z13, Z11, Z11
 	VMOVDQA64       Z5, Z13
 	VBROADCASTI32X4 (SP), Z15
-	VMOVDQU64       48(R9), Z16
-	VBROADCASTI64X4 16(R9), Z18
+	VMOVDQU64       48(R10), Z16
+	VBROADCASTI64X4 16(R10), Z18
 	VPSLLVW         q5Shift0<>+0(SB), Z18, Z17
 	VPANDD          bit4<>+0(SB), Z17, Z17
 	VPTERNLOGD      $0xf8, Z0, Z16, Z17
@@ -2334,8 +2379,8 @@ block:
 	VPACKSSDW       Z19, Z16, Z16
 	VPSHUFB         Z3, Z15, Z19
 	VPDPWSSD        Z19, Z16, Z13
-	VMOVDQU64       112(R9), Z16
-	VBROADCASTI64X4 16(R9), Z18
+	VMOVDQU64       112(R10), Z16
+	VBROADCASTI64X4 16(R10), Z18
 	VPSRLVW         q5Shift2<>+0(SB), Z18, Z17
 	VPANDD          bit4<>+0(SB), Z17, Z17
 	VPTERNLOGD      $0xf8, Z0, Z16, Z17
@@ -2352,8 +2397,8 @@ block:
 	VPDPWSSD        Z19, Z16, Z13
 	VMOVDQA64       Z5, Z15
 	VBROADCASTI32X4 16(SP), Z16
-	VMOVDQU64       48(R9)(DX*1), Z17
-	VBROADCASTI64X4 16(R9)(DX*1), Z19
+	VMOVDQU64       48(R10)(DX*1), Z17
+	VBROADCASTI64X4 16(R10)(DX*1), Z19
 	VPSLLVW         q5Shift0<>+0(SB), Z19, Z18
 	VPANDD          bit4<>+0(SB), Z18, Z18
 	VPTERNLOGD      $0xf8, Z0, Z17, Z18
@@ -2368,8 +2413,8 @@ block:
 	VPACKSSDW       Z20, Z17, Z17
 	VPSHUFB         Z3, Z16, Z20
 	VPDPWSSD        Z20, Z17, Z15
-	VMOVDQU64       112(R9)(DX*1), Z17
-	VBROADCASTI64X4 16(R9)(DX*1), Z19
+	VMOVDQU64       112(R10)(DX*1), Z17
+	VBROADCASTI64X4 16(R10)(DX*1), Z19
 	VPSRLVW         q5Shift2<>+0(SB), Z19, Z18
 	VPANDD          bit4<>+0(SB), Z18, Z18
 	VPTERNLOGD      $0xf8, Z0, Z17, Z18
@@ -2386,8 +2431,8 @@ block:
 	VPDPWSSD        Z20, Z17, Z15
 	VMOVDQA64       Z5, Z16
 	VBROADCASTI32X4 32(SP), Z17
-	VMOVDQU64       48(R9)(DX*2), Z18
-	VBROADCASTI64X4 16(R9)(DX*2), Z20
+	VMOVDQU64       48(R10)(DX*2), Z18
+	VBROADCASTI64X4 16(R10)(DX*2), Z20
 	VPSLLVW         q5Shift0<>+0(SB), Z20, Z19
 	VPANDD          bit4<>+0(SB), Z19, Z19
 	VPTERNLOGD      $0xf8, Z0, Z18, Z19
@@ -2402,8 +2447,8 @@ block:
 	VPACKSSDW       Z21, Z18, Z18
 	VPSHUFB         Z3, Z17, Z21
 	VPDPWSSD        Z21, Z18, Z16
-	VMOVDQU64       112(R9)(DX*2), Z18
-	VBROADCASTI64X4 16(R9)(DX*2), Z20
+	VMOVDQU64       112(R10)(DX*2), Z18
+	VBROADCASTI64X4 16(R10)(DX*2), Z20
 	VPSRLVW         q5Shift2<>+0(SB), Z20, Z19
 	VPANDD          bit4<>+0(SB), Z19, Z19
 	VPTERNLOGD      $0xf8, Z0, Z18, Z19
@@ -2420,8 +2465,8 @@ block:
 	VPDPWSSD        Z21, Z18, Z16
 	VMOVDQA64       Z5, Z17
 	VBROADCASTI32X4 48(SP), Z18
-	VMOVDQU64       48(R9)(R8*1), Z19
-	VBROADCASTI64X4 16(R9)(R8*1), Z21
+	VMOVDQU64       48(R10)(R8*1), Z19
+	VBROADCASTI64X4 16(R10)(R8*1), Z21
 	VPSLLVW         q5Shift0<>+0(SB), Z21, Z20
 	VPANDD          bit4<>+0(SB), Z20, Z20
 	VPTERNLOGD      $0xf8, Z0, Z19, Z20
@@ -2436,8 +2481,8 @@ block:
 	VPACKSSDW       Z22, Z19, Z19
 	VPSHUFB         Z3, Z18, Z22
 	VPDPWSSD        Z22, Z19, Z17
-	VMOVDQU64       112(R9)(R8*1), Z10
-	VBROADCASTI64X4 16(R9)(R8*1), Z19
+	VMOVDQU64       112(R10)(R8*1), Z10
+	VBROADCASTI64X4 16(R10)(R8*1), Z19
 	VPSRLVW         q5Shift2<>+0(SB), Z19, Z12
 	VPANDD          bit4<>+0(SB), Z12, Z12
 	VPTERNLOGD      $0xf8, Z0, Z10, Z12
@@ -2470,12 +2515,24 @@ block:
 	VCVTDQ2PS       X7, X7
 	VMULPS          X9, X7, X7
 	VSUBPS          X7, X11, X11
-	VBROADCASTSS    304(R10), X7
+	VBROADCASTSS    304(R11), X7
 	VMULPS          X7, X11, X11
 	VADDPS          X11, X6, X6
-	ADDQ            $0x000000b0, R9
-	ADDQ            $0x00000140, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	ADDQ            $0x000002c0, R9
+	ADDQ            $0x000000b0, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X6, (AX)
 	ADDQ            $0x10, AX
@@ -2486,8 +2543,8 @@ block:
 	RET
 
 // func dotQ5KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·dotQ5KAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·dotQ5KAVX2(SB), NOSPLIT, $8-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         rowBytes+16(FP), DX
@@ -2495,393 +2552,394 @@ TEXT ·dotQ5KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Y0
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X1, X1, X1
 
 block:
-	MOVQ         4(R9), R12
-	MOVL         12(R9), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10), R13
+	MOVL         12(R10), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X3
-	VPMADDWD     288(R10), X3, X3
+	VPMADDWD     288(R11), X3, X3
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9), Y4
+	VMOVDQU      48(R10), Y4
 	VPAND        Y0, Y4, Y5
 	VPSRLW       $0x04, Y4, Y4
 	VPAND        Y0, Y4, Y4
-	VMOVDQU      16(R9), Y6
+	VMOVDQU      16(R10), Y6
 	VPSLLW       $0x04, Y6, Y6
 	VPAND        bit4<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VMOVDQU      16(R9), Y6
+	VMOVDQU      16(R10), Y6
 	VPSLLW       $0x03, Y6, Y6
 	VPAND        bit4<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
-	VPMADDUBSW   (R10), Y5, Y5
-	VPMADDUBSW   32(R10), Y4, Y4
+	VPMADDUBSW   (R11), Y5, Y5
+	VPMADDUBSW   32(R11), Y4, Y4
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y6
 	VPMADDWD     Y6, Y4, Y4
 	VPADDD       Y4, Y5, Y4
-	VMOVDQU      80(R9), Y5
+	VMOVDQU      80(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSLLW       $0x01, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
-	VPMADDUBSW   64(R10), Y6, Y6
-	VPMADDUBSW   96(R10), Y5, Y5
+	VPMADDUBSW   64(R11), Y6, Y6
+	VPMADDUBSW   96(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      112(R9), Y5
+	VMOVDQU      112(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSRLW       $0x01, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
-	VPMADDUBSW   128(R10), Y6, Y6
-	VPMADDUBSW   160(R10), Y5, Y5
+	VPMADDUBSW   128(R11), Y6, Y6
+	VPMADDUBSW   160(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      144(R9), Y5
+	VMOVDQU      144(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSRLW       $0x03, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
-	VPMADDUBSW   192(R10), Y6, Y6
-	VPMADDUBSW   224(R10), Y5, Y5
+	VPMADDUBSW   192(R11), Y6, Y6
+	VPMADDUBSW   224(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	MOVQ         4(R9)(DX*1), R12
-	MOVL         12(R9)(DX*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*1), R13
+	MOVL         12(R10)(DX*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X5
-	VPMADDWD     288(R10), X5, X5
+	VPMADDWD     288(R11), X5, X5
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9)(DX*1), Y6
+	VMOVDQU      48(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y7
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      16(R9)(DX*1), Y8
+	VMOVDQU      16(R10)(DX*1), Y8
 	VPSLLW       $0x04, Y8, Y8
 	VPAND        bit4<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y8
+	VMOVDQU      16(R10)(DX*1), Y8
 	VPSLLW       $0x03, Y8, Y8
 	VPAND        bit4<>+0(SB), Y8, Y8
 	VPOR         Y8, Y6, Y6
-	VPMADDUBSW   (R10), Y7, Y7
-	VPMADDUBSW   32(R10), Y6, Y6
+	VPMADDUBSW   (R11), Y7, Y7
+	VPMADDUBSW   32(R11), Y6, Y6
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y8
 	VPMADDWD     Y8, Y6, Y6
 	VPADDD       Y6, Y7, Y6
-	VMOVDQU      80(R9)(DX*1), Y7
+	VMOVDQU      80(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSLLW       $0x02, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSLLW       $0x01, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y7, Y7
-	VPMADDUBSW   64(R10), Y8, Y8
-	VPMADDUBSW   96(R10), Y7, Y7
+	VPMADDUBSW   64(R11), Y8, Y8
+	VPMADDUBSW   96(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R9)(DX*1), Y7
+	VMOVDQU      112(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSRLW       $0x01, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y7, Y7
-	VPMADDUBSW   128(R10), Y8, Y8
-	VPMADDUBSW   160(R10), Y7, Y7
+	VPMADDUBSW   128(R11), Y8, Y8
+	VPMADDUBSW   160(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      144(R9)(DX*1), Y7
+	VMOVDQU      144(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSRLW       $0x02, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSRLW       $0x03, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y7, Y7
-	VPMADDUBSW   192(R10), Y8, Y8
-	VPMADDUBSW   224(R10), Y7, Y7
+	VPMADDUBSW   192(R11), Y8, Y8
+	VPMADDUBSW   224(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	MOVQ         4(R9)(DX*2), R12
-	MOVL         12(R9)(DX*2), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*2), R13
+	MOVL         12(R10)(DX*2), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X7
-	VPMADDWD     288(R10), X7, X7
+	VPMADDWD     288(R11), X7, X7
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9)(DX*2), Y8
+	VMOVDQU      48(R10)(DX*2), Y8
 	VPAND        Y0, Y8, Y9
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      16(R9)(DX*2), Y10
+	VMOVDQU      16(R10)(DX*2), Y10
 	VPSLLW       $0x04, Y10, Y10
 	VPAND        bit4<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y10
+	VMOVDQU      16(R10)(DX*2), Y10
 	VPSLLW       $0x03, Y10, Y10
 	VPAND        bit4<>+0(SB), Y10, Y10
 	VPOR         Y10, Y8, Y8
-	VPMADDUBSW   (R10), Y9, Y9
-	VPMADDUBSW   32(R10), Y8, Y8
+	VPMADDUBSW   (R11), Y9, Y9
+	VPMADDUBSW   32(R11), Y8, Y8
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y10
 	VPMADDWD     Y10, Y9, Y9
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y10
 	VPMADDWD     Y10, Y8, Y8
 	VPADDD       Y8, Y9, Y8
-	VMOVDQU      80(R9)(DX*2), Y9
+	VMOVDQU      80(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSLLW       $0x02, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSLLW       $0x01, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y9, Y9
-	VPMADDUBSW   64(R10), Y10, Y10
-	VPMADDUBSW   96(R10), Y9, Y9
+	VPMADDUBSW   64(R11), Y10, Y10
+	VPMADDUBSW   96(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      112(R9)(DX*2), Y9
+	VMOVDQU      112(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSRLW       $0x01, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y9, Y9
-	VPMADDUBSW   128(R10), Y10, Y10
-	VPMADDUBSW   160(R10), Y9, Y9
+	VPMADDUBSW   128(R11), Y10, Y10
+	VPMADDUBSW   160(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      144(R9)(DX*2), Y9
+	VMOVDQU      144(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSRLW       $0x02, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSRLW       $0x03, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y9, Y9
-	VPMADDUBSW   192(R10), Y10, Y10
-	VPMADDUBSW   224(R10), Y9, Y9
+	VPMADDUBSW   192(R11), Y10, Y10
+	VPMADDUBSW   224(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	MOVQ         4(R9)(R8*1), R12
-	MOVL         12(R9)(R8*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(R8*1), R13
+	MOVL         12(R10)(R8*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X9
-	VPMADDWD     288(R10), X9, X9
+	VPMADDWD     288(R11), X9, X9
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9)(R8*1), Y10
+	VMOVDQU      48(R10)(R8*1), Y10
 	VPAND        Y0, Y10, Y11
 	VPSRLW       $0x04, Y10, Y10
 	VPAND        Y0, Y10, Y10
-	VMOVDQU      16(R9)(R8*1), Y12
+	VMOVDQU      16(R10)(R8*1), Y12
 	VPSLLW       $0x04, Y12, Y12
 	VPAND        bit4<>+0(SB), Y12, Y12
 	VPOR         Y12, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y12
+	VMOVDQU      16(R10)(R8*1), Y12
 	VPSLLW       $0x03, Y12, Y12
 	VPAND        bit4<>+0(SB), Y12, Y12
 	VPOR         Y12, Y10, Y10
-	VPMADDUBSW   (R10), Y11, Y11
-	VPMADDUBSW   32(R10), Y10, Y10
+	VPMADDUBSW   (R11), Y11, Y11
+	VPMADDUBSW   32(R11), Y10, Y10
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y12
 	VPMADDWD     Y12, Y11, Y11
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y12
 	VPMADDWD     Y12, Y10, Y10
 	VPADDD       Y10, Y11, Y10
-	VMOVDQU      80(R9)(R8*1), Y11
+	VMOVDQU      80(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSLLW       $0x02, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y12, Y12
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSLLW       $0x01, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y11, Y11
-	VPMADDUBSW   64(R10), Y12, Y12
-	VPMADDUBSW   96(R10), Y11, Y11
+	VPMADDUBSW   64(R11), Y12, Y12
+	VPMADDUBSW   96(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      112(R9)(R8*1), Y11
+	VMOVDQU      112(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y12, Y12
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSRLW       $0x01, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y11, Y11
-	VPMADDUBSW   128(R10), Y12, Y12
-	VPMADDUBSW   160(R10), Y11, Y11
+	VPMADDUBSW   128(R11), Y12, Y12
+	VPMADDUBSW   160(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      144(R9)(R8*1), Y11
+	VMOVDQU      144(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSRLW       $0x02, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y12, Y12
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSRLW       $0x03, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y11, Y11
-	VPMADDUBSW   192(R10), Y12, Y12
-	VPMADDUBSW   224(R10), Y11, Y11
+	VPMADDUBSW   192(R11), Y12, Y12
+	VPMADDUBSW   224(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y13
@@ -2896,10 +2954,10 @@ block:
 	VPHADDD      Y8, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X2
 	VPADDD       X2, X4, X2
-	VMOVD        (R9), X4
-	VPINSRD      $0x01, (R9)(DX*1), X4, X4
-	VPINSRD      $0x02, (R9)(DX*2), X4, X4
-	VPINSRD      $0x03, (R9)(R8*1), X4, X4
+	VMOVD        (R10), X4
+	VPINSRD      $0x01, (R10)(DX*1), X4, X4
+	VPINSRD      $0x02, (R10)(DX*2), X4, X4
+	VPINSRD      $0x03, (R10)(R8*1), X4, X4
 	VCVTPH2PS    X4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VSHUFPS      $0x88, X5, X4, X6
@@ -2909,12 +2967,24 @@ block:
 	VCVTDQ2PS    X3, X3
 	VMULPS       X4, X3, X3
 	VSUBPS       X3, X2, X2
-	VBROADCASTSS 304(R10), X3
+	VBROADCASTSS 304(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	ADDQ         $0x000000b0, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
+	PREFETCHT0   640(R9)
+	ADDQ         $0x000002c0, R9
+	ADDQ         $0x000000b0, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X1, (AX)
 	ADDQ         $0x10, AX
@@ -3061,7 +3131,7 @@ DATA q6Right<>+62(SB)/2, $0x0002
 GLOBL q6Right<>(SB), RODATA|NOPTR, $64
 
 // func dotQ6KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -3070,6 +3140,7 @@ TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VMOVDQU64    q6Scale0<>+0(SB), Z0
 	VMOVDQU64    q6Scale1<>+0(SB), Z1
 	VMOVDQU64    q6Left<>+0(SB), Z2
@@ -3079,33 +3150,33 @@ TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z6, Z6, Z6
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X7, X7, X7
 
 block:
 	VPBROADCASTD    thirtyTwos<>+0(SB), Z8
-	VMOVDQU64       (R10), Z9
+	VMOVDQU64       (R11), Z9
 	VMOVDQA64       Z6, Z10
 	VPDPBUSD        Z9, Z8, Z10
 	VPSUBD          Z10, Z6, Z10
-	VMOVDQU64       64(R10), Z11
+	VMOVDQU64       64(R11), Z11
 	VMOVDQA64       Z6, Z12
 	VPDPBUSD        Z11, Z8, Z12
 	VPSUBD          Z12, Z6, Z12
-	VMOVDQU64       128(R10), Z13
+	VMOVDQU64       128(R11), Z13
 	VMOVDQA64       Z6, Z14
 	VPDPBUSD        Z13, Z8, Z14
 	VPSUBD          Z14, Z6, Z14
-	VMOVDQU64       192(R10), Z15
+	VMOVDQU64       192(R11), Z15
 	VMOVDQA64       Z6, Z16
 	VPDPBUSD        Z15, Z8, Z16
 	VPSUBD          Z16, Z6, Z16
-	VPMOVSXBW       192(R9), Y17
+	VPMOVSXBW       192(R10), Y17
 	VMOVDQA64       Z6, Z8
-	VMOVDQU64       (R9), Z18
-	VBROADCASTI64X4 128(R9), Z19
+	VMOVDQU64       (R10), Z18
+	VBROADCASTI64X4 128(R10), Z19
 	VPSLLVW         Z2, Z19, Z20
 	VPSRLVW         Z3, Z19, Z19
 	VPANDD          Z5, Z20, Z20
@@ -3120,8 +3191,8 @@ block:
 	VPACKSSDW       Z21, Z18, Z18
 	VPERMW          Z17, Z0, Z19
 	VPDPWSSD        Z19, Z18, Z8
-	VMOVDQU64       64(R9), Z18
-	VBROADCASTI64X4 160(R9), Z19
+	VMOVDQU64       64(R10), Z18
+	VBROADCASTI64X4 160(R10), Z19
 	VPSLLVW         Z2, Z19, Z20
 	VPSRLVW         Z3, Z19, Z19
 	VPANDD          Z5, Z20, Z20
@@ -3136,10 +3207,10 @@ block:
 	VPACKSSDW       Z21, Z18, Z18
 	VPERMW          Z17, Z1, Z19
 	VPDPWSSD        Z19, Z18, Z8
-	VPMOVSXBW       192(R9)(DX*1), Y17
+	VPMOVSXBW       192(R10)(DX*1), Y17
 	VMOVDQA64       Z6, Z18
-	VMOVDQU64       (R9)(DX*1), Z19
-	VBROADCASTI64X4 128(R9)(DX*1), Z20
+	VMOVDQU64       (R10)(DX*1), Z19
+	VBROADCASTI64X4 128(R10)(DX*1), Z20
 	VPSLLVW         Z2, Z20, Z21
 	VPSRLVW         Z3, Z20, Z20
 	VPANDD          Z5, Z21, Z21
@@ -3154,8 +3225,8 @@ block:
 	VPACKSSDW       Z22, Z19, Z19
 	VPERMW          Z17, Z0, Z20
 	VPDPWSSD        Z20, Z19, Z18
-	VMOVDQU64       64(R9)(DX*1), Z19
-	VBROADCASTI64X4 160(R9)(DX*1), Z20
+	VMOVDQU64       64(R10)(DX*1), Z19
+	VBROADCASTI64X4 160(R10)(DX*1), Z20
 	VPSLLVW         Z2, Z20, Z21
 	VPSRLVW         Z3, Z20, Z20
 	VPANDD          Z5, Z21, Z21
@@ -3170,10 +3241,10 @@ block:
 	VPACKSSDW       Z22, Z19, Z19
 	VPERMW          Z17, Z1, Z20
 	VPDPWSSD        Z20, Z19, Z18
-	VPMOVSXBW       192(R9)(DX*2), Y17
+	VPMOVSXBW       192(R10)(DX*2), Y17
 	VMOVDQA64       Z6, Z19
-	VMOVDQU64       (R9)(DX*2), Z20
-	VBROADCASTI64X4 128(R9)(DX*2), Z21
+	VMOVDQU64       (R10)(DX*2), Z20
+	VBROADCASTI64X4 128(R10)(DX*2), Z21
 	VPSLLVW         Z2, Z21, Z22
 	VPSRLVW         Z3, Z21, Z21
 	VPANDD          Z5, Z22, Z22
@@ -3188,8 +3259,8 @@ block:
 	VPACKSSDW       Z23, Z20, Z20
 	VPERMW          Z17, Z0, Z21
 	VPDPWSSD        Z21, Z20, Z19
-	VMOVDQU64       64(R9)(DX*2), Z20
-	VBROADCASTI64X4 160(R9)(DX*2), Z21
+	VMOVDQU64       64(R10)(DX*2), Z20
+	VBROADCASTI64X4 160(R10)(DX*2), Z21
 	VPSLLVW         Z2, Z21, Z22
 	VPSRLVW         Z3, Z21, Z21
 	VPANDD          Z5, Z22, Z22
@@ -3204,10 +3275,10 @@ block:
 	VPACKSSDW       Z23, Z20, Z20
 	VPERMW          Z17, Z1, Z21
 	VPDPWSSD        Z21, Z20, Z19
-	VPMOVSXBW       192(R9)(R8*1), Y17
+	VPMOVSXBW       192(R10)(R8*1), Y17
 	VMOVDQA64       Z6, Z20
-	VMOVDQU64       (R9)(R8*1), Z21
-	VBROADCASTI64X4 128(R9)(R8*1), Z22
+	VMOVDQU64       (R10)(R8*1), Z21
+	VBROADCASTI64X4 128(R10)(R8*1), Z22
 	VPSLLVW         Z2, Z22, Z23
 	VPSRLVW         Z3, Z22, Z22
 	VPANDD          Z5, Z23, Z23
@@ -3222,8 +3293,8 @@ block:
 	VPACKSSDW       Z12, Z10, Z10
 	VPERMW          Z17, Z0, Z9
 	VPDPWSSD        Z9, Z10, Z20
-	VMOVDQU64       64(R9)(R8*1), Z9
-	VBROADCASTI64X4 160(R9)(R8*1), Z10
+	VMOVDQU64       64(R10)(R8*1), Z9
+	VBROADCASTI64X4 160(R10)(R8*1), Z10
 	VPSLLVW         Z2, Z10, Z11
 	VPSRLVW         Z3, Z10, Z10
 	VPANDD          Z5, Z11, Z11
@@ -3251,20 +3322,35 @@ block:
 	VPADDD          Y8, Y10, Y8
 	VEXTRACTI32X4   $0x01, Y8, X9
 	VPADDD          X9, X8, X9
-	MOVWLZX         208(R9), R12
-	VMOVD           R12, X8
-	VPINSRW         $0x01, 208(R9)(DX*1), X8, X8
-	VPINSRW         $0x02, 208(R9)(DX*2), X8, X8
-	VPINSRW         $0x03, 208(R9)(R8*1), X8, X8
+	MOVWLZX         208(R10), R13
+	VMOVD           R13, X8
+	VPINSRW         $0x01, 208(R10)(DX*1), X8, X8
+	VPINSRW         $0x02, 208(R10)(DX*2), X8, X8
+	VPINSRW         $0x03, 208(R10)(R8*1), X8, X8
 	VCVTPH2PS       X8, X8
 	VCVTDQ2PS       X9, X9
 	VMULPS          X8, X9, X9
-	VBROADCASTSS    304(R10), X8
+	VBROADCASTSS    304(R11), X8
 	VMULPS          X8, X9, X9
 	VADDPS          X9, X7, X7
-	ADDQ            $0x000000d2, R9
-	ADDQ            $0x00000140, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	PREFETCHT0      704(R9)
+	PREFETCHT0      768(R9)
+	PREFETCHT0      832(R9)
+	ADDQ            $0x00000348, R9
+	ADDQ            $0x000000d2, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X7, (AX)
 	ADDQ            $0x10, AX
@@ -3405,7 +3491,7 @@ DATA q6Spread<>+127(SB)/1, $0x0f
 GLOBL q6Spread<>(SB), RODATA|NOPTR, $128
 
 // func dotQ6KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·dotQ6KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -3414,396 +3500,397 @@ TEXT ·dotQ6KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Y0
 	VPBROADCASTD bits54<>+0(SB), Y1
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X2, X2, X2
 
 block:
-	VMOVDQU      192(R9), X3
+	VMOVDQU      192(R10), X3
 	VPMOVSXBW    X3, Y5
-	VPMADDWD     256(R10), Y5, Y5
+	VPMADDWD     256(R11), Y5, Y5
 	VPSLLD       $0x05, Y5, Y5
 	VPXOR        Y4, Y4, Y4
 	VPSUBD       Y5, Y4, Y4
-	VMOVDQU      (R9), Y5
+	VMOVDQU      (R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPSLLW       $0x04, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   (R10), Y5, Y5
+	VPMADDUBSW   (R11), Y5, Y5
 	VPSHUFB      q6Spread<>+0(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      32(R9), Y5
+	VMOVDQU      32(R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPSLLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   32(R10), Y5, Y5
+	VPMADDUBSW   32(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+16(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      (R9), Y5
+	VMOVDQU      (R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   64(R10), Y5, Y5
+	VPMADDUBSW   64(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+32(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      32(R9), Y5
+	VMOVDQU      32(R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   96(R10), Y5, Y5
+	VPMADDUBSW   96(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+48(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      64(R9), Y5
+	VMOVDQU      64(R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPSLLW       $0x04, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   128(R10), Y5, Y5
+	VPMADDUBSW   128(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+64(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      96(R9), Y5
+	VMOVDQU      96(R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPSLLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   160(R10), Y5, Y5
+	VPMADDUBSW   160(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+80(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      64(R9), Y5
+	VMOVDQU      64(R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   192(R10), Y5, Y5
+	VPMADDUBSW   192(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+96(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      96(R9), Y5
+	VMOVDQU      96(R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   224(R10), Y5, Y5
+	VPMADDUBSW   224(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      192(R9)(DX*1), X3
+	VMOVDQU      192(R10)(DX*1), X3
 	VPMOVSXBW    X3, Y6
-	VPMADDWD     256(R10), Y6, Y6
+	VPMADDWD     256(R11), Y6, Y6
 	VPSLLD       $0x05, Y6, Y6
 	VPXOR        Y5, Y5, Y5
 	VPSUBD       Y6, Y5, Y5
-	VMOVDQU      (R9)(DX*1), Y6
+	VMOVDQU      (R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPSLLW       $0x04, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   (R10), Y6, Y6
+	VPMADDUBSW   (R11), Y6, Y6
 	VPSHUFB      q6Spread<>+0(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      32(R9)(DX*1), Y6
+	VMOVDQU      32(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   32(R10), Y6, Y6
+	VPMADDUBSW   32(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+16(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      (R9)(DX*1), Y6
+	VMOVDQU      (R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   64(R10), Y6, Y6
+	VPMADDUBSW   64(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+32(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      32(R9)(DX*1), Y6
+	VMOVDQU      32(R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   96(R10), Y6, Y6
+	VPMADDUBSW   96(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+48(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      64(R9)(DX*1), Y6
+	VMOVDQU      64(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPSLLW       $0x04, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   128(R10), Y6, Y6
+	VPMADDUBSW   128(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+64(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      96(R9)(DX*1), Y6
+	VMOVDQU      96(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   160(R10), Y6, Y6
+	VPMADDUBSW   160(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+80(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      64(R9)(DX*1), Y6
+	VMOVDQU      64(R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   192(R10), Y6, Y6
+	VPMADDUBSW   192(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+96(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      96(R9)(DX*1), Y6
+	VMOVDQU      96(R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   224(R10), Y6, Y6
+	VPMADDUBSW   224(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      192(R9)(DX*2), X3
+	VMOVDQU      192(R10)(DX*2), X3
 	VPMOVSXBW    X3, Y7
-	VPMADDWD     256(R10), Y7, Y7
+	VPMADDWD     256(R11), Y7, Y7
 	VPSLLD       $0x05, Y7, Y7
 	VPXOR        Y6, Y6, Y6
 	VPSUBD       Y7, Y6, Y6
-	VMOVDQU      (R9)(DX*2), Y7
+	VMOVDQU      (R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPSLLW       $0x04, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   (R10), Y7, Y7
+	VPMADDUBSW   (R11), Y7, Y7
 	VPSHUFB      q6Spread<>+0(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      32(R9)(DX*2), Y7
+	VMOVDQU      32(R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPSLLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   32(R10), Y7, Y7
+	VPMADDUBSW   32(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+16(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      (R9)(DX*2), Y7
+	VMOVDQU      (R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   64(R10), Y7, Y7
+	VPMADDUBSW   64(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+32(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      32(R9)(DX*2), Y7
+	VMOVDQU      32(R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPSRLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   96(R10), Y7, Y7
+	VPMADDUBSW   96(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+48(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      64(R9)(DX*2), Y7
+	VMOVDQU      64(R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPSLLW       $0x04, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   128(R10), Y7, Y7
+	VPMADDUBSW   128(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+64(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      96(R9)(DX*2), Y7
+	VMOVDQU      96(R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPSLLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   160(R10), Y7, Y7
+	VPMADDUBSW   160(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+80(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      64(R9)(DX*2), Y7
+	VMOVDQU      64(R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   192(R10), Y7, Y7
+	VPMADDUBSW   192(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+96(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      96(R9)(DX*2), Y7
+	VMOVDQU      96(R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPSRLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   224(R10), Y7, Y7
+	VPMADDUBSW   224(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      192(R9)(R8*1), X3
+	VMOVDQU      192(R10)(R8*1), X3
 	VPMOVSXBW    X3, Y8
-	VPMADDWD     256(R10), Y8, Y8
+	VPMADDWD     256(R11), Y8, Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPXOR        Y7, Y7, Y7
 	VPSUBD       Y8, Y7, Y7
-	VMOVDQU      (R9)(R8*1), Y8
+	VMOVDQU      (R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPSLLW       $0x04, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   (R10), Y8, Y8
+	VPMADDUBSW   (R11), Y8, Y8
 	VPSHUFB      q6Spread<>+0(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      32(R9)(R8*1), Y8
+	VMOVDQU      32(R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPSLLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   32(R10), Y8, Y8
+	VPMADDUBSW   32(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+16(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      (R9)(R8*1), Y8
+	VMOVDQU      (R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   64(R10), Y8, Y8
+	VPMADDUBSW   64(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+32(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      32(R9)(R8*1), Y8
+	VMOVDQU      32(R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPSRLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   96(R10), Y8, Y8
+	VPMADDUBSW   96(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+48(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      64(R9)(R8*1), Y8
+	VMOVDQU      64(R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPSLLW       $0x04, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   128(R10), Y8, Y8
+	VPMADDUBSW   128(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+64(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      96(R9)(R8*1), Y8
+	VMOVDQU      96(R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPSLLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   160(R10), Y8, Y8
+	VPMADDUBSW   160(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+80(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      64(R9)(R8*1), Y8
+	VMOVDQU      64(R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   192(R10), Y8, Y8
+	VPMADDUBSW   192(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+96(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      96(R9)(R8*1), Y8
+	VMOVDQU      96(R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPSRLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   224(R10), Y8, Y8
+	VPMADDUBSW   224(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y8, Y8
@@ -3813,20 +3900,35 @@ block:
 	VPHADDD      Y6, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X3
 	VPADDD       X3, X4, X3
-	MOVWLZX      208(R9), R12
-	VMOVD        R12, X4
-	VPINSRW      $0x01, 208(R9)(DX*1), X4, X4
-	VPINSRW      $0x02, 208(R9)(DX*2), X4, X4
-	VPINSRW      $0x03, 208(R9)(R8*1), X4, X4
+	MOVWLZX      208(R10), R13
+	VMOVD        R13, X4
+	VPINSRW      $0x01, 208(R10)(DX*1), X4, X4
+	VPINSRW      $0x02, 208(R10)(DX*2), X4, X4
+	VPINSRW      $0x03, 208(R10)(R8*1), X4, X4
 	VCVTPH2PS    X4, X4
 	VCVTDQ2PS    X3, X3
 	VMULPS       X4, X3, X3
-	VBROADCASTSS 304(R10), X4
+	VBROADCASTSS 304(R11), X4
 	VMULPS       X4, X3, X3
 	VADDPS       X3, X2, X2
-	ADDQ         $0x000000d2, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
+	PREFETCHT0   640(R9)
+	PREFETCHT0   704(R9)
+	PREFETCHT0   768(R9)
+	PREFETCHT0   832(R9)
+	ADDQ         $0x00000348, R9
+	ADDQ         $0x000000d2, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X2, (AX)
 	ADDQ         $0x10, AX
