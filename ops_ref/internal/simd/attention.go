@@ -6,12 +6,14 @@ import "math"
 // kernels compute for one query happens in one lane of a vector, so that nothing has to be added across lanes.
 const PanelQueries = 32
 
-// Panels of queries, and all functions that take them, need sizes that are multiples of these.
+// ValueQueries is the number of queries of a panel that PanelValues takes.
+const ValueQueries = 8
+
+// The units in which kernels count.
 const (
-	panelSteps   = 16 // elements of queries, keys and values
-	panelKeys    = 8  // rows of scores that Softmax computes
-	scoreKeys    = 4  // rows of keys that Scores reads
-	valueQueries = 8  // queries of PanelValues
+	panelSteps = 16 // elements of queries, keys and values
+	panelKeys  = 8  // rows of scores that Softmax computes
+	scoreKeys  = 4  // rows of keys that Scores reads
 )
 
 // HasQueryPanels reports whether the level has kernels for panels of queries. Without them the functions here are slower
@@ -112,13 +114,13 @@ func PanelValues(out, values, weights []float32, n, dim int) {
 	if n <= 0 {
 		return
 	}
-	if len(out) < valueQueries*dim || len(values) < n*dim || len(weights) < (n-1)*PanelQueries+valueQueries {
+	if len(out) < ValueQueries*dim || len(values) < n*dim || len(weights) < (n-1)*PanelQueries+ValueQueries {
 		panic("simd: wrong sizes of weighted values")
 	}
 	if asmPanelValues(&out[0], dim/panelSteps, &values[0], &weights[0], n) {
 		return
 	}
-	for i := range valueQueries {
+	for i := range ValueQueries {
 		PanelValue(out[i*dim:][:dim], values, weights[i:], n)
 	}
 }

@@ -59,10 +59,10 @@ func TestPanelsAreTheirDefinitions(t *testing.T) {
 				}
 
 				weights := normal(r, n*PanelQueries)
-				out := normal(r, valueQueries*dim)
+				out := normal(r, ValueQueries*dim)
 				wantOut := append([]float32(nil), out...)
 				PanelValues(out, values, weights[8:], n, dim)
-				for i := range valueQueries {
+				for i := range ValueQueries {
 					var own []float32
 					for j := range n {
 						own = append(own, weights[j*PanelQueries+8+i])
@@ -195,7 +195,7 @@ func BenchmarkPanels(b *testing.B) {
 		{"scores", product, func() { PanelScores(s, keys, n, dim, panel) }},
 		{"softmax", 0, func() { Softmax(s, n, from, to, 0.09, top[:], sum[:]) }},
 		{"values", product, func() {
-			for i := 0; i < PanelQueries; i += valueQueries {
+			for i := 0; i < PanelQueries; i += ValueQueries {
 				PanelValues(out[i*dim:], values, s[i:], n, dim)
 			}
 		}},
