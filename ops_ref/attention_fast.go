@@ -150,8 +150,8 @@ func (f *floatsOf) take(n int) []float32 {
 type attentionWork struct {
 	fixed
 	at      *paged
-	tokens  int // of a block of queries
-	few     int // tokens of a sequence up to which rows are cheaper than panels
+	group   int // query heads of a KV head
+	kvHeads int
 	window  int
 	padding []int32
 	blocks  []tokenRun // for panels
@@ -168,14 +168,14 @@ type tokenRun struct {
 
 // attentionKey tells work apart.
 type attentionKey struct {
-	at            *paged
-	group, window int
+	at                     *paged
+	group, kvHeads, window int
 }
 
 func (b *Binding) attentionWork(t *attentionTask) *attentionWork {
-	return b.Once(attentionKey{t.at, t.group, t.attrs.Window}, func() (any, Task) {
+	return b.Once(attentionKey{t.at, t.group, t.kvHeads, t.attrs.Window}, func() (any, Task) {
 		n := len(t.at.pos)
-		w := &attentionWork{at: t.at, tokens: panelTokens(t.group), few: max(1, rowQueries/t.group), window: t.attrs.Window,
+		w := &attentionWork{at: t.at, group: t.group, kvHeads: t.kvHeads, window: t.attrs.Window,
 			padding: make([]int32, 0, n), blocks: make([]tokenRun, 0, n), runs: make([]tokenRun, 0, n)}
 		return w, w
 	}).(*attentionWork)
@@ -188,6 +188,7 @@ func (w *attentionWork) Run(worker *par.Worker) error {
 	}
 	w.padding, w.blocks, w.runs, w.parts = w.padding[:0], w.blocks[:0], w.runs[:0], 0
 	seq, pos := w.at.seq, w.at.pos
+	few, block := max(1, rowQueries/w.group), blockTokens(len(seq), w.group, w.kvHeads, worker.Threads())
 	for lo, hi := 0, 0; lo < len(seq); lo = hi {
 		hi = lo + 1
 		if seq[lo] < 0 {
@@ -197,15 +198,15 @@ func (w *attentionWork) Run(worker *par.Worker) error {
 		for hi < len(seq) && seq[hi] == seq[lo] && pos[hi] > pos[hi-1] {
 			hi++
 		}
-		if !simd.HasQueryPanels() || hi-lo <= w.few {
+		if !simd.HasQueryPanels() || hi-lo <= few {
 			r := w.run(lo, hi)
 			r.part = w.parts
 			w.parts += (hi - lo) * (r.last + 1 - r.first)
 			w.runs = append(w.runs, r)
 			continue
 		}
-		for ; lo < hi; lo += w.tokens {
-			w.blocks = append(w.blocks, w.run(lo, min(lo+w.tokens, hi)))
+		for ; lo < hi; lo += block {
+			w.blocks = append(w.blocks, w.run(lo, min(lo+block, hi)))
 		}
 	}
 	return nil

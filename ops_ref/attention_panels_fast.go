@@ -5,11 +5,20 @@ import (
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
-// blockQueries is about the number of queries that share the conversion of a chunk of keys and values.
-const blockQueries = 64
+// blockQueries is about the most queries that share the conversion of a chunk of keys and values.
+const blockQueries = 128
 
-// panelTokens returns the tokens of a block if each has group queries.
+// panelTokens returns the most tokens of a block if each has group queries.
 func panelTokens(group int) int { return max(1, blockQueries/group) }
+
+// blockTokens returns the tokens of a block of a step of so many: fewer than the most if there are many workers.
+func blockTokens(tokens, group, kvHeads, workers int) int {
+	n := panelTokens(group)
+	for least := panelTokens(4 * group); n > least && tokens*kvHeads < 4*workers*n; {
+		n = max(least, n/2)
+	}
+	return n
+}
 
 // panelCount returns the panels that n queries take.
 func panelCount(n int) int { return (n + simd.PanelQueries - 1) / simd.PanelQueries }
