@@ -45,6 +45,7 @@ func main() {
 		addRows(t, true)
 		addRows(t, false)
 	}
+	attention()
 	deltaStep(true)
 	deltaStep(false)
 	asm.Generate()
