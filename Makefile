@@ -27,6 +27,7 @@ test-all: lint test race openai peer ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
+	$(MAKE) emulator
 
 .PHONY: generate
 generate: ## write the CPU's vector kernels anew

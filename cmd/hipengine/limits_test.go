@@ -108,7 +108,7 @@ func TestLimitsCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range []string{"mul_mat_q8_0_dot1", "mul_mat_x_q16", "mul_mat_q4_k_mma", "attention_combine"} {
+		for _, s := range []string{"mul_mat_q8_0_dot1", "mul_mat_x_f16", "mul_mat_q4_k_mma", "attention_combine"} {
 			if !seen[s] {
 				t.Errorf("%s: %s was not executed", g.Target, s)
 			}
