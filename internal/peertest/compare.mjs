@@ -14,8 +14,11 @@ export class Limits {
   constructor(q8_0) { this.amplification = q8_0 / roundings.int8; }
 
   // of returns the most relative error of llama.cpp's logits: twice what is expected. own is the error of our kernels in
-  // the same type.
-  of(type, own) { return 2 * (type in roundings ? roundings[type] * this.amplification : own); }
+  // the same type; where they round less than llama.cpp, as in Q2_K, the error in Q8_0 is expected.
+  of(type, own) {
+    const expected = this.amplification * (roundings[type] ?? roundings.int8);
+    return 2 * (type in roundings ? expected : Math.max(own, expected));
+  }
 }
 
 export const argmax = (row) => row.reduce((best, x, i) => (x > row[best] ? i : best), 0);

@@ -74,8 +74,9 @@ export class Model {
 
   isEnd(token) { return this.model.isEogToken(token); }
 
-  // context makes a context with one sequence.
-  async context({ size = 512, batch = size, threads = os.availableParallelism(), flashAttention = true, f32 = false } = {}) {
+  // context makes a context with one sequence. One thread is the default: several wait for each other by spinning, which
+  // takes forever on a busy machine.
+  async context({ size = 512, batch = size, threads = 1, flashAttention = true, f32 = false } = {}) {
     const c = new Context();
     c.model = this;
     c.context = new addon.AddonContext(this.model, {
