@@ -19,10 +19,20 @@ type angles struct {
 	cos, sin []float32
 }
 
-// anglesKey tells angles apart.
+// anglesKey tells angles apart. Weights are told apart by where they are: layers have nodes of their own for them.
 type anglesKey struct {
 	pos, freqs ops.Value
+	weight     *float32
+	n          int
 	mscale     float32
+}
+
+func newAnglesKey(n *ops.Node, freqs []float32, mscale float32) anglesKey {
+	key := anglesKey{pos: n.In[1], freqs: n.In[2], n: len(freqs), mscale: mscale}
+	if n.In[2].Node().Leaf == ops.Weight {
+		key.freqs, key.weight = ops.Value{}, &freqs[0]
+	}
+	return key
 }
 
 // Run computes the worker's tokens.
@@ -50,10 +60,10 @@ type ropeTask struct {
 func bindRoPE(b *Binding) Task {
 	x, a := b.Call.In[0], b.Call.Attrs.(ops.RoPEAttrs)
 	freqs := b.Call.In[2].F
-	if freqs == nil {
+	if len(freqs) == 0 {
 		return nil
 	}
-	table := b.Once(anglesKey{b.Node.In[1], b.Node.In[2], a.MScale}, func() (any, Task) {
+	table := b.Once(newAnglesKey(b.Node, freqs, a.MScale), func() (any, Task) {
 		pos := b.Call.In[1].Ints()
 		n := len(pos) * len(freqs)
 		t := &angles{pos: pos, freqs: freqs, mscale: float64(a.MScale), cos: make([]float32, n), sin: make([]float32, n)}
