@@ -23,7 +23,9 @@ func asmGemm(Format, int, *byte, *byte, *float32, int) { panic("simd: no panels"
 
 func asmRepackTiles(Format, []byte, []byte, *byte, int, int) { panic("simd: no tiles") }
 
-func asmTiles(Format, int, *byte, *byte, *float32, int, *float32, int, *byte) { panic("simd: no tiles") }
+func asmTiles(Format, int, *byte, *byte, *float32, int, *float32, int, *byte) {
+	panic("simd: no tiles")
+}
 
 func asmUnary(Unary, *float32, *float32, int, float32) bool { return false }
 
