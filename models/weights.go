@@ -72,7 +72,12 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 		return Weights{}, fmt.Errorf("models: %d bytes of weights: %w", total, err)
 	}
 	w := Weights{tensors: map[string]tensor.Tensor{}, buf: buf}
-	if err := w.load(ctx, rs, src, dev, progress, total); err != nil {
+	if host, ok := buf.(ops.HostBuffer); ok {
+		err = w.loadHost(ctx, rs, src, host.Bytes(), progress)
+	} else {
+		err = w.load(ctx, rs, src, dev, progress, total)
+	}
+	if err != nil {
 		buf.Free()
 		return Weights{}, err
 	}
