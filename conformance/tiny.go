@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
@@ -111,7 +112,9 @@ type tinySource struct {
 	arch  string
 	seed  uint64
 	specs []models.WeightSpec
-	data  map[string][]byte
+
+	mu   sync.Mutex // guards data
+	data map[string][]byte
 }
 
 // Tensor describes a tensor of the model under the first of its names.
@@ -137,6 +140,8 @@ func (s *tinySource) Tensor(name string) (gguf.TensorInfo, bool) {
 
 // ReadTensor copies the tensor's bytes from off to p.
 func (s *tinySource) ReadTensor(t gguf.TensorInfo, p []byte, off int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	b, ok := s.data[t.Name]
 	if !ok {
 		f, ok := t.DType.Format()

@@ -55,7 +55,8 @@ func (p Part) at(i int) int {
 	return p.Lo + i
 }
 
-// Source is where weights come from: a GGUF file, or a folder that presents itself as one.
+// Source is where weights come from: a GGUF file, or a folder that presents itself as one. Its methods may be called
+// from several goroutines at once.
 type Source interface {
 	Tensor(name string) (gguf.TensorInfo, bool)
 	ReadTensor(t gguf.TensorInfo, p []byte, off int64) error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -75,7 +76,13 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 		return Weights{}, fmt.Errorf("models: %d bytes of weights: %w", total, err)
 	}
 	w := Weights{tensors: map[string]tensor.Tensor{}, buf: buf}
-	if err := w.load(ctx, rs, src, dev, progress, total); err != nil {
+	host, ok := buf.(ops.HostBuffer)
+	if ok && !slices.ContainsFunc(rs, func(r resolved) bool { return r.repacked }) {
+		err = w.loadHost(ctx, rs, src, host.Bytes(), progress)
+	} else {
+		err = w.load(ctx, rs, src, dev, progress, total)
+	}
+	if err != nil {
 		return Weights{}, errors.Join(err, buf.Free())
 	}
 	return w, nil

@@ -98,6 +98,14 @@ type Rounder interface {
 	ActivationBlock(n *Node) int
 }
 
+// HostBuffer is an optional interface of buffers in memory of the process, which callers may fill without a copy.
+type HostBuffer interface {
+	tensor.Buffer
+
+	// Bytes returns the memory, until Free. No plan or stream that uses the buffer may be running.
+	Bytes() []byte
+}
+
 // Stream is an in-order queue of one device, used by one goroutine at a time. Calls may return before the work
 // is done; an error may stem from earlier work of the stream.
 type Stream interface {

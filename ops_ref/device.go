@@ -66,7 +66,7 @@ type Device struct {
 // New returns a device; Close ends its goroutines.
 func New(o Options) *Device {
 	if o.Threads <= 0 {
-		o.Threads = runtime.GOMAXPROCS(0)
+		o.Threads = par.Cores()
 	}
 	if o.Name == "" {
 		o.Name = "ref"

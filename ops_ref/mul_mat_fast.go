@@ -77,7 +77,6 @@ func (t *mulMatInteger) Run(w *par.Worker) error {
 
 // dot multiplies rows lo to hi-1 with all tokens.
 func (t *mulMatInteger) dot(local []byte, lo, hi int) {
-	size := t.f.ActBytes(t.k)
 	step := hi - lo
 	if t.tokens > 1 || t.convert { // few rows at a time, which stay in the first cache
 		step = min(cachedRows(t.rowBytes), simd.TileRows)
@@ -85,9 +84,7 @@ func (t *mulMatInteger) dot(local []byte, lo, hi int) {
 	for r := lo; r < hi; r += step {
 		n := min(step, hi-r)
 		rows, stride, wide := t.rowsAsInteger(local, r, n)
-		for c := range t.tokens {
-			simd.Dot(t.f, t.out[c*t.rows+r:][:n], rows, stride, t.acts.b[c*size:], t.k)
-		}
+		simd.DotColumns(t.f, t.out[r:], t.rows, rows, stride, n, t.acts.b, t.tokens, t.k)
 		t.again(local, r, wide)
 	}
 }

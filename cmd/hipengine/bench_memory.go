@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
 	"strings"
@@ -82,7 +83,7 @@ func measureBandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	case "emu", "ref":
 		return 0, nil
 	case "cpu":
-		return sumBandwidth(), nil
+		return sumBandwidth(dev)
 	}
 	for _, name := range []string{"F16", "Q8_0", "F32"} {
 		dt, ok := tensor.ParseDType(name)
@@ -101,11 +102,20 @@ func measureBandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	return best, nil
 }
 
-// sumBandwidth reads memory on all cores.
-func sumBandwidth() float64 {
-	x := make([]uint64, memoryBytes/8)
-	for i := range x {
-		x[i] = uint64(i) // pages that were never written would all be the same one
+// sumBandwidth reads memory of the kind that weights lie in, on all cores.
+func sumBandwidth(dev ops.Device) (_ float64, err error) {
+	buf, err := dev.Alloc(memoryBytes, ops.MemWeights)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, buf.Free()) }()
+	host, ok := buf.(ops.HostBuffer)
+	if !ok {
+		return 0, nil
+	}
+	x := host.Bytes()
+	for i := 0; i < len(x); i += 4096 {
+		x[i] = 1 // pages that were never written would all be the same one
 	}
 	const parts = 64
 	var best float64
@@ -117,11 +127,11 @@ func sumBandwidth() float64 {
 			wg.Go(func() {
 				part := x[p*len(x)/parts : (p+1)*len(x)/parts]
 				var a, b, c, d uint64
-				for ; len(part) >= 8; part = part[8:] {
-					a += part[0] + part[4]
-					b += part[1] + part[5]
-					c += part[2] + part[6]
-					d += part[3] + part[7]
+				for ; len(part) >= 64; part = part[64:] {
+					a += word(part[0:]) + word(part[32:])
+					b += word(part[8:]) + word(part[40:])
+					c += word(part[16:]) + word(part[48:])
+					d += word(part[24:]) + word(part[56:])
 				}
 				sums[p] += a + b + c + d
 			})
@@ -129,8 +139,11 @@ func sumBandwidth() float64 {
 		wg.Wait()
 		best = max(best, memoryBytes/time.Since(start).Seconds())
 	}
-	return best
+	return best, nil
 }
+
+// word returns the first eight bytes of b.
+func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 // productBandwidth multiplies one vector with a matrix of zeros, which a device reads like any other.
 func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ float64, err error) {

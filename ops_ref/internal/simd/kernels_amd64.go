@@ -26,6 +26,22 @@ func quantize32AVX2(dst *byte, x *float32, groups int)
 //go:noescape
 func dotQ8_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 
+// dotQ8_0x2AVX512 is dotQ8_0Row
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ8_0x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ8_0x4AVX512 is dotQ8_0Row
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ8_0x4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
 // dotQ8_0AVX2 is dotQ8_0Row
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // Both counts are at least 1.
@@ -39,6 +55,22 @@ func dotQ8_0AVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act
 //
 //go:noescape
 func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotQ4Kx2AVX512 is dotQ4KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ4Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ4Kx4AVX512 is dotQ4KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ4Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
 
 // dotQ4KAVX2 is dotQ4KRow
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
@@ -54,6 +86,22 @@ func dotQ4KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act 
 //go:noescape
 func dotQ5KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 
+// dotQ5Kx2AVX512 is dotQ5KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ5Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ5Kx4AVX512 is dotQ5KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ5Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
 // dotQ5KAVX2 is dotQ5KRow
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // Both counts are at least 1.
@@ -67,6 +115,22 @@ func dotQ5KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act 
 //
 //go:noescape
 func dotQ6KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotQ6Kx2AVX512 is dotQ6KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ6Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ6Kx4AVX512 is dotQ6KRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ6Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
 
 // dotQ6KAVX2 is dotQ6KRow
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).

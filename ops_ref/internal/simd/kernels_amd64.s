@@ -690,135 +690,6 @@ DATA perLane<>+56(SB)/4, $0x00000003
 DATA perLane<>+60(SB)/4, $0x00000003
 GLOBL perLane<>(SB), RODATA|NOPTR, $64
 
-// func dotQ8_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
-	MOVQ         out+0(FP), AX
-	MOVQ         w+8(FP), CX
-	MOVQ         rowBytes+16(FP), DX
-	MOVQ         quads+24(FP), BX
-	MOVQ         blocks+32(FP), SI
-	MOVQ         act+40(FP), DI
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         4096(CX), R9
-	VPBROADCASTD highBit<>+0(SB), Z0
-	VMOVDQU64    perLane<>+0(SB), Z1
-	VPBROADCASTD DX, Z2
-	VMOVDQU64    laneBlock<>+0(SB), Z3
-	VPMULLD      laneMod4<>+0(SB), Z2, Z2
-	VPADDD       Z3, Z2, Z2
-
-rows:
-	MOVQ   CX, R10
-	MOVQ   DI, R11
-	MOVQ   SI, R12
-	VXORPS X3, X3, X3
-
-block:
-	KXNORW          K1, K1, K1
-	VPXORD          Z4, Z4, Z4
-	VPGATHERDD      (R10)(Z2*1), K1, Z4
-	VPMOVDW         Z4, Y4
-	VCVTPH2PS       Y4, Z4
-	VMOVDQU64       2(R10), Y5
-	VINSERTI64X4    $0x01, 36(R10), Z5, Z5
-	VPXORD          Z0, Z5, Z5
-	VPXORD          Z6, Z6, Z6
-	VPDPBUSD        (R11), Z5, Z6
-	VMOVDQU64       2(R10)(DX*1), Y7
-	VINSERTI64X4    $0x01, 36(R10)(DX*1), Z7, Z7
-	VPXORD          Z0, Z7, Z7
-	VPXORD          Z8, Z8, Z8
-	VPDPBUSD        (R11), Z7, Z8
-	VMOVDQU64       2(R10)(DX*2), Y9
-	VINSERTI64X4    $0x01, 36(R10)(DX*2), Z9, Z9
-	VPXORD          Z0, Z9, Z9
-	VPXORD          Z10, Z10, Z10
-	VPDPBUSD        (R11), Z9, Z10
-	VMOVDQU64       2(R10)(R8*1), Y11
-	VINSERTI64X4    $0x01, 36(R10)(R8*1), Z11, Z11
-	VPXORD          Z0, Z11, Z11
-	VPXORD          Z12, Z12, Z12
-	VPDPBUSD        (R11), Z11, Z12
-	VPUNPCKLDQ      Z8, Z6, Z13
-	VPUNPCKHDQ      Z8, Z6, Z6
-	VPADDD          Z6, Z13, Z13
-	VPUNPCKLDQ      Z12, Z10, Z14
-	VPUNPCKHDQ      Z12, Z10, Z10
-	VPADDD          Z10, Z14, Z14
-	VPUNPCKLQDQ     Z14, Z13, Z15
-	VPUNPCKHQDQ     Z14, Z13, Z13
-	VPADDD          Z13, Z15, Z15
-	VMOVDQU64       70(R10), Y16
-	VINSERTI64X4    $0x01, 104(R10), Z16, Z16
-	VPXORD          Z0, Z16, Z16
-	VPXORD          Z17, Z17, Z17
-	VPDPBUSD        64(R11), Z16, Z17
-	VMOVDQU64       70(R10)(DX*1), Y18
-	VINSERTI64X4    $0x01, 104(R10)(DX*1), Z18, Z18
-	VPXORD          Z0, Z18, Z18
-	VPXORD          Z19, Z19, Z19
-	VPDPBUSD        64(R11), Z18, Z19
-	VMOVDQU64       70(R10)(DX*2), Y20
-	VINSERTI64X4    $0x01, 104(R10)(DX*2), Z20, Z20
-	VPXORD          Z0, Z20, Z20
-	VPXORD          Z21, Z21, Z21
-	VPDPBUSD        64(R11), Z20, Z21
-	VMOVDQU64       70(R10)(R8*1), Y22
-	VINSERTI64X4    $0x01, 104(R10)(R8*1), Z22, Z22
-	VPXORD          Z0, Z22, Z22
-	VPXORD          Z23, Z23, Z23
-	VPDPBUSD        64(R11), Z22, Z23
-	VPUNPCKLDQ      Z19, Z17, Z13
-	VPUNPCKHDQ      Z19, Z17, Z17
-	VPADDD          Z17, Z13, Z13
-	VPUNPCKLDQ      Z23, Z21, Z14
-	VPUNPCKHDQ      Z23, Z21, Z21
-	VPADDD          Z21, Z14, Z14
-	VPUNPCKLQDQ     Z14, Z13, Z24
-	VPUNPCKHQDQ     Z14, Z13, Z13
-	VPADDD          Z13, Z24, Z24
-	VSHUFI32X4      $0x88, Z24, Z15, Z13
-	VSHUFI32X4      $0xdd, Z24, Z15, Z14
-	VPADDD          Z14, Z13, Z13
-	VBROADCASTI32X4 144(R11), Z14
-	VPERMILPS       Z1, Z14, Z14
-	VPSLLD          $0x07, Z14, Z14
-	VPSUBD          Z14, Z13, Z13
-	VCVTDQ2PS       Z13, Z13
-	VMULPS          Z4, Z13, Z13
-	VBROADCASTF32X4 128(R11), Z14
-	VPERMILPS       Z1, Z14, Z14
-	VMULPS          Z14, Z13, Z13
-	VADDPS          X13, X3, X3
-	VEXTRACTF32X4   $0x01, Z13, X5
-	VADDPS          X5, X3, X3
-	VEXTRACTF32X4   $0x02, Z13, X5
-	VADDPS          X5, X3, X3
-	VEXTRACTF32X4   $0x03, Z13, X5
-	VADDPS          X5, X3, X3
-	PREFETCHT0      (R9)
-	PREFETCHT0      64(R9)
-	PREFETCHT0      128(R9)
-	PREFETCHT0      192(R9)
-	PREFETCHT0      256(R9)
-	PREFETCHT0      320(R9)
-	PREFETCHT0      384(R9)
-	PREFETCHT0      448(R9)
-	PREFETCHT0      512(R9)
-	ADDQ            $0x00000220, R9
-	ADDQ            $0x00000088, R10
-	ADDQ            $0x000000c0, R11
-	DECQ            R12
-	JNZ             block
-	VMOVUPS         X3, (AX)
-	ADDQ            $0x10, AX
-	LEAQ            (CX)(DX*4), CX
-	DECQ            BX
-	JNZ             rows
-	VZEROUPPER
-	RET
-
 DATA laneMod4<>+0(SB)/4, $0x00000000
 DATA laneMod4<>+4(SB)/4, $0x00000001
 DATA laneMod4<>+8(SB)/4, $0x00000002
@@ -854,6 +725,619 @@ DATA laneBlock<>+52(SB)/4, $0x00000066
 DATA laneBlock<>+56(SB)/4, $0x00000066
 DATA laneBlock<>+60(SB)/4, $0x00000066
 GLOBL laneBlock<>(SB), RODATA|NOPTR, $64
+
+// func dotQ8_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	VMOVDQU64    laneBlock<>+0(SB), Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X2, X2, X2
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z3
+	VPGATHERDD      (R10)(Z1*1), K1, Z3
+	VPMOVDW         Z3, Y3
+	VCVTPH2PS       Y3, Z3
+	VBROADCASTI64X4 2(R10), Z4
+	VINSERTI64X4    $0x01, 36(R10), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        (R11), Z4, Z5
+	VBROADCASTI64X4 2(R10)(DX*1), Z4
+	VINSERTI64X4    $0x01, 36(R10)(DX*1), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        (R11), Z4, Z6
+	VBROADCASTI64X4 2(R10)(DX*2), Z4
+	VINSERTI64X4    $0x01, 36(R10)(DX*2), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z7
+	VPDPBUSD        (R11), Z4, Z7
+	VBROADCASTI64X4 2(R10)(R8*1), Z4
+	VINSERTI64X4    $0x01, 36(R10)(R8*1), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z8
+	VPDPBUSD        (R11), Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VBROADCASTI64X4 70(R10), Z4
+	VINSERTI64X4    $0x01, 104(R10), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        64(R11), Z4, Z5
+	VBROADCASTI64X4 70(R10)(DX*1), Z4
+	VINSERTI64X4    $0x01, 104(R10)(DX*1), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z7
+	VPDPBUSD        64(R11), Z4, Z7
+	VBROADCASTI64X4 70(R10)(DX*2), Z4
+	VINSERTI64X4    $0x01, 104(R10)(DX*2), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z8
+	VPDPBUSD        64(R11), Z4, Z8
+	VBROADCASTI64X4 70(R10)(R8*1), Z4
+	VINSERTI64X4    $0x01, 104(R10)(R8*1), Z4, Z4
+	VPXORD.BCST     highBit<>+0(SB), Z4, Z4
+	VMOVDQA64       Z0, Z9
+	VPDPBUSD        64(R11), Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z4
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z5
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z7
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z6, Z4
+	VSHUFI32X4      $0xdd, Z7, Z6, Z5
+	VPADDD          Z5, Z4, Z4
+	VBROADCASTI32X4 144(R11), Z5
+	VPERMILPS       perLane<>+0(SB), Z5, Z5
+	VPSLLD          $0x07, Z5, Z5
+	VPSUBD          Z5, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z3, Z4, Z4
+	VBROADCASTF32X4 128(R11), Z3
+	VPERMILPS       perLane<>+0(SB), Z3, Z3
+	VMULPS          Z3, Z4, Z4
+	VADDPS          X4, X2, X2
+	VEXTRACTF32X4   $0x01, Z4, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x02, Z4, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x03, Z4, X3
+	VADDPS          X3, X2, X2
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000220, R9
+	ADDQ            $0x00000088, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ8_0x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotQ8_0x2AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	VMOVDQU64    laneBlock<>+0(SB), Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z4
+	VPGATHERDD      (R11)(Z1*1), K1, Z4
+	VPMOVDW         Z4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 2(R11), Z5
+	VINSERTI64X4    $0x01, 36(R11), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        (R12), Z5, Z6
+	VMOVDQA64       Z0, Z7
+	VPDPBUSD        (R12)(R10*1), Z5, Z7
+	VBROADCASTI64X4 2(R11)(DX*1), Z5
+	VINSERTI64X4    $0x01, 36(R11)(DX*1), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z8
+	VPDPBUSD        (R12), Z5, Z8
+	VMOVDQA64       Z0, Z9
+	VPDPBUSD        (R12)(R10*1), Z5, Z9
+	VBROADCASTI64X4 2(R11)(DX*2), Z5
+	VINSERTI64X4    $0x01, 36(R11)(DX*2), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z10
+	VPDPBUSD        (R12), Z5, Z10
+	VMOVDQA64       Z0, Z11
+	VPDPBUSD        (R12)(R10*1), Z5, Z11
+	VBROADCASTI64X4 2(R11)(R8*1), Z5
+	VINSERTI64X4    $0x01, 36(R11)(R8*1), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z12
+	VPDPBUSD        (R12), Z5, Z12
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        (R12)(R10*1), Z5, Z13
+	VPUNPCKLDQ      Z8, Z6, Z5
+	VPUNPCKHDQ      Z8, Z6, Z6
+	VPADDD          Z6, Z5, Z5
+	VPUNPCKLDQ      Z12, Z10, Z6
+	VPUNPCKHDQ      Z12, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z8
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z8, Z8
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z13, Z11, Z6
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VBROADCASTI64X4 70(R11), Z5
+	VINSERTI64X4    $0x01, 104(R11), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        64(R12), Z5, Z6
+	VMOVDQA64       Z0, Z9
+	VPDPBUSD        64(R12)(R10*1), Z5, Z9
+	VBROADCASTI64X4 70(R11)(DX*1), Z5
+	VINSERTI64X4    $0x01, 104(R11)(DX*1), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z10
+	VPDPBUSD        64(R12), Z5, Z10
+	VMOVDQA64       Z0, Z11
+	VPDPBUSD        64(R12)(R10*1), Z5, Z11
+	VBROADCASTI64X4 70(R11)(DX*2), Z5
+	VINSERTI64X4    $0x01, 104(R11)(DX*2), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z12
+	VPDPBUSD        64(R12), Z5, Z12
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        64(R12)(R10*1), Z5, Z13
+	VBROADCASTI64X4 70(R11)(R8*1), Z5
+	VINSERTI64X4    $0x01, 104(R11)(R8*1), Z5, Z5
+	VPXORD.BCST     highBit<>+0(SB), Z5, Z5
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R12), Z5, Z14
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        64(R12)(R10*1), Z5, Z15
+	VPUNPCKLDQ      Z10, Z6, Z5
+	VPUNPCKHDQ      Z10, Z6, Z6
+	VPADDD          Z6, Z5, Z5
+	VPUNPCKLDQ      Z14, Z12, Z6
+	VPUNPCKHDQ      Z14, Z12, Z12
+	VPADDD          Z12, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z10
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z10, Z10
+	VPUNPCKLDQ      Z11, Z9, Z5
+	VPUNPCKHDQ      Z11, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLDQ      Z15, Z13, Z6
+	VPUNPCKHDQ      Z15, Z13, Z13
+	VPADDD          Z13, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z9
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z9, Z9
+	VSHUFI32X4      $0x88, Z10, Z8, Z5
+	VSHUFI32X4      $0xdd, Z10, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VBROADCASTI32X4 144(R12), Z6
+	VPERMILPS       perLane<>+0(SB), Z6, Z6
+	VPSLLD          $0x07, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z4, Z5, Z5
+	VBROADCASTF32X4 128(R12), Z6
+	VPERMILPS       perLane<>+0(SB), Z6, Z6
+	VMULPS          Z6, Z5, Z5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x01, Z5, X6
+	VADDPS          X6, X2, X2
+	VEXTRACTF32X4   $0x02, Z5, X6
+	VADDPS          X6, X2, X2
+	VEXTRACTF32X4   $0x03, Z5, X5
+	VADDPS          X5, X2, X2
+	VSHUFI32X4      $0x88, Z9, Z7, Z5
+	VSHUFI32X4      $0xdd, Z9, Z7, Z6
+	VPADDD          Z6, Z5, Z5
+	VBROADCASTI32X4 144(R12)(R10*1), Z6
+	VPERMILPS       perLane<>+0(SB), Z6, Z6
+	VPSLLD          $0x07, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z4, Z5, Z5
+	VBROADCASTF32X4 128(R12)(R10*1), Z4
+	VPERMILPS       perLane<>+0(SB), Z4, Z4
+	VMULPS          Z4, Z5, Z5
+	VADDPS          X5, X3, X3
+	VEXTRACTF32X4   $0x01, Z5, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x02, Z5, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x03, Z5, X4
+	VADDPS          X4, X3, X3
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000220, R9
+	ADDQ            $0x00000088, R11
+	ADDQ            $0x000000c0, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X3, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ8_0x4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·dotQ8_0x4AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	LEAQ         (R10)(R10*2), R11
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	VMOVDQU64    laneBlock<>+0(SB), Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R12
+	MOVQ   DI, R13
+	MOVQ   SI, R14
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z6
+	VPGATHERDD      (R12)(Z1*1), K1, Z6
+	VPMOVDW         Z6, Y6
+	VCVTPH2PS       Y6, Z6
+	VBROADCASTI64X4 2(R12), Z7
+	VINSERTI64X4    $0x01, 36(R12), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z8
+	VPDPBUSD        (R13), Z7, Z8
+	VMOVDQA64       Z0, Z9
+	VPDPBUSD        (R13)(R10*1), Z7, Z9
+	VMOVDQA64       Z0, Z10
+	VPDPBUSD        (R13)(R10*2), Z7, Z10
+	VMOVDQA64       Z0, Z11
+	VPDPBUSD        (R13)(R11*1), Z7, Z11
+	VBROADCASTI64X4 2(R12)(DX*1), Z7
+	VINSERTI64X4    $0x01, 36(R12)(DX*1), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z12
+	VPDPBUSD        (R13), Z7, Z12
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        (R13)(R10*1), Z7, Z13
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R13)(R10*2), Z7, Z14
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R13)(R11*1), Z7, Z15
+	VBROADCASTI64X4 2(R12)(DX*2), Z7
+	VINSERTI64X4    $0x01, 36(R12)(DX*2), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        (R13), Z7, Z16
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        (R13)(R10*1), Z7, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        (R13)(R10*2), Z7, Z18
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        (R13)(R11*1), Z7, Z19
+	VBROADCASTI64X4 2(R12)(R8*1), Z7
+	VINSERTI64X4    $0x01, 36(R12)(R8*1), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        (R13), Z7, Z20
+	VMOVDQA64       Z0, Z21
+	VPDPBUSD        (R13)(R10*1), Z7, Z21
+	VMOVDQA64       Z0, Z22
+	VPDPBUSD        (R13)(R10*2), Z7, Z22
+	VMOVDQA64       Z0, Z23
+	VPDPBUSD        (R13)(R11*1), Z7, Z23
+	VPUNPCKLDQ      Z12, Z8, Z7
+	VPUNPCKHDQ      Z12, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z20, Z16, Z8
+	VPUNPCKHDQ      Z20, Z16, Z16
+	VPADDD          Z16, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z12
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z12, Z12
+	VPUNPCKLDQ      Z13, Z9, Z7
+	VPUNPCKHDQ      Z13, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLDQ      Z21, Z17, Z8
+	VPUNPCKHDQ      Z21, Z17, Z17
+	VPADDD          Z17, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z9
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	VPUNPCKLDQ      Z14, Z10, Z7
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z7, Z7
+	VPUNPCKLDQ      Z22, Z18, Z8
+	VPUNPCKHDQ      Z22, Z18, Z18
+	VPADDD          Z18, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z10
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z10, Z10
+	VPUNPCKLDQ      Z15, Z11, Z7
+	VPUNPCKHDQ      Z15, Z11, Z11
+	VPADDD          Z11, Z7, Z7
+	VPUNPCKLDQ      Z23, Z19, Z8
+	VPUNPCKHDQ      Z23, Z19, Z19
+	VPADDD          Z19, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z11
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VBROADCASTI64X4 70(R12), Z7
+	VINSERTI64X4    $0x01, 104(R12), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z8
+	VPDPBUSD        64(R13), Z7, Z8
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        64(R13)(R10*1), Z7, Z13
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R13)(R10*2), Z7, Z14
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        64(R13)(R11*1), Z7, Z15
+	VBROADCASTI64X4 70(R12)(DX*1), Z7
+	VINSERTI64X4    $0x01, 104(R12)(DX*1), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        64(R13), Z7, Z16
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        64(R13)(R10*1), Z7, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        64(R13)(R10*2), Z7, Z18
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        64(R13)(R11*1), Z7, Z19
+	VBROADCASTI64X4 70(R12)(DX*2), Z7
+	VINSERTI64X4    $0x01, 104(R12)(DX*2), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        64(R13), Z7, Z20
+	VMOVDQA64       Z0, Z21
+	VPDPBUSD        64(R13)(R10*1), Z7, Z21
+	VMOVDQA64       Z0, Z22
+	VPDPBUSD        64(R13)(R10*2), Z7, Z22
+	VMOVDQA64       Z0, Z23
+	VPDPBUSD        64(R13)(R11*1), Z7, Z23
+	VBROADCASTI64X4 70(R12)(R8*1), Z7
+	VINSERTI64X4    $0x01, 104(R12)(R8*1), Z7, Z7
+	VPXORD.BCST     highBit<>+0(SB), Z7, Z7
+	VMOVDQA64       Z0, Z24
+	VPDPBUSD        64(R13), Z7, Z24
+	VMOVDQA64       Z0, Z25
+	VPDPBUSD        64(R13)(R10*1), Z7, Z25
+	VMOVDQA64       Z0, Z26
+	VPDPBUSD        64(R13)(R10*2), Z7, Z26
+	VMOVDQA64       Z0, Z27
+	VPDPBUSD        64(R13)(R11*1), Z7, Z27
+	VPUNPCKLDQ      Z16, Z8, Z7
+	VPUNPCKHDQ      Z16, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z24, Z20, Z8
+	VPUNPCKHDQ      Z24, Z20, Z20
+	VPADDD          Z20, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z16
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z16, Z16
+	VPUNPCKLDQ      Z17, Z13, Z7
+	VPUNPCKHDQ      Z17, Z13, Z13
+	VPADDD          Z13, Z7, Z7
+	VPUNPCKLDQ      Z25, Z21, Z8
+	VPUNPCKHDQ      Z25, Z21, Z21
+	VPADDD          Z21, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z13
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z13, Z13
+	VPUNPCKLDQ      Z18, Z14, Z7
+	VPUNPCKHDQ      Z18, Z14, Z14
+	VPADDD          Z14, Z7, Z7
+	VPUNPCKLDQ      Z26, Z22, Z8
+	VPUNPCKHDQ      Z26, Z22, Z22
+	VPADDD          Z22, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z14
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z14, Z14
+	VPUNPCKLDQ      Z19, Z15, Z7
+	VPUNPCKHDQ      Z19, Z15, Z15
+	VPADDD          Z15, Z7, Z7
+	VPUNPCKLDQ      Z27, Z23, Z8
+	VPUNPCKHDQ      Z27, Z23, Z23
+	VPADDD          Z23, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z15
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z15, Z15
+	VSHUFI32X4      $0x88, Z16, Z12, Z7
+	VSHUFI32X4      $0xdd, Z16, Z12, Z8
+	VPADDD          Z8, Z7, Z7
+	VBROADCASTI32X4 144(R13), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VPSLLD          $0x07, Z8, Z8
+	VPSUBD          Z8, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VBROADCASTF32X4 128(R13), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VMULPS          Z8, Z7, Z7
+	VADDPS          X7, X2, X2
+	VEXTRACTF32X4   $0x01, Z7, X8
+	VADDPS          X8, X2, X2
+	VEXTRACTF32X4   $0x02, Z7, X8
+	VADDPS          X8, X2, X2
+	VEXTRACTF32X4   $0x03, Z7, X7
+	VADDPS          X7, X2, X2
+	VSHUFI32X4      $0x88, Z13, Z9, Z7
+	VSHUFI32X4      $0xdd, Z13, Z9, Z8
+	VPADDD          Z8, Z7, Z7
+	VBROADCASTI32X4 144(R13)(R10*1), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VPSLLD          $0x07, Z8, Z8
+	VPSUBD          Z8, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VBROADCASTF32X4 128(R13)(R10*1), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VMULPS          Z8, Z7, Z7
+	VADDPS          X7, X3, X3
+	VEXTRACTF32X4   $0x01, Z7, X8
+	VADDPS          X8, X3, X3
+	VEXTRACTF32X4   $0x02, Z7, X8
+	VADDPS          X8, X3, X3
+	VEXTRACTF32X4   $0x03, Z7, X7
+	VADDPS          X7, X3, X3
+	VSHUFI32X4      $0x88, Z14, Z10, Z7
+	VSHUFI32X4      $0xdd, Z14, Z10, Z8
+	VPADDD          Z8, Z7, Z7
+	VBROADCASTI32X4 144(R13)(R10*2), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VPSLLD          $0x07, Z8, Z8
+	VPSUBD          Z8, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VBROADCASTF32X4 128(R13)(R10*2), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VMULPS          Z8, Z7, Z7
+	VADDPS          X7, X4, X4
+	VEXTRACTF32X4   $0x01, Z7, X8
+	VADDPS          X8, X4, X4
+	VEXTRACTF32X4   $0x02, Z7, X8
+	VADDPS          X8, X4, X4
+	VEXTRACTF32X4   $0x03, Z7, X7
+	VADDPS          X7, X4, X4
+	VSHUFI32X4      $0x88, Z15, Z11, Z7
+	VSHUFI32X4      $0xdd, Z15, Z11, Z8
+	VPADDD          Z8, Z7, Z7
+	VBROADCASTI32X4 144(R13)(R11*1), Z8
+	VPERMILPS       perLane<>+0(SB), Z8, Z8
+	VPSLLD          $0x07, Z8, Z8
+	VPSUBD          Z8, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VBROADCASTF32X4 128(R13)(R11*1), Z6
+	VPERMILPS       perLane<>+0(SB), Z6, Z6
+	VMULPS          Z6, Z7, Z7
+	VADDPS          X7, X5, X5
+	VEXTRACTF32X4   $0x01, Z7, X6
+	VADDPS          X6, X5, X5
+	VEXTRACTF32X4   $0x02, Z7, X6
+	VADDPS          X6, X5, X5
+	VEXTRACTF32X4   $0x03, Z7, X6
+	VADDPS          X6, X5, X5
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000220, R9
+	ADDQ            $0x00000088, R12
+	ADDQ            $0x000000c0, R13
+	DECQ            R14
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	MOVQ            AX, R12
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X3, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X4, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X5, (R12)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
 
 // func dotQ8_0AVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX2, F16C, MMX+
@@ -1062,13 +1546,13 @@ DATA q4Scale0<>+4(SB)/1, $0x00
 DATA q4Scale0<>+5(SB)/1, $0x80
 DATA q4Scale0<>+6(SB)/1, $0x00
 DATA q4Scale0<>+7(SB)/1, $0x80
-DATA q4Scale0<>+8(SB)/1, $0x01
+DATA q4Scale0<>+8(SB)/1, $0x02
 DATA q4Scale0<>+9(SB)/1, $0x80
-DATA q4Scale0<>+10(SB)/1, $0x01
+DATA q4Scale0<>+10(SB)/1, $0x02
 DATA q4Scale0<>+11(SB)/1, $0x80
-DATA q4Scale0<>+12(SB)/1, $0x01
+DATA q4Scale0<>+12(SB)/1, $0x02
 DATA q4Scale0<>+13(SB)/1, $0x80
-DATA q4Scale0<>+14(SB)/1, $0x01
+DATA q4Scale0<>+14(SB)/1, $0x02
 DATA q4Scale0<>+15(SB)/1, $0x80
 DATA q4Scale0<>+16(SB)/1, $0x00
 DATA q4Scale0<>+17(SB)/1, $0x80
@@ -1078,21 +1562,21 @@ DATA q4Scale0<>+20(SB)/1, $0x00
 DATA q4Scale0<>+21(SB)/1, $0x80
 DATA q4Scale0<>+22(SB)/1, $0x00
 DATA q4Scale0<>+23(SB)/1, $0x80
-DATA q4Scale0<>+24(SB)/1, $0x01
+DATA q4Scale0<>+24(SB)/1, $0x02
 DATA q4Scale0<>+25(SB)/1, $0x80
-DATA q4Scale0<>+26(SB)/1, $0x01
+DATA q4Scale0<>+26(SB)/1, $0x02
 DATA q4Scale0<>+27(SB)/1, $0x80
-DATA q4Scale0<>+28(SB)/1, $0x01
+DATA q4Scale0<>+28(SB)/1, $0x02
 DATA q4Scale0<>+29(SB)/1, $0x80
-DATA q4Scale0<>+30(SB)/1, $0x01
+DATA q4Scale0<>+30(SB)/1, $0x02
 DATA q4Scale0<>+31(SB)/1, $0x80
-DATA q4Scale0<>+32(SB)/1, $0x02
+DATA q4Scale0<>+32(SB)/1, $0x01
 DATA q4Scale0<>+33(SB)/1, $0x80
-DATA q4Scale0<>+34(SB)/1, $0x02
+DATA q4Scale0<>+34(SB)/1, $0x01
 DATA q4Scale0<>+35(SB)/1, $0x80
-DATA q4Scale0<>+36(SB)/1, $0x02
+DATA q4Scale0<>+36(SB)/1, $0x01
 DATA q4Scale0<>+37(SB)/1, $0x80
-DATA q4Scale0<>+38(SB)/1, $0x02
+DATA q4Scale0<>+38(SB)/1, $0x01
 DATA q4Scale0<>+39(SB)/1, $0x80
 DATA q4Scale0<>+40(SB)/1, $0x03
 DATA q4Scale0<>+41(SB)/1, $0x80
@@ -1102,13 +1586,13 @@ DATA q4Scale0<>+44(SB)/1, $0x03
 DATA q4Scale0<>+45(SB)/1, $0x80
 DATA q4Scale0<>+46(SB)/1, $0x03
 DATA q4Scale0<>+47(SB)/1, $0x80
-DATA q4Scale0<>+48(SB)/1, $0x02
+DATA q4Scale0<>+48(SB)/1, $0x01
 DATA q4Scale0<>+49(SB)/1, $0x80
-DATA q4Scale0<>+50(SB)/1, $0x02
+DATA q4Scale0<>+50(SB)/1, $0x01
 DATA q4Scale0<>+51(SB)/1, $0x80
-DATA q4Scale0<>+52(SB)/1, $0x02
+DATA q4Scale0<>+52(SB)/1, $0x01
 DATA q4Scale0<>+53(SB)/1, $0x80
-DATA q4Scale0<>+54(SB)/1, $0x02
+DATA q4Scale0<>+54(SB)/1, $0x01
 DATA q4Scale0<>+55(SB)/1, $0x80
 DATA q4Scale0<>+56(SB)/1, $0x03
 DATA q4Scale0<>+57(SB)/1, $0x80
@@ -1128,13 +1612,13 @@ DATA q4Scale1<>+4(SB)/1, $0x08
 DATA q4Scale1<>+5(SB)/1, $0x80
 DATA q4Scale1<>+6(SB)/1, $0x08
 DATA q4Scale1<>+7(SB)/1, $0x80
-DATA q4Scale1<>+8(SB)/1, $0x09
+DATA q4Scale1<>+8(SB)/1, $0x0a
 DATA q4Scale1<>+9(SB)/1, $0x80
-DATA q4Scale1<>+10(SB)/1, $0x09
+DATA q4Scale1<>+10(SB)/1, $0x0a
 DATA q4Scale1<>+11(SB)/1, $0x80
-DATA q4Scale1<>+12(SB)/1, $0x09
+DATA q4Scale1<>+12(SB)/1, $0x0a
 DATA q4Scale1<>+13(SB)/1, $0x80
-DATA q4Scale1<>+14(SB)/1, $0x09
+DATA q4Scale1<>+14(SB)/1, $0x0a
 DATA q4Scale1<>+15(SB)/1, $0x80
 DATA q4Scale1<>+16(SB)/1, $0x08
 DATA q4Scale1<>+17(SB)/1, $0x80
@@ -1144,21 +1628,21 @@ DATA q4Scale1<>+20(SB)/1, $0x08
 DATA q4Scale1<>+21(SB)/1, $0x80
 DATA q4Scale1<>+22(SB)/1, $0x08
 DATA q4Scale1<>+23(SB)/1, $0x80
-DATA q4Scale1<>+24(SB)/1, $0x09
+DATA q4Scale1<>+24(SB)/1, $0x0a
 DATA q4Scale1<>+25(SB)/1, $0x80
-DATA q4Scale1<>+26(SB)/1, $0x09
+DATA q4Scale1<>+26(SB)/1, $0x0a
 DATA q4Scale1<>+27(SB)/1, $0x80
-DATA q4Scale1<>+28(SB)/1, $0x09
+DATA q4Scale1<>+28(SB)/1, $0x0a
 DATA q4Scale1<>+29(SB)/1, $0x80
-DATA q4Scale1<>+30(SB)/1, $0x09
+DATA q4Scale1<>+30(SB)/1, $0x0a
 DATA q4Scale1<>+31(SB)/1, $0x80
-DATA q4Scale1<>+32(SB)/1, $0x0a
+DATA q4Scale1<>+32(SB)/1, $0x09
 DATA q4Scale1<>+33(SB)/1, $0x80
-DATA q4Scale1<>+34(SB)/1, $0x0a
+DATA q4Scale1<>+34(SB)/1, $0x09
 DATA q4Scale1<>+35(SB)/1, $0x80
-DATA q4Scale1<>+36(SB)/1, $0x0a
+DATA q4Scale1<>+36(SB)/1, $0x09
 DATA q4Scale1<>+37(SB)/1, $0x80
-DATA q4Scale1<>+38(SB)/1, $0x0a
+DATA q4Scale1<>+38(SB)/1, $0x09
 DATA q4Scale1<>+39(SB)/1, $0x80
 DATA q4Scale1<>+40(SB)/1, $0x0b
 DATA q4Scale1<>+41(SB)/1, $0x80
@@ -1168,13 +1652,13 @@ DATA q4Scale1<>+44(SB)/1, $0x0b
 DATA q4Scale1<>+45(SB)/1, $0x80
 DATA q4Scale1<>+46(SB)/1, $0x0b
 DATA q4Scale1<>+47(SB)/1, $0x80
-DATA q4Scale1<>+48(SB)/1, $0x0a
+DATA q4Scale1<>+48(SB)/1, $0x09
 DATA q4Scale1<>+49(SB)/1, $0x80
-DATA q4Scale1<>+50(SB)/1, $0x0a
+DATA q4Scale1<>+50(SB)/1, $0x09
 DATA q4Scale1<>+51(SB)/1, $0x80
-DATA q4Scale1<>+52(SB)/1, $0x0a
+DATA q4Scale1<>+52(SB)/1, $0x09
 DATA q4Scale1<>+53(SB)/1, $0x80
-DATA q4Scale1<>+54(SB)/1, $0x0a
+DATA q4Scale1<>+54(SB)/1, $0x09
 DATA q4Scale1<>+55(SB)/1, $0x80
 DATA q4Scale1<>+56(SB)/1, $0x0b
 DATA q4Scale1<>+57(SB)/1, $0x80
@@ -1338,40 +1822,40 @@ DATA q5Shift0<>+24(SB)/2, $0x0004
 DATA q5Shift0<>+26(SB)/2, $0x0004
 DATA q5Shift0<>+28(SB)/2, $0x0004
 DATA q5Shift0<>+30(SB)/2, $0x0004
-DATA q5Shift0<>+32(SB)/2, $0x0002
-DATA q5Shift0<>+34(SB)/2, $0x0002
-DATA q5Shift0<>+36(SB)/2, $0x0002
-DATA q5Shift0<>+38(SB)/2, $0x0002
-DATA q5Shift0<>+40(SB)/2, $0x0002
-DATA q5Shift0<>+42(SB)/2, $0x0002
-DATA q5Shift0<>+44(SB)/2, $0x0002
-DATA q5Shift0<>+46(SB)/2, $0x0002
-DATA q5Shift0<>+48(SB)/2, $0x0002
-DATA q5Shift0<>+50(SB)/2, $0x0002
-DATA q5Shift0<>+52(SB)/2, $0x0002
-DATA q5Shift0<>+54(SB)/2, $0x0002
-DATA q5Shift0<>+56(SB)/2, $0x0002
-DATA q5Shift0<>+58(SB)/2, $0x0002
-DATA q5Shift0<>+60(SB)/2, $0x0002
-DATA q5Shift0<>+62(SB)/2, $0x0002
+DATA q5Shift0<>+32(SB)/2, $0x0003
+DATA q5Shift0<>+34(SB)/2, $0x0003
+DATA q5Shift0<>+36(SB)/2, $0x0003
+DATA q5Shift0<>+38(SB)/2, $0x0003
+DATA q5Shift0<>+40(SB)/2, $0x0003
+DATA q5Shift0<>+42(SB)/2, $0x0003
+DATA q5Shift0<>+44(SB)/2, $0x0003
+DATA q5Shift0<>+46(SB)/2, $0x0003
+DATA q5Shift0<>+48(SB)/2, $0x0003
+DATA q5Shift0<>+50(SB)/2, $0x0003
+DATA q5Shift0<>+52(SB)/2, $0x0003
+DATA q5Shift0<>+54(SB)/2, $0x0003
+DATA q5Shift0<>+56(SB)/2, $0x0003
+DATA q5Shift0<>+58(SB)/2, $0x0003
+DATA q5Shift0<>+60(SB)/2, $0x0003
+DATA q5Shift0<>+62(SB)/2, $0x0003
 GLOBL q5Shift0<>(SB), RODATA|NOPTR, $64
 
-DATA q5Shift1<>+0(SB)/2, $0x0003
-DATA q5Shift1<>+2(SB)/2, $0x0003
-DATA q5Shift1<>+4(SB)/2, $0x0003
-DATA q5Shift1<>+6(SB)/2, $0x0003
-DATA q5Shift1<>+8(SB)/2, $0x0003
-DATA q5Shift1<>+10(SB)/2, $0x0003
-DATA q5Shift1<>+12(SB)/2, $0x0003
-DATA q5Shift1<>+14(SB)/2, $0x0003
-DATA q5Shift1<>+16(SB)/2, $0x0003
-DATA q5Shift1<>+18(SB)/2, $0x0003
-DATA q5Shift1<>+20(SB)/2, $0x0003
-DATA q5Shift1<>+22(SB)/2, $0x0003
-DATA q5Shift1<>+24(SB)/2, $0x0003
-DATA q5Shift1<>+26(SB)/2, $0x0003
-DATA q5Shift1<>+28(SB)/2, $0x0003
-DATA q5Shift1<>+30(SB)/2, $0x0003
+DATA q5Shift1<>+0(SB)/2, $0x0002
+DATA q5Shift1<>+2(SB)/2, $0x0002
+DATA q5Shift1<>+4(SB)/2, $0x0002
+DATA q5Shift1<>+6(SB)/2, $0x0002
+DATA q5Shift1<>+8(SB)/2, $0x0002
+DATA q5Shift1<>+10(SB)/2, $0x0002
+DATA q5Shift1<>+12(SB)/2, $0x0002
+DATA q5Shift1<>+14(SB)/2, $0x0002
+DATA q5Shift1<>+16(SB)/2, $0x0002
+DATA q5Shift1<>+18(SB)/2, $0x0002
+DATA q5Shift1<>+20(SB)/2, $0x0002
+DATA q5Shift1<>+22(SB)/2, $0x0002
+DATA q5Shift1<>+24(SB)/2, $0x0002
+DATA q5Shift1<>+26(SB)/2, $0x0002
+DATA q5Shift1<>+28(SB)/2, $0x0002
+DATA q5Shift1<>+30(SB)/2, $0x0002
 DATA q5Shift1<>+32(SB)/2, $0x0001
 DATA q5Shift1<>+34(SB)/2, $0x0001
 DATA q5Shift1<>+36(SB)/2, $0x0001
@@ -1406,40 +1890,40 @@ DATA q5Shift2<>+24(SB)/2, $0x0000
 DATA q5Shift2<>+26(SB)/2, $0x0000
 DATA q5Shift2<>+28(SB)/2, $0x0000
 DATA q5Shift2<>+30(SB)/2, $0x0000
-DATA q5Shift2<>+32(SB)/2, $0x0002
-DATA q5Shift2<>+34(SB)/2, $0x0002
-DATA q5Shift2<>+36(SB)/2, $0x0002
-DATA q5Shift2<>+38(SB)/2, $0x0002
-DATA q5Shift2<>+40(SB)/2, $0x0002
-DATA q5Shift2<>+42(SB)/2, $0x0002
-DATA q5Shift2<>+44(SB)/2, $0x0002
-DATA q5Shift2<>+46(SB)/2, $0x0002
-DATA q5Shift2<>+48(SB)/2, $0x0002
-DATA q5Shift2<>+50(SB)/2, $0x0002
-DATA q5Shift2<>+52(SB)/2, $0x0002
-DATA q5Shift2<>+54(SB)/2, $0x0002
-DATA q5Shift2<>+56(SB)/2, $0x0002
-DATA q5Shift2<>+58(SB)/2, $0x0002
-DATA q5Shift2<>+60(SB)/2, $0x0002
-DATA q5Shift2<>+62(SB)/2, $0x0002
+DATA q5Shift2<>+32(SB)/2, $0x0001
+DATA q5Shift2<>+34(SB)/2, $0x0001
+DATA q5Shift2<>+36(SB)/2, $0x0001
+DATA q5Shift2<>+38(SB)/2, $0x0001
+DATA q5Shift2<>+40(SB)/2, $0x0001
+DATA q5Shift2<>+42(SB)/2, $0x0001
+DATA q5Shift2<>+44(SB)/2, $0x0001
+DATA q5Shift2<>+46(SB)/2, $0x0001
+DATA q5Shift2<>+48(SB)/2, $0x0001
+DATA q5Shift2<>+50(SB)/2, $0x0001
+DATA q5Shift2<>+52(SB)/2, $0x0001
+DATA q5Shift2<>+54(SB)/2, $0x0001
+DATA q5Shift2<>+56(SB)/2, $0x0001
+DATA q5Shift2<>+58(SB)/2, $0x0001
+DATA q5Shift2<>+60(SB)/2, $0x0001
+DATA q5Shift2<>+62(SB)/2, $0x0001
 GLOBL q5Shift2<>(SB), RODATA|NOPTR, $64
 
-DATA q5Shift3<>+0(SB)/2, $0x0001
-DATA q5Shift3<>+2(SB)/2, $0x0001
-DATA q5Shift3<>+4(SB)/2, $0x0001
-DATA q5Shift3<>+6(SB)/2, $0x0001
-DATA q5Shift3<>+8(SB)/2, $0x0001
-DATA q5Shift3<>+10(SB)/2, $0x0001
-DATA q5Shift3<>+12(SB)/2, $0x0001
-DATA q5Shift3<>+14(SB)/2, $0x0001
-DATA q5Shift3<>+16(SB)/2, $0x0001
-DATA q5Shift3<>+18(SB)/2, $0x0001
-DATA q5Shift3<>+20(SB)/2, $0x0001
-DATA q5Shift3<>+22(SB)/2, $0x0001
-DATA q5Shift3<>+24(SB)/2, $0x0001
-DATA q5Shift3<>+26(SB)/2, $0x0001
-DATA q5Shift3<>+28(SB)/2, $0x0001
-DATA q5Shift3<>+30(SB)/2, $0x0001
+DATA q5Shift3<>+0(SB)/2, $0x0002
+DATA q5Shift3<>+2(SB)/2, $0x0002
+DATA q5Shift3<>+4(SB)/2, $0x0002
+DATA q5Shift3<>+6(SB)/2, $0x0002
+DATA q5Shift3<>+8(SB)/2, $0x0002
+DATA q5Shift3<>+10(SB)/2, $0x0002
+DATA q5Shift3<>+12(SB)/2, $0x0002
+DATA q5Shift3<>+14(SB)/2, $0x0002
+DATA q5Shift3<>+16(SB)/2, $0x0002
+DATA q5Shift3<>+18(SB)/2, $0x0002
+DATA q5Shift3<>+20(SB)/2, $0x0002
+DATA q5Shift3<>+22(SB)/2, $0x0002
+DATA q5Shift3<>+24(SB)/2, $0x0002
+DATA q5Shift3<>+26(SB)/2, $0x0002
+DATA q5Shift3<>+28(SB)/2, $0x0002
+DATA q5Shift3<>+30(SB)/2, $0x0002
 DATA q5Shift3<>+32(SB)/2, $0x0003
 DATA q5Shift3<>+34(SB)/2, $0x0003
 DATA q5Shift3<>+36(SB)/2, $0x0003
@@ -1457,6 +1941,40 @@ DATA q5Shift3<>+58(SB)/2, $0x0003
 DATA q5Shift3<>+60(SB)/2, $0x0003
 DATA q5Shift3<>+62(SB)/2, $0x0003
 GLOBL q5Shift3<>(SB), RODATA|NOPTR, $64
+
+DATA q4LowHigh<>+0(SB)/2, $0x0000
+DATA q4LowHigh<>+2(SB)/2, $0x0000
+DATA q4LowHigh<>+4(SB)/2, $0x0000
+DATA q4LowHigh<>+6(SB)/2, $0x0000
+DATA q4LowHigh<>+8(SB)/2, $0x0000
+DATA q4LowHigh<>+10(SB)/2, $0x0000
+DATA q4LowHigh<>+12(SB)/2, $0x0000
+DATA q4LowHigh<>+14(SB)/2, $0x0000
+DATA q4LowHigh<>+16(SB)/2, $0x0000
+DATA q4LowHigh<>+18(SB)/2, $0x0000
+DATA q4LowHigh<>+20(SB)/2, $0x0000
+DATA q4LowHigh<>+22(SB)/2, $0x0000
+DATA q4LowHigh<>+24(SB)/2, $0x0000
+DATA q4LowHigh<>+26(SB)/2, $0x0000
+DATA q4LowHigh<>+28(SB)/2, $0x0000
+DATA q4LowHigh<>+30(SB)/2, $0x0000
+DATA q4LowHigh<>+32(SB)/2, $0x0004
+DATA q4LowHigh<>+34(SB)/2, $0x0004
+DATA q4LowHigh<>+36(SB)/2, $0x0004
+DATA q4LowHigh<>+38(SB)/2, $0x0004
+DATA q4LowHigh<>+40(SB)/2, $0x0004
+DATA q4LowHigh<>+42(SB)/2, $0x0004
+DATA q4LowHigh<>+44(SB)/2, $0x0004
+DATA q4LowHigh<>+46(SB)/2, $0x0004
+DATA q4LowHigh<>+48(SB)/2, $0x0004
+DATA q4LowHigh<>+50(SB)/2, $0x0004
+DATA q4LowHigh<>+52(SB)/2, $0x0004
+DATA q4LowHigh<>+54(SB)/2, $0x0004
+DATA q4LowHigh<>+56(SB)/2, $0x0004
+DATA q4LowHigh<>+58(SB)/2, $0x0004
+DATA q4LowHigh<>+60(SB)/2, $0x0004
+DATA q4LowHigh<>+62(SB)/2, $0x0004
+GLOBL q4LowHigh<>(SB), RODATA|NOPTR, $64
 
 DATA q4Spread<>+0(SB)/1, $0x00
 DATA q4Spread<>+1(SB)/1, $0x01
@@ -1794,168 +2312,175 @@ TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	LEAQ         (DX)(DX*2), R8
 	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Z0
-	VMOVDQU64    q4Min<>+0(SB), Z1
-	VMOVDQU64    laneFirst<>+0(SB), Z2
-	VMOVDQU64    q4Scale0<>+0(SB), Z3
-	VMOVDQU64    q4Scale1<>+0(SB), Z4
-	VPXORD       Z5, Z5, Z5
+	VMOVDQU64    q4LowHigh<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
 
 rows:
 	MOVQ   CX, R10
 	MOVQ   DI, R11
 	MOVQ   SI, R12
-	VXORPS X6, X6, X6
+	VXORPS X3, X3, X3
 
 block:
-	VBROADCASTI32X4 (R10), Z7
-	VINSERTI32X4    $0x01, (R10)(DX*1), Z7, Z7
-	VINSERTI32X4    $0x02, (R10)(DX*2), Z7, Z7
-	VINSERTI32X4    $0x03, (R10)(R8*1), Z7, Z7
-	VMOVDQU64       q4Halves<>+0(SB), Z8
-	VPERMW          Z7, Z8, Z8
-	VCVTPH2PS       X8, Y8
-	VEXTRACTF32X4   $0x01, Y8, X9
-	VPANDD.BCST     low6<>+0(SB), Z7, Z10
-	VPSHUFD         $0xfc, Z7, Z11
-	VPSRLVD         q4Shifts<>+0(SB), Z11, Z11
-	VPSRLD          $0x02, Z7, Z7
-	VPANDD.BCST     bits54<>+0(SB), Z7, Z7
-	VPTERNLOGD      $0xf8, Z0, Z11, Z7
-	VSHUFPS         $0x99, Z7, Z10, Z7
-	VMOVDQU64       Z7, (SP)
-	VBROADCASTI32X4 288(R11), Z10
-	VPSHUFB         Z1, Z7, Z7
-	VPMADDWD        Z10, Z7, Z7
-	VPSHUFD         $0xb1, Z7, Z10
-	VPADDD          Z10, Z7, Z7
-	VPSHUFD         $0x4e, Z7, Z10
-	VPADDD          Z10, Z7, Z7
-	VPERMD          Z7, Z2, Z7
-	VMOVDQU64       (R11), Z10
-	VMOVDQU64       64(R11), Z11
-	VSHUFI64X2      $0x44, Z11, Z10, Z12
-	VSHUFI64X2      $0xee, Z11, Z10, Z10
-	VMOVDQU64       128(R11), Z11
-	VMOVDQU64       192(R11), Z13
-	VSHUFI64X2      $0x44, Z13, Z11, Z14
-	VSHUFI64X2      $0xee, Z13, Z11, Z11
-	VMOVDQA64       Z5, Z13
-	VBROADCASTI32X4 (SP), Z15
-	VMOVDQU64       16(R10), Z16
-	VPANDD          Z0, Z16, Z17
-	VPSRLW          $0x04, Z16, Z16
-	VPANDD          Z0, Z16, Z16
-	VMOVDQA64       Z5, Z18
-	VMOVDQA64       Z5, Z19
-	VPDPBUSD        Z12, Z17, Z18
-	VPDPBUSD        Z10, Z16, Z19
-	VPACKSSDW       Z19, Z18, Z18
-	VPSHUFB         Z3, Z15, Z19
-	VPDPWSSD        Z19, Z18, Z13
-	VMOVDQU64       80(R10), Z16
-	VPANDD          Z0, Z16, Z17
-	VPSRLW          $0x04, Z16, Z16
-	VPANDD          Z0, Z16, Z16
-	VMOVDQA64       Z5, Z18
-	VMOVDQA64       Z5, Z19
-	VPDPBUSD        Z14, Z17, Z18
-	VPDPBUSD        Z11, Z16, Z19
-	VPACKSSDW       Z19, Z18, Z18
-	VPSHUFB         Z4, Z15, Z19
-	VPDPWSSD        Z19, Z18, Z13
-	VMOVDQA64       Z5, Z15
-	VBROADCASTI32X4 16(SP), Z16
-	VMOVDQU64       16(R10)(DX*1), Z17
-	VPANDD          Z0, Z17, Z18
-	VPSRLW          $0x04, Z17, Z17
-	VPANDD          Z0, Z17, Z17
-	VMOVDQA64       Z5, Z19
-	VMOVDQA64       Z5, Z20
-	VPDPBUSD        Z12, Z18, Z19
-	VPDPBUSD        Z10, Z17, Z20
-	VPACKSSDW       Z20, Z19, Z19
-	VPSHUFB         Z3, Z16, Z20
-	VPDPWSSD        Z20, Z19, Z15
-	VMOVDQU64       80(R10)(DX*1), Z17
-	VPANDD          Z0, Z17, Z18
-	VPSRLW          $0x04, Z17, Z17
-	VPANDD          Z0, Z17, Z17
-	VMOVDQA64       Z5, Z19
-	VMOVDQA64       Z5, Z20
-	VPDPBUSD        Z14, Z18, Z19
-	VPDPBUSD        Z11, Z17, Z20
-	VPACKSSDW       Z20, Z19, Z19
-	VPSHUFB         Z4, Z16, Z20
-	VPDPWSSD        Z20, Z19, Z15
-	VMOVDQA64       Z5, Z16
-	VBROADCASTI32X4 32(SP), Z17
-	VMOVDQU64       16(R10)(DX*2), Z18
-	VPANDD          Z0, Z18, Z19
-	VPSRLW          $0x04, Z18, Z18
-	VPANDD          Z0, Z18, Z18
-	VMOVDQA64       Z5, Z20
-	VMOVDQA64       Z5, Z21
-	VPDPBUSD        Z12, Z19, Z20
-	VPDPBUSD        Z10, Z18, Z21
-	VPACKSSDW       Z21, Z20, Z20
-	VPSHUFB         Z3, Z17, Z21
-	VPDPWSSD        Z21, Z20, Z16
-	VMOVDQU64       80(R10)(DX*2), Z18
-	VPANDD          Z0, Z18, Z19
-	VPSRLW          $0x04, Z18, Z18
-	VPANDD          Z0, Z18, Z18
-	VMOVDQA64       Z5, Z20
-	VMOVDQA64       Z5, Z21
-	VPDPBUSD        Z14, Z19, Z20
-	VPDPBUSD        Z11, Z18, Z21
-	VPACKSSDW       Z21, Z20, Z20
-	VPSHUFB         Z4, Z17, Z21
-	VPDPWSSD        Z21, Z20, Z16
-	VMOVDQA64       Z5, Z17
-	VBROADCASTI32X4 48(SP), Z18
-	VMOVDQU64       16(R10)(R8*1), Z19
-	VPANDD          Z0, Z19, Z20
-	VPSRLW          $0x04, Z19, Z19
-	VPANDD          Z0, Z19, Z19
-	VMOVDQA64       Z5, Z21
-	VMOVDQA64       Z5, Z22
-	VPDPBUSD        Z12, Z20, Z21
-	VPDPBUSD        Z10, Z19, Z22
-	VPACKSSDW       Z22, Z21, Z21
-	VPSHUFB         Z3, Z18, Z22
-	VPDPWSSD        Z22, Z21, Z17
-	VMOVDQU64       80(R10)(R8*1), Z10
-	VPANDD          Z0, Z10, Z12
-	VPSRLW          $0x04, Z10, Z10
+	VBROADCASTI32X4 (R10), Z4
+	VINSERTI32X4    $0x01, (R10)(DX*1), Z4, Z4
+	VINSERTI32X4    $0x02, (R10)(DX*2), Z4, Z4
+	VINSERTI32X4    $0x03, (R10)(R8*1), Z4, Z4
+	VMOVDQU64       q4Halves<>+0(SB), Z5
+	VPERMW          Z4, Z5, Z5
+	VCVTPH2PS       X5, Y5
+	VEXTRACTF32X4   $0x01, Y5, X6
+	VPANDD.BCST     low6<>+0(SB), Z4, Z7
+	VPSHUFD         $0xfc, Z4, Z8
+	VPSRLVD         q4Shifts<>+0(SB), Z8, Z8
+	VPSRLD          $0x02, Z4, Z4
+	VPANDD.BCST     bits54<>+0(SB), Z4, Z4
+	VPTERNLOGD      $0xf8, Z0, Z8, Z4
+	VSHUFPS         $0x99, Z4, Z7, Z4
+	VMOVDQU64       Z4, (SP)
+	VMOVDQA64       Z2, Z4
+	VBROADCASTI32X4 (SP), Z7
+	VBROADCASTI64X4 16(R10), Z8
+	VPSRLVW         Z1, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VBROADCASTI64X4 48(R10), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         q4Scale0<>+0(SB), Z7, Z10
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VPDPBUSD        (R11), Z8, Z11
+	VPDPBUSD        64(R11), Z9, Z12
+	VPACKSSDW       Z12, Z11, Z11
+	VPDPWSSD        Z10, Z11, Z4
+	VBROADCASTI64X4 80(R10), Z8
+	VPSRLVW         Z1, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VBROADCASTI64X4 112(R10), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         q4Scale1<>+0(SB), Z7, Z7
+	VMOVDQA64       Z2, Z10
+	VMOVDQA64       Z2, Z11
+	VPDPBUSD        128(R11), Z8, Z10
+	VPDPBUSD        192(R11), Z9, Z11
+	VPACKSSDW       Z11, Z10, Z10
+	VPDPWSSD        Z7, Z10, Z4
+	VMOVDQA64       Z2, Z7
+	VBROADCASTI32X4 16(SP), Z8
+	VBROADCASTI64X4 16(R10)(DX*1), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VBROADCASTI64X4 48(R10)(DX*1), Z10
+	VPSRLVW         Z1, Z10, Z10
 	VPANDD          Z0, Z10, Z10
-	VMOVDQA64       Z5, Z19
-	VMOVDQA64       Z5, Z20
-	VPDPBUSD        Z14, Z12, Z19
-	VPDPBUSD        Z11, Z10, Z20
-	VPACKSSDW       Z20, Z19, Z19
-	VPSHUFB         Z4, Z18, Z20
-	VPDPWSSD        Z20, Z19, Z17
-	VPUNPCKLDQ      Z15, Z13, Z10
-	VPUNPCKHDQ      Z15, Z13, Z13
-	VPADDD          Z13, Z10, Z10
-	VPUNPCKLDQ      Z17, Z16, Z11
-	VPUNPCKHDQ      Z17, Z16, Z16
-	VPADDD          Z16, Z11, Z11
-	VPUNPCKLQDQ     Z11, Z10, Z12
-	VPUNPCKHQDQ     Z11, Z10, Z10
-	VPADDD          Z10, Z12, Z12
-	VEXTRACTI64X4   $0x01, Z12, Y10
-	VPADDD          Y10, Y12, Y10
-	VEXTRACTI32X4   $0x01, Y10, X11
-	VPADDD          X11, X10, X11
-	VCVTDQ2PS       X11, X11
-	VMULPS          X8, X11, X11
+	VPSHUFB         q4Scale0<>+0(SB), Z8, Z11
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        (R11), Z9, Z12
+	VPDPBUSD        64(R11), Z10, Z13
+	VPACKSSDW       Z13, Z12, Z12
+	VPDPWSSD        Z11, Z12, Z7
+	VBROADCASTI64X4 80(R10)(DX*1), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VBROADCASTI64X4 112(R10)(DX*1), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VPANDD          Z0, Z10, Z10
+	VPSHUFB         q4Scale1<>+0(SB), Z8, Z8
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VPDPBUSD        128(R11), Z9, Z11
+	VPDPBUSD        192(R11), Z10, Z12
+	VPACKSSDW       Z12, Z11, Z11
+	VPDPWSSD        Z8, Z11, Z7
+	VMOVDQA64       Z2, Z8
+	VBROADCASTI32X4 32(SP), Z9
+	VBROADCASTI64X4 16(R10)(DX*2), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VPANDD          Z0, Z10, Z10
+	VBROADCASTI64X4 48(R10)(DX*2), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VPSHUFB         q4Scale0<>+0(SB), Z9, Z12
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        (R11), Z10, Z13
+	VPDPBUSD        64(R11), Z11, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z12, Z13, Z8
+	VBROADCASTI64X4 80(R10)(DX*2), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VPANDD          Z0, Z10, Z10
+	VBROADCASTI64X4 112(R10)(DX*2), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VPSHUFB         q4Scale1<>+0(SB), Z9, Z9
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        128(R11), Z10, Z12
+	VPDPBUSD        192(R11), Z11, Z13
+	VPACKSSDW       Z13, Z12, Z12
+	VPDPWSSD        Z9, Z12, Z8
+	VMOVDQA64       Z2, Z9
+	VBROADCASTI32X4 48(SP), Z10
+	VBROADCASTI64X4 16(R10)(R8*1), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 48(R10)(R8*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         q4Scale0<>+0(SB), Z10, Z13
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z15
+	VPDPBUSD        (R11), Z11, Z14
+	VPDPBUSD        64(R11), Z12, Z15
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z9
+	VBROADCASTI64X4 80(R10)(R8*1), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 112(R10)(R8*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         q4Scale1<>+0(SB), Z10, Z10
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        128(R11), Z11, Z13
+	VPDPBUSD        192(R11), Z12, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z10, Z13, Z9
+	VPUNPCKLDQ      Z7, Z4, Z10
+	VPUNPCKHDQ      Z7, Z4, Z4
+	VPADDD          Z4, Z10, Z10
+	VPUNPCKLDQ      Z9, Z8, Z4
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z10, Z7
+	VPUNPCKHQDQ     Z4, Z10, Z10
+	VPADDD          Z10, Z7, Z7
+	VEXTRACTI64X4   $0x01, Z7, Y4
+	VPADDD          Y4, Y7, Y4
+	VEXTRACTI32X4   $0x01, Y4, X7
+	VPADDD          X7, X4, X7
+	VMOVDQU64       (SP), Z4
+	VPSHUFB         q4Min<>+0(SB), Z4, Z4
+	VBROADCASTI32X4 288(R11), Z8
+	VPMADDWD        Z8, Z4, Z4
+	VPSHUFD         $0xb1, Z4, Z8
+	VPADDD          Z8, Z4, Z4
+	VPSHUFD         $0x4e, Z4, Z8
+	VPADDD          Z8, Z4, Z4
+	VMOVDQU64       laneFirst<>+0(SB), Z8
+	VPERMD          Z4, Z8, Z4
 	VCVTDQ2PS       X7, X7
-	VMULPS          X9, X7, X7
-	VSUBPS          X7, X11, X11
-	VBROADCASTSS    304(R11), X7
-	VMULPS          X7, X11, X11
-	VADDPS          X11, X6, X6
+	VMULPS          X5, X7, X7
+	VCVTDQ2PS       X4, X4
+	VMULPS          X6, X4, X4
+	VSUBPS          X4, X7, X7
+	VBROADCASTSS    304(R11), X4
+	VMULPS          X4, X7, X7
+	VADDPS          X7, X3, X3
 	PREFETCHT0      (R9)
 	PREFETCHT0      64(R9)
 	PREFETCHT0      128(R9)
@@ -1970,7 +2495,762 @@ block:
 	ADDQ            $0x00000140, R11
 	DECQ            R12
 	JNZ             block
-	VMOVUPS         X6, (AX)
+	VMOVUPS         X3, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ4Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ4Kx2AVX512(SB), NOSPLIT, $64-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VMOVDQU64    q4LowHigh<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+
+block:
+	VBROADCASTI32X4 (R11), Z5
+	VINSERTI32X4    $0x01, (R11)(DX*1), Z5, Z5
+	VINSERTI32X4    $0x02, (R11)(DX*2), Z5, Z5
+	VINSERTI32X4    $0x03, (R11)(R8*1), Z5, Z5
+	VMOVDQU64       q4Halves<>+0(SB), Z6
+	VPERMW          Z5, Z6, Z6
+	VCVTPH2PS       X6, Y6
+	VEXTRACTF32X4   $0x01, Y6, X7
+	VPANDD.BCST     low6<>+0(SB), Z5, Z8
+	VPSHUFD         $0xfc, Z5, Z9
+	VPSRLVD         q4Shifts<>+0(SB), Z9, Z9
+	VPSRLD          $0x02, Z5, Z5
+	VPANDD.BCST     bits54<>+0(SB), Z5, Z5
+	VPTERNLOGD      $0xf8, Z0, Z9, Z5
+	VSHUFPS         $0x99, Z5, Z8, Z5
+	VMOVDQU64       Z5, (SP)
+	VMOVDQA64       Z2, Z5
+	VMOVDQA64       Z2, Z8
+	VBROADCASTI32X4 (SP), Z9
+	VBROADCASTI64X4 16(R11), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VPANDD          Z0, Z10, Z10
+	VBROADCASTI64X4 48(R11), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VPSHUFB         q4Scale0<>+0(SB), Z9, Z12
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        (R12), Z10, Z13
+	VPDPBUSD        64(R12), Z11, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z12, Z13, Z5
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        (R12)(R10*1), Z10, Z13
+	VPDPBUSD        64(R12)(R10*1), Z11, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z12, Z13, Z8
+	VBROADCASTI64X4 80(R11), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VPANDD          Z0, Z10, Z10
+	VBROADCASTI64X4 112(R11), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VPSHUFB         q4Scale1<>+0(SB), Z9, Z9
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        128(R12), Z10, Z12
+	VPDPBUSD        192(R12), Z11, Z13
+	VPACKSSDW       Z13, Z12, Z12
+	VPDPWSSD        Z9, Z12, Z5
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        128(R12)(R10*1), Z10, Z12
+	VPDPBUSD        192(R12)(R10*1), Z11, Z13
+	VPACKSSDW       Z13, Z12, Z12
+	VPDPWSSD        Z9, Z12, Z8
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z10
+	VBROADCASTI32X4 16(SP), Z11
+	VBROADCASTI64X4 16(R11)(DX*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VBROADCASTI64X4 48(R11)(DX*1), Z13
+	VPSRLVW         Z1, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         q4Scale0<>+0(SB), Z11, Z14
+	VMOVDQA64       Z2, Z15
+	VMOVDQA64       Z2, Z16
+	VPDPBUSD        (R12), Z12, Z15
+	VPDPBUSD        64(R12), Z13, Z16
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z14, Z15, Z9
+	VMOVDQA64       Z2, Z15
+	VMOVDQA64       Z2, Z16
+	VPDPBUSD        (R12)(R10*1), Z12, Z15
+	VPDPBUSD        64(R12)(R10*1), Z13, Z16
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z14, Z15, Z10
+	VBROADCASTI64X4 80(R11)(DX*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VBROADCASTI64X4 112(R11)(DX*1), Z13
+	VPSRLVW         Z1, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         q4Scale1<>+0(SB), Z11, Z11
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z15
+	VPDPBUSD        128(R12), Z12, Z14
+	VPDPBUSD        192(R12), Z13, Z15
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z11, Z14, Z9
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z15
+	VPDPBUSD        128(R12)(R10*1), Z12, Z14
+	VPDPBUSD        192(R12)(R10*1), Z13, Z15
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z11, Z14, Z10
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VBROADCASTI32X4 32(SP), Z13
+	VBROADCASTI64X4 16(R11)(DX*2), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VPANDD          Z0, Z14, Z14
+	VBROADCASTI64X4 48(R11)(DX*2), Z15
+	VPSRLVW         Z1, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSHUFB         q4Scale0<>+0(SB), Z13, Z16
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12), Z14, Z17
+	VPDPBUSD        64(R12), Z15, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z16, Z17, Z11
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12)(R10*1), Z14, Z17
+	VPDPBUSD        64(R12)(R10*1), Z15, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z16, Z17, Z12
+	VBROADCASTI64X4 80(R11)(DX*2), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VPANDD          Z0, Z14, Z14
+	VBROADCASTI64X4 112(R11)(DX*2), Z15
+	VPSRLVW         Z1, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSHUFB         q4Scale1<>+0(SB), Z13, Z13
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R12), Z14, Z16
+	VPDPBUSD        192(R12), Z15, Z17
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z13, Z16, Z11
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R12)(R10*1), Z14, Z16
+	VPDPBUSD        192(R12)(R10*1), Z15, Z17
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z13, Z16, Z12
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VBROADCASTI32X4 48(SP), Z15
+	VBROADCASTI64X4 16(R11)(R8*1), Z16
+	VPSRLVW         Z1, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VBROADCASTI64X4 48(R11)(R8*1), Z17
+	VPSRLVW         Z1, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         q4Scale0<>+0(SB), Z15, Z18
+	VMOVDQA64       Z2, Z19
+	VMOVDQA64       Z2, Z20
+	VPDPBUSD        (R12), Z16, Z19
+	VPDPBUSD        64(R12), Z17, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPDPWSSD        Z18, Z19, Z13
+	VMOVDQA64       Z2, Z19
+	VMOVDQA64       Z2, Z20
+	VPDPBUSD        (R12)(R10*1), Z16, Z19
+	VPDPBUSD        64(R12)(R10*1), Z17, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPDPWSSD        Z18, Z19, Z14
+	VBROADCASTI64X4 80(R11)(R8*1), Z16
+	VPSRLVW         Z1, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VBROADCASTI64X4 112(R11)(R8*1), Z17
+	VPSRLVW         Z1, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         q4Scale1<>+0(SB), Z15, Z15
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        128(R12), Z16, Z18
+	VPDPBUSD        192(R12), Z17, Z19
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z15, Z18, Z13
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        128(R12)(R10*1), Z16, Z18
+	VPDPBUSD        192(R12)(R10*1), Z17, Z19
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z15, Z18, Z14
+	VPUNPCKLDQ      Z9, Z5, Z15
+	VPUNPCKHDQ      Z9, Z5, Z5
+	VPADDD          Z5, Z15, Z15
+	VPUNPCKLDQ      Z13, Z11, Z5
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z15, Z9
+	VPUNPCKHQDQ     Z5, Z15, Z15
+	VPADDD          Z15, Z9, Z9
+	VEXTRACTI64X4   $0x01, Z9, Y5
+	VPADDD          Y5, Y9, Y5
+	VEXTRACTI32X4   $0x01, Y5, X9
+	VPADDD          X9, X5, X9
+	VMOVDQU64       (SP), Z5
+	VPSHUFB         q4Min<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 288(R12), Z11
+	VPMADDWD        Z11, Z5, Z5
+	VPSHUFD         $0xb1, Z5, Z11
+	VPADDD          Z11, Z5, Z5
+	VPSHUFD         $0x4e, Z5, Z11
+	VPADDD          Z11, Z5, Z5
+	VMOVDQU64       laneFirst<>+0(SB), Z11
+	VPERMD          Z5, Z11, Z5
+	VCVTDQ2PS       X9, X9
+	VMULPS          X6, X9, X9
+	VCVTDQ2PS       X5, X5
+	VMULPS          X7, X5, X5
+	VSUBPS          X5, X9, X9
+	VBROADCASTSS    304(R12), X5
+	VMULPS          X5, X9, X9
+	VADDPS          X9, X3, X3
+	VPUNPCKLDQ      Z10, Z8, Z5
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLDQ      Z14, Z12, Z8
+	VPUNPCKHDQ      Z14, Z12, Z12
+	VPADDD          Z12, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z5, Z9
+	VPUNPCKHQDQ     Z8, Z5, Z5
+	VPADDD          Z5, Z9, Z9
+	VEXTRACTI64X4   $0x01, Z9, Y5
+	VPADDD          Y5, Y9, Y5
+	VEXTRACTI32X4   $0x01, Y5, X8
+	VPADDD          X8, X5, X8
+	VMOVDQU64       (SP), Z5
+	VPSHUFB         q4Min<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 288(R12)(R10*1), Z9
+	VPMADDWD        Z9, Z5, Z5
+	VPSHUFD         $0xb1, Z5, Z9
+	VPADDD          Z9, Z5, Z5
+	VPSHUFD         $0x4e, Z5, Z9
+	VPADDD          Z9, Z5, Z5
+	VMOVDQU64       laneFirst<>+0(SB), Z9
+	VPERMD          Z5, Z9, Z5
+	VCVTDQ2PS       X8, X8
+	VMULPS          X6, X8, X8
+	VCVTDQ2PS       X5, X5
+	VMULPS          X7, X5, X5
+	VSUBPS          X5, X8, X8
+	VBROADCASTSS    304(R12)(R10*1), X5
+	VMULPS          X5, X8, X8
+	VADDPS          X8, X4, X4
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000240, R9
+	ADDQ            $0x00000090, R11
+	ADDQ            $0x00000140, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X3, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X4, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ4Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ4Kx4AVX512(SB), NOSPLIT, $64-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	LEAQ         (R10)(R10*2), R11
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VMOVDQU64    q4LowHigh<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R12
+	MOVQ   DI, R13
+	MOVQ   SI, R14
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+
+block:
+	VBROADCASTI32X4 (R12), Z7
+	VINSERTI32X4    $0x01, (R12)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R12)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R12)(R8*1), Z7, Z7
+	VMOVDQU64       q4Halves<>+0(SB), Z8
+	VPERMW          Z7, Z8, Z8
+	VCVTPH2PS       X8, Y8
+	VEXTRACTF32X4   $0x01, Y8, X9
+	VPANDD.BCST     low6<>+0(SB), Z7, Z10
+	VPSHUFD         $0xfc, Z7, Z11
+	VPSRLVD         q4Shifts<>+0(SB), Z11, Z11
+	VPSRLD          $0x02, Z7, Z7
+	VPANDD.BCST     bits54<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xf8, Z0, Z11, Z7
+	VSHUFPS         $0x99, Z7, Z10, Z7
+	VMOVDQU64       Z7, (SP)
+	VMOVDQA64       Z2, Z7
+	VMOVDQA64       Z2, Z10
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VBROADCASTI32X4 (SP), Z13
+	VBROADCASTI64X4 16(R12), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VPANDD          Z0, Z14, Z14
+	VBROADCASTI64X4 48(R12), Z15
+	VPSRLVW         Z1, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSHUFB         q4Scale0<>+0(SB), Z13, Z16
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13), Z14, Z17
+	VPDPBUSD        64(R13), Z15, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z16, Z17, Z7
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13)(R10*1), Z14, Z17
+	VPDPBUSD        64(R13)(R10*1), Z15, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z16, Z17, Z10
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13)(R10*2), Z14, Z17
+	VPDPBUSD        64(R13)(R10*2), Z15, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z16, Z17, Z11
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13)(R11*1), Z14, Z17
+	VPDPBUSD        64(R13)(R11*1), Z15, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z16, Z17, Z12
+	VBROADCASTI64X4 80(R12), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VPANDD          Z0, Z14, Z14
+	VBROADCASTI64X4 112(R12), Z15
+	VPSRLVW         Z1, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSHUFB         q4Scale1<>+0(SB), Z13, Z13
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13), Z14, Z16
+	VPDPBUSD        192(R13), Z15, Z17
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z13, Z16, Z7
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13)(R10*1), Z14, Z16
+	VPDPBUSD        192(R13)(R10*1), Z15, Z17
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z13, Z16, Z10
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13)(R10*2), Z14, Z16
+	VPDPBUSD        192(R13)(R10*2), Z15, Z17
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z13, Z16, Z11
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13)(R11*1), Z14, Z16
+	VPDPBUSD        192(R13)(R11*1), Z15, Z17
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z13, Z16, Z12
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z15
+	VMOVDQA64       Z2, Z16
+	VBROADCASTI32X4 16(SP), Z17
+	VBROADCASTI64X4 16(R12)(DX*1), Z18
+	VPSRLVW         Z1, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VBROADCASTI64X4 48(R12)(DX*1), Z19
+	VPSRLVW         Z1, Z19, Z19
+	VPANDD          Z0, Z19, Z19
+	VPSHUFB         q4Scale0<>+0(SB), Z17, Z20
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13), Z18, Z21
+	VPDPBUSD        64(R13), Z19, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z20, Z21, Z13
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13)(R10*1), Z18, Z21
+	VPDPBUSD        64(R13)(R10*1), Z19, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z20, Z21, Z14
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13)(R10*2), Z18, Z21
+	VPDPBUSD        64(R13)(R10*2), Z19, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z20, Z21, Z15
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13)(R11*1), Z18, Z21
+	VPDPBUSD        64(R13)(R11*1), Z19, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z20, Z21, Z16
+	VBROADCASTI64X4 80(R12)(DX*1), Z18
+	VPSRLVW         Z1, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VBROADCASTI64X4 112(R12)(DX*1), Z19
+	VPSRLVW         Z1, Z19, Z19
+	VPANDD          Z0, Z19, Z19
+	VPSHUFB         q4Scale1<>+0(SB), Z17, Z17
+	VMOVDQA64       Z2, Z20
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13), Z18, Z20
+	VPDPBUSD        192(R13), Z19, Z21
+	VPACKSSDW       Z21, Z20, Z20
+	VPDPWSSD        Z17, Z20, Z13
+	VMOVDQA64       Z2, Z20
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13)(R10*1), Z18, Z20
+	VPDPBUSD        192(R13)(R10*1), Z19, Z21
+	VPACKSSDW       Z21, Z20, Z20
+	VPDPWSSD        Z17, Z20, Z14
+	VMOVDQA64       Z2, Z20
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13)(R10*2), Z18, Z20
+	VPDPBUSD        192(R13)(R10*2), Z19, Z21
+	VPACKSSDW       Z21, Z20, Z20
+	VPDPWSSD        Z17, Z20, Z15
+	VMOVDQA64       Z2, Z20
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13)(R11*1), Z18, Z20
+	VPDPBUSD        192(R13)(R11*1), Z19, Z21
+	VPACKSSDW       Z21, Z20, Z20
+	VPDPWSSD        Z17, Z20, Z16
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VMOVDQA64       Z2, Z20
+	VBROADCASTI32X4 32(SP), Z21
+	VBROADCASTI64X4 16(R12)(DX*2), Z22
+	VPSRLVW         Z1, Z22, Z22
+	VPANDD          Z0, Z22, Z22
+	VBROADCASTI64X4 48(R12)(DX*2), Z23
+	VPSRLVW         Z1, Z23, Z23
+	VPANDD          Z0, Z23, Z23
+	VPSHUFB         q4Scale0<>+0(SB), Z21, Z24
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13), Z22, Z25
+	VPDPBUSD        64(R13), Z23, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z24, Z25, Z17
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13)(R10*1), Z22, Z25
+	VPDPBUSD        64(R13)(R10*1), Z23, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z24, Z25, Z18
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13)(R10*2), Z22, Z25
+	VPDPBUSD        64(R13)(R10*2), Z23, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z24, Z25, Z19
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13)(R11*1), Z22, Z25
+	VPDPBUSD        64(R13)(R11*1), Z23, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z24, Z25, Z20
+	VBROADCASTI64X4 80(R12)(DX*2), Z22
+	VPSRLVW         Z1, Z22, Z22
+	VPANDD          Z0, Z22, Z22
+	VBROADCASTI64X4 112(R12)(DX*2), Z23
+	VPSRLVW         Z1, Z23, Z23
+	VPANDD          Z0, Z23, Z23
+	VPSHUFB         q4Scale1<>+0(SB), Z21, Z21
+	VMOVDQA64       Z2, Z24
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13), Z22, Z24
+	VPDPBUSD        192(R13), Z23, Z25
+	VPACKSSDW       Z25, Z24, Z24
+	VPDPWSSD        Z21, Z24, Z17
+	VMOVDQA64       Z2, Z24
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13)(R10*1), Z22, Z24
+	VPDPBUSD        192(R13)(R10*1), Z23, Z25
+	VPACKSSDW       Z25, Z24, Z24
+	VPDPWSSD        Z21, Z24, Z18
+	VMOVDQA64       Z2, Z24
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13)(R10*2), Z22, Z24
+	VPDPBUSD        192(R13)(R10*2), Z23, Z25
+	VPACKSSDW       Z25, Z24, Z24
+	VPDPWSSD        Z21, Z24, Z19
+	VMOVDQA64       Z2, Z24
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13)(R11*1), Z22, Z24
+	VPDPBUSD        192(R13)(R11*1), Z23, Z25
+	VPACKSSDW       Z25, Z24, Z24
+	VPDPWSSD        Z21, Z24, Z20
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VMOVDQA64       Z2, Z23
+	VMOVDQA64       Z2, Z24
+	VBROADCASTI32X4 48(SP), Z25
+	VBROADCASTI64X4 16(R12)(R8*1), Z26
+	VPSRLVW         Z1, Z26, Z26
+	VPANDD          Z0, Z26, Z26
+	VBROADCASTI64X4 48(R12)(R8*1), Z27
+	VPSRLVW         Z1, Z27, Z27
+	VPANDD          Z0, Z27, Z27
+	VPSHUFB         q4Scale0<>+0(SB), Z25, Z28
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13), Z26, Z29
+	VPDPBUSD        64(R13), Z27, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z28, Z29, Z21
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13)(R10*1), Z26, Z29
+	VPDPBUSD        64(R13)(R10*1), Z27, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z28, Z29, Z22
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13)(R10*2), Z26, Z29
+	VPDPBUSD        64(R13)(R10*2), Z27, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z28, Z29, Z23
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13)(R11*1), Z26, Z29
+	VPDPBUSD        64(R13)(R11*1), Z27, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z28, Z29, Z24
+	VBROADCASTI64X4 80(R12)(R8*1), Z26
+	VPSRLVW         Z1, Z26, Z26
+	VPANDD          Z0, Z26, Z26
+	VBROADCASTI64X4 112(R12)(R8*1), Z27
+	VPSRLVW         Z1, Z27, Z27
+	VPANDD          Z0, Z27, Z27
+	VPSHUFB         q4Scale1<>+0(SB), Z25, Z25
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13), Z26, Z28
+	VPDPBUSD        192(R13), Z27, Z29
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z25, Z28, Z21
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13)(R10*1), Z26, Z28
+	VPDPBUSD        192(R13)(R10*1), Z27, Z29
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z25, Z28, Z22
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13)(R10*2), Z26, Z28
+	VPDPBUSD        192(R13)(R10*2), Z27, Z29
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z25, Z28, Z23
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13)(R11*1), Z26, Z28
+	VPDPBUSD        192(R13)(R11*1), Z27, Z29
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z25, Z28, Z24
+	VPUNPCKLDQ      Z13, Z7, Z25
+	VPUNPCKHDQ      Z13, Z7, Z7
+	VPADDD          Z7, Z25, Z25
+	VPUNPCKLDQ      Z21, Z17, Z7
+	VPUNPCKHDQ      Z21, Z17, Z17
+	VPADDD          Z17, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z25, Z13
+	VPUNPCKHQDQ     Z7, Z25, Z25
+	VPADDD          Z25, Z13, Z13
+	VEXTRACTI64X4   $0x01, Z13, Y7
+	VPADDD          Y7, Y13, Y7
+	VEXTRACTI32X4   $0x01, Y7, X13
+	VPADDD          X13, X7, X13
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13), Z17
+	VPMADDWD        Z17, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z17
+	VPADDD          Z17, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z17
+	VPADDD          Z17, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z17
+	VPERMD          Z7, Z17, Z7
+	VCVTDQ2PS       X13, X13
+	VMULPS          X8, X13, X13
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X13, X13
+	VBROADCASTSS    304(R13), X7
+	VMULPS          X7, X13, X13
+	VADDPS          X13, X3, X3
+	VPUNPCKLDQ      Z14, Z10, Z7
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z7, Z7
+	VPUNPCKLDQ      Z22, Z18, Z10
+	VPUNPCKHDQ      Z22, Z18, Z18
+	VPADDD          Z18, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z7, Z13
+	VPUNPCKHQDQ     Z10, Z7, Z7
+	VPADDD          Z7, Z13, Z13
+	VEXTRACTI64X4   $0x01, Z13, Y7
+	VPADDD          Y7, Y13, Y7
+	VEXTRACTI32X4   $0x01, Y7, X10
+	VPADDD          X10, X7, X10
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13)(R10*1), Z13
+	VPMADDWD        Z13, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z13
+	VPADDD          Z13, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z13
+	VPADDD          Z13, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z13
+	VPERMD          Z7, Z13, Z7
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X10, X10
+	VBROADCASTSS    304(R13)(R10*1), X7
+	VMULPS          X7, X10, X10
+	VADDPS          X10, X4, X4
+	VPUNPCKLDQ      Z15, Z11, Z7
+	VPUNPCKHDQ      Z15, Z11, Z11
+	VPADDD          Z11, Z7, Z7
+	VPUNPCKLDQ      Z23, Z19, Z10
+	VPUNPCKHDQ      Z23, Z19, Z19
+	VPADDD          Z19, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z7, Z11
+	VPUNPCKHQDQ     Z10, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VEXTRACTI64X4   $0x01, Z11, Y7
+	VPADDD          Y7, Y11, Y7
+	VEXTRACTI32X4   $0x01, Y7, X10
+	VPADDD          X10, X7, X10
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13)(R10*2), Z11
+	VPMADDWD        Z11, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z11
+	VPERMD          Z7, Z11, Z7
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X10, X10
+	VBROADCASTSS    304(R13)(R10*2), X7
+	VMULPS          X7, X10, X10
+	VADDPS          X10, X5, X5
+	VPUNPCKLDQ      Z16, Z12, Z7
+	VPUNPCKHDQ      Z16, Z12, Z12
+	VPADDD          Z12, Z7, Z7
+	VPUNPCKLDQ      Z24, Z20, Z10
+	VPUNPCKHDQ      Z24, Z20, Z20
+	VPADDD          Z20, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z7, Z11
+	VPUNPCKHQDQ     Z10, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VEXTRACTI64X4   $0x01, Z11, Y7
+	VPADDD          Y7, Y11, Y7
+	VEXTRACTI32X4   $0x01, Y7, X10
+	VPADDD          X10, X7, X10
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13)(R11*1), Z11
+	VPMADDWD        Z11, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z11
+	VPERMD          Z7, Z11, Z7
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X10, X10
+	VBROADCASTSS    304(R13)(R11*1), X7
+	VMULPS          X7, X10, X10
+	VADDPS          X10, X6, X6
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000240, R9
+	ADDQ            $0x00000090, R12
+	ADDQ            $0x00000140, R13
+	DECQ            R14
+	JNZ             block
+	VMOVUPS         X3, (AX)
+	MOVQ            AX, R12
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X4, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X5, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X6, (R12)
 	ADDQ            $0x10, AX
 	LEAQ            (CX)(DX*4), CX
 	DECQ            BX
@@ -2316,208 +3596,223 @@ TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	LEAQ         (DX)(DX*2), R8
 	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Z0
-	VMOVDQU64    q4Min<>+0(SB), Z1
-	VMOVDQU64    laneFirst<>+0(SB), Z2
-	VMOVDQU64    q4Scale0<>+0(SB), Z3
-	VMOVDQU64    q4Scale1<>+0(SB), Z4
-	VPXORD       Z5, Z5, Z5
+	VMOVDQU64    q4LowHigh<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
 
 rows:
 	MOVQ   CX, R10
 	MOVQ   DI, R11
 	MOVQ   SI, R12
-	VXORPS X6, X6, X6
+	VXORPS X3, X3, X3
 
 block:
-	VBROADCASTI32X4 (R10), Z7
-	VINSERTI32X4    $0x01, (R10)(DX*1), Z7, Z7
-	VINSERTI32X4    $0x02, (R10)(DX*2), Z7, Z7
-	VINSERTI32X4    $0x03, (R10)(R8*1), Z7, Z7
-	VMOVDQU64       q4Halves<>+0(SB), Z8
-	VPERMW          Z7, Z8, Z8
-	VCVTPH2PS       X8, Y8
-	VEXTRACTF32X4   $0x01, Y8, X9
-	VPANDD.BCST     low6<>+0(SB), Z7, Z10
-	VPSHUFD         $0xfc, Z7, Z11
-	VPSRLVD         q4Shifts<>+0(SB), Z11, Z11
-	VPSRLD          $0x02, Z7, Z7
-	VPANDD.BCST     bits54<>+0(SB), Z7, Z7
-	VPTERNLOGD      $0xf8, Z0, Z11, Z7
-	VSHUFPS         $0x99, Z7, Z10, Z7
-	VMOVDQU64       Z7, (SP)
-	VBROADCASTI32X4 288(R11), Z10
-	VPSHUFB         Z1, Z7, Z7
-	VPMADDWD        Z10, Z7, Z7
-	VPSHUFD         $0xb1, Z7, Z10
-	VPADDD          Z10, Z7, Z7
-	VPSHUFD         $0x4e, Z7, Z10
-	VPADDD          Z10, Z7, Z7
-	VPERMD          Z7, Z2, Z7
-	VMOVDQU64       (R11), Z10
-	VMOVDQU64       64(R11), Z11
-	VSHUFI64X2      $0x44, Z11, Z10, Z12
-	VSHUFI64X2      $0xee, Z11, Z10, Z10
-	VMOVDQU64       128(R11), Z11
-	VMOVDQU64       192(R11), Z13
-	VSHUFI64X2      $0x44, Z13, Z11, Z14
-	VSHUFI64X2      $0xee, Z13, Z11, Z11
-	VMOVDQA64       Z5, Z13
-	VBROADCASTI32X4 (SP), Z15
-	VMOVDQU64       48(R10), Z16
-	VBROADCASTI64X4 16(R10), Z18
-	VPSLLVW         q5Shift0<>+0(SB), Z18, Z17
-	VPANDD          bit4<>+0(SB), Z17, Z17
-	VPTERNLOGD      $0xf8, Z0, Z16, Z17
-	VPSLLVW         q5Shift1<>+0(SB), Z18, Z18
-	VPANDD          bit4<>+0(SB), Z18, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z0, Z16, Z18
-	VMOVDQA64       Z5, Z16
-	VMOVDQA64       Z5, Z19
-	VPDPBUSD        Z12, Z17, Z16
-	VPDPBUSD        Z10, Z18, Z19
-	VPACKSSDW       Z19, Z16, Z16
-	VPSHUFB         Z3, Z15, Z19
-	VPDPWSSD        Z19, Z16, Z13
-	VMOVDQU64       112(R10), Z16
-	VBROADCASTI64X4 16(R10), Z18
-	VPSRLVW         q5Shift2<>+0(SB), Z18, Z17
-	VPANDD          bit4<>+0(SB), Z17, Z17
-	VPTERNLOGD      $0xf8, Z0, Z16, Z17
-	VPSRLVW         q5Shift3<>+0(SB), Z18, Z18
-	VPANDD          bit4<>+0(SB), Z18, Z18
-	VPSRLW          $0x04, Z16, Z16
-	VPTERNLOGD      $0xf8, Z0, Z16, Z18
-	VMOVDQA64       Z5, Z16
-	VMOVDQA64       Z5, Z19
-	VPDPBUSD        Z14, Z17, Z16
-	VPDPBUSD        Z11, Z18, Z19
-	VPACKSSDW       Z19, Z16, Z16
-	VPSHUFB         Z4, Z15, Z19
-	VPDPWSSD        Z19, Z16, Z13
-	VMOVDQA64       Z5, Z15
-	VBROADCASTI32X4 16(SP), Z16
-	VMOVDQU64       48(R10)(DX*1), Z17
-	VBROADCASTI64X4 16(R10)(DX*1), Z19
-	VPSLLVW         q5Shift0<>+0(SB), Z19, Z18
-	VPANDD          bit4<>+0(SB), Z18, Z18
-	VPTERNLOGD      $0xf8, Z0, Z17, Z18
-	VPSLLVW         q5Shift1<>+0(SB), Z19, Z19
-	VPANDD          bit4<>+0(SB), Z19, Z19
-	VPSRLW          $0x04, Z17, Z17
-	VPTERNLOGD      $0xf8, Z0, Z17, Z19
-	VMOVDQA64       Z5, Z17
-	VMOVDQA64       Z5, Z20
-	VPDPBUSD        Z12, Z18, Z17
-	VPDPBUSD        Z10, Z19, Z20
-	VPACKSSDW       Z20, Z17, Z17
-	VPSHUFB         Z3, Z16, Z20
-	VPDPWSSD        Z20, Z17, Z15
-	VMOVDQU64       112(R10)(DX*1), Z17
-	VBROADCASTI64X4 16(R10)(DX*1), Z19
-	VPSRLVW         q5Shift2<>+0(SB), Z19, Z18
-	VPANDD          bit4<>+0(SB), Z18, Z18
-	VPTERNLOGD      $0xf8, Z0, Z17, Z18
-	VPSRLVW         q5Shift3<>+0(SB), Z19, Z19
-	VPANDD          bit4<>+0(SB), Z19, Z19
-	VPSRLW          $0x04, Z17, Z17
-	VPTERNLOGD      $0xf8, Z0, Z17, Z19
-	VMOVDQA64       Z5, Z17
-	VMOVDQA64       Z5, Z20
-	VPDPBUSD        Z14, Z18, Z17
-	VPDPBUSD        Z11, Z19, Z20
-	VPACKSSDW       Z20, Z17, Z17
-	VPSHUFB         Z4, Z16, Z20
-	VPDPWSSD        Z20, Z17, Z15
-	VMOVDQA64       Z5, Z16
-	VBROADCASTI32X4 32(SP), Z17
-	VMOVDQU64       48(R10)(DX*2), Z18
-	VBROADCASTI64X4 16(R10)(DX*2), Z20
-	VPSLLVW         q5Shift0<>+0(SB), Z20, Z19
-	VPANDD          bit4<>+0(SB), Z19, Z19
-	VPTERNLOGD      $0xf8, Z0, Z18, Z19
-	VPSLLVW         q5Shift1<>+0(SB), Z20, Z20
-	VPANDD          bit4<>+0(SB), Z20, Z20
-	VPSRLW          $0x04, Z18, Z18
-	VPTERNLOGD      $0xf8, Z0, Z18, Z20
-	VMOVDQA64       Z5, Z18
-	VMOVDQA64       Z5, Z21
-	VPDPBUSD        Z12, Z19, Z18
-	VPDPBUSD        Z10, Z20, Z21
-	VPACKSSDW       Z21, Z18, Z18
-	VPSHUFB         Z3, Z17, Z21
-	VPDPWSSD        Z21, Z18, Z16
-	VMOVDQU64       112(R10)(DX*2), Z18
-	VBROADCASTI64X4 16(R10)(DX*2), Z20
-	VPSRLVW         q5Shift2<>+0(SB), Z20, Z19
-	VPANDD          bit4<>+0(SB), Z19, Z19
-	VPTERNLOGD      $0xf8, Z0, Z18, Z19
-	VPSRLVW         q5Shift3<>+0(SB), Z20, Z20
-	VPANDD          bit4<>+0(SB), Z20, Z20
-	VPSRLW          $0x04, Z18, Z18
-	VPTERNLOGD      $0xf8, Z0, Z18, Z20
-	VMOVDQA64       Z5, Z18
-	VMOVDQA64       Z5, Z21
-	VPDPBUSD        Z14, Z19, Z18
-	VPDPBUSD        Z11, Z20, Z21
-	VPACKSSDW       Z21, Z18, Z18
-	VPSHUFB         Z4, Z17, Z21
-	VPDPWSSD        Z21, Z18, Z16
-	VMOVDQA64       Z5, Z17
-	VBROADCASTI32X4 48(SP), Z18
-	VMOVDQU64       48(R10)(R8*1), Z19
-	VBROADCASTI64X4 16(R10)(R8*1), Z21
-	VPSLLVW         q5Shift0<>+0(SB), Z21, Z20
-	VPANDD          bit4<>+0(SB), Z20, Z20
-	VPTERNLOGD      $0xf8, Z0, Z19, Z20
-	VPSLLVW         q5Shift1<>+0(SB), Z21, Z21
-	VPANDD          bit4<>+0(SB), Z21, Z21
-	VPSRLW          $0x04, Z19, Z19
-	VPTERNLOGD      $0xf8, Z0, Z19, Z21
-	VMOVDQA64       Z5, Z19
-	VMOVDQA64       Z5, Z22
-	VPDPBUSD        Z12, Z20, Z19
-	VPDPBUSD        Z10, Z21, Z22
-	VPACKSSDW       Z22, Z19, Z19
-	VPSHUFB         Z3, Z18, Z22
-	VPDPWSSD        Z22, Z19, Z17
-	VMOVDQU64       112(R10)(R8*1), Z10
-	VBROADCASTI64X4 16(R10)(R8*1), Z19
-	VPSRLVW         q5Shift2<>+0(SB), Z19, Z12
+	VBROADCASTI32X4 (R10), Z4
+	VINSERTI32X4    $0x01, (R10)(DX*1), Z4, Z4
+	VINSERTI32X4    $0x02, (R10)(DX*2), Z4, Z4
+	VINSERTI32X4    $0x03, (R10)(R8*1), Z4, Z4
+	VMOVDQU64       q4Halves<>+0(SB), Z5
+	VPERMW          Z4, Z5, Z5
+	VCVTPH2PS       X5, Y5
+	VEXTRACTF32X4   $0x01, Y5, X6
+	VPANDD.BCST     low6<>+0(SB), Z4, Z7
+	VPSHUFD         $0xfc, Z4, Z8
+	VPSRLVD         q4Shifts<>+0(SB), Z8, Z8
+	VPSRLD          $0x02, Z4, Z4
+	VPANDD.BCST     bits54<>+0(SB), Z4, Z4
+	VPTERNLOGD      $0xf8, Z0, Z8, Z4
+	VSHUFPS         $0x99, Z4, Z7, Z4
+	VMOVDQU64       Z4, (SP)
+	VMOVDQA64       Z2, Z4
+	VBROADCASTI32X4 (SP), Z7
+	VBROADCASTI64X4 48(R10), Z8
+	VPSRLVW         Z1, Z8, Z8
+	VBROADCASTI64X4 16(R10), Z9
+	VPSLLVW         q5Shift0<>+0(SB), Z9, Z9
+	VPANDD          bit4<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xf8, Z0, Z8, Z9
+	VBROADCASTI64X4 80(R10), Z8
+	VPSRLVW         Z1, Z8, Z8
+	VBROADCASTI64X4 16(R10), Z10
+	VPSLLVW         q5Shift1<>+0(SB), Z10, Z10
+	VPANDD          bit4<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xf8, Z0, Z8, Z10
+	VPSHUFB         q4Scale0<>+0(SB), Z7, Z8
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VPDPBUSD        (R11), Z9, Z11
+	VPDPBUSD        64(R11), Z10, Z12
+	VPACKSSDW       Z12, Z11, Z11
+	VPDPWSSD        Z8, Z11, Z4
+	VBROADCASTI64X4 112(R10), Z8
+	VPSRLVW         Z1, Z8, Z8
+	VBROADCASTI64X4 16(R10), Z9
+	VPSRLVW         q5Shift2<>+0(SB), Z9, Z9
+	VPANDD          bit4<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xf8, Z0, Z8, Z9
+	VBROADCASTI64X4 144(R10), Z8
+	VPSRLVW         Z1, Z8, Z8
+	VBROADCASTI64X4 16(R10), Z10
+	VPSRLVW         q5Shift3<>+0(SB), Z10, Z10
+	VPANDD          bit4<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xf8, Z0, Z8, Z10
+	VPSHUFB         q4Scale1<>+0(SB), Z7, Z7
+	VMOVDQA64       Z2, Z8
+	VMOVDQA64       Z2, Z11
+	VPDPBUSD        128(R11), Z9, Z8
+	VPDPBUSD        192(R11), Z10, Z11
+	VPACKSSDW       Z11, Z8, Z8
+	VPDPWSSD        Z7, Z8, Z4
+	VMOVDQA64       Z2, Z7
+	VBROADCASTI32X4 16(SP), Z8
+	VBROADCASTI64X4 48(R10)(DX*1), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VBROADCASTI64X4 16(R10)(DX*1), Z10
+	VPSLLVW         q5Shift0<>+0(SB), Z10, Z10
+	VPANDD          bit4<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xf8, Z0, Z9, Z10
+	VBROADCASTI64X4 80(R10)(DX*1), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VBROADCASTI64X4 16(R10)(DX*1), Z11
+	VPSLLVW         q5Shift1<>+0(SB), Z11, Z11
+	VPANDD          bit4<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xf8, Z0, Z9, Z11
+	VPSHUFB         q4Scale0<>+0(SB), Z8, Z9
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        (R11), Z10, Z12
+	VPDPBUSD        64(R11), Z11, Z13
+	VPACKSSDW       Z13, Z12, Z12
+	VPDPWSSD        Z9, Z12, Z7
+	VBROADCASTI64X4 112(R10)(DX*1), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VBROADCASTI64X4 16(R10)(DX*1), Z10
+	VPSRLVW         q5Shift2<>+0(SB), Z10, Z10
+	VPANDD          bit4<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xf8, Z0, Z9, Z10
+	VBROADCASTI64X4 144(R10)(DX*1), Z9
+	VPSRLVW         Z1, Z9, Z9
+	VBROADCASTI64X4 16(R10)(DX*1), Z11
+	VPSRLVW         q5Shift3<>+0(SB), Z11, Z11
+	VPANDD          bit4<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xf8, Z0, Z9, Z11
+	VPSHUFB         q4Scale1<>+0(SB), Z8, Z8
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z12
+	VPDPBUSD        128(R11), Z10, Z9
+	VPDPBUSD        192(R11), Z11, Z12
+	VPACKSSDW       Z12, Z9, Z9
+	VPDPWSSD        Z8, Z9, Z7
+	VMOVDQA64       Z2, Z8
+	VBROADCASTI32X4 32(SP), Z9
+	VBROADCASTI64X4 48(R10)(DX*2), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R10)(DX*2), Z11
+	VPSLLVW         q5Shift0<>+0(SB), Z11, Z11
+	VPANDD          bit4<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xf8, Z0, Z10, Z11
+	VBROADCASTI64X4 80(R10)(DX*2), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R10)(DX*2), Z12
+	VPSLLVW         q5Shift1<>+0(SB), Z12, Z12
 	VPANDD          bit4<>+0(SB), Z12, Z12
 	VPTERNLOGD      $0xf8, Z0, Z10, Z12
-	VPSRLVW         q5Shift3<>+0(SB), Z19, Z19
-	VPANDD          bit4<>+0(SB), Z19, Z19
-	VPSRLW          $0x04, Z10, Z10
-	VPTERNLOGD      $0xf8, Z0, Z10, Z19
-	VMOVDQA64       Z5, Z10
-	VMOVDQA64       Z5, Z20
-	VPDPBUSD        Z14, Z12, Z10
-	VPDPBUSD        Z11, Z19, Z20
-	VPACKSSDW       Z20, Z10, Z10
-	VPSHUFB         Z4, Z18, Z20
-	VPDPWSSD        Z20, Z10, Z17
-	VPUNPCKLDQ      Z15, Z13, Z10
-	VPUNPCKHDQ      Z15, Z13, Z13
-	VPADDD          Z13, Z10, Z10
-	VPUNPCKLDQ      Z17, Z16, Z11
-	VPUNPCKHDQ      Z17, Z16, Z16
-	VPADDD          Z16, Z11, Z11
-	VPUNPCKLQDQ     Z11, Z10, Z12
-	VPUNPCKHQDQ     Z11, Z10, Z10
-	VPADDD          Z10, Z12, Z12
-	VEXTRACTI64X4   $0x01, Z12, Y10
-	VPADDD          Y10, Y12, Y10
-	VEXTRACTI32X4   $0x01, Y10, X11
-	VPADDD          X11, X10, X11
-	VCVTDQ2PS       X11, X11
-	VMULPS          X8, X11, X11
+	VPSHUFB         q4Scale0<>+0(SB), Z9, Z10
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        (R11), Z11, Z13
+	VPDPBUSD        64(R11), Z12, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z10, Z13, Z8
+	VBROADCASTI64X4 112(R10)(DX*2), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R10)(DX*2), Z11
+	VPSRLVW         q5Shift2<>+0(SB), Z11, Z11
+	VPANDD          bit4<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xf8, Z0, Z10, Z11
+	VBROADCASTI64X4 144(R10)(DX*2), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R10)(DX*2), Z12
+	VPSRLVW         q5Shift3<>+0(SB), Z12, Z12
+	VPANDD          bit4<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xf8, Z0, Z10, Z12
+	VPSHUFB         q4Scale1<>+0(SB), Z9, Z9
+	VMOVDQA64       Z2, Z10
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        128(R11), Z11, Z10
+	VPDPBUSD        192(R11), Z12, Z13
+	VPACKSSDW       Z13, Z10, Z10
+	VPDPWSSD        Z9, Z10, Z8
+	VMOVDQA64       Z2, Z9
+	VBROADCASTI32X4 48(SP), Z10
+	VBROADCASTI64X4 48(R10)(R8*1), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VBROADCASTI64X4 16(R10)(R8*1), Z12
+	VPSLLVW         q5Shift0<>+0(SB), Z12, Z12
+	VPANDD          bit4<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xf8, Z0, Z11, Z12
+	VBROADCASTI64X4 80(R10)(R8*1), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VBROADCASTI64X4 16(R10)(R8*1), Z13
+	VPSLLVW         q5Shift1<>+0(SB), Z13, Z13
+	VPANDD          bit4<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xf8, Z0, Z11, Z13
+	VPSHUFB         q4Scale0<>+0(SB), Z10, Z11
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z15
+	VPDPBUSD        (R11), Z12, Z14
+	VPDPBUSD        64(R11), Z13, Z15
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z11, Z14, Z9
+	VBROADCASTI64X4 112(R10)(R8*1), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VBROADCASTI64X4 16(R10)(R8*1), Z12
+	VPSRLVW         q5Shift2<>+0(SB), Z12, Z12
+	VPANDD          bit4<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xf8, Z0, Z11, Z12
+	VBROADCASTI64X4 144(R10)(R8*1), Z11
+	VPSRLVW         Z1, Z11, Z11
+	VBROADCASTI64X4 16(R10)(R8*1), Z13
+	VPSRLVW         q5Shift3<>+0(SB), Z13, Z13
+	VPANDD          bit4<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xf8, Z0, Z11, Z13
+	VPSHUFB         q4Scale1<>+0(SB), Z10, Z10
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        128(R11), Z12, Z11
+	VPDPBUSD        192(R11), Z13, Z14
+	VPACKSSDW       Z14, Z11, Z11
+	VPDPWSSD        Z10, Z11, Z9
+	VPUNPCKLDQ      Z7, Z4, Z10
+	VPUNPCKHDQ      Z7, Z4, Z4
+	VPADDD          Z4, Z10, Z10
+	VPUNPCKLDQ      Z9, Z8, Z4
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z10, Z7
+	VPUNPCKHQDQ     Z4, Z10, Z10
+	VPADDD          Z10, Z7, Z7
+	VEXTRACTI64X4   $0x01, Z7, Y4
+	VPADDD          Y4, Y7, Y4
+	VEXTRACTI32X4   $0x01, Y4, X7
+	VPADDD          X7, X4, X7
+	VMOVDQU64       (SP), Z4
+	VPSHUFB         q4Min<>+0(SB), Z4, Z4
+	VBROADCASTI32X4 288(R11), Z8
+	VPMADDWD        Z8, Z4, Z4
+	VPSHUFD         $0xb1, Z4, Z8
+	VPADDD          Z8, Z4, Z4
+	VPSHUFD         $0x4e, Z4, Z8
+	VPADDD          Z8, Z4, Z4
+	VMOVDQU64       laneFirst<>+0(SB), Z8
+	VPERMD          Z4, Z8, Z4
 	VCVTDQ2PS       X7, X7
-	VMULPS          X9, X7, X7
-	VSUBPS          X7, X11, X11
-	VBROADCASTSS    304(R11), X7
-	VMULPS          X7, X11, X11
-	VADDPS          X11, X6, X6
+	VMULPS          X5, X7, X7
+	VCVTDQ2PS       X4, X4
+	VMULPS          X6, X4, X4
+	VSUBPS          X4, X7, X7
+	VBROADCASTSS    304(R11), X4
+	VMULPS          X4, X7, X7
+	VADDPS          X7, X3, X3
 	PREFETCHT0      (R9)
 	PREFETCHT0      64(R9)
 	PREFETCHT0      128(R9)
@@ -2534,7 +3829,862 @@ block:
 	ADDQ            $0x00000140, R11
 	DECQ            R12
 	JNZ             block
-	VMOVUPS         X6, (AX)
+	VMOVUPS         X3, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ5Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ5Kx2AVX512(SB), NOSPLIT, $64-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VMOVDQU64    q4LowHigh<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+
+block:
+	VBROADCASTI32X4 (R11), Z5
+	VINSERTI32X4    $0x01, (R11)(DX*1), Z5, Z5
+	VINSERTI32X4    $0x02, (R11)(DX*2), Z5, Z5
+	VINSERTI32X4    $0x03, (R11)(R8*1), Z5, Z5
+	VMOVDQU64       q4Halves<>+0(SB), Z6
+	VPERMW          Z5, Z6, Z6
+	VCVTPH2PS       X6, Y6
+	VEXTRACTF32X4   $0x01, Y6, X7
+	VPANDD.BCST     low6<>+0(SB), Z5, Z8
+	VPSHUFD         $0xfc, Z5, Z9
+	VPSRLVD         q4Shifts<>+0(SB), Z9, Z9
+	VPSRLD          $0x02, Z5, Z5
+	VPANDD.BCST     bits54<>+0(SB), Z5, Z5
+	VPTERNLOGD      $0xf8, Z0, Z9, Z5
+	VSHUFPS         $0x99, Z5, Z8, Z5
+	VMOVDQU64       Z5, (SP)
+	VMOVDQA64       Z2, Z5
+	VMOVDQA64       Z2, Z8
+	VBROADCASTI32X4 (SP), Z9
+	VBROADCASTI64X4 48(R11), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R11), Z11
+	VPSLLVW         q5Shift0<>+0(SB), Z11, Z11
+	VPANDD          bit4<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xf8, Z0, Z10, Z11
+	VBROADCASTI64X4 80(R11), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R11), Z12
+	VPSLLVW         q5Shift1<>+0(SB), Z12, Z12
+	VPANDD          bit4<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xf8, Z0, Z10, Z12
+	VPSHUFB         q4Scale0<>+0(SB), Z9, Z10
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        (R12), Z11, Z13
+	VPDPBUSD        64(R12), Z12, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z10, Z13, Z5
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VPDPBUSD        (R12)(R10*1), Z11, Z13
+	VPDPBUSD        64(R12)(R10*1), Z12, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z10, Z13, Z8
+	VBROADCASTI64X4 112(R11), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R11), Z11
+	VPSRLVW         q5Shift2<>+0(SB), Z11, Z11
+	VPANDD          bit4<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xf8, Z0, Z10, Z11
+	VBROADCASTI64X4 144(R11), Z10
+	VPSRLVW         Z1, Z10, Z10
+	VBROADCASTI64X4 16(R11), Z12
+	VPSRLVW         q5Shift3<>+0(SB), Z12, Z12
+	VPANDD          bit4<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xf8, Z0, Z10, Z12
+	VPSHUFB         q4Scale1<>+0(SB), Z9, Z9
+	VMOVDQA64       Z2, Z10
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        128(R12), Z11, Z10
+	VPDPBUSD        192(R12), Z12, Z13
+	VPACKSSDW       Z13, Z10, Z10
+	VPDPWSSD        Z9, Z10, Z5
+	VMOVDQA64       Z2, Z10
+	VMOVDQA64       Z2, Z13
+	VPDPBUSD        128(R12)(R10*1), Z11, Z10
+	VPDPBUSD        192(R12)(R10*1), Z12, Z13
+	VPACKSSDW       Z13, Z10, Z10
+	VPDPWSSD        Z9, Z10, Z8
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z10
+	VBROADCASTI32X4 16(SP), Z11
+	VBROADCASTI64X4 48(R11)(DX*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VBROADCASTI64X4 16(R11)(DX*1), Z13
+	VPSLLVW         q5Shift0<>+0(SB), Z13, Z13
+	VPANDD          bit4<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xf8, Z0, Z12, Z13
+	VBROADCASTI64X4 80(R11)(DX*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VBROADCASTI64X4 16(R11)(DX*1), Z14
+	VPSLLVW         q5Shift1<>+0(SB), Z14, Z14
+	VPANDD          bit4<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xf8, Z0, Z12, Z14
+	VPSHUFB         q4Scale0<>+0(SB), Z11, Z12
+	VMOVDQA64       Z2, Z15
+	VMOVDQA64       Z2, Z16
+	VPDPBUSD        (R12), Z13, Z15
+	VPDPBUSD        64(R12), Z14, Z16
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z12, Z15, Z9
+	VMOVDQA64       Z2, Z15
+	VMOVDQA64       Z2, Z16
+	VPDPBUSD        (R12)(R10*1), Z13, Z15
+	VPDPBUSD        64(R12)(R10*1), Z14, Z16
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z12, Z15, Z10
+	VBROADCASTI64X4 112(R11)(DX*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VBROADCASTI64X4 16(R11)(DX*1), Z13
+	VPSRLVW         q5Shift2<>+0(SB), Z13, Z13
+	VPANDD          bit4<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xf8, Z0, Z12, Z13
+	VBROADCASTI64X4 144(R11)(DX*1), Z12
+	VPSRLVW         Z1, Z12, Z12
+	VBROADCASTI64X4 16(R11)(DX*1), Z14
+	VPSRLVW         q5Shift3<>+0(SB), Z14, Z14
+	VPANDD          bit4<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xf8, Z0, Z12, Z14
+	VPSHUFB         q4Scale1<>+0(SB), Z11, Z11
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z15
+	VPDPBUSD        128(R12), Z13, Z12
+	VPDPBUSD        192(R12), Z14, Z15
+	VPACKSSDW       Z15, Z12, Z12
+	VPDPWSSD        Z11, Z12, Z9
+	VMOVDQA64       Z2, Z12
+	VMOVDQA64       Z2, Z15
+	VPDPBUSD        128(R12)(R10*1), Z13, Z12
+	VPDPBUSD        192(R12)(R10*1), Z14, Z15
+	VPACKSSDW       Z15, Z12, Z12
+	VPDPWSSD        Z11, Z12, Z10
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VBROADCASTI32X4 32(SP), Z13
+	VBROADCASTI64X4 48(R11)(DX*2), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R11)(DX*2), Z15
+	VPSLLVW         q5Shift0<>+0(SB), Z15, Z15
+	VPANDD          bit4<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xf8, Z0, Z14, Z15
+	VBROADCASTI64X4 80(R11)(DX*2), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R11)(DX*2), Z16
+	VPSLLVW         q5Shift1<>+0(SB), Z16, Z16
+	VPANDD          bit4<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xf8, Z0, Z14, Z16
+	VPSHUFB         q4Scale0<>+0(SB), Z13, Z14
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12), Z15, Z17
+	VPDPBUSD        64(R12), Z16, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z14, Z17, Z11
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12)(R10*1), Z15, Z17
+	VPDPBUSD        64(R12)(R10*1), Z16, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z14, Z17, Z12
+	VBROADCASTI64X4 112(R11)(DX*2), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R11)(DX*2), Z15
+	VPSRLVW         q5Shift2<>+0(SB), Z15, Z15
+	VPANDD          bit4<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xf8, Z0, Z14, Z15
+	VBROADCASTI64X4 144(R11)(DX*2), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R11)(DX*2), Z16
+	VPSRLVW         q5Shift3<>+0(SB), Z16, Z16
+	VPANDD          bit4<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xf8, Z0, Z14, Z16
+	VPSHUFB         q4Scale1<>+0(SB), Z13, Z13
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R12), Z15, Z14
+	VPDPBUSD        192(R12), Z16, Z17
+	VPACKSSDW       Z17, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z11
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R12)(R10*1), Z15, Z14
+	VPDPBUSD        192(R12)(R10*1), Z16, Z17
+	VPACKSSDW       Z17, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z12
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VBROADCASTI32X4 48(SP), Z15
+	VBROADCASTI64X4 48(R11)(R8*1), Z16
+	VPSRLVW         Z1, Z16, Z16
+	VBROADCASTI64X4 16(R11)(R8*1), Z17
+	VPSLLVW         q5Shift0<>+0(SB), Z17, Z17
+	VPANDD          bit4<>+0(SB), Z17, Z17
+	VPTERNLOGD      $0xf8, Z0, Z16, Z17
+	VBROADCASTI64X4 80(R11)(R8*1), Z16
+	VPSRLVW         Z1, Z16, Z16
+	VBROADCASTI64X4 16(R11)(R8*1), Z18
+	VPSLLVW         q5Shift1<>+0(SB), Z18, Z18
+	VPANDD          bit4<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xf8, Z0, Z16, Z18
+	VPSHUFB         q4Scale0<>+0(SB), Z15, Z16
+	VMOVDQA64       Z2, Z19
+	VMOVDQA64       Z2, Z20
+	VPDPBUSD        (R12), Z17, Z19
+	VPDPBUSD        64(R12), Z18, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPDPWSSD        Z16, Z19, Z13
+	VMOVDQA64       Z2, Z19
+	VMOVDQA64       Z2, Z20
+	VPDPBUSD        (R12)(R10*1), Z17, Z19
+	VPDPBUSD        64(R12)(R10*1), Z18, Z20
+	VPACKSSDW       Z20, Z19, Z19
+	VPDPWSSD        Z16, Z19, Z14
+	VBROADCASTI64X4 112(R11)(R8*1), Z16
+	VPSRLVW         Z1, Z16, Z16
+	VBROADCASTI64X4 16(R11)(R8*1), Z17
+	VPSRLVW         q5Shift2<>+0(SB), Z17, Z17
+	VPANDD          bit4<>+0(SB), Z17, Z17
+	VPTERNLOGD      $0xf8, Z0, Z16, Z17
+	VBROADCASTI64X4 144(R11)(R8*1), Z16
+	VPSRLVW         Z1, Z16, Z16
+	VBROADCASTI64X4 16(R11)(R8*1), Z18
+	VPSRLVW         q5Shift3<>+0(SB), Z18, Z18
+	VPANDD          bit4<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xf8, Z0, Z16, Z18
+	VPSHUFB         q4Scale1<>+0(SB), Z15, Z15
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        128(R12), Z17, Z16
+	VPDPBUSD        192(R12), Z18, Z19
+	VPACKSSDW       Z19, Z16, Z16
+	VPDPWSSD        Z15, Z16, Z13
+	VMOVDQA64       Z2, Z16
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        128(R12)(R10*1), Z17, Z16
+	VPDPBUSD        192(R12)(R10*1), Z18, Z19
+	VPACKSSDW       Z19, Z16, Z16
+	VPDPWSSD        Z15, Z16, Z14
+	VPUNPCKLDQ      Z9, Z5, Z15
+	VPUNPCKHDQ      Z9, Z5, Z5
+	VPADDD          Z5, Z15, Z15
+	VPUNPCKLDQ      Z13, Z11, Z5
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z15, Z9
+	VPUNPCKHQDQ     Z5, Z15, Z15
+	VPADDD          Z15, Z9, Z9
+	VEXTRACTI64X4   $0x01, Z9, Y5
+	VPADDD          Y5, Y9, Y5
+	VEXTRACTI32X4   $0x01, Y5, X9
+	VPADDD          X9, X5, X9
+	VMOVDQU64       (SP), Z5
+	VPSHUFB         q4Min<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 288(R12), Z11
+	VPMADDWD        Z11, Z5, Z5
+	VPSHUFD         $0xb1, Z5, Z11
+	VPADDD          Z11, Z5, Z5
+	VPSHUFD         $0x4e, Z5, Z11
+	VPADDD          Z11, Z5, Z5
+	VMOVDQU64       laneFirst<>+0(SB), Z11
+	VPERMD          Z5, Z11, Z5
+	VCVTDQ2PS       X9, X9
+	VMULPS          X6, X9, X9
+	VCVTDQ2PS       X5, X5
+	VMULPS          X7, X5, X5
+	VSUBPS          X5, X9, X9
+	VBROADCASTSS    304(R12), X5
+	VMULPS          X5, X9, X9
+	VADDPS          X9, X3, X3
+	VPUNPCKLDQ      Z10, Z8, Z5
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLDQ      Z14, Z12, Z8
+	VPUNPCKHDQ      Z14, Z12, Z12
+	VPADDD          Z12, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z5, Z9
+	VPUNPCKHQDQ     Z8, Z5, Z5
+	VPADDD          Z5, Z9, Z9
+	VEXTRACTI64X4   $0x01, Z9, Y5
+	VPADDD          Y5, Y9, Y5
+	VEXTRACTI32X4   $0x01, Y5, X8
+	VPADDD          X8, X5, X8
+	VMOVDQU64       (SP), Z5
+	VPSHUFB         q4Min<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 288(R12)(R10*1), Z9
+	VPMADDWD        Z9, Z5, Z5
+	VPSHUFD         $0xb1, Z5, Z9
+	VPADDD          Z9, Z5, Z5
+	VPSHUFD         $0x4e, Z5, Z9
+	VPADDD          Z9, Z5, Z5
+	VMOVDQU64       laneFirst<>+0(SB), Z9
+	VPERMD          Z5, Z9, Z5
+	VCVTDQ2PS       X8, X8
+	VMULPS          X6, X8, X8
+	VCVTDQ2PS       X5, X5
+	VMULPS          X7, X5, X5
+	VSUBPS          X5, X8, X8
+	VBROADCASTSS    304(R12)(R10*1), X5
+	VMULPS          X5, X8, X8
+	VADDPS          X8, X4, X4
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	ADDQ            $0x000002c0, R9
+	ADDQ            $0x000000b0, R11
+	ADDQ            $0x00000140, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X3, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X4, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ5Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ5Kx4AVX512(SB), NOSPLIT, $64-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	LEAQ         (R10)(R10*2), R11
+	VPBROADCASTD nibbles<>+0(SB), Z0
+	VMOVDQU64    q4LowHigh<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R12
+	MOVQ   DI, R13
+	MOVQ   SI, R14
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+
+block:
+	VBROADCASTI32X4 (R12), Z7
+	VINSERTI32X4    $0x01, (R12)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R12)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R12)(R8*1), Z7, Z7
+	VMOVDQU64       q4Halves<>+0(SB), Z8
+	VPERMW          Z7, Z8, Z8
+	VCVTPH2PS       X8, Y8
+	VEXTRACTF32X4   $0x01, Y8, X9
+	VPANDD.BCST     low6<>+0(SB), Z7, Z10
+	VPSHUFD         $0xfc, Z7, Z11
+	VPSRLVD         q4Shifts<>+0(SB), Z11, Z11
+	VPSRLD          $0x02, Z7, Z7
+	VPANDD.BCST     bits54<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xf8, Z0, Z11, Z7
+	VSHUFPS         $0x99, Z7, Z10, Z7
+	VMOVDQU64       Z7, (SP)
+	VMOVDQA64       Z2, Z7
+	VMOVDQA64       Z2, Z10
+	VMOVDQA64       Z2, Z11
+	VMOVDQA64       Z2, Z12
+	VBROADCASTI32X4 (SP), Z13
+	VBROADCASTI64X4 48(R12), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R12), Z15
+	VPSLLVW         q5Shift0<>+0(SB), Z15, Z15
+	VPANDD          bit4<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xf8, Z0, Z14, Z15
+	VBROADCASTI64X4 80(R12), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R12), Z16
+	VPSLLVW         q5Shift1<>+0(SB), Z16, Z16
+	VPANDD          bit4<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xf8, Z0, Z14, Z16
+	VPSHUFB         q4Scale0<>+0(SB), Z13, Z14
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13), Z15, Z17
+	VPDPBUSD        64(R13), Z16, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z14, Z17, Z7
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13)(R10*1), Z15, Z17
+	VPDPBUSD        64(R13)(R10*1), Z16, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z14, Z17, Z10
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13)(R10*2), Z15, Z17
+	VPDPBUSD        64(R13)(R10*2), Z16, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z14, Z17, Z11
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R13)(R11*1), Z15, Z17
+	VPDPBUSD        64(R13)(R11*1), Z16, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z14, Z17, Z12
+	VBROADCASTI64X4 112(R12), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R12), Z15
+	VPSRLVW         q5Shift2<>+0(SB), Z15, Z15
+	VPANDD          bit4<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xf8, Z0, Z14, Z15
+	VBROADCASTI64X4 144(R12), Z14
+	VPSRLVW         Z1, Z14, Z14
+	VBROADCASTI64X4 16(R12), Z16
+	VPSRLVW         q5Shift3<>+0(SB), Z16, Z16
+	VPANDD          bit4<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xf8, Z0, Z14, Z16
+	VPSHUFB         q4Scale1<>+0(SB), Z13, Z13
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13), Z15, Z14
+	VPDPBUSD        192(R13), Z16, Z17
+	VPACKSSDW       Z17, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z7
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13)(R10*1), Z15, Z14
+	VPDPBUSD        192(R13)(R10*1), Z16, Z17
+	VPACKSSDW       Z17, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z10
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13)(R10*2), Z15, Z14
+	VPDPBUSD        192(R13)(R10*2), Z16, Z17
+	VPACKSSDW       Z17, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z11
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z17
+	VPDPBUSD        128(R13)(R11*1), Z15, Z14
+	VPDPBUSD        192(R13)(R11*1), Z16, Z17
+	VPACKSSDW       Z17, Z14, Z14
+	VPDPWSSD        Z13, Z14, Z12
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z14
+	VMOVDQA64       Z2, Z15
+	VMOVDQA64       Z2, Z16
+	VBROADCASTI32X4 16(SP), Z17
+	VBROADCASTI64X4 48(R12)(DX*1), Z18
+	VPSRLVW         Z1, Z18, Z18
+	VBROADCASTI64X4 16(R12)(DX*1), Z19
+	VPSLLVW         q5Shift0<>+0(SB), Z19, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xf8, Z0, Z18, Z19
+	VBROADCASTI64X4 80(R12)(DX*1), Z18
+	VPSRLVW         Z1, Z18, Z18
+	VBROADCASTI64X4 16(R12)(DX*1), Z20
+	VPSLLVW         q5Shift1<>+0(SB), Z20, Z20
+	VPANDD          bit4<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xf8, Z0, Z18, Z20
+	VPSHUFB         q4Scale0<>+0(SB), Z17, Z18
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13), Z19, Z21
+	VPDPBUSD        64(R13), Z20, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z18, Z21, Z13
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13)(R10*1), Z19, Z21
+	VPDPBUSD        64(R13)(R10*1), Z20, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z18, Z21, Z14
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13)(R10*2), Z19, Z21
+	VPDPBUSD        64(R13)(R10*2), Z20, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z18, Z21, Z15
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VPDPBUSD        (R13)(R11*1), Z19, Z21
+	VPDPBUSD        64(R13)(R11*1), Z20, Z22
+	VPACKSSDW       Z22, Z21, Z21
+	VPDPWSSD        Z18, Z21, Z16
+	VBROADCASTI64X4 112(R12)(DX*1), Z18
+	VPSRLVW         Z1, Z18, Z18
+	VBROADCASTI64X4 16(R12)(DX*1), Z19
+	VPSRLVW         q5Shift2<>+0(SB), Z19, Z19
+	VPANDD          bit4<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xf8, Z0, Z18, Z19
+	VBROADCASTI64X4 144(R12)(DX*1), Z18
+	VPSRLVW         Z1, Z18, Z18
+	VBROADCASTI64X4 16(R12)(DX*1), Z20
+	VPSRLVW         q5Shift3<>+0(SB), Z20, Z20
+	VPANDD          bit4<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xf8, Z0, Z18, Z20
+	VPSHUFB         q4Scale1<>+0(SB), Z17, Z17
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13), Z19, Z18
+	VPDPBUSD        192(R13), Z20, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPDPWSSD        Z17, Z18, Z13
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13)(R10*1), Z19, Z18
+	VPDPBUSD        192(R13)(R10*1), Z20, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPDPWSSD        Z17, Z18, Z14
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13)(R10*2), Z19, Z18
+	VPDPBUSD        192(R13)(R10*2), Z20, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPDPWSSD        Z17, Z18, Z15
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z21
+	VPDPBUSD        128(R13)(R11*1), Z19, Z18
+	VPDPBUSD        192(R13)(R11*1), Z20, Z21
+	VPACKSSDW       Z21, Z18, Z18
+	VPDPWSSD        Z17, Z18, Z16
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VMOVDQA64       Z2, Z20
+	VBROADCASTI32X4 32(SP), Z21
+	VBROADCASTI64X4 48(R12)(DX*2), Z22
+	VPSRLVW         Z1, Z22, Z22
+	VBROADCASTI64X4 16(R12)(DX*2), Z23
+	VPSLLVW         q5Shift0<>+0(SB), Z23, Z23
+	VPANDD          bit4<>+0(SB), Z23, Z23
+	VPTERNLOGD      $0xf8, Z0, Z22, Z23
+	VBROADCASTI64X4 80(R12)(DX*2), Z22
+	VPSRLVW         Z1, Z22, Z22
+	VBROADCASTI64X4 16(R12)(DX*2), Z24
+	VPSLLVW         q5Shift1<>+0(SB), Z24, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPTERNLOGD      $0xf8, Z0, Z22, Z24
+	VPSHUFB         q4Scale0<>+0(SB), Z21, Z22
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13), Z23, Z25
+	VPDPBUSD        64(R13), Z24, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z22, Z25, Z17
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13)(R10*1), Z23, Z25
+	VPDPBUSD        64(R13)(R10*1), Z24, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z22, Z25, Z18
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13)(R10*2), Z23, Z25
+	VPDPBUSD        64(R13)(R10*2), Z24, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z22, Z25, Z19
+	VMOVDQA64       Z2, Z25
+	VMOVDQA64       Z2, Z26
+	VPDPBUSD        (R13)(R11*1), Z23, Z25
+	VPDPBUSD        64(R13)(R11*1), Z24, Z26
+	VPACKSSDW       Z26, Z25, Z25
+	VPDPWSSD        Z22, Z25, Z20
+	VBROADCASTI64X4 112(R12)(DX*2), Z22
+	VPSRLVW         Z1, Z22, Z22
+	VBROADCASTI64X4 16(R12)(DX*2), Z23
+	VPSRLVW         q5Shift2<>+0(SB), Z23, Z23
+	VPANDD          bit4<>+0(SB), Z23, Z23
+	VPTERNLOGD      $0xf8, Z0, Z22, Z23
+	VBROADCASTI64X4 144(R12)(DX*2), Z22
+	VPSRLVW         Z1, Z22, Z22
+	VBROADCASTI64X4 16(R12)(DX*2), Z24
+	VPSRLVW         q5Shift3<>+0(SB), Z24, Z24
+	VPANDD          bit4<>+0(SB), Z24, Z24
+	VPTERNLOGD      $0xf8, Z0, Z22, Z24
+	VPSHUFB         q4Scale1<>+0(SB), Z21, Z21
+	VMOVDQA64       Z2, Z22
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13), Z23, Z22
+	VPDPBUSD        192(R13), Z24, Z25
+	VPACKSSDW       Z25, Z22, Z22
+	VPDPWSSD        Z21, Z22, Z17
+	VMOVDQA64       Z2, Z22
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13)(R10*1), Z23, Z22
+	VPDPBUSD        192(R13)(R10*1), Z24, Z25
+	VPACKSSDW       Z25, Z22, Z22
+	VPDPWSSD        Z21, Z22, Z18
+	VMOVDQA64       Z2, Z22
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13)(R10*2), Z23, Z22
+	VPDPBUSD        192(R13)(R10*2), Z24, Z25
+	VPACKSSDW       Z25, Z22, Z22
+	VPDPWSSD        Z21, Z22, Z19
+	VMOVDQA64       Z2, Z22
+	VMOVDQA64       Z2, Z25
+	VPDPBUSD        128(R13)(R11*1), Z23, Z22
+	VPDPBUSD        192(R13)(R11*1), Z24, Z25
+	VPACKSSDW       Z25, Z22, Z22
+	VPDPWSSD        Z21, Z22, Z20
+	VMOVDQA64       Z2, Z21
+	VMOVDQA64       Z2, Z22
+	VMOVDQA64       Z2, Z23
+	VMOVDQA64       Z2, Z24
+	VBROADCASTI32X4 48(SP), Z25
+	VBROADCASTI64X4 48(R12)(R8*1), Z26
+	VPSRLVW         Z1, Z26, Z26
+	VBROADCASTI64X4 16(R12)(R8*1), Z27
+	VPSLLVW         q5Shift0<>+0(SB), Z27, Z27
+	VPANDD          bit4<>+0(SB), Z27, Z27
+	VPTERNLOGD      $0xf8, Z0, Z26, Z27
+	VBROADCASTI64X4 80(R12)(R8*1), Z26
+	VPSRLVW         Z1, Z26, Z26
+	VBROADCASTI64X4 16(R12)(R8*1), Z28
+	VPSLLVW         q5Shift1<>+0(SB), Z28, Z28
+	VPANDD          bit4<>+0(SB), Z28, Z28
+	VPTERNLOGD      $0xf8, Z0, Z26, Z28
+	VPSHUFB         q4Scale0<>+0(SB), Z25, Z26
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13), Z27, Z29
+	VPDPBUSD        64(R13), Z28, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z26, Z29, Z21
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13)(R10*1), Z27, Z29
+	VPDPBUSD        64(R13)(R10*1), Z28, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z26, Z29, Z22
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13)(R10*2), Z27, Z29
+	VPDPBUSD        64(R13)(R10*2), Z28, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z26, Z29, Z23
+	VMOVDQA64       Z2, Z29
+	VMOVDQA64       Z2, Z30
+	VPDPBUSD        (R13)(R11*1), Z27, Z29
+	VPDPBUSD        64(R13)(R11*1), Z28, Z30
+	VPACKSSDW       Z30, Z29, Z29
+	VPDPWSSD        Z26, Z29, Z24
+	VBROADCASTI64X4 112(R12)(R8*1), Z26
+	VPSRLVW         Z1, Z26, Z26
+	VBROADCASTI64X4 16(R12)(R8*1), Z27
+	VPSRLVW         q5Shift2<>+0(SB), Z27, Z27
+	VPANDD          bit4<>+0(SB), Z27, Z27
+	VPTERNLOGD      $0xf8, Z0, Z26, Z27
+	VBROADCASTI64X4 144(R12)(R8*1), Z26
+	VPSRLVW         Z1, Z26, Z26
+	VBROADCASTI64X4 16(R12)(R8*1), Z28
+	VPSRLVW         q5Shift3<>+0(SB), Z28, Z28
+	VPANDD          bit4<>+0(SB), Z28, Z28
+	VPTERNLOGD      $0xf8, Z0, Z26, Z28
+	VPSHUFB         q4Scale1<>+0(SB), Z25, Z25
+	VMOVDQA64       Z2, Z26
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13), Z27, Z26
+	VPDPBUSD        192(R13), Z28, Z29
+	VPACKSSDW       Z29, Z26, Z26
+	VPDPWSSD        Z25, Z26, Z21
+	VMOVDQA64       Z2, Z26
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13)(R10*1), Z27, Z26
+	VPDPBUSD        192(R13)(R10*1), Z28, Z29
+	VPACKSSDW       Z29, Z26, Z26
+	VPDPWSSD        Z25, Z26, Z22
+	VMOVDQA64       Z2, Z26
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13)(R10*2), Z27, Z26
+	VPDPBUSD        192(R13)(R10*2), Z28, Z29
+	VPACKSSDW       Z29, Z26, Z26
+	VPDPWSSD        Z25, Z26, Z23
+	VMOVDQA64       Z2, Z26
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        128(R13)(R11*1), Z27, Z26
+	VPDPBUSD        192(R13)(R11*1), Z28, Z29
+	VPACKSSDW       Z29, Z26, Z26
+	VPDPWSSD        Z25, Z26, Z24
+	VPUNPCKLDQ      Z13, Z7, Z25
+	VPUNPCKHDQ      Z13, Z7, Z7
+	VPADDD          Z7, Z25, Z25
+	VPUNPCKLDQ      Z21, Z17, Z7
+	VPUNPCKHDQ      Z21, Z17, Z17
+	VPADDD          Z17, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z25, Z13
+	VPUNPCKHQDQ     Z7, Z25, Z25
+	VPADDD          Z25, Z13, Z13
+	VEXTRACTI64X4   $0x01, Z13, Y7
+	VPADDD          Y7, Y13, Y7
+	VEXTRACTI32X4   $0x01, Y7, X13
+	VPADDD          X13, X7, X13
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13), Z17
+	VPMADDWD        Z17, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z17
+	VPADDD          Z17, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z17
+	VPADDD          Z17, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z17
+	VPERMD          Z7, Z17, Z7
+	VCVTDQ2PS       X13, X13
+	VMULPS          X8, X13, X13
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X13, X13
+	VBROADCASTSS    304(R13), X7
+	VMULPS          X7, X13, X13
+	VADDPS          X13, X3, X3
+	VPUNPCKLDQ      Z14, Z10, Z7
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z7, Z7
+	VPUNPCKLDQ      Z22, Z18, Z10
+	VPUNPCKHDQ      Z22, Z18, Z18
+	VPADDD          Z18, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z7, Z13
+	VPUNPCKHQDQ     Z10, Z7, Z7
+	VPADDD          Z7, Z13, Z13
+	VEXTRACTI64X4   $0x01, Z13, Y7
+	VPADDD          Y7, Y13, Y7
+	VEXTRACTI32X4   $0x01, Y7, X10
+	VPADDD          X10, X7, X10
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13)(R10*1), Z13
+	VPMADDWD        Z13, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z13
+	VPADDD          Z13, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z13
+	VPADDD          Z13, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z13
+	VPERMD          Z7, Z13, Z7
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X10, X10
+	VBROADCASTSS    304(R13)(R10*1), X7
+	VMULPS          X7, X10, X10
+	VADDPS          X10, X4, X4
+	VPUNPCKLDQ      Z15, Z11, Z7
+	VPUNPCKHDQ      Z15, Z11, Z11
+	VPADDD          Z11, Z7, Z7
+	VPUNPCKLDQ      Z23, Z19, Z10
+	VPUNPCKHDQ      Z23, Z19, Z19
+	VPADDD          Z19, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z7, Z11
+	VPUNPCKHQDQ     Z10, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VEXTRACTI64X4   $0x01, Z11, Y7
+	VPADDD          Y7, Y11, Y7
+	VEXTRACTI32X4   $0x01, Y7, X10
+	VPADDD          X10, X7, X10
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13)(R10*2), Z11
+	VPMADDWD        Z11, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z11
+	VPERMD          Z7, Z11, Z7
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X10, X10
+	VBROADCASTSS    304(R13)(R10*2), X7
+	VMULPS          X7, X10, X10
+	VADDPS          X10, X5, X5
+	VPUNPCKLDQ      Z16, Z12, Z7
+	VPUNPCKHDQ      Z16, Z12, Z12
+	VPADDD          Z12, Z7, Z7
+	VPUNPCKLDQ      Z24, Z20, Z10
+	VPUNPCKHDQ      Z24, Z20, Z20
+	VPADDD          Z20, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z7, Z11
+	VPUNPCKHQDQ     Z10, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VEXTRACTI64X4   $0x01, Z11, Y7
+	VPADDD          Y7, Y11, Y7
+	VEXTRACTI32X4   $0x01, Y7, X10
+	VPADDD          X10, X7, X10
+	VMOVDQU64       (SP), Z7
+	VPSHUFB         q4Min<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 288(R13)(R11*1), Z11
+	VPMADDWD        Z11, Z7, Z7
+	VPSHUFD         $0xb1, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VPSHUFD         $0x4e, Z7, Z11
+	VPADDD          Z11, Z7, Z7
+	VMOVDQU64       laneFirst<>+0(SB), Z11
+	VPERMD          Z7, Z11, Z7
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VCVTDQ2PS       X7, X7
+	VMULPS          X9, X7, X7
+	VSUBPS          X7, X10, X10
+	VBROADCASTSS    304(R13)(R11*1), X7
+	VMULPS          X7, X10, X10
+	VADDPS          X10, X6, X6
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	ADDQ            $0x000002c0, R9
+	ADDQ            $0x000000b0, R12
+	ADDQ            $0x00000140, R13
+	DECQ            R14
+	JNZ             block
+	VMOVUPS         X3, (AX)
+	MOVQ            AX, R12
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X4, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X5, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X6, (R12)
 	ADDQ            $0x10, AX
 	LEAQ            (CX)(DX*4), CX
 	DECQ            BX
@@ -3133,206 +5283,201 @@ GLOBL q6Right<>(SB), RODATA|NOPTR, $64
 // func dotQ6KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
-	MOVQ         out+0(FP), AX
-	MOVQ         w+8(FP), CX
-	MOVQ         rowBytes+16(FP), DX
-	MOVQ         quads+24(FP), BX
-	MOVQ         blocks+32(FP), SI
-	MOVQ         act+40(FP), DI
-	LEAQ         (DX)(DX*2), R8
-	LEAQ         4096(CX), R9
-	VMOVDQU64    q6Scale0<>+0(SB), Z0
-	VMOVDQU64    q6Scale1<>+0(SB), Z1
-	VMOVDQU64    q6Left<>+0(SB), Z2
-	VMOVDQU64    q6Right<>+0(SB), Z3
-	VPBROADCASTD nibbles<>+0(SB), Z4
-	VPBROADCASTD bits54<>+0(SB), Z5
-	VPXORD       Z6, Z6, Z6
+	MOVQ      out+0(FP), AX
+	MOVQ      w+8(FP), CX
+	MOVQ      rowBytes+16(FP), DX
+	MOVQ      quads+24(FP), BX
+	MOVQ      blocks+32(FP), SI
+	MOVQ      act+40(FP), DI
+	LEAQ      (DX)(DX*2), R8
+	LEAQ      4096(CX), R9
+	VMOVDQU64 q6Scale0<>+0(SB), Z0
+	VMOVDQU64 q6Scale1<>+0(SB), Z1
+	VPXORD    Z2, Z2, Z2
 
 rows:
 	MOVQ   CX, R10
 	MOVQ   DI, R11
 	MOVQ   SI, R12
-	VXORPS X7, X7, X7
+	VXORPS X3, X3, X3
 
 block:
+	VMOVDQA64       Z2, Z4
+	VPBROADCASTD    thirtyTwos<>+0(SB), Z5
+	VPDPBUSD        (R11), Z5, Z4
+	VPSUBD          Z4, Z2, Z4
+	VMOVDQA64       Z2, Z5
+	VPBROADCASTD    thirtyTwos<>+0(SB), Z7
+	VPDPBUSD        64(R11), Z7, Z5
+	VPSUBD          Z5, Z2, Z5
+	VMOVDQA64       Z2, Z7
 	VPBROADCASTD    thirtyTwos<>+0(SB), Z8
-	VMOVDQU64       (R11), Z9
-	VMOVDQA64       Z6, Z10
-	VPDPBUSD        Z9, Z8, Z10
-	VPSUBD          Z10, Z6, Z10
-	VMOVDQU64       64(R11), Z11
-	VMOVDQA64       Z6, Z12
-	VPDPBUSD        Z11, Z8, Z12
-	VPSUBD          Z12, Z6, Z12
-	VMOVDQU64       128(R11), Z13
-	VMOVDQA64       Z6, Z14
-	VPDPBUSD        Z13, Z8, Z14
-	VPSUBD          Z14, Z6, Z14
-	VMOVDQU64       192(R11), Z15
-	VMOVDQA64       Z6, Z16
-	VPDPBUSD        Z15, Z8, Z16
-	VPSUBD          Z16, Z6, Z16
-	VPMOVSXBW       192(R10), Y17
-	VMOVDQA64       Z6, Z8
-	VMOVDQU64       (R10), Z18
-	VBROADCASTI64X4 128(R10), Z19
-	VPSLLVW         Z2, Z19, Z20
-	VPSRLVW         Z3, Z19, Z19
-	VPANDD          Z5, Z20, Z20
-	VPANDD          Z5, Z19, Z19
-	VPTERNLOGD      $0xf8, Z4, Z18, Z20
-	VPSRLW          $0x04, Z18, Z18
-	VPTERNLOGD      $0xf8, Z4, Z18, Z19
-	VMOVDQA64       Z10, Z18
-	VMOVDQA64       Z12, Z21
-	VPDPBUSD        Z9, Z20, Z18
-	VPDPBUSD        Z11, Z19, Z21
-	VPACKSSDW       Z21, Z18, Z18
-	VPERMW          Z17, Z0, Z19
-	VPDPWSSD        Z19, Z18, Z8
-	VMOVDQU64       64(R10), Z18
-	VBROADCASTI64X4 160(R10), Z19
-	VPSLLVW         Z2, Z19, Z20
-	VPSRLVW         Z3, Z19, Z19
-	VPANDD          Z5, Z20, Z20
-	VPANDD          Z5, Z19, Z19
-	VPTERNLOGD      $0xf8, Z4, Z18, Z20
-	VPSRLW          $0x04, Z18, Z18
-	VPTERNLOGD      $0xf8, Z4, Z18, Z19
-	VMOVDQA64       Z14, Z18
-	VMOVDQA64       Z16, Z21
-	VPDPBUSD        Z13, Z20, Z18
-	VPDPBUSD        Z15, Z19, Z21
-	VPACKSSDW       Z21, Z18, Z18
-	VPERMW          Z17, Z1, Z19
-	VPDPWSSD        Z19, Z18, Z8
-	VPMOVSXBW       192(R10)(DX*1), Y17
-	VMOVDQA64       Z6, Z18
-	VMOVDQU64       (R10)(DX*1), Z19
-	VBROADCASTI64X4 128(R10)(DX*1), Z20
-	VPSLLVW         Z2, Z20, Z21
-	VPSRLVW         Z3, Z20, Z20
-	VPANDD          Z5, Z21, Z21
-	VPANDD          Z5, Z20, Z20
-	VPTERNLOGD      $0xf8, Z4, Z19, Z21
-	VPSRLW          $0x04, Z19, Z19
-	VPTERNLOGD      $0xf8, Z4, Z19, Z20
-	VMOVDQA64       Z10, Z19
-	VMOVDQA64       Z12, Z22
-	VPDPBUSD        Z9, Z21, Z19
-	VPDPBUSD        Z11, Z20, Z22
-	VPACKSSDW       Z22, Z19, Z19
-	VPERMW          Z17, Z0, Z20
-	VPDPWSSD        Z20, Z19, Z18
-	VMOVDQU64       64(R10)(DX*1), Z19
-	VBROADCASTI64X4 160(R10)(DX*1), Z20
-	VPSLLVW         Z2, Z20, Z21
-	VPSRLVW         Z3, Z20, Z20
-	VPANDD          Z5, Z21, Z21
-	VPANDD          Z5, Z20, Z20
-	VPTERNLOGD      $0xf8, Z4, Z19, Z21
-	VPSRLW          $0x04, Z19, Z19
-	VPTERNLOGD      $0xf8, Z4, Z19, Z20
-	VMOVDQA64       Z14, Z19
-	VMOVDQA64       Z16, Z22
-	VPDPBUSD        Z13, Z21, Z19
-	VPDPBUSD        Z15, Z20, Z22
-	VPACKSSDW       Z22, Z19, Z19
-	VPERMW          Z17, Z1, Z20
-	VPDPWSSD        Z20, Z19, Z18
-	VPMOVSXBW       192(R10)(DX*2), Y17
-	VMOVDQA64       Z6, Z19
-	VMOVDQU64       (R10)(DX*2), Z20
-	VBROADCASTI64X4 128(R10)(DX*2), Z21
-	VPSLLVW         Z2, Z21, Z22
-	VPSRLVW         Z3, Z21, Z21
-	VPANDD          Z5, Z22, Z22
-	VPANDD          Z5, Z21, Z21
-	VPTERNLOGD      $0xf8, Z4, Z20, Z22
-	VPSRLW          $0x04, Z20, Z20
-	VPTERNLOGD      $0xf8, Z4, Z20, Z21
-	VMOVDQA64       Z10, Z20
-	VMOVDQA64       Z12, Z23
-	VPDPBUSD        Z9, Z22, Z20
-	VPDPBUSD        Z11, Z21, Z23
-	VPACKSSDW       Z23, Z20, Z20
-	VPERMW          Z17, Z0, Z21
-	VPDPWSSD        Z21, Z20, Z19
-	VMOVDQU64       64(R10)(DX*2), Z20
-	VBROADCASTI64X4 160(R10)(DX*2), Z21
-	VPSLLVW         Z2, Z21, Z22
-	VPSRLVW         Z3, Z21, Z21
-	VPANDD          Z5, Z22, Z22
-	VPANDD          Z5, Z21, Z21
-	VPTERNLOGD      $0xf8, Z4, Z20, Z22
-	VPSRLW          $0x04, Z20, Z20
-	VPTERNLOGD      $0xf8, Z4, Z20, Z21
-	VMOVDQA64       Z14, Z20
-	VMOVDQA64       Z16, Z23
-	VPDPBUSD        Z13, Z22, Z20
-	VPDPBUSD        Z15, Z21, Z23
-	VPACKSSDW       Z23, Z20, Z20
-	VPERMW          Z17, Z1, Z21
-	VPDPWSSD        Z21, Z20, Z19
-	VPMOVSXBW       192(R10)(R8*1), Y17
-	VMOVDQA64       Z6, Z20
-	VMOVDQU64       (R10)(R8*1), Z21
-	VBROADCASTI64X4 128(R10)(R8*1), Z22
-	VPSLLVW         Z2, Z22, Z23
-	VPSRLVW         Z3, Z22, Z22
-	VPANDD          Z5, Z23, Z23
-	VPANDD          Z5, Z22, Z22
-	VPTERNLOGD      $0xf8, Z4, Z21, Z23
-	VPSRLW          $0x04, Z21, Z21
-	VPTERNLOGD      $0xf8, Z4, Z21, Z22
-	VMOVDQA64       Z10, Z10
-	VMOVDQA64       Z12, Z12
-	VPDPBUSD        Z9, Z23, Z10
-	VPDPBUSD        Z11, Z22, Z12
-	VPACKSSDW       Z12, Z10, Z10
-	VPERMW          Z17, Z0, Z9
-	VPDPWSSD        Z9, Z10, Z20
-	VMOVDQU64       64(R10)(R8*1), Z9
-	VBROADCASTI64X4 160(R10)(R8*1), Z10
-	VPSLLVW         Z2, Z10, Z11
-	VPSRLVW         Z3, Z10, Z10
-	VPANDD          Z5, Z11, Z11
-	VPANDD          Z5, Z10, Z10
-	VPTERNLOGD      $0xf8, Z4, Z9, Z11
-	VPSRLW          $0x04, Z9, Z9
-	VPTERNLOGD      $0xf8, Z4, Z9, Z10
-	VMOVDQA64       Z14, Z9
-	VMOVDQA64       Z16, Z12
-	VPDPBUSD        Z13, Z11, Z9
-	VPDPBUSD        Z15, Z10, Z12
-	VPACKSSDW       Z12, Z9, Z9
-	VPERMW          Z17, Z1, Z10
-	VPDPWSSD        Z10, Z9, Z20
-	VPUNPCKLDQ      Z18, Z8, Z9
-	VPUNPCKHDQ      Z18, Z8, Z8
-	VPADDD          Z8, Z9, Z9
-	VPUNPCKLDQ      Z20, Z19, Z8
-	VPUNPCKHDQ      Z20, Z19, Z19
-	VPADDD          Z19, Z8, Z8
-	VPUNPCKLQDQ     Z8, Z9, Z10
-	VPUNPCKHQDQ     Z8, Z9, Z9
-	VPADDD          Z9, Z10, Z10
-	VEXTRACTI64X4   $0x01, Z10, Y8
-	VPADDD          Y8, Y10, Y8
-	VEXTRACTI32X4   $0x01, Y8, X9
-	VPADDD          X9, X8, X9
+	VPDPBUSD        128(R11), Z8, Z7
+	VPSUBD          Z7, Z2, Z7
+	VMOVDQA64       Z2, Z8
+	VPBROADCASTD    thirtyTwos<>+0(SB), Z9
+	VPDPBUSD        192(R11), Z9, Z8
+	VPSUBD          Z8, Z2, Z8
+	VPMOVSXBW       192(R10), Y6
+	VMOVDQA64       Z2, Z9
+	VMOVDQU64       (R10), Z10
+	VBROADCASTI64X4 128(R10), Z11
+	VPSLLVW         q6Left<>+0(SB), Z11, Z12
+	VPSRLVW         q6Right<>+0(SB), Z11, Z11
+	VPANDD.BCST     bits54<>+0(SB), Z12, Z12
+	VPANDD.BCST     bits54<>+0(SB), Z11, Z11
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z10, Z12
+	VPSRLW          $0x04, Z10, Z10
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z10, Z11
+	VPERMW          Z6, Z0, Z10
+	VMOVDQA64       Z4, Z13
+	VMOVDQA64       Z5, Z14
+	VPDPBUSD        (R11), Z12, Z13
+	VPDPBUSD        64(R11), Z11, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z10, Z13, Z9
+	VMOVDQU64       64(R10), Z10
+	VBROADCASTI64X4 160(R10), Z11
+	VPSLLVW         q6Left<>+0(SB), Z11, Z12
+	VPSRLVW         q6Right<>+0(SB), Z11, Z11
+	VPANDD.BCST     bits54<>+0(SB), Z12, Z12
+	VPANDD.BCST     bits54<>+0(SB), Z11, Z11
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z10, Z12
+	VPSRLW          $0x04, Z10, Z10
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z10, Z11
+	VPERMW          Z6, Z1, Z10
+	VMOVDQA64       Z7, Z13
+	VMOVDQA64       Z8, Z14
+	VPDPBUSD        128(R11), Z12, Z13
+	VPDPBUSD        192(R11), Z11, Z14
+	VPACKSSDW       Z14, Z13, Z13
+	VPDPWSSD        Z10, Z13, Z9
+	VPMOVSXBW       192(R10)(DX*1), Y6
+	VMOVDQA64       Z2, Z10
+	VMOVDQU64       (R10)(DX*1), Z11
+	VBROADCASTI64X4 128(R10)(DX*1), Z12
+	VPSLLVW         q6Left<>+0(SB), Z12, Z13
+	VPSRLVW         q6Right<>+0(SB), Z12, Z12
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z11, Z13
+	VPSRLW          $0x04, Z11, Z11
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z11, Z12
+	VPERMW          Z6, Z0, Z11
+	VMOVDQA64       Z4, Z14
+	VMOVDQA64       Z5, Z15
+	VPDPBUSD        (R11), Z13, Z14
+	VPDPBUSD        64(R11), Z12, Z15
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z11, Z14, Z10
+	VMOVDQU64       64(R10)(DX*1), Z11
+	VBROADCASTI64X4 160(R10)(DX*1), Z12
+	VPSLLVW         q6Left<>+0(SB), Z12, Z13
+	VPSRLVW         q6Right<>+0(SB), Z12, Z12
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z11, Z13
+	VPSRLW          $0x04, Z11, Z11
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z11, Z12
+	VPERMW          Z6, Z1, Z11
+	VMOVDQA64       Z7, Z14
+	VMOVDQA64       Z8, Z15
+	VPDPBUSD        128(R11), Z13, Z14
+	VPDPBUSD        192(R11), Z12, Z15
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z11, Z14, Z10
+	VPMOVSXBW       192(R10)(DX*2), Y6
+	VMOVDQA64       Z2, Z11
+	VMOVDQU64       (R10)(DX*2), Z12
+	VBROADCASTI64X4 128(R10)(DX*2), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z6, Z0, Z12
+	VMOVDQA64       Z4, Z15
+	VMOVDQA64       Z5, Z16
+	VPDPBUSD        (R11), Z14, Z15
+	VPDPBUSD        64(R11), Z13, Z16
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z12, Z15, Z11
+	VMOVDQU64       64(R10)(DX*2), Z12
+	VBROADCASTI64X4 160(R10)(DX*2), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z6, Z1, Z12
+	VMOVDQA64       Z7, Z15
+	VMOVDQA64       Z8, Z16
+	VPDPBUSD        128(R11), Z14, Z15
+	VPDPBUSD        192(R11), Z13, Z16
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z12, Z15, Z11
+	VPMOVSXBW       192(R10)(R8*1), Y6
+	VMOVDQA64       Z2, Z12
+	VMOVDQU64       (R10)(R8*1), Z13
+	VBROADCASTI64X4 128(R10)(R8*1), Z14
+	VPSLLVW         q6Left<>+0(SB), Z14, Z15
+	VPSRLVW         q6Right<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z15, Z15
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z13, Z15
+	VPSRLW          $0x04, Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z13, Z14
+	VPERMW          Z6, Z0, Z13
+	VMOVDQA64       Z4, Z4
+	VMOVDQA64       Z5, Z5
+	VPDPBUSD        (R11), Z15, Z4
+	VPDPBUSD        64(R11), Z14, Z5
+	VPACKSSDW       Z5, Z4, Z4
+	VPDPWSSD        Z13, Z4, Z12
+	VMOVDQU64       64(R10)(R8*1), Z4
+	VBROADCASTI64X4 160(R10)(R8*1), Z5
+	VPSLLVW         q6Left<>+0(SB), Z5, Z13
+	VPSRLVW         q6Right<>+0(SB), Z5, Z5
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z5, Z5
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z4, Z13
+	VPSRLW          $0x04, Z4, Z4
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z4, Z5
+	VPERMW          Z6, Z1, Z4
+	VMOVDQA64       Z7, Z7
+	VMOVDQA64       Z8, Z8
+	VPDPBUSD        128(R11), Z13, Z7
+	VPDPBUSD        192(R11), Z5, Z8
+	VPACKSSDW       Z8, Z7, Z7
+	VPDPWSSD        Z4, Z7, Z12
 	MOVWLZX         208(R10), R13
-	VMOVD           R13, X8
-	VPINSRW         $0x01, 208(R10)(DX*1), X8, X8
-	VPINSRW         $0x02, 208(R10)(DX*2), X8, X8
-	VPINSRW         $0x03, 208(R10)(R8*1), X8, X8
-	VCVTPH2PS       X8, X8
-	VCVTDQ2PS       X9, X9
-	VMULPS          X8, X9, X9
-	VBROADCASTSS    304(R11), X8
-	VMULPS          X8, X9, X9
-	VADDPS          X9, X7, X7
+	VMOVD           R13, X5
+	VPINSRW         $0x01, 208(R10)(DX*1), X5, X5
+	VPINSRW         $0x02, 208(R10)(DX*2), X5, X5
+	VPINSRW         $0x03, 208(R10)(R8*1), X5, X5
+	VCVTPH2PS       X5, X5
+	VPUNPCKLDQ      Z10, Z9, Z4
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z4, Z4
+	VPUNPCKLDQ      Z12, Z11, Z7
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z4, Z8
+	VPUNPCKHQDQ     Z7, Z4, Z4
+	VPADDD          Z4, Z8, Z8
+	VEXTRACTI64X4   $0x01, Z8, Y4
+	VPADDD          Y4, Y8, Y4
+	VEXTRACTI32X4   $0x01, Y4, X6
+	VPADDD          X6, X4, X6
+	VCVTDQ2PS       X6, X6
+	VMULPS          X5, X6, X6
+	VBROADCASTSS    304(R11), X4
+	VMULPS          X4, X6, X6
+	VADDPS          X6, X3, X3
 	PREFETCHT0      (R9)
 	PREFETCHT0      64(R9)
 	PREFETCHT0      128(R9)
@@ -3352,7 +5497,770 @@ block:
 	ADDQ            $0x00000140, R11
 	DECQ            R12
 	JNZ             block
-	VMOVUPS         X7, (AX)
+	VMOVUPS         X3, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ6Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ6Kx2AVX512(SB), NOSPLIT, $0-64
+	MOVQ      out+0(FP), AX
+	MOVQ      w+16(FP), CX
+	MOVQ      rowBytes+24(FP), DX
+	MOVQ      quads+32(FP), BX
+	MOVQ      blocks+40(FP), SI
+	MOVQ      act+48(FP), DI
+	LEAQ      (DX)(DX*2), R8
+	LEAQ      4096(CX), R9
+	MOVQ      actBytes+56(FP), R10
+	VMOVDQU64 q6Scale0<>+0(SB), Z0
+	VMOVDQU64 q6Scale1<>+0(SB), Z1
+	VPXORD    Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+
+block:
+	VPMOVSXBW       192(R11), Y5
+	VPMADDWD        256(R12), Y5, Y6
+	VPSLLD          $0x05, Y6, Y6
+	VPSUBD          Y6, Y2, Y6
+	VPMADDWD        256(R12)(R10*1), Y5, Y7
+	VPSLLD          $0x05, Y7, Y7
+	VPSUBD          Y7, Y2, Y7
+	VMOVDQU64       (R11), Z8
+	VBROADCASTI64X4 128(R11), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z0, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12), Z10, Z17
+	VPDPBUSD        64(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z6
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12)(R10*1), Z10, Z17
+	VPDPBUSD        64(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z7
+	VMOVDQU64       64(R11), Z8
+	VBROADCASTI64X4 160(R11), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z1, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z10, Z17
+	VPDPBUSD        192(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z6
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z10, Z17
+	VPDPBUSD        192(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z7
+	VPMOVSXBW       192(R11)(DX*1), Y5
+	VPMADDWD        256(R12), Y5, Y11
+	VPSLLD          $0x05, Y11, Y11
+	VPSUBD          Y11, Y2, Y11
+	VPMADDWD        256(R12)(R10*1), Y5, Y12
+	VPSLLD          $0x05, Y12, Y12
+	VPSUBD          Y12, Y2, Y12
+	VMOVDQU64       (R11)(DX*1), Z8
+	VBROADCASTI64X4 128(R11)(DX*1), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z0, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12), Z10, Z17
+	VPDPBUSD        64(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z11
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12)(R10*1), Z10, Z17
+	VPDPBUSD        64(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z12
+	VMOVDQU64       64(R11)(DX*1), Z8
+	VBROADCASTI64X4 160(R11)(DX*1), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z1, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z10, Z17
+	VPDPBUSD        192(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z11
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z10, Z17
+	VPDPBUSD        192(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z12
+	VPMOVSXBW       192(R11)(DX*2), Y5
+	VPMADDWD        256(R12), Y5, Y13
+	VPSLLD          $0x05, Y13, Y13
+	VPSUBD          Y13, Y2, Y13
+	VPMADDWD        256(R12)(R10*1), Y5, Y14
+	VPSLLD          $0x05, Y14, Y14
+	VPSUBD          Y14, Y2, Y14
+	VMOVDQU64       (R11)(DX*2), Z8
+	VBROADCASTI64X4 128(R11)(DX*2), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z0, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12), Z10, Z17
+	VPDPBUSD        64(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z13
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12)(R10*1), Z10, Z17
+	VPDPBUSD        64(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z14
+	VMOVDQU64       64(R11)(DX*2), Z8
+	VBROADCASTI64X4 160(R11)(DX*2), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z1, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z10, Z17
+	VPDPBUSD        192(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z13
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z10, Z17
+	VPDPBUSD        192(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z14
+	VPMOVSXBW       192(R11)(R8*1), Y5
+	VPMADDWD        256(R12), Y5, Y15
+	VPSLLD          $0x05, Y15, Y15
+	VPSUBD          Y15, Y2, Y15
+	VPMADDWD        256(R12)(R10*1), Y5, Y16
+	VPSLLD          $0x05, Y16, Y16
+	VPSUBD          Y16, Y2, Y16
+	VMOVDQU64       (R11)(R8*1), Z8
+	VBROADCASTI64X4 128(R11)(R8*1), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z0, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12), Z10, Z17
+	VPDPBUSD        64(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z15
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        (R12)(R10*1), Z10, Z17
+	VPDPBUSD        64(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z16
+	VMOVDQU64       64(R11)(R8*1), Z8
+	VBROADCASTI64X4 160(R11)(R8*1), Z9
+	VPSLLVW         q6Left<>+0(SB), Z9, Z10
+	VPSRLVW         q6Right<>+0(SB), Z9, Z9
+	VPANDD.BCST     bits54<>+0(SB), Z10, Z10
+	VPANDD.BCST     bits54<>+0(SB), Z9, Z9
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z10
+	VPSRLW          $0x04, Z8, Z8
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z8, Z9
+	VPERMW          Z5, Z1, Z8
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z10, Z17
+	VPDPBUSD        192(R12), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z15
+	VMOVDQA64       Z2, Z17
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z10, Z17
+	VPDPBUSD        192(R12)(R10*1), Z9, Z18
+	VPACKSSDW       Z18, Z17, Z17
+	VPDPWSSD        Z8, Z17, Z16
+	MOVWLZX         208(R11), R14
+	VMOVD           R14, X5
+	VPINSRW         $0x01, 208(R11)(DX*1), X5, X5
+	VPINSRW         $0x02, 208(R11)(DX*2), X5, X5
+	VPINSRW         $0x03, 208(R11)(R8*1), X5, X5
+	VCVTPH2PS       X5, X5
+	VPUNPCKLDQ      Z11, Z6, Z8
+	VPUNPCKHDQ      Z11, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VPUNPCKLDQ      Z15, Z13, Z9
+	VPUNPCKHDQ      Z15, Z13, Z13
+	VPADDD          Z13, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z10
+	VPUNPCKHQDQ     Z9, Z8, Z8
+	VPADDD          Z8, Z10, Z10
+	VEXTRACTI64X4   $0x01, Z10, Y6
+	VPADDD          Y6, Y10, Y6
+	VEXTRACTI32X4   $0x01, Y6, X8
+	VPADDD          X8, X6, X8
+	VCVTDQ2PS       X8, X8
+	VMULPS          X5, X8, X8
+	VBROADCASTSS    304(R12), X6
+	VMULPS          X6, X8, X8
+	VADDPS          X8, X3, X3
+	VPUNPCKLDQ      Z12, Z7, Z8
+	VPUNPCKHDQ      Z12, Z7, Z7
+	VPADDD          Z7, Z8, Z8
+	VPUNPCKLDQ      Z16, Z14, Z9
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z14, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z10
+	VPUNPCKHQDQ     Z9, Z8, Z8
+	VPADDD          Z8, Z10, Z10
+	VEXTRACTI64X4   $0x01, Z10, Y6
+	VPADDD          Y6, Y10, Y6
+	VEXTRACTI32X4   $0x01, Y6, X7
+	VPADDD          X7, X6, X7
+	VCVTDQ2PS       X7, X7
+	VMULPS          X5, X7, X7
+	VBROADCASTSS    304(R12)(R10*1), X5
+	VMULPS          X5, X7, X7
+	VADDPS          X7, X4, X4
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	PREFETCHT0      704(R9)
+	PREFETCHT0      768(R9)
+	PREFETCHT0      832(R9)
+	ADDQ            $0x00000348, R9
+	ADDQ            $0x000000d2, R11
+	ADDQ            $0x00000140, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X3, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X4, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ6Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ6Kx4AVX512(SB), NOSPLIT, $0-64
+	MOVQ      out+0(FP), AX
+	MOVQ      w+16(FP), CX
+	MOVQ      rowBytes+24(FP), DX
+	MOVQ      quads+32(FP), BX
+	MOVQ      blocks+40(FP), SI
+	MOVQ      act+48(FP), DI
+	LEAQ      (DX)(DX*2), R8
+	LEAQ      4096(CX), R9
+	MOVQ      actBytes+56(FP), R10
+	LEAQ      (R10)(R10*2), R11
+	VMOVDQU64 q6Scale0<>+0(SB), Z0
+	VMOVDQU64 q6Scale1<>+0(SB), Z1
+	VPXORD    Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R12
+	MOVQ   DI, R13
+	MOVQ   SI, R14
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+
+block:
+	VPMOVSXBW       192(R12), Y7
+	VPMADDWD        256(R13), Y7, Y8
+	VPSLLD          $0x05, Y8, Y8
+	VPSUBD          Y8, Y2, Y8
+	VPMADDWD        256(R13)(R10*1), Y7, Y9
+	VPSLLD          $0x05, Y9, Y9
+	VPSUBD          Y9, Y2, Y9
+	VPMADDWD        256(R13)(R10*2), Y7, Y10
+	VPSLLD          $0x05, Y10, Y10
+	VPSUBD          Y10, Y2, Y10
+	VPMADDWD        256(R13)(R11*1), Y7, Y11
+	VPSLLD          $0x05, Y11, Y11
+	VPSUBD          Y11, Y2, Y11
+	VMOVDQU64       (R12), Z12
+	VBROADCASTI64X4 128(R12), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z0, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13), Z14, Z27
+	VPDPBUSD        64(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z8
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*1), Z14, Z27
+	VPDPBUSD        64(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z9
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*2), Z14, Z27
+	VPDPBUSD        64(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z10
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R11*1), Z14, Z27
+	VPDPBUSD        64(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z11
+	VMOVDQU64       64(R12), Z12
+	VBROADCASTI64X4 160(R12), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z1, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z14, Z27
+	VPDPBUSD        192(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z8
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z14, Z27
+	VPDPBUSD        192(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z9
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z14, Z27
+	VPDPBUSD        192(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z10
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z14, Z27
+	VPDPBUSD        192(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z11
+	VPMOVSXBW       192(R12)(DX*1), Y7
+	VPMADDWD        256(R13), Y7, Y15
+	VPSLLD          $0x05, Y15, Y15
+	VPSUBD          Y15, Y2, Y15
+	VPMADDWD        256(R13)(R10*1), Y7, Y16
+	VPSLLD          $0x05, Y16, Y16
+	VPSUBD          Y16, Y2, Y16
+	VPMADDWD        256(R13)(R10*2), Y7, Y17
+	VPSLLD          $0x05, Y17, Y17
+	VPSUBD          Y17, Y2, Y17
+	VPMADDWD        256(R13)(R11*1), Y7, Y18
+	VPSLLD          $0x05, Y18, Y18
+	VPSUBD          Y18, Y2, Y18
+	VMOVDQU64       (R12)(DX*1), Z12
+	VBROADCASTI64X4 128(R12)(DX*1), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z0, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13), Z14, Z27
+	VPDPBUSD        64(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z15
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*1), Z14, Z27
+	VPDPBUSD        64(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z16
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*2), Z14, Z27
+	VPDPBUSD        64(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z17
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R11*1), Z14, Z27
+	VPDPBUSD        64(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z18
+	VMOVDQU64       64(R12)(DX*1), Z12
+	VBROADCASTI64X4 160(R12)(DX*1), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z1, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z14, Z27
+	VPDPBUSD        192(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z15
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z14, Z27
+	VPDPBUSD        192(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z16
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z14, Z27
+	VPDPBUSD        192(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z17
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z14, Z27
+	VPDPBUSD        192(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z18
+	VPMOVSXBW       192(R12)(DX*2), Y7
+	VPMADDWD        256(R13), Y7, Y19
+	VPSLLD          $0x05, Y19, Y19
+	VPSUBD          Y19, Y2, Y19
+	VPMADDWD        256(R13)(R10*1), Y7, Y20
+	VPSLLD          $0x05, Y20, Y20
+	VPSUBD          Y20, Y2, Y20
+	VPMADDWD        256(R13)(R10*2), Y7, Y21
+	VPSLLD          $0x05, Y21, Y21
+	VPSUBD          Y21, Y2, Y21
+	VPMADDWD        256(R13)(R11*1), Y7, Y22
+	VPSLLD          $0x05, Y22, Y22
+	VPSUBD          Y22, Y2, Y22
+	VMOVDQU64       (R12)(DX*2), Z12
+	VBROADCASTI64X4 128(R12)(DX*2), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z0, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13), Z14, Z27
+	VPDPBUSD        64(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z19
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*1), Z14, Z27
+	VPDPBUSD        64(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z20
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*2), Z14, Z27
+	VPDPBUSD        64(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z21
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R11*1), Z14, Z27
+	VPDPBUSD        64(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z22
+	VMOVDQU64       64(R12)(DX*2), Z12
+	VBROADCASTI64X4 160(R12)(DX*2), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z1, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z14, Z27
+	VPDPBUSD        192(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z19
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z14, Z27
+	VPDPBUSD        192(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z20
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z14, Z27
+	VPDPBUSD        192(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z21
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z14, Z27
+	VPDPBUSD        192(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z22
+	VPMOVSXBW       192(R12)(R8*1), Y7
+	VPMADDWD        256(R13), Y7, Y23
+	VPSLLD          $0x05, Y23, Y23
+	VPSUBD          Y23, Y2, Y23
+	VPMADDWD        256(R13)(R10*1), Y7, Y24
+	VPSLLD          $0x05, Y24, Y24
+	VPSUBD          Y24, Y2, Y24
+	VPMADDWD        256(R13)(R10*2), Y7, Y25
+	VPSLLD          $0x05, Y25, Y25
+	VPSUBD          Y25, Y2, Y25
+	VPMADDWD        256(R13)(R11*1), Y7, Y26
+	VPSLLD          $0x05, Y26, Y26
+	VPSUBD          Y26, Y2, Y26
+	VMOVDQU64       (R12)(R8*1), Z12
+	VBROADCASTI64X4 128(R12)(R8*1), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z0, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13), Z14, Z27
+	VPDPBUSD        64(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z23
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*1), Z14, Z27
+	VPDPBUSD        64(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z24
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R10*2), Z14, Z27
+	VPDPBUSD        64(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z25
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        (R13)(R11*1), Z14, Z27
+	VPDPBUSD        64(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z26
+	VMOVDQU64       64(R12)(R8*1), Z12
+	VBROADCASTI64X4 160(R12)(R8*1), Z13
+	VPSLLVW         q6Left<>+0(SB), Z13, Z14
+	VPSRLVW         q6Right<>+0(SB), Z13, Z13
+	VPANDD.BCST     bits54<>+0(SB), Z14, Z14
+	VPANDD.BCST     bits54<>+0(SB), Z13, Z13
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z14
+	VPSRLW          $0x04, Z12, Z12
+	VPTERNLOGD.BCST $0xf8, nibbles<>+0(SB), Z12, Z13
+	VPERMW          Z7, Z1, Z12
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z14, Z27
+	VPDPBUSD        192(R13), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z23
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z14, Z27
+	VPDPBUSD        192(R13)(R10*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z24
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z14, Z27
+	VPDPBUSD        192(R13)(R10*2), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z25
+	VMOVDQA64       Z2, Z27
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z14, Z27
+	VPDPBUSD        192(R13)(R11*1), Z13, Z28
+	VPACKSSDW       Z28, Z27, Z27
+	VPDPWSSD        Z12, Z27, Z26
+	MOVWLZX         208(R12), R15
+	VMOVD           R15, X7
+	VPINSRW         $0x01, 208(R12)(DX*1), X7, X7
+	VPINSRW         $0x02, 208(R12)(DX*2), X7, X7
+	VPINSRW         $0x03, 208(R12)(R8*1), X7, X7
+	VCVTPH2PS       X7, X7
+	VPUNPCKLDQ      Z15, Z8, Z12
+	VPUNPCKHDQ      Z15, Z8, Z8
+	VPADDD          Z8, Z12, Z12
+	VPUNPCKLDQ      Z23, Z19, Z13
+	VPUNPCKHDQ      Z23, Z19, Z19
+	VPADDD          Z19, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z12, Z14
+	VPUNPCKHQDQ     Z13, Z12, Z12
+	VPADDD          Z12, Z14, Z14
+	VEXTRACTI64X4   $0x01, Z14, Y8
+	VPADDD          Y8, Y14, Y8
+	VEXTRACTI32X4   $0x01, Y8, X12
+	VPADDD          X12, X8, X12
+	VCVTDQ2PS       X12, X12
+	VMULPS          X7, X12, X12
+	VBROADCASTSS    304(R13), X8
+	VMULPS          X8, X12, X12
+	VADDPS          X12, X3, X3
+	VPUNPCKLDQ      Z16, Z9, Z12
+	VPUNPCKHDQ      Z16, Z9, Z9
+	VPADDD          Z9, Z12, Z12
+	VPUNPCKLDQ      Z24, Z20, Z13
+	VPUNPCKHDQ      Z24, Z20, Z20
+	VPADDD          Z20, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z12, Z14
+	VPUNPCKHQDQ     Z13, Z12, Z12
+	VPADDD          Z12, Z14, Z14
+	VEXTRACTI64X4   $0x01, Z14, Y8
+	VPADDD          Y8, Y14, Y8
+	VEXTRACTI32X4   $0x01, Y8, X9
+	VPADDD          X9, X8, X9
+	VCVTDQ2PS       X9, X9
+	VMULPS          X7, X9, X9
+	VBROADCASTSS    304(R13)(R10*1), X8
+	VMULPS          X8, X9, X9
+	VADDPS          X9, X4, X4
+	VPUNPCKLDQ      Z17, Z10, Z12
+	VPUNPCKHDQ      Z17, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	VPUNPCKLDQ      Z25, Z21, Z13
+	VPUNPCKHDQ      Z25, Z21, Z21
+	VPADDD          Z21, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z12, Z14
+	VPUNPCKHQDQ     Z13, Z12, Z12
+	VPADDD          Z12, Z14, Z14
+	VEXTRACTI64X4   $0x01, Z14, Y8
+	VPADDD          Y8, Y14, Y8
+	VEXTRACTI32X4   $0x01, Y8, X9
+	VPADDD          X9, X8, X9
+	VCVTDQ2PS       X9, X9
+	VMULPS          X7, X9, X9
+	VBROADCASTSS    304(R13)(R10*2), X8
+	VMULPS          X8, X9, X9
+	VADDPS          X9, X5, X5
+	VPUNPCKLDQ      Z18, Z11, Z12
+	VPUNPCKHDQ      Z18, Z11, Z11
+	VPADDD          Z11, Z12, Z12
+	VPUNPCKLDQ      Z26, Z22, Z13
+	VPUNPCKHDQ      Z26, Z22, Z22
+	VPADDD          Z22, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z12, Z14
+	VPUNPCKHQDQ     Z13, Z12, Z12
+	VPADDD          Z12, Z14, Z14
+	VEXTRACTI64X4   $0x01, Z14, Y8
+	VPADDD          Y8, Y14, Y8
+	VEXTRACTI32X4   $0x01, Y8, X9
+	VPADDD          X9, X8, X9
+	VCVTDQ2PS       X9, X9
+	VMULPS          X7, X9, X9
+	VBROADCASTSS    304(R13)(R11*1), X7
+	VMULPS          X7, X9, X9
+	VADDPS          X9, X6, X6
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	PREFETCHT0      704(R9)
+	PREFETCHT0      768(R9)
+	PREFETCHT0      832(R9)
+	ADDQ            $0x00000348, R9
+	ADDQ            $0x000000d2, R12
+	ADDQ            $0x00000140, R13
+	DECQ            R14
+	JNZ             block
+	VMOVUPS         X3, (AX)
+	MOVQ            AX, R12
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X4, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X5, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X6, (R12)
 	ADDQ            $0x10, AX
 	LEAQ            (CX)(DX*4), CX
 	DECQ            BX

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	asm "github.com/mmcloughlin/avo/build"
 	op "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -106,6 +108,10 @@ type quad struct {
 	out, w, stride, stride3, count, blocks, act reg.GPVirtual
 	x, y, n                                     reg.GPVirtual // current block of row 0, of the activations, blocks left
 	ahead                                       reg.GPVirtual // what to fetch next, in the order of memory
+
+	cols         int           // columns of activations that meet each block
+	step1, step3 reg.GPVirtual // from a column to the next, and to the third after it
+	accs         []reg.VecVirtual
 }
 
 // aheadBytes is how far before their use the kernels fetch weights. Four rows at once are four streams, each of which
@@ -114,14 +120,54 @@ const aheadBytes = 4096
 
 const dotSignature = "func(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)"
 
-func beginQuads(name, doc string) quad {
-	begin(name, dotSignature, doc, "for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).", "Both counts are at least 1.")
-	q := quad{out: gp("out"), w: gp("w"), stride: gp("rowBytes"), count: gp("quads"), blocks: gp("blocks"), act: gp("act")}
+const columnsSignature = "func(out *float32, outBytes int, w *byte, rowBytes, quads, blocks int, act *byte, actBytes int)"
+
+func beginQuads(name, doc string) quad { return beginColumns(name, doc, 1) }
+
+// beginColumns starts a kernel for one column of activations, or two or four at once.
+func beginColumns(name, doc string, cols int) quad {
+	about := []string{doc, "for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32)."}
+	signature := dotSignature
+	if cols > 1 {
+		signature = columnsSignature
+		about = append(about, fmt.Sprintf("There are %d columns, actBytes apart; results of a column are outBytes bytes from those of the next.", cols))
+	}
+	begin(name, signature, append(about, "Both counts are at least 1.")...)
+	q := quad{out: gp("out"), w: gp("w"), stride: gp("rowBytes"), count: gp("quads"), blocks: gp("blocks"), act: gp("act"), cols: cols}
 	q.stride3 = asm.GP64()
 	asm.LEAQ(op.Mem{Base: q.stride, Index: q.stride, Scale: 2}, q.stride3)
 	q.ahead = asm.GP64()
 	asm.LEAQ(at(q.w, aheadBytes), q.ahead)
+	if cols > 1 {
+		q.step1 = gp("actBytes")
+	}
+	if cols > 3 {
+		q.step3 = asm.GP64()
+		asm.LEAQ(op.Mem{Base: q.step1, Index: q.step1, Scale: 2}, q.step3)
+	}
 	return q
+}
+
+// dotCols are the numbers of columns for which there are kernels on integers.
+var dotCols = []int{1, 2, 4}
+
+// times is the part of a kernel's name that says its columns.
+func times(cols int) string {
+	if cols == 1 {
+		return ""
+	}
+	return fmt.Sprintf("x%d", cols)
+}
+
+// column returns the memory at disp of the current block of activations of column c.
+func (q *quad) column(c, disp int) op.Mem {
+	switch c {
+	case 0:
+		return op.Mem{Base: q.y, Disp: disp}
+	case 3:
+		return op.Mem{Base: q.y, Index: q.step3, Scale: 1, Disp: disp}
+	}
+	return op.Mem{Base: q.y, Index: q.step1, Scale: uint8(c), Disp: disp}
 }
 
 // rows starts the loop over rows, blocks the one over blocks.
@@ -131,6 +177,13 @@ func (q *quad) startRows() {
 	asm.MOVQ(q.w, q.x)
 	asm.MOVQ(q.act, q.y)
 	asm.MOVQ(q.blocks, q.n)
+	q.accs = nil
+	for range q.cols {
+		acc := asm.XMM()
+		asm.VXORPS(acc, acc, acc)
+		q.accs = append(q.accs, acc)
+	}
+	asm.Label("block")
 }
 
 // row returns the memory at disp of the current block of row r.
@@ -155,8 +208,20 @@ func (q *quad) endBlock(xBytes, yBytes int) {
 	asm.JNZ(op.LabelRef("block"))
 }
 
-func (q *quad) endRows(acc reg.VecVirtual) {
-	asm.VMOVUPS(acc, at(q.out, 0))
+func (q *quad) endRows() {
+	asm.VMOVUPS(q.accs[0], at(q.out, 0))
+	if q.cols > 1 {
+		to := asm.GP64()
+		asm.MOVQ(q.out, to)
+		step, err := asm.Param("outBytes").Resolve()
+		if err != nil {
+			panic(err)
+		}
+		for _, acc := range q.accs[1:] {
+			asm.ADDQ(step.Addr, to)
+			asm.VMOVUPS(acc, at(to, 0))
+		}
+	}
 	asm.ADDQ(op.Imm(16), q.out)
 	asm.LEAQ(op.Mem{Base: q.w, Index: q.stride, Scale: 4}, q.w)
 	asm.DECQ(q.count)

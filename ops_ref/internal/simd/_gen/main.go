@@ -29,7 +29,9 @@ func main() {
 	dotQ8_0AVX2()
 	affineConstants()
 	for _, a := range []affineK{q4K, q5K} {
-		a.dotAVX512()
+		for _, cols := range dotCols {
+			a.dotAVX512(cols)
+		}
 		a.dotAVX2()
 	}
 	dotQ6KAVX512()

@@ -51,17 +51,17 @@ func (q *quad) dAndMin() (d, dmin reg.VecVirtual) {
 	return d, dmin
 }
 
-// addAffine adds (d*sum - dmin*mins)*dy, each step rounded, to acc.
-func (q *quad) addAffine(acc, sum, mins, d, dmin reg.VecVirtual) {
+// addAffine adds (d*sum - dmin*mins)*dy, each step rounded, to the results of column c.
+func (q *quad) addAffine(c int, sum, mins, d, dmin reg.VecVirtual) {
 	asm.VCVTDQ2PS(sum, sum)
 	asm.VMULPS(d, sum, sum)
 	asm.VCVTDQ2PS(mins, mins)
 	asm.VMULPS(dmin, mins, mins)
 	asm.VSUBPS(mins, sum, sum)
 	dy := asm.XMM()
-	asm.VBROADCASTSS(at(q.y, superD), dy)
+	asm.VBROADCASTSS(q.column(c, superD), dy)
 	asm.VMULPS(dy, sum, sum)
-	asm.VADDPS(sum, acc, acc)
+	asm.VADDPS(sum, q.accs[c], q.accs[c])
 }
 
 // affineConstants writes what the kernels of Q4_K and Q5_K share.
@@ -77,9 +77,9 @@ func affineConstants() {
 	scale := func(j int) byte { return byte(j + j/4*4) } // the byte of scale j
 	for h := range 2 {
 		var bs []byte
-		for lane := range 4 { // sub-blocks j (low nibbles) and j+1 (high) of the 32 bytes that the lane is part of
-			j := 4*h + 2*(lane/2)
-			for _, sub := range []int{j, j + 1} {
+		for lane := range 4 { // sub-blocks j and j+2 of the four that 64 bytes hold
+			j := 4*h + lane/2
+			for _, sub := range []int{j, j + 2} {
 				for range 4 {
 					bs = append(bs, scale(sub), 0x80)
 				}
@@ -106,13 +106,18 @@ func affineConstants() {
 	dwords("q4Shifts", shifts)
 	dwords("laneFirst", []uint32{0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	// Shifts that move the bits of qh beside each vector of nibbles to bit 4: left for sub-blocks 0 to 3, right for 4 to 7.
-	for v, p := range [4][2]int{{4, 2}, {3, 1}, {0, 2}, {1, 3}} {
+	for v, p := range [4][2]int{{4, 3}, {2, 1}, {0, 1}, {2, 3}} {
 		ws := make([]uint16, 32)
 		for l := range ws {
 			ws[l] = uint16(p[l/16])
 		}
 		words("q5Shift"+string(rune('0'+v)), ws)
 	}
+	lowHigh := make([]uint16, 32) // shifts that leave the low nibbles of one half of a register and the high ones of the other
+	for l := range lowHigh {
+		lowHigh[l] = uint16(l / 16 * 4)
+	}
+	words("q4LowHigh", lowHigh)
 	var sh []byte
 	for j := range 8 {
 		for l := range 32 {
@@ -168,100 +173,82 @@ func (q *quad) headers(low4 reg.VecVirtual) (d, dmin, scales reg.VecVirtual) {
 	return both.AsX().(reg.VecVirtual), dmin, scales
 }
 
-func (a affineK) dotAVX512() {
-	q := beginQuads("dot"+a.name+"AVX512", "is dot"+a.name+"Row")
+func (a affineK) dotAVX512(cols int) {
+	q := beginColumns("dot"+a.name+times(cols)+"AVX512", "is dot"+a.name+"Row", cols)
 	unpacked := asm.AllocLocal(64)
-	mask, minIndex, lanes := broadcastZ(nibbles), loadZ("q4Min"), loadZ("laneFirst")
-	scale := [2]reg.VecVirtual{loadZ("q4Scale0"), loadZ("q4Scale1")}
+	mask, lowHigh := broadcastZ(nibbles), loadZ("q4LowHigh")
 	// Copies of a zero cost nothing, and unlike VPXORD they do not count as uses of their target.
 	zero := asm.ZMM()
 	asm.VPXORD(zero, zero, zero)
 	q.startRows()
-	acc := asm.XMM()
-	asm.VXORPS(acc, acc, acc)
-	asm.Label("block")
 	d, dmin, scales := q.headers(mask)
 	asm.VMOVDQU64(scales, unpacked)
-	// Products of mins: one lane for each row.
-	mins, t := asm.ZMM(), asm.ZMM()
-	asm.VBROADCASTI32X4(at(q.y, superSums32), t)
-	asm.VPSHUFB(minIndex, scales, mins)
-	asm.VPMADDWD(t, mins, mins)
-	for _, step := range []uint64{0xb1, 0x4e} {
-		asm.VPSHUFD(op.Imm(step), mins, t)
-		asm.VPADDD(t, mins, mins)
-	}
-	asm.VPERMD(mins, lanes, mins)
-	var act [4]reg.VecVirtual // the sub-blocks that stand beside each vector of nibbles
-	for h := range 2 {
-		x, y := asm.ZMM(), asm.ZMM()
-		asm.VMOVDQU64(at(q.y, 128*h), x)
-		asm.VMOVDQU64(at(q.y, 128*h+64), y)
-		lo, hi := asm.ZMM(), asm.ZMM()
-		asm.VSHUFI64X2(op.Imm(0x44), y, x, lo)
-		asm.VSHUFI64X2(op.Imm(0xee), y, x, hi)
-		act[2*h], act[2*h+1] = lo, hi
-	}
-	var sums [4]reg.VecVirtual
+	sums := make([][4]reg.VecVirtual, cols)
 	for r := range 4 {
-		sums[r] = asm.ZMM()
-		asm.VMOVDQA64(zero, sums[r])
+		for c := range cols {
+			sums[c][r] = asm.ZMM()
+			asm.VMOVDQA64(zero, sums[c][r])
+		}
 		row := asm.ZMM()
 		asm.VBROADCASTI32X4(unpacked.Offset(16*r), row)
 		for h := range 2 {
-			hi, lo := asm.ZMM(), asm.ZMM()
-			asm.VMOVDQU64(q.row(r, a.qs+64*h), hi)
-			if a.high() {
-				lo, hi = a.fiveBits(&q, r, h, hi, mask)
-			} else {
-				asm.VPANDD(mask, hi, lo)
-				asm.VPSRLW(op.Imm(4), hi, hi)
-				asm.VPANDD(mask, hi, hi)
+			var codes [2]reg.VecVirtual // of two sub-blocks each
+			for p := range codes {
+				codes[p] = asm.ZMM()
+				asm.VBROADCASTI64X4(q.row(r, a.qs+64*h+32*p), codes[p])
+				asm.VPSRLVW(lowHigh, codes[p], codes[p])
+				if !a.high() {
+					asm.VPANDD(mask, codes[p], codes[p])
+					continue
+				}
+				bit := asm.ZMM()
+				asm.VBROADCASTI64X4(q.row(r, 16), bit)
+				shift := asm.VPSLLVW
+				if h == 1 {
+					shift = asm.VPSRLVW
+				}
+				shift(sym("q5Shift"+string(rune('0'+2*h+p)), 0), bit, bit)
+				asm.VPANDD(sym("bit4", 0), bit, bit)
+				asm.VPTERNLOGD(op.Imm(0xf8), mask, codes[p], bit) // bit |= codes & 15
+				codes[p] = bit
 			}
-			// Sums of four products, below 2^14, become words: those of lo and hi side by side in each lane.
-			x, y := asm.ZMM(), asm.ZMM()
-			asm.VMOVDQA64(zero, x)
-			asm.VMOVDQA64(zero, y)
-			asm.VPDPBUSD(act[2*h], lo, x)
-			asm.VPDPBUSD(act[2*h+1], hi, y)
-			asm.VPACKSSDW(y, x, x)
-			asm.VPSHUFB(scale[h], row, y)
-			asm.VPDPWSSD(y, x, sums[r])
+			scale := asm.ZMM()
+			asm.VPSHUFB(sym("q4Scale"+string(rune('0'+h)), 0), row, scale)
+			for c := range cols {
+				// Sums of four products, below 2^14, become words: those of both vectors side by side in each lane.
+				x, y := asm.ZMM(), asm.ZMM()
+				asm.VMOVDQA64(zero, x)
+				asm.VMOVDQA64(zero, y)
+				asm.VPDPBUSD(q.column(c, 128*h), codes[0], x)
+				asm.VPDPBUSD(q.column(c, 128*h+64), codes[1], y)
+				asm.VPACKSSDW(y, x, x)
+				asm.VPDPWSSD(scale, x, sums[c][r])
+			}
 		}
 	}
-	sum := sum4Z(sums[0], sums[1], sums[2], sums[3])
-	q.addAffine(acc, sum, mins.AsX().(reg.VecVirtual), d, dmin)
+	for c, s := range sums {
+		sum := sum4Z(s[0], s[1], s[2], s[3])
+		// Products of mins: one lane for each row.
+		mins, t := asm.ZMM(), asm.ZMM()
+		asm.VMOVDQU64(unpacked, mins)
+		asm.VPSHUFB(sym("q4Min", 0), mins, mins)
+		asm.VBROADCASTI32X4(q.column(c, superSums32), t)
+		asm.VPMADDWD(t, mins, mins)
+		for _, step := range []uint64{0xb1, 0x4e} {
+			asm.VPSHUFD(op.Imm(step), mins, t)
+			asm.VPADDD(t, mins, mins)
+		}
+		asm.VPERMD(mins, loadZ("laneFirst"), mins)
+		q.addAffine(c, sum, mins.AsX().(reg.VecVirtual), d, dmin)
+	}
 	q.endBlock(a.size, superSize)
-	q.endRows(acc)
-}
-
-// fiveBits returns the codes of the low and of the high nibbles of 64 bytes.
-func (a affineK) fiveBits(q *quad, r, h int, nibbles, mask reg.VecVirtual) (lo, hi reg.VecVirtual) {
-	lo, hi = asm.ZMM(), asm.ZMM()
-	qh := asm.ZMM()
-	asm.VBROADCASTI64X4(q.row(r, 16), qh)
-	shift := asm.VPSLLVW
-	if h == 1 {
-		shift = asm.VPSRLVW
-	}
-	for v, z := range []reg.VecVirtual{lo, hi} {
-		shift(sym("q5Shift"+string(rune('0'+2*h+v)), 0), qh, z)
-		asm.VPANDD(sym("bit4", 0), z, z)
-		if v == 1 {
-			asm.VPSRLW(op.Imm(4), nibbles, nibbles)
-		}
-		asm.VPTERNLOGD(op.Imm(0xf8), mask, nibbles, z) // z |= nibbles & 15
-	}
-	return lo, hi
+	q.endRows()
 }
 
 func (a affineK) dotAVX2() {
 	q := beginQuads("dot"+a.name+"AVX2", "is dot"+a.name+"Row")
 	mask := broadcastY(nibbles)
 	q.startRows()
-	acc := asm.XMM()
-	asm.VXORPS(acc, acc, acc)
-	asm.Label("block")
 	var sums, mins [4]reg.VecVirtual
 	for r := range 4 {
 		s := q.scaleMins(r)
@@ -308,7 +295,7 @@ func (a affineK) dotAVX2() {
 	min := hadd4(mins[0], mins[1], mins[2], mins[3])
 	sum := foldY(hadd4(sums[0], sums[1], sums[2], sums[3]))
 	d, dmin := q.dAndMin()
-	q.addAffine(acc, sum, min, d, dmin)
+	q.addAffine(0, sum, min, d, dmin)
 	q.endBlock(a.size, superSize)
-	q.endRows(acc)
+	q.endRows()
 }

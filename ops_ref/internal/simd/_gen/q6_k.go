@@ -6,14 +6,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// addSymmetric adds d*sum*dy, each step rounded, to acc.
-func (q *quad) addSymmetric(acc, sum, d reg.VecVirtual) {
+// addSymmetric adds d*sum*dy, each step rounded, to the results of column c.
+func (q *quad) addSymmetric(c int, sum, d reg.VecVirtual) {
 	asm.VCVTDQ2PS(sum, sum)
 	asm.VMULPS(d, sum, sum)
 	dy := asm.XMM()
-	asm.VBROADCASTSS(at(q.y, superD), dy)
+	asm.VBROADCASTSS(q.column(c, superD), dy)
 	asm.VMULPS(dy, sum, sum)
-	asm.VADDPS(sum, acc, acc)
+	asm.VADDPS(sum, q.accs[c], q.accs[c])
 }
 
 func dotQ6KAVX512() {
@@ -30,57 +30,73 @@ func dotQ6KAVX512() {
 	}
 	words("q6Left", left)
 	words("q6Right", right)
-	q := beginQuads("dotQ6KAVX512", "is dotQ6KRow")
+	for _, cols := range dotCols {
+		dotQ6KColumns(cols)
+	}
+}
+
+func dotQ6KColumns(cols int) {
+	q := beginColumns("dotQ6K"+times(cols)+"AVX512", "is dotQ6KRow", cols)
 	scale := [2]reg.VecVirtual{loadZ("q6Scale0"), loadZ("q6Scale1")}
-	shl, shr := loadZ("q6Left"), loadZ("q6Right")
-	m15, m48 := broadcastZ(nibbles), broadcastZ(bits54)
 	zero := asm.ZMM()
 	asm.VPXORD(zero, zero, zero)
 	q.startRows()
-	acc := asm.XMM()
-	asm.VXORPS(acc, acc, acc)
-	asm.Label("block")
-	// Codes are 32 too large: sums start at -32 times the sum of four activations.
-	var act, start [4]reg.VecVirtual
-	c32 := broadcastZ(thirtyTwos)
-	for i := range act {
-		act[i], start[i] = asm.ZMM(), asm.ZMM()
-		asm.VMOVDQU64(at(q.y, 64*i), act[i])
-		asm.VMOVDQA64(zero, start[i])
-		asm.VPDPBUSD(act[i], c32, start[i])
-		asm.VPSUBD(start[i], zero, start[i])
+	// Codes are 32 too large. For one column, sums start at -32 times the sum of four activations.
+	var start [4]reg.VecVirtual
+	for i := range start {
+		start[i] = zero
+		if cols == 1 {
+			start[i] = asm.ZMM()
+			asm.VMOVDQA64(zero, start[i])
+			asm.VPDPBUSD(at(q.y, 64*i), broadcastZ(thirtyTwos), start[i])
+			asm.VPSUBD(start[i], zero, start[i])
+		}
 	}
-	var sums [4]reg.VecVirtual
+	sums := make([][4]reg.VecVirtual, cols)
 	for r := range 4 {
 		sc := asm.ZMM()
 		asm.VPMOVSXBW(q.row(r, 192), sc.AsY())
-		sums[r] = asm.ZMM()
-		asm.VMOVDQA64(zero, sums[r])
+		for c := range cols {
+			sum := asm.ZMM()
+			sums[c][r] = sum
+			if cols == 1 {
+				asm.VMOVDQA64(zero, sum)
+				continue
+			}
+			asm.VPMADDWD(q.column(c, superSums16), sc.AsY(), sum.AsY())
+			asm.VPSLLD(op.Imm(5), sum.AsY(), sum.AsY())
+			asm.VPSUBD(sum.AsY(), zero.AsY(), sum.AsY())
+		}
 		for h := range 2 {
 			ql, qh, a, b := asm.ZMM(), asm.ZMM(), asm.ZMM(), asm.ZMM()
 			asm.VMOVDQU64(q.row(r, 64*h), ql)
 			asm.VBROADCASTI64X4(q.row(r, 128+32*h), qh)
-			asm.VPSLLVW(shl, qh, a)
-			asm.VPSRLVW(shr, qh, b)
-			asm.VPANDD(m48, a, a)
-			asm.VPANDD(m48, b, b)
-			asm.VPTERNLOGD(op.Imm(0xf8), m15, ql, a) // a |= ql & 15
+			asm.VPSLLVW(sym("q6Left", 0), qh, a)
+			asm.VPSRLVW(sym("q6Right", 0), qh, b)
+			asm.VPANDD_BCST(sym(bits54, 0), a, a)
+			asm.VPANDD_BCST(sym(bits54, 0), b, b)
+			asm.VPTERNLOGD_BCST(op.Imm(0xf8), sym(nibbles, 0), ql, a) // a |= ql & 15
 			asm.VPSRLW(op.Imm(4), ql, ql)
-			asm.VPTERNLOGD(op.Imm(0xf8), m15, ql, b)
-			x, y, s := asm.ZMM(), asm.ZMM(), asm.ZMM()
-			asm.VMOVDQA64(start[2*h], x)
-			asm.VMOVDQA64(start[2*h+1], y)
-			asm.VPDPBUSD(act[2*h], a, x)
-			asm.VPDPBUSD(act[2*h+1], b, y)
-			asm.VPACKSSDW(y, x, x) // at most 4·32·127
+			asm.VPTERNLOGD_BCST(op.Imm(0xf8), sym(nibbles, 0), ql, b)
+			s := asm.ZMM()
 			asm.VPERMW(sc, scale[h], s)
-			asm.VPDPWSSD(s, x, sums[r])
+			for c := range cols {
+				x, y := asm.ZMM(), asm.ZMM()
+				asm.VMOVDQA64(start[2*h], x)
+				asm.VMOVDQA64(start[2*h+1], y)
+				asm.VPDPBUSD(q.column(c, 128*h), a, x)
+				asm.VPDPBUSD(q.column(c, 128*h+64), b, y)
+				asm.VPACKSSDW(y, x, x) // at most 4·63·127
+				asm.VPDPWSSD(s, x, sums[c][r])
+			}
 		}
 	}
-	sum := sum4Z(sums[0], sums[1], sums[2], sums[3])
-	q.addSymmetric(acc, sum, q.scales4(208))
+	d := q.scales4(208)
+	for c, s := range sums {
+		q.addSymmetric(c, sum4Z(s[0], s[1], s[2], s[3]), d)
+	}
 	q.endBlock(210, superSize)
-	q.endRows(acc)
+	q.endRows()
 }
 
 func dotQ6KAVX2() {
@@ -94,9 +110,6 @@ func dotQ6KAVX2() {
 	q := beginQuads("dotQ6KAVX2", "is dotQ6KRow")
 	m15, m48 := broadcastY(nibbles), broadcastY(bits54)
 	q.startRows()
-	acc := asm.XMM()
-	asm.VXORPS(acc, acc, acc)
-	asm.Label("block")
 	var sums [4]reg.VecVirtual
 	for r := range 4 {
 		sc := asm.XMM()
@@ -135,7 +148,7 @@ func dotQ6KAVX2() {
 		sums[r] = sum
 	}
 	sum := foldY(hadd4(sums[0], sums[1], sums[2], sums[3]))
-	q.addSymmetric(acc, sum, q.scales4(208))
+	q.addSymmetric(0, sum, q.scales4(208))
 	q.endBlock(210, superSize)
-	q.endRows(acc)
+	q.endRows()
 }

@@ -19,69 +19,80 @@ func dotQ8_0AVX512() {
 		lanes = append(lanes, i/4)
 	}
 	dwords("perLane", lanes)
-	q := beginQuads("dotQ8_0AVX512", "is dotQ8_0Row")
-	flip, perLane := broadcastZ(highBit), loadZ("perLane")
+	dwords("laneMod4", []uint32{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3})
+	dwords("laneBlock", []uint32{0, 0, 0, 0, 34, 34, 34, 34, 68, 68, 68, 68, 102, 102, 102, 102})
+	for _, cols := range dotCols {
+		dotQ8_0Columns(cols)
+	}
+}
+
+func dotQ8_0Columns(cols int) {
+	q := beginColumns("dotQ8_0"+times(cols)+"AVX512", "is dotQ8_0Row", cols)
+	zero := asm.ZMM()
+	asm.VPXORD(zero, zero, zero)
 	// index gathers the scales of four blocks of four rows: lane 4b+r is block b of row r.
 	index := asm.ZMM()
 	{
 		rows, blocks := asm.ZMM(), asm.ZMM()
 		asm.VPBROADCASTD(q.stride.As32(), rows)
-		dwords("laneMod4", []uint32{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3})
-		dwords("laneBlock", []uint32{0, 0, 0, 0, 34, 34, 34, 34, 68, 68, 68, 68, 102, 102, 102, 102})
 		asm.VMOVDQU64(sym("laneBlock", 0), blocks)
 		asm.VPMULLD(sym("laneMod4", 0), rows, rows)
 		asm.VPADDD(blocks, rows, index)
 	}
 	q.startRows()
-	acc := asm.XMM()
-	asm.VXORPS(acc, acc, acc)
-	asm.Label("block")
 	// Scales first: the gather takes longest.
 	all := reg.K1
 	asm.KXNORW(all, all, all)
 	dw := asm.ZMM()
-	asm.VPXORD(dw, dw, dw) // the gather waits for what was in it
+	asm.VMOVDQA64(zero, dw) // the gather waits for what was in it
 	asm.VPGATHERDD(op.Mem{Base: q.x, Index: index, Scale: 1}, all, dw)
 	half := asm.YMM()
 	asm.VPMOVDW(dw, half)
 	asm.VCVTPH2PS(half, dw)
-	var pairs [2]reg.VecVirtual
+	pairs := make([][2]reg.VecVirtual, cols)
 	for p := range 2 {
-		var dots [4]reg.VecVirtual
+		dots := make([][4]reg.VecVirtual, cols)
 		for r := range 4 {
 			w := asm.ZMM()
-			asm.VMOVDQU64(q.row(r, 68*p+2), w.AsY())
+			asm.VBROADCASTI64X4(q.row(r, 68*p+2), w)
 			asm.VINSERTI64X4(op.Imm(1), q.row(r, 68*p+36), w, w)
-			asm.VPXORD(flip, w, w) // q+128
-			dots[r] = asm.ZMM()
-			asm.VPXORD(dots[r], dots[r], dots[r])
-			asm.VPDPBUSD(at(q.y, 64*p), w, dots[r])
+			asm.VPXORD_BCST(sym(highBit, 0), w, w) // q+128
+			for c := range cols {
+				dots[c][r] = asm.ZMM()
+				asm.VMOVDQA64(zero, dots[c][r])
+				asm.VPDPBUSD(q.column(c, 64*p), w, dots[c][r])
+			}
 		}
-		pairs[p] = lanes4Z(dots[0], dots[1], dots[2], dots[3]) // two lanes for each block
+		for c, d := range dots {
+			pairs[c][p] = lanes4Z(d[0], d[1], d[2], d[3]) // two lanes for each block
+		}
 	}
-	s, t := asm.ZMM(), asm.ZMM()
-	asm.VSHUFI32X4(op.Imm(0x88), pairs[1], pairs[0], s)
-	asm.VSHUFI32X4(op.Imm(0xdd), pairs[1], pairs[0], t)
-	asm.VPADDD(t, s, s)
-	sums := asm.ZMM()
-	asm.VBROADCASTI32X4(at(q.y, groupSums), sums)
-	asm.VPERMILPS(perLane, sums, sums)
-	asm.VPSLLD(op.Imm(7), sums, sums)
-	asm.VPSUBD(sums, s, s) // codes were 128 too large
-	asm.VCVTDQ2PS(s, s)
-	asm.VMULPS(dw, s, s)
-	da := asm.ZMM()
-	asm.VBROADCASTF32X4(at(q.y, groupD), da)
-	asm.VPERMILPS(perLane, da, da)
-	asm.VMULPS(da, s, s)
-	asm.VADDPS(s.AsX(), acc, acc)
-	for b := 1; b < 4; b++ {
-		lane := asm.XMM()
-		asm.VEXTRACTF32X4(op.Imm(uint64(b)), s, lane)
-		asm.VADDPS(lane, acc, acc)
+	for c, p := range pairs {
+		s, t := asm.ZMM(), asm.ZMM()
+		asm.VSHUFI32X4(op.Imm(0x88), p[1], p[0], s)
+		asm.VSHUFI32X4(op.Imm(0xdd), p[1], p[0], t)
+		asm.VPADDD(t, s, s)
+		sums := asm.ZMM()
+		asm.VBROADCASTI32X4(q.column(c, groupSums), sums)
+		asm.VPERMILPS(sym("perLane", 0), sums, sums)
+		asm.VPSLLD(op.Imm(7), sums, sums)
+		asm.VPSUBD(sums, s, s) // codes were 128 too large
+		asm.VCVTDQ2PS(s, s)
+		asm.VMULPS(dw, s, s)
+		da := asm.ZMM()
+		asm.VBROADCASTF32X4(q.column(c, groupD), da)
+		asm.VPERMILPS(sym("perLane", 0), da, da)
+		asm.VMULPS(da, s, s)
+		acc := q.accs[c]
+		asm.VADDPS(s.AsX(), acc, acc)
+		for b := 1; b < 4; b++ {
+			lane := asm.XMM()
+			asm.VEXTRACTF32X4(op.Imm(uint64(b)), s, lane)
+			asm.VADDPS(lane, acc, acc)
+		}
 	}
 	q.endBlock(4*34, groupSize)
-	q.endRows(acc)
+	q.endRows()
 }
 
 func dotQ8_0AVX2() {
@@ -89,9 +100,6 @@ func dotQ8_0AVX2() {
 	ones := asm.YMM()
 	asm.VMOVDQU(sym(ones16, 0), ones)
 	q.startRows()
-	acc := asm.XMM()
-	asm.VXORPS(acc, acc, acc)
-	asm.Label("block")
 	for b := range 4 {
 		a := asm.YMM()
 		asm.VMOVDQU(at(q.y, 32*b), a)
@@ -111,8 +119,8 @@ func dotQ8_0AVX2() {
 		da := asm.XMM()
 		asm.VBROADCASTSS(at(q.y, groupD+4*b), da)
 		asm.VMULPS(da, s, s)
-		asm.VADDPS(s, acc, acc)
+		asm.VADDPS(s, q.accs[0], q.accs[0])
 	}
 	q.endBlock(4*34, groupSize)
-	q.endRows(acc)
+	q.endRows()
 }
