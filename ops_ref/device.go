@@ -46,7 +46,8 @@ type Options struct {
 
 	// Fast uses the kernels registered with RegisterFast where there are any. They quantize activations that meet
 	// quantized weights to 8 bits, and their results do not depend on the number of threads, on the vector
-	// instructions of the processor or on what else is in a batch. Oracle excludes it.
+	// instructions of the processor or on what else is in a batch, but for the exception that the package comment
+	// states. Oracle excludes it.
 	Fast bool
 
 	// Without lists ops that the device claims not to support, so that they are expanded.

@@ -17,7 +17,7 @@ func init() {
 const (
 	expertRows      = simd.TileRows
 	expertPanelRows = 8 * simd.TileRows
-	expertColumns   = 8 * simd.TileColumns // tokens in panels at a time
+	expertColumns   = 24 * simd.TileColumns // tokens in panels at a time
 )
 
 // mulMatExpertsTask multiplies rows with the matrices that they chose, one expert after the other, so that the rows
@@ -52,7 +52,7 @@ func bindMulMatExperts(b *Binding) Task {
 	size := t.scratch()
 	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k); t.panels {
 		t.panelAt = size
-		t.columnsAt = t.panelAt + t.f.PanelBytes(t.k)
+		t.columnsAt = t.panelAt + t.f.PanelsBytes(1, t.k)
 		t.tileAt = t.columnsAt + t.f.ColumnsBytes(expertColumns, t.k)
 		size = t.tileAt + 4*simd.TileRows*expertColumns
 	}
@@ -153,8 +153,8 @@ func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int3
 		}
 		for r := lo; r < hi; r += simd.TileRows {
 			rows, stride, wide := t.rowsAsInteger(local, expert*t.outs+r, simd.TileRows)
-			t.f.Repack(panel, rows, stride, t.k)
-			t.f.MulPanels(tile, simd.TileRows, panel, columns, len(some), t.k)
+			t.f.Repack(panel, 0, rows, stride, t.k)
+			t.f.MulPanels(tile, simd.TileRows, panel, 1, columns, len(some), t.k, 0, t.k)
 			for c, u := range some {
 				copy(t.out[int(u)*t.outs+r:], tile[c*simd.TileRows:][:simd.TileRows])
 			}

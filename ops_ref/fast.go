@@ -55,6 +55,9 @@ func (b *Binding) Activations(f simd.Format) *activations { return b.plan.quanti
 // Columns returns input 0 of the node in panels of columns for weights of type f, see simd.Format.PackColumns.
 func (b *Binding) Columns(f simd.Format) *activations { return b.plan.quantized(b.step, f, true) }
 
+// FloatColumns returns input 0 of the node in panels of columns for weights in floating point, see simd.PackFloats.
+func (b *Binding) FloatColumns() *activations { return b.plan.floatColumns(b.step) }
+
 // Once returns the value of key, which make gives when it is first asked for, with a task that prepares it in each run
 // before the node: tables and checks that several nodes share. make may return nil for a task.
 func (b *Binding) Once(key any, make func() (any, Task)) any {

@@ -32,7 +32,6 @@ type matrix struct {
 
 	typ   simd.FloatType // of rows as floating-point numbers
 	dense bool           // rows become float32 first
-	widen bool           // by simd.Widen
 	grow  bool           // by expansion exp
 	exp   simd.Expansion
 }
@@ -53,7 +52,6 @@ func (m *matrix) choose(tokens int) {
 	typ, ok := floatFormats[m.format.DType]
 	m.typ = typ
 	m.dense = !ok || typ != simd.F32 && (tokens > 2 || m.k%16 != 0) // converting pays if several tokens use the result
-	m.widen = ok && m.dense
 	m.exp, m.grow = expansions[m.format.DType]
 }
 
@@ -103,19 +101,26 @@ func (m *matrix) rowsAsFloat(local []byte, r, n int) simd.Matrix {
 	if m.convert { // after the converted rows
 		local = local[m.converted()*simd.TileRows:]
 	}
-	dense := simd.Of[float32](local)
+	m.floats(simd.Of[float32](local), r, n, 0, m.k)
+	return simd.Matrix{Type: simd.F32, Data: local, Stride: 4 * m.k}
+}
+
+// floats writes elements first to first+size-1, whole blocks, of n rows from r on as float32.
+func (m *matrix) floats(dst []float32, r, n, first, size int) {
+	typ, float := floatFormats[m.format.DType]
+	skip := first / m.format.Block * m.format.Bytes
+	bytes := size / m.format.Block * m.format.Bytes
 	for i := range n {
-		row, src := dense[i*m.k:][:m.k], m.from(r + i)[:m.rowBytes]
+		row, src := dst[i*size:][:size], m.from(r + i)[skip:][:bytes]
 		switch {
-		case m.widen:
-			simd.Widen(m.typ, row, src)
 		case m.grow:
 			m.exp.Floats(row, src)
+		case float && typ != simd.F32:
+			simd.Widen(typ, row, src)
 		default:
 			m.format.Dequant(row, src)
 		}
 	}
-	return simd.Matrix{Type: simd.F32, Data: local, Stride: 4 * m.k}
 }
 
 // ActivationBlock implements ops.Rounder: the fast device multiplies integers where the type of the weights allows it.

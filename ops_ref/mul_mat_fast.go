@@ -16,8 +16,11 @@ func bindMulMat(b *Binding) Task {
 		local := m.scratch()
 		if t.tokens > fewTokens && m.rows >= simd.TileRows && m.f.HasPanels(m.k) {
 			t.columns = b.Columns(m.f)
+			if t.chunk = m.f.PanelChunk(m.k); m.convert {
+				t.chunk = m.k // rows are converted once
+			}
 			t.panelAt = local
-			local += m.f.PanelBytes(m.k)
+			local += m.f.PanelsBytes(panelGroup, t.chunk)
 		}
 		t.local = b.Scratch(0, local)
 		return t
@@ -27,13 +30,26 @@ func bindMulMat(b *Binding) Task {
 	}
 	t := &mulMatFloat{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 	t.choose(t.tokens)
-	t.local = b.Scratch(0, t.scratch())
+	local := t.scratch()
+	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) {
+		t.columns = b.FloatColumns()
+		t.panelType = simd.F32
+		if typ, ok := floatFormats[m.format.DType]; ok {
+			t.panelType = typ
+		}
+		t.panelAt = 4 * floatPanelRows * m.k
+		local = max(local, t.panelAt+panelGroup*t.panelType.PanelBytes(min(m.k, simd.FloatChunk)))
+	}
+	t.local = b.Scratch(0, local)
 	return t
 }
 
 // fewTokens is the number of tokens up to which weights are read as they are. Above it, panels of them are made
 // first.
 const fewTokens = 8
+
+// panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
+const panelGroup = 4
 
 // mulMatInteger multiplies quantized weights with quantized activations.
 type mulMatInteger struct {
@@ -44,8 +60,9 @@ type mulMatInteger struct {
 	acts    *activations
 	columns *activations // the same in panels; nil: few tokens, or no such kernels
 	out     []float32    // [tokens, rows]
-	local   *scratch     // converted rows, and a panel of weights
+	local   *scratch     // converted rows, and panels of weights
 	panelAt int
+	chunk   int // elements of a row in a panel
 }
 
 // Reset starts the loop over rows again.
@@ -56,22 +73,43 @@ func (t *mulMatInteger) Run(w *par.Worker) error {
 	local := t.local.local[w.ID]
 	grain := rowGrain(t.rows, t.rowBytes, w)
 	if t.columns != nil {
-		grain = simd.TileRows
+		grain = panelGrain(t.rows, w)
 	}
 	for {
 		lo, hi, ok := t.next.Take(w, grain, t.rows)
 		if !ok {
 			return nil
 		}
-		if t.columns != nil && hi-lo == simd.TileRows {
-			rows, stride, wide := t.rowsAsInteger(local, lo, simd.TileRows)
-			panel := local[t.panelAt:]
-			t.f.Repack(panel, rows, stride, t.k)
-			t.f.MulPanels(t.out[lo:], t.rows, panel, t.columns.b, t.tokens, t.k)
-			t.again(local, lo, wide)
-			continue
+		if n := (hi - lo) / simd.TileRows; t.columns != nil && n > 0 {
+			t.panels(local, lo, n)
+			lo += n * simd.TileRows
 		}
-		t.dot(local, lo, hi)
+		if lo < hi {
+			t.dot(local, lo, hi)
+		}
+	}
+}
+
+// panelGrain returns how many of n rows, in panels, a worker takes at a time.
+func panelGrain(n int, w *par.Worker) int {
+	return simd.TileRows * max(1, min(panelGroup, n/(4*simd.TileRows*w.Threads())))
+}
+
+// panels multiplies n panels of rows from lo on with all tokens.
+func (t *mulMatInteger) panels(local []byte, lo, n int) {
+	panels := local[t.panelAt:]
+	var wide [panelGroup]uint32
+	for first := 0; first < t.k; first += t.chunk {
+		size := min(t.chunk, t.k-first)
+		for i := range n {
+			rows, stride, w := t.rowsAsInteger(local, lo+i*simd.TileRows, simd.TileRows)
+			wide[i] = w
+			t.f.Repack(panels, i, rows[t.f.Bytes(first):], stride, size)
+		}
+		t.f.MulPanels(t.out[lo:], t.rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
+	}
+	for i, w := range wide {
+		t.again(local, lo+i*simd.TileRows, w)
 	}
 }
 
@@ -112,6 +150,12 @@ func rowGrain(n, rowBytes int, w *par.Worker) int {
 // cachedRows returns how many rows fit in about half of the first cache.
 func cachedRows(rowBytes int) int { return min(64, max(4, 16<<10/rowBytes&^3)) }
 
+// fewFloatTokens is the number of tokens up to which weights are not taken apart into panels.
+const fewFloatTokens = 16
+
+// floatPanelRows is the number of rows that become part of a panel of floats at a time.
+const floatPanelRows = simd.FloatRows / 2
+
 // mulMatFloat multiplies weights as float32 with activations. Types that no kernel reads are converted row by row.
 type mulMatFloat struct {
 	next par.Shares
@@ -119,6 +163,10 @@ type mulMatFloat struct {
 	tokens int
 	x, out []float32
 	local  *scratch
+
+	columns   *activations // x in panels; nil: few tokens, or no such kernels
+	panelType simd.FloatType
+	panelAt   int // where panels are in local, after rows as float32
 }
 
 // Reset starts the loop over rows again.
@@ -126,16 +174,38 @@ func (t *mulMatFloat) Reset() { t.next.Reset() }
 
 // Run takes rows.
 func (t *mulMatFloat) Run(w *par.Worker) error {
+	local := t.local.local[w.ID]
 	grain := rowGrain(t.rows, t.rowBytes, w)
+	if t.columns != nil {
+		grain = panelGrain(t.rows, w)
+	}
 	for {
 		lo, hi, ok := t.next.Take(w, grain, t.rows)
 		if !ok {
 			return nil
 		}
+		if n := (hi - lo) / simd.FloatRows; t.columns != nil && n > 0 {
+			t.panels(local, lo, n)
+			lo += n * simd.FloatRows
+		}
 		for r := lo; r < hi; r += floatRows {
 			n := min(floatRows, hi-r)
-			m := t.rowsAsFloat(t.local.local[w.ID], r, n)
+			m := t.rowsAsFloat(local, r, n)
 			simd.MulFloat(t.out[r:], t.rows, m, n, t.x, t.k, t.tokens, t.k)
 		}
+	}
+}
+
+// panels multiplies n panels of rows from lo on with all tokens.
+func (t *mulMatFloat) panels(local []byte, lo, n int) {
+	panels, dense := local[t.panelAt:], simd.Of[float32](local[:t.panelAt])
+	for first := 0; first < t.k; first += simd.FloatChunk {
+		size := min(simd.FloatChunk, t.k-first)
+		bytes := t.panelType.PanelBytes(size)
+		for i := range 2 * n {
+			t.floats(dense, lo+i*floatPanelRows, floatPanelRows, first, size)
+			t.panelType.RepackFloats(panels[i/2*bytes:], i%2, dense, size, size)
+		}
+		t.panelType.MulFloatPanels(t.out[lo:], t.rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
 	}
 }

@@ -72,17 +72,11 @@ func (p *fastPlan) bind(d *Device) {
 // quantized returns the activations of s in the layout that weights of type f want, and adds a task that writes them
 // unless the layout's buffer holds them already.
 func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *activations {
-	v, x := s.node.In[0], s.call.In[0]
-	l := actLayout{f.Block(), panels}
-	a := p.work.acts[l]
-	if a == nil {
-		a = &activations{}
-		p.work.acts[l] = a
-	}
-	if p.held[l] == v {
+	x := s.call.In[0]
+	a, held := p.buffer(s, actLayout{f.Block(), panels})
+	if held {
 		return a
 	}
-	p.held[l] = v
 	rows, k := x.Shape.Rows(), x.Shape.Last()
 	var t Task
 	if panels {
@@ -94,6 +88,29 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 	}
 	p.tasks = append(p.tasks, fastTask{t, s})
 	return a
+}
+
+// floatColumns is quantized for weights in floating point.
+func (p *fastPlan) floatColumns(s *step[float32]) *activations {
+	x := s.call.In[0]
+	a, held := p.buffer(s, actLayout{1, true})
+	if !held {
+		p.tasks = append(p.tasks, fastTask{&packFloatsTask{x: x, to: a}, s})
+		a.size = max(a.size, simd.FloatColumnsBytes(x.Shape.Rows(), x.Shape.Last()))
+	}
+	return a
+}
+
+// buffer returns the buffer of a layout, and whether it holds input 0 of s. From now on it does.
+func (p *fastPlan) buffer(s *step[float32], l actLayout) (a *activations, held bool) {
+	if a = p.work.acts[l]; a == nil {
+		a = &activations{}
+		p.work.acts[l] = a
+	}
+	v := s.node.In[0]
+	held = p.held[l] == v
+	p.held[l] = v
+	return a, held
 }
 
 func (p *fastPlan) run() error {

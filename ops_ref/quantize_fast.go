@@ -46,3 +46,21 @@ func (t *packTask) Run(w *par.Worker) error {
 		}
 	}
 }
+
+// packFloatsTask arranges activations in panels for weights in floating point.
+type packFloatsTask struct {
+	shared
+	x  View[float32]
+	to *activations
+}
+
+// Run takes tokens.
+func (t *packFloatsTask) Run(w *par.Worker) error {
+	for {
+		c, _, ok := t.next.Take(1, t.x.Shape.Rows())
+		if !ok {
+			return nil
+		}
+		simd.PackFloats(t.to.b, t.x.Row(c, nil), c)
+	}
+}

@@ -27,6 +27,14 @@ func asmTiles(Format, int, *byte, *byte, *float32, int, *float32, int, *byte) {
 	panic("simd: no tiles")
 }
 
+func asmPackFloats(*byte, *float32, int) { panic("simd: no tiles") }
+
+func asmRepackFloats(FloatType, *byte, *float32, int, int) { panic("simd: no tiles") }
+
+func asmTilesFloat(FloatType, int, *byte, *byte, *float32, int, *float32, int) {
+	panic("simd: no tiles")
+}
+
 func asmUnary(Unary, *float32, *float32, int, float32) bool { return false }
 
 func asmBinary(Binary, *float32, *float32, *float32, int, float32, float32) bool { return false }

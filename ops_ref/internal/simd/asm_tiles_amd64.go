@@ -28,3 +28,30 @@ func asmTiles(f Format, n int, w, a *byte, src *float32, srcBytes int, dst *floa
 		tilesQ6KAMX(n, w, a, src, srcBytes, dst, dstBytes, buf)
 	}
 }
+
+// asmPackFloats writes a column of floats in planes. The level must have tiles.
+func asmPackFloats(dst *byte, x *float32, steps int) { packFloatsAMX(dst, x, steps) }
+
+// asmRepackFloats writes the tiles of 16 rows of floats.
+func asmRepackFloats(t FloatType, dst *byte, w *float32, rowBytes, steps int) {
+	switch t {
+	case F32:
+		repackF32AMX(dst, w, rowBytes, steps)
+	case F16:
+		repackF16AMX(dst, w, rowBytes, steps)
+	case BF16:
+		repackBF16AMX(dst, w, rowBytes, steps)
+	}
+}
+
+// asmTilesFloat runs the kernel of t for a tile of 32 rows and 32 columns.
+func asmTilesFloat(t FloatType, steps int, w, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int) {
+	switch t {
+	case F32:
+		tilesF32AMX(steps, w, a, src, srcBytes, dst, dstBytes)
+	case F16:
+		tilesF16AMX(steps, w, a, src, srcBytes, dst, dstBytes)
+	case BF16:
+		tilesBF16AMX(steps, w, a, src, srcBytes, dst, dstBytes)
+	}
+}

@@ -22,6 +22,9 @@ var layouts = [...]struct{ block, bytes int }{
 // Block returns the number of elements in a block of f.
 func (f Format) Block() int { return layouts[f].block }
 
+// Bytes returns the size of k elements, whole blocks.
+func (f Format) Bytes(k int) int { return k / f.Block() * layouts[f].bytes }
+
 // super reports whether f has blocks of 256.
 func (f Format) super() bool { return layouts[f].block == 256 }
 

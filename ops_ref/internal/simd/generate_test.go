@@ -14,18 +14,24 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 		t.Skip("SKIPPED in short mode: builds the generator")
 	}
 	dir := t.TempDir()
-	names := []string{"kernels_amd64.s", "kernels_amd64.go"}
-	cmd := exec.Command("go", "run", ".", "-out", filepath.Join(dir, names[0]), "-stubs", filepath.Join(dir, names[1]), "-pkg", "simd")
-	cmd.Dir = "_gen"
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if list := exec.Command("go", "list", "-deps", "."); true {
+	var names []string
+	for _, set := range []struct {
+		name string
+		args []string
+	}{{"kernels", nil}, {"tiles", []string{"-tiles"}}} {
+		code, stubs := set.name+"_amd64.s", set.name+"_amd64.go"
+		names = append(names, code, stubs)
+		cmd := exec.Command("go", append(append([]string{"run", "."}, set.args...), "-out", filepath.Join(dir, code), "-stubs", filepath.Join(dir, stubs), "-pkg", "simd")...)
+		cmd.Dir = "_gen"
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		list := exec.Command("go", "list", "-deps", ".")
 		list.Dir = cmd.Dir
 		if out, err := list.CombinedOutput(); err != nil {
 			t.Skipf("SKIPPED: the generator's dependencies are not at hand: %v\n%s", err, out)
 		}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 	for _, name := range names {
 		got, err := os.ReadFile(filepath.Join(dir, name))

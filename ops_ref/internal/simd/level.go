@@ -2,7 +2,8 @@ package simd
 
 import "fmt"
 
-// Level is a set of instructions that kernels are written for. Kernels of all levels give the same bits.
+// Level is a set of instructions that kernels are written for. Kernels of all levels give the same bits, but for
+// FloatType.MulFloatPanels, which needs AMX.
 type Level uint8
 
 // The levels, each of which includes those before it.

@@ -48,13 +48,17 @@ func (f Format) step() int {
 // HasPanels reports whether there are kernels for products of rows of k elements with many columns.
 func (f Format) HasPanels(k int) bool { return level == AVX512 && k%f.step() == 0 }
 
-// PanelBytes returns the size of a panel of TileRows rows of k weights. It must start at a cache line.
-func (f Format) PanelBytes(k int) int {
+// PanelsBytes returns the size of count panels of TileRows rows of n weights, and what goes with them. They must start
+// at a cache line.
+func (f Format) PanelsBytes(count, n int) int {
 	if tiles {
-		return workBytes + k/f.step()*tilePanelBytes[f]
+		return workBytes + count*(n/f.step())*tilePanelBytes[f]
 	}
-	return k / f.step() * panelBytes[f]
+	return count * (n / f.step()) * panelBytes[f]
 }
+
+// PanelChunk returns how many of k elements to multiply at a time, so that a few panels stay in the second cache.
+func (f Format) PanelChunk(k int) int { return min(k, 3072) }
 
 // columnBytes returns the size of a panel of TileColumns columns of k activations.
 func (f Format) columnBytes(k int) int {
@@ -72,16 +76,17 @@ func (f Format) ColumnsBytes(cols, k int) int {
 	return (cols + TileColumns - 1) / TileColumns * f.columnBytes(k)
 }
 
-// Repack writes the panel of TileRows rows of w, rowBytes apart.
-func (f Format) Repack(panel, w []byte, rowBytes, k int) {
-	if !f.HasPanels(k) || len(panel) < f.PanelBytes(k) || len(w) < (TileRows-1)*rowBytes+k/f.Block()*layouts[f].bytes {
+// Repack writes panel i of some: n elements of TileRows rows of w, rowBytes apart.
+func (f Format) Repack(panels []byte, i int, w []byte, rowBytes, n int) {
+	if n <= 0 || !f.HasPanels(n) || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < (TileRows-1)*rowBytes+n/f.Block()*layouts[f].bytes {
 		panic("simd: wrong sizes to repack")
 	}
+	steps := n / f.step()
 	if tiles {
-		f.repackTiles(panel, w, rowBytes, k/f.step())
+		f.repackTiles(panels, i, w, rowBytes, steps)
 		return
 	}
-	asmRepack(f, &panel[0], &w[0], rowBytes, k/f.step())
+	asmRepack(f, &panels[i*steps*panelBytes[f]], &w[0], rowBytes, steps)
 }
 
 // PackColumn writes quantized activations as column c of the panels of cols columns and leaves the others alone.
@@ -134,31 +139,38 @@ func packColumn32(panel, act []byte, c int) {
 // next: they stay in the first cache.
 const cachedSteps = 4
 
-// MulPanels sets out[c*outStride+r] to the product of row r of the panel and column c, for TileRows rows and cols
-// columns. columns holds the panels of activations, one after the other.
-func (f Format) MulPanels(out []float32, outStride int, panel, columns []byte, cols, k int) {
-	if cols < 1 || len(out) < (cols-1)*outStride+TileRows || len(panel) < f.PanelBytes(k) || len(columns) < f.ColumnsBytes(cols, k) {
+// MulPanels sets out[c*outStride+r] to the product of row r of count panels and column c of k elements, for all rows
+// and cols columns. If the panels hold a part of the rows, n elements from first on, it adds to what the elements
+// before gave; parts must come in order.
+func (f Format) MulPanels(out []float32, outStride int, panels []byte, count int, columns []byte, cols, k, first, n int) {
+	if cols < 1 || count < 1 || n <= 0 || n%f.step() != 0 || first < 0 || first%f.step() != 0 || first+n > k || len(out) < (cols-1)*outStride+count*TileRows ||
+		len(panels) < f.PanelsBytes(count, n) || len(columns) < f.ColumnsBytes(cols, k) {
 		panic("simd: wrong sizes of a product")
 	}
 	if tiles {
-		f.mulTiles(out, outStride, panel, columns, cols, k)
+		f.mulTiles(out, outStride, panels, count, columns, cols, first, n)
 		return
 	}
-	steps, colBytes := k/f.step(), f.columnBytes(k)
-	for c := range cols {
-		clear(out[c*outStride:][:TileRows])
+	if first == 0 {
+		for c := range cols {
+			clear(out[c*outStride:][:count*TileRows])
+		}
 	}
+	steps, colBytes := n/f.step(), f.columnBytes(k)
 	cached := cachedSteps * 256 / f.step()
-	for s := 0; s < steps; s += cached {
-		n := min(cached, steps-s)
-		w := &panel[s*panelBytes[f]]
-		for c := 0; c < cols; c += TileColumns {
-			a := &columns[c/TileColumns*colBytes+s*(colBytes/steps)]
-			if cols-c >= TileColumns {
-				asmGemm(f, n, w, a, &out[c*outStride], 4*outStride)
-				continue
+	for i := range count {
+		for s := 0; s < steps; s += cached {
+			n := min(cached, steps-s)
+			w := &panels[(i*steps+s)*panelBytes[f]]
+			for c := 0; c < cols; c += TileColumns {
+				a := &columns[c/TileColumns*colBytes+(first/f.step()+s)*f.columnBytes(f.step())]
+				y := out[c*outStride+i*TileRows:]
+				if cols-c >= TileColumns {
+					asmGemm(f, n, w, a, &y[0], 4*outStride)
+					continue
+				}
+				f.edge(y, outStride, n, w, a, cols-c)
 			}
-			f.edge(out[c*outStride:], outStride, n, w, a, cols-c)
 		}
 	}
 }

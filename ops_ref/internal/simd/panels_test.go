@@ -4,23 +4,31 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
-// mulPanels computes all columns of one tile through panels.
-func mulPanels(f Format, w []byte, x [][]float32, k int) []float32 {
+// mulPanels computes all columns of two panels, n elements at a time.
+func mulPanels(f Format, w []byte, x [][]float32, k, n int) []float32 {
 	actBytes := f.ActBytes(k)
 	acts := make([]byte, len(x)*actBytes)
 	for c := range x {
 		f.Quantize(acts[c*actBytes:], x[c])
 	}
-	panel := Bytes(int64(f.PanelBytes(k)))
-	f.Repack(panel, w, len(w)/TileRows, k)
 	columns := Bytes(int64(f.ColumnsBytes(len(x), k)))
 	for c := range x {
 		f.PackColumn(columns, acts[c*actBytes:], c, len(x), k)
 	}
-	out := make([]float32, len(x)*TileRows)
-	f.MulPanels(out, TileRows, panel, columns, len(x), k)
+	const panels, gap = 2, 3
+	rowBytes := len(w) / (panels * TileRows)
+	out := make([]float32, len(x)*(panels*TileRows+gap))
+	for first := 0; first < k; first += n {
+		n := min(n, k-first)
+		b := Bytes(int64(f.PanelsBytes(panels, n)))
+		for i := range panels {
+			f.Repack(b, i, w[i*TileRows*rowBytes+first/f.Block()*layouts[f].bytes:], rowBytes, n)
+		}
+		f.MulPanels(out, panels*TileRows+gap, b, panels, columns, len(x), k, first, n)
+	}
 	return out
 }
 
@@ -32,7 +40,7 @@ func TestPanelsAreDot(t *testing.T) {
 		}
 		r := rand.New(rand.NewPCG(8, 8))
 		for f := range dtypes {
-			for _, s := range [][2]int{{f.step(), 1}, {f.step(), 16}, {512, 17}, {1024, 0}, {256, 5}, {1280 + f.step(), 150}} {
+			for _, s := range [][3]int{{f.step(), 1, 256}, {f.step(), 16, 256}, {512, 17, 256}, {1024, 0, 4096}, {256, 5, 256}, {1280 + f.step(), 150, 512}} {
 				k, cols := s[0], s[1]
 				var x [][]float32
 				var names []string
@@ -45,15 +53,16 @@ func TestPanelsAreDot(t *testing.T) {
 				if cols > 0 {
 					x = x[:cols]
 				}
-				for name, w := range weights(r, f, TileRows, k) {
-					got := mulPanels(f, w, x, k)
+				const rows, stride = 2 * TileRows, 2*TileRows + 3
+				for name, w := range weights(r, f, rows, k) {
+					got := mulPanels(f, w, x, k, s[2])
 					for c := range x {
 						act := make([]byte, f.ActBytes(k))
 						f.Quantize(act, x[c])
-						want := make([]float32, TileRows)
-						Dot(f, want, w, len(w)/TileRows, act, k)
+						want := make([]float32, stride) // nothing between the columns
+						Dot(f, want[:rows], w, len(w)/rows, act, k)
 						for i := range want {
-							if g := got[c*TileRows+i]; !sameBits(g, want[i]) {
+							if g := got[c*stride+i]; !sameBits(g, want[i]) {
 								t.Fatalf("format %d, k %d, %s·%s, column %d of %d: row %d is %v, want %v", f, k, name, names[c], c, len(x), i, g, want[i])
 							}
 						}
@@ -72,7 +81,7 @@ func BenchmarkGemm(b *testing.B) {
 		if !f.HasPanels(k) {
 			continue
 		}
-		for _, cols := range []int{12, 48, 192} {
+		for _, cols := range []int{12, 48, 192, 512} {
 			b.Run(fmt.Sprintf("%v/columns%d", dt, cols), func(b *testing.B) {
 				format, _ := dt.Format()
 				size := k / format.Block * format.Bytes
@@ -83,12 +92,19 @@ func BenchmarkGemm(b *testing.B) {
 					f.Quantize(acts[c*f.ActBytes(k):], normal(r, k))
 					f.PackColumn(columns, acts[c*f.ActBytes(k):], c, cols, k)
 				}
-				panel := Bytes(int64(f.PanelBytes(k)))
+				const count = 4
+				chunk := f.PanelChunk(k)
+				panels := Bytes(int64(f.PanelsBytes(count, chunk)))
 				out := make([]float32, cols*rows)
 				for b.Loop() {
-					for row := 0; row < rows; row += TileRows {
-						f.Repack(panel, w[row*size:], size, k)
-						f.MulPanels(out[row:], rows, panel, columns, cols, k)
+					for row := 0; row < rows; row += count * TileRows {
+						for first := 0; first < k; first += chunk {
+							n := min(chunk, k-first)
+							for i := range count {
+								f.Repack(panels, i, w[(row+i*TileRows)*size+first/format.Block*format.Bytes:], size, n)
+							}
+							f.MulPanels(out[row:], rows, panels, count, columns, cols, k, first, n)
+						}
 					}
 				}
 				b.ReportMetric(2*k*rows*float64(cols)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOP/s")
@@ -104,4 +120,53 @@ func BenchmarkGemm(b *testing.B) {
 		}
 		b.ReportMetric(2*k*rows*float64(cols)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOP/s")
 	})
+}
+
+// BenchmarkFewColumns measures from how many columns on panels pay: 128 rows as they are, and in panels, everything
+// included.
+func BenchmarkFewColumns(b *testing.B) {
+	const k, rows = 2048, 128
+	r := rand.New(rand.NewPCG(10, 10))
+	for _, l := range []Level{AVX512, AMX} {
+		for f, dt := range dtypes {
+			size := f.Bytes(k)
+			w := Bytes(int64(rows * size))
+			for _, cols := range []int{2, 3, 4, 6, 8, 12, 16, 17, 24, 32} {
+				b.Run(fmt.Sprintf("%v/%v/columns%d", l, dt, cols), func(b *testing.B) {
+					restore, ok := Force(l)
+					defer restore()
+					if !ok {
+						b.Skipf("SKIPPED: this machine has %v at most", best)
+					}
+					actBytes := f.ActBytes(k)
+					acts, columns := Bytes(int64(cols*actBytes)), Bytes(int64(f.ColumnsBytes(cols, k)))
+					for c := range cols {
+						f.Quantize(acts[c*actBytes:], normal(r, k))
+					}
+					panels := Bytes(int64(f.PanelsBytes(rows/TileRows, k)))
+					out := make([]float32, cols*rows)
+					var plain, packed time.Duration = time.Hour, time.Hour
+					for b.Loop() {
+						t0 := time.Now()
+						for row := 0; row < rows; row += 16 {
+							for c := range cols {
+								Dot(f, out[c*rows+row:][:16], w[row*size:], size, acts[c*actBytes:], k)
+							}
+						}
+						t1 := time.Now()
+						for c := range cols {
+							f.PackColumn(columns, acts[c*actBytes:], c, cols, k)
+						}
+						for i := range rows / TileRows {
+							f.Repack(panels, i, w[i*TileRows*size:], size, k)
+						}
+						f.MulPanels(out, rows, panels, rows/TileRows, columns, cols, k, 0, k)
+						plain, packed = min(plain, t1.Sub(t0)), min(packed, time.Since(t1))
+					}
+					b.ReportMetric(float64(plain.Nanoseconds()), "ns-plain")
+					b.ReportMetric(float64(packed.Nanoseconds()), "ns-panels")
+				})
+			}
+		}
+	}
 }

@@ -26,8 +26,8 @@ const (
 // tilePanelBytes are the sizes of a super-block (or group) in a tile panel.
 var tilePanelBytes = [...]int{Q8_0: 4608, Q4_K: 17152, Q5_K: 17152, Q6_K: 16512}
 
-// workBytes is the size of what precedes a tile panel, for the kernels' use: sums, results, and a super-block's panel
-// without tiles.
+// Before the first of some panels there is memory for the kernels' use: sums, results, and a super-block's panel without
+// tiles.
 const (
 	workSums  = tileBuffer
 	workPanel = workSums + 4*TileRows*sumColumns
@@ -42,9 +42,9 @@ func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 // actStep returns the bytes of a super-block, or group, of quantized activations.
 func (f Format) actStep() int { return f.ActBytes(f.step()) }
 
-// repackTiles writes a tile panel.
-func (f Format) repackTiles(panel, w []byte, rowBytes, steps int) {
-	tmp, panel := panel[workPanel:workBytes], panel[workBytes:]
+// repackTiles writes tile panel i.
+func (f Format) repackTiles(panels []byte, i int, w []byte, rowBytes, steps int) {
+	tmp, panel := panels[workPanel:workBytes], panels[workBytes+i*steps*tilePanelBytes[f]:]
 	n := 1 // at a time
 	if f == Q8_0 {
 		n = steps
@@ -64,32 +64,46 @@ func (f Format) packTiles(columns, act []byte, c, cols int) {
 	}
 }
 
-// mulTiles is MulPanels.
-func (f Format) mulTiles(out []float32, outStride int, panel, columns []byte, cols, k int) {
-	steps, size := k/f.step(), f.actStep()
+// mulTiles is MulPanels. The columns of a part of them meet all panels while they are in the second cache.
+func (f Format) mulTiles(out []float32, outStride int, panels []byte, count int, columns []byte, cols, first, n int) {
+	steps, size := n/f.step(), f.actStep()
 	next := roundUp(cols, tileColumns) * size
-	buf, sums, panel := &panel[0], Of[float32](panel[workSums:workPanel]), panel[workBytes:]
-	const sumBytes = 4 * TileRows
+	columns = columns[first/f.step()*next:]
 	for c := 0; c < cols; c += sumColumns {
-		n := min(sumColumns, cols-c)
-		whole, src, srcBytes := n/tileColumns, &noSums[0], 0
-		for s := range steps - 1 {
-			asmTiles(f, roundUp(n, tileColumns)/tileColumns, &panel[s*tilePanelBytes[f]], &columns[s*next+c*size], src, srcBytes, &sums[0], sumBytes, buf)
-			src, srcBytes = &sums[0], sumBytes
+		for i := range count {
+			panel := panels[workBytes+i*steps*tilePanelBytes[f]:]
+			f.mulTilesPart(out[c*outStride+i*TileRows:], outStride, panels, panel, columns[c*size:], next, min(sumColumns, cols-c), steps, first == 0)
 		}
-		// The last results go where they belong.
-		w, a := &panel[(steps-1)*tilePanelBytes[f]], columns[(steps-1)*next+c*size:]
-		if whole > 0 {
-			asmTiles(f, whole, w, &a[0], src, srcBytes, &out[c*outStride], 4*outStride, buf)
+	}
+}
+
+// mulTilesPart computes n <= sumColumns columns of one panel.
+func (f Format) mulTilesPart(out []float32, outStride int, work, panel, columns []byte, next, n, steps int, clear bool) {
+	buf, sums := &work[0], Of[float32](work[workSums:workPanel])
+	const sumBytes = 4 * TileRows
+	src, srcBytes := &noSums[0], 0
+	if !clear {
+		for i := range n {
+			copy(sums[i*TileRows:][:TileRows], out[i*outStride:])
 		}
-		if done := whole * tileColumns; done < n {
-			if srcBytes > 0 {
-				src = &sums[done*TileRows]
-			}
-			asmTiles(f, 1, w, &a[done*size], src, srcBytes, &sums[done*TileRows], sumBytes, buf)
-			for i := done; i < n; i++ {
-				copy(out[(c+i)*outStride:][:TileRows], sums[i*TileRows:])
-			}
+		src, srcBytes = &sums[0], sumBytes
+	}
+	for s := range steps - 1 {
+		asmTiles(f, roundUp(n, tileColumns)/tileColumns, &panel[s*tilePanelBytes[f]], &columns[s*next], src, srcBytes, &sums[0], sumBytes, buf)
+		src, srcBytes = &sums[0], sumBytes
+	}
+	// The last results go where they belong.
+	w, a, whole := &panel[(steps-1)*tilePanelBytes[f]], columns[(steps-1)*next:], n/tileColumns
+	if whole > 0 {
+		asmTiles(f, whole, w, &a[0], src, srcBytes, &out[0], 4*outStride, buf)
+	}
+	if done := whole * tileColumns; done < n {
+		if srcBytes > 0 {
+			src = &sums[done*TileRows]
+		}
+		asmTiles(f, 1, w, &a[done*f.actStep()], src, srcBytes, &sums[done*TileRows], sumBytes, buf)
+		for i := done; i < n; i++ {
+			copy(out[i*outStride:][:TileRows], sums[i*TileRows:])
 		}
 	}
 }

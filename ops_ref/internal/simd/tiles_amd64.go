@@ -41,14 +41,40 @@ func tilesQ6KAMX(tiles int, w *byte, a *byte, src *float32, srcBytes int, dst *f
 //go:noescape
 func tilesQ8_0AMX(tiles int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int, buf *byte)
 
-// tilesF16AMX adds the products of 32*steps elements of 32 rows and 32 columns to sums.
-// Columns of sums are sumsBytes apart. steps is at least 1.
+// packFloatsAMX writes the planes of 32*steps floats, at least 32.
 //
 //go:noescape
-func tilesF16AMX(steps int, w *byte, a *byte, sums *float32, sumsBytes int)
+func packFloatsAMX(dst *byte, x *float32, steps int)
 
-// tilesBF16AMX adds the products of 32*steps elements of 32 rows and 32 columns to sums.
-// Columns of sums are sumsBytes apart. steps is at least 1.
+// repackBF16AMX writes the tiles of 16 rows of 32*steps floats, at least 32, rowBytes apart.
 //
 //go:noescape
-func tilesBF16AMX(steps int, w *byte, a *byte, sums *float32, sumsBytes int)
+func repackBF16AMX(dst *byte, x *float32, rowBytes int, steps int)
+
+// tilesBF16AMX sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.
+// Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.
+//
+//go:noescape
+func tilesBF16AMX(steps int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)
+
+// repackF16AMX writes the tiles of 16 rows of 32*steps floats, at least 32, rowBytes apart.
+//
+//go:noescape
+func repackF16AMX(dst *byte, x *float32, rowBytes int, steps int)
+
+// tilesF16AMX sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.
+// Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.
+//
+//go:noescape
+func tilesF16AMX(steps int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)
+
+// repackF32AMX writes the tiles of 16 rows of 32*steps floats, at least 32, rowBytes apart.
+//
+//go:noescape
+func repackF32AMX(dst *byte, x *float32, rowBytes int, steps int)
+
+// tilesF32AMX sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.
+// Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.
+//
+//go:noescape
+func tilesF32AMX(steps int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)

@@ -15,6 +15,8 @@ const (
 	tileSize = 16 * tileRow
 )
 
+const highWord = "highWord" // 0xffff0000
+
 // The implied prefixes of VEX.
 const (
 	prefixNone = iota
@@ -140,6 +142,10 @@ func tileKernels() {
 	tilesOfK("tilesQ4KAMX", "is dotQ4KRow", true)
 	tilesOfK("tilesQ6KAMX", "is dotQ6KRow", false)
 	tilesOf32()
-	tilesOfFloats("tilesF16AMX", 2)
-	tilesOfFloats("tilesBF16AMX", 1)
+	dwords(highWord, []uint32{0xffff0000})
+	packFloats()
+	for i, name := range []string{"BF16", "F16", "F32"} {
+		repackFloats("repack"+name+"AMX", i+1)
+		tilesOfFloats("tiles"+name+"AMX", i+1)
+	}
 }
