@@ -15,7 +15,7 @@ import (
 
 // levels runs f at every level of instructions, and skips loudly those that the machine lacks.
 func levels(t *testing.T, f func(t *testing.T)) {
-	for _, l := range []simd.Level{simd.Generic, simd.AVX2, simd.AVX512} {
+	for _, l := range simd.Levels() {
 		t.Run(l.String(), func(t *testing.T) {
 			restore, ok := simd.Force(l)
 			defer restore()
@@ -165,7 +165,7 @@ func TestFastBits(t *testing.T) {
 	forFast(t, func(t *testing.T, d *ops.Def, c ops.Case) {
 		in := newOperands(t, d, c)
 		var want result
-		for _, l := range []simd.Level{simd.AVX512, simd.AVX2} {
+		for _, l := range simd.Levels()[1:] {
 			restore, ok := simd.Force(l)
 			defer restore()
 			if !ok {

@@ -1,4 +1,4 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package simd
 
@@ -16,10 +16,6 @@ func asmWiden(FloatType, *float32, *byte, int) bool { return false }
 
 // Pause does nothing where there is no instruction for it.
 func Pause(int) {}
-
-func asmRepack(Format, *byte, *byte, int, int) { panic("simd: no panels") }
-
-func asmGemm(Format, int, *byte, *byte, *float32, int) { panic("simd: no panels") }
 
 func asmUnary(Unary, *float32, *float32, int, float32) bool { return false }
 

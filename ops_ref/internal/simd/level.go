@@ -1,16 +1,30 @@
 package simd
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+	"slices"
+)
 
 // Level is a set of instructions that kernels are written for. Kernels of all levels give the same bits.
 type Level uint8
 
-// The levels, each of which includes those before it.
+// The levels, each of which includes those before it of its architecture.
 const (
 	Generic Level = iota // Go alone
-	AVX2                 // AVX2, FMA and F16C
-	AVX512               // AVX-512 F, BW, DQ, VL and VNNI
+	AVX2                 // amd64: AVX2, FMA and F16C
+	AVX512               // amd64: AVX-512 F, BW, DQ, VL and VNNI
+	NEON                 // arm64: what every processor has
+	NEONDot              // arm64: dot products of bytes (FEAT_DotProd)
 )
+
+// Levels returns the levels that exist for this architecture. The processor, and the build, may lack the last.
+func Levels() []Level {
+	if runtime.GOARCH == "arm64" {
+		return []Level{Generic, NEON, NEONDot}
+	}
+	return []Level{Generic, AVX2, AVX512}
+}
 
 // String names l as error messages and benchmarks do.
 func (l Level) String() string {
@@ -21,6 +35,10 @@ func (l Level) String() string {
 		return "avx2"
 	case AVX512:
 		return "avx512"
+	case NEON:
+		return "neon"
+	case NEONDot:
+		return "neon+dotprod"
 	}
 	return fmt.Sprintf("level(%d)", uint8(l))
 }
@@ -37,7 +55,7 @@ func Current() Level { return level }
 // Force makes kernels use l until restore is called, so that tests run all levels on one machine. It reports false,
 // and changes nothing, if the processor or the build lacks l. No kernel may run during either call.
 func Force(l Level) (restore func(), ok bool) {
-	if l > best {
+	if l > best || !slices.Contains(Levels(), l) {
 		return func() {}, false
 	}
 	old := level
