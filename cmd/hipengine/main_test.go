@@ -9,10 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -47,11 +45,7 @@ func command(t *testing.T, stdin string, args ...string) result {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	r := result{code: cmd.ProcessState.ExitCode(), out: out.String(), errOut: errOut.String()}
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
-		r.maxRSS = u.Maxrss * 1024
-	}
-	return r
+	return result{code: cmd.ProcessState.ExitCode(), out: out.String(), errOut: errOut.String(), maxRSS: maxRSS(cmd.ProcessState)}
 }
 
 const france = "What is the capital of France?"
