@@ -95,6 +95,32 @@ func Pause(n int) {
 	}
 }
 
+// asmRepack writes a panel of weights. The level must have panels.
+func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
+	switch f {
+	case Q8_0:
+		repackQ8_0NEONDot(panel, w, rowBytes, steps)
+	case Q4_K:
+		repackQ4KNEONDot(panel, w, rowBytes, steps)
+	case Q5_K:
+		repackQ5KNEONDot(panel, w, rowBytes, steps)
+	case Q6_K:
+		repackQ6KNEONDot(panel, w, rowBytes, steps)
+	}
+}
+
+// asmGemm adds the products of a tile to out. The level must have panels.
+func asmGemm(f Format, steps int, w, a *byte, out *float32, outBytes int) {
+	switch f {
+	case Q8_0:
+		gemmQ8_0NEONDot(steps, w, a, out, outBytes)
+	case Q4_K, Q5_K:
+		gemmQ4KNEONDot(steps, w, a, out, outBytes)
+	case Q6_K:
+		gemmQ6KNEONDot(steps, w, a, out, outBytes)
+	}
+}
+
 // asmConvert converts blocks to Q8_0 and reports whether it did.
 func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 	if level == Generic {

@@ -17,6 +17,10 @@ func asmWiden(FloatType, *float32, *byte, int) bool { return false }
 // Pause does nothing where there is no instruction for it.
 func Pause(int) {}
 
+func asmRepack(Format, *byte, *byte, int, int) { panic("simd: no panels") }
+
+func asmGemm(Format, int, *byte, *byte, *float32, int) { panic("simd: no panels") }
+
 func asmUnary(Unary, *float32, *float32, int, float32) bool { return false }
 
 func asmBinary(Binary, *float32, *float32, *float32, int, float32, float32) bool { return false }

@@ -75,6 +75,44 @@ func dotQ6KNEONDot(out *float32, w *byte, rowBytes, quads, blocks int, act *byte
 //go:noescape
 func dotQ6KNEON(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)
 
+// repackQ8_0NEONDot writes the panel of 32 rows, rowBytes bytes apart, of steps super-blocks or groups of four blocks, at least 1.
+//
+//go:noescape
+func repackQ8_0NEONDot(panel, w *byte, rowBytes, steps int)
+
+// repackQ4KNEONDot writes the panel of 32 rows, rowBytes bytes apart, of steps super-blocks or groups of four blocks, at least 1.
+//
+//go:noescape
+func repackQ4KNEONDot(panel, w *byte, rowBytes, steps int)
+
+// repackQ5KNEONDot writes the panel of 32 rows, rowBytes bytes apart, of steps super-blocks or groups of four blocks, at least 1.
+//
+//go:noescape
+func repackQ5KNEONDot(panel, w *byte, rowBytes, steps int)
+
+// repackQ6KNEONDot writes the panel of 32 rows, rowBytes bytes apart, of steps super-blocks or groups of four blocks, at least 1.
+//
+//go:noescape
+func repackQ6KNEONDot(panel, w *byte, rowBytes, steps int)
+
+// gemmQ8_0NEONDot is dotQ8_0Row for 32 rows and 6 columns, and adds the products of steps super-blocks or groups of four blocks,
+// at least 1, to out. Columns of out are outBytes apart.
+//
+//go:noescape
+func gemmQ8_0NEONDot(steps int, w, a *byte, out *float32, outBytes int)
+
+// gemmQ4KNEONDot is dotQ4KRow for 32 rows and 6 columns, and adds the products of steps super-blocks or groups of four blocks,
+// at least 1, to out. Columns of out are outBytes apart.
+//
+//go:noescape
+func gemmQ4KNEONDot(steps int, w, a *byte, out *float32, outBytes int)
+
+// gemmQ6KNEONDot is dotQ6KRow for 32 rows and 6 columns, and adds the products of steps super-blocks or groups of four blocks,
+// at least 1, to out. Columns of out are outBytes apart.
+//
+//go:noescape
+func gemmQ6KNEONDot(steps int, w, a *byte, out *float32, outBytes int)
+
 // dotF32NEON is dotF32Row for 4*quads rows, rowBytes bytes apart. k must be positive.
 //
 //go:noescape

@@ -4704,6 +4704,3040 @@ block:
 	BNE rows
 	RET
 
+TEXT ·repackQ8_0NEONDot(SB), NOSPLIT, $0-32
+	MOVD panel+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD steps+24(FP), R3
+	MOVD $0, R11
+	MOVD $8, R12
+
+rows:
+	MOVD R1, R4
+	ADD R2, R4, R5
+	ADD R2, R5, R6
+	ADD R2, R6, R7
+	ADD R11, R0, R8
+	ADD R11>>1, R0, R9
+	ADD $1152, R9, R9
+	MOVD R3, R10
+
+block:
+	WORD $0x3cc02080 // ldur q0, [x4, #2]
+	WORD $0x3cc020a1 // ldur q1, [x5, #2]
+	WORD $0x3cc020c2 // ldur q2, [x6, #2]
+	WORD $0x3cc020e3 // ldur q3, [x7, #2]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d800100 // str q0, [x8]
+	WORD $0x3d800901 // str q1, [x8, #32]
+	WORD $0x3d801102 // str q2, [x8, #64]
+	WORD $0x3d801903 // str q3, [x8, #96]
+	WORD $0x3cc12080 // ldur q0, [x4, #18]
+	WORD $0x3cc120a1 // ldur q1, [x5, #18]
+	WORD $0x3cc120c2 // ldur q2, [x6, #18]
+	WORD $0x3cc120e3 // ldur q3, [x7, #18]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d802100 // str q0, [x8, #128]
+	WORD $0x3d802901 // str q1, [x8, #160]
+	WORD $0x3d803102 // str q2, [x8, #192]
+	WORD $0x3d803903 // str q3, [x8, #224]
+	WORD $0x7d400080 // ldr h0, [x4]
+	WORD $0x7d4000a1 // ldr h1, [x5]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4000c1 // ldr h1, [x6]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4000e1 // ldr h1, [x7]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d810100 // str q0, [x8, #1024]
+	WORD $0x3cc24080 // ldur q0, [x4, #36]
+	WORD $0x3cc240a1 // ldur q1, [x5, #36]
+	WORD $0x3cc240c2 // ldur q2, [x6, #36]
+	WORD $0x3cc240e3 // ldur q3, [x7, #36]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d804100 // str q0, [x8, #256]
+	WORD $0x3d804901 // str q1, [x8, #288]
+	WORD $0x3d805102 // str q2, [x8, #320]
+	WORD $0x3d805903 // str q3, [x8, #352]
+	WORD $0x3cc34080 // ldur q0, [x4, #52]
+	WORD $0x3cc340a1 // ldur q1, [x5, #52]
+	WORD $0x3cc340c2 // ldur q2, [x6, #52]
+	WORD $0x3cc340e3 // ldur q3, [x7, #52]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d806100 // str q0, [x8, #384]
+	WORD $0x3d806901 // str q1, [x8, #416]
+	WORD $0x3d807102 // str q2, [x8, #448]
+	WORD $0x3d807903 // str q3, [x8, #480]
+	WORD $0x7d404480 // ldr h0, [x4, #34]
+	WORD $0x7d4044a1 // ldr h1, [x5, #34]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4044c1 // ldr h1, [x6, #34]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4044e1 // ldr h1, [x7, #34]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d810900 // str q0, [x8, #1056]
+	WORD $0x3cc46080 // ldur q0, [x4, #70]
+	WORD $0x3cc460a1 // ldur q1, [x5, #70]
+	WORD $0x3cc460c2 // ldur q2, [x6, #70]
+	WORD $0x3cc460e3 // ldur q3, [x7, #70]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d808100 // str q0, [x8, #512]
+	WORD $0x3d808901 // str q1, [x8, #544]
+	WORD $0x3d809102 // str q2, [x8, #576]
+	WORD $0x3d809903 // str q3, [x8, #608]
+	WORD $0x3cc56080 // ldur q0, [x4, #86]
+	WORD $0x3cc560a1 // ldur q1, [x5, #86]
+	WORD $0x3cc560c2 // ldur q2, [x6, #86]
+	WORD $0x3cc560e3 // ldur q3, [x7, #86]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80a100 // str q0, [x8, #640]
+	WORD $0x3d80a901 // str q1, [x8, #672]
+	WORD $0x3d80b102 // str q2, [x8, #704]
+	WORD $0x3d80b903 // str q3, [x8, #736]
+	WORD $0x7d408880 // ldr h0, [x4, #68]
+	WORD $0x7d4088a1 // ldr h1, [x5, #68]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4088c1 // ldr h1, [x6, #68]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4088e1 // ldr h1, [x7, #68]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d811100 // str q0, [x8, #1088]
+	WORD $0x3cc68080 // ldur q0, [x4, #104]
+	WORD $0x3cc680a1 // ldur q1, [x5, #104]
+	WORD $0x3cc680c2 // ldur q2, [x6, #104]
+	WORD $0x3cc680e3 // ldur q3, [x7, #104]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80c100 // str q0, [x8, #768]
+	WORD $0x3d80c901 // str q1, [x8, #800]
+	WORD $0x3d80d102 // str q2, [x8, #832]
+	WORD $0x3d80d903 // str q3, [x8, #864]
+	WORD $0x3cc78080 // ldur q0, [x4, #120]
+	WORD $0x3cc780a1 // ldur q1, [x5, #120]
+	WORD $0x3cc780c2 // ldur q2, [x6, #120]
+	WORD $0x3cc780e3 // ldur q3, [x7, #120]
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80e100 // str q0, [x8, #896]
+	WORD $0x3d80e901 // str q1, [x8, #928]
+	WORD $0x3d80f102 // str q2, [x8, #960]
+	WORD $0x3d80f903 // str q3, [x8, #992]
+	WORD $0x7d40cc80 // ldr h0, [x4, #102]
+	WORD $0x7d40cca1 // ldr h1, [x5, #102]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d40ccc1 // ldr h1, [x6, #102]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d40cce1 // ldr h1, [x7, #102]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d811900 // str q0, [x8, #1120]
+	ADD $136, R4, R4
+	ADD $136, R5, R5
+	ADD $136, R6, R6
+	ADD $136, R7, R7
+	ADD $4608, R8, R8
+	ADD $4608, R9, R9
+	SUBS $1, R10, R10
+	BNE block
+	ADD R2<<2, R1, R1
+	EOR $16, R11, R11
+	CBNZ R11, second
+	ADD $1152, R0, R0
+
+second:
+	SUBS $1, R12, R12
+	BNE rows
+	RET
+
+TEXT ·repackQ4KNEONDot(SB), NOSPLIT, $0-32
+	MOVW $0x0f0f0f0f, R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVD panel+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD steps+24(FP), R3
+	MOVD $0, R11
+	MOVD $8, R12
+
+rows:
+	MOVD R1, R4
+	ADD R2, R4, R5
+	ADD R2, R5, R6
+	ADD R2, R6, R7
+	ADD R11, R0, R8
+	ADD R11>>1, R0, R9
+	ADD $2304, R9, R9
+	MOVD R3, R10
+
+block:
+	WORD $0x3dc00480 // ldr q0, [x4, #16]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc004a2 // ldr q2, [x5, #16]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc004c4 // ldr q4, [x6, #16]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc004e6 // ldr q6, [x7, #16]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d800100 // str q0, [x8]
+	WORD $0x3d800902 // str q2, [x8, #32]
+	WORD $0x3d801104 // str q4, [x8, #64]
+	WORD $0x3d801906 // str q6, [x8, #96]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d804101 // str q1, [x8, #256]
+	WORD $0x3d804903 // str q3, [x8, #288]
+	WORD $0x3d805105 // str q5, [x8, #320]
+	WORD $0x3d805907 // str q7, [x8, #352]
+	WORD $0x3dc00880 // ldr q0, [x4, #32]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc008a2 // ldr q2, [x5, #32]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc008c4 // ldr q4, [x6, #32]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc008e6 // ldr q6, [x7, #32]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d802100 // str q0, [x8, #128]
+	WORD $0x3d802902 // str q2, [x8, #160]
+	WORD $0x3d803104 // str q4, [x8, #192]
+	WORD $0x3d803906 // str q6, [x8, #224]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d806101 // str q1, [x8, #384]
+	WORD $0x3d806903 // str q3, [x8, #416]
+	WORD $0x3d807105 // str q5, [x8, #448]
+	WORD $0x3d807907 // str q7, [x8, #480]
+	WORD $0x3dc00c80 // ldr q0, [x4, #48]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00ca2 // ldr q2, [x5, #48]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc00cc4 // ldr q4, [x6, #48]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc00ce6 // ldr q6, [x7, #48]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d808100 // str q0, [x8, #512]
+	WORD $0x3d808902 // str q2, [x8, #544]
+	WORD $0x3d809104 // str q4, [x8, #576]
+	WORD $0x3d809906 // str q6, [x8, #608]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d80c101 // str q1, [x8, #768]
+	WORD $0x3d80c903 // str q3, [x8, #800]
+	WORD $0x3d80d105 // str q5, [x8, #832]
+	WORD $0x3d80d907 // str q7, [x8, #864]
+	WORD $0x3dc01080 // ldr q0, [x4, #64]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc010a2 // ldr q2, [x5, #64]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc010c4 // ldr q4, [x6, #64]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc010e6 // ldr q6, [x7, #64]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d80a100 // str q0, [x8, #640]
+	WORD $0x3d80a902 // str q2, [x8, #672]
+	WORD $0x3d80b104 // str q4, [x8, #704]
+	WORD $0x3d80b906 // str q6, [x8, #736]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d80e101 // str q1, [x8, #896]
+	WORD $0x3d80e903 // str q3, [x8, #928]
+	WORD $0x3d80f105 // str q5, [x8, #960]
+	WORD $0x3d80f907 // str q7, [x8, #992]
+	WORD $0x3dc01480 // ldr q0, [x4, #80]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc014a2 // ldr q2, [x5, #80]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc014c4 // ldr q4, [x6, #80]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc014e6 // ldr q6, [x7, #80]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d810100 // str q0, [x8, #1024]
+	WORD $0x3d810902 // str q2, [x8, #1056]
+	WORD $0x3d811104 // str q4, [x8, #1088]
+	WORD $0x3d811906 // str q6, [x8, #1120]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d814101 // str q1, [x8, #1280]
+	WORD $0x3d814903 // str q3, [x8, #1312]
+	WORD $0x3d815105 // str q5, [x8, #1344]
+	WORD $0x3d815907 // str q7, [x8, #1376]
+	WORD $0x3dc01880 // ldr q0, [x4, #96]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc018a2 // ldr q2, [x5, #96]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc018c4 // ldr q4, [x6, #96]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc018e6 // ldr q6, [x7, #96]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d812100 // str q0, [x8, #1152]
+	WORD $0x3d812902 // str q2, [x8, #1184]
+	WORD $0x3d813104 // str q4, [x8, #1216]
+	WORD $0x3d813906 // str q6, [x8, #1248]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d816101 // str q1, [x8, #1408]
+	WORD $0x3d816903 // str q3, [x8, #1440]
+	WORD $0x3d817105 // str q5, [x8, #1472]
+	WORD $0x3d817907 // str q7, [x8, #1504]
+	WORD $0x3dc01c80 // ldr q0, [x4, #112]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc01ca2 // ldr q2, [x5, #112]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc01cc4 // ldr q4, [x6, #112]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc01ce6 // ldr q6, [x7, #112]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d818100 // str q0, [x8, #1536]
+	WORD $0x3d818902 // str q2, [x8, #1568]
+	WORD $0x3d819104 // str q4, [x8, #1600]
+	WORD $0x3d819906 // str q6, [x8, #1632]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d81c101 // str q1, [x8, #1792]
+	WORD $0x3d81c903 // str q3, [x8, #1824]
+	WORD $0x3d81d105 // str q5, [x8, #1856]
+	WORD $0x3d81d907 // str q7, [x8, #1888]
+	WORD $0x3dc02080 // ldr q0, [x4, #128]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc020a2 // ldr q2, [x5, #128]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc020c4 // ldr q4, [x6, #128]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc020e6 // ldr q6, [x7, #128]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d81a100 // str q0, [x8, #1664]
+	WORD $0x3d81a902 // str q2, [x8, #1696]
+	WORD $0x3d81b104 // str q4, [x8, #1728]
+	WORD $0x3d81b906 // str q6, [x8, #1760]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d81e101 // str q1, [x8, #1920]
+	WORD $0x3d81e903 // str q3, [x8, #1952]
+	WORD $0x3d81f105 // str q5, [x8, #1984]
+	WORD $0x3d81f907 // str q7, [x8, #2016]
+	MOVD 4(R4), R20
+	MOVWU 12(R4), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e670280 // fmov d0, x20
+	WORD $0x9e6702a1 // fmov d1, x21
+	WORD $0x4e813800 // zip1 v0.4s, v0.4s, v1.4s
+	WORD $0x6f08a401 // uxtl2 v1.8h, v0.16b
+	WORD $0x2f08a400 // uxtl v0.8h, v0.8b
+	WORD $0x2f10a422 // uxtl v2.4s, v1.4h
+	WORD $0x6f10a421 // uxtl2 v1.4s, v1.8h
+	WORD $0x6f10a403 // uxtl2 v3.4s, v0.8h
+	WORD $0x2f10a400 // uxtl v0.4s, v0.4h
+	MOVD 4(R5), R20
+	MOVWU 12(R5), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e670284 // fmov d4, x20
+	WORD $0x9e6702a5 // fmov d5, x21
+	WORD $0x4e853884 // zip1 v4.4s, v4.4s, v5.4s
+	WORD $0x6f08a485 // uxtl2 v5.8h, v4.16b
+	WORD $0x2f08a484 // uxtl v4.8h, v4.8b
+	WORD $0x2f10a4a6 // uxtl v6.4s, v5.4h
+	WORD $0x6f10a4a5 // uxtl2 v5.4s, v5.8h
+	WORD $0x6f10a487 // uxtl2 v7.4s, v4.8h
+	WORD $0x2f10a484 // uxtl v4.4s, v4.4h
+	MOVD 4(R6), R20
+	MOVWU 12(R6), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e670288 // fmov d8, x20
+	WORD $0x9e6702a9 // fmov d9, x21
+	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
+	WORD $0x6f08a509 // uxtl2 v9.8h, v8.16b
+	WORD $0x2f08a508 // uxtl v8.8h, v8.8b
+	WORD $0x2f10a52a // uxtl v10.4s, v9.4h
+	WORD $0x6f10a529 // uxtl2 v9.4s, v9.8h
+	WORD $0x6f10a50b // uxtl2 v11.4s, v8.8h
+	WORD $0x2f10a508 // uxtl v8.4s, v8.4h
+	MOVD 4(R7), R20
+	MOVWU 12(R7), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e67028c // fmov d12, x20
+	WORD $0x9e6702ad // fmov d13, x21
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x6f08a58d // uxtl2 v13.8h, v12.16b
+	WORD $0x2f08a58c // uxtl v12.8h, v12.8b
+	WORD $0x2f10a5ae // uxtl v14.4s, v13.4h
+	WORD $0x6f10a5ad // uxtl2 v13.4s, v13.8h
+	WORD $0x6f10a58f // uxtl2 v15.4s, v12.8h
+	WORD $0x2f10a58c // uxtl v12.4s, v12.4h
+	WORD $0x4e842810 // trn1 v16.4s, v0.4s, v4.4s
+	WORD $0x4e846811 // trn2 v17.4s, v0.4s, v4.4s
+	WORD $0x4e8c2912 // trn1 v18.4s, v8.4s, v12.4s
+	WORD $0x4e8c6913 // trn2 v19.4s, v8.4s, v12.4s
+	WORD $0x4ed23a00 // zip1 v0.2d, v16.2d, v18.2d
+	WORD $0x4ed33a24 // zip1 v4.2d, v17.2d, v19.2d
+	WORD $0x4ed27a08 // zip2 v8.2d, v16.2d, v18.2d
+	WORD $0x4ed37a2c // zip2 v12.2d, v17.2d, v19.2d
+	WORD $0x3d820100 // str q0, [x8, #2048]
+	WORD $0x3d820904 // str q4, [x8, #2080]
+	WORD $0x3d821108 // str q8, [x8, #2112]
+	WORD $0x3d82190c // str q12, [x8, #2144]
+	WORD $0x4e862840 // trn1 v0.4s, v2.4s, v6.4s
+	WORD $0x4e866844 // trn2 v4.4s, v2.4s, v6.4s
+	WORD $0x4e8e2948 // trn1 v8.4s, v10.4s, v14.4s
+	WORD $0x4e8e694c // trn2 v12.4s, v10.4s, v14.4s
+	WORD $0x4ec83802 // zip1 v2.2d, v0.2d, v8.2d
+	WORD $0x4ecc3886 // zip1 v6.2d, v4.2d, v12.2d
+	WORD $0x4ec8780a // zip2 v10.2d, v0.2d, v8.2d
+	WORD $0x4ecc788e // zip2 v14.2d, v4.2d, v12.2d
+	WORD $0x0e612842 // xtn v2.4h, v2.4s
+	WORD $0xfd000122 // str d2, [x9]
+	WORD $0x0e6128c6 // xtn v6.4h, v6.4s
+	WORD $0xfd000926 // str d6, [x9, #16]
+	WORD $0x0e61294a // xtn v10.4h, v10.4s
+	WORD $0xfd00112a // str d10, [x9, #32]
+	WORD $0x0e6129ce // xtn v14.4h, v14.4s
+	WORD $0xfd00192e // str d14, [x9, #48]
+	WORD $0x4e872860 // trn1 v0.4s, v3.4s, v7.4s
+	WORD $0x4e876862 // trn2 v2.4s, v3.4s, v7.4s
+	WORD $0x4e8f2964 // trn1 v4.4s, v11.4s, v15.4s
+	WORD $0x4e8f6966 // trn2 v6.4s, v11.4s, v15.4s
+	WORD $0x4ec43803 // zip1 v3.2d, v0.2d, v4.2d
+	WORD $0x4ec63847 // zip1 v7.2d, v2.2d, v6.2d
+	WORD $0x4ec4780b // zip2 v11.2d, v0.2d, v4.2d
+	WORD $0x4ec6784f // zip2 v15.2d, v2.2d, v6.2d
+	WORD $0x3d822103 // str q3, [x8, #2176]
+	WORD $0x3d822907 // str q7, [x8, #2208]
+	WORD $0x3d82310b // str q11, [x8, #2240]
+	WORD $0x3d82390f // str q15, [x8, #2272]
+	WORD $0x4e852820 // trn1 v0.4s, v1.4s, v5.4s
+	WORD $0x4e856822 // trn2 v2.4s, v1.4s, v5.4s
+	WORD $0x4e8d2923 // trn1 v3.4s, v9.4s, v13.4s
+	WORD $0x4e8d6924 // trn2 v4.4s, v9.4s, v13.4s
+	WORD $0x4ec33801 // zip1 v1.2d, v0.2d, v3.2d
+	WORD $0x4ec43845 // zip1 v5.2d, v2.2d, v4.2d
+	WORD $0x4ec37809 // zip2 v9.2d, v0.2d, v3.2d
+	WORD $0x4ec4784d // zip2 v13.2d, v2.2d, v4.2d
+	WORD $0x0e612821 // xtn v1.4h, v1.4s
+	WORD $0xfd002121 // str d1, [x9, #64]
+	WORD $0x0e6128a5 // xtn v5.4h, v5.4s
+	WORD $0xfd002925 // str d5, [x9, #80]
+	WORD $0x0e612929 // xtn v9.4h, v9.4s
+	WORD $0xfd003129 // str d9, [x9, #96]
+	WORD $0x0e6129ad // xtn v13.4h, v13.4s
+	WORD $0xfd00392d // str d13, [x9, #112]
+	WORD $0x7d400080 // ldr h0, [x4]
+	WORD $0x7d4000a1 // ldr h1, [x5]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4000c1 // ldr h1, [x6]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4000e1 // ldr h1, [x7]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d826100 // str q0, [x8, #2432]
+	WORD $0x7d400480 // ldr h0, [x4, #2]
+	WORD $0x7d4004a1 // ldr h1, [x5, #2]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4004c1 // ldr h1, [x6, #2]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4004e1 // ldr h1, [x7, #2]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d826900 // str q0, [x8, #2464]
+	ADD $144, R4, R4
+	ADD $144, R5, R5
+	ADD $144, R6, R6
+	ADD $144, R7, R7
+	ADD $9984, R8, R8
+	ADD $9984, R9, R9
+	SUBS $1, R10, R10
+	BNE block
+	ADD R2<<2, R1, R1
+	EOR $16, R11, R11
+	CBNZ R11, second
+	ADD $2496, R0, R0
+
+second:
+	SUBS $1, R12, R12
+	BNE rows
+	RET
+
+TEXT ·repackQ5KNEONDot(SB), NOSPLIT, $0-32
+	MOVW $0x0f0f0f0f, R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVW $0x01010101, R25
+	WORD $0x4e040f3e // dup v30.4s, w25
+	MOVD panel+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD steps+24(FP), R3
+	MOVD $0, R11
+	MOVD $8, R12
+
+rows:
+	MOVD R1, R4
+	ADD R2, R4, R5
+	ADD R2, R5, R6
+	ADD R2, R6, R7
+	ADD R11, R0, R8
+	ADD R11>>1, R0, R9
+	ADD $2304, R9, R9
+	MOVD R3, R10
+
+block:
+	WORD $0x3dc00c80 // ldr q0, [x4, #48]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00482 // ldr q2, [x4, #16]
+	WORD $0x4e3e1c43 // and v3.16b, v2.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f0f0443 // ushr v3.16b, v2.16b, #1
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc00ca2 // ldr q2, [x5, #48]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc004a4 // ldr q4, [x5, #16]
+	WORD $0x4e3e1c85 // and v5.16b, v4.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f0f0485 // ushr v5.16b, v4.16b, #1
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc00cc4 // ldr q4, [x6, #48]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc004c6 // ldr q6, [x6, #16]
+	WORD $0x4e3e1cc7 // and v7.16b, v6.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0f04c7 // ushr v7.16b, v6.16b, #1
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc00ce6 // ldr q6, [x7, #48]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc004e8 // ldr q8, [x7, #16]
+	WORD $0x4e3e1d09 // and v9.16b, v8.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f0f0509 // ushr v9.16b, v8.16b, #1
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d800100 // str q0, [x8]
+	WORD $0x3d800902 // str q2, [x8, #32]
+	WORD $0x3d801104 // str q4, [x8, #64]
+	WORD $0x3d801906 // str q6, [x8, #96]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d804101 // str q1, [x8, #256]
+	WORD $0x3d804903 // str q3, [x8, #288]
+	WORD $0x3d805105 // str q5, [x8, #320]
+	WORD $0x3d805907 // str q7, [x8, #352]
+	WORD $0x3dc01080 // ldr q0, [x4, #64]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00882 // ldr q2, [x4, #32]
+	WORD $0x4e3e1c43 // and v3.16b, v2.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f0f0443 // ushr v3.16b, v2.16b, #1
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc010a2 // ldr q2, [x5, #64]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc008a4 // ldr q4, [x5, #32]
+	WORD $0x4e3e1c85 // and v5.16b, v4.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f0f0485 // ushr v5.16b, v4.16b, #1
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc010c4 // ldr q4, [x6, #64]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc008c6 // ldr q6, [x6, #32]
+	WORD $0x4e3e1cc7 // and v7.16b, v6.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0f04c7 // ushr v7.16b, v6.16b, #1
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc010e6 // ldr q6, [x7, #64]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc008e8 // ldr q8, [x7, #32]
+	WORD $0x4e3e1d09 // and v9.16b, v8.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f0f0509 // ushr v9.16b, v8.16b, #1
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d802100 // str q0, [x8, #128]
+	WORD $0x3d802902 // str q2, [x8, #160]
+	WORD $0x3d803104 // str q4, [x8, #192]
+	WORD $0x3d803906 // str q6, [x8, #224]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d806101 // str q1, [x8, #384]
+	WORD $0x3d806903 // str q3, [x8, #416]
+	WORD $0x3d807105 // str q5, [x8, #448]
+	WORD $0x3d807907 // str q7, [x8, #480]
+	WORD $0x3dc01480 // ldr q0, [x4, #80]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00482 // ldr q2, [x4, #16]
+	WORD $0x6f0e0443 // ushr v3.16b, v2.16b, #2
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f0d0443 // ushr v3.16b, v2.16b, #3
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc014a2 // ldr q2, [x5, #80]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc004a4 // ldr q4, [x5, #16]
+	WORD $0x6f0e0485 // ushr v5.16b, v4.16b, #2
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f0d0485 // ushr v5.16b, v4.16b, #3
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc014c4 // ldr q4, [x6, #80]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc004c6 // ldr q6, [x6, #16]
+	WORD $0x6f0e04c7 // ushr v7.16b, v6.16b, #2
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0d04c7 // ushr v7.16b, v6.16b, #3
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc014e6 // ldr q6, [x7, #80]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc004e8 // ldr q8, [x7, #16]
+	WORD $0x6f0e0509 // ushr v9.16b, v8.16b, #2
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f0d0509 // ushr v9.16b, v8.16b, #3
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d808100 // str q0, [x8, #512]
+	WORD $0x3d808902 // str q2, [x8, #544]
+	WORD $0x3d809104 // str q4, [x8, #576]
+	WORD $0x3d809906 // str q6, [x8, #608]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d80c101 // str q1, [x8, #768]
+	WORD $0x3d80c903 // str q3, [x8, #800]
+	WORD $0x3d80d105 // str q5, [x8, #832]
+	WORD $0x3d80d907 // str q7, [x8, #864]
+	WORD $0x3dc01880 // ldr q0, [x4, #96]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00882 // ldr q2, [x4, #32]
+	WORD $0x6f0e0443 // ushr v3.16b, v2.16b, #2
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f0d0443 // ushr v3.16b, v2.16b, #3
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc018a2 // ldr q2, [x5, #96]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc008a4 // ldr q4, [x5, #32]
+	WORD $0x6f0e0485 // ushr v5.16b, v4.16b, #2
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f0d0485 // ushr v5.16b, v4.16b, #3
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc018c4 // ldr q4, [x6, #96]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc008c6 // ldr q6, [x6, #32]
+	WORD $0x6f0e04c7 // ushr v7.16b, v6.16b, #2
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0d04c7 // ushr v7.16b, v6.16b, #3
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc018e6 // ldr q6, [x7, #96]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc008e8 // ldr q8, [x7, #32]
+	WORD $0x6f0e0509 // ushr v9.16b, v8.16b, #2
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f0d0509 // ushr v9.16b, v8.16b, #3
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d80a100 // str q0, [x8, #640]
+	WORD $0x3d80a902 // str q2, [x8, #672]
+	WORD $0x3d80b104 // str q4, [x8, #704]
+	WORD $0x3d80b906 // str q6, [x8, #736]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d80e101 // str q1, [x8, #896]
+	WORD $0x3d80e903 // str q3, [x8, #928]
+	WORD $0x3d80f105 // str q5, [x8, #960]
+	WORD $0x3d80f907 // str q7, [x8, #992]
+	WORD $0x3dc01c80 // ldr q0, [x4, #112]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00482 // ldr q2, [x4, #16]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f0b0443 // ushr v3.16b, v2.16b, #5
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc01ca2 // ldr q2, [x5, #112]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc004a4 // ldr q4, [x5, #16]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f0b0485 // ushr v5.16b, v4.16b, #5
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc01cc4 // ldr q4, [x6, #112]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc004c6 // ldr q6, [x6, #16]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0b04c7 // ushr v7.16b, v6.16b, #5
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc01ce6 // ldr q6, [x7, #112]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc004e8 // ldr q8, [x7, #16]
+	WORD $0x6f0c0509 // ushr v9.16b, v8.16b, #4
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f0b0509 // ushr v9.16b, v8.16b, #5
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d810100 // str q0, [x8, #1024]
+	WORD $0x3d810902 // str q2, [x8, #1056]
+	WORD $0x3d811104 // str q4, [x8, #1088]
+	WORD $0x3d811906 // str q6, [x8, #1120]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d814101 // str q1, [x8, #1280]
+	WORD $0x3d814903 // str q3, [x8, #1312]
+	WORD $0x3d815105 // str q5, [x8, #1344]
+	WORD $0x3d815907 // str q7, [x8, #1376]
+	WORD $0x3dc02080 // ldr q0, [x4, #128]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00882 // ldr q2, [x4, #32]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f0b0443 // ushr v3.16b, v2.16b, #5
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc020a2 // ldr q2, [x5, #128]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc008a4 // ldr q4, [x5, #32]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f0b0485 // ushr v5.16b, v4.16b, #5
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc020c4 // ldr q4, [x6, #128]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc008c6 // ldr q6, [x6, #32]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0b04c7 // ushr v7.16b, v6.16b, #5
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc020e6 // ldr q6, [x7, #128]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc008e8 // ldr q8, [x7, #32]
+	WORD $0x6f0c0509 // ushr v9.16b, v8.16b, #4
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f0b0509 // ushr v9.16b, v8.16b, #5
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d812100 // str q0, [x8, #1152]
+	WORD $0x3d812902 // str q2, [x8, #1184]
+	WORD $0x3d813104 // str q4, [x8, #1216]
+	WORD $0x3d813906 // str q6, [x8, #1248]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d816101 // str q1, [x8, #1408]
+	WORD $0x3d816903 // str q3, [x8, #1440]
+	WORD $0x3d817105 // str q5, [x8, #1472]
+	WORD $0x3d817907 // str q7, [x8, #1504]
+	WORD $0x3dc02480 // ldr q0, [x4, #144]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00482 // ldr q2, [x4, #16]
+	WORD $0x6f0a0443 // ushr v3.16b, v2.16b, #6
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f090443 // ushr v3.16b, v2.16b, #7
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc024a2 // ldr q2, [x5, #144]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc004a4 // ldr q4, [x5, #16]
+	WORD $0x6f0a0485 // ushr v5.16b, v4.16b, #6
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f090485 // ushr v5.16b, v4.16b, #7
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc024c4 // ldr q4, [x6, #144]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc004c6 // ldr q6, [x6, #16]
+	WORD $0x6f0a04c7 // ushr v7.16b, v6.16b, #6
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0904c7 // ushr v7.16b, v6.16b, #7
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc024e6 // ldr q6, [x7, #144]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc004e8 // ldr q8, [x7, #16]
+	WORD $0x6f0a0509 // ushr v9.16b, v8.16b, #6
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f090509 // ushr v9.16b, v8.16b, #7
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d818100 // str q0, [x8, #1536]
+	WORD $0x3d818902 // str q2, [x8, #1568]
+	WORD $0x3d819104 // str q4, [x8, #1600]
+	WORD $0x3d819906 // str q6, [x8, #1632]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d81c101 // str q1, [x8, #1792]
+	WORD $0x3d81c903 // str q3, [x8, #1824]
+	WORD $0x3d81d105 // str q5, [x8, #1856]
+	WORD $0x3d81d907 // str q7, [x8, #1888]
+	WORD $0x3dc02880 // ldr q0, [x4, #160]
+	WORD $0x6f0c0401 // ushr v1.16b, v0.16b, #4
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00882 // ldr q2, [x4, #32]
+	WORD $0x6f0a0443 // ushr v3.16b, v2.16b, #6
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5460 // sli v0.16b, v3.16b, #4
+	WORD $0x6f090443 // ushr v3.16b, v2.16b, #7
+	WORD $0x6f0c5461 // sli v1.16b, v3.16b, #4
+	WORD $0x3dc028a2 // ldr q2, [x5, #160]
+	WORD $0x6f0c0443 // ushr v3.16b, v2.16b, #4
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x3dc008a4 // ldr q4, [x5, #32]
+	WORD $0x6f0a0485 // ushr v5.16b, v4.16b, #6
+	WORD $0x4e3e1ca5 // and v5.16b, v5.16b, v30.16b
+	WORD $0x6f0c54a2 // sli v2.16b, v5.16b, #4
+	WORD $0x6f090485 // ushr v5.16b, v4.16b, #7
+	WORD $0x6f0c54a3 // sli v3.16b, v5.16b, #4
+	WORD $0x3dc028c4 // ldr q4, [x6, #160]
+	WORD $0x6f0c0485 // ushr v5.16b, v4.16b, #4
+	WORD $0x4e3f1c84 // and v4.16b, v4.16b, v31.16b
+	WORD $0x3dc008c6 // ldr q6, [x6, #32]
+	WORD $0x6f0a04c7 // ushr v7.16b, v6.16b, #6
+	WORD $0x4e3e1ce7 // and v7.16b, v7.16b, v30.16b
+	WORD $0x6f0c54e4 // sli v4.16b, v7.16b, #4
+	WORD $0x6f0904c7 // ushr v7.16b, v6.16b, #7
+	WORD $0x6f0c54e5 // sli v5.16b, v7.16b, #4
+	WORD $0x3dc028e6 // ldr q6, [x7, #160]
+	WORD $0x6f0c04c7 // ushr v7.16b, v6.16b, #4
+	WORD $0x4e3f1cc6 // and v6.16b, v6.16b, v31.16b
+	WORD $0x3dc008e8 // ldr q8, [x7, #32]
+	WORD $0x6f0a0509 // ushr v9.16b, v8.16b, #6
+	WORD $0x4e3e1d29 // and v9.16b, v9.16b, v30.16b
+	WORD $0x6f0c5526 // sli v6.16b, v9.16b, #4
+	WORD $0x6f090509 // ushr v9.16b, v8.16b, #7
+	WORD $0x6f0c5527 // sli v7.16b, v9.16b, #4
+	WORD $0x4e822808 // trn1 v8.4s, v0.4s, v2.4s
+	WORD $0x4e826809 // trn2 v9.4s, v0.4s, v2.4s
+	WORD $0x4e86288a // trn1 v10.4s, v4.4s, v6.4s
+	WORD $0x4e86688b // trn2 v11.4s, v4.4s, v6.4s
+	WORD $0x4eca3900 // zip1 v0.2d, v8.2d, v10.2d
+	WORD $0x4ecb3922 // zip1 v2.2d, v9.2d, v11.2d
+	WORD $0x4eca7904 // zip2 v4.2d, v8.2d, v10.2d
+	WORD $0x4ecb7926 // zip2 v6.2d, v9.2d, v11.2d
+	WORD $0x3d81a100 // str q0, [x8, #1664]
+	WORD $0x3d81a902 // str q2, [x8, #1696]
+	WORD $0x3d81b104 // str q4, [x8, #1728]
+	WORD $0x3d81b906 // str q6, [x8, #1760]
+	WORD $0x4e832820 // trn1 v0.4s, v1.4s, v3.4s
+	WORD $0x4e836822 // trn2 v2.4s, v1.4s, v3.4s
+	WORD $0x4e8728a4 // trn1 v4.4s, v5.4s, v7.4s
+	WORD $0x4e8768a6 // trn2 v6.4s, v5.4s, v7.4s
+	WORD $0x4ec43801 // zip1 v1.2d, v0.2d, v4.2d
+	WORD $0x4ec63843 // zip1 v3.2d, v2.2d, v6.2d
+	WORD $0x4ec47805 // zip2 v5.2d, v0.2d, v4.2d
+	WORD $0x4ec67847 // zip2 v7.2d, v2.2d, v6.2d
+	WORD $0x3d81e101 // str q1, [x8, #1920]
+	WORD $0x3d81e903 // str q3, [x8, #1952]
+	WORD $0x3d81f105 // str q5, [x8, #1984]
+	WORD $0x3d81f907 // str q7, [x8, #2016]
+	MOVD 4(R4), R20
+	MOVWU 12(R4), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e670280 // fmov d0, x20
+	WORD $0x9e6702a1 // fmov d1, x21
+	WORD $0x4e813800 // zip1 v0.4s, v0.4s, v1.4s
+	WORD $0x6f08a401 // uxtl2 v1.8h, v0.16b
+	WORD $0x2f08a400 // uxtl v0.8h, v0.8b
+	WORD $0x2f10a422 // uxtl v2.4s, v1.4h
+	WORD $0x6f10a421 // uxtl2 v1.4s, v1.8h
+	WORD $0x6f10a403 // uxtl2 v3.4s, v0.8h
+	WORD $0x2f10a400 // uxtl v0.4s, v0.4h
+	MOVD 4(R5), R20
+	MOVWU 12(R5), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e670284 // fmov d4, x20
+	WORD $0x9e6702a5 // fmov d5, x21
+	WORD $0x4e853884 // zip1 v4.4s, v4.4s, v5.4s
+	WORD $0x6f08a485 // uxtl2 v5.8h, v4.16b
+	WORD $0x2f08a484 // uxtl v4.8h, v4.8b
+	WORD $0x2f10a4a6 // uxtl v6.4s, v5.4h
+	WORD $0x6f10a4a5 // uxtl2 v5.4s, v5.8h
+	WORD $0x6f10a487 // uxtl2 v7.4s, v4.8h
+	WORD $0x2f10a484 // uxtl v4.4s, v4.4h
+	MOVD 4(R6), R20
+	MOVWU 12(R6), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e670288 // fmov d8, x20
+	WORD $0x9e6702a9 // fmov d9, x21
+	WORD $0x4e893908 // zip1 v8.4s, v8.4s, v9.4s
+	WORD $0x6f08a509 // uxtl2 v9.8h, v8.16b
+	WORD $0x2f08a508 // uxtl v8.8h, v8.8b
+	WORD $0x2f10a52a // uxtl v10.4s, v9.4h
+	WORD $0x6f10a529 // uxtl2 v9.4s, v9.8h
+	WORD $0x6f10a50b // uxtl2 v11.4s, v8.8h
+	WORD $0x2f10a508 // uxtl v8.4s, v8.4h
+	MOVD 4(R7), R20
+	MOVWU 12(R7), R21
+	ORR R21<<28, R21, R21
+	AND $0x0f0f0f0f0f0f0f0f, R21, R21
+	LSR $2, R20, R22
+	AND $0x3030303030303030, R22, R22
+	ORR R22, R21, R21
+	AND $0x3f3f3f3f3f3f3f3f, R20, R20
+	WORD $0x9e67028c // fmov d12, x20
+	WORD $0x9e6702ad // fmov d13, x21
+	WORD $0x4e8d398c // zip1 v12.4s, v12.4s, v13.4s
+	WORD $0x6f08a58d // uxtl2 v13.8h, v12.16b
+	WORD $0x2f08a58c // uxtl v12.8h, v12.8b
+	WORD $0x2f10a5ae // uxtl v14.4s, v13.4h
+	WORD $0x6f10a5ad // uxtl2 v13.4s, v13.8h
+	WORD $0x6f10a58f // uxtl2 v15.4s, v12.8h
+	WORD $0x2f10a58c // uxtl v12.4s, v12.4h
+	WORD $0x4e842810 // trn1 v16.4s, v0.4s, v4.4s
+	WORD $0x4e846811 // trn2 v17.4s, v0.4s, v4.4s
+	WORD $0x4e8c2912 // trn1 v18.4s, v8.4s, v12.4s
+	WORD $0x4e8c6913 // trn2 v19.4s, v8.4s, v12.4s
+	WORD $0x4ed23a00 // zip1 v0.2d, v16.2d, v18.2d
+	WORD $0x4ed33a24 // zip1 v4.2d, v17.2d, v19.2d
+	WORD $0x4ed27a08 // zip2 v8.2d, v16.2d, v18.2d
+	WORD $0x4ed37a2c // zip2 v12.2d, v17.2d, v19.2d
+	WORD $0x3d820100 // str q0, [x8, #2048]
+	WORD $0x3d820904 // str q4, [x8, #2080]
+	WORD $0x3d821108 // str q8, [x8, #2112]
+	WORD $0x3d82190c // str q12, [x8, #2144]
+	WORD $0x4e862840 // trn1 v0.4s, v2.4s, v6.4s
+	WORD $0x4e866844 // trn2 v4.4s, v2.4s, v6.4s
+	WORD $0x4e8e2948 // trn1 v8.4s, v10.4s, v14.4s
+	WORD $0x4e8e694c // trn2 v12.4s, v10.4s, v14.4s
+	WORD $0x4ec83802 // zip1 v2.2d, v0.2d, v8.2d
+	WORD $0x4ecc3886 // zip1 v6.2d, v4.2d, v12.2d
+	WORD $0x4ec8780a // zip2 v10.2d, v0.2d, v8.2d
+	WORD $0x4ecc788e // zip2 v14.2d, v4.2d, v12.2d
+	WORD $0x0e612842 // xtn v2.4h, v2.4s
+	WORD $0xfd000122 // str d2, [x9]
+	WORD $0x0e6128c6 // xtn v6.4h, v6.4s
+	WORD $0xfd000926 // str d6, [x9, #16]
+	WORD $0x0e61294a // xtn v10.4h, v10.4s
+	WORD $0xfd00112a // str d10, [x9, #32]
+	WORD $0x0e6129ce // xtn v14.4h, v14.4s
+	WORD $0xfd00192e // str d14, [x9, #48]
+	WORD $0x4e872860 // trn1 v0.4s, v3.4s, v7.4s
+	WORD $0x4e876862 // trn2 v2.4s, v3.4s, v7.4s
+	WORD $0x4e8f2964 // trn1 v4.4s, v11.4s, v15.4s
+	WORD $0x4e8f6966 // trn2 v6.4s, v11.4s, v15.4s
+	WORD $0x4ec43803 // zip1 v3.2d, v0.2d, v4.2d
+	WORD $0x4ec63847 // zip1 v7.2d, v2.2d, v6.2d
+	WORD $0x4ec4780b // zip2 v11.2d, v0.2d, v4.2d
+	WORD $0x4ec6784f // zip2 v15.2d, v2.2d, v6.2d
+	WORD $0x3d822103 // str q3, [x8, #2176]
+	WORD $0x3d822907 // str q7, [x8, #2208]
+	WORD $0x3d82310b // str q11, [x8, #2240]
+	WORD $0x3d82390f // str q15, [x8, #2272]
+	WORD $0x4e852820 // trn1 v0.4s, v1.4s, v5.4s
+	WORD $0x4e856822 // trn2 v2.4s, v1.4s, v5.4s
+	WORD $0x4e8d2923 // trn1 v3.4s, v9.4s, v13.4s
+	WORD $0x4e8d6924 // trn2 v4.4s, v9.4s, v13.4s
+	WORD $0x4ec33801 // zip1 v1.2d, v0.2d, v3.2d
+	WORD $0x4ec43845 // zip1 v5.2d, v2.2d, v4.2d
+	WORD $0x4ec37809 // zip2 v9.2d, v0.2d, v3.2d
+	WORD $0x4ec4784d // zip2 v13.2d, v2.2d, v4.2d
+	WORD $0x0e612821 // xtn v1.4h, v1.4s
+	WORD $0xfd002121 // str d1, [x9, #64]
+	WORD $0x0e6128a5 // xtn v5.4h, v5.4s
+	WORD $0xfd002925 // str d5, [x9, #80]
+	WORD $0x0e612929 // xtn v9.4h, v9.4s
+	WORD $0xfd003129 // str d9, [x9, #96]
+	WORD $0x0e6129ad // xtn v13.4h, v13.4s
+	WORD $0xfd00392d // str d13, [x9, #112]
+	WORD $0x7d400080 // ldr h0, [x4]
+	WORD $0x7d4000a1 // ldr h1, [x5]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4000c1 // ldr h1, [x6]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4000e1 // ldr h1, [x7]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d826100 // str q0, [x8, #2432]
+	WORD $0x7d400480 // ldr h0, [x4, #2]
+	WORD $0x7d4004a1 // ldr h1, [x5, #2]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d4004c1 // ldr h1, [x6, #2]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d4004e1 // ldr h1, [x7, #2]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d826900 // str q0, [x8, #2464]
+	ADD $176, R4, R4
+	ADD $176, R5, R5
+	ADD $176, R6, R6
+	ADD $176, R7, R7
+	ADD $9984, R8, R8
+	ADD $9984, R9, R9
+	SUBS $1, R10, R10
+	BNE block
+	ADD R2<<2, R1, R1
+	EOR $16, R11, R11
+	CBNZ R11, second
+	ADD $2496, R0, R0
+
+second:
+	SUBS $1, R12, R12
+	BNE rows
+	RET
+
+TEXT ·repackQ6KNEONDot(SB), NOSPLIT, $0-32
+	MOVW $0x0f0f0f0f, R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVW $0x03030303, R25
+	WORD $0x4e040f3e // dup v30.4s, w25
+	MOVW $0x20202020, R25
+	WORD $0x4e040f3d // dup v29.4s, w25
+	MOVD panel+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD steps+24(FP), R3
+	MOVD $0, R11
+	MOVD $8, R12
+
+rows:
+	MOVD R1, R4
+	ADD R2, R4, R5
+	ADD R2, R5, R6
+	ADD R2, R6, R7
+	ADD R11, R0, R8
+	ADD R11>>1, R0, R9
+	ADD $2560, R9, R9
+	MOVD R3, R10
+
+block:
+	WORD $0x3dc00080 // ldr q0, [x4]
+	WORD $0x3dc02081 // ldr q1, [x4, #128]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc000a1 // ldr q1, [x5]
+	WORD $0x3dc020a2 // ldr q2, [x5, #128]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc000c2 // ldr q2, [x6]
+	WORD $0x3dc020c3 // ldr q3, [x6, #128]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc000e3 // ldr q3, [x7]
+	WORD $0x3dc020e4 // ldr q4, [x7, #128]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d800100 // str q0, [x8]
+	WORD $0x3d800901 // str q1, [x8, #32]
+	WORD $0x3d801102 // str q2, [x8, #64]
+	WORD $0x3d801903 // str q3, [x8, #96]
+	WORD $0x3dc00480 // ldr q0, [x4, #16]
+	WORD $0x3dc02481 // ldr q1, [x4, #144]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc004a1 // ldr q1, [x5, #16]
+	WORD $0x3dc024a2 // ldr q2, [x5, #144]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc004c2 // ldr q2, [x6, #16]
+	WORD $0x3dc024c3 // ldr q3, [x6, #144]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc004e3 // ldr q3, [x7, #16]
+	WORD $0x3dc024e4 // ldr q4, [x7, #144]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d802100 // str q0, [x8, #128]
+	WORD $0x3d802901 // str q1, [x8, #160]
+	WORD $0x3d803102 // str q2, [x8, #192]
+	WORD $0x3d803903 // str q3, [x8, #224]
+	WORD $0x3dc00880 // ldr q0, [x4, #32]
+	WORD $0x3dc02081 // ldr q1, [x4, #128]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x6f0e0421 // ushr v1.16b, v1.16b, #2
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc008a1 // ldr q1, [x5, #32]
+	WORD $0x3dc020a2 // ldr q2, [x5, #128]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x6f0e0442 // ushr v2.16b, v2.16b, #2
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc008c2 // ldr q2, [x6, #32]
+	WORD $0x3dc020c3 // ldr q3, [x6, #128]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x6f0e0463 // ushr v3.16b, v3.16b, #2
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc008e3 // ldr q3, [x7, #32]
+	WORD $0x3dc020e4 // ldr q4, [x7, #128]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x6f0e0484 // ushr v4.16b, v4.16b, #2
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d804100 // str q0, [x8, #256]
+	WORD $0x3d804901 // str q1, [x8, #288]
+	WORD $0x3d805102 // str q2, [x8, #320]
+	WORD $0x3d805903 // str q3, [x8, #352]
+	WORD $0x3dc00c80 // ldr q0, [x4, #48]
+	WORD $0x3dc02481 // ldr q1, [x4, #144]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x6f0e0421 // ushr v1.16b, v1.16b, #2
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc00ca1 // ldr q1, [x5, #48]
+	WORD $0x3dc024a2 // ldr q2, [x5, #144]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x6f0e0442 // ushr v2.16b, v2.16b, #2
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc00cc2 // ldr q2, [x6, #48]
+	WORD $0x3dc024c3 // ldr q3, [x6, #144]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x6f0e0463 // ushr v3.16b, v3.16b, #2
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc00ce3 // ldr q3, [x7, #48]
+	WORD $0x3dc024e4 // ldr q4, [x7, #144]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x6f0e0484 // ushr v4.16b, v4.16b, #2
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d806100 // str q0, [x8, #384]
+	WORD $0x3d806901 // str q1, [x8, #416]
+	WORD $0x3d807102 // str q2, [x8, #448]
+	WORD $0x3d807903 // str q3, [x8, #480]
+	WORD $0x3dc00080 // ldr q0, [x4]
+	WORD $0x3dc02081 // ldr q1, [x4, #128]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc000a1 // ldr q1, [x5]
+	WORD $0x3dc020a2 // ldr q2, [x5, #128]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc000c2 // ldr q2, [x6]
+	WORD $0x3dc020c3 // ldr q3, [x6, #128]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc000e3 // ldr q3, [x7]
+	WORD $0x3dc020e4 // ldr q4, [x7, #128]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0c0484 // ushr v4.16b, v4.16b, #4
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d808100 // str q0, [x8, #512]
+	WORD $0x3d808901 // str q1, [x8, #544]
+	WORD $0x3d809102 // str q2, [x8, #576]
+	WORD $0x3d809903 // str q3, [x8, #608]
+	WORD $0x3dc00480 // ldr q0, [x4, #16]
+	WORD $0x3dc02481 // ldr q1, [x4, #144]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc004a1 // ldr q1, [x5, #16]
+	WORD $0x3dc024a2 // ldr q2, [x5, #144]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc004c2 // ldr q2, [x6, #16]
+	WORD $0x3dc024c3 // ldr q3, [x6, #144]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc004e3 // ldr q3, [x7, #16]
+	WORD $0x3dc024e4 // ldr q4, [x7, #144]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0c0484 // ushr v4.16b, v4.16b, #4
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80a100 // str q0, [x8, #640]
+	WORD $0x3d80a901 // str q1, [x8, #672]
+	WORD $0x3d80b102 // str q2, [x8, #704]
+	WORD $0x3d80b903 // str q3, [x8, #736]
+	WORD $0x3dc00880 // ldr q0, [x4, #32]
+	WORD $0x3dc02081 // ldr q1, [x4, #128]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0a0421 // ushr v1.16b, v1.16b, #6
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc008a1 // ldr q1, [x5, #32]
+	WORD $0x3dc020a2 // ldr q2, [x5, #128]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0a0442 // ushr v2.16b, v2.16b, #6
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc008c2 // ldr q2, [x6, #32]
+	WORD $0x3dc020c3 // ldr q3, [x6, #128]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0a0463 // ushr v3.16b, v3.16b, #6
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc008e3 // ldr q3, [x7, #32]
+	WORD $0x3dc020e4 // ldr q4, [x7, #128]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0a0484 // ushr v4.16b, v4.16b, #6
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80c100 // str q0, [x8, #768]
+	WORD $0x3d80c901 // str q1, [x8, #800]
+	WORD $0x3d80d102 // str q2, [x8, #832]
+	WORD $0x3d80d903 // str q3, [x8, #864]
+	WORD $0x3dc00c80 // ldr q0, [x4, #48]
+	WORD $0x3dc02481 // ldr q1, [x4, #144]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0a0421 // ushr v1.16b, v1.16b, #6
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc00ca1 // ldr q1, [x5, #48]
+	WORD $0x3dc024a2 // ldr q2, [x5, #144]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0a0442 // ushr v2.16b, v2.16b, #6
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc00cc2 // ldr q2, [x6, #48]
+	WORD $0x3dc024c3 // ldr q3, [x6, #144]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0a0463 // ushr v3.16b, v3.16b, #6
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc00ce3 // ldr q3, [x7, #48]
+	WORD $0x3dc024e4 // ldr q4, [x7, #144]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0a0484 // ushr v4.16b, v4.16b, #6
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80e100 // str q0, [x8, #896]
+	WORD $0x3d80e901 // str q1, [x8, #928]
+	WORD $0x3d80f102 // str q2, [x8, #960]
+	WORD $0x3d80f903 // str q3, [x8, #992]
+	WORD $0x3dc01080 // ldr q0, [x4, #64]
+	WORD $0x3dc02881 // ldr q1, [x4, #160]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc010a1 // ldr q1, [x5, #64]
+	WORD $0x3dc028a2 // ldr q2, [x5, #160]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc010c2 // ldr q2, [x6, #64]
+	WORD $0x3dc028c3 // ldr q3, [x6, #160]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc010e3 // ldr q3, [x7, #64]
+	WORD $0x3dc028e4 // ldr q4, [x7, #160]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d810100 // str q0, [x8, #1024]
+	WORD $0x3d810901 // str q1, [x8, #1056]
+	WORD $0x3d811102 // str q2, [x8, #1088]
+	WORD $0x3d811903 // str q3, [x8, #1120]
+	WORD $0x3dc01480 // ldr q0, [x4, #80]
+	WORD $0x3dc02c81 // ldr q1, [x4, #176]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc014a1 // ldr q1, [x5, #80]
+	WORD $0x3dc02ca2 // ldr q2, [x5, #176]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc014c2 // ldr q2, [x6, #80]
+	WORD $0x3dc02cc3 // ldr q3, [x6, #176]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc014e3 // ldr q3, [x7, #80]
+	WORD $0x3dc02ce4 // ldr q4, [x7, #176]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d812100 // str q0, [x8, #1152]
+	WORD $0x3d812901 // str q1, [x8, #1184]
+	WORD $0x3d813102 // str q2, [x8, #1216]
+	WORD $0x3d813903 // str q3, [x8, #1248]
+	WORD $0x3dc01880 // ldr q0, [x4, #96]
+	WORD $0x3dc02881 // ldr q1, [x4, #160]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x6f0e0421 // ushr v1.16b, v1.16b, #2
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc018a1 // ldr q1, [x5, #96]
+	WORD $0x3dc028a2 // ldr q2, [x5, #160]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x6f0e0442 // ushr v2.16b, v2.16b, #2
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc018c2 // ldr q2, [x6, #96]
+	WORD $0x3dc028c3 // ldr q3, [x6, #160]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x6f0e0463 // ushr v3.16b, v3.16b, #2
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc018e3 // ldr q3, [x7, #96]
+	WORD $0x3dc028e4 // ldr q4, [x7, #160]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x6f0e0484 // ushr v4.16b, v4.16b, #2
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d814100 // str q0, [x8, #1280]
+	WORD $0x3d814901 // str q1, [x8, #1312]
+	WORD $0x3d815102 // str q2, [x8, #1344]
+	WORD $0x3d815903 // str q3, [x8, #1376]
+	WORD $0x3dc01c80 // ldr q0, [x4, #112]
+	WORD $0x3dc02c81 // ldr q1, [x4, #176]
+	WORD $0x4e3f1c00 // and v0.16b, v0.16b, v31.16b
+	WORD $0x6f0e0421 // ushr v1.16b, v1.16b, #2
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc01ca1 // ldr q1, [x5, #112]
+	WORD $0x3dc02ca2 // ldr q2, [x5, #176]
+	WORD $0x4e3f1c21 // and v1.16b, v1.16b, v31.16b
+	WORD $0x6f0e0442 // ushr v2.16b, v2.16b, #2
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc01cc2 // ldr q2, [x6, #112]
+	WORD $0x3dc02cc3 // ldr q3, [x6, #176]
+	WORD $0x4e3f1c42 // and v2.16b, v2.16b, v31.16b
+	WORD $0x6f0e0463 // ushr v3.16b, v3.16b, #2
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc01ce3 // ldr q3, [x7, #112]
+	WORD $0x3dc02ce4 // ldr q4, [x7, #176]
+	WORD $0x4e3f1c63 // and v3.16b, v3.16b, v31.16b
+	WORD $0x6f0e0484 // ushr v4.16b, v4.16b, #2
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d816100 // str q0, [x8, #1408]
+	WORD $0x3d816901 // str q1, [x8, #1440]
+	WORD $0x3d817102 // str q2, [x8, #1472]
+	WORD $0x3d817903 // str q3, [x8, #1504]
+	WORD $0x3dc01080 // ldr q0, [x4, #64]
+	WORD $0x3dc02881 // ldr q1, [x4, #160]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc010a1 // ldr q1, [x5, #64]
+	WORD $0x3dc028a2 // ldr q2, [x5, #160]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc010c2 // ldr q2, [x6, #64]
+	WORD $0x3dc028c3 // ldr q3, [x6, #160]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc010e3 // ldr q3, [x7, #64]
+	WORD $0x3dc028e4 // ldr q4, [x7, #160]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0c0484 // ushr v4.16b, v4.16b, #4
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d818100 // str q0, [x8, #1536]
+	WORD $0x3d818901 // str q1, [x8, #1568]
+	WORD $0x3d819102 // str q2, [x8, #1600]
+	WORD $0x3d819903 // str q3, [x8, #1632]
+	WORD $0x3dc01480 // ldr q0, [x4, #80]
+	WORD $0x3dc02c81 // ldr q1, [x4, #176]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x4e3e1c21 // and v1.16b, v1.16b, v30.16b
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc014a1 // ldr q1, [x5, #80]
+	WORD $0x3dc02ca2 // ldr q2, [x5, #176]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x4e3e1c42 // and v2.16b, v2.16b, v30.16b
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc014c2 // ldr q2, [x6, #80]
+	WORD $0x3dc02cc3 // ldr q3, [x6, #176]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x4e3e1c63 // and v3.16b, v3.16b, v30.16b
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc014e3 // ldr q3, [x7, #80]
+	WORD $0x3dc02ce4 // ldr q4, [x7, #176]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0c0484 // ushr v4.16b, v4.16b, #4
+	WORD $0x4e3e1c84 // and v4.16b, v4.16b, v30.16b
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d81a100 // str q0, [x8, #1664]
+	WORD $0x3d81a901 // str q1, [x8, #1696]
+	WORD $0x3d81b102 // str q2, [x8, #1728]
+	WORD $0x3d81b903 // str q3, [x8, #1760]
+	WORD $0x3dc01880 // ldr q0, [x4, #96]
+	WORD $0x3dc02881 // ldr q1, [x4, #160]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0a0421 // ushr v1.16b, v1.16b, #6
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc018a1 // ldr q1, [x5, #96]
+	WORD $0x3dc028a2 // ldr q2, [x5, #160]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0a0442 // ushr v2.16b, v2.16b, #6
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc018c2 // ldr q2, [x6, #96]
+	WORD $0x3dc028c3 // ldr q3, [x6, #160]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0a0463 // ushr v3.16b, v3.16b, #6
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc018e3 // ldr q3, [x7, #96]
+	WORD $0x3dc028e4 // ldr q4, [x7, #160]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0a0484 // ushr v4.16b, v4.16b, #6
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d81c100 // str q0, [x8, #1792]
+	WORD $0x3d81c901 // str q1, [x8, #1824]
+	WORD $0x3d81d102 // str q2, [x8, #1856]
+	WORD $0x3d81d903 // str q3, [x8, #1888]
+	WORD $0x3dc01c80 // ldr q0, [x4, #112]
+	WORD $0x3dc02c81 // ldr q1, [x4, #176]
+	WORD $0x6f0c0400 // ushr v0.16b, v0.16b, #4
+	WORD $0x6f0a0421 // ushr v1.16b, v1.16b, #6
+	WORD $0x6f0c5420 // sli v0.16b, v1.16b, #4
+	WORD $0x6e3d8400 // sub v0.16b, v0.16b, v29.16b
+	WORD $0x3dc01ca1 // ldr q1, [x5, #112]
+	WORD $0x3dc02ca2 // ldr q2, [x5, #176]
+	WORD $0x6f0c0421 // ushr v1.16b, v1.16b, #4
+	WORD $0x6f0a0442 // ushr v2.16b, v2.16b, #6
+	WORD $0x6f0c5441 // sli v1.16b, v2.16b, #4
+	WORD $0x6e3d8421 // sub v1.16b, v1.16b, v29.16b
+	WORD $0x3dc01cc2 // ldr q2, [x6, #112]
+	WORD $0x3dc02cc3 // ldr q3, [x6, #176]
+	WORD $0x6f0c0442 // ushr v2.16b, v2.16b, #4
+	WORD $0x6f0a0463 // ushr v3.16b, v3.16b, #6
+	WORD $0x6f0c5462 // sli v2.16b, v3.16b, #4
+	WORD $0x6e3d8442 // sub v2.16b, v2.16b, v29.16b
+	WORD $0x3dc01ce3 // ldr q3, [x7, #112]
+	WORD $0x3dc02ce4 // ldr q4, [x7, #176]
+	WORD $0x6f0c0463 // ushr v3.16b, v3.16b, #4
+	WORD $0x6f0a0484 // ushr v4.16b, v4.16b, #6
+	WORD $0x6f0c5483 // sli v3.16b, v4.16b, #4
+	WORD $0x6e3d8463 // sub v3.16b, v3.16b, v29.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d81e100 // str q0, [x8, #1920]
+	WORD $0x3d81e901 // str q1, [x8, #1952]
+	WORD $0x3d81f102 // str q2, [x8, #1984]
+	WORD $0x3d81f903 // str q3, [x8, #2016]
+	WORD $0xbd40c080 // ldr s0, [x4, #192]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd40c0a1 // ldr s1, [x5, #192]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd40c0c2 // ldr s2, [x6, #192]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd40c0e3 // ldr s3, [x7, #192]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d820100 // str q0, [x8, #2048]
+	WORD $0x3d820901 // str q1, [x8, #2080]
+	WORD $0x3d821102 // str q2, [x8, #2112]
+	WORD $0x3d821903 // str q3, [x8, #2144]
+	WORD $0xbd40c480 // ldr s0, [x4, #196]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd40c4a1 // ldr s1, [x5, #196]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd40c4c2 // ldr s2, [x6, #196]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd40c4e3 // ldr s3, [x7, #196]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d822100 // str q0, [x8, #2176]
+	WORD $0x3d822901 // str q1, [x8, #2208]
+	WORD $0x3d823102 // str q2, [x8, #2240]
+	WORD $0x3d823903 // str q3, [x8, #2272]
+	WORD $0xbd40c880 // ldr s0, [x4, #200]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd40c8a1 // ldr s1, [x5, #200]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd40c8c2 // ldr s2, [x6, #200]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd40c8e3 // ldr s3, [x7, #200]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d824100 // str q0, [x8, #2304]
+	WORD $0x3d824901 // str q1, [x8, #2336]
+	WORD $0x3d825102 // str q2, [x8, #2368]
+	WORD $0x3d825903 // str q3, [x8, #2400]
+	WORD $0xbd40cc80 // ldr s0, [x4, #204]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd40cca1 // ldr s1, [x5, #204]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd40ccc2 // ldr s2, [x6, #204]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd40cce3 // ldr s3, [x7, #204]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d826100 // str q0, [x8, #2432]
+	WORD $0x3d826901 // str q1, [x8, #2464]
+	WORD $0x3d827102 // str q2, [x8, #2496]
+	WORD $0x3d827903 // str q3, [x8, #2528]
+	WORD $0x7d41a080 // ldr h0, [x4, #208]
+	WORD $0x7d41a0a1 // ldr h1, [x5, #208]
+	WORD $0x6e060420 // mov v0.h[1], v1.h[0]
+	WORD $0x7d41a0c1 // ldr h1, [x6, #208]
+	WORD $0x6e0a0420 // mov v0.h[2], v1.h[0]
+	WORD $0x7d41a0e1 // ldr h1, [x7, #208]
+	WORD $0x6e0e0420 // mov v0.h[3], v1.h[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x3d828100 // str q0, [x8, #2560]
+	ADD $210, R4, R4
+	ADD $210, R5, R5
+	ADD $210, R6, R6
+	ADD $210, R7, R7
+	ADD $10368, R8, R8
+	ADD $10368, R9, R9
+	SUBS $1, R10, R10
+	BNE block
+	ADD R2<<2, R1, R1
+	EOR $16, R11, R11
+	CBNZ R11, second
+	ADD $2592, R0, R0
+
+second:
+	SUBS $1, R12, R12
+	BNE rows
+	RET
+
+TEXT ·gemmQ8_0NEONDot(SB), NOSPLIT, $0-40
+	MOVD steps+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD a+16(FP), R2
+	MOVD out+24(FP), R3
+	MOVD outBytes+32(FP), R4
+	MOVD $4, R11
+
+group:
+	MOVD R1, R5
+	MOVD R2, R6
+	MOVD R0, R7
+	MOVD R3, R8
+	WORD $0x3dc00107 // ldr q7, [x8]
+	WORD $0x3dc00509 // ldr q9, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3dc0010b // ldr q11, [x8]
+	WORD $0x3dc0050d // ldr q13, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3dc0010f // ldr q15, [x8]
+	WORD $0x3dc00511 // ldr q17, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3dc00113 // ldr q19, [x8]
+	WORD $0x3dc00515 // ldr q21, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3dc00117 // ldr q23, [x8]
+	WORD $0x3dc00519 // ldr q25, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3dc0011b // ldr q27, [x8]
+	WORD $0x3dc0051d // ldr q29, [x8, #16]
+
+block:
+	MOVD R5, R13
+	MOVD R6, R12
+	ADD $1024, R5, R10
+	MOVD $4, R9
+	ADD $864, R6, R8
+
+run:
+	WORD $0x4f00e406 // movi v6.16b, #0
+	WORD $0x4f00e408 // movi v8.16b, #0
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4f00e40e // movi v14.16b, #0
+	WORD $0x4f00e410 // movi v16.16b, #0
+	WORD $0x4f00e412 // movi v18.16b, #0
+	WORD $0x4f00e414 // movi v20.16b, #0
+	WORD $0x4f00e416 // movi v22.16b, #0
+	WORD $0x4f00e418 // movi v24.16b, #0
+	WORD $0x4f00e41a // movi v26.16b, #0
+	WORD $0x4f00e41c // movi v28.16b, #0
+	WORD $0x3dc001a2 // ldr q2, [x13]
+	WORD $0x3dc005a3 // ldr q3, [x13, #16]
+	WORD $0x3dc00180 // ldr q0, [x12]
+	WORD $0xfd400981 // ldr d1, [x12, #16]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc009a2 // ldr q2, [x13, #32]
+	WORD $0x3dc00da3 // ldr q3, [x13, #48]
+	WORD $0x3cc18180 // ldur q0, [x12, #24]
+	WORD $0xfd401581 // ldr d1, [x12, #40]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc011a2 // ldr q2, [x13, #64]
+	WORD $0x3dc015a3 // ldr q3, [x13, #80]
+	WORD $0x3dc00d80 // ldr q0, [x12, #48]
+	WORD $0xfd402181 // ldr d1, [x12, #64]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc019a2 // ldr q2, [x13, #96]
+	WORD $0x3dc01da3 // ldr q3, [x13, #112]
+	WORD $0x3cc48180 // ldur q0, [x12, #72]
+	WORD $0xfd402d81 // ldr d1, [x12, #88]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc021a2 // ldr q2, [x13, #128]
+	WORD $0x3dc025a3 // ldr q3, [x13, #144]
+	WORD $0x3dc01980 // ldr q0, [x12, #96]
+	WORD $0xfd403981 // ldr d1, [x12, #112]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc029a2 // ldr q2, [x13, #160]
+	WORD $0x3dc02da3 // ldr q3, [x13, #176]
+	WORD $0x3cc78180 // ldur q0, [x12, #120]
+	WORD $0xfd404581 // ldr d1, [x12, #136]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc031a2 // ldr q2, [x13, #192]
+	WORD $0x3dc035a3 // ldr q3, [x13, #208]
+	WORD $0x3dc02580 // ldr q0, [x12, #144]
+	WORD $0xfd405181 // ldr d1, [x12, #160]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc039a2 // ldr q2, [x13, #224]
+	WORD $0x3dc03da3 // ldr q3, [x13, #240]
+	WORD $0x3cca8180 // ldur q0, [x12, #168]
+	WORD $0xfd405d81 // ldr d1, [x12, #184]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	ADD $256, R13, R13
+	ADD $192, R12, R12
+	WORD $0x3dc00144 // ldr q4, [x10]
+	WORD $0x3dc00545 // ldr q5, [x10, #16]
+	WORD $0x3dc00100 // ldr q0, [x8]
+	WORD $0xfd400901 // ldr d1, [x8, #16]
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	WORD $0x4f8090c6 // fmul v6.4s, v6.4s, v0.s[0]
+	WORD $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e25dd08 // fmul v8.4s, v8.4s, v5.4s
+	WORD $0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	WORD $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD $0x4fa0914a // fmul v10.4s, v10.4s, v0.s[1]
+	WORD $0x4e2ad56b // fadd v11.4s, v11.4s, v10.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
+	WORD $0x4fa0918c // fmul v12.4s, v12.4s, v0.s[1]
+	WORD $0x4e2cd5ad // fadd v13.4s, v13.4s, v12.4s
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
+	WORD $0x4f8099ce // fmul v14.4s, v14.4s, v0.s[2]
+	WORD $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
+	WORD $0x4f809a10 // fmul v16.4s, v16.4s, v0.s[2]
+	WORD $0x4e30d631 // fadd v17.4s, v17.4s, v16.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4fa09a52 // fmul v18.4s, v18.4s, v0.s[3]
+	WORD $0x4e32d673 // fadd v19.4s, v19.4s, v18.4s
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x6e25de94 // fmul v20.4s, v20.4s, v5.4s
+	WORD $0x4fa09a94 // fmul v20.4s, v20.4s, v0.s[3]
+	WORD $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x6e24ded6 // fmul v22.4s, v22.4s, v4.4s
+	WORD $0x4f8192d6 // fmul v22.4s, v22.4s, v1.s[0]
+	WORD $0x4e36d6f7 // fadd v23.4s, v23.4s, v22.4s
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x6e25df18 // fmul v24.4s, v24.4s, v5.4s
+	WORD $0x4f819318 // fmul v24.4s, v24.4s, v1.s[0]
+	WORD $0x4e38d739 // fadd v25.4s, v25.4s, v24.4s
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x6e24df5a // fmul v26.4s, v26.4s, v4.4s
+	WORD $0x4fa1935a // fmul v26.4s, v26.4s, v1.s[1]
+	WORD $0x4e3ad77b // fadd v27.4s, v27.4s, v26.4s
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x6e25df9c // fmul v28.4s, v28.4s, v5.4s
+	WORD $0x4fa1939c // fmul v28.4s, v28.4s, v1.s[1]
+	WORD $0x4e3cd7bd // fadd v29.4s, v29.4s, v28.4s
+	ADD $24, R8, R8
+	ADD $32, R10, R10
+	SUBS $1, R9, R9
+	BNE run
+	ADD $4608, R5, R5
+	ADD $960, R6, R6
+	SUBS $1, R7, R7
+	BNE block
+	MOVD R3, R8
+	WORD $0x3d800107 // str q7, [x8]
+	WORD $0x3d800509 // str q9, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3d80010b // str q11, [x8]
+	WORD $0x3d80050d // str q13, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3d80010f // str q15, [x8]
+	WORD $0x3d800511 // str q17, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3d800113 // str q19, [x8]
+	WORD $0x3d800515 // str q21, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3d800117 // str q23, [x8]
+	WORD $0x3d800519 // str q25, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x3d80011b // str q27, [x8]
+	WORD $0x3d80051d // str q29, [x8, #16]
+	ADD $1152, R1, R1
+	ADD $32, R3, R3
+	SUBS $1, R11, R11
+	BNE group
+	RET
+
+TEXT ·gemmQ4KNEONDot(SB), NOSPLIT, $0-40
+	MOVD steps+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD a+16(FP), R2
+	MOVD out+24(FP), R3
+	MOVD outBytes+32(FP), R4
+	MOVD $4, R11
+
+group:
+	MOVD R1, R5
+	MOVD R2, R6
+	MOVD R0, R7
+
+block:
+	MOVD R5, R13
+	MOVD R6, R12
+	ADD $2048, R5, R10
+	MOVD $8, R9
+	WORD $0x4f00e407 // movi v7.16b, #0
+	WORD $0x4f00e409 // movi v9.16b, #0
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4f00e40f // movi v15.16b, #0
+	WORD $0x4f00e411 // movi v17.16b, #0
+	WORD $0x4f00e413 // movi v19.16b, #0
+	WORD $0x4f00e415 // movi v21.16b, #0
+	WORD $0x4f00e417 // movi v23.16b, #0
+	WORD $0x4f00e419 // movi v25.16b, #0
+	WORD $0x4f00e41b // movi v27.16b, #0
+	WORD $0x4f00e41d // movi v29.16b, #0
+
+run:
+	WORD $0x4f00e406 // movi v6.16b, #0
+	WORD $0x4f00e408 // movi v8.16b, #0
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4f00e40e // movi v14.16b, #0
+	WORD $0x4f00e410 // movi v16.16b, #0
+	WORD $0x4f00e412 // movi v18.16b, #0
+	WORD $0x4f00e414 // movi v20.16b, #0
+	WORD $0x4f00e416 // movi v22.16b, #0
+	WORD $0x4f00e418 // movi v24.16b, #0
+	WORD $0x4f00e41a // movi v26.16b, #0
+	WORD $0x4f00e41c // movi v28.16b, #0
+	WORD $0x3dc001a2 // ldr q2, [x13]
+	WORD $0x3dc005a3 // ldr q3, [x13, #16]
+	WORD $0x3dc00180 // ldr q0, [x12]
+	WORD $0xfd400981 // ldr d1, [x12, #16]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc009a2 // ldr q2, [x13, #32]
+	WORD $0x3dc00da3 // ldr q3, [x13, #48]
+	WORD $0x3cc18180 // ldur q0, [x12, #24]
+	WORD $0xfd401581 // ldr d1, [x12, #40]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc011a2 // ldr q2, [x13, #64]
+	WORD $0x3dc015a3 // ldr q3, [x13, #80]
+	WORD $0x3dc00d80 // ldr q0, [x12, #48]
+	WORD $0xfd402181 // ldr d1, [x12, #64]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc019a2 // ldr q2, [x13, #96]
+	WORD $0x3dc01da3 // ldr q3, [x13, #112]
+	WORD $0x3cc48180 // ldur q0, [x12, #72]
+	WORD $0xfd402d81 // ldr d1, [x12, #88]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc021a2 // ldr q2, [x13, #128]
+	WORD $0x3dc025a3 // ldr q3, [x13, #144]
+	WORD $0x3dc01980 // ldr q0, [x12, #96]
+	WORD $0xfd403981 // ldr d1, [x12, #112]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc029a2 // ldr q2, [x13, #160]
+	WORD $0x3dc02da3 // ldr q3, [x13, #176]
+	WORD $0x3cc78180 // ldur q0, [x12, #120]
+	WORD $0xfd404581 // ldr d1, [x12, #136]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc031a2 // ldr q2, [x13, #192]
+	WORD $0x3dc035a3 // ldr q3, [x13, #208]
+	WORD $0x3dc02580 // ldr q0, [x12, #144]
+	WORD $0xfd405181 // ldr d1, [x12, #160]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc039a2 // ldr q2, [x13, #224]
+	WORD $0x3dc03da3 // ldr q3, [x13, #240]
+	WORD $0x3cca8180 // ldur q0, [x12, #168]
+	WORD $0xfd405d81 // ldr d1, [x12, #184]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	ADD $256, R13, R13
+	ADD $192, R12, R12
+	WORD $0x3dc00144 // ldr q4, [x10]
+	WORD $0x3dc00545 // ldr q5, [x10, #16]
+	WORD $0x4ea494c7 // mla v7.4s, v6.4s, v4.4s
+	WORD $0x4ea59509 // mla v9.4s, v8.4s, v5.4s
+	WORD $0x4ea4954b // mla v11.4s, v10.4s, v4.4s
+	WORD $0x4ea5958d // mla v13.4s, v12.4s, v5.4s
+	WORD $0x4ea495cf // mla v15.4s, v14.4s, v4.4s
+	WORD $0x4ea59611 // mla v17.4s, v16.4s, v5.4s
+	WORD $0x4ea49653 // mla v19.4s, v18.4s, v4.4s
+	WORD $0x4ea59695 // mla v21.4s, v20.4s, v5.4s
+	WORD $0x4ea496d7 // mla v23.4s, v22.4s, v4.4s
+	WORD $0x4ea59719 // mla v25.4s, v24.4s, v5.4s
+	WORD $0x4ea4975b // mla v27.4s, v26.4s, v4.4s
+	WORD $0x4ea5979d // mla v29.4s, v28.4s, v5.4s
+	ADD $32, R10, R10
+	SUBS $1, R9, R9
+	BNE run
+	WORD $0x4f00e406 // movi v6.16b, #0
+	WORD $0x4f00e408 // movi v8.16b, #0
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4f00e40e // movi v14.16b, #0
+	WORD $0x4f00e410 // movi v16.16b, #0
+	WORD $0x4f00e412 // movi v18.16b, #0
+	WORD $0x4f00e414 // movi v20.16b, #0
+	WORD $0x4f00e416 // movi v22.16b, #0
+	WORD $0x4f00e418 // movi v24.16b, #0
+	WORD $0x4f00e41a // movi v26.16b, #0
+	WORD $0x4f00e41c // movi v28.16b, #0
+	WORD $0x3dc00180 // ldr q0, [x12]
+	WORD $0xfd400981 // ldr d1, [x12, #16]
+	WORD $0x3dc00142 // ldr q2, [x10]
+	WORD $0x0f402046 // smlal v6.4s, v2.4h, v0.h[0]
+	WORD $0x4f402048 // smlal2 v8.4s, v2.8h, v0.h[0]
+	WORD $0x0f60204a // smlal v10.4s, v2.4h, v0.h[2]
+	WORD $0x4f60204c // smlal2 v12.4s, v2.8h, v0.h[2]
+	WORD $0x0f40284e // smlal v14.4s, v2.4h, v0.h[4]
+	WORD $0x4f402850 // smlal2 v16.4s, v2.8h, v0.h[4]
+	WORD $0x0f602852 // smlal v18.4s, v2.4h, v0.h[6]
+	WORD $0x4f602854 // smlal2 v20.4s, v2.8h, v0.h[6]
+	WORD $0x0f412056 // smlal v22.4s, v2.4h, v1.h[0]
+	WORD $0x4f412058 // smlal2 v24.4s, v2.8h, v1.h[0]
+	WORD $0x0f61205a // smlal v26.4s, v2.4h, v1.h[2]
+	WORD $0x4f61205c // smlal2 v28.4s, v2.8h, v1.h[2]
+	WORD $0x3dc00542 // ldr q2, [x10, #16]
+	WORD $0x0f502046 // smlal v6.4s, v2.4h, v0.h[1]
+	WORD $0x4f502048 // smlal2 v8.4s, v2.8h, v0.h[1]
+	WORD $0x0f70204a // smlal v10.4s, v2.4h, v0.h[3]
+	WORD $0x4f70204c // smlal2 v12.4s, v2.8h, v0.h[3]
+	WORD $0x0f50284e // smlal v14.4s, v2.4h, v0.h[5]
+	WORD $0x4f502850 // smlal2 v16.4s, v2.8h, v0.h[5]
+	WORD $0x0f702852 // smlal v18.4s, v2.4h, v0.h[7]
+	WORD $0x4f702854 // smlal2 v20.4s, v2.8h, v0.h[7]
+	WORD $0x0f512056 // smlal v22.4s, v2.4h, v1.h[1]
+	WORD $0x4f512058 // smlal2 v24.4s, v2.8h, v1.h[1]
+	WORD $0x0f71205a // smlal v26.4s, v2.4h, v1.h[3]
+	WORD $0x4f71205c // smlal2 v28.4s, v2.8h, v1.h[3]
+	WORD $0x3cc18180 // ldur q0, [x12, #24]
+	WORD $0xfd401581 // ldr d1, [x12, #40]
+	WORD $0x3dc00942 // ldr q2, [x10, #32]
+	WORD $0x0f402046 // smlal v6.4s, v2.4h, v0.h[0]
+	WORD $0x4f402048 // smlal2 v8.4s, v2.8h, v0.h[0]
+	WORD $0x0f60204a // smlal v10.4s, v2.4h, v0.h[2]
+	WORD $0x4f60204c // smlal2 v12.4s, v2.8h, v0.h[2]
+	WORD $0x0f40284e // smlal v14.4s, v2.4h, v0.h[4]
+	WORD $0x4f402850 // smlal2 v16.4s, v2.8h, v0.h[4]
+	WORD $0x0f602852 // smlal v18.4s, v2.4h, v0.h[6]
+	WORD $0x4f602854 // smlal2 v20.4s, v2.8h, v0.h[6]
+	WORD $0x0f412056 // smlal v22.4s, v2.4h, v1.h[0]
+	WORD $0x4f412058 // smlal2 v24.4s, v2.8h, v1.h[0]
+	WORD $0x0f61205a // smlal v26.4s, v2.4h, v1.h[2]
+	WORD $0x4f61205c // smlal2 v28.4s, v2.8h, v1.h[2]
+	WORD $0x3dc00d42 // ldr q2, [x10, #48]
+	WORD $0x0f502046 // smlal v6.4s, v2.4h, v0.h[1]
+	WORD $0x4f502048 // smlal2 v8.4s, v2.8h, v0.h[1]
+	WORD $0x0f70204a // smlal v10.4s, v2.4h, v0.h[3]
+	WORD $0x4f70204c // smlal2 v12.4s, v2.8h, v0.h[3]
+	WORD $0x0f50284e // smlal v14.4s, v2.4h, v0.h[5]
+	WORD $0x4f502850 // smlal2 v16.4s, v2.8h, v0.h[5]
+	WORD $0x0f702852 // smlal v18.4s, v2.4h, v0.h[7]
+	WORD $0x4f702854 // smlal2 v20.4s, v2.8h, v0.h[7]
+	WORD $0x0f512056 // smlal v22.4s, v2.4h, v1.h[1]
+	WORD $0x4f512058 // smlal2 v24.4s, v2.8h, v1.h[1]
+	WORD $0x0f71205a // smlal v26.4s, v2.4h, v1.h[3]
+	WORD $0x4f71205c // smlal2 v28.4s, v2.8h, v1.h[3]
+	WORD $0x3dc00d80 // ldr q0, [x12, #48]
+	WORD $0xfd402181 // ldr d1, [x12, #64]
+	WORD $0x3dc01142 // ldr q2, [x10, #64]
+	WORD $0x0f402046 // smlal v6.4s, v2.4h, v0.h[0]
+	WORD $0x4f402048 // smlal2 v8.4s, v2.8h, v0.h[0]
+	WORD $0x0f60204a // smlal v10.4s, v2.4h, v0.h[2]
+	WORD $0x4f60204c // smlal2 v12.4s, v2.8h, v0.h[2]
+	WORD $0x0f40284e // smlal v14.4s, v2.4h, v0.h[4]
+	WORD $0x4f402850 // smlal2 v16.4s, v2.8h, v0.h[4]
+	WORD $0x0f602852 // smlal v18.4s, v2.4h, v0.h[6]
+	WORD $0x4f602854 // smlal2 v20.4s, v2.8h, v0.h[6]
+	WORD $0x0f412056 // smlal v22.4s, v2.4h, v1.h[0]
+	WORD $0x4f412058 // smlal2 v24.4s, v2.8h, v1.h[0]
+	WORD $0x0f61205a // smlal v26.4s, v2.4h, v1.h[2]
+	WORD $0x4f61205c // smlal2 v28.4s, v2.8h, v1.h[2]
+	WORD $0x3dc01542 // ldr q2, [x10, #80]
+	WORD $0x0f502046 // smlal v6.4s, v2.4h, v0.h[1]
+	WORD $0x4f502048 // smlal2 v8.4s, v2.8h, v0.h[1]
+	WORD $0x0f70204a // smlal v10.4s, v2.4h, v0.h[3]
+	WORD $0x4f70204c // smlal2 v12.4s, v2.8h, v0.h[3]
+	WORD $0x0f50284e // smlal v14.4s, v2.4h, v0.h[5]
+	WORD $0x4f502850 // smlal2 v16.4s, v2.8h, v0.h[5]
+	WORD $0x0f702852 // smlal v18.4s, v2.4h, v0.h[7]
+	WORD $0x4f702854 // smlal2 v20.4s, v2.8h, v0.h[7]
+	WORD $0x0f512056 // smlal v22.4s, v2.4h, v1.h[1]
+	WORD $0x4f512058 // smlal2 v24.4s, v2.8h, v1.h[1]
+	WORD $0x0f71205a // smlal v26.4s, v2.4h, v1.h[3]
+	WORD $0x4f71205c // smlal2 v28.4s, v2.8h, v1.h[3]
+	WORD $0x3cc48180 // ldur q0, [x12, #72]
+	WORD $0xfd402d81 // ldr d1, [x12, #88]
+	WORD $0x3dc01942 // ldr q2, [x10, #96]
+	WORD $0x0f402046 // smlal v6.4s, v2.4h, v0.h[0]
+	WORD $0x4f402048 // smlal2 v8.4s, v2.8h, v0.h[0]
+	WORD $0x0f60204a // smlal v10.4s, v2.4h, v0.h[2]
+	WORD $0x4f60204c // smlal2 v12.4s, v2.8h, v0.h[2]
+	WORD $0x0f40284e // smlal v14.4s, v2.4h, v0.h[4]
+	WORD $0x4f402850 // smlal2 v16.4s, v2.8h, v0.h[4]
+	WORD $0x0f602852 // smlal v18.4s, v2.4h, v0.h[6]
+	WORD $0x4f602854 // smlal2 v20.4s, v2.8h, v0.h[6]
+	WORD $0x0f412056 // smlal v22.4s, v2.4h, v1.h[0]
+	WORD $0x4f412058 // smlal2 v24.4s, v2.8h, v1.h[0]
+	WORD $0x0f61205a // smlal v26.4s, v2.4h, v1.h[2]
+	WORD $0x4f61205c // smlal2 v28.4s, v2.8h, v1.h[2]
+	WORD $0x3dc01d42 // ldr q2, [x10, #112]
+	WORD $0x0f502046 // smlal v6.4s, v2.4h, v0.h[1]
+	WORD $0x4f502048 // smlal2 v8.4s, v2.8h, v0.h[1]
+	WORD $0x0f70204a // smlal v10.4s, v2.4h, v0.h[3]
+	WORD $0x4f70204c // smlal2 v12.4s, v2.8h, v0.h[3]
+	WORD $0x0f50284e // smlal v14.4s, v2.4h, v0.h[5]
+	WORD $0x4f502850 // smlal2 v16.4s, v2.8h, v0.h[5]
+	WORD $0x0f702852 // smlal v18.4s, v2.4h, v0.h[7]
+	WORD $0x4f702854 // smlal2 v20.4s, v2.8h, v0.h[7]
+	WORD $0x0f512056 // smlal v22.4s, v2.4h, v1.h[1]
+	WORD $0x4f512058 // smlal2 v24.4s, v2.8h, v1.h[1]
+	WORD $0x0f71205a // smlal v26.4s, v2.4h, v1.h[3]
+	WORD $0x4f71205c // smlal2 v28.4s, v2.8h, v1.h[3]
+	WORD $0x3dc260a4 // ldr q4, [x5, #2432]
+	WORD $0x3dc268a2 // ldr q2, [x5, #2464]
+	WORD $0x3dc264a5 // ldr q5, [x5, #2448]
+	WORD $0x3dc26ca3 // ldr q3, [x5, #2480]
+	WORD $0x3dc07980 // ldr q0, [x12, #480]
+	WORD $0xfd40f981 // ldr d1, [x12, #496]
+	MOVD R3, R8
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD $0x4ea6d4e7 // fsub v7.4s, v7.4s, v6.4s
+	WORD $0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	WORD $0x3dc00106 // ldr q6, [x8]
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD $0x3d800106 // str q6, [x8]
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
+	WORD $0x4f809129 // fmul v9.4s, v9.4s, v0.s[0]
+	WORD $0x3dc00508 // ldr q8, [x8, #16]
+	WORD $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD $0x3d800508 // str q8, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	WORD $0x4eaad56b // fsub v11.4s, v11.4s, v10.4s
+	WORD $0x4fa0916b // fmul v11.4s, v11.4s, v0.s[1]
+	WORD $0x3dc0010a // ldr q10, [x8]
+	WORD $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD $0x3d80010a // str q10, [x8]
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
+	WORD $0x4eacd5ad // fsub v13.4s, v13.4s, v12.4s
+	WORD $0x4fa091ad // fmul v13.4s, v13.4s, v0.s[1]
+	WORD $0x3dc0050c // ldr q12, [x8, #16]
+	WORD $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD $0x3d80050c // str q12, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
+	WORD $0x4eaed5ef // fsub v15.4s, v15.4s, v14.4s
+	WORD $0x4f8099ef // fmul v15.4s, v15.4s, v0.s[2]
+	WORD $0x3dc0010e // ldr q14, [x8]
+	WORD $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD $0x3d80010e // str q14, [x8]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
+	WORD $0x4eb0d631 // fsub v17.4s, v17.4s, v16.4s
+	WORD $0x4f809a31 // fmul v17.4s, v17.4s, v0.s[2]
+	WORD $0x3dc00510 // ldr q16, [x8, #16]
+	WORD $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD $0x3d800510 // str q16, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	WORD $0x4eb2d673 // fsub v19.4s, v19.4s, v18.4s
+	WORD $0x4fa09a73 // fmul v19.4s, v19.4s, v0.s[3]
+	WORD $0x3dc00112 // ldr q18, [x8]
+	WORD $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD $0x3d800112 // str q18, [x8]
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x6e25deb5 // fmul v21.4s, v21.4s, v5.4s
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x6e23de94 // fmul v20.4s, v20.4s, v3.4s
+	WORD $0x4eb4d6b5 // fsub v21.4s, v21.4s, v20.4s
+	WORD $0x4fa09ab5 // fmul v21.4s, v21.4s, v0.s[3]
+	WORD $0x3dc00514 // ldr q20, [x8, #16]
+	WORD $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	WORD $0x3d800514 // str q20, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x6e24def7 // fmul v23.4s, v23.4s, v4.4s
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x6e22ded6 // fmul v22.4s, v22.4s, v2.4s
+	WORD $0x4eb6d6f7 // fsub v23.4s, v23.4s, v22.4s
+	WORD $0x4f8192f7 // fmul v23.4s, v23.4s, v1.s[0]
+	WORD $0x3dc00116 // ldr q22, [x8]
+	WORD $0x4e37d6d6 // fadd v22.4s, v22.4s, v23.4s
+	WORD $0x3d800116 // str q22, [x8]
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x6e25df39 // fmul v25.4s, v25.4s, v5.4s
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x6e23df18 // fmul v24.4s, v24.4s, v3.4s
+	WORD $0x4eb8d739 // fsub v25.4s, v25.4s, v24.4s
+	WORD $0x4f819339 // fmul v25.4s, v25.4s, v1.s[0]
+	WORD $0x3dc00518 // ldr q24, [x8, #16]
+	WORD $0x4e39d718 // fadd v24.4s, v24.4s, v25.4s
+	WORD $0x3d800518 // str q24, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x6e24df7b // fmul v27.4s, v27.4s, v4.4s
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x6e22df5a // fmul v26.4s, v26.4s, v2.4s
+	WORD $0x4ebad77b // fsub v27.4s, v27.4s, v26.4s
+	WORD $0x4fa1937b // fmul v27.4s, v27.4s, v1.s[1]
+	WORD $0x3dc0011a // ldr q26, [x8]
+	WORD $0x4e3bd75a // fadd v26.4s, v26.4s, v27.4s
+	WORD $0x3d80011a // str q26, [x8]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x6e25dfbd // fmul v29.4s, v29.4s, v5.4s
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x6e23df9c // fmul v28.4s, v28.4s, v3.4s
+	WORD $0x4ebcd7bd // fsub v29.4s, v29.4s, v28.4s
+	WORD $0x4fa193bd // fmul v29.4s, v29.4s, v1.s[1]
+	WORD $0x3dc0051c // ldr q28, [x8, #16]
+	WORD $0x4e3dd79c // fadd v28.4s, v28.4s, v29.4s
+	WORD $0x3d80051c // str q28, [x8, #16]
+	ADD $9984, R5, R5
+	ADD $2048, R6, R6
+	SUBS $1, R7, R7
+	BNE block
+	ADD $2496, R1, R1
+	ADD $32, R3, R3
+	SUBS $1, R11, R11
+	BNE group
+	RET
+
+TEXT ·gemmQ6KNEONDot(SB), NOSPLIT, $0-40
+	MOVD steps+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD a+16(FP), R2
+	MOVD out+24(FP), R3
+	MOVD outBytes+32(FP), R4
+	MOVD $4, R11
+
+group:
+	MOVD R1, R5
+	MOVD R2, R6
+	MOVD R0, R7
+
+block:
+	MOVD R5, R13
+	MOVD R6, R12
+	ADD $2048, R5, R10
+	MOVD $16, R9
+	WORD $0x4f00e407 // movi v7.16b, #0
+	WORD $0x4f00e409 // movi v9.16b, #0
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4f00e40f // movi v15.16b, #0
+	WORD $0x4f00e411 // movi v17.16b, #0
+	WORD $0x4f00e413 // movi v19.16b, #0
+	WORD $0x4f00e415 // movi v21.16b, #0
+	WORD $0x4f00e417 // movi v23.16b, #0
+	WORD $0x4f00e419 // movi v25.16b, #0
+	WORD $0x4f00e41b // movi v27.16b, #0
+	WORD $0x4f00e41d // movi v29.16b, #0
+
+run:
+	WORD $0x4f00e406 // movi v6.16b, #0
+	WORD $0x4f00e408 // movi v8.16b, #0
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4f00e40e // movi v14.16b, #0
+	WORD $0x4f00e410 // movi v16.16b, #0
+	WORD $0x4f00e412 // movi v18.16b, #0
+	WORD $0x4f00e414 // movi v20.16b, #0
+	WORD $0x4f00e416 // movi v22.16b, #0
+	WORD $0x4f00e418 // movi v24.16b, #0
+	WORD $0x4f00e41a // movi v26.16b, #0
+	WORD $0x4f00e41c // movi v28.16b, #0
+	WORD $0x3dc001a2 // ldr q2, [x13]
+	WORD $0x3dc005a3 // ldr q3, [x13, #16]
+	WORD $0x3dc00180 // ldr q0, [x12]
+	WORD $0xfd400981 // ldr d1, [x12, #16]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc009a2 // ldr q2, [x13, #32]
+	WORD $0x3dc00da3 // ldr q3, [x13, #48]
+	WORD $0x3cc18180 // ldur q0, [x12, #24]
+	WORD $0xfd401581 // ldr d1, [x12, #40]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc011a2 // ldr q2, [x13, #64]
+	WORD $0x3dc015a3 // ldr q3, [x13, #80]
+	WORD $0x3dc00d80 // ldr q0, [x12, #48]
+	WORD $0xfd402181 // ldr d1, [x12, #64]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	WORD $0x3dc019a2 // ldr q2, [x13, #96]
+	WORD $0x3dc01da3 // ldr q3, [x13, #112]
+	WORD $0x3cc48180 // ldur q0, [x12, #72]
+	WORD $0xfd402d81 // ldr d1, [x12, #88]
+	WORD $0x4f80e046 // sdot v6.4s, v2.16b, v0.4b[0]
+	WORD $0x4f80e068 // sdot v8.4s, v3.16b, v0.4b[0]
+	WORD $0x4fa0e04a // sdot v10.4s, v2.16b, v0.4b[1]
+	WORD $0x4fa0e06c // sdot v12.4s, v3.16b, v0.4b[1]
+	WORD $0x4f80e84e // sdot v14.4s, v2.16b, v0.4b[2]
+	WORD $0x4f80e870 // sdot v16.4s, v3.16b, v0.4b[2]
+	WORD $0x4fa0e852 // sdot v18.4s, v2.16b, v0.4b[3]
+	WORD $0x4fa0e874 // sdot v20.4s, v3.16b, v0.4b[3]
+	WORD $0x4f81e056 // sdot v22.4s, v2.16b, v1.4b[0]
+	WORD $0x4f81e078 // sdot v24.4s, v3.16b, v1.4b[0]
+	WORD $0x4fa1e05a // sdot v26.4s, v2.16b, v1.4b[1]
+	WORD $0x4fa1e07c // sdot v28.4s, v3.16b, v1.4b[1]
+	ADD $128, R13, R13
+	ADD $96, R12, R12
+	WORD $0x3dc00144 // ldr q4, [x10]
+	WORD $0x3dc00545 // ldr q5, [x10, #16]
+	WORD $0x4ea494c7 // mla v7.4s, v6.4s, v4.4s
+	WORD $0x4ea59509 // mla v9.4s, v8.4s, v5.4s
+	WORD $0x4ea4954b // mla v11.4s, v10.4s, v4.4s
+	WORD $0x4ea5958d // mla v13.4s, v12.4s, v5.4s
+	WORD $0x4ea495cf // mla v15.4s, v14.4s, v4.4s
+	WORD $0x4ea59611 // mla v17.4s, v16.4s, v5.4s
+	WORD $0x4ea49653 // mla v19.4s, v18.4s, v4.4s
+	WORD $0x4ea59695 // mla v21.4s, v20.4s, v5.4s
+	WORD $0x4ea496d7 // mla v23.4s, v22.4s, v4.4s
+	WORD $0x4ea59719 // mla v25.4s, v24.4s, v5.4s
+	WORD $0x4ea4975b // mla v27.4s, v26.4s, v4.4s
+	WORD $0x4ea5979d // mla v29.4s, v28.4s, v5.4s
+	ADD $32, R10, R10
+	SUBS $1, R9, R9
+	BNE run
+	WORD $0x3dc280a4 // ldr q4, [x5, #2560]
+	WORD $0x3dc284a5 // ldr q5, [x5, #2576]
+	WORD $0x3dc07980 // ldr q0, [x12, #480]
+	WORD $0xfd40f981 // ldr d1, [x12, #496]
+	MOVD R3, R8
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	WORD $0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	WORD $0x3dc00106 // ldr q6, [x8]
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD $0x3d800106 // str q6, [x8]
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	WORD $0x4f809129 // fmul v9.4s, v9.4s, v0.s[0]
+	WORD $0x3dc00508 // ldr q8, [x8, #16]
+	WORD $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD $0x3d800508 // str q8, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
+	WORD $0x4fa0916b // fmul v11.4s, v11.4s, v0.s[1]
+	WORD $0x3dc0010a // ldr q10, [x8]
+	WORD $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD $0x3d80010a // str q10, [x8]
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	WORD $0x4fa091ad // fmul v13.4s, v13.4s, v0.s[1]
+	WORD $0x3dc0050c // ldr q12, [x8, #16]
+	WORD $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD $0x3d80050c // str q12, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
+	WORD $0x4f8099ef // fmul v15.4s, v15.4s, v0.s[2]
+	WORD $0x3dc0010e // ldr q14, [x8]
+	WORD $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD $0x3d80010e // str q14, [x8]
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
+	WORD $0x4f809a31 // fmul v17.4s, v17.4s, v0.s[2]
+	WORD $0x3dc00510 // ldr q16, [x8, #16]
+	WORD $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD $0x3d800510 // str q16, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4fa09a73 // fmul v19.4s, v19.4s, v0.s[3]
+	WORD $0x3dc00112 // ldr q18, [x8]
+	WORD $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD $0x3d800112 // str q18, [x8]
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x6e25deb5 // fmul v21.4s, v21.4s, v5.4s
+	WORD $0x4fa09ab5 // fmul v21.4s, v21.4s, v0.s[3]
+	WORD $0x3dc00514 // ldr q20, [x8, #16]
+	WORD $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	WORD $0x3d800514 // str q20, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x6e24def7 // fmul v23.4s, v23.4s, v4.4s
+	WORD $0x4f8192f7 // fmul v23.4s, v23.4s, v1.s[0]
+	WORD $0x3dc00116 // ldr q22, [x8]
+	WORD $0x4e37d6d6 // fadd v22.4s, v22.4s, v23.4s
+	WORD $0x3d800116 // str q22, [x8]
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x6e25df39 // fmul v25.4s, v25.4s, v5.4s
+	WORD $0x4f819339 // fmul v25.4s, v25.4s, v1.s[0]
+	WORD $0x3dc00518 // ldr q24, [x8, #16]
+	WORD $0x4e39d718 // fadd v24.4s, v24.4s, v25.4s
+	WORD $0x3d800518 // str q24, [x8, #16]
+	ADD R4, R8, R8
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x6e24df7b // fmul v27.4s, v27.4s, v4.4s
+	WORD $0x4fa1937b // fmul v27.4s, v27.4s, v1.s[1]
+	WORD $0x3dc0011a // ldr q26, [x8]
+	WORD $0x4e3bd75a // fadd v26.4s, v26.4s, v27.4s
+	WORD $0x3d80011a // str q26, [x8]
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x6e25dfbd // fmul v29.4s, v29.4s, v5.4s
+	WORD $0x4fa193bd // fmul v29.4s, v29.4s, v1.s[1]
+	WORD $0x3dc0051c // ldr q28, [x8, #16]
+	WORD $0x4e3dd79c // fadd v28.4s, v28.4s, v29.4s
+	WORD $0x3d80051c // str q28, [x8, #16]
+	ADD $10368, R5, R5
+	ADD $2048, R6, R6
+	SUBS $1, R7, R7
+	BNE block
+	ADD $2592, R1, R1
+	ADD $32, R3, R3
+	SUBS $1, R11, R11
+	BNE group
+	RET
+
 TEXT ·dotF32NEON(SB), NOSPLIT, $320-48
 	MOVW $0x80000000, R25
 	WORD $0x4e040f3f // dup v31.4s, w25

@@ -12,10 +12,10 @@ type Level uint8
 // The levels, each of which includes those before it of its architecture.
 const (
 	Generic Level = iota // Go alone
-	AVX2                 // amd64: AVX2, FMA and F16C
-	AVX512               // amd64: AVX-512 F, BW, DQ, VL and VNNI
-	NEON                 // arm64: what every processor has
-	NEONDot              // arm64: dot products of bytes (FEAT_DotProd)
+	NEON                 // what every arm64 processor has
+	NEONDot              // NEON with dot products of bytes (FEAT_DotProd)
+	AVX2                 // AVX2, FMA and F16C
+	AVX512               // AVX-512 F, BW, DQ, VL and VNNI
 )
 
 // Levels returns the levels that exist for this architecture. The processor, and the build, may lack the last.
@@ -31,14 +31,14 @@ func (l Level) String() string {
 	switch l {
 	case Generic:
 		return "generic"
-	case AVX2:
-		return "avx2"
-	case AVX512:
-		return "avx512"
 	case NEON:
 		return "neon"
 	case NEONDot:
 		return "neon+dotprod"
+	case AVX2:
+		return "avx2"
+	case AVX512:
+		return "avx512"
 	}
 	return fmt.Sprintf("level(%d)", uint8(l))
 }

@@ -161,27 +161,12 @@ func dotAffine(f *file, name string, fifth bool) {
 			blockBytes, codesAt = 176, 48
 		}
 		// Scales become dwords, mins meet the sums of activations.
-		g, h, t := "R20", "R21", "R22"
 		sums := k.vec()
 		ldrQ(k, sums, q.y, superSums32)
 		var scales [4][2]v
 		var m []v
 		for r, p := range q.row {
-			// g has scales and mins 0 to 3, h has the low bits of 4 to 7; the high ones lie above those of 0 to 3.
-			k.ins("MOVD 4(%s), %s", p, g)
-			k.ins("MOVWU 12(%s), %s", p, h)
-			k.ins("ORR %s<<28, %s, %s", h, h, h)
-			k.ins("AND $0x0f0f0f0f0f0f0f0f, %s, %s", h, h)
-			k.ins("LSR $2, %s, %s", g, t)
-			k.ins("AND $0x3030303030303030, %s, %s", t, t)
-			k.ins("ORR %s, %s, %s", t, h, h)
-			k.ins("AND $0x3f3f3f3f3f3f3f3f, %s, %s", g, g)
-			s, u := k.vec(), k.vec()
-			fmovD(k, s, x(g))
-			fmovD(k, u, x(h))
-			zip1s(k, s, s, u) // eight scales, eight mins
-			uxtl2(k, u, s)
-			uxtl(k, s, s)
+			s, u := q.scalesMins(p)
 			mins := k.vec()
 			smullH(k, mins, u, sums)
 			smlal2H(k, mins, u, sums)
@@ -208,23 +193,9 @@ func dotAffine(f *file, name string, fifth bool) {
 				for i := range 2 {
 					ushr16b(k, high[i], low[i], 4)
 					and(k, low[i], low[i], k.bytes(15))
-					if !fifth {
-						continue
+					if fifth {
+						q.fifthBits(row, 16*i, 2*p, low[i], high[i])
 					}
-					bits, one := k.vec(), k.vec()
-					ldrQ(k, bits, row, 16+16*i)
-					for j, codes := range []v{low[i], high[i]} {
-						from := bits
-						if 2*p+j > 0 {
-							ushr16b(k, one, bits, 2*p+j)
-							from = one
-						}
-						if 2*p+j < 7 {
-							and(k, one, from, k.bytes(1))
-						}
-						sli16b(k, codes, one, 4)
-					}
-					k.free(bits, one)
 				}
 				for j, codes := range [][]v{low, high} {
 					dot := q.dot(codes, a[2*j:][:2])
@@ -249,6 +220,68 @@ func dotAffine(f *file, name string, fifth bool) {
 		k.free(sum, d, least)
 		q.end(blockBytes, superSize)
 	})
+}
+
+// scalesMins returns the eight scales and the eight mins of the block of Q4_K or Q5_K at p, as halves: see scaleMin of
+// package simd.
+func (q *quad) scalesMins(p x) (scales, mins v) {
+	k := q.kernel
+	// g has scales and mins 0 to 3, h has the low bits of 4 to 7; the high ones lie above those of 0 to 3.
+	const g, h, t = x("R20"), x("R21"), x("R22")
+	k.ins("MOVD 4(%s), %s", p, g)
+	k.ins("MOVWU 12(%s), %s", p, h)
+	k.ins("ORR %s<<28, %s, %s", h, h, h)
+	k.ins("AND $0x0f0f0f0f0f0f0f0f, %s, %s", h, h)
+	k.ins("LSR $2, %s, %s", g, t)
+	k.ins("AND $0x3030303030303030, %s, %s", t, t)
+	k.ins("ORR %s, %s, %s", t, h, h)
+	k.ins("AND $0x3f3f3f3f3f3f3f3f, %s, %s", g, g)
+	scales, mins = k.vec(), k.vec()
+	fmovD(k, scales, g)
+	fmovD(k, mins, h)
+	zip1s(k, scales, scales, mins)
+	uxtl2(k, mins, scales)
+	uxtl(k, scales, scales)
+	return scales, mins
+}
+
+// fifthBits adds the fifth bits of 16 codes of run j of a block of Q5_K at p, from element i on, to low, and those of
+// run j+1 to high.
+func (q *quad) fifthBits(p x, i, j int, low, high v) {
+	k := q.kernel
+	bits, one := k.vec(), k.vec()
+	ldrQ(k, bits, p, 16+i)
+	for _, codes := range []v{low, high} {
+		from := bits
+		if j > 0 {
+			ushr16b(k, one, bits, j)
+			from = one
+		}
+		if j < 7 {
+			and(k, one, from, k.bytes(1))
+		}
+		sli16b(k, codes, one, 4)
+		j++
+	}
+	k.free(bits, one)
+}
+
+// sixBits sets codes to those of Q6_K of run t, of 32, of half a block, of whose bytes low has the low bits and high
+// the high ones. codes may be low; bits, which may be high, is overwritten.
+func (k *kernel) sixBits(codes, low, bits, high v, t int) {
+	if t < 2 {
+		and(k, codes, low, k.bytes(15))
+	} else {
+		ushr16b(k, codes, low, 4)
+	}
+	if t > 0 {
+		ushr16b(k, bits, high, 2*t)
+		high = bits
+	}
+	if t < 3 {
+		and(k, bits, high, k.bytes(3))
+	}
+	sli16b(k, codes, bits, 4)
 }
 
 func dotQ6K(f *file) {
@@ -282,21 +315,8 @@ func dotQ6K(f *file) {
 				low, high := k.loads(row, 64*n, 4), k.loads(row, highAt+32*n, 2)
 				var dots []v
 				for run := range 8 { // of 16
-					t, codes, bits := run/2, k.vec(), k.vec()
-					if t < 2 {
-						and(k, codes, low[run%4], k.bytes(15))
-					} else {
-						ushr16b(k, codes, low[run%4], 4)
-					}
-					from := high[run%2]
-					if t > 0 {
-						ushr16b(k, bits, from, 2*t)
-						from = bits
-					}
-					if t < 3 {
-						and(k, bits, from, k.bytes(3))
-					}
-					sli16b(k, codes, bits, 4)
+					codes, bits := k.vec(), k.vec()
+					k.sixBits(codes, low[run%4], bits, high[run%2], run/2)
 					k.free(bits)
 					dots = append(dots, q.dot([]v{codes}, a[run:][:1]))
 					k.free(codes)

@@ -42,6 +42,10 @@ var (
 	uzp1h  = three("uzp1", 0x4e401800, "8h")
 	uzp1b  = three("uzp1", 0x4e001800, "16b")
 	zip1s  = three("zip1", 0x4e803800, "4s")
+	zip1d  = three("zip1", 0x4ec03800, "2d")
+	zip2d  = three("zip2", 0x4ec07800, "2d")
+	trn1   = three("trn1", 0x4e802800, "4s")
+	trn2   = three("trn2", 0x4e806800, "4s")
 )
 
 // mixed returns an instruction of three vectors of which the sources have another arrangement.
@@ -89,6 +93,7 @@ var (
 	uxtl2H  = two("uxtl2", 0x6f10a400, "4s", "8h")
 	saddlpH = two("saddlp", 0x4e602800, "4s", "8h")
 	sadalp  = two("sadalp", 0x4e606800, "4s", "8h")
+	xtn     = two("xtn", 0x0e612800, "4h", "4s")
 )
 
 // shll16 and shll16hi move halves to the upper halves of dwords.
@@ -138,7 +143,28 @@ var (
 	fmlaElement = byElement("fmla", 0x4f801000)
 )
 
-// insH sets half i of d to the first of n, insS dword i.
+// sdotElement is sdot with the four bytes of dword i of m.
+func sdotElement(k *kernel, d, n, m v, i int) {
+	k.word(0x4f80e000|uint32(i&1)<<21|uint32(i>>1)<<11|uint32(m)<<16|uint32(n)<<5|uint32(d), "sdot v%d.4s, v%d.16b, v%d.4b[%d]", d, n, m, i)
+}
+
+// smlalElement and smlal2Element multiply the lower and the upper halves of n with half i of m, one of the first 16.
+func smlalElement(k *kernel, d, n, m v, i int) {
+	k.word(0x0f402000|elementH(k, m, i)|uint32(n)<<5|uint32(d), "smlal v%d.4s, v%d.4h, v%d.h[%d]", d, n, m, i)
+}
+
+func smlal2Element(k *kernel, d, n, m v, i int) {
+	k.word(0x4f402000|elementH(k, m, i)|uint32(n)<<5|uint32(d), "smlal2 v%d.4s, v%d.8h, v%d.h[%d]", d, n, m, i)
+}
+
+func elementH(k *kernel, m v, i int) uint32 {
+	if m > 15 {
+		panic(k.name + ": element of a high vector")
+	}
+	return uint32(i>>2)<<11 | uint32(i>>1&1)<<21 | uint32(i&1)<<20 | uint32(m)<<16
+}
+
+// insH sets half i of d to the first of n.
 func insH(k *kernel, d v, i int, n v) {
 	k.word(0x6e000400|uint32(4*i+2)<<16|uint32(n)<<5|uint32(d), "mov v%d.h[%d], v%d.h[0]", d, i, n)
 }
@@ -196,6 +222,7 @@ var (
 	ldrS = memory("ld", "s", 4, 0xbd400000, 0xbc400000)
 	ldrH = memory("ld", "h", 2, 0x7d400000, 0x7c400000)
 	strQ = memory("st", "q", 16, 0x3d800000, 0x3c800000)
+	strD = memory("st", "d", 8, 0xfd000000, 0xfc000000)
 	strS = memory("st", "s", 4, 0xbd000000, 0xbc000000)
 	strH = memory("st", "h", 2, 0x7d000000, 0x7c000000)
 )
