@@ -12,17 +12,6 @@ var (
 	bf16 = floatType{"BF16", 2}
 )
 
-// widen16 converts eight elements of 16 bits, in h, to lo and hi, which may be h.
-func (t floatType) widen16(k *kernel, lo, hi, h v) {
-	if t == f16 {
-		fcvtl2(k, hi, h)
-		fcvtl(k, lo, h)
-		return
-	}
-	shll16hi(k, hi, h)
-	shll16(k, lo, h)
-}
-
 // loads returns 4*n elements from p+disp on as float32, n even for types of 16 bits.
 func (t floatType) loads(k *kernel, p x, disp, n int) []v {
 	if t == f32 {

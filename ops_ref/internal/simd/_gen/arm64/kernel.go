@@ -16,9 +16,9 @@ type kernel struct {
 	body      bytes.Buffer
 	setup     bytes.Buffer // constants, loaded before the body
 	name      string
-	params    map[string]param
+	params    map[string]int
 	args      int // bytes of parameters
-	frame     int // bytes of local memory, see local
+	frame     int // bytes of local memory
 	gps       int // general registers given out
 	used      [32]bool
 	top       int // vectors used at once, at most
@@ -31,9 +31,9 @@ type (
 	x string
 )
 
-// general are the registers that a kernel may use: not R16 and R17 of the linker, R18 of the platform, R26 on of Go.
-var general = []x{"R0", "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
-	"R19", "R20", "R21", "R22", "R23", "R24", "R25"}
+// general are the registers that gp gives out. R20 to R25 are for values that do not last; R16 and R17 belong to the
+// linker, R18 to the platform, R26 and the rest to Go.
+var general = []x{"R0", "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15", "R19"}
 
 // number returns the number of r in an instruction.
 func (r x) number() uint32 {
@@ -44,16 +44,10 @@ func (r x) number() uint32 {
 	return n
 }
 
-// param is where a parameter lies in the frame of the caller.
-type param struct {
-	at    int
-	float bool
-}
-
 // begin starts a kernel of the given parameters, in Go's syntax with a type for every group of names, which it knows
 // to keep no pointers.
 func (f *file) begin(name, signature string, doc ...string) *kernel {
-	k := &kernel{f: f, name: name, params: map[string]param{}, constants: map[string]v{}}
+	k := &kernel{f: f, name: name, params: map[string]int{}, constants: map[string]v{}}
 	var names []string
 	for _, field := range strings.Split(signature, ", ") {
 		n, typ, typed := strings.Cut(field, " ")
@@ -67,7 +61,7 @@ func (f *file) begin(name, signature string, doc ...string) *kernel {
 				size = 4
 			}
 			k.args = (k.args + size - 1) &^ (size - 1)
-			k.params[n] = param{k.args, typ == "float32"}
+			k.params[n] = k.args
 			k.args += size
 		}
 		names = nil
@@ -110,7 +104,7 @@ func (k *kernel) gp() x {
 // load returns a general register with a parameter.
 func (k *kernel) load(name string) x {
 	r := k.gp()
-	k.ins("MOVD %s+%d(FP), %s", name, k.params[name].at, r)
+	k.ins("MOVD %s+%d(FP), %s", name, k.params[name], r)
 	return r
 }
 
@@ -190,7 +184,7 @@ func (k *kernel) table(name string, b [16]byte) v {
 func (k *kernel) broadcast(name string) v {
 	r, known := k.newConstant("parameter " + name)
 	if !known {
-		fmt.Fprintf(&k.setup, "\tMOVWU %s+%d(FP), R25\n", name, k.params[name].at)
+		fmt.Fprintf(&k.setup, "\tMOVWU %s+%d(FP), R25\n", name, k.params[name])
 		word(&k.setup, 0x4e040c00|25<<5|uint32(r), "dup v%d.4s, w25", r)
 	}
 	return r
