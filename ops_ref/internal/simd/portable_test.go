@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/hipengine/hipengine/tensor"
@@ -182,4 +184,17 @@ func TestAllPlatformsGiveTheSameBits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestForeignLevelsAreRefused tries levels of other architectures.
+func TestForeignLevelsAreRefused(t *testing.T) {
+	for l := Generic; l <= AVX512; l++ {
+		if slices.Contains(Levels(), l) {
+			continue
+		}
+		if restore, ok := Force(l); ok {
+			restore()
+			t.Errorf("forced %v on %s", l, runtime.GOARCH)
+		}
+	}
 }
