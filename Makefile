@@ -23,7 +23,7 @@ test: ## run the tests (within 4 minutes on 2 cores); the emulator has its own t
 	$(GO) test -short ./...
 
 .PHONY: test-all
-test-all: lint test race openai ## everything, long fuzzing included
+test-all: lint test race openai peer ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -75,6 +75,16 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod
 openai: build ## the openai client from npm against the server
 	cd internal/openaitest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
 
+PEERTEST = cd internal/peertest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine
+
+.PHONY: peer
+peer: build ## llama.cpp from npm on files that we write: loading, tokens, texts, logits, perplexity
+	$(PEERTEST) node --test
+
+.PHONY: bench-peer
+bench-peer: build ## our speed next to llama.cpp's (internal/peertest/bench.mjs lists PEER_MODELS and other variables)
+	$(PEERTEST) node bench.mjs
+
 .PHONY: conform
 conform: build ## the conformance suite on the CPU devices
 	bin/hipengine conform --device cpu
@@ -87,11 +97,16 @@ builds: ## both kinds of binary: with GPU runtimes, and fully static without
 	bin/hipengine-nogpu run --device cpu "What is the capital of France?"
 	! ldd bin/hipengine-nogpu 2>/dev/null || { echo "bin/hipengine-nogpu is not static"; exit 1; }
 
+EMULATED := gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201
+comma := ,
+space := $(subst ,, )
+
 .PHONY: emulator
-emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types, and Ember through them
-	set -e; for t in gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201; do \
+emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types, and Ember through them (within 8 minutes on 2 cores)
+	set -e; for t in $(EMULATED); do \
 	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
-	HIPENGINE_TEST_TARGETS=gfx1100,gfx1101,gfx1102,gfx1103,gfx1150,gfx1151,gfx1200,gfx1201 $(GO) test ./ops_hip/... ./tensor/quant
+	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED)) $(GO) test ./ops_hip/... ./tensor/quant
+	$(GO) test -run '^TestLimits' ./cmd/hipengine
 	set -e; for t in gfx1100 gfx1201; do \
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
 

@@ -24,6 +24,13 @@ type region struct {
 
 func newRegion(dev ops.Device, kind ops.MemKind, name string, dt tensor.DType, shape tensor.Shape, data []byte) (*region, error) {
 	total := 2*guard + len(data)
+	if kind == ops.MemWeights {
+		n, err := ops.WeightBytes(dev, dt, shape)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		total = 2*guard + int(n)
+	}
 	buf, err := dev.Alloc(int64(total), kind)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -33,8 +40,26 @@ func newRegion(dev ops.Device, kind ops.MemKind, name string, dt tensor.DType, s
 		whole: tensor.Tensor{Name: name, DType: tensor.I8, Shape: tensor.Shape{total}, Buf: buf},
 		image: bytes.Repeat([]byte{poison}, total),
 	}
-	copy(r.image[guard:], data)
+	if !r.repacked(dev) {
+		copy(r.image[guard:], data)
+	}
 	return r, nil
+}
+
+// repacked reports whether dev chooses the layout of the operand.
+func (r *region) repacked(dev ops.Device) bool {
+	p, ok := dev.(ops.Repacker)
+	if ok && r.t.Name[0] == 'w' {
+		_, ok = p.RepackedBytes(r.t.DType, r.t.Shape)
+		return ok
+	}
+	return false
+}
+
+// repack uploads the data of an operand whose layout the device chooses, and learns that layout.
+func (r *region) repack(s ops.Stream, data []byte) error {
+	return errors.Join(s.Upload(r.whole, r.image), s.Upload(r.t, data),
+		s.Download(r.image, r.whole), s.Sync(context.Background()))
 }
 
 // damage compares the memory of the region with its image: u says which rows may have changed.
@@ -103,6 +128,11 @@ func (s *session) init() (err error) {
 		}
 		if s.regions[i], err = newRegion(s.dev, kind, name, dt, a.Shape, data); err != nil {
 			return err
+		}
+		if s.regions[i].repacked(s.dev) {
+			if err := s.regions[i].repack(s.stream, data); err != nil {
+				return err
+			}
 		}
 		if a.Leaf == ops.State {
 			vs = append(vs, g.State(s.regions[i].t))

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,7 +56,7 @@ func TestBatchBits(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					out = append(out, rows[0])
+					out = append(out, slices.Clone(rows[0]))
 				}
 				return out
 			}

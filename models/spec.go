@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -62,7 +63,7 @@ type Source interface {
 
 // Check reports the first tensor of m that src lacks or has in another shape, or nil. It reads no contents.
 func Check(m Model, src Source) error {
-	_, _, err := resolve(m, src)
+	_, _, err := resolve(m, src, nil)
 	return err
 }
 
@@ -77,16 +78,19 @@ type resolved struct {
 	spec   WeightSpec
 	t      tensor.Tensor
 	size   int64        // on the device, in bytes
+	stored int64        // in the type of t, laid out as in files
 	dtype  tensor.DType // in the source
 	from   []extent     // its bytes in the source, in order; none for a derived tensor
 	inputs []resolved   // of a derived tensor; without from if missing
+
+	repacked bool // the device has a layout of its own for it
 }
 
 // align is the alignment of weights in device memory, in bytes.
 const align = 64
 
-// resolve finds every tensor and gives it a place.
-func resolve(m Model, src Source) (rs []resolved, total int64, err error) {
+// resolve finds every tensor and gives it a place on dev, which may be nil if only the finding matters.
+func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, err error) {
 	for _, spec := range m.Weights() {
 		r, err := resolveOne(spec, src)
 		if err != nil {
@@ -94,6 +98,12 @@ func resolve(m Model, src Source) (rs []resolved, total int64, err error) {
 		}
 		if spec.Derive == nil && r.from == nil {
 			continue
+		}
+		r.size = r.stored
+		if p, ok := dev.(ops.Repacker); ok {
+			if n, ok := p.RepackedBytes(r.t.DType, r.t.Shape); ok {
+				r.size, r.repacked = n, true
+			}
 		}
 		r.t.Off = total
 		total = (total + r.size + align - 1) &^ (align - 1)
@@ -127,7 +137,7 @@ func resolveOne(spec WeightSpec, src Source) (resolved, error) {
 		r.t.DType = tensor.F32
 	}
 	var err error
-	if r.size, err = tensor.Bytes(r.t.DType, r.t.Shape); err != nil {
+	if r.stored, err = tensor.Bytes(r.t.DType, r.t.Shape); err != nil {
 		return r, fmt.Errorf("tensor %q: %w", spec.Name, err)
 	}
 	return r, nil

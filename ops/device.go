@@ -35,12 +35,16 @@ const (
 // the node.
 var ErrUnsupported = errors.New("unsupported")
 
+// ErrOutOfMemory reports that Alloc or Compile wants more memory than the device has.
+var ErrOutOfMemory = errors.New("out of memory")
+
 // Device is what a port to other silicon implements, with [Stream] and [Plan]. Methods may be called from
 // several goroutines unless they say otherwise.
 type Device interface {
 	Info() Info
 
-	// Alloc returns zeroed memory. It may block and fails with an error that names the size and what is free.
+	// Alloc returns zeroed memory. It may block and fails with an error that names the size and what is free, and that
+	// wraps ErrOutOfMemory if that is the cause.
 	Alloc(bytes int64, kind MemKind) (tensor.Buffer, error)
 
 	// Supports reports whether the device has a kernel for n. It is a pure function of op, types and attributes.
@@ -57,6 +61,36 @@ type Device interface {
 	Close() error
 }
 
+// Repacker is an optional interface of devices whose kernels want some weights in another layout than files have. Such
+// a weight, in memory of kind MemWeights, takes the bytes that RepackedBytes returns, and [Stream.Upload] of whole rows
+// of it, from a tensor of its type, repacks them. The tensor keeps its type and shape; its numbers do not change.
+type Repacker interface {
+	// RepackedBytes returns the memory of a weight, a multiple of that of its rows, and whether it is repacked.
+	RepackedBytes(dt tensor.DType, s tensor.Shape) (bytes int64, ok bool)
+}
+
+// WeightBytes returns the memory that a weight takes on d: as d repacks it, or else as files have it.
+func WeightBytes(d Device, dt tensor.DType, s tensor.Shape) (int64, error) {
+	n, err := tensor.Bytes(dt, s)
+	if r, ok := d.(Repacker); ok && err == nil {
+		if m, ok := r.RepackedBytes(dt, s); ok {
+			n = m
+		}
+	}
+	return n, err
+}
+
+// MemoryPlanner is an optional interface of devices that can say, before anything is allocated, whether a model fits.
+type MemoryPlanner interface {
+	// FreeBytes returns how much memory Alloc and Compile can hand out in all. It may block; it fails if the device
+	// cannot know.
+	FreeBytes() (int64, error)
+
+	// PlanBytes returns the memory that Compile of g takes. It allocates nothing, and neither weights nor states of g
+	// need a buffer.
+	PlanBytes(g *Graph, outs ...Value) (int64, error)
+}
+
 // Rounder is an optional interface of devices that trade precision for speed where the graph's types do not say so.
 type Rounder interface {
 	// ActivationBlock returns how many neighbouring activations share a scale where the kernel of n quantizes them
@@ -67,7 +101,8 @@ type Rounder interface {
 // Stream is an in-order queue of one device, used by one goroutine at a time. Calls may return before the work
 // is done; an error may stem from earlier work of the stream.
 type Stream interface {
-	// Upload copies src to dst, len(src) bytes in dst's type. src may be reused after return.
+	// Upload copies src to dst, len(src) bytes in dst's type. src may be reused after return. See [Repacker] for
+	// weights.
 	Upload(dst tensor.Tensor, src []byte) error
 
 	// Run enqueues one execution of p.

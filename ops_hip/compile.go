@@ -26,49 +26,67 @@ func (d *Device) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 	return p, nil
 }
 
-func (d *Device) compile(g *ops.Graph, outs []ops.Value) (_ *Plan, err error) {
-	g, outs, err = ops.Lower(g, d, outs...)
-	if err != nil {
-		return nil, err
+// lowered is a graph with the kernels and the arena that it needs.
+type lowered struct {
+	g       *ops.Graph
+	outs    []ops.Value
+	steps   []step
+	arena   plan.Arena
+	scratch int64
+}
+
+// lower rewrites g for the device, chooses kernels and plans memory.
+func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
+	if l.g, l.outs, err = ops.Lower(g, d, outs...); err != nil {
+		return l, err
 	}
-	steps, scratch, err := d.selectKernels(g)
-	if err != nil {
-		return nil, err
+	if l.steps, l.scratch, err = d.selectKernels(l.g); err != nil {
+		return l, err
 	}
 	var badSize error
-	a := plan.Build(g, outs, func(v ops.Value) int64 {
+	l.arena = plan.Build(l.g, l.outs, func(v ops.Value) int64 {
 		n, err := tensor.Bytes(v.DType(), v.Shape())
 		if err != nil && badSize == nil {
 			badSize = fmt.Errorf("opship: %v: %w", v.Node(), err)
 		}
 		return n
 	}, memAlign)
-	if badSize != nil {
-		return nil, badSize
+	return l, badSize
+}
+
+// scratchAt returns where scratch memory starts.
+func (l *lowered) scratchAt() int64 { return (l.arena.Bytes + memAlign - 1) &^ (memAlign - 1) }
+
+// bytes returns the memory of arena and scratch.
+func (l *lowered) bytes() int64 { return l.scratchAt() + l.scratch }
+
+func (d *Device) compile(g *ops.Graph, outs []ops.Value) (_ *Plan, err error) {
+	l, err := d.lower(g, outs)
+	if err != nil {
+		return nil, err
 	}
-	p := &Plan{dev: d, steps: steps, inputs: map[string]tensor.Tensor{}}
+	p := &Plan{dev: d, steps: l.steps, inputs: map[string]tensor.Tensor{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	scratchOff := (a.Bytes + memAlign - 1) &^ (memAlign - 1)
-	if p.arena, err = d.alloc(scratchOff+scratch, memPlan); err != nil {
+	if p.arena, err = d.alloc(l.bytes(), memPlan); err != nil {
 		return nil, err
 	}
-	storage, err := d.place(g, a, p.arena)
+	storage, err := d.place(l.g, l.arena, p.arena)
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range g.Nodes {
+	for _, n := range l.g.Nodes {
 		if n.Leaf == ops.Input {
 			p.inputs[n.Name] = storage[n.Result(0)]
 		}
 	}
-	for _, o := range outs {
+	for _, o := range l.outs {
 		p.outs = append(p.outs, storage[o])
 	}
-	if err := p.prepare(storage, p.arena.addr+hiprt.Ptr(scratchOff)); err != nil {
+	if err := p.prepare(storage, p.arena.addr+hiprt.Ptr(l.scratchAt())); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -113,7 +131,12 @@ func (d *Device) place(g *ops.Graph, a plan.Arena, arena *buffer) (map[ops.Value
 				t = storage[n.In[n.Op.Storage(r)]]
 				t.DType, t.Shape = typ.DType, typ.Shape
 			}
-			size, err := tensor.Bytes(t.DType, t.Shape)
+			if _, ok := layouts[typ.DType]; ok && n.Leaf == ops.Weight {
+				if _, ok := repacked(t); !ok {
+					return nil, fmt.Errorf("opship: %v: weights of type %v must be in memory for weights", n, typ.DType)
+				}
+			}
+			size, err := d.bytes(t)
 			if err != nil {
 				return nil, fmt.Errorf("opship: %v: %w", n, err)
 			}
@@ -194,7 +217,7 @@ func (d *Device) resolve(l *Launch, storage map[ops.Value]tensor.Tensor, scratch
 		if !ok {
 			return nil, fmt.Errorf("argument %v is no input or result of the node", r.value.Type())
 		}
-		size, err := tensor.Bytes(t.DType, t.Shape)
+		size, err := d.bytes(t)
 		if err != nil {
 			return nil, err
 		}

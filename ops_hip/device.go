@@ -20,8 +20,11 @@ type Device struct {
 	set     codeobj.Set
 	rt      hiprt.Runtime
 	ordinal int
-	opt     Options
-	thread  *devthread.Thread
+
+	integrated bool // shares the host's memory
+
+	opt    Options
+	thread *devthread.Thread
 
 	// Used on the device thread only.
 	service hiprt.Stream // for clearing memory and for captures
@@ -163,7 +166,6 @@ func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
 		return nil, fmt.Errorf("opship: %s: cannot allocate %d bytes of %s", d.info.Name, bytes, kindName(kind))
 	}
 	b := &buffer{dev: d, kind: kind, size: bytes}
-	var free, total int64
 	err := d.thread.Do(background, func() (err error) {
 		n := max(bytes, memAlign) // runtimes return no address for nothing
 		if kind == ops.MemPinned {
@@ -175,7 +177,6 @@ func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
 			return nil
 		}
 		if b.addr, err = d.rt.Malloc(n); err != nil {
-			free, total, _ = d.rt.MemInfo(d.ordinal) // for the message only
 			return err
 		}
 		fill := byte(0)
@@ -189,7 +190,8 @@ func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
 	})
 	if err != nil {
 		what := fmt.Sprintf("opship: %s: cannot allocate %s of %s", d.info.Name, size(bytes), kindName(kind))
-		if errors.Is(err, hiprt.ErrOutOfMemory) && kind != ops.MemPinned {
+		if errors.Is(err, ops.ErrOutOfMemory) && kind != ops.MemPinned {
+			free, total, _ := d.memory() // for the message only
 			what += fmt.Sprintf(" (%s of %s free; this process holds %v)", size(free), size(total), &d.ledger)
 		}
 		return nil, fmt.Errorf("%s: %w", what, err)

@@ -200,7 +200,13 @@ func (e *emulator) run(t testing.TB, p *problem, k Kernel) [][]byte {
 		return a
 	}
 	for i, v := range p.node.In {
-		at[v] = alloc(p.data[i], int64(len(p.data[i])))
+		data := p.data[i]
+		if l, ok := layouts[v.DType()]; ok && v.Node().Leaf == ops.Weight {
+			n, _ := new(Device).RepackedBytes(v.DType(), v.Shape())
+			data = make([]byte, n)
+			l.repackRows(data, p.data[i], v.Shape().Last())
+		}
+		at[v] = alloc(data, int64(len(data)))
 	}
 	size := make([]int64, len(p.node.Out))
 	for r, typ := range p.node.Out {
@@ -283,7 +289,7 @@ const (
 	boundFloat = 1e-9            // sums in float, some of which cancel to a hundredth of their terms
 	boundHalf  = 8 * 0x1p-24 / 3 // 11 bits, both operands
 	boundBHalf = 8 * 0x1p-18 / 3 // 8 bits
-	boundCode  = 1e-8            // 16-bit codes, of which half a step is 2^-16 of the largest of 32 elements
+	boundCode  = 1e-10           // 24-bit codes, which are 2^-23 of the standard deviation off; sums as in boundFloat
 )
 
 func bound(kernel string, n *ops.Node) float64 {

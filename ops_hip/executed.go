@@ -15,7 +15,11 @@ type KernelStats struct {
 	Launches     uint64
 	Workgroups   uint64
 	Waves        uint64
-	Instructions uint64 // wave-instructions; waits, delays and hints do not count
+	Instructions uint64 // wave-instructions; waits, delays and hints count below
+
+	// What waves pass without computing anything: waits for memory counters, s_delay_alu, and everything else of that
+	// kind (s_nop, s_clause, priorities, prefetches, cache maintenance).
+	Waits, Delays, Hints uint64
 
 	// ByClass divides Instructions. The classes are salu, branch, smem, valu (a dual-issue instruction counts once), trans
 	// (transcendental functions), dot (dot products and mixed precision), wmma, lds, vmem, scratch and other.
@@ -26,6 +30,10 @@ type KernelStats struct {
 	ScalarBytes                       uint64
 	LDSLoadBytes, LDSStoreBytes       uint64
 	ScratchBytes                      uint64 // loads and stores; spilled registers
+
+	// LoadedOnce and StoredOnce are the distinct bytes of each launch, summed over launches: what must cross the memory
+	// bus if no cache holds anything when a launch starts. They are counted on devices of [OpenCounting] alone.
+	LoadedOnce, StoredOnce uint64
 }
 
 // Executed returns what an emulated device has executed since it was opened, by the symbol of the kernel. Launches
@@ -58,6 +66,11 @@ func (e *executed) add(kernel string, s *rdna.Stats) {
 	k.Workgroups += s.Workgroups
 	k.Waves += s.Waves
 	k.Instructions += s.Instructions
+	k.Waits += s.Waits
+	k.Delays += s.Delays
+	k.Hints += s.Hints
+	k.LoadedOnce += s.LoadedOnce
+	k.StoredOnce += s.StoredOnce
 	for c, n := range s.ByClass {
 		if n > 0 {
 			k.ByClass[exec.Class(c).String()] += n

@@ -16,7 +16,7 @@ var dotWeights = map[tensor.DType]bool{quant.Q8_0: true, quant.Q4_K: true, quant
 // kernels take them.
 func mulMatSizes(node *ops.Node) (m, n, k int, w weightType, ok bool) {
 	m, n, k = node.In[0].Shape()[0], node.In[1].Shape()[0], node.In[1].Shape()[1]
-	w, ok = weightTypeOf(node.In[1].DType())
+	w, ok = weightTypeOf(node.In[1])
 	return m, n, k, w, ok && fits(m, n, k, m*k/32) && cover(m, 64) <= maxGridYZ
 }
 
@@ -67,8 +67,8 @@ func init() {
 			m, n, k, w, _ := mulMatSizes(node)
 			x := codeActivations(node.In[0], m, k)
 			return []Launch{x.make, {Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
-				Grid: [3]uint32{Blocks(n, 4)}, Block: [3]uint32{128}, Scratch: x.end,
-				Args: Args{}.ScratchPtr(0).ScratchPtr(x.low).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
+				Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128}, Scratch: x.end,
+				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
 		},
 	})
 	Register(Kernel{

@@ -24,7 +24,7 @@ func expertSizesOf(node *ops.Node) (expertSizes, bool) {
 	s := expertSizes{rows: x[0] * x[1], pairs: node.In[2].Shape().Elems(), experts: w[0], n: w[1], k: w[2]}
 	s.per = s.pairs / s.rows
 	var ok bool
-	s.w, ok = weightTypeOf(node.In[1].DType())
+	s.w, ok = weightTypeOf(node.In[1])
 	return s, ok && fits(s.rows, s.pairs, s.n, s.k) && cover(s.n, 4) <= maxGridYZ
 }
 

@@ -6,7 +6,6 @@ import "github.com/hipengine/hipengine/ops"
 // 0 on: halves or bytes, then scales.
 type activations struct {
 	make   Launch
-	low    int64 // offset of the low bytes
 	scales int64 // offset
 	end    int64 // bytes in all
 }
@@ -25,14 +24,14 @@ func matrixActivations(x ops.Value, w weightType, rows, k int) activations {
 	return a
 }
 
-// codeActivations are 16-bit codes as two matrices of bytes, with two floats for each block of 32; k is a multiple of
-// 32.
+// codeActivations are 24-bit codes as three matrices of bytes, with two floats for each block of 32; k is a multiple
+// of 32.
 func codeActivations(x ops.Value, rows, k int) activations {
-	blocks, low := rows*k/32, aligned(int64(rows)*int64(k))
-	a := activations{low: low, scales: 2 * low}
+	blocks := rows * k / 32
+	a := activations{scales: aligned(3 * int64(rows) * int64(k))}
 	a.end = aligned(a.scales + 8*int64(blocks))
-	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_q16", Grid: [3]uint32{Blocks(blocks, 8)}, Block: [3]uint32{256},
-		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(low).ScratchPtr(a.scales).i32s(blocks), Scratch: a.end}
+	a.make = Launch{Object: "mul_mat_x", Symbol: "mul_mat_x_q24", Grid: [3]uint32{Blocks(blocks, 8)}, Block: [3]uint32{256},
+		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(blocks), Scratch: a.end}
 	return a
 }
 

@@ -71,7 +71,7 @@ func openOn(rt hiprt.Runtime, name string, ordinal int, o Options) (*Device, err
 		return nil, fmt.Errorf("opship: device %s: %w", name, err)
 	}
 	d.set, d.target = set, NewTarget(set.Target, p.CUs)
-	d.info = info(rt, name, p)
+	d.info, d.integrated = info(rt, name, ordinal, p), p.Integrated
 	d.info.Target = set.Target
 	d.thread, err = devthread.Start(func() error {
 		if err := rt.Use(ordinal); err != nil {
@@ -88,8 +88,8 @@ func openOn(rt hiprt.Runtime, name string, ordinal int, o Options) (*Device, err
 }
 
 // info describes a device as its runtime sees it.
-func info(rt hiprt.Runtime, name string, p hiprt.Properties) ops.Info {
-	i := ops.Info{Name: name, Target: p.Target, Model: p.Name, Memory: p.Memory, Wave: p.Wave, Buckets: true}
+func info(rt hiprt.Runtime, name string, ordinal int, p hiprt.Properties) ops.Info {
+	i := ops.Info{Name: name, Target: p.Target, Model: p.Name, Memory: memoryOf(rt, ordinal, p), Wave: p.Wave, Buckets: true}
 	i.Driver = fmt.Sprintf("%s %v", rt.Name(), rt.Version())
 	if rt.Library() != "" {
 		i.Driver += " (" + rt.Library() + ")"
@@ -177,7 +177,7 @@ func discover() []Found {
 		}
 		for i := range n {
 			p, set, err := usable(rt, i, objects)
-			f := Found{Info: info(rt, fmt.Sprintf("%s:%d", kind, i), p), Integrated: p.Integrated, Err: err, width: p.MemKHz / 1000 * p.BusBits}
+			f := Found{Info: info(rt, fmt.Sprintf("%s:%d", kind, i), i, p), Integrated: p.Integrated, Err: err, width: p.MemKHz / 1000 * p.BusBits}
 			if err == nil {
 				f.Info.Target = set.Target
 			}

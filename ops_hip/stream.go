@@ -18,6 +18,7 @@ type stream struct {
 	up     ring
 	down   ring
 	copies []download // into down, to be delivered after the next synchronization
+	rows   []byte     // repacked rows on their way to up
 
 	// Written by the jobs below on the device thread, by the caller only while no job runs.
 	pending []command
@@ -158,9 +159,21 @@ func (s *stream) deliver() {
 }
 
 // Upload copies src into pinned memory and enqueues its transfer. Pieces of a large one are transferred while
-// later ones are copied.
+// later ones are copied. Whole rows of a weight that has a layout of its own are repacked on the way; bytes of it are
+// uploaded as they are if dst is of type I8.
 func (s *stream) Upload(dst tensor.Tensor, src []byte) error {
-	addr, err := s.check("upload", dst, len(src))
+	if l, ok := repacked(dst); ok {
+		return s.uploadRepacked(dst, l, src)
+	}
+	addr, err := s.check("upload", dst, len(src), int64(len(src)))
+	if err != nil {
+		return err
+	}
+	return s.send(addr, src)
+}
+
+// send copies src to addr by way of the upload ring.
+func (s *stream) send(addr hiprt.Ptr, src []byte) (err error) {
 	for err == nil && len(src) > 0 {
 		var m []byte
 		if m, err = s.up.take(s.dev, len(src)); err != nil {
@@ -198,7 +211,10 @@ func (s *stream) nextSlot() error {
 
 // Download enqueues the transfer of src into pinned memory; Sync copies it to dst. If the ring is full, it waits.
 func (s *stream) Download(dst []byte, src tensor.Tensor) error {
-	addr, err := s.check("download", src, len(dst))
+	addr, err := s.check("download", src, len(dst), int64(len(dst)))
+	if _, ok := repacked(src); ok && err == nil {
+		err = fmt.Errorf("opship: download of %q: its rows were repacked; as I8 they can be had as they are", src.Name)
+	}
 	for err == nil && len(dst) > 0 {
 		var m []byte
 		if m, err = s.down.take(s.dev, len(dst)); err != nil {
@@ -217,8 +233,8 @@ func (s *stream) Download(dst []byte, src tensor.Tensor) error {
 	return err
 }
 
-// check returns the address of the first n bytes of t.
-func (s *stream) check(what string, t tensor.Tensor, n int) (hiprt.Ptr, error) {
+// check returns the address of t, of which n bytes as in files, room bytes on the device, are to be copied.
+func (s *stream) check(what string, t tensor.Tensor, n int, room int64) (hiprt.Ptr, error) {
 	if err := s.ready(); err != nil {
 		return 0, err
 	}
@@ -229,7 +245,7 @@ func (s *stream) check(what string, t tensor.Tensor, n int) (hiprt.Ptr, error) {
 	if err != nil {
 		return 0, fmt.Errorf("opship: %s of %q: %w", what, t.Name, err)
 	}
-	addr, err := s.dev.address(t, int64(n))
+	addr, err := s.dev.address(t, room)
 	if err != nil {
 		return 0, fmt.Errorf("opship: %s: %w", what, err)
 	}

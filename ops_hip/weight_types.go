@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/ops"
 )
 
 // weightType is a type of weights that kernels can dequantize.
@@ -42,8 +42,12 @@ func parseTypes(def string) map[string]weightType {
 	return m
 }
 
-// weightTypeOf returns the kernels of a type, or false if there are none.
-func weightTypeOf(d tensor.DType) (weightType, bool) {
-	t, ok := weightTypes[d.String()]
+// weightTypeOf returns the kernels for weights w, or false if there are none. Types that are repacked must be weights
+// of the graph, since nothing else is.
+func weightTypeOf(w ops.Value) (weightType, bool) {
+	t, ok := weightTypes[w.DType().String()]
+	if _, repacked := layouts[w.DType()]; repacked {
+		ok = ok && w.Node().Leaf == ops.Weight
+	}
 	return t, ok
 }

@@ -10,23 +10,27 @@ import (
 
 func init() { RegisterFast(ops.AttentionOp, bindAttention) }
 
-// attentionTokens is the number of tokens whose queries meet a page of keys together.
-const attentionTokens = 12
+// chunkKeys is the number of positions whose softmax is computed together. Chunk i of a sequence holds positions
+// i*chunkKeys on. Each gives a query its largest score, its sum of weights and its weighted sum of values, and what
+// the chunks give is merged in their order (Dao et al. 2022, arXiv 2205.14135). So the bits of a token's result depend
+// on its sequence and position alone, whoever computes the chunks and in whatever company.
+const chunkKeys = 128
 
-// attentionTask computes softmax attention page by page with a running maximum (Dao et al. 2022, arXiv 2205.14135).
-// Pages are parts of the positions of a sequence, so that the bits of a token's result do not depend on what else is
-// in the step.
+// attentionTask computes softmax attention chunk by chunk: many queries of a sequence in panels (attentionPanels), few
+// of them row by row of the cache (attentionRows).
 type attentionTask struct {
-	shared
-	q, out           []float32
-	k, v             cache
-	heads, kvHeads   int
-	attrs            ops.AttentionAttrs
-	at               *paged
-	sinks            []float32
-	scratch          *scratch
-	scoreLen         int // elements of the scores in scratch
-	keyLen, valueLen int // elements of a page of keys, and of values, as float32
+	q, out  []float32
+	k, v    cache
+	heads   int
+	kvHeads int
+	group   int // query heads of a KV head
+	attrs   ops.AttentionAttrs
+	at      *paged
+	sinks   []float32
+	work    *attentionWork
+	scratch *scratch
+
+	panelNext, rowNext par.Counter
 }
 
 // cache is the keys or values of a layer.
@@ -34,16 +38,16 @@ type cache struct {
 	raw  []byte
 	typ  simd.FloatType
 	dim  int
-	size int // bytes of a row
+	size int // bytes of a head
 }
 
 func newCache(v View[float32]) (cache, bool) {
 	typ, ok := floatFormats[v.DType]
 	dim := v.Shape[3]
-	return cache{v.raw, typ, dim, rowBytes(v)}, ok && (typ == simd.F32 || dim%16 == 0)
+	return cache{v.raw, typ, dim, rowBytes(v)}, ok && dim%16 == 0
 }
 
-// rows returns the rows of one head from a place on.
+// rows returns the rows of some heads, from one head on, from a place on.
 func (c *cache) rows(place, heads, head int) simd.Matrix {
 	return simd.Matrix{Type: c.typ, Data: c.raw[(place*heads+head)*c.size:], Stride: heads * c.size}
 }
@@ -52,148 +56,166 @@ func bindAttention(b *Binding) Task {
 	in := b.Call.In
 	k, okK := newCache(in[1])
 	v, okV := newCache(in[2])
-	if !okK || !okV || simd.Current() == simd.Generic {
+	if !okK || !okV || in[1].Shape[1]%4 != 0 || simd.Current() == simd.Generic {
 		return nil
 	}
 	t := &attentionTask{q: in[0].F, out: b.Call.Out[0].F, k: k, v: v, heads: in[0].Shape[1], kvHeads: in[1].Shape[2],
 		attrs: b.Call.Attrs.(ops.AttentionAttrs), at: b.paged(in[1], 3)}
+	t.group = t.heads / t.kvHeads
 	if len(in) == 7 {
 		if t.sinks = in[6].F; t.sinks == nil {
 			return nil
 		}
 	}
-	columns := min(attentionTokens, in[0].Shape[0]) * (t.heads / t.kvHeads)
-	t.scoreLen, t.keyLen, t.valueLen = columns*t.at.page, t.at.page*k.dim, t.at.page*v.dim
-	t.scratch = b.Scratch(0, 4*(t.scoreLen+2*columns+t.keyLen+t.valueLen))
+	t.work = b.attentionWork(t)
+	tokens := in[0].Shape[0]
+	t.scratch = b.Scratch(4*t.rowShared(tokens), 4*max(t.rowLocal(), t.panelLocal(tokens)))
 	return t
 }
 
-// Run takes a KV head of some tokens at a time.
+// Reset makes the task ready for the next run.
+func (t *attentionTask) Reset() {
+	t.panelNext.Reset()
+	t.rowNext.Reset()
+}
+
+// Run computes the tokens that are no padding.
 func (t *attentionTask) Run(w *par.Worker) error {
-	tokens := len(t.at.pos)
-	blocks := (tokens + attentionTokens - 1) / attentionTokens
-	for {
-		i, _, ok := t.next.Take(1, blocks*t.kvHeads)
-		if !ok {
-			return nil
-		}
-		// The last tokens see most: they come first.
-		head, block := i%t.kvHeads, blocks-1-i/t.kvHeads
-		end := min((block+1)*attentionTokens, tokens)
-		for lo := block * attentionTokens; lo < end; {
-			hi := lo + 1
-			for hi < end && t.at.seq[hi] == t.at.seq[lo] {
-				hi++
-			}
-			t.sequence(simd.Of[float32](t.scratch.local[w.ID]), head, lo, hi)
-			lo = hi
+	for i := w.ID; i < len(t.work.padding); i += w.Threads() {
+		clear(t.result(int(t.work.padding[i]), 0, t.heads))
+	}
+	t.runPanels(w)
+	t.runRows(w)
+	return nil
+}
+
+// result returns where the output of n heads of a token goes.
+func (t *attentionTask) result(token, head, n int) []float32 {
+	return t.out[(token*t.heads+head)*t.v.dim:][:n*t.v.dim]
+}
+
+// query returns the queries of n heads of a token.
+func (t *attentionTask) query(token, head, n int) []float32 {
+	return t.q[(token*t.heads+head)*t.k.dim:][:n*t.k.dim]
+}
+
+// seen returns which positions of a chunk a token sees, counted from the start of the chunk: none if from >= to.
+func (t *attentionTask) seen(token, chunk int) (from, to int) {
+	base, pos := chunk*chunkKeys, int(t.at.pos[token])
+	if t.attrs.Window > 0 {
+		from = max(0, pos-t.attrs.Window+1-base)
+	}
+	return from, min(chunkKeys, pos+1-base)
+}
+
+// start makes the running softmax of heads from one on ready for the first chunk.
+func (t *attentionTask) start(top, total []float32, head int) {
+	for i := range top {
+		top[i], total[i] = float32(math.Inf(-1)), 0
+		if t.sinks != nil {
+			top[i], total[i] = t.sinks[head+i], 1
 		}
 	}
 }
 
-// result returns where the output of a token and head goes.
-func (t *attentionTask) result(token, head int) []float32 {
-	return t.out[(token*t.heads+head)*t.v.dim:][:t.v.dim]
-}
-
-// first returns the first position that a token sees.
-func (t *attentionTask) first(token int) int {
-	if t.attrs.Window == 0 {
-		return 0
-	}
-	return max(0, int(t.at.pos[token])-t.attrs.Window+1)
-}
-
-// sequence computes tokens lo to hi-1, all of one sequence, for the query heads of one KV head.
-func (t *attentionTask) sequence(mem []float32, kvHead, lo, hi int) {
-	group := t.heads / t.kvHeads
-	if t.at.seq[lo] < 0 {
-		for token := lo; token < hi; token++ {
-			clear(t.out[(token*t.heads+kvHead*group)*t.v.dim:][:group*t.v.dim])
+// merge adds a chunk to the running softmax of several queries: top and total hold its largest score and its sum of
+// weights, m and l those of the chunk. Weighted sums of values become their old selves times a plus those of the chunk
+// times b.
+func merge(top, total, m, l, a, b []float32) {
+	total, m, l, a, b = total[:len(top)], m[:len(top)], l[:len(top)], a[:len(top)], b[:len(top)]
+	for i, old := range top {
+		if m[i] > old {
+			top[i] = m[i]
 		}
-		return
+		a[i], b[i] = old-top[i], m[i]-top[i]
 	}
-	n := (hi - lo) * group
-	scores, mem := mem[:t.scoreLen], mem[t.scoreLen:]
-	top, total, mem := mem[:n], mem[n:2*n], mem[2*n:]
-	first, last := math.MaxInt, 0
-	for token := lo; token < hi; token++ {
-		first, last = min(first, t.first(token)), max(last, int(t.at.pos[token]))
-		for g := range group {
-			i := (token-lo)*group + g
-			top[i], total[i] = float32(math.Inf(-1)), 0
-			if t.sinks != nil {
-				top[i], total[i] = t.sinks[kvHead*group+g], 1
-			}
-			clear(t.result(token, kvHead*group+g))
-		}
-	}
-	for p := first / t.at.page; p <= last/t.at.page; p++ {
-		base := p * t.at.page
-		count := min(t.at.page, last+1-base)
-		place := t.at.row(int(t.at.seq[lo]), base)
-		keys, values := t.k.rows(place, t.kvHeads, kvHead), t.v.rows(place, t.kvHeads, kvHead)
-		if n > 2 { // several columns share the conversion
-			keys = widenRows(mem[:t.keyLen], keys, count, t.k.dim)
-			values = widenRows(mem[t.keyLen:][:t.valueLen], values, count, t.v.dim)
-		}
-		t.products(scores, keys, count, kvHead*group, lo, hi)
-		for token := lo; token < hi; token++ {
-			from, to := max(0, t.first(token)-base), min(count, int(t.at.pos[token])+1-base)
-			if from >= to {
-				continue
-			}
-			seen := values
-			seen.Data = values.Data[from*values.Stride:]
-			for g := range group {
-				i := (token-lo)*group + g
-				s := scores[i*t.at.page:][from:to]
-				t.page(s, seen, t.result(token, kvHead*group+g), &top[i], &total[i])
-			}
-		}
-	}
-	for i := range n {
-		o := t.result(lo+i/group, kvHead*group+i%group)
-		simd.Scale.Apply(o, o, 1/total[i])
+	simd.ExpSum(a, 0)
+	simd.ExpSum(b, 0)
+	for i := range total {
+		total[i] = float32(total[i]*a[i]) + float32(l[i]*b[i])
 	}
 }
 
-// products sets scores, [token][head of the group][page], to the products of queries and keys.
-func (t *attentionTask) products(scores []float32, keys simd.Matrix, count, head, lo, hi int) {
-	group, page, dim := t.heads/t.kvHeads, t.at.page, t.k.dim
-	q := t.q[(lo*t.heads+head)*dim:]
-	if hi-lo == 1 {
-		simd.MulFloat(scores, page, keys, count, q, dim, group, dim)
-		return
-	}
-	for g := range group {
-		simd.MulFloat(scores[g*page:], group*page, keys, count, q[g*dim:], t.heads*dim, hi-lo, dim)
-	}
+// floatsOf hands out parts of memory.
+type floatsOf struct{ mem []float32 }
+
+// take returns the next n elements.
+func (f *floatsOf) take(n int) []float32 {
+	s := f.mem[:n:n]
+	f.mem = f.mem[n:]
+	return s
 }
 
-// page adds one page to the running softmax of one query: scores s of the values that it sees.
-func (t *attentionTask) page(s []float32, values simd.Matrix, out []float32, top, total *float32) {
-	simd.Scale.Apply(s, s, t.attrs.Scale)
-	if t.attrs.Softcap > 0 {
-		simd.Softcap.Apply(s, s, t.attrs.Softcap)
-	}
-	if m := simd.Max(s, *top); m != *top {
-		shrink := simd.Exp(*top - m)
-		*total *= shrink
-		simd.Scale.Apply(out, out, shrink)
-		*top = m
-	}
-	*total += simd.ExpSum(s, *top)
-	simd.AddRows(out, values, s)
+// attentionWork says which tokens of a step are computed how. Layers with the same places and groups share it.
+type attentionWork struct {
+	fixed
+	at      *paged
+	group   int // query heads of a KV head
+	kvHeads int
+	window  int
+	padding []int32
+	blocks  []tokenRun // for panels
+	runs    []tokenRun // for rows
+	parts   int        // of all of runs
 }
 
-// widenRows converts n rows to float32 in mem, unless they are.
-func widenRows(mem []float32, m simd.Matrix, n, dim int) simd.Matrix {
-	if m.Type == simd.F32 {
-		return m
+// tokenRun is tokens lo to hi-1, all of one sequence and in its order.
+type tokenRun struct {
+	lo, hi      int
+	first, last int // chunks
+	part        int // number of the run's first part: a part is one chunk for one token
+}
+
+// attentionKey tells work apart.
+type attentionKey struct {
+	at                     *paged
+	group, kvHeads, window int
+}
+
+func (b *Binding) attentionWork(t *attentionTask) *attentionWork {
+	return b.Once(attentionKey{t.at, t.group, t.kvHeads, t.attrs.Window}, func() (any, Task) {
+		n := len(t.at.pos)
+		w := &attentionWork{at: t.at, group: t.group, kvHeads: t.kvHeads, window: t.attrs.Window,
+			padding: make([]int32, 0, n), blocks: make([]tokenRun, 0, n), runs: make([]tokenRun, 0, n)}
+		return w, w
+	}).(*attentionWork)
+}
+
+// Run lets one worker lay out the step.
+func (w *attentionWork) Run(worker *par.Worker) error {
+	if worker.ID != 0 {
+		return nil
 	}
-	for i := range n {
-		simd.Widen(m.Type, mem[i*dim:][:dim], m.Data[i*m.Stride:])
+	w.padding, w.blocks, w.runs, w.parts = w.padding[:0], w.blocks[:0], w.runs[:0], 0
+	seq, pos := w.at.seq, w.at.pos
+	few, block := max(1, rowQueries/w.group), blockTokens(len(seq), w.group, w.kvHeads, worker.Threads())
+	for lo, hi := 0, 0; lo < len(seq); lo = hi {
+		hi = lo + 1
+		if seq[lo] < 0 {
+			w.padding = append(w.padding, int32(lo))
+			continue
+		}
+		for hi < len(seq) && seq[hi] == seq[lo] && pos[hi] > pos[hi-1] {
+			hi++
+		}
+		if !simd.HasQueryPanels() || hi-lo <= few {
+			r := w.run(lo, hi)
+			r.part = w.parts
+			w.parts += (hi - lo) * (r.last + 1 - r.first)
+			w.runs = append(w.runs, r)
+			continue
+		}
+		for ; lo < hi; lo += block {
+			w.blocks = append(w.blocks, w.run(lo, min(lo+block, hi)))
+		}
 	}
-	return simd.Matrix{Type: simd.F32, Data: simd.AsBytes(mem), Stride: 4 * dim}
+	return nil
+}
+
+func (w *attentionWork) run(lo, hi int) tokenRun {
+	r := tokenRun{lo: lo, hi: hi, last: int(w.at.pos[hi-1]) / chunkKeys}
+	if w.window > 0 {
+		r.first = max(0, int(w.at.pos[lo])-w.window+1) / chunkKeys
+	}
+	return r
 }

@@ -58,29 +58,6 @@ func benchPlan(b *testing.B, flop float64, build func(g *ops.Graph, alloc func(d
 	b.ReportMetric(flop*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
 
-// BenchmarkAttention measures one layer of 32 heads and 8 KV heads of 128 elements over a context of 2048.
-func BenchmarkAttention(b *testing.B) {
-	const heads, kv, d, context = 32, 8, 128, 2048
-	for _, dt := range []tensor.DType{tensor.F32, tensor.F16} {
-		for _, tokens := range []int{1, 128} {
-			b.Run(fmt.Sprintf("%v/tokens%d", dt, tokens), func(b *testing.B) {
-				pos, seq, pages := make([]int32, tokens), make([]int32, tokens), make([]int32, context/32)
-				for i := range pos {
-					pos[i] = int32(context - tokens + i)
-				}
-				for i := range pages {
-					pages[i] = int32(i)
-				}
-				benchPlan(b, 4*float64(tokens)*heads*d*context, func(g *ops.Graph, alloc func(tensor.DType, ...int) tensor.Tensor) ops.Value {
-					return ops.Attention(g, g.State(alloc(tensor.F32, tokens, heads, d)), g.State(alloc(dt, context/32, 32, kv, d)), g.State(alloc(dt, context/32, 32, kv, d)),
-						g.Input("pos", tensor.I32, tokens), g.Input("seq", tensor.I32, tokens), g.Input("pages", tensor.I32, 1, context/32), ops.Value{},
-						ops.AttentionAttrs{Scale: 0.088})
-				}, map[string][]int32{"pos": pos, "seq": seq, "pages": pages})
-			})
-		}
-	}
-}
-
 // BenchmarkGatedDeltaNet measures one layer of 32 value heads with states of 128 by 128.
 func BenchmarkGatedDeltaNet(b *testing.B) {
 	const nk, nv, d = 16, 32, 128

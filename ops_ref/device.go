@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/pages"
 	"github.com/hipengine/hipengine/ops_ref/internal/par"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
@@ -93,7 +94,11 @@ func (d *Device) Alloc(bytes int64, _ ops.MemKind) (tensor.Buffer, error) {
 	if bytes < 0 || bytes > 1<<46 {
 		return nil, fmt.Errorf("opsref: cannot allocate %d bytes", bytes)
 	}
-	return &buffer{b: simd.Bytes(bytes)}, nil
+	m, err := pages.New(bytes)
+	if err != nil {
+		return nil, fmt.Errorf("opsref: %w", err)
+	}
+	return &buffer{mem: m, b: m.Bytes()}, nil
 }
 
 // Supports reports whether n's op has a kernel.
@@ -140,14 +145,22 @@ func (d *Device) pickFloat32(k kernel, op *ops.Def) Kernel[float32] {
 
 // buffer is memory of the process. In the arena of an oracle plan (wide), F32 values are stored as float64.
 type buffer struct {
+	mem  *pages.Memory // what Alloc returned; plans that use it hold it too. Nil for an arena, and once freed
 	b    []byte
 	wide bool
 }
 
 func (b *buffer) Size() int64 { return int64(len(b.b)) }
 
+// Bytes implements ops.HostBuffer.
+func (b *buffer) Bytes() []byte { return b.b }
+
 func (b *buffer) Free() error {
 	b.b = nil
+	if b.mem != nil {
+		b.mem.Release()
+		b.mem = nil
+	}
 	return nil
 }
 

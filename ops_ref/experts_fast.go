@@ -53,7 +53,7 @@ func bindMulMatExperts(b *Binding) Task {
 	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k); t.panels {
 		t.panelAt = size
 		t.columnsAt = t.panelAt + t.f.PanelBytes(t.k)
-		t.tileAt = t.columnsAt + expertColumns/simd.TileColumns*t.f.ColumnsBytes(t.k)
+		t.tileAt = t.columnsAt + t.f.ColumnsBytes(expertColumns, t.k)
 		size = t.tileAt + 4*simd.TileRows*expertColumns
 	}
 	t.lists = size
@@ -142,14 +142,14 @@ func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32
 
 // tiles does part's work for whole tiles of rows, through panels, and returns the first row that is left.
 func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int32) int {
-	size, bytes := t.f.ActBytes(t.k), t.f.ColumnsBytes(t.k)
+	size := t.f.ActBytes(t.k)
 	panel, columns := local[t.panelAt:t.columnsAt], local[t.columnsAt:t.tileAt]
 	tile := simd.Of[float32](local[t.tileAt:][:4*simd.TileRows*expertColumns])
 	hi = lo + (hi-lo)/simd.TileRows*simd.TileRows
 	for first := 0; first < len(users); first += expertColumns {
 		some := users[first:min(first+expertColumns, len(users))]
 		for c, u := range some {
-			t.f.PackColumn(columns[c/simd.TileColumns*bytes:], t.acts.b[t.input(u)*size:], c%simd.TileColumns, t.k)
+			t.f.PackColumn(columns, t.acts.b[t.input(u)*size:], c, len(some), t.k)
 		}
 		for r := lo; r < hi; r += simd.TileRows {
 			rows, stride, wide := t.rowsAsInteger(local, expert*t.outs+r, simd.TileRows)

@@ -46,6 +46,9 @@ func (b *Binding) Scratch(shared, local int) *scratch {
 	return s
 }
 
+// Shares returns what hands out the ranges of a loop over weights; the task's Reset resets it.
+func (b *Binding) Shares() par.Shares { return par.NewShares(b.plan.pool.Threads()) }
+
 // Activations returns input 0 of the node, quantized for weights of type f. Nodes with the same input share it.
 func (b *Binding) Activations(f simd.Format) *activations { return b.plan.quantized(b.step, f, false) }
 

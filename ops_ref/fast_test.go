@@ -70,7 +70,7 @@ func newOperands(t *testing.T, d *ops.Def, c ops.Case) operands {
 type result [][]float64
 
 // compute runs one case on a device.
-func compute(t *testing.T, dev *Device, d *ops.Def, c ops.Case, in operands) result {
+func compute(t testing.TB, dev *Device, d *ops.Def, c ops.Case, in operands) result {
 	t.Helper()
 	g := &ops.Graph{}
 	var args []ops.Value

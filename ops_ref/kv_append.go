@@ -73,3 +73,9 @@ func (p paged) check(pages int) error {
 func (p paged) row(seq, pos int) int {
 	return int(p.pageTable[seq*p.perSeq+pos/p.page])*p.page + pos%p.page
 }
+
+// stretch returns the place of a position of a sequence, and how many positions from it on, at most n, lie behind each
+// other.
+func (p paged) stretch(seq, pos, n int) (place, count int) {
+	return p.row(seq, pos), min(n, p.page-pos%p.page)
+}

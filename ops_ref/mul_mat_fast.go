@@ -12,7 +12,7 @@ func bindMulMat(b *Binding) Task {
 	x, w, out := b.Call.In[0], b.Call.In[1], b.Call.Out[0]
 	m := newMatrix(w)
 	if m.integer {
-		t := &mulMatInteger{matrix: m, tokens: x.Shape[0], x: x.F, acts: b.Activations(m.f), out: out.F}
+		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, acts: b.Activations(m.f), out: out.F}
 		local := m.scratch()
 		if t.tokens > fewTokens && m.rows >= simd.TileRows && m.f.HasPanels(m.k) {
 			t.columns = b.Columns(m.f)
@@ -25,7 +25,7 @@ func bindMulMat(b *Binding) Task {
 	if simd.Current() == simd.Generic {
 		return nil // the definition of the float kernels is slower than the reference
 	}
-	t := &mulMatFloat{matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
+	t := &mulMatFloat{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 	t.choose(t.tokens)
 	t.local = b.Scratch(0, t.scratch())
 	return t
@@ -37,7 +37,7 @@ const fewTokens = 8
 
 // mulMatInteger multiplies quantized weights with quantized activations.
 type mulMatInteger struct {
-	shared
+	next par.Shares
 	matrix
 	tokens  int
 	x       []float32
@@ -48,15 +48,18 @@ type mulMatInteger struct {
 	panelAt int
 }
 
+// Reset starts the loop over rows again.
+func (t *mulMatInteger) Reset() { t.next.Reset() }
+
 // Run takes rows. The bits of a product depend on its row and token alone: see simd.Dot.
 func (t *mulMatInteger) Run(w *par.Worker) error {
 	local := t.local.local[w.ID]
-	grain := rowGrain(t.rows, w)
+	grain := rowGrain(t.rows, t.rowBytes, w)
 	if t.columns != nil {
 		grain = simd.TileRows
 	}
 	for {
-		lo, hi, ok := t.next.Take(grain, t.rows)
+		lo, hi, ok := t.next.Take(w, grain, t.rows)
 		if !ok {
 			return nil
 		}
@@ -99,10 +102,14 @@ func (t *mulMatInteger) again(local []byte, r int, wide uint32) {
 	}
 }
 
+// grainBytes are the weights that a worker takes at a time: few, so that all end at nearly the same time, but enough to
+// hide what taking costs.
+const grainBytes = 32 << 10
+
 // rowGrain returns how many of n rows a worker takes at a time: enough parts for an even end, but no less than a
 // kernel does at once.
-func rowGrain(n int, w *par.Worker) int {
-	return min(64, max(4, n/(8*w.Threads())&^3))
+func rowGrain(n, rowBytes int, w *par.Worker) int {
+	return max(4, min(64, grainBytes/rowBytes, n/(8*w.Threads()))&^3)
 }
 
 // cachedRows returns how many rows fit in about half of the first cache.
@@ -110,18 +117,21 @@ func cachedRows(rowBytes int) int { return min(64, max(4, 16<<10/rowBytes&^3)) }
 
 // mulMatFloat multiplies weights as float32 with activations. Types that no kernel reads are converted row by row.
 type mulMatFloat struct {
-	shared
+	next par.Shares
 	matrix
 	tokens int
 	x, out []float32
 	local  *scratch
 }
 
+// Reset starts the loop over rows again.
+func (t *mulMatFloat) Reset() { t.next.Reset() }
+
 // Run takes rows.
 func (t *mulMatFloat) Run(w *par.Worker) error {
-	grain := rowGrain(t.rows, w)
+	grain := rowGrain(t.rows, t.rowBytes, w)
 	for {
-		lo, hi, ok := t.next.Take(grain, t.rows)
+		lo, hi, ok := t.next.Take(w, grain, t.rows)
 		if !ok {
 			return nil
 		}

@@ -1,10 +1,13 @@
 package opsref
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/plan"
+	"github.com/hipengine/hipengine/ops_ref/internal/pages"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -19,32 +22,25 @@ type step[T Float] struct {
 // compiled is a Plan: nodes in order, values at fixed places in one arena.
 type compiled[T Float] struct {
 	arena  *buffer
+	held   []*pages.Memory // of weights and states, so that freeing those does not pull it from under a run
+	closed bool
 	inputs map[string]tensor.Tensor
 	outs   []tensor.Tensor
 	steps  []step[T]
 }
 
-func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (*compiled[T], error) {
-	g, outs, err := ops.Lower(g, d, outs...)
+func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kernel, *ops.Def) Kernel[T]) (_ *compiled[T], err error) {
+	wide := dtypeOf[T]() == tensor.F64
+	g, outs, a, err := layOut(d, g, outs, wide)
 	if err != nil {
 		return nil, err
 	}
-	var badSize error
-	wide := dtypeOf[T]() == tensor.F64
-	a := plan.Build(g, outs, func(v ops.Value) int64 {
-		n, err := tensor.Bytes(v.DType(), v.Shape())
-		if err != nil && badSize == nil {
-			badSize = fmt.Errorf("opsref: %v: %w", v.Node(), err)
+	p := &compiled[T]{arena: &buffer{b: simd.Bytes(a.Bytes), wide: wide}, inputs: map[string]tensor.Tensor{}}
+	defer func() {
+		if err != nil {
+			p.Close()
 		}
-		if wide && v.DType() == tensor.F32 {
-			n *= 2
-		}
-		return n
-	}, 64)
-	if badSize != nil {
-		return nil, badSize
-	}
-	p := &compiled[T]{arena: &buffer{simd.Bytes(a.Bytes), wide}, inputs: map[string]tensor.Tensor{}}
+	}()
 	storage := map[ops.Value]tensor.Tensor{}
 	views := map[ops.Value]View[T]{}
 	for _, n := range g.Nodes {
@@ -65,6 +61,7 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 			if err != nil {
 				return nil, fmt.Errorf("opsref: %v: %w", n, err)
 			}
+			p.hold(t.Buf.(*buffer).mem)
 			storage[v] = t
 			if views[v], err = newView[T](t.DType, t.Shape, m, isWide); err != nil {
 				return nil, err
@@ -90,7 +87,41 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 	return p, nil
 }
 
+// layOut lowers g and plans the arena of its values, in which F32 takes eight bytes if wide.
+func layOut(d *Device, g *ops.Graph, outs []ops.Value, wide bool) (*ops.Graph, []ops.Value, plan.Arena, error) {
+	g, outs, err := ops.Lower(g, d, outs...)
+	if err != nil {
+		return nil, nil, plan.Arena{}, err
+	}
+	var badSize error
+	a := plan.Build(g, outs, func(v ops.Value) int64 {
+		n, err := tensor.Bytes(v.DType(), v.Shape())
+		if err != nil && badSize == nil {
+			badSize = fmt.Errorf("opsref: %v: %w", v.Node(), err)
+		}
+		if wide && v.DType() == tensor.F32 {
+			n *= 2
+		}
+		return n
+	}, 64)
+	return g, outs, a, badSize
+}
+
+// hold keeps m until the plan is closed.
+func (p *compiled[T]) hold(m *pages.Memory) {
+	if m != nil && !slices.Contains(p.held, m) {
+		m.Hold()
+		p.held = append(p.held, m)
+	}
+}
+
+// errClosed reports a run of a plan after its Close.
+var errClosed = errors.New("opsref: the plan is closed")
+
 func (p *compiled[T]) run() error {
+	if p.closed {
+		return errClosed
+	}
 	for i := range p.steps {
 		s := &p.steps[i]
 		if err := s.k(&s.call); err != nil {
@@ -108,7 +139,12 @@ func (p *compiled[T]) Input(name string) (tensor.Tensor, bool) {
 func (p *compiled[T]) Output(i int) tensor.Tensor { return p.outs[i] }
 
 func (p *compiled[T]) Close() error {
+	p.closed = true
 	p.arena.b = nil
+	for _, m := range p.held {
+		m.Release()
+	}
+	p.held = nil
 	return nil
 }
 

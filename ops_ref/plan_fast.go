@@ -87,7 +87,7 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 	var t Task
 	if panels {
 		t = &packTask{format: f, rows: rows, k: k, from: p.quantized(s, f, false), to: a}
-		a.size = max(a.size, (rows+simd.TileColumns-1)/simd.TileColumns*f.ColumnsBytes(k))
+		a.size = max(a.size, f.ColumnsBytes(rows, k))
 	} else {
 		t = &quantizeTask{x: x, format: f, to: a}
 		a.size = max(a.size, rows*f.ActBytes(k))
@@ -97,6 +97,9 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 }
 
 func (p *fastPlan) run() error {
+	if p.closed {
+		return errClosed
+	}
 	p.err = nil
 	for i := range p.tasks {
 		if t := p.tasks[i].Task; t != nil {

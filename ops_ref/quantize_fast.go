@@ -33,14 +33,16 @@ type packTask struct {
 	from, to *activations
 }
 
-// Run takes panels.
+// Run takes tokens, as many at a time as share the cache lines of a panel.
 func (t *packTask) Run(w *par.Worker) error {
-	size, panel := t.format.ActBytes(t.k), t.format.ColumnsBytes(t.k)
+	size := t.format.ActBytes(t.k)
 	for {
 		lo, hi, ok := t.next.Take(simd.TileColumns, t.rows)
 		if !ok {
 			return nil
 		}
-		t.format.PackColumns(t.to.b[lo/simd.TileColumns*panel:], t.from.b[lo*size:], size, hi-lo, t.k)
+		for c := lo; c < hi; c++ {
+			t.format.PackColumn(t.to.b, t.from.b[c*size:], c, t.rows, t.k)
+		}
 	}
 }

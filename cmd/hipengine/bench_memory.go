@@ -139,7 +139,11 @@ func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ f
 		return 0, err
 	}
 	shape := tensor.Shape{int(memoryBytes / row), memoryCols}
-	buf, err := dev.Alloc(int64(shape[0])*row, ops.MemWeights)
+	size, err := ops.WeightBytes(dev, dt, shape)
+	if err != nil {
+		return 0, err
+	}
+	buf, err := dev.Alloc(size, ops.MemWeights)
 	if err != nil {
 		return 0, err
 	}

@@ -49,6 +49,9 @@ func (c *imatrixCmd) Run(ctx context.Context, std stdio) (err error) {
 		return err
 	}
 	defer dev.Close()
+	if err := checkMemory(dev, arch, src, runner.Options{Context: c.Context}); err != nil {
+		return err
+	}
 	id := modelID(c.Model)
 	bar := newProgress(std.err, "loading "+id)
 	weights, err := models.LoadWeights(ctx, arch, src, dev, bar.update)

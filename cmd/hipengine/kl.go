@@ -68,7 +68,9 @@ func (c *klCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	base, err := c.open(ctx, c.Base, 1, std.err)
+	exact := c.modelFlags
+	exact.Quant, exact.Imatrix = "", "" // what --quant costs is what MODEL is judged by
+	base, err := exact.open(ctx, c.Base, 1, std.err)
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -14,9 +15,6 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/limits"
 	"github.com/hipengine/hipengine/tensor"
 )
-
-// contexts are the lengths for which the speed of whole models is bounded.
-var contexts = []int{0, 4096, 32768}
 
 // showLimits executes kernels on emulators and prints what the counts mean for the GPUs of the sheet. Every line says
 // that it is no measurement, since lines are quoted alone.
@@ -42,156 +40,206 @@ func (c *conformCmd) showLimits(ctx context.Context, std stdio, match *regexp.Re
 	for _, g := range gpus {
 		fmt.Fprintf(std.out, "%s (%s): %d CUs at %.4g GHz, %g GB/s, %.4g TFLOP/s f16; %s [%s]\n",
 			g.Name, g.Target, g.CUs, g.GHz, g.GBps, g.Flops()/1e12, g.Source, limits.Label)
-		if err := kernelLimits(ctx, std, g, match); err != nil {
+		rates, err := kernelLimits(ctx, std, g, match)
+		if err != nil {
 			return err
 		}
-		if err := modelLimits(std, g, match); err != nil {
+		if err := modelLimits(std, g, match, rates); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// kernelLimits prints the bounds of the kernels on g.
-func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Regexp) error {
+// kernelLimits prints the bounds on g of every kernel that ships for its target, and which kernels have none and why.
+// It returns what matrix products cost.
+func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Regexp) (rates, error) {
+	runs, missing, err := planRuns(g)
+	if err != nil {
+		return nil, err
+	}
+	runs = slices.DeleteFunc(runs, func(r execution) bool { return !slices.ContainsFunc(r.symbols, match.MatchString) })
+	r := rates{}
+	listed := map[string]bool{}
 	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
-	for _, p := range probes() {
-		if !match.MatchString(p.String()) {
-			continue
+	err = execute(ctx, g, runs, func(one execution, counted map[string]limits.Counts) {
+		main := slices.MaxFunc(slices.Sorted(maps.Keys(counted)), func(a, b string) int { return int(counted[a].Vector - counted[b].Vector) })
+		for _, symbol := range one.symbols {
+			c := counted[symbol]
+			if symbol != main && listed[symbol] || !match.MatchString(symbol) {
+				continue
+			}
+			listed[symbol] = true
+			b := c.On(g)
+			fmt.Fprintf(w, "%s\t%s\tmemory %.2f µs\tissue %.2f µs\twmma %.2f µs\tlds %.2f µs\t%s binds\tof %v\t[%s]\n",
+				g.Name, symbol, 1e6*b.Memory, 1e6*b.Issue, 1e6*b.Matrix, 1e6*b.LDS, b.Binding(), one.probe, limits.Label)
 		}
-		if err := ctx.Err(); err != nil {
+		r.add(one, counted)
+	})
+	if err := errors.Join(err, w.Flush()); err != nil {
+		return nil, err
+	}
+	for _, m := range missing {
+		if match.MatchString(m.symbol) {
+			fmt.Fprintf(w, "%s\t%s\tnot executed: %s\t[%s]\n", g.Name, m.symbol, m.reason, limits.Label)
+		}
+	}
+	return r, w.Flush()
+}
+
+// execution is a probe with the kernels of code objects that it launches.
+type execution struct {
+	probe
+	symbols []string
+}
+
+// unlaunched is a kernel that nothing here launches.
+type unlaunched struct{ symbol, reason string }
+
+// planRuns says what to execute so that every kernel of g's target runs: the probes, then for kernels that these leave
+// out the largest conformance case that launches them. Kernels that neither launches are returned with the reason.
+func planRuns(g limits.GPU) (runs []execution, missing []unlaunched, err error) {
+	shipped, err := opship.Shipped(g.Target)
+	if err != nil {
+		return nil, nil, err
+	}
+	left := map[string]bool{}
+	for _, s := range shipped {
+		left[s] = true
+	}
+	try := func(p probe) error {
+		n, err := p.node()
+		if err != nil {
+			return fmt.Errorf("%v: %w", p, err)
+		}
+		cs, err := opship.Candidates(n, g.Target, g.CUs)
+		if err != nil {
 			return err
 		}
-		counts, kernel, err := p.count(ctx, g.Target)
-		if err != nil {
-			return fmt.Errorf("%v on emu:%s: %w", p, g.Target, err)
-		}
-		b := counts.On(g)
-		fmt.Fprintf(w, "%s\t%v\t%s\tmemory %.2f µs\tissue %.2f µs\twmma %.2f µs\t%s binds\t[%s]\n",
-			g.Name, p, kernel, 1e6*b.Memory, 1e6*b.Issue, 1e6*b.Matrix, b.Binding(), limits.Label)
-	}
-	return w.Flush()
-}
-
-// modelLimits prints the bounds of whole models on g.
-func modelLimits(std stdio, g limits.GPU, match *regexp.Regexp) error {
-	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
-	for _, m := range limits.Models {
-		if !match.MatchString("model/" + m.Name) {
-			continue
-		}
-		fmt.Fprintf(w, "%s\tmodel/%s\t%.2f GB/token", g.Name, m.Name, m.TokenBytes(0)/1e9)
-		for _, n := range contexts {
-			if m.Fits(g, n) {
-				fmt.Fprintf(w, "\tdecode at %d ≤ %.1f token/s", n, m.Decode(g, n))
-			} else {
-				fmt.Fprintf(w, "\tdecode at %d does not fit", n)
+		for _, c := range cs {
+			switch {
+			case p.kernel == c.Kernel, p.kernel == "" && slices.ContainsFunc(c.Symbols, func(s string) bool { return left[s] }):
+				p := p
+				p.kernel = c.Kernel
+				runs = append(runs, execution{p, c.Symbols})
+				for _, s := range c.Symbols {
+					delete(left, s)
+				}
 			}
 		}
-		if m.Fits(g, 0) {
-			fmt.Fprintf(w, "\tprefill ≤ %.0f token/s\t[%s]\n", m.Prefill(g), limits.Label)
-		} else {
-			fmt.Fprintf(w, "\tprefill does not fit\t[%s]\n", limits.Label)
+		return nil
+	}
+	for _, p := range probes() {
+		if err := try(p); err != nil {
+			return nil, nil, err
 		}
 	}
-	return w.Flush()
+	for _, op := range ops.Defs() {
+		if op.View || op.Cases == nil || len(left) == 0 {
+			continue
+		}
+		cases := op.Cases()
+		slices.SortStableFunc(cases, func(a, b ops.Case) int { return elems(b) - elems(a) })
+		for _, c := range cases {
+			if err := try(probe{op, "", c}); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	for _, s := range slices.Sorted(maps.Keys(left)) {
+		missing = append(missing, unlaunched{s, whyNot(s)})
+	}
+	return runs, missing, nil
 }
 
-// count executes the probe once on an emulator of target. kernel is the one with the most instructions.
-func (p probe) count(ctx context.Context, target string) (c limits.Counts, kernel string, err error) {
-	dev, err := opship.Open("emu:" + target)
-	if err != nil {
-		return c, "", err
+// noReason is what is said of a kernel that ought to be launched.
+const noReason = "no size of a model and no conformance case launches it"
+
+// whyNot says why nothing launches a kernel.
+func whyNot(symbol string) string {
+	switch {
+	case strings.HasPrefix(symbol, "mma_test_"):
+		return "it exists for the test of matrix fragments, models never launch it"
+	case strings.HasSuffix(symbol, "_f32_mma"), strings.HasSuffix(symbol, "_f64_mma"):
+		return "it rounds weights to 16 bits, so that the launcher takes kernels without matrix instructions for this type"
 	}
-	defer func() { err = errors.Join(err, dev.Close()) }()
-	n, err := p.run(ctx, dev)
-	if err != nil {
-		return c, "", err
-	}
-	bytes, err := p.bytes(n)
-	if err != nil {
-		return c, "", err
-	}
-	by, most := map[string]uint64{}, uint64(0)
-	for name, k := range dev.Executed() {
-		for class, n := range k.ByClass {
-			by[class] += n
-		}
-		if k.Instructions > most || k.Instructions == most && name < kernel {
-			kernel, most = name, k.Instructions
-		}
-	}
-	return limits.FromClasses(by, bytes), kernel, nil
+	return noReason
 }
 
-// run compiles the op on dev, runs it once and returns its node. Weights are zero, which no kernel looks at before it
-// multiplies.
-func (p probe) run(ctx context.Context, dev ops.Device) (n *ops.Node, err error) {
-	s, err := dev.Stream()
-	if err != nil {
-		return nil, err
+// elems returns the size of a case.
+func elems(c ops.Case) (n int) {
+	for _, a := range c.Args {
+		n += a.Shape.Elems()
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	return n
+}
+
+// node records the op without storage.
+func (p probe) node() (*ops.Node, error) {
 	g := &ops.Graph{}
-	var vs []ops.Value
+	var in []ops.Value
 	for i, a := range p.Args {
-		name := fmt.Sprint("in", i)
-		if a.Leaf == ops.Input {
-			vs = append(vs, g.Input(name, a.DType, a.Shape...))
-			continue
-		}
-		t, allocErr := p.store(dev, name, a)
-		if allocErr != nil {
-			return nil, allocErr
-		}
-		defer func() { err = errors.Join(err, t.Buf.Free()) }()
-		if a.Leaf == ops.State {
-			vs = append(vs, g.State(t))
-		} else {
-			vs = append(vs, g.Weight(t))
+		t := tensor.Tensor{Name: fmt.Sprint("in", i), DType: a.DType, Shape: a.Shape}
+		switch a.Leaf {
+		case ops.Weight:
+			in = append(in, g.Weight(t))
+		case ops.State:
+			in = append(in, g.State(t))
+		default:
+			in = append(in, g.Input(t.Name, t.DType, t.Shape...))
 		}
 	}
-	out := g.Add(p.op, p.Attrs, vs...)
+	out := g.Add(p.op, p.Attrs, in...)
 	if err := g.Err(); err != nil {
-		return nil, err
-	}
-	plan, err := dev.Compile(g, out...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, plan.Close()) }()
-	for i, a := range p.Args {
-		if t, ok := plan.Input(fmt.Sprint("in", i)); ok && a.Leaf == ops.Input {
-			if err := s.Upload(t, contents(a)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := errors.Join(s.Run(plan), s.Sync(ctx)); err != nil {
 		return nil, err
 	}
 	return out[0].Node(), nil
 }
 
-// store allocates a weight or a state.
-func (p probe) store(dev ops.Device, name string, a ops.Arg) (tensor.Tensor, error) {
-	size, err := tensor.Bytes(a.DType, a.Shape)
-	if err != nil {
-		return tensor.Tensor{}, err
+// execute runs everything on emulators of g's target and calls done with the counts of each run, by symbol.
+func execute(ctx context.Context, g limits.GPU, runs []execution, done func(execution, map[string]limits.Counts)) error {
+	devices := map[string]*opship.Device{} // by registered kernel: loading code takes longer than most runs
+	defer func() {
+		for _, d := range devices {
+			d.Close()
+		}
+	}()
+	for _, r := range runs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d := devices[r.kernel]
+		if d == nil {
+			var err error
+			if d, err = opship.OpenCounting(g.Target, r.kernel, g.CUs); err != nil {
+				return err
+			}
+			devices[r.kernel] = d
+		}
+		before := d.Executed()
+		if err := r.run(ctx, d); err != nil {
+			return fmt.Errorf("%v with %s on emu:%s: %w", r.probe, r.kernel, g.Target, err)
+		}
+		counted := map[string]limits.Counts{}
+		for symbol, k := range d.Executed() {
+			if was := before[symbol]; k.Launches > was.Launches {
+				counted[symbol] = countsOf(k, was)
+			}
+		}
+		done(r, counted)
 	}
-	kind := ops.MemWeights
-	if a.Leaf == ops.State {
-		kind = ops.MemState
-	}
-	buf, err := dev.Alloc(size, kind)
-	return tensor.Tensor{Name: name, DType: a.DType, Shape: a.Shape, Buf: buf}, err
+	return nil
 }
 
-// contents returns what an input holds: its integers, or zeros.
-func contents(a ops.Arg) []byte {
-	b := make([]byte, 0, 4*a.Shape.Elems())
-	for _, x := range a.Ints {
-		b = binary.LittleEndian.AppendUint32(b, uint32(x))
+// countsOf returns what happened between two readings of a kernel's counts.
+func countsOf(now, before opship.KernelStats) limits.Counts {
+	by := map[string]uint64{}
+	for class, n := range now.ByClass {
+		by[class] = n - before.ByClass[class]
 	}
-	return b[:cap(b)]
+	c := limits.FromClasses(by)
+	c.Bytes = float64(now.LoadedOnce + now.StoredOnce - before.LoadedOnce - before.StoredOnce)
+	c.LDSLoad = float64(now.LDSLoadBytes - before.LDSLoadBytes)
+	c.LDSStored = float64(now.LDSStoreBytes - before.LDSStoreBytes)
+	return c
 }

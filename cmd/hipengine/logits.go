@@ -47,7 +47,7 @@ func (c *logitsCmd) Run(ctx context.Context, std stdio) error {
 		}
 		ids = append(ids, int32(id))
 	}
-	c.oracle = c.Oracle
+	c.oracle, c.exact = c.Oracle, true
 	m, err := c.open(ctx, c.Model, 1, std.err)
 	if err != nil {
 		return err

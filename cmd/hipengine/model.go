@@ -17,6 +17,7 @@ import (
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/all"
 	"github.com/hipengine/hipengine/models/chat"
+	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/hf"
 	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/models/sample"
@@ -30,6 +31,11 @@ type modelFlags struct {
 	deviceFlags
 	Models  string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Context int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
+	KVType  string `name:"kv-type" default:"auto" enum:"auto,f32,f16,bf16,q8_0" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
+	Quant   string `placeholder:"TYPE" help:"Quantize the weights of a Hugging Face folder while they are loaded, as convert and quantize would (q8_0, q4_k_m, ...)."`
+	Imatrix string `placeholder:"FILE" help:"Importance matrix for --quant."`
+
+	exact bool // take f32 for keys and values unless told otherwise; set by commands that measure logits
 }
 
 // defaultContext bounds the context that is taken without being asked for, since its memory is taken at once.
@@ -97,12 +103,15 @@ type source struct {
 
 // file opens a model; the empty name is Ember.
 func (f modelFlags) file(name string) (*source, error) {
+	if f.Imatrix != "" && f.Quant == "" {
+		return nil, usageError{errors.New("--imatrix is for --quant, which is not given")}
+	}
 	if name == "" || name == ember.Name {
 		g, err := ember.Open()
 		if err != nil {
 			return nil, err
 		}
-		s, err := fromGGUF(g, "")
+		s, err := f.fromGGUF(g, "")
 		if err != nil {
 			return nil, err
 		}
@@ -118,16 +127,20 @@ func (f modelFlags) file(name string) (*source, error) {
 		return nil, fmt.Errorf("no model %q: there is no such file", name)
 	}
 	if err == nil && st.IsDir() {
-		return fromFolder(path)
+		return f.fromFolder(path)
 	}
 	g, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return fromGGUF(g, path)
+	return f.fromGGUF(g, path)
 }
 
-func fromGGUF(g *gguf.File, path string) (*source, error) {
+func (f modelFlags) fromGGUF(g *gguf.File, path string) (*source, error) {
+	if f.Quant != "" {
+		g.Close()
+		return nil, usageError{fmt.Errorf("--quant %s: %s is a GGUF file and has its types already: --quant is for Hugging Face folders, hipengine quantize for files", f.Quant, modelID(path))}
+	}
 	s := &source{Source: g, meta: g.Meta, path: path, gguf: g, close: g.Close,
 		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}
 	var err error
@@ -141,13 +154,35 @@ func fromGGUF(g *gguf.File, path string) (*source, error) {
 	return s, nil
 }
 
-func fromFolder(path string) (*source, error) {
-	f, err := hf.Open(path)
+func (f modelFlags) fromFolder(path string) (*source, error) {
+	folder, err := hf.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return &source{Source: f, meta: f.Meta, template: f.Template, sampling: f.Sampling, path: path, notes: f.Notes, close: f.Close,
-		vocab: func() (tokenizer.Vocab, error) { return f.Vocab, nil }}, nil
+	s := &source{Source: folder, meta: folder.Meta, template: folder.Template, sampling: folder.Sampling, path: path, notes: folder.Notes,
+		close: folder.Close, vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }}
+	if f.Quant != "" {
+		if s.Source, err = f.quantized(folder); err != nil {
+			folder.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// quantized presents a folder with the types that --quant asks for.
+func (f modelFlags) quantized(folder *hf.Folder) (*convert.Quantized, error) {
+	typ, err := convert.ParseFType(f.Quant)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--quant: %w", err)}
+	}
+	o := convert.Options{Type: typ, Threads: f.Threads}
+	if f.Imatrix != "" {
+		if o.Imatrix, err = convert.ReadImatrix(f.Imatrix); err != nil {
+			return nil, err
+		}
+	}
+	return convert.NewQuantized(folder, o)
 }
 
 // tensors lists what the model holds.
@@ -155,7 +190,7 @@ func (s *source) tensors() []gguf.TensorInfo {
 	if s.gguf != nil {
 		return s.gguf.Tensors
 	}
-	return s.Source.(*hf.Folder).Tensors()
+	return s.Source.(interface{ Tensors() []gguf.TensorInfo }).Tensors()
 }
 
 // tokenizer makes the model's tokenizer.
@@ -209,22 +244,60 @@ func (f modelFlags) open(ctx context.Context, name string, seqs int, log io.Writ
 			m.close()
 		}
 	}()
-	bar := newProgress(log, "loading "+m.id)
+	length := f.Context
+	if length == 0 {
+		length = min(arch.Params().Context, defaultContext)
+	}
+	o := runner.Options{Context: length, Seqs: seqs, KVType: f.kvType()}
+	if f.oracle {
+		o.KVType, o.StateType = tensor.F64, tensor.F64
+	}
+	if err := checkMemory(m.dev, arch, src, o); err != nil {
+		return nil, err
+	}
+	doing := "loading "
+	if f.Quant != "" {
+		doing = "quantizing "
+	}
+	bar := newProgress(log, doing+m.id)
 	m.weights, err = models.LoadWeights(ctx, arch, src, m.dev, bar.update)
 	bar.done()
 	if err != nil {
 		return nil, err
 	}
-	length := f.Context
-	if length == 0 {
-		length = min(arch.Params().Context, defaultContext)
-	}
-	o := runner.Options{Context: length, Seqs: seqs}
-	if f.oracle {
-		o.KVType, o.StateType = tensor.F64, tensor.F64
-	}
 	m.runner, err = runner.New(m.dev, arch, m.weights, o)
 	return m, err
+}
+
+// kvType returns the type of keys and values.
+func (f modelFlags) kvType() tensor.DType {
+	name := f.KVType
+	if name == "" || name == "auto" {
+		name = "f16"
+		if f.exact || f.Device == "ref" {
+			name = "f32"
+		}
+	}
+	dt, ok := tensor.ParseDType(strings.ToUpper(name))
+	if !ok {
+		panic("unknown type of keys and values: " + name) // the flag accepts known ones only
+	}
+	return dt
+}
+
+// checkMemory refuses a model that does not fit, before anything is allocated for it.
+func checkMemory(dev ops.Device, arch models.Model, src models.Source, o runner.Options) error {
+	mem, err := runner.PlanMemory(dev, arch, src, o)
+	if err != nil {
+		return err
+	}
+	if err := mem.Err(); err != nil {
+		if mem.Fits > 0 {
+			return fmt.Errorf("%w (--ctx %d)", err, mem.Fits)
+		}
+		return err
+	}
+	return nil
 }
 
 // text reads tokenizer and template.

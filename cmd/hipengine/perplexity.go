@@ -30,6 +30,7 @@ func (f *textFlags) text(file string) (string, error) {
 	if f.Chunks < 0 {
 		return "", usageError{fmt.Errorf("--chunks %d is negative", f.Chunks)}
 	}
+	f.exact = true
 	if f.Context == 0 {
 		f.Context = f.Chunk
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/ops"
@@ -9,77 +11,192 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// probe is one op at sizes of real models, as conform --limits executes it.
+// probe is an op at one size, which conform --limits executes with one kernel.
 type probe struct {
-	op *ops.Def
+	op     *ops.Def
+	kernel string // registered name
 	ops.Case
 }
 
-// String names the probe like a check of the conformance suite.
-func (p probe) String() string { return p.op.Name + "/" + p.Name }
+// String lists the operands: "mul_mat F32 1x4096, Q4_K 1024x4096".
+func (p probe) String() string {
+	var args []string
+	for _, a := range p.Args {
+		dims := make([]string, len(a.Shape))
+		for i, n := range a.Shape {
+			dims[i] = fmt.Sprint(n)
+		}
+		args = append(args, a.DType.String()+" "+strings.Join(dims, "x"))
+	}
+	return p.op.Name + " " + strings.Join(args, ", ")
+}
 
-// Sizes of the probes. Bounds of a mat-vec and of a tile do not depend on the number of rows, so that few are enough.
+// Sizes of the probes. Bounds of a mat-vec do not depend on the number of rows, nor those of a tile on the number of
+// tiles, so that few are enough.
 const (
 	decodeRows, decodeCols   = 1024, 4096 // a quarter of the rows of an 8B model's attention output
 	prefillTokens            = 256
 	prefillRows, prefillCols = 2048, 2048
+	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
+	plainRows, plainCols     = 512, 1024
 	decodeKeys               = 4096 // keys of the attention of a decode step
+	hidden                   = 5120 // width of Qwen3.6-27B
 )
 
-// probes are the kernels in which models spend their time.
-func probes() []probe {
-	f32 := func(shape ...int) ops.Arg { return ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: shape} }
-	i32 := func(ints []int32, shape ...int) ops.Arg {
-		return ops.Arg{Leaf: ops.Input, DType: tensor.I32, Shape: shape, Ints: ints}
-	}
-	weight := func(d tensor.DType, shape ...int) ops.Arg {
-		return ops.Arg{Leaf: ops.Weight, DType: d, Shape: shape}
-	}
-	state := func(d tensor.DType, shape ...int) ops.Arg {
-		return ops.Arg{Leaf: ops.State, DType: d, Shape: shape}
-	}
+// probeList collects probes.
+type probeList []probe
 
-	var ps []probe
-	add := func(op *ops.Def, attrs any, name string, args ...ops.Arg) {
-		ps = append(ps, probe{op, ops.Case{Name: name, Args: args, Attrs: attrs}})
-	}
-	types := []tensor.DType{tensor.F16, tensor.BF16, quant.Q8_0, quant.Q6_K, quant.Q5_K, quant.Q4_K, quant.Q3_K, quant.Q4_0, quant.IQ4_XS, quant.MXFP4}
-	for _, d := range types {
-		add(ops.MulMatOp, nil, fmt.Sprintf("decode/%v", d), f32(1, decodeCols), weight(d, decodeRows, decodeCols))
-	}
-	for _, d := range types {
-		add(ops.MulMatOp, nil, fmt.Sprintf("prefill/%v", d), f32(prefillTokens, prefillCols), weight(d, prefillRows, prefillCols))
-	}
-	experts := func(name string, tokens, experts int) { // sizes of Qwen3.6-35B-A3B; only experts that are chosen cost
-		ids := make([]int32, tokens*8)
-		for i := range ids {
-			ids[i] = int32(i % experts)
+func (l *probeList) add(op *ops.Def, kernel string, attrs any, args ...ops.Arg) {
+	*l = append(*l, probe{op, kernel, ops.Case{Args: args, Attrs: attrs}})
+}
+
+func f32s(shape ...int) ops.Arg { return ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: shape} }
+
+func i32s(ints []int32, shape ...int) ops.Arg {
+	return ops.Arg{Leaf: ops.Input, DType: tensor.I32, Shape: shape, Ints: ints}
+}
+
+func weightOf(d tensor.DType, shape ...int) ops.Arg {
+	return ops.Arg{Leaf: ops.Weight, DType: d, Shape: shape}
+}
+
+func stateOf(d tensor.DType, shape ...int) ops.Arg {
+	return ops.Arg{Leaf: ops.State, DType: d, Shape: shape}
+}
+
+// probes are sizes of real models for every registered kernel, in every form that it has. Those that a target cannot
+// run are left out by who executes them.
+func probes() []probe {
+	var l probeList
+	l.products()
+	l.attention()
+	l.recurrent()
+	l.experts()
+	l.rest()
+	return l
+}
+
+// weightTypes are the types of weights.
+func weightTypes() []tensor.DType {
+	var ds []tensor.DType
+	for _, f := range tensor.Formats() {
+		if f.Dequant != nil {
+			ds = append(ds, f.DType)
 		}
-		add(ops.MulMatExpertsOp, nil, name, f32(tokens, 1, 2048), weight(quant.Q4_K, experts, 512, 2048), i32(ids, tokens, 8))
 	}
-	experts("decode/Q4_K", 1, 8)
-	experts("prefill/Q4_K", 64, 32)
-	attention := func(name string, tokens, keys, heads, kv, dim int) {
+	return ds
+}
+
+// products are mul_mat and embed for every type of weights.
+func (l *probeList) products() {
+	for _, d := range weightTypes() {
+		for _, kernel := range []string{"mul_mat_dot", "mul_mat_vec"} {
+			l.add(ops.MulMatOp, kernel, nil, f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols))
+			l.add(ops.MulMatOp, kernel, nil, f32s(8, decodeCols), weightOf(d, decodeRows/4, decodeCols))
+		}
+		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols), weightOf(d, prefillRows, prefillCols))
+		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
+		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))
+	}
+}
+
+// experts are the ops of mixtures at the sizes of Qwen3.6-35B-A3B; only experts that are chosen cost.
+func (l *probeList) experts() {
+	const chosen, in, out = 8, 2048, 512
+	ids := func(tokens, experts int) ops.Arg {
+		x := make([]int32, tokens*chosen)
+		for i := range x {
+			x[i] = int32(i % experts)
+		}
+		return i32s(x, tokens, chosen)
+	}
+	for _, d := range weightTypes() {
+		l.add(ops.MulMatExpertsOp, "mul_mat_experts_vec", nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
+		// 32 pairs of token and choice for each expert: tiles are full
+		l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, 16, out, in), ids(plainTokens, 16))
+	}
+	for _, g := range []ops.Gating{ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK} {
+		l.add(ops.RouteOp, "route_f32", ops.RouteAttrs{K: chosen, Gating: g, Norm: true, Scale: 1}, f32s(prefillTokens, 256))
+	}
+	l.add(ops.AddExpertsOp, "add_experts_f32", nil, f32s(prefillTokens, chosen, out), f32s(256, out), ids(prefillTokens, 256))
+	l.add(ops.WeightedSumOp, "weighted_sum_f32", nil, f32s(prefillTokens, chosen, in), f32s(prefillTokens, chosen))
+}
+
+// attention is attention at the sizes of Qwen3-8B, and of Qwen3.6-27B for heads of 256, and the cache.
+func (l *probeList) attention() {
+	add := func(kernel string, d tensor.DType, tokens, keys, heads, kv, dim int) {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize
-		add(ops.AttentionOp, ops.AttentionAttrs{Scale: 0.1}, name, f32(tokens, heads, dim),
-			state(tensor.F16, pages, runner.PageSize, kv, dim), state(tensor.F16, pages, runner.PageSize, kv, dim),
-			i32(rising(keys-tokens, tokens), tokens), i32(make([]int32, tokens), tokens), i32(rising(0, pages), 1, pages))
+		l.add(ops.AttentionOp, kernel, ops.AttentionAttrs{Scale: 0.1}, f32s(tokens, heads, dim),
+			stateOf(d, pages, runner.PageSize, kv, dim), stateOf(d, pages, runner.PageSize, kv, dim),
+			i32s(rising(keys-tokens, tokens), tokens), i32s(make([]int32, tokens), tokens), i32s(rising(0, pages), 1, pages))
 	}
-	attention("decode/d128", 1, decodeKeys, 32, 8, 128)
-	attention("decode/d256", 1, decodeKeys, 24, 4, 256)
-	attention("prefill/d128", prefillTokens, prefillTokens, 32, 8, 128)
-	attention("prefill/d256", prefillTokens, prefillTokens, 24, 4, 256)
-	delta := func(name string, tokens int) { // sizes of Qwen3.6-27B
-		add(ops.GatedDeltaNetOp, ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, name,
-			f32(tokens, 16, 128), f32(tokens, 16, 128), f32(tokens, 48, 128), f32(tokens, 48), f32(tokens, 48),
-			state(tensor.F32, 1, 48, 128, 128), i32([]int32{0, int32(tokens)}, 2), i32([]int32{0}, 1))
+	for _, d := range []tensor.DType{tensor.F16, tensor.BF16, quant.Q8_0, tensor.F32} {
+		add("attention_plain", d, 1, decodeKeys, 32, 8, 128)
+		for _, dim := range []int{64, 128} {
+			add("attention_mma", d, prefillTokens, prefillTokens, 32, 8, dim)
+		}
+		add("attention_mma", d, prefillTokens, prefillTokens, 24, 4, 256)
+		pages := prefillTokens / runner.PageSize
+		l.add(ops.KVAppendOp, "kv_append", nil, stateOf(d, pages, runner.PageSize, 8, 128), f32s(prefillTokens, 8, 128),
+			i32s(rising(0, prefillTokens), prefillTokens), i32s(make([]int32, prefillTokens), prefillTokens), i32s(rising(0, pages), 1, pages))
 	}
-	delta("decode", 1)
-	delta("prefill", prefillTokens)
+	add("attention_plain", tensor.F16, 1, decodeKeys, 24, 4, 256)
+}
+
+// recurrent are the ops of gated DeltaNet at the sizes of Qwen3.6-27B, in all widths of heads.
+func (l *probeList) recurrent() {
+	const keyHeads, valueHeads, channels = 16, 48, 10240
+	steps := func(tokens int) []ops.Arg { return []ops.Arg{i32s([]int32{0, int32(tokens)}, 2), i32s([]int32{0}, 1)} }
+	delta := func(kernel string, tokens, width int) {
+		l.add(ops.GatedDeltaNetOp, kernel, ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, append([]ops.Arg{
+			f32s(tokens, keyHeads, width), f32s(tokens, keyHeads, width), f32s(tokens, valueHeads, width), f32s(tokens, valueHeads),
+			f32s(tokens, valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width)}, steps(tokens)...)...)
+	}
+	for _, width := range []int{16, 32, 64, 128, 256} {
+		delta("gated_delta_net_f32_serial", 1, width)
+		if width >= 32 && width <= 128 {
+			delta("gated_delta_net_f32_chunk", prefillTokens, width)
+		}
+	}
+	conv := func(kernel string, tokens int) {
+		l.add(ops.CausalConvOp, kernel, nil, append([]ops.Arg{f32s(tokens, channels), stateOf(tensor.F32, 1, 3, channels), f32s(channels, 4)}, steps(tokens)...)...)
+	}
+	conv("causal_conv_f32_serial", 1)
+	conv("causal_conv_f32_tokens", prefillTokens)
+}
+
+// rest are normalization, positions and elementwise ops.
+func (l *probeList) rest() {
+	norm := ops.NormAttrs{Eps: 1e-6}
 	for _, tokens := range []int{1, prefillTokens} {
-		add(ops.RMSNormOp, ops.NormAttrs{Eps: 1e-6}, fmt.Sprintf("%dx5120", tokens), f32(tokens, 5120), weight(tensor.F32, 5120))
+		l.add(ops.RMSNormOp, "rms_norm_f32_block", norm, f32s(tokens, hidden), weightOf(tensor.F32, hidden))
 	}
-	return ps
+	l.add(ops.RMSNormOp, "rms_norm_f32_wave", norm, f32s(prefillTokens*32, 128), weightOf(tensor.F32, 128))
+	l.add(ops.L2NormOp, "l2_norm_f32_block", norm, f32s(prefillTokens, hidden))
+	l.add(ops.L2NormOp, "l2_norm_f32_wave", norm, f32s(prefillTokens*16, 128))
+	l.add(ops.RoPEOp, "rope_f32", ops.RoPEAttrs{NRot: 128, MScale: 1}, f32s(prefillTokens, 32, 128), i32s(rising(0, prefillTokens), prefillTokens), f32s(64))
+	l.add(ops.RowsOp, "rows_f32", nil, f32s(prefillTokens, hidden), i32s([]int32{prefillTokens - 1}, 1))
+	l.add(ops.SliceOp, "slice_f32", ops.SliceAttrs{Hi: hidden}, f32s(prefillTokens, 2*hidden))
+	for _, op := range ops.Defs() { // elementwise ops: all operands have one shape
+		if op.View || op.Cases == nil || slices.ContainsFunc(*l, func(p probe) bool { return p.op == op }) {
+			continue
+		}
+		same := func(c ops.Case) bool {
+			return !slices.ContainsFunc(c.Args, func(a ops.Arg) bool {
+				return a.Leaf != ops.Input || a.DType != tensor.F32 || !a.Shape.Equal(c.Args[0].Shape)
+			})
+		}
+		i := slices.IndexFunc(op.Cases(), same)
+		if i < 0 {
+			continue
+		}
+		c := op.Cases()[i]
+		args := make([]ops.Arg, len(c.Args))
+		for k := range args {
+			args[k] = f32s(prefillTokens, hidden)
+		}
+		l.add(op, op.Name+"_f32", c.Attrs, args...)
+	}
 }
 
 // rising returns n numbers from first on.
@@ -89,25 +206,4 @@ func rising(first, n int) []int32 {
 		x[i] = int32(first + i)
 	}
 	return x
-}
-
-// bytes returns what the op must move at least: every operand and result once.
-func (p probe) bytes(n *ops.Node) (float64, error) {
-	if p.op.Work != nil {
-		_, b := p.op.Work(n)
-		return float64(b), nil
-	}
-	total := 0.0
-	types := n.Out
-	for _, v := range n.In {
-		types = append(types[:len(types):len(types)], v.Type())
-	}
-	for _, t := range types {
-		b, err := tensor.Bytes(t.DType, t.Shape)
-		if err != nil {
-			return 0, err
-		}
-		total += float64(b)
-	}
-	return total, nil
 }

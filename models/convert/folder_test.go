@@ -1,11 +1,8 @@
 package convert
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models/internal/safetensors"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
@@ -27,9 +25,9 @@ func valueAt(name string, i int) float32 {
 func makeFolder(t *testing.T, shapes map[string][]int) string {
 	t.Helper()
 	dir := t.TempDir()
-	header, data := map[string]any{}, []byte{}
-	for _, name := range slices.Sorted(maps.Keys(shapes)) {
-		n := tensor.Shape(shapes[name]).Elems()
+	tensors := map[string]safetensors.Tensor{}
+	for name, shape := range shapes {
+		n := tensor.Shape(shape).Elems()
 		x, b := make([]float32, n), make([]byte, 4*n)
 		for i := range x {
 			x[i] = valueAt(name, i)
@@ -37,16 +35,15 @@ func makeFolder(t *testing.T, shapes map[string][]int) string {
 		if err := quant.Quantize(tensor.F32, b, x, n, nil); err != nil {
 			t.Fatal(err)
 		}
-		header[name] = map[string]any{"dtype": "F32", "shape": shapes[name], "data_offsets": []int{len(data), len(data) + len(b)}}
-		data = append(data, b...)
+		tensors[name] = safetensors.Tensor{DType: "F32", Shape: shape, Data: b}
 	}
-	h, err := json.Marshal(header)
+	file, err := safetensors.Encode(tensors)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tok, err1 := os.ReadFile("../hf/testdata/tiny/tokenizer.json")
 	err2 := os.WriteFile(filepath.Join(dir, "tokenizer.json"), tok, 0o666)
-	err3 := os.WriteFile(filepath.Join(dir, "model.safetensors"), append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...), data...), 0o666)
+	err3 := os.WriteFile(filepath.Join(dir, "model.safetensors"), file, 0o666)
 	err4 := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"architectures":["Qwen2ForCausalLM"],"hidden_size":256,"intermediate_size":256,"num_hidden_layers":1,
 		"num_attention_heads":2,"num_key_value_heads":2,"max_position_embeddings":64,"rms_norm_eps":1e-6,"rope_theta":1000000.0,"tie_word_embeddings":true}`), 0o666)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {

@@ -23,7 +23,8 @@ const (
 	attnQ
 	attnOutput
 	ffnDown
-	ffnUp // or gate
+	ffnGate
+	ffnUp
 )
 
 // roles are found by the first part of a name that is there.
@@ -33,7 +34,7 @@ var roles = []struct {
 }{
 	{"attn_v.weight", attnV}, {"attn_qkv.weight", attnV}, {"attn_kv_b.weight", attnV},
 	{"attn_k.weight", attnK}, {"attn_q.weight", attnQ}, {"attn_output.weight", attnOutput},
-	{"ffn_down", ffnDown}, {"ffn_gate", ffnUp}, {"ffn_up", ffnUp},
+	{"ffn_down", ffnDown}, {"ffn_gate", ffnGate}, {"ffn_up", ffnUp},
 }
 
 // place is what rules may ask about a tensor.
@@ -49,6 +50,7 @@ type place struct {
 func more(p place) bool { return p.i < p.n/8 || p.i >= 7*p.n/8 || (p.i-p.n/8)%3 == 2 }
 
 func firstEighth(p place) bool { return p.i < p.n/8 }
+func middle(p place) bool      { return p.i >= p.n/8 && p.i < 7*p.n/8 }
 func manyGQA(p place) bool     { return p.gqa >= 4 }
 func noImatrix(p place) bool   { return !p.imatrix }
 func eight(p place) bool       { return p.experts == 8 }
@@ -113,6 +115,7 @@ var mixRules = []mixRule{
 	{attnOutput, of(Q2_K), nil, quant.Q3_K},
 	{attnOutput, of(IQ3_XXS), nil, quant.IQ3_S},
 	{attnOutput, of(Q3_K_M, IQ3_M), nil, quant.Q4_K},
+	{attnOutput, of(Q3_K_L), eight, quant.Q3_K},
 	{attnOutput, of(Q3_K_L), nil, quant.Q5_K},
 
 	{ffnDown, of(IQ2_S, IQ2_M), firstEighth, quant.IQ3_S},
@@ -132,7 +135,8 @@ var mixRules = []mixRule{
 	{ffnDown, of(Q4_0), and(func(p place) bool { return p.imatrix }, firstEighth), quant.Q4_1},
 	{ffnDown, of(Q5_0), and(func(p place) bool { return p.imatrix }, firstEighth), quant.Q5_1},
 
-	{ffnUp, of(IQ3_XS), func(p place) bool { return p.i >= p.n/8 && p.i < 7*p.n/8 }, quant.IQ3_XXS},
+	{ffnGate, of(IQ3_XS), middle, quant.IQ3_XXS},
+	{ffnUp, of(IQ3_XS), middle, quant.IQ3_XXS},
 }
 
 // fallbacks replace a type whose blocks do not divide the rows of a tensor.
@@ -274,7 +278,7 @@ func (m *mixer) typeOf(t gguf.TensorInfo, r role, i int) tensor.DType {
 	switch {
 	case r == attnV:
 		p.n = m.values
-	case m.experts > 1: // several tensors of a layer may share a role
+	case m.experts > 1 && !m.ftype.in(low...): // several tensors of a layer may share a role
 		if layer := layerOf(t.Name); layer >= 0 {
 			p.i = layer
 		}

@@ -24,7 +24,7 @@ type source interface {
 type file struct{ *gguf.File }
 
 func (f file) ReadRows(t gguf.TensorInfo, dst []float32, lo int) error {
-	row, err := tensor.Bytes(t.DType, tensor.Shape{t.Shape.Last()})
+	row, err := rowBytes(t)
 	if err != nil {
 		return err
 	}
@@ -86,15 +86,9 @@ func (c *converter) write(ctx context.Context, path string, meta *gguf.Meta, inf
 
 // copy writes one tensor.
 func (c *converter) copy(ctx context.Context, w *gguf.Writer, from, to gguf.TensorInfo) error {
-	var importance []float32
-	if f, _ := to.DType.Format(); f.Block > 1 && from.DType != to.DType {
-		var err error
-		if importance, err = c.imatrix.weights(to); err != nil {
-			return err
-		}
-		if importance == nil && quant.RequiresImatrix(to.DType) {
-			return fmt.Errorf("convert: tensor %q: %v needs an importance matrix, and none has this tensor", to.Name, to.DType)
-		}
+	importance, err := c.importance(from, to)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // stops the workers if the writer gives up
@@ -107,6 +101,18 @@ func (c *converter) copy(ctx context.Context, w *gguf.Writer, from, to gguf.Tens
 		return err
 	}
 	return nil
+}
+
+// importance returns the weights of the columns of a tensor that is quantized, nil if it has none.
+func (c *converter) importance(from, to gguf.TensorInfo) ([]float32, error) {
+	if f, _ := to.DType.Format(); f.Block == 1 || from.DType == to.DType {
+		return nil, nil
+	}
+	w, err := c.imatrix.weights(to)
+	if err == nil && w == nil && quant.RequiresImatrix(to.DType) {
+		err = fmt.Errorf("convert: tensor %q: %v needs an importance matrix, and none has this tensor", to.Name, to.DType)
+	}
+	return w, err
 }
 
 // reader delivers the bytes of a tensor in order while workers make those to come. The capacity of chunks bounds the
@@ -159,18 +165,28 @@ func (r *reader) Read(p []byte) (int, error) {
 
 // rows makes rows lo to hi of a tensor in its new type. A tensor that keeps its type is copied.
 func (c *converter) rows(from, to gguf.TensorInfo, importance []float32, lo, hi int) ([]byte, error) {
-	cols := to.Shape.Last()
-	row, err := tensor.Bytes(to.DType, tensor.Shape{cols})
+	row, err := rowBytes(to)
 	if err != nil {
 		return nil, err
 	}
 	dst := make([]byte, int64(hi-lo)*row)
+	return dst, c.fill(dst, from, to, importance, lo, hi)
+}
+
+// rowBytes returns the size of a row of t.
+func rowBytes(t gguf.TensorInfo) (int64, error) {
+	return tensor.Bytes(t.DType, tensor.Shape{t.Shape.Last()})
+}
+
+// fill is rows into memory at hand, which has the size of the rows.
+func (c *converter) fill(dst []byte, from, to gguf.TensorInfo, importance []float32, lo, hi int) error {
+	cols, row := to.Shape.Last(), int64(len(dst)/(hi-lo))
 	if from.DType == to.DType {
-		return dst, c.src.ReadTensor(from, dst, int64(lo)*row)
+		return c.src.ReadTensor(from, dst, int64(lo)*row)
 	}
 	x := make([]float32, (hi-lo)*cols)
 	if err := c.src.ReadRows(from, x, lo); err != nil {
-		return nil, err
+		return err
 	}
 	// The weights of a stack of experts differ from expert to expert.
 	perExpert := to.Shape.Rows()
@@ -184,9 +200,9 @@ func (c *converter) rows(from, to gguf.TensorInfo, importance []float32, lo, hi 
 			w = importance[a/perExpert*cols:][:cols]
 		}
 		if err := quant.Quantize(to.DType, dst[int64(a-lo)*row:int64(b-lo)*row], x[(a-lo)*cols:(b-lo)*cols], cols, w); err != nil {
-			return nil, fmt.Errorf("from row %d on: %w", a, err)
+			return fmt.Errorf("from row %d on: %w", a, err)
 		}
 		a = b
 	}
-	return dst, nil
+	return nil
 }

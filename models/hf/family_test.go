@@ -284,7 +284,6 @@ func qwen35moeCase() familyCase {
 			draft[strings.Replace(name, "blk.0.", "blk.1.", 1)] = w
 		}
 	}
-	negExp := func(x float32) float32 { return float32(-math.Exp(float64(x))) }
 	a := mapped(l+"linear_attn.A_log", head, values)
 	a.value = negExp
 	return familyCase{
@@ -336,7 +335,7 @@ func qwen3nextCase() familyCase {
 	}
 	l := layer0
 	a := same(l+"linear_attn.A_log", 4)
-	a.value = func(x float32) float32 { return float32(-math.Exp(float64(x))) }
+	a.value = negExp
 	return familyCase{
 		name: "qwen3next",
 		config: `{"architectures":["Qwen3NextForCausalLM"],` + sizes + `,"intermediate_size":24,"head_dim":4,"num_experts":0,"linear_num_key_heads":2,"linear_num_value_heads":4,"linear_key_head_dim":4,"linear_value_head_dim":4,"linear_conv_kernel_dim":4,

@@ -1,14 +1,13 @@
 package hf
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"hash/fnv"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/hipengine/hipengine/models/internal/safetensors"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
@@ -23,21 +22,15 @@ type stTensor struct {
 // encodeSafetensors lays out a file.
 func encodeSafetensors(t testing.TB, ts map[string]stTensor) []byte {
 	t.Helper()
-	header := map[string]any{"__metadata__": map[string]string{"format": "pt"}}
-	var data []byte
-	for _, name := range sortedKeys(ts) {
-		x := ts[name]
-		if x.shape == nil {
-			x.shape = []int{}
-		}
-		header[name] = map[string]any{"dtype": x.dtype, "shape": x.shape, "data_offsets": []int{len(data), len(data) + len(x.data)}}
-		data = append(data, x.data...)
+	tensors := map[string]safetensors.Tensor{}
+	for name, x := range ts {
+		tensors[name] = safetensors.Tensor{DType: x.dtype, Shape: x.shape, Data: x.data}
 	}
-	h, err := json.Marshal(header)
+	file, err := safetensors.Encode(tensors)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...), data...)
+	return file
 }
 
 func writeFile(t testing.TB, dir, name string, data []byte) {

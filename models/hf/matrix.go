@@ -251,9 +251,6 @@ func (m *matrix) narrowed() *matrix {
 // plusOne turns the weights of zero-centred norms, which multiply by 1+w, into plain ones.
 func plusOne(x float32) float32 { return 1 + x }
 
-// negExp turns the A_log of gated DeltaNet into -exp(A_log).
-func negExp(x float32) float32 { return float32(-math.Exp(float64(x))) }
-
 // interleaveHalves is the row order of queries and keys in files whose rotary pairs are neighbours: in each head of dim
 // rows, new row 2i is old row i and new row 2i+1 is old row i+dim/2.
 func interleaveHalves(dim int) func(int) int {

@@ -254,3 +254,61 @@ func TestQuantizedCheckpoints(t *testing.T) {
 		}
 	}
 }
+
+// TestBrokenScales breaks blocks and scales of quantized checkpoints in one place at a time.
+func TestBrokenScales(t *testing.T) {
+	dir, q := layer0+"mlp.experts.", layer0+"self_attn.q_proj.weight"
+	u8 := func(shape ...int) stTensor { return stTensor{"U8", shape, make([]byte, tensor.Shape(shape).Elems())} }
+	mxfp4 := func(change func(m map[string]stTensor)) map[string]stTensor {
+		m := gptOSSTensors0(t)
+		m[dir+"gate_up_proj_blocks"], m[dir+"gate_up_proj_scales"] = u8(2, 64, 2, 16), u8(2, 64, 2)
+		m[dir+"down_proj_blocks"], m[dir+"down_proj_scales"] = u8(2, 64, 1, 16), u8(2, 64, 1)
+		change(m)
+		return m
+	}
+	fp8 := func(change func(m map[string]stTensor)) map[string]stTensor {
+		_, m := goodLlama(t)
+		m[q], m[q+"_scale_inv"] = stTensor{"F8_E4M3", []int{16, 16}, make([]byte, 256)}, f32Tensor(t, 2, 2)
+		change(m)
+		return m
+	}
+	config, _ := goodLlama(t)
+	fp8Config := strings.Replace(config, "{", `{"quantization_config":{"quant_method":"fp8","weight_block_size":[8,8]},`, 1)
+	mxfp4Config := fmt.Sprintf(gptOSSConfig, `,"quantization_config":{"quant_method":"mxfp4"}`)
+	for _, c := range []struct {
+		name, config string
+		stored       map[string]stTensor
+		want         string
+	}{
+		{"good FP8", fp8Config, fp8(func(map[string]stTensor) {}), ""},
+		{"good MXFP4", mxfp4Config, mxfp4(func(map[string]stTensor) {}), ""},
+		{"FP8 without scales", fp8Config, fp8(func(m map[string]stTensor) { delete(m, q+"_scale_inv") }), `"` + q + `" is F8_E4M3, but neither "` + q + `_scale_inv" nor`},
+		{"FP8 with scales of another shape", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = f32Tensor(t, 2, 3) }), `_scale_inv" has shape [2 3], which does not fit "` + q + `" of shape [16 16] in blocks of 8 by 8`},
+		{"FP8 with scales transposed to a vector", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = f32Tensor(t, 4) }), "has shape [4], which does not fit"},
+		{"FP8 with scales in bytes", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = u8(2, 2) }), `_scale_inv" of scales is U8`},
+		{"scales of a weight that is not FP8", fp8Config, fp8(func(m map[string]stTensor) { m[q] = sampleTensor(t, q, 16, 16) }), `_scale_inv" has no place`},
+		{"MXFP4 without scales", mxfp4Config, mxfp4(func(m map[string]stTensor) { delete(m, dir+"down_proj_scales") }), `down_proj_scales" is missing`},
+		{"MXFP4 with scales of another shape", mxfp4Config, mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_scales"] = u8(2, 64, 1) }), "gate_up_proj_scales\" of U8 has shape [2 64 1], the scales of blocks [2 64 2 16] are U8 [2 64 2]"},
+		{"MXFP4 with scales of another type", mxfp4Config, mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_scales"] = f32Tensor(t, 2, 64, 2) }), "gate_up_proj_scales\" of F32"},
+		{"MXFP4 with blocks of eight bytes", mxfp4Config, mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_blocks"] = u8(2, 64, 4, 8) }), "MXFP4 blocks are U8 [..., 16]"},
+		{"MXFP4 with blocks of another type", mxfp4Config, mxfp4(func(m map[string]stTensor) {
+			m[dir+"gate_up_proj_blocks"] = stTensor{"I8", []int{2, 64, 2, 16}, make([]byte, 4096)}
+		}), "MXFP4 blocks are U8"},
+		{"MXFP4 without experts", mxfp4Config, mxfp4(func(m map[string]stTensor) {
+			m[dir+"down_proj_blocks"], m[dir+"down_proj_scales"] = u8(64, 1, 16), u8(64, 1)
+		}), "want [experts, rows, blocks, 16]"},
+		{"MXFP4 with an odd number of rows", mxfp4Config, mxfp4(func(m map[string]stTensor) {
+			m[dir+"gate_up_proj_blocks"], m[dir+"gate_up_proj_scales"] = u8(2, 63, 2, 16), u8(2, 63, 2)
+		}), "of which the second dimension is odd"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, err := Open(makeFolder(t, c.config, c.stored))
+			if err == nil {
+				f.Close()
+			}
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}

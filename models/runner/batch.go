@@ -3,9 +3,11 @@ package runner
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
@@ -23,19 +25,30 @@ type batch struct {
 	wanted                                int // rows whose logits the caller gets; others are padding
 }
 
+// reset empties b and keeps its memory.
+func (b *batch) reset() {
+	for _, x := range []*[]int32{&b.tokens, &b.pos, &b.seq, &b.starts, &b.slots, &b.rows, &b.pages} {
+		*x = (*x)[:0]
+	}
+	b.starts = append(b.starts, 0)
+	b.width = 0
+}
+
 func (b *batch) key() shape { return shape{len(b.tokens), len(b.slots), b.width, len(b.rows)} }
 
-// batch checks the work, takes the pages that it needs and lays out the index data.
+// batch checks the work, takes the pages that it needs and lays out the index data, which is valid until the next
+// call.
 func (r *Runner) batch(work []Work) (*batch, error) {
-	b := &batch{starts: []int32{0}}
-	seen := make(map[SeqID]bool, len(work))
+	b := &r.index
+	b.reset()
+	r.steps++
 	need, total := 0, 0
 	for _, w := range work {
-		if int(w.Seq) < 0 || int(w.Seq) >= len(r.seqs) || !r.seqs[w.Seq].open || seen[w.Seq] {
+		if int(w.Seq) < 0 || int(w.Seq) >= len(r.seqs) || !r.seqs[w.Seq].open || r.seqs[w.Seq].step == r.steps {
 			return nil, fmt.Errorf("runner: sequence %d is not open or twice in the step", w.Seq)
 		}
-		seen[w.Seq] = true
 		s := &r.seqs[w.Seq]
+		s.step = r.steps
 		n := len(w.Tokens)
 		if n == 0 || w.Rows < 0 || w.Rows > n {
 			return nil, fmt.Errorf("runner: sequence %d: %d rows wanted of %d tokens", w.Seq, w.Rows, n)
@@ -78,11 +91,11 @@ func (r *Runner) batch(work []Work) (*batch, error) {
 		b.starts = append(b.starts, int32(len(b.tokens)))
 		b.slots = append(b.slots, int32(w.Seq))
 		b.pages = append(b.pages, s.pages...)
-		b.pages = append(b.pages, make([]int32, b.width-len(s.pages))...)
+		b.pages = zeros(b.pages, b.width-len(s.pages))
 	}
 	b.wanted = len(b.rows)
 	if b.wanted == 0 {
-		b.rows = []int32{0} // a graph computes at least one row
+		b.rows = append(b.rows, 0) // a graph computes at least one row
 	}
 	if r.buckets {
 		b.pad(int32(r.limits.Seqs))
@@ -99,9 +112,16 @@ func (b *batch) pad(spare int32) {
 	}
 	for range bucket(len(b.slots)) - len(b.slots) {
 		b.starts, b.slots = append(b.starts, end), append(b.slots, spare)
-		b.pages = append(b.pages, make([]int32, b.width)...)
+		b.pages = zeros(b.pages, b.width)
 	}
-	b.rows = append(b.rows, make([]int32, bucket(len(b.rows))-len(b.rows))...)
+	b.rows = zeros(b.rows, bucket(len(b.rows))-len(b.rows))
+}
+
+// zeros appends n zeros to x.
+func zeros(x []int32, n int) []int32 {
+	x = slices.Grow(x, n)[:len(x)+n]
+	clear(x[len(x)-n:])
+	return x
 }
 
 // bucket returns the least power of two that is at least n.
@@ -112,8 +132,27 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 	if p := r.plans.get(k); p != nil {
 		return p, nil
 	}
+	g, logits, err := record(r.model, r.weights, r.states, r.limits.Context, k)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.dev.Compile(g, logits)
+	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
+		// Plans for other sizes can be compiled again when they are needed.
+		if err = r.plans.close(); err == nil {
+			p, err = r.dev.Compile(g, logits)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.tokens, err)
+	}
+	return p, r.plans.put(k, p)
+}
+
+// record records a step of the given sizes.
+func record(m models.Model, w models.Weights, states map[string]tensor.Tensor, context int, k shape) (*ops.Graph, ops.Value, error) {
 	g := &ops.Graph{}
-	logits := r.model.Build(g, r.weights, models.Batch{
+	logits := m.Build(g, w, models.Batch{
 		Tokens: g.Input("tokens", tensor.I32, k.tokens),
 		Pos:    g.Input("pos", tensor.I32, k.tokens),
 		Seq:    g.Input("seq", tensor.I32, k.tokens),
@@ -121,19 +160,15 @@ func (r *Runner) plan(k shape) (ops.Plan, error) {
 		Starts: g.Input("starts", tensor.I32, k.seqs+1),
 		Slots:  g.Input("slots", tensor.I32, k.seqs),
 		Rows:   g.Input("rows", tensor.I32, k.rows),
-		States: r.states, Context: r.limits.Context,
+		States: states, Context: context,
 	})
 	if err := g.Err(); err != nil {
-		return nil, fmt.Errorf("runner: recording %s: %w", r.model.Params().Arch, err)
+		return nil, logits, fmt.Errorf("runner: recording %s: %w", m.Params().Arch, err)
 	}
-	p, err := r.dev.Compile(g, logits)
-	if err != nil {
-		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.tokens, err)
-	}
-	return p, r.plans.put(k, p)
+	return g, logits, nil
 }
 
-// run uploads the index data, runs the plan and returns the logits of all rows.
+// run uploads the index data, runs the plan and returns the logits of all rows, valid until the next call.
 func (r *Runner) run(ctx context.Context, p ops.Plan, b *batch) ([]float32, error) {
 	for _, in := range []struct {
 		name string
@@ -143,34 +178,36 @@ func (r *Runner) run(ctx context.Context, p ops.Plan, b *batch) ([]float32, erro
 		if !ok {
 			continue // the model does not use it
 		}
-		raw := make([]byte, 0, 4*len(in.data))
+		r.raw = r.raw[:0]
 		for _, v := range in.data {
-			raw = binary.LittleEndian.AppendUint32(raw, uint32(v))
+			r.raw = binary.LittleEndian.AppendUint32(r.raw, uint32(v))
 		}
-		if err := r.stream.Upload(t, raw); err != nil {
+		if err := r.stream.Upload(t, r.raw); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
 	}
 	if err := r.stream.Run(p); err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
-	raw := make([]byte, 4*b.wanted*r.limits.Vocab)
-	if len(raw) > 0 {
-		if err := r.stream.Download(raw, p.Output(0)); err != nil {
+	n := b.wanted * r.limits.Vocab
+	r.raw = slices.Grow(r.raw[:0], 4*n)[:4*n]
+	if n > 0 {
+		if err := r.stream.Download(r.raw, p.Output(0)); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
 	}
 	if err := r.stream.Sync(ctx); err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
-	logits := make([]float32, len(raw)/4)
-	for i := range logits {
-		logits[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-		if f := logits[i]; f-f != 0 { // NaN or infinite
+	r.logits = slices.Grow(r.logits[:0], n)[:n]
+	for i := range r.logits {
+		f := math.Float32frombits(binary.LittleEndian.Uint32(r.raw[4*i:]))
+		if f-f != 0 { // NaN or infinite
 			return nil, fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i%r.limits.Vocab, i/r.limits.Vocab, f)
 		}
+		r.logits[i] = f
 	}
-	return logits, nil
+	return r.logits, nil
 }
 
 // planCache keeps the most recently used plans.

@@ -56,6 +56,13 @@ type Runner struct {
 
 	buckets bool // the device wants sizes padded
 	closed  bool
+
+	// Memory of a step that the next one uses again.
+	steps  uint64
+	index  batch
+	raw    []byte
+	logits []float32
+	rows   [][]float32
 }
 
 // sequence is what the runner knows about one open sequence.
@@ -64,11 +71,32 @@ type sequence struct {
 	dirty bool    // its recurrent state may not be zero
 	len   int     // tokens
 	pages []int32 // page table
+	step  uint64  // number of the last step that had it
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
 func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, error) {
 	p := m.Params()
+	o, err := o.with(p)
+	if err != nil {
+		return nil, err
+	}
+	s, err := dev.Stream()
+	if err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	r := &Runner{model: m, weights: w, dev: dev, stream: s, spec: m.State(), states: map[string]tensor.Tensor{},
+		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
+		seqs:   make([]sequence, o.Seqs), pages: kv.NewPool(o.Pages), buckets: dev.Info().Buckets}
+	if err := r.alloc(o); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// with returns o with the defaults for a model, or an error if it is outside of what the model or a Runner can do.
+func (o Options) with(p models.Hparams) (Options, error) {
 	if o.Context == 0 {
 		o.Context = p.Context
 	}
@@ -85,59 +113,55 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		o.StateType = tensor.F32
 	}
 	if o.Context < 1 || o.Context > p.Context {
-		return nil, fmt.Errorf("runner: context of %d tokens is outside 1..%d, what the model was made for", o.Context, p.Context)
+		return o, fmt.Errorf("runner: context of %d tokens is outside 1..%d, what the model was made for", o.Context, p.Context)
 	}
 	if o.Seqs < 1 || o.Seqs > 1<<16 || o.Batch < 1 || o.Batch > 1<<20 {
-		return nil, fmt.Errorf("runner: %d sequences with %d tokens per step are outside the limits 1..%d and 1..%d", o.Seqs, o.Batch, 1<<16, 1<<20)
+		return o, fmt.Errorf("runner: %d sequences with %d tokens per step are outside the limits 1..%d and 1..%d", o.Seqs, o.Batch, 1<<16, 1<<20)
 	}
 	perSeq := pagesFor(o.Context)
 	if o.Pages == 0 {
 		o.Pages = perSeq * o.Seqs
 	}
 	if o.Pages < perSeq {
-		return nil, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize, o.Context)
+		return o, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize, o.Context)
 	}
-	s, err := dev.Stream()
-	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+	return o, nil
+}
+
+// stateTensors returns the tensors of a model's state, without memory, and their sizes in bytes. o has its defaults.
+// A device that wants sizes padded gets a slot for the sequences that pad a step.
+func stateTensors(spec kv.Spec, o Options, buckets bool) (ts []tensor.Tensor, sizes []int64, err error) {
+	add := func(name string, dt tensor.DType, shape tensor.Shape) {
+		n, serr := tensor.Bytes(dt, shape)
+		if serr != nil && err == nil {
+			err = fmt.Errorf("runner: state %q: %w", name, serr)
+		}
+		ts, sizes = append(ts, tensor.Tensor{Name: name, DType: dt, Shape: shape}), append(sizes, n)
 	}
-	r := &Runner{model: m, weights: w, dev: dev, stream: s, spec: m.State(), states: map[string]tensor.Tensor{},
-		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
-		seqs:   make([]sequence, o.Seqs), pages: kv.NewPool(o.Pages), buckets: dev.Info().Buckets}
-	if err := r.alloc(o); err != nil {
-		r.Close()
-		return nil, err
+	for _, p := range spec.Paged {
+		add(p.Name, o.KVType, tensor.Shape{o.Pages, PageSize, p.Heads, p.Dim})
 	}
-	return r, nil
+	slots := o.Seqs
+	if buckets {
+		slots++
+	}
+	for _, t := range spec.Slots {
+		add(t.Name, o.StateType, append(tensor.Shape{slots}, t.Shape...))
+	}
+	return ts, sizes, err
 }
 
 // alloc makes the state tensors.
 func (r *Runner) alloc(o Options) error {
-	add := func(name string, dt tensor.DType, shape tensor.Shape) error {
-		n, err := tensor.Bytes(dt, shape)
-		if err != nil {
-			return fmt.Errorf("runner: state %q: %w", name, err)
-		}
-		buf, err := r.dev.Alloc(n, ops.MemState)
-		if err != nil {
-			return fmt.Errorf("runner: state %q: %w", name, err)
-		}
-		r.states[name] = tensor.Tensor{Name: name, DType: dt, Shape: shape, Buf: buf}
-		return nil
+	ts, sizes, err := stateTensors(r.spec, o, r.buckets)
+	if err != nil {
+		return err
 	}
-	for _, p := range r.spec.Paged {
-		if err := add(p.Name, o.KVType, tensor.Shape{o.Pages, PageSize, p.Heads, p.Dim}); err != nil {
-			return err
+	for i, t := range ts {
+		if t.Buf, err = r.dev.Alloc(sizes[i], ops.MemState); err != nil {
+			return fmt.Errorf("runner: state %q: %w", t.Name, err)
 		}
-	}
-	slots := o.Seqs
-	if r.buckets {
-		slots++ // for the sequences that pad a step
-	}
-	for _, t := range r.spec.Slots {
-		if err := add(t.Name, o.StateType, append(tensor.Shape{slots}, t.Shape...)); err != nil {
-			return err
-		}
+		r.states[t.Name] = t
 	}
 	return nil
 }
@@ -235,13 +259,13 @@ func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]float32, len(work))
-	for i, w := range work {
+	r.rows = r.rows[:0]
+	for _, w := range work {
 		r.seqs[w.Seq].len += len(w.Tokens)
 		n := w.Rows * r.limits.Vocab
-		out[i], logits = logits[:n:n], logits[n:]
+		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
 	}
-	return out, nil
+	return r.rows, nil
 }
 
 func pagesFor(tokens int) int { return (tokens + PageSize - 1) / PageSize }

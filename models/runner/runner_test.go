@@ -70,7 +70,7 @@ func step(t *testing.T, r *Runner, id SeqID, tokens ...int32) []float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows[0]
+	return slices.Clone(rows[0])
 }
 
 func prompt(seed uint64, n int) []int32 {

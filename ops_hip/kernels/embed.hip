@@ -9,7 +9,7 @@ template <class Q> DEV void embed(const u8* RESTRICT table, const int* RESTRICT 
   if (8 * g >= k) return;
   group w;
   if (id < n) {
-    get_group<Q>(table + id * row_bytes<Q>(k), g, k, w);
+    weight_row<Q>::get(table + id * weight_row<Q>::bytes(k), g, k, w);
   } else {
     UNROLL for (int j = 0; j < 8; j++) w[j] = __builtin_nanf("");
   }

@@ -36,7 +36,7 @@ template <class Q, int M>
 DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int m, int k, float (&acc)[M]) {
   for (u32 g = lane(); (int)(8 * g) < k; g += 32) {
     group a;
-    get_group<Q>(w, g, k, a);
+    weight_row<Q>::get(w, g, k, a);
     UNROLL for (int t = 0; t < M; t++) {
       if (M > 1 && t >= m) break;
       group b;
@@ -60,7 +60,7 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
                   const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, operand<Q>* tx, operand<Q>* tw) {
   constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
   const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
-  const i64 pitch = row_bytes<Q>(k);
+  const i64 pitch = weight_row<Q>::bytes(k);
   Acc acc[2][NB] = {};
   for (int k0 = 0; k0 < k; k0 += 32) {
     UNROLL for (int i = 0; i < WM; i++) {
@@ -72,7 +72,7 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
     UNROLL for (int i = 0; i < tile_rows / 32; i++) {
       int r = t / 4 + 32 * i, c = t % 4;
       group v = {};
-      if (o0 + r < n) get_group<Q>(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
+      if (o0 + r < n) weight_row<Q>::get(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
       put8(tw + r * S + 8 * c, v);
     }
     barrier();

@@ -16,7 +16,7 @@ template <class Q, int M> DEV void mul_mat_vec(const float* RESTRICT x, const u8
   int o = block_x() * 4 + wave();
   if (o >= n) return;
   float acc[M] = {};
-  vec_row<Q, M>(w + o * row_bytes<Q>(k), x, k, m, k, acc);
+  vec_row<Q, M>(w + o * weight_row<Q>::bytes(k), x, k, m, k, acc);
   UNROLL for (int t = 0; t < M; t++) {
     float s = wave_sum(acc[t]);
     if ((M == 1 || t < m) && lane() == 0) y[(i64)t * n + o] = s;
@@ -31,7 +31,7 @@ DEV void mul_mat_tile(const float* RESTRICT x, const u8* RESTRICT w, float* REST
     group v = {}, u = {};
     u32 g = k0 / 8 + c;
     if ((int)(8 * g) < k) {
-      if (o0 + r < n) get_group<Q>(w + (o0 + r) * row_bytes<Q>(k), g, k, v);
+      if (o0 + r < n) weight_row<Q>::get(w + (o0 + r) * weight_row<Q>::bytes(k), g, k, v);
       if (m0 + r < m) get_floats<Q::element>(x + (i64)(m0 + r) * k, g, k, u);
     }
     UNROLL for (int j = 0; j < 8; j++) tw[8 * c + j][r] = v[j], tx[8 * c + j][r] = u[j];

@@ -17,7 +17,7 @@ DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, cons
   int p = block_x(), o = block_y() * 4 + wave();
   if (o >= n) return;
   float acc[1] = {};
-  vec_row<Q, 1>(w + ((i64)ids[p] * n + o) * row_bytes<Q>(k), x + (i64)(p / per) * k, k, 1, k, acc);
+  vec_row<Q, 1>(w + ((i64)ids[p] * n + o) * weight_row<Q>::bytes(k), x + (i64)(p / per) * k, k, 1, k, acc);
   float s = wave_sum(acc[0]);
   if (lane() == 0) y[(i64)p * n + o] = s;
 }
@@ -33,7 +33,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
-  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * row_bytes<Q>(k), y, block_y() * tile_rows, n, k, tx, tw);
+  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), y, block_y() * tile_rows, n, k, tx, tw);
 }
 
 #define TYPE(q, name, block, bytes)                                                                                   \

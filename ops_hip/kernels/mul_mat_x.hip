@@ -4,10 +4,11 @@
 //   mul_mat_x_f16   y half [rows, k] = x·2^e with a power of two for each row, inverse float [rows] = 2^-e: see
 //                   half_row in gemm.h. Grid rows, blocks of 256, LDS 32 bytes.
 //   mul_mat_x_bf16  y bfloat16 [rows, k] = x half to even, inverse = 1. Likewise.
-//   mul_mat_x_q16   Blocks of 32 with 16-bit codes in two bytes: high int8 [rows, k] = x/d to the nearest, low int8
-//                   [rows, k] = (x/d - high)·254 to the nearest, d = largest magnitude / 127; ds float [rows, k/32][2]
-//                   = d/254 and the sum of the block as coded. x ≈ d/254·(254·high + low), to 2^-16 of the largest
-//                   of the block. Grid ⌈blocks/8⌉, blocks of 256, a wave for a block, no LDS.
+//   mul_mat_x_q24   Blocks of 32 with 24-bit codes: codes int8 [3, rows, k], c = 65536·codes[0] + 256·codes[1] + codes[2]
+//                   = x/d to the nearest, d = largest magnitude / (127·65536); ds float [rows, k/32][2] = d and the
+//                   sum of the block as coded. x ≈ d·c to 2^-24 of the largest of the block (its rounding and that of
+//                   the float x/d), the codes themselves are c exactly. Blocks below 2^-100 are 0, those with a NaN
+//                   are NaN. Grid ⌈blocks/8⌉, blocks of 256, a wave for a block, no LDS.
 #include "gemm.h"
 
 KERNEL(256) mul_mat_x_f16(const float* RESTRICT x, half* RESTRICT y, float* RESTRICT inverse, int k) {
@@ -21,14 +22,19 @@ KERNEL(256) mul_mat_x_bf16(const float* RESTRICT x, u16* RESTRICT y, float* REST
   if (tid() == 0) inverse[block_x()] = 1;
 }
 
-KERNEL(256) mul_mat_x_q16(const float* RESTRICT x, i8* RESTRICT high, i8* RESTRICT low, float* RESTRICT ds, u32 blocks) {
+KERNEL(256) mul_mat_x_q24(const float* RESTRICT x, i8* RESTRICT codes, float* RESTRICT ds, u32 blocks) {
+  const float top = 127 << 16;
   u32 b = (u32)block_x() * 8 + wave();
   if (b >= blocks) return;
-  u64 i = (u64)b * 32 + lane();
+  u64 i = (u64)b * 32 + lane(), plane = (u64)blocks * 32;
   float v = x[i], m = wave_max(__builtin_fabsf(v));
-  float v_d = v * (m > 0x1p-110f ? 127.0f / m : 0), h = __builtin_rintf(v_d), l = __builtin_rintf((v_d - h) * 254.0f);
-  high[i] = (i8)(int)h;
-  low[i] = (i8)(int)l;
-  float d = m * (1.0f / (127 * 254)), sum = wave_sum(254.0f * h + l);
+  float r = __builtin_rintf(v * (m > 0x1p-100f ? top / m : 0));
+  // Each byte is the nearest to what is left, so that all are signed; none overflows, since the first is at most 127.
+  int c = (int)r, e = (i8)c, l = (i8)((c - e) >> 8), h = ((c - e) >> 8) - l >> 8;
+  codes[i] = (i8)h;
+  codes[plane + i] = (i8)l;
+  codes[2 * plane + i] = (i8)e;
+  float d = m * (1 / top), sum = wave_sum(r);
+  if (sum != sum) d = sum;
   if (lane() == 0) *(f32x2*)(ds + 2 * (u64)b) = (f32x2){d, d * sum};
 }

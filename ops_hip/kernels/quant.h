@@ -9,6 +9,10 @@
 //
 // Loads follow the alignment that blocks have in a file: 1 byte for MXFP4, 2 bytes for blocks of 18, 22, 34, 50,
 // 54, 66, 74, 82, 98, 110 and 210 bytes, 4 or more for the others.
+//
+// Weights of some types are repacked while they are loaded, so that lanes read aligned vectors: rows then lie as
+// weight_row<Q> says. A repacked row is planes, one part of all its blocks after the other, and starts at a multiple
+// of 16 bytes. What has Q in a cache is never repacked.
 #pragma once
 #include "gpu.h"
 
@@ -19,6 +23,7 @@ typedef u32x2 octet;
 DEV octet octet_1(const u8* p) { return (octet){load32_1(p), load32_1(p + 4)}; }
 DEV octet octet_2(const u8* p) { return (octet){load32_2(p), load32_2(p + 4)}; }
 DEV octet octet_4(const u8* p) { return (octet){load32(p), load32(p + 4)}; }
+DEV octet octet_8(const u8* p) { return *(const octet*)p; }
 DEV int byte_of(octet w, int j) { return w[j >> 2] >> 8 * (j & 3) & 255; }
 DEV int sbyte_of(octet w, int j) { return (int)(w[j >> 2] << (24 - 8 * (j & 3))) >> 24; }
 
@@ -41,6 +46,19 @@ template <class Q> DEV void get_group(const u8* row, u32 g, int k, group& y) {
   constexpr int n = Q::block / 8;
   Q::get(row + (i64)(g / n) * Q::bytes, g % n, y);
 }
+
+// weight_row<Q> is how a row of k weights lies in memory: as in files, unless the header of Q says otherwise. Go repacks
+// rows in repack_<type>.go.
+//
+//   bytes(k)           size of a row
+//   get(row, g, k, y)  elements 8g to 8g+7, as get_group
+template <class Q> struct weight_row {
+  DEV i64 bytes(int k) { return row_bytes<Q>(k); }
+  DEV void get(const u8* row, u32 g, int k, group& y) { get_group<Q>(row, g, k, y); }
+};
+
+// packed_bytes rounds the size of a repacked row up to what keeps the next one aligned.
+DEV i64 packed_bytes(i64 n) { return (n + 15) & ~(i64)15; }
 
 // get_floats writes x[8g] to x[8g+7] of a row of k floats, 0 past the end. short_rows says that k need not be a
 // multiple of 8.

@@ -1,4 +1,4 @@
-// The 6-bit scales and mins of Q4_K and Q5_K. See tensor/quant/k_quant.go.
+// The 6-bit scales and mins of Q4_K and Q5_K as files have them. See tensor/quant/k_quant.go.
 #pragma once
 #include "quant.h"
 

@@ -31,5 +31,8 @@ var GPUs = []GPU{
 // simdClocks returns the clocks that all SIMDs together offer per second.
 func (g GPU) simdClocks() float64 { return float64(g.CUs*simdsPerCU) * g.GHz * 1e9 }
 
+// cuClocks returns the clocks that all compute units together offer per second.
+func (g GPU) cuClocks() float64 { return float64(g.CUs) * g.GHz * 1e9 }
+
 // Flops returns the f16 matrix operations per second.
 func (g GPU) Flops() float64 { return float64(g.CUs*g.MMAFlops) * g.GHz * 1e9 }

@@ -26,7 +26,11 @@ func TestBound(t *testing.T) {
 		{"vector", limits.Counts{Bytes: 1e9, Vector: 8e9, Scalar: 2e9}, limits.Bound{Memory: 1, Issue: 4}, 4, limits.Issue},
 		{"scalar", limits.Counts{Vector: 2e9, Scalar: 6e9}, limits.Bound{Issue: 3}, 3, limits.Issue},
 		{"transcendental", limits.Counts{Vector: 2e9, Trans: 1e9}, limits.Bound{Issue: 2}, 2, limits.Issue},
+		{"memory instructions", limits.Counts{Vector: 2e9, VMem: 4e9}, limits.Bound{Issue: 2}, 2, limits.Issue},
 		{"matrix", limits.Counts{Bytes: 1e9, Vector: 1e9, WMMA: 1e9}, limits.Bound{Memory: 1, Issue: .5, Matrix: 16}, 16, limits.Matrix},
+		{"LDS instructions", limits.Counts{Vector: 1e9, LDS: 6e9, LDSLoad: 128e9}, limits.Bound{Issue: .5, LDS: 3}, 3, limits.LDS},
+		{"LDS loads", limits.Counts{LDS: 1e9, LDSLoad: 512e9, LDSStored: 128e9}, limits.Bound{LDS: 4}, 4, limits.LDS},
+		{"LDS stores", limits.Counts{LDS: 1e9, LDSLoad: 128e9, LDSStored: 256e9}, limits.Bound{LDS: 2}, 2, limits.LDS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := c.counts.On(unit)
@@ -38,10 +42,14 @@ func TestBound(t *testing.T) {
 }
 
 func TestFromClasses(t *testing.T) {
-	got := limits.FromClasses(map[string]uint64{"valu": 1, "dot": 10, "trans": 100, "wmma": 1000, "salu": 5, "smem": 1 << 20, "vmem": 1 << 20, "lds": 1 << 20, "branch": 1 << 20}, 7)
-	want := limits.Counts{Bytes: 7, Vector: 1111, Trans: 100, Scalar: 5, WMMA: 1000}
+	got := limits.FromClasses(map[string]uint64{"valu": 1, "dot": 10, "trans": 100, "wmma": 1000, "salu": 5, "vmem": 6, "lds": 7, "smem": 1 << 20, "branch": 1 << 20})
+	want := limits.Counts{Vector: 1111, Trans: 100, Scalar: 5, WMMA: 1000, VMem: 6, LDS: 7}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+	all := limits.Counts{Bytes: 1, Vector: 2, Trans: 3, Scalar: 4, VMem: 5, WMMA: 6, LDS: 7, LDSLoad: 8, LDSStored: 9}
+	if got, want := all.Times(2), (limits.Counts{Bytes: 2, Vector: 4, Trans: 6, Scalar: 8, VMem: 10, WMMA: 12, LDS: 14, LDSLoad: 16, LDSStored: 18}); got != want {
+		t.Errorf("twice: %+v, want %+v", got, want)
 	}
 }
 
@@ -96,7 +104,7 @@ func TestModels(t *testing.T) {
 		{"Qwen3.6-27B", 0, []bool{true, true, true}},
 		{"Qwen3.6-27B", 32768, []bool{true, true, false}},
 		{"Qwen3-32B", 0, []bool{true, true, false}},
-		{"Llama-3.x-70B", 0, []bool{false, true, false}},
+		{"Llama-3.1-70B", 0, []bool{false, true, false}},
 	} {
 		for i, want := range c.fits {
 			if got := find(c.model).Fits(limits.GPUs[i], c.context); got != want {

@@ -20,6 +20,11 @@ type Runtime struct {
 	Kernels map[string]Kernel
 	Limit   int64 // bytes that can be allocated; 0 for no limit
 
+	// Reported, where set, is what MemInfo says instead of the truth: free and total.
+	Reported *[2]int64
+
+	Shared *hiprt.SharedMemory // of all devices; nil if nothing is known
+
 	// Fail makes the call with this name fail, once for each entry of the slice; nil entries succeed.
 	Fail map[string][]error
 
@@ -149,12 +154,23 @@ func (r *Runtime) Use(int) error {
 	return r.call("Use")
 }
 
-// MemInfo counts against Limit.
+// MemInfo counts against Limit, or says what it is told to.
 func (r *Runtime) MemInfo(int) (free, total int64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = r.call("MemInfo")
+	if r.Reported != nil {
+		return r.Reported[0], r.Reported[1], err
+	}
 	return r.Limit - r.used, r.Limit, err
+}
+
+// SharedMemory returns Shared.
+func (r *Runtime) SharedMemory(int) (hiprt.SharedMemory, bool) {
+	if r.Shared == nil {
+		return hiprt.SharedMemory{}, false
+	}
+	return *r.Shared, true
 }
 
 // Malloc returns poisoned memory.

@@ -179,6 +179,9 @@ func (h *cuda) MemInfo(int) (free, total int64, err error) {
 	return int64(f), int64(t), err
 }
 
+// SharedMemory knows nothing: what integrated devices of this vendor share is not in files of the system.
+func (h *cuda) SharedMemory(int) (SharedMemory, bool) { return SharedMemory{}, false }
+
 func (h *cuda) Malloc(n int64) (Ptr, error) {
 	var p Ptr
 	err := h.call(cuMemAlloc, uintptr(unsafe.Pointer(&p)), uintptr(n))

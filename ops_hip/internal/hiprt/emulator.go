@@ -96,6 +96,8 @@ func (e *emulator) MemInfo(int) (free, total int64, err error) {
 	return e.props.Memory - e.used, e.props.Memory, nil
 }
 
+func (e *emulator) SharedMemory(int) (SharedMemory, bool) { return SharedMemory{}, false }
+
 func (e *emulator) Malloc(n int64) (Ptr, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"unsafe"
+
+	"github.com/hipengine/hipengine/internal/hostmem"
 )
 
 func init() { Register("hip", openHIP) }
@@ -139,27 +141,27 @@ func (h *hip) Properties(dev int) (Properties, error) {
 	if h.call(hipDeviceGetPCIBusId, uintptr(unsafe.Pointer(id)), uintptr(len(id)), uintptr(dev)) == nil {
 		p.PCI = goString(id[:])
 	}
-	if p.Integrated {
-		if _, total, ok := sysfsMemory("/sys", p.PCI); ok {
-			p.Memory = max(p.Memory, total)
-		}
-	}
 	h.props[dev] = p
 	return p, nil
 }
 
 func (h *hip) Use(dev int) error { return h.call(hipSetDevice, uintptr(dev)) }
 
-func (h *hip) MemInfo(dev int) (free, total int64, err error) {
+func (h *hip) MemInfo(int) (free, total int64, err error) {
 	var f, t uint64
 	err = h.call(hipMemGetInfo, uintptr(unsafe.Pointer(&f)), uintptr(unsafe.Pointer(&t)))
-	free, total = int64(f), int64(t)
-	if p, perr := h.Properties(dev); perr == nil && p.Integrated {
-		if sf, st, ok := sysfsMemory("/sys", p.PCI); ok && st > total {
-			return sf, st, nil
-		}
+	return int64(f), int64(t), err
+}
+
+func (h *hip) SharedMemory(dev int) (SharedMemory, bool) {
+	p, err := h.Properties(dev)
+	if err != nil || !p.Integrated {
+		return SharedMemory{}, false
 	}
-	return free, total, err
+	m, ok := sharedMemory("/sys", p.PCI)
+	// Not what a control group allows: memory of the device is not charged to it.
+	m.Available, _ = hostmem.System()
+	return m, ok
 }
 
 func (h *hip) Malloc(n int64) (Ptr, error) {

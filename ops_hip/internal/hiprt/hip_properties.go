@@ -93,18 +93,18 @@ func hipProperties(name, arch []byte, memory uint64, wave, units, integrated, cl
 		Integrated: integrated != 0, ClockKHz: int(clock), MemKHz: int(memClock), BusBits: int(bus)}
 }
 
-// sysfsMemory returns what the kernel driver says of a device's memory, its own and the host's that it may map:
-// hipMemGetInfo of integrated devices reports a part of it or nothing. root is "/sys".
-func sysfsMemory(root, pci string) (free, total int64, ok bool) {
+// sharedMemory returns what the kernel driver says of a device's memory, its own and the host's that it may map. root is
+// "/sys".
+func sharedMemory(root, pci string) (m SharedMemory, ok bool) {
 	read := func(name string) int64 {
 		b, err := os.ReadFile(filepath.Join(root, "bus/pci/devices", strings.ToLower(pci), name))
 		if err != nil {
 			return 0
 		}
 		n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-		return max(n, 0)
+		return min(max(n, 0), 1<<50)
 	}
-	total = read("mem_info_vram_total") + read("mem_info_gtt_total")
-	used := read("mem_info_vram_used") + read("mem_info_gtt_used")
-	return max(0, total-used), total, total > 0
+	m = SharedMemory{Carveout: read("mem_info_vram_total"), CarveoutUsed: read("mem_info_vram_used"),
+		Mapped: read("mem_info_gtt_total"), MappedUsed: read("mem_info_gtt_used")}
+	return m, m.Total() > 0
 }

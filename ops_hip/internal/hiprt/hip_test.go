@@ -61,9 +61,9 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestSysfsMemory(t *testing.T) {
+func TestSharedMemory(t *testing.T) {
 	root := t.TempDir()
-	if _, _, ok := sysfsMemory(root, "0000:C4:00.0"); ok {
+	if _, ok := sharedMemory(root, "0000:C4:00.0"); ok {
 		t.Error("memory without files")
 	}
 	dir := filepath.Join(root, "bus/pci/devices/0000:c4:00.0")
@@ -75,9 +75,9 @@ func TestSysfsMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	free, total, ok := sysfsMemory(root, "0000:C4:00.0")
-	if !ok || total != 536870912+118111600640 || free != total-36870912 {
-		t.Errorf("%d of %d free, %v", free, total, ok)
+	got, ok := sharedMemory(root, "0000:C4:00.0")
+	if want := (SharedMemory{Carveout: 536870912, CarveoutUsed: 36870912, Mapped: 118111600640}); !ok || got != want {
+		t.Errorf("%+v, %v, want %+v", got, ok, want)
 	}
 }
 

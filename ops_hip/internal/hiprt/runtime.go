@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hipengine/hipengine/ops"
 )
 
 // EnvLibrary names the environment variable that overrides the search for libamdhip64 with one file.
@@ -26,7 +28,7 @@ type (
 var (
 	ErrNoLibrary   = errors.New("runtime library not found")
 	ErrNoDevice    = errors.New("no device")
-	ErrOutOfMemory = errors.New("out of memory")
+	ErrOutOfMemory = ops.ErrOutOfMemory
 	ErrNoGraphs    = errors.New("graphs are not available")
 )
 
@@ -54,6 +56,16 @@ type Properties struct {
 	MemKHz     int // memory clock
 	BusBits    int // memory bus width
 }
+
+// SharedMemory is what an integrated device and its host share, in bytes.
+type SharedMemory struct {
+	Carveout, CarveoutUsed int64 // set aside for the device when the machine starts
+	Mapped, MappedUsed     int64 // of the host that the driver may map for the device, and maps
+	Available              int64 // of the host that programs can take; 0 if not known
+}
+
+// Total returns the bytes that the device can use.
+func (m SharedMemory) Total() int64 { return m.Carveout + m.Mapped }
 
 // Host is page-locked memory that the device can address and transfers read and write directly. It is not on the
 // Go heap (an emulator's may be).
@@ -84,8 +96,14 @@ type Runtime interface {
 	Properties(dev int) (Properties, error)
 	Use(dev int) error // makes dev the calling thread's current device
 
-	// MemInfo returns the bytes that are free and that exist on dev, which must be the current device.
+	// MemInfo returns the bytes that are free and that exist on dev, which must be the current device, in the words of
+	// the runtime.
 	MemInfo(dev int) (free, total int64, err error)
+
+	// SharedMemory returns what the operating system says of the memory of dev, an integrated device, and whether it
+	// says anything.
+	SharedMemory(dev int) (SharedMemory, bool)
+
 	Malloc(n int64) (Ptr, error) // not zeroed; the error wraps ErrOutOfMemory if that is the cause
 	Free(p Ptr) error
 	HostAlloc(n int64) (Host, error)

@@ -258,6 +258,39 @@ func TestControlReadOnly(t *testing.T) {
 	})
 }
 
+// TestControlStrayStore lets the store of a kernel go where its last load came from: to an argument that the compiler
+// found to be read-only. Nothing but the check sees that.
+func TestControlStrayStore(t *testing.T) {
+	eachTarget(t, func(t *testing.T, target string) {
+		gfx12 := strings.HasPrefix(target, "gfx12")
+		var load [3]uint32
+		code, edited := patch(t, target, "norm", "rms_norm", func(_ int, i *decode.Inst) []uint32 {
+			switch i.Name {
+			case "global_load_b32":
+				load = i.Words
+			case "global_store_b32":
+				if gfx12 { // the base is in the first word, the address and its offset in the third
+					return []uint32{i.Words[0]&^0x7f | load[0]&0x7f, i.Words[1], load[2]}
+				}
+				return []uint32{i.Words[0]&^0x1fff | load[0]&0x1fff, i.Words[1]&^0x7f00ff | load[1]&0x7f00ff}
+			}
+			return nil
+		})
+		if edited != 1 {
+			t.Fatalf("%d stores to redirect, want one", edited)
+		}
+		const n = 256 // the buffers have room behind, since the address has moved on before the store
+		b := loadBytes(t, target, code)
+		x := up(b, floats(rng(1), 4*n))
+		y := up(b, make([]float32, 4*n))
+		_, err := b.run("rms_norm", 256, nil, Options{Checks: Checks{ReadOnly: true}}, x, x, y, n, float32(0))
+		wantFault(t, err, exec.ReadOnlyWrite)
+		if _, err = b.run("rms_norm", 256, nil, Options{}, x, x, y, n, float32(0)); err != nil {
+			t.Errorf("without the check: %v", err)
+		}
+	})
+}
+
 func TestFaults(t *testing.T) {
 	eachTarget(t, func(t *testing.T, target string) {
 		first := func(words ...uint32) func(int, *decode.Inst) []uint32 {

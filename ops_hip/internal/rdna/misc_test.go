@@ -359,3 +359,31 @@ func TestHalfArithmetic(t *testing.T) {
 		}
 	})
 }
+
+// TestCounts compares what a launch counts with what its arguments say: distinct bytes, whatever tail and checks are,
+// and the same waits whether they are modelled or dropped.
+func TestCounts(t *testing.T) {
+	eachTarget(t, func(t *testing.T, target string) {
+		b := load(t, target, "misc")
+		const n = 1000
+		g, u, y := up(b, make([]float32, n)), up(b, make([]float32, n)), up(b, make([]float32, n))
+		var waits []uint64
+		for _, o := range []Options{{Footprint: true}, {Footprint: true, Checks: Checks{AllChecks: true}}} {
+			s, err := b.run("silu_mul", 256, []uint32{4}, o, g, u, y, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.LoadedOnce != 2*4*n || s.StoredOnce != 4*n {
+				t.Errorf("%+v: %d bytes loaded and %d stored, want %d and %d", o, s.LoadedOnce, s.StoredOnce, 2*4*n, 4*n)
+			}
+			waits = append(waits, s.Waits)
+		}
+		if waits[0] == 0 || waits[0] != waits[1] {
+			t.Errorf("%d waits without checks, %d with them", waits[0], waits[1])
+		}
+		s, err := b.run("silu_mul", 256, []uint32{4}, Options{}, g, u, y, n)
+		if err != nil || s.LoadedOnce != 0 || s.StoredOnce != 0 {
+			t.Errorf("without asking: %d and %d distinct bytes, error %v", s.LoadedOnce, s.StoredOnce, err)
+		}
+	})
+}

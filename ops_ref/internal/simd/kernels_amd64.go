@@ -332,6 +332,185 @@ func addRowsBF16AVX512(dst *float32, steps int, rows *byte, rowBytes int, weight
 //go:noescape
 func addRowsBF16AVX2(dst *float32, steps int, rows *byte, rowBytes int, weights *float32, n int)
 
+// transposeQueriesAVX2 writes element d of row i of 32 rows of 16*steps elements to dst[32*d+i]. steps must be positive.
+//
+//go:noescape
+func transposeQueriesAVX2(dst *float32, src *float32, steps int)
+
+// addWeightedAVX2 is addRow for 16*steps elements of n rows, one behind the other, and weights 32 elements apart. Both counts must be positive.
+//
+//go:noescape
+func addWeightedAVX2(dst *float32, steps int, values *float32, weights *float32, n int)
+
+// mergeRowsAVX2 is mergeRow for rows of 16*steps elements, one behind the other. Both counts must be positive.
+//
+//go:noescape
+func mergeRowsAVX2(dst *float32, x *float32, a *float32, b *float32, rows int, steps int)
+
+// scorePanelAVX2 is dotF32Row
+// for 4*quads rows of 16*steps elements and a panel of queries, which transposeQueries wrote: out[32*j+i] is the
+// product of row j and query i. Both counts must be positive.
+//
+//go:noescape
+func scorePanelAVX2(out *float32, keys *float32, quads int, steps int, q *float32)
+
+// panelValuesAVX2 is addRow
+// for 8 queries, 16*steps elements of n rows, and weights of query i at weights[32*j+i]; rows of results and of
+// values lie one behind the other. Both counts must be positive.
+//
+//go:noescape
+func panelValuesAVX2(out *float32, steps int, values *float32, weights *float32, n int)
+
+// widenRowsF32AVX2 converts rows of 16*steps elements of type F32, rowBytes bytes apart. Both counts must be positive.
+//
+//go:noescape
+func widenRowsF32AVX2(dst *float32, src *byte, rowBytes int, rows int, steps int)
+
+// rowScoresF32AVX2 is dotF32Row
+// for 4*quads rows of keys, rowBytes bytes apart: heads heads of 16*steps elements of type F32, each of which meets group
+// queries. Queries lie one behind the other, and their results are outBytes bytes apart. The rows from next on are
+// fetched. All counts must be positive.
+//
+//go:noescape
+func rowScoresF32AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+
+// rowValuesF32AVX2 is addRow
+// for n rows of values, rowBytes bytes apart: heads heads of 16*steps elements of type F32, each of which is added to
+// group results. Results lie one behind the other, and their weights are weightBytes bytes apart. The rows from next on
+// are fetched. All counts must be positive.
+//
+//go:noescape
+func rowValuesF32AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+
+// widenRowsF16AVX2 converts rows of 16*steps elements of type F16, rowBytes bytes apart. Both counts must be positive.
+//
+//go:noescape
+func widenRowsF16AVX2(dst *float32, src *byte, rowBytes int, rows int, steps int)
+
+// rowScoresF16AVX2 is dotF32Row
+// for 4*quads rows of keys, rowBytes bytes apart: heads heads of 16*steps elements of type F16, each of which meets group
+// queries. Queries lie one behind the other, and their results are outBytes bytes apart. The rows from next on are
+// fetched. All counts must be positive.
+//
+//go:noescape
+func rowScoresF16AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+
+// rowValuesF16AVX2 is addRow
+// for n rows of values, rowBytes bytes apart: heads heads of 16*steps elements of type F16, each of which is added to
+// group results. Results lie one behind the other, and their weights are weightBytes bytes apart. The rows from next on
+// are fetched. All counts must be positive.
+//
+//go:noescape
+func rowValuesF16AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+
+// widenRowsBF16AVX2 converts rows of 16*steps elements of type BF16, rowBytes bytes apart. Both counts must be positive.
+//
+//go:noescape
+func widenRowsBF16AVX2(dst *float32, src *byte, rowBytes int, rows int, steps int)
+
+// rowScoresBF16AVX2 is dotF32Row
+// for 4*quads rows of keys, rowBytes bytes apart: heads heads of 16*steps elements of type BF16, each of which meets group
+// queries. Queries lie one behind the other, and their results are outBytes bytes apart. The rows from next on are
+// fetched. All counts must be positive.
+//
+//go:noescape
+func rowScoresBF16AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+
+// rowValuesBF16AVX2 is addRow
+// for n rows of values, rowBytes bytes apart: heads heads of 16*steps elements of type BF16, each of which is added to
+// group results. Results lie one behind the other, and their weights are weightBytes bytes apart. The rows from next on
+// are fetched. All counts must be positive.
+//
+//go:noescape
+func rowValuesBF16AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+
+// scorePanelAVX512 is dotF32Row
+// for 4*quads rows of 16*steps elements and a panel of queries, which transposeQueries wrote: out[32*j+i] is the
+// product of row j and query i. Both counts must be positive.
+//
+//go:noescape
+func scorePanelAVX512(out *float32, keys *float32, quads int, steps int, q *float32)
+
+// panelValuesAVX512 is addRow
+// for 8 queries, 16*steps elements of n rows, and weights of query i at weights[32*j+i]; rows of results and of
+// values lie one behind the other. Both counts must be positive.
+//
+//go:noescape
+func panelValuesAVX512(out *float32, steps int, values *float32, weights *float32, n int)
+
+// widenRowsF32AVX512 converts rows of 16*steps elements of type F32, rowBytes bytes apart. Both counts must be positive.
+//
+//go:noescape
+func widenRowsF32AVX512(dst *float32, src *byte, rowBytes int, rows int, steps int)
+
+// rowScoresF32AVX512 is dotF32Row
+// for 4*quads rows of keys, rowBytes bytes apart: heads heads of 16*steps elements of type F32, each of which meets group
+// queries. Queries lie one behind the other, and their results are outBytes bytes apart. The rows from next on are
+// fetched. All counts must be positive.
+//
+//go:noescape
+func rowScoresF32AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+
+// rowValuesF32AVX512 is addRow
+// for n rows of values, rowBytes bytes apart: heads heads of 16*steps elements of type F32, each of which is added to
+// group results. Results lie one behind the other, and their weights are weightBytes bytes apart. The rows from next on
+// are fetched. All counts must be positive.
+//
+//go:noescape
+func rowValuesF32AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+
+// widenRowsF16AVX512 converts rows of 16*steps elements of type F16, rowBytes bytes apart. Both counts must be positive.
+//
+//go:noescape
+func widenRowsF16AVX512(dst *float32, src *byte, rowBytes int, rows int, steps int)
+
+// rowScoresF16AVX512 is dotF32Row
+// for 4*quads rows of keys, rowBytes bytes apart: heads heads of 16*steps elements of type F16, each of which meets group
+// queries. Queries lie one behind the other, and their results are outBytes bytes apart. The rows from next on are
+// fetched. All counts must be positive.
+//
+//go:noescape
+func rowScoresF16AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+
+// rowValuesF16AVX512 is addRow
+// for n rows of values, rowBytes bytes apart: heads heads of 16*steps elements of type F16, each of which is added to
+// group results. Results lie one behind the other, and their weights are weightBytes bytes apart. The rows from next on
+// are fetched. All counts must be positive.
+//
+//go:noescape
+func rowValuesF16AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+
+// widenRowsBF16AVX512 converts rows of 16*steps elements of type BF16, rowBytes bytes apart. Both counts must be positive.
+//
+//go:noescape
+func widenRowsBF16AVX512(dst *float32, src *byte, rowBytes int, rows int, steps int)
+
+// rowScoresBF16AVX512 is dotF32Row
+// for 4*quads rows of keys, rowBytes bytes apart: heads heads of 16*steps elements of type BF16, each of which meets group
+// queries. Queries lie one behind the other, and their results are outBytes bytes apart. The rows from next on are
+// fetched. All counts must be positive.
+//
+//go:noescape
+func rowScoresBF16AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+
+// rowValuesBF16AVX512 is addRow
+// for n rows of values, rowBytes bytes apart: heads heads of 16*steps elements of type BF16, each of which is added to
+// group results. Results lie one behind the other, and their weights are weightBytes bytes apart. The rows from next on
+// are fetched. All counts must be positive.
+//
+//go:noescape
+func rowValuesBF16AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+
+// softmaxPanelAVX512 is softmaxColumn for the columns of a panel of n rows, a positive multiple of 8.
+//
+//go:noescape
+func softmaxPanelAVX512(s *float32, n int, from *int32, to *int32, scale float32, top *float32, sum *float32)
+
+// softmaxPanelAVX2 is softmaxColumn for the columns of a panel of n rows, a positive multiple of 8.
+//
+//go:noescape
+func softmaxPanelAVX2(s *float32, n int, from *int32, to *int32, scale float32, top *float32, sum *float32)
+
 // deltaStepAVX512 is deltaRow for 4*quads rows of 16*steps elements. Both counts must be positive.
 //
 //go:noescape

@@ -691,7 +691,7 @@ DATA perLane<>+60(SB)/4, $0x00000003
 GLOBL perLane<>(SB), RODATA|NOPTR, $64
 
 // func dotQ8_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX512F, AVX512VL, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VL, AVX512VNNI, MMX+
 TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -700,6 +700,7 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD highBit<>+0(SB), Z0
 	VMOVDQU64    perLane<>+0(SB), Z1
 	VPBROADCASTD DX, Z2
@@ -708,37 +709,37 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	VPADDD       Z3, Z2, Z2
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X3, X3, X3
 
 block:
 	KXNORW          K1, K1, K1
 	VPXORD          Z4, Z4, Z4
-	VPGATHERDD      (R9)(Z2*1), K1, Z4
+	VPGATHERDD      (R10)(Z2*1), K1, Z4
 	VPMOVDW         Z4, Y4
 	VCVTPH2PS       Y4, Z4
-	VMOVDQU64       2(R9), Y5
-	VINSERTI64X4    $0x01, 36(R9), Z5, Z5
+	VMOVDQU64       2(R10), Y5
+	VINSERTI64X4    $0x01, 36(R10), Z5, Z5
 	VPXORD          Z0, Z5, Z5
 	VPXORD          Z6, Z6, Z6
-	VPDPBUSD        (R10), Z5, Z6
-	VMOVDQU64       2(R9)(DX*1), Y7
-	VINSERTI64X4    $0x01, 36(R9)(DX*1), Z7, Z7
+	VPDPBUSD        (R11), Z5, Z6
+	VMOVDQU64       2(R10)(DX*1), Y7
+	VINSERTI64X4    $0x01, 36(R10)(DX*1), Z7, Z7
 	VPXORD          Z0, Z7, Z7
 	VPXORD          Z8, Z8, Z8
-	VPDPBUSD        (R10), Z7, Z8
-	VMOVDQU64       2(R9)(DX*2), Y9
-	VINSERTI64X4    $0x01, 36(R9)(DX*2), Z9, Z9
+	VPDPBUSD        (R11), Z7, Z8
+	VMOVDQU64       2(R10)(DX*2), Y9
+	VINSERTI64X4    $0x01, 36(R10)(DX*2), Z9, Z9
 	VPXORD          Z0, Z9, Z9
 	VPXORD          Z10, Z10, Z10
-	VPDPBUSD        (R10), Z9, Z10
-	VMOVDQU64       2(R9)(R8*1), Y11
-	VINSERTI64X4    $0x01, 36(R9)(R8*1), Z11, Z11
+	VPDPBUSD        (R11), Z9, Z10
+	VMOVDQU64       2(R10)(R8*1), Y11
+	VINSERTI64X4    $0x01, 36(R10)(R8*1), Z11, Z11
 	VPXORD          Z0, Z11, Z11
 	VPXORD          Z12, Z12, Z12
-	VPDPBUSD        (R10), Z11, Z12
+	VPDPBUSD        (R11), Z11, Z12
 	VPUNPCKLDQ      Z8, Z6, Z13
 	VPUNPCKHDQ      Z8, Z6, Z6
 	VPADDD          Z6, Z13, Z13
@@ -748,26 +749,26 @@ block:
 	VPUNPCKLQDQ     Z14, Z13, Z15
 	VPUNPCKHQDQ     Z14, Z13, Z13
 	VPADDD          Z13, Z15, Z15
-	VMOVDQU64       70(R9), Y16
-	VINSERTI64X4    $0x01, 104(R9), Z16, Z16
+	VMOVDQU64       70(R10), Y16
+	VINSERTI64X4    $0x01, 104(R10), Z16, Z16
 	VPXORD          Z0, Z16, Z16
 	VPXORD          Z17, Z17, Z17
-	VPDPBUSD        64(R10), Z16, Z17
-	VMOVDQU64       70(R9)(DX*1), Y18
-	VINSERTI64X4    $0x01, 104(R9)(DX*1), Z18, Z18
+	VPDPBUSD        64(R11), Z16, Z17
+	VMOVDQU64       70(R10)(DX*1), Y18
+	VINSERTI64X4    $0x01, 104(R10)(DX*1), Z18, Z18
 	VPXORD          Z0, Z18, Z18
 	VPXORD          Z19, Z19, Z19
-	VPDPBUSD        64(R10), Z18, Z19
-	VMOVDQU64       70(R9)(DX*2), Y20
-	VINSERTI64X4    $0x01, 104(R9)(DX*2), Z20, Z20
+	VPDPBUSD        64(R11), Z18, Z19
+	VMOVDQU64       70(R10)(DX*2), Y20
+	VINSERTI64X4    $0x01, 104(R10)(DX*2), Z20, Z20
 	VPXORD          Z0, Z20, Z20
 	VPXORD          Z21, Z21, Z21
-	VPDPBUSD        64(R10), Z20, Z21
-	VMOVDQU64       70(R9)(R8*1), Y22
-	VINSERTI64X4    $0x01, 104(R9)(R8*1), Z22, Z22
+	VPDPBUSD        64(R11), Z20, Z21
+	VMOVDQU64       70(R10)(R8*1), Y22
+	VINSERTI64X4    $0x01, 104(R10)(R8*1), Z22, Z22
 	VPXORD          Z0, Z22, Z22
 	VPXORD          Z23, Z23, Z23
-	VPDPBUSD        64(R10), Z22, Z23
+	VPDPBUSD        64(R11), Z22, Z23
 	VPUNPCKLDQ      Z19, Z17, Z13
 	VPUNPCKHDQ      Z19, Z17, Z17
 	VPADDD          Z17, Z13, Z13
@@ -780,13 +781,13 @@ block:
 	VSHUFI32X4      $0x88, Z24, Z15, Z13
 	VSHUFI32X4      $0xdd, Z24, Z15, Z14
 	VPADDD          Z14, Z13, Z13
-	VBROADCASTI32X4 144(R10), Z14
+	VBROADCASTI32X4 144(R11), Z14
 	VPERMILPS       Z1, Z14, Z14
 	VPSLLD          $0x07, Z14, Z14
 	VPSUBD          Z14, Z13, Z13
 	VCVTDQ2PS       Z13, Z13
 	VMULPS          Z4, Z13, Z13
-	VBROADCASTF32X4 128(R10), Z14
+	VBROADCASTF32X4 128(R11), Z14
 	VPERMILPS       Z1, Z14, Z14
 	VMULPS          Z14, Z13, Z13
 	VADDPS          X13, X3, X3
@@ -796,9 +797,19 @@ block:
 	VADDPS          X5, X3, X3
 	VEXTRACTF32X4   $0x03, Z13, X5
 	VADDPS          X5, X3, X3
-	ADDQ            $0x00000088, R9
-	ADDQ            $0x000000c0, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000220, R9
+	ADDQ            $0x00000088, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X3, (AX)
 	ADDQ            $0x10, AX
@@ -845,7 +856,7 @@ DATA laneBlock<>+60(SB)/4, $0x00000066
 GLOBL laneBlock<>(SB), RODATA|NOPTR, $64
 
 // func dotQ8_0AVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·dotQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    out+0(FP), AX
 	MOVQ    w+8(FP), CX
@@ -854,32 +865,33 @@ TEXT ·dotQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    blocks+32(FP), SI
 	MOVQ    act+40(FP), DI
 	LEAQ    (DX)(DX*2), R8
+	LEAQ    4096(CX), R9
 	VMOVDQU ones16<>+0(SB), Y0
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X1, X1, X1
 
 block:
-	VMOVDQU      (R10), Y2
-	VMOVDQU      2(R9), Y3
+	VMOVDQU      (R11), Y2
+	VMOVDQU      2(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      2(R9)(DX*1), Y4
+	VMOVDQU      2(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      2(R9)(DX*2), Y5
+	VMOVDQU      2(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      2(R9)(R8*1), Y6
+	VMOVDQU      2(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -890,33 +902,33 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      (R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, (R9)(DX*1), X3, X3
-	VPINSRW      $0x02, (R9)(DX*2), X3, X3
-	VPINSRW      $0x03, (R9)(R8*1), X3, X3
+	MOVWLZX      (R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, (R10)(DX*1), X3, X3
+	VPINSRW      $0x02, (R10)(DX*2), X3, X3
+	VPINSRW      $0x03, (R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 128(R10), X3
+	VBROADCASTSS 128(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VMOVDQU      32(R10), Y2
-	VMOVDQU      36(R9), Y3
+	VMOVDQU      32(R11), Y2
+	VMOVDQU      36(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      36(R9)(DX*1), Y4
+	VMOVDQU      36(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      36(R9)(DX*2), Y5
+	VMOVDQU      36(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      36(R9)(R8*1), Y6
+	VMOVDQU      36(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -927,33 +939,33 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      34(R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, 34(R9)(DX*1), X3, X3
-	VPINSRW      $0x02, 34(R9)(DX*2), X3, X3
-	VPINSRW      $0x03, 34(R9)(R8*1), X3, X3
+	MOVWLZX      34(R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, 34(R10)(DX*1), X3, X3
+	VPINSRW      $0x02, 34(R10)(DX*2), X3, X3
+	VPINSRW      $0x03, 34(R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 132(R10), X3
+	VBROADCASTSS 132(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VMOVDQU      64(R10), Y2
-	VMOVDQU      70(R9), Y3
+	VMOVDQU      64(R11), Y2
+	VMOVDQU      70(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      70(R9)(DX*1), Y4
+	VMOVDQU      70(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      70(R9)(DX*2), Y5
+	VMOVDQU      70(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      70(R9)(R8*1), Y6
+	VMOVDQU      70(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -964,33 +976,33 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      68(R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, 68(R9)(DX*1), X3, X3
-	VPINSRW      $0x02, 68(R9)(DX*2), X3, X3
-	VPINSRW      $0x03, 68(R9)(R8*1), X3, X3
+	MOVWLZX      68(R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, 68(R10)(DX*1), X3, X3
+	VPINSRW      $0x02, 68(R10)(DX*2), X3, X3
+	VPINSRW      $0x03, 68(R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 136(R10), X3
+	VBROADCASTSS 136(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	VMOVDQU      96(R10), Y2
-	VMOVDQU      104(R9), Y3
+	VMOVDQU      96(R11), Y2
+	VMOVDQU      104(R10), Y3
 	VPSIGNB      Y3, Y2, Y4
 	VPABSB       Y3, Y3
 	VPMADDUBSW   Y4, Y3, Y3
 	VPMADDWD     Y0, Y3, Y3
-	VMOVDQU      104(R9)(DX*1), Y4
+	VMOVDQU      104(R10)(DX*1), Y4
 	VPSIGNB      Y4, Y2, Y5
 	VPABSB       Y4, Y4
 	VPMADDUBSW   Y5, Y4, Y4
 	VPMADDWD     Y0, Y4, Y4
-	VMOVDQU      104(R9)(DX*2), Y5
+	VMOVDQU      104(R10)(DX*2), Y5
 	VPSIGNB      Y5, Y2, Y6
 	VPABSB       Y5, Y5
 	VPMADDUBSW   Y6, Y5, Y5
 	VPMADDWD     Y0, Y5, Y5
-	VMOVDQU      104(R9)(R8*1), Y6
+	VMOVDQU      104(R10)(R8*1), Y6
 	VPSIGNB      Y6, Y2, Y2
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
@@ -1001,19 +1013,29 @@ block:
 	VEXTRACTI128 $0x01, Y3, X2
 	VPADDD       X2, X3, X2
 	VCVTDQ2PS    X2, X2
-	MOVWLZX      102(R9), R12
-	VMOVD        R12, X3
-	VPINSRW      $0x01, 102(R9)(DX*1), X3, X3
-	VPINSRW      $0x02, 102(R9)(DX*2), X3, X3
-	VPINSRW      $0x03, 102(R9)(R8*1), X3, X3
+	MOVWLZX      102(R10), R13
+	VMOVD        R13, X3
+	VPINSRW      $0x01, 102(R10)(DX*1), X3, X3
+	VPINSRW      $0x02, 102(R10)(DX*2), X3, X3
+	VPINSRW      $0x03, 102(R10)(R8*1), X3, X3
 	VCVTPH2PS    X3, X3
 	VMULPS       X3, X2, X2
-	VBROADCASTSS 140(R10), X3
+	VBROADCASTSS 140(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	ADDQ         $0x00000088, R9
-	ADDQ         $0x000000c0, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	ADDQ         $0x00000220, R9
+	ADDQ         $0x00000088, R10
+	ADDQ         $0x000000c0, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X1, (AX)
 	ADDQ         $0x10, AX
@@ -1761,7 +1783,7 @@ DATA bit4<>+63(SB)/1, $0x10
 GLOBL bit4<>(SB), RODATA|NOPTR, $64
 
 // func dotQ4KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -1770,6 +1792,7 @@ TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Z0
 	VMOVDQU64    q4Min<>+0(SB), Z1
 	VMOVDQU64    laneFirst<>+0(SB), Z2
@@ -1778,16 +1801,16 @@ TEXT ·dotQ4KAVX512(SB), NOSPLIT, $64-48
 	VPXORD       Z5, Z5, Z5
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X6, X6, X6
 
 block:
-	VBROADCASTI32X4 (R9), Z7
-	VINSERTI32X4    $0x01, (R9)(DX*1), Z7, Z7
-	VINSERTI32X4    $0x02, (R9)(DX*2), Z7, Z7
-	VINSERTI32X4    $0x03, (R9)(R8*1), Z7, Z7
+	VBROADCASTI32X4 (R10), Z7
+	VINSERTI32X4    $0x01, (R10)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R10)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R10)(R8*1), Z7, Z7
 	VMOVDQU64       q4Halves<>+0(SB), Z8
 	VPERMW          Z7, Z8, Z8
 	VCVTPH2PS       X8, Y8
@@ -1800,7 +1823,7 @@ block:
 	VPTERNLOGD      $0xf8, Z0, Z11, Z7
 	VSHUFPS         $0x99, Z7, Z10, Z7
 	VMOVDQU64       Z7, (SP)
-	VBROADCASTI32X4 288(R10), Z10
+	VBROADCASTI32X4 288(R11), Z10
 	VPSHUFB         Z1, Z7, Z7
 	VPMADDWD        Z10, Z7, Z7
 	VPSHUFD         $0xb1, Z7, Z10
@@ -1808,17 +1831,17 @@ block:
 	VPSHUFD         $0x4e, Z7, Z10
 	VPADDD          Z10, Z7, Z7
 	VPERMD          Z7, Z2, Z7
-	VMOVDQU64       (R10), Z10
-	VMOVDQU64       64(R10), Z11
+	VMOVDQU64       (R11), Z10
+	VMOVDQU64       64(R11), Z11
 	VSHUFI64X2      $0x44, Z11, Z10, Z12
 	VSHUFI64X2      $0xee, Z11, Z10, Z10
-	VMOVDQU64       128(R10), Z11
-	VMOVDQU64       192(R10), Z13
+	VMOVDQU64       128(R11), Z11
+	VMOVDQU64       192(R11), Z13
 	VSHUFI64X2      $0x44, Z13, Z11, Z14
 	VSHUFI64X2      $0xee, Z13, Z11, Z11
 	VMOVDQA64       Z5, Z13
 	VBROADCASTI32X4 (SP), Z15
-	VMOVDQU64       16(R9), Z16
+	VMOVDQU64       16(R10), Z16
 	VPANDD          Z0, Z16, Z17
 	VPSRLW          $0x04, Z16, Z16
 	VPANDD          Z0, Z16, Z16
@@ -1829,7 +1852,7 @@ block:
 	VPACKSSDW       Z19, Z18, Z18
 	VPSHUFB         Z3, Z15, Z19
 	VPDPWSSD        Z19, Z18, Z13
-	VMOVDQU64       80(R9), Z16
+	VMOVDQU64       80(R10), Z16
 	VPANDD          Z0, Z16, Z17
 	VPSRLW          $0x04, Z16, Z16
 	VPANDD          Z0, Z16, Z16
@@ -1842,7 +1865,7 @@ block:
 	VPDPWSSD        Z19, Z18, Z13
 	VMOVDQA64       Z5, Z15
 	VBROADCASTI32X4 16(SP), Z16
-	VMOVDQU64       16(R9)(DX*1), Z17
+	VMOVDQU64       16(R10)(DX*1), Z17
 	VPANDD          Z0, Z17, Z18
 	VPSRLW          $0x04, Z17, Z17
 	VPANDD          Z0, Z17, Z17
@@ -1853,7 +1876,7 @@ block:
 	VPACKSSDW       Z20, Z19, Z19
 	VPSHUFB         Z3, Z16, Z20
 	VPDPWSSD        Z20, Z19, Z15
-	VMOVDQU64       80(R9)(DX*1), Z17
+	VMOVDQU64       80(R10)(DX*1), Z17
 	VPANDD          Z0, Z17, Z18
 	VPSRLW          $0x04, Z17, Z17
 	VPANDD          Z0, Z17, Z17
@@ -1866,7 +1889,7 @@ block:
 	VPDPWSSD        Z20, Z19, Z15
 	VMOVDQA64       Z5, Z16
 	VBROADCASTI32X4 32(SP), Z17
-	VMOVDQU64       16(R9)(DX*2), Z18
+	VMOVDQU64       16(R10)(DX*2), Z18
 	VPANDD          Z0, Z18, Z19
 	VPSRLW          $0x04, Z18, Z18
 	VPANDD          Z0, Z18, Z18
@@ -1877,7 +1900,7 @@ block:
 	VPACKSSDW       Z21, Z20, Z20
 	VPSHUFB         Z3, Z17, Z21
 	VPDPWSSD        Z21, Z20, Z16
-	VMOVDQU64       80(R9)(DX*2), Z18
+	VMOVDQU64       80(R10)(DX*2), Z18
 	VPANDD          Z0, Z18, Z19
 	VPSRLW          $0x04, Z18, Z18
 	VPANDD          Z0, Z18, Z18
@@ -1890,7 +1913,7 @@ block:
 	VPDPWSSD        Z21, Z20, Z16
 	VMOVDQA64       Z5, Z17
 	VBROADCASTI32X4 48(SP), Z18
-	VMOVDQU64       16(R9)(R8*1), Z19
+	VMOVDQU64       16(R10)(R8*1), Z19
 	VPANDD          Z0, Z19, Z20
 	VPSRLW          $0x04, Z19, Z19
 	VPANDD          Z0, Z19, Z19
@@ -1901,7 +1924,7 @@ block:
 	VPACKSSDW       Z22, Z21, Z21
 	VPSHUFB         Z3, Z18, Z22
 	VPDPWSSD        Z22, Z21, Z17
-	VMOVDQU64       80(R9)(R8*1), Z10
+	VMOVDQU64       80(R10)(R8*1), Z10
 	VPANDD          Z0, Z10, Z12
 	VPSRLW          $0x04, Z10, Z10
 	VPANDD          Z0, Z10, Z10
@@ -1930,12 +1953,22 @@ block:
 	VCVTDQ2PS       X7, X7
 	VMULPS          X9, X7, X7
 	VSUBPS          X7, X11, X11
-	VBROADCASTSS    304(R10), X7
+	VBROADCASTSS    304(R11), X7
 	VMULPS          X7, X11, X11
 	VADDPS          X11, X6, X6
-	ADDQ            $0x00000090, R9
-	ADDQ            $0x00000140, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	ADDQ            $0x00000240, R9
+	ADDQ            $0x00000090, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X6, (AX)
 	ADDQ            $0x10, AX
@@ -1946,8 +1979,8 @@ block:
 	RET
 
 // func dotQ4KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·dotQ4KAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·dotQ4KAVX2(SB), NOSPLIT, $8-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         rowBytes+16(FP), DX
@@ -1955,269 +1988,270 @@ TEXT ·dotQ4KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Y0
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X1, X1, X1
 
 block:
-	MOVQ         4(R9), R12
-	MOVL         12(R9), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10), R13
+	MOVL         12(R10), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X3
-	VPMADDWD     288(R10), X3, X3
+	VPMADDWD     288(R11), X3, X3
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9), Y4
+	VMOVDQU      16(R10), Y4
 	VPAND        Y0, Y4, Y5
 	VPSRLW       $0x04, Y4, Y4
 	VPAND        Y0, Y4, Y4
-	VPMADDUBSW   (R10), Y5, Y5
-	VPMADDUBSW   32(R10), Y4, Y4
+	VPMADDUBSW   (R11), Y5, Y5
+	VPMADDUBSW   32(R11), Y4, Y4
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y6
 	VPMADDWD     Y6, Y4, Y4
 	VPADDD       Y4, Y5, Y4
-	VMOVDQU      48(R9), Y5
+	VMOVDQU      48(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   64(R10), Y6, Y6
-	VPMADDUBSW   96(R10), Y5, Y5
+	VPMADDUBSW   64(R11), Y6, Y6
+	VPMADDUBSW   96(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      80(R9), Y5
+	VMOVDQU      80(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   128(R10), Y6, Y6
-	VPMADDUBSW   160(R10), Y5, Y5
+	VPMADDUBSW   128(R11), Y6, Y6
+	VPMADDUBSW   160(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      112(R9), Y5
+	VMOVDQU      112(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   192(R10), Y6, Y6
-	VPMADDUBSW   224(R10), Y5, Y5
+	VPMADDUBSW   192(R11), Y6, Y6
+	VPMADDUBSW   224(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	MOVQ         4(R9)(DX*1), R12
-	MOVL         12(R9)(DX*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*1), R13
+	MOVL         12(R10)(DX*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X5
-	VPMADDWD     288(R10), X5, X5
+	VPMADDWD     288(R11), X5, X5
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9)(DX*1), Y6
+	VMOVDQU      16(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y7
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   (R10), Y7, Y7
-	VPMADDUBSW   32(R10), Y6, Y6
+	VPMADDUBSW   (R11), Y7, Y7
+	VPMADDUBSW   32(R11), Y6, Y6
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y8
 	VPMADDWD     Y8, Y6, Y6
 	VPADDD       Y6, Y7, Y6
-	VMOVDQU      48(R9)(DX*1), Y7
+	VMOVDQU      48(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VPMADDUBSW   64(R10), Y8, Y8
-	VPMADDUBSW   96(R10), Y7, Y7
+	VPMADDUBSW   64(R11), Y8, Y8
+	VPMADDUBSW   96(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      80(R9)(DX*1), Y7
+	VMOVDQU      80(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VPMADDUBSW   128(R10), Y8, Y8
-	VPMADDUBSW   160(R10), Y7, Y7
+	VPMADDUBSW   128(R11), Y8, Y8
+	VPMADDUBSW   160(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R9)(DX*1), Y7
+	VMOVDQU      112(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VPMADDUBSW   192(R10), Y8, Y8
-	VPMADDUBSW   224(R10), Y7, Y7
+	VPMADDUBSW   192(R11), Y8, Y8
+	VPMADDUBSW   224(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	MOVQ         4(R9)(DX*2), R12
-	MOVL         12(R9)(DX*2), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*2), R13
+	MOVL         12(R10)(DX*2), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X7
-	VPMADDWD     288(R10), X7, X7
+	VPMADDWD     288(R11), X7, X7
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9)(DX*2), Y8
+	VMOVDQU      16(R10)(DX*2), Y8
 	VPAND        Y0, Y8, Y9
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   (R10), Y9, Y9
-	VPMADDUBSW   32(R10), Y8, Y8
+	VPMADDUBSW   (R11), Y9, Y9
+	VPMADDUBSW   32(R11), Y8, Y8
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y10
 	VPMADDWD     Y10, Y9, Y9
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y10
 	VPMADDWD     Y10, Y8, Y8
 	VPADDD       Y8, Y9, Y8
-	VMOVDQU      48(R9)(DX*2), Y9
+	VMOVDQU      48(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VPMADDUBSW   64(R10), Y10, Y10
-	VPMADDUBSW   96(R10), Y9, Y9
+	VPMADDUBSW   64(R11), Y10, Y10
+	VPMADDUBSW   96(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      80(R9)(DX*2), Y9
+	VMOVDQU      80(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VPMADDUBSW   128(R10), Y10, Y10
-	VPMADDUBSW   160(R10), Y9, Y9
+	VPMADDUBSW   128(R11), Y10, Y10
+	VPMADDUBSW   160(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      112(R9)(DX*2), Y9
+	VMOVDQU      112(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VPMADDUBSW   192(R10), Y10, Y10
-	VPMADDUBSW   224(R10), Y9, Y9
+	VPMADDUBSW   192(R11), Y10, Y10
+	VPMADDUBSW   224(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	MOVQ         4(R9)(R8*1), R12
-	MOVL         12(R9)(R8*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(R8*1), R13
+	MOVL         12(R10)(R8*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X9
-	VPMADDWD     288(R10), X9, X9
+	VPMADDWD     288(R11), X9, X9
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      16(R9)(R8*1), Y10
+	VMOVDQU      16(R10)(R8*1), Y10
 	VPAND        Y0, Y10, Y11
 	VPSRLW       $0x04, Y10, Y10
 	VPAND        Y0, Y10, Y10
-	VPMADDUBSW   (R10), Y11, Y11
-	VPMADDUBSW   32(R10), Y10, Y10
+	VPMADDUBSW   (R11), Y11, Y11
+	VPMADDUBSW   32(R11), Y10, Y10
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y12
 	VPMADDWD     Y12, Y11, Y11
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y12
 	VPMADDWD     Y12, Y10, Y10
 	VPADDD       Y10, Y11, Y10
-	VMOVDQU      48(R9)(R8*1), Y11
+	VMOVDQU      48(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VPMADDUBSW   64(R10), Y12, Y12
-	VPMADDUBSW   96(R10), Y11, Y11
+	VPMADDUBSW   64(R11), Y12, Y12
+	VPMADDUBSW   96(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      80(R9)(R8*1), Y11
+	VMOVDQU      80(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VPMADDUBSW   128(R10), Y12, Y12
-	VPMADDUBSW   160(R10), Y11, Y11
+	VPMADDUBSW   128(R11), Y12, Y12
+	VPMADDUBSW   160(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      112(R9)(R8*1), Y11
+	VMOVDQU      112(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VPMADDUBSW   192(R10), Y12, Y12
-	VPMADDUBSW   224(R10), Y11, Y11
+	VPMADDUBSW   192(R11), Y12, Y12
+	VPMADDUBSW   224(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y13
@@ -2232,10 +2266,10 @@ block:
 	VPHADDD      Y8, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X2
 	VPADDD       X2, X4, X2
-	VMOVD        (R9), X4
-	VPINSRD      $0x01, (R9)(DX*1), X4, X4
-	VPINSRD      $0x02, (R9)(DX*2), X4, X4
-	VPINSRD      $0x03, (R9)(R8*1), X4, X4
+	VMOVD        (R10), X4
+	VPINSRD      $0x01, (R10)(DX*1), X4, X4
+	VPINSRD      $0x02, (R10)(DX*2), X4, X4
+	VPINSRD      $0x03, (R10)(R8*1), X4, X4
 	VCVTPH2PS    X4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VSHUFPS      $0x88, X5, X4, X6
@@ -2245,12 +2279,22 @@ block:
 	VCVTDQ2PS    X3, X3
 	VMULPS       X4, X3, X3
 	VSUBPS       X3, X2, X2
-	VBROADCASTSS 304(R10), X3
+	VBROADCASTSS 304(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	ADDQ         $0x00000090, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	ADDQ         $0x00000240, R9
+	ADDQ         $0x00000090, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X1, (AX)
 	ADDQ         $0x10, AX
@@ -2261,7 +2305,7 @@ block:
 	RET
 
 // func dotQ5KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -2270,6 +2314,7 @@ TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Z0
 	VMOVDQU64    q4Min<>+0(SB), Z1
 	VMOVDQU64    laneFirst<>+0(SB), Z2
@@ -2278,16 +2323,16 @@ TEXT ·dotQ5KAVX512(SB), NOSPLIT, $64-48
 	VPXORD       Z5, Z5, Z5
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X6, X6, X6
 
 block:
-	VBROADCASTI32X4 (R9), Z7
-	VINSERTI32X4    $0x01, (R9)(DX*1), Z7, Z7
-	VINSERTI32X4    $0x02, (R9)(DX*2), Z7, Z7
-	VINSERTI32X4    $0x03, (R9)(R8*1), Z7, Z7
+	VBROADCASTI32X4 (R10), Z7
+	VINSERTI32X4    $0x01, (R10)(DX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R10)(DX*2), Z7, Z7
+	VINSERTI32X4    $0x03, (R10)(R8*1), Z7, Z7
 	VMOVDQU64       q4Halves<>+0(SB), Z8
 	VPERMW          Z7, Z8, Z8
 	VCVTPH2PS       X8, Y8
@@ -2300,7 +2345,7 @@ block:
 	VPTERNLOGD      $0xf8, Z0, Z11, Z7
 	VSHUFPS         $0x99, Z7, Z10, Z7
 	VMOVDQU64       Z7, (SP)
-	VBROADCASTI32X4 288(R10), Z10
+	VBROADCASTI32X4 288(R11), Z10
 	VPSHUFB         Z1, Z7, Z7
 	VPMADDWD        Z10, Z7, Z7
 	VPSHUFD         $0xb1, Z7, Z10
@@ -2308,18 +2353,18 @@ block:
 	VPSHUFD         $0x4e, Z7, Z10
 	VPADDD          Z10, Z7, Z7
 	VPERMD          Z7, Z2, Z7
-	VMOVDQU64       (R10), Z10
-	VMOVDQU64       64(R10), Z11
+	VMOVDQU64       (R11), Z10
+	VMOVDQU64       64(R11), Z11
 	VSHUFI64X2      $0x44, Z11, Z10, Z12
 	VSHUFI64X2      $0xee, Z11, Z10, Z10
-	VMOVDQU64       128(R10), Z11
-	VMOVDQU64       192(R10), Z13
+	VMOVDQU64       128(R11), Z11
+	VMOVDQU64       192(R11), Z13
 	VSHUFI64X2      $0x44, Z13, Z11, Z14
 	VSHUFI64X2      $0xee, Z13, Z11, Z11
 	VMOVDQA64       Z5, Z13
 	VBROADCASTI32X4 (SP), Z15
-	VMOVDQU64       48(R9), Z16
-	VBROADCASTI64X4 16(R9), Z18
+	VMOVDQU64       48(R10), Z16
+	VBROADCASTI64X4 16(R10), Z18
 	VPSLLVW         q5Shift0<>+0(SB), Z18, Z17
 	VPANDD          bit4<>+0(SB), Z17, Z17
 	VPTERNLOGD      $0xf8, Z0, Z16, Z17
@@ -2334,8 +2379,8 @@ block:
 	VPACKSSDW       Z19, Z16, Z16
 	VPSHUFB         Z3, Z15, Z19
 	VPDPWSSD        Z19, Z16, Z13
-	VMOVDQU64       112(R9), Z16
-	VBROADCASTI64X4 16(R9), Z18
+	VMOVDQU64       112(R10), Z16
+	VBROADCASTI64X4 16(R10), Z18
 	VPSRLVW         q5Shift2<>+0(SB), Z18, Z17
 	VPANDD          bit4<>+0(SB), Z17, Z17
 	VPTERNLOGD      $0xf8, Z0, Z16, Z17
@@ -2352,8 +2397,8 @@ block:
 	VPDPWSSD        Z19, Z16, Z13
 	VMOVDQA64       Z5, Z15
 	VBROADCASTI32X4 16(SP), Z16
-	VMOVDQU64       48(R9)(DX*1), Z17
-	VBROADCASTI64X4 16(R9)(DX*1), Z19
+	VMOVDQU64       48(R10)(DX*1), Z17
+	VBROADCASTI64X4 16(R10)(DX*1), Z19
 	VPSLLVW         q5Shift0<>+0(SB), Z19, Z18
 	VPANDD          bit4<>+0(SB), Z18, Z18
 	VPTERNLOGD      $0xf8, Z0, Z17, Z18
@@ -2368,8 +2413,8 @@ block:
 	VPACKSSDW       Z20, Z17, Z17
 	VPSHUFB         Z3, Z16, Z20
 	VPDPWSSD        Z20, Z17, Z15
-	VMOVDQU64       112(R9)(DX*1), Z17
-	VBROADCASTI64X4 16(R9)(DX*1), Z19
+	VMOVDQU64       112(R10)(DX*1), Z17
+	VBROADCASTI64X4 16(R10)(DX*1), Z19
 	VPSRLVW         q5Shift2<>+0(SB), Z19, Z18
 	VPANDD          bit4<>+0(SB), Z18, Z18
 	VPTERNLOGD      $0xf8, Z0, Z17, Z18
@@ -2386,8 +2431,8 @@ block:
 	VPDPWSSD        Z20, Z17, Z15
 	VMOVDQA64       Z5, Z16
 	VBROADCASTI32X4 32(SP), Z17
-	VMOVDQU64       48(R9)(DX*2), Z18
-	VBROADCASTI64X4 16(R9)(DX*2), Z20
+	VMOVDQU64       48(R10)(DX*2), Z18
+	VBROADCASTI64X4 16(R10)(DX*2), Z20
 	VPSLLVW         q5Shift0<>+0(SB), Z20, Z19
 	VPANDD          bit4<>+0(SB), Z19, Z19
 	VPTERNLOGD      $0xf8, Z0, Z18, Z19
@@ -2402,8 +2447,8 @@ block:
 	VPACKSSDW       Z21, Z18, Z18
 	VPSHUFB         Z3, Z17, Z21
 	VPDPWSSD        Z21, Z18, Z16
-	VMOVDQU64       112(R9)(DX*2), Z18
-	VBROADCASTI64X4 16(R9)(DX*2), Z20
+	VMOVDQU64       112(R10)(DX*2), Z18
+	VBROADCASTI64X4 16(R10)(DX*2), Z20
 	VPSRLVW         q5Shift2<>+0(SB), Z20, Z19
 	VPANDD          bit4<>+0(SB), Z19, Z19
 	VPTERNLOGD      $0xf8, Z0, Z18, Z19
@@ -2420,8 +2465,8 @@ block:
 	VPDPWSSD        Z21, Z18, Z16
 	VMOVDQA64       Z5, Z17
 	VBROADCASTI32X4 48(SP), Z18
-	VMOVDQU64       48(R9)(R8*1), Z19
-	VBROADCASTI64X4 16(R9)(R8*1), Z21
+	VMOVDQU64       48(R10)(R8*1), Z19
+	VBROADCASTI64X4 16(R10)(R8*1), Z21
 	VPSLLVW         q5Shift0<>+0(SB), Z21, Z20
 	VPANDD          bit4<>+0(SB), Z20, Z20
 	VPTERNLOGD      $0xf8, Z0, Z19, Z20
@@ -2436,8 +2481,8 @@ block:
 	VPACKSSDW       Z22, Z19, Z19
 	VPSHUFB         Z3, Z18, Z22
 	VPDPWSSD        Z22, Z19, Z17
-	VMOVDQU64       112(R9)(R8*1), Z10
-	VBROADCASTI64X4 16(R9)(R8*1), Z19
+	VMOVDQU64       112(R10)(R8*1), Z10
+	VBROADCASTI64X4 16(R10)(R8*1), Z19
 	VPSRLVW         q5Shift2<>+0(SB), Z19, Z12
 	VPANDD          bit4<>+0(SB), Z12, Z12
 	VPTERNLOGD      $0xf8, Z0, Z10, Z12
@@ -2470,12 +2515,24 @@ block:
 	VCVTDQ2PS       X7, X7
 	VMULPS          X9, X7, X7
 	VSUBPS          X7, X11, X11
-	VBROADCASTSS    304(R10), X7
+	VBROADCASTSS    304(R11), X7
 	VMULPS          X7, X11, X11
 	VADDPS          X11, X6, X6
-	ADDQ            $0x000000b0, R9
-	ADDQ            $0x00000140, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	ADDQ            $0x000002c0, R9
+	ADDQ            $0x000000b0, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X6, (AX)
 	ADDQ            $0x10, AX
@@ -2486,8 +2543,8 @@ block:
 	RET
 
 // func dotQ5KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·dotQ5KAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·dotQ5KAVX2(SB), NOSPLIT, $8-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         rowBytes+16(FP), DX
@@ -2495,393 +2552,394 @@ TEXT ·dotQ5KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Y0
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X1, X1, X1
 
 block:
-	MOVQ         4(R9), R12
-	MOVL         12(R9), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10), R13
+	MOVL         12(R10), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X3
-	VPMADDWD     288(R10), X3, X3
+	VPMADDWD     288(R11), X3, X3
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9), Y4
+	VMOVDQU      48(R10), Y4
 	VPAND        Y0, Y4, Y5
 	VPSRLW       $0x04, Y4, Y4
 	VPAND        Y0, Y4, Y4
-	VMOVDQU      16(R9), Y6
+	VMOVDQU      16(R10), Y6
 	VPSLLW       $0x04, Y6, Y6
 	VPAND        bit4<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VMOVDQU      16(R9), Y6
+	VMOVDQU      16(R10), Y6
 	VPSLLW       $0x03, Y6, Y6
 	VPAND        bit4<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
-	VPMADDUBSW   (R10), Y5, Y5
-	VPMADDUBSW   32(R10), Y4, Y4
+	VPMADDUBSW   (R11), Y5, Y5
+	VPMADDUBSW   32(R11), Y4, Y4
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y6
 	VPMADDWD     Y6, Y4, Y4
 	VPADDD       Y4, Y5, Y4
-	VMOVDQU      80(R9), Y5
+	VMOVDQU      80(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSLLW       $0x01, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
-	VPMADDUBSW   64(R10), Y6, Y6
-	VPMADDUBSW   96(R10), Y5, Y5
+	VPMADDUBSW   64(R11), Y6, Y6
+	VPMADDUBSW   96(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      112(R9), Y5
+	VMOVDQU      112(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSRLW       $0x01, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
-	VPMADDUBSW   128(R10), Y6, Y6
-	VPMADDUBSW   160(R10), Y5, Y5
+	VPMADDUBSW   128(R11), Y6, Y6
+	VPMADDUBSW   160(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      144(R9), Y5
+	VMOVDQU      144(R10), Y5
 	VPAND        Y0, Y5, Y6
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VMOVDQU      16(R9), Y7
+	VMOVDQU      16(R10), Y7
 	VPSRLW       $0x03, Y7, Y7
 	VPAND        bit4<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
-	VPMADDUBSW   192(R10), Y6, Y6
-	VPMADDUBSW   224(R10), Y5, Y5
+	VPMADDUBSW   192(R11), Y6, Y6
+	VPMADDUBSW   224(R11), Y5, Y5
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y7
 	VPMADDWD     Y7, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	MOVQ         4(R9)(DX*1), R12
-	MOVL         12(R9)(DX*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*1), R13
+	MOVL         12(R10)(DX*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X5
-	VPMADDWD     288(R10), X5, X5
+	VPMADDWD     288(R11), X5, X5
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9)(DX*1), Y6
+	VMOVDQU      48(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y7
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      16(R9)(DX*1), Y8
+	VMOVDQU      16(R10)(DX*1), Y8
 	VPSLLW       $0x04, Y8, Y8
 	VPAND        bit4<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y8
+	VMOVDQU      16(R10)(DX*1), Y8
 	VPSLLW       $0x03, Y8, Y8
 	VPAND        bit4<>+0(SB), Y8, Y8
 	VPOR         Y8, Y6, Y6
-	VPMADDUBSW   (R10), Y7, Y7
-	VPMADDUBSW   32(R10), Y6, Y6
+	VPMADDUBSW   (R11), Y7, Y7
+	VPMADDUBSW   32(R11), Y6, Y6
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y8
 	VPMADDWD     Y8, Y6, Y6
 	VPADDD       Y6, Y7, Y6
-	VMOVDQU      80(R9)(DX*1), Y7
+	VMOVDQU      80(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSLLW       $0x02, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSLLW       $0x01, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y7, Y7
-	VPMADDUBSW   64(R10), Y8, Y8
-	VPMADDUBSW   96(R10), Y7, Y7
+	VPMADDUBSW   64(R11), Y8, Y8
+	VPMADDUBSW   96(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R9)(DX*1), Y7
+	VMOVDQU      112(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSRLW       $0x01, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y7, Y7
-	VPMADDUBSW   128(R10), Y8, Y8
-	VPMADDUBSW   160(R10), Y7, Y7
+	VPMADDUBSW   128(R11), Y8, Y8
+	VPMADDUBSW   160(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VMOVDQU      144(R9)(DX*1), Y7
+	VMOVDQU      144(R10)(DX*1), Y7
 	VPAND        Y0, Y7, Y8
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSRLW       $0x02, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VMOVDQU      16(R9)(DX*1), Y9
+	VMOVDQU      16(R10)(DX*1), Y9
 	VPSRLW       $0x03, Y9, Y9
 	VPAND        bit4<>+0(SB), Y9, Y9
 	VPOR         Y9, Y7, Y7
-	VPMADDUBSW   192(R10), Y8, Y8
-	VPMADDUBSW   224(R10), Y7, Y7
+	VPMADDUBSW   192(R11), Y8, Y8
+	VPMADDUBSW   224(R11), Y7, Y7
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y9
 	VPMADDWD     Y9, Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	MOVQ         4(R9)(DX*2), R12
-	MOVL         12(R9)(DX*2), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(DX*2), R13
+	MOVL         12(R10)(DX*2), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X7
-	VPMADDWD     288(R10), X7, X7
+	VPMADDWD     288(R11), X7, X7
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9)(DX*2), Y8
+	VMOVDQU      48(R10)(DX*2), Y8
 	VPAND        Y0, Y8, Y9
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      16(R9)(DX*2), Y10
+	VMOVDQU      16(R10)(DX*2), Y10
 	VPSLLW       $0x04, Y10, Y10
 	VPAND        bit4<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y10
+	VMOVDQU      16(R10)(DX*2), Y10
 	VPSLLW       $0x03, Y10, Y10
 	VPAND        bit4<>+0(SB), Y10, Y10
 	VPOR         Y10, Y8, Y8
-	VPMADDUBSW   (R10), Y9, Y9
-	VPMADDUBSW   32(R10), Y8, Y8
+	VPMADDUBSW   (R11), Y9, Y9
+	VPMADDUBSW   32(R11), Y8, Y8
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y10
 	VPMADDWD     Y10, Y9, Y9
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y10
 	VPMADDWD     Y10, Y8, Y8
 	VPADDD       Y8, Y9, Y8
-	VMOVDQU      80(R9)(DX*2), Y9
+	VMOVDQU      80(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSLLW       $0x02, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSLLW       $0x01, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y9, Y9
-	VPMADDUBSW   64(R10), Y10, Y10
-	VPMADDUBSW   96(R10), Y9, Y9
+	VPMADDUBSW   64(R11), Y10, Y10
+	VPMADDUBSW   96(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      112(R9)(DX*2), Y9
+	VMOVDQU      112(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSRLW       $0x01, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y9, Y9
-	VPMADDUBSW   128(R10), Y10, Y10
-	VPMADDUBSW   160(R10), Y9, Y9
+	VPMADDUBSW   128(R11), Y10, Y10
+	VPMADDUBSW   160(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	VMOVDQU      144(R9)(DX*2), Y9
+	VMOVDQU      144(R10)(DX*2), Y9
 	VPAND        Y0, Y9, Y10
 	VPSRLW       $0x04, Y9, Y9
 	VPAND        Y0, Y9, Y9
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSRLW       $0x02, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
-	VMOVDQU      16(R9)(DX*2), Y11
+	VMOVDQU      16(R10)(DX*2), Y11
 	VPSRLW       $0x03, Y11, Y11
 	VPAND        bit4<>+0(SB), Y11, Y11
 	VPOR         Y11, Y9, Y9
-	VPMADDUBSW   192(R10), Y10, Y10
-	VPMADDUBSW   224(R10), Y9, Y9
+	VPMADDUBSW   192(R11), Y10, Y10
+	VPMADDUBSW   224(R11), Y9, Y9
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y11
 	VPMADDWD     Y11, Y10, Y10
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y11
 	VPMADDWD     Y11, Y9, Y9
 	VPADDD       Y9, Y10, Y10
 	VPADDD       Y10, Y8, Y8
-	MOVQ         4(R9)(R8*1), R12
-	MOVL         12(R9)(R8*1), R13
-	MOVQ         R12, R15
-	ANDQ         low6<>+0(SB), R15
-	SHRQ         $0x02, R12
-	ANDQ         high2<>+0(SB), R12
-	MOVQ         R13, R14
-	SHLQ         $0x1c, R14
-	ORQ          R13, R14
-	ANDQ         low4<>+0(SB), R14
-	ORQ          R14, R12
-	VMOVQ        R15, X2
-	VPINSRQ      $0x01, R12, X2, X2
+	MOVQ         4(R10)(R8*1), R13
+	MOVL         12(R10)(R8*1), R14
+	MOVQ         R13, BP
+	ANDQ         low6<>+0(SB), BP
+	SHRQ         $0x02, R13
+	ANDQ         high2<>+0(SB), R13
+	MOVQ         R14, R15
+	SHLQ         $0x1c, R15
+	ORQ          R14, R15
+	ANDQ         low4<>+0(SB), R15
+	ORQ          R15, R13
+	VMOVQ        BP, X2
+	VPINSRQ      $0x01, R13, X2, X2
 	VPMOVZXBW    X2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X9
-	VPMADDWD     288(R10), X9, X9
+	VPMADDWD     288(R11), X9, X9
 	VINSERTI128  $0x01, X2, Y2, Y2
-	VMOVDQU      48(R9)(R8*1), Y10
+	VMOVDQU      48(R10)(R8*1), Y10
 	VPAND        Y0, Y10, Y11
 	VPSRLW       $0x04, Y10, Y10
 	VPAND        Y0, Y10, Y10
-	VMOVDQU      16(R9)(R8*1), Y12
+	VMOVDQU      16(R10)(R8*1), Y12
 	VPSLLW       $0x04, Y12, Y12
 	VPAND        bit4<>+0(SB), Y12, Y12
 	VPOR         Y12, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y12
+	VMOVDQU      16(R10)(R8*1), Y12
 	VPSLLW       $0x03, Y12, Y12
 	VPAND        bit4<>+0(SB), Y12, Y12
 	VPOR         Y12, Y10, Y10
-	VPMADDUBSW   (R10), Y11, Y11
-	VPMADDUBSW   32(R10), Y10, Y10
+	VPMADDUBSW   (R11), Y11, Y11
+	VPMADDUBSW   32(R11), Y10, Y10
 	VPSHUFB      q4Spread<>+0(SB), Y2, Y12
 	VPMADDWD     Y12, Y11, Y11
 	VPSHUFB      q4Spread<>+32(SB), Y2, Y12
 	VPMADDWD     Y12, Y10, Y10
 	VPADDD       Y10, Y11, Y10
-	VMOVDQU      80(R9)(R8*1), Y11
+	VMOVDQU      80(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSLLW       $0x02, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y12, Y12
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSLLW       $0x01, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y11, Y11
-	VPMADDUBSW   64(R10), Y12, Y12
-	VPMADDUBSW   96(R10), Y11, Y11
+	VPMADDUBSW   64(R11), Y12, Y12
+	VPMADDUBSW   96(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+64(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+96(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      112(R9)(R8*1), Y11
+	VMOVDQU      112(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y12, Y12
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSRLW       $0x01, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y11, Y11
-	VPMADDUBSW   128(R10), Y12, Y12
-	VPMADDUBSW   160(R10), Y11, Y11
+	VPMADDUBSW   128(R11), Y12, Y12
+	VPMADDUBSW   160(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+128(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+160(SB), Y2, Y13
 	VPMADDWD     Y13, Y11, Y11
 	VPADDD       Y11, Y12, Y12
 	VPADDD       Y12, Y10, Y10
-	VMOVDQU      144(R9)(R8*1), Y11
+	VMOVDQU      144(R10)(R8*1), Y11
 	VPAND        Y0, Y11, Y12
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y0, Y11, Y11
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSRLW       $0x02, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y12, Y12
-	VMOVDQU      16(R9)(R8*1), Y13
+	VMOVDQU      16(R10)(R8*1), Y13
 	VPSRLW       $0x03, Y13, Y13
 	VPAND        bit4<>+0(SB), Y13, Y13
 	VPOR         Y13, Y11, Y11
-	VPMADDUBSW   192(R10), Y12, Y12
-	VPMADDUBSW   224(R10), Y11, Y11
+	VPMADDUBSW   192(R11), Y12, Y12
+	VPMADDUBSW   224(R11), Y11, Y11
 	VPSHUFB      q4Spread<>+192(SB), Y2, Y13
 	VPMADDWD     Y13, Y12, Y12
 	VPSHUFB      q4Spread<>+224(SB), Y2, Y13
@@ -2896,10 +2954,10 @@ block:
 	VPHADDD      Y8, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X2
 	VPADDD       X2, X4, X2
-	VMOVD        (R9), X4
-	VPINSRD      $0x01, (R9)(DX*1), X4, X4
-	VPINSRD      $0x02, (R9)(DX*2), X4, X4
-	VPINSRD      $0x03, (R9)(R8*1), X4, X4
+	VMOVD        (R10), X4
+	VPINSRD      $0x01, (R10)(DX*1), X4, X4
+	VPINSRD      $0x02, (R10)(DX*2), X4, X4
+	VPINSRD      $0x03, (R10)(R8*1), X4, X4
 	VCVTPH2PS    X4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VSHUFPS      $0x88, X5, X4, X6
@@ -2909,12 +2967,24 @@ block:
 	VCVTDQ2PS    X3, X3
 	VMULPS       X4, X3, X3
 	VSUBPS       X3, X2, X2
-	VBROADCASTSS 304(R10), X3
+	VBROADCASTSS 304(R11), X3
 	VMULPS       X3, X2, X2
 	VADDPS       X2, X1, X1
-	ADDQ         $0x000000b0, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
+	PREFETCHT0   640(R9)
+	ADDQ         $0x000002c0, R9
+	ADDQ         $0x000000b0, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X1, (AX)
 	ADDQ         $0x10, AX
@@ -3061,7 +3131,7 @@ DATA q6Right<>+62(SB)/2, $0x0002
 GLOBL q6Right<>(SB), RODATA|NOPTR, $64
 
 // func dotQ6KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -3070,6 +3140,7 @@ TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VMOVDQU64    q6Scale0<>+0(SB), Z0
 	VMOVDQU64    q6Scale1<>+0(SB), Z1
 	VMOVDQU64    q6Left<>+0(SB), Z2
@@ -3079,33 +3150,33 @@ TEXT ·dotQ6KAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z6, Z6, Z6
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X7, X7, X7
 
 block:
 	VPBROADCASTD    thirtyTwos<>+0(SB), Z8
-	VMOVDQU64       (R10), Z9
+	VMOVDQU64       (R11), Z9
 	VMOVDQA64       Z6, Z10
 	VPDPBUSD        Z9, Z8, Z10
 	VPSUBD          Z10, Z6, Z10
-	VMOVDQU64       64(R10), Z11
+	VMOVDQU64       64(R11), Z11
 	VMOVDQA64       Z6, Z12
 	VPDPBUSD        Z11, Z8, Z12
 	VPSUBD          Z12, Z6, Z12
-	VMOVDQU64       128(R10), Z13
+	VMOVDQU64       128(R11), Z13
 	VMOVDQA64       Z6, Z14
 	VPDPBUSD        Z13, Z8, Z14
 	VPSUBD          Z14, Z6, Z14
-	VMOVDQU64       192(R10), Z15
+	VMOVDQU64       192(R11), Z15
 	VMOVDQA64       Z6, Z16
 	VPDPBUSD        Z15, Z8, Z16
 	VPSUBD          Z16, Z6, Z16
-	VPMOVSXBW       192(R9), Y17
+	VPMOVSXBW       192(R10), Y17
 	VMOVDQA64       Z6, Z8
-	VMOVDQU64       (R9), Z18
-	VBROADCASTI64X4 128(R9), Z19
+	VMOVDQU64       (R10), Z18
+	VBROADCASTI64X4 128(R10), Z19
 	VPSLLVW         Z2, Z19, Z20
 	VPSRLVW         Z3, Z19, Z19
 	VPANDD          Z5, Z20, Z20
@@ -3120,8 +3191,8 @@ block:
 	VPACKSSDW       Z21, Z18, Z18
 	VPERMW          Z17, Z0, Z19
 	VPDPWSSD        Z19, Z18, Z8
-	VMOVDQU64       64(R9), Z18
-	VBROADCASTI64X4 160(R9), Z19
+	VMOVDQU64       64(R10), Z18
+	VBROADCASTI64X4 160(R10), Z19
 	VPSLLVW         Z2, Z19, Z20
 	VPSRLVW         Z3, Z19, Z19
 	VPANDD          Z5, Z20, Z20
@@ -3136,10 +3207,10 @@ block:
 	VPACKSSDW       Z21, Z18, Z18
 	VPERMW          Z17, Z1, Z19
 	VPDPWSSD        Z19, Z18, Z8
-	VPMOVSXBW       192(R9)(DX*1), Y17
+	VPMOVSXBW       192(R10)(DX*1), Y17
 	VMOVDQA64       Z6, Z18
-	VMOVDQU64       (R9)(DX*1), Z19
-	VBROADCASTI64X4 128(R9)(DX*1), Z20
+	VMOVDQU64       (R10)(DX*1), Z19
+	VBROADCASTI64X4 128(R10)(DX*1), Z20
 	VPSLLVW         Z2, Z20, Z21
 	VPSRLVW         Z3, Z20, Z20
 	VPANDD          Z5, Z21, Z21
@@ -3154,8 +3225,8 @@ block:
 	VPACKSSDW       Z22, Z19, Z19
 	VPERMW          Z17, Z0, Z20
 	VPDPWSSD        Z20, Z19, Z18
-	VMOVDQU64       64(R9)(DX*1), Z19
-	VBROADCASTI64X4 160(R9)(DX*1), Z20
+	VMOVDQU64       64(R10)(DX*1), Z19
+	VBROADCASTI64X4 160(R10)(DX*1), Z20
 	VPSLLVW         Z2, Z20, Z21
 	VPSRLVW         Z3, Z20, Z20
 	VPANDD          Z5, Z21, Z21
@@ -3170,10 +3241,10 @@ block:
 	VPACKSSDW       Z22, Z19, Z19
 	VPERMW          Z17, Z1, Z20
 	VPDPWSSD        Z20, Z19, Z18
-	VPMOVSXBW       192(R9)(DX*2), Y17
+	VPMOVSXBW       192(R10)(DX*2), Y17
 	VMOVDQA64       Z6, Z19
-	VMOVDQU64       (R9)(DX*2), Z20
-	VBROADCASTI64X4 128(R9)(DX*2), Z21
+	VMOVDQU64       (R10)(DX*2), Z20
+	VBROADCASTI64X4 128(R10)(DX*2), Z21
 	VPSLLVW         Z2, Z21, Z22
 	VPSRLVW         Z3, Z21, Z21
 	VPANDD          Z5, Z22, Z22
@@ -3188,8 +3259,8 @@ block:
 	VPACKSSDW       Z23, Z20, Z20
 	VPERMW          Z17, Z0, Z21
 	VPDPWSSD        Z21, Z20, Z19
-	VMOVDQU64       64(R9)(DX*2), Z20
-	VBROADCASTI64X4 160(R9)(DX*2), Z21
+	VMOVDQU64       64(R10)(DX*2), Z20
+	VBROADCASTI64X4 160(R10)(DX*2), Z21
 	VPSLLVW         Z2, Z21, Z22
 	VPSRLVW         Z3, Z21, Z21
 	VPANDD          Z5, Z22, Z22
@@ -3204,10 +3275,10 @@ block:
 	VPACKSSDW       Z23, Z20, Z20
 	VPERMW          Z17, Z1, Z21
 	VPDPWSSD        Z21, Z20, Z19
-	VPMOVSXBW       192(R9)(R8*1), Y17
+	VPMOVSXBW       192(R10)(R8*1), Y17
 	VMOVDQA64       Z6, Z20
-	VMOVDQU64       (R9)(R8*1), Z21
-	VBROADCASTI64X4 128(R9)(R8*1), Z22
+	VMOVDQU64       (R10)(R8*1), Z21
+	VBROADCASTI64X4 128(R10)(R8*1), Z22
 	VPSLLVW         Z2, Z22, Z23
 	VPSRLVW         Z3, Z22, Z22
 	VPANDD          Z5, Z23, Z23
@@ -3222,8 +3293,8 @@ block:
 	VPACKSSDW       Z12, Z10, Z10
 	VPERMW          Z17, Z0, Z9
 	VPDPWSSD        Z9, Z10, Z20
-	VMOVDQU64       64(R9)(R8*1), Z9
-	VBROADCASTI64X4 160(R9)(R8*1), Z10
+	VMOVDQU64       64(R10)(R8*1), Z9
+	VBROADCASTI64X4 160(R10)(R8*1), Z10
 	VPSLLVW         Z2, Z10, Z11
 	VPSRLVW         Z3, Z10, Z10
 	VPANDD          Z5, Z11, Z11
@@ -3251,20 +3322,35 @@ block:
 	VPADDD          Y8, Y10, Y8
 	VEXTRACTI32X4   $0x01, Y8, X9
 	VPADDD          X9, X8, X9
-	MOVWLZX         208(R9), R12
-	VMOVD           R12, X8
-	VPINSRW         $0x01, 208(R9)(DX*1), X8, X8
-	VPINSRW         $0x02, 208(R9)(DX*2), X8, X8
-	VPINSRW         $0x03, 208(R9)(R8*1), X8, X8
+	MOVWLZX         208(R10), R13
+	VMOVD           R13, X8
+	VPINSRW         $0x01, 208(R10)(DX*1), X8, X8
+	VPINSRW         $0x02, 208(R10)(DX*2), X8, X8
+	VPINSRW         $0x03, 208(R10)(R8*1), X8, X8
 	VCVTPH2PS       X8, X8
 	VCVTDQ2PS       X9, X9
 	VMULPS          X8, X9, X9
-	VBROADCASTSS    304(R10), X8
+	VBROADCASTSS    304(R11), X8
 	VMULPS          X8, X9, X9
 	VADDPS          X9, X7, X7
-	ADDQ            $0x000000d2, R9
-	ADDQ            $0x00000140, R10
-	DECQ            R11
+	PREFETCHT0      (R9)
+	PREFETCHT0      64(R9)
+	PREFETCHT0      128(R9)
+	PREFETCHT0      192(R9)
+	PREFETCHT0      256(R9)
+	PREFETCHT0      320(R9)
+	PREFETCHT0      384(R9)
+	PREFETCHT0      448(R9)
+	PREFETCHT0      512(R9)
+	PREFETCHT0      576(R9)
+	PREFETCHT0      640(R9)
+	PREFETCHT0      704(R9)
+	PREFETCHT0      768(R9)
+	PREFETCHT0      832(R9)
+	ADDQ            $0x00000348, R9
+	ADDQ            $0x000000d2, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
 	JNZ             block
 	VMOVUPS         X7, (AX)
 	ADDQ            $0x10, AX
@@ -3405,7 +3491,7 @@ DATA q6Spread<>+127(SB)/1, $0x0f
 GLOBL q6Spread<>(SB), RODATA|NOPTR, $128
 
 // func dotQ6KAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·dotQ6KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         out+0(FP), AX
 	MOVQ         w+8(FP), CX
@@ -3414,396 +3500,397 @@ TEXT ·dotQ6KAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+32(FP), SI
 	MOVQ         act+40(FP), DI
 	LEAQ         (DX)(DX*2), R8
+	LEAQ         4096(CX), R9
 	VPBROADCASTD nibbles<>+0(SB), Y0
 	VPBROADCASTD bits54<>+0(SB), Y1
 
 rows:
-	MOVQ   CX, R9
-	MOVQ   DI, R10
-	MOVQ   SI, R11
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
 	VXORPS X2, X2, X2
 
 block:
-	VMOVDQU      192(R9), X3
+	VMOVDQU      192(R10), X3
 	VPMOVSXBW    X3, Y5
-	VPMADDWD     256(R10), Y5, Y5
+	VPMADDWD     256(R11), Y5, Y5
 	VPSLLD       $0x05, Y5, Y5
 	VPXOR        Y4, Y4, Y4
 	VPSUBD       Y5, Y4, Y4
-	VMOVDQU      (R9), Y5
+	VMOVDQU      (R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPSLLW       $0x04, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   (R10), Y5, Y5
+	VPMADDUBSW   (R11), Y5, Y5
 	VPSHUFB      q6Spread<>+0(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      32(R9), Y5
+	VMOVDQU      32(R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPSLLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   32(R10), Y5, Y5
+	VPMADDUBSW   32(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+16(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      (R9), Y5
+	VMOVDQU      (R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   64(R10), Y5, Y5
+	VPMADDUBSW   64(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+32(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      32(R9), Y5
+	VMOVDQU      32(R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      128(R9), Y6
+	VMOVDQU      128(R10), Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   96(R10), Y5, Y5
+	VPMADDUBSW   96(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+48(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      64(R9), Y5
+	VMOVDQU      64(R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPSLLW       $0x04, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   128(R10), Y5, Y5
+	VPMADDUBSW   128(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+64(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      96(R9), Y5
+	VMOVDQU      96(R10), Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPSLLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   160(R10), Y5, Y5
+	VPMADDUBSW   160(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+80(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      64(R9), Y5
+	VMOVDQU      64(R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   192(R10), Y5, Y5
+	VPMADDUBSW   192(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+96(SB), X3, X6
 	VPMOVSXBW    X6, Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      96(R9), Y5
+	VMOVDQU      96(R10), Y5
 	VPSRLW       $0x04, Y5, Y5
 	VPAND        Y0, Y5, Y5
-	VMOVDQU      160(R9), Y6
+	VMOVDQU      160(R10), Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPAND        Y1, Y6, Y6
 	VPOR         Y6, Y5, Y5
-	VPMADDUBSW   224(R10), Y5, Y5
+	VPMADDUBSW   224(R11), Y5, Y5
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      192(R9)(DX*1), X3
+	VMOVDQU      192(R10)(DX*1), X3
 	VPMOVSXBW    X3, Y6
-	VPMADDWD     256(R10), Y6, Y6
+	VPMADDWD     256(R11), Y6, Y6
 	VPSLLD       $0x05, Y6, Y6
 	VPXOR        Y5, Y5, Y5
 	VPSUBD       Y6, Y5, Y5
-	VMOVDQU      (R9)(DX*1), Y6
+	VMOVDQU      (R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPSLLW       $0x04, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   (R10), Y6, Y6
+	VPMADDUBSW   (R11), Y6, Y6
 	VPSHUFB      q6Spread<>+0(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      32(R9)(DX*1), Y6
+	VMOVDQU      32(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   32(R10), Y6, Y6
+	VPMADDUBSW   32(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+16(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      (R9)(DX*1), Y6
+	VMOVDQU      (R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   64(R10), Y6, Y6
+	VPMADDUBSW   64(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+32(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      32(R9)(DX*1), Y6
+	VMOVDQU      32(R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      128(R9)(DX*1), Y7
+	VMOVDQU      128(R10)(DX*1), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   96(R10), Y6, Y6
+	VPMADDUBSW   96(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+48(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      64(R9)(DX*1), Y6
+	VMOVDQU      64(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPSLLW       $0x04, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   128(R10), Y6, Y6
+	VPMADDUBSW   128(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+64(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      96(R9)(DX*1), Y6
+	VMOVDQU      96(R10)(DX*1), Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPSLLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   160(R10), Y6, Y6
+	VPMADDUBSW   160(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+80(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      64(R9)(DX*1), Y6
+	VMOVDQU      64(R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   192(R10), Y6, Y6
+	VPMADDUBSW   192(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+96(SB), X3, X7
 	VPMOVSXBW    X7, Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      96(R9)(DX*1), Y6
+	VMOVDQU      96(R10)(DX*1), Y6
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
-	VMOVDQU      160(R9)(DX*1), Y7
+	VMOVDQU      160(R10)(DX*1), Y7
 	VPSRLW       $0x02, Y7, Y7
 	VPAND        Y1, Y7, Y7
 	VPOR         Y7, Y6, Y6
-	VPMADDUBSW   224(R10), Y6, Y6
+	VPMADDUBSW   224(R11), Y6, Y6
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VMOVDQU      192(R9)(DX*2), X3
+	VMOVDQU      192(R10)(DX*2), X3
 	VPMOVSXBW    X3, Y7
-	VPMADDWD     256(R10), Y7, Y7
+	VPMADDWD     256(R11), Y7, Y7
 	VPSLLD       $0x05, Y7, Y7
 	VPXOR        Y6, Y6, Y6
 	VPSUBD       Y7, Y6, Y6
-	VMOVDQU      (R9)(DX*2), Y7
+	VMOVDQU      (R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPSLLW       $0x04, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   (R10), Y7, Y7
+	VPMADDUBSW   (R11), Y7, Y7
 	VPSHUFB      q6Spread<>+0(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      32(R9)(DX*2), Y7
+	VMOVDQU      32(R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPSLLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   32(R10), Y7, Y7
+	VPMADDUBSW   32(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+16(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      (R9)(DX*2), Y7
+	VMOVDQU      (R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   64(R10), Y7, Y7
+	VPMADDUBSW   64(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+32(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      32(R9)(DX*2), Y7
+	VMOVDQU      32(R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      128(R9)(DX*2), Y8
+	VMOVDQU      128(R10)(DX*2), Y8
 	VPSRLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   96(R10), Y7, Y7
+	VPMADDUBSW   96(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+48(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      64(R9)(DX*2), Y7
+	VMOVDQU      64(R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPSLLW       $0x04, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   128(R10), Y7, Y7
+	VPMADDUBSW   128(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+64(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      96(R9)(DX*2), Y7
+	VMOVDQU      96(R10)(DX*2), Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPSLLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   160(R10), Y7, Y7
+	VPMADDUBSW   160(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+80(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      64(R9)(DX*2), Y7
+	VMOVDQU      64(R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   192(R10), Y7, Y7
+	VPMADDUBSW   192(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+96(SB), X3, X8
 	VPMOVSXBW    X8, Y8
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      96(R9)(DX*2), Y7
+	VMOVDQU      96(R10)(DX*2), Y7
 	VPSRLW       $0x04, Y7, Y7
 	VPAND        Y0, Y7, Y7
-	VMOVDQU      160(R9)(DX*2), Y8
+	VMOVDQU      160(R10)(DX*2), Y8
 	VPSRLW       $0x02, Y8, Y8
 	VPAND        Y1, Y8, Y8
 	VPOR         Y8, Y7, Y7
-	VPMADDUBSW   224(R10), Y7, Y7
+	VPMADDUBSW   224(R11), Y7, Y7
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y7, Y7
 	VPADDD       Y7, Y6, Y6
-	VMOVDQU      192(R9)(R8*1), X3
+	VMOVDQU      192(R10)(R8*1), X3
 	VPMOVSXBW    X3, Y8
-	VPMADDWD     256(R10), Y8, Y8
+	VPMADDWD     256(R11), Y8, Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPXOR        Y7, Y7, Y7
 	VPSUBD       Y8, Y7, Y7
-	VMOVDQU      (R9)(R8*1), Y8
+	VMOVDQU      (R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPSLLW       $0x04, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   (R10), Y8, Y8
+	VPMADDUBSW   (R11), Y8, Y8
 	VPSHUFB      q6Spread<>+0(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      32(R9)(R8*1), Y8
+	VMOVDQU      32(R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPSLLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   32(R10), Y8, Y8
+	VPMADDUBSW   32(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+16(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      (R9)(R8*1), Y8
+	VMOVDQU      (R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   64(R10), Y8, Y8
+	VPMADDUBSW   64(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+32(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      32(R9)(R8*1), Y8
+	VMOVDQU      32(R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      128(R9)(R8*1), Y9
+	VMOVDQU      128(R10)(R8*1), Y9
 	VPSRLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   96(R10), Y8, Y8
+	VPMADDUBSW   96(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+48(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      64(R9)(R8*1), Y8
+	VMOVDQU      64(R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPSLLW       $0x04, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   128(R10), Y8, Y8
+	VPMADDUBSW   128(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+64(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      96(R9)(R8*1), Y8
+	VMOVDQU      96(R10)(R8*1), Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPSLLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   160(R10), Y8, Y8
+	VPMADDUBSW   160(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+80(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      64(R9)(R8*1), Y8
+	VMOVDQU      64(R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   192(R10), Y8, Y8
+	VPMADDUBSW   192(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+96(SB), X3, X9
 	VPMOVSXBW    X9, Y9
 	VPMADDWD     Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMOVDQU      96(R9)(R8*1), Y8
+	VMOVDQU      96(R10)(R8*1), Y8
 	VPSRLW       $0x04, Y8, Y8
 	VPAND        Y0, Y8, Y8
-	VMOVDQU      160(R9)(R8*1), Y9
+	VMOVDQU      160(R10)(R8*1), Y9
 	VPSRLW       $0x02, Y9, Y9
 	VPAND        Y1, Y9, Y9
 	VPOR         Y9, Y8, Y8
-	VPMADDUBSW   224(R10), Y8, Y8
+	VPMADDUBSW   224(R11), Y8, Y8
 	VPSHUFB      q6Spread<>+112(SB), X3, X3
 	VPMOVSXBW    X3, Y3
 	VPMADDWD     Y3, Y8, Y8
@@ -3813,20 +3900,35 @@ block:
 	VPHADDD      Y6, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X3
 	VPADDD       X3, X4, X3
-	MOVWLZX      208(R9), R12
-	VMOVD        R12, X4
-	VPINSRW      $0x01, 208(R9)(DX*1), X4, X4
-	VPINSRW      $0x02, 208(R9)(DX*2), X4, X4
-	VPINSRW      $0x03, 208(R9)(R8*1), X4, X4
+	MOVWLZX      208(R10), R13
+	VMOVD        R13, X4
+	VPINSRW      $0x01, 208(R10)(DX*1), X4, X4
+	VPINSRW      $0x02, 208(R10)(DX*2), X4, X4
+	VPINSRW      $0x03, 208(R10)(R8*1), X4, X4
 	VCVTPH2PS    X4, X4
 	VCVTDQ2PS    X3, X3
 	VMULPS       X4, X3, X3
-	VBROADCASTSS 304(R10), X4
+	VBROADCASTSS 304(R11), X4
 	VMULPS       X4, X3, X3
 	VADDPS       X3, X2, X2
-	ADDQ         $0x000000d2, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
+	PREFETCHT0   320(R9)
+	PREFETCHT0   384(R9)
+	PREFETCHT0   448(R9)
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
+	PREFETCHT0   640(R9)
+	PREFETCHT0   704(R9)
+	PREFETCHT0   768(R9)
+	PREFETCHT0   832(R9)
+	ADDQ         $0x00000348, R9
+	ADDQ         $0x000000d2, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          block
 	VMOVUPS      X2, (AX)
 	ADDQ         $0x10, AX
@@ -12912,6 +13014,4382 @@ oneRow:
 	JNZ          one
 
 done:
+	VZEROUPPER
+	RET
+
+// func transposeQueriesAVX2(dst *float32, src *float32, steps int)
+// Requires: AVX
+TEXT ·transposeQueriesAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ steps+16(FP), DX
+	MOVQ DX, BX
+	SHLQ $0x06, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ $0x00000004, DI
+
+group:
+	MOVQ CX, R8
+	MOVQ AX, R9
+	MOVQ DX, R10
+	ADDQ R10, R10
+
+step:
+	LEAQ       (R8)(BX*4), R11
+	VMOVUPS    (R8), Y0
+	VMOVUPS    (R8)(BX*1), Y1
+	VMOVUPS    (R8)(BX*2), Y2
+	VMOVUPS    (R8)(SI*1), Y3
+	VMOVUPS    (R11), Y4
+	VMOVUPS    (R11)(BX*1), Y5
+	VMOVUPS    (R11)(BX*2), Y6
+	VMOVUPS    (R11)(SI*1), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VSHUFPS    $0x44, Y1, Y8, Y3
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y5, Y2, Y7
+	VSHUFPS    $0xee, Y5, Y2, Y2
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VMOVUPS    Y6, (R9)
+	VPERM2F128 $0x31, Y7, Y3, Y3
+	VMOVUPS    Y3, 512(R9)
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VMOVUPS    Y3, 128(R9)
+	VPERM2F128 $0x31, Y2, Y1, Y1
+	VMOVUPS    Y1, 640(R9)
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VMOVUPS    Y1, 256(R9)
+	VPERM2F128 $0x31, Y5, Y8, Y1
+	VMOVUPS    Y1, 768(R9)
+	VPERM2F128 $0x20, Y4, Y0, Y1
+	VMOVUPS    Y1, 384(R9)
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y0, 896(R9)
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000400, R9
+	DECQ       R10
+	JNZ        step
+	LEAQ       (CX)(BX*8), CX
+	ADDQ       $0x20, AX
+	DECQ       DI
+	JNZ        group
+	VZEROUPPER
+	RET
+
+// func addWeightedAVX2(dst *float32, steps int, values *float32, weights *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·addWeightedAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ values+16(FP), DX
+	MOVQ weights+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ CX, DI
+	SHLQ $0x06, DI
+
+step:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+row:
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  (R8), Y2, Y0
+	VFMADD231PS  32(R8), Y2, Y1
+	ADDQ         DI, R8
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          row
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	DECQ         CX
+	JNZ          step
+	VZEROUPPER
+	RET
+
+// func mergeRowsAVX2(dst *float32, x *float32, a *float32, b *float32, rows int, steps int)
+// Requires: AVX, FMA3
+TEXT ·mergeRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ steps+40(FP), DI
+
+row:
+	MOVQ         DI, R8
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS (BX), Y1
+
+step:
+	VMULPS      (AX), Y0, Y2
+	VFMADD231PS (CX), Y1, Y2
+	VMOVUPS     Y2, (AX)
+	VMULPS      32(AX), Y0, Y2
+	VFMADD231PS 32(CX), Y1, Y2
+	VMOVUPS     Y2, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	DECQ        R8
+	JNZ         step
+	ADDQ        $0x04, DX
+	ADDQ        $0x04, BX
+	DECQ        SI
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func scorePanelAVX2(out *float32, keys *float32, quads int, steps int, q *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scorePanelAVX2(SB), NOSPLIT, $128-40
+	MOVQ out+0(FP), DI
+	MOVQ keys+8(FP), SI
+	MOVQ quads+16(FP), DX
+	MOVQ steps+24(FP), CX
+	MOVQ q+32(FP), R8
+	MOVQ CX, R9
+	SHLQ $0x06, R9
+	LEAQ (R9)(R9*2), R10
+
+quad:
+	MOVQ R8, BX
+	MOVQ DI, AX
+	MOVQ $0x00000004, R15
+
+column:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  SI, R11
+	MOVQ  BX, R12
+	MOVQ  CX, R13
+
+residue0:
+	VMOVUPS      (R12), Y12
+	VBROADCASTSS (R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS (R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS (R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue0
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue8:
+	VMOVUPS      1024(R12), Y12
+	VBROADCASTSS 32(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 32(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 32(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 32(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue8
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y1, Y5, Y5
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y3, Y7, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue4:
+	VMOVUPS      512(R12), Y12
+	VBROADCASTSS 16(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 16(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 16(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 16(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue4
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y1, Y9
+	VMOVAPS      Y2, Y10
+	VMOVAPS      Y3, Y11
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue12:
+	VMOVUPS      1536(R12), Y12
+	VBROADCASTSS 48(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 48(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 48(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 48(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue12
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y2, Y10, Y10
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y3, Y11, Y11
+	VADDPS       Y11, Y7, Y7
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 128(AX)
+	VMOVUPS      Y6, 256(AX)
+	VMOVUPS      Y7, 384(AX)
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue1:
+	VMOVUPS      128(R12), Y12
+	VBROADCASTSS 4(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 4(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 4(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 4(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue1
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue9:
+	VMOVUPS      1152(R12), Y12
+	VBROADCASTSS 36(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 36(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 36(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 36(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue9
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y1, Y5, Y5
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y3, Y7, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue5:
+	VMOVUPS      640(R12), Y12
+	VBROADCASTSS 20(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 20(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 20(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 20(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue5
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y1, Y9
+	VMOVAPS      Y2, Y10
+	VMOVAPS      Y3, Y11
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue13:
+	VMOVUPS      1664(R12), Y12
+	VBROADCASTSS 52(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 52(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 52(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 52(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue13
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y2, Y10, Y10
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y3, Y11, Y11
+	VADDPS       Y11, Y7, Y7
+	VADDPS       (AX), Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VADDPS       128(AX), Y5, Y5
+	VMOVUPS      Y5, 128(AX)
+	VADDPS       256(AX), Y6, Y6
+	VMOVUPS      Y6, 256(AX)
+	VADDPS       384(AX), Y7, Y7
+	VMOVUPS      Y7, 384(AX)
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue2:
+	VMOVUPS      256(R12), Y12
+	VBROADCASTSS 8(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 8(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 8(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 8(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue2
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue10:
+	VMOVUPS      1280(R12), Y12
+	VBROADCASTSS 40(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 40(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 40(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 40(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue10
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y1, Y5, Y5
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y3, Y7, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue6:
+	VMOVUPS      768(R12), Y12
+	VBROADCASTSS 24(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 24(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 24(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 24(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue6
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y1, Y9
+	VMOVAPS      Y2, Y10
+	VMOVAPS      Y3, Y11
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue14:
+	VMOVUPS      1792(R12), Y12
+	VBROADCASTSS 56(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 56(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 56(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 56(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue14
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y2, Y10, Y10
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y3, Y11, Y11
+	VADDPS       Y11, Y7, Y7
+	VMOVUPS      Y4, (SP)
+	VMOVUPS      Y5, 32(SP)
+	VMOVUPS      Y6, 64(SP)
+	VMOVUPS      Y7, 96(SP)
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue3:
+	VMOVUPS      384(R12), Y12
+	VBROADCASTSS 12(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 12(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 12(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 12(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue11:
+	VMOVUPS      1408(R12), Y12
+	VBROADCASTSS 44(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 44(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 44(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 44(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue11
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y1, Y5, Y5
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y3, Y7, Y7
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue7:
+	VMOVUPS      896(R12), Y12
+	VBROADCASTSS 28(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 28(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 28(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 28(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y1, Y9
+	VMOVAPS      Y2, Y10
+	VMOVAPS      Y3, Y11
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue15:
+	VMOVUPS      1920(R12), Y12
+	VBROADCASTSS 60(R11), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 60(R11)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS 60(R11)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS 60(R11)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue15
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y2, Y10, Y10
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y3, Y11, Y11
+	VADDPS       Y11, Y7, Y7
+	VADDPS       (SP), Y4, Y4
+	VADDPS       (AX), Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VADDPS       32(SP), Y5, Y5
+	VADDPS       128(AX), Y5, Y5
+	VMOVUPS      Y5, 128(AX)
+	VADDPS       64(SP), Y6, Y6
+	VADDPS       256(AX), Y6, Y6
+	VMOVUPS      Y6, 256(AX)
+	VADDPS       96(SP), Y7, Y7
+	VADDPS       384(AX), Y7, Y7
+	VMOVUPS      Y7, 384(AX)
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, AX
+	DECQ         R15
+	JNZ          column
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x00000200, DI
+	DECQ         DX
+	JNZ          quad
+	VZEROUPPER
+	RET
+
+// func panelValuesAVX2(out *float32, steps int, values *float32, weights *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·panelValuesAVX2(SB), NOSPLIT, $0-40
+	MOVQ out+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ values+16(FP), DX
+	MOVQ weights+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ CX, DI
+	SHLQ $0x06, DI
+	LEAQ (DI)(DI*2), R8
+
+step:
+	LEAQ    (AX)(DI*4), R9
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (AX)(DI*1), Y2
+	VMOVUPS 32(AX)(DI*1), Y3
+	VMOVUPS (AX)(DI*2), Y4
+	VMOVUPS 32(AX)(DI*2), Y5
+	VMOVUPS (AX)(R8*1), Y6
+	VMOVUPS 32(AX)(R8*1), Y7
+	MOVQ    DX, R9
+	MOVQ    BX, R10
+	MOVQ    SI, R11
+
+upper:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R10), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R10), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         DI, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNZ          upper
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, (AX)(DI*1)
+	VMOVUPS      Y3, 32(AX)(DI*1)
+	VMOVUPS      Y4, (AX)(DI*2)
+	VMOVUPS      Y5, 32(AX)(DI*2)
+	VMOVUPS      Y6, (AX)(R8*1)
+	VMOVUPS      Y7, 32(AX)(R8*1)
+	LEAQ         (AX)(DI*4), R9
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VMOVUPS      (R9)(DI*1), Y2
+	VMOVUPS      32(R9)(DI*1), Y3
+	VMOVUPS      (R9)(DI*2), Y4
+	VMOVUPS      32(R9)(DI*2), Y5
+	VMOVUPS      (R9)(R8*1), Y6
+	VMOVUPS      32(R9)(R8*1), Y7
+	MOVQ         DX, R10
+	MOVQ         BX, R11
+	MOVQ         SI, R12
+
+lower:
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	VBROADCASTSS 16(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 20(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 24(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 28(R11), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         DI, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNZ          lower
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y1, 32(R9)
+	VMOVUPS      Y2, (R9)(DI*1)
+	VMOVUPS      Y3, 32(R9)(DI*1)
+	VMOVUPS      Y4, (R9)(DI*2)
+	VMOVUPS      Y5, 32(R9)(DI*2)
+	VMOVUPS      Y6, (R9)(R8*1)
+	VMOVUPS      Y7, 32(R9)(R8*1)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	DECQ         CX
+	JNZ          step
+	VZEROUPPER
+	RET
+
+// func widenRowsF32AVX2(dst *float32, src *byte, rowBytes int, rows int, steps int)
+// Requires: AVX
+TEXT ·widenRowsF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ rowBytes+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ steps+32(FP), SI
+
+row:
+	MOVQ CX, DI
+	MOVQ SI, R8
+
+step:
+	VMOVUPS (DI), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(DI), Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, AX
+	DECQ    R8
+	JNZ     step
+	ADDQ    DX, CX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func rowScoresF32AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·rowScoresF32AVX2(SB), NOSPLIT, $24-80
+	MOVQ out+0(FP), AX
+	MOVQ keys+16(FP), BX
+	MOVQ rowBytes+24(FP), SI
+	MOVQ steps+56(FP), CX
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, CX
+	MOVQ quads+32(FP), CX
+	MOVQ CX, 16(SP)
+
+quad:
+	LEAQ    (BX)(SI*4), R10
+	CMPQ    16(SP), $0x01
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R10
+	SUBQ    BX, R10
+	MOVQ    q+64(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+40(FP), R8
+	MOVQ    R8, (SP)
+	MOVQ    BX, R9
+
+head:
+	MOVQ group+48(FP), R8
+	MOVQ R8, 8(SP)
+
+query:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  R9, R8
+	MOVQ  steps+56(FP), R11
+
+step1:
+	LEAQ         (R8)(R10*1), R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(SI*1)
+	PREFETCHT0   (R12)(SI*2)
+	PREFETCHT0   (R12)(DI*1)
+	VMOVUPS      (CX), Y8
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  (R8)(SI*1), Y8, Y2
+	VFMADD231PS  (R8)(SI*2), Y8, Y4
+	VFMADD231PS  (R8)(DI*1), Y8, Y6
+	VMOVUPS      32(CX), Y8
+	VFMADD231PS  32(R8), Y8, Y1
+	VFMADD231PS  32(R8)(SI*1), Y8, Y3
+	VFMADD231PS  32(R8)(SI*2), Y8, Y5
+	VFMADD231PS  32(R8)(DI*1), Y8, Y7
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, R8
+	DECQ         R11
+	JNZ          step1
+	MOVQ         outBytes+8(FP), R11
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPS       X2, X4, X2
+	VEXTRACTF128 $0x01, Y6, X3
+	VADDPS       X3, X6, X3
+	VSHUFPS      $0x88, X0, X1, X4
+	VSHUFPS      $0xdd, X0, X1, X1
+	VADDPS       X1, X4, X4
+	VSHUFPS      $0x88, X3, X2, X0
+	VSHUFPS      $0xdd, X3, X2, X2
+	VADDPS       X2, X0, X0
+	VSHUFPS      $0x88, X0, X4, X1
+	VSHUFPS      $0xdd, X0, X4, X4
+	VADDPS       X4, X1, X1
+	VMOVUPS      X1, (DX)
+	ADDQ         R11, DX
+	DECQ         8(SP)
+	JNZ          query
+	MOVQ         R8, R9
+	DECQ         (SP)
+	JNZ          head
+	ADDQ         $0x10, AX
+	LEAQ         (BX)(SI*4), BX
+	DECQ         16(SP)
+	JNZ          quad
+	VZEROUPPER
+	RET
+
+// func rowValuesF32AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·rowValuesF32AVX2(SB), NOSPLIT, $24-80
+	MOVQ weights+56(FP), AX
+	MOVQ values+8(FP), BX
+	MOVQ rowBytes+16(FP), SI
+	MOVQ steps+48(FP), CX
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, CX
+	MOVQ n+24(FP), CX
+	MOVQ CX, 16(SP)
+	SUBQ $0x04, 16(SP)
+	JLT  rest
+
+quad:
+	LEAQ    (BX)(SI*4), R10
+	CMPQ    16(SP), $0x03
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R10
+	SUBQ    BX, R10
+	MOVQ    out+0(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+32(FP), R8
+	MOVQ    R8, (SP)
+	MOVQ    BX, R9
+
+rows4head:
+	MOVQ group+40(FP), R8
+	MOVQ R8, 8(SP)
+
+rows4query:
+	MOVQ         weightBytes+64(FP), R8
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	ADDQ         R8, DX
+	MOVQ         R9, R8
+	MOVQ         steps+48(FP), R11
+
+steprows41:
+	LEAQ        (R8)(R10*1), R12
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(SI*1)
+	PREFETCHT0  (R12)(SI*2)
+	PREFETCHT0  (R12)(DI*1)
+	VMOVUPS     (R8), Y4
+	VMOVUPS     (R8)(SI*1), Y5
+	VMOVUPS     (R8)(SI*2), Y6
+	VMOVUPS     (R8)(DI*1), Y7
+	VMOVUPS     (CX), Y8
+	VFMADD231PS Y4, Y0, Y8
+	VFMADD231PS Y5, Y1, Y8
+	VFMADD231PS Y6, Y2, Y8
+	VFMADD231PS Y7, Y3, Y8
+	VMOVUPS     Y8, (CX)
+	VMOVUPS     32(R8), Y4
+	VMOVUPS     32(R8)(SI*1), Y5
+	VMOVUPS     32(R8)(SI*2), Y6
+	VMOVUPS     32(R8)(DI*1), Y7
+	VMOVUPS     32(CX), Y8
+	VFMADD231PS Y4, Y0, Y8
+	VFMADD231PS Y5, Y1, Y8
+	VFMADD231PS Y6, Y2, Y8
+	VFMADD231PS Y7, Y3, Y8
+	VMOVUPS     Y8, 32(CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R8
+	DECQ        R11
+	JNZ         steprows41
+	DECQ        8(SP)
+	JNZ         rows4query
+	MOVQ        R8, R9
+	DECQ        (SP)
+	JNZ         rows4head
+	ADDQ        $0x10, AX
+	LEAQ        (BX)(SI*4), BX
+	SUBQ        $0x04, 16(SP)
+	JGE         quad
+
+rest:
+	ADDQ $0x04, 16(SP)
+	JZ   done
+
+one:
+	MOVQ out+0(FP), CX
+	MOVQ AX, DX
+	MOVQ heads+32(FP), DI
+	MOVQ DI, (SP)
+	MOVQ BX, R9
+
+rows1head:
+	MOVQ group+40(FP), DI
+	MOVQ DI, 8(SP)
+
+rows1query:
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Y0
+	ADDQ         DI, DX
+	MOVQ         R9, R8
+	MOVQ         steps+48(FP), R11
+
+steprows11:
+	VMOVUPS     (R8), Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)
+	VMOVUPS     32(R8), Y1
+	VMOVUPS     32(CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R8
+	DECQ        R11
+	JNZ         steprows11
+	DECQ        8(SP)
+	JNZ         rows1query
+	MOVQ        R8, R9
+	DECQ        (SP)
+	JNZ         rows1head
+	ADDQ        $0x04, AX
+	ADDQ        SI, BX
+	DECQ        16(SP)
+	JNZ         one
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenRowsF16AVX2(dst *float32, src *byte, rowBytes int, rows int, steps int)
+// Requires: AVX, F16C
+TEXT ·widenRowsF16AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ rowBytes+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ steps+32(FP), SI
+
+row:
+	MOVQ CX, DI
+	MOVQ SI, R8
+
+step:
+	VCVTPH2PS (DI), Y0
+	VMOVUPS   Y0, (AX)
+	VCVTPH2PS 16(DI), Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $0x20, DI
+	ADDQ      $0x40, AX
+	DECQ      R8
+	JNZ       step
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func rowScoresF16AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·rowScoresF16AVX2(SB), NOSPLIT, $24-80
+	MOVQ out+0(FP), AX
+	MOVQ keys+16(FP), BX
+	MOVQ rowBytes+24(FP), SI
+	MOVQ steps+56(FP), CX
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, CX
+	MOVQ quads+32(FP), CX
+	MOVQ CX, 16(SP)
+
+quad:
+	LEAQ    (BX)(SI*4), R10
+	CMPQ    16(SP), $0x01
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R10
+	SUBQ    BX, R10
+	MOVQ    q+64(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+40(FP), R8
+	MOVQ    R8, (SP)
+	MOVQ    BX, R9
+
+head:
+	MOVQ group+48(FP), R8
+	MOVQ R8, 8(SP)
+
+query:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  R9, R8
+	MOVQ  steps+56(FP), R11
+
+step1:
+	LEAQ         (R8)(R10*1), R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(SI*1)
+	PREFETCHT0   (R12)(SI*2)
+	PREFETCHT0   (R12)(DI*1)
+	VMOVUPS      (CX), Y8
+	VCVTPH2PS    (R8), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VCVTPH2PS    (R8)(SI*1), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VCVTPH2PS    (R8)(SI*2), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VCVTPH2PS    (R8)(DI*1), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VMOVUPS      32(CX), Y8
+	VCVTPH2PS    16(R8), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VCVTPH2PS    16(R8)(SI*1), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VCVTPH2PS    16(R8)(SI*2), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VCVTPH2PS    16(R8)(DI*1), Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         $0x40, CX
+	ADDQ         $0x20, R8
+	DECQ         R11
+	JNZ          step1
+	MOVQ         outBytes+8(FP), R11
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPS       X2, X4, X2
+	VEXTRACTF128 $0x01, Y6, X3
+	VADDPS       X3, X6, X3
+	VSHUFPS      $0x88, X0, X1, X4
+	VSHUFPS      $0xdd, X0, X1, X1
+	VADDPS       X1, X4, X4
+	VSHUFPS      $0x88, X3, X2, X0
+	VSHUFPS      $0xdd, X3, X2, X2
+	VADDPS       X2, X0, X0
+	VSHUFPS      $0x88, X0, X4, X1
+	VSHUFPS      $0xdd, X0, X4, X4
+	VADDPS       X4, X1, X1
+	VMOVUPS      X1, (DX)
+	ADDQ         R11, DX
+	DECQ         8(SP)
+	JNZ          query
+	MOVQ         R8, R9
+	DECQ         (SP)
+	JNZ          head
+	ADDQ         $0x10, AX
+	LEAQ         (BX)(SI*4), BX
+	DECQ         16(SP)
+	JNZ          quad
+	VZEROUPPER
+	RET
+
+// func rowValuesF16AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+// Requires: AVX, CMOV, F16C, FMA3, MMX+
+TEXT ·rowValuesF16AVX2(SB), NOSPLIT, $24-80
+	MOVQ weights+56(FP), AX
+	MOVQ values+8(FP), BX
+	MOVQ rowBytes+16(FP), SI
+	MOVQ steps+48(FP), CX
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, CX
+	MOVQ n+24(FP), CX
+	MOVQ CX, 16(SP)
+	SUBQ $0x04, 16(SP)
+	JLT  rest
+
+quad:
+	LEAQ    (BX)(SI*4), R10
+	CMPQ    16(SP), $0x03
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R10
+	SUBQ    BX, R10
+	MOVQ    out+0(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+32(FP), R8
+	MOVQ    R8, (SP)
+	MOVQ    BX, R9
+
+rows4head:
+	MOVQ group+40(FP), R8
+	MOVQ R8, 8(SP)
+
+rows4query:
+	MOVQ         weightBytes+64(FP), R8
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	ADDQ         R8, DX
+	MOVQ         R9, R8
+	MOVQ         steps+48(FP), R11
+
+steprows41:
+	LEAQ        (R8)(R10*1), R12
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(SI*1)
+	PREFETCHT0  (R12)(SI*2)
+	PREFETCHT0  (R12)(DI*1)
+	VCVTPH2PS   (R8), Y4
+	VCVTPH2PS   (R8)(SI*1), Y5
+	VCVTPH2PS   (R8)(SI*2), Y6
+	VCVTPH2PS   (R8)(DI*1), Y7
+	VMOVUPS     (CX), Y8
+	VFMADD231PS Y4, Y0, Y8
+	VFMADD231PS Y5, Y1, Y8
+	VFMADD231PS Y6, Y2, Y8
+	VFMADD231PS Y7, Y3, Y8
+	VMOVUPS     Y8, (CX)
+	VCVTPH2PS   16(R8), Y4
+	VCVTPH2PS   16(R8)(SI*1), Y5
+	VCVTPH2PS   16(R8)(SI*2), Y6
+	VCVTPH2PS   16(R8)(DI*1), Y7
+	VMOVUPS     32(CX), Y8
+	VFMADD231PS Y4, Y0, Y8
+	VFMADD231PS Y5, Y1, Y8
+	VFMADD231PS Y6, Y2, Y8
+	VFMADD231PS Y7, Y3, Y8
+	VMOVUPS     Y8, 32(CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R8
+	DECQ        R11
+	JNZ         steprows41
+	DECQ        8(SP)
+	JNZ         rows4query
+	MOVQ        R8, R9
+	DECQ        (SP)
+	JNZ         rows4head
+	ADDQ        $0x10, AX
+	LEAQ        (BX)(SI*4), BX
+	SUBQ        $0x04, 16(SP)
+	JGE         quad
+
+rest:
+	ADDQ $0x04, 16(SP)
+	JZ   done
+
+one:
+	MOVQ out+0(FP), CX
+	MOVQ AX, DX
+	MOVQ heads+32(FP), DI
+	MOVQ DI, (SP)
+	MOVQ BX, R9
+
+rows1head:
+	MOVQ group+40(FP), DI
+	MOVQ DI, 8(SP)
+
+rows1query:
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Y0
+	ADDQ         DI, DX
+	MOVQ         R9, R8
+	MOVQ         steps+48(FP), R11
+
+steprows11:
+	VCVTPH2PS   (R8), Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)
+	VCVTPH2PS   16(R8), Y1
+	VMOVUPS     32(CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R8
+	DECQ        R11
+	JNZ         steprows11
+	DECQ        8(SP)
+	JNZ         rows1query
+	MOVQ        R8, R9
+	DECQ        (SP)
+	JNZ         rows1head
+	ADDQ        $0x04, AX
+	ADDQ        SI, BX
+	DECQ        16(SP)
+	JNZ         one
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenRowsBF16AVX2(dst *float32, src *byte, rowBytes int, rows int, steps int)
+// Requires: AVX, AVX2
+TEXT ·widenRowsBF16AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ rowBytes+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ steps+32(FP), SI
+
+row:
+	MOVQ CX, DI
+	MOVQ SI, R8
+
+step:
+	VPMOVZXWD (DI), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	VPMOVZXWD 16(DI), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, 32(AX)
+	ADDQ      $0x20, DI
+	ADDQ      $0x40, AX
+	DECQ      R8
+	JNZ       step
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func rowScoresBF16AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·rowScoresBF16AVX2(SB), NOSPLIT, $24-80
+	MOVQ out+0(FP), AX
+	MOVQ keys+16(FP), BX
+	MOVQ rowBytes+24(FP), SI
+	MOVQ steps+56(FP), CX
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, CX
+	MOVQ quads+32(FP), CX
+	MOVQ CX, 16(SP)
+
+quad:
+	LEAQ    (BX)(SI*4), R10
+	CMPQ    16(SP), $0x01
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R10
+	SUBQ    BX, R10
+	MOVQ    q+64(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+40(FP), R8
+	MOVQ    R8, (SP)
+	MOVQ    BX, R9
+
+head:
+	MOVQ group+48(FP), R8
+	MOVQ R8, 8(SP)
+
+query:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  R9, R8
+	MOVQ  steps+56(FP), R11
+
+step1:
+	LEAQ         (R8)(R10*1), R12
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(SI*1)
+	PREFETCHT0   (R12)(SI*2)
+	PREFETCHT0   (R12)(DI*1)
+	VMOVUPS      (CX), Y8
+	VPMOVZXWD    (R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VPMOVZXWD    (R8)(SI*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VPMOVZXWD    (R8)(SI*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VPMOVZXWD    (R8)(DI*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VMOVUPS      32(CX), Y8
+	VPMOVZXWD    16(R8), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VPMOVZXWD    16(R8)(SI*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VPMOVZXWD    16(R8)(SI*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VPMOVZXWD    16(R8)(DI*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         $0x40, CX
+	ADDQ         $0x20, R8
+	DECQ         R11
+	JNZ          step1
+	MOVQ         outBytes+8(FP), R11
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPS       X2, X4, X2
+	VEXTRACTF128 $0x01, Y6, X3
+	VADDPS       X3, X6, X3
+	VSHUFPS      $0x88, X0, X1, X4
+	VSHUFPS      $0xdd, X0, X1, X1
+	VADDPS       X1, X4, X4
+	VSHUFPS      $0x88, X3, X2, X0
+	VSHUFPS      $0xdd, X3, X2, X2
+	VADDPS       X2, X0, X0
+	VSHUFPS      $0x88, X0, X4, X1
+	VSHUFPS      $0xdd, X0, X4, X4
+	VADDPS       X4, X1, X1
+	VMOVUPS      X1, (DX)
+	ADDQ         R11, DX
+	DECQ         8(SP)
+	JNZ          query
+	MOVQ         R8, R9
+	DECQ         (SP)
+	JNZ          head
+	ADDQ         $0x10, AX
+	LEAQ         (BX)(SI*4), BX
+	DECQ         16(SP)
+	JNZ          quad
+	VZEROUPPER
+	RET
+
+// func rowValuesBF16AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·rowValuesBF16AVX2(SB), NOSPLIT, $24-80
+	MOVQ weights+56(FP), AX
+	MOVQ values+8(FP), BX
+	MOVQ rowBytes+16(FP), SI
+	MOVQ steps+48(FP), CX
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, CX
+	MOVQ n+24(FP), CX
+	MOVQ CX, 16(SP)
+	SUBQ $0x04, 16(SP)
+	JLT  rest
+
+quad:
+	LEAQ    (BX)(SI*4), R10
+	CMPQ    16(SP), $0x03
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R10
+	SUBQ    BX, R10
+	MOVQ    out+0(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+32(FP), R8
+	MOVQ    R8, (SP)
+	MOVQ    BX, R9
+
+rows4head:
+	MOVQ group+40(FP), R8
+	MOVQ R8, 8(SP)
+
+rows4query:
+	MOVQ         weightBytes+64(FP), R8
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	ADDQ         R8, DX
+	MOVQ         R9, R8
+	MOVQ         steps+48(FP), R11
+
+steprows41:
+	LEAQ        (R8)(R10*1), R12
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(SI*1)
+	PREFETCHT0  (R12)(SI*2)
+	PREFETCHT0  (R12)(DI*1)
+	VPMOVZXWD   (R8), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   (R8)(SI*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   (R8)(SI*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VPMOVZXWD   (R8)(DI*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMOVUPS     (CX), Y8
+	VFMADD231PS Y4, Y0, Y8
+	VFMADD231PS Y5, Y1, Y8
+	VFMADD231PS Y6, Y2, Y8
+	VFMADD231PS Y7, Y3, Y8
+	VMOVUPS     Y8, (CX)
+	VPMOVZXWD   16(R8), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(R8)(SI*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   16(R8)(SI*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VPMOVZXWD   16(R8)(DI*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMOVUPS     32(CX), Y8
+	VFMADD231PS Y4, Y0, Y8
+	VFMADD231PS Y5, Y1, Y8
+	VFMADD231PS Y6, Y2, Y8
+	VFMADD231PS Y7, Y3, Y8
+	VMOVUPS     Y8, 32(CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R8
+	DECQ        R11
+	JNZ         steprows41
+	DECQ        8(SP)
+	JNZ         rows4query
+	MOVQ        R8, R9
+	DECQ        (SP)
+	JNZ         rows4head
+	ADDQ        $0x10, AX
+	LEAQ        (BX)(SI*4), BX
+	SUBQ        $0x04, 16(SP)
+	JGE         quad
+
+rest:
+	ADDQ $0x04, 16(SP)
+	JZ   done
+
+one:
+	MOVQ out+0(FP), CX
+	MOVQ AX, DX
+	MOVQ heads+32(FP), DI
+	MOVQ DI, (SP)
+	MOVQ BX, R9
+
+rows1head:
+	MOVQ group+40(FP), DI
+	MOVQ DI, 8(SP)
+
+rows1query:
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Y0
+	ADDQ         DI, DX
+	MOVQ         R9, R8
+	MOVQ         steps+48(FP), R11
+
+steprows11:
+	VPMOVZXWD   (R8), Y1
+	VPSLLD      $0x10, Y1, Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)
+	VPMOVZXWD   16(R8), Y1
+	VPSLLD      $0x10, Y1, Y1
+	VMOVUPS     32(CX), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, 32(CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R8
+	DECQ        R11
+	JNZ         steprows11
+	DECQ        8(SP)
+	JNZ         rows1query
+	MOVQ        R8, R9
+	DECQ        (SP)
+	JNZ         rows1head
+	ADDQ        $0x04, AX
+	ADDQ        SI, BX
+	DECQ        16(SP)
+	JNZ         one
+
+done:
+	VZEROUPPER
+	RET
+
+// func scorePanelAVX512(out *float32, keys *float32, quads int, steps int, q *float32)
+// Requires: AVX, AVX512F
+TEXT ·scorePanelAVX512(SB), NOSPLIT, $512-40
+	MOVQ out+0(FP), DI
+	MOVQ keys+8(FP), SI
+	MOVQ quads+16(FP), DX
+	MOVQ steps+24(FP), CX
+	MOVQ q+32(FP), R8
+	MOVQ CX, R9
+	SHLQ $0x06, R9
+	LEAQ (R9)(R9*2), R10
+
+quad:
+	MOVQ   R8, BX
+	MOVQ   DI, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   SI, R11
+	MOVQ   BX, R12
+	MOVQ   CX, R13
+
+residue0:
+	VMOVUPS      (R12), Z24
+	VMOVUPS      64(R12), Z25
+	VBROADCASTSS (R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS (R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue0
+	VMOVAPS      Z0, Z8
+	VMOVAPS      Z1, Z9
+	VMOVAPS      Z2, Z10
+	VMOVAPS      Z3, Z11
+	VMOVAPS      Z4, Z12
+	VMOVAPS      Z5, Z13
+	VMOVAPS      Z6, Z14
+	VMOVAPS      Z7, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue8:
+	VMOVUPS      1024(R12), Z24
+	VMOVUPS      1088(R12), Z25
+	VBROADCASTSS 32(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 32(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 32(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 32(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue8
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z1, Z9, Z9
+	VADDPS       Z2, Z10, Z10
+	VADDPS       Z3, Z11, Z11
+	VADDPS       Z4, Z12, Z12
+	VADDPS       Z5, Z13, Z13
+	VADDPS       Z6, Z14, Z14
+	VADDPS       Z7, Z15, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue4:
+	VMOVUPS      512(R12), Z24
+	VMOVUPS      576(R12), Z25
+	VBROADCASTSS 16(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 16(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 16(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 16(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue4
+	VMOVAPS      Z0, Z16
+	VMOVAPS      Z1, Z17
+	VMOVAPS      Z2, Z18
+	VMOVAPS      Z3, Z19
+	VMOVAPS      Z4, Z20
+	VMOVAPS      Z5, Z21
+	VMOVAPS      Z6, Z22
+	VMOVAPS      Z7, Z23
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue12:
+	VMOVUPS      1536(R12), Z24
+	VMOVUPS      1600(R12), Z25
+	VBROADCASTSS 48(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 48(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 48(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 48(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue12
+	VADDPS       Z0, Z16, Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z1, Z17, Z17
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z2, Z18, Z18
+	VADDPS       Z18, Z10, Z10
+	VADDPS       Z3, Z19, Z19
+	VADDPS       Z19, Z11, Z11
+	VADDPS       Z4, Z20, Z20
+	VADDPS       Z20, Z12, Z12
+	VADDPS       Z5, Z21, Z21
+	VADDPS       Z21, Z13, Z13
+	VADDPS       Z6, Z22, Z22
+	VADDPS       Z22, Z14, Z14
+	VADDPS       Z7, Z23, Z23
+	VADDPS       Z23, Z15, Z15
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	VMOVUPS      Z12, 256(AX)
+	VMOVUPS      Z13, 320(AX)
+	VMOVUPS      Z14, 384(AX)
+	VMOVUPS      Z15, 448(AX)
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue1:
+	VMOVUPS      128(R12), Z24
+	VMOVUPS      192(R12), Z25
+	VBROADCASTSS 4(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 4(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 4(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue1
+	VMOVAPS      Z0, Z8
+	VMOVAPS      Z1, Z9
+	VMOVAPS      Z2, Z10
+	VMOVAPS      Z3, Z11
+	VMOVAPS      Z4, Z12
+	VMOVAPS      Z5, Z13
+	VMOVAPS      Z6, Z14
+	VMOVAPS      Z7, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue9:
+	VMOVUPS      1152(R12), Z24
+	VMOVUPS      1216(R12), Z25
+	VBROADCASTSS 36(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 36(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 36(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 36(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue9
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z1, Z9, Z9
+	VADDPS       Z2, Z10, Z10
+	VADDPS       Z3, Z11, Z11
+	VADDPS       Z4, Z12, Z12
+	VADDPS       Z5, Z13, Z13
+	VADDPS       Z6, Z14, Z14
+	VADDPS       Z7, Z15, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue5:
+	VMOVUPS      640(R12), Z24
+	VMOVUPS      704(R12), Z25
+	VBROADCASTSS 20(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 20(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 20(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 20(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue5
+	VMOVAPS      Z0, Z16
+	VMOVAPS      Z1, Z17
+	VMOVAPS      Z2, Z18
+	VMOVAPS      Z3, Z19
+	VMOVAPS      Z4, Z20
+	VMOVAPS      Z5, Z21
+	VMOVAPS      Z6, Z22
+	VMOVAPS      Z7, Z23
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue13:
+	VMOVUPS      1664(R12), Z24
+	VMOVUPS      1728(R12), Z25
+	VBROADCASTSS 52(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 52(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 52(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 52(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue13
+	VADDPS       Z0, Z16, Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z1, Z17, Z17
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z2, Z18, Z18
+	VADDPS       Z18, Z10, Z10
+	VADDPS       Z3, Z19, Z19
+	VADDPS       Z19, Z11, Z11
+	VADDPS       Z4, Z20, Z20
+	VADDPS       Z20, Z12, Z12
+	VADDPS       Z5, Z21, Z21
+	VADDPS       Z21, Z13, Z13
+	VADDPS       Z6, Z22, Z22
+	VADDPS       Z22, Z14, Z14
+	VADDPS       Z7, Z23, Z23
+	VADDPS       Z23, Z15, Z15
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VADDPS       64(AX), Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VADDPS       192(AX), Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	VADDPS       256(AX), Z12, Z12
+	VMOVUPS      Z12, 256(AX)
+	VADDPS       320(AX), Z13, Z13
+	VMOVUPS      Z13, 320(AX)
+	VADDPS       384(AX), Z14, Z14
+	VMOVUPS      Z14, 384(AX)
+	VADDPS       448(AX), Z15, Z15
+	VMOVUPS      Z15, 448(AX)
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue2:
+	VMOVUPS      256(R12), Z24
+	VMOVUPS      320(R12), Z25
+	VBROADCASTSS 8(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 8(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue2
+	VMOVAPS      Z0, Z8
+	VMOVAPS      Z1, Z9
+	VMOVAPS      Z2, Z10
+	VMOVAPS      Z3, Z11
+	VMOVAPS      Z4, Z12
+	VMOVAPS      Z5, Z13
+	VMOVAPS      Z6, Z14
+	VMOVAPS      Z7, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue10:
+	VMOVUPS      1280(R12), Z24
+	VMOVUPS      1344(R12), Z25
+	VBROADCASTSS 40(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 40(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 40(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 40(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue10
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z1, Z9, Z9
+	VADDPS       Z2, Z10, Z10
+	VADDPS       Z3, Z11, Z11
+	VADDPS       Z4, Z12, Z12
+	VADDPS       Z5, Z13, Z13
+	VADDPS       Z6, Z14, Z14
+	VADDPS       Z7, Z15, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue6:
+	VMOVUPS      768(R12), Z24
+	VMOVUPS      832(R12), Z25
+	VBROADCASTSS 24(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 24(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 24(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 24(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue6
+	VMOVAPS      Z0, Z16
+	VMOVAPS      Z1, Z17
+	VMOVAPS      Z2, Z18
+	VMOVAPS      Z3, Z19
+	VMOVAPS      Z4, Z20
+	VMOVAPS      Z5, Z21
+	VMOVAPS      Z6, Z22
+	VMOVAPS      Z7, Z23
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue14:
+	VMOVUPS      1792(R12), Z24
+	VMOVUPS      1856(R12), Z25
+	VBROADCASTSS 56(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 56(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 56(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 56(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue14
+	VADDPS       Z0, Z16, Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z1, Z17, Z17
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z2, Z18, Z18
+	VADDPS       Z18, Z10, Z10
+	VADDPS       Z3, Z19, Z19
+	VADDPS       Z19, Z11, Z11
+	VADDPS       Z4, Z20, Z20
+	VADDPS       Z20, Z12, Z12
+	VADDPS       Z5, Z21, Z21
+	VADDPS       Z21, Z13, Z13
+	VADDPS       Z6, Z22, Z22
+	VADDPS       Z22, Z14, Z14
+	VADDPS       Z7, Z23, Z23
+	VADDPS       Z23, Z15, Z15
+	VMOVUPS      Z8, (SP)
+	VMOVUPS      Z9, 64(SP)
+	VMOVUPS      Z10, 128(SP)
+	VMOVUPS      Z11, 192(SP)
+	VMOVUPS      Z12, 256(SP)
+	VMOVUPS      Z13, 320(SP)
+	VMOVUPS      Z14, 384(SP)
+	VMOVUPS      Z15, 448(SP)
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue3:
+	VMOVUPS      384(R12), Z24
+	VMOVUPS      448(R12), Z25
+	VBROADCASTSS 12(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 12(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 12(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue3
+	VMOVAPS      Z0, Z8
+	VMOVAPS      Z1, Z9
+	VMOVAPS      Z2, Z10
+	VMOVAPS      Z3, Z11
+	VMOVAPS      Z4, Z12
+	VMOVAPS      Z5, Z13
+	VMOVAPS      Z6, Z14
+	VMOVAPS      Z7, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue11:
+	VMOVUPS      1408(R12), Z24
+	VMOVUPS      1472(R12), Z25
+	VBROADCASTSS 44(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 44(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 44(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 44(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue11
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z1, Z9, Z9
+	VADDPS       Z2, Z10, Z10
+	VADDPS       Z3, Z11, Z11
+	VADDPS       Z4, Z12, Z12
+	VADDPS       Z5, Z13, Z13
+	VADDPS       Z6, Z14, Z14
+	VADDPS       Z7, Z15, Z15
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue7:
+	VMOVUPS      896(R12), Z24
+	VMOVUPS      960(R12), Z25
+	VBROADCASTSS 28(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 28(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 28(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 28(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue7
+	VMOVAPS      Z0, Z16
+	VMOVAPS      Z1, Z17
+	VMOVAPS      Z2, Z18
+	VMOVAPS      Z3, Z19
+	VMOVAPS      Z4, Z20
+	VMOVAPS      Z5, Z21
+	VMOVAPS      Z6, Z22
+	VMOVAPS      Z7, Z23
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         SI, R11
+	MOVQ         BX, R12
+	MOVQ         CX, R13
+
+residue15:
+	VMOVUPS      1920(R12), Z24
+	VMOVUPS      1984(R12), Z25
+	VBROADCASTSS 60(R11), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 60(R11)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 60(R11)(R9*2), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 60(R11)(R10*1), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000800, R12
+	DECQ         R13
+	JNZ          residue15
+	VADDPS       Z0, Z16, Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z1, Z17, Z17
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z2, Z18, Z18
+	VADDPS       Z18, Z10, Z10
+	VADDPS       Z3, Z19, Z19
+	VADDPS       Z19, Z11, Z11
+	VADDPS       Z4, Z20, Z20
+	VADDPS       Z20, Z12, Z12
+	VADDPS       Z5, Z21, Z21
+	VADDPS       Z21, Z13, Z13
+	VADDPS       Z6, Z22, Z22
+	VADDPS       Z22, Z14, Z14
+	VADDPS       Z7, Z23, Z23
+	VADDPS       Z23, Z15, Z15
+	VADDPS       (SP), Z8, Z8
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VADDPS       64(SP), Z9, Z9
+	VADDPS       64(AX), Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VADDPS       128(SP), Z10, Z10
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VADDPS       192(SP), Z11, Z11
+	VADDPS       192(AX), Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	VADDPS       256(SP), Z12, Z12
+	VADDPS       256(AX), Z12, Z12
+	VMOVUPS      Z12, 256(AX)
+	VADDPS       320(SP), Z13, Z13
+	VADDPS       320(AX), Z13, Z13
+	VMOVUPS      Z13, 320(AX)
+	VADDPS       384(SP), Z14, Z14
+	VADDPS       384(AX), Z14, Z14
+	VMOVUPS      Z14, 384(AX)
+	VADDPS       448(SP), Z15, Z15
+	VADDPS       448(AX), Z15, Z15
+	VMOVUPS      Z15, 448(AX)
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x00000200, DI
+	DECQ         DX
+	JNZ          quad
+	VZEROUPPER
+	RET
+
+// func panelValuesAVX512(out *float32, steps int, values *float32, weights *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·panelValuesAVX512(SB), NOSPLIT, $0-40
+	MOVQ out+0(FP), AX
+	MOVQ steps+8(FP), CX
+	MOVQ values+16(FP), DX
+	MOVQ weights+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ CX, DI
+	SHLQ $0x06, DI
+	LEAQ (DI)(DI*2), R8
+	SUBQ $0x02, CX
+	JLT  last
+
+step:
+	LEAQ    (AX)(DI*4), R9
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS (AX)(DI*1), Z2
+	VMOVUPS 64(AX)(DI*1), Z3
+	VMOVUPS (AX)(DI*2), Z4
+	VMOVUPS 64(AX)(DI*2), Z5
+	VMOVUPS (AX)(R8*1), Z6
+	VMOVUPS 64(AX)(R8*1), Z7
+	VMOVUPS (R9), Z8
+	VMOVUPS 64(R9), Z9
+	VMOVUPS (R9)(DI*1), Z10
+	VMOVUPS 64(R9)(DI*1), Z11
+	VMOVUPS (R9)(DI*2), Z12
+	VMOVUPS 64(R9)(DI*2), Z13
+	VMOVUPS (R9)(R8*1), Z14
+	VMOVUPS 64(R9)(R8*1), Z15
+	MOVQ    DX, R10
+	MOVQ    BX, R11
+	MOVQ    SI, R12
+
+pair:
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	VBROADCASTSS (R11), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R11), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R11), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R11), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R11), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R11), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R11), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R11), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         DI, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNZ          pair
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(DI*1)
+	VMOVUPS      Z3, 64(AX)(DI*1)
+	VMOVUPS      Z4, (AX)(DI*2)
+	VMOVUPS      Z5, 64(AX)(DI*2)
+	VMOVUPS      Z6, (AX)(R8*1)
+	VMOVUPS      Z7, 64(AX)(R8*1)
+	VMOVUPS      Z8, (R9)
+	VMOVUPS      Z9, 64(R9)
+	VMOVUPS      Z10, (R9)(DI*1)
+	VMOVUPS      Z11, 64(R9)(DI*1)
+	VMOVUPS      Z12, (R9)(DI*2)
+	VMOVUPS      Z13, 64(R9)(DI*2)
+	VMOVUPS      Z14, (R9)(R8*1)
+	VMOVUPS      Z15, 64(R9)(R8*1)
+	ADDQ         $0x80, AX
+	ADDQ         $0x80, DX
+	SUBQ         $0x02, CX
+	JGE          step
+
+last:
+	ADDQ    $0x02, CX
+	JZ      done
+	LEAQ    (AX)(DI*4), CX
+	VMOVUPS (AX), Z0
+	VMOVUPS (AX)(DI*1), Z1
+	VMOVUPS (AX)(DI*2), Z2
+	VMOVUPS (AX)(R8*1), Z3
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(DI*1), Z5
+	VMOVUPS (CX)(DI*2), Z6
+	VMOVUPS (CX)(R8*1), Z7
+	MOVQ    BX, BX
+
+single:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(BX), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(BX), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(BX), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(BX), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(BX), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(BX), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         DI, DX
+	ADDQ         $0x00000080, BX
+	DECQ         SI
+	JNZ          single
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(DI*1)
+	VMOVUPS      Z2, (AX)(DI*2)
+	VMOVUPS      Z3, (AX)(R8*1)
+	VMOVUPS      Z4, (CX)
+	VMOVUPS      Z5, (CX)(DI*1)
+	VMOVUPS      Z6, (CX)(DI*2)
+	VMOVUPS      Z7, (CX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenRowsF32AVX512(dst *float32, src *byte, rowBytes int, rows int, steps int)
+// Requires: AVX, AVX512F
+TEXT ·widenRowsF32AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ rowBytes+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ steps+32(FP), SI
+
+row:
+	MOVQ CX, DI
+	MOVQ SI, R8
+
+step:
+	VMOVUPS (DI), Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, AX
+	DECQ    R8
+	JNZ     step
+	ADDQ    DX, CX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func rowScoresF32AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+// Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
+TEXT ·rowScoresF32AVX512(SB), NOSPLIT, $24-80
+	MOVQ out+0(FP), AX
+	MOVQ keys+16(FP), BX
+	MOVQ rowBytes+24(FP), SI
+	MOVQ steps+56(FP), R8
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, R8
+	MOVQ quads+32(FP), CX
+	MOVQ CX, 16(SP)
+
+quad:
+	LEAQ    (BX)(SI*4), R11
+	CMPQ    16(SP), $0x01
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R11
+	SUBQ    BX, R11
+	MOVQ    q+64(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+40(FP), R12
+	MOVQ    R12, (SP)
+	MOVQ    BX, R10
+
+head:
+	MOVQ group+48(FP), R12
+	MOVQ R12, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  last
+
+pair:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   R10, R9
+	MOVQ   steps+56(FP), R12
+
+step2:
+	LEAQ          (R9)(R11*1), R13
+	PREFETCHT0    (R13)
+	PREFETCHT0    (R13)(SI*1)
+	PREFETCHT0    (R13)(SI*2)
+	PREFETCHT0    (R13)(DI*1)
+	VMOVUPS       (CX), Z8
+	VMOVUPS       (CX)(R8*1), Z9
+	VMOVUPS       (R9), Z10
+	VFMADD231PS   Z10, Z8, Z0
+	VFMADD231PS   Z10, Z9, Z4
+	VMOVUPS       (R9)(SI*1), Z10
+	VFMADD231PS   Z10, Z8, Z1
+	VFMADD231PS   Z10, Z9, Z5
+	VMOVUPS       (R9)(SI*2), Z10
+	VFMADD231PS   Z10, Z8, Z2
+	VFMADD231PS   Z10, Z9, Z6
+	VMOVUPS       (R9)(DI*1), Z10
+	VFMADD231PS   Z10, Z8, Z3
+	VFMADD231PS   Z10, Z9, Z7
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, R9
+	DECQ          R12
+	JNZ           step2
+	MOVQ          outBytes+8(FP), R12
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y8
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y15
+	VADDPS        Y15, Y3, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R12, DX
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF64X4 $0x01, Z5, Y9
+	VADDPS        Y9, Y5, Y9
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPS        Y10, Y6, Y10
+	VEXTRACTF64X4 $0x01, Z7, Y15
+	VADDPS        Y15, Y7, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R12, DX
+	ADDQ          R8, CX
+	SUBQ          $0x02, 8(SP)
+	JGE           pair
+
+last:
+	ADDQ   $0x02, 8(SP)
+	JZ     next
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   R10, R9
+	MOVQ   steps+56(FP), R12
+
+step1:
+	LEAQ          (R9)(R11*1), R10
+	PREFETCHT0    (R10)
+	PREFETCHT0    (R10)(SI*1)
+	PREFETCHT0    (R10)(SI*2)
+	PREFETCHT0    (R10)(DI*1)
+	VMOVUPS       (CX), Z8
+	VFMADD231PS   (R9), Z8, Z11
+	VFMADD231PS   (R9)(SI*1), Z8, Z12
+	VFMADD231PS   (R9)(SI*2), Z8, Z13
+	VFMADD231PS   (R9)(DI*1), Z8, Z14
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, R9
+	DECQ          R12
+	JNZ           step1
+	MOVQ          outBytes+8(FP), R10
+	VEXTRACTF64X4 $0x01, Z11, Y8
+	VADDPS        Y8, Y11, Y8
+	VEXTRACTF64X4 $0x01, Z12, Y9
+	VADDPS        Y9, Y12, Y9
+	VEXTRACTF64X4 $0x01, Z13, Y10
+	VADDPS        Y10, Y13, Y10
+	VEXTRACTF64X4 $0x01, Z14, Y15
+	VADDPS        Y15, Y14, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R10, DX
+
+next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	DECQ 16(SP)
+	JNZ  quad
+	VZEROUPPER
+	RET
+
+// func rowValuesF32AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·rowValuesF32AVX512(SB), NOSPLIT, $24-80
+	MOVQ weights+56(FP), AX
+	MOVQ values+8(FP), BX
+	MOVQ rowBytes+16(FP), SI
+	MOVQ steps+48(FP), R8
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, R8
+	MOVQ n+24(FP), CX
+	MOVQ CX, 16(SP)
+	SUBQ $0x04, 16(SP)
+	JLT  rest
+
+quad:
+	LEAQ    (BX)(SI*4), R11
+	CMPQ    16(SP), $0x03
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R11
+	SUBQ    BX, R11
+	MOVQ    out+0(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+32(FP), R12
+	MOVQ    R12, (SP)
+	MOVQ    BX, R10
+
+rows4head:
+	MOVQ group+40(FP), R12
+	MOVQ R12, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  rows4last
+
+rows4pair:
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 12(DX), Z7
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows42:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R9)(SI*1), Z9
+	VMOVUPS     (R9)(SI*2), Z10
+	VMOVUPS     (R9)(DI*1), Z11
+	VMOVUPS     (CX), Z12
+	VFMADD231PS Z8, Z0, Z12
+	VFMADD231PS Z9, Z1, Z12
+	VFMADD231PS Z10, Z2, Z12
+	VFMADD231PS Z11, Z3, Z12
+	VMOVUPS     Z12, (CX)
+	VMOVUPS     (CX)(R8*1), Z12
+	VFMADD231PS Z8, Z4, Z12
+	VFMADD231PS Z9, Z5, Z12
+	VFMADD231PS Z10, Z6, Z12
+	VFMADD231PS Z11, Z7, Z12
+	VMOVUPS     Z12, (CX)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         steprows42
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JGE         rows4pair
+
+rows4last:
+	ADDQ         $0x02, 8(SP)
+	JZ           rows4next
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows41:
+	LEAQ        (R9)(R11*1), R10
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(SI*1)
+	PREFETCHT0  (R10)(SI*2)
+	PREFETCHT0  (R10)(DI*1)
+	VMOVUPS     (R9), Z4
+	VMOVUPS     (R9)(SI*1), Z5
+	VMOVUPS     (R9)(SI*2), Z6
+	VMOVUPS     (R9)(DI*1), Z7
+	VMOVUPS     (CX), Z8
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z5, Z1, Z8
+	VFMADD231PS Z6, Z2, Z8
+	VFMADD231PS Z7, Z3, Z8
+	VMOVUPS     Z8, (CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         steprows41
+
+rows4next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  rows4head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	SUBQ $0x04, 16(SP)
+	JGE  quad
+
+rest:
+	ADDQ $0x04, 16(SP)
+	JZ   done
+
+one:
+	MOVQ out+0(FP), CX
+	MOVQ AX, DX
+	MOVQ heads+32(FP), DI
+	MOVQ DI, (SP)
+	MOVQ BX, R10
+
+rows1head:
+	MOVQ group+40(FP), DI
+	MOVQ DI, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  rows1last
+
+rows1pair:
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z1
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows12:
+	VMOVUPS     (R9), Z2
+	VMOVUPS     (CX), Z3
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, (CX)
+	VMOVUPS     (CX)(R8*1), Z3
+	VFMADD231PS Z2, Z1, Z3
+	VMOVUPS     Z3, (CX)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         steprows12
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JGE         rows1pair
+
+rows1last:
+	ADDQ         $0x02, 8(SP)
+	JZ           rows1next
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows11:
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         steprows11
+
+rows1next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  rows1head
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	DECQ 16(SP)
+	JNZ  one
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenRowsF16AVX512(dst *float32, src *byte, rowBytes int, rows int, steps int)
+// Requires: AVX, AVX512F
+TEXT ·widenRowsF16AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ rowBytes+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ steps+32(FP), SI
+
+row:
+	MOVQ CX, DI
+	MOVQ SI, R8
+
+step:
+	VCVTPH2PS (DI), Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x20, DI
+	ADDQ      $0x40, AX
+	DECQ      R8
+	JNZ       step
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func rowScoresF16AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+// Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
+TEXT ·rowScoresF16AVX512(SB), NOSPLIT, $24-80
+	MOVQ out+0(FP), AX
+	MOVQ keys+16(FP), BX
+	MOVQ rowBytes+24(FP), SI
+	MOVQ steps+56(FP), R8
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, R8
+	MOVQ quads+32(FP), CX
+	MOVQ CX, 16(SP)
+
+quad:
+	LEAQ    (BX)(SI*4), R11
+	CMPQ    16(SP), $0x01
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R11
+	SUBQ    BX, R11
+	MOVQ    q+64(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+40(FP), R12
+	MOVQ    R12, (SP)
+	MOVQ    BX, R10
+
+head:
+	MOVQ group+48(FP), R12
+	MOVQ R12, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  last
+
+pair:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   R10, R9
+	MOVQ   steps+56(FP), R12
+
+step2:
+	LEAQ          (R9)(R11*1), R13
+	PREFETCHT0    (R13)
+	PREFETCHT0    (R13)(SI*1)
+	PREFETCHT0    (R13)(SI*2)
+	PREFETCHT0    (R13)(DI*1)
+	VMOVUPS       (CX), Z8
+	VMOVUPS       (CX)(R8*1), Z9
+	VCVTPH2PS     (R9), Z10
+	VFMADD231PS   Z10, Z8, Z0
+	VFMADD231PS   Z10, Z9, Z4
+	VCVTPH2PS     (R9)(SI*1), Z10
+	VFMADD231PS   Z10, Z8, Z1
+	VFMADD231PS   Z10, Z9, Z5
+	VCVTPH2PS     (R9)(SI*2), Z10
+	VFMADD231PS   Z10, Z8, Z2
+	VFMADD231PS   Z10, Z9, Z6
+	VCVTPH2PS     (R9)(DI*1), Z10
+	VFMADD231PS   Z10, Z8, Z3
+	VFMADD231PS   Z10, Z9, Z7
+	ADDQ          $0x40, CX
+	ADDQ          $0x20, R9
+	DECQ          R12
+	JNZ           step2
+	MOVQ          outBytes+8(FP), R12
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y8
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y15
+	VADDPS        Y15, Y3, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R12, DX
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF64X4 $0x01, Z5, Y9
+	VADDPS        Y9, Y5, Y9
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPS        Y10, Y6, Y10
+	VEXTRACTF64X4 $0x01, Z7, Y15
+	VADDPS        Y15, Y7, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R12, DX
+	ADDQ          R8, CX
+	SUBQ          $0x02, 8(SP)
+	JGE           pair
+
+last:
+	ADDQ   $0x02, 8(SP)
+	JZ     next
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   R10, R9
+	MOVQ   steps+56(FP), R12
+
+step1:
+	LEAQ          (R9)(R11*1), R10
+	PREFETCHT0    (R10)
+	PREFETCHT0    (R10)(SI*1)
+	PREFETCHT0    (R10)(SI*2)
+	PREFETCHT0    (R10)(DI*1)
+	VMOVUPS       (CX), Z8
+	VCVTPH2PS     (R9), Z9
+	VFMADD231PS   Z9, Z8, Z11
+	VCVTPH2PS     (R9)(SI*1), Z9
+	VFMADD231PS   Z9, Z8, Z12
+	VCVTPH2PS     (R9)(SI*2), Z9
+	VFMADD231PS   Z9, Z8, Z13
+	VCVTPH2PS     (R9)(DI*1), Z9
+	VFMADD231PS   Z9, Z8, Z14
+	ADDQ          $0x40, CX
+	ADDQ          $0x20, R9
+	DECQ          R12
+	JNZ           step1
+	MOVQ          outBytes+8(FP), R10
+	VEXTRACTF64X4 $0x01, Z11, Y8
+	VADDPS        Y8, Y11, Y8
+	VEXTRACTF64X4 $0x01, Z12, Y9
+	VADDPS        Y9, Y12, Y9
+	VEXTRACTF64X4 $0x01, Z13, Y10
+	VADDPS        Y10, Y13, Y10
+	VEXTRACTF64X4 $0x01, Z14, Y15
+	VADDPS        Y15, Y14, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R10, DX
+
+next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	DECQ 16(SP)
+	JNZ  quad
+	VZEROUPPER
+	RET
+
+// func rowValuesF16AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·rowValuesF16AVX512(SB), NOSPLIT, $24-80
+	MOVQ weights+56(FP), AX
+	MOVQ values+8(FP), BX
+	MOVQ rowBytes+16(FP), SI
+	MOVQ steps+48(FP), R8
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, R8
+	MOVQ n+24(FP), CX
+	MOVQ CX, 16(SP)
+	SUBQ $0x04, 16(SP)
+	JLT  rest
+
+quad:
+	LEAQ    (BX)(SI*4), R11
+	CMPQ    16(SP), $0x03
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R11
+	SUBQ    BX, R11
+	MOVQ    out+0(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+32(FP), R12
+	MOVQ    R12, (SP)
+	MOVQ    BX, R10
+
+rows4head:
+	MOVQ group+40(FP), R12
+	MOVQ R12, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  rows4last
+
+rows4pair:
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 12(DX), Z7
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows42:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	VCVTPH2PS   (R9), Z8
+	VCVTPH2PS   (R9)(SI*1), Z9
+	VCVTPH2PS   (R9)(SI*2), Z10
+	VCVTPH2PS   (R9)(DI*1), Z11
+	VMOVUPS     (CX), Z12
+	VFMADD231PS Z8, Z0, Z12
+	VFMADD231PS Z9, Z1, Z12
+	VFMADD231PS Z10, Z2, Z12
+	VFMADD231PS Z11, Z3, Z12
+	VMOVUPS     Z12, (CX)
+	VMOVUPS     (CX)(R8*1), Z12
+	VFMADD231PS Z8, Z4, Z12
+	VFMADD231PS Z9, Z5, Z12
+	VFMADD231PS Z10, Z6, Z12
+	VFMADD231PS Z11, Z7, Z12
+	VMOVUPS     Z12, (CX)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows42
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JGE         rows4pair
+
+rows4last:
+	ADDQ         $0x02, 8(SP)
+	JZ           rows4next
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows41:
+	LEAQ        (R9)(R11*1), R10
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(SI*1)
+	PREFETCHT0  (R10)(SI*2)
+	PREFETCHT0  (R10)(DI*1)
+	VCVTPH2PS   (R9), Z4
+	VCVTPH2PS   (R9)(SI*1), Z5
+	VCVTPH2PS   (R9)(SI*2), Z6
+	VCVTPH2PS   (R9)(DI*1), Z7
+	VMOVUPS     (CX), Z8
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z5, Z1, Z8
+	VFMADD231PS Z6, Z2, Z8
+	VFMADD231PS Z7, Z3, Z8
+	VMOVUPS     Z8, (CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows41
+
+rows4next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  rows4head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	SUBQ $0x04, 16(SP)
+	JGE  quad
+
+rest:
+	ADDQ $0x04, 16(SP)
+	JZ   done
+
+one:
+	MOVQ out+0(FP), CX
+	MOVQ AX, DX
+	MOVQ heads+32(FP), DI
+	MOVQ DI, (SP)
+	MOVQ BX, R10
+
+rows1head:
+	MOVQ group+40(FP), DI
+	MOVQ DI, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  rows1last
+
+rows1pair:
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z1
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows12:
+	VCVTPH2PS   (R9), Z2
+	VMOVUPS     (CX), Z3
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, (CX)
+	VMOVUPS     (CX)(R8*1), Z3
+	VFMADD231PS Z2, Z1, Z3
+	VMOVUPS     Z3, (CX)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows12
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JGE         rows1pair
+
+rows1last:
+	ADDQ         $0x02, 8(SP)
+	JZ           rows1next
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows11:
+	VCVTPH2PS   (R9), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows11
+
+rows1next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  rows1head
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	DECQ 16(SP)
+	JNZ  one
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenRowsBF16AVX512(dst *float32, src *byte, rowBytes int, rows int, steps int)
+// Requires: AVX, AVX512F
+TEXT ·widenRowsBF16AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ rowBytes+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ steps+32(FP), SI
+
+row:
+	MOVQ CX, DI
+	MOVQ SI, R8
+
+step:
+	VPMOVZXWD (DI), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x20, DI
+	ADDQ      $0x40, AX
+	DECQ      R8
+	JNZ       step
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func rowScoresBF16AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
+// Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
+TEXT ·rowScoresBF16AVX512(SB), NOSPLIT, $24-80
+	MOVQ out+0(FP), AX
+	MOVQ keys+16(FP), BX
+	MOVQ rowBytes+24(FP), SI
+	MOVQ steps+56(FP), R8
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, R8
+	MOVQ quads+32(FP), CX
+	MOVQ CX, 16(SP)
+
+quad:
+	LEAQ    (BX)(SI*4), R11
+	CMPQ    16(SP), $0x01
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R11
+	SUBQ    BX, R11
+	MOVQ    q+64(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+40(FP), R12
+	MOVQ    R12, (SP)
+	MOVQ    BX, R10
+
+head:
+	MOVQ group+48(FP), R12
+	MOVQ R12, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  last
+
+pair:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   R10, R9
+	MOVQ   steps+56(FP), R12
+
+step2:
+	LEAQ          (R9)(R11*1), R13
+	PREFETCHT0    (R13)
+	PREFETCHT0    (R13)(SI*1)
+	PREFETCHT0    (R13)(SI*2)
+	PREFETCHT0    (R13)(DI*1)
+	VMOVUPS       (CX), Z8
+	VMOVUPS       (CX)(R8*1), Z9
+	VPMOVZXWD     (R9), Z10
+	VPSLLD        $0x10, Z10, Z10
+	VFMADD231PS   Z10, Z8, Z0
+	VFMADD231PS   Z10, Z9, Z4
+	VPMOVZXWD     (R9)(SI*1), Z10
+	VPSLLD        $0x10, Z10, Z10
+	VFMADD231PS   Z10, Z8, Z1
+	VFMADD231PS   Z10, Z9, Z5
+	VPMOVZXWD     (R9)(SI*2), Z10
+	VPSLLD        $0x10, Z10, Z10
+	VFMADD231PS   Z10, Z8, Z2
+	VFMADD231PS   Z10, Z9, Z6
+	VPMOVZXWD     (R9)(DI*1), Z10
+	VPSLLD        $0x10, Z10, Z10
+	VFMADD231PS   Z10, Z8, Z3
+	VFMADD231PS   Z10, Z9, Z7
+	ADDQ          $0x40, CX
+	ADDQ          $0x20, R9
+	DECQ          R12
+	JNZ           step2
+	MOVQ          outBytes+8(FP), R12
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y8
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y15
+	VADDPS        Y15, Y3, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R12, DX
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF64X4 $0x01, Z5, Y9
+	VADDPS        Y9, Y5, Y9
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPS        Y10, Y6, Y10
+	VEXTRACTF64X4 $0x01, Z7, Y15
+	VADDPS        Y15, Y7, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R12, DX
+	ADDQ          R8, CX
+	SUBQ          $0x02, 8(SP)
+	JGE           pair
+
+last:
+	ADDQ   $0x02, 8(SP)
+	JZ     next
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   R10, R9
+	MOVQ   steps+56(FP), R12
+
+step1:
+	LEAQ          (R9)(R11*1), R10
+	PREFETCHT0    (R10)
+	PREFETCHT0    (R10)(SI*1)
+	PREFETCHT0    (R10)(SI*2)
+	PREFETCHT0    (R10)(DI*1)
+	VMOVUPS       (CX), Z8
+	VPMOVZXWD     (R9), Z9
+	VPSLLD        $0x10, Z9, Z9
+	VFMADD231PS   Z9, Z8, Z11
+	VPMOVZXWD     (R9)(SI*1), Z9
+	VPSLLD        $0x10, Z9, Z9
+	VFMADD231PS   Z9, Z8, Z12
+	VPMOVZXWD     (R9)(SI*2), Z9
+	VPSLLD        $0x10, Z9, Z9
+	VFMADD231PS   Z9, Z8, Z13
+	VPMOVZXWD     (R9)(DI*1), Z9
+	VPSLLD        $0x10, Z9, Z9
+	VFMADD231PS   Z9, Z8, Z14
+	ADDQ          $0x40, CX
+	ADDQ          $0x20, R9
+	DECQ          R12
+	JNZ           step1
+	MOVQ          outBytes+8(FP), R10
+	VEXTRACTF64X4 $0x01, Z11, Y8
+	VADDPS        Y8, Y11, Y8
+	VEXTRACTF64X4 $0x01, Z12, Y9
+	VADDPS        Y9, Y12, Y9
+	VEXTRACTF64X4 $0x01, Z13, Y10
+	VADDPS        Y10, Y13, Y10
+	VEXTRACTF64X4 $0x01, Z14, Y15
+	VADDPS        Y15, Y14, Y15
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X16
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VADDPS        X8, X9, X8
+	VEXTRACTF32X4 $0x01, Y10, X9
+	VADDPS        X9, X10, X9
+	VEXTRACTF32X4 $0x01, Y15, X10
+	VADDPS        X10, X15, X10
+	VSHUFPS       $0x88, X8, X16, X15
+	VSHUFPS       $0xdd, X8, X16, X16
+	VADDPS        X16, X15, X15
+	VSHUFPS       $0x88, X10, X9, X8
+	VSHUFPS       $0xdd, X10, X9, X9
+	VADDPS        X9, X8, X8
+	VSHUFPS       $0x88, X8, X15, X9
+	VSHUFPS       $0xdd, X8, X15, X15
+	VADDPS        X15, X9, X9
+	VMOVUPS       X9, (DX)
+	ADDQ          R10, DX
+
+next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	DECQ 16(SP)
+	JNZ  quad
+	VZEROUPPER
+	RET
+
+// func rowValuesBF16AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·rowValuesBF16AVX512(SB), NOSPLIT, $24-80
+	MOVQ weights+56(FP), AX
+	MOVQ values+8(FP), BX
+	MOVQ rowBytes+16(FP), SI
+	MOVQ steps+48(FP), R8
+	LEAQ (SI)(SI*2), DI
+	SHLQ $0x06, R8
+	MOVQ n+24(FP), CX
+	MOVQ CX, 16(SP)
+	SUBQ $0x04, 16(SP)
+	JLT  rest
+
+quad:
+	LEAQ    (BX)(SI*4), R11
+	CMPQ    16(SP), $0x03
+	MOVQ    next+72(FP), CX
+	CMOVQLE CX, R11
+	SUBQ    BX, R11
+	MOVQ    out+0(FP), CX
+	MOVQ    AX, DX
+	MOVQ    heads+32(FP), R12
+	MOVQ    R12, (SP)
+	MOVQ    BX, R10
+
+rows4head:
+	MOVQ group+40(FP), R12
+	MOVQ R12, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  rows4last
+
+rows4pair:
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 12(DX), Z7
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows42:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	VPMOVZXWD   (R9), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VPMOVZXWD   (R9)(SI*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VPMOVZXWD   (R9)(SI*2), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VPMOVZXWD   (R9)(DI*1), Z11
+	VPSLLD      $0x10, Z11, Z11
+	VMOVUPS     (CX), Z12
+	VFMADD231PS Z8, Z0, Z12
+	VFMADD231PS Z9, Z1, Z12
+	VFMADD231PS Z10, Z2, Z12
+	VFMADD231PS Z11, Z3, Z12
+	VMOVUPS     Z12, (CX)
+	VMOVUPS     (CX)(R8*1), Z12
+	VFMADD231PS Z8, Z4, Z12
+	VFMADD231PS Z9, Z5, Z12
+	VFMADD231PS Z10, Z6, Z12
+	VFMADD231PS Z11, Z7, Z12
+	VMOVUPS     Z12, (CX)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows42
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JGE         rows4pair
+
+rows4last:
+	ADDQ         $0x02, 8(SP)
+	JZ           rows4next
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows41:
+	LEAQ        (R9)(R11*1), R10
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(SI*1)
+	PREFETCHT0  (R10)(SI*2)
+	PREFETCHT0  (R10)(DI*1)
+	VPMOVZXWD   (R9), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (R9)(SI*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   (R9)(SI*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VPMOVZXWD   (R9)(DI*1), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMOVUPS     (CX), Z8
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z5, Z1, Z8
+	VFMADD231PS Z6, Z2, Z8
+	VFMADD231PS Z7, Z3, Z8
+	VMOVUPS     Z8, (CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows41
+
+rows4next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  rows4head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	SUBQ $0x04, 16(SP)
+	JGE  quad
+
+rest:
+	ADDQ $0x04, 16(SP)
+	JZ   done
+
+one:
+	MOVQ out+0(FP), CX
+	MOVQ AX, DX
+	MOVQ heads+32(FP), DI
+	MOVQ DI, (SP)
+	MOVQ BX, R10
+
+rows1head:
+	MOVQ group+40(FP), DI
+	MOVQ DI, 8(SP)
+	SUBQ $0x02, 8(SP)
+	JLT  rows1last
+
+rows1pair:
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z1
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows12:
+	VPMOVZXWD   (R9), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VMOVUPS     (CX), Z3
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, (CX)
+	VMOVUPS     (CX)(R8*1), Z3
+	VFMADD231PS Z2, Z1, Z3
+	VMOVUPS     Z3, (CX)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows12
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JGE         rows1pair
+
+rows1last:
+	ADDQ         $0x02, 8(SP)
+	JZ           rows1next
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows11:
+	VPMOVZXWD   (R9), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows11
+
+rows1next:
+	MOVQ R9, R10
+	DECQ (SP)
+	JNZ  rows1head
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	DECQ 16(SP)
+	JNZ  one
+
+done:
+	VZEROUPPER
+	RET
+
+// func softmaxPanelAVX512(s *float32, n int, from *int32, to *int32, scale float32, top *float32, sum *float32)
+// Requires: AVX, AVX512F
+TEXT ·softmaxPanelAVX512(SB), NOSPLIT, $0-56
+	MOVQ         s+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         from+16(FP), DX
+	MOVQ         to+24(FP), BX
+	MOVQ         top+40(FP), SI
+	MOVQ         sum+48(FP), DI
+	VBROADCASTSS scale+32(FP), Z0
+	VBROADCASTSS fff800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VPBROADCASTD f00000001<>+0(SB), Z3
+	VMOVDQU32    (DX), Z4
+	VMOVDQU32    (BX), Z5
+	VMOVAPS      Z1, Z6
+	VMOVDQU32    64(DX), Z7
+	VMOVDQU32    64(BX), Z8
+	VMOVAPS      Z1, Z9
+	MOVQ         AX, DX
+	MOVQ         CX, BX
+
+scale:
+	VMULPS    (DX), Z0, Z10
+	VPCMPD    $0x05, Z4, Z2, K1
+	VPCMPD    $0x01, Z5, Z2, K1, K1
+	VBLENDMPS Z10, Z1, K1, Z10
+	VMAXPS    Z10, Z6, Z6
+	VMOVUPS   Z10, (DX)
+	VMULPS    64(DX), Z0, Z10
+	VPCMPD    $0x05, Z7, Z2, K1
+	VPCMPD    $0x01, Z8, Z2, K1, K1
+	VBLENDMPS Z10, Z1, K1, Z10
+	VMAXPS    Z10, Z9, Z9
+	VMOVUPS   Z10, 64(DX)
+	VPADDD    Z3, Z2, Z2
+	ADDQ      $0x00000080, DX
+	DECQ      BX
+	JNZ       scale
+	VMOVUPS   Z6, (SI)
+	MOVQ      AX, DX
+	MOVQ      CX, BX
+	VPXORD    Z11, Z11, Z11
+	VPXORD    Z12, Z12, Z12
+	VPXORD    Z13, Z13, Z13
+	VPXORD    Z14, Z14, Z14
+	VPXORD    Z15, Z15, Z15
+	VPXORD    Z16, Z16, Z16
+	VPXORD    Z17, Z17, Z17
+	VPXORD    Z18, Z18, Z18
+
+exp0:
+	VMOVUPS           (DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, (DX)
+	VADDPS            Z2, Z11, Z11
+	VMOVUPS           128(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 128(DX)
+	VADDPS            Z2, Z12, Z12
+	VMOVUPS           256(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 256(DX)
+	VADDPS            Z2, Z13, Z13
+	VMOVUPS           384(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 384(DX)
+	VADDPS            Z2, Z14, Z14
+	VMOVUPS           512(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 512(DX)
+	VADDPS            Z2, Z15, Z15
+	VMOVUPS           640(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 640(DX)
+	VADDPS            Z2, Z16, Z16
+	VMOVUPS           768(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 768(DX)
+	VADDPS            Z2, Z17, Z17
+	VMOVUPS           896(DX), Z0
+	VSUBPS            Z6, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 896(DX)
+	VADDPS            Z2, Z18, Z18
+	ADDQ              $0x00000400, DX
+	SUBQ              $0x08, BX
+	JNZ               exp0
+	VADDPS            Z15, Z11, Z11
+	VADDPS            Z16, Z12, Z12
+	VADDPS            Z17, Z13, Z13
+	VADDPS            Z18, Z14, Z14
+	VADDPS            Z13, Z11, Z11
+	VADDPS            Z14, Z12, Z12
+	VADDPS            Z12, Z11, Z11
+	VMOVUPS           Z11, (DI)
+	VMOVUPS           Z9, 64(SI)
+	MOVQ              AX, DX
+	MOVQ              CX, BX
+	VPXORD            Z19, Z19, Z19
+	VPXORD            Z20, Z20, Z20
+	VPXORD            Z21, Z21, Z21
+	VPXORD            Z22, Z22, Z22
+	VPXORD            Z23, Z23, Z23
+	VPXORD            Z24, Z24, Z24
+	VPXORD            Z25, Z25, Z25
+	VPXORD            Z26, Z26, Z26
+
+exp1:
+	VMOVUPS           64(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 64(DX)
+	VADDPS            Z2, Z19, Z19
+	VMOVUPS           192(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 192(DX)
+	VADDPS            Z2, Z20, Z20
+	VMOVUPS           320(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 320(DX)
+	VADDPS            Z2, Z21, Z21
+	VMOVUPS           448(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 448(DX)
+	VADDPS            Z2, Z22, Z22
+	VMOVUPS           576(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 576(DX)
+	VADDPS            Z2, Z23, Z23
+	VMOVUPS           704(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 704(DX)
+	VADDPS            Z2, Z24, Z24
+	VMOVUPS           832(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 832(DX)
+	VADDPS            Z2, Z25, Z25
+	VMOVUPS           960(DX), Z0
+	VSUBPS            Z9, Z0, Z0
+	VCMPPS.BCST       $0x15, fc2aeac4f<>+0(SB), Z0, K1
+	VMULPS.BCST       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      f39506967<>+0(SB), Z2
+	VFMADD213PS.BCST  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  f3f000000<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS.Z       Z1, Z2, K1, Z2
+	VMOVUPS           Z2, 960(DX)
+	VADDPS            Z2, Z26, Z26
+	ADDQ              $0x00000400, DX
+	SUBQ              $0x08, BX
+	JNZ               exp1
+	VADDPS            Z23, Z19, Z19
+	VADDPS            Z24, Z20, Z20
+	VADDPS            Z25, Z21, Z21
+	VADDPS            Z26, Z22, Z22
+	VADDPS            Z21, Z19, Z19
+	VADDPS            Z22, Z20, Z20
+	VADDPS            Z20, Z19, Z19
+	VMOVUPS           Z19, 64(DI)
+	VZEROUPPER
+	RET
+
+DATA fff800000<>+0(SB)/4, $0xff800000
+DATA fff800000<>+4(SB)/4, $0xff800000
+DATA fff800000<>+8(SB)/4, $0xff800000
+DATA fff800000<>+12(SB)/4, $0xff800000
+DATA fff800000<>+16(SB)/4, $0xff800000
+DATA fff800000<>+20(SB)/4, $0xff800000
+DATA fff800000<>+24(SB)/4, $0xff800000
+DATA fff800000<>+28(SB)/4, $0xff800000
+GLOBL fff800000<>(SB), RODATA|NOPTR, $32
+
+DATA f00000001<>+0(SB)/4, $0x00000001
+DATA f00000001<>+4(SB)/4, $0x00000001
+DATA f00000001<>+8(SB)/4, $0x00000001
+DATA f00000001<>+12(SB)/4, $0x00000001
+DATA f00000001<>+16(SB)/4, $0x00000001
+DATA f00000001<>+20(SB)/4, $0x00000001
+DATA f00000001<>+24(SB)/4, $0x00000001
+DATA f00000001<>+28(SB)/4, $0x00000001
+GLOBL f00000001<>(SB), RODATA|NOPTR, $32
+
+// func softmaxPanelAVX2(s *float32, n int, from *int32, to *int32, scale float32, top *float32, sum *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxPanelAVX2(SB), NOSPLIT, $0-56
+	MOVQ s+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ from+16(FP), DX
+	MOVQ to+24(FP), BX
+	MOVQ top+40(FP), SI
+	MOVQ sum+48(FP), DI
+	MOVQ $0x00000004, R8
+
+column:
+	VBROADCASTSS scale+32(FP), Y0
+	VMOVUPS      fff800000<>+0(SB), Y1
+	VPXOR        Y2, Y2, Y2
+	VMOVDQU      (DX), Y3
+	VMOVDQU      (BX), Y4
+	VMOVAPS      Y1, Y5
+	MOVQ         AX, R9
+	MOVQ         CX, R10
+
+scale:
+	VMULPS    (R9), Y0, Y6
+	VPCMPGTD  Y2, Y3, Y7
+	VPCMPGTD  Y2, Y4, Y8
+	VPANDN    Y8, Y7, Y8
+	VBLENDVPS Y8, Y6, Y1, Y6
+	VMAXPS    Y6, Y5, Y5
+	VMOVUPS   Y6, (R9)
+	VPADDD    f00000001<>+0(SB), Y2, Y2
+	ADDQ      $0x00000080, R9
+	DECQ      R10
+	JNZ       scale
+	VMOVUPS   Y5, (SI)
+	VPXOR     Y0, Y0, Y0
+	VPXOR     Y1, Y1, Y1
+	VPXOR     Y2, Y2, Y2
+	VPXOR     Y3, Y3, Y3
+	VPXOR     Y4, Y4, Y4
+	VPXOR     Y6, Y6, Y6
+	VPXOR     Y7, Y7, Y7
+	VPXOR     Y8, Y8, Y8
+	MOVQ      AX, R9
+	MOVQ      CX, R10
+
+exp:
+	VMOVUPS      (R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, (R9)
+	VADDPS       Y9, Y0, Y0
+	VMOVUPS      128(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 128(R9)
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      256(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 256(R9)
+	VADDPS       Y9, Y2, Y2
+	VMOVUPS      384(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 384(R9)
+	VADDPS       Y9, Y3, Y3
+	VMOVUPS      512(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 512(R9)
+	VADDPS       Y9, Y4, Y4
+	VMOVUPS      640(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 640(R9)
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      768(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 768(R9)
+	VADDPS       Y9, Y7, Y7
+	VMOVUPS      896(R9), Y9
+	VSUBPS       Y5, Y9, Y9
+	VCMPPS       $0x1e, f42b17217<>+0(SB), Y9, Y10
+	VCMPPS       $0x11, fc2aeac4f<>+0(SB), Y9, Y11
+	VMULPS       f3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS f3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS fb95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      f39506967<>+0(SB), Y13
+	VFMADD213PS  f3ab743ce<>+0(SB), Y9, Y13
+	VFMADD213PS  f3c088908<>+0(SB), Y9, Y13
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y9, Y13
+	VFMADD213PS  f3f000000<>+0(SB), Y9, Y13
+	VMULPS       Y9, Y9, Y14
+	VFMADD213PS  Y9, Y14, Y13
+	VADDPS       f3f800000<>+0(SB), Y13, Y9
+	VCVTPS2DQ    Y12, Y12
+	VPSRAD       $0x01, Y12, Y13
+	VPSUBD       Y13, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VPADDD       f3f800000<>+0(SB), Y13, Y13
+	VMULPS       Y13, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VPADDD       f3f800000<>+0(SB), Y12, Y12
+	VMULPS       Y12, Y9, Y9
+	VANDNPS      Y9, Y11, Y9
+	VBLENDVPS    Y10, f7f800000<>+0(SB), Y9, Y9
+	VMOVUPS      Y9, 896(R9)
+	VADDPS       Y9, Y8, Y8
+	ADDQ         $0x00000400, R9
+	SUBQ         $0x08, R10
+	JNZ          exp
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y6, Y1, Y1
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	DECQ         R8
+	JNZ          column
 	VZEROUPPER
 	RET
 

@@ -16,6 +16,7 @@ const (
 	NEONDot              // NEON with dot products of bytes (FEAT_DotProd)
 	AVX2                 // AVX2, FMA and F16C
 	AVX512               // AVX-512 F, BW, DQ, VL and VNNI
+	AMX                  // AMX on int8 and bfloat16, and AVX-512 on bfloat16
 )
 
 // Levels returns the levels that exist for this architecture. The processor, and the build, may lack the last.
@@ -23,7 +24,7 @@ func Levels() []Level {
 	if runtime.GOARCH == "arm64" {
 		return []Level{Generic, NEON, NEONDot}
 	}
-	return []Level{Generic, AVX2, AVX512}
+	return []Level{Generic, AVX2, AVX512, AMX}
 }
 
 // String names l as error messages and benchmarks do.
@@ -39,18 +40,27 @@ func (l Level) String() string {
 		return "avx2"
 	case AVX512:
 		return "avx512"
+	case AMX:
+		return "amx"
 	}
 	return fmt.Sprintf("level(%d)", uint8(l))
 }
 
-// level is what kernels use; best is what this processor, and this build, can use.
+// best is what this processor, and this build, can use. level is what kernels on vectors use, AVX512 at most, and
+// tiles says whether there are kernels on tiles too.
 var (
 	best  = detect()
-	level = best
+	level = min(best, AVX512)
+	tiles = best == AMX
 )
 
 // Current returns the level that kernels use: the best that the processor has, unless Force changed it.
-func Current() Level { return level }
+func Current() Level {
+	if tiles {
+		return AMX
+	}
+	return level
+}
 
 // Force makes kernels use l until restore is called, so that tests run all levels on one machine. It reports false,
 // and changes nothing, if the processor or the build lacks l. No kernel may run during either call.
@@ -58,7 +68,7 @@ func Force(l Level) (restore func(), ok bool) {
 	if l > best || !slices.Contains(Levels(), l) {
 		return func() {}, false
 	}
-	old := level
-	level = l
-	return func() { level = old }, true
+	oldLevel, oldTiles := level, tiles
+	level, tiles = min(l, AVX512), l == AMX
+	return func() { level, tiles = oldLevel, oldTiles }, true
 }

@@ -51,15 +51,28 @@ func (f Format) HasPanels(k int) bool {
 	return (level == AVX512 || level == NEONDot) && k%f.step() == 0
 }
 
-// PanelBytes returns the size of a panel of TileRows rows of k weights.
-func (f Format) PanelBytes(k int) int { return k / f.step() * panelBytes[f] }
+// PanelBytes returns the size of a panel of TileRows rows of k weights. It must start at a cache line.
+func (f Format) PanelBytes(k int) int {
+	if tiles {
+		return workBytes + k/f.step()*tilePanelBytes[f]
+	}
+	return k / f.step() * panelBytes[f]
+}
 
-// ColumnsBytes returns the size of a panel of TileColumns columns of k activations.
-func (f Format) ColumnsBytes(k int) int {
+// columnBytes returns the size of a panel of TileColumns columns of k activations.
+func (f Format) columnBytes(k int) int {
 	if f.super() {
 		return k / 256 * colsKBytes
 	}
 	return k / 128 * cols32Bytes
+}
+
+// ColumnsBytes returns the size of the panels of cols columns of k activations.
+func (f Format) ColumnsBytes(cols, k int) int {
+	if tiles {
+		return roundUp(cols, tileColumns) * f.ActBytes(k)
+	}
+	return (cols + TileColumns - 1) / TileColumns * f.columnBytes(k)
 }
 
 // Repack writes the panel of TileRows rows of w, rowBytes apart.
@@ -67,22 +80,25 @@ func (f Format) Repack(panel, w []byte, rowBytes, k int) {
 	if !f.HasPanels(k) || len(panel) < f.PanelBytes(k) || len(w) < (TileRows-1)*rowBytes+k/f.Block()*layouts[f].bytes {
 		panic("simd: wrong sizes to repack")
 	}
+	if tiles {
+		f.repackTiles(panel, w, rowBytes, k/f.step())
+		return
+	}
 	asmRepack(f, &panel[0], &w[0], rowBytes, k/f.step())
 }
 
-// PackColumns writes the panel of n quantized columns, actBytes apart; missing columns become zero.
-func (f Format) PackColumns(panel, acts []byte, actBytes, n, k int) {
-	if n < 1 || n > TileColumns || len(panel) < f.ColumnsBytes(k) || len(acts) < (n-1)*actBytes+f.ActBytes(k) {
+// PackColumn writes quantized activations as column c of the panels of cols columns and leaves the others alone.
+// Columns that are never written may hold anything.
+func (f Format) PackColumn(columns, act []byte, c, cols, k int) {
+	if c < 0 || c >= cols || len(columns) < f.ColumnsBytes(cols, k) || len(act) < f.ActBytes(k) {
 		panic("simd: wrong sizes to pack")
 	}
-	clear(panel[:f.ColumnsBytes(k)])
-	for c := range n {
-		f.PackColumn(panel, acts[c*actBytes:], c, k)
+	if tiles {
+		f.packTiles(columns, act[:f.ActBytes(k)], c, cols)
+		return
 	}
-}
-
-// PackColumn writes quantized activations as column c of a panel and leaves the others alone.
-func (f Format) PackColumn(panel, act []byte, c, k int) {
+	panel := columns[c/TileColumns*f.columnBytes(k):]
+	c %= TileColumns
 	for b := range k / f.step() {
 		if f.super() {
 			packColumnK(panel[b*colsKBytes:][:colsKBytes], act[b*ActKBytes:][:ActKBytes], c)
@@ -124,12 +140,14 @@ const cachedSteps = 4
 // MulPanels sets out[c*outStride+r] to the product of row r of the panel and column c, for TileRows rows and cols
 // columns. columns holds the panels of activations, one after the other.
 func (f Format) MulPanels(out []float32, outStride int, panel, columns []byte, cols, k int) {
-	steps := k / f.step()
-	colBytes := f.ColumnsBytes(k)
-	if cols < 1 || len(out) < (cols-1)*outStride+TileRows || len(panel) < f.PanelBytes(k) ||
-		len(columns) < (cols+TileColumns-1)/TileColumns*colBytes {
+	if cols < 1 || len(out) < (cols-1)*outStride+TileRows || len(panel) < f.PanelBytes(k) || len(columns) < f.ColumnsBytes(cols, k) {
 		panic("simd: wrong sizes of a product")
 	}
+	if tiles {
+		f.mulTiles(out, outStride, panel, columns, cols, k)
+		return
+	}
+	steps, colBytes := k/f.step(), f.columnBytes(k)
 	for c := range cols {
 		clear(out[c*outStride:][:TileRows])
 	}

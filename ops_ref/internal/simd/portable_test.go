@@ -188,7 +188,7 @@ func TestAllPlatformsGiveTheSameBits(t *testing.T) {
 
 // TestForeignLevelsAreRefused tries levels of other architectures.
 func TestForeignLevelsAreRefused(t *testing.T) {
-	for l := Generic; l <= AVX512; l++ {
+	for l := Generic; l <= AMX; l++ {
 		if slices.Contains(Levels(), l) {
 			continue
 		}

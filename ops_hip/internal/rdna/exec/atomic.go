@@ -148,6 +148,7 @@ func (c *compiler) compileAtomic(i *decode.Inst) (opFunc, error) {
 			if p == nil {
 				return
 			}
+			w.markAtomic(addr, op.bytes)
 			lock := w.wg.l.Space.Lock(addr)
 			lop := op
 			x := w.lane64(data, k, op.bytes)

@@ -36,6 +36,7 @@ func (c *compiler) withChecks(i *decode.Inst, f opFunc) opFunc {
 		k := w.chk
 		if e.waits != nil {
 			e.waits(&k.waits)
+			w.passed++
 			return
 		}
 		exec := w.exec()

@@ -52,9 +52,6 @@ func (c *compiler) compileSpecial(i *decode.Inst) (opFunc, error) {
 		return c.compilePermlane(i, name == "v_permlanex16_b32", false), nil
 	case "v_permlane16_var_b32", "v_permlanex16_var_b32":
 		return c.compilePermlane(i, name == "v_permlanex16_var_b32", true), nil
-	case "v_permlane64_b32": // exchanges wave halves of 32, of which wave32 has one
-		a, d := c.source(i.Find('0')), uint8(i.Find('D').Code)
-		return func(w *wave) { blend(&w.v[d], w.vec(&a, 0), w.exec()) }, nil
 	case "v_swap_b32":
 		d, a := uint8(i.Find('D').Code), uint8(i.Find('0').Code)
 		return func(w *wave) {

@@ -37,6 +37,7 @@
 // # What is not executed
 //
 // Wave64, buffer and image resources, sparse matrices (v_swmmac), rounding to
-// fp8, register indexing through M0, named barriers and the trap handler. Such
-// instructions decode and print, and fault when they are reached.
+// fp8, register indexing through M0, named barriers, the trap handler, and
+// v_permlane64, which does nothing in wave32. Such instructions decode and print,
+// and fault when they are reached.
 package exec

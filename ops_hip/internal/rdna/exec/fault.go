@@ -20,13 +20,14 @@ const (
 	Trap                                // s_trap
 	Deadlock                            // no wave of a workgroup can run
 	PartialExec                         // a matrix or permlane instruction with inactive lanes
+	BadFragment                         // a matrix operand whose copy in the upper lanes differs
 	PoisonRead                          // a read of a register or of LDS that nothing wrote
 	LDSRace                             // unordered LDS accesses of two waves
 	PendingRead                         // use of a register whose memory instruction has not been waited for
 )
 
 var faultNames = [...]string{"unknown instruction", "unsupported instruction", "bad jump", "out of bounds", "misaligned",
-	"write to read-only memory", "instruction budget exceeded", "trap", "deadlock", "partial EXEC", "read of unwritten data", "LDS race", "missing wait"}
+	"write to read-only memory", "instruction budget exceeded", "trap", "deadlock", "partial EXEC", "matrix operand without its copy", "read of unwritten data", "LDS race", "missing wait"}
 
 // String returns the kind in words.
 func (k FaultKind) String() string {

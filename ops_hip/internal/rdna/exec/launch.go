@@ -47,9 +47,11 @@ type Launch struct {
 	StrictAlign          bool   // refuse vector accesses that are not aligned to their size or 4 bytes
 	Checks               check.Options
 	ReadOnly             []*mem.Alloc // allocations that this launch must not write
+	Footprint            bool         // count the distinct bytes that are loaded and stored
 
 	allocs   []*mem.Alloc
 	readOnly map[*mem.Alloc]bool
+	touched  map[*mem.Alloc]*footprint // nil without Footprint
 }
 
 // workgroup is the state that the waves of one workgroup share.
@@ -117,6 +119,9 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 		}
 		l.readOnly[a] = true
 	}
+	if l.Footprint {
+		l.touched = footprints(l)
+	}
 	thr := l.Program.plain
 	if l.Checks.Any() {
 		thr = l.Program.checked
@@ -160,10 +165,14 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 				}
 			}
 			for op, n := range k.hits {
-				if n != 0 {
+				if n == 0 {
+					continue
+				}
+				k.hits[op] = 0
+				k.stats.count(thr.past[op], n)
+				if !thr.empty[op] {
 					k.stats.Instructions += n
 					k.stats.ByClass[thr.class[op]] += n
-					k.hits[op] = 0
 				}
 			}
 			mu.Lock()
@@ -173,6 +182,10 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 		})
 	}
 	done.Wait()
+	for _, f := range l.touched {
+		total.LoadedOnce += f.loaded.count()
+		total.StoredOnce += f.stored.count()
+	}
 	return total, first
 }
 
@@ -235,7 +248,8 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 				w.slice = int(min(k.left, timeSlice))
 				before := w.slice
 				w.run()
-				k.left -= int64(before - max(w.slice, 0))
+				k.left -= int64(before - max(w.slice, 0) - w.passed)
+				w.passed = 0
 				progress = true
 				if w.state == yielded && k.left <= 0 {
 					w.pc = max(w.pc, 1)
@@ -318,7 +332,7 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 	}
 	w.wg, w.thr, w.id = wg, thr, id
 	w.state, w.fault, w.alloc = running, nil, nil
-	w.signals, w.waits = 0, 0
+	w.signals, w.waits, w.passed = 0, 0, 0
 	w.mode, w.ieee, w.dx10 = l.Desc.FloatMode(), l.Desc.IEEE(), l.Desc.DX10Clamp()
 	gfx12 := l.Program.gen == decode.GFX12
 	if gfx12 { // the bits mean other things and clamping always drops NaN

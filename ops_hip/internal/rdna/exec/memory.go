@@ -77,6 +77,9 @@ func (w *wave) bytesAt(addr uint64, n, lane int, write bool) []byte {
 		w.failAddr(ReadOnlyWrite, lane, addr, fmt.Sprintf("allocation %q", a.Name))
 		return nil
 	}
+	if f := w.wg.l.touched[a]; f != nil {
+		f.mark(off, n, write)
+	}
 	return a.Data[off : off+uint64(n) : off+uint64(n)]
 }
 

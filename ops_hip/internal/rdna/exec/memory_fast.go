@@ -91,6 +91,9 @@ func (m *vmem) loadGlobal(w *wave, n int) bool {
 	if a == nil {
 		return false
 	}
+	if f := w.wg.l.touched[a]; f != nil {
+		f.markLanes(&off, n, e, false)
+	}
 	data := a.Data
 	w.wg.worker.stats.GlobalLoadBytes += uint64(n * bits.OnesCount32(e))
 	if e == fullExec { // offsets are in: the registers may be overwritten
@@ -140,6 +143,9 @@ func (m *vmem) storeGlobal(w *wave, n int) bool {
 	a := m.locate(w, n, e, &off)
 	if a == nil || a.ReadOnly {
 		return false
+	}
+	if f := w.wg.l.touched[a]; f != nil {
+		f.markLanes(&off, n, e, true)
 	}
 	data := a.Data
 	w.wg.worker.stats.GlobalStoreBytes += uint64(n * bits.OnesCount32(e))

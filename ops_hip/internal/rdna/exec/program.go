@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
@@ -32,9 +33,11 @@ type Program struct {
 type threaded struct {
 	prog  *Program
 	ops   []opFunc
-	inst  []int32 // operation to instruction
-	start []int32 // instruction to the first operation at or behind it
-	class []Class // of each operation
+	inst  []int32  // operation to instruction
+	start []int32  // instruction to the first operation at or behind it
+	class []Class  // of each operation
+	past  []passed // waits, delays and hints that count with each operation
+	empty []bool   // operations that are such an instruction and nothing else
 
 	workers sync.Pool // of *worker
 }
@@ -67,26 +70,71 @@ func Compile(gen decode.Gen, text []byte, base uint64) (*Program, error) {
 // Instructions returns the decoded text. It must not be modified.
 func (p *Program) Instructions() []decode.Inst { return p.insts }
 
+// rides reports, for each instruction, whether it can be dropped and still be counted: whenever it executes, so does
+// the next operation, and the other way round.
+func (p *Program) rides() []bool {
+	label := make([]bool, len(p.insts)+1)
+	for k := range p.insts {
+		i := &p.insts[k]
+		jump := i.Format == decode.SOPP && strings.Contains(i.Name, "branch") || i.Name == "s_call_b64"
+		if off := i.Target(); jump && off >= 0 && off/4 < len(p.index) {
+			if to := p.index[off/4]; to >= 0 {
+				label[to] = true
+			}
+		}
+	}
+	r := make([]bool, len(p.insts))
+	joins := true // a jump leads behind the instruction, up to and including the next operation
+	for k := len(p.insts) - 1; k >= 0; k-- {
+		if droppable(&p.insts[k]) {
+			r[k] = !joins
+		} else {
+			joins = false
+		}
+		joins = joins || label[k]
+	}
+	dark := true // reached by a jump that is not known here, if at all
+	for k := range p.insts {
+		i := &p.insts[k]
+		dark = dark && !label[k]
+		r[k] = r[k] && !dark
+		dark = leaves(i) || dark && droppable(i)
+	}
+	return r
+}
+
+// leaves reports instructions that are never followed by the next one.
+func leaves(i *decode.Inst) bool {
+	switch i.Name {
+	case "s_branch", "s_endpgm", "s_setpc_b64", "s_swappc_b64", "s_call_b64", "s_code_end", ".long":
+		return true
+	}
+	return false
+}
+
 // thread compiles all instructions; with checks, waits keep an operation.
 func (p *Program) thread(checks bool) *threaded {
 	t := &threaded{prog: p, start: make([]int32, len(p.insts)+1)}
 	n := int32(0)
+	rides := p.rides()
 	for k := range p.insts {
 		t.start[k] = n
-		if !droppable(&p.insts[k]) || checks && keptForChecks(&p.insts[k]) {
+		if !rides[k] || checks && keptForChecks(&p.insts[k]) {
 			n++
 		}
 	}
 	t.start[len(p.insts)] = n
+	var past passed
 	for k := range p.insts {
 		if t.start[k+1] == t.start[k] {
+			past.add(&p.insts[k])
 			continue
 		}
 		i := &p.insts[k]
 		c := &compiler{prog: p, thr: t, at: k}
 		f, err := c.compile(i)
 		if droppable(i) {
-			f, err = func(*wave) {}, nil
+			f, err = func(w *wave) { w.passed++ }, nil
 		}
 		if err != nil {
 			kind, detail := Unsupported, "this instruction has no executor"
@@ -103,11 +151,17 @@ func (p *Program) thread(checks bool) *threaded {
 		t.ops = append(t.ops, f)
 		t.inst = append(t.inst, int32(k))
 		t.class = append(t.class, classify(i))
+		if droppable(i) {
+			past.add(i)
+		}
+		t.past, t.empty = append(t.past, past), append(t.empty, droppable(i))
+		past = passed{}
 	}
 	// Running off the end of the text is a bad jump.
 	t.ops = append(t.ops, func(w *wave) { w.fail(BadJump, -1, "execution ran beyond the text") })
 	t.inst = append(t.inst, int32(len(p.insts)-1))
 	t.class = append(t.class, ClassOther)
+	t.past, t.empty = append(t.past, past), append(t.empty, true)
 	return t
 }
 

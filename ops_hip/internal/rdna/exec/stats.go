@@ -9,8 +9,7 @@ import (
 // Class groups instructions for counting.
 type Class uint8
 
-// Instruction classes. Dropped instructions (waits, delays, hints, cache
-// maintenance) are not counted.
+// Instruction classes. Waits, delays and hints have fields of their own in Stats.
 const (
 	ClassSALU    Class = iota // scalar arithmetic
 	ClassBranch               // branches, barriers, ends, mode changes
@@ -39,10 +38,19 @@ func (c Class) String() string {
 // Stats counts what a launch did. Bytes are those that active lanes asked for,
 // before any coalescing or caching.
 type Stats struct {
-	Instructions uint64 // wave-instructions
+	Instructions uint64 // wave-instructions; waits, delays and hints do not count
 	ByClass      [NumClasses]uint64
 	Workgroups   uint64
 	Waves        uint64
+
+	// What a wave passes without computing anything. Waits are for memory counters, Delays are s_delay_alu, and Hints
+	// is the rest: s_nop, s_clause, priorities, prefetches and cache maintenance.
+	Waits, Delays, Hints uint64
+
+	// LoadedOnce and StoredOnce are the distinct bytes of buffers and code objects that the launch loads and stores:
+	// what must cross the memory bus if no cache holds anything before. Kernel arguments and scratch memory do not
+	// count. Zero unless Launch.Footprint asks for them.
+	LoadedOnce, StoredOnce uint64
 
 	GlobalLoadBytes, GlobalStoreBytes uint64 // atomics count as both
 	LDSLoadBytes, LDSStoreBytes       uint64
@@ -57,6 +65,11 @@ func (s *Stats) Add(o Stats) {
 	for i := range s.ByClass {
 		s.ByClass[i] += o.ByClass[i]
 	}
+	s.Waits += o.Waits
+	s.Delays += o.Delays
+	s.Hints += o.Hints
+	s.LoadedOnce += o.LoadedOnce
+	s.StoredOnce += o.StoredOnce
 	s.Workgroups += o.Workgroups
 	s.Waves += o.Waves
 	s.GlobalLoadBytes += o.GlobalLoadBytes
@@ -119,4 +132,26 @@ func classify(i *decode.Inst) Class {
 		return ClassDot
 	}
 	return ClassVALU
+}
+
+// passed counts instructions that a wave passes without computing anything.
+type passed struct{ waits, delays, hints uint16 }
+
+// add counts one instruction, which must be droppable.
+func (p *passed) add(i *decode.Inst) {
+	switch {
+	case waitInst(i.Name):
+		p.waits++
+	case i.Name == "s_delay_alu":
+		p.delays++
+	default:
+		p.hints++
+	}
+}
+
+// count adds n executions of p.
+func (s *Stats) count(p passed, n uint64) {
+	s.Waits += n * uint64(p.waits)
+	s.Delays += n * uint64(p.delays)
+	s.Hints += n * uint64(p.hints)
 }

@@ -53,6 +53,7 @@ type wave struct {
 	ieee    bool
 	dx10    bool
 	slice   int // instructions left before the wave yields
+	passed  int // instructions of the slice that computed nothing, which the budget does not count
 	signals int // barrier phases that this wave has signalled
 	waits   int // barrier phases that this wave has passed
 	wg      *workgroup

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
@@ -97,6 +98,25 @@ func (m *wmma) element(w *wave, v uint8, e elem, r, k int) uint32 {
 	return x & uint32(uint64(1)<<bits-1)
 }
 
+// copied reports whether lanes 16 to 31 hold a copy of what lanes 0 to 15 hold of a fragment, as GFX11 wants it, and
+// faults if not. The executor reads the lower lanes alone, so that a missing copy would not show. Source: RDNA3 ISA,
+// "Wave Matrix Multiply-Accumulate".
+func (m *wmma) copied(w *wave, v uint8, e elem) bool {
+	for i := range m.shape.k * e.bits() / 32 {
+		reg := &w.v[int(v)+i]
+		if [16]uint32(reg[:16]) == [16]uint32(reg[16:]) {
+			continue
+		}
+		lane := 16
+		for reg[lane] == reg[lane-16] {
+			lane++
+		}
+		w.fail(BadFragment, lane, fmt.Sprintf("v%d holds %#x here and %#x in lane %d, which has the same row", int(v)+i, reg[lane], reg[lane-16], lane-16))
+		return false
+	}
+	return true
+}
+
 // rowOf returns the row of C that register i holds in lane half h.
 func (m *wmma) rowOf(i, h int) int {
 	if m.gfx12 {
@@ -111,6 +131,9 @@ func (m *wmma) run(w *wave) {
 	}
 	if w.exec() != fullExec {
 		w.fail(PartialExec, -1, "matrix instructions are undefined with inactive lanes")
+		return
+	}
+	if !m.gfx12 && !(m.copied(w, m.a, m.shape.a) && m.copied(w, m.b, m.shape.b)) {
 		return
 	}
 	var c [8]*vec

@@ -105,7 +105,12 @@ func end() {
 type quad struct {
 	out, w, stride, stride3, count, blocks, act reg.GPVirtual
 	x, y, n                                     reg.GPVirtual // current block of row 0, of the activations, blocks left
+	ahead                                       reg.GPVirtual // what to fetch next, in the order of memory
 }
+
+// aheadBytes is how far before their use the kernels fetch weights. Four rows at once are four streams, each of which
+// ends after a few lines: the processor itself does not see that they follow one another in memory.
+const aheadBytes = 4096
 
 const dotSignature = "func(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)"
 
@@ -114,6 +119,8 @@ func beginQuads(name, doc string) quad {
 	q := quad{out: gp("out"), w: gp("w"), stride: gp("rowBytes"), count: gp("quads"), blocks: gp("blocks"), act: gp("act")}
 	q.stride3 = asm.GP64()
 	asm.LEAQ(op.Mem{Base: q.stride, Index: q.stride, Scale: 2}, q.stride3)
+	q.ahead = asm.GP64()
+	asm.LEAQ(at(q.w, aheadBytes), q.ahead)
 	return q
 }
 
@@ -138,6 +145,10 @@ func (q *quad) row(r, disp int) op.Mem {
 }
 
 func (q *quad) endBlock(xBytes, yBytes int) {
+	for line := 0; line < 4*xBytes; line += 64 {
+		asm.PREFETCHT0(at(q.ahead, line))
+	}
+	asm.ADDQ(op.U32(uint32(4*xBytes)), q.ahead)
 	asm.ADDQ(op.U32(uint32(xBytes)), q.x)
 	asm.ADDQ(op.U32(uint32(yBytes)), q.y)
 	asm.DECQ(q.n)

@@ -1,15 +1,27 @@
 // Command _gen writes the amd64 kernels of package simd:
 //
 //	go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg simd
+//	go run . -tiles -out ../tiles_amd64.s -stubs ../tiles_amd64.go -pkg simd
 //
 // It is a module of its own, so that users of the product never see its dependencies. Each kernel is described by
 // the pure-Go function of package simd that its doc comment names.
 package main
 
-import asm "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+
+	asm "github.com/mmcloughlin/avo/build"
+)
 
 func main() {
+	onTiles := flag.Bool("tiles", false, "write the kernels that use tiles, and not the others")
+	flag.Parse()
 	asm.ConstraintExpr("amd64,!noasm")
+	if *onTiles {
+		tileKernels()
+		asm.Generate()
+		return
+	}
 	constants()
 	pause()
 	quantize()
@@ -31,7 +43,8 @@ func main() {
 		dotFloatAVX2(t)
 		widen(t)
 	}
-	repackQ8_0()
+	laneNumbers()
+	repackQ8_0("repackQ8_0AVX512", false)
 	q4K.repack()
 	q5K.repack()
 	repackQ6K()
@@ -45,6 +58,7 @@ func main() {
 		addRows(t, true)
 		addRows(t, false)
 	}
+	attention()
 	deltaStep(true)
 	deltaStep(false)
 	asm.Generate()

@@ -144,14 +144,22 @@ func (p *repack) halves(z reg.VecVirtual, disp int) {
 	asm.VMOVUPS(f, at(p.dst, disp))
 }
 
-func repackQ8_0() {
+// laneNumbers writes the constant of that name.
+func laneNumbers() {
 	var lanes []uint32
 	for i := range uint32(16) {
 		lanes = append(lanes, i)
 	}
 	dwords("laneNumber", lanes)
-	p := beginRepack("repackQ8_0AVX512", "is the layout of Q8_0 in Panels")
-	flip := broadcastZ(highBit)
+}
+
+// repackQ8_0 writes panels of codes that are 128 too large, or signed.
+func repackQ8_0(name string, signed bool) {
+	p := beginRepack(name, "is the layout of Q8_0 in Panels")
+	var flip reg.VecVirtual
+	if !signed {
+		flip = broadcastZ(highBit)
+	}
 	p.start()
 	for h := range 2 {
 		p.rows(h)
@@ -163,7 +171,9 @@ func repackQ8_0() {
 				return z
 			}))
 			for g, z := range cols {
-				asm.VPXORD(flip, z, z)
+				if !signed {
+					asm.VPXORD(flip, z, z)
+				}
 				asm.VMOVDQU64(z, at(p.dst, (16*pair+g)*rowStep+h*halfStep))
 			}
 		}

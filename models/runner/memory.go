@@ -1,0 +1,164 @@
+package runner
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Memory says what a model needs on a device, in bytes, and what there is.
+type Memory struct {
+	Device  string // name
+	Weights int64  // in the device's layout
+	State   int64  // KV cache and recurrent state of all sequences
+	Plans   int64  // activations and scratch memory of the largest prefill and of decoding
+	Free    int64  // on the device, for all of that; -1 if it cannot tell
+
+	Context int // tokens of a sequence that State and Plans are for
+	Seqs    int // sequences
+
+	// Fits is the longest context that fits where Context does not, in tokens; 0 if none does.
+	Fits int
+}
+
+// Need returns what the model needs in all.
+func (m Memory) Need() int64 { return m.Weights + m.State + m.Plans }
+
+// Err returns a *MemoryError if the device has less than the model needs, else nil. A device that cannot tell what is
+// free may be tried.
+func (m Memory) Err() error {
+	if m.Free < 0 || m.Need() <= m.Free {
+		return nil
+	}
+	return &MemoryError{m}
+}
+
+// String lists the parts: "weights 4.1 GiB, state 1.0 GiB (1 sequence of 8192 tokens), plans 0.2 GiB: 5.3 GiB of 23.9
+// GiB free on hip:0".
+func (m Memory) String() string {
+	s := fmt.Sprintf("%s: %s", m.parts(), gibibytes(m.Need()))
+	if m.Free >= 0 {
+		s += fmt.Sprintf(" of %s free", gibibytes(m.Free))
+	}
+	return s + " on " + m.Device
+}
+
+func (m Memory) parts() string {
+	seqs := "1 sequence"
+	if m.Seqs != 1 {
+		seqs = fmt.Sprintf("%d sequences", m.Seqs)
+	}
+	return fmt.Sprintf("weights %s, state %s (%s of %d tokens), plans %s", gibibytes(m.Weights), gibibytes(m.State), seqs, m.Context, gibibytes(m.Plans))
+}
+
+// gibibytes formats a size: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
+func gibibytes(n int64) string {
+	switch {
+	case n >= 1<<30/10:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20/10:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}
+
+// MemoryError reports a model that does not fit on a device.
+type MemoryError struct{ Memory }
+
+// Error names each part, what is free, by how much it is too little, and what would fit.
+func (e *MemoryError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "runner: the model does not fit on %s: %s are %s, and %s is free: %s too little", e.Device, e.parts(),
+		gibibytes(e.Need()), gibibytes(e.Free), gibibytes(e.Need()-e.Free))
+	switch {
+	case e.Fits > 0:
+		fmt.Fprintf(&b, "; a context of %d tokens fits", e.Fits)
+	case e.Weights > e.Free:
+		b.WriteString("; the weights alone do not fit")
+	default:
+		b.WriteString("; no context fits beside the weights")
+	}
+	return b.String()
+}
+
+// PlanMemory adds up what LoadWeights and New would allocate for m, and its largest plans for steps that return one
+// row of logits for each sequence. It allocates nothing on the device. The error is not about memory: tensors that src
+// lacks, options out of range, ops that the device cannot do.
+func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (Memory, error) {
+	full, err := o.with(m.Params())
+	if err != nil {
+		return Memory{}, err
+	}
+	w, weights, err := models.DeclareWeights(m, src, dev)
+	if err != nil {
+		return Memory{}, err
+	}
+	free := int64(-1)
+	planner, ok := dev.(ops.MemoryPlanner)
+	if ok {
+		if free, err = planner.FreeBytes(); err != nil {
+			free = -1 // then nothing can be refused
+		}
+	}
+	at := func(o Options) (Memory, error) {
+		mem := Memory{Device: dev.Info().Name, Weights: weights, Free: free, Context: o.Context, Seqs: o.Seqs}
+		ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)
+		if err != nil {
+			return mem, err
+		}
+		states := map[string]tensor.Tensor{}
+		for i, t := range ts {
+			states[t.Name] = t
+			mem.State += sizes[i]
+		}
+		if planner == nil {
+			return mem, nil
+		}
+		for _, k := range largestSteps(o, dev.Info().Buckets) {
+			g, logits, err := record(m, w, states, o.Context, k)
+			if err != nil {
+				return mem, err
+			}
+			n, err := planner.PlanBytes(g, logits)
+			if err != nil {
+				return mem, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.tokens, err)
+			}
+			mem.Plans += n
+		}
+		return mem, nil
+	}
+	mem, err := at(full)
+	if err != nil || mem.Err() == nil || weights >= free {
+		return mem, err
+	}
+	// What is needed grows with the context, so the first page count that is too large can be searched for.
+	pages := sort.Search(pagesFor(full.Context), func(n int) bool {
+		smaller := o
+		smaller.Context, smaller.Pages = min(full.Context, (n+1)*PageSize), 0
+		var tried Memory
+		if smaller, err = smaller.with(m.Params()); err == nil {
+			tried, err = at(smaller)
+		}
+		return err != nil || tried.Err() != nil
+	})
+	mem.Fits = min(full.Context, pages*PageSize)
+	return mem, nil
+}
+
+// largestSteps returns the sizes of the largest prefill and of the decoding of all sequences.
+func largestSteps(o Options, buckets bool) []shape {
+	prefill := shape{tokens: max(o.Seqs, min(o.Batch, o.Seqs*o.Context)), seqs: o.Seqs, pages: bucket(pagesFor(o.Context)), rows: o.Seqs}
+	decode := prefill
+	decode.tokens = o.Seqs
+	steps := []shape{prefill, decode}
+	if buckets {
+		for i, k := range steps {
+			steps[i] = shape{bucket(k.tokens), bucket(k.seqs), k.pages, bucket(k.rows)}
+		}
+	}
+	return steps
+}

@@ -1,0 +1,104 @@
+package opship
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_hip/codeobj"
+	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
+	"github.com/hipengine/hipengine/ops_hip/internal/kmeta"
+)
+
+// OpenCounting opens the emulator of target as a device of cus compute units that runs one registered kernel, by name,
+// wherever it can and nothing else, and that counts distinct bytes as well. With cus the launches are those that a
+// card of that size gets: how far attention is split depends on it.
+func OpenCounting(target, kernel string, cus int) (*Device, error) {
+	only := registry{}
+	for op, ks := range kernels {
+		for _, k := range ks {
+			if k.Name == kernel {
+				only[op] = append(only[op], k)
+			}
+		}
+	}
+	if len(only) == 0 {
+		return nil, fmt.Errorf("opship: no kernel %q is registered", kernel)
+	}
+	o := FromEnv()
+	o.kernels = only
+	d, err := OpenWith("emu:"+target, o)
+	if err != nil {
+		return nil, err
+	}
+	d.target = NewTarget(target, cus)
+	hiprt.MachineOf(d.rt).(*machine).opt.Footprint = true
+	return d, nil
+}
+
+// Candidate is a registered kernel that can run a node.
+type Candidate struct {
+	Kernel  string
+	Symbols []string // kernels of code objects that it launches, in order
+}
+
+// Candidates returns the registered kernels that can run n on a device of target with cus compute units, the one that
+// is chosen first. It needs no device.
+func Candidates(n *ops.Node, target string, cus int) ([]Candidate, error) {
+	t := NewTarget(target, cus)
+	type scored struct {
+		Candidate
+		score int
+	}
+	var found []scored
+	for _, k := range kernels[n.Op] {
+		score := k.Match(n, t)
+		if score < 0 {
+			continue
+		}
+		launches, err := k.Launch(n, t)
+		if err != nil {
+			return nil, fmt.Errorf("opship: %v: kernel %s: %w", n, k.Name, err)
+		}
+		c := scored{Candidate{Kernel: k.Name}, score}
+		for _, l := range launches {
+			c.Symbols = append(c.Symbols, l.Symbol)
+		}
+		found = append(found, c)
+	}
+	slices.SortStableFunc(found, func(a, b scored) int { return b.score - a.score })
+	cs := make([]Candidate, len(found))
+	for i, f := range found {
+		cs[i] = f.Candidate
+	}
+	return cs, nil
+}
+
+// Shipped returns the kernels in the code objects of target, by symbol and sorted. Code objects are those that devices
+// load: the linked ones, or the folder that the environment names.
+func Shipped(target string) ([]string, error) {
+	set, err := codeobj.For(target, FromEnv().CodeObjects)
+	if err != nil {
+		return nil, fmt.Errorf("opship: %w", err)
+	}
+	names, err := set.Names()
+	if err != nil {
+		return nil, fmt.Errorf("opship: %w", err)
+	}
+	var symbols []string
+	for _, name := range names {
+		image, err := set.Read(name)
+		if err != nil {
+			return nil, fmt.Errorf("opship: %w", err)
+		}
+		o, err := kmeta.Parse(image)
+		if err != nil {
+			return nil, fmt.Errorf("opship: code object %s: %w", name, err)
+		}
+		for _, k := range o.Kernels {
+			symbols = append(symbols, k.Name)
+		}
+	}
+	slices.Sort(symbols)
+	return symbols, nil
+}

@@ -1,0 +1,78 @@
+package opship_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hipengine/hipengine/ops"
+	opship "github.com/hipengine/hipengine/ops_hip"
+	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/tensor/quant"
+)
+
+// product is a node x·wᵀ of m tokens.
+func product(t *testing.T, d tensor.DType, m, n, k int) *ops.Node {
+	t.Helper()
+	g := &ops.Graph{}
+	y := ops.MulMat(g, g.Input("x", tensor.F32, m, k), g.Weight(tensor.Tensor{Name: "w", DType: d, Shape: tensor.Shape{n, k}}))
+	if err := g.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return y.Node()
+}
+
+func TestCandidates(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		m       int
+		kernels []string
+		symbols []string // of the first
+	}{
+		{"one token", 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, []string{"mul_mat_x_q16", "mul_mat_q4_k_dot1"}},
+		{"a prompt", 64, []string{"mul_mat_mma", "mul_mat_tile"}, []string{"mul_mat_x_f16", "mul_mat_q4_k_mma"}},
+	} {
+		got, err := opship.Candidates(product(t, quant.Q4_K, c.m, 8, 256), "gfx1201", 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, k := range got {
+			names = append(names, k.Kernel)
+		}
+		if !slices.Equal(names, c.kernels) || !slices.Equal(got[0].Symbols, c.symbols) {
+			t.Errorf("%s: %v, want %v, the first of which launches %v", c.name, got, c.kernels, c.symbols)
+		}
+	}
+}
+
+// TestOpenCounting runs an addition, whose distinct bytes are known, and refuses other ops and unknown kernels.
+func TestOpenCounting(t *testing.T) {
+	const n = 1000
+	d, err := opship.OpenCounting("gfx1151", "add_f32", 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	runAdd(t, d, n, 1)
+	k := d.Executed()["add_f32"]
+	if k.LoadedOnce != 2*4*n || k.StoredOnce != 4*n || k.Waits == 0 || k.Delays == 0 {
+		t.Errorf("%+v, want %d bytes loaded, %d stored, and some waits and delays", k, 2*4*n, 4*n)
+	}
+	if d.Supports(product(t, tensor.F16, 1, 8, 32)) {
+		t.Error("a device for one kernel supports another op")
+	}
+	if _, err := opship.OpenCounting("gfx1151", "nothing", 40); err == nil {
+		t.Error("an unknown kernel opens")
+	}
+}
+
+func TestShipped(t *testing.T) {
+	got, err := opship.Shipped("gfx1100")
+	if err != nil || !slices.IsSorted(got) || !slices.Contains(got, "add_f32") || !slices.Contains(got, "mul_mat_iq1_s_mma") {
+		t.Errorf("%d kernels, error %v", len(got), err)
+	}
+	if _, err := opship.Shipped("gfx900"); err == nil {
+		t.Error("a target without kernels has some")
+	}
+	t.Logf("%d kernels", len(got))
+}

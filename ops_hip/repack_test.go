@@ -1,0 +1,177 @@
+package opship
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_hip/internal/fakert"
+	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/tensor/quant"
+)
+
+// readers return element i of a repacked row of k elements, straight from the descriptions in kernels/quant_*.h.
+var readers = map[tensor.DType]func(row []byte, k, i int) float32{
+	quant.Q8_0: func(row []byte, k, i int) float32 {
+		return half(row[k+i/32*2:]) * float32(int8(row[i]))
+	},
+	quant.Q4_K: func(row []byte, k, i int) float32 {
+		blocks, b, s := k/256, i/256, i%256/32 // s: sub-block
+		q := row[128*b+s/2*32+i%32] >> (4 * (s % 2)) & 15
+		head := row[128*blocks+20*b:][:20]
+		codes, d := head[4*(s/2):], head[16:]
+		return half(d)*float32(codes[s%2])*float32(q) - half(d[2:])*float32(codes[2+s%2])
+	},
+	quant.Q6_K: func(row []byte, k, i int) float32 {
+		blocks, b, r := k/256, i/256, i%256/16 // r: run of 16, of which run%8 = c or c+4 shares ql with another
+		half4, e := r/8, r%8/4
+		strip, l := 4*half4+r%4, i%16
+		low := row[128*b+16*strip+l] >> (4 * e) & 15
+		high := row[128*blocks+64*b+8*strip+l%8] >> (4*(l/8) + 2*e) & 3
+		head := row[192*blocks+18*b:][:18]
+		return half(head[16:]) * float32(int8(head[2*strip+e])) * float32(int8((low|high<<4)<<2)>>2)
+	},
+}
+
+func half(b []byte) float32 { return quant.HalfToFloat(uint16(b[0]) | uint16(b[1])<<8) }
+
+// TestRepack uploads matrices of random blocks, in pieces of whole rows, and reads every element back.
+func TestRepack(t *testing.T) {
+	if len(layouts) != len(readers) {
+		t.Fatalf("%d layouts, %d readers", len(layouts), len(readers))
+	}
+	for dt, l := range layouts {
+		t.Run(dt.String(), func(t *testing.T) {
+			f, _ := dt.Format()
+			if l.block != f.Block || l.file != f.Bytes {
+				t.Errorf("blocks of %d elements and %d bytes, the type has %d and %d", l.block, l.file, f.Block, f.Bytes)
+			}
+			d, rt := fakeDevice(t, Options{})
+			defer closing(t, d.Close)
+			for _, shape := range []tensor.Shape{{1, f.Block}, {3, 5, 3 * f.Block}, {97, 16 * max(f.Block, 256)}} {
+				k, rows := shape.Last(), shape[:len(shape)-1].Elems()
+				size, err := ops.WeightBytes(d, dt, shape)
+				must(t, err)
+				if want := int64(rows) * l.row(k); size != want || l.row(k)%rowAlign != 0 {
+					t.Fatalf("%v takes %d bytes, want %d", shape, size, want)
+				}
+				file := randomBlocks(rows*k/f.Block, f.Bytes)
+				uploadWeight(t, d, rt, dt, shape, file, func(row func(r int) []byte) {
+					want := make([]float32, rows*k)
+					must(t, quant.Dequantize(dt, want, file))
+					for r := range rows {
+						for i := range k {
+							if got, w := readers[dt](row(r), k, i), want[r*k+i]; got != w && (got == got || w == w) {
+								t.Fatalf("%v: element %d of row %d is %v, want %v", shape, i, r, got, w)
+							}
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// randomBlocks returns blocks of random bits.
+func randomBlocks(n, size int) []byte {
+	b := make([]byte, n*size)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// uploadWeight uploads file in two pieces and calls check with the rows as they lie on the device.
+func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, shape tensor.Shape, file []byte, check func(row func(int) []byte)) {
+	t.Helper()
+	size, err := ops.WeightBytes(d, dt, shape)
+	must(t, err)
+	buf, err := d.Alloc(size, ops.MemWeights)
+	must(t, err)
+	defer closing(t, buf.Free)
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	k, rows := shape.Last(), shape[:len(shape)-1].Elems()
+	onDevice, stored, first := int(size)/rows, len(file)/rows, rows/3
+	piece := func(lo, hi int) {
+		w := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{hi - lo, k}, Buf: buf, Off: int64(lo * onDevice)}
+		if lo < hi {
+			must(t, s.Upload(w, file[lo*stored:hi*stored]))
+		}
+	}
+	piece(0, first)
+	piece(first, rows)
+	must(t, s.Sync(t.Context()))
+	check(func(r int) []byte { return rt.Bytes(buf.(*buffer).addr, int(size))[r*onDevice:][:onDevice] })
+}
+
+// TestRepackRefuses covers what has no meaning for repacked rows.
+func TestRepackRefuses(t *testing.T) {
+	d, _ := fakeDevice(t, Options{})
+	defer closing(t, d.Close)
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	shape := tensor.Shape{4, 256}
+	for _, kind := range []ops.MemKind{ops.MemWeights, ops.MemState} {
+		buf, err := d.Alloc(4096, kind)
+		must(t, err)
+		defer closing(t, buf.Free)
+		w := tensor.Tensor{Name: "w", DType: quant.Q4_K, Shape: shape, Buf: buf}
+		file := make([]byte, 4*144)
+		part, down := s.Upload(w, file[:100]), s.Download(file, w)
+		if kind == ops.MemState {
+			must(t, part)
+			must(t, down)
+			must(t, s.Sync(t.Context()))
+			g := &ops.Graph{}
+			_, err := d.Compile(g, ops.Add(g, g.Input("x", tensor.F32, 1), g.Input("y", tensor.F32, 1)), g.Weight(w))
+			wantError(t, err, "must be in memory for weights")
+			continue
+		}
+		wantError(t, part, `"w"`, "100 bytes are not whole rows of 144")
+		wantError(t, down, `"w"`, "repacked")
+		wantError(t, s.Upload(w, make([]byte, 5*144)), "720 bytes in a tensor of 576")
+		w.Off = 4096 - 3*160
+		wantError(t, s.Upload(w, file), "outside of its buffer")
+	}
+	for _, bad := range []tensor.Shape{{3, 100}, {0, 256}, {1 << 40, 1 << 40}} {
+		if n, ok := d.RepackedBytes(quant.Q4_K, bad); ok {
+			t.Errorf("shape %v takes %d bytes", bad, n)
+		}
+	}
+	if _, ok := d.RepackedBytes(tensor.F16, shape); ok {
+		t.Error("F16 is repacked")
+	}
+}
+
+// TestRepackRows compares the rows that several cores write with those of one.
+func TestRepackRows(t *testing.T) {
+	l, rows, k := layouts[quant.Q6_K], 600, 2048
+	src := randomBlocks(rows*k/256, l.file)
+	got, want := make([]byte, rows*int(l.row(k))), make([]byte, rows*int(l.row(k)))
+	l.repackRows(got, src, k)
+	for r := range rows {
+		l.repackRows(want[r*int(l.row(k)):][:l.row(k)], src[r*k/256*l.file:][:k/256*l.file], k)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("rows differ")
+	}
+}
+
+func BenchmarkRepack(b *testing.B) {
+	for dt, l := range layouts {
+		b.Run(dt.String(), func(b *testing.B) {
+			const k = 4096
+			src := randomBlocks(256*k/l.block, l.file)
+			dst := make([]byte, 256*int(l.row(k)))
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				l.repackRows(dst, src, k)
+			}
+		})
+	}
+}
