@@ -38,9 +38,9 @@ arm64: ## the NEON kernels, and Ember through them, in an emulator (needs qemu-a
 	test "$$(qemu-aarch64 bin/hipengine-arm64 run --device cpu 'What is the capital of France?')" = 'The capital of France is Paris.'
 
 .PHONY: test-arm64
-test-arm64: arm64 ## all tests of the CPU devices for arm64
+test-arm64: arm64 ## all tests of the CPU devices for arm64 but that of pauses, which an emulator has of its own
 	GOARCH=arm64 $(GO) vet ./...
-	GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./ops_ref/...
+	GOARCH=arm64 $(GO) test -short -skip '^TestPauses$$' -exec qemu-aarch64 ./ops_ref/...
 
 .PHONY: generate
 generate: ## write the CPU's vector kernels anew
