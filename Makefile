@@ -8,7 +8,7 @@ FUZZTIME    ?= 10s
 
 .PHONY: help
 help: ## print this list
-	@grep -hE "^[a-z-]+:.*##" $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE "^[a-z0-9-]+:.*##" $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: all
 all: lint test ## lint and test
