@@ -8,7 +8,7 @@ FUZZTIME    ?= 10s
 
 .PHONY: help
 help: ## print this list
-	@grep -hE "^[a-z-]+:.*##" $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE "^[a-z0-9-]+:.*##" $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: all
 all: lint test ## lint and test
@@ -28,6 +28,20 @@ test-all: lint test race openai peer ## everything, long fuzzing included
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
 	$(MAKE) emulator
+	$(MAKE) test-arm64
+
+.PHONY: arm64
+arm64: ## the NEON kernels, and Ember through them, in an emulator (needs qemu-aarch64, llvm-mc-19)
+	$(GO) test -run TestEncodings ./ops_ref/internal/simd
+	GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./ops_ref/internal/simd
+	GOARCH=arm64 $(GO) test -short -exec 'qemu-aarch64 -cpu cortex-a53' ./ops_ref/internal/simd # no dot products
+	GOARCH=arm64 $(GO) build -trimpath -tags nogpu -o bin/hipengine-arm64 ./cmd/hipengine
+	test "$$(qemu-aarch64 bin/hipengine-arm64 run --device cpu 'What is the capital of France?')" = 'The capital of France is Paris.'
+
+.PHONY: test-arm64
+test-arm64: arm64 ## all tests of the CPU devices for arm64 but that of pauses, which an emulator has of its own
+	GOARCH=arm64 $(GO) vet ./...
+	GOARCH=arm64 $(GO) test -short -skip '^TestPauses$$' -exec qemu-aarch64 ./ops_ref/...
 
 .PHONY: generate
 generate: ## write the CPU's vector kernels anew

@@ -1,4 +1,4 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package simd
 
@@ -20,20 +20,6 @@ func Pause(int) {}
 func asmRepack(Format, *byte, *byte, int, int) { panic("simd: no panels") }
 
 func asmGemm(Format, int, *byte, *byte, *float32, int) { panic("simd: no panels") }
-
-func asmRepackTiles(Format, []byte, []byte, *byte, int, int) { panic("simd: no tiles") }
-
-func asmTiles(Format, int, *byte, *byte, *float32, int, *float32, int, *byte) {
-	panic("simd: no tiles")
-}
-
-func asmPackFloats(*byte, *float32, int) { panic("simd: no tiles") }
-
-func asmRepackFloats(FloatType, *byte, *float32, int, int) { panic("simd: no tiles") }
-
-func asmTilesFloat(FloatType, int, *byte, *byte, *float32, int, *float32, int) {
-	panic("simd: no tiles")
-}
 
 func asmUnary(Unary, *float32, *float32, int, float32) bool { return false }
 

@@ -1,24 +1,42 @@
 package simd
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+	"slices"
+)
 
 // Level is a set of instructions that kernels are written for. Kernels of all levels give the same bits, but for
 // FloatType.MulFloatPanels, which needs AMX.
 type Level uint8
 
-// The levels, each of which includes those before it.
+// The levels, each of which includes those before it of its architecture.
 const (
 	Generic Level = iota // Go alone
+	NEON                 // what every arm64 processor has
+	NEONDot              // NEON with dot products of bytes (FEAT_DotProd)
 	AVX2                 // AVX2, FMA and F16C
 	AVX512               // AVX-512 F, BW, DQ, VL and VNNI
 	AMX                  // AMX on int8 and bfloat16, and AVX-512 on bfloat16
 )
+
+// Levels returns the levels that exist for this architecture. The processor, and the build, may lack the last.
+func Levels() []Level {
+	if runtime.GOARCH == "arm64" {
+		return []Level{Generic, NEON, NEONDot}
+	}
+	return []Level{Generic, AVX2, AVX512, AMX}
+}
 
 // String names l as error messages and benchmarks do.
 func (l Level) String() string {
 	switch l {
 	case Generic:
 		return "generic"
+	case NEON:
+		return "neon"
+	case NEONDot:
+		return "neon+dotprod"
 	case AVX2:
 		return "avx2"
 	case AVX512:
@@ -48,7 +66,7 @@ func Current() Level {
 // Force makes kernels use l until restore is called, so that tests run all levels on one machine. It reports false,
 // and changes nothing, if the processor or the build lacks l. No kernel may run during either call.
 func Force(l Level) (restore func(), ok bool) {
-	if l > best {
+	if l > best || !slices.Contains(Levels(), l) {
 		return func() {}, false
 	}
 	oldLevel, oldTiles := level, tiles

@@ -13,7 +13,8 @@ import "encoding/binary"
 //	Q6_K  scale int32[16][row], d float32[row]; codes are 32 too large
 //	Q8_0  d float32[4][row]; codes are 128 too large
 //
-// A panel of activations is, for each of them, the codes [k/4][column][4]int8, then
+// with AVX-512; NEON has them in groups of eight rows, without the offsets, see _gen/arm64/panels.go. A panel of
+// activations is, for each of them, the codes [k/4][column][4]int8, then
 //
 //	K types  sum32 [4][column][2]int16, -32*sum16 int32[16][column], d float32[column]
 //	others   -128*sum int32[4][column], d float32[4][column]
@@ -46,7 +47,9 @@ func (f Format) step() int {
 }
 
 // HasPanels reports whether there are kernels for products of rows of k elements with many columns.
-func (f Format) HasPanels(k int) bool { return level == AVX512 && k%f.step() == 0 }
+func (f Format) HasPanels(k int) bool {
+	return (level == AVX512 || level == NEONDot) && k%f.step() == 0
+}
 
 // PanelsBytes returns the size of count panels of TileRows rows of n weights, and what goes with them. They must start
 // at a cache line.

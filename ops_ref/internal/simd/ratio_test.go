@@ -21,7 +21,7 @@ func BenchmarkRatio(b *testing.B) {
 		rows := 1 << 19 / (4 * k)
 		MulFloat(out, rows, Matrix{F32, dense, 4 * k}, rows, x, k, 1, k)
 	}
-	for _, l := range []Level{AVX2, AVX512} {
+	for _, l := range Levels()[1:] {
 		for f, dt := range dtypes {
 			b.Run(fmt.Sprintf("%v/%v", dt, l), func(b *testing.B) {
 				restore, ok := Force(l)

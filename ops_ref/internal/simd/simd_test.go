@@ -13,7 +13,7 @@ import (
 
 // levels runs f once for every level, with the level forced. A level that the machine lacks is skipped loudly.
 func levels(t *testing.T, f func(t *testing.T)) {
-	for _, l := range []Level{Generic, AVX2, AVX512, AMX} {
+	for _, l := range Levels() {
 		t.Run(l.String(), func(t *testing.T) {
 			restore, ok := Force(l)
 			defer restore()
@@ -421,7 +421,7 @@ func BenchmarkDot(b *testing.B) {
 	const k = 4096
 	r := rand.New(rand.NewPCG(7, 7))
 	x := normal(r, k)
-	for _, l := range []Level{AVX2, AVX512} {
+	for _, l := range Levels()[1:] {
 		restore, ok := Force(l)
 		if !ok {
 			continue
