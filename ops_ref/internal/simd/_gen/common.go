@@ -114,9 +114,23 @@ type quad struct {
 	accs         []reg.VecVirtual
 }
 
-// aheadBytes is how far before their use the kernels fetch weights. Four rows at once are four streams, each of which
-// ends after a few lines: the processor itself does not see that they follow one another in memory.
-const aheadBytes = 4096
+// farBytes and nearBytes are how far before their use the kernels fetch weights, into the second cache and from there
+// into the first. Four rows at once are four streams, each of which ends after a few lines: the processor itself does
+// not see that they follow one another in memory. The first cache alone has too few fetches under way to fill the
+// latency of memory.
+const (
+	farBytes  = 16384
+	nearBytes = 2048
+)
+
+// fetch fetches the lines of n bytes of weights, for a pointer that is farBytes ahead, and moves it.
+func fetch(ahead reg.GPVirtual, n int) {
+	for line := 0; line < n; line += 64 {
+		asm.PREFETCHT1(at(ahead, line))
+		asm.PREFETCHT0(at(ahead, line-farBytes+nearBytes))
+	}
+	asm.ADDQ(op.U32(uint32(n)), ahead)
+}
 
 const dotSignature = "func(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)"
 
@@ -137,7 +151,7 @@ func beginColumns(name, doc string, cols int) quad {
 	q.stride3 = asm.GP64()
 	asm.LEAQ(op.Mem{Base: q.stride, Index: q.stride, Scale: 2}, q.stride3)
 	q.ahead = asm.GP64()
-	asm.LEAQ(at(q.w, aheadBytes), q.ahead)
+	asm.LEAQ(at(q.w, farBytes), q.ahead)
 	if cols > 1 {
 		q.step1 = gp("actBytes")
 	}
@@ -198,10 +212,7 @@ func (q *quad) row(r, disp int) op.Mem {
 }
 
 func (q *quad) endBlock(xBytes, yBytes int) {
-	for line := 0; line < 4*xBytes; line += 64 {
-		asm.PREFETCHT0(at(q.ahead, line))
-	}
-	asm.ADDQ(op.U32(uint32(4*xBytes)), q.ahead)
+	fetch(q.ahead, 4*xBytes)
 	asm.ADDQ(op.U32(uint32(xBytes)), q.x)
 	asm.ADDQ(op.U32(uint32(yBytes)), q.y)
 	asm.DECQ(q.n)

@@ -102,6 +102,11 @@ func dotFloatAVX512(t floatType, cols int) {
 	steps := asm.GP64()
 	asm.MOVQ(k, steps)
 	asm.SHRQ(op.Imm(4), steps)
+	var ahead reg.GPVirtual // one column alone waits for memory
+	if cols == 1 {
+		ahead = asm.GP64()
+		asm.LEAQ(at(w, farBytes), ahead)
+	}
 
 	asm.Label("rows")
 	var acc [4][]reg.VecVirtual
@@ -154,6 +159,9 @@ func dotFloatAVX512(t floatType, cols int) {
 		for r := range 4 {
 			asm.VFMADD231PS(xz, wz[r], acc[r][c])
 		}
+	}
+	if cols == 1 {
+		fetch(ahead, 4*16*t.size)
 	}
 	asm.ADDQ(op.U32(uint32(16*t.size)), pw)
 	for _, p := range colPtrs {
