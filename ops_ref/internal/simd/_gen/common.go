@@ -123,13 +123,14 @@ const (
 	nearBytes = 2048
 )
 
-// fetch fetches the lines of n bytes of weights, for a pointer that is farBytes ahead, and moves it.
-func fetch(ahead reg.GPVirtual, n int) {
-	for line := 0; line < n; line += 64 {
-		asm.PREFETCHT1(at(ahead, line))
-		asm.PREFETCHT0(at(ahead, line-farBytes+nearBytes))
+// fetch fetches part i of parts of the size bytes of weights that a step reads, for a pointer that is farBytes ahead.
+// The parts lie between other instructions: many fetches in a row hold up the loads that follow them.
+func fetch(ahead reg.GPVirtual, size, i, parts int) {
+	lines := (size + 63) / 64
+	for l := lines * i / parts; l < lines*(i+1)/parts; l++ {
+		asm.PREFETCHT1(at(ahead, 64*l))
+		asm.PREFETCHT0(at(ahead, 64*l-farBytes+nearBytes))
 	}
-	asm.ADDQ(op.U32(uint32(n)), ahead)
 }
 
 const dotSignature = "func(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)"
@@ -212,7 +213,7 @@ func (q *quad) row(r, disp int) op.Mem {
 }
 
 func (q *quad) endBlock(xBytes, yBytes int) {
-	fetch(q.ahead, 4*xBytes)
+	asm.ADDQ(op.U32(uint32(4*xBytes)), q.ahead)
 	asm.ADDQ(op.U32(uint32(xBytes)), q.x)
 	asm.ADDQ(op.U32(uint32(yBytes)), q.y)
 	asm.DECQ(q.n)

@@ -161,7 +161,8 @@ func dotFloatAVX512(t floatType, cols int) {
 		}
 	}
 	if cols == 1 {
-		fetch(ahead, 4*16*t.size)
+		fetch(ahead, 4*16*t.size, 0, 1)
+		asm.ADDQ(op.U32(uint32(4*16*t.size)), ahead)
 	}
 	asm.ADDQ(op.U32(uint32(16*t.size)), pw)
 	for _, p := range colPtrs {

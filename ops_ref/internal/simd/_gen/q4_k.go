@@ -192,6 +192,7 @@ func (a affineK) dotAVX512(cols int) {
 		row := asm.ZMM()
 		asm.VBROADCASTI32X4(unpacked.Offset(16*r), row)
 		for h := range 2 {
+			fetch(q.ahead, 4*a.size, 2*r+h, 8)
 			var codes [2]reg.VecVirtual // of two sub-blocks each
 			for p := range codes {
 				codes[p] = asm.ZMM()
@@ -259,6 +260,7 @@ func (a affineK) dotAVX2() {
 		asm.VINSERTI128(op.Imm(1), s.AsX(), s, s)
 		sums[r] = asm.YMM()
 		for j := range 4 {
+			fetch(q.ahead, 4*a.size, 4*r+j, 16)
 			hi, lo, scale := asm.YMM(), asm.YMM(), asm.YMM()
 			asm.VMOVDQU(q.row(r, a.qs+32*j), hi)
 			asm.VPAND(mask, hi, lo)

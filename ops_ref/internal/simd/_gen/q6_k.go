@@ -68,6 +68,7 @@ func dotQ6KColumns(cols int) {
 			asm.VPSUBD(sum.AsY(), zero.AsY(), sum.AsY())
 		}
 		for h := range 2 {
+			fetch(q.ahead, 4*210, 2*r+h, 8)
 			ql, qh, a, b := asm.ZMM(), asm.ZMM(), asm.ZMM(), asm.ZMM()
 			asm.VMOVDQU64(q.row(r, 64*h), ql)
 			asm.VBROADCASTI64X4(q.row(r, 128+32*h), qh)
@@ -121,6 +122,7 @@ func dotQ6KAVX2() {
 		asm.VPXOR(sum, sum, sum)
 		asm.VPSUBD(off, sum, sum)
 		for run := range 8 {
+			fetch(q.ahead, 4*210, 8*r+run, 32)
 			n, t := run/4, run%4
 			lo, hi, scale := asm.YMM(), asm.YMM(), asm.YMM()
 			asm.VMOVDQU(q.row(r, 64*n+32*(t&1)), lo)

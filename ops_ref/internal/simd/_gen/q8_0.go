@@ -53,6 +53,7 @@ func dotQ8_0Columns(cols int) {
 	for p := range 2 {
 		dots := make([][4]reg.VecVirtual, cols)
 		for r := range 4 {
+			fetch(q.ahead, 4*4*34, 4*p+r, 8)
 			w := asm.ZMM()
 			asm.VBROADCASTI64X4(q.row(r, 68*p+2), w)
 			asm.VINSERTI64X4(op.Imm(1), q.row(r, 68*p+36), w, w)
@@ -105,6 +106,7 @@ func dotQ8_0AVX2() {
 		asm.VMOVDQU(at(q.y, 32*b), a)
 		var dots [4]reg.VecVirtual
 		for r := range 4 {
+			fetch(q.ahead, 4*4*34, 4*b+r, 16)
 			w, s := asm.YMM(), asm.YMM()
 			asm.VMOVDQU(q.row(r, 34*b+2), w)
 			asm.VPSIGNB(w, a, s)
