@@ -107,7 +107,10 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	if r.Bandwidth, err = measureBandwidth(ctx, m.dev); err != nil {
 		return fmt.Errorf("measuring the memory: %w", err)
 	}
-	traffic := newTraffic(arch, src)
+	traffic, err := newTraffic(arch, src, c.kvType())
+	if err != nil {
+		return err
+	}
 	bar := newProgress(std.err, "measuring "+m.id)
 	defer bar.done()
 	total, done := len(c.Depth)*(len(c.PP)+len(c.TG)*len(c.Batch)), 0

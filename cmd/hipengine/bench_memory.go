@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -25,8 +26,8 @@ type traffic struct {
 }
 
 // newTraffic adds up the weights of a model: all but an embedding that is not the output too, of which a step reads
-// single rows, and but layers behind those that a step runs.
-func newTraffic(m models.Model, src *source) traffic {
+// single rows, and but layers behind those that a step runs; and keys and values, which are of type kv.
+func newTraffic(m models.Model, src *source, kv tensor.DType) (traffic, error) {
 	var t traffic
 	k := models.NewKeys(src.meta)
 	t.all = k.IntOr("expert_count", 0, 0, models.MaxExperts)
@@ -52,9 +53,13 @@ func newTraffic(m models.Model, src *source) traffic {
 		t.state += 2 * f32 * float64(s.Shape.Elems())
 	}
 	for _, p := range m.State().Paged {
-		t.perToken += f32 * float64(p.Heads*p.Dim)
+		n, err := tensor.Bytes(kv, tensor.Shape{p.Heads, p.Dim})
+		if err != nil {
+			return traffic{}, fmt.Errorf("state %q: %w", p.Name, err)
+		}
+		t.perToken += float64(n)
 	}
-	return t
+	return t, nil
 }
 
 // step returns the bytes of a step of seqs sequences of length tokens. Of experts it counts those that tokens are

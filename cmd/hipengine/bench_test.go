@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/tensor"
 )
 
 func TestBench(t *testing.T) {
@@ -53,9 +54,15 @@ func TestTraffic(t *testing.T) {
 	for _, i := range src.tensors() {
 		want += float64(i.Size)
 	}
-	tr := newTraffic(m, src)
+	tr, err := newTraffic(m, src, tensor.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if tr.dense != want || tr.experts != 0 || tr.state == 0 || tr.perToken == 0 {
 		t.Errorf("traffic %+v, weights of %v bytes", tr, want)
+	}
+	if half, err := newTraffic(m, src, tensor.F16); err != nil || half.perToken != tr.perToken/2 {
+		t.Errorf("F16: %v bytes for each token, %v; F32: %v", half.perToken, err, tr.perToken)
 	}
 	moe := traffic{dense: 10, experts: 64, all: 4, used: 2}
 	for seqs, want := range map[int]float64{1: 10 + 32, 2: 10 + 48} {

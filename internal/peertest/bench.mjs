@@ -117,7 +117,7 @@ async function measure(file) {
 
 mkdirSync(dir, { recursive: true });
 console.log(hipengine.run(['version']).split('\n').slice(0, 2).join(' '));
-console.log(`${peer}, flash attention on, F16 keys and values (hipengine: F32), ${threads} threads of ${os.availableParallelism()}: ${os.cpus()[0].model}`);
+console.log(`${peer}, flash attention on, F16 keys and values, ${threads} threads of ${os.availableParallelism()}: ${os.cpus()[0].model}`);
 console.log(`${rounds} rounds, in turns; load average ${os.loadavg().map((x) => x.toFixed(1)).join(' ')}`);
 for (const m of models) {
   const [shape, type] = m.split(':');
