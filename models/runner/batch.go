@@ -200,14 +200,34 @@ func (r *Runner) run(ctx context.Context, p ops.Plan, b *batch) ([]float32, erro
 		return nil, fmt.Errorf("runner: %w", err)
 	}
 	r.logits = slices.Grow(r.logits[:0], n)[:n]
-	for i := range r.logits {
-		f := math.Float32frombits(binary.LittleEndian.Uint32(r.raw[4*i:]))
-		if f-f != 0 { // NaN or infinite
-			return nil, fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i%r.limits.Vocab, i/r.limits.Vocab, f)
-		}
-		r.logits[i] = f
+	if i := decode(r.logits, r.raw); i >= 0 {
+		return nil, fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i%r.limits.Vocab, i/r.limits.Vocab, r.logits[i])
 	}
 	return r.logits, nil
+}
+
+// decode reads little-endian numbers and returns the index of the first that is NaN or infinite, or -1. A batch has
+// millions of them, so it takes four at a time.
+func decode(dst []float32, raw []byte) int {
+	for at := 0; at < len(dst); at += 4 {
+		n := min(4, len(dst)-at)
+		if n == 4 {
+			d, b := dst[at:at+4:at+4], raw[4*at:4*at+16]
+			x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+			d[0], d[1] = math.Float32frombits(uint32(x)), math.Float32frombits(uint32(x>>32))
+			d[2], d[3] = math.Float32frombits(uint32(y)), math.Float32frombits(uint32(y>>32))
+			if sum := (d[0] + d[1]) + (d[2] + d[3]); sum-sum == 0 {
+				continue // a sum with NaN or an infinity is not finite
+			}
+		}
+		for i := at; i < at+n; i++ {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+			if f := dst[i]; f-f != 0 {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // planCache keeps the most recently used plans.

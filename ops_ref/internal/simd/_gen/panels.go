@@ -75,6 +75,7 @@ func transpose16(rows [16]reg.VecVirtual) (cols [16]reg.VecVirtual) {
 // repack is the loop over blocks of 32 rows, in two halves of 16.
 type repack struct {
 	dst, w, stride, blocks reg.GPVirtual
+	next                   reg.GPVirtual // bytes from a row to that of the next panel
 	half                   reg.GPVirtual // the first of 16 rows
 	index                  reg.VecVirtual
 	name                   string
@@ -82,7 +83,10 @@ type repack struct {
 
 func beginRepack(name, doc string) repack {
 	begin(name, "func(dst, w *byte, rowBytes, blocks int)", doc, "for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.")
-	return repack{dst: gp("dst"), w: gp("w"), stride: gp("rowBytes"), blocks: gp("blocks"), name: name}
+	p := repack{dst: gp("dst"), w: gp("w"), stride: gp("rowBytes"), blocks: gp("blocks"), name: name, next: asm.GP64()}
+	asm.MOVQ(p.stride, p.next)
+	asm.SHLQ(op.Imm(5), p.next)
+	return p
 }
 
 // start opens the loop over blocks; rows sets up the addresses of half h.
@@ -122,12 +126,14 @@ func (p *repack) gather(disp int) reg.VecVirtual {
 	return z
 }
 
-// load returns 16 rows, read by f from the memory at disp of each.
-func (p *repack) load(f func(row reg.Register) reg.VecVirtual) (rows [16]reg.VecVirtual) {
+// load returns 16 rows, read by f from the memory at disp of each, and fetches those of the next panel: the processor
+// itself does not see where 16 short streams go.
+func (p *repack) load(disp int, f func(row reg.Register) reg.VecVirtual) (rows [16]reg.VecVirtual) {
 	row := asm.GP64()
 	asm.MOVQ(p.half, row)
 	for i := range rows {
 		rows[i] = f(row)
+		asm.PREFETCHT1(op.Mem{Base: row, Index: p.next, Scale: 1, Disp: disp})
 		if i < 15 {
 			asm.ADDQ(p.stride, row)
 		}
@@ -164,7 +170,7 @@ func repackQ8_0(name string, signed bool) {
 	for h := range 2 {
 		p.rows(h)
 		for pair := range 2 {
-			cols := transpose16(p.load(func(row reg.Register) reg.VecVirtual {
+			cols := transpose16(p.load(68*pair+2, func(row reg.Register) reg.VecVirtual {
 				z := asm.ZMM()
 				asm.VBROADCASTI64X4(at(row, 68*pair+2), z)
 				asm.VINSERTI64X4(op.Imm(1), at(row, 68*pair+36), z, z)
@@ -194,7 +200,7 @@ func (a affineK) repack() {
 	p.start()
 	// columns returns the dwords of 64 bytes at disp of 16 rows.
 	columns := func(disp int) [16]reg.VecVirtual {
-		return transpose16(p.load(func(row reg.Register) reg.VecVirtual {
+		return transpose16(p.load(disp, func(row reg.Register) reg.VecVirtual {
 			z := asm.ZMM()
 			asm.VMOVDQU64(at(row, disp), z)
 			return z
@@ -301,7 +307,7 @@ func repackQ6K() {
 	for h := range 2 {
 		p.rows(h)
 		// The columns of qh wait where the scales will be; half 1 overwrites none of half 0's.
-		high := transpose16(p.load(func(row reg.Register) reg.VecVirtual {
+		high := transpose16(p.load(128, func(row reg.Register) reg.VecVirtual {
 			z := asm.ZMM()
 			asm.VMOVDQU64(at(row, 128), z)
 			return z
@@ -310,7 +316,7 @@ func repackQ6K() {
 			asm.VMOVDQU64(z, at(p.dst, panelQ6KScales+g*rowStep+h*halfStep))
 		}
 		for n := range 2 {
-			cols := transpose16(p.load(func(row reg.Register) reg.VecVirtual {
+			cols := transpose16(p.load(64*n, func(row reg.Register) reg.VecVirtual {
 				z := asm.ZMM()
 				asm.VMOVDQU64(at(row, 64*n), z)
 				return z
