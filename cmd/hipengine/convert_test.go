@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sharedFile finds a file of the shared test data beside the repository.
@@ -89,4 +93,53 @@ func TestConvertUsage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStoppedWriting ends commands that write a model before they are done: they say so and leave nothing behind.
+func TestStoppedWriting(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: no interrupts of other processes, and no limit of file sizes")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(t *testing.T, limit string, args ...string) (cmd *exec.Cmd, errOut *bytes.Buffer) {
+		t.Helper()
+		cmd = exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -f "$1" && shift && exec "$@"`, "sh", limit, exe}, args...)...)
+		cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1")
+		errOut = &bytes.Buffer{}
+		cmd.Stderr = errOut
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd, errOut
+	}
+	check := func(t *testing.T, err error, errOut *bytes.Buffer, want, dir string) {
+		t.Helper()
+		if err == nil || !strings.Contains(errOut.String(), want) {
+			t.Errorf("%v, err %q, want %q in it", err, errOut, want)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("files left: %v, %v", entries, err)
+		}
+	}
+	t.Run("full", func(t *testing.T) { // the limit of file sizes stands in for a full disk
+		dir := t.TempDir()
+		cmd, errOut := start(t, "100", "quantize", "../../internal/ember/ember-Q8_0.gguf", filepath.Join(dir, "out.gguf"), "--type", "q8_0")
+		check(t, cmd.Wait(), errOut, "out.gguf", dir)
+	})
+	t.Run("interrupt", func(t *testing.T) {
+		dir := t.TempDir()
+		cmd, errOut := start(t, "unlimited", "synth", "qwen3-8b", filepath.Join(dir, "out.gguf"), "--type", "q4_k_m")
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+				break
+			}
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		check(t, cmd.Wait(), errOut, "stopped", dir)
+	})
 }
