@@ -12,7 +12,7 @@ import (
 // Sizes of loading into memory of the process.
 const (
 	readBytes = 4 << 20 // read at a time
-	readers   = 4       // reads under way, so that the disk and the copies out of its cache do not wait for each other
+	readers   = 8       // reads under way, so that the disk, the copies out of its cache and the new memory do not wait for each other
 )
 
 // read is a part of a tensor that is read at once: n bytes of extent x from off on, or all of it if it is derived or
