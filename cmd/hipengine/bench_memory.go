@@ -80,7 +80,8 @@ const (
 )
 
 // measureBandwidth returns the bytes per second at which the device's memory delivers weights: the best of products of
-// one vector with a large matrix in several types, and on a CPU of a plain sum. It returns 0 for an emulated device.
+// one vector with a large matrix in several types, and on a CPU of a plain sum too. It returns 0 for devices whose time
+// says nothing.
 func measureBandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	kind, _, _ := strings.Cut(dev.Info().Name, ":")
 	var best float64
@@ -88,7 +89,10 @@ func measureBandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	case "emu", "ref":
 		return 0, nil
 	case "cpu":
-		return sumBandwidth(dev)
+		var err error
+		if best, err = sumBandwidth(dev); err != nil {
+			return 0, err
+		}
 	}
 	for _, name := range []string{"F16", "Q8_0", "F32"} {
 		dt, ok := tensor.ParseDType(name)
@@ -114,14 +118,7 @@ func sumBandwidth(dev ops.Device) (_ float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, buf.Free()) }()
-	host, ok := buf.(ops.HostBuffer)
-	if !ok {
-		return 0, nil
-	}
-	x := host.Bytes()
-	for i := 0; i < len(x); i += 4096 {
-		x[i] = 1 // pages that were never written would all be the same one
-	}
+	x := written(buf)
 	const parts = 64
 	var best float64
 	var sums [parts]uint64
@@ -147,10 +144,24 @@ func sumBandwidth(dev ops.Device) (_ float64, err error) {
 	return best, nil
 }
 
+// written returns the memory of a buffer, nil if it is not in the process, after a write to each page: those that were
+// never written may all be the same one.
+func written(buf tensor.Buffer) []byte {
+	host, ok := buf.(ops.HostBuffer)
+	if !ok {
+		return nil
+	}
+	x := host.Bytes()
+	for i := 0; i < len(x); i += 4096 {
+		x[i] = 1
+	}
+	return x
+}
+
 // word returns the first eight bytes of b.
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
-// productBandwidth multiplies one vector with a matrix of zeros, which a device reads like any other.
+// productBandwidth multiplies one vector with a matrix of about zeros, which a device reads like any other.
 func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ float64, err error) {
 	row, err := tensor.Bytes(dt, tensor.Shape{memoryCols})
 	if err != nil {
@@ -166,6 +177,7 @@ func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ f
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, buf.Free()) }()
+	written(buf)
 	g := &ops.Graph{}
 	y := ops.MulMat(g, g.Input("x", tensor.F32, 1, memoryCols), g.Weight(tensor.Tensor{Name: "w", DType: dt, Shape: shape, Buf: buf}))
 	if err := g.Err(); err != nil {

@@ -3,7 +3,8 @@ package simd
 // Products of floats on tiles, for many columns. A tile multiplies bfloat16 and adds in float32, so a float32 is taken
 // apart into the sum of three bfloat16, its planes, which is exact. Weights of type F16 have two planes and BF16 one.
 // All products of planes that reach the last bit of a product of float32 are computed, so that the error is that of
-// a sum in float32; but the order of the additions is not that of MulFloat, whose bits differ.
+// a sum in float32; but the order of the additions is not that of MulFloat, whose bits differ. What is left of an
+// infinity after its first plane is NaN, and so are products with one.
 //
 // A panel is FloatRows rows of up to FloatChunk elements, [k/32][row/16][plane] tiles of [16][row%16][2]bfloat16. A
 // dword holds the parts of elements i and i+16 of 32. Columns are [column/32][k/32][column%32][plane][32]bfloat16, in

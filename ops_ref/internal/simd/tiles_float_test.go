@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// floatRows returns rows*k numbers of type t as float32, and as they are stored.
+// floatWeights returns n numbers of type t as float32, and as they are stored.
 func floatWeights(r *rand.Rand, t FloatType, n int) ([]float32, []byte) {
 	raw := make([]byte, n*t.Size())
 	for i := range n {

@@ -185,7 +185,7 @@ func (q *quad) column(c, disp int) op.Mem {
 	return op.Mem{Base: q.y, Index: q.step1, Scale: uint8(c), Disp: disp}
 }
 
-// rows starts the loop over rows, blocks the one over blocks.
+// startRows starts the loops over rows and over blocks.
 func (q *quad) startRows() {
 	asm.Label("rows")
 	q.x, q.y, q.n = asm.GP64(), asm.GP64(), asm.GP64()
