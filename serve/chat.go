@@ -39,8 +39,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	// The template has written the special tokens, BOS included.
-	g, err := s.generate(r.Context(), m, req.Options, [][]int32{m.Tokenizer.Encode(text, true, false)})
+	g, err := s.generate(r.Context(), m, req.Options, [][]int32{m.Tokenizer.EncodePrompt(text)})
 	if err != nil {
 		s.fail(w, r, err)
 		return

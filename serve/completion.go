@@ -30,7 +30,7 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 	prompts := make([][]int32, len(req.Prompts))
 	for i, p := range req.Prompts {
 		if prompts[i] = p.Tokens; p.Tokens == nil {
-			prompts[i] = m.Tokenizer.Encode(p.Text, true, true)
+			prompts[i] = m.Tokenizer.EncodePrompt(p.Text)
 		}
 	}
 	g, err := s.generate(r.Context(), m, req.Options, prompts)

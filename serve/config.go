@@ -64,9 +64,9 @@ type Model struct {
 
 // Tokenizer is what the server needs of a tokenizer. Its methods are called from several goroutines.
 type Tokenizer interface {
-	// Encode returns the ids of text. With parseSpecial, the text of special tokens stands for them; with addSpecial, the
-	// tokens that the model expects around a text, such as BOS, are added.
-	Encode(text string, parseSpecial, addSpecial bool) []int32
+	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
+	// model expects before a text, such as BOS, is added unless the text begins with it.
+	EncodePrompt(text string) []int32
 	// Decode returns the bytes of ids, with the text of special tokens if special is set.
 	Decode(ids []int32, special bool) string
 	// NewStream returns a decoder for one sequence.

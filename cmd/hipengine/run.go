@@ -14,7 +14,6 @@ import (
 
 	"github.com/hipengine/hipengine/models/chat"
 	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/serve/engine"
 )
 
@@ -147,7 +146,7 @@ func (c *conversation) ask(ctx context.Context, question string, emit func(strin
 		return err
 	}
 	seq, err := c.engine.Submit(ctx, engine.Request{
-		Prompt:    c.m.tok.Encode(text, tokenizer.Options{ParseSpecial: true, AddSpecial: true}),
+		Prompt:    c.m.tok.EncodePrompt(text),
 		MaxTokens: c.max,
 		Sampling:  c.params,
 		Decoder:   c.m.tok.NewStream(false),

@@ -123,8 +123,4 @@ func (m *model) render(messages, tools json.RawMessage, kwargs map[string]json.R
 // serveTokenizer gives the tokenizer the server's interface.
 type serveTokenizer struct{ *tokenizer.Tokenizer }
 
-func (t serveTokenizer) Encode(text string, parseSpecial, addSpecial bool) []int32 {
-	return t.Tokenizer.Encode(text, tokenizer.Options{ParseSpecial: parseSpecial, AddSpecial: addSpecial})
-}
-
 func (t serveTokenizer) NewStream(special bool) engine.Decoder { return t.Tokenizer.NewStream(special) }

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,8 +11,8 @@ type Options struct {
 	// ParseSpecial lets control and unknown tokens match their text. Set it only for text that the program
 	// itself rendered: with it, a user who writes "<|im_end|>" ends the turn.
 	ParseSpecial bool
-	// AddSpecial puts BOS and EOS (or what else the vocabulary asks for) round the ids. Nothing is put in
-	// front of a text that begins with it already and is read with ParseSpecial.
+	// AddSpecial puts BOS and EOS (or what else the vocabulary asks for) round the ids, whatever the text is.
+	// See [Tokenizer.EncodePrompt] for texts that may begin with BOS.
 	AddSpecial bool
 }
 
@@ -43,24 +44,20 @@ func (t *Tokenizer) Encode(text string, o Options) []int32 {
 	out := e.out
 	e.out = nil
 	if o.AddSpecial {
-		if n := len(t.prefix); n > 0 && o.ParseSpecial && hasPrefix(out[n:], t.prefix) {
-			out = out[n:]
-		}
 		out = append(out, t.suffix...)
 	}
 	return out
 }
 
-func hasPrefix(ids, prefix []int32) bool {
-	if len(ids) < len(prefix) {
-		return false
+// EncodePrompt returns the ids of a text that a model shall go on with, such as a rendered chat template. The texts of
+// special tokens stand for them. BOS (or what else the vocabulary puts before a text) comes first, once: many templates
+// print it, and a second one harms answers. Nothing follows.
+func (t *Tokenizer) EncodePrompt(text string) []int32 {
+	ids := t.Encode(text, Options{ParseSpecial: true})
+	if n := len(t.prefix); len(ids) >= n && slices.Equal(ids[:n], t.prefix) {
+		return ids
 	}
-	for i, id := range prefix {
-		if ids[i] != id {
-			return false
-		}
-	}
-	return true
+	return slices.Concat(t.prefix, ids)
 }
 
 // encoder is the scratch memory of one Encode call.

@@ -96,7 +96,7 @@ func TestAddSpecial(t *testing.T) {
 		{"key wins", func(v *Vocab) { v.Pre, v.AddBOS = "llama-bpe", &no }, "he", Options{AddSpecial: true}, "he"},
 		{"bos and eos", func(v *Vocab) { v.AddBOS, v.AddEOS = &yes, &yes }, "he", Options{AddSpecial: true}, "<s> he </s>"},
 		{"not asked for", func(v *Vocab) { v.AddBOS, v.AddEOS = &yes, &yes }, "he", Options{}, "he"},
-		{"no second bos", func(v *Vocab) { v.AddBOS = &yes }, "<s>he", Options{AddSpecial: true, ParseSpecial: true}, "<s> he"},
+		{"bos twice", func(v *Vocab) { v.AddBOS = &yes }, "<s>he", Options{AddSpecial: true, ParseSpecial: true}, "<s> <s> he"},
 		{"bos text of a user", func(v *Vocab) { v.AddBOS = &yes }, "<s>he", Options{AddSpecial: true}, "<s> < s > he"},
 		{"bos alone", func(v *Vocab) { v.AddBOS = &yes }, "", Options{AddSpecial: true}, "<s>"},
 		{"gemma4 whatever the key says", func(v *Vocab) { v.Model, v.AddBOS = ModelGemma4, &no }, "h", Options{AddSpecial: true}, "<s> h"},
@@ -109,6 +109,32 @@ func TestAddSpecial(t *testing.T) {
 			c.set(&v)
 			tok := newTokenizer(t, v)
 			if got := strings.Join(pieces(tok, tok.Encode(c.text, c.o)), " "); got != c.want {
+				t.Errorf("%q gives %q, want %q", c.text, got, c.want)
+			}
+		})
+	}
+}
+
+func TestEncodePrompt(t *testing.T) {
+	yes, no := true, false
+	for _, c := range []struct {
+		name string
+		set  func(*Vocab)
+		text string
+		want string
+	}{
+		{"bos", func(v *Vocab) { v.AddBOS = &yes }, "he", "<s> he"},
+		{"bos that the template printed", func(v *Vocab) { v.AddBOS = &yes }, "<s>he<|im_end|>", "<s> he <|im_end|>"},
+		{"bos alone", func(v *Vocab) { v.AddBOS = &yes }, "", "<s>"},
+		{"no bos", func(v *Vocab) { v.AddBOS = &no }, "he", "he"},
+		{"no eos", func(v *Vocab) { v.AddBOS, v.AddEOS = &yes, &yes }, "he", "<s> he"},
+		{"longer prefix", func(v *Vocab) { v.Prefix = []int32{v.EOS, v.BOS} }, "</s>he", "</s> <s> </s> he"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := toyVocab()
+			c.set(&v)
+			tok := newTokenizer(t, v)
+			if got := strings.Join(pieces(tok, tok.EncodePrompt(c.text)), " "); got != c.want {
 				t.Errorf("%q gives %q, want %q", c.text, got, c.want)
 			}
 		})

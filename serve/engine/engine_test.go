@@ -45,7 +45,7 @@ func start(t *testing.T, r *fake.Runner, change func(*engine.Config)) *engine.En
 
 func request(prompt string, n int) engine.Request {
 	return engine.Request{
-		Prompt: fake.Tokenizer{}.Encode(prompt, false, false), MaxTokens: n, Decoder: fake.Tokenizer{}.NewStream(false),
+		Prompt: fake.Tokenizer{}.Encode(prompt), MaxTokens: n, Decoder: fake.Tokenizer{}.NewStream(false),
 	}
 }
 

@@ -10,19 +10,18 @@ import (
 // Tokenizer maps each byte to its value.
 type Tokenizer struct{}
 
-// Encode returns the bytes of text, after BOS if special tokens are to be added.
-func (Tokenizer) Encode(text string, parseSpecial, addSpecial bool) []int32 {
+// Encode returns the bytes of text.
+func (Tokenizer) Encode(text string) []int32 {
 	ids := make([]int32, 0, len(text)+1)
-	if addSpecial {
-		ids = append(ids, BOS)
-	}
-	for parseSpecial && strings.HasPrefix(text, "<bos>") {
-		ids, text = append(ids, BOS), text[len("<bos>"):]
-	}
 	for i := range len(text) {
 		ids = append(ids, int32(text[i]))
 	}
 	return ids
+}
+
+// EncodePrompt returns BOS and the bytes of text, which may begin with "<bos>".
+func (t Tokenizer) EncodePrompt(text string) []int32 {
+	return append([]int32{BOS}, t.Encode(strings.TrimPrefix(text, "<bos>"))...)
 }
 
 // Decode returns the text of ids; special tokens have one if special is set.
