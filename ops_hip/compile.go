@@ -3,6 +3,7 @@ package opship
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/plan"
@@ -94,15 +95,17 @@ func (d *Device) compile(g *ops.Graph, outs []ops.Value) (_ *Plan, err error) {
 
 // selectKernels chooses the kernel of each node and returns the scratch memory that the neediest wants.
 func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
+	t := *d.target
+	t.Mixture = slices.ContainsFunc(g.Nodes, func(n *ops.Node) bool { return n.Op == ops.RouteOp })
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View {
 			continue
 		}
-		k, ok := d.opt.kernels.find(n, d.target)
+		k, ok := d.opt.kernels.find(n, &t)
 		if !ok {
 			return nil, 0, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
 		}
-		ls, err := k.Launch(n, d.target)
+		ls, err := k.Launch(n, &t)
 		if err != nil {
 			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}

@@ -30,7 +30,7 @@ func TestCandidates(t *testing.T) {
 		last    string // kernel that the first launches last, after one that converts activations
 	}{
 		{"one token", 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
-		{"a prompt", 64, []string{"mul_mat_mma", "mul_mat_tile"}, "mul_mat_q4_k_mma"},
+		{"a prompt", 64, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
 	} {
 		got, err := opship.Candidates(product(t, quant.Q4_K, c.m, 8, 256), "gfx1201", 64)
 		if err != nil {

@@ -71,19 +71,27 @@ func init() {
 				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
 		},
 	})
+	mma := func(node *ops.Node, t *Target) bool {
+		m, _, k, w, ok := mulMatSizes(node)
+		return ok && m > vecTokens && mmaWeights(t, w, k)
+	}
+	launch := func(node *ops.Node, low int) ([]Launch, error) {
+		m, n, k, w, _ := mulMatSizes(node)
+		x := matrixActivations(node.In[0], w, m, low, k)
+		return []Launch{x.make, {Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
+			Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128}, Scratch: x.end,
+			Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k, low)}}, nil
+	}
 	Register(Kernel{
-		Name: "mul_mat_mma",
-		Op:   ops.MulMatOp,
-		Match: func(node *ops.Node, t *Target) int {
-			m, _, k, w, ok := mulMatSizes(node)
-			return matchIf(ok && m > vecTokens && mmaWeights(t, w, k), matchBest)
-		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
-			m, n, k, w, _ := mulMatSizes(node)
-			x := matrixActivations(node.In[0], w, m, k)
-			return []Launch{x.make, {Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
-				Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128}, Scratch: x.end,
-				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
-		},
+		Name:   "mul_mat_mma",
+		Op:     ops.MulMatOp,
+		Match:  func(node *ops.Node, t *Target) int { return matchIf(mma(node, t), matchBest) },
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, 0) },
+	})
+	Register(Kernel{
+		Name:   "mul_mat_mma3",
+		Op:     ops.MulMatOp,
+		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node.In[0].Shape()[0], t) },
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, node.In[0].Shape()[0]) },
 	})
 }

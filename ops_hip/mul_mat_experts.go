@@ -43,27 +43,39 @@ func init() {
 				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)})
 		},
 	})
+	mma := func(node *ops.Node, t *Target) bool {
+		s, ok := expertSizesOf(node)
+		return ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k)
+	}
+	launch := func(node *ops.Node, split bool) ([]Launch, error) {
+		s, _ := expertSizesOf(node)
+		low := 0
+		if split {
+			low = s.rows
+		}
+		x := matrixActivations(node.In[0], s.w, s.rows, low, s.k)
+		most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
+		tiles := aligned(x.end + 4*int64(s.pairs))
+		scratch := tiles + 4*int64(1+3*most)
+		return []Launch{
+			x.make,
+			{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
+				Args: Args{}.Ptr(node.In[2]).ScratchPtr(x.end).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
+			{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
+				Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
+				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).ScratchPtr(x.end).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.n, s.k, s.per, low)},
+		}, nil
+	}
 	Register(Kernel{
-		Name: "mul_mat_experts_mma",
-		Op:   ops.MulMatExpertsOp,
-		Match: func(node *ops.Node, t *Target) int {
-			s, ok := expertSizesOf(node)
-			return matchIf(ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k), matchGood)
-		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
-			s, _ := expertSizesOf(node)
-			x := matrixActivations(node.In[0], s.w, s.rows, s.k)
-			most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
-			tiles := aligned(x.end + 4*int64(s.pairs))
-			scratch := tiles + 4*int64(1+3*most)
-			return []Launch{
-				x.make,
-				{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
-					Args: Args{}.Ptr(node.In[2]).ScratchPtr(x.end).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
-				{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
-					Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
-					Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).ScratchPtr(x.end).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)},
-			}, nil
-		},
+		Name:   "mul_mat_experts_mma",
+		Op:     ops.MulMatExpertsOp,
+		Match:  func(node *ops.Node, t *Target) int { return matchIf(mma(node, t), matchGood) },
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, false) },
+	})
+	Register(Kernel{
+		Name:   "mul_mat_experts_mma3",
+		Op:     ops.MulMatExpertsOp,
+		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node.In[0].Shape()[0], t) },
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, true) },
 	})
 }

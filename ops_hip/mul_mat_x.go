@@ -11,16 +11,16 @@ type activations struct {
 }
 
 // matrixActivations are rows as the matrix kernels multiply them with weights of type w, bfloat16 with bfloat16 and
-// halves with all others, and a float for each row.
-func matrixActivations(x ops.Value, w weightType, rows, k int) activations {
-	a := activations{scales: aligned(2 * int64(rows) * int64(k))}
+// halves with all others, and a float for each row. low is 0, or rows if what rounding takes from each is to follow.
+func matrixActivations(x ops.Value, w weightType, rows, low, k int) activations {
+	a := activations{scales: aligned(2 * int64(rows+low) * int64(k))}
 	a.end = aligned(a.scales + 4*int64(rows))
 	symbol := "mul_mat_x_f16"
 	if w.kernel == "bf16" {
 		symbol = "mul_mat_x_bf16"
 	}
 	a.make = Launch{Object: "mul_mat_x", Symbol: symbol, Grid: [3]uint32{uint32(rows)}, Block: [3]uint32{256},
-		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(k), Scratch: a.end}
+		Args: Args{}.Ptr(x).ScratchPtr(0).ScratchPtr(a.scales).i32s(k, low), Scratch: a.end}
 	return a
 }
 
@@ -37,6 +37,21 @@ func codeActivations(x ops.Value, rows, k int) activations {
 
 // mmaStep is the number of elements along k that the matrix kernels take at a time; k must be a multiple.
 const mmaStep = 32
+
+// mixtureTokens is the largest step of a mixture of experts whose matrix products are made of three, of both factors
+// rounded to 16 bits and of what that took from either: nearly those of floats. Where a router's logits are close,
+// rounding alone sends a token to another expert, which changes a result more than all other errors together. Experts
+// get few tokens in such steps, so that much of the time goes to reading their weights; larger steps are for speed.
+const mixtureTokens = 256
+
+// matchThree is the match of a kernel of three products. It takes all nodes that the one of a single product takes, so
+// that either can be checked on any graph, but leaves them to others where it does not pay.
+func matchThree(ok bool, tokens int, t *Target) int {
+	if t.Mixture && tokens <= mixtureTokens {
+		return matchIf(ok, matchSplit)
+	}
+	return matchIf(ok, matchPlain)
+}
 
 // mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to 16
 // bits, which types of 32 bits or more are there to avoid.

@@ -15,8 +15,9 @@ template <class Q> using operand = typename operand_of<Q>::type;
 
 // half_row converts a row of k floats to halves, all threads of a block of 256 together. The row is scaled by a
 // power of two such that its largest magnitude is in [2^14, 2^15): no activation overflows a half, and those down to
-// 2^-28 of the largest keep full precision. Thread 0 stores the inverse of the scale. part: LDS of 8.
-DEV void half_row(const float* x, half* y, float* inverse, int k, float* part) {
+// 2^-28 of the largest keep full precision. Thread 0 stores the inverse of the scale. Where low is not null, what
+// rounding took goes there. part: LDS of 8.
+DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, float* part) {
   float m = 0;
   for (int i = tid(); i < k; i += 256) m = __builtin_fmaxf(m, __builtin_fabsf(x[i]));
   m = wave_max(m);
@@ -26,7 +27,11 @@ DEV void half_row(const float* x, half* y, float* inverse, int k, float* part) {
   int e = (int)(bits<u32>(m) >> 23) - 127; // floor(log2 m); -127 for zero and subnormals, 128 for infinities
   e = e < -100 ? -100 : e > 126 ? 126 : e;
   float scale = bits<float>((u32)(127 + 14 - e) << 23), unscale = bits<float>((u32)(127 - 14 + e) << 23);
-  for (int i = tid(); i < k; i += 256) y[i] = (half)(x[i] * scale);
+  for (int i = tid(); i < k; i += 256) {
+    float v = x[i] * scale;
+    y[i] = (half)v;
+    if (low) low[i] = (half)rest(v, (float)y[i]);
+  }
   if (tid() == 0) *inverse = unscale;
 }
 
@@ -50,6 +55,10 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 // from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is
 // a multiple of 32. Weights are rounded to the type of x, products accumulate in float in the order of k.
 //
+// low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split
+// from the weights as well, and each step along k adds x·w, low x·w and x·low w: 22 bits of each factor count with
+// halves, 16 with bfloat16.
+//
 // Four waves cover the tile: with TM = 64 each 32 tokens by 64 rows, with TM = 32 each all tokens by 32 rows. Both
 // operands go through LDS in steps of 32 along k, in rows of 40 halves so that the 16 rows of a fragment start in
 // different banks. LDS: (TM + 128)·80 bytes.
@@ -57,35 +66,39 @@ enum { tile_rows = 128, tile_pitch = 40 };
 
 template <class Q, int TM>
 DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
-                  const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, operand<Q>* tx, operand<Q>* tw) {
+                  const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, int low, operand<Q>* tx, operand<Q>* tw) {
   constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
   const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
   const i64 pitch = weight_row<Q>::bytes(k);
   Acc acc[2][NB] = {};
-  for (int k0 = 0; k0 < k; k0 += 32) {
-    UNROLL for (int i = 0; i < WM; i++) {
-      int r = t / 4 + 32 * i, c = t % 4 * 8;
-      half8 v = {};
-      if (dst[r] >= 0) v = *(const half8*)(x + (i64)src[r] * k + k0 + c);
-      *(half8*)(tx + r * S + c) = v;
-    }
-    UNROLL for (int i = 0; i < tile_rows / 32; i++) {
-      int r = t / 4 + 32 * i, c = t % 4;
-      group v = {};
-      if (o0 + r < n) weight_row<Q>::get(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
-      put8(tw + r * S + 8 * c, v);
-    }
-    barrier();
-    UNROLL for (int kk = 0; kk < 32; kk += 16) {
-      auto a0 = load_a(tx + m0 * S + kk, S), a1 = load_a(tx + (m0 + 16) * S + kk, S);
-      UNROLL for (int j = 0; j < NB; j++) {
-        auto b = load_b(tw + (n0 + 16 * j) * S + kk, S);
-        acc[0][j] = mma(acc[0][j], a0, b);
-        acc[1][j] = mma(acc[1][j], a1, b);
+  const int products = low ? 3 : 1;
+  for (int k0 = 0; k0 < k; k0 += 32)
+    NO_UNROLL for (int product = 0; product < products; product++) {
+      const i64 from = product == 1 ? low : 0;
+      UNROLL for (int i = 0; i < WM; i++) {
+        int r = t / 4 + 32 * i, c = t % 4 * 8;
+        half8 v = {};
+        if (dst[r] >= 0) v = *(const half8*)(x + (from + src[r]) * k + k0 + c);
+        *(half8*)(tx + r * S + c) = v;
       }
+      if (product != 1) UNROLL_2 for (int i = 0; i < tile_rows / 32; i++) { // all at once takes too many registers
+        int r = t / 4 + 32 * i, c = t % 4;
+        group v = {};
+        if (o0 + r < n) weight_row<Q>::get(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
+        UNROLL for (int j = 0; j < 8; j++) v[j] = product == 2 ? rest(v[j], rounded(operand<Q>(), v[j])) : v[j];
+        put8(tw + r * S + 8 * c, v);
+      }
+      barrier();
+      UNROLL for (int kk = 0; kk < 32; kk += 16) {
+        auto a0 = load_a(tx + m0 * S + kk, S), a1 = load_a(tx + (m0 + 16) * S + kk, S);
+        UNROLL for (int j = 0; j < NB; j++) {
+          auto b = load_b(tw + (n0 + 16 * j) * S + kk, S);
+          acc[0][j] = mma(acc[0][j], a0, b);
+          acc[1][j] = mma(acc[1][j], a1, b);
+        }
+      }
+      barrier();
     }
-    barrier();
-  }
   UNROLL for (int i = 0; i < 2; i++)
     UNROLL for (int e = 0; e < 8; e++) {
       int r = m0 + 16 * i + acc_row(e);

@@ -158,6 +158,14 @@ DEV Acc acc_row_sum(Acc c) {
   return c;
 }
 
+// rest returns what v lacks to x, the rounded v, or 0 if x is infinite or NaN.
+DEV float rest(float v, float x) {
+  float r = v - x;
+  return r == r ? r : 0;
+}
+DEV float rounded(half, float v) { return (float)(half)v; }
+DEV float rounded(bhalf, float v) { return bits<float>((u32)to_bhalf(v) << 16); }
+
 // put8 stores eight floats at p, which is aligned to 16 bytes, rounded half to even.
 DEV void put8(half* p, const float (&y)[8]) {
   half8 h;

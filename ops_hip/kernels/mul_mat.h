@@ -6,7 +6,8 @@
 //   mul_mat_<q>_vec8   The same for m of 1 to 8, each weight dequantized once.
 //   mul_mat_<q>_tile   Any m. Grid (⌈n/64⌉, ⌈m/64⌉), blocks of 256, a thread for 4x4 results; float, in order of k.
 //                      LDS 17,408 bytes.
-//   mul_mat_<q>_mma    k a multiple of 32, x as halves (BF16: bfloat16) with inverse scales (see mul_mat_x.hip). Grid (⌈n/128⌉,
+//   mul_mat_<q>_mma    k a multiple of 32, x as halves (BF16: bfloat16) with inverse scales and, with
+//                      low = m, their rest (see mul_mat_x.hip). Grid (⌈n/128⌉,
 //                      ⌈m/64⌉), blocks of 128. Numerics and LDS (15,616 bytes): see mma_tile in gemm.h. Weights must
 //                      be within ±65504.
 #pragma once
@@ -48,12 +49,12 @@ DEV void mul_mat_tile(const float* RESTRICT x, const u8* RESTRICT w, float* REST
 }
 
 template <class Q>
-DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k,
+DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, int low,
                      int* row, operand<Q>* tx, operand<Q>* tw) {
   int t = tid(), m0 = block_y() * 64;
   if (t < 64) row[t] = m0 + t < m ? m0 + t : -1;
   barrier();
-  mma_tile<Q, 64>(x, inverse, row, row, w, y, block_x() * tile_rows, n, k, tx, tw);
+  mma_tile<Q, 64>(x, inverse, row, row, w, y, block_x() * tile_rows, n, k, low, tx, tw);
 }
 
 #define TYPE(q, name, block, bytes)                                                                                         \
@@ -68,9 +69,9 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
   }                                                                                                                         \
   KERNEL(128) mul_mat_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,                \
-                                float* RESTRICT y, int m, int n, int k) {                                                   \
+                                float* RESTRICT y, int m, int n, int k, int low) {                                          \
     LDS operand<q> tx[64 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                      \
     LDS int row[64];                                                                                                        \
-    mul_mat_mma<q>(x, inverse, w, y, m, n, k, row, tx, tw);                                                                 \
+    mul_mat_mma<q>(x, inverse, w, y, m, n, k, low, row, tx, tw);                                                            \
   }
 #include "types.def"

@@ -3,7 +3,8 @@
 // token share one. The files mul_mat_experts_*.hip instantiate for each type of a group:
 //
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
-//   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16; mul_mat_x.hip), pairs in the order and the tiles of
+//   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
+//                             rest (mul_mat_x.hip), pairs in the order and the tiles of
 //                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 128; blocks beyond the
 //                             number of tiles leave. Tiles are 32 pairs of one expert by 128 rows of w. Numerics: see
 //                             mma_tile in gemm.h. LDS 13,056 bytes. A result does not depend on its place in a tile.
@@ -24,7 +25,7 @@ DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, cons
 
 template <class Q>
 DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const int* RESTRICT order,
-                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int* src, int* dst, operand<Q>* tx, operand<Q>* tw) {
+                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, int* src, int* dst, operand<Q>* tx, operand<Q>* tw) {
   if (block_x() >= tiles[0]) return;
   const int* tile = tiles + 1 + 3 * block_x();
   int expert = tile[0], first = tile[1], count = tile[2], t = tid();
@@ -33,7 +34,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
-  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), y, block_y() * tile_rows, n, k, tx, tw);
+  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), y, block_y() * tile_rows, n, k, low, tx, tw);
 }
 
 #define TYPE(q, name, block, bytes)                                                                                   \
@@ -43,9 +44,9 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
   }                                                                                                                   \
   KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,  \
                                         const int* RESTRICT order, const int* RESTRICT tiles, float* RESTRICT y,      \
-                                        int n, int k, int per) {                                                      \
+                                        int n, int k, int per, int low) {                                             \
     LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                \
     LDS int src[32], dst[32];                                                                                         \
-    mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, src, dst, tx, tw);                              \
+    mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, low, src, dst, tx, tw);                         \
   }
 #include "types.def"
