@@ -17,7 +17,7 @@ func init() {
 const (
 	expertRows      = simd.TileRows
 	expertPanelRows = 8 * simd.TileRows
-	expertColumns   = 24 * simd.TileColumns // tokens in panels at a time
+	expertColumns   = simd.FloatColumns * simd.TileColumns // tokens in panels at a time, whole tiles with all kernels
 )
 
 // mulMatExpertsTask multiplies rows with the matrices that they chose, one expert after the other, so that the rows
@@ -149,6 +149,10 @@ func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int3
 	for first := 0; first < len(users); first += expertColumns {
 		some := users[first:min(first+expertColumns, len(users))]
 		for c, u := range some {
+			if simd.RoundsColumns() {
+				simd.Rounded.PackFloats(columns, t.x[t.input(u)*t.k:][:t.k], c)
+				continue
+			}
 			t.f.PackColumn(columns, t.acts.b[t.input(u)*size:], c, len(some), t.k)
 		}
 		for r := lo; r < hi; r += simd.TileRows {

@@ -52,11 +52,16 @@ func (b *Binding) Shares() par.Shares { return par.NewShares(b.plan.pool.Threads
 // Activations returns input 0 of the node, quantized for weights of type f. Nodes with the same input share it.
 func (b *Binding) Activations(f simd.Format) *activations { return b.plan.quantized(b.step, f, false) }
 
-// Columns returns input 0 of the node in panels of columns for weights of type f, see simd.Format.PackColumns.
-func (b *Binding) Columns(f simd.Format) *activations { return b.plan.quantized(b.step, f, true) }
+// Columns returns input 0 of the node in panels of columns for panels of weights of type f: see simd.Format.MulPanels.
+func (b *Binding) Columns(f simd.Format) *activations {
+	if simd.RoundsColumns() {
+		return b.FloatColumns(simd.Rounded)
+	}
+	return b.plan.quantized(b.step, f, true)
+}
 
-// FloatColumns returns input 0 of the node in panels of columns for weights in floating point, see simd.PackFloats.
-func (b *Binding) FloatColumns() *activations { return b.plan.floatColumns(b.step) }
+// FloatColumns returns input 0 of the node in panels of columns for weights of type t, see simd.FloatType.PackFloats.
+func (b *Binding) FloatColumns(t simd.FloatType) *activations { return b.plan.floatColumns(b.step, t) }
 
 // Once returns the value of key, which make gives when it is first asked for, with a task that prepares it in each run
 // before the node: tables and checks that several nodes share. make may return nil for a task.

@@ -153,9 +153,9 @@ func forFast(t *testing.T, f func(t *testing.T, d *ops.Def, c ops.Case)) {
 	}
 }
 
-// dependsOnLevel reports whether a case's bits are those of its level alone: products of floats on tiles are.
-func dependsOnLevel(d *ops.Def, c ops.Case, l simd.Level) bool {
-	return l == simd.AMX && d == ops.MulMatOp && !isInteger(c.Args[1].DType)
+// dependsOnLevel reports whether an op's bits are those of its level alone: products on tiles are.
+func dependsOnLevel(d *ops.Def, l simd.Level) bool {
+	return l == simd.AMX && (d == ops.MulMatOp || d == ops.MulMatExpertsOp)
 }
 
 // isInteger reports whether weights of type dt are multiplied as integers.
@@ -189,7 +189,7 @@ func TestFastBits(t *testing.T) {
 				if want == nil {
 					want = got
 				}
-				if i == 0 && dependsOnLevel(d, c, l) {
+				if i == 0 && dependsOnLevel(d, l) {
 					want = got
 				}
 				for r := range want {

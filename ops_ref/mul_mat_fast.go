@@ -12,15 +12,20 @@ func bindMulMat(b *Binding) Task {
 	x, w, out := b.Call.In[0], b.Call.In[1], b.Call.Out[0]
 	m := newMatrix(w)
 	if m.integer {
-		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, acts: b.Activations(m.f), out: out.F}
+		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 		local := m.scratch()
-		if t.tokens > fewTokens && m.rows >= simd.TileRows && m.f.HasPanels(m.k) {
+		panels := t.tokens > fewTokens && m.rows >= simd.TileRows && m.f.HasPanels(m.k)
+		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
+			t.acts = b.Activations(m.f)
+		}
+		if panels {
 			t.columns = b.Columns(m.f)
 			if t.chunk = m.f.PanelChunk(m.k); m.convert {
 				t.chunk = m.k // rows are converted once
 			}
 			t.panelAt = local
-			local += m.f.PanelsBytes(panelGroup, t.chunk)
+			t.sumsAt = t.panelAt + m.f.PanelsBytes(panelGroup, t.chunk)
+			local = t.sumsAt + sumsBytes(t.tokens)
 		}
 		t.local = b.Scratch(0, local)
 		return t
@@ -32,13 +37,14 @@ func bindMulMat(b *Binding) Task {
 	t.choose(t.tokens)
 	local := t.scratch()
 	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) {
-		t.columns = b.FloatColumns()
 		t.panelType = simd.F32
 		if typ, ok := floatFormats[m.format.DType]; ok {
 			t.panelType = typ
 		}
+		t.columns = b.FloatColumns(t.panelType)
 		t.panelAt = 4 * floatPanelRows * m.k
-		local = max(local, t.panelAt+panelGroup*t.panelType.PanelBytes(min(m.k, simd.FloatChunk)))
+		t.sumsAt = t.panelAt + panelGroup*t.panelType.PanelBytes(t.chunk())
+		local = max(local, t.sumsAt+sumsBytes(t.tokens))
 	}
 	t.local = b.Scratch(0, local)
 	return t
@@ -49,7 +55,21 @@ func bindMulMat(b *Binding) Task {
 const fewTokens = 8
 
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
-const panelGroup = 4
+const panelGroup = 8
+
+// sumsBytes returns the size of the results of panelGroup panels for so many tokens, while not all parts of the rows
+// have been multiplied. They are kept together: in the node's result, tokens often lie a multiple of 4 KiB apart, for
+// which the first cache has but a few lines.
+func sumsBytes(tokens int) int {
+	return 4 * panelGroup * simd.TileRows * ((tokens + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns)
+}
+
+// spread copies results of the given number of rows for each token to where they belong.
+func spread(out []float32, stride int, sums []float32, rows int) {
+	for t := 0; t*rows < len(sums); t++ {
+		copy(out[t*stride:][:rows], sums[t*rows:])
+	}
+}
 
 // mulMatInteger multiplies quantized weights with quantized activations.
 type mulMatInteger struct {
@@ -57,11 +77,12 @@ type mulMatInteger struct {
 	matrix
 	tokens  int
 	x       []float32
-	acts    *activations
-	columns *activations // the same in panels; nil: few tokens, or no such kernels
+	acts    *activations // quantized; nil: panels of all rows meet columns that are not
+	columns *activations // in panels; nil: few tokens, or no such kernels
 	out     []float32    // [tokens, rows]
-	local   *scratch     // converted rows, and panels of weights
+	local   *scratch     // converted rows, panels of weights, and their results
 	panelAt int
+	sumsAt  int
 	chunk   int // elements of a row in a panel
 }
 
@@ -97,17 +118,19 @@ func panelGrain(n int, w *par.Worker) int {
 
 // panels multiplies n panels of rows from lo on with all tokens.
 func (t *mulMatInteger) panels(local []byte, lo, n int) {
-	panels := local[t.panelAt:]
+	panels, rows := local[t.panelAt:t.sumsAt], n*simd.TileRows
+	sums := simd.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
 	var wide [panelGroup]uint32
 	for first := 0; first < t.k; first += t.chunk {
 		size := min(t.chunk, t.k-first)
 		for i := range n {
-			rows, stride, w := t.rowsAsInteger(local, lo+i*simd.TileRows, simd.TileRows)
-			wide[i] = w
-			t.f.Repack(panels, i, rows[t.f.Bytes(first):], stride, size)
+			w, stride, some := t.rowsAsInteger(local, lo+i*simd.TileRows, simd.TileRows)
+			wide[i] = some
+			t.f.Repack(panels, i, w[t.f.Bytes(first):], stride, size)
 		}
-		t.f.MulPanels(t.out[lo:], t.rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
+		t.f.MulPanels(sums, rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
 	}
+	spread(t.out[lo:], t.rows, sums[:t.tokens*rows], rows)
 	for i, w := range wide {
 		t.again(local, lo+i*simd.TileRows, w)
 	}
@@ -167,6 +190,7 @@ type mulMatFloat struct {
 	columns   *activations // x in panels; nil: few tokens, or no such kernels
 	panelType simd.FloatType
 	panelAt   int // where panels are in local, after rows as float32
+	sumsAt    int // and their results
 }
 
 // Reset starts the loop over rows again.
@@ -196,16 +220,22 @@ func (t *mulMatFloat) Run(w *par.Worker) error {
 	}
 }
 
+// chunk returns the elements of a row in a panel: whole blocks.
+func (t *mulMatFloat) chunk() int { return min(t.k, max(t.panelType.Chunk(), t.format.Block)) }
+
 // panels multiplies n panels of rows from lo on with all tokens.
 func (t *mulMatFloat) panels(local []byte, lo, n int) {
-	panels, dense := local[t.panelAt:], simd.Of[float32](local[:t.panelAt])
-	for first := 0; first < t.k; first += simd.FloatChunk {
-		size := min(simd.FloatChunk, t.k-first)
+	panels, dense, rows := local[t.panelAt:t.sumsAt], simd.Of[float32](local[:t.panelAt]), n*simd.FloatRows
+	sums := simd.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
+	chunk := t.chunk()
+	for first := 0; first < t.k; first += chunk {
+		size := min(chunk, t.k-first)
 		bytes := t.panelType.PanelBytes(size)
 		for i := range 2 * n {
 			t.floats(dense, lo+i*floatPanelRows, floatPanelRows, first, size)
 			t.panelType.RepackFloats(panels[i/2*bytes:], i%2, dense, size, size)
 		}
-		t.panelType.MulFloatPanels(t.out[lo:], t.rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
+		t.panelType.MulFloatPanels(sums, rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
 	}
+	spread(t.out[lo:], t.rows, sums[:t.tokens*rows], rows)
 }

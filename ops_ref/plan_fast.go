@@ -34,7 +34,8 @@ type fastTask struct {
 
 // actLayout tells the layouts of quantized activations apart.
 type actLayout struct {
-	block  int
+	block  int // elements that share a scale; 0 for floats
+	planes int // of floats
 	panels bool
 }
 
@@ -73,7 +74,7 @@ func (p *fastPlan) bind(d *Device) {
 // unless the layout's buffer holds them already.
 func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *activations {
 	x := s.call.In[0]
-	a, held := p.buffer(s, actLayout{f.Block(), panels})
+	a, held := p.buffer(s, actLayout{block: f.Block(), panels: panels})
 	if held {
 		return a
 	}
@@ -90,13 +91,13 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 	return a
 }
 
-// floatColumns is quantized for weights in floating point.
-func (p *fastPlan) floatColumns(s *step[float32]) *activations {
+// floatColumns is quantized for weights of type t.
+func (p *fastPlan) floatColumns(s *step[float32], t simd.FloatType) *activations {
 	x := s.call.In[0]
-	a, held := p.buffer(s, actLayout{1, true})
+	a, held := p.buffer(s, actLayout{planes: t.ActPlanes(), panels: true})
 	if !held {
-		p.tasks = append(p.tasks, fastTask{&packFloatsTask{x: x, to: a}, s})
-		a.size = max(a.size, simd.FloatColumnsBytes(x.Shape.Rows(), x.Shape.Last()))
+		p.tasks = append(p.tasks, fastTask{&packFloatsTask{x: x, weights: t, to: a}, s})
+		a.size = max(a.size, t.ColumnsBytes(x.Shape.Rows(), x.Shape.Last()))
 	}
 	return a
 }

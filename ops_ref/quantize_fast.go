@@ -47,11 +47,12 @@ func (t *packTask) Run(w *par.Worker) error {
 	}
 }
 
-// packFloatsTask arranges activations in panels for weights in floating point.
+// packFloatsTask arranges activations in panels for weights in floating point, or rounded to such.
 type packFloatsTask struct {
 	shared
-	x  View[float32]
-	to *activations
+	x       View[float32]
+	weights simd.FloatType
+	to      *activations
 }
 
 // Run takes tokens.
@@ -61,6 +62,6 @@ func (t *packFloatsTask) Run(w *par.Worker) error {
 		if !ok {
 			return nil
 		}
-		simd.PackFloats(t.to.b, t.x.Row(c, nil), c)
+		t.weights.PackFloats(t.to.b, t.x.Row(c, nil), c)
 	}
 }

@@ -134,5 +134,9 @@ func dotSlack(dt tensor.DType, x, w []float32, t, o, k int) float64 {
 		// Weights of affine types are the difference of two parts, of which each is below 16 times the result's range.
 		return moved*(1+1e-5) + float64(k/f.Block()+5)*ulp*16*size
 	}
-	return float64(k/16+5) * ulp * size
+	moved = 0
+	if simd.RoundsColumns() && (dt == tensor.F16 || dt == tensor.BF16) { // activations of 16 bits
+		moved = 0x1p-17 * size
+	}
+	return moved + float64(k/16+5)*ulp*size
 }

@@ -2,35 +2,29 @@
 
 package simd
 
-// asmRepackTiles writes a tile panel of weights, of super-blocks by way of their panel without tiles, one at a time in
-// tmp.
-func asmRepackTiles(f Format, panel, tmp []byte, w *byte, rowBytes, steps int) {
+// asmRound writes the tiles of blocks super-blocks (or groups of four blocks) from their panel.
+func asmRound(f Format, dst, panel *byte, blocks int) {
 	switch f {
 	case Q8_0:
-		repackQ8_0AMX(&panel[0], w, rowBytes, steps)
+		roundQ8_0AMX(dst, panel, blocks)
 	case Q4_K, Q5_K:
-		asmRepack(f, &tmp[0], w, rowBytes, 1)
-		splitQ4KAMX(&panel[0], &tmp[0], 1)
+		roundQ4KAMX(dst, panel, blocks)
 	case Q6_K:
-		asmRepack(f, &tmp[0], w, rowBytes, 1)
-		splitQ6KAMX(&panel[0], &tmp[0], 1)
-	}
-}
-
-// asmTiles runs the kernel of f for one step and n tiles of columns. The level must have tiles.
-func asmTiles(f Format, n int, w, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int, buf *byte) {
-	switch f {
-	case Q8_0:
-		tilesQ8_0AMX(n, w, a, src, srcBytes, dst, dstBytes, buf)
-	case Q4_K, Q5_K:
-		tilesQ4KAMX(n, w, a, src, srcBytes, dst, dstBytes, buf)
-	case Q6_K:
-		tilesQ6KAMX(n, w, a, src, srcBytes, dst, dstBytes, buf)
+		roundQ6KAMX(dst, panel, blocks)
 	}
 }
 
 // asmPackFloats writes a column of floats in planes. The level must have tiles.
-func asmPackFloats(dst *byte, x *float32, steps int) { packFloatsAMX(dst, x, steps) }
+func asmPackFloats(planes int, dst *byte, x *float32, steps int) {
+	switch planes {
+	case 1:
+		packFloats1AMX(dst, x, steps)
+	case 2:
+		packFloats2AMX(dst, x, steps)
+	case 3:
+		packFloats3AMX(dst, x, steps)
+	}
+}
 
 // asmRepackFloats writes the tiles of 16 rows of floats.
 func asmRepackFloats(t FloatType, dst *byte, w *float32, rowBytes, steps int) {
@@ -44,14 +38,16 @@ func asmRepackFloats(t FloatType, dst *byte, w *float32, rowBytes, steps int) {
 	}
 }
 
-// asmTilesFloat runs the kernel of t for a tile of 32 rows and 32 columns.
-func asmTilesFloat(t FloatType, steps int, w, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int) {
+// asmTilesFloat runs the kernel of t for 32 rows and tiles*32 columns.
+func asmTilesFloat(t FloatType, tiles, steps int, w, a *byte, aBytes int, out *float32, outBytes, clear int) {
 	switch t {
 	case F32:
-		tilesF32AMX(steps, w, a, src, srcBytes, dst, dstBytes)
+		tilesF32AMX(tiles, steps, w, a, aBytes, out, outBytes, clear)
 	case F16:
-		tilesF16AMX(steps, w, a, src, srcBytes, dst, dstBytes)
+		tilesF16AMX(tiles, steps, w, a, aBytes, out, outBytes, clear)
 	case BF16:
-		tilesBF16AMX(steps, w, a, src, srcBytes, dst, dstBytes)
+		tilesBF16AMX(tiles, steps, w, a, aBytes, out, outBytes, clear)
+	case Rounded:
+		tilesRoundedAMX(tiles, steps, w, a, aBytes, out, outBytes, clear)
 	}
 }

@@ -51,17 +51,27 @@ func (f Format) HasPanels(k int) bool {
 	return (level == AVX512 || level == NEONDot) && k%f.step() == 0
 }
 
+// RoundsColumns reports whether the columns of panels are the activations themselves, as PackFloats writes them for
+// Rounded, and not quantized ones: where there are tiles, weights become bfloat16 as well.
+func RoundsColumns() bool { return tiles }
+
 // PanelsBytes returns the size of count panels of TileRows rows of n weights, and what goes with them. They must start
 // at a cache line.
 func (f Format) PanelsBytes(count, n int) int {
 	if tiles {
-		return workBytes + count*(n/f.step())*tilePanelBytes[f]
+		return panelBytes[f] + count*Rounded.PanelBytes(n)
 	}
 	return count * (n / f.step()) * panelBytes[f]
 }
 
-// PanelChunk returns how many of k elements to multiply at a time, so that a few panels stay in the second cache.
-func (f Format) PanelChunk(k int) int { return min(k, 3072) }
+// PanelChunk returns how many of k elements to multiply at a time, so that a few panels stay in the second cache, and
+// the columns of a tile in the first.
+func (f Format) PanelChunk(k int) int {
+	if tiles {
+		return min(k, Rounded.Chunk())
+	}
+	return min(k, 3072)
+}
 
 // columnBytes returns the size of a panel of TileColumns columns of k activations.
 func (f Format) columnBytes(k int) int {
@@ -74,7 +84,7 @@ func (f Format) columnBytes(k int) int {
 // ColumnsBytes returns the size of the panels of cols columns of k activations.
 func (f Format) ColumnsBytes(cols, k int) int {
 	if tiles {
-		return roundUp(cols, tileColumns) * f.ActBytes(k)
+		return Rounded.ColumnsBytes(cols, k)
 	}
 	return (cols + TileColumns - 1) / TileColumns * f.columnBytes(k)
 }
@@ -85,22 +95,22 @@ func (f Format) Repack(panels []byte, i int, w []byte, rowBytes, n int) {
 		panic("simd: wrong sizes to repack")
 	}
 	steps := n / f.step()
-	if tiles {
-		f.repackTiles(panels, i, w, rowBytes, steps)
+	if tiles { // by way of a panel without tiles, one at a time
+		block, tile := f.step()/f.Block()*layouts[f].bytes, Rounded.PanelBytes(f.step())
+		for s := range steps {
+			asmRepack(f, &panels[0], &w[s*block], rowBytes, 1)
+			asmRound(f, &panels[panelBytes[f]+(i*steps+s)*tile], &panels[0], 1)
+		}
 		return
 	}
 	asmRepack(f, &panels[i*steps*panelBytes[f]], &w[0], rowBytes, steps)
 }
 
 // PackColumn writes quantized activations as column c of the panels of cols columns and leaves the others alone.
-// Columns that are never written may hold anything.
+// Columns that are never written may hold anything. See RoundsColumns for when this is not how columns are made.
 func (f Format) PackColumn(columns, act []byte, c, cols, k int) {
-	if c < 0 || c >= cols || len(columns) < f.ColumnsBytes(cols, k) || len(act) < f.ActBytes(k) {
+	if tiles || c < 0 || c >= cols || len(columns) < f.ColumnsBytes(cols, k) || len(act) < f.ActBytes(k) {
 		panic("simd: wrong sizes to pack")
-	}
-	if tiles {
-		f.packTiles(columns, act[:f.ActBytes(k)], c, cols)
-		return
 	}
 	panel := columns[c/TileColumns*f.columnBytes(k):]
 	c %= TileColumns
@@ -151,7 +161,7 @@ func (f Format) MulPanels(out []float32, outStride int, panels []byte, count int
 		panic("simd: wrong sizes of a product")
 	}
 	if tiles {
-		f.mulTiles(out, outStride, panels, count, columns, cols, first, n)
+		Rounded.MulFloatPanels(out, outStride, panels[panelBytes[f]:], count, columns, cols, k, first, n)
 		return
 	}
 	if first == 0 {

@@ -2,25 +2,43 @@ package simd
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
 )
 
-// mulPanels computes all columns of two panels, n elements at a time.
-func mulPanels(f Format, w []byte, x [][]float32, k, n int) []float32 {
+// manyNormal returns n rows of k normal numbers.
+func manyNormal(r *rand.Rand, n, k int) [][]float32 {
+	x := make([][]float32, n)
+	for i := range x {
+		x[i] = normal(r, k)
+	}
+	return x
+}
+
+// packColumns returns the columns that panels of f meet, and the activations as Dot wants them.
+func packColumns(f Format, x [][]float32) (columns, acts []byte) {
+	k := len(x[0])
 	actBytes := f.ActBytes(k)
-	acts := make([]byte, len(x)*actBytes)
+	acts, columns = Bytes(int64(len(x)*actBytes)), Bytes(int64(f.ColumnsBytes(len(x), k)))
 	for c := range x {
 		f.Quantize(acts[c*actBytes:], x[c])
+		if RoundsColumns() {
+			Rounded.PackFloats(columns, x[c], c)
+		} else {
+			f.PackColumn(columns, acts[c*actBytes:], c, len(x), k)
+		}
 	}
-	columns := Bytes(int64(f.ColumnsBytes(len(x), k)))
-	for c := range x {
-		f.PackColumn(columns, acts[c*actBytes:], c, len(x), k)
-	}
+	return columns, acts
+}
+
+// mulPanels computes all columns of two panels, n elements at a time.
+func mulPanels(f Format, w []byte, x [][]float32, k, n int) []float32 {
+	columns, _ := packColumns(f, x)
 	const panels, gap = 2, 3
 	rowBytes := len(w) / (panels * TileRows)
-	out := make([]float32, len(x)*(panels*TileRows+gap))
+	out := make([]float32, roundUp(len(x), FloatColumns)*(panels*TileRows+gap))
 	for first := 0; first < k; first += n {
 		n := min(n, k-first)
 		b := Bytes(int64(f.PanelsBytes(panels, n)))
@@ -35,8 +53,8 @@ func mulPanels(f Format, w []byte, x [][]float32, k, n int) []float32 {
 // TestPanelsAreDot compares with Dot, whose definition holds for products through panels too.
 func TestPanelsAreDot(t *testing.T) {
 	levels(t, func(t *testing.T) {
-		if !Q8_0.HasPanels(256) {
-			t.Skipf("SKIPPED: no panels at level %v", Current())
+		if !Q8_0.HasPanels(256) || RoundsColumns() {
+			t.Skipf("SKIPPED: no panels of integers at level %v", Current())
 		}
 		r := rand.New(rand.NewPCG(8, 8))
 		for f := range dtypes {
@@ -73,6 +91,54 @@ func TestPanelsAreDot(t *testing.T) {
 	})
 }
 
+// TestRoundedPanels compares products on tiles with sums in float64: each factor is off by a half of the last of 8 bits
+// at most, which is 2^-9 of it. What is not finite in the sums is not finite on tiles.
+func TestRoundedPanels(t *testing.T) {
+	restore, ok := Force(AMX)
+	defer restore()
+	if !ok {
+		t.Skipf("SKIPPED: this machine or build has %v at most", best)
+	}
+	r := rand.New(rand.NewPCG(11, 11))
+	for f, dt := range dtypes {
+		format, _ := dt.Format()
+		for _, s := range [][3]int{{f.step(), 1, 256}, {512, 17, 256}, {1280 + f.step(), 150, 512}} {
+			k, cols := s[0], s[1]
+			x := [][]float32{normal(r, k)}
+			for len(x) < cols {
+				x = append(x, normal(r, k))
+			}
+			const rows, stride = 2 * TileRows, 2*TileRows + 3
+			for name, raw := range weights(r, f, rows, k) {
+				got := mulPanels(f, raw, x, k, s[2])
+				w := make([]float32, rows*k)
+				format.Dequant(w, raw)
+				for c := range x {
+					for i := range rows {
+						var want, size float64
+						for j, v := range x[c] {
+							p := float64(w[i*k+j]) * float64(v)
+							want += p
+							size += math.Abs(p)
+						}
+						g := float64(got[c*stride+i])
+						// Subnormal numbers count as zeros on tiles: their products are below the second term.
+						bound := (0x1p-8+float64(k)*0x1p-24)*size + float64(k)*0x1p-120
+						if finite := want-want == 0 && want < math.MaxFloat32/4 && want > -math.MaxFloat32/4; finite && !(math.Abs(g-want) <= bound) || want-want != 0 && g-g == 0 {
+							t.Fatalf("%v, k %d, %s: row %d of column %d is %v, want %v within %g", dt, k, name, i, c, g, want, bound)
+						}
+					}
+					for _, v := range got[c*stride+rows:][:stride-rows] {
+						if v != 0 {
+							t.Fatal("wrote between columns")
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // BenchmarkGemm measures products of 256 rows with many columns, repacking included.
 func BenchmarkGemm(b *testing.B) {
 	const k, rows = 4096, 256
@@ -86,16 +152,11 @@ func BenchmarkGemm(b *testing.B) {
 				format, _ := dt.Format()
 				size := k / format.Block * format.Bytes
 				w := Bytes(int64(rows * size))
-				acts := Bytes(int64(cols * f.ActBytes(k)))
-				columns := Bytes(int64(f.ColumnsBytes(cols, k)))
-				for c := range cols {
-					f.Quantize(acts[c*f.ActBytes(k):], normal(r, k))
-					f.PackColumn(columns, acts[c*f.ActBytes(k):], c, cols, k)
-				}
+				columns, _ := packColumns(f, manyNormal(r, cols, k))
 				const count = 4
 				chunk := f.PanelChunk(k)
 				panels := Bytes(int64(f.PanelsBytes(count, chunk)))
-				out := make([]float32, cols*rows)
+				out := make([]float32, roundUp(cols, FloatColumns)*rows)
 				for b.Loop() {
 					for row := 0; row < rows; row += count * TileRows {
 						for first := 0; first < k; first += chunk {
@@ -138,13 +199,10 @@ func BenchmarkFewColumns(b *testing.B) {
 					if !ok {
 						b.Skipf("SKIPPED: this machine has %v at most", best)
 					}
-					actBytes := f.ActBytes(k)
-					acts, columns := Bytes(int64(cols*actBytes)), Bytes(int64(f.ColumnsBytes(cols, k)))
-					for c := range cols {
-						f.Quantize(acts[c*actBytes:], normal(r, k))
-					}
+					actBytes, x := f.ActBytes(k), manyNormal(r, cols, k)
+					columns, acts := packColumns(f, x)
 					panels := Bytes(int64(f.PanelsBytes(rows/TileRows, k)))
-					out := make([]float32, cols*rows)
+					out := make([]float32, roundUp(cols, FloatColumns)*rows)
 					var plain, packed time.Duration = time.Hour, time.Hour
 					for b.Loop() {
 						t0 := time.Now()
@@ -155,7 +213,11 @@ func BenchmarkFewColumns(b *testing.B) {
 						}
 						t1 := time.Now()
 						for c := range cols {
-							f.PackColumn(columns, acts[c*actBytes:], c, cols, k)
+							if RoundsColumns() {
+								Rounded.PackFloats(columns, x[c], c)
+							} else {
+								f.PackColumn(columns, acts[c*actBytes:], c, cols, k)
+							}
 						}
 						for i := range rows / TileRows {
 							f.Repack(panels, i, w[i*TileRows*size:], size, k)

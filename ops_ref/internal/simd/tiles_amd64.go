@@ -4,77 +4,71 @@
 
 package simd
 
-// splitQ4KAMX makes the tile panels of blocks super-blocks, at least 1, from panels of Q4K.
+// packFloats1AMX writes the planes of 32*steps floats, at least 32.
 //
 //go:noescape
-func splitQ4KAMX(dst *byte, src *byte, blocks int)
+func packFloats1AMX(dst *byte, x *float32, steps int)
 
-// splitQ6KAMX makes the tile panels of blocks super-blocks, at least 1, from panels of Q6K.
+// packFloats2AMX writes the planes of 32*steps floats, at least 32.
 //
 //go:noescape
-func splitQ6KAMX(dst *byte, src *byte, blocks int)
+func packFloats2AMX(dst *byte, x *float32, steps int)
 
-// repackQ8_0AMX is the layout of Q8_0 in Panels
-// for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+// packFloats3AMX writes the planes of 32*steps floats, at least 32.
 //
 //go:noescape
-func repackQ8_0AMX(dst *byte, w *byte, rowBytes int, blocks int)
-
-// tilesQ4KAMX is dotQ4KRow
-// for the products of one block of 32 rows with tiles*16 columns: dst is src and them. Columns of src and dst are
-// srcBytes and dstBytes apart. tiles is at least 1, and buf has the bytes that the layout says.
-//
-//go:noescape
-func tilesQ4KAMX(tiles int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int, buf *byte)
-
-// tilesQ6KAMX is dotQ6KRow
-// for the products of one block of 32 rows with tiles*16 columns: dst is src and them. Columns of src and dst are
-// srcBytes and dstBytes apart. tiles is at least 1, and buf has the bytes that the layout says.
-//
-//go:noescape
-func tilesQ6KAMX(tiles int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int, buf *byte)
-
-// tilesQ8_0AMX is dotQ8_0Row
-// for the products of one block of 32 rows with tiles*16 columns: dst is src and them. Columns of src and dst are
-// srcBytes and dstBytes apart. tiles is at least 1, and buf has the bytes that the layout says.
-//
-//go:noescape
-func tilesQ8_0AMX(tiles int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int, buf *byte)
-
-// packFloatsAMX writes the planes of 32*steps floats, at least 32.
-//
-//go:noescape
-func packFloatsAMX(dst *byte, x *float32, steps int)
+func packFloats3AMX(dst *byte, x *float32, steps int)
 
 // repackBF16AMX writes the tiles of 16 rows of 32*steps floats, at least 32, rowBytes apart.
 //
 //go:noescape
 func repackBF16AMX(dst *byte, x *float32, rowBytes int, steps int)
 
-// tilesBF16AMX sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.
-// Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.
-//
-//go:noescape
-func tilesBF16AMX(steps int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)
-
 // repackF16AMX writes the tiles of 16 rows of 32*steps floats, at least 32, rowBytes apart.
 //
 //go:noescape
 func repackF16AMX(dst *byte, x *float32, rowBytes int, steps int)
-
-// tilesF16AMX sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.
-// Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.
-//
-//go:noescape
-func tilesF16AMX(steps int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)
 
 // repackF32AMX writes the tiles of 16 rows of 32*steps floats, at least 32, rowBytes apart.
 //
 //go:noescape
 func repackF32AMX(dst *byte, x *float32, rowBytes int, steps int)
 
-// tilesF32AMX sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.
-// Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.
+// tilesF32AMX adds to out, or sets it to if clear is not 0, the products of 32*steps elements of 32 rows and of tiles*32
+// columns. Groups of 32 columns are aBytes apart, columns of out outBytes. steps and tiles are at least 1.
 //
 //go:noescape
-func tilesF32AMX(steps int, w *byte, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)
+func tilesF32AMX(tiles int, steps int, w *byte, a *byte, aBytes int, out *float32, outBytes int, clear int)
+
+// tilesF16AMX adds to out, or sets it to if clear is not 0, the products of 32*steps elements of 32 rows and of tiles*32
+// columns. Groups of 32 columns are aBytes apart, columns of out outBytes. steps and tiles are at least 1.
+//
+//go:noescape
+func tilesF16AMX(tiles int, steps int, w *byte, a *byte, aBytes int, out *float32, outBytes int, clear int)
+
+// tilesBF16AMX adds to out, or sets it to if clear is not 0, the products of 32*steps elements of 32 rows and of tiles*32
+// columns. Groups of 32 columns are aBytes apart, columns of out outBytes. steps and tiles are at least 1.
+//
+//go:noescape
+func tilesBF16AMX(tiles int, steps int, w *byte, a *byte, aBytes int, out *float32, outBytes int, clear int)
+
+// tilesRoundedAMX adds to out, or sets it to if clear is not 0, the products of 32*steps elements of 32 rows and of tiles*32
+// columns. Groups of 32 columns are aBytes apart, columns of out outBytes. steps and tiles are at least 1.
+//
+//go:noescape
+func tilesRoundedAMX(tiles int, steps int, w *byte, a *byte, aBytes int, out *float32, outBytes int, clear int)
+
+// roundQ8_0AMX writes the tiles of blocks groups of four blocks, at least 1, from their panels.
+//
+//go:noescape
+func roundQ8_0AMX(dst *byte, src *byte, blocks int)
+
+// roundQ4KAMX writes the tiles of blocks super-blocks of Q4_K or Q5_K, at least 1, from their panels.
+//
+//go:noescape
+func roundQ4KAMX(dst *byte, src *byte, blocks int)
+
+// roundQ6KAMX writes the tiles of blocks super-blocks, at least 1, from their panels.
+//
+//go:noescape
+func roundQ6KAMX(dst *byte, src *byte, blocks int)

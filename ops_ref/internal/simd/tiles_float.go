@@ -2,92 +2,91 @@ package simd
 
 // Products of floats on tiles, for many columns. A tile multiplies bfloat16 and adds in float32, so a float32 is taken
 // apart into the sum of three bfloat16, its planes, which is exact. Weights of type F16 have two planes and BF16 one.
-// All products of planes that reach the last bit of a product of float32 are computed, so that the error is that of
-// a sum in float32; but the order of the additions is not that of MulFloat, whose bits differ. What is left of an
-// infinity after its first plane is NaN, and so are products with one.
 //
-// A panel is FloatRows rows of up to FloatChunk elements, [k/32][row/16][plane] tiles of [16][row%16][2]bfloat16. A
+// With weights of type F32, all products of planes that reach the last bit of a product of float32 are computed, so
+// that the error is that of a sum in float32. With F16 and BF16, activations have two planes, each rounded, and
+// products of second planes are left out: together 2^-17 of a product at most. With quantized weights, one plane of each, both
+// rounded, errs by 2^-8 at most, and less than activations of 8 bits on average.
+//
+// The order of the additions is not that of MulFloat, whose bits differ, but a result depends on its row and column
+// alone. What is left of an infinity after its first plane is NaN, and so are products with one.
+//
+// A panel is FloatRows rows, [k/32][row/16][plane] tiles of [16][row%16][2]bfloat16. A
 // dword holds the parts of elements i and i+16 of 32. Columns are [column/32][k/32][column%32][plane][32]bfloat16, in
-// the same order, and there are three planes of them.
+// the same order.
 const (
-	FloatRows  = 32
-	FloatChunk = 1024
+	FloatRows    = 32
+	FloatColumns = 32
 
-	floatColumns = 32
+	// Rounded stands for quantized weights, rounded to bfloat16: see Format.MulPanels. No matrix has this type.
+	Rounded = BF16 + 1
+
 	floatStep    = 32 // elements of a tile
-	actPlanes    = 3
-	actFloatStep = floatColumns * actPlanes * 2 * floatStep // bytes of 32 elements of the columns
+	longestTiles = 64 // groups of columns in a call, which takes some 100 microseconds at most
 )
 
-// planes are the numbers of bfloat16 that make up an element of each type.
-var planes = [...]int{F32: 3, F16: 2, BF16: 1}
+// planes are the numbers of bfloat16 that make up a weight of each type, and the activations for it. chunk is the number
+// of elements for which both operands of a tile stay in the first cache.
+var planes = [...]struct{ weights, acts, chunk int }{F32: {3, 3, 128}, F16: {2, 2, 128}, BF16: {1, 2, 256}, Rounded: {1, 1, 256}}
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 
 // HasFloatPanels reports whether there are kernels for products of rows of k floats with many columns.
 func HasFloatPanels(k int) bool { return tiles && k > 0 && k%floatStep == 0 }
 
 // PanelBytes returns the size of a panel of n elements of each row.
-func (t FloatType) PanelBytes(n int) int { return FloatRows * n * 2 * planes[t] }
+func (t FloatType) PanelBytes(n int) int { return FloatRows * n * 2 * planes[t].weights }
 
-// FloatColumnsBytes returns the size of cols columns of k activations.
-func FloatColumnsBytes(cols, k int) int {
-	return roundUp(cols, floatColumns) / floatColumns * k / floatStep * actFloatStep
+// Chunk returns how many elements of rows to multiply at a time.
+func (t FloatType) Chunk() int { return planes[t].chunk }
+
+// ActPlanes returns the number of planes of activations: types that agree in it share columns.
+func (t FloatType) ActPlanes() int { return planes[t].acts }
+
+// actStep returns the bytes of 32 elements of FloatColumns columns.
+func (t FloatType) actStep() int { return FloatColumns * planes[t].acts * 2 * floatStep }
+
+// ColumnsBytes returns the size of cols columns of k activations for weights of type t.
+func (t FloatType) ColumnsBytes(cols, k int) int {
+	return roundUp(cols, FloatColumns) / FloatColumns * k / floatStep * t.actStep()
 }
 
-// PackFloats writes x as column c.
-func PackFloats(columns []byte, x []float32, c int) {
+// PackFloats writes x as column c for weights of type t.
+func (t FloatType) PackFloats(columns []byte, x []float32, c int) {
 	k := len(x)
-	if !HasFloatPanels(k) || c < 0 || len(columns) < FloatColumnsBytes(c+1, k) {
+	if !HasFloatPanels(k) || c < 0 || len(columns) < t.ColumnsBytes(c+1, k) {
 		panic("simd: wrong sizes to pack")
 	}
-	at := c/floatColumns*(k/floatStep)*actFloatStep + c%floatColumns*actPlanes*2*floatStep
-	asmPackFloats(&columns[at], &x[0], k/floatStep)
+	at := c/FloatColumns*(k/floatStep)*t.actStep() + c%FloatColumns*planes[t].acts*2*floatStep
+	asmPackFloats(planes[t].acts, &columns[at], &x[0], k/floatStep)
 }
 
 // RepackFloats writes half of a panel, rows 16*half on: 16 rows of n float32, rowStride elements apart, that are
 // numbers of type t.
 func (t FloatType) RepackFloats(panel []byte, half int, w []float32, rowStride, n int) {
-	if !HasFloatPanels(n) || uint(half) > 1 || len(panel) < t.PanelBytes(n) || len(w) < (FloatRows/2-1)*rowStride+n {
+	if !HasFloatPanels(n) || uint(half) > 1 || t == Rounded || len(panel) < t.PanelBytes(n) || len(w) < (FloatRows/2-1)*rowStride+n {
 		panic("simd: wrong sizes to repack")
 	}
-	asmRepackFloats(t, &panel[half*planes[t]*1024], &w[0], 4*rowStride, n/floatStep)
+	asmRepackFloats(t, &panel[half*planes[t].weights*1024], &w[0], 4*rowStride, n/floatStep)
 }
 
 // MulFloatPanels adds to out[c*outStride+r] the products of the n elements of row r that count panels hold with
 // elements first to first+n-1 of column c, for all rows and cols columns of k elements. If first is 0, it sets out
-// instead.
+// instead. Columns of out up to the next multiple of FloatColumns must exist; those from cols on are undefined.
 func (t FloatType) MulFloatPanels(out []float32, outStride int, panels []byte, count int, columns []byte, cols, k, first, n int) {
-	size := t.PanelBytes(n)
-	if cols < 1 || count < 1 || !HasFloatPanels(k) || n <= 0 || n%floatStep != 0 || first < 0 || first%floatStep != 0 || first+n > k ||
-		len(out) < (cols-1)*outStride+count*FloatRows || len(panels) < count*size || len(columns) < FloatColumnsBytes(cols, k) {
+	size, tiles := t.PanelBytes(n), (cols+FloatColumns-1)/FloatColumns
+	if cols < 1 || count < 1 || !HasFloatPanels(k) || n <= 0 || n%floatStep != 0 || first < 0 || first%floatStep != 0 || first+n > k || outStride < count*FloatRows ||
+		len(out) < (tiles*FloatColumns-1)*outStride+count*FloatRows || len(panels) < count*size || len(columns) < t.ColumnsBytes(cols, k) {
 		panic("simd: wrong sizes of a product")
 	}
-	for c := 0; c < cols; c += floatColumns {
-		a := &columns[(c/floatColumns*k+first)/floatStep*actFloatStep]
+	clear := 0
+	if first == 0 {
+		clear = 1
+	}
+	for done := 0; done < tiles; done += longestTiles {
+		a, y := &columns[(done*k+first)/floatStep*t.actStep()], out[done*FloatColumns*outStride:]
 		for i := range count {
-			w, y := &panels[i*size], out[c*outStride+i*FloatRows:]
-			if cols-c < floatColumns {
-				t.floatEdge(y, outStride, w, a, cols-c, n, first == 0)
-				continue
-			}
-			src, srcBytes := &y[0], 4*outStride
-			if first == 0 {
-				src, srcBytes = &noSums[0], 0
-			}
-			asmTilesFloat(t, n/floatStep, w, a, src, srcBytes, &y[0], 4*outStride)
+			asmTilesFloat(t, min(longestTiles, tiles-done), n/floatStep, &panels[i*size], a, k/floatStep*t.actStep(), &y[i*FloatRows], 4*outStride, clear)
 		}
-	}
-}
-
-// floatEdge computes a tile of fewer columns than columns have neighbours.
-func (t FloatType) floatEdge(out []float32, outStride int, w, a *byte, cols, n int, clear bool) {
-	var sums [floatColumns * FloatRows]float32
-	if !clear {
-		for c := range cols {
-			copy(sums[c*FloatRows:][:FloatRows], out[c*outStride:])
-		}
-	}
-	asmTilesFloat(t, n/floatStep, w, a, &sums[0], 4*FloatRows, &sums[0], 4*FloatRows)
-	for c := range cols {
-		copy(out[c*outStride:][:FloatRows], sums[c*FloatRows:])
 	}
 }

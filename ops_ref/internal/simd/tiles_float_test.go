@@ -31,11 +31,11 @@ func floatWeights(r *rand.Rand, t FloatType, n int) ([]float32, []byte) {
 
 // mulFloatPanels computes all columns of one panel, in chunks of n elements.
 func mulFloatPanels(t FloatType, w, x []float32, cols, k, n, outStride int) []float32 {
-	columns := make([]byte, FloatColumnsBytes(cols, k))
+	columns := make([]byte, t.ColumnsBytes(cols, k))
 	for c := range cols {
-		PackFloats(columns, x[c*k:][:k], c)
+		t.PackFloats(columns, x[c*k:][:k], c)
 	}
-	out := make([]float32, cols*outStride)
+	out := make([]float32, roundUp(cols, FloatColumns)*outStride)
 	for first := 0; first < k; first += n {
 		n := min(n, k-first)
 		panel := make([]byte, t.PanelBytes(n))
@@ -48,7 +48,8 @@ func mulFloatPanels(t FloatType, w, x []float32, cols, k, n, outStride int) []fl
 }
 
 // TestFloatPanels compares with sums in float64. The products that are left out are at most two units of the last
-// place of each product; a tile adds 16 products to each of two sums, and these to the result, for each pair of planes.
+// place of each product, or 2^-17 of it if the weights are not float32; a tile adds 16 products to each of two sums, and
+// these to the result, for each pair of planes.
 func TestFloatPanels(t *testing.T) {
 	restore, ok := Force(AMX)
 	defer restore()
@@ -63,7 +64,7 @@ func TestFloatPanels(t *testing.T) {
 				w, _ := floatWeights(r, typ, FloatRows*k)
 				x := normal(r, cols*k)
 				const gap = 5
-				out := mulFloatPanels(typ, w, x, cols, k, FloatChunk, FloatRows+gap)
+				out := mulFloatPanels(typ, w, x, cols, k, typ.Chunk(), FloatRows+gap)
 				for c := range cols {
 					for i := range FloatRows {
 						var want, size float64
@@ -73,6 +74,9 @@ func TestFloatPanels(t *testing.T) {
 							size += math.Abs(p)
 						}
 						bound := float64(6*k/floatStep+16+2+2) * 0x1p-24 * size
+						if typ != F32 {
+							bound += 0x1p-17 * size
+						}
 						if got := float64(out[c*(FloatRows+gap)+i]); !(math.Abs(got-want) <= bound) {
 							t.Fatalf("row %d of column %d is %v, want %v: off by %g, bound %g", i, c, got, want, got-want, bound)
 						}
@@ -96,8 +100,7 @@ func TestFloatPlanes(t *testing.T) {
 		t.Skipf("SKIPPED: this machine or build has %v at most", best)
 	}
 	r := rand.New(rand.NewPCG(18, 18))
-	for typ := range planes {
-		typ := FloatType(typ)
+	for _, typ := range []FloatType{F32, F16, BF16} {
 		w, _ := floatWeights(r, typ, FloatRows*32)
 		x := make([]float32, 32*32) // column c picks element c of each row
 		for c := range 32 {
@@ -120,7 +123,7 @@ func TestFloatPlanes(t *testing.T) {
 		for i := range 32 {
 			one[i*32+i] = 1
 		}
-		for i, got := range mulFloatPanels(typ, one, y, 1, 32, 32, FloatRows) {
+		for i, got := range mulFloatPanels(typ, one, y, 1, 32, 32, FloatRows)[:FloatRows] {
 			if got != y[i] {
 				t.Fatalf("activation %d is %x, want %x", i, got, y[i])
 			}
@@ -139,12 +142,12 @@ func BenchmarkFloatPanels(b *testing.B) {
 		for _, cols := range []int{16, 64, 512} {
 			b.Run(fmt.Sprintf("%s/columns%d", name, cols), func(b *testing.B) {
 				w, _ := floatWeights(r, typ, rows*k)
-				columns := Bytes(int64(FloatColumnsBytes(cols, k)))
+				columns := Bytes(int64(typ.ColumnsBytes(cols, k)))
 				for c := range cols {
-					PackFloats(columns, normal(r, k), c)
+					typ.PackFloats(columns, normal(r, k), c)
 				}
 				panels := Bytes(int64(rows / FloatRows * typ.PanelBytes(k)))
-				out := make([]float32, cols*rows)
+				out := make([]float32, roundUp(cols, FloatColumns)*rows)
 				for b.Loop() {
 					for row := 0; row < rows; row += FloatRows {
 						panel := panels[row/FloatRows*typ.PanelBytes(k):]

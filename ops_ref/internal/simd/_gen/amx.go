@@ -15,7 +15,10 @@ const (
 	tileSize = 16 * tileRow
 )
 
-const highWord = "highWord" // 0xffff0000
+const (
+	highWord = "highWord" // 0xffff0000
+	halfWord = "halfWord" // 0x8000
+)
 
 // The implied prefixes of VEX.
 const (
@@ -77,9 +80,7 @@ func dot(prefix int, opcode byte, c, a, b int) {
 	emit(byte(0xc0 | c<<3 | a))
 }
 
-// dotSU multiplies signed bytes with unsigned ones, dotSS with signed ones, and dotBF16 pairs of bfloat16.
-func dotSU(c, a, b int)   { dot(prefixF3, 0x5e, c, a, b) }
-func dotSS(c, a, b int)   { dot(prefixF2, 0x5e, c, a, b) }
+// dotBF16 multiplies pairs of bfloat16.
 func dotBF16(c, a, b int) { dot(prefixF3, 0x5c, c, a, b) }
 
 // shapes writes the configuration that gives tile i rows[i] rows of columns[i] bytes.
@@ -93,59 +94,21 @@ func shapes(name string, rows, columns [8]byte) {
 	bytes(name, bs)
 }
 
-// tiles is the loop over tiles of 16 columns that the kernels share. Registers are given out by hand. Sums of tiles
-// go through memory at buf; what follows a tile's products is interleaved with the products of the next.
-type tiles struct {
-	n, w, a, src, srcBytes, dst, dstBytes, buf reg.Register
-	step, rows                                 reg.Register // bytes between rows of activations, and of tiles in memory
-}
-
-const tilesSignature = "func(tiles int, w, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int, buf *byte)"
-
-func beginTiles(name, config string, doc string) tiles {
-	begin(name, tilesSignature, doc,
-		"for the products of one block of 32 rows with tiles*16 columns: dst is src and them. Columns of src and dst are",
-		"srcBytes and dstBytes apart. tiles is at least 1, and buf has the bytes that the layout says.")
-	t := tiles{n: reg.RAX, w: reg.RSI, a: reg.RDI, src: reg.R8, srcBytes: reg.R9, dst: reg.R10, dstBytes: reg.R11, buf: reg.RBX,
-		step: reg.RCX, rows: reg.RDX}
-	asm.LEAQ(sym(config, 0), t.rows)
-	tileConfig(t.rows)
-	asm.Load(asm.Param("tiles"), t.n)
-	asm.Load(asm.Param("w"), t.w)
-	asm.Load(asm.Param("a"), t.a)
-	asm.Load(asm.Param("src"), t.src)
-	asm.Load(asm.Param("srcBytes"), t.srcBytes)
-	asm.Load(asm.Param("dst"), t.dst)
-	asm.Load(asm.Param("dstBytes"), t.dstBytes)
-	asm.Load(asm.Param("buf"), t.buf)
-	return t
-}
-
-func (t *tiles) end() {
-	tileRelease()
-	end()
-}
-
 // tileKernels writes everything that needs tiles, and what makes operands for it.
 func tileKernels() {
-	all := [8]byte{16, 16, 16, 16, 16, 16, 16, 16}
-	wide := [8]byte{64, 64, 64, 64, 64, 64, 64, 64}
-	shapes("shapesK", all, wide)
-	shapes("shapes32", [8]byte{16, 16, 16, 16, 16, 16, 8, 8}, [8]byte{64, 64, 64, 64, 32, 32, 64, 64})
-	dwords("lowBytes", []uint32{0x00ff00ff})
-	dwords("words32", []uint32{0x00200020})
-	bytes("wordTwice", lanePattern(0, 1, 0, 1))
-	laneNumbers()
-	splitK{name: "Q4K", run: 32, size: panelQ4K, rest: panelQ4KMins, restLen: tileQ4K - planesK}.kernel()
-	splitK{name: "Q6K", run: 16, size: panelQ6K, rest: panelQ6KD, restLen: tileQ6K - planesK, offset: true}.kernel()
-	repackQ8_0("repackQ8_0AMX", true)
-	tilesOfK("tilesQ4KAMX", "is dotQ4KRow", true)
-	tilesOfK("tilesQ6KAMX", "is dotQ6KRow", false)
-	tilesOf32()
+	shapes("allTiles", [8]byte{16, 16, 16, 16, 16, 16, 16, 16}, [8]byte{64, 64, 64, 64, 64, 64, 64, 64})
 	dwords(highWord, []uint32{0xffff0000})
-	packFloats()
+	dwords(halfWord, []uint32{0x8000})
+	dwords(nanBits, []uint32{0x7fc00000})
+	dwords(lowByte, []uint32{0xff})
+	for _, n := range []int{1, 2, 3} {
+		packFloats(n)
+	}
 	for i, name := range []string{"BF16", "F16", "F32"} {
 		repackFloats("repack"+name+"AMX", i+1)
-		tilesOfFloats("tiles"+name+"AMX", i+1)
 	}
+	for _, p := range floatProducts {
+		p.kernel()
+	}
+	roundings()
 }

@@ -7,35 +7,51 @@ import (
 )
 
 // Float products on tiles, see tiles_float.go of package simd: a float32 is the sum of three bfloat16, its planes, and
-// weights of other types need fewer. A dword holds the parts of elements i and i+16 of 32.
-const (
-	floatColumns = 32
-	actPlanes    = 3
-	actFloatStep = floatColumns * actPlanes * tileRow // bytes of 32 elements of the columns
-)
+// other weights need fewer. A dword holds the parts of elements i and i+16 of 32.
+const floatColumns = 32
 
-// floatProducts are the planes that meet, of weights and of activations, small products first. Those left out are
-// below half the last bit of the product.
-var floatProducts = map[int][][2]int{
-	1: {{0, 2}, {0, 1}, {0, 0}},
-	2: {{0, 2}, {1, 1}, {0, 1}, {1, 0}, {0, 0}},
-	3: {{0, 2}, {2, 0}, {1, 1}, {0, 1}, {1, 0}, {0, 0}},
+// products are those of planes that a kernel adds, small ones first: of a plane of weights and one of activations.
+type products struct {
+	name          string
+	weights, acts int // planes
+	of            [][2]int
 }
 
-// planes splits 32 floats at p and hands out their planes. What is left of the floats after a plane is exact.
-func planes(n int, p op.Mem, high reg.VecVirtual, f func(plane int, z reg.VecVirtual)) {
+// floatProducts leave out what is below half the last bit of a product of float32, or, if the weights are not float32,
+// at most 2^-18 of the product.
+var floatProducts = []products{
+	{"F32", 3, 3, [][2]int{{0, 2}, {2, 0}, {1, 1}, {0, 1}, {1, 0}, {0, 0}}},
+	{"F16", 2, 2, [][2]int{{1, 0}, {0, 1}, {0, 0}}},
+	{"BF16", 1, 2, [][2]int{{0, 1}, {0, 0}}},
+	{"Rounded", 1, 1, [][2]int{{0, 0}}},
+}
+
+// planes splits 32 floats at p and hands out their planes, each rounded to the nearest if round is set and cut off
+// otherwise. What is left of the floats after a plane is exact.
+func planes(n int, round bool, p op.Mem, high reg.VecVirtual, f func(plane int, z reg.VecVirtual)) {
 	a, b := asm.ZMM(), asm.ZMM()
 	asm.VMOVUPS(p, a)
 	p.Disp += 64
 	asm.VMOVUPS(p, b)
 	for i := range n {
+		var tops [2]reg.VecVirtual
+		for j, x := range []reg.VecVirtual{a, b} {
+			tops[j] = x
+			if round {
+				number := asm.K() // the payload of a NaN could overflow into its sign
+				asm.VCMPPS(op.Imm(7), x, x, number)
+				tops[j] = asm.ZMM()
+				asm.VMOVDQA64(x, tops[j])
+				asm.VPADDD_BCST(sym(halfWord, 0), x, number, tops[j])
+			}
+		}
 		z := asm.ZMM()
-		asm.VPSRLD(op.Imm(16), a, z)
-		asm.VPTERNLOGD(op.Imm(0xf8), high, b, z) // z | b & high
+		asm.VPSRLD(op.Imm(16), tops[0], z)
+		asm.VPTERNLOGD(op.Imm(0xf8), high, tops[1], z) // z | tops[1] & high
 		if i < n-1 {
-			for _, x := range []reg.VecVirtual{a, b} {
+			for j, x := range []reg.VecVirtual{a, b} {
 				t := asm.ZMM()
-				asm.VPANDD(high, x, t)
+				asm.VPANDD(high, tops[j], t)
 				asm.VSUBPS(t, x, x)
 			}
 		}
@@ -43,16 +59,17 @@ func planes(n int, p op.Mem, high reg.VecVirtual, f func(plane int, z reg.VecVir
 	}
 }
 
-// packFloats writes the kernel that packs a column.
-func packFloats() {
-	begin("packFloatsAMX", "func(dst *byte, x *float32, steps int)", "writes the planes of 32*steps floats, at least 32.")
-	dst, x, n := gp("dst"), gp("x"), gp("steps")
+// packFloats writes the kernel that packs a column in n planes.
+func packFloats(n int) {
+	begin("packFloats"+string(rune('0'+n))+"AMX", "func(dst *byte, x *float32, steps int)",
+		"writes the planes of 32*steps floats, at least 32.")
+	dst, x, steps := gp("dst"), gp("x"), gp("steps")
 	high := broadcastZ(highWord)
 	asm.Label("step")
-	planes(actPlanes, at(x, 0), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileRow)) })
+	planes(n, n < 3, at(x, 0), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileRow)) })
 	asm.ADDQ(op.U32(128), x)
-	asm.ADDQ(op.U32(actFloatStep), dst)
-	asm.DECQ(n)
+	asm.ADDQ(op.U32(uint32(floatColumns*n*tileRow)), dst)
+	asm.DECQ(steps)
 	asm.JNZ(op.LabelRef("step"))
 	end()
 }
@@ -67,7 +84,7 @@ func repackFloats(name string, n int) {
 	row := asm.GP64()
 	asm.MOVQ(x, row)
 	for r := range 16 {
-		planes(n, at(row, 0), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileSize+r*tileRow)) })
+		planes(n, n < 3, at(row, 0), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileSize+r*tileRow)) })
 		if r < 15 {
 			asm.ADDQ(stride, row)
 		}
@@ -89,54 +106,74 @@ func repackFloats(name string, n int) {
 	end()
 }
 
-// tilesOfFloats writes the kernel for weights of n planes.
-func tilesOfFloats(name string, n int) {
-	begin(name, "func(steps int, w, a *byte, src *float32, srcBytes int, dst *float32, dstBytes int)",
-		"sets dst to src and the products of 32*steps elements of 32 rows and 32 columns.",
-		"Columns of src and dst are srcBytes and dstBytes apart. steps is at least 1.")
-	steps, w, a, sums, stride, line, step, half := reg.RAX, reg.RSI, reg.RDI, reg.RDX, reg.RCX, reg.R8, reg.R9, reg.R10
-	asm.LEAQ(sym("shapesK", 0), steps)
+func (p products) kernel() {
+	begin("tiles"+p.name+"AMX", "func(tiles, steps int, w, a *byte, aBytes int, out *float32, outBytes, clear int)",
+		"adds to out, or sets it to if clear is not 0, the products of 32*steps elements of 32 rows and of tiles*32",
+		"columns. Groups of 32 columns are aBytes apart, columns of out outBytes. steps and tiles are at least 1.")
+	steps, w, a, sums, stride := reg.RAX, reg.RSI, reg.RDI, reg.RDX, reg.RCX
+	line, step, half, n, firstW, firstA, next := reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13, reg.RBX
+	asm.LEAQ(sym("allTiles", 0), steps)
 	tileConfig(steps)
-	asm.Load(asm.Param("steps"), steps)
-	asm.Load(asm.Param("w"), w)
-	asm.Load(asm.Param("a"), a)
+	asm.Load(asm.Param("tiles"), n)
+	asm.Load(asm.Param("w"), firstW)
+	asm.Load(asm.Param("a"), firstA)
+	asm.Load(asm.Param("aBytes"), next)
+	asm.Load(asm.Param("out"), sums)
+	asm.Load(asm.Param("outBytes"), stride)
 	asm.MOVQ(op.U32(tileRow), line)
-	asm.MOVQ(op.U32(actPlanes*tileRow), step)
-	each := func(name string, f func(t int, base reg.Register, disp int, stride reg.Register)) {
-		asm.Load(asm.Param(name), sums)
-		asm.Load(asm.Param(name+"Bytes"), stride)
-		asm.MOVQ(stride, half)
-		asm.SHLQ(op.Imm(4), half)
-		asm.ADDQ(sums, half)
+	asm.MOVQ(op.U32(uint32(p.acts*tileRow)), step)
+	each := func(f func(t int, base reg.Register, disp int, stride reg.Register)) {
 		for i, base := range []reg.Register{sums, half} {
 			for j := range 2 {
 				f(2*i+j, base, j*halfStep, stride)
 			}
 		}
 	}
-	each("src", tileLoad)
+	asm.Label("columns")
+	asm.MOVQ(stride, half)
+	asm.SHLQ(op.Imm(4), half)
+	asm.ADDQ(sums, half)
+	asm.Load(asm.Param("clear"), steps)
+	asm.TESTQ(steps, steps)
+	asm.JZ(op.LabelRef("add"))
+	for t := range 4 {
+		tileZero(t)
+	}
+	asm.JMP(op.LabelRef("start"))
+	asm.Label("add")
+	each(tileLoad)
+	asm.Label("start")
+	asm.MOVQ(firstW, w)
+	asm.MOVQ(firstA, a)
+	asm.Load(asm.Param("steps"), steps)
 	asm.Label("step")
 	wasW, wasX := -1, -1
-	for _, p := range floatProducts[n] {
-		newW, newX := p[0] != wasW, p[1] != wasX
-		wasW, wasX = p[0], p[1]
+	for _, o := range p.of {
+		newW, newX := o[0] != wasW, o[1] != wasX
+		wasW, wasX = o[0], o[1]
 		for i := range 2 {
 			if newX {
-				tileLoad(4+i, a, (16*i*actPlanes+p[1])*tileRow, step)
+				tileLoad(4+i, a, (16*i*p.acts+o[1])*tileRow, step)
 			}
 			for j := range 2 {
 				if newW && i == 0 {
-					tileLoad(6+j, w, (n*j+p[0])*tileSize, line)
+					tileLoad(6+j, w, (p.weights*j+o[0])*tileSize, line)
 				}
 				dotBF16(2*i+j, 4+i, 6+j)
 			}
 		}
 	}
-	asm.ADDQ(op.U32(uint32(2*n*tileSize)), w)
-	asm.ADDQ(op.U32(actFloatStep), a)
+	asm.ADDQ(op.U32(uint32(2*p.weights*tileSize)), w)
+	asm.ADDQ(op.U32(uint32(floatColumns*p.acts*tileRow)), a)
 	asm.DECQ(steps)
 	asm.JNZ(op.LabelRef("step"))
-	each("dst", tileStore)
+	each(tileStore)
+	asm.ADDQ(next, firstA)
+	asm.MOVQ(stride, half)
+	asm.SHLQ(op.Imm(5), half)
+	asm.ADDQ(half, sums)
+	asm.DECQ(n)
+	asm.JNZ(op.LabelRef("columns"))
 	tileRelease()
 	asm.RET()
 }

@@ -46,7 +46,7 @@ func main() {
 		widen(t)
 	}
 	laneNumbers()
-	repackQ8_0("repackQ8_0AVX512", false)
+	repackQ8_0()
 	q4K.repack()
 	q5K.repack()
 	repackQ6K()

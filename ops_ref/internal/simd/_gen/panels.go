@@ -159,13 +159,10 @@ func laneNumbers() {
 	dwords("laneNumber", lanes)
 }
 
-// repackQ8_0 writes panels of codes that are 128 too large, or signed.
-func repackQ8_0(name string, signed bool) {
-	p := beginRepack(name, "is the layout of Q8_0 in Panels")
-	var flip reg.VecVirtual
-	if !signed {
-		flip = broadcastZ(highBit)
-	}
+// repackQ8_0 writes panels of codes that are 128 too large.
+func repackQ8_0() {
+	p := beginRepack("repackQ8_0AVX512", "is the layout of Q8_0 in Panels")
+	flip := broadcastZ(highBit)
 	p.start()
 	for h := range 2 {
 		p.rows(h)
@@ -177,9 +174,7 @@ func repackQ8_0(name string, signed bool) {
 				return z
 			}))
 			for g, z := range cols {
-				if !signed {
-					asm.VPXORD(flip, z, z)
-				}
+				asm.VPXORD(flip, z, z)
 				asm.VMOVDQU64(z, at(p.dst, (16*pair+g)*rowStep+h*halfStep))
 			}
 		}
