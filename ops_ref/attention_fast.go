@@ -29,6 +29,7 @@ type attentionTask struct {
 	sinks   []float32
 	work    *attentionWork
 	scratch *scratch
+	tiles   bool // panels are multiplied on tiles
 
 	panelNext, rowNext par.Counter
 }
@@ -62,6 +63,8 @@ func bindAttention(b *Binding) Task {
 	t := &attentionTask{q: in[0].F, out: b.Call.Out[0].F, k: k, v: v, heads: in[0].Shape[1], kvHeads: in[1].Shape[2],
 		attrs: b.Call.Attrs.(ops.AttentionAttrs), at: b.paged(in[1], 3)}
 	t.group = t.heads / t.kvHeads
+	// Who asks for a cache of float32 wants its precision.
+	t.tiles = simd.HasFloatPanels(k.dim) && simd.HasFloatPanels(v.dim) && k.typ != simd.F32 && v.typ != simd.F32
 	if len(in) == 7 {
 		if t.sinks = in[6].F; t.sinks == nil {
 			return nil

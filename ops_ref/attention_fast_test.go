@@ -103,7 +103,8 @@ func span(s, lo, hi int) (seq, pos []int32) {
 }
 
 // TestAttentionBits checks that a token's result depends on its sequence and position alone: whether it comes in a
-// prompt or alone, beside which others, on how many threads and at which level.
+// prompt or alone, beside which others, on how many threads and at which level. On tiles the bits of prompts are others,
+// which no cut into prompts changes.
 func TestAttentionBits(t *testing.T) {
 	if simd.Current() == simd.Generic {
 		t.Skip("SKIPPED: without vector instructions attention has the reference's kernel")
@@ -130,9 +131,11 @@ func TestAttentionBits(t *testing.T) {
 			c.context = 2*chunkKeys + 37
 			m := c.memory(t, rand.New(rand.NewPCG(40, 40)))
 			var want [2][]float64
-			for s := range want {
-				seq, pos := span(s, 0, c.context)
-				want[s] = c.run(t, devs[0], m, seq, pos)
+			whole := func() {
+				for s := range want {
+					seq, pos := span(s, 0, c.context)
+					want[s] = c.run(t, devs[0], m, seq, pos)
+				}
 			}
 			width := c.heads * c.valueDim
 			check := func(name string, dev *Device, seq, pos []int32) {
@@ -155,6 +158,20 @@ func TestAttentionBits(t *testing.T) {
 				defer restore()
 				if !ok {
 					t.Logf("SKIPPED: no %v", l)
+					continue
+				}
+				if want[0] == nil {
+					whole()
+				}
+				if simd.RoundsColumns() && c.dt != tensor.F32 && c.keyDim%32 == 0 && c.valueDim%32 == 0 {
+					whole()
+					for i, dev := range devs {
+						for _, cut := range []int{31, 64, 127, 200} {
+							seq, pos := span(0, cut, c.context)
+							s1, p1 := span(1, c.context-90, c.context)
+							check(fmt.Sprintf("%v, device %d, batch from %d on", l, i, cut), dev, append(seq, s1...), append(pos, p1...))
+						}
+					}
 					continue
 				}
 				for i, dev := range devs {

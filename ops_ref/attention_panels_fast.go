@@ -26,8 +26,12 @@ func panelCount(n int) int { return (n + simd.PanelQueries - 1) / simd.PanelQuer
 // panelLocal returns the elements that a worker needs for blocks of a step of so many tokens.
 func (t *attentionTask) panelLocal(tokens int) int {
 	queries := panelCount(min(tokens, panelTokens(t.group))*t.group) * simd.PanelQueries
-	return (queries+simd.PanelQueries+chunkKeys)*t.k.dim + (queries+simd.PanelQueries+chunkKeys)*t.v.dim +
-		chunkKeys*simd.PanelQueries + 2*queries + 4*simd.PanelQueries
+	keys := chunkKeys
+	if t.tiles {
+		keys *= 2 // as they are, and packed
+	}
+	return (queries+simd.PanelQueries+keys)*t.k.dim + (queries+simd.PanelQueries+keys)*t.v.dim +
+		keys*simd.PanelQueries + 2*queries + 4*simd.PanelQueries
 }
 
 // block is the queries of one KV head of some tokens of a sequence, and what has been computed for them.
@@ -44,8 +48,13 @@ type block struct {
 	keys, values []float32 // of the chunk
 	scores       []float32 // [chunkKeys, a panel of queries]
 	part         []float32 // weighted sums of the chunk for a panel
-	m, l, a, b   [simd.PanelQueries]float32
-	from, to     [simd.PanelQueries]int32
+
+	// On tiles: keys and values of the chunk, and the weights of a panel.
+	keyColumns, valuePanels, weightColumns []byte
+	padded                                 int // keys of the chunk, rounded up to whole tiles
+
+	m, l, a, b [simd.PanelQueries]float32
+	from, to   [simd.PanelQueries]int32
 }
 
 // runPanels takes a KV head of a block at a time.
@@ -58,7 +67,7 @@ func (t *attentionTask) runPanels(w *par.Worker) {
 		}
 		// The last tokens see most: they come first, and the same head stays in the caches.
 		b := block{attentionTask: t, tokenRun: blocks[len(blocks)-1-i%len(blocks)], kvHead: i / len(blocks)}
-		b.compute(simd.Of[float32](t.scratch.local[w.ID]))
+		b.compute(simd.Of[float32](t.scratch.local[w.ID].b))
 	}
 }
 
@@ -71,6 +80,10 @@ func (b *block) compute(local []float32) {
 	b.pack(mem.take(simd.PanelQueries * b.k.dim))
 	b.keys, b.values = mem.take(chunkKeys*b.k.dim), mem.take(chunkKeys*b.v.dim)
 	b.scores, b.part = mem.take(chunkKeys*simd.PanelQueries), mem.take(simd.PanelQueries*b.v.dim)
+	if b.tiles {
+		b.keyColumns, b.valuePanels = simd.AsBytes(mem.take(chunkKeys*b.k.dim)), simd.AsBytes(mem.take(chunkKeys*b.v.dim))
+		b.weightColumns = simd.AsBytes(mem.take(chunkKeys * simd.PanelQueries))
+	}
 	b.out, b.top, b.total = mem.take(queries*b.v.dim), mem.take(queries), mem.take(queries)
 	clear(b.out)
 	for i := 0; i < b.n; i += b.group {
@@ -96,7 +109,13 @@ func (b *block) pack(rows []float32) {
 			copy(rows[(i-first)*dim:], b.query(b.lo+i/b.group, b.kvHead*b.group+i%b.group, 1))
 		}
 		clear(rows[(end-first)*dim:])
-		simd.PackQueries(b.panels[first*dim:], rows, dim)
+		if !b.tiles {
+			simd.PackQueries(b.panels[first*dim:], rows, dim)
+			continue
+		}
+		for half := range 2 {
+			simd.F16.RepackFloats(simd.AsBytes(b.panels[first*dim:][:simd.PanelQueries*dim]), half, rows[half*simd.PanelQueries/2*dim:], dim, dim)
+		}
 	}
 }
 
@@ -109,6 +128,14 @@ func (b *block) chunk(c int) {
 		simd.WidenRows(b.keys[at*b.k.dim:], b.k.rows(place, b.kvHeads, b.kvHead), n, b.k.dim)
 		simd.WidenRows(b.values[at*b.v.dim:], b.v.rows(place, b.kvHeads, b.kvHead), n, b.v.dim)
 		at += n
+	}
+	if b.tiles {
+		b.padded = (count + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns
+		for i := range count {
+			simd.F16.PackFloats(b.keyColumns, b.keys[i*b.k.dim:][:b.k.dim], i)
+		}
+		clear(b.values[count*b.v.dim : b.padded*b.v.dim])
+		simd.PackValues(b.valuePanels, b.values, b.padded, b.v.dim)
 	}
 	for first := 0; first < b.n; first += simd.PanelQueries {
 		b.panel(c, first)
@@ -132,7 +159,12 @@ func (b *block) panel(c, first int) {
 	if rows == 0 {
 		return
 	}
-	simd.PanelScores(b.scores, b.keys, rows, b.k.dim, b.panels[first*b.k.dim:])
+	dim, queries := b.k.dim, b.panels[first*b.k.dim:]
+	if b.tiles {
+		simd.F16.MulFloatPanels(b.scores, simd.PanelQueries, simd.AsBytes(queries[:simd.PanelQueries*dim]), 1, b.keyColumns, rows, dim, 0, dim)
+	} else {
+		simd.PanelScores(b.scores, b.keys, rows, dim, queries)
+	}
 	scale := b.attrs.Scale
 	if b.attrs.Softcap > 0 {
 		s := b.scores[:rows*simd.PanelQueries]
@@ -141,12 +173,24 @@ func (b *block) panel(c, first int) {
 		scale = 1
 	}
 	simd.Softmax(b.scores, rows, b.from[:], b.to[:], scale, b.m[:], b.l[:])
-	clear(b.part)
-	for i := lo &^ (simd.ValueQueries - 1); i < hi; i += simd.ValueQueries {
-		b.weigh(i, max(lo, i), min(hi, i+simd.ValueQueries))
+	if b.tiles {
+		b.weighTiles(rows)
+	} else {
+		clear(b.part)
+		for i := lo &^ (simd.ValueQueries - 1); i < hi; i += simd.ValueQueries {
+			b.weigh(i, max(lo, i), min(hi, i+simd.ValueQueries))
+		}
 	}
 	merge(b.top[first+lo:first+hi], b.total[first+lo:], b.m[lo:], b.l[lo:], b.a[:], b.b[:])
 	simd.MergeRows(b.out[(first+lo)*b.v.dim:], b.part[lo*b.v.dim:], b.a[:hi-lo], b.b[:], b.v.dim)
+}
+
+// weighTiles computes the weighted sums of all queries of a panel, of which none sees more than the given rows. What
+// those that see nothing get does not matter.
+func (b *block) weighTiles(rows int) {
+	clear(b.scores[rows*simd.PanelQueries : b.padded*simd.PanelQueries])
+	simd.PackWeights(b.weightColumns, b.scores, b.padded)
+	simd.F16.MulFloatPanels(b.part, b.v.dim, b.valuePanels, b.v.dim/simd.FloatRows, b.weightColumns, simd.PanelQueries, b.padded, 0, b.padded)
 }
 
 // weigh computes the weighted sums of queries lo to hi-1, which are among the eight from first on. Rows that all see

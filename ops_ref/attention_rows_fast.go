@@ -37,7 +37,7 @@ type rowMemory struct {
 
 func (t *attentionTask) rowMemory() rowMemory {
 	tokens := len(t.at.pos)
-	mem, n := floatsOf{simd.Of[float32](t.scratch.shared)}, t.waveSize(tokens)*t.heads
+	mem, n := floatsOf{simd.Of[float32](t.scratch.shared.b)}, t.waveSize(tokens)*t.heads
 	return rowMemory{mem.take(n), mem.take(n), mem.take(n * t.v.dim), mem.take(tokens * t.heads), mem.take(tokens * t.heads)}
 }
 
@@ -58,7 +58,7 @@ func (t *attentionTask) runRows(w *par.Worker) {
 				break
 			}
 			cut := i % cuts
-			t.part(simd.Of[float32](t.scratch.local[w.ID]), &mem, first+i/cuts, i/cuts, t.kvHeads*cut/cuts, t.kvHeads*(cut+1)/cuts)
+			t.part(simd.Of[float32](t.scratch.local[w.ID].b), &mem, first+i/cuts, i/cuts, t.kvHeads*cut/cuts, t.kvHeads*(cut+1)/cuts)
 		}
 		w.Barrier()
 		if w.ID == 0 {
@@ -142,7 +142,7 @@ func (w *attentionWork) find(i int) int {
 
 // mergeParts adds the n parts from number first on to the results of the worker's heads.
 func (t *attentionTask) mergeParts(w *par.Worker, mem *rowMemory, first, n int) {
-	a := simd.Of[float32](t.scratch.local[w.ID])
+	a := simd.Of[float32](t.scratch.local[w.ID].b)
 	b := a[t.heads:]
 	lo, hi := evenly(w, t.heads, 1)
 	if lo == hi {

@@ -34,7 +34,7 @@ func bindCausalConv(b *Binding) Task {
 
 // Run takes channels.
 func (t *causalConvTask) Run(w *par.Worker) error {
-	filters := simd.Of[float32](t.scratch.local[w.ID])
+	filters := simd.Of[float32](t.scratch.local[w.ID].b)
 	for {
 		lo, hi, ok := t.next.Take(convChannels, t.channels)
 		if !ok {

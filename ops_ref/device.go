@@ -57,14 +57,14 @@ type Options struct {
 	Override map[*ops.Def]Kernel[float32]
 }
 
-// Device is the reference backend. It holds no resources but its goroutines.
+// Device is the reference backend. It holds goroutines, and the memory that its fast plans share.
 type Device struct {
 	opt  Options
 	pool *par.Pool
 	work workspace // of fast plans
 }
 
-// New returns a device; Close ends its goroutines.
+// New returns a device; Close ends its goroutines and gives their memory back.
 func New(o Options) *Device {
 	if o.Threads <= 0 {
 		o.Threads = par.Cores()
@@ -111,9 +111,10 @@ func (d *Device) Supports(n *ops.Node) bool {
 // Stream returns a queue that does its work before each call returns.
 func (d *Device) Stream() (ops.Stream, error) { return stream{}, nil }
 
-// Close ends the device's goroutines.
+// Close ends the device. None of its plans may run any more.
 func (d *Device) Close() error {
 	d.pool.Close()
+	d.work.release()
 	return nil
 }
 

@@ -66,7 +66,7 @@ func (t *mulMatExpertsTask) Run(w *par.Worker) error {
 	if err := checkExperts(t.ids, t.experts); err != nil {
 		return err
 	}
-	local := t.local.local[w.ID]
+	local := t.local.local[w.ID].b
 	lists := simd.Of[int32](local[t.lists:])
 	ends, users := lists[:t.experts+1], lists[t.experts+1:][:len(t.ids)]
 	sortUsers(ends, users, t.ids)

@@ -91,7 +91,7 @@ func (t *mulMatInteger) Reset() { t.next.Reset() }
 
 // Run takes rows. The bits of a product depend on its row and token alone: see simd.Dot.
 func (t *mulMatInteger) Run(w *par.Worker) error {
-	local := t.local.local[w.ID]
+	local := t.local.local[w.ID].b
 	grain := rowGrain(t.rows, t.rowBytes, w)
 	if t.columns != nil {
 		grain = panelGrain(t.rows, w)
@@ -198,7 +198,7 @@ func (t *mulMatFloat) Reset() { t.next.Reset() }
 
 // Run takes rows.
 func (t *mulMatFloat) Run(w *par.Worker) error {
-	local := t.local.local[w.ID]
+	local := t.local.local[w.ID].b
 	grain := rowGrain(t.rows, t.rowBytes, w)
 	if t.columns != nil {
 		grain = panelGrain(t.rows, w)

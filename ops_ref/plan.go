@@ -8,7 +8,6 @@ import (
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/plan"
 	"github.com/hipengine/hipengine/ops_ref/internal/pages"
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -22,7 +21,7 @@ type step[T Float] struct {
 // compiled is a Plan: nodes in order, values at fixed places in one arena.
 type compiled[T Float] struct {
 	arena  *buffer
-	held   []*pages.Memory // of weights and states, so that freeing those does not pull it from under a run
+	held   []*pages.Memory // of the arena, and of weights and states, so that freeing those does not pull it from under a run
 	closed bool
 	inputs map[string]tensor.Tensor
 	outs   []tensor.Tensor
@@ -35,7 +34,11 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 	if err != nil {
 		return nil, err
 	}
-	p := &compiled[T]{arena: &buffer{b: simd.Bytes(a.Bytes), wide: wide}, inputs: map[string]tensor.Tensor{}}
+	m, err := pages.New(a.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("opsref: %w", err)
+	}
+	p := &compiled[T]{arena: &buffer{b: m.Bytes(), wide: wide}, held: []*pages.Memory{m}, inputs: map[string]tensor.Tensor{}}
 	defer func() {
 		if err != nil {
 			p.Close()

@@ -32,17 +32,17 @@ type fastTask struct {
 	step *step[float32]
 }
 
-// actLayout tells the layouts of quantized activations apart.
+// actLayout tells the layouts of activations apart.
 type actLayout struct {
 	block  int // elements that share a scale; 0 for floats
 	planes int // of floats
 	panels bool
 }
 
-// activations is a buffer of quantized activations.
+// activations is a buffer of activations in a layout.
 type activations struct {
-	size int
-	b    []byte
+	size int // that plans want
+	region
 }
 
 func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
@@ -51,13 +51,17 @@ func compileFast(d *Device, g *ops.Graph, outs []ops.Value) (ops.Plan, error) {
 		return nil, err
 	}
 	p := &fastPlan{compiled: c, pool: d.pool, work: &d.work, held: map[actLayout]ops.Value{}, once: map[any]any{}}
-	d.pool.Alone(func() { p.bind(d) })
+	d.pool.Alone(func() { err = p.bind(d) })
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("opsref: %w", err)
+	}
 	p.body = p.execute
 	return p, nil
 }
 
 // bind makes the tasks. Plans of other goroutines wait: they use the memory that may grow.
-func (p *fastPlan) bind(d *Device) {
+func (p *fastPlan) bind(d *Device) error {
 	for i := range p.steps {
 		s := &p.steps[i]
 		s.call.Pool = d.pool.Inner()
@@ -67,7 +71,7 @@ func (p *fastPlan) bind(d *Device) {
 		}
 		p.tasks = append(p.tasks, t)
 	}
-	p.work.grow(d.pool.Threads())
+	return p.work.grow(d.pool.Threads())
 }
 
 // quantized returns the activations of s in the layout that weights of type f want, and adds a task that writes them

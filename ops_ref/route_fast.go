@@ -36,7 +36,7 @@ func bindRoute(b *Binding) Task {
 
 // Run routes the worker's tokens.
 func (t *routeTask) Run(w *par.Worker) error {
-	mem := simd.Of[float64](t.scratch.local[w.ID])
+	mem := simd.Of[float64](t.scratch.local[w.ID].b)
 	score, preference, picked := mem[:t.experts], mem[t.experts:][:t.experts], mem[2*t.experts:][:t.attrs.K]
 	lo, hi := evenly(w, len(t.logits)/t.experts, 1)
 	for i := lo; i < hi; i++ {

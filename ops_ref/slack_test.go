@@ -77,7 +77,8 @@ func norms(x []float32, n int) (sum, length float64) {
 }
 
 // attentionSlack bounds the error of attention. A score is a product of dk terms and a few roundings of its own size;
-// an error δ of scores changes weights by a factor of 1±2δ; the values are averaged with one rounding for each key.
+// an error δ of scores changes weights by a factor of 1±2δ; the values are averaged with one rounding for each key. On
+// tiles factors have 16 bits.
 func attentionSlack(c ops.Case, in operands) float64 {
 	a, dk := c.Attrs.(ops.AttentionAttrs), c.Args[0].Shape[2]
 	_, q := norms(in.floats[0], dk)
@@ -87,7 +88,11 @@ func attentionSlack(c ops.Case, in operands) float64 {
 		keys = math.Max(keys, float64(p+1))
 	}
 	score := float64(a.Scale) * q * k
-	return largest(in.floats[2]) * (2*float64(dk/16+8)*ulp*score + (keys+16)*ulp)
+	factor := 0.0
+	if simd.RoundsColumns() && c.Args[1].DType != tensor.F32 {
+		factor = 0x1p-17
+	}
+	return largest(in.floats[2]) * (2*(float64(dk/16+8)*ulp+factor)*score + (keys+16)*ulp + factor)
 }
 
 // deltaSlack bounds the error of the recurrence: each token adds the rounding of a product of dk terms of the state,

@@ -20,7 +20,7 @@ type Memory struct {
 func New(n int64) (*Memory, error) {
 	m := &Memory{}
 	m.holders.Store(1)
-	if n < hugePage {
+	if n < Huge {
 		m.b = simd.Bytes(n)
 		return m, nil
 	}
@@ -35,8 +35,8 @@ func New(n int64) (*Memory, error) {
 	return m, nil
 }
 
-// hugePage is the size of a huge page of most processors. Blocks below it come from the Go heap.
-const hugePage = 2 << 20
+// Huge is the size of a huge page of most processors. Blocks below it come from the Go heap.
+const Huge = 2 << 20
 
 // Bytes returns the memory. Touching it after the last Release may crash the process.
 func (m *Memory) Bytes() []byte { return m.b }

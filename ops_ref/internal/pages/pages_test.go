@@ -7,7 +7,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	for _, n := range []int64{0, 1, 4096, hugePage - 1, hugePage, 3*hugePage + 5} {
+	for _, n := range []int64{0, 1, 4096, Huge - 1, Huge, 3*Huge + 5} {
 		m, err := New(n)
 		if err != nil {
 			t.Fatal(err)

@@ -51,3 +51,9 @@ func asmTilesFloat(t FloatType, tiles, steps int, w, a *byte, aBytes int, out *f
 		tilesRoundedAMX(tiles, steps, w, a, aBytes, out, outBytes, clear)
 	}
 }
+
+func asmPackValues(dst *byte, x *float32, rowBytes, steps int) {
+	packValuesAMX(dst, x, rowBytes, steps)
+}
+
+func asmPackWeights(dst *byte, x *float32, steps int) { packWeightsAMX(dst, x, steps) }

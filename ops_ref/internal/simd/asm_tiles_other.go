@@ -11,3 +11,7 @@ func asmRepackFloats(FloatType, *byte, *float32, int, int) { panic("simd: no til
 func asmTilesFloat(FloatType, int, int, *byte, *byte, int, *float32, int, int) {
 	panic("simd: no tiles")
 }
+
+func asmPackValues(*byte, *float32, int, int) { panic("simd: no tiles") }
+
+func asmPackWeights(*byte, *float32, int) { panic("simd: no tiles") }

@@ -72,3 +72,13 @@ func roundQ4KAMX(dst *byte, src *byte, blocks int)
 //
 //go:noescape
 func roundQ6KAMX(dst *byte, src *byte, blocks int)
+
+// packValuesAMX writes the tiles of 16 elements, in two planes, of 32*steps values, at least 32, rowBytes apart.
+//
+//go:noescape
+func packValuesAMX(dst *byte, x *float32, rowBytes int, steps int)
+
+// packWeightsAMX writes 32 columns, in two planes, of 32*steps rows, at least 32, of 32 floats.
+//
+//go:noescape
+func packWeightsAMX(dst *byte, x *float32, steps int)

@@ -111,4 +111,6 @@ func tileKernels() {
 		p.kernel()
 	}
 	roundings()
+	packValues()
+	packWeights()
 }

@@ -26,13 +26,12 @@ var floatProducts = []products{
 	{"Rounded", 1, 1, [][2]int{{0, 0}}},
 }
 
-// planes splits 32 floats at p and hands out their planes, each rounded to the nearest if round is set and cut off
+// planes splits the 16 floats at p and the 16 at q and hands out their planes, each rounded to the nearest if round is set and cut off
 // otherwise. What is left of the floats after a plane is exact.
-func planes(n int, round bool, p op.Mem, high reg.VecVirtual, f func(plane int, z reg.VecVirtual)) {
+func planes(n int, round bool, p, q op.Mem, high reg.VecVirtual, f func(plane int, z reg.VecVirtual)) {
 	a, b := asm.ZMM(), asm.ZMM()
 	asm.VMOVUPS(p, a)
-	p.Disp += 64
-	asm.VMOVUPS(p, b)
+	asm.VMOVUPS(q, b)
 	for i := range n {
 		var tops [2]reg.VecVirtual
 		for j, x := range []reg.VecVirtual{a, b} {
@@ -66,7 +65,7 @@ func packFloats(n int) {
 	dst, x, steps := gp("dst"), gp("x"), gp("steps")
 	high := broadcastZ(highWord)
 	asm.Label("step")
-	planes(n, n < 3, at(x, 0), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileRow)) })
+	planes(n, n < 3, at(x, 0), at(x, 64), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileRow)) })
 	asm.ADDQ(op.U32(128), x)
 	asm.ADDQ(op.U32(uint32(floatColumns*n*tileRow)), dst)
 	asm.DECQ(steps)
@@ -84,7 +83,7 @@ func repackFloats(name string, n int) {
 	row := asm.GP64()
 	asm.MOVQ(x, row)
 	for r := range 16 {
-		planes(n, n < 3, at(row, 0), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileSize+r*tileRow)) })
+		planes(n, n < 3, at(row, 0), at(row, 64), high, func(i int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, i*tileSize+r*tileRow)) })
 		if r < 15 {
 			asm.ADDQ(stride, row)
 		}
@@ -101,6 +100,53 @@ func repackFloats(name string, n int) {
 	}
 	asm.ADDQ(op.U32(128), x)
 	asm.ADDQ(op.U32(uint32(2*n*tileSize)), dst)
+	asm.DECQ(steps)
+	asm.JNZ(op.LabelRef("step"))
+	end()
+}
+
+// packValues writes the kernel that makes half a panel of values: rows of the panel are elements of the values, and
+// elements of its rows are keys, so that nothing has to be transposed.
+func packValues() {
+	begin("packValuesAMX", "func(dst *byte, x *float32, rowBytes, steps int)",
+		"writes the tiles of 16 elements, in two planes, of 32*steps values, at least 32, rowBytes apart.")
+	dst, x, stride, steps := gp("dst"), gp("x"), gp("rowBytes"), gp("steps")
+	far := asm.GP64()
+	asm.MOVQ(stride, far)
+	asm.SHLQ(op.Imm(4), far)
+	high := broadcastZ(highWord)
+	asm.Label("step")
+	for i := range 16 {
+		planes(2, true, at(x, 0), op.Mem{Base: x, Index: far, Scale: 1}, high, func(p int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(dst, p*tileSize+i*tileRow)) })
+		asm.ADDQ(stride, x)
+	}
+	asm.ADDQ(far, x)
+	asm.ADDQ(op.U32(4*tileSize), dst)
+	asm.DECQ(steps)
+	asm.JNZ(op.LabelRef("step"))
+	end()
+}
+
+// packWeights writes the kernel that makes 32 columns of weights of keys.
+func packWeights() {
+	begin("packWeightsAMX", "func(dst *byte, x *float32, steps int)", "writes 32 columns, in two planes, of 32*steps rows, at least 32, of 32 floats.")
+	dst, x, steps := gp("dst"), gp("x"), gp("steps")
+	high := broadcastZ(highWord)
+	const row = 4 * floatColumns
+	asm.Label("step")
+	for h := range 2 {
+		for plane := range 2 {
+			var rows [16]reg.VecVirtual
+			for i := range rows {
+				planes(plane+1, true, at(x, i*row+h*halfStep), at(x, (16+i)*row+h*halfStep), high, func(_ int, z reg.VecVirtual) { rows[i] = z })
+			}
+			for q, z := range transpose16(rows) {
+				asm.VMOVDQU64(z, at(dst, ((16*h+q)*2+plane)*tileRow))
+			}
+		}
+	}
+	asm.ADDQ(op.U32(32*row), x)
+	asm.ADDQ(op.U32(32*2*tileRow), dst)
 	asm.DECQ(steps)
 	asm.JNZ(op.LabelRef("step"))
 	end()
