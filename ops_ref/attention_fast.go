@@ -13,7 +13,8 @@ func init() { RegisterFast(ops.AttentionOp, bindAttention) }
 // chunkKeys is the number of positions whose softmax is computed together. Chunk i of a sequence holds positions
 // i*chunkKeys on. Each gives a query its largest score, its sum of weights and its weighted sum of values, and what
 // the chunks give is merged in their order (Dao et al. 2022, arXiv 2205.14135). So the bits of a token's result depend
-// on its sequence and position alone, whoever computes the chunks and in whatever company.
+// on its sequence and position alone, whoever computes the chunks and in whatever company; but where there are tiles,
+// tokens of long runs have others than those of few.
 const chunkKeys = 128
 
 // attentionTask computes softmax attention chunk by chunk: many queries of a sequence in panels (attentionPanels), few

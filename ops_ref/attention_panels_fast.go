@@ -6,7 +6,7 @@ import (
 )
 
 // blockQueries is about the most queries that share the conversion of a chunk of keys and values.
-const blockQueries = 128
+const blockQueries = 256
 
 // panelTokens returns the most tokens of a block if each has group queries.
 func panelTokens(group int) int { return max(1, blockQueries/group) }

@@ -57,17 +57,20 @@ const fewTokens = 8
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
 const panelGroup = 8
 
+// sumsGap is the room between the results of tokens, for the same reason as that for sumsBytes.
+const sumsGap = 16
+
 // sumsBytes returns the size of the results of panelGroup panels for so many tokens, while not all parts of the rows
 // have been multiplied. They are kept together: in the node's result, tokens often lie a multiple of 4 KiB apart, for
 // which the first cache has but a few lines.
 func sumsBytes(tokens int) int {
-	return 4 * panelGroup * simd.TileRows * ((tokens + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns)
+	return 4 * (panelGroup*simd.TileRows + sumsGap) * ((tokens + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns)
 }
 
 // spread copies results of the given number of rows for each token to where they belong.
-func spread(out []float32, stride int, sums []float32, rows int) {
-	for t := 0; t*rows < len(sums); t++ {
-		copy(out[t*stride:][:rows], sums[t*rows:])
+func spread(out []float32, stride int, sums []float32, rows, tokens int) {
+	for t := range tokens {
+		copy(out[t*stride:][:rows], sums[t*(rows+sumsGap):])
 	}
 }
 
@@ -89,7 +92,8 @@ type mulMatInteger struct {
 // Reset starts the loop over rows again.
 func (t *mulMatInteger) Reset() { t.next.Reset() }
 
-// Run takes rows. The bits of a product depend on its row and token alone: see simd.Dot.
+// Run takes rows. The bits of a product depend on its row and token alone, and on tiles on whether there are more tokens
+// than fewTokens: see simd.Dot and simd.FloatType.MulFloatPanels.
 func (t *mulMatInteger) Run(w *par.Worker) error {
 	local := t.local.local[w.ID].b
 	grain := rowGrain(t.rows, t.rowBytes, w)
@@ -128,9 +132,9 @@ func (t *mulMatInteger) panels(local []byte, lo, n int) {
 			wide[i] = some
 			t.f.Repack(panels, i, w[t.f.Bytes(first):], stride, size)
 		}
-		t.f.MulPanels(sums, rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
+		t.f.MulPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
 	}
-	spread(t.out[lo:], t.rows, sums[:t.tokens*rows], rows)
+	spread(t.out[lo:], t.rows, sums, rows, t.tokens)
 	for i, w := range wide {
 		t.again(local, lo+i*simd.TileRows, w)
 	}
@@ -235,7 +239,7 @@ func (t *mulMatFloat) panels(local []byte, lo, n int) {
 			t.floats(dense, lo+i*floatPanelRows, floatPanelRows, first, size)
 			t.panelType.RepackFloats(panels[i/2*bytes:], i%2, dense, size, size)
 		}
-		t.panelType.MulFloatPanels(sums, rows, panels, n, t.columns.b, t.tokens, t.k, first, size)
+		t.panelType.MulFloatPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
 	}
-	spread(t.out[lo:], t.rows, sums[:t.tokens*rows], rows)
+	spread(t.out[lo:], t.rows, sums, rows, t.tokens)
 }

@@ -34,8 +34,8 @@ type fastTask struct {
 
 // actLayout tells the layouts of activations apart.
 type actLayout struct {
-	block  int // elements that share a scale; 0 for floats
-	planes int // of floats
+	block  int            // elements that share a scale; 0 for floats
+	floats simd.FloatType // of the weights that floats are for
 	panels bool
 }
 
@@ -98,7 +98,7 @@ func (p *fastPlan) quantized(s *step[float32], f simd.Format, panels bool) *acti
 // floatColumns is quantized for weights of type t.
 func (p *fastPlan) floatColumns(s *step[float32], t simd.FloatType) *activations {
 	x := s.call.In[0]
-	a, held := p.buffer(s, actLayout{planes: t.ActPlanes(), panels: true})
+	a, held := p.buffer(s, actLayout{floats: t, panels: true})
 	if !held {
 		p.tasks = append(p.tasks, fastTask{&packFloatsTask{x: x, weights: t, to: a}, s})
 		a.size = max(a.size, t.ColumnsBytes(x.Shape.Rows(), x.Shape.Last()))

@@ -11,7 +11,7 @@ func detect() Level {
 		return Generic
 	case !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI):
 		return AVX2
-	case !cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16, cpuid.AVX512BF16) || !allowTiles():
+	case !cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXBF16) || !allowTiles():
 		return AVX512
 	}
 	return AMX

@@ -6,8 +6,8 @@
 // (`make -C ops_ref/internal/simd/_gen`); building the product needs no generator. The build tag noasm, and all other
 // platforms, leave the twins alone. All levels (see [Level]) on all platforms give the same bits, NaN payloads aside,
 // and tests run each of them. So the twins convert a product that is added to something: a compiler may fuse the two
-// operations otherwise, and that for arm64 does. Products of floats on tiles, which have no twin, are the exception:
-// see [FloatType.MulFloatPanels].
+// operations otherwise, and that for arm64 does. Products on tiles, which have no twin, are the exception: see
+// [FloatType.MulFloatPanels] and [Format.MulPanels].
 //
 // No call of assembly lasts longer than about 100 microseconds if its caller keeps the documented sizes: the
 // scheduler cannot stop a goroutine inside one.

@@ -7,7 +7,7 @@ import (
 )
 
 // Level is a set of instructions that kernels are written for. Kernels of all levels give the same bits, but for
-// FloatType.MulFloatPanels, which needs AMX.
+// products on tiles, which need AMX: see FloatType.MulFloatPanels.
 type Level uint8
 
 // The levels, each of which includes those before it of its architecture.
@@ -17,7 +17,7 @@ const (
 	NEONDot              // NEON with dot products of bytes (FEAT_DotProd)
 	AVX2                 // AVX2, FMA and F16C
 	AVX512               // AVX-512 F, BW, DQ, VL and VNNI
-	AMX                  // AMX on int8 and bfloat16, and AVX-512 on bfloat16
+	AMX                  // AMX on bfloat16
 )
 
 // Levels returns the levels that exist for this architecture. The processor, and the build, may lack the last.

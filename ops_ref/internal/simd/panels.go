@@ -7,6 +7,9 @@ import "encoding/binary"
 // multiplies the same elements of 16 rows. Codes of weights are widened to unsigned bytes. They exist only at levels
 // that have the kernels, see HasPanels; the products are those of Dot, bit by bit.
 //
+// Where there are tiles, these panels are but a step: Repack makes tiles of type Rounded of each super-block's, and columns
+// are the activations themselves.
+//
 // A panel of weights is, for each super-block (or group of four blocks), the codes [k/4][row][4]uint8, then
 //
 //	Q4_K, Q5_K  scale int32[8][row], mins [4][row][2]int16, d float32[row], dmin float32[row]

@@ -17,6 +17,8 @@ func manyNormal(r *rand.Rand, n, k int) [][]float32 {
 	return x
 }
 
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
+
 // packColumns returns the columns that panels of f meet, and the activations as Dot wants them.
 func packColumns(f Format, x [][]float32) (columns, acts []byte) {
 	k := len(x[0])

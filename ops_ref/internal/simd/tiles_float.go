@@ -5,15 +5,15 @@ package simd
 //
 // With weights of type F32, all products of planes that reach the last bit of a product of float32 are computed, so
 // that the error is that of a sum in float32. With F16 and BF16, activations have two planes, each rounded, and
-// products of second planes are left out: together 2^-17 of a product at most. With quantized weights, one plane of each, both
-// rounded, errs by 2^-8 at most, and less than activations of 8 bits on average.
+// products of second planes are left out: together 2^-17 of a product at most. With quantized weights, one plane of
+// each, both rounded, errs by 2^-8 at most, and less than activations of 8 bits on average.
 //
 // The order of the additions is not that of MulFloat, whose bits differ, but a result depends on its row and column
 // alone. What is left of an infinity after its first plane is NaN, and so are products with one.
 //
-// A panel is FloatRows rows, [k/32][row/16][plane] tiles of [16][row%16][2]bfloat16. A
-// dword holds the parts of elements i and i+16 of 32. Columns are [column/32][k/32][column%32][plane][32]bfloat16, in
-// the same order.
+// A panel is FloatRows rows, [k/32][row/16][plane] tiles of [16][row%16][2]bfloat16. A dword holds the parts of elements i
+// and i+16 of 32. Columns are [column/32][k/32][column%32][plane][32]bfloat16, in the same order, with room between groups
+// of 32 columns.
 const (
 	FloatRows    = 32
 	FloatColumns = 32
@@ -29,8 +29,6 @@ const (
 // of elements for which both operands of a tile stay in the first cache.
 var planes = [...]struct{ weights, acts, chunk int }{F32: {3, 3, 128}, F16: {2, 2, 128}, BF16: {1, 2, 256}, Rounded: {1, 1, 256}}
 
-func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
-
 // HasFloatPanels reports whether there are kernels for products of rows of k floats with many columns.
 func HasFloatPanels(k int) bool { return tiles && k > 0 && k%floatStep == 0 }
 
@@ -40,15 +38,21 @@ func (t FloatType) PanelBytes(n int) int { return FloatRows * n * 2 * planes[t].
 // Chunk returns how many elements of rows to multiply at a time.
 func (t FloatType) Chunk() int { return planes[t].chunk }
 
-// ActPlanes returns the number of planes of activations: types that agree in it share columns.
-func (t FloatType) ActPlanes() int { return planes[t].acts }
-
 // actStep returns the bytes of 32 elements of FloatColumns columns.
 func (t FloatType) actStep() int { return FloatColumns * planes[t].acts * 2 * floatStep }
 
+// groupBytes returns the bytes from FloatColumns columns of k activations to the next. Between long ones there is room for
+// a chunk: they would lie multiples of the size of the second cache's ways apart otherwise, and throw each other out.
+func (t FloatType) groupBytes(k int) int {
+	if k > planes[t].chunk {
+		k += planes[t].chunk
+	}
+	return k / floatStep * t.actStep()
+}
+
 // ColumnsBytes returns the size of cols columns of k activations for weights of type t.
 func (t FloatType) ColumnsBytes(cols, k int) int {
-	return roundUp(cols, FloatColumns) / FloatColumns * k / floatStep * t.actStep()
+	return (cols + FloatColumns - 1) / FloatColumns * t.groupBytes(k)
 }
 
 // PackFloats writes x as column c for weights of type t.
@@ -57,7 +61,7 @@ func (t FloatType) PackFloats(columns []byte, x []float32, c int) {
 	if !HasFloatPanels(k) || c < 0 || len(columns) < t.ColumnsBytes(c+1, k) {
 		panic("simd: wrong sizes to pack")
 	}
-	at := c/FloatColumns*(k/floatStep)*t.actStep() + c%FloatColumns*planes[t].acts*2*floatStep
+	at := c/FloatColumns*t.groupBytes(k) + c%FloatColumns*planes[t].acts*2*floatStep
 	asmPackFloats(planes[t].acts, &columns[at], &x[0], k/floatStep)
 }
 
@@ -84,9 +88,9 @@ func (t FloatType) MulFloatPanels(out []float32, outStride int, panels []byte, c
 		clear = 1
 	}
 	for done := 0; done < tiles; done += longestTiles {
-		a, y := &columns[(done*k+first)/floatStep*t.actStep()], out[done*FloatColumns*outStride:]
+		a, y := &columns[done*t.groupBytes(k)+first/floatStep*t.actStep()], out[done*FloatColumns*outStride:]
 		for i := range count {
-			asmTilesFloat(t, min(longestTiles, tiles-done), n/floatStep, &panels[i*size], a, k/floatStep*t.actStep(), &y[i*FloatRows], 4*outStride, clear)
+			asmTilesFloat(t, min(longestTiles, tiles-done), n/floatStep, &panels[i*size], a, t.groupBytes(k), &y[i*FloatRows], 4*outStride, clear)
 		}
 	}
 }
