@@ -22,9 +22,11 @@ export function folder() {
   return dir;
 }
 
-// logits returns the logits after each token, a Float32Array each.
+// logits returns the logits after each token, a Float32Array each. The CPU reads few tokens at a time, as when it writes:
+// all CPUs have activations of 8 bits then, as llama.cpp has, while some read prompts with more.
 export function logits(file, tokens, out, device = 'ref') {
-  run(['logits', '--device', device, '--tokens', tokens.join(','), '--out', out, file]);
+  const chunk = device === 'cpu' ? ['--chunk', '8'] : [];
+  run(['logits', '--device', device, ...chunk, '--tokens', tokens.join(','), '--out', out, file]);
   const b = readFileSync(out);
   const all = new Float32Array(b.buffer, b.byteOffset, b.length / 4);
   const vocab = all.length / tokens.length;
