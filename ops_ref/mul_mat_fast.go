@@ -20,7 +20,7 @@ func bindMulMat(b *Binding) Task {
 		}
 		if panels {
 			t.columns = b.Columns(m.f)
-			if t.chunk = m.f.PanelChunk(m.k); m.convert {
+			if t.chunk = m.f.PanelChunk(m.k, t.tokens); m.convert {
 				t.chunk = m.k // rows are converted once
 			}
 			t.panelAt = local

@@ -67,10 +67,14 @@ func (f Format) PanelsBytes(count, n int) int {
 	return count * (n / f.step()) * panelBytes[f]
 }
 
-// PanelChunk returns how many of k elements to multiply at a time, so that a few panels stay in the second cache, and
-// the columns of a tile in the first.
-func (f Format) PanelChunk(k int) int {
-	if tiles {
+// PanelChunk returns how many of k elements to multiply with cols columns at a time, so that a few panels stay in the
+// second cache, and the columns of a tile in the first. Few columns take less time than reading the rows, which is faster
+// in long pieces.
+func (f Format) PanelChunk(k, cols int) int {
+	switch {
+	case tiles && cols <= 2*FloatColumns:
+		return min(k, 1024)
+	case tiles:
 		return min(k, Rounded.Chunk())
 	}
 	return min(k, 3072)

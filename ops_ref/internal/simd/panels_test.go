@@ -156,7 +156,7 @@ func BenchmarkGemm(b *testing.B) {
 				w := Bytes(int64(rows * size))
 				columns, _ := packColumns(f, manyNormal(r, cols, k))
 				const count = 4
-				chunk := f.PanelChunk(k)
+				chunk := f.PanelChunk(k, cols)
 				panels := Bytes(int64(f.PanelsBytes(count, chunk)))
 				out := make([]float32, roundUp(cols, FloatColumns)*rows)
 				for b.Loop() {
