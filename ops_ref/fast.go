@@ -115,7 +115,7 @@ type region struct {
 }
 
 // wideRegion is the size from which a region fills huge pages: kernels walk through it again and again, and small pages
-// cost them a tenth of their time.
+// cost them up to a tenth of their time.
 const wideRegion = 256 << 10
 
 func (r *region) grow(size int) error {

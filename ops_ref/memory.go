@@ -19,7 +19,7 @@ func (d *Device) FreeBytes() (int64, error) {
 }
 
 // PlanBytes implements ops.MemoryPlanner. It leaves out what the threads of fast plans share: one step's activations
-// with 8 bits.
+// in the layouts that kernels read, and results under way.
 func (d *Device) PlanBytes(g *ops.Graph, outs ...ops.Value) (int64, error) {
 	_, _, a, err := layOut(d, g, outs, d.opt.Oracle)
 	return a.Bytes, err

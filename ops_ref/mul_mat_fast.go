@@ -57,7 +57,7 @@ const fewTokens = 8
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
 const panelGroup = 8
 
-// sumsGap is the room between the results of tokens, for the same reason as that for sumsBytes.
+// sumsGap is the room between the results of tokens in elements: a cache line, so that they spread over the first cache.
 const sumsGap = 16
 
 // sumsBytes returns the size of the results of panelGroup panels for so many tokens, while not all parts of the rows
@@ -74,7 +74,7 @@ func spread(out []float32, stride int, sums []float32, rows, tokens int) {
 	}
 }
 
-// mulMatInteger multiplies quantized weights with quantized activations.
+// mulMatInteger multiplies quantized weights with quantized activations or, many tokens on tiles, both rounded to bfloat16.
 type mulMatInteger struct {
 	next par.Shares
 	matrix

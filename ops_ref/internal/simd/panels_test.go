@@ -96,11 +96,7 @@ func TestPanelsAreDot(t *testing.T) {
 // TestRoundedPanels compares products on tiles with sums in float64: each factor is off by a half of the last of 8 bits
 // at most, which is 2^-9 of it. What is not finite in the sums is not finite on tiles.
 func TestRoundedPanels(t *testing.T) {
-	restore, ok := Force(AMX)
-	defer restore()
-	if !ok {
-		t.Skipf("SKIPPED: this machine or build has %v at most", best)
-	}
+	onTiles(t)
 	r := rand.New(rand.NewPCG(11, 11))
 	for f, dt := range dtypes {
 		format, _ := dt.Format()

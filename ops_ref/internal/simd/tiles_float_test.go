@@ -8,6 +8,16 @@ import (
 	"testing"
 )
 
+// onTiles makes the test use tiles, and skips it where there are none.
+func onTiles(t *testing.T) {
+	t.Helper()
+	restore, ok := Force(AMX)
+	if !ok {
+		t.Skipf("SKIPPED: this machine or build has %v at most", best)
+	}
+	t.Cleanup(restore)
+}
+
 // floatWeights returns n numbers of type t as float32, and as they are stored.
 func floatWeights(r *rand.Rand, t FloatType, n int) ([]float32, []byte) {
 	raw := make([]byte, n*t.Size())
@@ -51,11 +61,7 @@ func mulFloatPanels(t FloatType, w, x []float32, cols, k, n, outStride int) []fl
 // place of each product, or 2^-17 of it if the weights are not float32; a tile adds 16 products to each of two sums, and
 // these to the result, for each pair of planes.
 func TestFloatPanels(t *testing.T) {
-	restore, ok := Force(AMX)
-	defer restore()
-	if !ok {
-		t.Skipf("SKIPPED: this machine or build has %v at most", best)
-	}
+	onTiles(t)
 	r := rand.New(rand.NewPCG(17, 17))
 	for typ, name := range map[FloatType]string{F32: "F32", F16: "F16", BF16: "BF16"} {
 		for _, s := range [][2]int{{32, 1}, {64, 32}, {1024, 33}, {1120, 70}, {2048, 16}} {
@@ -94,11 +100,7 @@ func TestFloatPanels(t *testing.T) {
 
 // TestFloatPlanes checks that products with one are exact: planes lose nothing.
 func TestFloatPlanes(t *testing.T) {
-	restore, ok := Force(AMX)
-	defer restore()
-	if !ok {
-		t.Skipf("SKIPPED: this machine or build has %v at most", best)
-	}
+	onTiles(t)
 	r := rand.New(rand.NewPCG(18, 18))
 	for _, typ := range []FloatType{F32, F16, BF16} {
 		w, _ := floatWeights(r, typ, FloatRows*32)
