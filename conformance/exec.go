@@ -50,8 +50,8 @@ func newRegion(dev ops.Device, kind ops.MemKind, name string, dt tensor.DType, s
 func (r *region) repacked(dev ops.Device) bool {
 	p, ok := dev.(ops.Repacker)
 	if ok && r.t.Name[0] == 'w' {
-		_, ok = p.RepackedBytes(r.t.DType, r.t.Shape)
-		return ok
+		_, rows := p.RepackedBytes(r.t.DType, r.t.Shape)
+		return rows > 0
 	}
 	return false
 }

@@ -84,7 +84,7 @@ type resolved struct {
 	from   []extent     // its bytes in the source, in order; none for a derived tensor
 	inputs []resolved   // of a derived tensor; without from if missing
 
-	repacked bool // the device has a layout of its own for it
+	together int // rows that the device repacks together, if it has a layout of its own for them
 }
 
 // align is the alignment of weights in device memory, in bytes.
@@ -102,8 +102,8 @@ func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, e
 		}
 		r.size = r.stored
 		if p, ok := dev.(ops.Repacker); ok {
-			if n, ok := p.RepackedBytes(r.t.DType, r.t.Shape); ok {
-				r.size, r.repacked = n, true
+			if n, rows := p.RepackedBytes(r.t.DType, r.t.Shape); rows > 0 {
+				r.size, r.together = n, rows
 			}
 		}
 		r.t.Off = total

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -76,9 +75,8 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 		return Weights{}, fmt.Errorf("models: %d bytes of weights: %w", total, err)
 	}
 	w := Weights{tensors: map[string]tensor.Tensor{}, buf: buf}
-	host, ok := buf.(ops.HostBuffer)
-	if ok && !slices.ContainsFunc(rs, func(r resolved) bool { return r.repacked }) {
-		err = w.loadHost(ctx, rs, src, host.Bytes(), progress)
+	if host, ok := buf.(ops.HostBuffer); ok {
+		err = w.loadHost(ctx, rs, src, dev, host.Bytes(), progress)
 	} else {
 		err = w.load(ctx, rs, src, dev, progress, total)
 	}
@@ -109,24 +107,21 @@ func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.De
 		return fmt.Errorf("models: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	staging := make([]byte, stagingBytes)
-	for _, r := range rs {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
-		}
+	var staging []byte
+	for i := range rs {
+		r := &rs[i]
 		r.t.Buf = w.buf
 		w.tensors[r.spec.Name] = r.t
-		if r.spec.Derive != nil || r.t.DType != r.dtype {
-			err = uploadFloats(s, src, r)
-		} else {
-			staging, err = uploadStored(ctx, s, src, r, staging, func(done int64) {
-				if progress != nil {
-					progress(r.t.Off+done, total)
-				}
-			})
-		}
-		if err != nil {
-			return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
+		for _, p := range r.pieces() {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
+			}
+			if staging, err = p.upload(s, src, staging); err != nil {
+				return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
+			}
+			if progress != nil {
+				progress(p.at+p.size, total)
+			}
 		}
 	}
 	if progress != nil {
@@ -138,73 +133,74 @@ func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.De
 	return nil
 }
 
-// stagingBytes is how much of a tensor is read at a time, unless one row of it is larger.
-const stagingBytes = 4 << 20
+// pieceBytes is how much of a tensor is read at a time, unless the rows that are repacked together are larger.
+const pieceBytes = 4 << 20
 
-// uploadStored copies a tensor in the type that the source has, piece by piece through staging, which it returns,
-// grown if it had to. Where the device repacks rows, a piece is whole rows.
-func uploadStored(ctx context.Context, s ops.Stream, src Source, r resolved, staging []byte, progress func(done int64)) ([]byte, error) {
-	left := tensor.Tensor{Name: r.t.Name, DType: tensor.I8, Buf: r.t.Buf, Off: r.t.Off} // what has not been copied
+// piece is a part of a tensor that is read at once.
+type piece struct {
+	r        *resolved
+	off, n   int64 // in the tensor as files have it; n is 0 for the whole of one that is derived or converted
+	at, size int64 // in the buffer
+}
+
+// pieces cuts a tensor into pieces: of one that the device repacks, rows that it repacks together.
+func (r *resolved) pieces() (ps []piece) {
+	if r.spec.Derive != nil || r.t.DType != r.dtype {
+		return []piece{{r: r, at: r.t.Off, size: r.size}}
+	}
 	unit, unitOnDevice := int64(1), int64(1)
-	if r.repacked {
-		left.DType = r.t.DType
-		rows := int64(r.t.Shape[:len(r.t.Shape)-1].Elems())
+	if r.together > 0 {
+		rows := int64(r.t.Shape.Rows() / r.together)
 		unit, unitOnDevice = r.stored/rows, r.size/rows
-		if unit > int64(len(staging)) {
-			staging = make([]byte, unit)
-		}
 	}
-	from := extents{src: src, list: r.from}
-	for done := int64(0); done < r.stored; {
-		if err := ctx.Err(); err != nil {
-			return staging, err
-		}
-		n := min(int64(len(staging))/unit*unit, r.stored-done)
-		if err := from.read(staging[:n]); err != nil {
-			return staging, err
-		}
-		left.Shape = tensor.Shape{int(n)}
-		if r.repacked {
-			left.Shape = tensor.Shape{int(n / unit), r.t.Shape.Last()}
-		}
-		if err := s.Upload(left, staging[:n]); err != nil {
-			return staging, err
-		}
-		left.Off += n / unit * unitOnDevice
-		done += n
-		progress(left.Off - r.t.Off)
+	for off := int64(0); off < r.stored; {
+		n := min(max(pieceBytes/unit, 1)*unit, r.stored-off)
+		ps = append(ps, piece{r, off, n, r.t.Off + off/unit*unitOnDevice, n / unit * unitOnDevice})
+		off += n
 	}
-	return staging, nil
+	return ps
 }
 
-// extents reads runs of bytes one after the other.
-type extents struct {
-	src  Source
-	list []extent
-	off  int64 // in the first of list
+// upload reads p into staging, which it returns, grown if it had to, and uploads it.
+func (p piece) upload(s ops.Stream, src Source, staging []byte) ([]byte, error) {
+	if p.n == 0 {
+		return staging, uploadFloats(s, src, p.r)
+	}
+	if int64(len(staging)) < p.n {
+		staging = make([]byte, p.n)
+	}
+	if err := p.read(src, staging[:p.n]); err != nil {
+		return staging, err
+	}
+	to := tensor.Tensor{Name: p.r.t.Name, DType: tensor.I8, Shape: tensor.Shape{int(p.n)}, Buf: p.r.t.Buf, Off: p.at}
+	if p.r.together > 0 {
+		rows := int64(p.r.t.Shape.Rows())
+		to.DType, to.Shape = p.r.t.DType, tensor.Shape{int(p.n / (p.r.stored / rows)), p.r.t.Shape.Last()}
+	}
+	return staging, s.Upload(to, staging[:p.n])
 }
 
-// read fills p with the next bytes, of which there must be enough.
-func (e *extents) read(p []byte) error {
-	for len(p) > 0 {
-		if len(e.list) == 0 {
-			return io.ErrUnexpectedEOF
+// read reads p, of a tensor that is stored, from the extents of the source that hold it.
+func (p piece) read(src Source, to []byte) error {
+	off := p.off
+	for _, x := range p.r.from {
+		if off >= x.size {
+			off -= x.size
+			continue
 		}
-		x := e.list[0]
-		n := min(int64(len(p)), x.size-e.off)
-		if err := e.src.ReadTensor(x.info, p[:n], x.off+e.off); err != nil {
+		n := min(int64(len(to)), x.size-off)
+		if err := src.ReadTensor(x.info, to[:n], x.off+off); err != nil {
 			return err
 		}
-		p, e.off = p[n:], e.off+n
-		if e.off == x.size {
-			e.list, e.off = e.list[1:], 0
+		if to, off = to[n:], 0; len(to) == 0 {
+			return nil
 		}
 	}
-	return nil
+	return io.ErrUnexpectedEOF
 }
 
 // uploadFloats uploads a derived tensor, or a vector converted to F32.
-func uploadFloats(s ops.Stream, src Source, r resolved) error {
+func uploadFloats(s ops.Stream, src Source, r *resolved) error {
 	x, err := r.floats(src)
 	if err != nil {
 		return err

@@ -65,15 +65,16 @@ type Device interface {
 // a weight, in memory of kind MemWeights, takes the bytes that RepackedBytes returns, and [Stream.Upload] of whole rows
 // of it, from a tensor of its type, repacks them. The tensor keeps its type and shape; its numbers do not change.
 type Repacker interface {
-	// RepackedBytes returns the memory of a weight, a multiple of that of its rows, and whether it is repacked.
-	RepackedBytes(dt tensor.DType, s tensor.Shape) (bytes int64, ok bool)
+	// RepackedBytes returns the memory of a weight, a multiple of that of its rows, and how many of its rows are
+	// repacked together, of which Upload wants multiples: 0 if the weight stays as it is in files.
+	RepackedBytes(dt tensor.DType, s tensor.Shape) (bytes int64, rows int)
 }
 
 // WeightBytes returns the memory that a weight takes on d: as d repacks it, or else as files have it.
 func WeightBytes(d Device, dt tensor.DType, s tensor.Shape) (int64, error) {
 	n, err := tensor.Bytes(dt, s)
 	if r, ok := d.(Repacker); ok && err == nil {
-		if m, ok := r.RepackedBytes(dt, s); ok {
+		if m, rows := r.RepackedBytes(dt, s); rows > 0 {
 			n = m
 		}
 	}

@@ -36,16 +36,16 @@ func (l layout) row(k int) int64 {
 }
 
 // RepackedBytes implements ops.Repacker.
-func (d *Device) RepackedBytes(dt tensor.DType, s tensor.Shape) (int64, bool) {
+func (d *Device) RepackedBytes(dt tensor.DType, s tensor.Shape) (int64, int) {
 	l, ok := layouts[dt]
 	if !ok {
-		return 0, false
+		return 0, 0
 	}
 	if n, err := tensor.Bytes(dt, s); err != nil || n > math.MaxInt64/4 {
-		return 0, false
+		return 0, 0
 	}
 	rows := s[:len(s)-1].Elems()
-	return int64(rows) * l.row(s.Last()), true
+	return int64(rows) * l.row(s.Last()), 1
 }
 
 // bytes returns the memory that t takes on d.

@@ -139,11 +139,11 @@ func TestRepackRefuses(t *testing.T) {
 		wantError(t, s.Upload(w, file), "outside of its buffer")
 	}
 	for _, bad := range []tensor.Shape{{3, 100}, {0, 256}, {1 << 40, 1 << 40}} {
-		if n, ok := d.RepackedBytes(quant.Q4_K, bad); ok {
+		if n, rows := d.RepackedBytes(quant.Q4_K, bad); rows > 0 {
 			t.Errorf("shape %v takes %d bytes", bad, n)
 		}
 	}
-	if _, ok := d.RepackedBytes(tensor.F16, shape); ok {
+	if _, rows := d.RepackedBytes(tensor.F16, shape); rows > 0 {
 		t.Error("F16 is repacked")
 	}
 }

@@ -62,6 +62,8 @@ type Device struct {
 	opt  Options
 	pool *par.Pool
 	work workspace // of fast plans
+
+	interleaves bool // weights of types that have such kernels: see interleaved_fast.go
 }
 
 // New returns a device; Close ends its goroutines and gives their memory back.
@@ -78,7 +80,7 @@ func New(o Options) *Device {
 			o.Name = "cpu"
 		}
 	}
-	return &Device{opt: o, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}}}
+	return &Device{opt: o, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}}, interleaves: o.Fast && simd.Interleaves()}
 }
 
 // Info describes the device.
@@ -91,7 +93,7 @@ func (d *Device) Info() ops.Info {
 }
 
 // Alloc returns zeroed memory of the process.
-func (d *Device) Alloc(bytes int64, _ ops.MemKind) (tensor.Buffer, error) {
+func (d *Device) Alloc(bytes int64, kind ops.MemKind) (tensor.Buffer, error) {
 	if bytes < 0 || bytes > 1<<46 {
 		return nil, fmt.Errorf("opsref: cannot allocate %d bytes", bytes)
 	}
@@ -99,7 +101,7 @@ func (d *Device) Alloc(bytes int64, _ ops.MemKind) (tensor.Buffer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opsref: %w", err)
 	}
-	return &buffer{mem: m, b: m.Bytes()}, nil
+	return &buffer{mem: m, b: m.Bytes(), interleaves: d.interleaves && kind == ops.MemWeights}, nil
 }
 
 // Supports reports whether n's op has a kernel.
@@ -150,6 +152,8 @@ type buffer struct {
 	mem  *pages.Memory // what Alloc returned; plans that use it hold it too. Nil for an arena, and once freed
 	b    []byte
 	wide bool
+
+	interleaves bool // weights in it, see interleavedFormat
 }
 
 func (b *buffer) Size() int64 { return int64(len(b.b)) }

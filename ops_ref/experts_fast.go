@@ -122,7 +122,7 @@ func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32
 	}
 	step := floatRows
 	if t.integer {
-		step = min(cachedRows(t.rowBytes), simd.TileRows)
+		step = t.dotRows()
 	}
 	for r := lo; r < hi; r += step {
 		n := min(step, hi-r)
@@ -131,12 +131,11 @@ func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32
 			t.asFloat(t.rowsAsFloat(local, row, n), r, n, users)
 			continue
 		}
-		rows, stride, wide := t.rowsAsInteger(local, row, n)
-		size := t.f.ActBytes(t.k)
+		rows := t.rowsAsInteger(local, row, n)
 		for _, u := range users {
-			simd.Dot(t.f, t.out[int(u)*t.outs+r:][:n], rows, stride, t.acts.b[t.input(u)*size:], t.k)
+			rows.dot(t.out[int(u)*t.outs+r:], n, t.acts.b[t.input(u)*t.f.ActBytes(t.k):], 1)
 		}
-		t.again(local, expert, r, wide, users)
+		t.again(local, expert, r, rows.wide, users)
 	}
 }
 
@@ -156,13 +155,13 @@ func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int3
 			t.f.PackColumn(columns, t.acts.b[t.input(u)*size:], c, len(some), t.k)
 		}
 		for r := lo; r < hi; r += simd.TileRows {
-			rows, stride, wide := t.rowsAsInteger(local, expert*t.outs+r, simd.TileRows)
-			t.f.Repack(panel, 0, rows, stride, t.k)
+			w := t.rowsAsInteger(local, expert*t.outs+r, simd.TileRows)
+			w.repack(panel, 0, 0, t.k)
 			t.f.MulPanels(tile, simd.TileRows, panel, 1, columns, len(some), t.k, 0, t.k)
 			for c, u := range some {
 				copy(t.out[int(u)*t.outs+r:], tile[c*simd.TileRows:][:simd.TileRows])
 			}
-			t.again(local, expert, r, wide, some)
+			t.again(local, expert, r, w.wide, some)
 		}
 	}
 	return hi

@@ -81,7 +81,11 @@ func compute(t testing.TB, dev *Device, d *ops.Def, c ops.Case, in operands) res
 			args = append(args, g.Input(name, a.DType, a.Shape...))
 			continue
 		}
-		buf, err := dev.Alloc(int64(len(in.raw[i])), ops.MemWeights)
+		kind := ops.MemState
+		if a.Leaf == ops.Weight {
+			kind = ops.MemWeights
+		}
+		buf, err := dev.Alloc(int64(len(in.raw[i])), kind)
 		if err != nil {
 			t.Fatal(err)
 		}

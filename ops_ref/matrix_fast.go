@@ -25,10 +25,11 @@ type matrix struct {
 	rowBytes, rows, k int
 	format            tensor.Format
 
-	integer bool // kernels on integers, of format f
-	f       simd.Format
-	convert bool // rows become Q8_0 first
-	conv    simd.Conversion
+	integer     bool // kernels on integers, of format f
+	f           simd.Format
+	interleaved bool // rows of that format, as simd.InterleavedRows says
+	convert     bool // rows become Q8_0 first
+	conv        simd.Conversion
 
 	typ   simd.FloatType // of rows as floating-point numbers
 	dense bool           // rows become float32 first
@@ -38,7 +39,7 @@ type matrix struct {
 
 // newMatrix returns the matrix whose rows are the innermost rows of w.
 func newMatrix(w View[float32]) matrix {
-	m := matrix{data: w.raw, rowBytes: rowBytes(w), rows: w.Shape.Rows(), k: w.Shape.Last(), format: w.format}
+	m := matrix{data: w.raw, rowBytes: rowBytes(w), rows: w.Shape.Rows(), k: w.Shape.Last(), format: w.format, interleaved: w.interleaved}
 	m.f, m.integer = integerFormats[w.DType]
 	if m.conv, m.convert = conversions[w.DType]; m.convert {
 		m.integer, m.f = true, simd.Q8_0
@@ -78,19 +79,71 @@ func (m *matrix) scratch() int {
 // converted returns the bytes of a row as Q8_0, rounded up so that what follows is aligned.
 func (m *matrix) converted() int { return (m.k/32*34 + 63) &^ 63 }
 
-// rowsAsInteger returns n rows from r on, at most simd.TileRows, in the form of m.f: themselves, or converted in
-// local. wide has a bit for each row that cannot be converted.
-func (m *matrix) rowsAsInteger(local []byte, r, n int) (rows []byte, stride int, wide uint32) {
-	if !m.convert {
-		return m.from(r), m.rowBytes, 0
+// The numbers of tokens up to which rows are multiplied as they are, or as they are interleaved. Above them, panels of
+// rows are made first.
+const (
+	fewTokens      = 8
+	fewInterleaved = 16
+)
+
+// few returns that number for m.
+func (m *matrix) few() int {
+	if m.interleaved {
+		return fewInterleaved
 	}
-	stride = m.converted()
+	return fewTokens
+}
+
+// dotRows returns how many rows to multiply with several tokens at a time, so that they stay in the first cache.
+func (m *matrix) dotRows() int {
+	n := min(cachedRows(m.rowBytes), simd.TileRows)
+	if m.interleaved {
+		n = max(n&^(simd.InterleavedRows-1), simd.InterleavedRows)
+	}
+	return n
+}
+
+// integerRows are rows in the form of f: themselves, or converted. wide has a bit for each that cannot be converted, of
+// which all products are to be computed again.
+type integerRows struct {
+	*matrix
+	n      int
+	data   []byte
+	stride int
+	wide   uint32
+}
+
+// rowsAsInteger returns n rows from r on, at most simd.TileRows if they must be converted, in local.
+func (m *matrix) rowsAsInteger(local []byte, r, n int) integerRows {
+	rows := integerRows{matrix: m, n: n, data: m.from(r), stride: m.rowBytes}
+	if !m.convert {
+		return rows
+	}
+	rows.data, rows.stride = local, m.converted()
 	for i := range n {
-		if !m.conv.Convert(local[i*stride:][:stride], m.from(r + i)[:m.rowBytes]) {
-			wide |= 1 << i
+		if !m.conv.Convert(local[i*rows.stride:][:rows.stride], m.from(r + i)[:m.rowBytes]) {
+			rows.wide |= 1 << i
 		}
 	}
-	return local, stride, wide
+	return rows
+}
+
+// dot sets out[c*stride+i] to the product of row i and column c of acts.
+func (r integerRows) dot(out []float32, stride int, acts []byte, cols int) {
+	if r.interleaved {
+		simd.DotInterleaved(r.f, out, stride, r.data, r.n, acts, cols, r.k)
+		return
+	}
+	simd.DotColumns(r.f, out, stride, r.data, r.stride, r.n, acts, cols, r.k)
+}
+
+// repack writes panel i of some: elements first to first+size-1 of simd.TileRows rows.
+func (r integerRows) repack(panels []byte, i, first, size int) {
+	if r.interleaved {
+		r.f.RepackInterleaved(panels, i, r.data, r.k, first, size)
+		return
+	}
+	r.f.Repack(panels, i, r.data[r.f.Bytes(first):], r.stride, size)
 }
 
 // rowsAsFloat returns n rows from r on, at most floatRows, as floating-point numbers, converted in local if need be.

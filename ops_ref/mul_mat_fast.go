@@ -14,7 +14,7 @@ func bindMulMat(b *Binding) Task {
 	if m.integer {
 		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 		local := m.scratch()
-		panels := t.tokens > fewTokens && m.rows >= simd.TileRows && m.f.HasPanels(m.k)
+		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k)
 		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
 			t.acts = b.Activations(m.f)
 		}
@@ -49,10 +49,6 @@ func bindMulMat(b *Binding) Task {
 	t.local = b.Scratch(0, local)
 	return t
 }
-
-// fewTokens is the number of tokens up to which weights are read as they are. Above it, panels of them are made
-// first.
-const fewTokens = 8
 
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
 const panelGroup = 8
@@ -93,12 +89,15 @@ type mulMatInteger struct {
 func (t *mulMatInteger) Reset() { t.next.Reset() }
 
 // Run takes rows. The bits of a product depend on its row and token alone, and on tiles on whether there are more tokens
-// than fewTokens: see simd.Dot and simd.FloatType.MulFloatPanels.
+// than few says: see simd.Dot and simd.FloatType.MulFloatPanels.
 func (t *mulMatInteger) Run(w *par.Worker) error {
 	local := t.local.local[w.ID].b
 	grain := rowGrain(t.rows, t.rowBytes, w)
-	if t.columns != nil {
+	switch {
+	case t.columns != nil:
 		grain = panelGrain(t.rows, w)
+	case t.interleaved:
+		grain = (grain + simd.InterleavedRows - 1) &^ (simd.InterleavedRows - 1)
 	}
 	for {
 		lo, hi, ok := t.next.Take(w, grain, t.rows)
@@ -128,9 +127,9 @@ func (t *mulMatInteger) panels(local []byte, lo, n int) {
 	for first := 0; first < t.k; first += t.chunk {
 		size := min(t.chunk, t.k-first)
 		for i := range n {
-			w, stride, some := t.rowsAsInteger(local, lo+i*simd.TileRows, simd.TileRows)
-			wide[i] = some
-			t.f.Repack(panels, i, w[t.f.Bytes(first):], stride, size)
+			rows := t.rowsAsInteger(local, lo+i*simd.TileRows, simd.TileRows)
+			rows.repack(panels, i, first, size)
+			wide[i] = rows.wide
 		}
 		t.f.MulPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
 	}
@@ -144,13 +143,12 @@ func (t *mulMatInteger) panels(local []byte, lo, n int) {
 func (t *mulMatInteger) dot(local []byte, lo, hi int) {
 	step := hi - lo
 	if t.tokens > 1 || t.convert { // few rows at a time, which stay in the first cache
-		step = min(cachedRows(t.rowBytes), simd.TileRows)
+		step = t.dotRows()
 	}
 	for r := lo; r < hi; r += step {
-		n := min(step, hi-r)
-		rows, stride, wide := t.rowsAsInteger(local, r, n)
-		simd.DotColumns(t.f, t.out[r:], t.rows, rows, stride, n, t.acts.b, t.tokens, t.k)
-		t.again(local, r, wide)
+		rows := t.rowsAsInteger(local, r, min(step, hi-r))
+		rows.dot(t.out[r:], t.rows, t.acts.b, t.tokens)
+		t.again(local, r, rows.wide)
 	}
 }
 

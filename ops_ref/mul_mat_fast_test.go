@@ -21,8 +21,8 @@ func product(t *testing.T, dev *Device, dt tensor.DType, raw []byte, x []float32
 }
 
 // TestMulMatColumns checks that a token's bits are the same alone and among others: the kernels for few and for many
-// tokens, and their edges, must agree. It runs over all weight types. Products on tiles have bits of their own, whatever
-// the number of tokens from which they are used.
+// tokens, and their edges, must agree. It runs over all weight types, with rows that can be interleaved and rows that
+// cannot. Products on tiles have bits of their own, whatever the number of tokens from which they are used.
 func TestMulMatColumns(t *testing.T) {
 	dev := New(Options{Fast: true, Threads: 2})
 	defer dev.Close()
@@ -31,41 +31,48 @@ func TestMulMatColumns(t *testing.T) {
 			if f.Quant == nil {
 				continue
 			}
-			t.Run(f.Name, func(t *testing.T) {
-				const n, tokens = 67, 37
-				counts := []int{1, 2, 3, 8, 9, 13, 17}
-				if simd.Current() == simd.AMX {
-					counts = []int{fewTokens + 1, 16, fewFloatTokens + 1, 32, 33}
-					if !isInteger(f.DType) {
-						counts = counts[2:]
-					}
-				}
-				k := max(f.Block, 256) * 2
-				r := rand.New(rand.NewPCG(20, uint64(f.DType)))
-				w, x := make([]float32, n*k), make([]float32, tokens*k)
-				for i := range w {
-					w[i] = float32(r.NormFloat64())
-				}
-				for i := range x {
-					x[i] = float32(r.NormFloat64())
-				}
-				raw := make([]byte, n*k/f.Block*f.Bytes)
-				f.Quant(raw, w)
-				if f.DType == quant.MXFP4 { // rows whose scales are beyond float16
-					raw[5*k/32*17], raw[66*k/32*17] = 200, 3
-				}
-				all := product(t, dev, f.DType, raw, x, tokens, n, k)
-				for _, m := range counts {
-					got := product(t, dev, f.DType, raw, x[(tokens-m)*k:], m, n, k)
-					for i, g := range got {
-						if want := all[(tokens-m)*n+i]; math.Float64bits(g) != math.Float64bits(want) {
-							t.Fatalf("%d tokens: row %d of token %d is %v, among %d %v", m, i%n, i/n, g, tokens, want)
-						}
-					}
-				}
-			})
+			for _, n := range []int{67, 80} {
+				t.Run(fmt.Sprintf("%s/%d", f.Name, n), func(t *testing.T) { mulMatColumns(t, dev, f, n) })
+			}
 		}
 	})
+}
+
+// mulMatColumns is TestMulMatColumns for a matrix of n rows.
+func mulMatColumns(t *testing.T, dev *Device, f tensor.Format, n int) {
+	const tokens = 37
+	counts := []int{1, 2, 3, 8, 9, 13, 17}
+	if simd.Current() == simd.AMX {
+		counts = []int{fewTokens + 1, fewInterleaved, fewInterleaved + 1, fewFloatTokens + 1, 32, 33}
+		if _, ok := interleavable(f.DType, tensor.Shape{n, 512}); ok {
+			counts = counts[2:]
+		} else if !isInteger(f.DType) {
+			counts = counts[3:]
+		}
+	}
+	k := max(f.Block, 256) * 2
+	r := rand.New(rand.NewPCG(20, uint64(f.DType)))
+	w, x := make([]float32, n*k), make([]float32, tokens*k)
+	for i := range w {
+		w[i] = float32(r.NormFloat64())
+	}
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	raw := make([]byte, n*k/f.Block*f.Bytes)
+	f.Quant(raw, w)
+	if f.DType == quant.MXFP4 { // rows whose scales are beyond float16
+		raw[5*k/32*17], raw[66*k/32*17] = 200, 3
+	}
+	all := product(t, dev, f.DType, raw, x, tokens, n, k)
+	for _, m := range counts {
+		got := product(t, dev, f.DType, raw, x[(tokens-m)*k:], m, n, k)
+		for i, g := range got {
+			if want := all[(tokens-m)*n+i]; math.Float64bits(g) != math.Float64bits(want) {
+				t.Fatalf("%d tokens: row %d of token %d is %v, among %d %v", m, i%n, i/n, g, tokens, want)
+			}
+		}
+	}
 }
 
 // TestMulMatSpecial checks that what is not finite in the reference is not finite on the fast device, and the other
@@ -120,52 +127,59 @@ func TestMulMatSpecial(t *testing.T) {
 func TestExpertsAreMulMat(t *testing.T) {
 	dev := New(Options{Fast: true, Threads: 3})
 	defer dev.Close()
-	const experts, n, k = 3, 300, 256
 	levels(t, func(t *testing.T) {
 		for _, dt := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K, quant.MXFP4, quant.Q3_K, tensor.F16} {
 			if simd.Current() == simd.Generic && (dt == quant.Q3_K || dt == tensor.F16) {
 				continue // the reference's kernels
 			}
-			f, _ := dt.Format()
-			r := rand.New(rand.NewPCG(22, uint64(dt)))
-			w := make([]float32, experts*n*k)
-			for i := range w {
-				w[i] = float32(r.NormFloat64())
-			}
-			raw := make([]byte, len(w)/f.Block*f.Bytes)
-			f.Quant(raw, w)
-			if dt == quant.MXFP4 {
-				raw[k/32*17*(n+40)] = 220 // row 40 of expert 1
-			}
-			for _, tokens := range []int{2, 80} {
-				x, ids := make([]float32, tokens*k), make([]int32, tokens)
-				for i := range x {
-					x[i] = float32(r.NormFloat64())
-				}
-				for i := range ids {
-					ids[i] = int32(i % 8 % 2) // expert 2 serves nobody
-				}
-				c := ops.Case{Args: []ops.Arg{{DType: tensor.F32, Shape: tensor.Shape{tokens, 1, k}},
-					{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{experts, n, k}},
-					{DType: tensor.I32, Shape: tensor.Shape{tokens, 1}, Ints: ids}}}
-				got := compute(t, dev, ops.MulMatExpertsOp, c, operands{raw: [][]byte{simd.AsBytes(x), raw, simd.AsBytes(ids)}})[0]
-				size := len(raw) / experts
-				var all [experts][]float64 // on tiles a product has the bits of one among many tokens
-				for e := range all {
-					all[e] = product(t, dev, dt, raw[e*size:][:size], x, tokens, n, k)
-				}
-				for i, e := range ids {
-					want := product(t, dev, dt, raw[int(e)*size:][:size], x[i*k:][:k], 1, n, k)
-					if simd.RoundsColumns() && isInteger(dt) {
-						want = all[e][i*n:][:n]
-					}
-					for j, v := range want {
-						if math.Float64bits(got[i*n+j]) != math.Float64bits(v) {
-							t.Fatalf("%v, %d tokens: row %d of token %d is %v, want %v", dt, tokens, j, i, got[i*n+j], v)
-						}
-					}
-				}
+			for _, n := range []int{300, 304} { // the second can be interleaved
+				expertsAreMulMat(t, dev, dt, n)
 			}
 		}
 	})
+}
+
+// expertsAreMulMat is TestExpertsAreMulMat for matrices of n rows.
+func expertsAreMulMat(t *testing.T, dev *Device, dt tensor.DType, n int) {
+	const experts, k = 3, 256
+	f, _ := dt.Format()
+	r := rand.New(rand.NewPCG(22, uint64(dt)))
+	w := make([]float32, experts*n*k)
+	for i := range w {
+		w[i] = float32(r.NormFloat64())
+	}
+	raw := make([]byte, len(w)/f.Block*f.Bytes)
+	f.Quant(raw, w)
+	if dt == quant.MXFP4 {
+		raw[k/32*17*(n+40)] = 220 // row 40 of expert 1
+	}
+	for _, tokens := range []int{2, 80} {
+		x, ids := make([]float32, tokens*k), make([]int32, tokens)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		for i := range ids {
+			ids[i] = int32(i % 8 % 2) // expert 2 serves nobody
+		}
+		c := ops.Case{Args: []ops.Arg{{DType: tensor.F32, Shape: tensor.Shape{tokens, 1, k}},
+			{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{experts, n, k}},
+			{DType: tensor.I32, Shape: tensor.Shape{tokens, 1}, Ints: ids}}}
+		got := compute(t, dev, ops.MulMatExpertsOp, c, operands{raw: [][]byte{simd.AsBytes(x), raw, simd.AsBytes(ids)}})[0]
+		size := len(raw) / experts
+		var all [experts][]float64 // on tiles a product has the bits of one among many tokens
+		for e := range all {
+			all[e] = product(t, dev, dt, raw[e*size:][:size], x, tokens, n, k)
+		}
+		for i, e := range ids {
+			want := product(t, dev, dt, raw[int(e)*size:][:size], x[i*k:][:k], 1, n, k)
+			if simd.RoundsColumns() && isInteger(dt) {
+				want = all[e][i*n:][:n]
+			}
+			for j, v := range want {
+				if math.Float64bits(got[i*n+j]) != math.Float64bits(v) {
+					t.Fatalf("%v, %d tokens: row %d of token %d is %v, want %v", dt, tokens, j, i, got[i*n+j], v)
+				}
+			}
+		}
+	}
 }

@@ -16,13 +16,15 @@ func init() {
 // gatherTask copies or dequantizes chosen rows.
 type gatherTask struct {
 	fixed
-	from View[float32]
-	ids  []int32
-	out  []float32
+	from  View[float32]
+	ids   []int32
+	out   []float32
+	local *scratch // a row as files have it
 }
 
 func bindGather(b *Binding) Task {
-	return &gatherTask{from: b.Call.In[0], ids: b.Call.In[1].Ints(), out: b.Call.Out[0].F}
+	from := b.Call.In[0]
+	return &gatherTask{from: from, ids: b.Call.In[1].Ints(), out: b.Call.Out[0].F, local: b.Scratch(0, rowBytes(from))}
 }
 
 // Run fetches the worker's rows.
@@ -40,8 +42,7 @@ func (t *gatherTask) Run(w *par.Worker) error {
 			copy(to, t.from.F[id*n:])
 			continue
 		}
-		size := rowBytes(t.from)
-		t.from.format.Dequant(to, t.from.raw[id*size:][:size])
+		t.from.format.Dequant(to, t.from.stored(id, t.local.local[w.ID].b))
 	}
 	return nil
 }

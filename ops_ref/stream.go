@@ -36,6 +36,14 @@ func (stream) Upload(dst tensor.Tensor, src []byte) error {
 		}
 		return nil
 	}
+	if f, ok := interleavedFormat(dst); ok {
+		k := dst.Shape.Last()
+		if row := f.Bytes(k); len(src)%(simd.InterleavedRows*row) != 0 {
+			return fmt.Errorf("opsref: upload %q: %d bytes are not whole rows of %d, %d together", dst.Name, len(src), row, simd.InterleavedRows)
+		}
+		f.Interleave(m, src, k)
+		return nil
+	}
 	copy(m, src)
 	return nil
 }

@@ -21,6 +21,8 @@ type View[T Float] struct {
 
 	raw    []byte // weights, states and integers, in DType
 	format tensor.Format
+
+	interleaved bool // raw holds rows as interleavedFormat says
 }
 
 // newView returns a view of raw, which holds elements of type dt, or of type T if activation.
@@ -52,8 +54,7 @@ func (v View[T]) Row(i int, scratch []T) []T {
 	if v.F != nil {
 		return v.F[i*n : (i+1)*n]
 	}
-	size := n / v.format.Block * v.format.Bytes
-	src := v.raw[i*size : (i+1)*size]
+	src := v.stored(i, nil)
 	switch s := any(scratch[:n]).(type) {
 	case []float32:
 		v.format.Dequant(s, src)
@@ -65,6 +66,21 @@ func (v View[T]) Row(i int, scratch []T) []T {
 		}
 	}
 	return scratch[:n]
+}
+
+// stored returns innermost row i as files have it: in place, or, of interleaved rows, in scratch, which is made if it
+// is too small for one.
+func (v View[T]) stored(i int, scratch []byte) []byte {
+	size := v.Shape.Last() / v.format.Block * v.format.Bytes
+	if !v.interleaved {
+		return v.raw[i*size : (i+1)*size]
+	}
+	if len(scratch) < size {
+		scratch = make([]byte, size)
+	}
+	first := i / simd.InterleavedRows * simd.InterleavedRows
+	integerFormats[v.DType].InterleavedRow(scratch, v.raw[first*size:], i-first, v.Shape.Last())
+	return scratch[:size]
 }
 
 // All returns all elements as T, rows dequantized where needed.

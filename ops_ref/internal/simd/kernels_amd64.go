@@ -252,6 +252,114 @@ func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
 //go:noescape
 func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
 
+// dotWovenQ8_0AVX512 is dotQ8_0Row
+// for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ8_0AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ4KAVX512 is dotQ4KRow
+// for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ4KAVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ5KAVX512 is dotQ5KRow
+// for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ5KAVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ6KAVX512 is dotQ6KRow
+// for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ6KAVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ8_0x2AVX512 is dotQ8_0Row
+// for 2 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ8_0x2AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ4Kx2AVX512 is dotQ4KRow
+// for 2 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ4Kx2AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ5Kx2AVX512 is dotQ5KRow
+// for 2 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ5Kx2AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ6Kx2AVX512 is dotQ6KRow
+// for 2 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ6Kx2AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ8_0x4AVX512 is dotQ8_0Row
+// for 4 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ8_0x4AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ4Kx4AVX512 is dotQ4KRow
+// for 4 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ4Kx4AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ5Kx4AVX512 is dotQ5KRow
+// for 4 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ5Kx4AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ6Kx4AVX512 is dotQ6KRow
+// for 4 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ6Kx4AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// unweaveQ8_0AVX512 is the layout of Q8_0 in Panels
+// for two groups of interleaved rows, groupBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func unweaveQ8_0AVX512(dst *byte, w *byte, groupBytes int, blocks int)
+
+// unweaveQ4KAVX512 is the layout of Q4K in Panels
+// for two groups of interleaved rows, groupBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func unweaveQ4KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
+
+// unweaveQ5KAVX512 is the layout of Q5K in Panels
+// for two groups of interleaved rows, groupBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func unweaveQ5KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
+
+// unweaveQ6KAVX512 is the layout of Q6_K in Panels
+// for two groups of interleaved rows, groupBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func unweaveQ6KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
+
 // gemmQ8_0AVX512 is dotQ8_0Row
 // for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
 //

@@ -98,19 +98,31 @@ func (f Format) ColumnsBytes(cols, k int) int {
 
 // Repack writes panel i of some: n elements of TileRows rows of w, rowBytes apart.
 func (f Format) Repack(panels []byte, i int, w []byte, rowBytes, n int) {
-	if n <= 0 || !f.HasPanels(n) || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < (TileRows-1)*rowBytes+n/f.Block()*layouts[f].bytes {
+	if n <= 0 || !f.HasPanels(n) || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < (TileRows-1)*rowBytes+f.Bytes(n) {
 		panic("simd: wrong sizes to repack")
 	}
-	steps := n / f.step()
-	if tiles { // by way of a panel without tiles, one at a time
-		block, tile := f.step()/f.Block()*layouts[f].bytes, Rounded.PanelBytes(f.step())
-		for s := range steps {
-			asmRepack(f, &panels[0], &w[s*block], rowBytes, 1)
-			asmRound(f, &panels[panelBytes[f]+(i*steps+s)*tile], &panels[0], 1)
-		}
+	f.repack(panels, i, w, n/f.step(), f.stepBytes(), rowBytes, asmRepack)
+}
+
+// RepackInterleaved is Repack for elements first to first+n-1 of TileRows interleaved rows of k.
+func (f Format) RepackInterleaved(panels []byte, i int, w []byte, k, first, n int) {
+	if n <= 0 || !f.HasPanels(n) || first < 0 || first%f.step() != 0 || first+n > k || k%f.step() != 0 || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < TileRows*f.Bytes(k) {
+		panic("simd: wrong sizes to repack")
+	}
+	f.repack(panels, i, w[InterleavedRows*f.Bytes(first):], n/f.step(), InterleavedRows*f.stepBytes(), InterleavedRows*f.Bytes(k), asmUnweave)
+}
+
+// repack writes panel i with kernel, which reads steps super-blocks (or groups), step bytes apart.
+func (f Format) repack(panels []byte, i int, w []byte, steps, step, stride int, kernel func(f Format, dst, w *byte, stride, blocks int)) {
+	if !tiles {
+		kernel(f, &panels[i*steps*panelBytes[f]], &w[0], stride, steps)
 		return
 	}
-	asmRepack(f, &panels[i*steps*panelBytes[f]], &w[0], rowBytes, steps)
+	tile := Rounded.PanelBytes(f.step()) // by way of a panel without tiles, one at a time
+	for s := range steps {
+		kernel(f, &panels[0], &w[s*step], stride, 1)
+		asmRound(f, &panels[panelBytes[f]+(i*steps+s)*tile], &panels[0], 1)
+	}
 }
 
 // PackColumn writes quantized activations as column c of the panels of cols columns and leaves the others alone.

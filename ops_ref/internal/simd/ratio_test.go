@@ -9,7 +9,7 @@ import (
 )
 
 // BenchmarkRatio reports the bytes of weights per second of each format as a share of the F32 product's, over
-// matrices of half a megabyte. Both take turns in slices of some 10 µs, and the share is the median over pairs of
+// matrices of half a megabyte, in the layout that kernels of the level want. Both take turns in slices of some 10 µs, and the share is the median over pairs of
 // neighbours, which other work on the machine disturbs little.
 func BenchmarkRatio(b *testing.B) {
 	const k = 4096
@@ -30,17 +30,21 @@ func BenchmarkRatio(b *testing.B) {
 					b.Skipf("SKIPPED: this machine has %v at most", best)
 				}
 				size := k / f.Block() * layouts[f].bytes
-				rows := 1 << 19 / size / 4 * 4
+				rows := 1 << 19 / size / InterleavedRows * InterleavedRows
 				w, act := Bytes(int64(rows*size)), Bytes(int64(f.ActBytes(k)))
 				f.Quantize(act, x)
 				y := make([]float32, rows)
+				product := func() { Dot(f, y, w, size, act, k) }
+				if Interleaves() && f.Interleaved(rows, k) {
+					product = func() { DotInterleaved(f, y, rows, w, rows, act, 1, k) }
+				}
 				var shares []float64
 				var fast time.Duration = time.Hour
 				for b.Loop() {
 					t0 := time.Now()
 					f32()
 					t1 := time.Now()
-					Dot(f, y, w, size, act, k)
+					product()
 					t2 := time.Now()
 					fast = min(fast, t1.Sub(t0))
 					shares = append(shares, float64(rows*size)/t2.Sub(t1).Seconds()/(1<<19/t1.Sub(t0).Seconds()))

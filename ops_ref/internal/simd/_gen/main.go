@@ -52,6 +52,7 @@ func main() {
 	repackQ6K()
 	convert()
 	expand()
+	wovenKernels()
 	gemmQ8_0()
 	gemmQ4K()
 	gemmQ6K()

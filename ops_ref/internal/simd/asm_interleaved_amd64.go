@@ -1,0 +1,42 @@
+//go:build amd64 && !noasm
+
+package simd
+
+// interleavedDots are the kernels on interleaved rows for 1, 2 and 4 columns.
+var interleavedDots = [...][3]func(out *float32, outBytes int, w *byte, groups, blocks int, act *byte, actBytes int){
+	Q8_0: {dotWovenQ8_0AVX512, dotWovenQ8_0x2AVX512, dotWovenQ8_0x4AVX512},
+	Q4_K: {dotWovenQ4KAVX512, dotWovenQ4Kx2AVX512, dotWovenQ4Kx4AVX512},
+	Q5_K: {dotWovenQ5KAVX512, dotWovenQ5Kx2AVX512, dotWovenQ5Kx4AVX512},
+	Q6_K: {dotWovenQ6KAVX512, dotWovenQ6Kx2AVX512, dotWovenQ6Kx4AVX512},
+}
+
+// asmDotInterleaved runs a kernel of f for groups of sixteen interleaved rows, steps super-blocks (or groups of four
+// blocks) each, and as many columns as it has one for, at most cols. It returns that number, 0 if the level has none.
+func asmDotInterleaved(f Format, out *float32, outBytes int, w *byte, groups, steps int, act *byte, actBytes, cols int) int {
+	if level < AVX512 {
+		return 0
+	}
+	kernel, n := 0, 1
+	switch {
+	case cols >= 4:
+		kernel, n = 2, 4
+	case cols >= 2:
+		kernel, n = 1, 2
+	}
+	interleavedDots[f][kernel](out, outBytes, w, groups, steps, act, actBytes)
+	return n
+}
+
+// asmUnweave writes a panel of two groups of interleaved rows, groupBytes bytes apart. The level must have panels.
+func asmUnweave(f Format, panel, w *byte, groupBytes, steps int) {
+	switch f {
+	case Q8_0:
+		unweaveQ8_0AVX512(panel, w, groupBytes, steps)
+	case Q4_K:
+		unweaveQ4KAVX512(panel, w, groupBytes, steps)
+	case Q5_K:
+		unweaveQ5KAVX512(panel, w, groupBytes, steps)
+	case Q6_K:
+		unweaveQ6KAVX512(panel, w, groupBytes, steps)
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package simd
+
+func asmDotInterleaved(Format, *float32, int, *byte, int, int, *byte, int, int) int { return 0 }
+
+func asmUnweave(Format, *byte, *byte, int, int) { panic("simd: no interleaved rows") }
