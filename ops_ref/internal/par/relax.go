@@ -7,10 +7,11 @@ import (
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
-// The stages of waiting for another thread. One pause of the processor takes 10 to 50 ns.
+// The stages of waiting for another thread. One pause of the processor takes 10 to 50 ns. Sleeping comes late: a system
+// wakes a thread hundreds of microseconds after it should, and then all others wait for that one.
 const (
 	spinsBeforeYield = 500
-	spinsBeforeSleep = 2500
+	spinsBeforeSleep = 10000
 	sleepStep        = 20 * time.Microsecond
 )
 
