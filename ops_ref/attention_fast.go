@@ -32,7 +32,8 @@ type attentionTask struct {
 	scratch *scratch
 	tiles   bool // panels are multiplied on tiles
 
-	panelNext, rowNext par.Counter
+	panelNext par.Counter
+	rowNext   par.Shares // whose ranges follow one another in the cache
 }
 
 // cache is the keys or values of a layer.
@@ -71,6 +72,7 @@ func bindAttention(b *Binding) Task {
 			return nil
 		}
 	}
+	t.rowNext = b.Shares()
 	t.work = b.attentionWork(t)
 	tokens := in[0].Shape[0]
 	t.scratch = b.Scratch(4*t.rowShared(tokens), 4*max(t.rowLocal(), t.panelLocal(tokens)))

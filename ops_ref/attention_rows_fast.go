@@ -53,7 +53,7 @@ func (t *attentionTask) runRows(w *par.Worker) {
 		// A part is cut by heads if there are too few for all workers.
 		cuts := min(t.kvHeads, max(1, 4*w.Threads()/n))
 		for {
-			i, _, ok := t.rowNext.Take(1, n*cuts)
+			i, _, ok := t.rowNext.Take(w, 1, n*cuts)
 			if !ok {
 				break
 			}
@@ -121,6 +121,8 @@ func (t *attentionTask) part(local []float32, mem *rowMemory, i, at, head, end i
 		var ahead []byte
 		if at+n < to {
 			ahead = next(&t.v, at+n)
+		} else if chunk < run.last { // most likely the worker's next part
+			ahead = next(&t.k, chunkKeys)
 		}
 		simd.RowValues(out, t.v.rows(place, t.kvHeads, head), n, shape, scores[at:], chunkKeys, ahead)
 		at += n

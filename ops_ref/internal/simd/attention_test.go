@@ -141,8 +141,8 @@ func TestRowsAreTheirDefinitions(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(22, 22))
 		for _, typ := range []FloatType{F32, F16, BF16} {
-			for _, h := range []Heads{{1, 1, 16}, {2, 2, 64}, {3, 3, 32}, {2, 5, 128}, {1, 8, 96}} {
-				for _, n := range []int{1, 4, 7, 32} {
+			for _, h := range []Heads{{1, 1, 16}, {2, 2, 64}, {3, 3, 32}, {2, 5, 128}, {3, 4, 64}, {2, 7, 128}, {1, 8, 96}} {
+				for _, n := range []int{1, 4, 7, 37} {
 					up, width := (n+3)/4*4, h.Heads*h.Dim+16 // rows have more than these heads
 					all := h.Heads * h.Group
 					m := Matrix{typ, floatBytes(r, typ, up*width), width * typ.Size()}

@@ -25589,7 +25589,7 @@ step:
 
 // func rowScoresF32AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·rowScoresF32AVX2(SB), NOSPLIT, $24-80
+TEXT ·rowScoresF32AVX2(SB), NOSPLIT, $32-80
 	MOVQ out+0(FP), AX
 	MOVQ keys+16(FP), BX
 	MOVQ rowBytes+24(FP), SI
@@ -25597,25 +25597,46 @@ TEXT ·rowScoresF32AVX2(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, CX
 	MOVQ quads+32(FP), CX
-	MOVQ CX, 16(SP)
+	MOVQ CX, 24(SP)
 
 quad:
+	MOVQ    24(SP), CX
+	SHLQ    $0x02, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R10
-	CMPQ    16(SP), $0x01
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R10
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R10
 	SUBQ    BX, R10
+	MOVQ    SI, R9
+	SHLQ    $0x04, R9
+	ADDQ    BX, R9
+	MOVQ    CX, R11
+	NEGQ    R11
+	ADDQ    $0x10, R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	CMPQ    CX, $0x10
+	CMOVQLE R11, R9
+	MOVQ    heads+40(FP), R11
+	MOVQ    steps+56(FP), DX
+	IMULQ   DX, R11
+	IMUL3Q  $0x40, R11, R11
+	CMPQ    R11, SI
+	CMOVQNE BX, R9
+	MOVQ    R9, 16(SP)
 	MOVQ    q+64(FP), CX
 	MOVQ    AX, DX
-	MOVQ    heads+40(FP), R8
-	MOVQ    R8, (SP)
+	MOVQ    heads+40(FP), R11
+	MOVQ    R11, (SP)
 	MOVQ    BX, R9
 
 head:
-	MOVQ group+48(FP), R8
-	MOVQ R8, 8(SP)
+	MOVQ group+48(FP), R11
+	MOVQ R11, 8(SP)
 
-query:
+queries1:
+	CMPQ  8(SP), $0x01
+	JLT   queries1done
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -25633,6 +25654,13 @@ step1:
 	PREFETCHT0   (R12)(SI*1)
 	PREFETCHT0   (R12)(SI*2)
 	PREFETCHT0   (R12)(DI*1)
+	MOVQ         16(SP), R12
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	PREFETCHT1   128(R12)
+	PREFETCHT1   192(R12)
+	ADDQ         $0x00000100, R12
+	MOVQ         R12, 16(SP)
 	VMOVUPS      (CX), Y8
 	VFMADD231PS  (R8), Y8, Y0
 	VFMADD231PS  (R8)(SI*1), Y8, Y2
@@ -25671,21 +25699,23 @@ step1:
 	VADDPS       X4, X1, X1
 	VMOVUPS      X1, (DX)
 	ADDQ         R11, DX
-	DECQ         8(SP)
-	JNZ          query
-	MOVQ         R8, R9
-	DECQ         (SP)
-	JNZ          head
-	ADDQ         $0x10, AX
-	LEAQ         (BX)(SI*4), BX
-	DECQ         16(SP)
-	JNZ          quad
+	SUBQ         $0x01, 8(SP)
+	JMP          queries1
+
+queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	DECQ 24(SP)
+	JNZ  quad
 	VZEROUPPER
 	RET
 
 // func rowValuesF32AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·rowValuesF32AVX2(SB), NOSPLIT, $24-80
+TEXT ·rowValuesF32AVX2(SB), NOSPLIT, $32-80
 	MOVQ weights+56(FP), AX
 	MOVQ values+8(FP), BX
 	MOVQ rowBytes+16(FP), SI
@@ -25693,27 +25723,48 @@ TEXT ·rowValuesF32AVX2(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, CX
 	MOVQ n+24(FP), CX
-	MOVQ CX, 16(SP)
-	SUBQ $0x04, 16(SP)
+	MOVQ CX, 24(SP)
+	SUBQ $0x04, 24(SP)
 	JLT  rest
 
 quad:
+	MOVQ    24(SP), CX
+	ADDQ    $0x04, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R10
-	CMPQ    16(SP), $0x03
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R10
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R10
 	SUBQ    BX, R10
+	MOVQ    SI, R9
+	SHLQ    $0x04, R9
+	ADDQ    BX, R9
+	MOVQ    CX, R11
+	NEGQ    R11
+	ADDQ    $0x10, R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	CMPQ    CX, $0x10
+	CMOVQLE R11, R9
+	MOVQ    heads+32(FP), R11
+	MOVQ    steps+48(FP), DX
+	IMULQ   DX, R11
+	IMUL3Q  $0x40, R11, R11
+	CMPQ    R11, SI
+	CMOVQNE BX, R9
+	MOVQ    R9, 16(SP)
 	MOVQ    out+0(FP), CX
 	MOVQ    AX, DX
-	MOVQ    heads+32(FP), R8
-	MOVQ    R8, (SP)
+	MOVQ    heads+32(FP), R11
+	MOVQ    R11, (SP)
 	MOVQ    BX, R9
 
 rows4head:
-	MOVQ group+40(FP), R8
-	MOVQ R8, 8(SP)
+	MOVQ group+40(FP), R11
+	MOVQ R11, 8(SP)
 
-rows4query:
+rows4queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows4queries1done
 	MOVQ         weightBytes+64(FP), R8
 	VBROADCASTSS (DX), Y0
 	VBROADCASTSS 4(DX), Y1
@@ -25729,6 +25780,13 @@ steprows41:
 	PREFETCHT0  (R12)(SI*1)
 	PREFETCHT0  (R12)(SI*2)
 	PREFETCHT0  (R12)(DI*1)
+	MOVQ        16(SP), R12
+	PREFETCHT1  (R12)
+	PREFETCHT1  64(R12)
+	PREFETCHT1  128(R12)
+	PREFETCHT1  192(R12)
+	ADDQ        $0x00000100, R12
+	MOVQ        R12, 16(SP)
 	VMOVUPS     (R8), Y4
 	VMOVUPS     (R8)(SI*1), Y5
 	VMOVUPS     (R8)(SI*2), Y6
@@ -25753,18 +25811,20 @@ steprows41:
 	ADDQ        $0x40, R8
 	DECQ        R11
 	JNZ         steprows41
-	DECQ        8(SP)
-	JNZ         rows4query
-	MOVQ        R8, R9
-	DECQ        (SP)
-	JNZ         rows4head
-	ADDQ        $0x10, AX
-	LEAQ        (BX)(SI*4), BX
-	SUBQ        $0x04, 16(SP)
-	JGE         quad
+	SUBQ        $0x01, 8(SP)
+	JMP         rows4queries1
+
+rows4queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  rows4head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	SUBQ $0x04, 24(SP)
+	JGE  quad
 
 rest:
-	ADDQ $0x04, 16(SP)
+	ADDQ $0x04, 24(SP)
 	JZ   done
 
 one:
@@ -25778,7 +25838,9 @@ rows1head:
 	MOVQ group+40(FP), DI
 	MOVQ DI, 8(SP)
 
-rows1query:
+rows1queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows1queries1done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Y0
 	ADDQ         DI, DX
@@ -25798,15 +25860,17 @@ steprows11:
 	ADDQ        $0x40, R8
 	DECQ        R11
 	JNZ         steprows11
-	DECQ        8(SP)
-	JNZ         rows1query
-	MOVQ        R8, R9
-	DECQ        (SP)
-	JNZ         rows1head
-	ADDQ        $0x04, AX
-	ADDQ        SI, BX
-	DECQ        16(SP)
-	JNZ         one
+	SUBQ        $0x01, 8(SP)
+	JMP         rows1queries1
+
+rows1queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  rows1head
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	DECQ 24(SP)
+	JNZ  one
 
 done:
 	VZEROUPPER
@@ -25842,7 +25906,7 @@ step:
 
 // func rowScoresF16AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
 // Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
-TEXT ·rowScoresF16AVX2(SB), NOSPLIT, $24-80
+TEXT ·rowScoresF16AVX2(SB), NOSPLIT, $32-80
 	MOVQ out+0(FP), AX
 	MOVQ keys+16(FP), BX
 	MOVQ rowBytes+24(FP), SI
@@ -25850,25 +25914,46 @@ TEXT ·rowScoresF16AVX2(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, CX
 	MOVQ quads+32(FP), CX
-	MOVQ CX, 16(SP)
+	MOVQ CX, 24(SP)
 
 quad:
+	MOVQ    24(SP), CX
+	SHLQ    $0x02, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R10
-	CMPQ    16(SP), $0x01
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R10
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R10
 	SUBQ    BX, R10
+	MOVQ    SI, R9
+	SHLQ    $0x04, R9
+	ADDQ    BX, R9
+	MOVQ    CX, R11
+	NEGQ    R11
+	ADDQ    $0x10, R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	CMPQ    CX, $0x10
+	CMOVQLE R11, R9
+	MOVQ    heads+40(FP), R11
+	MOVQ    steps+56(FP), DX
+	IMULQ   DX, R11
+	IMUL3Q  $0x20, R11, R11
+	CMPQ    R11, SI
+	CMOVQNE BX, R9
+	MOVQ    R9, 16(SP)
 	MOVQ    q+64(FP), CX
 	MOVQ    AX, DX
-	MOVQ    heads+40(FP), R8
-	MOVQ    R8, (SP)
+	MOVQ    heads+40(FP), R11
+	MOVQ    R11, (SP)
 	MOVQ    BX, R9
 
 head:
-	MOVQ group+48(FP), R8
-	MOVQ R8, 8(SP)
+	MOVQ group+48(FP), R11
+	MOVQ R11, 8(SP)
 
-query:
+queries1:
+	CMPQ  8(SP), $0x01
+	JLT   queries1done
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -25886,6 +25971,11 @@ step1:
 	PREFETCHT0   (R12)(SI*1)
 	PREFETCHT0   (R12)(SI*2)
 	PREFETCHT0   (R12)(DI*1)
+	MOVQ         16(SP), R12
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         $0x00000080, R12
+	MOVQ         R12, 16(SP)
 	VMOVUPS      (CX), Y8
 	VCVTPH2PS    (R8), Y9
 	VFMADD231PS  Y9, Y8, Y0
@@ -25932,21 +26022,23 @@ step1:
 	VADDPS       X4, X1, X1
 	VMOVUPS      X1, (DX)
 	ADDQ         R11, DX
-	DECQ         8(SP)
-	JNZ          query
-	MOVQ         R8, R9
-	DECQ         (SP)
-	JNZ          head
-	ADDQ         $0x10, AX
-	LEAQ         (BX)(SI*4), BX
-	DECQ         16(SP)
-	JNZ          quad
+	SUBQ         $0x01, 8(SP)
+	JMP          queries1
+
+queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	DECQ 24(SP)
+	JNZ  quad
 	VZEROUPPER
 	RET
 
 // func rowValuesF16AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
 // Requires: AVX, CMOV, F16C, FMA3, MMX+
-TEXT ·rowValuesF16AVX2(SB), NOSPLIT, $24-80
+TEXT ·rowValuesF16AVX2(SB), NOSPLIT, $32-80
 	MOVQ weights+56(FP), AX
 	MOVQ values+8(FP), BX
 	MOVQ rowBytes+16(FP), SI
@@ -25954,27 +26046,48 @@ TEXT ·rowValuesF16AVX2(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, CX
 	MOVQ n+24(FP), CX
-	MOVQ CX, 16(SP)
-	SUBQ $0x04, 16(SP)
+	MOVQ CX, 24(SP)
+	SUBQ $0x04, 24(SP)
 	JLT  rest
 
 quad:
+	MOVQ    24(SP), CX
+	ADDQ    $0x04, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R10
-	CMPQ    16(SP), $0x03
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R10
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R10
 	SUBQ    BX, R10
+	MOVQ    SI, R9
+	SHLQ    $0x04, R9
+	ADDQ    BX, R9
+	MOVQ    CX, R11
+	NEGQ    R11
+	ADDQ    $0x10, R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	CMPQ    CX, $0x10
+	CMOVQLE R11, R9
+	MOVQ    heads+32(FP), R11
+	MOVQ    steps+48(FP), DX
+	IMULQ   DX, R11
+	IMUL3Q  $0x20, R11, R11
+	CMPQ    R11, SI
+	CMOVQNE BX, R9
+	MOVQ    R9, 16(SP)
 	MOVQ    out+0(FP), CX
 	MOVQ    AX, DX
-	MOVQ    heads+32(FP), R8
-	MOVQ    R8, (SP)
+	MOVQ    heads+32(FP), R11
+	MOVQ    R11, (SP)
 	MOVQ    BX, R9
 
 rows4head:
-	MOVQ group+40(FP), R8
-	MOVQ R8, 8(SP)
+	MOVQ group+40(FP), R11
+	MOVQ R11, 8(SP)
 
-rows4query:
+rows4queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows4queries1done
 	MOVQ         weightBytes+64(FP), R8
 	VBROADCASTSS (DX), Y0
 	VBROADCASTSS 4(DX), Y1
@@ -25990,6 +26103,11 @@ steprows41:
 	PREFETCHT0  (R12)(SI*1)
 	PREFETCHT0  (R12)(SI*2)
 	PREFETCHT0  (R12)(DI*1)
+	MOVQ        16(SP), R12
+	PREFETCHT1  (R12)
+	PREFETCHT1  64(R12)
+	ADDQ        $0x00000080, R12
+	MOVQ        R12, 16(SP)
 	VCVTPH2PS   (R8), Y4
 	VCVTPH2PS   (R8)(SI*1), Y5
 	VCVTPH2PS   (R8)(SI*2), Y6
@@ -26014,18 +26132,20 @@ steprows41:
 	ADDQ        $0x20, R8
 	DECQ        R11
 	JNZ         steprows41
-	DECQ        8(SP)
-	JNZ         rows4query
-	MOVQ        R8, R9
-	DECQ        (SP)
-	JNZ         rows4head
-	ADDQ        $0x10, AX
-	LEAQ        (BX)(SI*4), BX
-	SUBQ        $0x04, 16(SP)
-	JGE         quad
+	SUBQ        $0x01, 8(SP)
+	JMP         rows4queries1
+
+rows4queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  rows4head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	SUBQ $0x04, 24(SP)
+	JGE  quad
 
 rest:
-	ADDQ $0x04, 16(SP)
+	ADDQ $0x04, 24(SP)
 	JZ   done
 
 one:
@@ -26039,7 +26159,9 @@ rows1head:
 	MOVQ group+40(FP), DI
 	MOVQ DI, 8(SP)
 
-rows1query:
+rows1queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows1queries1done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Y0
 	ADDQ         DI, DX
@@ -26059,15 +26181,17 @@ steprows11:
 	ADDQ        $0x20, R8
 	DECQ        R11
 	JNZ         steprows11
-	DECQ        8(SP)
-	JNZ         rows1query
-	MOVQ        R8, R9
-	DECQ        (SP)
-	JNZ         rows1head
-	ADDQ        $0x04, AX
-	ADDQ        SI, BX
-	DECQ        16(SP)
-	JNZ         one
+	SUBQ        $0x01, 8(SP)
+	JMP         rows1queries1
+
+rows1queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  rows1head
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	DECQ 24(SP)
+	JNZ  one
 
 done:
 	VZEROUPPER
@@ -26105,7 +26229,7 @@ step:
 
 // func rowScoresBF16AVX2(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·rowScoresBF16AVX2(SB), NOSPLIT, $24-80
+TEXT ·rowScoresBF16AVX2(SB), NOSPLIT, $32-80
 	MOVQ out+0(FP), AX
 	MOVQ keys+16(FP), BX
 	MOVQ rowBytes+24(FP), SI
@@ -26113,25 +26237,46 @@ TEXT ·rowScoresBF16AVX2(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, CX
 	MOVQ quads+32(FP), CX
-	MOVQ CX, 16(SP)
+	MOVQ CX, 24(SP)
 
 quad:
+	MOVQ    24(SP), CX
+	SHLQ    $0x02, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R10
-	CMPQ    16(SP), $0x01
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R10
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R10
 	SUBQ    BX, R10
+	MOVQ    SI, R9
+	SHLQ    $0x04, R9
+	ADDQ    BX, R9
+	MOVQ    CX, R11
+	NEGQ    R11
+	ADDQ    $0x10, R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	CMPQ    CX, $0x10
+	CMOVQLE R11, R9
+	MOVQ    heads+40(FP), R11
+	MOVQ    steps+56(FP), DX
+	IMULQ   DX, R11
+	IMUL3Q  $0x20, R11, R11
+	CMPQ    R11, SI
+	CMOVQNE BX, R9
+	MOVQ    R9, 16(SP)
 	MOVQ    q+64(FP), CX
 	MOVQ    AX, DX
-	MOVQ    heads+40(FP), R8
-	MOVQ    R8, (SP)
+	MOVQ    heads+40(FP), R11
+	MOVQ    R11, (SP)
 	MOVQ    BX, R9
 
 head:
-	MOVQ group+48(FP), R8
-	MOVQ R8, 8(SP)
+	MOVQ group+48(FP), R11
+	MOVQ R11, 8(SP)
 
-query:
+queries1:
+	CMPQ  8(SP), $0x01
+	JLT   queries1done
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -26149,6 +26294,11 @@ step1:
 	PREFETCHT0   (R12)(SI*1)
 	PREFETCHT0   (R12)(SI*2)
 	PREFETCHT0   (R12)(DI*1)
+	MOVQ         16(SP), R12
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         $0x00000080, R12
+	MOVQ         R12, 16(SP)
 	VMOVUPS      (CX), Y8
 	VPMOVZXWD    (R8), Y9
 	VPSLLD       $0x10, Y9, Y9
@@ -26203,21 +26353,23 @@ step1:
 	VADDPS       X4, X1, X1
 	VMOVUPS      X1, (DX)
 	ADDQ         R11, DX
-	DECQ         8(SP)
-	JNZ          query
-	MOVQ         R8, R9
-	DECQ         (SP)
-	JNZ          head
-	ADDQ         $0x10, AX
-	LEAQ         (BX)(SI*4), BX
-	DECQ         16(SP)
-	JNZ          quad
+	SUBQ         $0x01, 8(SP)
+	JMP          queries1
+
+queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	DECQ 24(SP)
+	JNZ  quad
 	VZEROUPPER
 	RET
 
 // func rowValuesBF16AVX2(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·rowValuesBF16AVX2(SB), NOSPLIT, $24-80
+TEXT ·rowValuesBF16AVX2(SB), NOSPLIT, $32-80
 	MOVQ weights+56(FP), AX
 	MOVQ values+8(FP), BX
 	MOVQ rowBytes+16(FP), SI
@@ -26225,27 +26377,48 @@ TEXT ·rowValuesBF16AVX2(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, CX
 	MOVQ n+24(FP), CX
-	MOVQ CX, 16(SP)
-	SUBQ $0x04, 16(SP)
+	MOVQ CX, 24(SP)
+	SUBQ $0x04, 24(SP)
 	JLT  rest
 
 quad:
+	MOVQ    24(SP), CX
+	ADDQ    $0x04, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R10
-	CMPQ    16(SP), $0x03
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R10
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R10
 	SUBQ    BX, R10
+	MOVQ    SI, R9
+	SHLQ    $0x04, R9
+	ADDQ    BX, R9
+	MOVQ    CX, R11
+	NEGQ    R11
+	ADDQ    $0x10, R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	CMPQ    CX, $0x10
+	CMOVQLE R11, R9
+	MOVQ    heads+32(FP), R11
+	MOVQ    steps+48(FP), DX
+	IMULQ   DX, R11
+	IMUL3Q  $0x20, R11, R11
+	CMPQ    R11, SI
+	CMOVQNE BX, R9
+	MOVQ    R9, 16(SP)
 	MOVQ    out+0(FP), CX
 	MOVQ    AX, DX
-	MOVQ    heads+32(FP), R8
-	MOVQ    R8, (SP)
+	MOVQ    heads+32(FP), R11
+	MOVQ    R11, (SP)
 	MOVQ    BX, R9
 
 rows4head:
-	MOVQ group+40(FP), R8
-	MOVQ R8, 8(SP)
+	MOVQ group+40(FP), R11
+	MOVQ R11, 8(SP)
 
-rows4query:
+rows4queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows4queries1done
 	MOVQ         weightBytes+64(FP), R8
 	VBROADCASTSS (DX), Y0
 	VBROADCASTSS 4(DX), Y1
@@ -26261,6 +26434,11 @@ steprows41:
 	PREFETCHT0  (R12)(SI*1)
 	PREFETCHT0  (R12)(SI*2)
 	PREFETCHT0  (R12)(DI*1)
+	MOVQ        16(SP), R12
+	PREFETCHT1  (R12)
+	PREFETCHT1  64(R12)
+	ADDQ        $0x00000080, R12
+	MOVQ        R12, 16(SP)
 	VPMOVZXWD   (R8), Y4
 	VPSLLD      $0x10, Y4, Y4
 	VPMOVZXWD   (R8)(SI*1), Y5
@@ -26293,18 +26471,20 @@ steprows41:
 	ADDQ        $0x20, R8
 	DECQ        R11
 	JNZ         steprows41
-	DECQ        8(SP)
-	JNZ         rows4query
-	MOVQ        R8, R9
-	DECQ        (SP)
-	JNZ         rows4head
-	ADDQ        $0x10, AX
-	LEAQ        (BX)(SI*4), BX
-	SUBQ        $0x04, 16(SP)
-	JGE         quad
+	SUBQ        $0x01, 8(SP)
+	JMP         rows4queries1
+
+rows4queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  rows4head
+	ADDQ $0x10, AX
+	LEAQ (BX)(SI*4), BX
+	SUBQ $0x04, 24(SP)
+	JGE  quad
 
 rest:
-	ADDQ $0x04, 16(SP)
+	ADDQ $0x04, 24(SP)
 	JZ   done
 
 one:
@@ -26318,7 +26498,9 @@ rows1head:
 	MOVQ group+40(FP), DI
 	MOVQ DI, 8(SP)
 
-rows1query:
+rows1queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows1queries1done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Y0
 	ADDQ         DI, DX
@@ -26340,15 +26522,17 @@ steprows11:
 	ADDQ        $0x20, R8
 	DECQ        R11
 	JNZ         steprows11
-	DECQ        8(SP)
-	JNZ         rows1query
-	MOVQ        R8, R9
-	DECQ        (SP)
-	JNZ         rows1head
-	ADDQ        $0x04, AX
-	ADDQ        SI, BX
-	DECQ        16(SP)
-	JNZ         one
+	SUBQ        $0x01, 8(SP)
+	JMP         rows1queries1
+
+rows1queries1done:
+	MOVQ R8, R9
+	DECQ (SP)
+	JNZ  rows1head
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	DECQ 24(SP)
+	JNZ  one
 
 done:
 	VZEROUPPER
@@ -27252,23 +27436,43 @@ step:
 	RET
 
 // func rowScoresF32AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
-// Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
-TEXT ·rowScoresF32AVX512(SB), NOSPLIT, $24-80
-	MOVQ out+0(FP), AX
-	MOVQ keys+16(FP), BX
-	MOVQ rowBytes+24(FP), SI
-	MOVQ steps+56(FP), R8
-	LEAQ (SI)(SI*2), DI
-	SHLQ $0x06, R8
-	MOVQ quads+32(FP), CX
-	MOVQ CX, 16(SP)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·rowScoresF32AVX512(SB), NOSPLIT, $32-80
+	MOVQ   out+0(FP), AX
+	MOVQ   keys+16(FP), BX
+	MOVQ   rowBytes+24(FP), SI
+	MOVQ   steps+56(FP), R8
+	LEAQ   (SI)(SI*2), DI
+	SHLQ   $0x06, R8
+	MOVQ   quads+32(FP), CX
+	MOVQ   CX, 24(SP)
+	VPXORD Z0, Z0, Z0
 
 quad:
+	MOVQ    24(SP), CX
+	SHLQ    $0x02, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R11
-	CMPQ    16(SP), $0x01
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R11
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R11
 	SUBQ    BX, R11
+	MOVQ    SI, R10
+	SHLQ    $0x04, R10
+	ADDQ    BX, R10
+	MOVQ    CX, R12
+	NEGQ    R12
+	ADDQ    $0x10, R12
+	IMULQ   SI, R12
+	ADDQ    DX, R12
+	CMPQ    CX, $0x10
+	CMOVQLE R12, R10
+	MOVQ    heads+40(FP), R12
+	MOVQ    steps+56(FP), DX
+	IMULQ   DX, R12
+	IMUL3Q  $0x40, R12, R12
+	CMPQ    R12, SI
+	CMOVQNE BX, R10
+	MOVQ    R10, 16(SP)
 	MOVQ    q+64(FP), CX
 	MOVQ    AX, DX
 	MOVQ    heads+40(FP), R12
@@ -27278,172 +27482,299 @@ quad:
 head:
 	MOVQ group+48(FP), R12
 	MOVQ R12, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  last
 
-pair:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   R10, R9
-	MOVQ   steps+56(FP), R12
+queries4:
+	CMPQ      8(SP), $0x04
+	JLT       queries4done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	VMOVDQA64 Z0, Z5
+	VMOVDQA64 Z0, Z6
+	VMOVDQA64 Z0, Z7
+	VMOVDQA64 Z0, Z8
+	VMOVDQA64 Z0, Z9
+	VMOVDQA64 Z0, Z10
+	VMOVDQA64 Z0, Z11
+	VMOVDQA64 Z0, Z12
+	VMOVDQA64 Z0, Z13
+	VMOVDQA64 Z0, Z14
+	VMOVDQA64 Z0, Z15
+	VMOVDQA64 Z0, Z16
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
+
+step4:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	PREFETCHT1  128(R13)
+	PREFETCHT1  192(R13)
+	ADDQ        $0x00000100, R13
+	MOVQ        R13, 16(SP)
+	LEAQ        (CX)(R8*2), R13
+	VMOVUPS     (CX), Z17
+	VMOVUPS     (CX)(R8*1), Z18
+	VMOVUPS     (R13), Z19
+	VMOVUPS     (R13)(R8*1), Z20
+	VMOVUPS     (R9), Z21
+	VFMADD231PS Z21, Z17, Z1
+	VFMADD231PS Z21, Z18, Z5
+	VFMADD231PS Z21, Z19, Z9
+	VFMADD231PS Z21, Z20, Z13
+	VMOVUPS     (R9)(SI*1), Z21
+	VFMADD231PS Z21, Z17, Z2
+	VFMADD231PS Z21, Z18, Z6
+	VFMADD231PS Z21, Z19, Z10
+	VFMADD231PS Z21, Z20, Z14
+	VMOVUPS     (R9)(SI*2), Z21
+	VFMADD231PS Z21, Z17, Z3
+	VFMADD231PS Z21, Z18, Z7
+	VFMADD231PS Z21, Z19, Z11
+	VFMADD231PS Z21, Z20, Z15
+	VMOVUPS     (R9)(DI*1), Z21
+	VFMADD231PS Z21, Z17, Z4
+	VFMADD231PS Z21, Z18, Z8
+	VFMADD231PS Z21, Z19, Z12
+	VFMADD231PS Z21, Z20, Z16
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         step4
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z17
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z17, Z17
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z17, Z2
+	VSHUFF32X4  $0xdd, Z1, Z17, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	VSHUFF32X4  $0x44, Z6, Z5, Z1
+	VSHUFF32X4  $0xee, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z8, Z7, Z2
+	VSHUFF32X4  $0xee, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	VSHUFF32X4  $0x44, Z10, Z9, Z1
+	VSHUFF32X4  $0xee, Z10, Z9, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z12, Z11, Z2
+	VSHUFF32X4  $0xee, Z12, Z11, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	VSHUFF32X4  $0x44, Z14, Z13, Z1
+	VSHUFF32X4  $0xee, Z14, Z13, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z16, Z15, Z2
+	VSHUFF32X4  $0xee, Z16, Z15, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         queries4
+
+queries4done:
+queries2:
+	CMPQ      8(SP), $0x02
+	JLT       queries2done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	VMOVDQA64 Z0, Z5
+	VMOVDQA64 Z0, Z6
+	VMOVDQA64 Z0, Z7
+	VMOVDQA64 Z0, Z8
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
 
 step2:
-	LEAQ          (R9)(R11*1), R13
-	PREFETCHT0    (R13)
-	PREFETCHT0    (R13)(SI*1)
-	PREFETCHT0    (R13)(SI*2)
-	PREFETCHT0    (R13)(DI*1)
-	VMOVUPS       (CX), Z8
-	VMOVUPS       (CX)(R8*1), Z9
-	VMOVUPS       (R9), Z10
-	VFMADD231PS   Z10, Z8, Z0
-	VFMADD231PS   Z10, Z9, Z4
-	VMOVUPS       (R9)(SI*1), Z10
-	VFMADD231PS   Z10, Z8, Z1
-	VFMADD231PS   Z10, Z9, Z5
-	VMOVUPS       (R9)(SI*2), Z10
-	VFMADD231PS   Z10, Z8, Z2
-	VFMADD231PS   Z10, Z9, Z6
-	VMOVUPS       (R9)(DI*1), Z10
-	VFMADD231PS   Z10, Z8, Z3
-	VFMADD231PS   Z10, Z9, Z7
-	ADDQ          $0x40, CX
-	ADDQ          $0x40, R9
-	DECQ          R12
-	JNZ           step2
-	MOVQ          outBytes+8(FP), R12
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y8
-	VEXTRACTF64X4 $0x01, Z1, Y9
-	VADDPS        Y9, Y1, Y9
-	VEXTRACTF64X4 $0x01, Z2, Y10
-	VADDPS        Y10, Y2, Y10
-	VEXTRACTF64X4 $0x01, Z3, Y15
-	VADDPS        Y15, Y3, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R12, DX
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y8, Y4, Y8
-	VEXTRACTF64X4 $0x01, Z5, Y9
-	VADDPS        Y9, Y5, Y9
-	VEXTRACTF64X4 $0x01, Z6, Y10
-	VADDPS        Y10, Y6, Y10
-	VEXTRACTF64X4 $0x01, Z7, Y15
-	VADDPS        Y15, Y7, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R12, DX
-	ADDQ          R8, CX
-	SUBQ          $0x02, 8(SP)
-	JGE           pair
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	PREFETCHT1  128(R13)
+	PREFETCHT1  192(R13)
+	ADDQ        $0x00000100, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (CX), Z9
+	VMOVUPS     (CX)(R8*1), Z10
+	VMOVUPS     (R9), Z11
+	VFMADD231PS Z11, Z9, Z1
+	VFMADD231PS Z11, Z10, Z5
+	VMOVUPS     (R9)(SI*1), Z11
+	VFMADD231PS Z11, Z9, Z2
+	VFMADD231PS Z11, Z10, Z6
+	VMOVUPS     (R9)(SI*2), Z11
+	VFMADD231PS Z11, Z9, Z3
+	VFMADD231PS Z11, Z10, Z7
+	VMOVUPS     (R9)(DI*1), Z11
+	VFMADD231PS Z11, Z9, Z4
+	VFMADD231PS Z11, Z10, Z8
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         step2
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z9
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z9, Z9
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z9, Z2
+	VSHUFF32X4  $0xdd, Z1, Z9, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	VSHUFF32X4  $0x44, Z6, Z5, Z1
+	VSHUFF32X4  $0xee, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z8, Z7, Z2
+	VSHUFF32X4  $0xee, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JMP         queries2
 
-last:
-	ADDQ   $0x02, 8(SP)
-	JZ     next
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	MOVQ   R10, R9
-	MOVQ   steps+56(FP), R12
+queries2done:
+queries1:
+	CMPQ      8(SP), $0x01
+	JLT       queries1done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
 
 step1:
-	LEAQ          (R9)(R11*1), R10
-	PREFETCHT0    (R10)
-	PREFETCHT0    (R10)(SI*1)
-	PREFETCHT0    (R10)(SI*2)
-	PREFETCHT0    (R10)(DI*1)
-	VMOVUPS       (CX), Z8
-	VFMADD231PS   (R9), Z8, Z11
-	VFMADD231PS   (R9)(SI*1), Z8, Z12
-	VFMADD231PS   (R9)(SI*2), Z8, Z13
-	VFMADD231PS   (R9)(DI*1), Z8, Z14
-	ADDQ          $0x40, CX
-	ADDQ          $0x40, R9
-	DECQ          R12
-	JNZ           step1
-	MOVQ          outBytes+8(FP), R10
-	VEXTRACTF64X4 $0x01, Z11, Y8
-	VADDPS        Y8, Y11, Y8
-	VEXTRACTF64X4 $0x01, Z12, Y9
-	VADDPS        Y9, Y12, Y9
-	VEXTRACTF64X4 $0x01, Z13, Y10
-	VADDPS        Y10, Y13, Y10
-	VEXTRACTF64X4 $0x01, Z14, Y15
-	VADDPS        Y15, Y14, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R10, DX
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	PREFETCHT1  128(R13)
+	PREFETCHT1  192(R13)
+	ADDQ        $0x00000100, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (CX), Z5
+	VFMADD231PS (R9), Z5, Z1
+	VFMADD231PS (R9)(SI*1), Z5, Z2
+	VFMADD231PS (R9)(SI*2), Z5, Z3
+	VFMADD231PS (R9)(DI*1), Z5, Z4
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         step1
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z5
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z5, Z5
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z5, Z2
+	VSHUFF32X4  $0xdd, Z1, Z5, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	SUBQ        $0x01, 8(SP)
+	JMP         queries1
 
-next:
+queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  head
 	ADDQ $0x10, AX
 	LEAQ (BX)(SI*4), BX
-	DECQ 16(SP)
+	DECQ 24(SP)
 	JNZ  quad
 	VZEROUPPER
 	RET
 
 // func rowValuesF32AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·rowValuesF32AVX512(SB), NOSPLIT, $24-80
+TEXT ·rowValuesF32AVX512(SB), NOSPLIT, $32-80
 	MOVQ weights+56(FP), AX
 	MOVQ values+8(FP), BX
 	MOVQ rowBytes+16(FP), SI
@@ -27451,16 +27782,35 @@ TEXT ·rowValuesF32AVX512(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, R8
 	MOVQ n+24(FP), CX
-	MOVQ CX, 16(SP)
-	SUBQ $0x04, 16(SP)
+	MOVQ CX, 24(SP)
+	SUBQ $0x04, 24(SP)
 	JLT  rest
 
 quad:
+	MOVQ    24(SP), CX
+	ADDQ    $0x04, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R11
-	CMPQ    16(SP), $0x03
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R11
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R11
 	SUBQ    BX, R11
+	MOVQ    SI, R10
+	SHLQ    $0x04, R10
+	ADDQ    BX, R10
+	MOVQ    CX, R12
+	NEGQ    R12
+	ADDQ    $0x10, R12
+	IMULQ   SI, R12
+	ADDQ    DX, R12
+	CMPQ    CX, $0x10
+	CMOVQLE R12, R10
+	MOVQ    heads+32(FP), R12
+	MOVQ    steps+48(FP), DX
+	IMULQ   DX, R12
+	IMUL3Q  $0x40, R12, R12
+	CMPQ    R12, SI
+	CMOVQNE BX, R10
+	MOVQ    R10, 16(SP)
 	MOVQ    out+0(FP), CX
 	MOVQ    AX, DX
 	MOVQ    heads+32(FP), R12
@@ -27470,10 +27820,90 @@ quad:
 rows4head:
 	MOVQ group+40(FP), R12
 	MOVQ R12, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  rows4last
 
-rows4pair:
+rows4queries4:
+	CMPQ         8(SP), $0x04
+	JLT          rows4queries4done
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 12(DX), Z7
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS 4(DX), Z9
+	VBROADCASTSS 8(DX), Z10
+	VBROADCASTSS 12(DX), Z11
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS 4(DX), Z13
+	VBROADCASTSS 8(DX), Z14
+	VBROADCASTSS 12(DX), Z15
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows44:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	PREFETCHT1  128(R13)
+	PREFETCHT1  192(R13)
+	ADDQ        $0x00000100, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (R9), Z16
+	VMOVUPS     (R9)(SI*1), Z17
+	VMOVUPS     (R9)(SI*2), Z18
+	VMOVUPS     (R9)(DI*1), Z19
+	LEAQ        (CX)(R8*2), R13
+	VMOVUPS     (CX), Z20
+	VFMADD231PS Z16, Z0, Z20
+	VFMADD231PS Z17, Z1, Z20
+	VFMADD231PS Z18, Z2, Z20
+	VFMADD231PS Z19, Z3, Z20
+	VMOVUPS     Z20, (CX)
+	VMOVUPS     (CX)(R8*1), Z20
+	VFMADD231PS Z16, Z4, Z20
+	VFMADD231PS Z17, Z5, Z20
+	VFMADD231PS Z18, Z6, Z20
+	VFMADD231PS Z19, Z7, Z20
+	VMOVUPS     Z20, (CX)(R8*1)
+	VMOVUPS     (R13), Z20
+	VFMADD231PS Z16, Z8, Z20
+	VFMADD231PS Z17, Z9, Z20
+	VFMADD231PS Z18, Z10, Z20
+	VFMADD231PS Z19, Z11, Z20
+	VMOVUPS     Z20, (R13)
+	VMOVUPS     (R13)(R8*1), Z20
+	VFMADD231PS Z16, Z12, Z20
+	VFMADD231PS Z17, Z13, Z20
+	VFMADD231PS Z18, Z14, Z20
+	VFMADD231PS Z19, Z15, Z20
+	VMOVUPS     Z20, (R13)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         steprows44
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         rows4queries4
+
+rows4queries4done:
+rows4queries2:
+	CMPQ         8(SP), $0x02
+	JLT          rows4queries2done
 	MOVQ         weightBytes+64(FP), R9
 	VBROADCASTSS (DX), Z0
 	VBROADCASTSS 4(DX), Z1
@@ -27494,6 +27924,13 @@ steprows42:
 	PREFETCHT0  (R13)(SI*1)
 	PREFETCHT0  (R13)(SI*2)
 	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	PREFETCHT1  128(R13)
+	PREFETCHT1  192(R13)
+	ADDQ        $0x00000100, R13
+	MOVQ        R13, 16(SP)
 	VMOVUPS     (R9), Z8
 	VMOVUPS     (R9)(SI*1), Z9
 	VMOVUPS     (R9)(SI*2), Z10
@@ -27516,11 +27953,12 @@ steprows42:
 	JNZ         steprows42
 	ADDQ        R8, CX
 	SUBQ        $0x02, 8(SP)
-	JGE         rows4pair
+	JMP         rows4queries2
 
-rows4last:
-	ADDQ         $0x02, 8(SP)
-	JZ           rows4next
+rows4queries2done:
+rows4queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows4queries1done
 	MOVQ         weightBytes+64(FP), R9
 	VBROADCASTSS (DX), Z0
 	VBROADCASTSS 4(DX), Z1
@@ -27531,11 +27969,18 @@ rows4last:
 	MOVQ         steps+48(FP), R12
 
 steprows41:
-	LEAQ        (R9)(R11*1), R10
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(SI*1)
-	PREFETCHT0  (R10)(SI*2)
-	PREFETCHT0  (R10)(DI*1)
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	PREFETCHT1  128(R13)
+	PREFETCHT1  192(R13)
+	ADDQ        $0x00000100, R13
+	MOVQ        R13, 16(SP)
 	VMOVUPS     (R9), Z4
 	VMOVUPS     (R9)(SI*1), Z5
 	VMOVUPS     (R9)(SI*2), Z6
@@ -27550,18 +27995,20 @@ steprows41:
 	ADDQ        $0x40, R9
 	DECQ        R12
 	JNZ         steprows41
+	SUBQ        $0x01, 8(SP)
+	JMP         rows4queries1
 
-rows4next:
+rows4queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  rows4head
 	ADDQ $0x10, AX
 	LEAQ (BX)(SI*4), BX
-	SUBQ $0x04, 16(SP)
+	SUBQ $0x04, 24(SP)
 	JGE  quad
 
 rest:
-	ADDQ $0x04, 16(SP)
+	ADDQ $0x04, 24(SP)
 	JZ   done
 
 one:
@@ -27574,10 +28021,51 @@ one:
 rows1head:
 	MOVQ group+40(FP), DI
 	MOVQ DI, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  rows1last
 
-rows1pair:
+rows1queries4:
+	CMPQ         8(SP), $0x04
+	JLT          rows1queries4done
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z1
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z3
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows14:
+	VMOVUPS     (R9), Z4
+	LEAQ        (CX)(R8*2), DI
+	VMOVUPS     (CX), Z5
+	VFMADD231PS Z4, Z0, Z5
+	VMOVUPS     Z5, (CX)
+	VMOVUPS     (CX)(R8*1), Z5
+	VFMADD231PS Z4, Z1, Z5
+	VMOVUPS     Z5, (CX)(R8*1)
+	VMOVUPS     (DI), Z5
+	VFMADD231PS Z4, Z2, Z5
+	VMOVUPS     Z5, (DI)
+	VMOVUPS     (DI)(R8*1), Z5
+	VFMADD231PS Z4, Z3, Z5
+	VMOVUPS     Z5, (DI)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R12
+	JNZ         steprows14
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         rows1queries4
+
+rows1queries4done:
+rows1queries2:
+	CMPQ         8(SP), $0x02
+	JLT          rows1queries2done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Z0
 	ADDQ         DI, DX
@@ -27600,11 +28088,12 @@ steprows12:
 	JNZ         steprows12
 	ADDQ        R8, CX
 	SUBQ        $0x02, 8(SP)
-	JGE         rows1pair
+	JMP         rows1queries2
 
-rows1last:
-	ADDQ         $0x02, 8(SP)
-	JZ           rows1next
+rows1queries2done:
+rows1queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows1queries1done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Z0
 	ADDQ         DI, DX
@@ -27620,14 +28109,16 @@ steprows11:
 	ADDQ        $0x40, R9
 	DECQ        R12
 	JNZ         steprows11
+	SUBQ        $0x01, 8(SP)
+	JMP         rows1queries1
 
-rows1next:
+rows1queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  rows1head
 	ADDQ $0x04, AX
 	ADDQ SI, BX
-	DECQ 16(SP)
+	DECQ 24(SP)
 	JNZ  one
 
 done:
@@ -27661,23 +28152,43 @@ step:
 	RET
 
 // func rowScoresF16AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
-// Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
-TEXT ·rowScoresF16AVX512(SB), NOSPLIT, $24-80
-	MOVQ out+0(FP), AX
-	MOVQ keys+16(FP), BX
-	MOVQ rowBytes+24(FP), SI
-	MOVQ steps+56(FP), R8
-	LEAQ (SI)(SI*2), DI
-	SHLQ $0x06, R8
-	MOVQ quads+32(FP), CX
-	MOVQ CX, 16(SP)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·rowScoresF16AVX512(SB), NOSPLIT, $32-80
+	MOVQ   out+0(FP), AX
+	MOVQ   keys+16(FP), BX
+	MOVQ   rowBytes+24(FP), SI
+	MOVQ   steps+56(FP), R8
+	LEAQ   (SI)(SI*2), DI
+	SHLQ   $0x06, R8
+	MOVQ   quads+32(FP), CX
+	MOVQ   CX, 24(SP)
+	VPXORD Z0, Z0, Z0
 
 quad:
+	MOVQ    24(SP), CX
+	SHLQ    $0x02, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R11
-	CMPQ    16(SP), $0x01
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R11
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R11
 	SUBQ    BX, R11
+	MOVQ    SI, R10
+	SHLQ    $0x04, R10
+	ADDQ    BX, R10
+	MOVQ    CX, R12
+	NEGQ    R12
+	ADDQ    $0x10, R12
+	IMULQ   SI, R12
+	ADDQ    DX, R12
+	CMPQ    CX, $0x10
+	CMOVQLE R12, R10
+	MOVQ    heads+40(FP), R12
+	MOVQ    steps+56(FP), DX
+	IMULQ   DX, R12
+	IMUL3Q  $0x20, R12, R12
+	CMPQ    R12, SI
+	CMOVQNE BX, R10
+	MOVQ    R10, 16(SP)
 	MOVQ    q+64(FP), CX
 	MOVQ    AX, DX
 	MOVQ    heads+40(FP), R12
@@ -27687,176 +28198,297 @@ quad:
 head:
 	MOVQ group+48(FP), R12
 	MOVQ R12, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  last
 
-pair:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   R10, R9
-	MOVQ   steps+56(FP), R12
+queries4:
+	CMPQ      8(SP), $0x04
+	JLT       queries4done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	VMOVDQA64 Z0, Z5
+	VMOVDQA64 Z0, Z6
+	VMOVDQA64 Z0, Z7
+	VMOVDQA64 Z0, Z8
+	VMOVDQA64 Z0, Z9
+	VMOVDQA64 Z0, Z10
+	VMOVDQA64 Z0, Z11
+	VMOVDQA64 Z0, Z12
+	VMOVDQA64 Z0, Z13
+	VMOVDQA64 Z0, Z14
+	VMOVDQA64 Z0, Z15
+	VMOVDQA64 Z0, Z16
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
+
+step4:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	LEAQ        (CX)(R8*2), R13
+	VMOVUPS     (CX), Z17
+	VMOVUPS     (CX)(R8*1), Z18
+	VMOVUPS     (R13), Z19
+	VMOVUPS     (R13)(R8*1), Z20
+	VCVTPH2PS   (R9), Z21
+	VFMADD231PS Z21, Z17, Z1
+	VFMADD231PS Z21, Z18, Z5
+	VFMADD231PS Z21, Z19, Z9
+	VFMADD231PS Z21, Z20, Z13
+	VCVTPH2PS   (R9)(SI*1), Z21
+	VFMADD231PS Z21, Z17, Z2
+	VFMADD231PS Z21, Z18, Z6
+	VFMADD231PS Z21, Z19, Z10
+	VFMADD231PS Z21, Z20, Z14
+	VCVTPH2PS   (R9)(SI*2), Z21
+	VFMADD231PS Z21, Z17, Z3
+	VFMADD231PS Z21, Z18, Z7
+	VFMADD231PS Z21, Z19, Z11
+	VFMADD231PS Z21, Z20, Z15
+	VCVTPH2PS   (R9)(DI*1), Z21
+	VFMADD231PS Z21, Z17, Z4
+	VFMADD231PS Z21, Z18, Z8
+	VFMADD231PS Z21, Z19, Z12
+	VFMADD231PS Z21, Z20, Z16
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         step4
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z17
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z17, Z17
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z17, Z2
+	VSHUFF32X4  $0xdd, Z1, Z17, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	VSHUFF32X4  $0x44, Z6, Z5, Z1
+	VSHUFF32X4  $0xee, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z8, Z7, Z2
+	VSHUFF32X4  $0xee, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	VSHUFF32X4  $0x44, Z10, Z9, Z1
+	VSHUFF32X4  $0xee, Z10, Z9, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z12, Z11, Z2
+	VSHUFF32X4  $0xee, Z12, Z11, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	VSHUFF32X4  $0x44, Z14, Z13, Z1
+	VSHUFF32X4  $0xee, Z14, Z13, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z16, Z15, Z2
+	VSHUFF32X4  $0xee, Z16, Z15, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         queries4
+
+queries4done:
+queries2:
+	CMPQ      8(SP), $0x02
+	JLT       queries2done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	VMOVDQA64 Z0, Z5
+	VMOVDQA64 Z0, Z6
+	VMOVDQA64 Z0, Z7
+	VMOVDQA64 Z0, Z8
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
 
 step2:
-	LEAQ          (R9)(R11*1), R13
-	PREFETCHT0    (R13)
-	PREFETCHT0    (R13)(SI*1)
-	PREFETCHT0    (R13)(SI*2)
-	PREFETCHT0    (R13)(DI*1)
-	VMOVUPS       (CX), Z8
-	VMOVUPS       (CX)(R8*1), Z9
-	VCVTPH2PS     (R9), Z10
-	VFMADD231PS   Z10, Z8, Z0
-	VFMADD231PS   Z10, Z9, Z4
-	VCVTPH2PS     (R9)(SI*1), Z10
-	VFMADD231PS   Z10, Z8, Z1
-	VFMADD231PS   Z10, Z9, Z5
-	VCVTPH2PS     (R9)(SI*2), Z10
-	VFMADD231PS   Z10, Z8, Z2
-	VFMADD231PS   Z10, Z9, Z6
-	VCVTPH2PS     (R9)(DI*1), Z10
-	VFMADD231PS   Z10, Z8, Z3
-	VFMADD231PS   Z10, Z9, Z7
-	ADDQ          $0x40, CX
-	ADDQ          $0x20, R9
-	DECQ          R12
-	JNZ           step2
-	MOVQ          outBytes+8(FP), R12
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y8
-	VEXTRACTF64X4 $0x01, Z1, Y9
-	VADDPS        Y9, Y1, Y9
-	VEXTRACTF64X4 $0x01, Z2, Y10
-	VADDPS        Y10, Y2, Y10
-	VEXTRACTF64X4 $0x01, Z3, Y15
-	VADDPS        Y15, Y3, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R12, DX
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y8, Y4, Y8
-	VEXTRACTF64X4 $0x01, Z5, Y9
-	VADDPS        Y9, Y5, Y9
-	VEXTRACTF64X4 $0x01, Z6, Y10
-	VADDPS        Y10, Y6, Y10
-	VEXTRACTF64X4 $0x01, Z7, Y15
-	VADDPS        Y15, Y7, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R12, DX
-	ADDQ          R8, CX
-	SUBQ          $0x02, 8(SP)
-	JGE           pair
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (CX), Z9
+	VMOVUPS     (CX)(R8*1), Z10
+	VCVTPH2PS   (R9), Z11
+	VFMADD231PS Z11, Z9, Z1
+	VFMADD231PS Z11, Z10, Z5
+	VCVTPH2PS   (R9)(SI*1), Z11
+	VFMADD231PS Z11, Z9, Z2
+	VFMADD231PS Z11, Z10, Z6
+	VCVTPH2PS   (R9)(SI*2), Z11
+	VFMADD231PS Z11, Z9, Z3
+	VFMADD231PS Z11, Z10, Z7
+	VCVTPH2PS   (R9)(DI*1), Z11
+	VFMADD231PS Z11, Z9, Z4
+	VFMADD231PS Z11, Z10, Z8
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         step2
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z9
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z9, Z9
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z9, Z2
+	VSHUFF32X4  $0xdd, Z1, Z9, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	VSHUFF32X4  $0x44, Z6, Z5, Z1
+	VSHUFF32X4  $0xee, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z8, Z7, Z2
+	VSHUFF32X4  $0xee, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JMP         queries2
 
-last:
-	ADDQ   $0x02, 8(SP)
-	JZ     next
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	MOVQ   R10, R9
-	MOVQ   steps+56(FP), R12
+queries2done:
+queries1:
+	CMPQ      8(SP), $0x01
+	JLT       queries1done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
 
 step1:
-	LEAQ          (R9)(R11*1), R10
-	PREFETCHT0    (R10)
-	PREFETCHT0    (R10)(SI*1)
-	PREFETCHT0    (R10)(SI*2)
-	PREFETCHT0    (R10)(DI*1)
-	VMOVUPS       (CX), Z8
-	VCVTPH2PS     (R9), Z9
-	VFMADD231PS   Z9, Z8, Z11
-	VCVTPH2PS     (R9)(SI*1), Z9
-	VFMADD231PS   Z9, Z8, Z12
-	VCVTPH2PS     (R9)(SI*2), Z9
-	VFMADD231PS   Z9, Z8, Z13
-	VCVTPH2PS     (R9)(DI*1), Z9
-	VFMADD231PS   Z9, Z8, Z14
-	ADDQ          $0x40, CX
-	ADDQ          $0x20, R9
-	DECQ          R12
-	JNZ           step1
-	MOVQ          outBytes+8(FP), R10
-	VEXTRACTF64X4 $0x01, Z11, Y8
-	VADDPS        Y8, Y11, Y8
-	VEXTRACTF64X4 $0x01, Z12, Y9
-	VADDPS        Y9, Y12, Y9
-	VEXTRACTF64X4 $0x01, Z13, Y10
-	VADDPS        Y10, Y13, Y10
-	VEXTRACTF64X4 $0x01, Z14, Y15
-	VADDPS        Y15, Y14, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R10, DX
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (CX), Z5
+	VCVTPH2PS   (R9), Z6
+	VFMADD231PS Z6, Z5, Z1
+	VCVTPH2PS   (R9)(SI*1), Z6
+	VFMADD231PS Z6, Z5, Z2
+	VCVTPH2PS   (R9)(SI*2), Z6
+	VFMADD231PS Z6, Z5, Z3
+	VCVTPH2PS   (R9)(DI*1), Z6
+	VFMADD231PS Z6, Z5, Z4
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         step1
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z5
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z5, Z5
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z5, Z2
+	VSHUFF32X4  $0xdd, Z1, Z5, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	SUBQ        $0x01, 8(SP)
+	JMP         queries1
 
-next:
+queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  head
 	ADDQ $0x10, AX
 	LEAQ (BX)(SI*4), BX
-	DECQ 16(SP)
+	DECQ 24(SP)
 	JNZ  quad
 	VZEROUPPER
 	RET
 
 // func rowValuesF16AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·rowValuesF16AVX512(SB), NOSPLIT, $24-80
+TEXT ·rowValuesF16AVX512(SB), NOSPLIT, $32-80
 	MOVQ weights+56(FP), AX
 	MOVQ values+8(FP), BX
 	MOVQ rowBytes+16(FP), SI
@@ -27864,16 +28496,35 @@ TEXT ·rowValuesF16AVX512(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, R8
 	MOVQ n+24(FP), CX
-	MOVQ CX, 16(SP)
-	SUBQ $0x04, 16(SP)
+	MOVQ CX, 24(SP)
+	SUBQ $0x04, 24(SP)
 	JLT  rest
 
 quad:
+	MOVQ    24(SP), CX
+	ADDQ    $0x04, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R11
-	CMPQ    16(SP), $0x03
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R11
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R11
 	SUBQ    BX, R11
+	MOVQ    SI, R10
+	SHLQ    $0x04, R10
+	ADDQ    BX, R10
+	MOVQ    CX, R12
+	NEGQ    R12
+	ADDQ    $0x10, R12
+	IMULQ   SI, R12
+	ADDQ    DX, R12
+	CMPQ    CX, $0x10
+	CMOVQLE R12, R10
+	MOVQ    heads+32(FP), R12
+	MOVQ    steps+48(FP), DX
+	IMULQ   DX, R12
+	IMUL3Q  $0x20, R12, R12
+	CMPQ    R12, SI
+	CMOVQNE BX, R10
+	MOVQ    R10, 16(SP)
 	MOVQ    out+0(FP), CX
 	MOVQ    AX, DX
 	MOVQ    heads+32(FP), R12
@@ -27883,10 +28534,88 @@ quad:
 rows4head:
 	MOVQ group+40(FP), R12
 	MOVQ R12, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  rows4last
 
-rows4pair:
+rows4queries4:
+	CMPQ         8(SP), $0x04
+	JLT          rows4queries4done
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 12(DX), Z7
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS 4(DX), Z9
+	VBROADCASTSS 8(DX), Z10
+	VBROADCASTSS 12(DX), Z11
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS 4(DX), Z13
+	VBROADCASTSS 8(DX), Z14
+	VBROADCASTSS 12(DX), Z15
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows44:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	VCVTPH2PS   (R9), Z16
+	VCVTPH2PS   (R9)(SI*1), Z17
+	VCVTPH2PS   (R9)(SI*2), Z18
+	VCVTPH2PS   (R9)(DI*1), Z19
+	LEAQ        (CX)(R8*2), R13
+	VMOVUPS     (CX), Z20
+	VFMADD231PS Z16, Z0, Z20
+	VFMADD231PS Z17, Z1, Z20
+	VFMADD231PS Z18, Z2, Z20
+	VFMADD231PS Z19, Z3, Z20
+	VMOVUPS     Z20, (CX)
+	VMOVUPS     (CX)(R8*1), Z20
+	VFMADD231PS Z16, Z4, Z20
+	VFMADD231PS Z17, Z5, Z20
+	VFMADD231PS Z18, Z6, Z20
+	VFMADD231PS Z19, Z7, Z20
+	VMOVUPS     Z20, (CX)(R8*1)
+	VMOVUPS     (R13), Z20
+	VFMADD231PS Z16, Z8, Z20
+	VFMADD231PS Z17, Z9, Z20
+	VFMADD231PS Z18, Z10, Z20
+	VFMADD231PS Z19, Z11, Z20
+	VMOVUPS     Z20, (R13)
+	VMOVUPS     (R13)(R8*1), Z20
+	VFMADD231PS Z16, Z12, Z20
+	VFMADD231PS Z17, Z13, Z20
+	VFMADD231PS Z18, Z14, Z20
+	VFMADD231PS Z19, Z15, Z20
+	VMOVUPS     Z20, (R13)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows44
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         rows4queries4
+
+rows4queries4done:
+rows4queries2:
+	CMPQ         8(SP), $0x02
+	JLT          rows4queries2done
 	MOVQ         weightBytes+64(FP), R9
 	VBROADCASTSS (DX), Z0
 	VBROADCASTSS 4(DX), Z1
@@ -27907,6 +28636,11 @@ steprows42:
 	PREFETCHT0  (R13)(SI*1)
 	PREFETCHT0  (R13)(SI*2)
 	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
 	VCVTPH2PS   (R9), Z8
 	VCVTPH2PS   (R9)(SI*1), Z9
 	VCVTPH2PS   (R9)(SI*2), Z10
@@ -27929,11 +28663,12 @@ steprows42:
 	JNZ         steprows42
 	ADDQ        R8, CX
 	SUBQ        $0x02, 8(SP)
-	JGE         rows4pair
+	JMP         rows4queries2
 
-rows4last:
-	ADDQ         $0x02, 8(SP)
-	JZ           rows4next
+rows4queries2done:
+rows4queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows4queries1done
 	MOVQ         weightBytes+64(FP), R9
 	VBROADCASTSS (DX), Z0
 	VBROADCASTSS 4(DX), Z1
@@ -27944,11 +28679,16 @@ rows4last:
 	MOVQ         steps+48(FP), R12
 
 steprows41:
-	LEAQ        (R9)(R11*1), R10
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(SI*1)
-	PREFETCHT0  (R10)(SI*2)
-	PREFETCHT0  (R10)(DI*1)
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
 	VCVTPH2PS   (R9), Z4
 	VCVTPH2PS   (R9)(SI*1), Z5
 	VCVTPH2PS   (R9)(SI*2), Z6
@@ -27963,18 +28703,20 @@ steprows41:
 	ADDQ        $0x20, R9
 	DECQ        R12
 	JNZ         steprows41
+	SUBQ        $0x01, 8(SP)
+	JMP         rows4queries1
 
-rows4next:
+rows4queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  rows4head
 	ADDQ $0x10, AX
 	LEAQ (BX)(SI*4), BX
-	SUBQ $0x04, 16(SP)
+	SUBQ $0x04, 24(SP)
 	JGE  quad
 
 rest:
-	ADDQ $0x04, 16(SP)
+	ADDQ $0x04, 24(SP)
 	JZ   done
 
 one:
@@ -27987,10 +28729,51 @@ one:
 rows1head:
 	MOVQ group+40(FP), DI
 	MOVQ DI, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  rows1last
 
-rows1pair:
+rows1queries4:
+	CMPQ         8(SP), $0x04
+	JLT          rows1queries4done
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z1
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z3
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows14:
+	VCVTPH2PS   (R9), Z4
+	LEAQ        (CX)(R8*2), DI
+	VMOVUPS     (CX), Z5
+	VFMADD231PS Z4, Z0, Z5
+	VMOVUPS     Z5, (CX)
+	VMOVUPS     (CX)(R8*1), Z5
+	VFMADD231PS Z4, Z1, Z5
+	VMOVUPS     Z5, (CX)(R8*1)
+	VMOVUPS     (DI), Z5
+	VFMADD231PS Z4, Z2, Z5
+	VMOVUPS     Z5, (DI)
+	VMOVUPS     (DI)(R8*1), Z5
+	VFMADD231PS Z4, Z3, Z5
+	VMOVUPS     Z5, (DI)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows14
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         rows1queries4
+
+rows1queries4done:
+rows1queries2:
+	CMPQ         8(SP), $0x02
+	JLT          rows1queries2done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Z0
 	ADDQ         DI, DX
@@ -28013,11 +28796,12 @@ steprows12:
 	JNZ         steprows12
 	ADDQ        R8, CX
 	SUBQ        $0x02, 8(SP)
-	JGE         rows1pair
+	JMP         rows1queries2
 
-rows1last:
-	ADDQ         $0x02, 8(SP)
-	JZ           rows1next
+rows1queries2done:
+rows1queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows1queries1done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Z0
 	ADDQ         DI, DX
@@ -28033,14 +28817,16 @@ steprows11:
 	ADDQ        $0x20, R9
 	DECQ        R12
 	JNZ         steprows11
+	SUBQ        $0x01, 8(SP)
+	JMP         rows1queries1
 
-rows1next:
+rows1queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  rows1head
 	ADDQ $0x04, AX
 	ADDQ SI, BX
-	DECQ 16(SP)
+	DECQ 24(SP)
 	JNZ  one
 
 done:
@@ -28075,23 +28861,43 @@ step:
 	RET
 
 // func rowScoresBF16AVX512(out *float32, outBytes int, keys *byte, rowBytes int, quads int, heads int, group int, steps int, q *float32, next *byte)
-// Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
-TEXT ·rowScoresBF16AVX512(SB), NOSPLIT, $24-80
-	MOVQ out+0(FP), AX
-	MOVQ keys+16(FP), BX
-	MOVQ rowBytes+24(FP), SI
-	MOVQ steps+56(FP), R8
-	LEAQ (SI)(SI*2), DI
-	SHLQ $0x06, R8
-	MOVQ quads+32(FP), CX
-	MOVQ CX, 16(SP)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·rowScoresBF16AVX512(SB), NOSPLIT, $32-80
+	MOVQ   out+0(FP), AX
+	MOVQ   keys+16(FP), BX
+	MOVQ   rowBytes+24(FP), SI
+	MOVQ   steps+56(FP), R8
+	LEAQ   (SI)(SI*2), DI
+	SHLQ   $0x06, R8
+	MOVQ   quads+32(FP), CX
+	MOVQ   CX, 24(SP)
+	VPXORD Z0, Z0, Z0
 
 quad:
+	MOVQ    24(SP), CX
+	SHLQ    $0x02, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R11
-	CMPQ    16(SP), $0x01
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R11
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R11
 	SUBQ    BX, R11
+	MOVQ    SI, R10
+	SHLQ    $0x04, R10
+	ADDQ    BX, R10
+	MOVQ    CX, R12
+	NEGQ    R12
+	ADDQ    $0x10, R12
+	IMULQ   SI, R12
+	ADDQ    DX, R12
+	CMPQ    CX, $0x10
+	CMOVQLE R12, R10
+	MOVQ    heads+40(FP), R12
+	MOVQ    steps+56(FP), DX
+	IMULQ   DX, R12
+	IMUL3Q  $0x20, R12, R12
+	CMPQ    R12, SI
+	CMOVQNE BX, R10
+	MOVQ    R10, 16(SP)
 	MOVQ    q+64(FP), CX
 	MOVQ    AX, DX
 	MOVQ    heads+40(FP), R12
@@ -28101,184 +28907,309 @@ quad:
 head:
 	MOVQ group+48(FP), R12
 	MOVQ R12, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  last
 
-pair:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   R10, R9
-	MOVQ   steps+56(FP), R12
+queries4:
+	CMPQ      8(SP), $0x04
+	JLT       queries4done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	VMOVDQA64 Z0, Z5
+	VMOVDQA64 Z0, Z6
+	VMOVDQA64 Z0, Z7
+	VMOVDQA64 Z0, Z8
+	VMOVDQA64 Z0, Z9
+	VMOVDQA64 Z0, Z10
+	VMOVDQA64 Z0, Z11
+	VMOVDQA64 Z0, Z12
+	VMOVDQA64 Z0, Z13
+	VMOVDQA64 Z0, Z14
+	VMOVDQA64 Z0, Z15
+	VMOVDQA64 Z0, Z16
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
+
+step4:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	LEAQ        (CX)(R8*2), R13
+	VMOVUPS     (CX), Z17
+	VMOVUPS     (CX)(R8*1), Z18
+	VMOVUPS     (R13), Z19
+	VMOVUPS     (R13)(R8*1), Z20
+	VPMOVZXWD   (R9), Z21
+	VPSLLD      $0x10, Z21, Z21
+	VFMADD231PS Z21, Z17, Z1
+	VFMADD231PS Z21, Z18, Z5
+	VFMADD231PS Z21, Z19, Z9
+	VFMADD231PS Z21, Z20, Z13
+	VPMOVZXWD   (R9)(SI*1), Z21
+	VPSLLD      $0x10, Z21, Z21
+	VFMADD231PS Z21, Z17, Z2
+	VFMADD231PS Z21, Z18, Z6
+	VFMADD231PS Z21, Z19, Z10
+	VFMADD231PS Z21, Z20, Z14
+	VPMOVZXWD   (R9)(SI*2), Z21
+	VPSLLD      $0x10, Z21, Z21
+	VFMADD231PS Z21, Z17, Z3
+	VFMADD231PS Z21, Z18, Z7
+	VFMADD231PS Z21, Z19, Z11
+	VFMADD231PS Z21, Z20, Z15
+	VPMOVZXWD   (R9)(DI*1), Z21
+	VPSLLD      $0x10, Z21, Z21
+	VFMADD231PS Z21, Z17, Z4
+	VFMADD231PS Z21, Z18, Z8
+	VFMADD231PS Z21, Z19, Z12
+	VFMADD231PS Z21, Z20, Z16
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         step4
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z17
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z17, Z17
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z17, Z2
+	VSHUFF32X4  $0xdd, Z1, Z17, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	VSHUFF32X4  $0x44, Z6, Z5, Z1
+	VSHUFF32X4  $0xee, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z8, Z7, Z2
+	VSHUFF32X4  $0xee, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	VSHUFF32X4  $0x44, Z10, Z9, Z1
+	VSHUFF32X4  $0xee, Z10, Z9, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z12, Z11, Z2
+	VSHUFF32X4  $0xee, Z12, Z11, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	VSHUFF32X4  $0x44, Z14, Z13, Z1
+	VSHUFF32X4  $0xee, Z14, Z13, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z16, Z15, Z2
+	VSHUFF32X4  $0xee, Z16, Z15, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         queries4
+
+queries4done:
+queries2:
+	CMPQ      8(SP), $0x02
+	JLT       queries2done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	VMOVDQA64 Z0, Z5
+	VMOVDQA64 Z0, Z6
+	VMOVDQA64 Z0, Z7
+	VMOVDQA64 Z0, Z8
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
 
 step2:
-	LEAQ          (R9)(R11*1), R13
-	PREFETCHT0    (R13)
-	PREFETCHT0    (R13)(SI*1)
-	PREFETCHT0    (R13)(SI*2)
-	PREFETCHT0    (R13)(DI*1)
-	VMOVUPS       (CX), Z8
-	VMOVUPS       (CX)(R8*1), Z9
-	VPMOVZXWD     (R9), Z10
-	VPSLLD        $0x10, Z10, Z10
-	VFMADD231PS   Z10, Z8, Z0
-	VFMADD231PS   Z10, Z9, Z4
-	VPMOVZXWD     (R9)(SI*1), Z10
-	VPSLLD        $0x10, Z10, Z10
-	VFMADD231PS   Z10, Z8, Z1
-	VFMADD231PS   Z10, Z9, Z5
-	VPMOVZXWD     (R9)(SI*2), Z10
-	VPSLLD        $0x10, Z10, Z10
-	VFMADD231PS   Z10, Z8, Z2
-	VFMADD231PS   Z10, Z9, Z6
-	VPMOVZXWD     (R9)(DI*1), Z10
-	VPSLLD        $0x10, Z10, Z10
-	VFMADD231PS   Z10, Z8, Z3
-	VFMADD231PS   Z10, Z9, Z7
-	ADDQ          $0x40, CX
-	ADDQ          $0x20, R9
-	DECQ          R12
-	JNZ           step2
-	MOVQ          outBytes+8(FP), R12
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y8
-	VEXTRACTF64X4 $0x01, Z1, Y9
-	VADDPS        Y9, Y1, Y9
-	VEXTRACTF64X4 $0x01, Z2, Y10
-	VADDPS        Y10, Y2, Y10
-	VEXTRACTF64X4 $0x01, Z3, Y15
-	VADDPS        Y15, Y3, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R12, DX
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y8, Y4, Y8
-	VEXTRACTF64X4 $0x01, Z5, Y9
-	VADDPS        Y9, Y5, Y9
-	VEXTRACTF64X4 $0x01, Z6, Y10
-	VADDPS        Y10, Y6, Y10
-	VEXTRACTF64X4 $0x01, Z7, Y15
-	VADDPS        Y15, Y7, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R12, DX
-	ADDQ          R8, CX
-	SUBQ          $0x02, 8(SP)
-	JGE           pair
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (CX), Z9
+	VMOVUPS     (CX)(R8*1), Z10
+	VPMOVZXWD   (R9), Z11
+	VPSLLD      $0x10, Z11, Z11
+	VFMADD231PS Z11, Z9, Z1
+	VFMADD231PS Z11, Z10, Z5
+	VPMOVZXWD   (R9)(SI*1), Z11
+	VPSLLD      $0x10, Z11, Z11
+	VFMADD231PS Z11, Z9, Z2
+	VFMADD231PS Z11, Z10, Z6
+	VPMOVZXWD   (R9)(SI*2), Z11
+	VPSLLD      $0x10, Z11, Z11
+	VFMADD231PS Z11, Z9, Z3
+	VFMADD231PS Z11, Z10, Z7
+	VPMOVZXWD   (R9)(DI*1), Z11
+	VPSLLD      $0x10, Z11, Z11
+	VFMADD231PS Z11, Z9, Z4
+	VFMADD231PS Z11, Z10, Z8
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         step2
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z9
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z9, Z9
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z9, Z2
+	VSHUFF32X4  $0xdd, Z1, Z9, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	VSHUFF32X4  $0x44, Z6, Z5, Z1
+	VSHUFF32X4  $0xee, Z6, Z5, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x44, Z8, Z7, Z2
+	VSHUFF32X4  $0xee, Z8, Z7, Z3
+	VADDPS      Z3, Z2, Z2
+	VSHUFF32X4  $0x88, Z2, Z1, Z3
+	VSHUFF32X4  $0xdd, Z2, Z1, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z1
+	VADDPS      Z1, Z3, Z3
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z3, Z1, Z3
+	VMOVUPS     X3, (DX)
+	ADDQ        R12, DX
+	ADDQ        R8, CX
+	SUBQ        $0x02, 8(SP)
+	JMP         queries2
 
-last:
-	ADDQ   $0x02, 8(SP)
-	JZ     next
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	MOVQ   R10, R9
-	MOVQ   steps+56(FP), R12
+queries2done:
+queries1:
+	CMPQ      8(SP), $0x01
+	JLT       queries1done
+	VMOVDQA64 Z0, Z1
+	VMOVDQA64 Z0, Z2
+	VMOVDQA64 Z0, Z3
+	VMOVDQA64 Z0, Z4
+	MOVQ      R10, R9
+	MOVQ      steps+56(FP), R12
 
 step1:
-	LEAQ          (R9)(R11*1), R10
-	PREFETCHT0    (R10)
-	PREFETCHT0    (R10)(SI*1)
-	PREFETCHT0    (R10)(SI*2)
-	PREFETCHT0    (R10)(DI*1)
-	VMOVUPS       (CX), Z8
-	VPMOVZXWD     (R9), Z9
-	VPSLLD        $0x10, Z9, Z9
-	VFMADD231PS   Z9, Z8, Z11
-	VPMOVZXWD     (R9)(SI*1), Z9
-	VPSLLD        $0x10, Z9, Z9
-	VFMADD231PS   Z9, Z8, Z12
-	VPMOVZXWD     (R9)(SI*2), Z9
-	VPSLLD        $0x10, Z9, Z9
-	VFMADD231PS   Z9, Z8, Z13
-	VPMOVZXWD     (R9)(DI*1), Z9
-	VPSLLD        $0x10, Z9, Z9
-	VFMADD231PS   Z9, Z8, Z14
-	ADDQ          $0x40, CX
-	ADDQ          $0x20, R9
-	DECQ          R12
-	JNZ           step1
-	MOVQ          outBytes+8(FP), R10
-	VEXTRACTF64X4 $0x01, Z11, Y8
-	VADDPS        Y8, Y11, Y8
-	VEXTRACTF64X4 $0x01, Z12, Y9
-	VADDPS        Y9, Y12, Y9
-	VEXTRACTF64X4 $0x01, Z13, Y10
-	VADDPS        Y10, Y13, Y10
-	VEXTRACTF64X4 $0x01, Z14, Y15
-	VADDPS        Y15, Y14, Y15
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X16
-	VEXTRACTF32X4 $0x01, Y9, X8
-	VADDPS        X8, X9, X8
-	VEXTRACTF32X4 $0x01, Y10, X9
-	VADDPS        X9, X10, X9
-	VEXTRACTF32X4 $0x01, Y15, X10
-	VADDPS        X10, X15, X10
-	VSHUFPS       $0x88, X8, X16, X15
-	VSHUFPS       $0xdd, X8, X16, X16
-	VADDPS        X16, X15, X15
-	VSHUFPS       $0x88, X10, X9, X8
-	VSHUFPS       $0xdd, X10, X9, X9
-	VADDPS        X9, X8, X8
-	VSHUFPS       $0x88, X8, X15, X9
-	VSHUFPS       $0xdd, X8, X15, X15
-	VADDPS        X15, X9, X9
-	VMOVUPS       X9, (DX)
-	ADDQ          R10, DX
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	VMOVUPS     (CX), Z5
+	VPMOVZXWD   (R9), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z5, Z1
+	VPMOVZXWD   (R9)(SI*1), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z5, Z2
+	VPMOVZXWD   (R9)(SI*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z5, Z3
+	VPMOVZXWD   (R9)(DI*1), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z5, Z4
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         step1
+	MOVQ        outBytes+8(FP), R12
+	VSHUFF32X4  $0x44, Z2, Z1, Z5
+	VSHUFF32X4  $0xee, Z2, Z1, Z1
+	VADDPS      Z1, Z5, Z5
+	VSHUFF32X4  $0x44, Z4, Z3, Z1
+	VSHUFF32X4  $0xee, Z4, Z3, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFF32X4  $0x88, Z1, Z5, Z2
+	VSHUFF32X4  $0xdd, Z1, Z5, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0xb1, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VPERMILPS   $0x4e, Z2, Z1
+	VADDPS      Z1, Z2, Z2
+	VMOVDQU64   laneFirst<>+0(SB), Z1
+	VPERMPS     Z2, Z1, Z2
+	VMOVUPS     X2, (DX)
+	ADDQ        R12, DX
+	SUBQ        $0x01, 8(SP)
+	JMP         queries1
 
-next:
+queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  head
 	ADDQ $0x10, AX
 	LEAQ (BX)(SI*4), BX
-	DECQ 16(SP)
+	DECQ 24(SP)
 	JNZ  quad
 	VZEROUPPER
 	RET
 
 // func rowValuesBF16AVX512(out *float32, values *byte, rowBytes int, n int, heads int, group int, steps int, weights *float32, weightBytes int, next *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·rowValuesBF16AVX512(SB), NOSPLIT, $24-80
+TEXT ·rowValuesBF16AVX512(SB), NOSPLIT, $32-80
 	MOVQ weights+56(FP), AX
 	MOVQ values+8(FP), BX
 	MOVQ rowBytes+16(FP), SI
@@ -28286,16 +29217,35 @@ TEXT ·rowValuesBF16AVX512(SB), NOSPLIT, $24-80
 	LEAQ (SI)(SI*2), DI
 	SHLQ $0x06, R8
 	MOVQ n+24(FP), CX
-	MOVQ CX, 16(SP)
-	SUBQ $0x04, 16(SP)
+	MOVQ CX, 24(SP)
+	SUBQ $0x04, 24(SP)
 	JLT  rest
 
 quad:
+	MOVQ    24(SP), CX
+	ADDQ    $0x04, CX
+	MOVQ    next+72(FP), DX
 	LEAQ    (BX)(SI*4), R11
-	CMPQ    16(SP), $0x03
-	MOVQ    next+72(FP), CX
-	CMOVQLE CX, R11
+	CMPQ    CX, $0x04
+	CMOVQLE DX, R11
 	SUBQ    BX, R11
+	MOVQ    SI, R10
+	SHLQ    $0x04, R10
+	ADDQ    BX, R10
+	MOVQ    CX, R12
+	NEGQ    R12
+	ADDQ    $0x10, R12
+	IMULQ   SI, R12
+	ADDQ    DX, R12
+	CMPQ    CX, $0x10
+	CMOVQLE R12, R10
+	MOVQ    heads+32(FP), R12
+	MOVQ    steps+48(FP), DX
+	IMULQ   DX, R12
+	IMUL3Q  $0x20, R12, R12
+	CMPQ    R12, SI
+	CMOVQNE BX, R10
+	MOVQ    R10, 16(SP)
 	MOVQ    out+0(FP), CX
 	MOVQ    AX, DX
 	MOVQ    heads+32(FP), R12
@@ -28305,10 +29255,92 @@ quad:
 rows4head:
 	MOVQ group+40(FP), R12
 	MOVQ R12, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  rows4last
 
-rows4pair:
+rows4queries4:
+	CMPQ         8(SP), $0x04
+	JLT          rows4queries4done
+	MOVQ         weightBytes+64(FP), R9
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z4
+	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 12(DX), Z7
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z8
+	VBROADCASTSS 4(DX), Z9
+	VBROADCASTSS 8(DX), Z10
+	VBROADCASTSS 12(DX), Z11
+	ADDQ         R9, DX
+	VBROADCASTSS (DX), Z12
+	VBROADCASTSS 4(DX), Z13
+	VBROADCASTSS 8(DX), Z14
+	VBROADCASTSS 12(DX), Z15
+	ADDQ         R9, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows44:
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
+	VPMOVZXWD   (R9), Z16
+	VPSLLD      $0x10, Z16, Z16
+	VPMOVZXWD   (R9)(SI*1), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VPMOVZXWD   (R9)(SI*2), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VPMOVZXWD   (R9)(DI*1), Z19
+	VPSLLD      $0x10, Z19, Z19
+	LEAQ        (CX)(R8*2), R13
+	VMOVUPS     (CX), Z20
+	VFMADD231PS Z16, Z0, Z20
+	VFMADD231PS Z17, Z1, Z20
+	VFMADD231PS Z18, Z2, Z20
+	VFMADD231PS Z19, Z3, Z20
+	VMOVUPS     Z20, (CX)
+	VMOVUPS     (CX)(R8*1), Z20
+	VFMADD231PS Z16, Z4, Z20
+	VFMADD231PS Z17, Z5, Z20
+	VFMADD231PS Z18, Z6, Z20
+	VFMADD231PS Z19, Z7, Z20
+	VMOVUPS     Z20, (CX)(R8*1)
+	VMOVUPS     (R13), Z20
+	VFMADD231PS Z16, Z8, Z20
+	VFMADD231PS Z17, Z9, Z20
+	VFMADD231PS Z18, Z10, Z20
+	VFMADD231PS Z19, Z11, Z20
+	VMOVUPS     Z20, (R13)
+	VMOVUPS     (R13)(R8*1), Z20
+	VFMADD231PS Z16, Z12, Z20
+	VFMADD231PS Z17, Z13, Z20
+	VFMADD231PS Z18, Z14, Z20
+	VFMADD231PS Z19, Z15, Z20
+	VMOVUPS     Z20, (R13)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows44
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         rows4queries4
+
+rows4queries4done:
+rows4queries2:
+	CMPQ         8(SP), $0x02
+	JLT          rows4queries2done
 	MOVQ         weightBytes+64(FP), R9
 	VBROADCASTSS (DX), Z0
 	VBROADCASTSS 4(DX), Z1
@@ -28329,6 +29361,11 @@ steprows42:
 	PREFETCHT0  (R13)(SI*1)
 	PREFETCHT0  (R13)(SI*2)
 	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
 	VPMOVZXWD   (R9), Z8
 	VPSLLD      $0x10, Z8, Z8
 	VPMOVZXWD   (R9)(SI*1), Z9
@@ -28355,11 +29392,12 @@ steprows42:
 	JNZ         steprows42
 	ADDQ        R8, CX
 	SUBQ        $0x02, 8(SP)
-	JGE         rows4pair
+	JMP         rows4queries2
 
-rows4last:
-	ADDQ         $0x02, 8(SP)
-	JZ           rows4next
+rows4queries2done:
+rows4queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows4queries1done
 	MOVQ         weightBytes+64(FP), R9
 	VBROADCASTSS (DX), Z0
 	VBROADCASTSS 4(DX), Z1
@@ -28370,11 +29408,16 @@ rows4last:
 	MOVQ         steps+48(FP), R12
 
 steprows41:
-	LEAQ        (R9)(R11*1), R10
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(SI*1)
-	PREFETCHT0  (R10)(SI*2)
-	PREFETCHT0  (R10)(DI*1)
+	LEAQ        (R9)(R11*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(SI*1)
+	PREFETCHT0  (R13)(SI*2)
+	PREFETCHT0  (R13)(DI*1)
+	MOVQ        16(SP), R13
+	PREFETCHT1  (R13)
+	PREFETCHT1  64(R13)
+	ADDQ        $0x00000080, R13
+	MOVQ        R13, 16(SP)
 	VPMOVZXWD   (R9), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VPMOVZXWD   (R9)(SI*1), Z5
@@ -28393,18 +29436,20 @@ steprows41:
 	ADDQ        $0x20, R9
 	DECQ        R12
 	JNZ         steprows41
+	SUBQ        $0x01, 8(SP)
+	JMP         rows4queries1
 
-rows4next:
+rows4queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  rows4head
 	ADDQ $0x10, AX
 	LEAQ (BX)(SI*4), BX
-	SUBQ $0x04, 16(SP)
+	SUBQ $0x04, 24(SP)
 	JGE  quad
 
 rest:
-	ADDQ $0x04, 16(SP)
+	ADDQ $0x04, 24(SP)
 	JZ   done
 
 one:
@@ -28417,10 +29462,52 @@ one:
 rows1head:
 	MOVQ group+40(FP), DI
 	MOVQ DI, 8(SP)
-	SUBQ $0x02, 8(SP)
-	JLT  rows1last
 
-rows1pair:
+rows1queries4:
+	CMPQ         8(SP), $0x04
+	JLT          rows1queries4done
+	MOVQ         weightBytes+64(FP), DI
+	VBROADCASTSS (DX), Z0
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z1
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (DX), Z3
+	ADDQ         DI, DX
+	MOVQ         R10, R9
+	MOVQ         steps+48(FP), R12
+
+steprows14:
+	VPMOVZXWD   (R9), Z4
+	VPSLLD      $0x10, Z4, Z4
+	LEAQ        (CX)(R8*2), DI
+	VMOVUPS     (CX), Z5
+	VFMADD231PS Z4, Z0, Z5
+	VMOVUPS     Z5, (CX)
+	VMOVUPS     (CX)(R8*1), Z5
+	VFMADD231PS Z4, Z1, Z5
+	VMOVUPS     Z5, (CX)(R8*1)
+	VMOVUPS     (DI), Z5
+	VFMADD231PS Z4, Z2, Z5
+	VMOVUPS     Z5, (DI)
+	VMOVUPS     (DI)(R8*1), Z5
+	VFMADD231PS Z4, Z3, Z5
+	VMOVUPS     Z5, (DI)(R8*1)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, R9
+	DECQ        R12
+	JNZ         steprows14
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	ADDQ        R8, CX
+	SUBQ        $0x04, 8(SP)
+	JMP         rows1queries4
+
+rows1queries4done:
+rows1queries2:
+	CMPQ         8(SP), $0x02
+	JLT          rows1queries2done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Z0
 	ADDQ         DI, DX
@@ -28444,11 +29531,12 @@ steprows12:
 	JNZ         steprows12
 	ADDQ        R8, CX
 	SUBQ        $0x02, 8(SP)
-	JGE         rows1pair
+	JMP         rows1queries2
 
-rows1last:
-	ADDQ         $0x02, 8(SP)
-	JZ           rows1next
+rows1queries2done:
+rows1queries1:
+	CMPQ         8(SP), $0x01
+	JLT          rows1queries1done
 	MOVQ         weightBytes+64(FP), DI
 	VBROADCASTSS (DX), Z0
 	ADDQ         DI, DX
@@ -28465,14 +29553,16 @@ steprows11:
 	ADDQ        $0x20, R9
 	DECQ        R12
 	JNZ         steprows11
+	SUBQ        $0x01, 8(SP)
+	JMP         rows1queries1
 
-rows1next:
+rows1queries1done:
 	MOVQ R9, R10
 	DECQ (SP)
 	JNZ  rows1head
 	ADDQ $0x04, AX
 	ADDQ SI, BX
-	DECQ 16(SP)
+	DECQ 24(SP)
 	JNZ  one
 
 done:

@@ -18,16 +18,26 @@ type keyRows struct {
 	rows, stride, stride3, vector reg.GPVirtual // the first row, bytes between rows, and of a query
 	p, head, ahead, n             reg.GPVirtual // here, start of the head, rows to be fetched, steps left
 	heads, group                  op.Mem        // what is left of them
+	far                           op.Mem        // what the second cache is to fetch next
 }
 
-// fetched is the number of rows that are met together.
-const fetched = 4
+// fetched is the number of rows that are met together, and farFetched how many before them the second cache fetches
+// rows, if all heads are read, in the order of memory: the first has too few fetches under way to fill the latency of
+// memory, and the processor itself helps only where it sees lines follow one another.
+const (
+	fetched    = 4
+	farShift   = 4
+	farFetched = 1 << farShift
+)
+
+// most is the largest number of queries that are met together.
+const most = 4
 
 func newKeyRows(l lanes, t floatType, rows string) *keyRows {
 	k := &keyRows{l: l, t: t, rows: gp(rows), stride: gp("rowBytes"), stride3: asm.GP64(), vector: gp("steps"),
 		p: asm.GP64(), head: asm.GP64(), ahead: asm.GP64(), n: asm.GP64()}
-	locals := asm.AllocLocal(16)
-	k.heads, k.group = locals, locals.Offset(8)
+	locals := asm.AllocLocal(24)
+	k.heads, k.group, k.far = locals, locals.Offset(8), locals.Offset(16)
 	asm.LEAQ(op.Mem{Base: k.stride, Index: k.stride, Scale: 2}, k.stride3)
 	asm.SHLQ(op.Imm(6), k.vector)
 	return k
@@ -45,18 +55,36 @@ func (k *keyRows) row(p reg.GPVirtual, i, disp int) op.Mem {
 	return m
 }
 
-// fetch lets the rows behind these be fetched, or those from next on if left, in memory, is at most rows.
-func (k *keyRows) fetch(left op.Mem, rows int) {
+// fetch lets the rows behind these be fetched, and behind the last those from next on. left says how many rows there are
+// from these on.
+func (k *keyRows) fetch(left reg.GPVirtual) {
+	next, far, past := asm.GP64(), asm.GP64(), asm.GP64()
+	asm.Load(asm.Param("next"), next)
 	asm.LEAQ(op.Mem{Base: k.rows, Index: k.stride, Scale: 4}, k.ahead)
-	asm.CMPQ(left, op.Imm(uint64(rows)))
-	t := asm.GP64()
-	asm.Load(asm.Param("next"), t)
-	asm.CMOVQLE(t, k.ahead)
+	asm.CMPQ(left, op.Imm(fetched))
+	asm.CMOVQLE(next, k.ahead)
 	asm.SUBQ(k.rows, k.ahead)
+	asm.MOVQ(k.stride, far)
+	asm.SHLQ(op.Imm(farShift), far)
+	asm.ADDQ(k.rows, far)
+	asm.MOVQ(left, past) // rows from next on
+	asm.NEGQ(past)
+	asm.ADDQ(op.Imm(farFetched), past)
+	asm.IMULQ(k.stride, past)
+	asm.ADDQ(next, past)
+	asm.CMPQ(left, op.Imm(farFetched))
+	asm.CMOVQLE(past, far)
+	asm.Load(asm.Param("heads"), past) // bytes of a row that are read
+	asm.Load(asm.Param("steps"), next)
+	asm.IMULQ(next, past)
+	asm.IMUL3Q(op.U8(uint8(16*k.t.size)), past, past)
+	asm.CMPQ(past, k.stride)
+	asm.CMOVQNE(k.rows, far)
+	asm.MOVQ(far, k.far)
 }
 
-// each writes the loops over heads and queries: body for two queries at once where it can, if pairs, else for one.
-func (k *keyRows) each(name string, pairs bool, body func(name string, queries int)) {
+// each writes the loops over heads and queries: body for as many queries at once as can be.
+func (k *keyRows) each(name string, body func(name string, queries int)) {
 	t := asm.GP64()
 	asm.Load(asm.Param("heads"), t)
 	asm.MOVQ(t, k.heads)
@@ -64,27 +92,40 @@ func (k *keyRows) each(name string, pairs bool, body func(name string, queries i
 	asm.Label(name + "head")
 	asm.Load(asm.Param("group"), t)
 	asm.MOVQ(t, k.group)
-	if pairs {
-		asm.SUBQ(op.Imm(2), k.group)
-		asm.JLT(op.LabelRef(name + "last"))
-		asm.Label(name + "pair")
-		body(name+"2", 2)
-		asm.SUBQ(op.Imm(2), k.group)
-		asm.JGE(op.LabelRef(name + "pair"))
-		asm.Label(name + "last")
-		asm.ADDQ(op.Imm(2), k.group)
-		asm.JZ(op.LabelRef(name + "next"))
-		body(name+"1", 1)
-		asm.Label(name + "next")
-	} else {
-		asm.Label(name + "query")
-		body(name+"1", 1)
-		asm.DECQ(k.group)
-		asm.JNZ(op.LabelRef(name + "query"))
+	queries := 1
+	if k.l.wide {
+		queries = most
+	}
+	for ; queries > 0; queries /= 2 {
+		label := fmt.Sprint(name, "queries", queries)
+		asm.Label(label)
+		asm.CMPQ(k.group, op.Imm(uint64(queries)))
+		asm.JLT(op.LabelRef(label + "done"))
+		body(fmt.Sprint(name, queries), queries)
+		asm.SUBQ(op.Imm(uint64(queries)), k.group)
+		asm.JMP(op.LabelRef(label))
+		asm.Label(label + "done")
 	}
 	asm.MOVQ(k.p, k.head)
 	asm.DECQ(k.heads)
 	asm.JNZ(op.LabelRef(name + "head"))
+}
+
+// vectors returns the memory at disp of each of several vectors of a query's size, one behind the other from p on.
+func (k *keyRows) vectors(p reg.GPVirtual, queries, disp int) (ms []op.Mem) {
+	for c := range queries {
+		if c == 2 {
+			third := asm.GP64()
+			asm.LEAQ(op.Mem{Base: p, Index: k.vector, Scale: 2}, third)
+			p = third
+		}
+		m := at(p, disp)
+		if c%2 == 1 {
+			m.Index, m.Scale = k.vector, 1
+		}
+		ms = append(ms, m)
+	}
+	return ms
 }
 
 // steps writes the loop over 16 elements of the rows.
@@ -105,6 +146,12 @@ func (k *keyRows) prefetch() {
 	for i := range fetched {
 		asm.PREFETCHT0(k.row(t, i, 0))
 	}
+	asm.MOVQ(k.far, t)
+	for i := 0; i < fetched*16*k.t.size; i += 64 {
+		asm.PREFETCHT1(at(t, i))
+	}
+	asm.ADDQ(op.U32(uint32(fetched*16*k.t.size)), t)
+	asm.MOVQ(t, k.far)
 }
 
 // rowScores writes the products of rows of keys with the queries of their heads.
@@ -121,30 +168,35 @@ func rowScores(l lanes, t floatType) {
 	asm.Load(asm.Param("quads"), tmp)
 	asm.MOVQ(tmp, left)
 	parts := 16 / l.n
+	clear := l.zero
+	if l.wide { // a copy of a zero, unlike VPXORD, does not count as a use of its target
+		zero := l.vec()
+		l.zero(zero)
+		clear = func(r op.Op) { asm.VMOVDQA64(zero, r) }
+	}
 	asm.Label("quad")
-	k.fetch(left, 1)
+	rows := asm.GP64()
+	asm.MOVQ(left, rows)
+	asm.SHLQ(op.Imm(2), rows)
+	k.fetch(rows)
 	asm.Load(asm.Param("q"), q)
 	asm.MOVQ(out, o)
-	k.each("", l.wide, func(name string, queries int) {
-		var acc [2][fetched][2]reg.VecVirtual
+	k.each("", func(name string, queries int) {
+		var acc [most][fetched][2]reg.VecVirtual
 		for c := range queries {
 			for r := range fetched {
 				for h := range parts {
 					acc[c][r][h] = l.vec()
-					l.zero(acc[c][r][h])
+					clear(acc[c][r][h])
 				}
 			}
 		}
 		k.steps("step"+name, func() {
 			k.prefetch()
 			for h := range parts {
-				var qs [2]reg.VecVirtual
-				for c := range queries {
+				var qs [most]reg.VecVirtual
+				for c, m := range k.vectors(q, queries, h*l.bytes()) {
 					qs[c] = l.vec()
-					m := at(q, h*l.bytes())
-					if c > 0 {
-						m.Index, m.Scale = k.vector, 1
-					}
 					asm.VMOVUPS(m, qs[c])
 				}
 				for r := range fetched {
@@ -168,16 +220,16 @@ func rowScores(l lanes, t floatType) {
 			var s [fetched]reg.VecVirtual
 			for r := range s {
 				a := acc[c][r]
-				if l.wide {
-					s[r] = asm.YMM()
-					asm.VEXTRACTF64X4(op.Imm(1), a[0], s[r])
-					asm.VADDPS(s[r], a[0].AsY(), s[r])
-				} else {
-					s[r] = a[0]
+				s[r] = a[0]
+				if !l.wide {
 					asm.VADDPS(a[1], s[r], s[r])
 				}
 			}
-			asm.VMOVUPS(fold16(s, l.wide), at(o, 0))
+			if l.wide {
+				asm.VMOVUPS(fold16Z(s), at(o, 0))
+			} else {
+				asm.VMOVUPS(fold16(s, false), at(o, 0))
+			}
 			asm.ADDQ(outBytes, o)
 			if c > 0 {
 				asm.ADDQ(k.vector, q)
@@ -208,10 +260,10 @@ func rowValues(l lanes, t floatType) {
 	pass := func(rows int) {
 		asm.Load(asm.Param("out"), o)
 		asm.MOVQ(weights, w)
-		k.each(fmt.Sprintf("rows%d", rows), l.wide, func(name string, queries int) {
+		k.each(fmt.Sprintf("rows%d", rows), func(name string, queries int) {
 			weightBytes := asm.GP64()
 			asm.Load(asm.Param("weightBytes"), weightBytes)
-			var b [2][fetched]reg.VecVirtual
+			var b [most][fetched]reg.VecVirtual
 			for c := range queries {
 				for r := range rows {
 					b[c][r] = l.vec()
@@ -229,11 +281,7 @@ func rowValues(l lanes, t floatType) {
 						vs[r] = l.vec()
 						l.load(t, k.row(k.p, r, h*l.n*t.size), vs[r])
 					}
-					for c := range queries {
-						m := at(o, h*l.bytes())
-						if c > 0 {
-							m.Index, m.Scale = k.vector, 1
-						}
+					for c, m := range k.vectors(o, queries, h*l.bytes()) {
 						acc := l.vec()
 						asm.VMOVUPS(m, acc)
 						for r := range rows {
@@ -244,7 +292,7 @@ func rowValues(l lanes, t floatType) {
 				}
 				asm.ADDQ(op.Imm(64), o)
 			})
-			if queries > 1 {
+			for range queries - 1 {
 				asm.ADDQ(k.vector, o)
 			}
 		})
@@ -253,7 +301,10 @@ func rowValues(l lanes, t floatType) {
 	asm.SUBQ(op.Imm(fetched), left)
 	asm.JLT(op.LabelRef("rest"))
 	asm.Label("quad")
-	k.fetch(left, fetched-1)
+	all := asm.GP64()
+	asm.MOVQ(left, all)
+	asm.ADDQ(op.Imm(fetched), all)
+	k.fetch(all)
 	pass(fetched)
 	asm.LEAQ(op.Mem{Base: k.rows, Index: k.stride, Scale: 4}, k.rows)
 	asm.SUBQ(op.Imm(fetched), left)

@@ -73,6 +73,25 @@ func fold16(s [4]reg.VecVirtual, wide bool) reg.VecVirtual {
 	return pairs(pairs(x[0], x[1]), pairs(x[2], x[3]))
 }
 
+// fold16Z is fold16 for four whole registers, of which it adds lanes i and i+8 itself.
+func fold16Z(s [4]reg.VecVirtual) reg.VecVirtual {
+	sum := func(a, b reg.VecVirtual, low, high uint64) reg.VecVirtual {
+		lo, hi := asm.ZMM(), asm.ZMM()
+		asm.VSHUFF32X4(op.Imm(low), b, a, lo)
+		asm.VSHUFF32X4(op.Imm(high), b, a, hi)
+		asm.VADDPS(hi, lo, lo)
+		return lo
+	}
+	x := sum(sum(s[0], s[1], 0x44, 0xee), sum(s[2], s[3], 0x44, 0xee), 0x88, 0xdd) // a lane for each
+	for _, swap := range []uint64{0xb1, 0x4e} {
+		t := asm.ZMM()
+		asm.VPERMILPS(op.Imm(swap), x, t)
+		asm.VADDPS(t, x, x)
+	}
+	asm.VPERMPS(x, loadZ("laneFirst"), x)
+	return x.AsX().(reg.VecVirtual)
+}
+
 const tileDoc = "for 4*quads rows, rowBytes bytes apart, and %d columns, colBytes bytes apart; results of a column are outBytes bytes from those of the next. k must be positive%s"
 
 // dotFloatAVX512 writes a tile of four rows by cols columns, of which each element has one accumulator.
