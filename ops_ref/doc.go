@@ -15,7 +15,7 @@
 // a barrier after each op, and allocates nothing. Arithmetic is float32, and activations are quantized to 8 bits
 // where they meet weights in blocks that kernels multiply as integers. What was said of threads and batches holds,
 // and more: a token's bits are the same in a prompt and alone, and at all levels of vector instructions. There is one
-// exception: where the processor multiplies tiles of bfloat16 (AMX), weights that are not multiplied as integers meet
-// many tokens there, as exact sums of bfloat16. The error is no larger, but additions come in another order, so that
-// the last bits differ from those of steps of few tokens and of other processors.
+// exception: where the processor multiplies tiles of bfloat16 (AMX), steps of many tokens multiply there, quantized
+// weights and their activations rounded to bfloat16, others as sums of bfloat16. The error is no larger, but the bits are
+// not those of steps of few tokens and of other processors.
 package opsref

@@ -72,11 +72,6 @@ func compile[T Float](d *Device, g *ops.Graph, outs []ops.Value, pick func(kerne
 			}
 			if n.Leaf == ops.Weight {
 				_, view.interleaved = interleavedFormat(t)
-			} else if n.Op != nil && n.Op.Storage(r) >= 0 {
-				of := views[n.In[n.Op.Storage(r)]]
-				if view.interleaved = of.interleaved; of.interleaved && of.Shape.Last() != typ.Shape.Last() {
-					return nil, fmt.Errorf("opsref: %v: interleaved rows of %d elements cannot become rows of %d", n, of.Shape.Last(), typ.Shape.Last())
-				}
 			}
 			views[v] = view
 		}

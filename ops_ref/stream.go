@@ -49,6 +49,9 @@ func (stream) Upload(dst tensor.Tensor, src []byte) error {
 }
 
 func (stream) Download(dst []byte, src tensor.Tensor) error {
+	if _, ok := interleavedFormat(src); ok {
+		return fmt.Errorf("opsref: download %q: its rows are interleaved; as I8 they can be had as they are", src.Name)
+	}
 	m, wide, err := memory(src, len(dst))
 	if err != nil {
 		return fmt.Errorf("opsref: download %q: %w", src.Name, err)
