@@ -40,3 +40,22 @@ func asmUnweave(f Format, panel, w *byte, groupBytes, steps int) {
 		unweaveQ6KAVX512(panel, w, groupBytes, steps)
 	}
 }
+
+// asmWeave interleaves sixteen rows, rowBytes bytes apart, and reports whether it did.
+func asmWeave(f Format, dst, w *byte, rowBytes, steps int) bool {
+	if level < AVX512 {
+		return false
+	}
+	var scratch [1024]byte
+	switch f {
+	case Q8_0:
+		weaveQ8_0AVX512(dst, w, rowBytes, steps, &scratch[0])
+	case Q4_K:
+		weaveQ4KAVX512(dst, w, rowBytes, steps, &scratch[0])
+	case Q5_K:
+		weaveQ5KAVX512(dst, w, rowBytes, steps, &scratch[0])
+	case Q6_K:
+		weaveQ6KAVX512(dst, w, rowBytes, steps, &scratch[0])
+	}
+	return true
+}

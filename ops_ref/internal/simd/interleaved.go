@@ -35,6 +35,9 @@ func (f Format) Interleave(dst, src []byte, k int) {
 	}
 	step := f.stepBytes()
 	for ; len(src) > 0; dst, src = dst[group:], src[group:] {
+		if asmWeave(f, &dst[0], &src[0], row, k/f.step()) {
+			continue
+		}
 		for b := range k / f.step() {
 			to := dst[b*InterleavedRows*step:][:InterleavedRows*step]
 			for r := range InterleavedRows {

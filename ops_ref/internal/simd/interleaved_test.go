@@ -13,26 +13,33 @@ func interleaved(f Format, w []byte, k int) []byte {
 	return woven
 }
 
-// TestInterleavedRowsAreRows takes rows of random bytes out again.
+// TestInterleavedRowsAreRows takes rows of random bytes out again, and compares all levels.
 func TestInterleavedRowsAreRows(t *testing.T) {
-	r := rand.New(rand.NewPCG(40, 40))
-	for f := range dtypes {
-		const groups = 3
-		k := 3 * f.step()
-		size := f.Bytes(k)
-		w := make([]byte, groups*InterleavedRows*size)
-		for i := range w {
-			w[i] = byte(r.Uint32())
-		}
-		woven := interleaved(f, w, k)
-		for i := range groups * InterleavedRows {
-			row := make([]byte, size)
-			f.InterleavedRow(row, woven[i/InterleavedRows*InterleavedRows*size:], i%InterleavedRows, k)
-			if !bytes.Equal(row, w[i*size:][:size]) {
-				t.Fatalf("format %d: row %d is not what it was", f, i)
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(40, 40))
+		for f := range dtypes {
+			const groups = 3
+			k := 3 * f.step()
+			size := f.Bytes(k)
+			w := make([]byte, groups*InterleavedRows*size)
+			for i := range w {
+				w[i] = byte(r.Uint32())
+			}
+			woven := interleaved(f, w, k)
+			var want []byte
+			generic(func() { want = interleaved(f, w, k) })
+			if !bytes.Equal(woven, want) {
+				t.Fatalf("format %d: other bytes than the definition", f)
+			}
+			for i := range groups * InterleavedRows {
+				row := make([]byte, size)
+				f.InterleavedRow(row, woven[i/InterleavedRows*InterleavedRows*size:], i%InterleavedRows, k)
+				if !bytes.Equal(row, w[i*size:][:size]) {
+					t.Fatalf("format %d: row %d is not what it was", f, i)
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestDotInterleavedIsDot compares all levels with the row functions, bit by bit, whatever the number of columns. Results

@@ -336,6 +336,30 @@ func dotWovenQ5Kx4AVX512(out *float32, outBytes int, w *byte, groups int, blocks
 //go:noescape
 func dotWovenQ6Kx4AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
 
+// weaveQ8_0AVX512 is the layout of Q8_0 in InterleavedRows
+// for 16 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func weaveQ8_0AVX512(dst *byte, w *byte, rowBytes int, blocks int, scratch *byte)
+
+// weaveQ4KAVX512 is the layout of Q4K in InterleavedRows
+// for 16 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func weaveQ4KAVX512(dst *byte, w *byte, rowBytes int, blocks int, scratch *byte)
+
+// weaveQ5KAVX512 is the layout of Q5K in InterleavedRows
+// for 16 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func weaveQ5KAVX512(dst *byte, w *byte, rowBytes int, blocks int, scratch *byte)
+
+// weaveQ6KAVX512 is the layout of Q6_K in InterleavedRows
+// for 16 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func weaveQ6KAVX512(dst *byte, w *byte, rowBytes int, blocks int, scratch *byte)
+
 // unweaveQ8_0AVX512 is the layout of Q8_0 in Panels
 // for two groups of interleaved rows, groupBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
 //

@@ -22,6 +22,7 @@ const (
 	high = "high" // 0xf0 in 4 bytes
 	six  = "low6" // 0x3f in 4 bytes
 	sub0 = "sub0" // 0xff<<4
+	top2 = "top2" // 0xc0 in 4 bytes
 )
 
 // woven is the loop over groups of sixteen interleaved rows, and over the blocks of each, that mat-vec kernels share.
@@ -351,6 +352,79 @@ func wovenQ6KDot(cols int) {
 	v.end(superSize)
 }
 
+// weave starts a kernel that interleaves 16 rows. Those of Q6_K need scratch memory for columns of 64 bytes.
+func weave(name, doc string) repack {
+	return beginRows("weave"+name+"AVX512", "func(dst, w *byte, rowBytes, blocks int, scratch *byte)", "is the layout of "+doc+" in InterleavedRows", 4)
+}
+
+func weaveQ8_0() {
+	p := weave("Q8_0", "Q8_0")
+	flip := broadcastZ(highBit)
+	p.start()
+	p.rows(0)
+	p.codesQ8_0(flip, func(g int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(p.dst, wovenQ8_0+g*wovenRow)) })
+	for b := range 4 {
+		asm.VPMOVDW(p.gather(34*b), at(p.dst, 32*b))
+	}
+	p.end(4*34, 16*4*34)
+}
+
+func (a affineK) weave() {
+	p := weave(a.name, a.name)
+	p.start()
+	p.rows(0)
+	for disp := 0; disp < a.size; disp += 64 {
+		from := min(disp, a.size-64) // the last columns twice rather than beyond the row
+		for i, z := range p.columns(from) {
+			asm.VMOVDQU64(z, at(p.dst, (from/4+i)*wovenRow))
+		}
+	}
+	p.end(a.size, 16*a.size)
+}
+
+func weaveQ6K() {
+	p := weave("Q6K", "Q6_K")
+	scratch := gp("scratch")
+	low4, bits, top := broadcastZ(nibbles), broadcastZ(bits54), broadcastZ(top2)
+	p.start()
+	p.rows(0)
+	for i, z := range p.columns(128) {
+		asm.VMOVDQU64(z, at(scratch, 64*i))
+	}
+	for n := range 2 {
+		cols := p.columns(64 * n)
+		for t := range 4 {
+			for j := range 2 { // sub-blocks of the run
+				var q [4]reg.VecVirtual
+				for g := range q {
+					qh := asm.ZMM()
+					asm.VMOVDQU64(at(scratch, 64*(8*n+4*j+g)), qh)
+					q[g] = codeQ6K(cols[8*(t%2)+4*j+g], qh, t, low4, bits)
+				}
+				for i := range 3 {
+					part := asm.ZMM()
+					asm.VPSLLD(op.Imm(uint64(6-2*i)), q[3], part)
+					asm.VPTERNLOGD(op.Imm(0xf8), top, part, q[i]) // q[i] |= part & 0xc0
+					asm.VMOVDQU64(q[i], at(p.dst, wovenQ6KCodes+(3*(8*n+2*t+j)+i)*wovenRow))
+				}
+			}
+		}
+	}
+	for w := range 4 {
+		z := p.gather(192 + 4*w)
+		for j := range 4 {
+			asm.VPMOVDB(z, at(p.dst, 16*(4*w+j)))
+			if j < 3 {
+				asm.VPSRLD(op.Imm(8), z, z)
+			}
+		}
+	}
+	d := p.gather(206) // four bytes that end with the row
+	asm.VPSRLD(op.Imm(16), d, d)
+	asm.VPMOVDW(d, at(p.dst, wovenQ6KD))
+	p.end(210, 16*210)
+}
+
 // unweave is the loop over blocks that writes panels, see panels.go, of two groups of interleaved rows.
 func unweave(name, doc string, wBytes, dstBytes int, half func(w reg.Register, to func(disp int) op.Mem)) {
 	begin("unweave"+name+"AVX512", "func(dst, w *byte, groupBytes, blocks int)", "is the layout of "+doc+" in Panels",
@@ -445,12 +519,17 @@ func wovenKernels() {
 	dwords(low2, []uint32{0x03030303})
 	dwords(high, []uint32{0xf0f0f0f0})
 	dwords(sub0, []uint32{0xff0})
+	dwords(top2, []uint32{0xc0c0c0c0})
 	for _, cols := range dotCols {
 		wovenQ8_0Dot(cols)
 		q4K.wovenDot(cols)
 		q5K.wovenDot(cols)
 		wovenQ6KDot(cols)
 	}
+	weaveQ8_0()
+	q4K.weave()
+	q5K.weave()
+	weaveQ6K()
 	unweaveQ8_0()
 	q4K.unweave()
 	q5K.unweave()

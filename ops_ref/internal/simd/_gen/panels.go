@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	asm "github.com/mmcloughlin/avo/build"
 	op "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -82,10 +84,16 @@ type repack struct {
 }
 
 func beginRepack(name, doc string) repack {
-	begin(name, "func(dst, w *byte, rowBytes, blocks int)", doc, "for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.")
+	return beginRows(name, "func(dst, w *byte, rowBytes, blocks int)", doc, 5)
+}
+
+// beginRows starts a kernel for 1<<shift rows.
+func beginRows(name, signature, doc string, shift int) repack {
+	begin(name, signature, doc,
+		fmt.Sprintf("for %d rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.", 1<<shift))
 	p := repack{dst: gp("dst"), w: gp("w"), stride: gp("rowBytes"), blocks: gp("blocks"), name: name, next: asm.GP64()}
 	asm.MOVQ(p.stride, p.next)
-	asm.SHLQ(op.Imm(5), p.next)
+	asm.SHLQ(op.Imm(uint64(shift)), p.next)
 	return p
 }
 
@@ -166,23 +174,37 @@ func repackQ8_0() {
 	p.start()
 	for h := range 2 {
 		p.rows(h)
-		for pair := range 2 {
-			cols := transpose16(p.load(68*pair+2, func(row reg.Register) reg.VecVirtual {
-				z := asm.ZMM()
-				asm.VBROADCASTI64X4(at(row, 68*pair+2), z)
-				asm.VINSERTI64X4(op.Imm(1), at(row, 68*pair+36), z, z)
-				return z
-			}))
-			for g, z := range cols {
-				asm.VPXORD(flip, z, z)
-				asm.VMOVDQU64(z, at(p.dst, (16*pair+g)*rowStep+h*halfStep))
-			}
-		}
+		p.codesQ8_0(flip, func(g int, z reg.VecVirtual) { asm.VMOVDQU64(z, at(p.dst, g*rowStep+h*halfStep)) })
 		for b := range 4 {
 			p.halves(p.gather(34*b), panelQ8_0D+b*rowStep+h*halfStep)
 		}
 	}
 	p.end(4*34, panelQ8_0)
+}
+
+// codesQ8_0 hands out the codes of four blocks of 16 rows, 128 too large: dword g of each row.
+func (p *repack) codesQ8_0(flip reg.VecVirtual, f func(g int, z reg.VecVirtual)) {
+	for pair := range 2 {
+		cols := transpose16(p.load(68*pair+2, func(row reg.Register) reg.VecVirtual {
+			z := asm.ZMM()
+			asm.VBROADCASTI64X4(at(row, 68*pair+2), z)
+			asm.VINSERTI64X4(op.Imm(1), at(row, 68*pair+36), z, z)
+			return z
+		}))
+		for g, z := range cols {
+			asm.VPXORD(flip, z, z)
+			f(16*pair+g, z)
+		}
+	}
+}
+
+// columns returns the dwords of 64 bytes at disp of 16 rows.
+func (p *repack) columns(disp int) [16]reg.VecVirtual {
+	return transpose16(p.load(disp, func(row reg.Register) reg.VecVirtual {
+		z := asm.ZMM()
+		asm.VMOVDQU64(at(row, disp), z)
+		return z
+	}))
 }
 
 func (a affineK) repack() {
@@ -193,14 +215,6 @@ func (a affineK) repack() {
 	p := beginRepack("repack"+a.name+"AVX512", "is the layout of "+a.name+" in Panels")
 	low4, low6, high2, byte0 := broadcastZ(nibbles), broadcastZ("low6"), broadcastZ(bits54), broadcastZ(lowByte)
 	p.start()
-	// columns returns the dwords of 64 bytes at disp of 16 rows.
-	columns := func(disp int) [16]reg.VecVirtual {
-		return transpose16(p.load(disp, func(row reg.Register) reg.VecVirtual {
-			z := asm.ZMM()
-			asm.VMOVDQU64(at(row, disp), z)
-			return z
-		}))
-	}
 	for h := range 2 {
 		p.rows(h)
 		// store writes the codes of a pair of sub-blocks, of which z holds the nibbles of elements 4g to 4g+3.
@@ -228,24 +242,24 @@ func (a affineK) repack() {
 		}
 		if a.high() {
 			// The columns of qh wait where the scales will be. The last load ends with the row.
-			for g, z := range columns(16) {
+			for g, z := range p.columns(16) {
 				if g < 8 {
 					asm.VMOVDQU64(z, at(p.dst, panelQ4KScales+g*rowStep+h*halfStep))
 				} else {
 					store(0, g-8, z)
 				}
 			}
-			for g, z := range columns(80) {
+			for g, z := range p.columns(80) {
 				store(1+g/8, g%8, z)
 			}
-			for g, z := range columns(112) {
+			for g, z := range p.columns(112) {
 				if g >= 8 {
 					store(3, g-8, z)
 				}
 			}
 		} else {
 			for q := range 2 {
-				for g, z := range columns(16 + 64*q) {
+				for g, z := range p.columns(16 + 64*q) {
 					store(2*q+g/8, g%8, z)
 				}
 			}
@@ -295,6 +309,29 @@ func lanePattern(sel ...byte) (bs []byte) {
 	return bs
 }
 
+// codeQ6K returns codes of run t of four, of which z holds the low bits, in the high nibbles for runs 2 and 3, and qh the
+// high bits of all four.
+func codeQ6K(z, qh reg.VecVirtual, t int, low4, bits reg.VecVirtual) reg.VecVirtual {
+	code, hi := asm.ZMM(), asm.ZMM()
+	if t >= 2 {
+		asm.VPSRLW(op.Imm(4), z, code)
+		z = code
+	}
+	asm.VPANDD(low4, z, code)
+	switch t {
+	case 0, 1:
+		asm.VPSLLW(op.Imm(uint64(4-2*t)), qh, hi)
+		asm.VPANDD(bits, hi, hi)
+	case 2:
+		asm.VPANDD(bits, qh, hi)
+	case 3:
+		asm.VPSRLW(op.Imm(2), qh, hi)
+		asm.VPANDD(bits, hi, hi)
+	}
+	asm.VPORD(hi, code, code)
+	return code
+}
+
 func repackQ6K() {
 	p := beginRepack("repackQ6KAVX512", "is the layout of Q6_K in Panels")
 	low4, bits := broadcastZ(nibbles), broadcastZ(bits54)
@@ -302,42 +339,16 @@ func repackQ6K() {
 	for h := range 2 {
 		p.rows(h)
 		// The columns of qh wait where the scales will be; half 1 overwrites none of half 0's.
-		high := transpose16(p.load(128, func(row reg.Register) reg.VecVirtual {
-			z := asm.ZMM()
-			asm.VMOVDQU64(at(row, 128), z)
-			return z
-		}))
-		for g, z := range high {
+		for g, z := range p.columns(128) {
 			asm.VMOVDQU64(z, at(p.dst, panelQ6KScales+g*rowStep+h*halfStep))
 		}
 		for n := range 2 {
-			cols := transpose16(p.load(64*n, func(row reg.Register) reg.VecVirtual {
-				z := asm.ZMM()
-				asm.VMOVDQU64(at(row, 64*n), z)
-				return z
-			}))
-			for g, z := range cols {
+			for g, z := range p.columns(64 * n) {
 				qh := asm.ZMM()
 				asm.VMOVDQU64(at(p.dst, panelQ6KScales+(8*n+g%8)*rowStep+h*halfStep), qh)
 				for half := range 2 { // low nibbles: runs 0 and 1; high nibbles: runs 2 and 3
 					t := g/8 + 2*half
-					code, hi := asm.ZMM(), asm.ZMM()
-					if half == 1 {
-						asm.VPSRLW(op.Imm(4), z, z)
-					}
-					asm.VPANDD(low4, z, code)
-					switch t {
-					case 0, 1:
-						asm.VPSLLW(op.Imm(uint64(4-2*t)), qh, hi)
-						asm.VPANDD(bits, hi, hi)
-					case 2:
-						asm.VPANDD(bits, qh, hi)
-					case 3:
-						asm.VPSRLW(op.Imm(2), qh, hi)
-						asm.VPANDD(bits, hi, hi)
-					}
-					asm.VPORD(hi, code, code)
-					asm.VMOVDQU64(code, at(p.dst, (32*n+8*t+g%8)*rowStep+h*halfStep))
+					asm.VMOVDQU64(codeQ6K(z, qh, t, low4, bits), at(p.dst, (32*n+8*t+g%8)*rowStep+h*halfStep))
 				}
 			}
 		}
