@@ -80,7 +80,8 @@ func (m *matrix) scratch() int {
 func (m *matrix) converted() int { return (m.k/32*34 + 63) &^ 63 }
 
 // The numbers of tokens up to which rows are multiplied as they are, or as they are interleaved. Above them, panels of
-// rows are made first.
+// rows are made first. Experts keep to the smaller: where panels are more exact (see simd.RoundsColumns), routers of
+// mixtures feel it.
 const (
 	fewTokens      = 8
 	fewInterleaved = 16

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestDotColumnsIsDot compares all levels with the row functions, bit by bit, whatever the number of columns. Results
-// have a gap between columns, which stays as it was.
+// TestDotColumnsIsDot compares all levels with the row functions, bit by bit, whatever the number of columns.
 func TestDotColumnsIsDot(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(11, 11))
@@ -18,36 +17,45 @@ func TestDotColumnsIsDot(t *testing.T) {
 				}
 				acts := activations(r, k)
 				for wname, w := range weights(r, f, rows, k) {
-					size, act := len(w)/rows, f.ActBytes(k)
 					for cols := 1; cols <= 9; cols++ {
-						columns := make([]byte, cols*act)
-						var c int
-						for _, x := range acts { // in random order
-							if c < cols {
-								f.Quantize(columns[c*act:][:act], x)
-								c++
-							}
-						}
-						stride := rows + 3
-						out := make([]float32, cols*stride)
-						for i := range out {
-							out[i] = 5
-						}
-						DotColumns(f, out, stride, w, size, rows, columns, cols, k)
-						for i, got := range out {
-							want := float32(5)
-							if c, row := i/stride, i%stride; row < rows {
-								want = dotRow(f, 0, w[row*size:][:size], columns[c*act:][:act], 0)
-							}
-							if !sameBits(got, want) {
-								t.Fatalf("format %d, %dx%d, %s, %d columns: result %d is %v, want %v", f, rows, k, wname, cols, i, got, want)
-							}
-						}
+						columnsAreDot(t, f, wname, w, rows, k, cols, acts, func(out []float32, stride int, columns []byte) {
+							DotColumns(f, out, stride, w, len(w)/rows, rows, columns, cols, k)
+						})
 					}
 				}
 			}
 		}
 	})
+}
+
+// columnsAreDot compares what product writes for cols of the activations, quantized, with the row functions for w. Results
+// have a gap between columns, which stays as it was.
+func columnsAreDot(t *testing.T, f Format, wname string, w []byte, rows, k, cols int, acts map[string][]float32, product func(out []float32, stride int, columns []byte)) {
+	t.Helper()
+	size, act := len(w)/rows, f.ActBytes(k)
+	columns := make([]byte, cols*act)
+	var c int
+	for _, x := range acts { // in random order
+		if c < cols {
+			f.Quantize(columns[c*act:][:act], x)
+			c++
+		}
+	}
+	stride := rows + 3
+	out := make([]float32, cols*stride)
+	for i := range out {
+		out[i] = 5
+	}
+	product(out, stride, columns)
+	for i, got := range out {
+		want := float32(5)
+		if c, row := i/stride, i%stride; row < rows {
+			want = dotRow(f, 0, w[row*size:][:size], columns[c*act:][:act], 0)
+		}
+		if !sameBits(got, want) {
+			t.Fatalf("format %d, %dx%d, %s, %d columns: result %d is %v, want %v", f, rows, k, wname, cols, i, got, want)
+		}
+	}
 }
 
 func TestDotColumnsRejectsWrongSizes(t *testing.T) {

@@ -42,8 +42,7 @@ func TestInterleavedRowsAreRows(t *testing.T) {
 	})
 }
 
-// TestDotInterleavedIsDot compares all levels with the row functions, bit by bit, whatever the number of columns. Results
-// have a gap between columns, which stays as it was.
+// TestDotInterleavedIsDot compares all levels with the row functions, bit by bit, whatever the number of columns.
 func TestDotInterleavedIsDot(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(41, 41))
@@ -52,31 +51,11 @@ func TestDotInterleavedIsDot(t *testing.T) {
 				rows, k := s[0], s[1]
 				acts := activations(r, k)
 				for wname, w := range weights(r, f, rows, k) {
-					size, act := len(w)/rows, f.ActBytes(k)
+					woven := interleaved(f, w, k)
 					for _, cols := range []int{1, 2, 3, 4, 7} {
-						columns := make([]byte, cols*act)
-						var c int
-						for _, x := range acts { // in random order
-							if c < cols {
-								f.Quantize(columns[c*act:][:act], x)
-								c++
-							}
-						}
-						stride := rows + 3
-						out := make([]float32, cols*stride)
-						for i := range out {
-							out[i] = 5
-						}
-						DotInterleaved(f, out, stride, interleaved(f, w, k), rows, columns, cols, k)
-						for i, got := range out {
-							want := float32(5)
-							if c, row := i/stride, i%stride; row < rows {
-								want = dotRow(f, 0, w[row*size:][:size], columns[c*act:][:act], 0)
-							}
-							if !sameBits(got, want) {
-								t.Fatalf("format %d, %dx%d, %s, %d columns: result %d is %v, want %v", f, rows, k, wname, cols, i, got, want)
-							}
-						}
+						columnsAreDot(t, f, wname, w, rows, k, cols, acts, func(out []float32, stride int, columns []byte) {
+							DotInterleaved(f, out, stride, woven, rows, columns, cols, k)
+						})
 					}
 				}
 			}

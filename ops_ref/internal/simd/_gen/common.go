@@ -153,14 +153,38 @@ func beginColumns(name, doc string, cols int) quad {
 	asm.LEAQ(op.Mem{Base: q.stride, Index: q.stride, Scale: 2}, q.stride3)
 	q.ahead = asm.GP64()
 	asm.LEAQ(at(q.w, farBytes), q.ahead)
-	if cols > 1 {
+	q.columnSteps()
+	return q
+}
+
+// columnSteps sets up what column needs.
+func (q *quad) columnSteps() {
+	if q.cols > 1 {
 		q.step1 = gp("actBytes")
 	}
-	if cols > 3 {
+	if q.cols > 3 {
 		q.step3 = asm.GP64()
 		asm.LEAQ(op.Mem{Base: q.step1, Index: q.step1, Scale: 2}, q.step3)
 	}
-	return q
+}
+
+// addTimes adds x times the scale at disp of the activations, each step rounded, to the results of column c.
+func (q *quad) addTimes(c int, x reg.VecVirtual, disp int) {
+	if x.Size() == 64 {
+		asm.VMULPS_BCST(q.column(c, disp), x, x)
+	} else {
+		dy := asm.XMM()
+		asm.VBROADCASTSS(q.column(c, disp), dy)
+		asm.VMULPS(dy, x, x)
+	}
+	asm.VADDPS(x, q.accs[c], q.accs[c])
+}
+
+// addSymmetric adds d*sum, times the scale at disp of the activations, each step rounded, to the results of column c.
+func (q *quad) addSymmetric(c int, sum, d reg.VecVirtual, disp int) {
+	asm.VCVTDQ2PS(sum, sum)
+	asm.VMULPS(d, sum, sum)
+	q.addTimes(c, sum, disp)
 }
 
 // dotCols are the numbers of columns for which there are kernels on integers.

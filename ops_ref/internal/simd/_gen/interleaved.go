@@ -44,13 +44,7 @@ func beginWoven(name, doc string, cols, size int) *woven {
 	v := &woven{outBytes: gp("outBytes"), size: size, zero: asm.ZMM(),
 		quad: quad{out: gp("out"), w: gp("w"), count: gp("groups"), blocks: gp("blocks"), act: gp("act"), cols: cols}}
 	asm.VPXORD(v.zero, v.zero, v.zero)
-	if cols > 1 {
-		v.step1 = gp("actBytes")
-	}
-	if cols > 3 {
-		v.step3 = asm.GP64()
-		asm.LEAQ(op.Mem{Base: v.step1, Index: v.step1, Scale: 2}, v.step3)
-	}
+	v.columnSteps()
 	return v
 }
 
@@ -141,14 +135,6 @@ func halves(p op.Mem) (d, dmin reg.VecVirtual) {
 	return d, dmin
 }
 
-// add adds float32(sum)·d·da, each step rounded, to the results of column c; da is at disp of the activations.
-func (v *woven) add(c int, sum, d reg.VecVirtual, disp int) {
-	asm.VCVTDQ2PS(sum, sum)
-	asm.VMULPS(d, sum, sum)
-	asm.VMULPS_BCST(v.column(c, disp), sum, sum)
-	asm.VADDPS(sum, v.accs[c], v.accs[c])
-}
-
 func wovenQ8_0Dot(cols int) {
 	v := beginWoven("dotWovenQ8_0"+times(cols)+"AVX512", "is dotQ8_0Row", cols, 4*34*16)
 	v.start()
@@ -166,7 +152,7 @@ func wovenQ8_0Dot(cols int) {
 			asm.VPBROADCASTD(v.column(c, groupSums+4*b), t)
 			asm.VPSLLD(op.Imm(7), t, t)
 			asm.VPSUBD(t, s, s) // codes were 128 too large
-			v.add(c, s, d, groupD+4*b)
+			v.addSymmetric(c, s, d, groupD+4*b)
 		}
 	}
 	v.end(groupSize)
@@ -282,13 +268,7 @@ func (a affineK) wovenDot(cols int) {
 		if !a.high() {
 			asm.VPSRAD(op.Imm(4), sum, sum)
 		}
-		asm.VCVTDQ2PS(sum, sum)
-		asm.VMULPS(d, sum, sum)
-		asm.VCVTDQ2PS(mins[c], mins[c])
-		asm.VMULPS(dmin, mins[c], mins[c])
-		asm.VSUBPS(mins[c], sum, sum)
-		asm.VMULPS_BCST(v.column(c, superD), sum, sum)
-		asm.VADDPS(sum, v.accs[c], v.accs[c])
+		v.addAffine(c, sum, mins[c], d, dmin)
 	}
 	v.end(superSize)
 }
@@ -347,7 +327,7 @@ func wovenQ6KDot(cols int) {
 	}
 	d := halfRow(at(v.w, wovenQ6KD))
 	for c, sum := range totals {
-		v.add(c, sum, d, superD)
+		v.addSymmetric(c, sum, d, superD)
 	}
 	v.end(superSize)
 }

@@ -58,10 +58,7 @@ func (q *quad) addAffine(c int, sum, mins, d, dmin reg.VecVirtual) {
 	asm.VCVTDQ2PS(mins, mins)
 	asm.VMULPS(dmin, mins, mins)
 	asm.VSUBPS(mins, sum, sum)
-	dy := asm.XMM()
-	asm.VBROADCASTSS(q.column(c, superD), dy)
-	asm.VMULPS(dy, sum, sum)
-	asm.VADDPS(sum, q.accs[c], q.accs[c])
+	q.addTimes(c, sum, superD)
 }
 
 // affineConstants writes what the kernels of Q4_K and Q5_K share.

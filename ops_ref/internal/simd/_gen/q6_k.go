@@ -6,16 +6,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// addSymmetric adds d*sum*dy, each step rounded, to the results of column c.
-func (q *quad) addSymmetric(c int, sum, d reg.VecVirtual) {
-	asm.VCVTDQ2PS(sum, sum)
-	asm.VMULPS(d, sum, sum)
-	dy := asm.XMM()
-	asm.VBROADCASTSS(q.column(c, superD), dy)
-	asm.VMULPS(dy, sum, sum)
-	asm.VADDPS(sum, q.accs[c], q.accs[c])
-}
-
 func dotQ6KAVX512() {
 	for h := range 2 {
 		ws := make([]uint16, 32) // of each lane: the scale of runs 0 and 1, then that of runs 2 and 3
@@ -94,7 +84,7 @@ func dotQ6KColumns(cols int) {
 	}
 	d := q.scales4(208)
 	for c, s := range sums {
-		q.addSymmetric(c, sum4Z(s[0], s[1], s[2], s[3]), d)
+		q.addSymmetric(c, sum4Z(s[0], s[1], s[2], s[3]), d, superD)
 	}
 	q.endBlock(210, superSize)
 	q.endRows()
@@ -150,7 +140,7 @@ func dotQ6KAVX2() {
 		sums[r] = sum
 	}
 	sum := foldY(hadd4(sums[0], sums[1], sums[2], sums[3]))
-	q.addSymmetric(0, sum, q.scales4(208))
+	q.addSymmetric(0, sum, q.scales4(208), superD)
 	q.endBlock(210, superSize)
 	q.endRows()
 }

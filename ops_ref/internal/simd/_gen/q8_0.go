@@ -116,12 +116,7 @@ func dotQ8_0AVX2() {
 			dots[r] = w
 		}
 		s := foldY(hadd4(dots[0], dots[1], dots[2], dots[3]))
-		asm.VCVTDQ2PS(s, s)
-		asm.VMULPS(q.scales4(34*b), s, s)
-		da := asm.XMM()
-		asm.VBROADCASTSS(at(q.y, groupD+4*b), da)
-		asm.VMULPS(da, s, s)
-		asm.VADDPS(s, q.accs[0], q.accs[0])
+		q.addSymmetric(0, s, q.scales4(34*b), groupD+4*b)
 	}
 	q.endBlock(4*34, groupSize)
 	q.endRows()
