@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // tensors reads the float32 tensors of a safetensors file.

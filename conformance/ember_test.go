@@ -10,10 +10,10 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
-	"github.com/hipengine/hipengine/models/runner"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

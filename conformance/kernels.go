@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/ops"
 )
 

@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

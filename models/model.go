@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/gguf"
-	"github.com/hipengine/hipengine/models/kv"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/models/internal/tiny"
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/tensor"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/internal/tiny"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/tensor"
 )

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/ember"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
-	"github.com/hipengine/hipengine/models/runner"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
 	opsref "github.com/hipengine/hipengine/ops_ref"

@@ -12,10 +12,10 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
-	"github.com/hipengine/hipengine/models/runner"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 

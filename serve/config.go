@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 

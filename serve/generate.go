@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 

@@ -3,8 +3,8 @@ package serve
 import (
 	"strings"
 
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/serve/engine"
-	"github.com/hipengine/hipengine/serve/internal/fake"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/internal/fake"
 )
 
 // site is a server on a loopback port with one model, "fake".

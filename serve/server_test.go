@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hipengine/hipengine/serve/internal/fake"
+	"github.com/hipengine/hipengine/internal/fake"
 )
 
 func TestHealth(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/serve/internal/fake"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/fake"
 )
 
 // begin sends a chat request for a stream and returns its lines; the caller ends it by cancel or by reading to the end.

@@ -13,8 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/runner"
 )
 
 // benchCmd measures how fast a model reads and writes.

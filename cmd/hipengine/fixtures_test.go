@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // fixture is a tiny model with the logits that exact activations give.

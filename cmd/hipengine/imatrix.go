@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/eval"
-	"github.com/hipengine/hipengine/models/runner"
 )
 
 // imatrixCmd makes an importance matrix.

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/hipengine/hipengine/models/eval"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // klCmd compares a model with the one it was made of.

@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // logitsCmd writes raw logits.

@@ -12,18 +12,18 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/ember"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
-	"github.com/hipengine/hipengine/models/chat"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/hf"
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/text/chat"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // modelFlags say how a model is found and loaded.

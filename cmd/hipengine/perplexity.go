@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/models/eval"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // textFlags say how a text is read in chunks.

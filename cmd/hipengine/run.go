@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/hipengine/hipengine/models/chat"
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/text/chat"
 )
 
 // runCmd answers one prompt, or chats.

@@ -11,10 +11,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hipengine/hipengine/models/chat"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/text/chat"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // serveCmd runs the server.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hipengine/hipengine/models/chat"
+	"github.com/hipengine/hipengine/text/chat"
 )
 
 // templateCmd renders a chat template.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // tokenizeCmd turns text into ids.

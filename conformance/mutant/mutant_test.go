@@ -7,7 +7,7 @@ import (
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/conformance/mutant"
-	_ "github.com/hipengine/hipengine/models/all"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )

@@ -13,11 +13,11 @@ import (
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/hf"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 func openGGUF(t testing.TB, path string) *gguf.File {

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
-	"github.com/hipengine/hipengine/models/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )

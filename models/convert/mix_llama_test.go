@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
-	"github.com/hipengine/hipengine/models/internal/tiny"
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/tensor"
 )
 

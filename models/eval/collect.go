@@ -7,9 +7,9 @@ import (
 	"math"
 	"strings"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
-	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

@@ -7,7 +7,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // Token is how two models differ in the prediction of one token.

@@ -8,15 +8,15 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/ember"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/eval"
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 const text = `The river runs from the hills to the sea. In spring it is high and loud, and in summer a child can walk through it.

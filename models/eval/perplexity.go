@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // Mean is a mean of independent values and how sure it is.

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/internal/torch"
 	"github.com/hipengine/hipengine/models/nn"
-	"github.com/hipengine/hipengine/models/runner"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
 

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // Folder is an open model folder. It is a [models.Source] of the tensors that a GGUF file of the model would have. Its

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/hipengine/hipengine/models/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )

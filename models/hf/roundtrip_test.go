@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // unconverted is a GGUF file turned back into a folder: values are dequantized to F32, and what a converter does to

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // maxTemplate bounds a chat template, in bytes.

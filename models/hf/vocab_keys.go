@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // preTokenizer relates the split patterns of tokenizer.json to the name that llama.cpp's converter gives them.

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/gguf"
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/models/tokenizer"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // vocabBuilder is a builder with an empty configuration.

@@ -1,8 +1,8 @@
 package nn
 
 import (
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/kv"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/kv"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

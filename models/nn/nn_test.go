@@ -6,9 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/internal/tiny"
-	"github.com/hipengine/hipengine/models/kv"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/tensor"

@@ -9,8 +9,8 @@ import (
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // minVocab are the tokens that every vocabulary has: the bytes, one merge, and the markup.

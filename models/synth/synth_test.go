@@ -11,14 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/convert"
-	"github.com/hipengine/hipengine/models/runner"
 	"github.com/hipengine/hipengine/models/synth"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // ropeBytes are the rotary factors of Llama 3.1, which the sizes known for its weights leave out.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/engine/sample"
 )
 
 // Options are the fields that chat completions and completions share.

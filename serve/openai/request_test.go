@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/engine/sample"
 )
 
 func TestParseChatReadsEveryField(t *testing.T) {

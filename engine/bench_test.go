@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // instant is a runner that computes nothing, so that the engine's own cost shows.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
 )
 
 // naiveStop is the definition of StopMatcher: the text before the match that ends first (the longest of those), and

@@ -5,8 +5,8 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
 )
 
 // Decoder turns the ids of one sequence into text, piece by piece. A piece may be empty while bytes of a character

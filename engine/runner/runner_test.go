@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
-	_ "github.com/hipengine/hipengine/models/all"
-	"github.com/hipengine/hipengine/models/internal/tiny"
-	"github.com/hipengine/hipengine/models/kv"
+	_ "github.com/hipengine/hipengine/models/arch/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/tensor"
 )

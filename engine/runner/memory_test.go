@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/internal/tiny"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/tensor"

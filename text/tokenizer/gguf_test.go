@@ -9,8 +9,8 @@ import (
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/ember"
-	"github.com/hipengine/hipengine/models/tokenizer"
 	_ "github.com/hipengine/hipengine/tensor/quant"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // TestFromGGUF tokenizes Ember's reference prompts with the vocabulary inside the model file; the ids were made

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/serve/engine"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 func TestFair(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
 )
 
 // loop runs steps until the engine is closed and empty.

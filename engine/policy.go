@@ -3,7 +3,7 @@ package engine
 import (
 	"slices"
 
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // Snapshot is what a Policy decides on.

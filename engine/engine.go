@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/sample"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
 )
 
 // Runner computes steps. Only the engine's goroutine calls it, after New has read its limits.

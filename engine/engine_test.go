@@ -12,10 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hipengine/hipengine/models/runner"
-	"github.com/hipengine/hipengine/models/sample"
-	"github.com/hipengine/hipengine/serve/engine"
-	"github.com/hipengine/hipengine/serve/internal/fake"
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/internal/fake"
 )
 
 // start runs an engine in the test's bubble and checks at the end that every slot was given back.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/kv"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hipengine/hipengine/models/runner"
+	"github.com/hipengine/hipengine/engine/runner"
 )
 
 // The vocabulary: 256 bytes and two special tokens.
