@@ -95,7 +95,11 @@ func (n *Node) String() string {
 // do nothing, and Err reports it. A Graph is used by one goroutine while it records.
 type Graph struct {
 	Nodes []*Node
-	err   error
+
+	// Exact is an attribute of the products with weights that are recorded while it is set: see [MulMatAttrs].
+	Exact bool
+
+	err error
 }
 
 // Err returns the first error met while recording.
