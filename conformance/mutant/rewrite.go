@@ -15,7 +15,7 @@ type rewriter struct {
 }
 
 // Compile rewrites g and hands it to the device.
-func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+func (d *rewriter) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 		return d.after(s, p.states)
 	}
 	var err error
-	if p.Plan, err = d.Device.Compile(out, mapped...); err != nil {
+	if p.Plan, err = d.Device.Compile(out, a, mapped...); err != nil {
 		return nil, errors.Join(err, p.free())
 	}
 	return p, nil
