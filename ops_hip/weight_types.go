@@ -42,12 +42,8 @@ func parseTypes(def string) map[string]weightType {
 	return m
 }
 
-// weightTypeOf returns the kernels for weights w, or false if there are none. Types that are repacked must be weights
-// of the graph, since nothing else is.
+// weightTypeOf returns the kernels for weights w, or false if there are none for its type and layout.
 func weightTypeOf(w ops.Value) (weightType, bool) {
 	t, ok := weightTypes[w.DType().String()]
-	if _, repacked := layouts[w.DType()]; repacked {
-		ok = ok && w.Node().Leaf == ops.Weight
-	}
-	return t, ok
+	return t, ok && readAs(w)
 }
