@@ -128,7 +128,7 @@ type tappedPlan struct {
 	routers int   // index of the first router among the outputs
 }
 
-func (d *routerTap) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+func (d *routerTap) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
 	p := &tappedPlan{routers: len(outs)}
 	for _, n := range g.Nodes {
 		if n.Op == ops.RouteOp {
@@ -137,7 +137,7 @@ func (d *routerTap) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 		}
 	}
 	var err error
-	p.Plan, err = d.Device.Compile(g, outs...)
+	p.Plan, err = d.Device.Compile(g, a, outs...)
 	return p, err
 }
 

@@ -84,7 +84,7 @@ func (l *loaded) tapStep(ctx context.Context, ids []int32, pos, pages int, state
 			}
 		}
 	}
-	p, err := l.dev.Compile(g, outs...)
+	p, err := l.dev.Compile(g, nil, outs...)
 	if err != nil {
 		return nil, err
 	}
