@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
@@ -51,7 +52,7 @@ func tapAll(ctx context.Context, dev ops.Device, model models.Model, src models.
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	pages := (len(prompt) + runner.PageSize - 1) / runner.PageSize
+	pages := models.Bucket((len(prompt) + runner.PageSize - 1) / runner.PageSize)
 	states, err := l.states(pages)
 	if err != nil {
 		return nil, err
@@ -94,23 +95,15 @@ func (l *loaded) tapStep(ctx context.Context, ids []int32, pos, pages int, state
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	index := map[string][]int32{"tokens": ids, "starts": {0, int32(len(ids))}, "slots": {0}}
-	for i := range ids {
-		index["pos"] = append(index["pos"], int32(pos+i))
-		index["seq"] = append(index["seq"], 0)
-		index["rows"] = append(index["rows"], int32(i))
+	table := make([]int32, pages)
+	for i := range table {
+		table[i] = int32(i)
 	}
-	for i := range pages {
-		index["pages"] = append(index["pages"], int32(i))
-	}
-	for name, v := range index {
-		if t, ok := p.Input(name); ok {
-			if err := st.Upload(t, int32Bytes(v)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := st.Run(p); err != nil {
+	windows := l.model.State().Windows()
+	var index models.Index
+	index.Reset(windows, pages)
+	index.Add(models.Span{Tokens: ids, Pos: pos, Rows: len(ids), Tables: slices.Repeat([][]int32{table}, len(windows))})
+	if err := errors.Join(index.Upload(st, p), st.Run(p)); err != nil {
 		return nil, err
 	}
 	raw := make([][]byte, len(vs))
