@@ -81,22 +81,22 @@ func (l *loaded) graph(tokens, pages int, states map[string]tensor.Tensor) (*ops
 
 // states allocates the state of one sequence of up to pages pages.
 func (l *loaded) states(pages int) (map[string]tensor.Tensor, error) {
-	list, err := l.model.State().Tensors(kv.Storage{Pages: func(int) int { return pages }, Slots: 1, KVType: tensor.F32, Type: tensor.F32})
+	ts, err := l.model.State().Tensors(kv.Storage{Pages: func(int) int { return pages }, Slots: 1, KVType: tensor.F32, Type: tensor.F32})
 	if err != nil {
 		return nil, err
 	}
-	ts := map[string]tensor.Tensor{}
-	for _, t := range list {
+	states := map[string]tensor.Tensor{}
+	for _, t := range ts {
 		n, err := tensor.Bytes(t.DType, t.Shape)
 		if err == nil {
 			t.Buf, err = l.dev.Alloc(n, ops.MemState)
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("state %q: %w", t.Name, err), freeAll(ts))
+			return nil, errors.Join(fmt.Errorf("state %q: %w", t.Name, err), freeAll(states))
 		}
-		ts[t.Name] = t
+		states[t.Name] = t
 	}
-	return ts, nil
+	return states, nil
 }
 
 func freeAll(ts map[string]tensor.Tensor) error {
@@ -107,7 +107,7 @@ func freeAll(ts map[string]tensor.Tensor) error {
 	return errors.Join(errs...)
 }
 
-// floor returns the NMSE that the logits of the model may have with caches of the given type, in steps of one token or of
+// floor returns the NMSE that the logits of the model may have with caches of type cache, in steps of one token or of
 // many: devices may have kernels of different precision for the two.
 func (l *loaded) floor(cache tensor.DType) (float64, error) {
 	var floor float64

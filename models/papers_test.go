@@ -410,7 +410,7 @@ func TestPapers(t *testing.T) {
 		finish(want)
 		rms := relativeRMS(want, logitsOf(t, newModel(t, tiny.Meta(c.arch)), src, ids))
 		t.Logf("relative RMS %.2g", rms)
-		if !(rms <= maxRMS) {
+		if !(rms <= 1e-4) { // a paper's sums are in an order that is neither PyTorch's nor ours
 			t.Errorf("relative RMS %.3g", rms)
 		}
 	}
