@@ -12,6 +12,7 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/nn"
@@ -19,22 +20,6 @@ import (
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/tensor"
 )
-
-// sharedDir returns the folder of large fixtures beside the repository, and skips the test without it.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(dir, "shared")
-		}
-	}
-	t.Skip("SKIPPED: no folder shared/ beside the repository, so that nothing was compared with PyTorch")
-	return ""
-}
 
 // reference holds the 4-byte tensors of a reference.safetensors.
 type reference map[string][]uint32
@@ -232,20 +217,6 @@ func relativeRMS(want, got []float32) float64 {
 	return math.Sqrt(d / s)
 }
 
-// fixtures returns the folders of tiny models whose references PyTorch computed in float32.
-func fixtures(t *testing.T) []string {
-	t.Helper()
-	configs, err := filepath.Glob(filepath.Join(sharedDir(t), "fixtures", "*", "config.json"))
-	if err != nil || len(configs) < 14 {
-		t.Fatalf("%d fixtures: %v", len(configs), err)
-	}
-	dirs := make([]string, len(configs))
-	for i, c := range configs {
-		dirs[i] = filepath.Dir(c)
-	}
-	return dirs
-}
-
 // maxRMS is what float32 arithmetic in another order than PyTorch's is allowed to change. Models go wrong by 1e-3 and
 // more.
 const maxRMS = 2e-5
@@ -255,8 +226,9 @@ const maxRMS = 2e-5
 // arithmetic. (A folder of F32 is another matter: rounding it to BF16 moves each weight by up to 2^-9 of itself and the
 // logits by some 1e-3.)
 func TestPyTorch(t *testing.T) {
-	for _, dir := range fixtures(t) {
-		t.Run(filepath.Base(dir), func(t *testing.T) {
+	for _, name := range testfiles.Models {
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Model(t, name)
 			f := openFolder(t, dir)
 			ref := readReference(t, dir)
 			t.Run("folder", func(t *testing.T) { compareWithPyTorch(t, ref, f.Meta, f, f.Vocab.ExtraEOG, maxRMS) })

@@ -72,6 +72,7 @@ var rules = []rule{
 	{"internal/ember", []string{"gguf"}, "the built-in model is a file like any other"},
 	{"internal/fake", []string{"engine"}, "what the server needs of an engine"},
 	{"internal/tiny", []string{"gguf", "models", "tensor"}, "tiny models are metadata and random weights"},
+	{"internal/testfiles", []string{"internal/safetensors"}, "fixtures are files, whoever reads them"},
 	{"internal/safetensors", nil, "a file format needs no compute"},
 	{"internal/hostmem", nil, "what the operating system says needs nothing of ours"},
 	{"internal/archtest", nil, "tests of the module's shape"},
@@ -85,7 +86,7 @@ var thirdParty = map[string][]string{
 	"github.com/pkg/profile":          {"cmd"},
 	"github.com/alecthomas/kong":      {"cmd"},
 	"golang.org/x/term":               {"cmd"},
-	"golang.org/x/text":               {"text/tokenizer"},
+	"golang.org/x/text":               {"text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},
 	"golang.org/x/sys":                {"."},
 	"github.com/google/go-cmp":        {}, // tests only, which Imports leaves out

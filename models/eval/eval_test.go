@@ -2,8 +2,6 @@ package eval_test
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/eval"
@@ -156,7 +155,7 @@ func TestCompareSelf(t *testing.T) {
 // TestCompare checks the divergences of a smaller Ember against those of package conformance.
 func TestCompare(t *testing.T) {
 	base := emberFile(t)
-	small, err := gguf.Open(shared(t, "builtin-model", "ember-Q4_K_M.gguf"))
+	small, err := gguf.Open(testfiles.Path(t, "builtin-model/ember-Q4_K_M.gguf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,22 +193,4 @@ func TestCompare(t *testing.T) {
 	if err != nil || math.Abs(want.NLL.Value()-sm.NLL.Value()) > 1e-4 {
 		t.Errorf("perplexity %v, alone %v (%v)", sm.Perplexity(), want.Perplexity(), err)
 	}
-}
-
-// shared finds a file of the shared test data beside the repository.
-func shared(t *testing.T, path ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for dir != filepath.Dir(dir) {
-		s := filepath.Join(dir, "shared")
-		if _, err := os.Stat(filepath.Join(s, "README.md")); err == nil {
-			return filepath.Join(append([]string{s}, path...)...)
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Skip("SKIPPED: there is no folder shared beside the repository: this test lacks its data")
-	return ""
 }

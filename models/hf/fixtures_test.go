@@ -4,32 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
-
-// shared returns a path below the folder of large fixtures beside the repository, and skips the test without it.
-func shared(t testing.TB, elem ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(append([]string{dir, "shared"}, elem...)...)
-		}
-	}
-	t.Skipf("SKIPPED: no folder shared/ beside the repository: %v not checked", elem)
-	return ""
-}
 
 // reference is a file of exact results beside a fixture.
 type reference struct {
@@ -155,20 +138,13 @@ func relativeRMS(want, got []float32) float64 {
 }
 
 // TestFixtures runs tiny models of all families from their folders and compares with PyTorch in float32: relative RMS
-// of the logits at most 2e-5, which float32 arithmetic in another order allows, the same best token everywhere, the same greedy
-// continuation (whose reference was made to be 24 tokens long, so that it has no token that ends a generation).
+// of the logits at most 2e-5, which float32 arithmetic in another order allows, the same best token everywhere, the
+// same greedy continuation (whose reference was made to be 24 tokens long, so that it has no token that ends a
+// generation).
 func TestFixtures(t *testing.T) {
-	root := shared(t, "fixtures")
-	dirs, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs {
-		if !d.IsDir() {
-			continue
-		}
-		t.Run(d.Name(), func(t *testing.T) {
-			dir := filepath.Join(root, d.Name())
+	for _, name := range testfiles.Models {
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Model(t, name)
 			f := openFolder(t, dir)
 			if err := f.Convertible(); err != nil {
 				t.Error(err)
@@ -209,7 +185,7 @@ func TestFixtures(t *testing.T) {
 
 // TestEmber runs the built-in model from its folder against PyTorch's logits and replies.
 func TestEmber(t *testing.T) {
-	dir := shared(t, "builtin-model")
+	dir := testfiles.Path(t, "builtin-model")
 	f := openFolder(t, dir)
 	ref, r := openReference(t, dir), startRunner(t, f)
 	for _, i := range []string{"0", "2"} {
