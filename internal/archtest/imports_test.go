@@ -75,6 +75,7 @@ var rules = []rule{
 	{"internal/testfiles", []string{"internal/safetensors"}, "fixtures are files, whoever reads them"},
 	{"internal/safetensors", nil, "a file format needs no compute"},
 	{"internal/hostmem", nil, "what the operating system says needs nothing of ours"},
+	{"internal/testsum", nil, "it reads what go test prints"},
 	{"internal/archtest", nil, "tests of the module's shape"},
 	{"cmd", []string{"."}, "the linking point may import everything"},
 }
