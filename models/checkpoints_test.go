@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/convert"
@@ -233,20 +234,20 @@ func TestFP8(t *testing.T) {
 			ids := readReference(t, dir).ids(t, "ids_48")
 			f := openFolder(t, small.write(t, dir, config))
 			got, exact := logitsOf(t, newModel(t, f.Meta), f, ids), folderLogits(t, whole.write(t, dir, nil), ids)
-			rms := relativeRMS(exact, got)
+			rms := logits.RelativeRMS(exact, got)
 			t.Logf("%d tensors in FP8: relative RMS of logits to F32 %.2g", n, rms)
 			if c.exact && !slices.Equal(got, exact) {
 				t.Errorf("logits differ from those of F32 by a relative RMS of %g", rms)
 			}
 			if want := folderLogits(t, rounded.write(t, dir, nil), ids); !slices.Equal(got, want) {
-				t.Errorf("logits differ from those of the products in BF16 by a relative RMS of %g", relativeRMS(want, got))
+				t.Errorf("logits differ from those of the products in BF16 by a relative RMS of %g", logits.RelativeRMS(want, got))
 			}
 			q, err := convert.NewQuantized(f, convert.Options{Type: convert.F32})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := logitsOf(t, newModel(t, f.Meta), q, ids); !slices.Equal(got, exact) {
-				t.Errorf("loaded in F32: logits differ from those of F32 by a relative RMS of %g", relativeRMS(exact, got))
+				t.Errorf("loaded in F32: logits differ from those of F32 by a relative RMS of %g", logits.RelativeRMS(exact, got))
 			}
 		})
 	}
@@ -304,7 +305,7 @@ func TestMXFP4(t *testing.T) {
 	g := convertFolder(t, path, convert.BF16) // experts keep their blocks
 	for name, got := range map[string][]float32{"folder": logitsOf(t, newModel(t, f.Meta), f, ids), "file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: logits differ from those of F32 by a relative RMS of %g", name, relativeRMS(want, got))
+			t.Errorf("%s: logits differ from those of F32 by a relative RMS of %g", name, logits.RelativeRMS(want, got))
 		}
 	}
 }

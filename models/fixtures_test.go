@@ -11,6 +11,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
@@ -174,7 +175,7 @@ func hidden(t *testing.T, dev ops.Device, m *nn.Decoder, w models.Weights, ids [
 
 // greedy runs ids through a new sequence and n greedy tokens after them, none of which is among banned. It returns
 // the logits of ids and the tokens.
-func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (logits []float32, next []int32) {
+func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (all []float32, next []int32) {
 	t.Helper()
 	seq, err := r.Open()
 	if err != nil {
@@ -187,34 +188,19 @@ func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if logits == nil {
-			logits = slices.Clone(rows[0])
+		if all == nil {
+			all = slices.Clone(rows[0])
 		}
 		if len(next) == n {
-			return logits, next
+			return all, next
 		}
 		last := slices.Clone(rows[0][len(rows[0])-r.Limits().Vocab:])
 		for _, id := range banned {
 			last[id] = float32(math.Inf(-1))
 		}
-		next = append(next, top(last))
+		next = append(next, logits.Argmax(last))
 		work = runner.Work{Seq: seq, Tokens: next[len(next)-1:], Rows: 1}
 	}
-}
-
-func top(x []float32) int32 { return int32(slices.Index(x, slices.Max(x))) }
-
-// relativeRMS returns the root mean square of the difference over that of want; infinity if lengths differ.
-func relativeRMS(want, got []float32) float64 {
-	if len(want) != len(got) {
-		return math.Inf(1)
-	}
-	var d, s float64
-	for i, w := range want {
-		e := float64(got[i]) - float64(w)
-		d, s = d+e*e, s+float64(w)*float64(w)
-	}
-	return math.Sqrt(d / s)
 }
 
 // maxRMS is what float32 arithmetic in another order than PyTorch's is allowed to change. Models go wrong by 1e-3 and
@@ -265,7 +251,7 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 
 	worst, at := 0.0, 0
 	for i, got := range hidden(t, dev, m, w, ref.ids(t, "ids_48")) {
-		rms := relativeRMS(ref.floats(t, "hidden_"+strconv.Itoa(i)), got)
+		rms := logits.RelativeRMS(ref.floats(t, "hidden_"+strconv.Itoa(i)), got)
 		if rms > worst || math.IsNaN(rms) {
 			worst, at = rms, i
 		}
@@ -280,14 +266,14 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 			want = ref.ids(t, "greedy_9")
 		}
 		got, next := greedy(t, r, ref.ids(t, "ids_"+n), len(want), banned)
-		logits := ref.floats(t, "logits_"+n)
-		rms := relativeRMS(logits, got)
+		exact := ref.floats(t, "logits_"+n)
+		rms := logits.RelativeRMS(exact, got)
 		t.Logf("%s tokens: relative RMS of logits %.2g", n, rms)
 		if !(rms <= maxRMS) {
 			t.Errorf("%s tokens: relative RMS of logits %.3g", n, rms)
 		}
-		for i := 0; i < len(logits) && len(got) == len(logits); i += m.Vocab {
-			if a, b := top(logits[i:i+m.Vocab]), top(got[i:i+m.Vocab]); a != b {
+		for i := 0; i < len(exact) && len(got) == len(exact); i += m.Vocab {
+			if a, b := logits.Argmax(exact[i:i+m.Vocab]), logits.Argmax(got[i:i+m.Vocab]); a != b {
 				t.Errorf("%s tokens: best token %d at %d, want %d", n, b, i/m.Vocab, a)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
@@ -140,12 +140,7 @@ func checkLogits(t *testing.T, device string, f fixture, cuts []cut, kl, rms flo
 			if err != nil {
 				t.Fatal(err)
 			}
-			var diff, sum float64
-			for j, w := range f.logits {
-				diff += math.Pow(float64(got[j])-float64(w), 2)
-				sum += float64(w) * float64(w)
-			}
-			rel := math.Sqrt(diff / sum)
+			rel := logits.RelativeRMS(f.logits, got)
 			t.Logf("%s %d: mean KL %.3g of %.3g allowed, relative RMS %.3g of %.3g, top-1 %.3f", c.name, i, l.MeanKL, kl, rel, rms, l.Top1)
 			if !(l.MeanKL <= kl) || !(rel <= rms) {
 				t.Errorf("%s %d: mean KL %g, relative RMS %g; allowed are %g and %g", c.name, i, l.MeanKL, rel, kl, rms)
