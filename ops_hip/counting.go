@@ -91,7 +91,7 @@ func Shipped(target string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opship: %w", err)
 		}
-		o, err := kmeta.Parse(image)
+		o, err := kmeta.Read(image)
 		if err != nil {
 			return nil, fmt.Errorf("opship: code object %s: %w", name, err)
 		}

@@ -74,7 +74,7 @@ func TestStaticLDS(t *testing.T) {
 		for _, name := range names {
 			b, err := set.Read(name)
 			must(t, err)
-			o, err := kmeta.Parse(b)
+			o, err := kmeta.Read(b)
 			must(t, err)
 			for _, k := range o.Kernels {
 				if k.LDS > 48<<10 {
