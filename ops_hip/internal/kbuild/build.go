@@ -199,7 +199,7 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip(%[2]q, objects) }
+func init() { codeobj.RegisterZip(%[2]q, "github.com/hipengine/hipengine", objects) }
 `, pkg, target)
 	return nil
 }
