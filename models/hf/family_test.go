@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/strictjson"
 	"github.com/hipengine/hipengine/tensor"
 )
 

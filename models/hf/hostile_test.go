@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/strictjson"
 )
 
 // withHeader is a safetensors file with the given header and n bytes of data.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hipengine/hipengine/internal/strictjson"
 )
 
 // Limits of a safetensors file. The header's is that of the reference reader.

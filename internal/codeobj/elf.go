@@ -9,16 +9,15 @@ import (
 	"strings"
 )
 
-// maxImage bounds the loaded size of a code object; shipped kernels are a few
-// kilobytes.
+// maxImage bounds the loaded size in bytes of a code object; shipped kernels are a few kilobytes.
 const maxImage = 64 << 20
 
-// Object is a loaded code object. Addresses are relative to the load address.
+// Object is a code object for execution. Addresses are relative to the load address.
 type Object struct {
 	Target   string // from the ELF flags, such as "gfx1100"
 	Image    []byte // segments at their virtual addresses, before relocation
 	Segments []Segment
-	Kernels  []Kernel // sorted by name
+	Kernels  []Function // sorted by name
 	Relocs   []Reloc
 	Symbols  []Symbol // defined global objects other than kernels and descriptors
 }
@@ -48,21 +47,29 @@ var machines = map[uint32]string{0x41: "gfx1100", 0x46: "gfx1101", 0x47: "gfx110
 	0x4a: "gfx1151", 0x48: "gfx1200", 0x4e: "gfx1201"}
 
 const (
-	emAMDGPU       = 224
 	relocAbs64     = 3
 	relocRelative  = 13
-	noteMetadata   = 32
 	descriptorSize = 64
 )
 
-// Parse reads a code object. It does not keep data.
-func Parse(data []byte) (*Object, error) {
+// open reads the ELF headers of a code object.
+func open(data []byte) (*elf.File, error) {
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("codeobj: %w", err)
 	}
-	if f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB || f.Machine != emAMDGPU || f.Type != elf.ET_DYN {
-		return nil, fmt.Errorf("codeobj: not a 64-bit little-endian AMDGPU shared object (class %v, data %v, machine %d, type %v)", f.Class, f.Data, f.Machine, f.Type)
+	if f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB || f.Machine != elf.EM_AMDGPU || f.Type != elf.ET_DYN {
+		return nil, fmt.Errorf("codeobj: class %v, data %v, machine %v, type %v: not a 64-bit little-endian AMDGPU shared object",
+			f.Class, f.Data, f.Machine, f.Type)
+	}
+	return f, nil
+}
+
+// Parse reads a code object for execution. It does not keep data.
+func Parse(data []byte) (*Object, error) {
+	f, err := open(data)
+	if err != nil {
+		return nil, err
 	}
 	flags := binary.LittleEndian.Uint32(data[48:]) // e_flags; the header was read, so the file is long enough
 	o := &Object{Target: machines[flags&0xff]}
@@ -75,9 +82,13 @@ func Parse(data []byte) (*Object, error) {
 	if err := o.relocations(f); err != nil {
 		return nil, err
 	}
-	meta, err := o.metadata(f, data)
+	meta, err := metadata(f, data)
 	if err != nil {
 		return nil, err
+	}
+	// Features such as ":xnack-" follow the name in the note; the flags have bits for them.
+	if base, _, _ := strings.Cut(meta.Target, ":"); base != "" && base != o.Target {
+		return nil, fmt.Errorf("codeobj: metadata is for %q, the ELF flags say %q", base, o.Target)
 	}
 	if err := o.kernels(f, meta); err != nil {
 		return nil, err
@@ -91,8 +102,10 @@ func (o *Object) load(f *elf.File, data []byte) error {
 		if p.Type != elf.PT_LOAD {
 			continue
 		}
-		if p.Memsz > maxImage || p.Vaddr > maxImage || p.Filesz > p.Memsz || p.Off > uint64(len(data)) || p.Filesz > uint64(len(data))-p.Off {
-			return fmt.Errorf("codeobj: segment at %#x: file range %#x+%#x or memory size %#x beyond the file (%d bytes) or the limit of %d", p.Vaddr, p.Off, p.Filesz, p.Memsz, len(data), maxImage)
+		if p.Memsz > maxImage || p.Vaddr > maxImage || p.Filesz > p.Memsz || p.Off > uint64(len(data)) ||
+			p.Filesz > uint64(len(data))-p.Off {
+			return fmt.Errorf("codeobj: segment at %#x: file range %#x+%#x or memory size %#x beyond the file (%d bytes) "+
+				"or the limit of %d", p.Vaddr, p.Off, p.Filesz, p.Memsz, len(data), maxImage)
 		}
 		end = max(end, p.Vaddr+p.Memsz)
 		o.Segments = append(o.Segments, Segment{Addr: p.Vaddr, Size: p.Memsz, FileSize: p.Filesz, fileOff: p.Off,
@@ -144,7 +157,11 @@ func (o *Object) relocations(f *elf.File) error {
 }
 
 // kernels joins descriptors, code symbols and metadata.
-func (o *Object) kernels(f *elf.File, meta map[string]*Kernel) error {
+func (o *Object) kernels(f *elf.File, meta *Metadata) error {
+	described := map[string]Kernel{} // by the symbol of the descriptor
+	for _, k := range meta.Kernels {
+		described[k.Symbol] = k
+	}
 	syms, err := f.DynamicSymbols()
 	if err != nil {
 		return fmt.Errorf("codeobj: dynamic symbols: %w", err)
@@ -163,24 +180,25 @@ func (o *Object) kernels(f *elf.File, meta map[string]*Kernel) error {
 		if !isKD || elf.ST_TYPE(s.Info) != elf.STT_OBJECT {
 			continue
 		}
-		k := meta[s.Name]
-		if k == nil {
+		m, ok := described[s.Name]
+		if !ok {
 			return fmt.Errorf("codeobj: kernel %q: no metadata", name)
 		}
 		if s.Size != descriptorSize || s.Value > uint64(len(o.Image)) || uint64(len(o.Image))-s.Value < descriptorSize {
-			return fmt.Errorf("codeobj: kernel %q: descriptor %#x+%#x is not %d bytes of the image", name, s.Value, s.Size, descriptorSize)
+			return fmt.Errorf("codeobj: kernel %q: descriptor %#x+%#x is not %d bytes of the image",
+				name, s.Value, s.Size, descriptorSize)
 		}
-		k.DescriptorAddr = s.Value
-		k.Descriptor = parseDescriptor(o.Image[s.Value:])
+		k := Function{Kernel: m, DescriptorAddr: s.Value, Descriptor: parseDescriptor(o.Image[s.Value:])}
 		k.Entry = s.Value + uint64(k.Descriptor.EntryOffset)
 		k.CodeEnd = k.Entry
 		if c, ok := code[name]; ok && c.Value == k.Entry && c.Size <= uint64(len(o.Image)) {
 			k.CodeEnd = c.Value + c.Size
 		}
 		if !o.executable(k.Entry, k.CodeEnd) {
-			return fmt.Errorf("codeobj: kernel %q: code %#x to %#x is not in an executable segment", name, k.Entry, k.CodeEnd)
+			return fmt.Errorf("codeobj: kernel %q: code %#x to %#x is not in an executable segment",
+				name, k.Entry, k.CodeEnd)
 		}
-		o.Kernels = append(o.Kernels, *k)
+		o.Kernels = append(o.Kernels, k)
 	}
 	if len(o.Kernels) == 0 {
 		return fmt.Errorf("codeobj: no kernel")
@@ -199,7 +217,7 @@ func (o *Object) executable(from, to uint64) bool {
 }
 
 // Kernel returns the kernel of a name, or nil.
-func (o *Object) Kernel(name string) *Kernel {
+func (o *Object) Kernel(name string) *Function {
 	for i := range o.Kernels {
 		if o.Kernels[i].Name == name {
 			return &o.Kernels[i]

@@ -1,4 +1,4 @@
-package kmeta
+package codeobj
 
 import (
 	"errors"
@@ -16,14 +16,17 @@ var (
 	ptxMemory = regexp.MustCompile(`(?m)^\s*\.(shared|local)\s+(?:\.align\s+\d+\s+)?\.[busf](\d+)\s+\w+(?:\[(\d+)\])?`)
 )
 
+// maxPTXThreads is the largest block of NVIDIA devices, and what a kernel without a limit of its own takes.
+const maxPTXThreads = 1024
+
 // parsePTX reads the entries of a PTX file as compilers write it: parameters, block limits and the memory that
 // each body declares. Module-level shared variables count for every kernel.
-func parsePTX(s string) (*Object, error) {
+func parsePTX(s string) (*Metadata, error) {
 	t := ptxTarget.FindStringSubmatch(s)
 	if t == nil {
-		return nil, errors.New("kmeta: neither a code object nor PTX")
+		return nil, errors.New("codeobj: neither a code object nor PTX")
 	}
-	o := &Object{Target: t[1], PTX: true}
+	o := &Metadata{Target: t[1], PTX: true}
 	entries := ptxEntry.FindAllStringSubmatchIndex(s, -1)
 	global := s
 	if len(entries) > 0 {
@@ -39,10 +42,10 @@ func parsePTX(s string) (*Object, error) {
 			end = entries[i+1][0]
 		}
 		body := s[e[1]:end]
-		k := Kernel{Name: s[e[2]:e[3]], Wave: 32, MaxThreads: 1024}
+		k := Kernel{Name: s[e[2]:e[3]], Wave: 32, MaxThreads: maxPTXThreads}
 		lds, local, err := ptxDeclared(body)
 		if err != nil {
-			return nil, fmt.Errorf("kmeta: kernel %s: %w", k.Name, err)
+			return nil, fmt.Errorf("codeobj: kernel %s: %w", k.Name, err)
 		}
 		k.LDS, k.Scratch = shared+lds, local
 		off := 0
@@ -54,7 +57,7 @@ func parsePTX(s string) (*Object, error) {
 				size *= n
 			}
 			if bits < 8 || bits > 64 || size < 1 || size > 4096 {
-				return nil, fmt.Errorf("kmeta: kernel %s: parameter %q", k.Name, p[0])
+				return nil, fmt.Errorf("codeobj: kernel %s: parameter %q", k.Name, p[0])
 			}
 			off = (off + bits/8 - 1) / (bits / 8) * (bits / 8)
 			k.Args = append(k.Args, Arg{Offset: off, Size: size})
@@ -63,7 +66,7 @@ func parsePTX(s string) (*Object, error) {
 		if l := ptxLimit.FindStringSubmatch(body); l != nil {
 			k.MaxThreads = 1
 			for _, d := range l[1:] {
-				if n, err := strconv.Atoi(d); err == nil && n > 0 && n <= 1024 {
+				if n, err := strconv.Atoi(d); err == nil && n > 0 && n <= maxPTXThreads {
 					k.MaxThreads *= n
 				}
 			}

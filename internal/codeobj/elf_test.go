@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
+// read returns an object of the emulator's tests.
 func read(t testing.TB, target, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "testdata", target, name+".co"))
+	b, err := os.ReadFile(filepath.Join("..", "..", "ops_hip", "internal", "rdna", "testdata", target, name+".co"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +30,8 @@ func TestParse(t *testing.T) {
 		if o.Target != target || k == nil {
 			t.Fatalf("%s: target %q, kernel %v", target, o.Target, k)
 		}
-		want := []Arg{{Offset: 0, Size: 8, Kind: "global_buffer"}, {Offset: 8, Size: 8, Kind: "global_buffer"}, {Offset: 16, Size: 8, Kind: "global_buffer"},
-			{Offset: 24, Size: 4, Kind: "by_value"}, {Offset: 28, Size: 4, Kind: "by_value"}}
+		want := []Arg{{Offset: 0, Size: 8, Kind: "global_buffer"}, {Offset: 8, Size: 8, Kind: "global_buffer"},
+			{Offset: 16, Size: 8, Kind: "global_buffer"}, {Offset: 24, Size: 4, Kind: "by_value"}, {Offset: 28, Size: 4, Kind: "by_value"}}
 		if len(k.Args) != len(want) {
 			t.Fatalf("%s: %d arguments, want %d", target, len(k.Args), len(want))
 		}
@@ -43,7 +44,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: access %q and %q", target, k.Args[0].Access, k.Args[2].Access)
 		}
 		d := k.Descriptor
-		if k.WavefrontSize != 32 || k.KernargSize != 32 || k.LDS != 32 || d.LDS != 32 || k.Private != 0 || k.VGPRSpills != 0 || k.SGPRSpills != 0 || k.MaxWorkgroupSize != 256 {
+		if k.Wave != 32 || k.KernargSize != 32 || k.LDS != 32 || d.LDS != 32 ||
+			k.Scratch != 0 || k.VGPRSpills != 0 || k.SGPRSpills != 0 || k.MaxThreads != 256 {
 			t.Errorf("%s: %+v", target, k)
 		}
 		if d.FloatMode() != 0xf0 || d.Properties&PropKernargPtr == 0 || d.Properties&PropWave32 == 0 || k.CodeEnd <= k.Entry {
@@ -54,7 +56,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := o.Kernel("scratch"); k.Private == 0 {
+	if k := o.Kernel("scratch"); k.Scratch == 0 {
 		t.Error("a kernel with a private array has no scratch")
 	}
 	hidden := false

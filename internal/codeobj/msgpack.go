@@ -1,9 +1,10 @@
-package kmeta
+package codeobj
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // maxDepth limits nesting; metadata uses five levels.
@@ -12,7 +13,7 @@ const maxDepth = 16
 var errTruncated = errors.New("msgpack: truncated")
 
 // decode reads one MessagePack value: maps with string keys, arrays, strings, integers (as int64), booleans and
-// nil, which is all that metadata is made of.
+// nil, which is all that metadata is made of. What follows it is ignored: linkers pad.
 func decode(b []byte) (any, error) {
 	d := decoder{b}
 	return d.value(0)
@@ -68,6 +69,9 @@ func (d *decoder) value(depth int) (any, error) {
 		return t == 0xc3, nil
 	case 0xcc, 0xcd, 0xce, 0xcf:
 		n, err := d.uint(1 << (t - 0xcc))
+		if n > math.MaxInt64 {
+			return nil, fmt.Errorf("msgpack: number %d", n)
+		}
 		return int64(n), err
 	case 0xd0, 0xd1, 0xd2, 0xd3:
 		size := uint64(1) << (t - 0xd0)

@@ -2,33 +2,12 @@ package codeobj
 
 import "encoding/binary"
 
-// Kernel describes one kernel: descriptor, code range and metadata.
-type Kernel struct {
-	Name           string
+// Function is a kernel of an [Object]: what its metadata says, its descriptor and its code.
+type Function struct {
+	Kernel
 	DescriptorAddr uint64
 	Descriptor     Descriptor
 	Entry, CodeEnd uint64 // byte range of the code
-
-	Args             []Arg
-	KernargSize      uint32
-	KernargAlign     uint32
-	WavefrontSize    uint32
-	MaxWorkgroupSize uint32
-	VGPRs, SGPRs     uint32
-	VGPRSpills       uint32
-	SGPRSpills       uint32
-	LDS              uint32 // static bytes per workgroup
-	Private          uint32 // scratch bytes per work-item
-	DynamicStack     bool
-}
-
-// Arg is one kernel argument, hidden ones included.
-type Arg struct {
-	Name         string
-	Offset, Size uint32
-	Kind         string // value_kind: by_value, global_buffer, hidden_block_count_x ...
-	AddressSpace string // of pointers
-	Access       string // actual_access: read_only, write_only, read_write; empty if not known
 }
 
 // Descriptor is the 64-byte kernel descriptor that hardware setup is made from.
