@@ -114,7 +114,7 @@ func TestLoad(t *testing.T) {
 		}
 		want := file
 		if l, ok := layouts[place.DType]; ok {
-			n, err := ops.WeightBytes(d, place.DType, place.Shape)
+			n, err := ops.WeightBytes(place)
 			must(t, err)
 			want = make([]byte, n)
 			l.repackRows(want, file, place.Shape.Last())

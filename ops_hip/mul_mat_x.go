@@ -56,5 +56,5 @@ func matchThree(ok bool, node *ops.Node) int {
 // mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to 16
 // bits, which types of 32 bits or more are there to avoid.
 func mmaWeights(t *Target, w weightType, k int) bool {
-	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64"
+	return t.MMA != MMANone && k%mmaStep == 0 && !w.wide
 }

@@ -41,7 +41,7 @@ func (p *interpreter[T]) bind() error {
 	p.steps = p.steps[:0]
 	for _, n := range p.Nodes {
 		s := step[T]{node: n, k: p.pick(n.Op), call: Call[T]{Attrs: n.Attrs, Pool: p.pool}}
-		s.call.In, s.call.Out = host.Operands(views, n)
+		s.call.In, s.call.Out = views.Operands(n)
 		p.steps = append(p.steps, s)
 	}
 	return nil

@@ -160,6 +160,7 @@ func TestBuildErrors(t *testing.T) {
 func TestCommittedIsCurrent(t *testing.T) {
 	for _, c := range []struct{ src, out string }{
 		{"../../kernels", "../../codeobj"}, {"../../testdata/kernels", "../../testdata/codeobj"},
+		{"../../testdata/fragments", "../../testdata/fragments"},
 	} {
 		want, err := hashSources(c.src)
 		if err != nil {

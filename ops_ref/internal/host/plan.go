@@ -179,16 +179,21 @@ func (p *Plan) Moved() (bool, error) {
 	return true, nil
 }
 
+// Values are the results of each node of a plan, by its ID.
+type Values[V any] [][]V
+
 // Bind returns all values of p as view makes them of their tensors and bytes: those of a wide tensor, which is F32 to its
 // readers, are float64. They are good until the arena moves.
-func Bind[V any](p *Plan, view func(t tensor.Tensor, raw []byte, wide bool) (V, error)) (map[ops.Value]V, error) {
+func Bind[V any](p *Plan, view func(t tensor.Tensor, raw []byte, wide bool) (V, error)) (Values[V], error) {
 	buf, gen := p.arena.Buffer()
 	b, ok := buf.(*Buffer)
 	if !ok || b.wide != p.config.Wide {
 		return nil, fmt.Errorf("host: the arena's %w", errForeign)
 	}
-	views := make(map[ops.Value]V, len(p.places))
-	for _, n := range p.graph.Nodes {
+	all := make([]V, 0, len(p.places))
+	views := make(Values[V], len(p.graph.Nodes))
+	for i, n := range p.graph.Nodes {
+		first := len(all)
 		for r := range n.Out {
 			v := n.Result(r)
 			at := p.places[v]
@@ -200,22 +205,21 @@ func Bind[V any](p *Plan, view func(t tensor.Tensor, raw []byte, wide bool) (V, 
 			if err != nil {
 				return nil, fmt.Errorf("host: %v: %w", n, err)
 			}
-			views[v] = x
+			all = append(all, x)
 		}
+		views[i] = all[first:len(all):len(all)]
 	}
 	p.gen = gen
 	return views, nil
 }
 
 // Operands returns the operands of n.
-func Operands[V any](views map[ops.Value]V, n *ops.Node) (in, out []V) {
-	for _, v := range n.In {
-		in = append(in, views[v])
+func (v Values[V]) Operands(n *ops.Node) (in, out []V) {
+	in = make([]V, len(n.In))
+	for i, x := range n.In {
+		in[i] = v[x.Node().ID][x.Index()]
 	}
-	for r := range n.Out {
-		out = append(out, views[n.Result(r)])
-	}
-	return in, out
+	return in, v[n.ID]
 }
 
 // Input implements ops.Plan.

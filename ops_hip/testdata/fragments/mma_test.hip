@@ -1,7 +1,6 @@
-// C = A·Bᵀ of single 16x16 tiles, to check the fragment layouts of mma.h element by element. No op uses it; the
-// tests of the kernels run it. A: 16 rows of K, B: 16 columns of K, C: [16][16] row-major.
+// C = A·Bᵀ of single 16x16 tiles, to check the fragment layouts of mma.h element by element. A: 16 rows of K, B: 16 columns of K, C: [16][16] row-major.
 // One block of 32. LDS: the two tiles. Exact for small integers in all types.
-#include "mma.h"
+#include "../../kernels/mma.h"
 
 KERNEL(32) mma_test_f16(const half* RESTRICT a, const half* RESTRICT b, float* RESTRICT c) {
   LDS half ta[16 * 24], tb[16 * 24];
