@@ -221,4 +221,7 @@ func TestTestKernelsAreReproducible(t *testing.T) {
 	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true, []string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
 		t.Error(err)
 	}
+	if err := run("../../testdata/fragments", "../../testdata/fragments", true, true, []string{"gfx1100", "gfx1201"}); err != nil {
+		t.Error(err)
+	}
 }
