@@ -221,7 +221,8 @@ func TestTestKernelsAreReproducible(t *testing.T) {
 	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true, []string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
 		t.Error(err)
 	}
-	if err := run("../../testdata/fragments", "../../testdata/fragments", true, true, []string{"gfx1100", "gfx1201"}); err != nil {
+	amd := []string{"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200", "gfx1201"}
+	if err := run("../../testdata/fragments", "../../testdata/fragments", true, true, amd); err != nil {
 		t.Error(err)
 	}
 }
