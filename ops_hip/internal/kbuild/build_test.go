@@ -227,4 +227,8 @@ func TestTestKernelsAreReproducible(t *testing.T) {
 	if err := run(outside+"kernels", outside+"codeobj", true, true, []string{"gfx1100"}); err != nil {
 		t.Error(err)
 	}
+	amd := []string{"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200", "gfx1201"}
+	if err := run("../../testdata/fragments", "../../testdata/fragments", true, true, amd); err != nil {
+		t.Error(err)
+	}
 }
