@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/tap"
 )
@@ -21,36 +21,14 @@ type ggufFixture struct {
 	Tokens, Greedy []int32
 }
 
-// ggufFixtures returns the tiny models in the repository and, where they are, the large fixtures; each has
-// NAME.json and NAME.logits.f32 beside it.
-func ggufFixtures(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob("../testdata/gguf/*.gguf")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no models in testdata/gguf: %v", err)
-	}
-	var more []string
-	t.Run("shared", func(t *testing.T) {
-		more, err = filepath.Glob(shared(t, "gguf-fixtures", "*.gguf"))
-		if err != nil || len(more) == 0 {
-			t.Fatalf("no models in shared/gguf-fixtures: %v", err)
-		}
-	})
-	for _, path := range more {
-		if _, err := os.Stat(filepath.Join("../testdata/gguf", filepath.Base(path))); err != nil {
-			files = append(files, path)
-		}
-	}
-	return files
-}
-
 // TestGGUFLogits checks models of every architecture against logits computed exactly from the dequantized weights
 // of the same file, however the prompt is cut into steps. Positions at which a router's decision is within 1e-5 of a
 // tie, and those after them, are left out: rounding may pick the other expert there.
 func TestGGUFLogits(t *testing.T) {
-	for _, path := range ggufFixtures(t) {
-		base := strings.TrimSuffix(path, ".gguf")
-		t.Run(filepath.Base(base), func(t *testing.T) {
+	for _, name := range testfiles.GGUFs {
+		t.Run(name, func(t *testing.T) {
+			path := testfiles.GGUF(t, name)
+			base := strings.TrimSuffix(path, ".gguf")
 			var fix ggufFixture
 			b, err := os.ReadFile(base + ".json")
 			if err != nil {

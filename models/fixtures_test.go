@@ -12,7 +12,9 @@ import (
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/nn"
@@ -20,22 +22,6 @@ import (
 	"github.com/hipengine/hipengine/ops/tap"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
-
-// sharedDir returns the folder of large fixtures beside the repository, and skips the test without it.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(dir, "shared")
-		}
-	}
-	t.Skip("SKIPPED: no folder shared/ beside the repository, so that nothing was compared with PyTorch")
-	return ""
-}
 
 // reference holds the 4-byte tensors of a reference.safetensors.
 type reference map[string][]uint32
@@ -144,7 +130,7 @@ func hidden(t *testing.T, dev ops.Device, m models.Model, w models.Weights, ids 
 
 // greedy runs ids through a new sequence and n greedy tokens after them, none of which is among banned. It returns
 // the logits of ids and the tokens.
-func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (logits []float32, next []int32) {
+func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (all []float32, next []int32) {
 	t.Helper()
 	seq, err := r.Open()
 	if err != nil {
@@ -157,48 +143,19 @@ func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if logits == nil {
-			logits = slices.Clone(rows[0])
+		if all == nil {
+			all = slices.Clone(rows[0])
 		}
 		if len(next) == n {
-			return logits, next
+			return all, next
 		}
 		last := slices.Clone(rows[0][len(rows[0])-r.Limits().Vocab:])
 		for _, id := range banned {
 			last[id] = float32(math.Inf(-1))
 		}
-		next = append(next, top(last))
+		next = append(next, logits.Argmax(last))
 		work = runner.Work{Seq: seq, Tokens: next[len(next)-1:], Rows: 1}
 	}
-}
-
-func top(x []float32) int32 { return int32(slices.Index(x, slices.Max(x))) }
-
-// relativeRMS returns the root mean square of the difference over that of want; infinity if lengths differ.
-func relativeRMS(want, got []float32) float64 {
-	if len(want) != len(got) {
-		return math.Inf(1)
-	}
-	var d, s float64
-	for i, w := range want {
-		e := float64(got[i]) - float64(w)
-		d, s = d+e*e, s+float64(w)*float64(w)
-	}
-	return math.Sqrt(d / s)
-}
-
-// fixtures returns the folders of tiny models whose references PyTorch computed in float32.
-func fixtures(t *testing.T) []string {
-	t.Helper()
-	configs, err := filepath.Glob(filepath.Join(sharedDir(t), "fixtures", "*", "config.json"))
-	if err != nil || len(configs) < 14 {
-		t.Fatalf("%d fixtures: %v", len(configs), err)
-	}
-	dirs := make([]string, len(configs))
-	for i, c := range configs {
-		dirs[i] = filepath.Dir(c)
-	}
-	return dirs
 }
 
 // maxRMS is what float32 arithmetic in another order than PyTorch's is allowed to change. Models go wrong by 1e-3 and
@@ -210,8 +167,9 @@ const maxRMS = 2e-5
 // arithmetic. (A folder of F32 is another matter: rounding it to BF16 moves each weight by up to 2^-9 of itself and the
 // logits by some 1e-3.)
 func TestPyTorch(t *testing.T) {
-	for _, dir := range fixtures(t) {
-		t.Run(filepath.Base(dir), func(t *testing.T) {
+	for _, name := range testfiles.Models {
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Model(t, name)
 			f := openFolder(t, dir)
 			ref := readReference(t, dir)
 			t.Run("folder", func(t *testing.T) { compareWithPyTorch(t, ref, f.Meta, f, f.Vocab.ExtraEOG, maxRMS) })
@@ -248,7 +206,7 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 
 	worst, at := 0.0, 0
 	for i, got := range hidden(t, dev, m, w, ref.ids(t, "ids_48")) {
-		rms := relativeRMS(ref.floats(t, "hidden_"+strconv.Itoa(i)), got)
+		rms := logits.RelativeRMS(ref.floats(t, "hidden_"+strconv.Itoa(i)), got)
 		if rms > worst || math.IsNaN(rms) {
 			worst, at = rms, i
 		}
@@ -263,14 +221,14 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 			want = ref.ids(t, "greedy_9")
 		}
 		got, next := greedy(t, r, ref.ids(t, "ids_"+n), len(want), banned)
-		logits := ref.floats(t, "logits_"+n)
-		rms := relativeRMS(logits, got)
+		exact := ref.floats(t, "logits_"+n)
+		rms := logits.RelativeRMS(exact, got)
 		t.Logf("%s tokens: relative RMS of logits %.2g", n, rms)
 		if !(rms <= maxRMS) {
 			t.Errorf("%s tokens: relative RMS of logits %.3g", n, rms)
 		}
-		for i := 0; i < len(logits) && len(got) == len(logits); i += m.Vocab {
-			if a, b := top(logits[i:i+m.Vocab]), top(got[i:i+m.Vocab]); a != b {
+		for i := 0; i < len(exact) && len(got) == len(exact); i += m.Vocab {
+			if a, b := logits.Argmax(exact[i:i+m.Vocab]), logits.Argmax(got[i:i+m.Vocab]); a != b {
 				t.Errorf("%s tokens: best token %d at %d, want %d", n, b, i/m.Vocab, a)
 			}
 		}

@@ -73,12 +73,10 @@ func TestGrids(t *testing.T) {
 func TestStaticLDS(t *testing.T) {
 	for _, target := range []string{"sm_80", "sm_90"} {
 		set := objects(t, target)
-		names, err := set.Names()
-		must(t, err)
-		for _, name := range names {
+		for _, name := range set.Names() {
 			b, err := set.Read(name)
 			must(t, err)
-			o, err := kmeta.Parse(b)
+			o, err := kmeta.Read(b)
 			must(t, err)
 			for _, k := range o.Kernels {
 				if k.LDS > 48<<10 {

@@ -25,8 +25,8 @@ type weightsOnly []models.WeightSpec
 func (m weightsOnly) Params() models.Hparams       { return models.Hparams{Arch: "test"} }
 func (m weightsOnly) Weights() []models.WeightSpec { return m }
 func (m weightsOnly) State() kv.Spec               { return kv.Spec{} }
-func (m weightsOnly) Build(*ops.Graph, models.Weights, models.Batch) ops.Value {
-	return ops.Value{}
+func (m weightsOnly) Build(*ops.Graph, models.Weights, models.Batch) models.Outputs {
+	return models.Outputs{}
 }
 
 // memorySource is tensors in memory. before, where set, is called before each read.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
@@ -82,8 +83,6 @@ func prompt(seed uint64, n int) []int32 {
 	return ids
 }
 
-func argmax(x []float32) int32 { return int32(slices.Index(x, slices.Max(x))) }
-
 // script is what one sequence does: a prompt in chunks, then greedy tokens one at a time.
 type script struct {
 	chunks [][]int32
@@ -102,7 +101,7 @@ func (s *script) work() Work {
 		return Work{Seq: s.id, Tokens: s.chunks[s.next], Rows: len(s.chunks[s.next])}
 	}
 	last := s.rows[len(s.rows)-1]
-	return Work{Seq: s.id, Tokens: []int32{argmax(last[len(last)-tiny.Vocab:])}, Rows: 1}
+	return Work{Seq: s.id, Tokens: []int32{logits.Argmax(last[len(last)-tiny.Vocab:])}, Rows: 1}
 }
 
 func (s *script) take(rows []float32) {

@@ -164,15 +164,12 @@ func (b *builder) compile(source, target string, fl []string, tmp string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	o, err := kmeta.Parse(image)
+	o, err := kmeta.Read(image)
 	if err != nil {
 		return nil, fmt.Errorf("%s for %s: %w", source, target, err)
 	}
 	if o.Target != target {
 		return nil, fmt.Errorf("%s for %s: object is for %q", source, target, o.Target)
-	}
-	if err := kmeta.Check(o); err != nil {
-		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	return image, nil
 }
@@ -213,7 +210,7 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip(%[2]q, objects) }
+func init() { codeobj.RegisterZip(%[2]q, "github.com/hipengine/hipengine", objects) }
 `, pkg, target)
 	return nil
 }

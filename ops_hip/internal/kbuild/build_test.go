@@ -182,6 +182,36 @@ func TestCommittedIsCurrent(t *testing.T) {
 	}
 }
 
+// The committed packages are what this program writes, whatever compiler there is.
+func TestCommittedPackages(t *testing.T) {
+	const out = "../../codeobj"
+	have := tree(t, out)
+	var targets []string
+	for name, sums := range have {
+		target, file := filepath.Split(name)
+		if target = filepath.Clean(target); file != "SHA256SUMS" {
+			continue
+		}
+		targets = append(targets, target)
+		objects, err := unpack(have[target+"/objects.zip"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][]byte{}
+		if err := addPackage(want, target, sums, objects); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range want {
+			if !same(file, have[file], text) {
+				t.Errorf("%s is not what kbuild writes: run make kernels", file)
+			}
+		}
+	}
+	if len(targets) == 0 || !bytes.Equal(have["all/all.go"], allFile(targets)) {
+		t.Errorf("all/all.go does not import the %d targets", len(targets))
+	}
+}
+
 // The compiler gives the committed test kernels again, byte for byte.
 func TestTestKernelsAreReproducible(t *testing.T) {
 	compiler(t)
