@@ -73,10 +73,10 @@ type Tokenizer interface {
 	NewStream(special bool) engine.Decoder
 }
 
-// RenderFunc applies a chat template to a conversation in the form of [openai.ChatRequest]; tools is nil if there are
-// none. The text ends with the start of the assistant's message. An error that wraps [ErrConversation] means that the
+// RenderFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns the ids of the
+// prompt; tools is nil if there are none. Text of the conversation must not become special tokens. The prompt ends with the start of the assistant's message. An error that wraps [ErrConversation] means that the
 // template refuses the conversation. It is called from several goroutines.
-type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
+type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
 // ErrConversation marks errors of a RenderFunc that are the client's: they give status 400 and their message.
 var ErrConversation = errors.New("the chat template refuses the conversation")

@@ -48,20 +48,20 @@ func (l *logBuffer) String() string {
 }
 
 // render writes roles and contents, and refuses or breaks on demand.
-func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	var list []struct{ Role, Content string }
 	if err := json.Unmarshal(messages, &list); err != nil {
-		return "", err
+		return nil, err
 	}
 	text := "<bos>"
 	for _, m := range list {
 		switch m.Content {
 		case "refuse":
-			return "", fmt.Errorf("%w: roles must alternate", ErrConversation)
+			return nil, fmt.Errorf("%w: roles must alternate", ErrConversation)
 		case "panic":
 			panic("secret prompt text in a panic is the template's fault")
 		case "break":
-			return "", fmt.Errorf("template: no filter %q", "x")
+			return nil, fmt.Errorf("template: no filter %q", "x")
 		}
 		text += m.Role + ":" + m.Content + "\n"
 	}
@@ -71,7 +71,7 @@ func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 	if kwargs["enable_thinking"] != nil {
 		text += "thinking:" + string(kwargs["enable_thinking"]) + "\n"
 	}
-	return text + "assistant:", nil
+	return fake.Tokenizer{}.EncodePrompt(text + "assistant:"), nil
 }
 
 // open starts a site. At the test's end, it checks that no slot and no goroutine is left.

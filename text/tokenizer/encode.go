@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -9,7 +8,8 @@ import (
 // Options says how Encode reads a text. The zero value is right for text that users wrote.
 type Options struct {
 	// ParseSpecial lets control and unknown tokens match their text. Set it only for text that the program
-	// itself rendered: with it, a user who writes "<|im_end|>" ends the turn.
+	// itself rendered: with it, a user who writes "<|im_end|>" ends the turn. See [Tokenizer.EncodePieces] for
+	// texts that have parts of both kinds.
 	ParseSpecial bool
 	// AddSpecial puts BOS and EOS (or what else the vocabulary asks for) round the ids, whatever the text is.
 	// See [Tokenizer.EncodePrompt] for texts that may begin with BOS.
@@ -23,7 +23,11 @@ const maxWord = 16 << 20
 // Encode returns the ids of text, in a new slice. Bytes that are not UTF-8 are read as U+FFFD. Time is
 // O(n log n) and memory O(n) in the length of the text, whatever it holds.
 func (t *Tokenizer) Encode(text string, o Options) []int32 {
-	text = validUTF8(text)
+	return t.encode(validUTF8(text), nil, o)
+}
+
+// encode encodes UTF-8. Markers that touch plain bytes are no markers.
+func (t *Tokenizer) encode(text string, plain plainRanges, o Options) []int32 {
 	e := t.encoders.Get().(*encoder)
 	defer t.encoders.Put(e)
 	e.out = make([]int32, 0, len(text)/3+8)
@@ -34,11 +38,11 @@ func (t *Tokenizer) Encode(text string, o Options) []int32 {
 	if o.ParseSpecial {
 		e.parse = 1
 	}
-	for _, f := range t.special[e.parse].cut(nil, text, e.classes) {
+	for _, f := range t.special[e.parse].cut(nil, text, plain, e.classes) {
 		if f.id >= 0 {
 			e.out = append(e.out, f.id)
 		} else {
-			e.fragment(f.text, f.begin == 0)
+			e.fragment(f.text, f.begin, plain)
 		}
 	}
 	out := e.out
@@ -49,15 +53,11 @@ func (t *Tokenizer) Encode(text string, o Options) []int32 {
 	return out
 }
 
-// EncodePrompt returns the ids of a text that a model shall go on with, such as a rendered chat template. The texts of
-// special tokens stand for them. BOS (or what else the vocabulary puts before a text) comes first, once: many templates
+// EncodePrompt returns the ids of a text that a model shall go on with. The texts of special tokens stand for them; for
+// conversations, whose messages must not forge any, see [Tokenizer.EncodePieces]. BOS (or what else the vocabulary puts before a text) comes first, once: many templates
 // print it, and a second one harms answers. Nothing follows.
 func (t *Tokenizer) EncodePrompt(text string) []int32 {
-	ids := t.Encode(text, Options{ParseSpecial: true})
-	if n := len(t.prefix); len(ids) >= n && slices.Equal(ids[:n], t.prefix) {
-		return ids
-	}
-	return slices.Concat(t.prefix, ids)
+	return t.EncodePieces([]Piece{{Text: text}})
 }
 
 // encoder is the scratch memory of one Encode call.
@@ -74,15 +74,16 @@ func newEncoder(t *Tokenizer) *encoder {
 	return &encoder{t: t, classes: classes(), cache: &wordCache{at: map[string]cached{}}}
 }
 
-// fragment encodes text between special tokens. first says that it begins the text.
-func (e *encoder) fragment(s string, first bool) {
-	s = e.t.normalize(s)
+// fragment encodes text between special tokens, which stands at byte begin of the whole.
+func (e *encoder) fragment(s string, begin int, plain plainRanges) {
+	first := begin == 0
 	special := e.t.normSpecial[e.parse]
 	if len(special.ids) == 0 {
-		e.splitFrom(0, s, first)
+		e.splitFrom(0, e.t.normalize(s), first)
 		return
 	}
-	for _, f := range special.cut(nil, s, e.classes) {
+	s, plain = e.t.normalizePlain(s, plain.marks(begin, begin+len(s)))
+	for _, f := range special.cut(nil, s, plain, e.classes) {
 		if f.id >= 0 {
 			e.out = append(e.out, f.id)
 		} else {

@@ -160,9 +160,10 @@ func (t *Tokenizer) initAffixes(pre preTokenizer) {
 
 func (t *Tokenizer) initSpecials() {
 	v := &t.v
+	words := t.pinnedWords()
 	for parse := range 2 {
-		t.special[parse] = newSpecials(v.LeftmostSpecial, v.Attrs)
-		t.normSpecial[parse] = newSpecials(v.LeftmostSpecial, v.Attrs)
+		t.special[parse] = newSpecials(v.LeftmostSpecial, v.Attrs, words)
+		t.normSpecial[parse] = newSpecials(v.LeftmostSpecial, v.Attrs, words)
 		for i, text := range v.Tokens {
 			id := int32(i)
 			switch typ := v.typeOf(id); {
@@ -180,6 +181,27 @@ func (t *Tokenizer) initSpecials() {
 			}
 		}
 	}
+}
+
+// pinnedWords returns the user-defined tokens that the model step makes of their text without being told to.
+func (t *Tokenizer) pinnedWords() map[int32]bool {
+	none := newSpecials(false, nil, nil)
+	t.normSpecial = [2]*specials{none, none}
+	e := newEncoder(t)
+	e.cache = nil
+	words := map[int32]bool{}
+	for i, text := range t.v.Tokens {
+		id := int32(i)
+		if t.v.typeOf(id) != UserDefined || !utf8.ValidString(text) || text == "" {
+			continue
+		}
+		e.out = e.out[:0]
+		e.fragment(text, 1, nil) // not at the beginning, where a space may come first
+		if len(e.out) == 1 && e.out[0] == id {
+			words[id] = true
+		}
+	}
+	return words
 }
 
 func (t *Tokenizer) normalize(s string) string {
