@@ -1,0 +1,43 @@
+package reglu
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/ops"
+	opship "github.com/hipengine/hipengine/ops_hip"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100" // what the decoder needs beside our own kernels
+	opsref "github.com/hipengine/hipengine/ops_ref"
+)
+
+func closed(t testing.TB, d ops.Device) ops.Device {
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// The conformance suite finds the architecture by itself, and runs a tiny model of it in steps of every shape.
+func TestCPU(t *testing.T) {
+	open := func(t testing.TB) ops.Device { return closed(t, opsref.New(opsref.Options{Fast: true})) }
+	conformance.TestDevice(t, open, conformance.Options{Match: regexp.MustCompile(`^Model/reglu/`), NoSkip: true})
+}
+
+// On a GPU, emulated, the decoder runs with kernels of both modules.
+func TestGPU(t *testing.T) {
+	var d *opship.Device
+	open := func(t testing.TB) ops.Device {
+		var err error
+		if d, err = opship.OpenWith("emu:gfx1100", opship.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		return closed(t, d)
+	}
+	conformance.TestDevice(t, open, conformance.Options{Match: regexp.MustCompile(`^Model/reglu/prefill$`), NoSkip: true})
+	if d.Executed()["reglu2_f32"].Launches == 0 {
+		t.Error("our kernel was not launched")
+	}
+}
