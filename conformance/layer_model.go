@@ -65,6 +65,7 @@ var modelChecksOf = []struct {
 	{"reuse", "", reusedSlot},
 	{"restore", "", restored},
 	{"fork", "", forked},
+	{"checkpoint", "", checkpointed},
 	{"churn", "", churn},
 }
 
@@ -295,6 +296,14 @@ func forked(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 			forks = forks[1:]
 			return fork, nil
 		}, nil
+	})
+}
+
+// checkpointed demands the same of sequences that resume from a checkpoint.
+func checkpointed(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	return branched(ctx, m, r, "resumed", func(id runner.SeqID) (func() (runner.SeqID, error), error) {
+		cp, err := r.Checkpoint(id)
+		return func() (runner.SeqID, error) { return r.Resume(cp) }, err
 	})
 }
 
