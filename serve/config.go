@@ -66,7 +66,7 @@ type Model struct {
 type Tokenizer interface {
 	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
 	// model expects before a text, such as BOS, is added unless the text begins with it.
-	EncodePrompt(text string) []int32
+	EncodePrompt(text string) ([]int32, error)
 	// Decode returns the bytes of ids, with the text of special tokens if special is set.
 	Decode(ids []int32, special bool) string
 	// NewStream returns a decoder for one sequence.

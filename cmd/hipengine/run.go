@@ -145,8 +145,12 @@ func (c *conversation) ask(ctx context.Context, question string, emit func(strin
 	if err != nil {
 		return err
 	}
+	ids, err := c.m.tok.EncodePieces(prompt)
+	if err != nil {
+		return err
+	}
 	seq, err := c.engine.Submit(ctx, engine.Request{
-		Prompt:    c.m.tok.EncodePieces(prompt),
+		Prompt:    ids,
 		MaxTokens: c.max,
 		Sampling:  c.params,
 		Decoder:   c.m.tok.NewStream(false),

@@ -120,7 +120,7 @@ func (m *model) render(messages, tools json.RawMessage, kwargs map[string]json.R
 	if err != nil {
 		return nil, err
 	}
-	return m.tok.EncodePieces(prompt), nil
+	return m.tok.EncodePieces(prompt)
 }
 
 // serveTokenizer gives the tokenizer the server's interface.
