@@ -179,6 +179,7 @@ func caseNode(t *testing.T, op *ops.Def, c ops.Case) *ops.Node {
 		leaf := tensor.Tensor{Name: fmt.Sprint("arg", i), DType: a.DType, Shape: a.Shape}
 		switch a.Leaf {
 		case ops.Weight:
+			leaf.Layout = LayoutOf(ops.WeightUse{Name: leaf.Name, DType: leaf.DType, Shape: leaf.Shape, Ops: []*ops.Def{op}})
 			in = append(in, g.Weight(leaf))
 		case ops.State:
 			in = append(in, g.State(leaf))
@@ -207,7 +208,7 @@ func TestCasesOnFake(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			g := &ops.Graph{}
 			x, y := g.Input("x", tensor.F32, c.Args[0].Shape...), g.Input("y", tensor.F32, c.Args[1].Shape...)
-			p, err := d.Compile(g, ops.Add(g, x, y))
+			p, err := d.Compile(g, nil, ops.Add(g, x, y))
 			if err != nil {
 				t.Fatal(err)
 			}

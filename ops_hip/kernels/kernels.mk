@@ -9,6 +9,9 @@ kernels: ## compile the GPU kernels and write the packages that embed them (need
 kernels-check: ## rebuild the GPU kernels and fail if they differ from the committed ones
 	go run ./ops_hip/internal/kbuild -check $(KERNEL_TARGETS)
 
-kernels-testdata: ## compile the kernels that the tests use
+FRAGMENTS := ops_hip/testdata/fragments
+
+kernels-testdata: ## compile the kernels that tests use
+	go run ./ops_hip/internal/kbuild -loose -src $(FRAGMENTS) -out $(FRAGMENTS) $(filter gfx%,$(KERNEL_TARGETS))
 	go run ./ops_hip/internal/kbuild -loose -src ops_hip/testdata/kernels -out ops_hip/testdata/codeobj gfx1100 gfx1201 sm_80 sm_90
 	cd testdata/thirdparty && go generate ./...

@@ -162,7 +162,9 @@ const outside = "../../../testdata/thirdparty/relu2/"
 // rebuilding them takes the compiler, and make kernels-check.
 func TestCommittedIsCurrent(t *testing.T) {
 	for _, c := range []struct{ src, out string }{
-		{"../../kernels", "../../codeobj"}, {"../../testdata/kernels", "../../testdata/codeobj"}, {outside + "kernels", outside + "codeobj"},
+		{"../../kernels", "../../codeobj"}, {"../../testdata/kernels", "../../testdata/codeobj"},
+		{"../../testdata/fragments", "../../testdata/fragments"},
+		{outside + "kernels", outside + "codeobj"},
 	} {
 		want, err := hashSources(c.src)
 		if err != nil {

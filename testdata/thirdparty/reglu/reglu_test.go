@@ -8,7 +8,7 @@ import (
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100" // what the decoder needs beside our own kernels
-	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 func closed(t testing.TB, d ops.Device) ops.Device {
@@ -22,7 +22,7 @@ func closed(t testing.TB, d ops.Device) ops.Device {
 
 // The conformance suite finds the architecture by itself, and runs a tiny model of it in steps of every shape.
 func TestCPU(t *testing.T) {
-	open := func(t testing.TB) ops.Device { return closed(t, opsref.New(opsref.Options{Fast: true})) }
+	open := func(t testing.TB) ops.Device { return closed(t, cpu.New(cpu.Options{})) }
 	conformance.TestDevice(t, open, conformance.Options{Match: regexp.MustCompile(`^Model/reglu/`), NoSkip: true})
 }
 
