@@ -55,7 +55,8 @@ func (d *Device) Alloc(bytes int64, _ ops.MemKind) (tensor.Buffer, error) {
 		return nil, fmt.Errorf("own: cannot allocate %d bytes", bytes)
 	}
 	if used := d.used.Load(); bytes > memory-used {
-		return nil, fmt.Errorf("own: cannot allocate %d bytes, %d of %d are free: %w", bytes, memory-used, memory, ops.ErrOutOfMemory)
+		return nil, fmt.Errorf("own: cannot allocate %d bytes, %d of %d are free: %w",
+			bytes, memory-used, memory, ops.ErrOutOfMemory)
 	}
 	d.used.Add(bytes)
 	return &buffer{d, make([]byte, bytes)}, nil

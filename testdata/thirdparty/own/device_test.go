@@ -18,7 +18,8 @@ func TestConformance(t *testing.T) {
 	expanded := []string{"reglu2", "swiglu", "geglu"}
 	names := strings.Join(append(native, expanded...), "|")
 	d := New()
-	match := regexp.MustCompile(`^(Ops|Quant|Graph|Stream|Memory)/(` + names + `)/|^Stream/(copy|zero|event)$|^Memory/arena$`)
+	match := regexp.MustCompile(`^(Ops|Quant|Graph|Stream|Memory)/(` + names + `)/|` +
+		`^Stream/(copy|zero|event)$|^Memory/arena$`)
 	rep, err := conformance.Run(t.Context(), d, conformance.Options{Match: match})
 	if err == nil {
 		err = rep.Err()
@@ -74,7 +75,8 @@ func TestRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Upload(tensor.Tensor{Name: "w", Buf: other}, make([]byte, 16)); err == nil || !strings.Contains(err.Error(), "another device") {
+	err = s.Upload(tensor.Tensor{Name: "w", Buf: other}, make([]byte, 16))
+	if err == nil || !strings.Contains(err.Error(), "another device") {
 		t.Errorf("memory of another device: %v", err)
 	}
 }
