@@ -163,7 +163,8 @@ const outside = "../../../testdata/thirdparty/relu2/"
 func TestCommittedIsCurrent(t *testing.T) {
 	for _, c := range []struct{ src, out string }{
 		{"../../kernels", "../../codeobj"}, {"../../testdata/kernels", "../../testdata/codeobj"},
-		{"../../testdata/fragments", "../../testdata/fragments"}, {outside + "kernels", outside + "codeobj"},
+		{"../../testdata/fragments", "../../testdata/fragments"},
+		{outside + "kernels", outside + "codeobj"},
 	} {
 		want, err := hashSources(c.src)
 		if err != nil {

@@ -22,6 +22,14 @@ func (d *Device) Info() ops.Info {
 	return ops.Info{Name: "own", Target: "go", Model: "plain Go", Memory: memory, Wave: 1}
 }
 
+// Caps says how much memory is left; a device need not do more.
+func (d *Device) Caps() ops.Caps {
+	return ops.Caps{Free: func() (int64, error) { return memory - d.used.Load(), nil }}
+}
+
+// Layout leaves weights as they lie in files.
+func (d *Device) Layout(ops.WeightUse) tensor.Layout { return tensor.Layout{} }
+
 // buffer is memory of a device.
 type buffer struct {
 	dev *Device
@@ -43,19 +51,12 @@ func (b *buffer) Free() error {
 
 // Alloc returns zeroed memory of any kind. The error wraps ops.ErrOutOfMemory.
 func (d *Device) Alloc(bytes int64, _ ops.MemKind) (tensor.Buffer, error) {
-	b, err := d.alloc(bytes)
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-func (d *Device) alloc(bytes int64) (*buffer, error) {
 	if bytes < 0 {
 		return nil, fmt.Errorf("own: cannot allocate %d bytes", bytes)
 	}
 	if used := d.used.Load(); bytes > memory-used {
-		return nil, fmt.Errorf("own: cannot allocate %d bytes, %d of %d are free: %w", bytes, memory-used, memory, ops.ErrOutOfMemory)
+		return nil, fmt.Errorf("own: cannot allocate %d bytes, %d of %d are free: %w",
+			bytes, memory-used, memory, ops.ErrOutOfMemory)
 	}
 	d.used.Add(bytes)
 	return &buffer{d, make([]byte, bytes)}, nil
@@ -71,6 +72,15 @@ func (d *Device) bytes(t tensor.Tensor, n int) ([]byte, error) {
 		return nil, fmt.Errorf("own: tensor %q: %d bytes at %d are outside of its buffer of %d", t.Name, n, t.Off, b.Size())
 	}
 	return b.b[t.Off:][:n], nil
+}
+
+// all returns the memory of t.
+func (d *Device) all(t tensor.Tensor) ([]byte, error) {
+	n, err := tensor.Bytes(t.DType, t.Shape)
+	if err != nil {
+		return nil, fmt.Errorf("own: tensor %q: %w", t.Name, err)
+	}
+	return d.bytes(t, int(n))
 }
 
 // Supports reports whether there is a kernel of n's op for the types of its operands.

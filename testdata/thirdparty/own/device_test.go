@@ -14,11 +14,13 @@ import (
 // What the device has kernels for, and what it runs by expansion alone, is what the reference computes: in all weight
 // types, run to run, inside its own memory.
 func TestConformance(t *testing.T) {
-	native := []string{"relu2", "mul", "silu", "gelu", "mul_mat", "reshape"}
+	native := []string{"relu2", "add", "mul", "silu", "gelu", "mul_mat", "reshape"}
 	expanded := []string{"reglu2", "swiglu", "geglu"}
 	names := strings.Join(append(native, expanded...), "|")
 	d := New()
-	rep, err := conformance.Run(t.Context(), d, conformance.Options{Match: regexp.MustCompile(`^(Ops|Quant|Graph|Stream|Memory)/(` + names + `)/`)})
+	match := regexp.MustCompile(`^(Ops|Quant|Graph|Stream|Memory)/(` + names + `)/|` +
+		`^Stream/(copy|zero|event)$|^Memory/arena$`)
+	rep, err := conformance.Run(t.Context(), d, conformance.Options{Match: match})
 	if err == nil {
 		err = rep.Err()
 	}
@@ -39,6 +41,11 @@ func TestConformance(t *testing.T) {
 			}
 		}
 	}
+	for _, check := range []string{"Stream/copy", "Stream/zero", "Stream/event", "Memory/arena"} {
+		if passed[check] == 0 {
+			t.Errorf("%s did not pass", check)
+		}
+	}
 	for _, op := range expanded {
 		if passed["Graph/"+op] == 0 {
 			t.Errorf("the expansion of %s was not compared", op)
@@ -53,7 +60,7 @@ func TestConformance(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	d := New()
 	g := &ops.Graph{}
-	_, err := d.Compile(g, ops.Softcap(g, g.Input("x", tensor.F32, 3), 2))
+	_, err := d.Compile(g, nil, ops.Softcap(g, g.Input("x", tensor.F32, 3), 2))
 	if !errors.Is(err, ops.ErrUnsupported) || !strings.Contains(err.Error(), "softcap(F32[3]) {Cap:2} on own") {
 		t.Errorf("softcap: %v", err)
 	}
@@ -68,7 +75,8 @@ func TestRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Upload(tensor.Tensor{Name: "w", Buf: other}, make([]byte, 16)); err == nil || !strings.Contains(err.Error(), "another device") {
+	err = s.Upload(tensor.Tensor{Name: "w", Buf: other}, make([]byte, 16))
+	if err == nil || !strings.Contains(err.Error(), "another device") {
 		t.Errorf("memory of another device: %v", err)
 	}
 }

@@ -10,11 +10,8 @@ import (
 
 // kernels compute the elements of a node's result from those of its inputs. Sums are in float64.
 var kernels = map[*ops.Def]func(n *ops.Node, y []float32, in [][]float32){
-	ops.MulOp: func(_ *ops.Node, y []float32, in [][]float32) {
-		for i := range y { // the second operand may lack leading dimensions
-			y[i] = in[0][i] * in[1][i%len(in[1])]
-		}
-	},
+	ops.AddOp: pairwise(func(a, b float32) float32 { return a + b }),
+	ops.MulOp: pairwise(func(a, b float32) float32 { return a * b }),
 	ops.MulMatOp: func(n *ops.Node, y []float32, in [][]float32) {
 		rows, width := n.In[1].Shape()[0], n.In[1].Shape()[1]
 		for i := range y {
@@ -36,6 +33,15 @@ var kernels = map[*ops.Def]func(n *ops.Node, y []float32, in [][]float32){
 		}
 		return x * x
 	}),
+}
+
+// pairwise repeats the second operand over leading dimensions of the first that it lacks.
+func pairwise(f func(a, b float32) float32) func(*ops.Node, []float32, [][]float32) {
+	return func(_ *ops.Node, y []float32, in [][]float32) {
+		for i := range y {
+			y[i] = f(in[0][i], in[1][i%len(in[1])])
+		}
+	}
 }
 
 func unary(f func(float64) float64) func(*ops.Node, []float32, [][]float32) {

@@ -28,6 +28,41 @@ func (s *Stream) Download(dst []byte, src tensor.Tensor) error {
 	return err
 }
 
+// Copy copies all of src to dst.
+func (s *Stream) Copy(dst, src tensor.Tensor) error {
+	from, err := s.dev.all(src)
+	if err != nil {
+		return err
+	}
+	to, err := s.dev.all(dst)
+	if err == nil && (dst.DType != src.DType || len(to) != len(from)) {
+		err = fmt.Errorf("own: copy of %v%v to %v%v", src.DType, src.Shape, dst.DType, dst.Shape)
+	}
+	if err == nil {
+		copy(to, from)
+	}
+	return err
+}
+
+// Zero clears dst.
+func (s *Stream) Zero(dst tensor.Tensor) error {
+	b, err := s.dev.all(dst)
+	clear(b)
+	return err
+}
+
+// event is one that has happened.
+type event struct{}
+
+func (event) Sync(ctx context.Context) error { return ctx.Err() }
+func (event) Close() error                   { return nil }
+
+// Mark returns an event that has happened: so has all work.
+func (s *Stream) Mark() (ops.Event, error) { return event{}, nil }
+
+// Wait waits for an event, be it of another device.
+func (s *Stream) Wait(e ops.Event) error { return e.Sync(context.Background()) }
+
 // Run computes a plan of this device.
 func (s *Stream) Run(p ops.Plan) error {
 	q, ok := p.(*Plan)

@@ -10,6 +10,7 @@ import (
 	opship "github.com/hipengine/hipengine/ops_hip"
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100" // the target's kernels, among which ours take their place
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 // options are the checks of our ops.
@@ -26,8 +27,8 @@ func closed(t testing.TB, d ops.Device) ops.Device {
 
 // hipengine's CPU devices run the op by its reference kernel.
 func TestCPU(t *testing.T) {
-	for _, fast := range []bool{false, true} {
-		conformance.TestDevice(t, func(t testing.TB) ops.Device { return closed(t, opsref.New(opsref.Options{Fast: fast})) }, options)
+	for _, d := range []ops.Device{opsref.New(opsref.Options{}), cpu.New(cpu.Options{})} {
+		conformance.TestDevice(t, func(t testing.TB) ops.Device { return closed(t, d) }, options)
 	}
 }
 
