@@ -18,7 +18,7 @@ import (
 func TestBatchBits(t *testing.T) {
 	for _, arch := range models.Architectures() {
 		t.Run(arch, func(t *testing.T) {
-			m, src, err := tinyModel(arch, 0)
+			m, src, err := tinyModel(arch, 0, nil)
 			if err != nil {
 				t.Skipf("SKIPPED: no tiny hyper-parameters for %s: %v", arch, err)
 			}

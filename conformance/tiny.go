@@ -81,13 +81,14 @@ func merge(parts ...map[string]any) map[string]any {
 	return m
 }
 
-// tinyModel makes the tiny model of an architecture, weights included, from the seed.
-func tinyModel(arch string, seed uint64) (models.Model, *tinySource, error) {
+// tinyModel makes the tiny model of an architecture, weights included, from the seed. own are keys that replace those
+// that we know.
+func tinyModel(arch string, seed uint64, own map[string]any) (models.Model, *tinySource, error) {
 	meta := &gguf.Meta{}
 	if err := meta.Set("general.architecture", arch); err != nil {
 		return nil, nil, err
 	}
-	for k, v := range merge(tinyKeys, tinyArchs[arch]) {
+	for k, v := range merge(tinyKeys, tinyArchs[arch], own) {
 		if err := meta.Set(arch+"."+k, v); err != nil {
 			return nil, nil, err
 		}

@@ -34,12 +34,12 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	text, err := m.Render(req.Messages, req.Tools, req.Kwargs)
+	prompt, err := m.Render(req.Messages, req.Tools, req.Kwargs)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	g, err := s.generate(r.Context(), m, req.Options, [][]int32{m.Tokenizer.EncodePrompt(text)})
+	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt})
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -48,20 +48,20 @@ func (l *logBuffer) String() string {
 }
 
 // render writes roles and contents, and refuses or breaks on demand.
-func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	var list []struct{ Role, Content string }
 	if err := json.Unmarshal(messages, &list); err != nil {
-		return "", err
+		return nil, err
 	}
 	text := "<bos>"
 	for _, m := range list {
 		switch m.Content {
 		case "refuse":
-			return "", fmt.Errorf("%w: roles must alternate", ErrConversation)
+			return nil, fmt.Errorf("%w: roles must alternate", ErrConversation)
 		case "panic":
 			panic("secret prompt text in a panic is the template's fault")
 		case "break":
-			return "", fmt.Errorf("template: no filter %q", "x")
+			return nil, fmt.Errorf("template: no filter %q", "x")
 		}
 		text += m.Role + ":" + m.Content + "\n"
 	}
@@ -71,7 +71,7 @@ func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 	if kwargs["enable_thinking"] != nil {
 		text += "thinking:" + string(kwargs["enable_thinking"]) + "\n"
 	}
-	return text + "assistant:", nil
+	return fake.Tokenizer{}.EncodePrompt(text + "assistant:")
 }
 
 // open starts a site. At the test's end, it checks that no slot and no goroutine is left.
@@ -205,6 +205,9 @@ func TestCompletion(t *testing.T) {
 		"," + choice(3) + `],"usage":{"prompt_tokens":5,"completion_tokens":16,"total_tokens":21}}` + "\n"
 	if fixed(body) != want {
 		t.Errorf("body\n%s, want\n%s", fixed(body), want)
+	}
+	if n := s.engine.Stats().PromptTokens; n != 5 {
+		t.Errorf("%d tokens of prompts were read for four choices of prompts with 5 in all", n)
 	}
 	_, _, body = s.call(t, "POST", "/v1/completions", `{"prompt":[120,121],"stream":true,"max_tokens":2}`)
 	const head = `data: {"id":"cmpl-0","object":"text_completion","created":0,"model":"fake","choices":[{"index":0,"text":`

@@ -54,7 +54,7 @@ func (c *logitsCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer m.close()
 	if c.Prompt != "" {
-		ids = m.tok.Encode(c.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
+		ids, err = m.tok.Encode(c.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
 	}
 	chunk := m.runner.Limits().Batch
 	if c.Step {

@@ -55,7 +55,11 @@ func (f *textFlags) chunks(tok *tokenizer.Tokenizer, text string) ([][]int32, er
 	if id, ok := tok.BOS(); ok && tok.AddsBOS() {
 		bos = id
 	}
-	chunks, err := eval.Chunks(tok.Encode(text, tokenizer.Options{AddSpecial: true}), f.Chunk, bos)
+	ids, err := tok.Encode(text, tokenizer.Options{AddSpecial: true})
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := eval.Chunks(ids, f.Chunk, bos)
 	if f.Chunks > 0 && len(chunks) > f.Chunks {
 		chunks = chunks[:f.Chunks]
 	}

@@ -141,12 +141,16 @@ func (c *conversation) ask(ctx context.Context, question string, emit func(strin
 	if err != nil {
 		return err
 	}
-	text, err := c.m.tmpl.Render(chat.Input{Messages: raw, AddGenerationPrompt: true, BOS: c.m.bos, EOS: c.m.eos, Kwargs: c.kwargs})
+	prompt, err := c.m.tmpl.Render(chat.Input{Messages: raw, AddGenerationPrompt: true, BOS: c.m.bos, EOS: c.m.eos, Kwargs: c.kwargs})
+	if err != nil {
+		return err
+	}
+	ids, err := c.m.tok.EncodePieces(prompt)
 	if err != nil {
 		return err
 	}
 	seq, err := c.engine.Submit(ctx, engine.Request{
-		Prompt:    c.m.tok.EncodePrompt(text),
+		Prompt:    ids,
 		MaxTokens: c.max,
 		Sampling:  c.params,
 		Decoder:   c.m.tok.NewStream(false),

@@ -111,13 +111,16 @@ func (m *model) offer(e *engine.Engine) serve.Model {
 }
 
 // render applies the model's template for the server.
-func (m *model) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
-	text, err := m.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs, AddGenerationPrompt: true, BOS: m.bos, EOS: m.eos})
+func (m *model) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
+	prompt, err := m.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs, AddGenerationPrompt: true, BOS: m.bos, EOS: m.eos})
 	var raised *chat.RaisedError
 	if errors.As(err, &raised) {
-		return "", fmt.Errorf("%w: %s", serve.ErrConversation, raised.Message)
+		return nil, fmt.Errorf("%w: %s", serve.ErrConversation, raised.Message)
 	}
-	return text, err
+	if err != nil {
+		return nil, err
+	}
+	return m.tok.EncodePieces(prompt)
 }
 
 // serveTokenizer gives the tokenizer the server's interface.

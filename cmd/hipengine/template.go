@@ -59,12 +59,12 @@ func (c *templateCmd) Run(std stdio) error {
 			return fmt.Errorf("standard input: now: %w", err)
 		}
 	}
-	text, err := tmpl.Render(chat.Input{Messages: in.Messages, Tools: null(in.Tools), Documents: null(in.Documents),
+	prompt, err := tmpl.Render(chat.Input{Messages: in.Messages, Tools: null(in.Tools), Documents: null(in.Documents),
 		AddGenerationPrompt: in.Generate, BOS: in.BOS, EOS: in.EOS, Now: now, Kwargs: kwargs})
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(std.out, text)
+	_, err = io.WriteString(std.out, prompt.String())
 	return err
 }
 
