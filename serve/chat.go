@@ -27,19 +27,19 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if m.Render == nil {
+	if m.Prompt == nil {
 		s.fail(w, r, &openai.Error{
 			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
 			Message: "this model has no chat template; use /v1/completions",
 		})
 		return
 	}
-	text, err := m.Render(req.Messages, req.Tools, req.Kwargs)
+	prompt, err := m.Prompt(req.Messages, req.Tools, req.Kwargs)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	g, err := s.generate(r.Context(), m, req.Options, [][]int32{m.Tokenizer.EncodePrompt(text)})
+	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt})
 	if err != nil {
 		s.fail(w, r, err)
 		return

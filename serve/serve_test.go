@@ -47,21 +47,21 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// render writes roles and contents, and refuses or breaks on demand.
-func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+// prompt encodes roles and contents, and refuses or breaks on demand.
+func prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	var list []struct{ Role, Content string }
 	if err := json.Unmarshal(messages, &list); err != nil {
-		return "", err
+		return nil, err
 	}
 	text := "<bos>"
 	for _, m := range list {
 		switch m.Content {
 		case "refuse":
-			return "", fmt.Errorf("%w: roles must alternate", ErrConversation)
+			return nil, fmt.Errorf("%w: roles must alternate", ErrConversation)
 		case "panic":
 			panic("secret prompt text in a panic is the template's fault")
 		case "break":
-			return "", fmt.Errorf("template: no filter %q", "x")
+			return nil, fmt.Errorf("template: no filter %q", "x")
 		}
 		text += m.Role + ":" + m.Content + "\n"
 	}
@@ -71,7 +71,7 @@ func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 	if kwargs["enable_thinking"] != nil {
 		text += "thinking:" + string(kwargs["enable_thinking"]) + "\n"
 	}
-	return text + "assistant:", nil
+	return fake.Tokenizer{}.EncodePrompt(text + "assistant:"), nil
 }
 
 // open starts a site. At the test's end, it checks that no slot and no goroutine is left.
@@ -84,7 +84,7 @@ func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	}
 	log := &logBuffer{}
 	c := Config{
-		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Render: render}},
+		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt}},
 		Log:    slog.New(slog.NewTextHandler(log, nil)),
 	}
 	if change != nil {
@@ -289,7 +289,7 @@ func TestTemplateGetsToolsAndKwargs(t *testing.T) {
 func TestModels(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) {
 		m := c.Models[0]
-		m.ID, m.Render = "org/plain", nil
+		m.ID, m.Prompt = "org/plain", nil
 		c.Models = append(c.Models, m)
 	})
 	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine"}`

@@ -102,6 +102,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if ok {
 		if free, err = planner.FreeBytes(); err != nil {
 			free = -1 // then nothing can be refused
+		} else {
+			free = max(0, free-o.Reserved)
 		}
 	}
 	at := func(o Options) (Memory, error) {
