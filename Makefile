@@ -50,6 +50,7 @@ generate: ## write the CPU's vector kernels anew
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race ./ops_ref/internal/par/... ./engine/... ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -skip '^TestFixtures|^TestOutside' .
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each

@@ -26,9 +26,9 @@ const (
 
 // Chat answers messages, oldest first, through the model's chat template. Text inside them is the user's.
 //
-// The work starts when the iterator is ranged over, and blocks it between pieces. An error comes last and ends the
-// iteration: *[ParamsError], *[ContextLengthError], *[ConversationError], [ErrQueueFull], [ErrBusy], [ErrClosed], or the
-// cause of ctx's end; others say what failed. Leaving the loop ends the work.
+// The work starts when the iterator is ranged over, which blocks between pieces. An error comes last and ends the
+// iteration: *[ParamsError], *[ContextLengthError], *[ConversationError], [ErrQueueFull], [ErrBusy], [ErrClosed], or
+// the cause of ctx's end; others say what failed. Leaving the loop ends the work.
 func (m *Model) Chat(ctx context.Context, messages []Message, p Params) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		raw, err := json.Marshal(messages)
@@ -44,8 +44,8 @@ func (m *Model) Chat(ctx context.Context, messages []Message, p Params) iter.Seq
 }
 
 // Generate goes on with a text, without a template. Texts of special tokens in it stand for the tokens, so that it is
-// not for text that users wrote: encode that with [Tokenizer.Encode] and call [Model.GenerateTokens]. Otherwise it is as
-// Chat.
+// not for text that users wrote: encode that with [Tokenizer.Encode] and call [Model.GenerateTokens]. Otherwise it is
+// as Chat.
 func (m *Model) Generate(ctx context.Context, text string, p Params) iter.Seq2[Piece, error] {
 	return m.GenerateTokens(ctx, m.EncodePrompt(text), p)
 }
@@ -58,7 +58,7 @@ func (m *Model) GenerateTokens(ctx context.Context, ids []int32, p Params) iter.
 }
 
 // answer makes an answer to ids.
-func (m *Model) answer(ctx context.Context, ids []int32, decoder engine.Decoder, p Params, yield func(Piece, error) bool) {
+func (m *Model) answer(ctx context.Context, ids []int32, d engine.Decoder, p Params, yield func(Piece, error) bool) {
 	fail := func(err error) {
 		if errors.Is(err, engine.ErrClosed) {
 			err = ErrClosed
@@ -76,7 +76,7 @@ func (m *Model) answer(ctx context.Context, ids []int32, decoder engine.Decoder,
 		return
 	}
 	defer m.leave()
-	seq, err := e.Submit(ctx, engine.Request{Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: decoder, Stop: p.Stop})
+	seq, err := e.Submit(ctx, engine.Request{Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop})
 	if err != nil {
 		fail(err)
 		return

@@ -55,8 +55,8 @@ func (d *device) info() DeviceInfo {
 	return DeviceInfo{Name: i.Name, Chip: i.Model, Target: i.Target, Driver: i.Driver}
 }
 
-// device returns the host's device, opened the first time. Unless the caller checks it itself, a GPU has passed a test of
-// its kernels. The caller calls users.Done.
+// device returns the host's device, opened the first time. Unless the caller checks it itself, a GPU has passed a test
+// of its kernels. The caller calls users.Done.
 func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
 	h.opening.Lock()
 	defer h.opening.Unlock()

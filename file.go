@@ -14,8 +14,8 @@ import (
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
-// File is a model that is open but not loaded: a GGUF file, or a Hugging Face folder that presents itself as one. It takes
-// no device, and little memory. Its methods may be called from several goroutines until Close.
+// File is a model that is open but not loaded: a GGUF file, or a Hugging Face folder that presents itself as one. It
+// takes no device, and little memory. Its methods may be called from several goroutines until Close.
 type File struct {
 	models.Source
 	path     string // empty for the built-in model
@@ -95,8 +95,8 @@ func fromFolder(path string, o Options, threads int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Source: folder, meta: folder.Meta, template: folder.Template, sampling: folder.Sampling, path: path, notes: folder.Notes,
-		close: folder.Close, vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }}
+	f := &File{Source: folder, meta: folder.Meta, template: folder.Template, sampling: folder.Sampling, path: path,
+		notes: folder.Notes, close: folder.Close, vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }}
 	if o.Quant != "" {
 		if f.Source, err = quantized(folder, o, threads); err != nil {
 			folder.Close()

@@ -23,8 +23,8 @@ func ModelFolder() string {
 	return filepath.Join(data, "hipengine", "models")
 }
 
-// Find returns the file or folder that name means, and whether name means a model at all, be it there or not: [Ember], a
-// path, a file name, or the name of a model in folder with or without .gguf. An empty folder is [ModelFolder].
+// Find returns the file or folder that name means, and whether name means a model at all, be it there or not: [Ember],
+// a path, a file name, or the name of a model in folder with or without .gguf. An empty folder is [ModelFolder].
 func Find(name, folder string) (path string, ok bool) {
 	if name == Ember {
 		return name, true

@@ -63,8 +63,8 @@ type HostOptions struct {
 }
 
 // Host owns a device, the ledger of its memory, and the models that are loaded on it. The device is opened when it is
-// first needed; a GPU then proves its kernels, unless it did so before with the same driver and program. Its methods may
-// be called from several goroutines.
+// first needed; a GPU then proves its kernels, unless it did so before with the same driver and program. Its methods
+// may be called from several goroutines.
 type Host struct {
 	options HostOptions
 	opener  opener
@@ -89,7 +89,8 @@ func NewHost(o HostOptions) (*Host, error) {
 	switch kind, _, _ := strings.Cut(o.Device, ":"); kind {
 	case "", "auto", "cpu", "ref", "hip", "cuda", "emu":
 	default:
-		return nil, &OptionError{Option: "Device", Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, cuda:N or emu:TARGET", o.Device)}
+		return nil, &OptionError{Option: "Device",
+			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, cuda:N or emu:TARGET", o.Device)}
 	}
 	if o.Log == nil {
 		o.Log = func(string) {}

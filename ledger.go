@@ -74,7 +74,8 @@ func (l *ledger) reserve(model string, plan func(reserved int64) (runner.Memory,
 		return nil, err
 	}
 	if err := mem.Err(); err != nil {
-		return nil, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits, Others: l.models(), err: err}
+		return nil, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
+			Others: l.models(), err: err}
 	}
 	p := &promise{model: model, planned: mem}
 	l.promises = append(l.promises, p)

@@ -12,9 +12,9 @@ import (
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
-// Logits feeds ids to an empty sequence, chunk tokens at a time (0 for as many as a step takes), and calls emit with the
-// logits that follow each of them: rows of VocabSize numbers, a call for each chunk. emit must not keep the slice; its
-// error ends the work and is returned. The model must be idle, else the error is [ErrBusy].
+// Logits feeds ids to an empty sequence, chunk tokens at a time (0 for as many as a step takes), and calls emit with
+// the logits that follow each of them: rows of VocabSize numbers, a call for each chunk. emit must not keep the slice;
+// its error ends the work and is returned. The model must be idle, else the error is [ErrBusy].
 func (m *Model) Logits(ctx context.Context, ids []int32, chunk int, emit func(rows []float32) error) error {
 	if chunk < 0 {
 		return fmt.Errorf("hipengine: logits: a chunk of %d tokens", chunk)
@@ -56,8 +56,9 @@ func (m *Model) Chunks(text string, size int) ([][]int32, error) {
 
 // Perplexity measures how well the model predicts the second half of each chunk. progress, which may be nil, is told
 // after each chunk how many are read and the score so far. The model must be idle, else the error is [ErrBusy].
-func (m *Model) Perplexity(ctx context.Context, chunks [][]int32, progress func(done int, s eval.Score)) (score eval.Score, err error) {
-	err = m.alone(ctx, func(ctx context.Context, r *runner.Runner) error {
+func (m *Model) Perplexity(ctx context.Context, chunks [][]int32, progress func(done int, s eval.Score)) (eval.Score, error) {
+	var score eval.Score
+	err := m.alone(ctx, func(ctx context.Context, r *runner.Runner) (err error) {
 		score, err = eval.Perplexity(ctx, r, chunks, progress)
 		return err
 	})
@@ -65,9 +66,10 @@ func (m *Model) Perplexity(ctx context.Context, chunks [][]int32, progress func(
 }
 
 // Compare measures how far the predictions of m are from those of base, which must have the same tokenizer. progress,
-// which may be nil, is told after each chunk how many are read and the comparison so far. Both models must be idle, else
-// the error is [ErrBusy].
-func Compare(ctx context.Context, base, m *Model, chunks [][]int32, progress func(done int, c *eval.Comparison)) (cmp *eval.Comparison, err error) {
+// which may be nil, is told after each chunk how many are read and the comparison so far. Both models must be idle,
+// else the error is [ErrBusy].
+func Compare(ctx context.Context, base, m *Model, chunks [][]int32,
+	progress func(done int, c *eval.Comparison)) (cmp *eval.Comparison, err error) {
 	if base == m {
 		return nil, errors.New("hipengine: a model is compared with itself: open it twice")
 	}
@@ -81,8 +83,8 @@ func Compare(ctx context.Context, base, m *Model, chunks [][]int32, progress fun
 }
 
 // Imatrix makes an importance matrix for quantizing: the squares of the activations that meet each weight while the
-// model reads the chunks. The model must have been opened with Options.Collect. progress, which may be nil, is told after
-// each chunk how many are read. The model must be idle, else the error is [ErrBusy].
+// model reads the chunks. The model must have been opened with Options.Collect. progress, which may be nil, is told
+// after each chunk how many are read. The model must be idle, else the error is [ErrBusy].
 func (m *Model) Imatrix(ctx context.Context, chunks [][]int32, progress func(done int)) (matrix *convert.Imatrix, err error) {
 	if m.collector == nil {
 		return nil, &OptionError{Option: "Collect", Reason: "is needed to make an importance matrix"}

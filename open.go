@@ -54,7 +54,10 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	if err := m.load(ctx, arch, f, o, kv); err != nil {
 		return nil, err
 	}
-	return m, h.enlist(m)
+	if err := h.enlist(m); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // load reserves the model's memory and fills it.
