@@ -11,6 +11,7 @@ import (
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 // device is an open device with the ledger of its memory.
@@ -23,14 +24,16 @@ type device struct {
 
 // opener is how devices are opened; tests count with another.
 type opener struct {
-	cpu      func(opsref.Options) ops.Device
+	cpu      func(cpu.Options) ops.Device
+	ref      func(opsref.Options) ops.Device
 	gpu      func(name string) (ops.Device, error)
 	list     func() []opship.Found
 	selfTest func(ctx context.Context, dev ops.Device, run func(context.Context, ops.Device) error) error
 }
 
 var realOpener = opener{
-	cpu: func(o opsref.Options) ops.Device { return opsref.New(o) },
+	cpu: func(o cpu.Options) ops.Device { return cpu.New(o) },
+	ref: func(o opsref.Options) ops.Device { return opsref.New(o) },
 	gpu: func(name string) (ops.Device, error) {
 		d, err := opship.Open(name)
 		if err != nil {
@@ -89,7 +92,7 @@ func (h *Host) choose(ctx context.Context) (dev ops.Device, tested bool, err err
 	case "cpu":
 		return h.cpu(), true, nil
 	case "ref":
-		return h.opener.cpu(opsref.Options{Threads: h.options.Threads, Oracle: h.options.Oracle}), true, nil
+		return h.opener.ref(opsref.Options{Threads: h.options.Threads, Oracle: h.options.Oracle}), true, nil
 	case "emu":
 		dev, err = h.opener.gpu(h.options.Device)
 		return dev, true, err
@@ -101,7 +104,7 @@ func (h *Host) choose(ctx context.Context) (dev ops.Device, tested bool, err err
 }
 
 func (h *Host) cpu() ops.Device {
-	return h.opener.cpu(opsref.Options{Name: "cpu", Threads: h.options.Threads, Fast: true})
+	return h.opener.cpu(cpu.Options{Threads: h.options.Threads})
 }
 
 // auto takes the best AMD GPU, or else the CPU, and says why.

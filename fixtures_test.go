@@ -4,15 +4,15 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/logits"
+	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
 // fixture is a tiny model with the logits that exact activations give.
@@ -24,35 +24,6 @@ type fixture struct {
 	// kl and rms are how far the worse of two production engines is from them: mean KL and root mean square of the
 	// error, relative to that of the logits. Both quantize activations to 8 bits.
 	kl, rms float64
-}
-
-// fixtures returns the models in the repository and, where it is, those in the folder of large fixtures, which the
-// environment may name.
-func fixtures(t *testing.T) []fixture {
-	t.Helper()
-	files, _ := filepath.Glob("testdata/gguf/*.gguf")
-	dir := os.Getenv("HIPENGINE_TEST_FIXTURES")
-	for up := "."; dir == "" && len(up) < 40; up += "/.." {
-		if _, err := os.Stat(filepath.Join(up, "shared", "README.md")); err == nil {
-			dir = filepath.Join(up, "shared", "gguf-fixtures")
-		}
-	}
-	more, _ := filepath.Glob(filepath.Join(dir, "*.gguf"))
-	if len(more) == 0 {
-		t.Logf("SKIPPED: no folder of large fixtures (shared/) beside the repository: %d models are checked", len(files))
-	}
-	have := map[string]bool{}
-	var fs []fixture
-	for _, path := range append(files, more...) {
-		if !have[filepath.Base(path)] {
-			fs = append(fs, readFixture(t, path))
-		}
-		have[filepath.Base(path)] = true
-	}
-	if len(fs) == 0 {
-		t.Fatal("no models in testdata/gguf")
-	}
-	return fs
 }
 
 func readFixture(t *testing.T, path string) fixture {
@@ -108,8 +79,9 @@ func TestFixtures(t *testing.T) {
 	if d := os.Getenv("HIPENGINE_TEST_DEVICE"); d != "" {
 		dev, factor = d, 0.15
 	}
-	for _, f := range fixtures(t) {
-		t.Run(dev+"/"+filepath.Base(f.path), func(t *testing.T) {
+	for _, name := range testfiles.GGUFs {
+		t.Run(dev+"/"+name, func(t *testing.T) {
+			f := readFixture(t, testfiles.GGUF(t, name))
 			cuts := cuts
 			if strings.Contains(f.path, "moe") && dev == "cpu" {
 				cuts = cuts[:len(cuts)-1]
@@ -171,12 +143,7 @@ func checkLogits(t *testing.T, device string, f fixture, cuts []cut, kl, rms flo
 			if err != nil {
 				t.Fatal(err)
 			}
-			var diff, sum float64
-			for j, w := range f.logits {
-				diff += math.Pow(float64(got[j])-float64(w), 2)
-				sum += float64(w) * float64(w)
-			}
-			rel := math.Sqrt(diff / sum)
+			rel := logits.RelativeRMS(f.logits, got)
 			t.Logf("%s %d: mean KL %.3g of %.3g allowed, relative RMS %.3g of %.3g, top-1 %.3f", c.name, i, l.MeanKL, kl, rel, rms, l.Top1)
 			if !(l.MeanKL <= kl) || !(rel <= rms) {
 				t.Errorf("%s %d: mean KL %g, relative RMS %g; allowed are %g and %g", c.name, i, l.MeanKL, rel, kl, rms)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
-	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 const france = "What is the capital of France?"
@@ -65,8 +65,15 @@ type counter struct {
 
 // countedDevice is a CPU that stands in for a GPU.
 type countedDevice struct {
-	*opsref.Device
-	c *counter
+	*cpu.Device
+	name string
+	c    *counter
+}
+
+func (d *countedDevice) Info() ops.Info {
+	i := d.Device.Info()
+	i.Name = d.name
+	return i
 }
 
 func (d *countedDevice) Close() error {
@@ -80,10 +87,10 @@ func (d *countedDevice) Close() error {
 func count(h *Host) *counter {
 	c := &counter{}
 	h.opener = opener{
-		cpu: func(o opsref.Options) ops.Device { c.cpusStarted++; return opsref.New(o) },
+		cpu: func(o cpu.Options) ops.Device { c.cpusStarted++; return cpu.New(o) },
 		gpu: func(name string) (ops.Device, error) {
 			c.opens++
-			return &countedDevice{opsref.New(opsref.Options{Name: name, Fast: true}), c}, nil
+			return &countedDevice{cpu.New(cpu.Options{}), name, c}, nil
 		},
 		list: func() []opship.Found { return []opship.Found{{Info: ops.Info{Name: "hip:0", Model: "a card"}}} },
 		selfTest: func(ctx context.Context, dev ops.Device, run func(context.Context, ops.Device) error) error {

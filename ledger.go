@@ -55,8 +55,8 @@ type promise struct {
 
 func newLedger(dev ops.Device) *ledger {
 	return &ledger{device: dev.Info().Name, free: func() int64 {
-		if p, ok := dev.(ops.MemoryPlanner); ok {
-			if n, err := p.FreeBytes(); err == nil {
+		if free := dev.Caps().Free; free != nil {
+			if n, err := free(); err == nil {
 				return n
 			}
 		}

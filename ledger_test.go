@@ -6,23 +6,27 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
-	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 // small is a CPU that says how much of its memory is free.
 type small struct {
-	*opsref.Device
+	*cpu.Device
 	free int64
 }
 
-func (d *small) FreeBytes() (int64, error) { return d.free, nil }
+func (d *small) Caps() ops.Caps {
+	c := d.Device.Caps()
+	c.Free = func() (int64, error) { return d.free, nil }
+	return c
+}
 
 // TestLedger opens two models on a device that has memory for one of them and a half.
 func TestLedger(t *testing.T) {
 	d := &small{free: 1 << 40}
 	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
-	h.opener.cpu = func(o opsref.Options) ops.Device {
-		d.Device = opsref.New(o)
+	h.opener.cpu = func(o cpu.Options) ops.Device {
+		d.Device = cpu.New(o)
 		return d
 	}
 	if m := h.Memory(); m.Planned != 0 || m.Free != -1 {

@@ -3,6 +3,8 @@ package conformance
 import (
 	"fmt"
 	"math"
+
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // NMSE returns Σ(got-want)² / Σwant², computed in float64. Two vectors of zeros give 0; any difference from a zero
@@ -54,61 +56,18 @@ func CompareLogits(want, got []float32, vocab int) (Logits, error) {
 	l := Logits{Positions: len(want) / vocab}
 	for i := range l.Positions {
 		w, g := want[i*vocab:(i+1)*vocab], got[i*vocab:(i+1)*vocab]
-		kl := KL(w, g)
+		kl := logits.KL(w, g)
 		l.MeanKL += kl / float64(l.Positions)
 		if !(kl <= l.WorstKL) {
 			if !math.IsNaN(l.WorstKL) {
 				l.WorstKL, l.WorstAt = kl, i
 			}
 		}
-		if argmax(w) == argmax(g) {
+		if logits.Argmax(w) == logits.Argmax(g) {
 			l.Top1 += 1 / float64(l.Positions)
 		}
 	}
 	return l, nil
-}
-
-// KL returns the Kullback-Leibler divergence of softmax(got) from softmax(want) in nats. It sums p·(e^δ-1-δ) with
-// δ = log q - log p, whose terms cannot cancel: divergences far below the rounding of 1 stay exact.
-func KL(want, got []float32) float64 {
-	lw, lg := logSumExp(want), logSumExp(got)
-	var kl float64
-	for i, w := range want {
-		p := math.Exp(float64(w) - lw)
-		d := (float64(got[i]) - lg) - (float64(w) - lw)
-		switch {
-		case p == 0: // also for logits of -Inf on both sides
-			if x := float64(got[i]); math.IsNaN(x) {
-				return math.NaN()
-			}
-			kl += math.Exp(float64(got[i]) - lg)
-		default:
-			kl += p * (math.Expm1(d) - d)
-		}
-	}
-	return kl
-}
-
-func logSumExp(x []float32) float64 {
-	m := math.Inf(-1)
-	for _, v := range x {
-		m = math.Max(m, float64(v))
-	}
-	var s float64
-	for _, v := range x {
-		s += math.Exp(float64(v) - m)
-	}
-	return m + math.Log(s)
-}
-
-func argmax(x []float32) int {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return best
 }
 
 // MaxULP returns the largest distance between the elements of want and got, both rounded to float32, in units in the

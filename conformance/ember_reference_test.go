@@ -1,8 +1,6 @@
 package conformance_test
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -11,49 +9,38 @@ import (
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
-// tensors reads the float32 tensors of a safetensors file.
-func tensors(t *testing.T, path string) map[string][]float32 {
+// pytorch returns the logits that PyTorch computed for a prompt of Ember in float32 from the bfloat16 weights.
+func pytorch(t *testing.T, prompt int) []float32 {
 	t.Helper()
-	b, err := os.ReadFile(path)
+	name := fmt.Sprintf("logits_%d", prompt)
+	if prompt == 0 {
+		return readFloats(t, testfiles.Path(t, "builtin-model/pytorch."+name+".f32"))
+	}
+	b, err := os.ReadFile(testfiles.Path(t, "builtin-model/reference.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := binary.LittleEndian.Uint64(b)
-	var header map[string]struct {
-		DType   string
-		Offsets [2]int `json:"data_offsets"`
-	}
-	if err := json.Unmarshal(b[8:8+n], &header); err != nil {
+	tensors, err := safetensors.Decode(b)
+	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string][]float32{}
-	for name, h := range header {
-		if h.DType != "F32" {
-			continue
-		}
-		raw := b[8+n:][h.Offsets[0]:h.Offsets[1]]
-		x := make([]float32, len(raw)/4)
-		for i := range x {
-			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-		}
-		out[name] = x
-	}
-	return out
+	return floats(tensors[name].Data)
 }
 
 // TestEmberAgainstPyTorch compares with logits that PyTorch computed in float32 from the bfloat16 weights, so that
 // the error of the file's quantization is in the difference. Exact arithmetic on the quantized weights is on
 // average up to 7.7e-6 (Q8_0) and 1.4e-4 (Q4_K_M) away, as the makers of the files measured.
 func TestEmberAgainstPyTorch(t *testing.T) {
-	reference := tensors(t, shared(t, "builtin-model", "reference.safetensors"))
 	prompts := emberPrompts(t)
 	for typ, bound := range map[string]float64{"Q8_0": 2e-5, "Q4_K_M": 2e-4} {
 		r := open(t, emberFiles[typ], runner.Options{})
 		for i, p := range prompts {
 			t.Run(fmt.Sprintf("%s/prompt%d", typ, i), func(t *testing.T) {
-				l, err := conformance.CompareLogits(reference[fmt.Sprintf("logits_%d", i)], logits(t, r, p.IDs, 512), r.Limits().Vocab)
+				l, err := conformance.CompareLogits(pytorch(t, i), logits(t, r, p.IDs, 512), r.Limits().Vocab)
 				if err != nil {
 					t.Fatal(err)
 				}

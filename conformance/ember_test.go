@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
@@ -37,29 +37,17 @@ func emberPrompts(t *testing.T) []emberPrompt {
 	return ps
 }
 
-// shared returns a path in the folder of large fixtures beside the repository, and skips the test without it.
-func shared(t *testing.T, path ...string) string {
-	t.Helper()
-	dir, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(append([]string{dir, "shared"}, path...)...)
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skipf("SKIPPED: no folder of large fixtures (shared/) beside the repository: %v not checked", path)
-		}
-	}
-}
-
 func readFloats(t *testing.T, path string) []float32 {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return floats(b)
+}
+
+// floats decodes little-endian float32.
+func floats(b []byte) []float32 {
 	x := make([]float32, len(b)/4)
 	for i := range x {
 		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
@@ -86,7 +74,8 @@ func openTapped(t *testing.T, path string, o runner.Options) (*runner.Runner, *r
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := &routerTap{Device: opsref.New(opsref.Options{})}
+	routers := &routerTap{}
+	dev := routers.device(opsref.New(opsref.Options{}))
 	t.Cleanup(func() { dev.Close() })
 	w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
 	if err != nil {
@@ -100,7 +89,7 @@ func openTapped(t *testing.T, path string, o runner.Options) (*runner.Runner, *r
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return r, dev
+	return r, routers
 }
 
 // logits runs ids through a new sequence in chunks and returns the logits of every position.
@@ -139,10 +128,7 @@ func TestEmberLogits(t *testing.T) {
 			name := fmt.Sprintf("ember-%s.logits_%d.f32", typ, i)
 			for _, chunk := range []int{512, 7, 1} {
 				t.Run(fmt.Sprintf("%s/prompt%d/chunk%d", typ, i, chunk), func(t *testing.T) {
-					file := filepath.Join("../testdata/ember", name)
-					if _, err := os.Stat(file); err != nil {
-						file = shared(t, "builtin-model", name)
-					}
+					file := testfiles.Path(t, "builtin-model/"+name)
 					l, err := conformance.CompareLogits(readFloats(t, file), logits(t, r, prompts[i].IDs, chunk), r.Limits().Vocab)
 					if err != nil {
 						t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -115,14 +116,14 @@ func judgeLogits(want, got []float32, vocab int, floor float64) (Result, error) 
 func decisive(want, got []float32, vocab int, margin float64) int {
 	for i := 0; i*vocab < len(want); i++ {
 		w, g := want[i*vocab:(i+1)*vocab], got[i*vocab:(i+1)*vocab]
-		best := argmax(w)
+		best := logits.Argmax(w)
 		second := math.Inf(-1)
 		for j, v := range w {
-			if j != best {
+			if int32(j) != best {
 				second = math.Max(second, float64(v))
 			}
 		}
-		if argmax(g) != best && float64(w[best])-second > margin {
+		if logits.Argmax(g) != best && float64(w[best])-second > margin {
 			return i
 		}
 	}

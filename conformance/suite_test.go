@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
@@ -177,22 +178,22 @@ func TestDirect(t *testing.T) {
 // TestGGUF checks the layer of real files: the reference equals itself, a broken device is caught and located, and
 // a missing file is a failure.
 func TestGGUF(t *testing.T) {
-	path := shared(t, "gguf-fixtures", "qwen35-Q4_K_M.gguf")
+	path := testfiles.GGUF(t, "llama-Q4_K_M")
 	o := conformance.Options{GGUF: []string{path, path + ".missing"}, Tap: true}
 	r := suite(t, reference(t), o, "^GGUF/")
 	if len(r.Results) != 2 || r.Results[0].Verdict != conformance.Pass || r.Results[0].Metrics.KL != 0 || r.Results[1].Verdict != conformance.Fail {
 		t.Errorf("%+v", r.Results)
 	}
 	broken := opsref.New(opsref.Options{Override: map[*ops.Def]opsref.Kernel[float32]{
-		ops.SigmoidOp: func(c *opsref.Call[float32]) error {
+		ops.SwiGLUOp: func(c *opsref.Call[float32]) error {
 			for i, x := range c.In[0].F {
-				c.Out[0].F[i] = float32(1/(1+math.Exp(float64(-x)))) + 0.01
+				c.Out[0].F[i] = c.In[1].F[i]*x/float32(1+math.Exp(float64(-x))) + 0.01
 			}
 			return nil
 		}}})
 	defer broken.Close()
 	r = suite(t, broken, o, "^GGUF/.*gguf$")
-	if len(r.Results) != 1 || r.Results[0].Verdict != conformance.Fail || !strings.Contains(r.Results[0].Detail, ": sigmoid(") {
+	if len(r.Results) != 1 || r.Results[0].Verdict != conformance.Fail || !strings.Contains(r.Results[0].Detail, ": swiglu(") {
 		t.Errorf("%+v", r.Results)
 	}
 }

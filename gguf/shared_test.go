@@ -3,31 +3,17 @@ package gguf
 import (
 	"bytes"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// shared returns a path below the folder of shared test data next to the repository.
-func shared(t *testing.T, elem ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(append([]string{dir, "shared"}, elem...)...)
-		}
-	}
-	t.Skip("SKIPPED: no folder shared/ with test models next to the repository")
-	return ""
-}
-
 // TestEmber reads a file that llama.cpp wrote and checks what its description says.
 func TestEmber(t *testing.T) {
-	f, err := Open(shared(t, "builtin-model", "ember-Q8_0.gguf"))
+	f, err := Open(testfiles.Path(t, "builtin-model/ember-Q8_0.gguf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +40,14 @@ func TestEmber(t *testing.T) {
 
 // TestRewriteIsIdentical writes what was read from files of llama.cpp and demands the same bytes.
 func TestRewriteIsIdentical(t *testing.T) {
-	paths, err := filepath.Glob(shared(t, "gguf-fixtures", "*.gguf"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no fixtures, %v", err)
+	files := []string{"builtin-model/ember-Q8_0.gguf", "builtin-model/ember-Q4_K_M.gguf"}
+	for _, name := range testfiles.GGUFs {
+		files = append(files, "gguf-fixtures/"+name+".gguf")
 	}
-	for _, path := range append(paths, shared(t, "builtin-model", "ember-Q8_0.gguf"), shared(t, "builtin-model", "ember-Q4_K_M.gguf")) {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			f, err := Open(path)
+	for _, file := range files {
+		t.Run(path.Base(file), func(t *testing.T) {
+			file := testfiles.Path(t, file)
+			f, err := Open(file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +66,7 @@ func TestRewriteIsIdentical(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			want, err := os.ReadFile(path)
+			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}

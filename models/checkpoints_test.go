@@ -13,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/hf"
 	"github.com/hipengine/hipengine/tensor"
@@ -129,18 +131,20 @@ func stored(t *testing.T, dtype string, shape []int, x []float32) safetensors.Te
 // compares with PyTorch.
 func TestElementTypes(t *testing.T) {
 	for _, name := range []string{"llama", "gemma4moe", "gptoss", "qwen35moe"} {
-		dir := filepath.Join(sharedDir(t), "fixtures", name)
-		ref, original := readReference(t, dir), readCheckpoint(t, dir)
-		for _, dtype := range []string{"F32", "F16"} {
-			t.Run(name+"/"+dtype, func(t *testing.T) {
-				c := checkpoint{}
-				for name, x := range original {
-					c[name] = stored(t, dtype, x.Shape, original.floats(t, name))
-				}
-				f := openFolder(t, c.write(t, dir, nil))
-				compareWithPyTorch(t, ref, f.Meta, f, f.Vocab.ExtraEOG, maxRMS)
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Model(t, name)
+			ref, original := readReference(t, dir), readCheckpoint(t, dir)
+			for _, dtype := range []string{"F32", "F16"} {
+				t.Run(dtype, func(t *testing.T) {
+					c := checkpoint{}
+					for name, x := range original {
+						c[name] = stored(t, dtype, x.Shape, original.floats(t, name))
+					}
+					f := openFolder(t, c.write(t, dir, nil))
+					compareWithPyTorch(t, ref, f.Meta, f, f.Vocab.ExtraEOG, maxRMS)
+				})
+			}
+		})
 	}
 }
 
@@ -180,7 +184,6 @@ func inFP8(name string, shape []int) bool {
 // in BF16, which holds them if scales are powers of two; others must be those of the rounded values. With nothing lost,
 // in F32, they must be equal too.
 func TestFP8(t *testing.T) {
-	root := filepath.Join(sharedDir(t), "fixtures")
 	for _, c := range []struct {
 		name, fixture, scaleType string
 		scale                    func(x float32) float32 // of a block whose largest magnitude is x
@@ -192,7 +195,7 @@ func TestFP8(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const block = 128
-			dir := filepath.Join(root, c.fixture)
+			dir := testfiles.Model(t, c.fixture)
 			original := readCheckpoint(t, dir)
 			small, rounded, whole := checkpoint{}, checkpoint{}, checkpoint{}
 			n := 0
@@ -231,20 +234,20 @@ func TestFP8(t *testing.T) {
 			ids := readReference(t, dir).ids(t, "ids_48")
 			f := openFolder(t, small.write(t, dir, config))
 			got, exact := logitsOf(t, newModel(t, f.Meta), f, ids), folderLogits(t, whole.write(t, dir, nil), ids)
-			rms := relativeRMS(exact, got)
+			rms := logits.RelativeRMS(exact, got)
 			t.Logf("%d tensors in FP8: relative RMS of logits to F32 %.2g", n, rms)
 			if c.exact && !slices.Equal(got, exact) {
 				t.Errorf("logits differ from those of F32 by a relative RMS of %g", rms)
 			}
 			if want := folderLogits(t, rounded.write(t, dir, nil), ids); !slices.Equal(got, want) {
-				t.Errorf("logits differ from those of the products in BF16 by a relative RMS of %g", relativeRMS(want, got))
+				t.Errorf("logits differ from those of the products in BF16 by a relative RMS of %g", logits.RelativeRMS(want, got))
 			}
 			q, err := convert.NewQuantized(f, convert.Options{Type: convert.F32})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := logitsOf(t, newModel(t, f.Meta), q, ids); !slices.Equal(got, exact) {
-				t.Errorf("loaded in F32: logits differ from those of F32 by a relative RMS of %g", relativeRMS(exact, got))
+				t.Errorf("loaded in F32: logits differ from those of F32 by a relative RMS of %g", logits.RelativeRMS(exact, got))
 			}
 		})
 	}
@@ -256,7 +259,7 @@ var e2m1 = [16]float32{0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4
 // TestMXFP4 writes the experts of gpt-oss as blocks of MXFP4, as its checkpoints have them, and compares logits with
 // those of the same values in F32 and in the transposed form that checkpoints without blocks have.
 func TestMXFP4(t *testing.T) {
-	dir := filepath.Join(sharedDir(t), "fixtures", "gptoss")
+	dir := testfiles.Model(t, "gptoss")
 	original := readCheckpoint(t, dir)
 	ids := readReference(t, dir).ids(t, "ids_48")
 	small, whole := checkpoint{}, checkpoint{}
@@ -302,7 +305,7 @@ func TestMXFP4(t *testing.T) {
 	g := convertFolder(t, path, convert.BF16) // experts keep their blocks
 	for name, got := range map[string][]float32{"folder": logitsOf(t, newModel(t, f.Meta), f, ids), "file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: logits differ from those of F32 by a relative RMS of %g", name, relativeRMS(want, got))
+			t.Errorf("%s: logits differ from those of F32 by a relative RMS of %g", name, logits.RelativeRMS(want, got))
 		}
 	}
 }
@@ -312,7 +315,7 @@ func TestMXFP4(t *testing.T) {
 func TestDraftLayers(t *testing.T) {
 	for _, name := range []string{"qwen35", "qwen35moe"} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(sharedDir(t), "fixtures", name)
+			dir := testfiles.Model(t, name)
 			c := readCheckpoint(t, dir)
 			ids := readReference(t, dir).ids(t, "ids_48")
 			want := folderLogits(t, dir, ids)

@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,31 +12,16 @@ import (
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
-	"github.com/hipengine/hipengine/models/internal/torch"
 	"github.com/hipengine/hipengine/models/nn"
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/tap"
 	opsref "github.com/hipengine/hipengine/ops_ref"
-	"github.com/hipengine/hipengine/tensor"
 )
-
-// sharedDir returns the folder of large fixtures beside the repository, and skips the test without it.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(dir, "shared")
-		}
-	}
-	t.Skip("SKIPPED: no folder shared/ beside the repository, so that nothing was compared with PyTorch")
-	return ""
-}
 
 // reference holds the 4-byte tensors of a reference.safetensors.
 type reference map[string][]uint32
@@ -89,108 +75,62 @@ func toFloats(words []uint32) []float32 {
 	return out
 }
 
+// tapped is a model whose residual streams are kept when a step is recorded.
+type tapped struct {
+	models.Model
+	residuals []ops.Value // what enters the first layer and leaves each layer but the last, then the hidden state
+}
+
+func (m *tapped) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
+	m.residuals = nil
+	b.Tap = func(layer int, h ops.Value) {
+		if layer != len(m.residuals) {
+			g.Fail(fmt.Errorf("tap of layer %d after %d others", layer, len(m.residuals)))
+		}
+		m.residuals = append(m.residuals, h)
+	}
+	out := m.Model.Build(g, w, b)
+	m.residuals[len(m.residuals)-1] = out.Hidden
+	return out
+}
+
 // hidden runs ids as one step and returns the residual stream that enters the first layer and leaves each layer, the
 // last one after the final norm, as the transformers library returns it.
-func hidden(t *testing.T, dev ops.Device, m torch.Cast, w models.Weights, ids []int32) [][]float32 {
+func hidden(t *testing.T, dev ops.Device, m models.Model, w models.Weights, ids []int32) (out [][]float32) {
 	t.Helper()
-	const page = 32
-	n := len(ids)
-	pages := (n + page - 1) / page
-	b := models.Batch{States: map[string]tensor.Tensor{}}
-	state := func(name string, shape ...int) {
-		size, err := tensor.Bytes(tensor.F32, shape)
-		if err != nil {
-			t.Fatal(err)
+	watched := &tapped{Model: m}
+	r, err := runner.New(&tap.Device{Device: dev, Tap: func(*ops.Graph) ([]ops.Value, func([][]byte) error) {
+		return watched.residuals, func(data [][]byte) error {
+			for _, raw := range data {
+				x := make([]float32, len(raw)/4)
+				for i := range x {
+					x[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+				}
+				out = append(out, x)
+			}
+			return nil
 		}
-		buf, err := dev.Alloc(size, ops.MemState)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { buf.Free() })
-		b.States[name] = tensor.Tensor{Name: name, DType: tensor.F32, Shape: shape, Buf: buf}
-	}
-	for _, p := range m.State().Paged {
-		state(p.Name, pages, page, p.Heads, p.Dim)
-	}
-	for _, s := range m.State().Slots {
-		state(s.Name, append([]int{1}, s.Shape...)...)
-	}
-
-	g := &ops.Graph{}
-	input := func(name string, shape ...int) ops.Value { return g.Input(name, tensor.I32, shape...) }
-	b.Tokens, b.Pos, b.Seq, b.Pages = input("tokens", n), input("pos", n), input("seq", n), input("pages", 1, pages)
-	b.Starts, b.Slots, b.Rows = input("starts", 2), input("slots", 1), input("rows", 1)
-	data := map[string][]int32{"tokens": ids, "seq": make([]int32, n), "starts": {0, int32(n)}, "slots": {0}, "rows": {0}}
-	for i := range max(n, pages) {
-		if i < n {
-			data["pos"] = append(data["pos"], int32(i))
-		}
-		if i < pages {
-			data["pages"] = append(data["pages"], int32(i))
-		}
-	}
-	var taps []ops.Value
-	b.Tap = func(layer int, h ops.Value) {
-		if layer != len(taps) {
-			t.Errorf("tap of layer %d after %d others", layer, len(taps))
-		}
-		taps = append(taps, h)
-	}
-	m.Build(g, w, b)
-	if len(taps) != m.Params().Layers+1 {
-		t.Fatalf("%d taps of %d layers", len(taps), m.Params().Layers)
-	}
-	taps[len(taps)-1] = nn.RMSNorm(g, w, "output_norm", taps[len(taps)-1], m.Eps)
-	if err := g.Err(); err != nil {
-		t.Fatal(err)
-	}
-	p, err := dev.Compile(g, taps...)
+	}}, watched, w, runner.Options{Context: 128})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	s, err := dev.Stream()
+	defer r.Close()
+	id, err := r.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	for name, v := range data {
-		in, ok := p.Input(name)
-		if !ok {
-			continue // the outputs do not need it
-		}
-		raw := make([]byte, 4*len(v))
-		for i, x := range v {
-			binary.LittleEndian.PutUint32(raw[4*i:], uint32(x))
-		}
-		if err := s.Upload(in, raw); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Run(p); err != nil {
+	if _, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}}); err != nil {
 		t.Fatal(err)
 	}
-	var out [][]float32
-	for i := range taps {
-		raw := make([]byte, 4*n*m.Params().Embd)
-		if err := s.Download(raw, p.Output(i)); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Sync(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		words := make([]uint32, len(raw)/4)
-		for j := range words {
-			words[j] = binary.LittleEndian.Uint32(raw[4*j:])
-		}
-		out = append(out, toFloats(words))
+	if len(out) != m.Params().Layers+1 {
+		t.Fatalf("%d taps of %d layers", len(out), m.Params().Layers)
 	}
 	return out
 }
 
 // greedy runs ids through a new sequence and n greedy tokens after them, none of which is among banned. It returns
 // the logits of ids and the tokens.
-func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (logits []float32, next []int32) {
+func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (all []float32, next []int32) {
 	t.Helper()
 	seq, err := r.Open()
 	if err != nil {
@@ -203,71 +143,40 @@ func greedy(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if logits == nil {
-			logits = slices.Clone(rows[0])
+		if all == nil {
+			all = slices.Clone(rows[0])
 		}
 		if len(next) == n {
-			return logits, next
+			return all, next
 		}
 		last := slices.Clone(rows[0][len(rows[0])-r.Limits().Vocab:])
 		for _, id := range banned {
 			last[id] = float32(math.Inf(-1))
 		}
-		next = append(next, top(last))
+		next = append(next, logits.Argmax(last))
 		work = runner.Work{Seq: seq, Tokens: next[len(next)-1:], Rows: 1}
 	}
 }
 
-func top(x []float32) int32 { return int32(slices.Index(x, slices.Max(x))) }
-
-// relativeRMS returns the root mean square of the difference over that of want; infinity if lengths differ.
-func relativeRMS(want, got []float32) float64 {
-	if len(want) != len(got) {
-		return math.Inf(1)
-	}
-	var d, s float64
-	for i, w := range want {
-		e := float64(got[i]) - float64(w)
-		d, s = d+e*e, s+float64(w)*float64(w)
-	}
-	return math.Sqrt(d / s)
-}
-
-// fixtures returns the folders of tiny models whose references PyTorch computed in float32.
-func fixtures(t *testing.T) []string {
-	t.Helper()
-	configs, err := filepath.Glob(filepath.Join(sharedDir(t), "fixtures", "*", "config.json"))
-	if err != nil || len(configs) < 14 {
-		t.Fatalf("%d fixtures: %v", len(configs), err)
-	}
-	dirs := make([]string, len(configs))
-	for i, c := range configs {
-		dirs[i] = filepath.Dir(c)
-	}
-	return dirs
-}
-
 // maxRMS is what float32 arithmetic in another order than PyTorch's is allowed to change. Models go wrong by 1e-3 and
 // more.
-const maxRMS = 1e-4
+const maxRMS = 2e-5
 
 // TestPyTorch compares tiny models with PyTorch in float32, as their folders are, and as the files that convert makes
 // of them. Their weights are BF16, which files of BF16 and F32 hold exactly, so that the bounds are those of
 // arithmetic. (A folder of F32 is another matter: rounding it to BF16 moves each weight by up to 2^-9 of itself and the
 // logits by some 1e-3.)
 func TestPyTorch(t *testing.T) {
-	for _, dir := range fixtures(t) {
-		t.Run(filepath.Base(dir), func(t *testing.T) {
+	for _, name := range testfiles.Models {
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Model(t, name)
 			f := openFolder(t, dir)
 			ref := readReference(t, dir)
 			t.Run("folder", func(t *testing.T) { compareWithPyTorch(t, ref, f.Meta, f, f.Vocab.ExtraEOG, maxRMS) })
-			for _, c := range []struct {
-				typ    convert.FType
-				maxRMS float64
-			}{{convert.BF16, maxRMS}, {convert.F32, 2e-5}} {
-				t.Run(c.typ.String(), func(t *testing.T) {
-					g := convertFolder(t, dir, c.typ)
-					compareWithPyTorch(t, ref, g.Meta, g, f.Vocab.ExtraEOG, c.maxRMS)
+			for _, typ := range []convert.FType{convert.BF16, convert.F32} {
+				t.Run(typ.String(), func(t *testing.T) {
+					g := convertFolder(t, dir, typ)
+					compareWithPyTorch(t, ref, g.Meta, g, f.Vocab.ExtraEOG, maxRMS)
 				})
 			}
 		})
@@ -278,13 +187,9 @@ func TestPyTorch(t *testing.T) {
 // the best token everywhere, and 24 greedy tokens, whose reference was made without those in banned, which end a
 // generation.
 func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models.Source, banned []int32, maxRMS float64) {
-	d, ok := newModel(t, meta).(*nn.Decoder)
+	m, ok := newModel(t, meta).(*nn.Decoder)
 	if !ok {
 		t.Fatal("the model is no nn.Decoder")
-	}
-	m, err := torch.NewCast(d)
-	if err != nil {
-		t.Fatal(err)
 	}
 	dev := opsref.New(opsref.Options{Threads: 2})
 	defer dev.Close()
@@ -301,7 +206,7 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 
 	worst, at := 0.0, 0
 	for i, got := range hidden(t, dev, m, w, ref.ids(t, "ids_48")) {
-		rms := relativeRMS(ref.floats(t, "hidden_"+strconv.Itoa(i)), got)
+		rms := logits.RelativeRMS(ref.floats(t, "hidden_"+strconv.Itoa(i)), got)
 		if rms > worst || math.IsNaN(rms) {
 			worst, at = rms, i
 		}
@@ -316,15 +221,15 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 			want = ref.ids(t, "greedy_9")
 		}
 		got, next := greedy(t, r, ref.ids(t, "ids_"+n), len(want), banned)
-		logits := ref.floats(t, "logits_"+n)
-		rms := relativeRMS(logits, got)
+		exact := ref.floats(t, "logits_"+n)
+		rms := logits.RelativeRMS(exact, got)
 		t.Logf("%s tokens: relative RMS of logits %.2g", n, rms)
 		if !(rms <= maxRMS) {
 			t.Errorf("%s tokens: relative RMS of logits %.3g", n, rms)
 		}
-		for i := 0; i < len(logits) && len(got) == len(logits); i += d.Vocab {
-			if a, b := top(logits[i:i+d.Vocab]), top(got[i:i+d.Vocab]); a != b {
-				t.Errorf("%s tokens: best token %d at %d, want %d", n, b, i/d.Vocab, a)
+		for i := 0; i < len(exact) && len(got) == len(exact); i += m.Vocab {
+			if a, b := logits.Argmax(exact[i:i+m.Vocab]), logits.Argmax(got[i:i+m.Vocab]); a != b {
+				t.Errorf("%s tokens: best token %d at %d, want %d", n, b, i/m.Vocab, a)
 			}
 		}
 		if !slices.Equal(next, want) {

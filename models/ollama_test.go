@@ -16,11 +16,11 @@ func TestOllama(t *testing.T) {
 	t.Run("gptoss", func(t *testing.T) {
 		theirs, ours := newModel(t, tiny.Meta("gptoss")), newModel(t, tiny.Meta("gpt-oss"))
 		src := tiny.Weights(ours, tensor.F32, 1)
-		want := logits(t, ours, src)
+		want := promptLogits(t, ours, src)
 		for _, p := range []string{"blk.0.", "blk.1.", "blk.2.", "blk.3."} {
 			move(src, p+"post_attention_norm.weight", p+"ffn_norm.weight")
 		}
-		if !slices.Equal(logits(t, theirs, src), want) {
+		if !slices.Equal(promptLogits(t, theirs, src), want) {
 			t.Error("logits differ")
 		}
 	})
@@ -34,7 +34,7 @@ func TestOllama(t *testing.T) {
 			set(t, meta, "gemma3."+key, v)
 		}
 		src := tiny.Weights(ours, tensor.F32, 1)
-		if !slices.Equal(logits(t, newModel(t, meta), src), logits(t, ours, src)) {
+		if !slices.Equal(promptLogits(t, newModel(t, meta), src), promptLogits(t, ours, src)) {
 			t.Error("logits differ")
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -408,9 +409,9 @@ func TestPapers(t *testing.T) {
 		t.Helper()
 		want := run(c, src)
 		finish(want)
-		rms := relativeRMS(want, logitsOf(t, newModel(t, tiny.Meta(c.arch)), src, ids))
+		rms := logits.RelativeRMS(want, logitsOf(t, newModel(t, tiny.Meta(c.arch)), src, ids))
 		t.Logf("relative RMS %.2g", rms)
-		if !(rms <= maxRMS) {
+		if !(rms <= 1e-4) { // a paper's sums are in an order that is neither PyTorch's nor ours
 			t.Errorf("relative RMS %.3g", rms)
 		}
 	}

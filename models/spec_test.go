@@ -24,13 +24,13 @@ func newModel(t *testing.T, meta *gguf.Meta) models.Model {
 	return m
 }
 
-// logits runs a prompt through m with the weights of src.
-func logits(t *testing.T, m models.Model, src models.Source) []float32 {
+// promptLogits runs a prompt through m with the weights of src.
+func promptLogits(t *testing.T, m models.Model, src models.Source) []float32 {
 	t.Helper()
 	return logitsOf(t, m, src, []int32{3, 1, 4, 1, 5, 92, 65, 35})
 }
 
-// logitsOf is logits of the given prompt.
+// logitsOf is promptLogits of the given prompt.
 func logitsOf(t *testing.T, m models.Model, src models.Source, ids []int32) []float32 {
 	t.Helper()
 	dev := opsref.New(opsref.Options{Threads: 1})
@@ -193,7 +193,7 @@ func TestForms(t *testing.T) {
 							}
 						}
 					}
-					want := logits(t, m, src)
+					want := promptLogits(t, m, src)
 					n := 0
 					for i := range m.Params().Layers {
 						if f.apply(src, fmt.Sprintf("blk.%d.", i)) {
@@ -203,7 +203,7 @@ func TestForms(t *testing.T) {
 					if n == 0 {
 						t.Fatal("no layer has the tensors")
 					}
-					if !slices.Equal(logits(t, m, src), want) {
+					if !slices.Equal(promptLogits(t, m, src), want) {
 						t.Error("logits differ")
 					}
 				})
@@ -229,7 +229,7 @@ func TestVectorTypes(t *testing.T) {
 		bf16.Dequant(x, src.Data[spec.Name])
 		wide.Put(spec.Name, tensor.F32, spec.Shape, x)
 	}
-	if !slices.Equal(logits(t, m, src), logits(t, m, wide)) {
+	if !slices.Equal(promptLogits(t, m, src), promptLogits(t, m, wide)) {
 		t.Error("logits of BF16 vectors differ from those of the same values in F32")
 	}
 }
@@ -242,11 +242,11 @@ func TestRoPEFactors(t *testing.T) {
 		src.Put("rope_freqs.weight", tensor.F32, tensor.Shape{8}, []float32{x, x, x, x, x, x, x, x})
 	}
 	put(1)
-	ones := logits(t, m, src)
+	ones := promptLogits(t, m, src)
 	put(8)
-	eights := logits(t, m, src)
+	eights := promptLogits(t, m, src)
 	src.Remove("rope_freqs.weight")
-	if !slices.Equal(ones, logits(t, m, src)) {
+	if !slices.Equal(ones, promptLogits(t, m, src)) {
 		t.Error("factors of one change the logits")
 	}
 	if slices.Equal(ones, eights) {

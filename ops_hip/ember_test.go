@@ -10,6 +10,7 @@ import (
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops"
@@ -52,7 +53,7 @@ func emberOn(t *testing.T, dev ops.Device) *runner.Runner {
 
 // greedy reads the prompt in one step, then takes the most likely token n times. It returns the tokens taken and the
 // logits of every position that was run.
-func greedy(t *testing.T, r *runner.Runner, prompt []int32, n int) (taken []int32, logits []float32) {
+func greedy(t *testing.T, r *runner.Runner, prompt []int32, n int) (taken []int32, all []float32) {
 	t.Helper()
 	id, err := r.Open()
 	if err != nil {
@@ -64,12 +65,12 @@ func greedy(t *testing.T, r *runner.Runner, prompt []int32, n int) (taken []int3
 		if err != nil {
 			t.Fatal(err)
 		}
-		logits = append(logits, rows[0]...)
+		all = append(all, rows[0]...)
 		if len(taken) == n {
-			return taken, logits
+			return taken, all
 		}
-		last := logits[len(logits)-r.Limits().Vocab:]
-		taken = append(taken, int32(slices.Index(last, slices.Max(last))))
+		last := all[len(all)-r.Limits().Vocab:]
+		taken = append(taken, logits.Argmax(last))
 	}
 }
 

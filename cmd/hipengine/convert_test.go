@@ -9,30 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// sharedFile finds a file of the shared test data beside the repository.
-func sharedFile(t *testing.T, path ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		shared := filepath.Join(dir, "shared")
-		if _, err := os.Stat(filepath.Join(shared, "README.md")); err == nil {
-			return filepath.Join(append([]string{shared}, path...)...)
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("SKIPPED: there is no folder shared beside the repository: this test lacks its data")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
+	"github.com/hipengine/hipengine/internal/testfiles"
+)
 
 // TestConvertQuantize takes Ember from its folder to a file and on to a smaller one, and asks each what it knows.
 func TestConvertQuantize(t *testing.T) {
-	folder := sharedFile(t, "builtin-model")
+	folder := testfiles.Path(t, "builtin-model")
 	dir := t.TempDir()
 	full, small := filepath.Join(dir, "full.gguf"), filepath.Join(dir, "small.gguf")
 	for _, c := range []struct {

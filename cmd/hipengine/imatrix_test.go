@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/convert"
 )
 
 // TestImatrix makes a matrix of Ember and quantizes with it to a type that needs one.
 func TestImatrix(t *testing.T) {
-	folder := sharedFile(t, "builtin-model")
+	folder := testfiles.Path(t, "builtin-model")
 	dir := t.TempDir()
 	out, full, small := filepath.Join(dir, "imatrix.gguf"), filepath.Join(dir, "full.gguf"), filepath.Join(dir, "small.gguf")
 	if r := command(t, "", "imatrix", "ember", writeText(t), out, "--chunk", "16", "--device", "cpu"); r.code != 0 || !strings.Contains(r.out, "tensors") {

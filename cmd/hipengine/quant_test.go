@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
 // succeed runs a command line that must not fail.
@@ -23,16 +25,15 @@ func succeed(t *testing.T, args ...string) result {
 // and quantize make of the same folder: they must be the same bytes.
 func TestQuantOnLoad(t *testing.T) {
 	for _, c := range []struct {
-		name, typ string
-		folder    []string
+		name, typ, folder string
 	}{
-		{"hybrid", "q4_k_m", []string{"builtin-model"}},
-		{"experts", "q8_0", []string{"fixtures", "qwen35moe"}},
-		{"layers that share keys", "q5_k_m", []string{"fixtures", "gemma4"}},
-		{"experts in MXFP4", "mxfp4_moe", []string{"fixtures", "gptoss"}},
+		{"hybrid", "q4_k_m", "builtin-model"},
+		{"experts", "q8_0", "fixtures/qwen35moe"},
+		{"layers that share keys", "q5_k_m", "fixtures/gemma4"},
+		{"experts in MXFP4", "mxfp4_moe", "fixtures/gptoss"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			folder, dir := sharedFile(t, c.folder...), t.TempDir()
+			folder, dir := testfiles.Path(t, c.folder), t.TempDir()
 			whole, small := filepath.Join(dir, "whole.gguf"), filepath.Join(dir, "small.gguf")
 			succeed(t, "convert", folder, whole)
 			succeed(t, "quantize", whole, small, "--type", c.typ)
@@ -58,7 +59,7 @@ func TestQuantOnLoad(t *testing.T) {
 
 // TestQuantCommands gives --quant to all commands that run models.
 func TestQuantCommands(t *testing.T) {
-	folder := sharedFile(t, "builtin-model")
+	folder := testfiles.Path(t, "builtin-model")
 	dir := t.TempDir()
 	matrix, small := filepath.Join(dir, "matrix.gguf"), filepath.Join(dir, "small.gguf")
 	succeed(t, "imatrix", "ember", writeText(t), matrix, "--chunk", "16", "--device", "cpu")
@@ -106,7 +107,7 @@ func TestQuantCommands(t *testing.T) {
 
 func TestQuantUsage(t *testing.T) {
 	const file = "../../internal/ember/ember-Q8_0.gguf"
-	folder, text := sharedFile(t, "fixtures", "llama"), writeText(t)
+	folder, text := testfiles.Model(t, "llama"), writeText(t)
 	out := filepath.Join(t.TempDir(), "out.f32")
 	for _, c := range []struct {
 		name string

@@ -2,8 +2,9 @@ package sample
 
 import (
 	"fmt"
-	"math"
 	"slices"
+
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // Logprob is a token and the natural logarithm of its probability.
@@ -15,24 +16,19 @@ type Logprob struct {
 // Logprobs returns the log-softmax of a row of raw logits, before bias, penalties and temperature, at id, and the n
 // highest of the row in rank order. n is cut to the length of the row. Sums are in float64. Logits that are not
 // finite and an id that the row does not hold are errors.
-func Logprobs(logits []float32, id int32, n int) (chosen Logprob, top []Logprob, err error) {
-	if err := checkRow(logits, len(logits)); err != nil {
+func Logprobs(row []float32, id int32, n int) (chosen Logprob, top []Logprob, err error) {
+	if err := checkRow(row, len(row)); err != nil {
 		return Logprob{}, nil, err
 	}
-	if id < 0 || int(id) >= len(logits) {
-		return Logprob{}, nil, fmt.Errorf("sample: logprob of token %d: the row has %d logits", id, len(logits))
+	if id < 0 || int(id) >= len(row) {
+		return Logprob{}, nil, fmt.Errorf("sample: logprob of token %d: the row has %d logits", id, len(row))
 	}
-	highest := slices.Max(logits)
-	var sum float64
-	for _, l := range logits {
-		sum += math.Exp(float64(l) - float64(highest))
-	}
-	norm := float64(highest) + math.Log(sum)
+	norm := logits.LogSumExp(row)
 	at := func(id int32, l float32) Logprob {
 		return Logprob{ID: id, Logprob: float32(float64(l) - norm)}
 	}
-	if n = min(n, len(logits)); n > 0 {
-		best := topK(make([]candidate, 0, n), logits, n)
+	if n = min(n, len(row)); n > 0 {
+		best := topK(make([]candidate, 0, n), row, n)
 		slices.SortFunc(best, func(a, b candidate) int {
 			if a.before(b) {
 				return -1
@@ -44,5 +40,5 @@ func Logprobs(logits []float32, id int32, n int) (chosen Logprob, top []Logprob,
 			top[i] = at(c.id, c.logit)
 		}
 	}
-	return at(id, logits[id]), top, nil
+	return at(id, row[id]), top, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // Sampler draws the tokens of one sequence. It is not safe for use by several goroutines.
@@ -61,14 +63,14 @@ func (s *Sampler) Accept(ids ...int32) {
 	}
 }
 
-// Next draws a token from a row of logits, whose length must be that of the vocabulary. It reads logits and keeps no
+// Next draws a token from a row of logits, whose length must be that of the vocabulary. It reads row and keeps no
 // reference to it. Logits that are not finite give an error that names the first such id.
-func (s *Sampler) Next(logits []float32) (int32, error) {
-	if err := s.adjust(logits); err != nil {
+func (s *Sampler) Next(row []float32) (int32, error) {
+	if err := s.adjust(row); err != nil {
 		return 0, err
 	}
 	if s.p.Temperature == 0 {
-		return argmax(s.logits), nil
+		return logits.Argmax(s.logits), nil
 	}
 	return draw(s.distribution(), s.rng.Float64()), nil
 }
@@ -117,17 +119,6 @@ func checkRow(logits []float32, vocab int) error {
 		}
 	}
 	return nil
-}
-
-// argmax returns the id that ranks first.
-func argmax(logits []float32) int32 {
-	best := 0
-	for i, l := range logits {
-		if l > logits[best] {
-			best = i
-		}
-	}
-	return int32(best)
 }
 
 // distribution returns the candidates that survive the chain, by ascending id, with their weights at the temperature.

@@ -19,7 +19,7 @@ import (
 )
 
 // TestLimitsNameEveryKernel compares what conform --limits executes with the code objects: every kernel in them is
-// executed, or named with a reason that was thought of.
+// executed.
 func TestLimitsNameEveryKernel(t *testing.T) {
 	for _, g := range limits.GPUs {
 		runs, missing, err := planRuns(g)
@@ -33,12 +33,7 @@ func TestLimitsNameEveryKernel(t *testing.T) {
 			}
 		}
 		for _, m := range missing {
-			if named[m.symbol] {
-				t.Errorf("%s: %s is executed and said to be missing", g.Target, m.symbol)
-			}
-			if named[m.symbol] = true; m.reason == noReason {
-				t.Errorf("%s: %s: %s", g.Target, m.symbol, m.reason)
-			}
+			t.Errorf("%s: nothing executes %s", g.Target, m)
 		}
 		shipped, err := opship.Shipped(g.Target)
 		if err != nil {
@@ -52,7 +47,7 @@ func TestLimitsNameEveryKernel(t *testing.T) {
 		if len(named) != len(shipped) {
 			t.Errorf("%s: %d kernels are named, %d ship", g.Target, len(named), len(shipped))
 		}
-		t.Logf("%s: %d kernels, %d runs, %d kernels not launched", g.Target, len(shipped), len(runs), len(missing))
+		t.Logf("%s: %d kernels, %d runs", g.Target, len(shipped), len(runs))
 	}
 }
 

@@ -4,12 +4,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/hf"
 )
 
 // BenchmarkConvert converts the built-in model; bytes are those of its folder in BF16.
 func BenchmarkConvert(b *testing.B) {
-	dir := shared(b, "builtin-model")
+	dir := testfiles.Path(b, "builtin-model")
 	for _, f := range []FType{F16, Q8_0, Q4_K_M} {
 		b.Run(f.String(), func(b *testing.B) {
 			out := filepath.Join(b.TempDir(), "out.gguf")
@@ -25,7 +26,7 @@ func BenchmarkConvert(b *testing.B) {
 
 // BenchmarkRead reads all tensors of the built-in model from its folder in pieces of 4 MiB, as loaders do.
 func BenchmarkRead(b *testing.B) {
-	f, err := hf.Open(shared(b, "builtin-model"))
+	f, err := hf.Open(testfiles.Path(b, "builtin-model"))
 	if err != nil {
 		b.Fatal(err)
 	}

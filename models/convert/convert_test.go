@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/hf"
@@ -99,7 +100,7 @@ func equal(a, b any) bool {
 // TestEmber converts the built-in model from its folder to F16 and quantizes that, which is how llama.cpp's tools made
 // the files beside it: all tensors must be the same bytes in the same order.
 func TestEmber(t *testing.T) {
-	dir, tmp := shared(t, "builtin-model"), t.TempDir()
+	dir, tmp := testfiles.Path(t, "builtin-model"), t.TempDir()
 	f16 := filepath.Join(tmp, "f16.gguf")
 	if err := Convert(t.Context(), dir, f16, Options{Type: F16}); err != nil {
 		t.Fatal(err)
@@ -145,17 +146,9 @@ func TestEmber(t *testing.T) {
 // TestFolderAndFileAgree converts tiny models of all families, and checks that the file holds what the folder presents
 // and that its tokenizer encodes as the folder's does.
 func TestFolderAndFileAgree(t *testing.T) {
-	root, tmp := shared(t, "fixtures"), t.TempDir()
-	dirs, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs {
-		if !d.IsDir() {
-			continue
-		}
-		t.Run(d.Name(), func(t *testing.T) {
-			dir, out := filepath.Join(root, d.Name()), filepath.Join(tmp, d.Name()+".gguf")
+	for _, name := range testfiles.Models {
+		t.Run(name, func(t *testing.T) {
+			dir, out := testfiles.Model(t, name), filepath.Join(t.TempDir(), name+".gguf")
 			if err := Convert(t.Context(), dir, out, Options{Type: BF16}); err != nil {
 				t.Fatal(err)
 			}

@@ -1,63 +1,31 @@
 package convert
 
 import (
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// shared returns a path below the folder of large fixtures beside the repository, and skips the test without it.
-func shared(t testing.TB, elem ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
+// quantized are files that llama.cpp's quantizer wrote, by their paths in the whole set of fixtures.
+func quantized() []string {
+	files := []string{"builtin-model/ember-Q8_0.gguf", "builtin-model/ember-Q4_K_M.gguf"}
+	for _, name := range testfiles.GGUFs {
+		files = append(files, "gguf-fixtures/"+name+".gguf")
 	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(append([]string{dir, "shared"}, elem...)...)
-		}
-	}
-	t.Skipf("SKIPPED: no folder shared/ beside the repository: %v not checked", elem)
-	return ""
-}
-
-// quantized returns files that llama.cpp's quantizer wrote: those of the repository, and the large fixtures.
-func quantized(t *testing.T) []string {
-	t.Helper()
-	var files []string
-	for _, pattern := range []string{"../../testdata/*/*.gguf", "../../internal/ember/*.gguf"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, found...)
-	}
-	if len(files) == 0 {
-		t.Fatal("no GGUF files in the repository")
-	}
-	t.Run("shared", func(t *testing.T) {
-		for _, dir := range []string{"gguf-fixtures", "builtin-model"} {
-			found, err := filepath.Glob(shared(t, dir, "*.gguf"))
-			if err != nil || len(found) == 0 {
-				t.Fatalf("no GGUF files in shared/%s", dir)
-			}
-			files = append(files, found...)
-		}
-	})
 	return files
 }
 
 // TestTypesOfRealFiles gives every tensor of files that llama.cpp quantized the type that it has there.
 func TestTypesOfRealFiles(t *testing.T) {
-	for _, path := range quantized(t) {
-		name := strings.TrimSuffix(filepath.Base(path), ".gguf")
+	for _, file := range quantized() {
+		name := strings.TrimSuffix(path.Base(file), ".gguf")
 		t.Run(name, func(t *testing.T) {
+			path := testfiles.Path(t, file)
 			f, err := gguf.Open(path)
 			if err != nil {
 				t.Fatal(err)

@@ -3,12 +3,12 @@ package convert
 import (
 	"bytes"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/hf"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -33,17 +33,9 @@ func evenImatrix(f *hf.Folder) *Imatrix {
 // TestQuantized reads folders as they would be after convert and quantize, and compares with the file that those
 // write: every tensor, in order, read as a whole and in pieces that begin and end anywhere.
 func TestQuantized(t *testing.T) {
-	root := shared(t, "fixtures")
-	dirs, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, d := range dirs {
-		if !d.IsDir() {
-			continue
-		}
-		t.Run(d.Name(), func(t *testing.T) {
-			dir, tmp := filepath.Join(root, d.Name()), t.TempDir()
+	for i, name := range testfiles.Models {
+		t.Run(name, func(t *testing.T) {
+			dir, tmp := testfiles.Model(t, name), t.TempDir()
 			f, err := hf.Open(dir)
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // Token is how two models differ in the prediction of one token.
@@ -35,11 +36,11 @@ func Compare(ctx context.Context, base, model *runner.Runner, chunks [][]int32, 
 	}
 	c := &Comparison{}
 	for i, chunk := range chunks {
-		err := read(ctx, []*runner.Runner{base, model}, chunk, func(at int, logits [][]float32) error {
-			n := len(logits[0]) / vocab
+		err := read(ctx, []*runner.Runner{base, model}, chunk, func(at int, read [][]float32) error {
+			n := len(read[0]) / vocab
 			part := make([]Token, n)
 			parallel(n, func(j int) {
-				part[j] = compareRow(logits[0][j*vocab:][:vocab], logits[1][j*vocab:][:vocab], chunk[at+j])
+				part[j] = compareRow(read[0][j*vocab:][:vocab], read[1][j*vocab:][:vocab], chunk[at+j])
 				part[j].Chunk, part[j].At = i, at+j
 			})
 			for _, t := range part {
@@ -60,29 +61,14 @@ func Compare(ctx context.Context, base, model *runner.Runner, chunks [][]int32, 
 	return c, nil
 }
 
-// compareRow compares two predictions of the token next. The divergence is summed as p·(e^δ-1-δ) with δ = log q - log p,
-// whose terms are never negative and cannot cancel, so that close distributions give exact values.
+// compareRow compares two predictions of the token next.
 func compareRow(base, model []float32, next int32) Token {
-	lb, lm := logSumExp(base), logSumExp(model)
-	t := Token{Base: float64(base[next]) - lb, Model: float64(model[next]) - lm}
-	for i, b := range base {
-		m := model[i]
-		if b > base[t.BaseTop] {
-			t.BaseTop = int32(i)
-		}
-		if m > model[t.ModelTop] {
-			t.ModelTop = int32(i)
-		}
-		logP := float64(b) - lb
-		logQ := float64(m) - lm
-		if p := math.Exp(logP); p > 0 {
-			d := logQ - logP
-			t.KL += p * (math.Expm1(d) - d)
-		} else {
-			t.KL += math.Exp(logQ)
-		}
+	lb, lm := logits.LogSumExp(base), logits.LogSumExp(model)
+	return Token{
+		KL:   logits.KLNormalized(base, model, lb, lm),
+		Base: float64(base[next]) - lb, Model: float64(model[next]) - lm,
+		BaseTop: logits.Argmax(base), ModelTop: logits.Argmax(model),
 	}
-	return t
 }
 
 // KL returns the mean divergence in nats.

@@ -2,15 +2,14 @@ package eval_test
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/internal/logits"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/models/eval"
@@ -67,8 +66,8 @@ func tokens(t *testing.T, f *gguf.File) []int32 {
 	return tok.Encode(text, tokenizer.Options{})
 }
 
-// logits returns the logits of every position of a chunk, in one step.
-func logits(t *testing.T, r *runner.Runner, chunk []int32) []float32 {
+// rows returns the logits of every position of a chunk, in one step.
+func rows(t *testing.T, r *runner.Runner, chunk []int32) []float32 {
 	t.Helper()
 	id, err := r.Open()
 	if err != nil {
@@ -112,7 +111,7 @@ func TestPerplexity(t *testing.T) {
 		var sum float64
 		count := 0
 		for _, c := range chunks {
-			x := logits(t, r, c)
+			x := rows(t, r, c)
 			for p := n / 2; p < n-1; p++ {
 				var z float64
 				for _, v := range x[p*vocab:][:vocab] {
@@ -153,10 +152,10 @@ func TestCompareSelf(t *testing.T) {
 	}
 }
 
-// TestCompare checks the divergences of a smaller Ember against those of package conformance.
+// TestCompare checks the divergences of a smaller Ember computed from the logits of whole chunks.
 func TestCompare(t *testing.T) {
 	base := emberFile(t)
-	small, err := gguf.Open(shared(t, "builtin-model", "ember-Q4_K_M.gguf"))
+	small, err := gguf.Open(testfiles.Path(t, "builtin-model/ember-Q4_K_M.gguf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,10 +173,10 @@ func TestCompare(t *testing.T) {
 	for i, tok := range c.Tokens {
 		chunk := chunks[tok.Chunk]
 		if i == 0 || c.Tokens[i-1].Chunk != tok.Chunk {
-			x, y := logits(t, a, chunk), logits(t, b, chunk)
+			x, y := rows(t, a, chunk), rows(t, b, chunk)
 			for j := 0; j < eval.Scored(32); j++ {
 				p := 16 + j
-				want := conformance.KL(x[p*vocab:][:vocab], y[p*vocab:][:vocab])
+				want := logits.KL(x[p*vocab:][:vocab], y[p*vocab:][:vocab])
 				if got := c.Tokens[i+j]; got.At != p+1 || !(math.Abs(got.KL-want) <= 1e-4*want+1e-9) {
 					t.Errorf("chunk %d, token %d (want %d): KL %v, want %v", got.Chunk, got.At, p+1, got.KL, want)
 				}
@@ -194,22 +193,4 @@ func TestCompare(t *testing.T) {
 	if err != nil || math.Abs(want.NLL.Value()-sm.NLL.Value()) > 1e-4 {
 		t.Errorf("perplexity %v, alone %v (%v)", sm.Perplexity(), want.Perplexity(), err)
 	}
-}
-
-// shared finds a file of the shared test data beside the repository.
-func shared(t *testing.T, path ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for dir != filepath.Dir(dir) {
-		s := filepath.Join(dir, "shared")
-		if _, err := os.Stat(filepath.Join(s, "README.md")); err == nil {
-			return filepath.Join(append([]string{s}, path...)...)
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Skip("SKIPPED: there is no folder shared beside the repository: this test lacks its data")
-	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // Mean is a mean of independent values and how sure it is.
@@ -51,12 +52,12 @@ func Perplexity(ctx context.Context, r *runner.Runner, chunks [][]int32, progres
 	var s Score
 	vocab := r.Limits().Vocab
 	for i, chunk := range chunks {
-		err := read(ctx, []*runner.Runner{r}, chunk, func(at int, logits [][]float32) error {
-			rows := logits[0]
+		err := read(ctx, []*runner.Runner{r}, chunk, func(at int, read [][]float32) error {
+			rows := read[0]
 			nll := make([]float64, len(rows)/vocab)
 			parallel(len(nll), func(j int) {
 				row := rows[j*vocab:][:vocab]
-				nll[j] = logSumExp(row) - float64(row[chunk[at+j]])
+				nll[j] = logits.LogSumExp(row) - float64(row[chunk[at+j]])
 			})
 			for j, x := range nll {
 				if math.IsNaN(x) {
@@ -74,17 +75,4 @@ func Perplexity(ctx context.Context, r *runner.Runner, chunks [][]int32, progres
 		}
 	}
 	return s, nil
-}
-
-// logSumExp returns the logarithm of the sum of e to each of x, NaN if one is NaN.
-func logSumExp(x []float32) float64 {
-	m := x[0]
-	for _, v := range x {
-		m = max(m, v)
-	}
-	var s float64
-	for _, v := range x {
-		s += math.Exp(float64(v - m))
-	}
-	return float64(m) + math.Log(s)
 }

@@ -4,34 +4,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/internal/logits"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
-	"github.com/hipengine/hipengine/models/internal/torch"
-	"github.com/hipengine/hipengine/models/nn"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
-
-// shared returns a path below the folder of large fixtures beside the repository, and skips the test without it.
-func shared(t testing.TB, elem ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			return filepath.Join(append([]string{dir, "shared"}, elem...)...)
-		}
-	}
-	t.Skipf("SKIPPED: no folder shared/ beside the repository: %v not checked", elem)
-	return ""
-}
 
 // reference is a file of exact results beside a fixture.
 type reference struct {
@@ -81,19 +63,8 @@ func (r reference) floats(name string) (out []float32) {
 	return out
 }
 
-// cast rounds the constants of a model as the references of the fixtures did.
-func cast(t *testing.T) func(models.Model) models.Model {
-	return func(m models.Model) models.Model {
-		c, err := torch.NewCast(m.(*nn.Decoder))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-}
-
-// startRunner loads a folder on the scalar reference. wrap changes the model, nil leaves it.
-func startRunner(t *testing.T, f *Folder, wrap func(models.Model) models.Model) *runner.Runner {
+// startRunner loads a folder on the scalar reference.
+func startRunner(t *testing.T, f *Folder) *runner.Runner {
 	t.Helper()
 	m, err := models.New(f.Meta)
 	var unknown *models.UnknownArchError
@@ -102,9 +73,6 @@ func startRunner(t *testing.T, f *Folder, wrap func(models.Model) models.Model) 
 	}
 	if err != nil {
 		t.Fatal(err)
-	}
-	if wrap != nil {
-		m = wrap(m)
 	}
 	dev := opsref.New(opsref.Options{})
 	t.Cleanup(func() { dev.Close() })
@@ -121,9 +89,8 @@ func startRunner(t *testing.T, f *Folder, wrap func(models.Model) models.Model) 
 	return r
 }
 
-// steps runs ids through a new sequence and n greedy tokens after them, none of which is among banned. It returns the
-// logits of ids and the tokens.
-func steps(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (logits []float32, greedy []int32) {
+// steps runs ids through a new sequence and n greedy tokens after them. It returns the logits of ids and the tokens.
+func steps(t *testing.T, r *runner.Runner, ids []int32, n int) (all []float32, greedy []int32) {
 	t.Helper()
 	seq, err := r.Open()
 	if err != nil {
@@ -134,106 +101,29 @@ func steps(t *testing.T, r *runner.Runner, ids []int32, n int, banned []int32) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	logits = slices.Clone(rows[0])
-	last := logits[len(logits)-r.Limits().Vocab:]
+	all = slices.Clone(rows[0])
+	last := all[len(all)-r.Limits().Vocab:]
 	for range n {
-		last = slices.Clone(last)
-		for _, id := range banned {
-			last[id] = float32(math.Inf(-1))
-		}
-		greedy = append(greedy, argmax(last))
+		greedy = append(greedy, logits.Argmax(last))
 		if rows, err = r.Step(t.Context(), []runner.Work{{Seq: seq, Tokens: greedy[len(greedy)-1:], Rows: 1}}); err != nil {
 			t.Fatal(err)
 		}
 		last = rows[0]
 	}
-	return logits, greedy
-}
-
-func argmax(x []float32) int32 {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return int32(best)
-}
-
-// relativeRMS returns the root mean square of the difference over that of want.
-func relativeRMS(want, got []float32) float64 {
-	var d, s float64
-	for i, w := range want {
-		e := float64(got[i]) - float64(w)
-		d, s = d+e*e, s+float64(w)*float64(w)
-	}
-	return math.Sqrt(d / s)
-}
-
-// TestFixtures runs tiny models of all families from their folders and compares with PyTorch in float32: relative RMS
-// of the logits at most 1e-4, which float32 arithmetic allows, the same best token everywhere, the same greedy
-// continuation (whose reference was made to be 24 tokens long, so that it has no token that ends a generation).
-func TestFixtures(t *testing.T) {
-	root := shared(t, "fixtures")
-	dirs, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs {
-		if !d.IsDir() {
-			continue
-		}
-		t.Run(d.Name(), func(t *testing.T) {
-			dir := filepath.Join(root, d.Name())
-			f := openFolder(t, dir)
-			if err := f.Convertible(); err != nil {
-				t.Error(err)
-			}
-			for _, n := range f.Notes {
-				t.Log("note:", n)
-			}
-			ref := openReference(t, dir)
-			r := startRunner(t, f, cast(t))
-			vocab := r.Limits().Vocab
-			for _, n := range []string{"1", "9", "48"} {
-				greedy := []int32{}
-				if n == "9" {
-					greedy = ref.ids("greedy_9")
-				}
-				want := ref.floats("logits_" + n)
-				got, next := steps(t, r, ref.ids("ids_"+n), len(greedy), f.Vocab.ExtraEOG)
-				if len(got) != len(want) {
-					t.Fatalf("%s tokens: %d logits, want %d", n, len(got), len(want))
-				}
-				rms, same := relativeRMS(want, got), 0
-				for i := 0; i < len(want); i += vocab {
-					if argmax(want[i:i+vocab]) == argmax(got[i:i+vocab]) {
-						same++
-					}
-				}
-				t.Logf("%s tokens: relative RMS %.2g, best token equal at %d of %d", n, rms, same, len(want)/vocab)
-				if !(rms <= 1e-4) || same != len(want)/vocab {
-					t.Errorf("%s tokens: relative RMS %g, best token equal at %d of %d", n, rms, same, len(want)/vocab)
-				}
-				if !slices.Equal(next, greedy) {
-					t.Errorf("greedy tokens\n%v, want\n%v", next, greedy)
-				}
-			}
-		})
-	}
+	return all, greedy
 }
 
 // TestEmber runs the built-in model from its folder against PyTorch's logits and replies.
 func TestEmber(t *testing.T) {
-	dir := shared(t, "builtin-model")
+	dir := testfiles.Path(t, "builtin-model")
 	f := openFolder(t, dir)
-	ref, r := openReference(t, dir), startRunner(t, f, nil)
+	ref, r := openReference(t, dir), startRunner(t, f)
 	for _, i := range []string{"0", "2"} {
 		want, reply := ref.floats("logits_"+i), ref.ids("greedy_"+i)
-		got, greedy := steps(t, r, ref.ids("ids_"+i), len(reply), nil)
-		rms := relativeRMS(want, got)
+		got, greedy := steps(t, r, ref.ids("ids_"+i), len(reply))
+		rms := logits.RelativeRMS(want, got)
 		t.Logf("prompt %s: relative RMS %.2g over %d logits, reply of %d tokens", i, rms, len(got), len(reply))
-		if !(rms <= 1e-4) || !slices.Equal(greedy, reply) {
+		if !(rms <= 2e-5) || !slices.Equal(greedy, reply) {
 			t.Errorf("prompt %s: relative RMS %g, reply %v, want %v", i, rms, greedy, reply)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
 // fixture is a model folder in memory, to be written differently.
@@ -21,7 +23,7 @@ type fixture struct {
 
 func readFixture(t *testing.T, name string) fixture {
 	t.Helper()
-	x := fixture{dir: shared(t, "fixtures", name), stored: map[string]stTensor{}}
+	x := fixture{dir: testfiles.Model(t, name), stored: map[string]stTensor{}}
 	b, err := os.ReadFile(filepath.Join(x.dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)

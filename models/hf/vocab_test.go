@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
@@ -35,15 +35,7 @@ func TestVocabKeys(t *testing.T) {
 		{"gemma3", "gemma3", "llama", "default"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := shared(t, "tokenizers", c.name+".json.xz")
-			xz, err := exec.LookPath("xz")
-			if err != nil {
-				t.Skip("SKIPPED: the program xz, which unpacks the test data, is missing")
-			}
-			data, err := exec.Command(xz, "-dc", path).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
+			data, expected := testfiles.Tokenizer(t, c.name)
 			v, err := tokenizer.FromHF(data, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -61,10 +53,6 @@ func TestVocabKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			tok, err := tokenizer.New(fromKeys)
-			if err != nil {
-				t.Fatal(err)
-			}
-			expected, err := os.ReadFile(shared(t, "tokenizers", c.name+".expected.json"))
 			if err != nil {
 				t.Fatal(err)
 			}

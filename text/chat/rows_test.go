@@ -9,27 +9,9 @@ import (
 	"slices"
 	"testing"
 	"time"
-)
 
-// sharedDir returns the folder shared/ next to the repository, or skips the test.
-func sharedDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		shared := filepath.Join(dir, "shared")
-		if _, err := os.Stat(filepath.Join(shared, "README.md")); err == nil {
-			return shared
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			t.Skip("SKIPPED: there is no folder shared/ with reference data next to the repository; the published templates are not tested")
-		}
-		dir = parent
-	}
-}
+	"github.com/hipengine/hipengine/internal/testfiles"
+)
 
 // conversation is one conversation of expected.json. Its remaining keys are template variables.
 type conversation map[string]json.RawMessage
@@ -55,10 +37,10 @@ func (c conversation) input(t testing.TB) Input {
 	return in
 }
 
-// TestPublishedTemplates renders every template and conversation of shared/chat-templates, whose texts were made by
+// TestPublishedTemplates renders every published template and conversation, whose texts were made by
 // Hugging Face's own renderer.
 func TestPublishedTemplates(t *testing.T) {
-	dir := filepath.Join(sharedDir(t), "chat-templates")
+	dir := testfiles.Folder(t, "chat-templates")
 	raw, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +100,7 @@ func TestPublishedTemplates(t *testing.T) {
 // TestPublishedTemplatesLong renders a conversation of a million characters with each published template. Some refuse it,
 // but none may run into a default limit.
 func TestPublishedTemplatesLong(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(sharedDir(t), "chat-templates", "*.jinja"))
+	files, err := filepath.Glob(filepath.Join(testfiles.Folder(t, "chat-templates"), "*.jinja"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no templates: %v", err)
 	}

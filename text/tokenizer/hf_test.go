@@ -2,59 +2,22 @@ package tokenizer
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
-// shared returns the path of a file under the folder "shared" next to the repository, and skips the test
-// where it is missing.
-func shared(t testing.TB, path ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "shared", "README.md")); err == nil {
-			full := filepath.Join(append([]string{dir, "shared"}, path...)...)
-			if _, err := os.Stat(full); err != nil {
-				t.Skipf("SKIPPED: shared test data lacks %s", filepath.Join(path...))
-			}
-			return full
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("SKIPPED: no folder shared/ with test data next to the repository")
-		}
-		dir = up
-	}
-}
-
-// readXZ returns the decompressed content of a file.
-func readXZ(t testing.TB, path string) []byte {
-	t.Helper()
-	xz, err := exec.LookPath("xz")
-	if err != nil {
-		t.Skip("SKIPPED: the program xz, which unpacks the test data, is missing")
-	}
-	out, err := exec.Command(xz, "-dc", path).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// hfVocab reads one of the shared tokenizers.
+// hfVocab reads a published tokenizer.
 func hfVocab(t testing.TB, name string) Vocab {
 	t.Helper()
-	v, err := FromHF(readXZ(t, shared(t, "tokenizers", name+".json.xz")), nil)
+	file, _ := testfiles.Tokenizer(t, name)
+	v, err := FromHF(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +43,7 @@ type hfRow struct {
 
 func hfRows(t testing.TB, name string) []hfRow {
 	t.Helper()
-	b, err := os.ReadFile(shared(t, "tokenizers", name+".expected.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, b := testfiles.Tokenizer(t, name)
 	var rows []hfRow
 	if err := json.Unmarshal(b, &rows); err != nil {
 		t.Fatal(err)
@@ -146,67 +106,32 @@ func emberVocab(t testing.TB) Vocab {
 
 // TestEmberReference compares with the prompts and replies that Ember's reference run stored as ids.
 func TestEmberReference(t *testing.T) {
-	var rows []struct{ Prompt, Reply string }
-	b, err := os.ReadFile(shared(t, "builtin-model", "reference.json"))
+	var rows []struct {
+		Prompt, Reply string
+		IDs, Greedy   []int32
+	}
+	b, err := os.ReadFile("../../testdata/ember/prompts.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(b, &rows); err != nil {
 		t.Fatal(err)
 	}
-	ids := safetensorsInts(t, shared(t, "builtin-model", "reference.safetensors"))
 	tok := newTokenizer(t, emberVocab(t))
 	if len(rows) == 0 {
 		t.Fatal("no rows")
 	}
 	for i, r := range rows {
-		want := ids[fmt.Sprintf("ids_%d", i)]
-		if got := tok.Encode(r.Prompt, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, want) {
-			t.Errorf("prompt %d\n got %v\nwant %v", i, got, want)
+		if got := tok.Encode(r.Prompt, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, r.IDs) {
+			t.Errorf("prompt %d\n got %v\nwant %v", i, got, r.IDs)
 		}
-		if got := tok.Decode(want, true); got != r.Prompt {
+		if got := tok.Decode(r.IDs, true); got != r.Prompt {
 			t.Errorf("prompt %d decoded %q, want %q", i, got, r.Prompt)
 		}
-		if got := tok.Decode(ids[fmt.Sprintf("greedy_%d", i)], true); got != r.Reply {
+		if got := tok.Decode(r.Greedy, true); got != r.Reply {
 			t.Errorf("reply %d decoded %q, want %q", i, got, r.Reply)
 		}
 	}
-}
-
-// safetensorsInts returns the integer tensors of a safetensors file, flat.
-func safetensorsInts(t testing.TB, path string) map[string][]int32 {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := binary.LittleEndian.Uint64(b)
-	var head map[string]json.RawMessage
-	if err := json.Unmarshal(b[8:8+n], &head); err != nil {
-		t.Fatal(err)
-	}
-	out := map[string][]int32{}
-	for name, raw := range head {
-		var e struct {
-			DType   string `json:"dtype"`
-			Offsets [2]int `json:"data_offsets"`
-		}
-		if json.Unmarshal(raw, &e) != nil {
-			continue
-		}
-		data := b[8+int(n):][e.Offsets[0]:e.Offsets[1]]
-		switch e.DType {
-		case "I32":
-			for ; len(data) > 0; data = data[4:] {
-				out[name] = append(out[name], int32(binary.LittleEndian.Uint32(data)))
-			}
-		case "I64":
-			for ; len(data) > 0; data = data[8:] {
-				out[name] = append(out[name], int32(binary.LittleEndian.Uint64(data)))
-			}
-		}
-	}
-	return out
 }
 
 func TestFromHFErrors(t *testing.T) {

@@ -1,2 +1,0 @@
-// Package torch makes models repeat what was done to those whose references PyTorch computed, for tests.
-package torch
