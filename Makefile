@@ -50,6 +50,7 @@ generate: ## write the CPU's vector kernels anew
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race ./ops_ref/internal/par/... ./engine/... ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -skip '^TestFixtures|^TestOutside' .
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
@@ -107,7 +108,7 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	set -e; for t in $(EMULATED); do \
 	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED)) $(GO) test ./ops_hip/... ./tensor/quant
-	$(GO) test -run '^TestLimits' ./cmd/hipengine
+	$(GO) test -run '^TestLimits' ./internal/roofline
 	set -e; for t in gfx1100 gfx1201; do \
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
 
