@@ -34,7 +34,8 @@ func scope(m mutant.Mutant) string {
 // TestMutants demands that each mutant fails where it must, and nowhere else in its scope, and that the device that
 // the mutants are made from passes the same checks.
 func TestMutants(t *testing.T) {
-	ref := opsref.New(opsref.Options{})
+	t.Parallel()
+	ref := opsref.New(opsref.Options{Threads: 1})
 	defer ref.Close()
 	clean := map[string]bool{}
 	names := map[string]bool{}
@@ -116,6 +117,7 @@ func TestTap(t *testing.T) {
 
 // TestHonest checks that the bounds leave room for the arithmetic of real devices, and not only with one set of data.
 func TestHonest(t *testing.T) {
+	t.Parallel()
 	dev := mutant.Honest()
 	defer dev.Close()
 	for seed, match := range []string{"^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)", "^Ops/"} {
