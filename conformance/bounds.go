@@ -69,11 +69,11 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 // the mean square. The expected m² of b normal numbers is at most 2 ln b times their variance.
 func deviceFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) float64 {
 	floor := Floor(n, data)
-	r, ok := dev.(ops.Rounder)
-	if !ok {
+	rounds := dev.Caps().Rounds
+	if rounds == nil {
 		return floor
 	}
-	block := r.ActivationBlock(n)
+	block := rounds(n)
 	if block <= 0 {
 		return floor
 	}

@@ -74,7 +74,8 @@ func openTapped(t *testing.T, path string, o runner.Options) (*runner.Runner, *r
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := &routerTap{Device: opsref.New(opsref.Options{Threads: 1})}
+	routers := &routerTap{}
+	dev := routers.device(opsref.New(opsref.Options{Threads: 1}))
 	t.Cleanup(func() { dev.Close() })
 	w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
 	if err != nil {
@@ -88,7 +89,7 @@ func openTapped(t *testing.T, path string, o runner.Options) (*runner.Runner, *r
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return r, dev
+	return r, routers
 }
 
 // logits runs ids through a new sequence in chunks and returns the logits of every position.

@@ -22,41 +22,34 @@ type region struct {
 	image []byte        // what whole must hold before a run
 }
 
-func newRegion(dev ops.Device, kind ops.MemKind, name string, dt tensor.DType, shape tensor.Shape, data []byte) (*region, error) {
-	total := 2*guard + len(data)
+// newRegion allocates an operand of op reader.
+func newRegion(dev ops.Device, reader *ops.Def, kind ops.MemKind, name string, dt tensor.DType, shape tensor.Shape, data []byte) (*region, error) {
+	t := tensor.Tensor{Name: name, DType: dt, Shape: shape, Off: guard}
 	if kind == ops.MemWeights {
-		n, err := ops.WeightBytes(dev, dt, shape)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		total = 2*guard + int(n)
+		t.Layout = dev.Layout(ops.WeightUse{Name: name, DType: dt, Shape: shape, Ops: []*ops.Def{reader}})
 	}
+	n, err := ops.WeightBytes(t)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	total := 2*guard + int(n)
 	buf, err := dev.Alloc(int64(total), kind)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	t.Buf = buf
 	r := &region{
-		t:     tensor.Tensor{Name: name, DType: dt, Shape: shape, Buf: buf, Off: guard},
+		t:     t,
 		whole: tensor.Tensor{Name: name, DType: tensor.I8, Shape: tensor.Shape{total}, Buf: buf},
 		image: bytes.Repeat([]byte{poison}, total),
 	}
-	if !r.repacked(dev) {
+	if t.Layout.IsZero() {
 		copy(r.image[guard:], data)
 	}
 	return r, nil
 }
 
-// repacked reports whether dev chooses the layout of the operand.
-func (r *region) repacked(dev ops.Device) bool {
-	p, ok := dev.(ops.Repacker)
-	if ok && r.t.Name[0] == 'w' {
-		_, rows := p.RepackedBytes(r.t.DType, r.t.Shape)
-		return rows > 0
-	}
-	return false
-}
-
-// repack uploads the data of an operand whose layout the device chooses, and learns that layout.
+// repack uploads the data of an operand that does not lie as in files, and learns how it lies.
 func (r *region) repack(s ops.Stream, data []byte) error {
 	return errors.Join(s.Upload(r.whole, r.image), s.Upload(r.t, data),
 		s.Download(r.image, r.whole), s.Sync(context.Background()))
@@ -126,10 +119,10 @@ func (s *session) init() (err error) {
 				dt, data = tensor.F64, widen(data)
 			}
 		}
-		if s.regions[i], err = newRegion(s.dev, kind, name, dt, a.Shape, data); err != nil {
+		if s.regions[i], err = newRegion(s.dev, s.in.def, kind, name, dt, a.Shape, data); err != nil {
 			return err
 		}
-		if s.regions[i].repacked(s.dev) {
+		if !s.regions[i].t.Layout.IsZero() {
 			if err := s.regions[i].repack(s.stream, data); err != nil {
 				return err
 			}
@@ -148,7 +141,7 @@ func (s *session) init() (err error) {
 		return err
 	}
 	s.node = res[0].Node()
-	s.plan, err = s.dev.Compile(g, res...)
+	s.plan, err = s.dev.Compile(g, nil, res...)
 	return err
 }
 

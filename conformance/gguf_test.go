@@ -13,7 +13,7 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/ops/tap"
 )
 
 // ggufFixture is the JSON beside a tiny GGUF model: a prompt and the tokens that follow greedily.
@@ -42,7 +42,7 @@ func TestGGUFLogits(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := readFloats(t, base+".logits.f32")
-			r, tap := openTapped(t, path, runner.Options{Context: 128})
+			r, routers := openTapped(t, path, runner.Options{Context: 128})
 			vocab := r.Limits().Vocab
 			chunks := []int{len(fix.Tokens), 7, 1}
 			if testing.Short() {
@@ -50,20 +50,20 @@ func TestGGUFLogits(t *testing.T) {
 				t.Log("SKIPPED: -short leaves some cuts of the prompt to make long")
 			}
 			for _, chunk := range chunks {
-				tap.margins = nil
+				routers.margins = nil
 				got := logits(t, r, fix.Tokens, chunk)
-				if n := len(tap.margins); n != 0 && n != len(fix.Tokens) {
+				if n := len(routers.margins); n != 0 && n != len(fix.Tokens) {
 					t.Fatalf("router decisions seen for %d tokens of %d", n, len(fix.Tokens))
 				}
 				clear := len(fix.Tokens)
-				for i, m := range tap.margins {
+				for i, m := range routers.margins {
 					if m < 1e-5 {
 						t.Logf("chunk %d: router decision at position %d is within %.3g of a tie", chunk, i, m)
 						clear = min(clear, i)
 					}
 				}
-				if len(tap.margins) > 0 {
-					t.Logf("chunk %d: smallest router margin %.3g", chunk, slices.Min(tap.margins))
+				if len(routers.margins) > 0 {
+					t.Logf("chunk %d: smallest router margin %.3g", chunk, slices.Min(routers.margins))
 				}
 				l, err := conformance.CompareLogits(want[:clear*vocab], got[:clear*vocab], vocab)
 				if err != nil {
@@ -101,79 +101,42 @@ func greedy(t *testing.T, r *runner.Runner, ids []int32, n int) []int32 {
 	return out
 }
 
-// routerTap is a device that notes how clear the decisions of all routers are: for each token, the least difference
-// between the logits of the last expert chosen and the first not chosen, over all layers.
+// routerTap notes how clear the decisions of all routers are: for each token, the least difference between the logits of
+// the last expert chosen and the first not chosen, over all layers.
 type routerTap struct {
-	ops.Device
 	margins []float64 // by token, over all runs since the last reset
 }
 
-// tappedPlan is a plan with the logits of each router as outputs behind its own.
-type tappedPlan struct {
-	ops.Plan
-	used    []int // experts per token, by router
-	routers int   // index of the first router among the outputs
-}
+// device returns dev with its routers watched.
+func (t *routerTap) device(dev ops.Device) ops.Device { return &tap.Device{Device: dev, Tap: t.tap} }
 
-func (d *routerTap) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
-	p := &tappedPlan{routers: len(outs)}
+func (t *routerTap) tap(g *ops.Graph) (logits []ops.Value, see func([][]byte) error) {
+	var used []int // experts per token, by router
 	for _, n := range g.Nodes {
 		if n.Op == ops.RouteOp {
-			outs = append(outs, n.In[0])
-			p.used = append(p.used, n.Attrs.(ops.RouteAttrs).K)
+			logits = append(logits, n.In[0])
+			used = append(used, n.Attrs.(ops.RouteAttrs).K)
 		}
 	}
-	var err error
-	p.Plan, err = d.Device.Compile(g, outs...)
-	return p, err
-}
-
-func (d *routerTap) Stream() (ops.Stream, error) {
-	s, err := d.Device.Stream()
-	return &tappedStream{s, d}, err
-}
-
-type tappedStream struct {
-	ops.Stream
-	tap *routerTap
-}
-
-func (s *tappedStream) Run(plan ops.Plan) error {
-	p := plan.(*tappedPlan)
-	if err := s.Stream.Run(p.Plan); err != nil {
-		return err
-	}
-	var margins []float64
-	for i, k := range p.used {
-		t := p.Output(p.routers + i)
-		x, err := s.floats(t)
-		if err != nil {
-			return err
-		}
-		experts := t.Shape.Last()
-		for tok := range t.Shape.Rows() {
-			row := x[tok*experts : (tok+1)*experts]
-			slices.Sort(row)
-			if i == 0 {
-				margins = append(margins, math.Inf(1))
-			}
-			if k < experts {
-				margins[tok] = min(margins[tok], row[experts-k]-row[experts-k-1])
+	return logits, func(data [][]byte) error {
+		var margins []float64
+		for i, k := range used {
+			experts, x := logits[i].Shape().Last(), data[i]
+			for tok := range logits[i].Shape().Rows() {
+				row := make([]float64, experts)
+				for j := range row {
+					row[j] = float64(math.Float32frombits(binary.LittleEndian.Uint32(x[4*(tok*experts+j):])))
+				}
+				slices.Sort(row)
+				if i == 0 {
+					margins = append(margins, math.Inf(1))
+				}
+				if k < experts {
+					margins[tok] = min(margins[tok], row[experts-k]-row[experts-k-1])
+				}
 			}
 		}
+		t.margins = append(t.margins, margins...)
+		return nil
 	}
-	s.tap.margins = append(s.tap.margins, margins...)
-	return nil
-}
-
-func (s *tappedStream) floats(t tensor.Tensor) ([]float64, error) {
-	raw := make([]byte, 4*t.Shape.Elems())
-	if err := s.Download(raw, t); err != nil {
-		return nil, err
-	}
-	x := make([]float64, len(raw)/4)
-	for i := range x {
-		x[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
-	}
-	return x, nil
 }

@@ -11,15 +11,9 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// Lister is an optional interface of plans that can say which kernel runs each node.
-type Lister interface {
-	// Kernels returns a line for each node, in the order of execution.
-	Kernels() []string
-}
-
 // ListKernels writes which kernel of dev runs each node of a step, for every linked architecture as a tiny model: a
 // prefill of a page of tokens, and the decoding of one. An architecture that dev cannot run is an error that names
-// the node; so is a device whose plans are not a [Lister].
+// the node; so is a device that cannot list the kernels of a plan.
 func ListKernels(ctx context.Context, dev ops.Device, w io.Writer) error {
 	var errs []error
 	for _, arch := range models.Architectures() {
@@ -50,19 +44,19 @@ func listKernels(ctx context.Context, dev ops.Device, arch string, w io.Writer) 
 		if err != nil {
 			return err
 		}
-		p, err := dev.Compile(g, logits)
+		p, err := dev.Compile(g, nil, logits)
 		if err != nil {
 			return err
 		}
 		defer p.Close()
-		list, ok := p.(Lister)
-		if !ok {
-			return fmt.Errorf("plans of %s do not list their kernels", dev.Info().Name)
+		list := dev.Caps().Kernels
+		if list == nil {
+			return fmt.Errorf("%s does not list the kernels of plans", dev.Info().Name)
 		}
 		if _, err := fmt.Fprintf(w, "%s on %s, a step of %d tokens:\n", arch, dev.Info().Name, tokens); err != nil {
 			return err
 		}
-		for _, k := range list.Kernels() {
+		for _, k := range list(p) {
 			if _, err := fmt.Fprintf(w, "  %s\n", k); err != nil {
 				return err
 			}

@@ -16,12 +16,12 @@ type without struct {
 func (d without) Supports(n *ops.Node) bool { return n.Op != d.def && d.Device.Supports(n) }
 
 // Compile lowers g with the op expanded and compiles the rest natively.
-func (d without) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+func (d without) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
 	g, outs, err := ops.Lower(g, d, outs...)
 	if err != nil {
 		return nil, err
 	}
-	return d.Device.Compile(g, outs...)
+	return d.Device.Compile(g, a, outs...)
 }
 
 // expandedNodes is the most nodes that an expansion is reckoned to have; each brings a floor of its own.

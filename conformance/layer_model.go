@@ -284,7 +284,7 @@ func forked(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 	return branched(ctx, m, r, "forked", func(id runner.SeqID) (func() (runner.SeqID, error), error) {
 		var forks []runner.SeqID
 		for range 2 { // now: the sequence goes on before they are used
-			fork, err := r.Fork(ctx, id)
+			fork, err := r.Fork(id)
 			if err != nil {
 				return nil, err
 			}

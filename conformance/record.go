@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
@@ -29,13 +30,13 @@ func load(ctx context.Context, dev ops.Device, m models.Model, src models.Source
 
 func (l *loaded) close() error { return l.weights.Free() }
 
-// runner returns a runner for seqs sequences with caches of type kv; Invalid: F32. For an oracle both kinds of state
+// runner returns a runner for seqs sequences with caches of type cache; Invalid: F32. For an oracle both kinds of state
 // are F64 instead of F32.
-func (l *loaded) runner(seqs int, kv tensor.DType, wide bool) (*runner.Runner, error) {
-	o := runner.Options{Seqs: seqs, KVType: kv, Context: min(l.model.Params().Context, tinyContext)}
+func (l *loaded) runner(seqs int, cache tensor.DType, wide bool) (*runner.Runner, error) {
+	o := runner.Options{Seqs: seqs, KVType: cache, Context: min(l.model.Params().Context, tinyContext)}
 	if wide {
 		o.StateType = tensor.F64
-		if kv == tensor.Invalid {
+		if cache == tensor.Invalid {
 			o.KVType = tensor.F64
 		}
 	}
@@ -74,47 +75,28 @@ const whole = tinyContext
 
 // graph records a step of one sequence of tokens tokens in pages pages, as the runner would.
 func (l *loaded) graph(tokens, pages int, states map[string]tensor.Tensor) (*ops.Graph, ops.Value, error) {
-	g := &ops.Graph{}
-	logits := l.model.Build(g, l.weights, models.Batch{
-		Tokens: g.Input("tokens", tensor.I32, tokens),
-		Pos:    g.Input("pos", tensor.I32, tokens),
-		Seq:    g.Input("seq", tensor.I32, tokens),
-		Pages:  g.Input("pages", tensor.I32, 1, pages),
-		Starts: g.Input("starts", tensor.I32, 2),
-		Slots:  g.Input("slots", tensor.I32, 1),
-		Rows:   g.Input("rows", tensor.I32, tokens),
-		States: states,
-	})
-	return g, logits, g.Err()
+	g, out, err := models.Record(l.model, l.weights, states, 0, models.Sizes{Tokens: tokens, Seqs: 1, Pages: pages, Rows: tokens})
+	return g, out.Logits, err
 }
 
 // states allocates the state of one sequence of up to pages pages.
 func (l *loaded) states(pages int) (map[string]tensor.Tensor, error) {
-	ts := map[string]tensor.Tensor{}
-	add := func(name string, shape tensor.Shape) error {
-		n, err := tensor.Bytes(tensor.F32, shape)
-		if err != nil {
-			return err
+	ts, err := l.model.State().Tensors(kv.Storage{Pages: func(int) int { return pages }, Slots: 1, KVType: tensor.F32, Type: tensor.F32})
+	if err != nil {
+		return nil, err
+	}
+	states := map[string]tensor.Tensor{}
+	for _, t := range ts {
+		n, err := tensor.Bytes(t.DType, t.Shape)
+		if err == nil {
+			t.Buf, err = l.dev.Alloc(n, ops.MemState)
 		}
-		buf, err := l.dev.Alloc(n, ops.MemState)
 		if err != nil {
-			return fmt.Errorf("state %q: %w", name, err)
+			return nil, errors.Join(fmt.Errorf("state %q: %w", t.Name, err), freeAll(states))
 		}
-		ts[name] = tensor.Tensor{Name: name, DType: tensor.F32, Shape: shape, Buf: buf}
-		return nil
+		states[t.Name] = t
 	}
-	spec := l.model.State()
-	var errs []error
-	for _, p := range spec.Paged {
-		errs = append(errs, add(p.Name, tensor.Shape{pages, runner.PageSize, p.Heads, p.Dim}))
-	}
-	for _, t := range spec.Slots {
-		errs = append(errs, add(t.Name, append(tensor.Shape{1}, t.Shape...)))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, errors.Join(err, freeAll(ts))
-	}
-	return ts, nil
+	return states, nil
 }
 
 func freeAll(ts map[string]tensor.Tensor) error {
@@ -125,9 +107,9 @@ func freeAll(ts map[string]tensor.Tensor) error {
 	return errors.Join(errs...)
 }
 
-// floor returns the NMSE that the logits of the model may have with caches of type kv, in steps of one token or of
+// floor returns the NMSE that the logits of the model may have with caches of type cache, in steps of one token or of
 // many: devices may have kernels of different precision for the two.
-func (l *loaded) floor(kv tensor.DType) (float64, error) {
+func (l *loaded) floor(cache tensor.DType) (float64, error) {
 	var floor float64
 	for _, tokens := range []int{1, runner.PageSize} {
 		states, err := l.states(1)
@@ -139,7 +121,7 @@ func (l *loaded) floor(kv tensor.DType) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		floor = math.Max(floor, modelFloor(l.dev, g, kv))
+		floor = math.Max(floor, modelFloor(l.dev, g, cache))
 	}
 	return floor, nil
 }

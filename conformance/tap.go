@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/tap"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -30,7 +32,7 @@ func (s *suite) tap(ctx context.Context, model models.Model, src models.Source, 
 	if err != nil {
 		return fmt.Sprintf("tap: %v", err)
 	}
-	for step := range want {
+	for step := range got {
 		var floor float64
 		for i, w := range want[step] {
 			floor += deviceFloor(s.dev, w.node, nil)
@@ -45,86 +47,58 @@ func (s *suite) tap(ctx context.Context, model models.Model, src models.Source, 
 }
 
 // tapAll returns the F32 results of all nodes, for a step of all but the last token of the prompt and one of the last.
+// A step whose logits are not numbers is the last.
 func tapAll(ctx context.Context, dev ops.Device, model models.Model, src models.Source, prompt []int32) (steps [][]tapped, err error) {
+	dev = &tap.Device{Device: dev, Tap: func(g *ops.Graph) ([]ops.Value, func([][]byte) error) {
+		values, results := floatResults(g)
+		return values, func(data [][]byte) error {
+			step := slices.Clone(results)
+			for i := range step {
+				step[i].x = float64s(toFloat32s(data[i]))
+			}
+			steps = append(steps, step)
+			return nil
+		}
+	}}
 	l, err := load(ctx, dev, model, src)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	pages := (len(prompt) + runner.PageSize - 1) / runner.PageSize
-	states, err := l.states(pages)
+	r, err := l.runner(1, tensor.Invalid, false)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, freeAll(states)) }()
+	defer func() { err = errors.Join(err, r.Close()) }()
+	id, err := r.Open()
+	if err != nil {
+		return nil, err
+	}
 	last := len(prompt) - 1
-	prefill, err := l.tapStep(ctx, prompt[:last], 0, pages, states)
-	if err != nil {
-		return nil, err
+	for i, ids := range [][]int32{prompt[:last], prompt[last:]} {
+		_, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
+		switch {
+		case err != nil && len(steps) > i:
+			return steps, nil
+		case err != nil:
+			return nil, err
+		}
 	}
-	decode, err := l.tapStep(ctx, prompt[last:], last, pages, states)
-	return [][]tapped{prefill, decode}, err
+	return steps, nil
 }
 
-// tapStep runs one step whose first token has position pos.
-func (l *loaded) tapStep(ctx context.Context, ids []int32, pos, pages int, states map[string]tensor.Tensor) (vs []tapped, err error) {
-	g, _, err := l.graph(len(ids), pages, states)
-	if err != nil {
-		return nil, err
-	}
-	var outs []ops.Value
+// floatResults returns the F32 results of all nodes that compute something.
+func floatResults(g *ops.Graph) (values []ops.Value, results []tapped) {
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View {
 			continue
 		}
 		for r, typ := range n.Out {
 			if typ.DType == tensor.F32 && n.Op.Storage(r) < 0 {
-				outs = append(outs, n.Result(r))
-				vs = append(vs, tapped{node: n, result: r})
+				values = append(values, n.Result(r))
+				results = append(results, tapped{node: n, result: r})
 			}
 		}
 	}
-	p, err := l.dev.Compile(g, outs...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	st, err := l.dev.Stream()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	index := map[string][]int32{"tokens": ids, "starts": {0, int32(len(ids))}, "slots": {0}}
-	for i := range ids {
-		index["pos"] = append(index["pos"], int32(pos+i))
-		index["seq"] = append(index["seq"], 0)
-		index["rows"] = append(index["rows"], int32(i))
-	}
-	for i := range pages {
-		index["pages"] = append(index["pages"], int32(i))
-	}
-	for name, v := range index {
-		if t, ok := p.Input(name); ok {
-			if err := st.Upload(t, int32Bytes(v)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := st.Run(p); err != nil {
-		return nil, err
-	}
-	raw := make([][]byte, len(vs))
-	for i, o := range outs {
-		raw[i] = make([]byte, 4*o.Shape().Elems())
-		if err := st.Download(raw[i], p.Output(i)); err != nil {
-			return nil, err
-		}
-	}
-	if err := st.Sync(ctx); err != nil {
-		return nil, err
-	}
-	for i := range vs {
-		vs[i].x = float64s(toFloat32s(raw[i]))
-	}
-	return vs, nil
+	return values, results
 }

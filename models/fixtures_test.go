@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -18,8 +19,8 @@ import (
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/nn"
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/tap"
 	opsref "github.com/hipengine/hipengine/ops_ref"
-	"github.com/hipengine/hipengine/tensor"
 )
 
 // reference holds the 4-byte tensors of a reference.safetensors.
@@ -74,101 +75,55 @@ func toFloats(words []uint32) []float32 {
 	return out
 }
 
+// tapped is a model whose residual streams are kept when a step is recorded.
+type tapped struct {
+	models.Model
+	residuals []ops.Value // what enters the first layer and leaves each layer but the last, then the hidden state
+}
+
+func (m *tapped) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
+	m.residuals = nil
+	b.Tap = func(layer int, h ops.Value) {
+		if layer != len(m.residuals) {
+			g.Fail(fmt.Errorf("tap of layer %d after %d others", layer, len(m.residuals)))
+		}
+		m.residuals = append(m.residuals, h)
+	}
+	out := m.Model.Build(g, w, b)
+	m.residuals[len(m.residuals)-1] = out.Hidden
+	return out
+}
+
 // hidden runs ids as one step and returns the residual stream that enters the first layer and leaves each layer, the
 // last one after the final norm, as the transformers library returns it.
-func hidden(t *testing.T, dev ops.Device, m *nn.Decoder, w models.Weights, ids []int32) [][]float32 {
+func hidden(t *testing.T, dev ops.Device, m models.Model, w models.Weights, ids []int32) (out [][]float32) {
 	t.Helper()
-	const page = 32
-	n := len(ids)
-	pages := (n + page - 1) / page
-	b := models.Batch{States: map[string]tensor.Tensor{}}
-	state := func(name string, shape ...int) {
-		size, err := tensor.Bytes(tensor.F32, shape)
-		if err != nil {
-			t.Fatal(err)
+	watched := &tapped{Model: m}
+	r, err := runner.New(&tap.Device{Device: dev, Tap: func(*ops.Graph) ([]ops.Value, func([][]byte) error) {
+		return watched.residuals, func(data [][]byte) error {
+			for _, raw := range data {
+				x := make([]float32, len(raw)/4)
+				for i := range x {
+					x[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+				}
+				out = append(out, x)
+			}
+			return nil
 		}
-		buf, err := dev.Alloc(size, ops.MemState)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { buf.Free() })
-		b.States[name] = tensor.Tensor{Name: name, DType: tensor.F32, Shape: shape, Buf: buf}
-	}
-	for _, p := range m.State().Paged {
-		state(p.Name, pages, page, p.Heads, p.Dim)
-	}
-	for _, s := range m.State().Slots {
-		state(s.Name, append([]int{1}, s.Shape...)...)
-	}
-
-	g := &ops.Graph{}
-	input := func(name string, shape ...int) ops.Value { return g.Input(name, tensor.I32, shape...) }
-	b.Tokens, b.Pos, b.Seq, b.Pages = input("tokens", n), input("pos", n), input("seq", n), input("pages", 1, pages)
-	b.Starts, b.Slots, b.Rows = input("starts", 2), input("slots", 1), input("rows", 1)
-	data := map[string][]int32{"tokens": ids, "seq": make([]int32, n), "starts": {0, int32(n)}, "slots": {0}, "rows": {0}}
-	for i := range max(n, pages) {
-		if i < n {
-			data["pos"] = append(data["pos"], int32(i))
-		}
-		if i < pages {
-			data["pages"] = append(data["pages"], int32(i))
-		}
-	}
-	var taps []ops.Value
-	b.Tap = func(layer int, h ops.Value) {
-		if layer != len(taps) {
-			t.Errorf("tap of layer %d after %d others", layer, len(taps))
-		}
-		taps = append(taps, h)
-	}
-	m.Build(g, w, b)
-	if len(taps) != m.Params().Layers+1 {
-		t.Fatalf("%d taps of %d layers", len(taps), m.Params().Layers)
-	}
-	taps[len(taps)-1] = nn.RMSNorm(g, w, "output_norm", taps[len(taps)-1], m.Eps)
-	if err := g.Err(); err != nil {
-		t.Fatal(err)
-	}
-	p, err := dev.Compile(g, taps...)
+	}}, watched, w, runner.Options{Context: 128})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	s, err := dev.Stream()
+	defer r.Close()
+	id, err := r.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	for name, v := range data {
-		in, ok := p.Input(name)
-		if !ok {
-			continue // the outputs do not need it
-		}
-		raw := make([]byte, 4*len(v))
-		for i, x := range v {
-			binary.LittleEndian.PutUint32(raw[4*i:], uint32(x))
-		}
-		if err := s.Upload(in, raw); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Run(p); err != nil {
+	if _, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}}); err != nil {
 		t.Fatal(err)
 	}
-	var out [][]float32
-	for i := range taps {
-		raw := make([]byte, 4*n*m.Params().Embd)
-		if err := s.Download(raw, p.Output(i)); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Sync(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		words := make([]uint32, len(raw)/4)
-		for j := range words {
-			words[j] = binary.LittleEndian.Uint32(raw[4*j:])
-		}
-		out = append(out, toFloats(words))
+	if len(out) != m.Params().Layers+1 {
+		t.Fatalf("%d taps of %d layers", len(out), m.Params().Layers)
 	}
 	return out
 }

@@ -31,20 +31,37 @@ type Model interface {
 	// State lists what each sequence keeps between steps.
 	State() kv.Spec
 
-	// Build records one step and returns the logits, F32 [len(b.Rows), vocab].
-	Build(g *ops.Graph, w Weights, b Batch) ops.Value
+	// Build records one step.
+	Build(g *ops.Graph, w Weights, b Batch) Outputs
 }
 
-// Batch is the index data of one step, as values of the graph. The tokens of a sequence are contiguous and in
-// order. All are I32.
+// Outputs are what a step computes for the rows of its batch. A device computes only what a plan asks for.
+type Outputs struct {
+	Hidden ops.Value // F32 [rows, n_embd]: what the output matrix multiplies, the residual stream after the final norm
+	Logits ops.Value // F32 [rows, vocab]
+}
+
+// PageGroup is the page table of all layers whose attention has one window.
+type PageGroup struct {
+	Window int       // as in kv.Paged
+	Table  ops.Value // [sequences, pages]
+}
+
+// Batch is the index data of one step, as values of the graph; see [Inputs]. The tokens of a sequence are contiguous
+// and in order. All are I32 unless said otherwise.
 type Batch struct {
-	Tokens ops.Value // [tokens] token ids
-	Pos    ops.Value // [tokens] position of each token in its sequence
-	Seq    ops.Value // [tokens] which sequence of the batch each token belongs to; negative for padding
-	Pages  ops.Value // [sequences, pages] page table
-	Starts ops.Value // [sequences+1] first row of each sequence
-	Slots  ops.Value // [sequences] place of each sequence in per-sequence state
-	Rows   ops.Value // [rows] tokens whose logits are wanted
+	Tokens ops.Value   // [tokens] token ids
+	Pos    ops.Value   // [tokens] position of each token in its sequence
+	Seq    ops.Value   // [tokens] which sequence of the batch each token belongs to; negative for padding
+	Pages  []PageGroup // page tables, one for each of kv.Spec.Windows
+	Starts ops.Value   // [sequences+1] first row of each sequence
+	Slots  ops.Value   // [sequences] place of each sequence in per-sequence state
+	Rows   ops.Value   // [rows] tokens whose outputs are wanted
+
+	// Embeds, where valid, are rows, F32 [m, n_embd], that enter the first layer in place of what the token makes
+	// there, as those of an image do: at token t, row EmbedIDs[t], or that of the token itself if it is negative.
+	Embeds   ops.Value
+	EmbedIDs ops.Value // [tokens]
 
 	States map[string]tensor.Tensor // storage of the State entries, by name
 
@@ -56,6 +73,18 @@ type Batch struct {
 	// Tap, where set, sees the residual stream, [tokens, n_embd], while it is recorded: as layer 0 what enters the
 	// first layer, as layer i what leaves the i-th. It is for those who look inside a model.
 	Tap func(layer int, h ops.Value)
+}
+
+// Table returns the page table of layers with the given window. An architecture whose kv.Spec has no such window is an
+// error of g.
+func (b Batch) Table(g *ops.Graph, window int) ops.Value {
+	for _, p := range b.Pages {
+		if p.Window == window {
+			return p.Table
+		}
+	}
+	g.Fail(fmt.Errorf("models: no state of the model's kv.Spec has a window of %d", window))
+	return ops.Value{}
 }
 
 // State declares the state called name in g. An architecture declares each of its states once.

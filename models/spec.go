@@ -83,14 +83,12 @@ type resolved struct {
 	dtype  tensor.DType // in the source
 	from   []extent     // its bytes in the source, in order; none for a derived tensor
 	inputs []resolved   // of a derived tensor; without from if missing
-
-	together int // rows that the device repacks together, if it has a layout of its own for them
 }
 
 // align is the alignment of weights in device memory, in bytes.
 const align = 64
 
-// resolve finds every tensor and gives it a place on dev, which may be nil if only the finding matters.
+// resolve finds every tensor and gives it a layout and a place on dev, which may be nil if only the finding matters.
 func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, err error) {
 	for _, spec := range m.Weights() {
 		r, err := resolveOne(spec, src)
@@ -101,16 +99,39 @@ func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, e
 			continue
 		}
 		r.size = r.stored
-		if p, ok := dev.(ops.Repacker); ok {
-			if n, rows := p.RepackedBytes(r.t.DType, r.t.Shape); rows > 0 {
-				r.size, r.together = n, rows
-			}
-		}
-		r.t.Off = total
-		total = (total + r.size + align - 1) &^ (align - 1)
 		rs = append(rs, r)
 	}
+	if dev == nil {
+		return rs, 0, nil
+	}
+	readers, err := uses(m, declare(rs))
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range rs {
+		r := &rs[i]
+		t := &r.t
+		t.Layout = dev.Layout(ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape, Ops: readers[t.Name]})
+		if r.size, err = ops.WeightBytes(*t); err != nil {
+			return nil, 0, fmt.Errorf("models: tensor %q: %w", t.Name, err)
+		}
+		l, rows := t.Layout, t.Shape.Rows()
+		if !l.IsZero() && (l.Rows < 1 || rows%l.Rows != 0 || l.Bytes < 1 || l.Bytes%int64(rows/l.Rows) != 0) {
+			return nil, 0, fmt.Errorf("models: tensor %q: layout %+v of %s does not fit %v %v", t.Name, l, dev.Info().Name, t.DType, t.Shape)
+		}
+		t.Off = total
+		total = (total + r.size + align - 1) &^ (align - 1)
+	}
 	return rs, total, nil
+}
+
+// declare returns weights without memory.
+func declare(rs []resolved) Weights {
+	w := Weights{tensors: map[string]tensor.Tensor{}}
+	for _, r := range rs {
+		w.tensors[r.spec.Name] = r.t
+	}
+	return w
 }
 
 // resolveOne finds one tensor. The result has no extents if it is optional and missing, or derived.

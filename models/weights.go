@@ -62,8 +62,8 @@ func (w Weights) Free() error {
 }
 
 // LoadWeights copies the weights of m from src to dev, each in the type that the source stores and in the layout that
-// dev wants (see [ops.Repacker]), all in one allocation. Nothing is allocated before every tensor was found with the
-// right shape. progress, which may be nil, is told the bytes copied so far and in all. An error, or the end of ctx,
+// dev chooses for the ops that read it, all in one allocation. Nothing is allocated before every tensor was found with
+// the right shape. progress, which may be nil, is told the bytes copied so far and in all. An error, or the end of ctx,
 // frees what was allocated.
 func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progress func(done, total int64)) (Weights, error) {
 	rs, total, err := resolve(m, src, dev)
@@ -75,8 +75,12 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 		return Weights{}, fmt.Errorf("models: %d bytes of weights: %w", total, err)
 	}
 	w := Weights{tensors: map[string]tensor.Tensor{}, buf: buf}
-	if host, ok := buf.(ops.HostBuffer); ok {
-		err = w.loadHost(ctx, rs, src, dev, host.Bytes(), progress)
+	var host []byte
+	if mapped := dev.Caps().Map; mapped != nil {
+		host = mapped(buf)
+	}
+	if host != nil {
+		err = w.loadHost(ctx, rs, src, dev, host, progress)
 	} else {
 		err = w.load(ctx, rs, src, dev, progress, total)
 	}
@@ -93,11 +97,7 @@ func DeclareWeights(m Model, src Source, dev ops.Device) (Weights, int64, error)
 	if err != nil {
 		return Weights{}, 0, err
 	}
-	w := Weights{tensors: map[string]tensor.Tensor{}}
-	for _, r := range rs {
-		w.tensors[r.spec.Name] = r.t
-	}
-	return w, total, nil
+	return declare(rs), total, nil
 }
 
 // load fills the buffer through a small staging area, so that no large tensor is in host memory as a whole.
@@ -143,15 +143,15 @@ type piece struct {
 	at, size int64 // in the buffer
 }
 
-// pieces cuts a tensor into pieces: of one that the device repacks, rows that it repacks together.
+// pieces cuts a tensor into pieces: of one with a layout, rows that the device repacks together.
 func (r *resolved) pieces() (ps []piece) {
 	if r.spec.Derive != nil || r.t.DType != r.dtype {
 		return []piece{{r: r, at: r.t.Off, size: r.size}}
 	}
 	unit, unitOnDevice := int64(1), int64(1)
-	if r.together > 0 {
-		rows := int64(r.t.Shape.Rows() / r.together)
-		unit, unitOnDevice = r.stored/rows, r.size/rows
+	if l := r.t.Layout; !l.IsZero() {
+		runs := int64(r.t.Shape.Rows() / l.Rows)
+		unit, unitOnDevice = r.stored/runs, r.size/runs
 	}
 	for off := int64(0); off < r.stored; {
 		n := min(max(pieceBytes/unit, 1)*unit, r.stored-off)
@@ -159,6 +159,19 @@ func (r *resolved) pieces() (ps []piece) {
 		off += n
 	}
 	return ps
+}
+
+// tensor is the place of p on the device: bytes, or rows in the layout of the whole.
+func (p piece) tensor() tensor.Tensor {
+	t := p.r.t
+	t.Off = p.at
+	if t.Layout.IsZero() {
+		t.DType, t.Shape = tensor.I8, tensor.Shape{int(p.n)}
+		return t
+	}
+	t.Shape = tensor.Shape{int(p.n / (p.r.stored / int64(t.Shape.Rows()))), t.Shape.Last()}
+	t.Layout.Bytes = p.size
+	return t
 }
 
 // upload reads p into staging, which it returns, grown if it had to, and uploads it.
@@ -172,12 +185,7 @@ func (p piece) upload(s ops.Stream, src Source, staging []byte) ([]byte, error) 
 	if err := p.read(src, staging[:p.n]); err != nil {
 		return staging, err
 	}
-	to := tensor.Tensor{Name: p.r.t.Name, DType: tensor.I8, Shape: tensor.Shape{int(p.n)}, Buf: p.r.t.Buf, Off: p.at}
-	if p.r.together > 0 {
-		rows := int64(p.r.t.Shape.Rows())
-		to.DType, to.Shape = p.r.t.DType, tensor.Shape{int(p.n / (p.r.stored / rows)), p.r.t.Shape.Last()}
-	}
-	return staging, s.Upload(to, staging[:p.n])
+	return staging, s.Upload(p.tensor(), staging[:p.n])
 }
 
 // read reads p, of a tensor that is stored, from the extents of the source that hold it.

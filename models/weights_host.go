@@ -41,7 +41,7 @@ func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev op
 				break
 			}
 			p := pieces[i]
-			if p.n > 0 && p.r.together == 0 {
+			if p.n > 0 && p.r.t.Layout.IsZero() {
 				err = p.read(src, host[p.at:p.at+p.n])
 			} else {
 				staging, err = p.upload(s, src, staging)

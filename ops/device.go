@@ -29,6 +29,7 @@ const (
 	MemWeights MemKind = iota // written once, read by every plan
 	MemState                  // read and written by plans
 	MemPinned                 // host memory that transfers read and write directly
+	MemPlans                  // arenas of plans; what it holds at first is undefined
 )
 
 // ErrUnsupported reports an op that a device can neither run nor see expanded. The error that wraps it names
@@ -38,21 +39,64 @@ var ErrUnsupported = errors.New("unsupported")
 // ErrOutOfMemory reports that Alloc or Compile wants more memory than the device has.
 var ErrOutOfMemory = errors.New("out of memory")
 
+// WeightUse says who reads a weight, so that a device can choose how it lies in memory.
+type WeightUse struct {
+	Name  string
+	DType tensor.DType
+	Shape tensor.Shape
+	Ops   []*Def // that read it, each once; none if that is not known
+}
+
+// Caps are what a device can do beyond the methods of [Device]. A nil func is something that it cannot.
+type Caps struct {
+	// Free returns how much memory Alloc and Compile can hand out in all. It may block; it fails if the device cannot
+	// know.
+	Free func() (int64, error)
+
+	// PlanBytes returns the memory that Compile of g takes in an arena. It allocates nothing, and neither weights nor
+	// states of g need a buffer.
+	PlanBytes func(g *Graph, outs ...Value) (int64, error)
+
+	// Rounds returns how many neighbouring activations share a scale where the kernel of n quantizes them to 8 bits
+	// before it multiplies, or 0 if it uses them as they are.
+	Rounds func(n *Node) int
+
+	// Kernels lists the nodes of a plan of the device in the order of execution, each with the kernel that was chosen.
+	Kernels func(p Plan) []string
+
+	// Map returns the memory of a buffer that lies in the process, which callers may then fill without a copy, until
+	// Free, while no plan or stream uses it; nil for other buffers.
+	Map func(b tensor.Buffer) []byte
+
+	// Fuse lists the fused ops that package fuse should make, because the device has kernels for them that pay.
+	Fuse []*Def
+}
+
 // Device is what a port to other silicon implements, with [Stream] and [Plan]. Methods may be called from
 // several goroutines unless they say otherwise.
 type Device interface {
 	Info() Info
 
-	// Alloc returns zeroed memory. It may block and fails with an error that names the size and what is free, and that
-	// wraps ErrOutOfMemory if that is the cause.
+	// Caps returns the same capabilities at each call.
+	Caps() Caps
+
+	// Layout returns how a weight should lie in memory of kind MemWeights: the zero Layout, as in files, or one that
+	// the device's kernels prefer. It is a pure function. Whoever allocates the weight sets the Layout of its tensor
+	// to the result, and uploads whole rows, multiples of Layout.Rows.
+	Layout(u WeightUse) tensor.Layout
+
+	// Alloc returns memory, zeroed unless it is of kind MemPlans. It may block and fails with an error that names the
+	// size and what is free, and that wraps ErrOutOfMemory if that is the cause.
 	Alloc(bytes int64, kind MemKind) (tensor.Buffer, error)
 
-	// Supports reports whether the device has a kernel for n. It is a pure function of op, types and attributes.
+	// Supports reports whether the device has a kernel for n. It is a pure function of op, types, layouts and
+	// attributes.
 	Supports(n *Node) bool
 
 	// Compile lowers g for the device and does all allocation and preparation that running needs. outs become
-	// the plan's outputs. The error wraps ErrUnsupported if a node has no kernel and no expansion.
-	Compile(g *Graph, outs ...Value) (Plan, error)
+	// the plan's outputs. The plan lives in a, which may be used by plans of one device alone; nil gives it memory of
+	// its own. The error wraps ErrUnsupported if a node has no kernel and no expansion.
+	Compile(g *Graph, a *Arena, outs ...Value) (Plan, error)
 
 	// Stream returns a new in-order queue.
 	Stream() (Stream, error)
@@ -61,64 +105,41 @@ type Device interface {
 	Close() error
 }
 
-// Repacker is an optional interface of devices whose kernels want some weights in another layout than files have. Such
-// a weight, in memory of kind MemWeights, takes the bytes that RepackedBytes returns, and [Stream.Upload] of whole rows
-// of it, from a tensor of its type, repacks them. The tensor keeps its type and shape; its numbers do not change.
-type Repacker interface {
-	// RepackedBytes returns the memory of a weight, a multiple of that of its rows, and how many of its rows are
-	// repacked together, of which Upload wants multiples: 0 if the weight stays as it is in files.
-	RepackedBytes(dt tensor.DType, s tensor.Shape) (bytes int64, rows int)
-}
-
-// WeightBytes returns the memory that a weight takes on d: as d repacks it, or else as files have it.
-func WeightBytes(d Device, dt tensor.DType, s tensor.Shape) (int64, error) {
-	n, err := tensor.Bytes(dt, s)
-	if r, ok := d.(Repacker); ok && err == nil {
-		if m, rows := r.RepackedBytes(dt, s); rows > 0 {
-			n = m
-		}
+// WeightBytes returns the memory that t takes: in its layout, or else as files have it.
+func WeightBytes(t tensor.Tensor) (int64, error) {
+	n, err := tensor.Bytes(t.DType, t.Shape)
+	if err == nil && !t.Layout.IsZero() {
+		n = t.Layout.Bytes
 	}
 	return n, err
-}
-
-// MemoryPlanner is an optional interface of devices that can say, before anything is allocated, whether a model fits.
-type MemoryPlanner interface {
-	// FreeBytes returns how much memory Alloc and Compile can hand out in all. It may block; it fails if the device
-	// cannot know.
-	FreeBytes() (int64, error)
-
-	// PlanBytes returns the memory that Compile of g takes. It allocates nothing, and neither weights nor states of g
-	// need a buffer.
-	PlanBytes(g *Graph, outs ...Value) (int64, error)
-}
-
-// Rounder is an optional interface of devices that trade precision for speed where the graph's types do not say so.
-type Rounder interface {
-	// ActivationBlock returns how many neighbouring activations share a scale where the kernel of n quantizes them
-	// to 8 bits before it multiplies, or 0 if it uses them as they are.
-	ActivationBlock(n *Node) int
-}
-
-// HostBuffer is an optional interface of buffers in memory of the process, which callers may fill without a copy.
-type HostBuffer interface {
-	tensor.Buffer
-
-	// Bytes returns the memory, until Free. No plan or stream that uses the buffer may be running.
-	Bytes() []byte
 }
 
 // Stream is an in-order queue of one device, used by one goroutine at a time. Calls may return before the work
 // is done; an error may stem from earlier work of the stream.
 type Stream interface {
-	// Upload copies src to dst, len(src) bytes in dst's type. src may be reused after return. See [Repacker] for
-	// weights.
+	// Upload copies src to dst, len(src) bytes in dst's type. src may be reused after return. Rows of a weight with a
+	// Layout are repacked on the way.
 	Upload(dst tensor.Tensor, src []byte) error
 
 	// Run enqueues one execution of p.
 	Run(p Plan) error
 
-	// Download copies src to dst; dst holds the bytes only after Sync.
+	// Download copies src, which must lie as in files, to dst; dst holds the bytes only after Sync.
 	Download(dst []byte, src tensor.Tensor) error
+
+	// Copy copies all of src to dst, of the same type, layout and number of elements, on the device. They must not
+	// overlap.
+	Copy(dst, src tensor.Tensor) error
+
+	// Zero clears the bytes of dst on the device.
+	Zero(dst tensor.Tensor) error
+
+	// Mark returns an event that happens when all work enqueued so far is done.
+	Mark() (Event, error)
+
+	// Wait lets work that is enqueued from now on start only after e has happened. Events of other devices are waited
+	// for by the caller's thread if the device cannot.
+	Wait(e Event) error
 
 	// Sync waits until all enqueued work is done, or ctx is cancelled (the work goes on then).
 	Sync(ctx context.Context) error
@@ -126,13 +147,23 @@ type Stream interface {
 	Close() error
 }
 
+// Event is a point in the work of a stream. Its methods may be called from several goroutines.
+type Event interface {
+	// Sync waits until it has happened, or ctx is cancelled. The error may stem from the work before it.
+	Sync(ctx context.Context) error
+
+	// Close releases the event; streams that wait for it still do.
+	Close() error
+}
+
 // Plan is a compiled graph with fixed addresses, so that it can be captured once and replayed. One run at a
-// time.
+// time, of all plans in its arena. Tensors of inputs and outputs are good until another plan is compiled in the arena.
 type Plan interface {
 	// Input returns the place of the input with this name, and whether the graph has one.
 	Input(name string) (tensor.Tensor, bool)
 
-	// Output returns the place of output i, in Compile's order; its contents last until the next run.
+	// Output returns the place of output i, in Compile's order; its contents last until the next run of a plan in the
+	// arena.
 	Output(i int) tensor.Tensor
 
 	Close() error

@@ -95,11 +95,19 @@ func (n *Node) String() string {
 // do nothing, and Err reports it. A Graph is used by one goroutine while it records.
 type Graph struct {
 	Nodes []*Node
-	err   error
+
+	// Exact is an attribute of the products with weights that are recorded while it is set: see [MulMatAttrs].
+	Exact bool
+
+	lowered bool
+	err     error
 }
 
 // Err returns the first error met while recording.
 func (g *Graph) Err() error { return g.err }
+
+// Lowered reports whether g is a result of [Lower] and runs as it is: a device rewrites it no more.
+func (g *Graph) Lowered() bool { return g.lowered }
 
 // Fail records err unless there is an error already. Builders of composite layers use it.
 func (g *Graph) Fail(err error) {

@@ -6,6 +6,28 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
+// MulMatAttrs are the attributes of products with weights; nil stands for the zero value.
+type MulMatAttrs struct {
+	// Exact asks for products as close to those of float32 as the device can make at a bearable price. Where a
+	// decision hangs on small differences (the experts of a token), rounding activations changes a result more than
+	// all other errors together.
+	Exact bool
+}
+
+// Exact reports whether n, a product with weights, is to be exact: see [MulMatAttrs].
+func Exact(n *Node) bool {
+	a, _ := n.Attrs.(MulMatAttrs)
+	return a.Exact
+}
+
+// mulMatAttrs are the attributes of a product that g records.
+func (g *Graph) mulMatAttrs() any {
+	if g.Exact {
+		return MulMatAttrs{Exact: true}
+	}
+	return nil
+}
+
 // MulMatOp is the product with a weight matrix.
 var MulMatOp = Register(&Def{
 	Name: "mul_mat",
@@ -48,4 +70,4 @@ var MulMatOp = Register(&Def{
 
 // MulMat returns x·wᵀ: y[t][o] = Σ_i x[t][i]·w[o][i]. x: F32 [tokens, in], w: [out, in] of any weight type;
 // result F32 [tokens, out].
-func MulMat(g *Graph, x, w Value) Value { return one(g.Add(MulMatOp, nil, x, w)) }
+func MulMat(g *Graph, x, w Value) Value { return one(g.Add(MulMatOp, g.mulMatAttrs(), x, w)) }

@@ -60,5 +60,5 @@ var MulMatExpertsOp = Register(&Def{
 // experts. x: F32 [tokens, 1 or k, in], the same row for all experts of a token if 1; w: [experts, out, in] of any
 // weight type; ids: I32 [tokens, k]. Result F32 [tokens, k, out].
 func MulMatExperts(g *Graph, x, w, ids Value) Value {
-	return one(g.Add(MulMatExpertsOp, nil, x, w, ids))
+	return one(g.Add(MulMatExpertsOp, g.mulMatAttrs(), x, w, ids))
 }

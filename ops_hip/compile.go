@@ -3,7 +3,6 @@ package opship
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/plan"
@@ -18,9 +17,10 @@ type step struct {
 	launches []Launch
 }
 
-// Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here.
-func (d *Device) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
-	p, err := d.compile(g, outs)
+// Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here, but
+// for what the plan needs anew when its arena has moved, which is nothing.
+func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
+	p, err := d.compile(g, a, outs)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ type lowered struct {
 // lower rewrites g for the device, chooses kernels and plans memory.
 func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
 	if l.g, l.outs, err = ops.Lower(g, d, outs...); err != nil {
-		return l, err
+		return l, d.withLayoutHint(g, err)
 	}
 	if l.steps, l.scratch, err = d.selectKernels(l.g); err != nil {
 		return l, err
@@ -61,22 +61,25 @@ func (l *lowered) scratchAt() int64 { return (l.arena.Bytes + memAlign - 1) &^ (
 // bytes returns the memory of arena and scratch.
 func (l *lowered) bytes() int64 { return l.scratchAt() + l.scratch }
 
-func (d *Device) compile(g *ops.Graph, outs []ops.Value) (_ *Plan, err error) {
+func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan, err error) {
 	l, err := d.lower(g, outs)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{dev: d, steps: l.steps, inputs: map[string]tensor.Tensor{}}
+	storage, err := d.place(l.g, l.arena)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{dev: d, arena: a, bytes: l.bytes(), steps: l.steps, inputs: map[string]tensor.Tensor{}}
+	if a == nil {
+		p.arena, p.own = &ops.Arena{}, true
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	if p.arena, err = d.alloc(l.bytes(), memPlan); err != nil {
-		return nil, err
-	}
-	storage, err := d.place(l.g, l.arena, p.arena)
-	if err != nil {
+	if err := p.arena.Grow(d, p.bytes); err != nil {
 		return nil, err
 	}
 	for _, n := range l.g.Nodes {
@@ -87,7 +90,7 @@ func (d *Device) compile(g *ops.Graph, outs []ops.Value) (_ *Plan, err error) {
 	for _, o := range l.outs {
 		p.outs = append(p.outs, storage[o])
 	}
-	if err := p.prepare(storage, p.arena.addr+hiprt.Ptr(l.scratchAt())); err != nil {
+	if err := p.prepare(storage, l.scratchAt()); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -95,17 +98,15 @@ func (d *Device) compile(g *ops.Graph, outs []ops.Value) (_ *Plan, err error) {
 
 // selectKernels chooses the kernel of each node and returns the scratch memory that the neediest wants.
 func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
-	t := *d.target
-	t.Mixture = slices.ContainsFunc(g.Nodes, func(n *ops.Node) bool { return n.Op == ops.RouteOp })
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View {
 			continue
 		}
-		k, ok := d.opt.kernels.find(n, &t)
+		k, ok := d.opt.kernels.find(n, d.target)
 		if !ok {
 			return nil, 0, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
 		}
-		ls, err := k.Launch(n, &t)
+		ls, err := k.Launch(n, d.target)
 		if err != nil {
 			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}
@@ -121,30 +122,21 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 }
 
 // place returns the tensor that stores each value: its own memory for weights and states, a part of the arena for
-// the rest.
-func (d *Device) place(g *ops.Graph, a plan.Arena, arena *buffer) (map[ops.Value]tensor.Tensor, error) {
+// the rest, whose tensors have no buffer since the arena may move.
+func (d *Device) place(g *ops.Graph, a plan.Arena) (map[ops.Value]tensor.Tensor, error) {
 	storage := map[ops.Value]tensor.Tensor{}
 	for _, n := range g.Nodes {
 		for r, typ := range n.Out {
 			v := n.Result(r)
-			t := tensor.Tensor{Name: n.Name, DType: typ.DType, Shape: typ.Shape, Buf: arena, Off: a.Offset[v]}
+			t := tensor.Tensor{Name: n.Name, DType: typ.DType, Shape: typ.Shape, Off: a.Offset[v]}
 			if n.Leaf == ops.Weight || n.Leaf == ops.State {
 				t = n.Tensor
+				if err := d.checkLeaf(n); err != nil {
+					return nil, fmt.Errorf("opship: %v: %w", n, err)
+				}
 			} else if n.Op != nil && n.Op.Storage(r) >= 0 {
 				t = storage[n.In[n.Op.Storage(r)]]
 				t.DType, t.Shape = typ.DType, typ.Shape
-			}
-			if _, ok := layouts[typ.DType]; ok && n.Leaf == ops.Weight {
-				if _, ok := repacked(t); !ok {
-					return nil, fmt.Errorf("opship: %v: weights of type %v must be in memory for weights", n, typ.DType)
-				}
-			}
-			size, err := d.bytes(t)
-			if err != nil {
-				return nil, fmt.Errorf("opship: %v: %w", n, err)
-			}
-			if _, err := d.address(t, size); err != nil {
-				return nil, fmt.Errorf("opship: %v: %w", n, err)
 			}
 			storage[v] = t
 		}
@@ -152,14 +144,30 @@ func (d *Device) place(g *ops.Graph, a plan.Arena, arena *buffer) (map[ops.Value
 	return storage, nil
 }
 
-// prepare resolves the launches of all steps to addresses and loads their kernels. scratch is where their scratch
-// memory is.
-func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch hiprt.Ptr) error {
+// checkLeaf reports whether the memory of a weight or a state is what it should be.
+func (d *Device) checkLeaf(n *ops.Node) error {
+	t := n.Tensor
+	if n.Leaf == ops.State && !t.Layout.IsZero() {
+		return fmt.Errorf("states lie as in files, not in layout %q", t.Layout.Name)
+	}
+	if err := checkLayout(t); err != nil {
+		return err
+	}
+	size, err := ops.WeightBytes(t)
+	if err == nil {
+		_, err = d.address(t, size)
+	}
+	return err
+}
+
+// prepare resolves the launches of all steps to addresses and loads their kernels. scratch is where in the arena
+// their scratch memory is.
+func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error {
 	d := p.dev
 	total := 0
 	for _, s := range p.steps {
 		for i := range s.launches {
-			total += argBytes(&s.launches[i])
+			total += argBytes(s.launches[i].Args.Size())
 		}
 	}
 	args, err := d.alloc(int64(total), ops.MemPinned)
@@ -167,7 +175,7 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch hiprt.Ptr) e
 		return err
 	}
 	p.args = args
-	mem := args.host.Bytes
+	arena, gen := p.arena.Buffer()
 	return d.thread.Do(background, func() error {
 		for _, s := range p.steps {
 			for i := range s.launches {
@@ -179,23 +187,19 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch hiprt.Ptr) e
 				if err != nil {
 					return fail(err)
 				}
-				block, err := d.resolve(l, storage, scratch)
+				block, err := p.resolve(l, storage, scratch)
 				if err != nil {
 					return fail(err)
 				}
-				h := hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block}
-				n := argBytes(l)
-				d.rt.Prepare(&h, mem[:n:n])
-				mem = mem[n:]
-				p.launches = append(p.launches, h)
+				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block})
 			}
 		}
-		return nil
+		return p.bind(arena, gen)
 	})
 }
 
-// argBytes returns the room of a launch's arguments in host memory.
-func argBytes(l *Launch) int { return (hiprt.PrepareSize(l.Args.Size()) + 63) &^ 63 }
+// argBytes returns the room in host memory of n bytes of arguments.
+func argBytes(n int) int { return (hiprt.PrepareSize(n) + 63) &^ 63 }
 
 // ones replaces zeros, which launch functions refuse.
 func ones(d [3]uint32) [3]uint32 {
@@ -205,29 +209,34 @@ func ones(d [3]uint32) [3]uint32 {
 	return d
 }
 
-// resolve returns the argument block of l with its addresses filled in.
-func (d *Device) resolve(l *Launch, storage map[ops.Value]tensor.Tensor, scratch hiprt.Ptr) ([]byte, error) {
+// resolve returns the argument block of l, the plan's next launch. Addresses of weights and states are filled in;
+// those in the arena are remembered for bind.
+func (p *Plan) resolve(l *Launch, storage map[ops.Value]tensor.Tensor, scratch int64) ([]byte, error) {
 	b := l.Args.bytes()
 	for _, r := range l.Args.relocs {
 		if !r.value.Valid() {
 			if r.off < 0 || r.off >= l.Scratch {
 				return nil, fmt.Errorf("argument points to byte %d of %d bytes of scratch memory", r.off, l.Scratch)
 			}
-			putPtr(b[r.at:], scratch+hiprt.Ptr(r.off))
+			p.moving = append(p.moving, moving{len(p.launches), r.at, scratch + r.off})
 			continue
 		}
 		t, ok := storage[r.value]
 		if !ok {
 			return nil, fmt.Errorf("argument %v is no input or result of the node", r.value.Type())
 		}
-		size, err := d.bytes(t)
+		size, err := ops.WeightBytes(t)
 		if err != nil {
 			return nil, err
 		}
 		if r.off < 0 || r.off >= size {
 			return nil, fmt.Errorf("argument points to byte %d of %v, which has %d", r.off, r.value.Type(), size)
 		}
-		addr, err := d.address(t, size)
+		if t.Buf == nil {
+			p.moving = append(p.moving, moving{len(p.launches), r.at, t.Off + r.off})
+			continue
+		}
+		addr, err := p.dev.address(t, size)
 		if err != nil {
 			return nil, err
 		}

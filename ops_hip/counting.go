@@ -81,17 +81,13 @@ func Shipped(target string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opship: %w", err)
 	}
-	names, err := set.Names()
-	if err != nil {
-		return nil, fmt.Errorf("opship: %w", err)
-	}
 	var symbols []string
-	for _, name := range names {
+	for _, name := range set.Names() {
 		image, err := set.Read(name)
 		if err != nil {
 			return nil, fmt.Errorf("opship: %w", err)
 		}
-		o, err := kmeta.Parse(image)
+		o, err := kmeta.Read(image)
 		if err != nil {
 			return nil, fmt.Errorf("opship: code object %s: %w", name, err)
 		}

@@ -12,10 +12,12 @@ import (
 )
 
 // product is a node x·wᵀ of m tokens.
-func product(t *testing.T, d tensor.DType, m, n, k int) *ops.Node {
+func product(t *testing.T, d tensor.DType, exact bool, m, n, k int) *ops.Node {
 	t.Helper()
-	g := &ops.Graph{}
-	y := ops.MulMat(g, g.Input("x", tensor.F32, m, k), g.Weight(tensor.Tensor{Name: "w", DType: d, Shape: tensor.Shape{n, k}}))
+	g := &ops.Graph{Exact: exact}
+	w := tensor.Tensor{Name: "w", DType: d, Shape: tensor.Shape{n, k}}
+	w.Layout = opship.LayoutOf(ops.WeightUse{Name: w.Name, DType: d, Shape: w.Shape})
+	y := ops.MulMat(g, g.Input("x", tensor.F32, m, k), g.Weight(w))
 	if err := g.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -25,14 +27,20 @@ func product(t *testing.T, d tensor.DType, m, n, k int) *ops.Node {
 func TestCandidates(t *testing.T) {
 	for _, c := range []struct {
 		name    string
+		dt      tensor.DType
+		exact   bool
 		m       int
 		kernels []string
 		last    string // kernel that the first launches last, after one that converts activations
 	}{
-		{"one token", 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
-		{"a prompt", 64, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
+		{"one token", quant.Q4_K, false, 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
+		{"one exact token", quant.Q4_K, true, 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
+		{"a prompt", quant.Q4_K, false, 64, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
+		{"an exact prompt", quant.Q4_K, true, 256, []string{"mul_mat_mma3", "mul_mat_mma", "mul_mat_tile"}, "mul_mat_q4_k_mma"},
+		{"a long exact prompt", quant.Q4_K, true, 257, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
+		{"a prompt of wide weights", tensor.F32, false, 64, []string{"mul_mat_tile"}, "mul_mat_f32_tile"},
 	} {
-		got, err := opship.Candidates(product(t, quant.Q4_K, c.m, 8, 256), "gfx1201", 64)
+		got, err := opship.Candidates(product(t, c.dt, c.exact, c.m, 8, 256), "gfx1201", 64)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +48,8 @@ func TestCandidates(t *testing.T) {
 		for _, k := range got {
 			names = append(names, k.Kernel)
 		}
-		if s := got[0].Symbols; !slices.Equal(names, c.kernels) || len(s) != 2 || !strings.HasPrefix(s[0], "mul_mat_x_") || s[1] != c.last {
+		if s := got[0].Symbols; !slices.Equal(names, c.kernels) || s[len(s)-1] != c.last ||
+			len(s) != 2 != (c.dt == tensor.F32) || len(s) == 2 && !strings.HasPrefix(s[0], "mul_mat_x_") {
 			t.Errorf("%s: %v, want %v, the first of which launches %s last", c.name, got, c.kernels, c.last)
 		}
 	}

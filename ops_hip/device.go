@@ -13,6 +13,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
+var _ ops.Device = (*Device)(nil)
+
 // Device is a GPU, or the emulation of one. All calls to its runtime are made from one OS thread.
 type Device struct {
 	info    ops.Info
@@ -33,9 +35,6 @@ type Device struct {
 	ledger ledger
 }
 
-// memPlan is the ledger's kind for memory that plans need, beside the kinds of package ops.
-const memPlan = ops.MemPinned + 1
-
 // memAlign is the alignment in bytes of every allocation and of every value in a plan's arena.
 const memAlign = 256
 
@@ -43,7 +42,7 @@ const memAlign = 256
 // units, or (integrated GPUs) wrongly.
 type ledger struct {
 	mu   sync.Mutex
-	used [memPlan + 1]int64
+	used [ops.MemPlans + 1]int64
 }
 
 func (l *ledger) add(kind ops.MemKind, n int64) {
@@ -102,7 +101,20 @@ func (d *Device) Used() int64 {
 	d.ledger.mu.Lock()
 	defer d.ledger.mu.Unlock()
 	u := d.ledger.used
-	return u[ops.MemWeights] + u[ops.MemState] + u[memPlan]
+	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
+}
+
+// Caps returns what the device can do beyond its methods.
+func (d *Device) Caps() ops.Caps {
+	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Kernels: planKernels}
+}
+
+// planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.
+func planKernels(p ops.Plan) []string {
+	if q, ok := p.(*Plan); ok {
+		return q.Kernels()
+	}
+	return nil
 }
 
 // Supports reports whether a registered kernel takes n.
@@ -148,10 +160,10 @@ const poison = 0xff
 // maxAlloc is far above any memory there is; larger requests are mistakes.
 const maxAlloc = 1 << 46
 
-// Alloc returns zeroed memory, aligned to 256 bytes. The error of a full device says what is free and what this
+// Alloc returns memory, aligned to 256 bytes and zeroed; that of plans is poisoned instead. The error of a full device says what is free and what this
 // process holds.
 func (d *Device) Alloc(bytes int64, kind ops.MemKind) (tensor.Buffer, error) {
-	if kind > ops.MemPinned {
+	if kind > ops.MemPlans {
 		return nil, fmt.Errorf("opship: %s: unknown kind of memory %d", d.info.Name, kind)
 	}
 	b, err := d.alloc(bytes, kind)
@@ -180,7 +192,7 @@ func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
 			return err
 		}
 		fill := byte(0)
-		if kind == memPlan {
+		if kind == ops.MemPlans {
 			fill = poison
 		}
 		if err := errors.Join(d.rt.Memset(b.addr, fill, n, d.service), d.rt.SyncStream(d.service)); err != nil {

@@ -18,23 +18,23 @@ import (
 func TestAlloc(t *testing.T) {
 	d, rt := fakeDevice(t, Options{})
 	defer closing(t, d.Close)
-	rt.Limit = 3 << 20
+	rt.Limit = 4 << 20
 	var bufs []tensor.Buffer
-	for _, kind := range []ops.MemKind{ops.MemWeights, ops.MemState, ops.MemPinned} {
+	for _, kind := range []ops.MemKind{ops.MemWeights, ops.MemState, ops.MemPinned, ops.MemPlans} {
 		b, err := d.Alloc(1<<20, kind)
 		if err != nil {
 			t.Fatal(err)
 		}
 		bufs = append(bufs, b)
 	}
-	if u := d.Used(); u != 2<<20 {
-		t.Errorf("%d bytes in use, want %d", u, 2<<20)
+	if u := d.Used(); u != 3<<20 {
+		t.Errorf("%d bytes in use, want %d", u, 3<<20)
 	}
 	_, err := d.Alloc(5<<20, ops.MemState)
 	if !errors.Is(err, hiprt.ErrOutOfMemory) {
 		t.Errorf("error %v does not wrap ErrOutOfMemory", err)
 	}
-	wantError(t, err, "hip:0", "5.0 MiB of state", "1.0 MiB of 3.0 MiB free", "holds 1.0 MiB weights, 1.0 MiB state", "fakeErrorOutOfMemory (2)")
+	wantError(t, err, "hip:0", "5.0 MiB of state", "1.0 MiB of 4.0 MiB free", "holds 1.0 MiB weights, 1.0 MiB state, 1.0 MiB plans", "fakeErrorOutOfMemory (2)")
 	for _, n := range []int64{-1, 1 << 50} {
 		_, err := d.Alloc(n, ops.MemState)
 		wantError(t, err, "cannot allocate")
@@ -46,9 +46,13 @@ func TestAlloc(t *testing.T) {
 	wantError(t, err, "broken")
 	for _, b := range bufs {
 		if got := b.(*buffer); got.kind != ops.MemPinned {
+			want := byte(0)
+			if got.kind == ops.MemPlans {
+				want = poison
+			}
 			for i, x := range rt.Bytes(got.addr, int(b.Size())) {
-				if x != 0 {
-					t.Fatalf("byte %d of fresh memory is %d", i, x)
+				if x != want {
+					t.Fatalf("byte %d of fresh memory of %s is %d", i, kindName(got.kind), x)
 				}
 			}
 		}

@@ -62,6 +62,7 @@ func newProblem(t testing.TB, op *ops.Def, c ops.Case) *problem {
 		ten := tensor.Tensor{Name: fmt.Sprint("in", i), DType: a.DType, Shape: a.Shape}
 		switch a.Leaf {
 		case ops.Weight:
+			ten.Layout = LayoutOf(ops.WeightUse{Name: ten.Name, DType: ten.DType, Shape: ten.Shape, Ops: []*ops.Def{op}})
 			in = append(in, g.Weight(ten))
 		case ops.State:
 			in = append(in, g.State(ten))
@@ -139,7 +140,7 @@ func (p *problem) reference(t testing.TB, o opsref.Options) (stored [][]byte, wi
 		}
 	}
 	outs := g.Add(p.node.Op, p.node.Attrs, in...)
-	plan, err := dev.Compile(g, outs...)
+	plan, err := dev.Compile(g, nil, outs...)
 	must(t, err)
 	for i, v := range p.node.In {
 		if leaf := v.Node(); leaf.Leaf == ops.Input {
@@ -201,10 +202,9 @@ func (e *emulator) run(t testing.TB, p *problem, k Kernel) [][]byte {
 	}
 	for i, v := range p.node.In {
 		data := p.data[i]
-		if l, ok := layouts[v.DType()]; ok && v.Node().Leaf == ops.Weight {
-			n, _ := new(Device).RepackedBytes(v.DType(), v.Shape())
-			data = make([]byte, n)
-			l.repackRows(data, p.data[i], v.Shape().Last())
+		if l := v.Node().Tensor.Layout; !l.IsZero() {
+			data = make([]byte, l.Bytes)
+			layouts[v.DType()].repackRows(data, p.data[i], v.Shape().Last())
 		}
 		at[v] = alloc(data, int64(len(data)))
 	}

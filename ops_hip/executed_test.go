@@ -15,7 +15,7 @@ import (
 func runAdd(t *testing.T, d *opship.Device, n, runs int) {
 	t.Helper()
 	g := &ops.Graph{}
-	p, err := d.Compile(g, ops.Add(g, g.Input("a", tensor.F32, n), g.Input("b", tensor.F32, n)))
+	p, err := d.Compile(g, nil, ops.Add(g, g.Input("a", tensor.F32, n), g.Input("b", tensor.F32, n)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,8 @@ func testHardware(t *testing.T, name string) {
 	t.Run("graph", func(t *testing.T) { testGraph(t, hardware(t, name, Options{})) })
 	t.Run("memory", func(t *testing.T) { testMemory(t, hardware(t, name, Options{})) })
 	t.Run("transfers", func(t *testing.T) { testBigTransfer(t, hardware(t, name, Options{})) })
+	t.Run("arena", func(t *testing.T) { testArena(t, hardware(t, name, Options{})) })
+	t.Run("on device", func(t *testing.T) { testOnDevice(t, hardware(t, name, Options{})) })
 	t.Run("reopen", func(t *testing.T) { // threads and contexts come and go
 		for range 3 {
 			d := hardware(t, name, Options{})
@@ -106,7 +108,7 @@ func testGraph(t *testing.T, d *Device) {
 	for range 50 {
 		x = ops.Scale(g, ops.Add(g, x, x), 0.5)
 	}
-	p, err := d.compile(g, []ops.Value{x})
+	p, err := d.compile(g, nil, []ops.Value{x})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,7 @@ func testJITError(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	g := &ops.Graph{}
-	_, err = d.Compile(g, ops.Scale(g, g.Input("x", tensor.F32, 5), 2))
+	_, err = d.Compile(g, nil, ops.Scale(g, g.Input("x", tensor.F32, 5), 2))
 	wantError(t, err, "elementwise", "cuModuleLoadDataEx", "nosuchinstruction")
 	t.Log(err)
 }
@@ -271,7 +273,7 @@ func TestFaultChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &ops.Graph{}
-	p, err := d.compile(g, []ops.Value{ops.Scale(g, g.Input("x", tensor.F32, 5), 2)})
+	p, err := d.compile(g, nil, []ops.Value{ops.Scale(g, g.Input("x", tensor.F32, 5), 2)})
 	if err != nil {
 		t.Fatal(err)
 	}

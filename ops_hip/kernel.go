@@ -24,7 +24,7 @@ type Kernel struct {
 
 // Launch is one kernel launch with everything but addresses decided.
 type Launch struct {
-	Object string    // code object that holds the kernel, the name of its source without ".hip": "rms_norm"
+	Object string    // code object that holds the kernel, of any owner: the name of its source without ".hip", "rms_norm"
 	Symbol string    // entry point: "rms_norm_f32"
 	Grid   [3]uint32 // blocks in x, y, z; zeros count as 1
 	Block  [3]uint32 // threads in x, y, z; zeros count as 1; must be what the kernel was compiled for
@@ -42,8 +42,8 @@ type registry map[*ops.Def][]Kernel
 // kernels is what launcher files register.
 var kernels = registry{}
 
-// Register adds a kernel; launcher files call it from init. It panics on an incomplete kernel or a second one of
-// the same name.
+// Register adds a kernel; launcher files call it from init, those of other modules too. It panics on an incomplete
+// kernel or a second one of the same name. A kernel whose code object exists for some targets only must say so in Match.
 func Register(k Kernel) { kernels.add(k) }
 
 func (r registry) add(k Kernel) {

@@ -13,7 +13,7 @@ const (
 	matchPlain = 0  // right for all that it takes
 	matchGood  = 10 // better where it applies
 	matchBest  = 20
-	matchSplit = 30 // see mixtureTokens
+	matchSplit = 30 // see exactTokens
 )
 
 // maxIndex bounds sizes that kernels count in 32 bits.

@@ -25,8 +25,8 @@ type weightsOnly []models.WeightSpec
 func (m weightsOnly) Params() models.Hparams       { return models.Hparams{Arch: "test"} }
 func (m weightsOnly) Weights() []models.WeightSpec { return m }
 func (m weightsOnly) State() kv.Spec               { return kv.Spec{} }
-func (m weightsOnly) Build(*ops.Graph, models.Weights, models.Batch) ops.Value {
-	return ops.Value{}
+func (m weightsOnly) Build(*ops.Graph, models.Weights, models.Batch) models.Outputs {
+	return models.Outputs{}
 }
 
 // memorySource is tensors in memory. before, where set, is called before each read.
@@ -114,7 +114,7 @@ func TestLoad(t *testing.T) {
 		}
 		want := file
 		if l, ok := layouts[place.DType]; ok {
-			n, err := ops.WeightBytes(d, place.DType, place.Shape)
+			n, err := ops.WeightBytes(place)
 			must(t, err)
 			want = make([]byte, n)
 			l.repackRows(want, file, place.Shape.Last())

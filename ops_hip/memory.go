@@ -8,10 +8,8 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 )
 
-var _ ops.MemoryPlanner = (*Device)(nil)
-
-// FreeBytes implements ops.MemoryPlanner.
-func (d *Device) FreeBytes() (int64, error) {
+// free is Free of the device's ops.Caps.
+func (d *Device) free() (int64, error) {
 	free, _, err := d.memory()
 	if err != nil {
 		return 0, fmt.Errorf("opship: %s: free memory: %w", d.info.Name, err)
@@ -19,8 +17,8 @@ func (d *Device) FreeBytes() (int64, error) {
 	return free, nil
 }
 
-// PlanBytes implements ops.MemoryPlanner. Argument blocks, which are host memory, do not count.
-func (d *Device) PlanBytes(g *ops.Graph, outs ...ops.Value) (int64, error) {
+// planBytes is PlanBytes of the device's ops.Caps. Argument blocks, which are host memory, do not count.
+func (d *Device) planBytes(g *ops.Graph, outs ...ops.Value) (int64, error) {
 	l, err := d.lower(g, outs)
 	if err != nil {
 		return 0, err

@@ -56,7 +56,7 @@ func TestFreeBytes(t *testing.T) {
 			}
 			rt.Reported = &c.reported
 			rt.Fail["MemInfo"] = []error{c.fail, c.fail}
-			got, err := d.FreeBytes()
+			got, err := d.Caps().Free()
 			if c.err != "" {
 				wantError(t, err, "hip:0", "free memory", c.err)
 				return
@@ -143,7 +143,7 @@ func TestPlanBytes(t *testing.T) {
 	g := &ops.Graph{}
 	y := model(g, 30, 70, tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{70}})
 	rt.Calls()
-	n, err := d.PlanBytes(g, y)
+	n, err := d.Caps().PlanBytes(g, y)
 	must(t, err)
 	if calls := rt.Calls(); slices.Contains(calls, "Malloc") || slices.Contains(calls, "HostAlloc") {
 		t.Errorf("planning allocates: %v", calls)
@@ -154,7 +154,7 @@ func TestPlanBytes(t *testing.T) {
 	g = &ops.Graph{}
 	y = model(g, 30, 70, tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{70}, Buf: buf})
 	before := d.Used()
-	p, err := d.Compile(g, y)
+	p, err := d.Compile(g, nil, y)
 	must(t, err)
 	defer closing(t, p.Close)
 	if took := d.Used() - before; took != n || n < 4*30*70 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 	"github.com/hipengine/hipengine/ops_hip/internal/kmeta"
 )
@@ -12,7 +13,7 @@ import (
 type module struct {
 	handle hiprt.Module
 	image  []byte // runtimes may refer to it
-	meta   *kmeta.Object
+	meta   *codeobj.Metadata
 	funcs  map[string]hiprt.Func
 }
 
@@ -25,11 +26,8 @@ func (d *Device) module(object string) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta, err := kmeta.Parse(image)
+	meta, err := kmeta.Read(image)
 	if err != nil {
-		return nil, fmt.Errorf("code object %s: %w", object, err)
-	}
-	if err := kmeta.Check(meta); err != nil {
 		return nil, fmt.Errorf("code object %s: %w", object, err)
 	}
 	h, err := d.rt.LoadModule(image)
@@ -71,13 +69,13 @@ const (
 
 // checkLaunch compares a launch with what its code object says: the kernel exists, its parameters lie where the
 // argument block has them, and it was compiled for the block size.
-func checkLaunch(l *Launch, o *kmeta.Object) error {
+func checkLaunch(l *Launch, o *codeobj.Metadata) error {
 	k, ok := o.Kernel(l.Symbol)
 	if !ok {
 		return fmt.Errorf("code object %s has no kernel %s", l.Object, l.Symbol)
 	}
 	args := l.Args.Layout()
-	same := slices.EqualFunc(args, k.Args, func(a Field, p kmeta.Arg) bool {
+	same := slices.EqualFunc(args, k.Args, func(a Field, p codeobj.Arg) bool {
 		return a.Offset == p.Offset && a.Size == p.Size && (o.PTX || a.Pointer == p.Pointer())
 	})
 	if !same {

@@ -91,7 +91,7 @@ func init() {
 	Register(Kernel{
 		Name:   "mul_mat_mma3",
 		Op:     ops.MulMatOp,
-		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node.In[0].Shape()[0], t) },
+		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node) },
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, node.In[0].Shape()[0]) },
 	})
 }

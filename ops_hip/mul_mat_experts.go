@@ -75,7 +75,7 @@ func init() {
 	Register(Kernel{
 		Name:   "mul_mat_experts_mma3",
 		Op:     ops.MulMatExpertsOp,
-		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node.In[0].Shape()[0], t) },
+		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node) },
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, true) },
 	})
 }

@@ -38,16 +38,16 @@ func codeActivations(x ops.Value, rows, k int) activations {
 // mmaStep is the number of elements along k that the matrix kernels take at a time; k must be a multiple.
 const mmaStep = 32
 
-// mixtureTokens is the largest step of a mixture of experts whose matrix products are made of three, of both factors
-// rounded to 16 bits and of what that took from either: nearly those of floats. Where a router's logits are close,
-// rounding alone sends a token to another expert, which changes a result more than all other errors together. Experts
-// get few tokens in such steps, so that much of the time goes to reading their weights; larger steps are for speed.
-const mixtureTokens = 256
+// exactTokens is the largest step whose exact matrix products are made of three, of both factors rounded to 16 bits
+// and of what that took from either: nearly those of floats. Mixtures of experts ask for them: see ops.MulMatAttrs.
+// Experts get few tokens in such steps, so that much of the time goes to reading their weights; larger steps are for
+// speed.
+const exactTokens = 256
 
 // matchThree is the match of a kernel of three products. It takes all nodes that the one of a single product takes, so
 // that either can be checked on any graph, but leaves them to others where it does not pay.
-func matchThree(ok bool, tokens int, t *Target) int {
-	if t.Mixture && tokens <= mixtureTokens {
+func matchThree(ok bool, node *ops.Node) int {
+	if ops.Exact(node) && node.In[0].Shape()[0] <= exactTokens {
 		return matchIf(ok, matchSplit)
 	}
 	return matchIf(ok, matchPlain)
@@ -56,5 +56,5 @@ func matchThree(ok bool, tokens int, t *Target) int {
 // mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to 16
 // bits, which types of 32 bits or more are there to avoid.
 func mmaWeights(t *Target, w weightType, k int) bool {
-	return t.MMA != MMANone && k%mmaStep == 0 && w.kernel != "f32" && w.kernel != "f64"
+	return t.MMA != MMANone && k%mmaStep == 0 && !w.wide
 }

@@ -76,7 +76,7 @@ func TestPlanDescribesItself(t *testing.T) {
 	g := &ops.Graph{}
 	x := g.Input("x", tensor.F32, 2, 3)
 	y := ops.Add(g, ops.Reshape(g, ops.Scale(g, x, 2), 3, 2), g.Input("y", tensor.F32, 2))
-	p, err := d.compile(g, []ops.Value{y})
+	p, err := d.compile(g, nil, []ops.Value{y})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,18 +102,20 @@ func TestPlanMemoryIsPoisoned(t *testing.T) {
 	defer closing(t, d.Close)
 	g := &ops.Graph{}
 	w := g.Input("w", tensor.F32, 3)
-	p, err := d.compile(g, []ops.Value{ops.RMSNorm(g, g.Input("x", tensor.F32, 2, 3), w, 1e-5)})
+	p, err := d.compile(g, nil, []ops.Value{ops.RMSNorm(g, g.Input("x", tensor.F32, 2, 3), w, 1e-5)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closing(t, p.Close)
-	for i, b := range rt.Bytes(p.arena.addr, int(p.arena.size)) {
+	b, _ := p.arena.Buffer()
+	arena := b.(*buffer)
+	for i, b := range rt.Bytes(arena.addr, int(arena.size)) {
 		if b != poison {
-			t.Fatalf("byte %d of %d is %#x", i, p.arena.size, b)
+			t.Fatalf("byte %d of %d is %#x", i, arena.size, b)
 		}
 	}
-	if want := int64(3*memAlign + 256 + 4*2); p.arena.size != want { // x, w, the result; scratch
-		t.Errorf("the plan has %d bytes, want %d", p.arena.size, want)
+	if want := int64(3*memAlign + 256 + 4*2); arena.size != want || p.bytes != want { // x, w, the result; scratch
+		t.Errorf("the plan has %d bytes, takes %d, want %d", arena.size, p.bytes, want)
 	}
 }
 
@@ -151,7 +153,7 @@ func TestCompileErrors(t *testing.T) {
 			d.opt.kernels.add(Kernel{Name: "k", Op: ops.ScaleOp, Match: func(*ops.Node, *Target) int { return 0 }, Launch: launchOf(c.edit)})
 			g, other := &ops.Graph{}, &ops.Graph{}
 			stranger = other.Input("s", tensor.F32, 1)
-			_, err := d.Compile(g, ops.Scale(g, g.Input("x", tensor.F32, 2, 3), 2))
+			_, err := d.Compile(g, nil, ops.Scale(g, g.Input("x", tensor.F32, 2, 3), 2))
 			wantError(t, err, append(c.want, "plan_test.go:", "scale(F32[2 3])")...)
 			closing(t, d.Close)
 			if n := rt.Live(); n != 0 {
@@ -163,7 +165,7 @@ func TestCompileErrors(t *testing.T) {
 		d, _ := fakeDevice(t, Options{})
 		defer closing(t, d.Close)
 		g := &ops.Graph{}
-		_, err := d.Compile(g, ops.SiLU(g, g.Input("x", tensor.F32, 2, 3)))
+		_, err := d.Compile(g, nil, ops.SiLU(g, g.Input("x", tensor.F32, 2, 3)))
 		if !errors.Is(err, ops.ErrUnsupported) {
 			t.Errorf("error %v does not wrap ErrUnsupported", err)
 		}
@@ -180,7 +182,7 @@ func TestCompileErrors(t *testing.T) {
 		}
 		defer closing(t, buf.Free)
 		g := &ops.Graph{}
-		_, err = b.Compile(g, ops.Scale(g, g.Weight(tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{2, 3}, Buf: buf}), 2))
+		_, err = b.Compile(g, nil, ops.Scale(g, g.Weight(tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{2, 3}, Buf: buf}), 2))
 		wantError(t, err, `"w"`, "another device")
 	})
 }

@@ -1,6 +1,7 @@
 package opship
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -28,42 +29,83 @@ var layouts = map[tensor.DType]layout{}
 // rowAlign is the alignment of repacked rows in bytes.
 const rowAlign = 16
 
-var _ ops.Repacker = (*Device)(nil)
+// planes is the name of their layout.
+const planes = "planes"
 
 // row returns the size of a repacked row of k elements.
 func (l layout) row(k int) int64 {
 	return (int64(k/l.block)*int64(l.packed) + rowAlign - 1) &^ (rowAlign - 1)
 }
 
-// RepackedBytes implements ops.Repacker.
-func (d *Device) RepackedBytes(dt tensor.DType, s tensor.Shape) (int64, int) {
-	l, ok := layouts[dt]
+// LayoutOf returns the layout that the registered kernels want a weight in, on all targets: planes for the types that
+// have them, else that of files, also of what is no weight's type and shape.
+func LayoutOf(u ops.WeightUse) tensor.Layout {
+	l, ok := layouts[u.DType]
 	if !ok {
-		return 0, 0
+		return tensor.Layout{}
 	}
-	if n, err := tensor.Bytes(dt, s); err != nil || n > math.MaxInt64/4 {
-		return 0, 0
+	if n, err := tensor.Bytes(u.DType, u.Shape); err != nil || n > math.MaxInt64/4 {
+		return tensor.Layout{}
 	}
-	rows := s[:len(s)-1].Elems()
-	return int64(rows) * l.row(s.Last()), 1
+	rows := u.Shape[:len(u.Shape)-1].Elems()
+	return tensor.Layout{Name: planes, Bytes: int64(rows) * l.row(u.Shape.Last()), Rows: 1}
 }
 
-// bytes returns the memory that t takes on d.
-func (d *Device) bytes(t tensor.Tensor) (int64, error) {
-	if b, ok := t.Buf.(*buffer); ok && b.kind == ops.MemWeights {
-		return ops.WeightBytes(d, t.DType, t.Shape)
+// Layout returns LayoutOf(u).
+func (d *Device) Layout(u ops.WeightUse) tensor.Layout { return LayoutOf(u) }
+
+// checkLayout reports whether t lies as in files, or in the layout of its type, whole.
+func checkLayout(t tensor.Tensor) error {
+	if t.Layout.IsZero() {
+		return nil
 	}
-	return tensor.Bytes(t.DType, t.Shape)
+	if _, err := planesOf(t); err != nil {
+		return err
+	}
+	if want := LayoutOf(ops.WeightUse{DType: t.DType, Shape: t.Shape}); t.Layout != want {
+		return fmt.Errorf("layout %+v of %v%v, want %+v", t.Layout, t.DType, t.Shape, want)
+	}
+	return nil
 }
 
-// repacked returns the layout of t if its rows are repacked: a weight of a type that has one.
-func repacked(t tensor.Tensor) (layout, bool) {
-	b, ok := t.Buf.(*buffer)
-	if !ok || b.kind != ops.MemWeights {
-		return layout{}, false
-	}
+// planesOf returns how the rows of t, which is not as in files, lie in memory.
+func planesOf(t tensor.Tensor) (layout, error) {
 	l, ok := layouts[t.DType]
-	return l, ok
+	if !ok || t.Layout.Name != planes {
+		return layout{}, fmt.Errorf("layout %q of type %v is not known", t.Layout.Name, t.DType)
+	}
+	return l, nil
+}
+
+// readAs reports whether v is a weight in the layout that kernels read its type in.
+func readAs(v ops.Value) bool {
+	n := v.Node()
+	if _, ok := layouts[v.DType()]; ok {
+		return n.Leaf == ops.Weight && n.Tensor.Layout.Name == planes
+	}
+	return n.Tensor.Layout.IsZero()
+}
+
+// withLayoutHint adds to the error of a node without kernel which weight of g lies as no kernel reads it.
+func (d *Device) withLayoutHint(g *ops.Graph, err error) error {
+	if !errors.Is(err, ops.ErrUnsupported) {
+		return err
+	}
+	for _, n := range g.Nodes {
+		if n.Leaf != ops.Weight || readAs(n.Result(0)) {
+			continue
+		}
+		lies := "as in files"
+		if !n.Tensor.Layout.IsZero() {
+			lies = fmt.Sprintf("in layout %q", n.Tensor.Layout.Name)
+		}
+		want := "as in files"
+		if l := d.Layout(ops.WeightUse{Name: n.Name, DType: n.Tensor.DType, Shape: n.Tensor.Shape}); !l.IsZero() {
+			want = fmt.Sprintf("in layout %q", l.Name)
+		}
+		return fmt.Errorf("%w: weight %q of type %v lies %s, kernels read it %s", err, n.Name, n.Tensor.DType, lies, want)
+	}
+	return err
 }
 
 // repackMin is the number of bytes from which on rows are repacked on several cores.
@@ -95,8 +137,12 @@ func (l layout) repackRows(dst, src []byte, k int) {
 // uploadChunk is how many bytes are repacked at a time, if rows are not larger: few enough for a cache.
 const uploadChunk = 1 << 20
 
-// uploadRepacked is Upload of whole rows of a weight that is repacked.
-func (s *stream) uploadRepacked(dst tensor.Tensor, l layout, src []byte) error {
+// uploadRepacked is Upload of whole rows of a weight that has a layout. dst may be some rows of it.
+func (s *stream) uploadRepacked(dst tensor.Tensor, src []byte) error {
+	l, err := planesOf(dst)
+	if err != nil {
+		return fmt.Errorf("opship: upload of %q: %w", dst.Name, err)
+	}
 	k := dst.Shape.Last()
 	from, to := k/l.block*l.file, int(l.row(k))
 	if len(src)%from != 0 {

@@ -2,6 +2,7 @@ package opship
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestRepack(t *testing.T) {
 			defer closing(t, d.Close)
 			for _, shape := range []tensor.Shape{{1, f.Block}, {3, 5, 3 * f.Block}, {97, 16 * max(f.Block, 256)}} {
 				k, rows := shape.Last(), shape[:len(shape)-1].Elems()
-				size, err := ops.WeightBytes(d, dt, shape)
+				size, err := ops.WeightBytes(planed(dt, shape...))
 				must(t, err)
 				if want := int64(rows) * l.row(k); size != want || l.row(k)%rowAlign != 0 {
 					t.Fatalf("%v takes %d bytes, want %d", shape, size, want)
@@ -86,7 +87,8 @@ func randomBlocks(n, size int) []byte {
 // uploadWeight uploads file in two pieces and calls check with the rows as they lie on the device.
 func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, shape tensor.Shape, file []byte, check func(row func(int) []byte)) {
 	t.Helper()
-	size, err := ops.WeightBytes(d, dt, shape)
+	whole := planed(dt, shape...)
+	size, err := ops.WeightBytes(whole)
 	must(t, err)
 	buf, err := d.Alloc(size, ops.MemWeights)
 	must(t, err)
@@ -97,7 +99,7 @@ func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, 
 	k, rows := shape.Last(), shape[:len(shape)-1].Elems()
 	onDevice, stored, first := int(size)/rows, len(file)/rows, rows/3
 	piece := func(lo, hi int) {
-		w := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{hi - lo, k}, Buf: buf, Off: int64(lo * onDevice)}
+		w := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{hi - lo, k}, Layout: whole.Layout, Buf: buf, Off: int64(lo * onDevice)}
 		if lo < hi {
 			must(t, s.Upload(w, file[lo*stored:hi*stored]))
 		}
@@ -108,44 +110,109 @@ func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, 
 	check(func(r int) []byte { return rt.Bytes(buf.(*buffer).addr, int(size))[r*onDevice:][:onDevice] })
 }
 
-// TestRepackRefuses covers what has no meaning for repacked rows.
+// planed returns a weight in its layout without memory.
+func planed(dt tensor.DType, shape ...int) tensor.Tensor {
+	w := tensor.Tensor{Name: "w", DType: dt, Shape: shape}
+	w.Layout = LayoutOf(ops.WeightUse{Name: w.Name, DType: dt, Shape: w.Shape})
+	return w
+}
+
+// TestRepackRefuses covers what has no meaning for repacked rows. What says no layout lies as in files, in any memory.
 func TestRepackRefuses(t *testing.T) {
 	d, _ := fakeDevice(t, Options{})
 	defer closing(t, d.Close)
 	s, err := d.Stream()
 	must(t, err)
 	defer closing(t, s.Close)
-	shape := tensor.Shape{4, 256}
+	file := randomBlocks(4, 144)
 	for _, kind := range []ops.MemKind{ops.MemWeights, ops.MemState} {
 		buf, err := d.Alloc(4096, kind)
 		must(t, err)
 		defer closing(t, buf.Free)
-		w := tensor.Tensor{Name: "w", DType: quant.Q4_K, Shape: shape, Buf: buf}
-		file := make([]byte, 4*144)
-		part, down := s.Upload(w, file[:100]), s.Download(file, w)
-		if kind == ops.MemState {
-			must(t, part)
-			must(t, down)
-			must(t, s.Sync(t.Context()))
-			g := &ops.Graph{}
-			_, err := d.Compile(g, ops.Add(g, g.Input("x", tensor.F32, 1), g.Input("y", tensor.F32, 1)), g.Weight(w))
-			wantError(t, err, "must be in memory for weights")
-			continue
+		w := planed(quant.Q4_K, 4, 256)
+		w.Buf = buf
+		plain := w
+		plain.Layout = tensor.Layout{}
+		got := make([]byte, len(file))
+		must(t, s.Upload(plain, file[:100]))
+		must(t, s.Upload(plain, file))
+		must(t, s.Download(got, plain))
+		must(t, s.Sync(t.Context()))
+		if !bytes.Equal(got, file) {
+			t.Errorf("%s: a matrix that lies as in files came back changed", kindName(kind))
 		}
-		wantError(t, part, `"w"`, "100 bytes are not whole rows of 144")
-		wantError(t, down, `"w"`, "repacked")
+		wantError(t, s.Upload(w, file[:100]), `"w"`, "100 bytes are not whole rows of 144")
+		wantError(t, s.Download(got, w), `"w"`, `layout "planes"`)
 		wantError(t, s.Upload(w, make([]byte, 5*144)), "720 bytes in a tensor of 576")
-		w.Off = 4096 - 3*160
-		wantError(t, s.Upload(w, file), "outside of its buffer")
+		far := w
+		far.Off = 4096 - 3*160
+		wantError(t, s.Upload(far, file), "outside of its buffer")
+		odd := w
+		odd.Layout.Name = "tiles"
+		wantError(t, s.Upload(odd, file), `layout "tiles" of type Q4_K is not known`)
 	}
+}
+
+// TestLayouts covers which weights have a layout, and what a plan says of weights that lie otherwise.
+func TestLayouts(t *testing.T) {
 	for _, bad := range []tensor.Shape{{3, 100}, {0, 256}, {1 << 40, 1 << 40}} {
-		if n, rows := d.RepackedBytes(quant.Q4_K, bad); rows > 0 {
-			t.Errorf("shape %v takes %d bytes", bad, n)
+		if l := LayoutOf(ops.WeightUse{DType: quant.Q4_K, Shape: bad}); !l.IsZero() {
+			t.Errorf("shape %v has layout %+v", bad, l)
 		}
 	}
-	if _, rows := d.RepackedBytes(tensor.F16, shape); rows > 0 {
-		t.Error("F16 is repacked")
+	if l := LayoutOf(ops.WeightUse{DType: tensor.F16, Shape: tensor.Shape{4, 256}}); !l.IsZero() {
+		t.Errorf("F16 has layout %+v", l)
 	}
+	if l, want := planed(quant.Q4_K, 2, 3, 256).Layout, (tensor.Layout{Name: "planes", Bytes: 6 * 160, Rows: 1}); l != want {
+		t.Errorf("layout %+v, want %+v", l, want)
+	}
+	d, err := openOn(fakert.New("gfx1100", nil), "hip:0", 0, Options{CodeObjects: objectDir(t)}) // the product's kernels
+	must(t, err)
+	defer closing(t, d.Close)
+	buf, err := d.Alloc(1<<20, ops.MemWeights)
+	must(t, err)
+	defer closing(t, buf.Free)
+	product := func(w tensor.Tensor) (*ops.Graph, ops.Value) {
+		g := &ops.Graph{}
+		w.Buf = buf
+		return g, ops.MulMat(g, g.Input("x", tensor.F32, 3, w.Shape[1]), g.Weight(w))
+	}
+	for _, c := range []struct {
+		name string
+		edit func(*tensor.Tensor)
+		dt   tensor.DType
+		want []string
+	}{
+		{"as in files", func(w *tensor.Tensor) { w.Layout = tensor.Layout{} }, quant.Q4_K, []string{`weight "w" of type Q4_K lies as in files`, `layout "planes"`}},
+		{"of another name", func(w *tensor.Tensor) { w.Layout.Name = "tiles" }, quant.Q4_K, []string{`lies in layout "tiles"`, `layout "planes"`}},
+		{"where there is none", func(w *tensor.Tensor) { w.Layout = tensor.Layout{Name: "planes", Bytes: 5, Rows: 1} }, tensor.F16, []string{`type F16 lies in layout "planes"`, "reads it as in files"}},
+		{"of another size", func(w *tensor.Tensor) { w.Layout.Bytes++ }, quant.Q4_K, []string{"Bytes:641", "Bytes:640"}},
+		{"larger than its memory", func(w *tensor.Tensor) { w.Off = 1<<20 - 639 }, quant.Q4_K, []string{"640 bytes at", "outside of its buffer"}},
+	} {
+		w := planed(c.dt, 4, 256)
+		c.edit(&w)
+		g, y := product(w)
+		_, err := d.Compile(g, nil, y)
+		wantError(t, err, c.want...)
+		unsupported := w.Layout.Name != "planes" || c.dt == tensor.F16
+		if errors.Is(err, ops.ErrUnsupported) != unsupported {
+			t.Errorf("%s: that error %v wraps ErrUnsupported is not %v", c.name, err, unsupported)
+		}
+		if _, err := d.Caps().PlanBytes(g, y); (err != nil) != unsupported {
+			t.Errorf("%s: planning says %v", c.name, err)
+		}
+	}
+	g, y := product(planed(quant.Q4_K, 4, 256))
+	n, err := d.Caps().PlanBytes(g, y)
+	must(t, err)
+	if n < 4*3*(256+4) {
+		t.Errorf("a product takes %d bytes", n)
+	}
+	g = &ops.Graph{}
+	st := planed(quant.Q4_K, 4, 256)
+	st.Buf = buf
+	_, err = d.Compile(g, nil, g.State(st))
+	wantError(t, err, "states lie as in files", "planes")
 }
 
 // TestRepackRows compares the rows that several cores write with those of one.

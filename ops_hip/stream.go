@@ -30,14 +30,32 @@ type stream struct {
 	closed      bool
 }
 
-// command is a piece of work. Exactly one of plan, event and host is set.
+// command is a piece of work.
 type command struct {
+	do    work
 	plan  *Plan
-	event *hiprt.Event // to record; made if zero
-	host  []byte       // pinned memory to copy from, or to if out
-	addr  hiprt.Ptr
-	out   bool
+	arena tensor.Buffer // of plan, and its generation
+	gen   uint64
+	event *hiprt.Event // to record, made if zero, or to wait for
+	host  []byte       // pinned memory to copy from or to
+	addr  hiprt.Ptr    // to copy to or from, or to clear
+	src   hiprt.Ptr    // to copy from on the device
+	dev   [2]int       // numbers of the devices of addr and src
+	n     int64        // bytes on the device
 }
+
+// work is a kind of command.
+type work uint8
+
+const (
+	workRun work = iota
+	workRecord
+	workWait
+	workUpload
+	workDownload
+	workCopy
+	workZero
+)
 
 // download is a piece of a download that still is in pinned memory.
 type download struct{ dst, src []byte }
@@ -78,20 +96,34 @@ func (s *stream) issue() error {
 	for i := range s.pending {
 		c := &s.pending[i]
 		var err error
-		switch {
-		case c.plan != nil:
-			err = c.plan.issue(s.handle)
-		case c.event != nil:
+		switch c.do {
+		case workRun:
+			err = c.plan.issue(s.handle, c.arena, c.gen)
+		case workRecord:
 			if *c.event == 0 {
 				*c.event, err = rt.NewEvent()
 			}
 			if err == nil {
 				err = rt.RecordEvent(*c.event, s.handle)
 			}
-		case c.out:
-			err = rt.CopyToHost(c.host, c.addr, s.handle)
-		default:
+		case workWait:
+			if *c.event == 0 {
+				err = errors.New("wait for an event that was closed")
+			} else {
+				err = rt.WaitEvent(*c.event, s.handle)
+			}
+		case workUpload:
 			err = rt.CopyToDevice(c.addr, c.host, s.handle)
+		case workDownload:
+			err = rt.CopyToHost(c.host, c.addr, s.handle)
+		case workCopy:
+			if c.dev[0] == c.dev[1] {
+				err = rt.CopyOnDevice(c.addr, c.src, c.n, s.handle)
+			} else {
+				err = rt.CopyPeer(c.addr, c.dev[0], c.src, c.dev[1], c.n, s.handle)
+			}
+		case workZero:
+			err = rt.Memset(c.addr, 0, c.n, s.handle)
 		}
 		if err != nil {
 			return err
@@ -159,11 +191,10 @@ func (s *stream) deliver() {
 }
 
 // Upload copies src into pinned memory and enqueues its transfer. Pieces of a large one are transferred while
-// later ones are copied. Whole rows of a weight that has a layout of its own are repacked on the way; bytes of it are
-// uploaded as they are if dst is of type I8.
+// later ones are copied. Whole rows of a weight that has a layout are repacked on the way.
 func (s *stream) Upload(dst tensor.Tensor, src []byte) error {
-	if l, ok := repacked(dst); ok {
-		return s.uploadRepacked(dst, l, src)
+	if !dst.Layout.IsZero() {
+		return s.uploadRepacked(dst, src)
 	}
 	addr, err := s.check("upload", dst, len(src), int64(len(src)))
 	if err != nil {
@@ -184,7 +215,7 @@ func (s *stream) send(addr hiprt.Ptr, src []byte) (err error) {
 			continue
 		}
 		copy(m, src)
-		s.pending = append(s.pending, command{host: m, addr: addr})
+		s.pending = append(s.pending, command{do: workUpload, host: m, addr: addr})
 		src, addr = src[len(m):], addr+hiprt.Ptr(len(m))
 	}
 	return err
@@ -193,7 +224,7 @@ func (s *stream) send(addr hiprt.Ptr, src []byte) (err error) {
 // nextSlot sends the full slot of the upload ring off and waits until the next one is free.
 func (s *stream) nextSlot() error {
 	full := &s.up.slots[s.up.cur]
-	s.pending = append(s.pending, command{event: &full.event})
+	s.pending = append(s.pending, command{do: workRecord, event: &full.event})
 	full.busy = true
 	if err := s.do(background, s.flush); err != nil {
 		return err
@@ -212,8 +243,8 @@ func (s *stream) nextSlot() error {
 // Download enqueues the transfer of src into pinned memory; Sync copies it to dst. If the ring is full, it waits.
 func (s *stream) Download(dst []byte, src tensor.Tensor) error {
 	addr, err := s.check("download", src, len(dst), int64(len(dst)))
-	if _, ok := repacked(src); ok && err == nil {
-		err = fmt.Errorf("opship: download of %q: its rows were repacked; as I8 they can be had as they are", src.Name)
+	if err == nil && !src.Layout.IsZero() {
+		err = fmt.Errorf("opship: download of %q: it lies in layout %q, not as in files; as I8 its bytes can be had as they are", src.Name, src.Layout.Name)
 	}
 	for err == nil && len(dst) > 0 {
 		var m []byte
@@ -226,7 +257,7 @@ func (s *stream) Download(dst []byte, src tensor.Tensor) error {
 			}
 			continue
 		}
-		s.pending = append(s.pending, command{host: m, addr: addr, out: true})
+		s.pending = append(s.pending, command{do: workDownload, host: m, addr: addr})
 		s.copies = append(s.copies, download{dst[:len(m)], m})
 		dst, addr = dst[len(m):], addr+hiprt.Ptr(len(m))
 	}
@@ -261,7 +292,8 @@ func (s *stream) Run(p ops.Plan) error {
 	if !ok || q.dev != s.dev {
 		return fmt.Errorf("opship: plan %T is of another device than %s", p, s.dev.info.Name)
 	}
-	s.pending = append(s.pending, command{plan: q})
+	arena, gen := q.arena.Buffer()
+	s.pending = append(s.pending, command{do: workRun, plan: q, arena: arena, gen: gen})
 	return s.do(background, s.flush)
 }
 

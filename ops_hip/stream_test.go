@@ -130,13 +130,13 @@ func TestStreamErrors(t *testing.T) {
 		return tensor.Tensor{Name: "kv", DType: tensor.I8, Shape: tensor.Shape{n}, Buf: b, Off: off}
 	}
 	g := &ops.Graph{}
-	closed, err := d.Compile(g, ops.Scale(g, g.Input("x", tensor.F32, 2), 2))
+	closed, err := d.Compile(g, nil, ops.Scale(g, g.Input("x", tensor.F32, 2), 2))
 	if err != nil {
 		t.Fatal(err)
 	}
 	closing(t, closed.Close)
 	closing(t, closed.Close)
-	foreignPlan, err := other.Compile(g, ops.Scale(g, g.Input("x2", tensor.F32, 2), 2))
+	foreignPlan, err := other.Compile(g, nil, ops.Scale(g, g.Input("x2", tensor.F32, 2), 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestStepDoesNotAllocate(t *testing.T) {
 	defer closing(t, s.Close)
 	g := &ops.Graph{}
 	x := g.Input("x", tensor.F32, 4)
-	p, err := d.Compile(g, ops.Add(g, ops.Scale(g, x, 2), x))
+	p, err := d.Compile(g, nil, ops.Add(g, ops.Scale(g, x, 2), x))
 	if err != nil {
 		t.Fatal(err)
 	}

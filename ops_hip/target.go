@@ -20,9 +20,6 @@ type Target struct {
 	CUs  int    // compute units (streaming multiprocessors); 0 if not known
 	LDS  int    // bytes of LDS that a block may declare
 	MMA  MMA
-
-	// Mixture says that the graph sends tokens to experts: see mixtureTokens. [Device.Target] does not know graphs.
-	Mixture bool
 }
 
 // waveLanes is the wave size of every target: RDNA kernels are compiled for wave32.

@@ -218,7 +218,7 @@ func runModel(t testing.TB, d *Device, rows, cols, runs int) (result []byte, mod
 	w := upload(t, d, s, "w", wx, ops.MemWeights, cols)
 	defer closing(t, w.Buf.Free)
 	g := &ops.Graph{}
-	p, err := d.compile(g, []ops.Value{model(g, rows, cols, w)})
+	p, err := d.compile(g, nil, []ops.Value{model(g, rows, cols, w)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 type weightType struct {
 	kernel string // part of kernel names: "q4_k"
 	group  string // ending of the objects that hold its kernels: "k" of mul_mat_k
+	wide   bool   // there are no matrix kernels, which round weights to 16 bits
 }
 
 // typesDef is the list that the kernels are generated from, so that both cannot differ.
@@ -22,8 +23,8 @@ var typesDef string
 // weightTypes is typesDef by the canonical name of the type ("Q4_K").
 var weightTypes = parseTypes(typesDef)
 
-// parseTypes reads the lines "#ifdef TYPES_<group>" and "TYPE(<kernel>, <name>, <block>, <bytes>)". It panics on
-// others that look like a type: the list is part of the program.
+// parseTypes reads the lines "#ifdef TYPES_<group>" and "TYPE(<kernel>, <name>, <block>, <bytes>)", or TYPE_WIDE. It
+// panics on others that look like a type: the list is part of the program.
 func parseTypes(def string) map[string]weightType {
 	m := map[string]weightType{}
 	group := ""
@@ -31,23 +32,24 @@ func parseTypes(def string) map[string]weightType {
 		if g, ok := strings.CutPrefix(line, "#ifdef TYPES_"); ok {
 			group = strings.ToLower(strings.TrimSpace(g))
 		}
-		if rest, ok := strings.CutPrefix(line, "TYPE("); ok {
+		rest, ok := strings.CutPrefix(line, "TYPE(")
+		wide := false
+		if !ok {
+			rest, wide = strings.CutPrefix(line, "TYPE_WIDE(")
+		}
+		if ok || wide {
 			f := strings.Split(strings.TrimSuffix(strings.TrimSpace(rest), ")"), ", ")
 			if len(f) != 4 || group == "" {
 				panic(fmt.Sprintf("opship: types.def: %q", line))
 			}
-			m[f[1]] = weightType{f[0], group}
+			m[f[1]] = weightType{f[0], group, wide}
 		}
 	}
 	return m
 }
 
-// weightTypeOf returns the kernels for weights w, or false if there are none. Types that are repacked must be weights
-// of the graph, since nothing else is.
+// weightTypeOf returns the kernels for weights w, or false if there are none for its type and layout.
 func weightTypeOf(w ops.Value) (weightType, bool) {
 	t, ok := weightTypes[w.DType().String()]
-	if _, repacked := layouts[w.DType()]; repacked {
-		ok = ok && w.Node().Leaf == ops.Weight
-	}
-	return t, ok
+	return t, ok && readAs(w)
 }

@@ -4,13 +4,14 @@ import (
 	"math"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/scalar"
 )
 
 func init() {
-	Register(ops.SiLUOp, unary[float32](siluOf), unary[float64](siluOf))
-	Register(ops.SigmoidOp, unary[float32](sigmoidOf), unary[float64](sigmoidOf))
-	Register(ops.SoftplusOp, unary[float32](softplusOf), unary[float64](softplusOf))
-	Register(ops.GELUOp, unary[float32](geluOf), unary[float64](geluOf))
+	Register(ops.SiLUOp, unary[float32](scalar.SiLU), unary[float64](scalar.SiLU))
+	Register(ops.SigmoidOp, unary[float32](scalar.Sigmoid), unary[float64](scalar.Sigmoid))
+	Register(ops.SoftplusOp, unary[float32](scalar.Softplus), unary[float64](scalar.Softplus))
+	Register(ops.GELUOp, unary[float32](scalar.GELU), unary[float64](scalar.GELU))
 	Register(ops.ScaleOp, scale[float32], scale[float64])
 	Register(ops.SoftcapOp, softcap[float32], softcap[float64])
 }
@@ -25,21 +26,6 @@ func unary[T Float](f func(float64) float64) Kernel[T] {
 			}
 		})
 	}
-}
-
-func sigmoidOf(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-
-func siluOf(x float64) float64 { return x / (1 + math.Exp(-x)) }
-
-func softplusOf(x float64) float64 {
-	if x > 20 {
-		return x
-	}
-	return math.Log1p(math.Exp(x))
-}
-
-func geluOf(x float64) float64 {
-	return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 }
 
 func scale[T Float](c *Call[T]) error {

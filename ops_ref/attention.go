@@ -27,11 +27,11 @@ func attention[T Float](c *Call[T]) error {
 		for i := lo; i < hi; i++ {
 			t, h := i/heads, i%heads
 			o := out.Row(i, nil)
-			if at.seq[t] < 0 {
+			if at.Seq[t] < 0 {
 				clear(o)
 				continue
 			}
-			seq, last, first := int(at.seq[t]), int(at.pos[t]), 0
+			seq, last, first := int(at.Seq[t]), int(at.Pos[t]), 0
 			if a.Window > 0 {
 				first = max(0, last-a.Window+1)
 			}
@@ -39,7 +39,7 @@ func attention[T Float](c *Call[T]) error {
 			scores = scores[:0]
 			m := math.Inf(-1)
 			for p := first; p <= last; p++ {
-				s := float64(a.Scale) * dot(q.Row(i, nil), k.Row(at.row(seq, p)*kvHeads+kv, scratch))
+				s := float64(a.Scale) * dot(q.Row(i, nil), k.Row(at.Row(seq, p)*kvHeads+kv, scratch))
 				if a.Softcap > 0 {
 					s = float64(a.Softcap) * math.Tanh(s/float64(a.Softcap))
 				}
@@ -57,7 +57,7 @@ func attention[T Float](c *Call[T]) error {
 			}
 			clear(sum)
 			for j, s := range scores {
-				for d, x := range v.Row(at.row(seq, first+j)*kvHeads+kv, scratch) {
+				for d, x := range v.Row(at.Row(seq, first+j)*kvHeads+kv, scratch) {
 					sum[d] += float64(s * float64(x))
 				}
 			}

@@ -4,51 +4,18 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/hipengine/hipengine/internal/hostmem"
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/ops_ref/internal/pages"
+	"github.com/hipengine/hipengine/ops_ref/internal/host"
 	"github.com/hipengine/hipengine/ops_ref/internal/par"
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// Kernel computes one node.
-type Kernel[T Float] func(c *Call[T]) error
-
-// Call is the operands of one node. A kernel writes Out and, where the op updates an input in place, that input,
-// whose view Out repeats.
-type Call[T Float] struct {
-	In, Out []View[T]
-	Attrs   any
-	Pool    *par.Pool
-}
-
-// kernel is an op's implementation in both precisions.
-type kernel struct {
-	f32 Kernel[float32]
-	f64 Kernel[float64]
-}
-
-var kernels = map[*ops.Def]kernel{}
-
-// Register installs the kernel of d; op files call it from init with one generic function twice.
-func Register(d *ops.Def, f32 Kernel[float32], f64 Kernel[float64]) {
-	if _, ok := kernels[d]; ok {
-		panic("opsref: duplicate kernel for " + d.Name)
-	}
-	kernels[d] = kernel{f32, f64}
-}
-
 // Options configure a Device. The zero value is the reference in float32 on all cores.
 type Options struct {
-	Name    string // Info().Name; empty means "ref", "oracle" or "cpu" as the flags say
+	Name    string // Info().Name; empty means "ref", or "oracle" as the flag says
 	Threads int    // 0: one per core that the process may use
 	Oracle  bool   // compute activations in float64
-
-	// Fast uses the kernels registered with RegisterFast where there are any. They quantize activations that meet
-	// quantized weights to 8 bits, and their results do not depend on the number of threads, on the vector
-	// instructions of the processor or on what else is in a batch, but for the exception that the package comment
-	// states. Oracle excludes it.
-	Fast bool
 
 	// Without lists ops that the device claims not to support, so that they are expanded.
 	Without map[*ops.Def]bool
@@ -57,58 +24,73 @@ type Options struct {
 	Override map[*ops.Def]Kernel[float32]
 }
 
-// Device is the reference backend. It holds goroutines, and the memory that its fast plans share.
+// Device is the reference backend. It holds goroutines.
 type Device struct {
-	opt  Options
-	pool *par.Pool
-	work workspace // of fast plans
-
-	interleaves bool // weights of types that have such kernels: see interleaved_fast.go
+	opt    Options
+	pool   *par.Pool
+	config host.Config
 }
 
-// New returns a device; Close ends its goroutines and gives their memory back.
+var _ ops.Device = (*Device)(nil)
+
+// New returns a device; Close ends its goroutines.
 func New(o Options) *Device {
 	if o.Threads <= 0 {
 		o.Threads = par.Cores()
 	}
 	if o.Name == "" {
 		o.Name = "ref"
-		switch {
-		case o.Oracle:
+		if o.Oracle {
 			o.Name = "oracle"
-		case o.Fast:
-			o.Name = "cpu"
 		}
 	}
-	return &Device{opt: o, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}}, interleaves: o.Fast && simd.Interleaves()}
+	return &Device{opt: o, pool: par.New(o.Threads), config: host.Config{Wide: o.Oracle}}
 }
 
 // Info describes the device.
 func (d *Device) Info() ops.Info {
-	model := fmt.Sprintf("%d threads", d.opt.Threads)
-	if d.opt.Fast {
-		model += ", " + simd.Current().String()
-	}
-	return ops.Info{Name: d.opt.Name, Target: runtime.GOARCH, Model: model, Wave: 1}
+	return ops.Info{Name: d.opt.Name, Target: runtime.GOARCH, Model: fmt.Sprintf("%d threads", d.opt.Threads), Wave: 1}
 }
+
+// Caps implements ops.Device. What is free is what the machine, or the control group of the process, has left.
+func (d *Device) Caps() ops.Caps {
+	return ops.Caps{
+		Free: hostmem.Process,
+		PlanBytes: func(g *ops.Graph, outs ...ops.Value) (int64, error) {
+			return host.PlanBytes(d, g, outs, d.config)
+		},
+		Kernels: kernelsOf,
+		Map:     host.Map,
+	}
+}
+
+// kernelsOf lists the nodes of a plan; all run as kernels of this package.
+func kernelsOf(p ops.Plan) []string {
+	r, ok := p.(interface{ nodes() []*ops.Node })
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, n := range r.nodes() {
+		names = append(names, fmt.Sprintf("%v -> %s", n, n.Op.Name))
+	}
+	return names
+}
+
+// Layout implements ops.Device: weights lie as in files.
+func (d *Device) Layout(ops.WeightUse) tensor.Layout { return tensor.Layout{} }
 
 // Alloc returns zeroed memory of the process.
 func (d *Device) Alloc(bytes int64, kind ops.MemKind) (tensor.Buffer, error) {
-	if bytes < 0 || bytes > 1<<46 {
-		return nil, fmt.Errorf("opsref: cannot allocate %d bytes", bytes)
-	}
-	m, err := pages.New(bytes)
+	b, err := host.NewBuffer(bytes, d.opt.Oracle && kind == ops.MemPlans)
 	if err != nil {
 		return nil, fmt.Errorf("opsref: %w", err)
 	}
-	return &buffer{mem: m, b: m.Bytes(), interleaves: d.interleaves && kind == ops.MemWeights}, nil
+	return b, nil
 }
 
 // Supports reports whether n's op has a kernel.
-func (d *Device) Supports(n *ops.Node) bool {
-	_, ok := kernels[n.Op]
-	return ok && !d.opt.Without[n.Op]
-}
+func (d *Device) Supports(n *ops.Node) bool { return KernelOf(n.Op) != nil && !d.opt.Without[n.Op] }
 
 // Stream returns a queue that does its work before each call returns.
 func (d *Device) Stream() (ops.Stream, error) { return stream{}, nil }
@@ -116,59 +98,22 @@ func (d *Device) Stream() (ops.Stream, error) { return stream{}, nil }
 // Close ends the device. None of its plans may run any more.
 func (d *Device) Close() error {
 	d.pool.Close()
-	d.work.release()
 	return nil
 }
 
-// Compile lowers g and plans its memory.
-func (d *Device) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
-	switch {
-	case d.opt.Oracle:
-		return asPlan(compile(d, g, outs, func(k kernel, _ *ops.Def) Kernel[float64] { return k.f64 }))
-	case d.opt.Fast:
-		return compileFast(d, g, outs)
-	}
-	return asPlan(compile(d, g, outs, d.pickFloat32))
-}
-
-// asPlan keeps a nil pointer from becoming a plan.
-func asPlan[T Float](p *compiled[T], err error) (ops.Plan, error) {
+// Compile implements ops.Device.
+func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
+	p, err := host.NewPlan(d, g, a, outs, d.config)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opsref: %w", err)
 	}
-	return p, nil
-}
-
-// pickFloat32 returns the reference kernel of op, or its replacement.
-func (d *Device) pickFloat32(k kernel, op *ops.Def) Kernel[float32] {
-	if o, ok := d.opt.Override[op]; ok {
-		return o
+	if d.opt.Oracle {
+		return interpret(p, d.pool, func(op *ops.Def) Kernel[float64] { return kernels[op].f64 })
 	}
-	return k.f32
+	return interpret(p, d.pool, func(op *ops.Def) Kernel[float32] {
+		if k, ok := d.opt.Override[op]; ok {
+			return k
+		}
+		return kernels[op].f32
+	})
 }
-
-// buffer is memory of the process. In the arena of an oracle plan (wide), F32 values are stored as float64.
-type buffer struct {
-	mem  *pages.Memory // what Alloc returned; plans that use it hold it too. Nil for an arena, and once freed
-	b    []byte
-	wide bool
-
-	interleaves bool // weights in it, see interleavedFormat
-}
-
-func (b *buffer) Size() int64 { return int64(len(b.b)) }
-
-// Bytes implements ops.HostBuffer.
-func (b *buffer) Bytes() []byte { return b.b }
-
-func (b *buffer) Free() error {
-	b.b = nil
-	if b.mem != nil {
-		b.mem.Release()
-		b.mem = nil
-	}
-	return nil
-}
-
-// KernelOf returns the float32 kernel of d, for tests that wrap it; nil if there is none.
-func KernelOf(d *ops.Def) Kernel[float32] { return kernels[d].f32 }

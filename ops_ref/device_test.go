@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -46,7 +46,7 @@ func TestBadIndexes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := &ops.Graph{}
-			p, err := dev.Compile(g, c.record(g))
+			p, err := dev.Compile(g, nil, c.record(g))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +56,7 @@ func TestBadIndexes(t *testing.T) {
 				if !ok {
 					t.Fatalf("no input %q", name)
 				}
-				if err := s.Upload(to, simd.AsBytes(v)); err != nil {
+				if err := s.Upload(to, cast.AsBytes(v)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -84,19 +84,19 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	for threads := 1; threads <= 3; threads++ {
 		dev := New(Options{Threads: threads})
 		g := &ops.Graph{}
-		p, err := dev.Compile(g, ops.MulMat(g, g.Input("x", tensor.F32, 17, 96), g.Input("x2", tensor.F32, 17, 96)))
+		p, err := dev.Compile(g, nil, ops.MulMat(g, g.Input("x", tensor.F32, 17, 96), g.Input("x2", tensor.F32, 17, 96)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s, _ := dev.Stream()
 		for _, name := range []string{"x", "x2"} {
 			to, _ := p.Input(name)
-			if err := s.Upload(to, simd.AsBytes(x)); err != nil {
+			if err := s.Upload(to, cast.AsBytes(x)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		y := make([]float32, 17*17)
-		if err := errors.Join(s.Run(p), s.Download(simd.AsBytes(y), p.Output(0)), dev.Close()); err != nil {
+		if err := errors.Join(s.Run(p), s.Download(cast.AsBytes(y), p.Output(0)), dev.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
@@ -115,16 +115,16 @@ func TestViewOfWeight(t *testing.T) {
 	s, _ := dev.Stream()
 	w := stateOf(t, dev, "w", 6)
 	x := []float32{1, 2, 3, 4, 5, 6}
-	if err := s.Upload(w, simd.AsBytes(x)); err != nil {
+	if err := s.Upload(w, cast.AsBytes(x)); err != nil {
 		t.Fatal(err)
 	}
 	g := &ops.Graph{}
-	p, err := dev.Compile(g, ops.Slice(g, ops.Reshape(g, g.Weight(w), 2, 3), 1, 3))
+	p, err := dev.Compile(g, nil, ops.Slice(g, ops.Reshape(g, g.Weight(w), 2, 3), 1, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
 	y := make([]float32, 4)
-	if err := errors.Join(s.Run(p), s.Download(simd.AsBytes(y), p.Output(0))); err != nil || !slices.Equal(y, []float32{2, 3, 5, 6}) {
+	if err := errors.Join(s.Run(p), s.Download(cast.AsBytes(y), p.Output(0))); err != nil || !slices.Equal(y, []float32{2, 3, 5, 6}) {
 		t.Errorf("%v, %v", y, err)
 	}
 }

@@ -10,12 +10,5 @@
 // Each output element is computed by one goroutine in a fixed order, so results do not depend on the number of
 // threads, nor on what else is in the batch.
 //
-// With Options.Fast a device uses the kernels of the files named *_fast.go, which stand on package
-// internal/simd, and the reference kernels where there is none. A run of a plan is then one run of all threads, with
-// a barrier after each op, and allocates nothing. Arithmetic is float32, and activations are quantized to 8 bits
-// where they meet weights in blocks that kernels multiply as integers. What was said of threads and batches holds,
-// and more: a token's bits are the same in a prompt and alone, and at all levels of vector instructions. There is one
-// exception: where the processor multiplies tiles of bfloat16 (AMX), steps of many tokens multiply there, quantized
-// weights and their activations rounded to bfloat16, others as sums of bfloat16. The error is no larger, but the bits are
-// not those of steps of few tokens and of other processors.
+// The fast device of the same processor is package cpu, which falls back to these kernels.
 package opsref

@@ -1,9 +1,8 @@
 package opsref
 
 import (
-	"fmt"
-
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/index"
 )
 
 func init() {
@@ -16,7 +15,7 @@ func init() {
 func mulMatExperts[T Float](c *Call[T]) error {
 	x, w, ids, out := c.In[0], c.In[1], c.In[2].Ints(), c.Out[0].F
 	k, n := c.In[2].Shape[1], w.Shape[1]
-	if err := checkExperts(ids, w.Shape[0]); err != nil {
+	if err := index.CheckExperts(ids, w.Shape[0]); err != nil {
 		return err
 	}
 	users := make([][]int, w.Shape[0]) // places in ids that name each expert
@@ -44,7 +43,7 @@ func mulMatExperts[T Float](c *Call[T]) error {
 
 func addExperts[T Float](c *Call[T]) error {
 	x, bias, ids, out := c.In[0], c.In[1], c.In[2].Ints(), c.Out[0]
-	if err := checkExperts(ids, bias.Shape[0]); err != nil {
+	if err := index.CheckExperts(ids, bias.Shape[0]); err != nil {
 		return err
 	}
 	return c.Pool.For(len(ids), 16, func(lo, hi int) {
@@ -73,13 +72,4 @@ func weightedSum[T Float](c *Call[T]) error {
 			}
 		}
 	})
-}
-
-func checkExperts(ids []int32, n int) error {
-	for i, e := range ids {
-		if e < 0 || int(e) >= n {
-			return fmt.Errorf("expert %d at %d is outside 0..%d", e, i, n-1)
-		}
-	}
-	return nil
 }

@@ -1,10 +1,13 @@
 package opsref
 
-import "github.com/hipengine/hipengine/ops"
+import (
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/scalar"
+)
 
 func init() {
-	Register(ops.SwiGLUOp, gated[float32](siluOf), gated[float64](siluOf))
-	Register(ops.GeGLUOp, gated[float32](geluOf), gated[float64](geluOf))
+	Register(ops.SwiGLUOp, gated[float32](scalar.SiLU), gated[float64](scalar.SiLU))
+	Register(ops.GeGLUOp, gated[float32](scalar.GELU), gated[float64](scalar.GELU))
 	Register(ops.SwiGLUClampedOp, swiGLUClamped[float32], swiGLUClamped[float64])
 }
 
@@ -27,7 +30,7 @@ func swiGLUClamped[T Float](c *Call[T]) error {
 		for i := lo; i < hi; i++ {
 			g := min(float64(gate[i]), limit)
 			u := min(max(float64(up[i]), -limit), limit)
-			out[i] = T(g * sigmoidOf(alpha*g) * (u + 1))
+			out[i] = T(g * scalar.Sigmoid(alpha*g) * (u + 1))
 		}
 	})
 }

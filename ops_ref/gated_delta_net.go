@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/index"
 )
 
 func init() { Register(ops.GatedDeltaNetOp, gatedDeltaNet[float32], gatedDeltaNet[float64]) }
@@ -18,7 +19,7 @@ func gatedDeltaNet[T Float](c *Call[T]) error {
 	g, beta := c.In[3].F, c.In[4].F
 	starts, slots := c.In[6].Ints(), c.In[7].Ints()
 	a := c.Attrs.(ops.GatedDeltaNetAttrs)
-	if err := checkSequences(starts, slots, q.Shape[0], state.Shape[0]); err != nil {
+	if err := index.NewSequences(starts, slots, state.Shape[0]).Check(q.Shape[0]); err != nil {
 		return err
 	}
 	nk, nv, dv, dk := q.Shape[1], v.Shape[1], v.Shape[2], q.Shape[2]

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
+	"github.com/hipengine/hipengine/ops_ref/internal/host"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -75,7 +76,7 @@ func TestDeltaNetLayer(t *testing.T) {
 				o, _ := ops.GatedDeltaNet(g, ops.L2Norm(g, part(0, nk), 1e-6), ops.L2Norm(g, part(nk*dim, nk), 1e-6), part(2*nk*dim, nv),
 					decay, ops.Sigmoid(g, in("b", n, nv)), g.State(delta), starts, slots, ops.GatedDeltaNetAttrs{Scale: 0.5, Tiled: c.tiled})
 				o = ops.Mul(g, ops.RMSNorm(g, o, in("norm", dim), 1e-6), ops.SiLU(g, in("z", n, nv, dim)))
-				p, err := dev.Compile(g, o)
+				p, err := dev.Compile(g, nil, o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +88,7 @@ func TestDeltaNetLayer(t *testing.T) {
 						x = x[at*w : (at+n)*w]
 					}
 					to, _ := p.Input(name)
-					if err := st.Upload(to, simd.AsBytes(x)); err != nil {
+					if err := st.Upload(to, cast.AsBytes(x)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -99,7 +100,7 @@ func TestDeltaNetLayer(t *testing.T) {
 					t.Fatal(err)
 				}
 				y := make([]float32, n*nv*dim)
-				if err := st.Download(simd.AsBytes(y), p.Output(0)); err != nil {
+				if err := st.Download(cast.AsBytes(y), p.Output(0)); err != nil {
 					t.Fatal(err)
 				}
 				out = append(out, y...)
@@ -113,7 +114,7 @@ func TestDeltaNetLayer(t *testing.T) {
 			}
 			// S_0 row i=0 and S_3 row i=2: the state is stored transposed, [value][key].
 			if c.tiled {
-				x := simd.Of[float32](delta.Buf.(*buffer).b)
+				x := cast.Of[float32](host.Map(delta.Buf))
 				for j, w := range []float64{-0.138124, -0.160388, 0.171771, 0.112334} {
 					if got := float64(x[j*dim]); !(math.Abs(got-w) < 1.5e-6) {
 						t.Errorf("chunks of %d: state of head 0, element 0,%d is %v, want %v", chunk, j, got, w)

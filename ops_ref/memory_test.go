@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
+	"github.com/hipengine/hipengine/ops_ref/internal/host"
 	"github.com/hipengine/hipengine/tensor"
 )
 
 // TestFreeBeforeClose frees weights that lie outside the Go heap while a plan uses them: the plan goes on running
 // until it is closed, and is an error after it.
 func TestFreeBeforeClose(t *testing.T) {
-	for name, o := range map[string]Options{"reference": {Threads: 2}, "oracle": {Threads: 2, Oracle: true}, "fast": {Threads: 2, Fast: true}} {
+	for name, o := range map[string]Options{"reference": {Threads: 2}, "oracle": {Threads: 2, Oracle: true}} {
 		t.Run(name, func(t *testing.T) {
 			dev := New(o)
 			defer dev.Close()
@@ -27,26 +28,26 @@ func TestFreeBeforeClose(t *testing.T) {
 			}
 			weight := tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{rows, k}, Buf: buf}
 			s, _ := dev.Stream()
-			if err := s.Upload(weight, simd.AsBytes(w)); err != nil {
+			if err := s.Upload(weight, cast.AsBytes(w)); err != nil {
 				t.Fatal(err)
 			}
 			g := &ops.Graph{}
 			y := ops.MulMat(g, g.Input("x", tensor.F32, 1, k), g.Weight(weight))
-			p, err := dev.Compile(g, y)
+			p, err := dev.Compile(g, nil, y)
 			if err != nil {
 				t.Fatal(err)
 			}
 			x := make([]float32, k)
 			x[3] = 1
 			in, _ := p.Input("x")
-			if err := errors.Join(s.Upload(in, simd.AsBytes(x)), buf.Free(), s.Run(p)); err != nil {
+			if err := errors.Join(s.Upload(in, cast.AsBytes(x)), buf.Free(), s.Run(p)); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Upload(weight, simd.AsBytes(w)); err == nil {
+			if err := s.Upload(weight, cast.AsBytes(w)); err == nil {
 				t.Error("uploaded to a freed buffer")
 			}
 			got := make([]float32, rows)
-			if err := s.Download(simd.AsBytes(got), p.Output(0)); err != nil {
+			if err := s.Download(cast.AsBytes(got), p.Output(0)); err != nil {
 				t.Fatal(err)
 			}
 			for i, v := range got {
@@ -57,7 +58,7 @@ func TestFreeBeforeClose(t *testing.T) {
 			if err := p.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Run(p); !errors.Is(err, errClosed) {
+			if err := s.Run(p); !errors.Is(err, host.ErrClosed) {
 				t.Errorf("a closed plan ran: %v", err)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/scalar"
 )
 
 func init() { Register(ops.RouteOp, route[float32], route[float64]) }
@@ -24,11 +25,11 @@ func route[T Float](c *Call[T]) error {
 			for e, v := range x.Row(t, nil) {
 				score[e], order[e] = float64(v), int32(e)
 				if a.Gating == ops.SigmoidGate {
-					score[e] = sigmoidOf(float64(v))
+					score[e] = scalar.Sigmoid(float64(v))
 				}
 			}
 			if a.Gating == ops.Softmax {
-				softmaxInPlace(score)
+				scalar.Softmax(score)
 			}
 			preference := func(e int32) float64 {
 				if bias == nil {
@@ -43,7 +44,7 @@ func route[T Float](c *Call[T]) error {
 				w[j] = score[e]
 			}
 			if a.Gating == ops.SoftmaxTopK {
-				softmaxInPlace(w)
+				scalar.Softmax(w)
 			}
 			if a.Norm {
 				var sum float64
@@ -60,17 +61,4 @@ func route[T Float](c *Call[T]) error {
 			}
 		}
 	})
-}
-
-// softmaxInPlace replaces x by exp(x) / Σ exp(x).
-func softmaxInPlace(x []float64) {
-	m := slices.Max(x)
-	var sum float64
-	for i, v := range x {
-		x[i] = math.Exp(v - m)
-		sum += x[i]
-	}
-	for i := range x {
-		x[i] /= sum
-	}
 }

@@ -3,7 +3,7 @@ package opsref
 import (
 	"fmt"
 
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/tensor"
 	_ "github.com/hipengine/hipengine/tensor/quant" // the definitions of the weight types
 )
@@ -13,27 +13,33 @@ type Float interface{ float32 | float64 }
 
 // View is an operand of a kernel.
 type View[T Float] struct {
-	DType tensor.DType
-	Shape tensor.Shape
+	DType  tensor.DType
+	Shape  tensor.Shape
+	Layout tensor.Layout // of a weight
 
 	// F holds the elements where they are stored as T: all activations, and states of that type. Nil otherwise.
 	F []T
 
-	raw    []byte // weights, states and integers, in DType
-	format tensor.Format
+	// Raw holds weights, states and integers, in DType and Layout.
+	Raw []byte
 
-	interleaved bool // raw holds rows as interleavedFormat says
+	// Format is the definition of DType.
+	Format tensor.Format
+
+	// Fetch copies innermost row i to dst as files have it, from weights in a Layout of their own. Nil for others.
+	Fetch func(dst []byte, i int)
 }
 
-// newView returns a view of raw, which holds elements of type dt, or of type T if activation.
-func newView[T Float](dt tensor.DType, shape tensor.Shape, raw []byte, activation bool) (View[T], error) {
-	f, ok := dt.Format()
+// NewView returns a view of a tensor whose elements are raw. If wide, it is an activation, which is stored as T whatever
+// its type says.
+func NewView[T Float](t tensor.Tensor, raw []byte, wide bool) (View[T], error) {
+	f, ok := t.DType.Format()
 	if !ok {
-		return View[T]{}, fmt.Errorf("opsref: type %v is not registered", dt)
+		return View[T]{}, fmt.Errorf("type %v is not registered", t.DType)
 	}
-	v := View[T]{DType: dt, Shape: shape, raw: raw, format: f}
-	if activation || dt == dtypeOf[T]() {
-		v.F = simd.Of[T](raw)
+	v := View[T]{DType: t.DType, Shape: t.Shape, Layout: t.Layout, Raw: raw, Format: f}
+	if wide || t.DType == dtypeOf[T]() {
+		v.F = cast.Of[T](raw)
 	}
 	return v, nil
 }
@@ -47,6 +53,9 @@ func dtypeOf[T Float]() tensor.DType {
 	return tensor.F64
 }
 
+// RowBytes returns the size of an innermost row as files have it.
+func (v View[T]) RowBytes() int { return v.Shape.Last() / v.Format.Block * v.Format.Bytes }
+
 // Row returns innermost row i as T: the elements themselves where they are stored so, else dequantized into
 // scratch, which must hold a row.
 func (v View[T]) Row(i int, scratch []T) []T {
@@ -54,13 +63,13 @@ func (v View[T]) Row(i int, scratch []T) []T {
 	if v.F != nil {
 		return v.F[i*n : (i+1)*n]
 	}
-	src := v.stored(i, nil)
+	src := v.Stored(i, nil)
 	switch s := any(scratch[:n]).(type) {
 	case []float32:
-		v.format.Dequant(s, src)
+		v.Format.Dequant(s, src)
 	case []float64:
 		narrow := make([]float32, n)
-		v.format.Dequant(narrow, src)
+		v.Format.Dequant(narrow, src)
 		for j, x := range narrow {
 			s[j] = float64(x)
 		}
@@ -68,18 +77,17 @@ func (v View[T]) Row(i int, scratch []T) []T {
 	return scratch[:n]
 }
 
-// stored returns innermost row i as files have it: in place, or, of interleaved rows, in scratch, which is made if it
-// is too small for one.
-func (v View[T]) stored(i int, scratch []byte) []byte {
-	size := v.Shape.Last() / v.format.Block * v.format.Bytes
-	if !v.interleaved {
-		return v.raw[i*size : (i+1)*size]
+// Stored returns innermost row i as files have it: in place, or, of weights in a layout of their own, in scratch, which is
+// made if it is too small for one.
+func (v View[T]) Stored(i int, scratch []byte) []byte {
+	size := v.RowBytes()
+	if v.Fetch == nil {
+		return v.Raw[i*size : (i+1)*size]
 	}
 	if len(scratch) < size {
 		scratch = make([]byte, size)
 	}
-	first := i / simd.InterleavedRows * simd.InterleavedRows
-	integerFormats[v.DType].InterleavedRow(scratch, v.raw[first*size:], i-first, v.Shape.Last())
+	v.Fetch(scratch[:size], i)
 	return scratch[:size]
 }
 
@@ -96,26 +104,26 @@ func (v View[T]) All() []T {
 	return all
 }
 
-// SetRow stores src as innermost row i, quantized to the type of the storage.
+// SetRow stores src as innermost row i, quantized to the type of the storage, which lies as files do.
 func (v View[T]) SetRow(i int, src []T) {
 	n := v.Shape.Last()
 	if v.F != nil {
 		copy(v.F[i*n:(i+1)*n], src)
 		return
 	}
-	size := n / v.format.Block * v.format.Bytes
-	dst := v.raw[i*size : (i+1)*size]
+	size := v.RowBytes()
+	dst := v.Raw[i*size : (i+1)*size]
 	switch s := any(src).(type) {
 	case []float32:
-		v.format.Quant(dst, s)
+		v.Format.Quant(dst, s)
 	case []float64:
 		narrow := make([]float32, n)
 		for j, x := range s {
 			narrow[j] = float32(x)
 		}
-		v.format.Quant(dst, narrow)
+		v.Format.Quant(dst, narrow)
 	}
 }
 
 // Ints returns the elements of an I32 operand.
-func (v View[T]) Ints() []int32 { return simd.Of[int32](v.raw) }
+func (v View[T]) Ints() []int32 { return cast.Of[int32](v.Raw) }

@@ -81,4 +81,6 @@ type Tensor struct {
 	Shape Shape
 	Buf   Buffer
 	Off   int64 // bytes from the start of Buf
+
+	Layout Layout // how the numbers lie; zero: as in files
 }

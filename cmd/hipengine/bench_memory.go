@@ -118,7 +118,7 @@ func sumBandwidth(dev ops.Device) (_ float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, buf.Free()) }()
-	x := written(buf)
+	x := written(dev, buf)
 	const parts = 64
 	var best float64
 	var sums [parts]uint64
@@ -146,12 +146,12 @@ func sumBandwidth(dev ops.Device) (_ float64, err error) {
 
 // written returns the memory of a buffer, nil if it is not in the process, after a write to each page: those that were
 // never written may all be the same one.
-func written(buf tensor.Buffer) []byte {
-	host, ok := buf.(ops.HostBuffer)
-	if !ok {
+func written(dev ops.Device, buf tensor.Buffer) []byte {
+	where := dev.Caps().Map
+	if where == nil {
 		return nil
 	}
-	x := host.Bytes()
+	x := where(buf)
 	for i := 0; i < len(x); i += 4096 {
 		x[i] = 1
 	}
@@ -168,7 +168,9 @@ func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ f
 		return 0, err
 	}
 	shape := tensor.Shape{int(memoryBytes / row), memoryCols}
-	size, err := ops.WeightBytes(dev, dt, shape)
+	t := tensor.Tensor{Name: "w", DType: dt, Shape: shape}
+	t.Layout = dev.Layout(ops.WeightUse{Name: t.Name, DType: dt, Shape: shape, Ops: []*ops.Def{ops.MulMatOp}})
+	size, err := ops.WeightBytes(t)
 	if err != nil {
 		return 0, err
 	}
@@ -177,13 +179,14 @@ func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ f
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, buf.Free()) }()
-	written(buf)
+	written(dev, buf)
+	t.Buf = buf
 	g := &ops.Graph{}
-	y := ops.MulMat(g, g.Input("x", tensor.F32, 1, memoryCols), g.Weight(tensor.Tensor{Name: "w", DType: dt, Shape: shape, Buf: buf}))
+	y := ops.MulMat(g, g.Input("x", tensor.F32, 1, memoryCols), g.Weight(t))
 	if err := g.Err(); err != nil {
 		return 0, err
 	}
-	plan, err := dev.Compile(g, y)
+	plan, err := dev.Compile(g, nil, y)
 	if err != nil {
 		return 0, err
 	}

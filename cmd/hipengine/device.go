@@ -12,6 +12,7 @@ import (
 	opship "github.com/hipengine/hipengine/ops_hip"
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 // deviceFlags choose where a command computes.
@@ -46,7 +47,7 @@ func (f deviceFlags) open(ctx context.Context, log io.Writer) (ops.Device, error
 }
 
 func (f deviceFlags) cpu() ops.Device {
-	return opsref.New(opsref.Options{Name: "cpu", Threads: f.Threads, Fast: true})
+	return cpu.New(cpu.Options{Threads: f.Threads})
 }
 
 // auto takes the best AMD GPU, or else the CPU, and says why.

@@ -51,7 +51,7 @@ func (c *conformCmd) showLimits(ctx context.Context, std stdio, match *regexp.Re
 	return nil
 }
 
-// kernelLimits prints the bounds on g of every kernel that ships for its target, and which kernels have none and why.
+// kernelLimits prints the bounds on g of every kernel that ships for its target, and which kernels have none.
 // It returns what matrix products cost.
 func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Regexp) (rates, error) {
 	runs, missing, err := planRuns(g)
@@ -79,9 +79,9 @@ func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Re
 	if err := errors.Join(err, w.Flush()); err != nil {
 		return nil, err
 	}
-	for _, m := range missing {
-		if match.MatchString(m.symbol) {
-			fmt.Fprintf(w, "%s\t%s\tnot executed: %s\t[%s]\n", g.Name, m.symbol, m.reason, limits.Label)
+	for _, symbol := range missing {
+		if match.MatchString(symbol) {
+			fmt.Fprintf(w, "%s\t%s\tnot executed: no size of a model and no conformance case launches it\t[%s]\n", g.Name, symbol, limits.Label)
 		}
 	}
 	return r, w.Flush()
@@ -93,12 +93,9 @@ type execution struct {
 	symbols []string
 }
 
-// unlaunched is a kernel that nothing here launches.
-type unlaunched struct{ symbol, reason string }
-
 // planRuns says what to execute so that every kernel of g's target runs: the probes, then for kernels that these leave
-// out the largest conformance case that launches them. Kernels that neither launches are returned with the reason.
-func planRuns(g limits.GPU) (runs []execution, missing []unlaunched, err error) {
+// out the largest conformance case that launches them. Kernels that neither launches are returned.
+func planRuns(g limits.GPU) (runs []execution, missing []string, err error) {
 	shipped, err := opship.Shipped(g.Target)
 	if err != nil {
 		return nil, nil, err
@@ -146,24 +143,7 @@ func planRuns(g limits.GPU) (runs []execution, missing []unlaunched, err error) 
 			}
 		}
 	}
-	for _, s := range slices.Sorted(maps.Keys(left)) {
-		missing = append(missing, unlaunched{s, whyNot(s)})
-	}
-	return runs, missing, nil
-}
-
-// noReason is what is said of a kernel that ought to be launched.
-const noReason = "no size of a model and no conformance case launches it"
-
-// whyNot says why nothing launches a kernel.
-func whyNot(symbol string) string {
-	switch {
-	case strings.HasPrefix(symbol, "mma_test_"):
-		return "it exists for the test of matrix fragments, models never launch it"
-	case strings.HasSuffix(symbol, "_f32_mma"), strings.HasSuffix(symbol, "_f64_mma"):
-		return "it rounds weights to 16 bits, so that the launcher takes kernels without matrix instructions for this type"
-	}
-	return noReason
+	return runs, slices.Sorted(maps.Keys(left)), nil
 }
 
 // elems returns the size of a case.
@@ -182,6 +162,7 @@ func (p probe) node() (*ops.Node, error) {
 		t := tensor.Tensor{Name: fmt.Sprint("in", i), DType: a.DType, Shape: a.Shape}
 		switch a.Leaf {
 		case ops.Weight:
+			t.Layout = opship.LayoutOf(ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape, Ops: []*ops.Def{p.op}})
 			in = append(in, g.Weight(t))
 		case ops.State:
 			in = append(in, g.State(t))

@@ -41,7 +41,7 @@ func (p probe) run(ctx context.Context, dev ops.Device) (err error) {
 	if err := g.Err(); err != nil {
 		return err
 	}
-	plan, err := dev.Compile(g, out...)
+	plan, err := dev.Compile(g, nil, out...)
 	if err != nil {
 		return err
 	}
@@ -58,17 +58,18 @@ func (p probe) run(ctx context.Context, dev ops.Device) (err error) {
 
 // store allocates a weight or a state.
 func (p probe) store(dev ops.Device, name string, a ops.Arg) (tensor.Tensor, error) {
-	size, err := ops.WeightBytes(dev, a.DType, a.Shape)
-	kind := ops.MemWeights
-	if a.Leaf == ops.State {
-		size, err = tensor.Bytes(a.DType, a.Shape)
-		kind = ops.MemState
+	t := tensor.Tensor{Name: name, DType: a.DType, Shape: a.Shape}
+	kind := ops.MemState
+	if a.Leaf == ops.Weight {
+		kind = ops.MemWeights
+		t.Layout = dev.Layout(ops.WeightUse{Name: name, DType: a.DType, Shape: a.Shape, Ops: []*ops.Def{p.op}})
 	}
+	size, err := ops.WeightBytes(t)
 	if err != nil {
-		return tensor.Tensor{}, err
+		return t, err
 	}
-	buf, err := dev.Alloc(size, kind)
-	return tensor.Tensor{Name: name, DType: a.DType, Shape: a.Shape, Buf: buf}, err
+	t.Buf, err = dev.Alloc(size, kind)
+	return t, err
 }
 
 // contents returns what an input holds: its integers, or zeros.

@@ -17,7 +17,7 @@ import (
 )
 
 // TestLimitsNameEveryKernel compares what conform --limits executes with the code objects: every kernel in them is
-// executed, or named with a reason that was thought of.
+// executed.
 func TestLimitsNameEveryKernel(t *testing.T) {
 	for _, g := range limits.GPUs {
 		runs, missing, err := planRuns(g)
@@ -31,12 +31,7 @@ func TestLimitsNameEveryKernel(t *testing.T) {
 			}
 		}
 		for _, m := range missing {
-			if named[m.symbol] {
-				t.Errorf("%s: %s is executed and said to be missing", g.Target, m.symbol)
-			}
-			if named[m.symbol] = true; m.reason == noReason {
-				t.Errorf("%s: %s: %s", g.Target, m.symbol, m.reason)
-			}
+			t.Errorf("%s: nothing executes %s", g.Target, m)
 		}
 		shipped, err := opship.Shipped(g.Target)
 		if err != nil {
@@ -50,7 +45,7 @@ func TestLimitsNameEveryKernel(t *testing.T) {
 		if len(named) != len(shipped) {
 			t.Errorf("%s: %d kernels are named, %d ship", g.Target, len(named), len(shipped))
 		}
-		t.Logf("%s: %d kernels, %d runs, %d kernels not launched", g.Target, len(shipped), len(runs), len(missing))
+		t.Logf("%s: %d kernels, %d runs", g.Target, len(shipped), len(runs))
 	}
 }
 
@@ -117,20 +112,20 @@ func TestLimitsCounts(t *testing.T) {
 }
 
 func TestConformLimits(t *testing.T) {
-	r := command(t, "", "conform", "--limits", "--device", "emu:gfx1201", "--match", "^rms_norm|^mul_mat_q8_0_dot1$|mma_test_s8|Qwen3-32B|Qwen3-8B")
+	r := command(t, "", "conform", "--limits", "--device", "emu:gfx1201", "--match", "^rms_norm|^mul_mat_q8_0_dot1$|Qwen3-32B|Qwen3-8B")
 	if r.code != 0 {
 		t.Fatalf("exit code %d: %s", r.code, r.errOut)
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if len(lines) != 8 {
-		t.Errorf("%d lines, want 8: the GPU, a product, three normalizations, a kernel that models do not launch, two models\n%s", len(lines), r.out)
+	if len(lines) != 7 {
+		t.Errorf("%d lines, want 7: the GPU, a product, three normalizations, two models\n%s", len(lines), r.out)
 	}
 	for _, l := range lines {
 		if !strings.HasSuffix(l, "["+limits.Label+"]") || !strings.HasPrefix(l, "RX 9070 XT") {
 			t.Errorf("line %q does not name its GPU and say %q", l, limits.Label)
 		}
 	}
-	for _, want := range []string{"mul_mat_q8_0_dot1", "memory binds", "lds 0.", "of mul_mat F32 1x4096, Q8_0 1024x4096", "mma_test_s8  not executed: ", "does not fit"} {
+	for _, want := range []string{"mul_mat_q8_0_dot1", "memory binds", "lds 0.", "of mul_mat F32 1x4096, Q8_0 1024x4096", "does not fit"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("no %q in:\n%s", want, r.out)
 		}

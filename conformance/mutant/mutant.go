@@ -30,6 +30,9 @@ type defect struct {
 	// after runs behind each run of a plan with these states.
 	after func(s ops.Stream, states []tensor.Tensor) error
 
+	// copied and cleared return how many of n bytes a copy copies, and Zero clears.
+	copied, cleared func(n int) int
+
 	// override replaces kernels of the reference.
 	override map[*ops.Def]opsref.Kernel[float32]
 }

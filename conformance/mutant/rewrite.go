@@ -15,7 +15,7 @@ type rewriter struct {
 }
 
 // Compile rewrites g and hands it to the device.
-func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+func (d *rewriter) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (d *rewriter) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 		return d.after(s, p.states)
 	}
 	var err error
-	if p.Plan, err = d.Device.Compile(out, mapped...); err != nil {
+	if p.Plan, err = d.Device.Compile(out, a, mapped...); err != nil {
 		return nil, errors.Join(err, p.free())
 	}
 	return p, nil
@@ -102,10 +102,32 @@ func (d *rewriter) edit(t *tensor.Tensor, p *plan) error {
 // Stream returns a stream that runs the plans of this device.
 func (d *rewriter) Stream() (ops.Stream, error) {
 	s, err := d.Device.Stream()
-	return stream{s}, err
+	return stream{s, d}, err
 }
 
-type stream struct{ ops.Stream }
+type stream struct {
+	ops.Stream
+	dev *rewriter
+}
+
+func (s stream) Copy(dst, src tensor.Tensor) error {
+	if f := s.dev.copied; f != nil && dst.DType == tensor.I8 && dst.Shape.Equal(src.Shape) {
+		n := tensor.Shape{f(dst.Shape.Elems())}
+		if dst.Shape, src.Shape = n, n; n[0] == 0 {
+			return nil
+		}
+	}
+	return s.Stream.Copy(dst, src)
+}
+
+func (s stream) Zero(dst tensor.Tensor) error {
+	if f := s.dev.cleared; f != nil && dst.DType == tensor.I8 {
+		if dst.Shape = (tensor.Shape{f(dst.Shape.Elems())}); dst.Shape[0] == 0 {
+			return nil
+		}
+	}
+	return s.Stream.Zero(dst)
+}
 
 func (s stream) Run(p ops.Plan) error {
 	r := p.(*plan)

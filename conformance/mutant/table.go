@@ -79,6 +79,8 @@ func All() []Mutant {
 		// Streams and memory.
 		{"racy", "the last bit depends on the order of arrival", "Stream/silu/", kernel(ops.SiLUOp, racy())},
 		{"stale_output", "an output that is added to, not overwritten", "Memory/weighted_sum/", kernel(ops.WeightedSumOp, sumsIntoOutput)},
+		{"copy_whole_words", "a copy ends at the last whole word", "Stream/copy", defect{copied: wholeWords}},
+		{"zero_whole_words", "clearing ends at the last whole word", "Stream/zero", defect{cleared: wholeWords}},
 		{"overrun", "one element written behind a state", "Memory/", defect{after: overrun}},
 	}
 }
@@ -131,6 +133,9 @@ func swapTwo(n *ops.Node) ops.Value {
 	n.In[0], n.In[1] = n.In[1], n.In[0]
 	return ops.Value{}
 }
+
+// wholeWords leaves out what does not fill a word.
+func wholeWords(n int) int { return n &^ 3 }
 
 // overrun writes a byte behind each state that the plan has.
 func overrun(s ops.Stream, states []tensor.Tensor) error {

@@ -50,6 +50,9 @@ func (p *Pool) Share(table, pages []int32) []int32 {
 	return append(table, pages...)
 }
 
+// Shared reports whether several tables hold the page.
+func (p *Pool) Shared(page int32) bool { return p.refs[page] > 1 }
+
 // Return gives the pages of table back; a page is free when its last holder returned it.
 func (p *Pool) Return(table []int32) {
 	for _, page := range table {

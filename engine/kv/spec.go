@@ -1,6 +1,14 @@
 package kv
 
-import "github.com/hipengine/hipengine/tensor"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// PageSize is the number of tokens in a page.
+const PageSize = 32
 
 // Spec lists what a model keeps for each sequence. Names are unique over both lists.
 type Spec struct {
@@ -12,6 +20,10 @@ type Spec struct {
 type Paged struct {
 	Name       string
 	Heads, Dim int
+
+	// Window is how many tokens, itself included, a token looks back; 0: all. Tensors of one window share a page
+	// table.
+	Window int
 }
 
 // Slot is a tensor of which each sequence has one, always F32 (or wider): rounding it would drift over a long
@@ -19,6 +31,49 @@ type Paged struct {
 type Slot struct {
 	Name  string
 	Shape tensor.Shape // of one sequence
+}
+
+// Windows returns the windows of paged tensors, each once, in ascending order: one for each page table.
+func (s Spec) Windows() []int {
+	var ws []int
+	for _, p := range s.Paged {
+		if i, ok := slices.BinarySearch(ws, p.Window); !ok {
+			ws = slices.Insert(ws, i, p.Window)
+		}
+	}
+	return ws
+}
+
+// Storage says how much of a Spec there is memory for.
+type Storage struct {
+	Pages  func(window int) int // pages of the tensors of a window
+	Slots  int                  // sequences
+	KVType tensor.DType         // of keys and values
+	Type   tensor.DType         // of recurrent state
+}
+
+// Tensors returns the tensors of s, without memory: paged ones [pages, PageSize, heads, dim], then the others [slots,
+// ...]. The error names one that is too large.
+func (s Spec) Tensors(o Storage) ([]tensor.Tensor, error) {
+	var ts []tensor.Tensor
+	add := func(name string, dt tensor.DType, shape tensor.Shape) error {
+		ts = append(ts, tensor.Tensor{Name: name, DType: dt, Shape: shape})
+		if _, err := tensor.Bytes(dt, shape); err != nil {
+			return fmt.Errorf("kv: state %q: %w", name, err)
+		}
+		return nil
+	}
+	for _, p := range s.Paged {
+		if err := add(p.Name, o.KVType, tensor.Shape{o.Pages(p.Window), PageSize, p.Heads, p.Dim}); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range s.Slots {
+		if err := add(t.Name, o.Type, append(tensor.Shape{o.Slots}, t.Shape...)); err != nil {
+			return nil, err
+		}
+	}
+	return ts, nil
 }
 
 // TokenBytes returns the memory of one token over all paged tensors in type dt.

@@ -15,7 +15,7 @@ type Memory struct {
 	Device  string // name
 	Weights int64  // in the device's layout
 	State   int64  // KV cache and recurrent state of all sequences
-	Plans   int64  // activations and scratch memory of the largest prefill and of decoding
+	Plans   int64  // activations and scratch memory of the largest step
 	Free    int64  // on the device, for all of that; -1 if it cannot tell
 
 	Context int // tokens of a sequence that State and Plans are for
@@ -97,10 +97,9 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if err != nil {
 		return Memory{}, err
 	}
-	free := int64(-1)
-	planner, ok := dev.(ops.MemoryPlanner)
-	if ok {
-		if free, err = planner.FreeBytes(); err != nil {
+	free, caps := int64(-1), dev.Caps()
+	if caps.Free != nil {
+		if free, err = caps.Free(); err != nil {
 			free = -1 // then nothing can be refused
 		}
 	}
@@ -115,21 +114,10 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			states[t.Name] = t
 			mem.State += sizes[i]
 		}
-		if planner == nil {
-			return mem, nil
+		if caps.PlanBytes != nil {
+			mem.Plans, err = planBytes(caps, m, w, states, o.Context, largestSteps(o, dev.Info().Buckets))
 		}
-		for _, k := range largestSteps(o, dev.Info().Buckets) {
-			g, logits, err := record(m, w, states, o.Context, k)
-			if err != nil {
-				return mem, err
-			}
-			n, err := planner.PlanBytes(g, logits)
-			if err != nil {
-				return mem, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.tokens, err)
-			}
-			mem.Plans += n
-		}
-		return mem, nil
+		return mem, err
 	}
 	mem, err := at(full)
 	if err != nil || mem.Err() == nil || weights >= free {
@@ -149,15 +137,33 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	return mem, nil
 }
 
+// planBytes returns the memory of the arena that plans for steps of all the given sizes share.
+func planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, context int, steps []models.Sizes) (int64, error) {
+	var most int64
+	for _, k := range steps {
+		g, out, err := models.Record(m, w, states, context, k)
+		if err != nil {
+			return 0, fmt.Errorf("runner: %w", err)
+		}
+		n, err := caps.PlanBytes(g, out.Logits)
+		if err != nil {
+			return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
+		}
+		most = max(most, n)
+	}
+	return most, nil
+}
+
 // largestSteps returns the sizes of the largest prefill and of the decoding of all sequences.
-func largestSteps(o Options, buckets bool) []shape {
-	prefill := shape{tokens: max(o.Seqs, min(o.Batch, o.Seqs*o.Context)), seqs: o.Seqs, pages: bucket(pagesFor(o.Context)), rows: o.Seqs}
+func largestSteps(o Options, buckets bool) []models.Sizes {
+	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
+	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: models.Bucket(pagesFor(o.Context)), Rows: o.Seqs}
 	decode := prefill
-	decode.tokens = o.Seqs
-	steps := []shape{prefill, decode}
+	decode.Tokens = o.Seqs
+	steps := []models.Sizes{prefill, decode}
 	if buckets {
 		for i, k := range steps {
-			steps[i] = shape{bucket(k.tokens), bucket(k.seqs), k.pages, bucket(k.rows)}
+			steps[i] = models.Sizes{Tokens: models.Bucket(k.Tokens), Seqs: models.Bucket(k.Seqs), Pages: k.Pages, Rows: models.Bucket(k.Rows)}
 		}
 	}
 	return steps

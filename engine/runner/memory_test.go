@@ -13,70 +13,53 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// small is a device with a ledger: it has free bytes, and refuses what does not fit. It counts plans by what
-// PlanBytes says of them.
+// small is a device with a ledger: it has free bytes, and refuses what does not fit. It follows the arena of one runner.
 type small struct {
 	*opsref.Device
 	free   int64
+	arena  int64 // bytes of it that free lacks
 	unsure bool
 	allocs int
 }
 
-func (d *small) FreeBytes() (int64, error) {
-	if d.unsure {
-		return 0, errors.New("nobody knows")
+func (d *small) Caps() ops.Caps {
+	c := d.Device.Caps()
+	c.Free = func() (int64, error) {
+		if d.unsure {
+			return 0, errors.New("nobody knows")
+		}
+		return d.free, nil
 	}
-	return d.free, nil
-}
-
-func (d *small) take(n int64) error {
-	if n > d.free {
-		return fmt.Errorf("small: %d bytes: %w", n, ops.ErrOutOfMemory)
-	}
-	d.free -= n
-	d.allocs++
-	return nil
+	return c
 }
 
 func (d *small) Alloc(n int64, kind ops.MemKind) (tensor.Buffer, error) {
-	if err := d.take(n); err != nil {
-		return nil, err
+	if n > d.free {
+		return nil, fmt.Errorf("small: %d bytes: %w", n, ops.ErrOutOfMemory)
 	}
+	d.free -= n
+	d.allocs++
 	return d.Device.Alloc(n, kind)
 }
 
-func (d *small) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
-	n, err := d.PlanBytes(g, outs...)
+func (d *small) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
+	n, err := d.Caps().PlanBytes(g, outs...)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.take(n); err != nil {
-		return nil, err
+	d.follow(a)
+	if n > d.free+d.arena {
+		return nil, fmt.Errorf("small: an arena of %d bytes: %w", n, ops.ErrOutOfMemory)
 	}
-	p, err := d.Device.Compile(g, outs...)
-	return &smallPlan{p, d, n}, err
+	p, err := d.Device.Compile(g, a, outs...)
+	d.follow(a)
+	return p, err
 }
 
-type smallPlan struct {
-	ops.Plan
-	dev  *small
-	size int64
+func (d *small) follow(a *ops.Arena) {
+	d.free += d.arena - a.Bytes()
+	d.arena = a.Bytes()
 }
-
-func (p *smallPlan) Close() error {
-	p.dev.free += p.size
-	return p.Plan.Close()
-}
-
-// stream runs the plans of a small device.
-func (d *small) Stream() (ops.Stream, error) {
-	s, err := d.Device.Stream()
-	return smallStream{s}, err
-}
-
-type smallStream struct{ ops.Stream }
-
-func (s smallStream) Run(p ops.Plan) error { return s.Stream.Run(p.(*smallPlan).Plan) }
 
 func newSmall(t *testing.T, free int64) *small {
 	t.Helper()
@@ -122,7 +105,7 @@ func TestPlanMemory(t *testing.T) {
 			for range o.Seqs {
 				ids = append(ids, open(t, r))
 			}
-			// Plans of other sizes give way to each other; the largest of all come last.
+			// Plans share one arena; the largest of all come last.
 			for n := 1; n <= 64; n *= 2 {
 				works := []Work{{Seq: ids[0], Tokens: make([]int32, min(n, 40)), Rows: 1}}
 				if _, err := r.Step(t.Context(), works); errors.As(err, new(*ContextError)) {
@@ -131,6 +114,15 @@ func TestPlanMemory(t *testing.T) {
 				} else if err != nil {
 					t.Fatal(err)
 				}
+			}
+			works := []Work{{ids[0], make([]int32, 38), 1}, {ids[1], []int32{1}, 1}, {ids[2], []int32{1}, 1}}
+			r.Release(ids[0])
+			works[0].Seq = open(t, r)
+			if _, err := r.Step(t.Context(), works); err != nil {
+				t.Error(err)
+			}
+			if n := r.arena.Bytes(); n > mem.Plans || len(r.plans.order) < 6 {
+				t.Errorf("the arena of %d plans has %d bytes, planned were %d", len(r.plans.order), n, mem.Plans)
 			}
 			if err := r.Close(); err != nil {
 				t.Fatal(err)

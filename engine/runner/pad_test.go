@@ -19,13 +19,13 @@ func (d *bucketed) Info() ops.Info {
 	return i
 }
 
-func (d *bucketed) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
+func (d *bucketed) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
 	for _, n := range g.Nodes {
 		if n.Leaf == ops.Input && n.Name == "tokens" {
 			d.tokens = append(d.tokens, n.Out[0].Shape[0])
 		}
 	}
-	return d.Device.Compile(g, outs...)
+	return d.Device.Compile(g, a, outs...)
 }
 
 // TestPaddingChangesNothing runs steps of awkward sizes with and without padding and expects the same bits, then and

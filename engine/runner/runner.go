@@ -17,7 +17,12 @@ type Options struct {
 	Seqs    int // sequences open at once; 0: 1
 	Batch   int // tokens per step; 0: 512
 
-	// Pages is the size of the KV cache in pages; 0: enough for Seqs sequences of Context tokens.
+	// Checkpoints is how many states of sequences can be kept beside those that are open. For each there is memory for
+	// the recurrent state of a sequence and a page of keys and values; full pages are shared with the sequence.
+	Checkpoints int
+
+	// Pages is the size of the KV cache in pages; 0: enough for Seqs sequences of Context tokens, and one for each
+	// checkpoint. Layers that see a window alone have fewer if fewer suffice.
 	Pages int
 
 	KVType    tensor.DType // of keys and values; Invalid: F32
@@ -25,7 +30,7 @@ type Options struct {
 }
 
 // PageSize is the number of tokens in a page of the KV cache.
-const PageSize = 32
+const PageSize = kv.PageSize
 
 // Errors that callers branch on.
 var (
@@ -48,30 +53,25 @@ type Runner struct {
 	stream  ops.Stream
 	limits  Limits
 
-	seqs   []sequence // by slot
-	pages  *kv.Pool
-	states map[string]tensor.Tensor
-	spec   kv.Spec
-	plans  planCache
+	seqs    []sequence // by slot: Limits.Seqs for sequences, then the checkpoints
+	windows []int      // of the model's attention
+	pools   []*kv.Pool // of pages, by window
+	states  map[string]tensor.Tensor
+	spec    kv.Spec
+	plans   planCache
+	arena   ops.Arena // of all plans: no two run at a time
 
 	buckets bool // the device wants sizes padded
 	closed  bool
 
 	// Memory of a step that the next one uses again.
 	steps  uint64
-	index  batch
+	index  models.Index
+	wanted int // rows whose logits the caller gets; others are padding
+	tables [][]int32
 	raw    []byte
 	logits []float32
 	rows   [][]float32
-}
-
-// sequence is what the runner knows about one open sequence.
-type sequence struct {
-	open  bool
-	dirty bool    // its recurrent state may not be zero
-	len   int     // tokens
-	pages []int32 // page table
-	step  uint64  // number of the last step that had it
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
@@ -87,7 +87,11 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	}
 	r := &Runner{model: m, weights: w, dev: dev, stream: s, spec: m.State(), states: map[string]tensor.Tensor{},
 		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
-		seqs:   make([]sequence, o.Seqs), pages: kv.NewPool(o.Pages), buckets: dev.Info().Buckets}
+		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
+	r.windows = r.spec.Windows()
+	for _, w := range r.windows {
+		r.pools = append(r.pools, kv.NewPool(o.pages(w)))
+	}
 	if err := r.alloc(o); err != nil {
 		r.Close()
 		return nil, err
@@ -118,9 +122,12 @@ func (o Options) with(p models.Hparams) (Options, error) {
 	if o.Seqs < 1 || o.Seqs > 1<<16 || o.Batch < 1 || o.Batch > 1<<20 {
 		return o, fmt.Errorf("runner: %d sequences with %d tokens per step are outside the limits 1..%d and 1..%d", o.Seqs, o.Batch, 1<<16, 1<<20)
 	}
+	if o.Checkpoints < 0 || o.Checkpoints > 1<<16 {
+		return o, fmt.Errorf("runner: %d checkpoints are outside 0..%d", o.Checkpoints, 1<<16)
+	}
 	perSeq := pagesFor(o.Context)
 	if o.Pages == 0 {
-		o.Pages = perSeq * o.Seqs
+		o.Pages = perSeq*o.Seqs + o.Checkpoints
 	}
 	if o.Pages < perSeq {
 		return o, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize, o.Context)
@@ -128,27 +135,32 @@ func (o Options) with(p models.Hparams) (Options, error) {
 	return o, nil
 }
 
+// pages returns the pages of layers with the given window. o has its defaults.
+func (o Options) pages(window int) int {
+	if window == 0 {
+		return o.Pages
+	}
+	// Between steps, a sequence or checkpoint holds its window, what trim leaves, and parts of a page at both ends. In
+	// a step, each sequence begins a page, and the tokens fill others.
+	return min(o.Pages, (o.Seqs+o.Checkpoints)*(pagesFor(window)+3)+o.Seqs+pagesFor(o.Batch))
+}
+
 // stateTensors returns the tensors of a model's state, without memory, and their sizes in bytes. o has its defaults.
 // A device that wants sizes padded gets a slot for the sequences that pad a step.
 func stateTensors(spec kv.Spec, o Options, buckets bool) (ts []tensor.Tensor, sizes []int64, err error) {
-	add := func(name string, dt tensor.DType, shape tensor.Shape) {
-		n, serr := tensor.Bytes(dt, shape)
-		if serr != nil && err == nil {
-			err = fmt.Errorf("runner: state %q: %w", name, serr)
-		}
-		ts, sizes = append(ts, tensor.Tensor{Name: name, DType: dt, Shape: shape}), append(sizes, n)
-	}
-	for _, p := range spec.Paged {
-		add(p.Name, o.KVType, tensor.Shape{o.Pages, PageSize, p.Heads, p.Dim})
-	}
-	slots := o.Seqs
+	slots := o.Seqs + o.Checkpoints
 	if buckets {
 		slots++
 	}
-	for _, t := range spec.Slots {
-		add(t.Name, o.StateType, append(tensor.Shape{slots}, t.Shape...))
+	ts, err = spec.Tensors(kv.Storage{Pages: o.pages, Slots: slots, KVType: o.KVType, Type: o.StateType})
+	if err != nil {
+		return nil, nil, fmt.Errorf("runner: %w", err)
 	}
-	return ts, sizes, err
+	for _, t := range ts {
+		n, _ := tensor.Bytes(t.DType, t.Shape) // Tensors checked it
+		sizes = append(sizes, n)
+	}
+	return ts, sizes, nil
 }
 
 // alloc makes the state tensors.
@@ -174,40 +186,15 @@ func (r *Runner) Open() (SeqID, error) {
 	if r.closed {
 		return 0, ErrClosed
 	}
-	for i := range r.seqs {
-		s := &r.seqs[i]
-		if s.open {
-			continue
-		}
-		if s.dirty {
-			if err := r.zero(i); err != nil {
-				return 0, err
-			}
-		}
-		*s = sequence{open: true}
-		return SeqID(i), nil
+	slot := r.take(0, r.limits.Seqs)
+	if slot < 0 {
+		return 0, ErrNoSlot
 	}
-	return 0, ErrNoSlot
-}
-
-// zero clears the recurrent state of a slot.
-func (r *Runner) zero(slot int) error {
-	for _, spec := range r.spec.Slots {
-		t, n := r.slot(spec.Name, slot)
-		if err := r.stream.Upload(t, make([]byte, n)); err != nil {
-			return fmt.Errorf("runner: clearing %q: %w", spec.Name, err)
-		}
+	if err := r.zero(slot); err != nil {
+		r.free(slot)
+		return 0, err
 	}
-	return nil
-}
-
-// slot returns the part of a state tensor that belongs to one sequence, and its size in bytes.
-func (r *Runner) slot(name string, i int) (tensor.Tensor, int64) {
-	t := r.states[name]
-	t.Shape = t.Shape[1:]
-	n, _ := tensor.Bytes(t.DType, t.Shape) // alloc checked the whole
-	t.Off = int64(i) * n
-	return t, n
+	return SeqID(slot), nil
 }
 
 // Len returns the number of tokens of an open sequence.
@@ -215,12 +202,9 @@ func (r *Runner) Len(id SeqID) int { return r.seqs[id].len }
 
 // Release ends a sequence and frees its pages. Releasing a sequence that is not open does nothing.
 func (r *Runner) Release(id SeqID) {
-	if int(id) < 0 || int(id) >= len(r.seqs) || !r.seqs[id].open {
-		return
+	if int(id) >= 0 && int(id) < r.limits.Seqs && r.seqs[id].open {
+		r.free(int(id))
 	}
-	s := &r.seqs[id]
-	r.pages.Return(s.pages)
-	*s = sequence{dirty: s.dirty}
 }
 
 // Close frees the state and the plans.
@@ -229,7 +213,7 @@ func (r *Runner) Close() error {
 		return nil
 	}
 	r.closed = true
-	errs := []error{r.plans.close(), r.stream.Close()}
+	errs := []error{r.plans.close(), r.arena.Free(), r.stream.Close()}
 	for _, t := range r.states {
 		errs = append(errs, t.Buf.Free())
 	}
@@ -244,24 +228,25 @@ func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
-	b, err := r.batch(work)
-	if err != nil {
+	if err := r.batch(work); err != nil {
 		return nil, err
 	}
-	p, err := r.plan(b.key())
+	p, err := r.plan(r.index.Sizes())
 	if err != nil {
 		return nil, err
 	}
 	for i := range work {
 		r.seqs[work[i].Seq].dirty = true
 	}
-	logits, err := r.run(ctx, p, b)
+	logits, err := r.run(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	r.rows = r.rows[:0]
 	for _, w := range work {
-		r.seqs[w.Seq].len += len(w.Tokens)
+		s := &r.seqs[w.Seq]
+		s.len += len(w.Tokens)
+		r.trim(s)
 		n := w.Rows * r.limits.Vocab
 		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
 	}

@@ -166,7 +166,7 @@ func TestTogetherAsAlone(t *testing.T) {
 				}
 				for i, s := range picked {
 					s.take(rows[i])
-					permuted = permuted || !slices.IsSorted(r.seqs[s.id].pages)
+					permuted = permuted || !slices.IsSorted(r.seqs[s.id].tables[0].pages)
 					if s.done() {
 						r.Release(s.id)
 					}
@@ -183,8 +183,10 @@ func TestTogetherAsAlone(t *testing.T) {
 					}
 				}
 			}
-			if n := r.pages.Free(); n != 24 {
-				t.Errorf("%d pages free at the end, want 24", n)
+			for i, p := range r.pools {
+				if want := (Options{Seqs: 6, Pages: 24, Batch: 512}).pages(r.windows[i]); p.Free() != want {
+					t.Errorf("window %d: %d pages free at the end, want %d", r.windows[i], p.Free(), want)
+				}
 			}
 		})
 	}
@@ -251,20 +253,20 @@ func TestFork(t *testing.T) {
 					return step(t, r, id, tail...)
 				}
 				r := l.runner(t, Options{Seqs: 3})
-				free := r.pages.Free()
+				free := r.pools[0].Free()
 				parent := open(t, r)
 				if n > 0 {
 					step(t, r, parent, prompt(7, n)...)
 				}
-				child, err := r.Fork(t.Context(), parent)
+				child, err := r.Fork(parent)
 				if err != nil {
 					t.Fatal(err)
 				}
-				grandchild, err := r.Fork(t.Context(), child)
+				grandchild, err := r.Fork(child)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if shared := free - r.pages.Free(); shared != pagesFor(n)+2*(pagesFor(n)-n/PageSize) {
+				if shared := free - r.pools[0].Free(); shared != pagesFor(n)+2*(pagesFor(n)-n/PageSize) {
 					t.Errorf("%d pages in use for three sequences of %d tokens", shared, n)
 				}
 				if !slices.Equal(step(t, r, child, b...), want(b)) {
@@ -282,8 +284,8 @@ func TestFork(t *testing.T) {
 				for id := range SeqID(3) {
 					r.Release(id)
 				}
-				if r.pages.Free() != free {
-					t.Errorf("%d pages free at the end, want %d", r.pages.Free(), free)
+				if r.pools[0].Free() != free {
+					t.Errorf("%d pages free at the end, want %d", r.pools[0].Free(), free)
 				}
 			})
 		}
@@ -381,7 +383,7 @@ func TestSnapshotErrors(t *testing.T) {
 		}
 		r := l.runner(t, o)
 		_, err := r.Restore(t.Context(), snap)
-		if n := r.pages.Free(); err != nil && n != 3 {
+		if n := r.pools[0].Free(); err != nil && n != 3 {
 			t.Errorf("%d of 3 pages free after a refused snapshot", n)
 		}
 		id, oerr := r.Open()
@@ -406,12 +408,12 @@ func TestSnapshotErrors(t *testing.T) {
 	if _, err := r.Restore(t.Context(), snap); !errors.Is(err, kv.ErrNoPages) {
 		t.Errorf("Restore with 2 of 3 pages: %v", err)
 	}
-	child, err := r.Fork(t.Context(), id) // shares two pages and takes one
+	child, err := r.Fork(id) // shares two pages and takes one
 	if err != nil {
 		t.Fatal(err)
 	}
 	open(t, r)
-	if _, err := r.Fork(t.Context(), child); !errors.Is(err, ErrNoSlot) {
+	if _, err := r.Fork(child); !errors.Is(err, ErrNoSlot) {
 		t.Errorf("Fork without a slot: %v", err)
 	}
 	if _, err := r.Restore(t.Context(), snap); !errors.Is(err, ErrNoSlot) {
@@ -425,7 +427,7 @@ func TestSnapshotErrors(t *testing.T) {
 	if _, err := r.Save(t.Context(), id); !errors.Is(err, ErrClosed) {
 		t.Errorf("Save after Close: %v", err)
 	}
-	if _, err := r.Fork(t.Context(), id); !errors.Is(err, ErrClosed) {
+	if _, err := r.Fork(id); !errors.Is(err, ErrClosed) {
 		t.Errorf("Fork after Close: %v", err)
 	}
 	if _, err := r.Restore(t.Context(), snap); !errors.Is(err, ErrClosed) {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -12,6 +13,7 @@ import (
 // runners of the same weights, context and state types.
 type Snapshot struct {
 	len, context int
+	first        []int // first page of each window's table
 	states       []savedState
 }
 
@@ -36,28 +38,20 @@ func (s *Snapshot) Bytes() int64 {
 	return n
 }
 
-// sequence returns an open sequence.
-func (r *Runner) sequence(id SeqID) (*sequence, error) {
-	if r.closed {
-		return nil, ErrClosed
-	}
-	if int(id) < 0 || int(id) >= len(r.seqs) || !r.seqs[id].open {
-		return nil, fmt.Errorf("runner: sequence %d is not open", id)
-	}
-	return &r.seqs[id], nil
-}
-
-// Save copies the state of a sequence, which stays open. It waits for the device.
+// Save copies the state of a sequence, which stays open, to the host. It waits for the device.
 func (r *Runner) Save(ctx context.Context, id SeqID) (*Snapshot, error) {
 	s, err := r.sequence(id)
 	if err != nil {
 		return nil, err
 	}
-	states, err := r.save(ctx, r.extents(id, s.pages, 0, s.len))
-	if err != nil {
+	snap := &Snapshot{len: s.len, context: r.limits.Context}
+	for _, t := range s.tables {
+		snap.first = append(snap.first, t.first)
+	}
+	if snap.states, err = r.save(ctx, r.extents(id)); err != nil {
 		return nil, fmt.Errorf("runner: saving sequence %d: %w", id, err)
 	}
-	return &Snapshot{len: s.len, context: r.limits.Context, states: states}, nil
+	return snap, nil
 }
 
 // save downloads what lies at es.
@@ -85,31 +79,39 @@ func (r *Runner) save(ctx context.Context, es []extent) ([]savedState, error) {
 // logits, bit for bit. It fails like Open, or with an error that wraps kv.ErrNoPages, or if snap does not fit the
 // runner.
 func (r *Runner) Restore(ctx context.Context, snap *Snapshot) (SeqID, error) {
+	if r.closed {
+		return 0, ErrClosed
+	}
 	if snap.context != r.limits.Context {
 		// Rotary tables may depend on the context, and with them the keys.
 		return 0, fmt.Errorf("runner: a snapshot of a runner with a context of %d tokens does not fit one of %d", snap.context, r.limits.Context)
 	}
-	id, err := r.Open()
-	if err != nil {
+	slot := r.take(0, r.limits.Seqs)
+	if slot < 0 {
+		return 0, ErrNoSlot
+	}
+	if err := r.restore(ctx, SeqID(slot), snap); err != nil {
+		r.free(slot)
 		return 0, err
 	}
-	if err := r.restore(ctx, id, snap); err != nil {
-		r.Release(id)
-		return 0, err
-	}
-	return id, nil
+	return SeqID(slot), nil
 }
 
-func (r *Runner) restore(ctx context.Context, id SeqID, snap *Snapshot) (err error) {
+func (r *Runner) restore(ctx context.Context, id SeqID, snap *Snapshot) error {
 	s := &r.seqs[id]
-	if s.pages, err = r.pages.Take(s.pages, pagesFor(snap.len)); err != nil {
-		return fmt.Errorf("runner: %w", err)
+	if len(snap.first) != len(s.tables) {
+		return fmt.Errorf("runner: state with %d page tables for a model with %d", len(snap.first), len(s.tables))
 	}
-	s.dirty = true // even if only a part arrives
-	if err := r.fill(ctx, r.extents(id, s.pages, 0, snap.len), snap.states); err != nil {
+	for i, n := range snap.first {
+		s.tables[i] = table{slices.Repeat([]int32{-1}, n), n}
+	}
+	if err := r.grow(s, pagesFor(snap.len)); err != nil {
+		return err
+	}
+	s.len, s.dirty = snap.len, true // even if only a part arrives
+	if err := r.fill(ctx, r.extents(id), snap.states); err != nil {
 		return fmt.Errorf("runner: restoring %d tokens: %w", snap.len, err)
 	}
-	s.len = snap.len
 	return nil
 }
 
@@ -135,68 +137,26 @@ func (r *Runner) fill(ctx context.Context, es []extent, states []savedState) err
 	return r.stream.Sync(ctx)
 }
 
-// Fork opens a sequence that continues where id is now; id stays open and the two part ways. Full pages of keys and
-// values are shared, the last one and recurrent state are copied. Errors are those of Restore.
-func (r *Runner) Fork(ctx context.Context, id SeqID) (SeqID, error) {
-	from, err := r.sequence(id)
-	if err != nil {
-		return 0, err
-	}
-	child, err := r.Open()
-	if err != nil {
-		return 0, err
-	}
-	if err := r.fork(ctx, from, id, child); err != nil {
-		r.Release(child)
-		return 0, err
-	}
-	return child, nil
-}
-
-func (r *Runner) fork(ctx context.Context, from *sequence, id, child SeqID) (err error) {
-	s := &r.seqs[child]
-	full := from.len / PageSize
-	s.pages = r.pages.Share(s.pages, from.pages[:full])
-	if s.pages, err = r.pages.Take(s.pages, pagesFor(from.len)-full); err != nil {
-		return fmt.Errorf("runner: %w", err)
-	}
-	states, err := r.save(ctx, r.extents(id, from.pages, full*PageSize, from.len))
-	if err == nil {
-		s.dirty = true
-		err = r.fill(ctx, r.extents(child, s.pages, full*PageSize, from.len), states)
-	}
-	if err != nil {
-		return fmt.Errorf("runner: forking sequence %d: %w", id, err)
-	}
-	s.len = from.len
-	return nil
-}
-
-// extent is where one state tensor keeps a range of a sequence.
+// extent is where one state tensor keeps its part of a sequence.
 type extent struct {
 	name  string
 	parts []tensor.Tensor
 }
 
-// extents lists where a sequence with the given page table keeps the keys and values of tokens lo to hi-1, lo being
-// the first of a page, and its recurrent state.
-func (r *Runner) extents(id SeqID, pages []int32, lo, hi int) []extent {
+// extents lists where a sequence keeps keys and values, and its recurrent state.
+func (r *Runner) extents(id SeqID) []extent {
+	s := &r.seqs[id]
 	var es []extent
 	for _, p := range r.spec.Paged {
-		t := r.states[p.Name]
-		row, _ := tensor.Bytes(t.DType, tensor.Shape{p.Heads, p.Dim}) // alloc checked the whole
+		t := s.tables[r.table(p)]
 		e := extent{name: p.Name}
-		for at := lo; at < hi; at += PageSize {
-			part := t
-			part.Shape = tensor.Shape{min(PageSize, hi-at), p.Heads, p.Dim}
-			part.Off = t.Off + row*PageSize*int64(pages[at/PageSize])
-			e.parts = append(e.parts, part)
+		for i := t.first; i < pagesFor(s.len); i++ {
+			e.parts = append(e.parts, r.page(p, t.pages[i], min(PageSize, s.len-i*PageSize)))
 		}
 		es = append(es, e)
 	}
 	for _, spec := range r.spec.Slots {
-		t, _ := r.slot(spec.Name, int(id))
-		es = append(es, extent{spec.Name, []tensor.Tensor{t}})
+		es = append(es, extent{spec.Name, []tensor.Tensor{r.slot(spec.Name, int(id))}})
 	}
 	return es
 }

@@ -5,20 +5,22 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/tap"
 	"github.com/hipengine/hipengine/tensor"
 )
 
 // Collector is a device that sums the squares of the activations that meet each matrix of a model's layers while the
-// model runs on it. Plans have the inputs of their products as further outputs and keep all of them in memory, about
-// the activations of a whole step. It counts no padding, and serves one goroutine.
+// model runs on it. Plans keep the inputs of all their products in memory, about the activations of a whole step. It
+// counts no padding, and serves one goroutine.
 type Collector struct {
-	ops.Device
+	tap.Device
 	sums map[string]*sums // by name of the weight
 }
 
@@ -30,41 +32,29 @@ type sums struct {
 
 // NewCollector returns a collector that computes on dev.
 func NewCollector(dev ops.Device) *Collector {
-	return &Collector{Device: dev, sums: map[string]*sums{}}
+	c := &Collector{sums: map[string]*sums{}}
+	c.Device = tap.Device{Device: dev, Tap: c.tap}
+	return c
 }
 
-// Info describes the device, which asks for no padding here: padded rows would be counted.
-func (c *Collector) Info() ops.Info {
-	info := c.Device.Info()
-	info.Buckets = false
-	return info
-}
-
-// product is a product whose input is an output of the plan.
+// product is a product whose input is seen.
 type product struct {
 	weight  string
 	experts int // 0: one matrix
-	x, ids  int // outputs
+	x, ids  int // values
+	shape   tensor.Shape
 }
 
-// collectorPlan is a plan with the inputs of products as outputs behind its own.
-type collectorPlan struct {
-	ops.Plan
-	products []product
-}
-
-// Compile adds the inputs of products as outputs. One that several products share is one output.
-func (c *Collector) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
-	p := &collectorPlan{}
-	own := len(outs)
+// tap shows the inputs of products. One that several products share is shown once.
+func (c *Collector) tap(g *ops.Graph) ([]ops.Value, func([][]byte) error) {
+	var products []product
+	var values []ops.Value
 	place := func(v ops.Value) int {
-		for i := own; i < len(outs); i++ {
-			if outs[i] == v {
-				return i
-			}
+		i := slices.Index(values, v)
+		if i < 0 {
+			i, values = len(values), append(values, v)
 		}
-		outs = append(outs, v)
-		return len(outs) - 1
+		return i
 	}
 	for _, n := range g.Nodes {
 		if n.Op != ops.MulMatOp && n.Op != ops.MulMatExpertsOp {
@@ -74,63 +64,20 @@ func (c *Collector) Compile(g *ops.Graph, outs ...ops.Value) (ops.Plan, error) {
 		if w.Leaf != ops.Weight || !strings.HasPrefix(w.Tensor.Name, "blk.") {
 			continue // the output matrix is kept in a better type anyway
 		}
-		m := product{weight: w.Tensor.Name, x: place(n.In[0])}
+		m := product{weight: w.Tensor.Name, x: place(n.In[0]), shape: n.In[0].Shape()}
 		if n.Op == ops.MulMatExpertsOp {
 			m.experts, m.ids = n.In[1].Shape()[0], place(n.In[2])
 		}
-		p.products = append(p.products, m)
+		products = append(products, m)
 	}
-	var err error
-	if p.Plan, err = c.Device.Compile(g, outs...); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-// Stream returns a queue whose runs are summed up.
-func (c *Collector) Stream() (ops.Stream, error) {
-	s, err := c.Device.Stream()
-	if err != nil {
-		return nil, err
-	}
-	return &collectorStream{s, c}, nil
-}
-
-type collectorStream struct {
-	ops.Stream
-	c *Collector
-}
-
-// Run runs the plan and waits for what it has to sum.
-func (s *collectorStream) Run(plan ops.Plan) error {
-	p, ok := plan.(*collectorPlan)
-	if !ok {
-		return fmt.Errorf("eval: plan %T is not of this device", plan)
-	}
-	if err := s.Stream.Run(p.Plan); err != nil {
-		return err
-	}
-	raw := map[int][]byte{}
-	for _, m := range p.products {
-		for _, i := range []int{m.x, m.ids} {
-			if raw[i] != nil || i == 0 {
-				continue
-			}
-			raw[i] = make([]byte, 4*p.Output(i).Shape.Elems()) // F32 and I32
-			if err := s.Download(raw[i], p.Output(i)); err != nil {
+	return values, func(data [][]byte) error {
+		for _, m := range products {
+			if err := c.add(m, data[m.x], data[m.ids], m.shape); err != nil {
 				return err
 			}
 		}
+		return nil
 	}
-	if err := s.Sync(context.Background()); err != nil {
-		return err
-	}
-	for _, m := range p.products {
-		if err := s.c.add(m, raw[m.x], raw[m.ids], p.Output(m.x).Shape); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // add sums the rows of x, shape [tokens, in], or [tokens, 1 or k, in] with the chosen experts in ids, [tokens, k].

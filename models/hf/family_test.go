@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/strictjson"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -426,7 +427,7 @@ func checkKeys(t *testing.T, meta *gguf.Meta, want map[string]any) {
 // TestLlama3Factors checks the factors against those of Llama 3.1.
 func TestLlama3Factors(t *testing.T) {
 	b := &builder{entries: map[string]*entry{}, stored: map[string]*stored{}, family: &family{arch: "llama"}}
-	root, err := parseObject([]byte(`{"rope_theta":500000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}}`))
+	root, err := strictjson.Parse([]byte(`{"rope_theta":500000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}}`), limits)
 	if err != nil {
 		t.Fatal(err)
 	}

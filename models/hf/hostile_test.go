@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/strictjson"
 )
 
 // withHeader is a safetensors file with the given header and n bytes of data.
@@ -293,7 +294,7 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Add(uint8(0), fmt.Appendf(nil, gptOSSConfig, `,"quantization_config":{"quant_method":"fp8","weight_block_size":[3,5]}`))
 	f.Fuzz(func(t *testing.T, i uint8, data []byte) {
-		root, err := parseObject(data)
+		root, err := strictjson.Parse(data, limits)
 		if err != nil {
 			return
 		}

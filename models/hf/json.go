@@ -1,13 +1,13 @@
 package hf
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/hipengine/hipengine/internal/strictjson"
 )
 
 // Limits on the JSON of a folder.
@@ -16,103 +16,11 @@ const (
 	maxDepth = 64       // nested objects and lists
 )
 
+// limits bound the nesting of a folder's JSON. The headers of large models have more members than any limit worth naming.
+var limits = strictjson.Limits{Depth: maxDepth}
+
 // object is a JSON object. Values are object, []any, string, json.Number, bool or nil.
-type object map[string]any
-
-// walkObject reads the JSON object that data holds, and nothing after it but white space, calling f with the decoder
-// at each value. A key that comes twice is an error: readers disagree about which one counts.
-func walkObject(data []byte, f func(key string, d *json.Decoder) error) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if err := walkMembers(d, f); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("there is more after the JSON object")
-	}
-	return nil
-}
-
-func walkMembers(d *json.Decoder, f func(key string, d *json.Decoder) error) error {
-	t, err := d.Token()
-	if err != nil {
-		return jsonError(err)
-	}
-	if t != json.Delim('{') {
-		return errors.New("it is not a JSON object")
-	}
-	return restOfMembers(d, f)
-}
-
-func restOfMembers(d *json.Decoder, f func(key string, d *json.Decoder) error) error {
-	seen := map[string]bool{}
-	for {
-		t, err := d.Token()
-		if err != nil {
-			return jsonError(err)
-		}
-		if t == json.Delim('}') {
-			return nil
-		}
-		key := t.(string) // the decoder lets nothing else stand here
-		if seen[key] {
-			return fmt.Errorf("key %q comes twice", clip(key))
-		}
-		seen[key] = true
-		if err := f(key, d); err != nil {
-			return err
-		}
-	}
-}
-
-// value reads one JSON value.
-func value(d *json.Decoder, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("JSON is nested deeper than %d", maxDepth)
-	}
-	t, err := d.Token()
-	if err != nil {
-		return nil, jsonError(err)
-	}
-	switch t {
-	case json.Delim('{'):
-		o := object{}
-		return o, restOfMembers(d, func(key string, d *json.Decoder) (err error) {
-			o[key], err = value(d, depth+1)
-			return err
-		})
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			v, err := value(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := d.Token()
-		return list, jsonError(err)
-	}
-	return t, nil
-}
-
-// jsonError turns the end of the text inside a value into the error that it is.
-func jsonError(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-// parseObject reads a whole JSON object into memory.
-func parseObject(data []byte) (object, error) {
-	o := object{}
-	err := walkObject(data, func(key string, d *json.Decoder) (err error) {
-		o[key], err = value(d, 1)
-		return err
-	})
-	return o, err
-}
+type object = strictjson.Object
 
 // readObject reads a JSON file of the folder. A missing file is nil, nil.
 func readObject(dir, name string) (object, error) {
@@ -120,7 +28,7 @@ func readObject(dir, name string) (object, error) {
 	if err != nil || data == nil {
 		return nil, err
 	}
-	o, err := parseObject(data)
+	o, err := strictjson.Parse(data, limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

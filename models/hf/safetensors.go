@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hipengine/hipengine/internal/strictjson"
 )
 
 // Limits of a safetensors file. The header's is that of the reference reader.
@@ -81,8 +83,8 @@ func parseSafetensors(s *shard, size int64) ([]*stored, error) {
 	}
 	data := 8 + int64(n)
 	var ts []*stored
-	err := walkObject(header, func(name string, d *json.Decoder) error {
-		v, err := value(d, 1)
+	err := strictjson.Walk(header, limits, func(name string, d *json.Decoder) error {
+		v, err := strictjson.Value(d, limits, 1)
 		if err != nil {
 			return err
 		}

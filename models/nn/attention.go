@@ -96,8 +96,8 @@ func vName(layer int) string { return fmt.Sprintf("blk.%d.v", layer) }
 // State lists the keys and values of the layer.
 func (a *Attention) State(layer int) kv.Spec {
 	return kv.Spec{Paged: []kv.Paged{
-		{Name: kName(layer), Heads: a.KVHeads, Dim: a.HeadDim},
-		{Name: vName(layer), Heads: a.KVHeads, Dim: a.HeadDim},
+		{Name: kName(layer), Heads: a.KVHeads, Dim: a.HeadDim, Window: a.Window},
+		{Name: vName(layer), Heads: a.KVHeads, Dim: a.HeadDim, Window: a.Window},
 	}}
 }
 
@@ -114,8 +114,9 @@ func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x 
 	if a.VNorm {
 		v = RMSNorm(g, w, vNorm, v, a.Eps)
 	}
-	s.Update(kName(layer), ops.KVAppend(g, s.State(g, kName(layer)), k, s.Pos, s.Seq, s.Pages))
-	s.Update(vName(layer), ops.KVAppend(g, s.State(g, vName(layer)), v, s.Pos, s.Seq, s.Pages))
+	table := s.Table(g, a.Window)
+	s.Update(kName(layer), ops.KVAppend(g, s.State(g, kName(layer)), k, s.Pos, s.Seq, table))
+	s.Update(vName(layer), ops.KVAppend(g, s.State(g, vName(layer)), v, s.Pos, s.Seq, table))
 	return a.attend(g, w, s, layer, x)
 }
 
@@ -139,7 +140,8 @@ func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x
 	if attrs.Scale == 0 {
 		attrs.Scale = float32(1 / math.Sqrt(float64(a.HeadDim)))
 	}
-	o := ops.Attention(g, q, s.State(g, kName(layer)), s.State(g, vName(layer)), s.Pos, s.Seq, s.Pages, sinks, attrs)
+	k, v := s.State(g, kName(layer)), s.State(g, vName(layer))
+	o := ops.Attention(g, q, k, v, s.Pos, s.Seq, s.Table(g, a.Window), sinks, attrs)
 	if a.Gated {
 		o = ops.Mul(g, o, ops.Sigmoid(g, gate))
 	}
@@ -167,7 +169,7 @@ func (a *Attention) rotate(g *ops.Graph, w models.Weights, s *Step, x ops.Value)
 }
 
 // SharedAttention is attention that has no keys and values of its own: it reads those of layer From, an earlier one
-// with as many heads of the same size.
+// with as many heads of the same size and the same window.
 type SharedAttention struct {
 	*Attention
 	From int

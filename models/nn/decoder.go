@@ -58,6 +58,10 @@ type Decoder struct {
 	OutputScale   bool    // each layer's result is multiplied by its layer_output_scale, 1 where the file has none
 	LogitScale    float32 // on the logits; 0: 1
 	LogitSoftcap  float32 // of the logits, after LogitScale; 0: none
+
+	// Exact asks for exact products, see ops.MulMatAttrs, as models with routed experts need them everywhere: what
+	// any product rounds reaches a later router.
+	Exact bool
 }
 
 // Repeat appends one block for each layer with the same mixer. ffns holds a network for each layer, or one for all.
@@ -148,7 +152,9 @@ func (d *Decoder) State() kv.Spec {
 }
 
 // Build records one step.
-func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) ops.Value {
+func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
+	defer func(was bool) { g.Exact = was }(g.Exact)
+	g.Exact = g.Exact || d.Exact
 	s, norms := NewStep(b), d.norms()
 	h := scale(g, ops.Embed(g, w.Get(g, "token_embd.weight"), b.Tokens), d.EmbdScale)
 	d.tap(b, 0, h)
@@ -170,11 +176,12 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) ops.Valu
 		}
 		d.tap(b, i+1, h)
 	}
-	y := scale(g, Logits(g, w, b, h, d.Eps), d.LogitScale)
+	h = RMSNorm(g, w, "output_norm", ops.Rows(g, h, b.Rows), d.Eps)
+	y := scale(g, Logits(g, w, h), d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)
 	}
-	return y
+	return models.Outputs{Hidden: h, Logits: y}
 }
 
 // norm is RMSNorm, or x itself for a norm without a name.

@@ -19,10 +19,8 @@ func RMSNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float
 	return ops.RMSNorm(g, x, w.Get(g, name+".weight"), eps)
 }
 
-// Logits computes the logits of the batch's rows of h, the residual stream after the last layer: final norm, then
-// output.weight, or the token embedding where the file has none (tied).
-func Logits(g *ops.Graph, w models.Weights, b models.Batch, h ops.Value, eps float32) ops.Value {
-	h = RMSNorm(g, w, "output_norm", ops.Rows(g, h, b.Rows), eps)
+// Logits multiplies h, [rows, n_embd], by output.weight, or by the token embedding where the file has none (tied).
+func Logits(g *ops.Graph, w models.Weights, h ops.Value) ops.Value {
 	if w.Has("output.weight") {
 		return Linear(g, w, "output", h)
 	}

@@ -95,8 +95,9 @@ func experts(g *ops.Graph, w models.Weights, name string, x, ids ops.Value) ops.
 }
 
 // ReadMoE reads the numbers of experts and the width of each. expert_feed_forward_length defaults to
-// feed_forward_length, as in files of Mixtral; expert_weights_scale to none.
+// feed_forward_length, as in files of Mixtral; expert_weights_scale to none. d becomes exact.
 func ReadMoE(k *models.Keys, d *Decoder) *MoE {
+	d.Exact = true
 	m := &MoE{Embd: d.Embd, Experts: k.Int("expert_count", 1, models.MaxExperts)}
 	m.Used = k.Int("expert_used_count", 1, m.Experts)
 	if k.Has("expert_feed_forward_length") {

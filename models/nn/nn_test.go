@@ -42,8 +42,8 @@ func (b block) Weights() []models.WeightSpec {
 	b.Specs(&s)
 	return s.List
 }
-func (b block) Build(g *ops.Graph, w models.Weights, _ models.Batch) ops.Value {
-	return b.FFN.Build(g, w, g.Input("x", f32, ffnTokens, ffnEmbd))
+func (b block) Build(g *ops.Graph, w models.Weights, _ models.Batch) models.Outputs {
+	return models.Outputs{Hidden: b.FFN.Build(g, w, g.Input("x", f32, ffnTokens, ffnEmbd))}
 }
 
 const ffnTokens, ffnEmbd = 7, 12
@@ -58,11 +58,11 @@ func (b block) run(t *testing.T, src models.Source, x []float32) []float32 {
 		t.Fatal(err)
 	}
 	g := &ops.Graph{}
-	out := b.Build(g, w, models.Batch{})
+	out := b.Build(g, w, models.Batch{}).Hidden
 	if g.Err() != nil {
 		t.Fatal(g.Err())
 	}
-	p, err := dev.Compile(g, out)
+	p, err := dev.Compile(g, nil, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,16 +265,13 @@ func TestAttentionAttrs(t *testing.T) {
 	w := loadWeights(t, m, randomSource(m))
 	for scale, want := range map[float32]float32{0: 0.5, 0.25: 0.25, 1: 1} {
 		a.Scale = scale
-		g := &ops.Graph{}
 		states := map[string]tensor.Tensor{}
 		for _, p := range m.State().Paged {
 			states[p.Name] = tensor.Tensor{Name: p.Name, DType: f32, Shape: tensor.Shape{2, 4, p.Heads, p.Dim}}
 		}
-		m.Build(g, w, models.Batch{Tokens: g.Input("tokens", i32, 3), Pos: g.Input("pos", i32, 3), Seq: g.Input("seq", i32, 3),
-			Pages: g.Input("pages", i32, 1, 2), Starts: g.Input("starts", i32, 2), Slots: g.Input("slots", i32, 1),
-			Rows: g.Input("rows", i32, 1), States: states})
-		if g.Err() != nil {
-			t.Fatal(g.Err())
+		g, _, err := models.Record(m, w, states, 0, models.Sizes{Tokens: 3, Seqs: 1, Pages: 2, Rows: 1})
+		if err != nil {
+			t.Fatal(err)
 		}
 		i := slices.IndexFunc(g.Nodes, func(n *ops.Node) bool { return n.Op == ops.AttentionOp })
 		n := g.Nodes[i]

@@ -21,66 +21,146 @@ const EnvDir = "HIPENGINE_CODEOBJ"
 // ErrNone is wrapped by the error for a target or object that is not there.
 var ErrNone = errors.New("no such code object")
 
-var targets = map[string]fs.FS{}
+// set is what one owner registered for one target.
+type set struct {
+	target, owner string
+	files         fs.FS
+	names         []string // of the objects, sorted, without extension
+}
 
-// Register adds the objects of a target: files OBJECT.co for AMD targets ("gfx1100"), OBJECT.ptx for NVIDIA ones
-// ("sm_90"). Packages call it from init; it panics on a duplicate.
-func Register(target string, objects fs.FS) {
-	if targets[target] != nil {
-		panic("codeobj: duplicate target " + target)
+func newSet(target, owner string, files fs.FS) (set, error) {
+	names, err := fs.Glob(files, "*"+Ext(target))
+	if err != nil {
+		return set{}, fmt.Errorf("codeobj: objects of %s for %s: %w", owner, target, err)
 	}
-	targets[target] = objects
+	for i, n := range names {
+		names[i] = strings.TrimSuffix(n, Ext(target))
+	}
+	slices.Sort(names)
+	return set{target, owner, files, names}, nil
+}
+
+var sets []set
+
+// Register adds the objects that owner, a module by its path, has for a target: files OBJECT.co for AMD targets
+// ("gfx1100"), OBJECT.ptx for NVIDIA ones ("sm_90"). The target may be one for which others have registered objects:
+// devices find those of all owners. Launches name objects without an owner, so a name belongs to one owner on all
+// targets. Packages call Register from init; it panics if owner registers a target twice or a name that is another's,
+// and if objects has no files of the target's kind.
+func Register(target, owner string, objects fs.FS) {
+	if err := register(target, owner, objects); err != nil {
+		panic(err.Error())
+	}
 }
 
 // RegisterZip is Register for objects in a zip file; it panics if data is none.
-func RegisterZip(target string, data []byte) {
+func RegisterZip(target, owner string, data []byte) {
 	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		panic(fmt.Sprintf("codeobj: objects of %s: %v", target, err))
+		panic(fmt.Sprintf("codeobj: objects of %s for %s: %v", owner, target, err))
 	}
-	Register(target, r)
+	Register(target, owner, r)
 }
 
-// Targets returns the registered targets in alphabetical order.
-func Targets() []string { return slices.Sorted(maps.Keys(targets)) }
+func register(target, owner string, objects fs.FS) error {
+	if target == "" || owner == "" {
+		return fmt.Errorf("codeobj: objects of owner %q for target %q: both need a name", owner, target)
+	}
+	n, err := newSet(target, owner, objects)
+	if err != nil {
+		return err
+	}
+	if len(n.names) == 0 {
+		return fmt.Errorf("codeobj: %s has no *%s among its objects for %s", owner, Ext(target), target)
+	}
+	for _, s := range sets {
+		if s.owner == owner && s.target == target {
+			return fmt.Errorf("codeobj: %s registers objects for %s twice", owner, target)
+		}
+		for _, name := range n.names {
+			if s.owner != owner && slices.Contains(s.names, name) {
+				return fmt.Errorf("codeobj: %s registers object %s for %s, but that name is taken by %s: choose another",
+					owner, name, target, s.owner)
+			}
+		}
+	}
+	sets = append(sets, n)
+	return nil
+}
 
-// Set is the objects of one target.
+// Targets returns the targets that somebody registered objects for, in alphabetical order.
+func Targets() []string {
+	names := map[string]bool{}
+	for _, s := range sets {
+		names[s.target] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Set is the objects to use on a device, of all owners.
 type Set struct {
-	Target string
-	files  fs.FS
+	Target  string         // what they were compiled for
+	objects map[string]set // by name: where each comes from
 }
 
-// For returns the objects to use on a device of the given target: those of the same name for AMD; for NVIDIA,
-// whose objects are compiled on the device, those of the highest capability that the device has. dir, if not
-// empty, is a folder that replaces the registered targets. The error wraps ErrNone.
+// For returns the objects to use on a device of the given target. Of each owner they are those for the same target;
+// for NVIDIA, whose objects are compiled on the device, those for the highest capability that the device has. Target of
+// the result is then the highest of these. dir, if not empty, is a folder that replaces all registered objects. The
+// error wraps ErrNone.
 func For(device, dir string) (Set, error) {
-	have := Targets()
+	have := sets
 	if dir != "" {
-		entries, err := os.ReadDir(dir)
+		var err error
+		if have, err = setsIn(dir); err != nil {
+			return Set{}, err
+		}
+	}
+	best := map[string]set{} // by owner
+	top := set{}
+	targets := map[string]bool{}
+	for _, s := range have {
+		targets[s.target] = true
+		if s.suits(device) && (best[s.owner].target == "" || capability(s.target) > capability(best[s.owner].target)) {
+			best[s.owner] = s
+			if top.target == "" || capability(s.target) > capability(top.target) {
+				top = s
+			}
+		}
+	}
+	if top.target == "" {
+		return Set{}, fmt.Errorf("codeobj: no kernels for %s, only for %s: %w",
+			device, strings.Join(slices.Sorted(maps.Keys(targets)), ", "), ErrNone)
+	}
+	u := Set{top.target, map[string]set{}}
+	for _, s := range best {
+		for _, name := range s.names {
+			u.objects[name] = s
+		}
+	}
+	return u, nil
+}
+
+// suits reports whether a device of the given target runs the objects of s.
+func (s set) suits(device string) bool {
+	c := capability(s.target)
+	return s.target == device || c > 0 && c <= capability(device)
+}
+
+// setsIn returns the objects in DIR/TARGET/, which have the folder as their owner.
+func setsIn(dir string) ([]set, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("codeobj: %s: %w", EnvDir, err)
+	}
+	var found []set
+	for _, e := range entries {
+		s, err := newSet(e.Name(), dir, os.DirFS(filepath.Join(dir, e.Name())))
 		if err != nil {
-			return Set{}, fmt.Errorf("codeobj: %s: %w", EnvDir, err)
+			return nil, err
 		}
-		have = nil
-		for _, e := range entries {
-			have = append(have, e.Name())
-		}
+		found = append(found, s)
 	}
-	best := ""
-	for _, t := range have {
-		switch {
-		case t == device:
-			best = t
-		case capability(t) > 0 && capability(t) <= capability(device) && capability(t) > capability(best):
-			best = t
-		}
-	}
-	if best == "" {
-		return Set{}, fmt.Errorf("codeobj: no kernels for %s, only for %s: %w", device, strings.Join(have, ", "), ErrNone)
-	}
-	if dir != "" {
-		return Set{best, os.DirFS(filepath.Join(dir, best))}, nil
-	}
-	return Set{best, targets[best]}, nil
+	return found, nil
 }
 
 // capability returns 90 for "sm_90", 0 for anything else.
@@ -105,26 +185,17 @@ func Ext(target string) string {
 }
 
 // Names returns the objects in alphabetical order, without extension.
-func (s Set) Names() ([]string, error) {
-	files, err := fs.Glob(s.files, "*"+Ext(s.Target))
-	if err != nil {
-		return nil, fmt.Errorf("codeobj: %s: %w", s.Target, err)
-	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(f, Ext(s.Target))
-	}
-	slices.Sort(files)
-	return files, nil
-}
+func (s Set) Names() []string { return slices.Sorted(maps.Keys(s.objects)) }
 
 // Read returns the contents of an object. The error wraps ErrNone if there is no such object.
 func (s Set) Read(object string) ([]byte, error) {
-	b, err := fs.ReadFile(s.files, object+Ext(s.Target))
-	if errors.Is(err, fs.ErrNotExist) {
+	o, ok := s.objects[object]
+	if !ok {
 		return nil, fmt.Errorf("codeobj: %s for %s: %w", object, s.Target, ErrNone)
 	}
+	b, err := fs.ReadFile(o.files, object+Ext(o.target))
 	if err != nil {
-		return nil, fmt.Errorf("codeobj: %s for %s: %w", object, s.Target, err)
+		return nil, fmt.Errorf("codeobj: %s for %s, of %s: %w", object, o.target, o.owner, err)
 	}
 	return b, nil
 }

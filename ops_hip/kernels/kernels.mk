@@ -9,5 +9,8 @@ kernels: ## compile the GPU kernels and write the packages that embed them (need
 kernels-check: ## rebuild the GPU kernels and fail if they differ from the committed ones
 	go run ./ops_hip/internal/kbuild -check $(KERNEL_TARGETS)
 
+FRAGMENTS := ops_hip/testdata/fragments
+
 kernels-testdata: ## compile the kernels that the tests of ops_hip use
+	go run ./ops_hip/internal/kbuild -loose -src $(FRAGMENTS) -out $(FRAGMENTS) $(filter gfx%,$(KERNEL_TARGETS))
 	go run ./ops_hip/internal/kbuild -loose -src ops_hip/testdata/kernels -out ops_hip/testdata/codeobj gfx1100 gfx1201 sm_80 sm_90

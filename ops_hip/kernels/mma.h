@@ -10,7 +10,8 @@
 //   B, 16 bits    column r, likewise        column r, K 8h..8h+7   columns g and g+8, K as for A
 //   Acc element i row 2i+h, column r        row 8h+i, column r     row g + 8(i/2 & 1), column 2t + (i&1) + 8(i/4)
 //
-// Sources: GPUOpen's articles on the matrix cores of RDNA 3 and 4; the PTX ISA. mma_test.hip checks each element.
+// Sources: GPUOpen's articles on the matrix cores of RDNA 3 and 4; the PTX ISA. ../testdata/fragments/mma_test.hip
+// checks each element.
 // Accumulators are float (int for bytes); the order of additions within a tile is the hardware's. All 32 lanes of a
 // wave must be active. Pointers to LDS must be aligned to 16 bytes and strides be multiples of 8 halves or 16 bytes.
 #pragma once

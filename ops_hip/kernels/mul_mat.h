@@ -1,5 +1,5 @@
 // y[t][o] = Σ_i x[t][i]·w[o][i]: x float [m, k], w [n, k] of weight type Q, y float [m, n]. The files mul_mat_*.hip
-// instantiate three kernels for each type of a group. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+// instantiate these kernels for each type of a group, the last not for wide ones. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
 //
 //   mul_mat_<q>_vec1   m = 1. Grid ⌈n/4⌉, blocks of 128, a wave for a row of w. Lanes take groups of 8 elements,
 //                      32 apart; float sums per lane in order of k, then a tree over the lanes. No LDS.
@@ -57,7 +57,7 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
   mma_tile<Q, 64>(x, inverse, row, row, w, y, block_x() * tile_rows, n, k, low, tx, tw);
 }
 
-#define TYPE(q, name, block, bytes)                                                                                         \
+#define TYPE_WIDE(q, name, block, bytes)                                                                                    \
   KERNEL(128) mul_mat_##q##_vec1(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
     mul_mat_vec<q, 1>(x, w, y, m, n, k);                                                                                    \
   }                                                                                                                         \
@@ -67,10 +67,12 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
   KERNEL(256) mul_mat_##q##_tile(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
     LDS float tw[32][68], tx[32][68];                                                                                       \
     mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
-  }                                                                                                                         \
-  KERNEL(128) mul_mat_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,                \
+  }
+#define TYPE(q, name, block, bytes)                                                                                         \
+  TYPE_WIDE(q, name, block, bytes)                                                                                          \
+  KERNEL(128) mul_mat_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,          \
                                 float* RESTRICT y, int m, int n, int k, int low) {                                          \
-    LDS operand<q> tx[64 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                      \
+    LDS operand<q> tx[64 * tile_pitch], tw[tile_rows * tile_pitch];                                                         \
     LDS int row[64];                                                                                                        \
     mul_mat_mma<q>(x, inverse, w, y, m, n, k, low, row, tx, tw);                                                            \
   }

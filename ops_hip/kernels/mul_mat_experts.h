@@ -1,6 +1,7 @@
 // y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i] for pairs p = (token, choice): x float [rows, k], w [experts, n, k]
 // of weight type Q, ids int [pairs], y float [pairs, n]. Row p of x serves pair p, or row p/per if the choices of a
-// token share one. The files mul_mat_experts_*.hip instantiate for each type of a group:
+// token share one. The files mul_mat_experts_*.hip instantiate for each type of a group, the
+// second not for wide ones:
 //
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
@@ -37,15 +38,17 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
   mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), y, block_y() * tile_rows, n, k, low, tx, tw);
 }
 
-#define TYPE(q, name, block, bytes)                                                                                   \
+#define TYPE_WIDE(q, name, block, bytes)                                                                              \
   KERNEL(128) mul_mat_experts_##q##_vec(const float* RESTRICT x, const u8* RESTRICT w, const int* RESTRICT ids,       \
                                         float* RESTRICT y, int n, int k, int per) {                                   \
     mul_mat_experts_vec<q>(x, w, ids, y, n, k, per);                                                                  \
-  }                                                                                                                   \
-  KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,  \
-                                        const int* RESTRICT order, const int* RESTRICT tiles, float* RESTRICT y,      \
-                                        int n, int k, int per, int low) {                                             \
-    LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                                                \
+  }
+#define TYPE(q, name, block, bytes)                                                                                   \
+  TYPE_WIDE(q, name, block, bytes)                                                                                    \
+  KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse,                  \
+                                        const u8* RESTRICT w, const int* RESTRICT order, const int* RESTRICT tiles,   \
+                                        float* RESTRICT y, int n, int k, int per, int low) {                          \
+    LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                   \
     LDS int src[32], dst[32];                                                                                         \
     mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, low, src, dst, tx, tw);                         \
   }

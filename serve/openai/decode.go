@@ -4,71 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/hipengine/hipengine/internal/strictjson"
 )
 
-// checkJSON reports text that is not one JSON value of valid UTF-8, that nests deeper than l.Depth, or that has an
-// object with a key twice or with more than l.Members keys. param names the field that holds the text; empty is the request itself.
+// checkJSON reports text that is not one JSON value within l. param names the field that holds the text; empty is the
+// request itself.
 func checkJSON(text []byte, l Limits, param string) *Error {
-	if !utf8.Valid(text) {
-		return invalid(param, CodeInvalidJSON, "not valid UTF-8")
+	if err := strictjson.Check(text, strictjson.Limits{Depth: l.Depth, Members: l.Members}); err != nil {
+		return invalid(param, CodeInvalidJSON, "%v", err)
 	}
-	type level struct {
-		keys  map[string]bool // nil in an array
-		isKey bool            // the next token of an object is a key
-	}
-	var stack []level
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	for first := true; ; first = false {
-		tok, err := d.Token()
-		if err == io.EOF && !first && len(stack) == 0 {
-			return nil
-		}
-		if err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return invalid(param, CodeInvalidJSON, "not valid JSON at byte %d: %v", d.InputOffset(), err)
-		}
-		if !first && len(stack) == 0 {
-			return invalid(param, CodeInvalidJSON, "text after the JSON value at byte %d", d.InputOffset())
-		}
-		var top *level
-		if len(stack) > 0 {
-			top = &stack[len(stack)-1]
-		}
-		if top != nil && top.keys != nil && top.isKey {
-			if key, ok := tok.(string); ok {
-				if top.keys[key] {
-					return invalid(param, CodeInvalidJSON, "key %s occurs twice in one object", quote(key))
-				}
-				if top.keys[key], top.isKey = true, false; len(top.keys) > l.Members {
-					return invalid(param, CodeInvalidJSON, "an object has more than %d members", l.Members)
-				}
-				continue
-			}
-		}
-		if top != nil {
-			top.isKey = true
-		}
-		switch tok {
-		case json.Delim('{'):
-			stack = append(stack, level{keys: make(map[string]bool), isKey: true})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		case json.Delim('}'), json.Delim(']'):
-			stack = stack[:len(stack)-1]
-		}
-		if len(stack) > l.Depth {
-			return invalid(param, CodeInvalidJSON, "nested deeper than %d", l.Depth)
-		}
-	}
+	return nil
 }
 
 // quote returns a quoted, shortened form of text from a request, for messages.

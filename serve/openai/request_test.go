@@ -163,7 +163,7 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"model":7`, "model", "a string, not a number"},
 	{`"n_discard":-5`, "n_discard", "unknown field"},
 	{`"Temperature":0`, "Temperature", "unknown field"},
-	{`"temperature":1,"temperature":2`, "", "occurs twice"},
+	{`"temperature":1,"temperature":2`, "", "comes twice"},
 }
 
 func checkFieldErrors(t *testing.T, request string, parse func([]byte) error, cases []struct{ members, param, say string }) {
@@ -321,7 +321,7 @@ func TestMalformedBodies(t *testing.T) {
 		{"deep", strings.Repeat(`[`, 65) + strings.Repeat(`]`, 65), "deeper than 64"},
 		{"many members", manyMembers(5000), "more than 4096 members"},
 		{"very deep", strings.Repeat(`{"a":`, 100000), "deeper than 64"},
-		{"key twice, spelled differently", `{"model":"a","\u006dodel":"b"}`, "occurs twice"},
+		{"key twice, spelled differently", `{"model":"a","\u006dodel":"b"}`, "comes twice"},
 	} {
 		for name, parse := range map[string]func([]byte) error{
 			"chat":       func(b []byte) error { _, err := ParseChat(b, Limits{}); return err },

@@ -1,38 +1,25 @@
 package chat
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/hipengine/hipengine/text/jinja"
+)
 
 // decodeArguments replaces the arguments of tool calls in assistant messages that are strings by the objects that they
 // spell. An empty string stands for no arguments. Strings that spell no object stay. changed reports if any was replaced.
-func (in *interp) decodeArguments(messages value) (changed bool, err error) {
-	l, ok := messages.(*list)
-	if !ok {
-		return false, nil
-	}
-	for _, m := range l.items {
-		message, ok := m.(*dict)
-		if !ok {
+func decodeArguments(r *jinja.Rendering, messages jinja.Value) (changed bool, err error) {
+	for _, m := range messages.Items() {
+		role, _ := m.Field("role")
+		if role, _ := role.Text(); role != "assistant" {
 			continue
 		}
-		if role, _ := message.getString("role"); role != "assistant" {
-			continue
-		}
-		found, _ := message.getString("tool_calls")
-		calls, ok := found.(*list)
-		if !ok {
-			continue
-		}
-		for _, c := range calls.items {
-			call, ok := c.(*dict)
-			if !ok {
-				continue
+		calls, _ := m.Field("tool_calls")
+		for _, call := range calls.Items() {
+			if fn, ok := call.Field("function"); ok {
+				call = fn
 			}
-			if fn, ok := call.getString("function"); ok {
-				if call, ok = fn.(*dict); !ok {
-					continue
-				}
-			}
-			replaced, err := in.decodeArgumentsOf(call)
+			replaced, err := decodeArgumentsOf(r, call)
 			if err != nil {
 				return changed, err
 			}
@@ -43,17 +30,16 @@ func (in *interp) decodeArguments(messages value) (changed bool, err error) {
 }
 
 // decodeArgumentsOf decodes the arguments of one function call.
-func (in *interp) decodeArgumentsOf(call *dict) (bool, error) {
-	found, _ := call.getString("arguments")
-	text, ok := found.(string)
+func decodeArgumentsOf(r *jinja.Rendering, call jinja.Value) (bool, error) {
+	found, _ := call.Field("arguments")
+	text, ok := found.Text()
 	if !ok {
 		return false, nil
 	}
 	if text == "" {
-		call.setString("arguments", &dict{})
-		return true, nil
+		text = "{}"
 	}
-	v, err := in.decodeJSON([]byte(text))
+	v, err := r.DecodeJSON([]byte(text))
 	if err != nil {
 		var limit *LimitError
 		if errors.As(err, &limit) {
@@ -61,10 +47,10 @@ func (in *interp) decodeArgumentsOf(call *dict) (bool, error) {
 		}
 		return false, nil
 	}
-	if _, ok := v.(*dict); !ok {
+	if v.Type() != "dict" {
 		return false, nil
 	}
-	call.setString("arguments", v)
+	call.SetField("arguments", v)
 	return true, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/hipengine/hipengine/text/jinja"
 )
 
 // ChatML is the template for models that have none: each message between <|im_start|> with its role and <|im_end|>.
@@ -25,12 +27,15 @@ const ChatML = `{%- for message in messages %}
 {%- endif %}
 `
 
+// Limits, LimitError and RaisedError are those of the template language.
+type (
+	Limits      = jinja.Limits
+	LimitError  = jinja.LimitError
+	RaisedError = jinja.RaisedError
+)
+
 // Template is a parsed chat template. It does not change: any number of goroutines may render it at the same time.
-type Template struct {
-	body   []stmt
-	names  []string // by symbol
-	limits Limits
-}
+type Template struct{ t *jinja.Template }
 
 // Parse compiles a template with the default limits. An error names line, column and what was expected there.
 func Parse(src string) (*Template, error) {
@@ -39,16 +44,11 @@ func Parse(src string) (*Template, error) {
 
 // ParseLimits is Parse with limits of the caller's choice, which hold for parsing and for every rendering.
 func ParseLimits(src string, limits Limits) (*Template, error) {
-	limits = limits.withDefaults()
-	if len(src) > limits.MaxSource {
-		return nil, fmt.Errorf("chat: parse: source of %d bytes: %w", len(src),
-			&LimitError{Limit: "source", Max: limits.MaxSource})
-	}
-	body, names, err := parse(src, limits.MaxDepth)
+	t, err := jinja.ParseLimits(src, limits)
 	if err != nil {
 		return nil, err
 	}
-	return &Template{body: body, names: names, limits: limits}, nil
+	return &Template{t}, nil
 }
 
 // Input is what a template renders. The JSON fields are decoded anew for each rendering; they keep the order of keys
@@ -89,77 +89,57 @@ func (t *Template) Render(in Input) (string, error) {
 }
 
 // render renders once. With decode, string arguments of tool calls become objects; decoded reports if there were any.
-func (t *Template) render(input Input, decode bool) (text string, decoded bool, err error) {
-	in := &interp{
-		limits: t.limits,
-		steps:  t.limits.MaxSteps,
-		memory: t.limits.MaxMemory,
-		now:    input.Now,
-		out:    &buffer{},
-		scope:  &scope{slots: make([]value, len(t.names))},
-	}
-	vars, err := in.variables(input)
+func (t *Template) render(in Input, decode bool) (text string, decoded bool, err error) {
+	r := t.t.NewRendering(in.Now)
+	messages, err := setVariables(r, in)
 	if err != nil {
 		return "", false, err
 	}
 	if decode {
-		if decoded, err = in.decodeArguments(vars["messages"]); err != nil {
+		if decoded, err = decodeArguments(r, messages); err != nil {
 			return "", false, fmt.Errorf("chat: messages: %w", err)
 		}
 	}
-	for sym, name := range t.names {
-		if v, ok := vars[name]; ok {
-			in.scope.slots[sym] = v
-		} else if fn, ok := globals[name]; ok {
-			in.scope.slots[sym] = fn
-		}
-	}
-	if _, err := in.run(t.body); err != nil {
-		return "", decoded, located(err, position{1, 1})
-	}
-	return in.out.b.String(), decoded, nil
+	text, err = r.Run()
+	return text, decoded, err
 }
 
-// variables decodes the input into the template's variables.
-func (in *interp) variables(input Input) (map[string]value, error) {
-	vars := map[string]value{
-		"bos_token": input.BOS,
-		"eos_token": input.EOS,
-	}
-	for _, name := range slices.Sorted(maps.Keys(input.Kwargs)) {
+// setVariables decodes the input into the template's variables, and returns the messages.
+func setVariables(r *jinja.Rendering, in Input) (messages jinja.Value, err error) {
+	r.Set("bos_token", jinja.Text(in.BOS))
+	r.Set("eos_token", jinja.Text(in.EOS))
+	for _, name := range slices.Sorted(maps.Keys(in.Kwargs)) {
 		switch name {
 		case "messages", "tools", "documents", "add_generation_prompt":
-			return nil, fmt.Errorf("chat: kwarg %q is a field of Input", name)
+			return messages, fmt.Errorf("chat: kwarg %q is a field of Input", name)
 		}
-		v, err := in.decodeJSON(input.Kwargs[name])
+		v, err := r.DecodeJSON(in.Kwargs[name])
 		if err != nil {
-			return nil, fmt.Errorf("chat: kwarg %q: %w", name, err)
+			return messages, fmt.Errorf("chat: kwarg %q: %w", name, err)
 		}
-		vars[name] = v
+		r.Set(name, v)
 	}
-	vars["add_generation_prompt"] = input.AddGenerationPrompt
+	r.Set("add_generation_prompt", jinja.Bool(in.AddGenerationPrompt))
 	for _, field := range []struct {
 		name     string
 		src      json.RawMessage
 		required bool
 	}{
-		{"messages", input.Messages, true},
-		{"tools", input.Tools, false},
-		{"documents", input.Documents, false},
+		{"tools", in.Tools, false},
+		{"documents", in.Documents, false},
+		{"messages", in.Messages, true},
 	} {
 		if len(field.src) == 0 && !field.required {
-			vars[field.name] = none{}
+			r.Set(field.name, jinja.None())
 			continue
 		}
-		v, err := in.decodeJSON(field.src)
-		if err != nil {
-			return nil, fmt.Errorf("chat: %s: %w", field.name, err)
+		if messages, err = r.DecodeJSON(field.src); err != nil {
+			return messages, fmt.Errorf("chat: %s: %w", field.name, err)
 		}
-		_, isNone := v.(none)
-		if _, isList := v.(*list); !isList && (field.required || !isNone) {
-			return nil, fmt.Errorf("chat: %s: a JSON array is needed, not %s", field.name, typeName(v))
+		if typ := messages.Type(); typ != "list" && (field.required || typ != "NoneType") {
+			return messages, fmt.Errorf("chat: %s: a JSON array is needed, not %s", field.name, typ)
 		}
-		vars[field.name] = v
+		r.Set(field.name, messages)
 	}
-	return vars, nil
+	return messages, nil
 }

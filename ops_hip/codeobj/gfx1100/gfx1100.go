@@ -12,4 +12,4 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("gfx1100", objects) }
+func init() { codeobj.RegisterZip("gfx1100", "github.com/hipengine/hipengine", objects) }

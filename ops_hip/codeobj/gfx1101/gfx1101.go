@@ -12,4 +12,4 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("gfx1101", objects) }
+func init() { codeobj.RegisterZip("gfx1101", "github.com/hipengine/hipengine", objects) }

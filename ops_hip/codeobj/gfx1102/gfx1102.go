@@ -12,4 +12,4 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("gfx1102", objects) }
+func init() { codeobj.RegisterZip("gfx1102", "github.com/hipengine/hipengine", objects) }

@@ -12,4 +12,4 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("sm_80", objects) }
+func init() { codeobj.RegisterZip("sm_80", "github.com/hipengine/hipengine", objects) }

@@ -12,4 +12,4 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("sm_90", objects) }
+func init() { codeobj.RegisterZip("sm_90", "github.com/hipengine/hipengine", objects) }

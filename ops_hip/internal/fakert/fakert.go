@@ -37,15 +37,32 @@ type Runtime struct {
 	modules map[hiprt.Module]bool
 	funcs   map[hiprt.Func]string
 	streams map[hiprt.Stream]*queue
-	events  map[hiprt.Event]bool
+	events  map[hiprt.Event]*mark
 	graphs  map[hiprt.Graph][]launch
 }
 
 // queue is work that waits for a synchronization.
 type queue struct {
 	work    []func()
+	issued  int // works that were ever enqueued
+	done    int // of them
 	capture bool
 	record  []launch
+}
+
+// mark is the point in a queue at which an event happens.
+type mark struct {
+	q    *queue
+	upto int // works of q
+}
+
+// run does the work of a queue up to its n-th.
+func (q *queue) run(n int) {
+	for q.done < n && len(q.work) > 0 {
+		f := q.work[0]
+		q.work, q.done = q.work[1:], q.done+1
+		f()
+	}
 }
 
 // launch is a prepared launch as a graph keeps it: arguments are copied, as real runtimes do.
@@ -63,7 +80,7 @@ func New(target string, kernels map[string]Kernel) *Runtime {
 	return &Runtime{Props: []hiprt.Properties{{Name: "fake", Target: target, Memory: 1 << 30, Wave: 32, CUs: 4}}, Kernels: kernels,
 		Ver: hiprt.Version{Major: 7}, Fail: map[string][]error{},
 		mem: map[hiprt.Ptr][]byte{}, host: map[*byte]bool{}, modules: map[hiprt.Module]bool{}, funcs: map[hiprt.Func]string{},
-		streams: map[hiprt.Stream]*queue{}, events: map[hiprt.Event]bool{}, graphs: map[hiprt.Graph][]launch{}}
+		streams: map[hiprt.Stream]*queue{}, events: map[hiprt.Event]*mark{}, graphs: map[hiprt.Graph][]launch{}}
 }
 
 // call records a call and returns the error planned for it. The caller holds the lock.
@@ -246,7 +263,7 @@ func (r *Runtime) enqueue(s hiprt.Stream, name string, f func()) error {
 	if q.capture {
 		return fmt.Errorf("fakert: %s while capturing", name)
 	}
-	q.work = append(q.work, f)
+	q.work, q.issued = append(q.work, f), q.issued+1
 	return nil
 }
 
@@ -274,6 +291,23 @@ func (r *Runtime) Memset(dst hiprt.Ptr, value byte, n int64, s hiprt.Stream) err
 			b[i] = value
 		}
 	})
+}
+
+// CopyOnDevice copies at the next synchronization.
+func (r *Runtime) CopyOnDevice(dst, src hiprt.Ptr, n int64, s hiprt.Stream) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.enqueue(s, "CopyOnDevice", func() { copy(r.Bytes(dst, int(n)), r.Bytes(src, int(n))) })
+}
+
+// CopyPeer copies at the next synchronization, between devices of Props.
+func (r *Runtime) CopyPeer(dst hiprt.Ptr, dstDev int, src hiprt.Ptr, srcDev int, n int64, s hiprt.Stream) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if dstDev < 0 || srcDev < 0 || dstDev >= len(r.Props) || srcDev >= len(r.Props) {
+		return fmt.Errorf("fakert: copy from device %d to %d of %d", srcDev, dstDev, len(r.Props))
+	}
+	return r.enqueue(s, "CopyPeer", func() { copy(r.Bytes(dst, int(n)), r.Bytes(src, int(n))) })
 }
 
 // LoadModule accepts anything.
@@ -359,10 +393,7 @@ func (r *Runtime) SyncStream(s hiprt.Stream) error {
 		return err
 	}
 	q := r.streams[s]
-	for _, f := range q.work {
-		f()
-	}
-	q.work = nil
+	q.run(q.issued)
 	return nil
 }
 
@@ -374,7 +405,7 @@ func (r *Runtime) NewEvent() (hiprt.Event, error) {
 		return 0, err
 	}
 	e := hiprt.Event(r.handle())
-	r.events[e] = true
+	r.events[e] = nil // not recorded
 	return e, nil
 }
 
@@ -386,26 +417,40 @@ func (r *Runtime) CloseEvent(e hiprt.Event) error {
 	return r.call("CloseEvent")
 }
 
-// RecordEvent does nothing.
+// RecordEvent remembers how much work is in the queue.
 func (r *Runtime) RecordEvent(e hiprt.Event, s hiprt.Stream) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.enqueue(s, "RecordEvent", func() {})
+	if _, ok := r.events[e]; !ok {
+		return fmt.Errorf("fakert: unknown event %d", e)
+	}
+	if err := r.enqueue(s, "RecordEvent", func() {}); err != nil {
+		return err
+	}
+	r.events[e] = &mark{r.streams[s], r.streams[s].issued}
+	return nil
 }
 
-// SyncEvent does the work of all queues, which is more than it must.
+// WaitEvent does the work before the event when the queue gets there, also if the event was closed meanwhile.
+func (r *Runtime) WaitEvent(e hiprt.Event, s hiprt.Stream) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.events[e]
+	if m == nil {
+		return fmt.Errorf("fakert: wait for event %d, which is unknown or was not recorded", e)
+	}
+	return r.enqueue(s, "WaitEvent", func() { m.q.run(m.upto) })
+}
+
+// SyncEvent does the work before the event.
 func (r *Runtime) SyncEvent(e hiprt.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.events[e] {
-		return fmt.Errorf("fakert: unknown event %d", e)
+	m := r.events[e]
+	if m == nil {
+		return fmt.Errorf("fakert: event %d is unknown or was not recorded", e)
 	}
-	for _, q := range r.streams {
-		for _, f := range q.work {
-			f()
-		}
-		q.work = nil
-	}
+	m.q.run(m.upto)
 	return r.call("SyncEvent")
 }
 

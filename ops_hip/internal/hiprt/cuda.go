@@ -216,6 +216,20 @@ func (h *cuda) Memset(dst Ptr, value byte, n int64, s Stream) error {
 	return h.hot(cuMemsetD8Async, uintptr(dst), uintptr(value), uintptr(n), uintptr(s))
 }
 
+func (h *cuda) CopyOnDevice(dst, src Ptr, n int64, s Stream) error {
+	return h.hot(cuMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(n), uintptr(s))
+}
+
+func (h *cuda) CopyPeer(dst Ptr, dstDev int, src Ptr, srcDev int, n int64, s Stream) error {
+	h.mu.Lock()
+	to, from := h.contexts[dstDev], h.contexts[srcDev]
+	h.mu.Unlock()
+	if to == 0 || from == 0 {
+		return fmt.Errorf("hiprt: copy from device %d to %d: not both are in use", srcDev, dstDev)
+	}
+	return h.hot(cuMemcpyPeerAsync, uintptr(dst), to, uintptr(src), from, uintptr(n), uintptr(s))
+}
+
 // LoadModule compiles PTX, or loads a binary; the compiler's messages are part of the error.
 func (h *cuda) LoadModule(image []byte) (Module, error) {
 	j := &h.jit
@@ -275,6 +289,10 @@ func (h *cuda) CloseEvent(e Event) error { return h.call(cuEventDestroy, uintptr
 
 func (h *cuda) RecordEvent(e Event, s Stream) error {
 	return h.hot(cuEventRecord, uintptr(e), uintptr(s))
+}
+
+func (h *cuda) WaitEvent(e Event, s Stream) error {
+	return h.hot(cuStreamWaitEvent, uintptr(s), uintptr(e), 0)
 }
 
 func (h *cuda) SyncEvent(e Event) error { return h.hot(cuEventSynchronize, uintptr(e)) }

@@ -24,6 +24,8 @@ const (
 	cuMemHostGetDevicePointer
 	cuMemcpyHtoDAsync
 	cuMemcpyDtoHAsync
+	cuMemcpyDtoDAsync
+	cuMemcpyPeerAsync
 	cuMemsetD8Async
 	cuModuleLoadDataEx
 	cuModuleUnload
@@ -32,6 +34,7 @@ const (
 	cuStreamCreate
 	cuStreamDestroy
 	cuStreamSynchronize
+	cuStreamWaitEvent
 	cuStreamBeginCapture
 	cuStreamEndCapture
 	cuEventCreate
@@ -68,6 +71,8 @@ var cudaProtos = []proto{
 	cuMemHostGetDevicePointer: "cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *host, unsigned int flags)",
 	cuMemcpyHtoDAsync:         "cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t size, CUstream stream)",
 	cuMemcpyDtoHAsync:         "cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t size, CUstream stream)",
+	cuMemcpyDtoDAsync:         "cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t size, CUstream stream)",
+	cuMemcpyPeerAsync:         "cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dstContext, CUdeviceptr src, CUcontext srcContext, size_t size, CUstream stream)",
 	cuMemsetD8Async:           "cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t size, CUstream stream)",
 	cuModuleLoadDataEx:        "cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions, CUjit_option *options, void **values)",
 	cuModuleUnload:            "cuModuleUnload(CUmodule module)",
@@ -77,6 +82,7 @@ var cudaProtos = []proto{
 	cuStreamCreate:              "cuStreamCreate(CUstream *stream, unsigned int flags)",
 	cuStreamDestroy:             "cuStreamDestroy_v2(CUstream stream)",
 	cuStreamSynchronize:         "cuStreamSynchronize(CUstream stream)",
+	cuStreamWaitEvent:           "cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags)",
 	cuStreamBeginCapture:        "cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)",
 	cuStreamEndCapture:          "cuStreamEndCapture(CUstream stream, CUgraph *graph)",
 	cuEventCreate:               "cuEventCreate(CUevent *event, unsigned int flags)",

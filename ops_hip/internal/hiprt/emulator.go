@@ -156,7 +156,7 @@ func (e *emulator) CopyToHost(dst []byte, src Ptr, s Stream) error {
 	return e.m.Read(dst, uint64(src))
 }
 
-// memsetPiece bounds the memory that filling takes on the host.
+// memsetPiece bounds the memory that filling and copying take on the host.
 const memsetPiece = 1 << 20
 
 func (e *emulator) Memset(dst Ptr, value byte, n int64, s Stream) error {
@@ -178,6 +178,32 @@ func (e *emulator) Memset(dst Ptr, value byte, n int64, s Stream) error {
 		n -= int64(len(piece))
 	}
 	return nil
+}
+
+// CopyOnDevice goes through memory of the host, a piece at a time.
+func (e *emulator) CopyOnDevice(dst, src Ptr, n int64, s Stream) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := e.stream(s); err != nil {
+		return err
+	}
+	b := make([]byte, min(n, memsetPiece))
+	for n > 0 {
+		piece := b[:min(n, memsetPiece)]
+		if err := errors.Join(e.m.Read(piece, uint64(src)), e.m.Write(uint64(dst), piece)); err != nil {
+			return err
+		}
+		dst, src, n = dst+Ptr(len(piece)), src+Ptr(len(piece)), n-int64(len(piece))
+	}
+	return nil
+}
+
+// CopyPeer knows one device.
+func (e *emulator) CopyPeer(dst Ptr, dstDev int, src Ptr, srcDev int, n int64, s Stream) error {
+	if err := errors.Join(e.Use(dstDev), e.Use(srcDev)); err != nil {
+		return err
+	}
+	return e.CopyOnDevice(dst, src, n, s)
 }
 
 func (e *emulator) LoadModule(image []byte) (Module, error) {
@@ -286,6 +312,17 @@ func (e *emulator) RecordEvent(v Event, s Stream) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.events[v] = time.Now()
+	_, err := e.stream(s)
+	return err
+}
+
+// WaitEvent finds all recorded work done.
+func (e *emulator) WaitEvent(v Event, s Stream) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.events[v].IsZero() {
+		return fmt.Errorf("emulator: wait for event %d, which was not recorded", v)
+	}
 	_, err := e.stream(s)
 	return err
 }

@@ -198,6 +198,14 @@ func (h *hip) Memset(dst Ptr, value byte, n int64, s Stream) error {
 	return h.hot(hipMemsetAsync, uintptr(dst), uintptr(value), uintptr(n), uintptr(s))
 }
 
+func (h *hip) CopyOnDevice(dst, src Ptr, n int64, s Stream) error {
+	return h.hot(hipMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(n), uintptr(s))
+}
+
+func (h *hip) CopyPeer(dst Ptr, dstDev int, src Ptr, srcDev int, n int64, s Stream) error {
+	return h.hot(hipMemcpyPeerAsync, uintptr(dst), uintptr(dstDev), uintptr(src), uintptr(srcDev), uintptr(n), uintptr(s))
+}
+
 func (h *hip) LoadModule(image []byte) (Module, error) {
 	var m Module
 	err := h.call(hipModuleLoadData, uintptr(unsafe.Pointer(&m)), uintptr(unsafe.Pointer(unsafe.SliceData(image))))
@@ -241,6 +249,10 @@ func (h *hip) CloseEvent(e Event) error { return h.call(hipEventDestroy, uintptr
 
 func (h *hip) RecordEvent(e Event, s Stream) error {
 	return h.hot(hipEventRecord, uintptr(e), uintptr(s))
+}
+
+func (h *hip) WaitEvent(e Event, s Stream) error {
+	return h.hot(hipStreamWaitEvent, uintptr(s), uintptr(e), 0)
 }
 
 func (h *hip) SyncEvent(e Event) error { return h.hot(hipEventSynchronize, uintptr(e)) }

@@ -20,6 +20,8 @@ const (
 	hipHostFree
 	hipHostGetDevicePointer
 	hipMemcpyAsync
+	hipMemcpyDtoDAsync
+	hipMemcpyPeerAsync
 	hipMemsetAsync
 	hipModuleLoadData
 	hipModuleUnload
@@ -28,6 +30,7 @@ const (
 	hipStreamCreateWithFlags
 	hipStreamDestroy
 	hipStreamSynchronize
+	hipStreamWaitEvent
 	hipStreamBeginCapture
 	hipStreamEndCapture
 	hipEventCreateWithFlags
@@ -61,6 +64,8 @@ var hipProtos = []proto{
 	hipHostFree:                 "hipHostFree(void *ptr)",
 	hipHostGetDevicePointer:     "hipHostGetDevicePointer(void **device, void *host, unsigned int flags)",
 	hipMemcpyAsync:              "hipMemcpyAsync(void *dst, const void *src, size_t size, hipMemcpyKind kind, hipStream_t stream)",
+	hipMemcpyDtoDAsync:          "hipMemcpyDtoDAsync(hipDeviceptr_t dst, hipDeviceptr_t src, size_t size, hipStream_t stream)",
+	hipMemcpyPeerAsync:          "hipMemcpyPeerAsync(void *dst, int dstDevice, const void *src, int srcDevice, size_t size, hipStream_t stream)",
 	hipMemsetAsync:              "hipMemsetAsync(void *dst, int value, size_t size, hipStream_t stream)",
 	hipModuleLoadData:           "hipModuleLoadData(hipModule_t *module, const void *image)",
 	hipModuleUnload:             "hipModuleUnload(hipModule_t module)",
@@ -70,6 +75,7 @@ var hipProtos = []proto{
 	hipStreamCreateWithFlags: "hipStreamCreateWithFlags(hipStream_t *stream, unsigned int flags)",
 	hipStreamDestroy:         "hipStreamDestroy(hipStream_t stream)",
 	hipStreamSynchronize:     "hipStreamSynchronize(hipStream_t stream)",
+	hipStreamWaitEvent:       "hipStreamWaitEvent(hipStream_t stream, hipEvent_t event, unsigned int flags)",
 	hipStreamBeginCapture:    "hipStreamBeginCapture(hipStream_t stream, hipStreamCaptureMode mode)",
 	hipStreamEndCapture:      "hipStreamEndCapture(hipStream_t stream, hipGraph_t *graph)",
 	hipEventCreateWithFlags:  "hipEventCreateWithFlags(hipEvent_t *event, unsigned int flags)",

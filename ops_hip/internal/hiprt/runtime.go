@@ -114,6 +114,11 @@ type Runtime interface {
 	CopyToHost(dst []byte, src Ptr, s Stream) error
 	Memset(dst Ptr, value byte, n int64, s Stream) error
 
+	// CopyOnDevice copies n bytes of the current device, which must not overlap. CopyPeer copies between the memory of
+	// two devices; s is of either.
+	CopyOnDevice(dst, src Ptr, n int64, s Stream) error
+	CopyPeer(dst Ptr, dstDev int, src Ptr, srcDev int, n int64, s Stream) error
+
 	// LoadModule loads a code object, which must stay as it is until UnloadModule: runtimes may refer to it.
 	LoadModule(image []byte) (Module, error)
 	UnloadModule(m Module) error
@@ -131,6 +136,7 @@ type Runtime interface {
 	NewEvent() (Event, error)
 	CloseEvent(e Event) error
 	RecordEvent(e Event, s Stream) error
+	WaitEvent(e Event, s Stream) error       // later work of s, of any device, starts after e, which has been recorded
 	SyncEvent(e Event) error                 // blocks until the event has happened
 	Elapsed(from, to Event) (float32, error) // milliseconds between two events that have happened
 

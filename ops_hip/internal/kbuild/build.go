@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -74,21 +75,31 @@ func newBuilder(compiler, dir string) (*builder, error) {
 	return b, err
 }
 
-// hashSources returns a hash of the names and contents of all sources in dir.
+// include matches the lines that name other files.
+var include = regexp.MustCompile(`(?m)^#include "(.*)"`)
+
+// hashSources returns a hash of the names and contents of all sources in dir, and of what they include from elsewhere.
 func hashSources(dir string) (string, error) {
 	h := sha256.New()
+	var files []string
 	for _, pattern := range []string{"*.hip", "*.h", "*.def"} {
 		paths, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return "", err
 		}
-		for _, p := range paths {
-			src, err := os.ReadFile(p)
-			if err != nil {
-				return "", err
+		files = append(files, paths...)
+	}
+	for i := 0; i < len(files); i++ {
+		src, err := os.ReadFile(files[i])
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n", filepath.Base(files[i]), len(src))
+		h.Write(src)
+		for _, m := range include.FindAllSubmatch(src, -1) {
+			if p := filepath.Join(filepath.Dir(files[i]), string(m[1])); !slices.Contains(files, p) {
+				files = append(files, p)
 			}
-			fmt.Fprintf(h, "%s %d\n", filepath.Base(p), len(src))
-			h.Write(src)
 		}
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
@@ -153,15 +164,12 @@ func (b *builder) compile(source, target string, fl []string, tmp string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	o, err := kmeta.Parse(image)
+	o, err := kmeta.Read(image)
 	if err != nil {
 		return nil, fmt.Errorf("%s for %s: %w", source, target, err)
 	}
 	if o.Target != target {
 		return nil, fmt.Errorf("%s for %s: object is for %q", source, target, o.Target)
-	}
-	if err := kmeta.Check(o); err != nil {
-		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	return image, nil
 }
@@ -202,7 +210,7 @@ import (
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip(%[2]q, objects) }
+func init() { codeobj.RegisterZip(%[2]q, "github.com/hipengine/hipengine", objects) }
 `, pkg, target)
 	return nil
 }

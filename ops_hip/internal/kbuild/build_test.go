@@ -160,6 +160,7 @@ func TestBuildErrors(t *testing.T) {
 func TestCommittedIsCurrent(t *testing.T) {
 	for _, c := range []struct{ src, out string }{
 		{"../../kernels", "../../codeobj"}, {"../../testdata/kernels", "../../testdata/codeobj"},
+		{"../../testdata/fragments", "../../testdata/fragments"},
 	} {
 		want, err := hashSources(c.src)
 		if err != nil {
@@ -178,6 +179,36 @@ func TestCommittedIsCurrent(t *testing.T) {
 				t.Errorf("%s is of other sources: run make kernels", p)
 			}
 		}
+	}
+}
+
+// The committed packages are what this program writes, whatever compiler there is.
+func TestCommittedPackages(t *testing.T) {
+	const out = "../../codeobj"
+	have := tree(t, out)
+	var targets []string
+	for name, sums := range have {
+		target, file := filepath.Split(name)
+		if target = filepath.Clean(target); file != "SHA256SUMS" {
+			continue
+		}
+		targets = append(targets, target)
+		objects, err := unpack(have[target+"/objects.zip"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][]byte{}
+		if err := addPackage(want, target, sums, objects); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range want {
+			if !same(file, have[file], text) {
+				t.Errorf("%s is not what kbuild writes: run make kernels", file)
+			}
+		}
+	}
+	if len(targets) == 0 || !bytes.Equal(have["all/all.go"], allFile(targets)) {
+		t.Errorf("all/all.go does not import the %d targets", len(targets))
 	}
 }
 

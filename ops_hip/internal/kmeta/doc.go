@@ -1,6 +1,3 @@
-// Package kmeta reads what compiled kernels say of themselves, from the metadata note of AMD code objects and from
-// the text of PTX files, and checks the properties that every kernel must have. The backend compares it with the
-// launches when it loads an object, and tests do so for every object that ships.
-//
-// The layout of the note is that of LLVM's "User Guide for AMDGPU Backend", code object V3 and later.
+// Package kmeta knows the properties that every kernel must have, and those that tests demand of single ones. The
+// backend checks an object when it loads it, and tests check every object that ships.
 package kmeta

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/hipengine/hipengine/internal/codeobj"
 )
 
 // Limit is a demand on the kernels that its patterns (of package path) match, beyond the rules for all of them.
@@ -53,7 +55,7 @@ func ParseLimits(text string) ([]Limit, error) {
 }
 
 // Applies reports whether l is about kernel k of a target.
-func (l Limit) Applies(k Kernel, target string) bool {
+func (l Limit) Applies(k codeobj.Kernel, target string) bool {
 	kernel, _ := path.Match(l.Kernel, k.Name) // ParseLimits checked the patterns
 	on, _ := path.Match(l.Target, target)
 	return kernel && on
@@ -61,7 +63,7 @@ func (l Limit) Applies(k Kernel, target string) bool {
 
 // Check returns what is wrong with k, whose instructions are given by [Disassembly], or are nil if they are not
 // known: then only registers are checked.
-func (l Limit) Check(k Kernel, instructions []string) error {
+func (l Limit) Check(k codeobj.Kernel, instructions []string) error {
 	if l.VGPRs > 0 && k.VGPRs > l.VGPRs {
 		return fmt.Errorf("kmeta: kernel %s uses %d VGPRs, at most %d are allowed (line %d)", k.Name, k.VGPRs, l.VGPRs, l.Line)
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/exec"
 )

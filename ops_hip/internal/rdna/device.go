@@ -3,8 +3,8 @@ package rdna
 import (
 	"fmt"
 
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/check"
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/exec"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
@@ -140,7 +140,7 @@ func (m *Module) Target() string { return m.obj.Target }
 func (m *Module) Instructions() []decode.Inst { return m.prog.Instructions() }
 
 // Kernels returns the module's kernels sorted by name.
-func (m *Module) Kernels() []codeobj.Kernel { return m.obj.Kernels }
+func (m *Module) Kernels() []codeobj.Function { return m.obj.Kernels }
 
 // Global returns address and size of a device variable of the module.
 func (m *Module) Global(name string) (addr, size uint64, err error) {

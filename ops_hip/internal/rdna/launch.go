@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/exec"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )
@@ -66,13 +66,13 @@ func (m *Module) Launch(ctx context.Context, kernel string, grid, block [3]uint3
 	return exec.Run(ctx, l)
 }
 
-func (m *Module) prepare(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32, o Options) (*exec.Launch, error) {
+func (m *Module) prepare(k *codeobj.Function, grid, block [3]uint32, dynLDS uint32, o Options) (*exec.Launch, error) {
 	threads := uint64(block[0]) * uint64(block[1]) * uint64(block[2])
 	switch {
-	case k.WavefrontSize != 0 && k.WavefrontSize != 32:
-		return nil, fmt.Errorf("rdna: kernel %q: wavefront size %d, only 32 is supported", k.Name, k.WavefrontSize)
-	case k.MaxWorkgroupSize != 0 && (threads > uint64(k.MaxWorkgroupSize) || max(block[0], block[1], block[2]) > k.MaxWorkgroupSize):
-		return nil, fmt.Errorf("rdna: kernel %q: block %v has %d work-items, the kernel was built for at most %d", k.Name, block, threads, k.MaxWorkgroupSize)
+	case k.Wave != 0 && k.Wave != 32:
+		return nil, fmt.Errorf("rdna: kernel %q: wavefront size %d, only 32 is supported", k.Name, k.Wave)
+	case k.MaxThreads != 0 && (threads > uint64(k.MaxThreads) || max(block[0], block[1], block[2]) > uint32(k.MaxThreads)):
+		return nil, fmt.Errorf("rdna: kernel %q: block %v has %d work-items, the kernel was built for at most %d", k.Name, block, threads, k.MaxThreads)
 	case k.DynamicStack:
 		return nil, fmt.Errorf("rdna: kernel %q: a dynamic stack is not supported", k.Name)
 	}
@@ -90,14 +90,14 @@ func (m *Module) prepare(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32
 }
 
 // hiddenArgs extends the explicit arguments to the whole kernarg segment.
-func hiddenArgs(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32, kernarg []byte) ([]byte, error) {
-	explicit := uint32(0)
+func hiddenArgs(k *codeobj.Function, grid, block [3]uint32, dynLDS uint32, kernarg []byte) ([]byte, error) {
+	explicit := 0
 	for _, a := range k.Args {
-		if len(a.Kind) < 7 || a.Kind[:7] != "hidden_" {
+		if !a.Hidden() {
 			explicit = max(explicit, a.Offset+a.Size)
 		}
 	}
-	if uint32(len(kernarg)) < explicit || len(kernarg) > int(max(k.KernargSize, explicit)) {
+	if len(kernarg) < explicit || len(kernarg) > k.KernargSize {
 		return nil, fmt.Errorf("rdna: kernel %q: %d bytes of arguments, want %d (or up to %d with hidden ones)", k.Name, len(kernarg), explicit, k.KernargSize)
 	}
 	b := make([]byte, k.KernargSize)
@@ -119,7 +119,7 @@ func hiddenArgs(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32, kernarg
 			continue
 		}
 		v := values[a.Kind] // others, such as offsets, remainders and queues, are 0
-		for n := uint32(0); n < a.Size && n < 8; n++ {
+		for n := range min(a.Size, 8) {
 			b[a.Offset+n] = byte(v >> (8 * n))
 		}
 	}
@@ -129,7 +129,7 @@ func hiddenArgs(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32, kernarg
 // readOnlyArgs returns the allocations that arguments point to and that the
 // compiler saw no store to. A buffer that another argument may write stays
 // writable.
-func (m *Module) readOnlyArgs(k *codeobj.Kernel, args []byte) []*mem.Alloc {
+func (m *Module) readOnlyArgs(k *codeobj.Function, args []byte) []*mem.Alloc {
 	table := m.dev.space.Allocs()
 	ro, rw := map[*mem.Alloc]bool{}, map[*mem.Alloc]bool{}
 	for _, a := range k.Args {
@@ -157,7 +157,7 @@ func (m *Module) readOnlyArgs(k *codeobj.Kernel, args []byte) []*mem.Alloc {
 
 // dispatchPacket builds the AQL packet that kernels built for code object
 // version 4 read block and grid sizes from.
-func (m *Module) dispatchPacket(k *codeobj.Kernel, grid, block [3]uint32, dynLDS uint32, kernarg uint64) (*mem.Alloc, error) {
+func (m *Module) dispatchPacket(k *codeobj.Function, grid, block [3]uint32, dynLDS uint32, kernarg uint64) (*mem.Alloc, error) {
 	a, err := m.dev.space.Alloc(64, "dispatch packet", true)
 	if err != nil {
 		return nil, fmt.Errorf("rdna: kernel %q: %w", k.Name, err)

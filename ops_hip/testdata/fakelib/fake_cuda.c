@@ -34,6 +34,8 @@ int cuMemFreeHost(void *p) { free(p); return OK; }
 int cuMemHostGetDevicePointer_v2(void **d, void *h, unsigned flags) { *d = h; return flags ? INVALID : OK; }
 int cuMemcpyHtoDAsync_v2(void *dst, const void *src, size_t n, stream *s) { return fake_copy(dst, src, n, s); }
 int cuMemcpyDtoHAsync_v2(void *dst, void *src, size_t n, stream *s) { return fake_copy(dst, src, n, s); }
+int cuMemcpyDtoDAsync_v2(void *dst, void *src, size_t n, stream *s) { return fake_copy(dst, src, n, s); }
+int cuMemcpyPeerAsync(void *dst, void *to, void *src, void *from, size_t n, stream *s) { return to != context || from != context ? INVALID : fake_copy(dst, src, n, s); }
 int cuMemsetD8Async(void *dst, unsigned char v, size_t n, stream *s) { return fake_set(dst, v, n, s); }
 
 int cuModuleLoadDataEx(int **m, const char *image, unsigned n, const int *options, void **values) {
@@ -55,6 +57,7 @@ int cuStreamEndCapture(stream *s, graph **g) { return fake_end(s, g); }
 int cuEventCreate(int **e, unsigned flags) { return flags ? INVALID : fake_event(e); }
 int cuEventDestroy_v2(int *e) { int r = fake_event_use(e); free(e); return r; }
 int cuEventRecord(int *e, stream *s) { return fake_sync(s) ? INVALID : fake_event_use(e); }
+int cuStreamWaitEvent(stream *s, int *e, unsigned flags) { return fake_sync(s) || flags ? INVALID : fake_event_use(e); }
 int cuEventSynchronize(int *e) { return fake_event_use(e); }
 int cuEventElapsedTime(float *ms, int *a, int *b) { *ms = 1; return OK; }
 int cuGraphInstantiateWithFlags(graph **x, graph *g, unsigned long long flags) { return flags ? INVALID : fake_instantiate(x, g); }

@@ -35,6 +35,8 @@ int hipHostMalloc(void **p, size_t n, unsigned flags) { return flags != 2 ? INVA
 int hipHostFree(void *p) { free(p); return OK; }
 int hipHostGetDevicePointer(void **d, void *h, unsigned flags) { *d = h; return flags ? INVALID : OK; }
 int hipMemcpyAsync(void *dst, const void *src, size_t n, int kind, stream *s) { return kind != 1 && kind != 2 ? INVALID : fake_copy(dst, src, n, s); }
+int hipMemcpyDtoDAsync(void *dst, void *src, size_t n, stream *s) { return fake_copy(dst, src, n, s); }
+int hipMemcpyPeerAsync(void *dst, int to, const void *src, int from, size_t n, stream *s) { return to || from ? NO_DEVICE : fake_copy(dst, src, n, s); }
 int hipMemsetAsync(void *dst, int v, size_t n, stream *s) { return fake_set(dst, v, n, s); }
 
 int hipModuleLoadData(int **m, const char *image) { return memcmp(image, "\x7f" "ELF", 4) ? BAD_IMAGE : fake_module(m); }
@@ -52,6 +54,7 @@ int hipStreamEndCapture(stream *s, graph **g) { return fake_end(s, g); }
 int hipEventCreateWithFlags(int **e, unsigned flags) { return flags ? INVALID : fake_event(e); }
 int hipEventDestroy(int *e) { int r = fake_event_use(e); free(e); return r; }
 int hipEventRecord(int *e, stream *s) { return fake_sync(s) ? INVALID : fake_event_use(e); }
+int hipStreamWaitEvent(stream *s, int *e, unsigned flags) { return fake_sync(s) || flags ? INVALID : fake_event_use(e); }
 int hipEventSynchronize(int *e) { return fake_event_use(e); }
 int hipEventElapsedTime(float *ms, int *a, int *b) { *ms = 1; return OK; }
 int hipGraphInstantiate(graph **x, graph *g, void *node, char *log, size_t n) { return node || log || n ? INVALID : fake_instantiate(x, g); }

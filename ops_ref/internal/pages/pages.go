@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 )
 
 // Memory is a block of zeroed bytes, aligned to a cache line at least. It belongs to those who hold it: whoever made
@@ -21,7 +21,7 @@ func New(n int64) (*Memory, error) {
 	m := &Memory{}
 	m.holders.Store(1)
 	if n < Huge {
-		m.b = simd.Bytes(n)
+		m.b = cast.Bytes(n)
 		return m, nil
 	}
 	b, mapped, err := mapMemory(n)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 )
 
 // heads are the sizes of heads that loops over vectors go wrong on: the smallest, odd and even numbers of steps.
@@ -67,7 +69,7 @@ func TestPanelsAreTheirDefinitions(t *testing.T) {
 					for j := range n {
 						own = append(own, weights[j*PanelQueries+8+i])
 					}
-					addRow(wantOut[i*dim:][:dim], Matrix{F32, AsBytes(values), 4 * dim}, own, 0)
+					addRow(wantOut[i*dim:][:dim], Matrix{F32, cast.AsBytes(values), 4 * dim}, own, 0)
 				}
 				equal(t, "values", out, wantOut)
 				one, wantOne := normal(r, dim), make([]float32, dim)
@@ -126,9 +128,9 @@ func TestSoftmaxIsThatOfRows(t *testing.T) {
 
 // floats returns n elements of type t as bytes, none of them infinite.
 func floatBytes(r *rand.Rand, t FloatType, n int) []byte {
-	data := Bytes(int64(n * t.Size()))
+	data := cast.Bytes(int64(n * t.Size()))
 	if t == F32 {
-		copy(data, AsBytes(normal(r, n)))
+		copy(data, cast.AsBytes(normal(r, n)))
 		return data
 	}
 	for i := range n {
@@ -200,7 +202,7 @@ func BenchmarkPanels(b *testing.B) {
 			}
 		}},
 		{"merge", 0, func() { MergeRows(out, rows, ones[:], ones[:], dim) }},
-		{"widen", 0, func() { WidenRows(values, Matrix{F16, AsBytes(keys), 2 * dim}, n, dim) }},
+		{"widen", 0, func() { WidenRows(values, Matrix{F16, cast.AsBytes(keys), 2 * dim}, n, dim) }},
 	} {
 		for _, l := range []Level{AVX2, AVX512} {
 			b.Run(c.name+"/"+l.String(), func(b *testing.B) {

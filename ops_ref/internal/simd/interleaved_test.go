@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 )
 
 // interleaved returns rows of w, of k elements each, interleaved.
 func interleaved(f Format, w []byte, k int) []byte {
-	woven := Bytes(int64(len(w)))
+	woven := cast.Bytes(int64(len(w)))
 	f.Interleave(woven, w, k)
 	return woven
 }
@@ -74,7 +76,7 @@ func TestRepackInterleavedIsRepack(t *testing.T) {
 				t.Skipf("SKIPPED: no interleaved rows at level %v", Current())
 			}
 			for name, w := range weights(r, f, TileRows, k) {
-				got, want := Bytes(int64(f.PanelsBytes(2, n))), Bytes(int64(f.PanelsBytes(2, n)))
+				got, want := cast.Bytes(int64(f.PanelsBytes(2, n))), cast.Bytes(int64(f.PanelsBytes(2, n)))
 				f.Repack(want, 1, w[f.Bytes(first):], f.Bytes(k), n)
 				f.RepackInterleaved(got, 1, interleaved(f, w, k), k, first, n)
 				if !bytes.Equal(got, want) {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 )
 
 // manyNormal returns n rows of k normal numbers.
@@ -23,7 +25,7 @@ func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 func packColumns(f Format, x [][]float32) (columns, acts []byte) {
 	k := len(x[0])
 	actBytes := f.ActBytes(k)
-	acts, columns = Bytes(int64(len(x)*actBytes)), Bytes(int64(f.ColumnsBytes(len(x), k)))
+	acts, columns = cast.Bytes(int64(len(x)*actBytes)), cast.Bytes(int64(f.ColumnsBytes(len(x), k)))
 	for c := range x {
 		f.Quantize(acts[c*actBytes:], x[c])
 		if RoundsColumns() {
@@ -43,7 +45,7 @@ func mulPanels(f Format, w []byte, x [][]float32, k, n int) []float32 {
 	out := make([]float32, roundUp(len(x), FloatColumns)*(panels*TileRows+gap))
 	for first := 0; first < k; first += n {
 		n := min(n, k-first)
-		b := Bytes(int64(f.PanelsBytes(panels, n)))
+		b := cast.Bytes(int64(f.PanelsBytes(panels, n)))
 		for i := range panels {
 			f.Repack(b, i, w[i*TileRows*rowBytes+first/f.Block()*layouts[f].bytes:], rowBytes, n)
 		}
@@ -149,11 +151,11 @@ func BenchmarkGemm(b *testing.B) {
 			b.Run(fmt.Sprintf("%v/columns%d", dt, cols), func(b *testing.B) {
 				format, _ := dt.Format()
 				size := k / format.Block * format.Bytes
-				w := Bytes(int64(rows * size))
+				w := cast.Bytes(int64(rows * size))
 				columns, _ := packColumns(f, manyNormal(r, cols, k))
 				const count = 4
 				chunk := f.PanelChunk(k, cols)
-				panels := Bytes(int64(f.PanelsBytes(count, chunk)))
+				panels := cast.Bytes(int64(f.PanelsBytes(count, chunk)))
 				out := make([]float32, roundUp(cols, FloatColumns)*rows)
 				for b.Loop() {
 					for row := 0; row < rows; row += count * TileRows {
@@ -172,7 +174,7 @@ func BenchmarkGemm(b *testing.B) {
 	}
 	b.Run("F32", func(b *testing.B) {
 		const cols = 48
-		w := Bytes(4 * k * rows)
+		w := cast.Bytes(4 * k * rows)
 		x, out := normal(r, k*cols), make([]float32, cols*rows)
 		for b.Loop() {
 			MulFloat(out, rows, Matrix{F32, w, 4 * k}, rows, x, k, cols, k)
@@ -189,7 +191,7 @@ func BenchmarkFewColumns(b *testing.B) {
 	for _, l := range []Level{AVX512, AMX} {
 		for f, dt := range dtypes {
 			size := f.Bytes(k)
-			w := Bytes(int64(rows * size))
+			w := cast.Bytes(int64(rows * size))
 			for _, cols := range []int{2, 3, 4, 6, 8, 12, 16, 17, 24, 32} {
 				b.Run(fmt.Sprintf("%v/%v/columns%d", l, dt, cols), func(b *testing.B) {
 					restore, ok := Force(l)
@@ -199,7 +201,7 @@ func BenchmarkFewColumns(b *testing.B) {
 					}
 					actBytes, x := f.ActBytes(k), manyNormal(r, cols, k)
 					columns, acts := packColumns(f, x)
-					panels := Bytes(int64(f.PanelsBytes(rows/TileRows, k)))
+					panels := cast.Bytes(int64(f.PanelsBytes(rows/TileRows, k)))
 					out := make([]float32, roundUp(cols, FloatColumns)*rows)
 					var plain, packed time.Duration = time.Hour, time.Hour
 					for b.Loop() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
@@ -32,7 +33,7 @@ func halves(r *rand.Rand, n int) []byte {
 }
 
 // floats are the bytes of float32.
-func floats(x ...float32) []byte { return AsBytes(x) }
+func floats(x ...float32) []byte { return cast.AsBytes(x) }
 
 // digests are FNV-1a of the results of TestAllPlatformsGiveTheSameBits. A changed definition changes its digest.
 var digests = map[string]uint64{
@@ -140,7 +141,7 @@ func TestAllPlatformsGiveTheSameBits(t *testing.T) {
 		return floats(x...)
 	}
 	checks["sum of squares"] = func(r *rand.Rand) []byte {
-		return AsBytes([]float64{SumSquares(exact(r, k))})
+		return cast.AsBytes([]float64{SumSquares(exact(r, k))})
 	}
 	checks["exponentials"] = func(r *rand.Rand) []byte {
 		x := exact(r, k)

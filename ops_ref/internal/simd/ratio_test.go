@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 )
 
 // BenchmarkRatio reports the bytes of weights per second of each format as a share of the F32 product's, over
@@ -15,7 +17,7 @@ func BenchmarkRatio(b *testing.B) {
 	const k = 4096
 	r := rand.New(rand.NewPCG(7, 7))
 	x := normal(r, k)
-	dense := Bytes(1 << 19)
+	dense := cast.Bytes(1 << 19)
 	out := make([]float32, 1<<19/k)
 	f32 := func() {
 		rows := 1 << 19 / (4 * k)
@@ -31,7 +33,7 @@ func BenchmarkRatio(b *testing.B) {
 				}
 				size := k / f.Block() * layouts[f].bytes
 				rows := 1 << 19 / size / InterleavedRows * InterleavedRows
-				w, act := Bytes(int64(rows*size)), Bytes(int64(f.ActBytes(k)))
+				w, act := cast.Bytes(int64(rows*size)), cast.Bytes(int64(f.ActBytes(k)))
 				f.Quantize(act, x)
 				y := make([]float32, rows)
 				product := func() { Dot(f, y, w, size, act, k) }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
@@ -431,8 +432,8 @@ func BenchmarkDot(b *testing.B) {
 				format, _ := dtypes[f].Format()
 				size := k / format.Block * format.Bytes
 				rows := 1 << 19 / size / 4 * 4
-				w := Bytes(int64(rows * size))
-				act := Bytes(int64(f.ActBytes(k)))
+				w := cast.Bytes(int64(rows * size))
+				act := cast.Bytes(int64(f.ActBytes(k)))
 				f.Quantize(act, x)
 				out := make([]float32, rows)
 				b.SetBytes(int64(rows * size))
@@ -444,7 +445,7 @@ func BenchmarkDot(b *testing.B) {
 		for typ, name := range map[FloatType]string{F32: "F32", F16: "F16", BF16: "BF16"} {
 			b.Run(fmt.Sprintf("%s/%v", name, l), func(b *testing.B) {
 				rows := 1 << 19 / k / typ.Size()
-				w := Bytes(1 << 19)
+				w := cast.Bytes(1 << 19)
 				out := make([]float32, rows)
 				b.SetBytes(1 << 19)
 				for b.Loop() {

@@ -1,5 +1,7 @@
 package simd
 
+import "github.com/hipengine/hipengine/ops_ref/internal/cast"
+
 // AddRows adds the weighted sum of rows of values to dst: dst[d] += Σ_j weights[j]·row j[d], one row after the other
 // with one rounding each. Row j is the row j of values, len(dst) elements of its type.
 func AddRows(dst []float32, values Matrix, weights []float32) {
@@ -70,4 +72,4 @@ func (t *Delta) deltaRow(s []float32, v float32) float32 {
 }
 
 // dot is dotF32Row for two vectors of float32.
-func dot(a, b []float32) float32 { return dotF32Row(F32, AsBytes(a), b) }
+func dot(a, b []float32) float32 { return dotF32Row(F32, cast.AsBytes(a), b) }

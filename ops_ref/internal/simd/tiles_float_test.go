@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 )
 
 // onTiles makes the test use tiles, and skips it where there are none.
@@ -144,11 +146,11 @@ func BenchmarkFloatPanels(b *testing.B) {
 		for _, cols := range []int{16, 64, 512} {
 			b.Run(fmt.Sprintf("%s/columns%d", name, cols), func(b *testing.B) {
 				w, _ := floatWeights(r, typ, rows*k)
-				columns := Bytes(int64(typ.ColumnsBytes(cols, k)))
+				columns := cast.Bytes(int64(typ.ColumnsBytes(cols, k)))
 				for c := range cols {
 					typ.PackFloats(columns, normal(r, k), c)
 				}
-				panels := Bytes(int64(rows / FloatRows * typ.PanelBytes(k)))
+				panels := cast.Bytes(int64(rows / FloatRows * typ.PanelBytes(k)))
 				out := make([]float32, roundUp(cols, FloatColumns)*rows)
 				for b.Loop() {
 					for row := 0; row < rows; row += FloatRows {

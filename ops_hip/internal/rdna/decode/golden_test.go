@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 )
 

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/check"
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/check"
-	"github.com/hipengine/hipengine/ops_hip/internal/rdna/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )

@@ -1,0 +1,79 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+)
+
+// planCache keeps the most recently used plans. Their memory is the arena of the runner, so that one costs no more than
+// its record and what a device captured of it.
+type planCache struct {
+	order []cachedPlan // oldest first
+}
+
+type cachedPlan struct {
+	key  models.Sizes
+	plan ops.Plan
+}
+
+// maxPlans bounds the records: prompts of many lengths would otherwise each leave one behind. It holds the sizes in
+// powers of two of a step's tokens, sequences and pages that a busy server sees.
+const maxPlans = 32
+
+func (c *planCache) get(k models.Sizes) ops.Plan {
+	for i, e := range c.order {
+		if e.key == k {
+			copy(c.order[i:], c.order[i+1:])
+			c.order[len(c.order)-1] = e
+			return e.plan
+		}
+	}
+	return nil
+}
+
+func (c *planCache) put(k models.Sizes, p ops.Plan) error {
+	c.order = append(c.order, cachedPlan{k, p})
+	if len(c.order) <= maxPlans {
+		return nil
+	}
+	old := c.order[0]
+	c.order = append(c.order[:0], c.order[1:]...)
+	if err := old.plan.Close(); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	return nil
+}
+
+func (c *planCache) close() error {
+	var errs []error
+	for _, e := range c.order {
+		errs = append(errs, e.plan.Close())
+	}
+	c.order = nil
+	return errors.Join(errs...)
+}
+
+// plan returns the compiled step of the given sizes.
+func (r *Runner) plan(k models.Sizes) (ops.Plan, error) {
+	if p := r.plans.get(k); p != nil {
+		return p, nil
+	}
+	g, out, err := models.Record(r.model, r.weights, r.states, r.limits.Context, k)
+	if err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	p, err := r.dev.Compile(g, &r.arena, out.Logits)
+	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
+		// Plans for other sizes can be compiled again when they are needed.
+		if err = errors.Join(r.plans.close(), r.arena.Free()); err == nil {
+			p, err = r.dev.Compile(g, &r.arena, out.Logits)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.Tokens, err)
+	}
+	return p, r.plans.put(k, p)
+}

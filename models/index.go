@@ -1,0 +1,134 @@
+package models
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+// Span is what one sequence contributes to a step.
+type Span struct {
+	Tokens []int32
+	Pos    int       // position of the first of them in the sequence
+	Slot   int       // place of the sequence in per-sequence state
+	Rows   int       // outputs are wanted for the last Rows of Tokens
+	Tables [][]int32 // page tables, in the order of kv.Spec.Windows; negative for pages that nobody reads
+}
+
+// Index is the index data of one step, as the inputs that [Inputs] declares. The zero Index is empty. It keeps its
+// memory from step to step and belongs to one goroutine.
+type Index struct {
+	tokens, pos, seq, starts, slots, rows []int32
+
+	windows []int
+	tables  [][]int32 // [seqs, width] for each window
+	width   int
+	raw     []byte
+}
+
+// Reset empties x for a model whose page tables have the given windows, in steps whose tables hold up to pages pages.
+// Tables grow by powers of two, so that a growing sequence needs few plans.
+func (x *Index) Reset(windows []int, pages int) {
+	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows} {
+		*p = (*p)[:0]
+	}
+	x.starts = append(x.starts, 0)
+	x.windows, x.width = windows, Bucket(max(pages, 1))
+	x.tables = slices.Grow(x.tables[:0], len(windows))[:len(windows)]
+	for i := range x.tables {
+		x.tables[i] = x.tables[i][:0]
+	}
+}
+
+// Add appends a sequence, whose tables must be as Reset was told.
+func (x *Index) Add(s Span) {
+	seq := int32(len(x.slots))
+	for i := range s.Tokens {
+		x.pos, x.seq = append(x.pos, int32(s.Pos+i)), append(x.seq, seq)
+	}
+	x.tokens = append(x.tokens, s.Tokens...)
+	for i := range s.Rows {
+		x.rows = append(x.rows, int32(len(x.tokens)-s.Rows+i))
+	}
+	x.starts = append(x.starts, int32(len(x.tokens)))
+	x.slots = append(x.slots, int32(s.Slot))
+	for i, t := range s.Tables {
+		for _, page := range t {
+			x.tables[i] = append(x.tables[i], max(page, 0)) // kernels may touch what they mask
+		}
+		x.tables[i] = zeros(x.tables[i], x.width-len(t))
+	}
+}
+
+// Fill makes sure that there is a row, which a graph wants even if nobody else does.
+func (x *Index) Fill() {
+	if len(x.rows) == 0 {
+		x.rows = append(x.rows, 0)
+	}
+}
+
+// Pad rounds all sizes up to powers of two, so that a device that replays captured plans needs few of them. Padding
+// tokens belong to no sequence; padding sequences have no tokens and the slot spare.
+func (x *Index) Pad(spare int) {
+	end := int32(len(x.tokens))
+	for range Bucket(len(x.tokens)) - len(x.tokens) {
+		x.tokens, x.pos, x.seq = append(x.tokens, 0), append(x.pos, 0), append(x.seq, -1)
+	}
+	for range Bucket(len(x.slots)) - len(x.slots) {
+		x.starts, x.slots = append(x.starts, end), append(x.slots, int32(spare))
+		for i := range x.tables {
+			x.tables[i] = zeros(x.tables[i], x.width)
+		}
+	}
+	x.rows = zeros(x.rows, Bucket(len(x.rows))-len(x.rows))
+}
+
+// Sizes returns the sizes of the step.
+func (x *Index) Sizes() Sizes {
+	return Sizes{Tokens: len(x.tokens), Seqs: len(x.slots), Pages: x.width, Rows: len(x.rows)}
+}
+
+// Upload copies the data to the inputs of p, but for those that the plan does not use.
+func (x *Index) Upload(s ops.Stream, p ops.Plan) error {
+	upload := func(name string, data []int32) error {
+		t, ok := p.Input(name)
+		if !ok {
+			return nil
+		}
+		x.raw = x.raw[:0]
+		for _, v := range data {
+			x.raw = binary.LittleEndian.AppendUint32(x.raw, uint32(v))
+		}
+		if err := s.Upload(t, x.raw); err != nil {
+			return fmt.Errorf("models: input %q: %w", name, err)
+		}
+		return nil
+	}
+	for _, in := range []struct {
+		name string
+		data []int32
+	}{{"tokens", x.tokens}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts}, {"slots", x.slots}, {"rows", x.rows}} {
+		if err := upload(in.name, in.data); err != nil {
+			return err
+		}
+	}
+	for i, w := range x.windows {
+		if err := upload(tableName(w), x.tables[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zeros appends n zeros to x.
+func zeros(x []int32, n int) []int32 {
+	x = slices.Grow(x, n)[:len(x)+n]
+	clear(x[len(x)-n:])
+	return x
+}
+
+// Bucket returns the least power of two that is at least n, which must be positive.
+func Bucket(n int) int { return 1 << bits.Len(uint(n-1)) }

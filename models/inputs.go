@@ -1,0 +1,43 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Sizes are the sizes of a step's index data: all that its graph depends on.
+type Sizes struct {
+	Tokens int
+	Seqs   int // sequences
+	Pages  int // length of a sequence's page tables
+	Rows   int // tokens whose outputs are wanted
+	Embeds int // rows that replace tokens
+}
+
+// Inputs declares the index data of a step in g, as inputs that [Index.Upload] fills. States, Context and Tap are the
+// caller's to set.
+func Inputs(g *ops.Graph, spec kv.Spec, n Sizes) Batch {
+	b := Batch{
+		Tokens: g.Input("tokens", tensor.I32, n.Tokens),
+		Pos:    g.Input("pos", tensor.I32, n.Tokens),
+		Seq:    g.Input("seq", tensor.I32, n.Tokens),
+		Starts: g.Input("starts", tensor.I32, n.Seqs+1),
+		Slots:  g.Input("slots", tensor.I32, n.Seqs),
+		Rows:   g.Input("rows", tensor.I32, n.Rows),
+	}
+	for _, w := range spec.Windows() {
+		b.Pages = append(b.Pages, PageGroup{w, g.Input(tableName(w), tensor.I32, n.Seqs, n.Pages)})
+	}
+	return b
+}
+
+// tableName is the name of the input that holds the page table of a window.
+func tableName(window int) string {
+	if window == 0 {
+		return "pages"
+	}
+	return fmt.Sprintf("pages.%d", window)
+}

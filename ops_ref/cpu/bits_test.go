@@ -1,0 +1,248 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hipengine/hipengine/ops"
+	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// levels runs f at every level of instructions, and skips loudly those that the machine lacks.
+func levels(t *testing.T, f func(t *testing.T)) {
+	for _, l := range simd.Levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			restore, ok := simd.Force(l)
+			defer restore()
+			if !ok {
+				t.Skipf("SKIPPED: this machine or build has %v at most", simd.Current())
+			}
+			f(t)
+		})
+	}
+}
+
+// operands are the contents of a case's arguments: float32, or int32 as bytes.
+type operands struct {
+	floats [][]float32
+	raw    [][]byte // in the type of the argument
+}
+
+// newOperands draws the operands of a case from a seed made of its name.
+func newOperands(t *testing.T, d *ops.Def, c ops.Case) operands {
+	t.Helper()
+	h := fnv.New64a()
+	h.Write([]byte(d.Name + c.Name))
+	r := rand.New(rand.NewPCG(h.Sum64(), 1))
+	var o operands
+	for _, a := range c.Args {
+		n := a.Shape.Elems()
+		if a.DType == tensor.I32 {
+			o.raw, o.floats = append(o.raw, cast.AsBytes(a.Ints)), append(o.floats, nil)
+			continue
+		}
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+			if a.Gen != nil {
+				x[i] = a.Gen(r)
+			}
+		}
+		size, err := tensor.Bytes(a.DType, a.Shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := make([]byte, size)
+		f, _ := a.DType.Format()
+		f.Quant(raw, x)
+		f.Dequant(x, raw) // what the device will see
+		o.raw, o.floats = append(o.raw, raw), append(o.floats, x)
+	}
+	return o
+}
+
+// result is what a device computed: each result of the node.
+type result [][]float64
+
+// compute runs one case on a device.
+func compute(t testing.TB, dev ops.Device, d *ops.Def, c ops.Case, in operands) result {
+	t.Helper()
+	g := &ops.Graph{}
+	var args []ops.Value
+	s, _ := dev.Stream()
+	for i, a := range c.Args {
+		name := fmt.Sprint("arg", i)
+		if a.Leaf == ops.Input || a.Leaf == ops.NoLeaf {
+			args = append(args, g.Input(name, a.DType, a.Shape...))
+			continue
+		}
+		kind := ops.MemState
+		if a.Leaf == ops.Weight {
+			kind = ops.MemWeights
+		}
+		buf, err := dev.Alloc(int64(len(in.raw[i])), kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := tensor.Tensor{Name: name, DType: a.DType, Shape: a.Shape, Buf: buf}
+		if a.Leaf == ops.Weight {
+			x.Layout = dev.Layout(ops.WeightUse{DType: a.DType, Shape: a.Shape, Ops: []*ops.Def{d}})
+		}
+		if err := s.Upload(x, in.raw[i]); err != nil {
+			t.Fatal(err)
+		}
+		if a.Leaf == ops.Weight {
+			args = append(args, g.Weight(x))
+		} else {
+			args = append(args, g.State(x))
+		}
+	}
+	outs := g.Add(d, c.Attrs, args...)
+	p, err := dev.Compile(g, nil, outs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for i, a := range c.Args {
+		if x, ok := p.Input(fmt.Sprint("arg", i)); ok {
+			if err := s.Upload(x, in.raw[i]); err != nil {
+				t.Fatalf("%v: %v", a, err)
+			}
+		}
+	}
+	if err := s.Run(p); err != nil {
+		t.Fatal(err)
+	}
+	var res result
+	for i := range outs {
+		x := p.Output(i)
+		if wide, err := opsref.Float64s(x); err == nil {
+			res = append(res, wide)
+			continue
+		}
+		size, _ := tensor.Bytes(x.DType, x.Shape)
+		raw := make([]byte, size)
+		if err := s.Download(raw, x); err != nil {
+			t.Fatal(err)
+		}
+		v := make([]float64, x.Shape.Elems())
+		if x.DType == tensor.I32 {
+			for j := range v {
+				v[j] = float64(int32(binary.LittleEndian.Uint32(raw[4*j:])))
+			}
+		} else {
+			f, _ := x.DType.Format()
+			narrow := make([]float32, len(v))
+			f.Dequant(narrow, raw)
+			for j, y := range narrow {
+				v[j] = float64(y)
+			}
+		}
+		res = append(res, v)
+	}
+	return res
+}
+
+// forFast calls f for each case of each op that has a fast kernel.
+func forFast(t *testing.T, f func(t *testing.T, d *ops.Def, c ops.Case)) {
+	for _, d := range ops.Defs() {
+		if kernels[d] == nil {
+			continue
+		}
+		for _, c := range d.Cases() {
+			t.Run(d.Name+"/"+c.Name, func(t *testing.T) { f(t, d, c) })
+		}
+	}
+}
+
+// dependsOnLevel reports whether an op's bits are those of its level alone: products on tiles are.
+func dependsOnLevel(d *ops.Def, l simd.Level) bool {
+	return l == simd.AMX && (d == ops.MulMatOp || d == ops.MulMatExpertsOp || d == ops.AttentionOp)
+}
+
+// isInteger reports whether weights of type dt are multiplied as integers.
+func isInteger(dt tensor.DType) bool {
+	_, integer := integerFormats[dt]
+	_, converted := conversions[dt]
+	return integer || converted
+}
+
+// TestFastBits checks that a fast kernel gives the same bits with any number of threads and, where it says so, at any
+// level.
+func TestFastBits(t *testing.T) {
+	var devs []*Device
+	for _, n := range []int{1, 2, 3} {
+		d := New(Options{Threads: n})
+		defer d.Close()
+		devs = append(devs, d)
+	}
+	forFast(t, func(t *testing.T, d *ops.Def, c ops.Case) {
+		in := newOperands(t, d, c)
+		var want result
+		for _, l := range simd.Levels()[1:] {
+			restore, ok := simd.Force(l)
+			defer restore()
+			if !ok {
+				t.Logf("SKIPPED: no %v", l)
+				continue
+			}
+			for i, dev := range devs {
+				got := compute(t, dev, d, c, in)
+				if want == nil {
+					want = got
+				}
+				if i == 0 && dependsOnLevel(d, l) {
+					want = got
+				}
+				for r := range want {
+					for j, w := range want[r] {
+						if g := got[r][j]; math.Float64bits(g) != math.Float64bits(w) && (g == g || w == w) {
+							t.Fatalf("%v, %d threads: element %d of result %d is %v, want %v", l, i+1, j, r, g, w)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestFastError compares fast kernels with the float64 oracle: an element may be off by four times what the worst
+// element of the float32 reference is off, and by what the kernel's arithmetic costs, see slack.
+func TestFastError(t *testing.T) {
+	ref, oracle := opsref.New(opsref.Options{}), opsref.New(opsref.Options{Oracle: true})
+	fast := New(Options{Threads: 2})
+	defer ref.Close()
+	defer oracle.Close()
+	defer fast.Close()
+	worst := map[string]float64{}
+	levels(t, func(t *testing.T) {
+		forFast(t, func(t *testing.T, d *ops.Def, c ops.Case) {
+			in := newOperands(t, d, c)
+			want, base, got := compute(t, oracle, d, c, in), compute(t, ref, d, c, in), compute(t, fast, d, c, in)
+			for r := range want {
+				var own float64
+				for j, w := range want[r] {
+					own = math.Max(own, math.Abs(base[r][j]-w))
+				}
+				extra := slack(d, c, in, want, r)
+				for j, w := range want[r] {
+					e, bound := math.Abs(got[r][j]-w), 4*own+extra(j)
+					if e > 0 {
+						worst[d.Name] = math.Max(worst[d.Name], e/bound)
+					}
+					if !(e <= bound) {
+						t.Fatalf("result %d, element %d is %v, want %v: off by %g, bound %g, reference off by %g", r, j, got[r][j], w, e, bound, own)
+					}
+				}
+			}
+		})
+	})
+	t.Logf("largest error as a share of its bound: %v", worst)
+}

@@ -1,0 +1,244 @@
+package cpu
+
+import (
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+func init() { Register(ops.MulMatOp, bindMulMat) }
+
+func bindMulMat(b *Binding) Task {
+	x, w, out := b.Call.In[0], b.Call.In[1], b.Call.Out[0]
+	m := newMatrix(w)
+	if m.integer {
+		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
+		local := m.scratch()
+		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k)
+		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
+			t.acts = b.Activations(m.f)
+		}
+		if panels {
+			t.columns = b.Columns(m.f)
+			if t.chunk = m.f.PanelChunk(m.k, t.tokens); m.convert {
+				t.chunk = m.k // rows are converted once
+			}
+			t.panelAt = local
+			t.sumsAt = t.panelAt + m.f.PanelsBytes(panelGroup, t.chunk)
+			local = t.sumsAt + sumsBytes(t.tokens)
+		}
+		t.local = b.Scratch(0, local)
+		return t
+	}
+	if simd.Current() == simd.Generic {
+		return nil // the definition of the float kernels is slower than the reference
+	}
+	t := &mulMatFloat{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
+	t.choose(t.tokens)
+	local := t.scratch()
+	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) {
+		t.panelType = simd.F32
+		if typ, ok := floatFormats[m.format.DType]; ok {
+			t.panelType = typ
+		}
+		t.columns = b.FloatColumns(t.panelType)
+		t.panelAt = 4 * floatPanelRows * m.k
+		t.sumsAt = t.panelAt + panelGroup*t.panelType.PanelBytes(t.chunk())
+		local = max(local, t.sumsAt+sumsBytes(t.tokens))
+	}
+	t.local = b.Scratch(0, local)
+	return t
+}
+
+// panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
+const panelGroup = 8
+
+// sumsGap is the room between the results of tokens in elements: a cache line, so that they spread over the first cache.
+const sumsGap = 16
+
+// sumsBytes returns the size of the results of panelGroup panels for so many tokens, while not all parts of the rows
+// have been multiplied. They are kept together: in the node's result, tokens often lie a multiple of 4 KiB apart, for
+// which the first cache has but a few lines.
+func sumsBytes(tokens int) int {
+	return 4 * (panelGroup*simd.TileRows + sumsGap) * ((tokens + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns)
+}
+
+// spread copies results of the given number of rows for each token to where they belong.
+func spread(out []float32, stride int, sums []float32, rows, tokens int) {
+	for t := range tokens {
+		copy(out[t*stride:][:rows], sums[t*(rows+sumsGap):])
+	}
+}
+
+// mulMatInteger multiplies quantized weights with quantized activations or, many tokens on tiles, both rounded to bfloat16.
+type mulMatInteger struct {
+	next par.Shares
+	matrix
+	tokens  int
+	x       []float32
+	acts    *activations // quantized; nil: panels of all rows meet columns that are not
+	columns *activations // in panels; nil: few tokens, or no such kernels
+	out     []float32    // [tokens, rows]
+	local   *scratch     // converted rows, panels of weights, and their results
+	panelAt int
+	sumsAt  int
+	chunk   int // elements of a row in a panel
+}
+
+// Reset starts the loop over rows again.
+func (t *mulMatInteger) Reset() { t.next.Reset() }
+
+// Run takes rows. The bits of a product depend on its row and token alone, and on tiles on whether there are more tokens
+// than few says: see simd.Dot and simd.FloatType.MulFloatPanels.
+func (t *mulMatInteger) Run(w *par.Worker) error {
+	local := t.local.local[w.ID].b
+	grain := rowGrain(t.rows, t.rowBytes, w)
+	switch {
+	case t.columns != nil:
+		grain = panelGrain(t.rows, w)
+	case t.interleaved:
+		grain = (grain + simd.InterleavedRows - 1) &^ (simd.InterleavedRows - 1)
+	}
+	for {
+		lo, hi, ok := t.next.Take(w, grain, t.rows)
+		if !ok {
+			return nil
+		}
+		if n := (hi - lo) / simd.TileRows; t.columns != nil && n > 0 {
+			t.panels(local, lo, n)
+			lo += n * simd.TileRows
+		}
+		if lo < hi {
+			t.dot(local, lo, hi)
+		}
+	}
+}
+
+// panelGrain returns how many of n rows, in panels, a worker takes at a time.
+func panelGrain(n int, w *par.Worker) int {
+	return simd.TileRows * max(1, min(panelGroup, n/(4*simd.TileRows*w.Threads())))
+}
+
+// panels multiplies n panels of rows from lo on with all tokens.
+func (t *mulMatInteger) panels(local []byte, lo, n int) {
+	panels, rows := local[t.panelAt:t.sumsAt], n*simd.TileRows
+	sums := cast.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
+	var wide [panelGroup]uint32
+	for first := 0; first < t.k; first += t.chunk {
+		size := min(t.chunk, t.k-first)
+		for i := range n {
+			rows := t.rowsAsInteger(local, lo+i*simd.TileRows, simd.TileRows)
+			rows.repack(panels, i, first, size)
+			wide[i] = rows.wide
+		}
+		t.f.MulPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
+	}
+	spread(t.out[lo:], t.rows, sums, rows, t.tokens)
+	for i, w := range wide {
+		t.again(local, lo+i*simd.TileRows, w)
+	}
+}
+
+// dot multiplies rows lo to hi-1 with all tokens.
+func (t *mulMatInteger) dot(local []byte, lo, hi int) {
+	step := hi - lo
+	if t.tokens > 1 || t.convert { // few rows at a time, which stay in the first cache
+		step = t.dotRows()
+	}
+	for r := lo; r < hi; r += step {
+		rows := t.rowsAsInteger(local, r, min(step, hi-r))
+		rows.dot(t.out[r:], t.rows, t.acts.b, t.tokens)
+		t.again(local, r, rows.wide)
+	}
+}
+
+// again computes the rows from r on of which wide has a bit as floating-point numbers.
+func (t *mulMatInteger) again(local []byte, r int, wide uint32) {
+	for ; wide != 0; r, wide = r+1, wide>>1 {
+		if wide&1 != 0 {
+			row := t.rowsAsFloat(local, r, 1)
+			simd.MulFloat(t.out[r:], t.rows, row, 1, t.x, t.k, t.tokens, t.k)
+		}
+	}
+}
+
+// grainBytes are the weights that a worker takes at a time: few, so that all end at nearly the same time, but enough to
+// hide what taking costs.
+const grainBytes = 32 << 10
+
+// rowGrain returns how many of n rows a worker takes at a time: enough parts for an even end, but no less than a
+// kernel does at once.
+func rowGrain(n, rowBytes int, w *par.Worker) int {
+	return max(4, min(64, grainBytes/rowBytes, n/(8*w.Threads()))&^3)
+}
+
+// cachedRows returns how many rows fit in about half of the first cache.
+func cachedRows(rowBytes int) int { return min(64, max(4, 16<<10/rowBytes&^3)) }
+
+// fewFloatTokens is the number of tokens up to which weights are not taken apart into panels.
+const fewFloatTokens = 16
+
+// floatPanelRows is the number of rows that become part of a panel of floats at a time.
+const floatPanelRows = simd.FloatRows / 2
+
+// mulMatFloat multiplies weights as float32 with activations. Types that no kernel reads are converted row by row.
+type mulMatFloat struct {
+	next par.Shares
+	matrix
+	tokens int
+	x, out []float32
+	local  *scratch
+
+	columns   *activations // x in panels; nil: few tokens, or no such kernels
+	panelType simd.FloatType
+	panelAt   int // where panels are in local, after rows as float32
+	sumsAt    int // and their results
+}
+
+// Reset starts the loop over rows again.
+func (t *mulMatFloat) Reset() { t.next.Reset() }
+
+// Run takes rows.
+func (t *mulMatFloat) Run(w *par.Worker) error {
+	local := t.local.local[w.ID].b
+	grain := rowGrain(t.rows, t.rowBytes, w)
+	if t.columns != nil {
+		grain = panelGrain(t.rows, w)
+	}
+	for {
+		lo, hi, ok := t.next.Take(w, grain, t.rows)
+		if !ok {
+			return nil
+		}
+		if n := (hi - lo) / simd.FloatRows; t.columns != nil && n > 0 {
+			t.panels(local, lo, n)
+			lo += n * simd.FloatRows
+		}
+		for r := lo; r < hi; r += floatRows {
+			n := min(floatRows, hi-r)
+			m := t.rowsAsFloat(local, r, n)
+			simd.MulFloat(t.out[r:], t.rows, m, n, t.x, t.k, t.tokens, t.k)
+		}
+	}
+}
+
+// chunk returns the elements of a row in a panel: whole blocks.
+func (t *mulMatFloat) chunk() int { return min(t.k, max(t.panelType.Chunk(), t.format.Block)) }
+
+// panels multiplies n panels of rows from lo on with all tokens.
+func (t *mulMatFloat) panels(local []byte, lo, n int) {
+	panels, dense, rows := local[t.panelAt:t.sumsAt], cast.Of[float32](local[:t.panelAt]), n*simd.FloatRows
+	sums := cast.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
+	chunk := t.chunk()
+	for first := 0; first < t.k; first += chunk {
+		size := min(chunk, t.k-first)
+		bytes := t.panelType.PanelBytes(size)
+		for i := range 2 * n {
+			t.floats(dense, lo+i*floatPanelRows, floatPanelRows, first, size)
+			t.panelType.RepackFloats(panels[i/2*bytes:], i%2, dense, size, size)
+		}
+		t.panelType.MulFloatPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
+	}
+	spread(t.out[lo:], t.rows, sums, rows, t.tokens)
+}

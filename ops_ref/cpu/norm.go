@@ -1,0 +1,49 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/hipengine/hipengine/ops"
+	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/internal/par"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+)
+
+func init() {
+	Register(ops.RMSNormOp, bindNorm)
+	Register(ops.L2NormOp, bindNorm)
+}
+
+// normTask scales rows by what their squares, summed in float64, say.
+type normTask struct {
+	fixed
+	x, out opsref.View[float32]
+	weight []float32 // nil for L2Norm
+	eps    float64
+}
+
+func bindNorm(b *Binding) Task {
+	t := &normTask{x: b.Call.In[0], out: b.Call.Out[0], eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
+	if len(b.Call.In) == 2 {
+		if t.weight = b.Call.In[1].F; t.weight == nil {
+			return nil
+		}
+	}
+	return t
+}
+
+// Run normalizes the worker's rows.
+func (t *normTask) Run(w *par.Worker) error {
+	n := t.x.Shape.Last()
+	lo, hi := evenly(w, t.x.Shape.Rows(), max(1, elementGrain/n))
+	for i := lo; i < hi; i++ {
+		x, y := t.x.F[i*n:][:n], t.out.F[i*n:][:n]
+		sum := simd.SumSquares(x)
+		if t.weight == nil {
+			simd.Scale.Apply(y, x, float32(1/math.Sqrt(sum+t.eps)))
+			continue
+		}
+		simd.ScaleMul.Apply(y, x, t.weight, float32(1/math.Sqrt(sum/float64(n)+t.eps)), 0)
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/host"
+	"github.com/hipengine/hipengine/ops_ref/internal/simd"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// stream does all work at once.
+type stream struct{ host.Stream }
+
+// Run implements ops.Stream.
+func (stream) Run(p ops.Plan) error {
+	mine, ok := p.(*plan)
+	if !ok {
+		return fmt.Errorf("cpu: plan %T is of another device", p)
+	}
+	return mine.run()
+}
+
+// Upload implements ops.Stream. It interleaves rows of weights that lie so.
+func (s stream) Upload(dst tensor.Tensor, src []byte) error {
+	if dst.Layout.Name != interleaved {
+		return s.Stream.Upload(dst, src)
+	}
+	f, ok := interleavable(dst.DType, dst.Shape)
+	if !ok {
+		return fmt.Errorf("cpu: upload %q: rows of %v%v cannot be interleaved", dst.Name, dst.DType, dst.Shape)
+	}
+	m, _, err := host.Memory(dst, int64(len(src)))
+	if err != nil {
+		return fmt.Errorf("cpu: upload %q: %w", dst.Name, err)
+	}
+	k := dst.Shape.Last()
+	if row := f.Bytes(k); len(src)%(simd.InterleavedRows*row) != 0 {
+		return fmt.Errorf("cpu: upload %q: %d bytes are not whole rows of %d, %d together", dst.Name, len(src), row, simd.InterleavedRows)
+	}
+	f.Interleave(m, src, k)
+	return nil
+}

@@ -1,0 +1,13 @@
+package index
+
+import "fmt"
+
+// CheckExperts returns an error unless all ids name one of n experts.
+func CheckExperts(ids []int32, n int) error {
+	for i, e := range ids {
+		if e < 0 || int(e) >= n {
+			return fmt.Errorf("expert %d at %d is outside 0..%d", e, i, n-1)
+		}
+	}
+	return nil
+}

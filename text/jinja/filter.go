@@ -1,0 +1,462 @@
+package jinja
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// filter is a filter of the dialect. Exactly one of fn and raw is set, as for a method.
+type filter struct {
+	signature
+	fn  func(in *interp, v value, a []value) (value, error)
+	raw func(in *interp, v value, a args) (value, error)
+	// keepsMark is set for filters whose result has a mark if the value has one.
+	keepsMark bool
+	// seesMark is set for filters that get the value with its mark.
+	seesMark bool
+}
+
+// filters are the filters by name. Those over sequences are in filter_sequence.go.
+var filters map[string]*filter
+
+func init() {
+	filters = map[string]*filter{
+		"abs":        {fn: filterAbs},
+		"attr":       {signature: sig(1, "name"), fn: filterAttr},
+		"capitalize": mapText(upperFirst),
+		"center":     {signature: sig(0, "width"), fn: filterCenter},
+		"default":    {signature: sig(0, "default_value", "boolean"), fn: filterDefault, seesMark: true},
+		"escape":     {fn: filterEscape, seesMark: true},
+		"float":      {signature: sig(0, "default"), fn: filterFloat},
+		"format":     {raw: filterFormat},
+		"from_json":  {fn: filterFromJSON},
+		"indent":     {signature: sig(0, "width", "first", "blank"), fn: filterIndent},
+		"int":        {signature: sig(0, "default", "base"), fn: filterInt},
+		"length":     {fn: filterLength},
+		"lower":      mapText(strings.ToLower),
+		"replace":    {signature: sig(2, "old", "new", "count"), fn: filterReplace},
+		"round":      {signature: sig(0, "precision", "method"), fn: filterRound},
+		"safe":       {fn: filterSafe},
+		"string":     mapText(func(s string) string { return s }),
+		"title":      mapText(titleWords),
+		"tojson":     {signature: sig(0, "ensure_ascii", "indent", "separators", "sort_keys"), fn: filterToJSON},
+		"trim":       {signature: sig(0, "chars"), fn: filterTrim},
+		"truncate":   {signature: sig(0, "length", "killwords", "end", "leeway"), fn: filterTruncate},
+		"upper":      mapText(strings.ToUpper),
+		"wordcount":  {fn: filterWordCount},
+	}
+	for _, name := range []string{"capitalize", "indent", "lower", "string", "title", "trim", "truncate", "upper"} {
+		filters[name].keepsMark = true
+	}
+	addSequenceFilters()
+	for alias, name := range map[string]string{"count": "length", "d": "default", "e": "escape", "fromjson": "from_json"} {
+		filters[alias] = filters[name]
+	}
+}
+
+// filter passes v through a filter. Reading v, if it is a string, is work.
+func (in *interp) filter(name string, f *filter, v value, a args) (value, error) {
+	given := v
+	if !f.seesMark {
+		v = plain(v)
+	}
+	if s, ok := v.(string); ok {
+		if err := in.scan(len(s)); err != nil {
+			return nil, err
+		}
+	}
+	if f.raw != nil {
+		return f.raw(in, v, a)
+	}
+	bound, err := a.bind(name, f.required, f.params...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := f.fn(in, v, bound)
+	if f.keepsMark {
+		out = remark(out, given)
+	}
+	return out, err
+}
+
+// mapText makes a filter that works on the printed form of any value.
+func mapText(f func(string) string) *filter {
+	return &filter{fn: func(in *interp, v value, _ []value) (value, error) {
+		s, err := in.str(v)
+		if err != nil {
+			return nil, err
+		}
+		if err := in.alloc(3 * len(s)); err != nil { // changes of case may lengthen text
+			return nil, err
+		}
+		return f(s), nil
+	}}
+}
+
+// titleWords puts the first character of each word in upper case, the rest in lower case. Unlike str.title, words
+// end only at blanks, hyphens and opening brackets.
+func titleWords(s string) string {
+	start := true
+	return strings.Map(func(r rune) rune {
+		defer func() { start = isSpace(r) || strings.ContainsRune("-({[<", r) }()
+		if start {
+			return unicode.ToUpper(r)
+		}
+		return unicode.ToLower(r)
+	}, s)
+}
+
+func filterAbs(_ *interp, v value, _ []value) (value, error) {
+	if f, ok := v.(float64); ok {
+		return math.Abs(f), nil
+	}
+	if n, ok := bigInt(v); ok {
+		return normInt(new(big.Int).Abs(n)), nil
+	}
+	return nil, errorf("bad operand type for abs(): '%s'", typeName(v))
+}
+
+func filterAttr(in *interp, v value, a []value) (value, error) {
+	name, err := argString("attr", "name", a[0], "")
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := in.member(v, name); ok {
+		return m, nil
+	}
+	return undefined{"'" + typeName(v) + " object' has no attribute " + strRepr(name)}, nil
+}
+
+func filterCenter(in *interp, v value, a []value) (value, error) {
+	s, err := in.str(v)
+	if err != nil {
+		return nil, err
+	}
+	width, err := argInt("center", "width", a[0], 80)
+	if err != nil {
+		return nil, err
+	}
+	return in.pad(s, width, " ", 1, 1)
+}
+
+func filterDefault(_ *interp, v value, a []value) (value, error) {
+	_, missing := v.(undefined)
+	if !missing && (!argBool(a[1]) || truth(v)) {
+		return v, nil
+	}
+	if a[0] == nil {
+		return "", nil
+	}
+	return a[0], nil
+}
+
+func filterEscape(in *interp, v value, _ []value) (value, error) { return in.escapeHTML(v) }
+
+func filterSafe(in *interp, v value, _ []value) (value, error) {
+	s, err := in.str(v)
+	return markup(s), err
+}
+
+func filterFloat(_ *interp, v value, a []value) (value, error) {
+	switch v := v.(type) {
+	case undefined:
+		return nil, errUndefined(v)
+	case string:
+		if f, ok := parseFloat(v); ok {
+			return f, nil
+		}
+	default:
+		if isNumber(v) {
+			return toFloat(v), nil
+		}
+	}
+	if a[0] == nil {
+		return 0.0, nil
+	}
+	return a[0], nil
+}
+
+func filterInt(_ *interp, v value, a []value) (value, error) {
+	base, err := argInt("int", "base", a[1], 10)
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case undefined:
+		return nil, errUndefined(v)
+	case string:
+		if base == int64(int(base)) {
+			if n, ok := parseInt(v, int(base)); ok {
+				return n, nil
+			}
+		}
+		if f, ok := parseFloat(v); ok {
+			if n, ok := truncate(f); ok {
+				return n, nil
+			}
+		}
+	case float64:
+		if n, ok := truncate(v); ok {
+			return n, nil
+		}
+	default:
+		if n, ok := bigInt(v); ok {
+			return normInt(n), nil
+		}
+	}
+	if a[0] == nil {
+		return int64(0), nil
+	}
+	return a[0], nil
+}
+
+// filterFormat is "text"|format(values): printf with positional or with named values.
+func filterFormat(in *interp, v value, a args) (value, error) {
+	s, err := in.str(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.named) == 0 {
+		return in.printf(s, &tuple{a.pos})
+	}
+	if len(a.pos) > 0 {
+		return nil, errors.New("format: cannot handle positional and keyword arguments at the same time")
+	}
+	d := &dict{}
+	if err := in.fill(d, a); err != nil {
+		return nil, err
+	}
+	return in.printf(s, d)
+}
+
+// filterFromJSON decodes a string. What is decoded already passes unchanged, because arguments of tool calls arrive
+// in both forms.
+func filterFromJSON(in *interp, v value, _ []value) (value, error) {
+	s, ok := v.(string)
+	if !ok {
+		return v, nil
+	}
+	return in.decodeJSON([]byte(s))
+}
+
+func filterIndent(in *interp, v value, a []value) (value, error) {
+	s, err := argString("indent", "s", v, "")
+	if err != nil {
+		return nil, err
+	}
+	var by string
+	if text, ok := a[0].(string); ok {
+		by = text
+	} else {
+		width, err := argInt("indent", "width", a[0], 4)
+		if err != nil {
+			return nil, err
+		}
+		blanks, err := in.repeat(" ", width)
+		if err != nil {
+			return nil, err
+		}
+		by = blanks.(string)
+	}
+	// The added newline keeps an empty last line alive through splitting.
+	lines := splitLines(s+"\n", false)
+	if len(by) > 0 && len(lines) > in.limits.MaxMemory/len(by) {
+		return nil, in.alloc(-1)
+	}
+	if err := in.alloc(len(s) + len(lines)*(len(by)+16)); err != nil {
+		return nil, err
+	}
+	first, blank := argBool(a[1]), argBool(a[2])
+	for i, line := range lines {
+		if i == 0 && first || i > 0 && (blank || line != "") {
+			lines[i] = by + line
+		}
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+func filterLength(in *interp, v value, _ []value) (value, error) {
+	n, err := in.length(v)
+	return int64(n), err
+}
+
+func filterReplace(in *interp, v value, a []value) (value, error) {
+	var text [3]string
+	for i, part := range []value{v, a[0], a[1]} {
+		s, err := in.str(part)
+		if err != nil {
+			return nil, err
+		}
+		text[i] = s
+	}
+	most := int64(-1)
+	if !isAbsent(a[2]) {
+		n, err := argInt("replace", "count", a[2], -1)
+		if err != nil {
+			return nil, err
+		}
+		most = n
+	}
+	return in.replace(text[0], text[1], text[2], most)
+}
+
+// filterRound rounds to precision digits behind the point: to the nearest value with ties of the exact binary value
+// to even (common), down (floor) or up (ceil).
+func filterRound(_ *interp, v value, a []value) (value, error) {
+	precision, err := argInt("round", "precision", a[0], 0)
+	if err != nil {
+		return nil, err
+	}
+	how, err := argString("round", "method", a[1], "common")
+	if err != nil {
+		return nil, err
+	}
+	if !isNumber(v) {
+		return nil, errorf("type %s cannot be rounded", typeName(v))
+	}
+	precision = min(max(precision, -400), 400) // beyond the digits of any float
+	x := toFloat(v)
+	switch how {
+	case "common":
+		if n, ok := bigInt(v); ok && precision >= 0 {
+			return normInt(n), nil
+		}
+		if precision < 0 {
+			unit := math.Pow(10, float64(-precision))
+			return math.RoundToEven(x/unit) * unit, nil
+		}
+		rounded, err := strconv.ParseFloat(strconv.FormatFloat(x, 'f', int(precision), 64), 64)
+		return rounded, err
+	case "ceil", "floor":
+		unit := math.Pow(10, float64(precision))
+		if how == "ceil" {
+			return math.Ceil(x*unit) / unit, nil
+		}
+		return math.Floor(x*unit) / unit, nil
+	}
+	return nil, errors.New("round: method must be common, ceil or floor")
+}
+
+func filterToJSON(in *interp, v value, a []value) (value, error) {
+	opts := jsonOptions{ensureASCII: argBool(a[0]), sortKeys: argBool(a[3]), item: ", ", key: ": "}
+	switch indent := a[1].(type) {
+	case nil, none:
+	case string:
+		opts.indent, opts.multiline = indent, true
+	default:
+		n, err := argInt("tojson", "indent", indent, 0)
+		if err != nil {
+			return nil, err
+		}
+		blanks, err := in.repeat(" ", n)
+		if err != nil {
+			return nil, err
+		}
+		opts.indent, opts.multiline = blanks.(string), true
+	}
+	if opts.multiline {
+		opts.item = ","
+	}
+	if !isAbsent(a[2]) {
+		pair, err := in.iterate(a[2])
+		if err != nil {
+			return nil, err
+		}
+		if len(pair) != 2 {
+			return nil, errors.New("tojson: separators must be a pair of strings")
+		}
+		if opts.item, err = argString("tojson", "separators", pair[0], ""); err != nil {
+			return nil, err
+		}
+		if opts.key, err = argString("tojson", "separators", pair[1], ""); err != nil {
+			return nil, err
+		}
+	}
+	return in.encodeJSON(v, opts)
+}
+
+func filterTrim(in *interp, v value, a []value) (value, error) {
+	s, err := in.str(v)
+	if err != nil {
+		return nil, err
+	}
+	if isAbsent(a[0]) {
+		return strings.TrimFunc(s, isSpace), nil
+	}
+	chars, err := argString("trim", "chars", a[0], "")
+	return strings.Trim(s, chars), err
+}
+
+func filterTruncate(in *interp, v value, a []value) (value, error) {
+	length, err := argInt("truncate", "length", a[0], 255)
+	if err != nil {
+		return nil, err
+	}
+	end, err := argString("truncate", "end", a[2], "...")
+	if err != nil {
+		return nil, err
+	}
+	leeway, err := argInt("truncate", "leeway", a[3], 5)
+	if err != nil {
+		return nil, err
+	}
+	n, err := in.length(v)
+	if err != nil {
+		return nil, err
+	}
+	tail := []rune(end)
+	if length < int64(len(tail)) {
+		return nil, errorf("truncate: length %d is less than that of the end, %d", length, len(tail))
+	}
+	if leeway < 0 {
+		return nil, errorf("truncate: leeway %d is negative", leeway)
+	}
+	if int64(n) <= length || int64(n)-length <= leeway {
+		return v, nil
+	}
+	s, ok := v.(string)
+	if !ok {
+		return nil, errorf("truncate needs a string, not %s", typeName(v))
+	}
+	if err := in.alloc(8 * (len(s) + len(end))); err != nil {
+		return nil, err
+	}
+	runes := []rune(s)
+	cut := string(runes[:length-int64(len(tail))])
+	if !argBool(a[1]) {
+		if i := strings.LastIndex(cut, " "); i >= 0 {
+			cut = cut[:i]
+		}
+	}
+	return cut + end, nil
+}
+
+func filterWordCount(in *interp, v value, _ []value) (value, error) {
+	s, err := in.str(v)
+	if err != nil {
+		return nil, err
+	}
+	words, inWord := int64(0), false
+	for _, r := range s {
+		isWord := r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r)
+		if isWord && !inWord {
+			words++
+		}
+		inWord = isWord
+	}
+	return words, nil
+}
+
+// isDistinct reports whether a new key was added to seen.
+func isDistinct(seen map[dictKey]bool, key value) (bool, error) {
+	k, err := keyOf(key)
+	if err != nil || seen[k] {
+		return false, err
+	}
+	seen[k] = true
+	return true, nil
+}

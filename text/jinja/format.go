@@ -1,0 +1,430 @@
+package jinja
+
+import (
+	"errors"
+	"math/big"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxFormatWidth bounds widths and precisions in format strings.
+const maxFormatWidth = 10_000
+
+// numberSpec says how to format one value: the parts that printf and str.format have in common.
+type numberSpec struct {
+	left, plus, space, zero, alt, comma bool
+	width, precision                    int // precision -1 for none
+	verb                                byte
+}
+
+// pad brings s to the width of the spec.
+func (sp *numberSpec) pad(s string, isNumber bool) string {
+	n := sp.width - utf8.RuneCountInString(s)
+	if n <= 0 {
+		return s
+	}
+	switch {
+	case sp.zero && isNumber && !sp.left:
+		sign := ""
+		if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
+			sign, s = s[:1], s[1:]
+		}
+		return sign + strings.Repeat("0", n) + s
+	case sp.left:
+		return s + strings.Repeat(" ", n)
+	}
+	return strings.Repeat(" ", n) + s
+}
+
+// number formats a number for one of the verbs d, i, u, x, X, o, b, e, E, f, F, g, G and %.
+func (sp *numberSpec) number(v value) (string, error) {
+	var s string
+	negative := false
+	switch sp.verb {
+	case 'd', 'i', 'u', 'x', 'X', 'o', 'b':
+		n, ok := bigInt(v)
+		if f, isFloat := v.(float64); isFloat && sp.verb != 'x' && sp.verb != 'X' && sp.verb != 'o' && sp.verb != 'b' {
+			var t value
+			if t, ok = truncate(f); ok {
+				n, _ = bigInt(t)
+			}
+		}
+		if !ok {
+			return "", errorf("format %%%c needs an integer, not %s", sp.verb, typeName(v))
+		}
+		base := map[byte]int{'x': 16, 'X': 16, 'o': 8, 'b': 2}[sp.verb]
+		if base == 0 {
+			base = 10
+		}
+		negative = n.Sign() < 0
+		s = new(big.Int).Abs(n).Text(base)
+		if sp.alt && base != 10 {
+			s = "0" + string(sp.verb|0x20) + s
+		}
+		if sp.verb == 'X' {
+			s = strings.ToUpper(s)
+		}
+	default:
+		if !isNumber(v) {
+			return "", errorf("format %%%c needs a number, not %s", sp.verb, typeName(v))
+		}
+		s = sp.float(toFloat(v))
+		if s[0] == '-' {
+			negative, s = true, s[1:]
+		}
+	}
+	if sp.comma {
+		s = groupThousands(s)
+	}
+	switch {
+	case negative:
+		s = "-" + s
+	case sp.plus:
+		s = "+" + s
+	case sp.space:
+		s = " " + s
+	}
+	return sp.pad(s, true), nil
+}
+
+func (sp *numberSpec) float(f float64) string {
+	precision := sp.precision
+	if precision < 0 {
+		precision = 6
+	}
+	verb := sp.verb | 0x20
+	suffix := ""
+	switch sp.verb {
+	case '%':
+		verb, f, suffix = 'f', f*100, "%"
+	case 'g', 'G':
+		precision = max(precision, 1)
+	}
+	s := strconv.FormatFloat(f, verb, precision, 64)
+	if verb == 'g' {
+		s = trimGeneral(s, f, precision)
+	}
+	s = strings.NewReplacer("+Inf", "inf", "-Inf", "-inf", "NaN", "nan").Replace(s)
+	if sp.verb == 'E' || sp.verb == 'G' || sp.verb == 'F' {
+		s = strings.ToUpper(s)
+	}
+	return s + suffix
+}
+
+// trimGeneral spells f as C's %g does: an exponent only below 1e-4 or from 10**precision on, no zeros at the end.
+// Go's 'g' differs in where the exponent starts.
+func trimGeneral(s string, f float64, precision int) string {
+	e := strconv.FormatFloat(f, 'e', precision-1, 64)
+	i := strings.IndexByte(e, 'e')
+	if i < 0 { // an infinity or NaN
+		return s
+	}
+	exp, _ := strconv.Atoi(e[i+1:])
+	trim := func(m string) string {
+		if strings.Contains(m, ".") {
+			m = strings.TrimRight(strings.TrimRight(m, "0"), ".")
+		}
+		return m
+	}
+	if exp < -4 || exp >= precision {
+		return trim(e[:i]) + e[i:]
+	}
+	return trim(strconv.FormatFloat(f, 'f', max(precision-1-exp, 0), 64))
+}
+
+// groupThousands puts commas between groups of three digits in front of the point.
+func groupThousands(s string) string {
+	end := strings.IndexAny(s, ".e%")
+	if end < 0 {
+		end = len(s)
+	}
+	for i := end - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// printf is Python's format % values; a tuple holds several values, a mapping named ones.
+func (in *interp) printf(format string, values value) (value, error) {
+	named, _ := values.(*dict)
+	rest := []value{values}
+	if t, ok := values.(*tuple); ok {
+		rest = t.items
+	}
+	w := &textWriter{in: in}
+	used := 0
+	for format != "" {
+		i := strings.IndexByte(format, '%')
+		if i < 0 {
+			i = len(format)
+		}
+		if err := w.write(format[:i]); err != nil {
+			return nil, err
+		}
+		if format = format[i:]; format == "" {
+			break
+		}
+		if err := in.step(1); err != nil {
+			return nil, err
+		}
+		sp, key, tail, err := parsePrintf(format[1:])
+		if err != nil {
+			return nil, err
+		}
+		format = tail
+		if sp.verb == '%' {
+			if err := w.write("%"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		var v value
+		switch {
+		case key != nil:
+			if named == nil {
+				return nil, errors.New("format requires a mapping")
+			}
+			found, ok := named.getString(*key)
+			if !ok {
+				return nil, errorf("format: no key %s", strRepr(*key))
+			}
+			v = found
+		case used < len(rest):
+			v = rest[used]
+			used++
+		default:
+			return nil, errors.New("not enough arguments for format string")
+		}
+		s, err := in.formatValue(&sp, v)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.write(s); err != nil {
+			return nil, err
+		}
+	}
+	switch values.(type) {
+	case *dict, *list, *pyRange, undefined:
+		// What Python can index may stay unused: it might be a mapping.
+	default:
+		if used < len(rest) {
+			return nil, errors.New("not all arguments converted during string formatting")
+		}
+	}
+	return w.b.String(), nil
+}
+
+// parsePrintf reads a conversion behind its "%" and returns the rest of the format.
+func parsePrintf(s string) (sp numberSpec, key *string, rest string, err error) {
+	sp = numberSpec{precision: -1}
+	if strings.HasPrefix(s, "(") {
+		end := strings.IndexByte(s, ')')
+		if end < 0 {
+			return sp, nil, "", errors.New("incomplete format key")
+		}
+		name := s[1:end]
+		key, s = &name, s[end+1:]
+	}
+	flags := map[byte]*bool{'-': &sp.left, '+': &sp.plus, ' ': &sp.space, '0': &sp.zero, '#': &sp.alt}
+	for s != "" && flags[s[0]] != nil {
+		*flags[s[0]] = true
+		s = s[1:]
+	}
+	if sp.width, s, err = formatWidth(s); err != nil {
+		return sp, nil, "", err
+	}
+	if strings.HasPrefix(s, ".") {
+		if sp.precision, s, err = formatWidth(s[1:]); err != nil {
+			return sp, nil, "", err
+		}
+	}
+	if s == "" {
+		return sp, nil, "", errors.New("incomplete format")
+	}
+	sp.verb = s[0]
+	return sp, key, s[1:], nil
+}
+
+// formatWidth reads a number at the start of s, 0 if there is none.
+func formatWidth(s string) (n int, rest string, err error) {
+	for s != "" && isDigit(s[0]) {
+		if n = n*10 + int(s[0]-'0'); n > maxFormatWidth {
+			return 0, "", &LimitError{Limit: "format width", Max: maxFormatWidth}
+		}
+		s = s[1:]
+	}
+	return n, s, nil
+}
+
+// formatValue formats v for a printf conversion.
+func (in *interp) formatValue(sp *numberSpec, v value) (string, error) {
+	if err := in.alloc(sp.width + 2*max(sp.precision, 0)); err != nil {
+		return "", err
+	}
+	var s string
+	var err error
+	switch sp.verb {
+	case 's':
+		s, err = in.str(v)
+	case 'r', 'a':
+		s, err = in.repr(v)
+	case 'c':
+		n, ok := smallInt(v)
+		if s, isString := v.(string); isString && utf8.RuneCountInString(s) == 1 {
+			return sp.pad(s, false), nil
+		}
+		if !ok || n < 0 || n > utf8.MaxRune {
+			return "", errors.New("%c requires int or char")
+		}
+		s = string(rune(n))
+	case 'd', 'i', 'u', 'x', 'X', 'o', 'e', 'E', 'f', 'F', 'g', 'G':
+		return sp.number(v)
+	default:
+		return "", errorf("unsupported format character %q", sp.verb)
+	}
+	if err == nil && sp.precision >= 0 && utf8.RuneCountInString(s) > sp.precision {
+		s = string([]rune(s)[:sp.precision])
+	}
+	return sp.pad(s, false), err
+}
+
+// formatMethod is str.format: fields {}, {0} and {name}, with a conversion (!r, !s) and the parts of a format specification
+// that numbers need. Attributes and elements of fields ({0.x}) are left out.
+func formatMethod(in *interp, recv value, a args) (value, error) {
+	format := recv.(string)
+	w := &textWriter{in: in}
+	auto := 0
+	for format != "" {
+		i := strings.IndexAny(format, "{}")
+		if i < 0 {
+			i = len(format)
+		}
+		if err := w.write(format[:i]); err != nil {
+			return nil, err
+		}
+		if format = format[i:]; format == "" {
+			break
+		}
+		if strings.HasPrefix(format, "{{") || strings.HasPrefix(format, "}}") {
+			if err := w.write(format[:1]); err != nil {
+				return nil, err
+			}
+			format = format[2:]
+			continue
+		}
+		end := strings.IndexByte(format, '}')
+		if format[0] == '}' || end < 0 {
+			return nil, errors.New("single brace encountered in format string")
+		}
+		s, err := in.formatField(format[1:end], a, &auto)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.write(s); err != nil {
+			return nil, err
+		}
+		format = format[end+1:]
+	}
+	return w.b.String(), nil
+}
+
+// formatField formats one field of str.format; auto numbers the fields without a name.
+func (in *interp) formatField(field string, a args, auto *int) (string, error) {
+	name, spec, _ := strings.Cut(field, ":")
+	name, conversion, converted := strings.Cut(name, "!")
+	if name == "" {
+		name = strconv.Itoa(*auto)
+		*auto++
+	}
+	var v value
+	if i, err := strconv.Atoi(name); err == nil {
+		if i < 0 || i >= len(a.pos) {
+			return "", errorf("format: no positional argument %d", i)
+		}
+		v = a.pos[i]
+	} else {
+		for _, n := range a.named {
+			if n.name == name {
+				v = n.val
+			}
+		}
+		if v == nil {
+			return "", errorf("format: no argument is named %q", name)
+		}
+	}
+	if converted {
+		var s string
+		var err error
+		switch conversion {
+		case "s":
+			s, err = in.str(v)
+		case "r", "a":
+			s, err = in.repr(v)
+		default:
+			err = errorf("format: unknown conversion %q", conversion)
+		}
+		if err != nil {
+			return "", err
+		}
+		v = s
+	}
+	sp, err := parseFormatSpec(spec)
+	if err != nil {
+		return "", err
+	}
+	_, isBool := v.(bool)
+	_, isFloat := v.(float64)
+	switch {
+	case !isNumber(v) || isBool && spec == "":
+		if sp.verb == 0 {
+			sp.verb = 's'
+		}
+		sp.left = true
+		return in.formatValue(&sp, v)
+	case sp.verb == 0 && isFloat && sp.precision < 0:
+		return sp.pad(floatRepr(v.(float64)), true), nil
+	case sp.verb == 0 && isFloat:
+		sp.verb = 'g'
+	case sp.verb == 0:
+		sp.verb = 'd'
+	}
+	if err := in.alloc(sp.width + 2*max(sp.precision, 0)); err != nil {
+		return "", err
+	}
+	return sp.number(v)
+}
+
+// parseFormatSpec reads [sign][#][0][width][,][.precision][type].
+func parseFormatSpec(s string) (numberSpec, error) {
+	sp := numberSpec{precision: -1}
+	whole := s
+	if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
+		sp.plus, sp.space, s = s[0] == '+', s[0] == ' ', s[1:]
+	}
+	if strings.HasPrefix(s, "#") {
+		sp.alt, s = true, s[1:]
+	}
+	if strings.HasPrefix(s, "0") {
+		sp.zero, s = true, s[1:]
+	}
+	var err error
+	if sp.width, s, err = formatWidth(s); err != nil {
+		return sp, err
+	}
+	if strings.HasPrefix(s, ",") {
+		sp.comma, s = true, s[1:]
+	}
+	if strings.HasPrefix(s, ".") {
+		if sp.precision, s, err = formatWidth(s[1:]); err != nil {
+			return sp, err
+		}
+	}
+	if len(s) > 1 || s != "" && strings.IndexByte("bdeEfFgGosxX%", s[0]) < 0 {
+		return sp, errorf("format: bad specification %q", whole)
+	}
+	if s != "" {
+		sp.verb = s[0]
+	}
+	return sp, nil
+}

@@ -1,0 +1,98 @@
+package jinja
+
+import (
+	"errors"
+	"math/big"
+)
+
+// test is a test of the dialect, as in "x is defined". It takes params arguments.
+type test struct {
+	params int
+	fn     func(in *interp, v value, a []value) (bool, error)
+}
+
+// tests are the tests by name.
+var tests map[string]*test
+
+func init() {
+	tests = map[string]*test{
+		"boolean":     kind(func(v value) bool { _, ok := v.(bool); return ok }),
+		"callable":    kind(isCallable),
+		"defined":     kind(func(v value) bool { _, ok := v.(undefined); return !ok }),
+		"divisibleby": {1, testDivisible},
+		"even":        {0, remainderTest(0)},
+		"odd":         {0, remainderTest(1)},
+		"false":       kind(func(v value) bool { return v == false }),
+		"true":        kind(func(v value) bool { return v == true }),
+		"float":       kind(func(v value) bool { _, ok := v.(float64); return ok }),
+		"integer":     kind(func(v value) bool { _, ok := bigInt(v); _, isBool := v.(bool); return ok && !isBool }),
+		"iterable":    kind(isIterable),
+		"lower":       textTest(isLower),
+		"upper":       textTest(isUpper),
+		"mapping":     kind(isMapping),
+		"none":        kind(func(v value) bool { _, ok := v.(none); return ok }),
+		"number":      kind(isNumber),
+		"sameas":      {1, func(_ *interp, v value, a []value) (bool, error) { return v == a[0], nil }},
+		"sequence":    kind(isSequence),
+		"string":      kind(func(v value) bool { _, ok := v.(string); return ok }),
+		"undefined":   kind(func(v value) bool { _, ok := v.(undefined); return ok }),
+	}
+	for op, names := range map[string][]string{
+		"==": {"eq", "equalto"}, "!=": {"ne"}, "<": {"lt", "lessthan"}, "<=": {"le"},
+		">": {"gt", "greaterthan"}, ">=": {"ge"}, "in": nil,
+	} {
+		t := &test{1, func(in *interp, v value, a []value) (bool, error) { return in.compare(op, v, a[0]) }}
+		for _, name := range append(names, op) {
+			tests[name] = t
+		}
+	}
+}
+
+// test applies a test to v.
+func (in *interp) test(name string, t *test, v value, a args) (bool, error) {
+	if len(a.named) > 0 {
+		return false, errorf("test %q takes no keyword arguments", name)
+	}
+	if len(a.pos) != t.params {
+		return false, errorf("test %q takes %d arguments, got %d", name, t.params, len(a.pos))
+	}
+	return t.fn(in, plain(v), a.pos)
+}
+
+// kind makes a test of the value alone.
+func kind(is func(value) bool) *test {
+	return &test{0, func(_ *interp, v value, _ []value) (bool, error) { return is(v), nil }}
+}
+
+// textTest makes a test of the printed form.
+func textTest(is func(string) bool) *test {
+	return &test{0, func(in *interp, v value, _ []value) (bool, error) {
+		s, err := in.str(v)
+		if err != nil {
+			return false, err
+		}
+		return is(s), in.scan(len(s))
+	}}
+}
+
+func remainderTest(want int64) func(in *interp, v value, a []value) (bool, error) {
+	return func(in *interp, v value, _ []value) (bool, error) {
+		if _, ok := v.(string); ok {
+			return false, errors.New("strings are neither even nor odd")
+		}
+		rest, err := in.operate("%", v, int64(2))
+		return rest == want || rest == float64(want), err
+	}
+}
+
+func testDivisible(_ *interp, v value, a []value) (bool, error) {
+	x, ok := bigInt(v)
+	y, ok2 := bigInt(a[0])
+	switch {
+	case !ok || !ok2:
+		return false, errors.New("divisibleby needs integers")
+	case y.Sign() == 0:
+		return false, errZeroDivision
+	}
+	return new(big.Int).Rem(x, y).Sign() == 0, nil
+}
