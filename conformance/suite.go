@@ -86,7 +86,8 @@ type suite struct {
 
 // newSuite gives the scalar devices one thread: cases are so small that others would only wait for them.
 func newSuite(dev ops.Device, o Options) *suite {
-	return &suite{dev: dev, ref: opsref.New(opsref.Options{Threads: 1}), oracle: opsref.New(opsref.Options{Threads: 1, Oracle: true}), o: o,
+	return &suite{dev: dev, o: o,
+		ref: opsref.New(opsref.Options{Threads: 1}), oracle: opsref.New(opsref.Options{Threads: 1, Oracle: true}),
 		logits: map[modelKey]*wantedLogits{}}
 }
 

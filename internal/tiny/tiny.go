@@ -147,8 +147,8 @@ func Weights(m models.Model, dt tensor.DType, seed uint64) *Source {
 	})
 }
 
-// Make returns weights for m: every tensor of the file that it can use, in the order of its specs, and of what it derives
-// others from. draw says of a tensor which type it has, and draws its elements in order. Vectors, inputs of what is
+// Make returns weights for m: every tensor of the file that it can use, in the order of its specs, and those that it
+// derives others from. draw says of a tensor which type it has, and draws its elements in order. Vectors, inputs of what is
 // derived and rows that are no whole number of blocks are F32 whatever it says.
 func Make(m models.Model, draw func(models.WeightSpec) (tensor.DType, func() float32)) *Source {
 	s := &Source{map[string]gguf.TensorInfo{}, map[string][]byte{}}
