@@ -136,6 +136,22 @@ func (f modelFlags) file(name string) (*source, error) {
 	return f.fromGGUF(g, path)
 }
 
+// text opens what turns text into ids: a model, a folder with the files of a tokenizer alone, or one such file.
+func (f modelFlags) text(name string) (*source, error) {
+	path, _ := f.find(name)
+	if name == "" || !hf.IsText(path) {
+		return f.file(name)
+	}
+	if f.Quant != "" {
+		return nil, usageError{fmt.Errorf("--quant %s: %s has no weights", f.Quant, name)}
+	}
+	t, err := hf.OpenText(path)
+	if err != nil {
+		return nil, err
+	}
+	return &source{vocab: t.Vocab, template: t.Template, path: path, close: func() error { return nil }}, nil
+}
+
 func (f modelFlags) fromGGUF(g *gguf.File, path string) (*source, error) {
 	if f.Quant != "" {
 		g.Close()

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine/text/chat"
@@ -14,7 +12,7 @@ import (
 // templateCmd renders a chat template.
 type templateCmd struct {
 	modelFlags
-	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, or a template file."`
+	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, a folder with tokenizer files, or a template or tokenizer file."`
 }
 
 // templateInput is the JSON on standard input. All other fields become variables of the template.
@@ -70,11 +68,7 @@ func (c *templateCmd) Run(std stdio) error {
 
 // source returns the template's text.
 func (c *templateCmd) source() (string, error) {
-	if strings.HasSuffix(c.Source, ".jinja") {
-		b, err := os.ReadFile(c.Source)
-		return string(b), err
-	}
-	f, err := c.file(c.Source)
+	f, err := c.text(c.Source)
 	if err != nil {
 		return "", err
 	}
