@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine"
@@ -15,7 +13,7 @@ import (
 // templateCmd renders a chat template.
 type templateCmd struct {
 	modelFlags
-	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, or a template file."`
+	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, a folder with tokenizer files, or a template or tokenizer file."`
 }
 
 // templateInput is the JSON on standard input. All other fields become variables of the template.
@@ -71,11 +69,7 @@ func (c *templateCmd) Run(std stdio) error {
 
 // source returns the template's text.
 func (c *templateCmd) source() (string, error) {
-	if strings.HasSuffix(c.Source, ".jinja") {
-		b, err := os.ReadFile(c.Source)
-		return string(b), err
-	}
-	f, err := hipengine.OpenFile(c.Source, c.options())
+	f, err := hipengine.OpenText(c.Source, c.options())
 	if err != nil {
 		return "", err
 	}

@@ -13,7 +13,7 @@ import (
 // tokenizeCmd turns text into ids.
 type tokenizeCmd struct {
 	modelFlags
-	Model string  `arg:"" help:"Model file, or name."`
+	Model string  `arg:"" help:"Model file, or name; a folder with tokenizer files, or a tokenizer.json."`
 	Text  *string `arg:"" optional:"" help:"Text; without it, standard input."`
 	Plain bool    `help:"Treat special tokens in the text as plain text."`
 	JSON  bool    `help:"Read lines of {\"text\": ...} and write lines of {\"ids\": [...]}."`
@@ -24,7 +24,7 @@ func (c *tokenizeCmd) Run(std stdio) error {
 	if c.JSON && c.Text != nil {
 		return usageError{errors.New("--json reads standard input: leave TEXT out")}
 	}
-	f, err := hipengine.OpenFile(c.Model, c.options())
+	f, err := hipengine.OpenText(c.Model, c.options())
 	if err != nil {
 		return err
 	}
