@@ -47,7 +47,14 @@ func (m *Model) Chat(ctx context.Context, messages []Message, p Params) iter.Seq
 // not for text that users wrote: encode that with [Tokenizer.Encode] and call [Model.GenerateTokens]. Otherwise it is
 // as Chat.
 func (m *Model) Generate(ctx context.Context, text string, p Params) iter.Seq2[Piece, error] {
-	return m.GenerateTokens(ctx, m.EncodePrompt(text), p)
+	return func(yield func(Piece, error) bool) {
+		ids, err := m.EncodePrompt(text)
+		if err != nil {
+			yield(Piece{}, err)
+			return
+		}
+		m.answer(ctx, ids, m.tok.NewContinuation(false), p, yield)
+	}
 }
 
 // GenerateTokens goes on with ids, of which there must be one at least. Otherwise it is as Generate.

@@ -51,7 +51,11 @@ func (m *Model) Chunks(text string, size int) ([][]int32, error) {
 	if id, ok := m.tok.BOS(); ok && m.tok.AddsBOS() {
 		bos = id
 	}
-	return eval.Chunks(m.tok.Encode(text, tokenizer.Options{AddSpecial: true}), size, bos)
+	ids, err := m.tok.Encode(text, tokenizer.Options{AddSpecial: true})
+	if err != nil {
+		return nil, err
+	}
+	return eval.Chunks(ids, size, bos)
 }
 
 // Perplexity measures how well the model predicts the second half of each chunk. progress, which may be nil, is told

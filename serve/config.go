@@ -66,7 +66,7 @@ type Model struct {
 type Tokenizer interface {
 	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
 	// model expects before a text, such as BOS, is added unless the text begins with it.
-	EncodePrompt(text string) []int32
+	EncodePrompt(text string) ([]int32, error)
 	// Decode returns the bytes of ids, with the text of special tokens if special is set.
 	Decode(ids []int32, special bool) string
 	// NewStream returns a decoder for one sequence.
@@ -74,8 +74,9 @@ type Tokenizer interface {
 }
 
 // PromptFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns its ids; tools is
-// nil if there are none. They end with the start of the assistant's message. An error that wraps [ErrConversation] means
-// that the template refuses the conversation. It is called from several goroutines.
+// nil if there are none. They end with the start of the assistant's message, and text of the conversation has not become
+// special tokens. An error that wraps [ErrConversation] means that the template refuses the conversation. It is called
+// from several goroutines.
 type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
 // ErrConversation marks errors of a PromptFunc that are the client's: they give status 400 and their message.

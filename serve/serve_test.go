@@ -71,7 +71,7 @@ func prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 	if kwargs["enable_thinking"] != nil {
 		text += "thinking:" + string(kwargs["enable_thinking"]) + "\n"
 	}
-	return fake.Tokenizer{}.EncodePrompt(text + "assistant:"), nil
+	return fake.Tokenizer{}.EncodePrompt(text + "assistant:")
 }
 
 // open starts a site. At the test's end, it checks that no slot and no goroutine is left.

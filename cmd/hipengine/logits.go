@@ -57,7 +57,9 @@ func (c *logitsCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.Prompt != "" {
-		ids = m.Encode(c.Prompt, hipengine.EncodeOptions{ParseSpecial: true, AddSpecial: true})
+		if ids, err = m.Encode(c.Prompt, hipengine.EncodeOptions{ParseSpecial: true, AddSpecial: true}); err != nil {
+			return err
+		}
 	}
 	chunk := c.Chunk
 	if c.Step {

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine"
@@ -15,7 +13,7 @@ import (
 // templateCmd renders a chat template.
 type templateCmd struct {
 	modelFlags
-	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, or a template file."`
+	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, a folder with tokenizer files, or a template or tokenizer file."`
 }
 
 // templateInput is the JSON on standard input. All other fields become variables of the template.
@@ -60,22 +58,18 @@ func (c *templateCmd) Run(std stdio) error {
 			return fmt.Errorf("standard input: now: %w", err)
 		}
 	}
-	text, err := tmpl.Render(chat.Input{Messages: in.Messages, Tools: null(in.Tools), Documents: null(in.Documents),
+	prompt, err := tmpl.Render(chat.Input{Messages: in.Messages, Tools: null(in.Tools), Documents: null(in.Documents),
 		AddGenerationPrompt: in.Generate, BOS: in.BOS, EOS: in.EOS, Now: now, Kwargs: kwargs})
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(std.out, text)
+	_, err = io.WriteString(std.out, prompt.String())
 	return err
 }
 
 // source returns the template's text.
 func (c *templateCmd) source() (string, error) {
-	if strings.HasSuffix(c.Source, ".jinja") {
-		b, err := os.ReadFile(c.Source)
-		return string(b), err
-	}
-	f, err := hipengine.OpenFile(c.Source, c.options())
+	f, err := hipengine.OpenText(c.Source, c.options())
 	if err != nil {
 		return "", err
 	}

@@ -102,6 +102,7 @@ var below = map[string][]string{
 
 // thirdParty says which folders may import an outside module.
 var thirdParty = map[string][]string{
+	"github.com/dlclark/regexp2/v2":   {"text/tokenizer"},
 	"github.com/ebitengine/purego":    {"ops_hip/internal/hiprt"},
 	"github.com/klauspost/cpuid/v2":   {"ops_ref/internal/simd"},
 	"github.com/pkg/profile":          {"cmd"},

@@ -63,7 +63,11 @@ func tokens(t *testing.T, f *gguf.File) []int32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tok.Encode(text, tokenizer.Options{})
+	ids, err := tok.Encode(text, tokenizer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 // rows returns the logits of every position of a chunk, in one step.

@@ -100,7 +100,10 @@ func TestRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 			const text = "Two\tnaïve cats. 猫"
-			ids := tok.Encode(text, tokenizer.Options{})
+			ids, err := tok.Encode(text, tokenizer.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got := tok.Decode(ids, false); got != text {
 				t.Errorf("%q comes back as %q", text, got)
 			}

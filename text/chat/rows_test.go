@@ -78,7 +78,7 @@ func TestPublishedTemplates(t *testing.T) {
 			want := all.Expected[name][conv]
 			in := all.Conversations[conv].input(t)
 			in.BOS, in.EOS, in.Now = all.BOS, all.EOS, now
-			got, err := tmpl.Render(in)
+			got, err := render(tmpl, in)
 			switch {
 			case want.Error != nil && err == nil:
 				t.Errorf("%s, %s: no error, want %s", name, conv, *want.Error)

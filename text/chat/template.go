@@ -71,13 +71,14 @@ type Input struct {
 	Kwargs map[string]json.RawMessage
 }
 
-// Render returns the prompt for in. Errors name the place in the template; errors.As finds a [RaisedError] if
+// Render returns the prompt for in. Its text is that of the template's reference implementation; its pieces say which
+// parts of it the template wrote. Errors name the place in the template; errors.As finds a [RaisedError] if
 // the template refused the conversation and a [LimitError] if it ran into a limit.
-func (t *Template) Render(in Input) (string, error) {
+func (t *Template) Render(in Input) (Prompt, error) {
 	if in.Now.IsZero() {
 		in.Now = time.Now()
 	}
-	text, decoded, err := t.render(in, true)
+	prompt, decoded, err := t.render(in, true)
 	if err != nil && decoded && canRetry(err) {
 		// The template may want the arguments as the client spelled them. If it does not, the first error is the
 		// telling one.
@@ -85,23 +86,27 @@ func (t *Template) Render(in Input) (string, error) {
 			return second, nil
 		}
 	}
-	return text, err
+	return prompt, err
 }
 
 // render renders once. With decode, string arguments of tool calls become objects; decoded reports if there were any.
-func (t *Template) render(in Input, decode bool) (text string, decoded bool, err error) {
+func (t *Template) render(in Input, decode bool) (prompt Prompt, decoded bool, err error) {
 	r := t.t.NewRendering(in.Now)
 	messages, err := setVariables(r, in)
 	if err != nil {
-		return "", false, err
+		return nil, false, err
 	}
 	if decode {
 		if decoded, err = decodeArguments(r, messages); err != nil {
-			return "", false, fmt.Errorf("chat: messages: %w", err)
+			return nil, false, fmt.Errorf("chat: messages: %w", err)
 		}
 	}
-	text, err = r.Run()
-	return text, decoded, err
+	trustRoles(messages)
+	pieces, err := r.Run()
+	if err != nil {
+		return nil, decoded, err
+	}
+	return promptOf(pieces), decoded, nil
 }
 
 // setVariables decodes the input into the template's variables, and returns the messages.
@@ -125,21 +130,25 @@ func setVariables(r *jinja.Rendering, in Input) (messages jinja.Value, err error
 		src      json.RawMessage
 		required bool
 	}{
+		{"messages", in.Messages, true},
 		{"tools", in.Tools, false},
 		{"documents", in.Documents, false},
-		{"messages", in.Messages, true},
 	} {
 		if len(field.src) == 0 && !field.required {
 			r.Set(field.name, jinja.None())
 			continue
 		}
-		if messages, err = r.DecodeJSON(field.src); err != nil {
+		v, err := r.DecodeJSON(field.src)
+		if err != nil {
 			return messages, fmt.Errorf("chat: %s: %w", field.name, err)
 		}
-		if typ := messages.Type(); typ != "list" && (field.required || typ != "NoneType") {
+		if typ := v.Type(); typ != "list" && (field.required || typ != "NoneType") {
 			return messages, fmt.Errorf("chat: %s: a JSON array is needed, not %s", field.name, typ)
 		}
-		r.Set(field.name, messages)
+		r.Set(field.name, v)
+		if field.name == "messages" {
+			messages = v
+		}
 	}
 	return messages, nil
 }

@@ -37,7 +37,7 @@ func TestEmber(t *testing.T) {
 		t.Fatal("no prompts")
 	}
 	for i, p := range prompts {
-		got, err := tmpl.Render(Input{Messages: p.Messages, Tools: p.Tools, AddGenerationPrompt: true})
+		got, err := render(tmpl, Input{Messages: p.Messages, Tools: p.Tools, AddGenerationPrompt: true})
 		if err != nil || got != p.Prompt {
 			t.Errorf("prompt %d: error %v\ngot  %q\nwant %q", i, err, got, p.Prompt)
 		}
@@ -48,7 +48,7 @@ func TestEmber(t *testing.T) {
 		Kwargs:              map[string]json.RawMessage{"enable_thinking": json.RawMessage("true")},
 	}
 	want := "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n<think>\n"
-	if got, err := tmpl.Render(thinking); err != nil || got != want {
+	if got, err := render(tmpl, thinking); err != nil || got != want {
 		t.Errorf("thinking: error %v\ngot  %q\nwant %q", err, got, want)
 	}
 }
@@ -181,7 +181,7 @@ func TestLongConversation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := tmpl.Render(Input{Messages: longConversation(400), AddGenerationPrompt: true})
+	got, err := render(tmpl, Input{Messages: longConversation(400), AddGenerationPrompt: true})
 	if err != nil || len(got) < 1_000_000 {
 		t.Errorf("%d bytes, error %v", len(got), err)
 	}
@@ -231,5 +231,11 @@ func renderSource(src string, in Input) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return tmpl.Render(in)
+	return render(tmpl, in)
+}
+
+// render returns the text of a prompt.
+func render(tmpl *Template, in Input) (string, error) {
+	prompt, err := tmpl.Render(in)
+	return prompt.String(), err
 }

@@ -27,13 +27,13 @@ func (in *interp) iterate(v value) ([]value, error) {
 		return v.items, nil
 	case *tuple:
 		return v.items, nil
-	case string:
-		if err := in.alloc(32 * len(v)); err != nil {
+	case str:
+		if err := in.alloc(48 * len(v.s)); err != nil {
 			return nil, err
 		}
-		out := make([]value, 0, utf8.RuneCountInString(v))
-		for i, r := range v {
-			out = append(out, v[i:i+utf8.RuneLen(r)])
+		out := make([]value, 0, utf8.RuneCountInString(v.s))
+		for i, r := range v.s {
+			out = append(out, v.slice(i, i+utf8.RuneLen(r)))
 		}
 		return out, nil
 	case *dict:
@@ -68,8 +68,8 @@ func (in *interp) length(v value) (int, error) {
 	switch v := v.(type) {
 	case undefined:
 		return 0, nil
-	case string:
-		return utf8.RuneCountInString(v), in.scan(len(v))
+	case str:
+		return utf8.RuneCountInString(v.s), in.scan(len(v.s))
 	case *list:
 		return len(v.items), nil
 	case *tuple:
@@ -122,14 +122,14 @@ func (in *interp) item(obj, key value) (value, error) {
 			}
 		}
 	}
-	if name, ok := key.(string); ok {
-		if v, ok := in.member(obj, name); ok {
+	if name, ok := key.(str); ok {
+		if v, ok := in.member(obj, name.s); ok {
 			return v, nil
 		}
-		return undefined{"'" + typeName(obj) + " object' has no attribute " + strRepr(name)}, nil
+		return undefined{"'" + typeName(obj) + " object' has no attribute " + strRepr(name.s)}, nil
 	}
 	text, err := in.repr(key)
-	return undefined{typeName(obj) + " object has no element " + text}, err
+	return undefined{typeName(obj) + " object has no element " + text.s}, err
 }
 
 // element returns element i of a sequence; negative i count from the end.
@@ -147,27 +147,22 @@ func (in *interp) element(obj value, i int64) (v value, found bool, err error) {
 			return nil, false, nil
 		}
 		return o.at(i), true, nil
-	case string:
-		if isASCII(o) {
-			if i < 0 {
-				i += int64(len(o))
-			}
-			if i < 0 || i >= int64(len(o)) {
-				return nil, false, in.scan(len(o))
-			}
-			return o[i : i+1], true, in.scan(len(o))
-		}
-		if err := in.alloc(4 * len(o)); err != nil {
+	case str:
+		if err := in.scan(len(o.s)); err != nil {
 			return nil, false, err
 		}
-		runes := []rune(o)
-		if i < 0 {
-			i += int64(len(runes))
+		starts, err := in.starts(o.s)
+		if err != nil {
+			return nil, false, err
 		}
-		if i < 0 || i >= int64(len(runes)) {
+		n := starts.count()
+		if i < 0 {
+			i += int64(n)
+		}
+		if i < 0 || i >= int64(n) {
 			return nil, false, nil
 		}
-		return string(runes[i]), true, nil
+		return o.slice(starts.at(int(i)), starts.at(int(i)+1)), true, nil
 	}
 	return nil, false, nil
 }
@@ -186,7 +181,7 @@ func pick(items []value, i int64) (value, bool, error) {
 func (in *interp) slice(obj, start, stop, step value) (value, error) {
 	obj = plain(obj)
 	var n int
-	var runes []rune
+	var chars starts
 	switch o := obj.(type) {
 	case undefined:
 		return nil, errUndefined(o)
@@ -196,17 +191,15 @@ func (in *interp) slice(obj, start, stop, step value) (value, error) {
 		n = len(o.items)
 	case *pyRange:
 		n = int(o.n)
-	case string:
-		if err := in.scan(len(o)); err != nil {
+	case str:
+		err := in.scan(len(o.s))
+		if err == nil {
+			chars, err = in.starts(o.s)
+		}
+		if err != nil {
 			return nil, err
 		}
-		if n = len(o); !isASCII(o) {
-			if err := in.alloc(4 * len(o)); err != nil {
-				return nil, err
-			}
-			runes = []rune(o)
-			n = len(runes)
-		}
+		n = chars.count()
 	default:
 		return nil, errorf("'%s' object cannot be sliced", typeName(obj))
 	}
@@ -228,23 +221,63 @@ func (in *interp) slice(obj, start, stop, step value) (value, error) {
 	case *pyRange:
 		from := o.start + int64(first)*o.step
 		return &pyRange{from, from + int64(count)*int64(stride)*o.step, int64(stride) * o.step, int64(count)}, nil
-	case string:
-		switch {
-		case runes != nil:
-			return string(every(runes, first, stride, count)), nil
-		case stride == 1:
-			return o[first : first+count], nil
+	case str:
+		if stride == 1 {
+			return o.slice(chars.at(first), chars.at(first+count)), nil
 		}
-		if err := in.alloc(count); err != nil {
+		if err := in.alloc(4 * count); err != nil {
 			return nil, err
 		}
-		return string(every([]byte(o), first, stride, count)), nil
+		var b strBuilder
+		for i := range count {
+			c := first + i*stride
+			b.add(o.slice(chars.at(c), chars.at(c+1)))
+		}
+		return b.str(), nil
 	}
 	return nil, nil
 }
 
+// starts says where the characters of a string begin, and behind them where it ends. Those of ASCII need no list.
+type starts struct {
+	size int
+	list []int
+}
+
+// starts finds the characters of s.
+func (in *interp) starts(s string) (starts, error) {
+	if isASCII(s) {
+		return starts{size: len(s)}, nil
+	}
+	n := utf8.RuneCountInString(s)
+	if err := in.alloc(8 * (n + 1)); err != nil {
+		return starts{}, err
+	}
+	list := make([]int, 0, n+1)
+	for i := range s {
+		list = append(list, i)
+	}
+	return starts{len(s), append(list, len(s))}, nil
+}
+
+// count returns the number of characters.
+func (s starts) count() int {
+	if s.list == nil {
+		return s.size
+	}
+	return len(s.list) - 1
+}
+
+// at returns the byte at which character i begins.
+func (s starts) at(i int) int {
+	if s.list == nil {
+		return i
+	}
+	return s.list[i]
+}
+
 // every returns count elements of items from first on in steps of stride, which may be negative.
-func every[T value | rune | byte](items []T, first, stride, count int) []T {
+func every[T value](items []T, first, stride, count int) []T {
 	out := make([]T, count)
 	for i := range out {
 		out[i] = items[first+i*stride]

@@ -11,7 +11,7 @@ type args struct {
 }
 
 type namedArg struct {
-	name string
+	name str
 	val  value
 }
 
@@ -29,7 +29,7 @@ func (in *interp) args(x argExprs) (args, error) {
 		if err != nil {
 			return a, err
 		}
-		a.named = append(a.named, namedArg{x.names[i], plain(v)})
+		a.named = append(a.named, namedArg{lit(x.names[i]), plain(v)})
 	}
 	if x.star != nil {
 		v, err := in.eval(x.star)
@@ -57,7 +57,7 @@ func (in *interp) args(x argExprs) (args, error) {
 			return a, err
 		}
 		for _, e := range d.entries {
-			name, ok := e.key.(string)
+			name, ok := e.key.(str)
 			if !ok {
 				return a, errorf("keywords must be strings")
 			}
@@ -75,12 +75,12 @@ func (a args) bind(fn string, required int, params ...string) ([]value, error) {
 	out := make([]value, len(params))
 	copy(out, a.pos)
 	for _, n := range a.named {
-		i := slices.Index(params, n.name)
+		i := slices.Index(params, n.name.s)
 		if i < 0 {
-			return nil, errorf("%s got an unexpected keyword argument %q", fn, n.name)
+			return nil, errorf("%s got an unexpected keyword argument %q", fn, n.name.s)
 		}
 		if out[i] != nil {
-			return nil, errorf("%s got two values for argument %q", fn, n.name)
+			return nil, errorf("%s got two values for argument %q", fn, n.name.s)
 		}
 		out[i] = n.val
 	}
@@ -109,7 +109,7 @@ func (in *interp) call(fn value, a args) (value, error) {
 		}
 		if !fn.used {
 			fn.used = true
-			return "", nil
+			return str{}, nil
 		}
 		return fn.sep, nil
 	case undefined:
@@ -136,7 +136,7 @@ func (in *interp) newMacro(def *macroDef) *macro {
 // callMacro runs the body of m and returns what it printed.
 func (in *interp) callMacro(m *macro, a args) (value, error) {
 	def := m.def
-	var text string
+	var text str
 	err := in.alloc(128 + 48*len(def.params))
 	if err != nil {
 		return nil, err
@@ -169,20 +169,20 @@ func (in *interp) bindMacro(def *macroDef, a args) error {
 	var given map[string]value
 	extra := &dict{}
 	for _, arg := range a.named {
-		switch i := slices.Index(def.names, arg.name); {
+		switch i := slices.Index(def.names, arg.name.s); {
 		case i >= 0 && i < n:
-			return errorf("macro %q got two values for argument %q", def.name, arg.name)
+			return errorf("macro %q got two values for argument %q", def.name, arg.name.s)
 		case i >= 0:
 			if given == nil {
 				given = map[string]value{}
 			}
-			given[arg.name] = arg.val
-		case arg.name == "caller" && def.caller >= 0:
+			given[arg.name.s] = arg.val
+		case arg.name.s == "caller" && def.caller >= 0:
 			in.scope.set(def.caller, arg.val)
 		case def.kwargs >= 0:
 			extra.setString(arg.name, arg.val)
 		default:
-			return errorf("macro %q takes no keyword argument %q", def.name, arg.name)
+			return errorf("macro %q takes no keyword argument %q", def.name, arg.name.s)
 		}
 	}
 	if def.kwargs >= 0 {

@@ -14,12 +14,12 @@ func (in *interp) equal(l, r value) (bool, error) {
 		return c == 0, nil
 	}
 	switch a := l.(type) {
-	case string:
-		b, ok := r.(string)
-		if !ok || len(a) != len(b) {
+	case str:
+		b, ok := r.(str)
+		if !ok || len(a.s) != len(b.s) {
 			return false, nil
 		}
-		return a == b, in.scan(len(a))
+		return a.s == b.s, in.scan(len(a.s))
 	case undefined:
 		_, ok := r.(undefined)
 		return ok, nil
@@ -95,9 +95,9 @@ func (in *interp) less(l, r value) (bool, error) {
 	switch a := l.(type) {
 	case undefined:
 		return false, errUndefined(a)
-	case string:
-		if b, ok := r.(string); ok {
-			return a < b, in.scan(min(len(a), len(b)))
+	case str:
+		if b, ok := r.(str); ok {
+			return a.s < b.s, in.scan(min(len(a.s), len(b.s)))
 		}
 	case *list:
 		if b, ok := r.(*list); ok {
@@ -134,15 +134,15 @@ func (in *interp) lessItems(a, b []value) (bool, error) {
 // contains is Python's item in container.
 func (in *interp) contains(container, item value) (bool, error) {
 	switch c := container.(type) {
-	case string:
-		sub, ok := item.(string)
+	case str:
+		sub, ok := item.(str)
 		if !ok {
 			if u, ok := item.(undefined); ok {
 				return false, errUndefined(u)
 			}
 			return false, errorf("'in <string>' requires string as left operand, not %s", typeName(item))
 		}
-		return strings.Contains(c, sub), in.scan(len(c))
+		return strings.Contains(c.s, sub.s), in.scan(len(c.s))
 	case *dict:
 		_, ok, err := c.get(item)
 		return ok, err

@@ -14,53 +14,71 @@ const (
 
 // appender is a builder and its text.
 type appender struct {
-	b    strings.Builder
-	text string
+	b    strBuilder
+	text str
 }
 
 // concat returns the concatenation of parts, of which there is at least one.
-func (in *interp) concat(parts ...string) (string, error) {
-	n := 0
+func (in *interp) concat(parts ...str) (str, error) {
+	n, data := 0, false // bytes of the text, and whether they have marks
 	for _, p := range parts {
-		n += len(p)
+		n += len(p.s)
+		data = data || p.data != ""
 	}
-	if len(parts[0]) < minAppend {
-		if err := in.alloc(n); err != nil {
-			return "", err
+	fresh := n
+	if data {
+		fresh = 2 * n
+	}
+	if len(parts[0].s) < minAppend {
+		if err := in.alloc(fresh); err != nil {
+			return str{}, err
 		}
-		return strings.Join(parts, ""), nil
+		var b strBuilder
+		b.b.Grow(n)
+		for _, p := range parts {
+			b.add(p)
+		}
+		return b.str(), nil
 	}
 	a := in.appenderOf(parts[0])
 	if a == nil {
-		if err := in.alloc(n); err != nil {
-			return "", err
+		if err := in.alloc(fresh); err != nil {
+			return str{}, err
 		}
 		a = &appender{}
-		a.b.Grow(n)
-		a.b.WriteString(parts[0])
+		a.b.b.Grow(n)
+		a.b.add(parts[0])
 		in.appenders[in.nextAppender] = a
 		in.nextAppender = (in.nextAppender + 1) % appendSlot
 	} else {
-		cost := n - len(parts[0])
-		if n > a.b.Cap() {
-			cost = 2 * n // what the builder is about to allocate, at most
+		cost := appendCost(&a.b.b, n)
+		if data {
+			cost += appendCost(&a.b.marks, n)
 		}
 		if err := in.alloc(cost); err != nil {
-			return "", err
+			return str{}, err
 		}
 	}
 	for _, p := range parts[1:] {
-		a.b.WriteString(p)
+		a.b.add(p)
 	}
-	a.text = a.b.String()
+	a.text = a.b.str()
 	return a.text, nil
+}
+
+// appendCost returns what bringing b to n bytes costs at most: the bytes that are new, or a larger copy of all.
+func appendCost(b *strings.Builder, n int) int {
+	if n > b.Cap() {
+		return 2 * n
+	}
+	return n - b.Len()
 }
 
 // appenderOf returns the appender whose text is s. The comparison takes no time for the very same string, which is
 // the case that matters.
-func (in *interp) appenderOf(s string) *appender {
+func (in *interp) appenderOf(s str) *appender {
 	for _, a := range in.appenders {
-		if a != nil && len(a.text) == len(s) && a.text == s {
+		if a != nil && len(a.text.s) == len(s.s) && a.text == s {
 			return a
 		}
 	}

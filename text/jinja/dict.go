@@ -35,8 +35,8 @@ const bytesPerEntry = 128
 // the identity of a nested tuple can be far larger than the tuple.
 func keyOf(v value) (dictKey, error) {
 	switch v := v.(type) {
-	case string:
-		return dictKey{kind: 's', text: v}, nil
+	case str:
+		return dictKey{kind: 's', text: v.s}, nil
 	case bool:
 		if v {
 			return dictKey{kind: 'i', num: 1}, nil
@@ -110,8 +110,8 @@ func (d *dict) set(key, val value) error {
 }
 
 // setString is set for a string key, which cannot fail.
-func (d *dict) setString(key string, val value) {
-	d.put(dictKey{kind: 's', text: key}, key, val)
+func (d *dict) setString(key str, val value) {
+	d.put(dictKey{kind: 's', text: key.s}, key, val)
 }
 
 // put assigns val to the key with identity k.

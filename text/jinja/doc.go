@@ -7,6 +7,12 @@
 // and nesting. A template that gives up on purpose (raise_exception) ends in a [RaisedError], one that runs into a bound
 // in a [LimitError].
 //
+// # Provenance
+//
+// A rendering knows which bytes of its text the template wrote and which stem from data: strings carry that through
+// every operation, and [Rendering.Run] returns [Piece]s. So a caller can tell a marker that the template prints from
+// the same characters in a message.
+//
 // # Dialect
 //
 // Whitespace follows trim_blocks=True and lstrip_blocks=True; one newline at the end of the source is dropped.

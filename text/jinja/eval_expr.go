@@ -192,7 +192,7 @@ func (x *logicExpr) eval(in *interp) (value, error) {
 }
 
 func (x *concatExpr) eval(in *interp) (value, error) {
-	parts := make([]string, 0, len(x.items))
+	parts := make([]str, 0, len(x.items))
 	for _, item := range x.items {
 		v, err := in.eval(item)
 		if err != nil {
@@ -261,7 +261,7 @@ func (in *interp) operate(op string, l, r value) (value, error) {
 		}
 		l, r = plain(l), plain(r)
 	}
-	if s, ok := l.(string); ok && op == "%" {
+	if s, ok := l.(str); ok && op == "%" {
 		return in.printf(s, r)
 	}
 	if u, ok := l.(undefined); ok {
@@ -283,8 +283,8 @@ func (in *interp) operate(op string, l, r value) (value, error) {
 	switch op {
 	case "+":
 		switch a := l.(type) {
-		case string:
-			if b, ok := r.(string); ok {
+		case str:
+			if b, ok := r.(str); ok {
 				text, err := in.concat(a, b)
 				return text, err
 			}
@@ -350,11 +350,11 @@ func (in *interp) repeat(v value, n int64) (value, error) {
 		return out, nil
 	}
 	switch v := v.(type) {
-	case string:
-		if err := times(len(v)); err != nil || v == "" {
-			return "", err
+	case str:
+		if err := times(v.size()); err != nil || v.s == "" {
+			return str{}, err
 		}
-		return strings.Repeat(v, int(n)), nil
+		return str{strings.Repeat(v.s, int(n)), strings.Repeat(v.data, int(n))}, nil
 	case *list:
 		items, err := repeated(v.items)
 		return &list{items}, err

@@ -34,7 +34,7 @@ func (in *interp) run(body []stmt) (signal, error) {
 }
 
 func (s *textStmt) exec(in *interp) (signal, error) {
-	return sigNone, in.write(s.text)
+	return sigNone, in.write(lit(s.text))
 }
 
 func (s *outputStmt) exec(in *interp) (signal, error) {
@@ -165,7 +165,7 @@ func (s *callStmt) exec(in *interp) (signal, error) {
 	if err != nil {
 		return sigNone, err
 	}
-	a.named = append(a.named, namedArg{"caller", in.newMacro(s.body)})
+	a.named = append(a.named, namedArg{lit("caller"), in.newMacro(s.body)})
 	v, err := in.call(fn, a)
 	if err != nil {
 		return sigNone, located(err, s.call.position)

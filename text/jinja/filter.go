@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // filter is a filter of the dialect. Exactly one of fn and raw is set, as for a method.
@@ -64,8 +65,8 @@ func (in *interp) filter(name string, f *filter, v value, a args) (value, error)
 	if !f.seesMark {
 		v = plain(v)
 	}
-	if s, ok := v.(string); ok {
-		if err := in.scan(len(s)); err != nil {
+	if s, ok := v.(str); ok {
+		if err := in.scan(len(s.s)); err != nil {
 			return nil, err
 		}
 	}
@@ -90,10 +91,10 @@ func mapText(f func(string) string) *filter {
 		if err != nil {
 			return nil, err
 		}
-		if err := in.alloc(3 * len(s)); err != nil { // changes of case may lengthen text
+		if err := in.alloc(3 * s.size()); err != nil { // changes of case may lengthen text
 			return nil, err
 		}
-		return f(s), nil
+		return s.mapped(f(s.s)), nil
 	}}
 }
 
@@ -140,7 +141,7 @@ func filterCenter(in *interp, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.pad(s, width, " ", 1, 1)
+	return in.pad(s, width, lit(" "), 1, 1)
 }
 
 func filterDefault(_ *interp, v value, a []value) (value, error) {
@@ -149,7 +150,7 @@ func filterDefault(_ *interp, v value, a []value) (value, error) {
 		return v, nil
 	}
 	if a[0] == nil {
-		return "", nil
+		return str{}, nil
 	}
 	return a[0], nil
 }
@@ -165,8 +166,8 @@ func filterFloat(_ *interp, v value, a []value) (value, error) {
 	switch v := v.(type) {
 	case undefined:
 		return nil, errUndefined(v)
-	case string:
-		if f, ok := parseFloat(v); ok {
+	case str:
+		if f, ok := parseFloat(v.s); ok {
 			return f, nil
 		}
 	default:
@@ -188,13 +189,13 @@ func filterInt(_ *interp, v value, a []value) (value, error) {
 	switch v := v.(type) {
 	case undefined:
 		return nil, errUndefined(v)
-	case string:
+	case str:
 		if base == int64(int(base)) {
-			if n, ok := parseInt(v, int(base)); ok {
+			if n, ok := parseInt(v.s, int(base)); ok {
 				return n, nil
 			}
 		}
-		if f, ok := parseFloat(v); ok {
+		if f, ok := parseFloat(v.s); ok {
 			if n, ok := truncate(f); ok {
 				return n, nil
 			}
@@ -236,47 +237,52 @@ func filterFormat(in *interp, v value, a args) (value, error) {
 // filterFromJSON decodes a string. What is decoded already passes unchanged, because arguments of tool calls arrive
 // in both forms.
 func filterFromJSON(in *interp, v value, _ []value) (value, error) {
-	s, ok := v.(string)
+	s, ok := v.(str)
 	if !ok {
 		return v, nil
 	}
-	return in.decodeJSON([]byte(s))
+	return in.decodeJSON(s)
 }
 
 func filterIndent(in *interp, v value, a []value) (value, error) {
-	s, err := argString("indent", "s", v, "")
+	s, err := argStr("indent", "s", v, "")
 	if err != nil {
 		return nil, err
 	}
-	var by string
-	if text, ok := a[0].(string); ok {
+	var by str
+	if text, ok := a[0].(str); ok {
 		by = text
 	} else {
 		width, err := argInt("indent", "width", a[0], 4)
 		if err != nil {
 			return nil, err
 		}
-		blanks, err := in.repeat(" ", width)
+		blanks, err := in.repeat(lit(" "), width)
 		if err != nil {
 			return nil, err
 		}
-		by = blanks.(string)
+		by = blanks.(str)
 	}
 	// The added newline keeps an empty last line alive through splitting.
-	lines := splitLines(s+"\n", false)
-	if len(by) > 0 && len(lines) > in.limits.MaxMemory/len(by) {
+	ends := splitLines(s.s+"\n", false)
+	if by.size() > 0 && len(ends) > in.limits.MaxMemory/by.size() {
 		return nil, in.alloc(-1)
 	}
-	if err := in.alloc(len(s) + len(lines)*(len(by)+16)); err != nil {
+	if err := in.alloc(s.size() + len(ends)*(by.size()+16)); err != nil {
 		return nil, err
 	}
 	first, blank := argBool(a[1]), argBool(a[2])
-	for i, line := range lines {
-		if i == 0 && first || i > 0 && (blank || line != "") {
-			lines[i] = by + line
+	var b strBuilder
+	for i, line := range ends {
+		if i > 0 {
+			b.own("\n")
 		}
+		if i == 0 && first || i > 0 && (blank || line.begin < line.end) {
+			b.add(by)
+		}
+		b.add(s.slice(line.begin, line.end))
 	}
-	return strings.Join(lines, "\n"), nil
+	return b.str(), nil
 }
 
 func filterLength(in *interp, v value, _ []value) (value, error) {
@@ -285,7 +291,7 @@ func filterLength(in *interp, v value, _ []value) (value, error) {
 }
 
 func filterReplace(in *interp, v value, a []value) (value, error) {
-	var text [3]string
+	var text [3]str
 	for i, part := range []value{v, a[0], a[1]} {
 		s, err := in.str(part)
 		if err != nil {
@@ -342,24 +348,24 @@ func filterRound(_ *interp, v value, a []value) (value, error) {
 }
 
 func filterToJSON(in *interp, v value, a []value) (value, error) {
-	opts := jsonOptions{ensureASCII: argBool(a[0]), sortKeys: argBool(a[3]), item: ", ", key: ": "}
+	opts := jsonOptions{ensureASCII: argBool(a[0]), sortKeys: argBool(a[3]), item: lit(", "), key: lit(": ")}
 	switch indent := a[1].(type) {
 	case nil, none:
-	case string:
+	case str:
 		opts.indent, opts.multiline = indent, true
 	default:
 		n, err := argInt("tojson", "indent", indent, 0)
 		if err != nil {
 			return nil, err
 		}
-		blanks, err := in.repeat(" ", n)
+		blanks, err := in.repeat(lit(" "), n)
 		if err != nil {
 			return nil, err
 		}
-		opts.indent, opts.multiline = blanks.(string), true
+		opts.indent, opts.multiline = blanks.(str), true
 	}
 	if opts.multiline {
-		opts.item = ","
+		opts.item = lit(",")
 	}
 	if !isAbsent(a[2]) {
 		pair, err := in.iterate(a[2])
@@ -369,10 +375,10 @@ func filterToJSON(in *interp, v value, a []value) (value, error) {
 		if len(pair) != 2 {
 			return nil, errors.New("tojson: separators must be a pair of strings")
 		}
-		if opts.item, err = argString("tojson", "separators", pair[0], ""); err != nil {
+		if opts.item, err = argStr("tojson", "separators", pair[0], ""); err != nil {
 			return nil, err
 		}
-		if opts.key, err = argString("tojson", "separators", pair[1], ""); err != nil {
+		if opts.key, err = argStr("tojson", "separators", pair[1], ""); err != nil {
 			return nil, err
 		}
 	}
@@ -385,10 +391,10 @@ func filterTrim(in *interp, v value, a []value) (value, error) {
 		return nil, err
 	}
 	if isAbsent(a[0]) {
-		return strings.TrimFunc(s, isSpace), nil
+		return s.trim(isSpace, true, true), nil
 	}
 	chars, err := argString("trim", "chars", a[0], "")
-	return strings.Trim(s, chars), err
+	return s.trim(anyOf(chars), true, true), err
 }
 
 func filterTruncate(in *interp, v value, a []value) (value, error) {
@@ -396,7 +402,7 @@ func filterTruncate(in *interp, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	end, err := argString("truncate", "end", a[2], "...")
+	end, err := argStr("truncate", "end", a[2], "...")
 	if err != nil {
 		return nil, err
 	}
@@ -408,9 +414,9 @@ func filterTruncate(in *interp, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	tail := []rune(end)
-	if length < int64(len(tail)) {
-		return nil, errorf("truncate: length %d is less than that of the end, %d", length, len(tail))
+	tail := int64(utf8.RuneCountInString(end.s))
+	if length < tail {
+		return nil, errorf("truncate: length %d is less than that of the end, %d", length, tail)
 	}
 	if leeway < 0 {
 		return nil, errorf("truncate: leeway %d is negative", leeway)
@@ -418,21 +424,21 @@ func filterTruncate(in *interp, v value, a []value) (value, error) {
 	if int64(n) <= length || int64(n)-length <= leeway {
 		return v, nil
 	}
-	s, ok := v.(string)
+	s, ok := v.(str)
 	if !ok {
 		return nil, errorf("truncate needs a string, not %s", typeName(v))
 	}
-	if err := in.alloc(8 * (len(s) + len(end))); err != nil {
+	chars, err := in.starts(s.s)
+	if err != nil {
 		return nil, err
 	}
-	runes := []rune(s)
-	cut := string(runes[:length-int64(len(tail))])
+	cut := s.slice(0, chars.at(int(length-tail)))
 	if !argBool(a[1]) {
-		if i := strings.LastIndex(cut, " "); i >= 0 {
-			cut = cut[:i]
+		if i := strings.LastIndex(cut.s, " "); i >= 0 {
+			cut = cut.slice(0, i)
 		}
 	}
-	return cut + end, nil
+	return in.concat(cut, end)
 }
 
 func filterWordCount(in *interp, v value, _ []value) (value, error) {
@@ -441,7 +447,7 @@ func filterWordCount(in *interp, v value, _ []value) (value, error) {
 		return nil, err
 	}
 	words, inWord := int64(0), false
-	for _, r := range s {
+	for _, r := range s.s {
 		isWord := r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r)
 		if isWord && !inWord {
 			words++

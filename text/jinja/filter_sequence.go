@@ -43,15 +43,15 @@ func (in *interp) pathOr(obj, attribute, def value) (value, error) {
 		}
 		return v, err
 	}
-	s, ok := attribute.(string)
+	s, ok := attribute.(str)
 	if !ok {
 		return pick(obj, attribute)
 	}
-	for part := range strings.SplitSeq(s, ".") {
+	for part := range strings.SplitSeq(s.s, ".") {
 		if err := in.step(1); err != nil {
 			return nil, err
 		}
-		var key value = part
+		var key value = lit(part)
 		if part != "" && digits(part, isDigit) == len(part) && !strings.Contains(part, "_") {
 			if n, err := strconv.ParseInt(part, 10, 64); err == nil {
 				key = n
@@ -72,26 +72,26 @@ func (in *interp) sortKeys(items []value, attribute value, caseSensitive bool) (
 		return nil, err
 	}
 	fold := func(v value) (value, error) {
-		s, ok := v.(string)
+		s, ok := v.(str)
 		if !ok || caseSensitive {
 			return v, nil
 		}
-		if err := in.alloc(len(s)); err != nil {
+		if err := in.alloc(len(s.s)); err != nil {
 			return nil, err
 		}
-		return strings.ToLower(s), nil
+		return lit(strings.ToLower(s.s)), nil // a key is only compared
 	}
 	keys := make([]value, len(items))
 	for i, item := range items {
 		var err error
-		switch names, ok := attribute.(string); {
+		switch names, ok := attribute.(str); {
 		case isAbsent(attribute):
 			keys[i], err = fold(item)
-		case ok && strings.Contains(names, ","):
+		case ok && strings.Contains(names.s, ","):
 			key := &tuple{}
-			for name := range strings.SplitSeq(names, ",") {
+			for name := range strings.SplitSeq(names.s, ",") {
 				var v value
-				if v, err = in.path(item, name); err == nil {
+				if v, err = in.path(item, lit(name)); err == nil {
 					v, err = fold(v)
 				}
 				if err != nil {
@@ -179,7 +179,7 @@ func filterDictSort(in *interp, v value, a []value) (value, error) {
 }
 
 func filterFirst(in *interp, v value, _ []value) (value, error) {
-	if s, ok := v.(string); ok && s != "" {
+	if s, ok := v.(str); ok && s.s != "" {
 		c, _, err := in.element(s, 0)
 		return c, err
 	}
@@ -198,8 +198,8 @@ func filterFirst(in *interp, v value, _ []value) (value, error) {
 
 func filterLast(in *interp, v value, _ []value) (value, error) {
 	switch s := v.(type) {
-	case string:
-		if s != "" {
+	case str:
+		if s.s != "" {
 			c, _, err := in.element(s, -1)
 			return c, err
 		}
@@ -234,7 +234,7 @@ func filterJoin(in *interp, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	sep := ""
+	var sep str
 	if a[0] != nil {
 		if sep, err = in.str(a[0]); err != nil {
 			return nil, err
@@ -411,7 +411,7 @@ func selectFilter(name string, byAttr, want bool) func(in *interp, v value, a ar
 }
 
 func filterReverse(in *interp, v value, _ []value) (value, error) {
-	if s, ok := v.(string); ok {
+	if s, ok := v.(str); ok {
 		return in.slice(s, nil, nil, int64(-1))
 	}
 	items, err := in.iterate(v)

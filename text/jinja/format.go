@@ -18,14 +18,14 @@ type numberSpec struct {
 	verb                                byte
 }
 
-// pad brings s to the width of the spec.
-func (sp *numberSpec) pad(s string, isNumber bool) string {
+// pad brings the text of a number to the width of the spec.
+func (sp *numberSpec) pad(s string) string {
 	n := sp.width - utf8.RuneCountInString(s)
 	if n <= 0 {
 		return s
 	}
 	switch {
-	case sp.zero && isNumber && !sp.left:
+	case sp.zero && !sp.left:
 		sign := ""
 		if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
 			sign, s = s[:1], s[1:]
@@ -35,6 +35,23 @@ func (sp *numberSpec) pad(s string, isNumber bool) string {
 		return s + strings.Repeat(" ", n)
 	}
 	return strings.Repeat(" ", n) + s
+}
+
+// padText brings t to the width of the spec with blanks, which are the template's.
+func (sp *numberSpec) padText(t str) str {
+	n := sp.width - utf8.RuneCountInString(t.s)
+	if n <= 0 {
+		return t
+	}
+	var b strBuilder
+	if !sp.left {
+		b.own(strings.Repeat(" ", n))
+	}
+	b.add(t)
+	if sp.left {
+		b.own(strings.Repeat(" ", n))
+	}
+	return b.str()
 }
 
 // number formats a number for one of the verbs d, i, u, x, X, o, b, e, E, f, F, g, G and %.
@@ -85,7 +102,7 @@ func (sp *numberSpec) number(v value) (string, error) {
 	case sp.space:
 		s = " " + s
 	}
-	return sp.pad(s, true), nil
+	return sp.pad(s), nil
 }
 
 func (sp *numberSpec) float(f float64) string {
@@ -146,7 +163,7 @@ func groupThousands(s string) string {
 }
 
 // printf is Python's format % values; a tuple holds several values, a mapping named ones.
-func (in *interp) printf(format string, values value) (value, error) {
+func (in *interp) printf(format str, values value) (value, error) {
 	named, _ := values.(*dict)
 	rest := []value{values}
 	if t, ok := values.(*tuple); ok {
@@ -154,27 +171,28 @@ func (in *interp) printf(format string, values value) (value, error) {
 	}
 	w := &textWriter{in: in}
 	used := 0
-	for format != "" {
-		i := strings.IndexByte(format, '%')
+	for at, size := 0, len(format.s); at < size; {
+		i := strings.IndexByte(format.s[at:], '%')
 		if i < 0 {
-			i = len(format)
+			i = size - at
 		}
-		if err := w.write(format[:i]); err != nil {
+		if err := w.add(format.slice(at, at+i)); err != nil {
 			return nil, err
 		}
-		if format = format[i:]; format == "" {
+		if at += i; at == size {
 			break
 		}
 		if err := in.step(1); err != nil {
 			return nil, err
 		}
-		sp, key, tail, err := parsePrintf(format[1:])
+		sp, key, tail, err := parsePrintf(format.s[at+1:])
 		if err != nil {
 			return nil, err
 		}
-		format = tail
+		sign := at
+		at = size - len(tail)
 		if sp.verb == '%' {
-			if err := w.write("%"); err != nil {
+			if err := w.add(format.slice(sign, sign+1)); err != nil {
 				return nil, err
 			}
 			continue
@@ -200,7 +218,7 @@ func (in *interp) printf(format string, values value) (value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := w.write(s); err != nil {
+		if err := w.add(s); err != nil {
 			return nil, err
 		}
 	}
@@ -212,7 +230,7 @@ func (in *interp) printf(format string, values value) (value, error) {
 			return nil, errors.New("not all arguments converted during string formatting")
 		}
 	}
-	return w.b.String(), nil
+	return w.b.str(), nil
 }
 
 // parsePrintf reads a conversion behind its "%" and returns the rest of the format.
@@ -258,11 +276,11 @@ func formatWidth(s string) (n int, rest string, err error) {
 }
 
 // formatValue formats v for a printf conversion.
-func (in *interp) formatValue(sp *numberSpec, v value) (string, error) {
+func (in *interp) formatValue(sp *numberSpec, v value) (str, error) {
 	if err := in.alloc(sp.width + 2*max(sp.precision, 0)); err != nil {
-		return "", err
+		return str{}, err
 	}
-	var s string
+	var s str
 	var err error
 	switch sp.verb {
 	case 's':
@@ -271,66 +289,73 @@ func (in *interp) formatValue(sp *numberSpec, v value) (string, error) {
 		s, err = in.repr(v)
 	case 'c':
 		n, ok := smallInt(v)
-		if s, isString := v.(string); isString && utf8.RuneCountInString(s) == 1 {
-			return sp.pad(s, false), nil
+		if s, isString := v.(str); isString && utf8.RuneCountInString(s.s) == 1 {
+			return sp.padText(s), nil
 		}
 		if !ok || n < 0 || n > utf8.MaxRune {
-			return "", errors.New("%c requires int or char")
+			return str{}, errors.New("%c requires int or char")
 		}
-		s = string(rune(n))
+		s = lit(string(rune(n)))
 	case 'd', 'i', 'u', 'x', 'X', 'o', 'e', 'E', 'f', 'F', 'g', 'G':
-		return sp.number(v)
+		text, err := sp.number(v)
+		return lit(text), err
 	default:
-		return "", errorf("unsupported format character %q", sp.verb)
+		return str{}, errorf("unsupported format character %q", sp.verb)
 	}
-	if err == nil && sp.precision >= 0 && utf8.RuneCountInString(s) > sp.precision {
-		s = string([]rune(s)[:sp.precision])
+	if err == nil && sp.precision >= 0 && utf8.RuneCountInString(s.s) > sp.precision {
+		chars, err := in.starts(s.s)
+		if err != nil {
+			return str{}, err
+		}
+		s = s.slice(0, chars.at(sp.precision))
 	}
-	return sp.pad(s, false), err
+	return sp.padText(s), err
 }
 
 // formatMethod is str.format: fields {}, {0} and {name}, with a conversion (!r, !s) and the parts of a format specification
 // that numbers need. Attributes and elements of fields ({0.x}) are left out.
 func formatMethod(in *interp, recv value, a args) (value, error) {
-	format := recv.(string)
+	format := recv.(str)
+	at, size := 0, len(format.s)
 	w := &textWriter{in: in}
 	auto := 0
-	for format != "" {
-		i := strings.IndexAny(format, "{}")
+	for at < size {
+		i := strings.IndexAny(format.s[at:], "{}")
 		if i < 0 {
-			i = len(format)
+			i = size - at
 		}
-		if err := w.write(format[:i]); err != nil {
+		if err := w.add(format.slice(at, at+i)); err != nil {
 			return nil, err
 		}
-		if format = format[i:]; format == "" {
+		if at += i; at == size {
 			break
 		}
-		if strings.HasPrefix(format, "{{") || strings.HasPrefix(format, "}}") {
-			if err := w.write(format[:1]); err != nil {
+		rest := format.s[at:]
+		if strings.HasPrefix(rest, "{{") || strings.HasPrefix(rest, "}}") {
+			if err := w.add(format.slice(at, at+1)); err != nil {
 				return nil, err
 			}
-			format = format[2:]
+			at += 2
 			continue
 		}
-		end := strings.IndexByte(format, '}')
-		if format[0] == '}' || end < 0 {
+		end := strings.IndexByte(rest, '}')
+		if rest[0] == '}' || end < 0 {
 			return nil, errors.New("single brace encountered in format string")
 		}
-		s, err := in.formatField(format[1:end], a, &auto)
+		s, err := in.formatField(rest[1:end], a, &auto)
 		if err != nil {
 			return nil, err
 		}
-		if err := w.write(s); err != nil {
+		if err := w.add(s); err != nil {
 			return nil, err
 		}
-		format = format[end+1:]
+		at += end + 1
 	}
-	return w.b.String(), nil
+	return w.b.str(), nil
 }
 
 // formatField formats one field of str.format; auto numbers the fields without a name.
-func (in *interp) formatField(field string, a args, auto *int) (string, error) {
+func (in *interp) formatField(field string, a args, auto *int) (str, error) {
 	name, spec, _ := strings.Cut(field, ":")
 	name, conversion, converted := strings.Cut(name, "!")
 	if name == "" {
@@ -340,21 +365,21 @@ func (in *interp) formatField(field string, a args, auto *int) (string, error) {
 	var v value
 	if i, err := strconv.Atoi(name); err == nil {
 		if i < 0 || i >= len(a.pos) {
-			return "", errorf("format: no positional argument %d", i)
+			return str{}, errorf("format: no positional argument %d", i)
 		}
 		v = a.pos[i]
 	} else {
 		for _, n := range a.named {
-			if n.name == name {
+			if n.name.s == name {
 				v = n.val
 			}
 		}
 		if v == nil {
-			return "", errorf("format: no argument is named %q", name)
+			return str{}, errorf("format: no argument is named %q", name)
 		}
 	}
 	if converted {
-		var s string
+		var s str
 		var err error
 		switch conversion {
 		case "s":
@@ -365,13 +390,13 @@ func (in *interp) formatField(field string, a args, auto *int) (string, error) {
 			err = errorf("format: unknown conversion %q", conversion)
 		}
 		if err != nil {
-			return "", err
+			return str{}, err
 		}
 		v = s
 	}
 	sp, err := parseFormatSpec(spec)
 	if err != nil {
-		return "", err
+		return str{}, err
 	}
 	_, isBool := v.(bool)
 	_, isFloat := v.(float64)
@@ -383,16 +408,17 @@ func (in *interp) formatField(field string, a args, auto *int) (string, error) {
 		sp.left = true
 		return in.formatValue(&sp, v)
 	case sp.verb == 0 && isFloat && sp.precision < 0:
-		return sp.pad(floatRepr(v.(float64)), true), nil
+		return lit(sp.pad(floatRepr(v.(float64)))), nil
 	case sp.verb == 0 && isFloat:
 		sp.verb = 'g'
 	case sp.verb == 0:
 		sp.verb = 'd'
 	}
 	if err := in.alloc(sp.width + 2*max(sp.precision, 0)); err != nil {
-		return "", err
+		return str{}, err
 	}
-	return sp.number(v)
+	text, err := sp.number(v)
+	return lit(text), err
 }
 
 // parseFormatSpec reads [sign][#][0][width][,][.precision][type].

@@ -88,7 +88,7 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		in := &interp{limits: Limits{}.withDefaults()}
 		in.steps, in.memory = in.limits.MaxSteps, in.limits.MaxMemory
-		v, err := in.decodeJSON([]byte(s))
+		v, err := in.decodeData([]byte(s))
 		var limit *LimitError
 		if errors.As(err, &limit) {
 			return
@@ -99,14 +99,14 @@ func FuzzJSON(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text, err := in.encodeJSON(v, jsonOptions{item: ", ", key: ": "})
+		text, err := in.encodeJSON(v, jsonOptions{item: lit(", "), key: lit(": ")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(text.(string), "Infinity") {
+		if strings.Contains(text.(str).s, "Infinity") {
 			return
 		}
-		again, err := in.decodeJSON([]byte(text.(string)))
+		again, err := in.decodeData([]byte(text.(str).s))
 		if err != nil {
 			t.Fatalf("%q became %q: %v", s, text, err)
 		}

@@ -47,7 +47,7 @@ func newJoiner(_ *interp, a args) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	sep, err := argString("joiner", "sep", bound[0], ", ")
+	sep, err := argStr("joiner", "sep", bound[0], ", ")
 	return &joiner{sep: sep}, err
 }
 
@@ -76,7 +76,7 @@ func raiseException(in *interp, a args) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, &RaisedError{Message: message}
+	return nil, &RaisedError{Message: message.s}
 }
 
 func rangeOf(_ *interp, a args) (value, error) {
@@ -88,7 +88,7 @@ func rangeOf(_ *interp, a args) (value, error) {
 		switch v := v.(type) {
 		case undefined:
 			return nil, errUndefined(v)
-		case float64, string, none:
+		case float64, str, none:
 			return nil, errorf("'%s' object cannot be interpreted as an integer", typeName(v))
 		}
 		bound, ok := clampInt(v)
@@ -119,16 +119,16 @@ func strftimeNow(in *interp, a args) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	format, err := argString("strftime_now", "format", bound[0], "")
+	format, err := argStr("strftime_now", "format", bound[0], "")
 	if err != nil {
 		return nil, err
 	}
 	// No directive prints more than 24 bytes for its 2, and each is work.
-	if err := in.alloc(12 * len(format)); err != nil {
+	if err := in.alloc(12 * len(format.s)); err != nil {
 		return nil, err
 	}
-	if err := in.step(len(format)); err != nil {
+	if err := in.step(len(format.s)); err != nil {
 		return nil, err
 	}
-	return strftime(format, in.now), nil
+	return derived(strftime(format.s, in.now), format), nil
 }

@@ -3,8 +3,8 @@ package jinja
 // Value is a value that a caller gives to a rendering. It belongs to the rendering that decoded it.
 type Value struct{ v value }
 
-// Text returns a string that the template may print as if it were part of the template.
-func Text(s string) Value { return Value{s} }
+// Text returns a string that counts as part of the template, not as data.
+func Text(s string) Value { return Value{lit(s)} }
 
 // Bool returns a boolean.
 func Bool(b bool) Value { return Value{b} }
@@ -12,10 +12,10 @@ func Bool(b bool) Value { return Value{b} }
 // None returns the value none.
 func None() Value { return Value{none{}} }
 
-// DecodeJSON returns the value of one JSON document. Objects keep the order of their keys, and numbers the difference
-// between 1 and 1.0.
+// DecodeJSON returns the value of one JSON document, whose strings are data. Objects keep the order of their keys, and
+// numbers the difference between 1 and 1.0.
 func (r *Rendering) DecodeJSON(src []byte) (Value, error) {
-	v, err := r.in.decodeJSON(src)
+	v, err := r.in.decodeData(src)
 	return Value{v}, err
 }
 
@@ -24,8 +24,8 @@ func (v Value) Type() string { return typeName(v.v) }
 
 // Text returns the text of a string, and whether v is one.
 func (v Value) Text() (string, bool) {
-	s, ok := v.v.(string)
-	return s, ok
+	s, ok := v.v.(str)
+	return s.s, ok
 }
 
 // Items returns the elements of a list, none for other values.
@@ -55,6 +55,6 @@ func (v Value) Field(key string) (Value, bool) {
 // they are.
 func (v Value) SetField(key string, field Value) {
 	if d, ok := v.v.(*dict); ok {
-		d.setString(key, field.v)
+		d.setString(lit(key), field.v)
 	}
 }

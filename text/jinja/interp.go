@@ -2,7 +2,6 @@ package jinja
 
 import (
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -66,34 +65,34 @@ func (in *interp) newList(items []value) (*list, error) {
 func (in *interp) allocItems(n int) error { return in.alloc(48 + 32*n) }
 
 // newString counts a string that was just made. Makers of strings that may be large must call alloc before.
-func (in *interp) newString(s string) (value, error) {
-	if err := in.alloc(len(s)); err != nil {
+func (in *interp) newString(s str) (value, error) {
+	if err := in.alloc(s.size()); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // buffer collects printed text.
-type buffer struct{ b strings.Builder }
+type buffer struct{ b strBuilder }
 
 // write prints s to the current buffer.
-func (in *interp) write(s string) error {
-	if in.out.b.Len()+len(s) > in.limits.MaxOutput {
+func (in *interp) write(s str) error {
+	if in.out.b.b.Len()+len(s.s) > in.limits.MaxOutput {
 		return &LimitError{Limit: "output", Max: in.limits.MaxOutput}
 	}
-	if err := in.alloc(len(s)); err != nil {
+	if err := in.alloc(s.size()); err != nil {
 		return err
 	}
-	in.out.b.WriteString(s)
+	in.out.b.add(s)
 	return nil
 }
 
 // capture runs body and returns what it printed.
-func (in *interp) capture(run func() error) (string, error) {
+func (in *interp) capture(run func() error) (str, error) {
 	saved := in.out
 	in.out = &buffer{}
 	err := run()
-	text := in.out.b.String()
+	text := in.out.b.str()
 	in.out = saved
 	return text, err
 }
@@ -193,7 +192,7 @@ func (in *interp) assign(t *target, v value) error {
 	if err := in.alloc(bytesPerEntry); err != nil {
 		return err
 	}
-	ns.attrs.setString(t.attr, v)
+	ns.attrs.setString(lit(t.attr), v)
 	return nil
 }
 

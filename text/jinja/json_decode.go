@@ -13,11 +13,8 @@ import (
 // decodeJSON decodes one JSON document into values. Unlike encoding/json it keeps the order of keys and the difference
 // between 1 and 1.0. Of equal keys the last one counts, at the place of the first, as in Python. Bytes that are no UTF-8 and halves
 // of surrogate pairs become U+FFFD.
-func (in *interp) decodeJSON(src []byte) (value, error) {
-	d := &jsonDecoder{in: in, src: string(src)}
-	if err := in.alloc(len(src)); err != nil {
-		return nil, err
-	}
+func (in *interp) decodeJSON(src str) (value, error) {
+	d := &jsonDecoder{in: in, text: src, src: src.s}
 	d.space()
 	v, err := d.value()
 	if err == nil {
@@ -36,10 +33,19 @@ func (in *interp) decodeJSON(src []byte) (value, error) {
 	return v, nil
 }
 
+// decodeData is decodeJSON for a document whose strings are data.
+func (in *interp) decodeData(src []byte) (value, error) {
+	if err := in.alloc(2 * len(src)); err != nil {
+		return nil, err
+	}
+	return in.decodeJSON(dataStr(string(src)))
+}
+
 // jsonDecoder reads src from pos on. On an error pos is where it was found.
 type jsonDecoder struct {
 	in    *interp
-	src   string
+	text  str    // the document
+	src   string // its bytes
 	pos   int
 	depth int
 }
@@ -234,9 +240,12 @@ func (d *jsonDecoder) str() (value, error) {
 		d.pos++
 	}
 	if d.peek() == '"' {
-		s := d.src[start:d.pos]
+		s := d.text.slice(start, d.pos)
 		d.pos++
-		return strings.ToValidUTF8(s, "\uFFFD"), nil
+		if utf8.ValidString(s.s) {
+			return s, nil
+		}
+		return derived(strings.ToValidUTF8(s.s, "\uFFFD"), s), nil
 	}
 	var b strings.Builder
 	b.WriteString(d.src[start:d.pos])
@@ -250,8 +259,10 @@ func (d *jsonDecoder) str() (value, error) {
 		case d.pos >= len(d.src):
 			return nil, d.expected(`'"'`)
 		case c == '"':
+			text := strings.ToValidUTF8(b.String(), "\uFFFD")
+			raw := d.text.slice(start, d.pos)
 			d.pos++
-			return strings.ToValidUTF8(b.String(), "\uFFFD"), nil
+			return derived(text, raw), d.in.alloc(raw.size())
 		case c != '\\':
 			return nil, d.expected("an escape for the control character")
 		}

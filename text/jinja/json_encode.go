@@ -12,16 +12,16 @@ import (
 type jsonOptions struct {
 	ensureASCII bool
 	sortKeys    bool
-	multiline   bool   // one element a line, indented
-	indent      string // of one level
-	item, key   string // separators behind an element and behind a key
+	multiline   bool // one element a line, indented
+	indent      str  // of one level
+	item, key   str  // separators behind an element and behind a key
 }
 
 // encodeJSON is json.dumps(v). No character is escaped for HTML.
 func (in *interp) encodeJSON(v value, opts jsonOptions) (value, error) {
 	e := &jsonEncoder{textWriter{in: in}, opts, 0}
 	err := e.value(v)
-	return e.b.String(), err
+	return e.b.str(), err
 }
 
 type jsonEncoder struct {
@@ -35,7 +35,7 @@ func (e *jsonEncoder) value(v value) error {
 		return err
 	}
 	switch v := v.(type) {
-	case string:
+	case str:
 		return e.str(v)
 	case *list:
 		return e.array(v.items)
@@ -65,7 +65,7 @@ func (e *jsonEncoder) scalar(v value) (s string, ok bool, err error) {
 		return strconv.FormatInt(v, 10), true, nil
 	case *big.Int:
 		s, err := e.in.repr(v)
-		return s, true, err
+		return s.s, true, err
 	case float64:
 		switch s := floatRepr(v); s {
 		case "nan":
@@ -84,7 +84,7 @@ func (e *jsonEncoder) scalar(v value) (s string, ok bool, err error) {
 // between writes what stands in front of element i of a container.
 func (e *jsonEncoder) between(i int) error {
 	if i > 0 {
-		if err := e.write(e.opts.item); err != nil {
+		if err := e.add(e.opts.item); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func (e *jsonEncoder) newline() error {
 		return err
 	}
 	for range e.level {
-		if err := e.write(e.opts.indent); err != nil {
+		if err := e.add(e.opts.indent); err != nil {
 			return err
 		}
 	}
@@ -155,20 +155,20 @@ func (e *jsonEncoder) object(d *dict) error {
 	}
 	return e.nested("{", "}", len(order), func(i int) error {
 		entry := d.entries[order[i].(int64)]
-		key, ok := entry.key.(string)
+		key, ok := entry.key.(str)
 		if !ok {
-			var err error
-			if key, ok, err = e.scalar(entry.key); err != nil {
+			text, ok, err := e.scalar(entry.key)
+			if err != nil {
 				return err
 			}
-			if !ok {
+			if key = lit(text); !ok {
 				return errorf("keys of JSON objects must be str, int, float, bool or None, not %s", typeName(entry.key))
 			}
 		}
 		if err := e.str(key); err != nil {
 			return err
 		}
-		if err := e.write(e.opts.key); err != nil {
+		if err := e.add(e.opts.key); err != nil {
 			return err
 		}
 		return e.value(entry.val)
@@ -176,26 +176,27 @@ func (e *jsonEncoder) object(d *dict) error {
 }
 
 // str writes a quoted string.
-func (e *jsonEncoder) str(s string) error {
+func (e *jsonEncoder) str(t str) error {
 	// An escape has at most 6 bytes for one byte of input; count before writing.
-	if err := e.in.alloc(len(s) + 2); err != nil {
+	if err := e.in.alloc(t.size() + 2); err != nil {
 		return err
 	}
-	e.b.WriteByte('"')
+	e.b.own(`"`)
 	from := 0
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
+	for i := 0; i < len(t.s); {
+		r, n := utf8.DecodeRuneInString(t.s[i:])
 		if esc := e.escape(r); esc != "" {
-			e.b.WriteString(s[from:i])
-			if err := e.write(esc); err != nil {
+			e.b.add(t.slice(from, i))
+			if err := e.in.alloc(len(esc)); err != nil {
 				return err
 			}
+			e.b.addLike(esc, t.markAt(i))
 			from = i + n
 		}
 		i += n
 	}
-	e.b.WriteString(s[from:])
-	e.b.WriteByte('"')
+	e.b.add(t.slice(from, len(t.s)))
+	e.b.own(`"`)
 	return nil
 }
 

@@ -13,7 +13,8 @@ type Limits struct {
 	// handling one element or 64 bytes in a filter, method or operator; default 20 million.
 	MaxSteps int
 	// MaxMemory bounds the bytes of all values that one rendering builds, the decoded input included. Values that
-	// have become garbage count too, so it bounds memory in use from above; default 256 MiB.
+	// have become garbage count too, so it bounds memory in use from above. Text that stems from data counts twice,
+	// with its marks; default 256 MiB.
 	MaxMemory int
 	// MaxOutput is the longest rendered text in bytes; it holds also for each text that a template captures in
 	// a macro or a block; default 16 MiB.

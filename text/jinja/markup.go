@@ -6,19 +6,19 @@ import "strings"
 // template is no HTML, the mark shows: a string added to marked text with "+" is escaped, and published templates
 // have been trained on with that. Marks live in variables and results of expressions; elements of lists and mappings
 // and arguments of calls lose them, see plain.
-type markup string
+type markup str
 
 // plain returns v without a mark.
 func plain(v value) value {
 	if m, ok := v.(markup); ok {
-		return string(m)
+		return str(m)
 	}
 	return v
 }
 
 // remark marks v, if it is a string, when the value that it was made of had a mark.
 func remark(v, of value) value {
-	s, ok := v.(string)
+	s, ok := v.(str)
 	if _, marked := of.(markup); ok && marked {
 		return markup(s)
 	}
@@ -34,19 +34,26 @@ func (in *interp) escapeHTML(v value) (markup, error) {
 	}
 	s, err := in.str(v)
 	if err != nil {
-		return "", err
+		return markup{}, err
 	}
-	if err := in.alloc(5 * len(s)); err != nil {
-		return "", err
+	if err := in.alloc(5 * s.size()); err != nil {
+		return markup{}, err
 	}
-	return markup(htmlEscaper.Replace(s)), nil
+	if s.data == "" {
+		return markup(lit(htmlEscaper.Replace(s.s))), nil
+	}
+	var b strBuilder
+	for i := range len(s.s) {
+		b.addLike(htmlEscaper.Replace(s.s[i:i+1]), s.data[i])
+	}
+	return markup(b.str()), nil
 }
 
 // addMarkup is l + r where at least one has a mark.
 func (in *interp) addMarkup(l, r value) (value, error) {
 	for _, v := range []value{l, r} {
 		switch v.(type) {
-		case string, markup:
+		case str, markup:
 		default:
 			return nil, errorf("unsupported operand type(s) for +: '%s' and '%s'", typeName(l), typeName(r))
 		}
@@ -59,8 +66,6 @@ func (in *interp) addMarkup(l, r value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.alloc(len(a) + len(b)); err != nil {
-		return nil, err
-	}
-	return a + b, nil
+	sum, err := in.concat(str(a), str(b))
+	return markup(sum), err
 }

@@ -21,7 +21,7 @@ type method struct {
 func (in *interp) member(obj value, name string) (value, bool) {
 	var table map[string]*method
 	switch o := obj.(type) {
-	case string, markup:
+	case str, markup:
 		table = stringMethods
 	case *list:
 		table = listMethods
@@ -35,7 +35,7 @@ func (in *interp) member(obj value, name string) (value, bool) {
 		return o.attr(name)
 	case *macro:
 		if name == "name" {
-			return o.def.name, true
+			return lit(o.def.name), true
 		}
 	case *cycler:
 		return o.attr(name)
@@ -49,8 +49,8 @@ func (in *interp) member(obj value, name string) (value, bool) {
 // callMethod calls a method. Reading the receiver, if it is a string, is work.
 func (in *interp) callMethod(m *boundMethod, a args) (value, error) {
 	recv := plain(m.recv)
-	if s, ok := recv.(string); ok {
-		if err := in.scan(len(s)); err != nil {
+	if s, ok := recv.(str); ok {
+		if err := in.scan(len(s.s)); err != nil {
 			return nil, err
 		}
 	}
@@ -67,16 +67,22 @@ func (in *interp) callMethod(m *boundMethod, a args) (value, error) {
 
 // The arg functions read an argument of a given type; nil and, where a default makes sense, none mean the default.
 
-func argString(fn, param string, v value, def string) (string, error) {
+func argStr(fn, param string, v value, def string) (str, error) {
 	switch v := v.(type) {
 	case nil:
-		return def, nil
-	case string:
+		return lit(def), nil
+	case str:
 		return v, nil
 	case undefined:
-		return "", errUndefined(v)
+		return str{}, errUndefined(v)
 	}
-	return "", errorf("%s: argument %q must be str, not %s", fn, param, typeName(v))
+	return str{}, errorf("%s: argument %q must be str, not %s", fn, param, typeName(v))
+}
+
+// argString is argStr for texts that do not show in the result.
+func argString(fn, param string, v value, def string) (string, error) {
+	t, err := argStr(fn, param, v, def)
+	return t.s, err
 }
 
 func argInt(fn, param string, v value, def int64) (int64, error) {

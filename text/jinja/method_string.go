@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,17 +26,17 @@ func init() {
 		"isdigit":   isString(unicode.IsDigit),
 		"isnumeric": isString(unicode.IsNumber),
 		"isspace":   isString(isSpace),
-		"islower":   {fn: func(_ *interp, s value, _ []value) (value, error) { return isLower(s.(string)), nil }},
-		"isupper":   {fn: func(_ *interp, s value, _ []value) (value, error) { return isUpper(s.(string)), nil }},
+		"islower":   {fn: func(_ *interp, s value, _ []value) (value, error) { return isLower(s.(str).s), nil }},
+		"isupper":   {fn: func(_ *interp, s value, _ []value) (value, error) { return isUpper(s.(str).s), nil }},
 
-		"strip":  stripMethod("strip", strings.Trim, strings.TrimFunc),
-		"lstrip": stripMethod("lstrip", strings.TrimLeft, strings.TrimLeftFunc),
-		"rstrip": stripMethod("rstrip", strings.TrimRight, strings.TrimRightFunc),
+		"strip":  stripMethod("strip", true, true),
+		"lstrip": stripMethod("lstrip", true, false),
+		"rstrip": stripMethod("rstrip", false, true),
 
 		"startswith":   affixMethod("startswith", strings.HasPrefix),
 		"endswith":     affixMethod("endswith", strings.HasSuffix),
-		"removeprefix": cutMethod("removeprefix", strings.TrimPrefix),
-		"removesuffix": cutMethod("removesuffix", strings.TrimSuffix),
+		"removeprefix": {signature: sig(1, "affix"), fn: removePrefix},
+		"removesuffix": {signature: sig(1, "affix"), fn: removeSuffix},
 
 		"split":      {signature: sig(0, "sep", "maxsplit"), fn: splitString},
 		"rsplit":     {signature: sig(0, "sep", "maxsplit"), fn: rsplitString},
@@ -62,18 +63,18 @@ func init() {
 // mapString makes a method without parameters. Changes of case may lengthen a string up to threefold.
 func mapString(f func(string) string) *method {
 	return &method{fn: func(in *interp, recv value, _ []value) (value, error) {
-		s := recv.(string)
-		if err := in.alloc(3 * len(s)); err != nil {
+		s := recv.(str)
+		if err := in.alloc(3 * s.size()); err != nil {
 			return nil, err
 		}
-		return f(s), nil
+		return s.mapped(f(s.s)), nil
 	}}
 }
 
 // isString makes a method that tests all characters; it is false for the empty string.
 func isString(is func(rune) bool) *method {
 	return &method{fn: func(_ *interp, recv value, _ []value) (value, error) {
-		s := recv.(string)
+		s := recv.(str).s
 		return s != "" && strings.IndexFunc(s, func(r rune) bool { return !is(r) }) < 0, nil
 	}}
 }
@@ -108,14 +109,35 @@ func swapCase(s string) string {
 	}, s)
 }
 
-// stripMethod makes strip, lstrip or rstrip from Go's functions for a set of characters and for whitespace.
-func stripMethod(name string, set func(s, chars string) string, space func(string, func(rune) bool) string) *method {
+// trim returns t without the characters at its left and right ends for which drop holds.
+func (t str) trim(drop func(rune) bool, left, right bool) str {
+	begin, end := 0, len(t.s)
+	if left {
+		begin = end - len(strings.TrimLeftFunc(t.s, drop))
+	}
+	if right {
+		end = begin + len(strings.TrimRightFunc(t.s[begin:], drop))
+	}
+	return t.slice(begin, end)
+}
+
+// anyOf holds for the characters of chars.
+func anyOf(chars string) func(rune) bool {
+	set := map[rune]bool{}
+	for _, r := range chars {
+		set[r] = true
+	}
+	return func(r rune) bool { return set[r] }
+}
+
+// stripMethod makes strip, lstrip or rstrip: without an argument they drop whitespace.
+func stripMethod(name string, left, right bool) *method {
 	return &method{signature: sig(0, "chars"), fn: func(_ *interp, recv value, a []value) (value, error) {
 		if isAbsent(a[0]) {
-			return space(recv.(string), isSpace), nil
+			return recv.(str).trim(isSpace, left, right), nil
 		}
 		chars, err := argString(name, "chars", a[0], "")
-		return set(recv.(string), chars), err
+		return recv.(str).trim(anyOf(chars), left, right), err
 	}}
 }
 
@@ -134,7 +156,7 @@ func affixMethod(name string, has func(s, affix string) bool) *method {
 			if err := in.scan(len(affix)); err != nil {
 				return nil, err
 			}
-			if has(recv.(string), affix) {
+			if has(recv.(str).s, affix) {
 				return true, nil
 			}
 		}
@@ -142,11 +164,22 @@ func affixMethod(name string, has func(s, affix string) bool) *method {
 	}}
 }
 
-func cutMethod(name string, cut func(s, affix string) string) *method {
-	return &method{signature: sig(1, "affix"), fn: func(_ *interp, recv value, a []value) (value, error) {
-		affix, err := argString(name, "affix", a[0], "")
-		return cut(recv.(string), affix), err
-	}}
+func removePrefix(_ *interp, recv value, a []value) (value, error) {
+	s := recv.(str)
+	affix, err := argString("removeprefix", "affix", a[0], "")
+	if strings.HasPrefix(s.s, affix) {
+		s = s.slice(len(affix), len(s.s))
+	}
+	return s, err
+}
+
+func removeSuffix(_ *interp, recv value, a []value) (value, error) {
+	s := recv.(str)
+	affix, err := argString("removesuffix", "affix", a[0], "")
+	if strings.HasSuffix(s.s, affix) {
+		s = s.slice(0, len(s.s)-len(affix))
+	}
+	return s, err
 }
 
 // splitArgs reads the parameters of split and rsplit; max is the most pieces, or -1. blank asks for runs of
@@ -169,97 +202,118 @@ func splitArgs(fn string, a []value) (sep string, blank bool, most int, err erro
 	return sep, false, most, err
 }
 
-// listOf makes a list of strings, which share the memory of the string that they were cut from.
-func (in *interp) listOf(parts []string) (value, error) {
-	items := make([]value, len(parts))
-	for i, p := range parts {
-		items[i] = p
+// span is a part of a string, in bytes.
+type span struct{ begin, end int }
+
+// parts makes a list of parts of s, which share its memory.
+func (in *interp) parts(s str, spans []span) (value, error) {
+	items := make([]value, len(spans))
+	for i, p := range spans {
+		items[i] = s.slice(p.begin, p.end)
 	}
 	return in.newList(items)
 }
 
 func splitString(in *interp, recv value, a []value) (value, error) {
-	s := recv.(string)
+	s := recv.(str)
 	sep, blank, most, err := splitArgs("split", a)
 	if err != nil {
 		return nil, err
 	}
 	if !blank {
-		if err := in.allocItems(strings.Count(s, sep)); err != nil {
+		if err := in.allocItems(strings.Count(s.s, sep)); err != nil {
 			return nil, err
 		}
-		return in.listOf(strings.SplitN(s, sep, most))
+		return in.parts(s, splitAt(s.s, sep, most))
 	}
-	if err := in.alloc(16 * len(s)); err != nil {
+	if err := in.alloc(16 * len(s.s)); err != nil {
 		return nil, err
 	}
-	var parts []string
-	for s = strings.TrimLeftFunc(s, isSpace); s != ""; s = strings.TrimLeftFunc(s, isSpace) {
-		end := strings.IndexFunc(s, isSpace)
-		if end < 0 || len(parts)+1 == most {
-			end = len(s)
+	var spans []span
+	at, end := 0, len(s.s)
+	blanks := func() { at = end - len(strings.TrimLeftFunc(s.s[at:], isSpace)) }
+	for blanks(); at < end; blanks() {
+		n := strings.IndexFunc(s.s[at:], isSpace)
+		if n < 0 || len(spans)+1 == most {
+			n = end - at
 		}
-		parts = append(parts, s[:end])
-		s = s[end:]
+		spans = append(spans, span{at, at + n})
+		at += n
 	}
-	return in.listOf(parts)
+	return in.parts(s, spans)
+}
+
+// splitAt cuts s at sep into at most most parts, any number if that is negative.
+func splitAt(s, sep string, most int) []span {
+	var spans []span
+	at := 0
+	for len(spans)+1 != most {
+		i := strings.Index(s[at:], sep)
+		if i < 0 {
+			break
+		}
+		spans = append(spans, span{at, at + i})
+		at += i + len(sep)
+	}
+	return append(spans, span{at, len(s)})
 }
 
 func rsplitString(in *interp, recv value, a []value) (value, error) {
-	s := recv.(string)
+	s := recv.(str)
 	sep, blank, most, err := splitArgs("rsplit", a)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.alloc(16 * len(s)); err != nil {
+	if err := in.alloc(16 * len(s.s)); err != nil {
 		return nil, err
 	}
-	var parts []string // from the end
+	var spans []span // from the end
+	end := len(s.s)
 	if blank {
-		for s = strings.TrimRightFunc(s, isSpace); s != ""; s = strings.TrimRightFunc(s, isSpace) {
+		blanks := func() { end = len(strings.TrimRightFunc(s.s[:end], isSpace)) }
+		for blanks(); end > 0; blanks() {
 			start := 0
-			if i := strings.LastIndexFunc(s, isSpace); i >= 0 && len(parts)+1 != most {
-				_, n := utf8.DecodeRuneInString(s[i:])
+			if i := strings.LastIndexFunc(s.s[:end], isSpace); i >= 0 && len(spans)+1 != most {
+				_, n := utf8.DecodeRuneInString(s.s[i:])
 				start = i + n
 			}
-			parts = append(parts, s[start:])
-			s = s[:start]
+			spans = append(spans, span{start, end})
+			end = start
 		}
 	} else {
-		for len(parts)+1 != most {
-			i := strings.LastIndex(s, sep)
+		for len(spans)+1 != most {
+			i := strings.LastIndex(s.s[:end], sep)
 			if i < 0 {
 				break
 			}
-			parts = append(parts, s[i+len(sep):])
-			s = s[:i]
+			spans = append(spans, span{i + len(sep), end})
+			end = i
 		}
-		parts = append(parts, s)
+		spans = append(spans, span{0, end})
 	}
-	for i, j := 0, len(parts)-1; i < j; i, j = i+1, j-1 {
-		parts[i], parts[j] = parts[j], parts[i]
-	}
-	return in.listOf(parts)
+	slices.Reverse(spans)
+	return in.parts(s, spans)
 }
 
 // splitLines cuts s at line ends, as Python's splitlines does: no empty line follows the last line end.
-func splitLines(s string, keepEnds bool) []string {
-	var lines []string
-	for s != "" {
-		i := strings.IndexFunc(s, isLineEnd)
+func splitLines(s string, keepEnds bool) []span {
+	var lines []span
+	for at := 0; at < len(s); {
+		i := strings.IndexFunc(s[at:], isLineEnd)
 		if i < 0 {
-			return append(lines, s)
+			return append(lines, span{at, len(s)})
 		}
-		_, n := utf8.DecodeRuneInString(s[i:])
-		if strings.HasPrefix(s[i:], "\r\n") {
+		end := at + i
+		_, n := utf8.DecodeRuneInString(s[end:])
+		if strings.HasPrefix(s[end:], "\r\n") {
 			n = 2
 		}
 		if keepEnds {
-			lines = append(lines, s[:i+n])
+			lines = append(lines, span{at, end + n})
 		} else {
-			lines = append(lines, s[:i])
+			lines = append(lines, span{at, end})
 		}
-		s = s[i+n:]
+		at = end + n
 	}
 	return lines
 }
@@ -269,31 +323,31 @@ func isLineEnd(r rune) bool {
 }
 
 func splitLinesMethod(in *interp, recv value, a []value) (value, error) {
-	s := recv.(string)
-	if err := in.alloc(16 * len(s)); err != nil {
+	s := recv.(str)
+	if err := in.alloc(16 * len(s.s)); err != nil {
 		return nil, err
 	}
-	return in.listOf(splitLines(s, argBool(a[0])))
+	return in.parts(s, splitLines(s.s, argBool(a[0])))
 }
 
 func partitionMethod(name string, index func(s, sep string) int) *method {
 	return &method{signature: sig(1, "sep"), fn: func(_ *interp, recv value, a []value) (value, error) {
-		s := recv.(string)
-		sep, err := argString(name, "sep", a[0], "")
-		if err == nil && sep == "" {
+		s := recv.(str)
+		sep, err := argStr(name, "sep", a[0], "")
+		if err == nil && sep.s == "" {
 			err = errors.New("empty separator")
 		}
 		if err != nil {
 			return nil, err
 		}
-		i := index(s, sep)
+		i := index(s.s, sep.s)
 		switch {
 		case i >= 0:
-			return &tuple{[]value{s[:i], sep, s[i+len(sep):]}}, nil
+			return &tuple{[]value{s.slice(0, i), sep, s.slice(i+len(sep.s), len(s.s))}}, nil
 		case name == "partition":
-			return &tuple{[]value{s, "", ""}}, nil
+			return &tuple{[]value{s, str{}, str{}}}, nil
 		}
-		return &tuple{[]value{"", "", s}}, nil
+		return &tuple{[]value{str{}, str{}, s}}, nil
 	}}
 }
 
@@ -303,15 +357,15 @@ func joinStrings(in *interp, recv value, a []value) (value, error) {
 		return nil, err
 	}
 	for i, item := range items {
-		if _, ok := item.(string); !ok {
+		if _, ok := item.(str); !ok {
 			return nil, errorf("sequence item %d: expected str instance, %s found", i, typeName(item))
 		}
 	}
-	return in.join(items, recv.(string))
+	return in.join(items, recv.(str))
 }
 
 // join concatenates the printed forms of items with sep between them.
-func (in *interp) join(items []value, sep string) (value, error) {
+func (in *interp) join(items []value, sep str) (value, error) {
 	w := &textWriter{in: in}
 	for i, item := range items {
 		if err := in.step(1); err != nil {
@@ -322,23 +376,23 @@ func (in *interp) join(items []value, sep string) (value, error) {
 			return nil, err
 		}
 		if i > 0 {
-			if err := w.write(sep); err != nil {
+			if err := w.add(sep); err != nil {
 				return nil, err
 			}
 		}
-		if err := w.write(s); err != nil {
+		if err := w.add(s); err != nil {
 			return nil, err
 		}
 	}
-	return w.b.String(), nil
+	return w.b.str(), nil
 }
 
 func replaceMethod(in *interp, recv value, a []value) (value, error) {
-	from, err := argString("replace", "old", a[0], "")
+	from, err := argStr("replace", "old", a[0], "")
 	if err != nil {
 		return nil, err
 	}
-	to, err := argString("replace", "new", a[1], "")
+	to, err := argStr("replace", "new", a[1], "")
 	if err != nil {
 		return nil, err
 	}
@@ -346,33 +400,49 @@ func replaceMethod(in *interp, recv value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.replace(recv.(string), from, to, most)
+	return in.replace(recv.(str), from, to, most)
 }
 
 // replace replaces the first most occurrences of from in s, all of them if most is negative.
-func (in *interp) replace(s, from, to string, most int64) (value, error) {
-	n := strings.Count(s, from)
+func (in *interp) replace(s, from, to str, most int64) (value, error) {
+	n := strings.Count(s.s, from.s)
 	if most >= 0 && most < int64(n) {
 		n = int(most)
 	}
-	if n > 0 && len(to) > in.limits.MaxMemory/n {
+	if n > 0 && to.size() > in.limits.MaxMemory/n {
 		return nil, in.alloc(-1)
 	}
-	if err := in.alloc(len(s) + n*len(to)); err != nil {
+	if err := in.alloc(s.size() + n*to.size()); err != nil {
 		return nil, err
 	}
-	return strings.Replace(s, from, to, n), nil
+	var b strBuilder
+	at := 0
+	for i := range n {
+		next := at
+		switch {
+		case from.s != "":
+			next += strings.Index(s.s[at:], from.s)
+		case i > 0: // the empty string stands in front of each character, and at the end
+			_, size := utf8.DecodeRuneInString(s.s[at:])
+			next += size
+		}
+		b.add(s.slice(at, next))
+		b.add(to)
+		at = next + len(from.s)
+	}
+	b.add(s.slice(at, len(s.s)))
+	return b.str(), nil
 }
 
 func countMethod(_ *interp, recv value, a []value) (value, error) {
 	sub, err := argString("count", "sub", a[0], "")
-	return int64(strings.Count(recv.(string), sub)), err
+	return int64(strings.Count(recv.(str).s, sub)), err
 }
 
 // findMethod makes find and its relatives, which count characters; strict ones fail where others return -1.
 func findMethod(name string, index func(s, sub string) int, strict bool) *method {
 	return &method{signature: sig(1, "sub"), fn: func(_ *interp, recv value, a []value) (value, error) {
-		s := recv.(string)
+		s := recv.(str).s
 		sub, err := argString(name, "sub", a[0], "")
 		if err != nil {
 			return nil, err
@@ -395,19 +465,19 @@ func padMethod(name string, left, right int) func(in *interp, recv value, a []va
 		if err != nil {
 			return nil, err
 		}
-		fill, err := argString(name, "fillchar", a[1], " ")
-		if err == nil && utf8.RuneCountInString(fill) != 1 {
+		fill, err := argStr(name, "fillchar", a[1], " ")
+		if err == nil && utf8.RuneCountInString(fill.s) != 1 {
 			err = errors.New("the fill character must be exactly one character long")
 		}
 		if err != nil {
 			return nil, err
 		}
-		return in.pad(recv.(string), width, fill, left, right)
+		return in.pad(recv.(str), width, fill, left, right)
 	}
 }
 
-func (in *interp) pad(s string, width int64, fill string, left, right int) (value, error) {
-	need := width - int64(utf8.RuneCountInString(s))
+func (in *interp) pad(s str, width int64, fill str, left, right int) (value, error) {
+	need := width - int64(utf8.RuneCountInString(s.s))
 	if need <= 0 {
 		return s, nil
 	}
@@ -421,26 +491,26 @@ func (in *interp) pad(s string, width int64, fill string, left, right int) (valu
 			return nil, err
 		}
 	}
-	after, err := in.repeat(fill, need-int64(utf8.RuneCountInString(before.(string))))
+	after, err := in.repeat(fill, need-int64(utf8.RuneCountInString(before.(str).s)))
 	if err != nil {
 		return nil, err
 	}
-	return in.newString(before.(string) + s + after.(string))
+	return in.concat(before.(str), s, after.(str))
 }
 
 func zfillMethod(in *interp, recv value, a []value) (value, error) {
-	s := recv.(string)
+	s := recv.(str)
 	width, err := argInt("zfill", "width", a[0], 0)
 	if err != nil {
 		return nil, err
 	}
-	sign := ""
-	if signAt(s, 0) != 0 {
-		sign, s = s[:1], s[1:]
+	var sign str
+	if signAt(s.s, 0) != 0 {
+		sign, s = s.slice(0, 1), s.slice(1, len(s.s))
 	}
-	padded, err := in.pad(s, width-int64(len(sign)), "0", 1, 0)
+	padded, err := in.pad(s, width-int64(len(sign.s)), lit("0"), 1, 0)
 	if err != nil {
 		return nil, err
 	}
-	return in.newString(sign + padded.(string))
+	return in.concat(sign, padded.(str))
 }

@@ -232,7 +232,7 @@ func (p *parser) primary() (expr, error) {
 		for p.cur().kind == tokString {
 			text = append(text, p.next().text...)
 		}
-		return &constExpr{t.at, string(text)}, nil
+		return &constExpr{t.at, lit(string(text))}, nil
 	case tokInt:
 		n, ok := new(big.Int).SetString(t.text, 0)
 		if len(t.text) > 1 && t.text[0] == '0' && isDigit(t.text[1]) {

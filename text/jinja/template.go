@@ -59,9 +59,9 @@ func (t *Template) NewRendering(now time.Time) *Rendering {
 // from then on, which may change it.
 func (r *Rendering) Set(name string, v Value) { r.vars[name] = v.v }
 
-// Run renders the template. Errors name the place in the template; errors.As finds a [RaisedError] if the template
-// refused its input and a [LimitError] if it ran into a limit.
-func (r *Rendering) Run() (string, error) {
+// Run renders the template into pieces, which together are the text. Errors name the place in the template; errors.As
+// finds a [RaisedError] if the template refused its input and a [LimitError] if it ran into a limit.
+func (r *Rendering) Run() ([]Piece, error) {
 	for sym, name := range r.t.names {
 		if v, ok := r.vars[name]; ok {
 			r.in.scope.slots[sym] = v
@@ -70,7 +70,7 @@ func (r *Rendering) Run() (string, error) {
 		}
 	}
 	if _, err := r.in.run(r.t.body); err != nil {
-		return "", located(err, position{1, 1})
+		return nil, located(err, position{1, 1})
 	}
-	return r.in.out.b.String(), nil
+	return r.in.out.b.str().pieces(), nil
 }

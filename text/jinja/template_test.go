@@ -38,7 +38,12 @@ func render(tmpl *Template, in input) (string, error) {
 		r.Set(name, v)
 	}
 	r.Set("bos_token", Text(in.bos))
-	return r.Run()
+	pieces, err := r.Run()
+	var b strings.Builder
+	for _, p := range pieces {
+		b.WriteString(p.Text)
+	}
+	return b.String(), err
 }
 
 // renderSource parses and renders a template.
@@ -119,13 +124,17 @@ func TestConcurrentRender(t *testing.T) {
 // must be linear in the text, and the shorter strings must stay as they were.
 func TestAppending(t *testing.T) {
 	piece := strings.Repeat("x", 1000)
-	for _, op := range []string{"ns.out ~ m", "ns.out + m", "(ns.out + m) ~ '' ~ ''"} {
+	for _, op := range []string{"ns.out ~ m", "ns.out + m", "(ns.out + m) ~ '' ~ ''", "ns.out ~ messages[0]", "(ns.out + messages[0]) ~ ''"} {
+		memory := 40 << 20
+		if strings.Contains(op, "messages") {
+			memory *= 2 // data has marks
+		}
 		tmpl, err := ParseLimits("{% set ns = namespace(out='') %}{% set m = '"+piece+"' %}"+
-			"{% for i in range(2000) %}{% set ns.out = "+op+" %}{% endfor %}{{ ns.out }}", Limits{MaxMemory: 40 << 20})
+			"{% for i in range(2000) %}{% set ns.out = "+op+" %}{% endfor %}{{ ns.out }}", Limits{MaxMemory: memory})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := render(tmpl, messages("[]"))
+		got, err := render(tmpl, messages(`["`+piece+`"]`))
 		if err != nil || got != strings.Repeat(piece, 2000) {
 			t.Errorf("%s: %d bytes, error %v", op, len(got), err)
 		}

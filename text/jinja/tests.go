@@ -32,9 +32,9 @@ func init() {
 		"mapping":     kind(isMapping),
 		"none":        kind(func(v value) bool { _, ok := v.(none); return ok }),
 		"number":      kind(isNumber),
-		"sameas":      {1, func(_ *interp, v value, a []value) (bool, error) { return v == a[0], nil }},
+		"sameas":      {1, testSame},
 		"sequence":    kind(isSequence),
-		"string":      kind(func(v value) bool { _, ok := v.(string); return ok }),
+		"string":      kind(func(v value) bool { _, ok := v.(str); return ok }),
 		"undefined":   kind(func(v value) bool { _, ok := v.(undefined); return ok }),
 	}
 	for op, names := range map[string][]string{
@@ -71,18 +71,27 @@ func textTest(is func(string) bool) *test {
 		if err != nil {
 			return false, err
 		}
-		return is(s), in.scan(len(s))
+		return is(s.s), in.scan(len(s.s))
 	}}
 }
 
 func remainderTest(want int64) func(in *interp, v value, a []value) (bool, error) {
 	return func(in *interp, v value, _ []value) (bool, error) {
-		if _, ok := v.(string); ok {
+		if _, ok := v.(str); ok {
 			return false, errors.New("strings are neither even nor odd")
 		}
 		rest, err := in.operate("%", v, int64(2))
 		return rest == want || rest == float64(want), err
 	}
+}
+
+// testSame is identity. Equal strings count as one: nothing can tell them apart.
+func testSame(_ *interp, v value, a []value) (bool, error) {
+	if s, ok := v.(str); ok {
+		t, ok := a[0].(str)
+		return ok && s.s == t.s, nil
+	}
+	return v == a[0], nil
 }
 
 func testDivisible(_ *interp, v value, a []value) (bool, error) {

@@ -12,37 +12,41 @@ import (
 func errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // str is Python's str(v): what printing v gives.
-func (in *interp) str(v value) (string, error) {
+func (in *interp) str(v value) (str, error) {
 	switch v := v.(type) {
-	case string:
+	case str:
 		return v, nil
 	case markup:
-		return string(v), nil
+		return str(v), nil
 	case undefined:
-		return "", nil
+		return str{}, nil
 	}
 	return in.repr(v)
 }
 
 // repr is Python's repr(v).
-func (in *interp) repr(v value) (string, error) {
+func (in *interp) repr(v value) (str, error) {
 	w := &textWriter{in: in}
 	err := w.repr(v)
-	return w.b.String(), err
+	return w.b.str(), err
 }
 
 // textWriter builds the text of a value within the limits of a rendering. Shared values can make the text far larger
 // than the values, so each piece is counted.
 type textWriter struct {
 	in *interp
-	b  strings.Builder
+	b  strBuilder
 }
 
-func (w *textWriter) write(s string) error {
-	if err := w.in.alloc(len(s)); err != nil {
+// write appends text of the template.
+func (w *textWriter) write(s string) error { return w.add(lit(s)) }
+
+// add appends t.
+func (w *textWriter) add(t str) error {
+	if err := w.in.alloc(t.size()); err != nil {
 		return err
 	}
-	w.b.WriteString(s)
+	w.b.add(t)
 	return nil
 }
 
@@ -69,11 +73,11 @@ func (w *textWriter) repr(v value) error {
 		return w.write(v.String())
 	case float64:
 		return w.write(floatRepr(v))
-	case string:
-		if err := w.in.scan(len(v)); err != nil {
+	case str:
+		if err := w.in.scan(len(v.s)); err != nil {
 			return err
 		}
-		return w.write(strRepr(v))
+		return w.add(quoted(v))
 	case *list:
 		return w.sequence("[", v.items, "]")
 	case *tuple:
@@ -155,37 +159,45 @@ func (w *textWriter) mapping(open string, d *dict, closer string) error {
 	return w.write(closer)
 }
 
-// strRepr quotes s as Python does: with ' unless only " avoids escapes, and with escapes for what does not print.
-func strRepr(s string) string {
+// strRepr quotes a string of the template, see quoted.
+func strRepr(s string) string { return quoted(lit(s)).s }
+
+// quoted quotes t as Python's repr does: with ' unless only " avoids escapes, and with escapes for what does not print.
+func quoted(t str) str {
 	quote := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+	if strings.Contains(t.s, "'") && !strings.Contains(t.s, `"`) {
 		quote = '"'
 	}
-	var b strings.Builder
-	b.WriteByte(quote)
-	for _, r := range s {
+	var b strBuilder
+	b.own(string(quote))
+	from := 0
+	for i, r := range t.s {
+		esc := ""
 		switch {
 		case r == rune(quote) || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
+			esc = `\` + string(r)
 		case r == '\n':
-			b.WriteString(`\n`)
+			esc = `\n`
 		case r == '\r':
-			b.WriteString(`\r`)
+			esc = `\r`
 		case r == '\t':
-			b.WriteString(`\t`)
+			esc = `\t`
 		case unicode.IsPrint(r):
-			b.WriteRune(r)
+			continue
 		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
+			esc = fmt.Sprintf(`\x%02x`, r)
 		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
+			esc = fmt.Sprintf(`\u%04x`, r)
 		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
+			esc = fmt.Sprintf(`\U%08x`, r)
 		}
+		b.add(t.slice(from, i))
+		b.addLike(esc, t.markAt(i))
+		from = i + utf8.RuneLen(r)
 	}
-	b.WriteByte(quote)
-	return b.String()
+	b.add(t.slice(from, len(t.s)))
+	b.own(string(quote))
+	return b.str()
 }
 
 // isASCII reports whether s is ASCII, so that bytes and characters are the same.

@@ -6,11 +6,11 @@ import (
 
 // value is a value of a running template. Its dynamic type is one of
 //
-//	none, undefined, bool, int64, *big.Int (outside int64), float64, string, markup,
+//	none, undefined, bool, int64, *big.Int (outside int64), float64, str, markup,
 //	*list, *tuple, *dict, *dictView, *pyRange, *iterator, *namespace,
 //	*macro, *builtin, *boundMethod, *loopState, *cycler, *joiner
 //
-// All of them may be compared with ==, which is identity for the pointers.
+// All of them may be compared with ==, which is identity for the pointers; strings compare by str.s alone.
 type value any
 
 // none is Python's None.
@@ -63,7 +63,7 @@ type cycler struct {
 }
 
 type joiner struct {
-	sep  string
+	sep  str
 	used bool
 }
 
@@ -80,7 +80,7 @@ func typeName(v value) string {
 		return "int"
 	case float64:
 		return "float"
-	case string:
+	case str:
 		return "str"
 	case markup:
 		return "Markup"
@@ -122,10 +122,10 @@ func truth(v value) bool {
 		return v != 0
 	case float64:
 		return v != 0
-	case string:
-		return v != ""
+	case str:
+		return v.s != ""
 	case markup:
-		return v != ""
+		return v.s != ""
 	case *list:
 		return len(v.items) > 0
 	case *tuple:
@@ -149,7 +149,7 @@ func isMapping(v value) bool {
 
 func isIterable(v value) bool {
 	switch v.(type) {
-	case undefined, string, *list, *tuple, *dict, *dictView, *pyRange, *iterator, *loopState:
+	case undefined, str, *list, *tuple, *dict, *dictView, *pyRange, *iterator, *loopState:
 		return true
 	}
 	return false
@@ -157,7 +157,7 @@ func isIterable(v value) bool {
 
 func isSequence(v value) bool {
 	switch v.(type) {
-	case undefined, string, *list, *tuple, *dict, *pyRange:
+	case undefined, str, *list, *tuple, *dict, *pyRange:
 		return true
 	}
 	return false

@@ -1,15 +1,16 @@
 package tokenizer
 
 import (
-	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
 // Options says how Encode reads a text. The zero value is right for text that users wrote.
 type Options struct {
 	// ParseSpecial lets control and unknown tokens match their text. Set it only for text that the program
-	// itself rendered: with it, a user who writes "<|im_end|>" ends the turn.
+	// itself rendered: with it, a user who writes "<|im_end|>" ends the turn. See [Tokenizer.EncodePieces] for
+	// texts that have parts of both kinds.
 	ParseSpecial bool
 	// AddSpecial puts BOS and EOS (or what else the vocabulary asks for) round the ids, whatever the text is.
 	// See [Tokenizer.EncodePrompt] for texts that may begin with BOS.
@@ -21,12 +22,17 @@ type Options struct {
 const maxWord = 16 << 20
 
 // Encode returns the ids of text, in a new slice. Bytes that are not UTF-8 are read as U+FFFD. Time is
-// O(n log n) and memory O(n) in the length of the text, whatever it holds.
-func (t *Tokenizer) Encode(text string, o Options) []int32 {
-	text = validUTF8(text)
+// O(n log n) and memory O(n) in the length of the text, whatever it holds, unless the vocabulary splits by patterns that
+// this package does not know: these have limits of time and memory, and running into one is the only error there is.
+func (t *Tokenizer) Encode(text string, o Options) ([]int32, error) {
+	return t.encode(validUTF8(text), nil, o)
+}
+
+// encode encodes UTF-8. Markers that touch plain bytes are no markers.
+func (t *Tokenizer) encode(text string, plain plainRanges, o Options) ([]int32, error) {
 	e := t.encoders.Get().(*encoder)
 	defer t.encoders.Put(e)
-	e.out = make([]int32, 0, len(text)/3+8)
+	e.start(len(text))
 	if o.AddSpecial {
 		e.out = append(e.out, t.prefix...)
 	}
@@ -34,30 +40,29 @@ func (t *Tokenizer) Encode(text string, o Options) []int32 {
 	if o.ParseSpecial {
 		e.parse = 1
 	}
-	for _, f := range t.special[e.parse].cut(nil, text, e.classes) {
+	for _, f := range t.special[e.parse].cut(nil, text, plain, e.classes) {
 		if f.id >= 0 {
 			e.out = append(e.out, f.id)
 		} else {
-			e.fragment(f.text, f.begin == 0)
+			e.fragment(f.text, f.begin, plain)
 		}
 	}
 	out := e.out
 	e.out = nil
+	if e.err != nil {
+		return nil, e.err
+	}
 	if o.AddSpecial {
 		out = append(out, t.suffix...)
 	}
-	return out
+	return out, nil
 }
 
-// EncodePrompt returns the ids of a text that a model shall go on with, such as a rendered chat template. The texts of
-// special tokens stand for them. BOS (or what else the vocabulary puts before a text) comes first, once: many templates
-// print it, and a second one harms answers. Nothing follows.
-func (t *Tokenizer) EncodePrompt(text string) []int32 {
-	ids := t.Encode(text, Options{ParseSpecial: true})
-	if n := len(t.prefix); len(ids) >= n && slices.Equal(ids[:n], t.prefix) {
-		return ids
-	}
-	return slices.Concat(t.prefix, ids)
+// EncodePrompt returns the ids of a text that a model shall go on with. The texts of special tokens stand for them; for
+// conversations, whose messages must not forge any, see [Tokenizer.EncodePieces]. BOS (or what else the vocabulary puts
+// before a text) comes first, once: many templates print it, and a second one harms answers. Nothing follows.
+func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) {
+	return t.EncodePieces([]Piece{{Text: text}})
 }
 
 // encoder is the scratch memory of one Encode call.
@@ -66,23 +71,34 @@ type encoder struct {
 	classes *classTable
 	out     []int32
 	parse   int // index of the special tokens in use
-	merger  merger
-	cache   *wordCache // nil: none
+	err     error
+	size    int // bytes of the text
+	// deadline of patterns that backtrack; zero until the first is used
+	deadline time.Time
+	merger   merger
+	cache    *wordCache // nil: none
 }
 
 func newEncoder(t *Tokenizer) *encoder {
 	return &encoder{t: t, classes: classes(), cache: &wordCache{at: map[string]cached{}}}
 }
 
-// fragment encodes text between special tokens. first says that it begins the text.
-func (e *encoder) fragment(s string, first bool) {
-	s = e.t.normalize(s)
+// start makes e ready for a text of size bytes.
+func (e *encoder) start(size int) {
+	e.out = make([]int32, 0, size/3+8)
+	e.err, e.size, e.deadline = nil, size, time.Time{}
+}
+
+// fragment encodes text between special tokens, which stands at byte begin of the whole.
+func (e *encoder) fragment(s string, begin int, plain plainRanges) {
+	first := begin == 0
 	special := e.t.normSpecial[e.parse]
 	if len(special.ids) == 0 {
-		e.splitFrom(0, s, first)
+		e.splitFrom(0, e.t.normalize(s), first)
 		return
 	}
-	for _, f := range special.cut(nil, s, e.classes) {
+	s, plain = e.t.normalizePlain(s, plain.marks(begin, begin+len(s)))
+	for _, f := range special.cut(nil, s, plain, e.classes) {
 		if f.id >= 0 {
 			e.out = append(e.out, f.id)
 		} else {

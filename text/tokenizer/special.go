@@ -15,6 +15,7 @@ type specials struct {
 	depth    []int32          // bytes from the root
 	ids      map[string]int32
 	attrs    map[int32]Attr
+	words    map[int32]bool // tokens that count in plain text too
 }
 
 // fragment is a special token, or text between special tokens if id is -1.
@@ -24,8 +25,11 @@ type fragment struct {
 	begin int // byte of the cut text at which it begins
 }
 
-func newSpecials(leftmost bool, attrs map[int32]Attr) *specials {
-	return &specials{leftmost: leftmost, edges: map[uint64]int32{}, leaf: []int32{-1}, depth: []int32{0}, ids: map[string]int32{}, attrs: attrs}
+func newSpecials(leftmost bool, attrs map[int32]Attr, words map[int32]bool) *specials {
+	return &specials{
+		leftmost: leftmost, edges: map[uint64]int32{}, leaf: []int32{-1}, depth: []int32{0}, ids: map[string]int32{},
+		attrs: attrs, words: words,
+	}
 }
 
 // add puts in a token. Of tokens of equal text the first added counts.
@@ -75,13 +79,13 @@ type hit struct {
 }
 
 // cut appends the fragments of s to dst. Whitespace that tokens swallow is gone from the text.
-func (sp *specials) cut(dst []fragment, s string, t *classTable) []fragment {
+func (sp *specials) cut(dst []fragment, s string, plain plainRanges, t *classTable) []fragment {
 	var hits []hit
 	if len(sp.ids) > 0 {
 		if sp.leftmost {
-			hits = sp.leftmostHits(s, t)
+			hits = sp.leftmostHits(s, plain, t)
 		} else {
-			hits = sp.longestHits(s, t)
+			hits = sp.longestHits(s, plain, t)
 		}
 	}
 	at := 0
@@ -133,12 +137,22 @@ func (sp *specials) allowed(t *classTable, s string, begin, end int, id int32) b
 	return !wordy(utf8.DecodeLastRuneInString(s[:begin])) && !wordy(utf8.DecodeRuneInString(s[end:]))
 }
 
-// leftmostHits returns the occurrences of tokens, leftmost first and longest at each place.
-func (sp *specials) leftmostHits(s string, t *classTable) []hit {
+// counts says whether token id may match s[begin:end] as far as plain text is concerned.
+func (sp *specials) counts(plain plainRanges, begin, end int, id int32) bool {
+	return len(plain) == 0 || sp.words[id] || !plain.touches(begin, end)
+}
+
+// leftmostHits returns the occurrences of tokens, leftmost first and longest at each place. Those that plain text rules
+// out hide no others: neither a shorter one at the same place nor one that begins inside.
+func (sp *specials) leftmostHits(s string, plain plainRanges, t *classTable) []hit {
 	var hits []hit
 	for i := 0; i < len(s); {
 		best := hit{begin: i}
-		sp.each(s, i, func(n, id int32) { best.length, best.id = int(n), id })
+		sp.each(s, i, func(n, id int32) {
+			if sp.counts(plain, i, i+int(n), id) {
+				best.length, best.id = int(n), id
+			}
+		})
 		if best.length == 0 {
 			i++
 			continue
@@ -157,12 +171,15 @@ func (sp *specials) leftmostHits(s string, t *classTable) []hit {
 // It runs in passes, one for each length of which a token occurs. Within a pass at most one token begins at a
 // position, and no earlier cut is shorter, so a candidate is still whole if neither its first nor its last byte
 // is taken.
-func (sp *specials) longestHits(s string, t *classTable) []hit {
+func (sp *specials) longestHits(s string, plain plainRanges, t *classTable) []hit {
 	var candidates []int
 	lengths := map[int]bool{}
 	for i := range len(s) {
 		before := len(candidates)
-		sp.each(s, i, func(n, _ int32) {
+		sp.each(s, i, func(n, id int32) {
+			if !sp.counts(plain, i, i+int(n), id) {
+				return
+			}
 			lengths[int(n)] = true
 			if len(candidates) == before {
 				candidates = append(candidates, i)
@@ -192,7 +209,7 @@ func (sp *specials) longestHits(s string, t *classTable) []hit {
 			if i+n > len(s) || isTaken(i+n-1) {
 				continue
 			}
-			if id, ok := sp.ids[s[i:i+n]]; ok && sp.allowed(t, s, i, i+n, id) {
+			if id, ok := sp.ids[s[i:i+n]]; ok && sp.counts(plain, i, i+n, id) && sp.allowed(t, s, i, i+n, id) {
 				found = append(found, hit{i, n, id})
 			}
 		}

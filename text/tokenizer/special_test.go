@@ -55,7 +55,7 @@ func TestCutMatchesDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	several := 0
 	for range 20000 {
-		sp := newSpecials(false, nil)
+		sp := newSpecials(false, nil, nil)
 		var texts []string
 		for len(texts) < 1+r.IntN(8) {
 			text := randomText(r, 1+r.IntN(5), "abc")
@@ -65,7 +65,7 @@ func TestCutMatchesDefinition(t *testing.T) {
 			}
 		}
 		s := randomText(r, 1+r.IntN(40), "abc")
-		got, want := sp.cut(nil, s, classes()), cutByDefinition(texts, s)
+		got, want := sp.cut(nil, s, nil, classes()), cutByDefinition(texts, s)
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("tokens %q, text %q\n got %v\nwant %v", texts, s, got, want)
 		}
@@ -82,13 +82,13 @@ func TestCutMatchesDefinition(t *testing.T) {
 func TestCutIsFast(t *testing.T) {
 	for _, leftmost := range []bool{false, true} {
 		attrs := map[int32]Attr{}
-		sp := newSpecials(leftmost, attrs)
+		sp := newSpecials(leftmost, attrs, nil)
 		for n := range 64 {
 			sp.add(strings.Repeat("\n", n+1), int32(n))
 			attrs[int32(n)] = Attr{LStrip: true, RStrip: true}
 		}
 		start := time.Now()
-		frags := sp.cut(nil, strings.Repeat("\n", 1<<20)+"x", classes())
+		frags := sp.cut(nil, strings.Repeat("\n", 1<<20)+"x", nil, classes())
 		// Linear work takes a fraction of a second; quadratic work would take hours.
 		if d := time.Since(start); d > 20*time.Second {
 			t.Errorf("leftmost %v: %v", leftmost, d)

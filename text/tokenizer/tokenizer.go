@@ -64,7 +64,9 @@ func New(v Vocab) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.initAffixes(pre)
-	t.initSpecials()
+	if err := t.initSpecials(); err != nil {
+		return nil, err
+	}
 	t.initEOG()
 	t.initVisible()
 	t.encoders.New = func() any { return newEncoder(t) }
@@ -158,11 +160,15 @@ func (t *Tokenizer) initAffixes(pre preTokenizer) {
 	}
 }
 
-func (t *Tokenizer) initSpecials() {
+func (t *Tokenizer) initSpecials() error {
 	v := &t.v
+	words, err := t.pinnedWords()
+	if err != nil {
+		return err
+	}
 	for parse := range 2 {
-		t.special[parse] = newSpecials(v.LeftmostSpecial, v.Attrs)
-		t.normSpecial[parse] = newSpecials(v.LeftmostSpecial, v.Attrs)
+		t.special[parse] = newSpecials(v.LeftmostSpecial, v.Attrs, words)
+		t.normSpecial[parse] = newSpecials(v.LeftmostSpecial, v.Attrs, words)
 		for i, text := range v.Tokens {
 			id := int32(i)
 			switch typ := v.typeOf(id); {
@@ -180,6 +186,31 @@ func (t *Tokenizer) initSpecials() {
 			}
 		}
 	}
+	return nil
+}
+
+// pinnedWords returns the user-defined tokens that the model step makes of their text without being told to.
+func (t *Tokenizer) pinnedWords() (map[int32]bool, error) {
+	none := newSpecials(false, nil, nil)
+	t.normSpecial = [2]*specials{none, none}
+	e := newEncoder(t)
+	e.cache = nil
+	words := map[int32]bool{}
+	for i, text := range t.v.Tokens {
+		id := int32(i)
+		if t.v.typeOf(id) != UserDefined || !utf8.ValidString(text) || text == "" {
+			continue
+		}
+		e.start(len(text))
+		e.fragment(text, 1, nil) // not at the beginning, where a space may come first
+		if e.err != nil {
+			return nil, e.err
+		}
+		if len(e.out) == 1 && e.out[0] == id {
+			words[id] = true
+		}
+	}
+	return words, nil
 }
 
 func (t *Tokenizer) normalize(s string) string {
