@@ -53,7 +53,7 @@ func (m *Model) Generate(ctx context.Context, text string, p Params) iter.Seq2[P
 			yield(Piece{}, err)
 			return
 		}
-		m.GenerateTokens(ctx, ids, p)(yield)
+		m.answer(ctx, ids, m.tok.NewContinuation(false), p, yield)
 	}
 }
 

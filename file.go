@@ -17,9 +17,8 @@ import (
 // File is a model that is open but not loaded: a GGUF file, or a Hugging Face folder that presents itself as one. It
 // takes no device, and little memory. Its methods may be called from several goroutines until Close.
 type File struct {
-	models.Source
 	Text
-	path     string // empty for the built-in model
+	models.Source
 	meta     *gguf.Meta
 	gguf     *gguf.File // nil for a folder
 	sampling sample.Overrides
@@ -75,8 +74,8 @@ func fromGGUF(g *gguf.File, path string, o Options) (*File, error) {
 		return nil, &OptionError{Option: "Quant", Reason: fmt.Sprintf("%s: %s is a GGUF file and has its types already: "+
 			"quantizing on load is for Hugging Face folders, hipengine quantize for files", o.Quant, ModelID(path))}
 	}
-	f := &File{Source: g, meta: g.Meta, path: path, gguf: g,
-		Text: Text{vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }, close: g.Close}}
+	f := &File{Source: g, meta: g.Meta, gguf: g, Text: Text{path: path, close: g.Close,
+		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}}
 	var err error
 	if f.template, err = g.Meta.StringOr("tokenizer.chat_template", ""); err == nil {
 		f.sampling, err = samplingKeys(g.Meta)
@@ -93,8 +92,9 @@ func fromFolder(path string, o Options, threads int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Source: folder, meta: folder.Meta, sampling: folder.Sampling, path: path, notes: folder.Notes,
-		Text: Text{vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }, template: folder.Template, close: folder.Close}}
+	f := &File{Source: folder, meta: folder.Meta, sampling: folder.Sampling, notes: folder.Notes,
+		Text: Text{path: path, template: folder.Template, close: folder.Close,
+			vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }}}
 	if o.Quant != "" {
 		if f.Source, err = quantized(folder, o, threads); err != nil {
 			folder.Close()
@@ -118,9 +118,6 @@ func quantized(folder *hf.Folder, o Options, threads int) (*convert.Quantized, e
 	}
 	return convert.NewQuantized(folder, c)
 }
-
-// Path returns the file or folder; it is empty for the built-in model.
-func (f *File) Path() string { return f.path }
 
 // Meta returns the metadata under GGUF's keys. It must not be changed.
 func (f *File) Meta() *gguf.Meta { return f.meta }

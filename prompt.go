@@ -33,9 +33,9 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 }
 
 // prompt returns the ids of a conversation up to the start of the model's answer. It is the one place where what a
-// template renders meets the tokenizer, which takes text of the conversation for text whatever it spells.
+// template renders meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
 func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
-	rendered, err := p.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs, AddGenerationPrompt: true, BOS: p.bos, EOS: p.eos})
+	prompt, err := p.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs, AddGenerationPrompt: true, BOS: p.bos, EOS: p.eos})
 	var raised *chat.RaisedError
 	if errors.As(err, &raised) {
 		return nil, &ConversationError{Reason: raised.Message, err: err}
@@ -43,5 +43,5 @@ func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]jso
 	if err != nil {
 		return nil, err
 	}
-	return p.tok.EncodePieces(rendered)
+	return p.tok.EncodePieces(prompt)
 }

@@ -7,17 +7,18 @@ import (
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
-// Text is the part of a model that turns text into ids. It takes no device. Its methods may be called from several
-// goroutines until Close.
+// Text is what turns conversations into ids: a tokenizer and a chat template, with a model or without. Its methods may be
+// called from several goroutines until Close.
 type Text struct {
-	vocab    func() (tokenizer.Vocab, error)
+	path     string // empty for the built-in model
 	template string
+	vocab    func() (tokenizer.Vocab, error)
 	close    func() error
 }
 
-// OpenText opens the text side of what name means: of a model, as [OpenFile] does, of a folder that has files of a
-// tokenizer and no weights, or of one such file (tokenizer.json by any name, tokenizer_config.json, a template that ends
-// in .jinja). The caller closes it.
+// OpenText opens the tokenizer and the template of a model, as [OpenFile] finds it, of a folder that has the files of a
+// tokenizer alone, or of one such file: tokenizer.json, tokenizer_config.json, a template (.jinja). Errors are those of
+// OpenFile. The caller closes it.
 func OpenText(name string, o Options) (*Text, error) {
 	path, _ := Find(name, o.Folder)
 	if name == "" || !hf.IsText(path) {
@@ -34,13 +35,16 @@ func OpenText(name string, o Options) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Text{vocab: t.Vocab, template: t.Template, close: func() error { return nil }}, nil
+	return &Text{path: path, template: t.Template, vocab: t.Vocab, close: func() error { return nil }}, nil
 }
+
+// Path returns the file or folder; it is empty for the built-in model.
+func (t *Text) Path() string { return t.path }
 
 // Template returns the source of the chat template; empty if there is none.
 func (t *Text) Template() string { return t.template }
 
-// Tokenizer makes the tokenizer, which outlives t.
+// Tokenizer makes the tokenizer, which outlives the Text.
 func (t *Text) Tokenizer() (*Tokenizer, error) {
 	v, err := t.vocab()
 	if err != nil {
@@ -53,5 +57,5 @@ func (t *Text) Tokenizer() (*Tokenizer, error) {
 	return &Tokenizer{tok}, nil
 }
 
-// Close closes the files.
+// Close closes what was opened.
 func (t *Text) Close() error { return t.close() }

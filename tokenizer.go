@@ -18,14 +18,14 @@ type EncodeOptions struct {
 }
 
 // Encode returns the ids of text, in a new slice. Bytes that are not UTF-8 are read as U+FFFD. Vocabularies that split
-// text by patterns that have no splitter of their own have limits of time and memory; running into one is the only error.
+// text by patterns that nobody knows have limits of time and memory; running into one is the only error there is.
 func (t *Tokenizer) Encode(text string, o EncodeOptions) ([]int32, error) {
 	return t.tok.Encode(text, tokenizer.Options{ParseSpecial: o.ParseSpecial, AddSpecial: o.AddSpecial})
 }
 
 // EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
-// model expects before a text, such as BOS, comes first, once. It is not for text that users wrote.
-// The error is that of Encode.
+// model expects before a text, such as BOS, comes first, once. It is not for text that users wrote. The error is that of
+// Encode.
 func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) { return t.tok.EncodePrompt(text) }
 
 // Decode returns the text of ids, valid UTF-8; special renders control tokens too.

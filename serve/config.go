@@ -74,9 +74,9 @@ type Tokenizer interface {
 }
 
 // PromptFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns its ids; tools is
-// nil if there are none. Text of the conversation never becomes special tokens. The ids end with the start of the
-// assistant's message. An error that wraps [ErrConversation] means that the template refuses the conversation. It is
-// called from several goroutines.
+// nil if there are none. They end with the start of the assistant's message, and text of the conversation has not become
+// special tokens. An error that wraps [ErrConversation] means that the template refuses the conversation. It is called
+// from several goroutines.
 type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
 // ErrConversation marks errors of a PromptFunc that are the client's: they give status 400 and their message.
