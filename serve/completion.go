@@ -30,7 +30,10 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 	prompts := make([][]int32, len(req.Prompts))
 	for i, p := range req.Prompts {
 		if prompts[i] = p.Tokens; p.Tokens == nil {
-			prompts[i] = m.Tokenizer.EncodePrompt(p.Text)
+			if prompts[i], err = m.Tokenizer.EncodePrompt(p.Text); err != nil {
+				s.fail(w, r, err)
+				return
+			}
 		}
 	}
 	g, err := s.generate(r.Context(), m, req.Options, prompts)

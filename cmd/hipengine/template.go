@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/text/chat"
 )
 
@@ -74,15 +75,15 @@ func (c *templateCmd) source() (string, error) {
 		b, err := os.ReadFile(c.Source)
 		return string(b), err
 	}
-	f, err := c.file(c.Source)
+	f, err := hipengine.OpenFile(c.Source, c.options())
 	if err != nil {
 		return "", err
 	}
-	defer f.close()
-	if f.template == "" {
+	defer f.Close()
+	if f.Template() == "" {
 		return "", fmt.Errorf("%s has no chat template", c.Source)
 	}
-	return f.template, nil
+	return f.Template(), nil
 }
 
 // null turns an explicit null into absence.

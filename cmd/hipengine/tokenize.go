@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/hipengine/hipengine/text/tokenizer"
+	"github.com/hipengine/hipengine"
 )
 
 // tokenizeCmd turns text into ids.
@@ -24,18 +24,18 @@ func (c *tokenizeCmd) Run(std stdio) error {
 	if c.JSON && c.Text != nil {
 		return usageError{errors.New("--json reads standard input: leave TEXT out")}
 	}
-	f, err := c.file(c.Model)
+	f, err := hipengine.OpenFile(c.Model, c.options())
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	tok, err := f.tokenizer()
+	defer f.Close()
+	tok, err := f.Tokenizer()
 	if err != nil {
 		return err
 	}
-	encode := func(text string) []int32 {
-		ids := tok.Encode(text, tokenizer.Options{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
-		return append([]int32{}, ids...) // [] rather than null
+	encode := func(text string) ([]int32, error) {
+		ids, err := tok.Encode(text, hipengine.EncodeOptions{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
+		return append([]int32{}, ids...), err // [] rather than null
 	}
 	if c.JSON {
 		return tokenizeLines(std, encode)
@@ -50,11 +50,15 @@ func (c *tokenizeCmd) Run(std stdio) error {
 		}
 		text = string(b)
 	}
-	return json.NewEncoder(std.out).Encode(encode(text))
+	ids, err := encode(text)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(std.out).Encode(ids)
 }
 
 // tokenizeLines handles one JSON object per line.
-func tokenizeLines(std stdio, encode func(string) []int32) error {
+func tokenizeLines(std stdio, encode func(string) ([]int32, error)) error {
 	w := bufio.NewWriter(std.out)
 	defer w.Flush()
 	in, out := json.NewDecoder(std.in), json.NewEncoder(w)
@@ -72,9 +76,13 @@ func tokenizeLines(std stdio, encode func(string) []int32) error {
 		if err != nil {
 			return fmt.Errorf("object %d of standard input: %w", n, err)
 		}
+		ids, err := encode(*line.Text)
+		if err != nil {
+			return fmt.Errorf("object %d of standard input: %w", n, err)
+		}
 		if err := out.Encode(struct {
 			IDs []int32 `json:"ids"`
-		}{encode(*line.Text)}); err != nil {
+		}{ids}); err != nil {
 			return err
 		}
 	}

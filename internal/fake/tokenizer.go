@@ -20,8 +20,8 @@ func (Tokenizer) Encode(text string) []int32 {
 }
 
 // EncodePrompt returns BOS and the bytes of text, which may begin with "<bos>".
-func (t Tokenizer) EncodePrompt(text string) []int32 {
-	return append([]int32{BOS}, t.Encode(strings.TrimPrefix(text, "<bos>"))...)
+func (t Tokenizer) EncodePrompt(text string) ([]int32, error) {
+	return append([]int32{BOS}, t.Encode(strings.TrimPrefix(text, "<bos>"))...), nil
 }
 
 // Decode returns the text of ids; special tokens have one if special is set.

@@ -210,7 +210,12 @@ func sameTokens(t *testing.T, v tokenizer.Vocab, meta *gguf.Meta) {
 	}
 	for _, text := range texts {
 		for _, o := range []tokenizer.Options{{}, {AddSpecial: true, ParseSpecial: true}} {
-			if w, g := want.Encode(text, o), got.Encode(text, o); !slices.Equal(w, g) {
+			w, err1 := want.Encode(text, o)
+			g, err2 := got.Encode(text, o)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(w, g) {
 				t.Errorf("%q %+v: file gives %v, folder %v", text, o, g, w)
 			}
 		}

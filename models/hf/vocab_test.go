@@ -69,8 +69,11 @@ func TestVocabKeys(t *testing.T) {
 				if r.IDsSpecial == nil {
 					r.IDsSpecial = r.IDs
 				}
-				plain := tok.Encode(r.Text, tokenizer.Options{ParseSpecial: true})
-				special := tok.Encode(r.Text, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
+				plain, err1 := tok.Encode(r.Text, tokenizer.Options{ParseSpecial: true})
+				special, err2 := tok.Encode(r.Text, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
+				if err := errors.Join(err1, err2); err != nil {
+					t.Fatal(err)
+				}
 				if !slices.Equal(plain, r.IDs) || !slices.Equal(special, r.IDsSpecial) {
 					if differ++; differ <= 5 {
 						t.Errorf("%q: %v, want %v; with special tokens %v, want %v", r.Text, plain, r.IDs, special, r.IDsSpecial)

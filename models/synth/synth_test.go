@@ -100,7 +100,10 @@ func TestRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 			const text = "Two\tnaïve cats. 猫"
-			ids := tok.Encode(text, tokenizer.Options{})
+			ids, err := tok.Encode(text, tokenizer.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got := tok.Decode(ids, false); got != text {
 				t.Errorf("%q comes back as %q", text, got)
 			}
@@ -108,7 +111,7 @@ func TestRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dev := opsref.New(opsref.Options{Name: "cpu"})
+			dev := opsref.New(opsref.Options{Name: "cpu", Threads: 1})
 			w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
 			if err != nil {
 				t.Fatal(err)

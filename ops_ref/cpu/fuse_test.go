@@ -73,12 +73,3 @@ func TestCompileFuses(t *testing.T) {
 		t.Errorf("the plan takes %d bytes, planned were %d", got, fusedBytes)
 	}
 }
-
-// BenchmarkFused measures the parts of a layer between products, fused and not, in turns.
-func BenchmarkFused(b *testing.B) {
-	for _, tokens := range []int{1, 512} {
-		for _, d := range []*ops.Def{ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp} {
-			benchFused(b, d, tokens)
-		}
-	}
-}

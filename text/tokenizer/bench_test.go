@@ -23,7 +23,7 @@ func benchEncode(b *testing.B, tok *Tokenizer, text string) {
 	b.ReportAllocs()
 	ids := 0
 	for b.Loop() {
-		ids = len(tok.Encode(text, Options{}))
+		ids = len(encode(b, tok, text, Options{}))
 	}
 	b.ReportMetric(float64(ids), "ids")
 }
@@ -55,7 +55,7 @@ func BenchmarkNew(b *testing.B) {
 
 func BenchmarkStream(b *testing.B) {
 	tok := newTokenizer(b, emberVocab(b))
-	ids := tok.Encode(englishText(b), Options{})
+	ids := encode(b, tok, englishText(b), Options{})
 	b.ReportAllocs()
 	for b.Loop() {
 		s := tok.NewStream(false)

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -21,16 +22,17 @@ type Options struct {
 const maxWord = 16 << 20
 
 // Encode returns the ids of text, in a new slice. Bytes that are not UTF-8 are read as U+FFFD. Time is
-// O(n log n) and memory O(n) in the length of the text, whatever it holds.
-func (t *Tokenizer) Encode(text string, o Options) []int32 {
+// O(n log n) and memory O(n) in the length of the text, whatever it holds, unless the vocabulary splits by patterns that
+// this package does not know: these have limits of time and memory, and running into one is the only error there is.
+func (t *Tokenizer) Encode(text string, o Options) ([]int32, error) {
 	return t.encode(validUTF8(text), nil, o)
 }
 
 // encode encodes UTF-8. Markers that touch plain bytes are no markers.
-func (t *Tokenizer) encode(text string, plain plainRanges, o Options) []int32 {
+func (t *Tokenizer) encode(text string, plain plainRanges, o Options) ([]int32, error) {
 	e := t.encoders.Get().(*encoder)
 	defer t.encoders.Put(e)
-	e.out = make([]int32, 0, len(text)/3+8)
+	e.start(len(text))
 	if o.AddSpecial {
 		e.out = append(e.out, t.prefix...)
 	}
@@ -47,16 +49,19 @@ func (t *Tokenizer) encode(text string, plain plainRanges, o Options) []int32 {
 	}
 	out := e.out
 	e.out = nil
+	if e.err != nil {
+		return nil, e.err
+	}
 	if o.AddSpecial {
 		out = append(out, t.suffix...)
 	}
-	return out
+	return out, nil
 }
 
 // EncodePrompt returns the ids of a text that a model shall go on with. The texts of special tokens stand for them; for
-// conversations, whose messages must not forge any, see [Tokenizer.EncodePieces]. BOS (or what else the vocabulary puts before a text) comes first, once: many templates
-// print it, and a second one harms answers. Nothing follows.
-func (t *Tokenizer) EncodePrompt(text string) []int32 {
+// conversations, whose messages must not forge any, see [Tokenizer.EncodePieces]. BOS (or what else the vocabulary puts
+// before a text) comes first, once: many templates print it, and a second one harms answers. Nothing follows.
+func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) {
 	return t.EncodePieces([]Piece{{Text: text}})
 }
 
@@ -66,12 +71,22 @@ type encoder struct {
 	classes *classTable
 	out     []int32
 	parse   int // index of the special tokens in use
-	merger  merger
-	cache   *wordCache // nil: none
+	err     error
+	size    int // bytes of the text
+	// deadline of patterns that backtrack; zero until the first is used
+	deadline time.Time
+	merger   merger
+	cache    *wordCache // nil: none
 }
 
 func newEncoder(t *Tokenizer) *encoder {
 	return &encoder{t: t, classes: classes(), cache: &wordCache{at: map[string]cached{}}}
+}
+
+// start makes e ready for a text of size bytes.
+func (e *encoder) start(size int) {
+	e.out = make([]int32, 0, size/3+8)
+	e.err, e.size, e.deadline = nil, size, time.Time{}
 }
 
 // fragment encodes text between special tokens, which stands at byte begin of the whole.

@@ -40,7 +40,11 @@ func TestFromGGUF(t *testing.T) {
 		t.Fatalf("%d prompts: %v", len(prompts), err)
 	}
 	for _, p := range prompts {
-		if d := cmp.Diff(p.IDs, tok.Encode(p.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})); d != "" {
+		ids, err := tok.Encode(p.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(p.IDs, ids); d != "" {
 			t.Errorf("%q: %s", p.Prompt, d)
 		}
 		if got := tok.Decode(p.Greedy, true); got != p.Reply {

@@ -75,7 +75,8 @@ func (t *hfToken) UnmarshalJSON(b []byte) error {
 
 // FromHF reads a Hugging Face tokenizer.json with a model of type BPE, and the tokenizer_config.json that goes
 // with it (nil if there is none), into a Vocab for New. What the result could not reproduce exactly is an
-// error that names it: other models, unknown split patterns, unknown steps.
+// error that names it: other models, unknown steps, and split patterns whose syntax the engine for unknown patterns does
+// not share with Oniguruma.
 //
 // Special added tokens become Control tokens, others UserDefined ones. BOS and EOS come from the config, else
 // from the post-processor.

@@ -186,7 +186,9 @@ func (l *hfLoader) split(s *hfStep) error {
 	case s.Pattern.Regex != nil:
 		sp.Kind, sp.Pattern = SplitRegex, *s.Pattern.Regex
 		if _, ok := lookupPattern(sp.Pattern); !ok {
-			return fmt.Errorf("pre_tokenizer Split has unknown pattern %q", sp.Pattern)
+			if _, err := newPattern(sp.Pattern); err != nil {
+				return fmt.Errorf("pre_tokenizer Split: %w", err)
+			}
 		}
 	case s.Pattern.String != nil:
 		sp.Kind, sp.Pattern = SplitLiteral, *s.Pattern.String

@@ -72,14 +72,14 @@ func TestHuggingFaceRows(t *testing.T) {
 				t.Errorf("EOG %v, want %v", got, eog)
 			}
 			for _, r := range hfRows(t, name) {
-				if got := tok.Encode(r.Text, Options{ParseSpecial: true}); !slices.Equal(got, r.IDs) {
+				if got := encode(t, tok, r.Text, Options{ParseSpecial: true}); !slices.Equal(got, r.IDs) {
 					t.Errorf("%q\n got %v\nwant %v", r.Text, got, r.IDs)
 				}
 				want := r.IDsSpecial
 				if want == nil {
 					want = r.IDs
 				}
-				if got := tok.Encode(r.Text, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, want) {
+				if got := encode(t, tok, r.Text, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, want) {
 					t.Errorf("%q with special tokens\n got %v\nwant %v", r.Text, got, want)
 				}
 				if got := tok.Decode(r.IDs, true); got != r.Decoded {
@@ -122,7 +122,7 @@ func TestEmberReference(t *testing.T) {
 		t.Fatal("no rows")
 	}
 	for i, r := range rows {
-		if got := tok.Encode(r.Prompt, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, r.IDs) {
+		if got := encode(t, tok, r.Prompt, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, r.IDs) {
 			t.Errorf("prompt %d\n got %v\nwant %v", i, got, r.IDs)
 		}
 		if got := tok.Decode(r.IDs, true); got != r.Prompt {
@@ -218,7 +218,7 @@ func TestFromHFSteps(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, id := range newTokenizer(t, v).Encode(c.text, Options{ParseSpecial: true}) {
+			for _, id := range encode(t, newTokenizer(t, v), c.text, Options{ParseSpecial: true}) {
 				got = append(got, v.Tokens[id])
 			}
 			if s := strings.Join(got, " "); s != c.want {
@@ -247,7 +247,7 @@ func TestFromHFConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := newTokenizer(t, v).Encode("a", Options{AddSpecial: true}); !slices.Equal(got, c.want) {
+		if got := encode(t, newTokenizer(t, v), "a", Options{AddSpecial: true}); !slices.Equal(got, c.want) {
 			t.Errorf("%s: ids %v, want %v", c.config, got, c.want)
 		}
 		if strings.Contains(c.config, "<new>") && (len(v.Tokens) != 4 || v.Types[3] != Control) {
@@ -279,7 +279,7 @@ func FuzzFromHF(f *testing.F) {
 		if err != nil {
 			return
 		}
-		ids := tok.Encode("a b <|im_end|>\n 12é", Options{ParseSpecial: true, AddSpecial: true})
+		ids := encode(t, tok, "a b <|im_end|>\n 12é", Options{ParseSpecial: true, AddSpecial: true})
 		for _, id := range ids {
 			if id < 0 || int(id) >= tok.Len() {
 				t.Fatalf("id %d of %d", id, tok.Len())

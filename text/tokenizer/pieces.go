@@ -24,13 +24,18 @@ type Piece struct {
 // <tool_call> of Qwen are of the second kind, and so are the markers of turns of DeepSeek), except for those that the
 // model step makes of the same text by itself: these are words that the vocabulary merely pins, such as Gemma's runs of
 // line breaks and spaces.
-func (t *Tokenizer) EncodePieces(pieces []Piece) []int32 {
+//
+// The error is that of Encode.
+func (t *Tokenizer) EncodePieces(pieces []Piece) ([]int32, error) {
 	text, plain := joinPieces(pieces)
-	ids := t.encode(text, plain, Options{ParseSpecial: true})
-	if n := len(t.prefix); len(ids) >= n && slices.Equal(ids[:n], t.prefix) {
-		return ids
+	ids, err := t.encode(text, plain, Options{ParseSpecial: true})
+	if err != nil {
+		return nil, err
 	}
-	return slices.Concat(t.prefix, ids)
+	if n := len(t.prefix); len(ids) >= n && slices.Equal(ids[:n], t.prefix) {
+		return ids, nil
+	}
+	return slices.Concat(t.prefix, ids), nil
 }
 
 // plainRanges are the ranges of a text that are plain, in order and without overlap. A nil one says that none is.

@@ -8,6 +8,29 @@ import (
 	"unicode/utf8"
 )
 
+func encode(t testing.TB, tok *Tokenizer, text string, o Options) []int32 {
+	t.Helper()
+	ids, err := tok.Encode(text, o)
+	if err != nil {
+		t.Error(err)
+	}
+	return ids
+}
+
+func encodePrompt(t testing.TB, tok *Tokenizer, text string) []int32 {
+	t.Helper()
+	return encodePieces(t, tok, []Piece{{Text: text}})
+}
+
+func encodePieces(t testing.TB, tok *Tokenizer, pieces []Piece) []int32 {
+	t.Helper()
+	ids, err := tok.EncodePieces(pieces)
+	if err != nil {
+		t.Error(err)
+	}
+	return ids
+}
+
 // parse makes pieces of a text in which plain ones stand in square brackets.
 func parse(text string) []Piece {
 	var out []Piece
@@ -39,7 +62,7 @@ func TestEncodePieces(t *testing.T) {
 		{"[]", ""},
 	}
 	for _, tt := range tests {
-		if got := strings.Join(pieces(tok, tok.EncodePieces(parse(tt.text))), " "); got != tt.want {
+		if got := strings.Join(pieces(tok, encodePieces(t, tok, parse(tt.text))), " "); got != tt.want {
 			t.Errorf("%s\ngot  %s\nwant %s", tt.text, got, tt.want)
 		}
 	}
@@ -47,11 +70,11 @@ func TestEncodePieces(t *testing.T) {
 	v.Prefix = []int32{v.BOS}
 	tok = newTokenizer(t, v)
 	for text, want := range map[string]string{"<s>x": "<s> x", "[<s>x]": "<s> < s > x", "x": "<s> x", "": "<s>"} {
-		if got := strings.Join(pieces(tok, tok.EncodePieces(parse(text))), " "); got != want {
+		if got := strings.Join(pieces(tok, encodePieces(t, tok, parse(text))), " "); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
 		}
 	}
-	if got := tok.EncodePieces([]Piece{{Text: "h\xff"}, {Text: "<tool>\xc3", Plain: true}}); len(got) == 0 {
+	if got := encodePieces(t, tok, []Piece{{Text: "h\xff"}, {Text: "<tool>\xc3", Plain: true}}); len(got) == 0 {
 		t.Error("invalid UTF-8 gave nothing")
 	}
 }
@@ -73,7 +96,7 @@ func TestPlainTextHidesNoMarker(t *testing.T) {
 			if !leftmost && text == "c<a>b" {
 				want = "c <a>b" // of equally long ones the first token counts
 			}
-			if got := strings.Join(pieces(tok, tok.EncodePieces(parse(text))), " "); got != want {
+			if got := strings.Join(pieces(tok, encodePieces(t, tok, parse(text))), " "); got != want {
 				t.Errorf("leftmost %v, %s\ngot  %s\nwant %s", leftmost, text, got, want)
 			}
 		}
@@ -112,7 +135,7 @@ func TestPlainTextAndNormalizers(t *testing.T) {
 		"[\u0301]_xABy":   "_ Ì ģ x<y",
 		"_xAB<tool>y[AB]": "_ _ x < <tool> _ y <",
 	} {
-		got := strings.Join(pieces(tok, tok.EncodePieces(parse(text))), " ")
+		got := strings.Join(pieces(tok, encodePieces(t, tok, parse(text))), " ")
 		if got != want {
 			t.Errorf("%q\ngot  %s\nwant %s", text, got, want)
 		}
@@ -152,7 +175,7 @@ func checkMarkers(t *testing.T, tok *Tokenizer) {
 			if !utf8.ValidString(p[0].Text) || !utf8.ValidString(p[1].Text) {
 				continue
 			}
-			if slices.Contains(tok.EncodePieces(p)[len(tok.prefix):], int32(i)) && !words[int32(i)] {
+			if slices.Contains(encodePieces(t, tok, p)[len(tok.prefix):], int32(i)) && !words[int32(i)] {
 				t.Fatalf("token %q came out of %v", text, p)
 			}
 		}
@@ -163,7 +186,7 @@ func checkMarkers(t *testing.T, tok *Tokenizer) {
 			continue
 		}
 		markers++
-		if !slices.Contains(tok.EncodePieces([]Piece{{"a", true}, {text, false}, {"b", true}}), int32(i)) {
+		if !slices.Contains(encodePieces(t, tok, []Piece{{"a", true}, {text, false}, {"b", true}}), int32(i)) {
 			t.Errorf("token %q of the template did not come out", text)
 		}
 	}
@@ -177,7 +200,7 @@ func checkMarkers(t *testing.T, tok *Tokenizer) {
 func checkBorders(t *testing.T, tok *Tokenizer, rows []hfRow) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, row := range rows {
-		want := tok.EncodePrompt(row.Text)
+		want := encodePrompt(t, tok, row.Text)
 		marked := slices.ContainsFunc(want[min(len(tok.prefix), len(want)):], func(id int32) bool {
 			_, typ := tok.Token(id)
 			return typ != Normal && typ != Byte && !tok.special[1].words[id]
@@ -191,10 +214,10 @@ func checkBorders(t *testing.T, tok *Tokenizer, rows []hfRow) {
 			own, mixed = append(own, Piece{rest[:n], false}), append(mixed, Piece{rest[:n], r.IntN(2) == 0})
 			rest = rest[n:]
 		}
-		if got := tok.EncodePieces(own); !slices.Equal(got, want) {
+		if got := encodePieces(t, tok, own); !slices.Equal(got, want) {
 			t.Errorf("%v\n got %v\nwant %v", own, got, want)
 		}
-		if got := tok.EncodePieces(mixed); !marked && !slices.Equal(got, want) {
+		if got := encodePieces(t, tok, mixed); !marked && !slices.Equal(got, want) {
 			t.Errorf("%v\n got %v\nwant %v", mixed, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -11,7 +12,7 @@ type SplitKind int
 
 // Kinds of splits.
 const (
-	SplitRegex       SplitKind = iota // at matches of the regular expression Pattern, which must be a known one
+	SplitRegex       SplitKind = iota // at matches of the regular expression Pattern; unknown ones are slow
 	SplitLiteral                      // at occurrences of the text Pattern
 	SplitMetaspace                    // spaces become Pattern (U+2581), which Prefix may also put in front
 	SplitPrefixSpace                  // no split: put a space before a piece that does not begin with one
@@ -44,28 +45,32 @@ const (
 type Split struct {
 	Kind     SplitKind
 	Pattern  string
-	Behavior Behavior     // SplitRegex (Isolated and MatchesOnly) and SplitLiteral; for SplitMetaspace MergedWithNext splits, Isolated does not
+	Behavior Behavior     // SplitRegex and SplitLiteral; for SplitMetaspace MergedWithNext splits, Isolated does not
 	Prefix   PrefixScheme // SplitMetaspace
 }
 
 // stage is a Split made ready.
 type stage struct {
 	Split
-	match matcher
+	match   matcher
+	pattern *pattern // in place of match, for patterns without one
 }
 
 func newStage(s Split) (stage, error) {
 	st := stage{Split: s}
 	switch s.Kind {
 	case SplitRegex:
-		m, ok := lookupPattern(s.Pattern)
-		if !ok {
-			return st, fmt.Errorf("tokenizer: unknown split pattern %q", s.Pattern)
+		if s.Behavior < Isolated || s.Behavior > Contiguous {
+			return st, fmt.Errorf("tokenizer: split pattern %q: unknown behavior %d", clip(s.Pattern), s.Behavior)
 		}
-		if s.Behavior != Isolated && s.Behavior != MatchesOnly && s.Behavior != Contiguous {
-			return st, fmt.Errorf("tokenizer: split pattern %q: unsupported behavior %d", s.Pattern, s.Behavior)
+		if m, ok := lookupPattern(s.Pattern); ok {
+			st.match = m
+			break
 		}
-		st.match = m
+		var err error
+		if st.pattern, err = newPattern(s.Pattern); err != nil {
+			return st, err
+		}
 	case SplitLiteral, SplitMetaspace:
 		if s.Pattern == "" || !utf8.ValidString(s.Pattern) {
 			return st, fmt.Errorf("tokenizer: split at %q, which is no text", s.Pattern)
@@ -87,9 +92,10 @@ func newStage(s Split) (stage, error) {
 	return st, nil
 }
 
-// splitFrom applies the stages from number n on to s and encodes the words. first says that s begins the text.
+// splitFrom applies the stages from number n on to s and encodes the words. first says that s begins the text. After an
+// error, which is in e.err, nothing more is done.
 func (e *encoder) splitFrom(n int, s string, first bool) {
-	if s == "" {
+	if s == "" || e.err != nil {
 		return
 	}
 	if n == len(e.t.stages) {
@@ -118,8 +124,8 @@ func (e *encoder) splitFrom(n int, s string, first bool) {
 			return
 		}
 	}
-	switch st.Behavior {
-	case Isolated, MatchesOnly:
+	switch {
+	case st.pattern == nil && (st.Behavior == Isolated || st.Behavior == MatchesOnly):
 		begin := 0
 		for i := 0; i < len(s); {
 			end := st.match(e.classes, s, i)
@@ -138,7 +144,7 @@ func (e *encoder) splitFrom(n int, s string, first bool) {
 			e.splitFrom(n+1, s[begin:], first && begin == 0)
 		}
 	default:
-		for _, p := range st.pieces(e.classes, s) {
+		for _, p := range st.pieces(e, s) {
 			e.splitFrom(n+1, s[p.begin:p.end], first && p.begin == 0)
 		}
 	}
@@ -150,14 +156,22 @@ type span struct {
 	match      bool
 }
 
-// pieces returns the parts of s by the behaviors that look at neighbours.
-func (st *stage) pieces(t *classTable, s string) []span {
+// spans returns the matches in s and the gaps between them.
+func (st *stage) spans(e *encoder, s string) []span {
+	if st.pattern != nil {
+		if e.deadline.IsZero() {
+			e.deadline = time.Now().Add(maxSplitTime + time.Duration(e.size)*splitTimePerByte)
+		}
+		var spans []span
+		spans, e.err = st.pattern.spans(s, e.deadline)
+		return spans
+	}
 	var spans []span
 	begin := 0
 	for i := 0; i < len(s); {
-		end := st.match(t, s, i)
+		end := st.match(e.classes, s, i)
 		if end == i {
-			_, _, w := t.at(s, i)
+			_, _, w := e.classes.at(s, i)
 			i += w
 			continue
 		}
@@ -170,13 +184,22 @@ func (st *stage) pieces(t *classTable, s string) []span {
 	if begin < len(s) {
 		spans = append(spans, span{begin, len(s), false})
 	}
+	return spans
+}
+
+// pieces returns the parts of s by the behavior. Parts may be empty.
+func (st *stage) pieces(e *encoder, s string) []span {
+	spans := st.spans(e, s)
+	if st.Behavior == Isolated {
+		return spans
+	}
 	var out []span
 	for _, p := range spans {
 		last := len(out) - 1
 		switch {
-		case st.Behavior == Removed && p.match:
+		case st.Behavior == Removed && p.match, st.Behavior == MatchesOnly && !p.match:
 			continue
-		case last < 0 || st.Behavior == Removed:
+		case last < 0 || st.Behavior == Removed || st.Behavior == MatchesOnly:
 		case st.Behavior == Contiguous && p.match == out[last].match,
 			st.Behavior == MergedWithPrevious && p.match && !out[last].match,
 			st.Behavior == MergedWithNext && !p.match && out[last].match:

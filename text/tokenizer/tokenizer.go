@@ -64,7 +64,9 @@ func New(v Vocab) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.initAffixes(pre)
-	t.initSpecials()
+	if err := t.initSpecials(); err != nil {
+		return nil, err
+	}
 	t.initEOG()
 	t.initVisible()
 	t.encoders.New = func() any { return newEncoder(t) }
@@ -158,9 +160,12 @@ func (t *Tokenizer) initAffixes(pre preTokenizer) {
 	}
 }
 
-func (t *Tokenizer) initSpecials() {
+func (t *Tokenizer) initSpecials() error {
 	v := &t.v
-	words := t.pinnedWords()
+	words, err := t.pinnedWords()
+	if err != nil {
+		return err
+	}
 	for parse := range 2 {
 		t.special[parse] = newSpecials(v.LeftmostSpecial, v.Attrs, words)
 		t.normSpecial[parse] = newSpecials(v.LeftmostSpecial, v.Attrs, words)
@@ -181,10 +186,11 @@ func (t *Tokenizer) initSpecials() {
 			}
 		}
 	}
+	return nil
 }
 
 // pinnedWords returns the user-defined tokens that the model step makes of their text without being told to.
-func (t *Tokenizer) pinnedWords() map[int32]bool {
+func (t *Tokenizer) pinnedWords() (map[int32]bool, error) {
 	none := newSpecials(false, nil, nil)
 	t.normSpecial = [2]*specials{none, none}
 	e := newEncoder(t)
@@ -195,13 +201,16 @@ func (t *Tokenizer) pinnedWords() map[int32]bool {
 		if t.v.typeOf(id) != UserDefined || !utf8.ValidString(text) || text == "" {
 			continue
 		}
-		e.out = e.out[:0]
+		e.start(len(text))
 		e.fragment(text, 1, nil) // not at the beginning, where a space may come first
+		if e.err != nil {
+			return nil, e.err
+		}
 		if len(e.out) == 1 && e.out[0] == id {
 			words[id] = true
 		}
 	}
-	return words
+	return words, nil
 }
 
 func (t *Tokenizer) normalize(s string) string {

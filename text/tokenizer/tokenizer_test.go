@@ -75,7 +75,7 @@ func TestEncodeByteLevel(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := strings.Join(pieces(tok, tok.Encode(c.text, c.o)), " "); got != c.want {
+			if got := strings.Join(pieces(tok, encode(t, tok, c.text, c.o)), " "); got != c.want {
 				t.Errorf("%q gives %q, want %q", c.text, got, c.want)
 			}
 		})
@@ -108,7 +108,7 @@ func TestAddSpecial(t *testing.T) {
 			v := toyVocab()
 			c.set(&v)
 			tok := newTokenizer(t, v)
-			if got := strings.Join(pieces(tok, tok.Encode(c.text, c.o)), " "); got != c.want {
+			if got := strings.Join(pieces(tok, encode(t, tok, c.text, c.o)), " "); got != c.want {
 				t.Errorf("%q gives %q, want %q", c.text, got, c.want)
 			}
 		})
@@ -134,7 +134,7 @@ func TestEncodePrompt(t *testing.T) {
 			v := toyVocab()
 			c.set(&v)
 			tok := newTokenizer(t, v)
-			if got := strings.Join(pieces(tok, tok.EncodePrompt(c.text)), " "); got != c.want {
+			if got := strings.Join(pieces(tok, encodePrompt(t, tok, c.text)), " "); got != c.want {
 				t.Errorf("%q gives %q, want %q", c.text, got, c.want)
 			}
 		})
@@ -301,7 +301,7 @@ func TestLongWords(t *testing.T) {
 		for _, word := range []string{"hello", "l", "文", "A", "'", " ", "\n", "é", "\u0301"} {
 			text := strings.Repeat(word, 1<<20/len(word))
 			start := time.Now()
-			ids := tok.Encode(text, Options{ParseSpecial: true})
+			ids := encode(t, tok, text, Options{ParseSpecial: true})
 			if d := time.Since(start); d > 20*time.Second {
 				t.Errorf("%s: a megabyte of %q took %v", v.Model, word, d)
 			}
@@ -317,14 +317,14 @@ func TestEncodeConcurrently(t *testing.T) {
 	texts := []string{"Once upon a time there was an owl.", "What is 12 + 30?", "<|im_start|>user\nhi", "naïve 文字 😀"}
 	var want [][]int32
 	for _, s := range texts {
-		want = append(want, tok.Encode(s, Options{}))
+		want = append(want, encode(t, tok, s, Options{}))
 	}
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 200 {
 				k := (g + i) % len(texts)
-				if got := tok.Encode(texts[k], Options{}); !slices.Equal(got, want[k]) {
+				if got := encode(t, tok, texts[k], Options{}); !slices.Equal(got, want[k]) {
 					t.Errorf("%q gives %v, want %v", texts[k], got, want[k])
 					return
 				}
@@ -339,7 +339,7 @@ func TestWordCache(t *testing.T) {
 	tok := newTokenizer(t, toyVocab())
 	for i := range 3 * maxCachedWords {
 		text := fmt.Sprintf("w%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676)
-		if got := tok.Decode(tok.Encode(text, Options{}), false); got != text {
+		if got := tok.Decode(encode(t, tok, text, Options{}), false); got != text {
 			t.Fatalf("%q came back as %q", text, got)
 		}
 	}
