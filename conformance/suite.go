@@ -88,8 +88,10 @@ type suite struct {
 	logits      map[modelKey]*wantedLogits
 }
 
+// newSuite gives the scalar devices one thread: cases are so small that others would only wait for them.
 func newSuite(dev ops.Device, o Options) *suite {
-	return &suite{dev: dev, ref: opsref.New(opsref.Options{}), oracle: opsref.New(opsref.Options{Oracle: true}), o: o,
+	return &suite{dev: dev, o: o,
+		ref: opsref.New(opsref.Options{Threads: 1}), oracle: opsref.New(opsref.Options{Threads: 1, Oracle: true}),
 		logits: map[modelKey]*wantedLogits{}}
 }
 

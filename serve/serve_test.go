@@ -47,8 +47,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// render writes roles and contents, and refuses or breaks on demand.
-func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
+// prompt encodes roles and contents, and refuses or breaks on demand.
+func prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	var list []struct{ Role, Content string }
 	if err := json.Unmarshal(messages, &list); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	}
 	log := &logBuffer{}
 	c := Config{
-		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Render: render}},
+		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt}},
 		Log:    slog.New(slog.NewTextHandler(log, nil)),
 	}
 	if change != nil {
@@ -292,7 +292,7 @@ func TestTemplateGetsToolsAndKwargs(t *testing.T) {
 func TestModels(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) {
 		m := c.Models[0]
-		m.ID, m.Render = "org/plain", nil
+		m.ID, m.Prompt = "org/plain", nil
 		c.Models = append(c.Models, m)
 	})
 	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine"}`

@@ -4,17 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/text/chat"
 )
 
 // templateCmd renders a chat template.
 type templateCmd struct {
 	modelFlags
-	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, or a template file."`
+	Source string `arg:"" name:"model|file.jinja" help:"A model whose template is wanted, a folder with tokenizer files, or a template or tokenizer file."`
 }
 
 // templateInput is the JSON on standard input. All other fields become variables of the template.
@@ -70,19 +69,15 @@ func (c *templateCmd) Run(std stdio) error {
 
 // source returns the template's text.
 func (c *templateCmd) source() (string, error) {
-	if strings.HasSuffix(c.Source, ".jinja") {
-		b, err := os.ReadFile(c.Source)
-		return string(b), err
-	}
-	f, err := c.file(c.Source)
+	f, err := hipengine.OpenText(c.Source, c.options())
 	if err != nil {
 		return "", err
 	}
-	defer f.close()
-	if f.template == "" {
+	defer f.Close()
+	if f.Template() == "" {
 		return "", fmt.Errorf("%s has no chat template", c.Source)
 	}
-	return f.template, nil
+	return f.Template(), nil
 }
 
 // null turns an explicit null into absence.

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/hipengine/hipengine/text/tokenizer"
+	"github.com/hipengine/hipengine"
 )
 
 // tokenizeCmd turns text into ids.
 type tokenizeCmd struct {
 	modelFlags
-	Model string  `arg:"" help:"Model file, or name."`
+	Model string  `arg:"" help:"Model file, or name; a folder with tokenizer files, or a tokenizer.json."`
 	Text  *string `arg:"" optional:"" help:"Text; without it, standard input."`
 	Plain bool    `help:"Treat special tokens in the text as plain text."`
 	JSON  bool    `help:"Read lines of {\"text\": ...} and write lines of {\"ids\": [...]}."`
@@ -24,17 +24,17 @@ func (c *tokenizeCmd) Run(std stdio) error {
 	if c.JSON && c.Text != nil {
 		return usageError{errors.New("--json reads standard input: leave TEXT out")}
 	}
-	f, err := c.file(c.Model)
+	f, err := hipengine.OpenText(c.Model, c.options())
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	tok, err := f.tokenizer()
+	defer f.Close()
+	tok, err := f.Tokenizer()
 	if err != nil {
 		return err
 	}
 	encode := func(text string) ([]int32, error) {
-		ids, err := tok.Encode(text, tokenizer.Options{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
+		ids, err := tok.Encode(text, hipengine.EncodeOptions{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
 		return append([]int32{}, ids...), err // [] rather than null
 	}
 	if c.JSON {

@@ -199,6 +199,17 @@ func TestPlanMemoryRefuses(t *testing.T) {
 			t.Errorf("%v, %v, %v", mem, mem.Err(), err)
 		}
 	})
+	t.Run("promised to others", func(t *testing.T) {
+		d.free, d.unsure = full.Need()+100, false
+		for reserved, free := range map[int64]int64{100: full.Need(), 101: full.Need() - 1, 1 << 50: 0} {
+			o := o
+			o.Reserved = reserved
+			mem, err := PlanMemory(d, m, src, o)
+			if err != nil || mem.Free != free || (mem.Err() == nil) != (free == full.Need()) {
+				t.Errorf("%d bytes reserved: %d free, %v, %v", reserved, mem.Free, mem.Err(), err)
+			}
+		}
+	})
 	t.Run("out of range", func(t *testing.T) {
 		if _, err := PlanMemory(d, m, src, Options{Context: 1 << 30}); err == nil || errors.As(err, new(*MemoryError)) {
 			t.Errorf("error %v", err)

@@ -113,31 +113,39 @@ func readTemplates(dir string) (template string, named map[string]string, err er
 		return string(data), nil, err
 	}
 	for _, file := range []string{"tokenizer_config.json", "chat_template.json"} {
-		root, err := readObject(dir, file)
-		if err != nil {
-			return "", nil, err
+		if template, named, err = readTemplatesIn(dir, file); err != nil || template != "" || named != nil {
+			return template, named, err
 		}
-		switch t := root["chat_template"].(type) {
-		case nil:
-		case string:
-			return t, nil, nil
-		case []any:
-			named = map[string]string{}
-			for i, x := range t {
-				o, _ := x.(object)
-				name, ok1 := o["name"].(string)
-				text, ok2 := o["template"].(string)
-				if !ok1 || !ok2 || name == "" {
-					return "", nil, fmt.Errorf("%s: chat_template %d has no name and template", file, i)
-				}
-				named[name] = text
+	}
+	return "", nil, nil
+}
+
+// readTemplatesIn is readTemplates for one JSON file.
+func readTemplatesIn(dir, file string) (template string, named map[string]string, err error) {
+	root, err := readObject(dir, file)
+	if err != nil {
+		return "", nil, err
+	}
+	switch t := root["chat_template"].(type) {
+	case nil:
+	case string:
+		return t, nil, nil
+	case []any:
+		named = map[string]string{}
+		for i, x := range t {
+			o, _ := x.(object)
+			name, ok1 := o["name"].(string)
+			text, ok2 := o["template"].(string)
+			if !ok1 || !ok2 || name == "" {
+				return "", nil, fmt.Errorf("%s: chat_template %d has no name and template", file, i)
 			}
-			template = named["default"]
-			delete(named, "default")
-			return template, named, nil
-		default:
-			return "", nil, fmt.Errorf("%s: chat_template is neither a text nor a list", file)
+			named[name] = text
 		}
+		template = named["default"]
+		delete(named, "default")
+		return template, named, nil
+	default:
+		return "", nil, fmt.Errorf("%s: chat_template is neither a text nor a list", file)
 	}
 	return "", nil, nil
 }
