@@ -22,8 +22,12 @@ test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; 
 	$(GO) vet ./...
 	$(GO) run ./internal/testsum -vet=off -short ./...
 
+.PHONY: long
+long: ## the cases that `make test` leaves out to be quick
+	$(GO) run ./internal/testsum -vet=off -timeout 60m ./conformance/... ./models/...
+
 .PHONY: test-all
-test-all: lint test race openai peer ## everything, long fuzzing included
+test-all: lint test long race openai peer ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -50,6 +54,7 @@ generate: ## write the CPU's vector kernels anew
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race ./ops_ref/internal/par/... ./engine/... ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -skip '^TestFixtures|^TestOutside' .
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
@@ -107,7 +112,7 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	set -e; for t in $(EMULATED); do \
 	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED)) $(GO) test ./ops_hip/... ./tensor/quant
-	$(GO) test -run '^TestLimits' ./cmd/hipengine
+	$(GO) test -run '^TestLimits' ./internal/roofline
 	set -e; for t in gfx1100 gfx1201; do \
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
 

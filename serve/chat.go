@@ -27,14 +27,14 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if m.Render == nil {
+	if m.Prompt == nil {
 		s.fail(w, r, &openai.Error{
 			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
 			Message: "this model has no chat template; use /v1/completions",
 		})
 		return
 	}
-	prompt, err := m.Render(req.Messages, req.Tools, req.Kwargs)
+	prompt, err := m.Prompt(req.Messages, req.Tools, req.Kwargs)
 	if err != nil {
 		s.fail(w, r, err)
 		return

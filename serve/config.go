@@ -58,7 +58,7 @@ type Model struct {
 	Created   time.Time // as the list of models reports it
 	Engine    *engine.Engine
 	Tokenizer Tokenizer
-	Render    RenderFunc // nil if the model has no chat template; it then offers completions alone
+	Prompt    PromptFunc // nil if the model has no chat template; it then offers completions alone
 	Defaults  sample.Overrides
 }
 
@@ -73,12 +73,13 @@ type Tokenizer interface {
 	NewStream(special bool) engine.Decoder
 }
 
-// RenderFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns the ids of the
-// prompt; tools is nil if there are none. Text of the conversation must not become special tokens. The prompt ends with the start of the assistant's message. An error that wraps [ErrConversation] means that the
-// template refuses the conversation. It is called from several goroutines.
-type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
+// PromptFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns its ids; tools is
+// nil if there are none. They end with the start of the assistant's message, and text of the conversation has not become
+// special tokens. An error that wraps [ErrConversation] means that the template refuses the conversation. It is called
+// from several goroutines.
+type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
-// ErrConversation marks errors of a RenderFunc that are the client's: they give status 400 and their message.
+// ErrConversation marks errors of a PromptFunc that are the client's: they give status 400 and their message.
 var ErrConversation = errors.New("the chat template refuses the conversation")
 
 // check reports a model that lacks a part.

@@ -47,8 +47,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// render writes roles and contents, and refuses or breaks on demand.
-func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
+// prompt encodes roles and contents, and refuses or breaks on demand.
+func prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	var list []struct{ Role, Content string }
 	if err := json.Unmarshal(messages, &list); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	}
 	log := &logBuffer{}
 	c := Config{
-		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Render: render}},
+		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt}},
 		Log:    slog.New(slog.NewTextHandler(log, nil)),
 	}
 	if change != nil {
@@ -206,6 +206,9 @@ func TestCompletion(t *testing.T) {
 	if fixed(body) != want {
 		t.Errorf("body\n%s, want\n%s", fixed(body), want)
 	}
+	if n := s.engine.Stats().PromptTokens; n != 5 {
+		t.Errorf("%d tokens of prompts were read for four choices of prompts with 5 in all", n)
+	}
 	_, _, body = s.call(t, "POST", "/v1/completions", `{"prompt":[120,121],"stream":true,"max_tokens":2}`)
 	const head = `data: {"id":"cmpl-0","object":"text_completion","created":0,"model":"fake","choices":[{"index":0,"text":`
 	want = head + `"a","logprobs":null,"finish_reason":null}]}` + "\n\n" + head + `"b","logprobs":null,"finish_reason":"length"}]}` + "\n\ndata: [DONE]\n\n"
@@ -289,7 +292,7 @@ func TestTemplateGetsToolsAndKwargs(t *testing.T) {
 func TestModels(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) {
 		m := c.Models[0]
-		m.ID, m.Render = "org/plain", nil
+		m.ID, m.Prompt = "org/plain", nil
 		c.Models = append(c.Models, m)
 	})
 	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine"}`

@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"text/tabwriter"
-	"time"
 
-	"github.com/hipengine/hipengine/engine/runner"
-	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine"
+	"github.com/hipengine/hipengine/engine/bench"
 )
 
 // benchCmd measures how fast a model reads and writes.
@@ -32,27 +29,13 @@ type benchCmd struct {
 
 // benchReport is what bench knows, in the shape of its JSON.
 type benchReport struct {
-	Model     string     `json:"model"`
-	Arch      string     `json:"architecture"`
-	Device    string     `json:"device"`
-	Chip      string     `json:"chip"`
-	Weights   int64      `json:"weight_bytes"`        // on the device
-	Bandwidth float64    `json:"bandwidth,omitempty"` // of the device's memory as measured, bytes per second
-	Rows      []benchRow `json:"rows"`
-}
-
-// benchRow is one measurement.
-type benchRow struct {
-	Test      string    `json:"test"` // pp or tg
-	Tokens    int       `json:"tokens"`
-	Depth     int       `json:"depth"`
-	Batch     int       `json:"batch"`
-	Rate      float64   `json:"tokens_per_second"` // of all sequences, mean
-	Deviation float64   `json:"standard_deviation"`
-	Samples   []float64 `json:"samples"`
-	Bytes     float64   `json:"bytes_per_step,omitempty"` // that a step of tg must read or write
-	Rated     float64   `json:"bytes_per_second,omitempty"`
-	Share     float64   `json:"bandwidth_share,omitempty"`
+	Model     string         `json:"model"`
+	Arch      string         `json:"architecture"`
+	Device    string         `json:"device"`
+	Chip      string         `json:"chip"`
+	Weights   int64          `json:"weight_bytes"`        // on the device
+	Bandwidth float64        `json:"bandwidth,omitempty"` // of the device's memory as measured, bytes per second
+	Rows      []bench.Result `json:"rows"`
 }
 
 // check reports sizes that make no sense, and returns the most sequences.
@@ -61,7 +44,7 @@ func (c *benchCmd) check() (seqs int, err error) {
 		flag     string
 		values   []int
 		low, top int
-	}{{"--pp", c.PP, 0, models.MaxContext}, {"--tg", c.TG, 0, models.MaxContext}, {"--depth", c.Depth, 0, models.MaxContext},
+	}{{"--pp", c.PP, 0, hipengine.MaxContext}, {"--tg", c.TG, 0, hipengine.MaxContext}, {"--depth", c.Depth, 0, hipengine.MaxContext},
 		{"--batch", c.Batch, 1, 1 << 10}, {"--reps", []int{c.Reps}, 1, 1000}} {
 		for _, v := range l.values {
 			if v < l.low || v > l.top {
@@ -88,73 +71,32 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	src, err := c.file(c.Model)
+	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
-	defer src.close()
-	arch, err := models.New(src.meta)
+	defer h.Close()
+	m, err := c.load(ctx, h, c.Model, seqs, std.err)
 	if err != nil {
 		return err
 	}
-	m, err := c.open(ctx, c.Model, seqs, std.err)
-	if err != nil {
-		return err
-	}
-	defer m.close()
-	info := m.dev.Info()
-	r := &benchReport{Model: m.id, Arch: m.arch, Device: info.Name, Chip: info.Model, Weights: m.weights.Bytes(), Rows: []benchRow{}}
-	if r.Bandwidth, err = measureBandwidth(ctx, m.dev); err != nil {
+	dev := m.Device()
+	r := &benchReport{Model: m.ID(), Arch: m.Architecture(), Device: dev.Name, Chip: dev.Chip, Weights: m.WeightBytes(), Rows: []bench.Result{}}
+	if r.Bandwidth, err = m.Bandwidth(ctx); err != nil {
 		return fmt.Errorf("measuring the memory: %w", err)
 	}
-	traffic, err := newTraffic(arch, src, c.kvType())
-	if err != nil {
-		return err
-	}
-	bar := newProgress(std.err, "measuring "+m.id)
+	bar := newProgress(std.err, "measuring "+m.ID())
 	defer bar.done()
-	total, done := len(c.Depth)*(len(c.PP)+len(c.TG)*len(c.Batch)), 0
-	bench := func(row benchRow) error {
-		defer func() {
-			done++
-			bar.count(done, total, fmt.Sprintf("%s%d", row.Test, row.Tokens))
-		}()
-		if row.Tokens == 0 {
-			return nil
-		}
-		for i := range c.Reps + 1 {
-			rate, err := measureRow(ctx, m.runner, row)
+	tests := c.tests()
+	for i, t := range tests {
+		if t.Tokens > 0 {
+			row, err := m.Bench(ctx, t, c.Reps, r.Bandwidth)
 			if err != nil {
-				return fmt.Errorf("%s%d at depth %d: %w", row.Test, row.Tokens, row.Depth, err)
-			}
-			if i > 0 { // the first makes plans and warms up
-				row.Samples = append(row.Samples, rate)
-			}
-		}
-		row.Rate, row.Deviation = meanAndDeviation(row.Samples)
-		if row.Test == "tg" {
-			row.Bytes = traffic.step(row.Batch, float64(row.Depth)+float64(row.Tokens)/2)
-			row.Rated = row.Bytes * row.Rate / float64(row.Batch)
-			if r.Bandwidth > 0 {
-				row.Share = row.Rated / r.Bandwidth
-			}
-		}
-		r.Rows = append(r.Rows, row)
-		return nil
-	}
-	for _, d := range c.Depth {
-		for _, n := range c.PP {
-			if err := bench(benchRow{Test: "pp", Tokens: n, Depth: d, Batch: 1}); err != nil {
 				return err
 			}
+			r.Rows = append(r.Rows, row)
 		}
-		for _, n := range c.TG {
-			for _, b := range c.Batch {
-				if err := bench(benchRow{Test: "tg", Tokens: n, Depth: d, Batch: b}); err != nil {
-					return err
-				}
-			}
-		}
+		bar.count(i+1, len(tests), t.String())
 	}
 	bar.done()
 	switch {
@@ -168,74 +110,19 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 	return r.print(std.out)
 }
 
-// measureRow runs one measurement and returns tokens per second. Sequences are filled up to the depth first.
-func measureRow(ctx context.Context, r *runner.Runner, row benchRow) (float64, error) {
-	l := r.Limits()
-	random := rand.New(rand.NewPCG(1, 2))
-	tokens := func(n int) []int32 {
-		ids := make([]int32, n)
-		for i := range ids {
-			ids[i] = random.Int32N(int32(l.Vocab))
+// tests lists what to measure, in the order in which it is printed.
+func (c *benchCmd) tests() (tests []bench.Test) {
+	for _, d := range c.Depth {
+		for _, n := range c.PP {
+			tests = append(tests, bench.Test{Kind: bench.Prefill, Tokens: n, Depth: d, Batch: 1})
 		}
-		return ids
-	}
-	ids := make([]runner.SeqID, row.Batch)
-	feed := func(id runner.SeqID, n int) error {
-		for n > 0 {
-			k := min(n, l.Batch)
-			n -= k
-			rows := 0
-			if n == 0 {
-				rows = 1
-			}
-			if _, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: tokens(k), Rows: rows}}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for i := range ids {
-		id, err := r.Open()
-		if err != nil {
-			return 0, err
-		}
-		defer r.Release(id)
-		ids[i] = id
-		if err := feed(id, row.Depth); err != nil {
-			return 0, err
-		}
-	}
-	start := time.Now()
-	if row.Test == "pp" {
-		if err := feed(ids[0], row.Tokens); err != nil {
-			return 0, err
-		}
-	} else {
-		work := make([]runner.Work, len(ids))
-		for range row.Tokens {
-			for i, id := range ids {
-				work[i] = runner.Work{Seq: id, Tokens: tokens(1), Rows: 1}
-			}
-			if _, err := r.Step(ctx, work); err != nil {
-				return 0, err
+		for _, n := range c.TG {
+			for _, b := range c.Batch {
+				tests = append(tests, bench.Test{Kind: bench.Decode, Tokens: n, Depth: d, Batch: b})
 			}
 		}
 	}
-	return float64(row.Tokens*row.Batch) / time.Since(start).Seconds(), nil
-}
-
-// meanAndDeviation returns the mean of x and its standard deviation, 0 for a single one.
-func meanAndDeviation(x []float64) (mean, deviation float64) {
-	for _, v := range x {
-		mean += v / float64(len(x))
-	}
-	if len(x) < 2 {
-		return mean, 0
-	}
-	for _, v := range x {
-		deviation += (v - mean) * (v - mean) / float64(len(x)-1)
-	}
-	return mean, math.Sqrt(deviation)
+	return tests
 }
 
 func (r *benchReport) print(out io.Writer) error {
@@ -248,13 +135,13 @@ func (r *benchReport) print(out io.Writer) error {
 	fmt.Fprintf(w, "TEST\tDEPTH\tBATCH\tTOK/S\tGB/S\tOF MEMORY\n")
 	for _, x := range r.Rows {
 		rated, share := "", ""
-		if x.Test == "tg" {
+		if x.Kind == bench.Decode {
 			rated = fmt.Sprintf("%.2f", x.Rated/1e9)
 		}
 		if x.Share > 0 {
 			share = fmt.Sprintf("%.1f %%", 100*x.Share)
 		}
-		fmt.Fprintf(w, "%s%d\t%d\t%d\t%.2f ± %.2f\t%s\t%s\n", x.Test, x.Tokens, x.Depth, x.Batch, x.Rate, x.Deviation, rated, share)
+		fmt.Fprintf(w, "%v\t%d\t%d\t%.2f ± %.2f\t%s\t%s\n", x.Test, x.Depth, x.Batch, x.Rate, x.Deviation, rated, share)
 	}
 	return w.Flush()
 }
@@ -264,7 +151,7 @@ func (r *benchReport) writeCSV(out io.Writer) error {
 	w.Write([]string{"model", "architecture", "device", "test", "tokens", "depth", "batch", "tokens_per_second", "standard_deviation", "bytes_per_second", "bandwidth_share"})
 	f := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 	for _, x := range r.Rows {
-		w.Write([]string{r.Model, r.Arch, r.Device, x.Test, strconv.Itoa(x.Tokens), strconv.Itoa(x.Depth), strconv.Itoa(x.Batch),
+		w.Write([]string{r.Model, r.Arch, r.Device, x.Kind, strconv.Itoa(x.Tokens), strconv.Itoa(x.Depth), strconv.Itoa(x.Batch),
 			f(x.Rate), f(x.Deviation), f(x.Rated), f(x.Share)})
 	}
 	w.Flush()

@@ -3,12 +3,10 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
-	"math"
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/engine/bench"
 )
 
 func TestBench(t *testing.T) {
@@ -22,7 +20,7 @@ func TestBench(t *testing.T) {
 		t.Fatalf("report %+v", b)
 	}
 	for _, row := range b.Rows {
-		if !(row.Rate > 0) || len(row.Samples) != 2 || (row.Test == "tg") != (row.Share > 0) {
+		if !(row.Rate > 0) || len(row.Samples) != 2 || (row.Kind == bench.Decode) != (row.Share > 0) {
 			t.Errorf("row %+v", row)
 		}
 	}
@@ -35,39 +33,6 @@ func TestBench(t *testing.T) {
 	}{{"--pp", "-1"}, {"--batch", "0"}, {"--reps", "0"}, {"--ctx", "8"}} {
 		if r := command(t, "", "bench", "ember", "--device", "cpu", c.flag+"="+c.value); r.code != exitUsage || !strings.Contains(r.errOut, c.flag) {
 			t.Errorf("%s %s: exit %d, err %q", c.flag, c.value, r.code, r.errOut)
-		}
-	}
-}
-
-// TestTraffic: Ember's embedding is its output, so that a step reads the whole file.
-func TestTraffic(t *testing.T) {
-	src, err := modelFlags{}.file("ember")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.close()
-	m, err := models.New(src.meta)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want float64
-	for _, i := range src.tensors() {
-		want += float64(i.Size)
-	}
-	tr, err := newTraffic(m, src, tensor.F32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if tr.dense != want || tr.experts != 0 || tr.state == 0 || tr.perToken == 0 {
-		t.Errorf("traffic %+v, weights of %v bytes", tr, want)
-	}
-	if half, err := newTraffic(m, src, tensor.F16); err != nil || half.perToken != tr.perToken/2 {
-		t.Errorf("F16: %v bytes for each token, %v; F32: %v", half.perToken, err, tr.perToken)
-	}
-	moe := traffic{dense: 10, experts: 64, all: 4, used: 2}
-	for seqs, want := range map[int]float64{1: 10 + 32, 2: 10 + 48} {
-		if got := moe.step(seqs, 0); math.Abs(got-want) > 1e-9 {
-			t.Errorf("%d sequences read %v, want %v", seqs, got, want)
 		}
 	}
 }

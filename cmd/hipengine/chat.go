@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,16 +11,18 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/hipengine/hipengine"
 )
 
 // chatLoop reads questions from a terminal until Ctrl-D. Ctrl-C stops an answer, or clears the line. The arrow keys
 // recall earlier questions.
-func chatLoop(ctx context.Context, conv *conversation, std stdio) error {
+func chatLoop(ctx context.Context, m *hipengine.Model, conv *hipengine.Conversation, std stdio) error {
 	in, ok := std.in.(*os.File)
 	if !ok {
 		return errors.New("a chat needs a terminal")
 	}
-	fmt.Fprintf(std.out, "%s (%s) on %s. Ctrl-C stops an answer, Ctrl-D leaves.\n", conv.m.id, conv.m.arch, conv.m.dev.Info().Name)
+	fmt.Fprintf(std.out, "%s (%s) on %s. Ctrl-C stops an answer, Ctrl-D leaves.\n", m.ID(), m.Architecture(), m.Device().Name)
 	lines := newLineReader(in, std.out)
 	for {
 		line, err := lines.read()
@@ -33,20 +36,17 @@ func chatLoop(ctx context.Context, conv *conversation, std stdio) error {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		if err := answer(ctx, conv, line, std.out); err != nil {
+		if err := answerOnTerminal(ctx, conv, line, std.out); err != nil {
 			fmt.Fprintf(std.err, "\nhipengine: %v\n", err)
 		}
 	}
 }
 
-// answer prints the answer to one question; an interrupt ends it.
-func answer(ctx context.Context, conv *conversation, question string, out io.Writer) error {
+// answerOnTerminal prints the answer to one question; an interrupt ends it.
+func answerOnTerminal(ctx context.Context, conv *hipengine.Conversation, question string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	err := conv.ask(ctx, question, func(text string) error {
-		_, err := io.WriteString(out, text)
-		return err
-	})
+	err := answer(ctx, conv, question, bufio.NewWriter(out))
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, " [stopped]")
 		return nil

@@ -3,13 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/hipengine/hipengine/conformance"
-	"github.com/hipengine/hipengine/ops"
-	opship "github.com/hipengine/hipengine/ops_hip"
+	"github.com/hipengine/hipengine/internal/roofline"
 )
 
 // conformCmd runs the conformance suite on a device.
@@ -34,17 +34,17 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 		return usageError{fmt.Errorf("--match: %w", err)}
 	}
 	if c.Limits {
-		return c.showLimits(ctx, std, match)
+		return c.limits(ctx, std, match)
 	}
-	dev, err := c.device(ctx, std)
+	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
-	defer dev.Close()
+	defer h.Close()
 	if c.Kernels {
-		return conformance.ListKernels(ctx, dev, std.out)
+		return h.ListKernels(ctx, std.out)
 	}
-	report, err := conformance.Run(ctx, dev, conformance.Options{Match: match, Seed: c.Seed, GGUF: c.GGUF, NoSkip: c.NoSkip, Tap: c.Tap})
+	report, err := h.Conform(ctx, conformance.Options{Match: match, Seed: c.Seed, GGUF: c.GGUF, NoSkip: c.NoSkip, Tap: c.Tap})
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,19 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 	return report.Err()
 }
 
-// device opens the device without its self-test, which this command is the long form of.
-func (c *conformCmd) device(ctx context.Context, std stdio) (ops.Device, error) {
-	switch kind, _, _ := strings.Cut(c.Device, ":"); kind {
-	case "hip", "cuda":
-		return opship.Open(c.Device)
+// limits prints what data sheets allow; --device names the target of an emulator, or all.
+func (c *conformCmd) limits(ctx context.Context, std stdio, match *regexp.Regexp) error {
+	kind, target, _ := strings.Cut(c.Device, ":")
+	switch kind {
+	case "auto", "":
+		target = ""
+	case "emu":
+	default:
+		return usageError{fmt.Errorf("--limits counts on emulators (emu:TARGET), --device is %q", c.Device)}
 	}
-	return c.open(ctx, std.err)
+	err := roofline.Write(ctx, std.out, target, match)
+	if errors.As(err, new(*roofline.TargetError)) {
+		return usageError{fmt.Errorf("--limits: %w", err)}
+	}
+	return err
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/hipengine/hipengine/models/convert"
-	"github.com/hipengine/hipengine/models/hf"
-	"github.com/hipengine/hipengine/tensor"
 )
 
 // weightFlags say how files of weights are written.
@@ -64,7 +62,7 @@ type convertCmd struct {
 func (c *convertCmd) Run(ctx context.Context, std stdio) error {
 	typ := c.Type
 	if strings.EqualFold(typ, "auto") {
-		f, err := autoType(c.Dir)
+		f, err := convert.AutoFType(c.Dir)
 		if err != nil {
 			return err
 		}
@@ -83,26 +81,6 @@ func (c *convertCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	return reportSize(std, c.Out, o.Type)
-}
-
-// autoType returns the 16-bit type that holds most of the folder's elements without loss: F16 for a folder of F16, else
-// BF16, which also keeps the range of F32.
-func autoType(dir string) (convert.FType, error) {
-	f, err := hf.Open(dir)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	elems := map[tensor.DType]int{}
-	for _, t := range f.Tensors() {
-		if len(t.Shape) > 1 {
-			elems[t.DType] += t.Shape.Elems()
-		}
-	}
-	if elems[tensor.F16] > elems[tensor.BF16]+elems[tensor.F32] {
-		return convert.F16, nil
-	}
-	return convert.BF16, nil
 }
 
 // reportSize says what was written.

@@ -4,10 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-
-	"github.com/hipengine/hipengine/engine/runner"
-	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/eval"
 )
 
 // imatrixCmd makes an importance matrix.
@@ -27,47 +23,23 @@ func (c *imatrixCmd) Run(ctx context.Context, std stdio) (err error) {
 	if err := writable(c.Out); err != nil {
 		return err
 	}
-	src, err := c.file(c.Model)
+	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
-	defer src.close()
-	arch, err := models.New(src.meta)
+	defer h.Close()
+	o := c.options()
+	o.Collect = true
+	model, err := loadWith(ctx, h, c.Model, o, std.err)
 	if err != nil {
 		return err
 	}
-	tok, err := src.tokenizer()
+	chunks, err := c.chunks(model, text)
 	if err != nil {
 		return err
 	}
-	chunks, err := c.chunks(tok, text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
-	}
-	dev, err := c.deviceFlags.open(ctx, std.err)
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	if err := checkMemory(dev, arch, src, runner.Options{Context: c.Context}); err != nil {
-		return err
-	}
-	id := modelID(c.Model)
-	bar := newProgress(std.err, "loading "+id)
-	weights, err := models.LoadWeights(ctx, arch, src, dev, bar.update)
-	bar.done()
-	if err != nil {
-		return err
-	}
-	defer weights.Free()
-	collector := eval.NewCollector(dev)
-	r, err := runner.New(collector, arch, weights, runner.Options{Context: c.Context})
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	bar = newProgress(std.err, "activations of "+id)
-	m, err := collector.Imatrix(ctx, r, chunks, eval.FileNames(arch, src), func(done int) {
+	bar := newProgress(std.err, "activations of "+model.ID())
+	m, err := model.Imatrix(ctx, chunks, func(done int) {
 		bar.count(done, len(chunks), fmt.Sprintf("%d tokens", done*c.Chunk))
 	})
 	bar.done()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/convert"
 )
@@ -21,12 +22,12 @@ func TestImatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := modelFlags{}.file("ember")
+	src, err := hipengine.OpenFile("ember", hipengine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.close()
-	for _, i := range src.tensors() {
+	defer src.Close()
+	for _, i := range src.Tensors() {
 		if len(i.Shape) != 2 || !strings.HasPrefix(i.Name, "blk.") || strings.Contains(i.Name, "conv1d") {
 			continue
 		}

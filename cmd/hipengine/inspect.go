@@ -8,8 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/gguf"
-	"github.com/hipengine/hipengine/models"
 )
 
 // inspectCmd shows the contents of a model file.
@@ -53,11 +53,11 @@ type inspectedTensor struct {
 
 // Run executes the command.
 func (c *inspectCmd) Run(std stdio) error {
-	f, err := c.file(c.Model)
+	f, err := hipengine.OpenFile(c.Model, c.options())
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	in := inspect(f)
 	if c.JSON {
 		e := json.NewEncoder(std.out)
@@ -67,19 +67,17 @@ func (c *inspectCmd) Run(std stdio) error {
 	return in.print(std.out)
 }
 
-func inspect(f *source) inspection {
-	in := inspection{Supported: true, Tensors: []inspectedTensor{}, Types: []typeCount{}, Metadata: []metadata{}}
-	in.Architecture, _ = f.meta.StringOr("general.architecture", "") // a wrong type shows in Problem
-	if m, err := models.New(f.meta); err != nil {
-		in.Supported, in.Problem = false, err.Error()
-	} else if err := models.Check(m, f); err != nil {
+func inspect(f *hipengine.File) inspection {
+	in := inspection{Supported: true, FileBytes: f.Size(), Tensors: []inspectedTensor{}, Types: []typeCount{}, Metadata: []metadata{}}
+	in.Architecture, _ = f.Meta().StringOr("general.architecture", "") // a wrong type shows in Problem
+	if err := f.Check(); err != nil {
 		in.Supported, in.Problem = false, err.Error()
 	}
-	for _, k := range f.meta.Keys() {
-		v, _ := f.meta.Value(k)
+	for _, k := range f.Meta().Keys() {
+		v, _ := f.Meta().Value(k)
 		in.Metadata = append(in.Metadata, metadata{k, gguf.TypeName(v), v})
 	}
-	for _, t := range f.tensors() {
+	for _, t := range f.Tensors() {
 		in.Parameters += int64(t.Shape.Elems())
 		in.TensorBytes += t.Size
 		in.Tensors = append(in.Tensors, inspectedTensor{t.Name, t.DType.String(), append([]int{}, t.Shape...), t.Size})
@@ -90,11 +88,6 @@ func inspect(f *source) inspection {
 		}
 		in.Types[i].Tensors++
 		in.Types[i].Bytes += t.Size
-	}
-	if f.gguf != nil {
-		for _, p := range f.gguf.Parts {
-			in.FileBytes += p.Size
-		}
 	}
 	slices.SortFunc(in.Types, func(a, b typeCount) int { return int(b.Bytes - a.Bytes) })
 	return in

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/models/eval"
-	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // klCmd compares a model with the one it was made of.
@@ -68,31 +68,34 @@ func (c *klCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	h, err := c.host(std.err)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
 	exact := c.modelFlags
 	exact.Quant, exact.Imatrix = "", "" // what --quant costs is what MODEL is judged by
-	base, err := exact.open(ctx, c.Base, 1, std.err)
+	base, err := exact.load(ctx, h, c.Base, 1, std.err)
 	if err != nil {
 		return err
 	}
-	defer base.close()
-	m, err := c.open(ctx, c.Model, 1, std.err)
+	m, err := c.load(ctx, h, c.Model, 1, std.err)
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	chunks, err := c.chunks(base.tok, text)
+	chunks, err := c.chunks(base, text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return err
 	}
-	other, err := c.chunks(m.tok, text)
+	other, err := c.chunks(m, text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return err
 	}
 	if !slices.EqualFunc(chunks, other, slices.Equal) {
-		return fmt.Errorf("%s and %s have different tokenizers: their predictions cannot be compared", base.id, m.id)
+		return fmt.Errorf("%s and %s have different tokenizers: their predictions cannot be compared", base.ID(), m.ID())
 	}
-	bar := newProgress(std.err, m.id+" against "+base.id)
-	cmp, err := eval.Compare(ctx, base.runner, m.runner, chunks, func(done int, c *eval.Comparison) {
+	bar := newProgress(std.err, m.ID()+" against "+base.ID())
+	cmp, err := hipengine.Compare(ctx, base, m, chunks, func(done int, c *eval.Comparison) {
 		if bar.w != nil {
 			bar.count(done, len(chunks), fmt.Sprintf("KL %.4g, top-1 %.2f %%", c.KL().Value(), 100*c.Top1().Value()))
 		}
@@ -116,17 +119,17 @@ func (c *klCmd) Run(ctx context.Context, std stdio) error {
 }
 
 // newKLReport describes a comparison.
-func newKLReport(base, m *model, cmp *eval.Comparison, chunks [][]int32, size, worst int) *klReport {
+func newKLReport(base, m *hipengine.Model, cmp *eval.Comparison, chunks [][]int32, size, worst int) *klReport {
 	sb, sm := cmp.Scores()
 	kl, top := cmp.KL(), cmp.Top1()
-	r := &klReport{Base: scoreOf(base.id, sb, len(chunks), size), Model: scoreOf(m.id, sm, len(chunks), size),
+	r := &klReport{Base: scoreOf(base.ID(), sb, len(chunks), size), Model: scoreOf(m.ID(), sm, len(chunks), size),
 		KL: kl.Value(), KLErr: finite(kl.Err()), Top1: top.Value(), Top1Err: finite(top.Err()),
 		DeltaP: cmp.DeltaP().Value(), RMSDeltaP: cmp.RMSDeltaP(), Worst: []worstToken{}}
 	for i, q := range cmp.Quantiles(quantileShares...) {
 		r.Quantiles = append(r.Quantiles, quantile{quantileShares[i], q})
 	}
 	for _, t := range cmp.Worst(worst) {
-		r.Worst = append(r.Worst, describeToken(base.tok, t, chunks[t.Chunk]))
+		r.Worst = append(r.Worst, describeToken(base, t, chunks[t.Chunk]))
 	}
 	return r
 }
@@ -140,10 +143,10 @@ func finite(x float64) float64 {
 }
 
 // describeToken renders a token with the text before it.
-func describeToken(tok *tokenizer.Tokenizer, t eval.Token, chunk []int32) worstToken {
+func describeToken(m *hipengine.Model, t eval.Token, chunk []int32) worstToken {
 	const before = 12
-	one := func(id int32) string { return tok.Decode([]int32{id}, true) }
-	return worstToken{KL: t.KL, Chunk: t.Chunk, At: t.At, Context: tok.Decode(chunk[max(0, t.At-before):t.At], true), Token: one(chunk[t.At]),
+	one := func(id int32) string { return m.Decode([]int32{id}, true) }
+	return worstToken{KL: t.KL, Chunk: t.Chunk, At: t.At, Context: m.Decode(chunk[max(0, t.At-before):t.At], true), Token: one(chunk[t.At]),
 		PBase: math.Exp(t.Base), PModel: math.Exp(t.Model), TopBase: one(t.BaseTop), TopModel: one(t.ModelTop)}
 }
 

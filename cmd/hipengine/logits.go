@@ -12,8 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hipengine/hipengine/engine/runner"
-	"github.com/hipengine/hipengine/text/tokenizer"
+	"github.com/hipengine/hipengine"
 )
 
 // logitsCmd writes raw logits.
@@ -48,41 +47,33 @@ func (c *logitsCmd) Run(ctx context.Context, std stdio) error {
 		ids = append(ids, int32(id))
 	}
 	c.oracle, c.exact = c.Oracle, true
-	m, err := c.open(ctx, c.Model, 1, std.err)
+	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
-	defer m.close()
+	defer h.Close()
+	m, err := c.load(ctx, h, c.Model, 1, std.err)
+	if err != nil {
+		return err
+	}
 	if c.Prompt != "" {
-		ids, err = m.tok.Encode(c.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
-	}
-	chunk := m.runner.Limits().Batch
-	if c.Step {
-		chunk = 1
-	} else if c.Chunk > 0 {
-		chunk = min(chunk, c.Chunk)
-	}
-	return writeFile(c.Out, func(w *bufio.Writer) error {
-		id, err := m.runner.Open()
-		if err != nil {
+		if ids, err = m.Encode(c.Prompt, hipengine.EncodeOptions{ParseSpecial: true, AddSpecial: true}); err != nil {
 			return err
 		}
-		for len(ids) > 0 {
-			n := min(chunk, len(ids))
-			rows, err := m.runner.Step(ctx, []runner.Work{{Seq: id, Tokens: ids[:n], Rows: n}})
-			if err != nil {
-				return err
-			}
-			raw := make([]byte, 0, 4*len(rows[0]))
-			for _, x := range rows[0] {
+	}
+	chunk := c.Chunk
+	if c.Step {
+		chunk = 1
+	}
+	return writeFile(c.Out, func(w *bufio.Writer) error {
+		return m.Logits(ctx, ids, chunk, func(rows []float32) error {
+			raw := make([]byte, 0, 4*len(rows))
+			for _, x := range rows {
 				raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
 			}
-			if _, err := w.Write(raw); err != nil {
-				return err
-			}
-			ids = ids[n:]
-		}
-		return nil
+			_, err := w.Write(raw)
+			return err
+		})
 	})
 }
 

@@ -7,10 +7,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/pkg/profile"
+
+	"github.com/hipengine/hipengine"
 )
 
 // Exit codes.
@@ -87,19 +90,45 @@ func run(args []string, std stdio) int {
 		defer profile.Start(p, profile.ProfilePath("."), profile.NoShutdownHook).Stop()
 	}
 	err = k.Run()
-	var usage usageError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage):
-		fmt.Fprintf(std.err, "hipengine: %v\n", err)
-		return exitUsage
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil && !isUsage(err):
 		fmt.Fprintln(std.err, "hipengine: stopped")
 		return exitFailed
 	}
-	fmt.Fprintf(std.err, "hipengine: %v\n", err)
+	fmt.Fprintf(std.err, "hipengine: %s\n", describe(err))
+	if isUsage(err) {
+		return exitUsage
+	}
 	return exitFailed
+}
+
+// isUsage reports whether the command line is to blame.
+func isUsage(err error) bool {
+	return errors.As(err, new(usageError)) || errors.As(err, new(*hipengine.OptionError)) || errors.As(err, new(*hipengine.ParamsError))
+}
+
+// flagOf returns the flag that sets an option of the library.
+func flagOf(option string) string {
+	if option == "KVType" {
+		return "--kv-type"
+	}
+	return "--" + strings.ToLower(option)
+}
+
+// describe returns the text of an error in the words of the command line: with flags in place of options.
+func describe(err error) string {
+	text := err.Error()
+	var option *hipengine.OptionError
+	if errors.As(err, &option) {
+		text = strings.ReplaceAll(text, option.Error(), option.Message(flagOf))
+	}
+	var memory *hipengine.MemoryError
+	if errors.As(err, &memory) && memory.Fits > 0 {
+		text = strings.ReplaceAll(text, memory.Error(), fmt.Sprintf("%v (--ctx %d)", memory, memory.Fits))
+	}
+	return text
 }
 
 var profiles = map[string]func(*profile.Profile){

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/models/eval"
-	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // textFlags say how a text is read in chunks.
@@ -17,6 +16,8 @@ type textFlags struct {
 	modelFlags
 	Chunk  int `default:"512" help:"Tokens of a chunk, which is read from an empty context; the second half of it counts."`
 	Chunks int `help:"Read at most this many chunks; 0 for all."`
+
+	file string // that text read
 }
 
 // maxText bounds a text file in bytes.
@@ -30,7 +31,7 @@ func (f *textFlags) text(file string) (string, error) {
 	if f.Chunks < 0 {
 		return "", usageError{fmt.Errorf("--chunks %d is negative", f.Chunks)}
 	}
-	f.exact = true
+	f.exact, f.file = true, file
 	if f.Context == 0 {
 		f.Context = f.Chunk
 	}
@@ -49,32 +50,16 @@ func (f *textFlags) text(file string) (string, error) {
 	return string(b), err
 }
 
-// chunks cuts a text for a model. Special tokens in it are plain text.
-func (f *textFlags) chunks(tok *tokenizer.Tokenizer, text string) ([][]int32, error) {
-	bos := int32(-1)
-	if id, ok := tok.BOS(); ok && tok.AddsBOS() {
-		bos = id
-	}
-	ids, err := tok.Encode(text, tokenizer.Options{AddSpecial: true})
+// chunks cuts a text for a model.
+func (f *textFlags) chunks(m *hipengine.Model, text string) ([][]int32, error) {
+	chunks, err := m.Chunks(text, f.Chunk)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", f.file, err)
 	}
-	chunks, err := eval.Chunks(ids, f.Chunk, bos)
 	if f.Chunks > 0 && len(chunks) > f.Chunks {
 		chunks = chunks[:f.Chunks]
 	}
-	return chunks, err
-}
-
-// count shows progress in equal parts of the work, with what is worth watching.
-func (p *progress) count(done, total int, watch string) {
-	if p.w == nil {
-		return
-	}
-	p.shown = time.Now()
-	each := p.shown.Sub(p.start) / time.Duration(done)
-	left := (each * time.Duration(total-done)).Round(time.Second)
-	fmt.Fprintf(p.w, "\r\x1b[K%s: %d of %d, %s, %.3g s each, %v left", p.what, done, total, watch, each.Seconds(), left)
+	return chunks, nil
 }
 
 // perplexityCmd measures how well a model predicts a text.
@@ -111,17 +96,21 @@ func (c *perplexityCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.open(ctx, c.Model, 1, std.err)
+	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	chunks, err := c.chunks(m.tok, text)
+	defer h.Close()
+	m, err := c.load(ctx, h, c.Model, 1, std.err)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return err
 	}
-	bar := newProgress(std.err, "perplexity of "+m.id)
-	score, err := eval.Perplexity(ctx, m.runner, chunks, func(done int, s eval.Score) {
+	chunks, err := c.chunks(m, text)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(std.err, "perplexity of "+m.ID())
+	score, err := m.Perplexity(ctx, chunks, func(done int, s eval.Score) {
 		bar.count(done, len(chunks), fmt.Sprintf("%.4f", s.Perplexity()))
 	})
 	bar.done()
@@ -129,7 +118,7 @@ func (c *perplexityCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.JSON {
-		return json.NewEncoder(std.out).Encode(scoreOf(m.id, score, len(chunks), c.Chunk))
+		return json.NewEncoder(std.out).Encode(scoreOf(m.ID(), score, len(chunks), c.Chunk))
 	}
 	_, err = fmt.Fprintf(std.out, "perplexity %.4f ± %.4f over %d tokens in %d chunks of %d\n", score.Perplexity(), score.Err(), score.NLL.N, len(chunks), c.Chunk)
 	return err

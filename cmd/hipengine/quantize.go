@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/models/convert"
 )
 
@@ -24,12 +24,16 @@ type quantizeCmd struct {
 
 // Run executes the command.
 func (c *quantizeCmd) Run(ctx context.Context, std stdio) error {
-	in, ok := modelFlags{Models: c.Models}.find(c.In)
+	in, ok := hipengine.Find(c.In, c.Models)
 	switch st, err := os.Stat(in); {
-	case in == ember.Name && err != nil:
+	case in == hipengine.Ember && err != nil:
 		return usageError{errors.New("ember is built in and quantized already: quantize takes a file")}
 	case !ok:
-		return fmt.Errorf("no model %q: neither a file nor a name in %s", c.In, modelFlags{Models: c.Models}.dir())
+		folder := c.Models
+		if folder == "" {
+			folder = hipengine.ModelFolder()
+		}
+		return &hipengine.NotFoundError{Name: c.In, Folder: folder}
 	case err != nil:
 		return err
 	case st.IsDir():

@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"strings"
 
 	"golang.org/x/term"
 
-	"github.com/hipengine/hipengine/engine"
-	"github.com/hipengine/hipengine/engine/sample"
-	"github.com/hipengine/hipengine/text/chat"
+	"github.com/hipengine/hipengine"
 )
 
 // runCmd answers one prompt, or chats.
@@ -37,16 +34,14 @@ type sampleFlags struct {
 	MaxTokens   int      `short:"n" help:"Most tokens of an answer; 0 for what fits."`
 }
 
-// params applies the flags to a model's own parameters.
-func (f sampleFlags) params(model sample.Overrides) sample.Params {
-	p := model.Apply(sample.Defaults())
-	p.Seed = rand.Uint64()
-	return sample.Overrides{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed}.Apply(p)
+// params are the flags as the library has them.
+func (f sampleFlags) params() hipengine.Params {
+	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed, MaxTokens: f.MaxTokens}
 }
 
 // split tells the model from the prompt.
 func (c *runCmd) split() (model, prompt string) {
-	if _, ok := c.find(c.Model); ok || c.Model == "" {
+	if _, ok := hipengine.Find(c.Model, c.modelFlags.Models); ok || c.Model == "" {
 		return c.Model, strings.Join(c.Prompt, " ")
 	}
 	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " ")
@@ -69,109 +64,45 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 			}
 		}
 	}
-	m, err := c.open(ctx, name, 1, std.err)
+	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	conv, err := newConversation(m, c.System, c.Think, c.sampleFlags)
+	defer h.Close()
+	m, err := c.load(ctx, h, name, 1, std.err)
 	if err != nil {
 		return err
 	}
-	defer conv.close()
+	params := c.params()
+	if c.Think {
+		params.Template = map[string]json.RawMessage{"enable_thinking": json.RawMessage("true")}
+	}
+	conv, err := m.NewConversation(c.System, params)
+	if err != nil {
+		return err
+	}
 	if interactive {
-		return chatLoop(ctx, conv, std)
+		return chatLoop(ctx, m, conv, std)
 	}
 	w := bufio.NewWriter(std.out)
 	defer w.Flush()
-	err = conv.ask(ctx, prompt, func(text string) error {
-		if _, err := w.WriteString(text); err != nil {
-			return err
-		}
-		return w.Flush()
-	})
-	if err != nil {
+	if err := answer(ctx, conv, prompt, w); err != nil {
 		return err
 	}
 	return w.WriteByte('\n')
 }
 
-// conversation is a chat with a model.
-type conversation struct {
-	m        *model
-	engine   *engine.Engine
-	params   sample.Params
-	max      int
-	kwargs   map[string]json.RawMessage
-	messages []message
-}
-
-// message is one turn, as templates know it.
-type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
-
-func newConversation(m *model, system string, think bool, f sampleFlags) (*conversation, error) {
-	e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG})
-	if err != nil {
-		return nil, err
-	}
-	c := &conversation{m: m, engine: e, params: f.params(m.defaults), max: f.MaxTokens, kwargs: map[string]json.RawMessage{}}
-	if err := c.params.Validate(m.runner.Limits().Vocab); err != nil {
-		return nil, usageError{err}
-	}
-	if system != "" {
-		c.messages = append(c.messages, message{"system", system})
-	}
-	if think {
-		c.kwargs["enable_thinking"] = json.RawMessage("true")
-	}
-	return c, nil
-}
-
-// close stops the engine, so that the runner can be closed.
-func (c *conversation) close() { c.engine.Close(context.Background()) }
-
-// ask adds a question to the conversation and passes the answer on piece by piece. An answer that ctx cuts short
-// stays in the conversation as far as it came; any other failure leaves the conversation as it was.
-func (c *conversation) ask(ctx context.Context, question string, emit func(string) error) error {
-	messages := append(c.messages, message{"user", question})
-	raw, err := json.Marshal(messages)
-	if err != nil {
-		return err
-	}
-	prompt, err := c.m.tmpl.Render(chat.Input{Messages: raw, AddGenerationPrompt: true, BOS: c.m.bos, EOS: c.m.eos, Kwargs: c.kwargs})
-	if err != nil {
-		return err
-	}
-	ids, err := c.m.tok.EncodePieces(prompt)
-	if err != nil {
-		return err
-	}
-	seq, err := c.engine.Submit(ctx, engine.Request{
-		Prompt:    ids,
-		MaxTokens: c.max,
-		Sampling:  c.params,
-		Decoder:   c.m.tok.NewStream(false),
-	})
-	if err != nil {
-		return err
-	}
-	defer seq.Cancel()
-	var answer strings.Builder
-	for t, err := range seq.Tokens() {
+// answer writes the answer to a question piece by piece.
+func answer(ctx context.Context, conv *hipengine.Conversation, question string, w *bufio.Writer) error {
+	for piece, err := range conv.Ask(ctx, question) {
 		if err == nil {
-			answer.WriteString(t.Text)
-			err = emit(t.Text)
+			if _, err = w.WriteString(piece.Text); err == nil {
+				err = w.Flush()
+			}
 		}
 		if err != nil {
-			if ctx.Err() != nil && answer.Len() > 0 {
-				c.messages = append(messages, message{"assistant", answer.String()})
-			}
 			return err
 		}
 	}
-	c.messages = append(messages, message{"assistant", answer.String()})
 	return nil
 }

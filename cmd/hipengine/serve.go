@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
-	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve"
-	"github.com/hipengine/hipengine/text/chat"
-	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // serveCmd runs the server.
@@ -40,6 +35,11 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	h, err := c.host(std.err)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
 	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return err
@@ -51,20 +51,18 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if len(names) == 0 {
 		names = []string{""}
 	}
-	// Health checks answer 503 until SetModels. The models are closed when the server has stopped using them.
+	// Health checks answer 503 until SetModels. The host closes the models when the server has stopped using them.
 	var offered []serve.Model
 	for _, name := range names {
-		m, err := c.open(ctx, name, c.Parallel, std.err)
+		m, err := c.load(ctx, h, name, c.Parallel, std.err)
 		if err != nil {
 			return errors.Join(err, server.Shutdown(ctx))
 		}
-		defer m.close()
-		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG})
+		offer, err := serve.Offer(m)
 		if err != nil {
-			return err
+			return errors.Join(err, server.Shutdown(ctx))
 		}
-		defer e.Close(context.Background())
-		offered = append(offered, m.offer(e))
+		offered = append(offered, offer)
 	}
 	if err := server.SetModels(offered...); err != nil {
 		return err
@@ -100,30 +98,3 @@ func (c *serveCmd) logger(std stdio) *slog.Logger {
 	}
 	return nil
 }
-
-// offer presents a loaded model to the server.
-func (m *model) offer(e *engine.Engine) serve.Model {
-	created := m.created
-	if st, err := os.Stat(m.path); err == nil {
-		created = st.ModTime()
-	}
-	return serve.Model{ID: m.id, Created: created, Engine: e, Tokenizer: serveTokenizer{m.tok}, Render: m.render, Defaults: m.defaults}
-}
-
-// render applies the model's template for the server.
-func (m *model) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
-	prompt, err := m.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs, AddGenerationPrompt: true, BOS: m.bos, EOS: m.eos})
-	var raised *chat.RaisedError
-	if errors.As(err, &raised) {
-		return nil, fmt.Errorf("%w: %s", serve.ErrConversation, raised.Message)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return m.tok.EncodePieces(prompt)
-}
-
-// serveTokenizer gives the tokenizer the server's interface.
-type serveTokenizer struct{ *tokenizer.Tokenizer }
-
-func (t serveTokenizer) NewStream(special bool) engine.Decoder { return t.Tokenizer.NewStream(special) }

@@ -99,3 +99,20 @@ func TestIdleServer(t *testing.T) {
 		t.Errorf("ran %v of %v, more than 0.5 %% of a core", ran, window)
 	}
 }
+
+// TestServeTwo serves two models, and asks each.
+func TestServeTwo(t *testing.T) {
+	_, url := startServer(t, "ember", "../../testdata/ember/ember-Q4_K_M.gguf")
+	for _, model := range []string{"ember", "ember-Q4_K_M"} {
+		resp, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(
+			`{"model":"`+model+`","temperature":0,"messages":[{"role":"user","content":"What is the capital of France?"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(answer), "Paris") {
+			t.Errorf("%s: %d %s, %v", model, resp.StatusCode, answer, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/text/chat"
 )
 
@@ -68,15 +69,15 @@ func (c *templateCmd) Run(std stdio) error {
 
 // source returns the template's text.
 func (c *templateCmd) source() (string, error) {
-	f, err := c.text(c.Source)
+	f, err := hipengine.OpenText(c.Source, c.options())
 	if err != nil {
 		return "", err
 	}
-	defer f.close()
-	if f.template == "" {
+	defer f.Close()
+	if f.Template() == "" {
 		return "", fmt.Errorf("%s has no chat template", c.Source)
 	}
-	return f.template, nil
+	return f.Template(), nil
 }
 
 // null turns an explicit null into absence.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/hipengine/hipengine/text/tokenizer"
+	"github.com/hipengine/hipengine"
 )
 
 // tokenizeCmd turns text into ids.
@@ -24,17 +24,17 @@ func (c *tokenizeCmd) Run(std stdio) error {
 	if c.JSON && c.Text != nil {
 		return usageError{errors.New("--json reads standard input: leave TEXT out")}
 	}
-	f, err := c.text(c.Model)
+	f, err := hipengine.OpenText(c.Model, c.options())
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	tok, err := f.tokenizer()
+	defer f.Close()
+	tok, err := f.Tokenizer()
 	if err != nil {
 		return err
 	}
 	encode := func(text string) ([]int32, error) {
-		ids, err := tok.Encode(text, tokenizer.Options{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
+		ids, err := tok.Encode(text, hipengine.EncodeOptions{ParseSpecial: !c.Plain, AddSpecial: !c.Plain})
 		return append([]int32{}, ids...), err // [] rather than null
 	}
 	if c.JSON {

@@ -6,8 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine"
 )
 
 // versionCmd shows what is built in.
@@ -24,13 +23,7 @@ func (versionCmd) Run(std stdio) error {
 			}
 		}
 	}
-	var types []string
-	for _, f := range tensor.Formats() {
-		if f.Dequant != nil {
-			types = append(types, f.Name)
-		}
-	}
 	_, err := fmt.Fprintf(std.out, "hipengine %s%s\n%s %s/%s\narchitectures: %s\nweight types: %s\n", version, commit,
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(models.Architectures(), " "), strings.Join(types, " "))
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(hipengine.Architectures(), " "), strings.Join(hipengine.WeightTypes(), " "))
 	return err
 }

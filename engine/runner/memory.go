@@ -101,6 +101,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if caps.Free != nil {
 		if free, err = caps.Free(); err != nil {
 			free = -1 // then nothing can be refused
+		} else {
+			free = max(0, free-o.Reserved)
 		}
 	}
 	at := func(o Options) (Memory, error) {

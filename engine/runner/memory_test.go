@@ -115,7 +115,7 @@ func TestPlanMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			works := []Work{{ids[0], make([]int32, 38), 1}, {ids[1], []int32{1}, 1}, {ids[2], []int32{1}, 1}}
+			works := []Work{{Seq: ids[0], Tokens: make([]int32, 38), Rows: 1}, {Seq: ids[1], Tokens: []int32{1}, Rows: 1}, {Seq: ids[2], Tokens: []int32{1}, Rows: 1}}
 			r.Release(ids[0])
 			works[0].Seq = open(t, r)
 			if _, err := r.Step(t.Context(), works); err != nil {
@@ -197,6 +197,17 @@ func TestPlanMemoryRefuses(t *testing.T) {
 		mem, err := PlanMemory(d, m, src, o)
 		if err != nil || mem.Free != -1 || mem.Err() != nil || mem.Need() != full.Need() {
 			t.Errorf("%v, %v, %v", mem, mem.Err(), err)
+		}
+	})
+	t.Run("promised to others", func(t *testing.T) {
+		d.free, d.unsure = full.Need()+100, false
+		for reserved, free := range map[int64]int64{100: full.Need(), 101: full.Need() - 1, 1 << 50: 0} {
+			o := o
+			o.Reserved = reserved
+			mem, err := PlanMemory(d, m, src, o)
+			if err != nil || mem.Free != free || (mem.Err() == nil) != (free == full.Need()) {
+				t.Errorf("%d bytes reserved: %d free, %v, %v", reserved, mem.Free, mem.Err(), err)
+			}
 		}
 	})
 	t.Run("out of range", func(t *testing.T) {

@@ -1,7 +1,8 @@
-package main
+package roofline
 
 import (
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -45,8 +46,8 @@ func (r rates) add(one execution, counted map[string]limits.Counts) {
 }
 
 // modelLimits prints the bounds of whole models on g: those of the sheet, and those of the kernels that ran.
-func modelLimits(std stdio, g limits.GPU, match *regexp.Regexp, r rates) error {
-	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
+func modelLimits(out io.Writer, g limits.GPU, match *regexp.Regexp, r rates) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, m := range limits.Models {
 		if !match.MatchString("model/" + m.Name) {
 			continue

@@ -1,9 +1,10 @@
-package main
+package roofline
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,13 +17,12 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// showLimits executes kernels on emulators and prints what the counts mean for the GPUs of the sheet. Every line says
-// that it is no measurement, since lines are quoted alone.
-func (c *conformCmd) showLimits(ctx context.Context, std stdio, match *regexp.Regexp) error {
+// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet, or for those of one
+// target alone. Kernels and models ("model/NAME") whose names do not match are left out. Every line says that it is no
+// measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
+func Write(ctx context.Context, out io.Writer, target string, match *regexp.Regexp) error {
 	gpus := limits.GPUs
-	switch kind, target, _ := strings.Cut(c.Device, ":"); kind {
-	case "auto", "":
-	case "emu":
+	if target != "" {
 		gpus = nil
 		var known []string
 		for _, g := range limits.GPUs {
@@ -32,28 +32,37 @@ func (c *conformCmd) showLimits(ctx context.Context, std stdio, match *regexp.Re
 			}
 		}
 		if gpus == nil {
-			return usageError{fmt.Errorf("--limits: no GPU of %q is in the sheet, there are %s", target, strings.Join(known, ", "))}
+			return &TargetError{Target: target, Known: known}
 		}
-	default:
-		return usageError{fmt.Errorf("--limits counts on emulators (emu:TARGET), --device is %q", c.Device)}
 	}
 	for _, g := range gpus {
-		fmt.Fprintf(std.out, "%s (%s): %d CUs at %.4g GHz, %g GB/s, %.4g TFLOP/s f16; %s [%s]\n",
+		fmt.Fprintf(out, "%s (%s): %d CUs at %.4g GHz, %g GB/s, %.4g TFLOP/s f16; %s [%s]\n",
 			g.Name, g.Target, g.CUs, g.GHz, g.GBps, g.Flops()/1e12, g.Source, limits.Label)
-		rates, err := kernelLimits(ctx, std, g, match)
+		rates, err := kernelLimits(ctx, out, g, match)
 		if err != nil {
 			return err
 		}
-		if err := modelLimits(std, g, match, rates); err != nil {
+		if err := modelLimits(out, g, match, rates); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// TargetError says that no GPU of a target is in the sheet.
+type TargetError struct {
+	Target string
+	Known  []string
+}
+
+// Error lists those that are.
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("no GPU of %q is in the sheet, there are %s", e.Target, strings.Join(e.Known, ", "))
+}
+
 // kernelLimits prints the bounds on g of every kernel that ships for its target, and which kernels have none.
 // It returns what matrix products cost.
-func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Regexp) (rates, error) {
+func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.Regexp) (rates, error) {
 	runs, missing, err := planRuns(g)
 	if err != nil {
 		return nil, err
@@ -61,7 +70,7 @@ func kernelLimits(ctx context.Context, std stdio, g limits.GPU, match *regexp.Re
 	runs = slices.DeleteFunc(runs, func(r execution) bool { return !slices.ContainsFunc(r.symbols, match.MatchString) })
 	r := rates{}
 	listed := map[string]bool{}
-	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	err = execute(ctx, g, runs, func(one execution, counted map[string]limits.Counts) {
 		main := slices.MaxFunc(slices.Sorted(maps.Keys(counted)), func(a, b string) int { return int(counted[a].Vector - counted[b].Vector) })
 		for _, symbol := range one.symbols {

@@ -1,10 +1,9 @@
-package main
+package hipengine
 
 import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -100,17 +99,17 @@ func TestEmberOnDevice(t *testing.T) {
 		t.Skip("SKIPPED: HIPENGINE_TEST_DEVICE names no device")
 	}
 	var prompts []struct{ IDs []int32 }
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
+	b, err := os.ReadFile("testdata/ember/prompts.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(b, &prompts); err != nil {
 		t.Fatal(err)
 	}
-	for typ, path := range map[string]string{"Q8_0": "../../internal/ember/ember-Q8_0.gguf", "Q4_K_M": "../../testdata/ember/ember-Q4_K_M.gguf"} {
+	for typ, path := range map[string]string{"Q8_0": "internal/ember/ember-Q8_0.gguf", "Q4_K_M": "testdata/ember/ember-Q4_K_M.gguf"} {
 		for _, i := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%s/%d", typ, i), func(t *testing.T) {
-				want := readLogits(t, fmt.Sprintf("../../testdata/ember/ember-%s.logits_%d.f32", typ, i))
+				want := readLogits(t, fmt.Sprintf("testdata/ember/ember-%s.logits_%d.f32", typ, i))
 				checkLogits(t, dev, fixture{path: path, tokens: prompts[i].IDs, logits: want}, cuts, 1e-6, 1e-3)
 			})
 		}
@@ -129,11 +128,15 @@ var cuts = []cut{{"prefill", []int{0}}, {"chunks", []int{7}}, {"steps", []int{1}
 // checkLogits compares the logits of the tokens of f, cut in several ways, with what they should be.
 func checkLogits(t *testing.T, device string, f fixture, cuts []cut, kl, rms float64) {
 	t.Helper()
-	m, err := modelFlags{deviceFlags: deviceFlags{Device: device}, exact: true}.open(t.Context(), f.path, 4, io.Discard)
+	h, err := NewHost(HostOptions{Device: device})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.close()
+	defer h.Close()
+	m, err := h.Open(t.Context(), f.path, Options{Sequences: 4, KVType: "f32"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range cuts {
 		for i, got := range runBatch(t, m.runner, f.tokens, c.strides) {
 			l, err := conformance.CompareLogits(f.logits, got, m.runner.Limits().Vocab)

@@ -1,76 +1,16 @@
-package main
+package bench
 
 import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )
-
-// traffic is what a step of one token for each sequence must read or write, in bytes.
-type traffic struct {
-	dense    float64 // weights that every step reads
-	experts  float64 // weights of all experts
-	all      int     // experts of a layer; 0 for a dense model
-	used     int     // for each token
-	state    float64 // of a sequence: read and written back
-	perToken float64 // keys and values of one token of the context
-}
-
-// newTraffic adds up the weights of a model: all but an embedding that is not the output too, of which a step reads
-// single rows, and but layers behind those that a step runs; and keys and values, which are of type kv.
-func newTraffic(m models.Model, src *source, kv tensor.DType) (traffic, error) {
-	var t traffic
-	k := models.NewKeys(src.meta)
-	t.all = k.IntOr("expert_count", 0, 0, models.MaxExperts)
-	t.used = k.IntOr("expert_used_count", 0, 0, models.MaxExperts)
-	_, untied := src.Tensor("output.weight")
-	needed := map[string]bool{}
-	for _, w := range m.Weights() {
-		for _, name := range append([]string{w.Name, w.Part.Name}, w.Alt...) {
-			needed[name] = true
-		}
-	}
-	for _, i := range src.tensors() {
-		switch {
-		case !needed[i.Name] || untied && i.Name == "token_embd.weight":
-		case strings.Contains(i.Name, "_exps."):
-			t.experts += float64(i.Size)
-		default:
-			t.dense += float64(i.Size)
-		}
-	}
-	const f32 = 4 // the type in which the runner keeps state
-	for _, s := range m.State().Slots {
-		t.state += 2 * f32 * float64(s.Shape.Elems())
-	}
-	for _, p := range m.State().Paged {
-		n, err := tensor.Bytes(kv, tensor.Shape{p.Heads, p.Dim})
-		if err != nil {
-			return traffic{}, fmt.Errorf("state %q: %w", p.Name, err)
-		}
-		t.perToken += float64(n)
-	}
-	return t, nil
-}
-
-// step returns the bytes of a step of seqs sequences of length tokens. Of experts it counts those that tokens are
-// expected to meet if they choose independently.
-func (t traffic) step(seqs int, length float64) float64 {
-	b := t.dense + float64(seqs)*(t.state+length*t.perToken)
-	if t.all > 0 {
-		b += t.experts * (1 - math.Pow(1-float64(t.used)/float64(t.all), float64(seqs)))
-	}
-	return b
-}
 
 // Sizes of the measurement of memory: much more than caches hold.
 const (
@@ -79,10 +19,10 @@ const (
 	memoryReps  = 4
 )
 
-// measureBandwidth returns the bytes per second at which the device's memory delivers weights: the best of products of
+// Bandwidth returns the bytes per second at which the device's memory delivers weights: the best of products of
 // one vector with a large matrix in several types, and on a CPU of a plain sum too. It returns 0 for devices whose time
 // says nothing.
-func measureBandwidth(ctx context.Context, dev ops.Device) (float64, error) {
+func Bandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	kind, _, _ := strings.Cut(dev.Info().Name, ":")
 	var best float64
 	switch kind {

@@ -1,0 +1,100 @@
+package hipengine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+
+	"github.com/hipengine/hipengine/engine"
+)
+
+// Piece is a token of an answer.
+type Piece struct {
+	// Text is what became certain with this token: empty while a character, or what may be a stop text, is incomplete.
+	// The texts of all pieces, joined, are the answer.
+	Text   string
+	Token  int32
+	Finish string // of the last piece: [FinishStop] or [FinishLength]; else empty
+}
+
+// Why an answer ended.
+const (
+	FinishStop   = string(engine.FinishStop)   // the model ended it, or a stop text did
+	FinishLength = string(engine.FinishLength) // Params.MaxTokens, or the context
+)
+
+// Chat answers messages, oldest first, through the model's chat template. Text inside them is the user's.
+//
+// The work starts when the iterator is ranged over, which blocks between pieces. An error comes last and ends the
+// iteration: *[ParamsError], *[ContextLengthError], *[ConversationError], [ErrQueueFull], [ErrBusy], [ErrClosed], or
+// the cause of ctx's end; others say what failed. Leaving the loop ends the work.
+func (m *Model) Chat(ctx context.Context, messages []Message, p Params) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		raw, err := json.Marshal(messages)
+		if err == nil {
+			var ids []int32
+			if ids, err = m.Prompt(raw, p.Tools, p.Template); err == nil {
+				m.answer(ctx, ids, m.tok.NewStream(false), p, yield)
+				return
+			}
+		}
+		yield(Piece{}, err)
+	}
+}
+
+// Generate goes on with a text, without a template. Texts of special tokens in it stand for the tokens, so that it is
+// not for text that users wrote: encode that with [Tokenizer.Encode] and call [Model.GenerateTokens]. Otherwise it is
+// as Chat.
+func (m *Model) Generate(ctx context.Context, text string, p Params) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		ids, err := m.EncodePrompt(text)
+		if err != nil {
+			yield(Piece{}, err)
+			return
+		}
+		m.answer(ctx, ids, m.tok.NewContinuation(false), p, yield)
+	}
+}
+
+// GenerateTokens goes on with ids, of which there must be one at least. Otherwise it is as Generate.
+func (m *Model) GenerateTokens(ctx context.Context, ids []int32, p Params) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		m.answer(ctx, ids, m.tok.NewContinuation(false), p, yield)
+	}
+}
+
+// answer makes an answer to ids.
+func (m *Model) answer(ctx context.Context, ids []int32, d engine.Decoder, p Params, yield func(Piece, error) bool) {
+	fail := func(err error) {
+		if errors.Is(err, engine.ErrClosed) {
+			err = ErrClosed
+		}
+		yield(Piece{}, err)
+	}
+	sampling, err := m.sampling(p)
+	if err != nil {
+		fail(err)
+		return
+	}
+	e, err := m.enter()
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer m.leave()
+	seq, err := e.Submit(ctx, engine.Request{Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop})
+	if err != nil {
+		fail(err)
+		return
+	}
+	for t, err := range seq.Tokens() {
+		if err != nil {
+			fail(err)
+			return
+		}
+		if !yield(Piece{Text: t.Text, Token: t.ID, Finish: string(t.Finish)}, nil) {
+			return
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package hipengine
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/ops"
+	opship "github.com/hipengine/hipengine/ops_hip"
+	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
+)
+
+// device is an open device with the ledger of its memory.
+type device struct {
+	ops    ops.Device
+	ledger *ledger
+	tested bool           // needs no self-test, or passed it
+	users  sync.WaitGroup // models and checks, which end before the device
+}
+
+// opener is how devices are opened; tests count with another.
+type opener struct {
+	cpu      func(cpu.Options) ops.Device
+	ref      func(opsref.Options) ops.Device
+	gpu      func(name string) (ops.Device, error)
+	list     func() []opship.Found
+	selfTest func(ctx context.Context, dev ops.Device, run func(context.Context, ops.Device) error) error
+}
+
+var realOpener = opener{
+	cpu: func(o cpu.Options) ops.Device { return cpu.New(o) },
+	ref: func(o opsref.Options) ops.Device { return opsref.New(o) },
+	gpu: func(name string) (ops.Device, error) {
+		d, err := opship.Open(name)
+		if err != nil {
+			return nil, err // not a nil *Device in an interface
+		}
+		return d, nil
+	},
+	list:     opship.Devices,
+	selfTest: opship.SelfTest,
+}
+
+// DeviceInfo describes the device of a model.
+type DeviceInfo struct {
+	Name   string // as HostOptions.Device spells it: cpu, hip:0
+	Chip   string // marketing name, or threads and instructions
+	Target string // instruction set that its kernels are compiled for
+	Driver string // runtime and version; empty where there is none
+}
+
+func (d *device) info() DeviceInfo {
+	i := d.ops.Info()
+	return DeviceInfo{Name: i.Name, Chip: i.Model, Target: i.Target, Driver: i.Driver}
+}
+
+// device returns the host's device, opened the first time. Unless the caller checks it itself, a GPU has passed a test
+// of its kernels. The caller calls users.Done.
+func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	if h.isClosed() {
+		return nil, ErrClosed
+	}
+	if h.dev == nil {
+		dev, isTested, err := h.choose(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev)}
+		h.mu.Lock()
+		h.ledger = h.dev.ledger
+		h.mu.Unlock()
+	}
+	if tested && !h.dev.tested {
+		if err := h.selfTest(ctx, h.dev.ops, h.dev.ops.Info().Name); err != nil {
+			return nil, err
+		}
+		h.dev.tested = true
+	}
+	h.dev.users.Add(1)
+	return h.dev, nil
+}
+
+// choose opens the device that the options name, and says whether it may be used without a self-test.
+func (h *Host) choose(ctx context.Context) (dev ops.Device, tested bool, err error) {
+	switch kind, _, _ := strings.Cut(h.options.Device, ":"); kind {
+	case "cpu":
+		return h.cpu(), true, nil
+	case "ref":
+		return h.opener.ref(opsref.Options{Threads: h.options.Threads, Oracle: h.options.Oracle}), true, nil
+	case "emu":
+		dev, err = h.opener.gpu(h.options.Device)
+		return dev, true, err
+	case "hip", "cuda":
+		dev, err = h.opener.gpu(h.options.Device)
+		return dev, false, err
+	}
+	return h.auto(ctx), true, nil
+}
+
+func (h *Host) cpu() ops.Device {
+	return h.opener.cpu(cpu.Options{Threads: h.options.Threads})
+}
+
+// auto takes the best AMD GPU, or else the CPU, and says why.
+func (h *Host) auto(ctx context.Context) ops.Device {
+	var why []string
+	for _, d := range h.opener.list() {
+		if kind, _, _ := strings.Cut(d.Info.Name, ":"); kind != "hip" {
+			continue // other kinds are for checking kernels, and have to be asked for
+		}
+		if d.Err != nil {
+			why = append(why, d.Err.Error())
+			continue
+		}
+		dev, err := h.opener.gpu(d.Info.Name)
+		if err == nil {
+			if err = h.selfTest(ctx, dev, d.Info.Name); err == nil {
+				h.options.Log(fmt.Sprintf("using %s (%s)", d.Info.Name, d.Info.Model))
+				return dev
+			}
+			dev.Close()
+		}
+		why = append(why, err.Error())
+	}
+	if len(why) == 0 {
+		why = []string{"this build has no GPU runtime"}
+	}
+	h.options.Log("using the CPU: " + strings.Join(why, "; "))
+	return h.cpu()
+}
+
+// selfTest lets a GPU prove its kernels, unless it did so before with this driver and program.
+func (h *Host) selfTest(ctx context.Context, dev ops.Device, name string) error {
+	return h.opener.selfTest(ctx, dev, func(ctx context.Context, dev ops.Device) error {
+		h.options.Log(fmt.Sprintf("first start on %s: checking its kernels", name))
+		report, err := conformance.Run(ctx, dev, conformance.Options{Match: regexp.MustCompile("^Ops/")})
+		if err != nil {
+			return err
+		}
+		return report.Err()
+	})
+}

@@ -1,0 +1,172 @@
+package hipengine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/convert"
+	"github.com/hipengine/hipengine/models/hf"
+	"github.com/hipengine/hipengine/text/tokenizer"
+)
+
+// File is a model that is open but not loaded: a GGUF file, or a Hugging Face folder that presents itself as one. It
+// takes no device, and little memory. Its methods may be called from several goroutines until Close.
+type File struct {
+	Text
+	models.Source
+	meta     *gguf.Meta
+	gguf     *gguf.File // nil for a folder
+	sampling sample.Overrides
+	notes    []string
+}
+
+// OpenFile opens the model that name means (see [Find]; the empty name is [Ember]) as Host.Open would, without loading
+// it. Of the options, Folder, Quant and Imatrix matter. Errors are *[NotFoundError], *[OptionError], and what is wrong
+// with the file. The caller closes it.
+func OpenFile(name string, o Options) (*File, error) { return openFile(name, o, 0) }
+
+func openFile(name string, o Options, threads int) (*File, error) {
+	if o.Imatrix != "" && o.Quant == "" {
+		return nil, &OptionError{Option: "Imatrix", Needs: "Quant"}
+	}
+	if name == "" || name == ember.Name {
+		g, err := ember.Open()
+		if err != nil {
+			return nil, err
+		}
+		f, err := fromGGUF(g, "", o)
+		if err != nil {
+			return nil, err
+		}
+		f.sampling = sample.Overrides{Temperature: new(float32)} // Ember was made to be read greedily
+		return f, nil
+	}
+	path, ok := Find(name, o.Folder)
+	if !ok {
+		folder := o.Folder
+		if folder == "" {
+			folder = ModelFolder()
+		}
+		return nil, &NotFoundError{Name: name, Folder: folder}
+	}
+	st, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &NotFoundError{Name: name}
+	}
+	if err == nil && st.IsDir() {
+		return fromFolder(path, o, threads)
+	}
+	g, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return fromGGUF(g, path, o)
+}
+
+func fromGGUF(g *gguf.File, path string, o Options) (*File, error) {
+	if o.Quant != "" {
+		g.Close()
+		return nil, &OptionError{Option: "Quant", Reason: fmt.Sprintf("%s: %s is a GGUF file and has its types already: "+
+			"quantizing on load is for Hugging Face folders, hipengine quantize for files", o.Quant, ModelID(path))}
+	}
+	f := &File{Source: g, meta: g.Meta, gguf: g, Text: Text{path: path, close: g.Close,
+		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}}
+	var err error
+	if f.template, err = g.Meta.StringOr("tokenizer.chat_template", ""); err == nil {
+		f.sampling, err = samplingKeys(g.Meta)
+	}
+	if err != nil {
+		g.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func fromFolder(path string, o Options, threads int) (*File, error) {
+	folder, err := hf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Source: folder, meta: folder.Meta, sampling: folder.Sampling, notes: folder.Notes,
+		Text: Text{path: path, template: folder.Template, close: folder.Close,
+			vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }}}
+	if o.Quant != "" {
+		if f.Source, err = quantized(folder, o, threads); err != nil {
+			folder.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// quantized presents a folder with the types that Options.Quant asks for.
+func quantized(folder *hf.Folder, o Options, threads int) (*convert.Quantized, error) {
+	typ, err := convert.ParseFType(o.Quant)
+	if err != nil {
+		return nil, &OptionError{Option: "Quant", Err: err}
+	}
+	c := convert.Options{Type: typ, Threads: threads}
+	if o.Imatrix != "" {
+		if c.Imatrix, err = convert.ReadImatrix(o.Imatrix); err != nil {
+			return nil, err
+		}
+	}
+	return convert.NewQuantized(folder, c)
+}
+
+// Meta returns the metadata under GGUF's keys. It must not be changed.
+func (f *File) Meta() *gguf.Meta { return f.meta }
+
+// Tensors lists the weights, whatever the architecture needs of them. The result must not be changed.
+func (f *File) Tensors() []gguf.TensorInfo {
+	if f.gguf != nil {
+		return f.gguf.Tensors
+	}
+	return f.Source.(interface{ Tensors() []gguf.TensorInfo }).Tensors()
+}
+
+// Size returns the bytes of all parts of a GGUF file; 0 for a folder.
+func (f *File) Size() (bytes int64) {
+	if f.gguf != nil {
+		for _, p := range f.gguf.Parts {
+			bytes += p.Size
+		}
+	}
+	return bytes
+}
+
+// Check reports why the model cannot run: an architecture that is not known, weights that are missing or have another
+// shape. It reads metadata alone.
+func (f *File) Check() error {
+	m, err := models.New(f.meta)
+	if err != nil {
+		return err
+	}
+	return models.Check(m, f)
+}
+
+// samplingKeys are the sampling parameters that a GGUF file names.
+func samplingKeys(meta *gguf.Meta) (o sample.Overrides, err error) {
+	number := func(key string, p **float32) {
+		if err == nil && meta.Has(key) {
+			var v float64
+			if v, err = meta.Float(key); err == nil {
+				*p = new(float32(v))
+			}
+		}
+	}
+	number("general.sampling.temp", &o.Temperature)
+	number("general.sampling.top_p", &o.TopP)
+	if key := "general.sampling.top_k"; err == nil && meta.Has(key) {
+		var v int64
+		if v, err = meta.Int(key); err == nil {
+			o.TopK = new(int(v))
+		}
+	}
+	return o, err
+}

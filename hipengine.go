@@ -1,0 +1,155 @@
+// Package hipengine runs large language models on AMD GPUs and plain CPUs, in pure Go.
+//
+// A [Host] owns the device, a [Model] is loaded on it, and both are used from any number of goroutines:
+//
+//	h, err := hipengine.NewHost(hipengine.HostOptions{})
+//	defer h.Close()
+//	m, err := h.Open(ctx, "model.gguf", hipengine.Options{})
+//	defer m.Close()
+//	for piece, err := range m.Chat(ctx, []hipengine.Message{{Role: "user", Content: "Hi"}}, hipengine.Params{}) {
+//		fmt.Print(piece.Text)
+//	}
+//
+// Nothing else has to be imported. All kernels and architectures that the module has are linked in; the build tag nogpu
+// leaves out what needs a GPU's runtime library, so that the program is static.
+//
+// # Models
+//
+// A model is a GGUF file (or the first of its parts), a Hugging Face folder with config.json and *.safetensors, or the
+// name of one of these in a folder of models: see [Find]. The empty name is Ember, a small model that is built in, so
+// that programs can be tried and tested without a download. [OpenFile] looks into a model without loading it.
+//
+// # Talking
+//
+// [Model.Chat] answers a list of messages through the model's own template, [Model.Generate] goes on with a text, and a
+// [Conversation] keeps the messages of a chat. Each returns an iterator whose pieces come as the model makes them;
+// leaving the loop, or the end of the context, ends the work. What Params leaves out, the model's publisher decides.
+// Up to Options.Sequences answers are made at the same time, in common steps; more wait in a queue.
+//
+// # Memory
+//
+// All models of a Host share its device, and a ledger of what is promised to each. A model that does not fit beside
+// the others is refused with a *[MemoryError] before anything is allocated for it.
+//
+// # Measuring
+//
+// [Model.Logits], [Model.Perplexity], [Compare], [Model.Imatrix] and [Model.Bench] run the model by themselves and
+// need it alone: while answers are being made, they return [ErrBusy].
+package hipengine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// HostOptions choose where a Host computes. The zero value takes the best AMD GPU, or else the CPU.
+type HostOptions struct {
+	// Device is auto (or empty), cpu, ref (the scalar reference), hip:N, cuda:N or emu:TARGET. Kinds of GPU other than
+	// hip are for checking kernels, so that auto leaves them out.
+	Device string
+
+	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
+	Threads int
+
+	// Oracle computes in float64. The device ref alone can.
+	Oracle bool
+
+	// Log is told, one sentence at a time, what a user may want to know: which device auto chose and why, that kernels
+	// are being checked, what was odd about a model. It may be called from several goroutines. Nil discards.
+	Log func(message string)
+}
+
+// Host owns a device, the ledger of its memory, and the models that are loaded on it. The device is opened when it is
+// first needed; a GPU then proves its kernels, unless it did so before with the same driver and program. Its methods
+// may be called from several goroutines.
+type Host struct {
+	options HostOptions
+	opener  opener
+
+	opening sync.Mutex // guards dev, and is held while a device is opened and tested
+	dev     *device    // nil until first needed
+
+	mu     sync.Mutex
+	ledger *ledger  // of dev
+	models []*Model // in the order of opening
+	closed bool
+}
+
+// NewHost returns a host, and checks its options alone: an error is an *[OptionError]. The caller closes it.
+func NewHost(o HostOptions) (*Host, error) {
+	if o.Threads < 0 || o.Threads > maxThreads {
+		return nil, &OptionError{Option: "Threads", Reason: fmt.Sprintf("%d is outside 0..%d", o.Threads, maxThreads)}
+	}
+	if o.Oracle && o.Device != "ref" {
+		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of the device ref, not of %q", o.Device)}
+	}
+	switch kind, _, _ := strings.Cut(o.Device, ":"); kind {
+	case "", "auto", "cpu", "ref", "hip", "cuda", "emu":
+	default:
+		return nil, &OptionError{Option: "Device",
+			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, cuda:N or emu:TARGET", o.Device)}
+	}
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+	return &Host{options: o, opener: realOpener}, nil
+}
+
+const maxThreads = 1024
+
+// Models returns the open models in the order in which they were opened, in a new slice.
+func (h *Host) Models() []*Model {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.models)
+}
+
+// Close closes the models that are still open, the last one first, and then the device. Answers under way end with
+// [ErrClosed]; Close waits for the step that runs. Later calls do nothing, and return nil.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	h.closed = true
+	open := slices.Clone(h.models)
+	h.mu.Unlock()
+	var errs []error
+	for _, m := range slices.Backward(open) {
+		errs = append(errs, m.Close())
+	}
+	// A model that is being loaded holds the device until it notices that the host is closed.
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	if h.dev != nil {
+		h.dev.users.Wait()
+		errs = append(errs, h.dev.ops.Close())
+		h.dev = nil
+	}
+	return errors.Join(errs...)
+}
+
+// enlist adds a loaded model, unless the host was closed meanwhile.
+func (h *Host) enlist(m *Model) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
+	}
+	h.models = append(h.models, m)
+	return nil
+}
+
+// forget removes a model that is closed.
+func (h *Host) forget(m *Model) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.models = slices.DeleteFunc(h.models, func(o *Model) bool { return o == m })
+}
+
+// isClosed reports whether Close was called.
+func (h *Host) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}

@@ -1,0 +1,142 @@
+package hipengine
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/ops"
+)
+
+// Memory is what a Host knows of the memory of its device, in bytes.
+type Memory struct {
+	Device  string
+	Free    int64 // as the device says now; -1 if it cannot tell
+	Planned int64 // promised to all models
+	Used    int64 // of that, what their weights and the state of their sequences take
+	Models  []ModelMemory
+}
+
+// ModelMemory is the part of one model.
+type ModelMemory struct {
+	Model   string
+	Planned int64
+	Used    int64 // 0 while the model is being loaded
+}
+
+// Memory returns the ledger. Before the first model is opened it is empty. It does not block on loading.
+func (h *Host) Memory() Memory {
+	h.mu.Lock()
+	l := h.ledger
+	h.mu.Unlock()
+	if l == nil {
+		return Memory{Free: -1}
+	}
+	return l.snapshot()
+}
+
+// ledger is what is promised of a device's memory. A device says what is free, but not what models will still take:
+// plans are made when they are first needed, and an operating system hands out pages when they are first written.
+type ledger struct {
+	device string
+	free   func() int64 // -1 if the device cannot tell
+
+	mu       sync.Mutex
+	start    int64 // what was free when nothing was promised
+	promises []*promise
+}
+
+// promise is the memory of one model.
+type promise struct {
+	model   string
+	planned runner.Memory
+	loaded  bool // weights and state are allocated
+}
+
+func newLedger(dev ops.Device) *ledger {
+	return &ledger{device: dev.Info().Name, free: func() int64 {
+		if free := dev.Caps().Free; free != nil {
+			if n, err := free(); err == nil {
+				return n
+			}
+		}
+		return -1
+	}}
+}
+
+// reserve promises what plan says that a model needs, or returns a *MemoryError. plan is told how much of what is free
+// belongs to others. Models that are planned at the same time wait for each other.
+func (l *ledger) reserve(model string, plan func(reserved int64) (runner.Memory, error)) (*promise, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mem, err := plan(l.reserved())
+	if err != nil {
+		return nil, err
+	}
+	if err := mem.Err(); err != nil {
+		return nil, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
+			Others: l.models(), err: err}
+	}
+	p := &promise{model: model, planned: mem}
+	l.promises = append(l.promises, p)
+	return p, nil
+}
+
+// reserved returns how much of what is free is promised already. It rather errs on the side of too much: plans that
+// were made count as if they still had to be.
+func (l *ledger) reserved() int64 {
+	free := l.free()
+	if len(l.promises) == 0 {
+		l.start = free
+	}
+	if free < 0 || l.start < 0 {
+		return 0
+	}
+	var outstanding, all int64
+	for _, p := range l.promises {
+		all += p.planned.Need()
+		if p.loaded {
+			outstanding += p.planned.Plans
+		} else {
+			outstanding += p.planned.Need()
+		}
+	}
+	return max(outstanding, free-(l.start-all))
+}
+
+// loaded notes that a model holds its weights and state.
+func (l *ledger) loaded(p *promise) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.loaded = true
+}
+
+// release takes a promise back.
+func (l *ledger) release(p *promise) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.promises = slices.DeleteFunc(l.promises, func(o *promise) bool { return o == p })
+}
+
+func (l *ledger) models() []ModelMemory {
+	list := make([]ModelMemory, 0, len(l.promises))
+	for _, p := range l.promises {
+		m := ModelMemory{Model: p.model, Planned: p.planned.Need()}
+		if p.loaded {
+			m.Used = p.planned.Weights + p.planned.State
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+func (l *ledger) snapshot() Memory {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Memory{Device: l.device, Free: l.free(), Models: l.models()}
+	for _, m := range s.Models {
+		s.Planned += m.Planned
+		s.Used += m.Used
+	}
+	return s
+}

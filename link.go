@@ -1,0 +1,22 @@
+package hipengine
+
+import (
+	"github.com/hipengine/hipengine/models"
+	_ "github.com/hipengine/hipengine/models/arch/all"     // every architecture
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/all" // the kernels of every shipped GPU
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Architectures returns the names of the architectures that are linked in, sorted, as GGUF spells them.
+func Architectures() []string { return models.Architectures() }
+
+// WeightTypes returns the names of the types that weights may have.
+func WeightTypes() []string {
+	var names []string
+	for _, f := range tensor.Formats() {
+		if f.Dequant != nil {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,26 @@
+package convert
+
+import (
+	"github.com/hipengine/hipengine/models/hf"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// AutoFType returns the 16-bit type that holds most of the elements of a Hugging Face folder without loss: F16 for a folder of F16, else
+// BF16, which also keeps the range of F32.
+func AutoFType(dir string) (FType, error) {
+	f, err := hf.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	elems := map[tensor.DType]int{}
+	for _, t := range f.Tensors() {
+		if len(t.Shape) > 1 {
+			elems[t.DType] += t.Shape.Elems()
+		}
+	}
+	if elems[tensor.F16] > elems[tensor.BF16]+elems[tensor.F32] {
+		return F16, nil
+	}
+	return BF16, nil
+}

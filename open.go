@@ -1,0 +1,97 @@
+package hipengine
+
+import (
+	"context"
+	"time"
+
+	"github.com/hipengine/hipengine/engine/bench"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/eval"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// Open loads a model: a file, a folder, a name (see [Find]) or "" for [Ember]. It blocks until the weights are on the
+// device, or ctx is done. The caller closes the model; else the host's Close does.
+//
+// Errors that callers branch on are *[NotFoundError], *[OptionError], *[MemoryError] and [ErrClosed]. Others say what is
+// wrong with the file or the device.
+func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err error) {
+	kv, err := o.kvType(h.options)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFile(name, o, h.options.Threads)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m := &Model{id: ModelID(name), path: f.path, opened: time.Now(), host: h, defaults: f.sampling}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	arch, err := models.New(f.meta)
+	if err != nil {
+		return nil, err
+	}
+	m.arch = arch.Params().Arch
+	if m.Tokenizer, err = f.Tokenizer(); err != nil {
+		return nil, err
+	}
+	if m.prompter, err = newPrompter(m.tok, f.template); err != nil {
+		return nil, err
+	}
+	for _, note := range f.notes {
+		h.options.Log(m.id + ": " + note)
+	}
+	if m.dev, err = h.device(ctx, true); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			m.Close()
+		}
+	}()
+	if err := m.load(ctx, arch, f, o, kv); err != nil {
+		return nil, err
+	}
+	if err := h.enlist(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// load reserves the model's memory and fills it.
+func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) (err error) {
+	length := o.Context
+	if length == 0 {
+		length = min(arch.Params().Context, defaultContext)
+	}
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv}
+	if m.host.options.Oracle {
+		r.StateType = tensor.F64
+	}
+	dev := m.dev.ops
+	if m.promise, err = m.dev.ledger.reserve(m.id, func(reserved int64) (runner.Memory, error) {
+		r := r
+		r.Reserved = reserved
+		return runner.PlanMemory(dev, arch, f, r)
+	}); err != nil {
+		return err
+	}
+	if o.Progress != nil {
+		o.Progress(0, m.promise.planned.Weights)
+	}
+	if m.weights, err = models.LoadWeights(ctx, arch, f, dev, o.Progress); err != nil {
+		return err
+	}
+	if o.Collect {
+		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)
+		dev = ops.Device(m.collector)
+	}
+	if m.runner, err = runner.New(dev, arch, m.weights, r); err != nil {
+		return err
+	}
+	m.dev.ledger.loaded(m.promise)
+	m.traffic, err = bench.NewTraffic(arch, f.meta, f.Tensors(), kv)
+	return err
+}

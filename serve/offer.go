@@ -1,0 +1,41 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/sample"
+)
+
+// Loaded is a loaded model as the library has it: a *hipengine.Model. Its methods are called from several goroutines.
+type Loaded interface {
+	Tokenizer
+	ID() string
+	Created() time.Time
+	// Engine returns the engine that makes the model's answers. It stays the model's.
+	Engine() (*engine.Engine, error)
+	// Prompt is as [PromptFunc]. An error that has a method Refused() string, which returns the template's words, means
+	// that the template refuses the conversation.
+	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
+	Defaults() sample.Overrides
+}
+
+// Offer presents a loaded model to a server. The caller closes it, after the server's Shutdown.
+func Offer(m Loaded) (Model, error) {
+	e, err := m.Engine()
+	if err != nil {
+		return Model{}, err
+	}
+	prompt := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
+		ids, err := m.Prompt(messages, tools, kwargs)
+		var refused interface{ Refused() string }
+		if errors.As(err, &refused) {
+			return nil, fmt.Errorf("%w: %s", ErrConversation, refused.Refused())
+		}
+		return ids, err
+	}
+	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Defaults: m.Defaults()}, nil
+}

@@ -1,0 +1,39 @@
+package hipengine
+
+import (
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/text/tokenizer"
+)
+
+// Tokenizer turns text into token ids and back. It does not change, and may be used from several goroutines.
+type Tokenizer struct{ tok *tokenizer.Tokenizer }
+
+// EncodeOptions say how [Tokenizer.Encode] reads a text. The zero value is right for text that users wrote.
+type EncodeOptions struct {
+	// ParseSpecial lets control tokens match their text. Set it for text alone that the program made: with it, a user who
+	// writes "<|im_end|>" ends the turn.
+	ParseSpecial bool
+	// AddSpecial puts BOS and EOS (or what else the vocabulary asks for) round the ids.
+	AddSpecial bool
+}
+
+// Encode returns the ids of text, in a new slice. Bytes that are not UTF-8 are read as U+FFFD. Vocabularies that split
+// text by patterns that nobody knows have limits of time and memory; running into one is the only error there is.
+func (t *Tokenizer) Encode(text string, o EncodeOptions) ([]int32, error) {
+	return t.tok.Encode(text, tokenizer.Options{ParseSpecial: o.ParseSpecial, AddSpecial: o.AddSpecial})
+}
+
+// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
+// model expects before a text, such as BOS, comes first, once. It is not for text that users wrote. The error is that of
+// Encode.
+func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) { return t.tok.EncodePrompt(text) }
+
+// Decode returns the text of ids, valid UTF-8; special renders control tokens too.
+func (t *Tokenizer) Decode(ids []int32, special bool) string { return t.tok.Decode(ids, special) }
+
+// NewStream returns a decoder for the ids of one text, which gives each piece as soon as its characters are complete. It
+// serves one goroutine.
+func (t *Tokenizer) NewStream(special bool) engine.Decoder { return t.tok.NewStream(special) }
+
+// VocabSize returns the number of ids; valid ones are 0 to VocabSize()-1.
+func (t *Tokenizer) VocabSize() int { return t.tok.Len() }
