@@ -74,7 +74,7 @@ func benchMulMat(b *testing.B, dev ops.Device, dt tensor.DType, tokens int) {
 }
 
 func benchDecode(b *testing.B, dev ops.Device, arch string) {
-	m, src, err := tinyModel(arch, 0)
+	m, src, err := tinyModel(arch, 0, nil)
 	if err != nil {
 		b.Skipf("%v", err)
 	}

@@ -55,13 +55,20 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 		}
 		floor *= 1 + score*score
 	case ops.RoPEAttrs:
-		angle := 1.0
-		if data != nil {
-			angle = rms(data(1)) * rms(data(2))
-		}
-		floor += 4 * angle * angle * unit * unit
+		floor += angleFloor(data, 1)
+	case ops.RMSNormRoPEAttrs:
+		floor += angleFloor(data, 2)
 	}
 	return floor
+}
+
+// angleFloor returns what rounding angles costs where positions are operand pos and frequencies the next.
+func angleFloor(data func(operand int) []float32, pos int) float64 {
+	angle := 1.0
+	if data != nil {
+		angle = rms(data(pos)) * rms(data(pos+1))
+	}
+	return 4 * angle * angle * unit * unit
 }
 
 // deviceFloor is Floor, and more where the device declares that it quantizes activations to 8 bits. A block
@@ -96,7 +103,7 @@ func deviceFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) 
 func terms(n *ops.Node) float64 {
 	last := func(i int) float64 { return float64(n.In[i].Shape().Last()) }
 	switch n.Op {
-	case ops.MulMatOp, ops.MulMatExpertsOp, ops.RMSNormOp, ops.L2NormOp, ops.RouteOp:
+	case ops.MulMatOp, ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp, ops.RouteOp:
 		return last(0)
 	case ops.AttentionOp:
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])

@@ -35,11 +35,15 @@ func pytorch(t *testing.T, prompt int) []float32 {
 // the error of the file's quantization is in the difference. Exact arithmetic on the quantized weights is on
 // average up to 7.7e-6 (Q8_0) and 1.4e-4 (Q4_K_M) away, as the makers of the files measured.
 func TestEmberAgainstPyTorch(t *testing.T) {
+	t.Parallel()
 	prompts := emberPrompts(t)
 	for typ, bound := range map[string]float64{"Q8_0": 2e-5, "Q4_K_M": 2e-4} {
 		r := open(t, emberFiles[typ], runner.Options{})
 		for i, p := range prompts {
 			t.Run(fmt.Sprintf("%s/prompt%d", typ, i), func(t *testing.T) {
+				if i == 4 && testing.Short() {
+					t.Skip("SKIPPED: -short leaves long prompts to make long")
+				}
 				l, err := conformance.CompareLogits(pytorch(t, i), logits(t, r, p.IDs, 512), r.Limits().Vocab)
 				if err != nil {
 					t.Fatal(err)
@@ -56,6 +60,7 @@ func TestEmberAgainstPyTorch(t *testing.T) {
 // TestEmberGreedy continues the prompts greedily and expects PyTorch's tokens. Prompt 1 is left out: its first two
 // candidates are within 0.003 of each other, and the quantized file takes the other one.
 func TestEmberGreedy(t *testing.T) {
+	t.Parallel()
 	prompts := emberPrompts(t)
 	r := open(t, emberFiles["Q8_0"], runner.Options{})
 	for _, i := range []int{0, 2, 3, 4} {

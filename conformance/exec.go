@@ -242,8 +242,12 @@ func (s *session) damage(o *outcome) error {
 	return nil
 }
 
+// close ends the stream first: uploads that no run waited for may still be on their way to the regions.
 func (s *session) close() error {
 	var errs []error
+	if s.stream != nil {
+		errs = append(errs, s.stream.Close())
+	}
 	if s.plan != nil {
 		errs = append(errs, s.plan.Close())
 	}
@@ -251,9 +255,6 @@ func (s *session) close() error {
 		if r != nil {
 			errs = append(errs, r.t.Buf.Free())
 		}
-	}
-	if s.stream != nil {
-		errs = append(errs, s.stream.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -25,7 +25,7 @@ func ListKernels(ctx context.Context, dev ops.Device, w io.Writer) error {
 }
 
 func listKernels(ctx context.Context, dev ops.Device, arch string, w io.Writer) (err error) {
-	model, src, err := tinyModel(arch, 0)
+	model, src, err := tinyModel(arch, 0, nil)
 	if err != nil {
 		return err
 	}

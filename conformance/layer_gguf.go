@@ -11,6 +11,7 @@ import (
 	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
+	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -50,7 +51,9 @@ func (s *suite) ggufCheck(ctx context.Context, path string) (Result, error) {
 	for i := range ids {
 		ids[i] = int32(rnd.IntN(m.Params().Vocab))
 	}
-	want, floor, err := ggufLogits(ctx, s.ref, m, f, ids)
+	ref := opsref.New(opsref.Options{}) // with all threads: real models are large
+	defer ref.Close()
+	want, floor, err := ggufLogits(ctx, ref, m, f, ids)
 	if err != nil {
 		return Result{}, fmt.Errorf("reference: %w", err)
 	}

@@ -65,6 +65,7 @@ var modelChecksOf = []struct {
 	{"reuse", "", reusedSlot},
 	{"restore", "", restored},
 	{"fork", "", forked},
+	{"checkpoint", "", checkpointed},
 	{"churn", "", churn},
 }
 
@@ -86,10 +87,11 @@ func (s *suite) modelChecks() []check {
 }
 
 func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType, run func(context.Context, *modelRun, *runner.Runner) Result) (res Result) {
-	model, src, err := tinyModel(arch, s.o.Seed)
+	own, given := s.o.Hparams[arch]
+	model, src, err := tinyModel(arch, s.o.Seed, own)
 	if err != nil {
-		if _, listed := tinyArchs[arch]; !listed {
-			return Result{Verdict: Skip, Detail: fmt.Sprintf("tinyArchs does not list the architecture, whose hyper-parameters are not the common ones: %v", err)}
+		if _, listed := tinyArchs[arch]; !listed && !given {
+			return Result{Verdict: Skip, Detail: fmt.Sprintf("hyper-parameters are not the common ones, and Options.Hparams has none: %v", err)}
 		}
 		return failf("%v", err)
 	}
@@ -295,6 +297,14 @@ func forked(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 			forks = forks[1:]
 			return fork, nil
 		}, nil
+	})
+}
+
+// checkpointed demands the same of sequences that resume from a checkpoint.
+func checkpointed(ctx context.Context, m *modelRun, r *runner.Runner) Result {
+	return branched(ctx, m, r, "resumed", func(id runner.SeqID) (func() (runner.SeqID, error), error) {
+		cp, err := r.Checkpoint(id)
+		return func() (runner.SeqID, error) { return r.Resume(cp) }, err
 	})
 }
 

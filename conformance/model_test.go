@@ -16,9 +16,10 @@ import (
 // TestBatchBits checks what the reference promises beyond the suite: a sequence's logits have the same bits whatever
 // else is in the batch, and however many threads compute them.
 func TestBatchBits(t *testing.T) {
+	t.Parallel()
 	for _, arch := range models.Architectures() {
 		t.Run(arch, func(t *testing.T) {
-			m, src, err := tinyModel(arch, 0)
+			m, src, err := tinyModel(arch, 0, nil)
 			if err != nil {
 				t.Skipf("SKIPPED: no tiny hyper-parameters for %s: %v", arch, err)
 			}

@@ -33,7 +33,7 @@ func (l *loaded) close() error { return l.weights.Free() }
 // runner returns a runner for seqs sequences with caches of type cache; Invalid: F32. For an oracle both kinds of state
 // are F64 instead of F32.
 func (l *loaded) runner(seqs int, cache tensor.DType, wide bool) (*runner.Runner, error) {
-	o := runner.Options{Seqs: seqs, KVType: cache, Context: min(l.model.Params().Context, tinyContext)}
+	o := runner.Options{Seqs: seqs, Checkpoints: 1, KVType: cache, Context: min(l.model.Params().Context, tinyContext)}
 	if wide {
 		o.StateType = tensor.F64
 		if cache == tensor.Invalid {

@@ -25,7 +25,7 @@ func (honestRounding) ActivationBlock(n *ops.Node) int {
 
 func newRounding() rounding {
 	exact := opsref.KernelOf(ops.MulMatOp)
-	return rounding{opsref.New(opsref.Options{Override: map[*ops.Def]opsref.Kernel[float32]{
+	return rounding{opsref.New(opsref.Options{Threads: 1, Override: map[*ops.Def]opsref.Kernel[float32]{
 		ops.MulMatOp: func(c *opsref.Call[float32]) error {
 			x := append([]float32(nil), c.In[0].F...)
 			for lo := 0; lo < len(x); lo += 32 {
@@ -50,6 +50,7 @@ func newRounding() rounding {
 // TestDeclaredRounding demands that quantized activations pass where the device declares them, and fail where it
 // does not.
 func TestDeclaredRounding(t *testing.T) {
+	t.Parallel()
 	o := conformance.Options{Match: regexp.MustCompile(`^(Ops|Quant)/.*(mul_mat/Q8_0|mul_mat/Q4_K|Q8_0/mul_mat|Q4_K/mul_mat)|^Model/qwen3/(prefill|decode)$`)}
 	for seed := range uint64(5) {
 		o.Seed = seed

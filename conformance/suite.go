@@ -21,6 +21,10 @@ type Options struct {
 	GGUF   []string       // paths of model files whose logits are compared; none are downloaded
 	NoSkip bool           // a skip counts as a failure
 	Tap    bool           // when a model fails, find the first node that departs from the reference
+
+	// Hparams are the hyper-parameters in which tiny models of architectures of other modules differ from the common
+	// ones, by architecture and by GGUF key without its prefix, as in {"reglu": {"block_count": uint32(1)}}.
+	Hparams map[string]map[string]any
 }
 
 // Verdict is the outcome of one check.
@@ -84,8 +88,10 @@ type suite struct {
 	logits      map[modelKey]*wantedLogits
 }
 
+// newSuite gives the scalar devices one thread: cases are so small that others would only wait for them.
 func newSuite(dev ops.Device, o Options) *suite {
-	return &suite{dev: dev, ref: opsref.New(opsref.Options{}), oracle: opsref.New(opsref.Options{Oracle: true}), o: o,
+	return &suite{dev: dev, o: o,
+		ref: opsref.New(opsref.Options{Threads: 1}), oracle: opsref.New(opsref.Options{Threads: 1, Oracle: true}),
 		logits: map[modelKey]*wantedLogits{}}
 }
 

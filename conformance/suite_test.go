@@ -20,13 +20,14 @@ import (
 )
 
 func reference(tb testing.TB) ops.Device {
-	dev := opsref.New(opsref.Options{})
+	dev := opsref.New(opsref.Options{Threads: 1})
 	tb.Cleanup(func() { dev.Close() })
 	return dev
 }
 
 // TestReference runs the whole suite on the reference backend itself.
 func TestReference(t *testing.T) {
+	t.Parallel()
 	conformance.TestDevice(t, reference, conformance.Options{NoSkip: true})
 }
 

@@ -1,14 +1,13 @@
 package conformance
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
-	"sync"
 
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -81,13 +80,14 @@ func merge(parts ...map[string]any) map[string]any {
 	return m
 }
 
-// tinyModel makes the tiny model of an architecture, weights included, from the seed.
-func tinyModel(arch string, seed uint64) (models.Model, *tinySource, error) {
+// tinyModel makes the tiny model of an architecture, weights included, from the seed. own are keys that replace those
+// that we know.
+func tinyModel(arch string, seed uint64, own map[string]any) (models.Model, *tiny.Source, error) {
 	meta := &gguf.Meta{}
 	if err := meta.Set("general.architecture", arch); err != nil {
 		return nil, nil, err
 	}
-	for k, v := range merge(tinyKeys, tinyArchs[arch]) {
+	for k, v := range merge(tinyKeys, tinyArchs[arch], own) {
 		if err := meta.Set(arch+"."+k, v); err != nil {
 			return nil, nil, err
 		}
@@ -96,74 +96,19 @@ func tinyModel(arch string, seed uint64) (models.Model, *tinySource, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	src := &tinySource{arch: arch, seed: seed, specs: m.Weights(), data: map[string][]byte{}}
-	for _, w := range m.Weights() {
-		src.specs = append(src.specs, w.Inputs...)
-	}
-	return m, src, nil
+	return m, tiny.Make(m, func(w models.WeightSpec) (tensor.DType, func() float32) {
+		dt, r, gen := tensor.F32, newRand(seed, "%s/%s", arch, w.Name), tinyElement(w.Name, w.Shape)
+		if len(w.Shape) > 1 {
+			h := newRand(0, "%s/%s/type", arch, w.Name)
+			dt, _ = tensor.ParseDType(tinyTypes[h.IntN(len(tinyTypes))])
+		}
+		return dt, func() float32 { return gen(r) }
+	}), nil
 }
 
 // tinyTypes are the types of matrices, of which each gets one by its name. Rows that are no whole number of blocks
 // stay F32.
 var tinyTypes = []string{"F32", "F16", "Q8_0", "Q4_0"}
-
-// tinySource is a models.Source of random weights, of every tensor that the model knows.
-type tinySource struct {
-	arch  string
-	seed  uint64
-	specs []models.WeightSpec
-
-	mu   sync.Mutex // guards data
-	data map[string][]byte
-}
-
-// Tensor describes a tensor of the model under the first of its names.
-func (s *tinySource) Tensor(name string) (gguf.TensorInfo, bool) {
-	for _, w := range s.specs {
-		if w.Name != name || w.Derive != nil {
-			continue
-		}
-		dt := tensor.F32
-		if len(w.Shape) > 1 && !w.Vector {
-			h := newRand(0, "%s/%s/type", s.arch, name)
-			if d, ok := tensor.ParseDType(tinyTypes[h.IntN(len(tinyTypes))]); ok {
-				if f, _ := d.Format(); w.Shape.Last()%f.Block == 0 {
-					dt = d
-				}
-			}
-		}
-		size, err := tensor.Bytes(dt, w.Shape)
-		return gguf.TensorInfo{Name: name, DType: dt, Shape: w.Shape, Size: size}, err == nil
-	}
-	return gguf.TensorInfo{}, false
-}
-
-// ReadTensor copies the tensor's bytes from off to p.
-func (s *tinySource) ReadTensor(t gguf.TensorInfo, p []byte, off int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, ok := s.data[t.Name]
-	if !ok {
-		f, ok := t.DType.Format()
-		if !ok {
-			return fmt.Errorf("conformance: tensor %q has unknown type %v", t.Name, t.DType)
-		}
-		r := newRand(s.seed, "%s/%s", s.arch, t.Name)
-		gen := tinyElement(t.Name, t.Shape)
-		x := make([]float32, t.Shape.Elems())
-		for i := range x {
-			x[i] = gen(r)
-		}
-		b = make([]byte, t.Size)
-		f.Quant(b, x)
-		s.data[t.Name] = b
-	}
-	if off < 0 || off+int64(len(p)) > int64(len(b)) {
-		return fmt.Errorf("conformance: %d bytes at %d of tensor %q, which has %d", len(p), off, t.Name, len(b))
-	}
-	copy(p, b[off:])
-	return nil
-}
 
 // tinyElement returns a generator of a tensor's elements, of the size that trained weights of that name have: norms
 // near one, matrices that keep the size of what they multiply, decays that are negative.

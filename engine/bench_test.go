@@ -11,8 +11,9 @@ import (
 
 // instant is a runner that computes nothing, so that the engine's own cost shows.
 type instant struct {
-	next   int
-	logits [][]float32
+	engine.Runner // nil: nobody forks
+	next          int
+	logits        [][]float32
 }
 
 func (r *instant) Limits() runner.Limits {

@@ -7,6 +7,9 @@
 // every sequence that got logits. Tokens go to buffers that MaxTokens bounds, so a consumer that reads slowly, or
 // never, cannot hold up the loop.
 //
+// Requests that share a prompt, the choices of one call, are submitted together: one reads the prompt, and the others
+// fork from it, or resume from a checkpoint of it as slots become free.
+//
 // A step that fails takes down the sequences that were part of it, each with an error that says so; all others go
 // on.
 package engine

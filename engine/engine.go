@@ -18,6 +18,16 @@ type Runner interface {
 	Open() (runner.SeqID, error)
 	// Release frees a sequence, whatever its state.
 	Release(runner.SeqID)
+	// Fork opens a sequence that continues where another is.
+	Fork(runner.SeqID) (runner.SeqID, error)
+	// Checkpoint keeps the state of a sequence until Drop. The error wraps runner.ErrNoCheckpoint if there is no room.
+	Checkpoint(runner.SeqID) (runner.CheckpointID, error)
+	// Resume opens a sequence that continues where the checkpoint was made.
+	Resume(runner.CheckpointID) (runner.SeqID, error)
+	Drop(runner.CheckpointID)
+	// Save and Restore are Checkpoint and Resume by way of the host.
+	Save(ctx context.Context, id runner.SeqID) (*runner.Snapshot, error)
+	Restore(ctx context.Context, s *runner.Snapshot) (runner.SeqID, error)
 	// Step appends tokens to sequences and returns, for each entry of work, its Rows*Vocab logits. It blocks until the
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
 	// After an error, the state of the sequences of work is undefined and they are only closed.
@@ -63,7 +73,7 @@ type Config struct {
 	Runner   Runner
 	EOG      func(id int32) bool // reports end-of-generation tokens; nil if there are none
 	Policy   Policy              // nil is Fair{}
-	MaxQueue int                 // most sequences that wait for a slot; 0 is DefaultMaxQueue
+	MaxQueue int                 // sequences waiting for a slot from which on none is accepted; 0 is DefaultMaxQueue
 }
 
 // Stats are counts since the start and the present state, taken at one moment.
@@ -97,6 +107,7 @@ type Engine struct {
 	mu      sync.Mutex
 	waiting []*Sequence
 	running []*Sequence // written by the loop alone, under mu
+	shared  []*choices  // with sequences that wait, oldest first
 	closing bool
 	stats   Stats
 }
@@ -134,26 +145,56 @@ func (e *Engine) Limits() runner.Limits { return e.limits }
 // Submit queues a request. The sequence lives until it finishes or ctx is done. Errors are [ErrQueueFull],
 // [ErrClosed], *[ContextLengthError], the cause of ctx's end, and others that wrap [ErrBadRequest].
 func (e *Engine) Submit(ctx context.Context, r Request) (*Sequence, error) {
-	s, err := e.sequence(r)
+	seqs, err := e.SubmitChoices(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	return seqs[0], nil
+}
+
+// SubmitChoices queues requests with one prompt, which is read once: each sequence gets what it would get alone. They
+// run side by side as far as there are slots, and then one after the other. All are queued, or none with an error of
+// [Engine.Submit].
+func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence, error) {
+	if len(rs) == 0 {
+		return nil, fmt.Errorf("%w: no request", ErrBadRequest)
+	}
+	seqs := make([]*Sequence, len(rs))
+	for i, r := range rs {
+		if !slices.Equal(r.Prompt, rs[0].Prompt) {
+			return nil, fmt.Errorf("%w: choice %d has another prompt than the first", ErrBadRequest, i)
+		}
+		var err error
+		if seqs[i], err = e.sequence(r); err != nil {
+			return nil, err
+		}
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	waiting := len(e.waiting) + len(e.choosing())
 	switch {
 	case e.closing:
 		return nil, ErrClosed
-	case len(e.waiting) >= e.maxQueue:
+	case waiting >= e.maxQueue:
 		e.stats.Rejected++
-		return nil, fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, len(e.waiting))
+		return nil, fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, waiting)
 	}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	e.waiting = append(e.waiting, s)
+	for _, s := range seqs {
+		s.ctx, s.cancel = context.WithCancel(ctx)
+	}
+	e.waiting = append(e.waiting, seqs[0])
+	if len(seqs) > 1 {
+		c := &choices{reader: seqs[0], rest: seqs[1:len(seqs):len(seqs)]}
+		for _, s := range seqs {
+			s.choices = c
+		}
+		e.shared = append(e.shared, c)
+	}
 	e.signal()
-	return s, nil
+	return slices.Clone(seqs), nil
 }
 
 // sequence checks a request and makes a sequence of it.
@@ -195,7 +236,7 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.Running, s.Waiting = len(e.running), len(e.waiting)
+	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.choosing())
 	return s
 }
 

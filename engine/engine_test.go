@@ -36,6 +36,9 @@ func start(t *testing.T, r *fake.Runner, change func(*engine.Config)) *engine.En
 		if n := r.OpenSeqs(); n != 0 {
 			t.Errorf("%d sequences were left open", n)
 		}
+		if n := r.OpenCheckpoints(); n != 0 {
+			t.Errorf("%d checkpoints were left", n)
+		}
 		if s := e.Stats(); s.Running != 0 || s.Waiting != 0 {
 			t.Errorf("stats after Close: %+v", s)
 		}

@@ -16,6 +16,7 @@ func (e *Engine) loop() {
 	defer close(e.done)
 	for e.awaitWork() {
 		e.dropCancelled()
+		e.startChoices()
 		seqs, work, err := e.schedule()
 		if err != nil {
 			e.failAll(err)
@@ -34,8 +35,13 @@ func (e *Engine) loop() {
 		e.count(seqs, work)
 		for i, s := range seqs {
 			s.pending = s.pending[len(work[i].Tokens):]
-			if work[i].Rows > 0 {
-				e.draw(s, logits[i])
+			if work[i].Rows == 0 {
+				continue
+			}
+			others := e.branch(s, logits[i])
+			e.draw(s, logits[i])
+			for _, o := range others {
+				e.draw(o, logits[i])
 			}
 		}
 	}
@@ -45,7 +51,7 @@ func (e *Engine) loop() {
 func (e *Engine) awaitWork() bool {
 	for {
 		e.mu.Lock()
-		work, closing := len(e.waiting)+len(e.running) > 0, e.closing
+		work, closing := len(e.waiting)+len(e.running)+len(e.shared) > 0, e.closing
 		e.mu.Unlock()
 		if work || closing {
 			return work
@@ -56,7 +62,7 @@ func (e *Engine) awaitWork() bool {
 
 // dropCancelled ends the sequences whose context is done, and all of them after a Close that ran out of patience.
 func (e *Engine) dropCancelled() {
-	for _, s := range slices.Concat(e.running, e.queued()) {
+	for _, s := range e.all() {
 		switch {
 		case e.ctx.Err() != nil:
 			e.finish(s, FinishNone, ErrClosed)
@@ -71,6 +77,13 @@ func (e *Engine) queued() []*Sequence {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.waiting)
+}
+
+// all returns all sequences.
+func (e *Engine) all() []*Sequence {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Concat(e.running, e.waiting, e.choosing())
 }
 
 // schedule asks the policy for the next step, admits sequences, and returns those that take part with their work.
@@ -247,6 +260,7 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 		e.runner.Release(s.slot)
 		s.open = false
 	}
+	e.leave(s)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running = remove(e.running, s)
@@ -265,7 +279,7 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 
 // failAll ends every sequence, for errors that concern them all.
 func (e *Engine) failAll(err error) {
-	for _, s := range slices.Concat(e.running, e.queued()) {
+	for _, s := range e.all() {
 		e.finish(s, FinishNone, err)
 	}
 }

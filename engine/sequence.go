@@ -66,8 +66,9 @@ type Sequence struct {
 	stop      *StopMatcher
 	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token drawn
 	last      [1]int32
-	decode    bool // the prompt is in
-	idle      int  // steps since it was last part of one
+	decode    bool     // the prompt is in
+	idle      int      // steps since it was last part of one
+	choices   *choices // it shares its prompt with; nil if nobody
 	generated int
 
 	mu     sync.Mutex

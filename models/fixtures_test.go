@@ -191,7 +191,7 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 	if !ok {
 		t.Fatal("the model is no nn.Decoder")
 	}
-	dev := opsref.New(opsref.Options{Threads: 2})
+	dev := opsref.New(opsref.Options{Threads: 1})
 	defer dev.Close()
 	w, err := models.LoadWeights(t.Context(), m, src, dev, nil)
 	if err != nil {

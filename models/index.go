@@ -3,6 +3,7 @@ package models
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -16,12 +17,19 @@ type Span struct {
 	Slot   int       // place of the sequence in per-sequence state
 	Rows   int       // outputs are wanted for the last Rows of Tokens
 	Tables [][]int32 // page tables, in the order of kv.Spec.Windows; negative for pages that nobody reads
+
+	Embeds   [][]float32 // rows that replace tokens, see Batch
+	EmbedIDs []int32     // for each of Tokens, a row of Embeds or a negative number; nil if there are none
 }
 
 // Index is the index data of one step, as the inputs that [Inputs] declares. The zero Index is empty. It keeps its
 // memory from step to step and belongs to one goroutine.
 type Index struct {
 	tokens, pos, seq, starts, slots, rows []int32
+
+	embeds   []float32
+	embedded int // rows of embeds
+	embedIDs []int32
 
 	windows []int
 	tables  [][]int32 // [seqs, width] for each window
@@ -32,10 +40,11 @@ type Index struct {
 // Reset empties x for a model whose page tables have the given windows, in steps whose tables hold up to pages pages.
 // Tables grow by powers of two, so that a growing sequence needs few plans.
 func (x *Index) Reset(windows []int, pages int) {
-	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows} {
+	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs} {
 		*p = (*p)[:0]
 	}
 	x.starts = append(x.starts, 0)
+	x.embeds, x.embedded = x.embeds[:0], 0
 	x.windows, x.width = windows, Bucket(max(pages, 1))
 	x.tables = slices.Grow(x.tables[:0], len(windows))[:len(windows)]
 	for i := range x.tables {
@@ -50,6 +59,17 @@ func (x *Index) Add(s Span) {
 		x.pos, x.seq = append(x.pos, int32(s.Pos+i)), append(x.seq, seq)
 	}
 	x.tokens = append(x.tokens, s.Tokens...)
+	for i := range s.Tokens {
+		id := int32(-1)
+		if s.EmbedIDs != nil && s.EmbedIDs[i] >= 0 {
+			id = int32(x.embedded) + s.EmbedIDs[i]
+		}
+		x.embedIDs = append(x.embedIDs, id)
+	}
+	for _, row := range s.Embeds {
+		x.embeds = append(x.embeds, row...)
+	}
+	x.embedded += len(s.Embeds)
 	for i := range s.Rows {
 		x.rows = append(x.rows, int32(len(x.tokens)-s.Rows+i))
 	}
@@ -76,6 +96,7 @@ func (x *Index) Pad(spare int) {
 	end := int32(len(x.tokens))
 	for range Bucket(len(x.tokens)) - len(x.tokens) {
 		x.tokens, x.pos, x.seq = append(x.tokens, 0), append(x.pos, 0), append(x.seq, -1)
+		x.embedIDs = append(x.embedIDs, -1)
 	}
 	for range Bucket(len(x.slots)) - len(x.slots) {
 		x.starts, x.slots = append(x.starts, end), append(x.slots, int32(spare))
@@ -84,41 +105,48 @@ func (x *Index) Pad(spare int) {
 		}
 	}
 	x.rows = zeros(x.rows, Bucket(len(x.rows))-len(x.rows))
+	if x.embedded > 0 {
+		n := Bucket(x.embedded)
+		x.embeds = append(x.embeds, make([]float32, (n-x.embedded)*(len(x.embeds)/x.embedded))...)
+		x.embedded = n
+	}
 }
 
 // Sizes returns the sizes of the step.
 func (x *Index) Sizes() Sizes {
-	return Sizes{Tokens: len(x.tokens), Seqs: len(x.slots), Pages: x.width, Rows: len(x.rows)}
+	return Sizes{Tokens: len(x.tokens), Seqs: len(x.slots), Pages: x.width, Rows: len(x.rows), Embeds: x.embedded}
 }
 
 // Upload copies the data to the inputs of p, but for those that the plan does not use.
 func (x *Index) Upload(s ops.Stream, p ops.Plan) error {
-	upload := func(name string, data []int32) error {
-		t, ok := p.Input(name)
-		if !ok {
-			return nil
-		}
-		x.raw = x.raw[:0]
-		for _, v := range data {
-			x.raw = binary.LittleEndian.AppendUint32(x.raw, uint32(v))
-		}
-		if err := s.Upload(t, x.raw); err != nil {
-			return fmt.Errorf("models: input %q: %w", name, err)
-		}
-		return nil
-	}
 	for _, in := range []struct {
 		name string
 		data []int32
-	}{{"tokens", x.tokens}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts}, {"slots", x.slots}, {"rows", x.rows}} {
-		if err := upload(in.name, in.data); err != nil {
+	}{{"tokens", x.tokens}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts}, {"slots", x.slots}, {"rows", x.rows},
+		{"embed_ids", x.embedIDs}} {
+		if err := upload(x, s, p, in.name, in.data, func(v int32) uint32 { return uint32(v) }); err != nil {
 			return err
 		}
 	}
 	for i, w := range x.windows {
-		if err := upload(tableName(w), x.tables[i]); err != nil {
+		if err := upload(x, s, p, tableName(w), x.tables[i], func(v int32) uint32 { return uint32(v) }); err != nil {
 			return err
 		}
+	}
+	return upload(x, s, p, "embeds", x.embeds, math.Float32bits)
+}
+
+func upload[T any](x *Index, s ops.Stream, p ops.Plan, name string, data []T, word func(T) uint32) error {
+	t, ok := p.Input(name)
+	if !ok {
+		return nil
+	}
+	x.raw = x.raw[:0]
+	for _, v := range data {
+		x.raw = binary.LittleEndian.AppendUint32(x.raw, word(v))
+	}
+	if err := s.Upload(t, x.raw); err != nil {
+		return fmt.Errorf("models: input %q: %w", name, err)
 	}
 	return nil
 }

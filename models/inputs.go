@@ -3,7 +3,6 @@ package models
 import (
 	"fmt"
 
-	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -17,9 +16,9 @@ type Sizes struct {
 	Embeds int // rows that replace tokens
 }
 
-// Inputs declares the index data of a step in g, as inputs that [Index.Upload] fills. States, Context and Tap are the
-// caller's to set.
-func Inputs(g *ops.Graph, spec kv.Spec, n Sizes) Batch {
+// Inputs declares the index data of a step of m in g, as inputs that [Index.Upload] fills. States, Context and Tap are
+// the caller's to set.
+func Inputs(g *ops.Graph, m Model, n Sizes) Batch {
 	b := Batch{
 		Tokens: g.Input("tokens", tensor.I32, n.Tokens),
 		Pos:    g.Input("pos", tensor.I32, n.Tokens),
@@ -28,8 +27,12 @@ func Inputs(g *ops.Graph, spec kv.Spec, n Sizes) Batch {
 		Slots:  g.Input("slots", tensor.I32, n.Seqs),
 		Rows:   g.Input("rows", tensor.I32, n.Rows),
 	}
-	for _, w := range spec.Windows() {
+	for _, w := range m.State().Windows() {
 		b.Pages = append(b.Pages, PageGroup{w, g.Input(tableName(w), tensor.I32, n.Seqs, n.Pages)})
+	}
+	if n.Embeds > 0 {
+		b.Embeds = g.Input("embeds", tensor.F32, n.Embeds, m.Params().Embd)
+		b.EmbedIDs = g.Input("embed_ids", tensor.I32, n.Tokens)
 	}
 	return b
 }

@@ -13,7 +13,7 @@ import (
 // [Batch]; neither they nor the weights need memory.
 func Record(m Model, w Weights, states map[string]tensor.Tensor, context int, n Sizes) (*ops.Graph, Outputs, error) {
 	g := &ops.Graph{}
-	b := Inputs(g, m.State(), n)
+	b := Inputs(g, m, n)
 	b.States, b.Context = states, context
 	out := m.Build(g, w, b)
 	if err := g.Err(); err != nil {

@@ -78,8 +78,23 @@ func Register(d *Def) *Def {
 	if slices.ContainsFunc(defs, func(e *Def) bool { return e.Name == d.Name }) {
 		panic("ops: duplicate op " + d.Name)
 	}
+	if cases := d.Cases; cases != nil {
+		d.Cases = func() []Case { return withLeaves(cases()) }
+	}
 	defs = append(defs, d)
 	return d
+}
+
+// withLeaves makes operands that do not say what they are inputs.
+func withLeaves(cs []Case) []Case {
+	for _, c := range cs {
+		for i := range c.Args {
+			if c.Args[i].Leaf == NoLeaf {
+				c.Args[i].Leaf = Input
+			}
+		}
+	}
+	return cs
 }
 
 // Defs returns all registered operations, sorted by name.

@@ -182,15 +182,15 @@ func (n *Node) infer() error {
 		return fmt.Errorf("%s: %d results inferred, %d declared", n.Op.Name, len(n.Out), n.Op.results())
 	}
 	for r := range n.Out {
-		if i := n.Op.alias(r); i >= 0 && root(n.In[i]).Leaf != State {
+		if i := n.Op.alias(r); i >= 0 && Root(n.In[i]).Leaf != State {
 			return fmt.Errorf("%s: updates input %d in place, which is not a state", n.Op.Name, i)
 		}
 	}
 	return nil
 }
 
-// root follows in-place updates and views of v back to the node that owns the storage.
-func root(v Value) *Node {
+// Root follows in-place updates and views of v back to the node that owns the storage.
+func Root(v Value) *Node {
 	for v.node.Op != nil {
 		i := v.node.Op.Storage(v.out)
 		if i < 0 {

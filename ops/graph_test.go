@@ -165,3 +165,16 @@ func TestCasesInfer(t *testing.T) {
 		}
 	}
 }
+
+// Operands of cases are inputs unless they say otherwise, whoever declares the op.
+func TestCasesDefaultToInputs(t *testing.T) {
+	defer func(d []*Def) { defs = d }(defs)
+	d := Register(&Def{Name: "default_leaf", Cases: func() []Case {
+		return []Case{{Args: []Arg{{}, {Leaf: Weight}, {Leaf: State}}}}
+	}})
+	for i, want := range []Leaf{Input, Weight, State} {
+		if got := d.Cases()[0].Args[i].Leaf; got != want {
+			t.Errorf("operand %d is leaf %d, want %d", i, got, want)
+		}
+	}
+}

@@ -11,7 +11,7 @@ func Lower(g *Graph, d Device, outs ...Value) (*Graph, []Value, error) {
 		return nil, nil, g.err
 	}
 	l := &lowering{dev: d, g: &Graph{lowered: true}}
-	live := needed(g, outs)
+	live := Needed(g, outs)
 	m := map[Value]Value{}
 	for _, n := range g.Nodes {
 		if !live[n] {
@@ -46,8 +46,8 @@ func Lower(g *Graph, d Device, outs ...Value) (*Graph, []Value, error) {
 	return l.g, lo, nil
 }
 
-// needed returns the nodes that outs or a state update depend on.
-func needed(g *Graph, outs []Value) map[*Node]bool {
+// Needed returns the nodes that outs or a state update depend on.
+func Needed(g *Graph, outs []Value) map[*Node]bool {
 	live := map[*Node]bool{}
 	for _, o := range outs {
 		if o.Valid() {
@@ -91,7 +91,7 @@ func (l *lowering) emit(d *Def, attrs any, in []Value, pos string) ([]Value, err
 	for i, v := range in {
 		// Expansions see states as states, so that their own in-place ops are accepted.
 		n := &Node{ID: i, Leaf: Input, Name: fmt.Sprintf("in%d", i), Out: []Type{v.Type()}}
-		if r := root(v); r.Op == nil {
+		if r := Root(v); r.Op == nil {
 			n.Leaf = r.Leaf
 		}
 		sub.Nodes = append(sub.Nodes, n)

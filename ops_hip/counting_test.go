@@ -68,7 +68,7 @@ func TestOpenCounting(t *testing.T) {
 	if k.LoadedOnce != 2*4*n || k.StoredOnce != 4*n || k.Waits == 0 || k.Delays == 0 {
 		t.Errorf("%+v, want %d bytes loaded, %d stored, and some waits and delays", k, 2*4*n, 4*n)
 	}
-	if d.Supports(product(t, tensor.F16, 1, 8, 32)) {
+	if d.Supports(product(t, tensor.F16, false, 1, 8, 32)) {
 		t.Error("a device for one kernel supports another op")
 	}
 	if _, err := opship.OpenCounting("gfx1151", "nothing", 40); err == nil {

@@ -12,9 +12,9 @@ type Kernel struct {
 	Name string // shown in reports; unique
 	Op   *ops.Def
 
-	// Match says how well the kernel suits n: below 0 not at all, else the higher the better. It is a pure
-	// function of op, types, attributes and target. It sees nodes of a graph that is still being lowered, so it
-	// must not look beyond the types of n's inputs.
+	// Match says how well the kernel suits n: below 0 not at all, else the higher the better. It is a pure function of
+	// op, types, attributes, layouts of weights and target. It sees nodes of a graph that is still being lowered, so it
+	// must not look beyond the types and layouts of n's inputs.
 	Match func(n *ops.Node, t *Target) int
 
 	// Launch returns what runs for n, in order. It is called once, when a plan is compiled, on nodes that Match

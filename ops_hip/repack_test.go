@@ -185,7 +185,7 @@ func TestLayouts(t *testing.T) {
 	}{
 		{"as in files", func(w *tensor.Tensor) { w.Layout = tensor.Layout{} }, quant.Q4_K, []string{`weight "w" of type Q4_K lies as in files`, `layout "planes"`}},
 		{"of another name", func(w *tensor.Tensor) { w.Layout.Name = "tiles" }, quant.Q4_K, []string{`lies in layout "tiles"`, `layout "planes"`}},
-		{"where there is none", func(w *tensor.Tensor) { w.Layout = tensor.Layout{Name: "planes", Bytes: 5, Rows: 1} }, tensor.F16, []string{`type F16 lies in layout "planes"`, "reads it as in files"}},
+		{"where there is none", func(w *tensor.Tensor) { w.Layout = tensor.Layout{Name: "planes", Bytes: 5, Rows: 1} }, tensor.F16, []string{`type F16 lies in layout "planes"`, "read it as in files"}},
 		{"of another size", func(w *tensor.Tensor) { w.Layout.Bytes++ }, quant.Q4_K, []string{"Bytes:641", "Bytes:640"}},
 		{"larger than its memory", func(w *tensor.Tensor) { w.Off = 1<<20 - 639 }, quant.Q4_K, []string{"640 bytes at", "outside of its buffer"}},
 	} {

@@ -16,6 +16,10 @@ type Call[T Float] struct {
 	Pool    *par.Pool
 }
 
+// For calls f on [0,n) cut into ranges of grain indexes, the last of which may be shorter, on the device's threads: the
+// ranges do not depend on how many there are. A panic in f is the error.
+func (c *Call[T]) For(n, grain int, f func(lo, hi int)) error { return c.Pool.For(n, grain, f) }
+
 // kernel is an op's implementation in both precisions.
 type kernel struct {
 	f32 Kernel[float32]

@@ -56,19 +56,20 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	}
 	for _, p := range prompts {
 		rec.prompt += len(p)
-		for i := range o.N {
-			r := engine.Request{
+		choices := make([]engine.Request, o.N) // the prompt is read once for all of them
+		for i := range choices {
+			choices[i] = engine.Request{
 				Prompt: p, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 			}
-			r.Sampling.Seed += uint64(i)
-			seq, err := m.Engine.Submit(ctx, r)
-			if err != nil {
-				cancel()
-				return nil, err
-			}
-			g.seqs = append(g.seqs, seq)
+			choices[i].Sampling.Seed += uint64(i)
 		}
+		seqs, err := m.Engine.SubmitChoices(ctx, choices...)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		g.seqs = append(g.seqs, seqs...)
 	}
 	for i, seq := range g.seqs {
 		g.wait.Go(func() {

@@ -206,6 +206,9 @@ func TestCompletion(t *testing.T) {
 	if fixed(body) != want {
 		t.Errorf("body\n%s, want\n%s", fixed(body), want)
 	}
+	if n := s.engine.Stats().PromptTokens; n != 5 {
+		t.Errorf("%d tokens of prompts were read for four choices of prompts with 5 in all", n)
+	}
 	_, _, body = s.call(t, "POST", "/v1/completions", `{"prompt":[120,121],"stream":true,"max_tokens":2}`)
 	const head = `data: {"id":"cmpl-0","object":"text_completion","created":0,"model":"fake","choices":[{"index":0,"text":`
 	want = head + `"a","logprobs":null,"finish_reason":null}]}` + "\n\n" + head + `"b","logprobs":null,"finish_reason":"length"}]}` + "\n\ndata: [DONE]\n\n"

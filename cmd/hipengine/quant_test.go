@@ -63,7 +63,7 @@ func TestQuantCommands(t *testing.T) {
 	dir := t.TempDir()
 	matrix, small := filepath.Join(dir, "matrix.gguf"), filepath.Join(dir, "small.gguf")
 	succeed(t, "imatrix", "ember", writeText(t), matrix, "--chunk", "16", "--device", "cpu")
-	succeed(t, "convert", folder, small, "--type", "iq3_xxs", "--imatrix", matrix)
+	succeed(t, "convert", folder, small, "--type", "q4_k_m", "--imatrix", matrix)
 
 	if r := succeed(t, "run", folder, "--quant", "q8_0", "--device", "cpu", france); r.out != "The capital of France is Paris.\n" {
 		t.Errorf("run: out %q", r.out)
@@ -77,7 +77,7 @@ func TestQuantCommands(t *testing.T) {
 		}
 	}
 	perplexity(&want, small, text)
-	perplexity(&got, folder, text, "--quant", "iq3_xxs", "--imatrix", matrix)
+	perplexity(&got, folder, text, "--quant", "q4_k_m", "--imatrix", matrix)
 	if got.NLL != want.NLL || got.NLL == 0 {
 		t.Errorf("perplexity with --quant %v, of the file %v", got, want)
 	}

@@ -12,7 +12,7 @@ import (
 // functions off by units in the last place, angles in float32, and operands of matrix units rounded to the precision
 // of the weights. It must pass: bounds that only the reference itself can keep would be worthless.
 func Honest() ops.Device {
-	return opsref.New(opsref.Options{Name: "honest", Override: map[*ops.Def]opsref.Kernel[float32]{
+	return opsref.New(opsref.Options{Name: "honest", Threads: 1, Override: map[*ops.Def]opsref.Kernel[float32]{
 		ops.MulMatOp: func(c *call) error {
 			to := operand(c.In[1].DType)
 			return mulMatWith(c, func(x, w []float32) float32 { return dot32(x, w, to) })

@@ -39,6 +39,6 @@ type defect struct {
 
 // New returns the mutant's device. The caller closes it.
 func (m Mutant) New() ops.Device {
-	ref := opsref.New(opsref.Options{Name: "mutant:" + m.Name, Override: m.defect.override})
+	ref := opsref.New(opsref.Options{Name: "mutant:" + m.Name, Threads: 1, Override: m.defect.override})
 	return &rewriter{Device: ref, defect: m.defect}
 }

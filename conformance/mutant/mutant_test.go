@@ -23,9 +23,9 @@ func run(t *testing.T, dev ops.Device, match string, tap bool) *conformance.Repo
 }
 
 // scope is what a mutant is run on: all of the op layer, so that failing elsewhere shows, else the checks that must
-// catch it.
+// catch it. Short tests run these alone.
 func scope(m mutant.Mutant) string {
-	if strings.HasPrefix(m.Caught, "Ops/") {
+	if strings.HasPrefix(m.Caught, "Ops/") && !testing.Short() {
 		return "^Ops/"
 	}
 	return "^" + regexp.QuoteMeta(m.Caught)
@@ -34,7 +34,8 @@ func scope(m mutant.Mutant) string {
 // TestMutants demands that each mutant fails where it must, and nowhere else in its scope, and that the device that
 // the mutants are made from passes the same checks.
 func TestMutants(t *testing.T) {
-	ref := opsref.New(opsref.Options{})
+	t.Parallel()
+	ref := opsref.New(opsref.Options{Threads: 1})
 	defer ref.Close()
 	clean := map[string]bool{}
 	names := map[string]bool{}
@@ -44,6 +45,9 @@ func TestMutants(t *testing.T) {
 				t.Error("a mutant needs a name of its own and a word on what it models")
 			}
 			names[m.Name] = true
+			if strings.HasPrefix(m.Caught, "Ops/") && testing.Short() {
+				t.Log("SKIPPED: -short leaves to make long that no check of another op fails")
+			}
 			if s := scope(m); !clean[s] {
 				if err := run(t, ref, s, false).Err(); err != nil {
 					t.Fatalf("the reference fails: %v", err)
@@ -116,6 +120,7 @@ func TestTap(t *testing.T) {
 
 // TestHonest checks that the bounds leave room for the arithmetic of real devices, and not only with one set of data.
 func TestHonest(t *testing.T) {
+	t.Parallel()
 	dev := mutant.Honest()
 	defer dev.Close()
 	for seed, match := range []string{"^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)", "^Ops/"} {

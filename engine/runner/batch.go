@@ -34,6 +34,9 @@ func (r *Runner) batch(work []Work) error {
 				return fmt.Errorf("runner: sequence %d: token %d at %d is outside 0..%d", w.Seq, id, i, r.limits.Vocab-1)
 			}
 		}
+		if err := w.checkEmbeds(r.model.Params().Embd); err != nil {
+			return err
+		}
 		total += n
 		pages := pagesFor(s.len + n)
 		for i, t := range s.tables {
@@ -59,7 +62,8 @@ func (r *Runner) batch(work []Work) error {
 		for _, t := range s.tables {
 			r.tables = append(r.tables, t.pages[:pages])
 		}
-		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: int(w.Seq), Rows: w.Rows, Tables: r.tables})
+		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: int(w.Seq), Rows: w.Rows, Tables: r.tables,
+			Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
 		r.wanted += w.Rows
 	}
 	r.index.Fill()

@@ -115,7 +115,7 @@ func TestPlanMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			works := []Work{{ids[0], make([]int32, 38), 1}, {ids[1], []int32{1}, 1}, {ids[2], []int32{1}, 1}}
+			works := []Work{{Seq: ids[0], Tokens: make([]int32, 38), Rows: 1}, {Seq: ids[1], Tokens: []int32{1}, Rows: 1}, {Seq: ids[2], Tokens: []int32{1}, Rows: 1}}
 			r.Release(ids[0])
 			works[0].Seq = open(t, r)
 			if _, err := r.Step(t.Context(), works); err != nil {

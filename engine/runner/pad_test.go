@@ -47,10 +47,10 @@ func TestPaddingChangesNothing(t *testing.T) {
 				open(t, padded) // both hand out the same slots in the same order
 			}
 			for i, work := range [][]Work{
-				{{ids[1], prompt(1, 5), 3}, {ids[4], prompt(2, 2), 2}, {ids[0], prompt(3, 6), 0}},
-				{{ids[0], prompt(4, 1), 1}, {ids[2], prompt(5, 1), 1}, {ids[4], prompt(6, 1), 1}, {ids[3], prompt(7, 9), 9}, {ids[1], prompt(8, 1), 1}},
-				{{ids[3], prompt(9, 1), 1}, {ids[1], prompt(10, 3), 3}, {ids[0], prompt(11, 1), 1}},
-				{{ids[2], prompt(12, 3), 0}},
+				{{Seq: ids[1], Tokens: prompt(1, 5), Rows: 3}, {Seq: ids[4], Tokens: prompt(2, 2), Rows: 2}, {Seq: ids[0], Tokens: prompt(3, 6), Rows: 0}},
+				{{Seq: ids[0], Tokens: prompt(4, 1), Rows: 1}, {Seq: ids[2], Tokens: prompt(5, 1), Rows: 1}, {Seq: ids[4], Tokens: prompt(6, 1), Rows: 1}, {Seq: ids[3], Tokens: prompt(7, 9), Rows: 9}, {Seq: ids[1], Tokens: prompt(8, 1), Rows: 1}},
+				{{Seq: ids[3], Tokens: prompt(9, 1), Rows: 1}, {Seq: ids[1], Tokens: prompt(10, 3), Rows: 3}, {Seq: ids[0], Tokens: prompt(11, 1), Rows: 1}},
+				{{Seq: ids[2], Tokens: prompt(12, 3), Rows: 0}},
 			} {
 				want, err := plain.Step(t.Context(), work)
 				if err != nil {

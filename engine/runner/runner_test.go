@@ -67,7 +67,7 @@ func open(t *testing.T, r *Runner) SeqID {
 // step appends tokens to one sequence and returns the logits of all of them.
 func step(t *testing.T, r *Runner, id SeqID, tokens ...int32) []float32 {
 	t.Helper()
-	rows, err := r.Step(t.Context(), []Work{{id, tokens, len(tokens)}})
+	rows, err := r.Step(t.Context(), []Work{{Seq: id, Tokens: tokens, Rows: len(tokens)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,10 +98,10 @@ func (s *script) done() bool { return s.next == len(s.chunks)+s.decode }
 // work returns the tokens of the next step. The logits of all tokens of a chunk are wanted.
 func (s *script) work() Work {
 	if s.next < len(s.chunks) {
-		return Work{s.id, s.chunks[s.next], len(s.chunks[s.next])}
+		return Work{Seq: s.id, Tokens: s.chunks[s.next], Rows: len(s.chunks[s.next])}
 	}
 	last := s.rows[len(s.rows)-1]
-	return Work{s.id, []int32{logits.Argmax(last[len(last)-tiny.Vocab:])}, 1}
+	return Work{Seq: s.id, Tokens: []int32{logits.Argmax(last[len(last)-tiny.Vocab:])}, Rows: 1}
 }
 
 func (s *script) take(rows []float32) {
@@ -329,16 +329,16 @@ func TestStepErrors(t *testing.T) {
 		work []Work
 		want string
 	}{
-		{"context", []Work{{a, prompt(2, 37), 1}}, "37 tokens after 60 exceed the context of 96"},
-		{"pages", []Work{{b, prompt(2, 65), 1}}, "3 wanted, 2 free of 4"},
-		{"batch", []Work{{a, prompt(2, 30), 1}, {b, prompt(2, 60), 1}}, "90 tokens in a step of 1..80"},
-		{"empty", []Work{{a, nil, 0}}, "0 rows wanted of 0 tokens"},
+		{"context", []Work{{Seq: a, Tokens: prompt(2, 37), Rows: 1}}, "37 tokens after 60 exceed the context of 96"},
+		{"pages", []Work{{Seq: b, Tokens: prompt(2, 65), Rows: 1}}, "3 wanted, 2 free of 4"},
+		{"batch", []Work{{Seq: a, Tokens: prompt(2, 30), Rows: 1}, {Seq: b, Tokens: prompt(2, 60), Rows: 1}}, "90 tokens in a step of 1..80"},
+		{"empty", []Work{{Seq: a, Tokens: nil, Rows: 0}}, "0 rows wanted of 0 tokens"},
 		{"none", nil, "0 tokens in a step"},
-		{"rows", []Work{{a, prompt(2, 3), 4}}, "4 rows wanted of 3 tokens"},
-		{"twice", []Work{{a, []int32{1}, 1}, {a, []int32{1}, 1}}, "twice in the step"},
-		{"closed", []Work{{7, []int32{1}, 1}}, "sequence 7 is not open"},
-		{"token", []Work{{a, []int32{3, tiny.Vocab}, 1}}, "token 96 at 1 is outside 0..95"},
-		{"negative token", []Work{{a, []int32{-1}, 1}}, "token -1 at 0"},
+		{"rows", []Work{{Seq: a, Tokens: prompt(2, 3), Rows: 4}}, "4 rows wanted of 3 tokens"},
+		{"twice", []Work{{Seq: a, Tokens: []int32{1}, Rows: 1}, {Seq: a, Tokens: []int32{1}, Rows: 1}}, "twice in the step"},
+		{"closed", []Work{{Seq: 7, Tokens: []int32{1}, Rows: 1}}, "sequence 7 is not open"},
+		{"token", []Work{{Seq: a, Tokens: []int32{3, tiny.Vocab}, Rows: 1}}, "token 96 at 1 is outside 0..95"},
+		{"negative token", []Work{{Seq: a, Tokens: []int32{-1}, Rows: 1}}, "token -1 at 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := r.Step(t.Context(), c.work)
@@ -362,7 +362,7 @@ func TestStepErrors(t *testing.T) {
 
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.Step(cancelled, []Work{{a, []int32{1}, 1}}); !errors.Is(err, context.Canceled) {
+	if _, err := r.Step(cancelled, []Work{{Seq: a, Tokens: []int32{1}, Rows: 1}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("step with a cancelled context: %v", err)
 	}
 }

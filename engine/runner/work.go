@@ -1,5 +1,7 @@
 package runner
 
+import "fmt"
+
 // SeqID names an open sequence of a Runner. Ids are reused after Release.
 type SeqID int
 
@@ -8,6 +10,33 @@ type Work struct {
 	Seq    SeqID
 	Tokens []int32 // appended to the sequence by this step; at least one
 	Rows   int     // logits are returned for the last Rows of Tokens; 0 while a prompt is only partly in
+
+	// Embeds are rows of n_embd numbers that enter the first layer in place of tokens, such as those of an image: that
+	// of Tokens[i] is Embeds[EmbedIDs[i]], or the token's own where the index is negative. EmbedIDs is nil if there are
+	// none.
+	Embeds   [][]float32
+	EmbedIDs []int32
+}
+
+// checkEmbeds reports what is wrong with the rows that replace tokens.
+func (w Work) checkEmbeds(embd int) error {
+	if w.EmbedIDs == nil && len(w.Embeds) == 0 {
+		return nil
+	}
+	if len(w.EmbedIDs) != len(w.Tokens) {
+		return fmt.Errorf("runner: sequence %d: %d indices of embeddings for %d tokens", w.Seq, len(w.EmbedIDs), len(w.Tokens))
+	}
+	for i, id := range w.EmbedIDs {
+		if int(id) >= len(w.Embeds) {
+			return fmt.Errorf("runner: sequence %d: embedding %d at %d of %d", w.Seq, id, i, len(w.Embeds))
+		}
+	}
+	for i, row := range w.Embeds {
+		if len(row) != embd {
+			return fmt.Errorf("runner: sequence %d: embedding %d has %d numbers, the model's have %d", w.Seq, i, len(row), embd)
+		}
+	}
+	return nil
 }
 
 // Limits are the fixed capacities of a Runner.

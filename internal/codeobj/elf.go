@@ -59,7 +59,7 @@ func open(data []byte) (*elf.File, error) {
 		return nil, fmt.Errorf("codeobj: %w", err)
 	}
 	if f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB || f.Machine != elf.EM_AMDGPU || f.Type != elf.ET_DYN {
-		return nil, fmt.Errorf("codeobj: class %v, data %v, machine %v, type %v: not a 64-bit little-endian AMDGPU shared object",
+		return nil, fmt.Errorf("codeobj: class %v, data %v, machine %v, type %v: no 64-bit AMDGPU shared object",
 			f.Class, f.Data, f.Machine, f.Type)
 	}
 	return f, nil

@@ -31,7 +31,8 @@ func TestParse(t *testing.T) {
 			t.Fatalf("%s: target %q, kernel %v", target, o.Target, k)
 		}
 		want := []Arg{{Offset: 0, Size: 8, Kind: "global_buffer"}, {Offset: 8, Size: 8, Kind: "global_buffer"},
-			{Offset: 16, Size: 8, Kind: "global_buffer"}, {Offset: 24, Size: 4, Kind: "by_value"}, {Offset: 28, Size: 4, Kind: "by_value"}}
+			{Offset: 16, Size: 8, Kind: "global_buffer"},
+			{Offset: 24, Size: 4, Kind: "by_value"}, {Offset: 28, Size: 4, Kind: "by_value"}}
 		if len(k.Args) != len(want) {
 			t.Fatalf("%s: %d arguments, want %d", target, len(k.Args), len(want))
 		}

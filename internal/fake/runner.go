@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,15 +30,21 @@ type Runner struct {
 	Gate  chan struct{}                  // each step takes a value
 	Alter func(logits []float32)         // called on each row
 
-	mu    sync.Mutex
-	seqs  map[runner.SeqID]*sequence
-	steps [][]runner.Work
+	Checkpoints int // that fit
+
+	mu          sync.Mutex
+	seqs        map[runner.SeqID]*sequence
+	checkpoints map[runner.CheckpointID]*sequence
+	snapshots   map[*runner.Snapshot]*sequence
+	steps       [][]runner.Work
 }
 
 type sequence struct {
 	tokens []int32
 	prompt int // length of the prompt; 0 until it is in
 }
+
+func (s *sequence) clone() *sequence { return &sequence{slices.Clone(s.tokens), s.prompt} }
 
 // Limits implements engine.Runner.
 func (r *Runner) Limits() runner.Limits {
@@ -54,7 +61,9 @@ func (r *Runner) Limits() runner.Limits {
 }
 
 // Open implements engine.Runner.
-func (r *Runner) Open() (runner.SeqID, error) {
+func (r *Runner) Open() (runner.SeqID, error) { return r.open(&sequence{}) }
+
+func (r *Runner) open(s *sequence) (runner.SeqID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.seqs == nil {
@@ -62,14 +71,95 @@ func (r *Runner) Open() (runner.SeqID, error) {
 	}
 	for id := range runner.SeqID(r.Limits().Seqs) {
 		if r.seqs[id] == nil {
-			r.seqs[id] = &sequence{}
+			r.seqs[id] = s
 			return id, nil
 		}
 	}
 	return 0, errors.New("fake: all slots are open")
 }
 
-// Close implements engine.Runner. Closing a sequence that is not open is a bug of the caller and panics.
+// copyOf returns a copy of an open sequence.
+func (r *Runner) copyOf(id runner.SeqID) *sequence {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seqs[id] == nil {
+		panic(fmt.Sprintf("fake: copy of sequence %d, which is not open", id))
+	}
+	return r.seqs[id].clone()
+}
+
+// Fork implements engine.Runner.
+func (r *Runner) Fork(id runner.SeqID) (runner.SeqID, error) { return r.open(r.copyOf(id)) }
+
+// Checkpoint implements engine.Runner.
+func (r *Runner) Checkpoint(id runner.SeqID) (runner.CheckpointID, error) {
+	s := r.copyOf(id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.checkpoints == nil {
+		r.checkpoints = make(map[runner.CheckpointID]*sequence)
+	}
+	for cp := range runner.CheckpointID(r.Checkpoints) {
+		if r.checkpoints[cp] == nil {
+			r.checkpoints[cp] = s
+			return cp, nil
+		}
+	}
+	return 0, runner.ErrNoCheckpoint
+}
+
+// Resume implements engine.Runner.
+func (r *Runner) Resume(cp runner.CheckpointID) (runner.SeqID, error) {
+	r.mu.Lock()
+	s := r.checkpoints[cp]
+	r.mu.Unlock()
+	if s == nil {
+		panic(fmt.Sprintf("fake: there is no checkpoint %d", cp))
+	}
+	return r.open(s.clone())
+}
+
+// Drop implements engine.Runner. Dropping a checkpoint that is not there is a bug of the caller and panics.
+func (r *Runner) Drop(cp runner.CheckpointID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.checkpoints[cp] == nil {
+		panic(fmt.Sprintf("fake: drop of checkpoint %d, which is not there", cp))
+	}
+	delete(r.checkpoints, cp)
+}
+
+// Save implements engine.Runner.
+func (r *Runner) Save(_ context.Context, id runner.SeqID) (*runner.Snapshot, error) {
+	s, key := r.copyOf(id), new(runner.Snapshot)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.snapshots == nil {
+		r.snapshots = make(map[*runner.Snapshot]*sequence)
+	}
+	r.snapshots[key] = s
+	return key, nil
+}
+
+// Restore implements engine.Runner.
+func (r *Runner) Restore(_ context.Context, key *runner.Snapshot) (runner.SeqID, error) {
+	r.mu.Lock()
+	s := r.snapshots[key]
+	r.mu.Unlock()
+	if s == nil {
+		return 0, errors.New("fake: a snapshot of another runner")
+	}
+	return r.open(s.clone())
+}
+
+// OpenCheckpoints returns how many checkpoints there are.
+func (r *Runner) OpenCheckpoints() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.checkpoints)
+}
+
+// Release implements engine.Runner. Releasing a sequence that is not open is a bug of the caller and panics.
 func (r *Runner) Release(id runner.SeqID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

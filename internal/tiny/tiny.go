@@ -130,40 +130,49 @@ type Source struct {
 // Weights returns random weights for m: every tensor of the file that it can use, matrices in type dt where their
 // rows are whole blocks of it, the rest in F32. The same seed gives the same weights.
 func Weights(m models.Model, dt tensor.DType, seed uint64) *Source {
-	s := &Source{map[string]gguf.TensorInfo{}, map[string][]byte{}}
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for _, spec := range m.Weights() {
-		if spec.Derive != nil {
-			for _, in := range spec.Inputs {
-				s.add(in, tensor.F32, rng)
+	return Make(m, func(spec models.WeightSpec) (tensor.DType, func() float32) {
+		return dt, func() float32 {
+			n := rng.NormFloat64()
+			switch {
+			case strings.HasSuffix(spec.Name, "norm.weight"), strings.Contains(spec.Name, "rope_f"):
+				return float32(1 + 0.3*rng.Float64())
+			case strings.HasSuffix(spec.Name, "ssm_a"):
+				return float32(-math.Exp(n))
+			case spec.Vector:
+				return float32(0.3 * n)
 			}
-			continue
+			return float32(2 * n / math.Sqrt(float64(spec.Shape.Last())))
 		}
-		s.add(spec, dt, rng)
-	}
-	return s
+	})
 }
 
-func (s *Source) add(spec models.WeightSpec, dt tensor.DType, rng *rand.Rand) {
-	f, ok := dt.Format()
-	if spec.Vector || !ok || spec.Shape.Last()%f.Block != 0 {
-		f, _ = tensor.F32.Format()
+// Make returns weights for m: every tensor of the file that it can use, in the order of its specs, and those that it
+// derives others from. draw says of a tensor which type it has, and draws its elements in order. Vectors, inputs of what is
+// derived and rows that are no whole number of blocks are F32 whatever it says.
+func Make(m models.Model, draw func(models.WeightSpec) (tensor.DType, func() float32)) *Source {
+	s := &Source{map[string]gguf.TensorInfo{}, map[string][]byte{}}
+	add := func(spec models.WeightSpec, derived bool) {
+		dt, next := draw(spec)
+		f, ok := dt.Format()
+		if derived || spec.Vector || !ok || spec.Shape.Last()%f.Block != 0 {
+			dt = tensor.F32
+		}
+		x := make([]float32, spec.Shape.Elems())
+		for i := range x {
+			x[i] = next()
+		}
+		s.Put(spec.Name, dt, spec.Shape, x)
 	}
-	x := make([]float32, spec.Shape.Elems())
-	for i := range x {
-		n := rng.NormFloat64()
-		switch {
-		case strings.HasSuffix(spec.Name, "norm.weight"), strings.Contains(spec.Name, "rope_f"):
-			x[i] = float32(1 + 0.3*rng.Float64())
-		case strings.HasSuffix(spec.Name, "ssm_a"):
-			x[i] = float32(-math.Exp(n))
-		case spec.Vector:
-			x[i] = float32(0.3 * n)
-		default:
-			x[i] = float32(2 * n / math.Sqrt(float64(spec.Shape.Last())))
+	for _, spec := range m.Weights() {
+		if spec.Derive == nil {
+			add(spec, false)
+		}
+		for _, in := range spec.Inputs {
+			add(in, true)
 		}
 	}
-	s.Put(spec.Name, f.DType, spec.Shape, x)
+	return s
 }
 
 // Put stores a tensor with the given elements.

@@ -46,7 +46,12 @@ func TestQuantized(t *testing.T) {
 				t.Fatal(err)
 			}
 			others := []Options{{Type: Q8_0}, {Type: Q3_K_S}, {Type: IQ3_XXS, Imatrix: evenImatrix(f)}, {Type: MXFP4MoE}, {Type: Q5_0}}
-			for _, o := range []Options{{Type: Q4_K_M, Threads: 3}, others[i%len(others)]} {
+			types := []Options{{Type: Q4_K_M, Threads: 3}, others[i%len(others)]}
+			if testing.Short() {
+				t.Log("SKIPPED: -short leaves a second type for each model to make long")
+				types = types[1:]
+			}
+			for _, o := range types {
 				t.Run(o.Type.String(), func(t *testing.T) {
 					path := filepath.Join(tmp, o.Type.String()+".gguf")
 					if err := Quantize(t.Context(), whole, path, o); err != nil {

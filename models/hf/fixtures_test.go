@@ -74,7 +74,7 @@ func startRunner(t *testing.T, f *Folder) *runner.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := opsref.New(opsref.Options{})
+	dev := opsref.New(opsref.Options{Threads: 1})
 	t.Cleanup(func() { dev.Close() })
 	w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
 	if err != nil {

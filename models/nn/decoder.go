@@ -157,6 +157,9 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 	g.Exact = g.Exact || d.Exact
 	s, norms := NewStep(b), d.norms()
 	h := scale(g, ops.Embed(g, w.Get(g, "token_embd.weight"), b.Tokens), d.EmbdScale)
+	if b.Embeds.Valid() {
+		h = ops.ReplaceRows(g, h, b.Embeds, b.EmbedIDs)
+	}
 	d.tap(b, 0, h)
 	var inputs ops.Value
 	if d.PerLayer != nil {

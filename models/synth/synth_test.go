@@ -111,7 +111,7 @@ func TestRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dev := opsref.New(opsref.Options{Name: "cpu"})
+			dev := opsref.New(opsref.Options{Name: "cpu", Threads: 1})
 			w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -139,7 +139,8 @@ func TestRegisterRefuses(t *testing.T) {
 		want          string
 	}{
 		{"gfx1100", "example.com/a", files("mul.co"), "example.com/a registers objects for gfx1100 twice"},
-		{"gfx1100", "example.com/b", files("add.co"), "example.com/b registers object add for gfx1100, but that name is taken by example.com/a"},
+		{"gfx1100", "example.com/b", files("add.co"),
+			"example.com/b registers object add for gfx1100, but that name is taken by example.com/a"},
 		{"gfx1201", "example.com/b", files("add.co"), "taken by example.com/a"},
 		{"gfx1100", "example.com/b", files("snake.ptx"), "example.com/b has no *.co among its objects for gfx1100"},
 		{"sm_80", "example.com/b", files("snake.co"), "has no *.ptx"},

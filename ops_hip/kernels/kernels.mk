@@ -11,6 +11,7 @@ kernels-check: ## rebuild the GPU kernels and fail if they differ from the commi
 
 FRAGMENTS := ops_hip/testdata/fragments
 
-kernels-testdata: ## compile the kernels that the tests of ops_hip use
+kernels-testdata: ## compile the kernels that tests use
 	go run ./ops_hip/internal/kbuild -loose -src $(FRAGMENTS) -out $(FRAGMENTS) $(filter gfx%,$(KERNEL_TARGETS))
 	go run ./ops_hip/internal/kbuild -loose -src ops_hip/testdata/kernels -out ops_hip/testdata/codeobj gfx1100 gfx1201 sm_80 sm_90
+	cd testdata/thirdparty && go generate ./...

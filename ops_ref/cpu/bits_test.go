@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -71,6 +72,24 @@ func newOperands(t *testing.T, d *ops.Def, c ops.Case) operands {
 // result is what a device computed: each result of the node.
 type result [][]float64
 
+// dirty returns an arena for g that is full of NaNs: kernels must not rely on what they find there.
+func dirty(t testing.TB, dev ops.Device, g *ops.Graph, outs []ops.Value) *ops.Arena {
+	t.Helper()
+	n, err := dev.Caps().PlanBytes(g, outs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a ops.Arena
+	if err := a.Grow(dev, n); err != nil {
+		t.Fatal(err)
+	}
+	buf, _ := a.Buffer()
+	for m := dev.Caps().Map(buf); len(m) > 0; m = m[1:] {
+		m[0] = 0xff
+	}
+	return &a
+}
+
 // compute runs one case on a device.
 func compute(t testing.TB, dev ops.Device, d *ops.Def, c ops.Case, in operands) result {
 	t.Helper()
@@ -105,11 +124,16 @@ func compute(t testing.TB, dev ops.Device, d *ops.Def, c ops.Case, in operands) 
 		}
 	}
 	outs := g.Add(d, c.Attrs, args...)
-	p, err := dev.Compile(g, nil, outs...)
+	a := dirty(t, dev, g, outs)
+	p, err := dev.Compile(g, a, outs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	defer func() {
+		if err := errors.Join(p.Close(), a.Free()); err != nil {
+			t.Error(err)
+		}
+	}()
 	for i, a := range c.Args {
 		if x, ok := p.Input(fmt.Sprint("arg", i)); ok {
 			if err := s.Upload(x, in.raw[i]); err != nil {

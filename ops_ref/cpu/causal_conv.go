@@ -36,6 +36,9 @@ func bindCausalConv(b *Binding) Task {
 
 // Run takes channels.
 func (t *causalConvTask) Run(w *par.Worker) error {
+	if w.ID == 0 {
+		clear(t.out[int(t.at.Starts[len(t.at.Slots)])*t.channels:]) // padding
+	}
 	filters := cast.Of[float32](t.scratch.local[w.ID].b)
 	for {
 		lo, hi, ok := t.next.Take(convChannels, t.channels)

@@ -39,6 +39,9 @@ func bindGatedDeltaNet(b *Binding) Task {
 
 // Run takes blocks of rows of a head of a sequence.
 func (t *gatedDeltaTask) Run(w *par.Worker) error {
+	if w.ID == 0 {
+		clear(t.out[int(t.at.Starts[len(t.at.Slots)])*t.nv*t.dv:]) // padding
+	}
 	blocks := (t.dv + deltaRows - 1) / deltaRows
 	for {
 		i, _, ok := t.next.Take(1, len(t.at.Slots)*t.nv*blocks)

@@ -38,12 +38,16 @@ func (t *normTask) Run(w *par.Worker) error {
 	lo, hi := evenly(w, t.x.Shape.Rows(), max(1, elementGrain/n))
 	for i := lo; i < hi; i++ {
 		x, y := t.x.F[i*n:][:n], t.out.F[i*n:][:n]
-		sum := simd.SumSquares(x)
 		if t.weight == nil {
-			simd.Scale.Apply(y, x, float32(1/math.Sqrt(sum+t.eps)))
+			simd.Scale.Apply(y, x, float32(1/math.Sqrt(simd.SumSquares(x)+t.eps)))
 			continue
 		}
-		simd.ScaleMul.Apply(y, x, t.weight, float32(1/math.Sqrt(sum/float64(n)+t.eps)), 0)
+		simd.ScaleMul.Apply(y, x, t.weight, rmsScale(x, t.eps), 0)
 	}
 	return nil
+}
+
+// rmsScale returns the factor of RMSNorm for a row.
+func rmsScale(x []float32, eps float64) float32 {
+	return float32(1 / math.Sqrt(simd.SumSquares(x)/float64(len(x))+eps))
 }

@@ -27,9 +27,9 @@ type anglesKey struct {
 	mscale     float32
 }
 
-func newAnglesKey(n *ops.Node, freqs []float32, mscale float32) anglesKey {
-	key := anglesKey{pos: n.In[1], freqs: n.In[2], n: len(freqs), mscale: mscale}
-	if n.In[2].Node().Leaf == ops.Weight {
+func newAnglesKey(pos, from ops.Value, freqs []float32, mscale float32) anglesKey {
+	key := anglesKey{pos: pos, freqs: from, n: len(freqs), mscale: mscale}
+	if from.Node().Leaf == ops.Weight {
 		key.freqs, key.weight = ops.Value{}, &freqs[0]
 	}
 	return key
@@ -58,37 +58,48 @@ type ropeTask struct {
 }
 
 func bindRoPE(b *Binding) Task {
-	x, a := b.Call.In[0], b.Call.Attrs.(ops.RoPEAttrs)
-	freqs := b.Call.In[2].F
-	if len(freqs) == 0 {
-		return nil
-	}
-	table := b.Once(newAnglesKey(b.Node, freqs, a.MScale), func() (any, Task) {
-		pos := b.Call.In[1].Ints()
+	t := newRope(b, 1, b.Call.Attrs.(ops.RoPEAttrs))
+	return &t
+}
+
+// newRope returns the task of rotating input 0 by inputs pos and freqs, which are numbers i and i+1.
+func newRope(b *Binding, i int, a ops.RoPEAttrs) ropeTask {
+	x, freqs := b.Call.In[0], b.Call.In[i+1].F
+	table := b.Once(newAnglesKey(b.Node.In[i], b.Node.In[i+1], freqs, a.MScale), func() (any, Task) {
+		pos := b.Call.In[i].Ints()
 		n := len(pos) * len(freqs)
 		t := &angles{pos: pos, freqs: freqs, mscale: float64(a.MScale), cos: make([]float32, n), sin: make([]float32, n)}
 		return t, t
 	})
-	return &ropeTask{x: x.F, out: b.Call.Out[0].F, heads: x.Shape[1], dim: x.Shape[2], attrs: a, angles: table.(*angles)}
+	return ropeTask{x: x.F, out: b.Call.Out[0].F, heads: x.Shape[1], dim: x.Shape[2], attrs: a, angles: table.(*angles)}
 }
 
 // Run rotates the worker's heads.
 func (t *ropeTask) Run(w *par.Worker) error {
-	half := t.attrs.NRot / 2
-	lo, hi := evenly(w, len(t.angles.pos)*t.heads, max(1, elementGrain/t.dim))
+	lo, hi := t.part(w)
 	for i := lo; i < hi; i++ {
-		from, to := t.x[i*t.dim:][:t.dim], t.out[i*t.dim:][:t.dim]
-		cos, sin := t.angles.cos[i/t.heads*half:][:half], t.angles.sin[i/t.heads*half:][:half]
-		copy(to[t.attrs.NRot:], from[t.attrs.NRot:])
-		if t.attrs.Pairing == ops.NeoX {
-			simd.Rotate(to, from, cos, sin)
-			continue
-		}
-		for j := range half {
-			x, y := from[2*j], from[2*j+1]
-			to[2*j] = float32(x*cos[j]) - float32(y*sin[j])
-			to[2*j+1] = float32(x*sin[j]) + float32(y*cos[j])
-		}
+		t.head(i, t.x[i*t.dim:][:t.dim])
 	}
 	return nil
+}
+
+// part returns the worker's heads, counted over all tokens.
+func (t *ropeTask) part(w *par.Worker) (lo, hi int) {
+	return evenly(w, len(t.angles.pos)*t.heads, max(1, elementGrain/t.dim))
+}
+
+// head rotates from, which may be where the result goes, to head i.
+func (t *ropeTask) head(i int, from []float32) {
+	half, to := t.attrs.NRot/2, t.out[i*t.dim:][:t.dim]
+	cos, sin := t.angles.cos[i/t.heads*half:][:half], t.angles.sin[i/t.heads*half:][:half]
+	copy(to[t.attrs.NRot:], from[t.attrs.NRot:])
+	if t.attrs.Pairing == ops.NeoX {
+		simd.Rotate(to, from, cos, sin)
+		return
+	}
+	for j := range half {
+		x, y := from[2*j], from[2*j+1]
+		to[2*j] = float32(x*cos[j]) - float32(y*sin[j])
+		to[2*j+1] = float32(x*sin[j]) + float32(y*cos[j])
+	}
 }

@@ -89,6 +89,22 @@ func TestEmulatorRuntime(t *testing.T) {
 		t.Error("memory was filled wrongly")
 	}
 
+	// Copies cross pieces too, and stay on the one device.
+	const half = 1<<20 + 1
+	must(rt.CopyToDevice(p+1<<20, []byte{7}, st))
+	must(rt.CopyOnDevice(p+half+1, p, half, st))
+	must(rt.CopyPeer(p, 0, p+1<<20, 0, 1, st))
+	must(rt.CopyToHost(got, p, st))
+	want := bytes.Repeat([]byte{5}, 2<<20+3)
+	want[0], want[1<<20], want[half+1+1<<20] = 7, 7, 7
+	if !bytes.Equal(got[:2<<20+3], want) {
+		t.Error("memory was copied wrongly")
+	}
+	if err := rt.CopyPeer(p, 1, p+1<<20, 0, 1, st); !errors.Is(err, ErrNoDevice) {
+		t.Errorf("a copy to device 1: %v", err)
+	}
+	must(rt.Memset(p, 5, 1, st))
+
 	// Launches: at once, or recorded with the arguments of that moment.
 	m, err := rt.LoadModule([]byte("code"))
 	must(err)
@@ -119,7 +135,11 @@ func TestEmulatorRuntime(t *testing.T) {
 	if _, err := rt.Elapsed(a, b); err == nil {
 		t.Error("time between events that did not happen")
 	}
+	if err := rt.WaitEvent(a, st); err == nil {
+		t.Error("a wait for an event that was not recorded")
+	}
 	must(errors.Join(rt.RecordEvent(a, st), rt.RecordEvent(b, st), rt.SyncEvent(b), rt.SyncStream(st)))
+	must(rt.WaitEvent(a, st))
 	if ms, err := rt.Elapsed(a, b); err != nil || ms < 0 {
 		t.Errorf("elapsed %v, %v", ms, err)
 	}
@@ -130,7 +150,7 @@ func TestEmulatorRuntime(t *testing.T) {
 	must(err)
 	for want, err := range map[string]error{
 		"unloaded module":      rt.Launch(&l, st2),
-		"unknown stream":       rt.Launch(&l, st),
+		"unknown stream":       errors.Join(rt.Launch(&l, st), rt.CopyOnDevice(p, p, 1, st)),
 		"unknown module":       rt.UnloadModule(m),
 		"nothing was captured": func() error { _, err := rt.EndCapture(st2); return err }(),
 		"no code":              func() error { _, err := rt.LoadModule([]byte("x")); return err }(),

@@ -155,12 +155,16 @@ func TestBuildErrors(t *testing.T) {
 	}
 }
 
+// outside is the folder of the kernels that the module of a third party has.
+const outside = "../../../testdata/thirdparty/relu2/"
+
 // What is committed was built from the sources that are there. The hash of the sources is compared everywhere;
 // rebuilding them takes the compiler, and make kernels-check.
 func TestCommittedIsCurrent(t *testing.T) {
 	for _, c := range []struct{ src, out string }{
 		{"../../kernels", "../../codeobj"}, {"../../testdata/kernels", "../../testdata/codeobj"},
 		{"../../testdata/fragments", "../../testdata/fragments"},
+		{outside + "kernels", outside + "codeobj"},
 	} {
 		want, err := hashSources(c.src)
 		if err != nil {
@@ -219,6 +223,13 @@ func TestTestKernelsAreReproducible(t *testing.T) {
 		t.Skipf("SKIP: this is not the release of clang 19 that built them: %s", out)
 	}
 	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true, []string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
+		t.Error(err)
+	}
+	if err := run(outside+"kernels", outside+"codeobj", true, true, []string{"gfx1100"}); err != nil {
+		t.Error(err)
+	}
+	amd := []string{"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200", "gfx1201"}
+	if err := run("../../testdata/fragments", "../../testdata/fragments", true, true, amd); err != nil {
 		t.Error(err)
 	}
 }

@@ -44,8 +44,10 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	// No compiler makes this one: more LDS is an error of its own.
-	lds := &codeobj.Metadata{Kernels: []codeobj.Kernel{{Name: "k", Wave: 32, LDS: MaxLDS}, {Name: "l", Wave: 32, LDS: MaxLDS + 1}}}
-	if err := Check(lds); err == nil || strings.Contains(err.Error(), "kernel k") || !strings.Contains(err.Error(), "kernel l: 65537 bytes of LDS") {
+	lds := &codeobj.Metadata{Kernels: []codeobj.Kernel{
+		{Name: "k", Wave: 32, LDS: MaxLDS}, {Name: "l", Wave: 32, LDS: MaxLDS + 1}}}
+	if err := Check(lds); err == nil || strings.Contains(err.Error(), "kernel k") ||
+		!strings.Contains(err.Error(), "kernel l: 65537 bytes of LDS") {
 		t.Errorf("LDS: error %v", err)
 	}
 }

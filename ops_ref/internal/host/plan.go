@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/fuse"
 	"github.com/hipengine/hipengine/ops/plan"
 	"github.com/hipengine/hipengine/ops_ref/internal/pages"
 	"github.com/hipengine/hipengine/tensor"
@@ -50,10 +51,13 @@ type place struct {
 	raw  []byte        // of weights and states
 }
 
-// lower makes g one that d can run, and plans the arena of its values.
+// lower fuses what d wants fused, makes g one that d can run, and plans the arena of its values.
 func lower(d ops.Device, g *ops.Graph, outs []ops.Value, wide bool) (*ops.Graph, []ops.Value, plan.Arena, error) {
-	g, outs, err := ops.Lower(g, d, outs...)
+	g, outs, err := fuse.Rewrite(g, d.Caps().Fuse, outs)
 	if err != nil {
+		return nil, nil, plan.Arena{}, err
+	}
+	if g, outs, err = ops.Lower(g, d, outs...); err != nil {
 		return nil, nil, plan.Arena{}, err
 	}
 	var badSize error

@@ -1,0 +1,85 @@
+package fuse
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+// Rewrite returns g with ops of defs in place of what they expand to, and the values that correspond to outs. Earlier defs
+// come first where nodes could be part of several. A node is fused away only if nothing but the fused op reads what it
+// computes, or if the fused op has that as a result. Nodes that neither outs nor an update of a state needs are dropped. g
+// itself stays as it is. It fails if the expansion of a def does.
+func Rewrite(g *ops.Graph, defs []*ops.Def, outs []ops.Value) (*ops.Graph, []ops.Value, error) {
+	if err := g.Err(); err != nil {
+		return nil, nil, err
+	}
+	for _, d := range defs {
+		ps, err := patterns(d)
+		if err != nil {
+			return nil, nil, err
+		}
+		if g, outs, err = rewrite(g, ps, outs); err != nil {
+			return nil, nil, err
+		}
+	}
+	return g, outs, nil
+}
+
+// rewrite replaces all matches of patterns.
+func rewrite(g *ops.Graph, ps []*pattern, outs []ops.Value) (*ops.Graph, []ops.Value, error) {
+	s := newSearch(g, outs)
+	for _, p := range ps {
+		for _, n := range g.Nodes {
+			if s.live[n] && s.group[n] == nil {
+				s.find(p, n)
+			}
+		}
+	}
+	to := &ops.Graph{}
+	m := map[ops.Value]ops.Value{}
+	for _, n := range g.Nodes {
+		if !s.live[n] {
+			continue
+		}
+		if n.Op == nil {
+			c := *n
+			c.ID = len(to.Nodes)
+			to.Nodes = append(to.Nodes, &c)
+			m[n.Result(0)] = c.Result(0)
+			continue
+		}
+		op, attrs, in, results := n.Op, n.Attrs, n.In, allResults(n)
+		if f := s.group[n]; f != nil {
+			if n != f.last {
+				continue
+			}
+			op, attrs, in, results = f.pattern.def, f.attrs, f.in, f.outs
+		}
+		mapped := make([]ops.Value, len(in))
+		for i, v := range in {
+			mapped[i] = m[v]
+		}
+		res := to.Add(op, attrs, mapped...)
+		if err := to.Err(); err != nil {
+			return nil, nil, fmt.Errorf("fuse: %s: %w", n.Pos, err)
+		}
+		for i, r := range results {
+			res[i].Node().Pos = n.Pos
+			m[r] = res[i]
+		}
+	}
+	mapped := make([]ops.Value, len(outs))
+	for i, o := range outs {
+		mapped[i] = m[o]
+	}
+	return to, mapped, nil
+}
+
+func allResults(n *ops.Node) []ops.Value {
+	vs := make([]ops.Value, len(n.Out))
+	for i := range vs {
+		vs[i] = n.Result(i)
+	}
+	return vs
+}
