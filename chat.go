@@ -83,7 +83,9 @@ func (m *Model) answer(ctx context.Context, ids []int32, d engine.Decoder, p Par
 		return
 	}
 	defer m.leave()
-	seq, err := e.Submit(ctx, engine.Request{Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop})
+	seq, err := e.Submit(ctx, engine.Request{
+		Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop,
+	})
 	if err != nil {
 		fail(err)
 		return

@@ -19,7 +19,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for piece, err := range model.Chat(context.Background(), []hipengine.Message{{Role: "user", Content: "What is the capital of France?"}}, hipengine.Params{}) {
+	question := []hipengine.Message{{Role: "user", Content: "What is the capital of France?"}}
+	for piece, err := range model.Chat(context.Background(), question, hipengine.Params{}) {
 		if err != nil {
 			log.Fatal(err)
 		}

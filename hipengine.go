@@ -84,7 +84,7 @@ func NewHost(o HostOptions) (*Host, error) {
 		return nil, &OptionError{Option: "Threads", Reason: fmt.Sprintf("%d is outside 0..%d", o.Threads, maxThreads)}
 	}
 	if o.Oracle && o.Device != "ref" {
-		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of the device ref, not of %q", o.Device)}
+		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of device ref, not of %q", o.Device)}
 	}
 	switch kind, _, _ := strings.Cut(o.Device, ":"); kind {
 	case "", "auto", "cpu", "ref", "hip", "cuda", "emu":

@@ -60,7 +60,8 @@ func (m *Model) Chunks(text string, size int) ([][]int32, error) {
 
 // Perplexity measures how well the model predicts the second half of each chunk. progress, which may be nil, is told
 // after each chunk how many are read and the score so far. The model must be idle, else the error is [ErrBusy].
-func (m *Model) Perplexity(ctx context.Context, chunks [][]int32, progress func(done int, s eval.Score)) (eval.Score, error) {
+func (m *Model) Perplexity(ctx context.Context, chunks [][]int32,
+	progress func(done int, s eval.Score)) (eval.Score, error) {
 	var score eval.Score
 	err := m.alone(ctx, func(ctx context.Context, r *runner.Runner) (err error) {
 		score, err = eval.Perplexity(ctx, r, chunks, progress)
@@ -89,11 +90,12 @@ func Compare(ctx context.Context, base, m *Model, chunks [][]int32,
 // Imatrix makes an importance matrix for quantizing: the squares of the activations that meet each weight while the
 // model reads the chunks. The model must have been opened with Options.Collect. progress, which may be nil, is told
 // after each chunk how many are read. The model must be idle, else the error is [ErrBusy].
-func (m *Model) Imatrix(ctx context.Context, chunks [][]int32, progress func(done int)) (matrix *convert.Imatrix, err error) {
+func (m *Model) Imatrix(ctx context.Context, chunks [][]int32, progress func(done int)) (*convert.Imatrix, error) {
 	if m.collector == nil {
 		return nil, &OptionError{Option: "Collect", Reason: "is needed to make an importance matrix"}
 	}
-	err = m.alone(ctx, func(ctx context.Context, r *runner.Runner) error {
+	var matrix *convert.Imatrix
+	err := m.alone(ctx, func(ctx context.Context, r *runner.Runner) (err error) {
 		matrix, err = m.collector.Imatrix(ctx, r, chunks, m.names, progress)
 		return err
 	})

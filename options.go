@@ -17,8 +17,8 @@ type Options struct {
 	// Sequences is how many answers are made at the same time, each with its own context; 0 is 1.
 	Sequences int
 
-	// KVType is the type of keys and values in the cache: f32, f16, bf16 or q8_0. Empty and auto take f16, but f32 on the
-	// reference.
+	// KVType is the type of keys and values in the cache: f32, f16, bf16 or q8_0. Empty and auto take f16, but f32 on
+	// the reference.
 	KVType string
 
 	// Quant quantizes the weights of a Hugging Face folder while they are loaded, to a type that llama.cpp names: q8_0,
@@ -31,11 +31,12 @@ type Options struct {
 	// Folder is where models are found by name; empty is [ModelFolder].
 	Folder string
 
-	// Collect prepares the model for [Model.Imatrix]. It then keeps all activations of a step, which takes memory and time.
+	// Collect prepares the model for [Model.Imatrix]. It then keeps all activations of a step, which takes memory and
+	// time.
 	Collect bool
 
-	// Progress is told how many bytes of the weights are loaded, first that none are, by one goroutine at a time. Nil is
-	// nobody.
+	// Progress is told how many bytes of the weights are loaded, first that none are, by one goroutine at a time. Nil
+	// is nobody.
 	Progress func(done, total int64)
 }
 

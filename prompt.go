@@ -35,7 +35,8 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 // prompt returns the ids of a conversation up to the start of the model's answer. It is the one place where what a
 // template renders meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
 func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
-	prompt, err := p.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs, AddGenerationPrompt: true, BOS: p.bos, EOS: p.eos})
+	prompt, err := p.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs,
+		AddGenerationPrompt: true, BOS: p.bos, EOS: p.eos})
 	var raised *chat.RaisedError
 	if errors.As(err, &raised) {
 		return nil, &ConversationError{Reason: raised.Message, err: err}

@@ -7,8 +7,8 @@ import (
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
-// Text is what turns conversations into ids: a tokenizer and a chat template, with a model or without. Its methods may be
-// called from several goroutines until Close.
+// Text is what turns conversations into ids: a tokenizer and a chat template, with a model or without. Its methods may
+// be called from several goroutines until Close.
 type Text struct {
 	path     string // empty for the built-in model
 	template string

@@ -16,11 +16,15 @@ type rounding struct{ ops.Device }
 
 type honestRounding struct{ rounding }
 
-func (honestRounding) ActivationBlock(n *ops.Node) int {
-	if n.Op == ops.MulMatOp {
-		return 32
+func (d honestRounding) Caps() ops.Caps {
+	c := d.rounding.Caps()
+	c.Rounds = func(n *ops.Node) int {
+		if n.Op == ops.MulMatOp {
+			return 32
+		}
+		return 0
 	}
-	return 0
+	return c
 }
 
 func newRounding() rounding {

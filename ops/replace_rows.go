@@ -40,8 +40,8 @@ var ReplaceRowsOp = Register(&Def{
 })
 
 // ReplaceRows returns x with some rows replaced: row t of the result is x[t] where ids[t] is negative, else
-// rows[ids[t]]. x: F32 [tokens, n], rows: F32 [m, n], ids: I32 [tokens], each below m; result [tokens, n]. Models use it
-// where embeddings take the place of tokens.
+// rows[ids[t]]. x: F32 [tokens, n], rows: F32 [m, n], ids: I32 [tokens], each below m; result [tokens, n]. Models use
+// it where embeddings take the place of tokens.
 func ReplaceRows(g *Graph, x, rows, ids Value) Value {
 	return one(g.Add(ReplaceRowsOp, nil, x, rows, ids))
 }

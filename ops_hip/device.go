@@ -160,8 +160,8 @@ const poison = 0xff
 // maxAlloc is far above any memory there is; larger requests are mistakes.
 const maxAlloc = 1 << 46
 
-// Alloc returns memory, aligned to 256 bytes and zeroed; that of plans is poisoned instead. The error of a full device says what is free and what this
-// process holds.
+// Alloc returns memory, aligned to 256 bytes and zeroed; that of plans is poisoned instead. The error of a full device
+// says what is free and what this process holds.
 func (d *Device) Alloc(bytes int64, kind ops.MemKind) (tensor.Buffer, error) {
 	if kind > ops.MemPlans {
 		return nil, fmt.Errorf("opship: %s: unknown kind of memory %d", d.info.Name, kind)

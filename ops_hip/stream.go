@@ -244,7 +244,8 @@ func (s *stream) nextSlot() error {
 func (s *stream) Download(dst []byte, src tensor.Tensor) error {
 	addr, err := s.check("download", src, len(dst), int64(len(dst)))
 	if err == nil && !src.Layout.IsZero() {
-		err = fmt.Errorf("opship: download of %q: it lies in layout %q, not as in files; as I8 its bytes can be had as they are", src.Name, src.Layout.Name)
+		err = fmt.Errorf("opship: download of %q: it lies in layout %q, not as in files; as I8 its bytes can be had",
+			src.Name, src.Layout.Name)
 	}
 	for err == nil && len(dst) > 0 {
 		var m []byte

@@ -36,7 +36,7 @@ func TestBrokenSafetensors(t *testing.T) {
 		{"no JSON", withHeader("hello", 0), "invalid character"},
 		{"a list", withHeader("[]", 0), "not a JSON object"},
 		{"cut off", withHeader(`{"a":{"dtype"`, 0), "unexpected EOF"},
-		{"more after the header", withHeader(`{} {}`, 0), "there is more"},
+		{"more after the header", withHeader(`{} {}`, 0), "text after the JSON value"},
 		{"same name twice", withHeader(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), `key "a" comes twice`},
 		{"same field twice", withHeader(entry(`"dtype":"U8","dtype":"F32","shape":[1],"data_offsets":[0,1]`), 1), `key "dtype" comes twice`},
 		{"nested too deep", withHeader(`{"a":`+strings.Repeat("[", 200)+strings.Repeat("]", 200)+`}`, 0), "deeper than 64"},
@@ -126,7 +126,7 @@ func TestBrokenFolders(t *testing.T) {
 		want string
 	}{
 		{"no config", remove("config.json"), "config.json is missing"},
-		{"config is no JSON", file("config.json", "{"), "config.json: unexpected EOF"},
+		{"config is no JSON", file("config.json", "{"), "config.json: not valid JSON at byte 1: unexpected EOF"},
 		{"config is a list", file("config.json", "[1]"), "not a JSON object"},
 		{"key twice", set(`"hidden_size":16`, `"hidden_size":16,"hidden_size":32`), `key "hidden_size" comes twice`},
 		{"nested too deep", set(`"hidden_size":16`, `"x":`+strings.Repeat(`{"a":`, 100)+"1"+strings.Repeat("}", 100)), "deeper than 64"},

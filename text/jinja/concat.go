@@ -2,8 +2,8 @@ package jinja
 
 import "strings"
 
-// Some templates build the whole prompt in one variable, a piece at a time: set ns.text = ns.text ~ piece. Copying the text for
-// each piece would make them quadratic in the length of the conversation. So a long string that was made by
+// Some templates build the whole prompt in one variable, a piece at a time: set ns.text = ns.text ~ piece. Copying the
+// text for each piece would make them quadratic in the length of the conversation. So a long string that was made by
 // concatenation stays in a builder with room behind it: adding to it again copies the piece alone, while the shorter
 // string, which shares the memory, stays valid.
 

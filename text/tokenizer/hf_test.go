@@ -152,7 +152,7 @@ func TestFromHFErrors(t *testing.T) {
 		{"normalizer", `{"normalizer":{"type":"Lowercase"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Lowercase"`},
 		{"replace regex", `{"normalizer":{"type":"Replace","pattern":{"Regex":"x+"}},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x+"`},
 		{"pre-tokenizer", `{"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Whitespace"`},
-		{"pattern", `{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x{7}"},"behavior":"Isolated"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x{7}"`},
+		{"pattern", `{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x{7}+"},"behavior":"Isolated"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x{7}+"`},
 		{"behavior", `{"pre_tokenizer":{"type":"Split","pattern":{"String":" "},"behavior":"Odd"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Odd"`},
 		{"decoder", `{"decoder":{"type":"WordPiece"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"WordPiece"`},
 		{"decoder disagrees", `{"decoder":{"type":"ByteLevel"},"model":{"type":"BPE",` + vocab + `}}`, ``, "disagree"},

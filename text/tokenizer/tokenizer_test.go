@@ -237,7 +237,7 @@ func TestNewErrors(t *testing.T) {
 		{"eog", func(v *Vocab) { v.ExtraEOG = []int32{-1} }, "end-of-generation id -1"},
 		{"attr", func(v *Vocab) { v.Attrs = map[int32]Attr{-5: {}} }, "id -5"},
 		{"token length", func(v *Vocab) { v.Tokens[0] = strings.Repeat("x", MaxTokenLength+1) }, "the limit is 65536"},
-		{"pattern", func(v *Vocab) { v.Splits = []Split{{Pattern: "q*"}} }, `pattern "q*"`},
+		{"pattern", func(v *Vocab) { v.Splits = []Split{{Pattern: "q(*"}} }, `pattern "q(*"`},
 		{"normalizer", func(v *Vocab) { v.Normalizers = []Normalizer{{Kind: NormalizeReplace}} }, "empty text"},
 	}
 	for _, c := range cases {
