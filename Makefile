@@ -19,12 +19,11 @@ build: ## build bin/hipengine
 
 .PHONY: test
 test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; the emulator has its own target
-	$(GO) vet ./...
-	$(GO) run ./internal/testsum -vet=off -short ./...
+	$(GO) run ./internal/testsum -vet=off -short ./... # make lint vets
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick
-	$(GO) run ./internal/testsum -vet=off -timeout 60m ./conformance/... ./models/...
+	$(GO) run ./internal/testsum -vet=off -timeout 60m ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild
 
 .PHONY: test-all
 test-all: lint test long race openai peer ## everything, long fuzzing included

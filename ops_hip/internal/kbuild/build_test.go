@@ -13,6 +13,9 @@ import (
 // compiler skips a test without the pinned compiler.
 func compiler(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves compiling to make long and make kernels-check")
+	}
 	for _, tool := range []string{"clang-19", "ld.lld-19"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIP: %s is not installed (Debian packages clang-19 and lld-19)", tool)
