@@ -30,7 +30,8 @@ type Config struct {
 	RequestTimeout time.Duration // for a whole request; 0 is none
 	DrainDelay     time.Duration // between readiness going to 503 and the end of accepting connections
 
-	Log *slog.Logger // nil discards
+	Log     *slog.Logger // nil discards
+	Version string       // of the program, for the metrics
 }
 
 func (c Config) withDefaults() Config {

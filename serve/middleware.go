@@ -75,6 +75,7 @@ func method(want string, next http.Handler) http.Handler {
 // record is what the log line of a request says beyond HTTP.
 type record struct {
 	id                string
+	start             time.Time
 	model             string
 	prompt, generated int
 	err               error
@@ -95,7 +96,7 @@ func recordOf(ctx context.Context) *record {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &record{id: requestID(r)}
+		rec := &record{id: requestID(r), start: start}
 		w.Header().Set("X-Request-Id", rec.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), recordKey{}, rec))
@@ -109,6 +110,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		// Also of requests whose body no handler reads: the server drains it before the connection's next request.
 		http.NewResponseController(w).SetReadDeadline(start.Add(s.c.ReadTimeout))
 		out := &responseWriter{ResponseWriter: w}
+		r = r.WithContext(ctx)
 		defer func() {
 			p := recover()
 			if p != nil && p != http.ErrAbortHandler {
@@ -121,12 +123,14 @@ func (s *Server) observe(next http.Handler) http.Handler {
 					p = http.ErrAbortHandler // a broken connection tells the client that the response is incomplete
 				}
 			}
-			s.log(r, rec, out, time.Since(start))
+			took := time.Since(start)
+			s.log(r, rec, out, took)
+			s.count(r, out.status, took)
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
 		}()
-		next.ServeHTTP(out, r.WithContext(ctx))
+		next.ServeHTTP(out, r)
 	})
 }
 

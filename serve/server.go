@@ -9,12 +9,15 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/hipengine/hipengine/serve/metrics"
 )
 
 // Server answers requests. Its methods may be called from any goroutine.
 type Server struct {
 	c       Config
 	keys    keys
+	metrics *metrics.Metrics
 	handler http.Handler
 	http    *http.Server
 
@@ -31,6 +34,7 @@ var errShutdown = errors.New("the server is shutting down")
 // New returns a server. Without models, it reports that it is loading until SetModels is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.withDefaults(), keys: newKeys(c.APIKeys)}
+	s.metrics = metrics.New(s.c.Version, s.measured)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
 		if err := s.SetModels(c.Models...); err != nil {
@@ -44,8 +48,10 @@ func New(c Config) (*Server, error) {
 		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
 		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
 		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
+		"/startupz":            method(http.MethodGet, http.HandlerFunc(s.started)),
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
 		"/":                    http.HandlerFunc(s.notFound),
 	} {
 		mux.Handle(path, h)
