@@ -31,7 +31,10 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if c.Port < 0 || c.Port > 65535 || c.Parallel < 1 || c.Parallel > 1024 {
 		return usageError{fmt.Errorf("--port %d or --parallel %d is outside 0..65535 or 1..1024", c.Port, c.Parallel)}
 	}
-	server, err := serve.New(serve.Config{APIKeys: c.APIKey, AllowedOrigins: c.Origin, AllowPublic: c.Public, Log: c.logger(std)})
+	version, _ := programVersion()
+	server, err := serve.New(serve.Config{
+		APIKeys: c.APIKey, AllowedOrigins: c.Origin, AllowPublic: c.Public, Log: c.logger(std), Version: version,
+	})
 	if err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		if err != nil {
 			return errors.Join(err, server.Shutdown(ctx))
 		}
-		offer, err := serve.Offer(m)
+		offer, err := serve.Offer(ctx, m)
 		if err != nil {
 			return errors.Join(err, server.Shutdown(ctx))
 		}
