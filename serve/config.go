@@ -16,8 +16,12 @@ import (
 type Config struct {
 	Models []Model // may also come later, through SetModels
 
-	Limits  openai.Limits
-	APIKeys []string // any of them opens the /v1 endpoints; none means that no key is asked for
+	Limits openai.Limits
+
+	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
+	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
+	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
+	MaxPerKey int      // requests of one API key at once; 0 is no bound
 
 	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any

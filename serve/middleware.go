@@ -3,8 +3,6 @@ package serve
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,49 +12,6 @@ import (
 
 	"github.com/hipengine/hipengine/serve/openai"
 )
-
-// keys are the hashes of API keys, which have one length and so compare in constant time.
-type keys [][sha256.Size]byte
-
-func newKeys(plain []string) keys {
-	var k keys
-	for _, p := range plain {
-		if p != "" {
-			k = append(k, sha256.Sum256([]byte(p)))
-		}
-	}
-	return k
-}
-
-func (k keys) empty() bool { return len(k) == 0 }
-
-// contain reports whether key is one of k, in a time that depends on neither.
-func (k keys) contain(key string) bool {
-	sum := sha256.Sum256([]byte(key))
-	found := 0
-	for i := range k {
-		found |= subtle.ConstantTimeCompare(sum[:], k[i][:])
-	}
-	return found == 1
-}
-
-// guard asks for an API key if the server has any.
-func (s *Server) guard(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.keys.empty() {
-			scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			if !strings.EqualFold(scheme, "Bearer") || !s.keys.contain(strings.TrimSpace(key)) {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				s.fail(w, r, &openai.Error{
-					Status: http.StatusUnauthorized, Type: openai.TypeAuthentication, Code: "invalid_api_key",
-					Message: "an API key is needed, in the header Authorization: Bearer KEY",
-				})
-				return
-			}
-		}
-		next(w, r)
-	})
-}
 
 // method refuses other methods. GET includes HEAD.
 func method(want string, next http.Handler) http.Handler {

@@ -15,11 +15,12 @@ import (
 
 // Server answers requests. Its methods may be called from any goroutine.
 type Server struct {
-	c       Config
-	keys    keys
-	metrics *metrics.Metrics
-	handler http.Handler
-	http    *http.Server
+	c               Config
+	keys, adminKeys keys
+	metrics         *metrics.Metrics
+	handler         http.Handler
+	http            *http.Server
+	debug           *http.Server // of ServeDebug
 
 	models   atomic.Pointer[[]Model] // nil while loading
 	draining atomic.Bool
@@ -33,7 +34,14 @@ var errShutdown = errors.New("the server is shutting down")
 
 // New returns a server. Without models, it reports that it is loading until SetModels is called.
 func New(c Config) (*Server, error) {
-	s := &Server{c: c.withDefaults(), keys: newKeys(c.APIKeys)}
+	s := &Server{c: c.withDefaults()}
+	var err error
+	if s.keys, err = newKeys(c.APIKeys); err != nil {
+		return nil, fmt.Errorf("%w (API keys)", err)
+	}
+	if s.adminKeys, err = newKeys(c.AdminKeys); err != nil {
+		return nil, fmt.Errorf("%w (admin keys)", err)
+	}
 	s.metrics = metrics.New(s.c.Version, s.measured)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
@@ -47,6 +55,8 @@ func New(c Config) (*Server, error) {
 		"/v1/completions":      method(http.MethodPost, s.guard(s.completion)),
 		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
 		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
+		"/admin/ps":            method(http.MethodGet, s.guardAdmin(s.ps)),
+		"/admin/drain":         method(http.MethodPost, s.guardAdmin(s.drain)),
 		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
 		"/startupz":            method(http.MethodGet, http.HandlerFunc(s.started)),
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
@@ -64,6 +74,7 @@ func New(c Config) (*Server, error) {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
 	}
+	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	return s, nil
 }
 
@@ -92,7 +103,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Serve accepts connections until Shutdown, and then returns nil. It refuses a listener that other machines can reach
 // if no API key is set, unless Config.AllowPublic is.
 func (s *Server) Serve(l net.Listener) error {
-	if !isLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
+	if !IsLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
 		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one", l.Addr())
 	}
 	if err := s.http.Serve(limitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
@@ -116,6 +127,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	err := s.http.Shutdown(ctx)
+	s.debug.Close()
 	s.cancel(errShutdown)
 	if err == nil {
 		return nil
