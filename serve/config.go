@@ -29,6 +29,8 @@ type Config struct {
 
 	MaxConns       int           // connections open at once; 0 is 512
 	PingInterval   time.Duration // silence on a stream before a comment is sent; 0 is 15 s
+	HeaderTimeout  time.Duration // to receive a request's headers; 0 is 10 s
+	IdleTimeout    time.Duration // of a connection between requests; 0 is 2 min
 	ReadTimeout    time.Duration // to receive a request's body; 0 is 30 s
 	WriteTimeout   time.Duration // for one write of a response; 0 is 30 s
 	RequestTimeout time.Duration // for a whole request; 0 is none
@@ -46,7 +48,10 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		p *time.Duration
 		v time.Duration
-	}{{&c.PingInterval, 15 * time.Second}, {&c.ReadTimeout, 30 * time.Second}, {&c.WriteTimeout, 30 * time.Second}} {
+	}{
+		{&c.PingInterval, 15 * time.Second}, {&c.HeaderTimeout, 10 * time.Second}, {&c.IdleTimeout, 2 * time.Minute},
+		{&c.ReadTimeout, 30 * time.Second}, {&c.WriteTimeout, 30 * time.Second},
+	} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}

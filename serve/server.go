@@ -32,6 +32,9 @@ type Server struct {
 // errShutdown is the cause of the end of requests that outlive the grace period.
 var errShutdown = errors.New("the server is shutting down")
 
+// maxHeaderBytes bounds the headers of a request, which net/http reads before anything can refuse it.
+const maxHeaderBytes = 64 << 10
+
 // New returns a server. Without models, it reports that it is loading until SetModels is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.withDefaults()}
@@ -69,12 +72,12 @@ func New(c Config) (*Server, error) {
 	s.handler = s.observe(s.sameSite(mux))
 	s.http = &http.Server{
 		Handler:           s.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		ReadHeaderTimeout: s.c.HeaderTimeout,
+		IdleTimeout:       s.c.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
 	}
-	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: maxHeaderBytes}
 	return s, nil
 }
 
