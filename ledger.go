@@ -51,6 +51,7 @@ type promise struct {
 	model   string
 	planned runner.Memory
 	loaded  bool // weights and state are allocated
+	proven  bool // so are the largest plans
 }
 
 func newLedger(dev ops.Device) *ledger {
@@ -83,7 +84,7 @@ func (l *ledger) reserve(model string, plan func(reserved int64) (runner.Memory,
 }
 
 // reserved returns how much of what is free is promised already. It rather errs on the side of too much: plans that
-// were made count as if they still had to be.
+// were made count as if they still had to be, unless the model is proven.
 func (l *ledger) reserved() int64 {
 	free := l.free()
 	if len(l.promises) == 0 {
@@ -95,9 +96,11 @@ func (l *ledger) reserved() int64 {
 	var outstanding, all int64
 	for _, p := range l.promises {
 		all += p.planned.Need()
-		if p.loaded {
+		switch {
+		case p.proven:
+		case p.loaded:
 			outstanding += p.planned.Plans
-		} else {
+		default:
 			outstanding += p.planned.Need()
 		}
 	}
@@ -109,6 +112,13 @@ func (l *ledger) loaded(p *promise) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.loaded = true
+}
+
+// proven notes that a model holds all that it was promised.
+func (l *ledger) proven(p *promise) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.proven = true
 }
 
 // release takes a promise back.

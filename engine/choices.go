@@ -102,6 +102,7 @@ func (e *Engine) nextChoices() *choices {
 // start lets a sequence run in a slot that holds its prompt.
 func (e *Engine) start(s *Sequence, slot runner.SeqID) {
 	s.slot, s.open, s.pending = slot, true, nil
+	s.req.Observer.Started()
 	e.mu.Lock()
 	e.running = append(e.running, s)
 	e.mu.Unlock()

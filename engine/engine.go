@@ -79,6 +79,7 @@ type Config struct {
 // Stats are counts since the start and the present state, taken at one moment.
 type Stats struct {
 	Running, Waiting int
+	HeldTokens       int // that the running sequences hold, of Limits.Seqs*Limits.Context
 
 	PromptTokens    uint64 // tokens prefilled
 	GeneratedTokens uint64 // tokens drawn
@@ -225,6 +226,9 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	sampler.Accept(r.Prompt...)
+	if r.Observer == nil {
+		r.Observer = nobody{}
+	}
 	r.Prompt = slices.Clone(r.Prompt)
 	return &Sequence{
 		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ready: make(chan struct{}, 1),
@@ -237,6 +241,9 @@ func (e *Engine) Stats() Stats {
 	defer e.mu.Unlock()
 	s := e.stats
 	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.choosing())
+	for _, q := range e.running {
+		s.HeldTokens += q.held
+	}
 	return s
 }
 

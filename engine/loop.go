@@ -161,6 +161,7 @@ func (e *Engine) admit(s *Sequence) bool {
 		return false
 	}
 	s.slot, s.open = slot, true
+	s.req.Observer.Started()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.waiting = remove(e.waiting, s)
@@ -200,7 +201,9 @@ func (e *Engine) count(seqs []*Sequence, work []runner.Work) {
 	total := 0
 	for i, w := range work {
 		total += len(w.Tokens)
-		if !seqs[i].decode {
+		s := seqs[i]
+		s.held = len(s.req.Prompt) + s.generated - (len(s.pending) - len(w.Tokens))
+		if !s.decode {
 			e.stats.PromptTokens += uint64(len(w.Tokens))
 		}
 	}
@@ -233,6 +236,7 @@ func (e *Engine) draw(s *Sequence, row []float32) {
 	}
 	t := s.accept(id, e.eog(id))
 	t.Logprob, t.Top = chosen.Logprob, top
+	s.req.Observer.Drew()
 	e.mu.Lock()
 	e.stats.GeneratedTokens++
 	e.mu.Unlock()
@@ -261,6 +265,7 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 		s.open = false
 	}
 	e.leave(s)
+	s.req.Observer.Ended()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running = remove(e.running, s)

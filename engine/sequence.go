@@ -29,6 +29,8 @@ type Request struct {
 
 	Logprobs    bool // fill Token.Logprob and Token.Top
 	TopLogprobs int  // length of Token.Top
+
+	Observer Observer // nil is nobody
 }
 
 // FinishReason says why a sequence ended, in OpenAI's words.
@@ -70,6 +72,7 @@ type Sequence struct {
 	idle      int      // steps since it was last part of one
 	choices   *choices // it shares its prompt with; nil if nobody
 	generated int
+	held      int // tokens in the runner's state after the last step; written under the engine's mutex
 
 	mu     sync.Mutex
 	tokens []Token // drawn and not yet taken; at most MaxTokens

@@ -16,8 +16,12 @@ import (
 type Config struct {
 	Models []Model // may also come later, through SetModels
 
-	Limits  openai.Limits
-	APIKeys []string // any of them opens the /v1 endpoints; none means that no key is asked for
+	Limits openai.Limits
+
+	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
+	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
+	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
+	MaxPerKey int      // requests of one API key at once; 0 is no bound
 
 	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
@@ -25,12 +29,15 @@ type Config struct {
 
 	MaxConns       int           // connections open at once; 0 is 512
 	PingInterval   time.Duration // silence on a stream before a comment is sent; 0 is 15 s
+	HeaderTimeout  time.Duration // to receive a request's headers; 0 is 10 s
+	IdleTimeout    time.Duration // of a connection between requests; 0 is 2 min
 	ReadTimeout    time.Duration // to receive a request's body; 0 is 30 s
 	WriteTimeout   time.Duration // for one write of a response; 0 is 30 s
 	RequestTimeout time.Duration // for a whole request; 0 is none
 	DrainDelay     time.Duration // between readiness going to 503 and the end of accepting connections
 
-	Log *slog.Logger // nil discards
+	Log     *slog.Logger // nil discards
+	Version string       // of the program, for the metrics
 }
 
 func (c Config) withDefaults() Config {
@@ -41,7 +48,10 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		p *time.Duration
 		v time.Duration
-	}{{&c.PingInterval, 15 * time.Second}, {&c.ReadTimeout, 30 * time.Second}, {&c.WriteTimeout, 30 * time.Second}} {
+	}{
+		{&c.PingInterval, 15 * time.Second}, {&c.HeaderTimeout, 10 * time.Second}, {&c.IdleTimeout, 2 * time.Minute},
+		{&c.ReadTimeout, 30 * time.Second}, {&c.WriteTimeout, 30 * time.Second},
+	} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}

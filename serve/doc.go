@@ -1,11 +1,15 @@
 // Package serve is the HTTP server: OpenAI's chat completions, completions and models over engines, with health
-// endpoints, on net/http alone.
+// endpoints and metrics, on net/http.
 //
 //	POST /v1/chat/completions   answer a conversation, at once or as server-sent events
 //	POST /v1/completions        continue prompts
 //	GET  /v1/models             the models; /v1/models/{id} is one
 //	GET  /livez                 200 while the process serves
-//	GET  /readyz, /health       200 when models are loaded, 503 while loading and draining
+//	GET  /startupz              200 once models are loaded, 503 before
+//	GET  /readyz, /health       200 when models are loaded and proven, 503 while loading and draining
+//	GET  /metrics               counts for Prometheus (package metrics); no key, and no text of requests
+//	GET  /admin/ps              what the models are doing, with an admin key
+//	POST /admin/drain           make /readyz answer 503, with an admin key
 //
 // # Promises
 //
@@ -17,7 +21,7 @@
 //
 // A server that listens on loopback answers only to Host names of the loopback interface and those it was told,
 // which defeats DNS rebinding. Pages of other origins are refused. A server that listens elsewhere needs an API key.
-// Prompts and answers are never logged.
+// Keys are kept as hashes. Prompts and answers are never logged, nor are messages that quote a request.
 //
 // # Sampling
 //

@@ -61,6 +61,7 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 			choices[i] = engine.Request{
 				Prompt: p, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
+				Observer: s.metrics.Sequence(m.ID, rec.start),
 			}
 			choices[i].Sampling.Seed += uint64(i)
 		}

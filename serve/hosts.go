@@ -11,8 +11,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// isLocal reports whether only this machine can reach an address.
-func isLocal(a net.Addr) bool {
+// IsLocal reports whether only this machine can reach an address.
+func IsLocal(a net.Addr) bool {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		return a.IP.IsLoopback()

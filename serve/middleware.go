@@ -3,8 +3,6 @@ package serve
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,49 +12,6 @@ import (
 
 	"github.com/hipengine/hipengine/serve/openai"
 )
-
-// keys are the hashes of API keys, which have one length and so compare in constant time.
-type keys [][sha256.Size]byte
-
-func newKeys(plain []string) keys {
-	var k keys
-	for _, p := range plain {
-		if p != "" {
-			k = append(k, sha256.Sum256([]byte(p)))
-		}
-	}
-	return k
-}
-
-func (k keys) empty() bool { return len(k) == 0 }
-
-// contain reports whether key is one of k, in a time that depends on neither.
-func (k keys) contain(key string) bool {
-	sum := sha256.Sum256([]byte(key))
-	found := 0
-	for i := range k {
-		found |= subtle.ConstantTimeCompare(sum[:], k[i][:])
-	}
-	return found == 1
-}
-
-// guard asks for an API key if the server has any.
-func (s *Server) guard(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.keys.empty() {
-			scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			if !strings.EqualFold(scheme, "Bearer") || !s.keys.contain(strings.TrimSpace(key)) {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				s.fail(w, r, &openai.Error{
-					Status: http.StatusUnauthorized, Type: openai.TypeAuthentication, Code: "invalid_api_key",
-					Message: "an API key is needed, in the header Authorization: Bearer KEY",
-				})
-				return
-			}
-		}
-		next(w, r)
-	})
-}
 
 // method refuses other methods. GET includes HEAD.
 func method(want string, next http.Handler) http.Handler {
@@ -75,6 +30,7 @@ func method(want string, next http.Handler) http.Handler {
 // record is what the log line of a request says beyond HTTP.
 type record struct {
 	id                string
+	start             time.Time
 	model             string
 	prompt, generated int
 	err               error
@@ -95,7 +51,7 @@ func recordOf(ctx context.Context) *record {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &record{id: requestID(r)}
+		rec := &record{id: requestID(r), start: start}
 		w.Header().Set("X-Request-Id", rec.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), recordKey{}, rec))
@@ -109,6 +65,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		// Also of requests whose body no handler reads: the server drains it before the connection's next request.
 		http.NewResponseController(w).SetReadDeadline(start.Add(s.c.ReadTimeout))
 		out := &responseWriter{ResponseWriter: w}
+		r = r.WithContext(ctx)
 		defer func() {
 			p := recover()
 			if p != nil && p != http.ErrAbortHandler {
@@ -121,12 +78,14 @@ func (s *Server) observe(next http.Handler) http.Handler {
 					p = http.ErrAbortHandler // a broken connection tells the client that the response is incomplete
 				}
 			}
-			s.log(r, rec, out, time.Since(start))
+			took := time.Since(start)
+			s.log(r, rec, out, took)
+			s.count(r, out.status, took)
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
 		}()
-		next.ServeHTTP(out, r.WithContext(ctx))
+		next.ServeHTTP(out, r)
 	})
 }
 

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ type Loaded interface {
 	Tokenizer
 	ID() string
 	Created() time.Time
+	// Prove allocates what the largest step needs, so that no request can run out of memory.
+	Prove(ctx context.Context) error
 	// Engine returns the engine that makes the model's answers. It stays the model's.
 	Engine() (*engine.Engine, error)
 	// Prompt is as [PromptFunc]. An error that has a method Refused() string, which returns the template's words, means
@@ -23,8 +26,11 @@ type Loaded interface {
 	Defaults() sample.Overrides
 }
 
-// Offer presents a loaded model to a server. The caller closes it, after the server's Shutdown.
-func Offer(m Loaded) (Model, error) {
+// Offer proves a loaded model, and presents it to a server. The caller closes it, after the server's Shutdown.
+func Offer(ctx context.Context, m Loaded) (Model, error) {
+	if err := m.Prove(ctx); err != nil {
+		return Model{}, err
+	}
 	e, err := m.Engine()
 	if err != nil {
 		return Model{}, err

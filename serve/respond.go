@@ -59,7 +59,27 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // wireError notes an error in the request's record and returns it in OpenAI's form.
 func (s *Server) wireError(ctx context.Context, err error) *openai.Error {
 	rec := recordOf(ctx)
-	rec.err = err
+	e := translate(err, rec)
+	if rec.err = err; e.Status < 500 {
+		rec.err = refusal{e}
+	}
+	return e
+}
+
+// refusal is an error of a request as the log has it. The client's error quotes the request, and so may hold a part of a
+// prompt.
+type refusal struct{ e *openai.Error }
+
+// Error implements error. It names the field, unless its name is the client's.
+func (r refusal) Error() string {
+	if r.e.Param == "" || r.e.Code == openai.CodeUnknown {
+		return r.e.Code
+	}
+	return r.e.Code + " in " + r.e.Param
+}
+
+// translate returns an error in OpenAI's form, and leaves the stack of a panic in the record.
+func translate(err error, rec *record) *openai.Error {
 	var wire *openai.Error
 	var length *engine.ContextLengthError
 	var panicked *engine.PanicError

@@ -9,14 +9,18 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/hipengine/hipengine/serve/metrics"
 )
 
 // Server answers requests. Its methods may be called from any goroutine.
 type Server struct {
-	c       Config
-	keys    keys
-	handler http.Handler
-	http    *http.Server
+	c               Config
+	keys, adminKeys keys
+	metrics         *metrics.Metrics
+	handler         http.Handler
+	http            *http.Server
+	debug           *http.Server // of ServeDebug
 
 	models   atomic.Pointer[[]Model] // nil while loading
 	draining atomic.Bool
@@ -28,9 +32,20 @@ type Server struct {
 // errShutdown is the cause of the end of requests that outlive the grace period.
 var errShutdown = errors.New("the server is shutting down")
 
+// maxHeaderBytes bounds the headers of a request, which net/http reads before anything can refuse it.
+const maxHeaderBytes = 64 << 10
+
 // New returns a server. Without models, it reports that it is loading until SetModels is called.
 func New(c Config) (*Server, error) {
-	s := &Server{c: c.withDefaults(), keys: newKeys(c.APIKeys)}
+	s := &Server{c: c.withDefaults()}
+	var err error
+	if s.keys, err = newKeys(c.APIKeys); err != nil {
+		return nil, fmt.Errorf("%w (API keys)", err)
+	}
+	if s.adminKeys, err = newKeys(c.AdminKeys); err != nil {
+		return nil, fmt.Errorf("%w (admin keys)", err)
+	}
+	s.metrics = metrics.New(s.c.Version, s.measured)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
 		if err := s.SetModels(c.Models...); err != nil {
@@ -43,9 +58,13 @@ func New(c Config) (*Server, error) {
 		"/v1/completions":      method(http.MethodPost, s.guard(s.completion)),
 		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
 		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
+		"/admin/ps":            method(http.MethodGet, s.guardAdmin(s.ps)),
+		"/admin/drain":         method(http.MethodPost, s.guardAdmin(s.drain)),
 		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
+		"/startupz":            method(http.MethodGet, http.HandlerFunc(s.started)),
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
 		"/":                    http.HandlerFunc(s.notFound),
 	} {
 		mux.Handle(path, h)
@@ -53,11 +72,12 @@ func New(c Config) (*Server, error) {
 	s.handler = s.observe(s.sameSite(mux))
 	s.http = &http.Server{
 		Handler:           s.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		ReadHeaderTimeout: s.c.HeaderTimeout,
+		IdleTimeout:       s.c.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
 	}
+	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: maxHeaderBytes}
 	return s, nil
 }
 
@@ -86,7 +106,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Serve accepts connections until Shutdown, and then returns nil. It refuses a listener that other machines can reach
 // if no API key is set, unless Config.AllowPublic is.
 func (s *Server) Serve(l net.Listener) error {
-	if !isLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
+	if !IsLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
 		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one", l.Addr())
 	}
 	if err := s.http.Serve(limitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
@@ -110,6 +130,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	err := s.http.Shutdown(ctx)
+	s.debug.Close()
 	s.cancel(errShutdown)
 	if err == nil {
 		return nil

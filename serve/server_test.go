@@ -17,15 +17,15 @@ import (
 func TestHealth(t *testing.T) {
 	var models []Model
 	s := open(t, &fake.Runner{}, func(c *Config) { models, c.Models = c.Models, nil })
-	check := func(when string, want int) {
+	check := func(when string, startup, want int) {
 		t.Helper()
-		for path, status := range map[string]int{"/livez": 200, "/readyz": want, "/health": want} {
+		for path, status := range map[string]int{"/livez": 200, "/startupz": startup, "/readyz": want, "/health": want} {
 			if got, h, body := s.call(t, "GET", path, ""); got != status || (got == 503) != (h.Get("Retry-After") != "") {
 				t.Errorf("%s: %s answers %d %s, want %d", when, path, got, body, status)
 			}
 		}
 	}
-	check("loading", 503)
+	check("loading", 503, 503)
 	if status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`}`); status != 503 || !strings.Contains(body, "loading") {
 		t.Errorf("chat while loading: %d %s", status, body)
 	}
@@ -35,9 +35,9 @@ func TestHealth(t *testing.T) {
 	if err := s.SetModels(models...); err != nil {
 		t.Fatal(err)
 	}
-	check("ready", 200)
+	check("ready", 200, 200)
 	s.Drain()
-	check("draining", 503)
+	check("draining", 200, 503)
 }
 
 func TestSetModelsErrors(t *testing.T) {

@@ -77,6 +77,7 @@ var rules = []rule{
 	{"engine/sample", []string{"internal/logits"}, "a sampler sees logits alone"},
 	{"engine/bench", []string{"engine", "models", "ops", "tensor", "gguf"}, "measurements know what a file holds"},
 	{"serve", []string{"engine", "internal/strictjson"}, "the server is testable with a fake engine"},
+	{"serve/metrics", []string{"engine"}, "metrics read what engines count"},
 	{"conformance", []string{
 		"ops", "ops_ref", "models", "gguf", "tensor", "engine/kv", "engine/runner", "internal/logits", "internal/tiny",
 	}, "a third party must not need HIP"},
@@ -109,6 +110,7 @@ var thirdParty = map[string][]string{
 	"github.com/klauspost/cpuid/v2":   {"ops_ref/internal/simd"},
 	"github.com/pkg/profile":          {"cmd"},
 	"github.com/alecthomas/kong":      {"cmd"},
+	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
 	"golang.org/x/term":               {"cmd"},
 	"golang.org/x/text":               {"text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},

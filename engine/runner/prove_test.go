@@ -1,0 +1,50 @@
+package runner
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hipengine/hipengine/internal/tiny"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// TestProve proves a model in the memory that was planned for it, and then in a byte less.
+func TestProve(t *testing.T) {
+	m, err := models.New(tiny.Meta("llama"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := tiny.Weights(m, tensor.F32, 1)
+	o := Options{Context: 256, Seqs: 2, Batch: 32}
+	for _, missing := range []int64{0, 1} {
+		d := newSmall(t, 1<<40)
+		mem, err := PlanMemory(d, m, src, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.free = mem.Need() - missing
+		w, err := models.LoadWeights(t.Context(), m, src, d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := New(d, m, w, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.Prove()
+		if missing == 0 && (err != nil || r.arena.Bytes() != mem.Plans) {
+			t.Errorf("with all memory: %v; the arena has %d bytes, planned were %d", err, r.arena.Bytes(), mem.Plans)
+		}
+		if missing > 0 && !errors.Is(err, ops.ErrOutOfMemory) {
+			t.Errorf("with too little: %v", err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Prove(); !errors.Is(err, ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+}
