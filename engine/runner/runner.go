@@ -202,6 +202,15 @@ func (r *Runner) Open() (SeqID, error) {
 	return SeqID(slot), nil
 }
 
+// FreePages returns how many pages are free, by window in ascending order.
+func (r *Runner) FreePages() []int {
+	free := make([]int, len(r.pools))
+	for i, p := range r.pools {
+		free[i] = p.Free()
+	}
+	return free
+}
+
 // Len returns the number of tokens of an open sequence.
 func (r *Runner) Len(id SeqID) int { return r.seqs[id].len }
 
