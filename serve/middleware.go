@@ -53,9 +53,17 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 				})
 				return
 			}
+			recordOf(r.Context()).space = space(strings.TrimSpace(key))
 		}
 		next(w, r)
 	})
+}
+
+// space names the kept states that a key may use: whoever has another key neither gets them nor sees by the time that an
+// answer takes that they are there.
+func space(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return string(sum[:])
 }
 
 // method refuses other methods. GET includes HEAD.
@@ -76,6 +84,7 @@ func method(want string, next http.Handler) http.Handler {
 type record struct {
 	id                string
 	model             string
+	space             string // of kept states: the hash of the API key, empty without one
 	prompt, generated int
 	err               error
 	stack             []byte
