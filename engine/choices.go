@@ -91,8 +91,11 @@ func (e *Engine) startChoices() {
 // nextChoices returns the oldest choices that could start a sequence, those first of which none runs: the pages of their
 // prompt are in no running sequence's share of the cache.
 func (e *Engine) nextChoices() *choices {
+	e.mu.Lock()
+	shared := e.shared // submitting appends behind it, and leaving replaces it
+	e.mu.Unlock()
 	var oldest *choices
-	for _, c := range e.shared {
+	for _, c := range shared {
 		if c.row == nil {
 			continue
 		}
