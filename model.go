@@ -30,6 +30,7 @@ type Model struct {
 	runner         *runner.Runner // of the engine, or of what measures
 	prompter       prompter
 	defaults       sample.Overrides
+	hostBytes      int64 // for kept states
 
 	traffic   bench.Traffic
 	collector *eval.Collector   // with Options.Collect
@@ -108,7 +109,8 @@ func (m *Model) enter() (*engine.Engine, error) {
 		return nil, ErrBusy
 	}
 	if m.engine == nil {
-		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG})
+		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG,
+			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes})
 		if err != nil {
 			return nil, err
 		}

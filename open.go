@@ -70,14 +70,22 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
+	if r.Checkpoints, err = o.checkpoints(arch, r); err != nil {
+		return err
+	}
 	dev := m.dev.ops
 	if m.promise, err = m.dev.ledger.reserve(m.id, func(reserved int64) (runner.Memory, error) {
-		r := r
 		r.Reserved = reserved
-		return runner.PlanMemory(dev, arch, f, r)
+		mem, err := runner.PlanMemory(dev, arch, f, r)
+		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
+			r.Checkpoints /= 2 // nobody asked for them
+			mem, err = runner.PlanMemory(dev, arch, f, r)
+		}
+		return mem, err
 	}); err != nil {
 		return err
 	}
+	m.hostBytes = o.PrefixCacheHost
 	if o.Progress != nil {
 		o.Progress(0, m.promise.planned.Weights)
 	}

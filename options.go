@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -20,6 +21,14 @@ type Options struct {
 	// KVType is the type of keys and values in the cache: f32, f16, bf16 or q8_0. Empty and auto take f16, but f32 on
 	// the reference.
 	KVType string
+
+	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with the
+	// same tokens, such as the next turn of a conversation; pages of the cache that no sequence uses are used beside it. 0
+	// takes room for 4 states and 2 for each sequence, at most 1 GiB, or as much of it as fits. Negative keeps none.
+	PrefixCache int64
+
+	// PrefixCacheHost is the host memory, in bytes, for kept states that had to make room on the device; 0 is none.
+	PrefixCacheHost int64
 
 	// Quant quantizes the weights of a Hugging Face folder while they are loaded, to a type that llama.cpp names: q8_0,
 	// q4_k_m, ... Empty keeps them. GGUF files have their types already.
@@ -45,6 +54,31 @@ const MaxContext = models.MaxContext
 
 // defaultContext bounds the context that is taken without being asked for.
 const defaultContext = 8192
+
+// defaultPrefixCache bounds the memory for kept states that is taken without being asked for.
+const defaultPrefixCache = 1 << 30
+
+// checkpoints returns how many states r shall have room for.
+func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
+	switch {
+	case o.PrefixCacheHost < 0:
+		return 0, &OptionError{Option: "PrefixCacheHost", Reason: fmt.Sprintf("%d bytes are negative", o.PrefixCacheHost)}
+	case o.PrefixCache < 0 && o.PrefixCacheHost > 0:
+		return 0, &OptionError{Option: "PrefixCacheHost", Needs: "PrefixCache"}
+	case o.PrefixCache < 0 || o.Collect:
+		return 0, nil
+	case o.PrefixCache == 0:
+		return r.FitCheckpoints(arch, 4+2*r.Seqs, defaultPrefixCache)
+	}
+	n, err := r.FitCheckpoints(arch, maxCheckpoints, o.PrefixCache)
+	if err == nil && n == 0 {
+		err = &OptionError{Option: "PrefixCache", Reason: fmt.Sprintf("%d bytes do not hold the state of one sequence", o.PrefixCache)}
+	}
+	return n, err
+}
+
+// maxCheckpoints bounds the states that are kept, however small they are.
+const maxCheckpoints = 1024
 
 // kvType returns the type of keys and values on a device.
 func (o Options) kvType(host HostOptions) (tensor.DType, error) {

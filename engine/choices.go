@@ -31,7 +31,11 @@ func (e *Engine) branch(s *Sequence, row []float32) []*Sequence {
 	var started []*Sequence
 	for len(c.rest) > 0 && len(e.running) < e.limits.Seqs {
 		next := c.rest[0]
-		slot, err := e.runner.Fork(s.slot)
+		var slot runner.SeqID
+		err := e.retry(func() (err error) {
+			slot, err = e.runner.Fork(s.slot)
+			return err
+		})
 		if err != nil {
 			e.finish(next, FinishNone, fmt.Errorf("engine: fork sequence: %w", err))
 			continue
@@ -44,7 +48,7 @@ func (e *Engine) branch(s *Sequence, row []float32) []*Sequence {
 	}
 	c.row = slices.Clone(row)
 	var err error
-	if c.checkpoint, err = e.runner.Checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) {
+	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) {
 		c.snapshot, err = e.runner.Save(e.ctx, s.slot)
 	}
 	if err != nil {
@@ -67,11 +71,14 @@ func (e *Engine) startChoices() {
 		next, row := c.rest[0], c.row
 		var slot runner.SeqID
 		var err error
-		if c.snapshot != nil {
-			slot, err = e.runner.Restore(e.ctx, c.snapshot)
-		} else {
-			slot, err = e.runner.Resume(c.checkpoint)
-		}
+		err = e.retry(func() (err error) {
+			if c.snapshot != nil {
+				slot, err = e.runner.Restore(e.ctx, c.snapshot)
+			} else {
+				slot, err = e.runner.Resume(c.checkpoint)
+			}
+			return err
+		})
 		if err != nil {
 			e.finish(next, FinishNone, fmt.Errorf("engine: resume prompt: %w", err))
 			continue

@@ -25,8 +25,12 @@ type Runner interface {
 	// Resume opens a sequence that continues where the checkpoint was made.
 	Resume(runner.CheckpointID) (runner.SeqID, error)
 	Drop(runner.CheckpointID)
-	// Save and Restore are Checkpoint and Resume by way of the host.
+	// Truncate cuts a sequence to n tokens, of which Floor says how few there can be.
+	Truncate(id runner.SeqID, n int) error
+	Floor(runner.SeqID) int
+	// Save and Restore are Checkpoint and Resume by way of the host, SaveCheckpoint saves what Checkpoint keeps.
 	Save(ctx context.Context, id runner.SeqID) (*runner.Snapshot, error)
+	SaveCheckpoint(ctx context.Context, cp runner.CheckpointID) (*runner.Snapshot, error)
 	Restore(ctx context.Context, s *runner.Snapshot) (runner.SeqID, error)
 	// Step appends tokens to sequences and returns, for each entry of work, its Rows*Vocab logits. It blocks until the
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
@@ -74,6 +78,12 @@ type Config struct {
 	EOG      func(id int32) bool // reports end-of-generation tokens; nil if there are none
 	Policy   Policy              // nil is Fair{}
 	MaxQueue int                 // sequences waiting for a slot from which on none is accepted; 0 is DefaultMaxQueue
+
+	// Checkpoints of the runner keep states of sequences, also after their end, for prompts that begin with the same
+	// tokens. They make room when a sequence needs theirs. 0 keeps none.
+	Checkpoints int
+	// HostBytes is the host memory for kept states that had to make room.
+	HostBytes int64
 }
 
 // Stats are counts since the start and the present state, taken at one moment.
@@ -82,6 +92,7 @@ type Stats struct {
 	HeldTokens       int // that the running sequences hold, of Limits.Seqs*Limits.Context
 
 	PromptTokens    uint64 // tokens prefilled
+	CachedTokens    uint64 // tokens of prompts that were not, because the state that they lead to was kept
 	GeneratedTokens uint64 // tokens drawn
 	Steps           uint64 // steps that succeeded
 	StepTokens      uint64 // tokens over all steps; divided by Steps, the mean batch
@@ -99,6 +110,7 @@ type Engine struct {
 	eog      func(int32) bool
 	policy   Policy
 	maxQueue int
+	reuse    *reuse // nil if no states are kept
 
 	ctx    context.Context // of the steps; ended by a Close that ran out of patience
 	cancel context.CancelFunc
@@ -135,10 +147,14 @@ func New(c Config) (*Engine, error) {
 	if e.maxQueue == 0 {
 		e.maxQueue = DefaultMaxQueue
 	}
+	e.reuse = newReuse(c, l)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	go e.loop()
 	return e, nil
 }
+
+// Reuses reports whether states of sequences are kept for prompts that begin with the same tokens.
+func (e *Engine) Reuses() bool { return e.reuse != nil }
 
 // Limits returns the capacities of the runner.
 func (e *Engine) Limits() runner.Limits { return e.limits }
@@ -231,7 +247,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	}
 	r.Prompt = slices.Clone(r.Prompt)
 	return &Sequence{
-		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ready: make(chan struct{}, 1),
+		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
+		ready: make(chan struct{}, 1),
 	}, nil
 }
 

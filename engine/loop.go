@@ -14,6 +14,7 @@ import (
 // loop runs steps until the engine is closed and empty.
 func (e *Engine) loop() {
 	defer close(e.done)
+	defer e.reuse.clear()
 	for e.awaitWork() {
 		e.dropCancelled()
 		e.startChoices()
@@ -35,6 +36,9 @@ func (e *Engine) loop() {
 		e.count(seqs, work)
 		for i, s := range seqs {
 			s.pending = s.pending[len(work[i].Tokens):]
+			if !s.decode && (slices.Contains(s.marks, len(s.fed())) || work[i].Rows > 0 && e.limits.Rewinds) {
+				e.keep(s)
+			}
 			if work[i].Rows == 0 {
 				continue
 			}
@@ -67,6 +71,9 @@ func (e *Engine) dropCancelled() {
 		case e.ctx.Err() != nil:
 			e.finish(s, FinishNone, ErrClosed)
 		case s.ctx.Err() != nil:
+			if s.open {
+				e.keep(s)
+			}
 			e.finish(s, FinishNone, context.Cause(s.ctx))
 		}
 	}
@@ -91,10 +98,14 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 	queue := e.queued()
 	snap := Snapshot{Limits: e.limits, Running: make([]Running, len(e.running)), Waiting: make([]int, len(queue))}
 	for i, s := range e.running {
-		snap.Running[i] = Running{Pending: len(s.pending), Decode: s.decode, Idle: s.idle}
+		snap.Running[i] = Running{Pending: s.takes(), Decode: s.decode, Idle: s.idle}
 	}
 	for i, s := range queue {
 		snap.Waiting[i] = len(s.pending)
+		if i < e.limits.Seqs-len(e.running) { // those that could be admitted
+			h := e.lookup(s)
+			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(len(s.req.Prompt), h))
+		}
 	}
 	if len(snap.Running)+len(snap.Waiting) == 0 {
 		return nil, nil, nil
@@ -111,7 +122,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		if i >= len(snap.Running) && !e.admit(s) {
 			continue
 		}
-		n := step.Feed[i]
+		n := min(step.Feed[i], s.takes()) // for a new one, what is kept may have changed since the snapshot
 		if n == 0 {
 			s.idle++
 			continue
@@ -155,7 +166,7 @@ func checkStep(s Snapshot, step Step) error {
 
 // admit moves a sequence from the queue to a slot. It returns false if the runner has none, which ends the sequence.
 func (e *Engine) admit(s *Sequence) bool {
-	slot, err := e.runner.Open()
+	slot, err := e.open(s)
 	if err != nil {
 		e.finish(s, FinishNone, fmt.Errorf("engine: open sequence: %w", err))
 		return false
@@ -176,7 +187,10 @@ func (e *Engine) step(work []runner.Work) (logits [][]float32, err error) {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
-	logits, err = e.runner.Step(e.ctx, work)
+	err = e.retry(func() (err error) {
+		logits, err = e.runner.Step(e.ctx, work) // without pages for it, a step changes nothing
+		return err
+	})
 	if err != nil {
 		if e.ctx.Err() != nil {
 			return nil, ErrClosed
@@ -243,10 +257,14 @@ func (e *Engine) draw(s *Sequence, row []float32) {
 	if t.Finish == FinishNone {
 		s.last[0] = id
 		s.pending = s.last[:]
+		if e.reuse != nil {
+			s.ids = append(s.ids, id)
+		}
 		s.emit(t)
 		return
 	}
 	// The slot is freed before the consumer learns of the end, so that what it does next finds it free.
+	e.keep(s)
 	e.release(s, t.Finish, nil)
 	s.emit(t)
 	s.end(nil)

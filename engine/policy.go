@@ -10,12 +10,12 @@ import (
 type Snapshot struct {
 	Limits  runner.Limits
 	Running []Running // in the order of admission
-	Waiting []int     // tokens to prefill of each queued sequence, oldest first; each at least one
+	Waiting []int     // tokens that each queued sequence could take, oldest first; at least one
 }
 
 // Running is the state of a sequence that occupies a slot.
 type Running struct {
-	Pending int  // tokens that it could take: 1 while decoding, else what is left of its prompt
+	Pending int  // tokens that it could take: 1 while decoding, else what is left of its prompt up to where its state is kept
 	Decode  bool // its prompt is in
 	Idle    int  // steps since it last got a token
 }

@@ -19,6 +19,7 @@ type Decoder interface {
 // Request is what a sequence is to generate.
 type Request struct {
 	Prompt    []int32       // at least one token; Submit copies it
+	Space     string        // states kept of sequences are used within their space alone: one for each API key, say
 	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows
 	Sampling  sample.Params // its LogitBias must not change while the sequence runs
 	IgnoreEOG bool          // end-of-generation tokens are tokens like any other
@@ -68,6 +69,8 @@ type Sequence struct {
 	stop      *StopMatcher
 	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token drawn
 	last      [1]int32
+	ids       []int32  // the prompt and what was drawn and goes to the runner
+	marks     []int    // lengths of the prompt at which its state is kept
 	decode    bool     // the prompt is in
 	idle      int      // steps since it was last part of one
 	choices   *choices // it shares its prompt with; nil if nobody
@@ -76,6 +79,7 @@ type Sequence struct {
 
 	mu     sync.Mutex
 	tokens []Token // drawn and not yet taken; at most MaxTokens
+	cached int     // tokens of the prompt that were not read
 	err    error
 	done   bool
 	ready  chan struct{} // of capacity 1: tokens, err or done changed
@@ -116,6 +120,31 @@ func (s *Sequence) Tokens() iter.Seq2[Token, error] {
 
 // Cancel ends the sequence before its next step. It may be called at any time and from any goroutine.
 func (s *Sequence) Cancel() { s.cancel() }
+
+// Cached returns how many tokens of the prompt were not read, because the state that they lead to was kept. It is final
+// when the first token is there. Of choices, which share what is read, it is that of the one that read.
+func (s *Sequence) Cached() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cached
+}
+
+func (s *Sequence) setCached(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cached = n
+}
+
+// fed returns the tokens that the runner has seen.
+func (s *Sequence) fed() []int32 { return s.ids[:len(s.ids)-len(s.pending)] }
+
+// takes returns how many tokens the sequence could take in one step.
+func (s *Sequence) takes() int {
+	if s.decode {
+		return len(s.pending)
+	}
+	return upTo(len(s.ids), len(s.ids)-len(s.pending), s.marks)
+}
 
 // take removes and returns the tokens that wait for the consumer.
 func (s *Sequence) take() (tokens []Token, done bool, err error) {

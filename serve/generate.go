@@ -59,7 +59,7 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 		choices := make([]engine.Request, o.N) // the prompt is read once for all of them
 		for i := range choices {
 			choices[i] = engine.Request{
-				Prompt: p, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
+				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 				Observer: s.metrics.Sequence(m.ID, rec.start),
 			}
@@ -137,6 +137,16 @@ func (g *generation) usage() openai.Usage {
 		u.CompletionTokens += n
 	}
 	u.TotalTokens = u.PromptTokens + u.CompletionTokens
+	if g.model.Engine.Reuses() {
+		u.PromptTokensDetails = new(openai.PromptTokensDetails)
+		for choices := range slices.Chunk(g.seqs, g.options.N) { // one of them read the prompt
+			cached := 0
+			for _, s := range choices {
+				cached = max(cached, s.Cached())
+			}
+			u.PromptTokensDetails.CachedTokens += cached
+		}
+	}
 	return u
 }
 

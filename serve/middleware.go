@@ -32,6 +32,7 @@ type record struct {
 	id                string
 	start             time.Time
 	model             string
+	space             string // of kept states: the hash of the API key, empty without one
 	prompt, generated int
 	err               error
 	stack             []byte

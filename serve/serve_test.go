@@ -78,7 +78,7 @@ func prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	t.Helper()
 	before := runtime.NumGoroutine()
-	e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }, MaxQueue: 64})
+	e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }, MaxQueue: 64, Checkpoints: r.Checkpoints})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,9 @@ type modelFlags struct {
 // options are the flags as the library has them.
 func (f modelFlags) options() hipengine.Options {
 	o := hipengine.Options{Context: f.Context, KVType: f.KVType, Quant: f.Quant, Imatrix: f.Imatrix, Folder: f.Models}
+	if f.exact {
+		o.PrefixCache = -1 // for prompts that follow on each other
+	}
 	if f.exact && (o.KVType == "" || o.KVType == "auto") {
 		o.KVType = "f32"
 	}

@@ -20,6 +20,8 @@ type serveCmd struct {
 	Host           string        `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
 	Port           int           `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
+	Cache          int64         `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
+	HostCache      int64         `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
 	APIKey         []string      `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"Key that clients must send; may be given several times."`
 	APIKeyFile     string        `name:"api-key-file" env:"HIPENGINE_API_KEY_FILE" placeholder:"FILE" help:"File with keys that clients must send, one a line, as they are or as sha256:HASH."`
 	AdminKey       []string      `env:"HIPENGINE_ADMIN_KEY" placeholder:"KEY" help:"Key for the endpoints below /admin; without one, they are closed."`
@@ -40,6 +42,10 @@ type serveCmd struct {
 func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if c.Port < 0 || c.Port > 65535 || c.Parallel < 1 || c.Parallel > 1024 {
 		return usageError{fmt.Errorf("--port %d or --parallel %d is outside 0..65535 or 1..1024", c.Port, c.Parallel)}
+	}
+	if c.Cache < -1 || c.HostCache < 0 || max(c.Cache, c.HostCache) > 1<<40 || c.Cache < 0 && c.HostCache > 0 {
+		return usageError{fmt.Errorf("--prefix-cache %d must be -1 or more, and --prefix-cache-host %d not negative, and 0 "+
+			"without a prefix cache", c.Cache, c.HostCache)}
 	}
 	config, err := c.config(std)
 	if err != nil {
@@ -79,7 +85,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	// Health checks answer 503 until SetModels. The host closes the models when the server has stopped using them.
 	var offered []serve.Model
 	for _, name := range names {
-		m, err := c.load(ctx, h, name, c.Parallel, std.err)
+		o := c.options()
+		o.Sequences, o.PrefixCache, o.PrefixCacheHost = c.Parallel, c.Cache<<20, c.HostCache<<20
+		m, err := loadWith(ctx, h, name, o, std.err)
 		if err != nil {
 			return errors.Join(err, server.Shutdown(ctx))
 		}

@@ -102,6 +102,25 @@ func (r *Runner) Drop(cp CheckpointID) {
 	}
 }
 
+// Floor returns the smallest length, but for 0, to which Truncate can cut an open sequence now, and a checkpoint of it
+// that was resumed.
+func (r *Runner) Floor(id SeqID) int {
+	s, err := r.sequence(id)
+	if err != nil {
+		return 0
+	}
+	if len(r.spec.Slots) > 0 {
+		return s.len
+	}
+	n := 1
+	for i, t := range s.tables {
+		if t.first > 0 {
+			n = max(n, t.first*PageSize+r.windows[i]-1) // where behind becomes t.first
+		}
+	}
+	return min(n, s.len)
+}
+
 // Truncate cuts a sequence to its first n tokens. The error is a *TruncateError if the model keeps recurrent state, of
 // which only the end and the start are known, or if n lies further back than the pages that attention with a window
 // keeps; or it wraps kv.ErrNoPages where a page that other sequences share must be copied. The sequence is as it was

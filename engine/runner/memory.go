@@ -139,6 +139,31 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	return mem, nil
 }
 
+// FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that o has
+// without any. The error is about o.
+func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, error) {
+	at := func(n int) (total int64, err error) {
+		o := o
+		o.Checkpoints = n
+		if o, err = o.with(m.Params()); err != nil {
+			return 0, err
+		}
+		_, sizes, err := stateTensors(m.State(), o, true)
+		for _, n := range sizes {
+			total += n
+		}
+		return total, err
+	}
+	without, err := at(0)
+	if err != nil {
+		return 0, err
+	}
+	return sort.Search(most, func(i int) bool {
+		with, err := at(i + 1)
+		return err != nil || with-without > bytes
+	}), nil
+}
+
 // planBytes returns the memory of the arena that plans for steps of all the given sizes share.
 func planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, context int, steps []models.Sizes) (int64, error) {
 	var most int64

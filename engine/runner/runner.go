@@ -92,6 +92,8 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
+	r.limits.Checkpoints = o.Checkpoints
+	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {
 		r.pools = append(r.pools, kv.NewPool(o.pages(w)))
 	}
@@ -198,6 +200,15 @@ func (r *Runner) Open() (SeqID, error) {
 		return 0, err
 	}
 	return SeqID(slot), nil
+}
+
+// FreePages returns how many pages are free, by window in ascending order.
+func (r *Runner) FreePages() []int {
+	free := make([]int, len(r.pools))
+	for i, p := range r.pools {
+		free[i] = p.Free()
+	}
+	return free
 }
 
 // Len returns the number of tokens of an open sequence.

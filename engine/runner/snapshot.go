@@ -40,16 +40,30 @@ func (s *Snapshot) Bytes() int64 {
 
 // Save copies the state of a sequence, which stays open, to the host. It waits for the device.
 func (r *Runner) Save(ctx context.Context, id SeqID) (*Snapshot, error) {
-	s, err := r.sequence(id)
+	if _, err := r.sequence(id); err != nil {
+		return nil, err
+	}
+	return r.snapshot(ctx, int(id))
+}
+
+// SaveCheckpoint is Save of a checkpoint, which stays.
+func (r *Runner) SaveCheckpoint(ctx context.Context, cp CheckpointID) (*Snapshot, error) {
+	slot, err := r.checkpoint(cp)
 	if err != nil {
 		return nil, err
 	}
+	return r.snapshot(ctx, slot)
+}
+
+// snapshot copies the state of a slot to the host.
+func (r *Runner) snapshot(ctx context.Context, slot int) (_ *Snapshot, err error) {
+	s := &r.seqs[slot]
 	snap := &Snapshot{len: s.len, context: r.limits.Context}
 	for _, t := range s.tables {
 		snap.first = append(snap.first, t.first)
 	}
-	if snap.states, err = r.save(ctx, r.extents(id)); err != nil {
-		return nil, fmt.Errorf("runner: saving sequence %d: %w", id, err)
+	if snap.states, err = r.save(ctx, r.extents(slot)); err != nil {
+		return nil, fmt.Errorf("runner: saving %d tokens: %w", s.len, err)
 	}
 	return snap, nil
 }
@@ -109,7 +123,7 @@ func (r *Runner) restore(ctx context.Context, id SeqID, snap *Snapshot) error {
 		return err
 	}
 	s.len, s.dirty = snap.len, true // even if only a part arrives
-	if err := r.fill(ctx, r.extents(id), snap.states); err != nil {
+	if err := r.fill(ctx, r.extents(int(id)), snap.states); err != nil {
 		return fmt.Errorf("runner: restoring %d tokens: %w", snap.len, err)
 	}
 	return nil
@@ -143,9 +157,9 @@ type extent struct {
 	parts []tensor.Tensor
 }
 
-// extents lists where a sequence keeps keys and values, and its recurrent state.
-func (r *Runner) extents(id SeqID) []extent {
-	s := &r.seqs[id]
+// extents lists where the user of a slot keeps keys and values, and its recurrent state.
+func (r *Runner) extents(slot int) []extent {
+	s := &r.seqs[slot]
 	var es []extent
 	for _, p := range r.spec.Paged {
 		t := s.tables[r.table(p)]
@@ -156,7 +170,7 @@ func (r *Runner) extents(id SeqID) []extent {
 		es = append(es, e)
 	}
 	for _, spec := range r.spec.Slots {
-		es = append(es, extent{spec.Name, []tensor.Tensor{r.slot(spec.Name, int(id))}})
+		es = append(es, extent{spec.Name, []tensor.Tensor{r.slot(spec.Name, slot)}})
 	}
 	return es
 }

@@ -45,4 +45,9 @@ type Limits struct {
 	Context int // most tokens that one sequence may hold
 	Seqs    int // most sequences open at once
 	Batch   int // most tokens in one step, over all its sequences
+
+	// Checkpoints is how many states there is room for beside the open sequences, and Rewinds whether a sequence can be
+	// cut to any length.
+	Checkpoints int
+	Rewinds     bool
 }

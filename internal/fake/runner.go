@@ -57,6 +57,7 @@ func (r *Runner) Limits() runner.Limits {
 			*d.p = d.v
 		}
 	}
+	l.Checkpoints = r.Checkpoints
 	return l
 }
 
@@ -150,6 +151,41 @@ func (r *Runner) Restore(_ context.Context, key *runner.Snapshot) (runner.SeqID,
 		return 0, errors.New("fake: a snapshot of another runner")
 	}
 	return r.open(s.clone())
+}
+
+// Floor implements engine.Runner.
+func (r *Runner) Floor(id runner.SeqID) int {
+	n := len(r.copyOf(id).tokens)
+	if r.Limits().Rewinds {
+		n = min(n, 1)
+	}
+	return n
+}
+
+// Truncate implements engine.Runner.
+func (r *Runner) Truncate(id runner.SeqID, n int) error {
+	if was := len(r.copyOf(id).tokens); n > was || n < r.Floor(id) {
+		return &runner.TruncateError{Len: was, To: n, Reason: "the fake keeps its state"}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seqs[id] = &sequence{tokens: slices.Clone(r.seqs[id].tokens[:n])}
+	return nil
+}
+
+// SaveCheckpoint implements engine.Runner.
+func (r *Runner) SaveCheckpoint(_ context.Context, cp runner.CheckpointID) (*runner.Snapshot, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.checkpoints[cp] == nil {
+		panic(fmt.Sprintf("fake: there is no checkpoint %d", cp))
+	}
+	if r.snapshots == nil {
+		r.snapshots = make(map[*runner.Snapshot]*sequence)
+	}
+	key := new(runner.Snapshot)
+	r.snapshots[key] = r.checkpoints[cp].clone()
+	return key, nil
 }
 
 // OpenCheckpoints returns how many checkpoints there are.

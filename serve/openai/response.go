@@ -14,6 +14,13 @@ type Usage struct {
 	PromptTokens     int `json:"prompt_tokens"`
 	CompletionTokens int `json:"completion_tokens"`
 	TotalTokens      int `json:"total_tokens"`
+
+	PromptTokensDetails *PromptTokensDetails `json:"prompt_tokens_details,omitempty"` // of servers that keep prompts
+}
+
+// PromptTokensDetails says what became of the tokens of the prompt.
+type PromptTokensDetails struct {
+	CachedTokens int `json:"cached_tokens"` // were not read, because what they lead to was kept
 }
 
 // ChatCompletion is the answer to a chat request without stream.

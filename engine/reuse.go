@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/engine/prefix"
+	"github.com/hipengine/hipengine/engine/runner"
+)
+
+// Where states are kept and from how many tokens on they are used.
+const (
+	// leastReuse is the smallest number of tokens for which a kept state is used: fewer are read as fast.
+	leastReuse = 16
+	// promptTail is how far before the end of a prompt the state of a model that cannot be cut back is kept at least. The
+	// next turn of a conversation repeats the prompt, but often not what a template puts at its end to begin the answer.
+	promptTail = 16
+)
+
+// reuse keeps states of sequences for prompts that begin with the same tokens: on the device as checkpoints, and those
+// that must make room there in host memory. Of the engine's goroutine.
+type reuse struct {
+	room   int // checkpoints
+	device *prefix.Cache[runner.CheckpointID]
+	host   *prefix.Cache[*runner.Snapshot] // nil if there is no budget
+	pinned *prefix.Entry[runner.CheckpointID]
+}
+
+// newReuse returns nil if nothing is to be kept.
+func newReuse(c Config, l runner.Limits) *reuse {
+	room := min(c.Checkpoints, l.Checkpoints)
+	if room <= 0 {
+		return nil
+	}
+	r := &reuse{room: room, device: prefix.New(int64(room), c.Runner.Drop)}
+	if c.HostBytes > 0 {
+		r.host = prefix.New(c.HostBytes, func(*runner.Snapshot) {})
+	}
+	return r
+}
+
+// hit is what is kept of the beginning of a prompt.
+type hit struct {
+	device *prefix.Entry[runner.CheckpointID]
+	host   *prefix.Entry[*runner.Snapshot]
+	n      int // tokens that need not be read
+	known  int // tokens that some kept sequence began with; at least n
+}
+
+// lookup returns what is kept for a sequence that waits. The last token of a prompt is always read, for its logits.
+func (e *Engine) lookup(s *Sequence) (h hit) {
+	if e.reuse == nil {
+		return h
+	}
+	ids := s.req.Prompt[:len(s.req.Prompt)-1]
+	h.device, h.n, h.known = e.reuse.device.Find(s.req.Space, ids)
+	if e.reuse.host != nil {
+		if entry, n, known := e.reuse.host.Find(s.req.Space, ids); n > h.n {
+			h = hit{host: entry, n: n, known: max(known, h.known)}
+		}
+	}
+	if h.n < leastReuse {
+		h.device, h.host, h.n = nil, nil, 0
+	}
+	return h
+}
+
+// marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on, so
+// that no step passes them. Models that can be cut back need none.
+func (e *Engine) marks(prompt int, h hit) []int {
+	if e.reuse == nil || e.limits.Rewinds {
+		return nil
+	}
+	var marks []int
+	// Where prompts part once, others will part: after a system prompt, for example.
+	for _, at := range []int{h.known, prompt - promptTail} {
+		at -= at % runner.PageSize
+		if at > h.n && at < prompt && (len(marks) == 0 || at > marks[0]) {
+			marks = append(marks, at)
+		}
+	}
+	return marks
+}
+
+// upTo returns how many tokens a sequence that has read n of a prompt may take at once.
+func upTo(prompt, n int, marks []int) int {
+	for _, m := range marks {
+		if m > n {
+			return m - n
+		}
+	}
+	return prompt - n
+}
+
+// open gives a sequence a slot, with as much of its prompt in it as is kept.
+func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
+	h := e.lookup(s)
+	if h.n > 0 {
+		if slot, err := e.resume(h); err == nil {
+			s.pending = s.req.Prompt[h.n:]
+			s.setCached(h.n)
+			s.marks = e.marks(len(s.req.Prompt), h)
+			e.mu.Lock()
+			e.stats.CachedTokens += uint64(h.n)
+			e.mu.Unlock()
+			return slot, nil
+		}
+		h.n = 0 // the prompt is read instead; what is wrong with the device shows there
+	}
+	s.marks = e.marks(len(s.req.Prompt), h)
+	return e.runner.Open()
+}
+
+// resume opens a sequence that holds the tokens of a hit.
+func (e *Engine) resume(h hit) (slot runner.SeqID, err error) {
+	r := e.reuse
+	if h.host != nil {
+		r.host.Use(h.host)
+		err = e.retry(func() (err error) {
+			slot, err = e.runner.Restore(e.ctx, h.host.State)
+			return err
+		})
+	} else {
+		r.device.Use(h.device)
+		r.pinned = h.device
+		defer func() { r.pinned = nil }()
+		err = e.retry(func() (err error) {
+			slot, err = e.runner.Resume(h.device.State)
+			return err
+		})
+	}
+	if err != nil {
+		return 0, err
+	}
+	if err := e.retry(func() error { return e.runner.Truncate(slot, h.n) }); err != nil {
+		e.runner.Release(slot)
+		return 0, err
+	}
+	return slot, nil
+}
+
+// keep remembers the state that a sequence is in.
+func (e *Engine) keep(s *Sequence) {
+	r := e.reuse
+	ids := s.fed()
+	if r == nil || len(ids) < leastReuse {
+		return
+	}
+	floor := e.runner.Floor(s.slot)
+	if r.device.Covers(s.req.Space, ids, floor) {
+		return
+	}
+	for r.device.Len() >= r.room {
+		e.evict()
+	}
+	cp, err := e.checkpoint(s.slot)
+	if err != nil {
+		return // then the next prompt is read in full; what is wrong with the device shows in its next step
+	}
+	if !r.device.Add(s.req.Space, ids, floor, 1, cp) {
+		e.runner.Drop(cp)
+	}
+}
+
+// checkpoint makes a checkpoint, for which kept states make room.
+func (e *Engine) checkpoint(slot runner.SeqID) (cp runner.CheckpointID, err error) {
+	err = e.retry(func() (err error) {
+		cp, err = e.runner.Checkpoint(slot)
+		return err
+	})
+	return cp, err
+}
+
+// retry calls f until it does not lack pages or checkpoints, or nothing is left that could make room.
+func (e *Engine) retry(f func() error) error {
+	for {
+		err := f()
+		if !errors.Is(err, kv.ErrNoPages) && !errors.Is(err, runner.ErrNoCheckpoint) || !e.evict() {
+			return err
+		}
+	}
+}
+
+// evict drops the state on the device that was used least recently, which moves to the host if it fits there. It returns
+// false if there is none.
+func (e *Engine) evict() bool {
+	if e.reuse == nil {
+		return false
+	}
+	r := e.reuse
+	entry := r.device.Oldest()
+	if entry == nil || entry == r.pinned {
+		return false
+	}
+	if r.host != nil {
+		space, ids := entry.Path()
+		if !r.host.Covers(space, ids, entry.Floor) {
+			if snap, err := e.runner.SaveCheckpoint(e.ctx, entry.State); err == nil {
+				r.host.Add(space, ids, entry.Floor, snap.Bytes(), snap)
+			}
+		}
+	}
+	r.device.Remove(entry)
+	return true
+}
+
+// clear drops all that is kept.
+func (r *reuse) clear() {
+	if r == nil {
+		return
+	}
+	r.device.Clear()
+	if r.host != nil {
+		r.host.Clear()
+	}
+}

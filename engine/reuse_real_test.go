@@ -1,0 +1,233 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/internal/tiny"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// reusing are models whose states can be cut anywhere, within a window, and nowhere.
+var reusing = []string{"qwen3", "gemma3", "qwen35moe"}
+
+// tinyModel is a model with a context for conversations and a window of more than a page.
+type tinyModel struct {
+	dev *cpu.Device
+	m   models.Model
+	w   models.Weights
+}
+
+func loadTiny(t *testing.T, arch string) *tinyModel {
+	t.Helper()
+	meta := tiny.Meta(arch)
+	keys := map[string]uint32{arch + ".context_length": 2048}
+	if arch == "gemma3" {
+		keys[arch+".attention.sliding_window"] = 40
+	}
+	for k, v := range keys {
+		if err := meta.Set(k, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := models.New(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The reference advances the state of delta nets by chunks of a step, so that its bits depend on how a prompt is cut
+	// into steps; the CPU advances it token by token.
+	dev := cpu.New(cpu.Options{Threads: 2})
+	t.Cleanup(func() { dev.Close() })
+	w, err := models.LoadWeights(t.Context(), m, tiny.Weights(m, tensor.F32, 1), dev, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tinyModel{dev, m, w}
+}
+
+// engine returns an engine of its own, and a function that closes it and checks that nothing is left of what it kept.
+func (l *tinyModel) engine(t *testing.T, o runner.Options, hostBytes int64) (*engine.Engine, func()) {
+	t.Helper()
+	r, err := runner.New(l.dev, l.m, l.w, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := r.FreePages()
+	e, err := engine.New(engine.Config{Runner: r, Checkpoints: o.Checkpoints, HostBytes: hostBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, func() {
+		t.Helper()
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if got := r.FreePages(); !slices.Equal(got, free) {
+			t.Errorf("%d pages free at the end, %d at the start", got, free)
+		}
+		for range o.Checkpoints { // they have room for states of nothing
+			id, err := r.Open()
+			if err == nil {
+				_, err = r.Checkpoint(id)
+			}
+			if err != nil {
+				t.Errorf("a checkpoint is left: %v", err)
+			}
+			r.Release(id)
+		}
+		r.Close()
+	}
+}
+
+// result is what a request came to. The logarithms of probabilities tell logits apart that differ in any bit that counts.
+type result struct {
+	ids      []int32
+	logprobs []float32
+	cached   int
+	read     int // tokens of the prompt
+}
+
+func (r result) equal(o result) bool {
+	return slices.Equal(r.ids, o.ids) && slices.Equal(r.logprobs, o.logprobs)
+}
+
+func answer(t *testing.T, e *engine.Engine, r engine.Request) (out result) {
+	t.Helper()
+	before := e.Stats().PromptTokens
+	r.Logprobs, r.TopLogprobs = true, 5
+	s, err := e.Submit(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tok, err := range s.Tokens() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.ids = append(out.ids, tok.ID)
+		for _, p := range append(tok.Top, sample.Logprob{Logprob: tok.Logprob}) {
+			out.logprobs = append(out.logprobs, p.Logprob)
+		}
+	}
+	out.cached, out.read = s.Cached(), int(e.Stats().PromptTokens-before)
+	return out
+}
+
+func randomIDs(rng *rand.Rand, n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = rng.Int32N(tiny.Vocab)
+	}
+	return ids
+}
+
+// TestAgentTrace lets a conversation grow over 20 turns, and expects of each the bits that reading it from the start
+// gives, and that only what is new is read. With a tail, each prompt ends in tokens that the next one lacks, and loses
+// the beginning of the answer, as templates do that strip thoughts. The states move through the host where the device
+// has room for one alone.
+func TestAgentTrace(t *testing.T) {
+	for _, arch := range reusing {
+		l := loadTiny(t, arch)
+		cold, done := l.engine(t, runner.Options{Batch: 128}, 0)
+		defer done()
+		for _, c := range []struct {
+			tail, checkpoints int
+			hostBytes         int64
+		}{{0, 4, 0}, {7, 4, 0}, {7, 1, 64 << 20}} {
+			t.Run(fmt.Sprintf("%s/tail of %d in %d checkpoints", arch, c.tail, c.checkpoints), func(t *testing.T) {
+				hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: c.checkpoints}, c.hostBytes)
+				defer done()
+				rng := rand.New(rand.NewPCG(18, uint64(c.tail)))
+				history, known := randomIDs(rng, 100), 0
+				tail := randomIDs(rng, c.tail)
+				for turn := range 20 {
+					history = append(history, randomIDs(rng, 10+rng.IntN(30))...)
+					r := engine.Request{
+						Prompt: slices.Concat(history, tail), MaxTokens: 12,
+						Sampling: sample.Params{Temperature: 1, Seed: uint64(turn)},
+					}
+					want, got := answer(t, cold, r), answer(t, hot, r)
+					if !got.equal(want) {
+						t.Fatalf("turn %d: %d of %d cached tokens, cold %d", turn, got.ids, got.cached, want.ids)
+					}
+					if got.read+got.cached != len(r.Prompt) || want.read != len(r.Prompt) {
+						t.Fatalf("turn %d: %d tokens read and %d cached of %d, cold %d", turn, got.read, got.cached, len(r.Prompt), want.read)
+					}
+					// known tokens are those that an earlier sequence began with.
+					most := len(r.Prompt) - known
+					if c.tail > 0 && arch != "qwen3" {
+						most += 16 + runner.PageSize // a page border well before the end of the prompt
+					}
+					if turn > 0 && got.read > most {
+						t.Errorf("turn %d: %d of %d tokens read, want at most %d", turn, got.read, len(r.Prompt), most)
+					}
+					known = len(history)
+					if c.tail == 0 {
+						known += len(got.ids) - 1 // the last one drawn was not read
+					}
+					history = append(history, got.ids[min(c.tail, 5):]...)
+				}
+			})
+		}
+	}
+}
+
+// TestPrefixTrees asks for the nodes of random trees of prompts in random order, each twice, some at the same time.
+func TestPrefixTrees(t *testing.T) {
+	for _, arch := range reusing {
+		t.Run(arch, func(t *testing.T) {
+			l := loadTiny(t, arch)
+			cold, done := l.engine(t, runner.Options{Batch: 64}, 0)
+			defer done()
+			trees, cached, total := 50, 0, 0
+			if testing.Short() {
+				trees = 5
+			}
+			for tree := range trees {
+				rng := rand.New(rand.NewPCG(uint64(tree), 50))
+				// Pages for two sequences, so that what is kept has to go.
+				o := runner.Options{Context: 256, Batch: 64, Seqs: 2, Checkpoints: 1 + rng.IntN(6), Pages: 16}
+				hot, done := l.engine(t, o, []int64{0, 1 << 20}[rng.IntN(2)])
+				prompts := [][]int32{randomIDs(rng, 40+rng.IntN(40))}
+				for range 4 {
+					from := prompts[rng.IntN(len(prompts))]
+					shared := from[:1+rng.IntN(len(from))]
+					prompts = append(prompts, append(slices.Clone(shared), randomIDs(rng, 1+rng.IntN(50))...))
+				}
+				for _, i := range append(rng.Perm(len(prompts)), rng.Perm(len(prompts))...) {
+					r := engine.Request{Prompt: prompts[i], MaxTokens: 3, Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}}
+					if rng.IntN(4) == 0 { // beside another that is cancelled at some time
+						ctx, cancel := context.WithCancel(t.Context())
+						s, err := hot.Submit(ctx, engine.Request{Prompt: prompts[rng.IntN(len(prompts))], MaxTokens: 12})
+						if err != nil {
+							t.Fatal(err)
+						}
+						for range s.Tokens() {
+							if rng.IntN(4) == 0 {
+								cancel()
+							}
+						}
+						cancel()
+					}
+					want, got := answer(t, cold, r), answer(t, hot, r)
+					if !got.equal(want) {
+						t.Fatalf("tree %d, prompt %d: %d with %d cached, cold %d", tree, i, got.ids, got.cached, want.ids)
+					}
+					cached, total = cached+got.cached, total+len(r.Prompt)
+				}
+				done()
+			}
+			t.Logf("%d of %d tokens were not read", cached, total)
+			if cached < total/10 {
+				t.Errorf("%d of %d tokens were not read: the trees test little", cached, total)
+			}
+		})
+	}
+}

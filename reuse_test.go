@@ -1,0 +1,86 @@
+package hipengine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/hipengine/hipengine"
+	"github.com/hipengine/hipengine/engine"
+)
+
+// TestEmberAgentTrace lets Ember talk for 20 turns, and expects of each the logits of a model that keeps nothing, and that
+// only what is new is read.
+func TestEmberAgentTrace(t *testing.T) {
+	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	var engines [2]*engine.Engine
+	var m *hipengine.Model
+	for i, keep := range []int64{-1, 0} {
+		if m, err = h.Open(t.Context(), "", hipengine.Options{PrefixCache: keep}); err != nil {
+			t.Fatal(err)
+		}
+		if engines[i], err = m.Engine(); err != nil {
+			t.Fatal(err)
+		}
+		if engines[i].Reuses() != (keep == 0) {
+			t.Fatalf("PrefixCache %d: states are kept: %v", keep, engines[i].Reuses())
+		}
+	}
+	type answer struct {
+		text     string
+		ids      []int32
+		logprobs []float32
+		read     int
+	}
+	ask := func(e *engine.Engine, ids []int32) (a answer) {
+		t.Helper()
+		before := e.Stats().PromptTokens
+		s, err := e.Submit(t.Context(), engine.Request{Prompt: ids, MaxTokens: 16, Decoder: m.NewStream(false), Logprobs: true, TopLogprobs: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tok, err := range s.Tokens() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.text += tok.Text
+			a.ids, a.logprobs = append(a.ids, tok.ID), append(a.logprobs, tok.Logprob)
+			for _, p := range tok.Top {
+				a.logprobs = append(a.logprobs, p.Logprob)
+			}
+		}
+		a.read = int(e.Stats().PromptTokens - before)
+		return a
+	}
+	var messages []hipengine.Message
+	var seen []int32
+	for turn := range 20 {
+		messages = append(messages, hipengine.Message{Role: "user", Content: fmt.Sprintf("Once upon a time there were %d birds.", turn+2)})
+		raw, err := json.Marshal(messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, err := m.Prompt(raw, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cold, hot := ask(engines[0], ids), ask(engines[1], ids)
+		if !slices.Equal(hot.ids, cold.ids) || !slices.Equal(hot.logprobs, cold.logprobs) {
+			t.Fatalf("turn %d: %q, cold %q", turn, hot.text, cold.text)
+		}
+		known := 0
+		for known < min(len(seen), len(ids)) && seen[known] == ids[known] {
+			known++
+		}
+		if cold.read != len(ids) || hot.read != len(ids)-known || turn > 0 && known < len(ids)/2 {
+			t.Errorf("turn %d: %d of %d tokens read, of which %d were known; cold %d", turn, hot.read, len(ids), known, cold.read)
+		}
+		seen = append(slices.Clone(ids), hot.ids[:len(hot.ids)-1]...)
+		messages = append(messages, hipengine.Message{Role: "assistant", Content: hot.text})
+	}
+}
