@@ -115,6 +115,9 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 			})
 			return
 		}
+		// Whoever has another key neither gets the states that this one's prompts left, nor sees by the time that an answer
+		// takes that they are there.
+		recordOf(r.Context()).space = string(k.sum[:])
 		defer k.active.Add(-1)
 		if n := k.active.Add(1); s.c.MaxPerKey > 0 && n > int64(s.c.MaxPerKey) {
 			s.fail(w, r, &openai.Error{

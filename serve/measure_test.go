@@ -111,6 +111,21 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestMetricsOfTheCache sends a prompt twice, of which the second time all but a token is cached.
+func TestMetricsOfTheCache(t *testing.T) {
+	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: true}, Checkpoints: 8, Reply: "ok"}, nil)
+	for range 2 {
+		s.call(t, "POST", "/v1/completions", `{"prompt":"a text of twenty-two.."}`)
+	}
+	got := s.scrape(t)
+	prompt := 2 * float64(len("a text of twenty-two..")+1)
+	hits := got["hipengine_cached_tokens_total{model_name=fake}"]
+	if hits < 20 || hits > prompt/2 || got["vllm:prefix_cache_hits_total{model_name=fake}"] != hits ||
+		got["vllm:prefix_cache_queries_total{model_name=fake}"] != prompt || got["vllm:prompt_tokens_total{model_name=fake}"] != prompt-hits {
+		t.Errorf("%v of %v tokens cached, in %v", hits, prompt, got)
+	}
+}
+
 // TestMetricsOfTheQueue scrapes while one sequence runs and another waits.
 func TestMetricsOfTheQueue(t *testing.T) {
 	gate := make(chan struct{})

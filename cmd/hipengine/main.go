@@ -26,6 +26,7 @@ const (
 // commands is the command line.
 type commands struct {
 	Profile string `enum:",cpu,mem,alloc,block,mutex,goroutine,trace" default:"" placeholder:"KIND" help:"Write a profile of this kind to the current folder (cpu, mem, alloc, block, mutex, goroutine, trace)."`
+	Config  string `env:"HIPENGINE_CONFIG" placeholder:"FILE" help:"TOML file with values of flags (default: hipengine/config.toml in the user's configuration folder, else in /etc)."`
 
 	Run        runCmd        `cmd:"" help:"Answer one prompt, or chat."`
 	Serve      serveCmd      `cmd:"" help:"Serve models over an OpenAI-compatible HTTP interface."`
@@ -41,7 +42,37 @@ type commands struct {
 	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
 	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes."`
+	Settings   configCmd     `cmd:"" name:"config" help:"Show the values of a command's flags, and where each comes from."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
+
+	file *configFile // that Config names
+}
+
+// BeforeResolve lets kong take what flags and the environment leave open from the file.
+func (c *commands) BeforeResolve(ctx *kong.Context) (err error) {
+	path := ""
+	for _, f := range ctx.Model.Flags {
+		if f.Name == "config" {
+			path, _ = ctx.FlagValue(f).(string)
+		}
+	}
+	if c.file, err = readConfig(ctx.Model, path); err == nil {
+		ctx.AddResolver(c.file)
+	}
+	return err
+}
+
+// newParser returns a parser of command lines. exit is called after help was shown.
+func newParser(c *commands, std stdio, exit func(code int), options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(options,
+		kong.Name("hipengine"),
+		kong.Description("LLM inference on AMD GPUs and CPUs. Without a MODEL, commands use Ember, the small model that is built in."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(exit),
+		kong.UsageOnError(),
+		kong.Bind(std),
+		kong.Bind(c),
+	)...)
 }
 
 // stdio is where a command reads and writes.
@@ -66,15 +97,7 @@ func run(args []string, std stdio) int {
 
 	var c commands
 	code := -1
-	parser, err := kong.New(&c,
-		kong.Name("hipengine"),
-		kong.Description("LLM inference on AMD GPUs and CPUs. Without a MODEL, commands use Ember, the small model that is built in."),
-		kong.Writers(std.out, std.err),
-		kong.Exit(func(n int) { code = n }),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
-	)
+	parser, err := newParser(&c, std, func(n int) { code = n }, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		panic(err) // the struct tags above are wrong
 	}

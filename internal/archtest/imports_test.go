@@ -111,6 +111,7 @@ var thirdParty = map[string][]string{
 	"github.com/pkg/profile":          {"cmd"},
 	"github.com/alecthomas/kong":      {"cmd"},
 	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
+	"github.com/pelletier/go-toml/v2": {"cmd"},
 	"golang.org/x/term":               {"cmd"},
 	"golang.org/x/text":               {"text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},
