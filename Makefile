@@ -52,8 +52,8 @@ generate: ## write the CPU's vector kernels anew
 
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race ./ops_ref/internal/par/... ./engine/... ./serve/...
-	CGO_ENABLED=1 $(GO) test -race -skip '^TestFixtures|^TestOutside' .
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/prefix ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/prefix ./serve/...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each

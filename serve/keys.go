@@ -126,9 +126,6 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 			})
 			return
 		}
-		// Whoever has another key neither gets what is kept of this one's prompts nor sees by the time of an answer that
-		// it is there.
-		recordOf(r.Context()).space = string(k.sum[:])
 		next(w, r)
 	})
 }
