@@ -34,7 +34,7 @@ test-all: lint test long race openai peer ## everything, long fuzzing included
 	$(MAKE) test-arm64
 
 .PHONY: arm64
-arm64: ## the NEON kernels, and Ember through them, in an emulator (needs qemu-aarch64, llvm-mc-19)
+arm64: ## the NEON kernels, and Ember through them, in an emulator (needs qemu-aarch64, llvm-mc-22)
 	$(GO) test -run TestEncodings ./ops_ref/internal/simd
 	GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./ops_ref/internal/simd
 	GOARCH=arm64 $(GO) test -short -exec 'qemu-aarch64 -cpu cortex-a53' ./ops_ref/internal/simd # no dot products

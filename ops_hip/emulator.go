@@ -39,6 +39,8 @@ func parseChecks(list string) (rdna.Checks, error) {
 			c.Races = true
 		case "waits":
 			c.Waits = true
+		case "sgpr":
+			c.SGPR = true
 		case "readonly":
 			c.ReadOnly = true
 		case "order":
@@ -46,7 +48,7 @@ func parseChecks(list string) (rdna.Checks, error) {
 		case "all":
 			c.AllChecks = true
 		default:
-			return c, fmt.Errorf("%s: %q is not one of poison, races, waits, readonly, order, all", EnvChecks, name)
+			return c, fmt.Errorf("%s: %q is not one of poison, races, waits, sgpr, readonly, order, all", EnvChecks, name)
 		}
 	}
 	return c, nil

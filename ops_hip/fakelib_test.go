@@ -17,7 +17,7 @@ import (
 // process of its own, which loads its library for good.
 func TestFakeLibraries(t *testing.T) {
 	cc := ""
-	for _, name := range []string{"clang-19", "gcc", "cc"} {
+	for _, name := range []string{"clang-22", "gcc", "cc"} {
 		if p, err := exec.LookPath(name); err == nil {
 			cc = p
 			break

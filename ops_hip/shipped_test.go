@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/codeobj"
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/all"
 	"github.com/hipengine/hipengine/ops_hip/internal/kmeta"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -26,14 +26,6 @@ func TestShippedObjects(t *testing.T) {
 	limits, err := kmeta.ParseLimits(string(text))
 	if err != nil {
 		t.Fatal(err)
-	}
-	objdump, err := exec.LookPath("llvm-objdump-19")
-	switch {
-	case testing.Short():
-		t.Log("SKIPPED: -short leaves instructions to make emulator")
-		objdump = ""
-	case err != nil:
-		t.Log("SKIPPED: instructions are not checked: llvm-objdump-19 is not installed (Debian package llvm-19)")
 	}
 	used := make([]bool, len(limits))
 	kernelsSeen := 0
@@ -66,7 +58,7 @@ func TestShippedObjects(t *testing.T) {
 			if o.Target != target {
 				t.Errorf("%s: %s is for %s", target, name, o.Target)
 			}
-			var code map[string][]string
+			var code map[string][]decode.Inst
 			for _, k := range o.Kernels {
 				kernelsSeen++
 				bounded := o.PTX // whose registers the driver assigns
@@ -76,10 +68,12 @@ func TestShippedObjects(t *testing.T) {
 					}
 					used[i] = true
 					bounded = bounded || l.VGPRs > 0
-					if code == nil && objdump != "" && !o.PTX && l.Has != "" {
-						code = disassemble(t, objdump, image)
+					if code == nil && !o.PTX && l.Has != "" {
+						if code, err = kmeta.Code(image); err != nil {
+							t.Fatal(err)
+						}
 					}
-					if err := l.Check(k, code[k.Name]); err != nil {
+					if err := l.Check(k, kmeta.Mnemonics(code[k.Name])); err != nil {
 						t.Errorf("%s: %s: %v", target, name, err)
 					}
 				}
@@ -95,19 +89,6 @@ func TestShippedObjects(t *testing.T) {
 		}
 	}
 	t.Logf("%d kernels for %d targets", kernelsSeen, len(codeobj.Targets()))
-}
-
-func disassemble(t *testing.T, objdump string, image []byte) map[string][]string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "x.co")
-	if err := os.WriteFile(path, image, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command(objdump, "-d", path).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kmeta.Disassembly(string(out))
 }
 
 // Every launch that a registered kernel makes for a conformance case of its op fits the object of every target.

@@ -3,7 +3,7 @@ include ops_hip/kernels/targets.mk
 
 .PHONY: kernels kernels-check kernels-testdata
 
-kernels: ## compile the GPU kernels and write the packages that embed them (needs clang-19, lld-19)
+kernels: ## compile the GPU kernels and write the packages that embed them (needs clang-22, lld-22)
 	go run ./ops_hip/internal/kbuild $(KERNEL_TARGETS)
 
 kernels-check: ## rebuild the GPU kernels and fail if they differ from the committed ones

@@ -16,12 +16,12 @@ func compiler(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves compiling to make long and make kernels-check")
 	}
-	for _, tool := range []string{"clang-19", "ld.lld-19"} {
+	for _, tool := range []string{"clang-22", "ld.lld-22"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("SKIP: %s is not installed (Debian packages clang-19 and lld-19)", tool)
+			t.Skipf("SKIP: %s is not installed (Debian packages clang-22 and lld-22)", tool)
 		}
 	}
-	t.Setenv("CLANG", "clang-19")
+	t.Setenv("CLANG", "clang-22")
 }
 
 // copySources copies the test kernels to a folder of the given name.
@@ -149,11 +149,11 @@ func TestBuildErrors(t *testing.T) {
 		t.Error("no error without targets")
 	}
 	t.Setenv("CLANG", "true")
-	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil || !strings.Contains(err.Error(), "the kernels are built with clang version 19.") {
+	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil || !strings.Contains(err.Error(), "the kernels are built with clang version 22.") {
 		t.Errorf("another compiler: %v", err)
 	}
 	t.Setenv("CLANG", "no-such-compiler")
-	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil || !strings.Contains(err.Error(), "Debian package clang-19") {
+	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil || !strings.Contains(err.Error(), "Debian package clang-22") {
 		t.Errorf("no compiler: %v", err)
 	}
 }
@@ -222,8 +222,8 @@ func TestCommittedPackages(t *testing.T) {
 // The compiler gives the committed test kernels again, byte for byte.
 func TestTestKernelsAreReproducible(t *testing.T) {
 	compiler(t)
-	if out, err := exec.Command("clang-19", "--version").Output(); err != nil || !bytes.Contains(tree(t, "../../testdata/codeobj")["gfx1100/SHA256SUMS"], bytes.SplitN(out, []byte("\n"), 2)[0]) {
-		t.Skipf("SKIP: this is not the release of clang 19 that built them: %s", out)
+	if out, err := exec.Command("clang-22", "--version").Output(); err != nil || !bytes.Contains(tree(t, "../../testdata/codeobj")["gfx1100/SHA256SUMS"], bytes.SplitN(out, []byte("\n"), 2)[0]) {
+		t.Skipf("SKIP: this is not the release of clang 22 that built them: %s", out)
 	}
 	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true, []string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
 		t.Error(err)

@@ -5,7 +5,7 @@
 // For each target it writes OUT/TARGET/: objects.zip, SHA256SUMS (with the compiler, its flags and a hash of the
 // sources) and a Go file; and OUT/all, which imports them. The output depends on sources, compiler and flags
 // alone. With -check it writes nothing and fails if what is there differs. With -loose it writes the objects as
-// files and no Go package, for HIPENGINE_CODEOBJ. CLANG names the compiler, clang-19 by default.
+// files and no Go package, for HIPENGINE_CODEOBJ. CLANG names the compiler, clang-22 by default.
 package main
 
 import (
@@ -35,7 +35,7 @@ func run(src, out string, check, loose bool, targets []string) error {
 	}
 	compiler := os.Getenv("CLANG")
 	if compiler == "" {
-		compiler = "clang-19"
+		compiler = "clang-22"
 	}
 	b, err := newBuilder(compiler, src)
 	if err != nil {

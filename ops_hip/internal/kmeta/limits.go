@@ -61,7 +61,7 @@ func (l Limit) Applies(k codeobj.Kernel, target string) bool {
 	return kernel && on
 }
 
-// Check returns what is wrong with k, whose instructions are given by [Disassembly], or are nil if they are not
+// Check returns what is wrong with k, whose instructions are given by [Mnemonics], or are nil if they are not
 // known: then only registers are checked.
 func (l Limit) Check(k codeobj.Kernel, instructions []string) error {
 	if l.VGPRs > 0 && k.VGPRs > l.VGPRs {
@@ -76,27 +76,4 @@ func (l Limit) Check(k codeobj.Kernel, instructions []string) error {
 		}
 	}
 	return fmt.Errorf("kmeta: kernel %s has no instruction %s* (line %d)", k.Name, l.Has, l.Line)
-}
-
-// Disassembly splits the output of llvm-objdump -d into the mnemonics of each function. Both halves of a dual
-// instruction count.
-func Disassembly(objdump string) map[string][]string {
-	m := map[string][]string{}
-	name := ""
-	for line := range strings.Lines(objdump) {
-		if i := strings.IndexByte(line, '<'); i > 0 && strings.HasSuffix(strings.TrimSpace(line), ">:") {
-			name = strings.TrimSuffix(strings.TrimSpace(line[i+1:]), ">:")
-			continue
-		}
-		code, _, _ := strings.Cut(line, "//")
-		if name == "" || !strings.HasPrefix(line, "\t") {
-			continue
-		}
-		for _, half := range strings.Split(code, " :: ") {
-			if f := strings.Fields(half); len(f) > 0 {
-				m[name] = append(m[name], f[0])
-			}
-		}
-	}
-	return m
 }

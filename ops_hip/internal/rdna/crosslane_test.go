@@ -1,6 +1,11 @@
 package rdna
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/exec"
+)
 
 // TestCrossLane runs every cross-lane operation with its destination equal to
 // its source, on all lanes and with the odd lanes inactive.
@@ -82,7 +87,15 @@ func TestCrossLane(t *testing.T) {
 	eachTarget(t, func(t *testing.T, target string) {
 		b := load(t, target, "cross_lane")
 		y := up(b, make([]int32, 32*len(tests)))
-		b.must("cross", 32, nil, up(b, x), y)
+		// The kernel reads scalar registers in inline assembly, where LLVM does not look when it places s_wait_alu.
+		checks := Checks{Poison: true, Races: true, Waits: true, ReadOnly: true, WaveSeed: 1}
+		if _, err := b.run("cross", 32, nil, Options{Checks: checks}, up(b, x), y); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(target, "gfx12") {
+			_, err := b.run("cross", 32, nil, Options{Checks: Checks{SGPR: true}}, up(b, x), y)
+			wantFault(t, err, exec.StaleSGPR)
+		}
 		got := down[int32](b, y, 32*len(tests))
 		for k, test := range tests {
 			for i := range 32 {

@@ -16,7 +16,7 @@ import (
 )
 
 // committed targets have their objects in testdata; the others are compiled where
-// clang-19 is installed, and left out with -short.
+// clang-22 is installed, and left out with -short.
 var (
 	committed = []string{"gfx1100", "gfx1151", "gfx1201"}
 	compiled  = []string{"gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1200"}
@@ -30,7 +30,7 @@ var objects = struct {
 
 // variants maps the names of objects to source and flags, as testdata/build.sh has them.
 var variants = map[string][]string{
-	"norm.machine_sink": {"norm"}, "norm.no_barrier": {"norm", "-mllvm", "-disable-machine-sink", "-DNO_BARRIER"},
+	"norm.sunk": {"norm"}, "norm.no_barrier": {"norm", "-mllvm", "-disable-machine-sink", "-DNO_BARRIER"},
 	"norm.tail":         {"norm", "-mllvm", "-disable-machine-sink", "-DTAIL_BUG"},
 	"norm.flush":        {"norm", "-mllvm", "-disable-machine-sink", "-fgpu-flush-denormals-to-zero"},
 	"gemm.swapped_rows": {"gemm", "-mllvm", "-disable-machine-sink", "-DSWAP_ROWS"},
@@ -58,9 +58,9 @@ func object(t testing.TB, target, name string) []byte {
 	}
 	out := filepath.Join(t.TempDir(), "a.co")
 	cmd := append([]string{"-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch=" + target, "-nogpuinc", "-nogpulib", "-O3",
-		"-fuse-cuid=none"}, args[1:]...)
-	if text, err := exec.Command("clang-19", append(cmd, filepath.Join("testdata", args[0]+".hip"), "-o", out)...).CombinedOutput(); err != nil {
-		t.Fatalf("clang-19: %v\n%s", err, text)
+		"-fuse-cuid=none", "-mcode-object-version=5", "-Xclang", "-target-feature", "-Xclang", "-real-true16"}, args[1:]...)
+	if text, err := exec.Command("clang-22", append(cmd, filepath.Join("testdata", args[0]+".hip"), "-o", out)...).CombinedOutput(); err != nil {
+		t.Fatalf("clang-22: %v\n%s", err, text)
 	}
 	b, err := os.ReadFile(out)
 	if err != nil {
@@ -177,7 +177,7 @@ func eachTarget(t *testing.T, f func(t *testing.T, target string)) {
 	}
 	for _, target := range compiled {
 		t.Run(target, func(t *testing.T) {
-			for _, tool := range []string{"clang-19", "ld.lld-19"} {
+			for _, tool := range []string{"clang-22", "ld.lld-22"} {
 				if _, err := exec.LookPath(tool); err != nil || testing.Short() {
 					t.Skipf("SKIPPED: %s is not installed or -short is set; no committed objects for this target", tool)
 				}

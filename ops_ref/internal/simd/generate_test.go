@@ -57,9 +57,9 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 
 // TestEncodings compares the words of the arm64 kernels with what an assembler makes of the comments beside them.
 func TestEncodings(t *testing.T) {
-	mc, err := exec.LookPath("llvm-mc-19")
+	mc, err := exec.LookPath("llvm-mc-22")
 	if err != nil {
-		t.Skip("SKIPPED: no llvm-mc-19")
+		t.Skip("SKIPPED: no llvm-mc-22")
 	}
 	text, err := os.ReadFile("kernels_arm64.s")
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package decode turns RDNA3, RDNA3.5 and RDNA4 machine code into instructions.
 //
 // It reads instruction words and never a disassembler's text. Every
-// instruction prints as LLVM 19's disassembler prints it, which is what makes
+// instruction prints as LLVM 22's disassembler prints it, which is what makes
 // the decoder verifiable: tests decode whole code objects, print them and
 // compare line by line.
 //

@@ -14,7 +14,7 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden disassembly with llvm-objdump-19")
+var update = flag.Bool("update", false, "rewrite the golden disassembly with llvm-objdump-22")
 
 const kernels = "../testdata"
 
@@ -23,9 +23,9 @@ var sources = []string{"norm", "mat_vec", "gemm", "attention", "misc", "arith", 
 // objdump returns the instruction lines of an object file: address and text.
 func objdump(t *testing.T, target, file string) []string {
 	t.Helper()
-	out, err := exec.Command("llvm-objdump-19", "-d", "--mcpu="+target, file).Output()
+	out, err := exec.Command("llvm-objdump-22", "-d", "--mcpu="+target, "--mattr=-real-true16", file).Output()
 	if err != nil {
-		t.Fatalf("llvm-objdump-19: %v", err)
+		t.Fatalf("llvm-objdump-22: %v", err)
 	}
 	var lines []string
 	for _, l := range strings.Split(string(out), "\n") {
@@ -84,7 +84,7 @@ func diff(t *testing.T, name string, got, want []string) {
 	}
 }
 
-// TestGolden compares the disassembly of the committed objects with what LLVM 19
+// TestGolden compares the disassembly of the committed objects with what LLVM 22
 // printed for them.
 func TestGolden(t *testing.T) {
 	for _, target := range []string{"gfx1100", "gfx1151", "gfx1201"} {
@@ -111,7 +111,7 @@ func TestAllTargets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves out compiling for eight targets")
 	}
-	for _, tool := range []string{"clang-19", "ld.lld-19", "llvm-objdump-19"} {
+	for _, tool := range []string{"clang-22", "ld.lld-22", "llvm-objdump-22"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: %s is not installed; the golden files still cover three targets", tool)
 		}
@@ -121,11 +121,12 @@ func TestAllTargets(t *testing.T) {
 		dir := t.TempDir()
 		for _, name := range sources {
 			obj := filepath.Join(dir, name+".co")
-			out, err := exec.Command("clang-19", "-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch="+target,
-				"-nogpuinc", "-nogpulib", "-O3", "-fuse-cuid=none", "-mllvm", "-disable-machine-sink",
+			out, err := exec.Command("clang-22", "-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch="+target,
+				"-nogpuinc", "-nogpulib", "-O3", "-fuse-cuid=none", "-mcode-object-version=5", "-mllvm", "-disable-machine-sink",
+				"-Xclang", "-target-feature", "-Xclang", "-real-true16",
 				filepath.Join(kernels, name+".hip"), "-o", obj).CombinedOutput()
 			if err != nil {
-				t.Fatalf("clang-19: %v\n%s", err, out)
+				t.Fatalf("clang-22: %v\n%s", err, out)
 			}
 			want := objdump(t, target, obj)
 			diff(t, target+" "+name, ours(t, target, obj), want)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// String prints the instruction in LLVM 19's syntax, without address or encoding.
+// String prints the instruction in LLVM 22's syntax, without address or encoding.
 func (i *Inst) String() string {
 	var b strings.Builder
 	i.half(&b)
@@ -82,7 +82,7 @@ func (i *Inst) operand(b *strings.Builder, o *Operand) {
 			fmt.Fprintf(b, "%#x", o.Code)
 			break
 		}
-		b.WriteString(immediate(o.Code, o.Type, o.Width))
+		b.WriteString(literal(o.Code, o.Type, o.Width))
 	case Off:
 		b.WriteString("off")
 	default:
@@ -163,7 +163,19 @@ func intConst(code uint32) int32 {
 	return 192 - int32(code)
 }
 
-// immediate prints a literal: as a constant where one has the same bits.
+// literal prints a literal, marked where it has the bits of an inline constant that the encoding could have had.
+func literal(v uint32, t Type, width uint8) string {
+	s := immediate(v, t, width)
+	if strings.HasPrefix(s, "0x") {
+		return s
+	}
+	if t != B32 {
+		v &= 0xffff
+	}
+	return fmt.Sprintf("lit(%#x)", v)
+}
+
+// immediate prints a number: as a constant where one has the same bits.
 func immediate(v uint32, t Type, width uint8) string {
 	if t != B32 {
 		h := uint16(v)

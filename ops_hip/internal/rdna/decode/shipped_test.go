@@ -16,8 +16,8 @@ func TestShipped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the shipped objects out; make emulator compares them")
 	}
-	if _, err := exec.LookPath("llvm-objdump-19"); err != nil {
-		t.Skip("SKIPPED: llvm-objdump-19 is not installed (Debian package llvm-19); the golden files cover the test kernels alone")
+	if _, err := exec.LookPath("llvm-objdump-22"); err != nil {
+		t.Skip("SKIPPED: llvm-objdump-22 is not installed (Debian package llvm-22); the golden files cover the test kernels alone")
 	}
 	file := filepath.Join(t.TempDir(), "shipped.co")
 	for _, target := range codeobj.Targets() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/check"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/hazard"
 )
 
 // checker is the checking state of one wave.
@@ -13,6 +14,7 @@ type checker struct {
 	opt   check.Options
 	regs  check.Registers
 	waits check.Waits
+	sgprs hazard.State
 	seq   uint32 // number of the LDS instruction that runs
 
 	copied [4]uint32 // lanes that the copies of the current instruction define
@@ -26,7 +28,7 @@ func newChecker(o check.Options, set check.Registers) *checker {
 
 // keptForChecks reports dropped instructions that the wait model has to see.
 func keptForChecks(i *decode.Inst) bool {
-	return waitInst(i.Name) || i.Name == "global_inv" || i.Name == "global_wb" || i.Name == "global_wbinv"
+	return waitInst(i.Name) || i.Name == "s_wait_alu" || i.Format == decode.SMEM || i.Name == "global_inv" || i.Name == "global_wb" || i.Name == "global_wbinv"
 }
 
 // withChecks wraps an operation.
@@ -61,6 +63,12 @@ func (c *compiler) withChecks(i *decode.Inst, f opFunc) opFunc {
 
 // before checks reads and, for pending loads, overwrites.
 func (k *checker) before(w *wave, e *effects, exec uint32) bool {
+	if k.opt.SGPR && e.hazard != nil {
+		if missing := k.sgprs.Step(e.hazard); missing != "" {
+			w.fail(StaleSGPR, -1, missing)
+			return false
+		}
+	}
 	if k.opt.Waits && !k.checkWaits(w, e) {
 		return false
 	}

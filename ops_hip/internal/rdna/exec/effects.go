@@ -5,6 +5,7 @@ import (
 
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/check"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/hazard"
 )
 
 // effects lists the registers that an instruction touches, for the checkers.
@@ -23,6 +24,7 @@ type effects struct {
 	scalarLoad    bool
 	waits         func(*check.Waits)
 	isLoad, isLDS bool
+	hazard        *hazard.Effect // nil where the rule of GFX12's scalar registers does not apply
 }
 
 // copyEffect is a move or a selection. Compilers move undefined values about, so
@@ -48,6 +50,9 @@ func effectsOf(g decode.Gen, i *decode.Inst) *effects {
 	e.implicit(i)
 	e.memory(g, i)
 	e.waits = waitFunc(g, i)
+	if h := hazard.EffectOf(i); g == decode.GFX12 && h.Matters() {
+		e.hazard = &h
+	}
 	return e
 }
 

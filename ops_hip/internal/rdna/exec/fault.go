@@ -24,10 +24,11 @@ const (
 	PoisonRead                          // a read of a register or of LDS that nothing wrote
 	LDSRace                             // unordered LDS accesses of two waves
 	PendingRead                         // use of a register whose memory instruction has not been waited for
+	StaleSGPR                           // read of a scalar register that GFX12 may still see as it was before its last write
 )
 
 var faultNames = [...]string{"unknown instruction", "unsupported instruction", "bad jump", "out of bounds", "misaligned",
-	"write to read-only memory", "instruction budget exceeded", "trap", "deadlock", "partial EXEC", "matrix operand without its copy", "read of unwritten data", "LDS race", "missing wait"}
+	"write to read-only memory", "instruction budget exceeded", "trap", "deadlock", "partial EXEC", "matrix operand without its copy", "read of unwritten data", "LDS race", "missing wait", "missing s_wait_alu"}
 
 // String returns the kind in words.
 func (k FaultKind) String() string {

@@ -30,7 +30,7 @@ KERNEL(32) argmax(const float *__restrict x, int *__restrict out, int n) {
 }
 // dynamic indexing of a private array needs scratch
 KERNEL(64) scratch(const float *__restrict x, const int *__restrict perm, float *__restrict y, int k) {
-  float v[32];
+  float v[128]; // LLVM 22 keeps one of 32 in registers
   int t = group(0) * 64 + item();
   for (int i = 0; i < 32; i++) v[i] = x[t * 32 + i];
   float s = 0;
