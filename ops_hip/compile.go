@@ -96,29 +96,65 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 	return p, nil
 }
 
-// selectKernels chooses the kernel of each node and returns the scratch memory that the neediest wants.
+// selectKernels chooses the kernel of each node, inserts the packs that kernels want into g, which must be the device's
+// own, and returns the scratch memory that the neediest wants.
 func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
-	for _, n := range g.Nodes {
-		if n.Op == nil || n.Op.View {
-			continue
-		}
-		k, ok := d.opt.kernels.find(n, d.target)
-		if !ok {
-			return nil, 0, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
-		}
+	have := packs{}
+	var nodes []*ops.Node
+	add := func(n *ops.Node, k Kernel) error {
+		n.ID = len(nodes)
+		nodes = append(nodes, n)
 		ls, err := k.Launch(n, d.target)
 		if err != nil {
-			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
+			return fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}
 		for _, l := range ls {
 			if l.Scratch < 0 || l.Scratch > maxAlloc {
-				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
+				return fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
 			}
 			scratch = max(scratch, l.Scratch)
 		}
 		steps = append(steps, step{n, k.Name, ls})
+		return nil
 	}
+	for _, n := range g.Nodes {
+		if n.Op == nil || n.Op.View {
+			n.ID = len(nodes)
+			nodes = append(nodes, n)
+			continue
+		}
+		k, err := d.kernelFor(n)
+		if err != nil {
+			return nil, 0, err
+		}
+		made, err := have.add(n, k, d.target)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, p := range made {
+			maker, err := d.kernelFor(p)
+			if err != nil {
+				return nil, 0, err
+			}
+			if err := add(p, maker); err != nil {
+				return nil, 0, err
+			}
+		}
+		if err := add(n, k); err != nil {
+			return nil, 0, err
+		}
+	}
+	g.Nodes = nodes
 	return steps, scratch, nil
+}
+
+// kernelFor returns the best kernel for n.
+func (d *Device) kernelFor(n *ops.Node) (Kernel, error) {
+	k, ok := d.opt.kernels.find(n, d.target)
+	if !ok {
+		return k, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
+	}
+	return k, nil
 }
 
 // place returns the tensor that stores each value: its own memory for weights and states, a part of the arena for

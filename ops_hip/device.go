@@ -106,7 +106,7 @@ func (d *Device) Used() int64 {
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
-	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Kernels: planKernels}
+	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels}
 }
 
 // planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.
