@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/fuse"
 	"github.com/hipengine/hipengine/ops/plan"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 	"github.com/hipengine/hipengine/tensor"
@@ -36,10 +37,16 @@ type lowered struct {
 	scratch int64
 }
 
-// lower rewrites g for the device, chooses kernels and plans memory.
+// lower fuses what the device has fused kernels for, rewrites g to ops that it has, chooses kernels and plans memory.
 func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
+	recorded := g
+	if !g.Lowered() {
+		if g, outs, err = fuse.Rewrite(g, d.Caps().Fuse, outs); err != nil {
+			return l, err
+		}
+	}
 	if l.g, l.outs, err = ops.Lower(g, d, outs...); err != nil {
-		return l, d.withLayoutHint(g, err)
+		return l, d.withLayoutHint(recorded, err)
 	}
 	if l.steps, l.scratch, err = d.selectKernels(l.g); err != nil {
 		return l, err
