@@ -106,52 +106,46 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 // selectKernels chooses the kernel of each node, inserts the packs that kernels want into g, which must be the device's
 // own, and returns the scratch memory that the neediest wants.
 func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
-	have := packs{}
+	ps := newPacks()
 	var nodes []*ops.Node
-	add := func(n *ops.Node, k Kernel) error {
-		n.ID = len(nodes)
+	for _, n := range g.Nodes {
+		if n.Op != nil && !n.Op.View {
+			k, err := d.kernelFor(n)
+			if err != nil {
+				return nil, 0, err
+			}
+			made, err := ps.add(n, k, d.target)
+			if err != nil {
+				return nil, 0, err
+			}
+			nodes = append(nodes, made...)
+		}
 		nodes = append(nodes, n)
+	}
+	g.Nodes = nodes
+	for i, n := range nodes {
+		n.ID = i
+		if n.Op == nil || n.Op.View {
+			continue
+		}
+		k, ok := ps.chosen[n]
+		if !ok {
+			if k, err = d.kernelFor(n); err != nil {
+				return nil, 0, err
+			}
+		}
 		ls, err := k.Launch(n, d.target)
 		if err != nil {
-			return fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
+			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}
 		for _, l := range ls {
 			if l.Scratch < 0 || l.Scratch > maxAlloc {
-				return fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
+				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
 			}
 			scratch = max(scratch, l.Scratch)
 		}
 		steps = append(steps, step{n, k.Name, ls})
-		return nil
 	}
-	for _, n := range g.Nodes {
-		if n.Op == nil || n.Op.View {
-			n.ID = len(nodes)
-			nodes = append(nodes, n)
-			continue
-		}
-		k, err := d.kernelFor(n)
-		if err != nil {
-			return nil, 0, err
-		}
-		made, err := have.add(n, k, d.target)
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, p := range made {
-			maker, err := d.kernelFor(p)
-			if err != nil {
-				return nil, 0, err
-			}
-			if err := add(p, maker); err != nil {
-				return nil, 0, err
-			}
-		}
-		if err := add(n, k); err != nil {
-			return nil, 0, err
-		}
-	}
-	g.Nodes = nodes
 	return steps, scratch, nil
 }
 

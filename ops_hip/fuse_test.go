@@ -2,11 +2,13 @@ package opship
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/tensor/quant"
 )
 
 // results runs op on the operands of p on dev.
@@ -119,4 +121,106 @@ func TestLoweredIsNotFused(t *testing.T) {
 	if got := strings.Join(names, " "); got != "add_f32 rms_norm_f32_wave" {
 		t.Errorf("launches are %q", got)
 	}
+}
+
+// TestEmittedCodes compares products of codes that norms and gates write with those of codes that are made from their
+// results: sums of a block's codes may be rounded in another order, all else is equal.
+func TestEmittedCodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	weights := func(g *ops.Graph, k int) ops.Value {
+		return g.Input("w", tensor.F32, k)
+	}
+	for _, c := range []struct {
+		name   string
+		shapes []int // lengths of rows
+		record func(g *ops.Graph, x, y ops.Value, k int) ops.Value
+	}{
+		{"rms_norm", []int{128, 384, 640, 4096}, func(g *ops.Graph, x, _ ops.Value, k int) ops.Value { return ops.RMSNorm(g, x, weights(g, k), 1e-6) }},
+		{"add_rms_norm", []int{256, 2048, 5120}, func(g *ops.Graph, x, y ops.Value, k int) ops.Value {
+			return ops.RMSNorm(g, ops.Add(g, x, y), weights(g, k), 1e-6)
+		}},
+		{"gated_rms_norm", []int{128, 1024}, func(g *ops.Graph, x, y ops.Value, k int) ops.Value {
+			return ops.Mul(g, ops.RMSNorm(g, x, weights(g, k), 1e-6), ops.SiLU(g, y))
+		}},
+		{"swiglu", []int{32, 96, 512}, func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
+	} {
+		for _, target := range emulated {
+			emits, err := OpenWith("emu:"+target, FromEnv())
+			must(t, err)
+			defer closing(t, emits.Close)
+			plain, err := OpenWith("emu:"+target, FromEnv())
+			must(t, err)
+			defer closing(t, plain.Close)
+			plain.opt.kernels = registry{}
+			for op, ks := range kernels {
+				for _, k := range ks {
+					k.emits = nil
+					plain.opt.kernels[op] = append(plain.opt.kernels[op], k)
+				}
+			}
+			for _, k := range c.shapes {
+				for _, tokens := range []int{1, 3} {
+					run := func(d *Device, packs int) []float32 {
+						return productOf(t, d, tokens, k, packs, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
+					}
+					got, want := run(emits, 0), run(plain, 1)
+					var diff, sum float64
+					for i := range want {
+						e := float64(got[i]) - float64(want[i])
+						diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
+					}
+					if !(diff <= 1e-13*sum) || sum == 0 {
+						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, diff/sum)
+					}
+				}
+			}
+		}
+	}
+}
+
+// productOf multiplies what record makes of two random inputs of [tokens, k] with weights of 8 bits on d, whose plan must
+// have the given number of packs.
+func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
+	t.Helper()
+	const rows = 16
+	r := rand.New(rand.NewPCG(5, uint64(k)))
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	w := tensor.Tensor{Name: "matrix", DType: quant.Q8_0, Shape: tensor.Shape{rows, k}}
+	w.Layout = LayoutOf(ops.WeightUse{DType: w.DType, Shape: w.Shape})
+	size, err := ops.WeightBytes(w)
+	must(t, err)
+	w.Buf, err = d.Alloc(size, ops.MemWeights)
+	must(t, err)
+	defer closing(t, w.Buf.Free)
+	codes := make([]byte, rows*k/32*34)
+	must(t, quant.Quantize(quant.Q8_0, codes, normal(r, rows*k), k, nil))
+	must(t, s.Upload(w, codes))
+	g := &ops.Graph{}
+	x, y := g.Input("x", tensor.F32, tokens, k), g.Input("y", tensor.F32, tokens, k)
+	p, err := d.compile(g, nil, []ops.Value{ops.MulMat(g, record(g, x, y), g.Weight(w))})
+	must(t, err)
+	defer closing(t, p.Close)
+	made := 0
+	for _, st := range p.steps {
+		if st.node.Op == packOp {
+			made++
+		}
+	}
+	if made != packs {
+		t.Errorf("rows of %d: %d packs, want %d: %q", k, made, packs, p.Kernels())
+	}
+	for _, name := range []string{"x", "y", "w"} {
+		if in, ok := p.Input(name); ok {
+			must(t, s.Upload(in, raw(normal(r, in.Shape.Elems()))))
+		}
+	}
+	must(t, s.Run(p))
+	b := make([]byte, 4*tokens*rows)
+	must(t, s.Download(b, p.Output(0)))
+	must(t, s.Sync(t.Context()))
+	return floats(b)
 }

@@ -66,13 +66,13 @@ func init() {
 		// 24-bit codes as three matrices of bytes, with two floats for each block of 32.
 		packs: func(node *ops.Node, _ *Target) []pack {
 			m, _, k, _, _ := mulMatSizes(node)
-			return []pack{{node.In[0], packForm{kind: packQ24, rows: m, k: k}}}
+			return []pack{{node.In[0], codeForm(m, k)}}
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			m, n, k, w, _ := mulMatSizes(node)
 			return one(Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
 				Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128},
-				Args: Args{}.pack(node.In[2]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)})
+				Args: Args{}.pack(node.In[2], codeForm(m, k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)})
 		},
 	})
 	mma := func(node *ops.Node, t *Target) bool {
@@ -99,7 +99,7 @@ func init() {
 				m, n, k, w, _ := mulMatSizes(node)
 				return one(Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
 					Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128},
-					Args: Args{}.pack(node.In[2]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k, low(m))})
+					Args: Args{}.pack(node.In[2], matrixForm(w, m, low(m), k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k, low(m))})
 			},
 		})
 	}

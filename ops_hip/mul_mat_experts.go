@@ -73,7 +73,8 @@ func init() {
 						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
 					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
 						Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
-						Args: Args{}.pack(node.In[3]).Ptr(node.In[1]).ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.n, s.k, s.per, low(s))},
+						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).ScratchPtr(0).ScratchPtr(tiles).
+							Ptr(node.Result(0)).i32s(s.n, s.k, s.per, low(s))},
 				}, nil
 			},
 		})

@@ -10,7 +10,7 @@ import (
 
 // packOp makes a pack: activations in a form that the kernels of other nodes read instead of floats. Its result is bytes.
 // Graphs that are recorded never have it: the device inserts it before the first kernel that wants the pack, and all that
-// want the same of one value share it. So what is packed is not said by the graph, and no other device sees it.
+// want the same of one value share it. Kernels that can write a pack with their result save its launch. So what is packed is not said by the graph, and no other device sees it.
 var packOp = &ops.Def{
 	Name: "pack",
 	Infer: func(*ops.Node) error {
@@ -68,8 +68,16 @@ type pack struct {
 }
 
 // pack adds the addresses of a pack: of what it holds, and of its scales.
-func (a Args) pack(v ops.Value) Args {
-	return a.Ptr(v).PtrAt(v, v.Node().Attrs.(packForm).scales())
+func (a Args) pack(v ops.Value, f packForm) Args { return a.Ptr(v).PtrAt(v, f.scales()) }
+
+// emitted adds the addresses of the pack that n makes besides its results, null if it makes none.
+func (a Args) emitted(n *ops.Node) Args {
+	i := max(1, n.Op.Results)
+	if len(n.Out) == i {
+		return a.NullPtr().NullPtr()
+	}
+	x := n.In[0].Shape()
+	return a.pack(n.Result(i), packForm{kind: packQ24, rows: x.Rows(), k: x.Last()})
 }
 
 // key returns the pack that p is the same as: views of a value have its bytes. A state may be updated between two nodes
@@ -82,11 +90,17 @@ func (p pack) key() (pack, bool) {
 }
 
 // packs are those of a graph so far.
-type packs map[pack]*ops.Node
+type packs struct {
+	have   map[pack]ops.Value
+	chosen map[*ops.Node]Kernel // for the nodes so far
+}
 
-// add gives n, for which k was chosen, the packs that k wants as further inputs, and returns the nodes that must make
-// them before n.
-func (have packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
+func newPacks() packs { return packs{map[pack]ops.Value{}, map[*ops.Node]Kernel{}} }
+
+// add gives n, for which k was chosen, the packs that k wants as further inputs, and returns the nodes that must make them
+// before n: none for those that the kernel of what is packed can write as well, which becomes a further result of its node.
+func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
+	ps.chosen[n] = k
 	if k.packs == nil {
 		return nil, nil
 	}
@@ -94,25 +108,38 @@ func (have packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 	n.In = slices.Clone(n.In) // it may be shared
 	for _, p := range k.packs(n, t) {
 		key, shared := p.key()
-		node := have[key]
-		if node == nil || !shared {
+		v, ok := ps.have[key]
+		if !ok || !shared {
 			size := p.form.bytes()
 			if size < 0 || size > maxAlloc {
 				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants a pack of %d bytes", n.Pos, n, k.Name, size)
 			}
-			node = &ops.Node{Op: packOp, In: []ops.Value{p.of}, Attrs: p.form, Pos: n.Pos,
-				Out: []ops.Type{{DType: tensor.I8, Shape: tensor.Shape{int(size)}}}}
-			made = append(made, node)
-			have[key] = node
+			typ := ops.Type{DType: tensor.I8, Shape: tensor.Shape{int(size)}}
+			if from := key.of.Node(); shared && ps.emits(key) {
+				from.Out = append(slices.Clone(from.Out), typ)
+				v = from.Result(len(from.Out) - 1)
+			} else {
+				maker := &ops.Node{Op: packOp, In: []ops.Value{p.of}, Attrs: p.form, Pos: n.Pos, Out: []ops.Type{typ}}
+				made = append(made, maker)
+				v = maker.Result(0)
+			}
+			ps.have[key] = v
 		}
-		n.In = append(n.In, node.Result(0))
+		n.In = append(n.In, v)
 	}
 	return made, nil
 }
 
+// emits reports whether the kernel of what p packs can write the pack.
+func (ps packs) emits(p pack) bool {
+	n := p.of.Node()
+	k, ok := ps.chosen[n]
+	return ok && k.emits != nil && len(n.Out) == max(1, n.Op.Results) && k.emits(n, p.of.Index(), p.form)
+}
+
 // alone returns what k launches for n, the only node of its graph, with the packs that it wants.
 func alone(n *ops.Node, k Kernel, t *Target) ([]step, error) {
-	made, err := packs{}.add(n, k, t)
+	made, err := newPacks().add(n, k, t)
 	if err != nil {
 		return nil, err
 	}
@@ -146,12 +173,12 @@ func init() {
 		})
 	}
 	rows := func(n *ops.Node, f packForm) Launch {
-		return Launch{Grid: [3]uint32{uint32(f.rows)}, Args: Args{}.Ptr(n.In[0]).pack(n.Result(0)).i32s(f.k, f.low)}
+		return Launch{Grid: [3]uint32{uint32(f.rows)}, Args: Args{}.Ptr(n.In[0]).pack(n.Result(0), f).i32s(f.k, f.low)}
 	}
 	register(packF16, rows)
 	register(packBF16, rows)
 	register(packQ24, func(n *ops.Node, f packForm) Launch {
 		blocks := f.rows * f.k / 32
-		return Launch{Grid: [3]uint32{Blocks(blocks, 8)}, Args: Args{}.Ptr(n.In[0]).pack(n.Result(0)).i32s(blocks)}
+		return Launch{Grid: [3]uint32{Blocks(blocks, 8)}, Args: Args{}.Ptr(n.In[0]).pack(n.Result(0), f).i32s(blocks)}
 	})
 }

@@ -12,9 +12,9 @@ struct add_rms_row {
   DEV_METHOD f32x4 load(u32 i) { return x[i] + y[i]; }
   DEV_METHOD Side side(u32 i) { return w[i]; }
   DEV_METHOD float factor(float squares) { return rms_factor(squares, n, eps); }
-  DEV_METHOD void store(u32 i, f32x4 v, Side weight, float s) {
+  DEV_METHOD f32x4 store(u32 i, f32x4 v, Side weight, float s) {
     sum[i] = v;
-    out[i] = rms_scale(v, weight, s);
+    return out[i] = rms_scale(v, weight, s);
   }
 };
 

@@ -14,10 +14,10 @@ struct gated_rms_row {
   DEV_METHOD f32x4 load(u32 i) { return x[i]; }
   DEV_METHOD Side side(u32 i) { return {w[i], gate[i]}; }
   DEV_METHOD float factor(float sum) { return rms_factor(sum, n, eps); }
-  DEV_METHOD void store(u32 i, f32x4 v, Side s, float factor) {
+  DEV_METHOD f32x4 store(u32 i, f32x4 v, Side s, float factor) {
     f32x4 g;
     UNROLL for (int e = 0; e < 4; e++) g[e] = silu_f(s.gate[e]);
-    y[i] = rms_scale(v, s.w, factor) * g;
+    return y[i] = rms_scale(v, s.w, factor) * g;
   }
 };
 

@@ -10,7 +10,7 @@ struct l2_row {
   DEV_METHOD f32x4 load(u32 i) { return x[i]; }
   DEV_METHOD Side side(u32) { return {}; }
   DEV_METHOD float factor(float sum) { return rsqrt(sum + eps); }
-  DEV_METHOD void store(u32 i, f32x4 v, Side, float s) { y[i] = v * s; }
+  DEV_METHOD f32x4 store(u32 i, f32x4 v, Side, float s) { return y[i] = v * s; }
 };
 
 #define PARAMS const float *RESTRICT x, float *RESTRICT y

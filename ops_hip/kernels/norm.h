@@ -10,8 +10,12 @@
 //
 // Squares are summed in float per thread in order, then in a tree over the lanes, then wave by wave. Fused kernels sum in
 // the order of the norm alone, so that they give its bits.
+//
+// Where the first result of a norm is multiplied in integers, the first two also write its 24-bit codes (q24.h); n is then
+// a multiple of 128, so that lanes of a wave do the same.
 #pragma once
 #include "math.h"
+#include "q24.h"
 
 #define NORM_VECTORS 4
 
@@ -32,8 +36,9 @@ DEV float sum_squares(f32x4 v, float s) {
 //   load(i)           vector i of what is normalized
 //   side(i)           what else store needs of the operands at i, of type Row::Side
 //   factor(sum)       the factor of the row, from the sum of its squares
-//   store(i, v, side, factor)
-template <int T, class Row> DEV void norm_vectors(Row row, u32 n, u32 t, float* part) {
+//   store(i, v, side, factor)   returns what it stored
+// The row's codes start at vector `first` of out.
+template <int T, class Row> DEV void norm_vectors(Row row, u32 n, u32 t, float* part, u32 first, q24_out out) {
   u32 vectors = n / 4;
   f32x4 v[NORM_VECTORS];
   typename Row::Side side[NORM_VECTORS];
@@ -54,20 +59,23 @@ template <int T, class Row> DEV void norm_vectors(Row row, u32 n, u32 t, float* 
     s = block_sum<T / 32>(s, part);
   s = row.factor(s);
   UNROLL for (int j = 0; j < NORM_VECTORS; j++)
-    if (t + j * T < vectors) row.store(t + j * T, v[j], side[j], s);
+    if (t + j * T < vectors) {
+      f32x4 y = row.store(t + j * T, v[j], side[j], s);
+      if (out.codes) q24_vectors(y, first + t + j * T, out);
+    }
 }
 
-// NORM_KERNELS defines <name>_f32_wave and _row over a Row that ROW makes for row r.
-#define NORM_KERNELS(name, PARAMS, ROW)                                              \
-  KERNEL(128) name##_f32_wave(PARAMS, u32 rows, u32 n, float eps) {                  \
-    u32 r = (u32)block_x() * 4 + wave();                                             \
-    if (r >= rows) return;                                                           \
-    norm_vectors<32>(ROW, n, lane(), 0);                                             \
-  }                                                                                  \
-  KERNEL(512) name##_f32_row(PARAMS, u32 n, float eps) {                             \
-    LDS float part[16];                                                              \
-    u32 r = (u32)block_x();                                                          \
-    norm_vectors<512>(ROW, n, tid(), part);                                          \
+// NORM_KERNELS defines <name>_f32_wave and _row over a Row that ROW makes for row r. codes may be null.
+#define NORM_KERNELS(name, PARAMS, ROW)                                                                           \
+  KERNEL(128) name##_f32_wave(PARAMS, i8* RESTRICT codes, float* RESTRICT ds, u32 rows, u32 n, float eps) {       \
+    u32 r = (u32)block_x() * 4 + wave();                                                                          \
+    if (r >= rows) return;                                                                                        \
+    norm_vectors<32>(ROW, n, lane(), 0, r * (n / 4), q24_out{codes, ds, rows * n});                               \
+  }                                                                                                               \
+  KERNEL(512) name##_f32_row(PARAMS, i8* RESTRICT codes, float* RESTRICT ds, u32 rows, u32 n, float eps) {        \
+    LDS float part[16];                                                                                           \
+    u32 r = (u32)block_x();                                                                                       \
+    norm_vectors<512>(ROW, n, tid(), part, r * (n / 4), q24_out{codes, ds, rows * n});                            \
   }
 
 // vectors_at returns row r of x.

@@ -15,7 +15,7 @@ struct head_squares {
   DEV_METHOD f32x4 load(u32 i) { return x[i]; }
   DEV_METHOD Side side(u32) { return {}; }
   DEV_METHOD float factor(float s) { return *sum = s; }
-  DEV_METHOD void store(u32, f32x4, Side, float) {}
+  DEV_METHOD f32x4 store(u32, f32x4 v, Side, float) { return v; }
 };
 
 DEV void rms_norm_rope(const float* x, const float* w, const int* pos, const float* freqs, float* y, u32 rows, u32 heads, u32 n, u32 half,
@@ -24,7 +24,7 @@ DEV void rms_norm_rope(const float* x, const float* w, const int* pos, const flo
   if (r >= rows) return;
   x += (u64)r * n, y += (u64)r * n;
   float s;
-  norm_vectors<32>(head_squares{(const f32x4*)x, &s}, n, lane(), 0);
+  norm_vectors<32>(head_squares{(const f32x4*)x, &s}, n, lane(), 0, 0, q24_out{});
   s = rms_factor(s, n, eps);
   int p = pos[r / heads];
   for (u32 i = lane(); i < half; i += 32) {
