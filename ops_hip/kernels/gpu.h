@@ -48,7 +48,6 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #endif
 
 #define DEV static inline __attribute__((device, always_inline))
-#define DEV_METHOD inline __attribute__((device, always_inline))
 #define LDS __attribute__((shared, aligned(16)))
 #define TABLE static __attribute__((device, constant)) const
 

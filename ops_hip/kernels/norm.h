@@ -18,6 +18,7 @@
 #include "q24.h"
 
 #define NORM_VECTORS 4
+#define DEV_METHOD inline __attribute__((device, always_inline)) // of a Row
 
 // sum_squares returns the share of thread t of `threads`.
 DEV float sum_squares(const float* x, u32 n, u32 t, u32 threads) {
