@@ -58,9 +58,8 @@ func ask(ctx context.Context, m *Model, question string, p Params) (string, erro
 
 // counter counts what a host does with its device.
 type counter struct {
-	mu                    sync.Mutex
-	opens, tests, closes  int
-	cpuTests, cpusStarted int
+	mu                                sync.Mutex
+	opens, tests, closes, cpusStarted int
 }
 
 // countedDevice is a CPU that stands in for a GPU.

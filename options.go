@@ -51,20 +51,20 @@ func (o Options) kvType(host HostOptions) (tensor.DType, error) {
 	if host.Oracle {
 		return tensor.F64, nil
 	}
-	name := strings.ToLower(o.KVType)
-	switch name {
+	switch strings.ToLower(o.KVType) {
 	case "", "auto":
-		name = "f16"
 		if host.Device == "ref" {
-			name = "f32"
+			return tensor.F32, nil
 		}
-	case "f32", "f16", "bf16", "q8_0":
-	default:
-		return 0, &OptionError{Option: "KVType", Reason: fmt.Sprintf("%q: want auto, f32, f16, bf16 or q8_0", o.KVType)}
+		return tensor.F16, nil
 	}
-	dt, ok := tensor.ParseDType(strings.ToUpper(name))
-	if !ok {
-		return 0, fmt.Errorf("hipengine: type %s of keys and values is not linked in", name)
+	var names []string
+	for _, dt := range tensor.CacheTypes() {
+		name := strings.ToLower(dt.String())
+		if name == strings.ToLower(o.KVType) {
+			return dt, nil
+		}
+		names = append(names, name)
 	}
-	return dt, nil
+	return 0, &OptionError{Option: "KVType", Reason: fmt.Sprintf("%q: want auto, %s", o.KVType, strings.Join(names, ", "))}
 }

@@ -10,11 +10,11 @@ import (
 )
 
 // weightFormats returns the registered types that a weight can have: all that hold numbers but F64, which models do
-// not compute with, and Q8_1 and Q8_K, which are for activations.
+// not compute with, and those that are for activations.
 func weightFormats() []tensor.Format {
 	var fs []tensor.Format
 	for _, f := range tensor.Formats() {
-		if f.Dequant != nil && f.DType != tensor.F64 && f.Name != "Q8_1" && f.Name != "Q8_K" {
+		if f.Dequant != nil && f.DType != tensor.F64 && !f.Activation {
 			fs = append(fs, f)
 		}
 	}

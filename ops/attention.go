@@ -63,7 +63,7 @@ var AttentionOp = Register(&Def{
 			cs = append(cs, c)
 		}
 		plain := AttentionAttrs{Scale: 0.125}
-		for _, dt := range cacheTypes() {
+		for _, dt := range tensor.CacheTypes() {
 			add(fmt.Sprintf("%v/first", dt), dt, 1, 1, 64, 64, plain, false, layout(8, span{0, 1}))
 			add(fmt.Sprintf("%v/decode", dt), dt, 4, 2, 64, 64, plain, false, layout(8, span{70, 1}, span{7, 1}, span{8, 1}))
 			add(fmt.Sprintf("%v/prefill", dt), dt, 4, 1, 64, 64, plain, false, layout(8, span{0, 33}))

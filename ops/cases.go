@@ -94,11 +94,11 @@ func (b batch) pageTable() Arg {
 	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(b.slots), b.seqPages}, Ints: b.pages}
 }
 
-// quantTypes returns the registered types that a weight matrix can have. Q8_1 and Q8_K are for activations only.
+// quantTypes returns the registered types that a weight matrix can have.
 func quantTypes() []tensor.Format {
 	var fs []tensor.Format
 	for _, f := range tensor.Formats() {
-		if f.Dequant != nil && f.Quant != nil && f.DType != tensor.F64 && f.Name != "Q8_1" && f.Name != "Q8_K" {
+		if f.Dequant != nil && f.Quant != nil && f.DType != tensor.F64 && !f.Activation {
 			fs = append(fs, f)
 		}
 	}

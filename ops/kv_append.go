@@ -29,7 +29,7 @@ var KVAppendOp = Register(&Def{
 	},
 	Cases: func() []Case {
 		var cs []Case
-		for _, dt := range cacheTypes() {
+		for _, dt := range tensor.CacheTypes() {
 			for _, c := range []struct {
 				name  string
 				pad   int
@@ -63,15 +63,4 @@ func pagedIndex(pos, seq, pages Value, tokens int) error {
 		return err
 	}
 	return is(pages, "pages", tensor.I32, 2)
-}
-
-// cacheTypes returns the registered types that a KV cache can have.
-func cacheTypes() []tensor.DType {
-	var ds []tensor.DType
-	for _, name := range []string{"F32", "F16", "BF16", "Q8_0"} {
-		if d, ok := tensor.ParseDType(name); ok {
-			ds = append(ds, d)
-		}
-	}
-	return ds
 }

@@ -120,7 +120,6 @@ func (e *foreignEvent) Close() error               { return nil }
 func TestPeers(t *testing.T) {
 	rt := fakert.New("gfx1100", goKernels)
 	rt.Props = append(rt.Props, rt.Props[0], rt.Props[0])
-	var ds []*Device
 	var ss []ops.Stream
 	var bs []tensor.Buffer
 	for i, name := range []string{"hip:0", "hip:1", "hip:2"} {
@@ -133,7 +132,7 @@ func TestPeers(t *testing.T) {
 		b, err := d.Alloc(100, ops.MemState)
 		must(t, err)
 		defer closing(t, b.Free)
-		ds, ss, bs = append(ds, d), append(ss, s), append(bs, b)
+		ss, bs = append(ss, s), append(bs, b)
 	}
 	want := randomBlocks(100, 1)
 	must(t, ss[0].Upload(bytesOf(bs[0], 100, 0), want))

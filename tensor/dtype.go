@@ -42,6 +42,9 @@ type Format struct {
 
 	// Quant is the inverse of Dequant: it writes the blocks of src to dst. Nil where no quantizer exists.
 	Quant func(dst []byte, src []float32)
+
+	Activation bool // for activations that meet quantized weights alone: no model file stores it
+	Cache      bool // keys and values can be cached in it
 }
 
 var (
@@ -85,6 +88,17 @@ func Formats() []Format {
 	}
 	slices.SortFunc(fs, func(a, b Format) int { return int(a.DType) - int(b.DType) })
 	return fs
+}
+
+// CacheTypes returns the registered types that keys and values can have, in the order of their GGML ids.
+func CacheTypes() []DType {
+	var ds []DType
+	for _, f := range Formats() {
+		if f.Cache {
+			ds = append(ds, f.DType)
+		}
+	}
+	return ds
 }
 
 // GGML returns the id that GGUF files use for d.

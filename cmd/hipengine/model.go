@@ -12,7 +12,7 @@ type modelFlags struct {
 	deviceFlags
 	Models  string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Context int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
-	KVType  string `name:"kv-type" default:"auto" enum:"auto,f32,f16,bf16,q8_0" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
+	KVType  string `name:"kv-type" default:"auto" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
 	Quant   string `placeholder:"TYPE" help:"Quantize the weights of a Hugging Face folder while they are loaded, as convert and quantize would (q8_0, q4_k_m, ...)."`
 	Imatrix string `placeholder:"FILE" help:"Importance matrix for --quant."`
 

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -256,7 +255,7 @@ func BenchmarkBind(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(1000, fmt.Sprint("nodes"))
+	b.ReportMetric(1000, "nodes")
 	for b.Loop() {
 		if err := p.(*plan).bind(); err != nil {
 			b.Fatal(err)

@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: tensor.BF16, Name: "BF16", Block: 1, Bytes: 2,
+	tensor.RegisterFormat(tensor.Format{DType: tensor.BF16, Name: "BF16", Block: 1, Bytes: 2, Cache: true,
 		Dequant: func(dst []float32, src []byte) {
 			for i := range dst {
 				dst[i] = BFloatToFloat(binary.LittleEndian.Uint16(src[2*i:]))

@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: tensor.F32, Name: "F32", Block: 1, Bytes: 4,
+	tensor.RegisterFormat(tensor.Format{DType: tensor.F32, Name: "F32", Block: 1, Bytes: 4, Cache: true,
 		Dequant: func(dst []float32, src []byte) {
 			for i := range dst {
 				dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))

@@ -64,14 +64,6 @@ func (in *interp) newList(items []value) (*list, error) {
 // allocItems counts the memory of a slice of n values.
 func (in *interp) allocItems(n int) error { return in.alloc(48 + 32*n) }
 
-// newString counts a string that was just made. Makers of strings that may be large must call alloc before.
-func (in *interp) newString(s str) (value, error) {
-	if err := in.alloc(s.size()); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 // buffer collects printed text.
 type buffer struct{ b strBuilder }
 
