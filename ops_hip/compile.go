@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops/fuse"
 	"github.com/hipengine/hipengine/ops/plan"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 	"github.com/hipengine/hipengine/tensor"
@@ -36,10 +37,16 @@ type lowered struct {
 	scratch int64
 }
 
-// lower rewrites g for the device, chooses kernels and plans memory.
+// lower fuses what the device has fused kernels for, rewrites g to ops that it has, chooses kernels and plans memory.
 func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
+	recorded := g
+	if !g.Lowered() {
+		if g, outs, err = fuse.Rewrite(g, d.Caps().Fuse, outs); err != nil {
+			return l, err
+		}
+	}
 	if l.g, l.outs, err = ops.Lower(g, d, outs...); err != nil {
-		return l, d.withLayoutHint(g, err)
+		return l, d.withLayoutHint(recorded, err)
 	}
 	if l.steps, l.scratch, err = d.selectKernels(l.g); err != nil {
 		return l, err
@@ -96,15 +103,36 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 	return p, nil
 }
 
-// selectKernels chooses the kernel of each node and returns the scratch memory that the neediest wants.
+// selectKernels chooses the kernel of each node, inserts the packs that kernels want into g, which must be the device's
+// own, and returns the scratch memory that the neediest wants.
 func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
+	ps := newPacks()
+	var nodes []*ops.Node
 	for _, n := range g.Nodes {
+		if n.Op != nil && !n.Op.View {
+			k, err := d.kernelFor(n)
+			if err != nil {
+				return nil, 0, err
+			}
+			made, err := ps.add(n, k, d.target)
+			if err != nil {
+				return nil, 0, err
+			}
+			nodes = append(nodes, made...)
+		}
+		nodes = append(nodes, n)
+	}
+	g.Nodes = nodes
+	for i, n := range nodes {
+		n.ID = i
 		if n.Op == nil || n.Op.View {
 			continue
 		}
-		k, ok := d.opt.kernels.find(n, d.target)
+		k, ok := ps.chosen[n]
 		if !ok {
-			return nil, 0, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
+			if k, err = d.kernelFor(n); err != nil {
+				return nil, 0, err
+			}
 		}
 		ls, err := k.Launch(n, d.target)
 		if err != nil {
@@ -119,6 +147,15 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 		steps = append(steps, step{n, k.Name, ls})
 	}
 	return steps, scratch, nil
+}
+
+// kernelFor returns the best kernel for n.
+func (d *Device) kernelFor(n *ops.Node) (Kernel, error) {
+	k, ok := d.opt.kernels.find(n, d.target)
+	if !ok {
+		return k, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
+	}
+	return k, nil
 }
 
 // place returns the tensor that stores each value: its own memory for weights and states, a part of the arena for

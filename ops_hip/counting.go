@@ -56,13 +56,16 @@ func Candidates(n *ops.Node, target string, cus int) ([]Candidate, error) {
 		if score < 0 {
 			continue
 		}
-		launches, err := k.Launch(n, t)
+		node := *n
+		steps, err := alone(&node, k, t)
 		if err != nil {
 			return nil, fmt.Errorf("opship: %v: kernel %s: %w", n, k.Name, err)
 		}
 		c := scored{Candidate{Kernel: k.Name}, score}
-		for _, l := range launches {
-			c.Symbols = append(c.Symbols, l.Symbol)
+		for _, s := range steps {
+			for _, l := range s.launches {
+				c.Symbols = append(c.Symbols, l.Symbol)
+			}
 		}
 		found = append(found, c)
 	}

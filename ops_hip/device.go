@@ -104,9 +104,12 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
+// fused are the ops that graphs are rewritten to, larger ones first.
+var fused = []*ops.Def{ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
-	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Kernels: planKernels}
+	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused}
 }
 
 // planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.

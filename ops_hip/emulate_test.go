@@ -188,7 +188,8 @@ func newEmulator(t testing.TB, target string) *emulator {
 // run executes kernel k on p and returns the results as stored. Memory that the kernel does not write reads as NaN.
 func (e *emulator) run(t testing.TB, p *problem, k Kernel) [][]byte {
 	t.Helper()
-	launches, err := k.Launch(p.node, e.target)
+	node := *p.node
+	steps, err := alone(&node, k, e.target)
 	must(t, err)
 	at := map[ops.Value]uint64{}
 	alloc := func(data []byte, n int64) uint64 {
@@ -208,31 +209,39 @@ func (e *emulator) run(t testing.TB, p *problem, k Kernel) [][]byte {
 		}
 		at[v] = alloc(data, int64(len(data)))
 	}
-	size := make([]int64, len(p.node.Out))
-	for r, typ := range p.node.Out {
-		size[r], err = tensor.Bytes(typ.DType, typ.Shape)
-		must(t, err)
-		v := p.node.Result(r)
-		if i := p.node.Op.Storage(r); i >= 0 {
-			at[v] = at[p.node.In[i]]
-			continue
+	place := func(n *ops.Node) {
+		for r, typ := range n.Out {
+			v := n.Result(r)
+			if i := n.Op.Storage(r); i >= 0 {
+				at[v] = at[n.In[i]]
+				continue
+			}
+			size, err := tensor.Bytes(typ.DType, typ.Shape)
+			must(t, err)
+			at[v] = alloc(nil, size)
 		}
-		at[v] = alloc(nil, size[r])
 	}
 	scratch := int64(0)
-	for _, l := range launches {
-		scratch = max(scratch, l.Scratch)
+	for _, s := range steps {
+		place(s.node)
+		for _, l := range s.launches {
+			scratch = max(scratch, l.Scratch)
+		}
 	}
 	if scratch > 0 {
 		at[ops.Value{}] = alloc(nil, scratch)
 	}
-	for _, l := range launches {
-		e.launch(t, &l, at)
+	for _, s := range steps {
+		for _, l := range s.launches {
+			e.launch(t, &l, at)
+		}
 	}
 	var out [][]byte
-	for r := range p.node.Out {
-		b := make([]byte, size[r])
-		must(t, e.dev.Read(b, at[p.node.Result(r)]))
+	for r, typ := range node.Out {
+		size, err := tensor.Bytes(typ.DType, typ.Shape)
+		must(t, err)
+		b := make([]byte, size)
+		must(t, e.dev.Read(b, at[node.Result(r)]))
 		out = append(out, b)
 	}
 	return out

@@ -17,6 +17,14 @@ type Kernel struct {
 	// must not look beyond the types and layouts of n's inputs.
 	Match func(n *ops.Node, t *Target) int
 
+	// packs returns what the kernel reads of n's inputs in other forms; nil for none. Nodes that it is called with are as
+	// Match sees them; Launch sees the packs behind their inputs, in the same order.
+	packs func(n *ops.Node, t *Target) []pack
+
+	// emits reports whether the kernel can write result r of n in form f too; nil: it cannot. The pack is then the last
+	// result of the node that Launch sees.
+	emits func(n *ops.Node, r int, f packForm) bool
+
 	// Launch returns what runs for n, in order. It is called once, when a plan is compiled, on nodes that Match
 	// accepted; the result must be a function of the same things as Match's.
 	Launch func(n *ops.Node, t *Target) ([]Launch, error)

@@ -2,4 +2,4 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-func init() { registerNorm(ops.L2NormOp) }
+func init() { registerNormOfAny(ops.L2NormOp) }

@@ -26,6 +26,21 @@ func (d *Device) planBytes(g *ops.Graph, outs ...ops.Value) (int64, error) {
 	return l.bytes(), nil
 }
 
+// launches is Launches of the device's ops.Caps.
+func (d *Device) launches(g *ops.Graph, outs ...ops.Value) ([]string, error) {
+	l, err := d.lower(g, outs)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, s := range l.steps {
+		for _, k := range s.launches {
+			names = append(names, k.Symbol)
+		}
+	}
+	return names, nil
+}
+
 // memory returns the bytes that are free and that exist. A discrete GPU is asked by way of its runtime.
 //
 // Integrated GPUs take weights, states and plans from the memory of the host, by the same calls: what hipMalloc returns

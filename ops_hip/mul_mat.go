@@ -63,35 +63,46 @@ func init() {
 			m, _, _, _, ok := mulMatSizes(node)
 			return matchIf(ok && m <= vecTokens && dotWeights[node.In[1].DType()], matchBest)
 		},
+		// 24-bit codes as three matrices of bytes, with two floats for each block of 32.
+		packs: func(node *ops.Node, _ *Target) []pack {
+			m, _, k, _, _ := mulMatSizes(node)
+			return []pack{{node.In[0], codeForm(m, k)}}
+		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			m, n, k, w, _ := mulMatSizes(node)
-			x := codeActivations(node.In[0], m, k)
-			return []Launch{x.make, {Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
-				Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128}, Scratch: x.end,
-				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)}}, nil
+			return one(Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
+				Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128},
+				Args: Args{}.pack(node.In[2], codeForm(m, k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)})
 		},
 	})
 	mma := func(node *ops.Node, t *Target) bool {
 		m, _, k, w, ok := mulMatSizes(node)
 		return ok && m > vecTokens && mmaWeights(t, w, k)
 	}
-	launch := func(node *ops.Node, low int) ([]Launch, error) {
-		m, n, k, w, _ := mulMatSizes(node)
-		x := matrixActivations(node.In[0], w, m, low, k)
-		return []Launch{x.make, {Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
-			Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128}, Scratch: x.end,
-			Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k, low)}}, nil
+	// split says whether what rounding takes from x is multiplied too.
+	register := func(name string, split bool, match func(ok bool, node *ops.Node) int) {
+		low := func(m int) int {
+			if split {
+				return m
+			}
+			return 0
+		}
+		Register(Kernel{
+			Name:  name,
+			Op:    ops.MulMatOp,
+			Match: func(node *ops.Node, t *Target) int { return match(mma(node, t), node) },
+			packs: func(node *ops.Node, _ *Target) []pack {
+				m, _, k, w, _ := mulMatSizes(node)
+				return []pack{{node.In[0], matrixForm(w, m, low(m), k)}}
+			},
+			Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+				m, n, k, w, _ := mulMatSizes(node)
+				return one(Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
+					Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128},
+					Args: Args{}.pack(node.In[2], matrixForm(w, m, low(m), k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k, low(m))})
+			},
+		})
 	}
-	Register(Kernel{
-		Name:   "mul_mat_mma",
-		Op:     ops.MulMatOp,
-		Match:  func(node *ops.Node, t *Target) int { return matchIf(mma(node, t), matchBest) },
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, 0) },
-	})
-	Register(Kernel{
-		Name:   "mul_mat_mma3",
-		Op:     ops.MulMatOp,
-		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node) },
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, node.In[0].Shape()[0]) },
-	})
+	register("mul_mat_mma", false, func(ok bool, _ *ops.Node) int { return matchIf(ok, matchBest) })
+	register("mul_mat_mma3", true, matchThree)
 }

@@ -47,35 +47,38 @@ func init() {
 		s, ok := expertSizesOf(node)
 		return ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k)
 	}
-	launch := func(node *ops.Node, split bool) ([]Launch, error) {
-		s, _ := expertSizesOf(node)
-		low := 0
-		if split {
-			low = s.rows
+	// split says whether what rounding takes from x is multiplied too.
+	register := func(name string, split bool, match func(ok bool, node *ops.Node) int) {
+		low := func(s expertSizes) int {
+			if split {
+				return s.rows
+			}
+			return 0
 		}
-		x := matrixActivations(node.In[0], s.w, s.rows, low, s.k)
-		most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
-		tiles := aligned(x.end + 4*int64(s.pairs))
-		scratch := tiles + 4*int64(1+3*most)
-		return []Launch{
-			x.make,
-			{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
-				Args: Args{}.Ptr(node.In[2]).ScratchPtr(x.end).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
-			{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
-				Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
-				Args: Args{}.ScratchPtr(0).ScratchPtr(x.scales).Ptr(node.In[1]).ScratchPtr(x.end).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.n, s.k, s.per, low)},
-		}, nil
+		Register(Kernel{
+			Name:  name,
+			Op:    ops.MulMatExpertsOp,
+			Match: func(node *ops.Node, t *Target) int { return match(mma(node, t), node) },
+			packs: func(node *ops.Node, _ *Target) []pack {
+				s, _ := expertSizesOf(node)
+				return []pack{{node.In[0], matrixForm(s.w, s.rows, low(s), s.k)}}
+			},
+			Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+				s, _ := expertSizesOf(node)
+				most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
+				tiles := aligned(4 * int64(s.pairs))
+				scratch := tiles + 4*int64(1+3*most)
+				return []Launch{
+					{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
+						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
+					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
+						Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
+						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).ScratchPtr(0).ScratchPtr(tiles).
+							Ptr(node.Result(0)).i32s(s.n, s.k, s.per, low(s))},
+				}, nil
+			},
+		})
 	}
-	Register(Kernel{
-		Name:   "mul_mat_experts_mma",
-		Op:     ops.MulMatExpertsOp,
-		Match:  func(node *ops.Node, t *Target) int { return matchIf(mma(node, t), matchGood) },
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, false) },
-	})
-	Register(Kernel{
-		Name:   "mul_mat_experts_mma3",
-		Op:     ops.MulMatExpertsOp,
-		Match:  func(node *ops.Node, t *Target) int { return matchThree(mma(node, t), node) },
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) { return launch(node, true) },
-	})
+	register("mul_mat_experts_mma", false, func(ok bool, _ *ops.Node) int { return matchIf(ok, matchGood) })
+	register("mul_mat_experts_mma3", true, matchThree)
 }

@@ -156,7 +156,7 @@ func (s *stream) uploadRepacked(dst tensor.Tensor, src []byte) error {
 		}
 		m := s.rows[:rows*to]
 		l.repackRows(m, src[:rows*from], k)
-		err = s.send(addr, m)
+		err = s.send(dst.Buf, addr, m)
 		src, addr = src[rows*from:], addr+hiprt.Ptr(len(m))
 	}
 	return err

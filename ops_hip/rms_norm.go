@@ -2,4 +2,4 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-func init() { registerNorm(ops.RMSNormOp) }
+func init() { registerNormOfAny(ops.RMSNormOp) }

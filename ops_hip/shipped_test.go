@@ -124,9 +124,14 @@ func checkLaunches(t *testing.T, r registry, dir string, targets []string) (laun
 					if k.Match(n, target) < 0 {
 						continue
 					}
-					ls, err := k.Launch(n, target)
+					node := *n
+					steps, err := alone(&node, k, target)
 					if err != nil {
 						t.Errorf("%s: %s/%s: %v", name, k.Name, c.Name, err)
+					}
+					var ls []Launch
+					for _, s := range steps {
+						ls = append(ls, s.launches...)
 					}
 					for _, l := range ls {
 						launches++

@@ -19,6 +19,7 @@ type slot struct {
 	buf   *buffer
 	event hiprt.Event // when the copies from it are done; upload rings only
 	used  int         // bytes that copies take up
+	last  int         // where the last of them starts
 	busy  bool        // event has been enqueued and not been waited for
 }
 
@@ -43,8 +44,20 @@ func (r *ring) take(d *Device, n int) ([]byte, error) {
 	if n < len(m) {
 		m = m[:n:n]
 	}
+	s.last = s.used
 	s.used = min((s.used+len(m)+slotAlign-1)&^(slotAlign-1), slotBytes)
 	return m, nil
+}
+
+// extend returns the last piece taken, m, with n bytes more, or nil if the slot has no room for them.
+func (r *ring) extend(m []byte, n int) []byte {
+	s := &r.slots[r.cur]
+	end := s.last + len(m) + n
+	if end > slotBytes {
+		return nil
+	}
+	s.used = min((end+slotAlign-1)&^(slotAlign-1), slotBytes)
+	return s.buf.host.Bytes[s.last:end:end]
 }
 
 // reset makes all slots free: every copy is done.

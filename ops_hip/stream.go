@@ -36,12 +36,13 @@ type command struct {
 	plan  *Plan
 	arena tensor.Buffer // of plan, and its generation
 	gen   uint64
-	event *hiprt.Event // to record, made if zero, or to wait for
-	host  []byte       // pinned memory to copy from or to
-	addr  hiprt.Ptr    // to copy to or from, or to clear
-	src   hiprt.Ptr    // to copy from on the device
-	dev   [2]int       // numbers of the devices of addr and src
-	n     int64        // bytes on the device
+	event *hiprt.Event  // to record, made if zero, or to wait for
+	host  []byte        // pinned memory to copy from or to
+	addr  hiprt.Ptr     // to copy to or from, or to clear
+	into  tensor.Buffer // that an upload is to
+	src   hiprt.Ptr     // to copy from on the device
+	dev   [2]int        // numbers of the devices of addr and src
+	n     int64         // bytes on the device
 }
 
 // work is a kind of command.
@@ -200,11 +201,22 @@ func (s *stream) Upload(dst tensor.Tensor, src []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.send(addr, src)
+	return s.send(dst.Buf, addr, src)
 }
 
-// send copies src to addr by way of the upload ring.
-func (s *stream) send(addr hiprt.Ptr, src []byte) (err error) {
+// send copies src to addr, which is in the given buffer, by way of the upload ring. What continues the upload before becomes
+// part of it: each copy costs some microseconds, and a step uploads its index data input by input.
+func (s *stream) send(into tensor.Buffer, addr hiprt.Ptr, src []byte) (err error) {
+	if n := len(s.pending); n > 0 {
+		c := &s.pending[n-1]
+		if c.do == workUpload && c.into == into && c.addr+hiprt.Ptr(len(c.host)) == addr {
+			if m := s.up.extend(c.host, len(src)); m != nil {
+				copy(m[len(c.host):], src)
+				c.host = m
+				return nil
+			}
+		}
+	}
 	for err == nil && len(src) > 0 {
 		var m []byte
 		if m, err = s.up.take(s.dev, len(src)); err != nil {
@@ -215,7 +227,7 @@ func (s *stream) send(addr hiprt.Ptr, src []byte) (err error) {
 			continue
 		}
 		copy(m, src)
-		s.pending = append(s.pending, command{do: workUpload, host: m, addr: addr})
+		s.pending = append(s.pending, command{do: workUpload, host: m, addr: addr, into: into})
 		src, addr = src[len(m):], addr+hiprt.Ptr(len(m))
 	}
 	return err

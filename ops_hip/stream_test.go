@@ -281,3 +281,53 @@ func (quietRuntime) CopyToDevice(hiprt.Ptr, []byte, hiprt.Stream) error { return
 func (quietRuntime) CopyToHost([]byte, hiprt.Ptr, hiprt.Stream) error   { return nil }
 func (quietRuntime) LaunchGraph(hiprt.Graph, hiprt.Stream) error        { return nil }
 func (quietRuntime) SyncStream(hiprt.Stream) error                      { return nil }
+
+// TestUploadsThatContinue makes one copy of uploads of which each starts where the one before ended, in one buffer and
+// with nothing between them.
+func TestUploadsThatContinue(t *testing.T) {
+	d, rt := fakeDevice(t, Options{})
+	defer closing(t, d.Close)
+	a, err := d.Alloc(256, ops.MemState)
+	must(t, err)
+	defer closing(t, a.Free)
+	b, err := d.Alloc(256, ops.MemState)
+	must(t, err)
+	defer closing(t, b.Free)
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	at := func(buf tensor.Buffer, off int64, n int) tensor.Tensor {
+		return tensor.Tensor{DType: tensor.I8, Shape: tensor.Shape{n}, Buf: buf, Off: off}
+	}
+	whole := at(a, 0, 256)
+	for _, c := range []struct {
+		name   string
+		to     []tensor.Tensor
+		copies int
+	}{
+		{"one behind the other", []tensor.Tensor{at(a, 4, 4), at(a, 8, 12), at(a, 20, 100)}, 1},
+		{"a gap", []tensor.Tensor{at(a, 0, 4), at(a, 5, 4), at(a, 9, 4)}, 2},
+		{"over each other", []tensor.Tensor{at(a, 0, 8), at(a, 4, 4)}, 2},
+		{"two buffers", []tensor.Tensor{at(a, 252, 4), at(b, 0, 4)}, 2},
+	} {
+		must(t, s.Zero(whole))
+		rt.Calls()
+		want := make([]byte, 256)
+		for i, dst := range c.to {
+			piece := bytes.Repeat([]byte{byte(i + 1)}, dst.Shape[0])
+			must(t, s.Upload(dst, piece))
+			if dst.Buf == a {
+				copy(want[dst.Off:], piece)
+			}
+		}
+		got := make([]byte, 256)
+		must(t, s.Download(got, whole))
+		must(t, s.Sync(t.Context()))
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: memory is % x", c.name, got)
+		}
+		if n := strings.Count(strings.Join(rt.Calls(), " "), "CopyToDevice"); n != c.copies {
+			t.Errorf("%s: %d copies, want %d", c.name, n, c.copies)
+		}
+	}
+}

@@ -104,3 +104,33 @@ func TestStatesHaveNoPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestIndexDataIsOnePiece puts I32 inputs one behind the other, and keeps them until the last of them is read.
+func TestIndexDataIsOnePiece(t *testing.T) {
+	g := &ops.Graph{}
+	ids, x := g.Input("ids", tensor.I32, 3), g.Input("x", tensor.F32, 5, 100)
+	more, last := g.Input("more", tensor.I32, 1), g.Input("last", tensor.I32, 2)
+	y := ops.Rows(g, x, ids)
+	for range 3 {
+		y = ops.SiLU(g, y)
+	}
+	z := ops.Rows(g, ops.Rows(g, y, more), more)
+	z = ops.Rows(g, ops.SiLU(g, z), last)
+	if g.Err() != nil {
+		t.Fatal(g.Err())
+	}
+	a := Build(g, []ops.Value{z}, bytes, 64)
+	first := a.Offset[ids]
+	if first%64 != 0 || a.Offset[more] != first+12 || a.Offset[last] != first+16 {
+		t.Errorf("I32 inputs are at %d, %d and %d", first, a.Offset[more], a.Offset[last])
+	}
+	for _, n := range g.Nodes {
+		v := n.Result(0)
+		if v.DType() == tensor.I32 || v == z { // the last node may not write over what it reads either
+			continue
+		}
+		if at := a.Offset[v]; at < first+24 && at+bytes(v) > first {
+			t.Errorf("%v lies at %d, over index data at %d", n, at, first)
+		}
+	}
+}

@@ -36,6 +36,12 @@ func (d *Device) Caps() ops.Caps {
 			return planBytes(g, slices.Concat(outs, values)...)
 		}
 	}
+	if launches := c.Launches; launches != nil {
+		c.Launches = func(g *ops.Graph, outs ...ops.Value) ([]string, error) {
+			values, _ := d.Tap(g)
+			return launches(g, slices.Concat(outs, values)...)
+		}
+	}
 	if kernels := c.Kernels; kernels != nil {
 		c.Kernels = func(p ops.Plan) []string {
 			if t, ok := p.(*plan); ok {

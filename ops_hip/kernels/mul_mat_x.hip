@@ -11,6 +11,7 @@
 //                   the float x/d), the codes themselves are c exactly. Blocks below 2^-100 are 0, those with a NaN
 //                   are NaN. Grid ⌈blocks/8⌉, blocks of 256, a wave for a block, no LDS.
 #include "gemm.h"
+#include "q24.h"
 
 KERNEL(256) mul_mat_x_f16(const float* RESTRICT x, half* RESTRICT y, float* RESTRICT inverse, int k, int low) {
   LDS float part[8];
@@ -29,18 +30,8 @@ KERNEL(256) mul_mat_x_bf16(const float* RESTRICT x, u16* RESTRICT y, float* REST
 }
 
 KERNEL(256) mul_mat_x_q24(const float* RESTRICT x, i8* RESTRICT codes, float* RESTRICT ds, u32 blocks) {
-  const float top = 127 << 16;
   u32 b = (u32)block_x() * 8 + wave();
   if (b >= blocks) return;
-  u64 i = (u64)b * 32 + lane(), plane = (u64)blocks * 32;
-  float v = x[i], m = wave_max(__builtin_fabsf(v));
-  float r = __builtin_rintf(v * (m > 0x1p-100f ? top / m : 0));
-  // Each byte is the nearest to what is left, so that all are signed; none overflows, since the first is at most 127.
-  int c = (int)r, e = (i8)c, l = (i8)((c - e) >> 8), h = ((c - e) >> 8) - l >> 8;
-  codes[i] = (i8)h;
-  codes[plane + i] = (i8)l;
-  codes[2 * plane + i] = (i8)e;
-  float d = m * (1 / top), sum = wave_sum(r);
-  if (sum != sum) d = sum;
-  if (lane() == 0) *(f32x2*)(ds + 2 * (u64)b) = (f32x2){d, d * sum};
+  u64 i = (u64)b * 32 + lane();
+  q24_lanes(x[i], i, q24_out{codes, ds, blocks * 32});
 }

@@ -3,9 +3,8 @@
 // rope_f32_neox, (2i, 2i+1) in rope_f32_interleaved.
 //
 // Grid (tokens, ⌈heads·(dim-half)/256⌉), blocks of 256: a thread for a pair, or for an element that passes. No LDS.
-// Angles are reduced in two floats (sincos_f), so that long contexts lose nothing. Positions are below 2^24.
 // Reference: ops_ref/rope.go. Launched by rope.go.
-#include "math.h"
+#include "rope.h"
 
 DEV void rope(const float* x, const int* pos, const float* freqs, float* y, u32 heads, u32 dim, u32 half, float mscale, bool interleaved) {
   u32 per = dim - half, i = (u32)block_y() * 256 + tid(), h = i / per;
@@ -17,13 +16,11 @@ DEV void rope(const float* x, const int* pos, const float* freqs, float* y, u32 
     y[i + half] = x[i + half];
     return;
   }
-  float s, c;
-  sincos_f((float)pos[block_x()], freqs[i], s, c);
-  s *= mscale, c *= mscale;
-  u32 j = interleaved ? 2 * i : i, k = interleaved ? 2 * i + 1 : i + half;
+  u32 j = first_of(i, interleaved), k = second_of(i, half, interleaved);
   float a = x[j], b = x[k];
-  y[j] = a * c - b * s;
-  y[k] = a * s + b * c;
+  rotate(a, b, pos[block_x()], freqs[i], mscale);
+  y[j] = a;
+  y[k] = b;
 }
 
 KERNEL(256) rope_f32_neox(const float* RESTRICT x, const int* RESTRICT pos, const float* RESTRICT freqs, float* RESTRICT y,

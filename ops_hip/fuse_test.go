@@ -1,0 +1,226 @@
+package opship
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/tensor/quant"
+)
+
+// results runs op on the operands of p on dev.
+func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
+	t.Helper()
+	g := &ops.Graph{}
+	var in []ops.Value
+	for _, v := range p.node.In {
+		in = append(in, g.Input(v.Node().Name, v.DType(), v.Shape()...))
+	}
+	plan, err := dev.Compile(g, nil, g.Add(op, p.node.Attrs, in...)...)
+	must(t, err)
+	defer closing(t, plan.Close)
+	s, err := dev.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	for i, v := range p.node.In {
+		ten, ok := plan.Input(v.Node().Name)
+		if !ok {
+			t.Fatalf("no input %s", v.Node().Name)
+		}
+		must(t, s.Upload(ten, p.data[i]))
+	}
+	must(t, s.Run(plan))
+	var all [][]byte
+	for i := range p.node.Out {
+		out := plan.Output(i)
+		n, err := tensor.Bytes(out.DType, out.Shape)
+		must(t, err)
+		b := make([]byte, n)
+		must(t, s.Download(b, out))
+		must(t, s.Sync(t.Context()))
+		all = append(all, b)
+	}
+	return all
+}
+
+// TestFusedBits checks that fused kernels give the bits of what they replace.
+func TestFusedBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	for _, target := range emulated {
+		t.Run(target, func(t *testing.T) {
+			dev, err := OpenWith("emu:"+target, FromEnv())
+			must(t, err)
+			defer closing(t, dev.Close)
+			for _, d := range dev.Caps().Fuse {
+				expanded := *d // which no device knows
+				expanded.Name += "_expanded"
+				cases := d.Cases()
+				if d == ops.AddRMSNormOp { // a block keeps the row in registers; a row is as long as it can be
+					for _, n := range []int{2048, 5120, 8192} {
+						row := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
+						w := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n}}
+						cases = append(cases, ops.Case{Name: "long", Attrs: ops.NormAttrs{Eps: 1e-6}, Args: []ops.Arg{row, row, w}})
+					}
+				}
+				native := 0
+				for _, c := range cases {
+					p := newProblem(t, d, c)
+					if dev.Supports(p.node) {
+						native++
+					}
+					got, want := p.results(t, dev, d), p.results(t, dev, &expanded)
+					for r := range want {
+						if !bytes.Equal(got[r], want[r]) {
+							t.Errorf("%s/%s: result %d differs from that of the expansion", d.Name, c.Name, r)
+						}
+					}
+				}
+				if native == 0 {
+					t.Errorf("%s: no case has a kernel", d.Name)
+				}
+			}
+		})
+	}
+}
+
+// TestCompileFuses checks what becomes of the ops between the products of a layer, also of rows that fused kernels do not
+// take.
+func TestCompileFuses(t *testing.T) {
+	for n, want := range map[int]string{
+		64: "add_rms_norm_f32_wave rms_norm_rope_f32_neox gated_rms_norm_f32_wave",
+		66: "add_f32 rms_norm_f32_block rms_norm_f32_block rope_f32_neox rms_norm_f32_block silu_f32 mul_f32",
+	} {
+		g := &ops.Graph{}
+		x, w := g.Input("x", tensor.F32, 2, n), g.Input("w", tensor.F32, n)
+		sum := ops.Add(g, x, x)
+		h := ops.Reshape(g, ops.RMSNorm(g, sum, w, 1e-6), 2, 1, n)
+		h = ops.RoPE(g, ops.RMSNorm(g, h, w, 1e-6), g.Input("pos", tensor.I32, 2), g.Input("freqs", tensor.F32, n/2), ops.RoPEAttrs{NRot: n, Pairing: ops.NeoX, MScale: 1})
+		h = ops.Mul(g, ops.RMSNorm(g, h, w, 1e-6), ops.SiLU(g, h))
+		names, err := planner("gfx1100").launches(g, h, sum)
+		must(t, err)
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("rows of %d: launches are %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestLoweredIsNotFused leaves a graph that runs as it is alone.
+func TestLoweredIsNotFused(t *testing.T) {
+	d := planner("gfx1100")
+	g := &ops.Graph{}
+	x, w := g.Input("x", tensor.F32, 2, 64), g.Input("w", tensor.F32, 64)
+	g, outs, err := ops.Lower(g, d, ops.RMSNorm(g, ops.Add(g, x, x), w, 1e-6))
+	must(t, err)
+	names, err := d.launches(g, outs...)
+	must(t, err)
+	if got := strings.Join(names, " "); got != "add_f32 rms_norm_f32_wave" {
+		t.Errorf("launches are %q", got)
+	}
+}
+
+// TestEmittedCodes compares products of codes that norms and gates write with those of codes that are made from their
+// results: sums of a block's codes may be rounded in another order, all else is equal.
+func TestEmittedCodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	weights := func(g *ops.Graph, k int) ops.Value {
+		return g.Input("w", tensor.F32, k)
+	}
+	for _, c := range []struct {
+		name   string
+		shapes []int // lengths of rows
+		record func(g *ops.Graph, x, y ops.Value, k int) ops.Value
+	}{
+		{"rms_norm", []int{128, 384, 640, 4096}, func(g *ops.Graph, x, _ ops.Value, k int) ops.Value { return ops.RMSNorm(g, x, weights(g, k), 1e-6) }},
+		{"add_rms_norm", []int{256, 2048, 5120}, func(g *ops.Graph, x, y ops.Value, k int) ops.Value {
+			return ops.RMSNorm(g, ops.Add(g, x, y), weights(g, k), 1e-6)
+		}},
+		{"gated_rms_norm", []int{128, 1024}, func(g *ops.Graph, x, y ops.Value, k int) ops.Value {
+			return ops.Mul(g, ops.RMSNorm(g, x, weights(g, k), 1e-6), ops.SiLU(g, y))
+		}},
+		{"swiglu", []int{32, 96, 512}, func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
+	} {
+		for _, target := range emulated {
+			emits, err := OpenWith("emu:"+target, FromEnv())
+			must(t, err)
+			defer closing(t, emits.Close)
+			plain, err := OpenWith("emu:"+target, FromEnv())
+			must(t, err)
+			defer closing(t, plain.Close)
+			plain.opt.kernels = registry{}
+			for op, ks := range kernels {
+				for _, k := range ks {
+					k.emits = nil
+					plain.opt.kernels[op] = append(plain.opt.kernels[op], k)
+				}
+			}
+			for _, k := range c.shapes {
+				for _, tokens := range []int{1, 3} {
+					run := func(d *Device, packs int) []float32 {
+						return productOf(t, d, tokens, k, packs, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
+					}
+					got, want := run(emits, 0), run(plain, 1)
+					var diff, sum float64
+					for i := range want {
+						e := float64(got[i]) - float64(want[i])
+						diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
+					}
+					if !(diff <= 1e-13*sum) || sum == 0 {
+						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, diff/sum)
+					}
+				}
+			}
+		}
+	}
+}
+
+// productOf multiplies what record makes of two random inputs of [tokens, k] with weights of 8 bits on d, whose plan must
+// have the given number of packs.
+func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
+	t.Helper()
+	const rows = 16
+	r := rand.New(rand.NewPCG(5, uint64(k)))
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	w := tensor.Tensor{Name: "matrix", DType: quant.Q8_0, Shape: tensor.Shape{rows, k}}
+	w.Layout = LayoutOf(ops.WeightUse{DType: w.DType, Shape: w.Shape})
+	size, err := ops.WeightBytes(w)
+	must(t, err)
+	w.Buf, err = d.Alloc(size, ops.MemWeights)
+	must(t, err)
+	defer closing(t, w.Buf.Free)
+	codes := make([]byte, rows*k/32*34)
+	must(t, quant.Quantize(quant.Q8_0, codes, normal(r, rows*k), k, nil))
+	must(t, s.Upload(w, codes))
+	g := &ops.Graph{}
+	x, y := g.Input("x", tensor.F32, tokens, k), g.Input("y", tensor.F32, tokens, k)
+	p, err := d.compile(g, nil, []ops.Value{ops.MulMat(g, record(g, x, y), g.Weight(w))})
+	must(t, err)
+	defer closing(t, p.Close)
+	made := 0
+	for _, st := range p.steps {
+		if st.node.Op == packOp {
+			made++
+		}
+	}
+	if made != packs {
+		t.Errorf("rows of %d: %d packs, want %d: %q", k, made, packs, p.Kernels())
+	}
+	for _, name := range []string{"x", "y", "w"} {
+		if in, ok := p.Input(name); ok {
+			must(t, s.Upload(in, raw(normal(r, in.Shape.Elems()))))
+		}
+	}
+	must(t, s.Run(p))
+	b := make([]byte, 4*tokens*rows)
+	must(t, s.Download(b, p.Output(0)))
+	must(t, s.Sync(t.Context()))
+	return floats(b)
+}
