@@ -2,6 +2,7 @@ package opship
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hipengine/hipengine/ops"
@@ -11,18 +12,18 @@ import (
 )
 
 // OpenCounting opens the emulator of target as a device of cus compute units that runs one registered kernel, by name,
-// wherever it can and nothing else, and that counts distinct bytes as well. With cus the launches are those that a
-// card of that size gets: how far attention is split depends on it.
+// wherever it can and nothing else but what packs activations for it, and that counts distinct bytes as well. With cus
+// the launches are those that a card of that size gets: how far attention is split depends on it.
 func OpenCounting(target, kernel string, cus int) (*Device, error) {
 	only := registry{}
 	for op, ks := range kernels {
 		for _, k := range ks {
-			if k.Name == kernel {
+			if k.Name == kernel || op == packOp {
 				only[op] = append(only[op], k)
 			}
 		}
 	}
-	if len(only) == 0 {
+	if !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(only))...), func(k Kernel) bool { return k.Name == kernel }) {
 		return nil, fmt.Errorf("opship: no kernel %q is registered", kernel)
 	}
 	o := FromEnv()

@@ -9,8 +9,9 @@ import (
 )
 
 // packOp makes a pack: activations in a form that the kernels of other nodes read instead of floats. Its result is bytes.
-// Graphs that are recorded never have it: the device inserts it before the first kernel that wants the pack, and all that
-// want the same of one value share it. Kernels that can write a pack with their result save its launch. So what is packed is not said by the graph, and no other device sees it.
+// Graphs that are recorded never have it: the device inserts it before the first kernel that wants the pack, and all
+// that want the same of one value share it. Kernels that can write a pack with their result save its launch. So what is
+// packed is not said by the graph, and no other device sees it.
 var packOp = &ops.Def{
 	Name: "pack",
 	Infer: func(*ops.Node) error {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestConformLimits(t *testing.T) {
-	r := command(t, "", "conform", "--limits", "--device", "emu:gfx1201", "--match", "^rms_norm|^mul_mat_q8_0_dot1$|Qwen3-32B|Qwen3-8B")
+	r := command(t, "", "conform", "--limits", "--device", "emu:gfx1201", "--match", "^rms_norm_f32_(block|wave)$|^mul_mat_q8_0_dot1$|Qwen3-32B|Qwen3-8B")
 	if r.code != 0 {
 		t.Fatalf("exit code %d: %s", r.code, r.errOut)
 	}
