@@ -70,8 +70,7 @@ func (e *Engine) startChoices() {
 		}
 		next, row := c.rest[0], c.row
 		var slot runner.SeqID
-		var err error
-		err = e.retry(func() (err error) {
+		err := e.retry(func() (err error) {
 			if c.snapshot != nil {
 				slot, err = e.runner.Restore(e.ctx, c.snapshot)
 			} else {
