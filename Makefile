@@ -22,7 +22,7 @@ test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; 
 	$(GO) run ./internal/testsum -vet=off -short ./... # make lint vets
 
 .PHONY: long
-long: ## the cases that `make test` leaves out to be quick
+long: ## the cases that `make test` leaves out to be quick; make test-all runs them
 	$(GO) run ./internal/testsum -vet=off -timeout 60m ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild
 
 .PHONY: test-all
