@@ -2,6 +2,7 @@ package opship
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,21 +12,30 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// results runs op on the operands of p on dev.
+// results runs op on the operands of p on dev, with nothing else fused.
 func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	t.Helper()
-	g := &ops.Graph{}
-	var in []ops.Value
-	for _, v := range p.node.In {
-		in = append(in, g.Input(v.Node().Name, v.DType(), v.Shape()...))
-	}
-	plan, err := dev.Compile(g, nil, g.Add(op, p.node.Attrs, in...)...)
-	must(t, err)
-	defer closing(t, plan.Close)
 	s, err := dev.Stream()
 	must(t, err)
 	defer closing(t, s.Close)
+	g := &ops.Graph{}
+	var in []ops.Value
 	for i, v := range p.node.In {
+		if v.Node().Leaf != ops.Weight {
+			in = append(in, g.Input(v.Node().Name, v.DType(), v.Shape()...))
+			continue
+		}
+		in = append(in, g.Weight(uploaded(t, dev, s, v.Node().Tensor, p.data[i])))
+	}
+	g, outs, err := ops.Lower(g, dev, g.Add(op, p.node.Attrs, in...)...)
+	must(t, err)
+	plan, err := dev.Compile(g, nil, outs...)
+	must(t, err)
+	defer closing(t, plan.Close)
+	for i, v := range p.node.In {
+		if v.Node().Leaf == ops.Weight {
+			continue
+		}
 		ten, ok := plan.Input(v.Node().Name)
 		if !ok {
 			t.Fatalf("no input %s", v.Node().Name)
@@ -46,6 +56,17 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	return all
 }
 
+// uploaded returns w in memory of dev with the given contents, until the test ends.
+func uploaded(t *testing.T, dev *Device, s ops.Stream, w tensor.Tensor, data []byte) tensor.Tensor {
+	t.Helper()
+	size, err := ops.WeightBytes(w)
+	must(t, err)
+	w.Buf, err = dev.Alloc(size, ops.MemWeights)
+	must(t, err)
+	must(t, s.Upload(w, data))
+	return w
+}
+
 // TestFusedBits checks that fused kernels give the bits of what they replace.
 func TestFusedBits(t *testing.T) {
 	if testing.Short() {
@@ -56,7 +77,7 @@ func TestFusedBits(t *testing.T) {
 			dev, err := OpenWith("emu:"+target, FromEnv())
 			must(t, err)
 			defer closing(t, dev.Close)
-			for _, d := range dev.Caps().Fuse {
+			for _, d := range append(dev.Caps().Fuse, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op) {
 				expanded := *d // which no device knows
 				expanded.Name += "_expanded"
 				cases := d.Cases()
@@ -65,6 +86,13 @@ func TestFusedBits(t *testing.T) {
 						row := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
 						w := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n}}
 						cases = append(cases, ops.Case{Name: "long", Attrs: ops.NormAttrs{Eps: 1e-6}, Args: []ops.Arg{row, row, w}})
+					}
+				}
+				if d == ops.MulMatAddRMSNormOp {
+					for _, n := range []int{4096, 8192} {
+						h := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
+						cases = append(cases, ops.Case{Name: fmt.Sprint("long", n), Attrs: ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}},
+							Args: []ops.Arg{input(2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
 					}
 				}
 				native := 0
