@@ -33,7 +33,7 @@ func init() {
 			sum, y := node.Result(0), node.Out[1].Shape
 			return []Launch{
 				matrixLaunch(p, node.In[4], []ops.Value{sum}, node.In[2], 0, split),
-				normLaunch("rms_norm", node, y, Args{}.Ptr(sum).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps),
+				normLaunch("rms_norm", normName(y), node, y, Args{}.Ptr(sum).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps),
 			}
 		})
 }

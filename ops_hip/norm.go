@@ -17,24 +17,31 @@ func normEmits(y tensor.Shape, f packForm) bool {
 	return normName(y) != "" && fits(y.Elems()) && (f.kind != packQ24 || y.Last()%128 == 0)
 }
 
-// normName returns the end of the name of the kernel of norm.h that keeps rows of a shape in registers, "" if there is none.
+// normTakes reports whether a kernel of norm.h that keeps rows in registers takes those of a shape.
+func normTakes(name string, s tensor.Shape) bool {
+	n := s.Last()
+	if name == "_f32_wave" {
+		return n%4 == 0 && n <= normWave && fits(s.Rows())
+	}
+	return n%4 == 0 && n <= normRow && s.Rows() <= normRows
+}
+
+// normName returns the end of the name of the best of them, "" if none takes the shape.
 func normName(s tensor.Shape) string {
-	switch n := s.Last(); {
-	case n%4 != 0:
-	case n <= normWave && fits(s.Rows()):
-		return "_f32_wave"
-	case n <= normRow && s.Rows() <= normRows:
-		return "_f32_row"
+	for _, name := range []string{"_f32_wave", "_f32_row"} {
+		if normTakes(name, s) {
+			return name
+		}
 	}
 	return ""
 }
 
 // normLaunch is that of such a kernel of an object for rows of a shape, with the addresses of its operands and results in args.
 // It writes what n emits.
-func normLaunch(object string, n *ops.Node, s tensor.Shape, args Args, eps float32) Launch {
+func normLaunch(object, name string, n *ops.Node, s tensor.Shape, args Args, eps float32) Launch {
 	_, form := emittedForm(n)
-	l := Launch{Object: object, Symbol: object + normName(s), Grid: [3]uint32{uint32(s.Rows())}, Block: [3]uint32{512}}
-	if normName(s) == "_f32_wave" {
+	l := Launch{Object: object, Symbol: object + name, Grid: [3]uint32{uint32(s.Rows())}, Block: [3]uint32{512}}
+	if name == "_f32_wave" {
 		l.Grid, l.Block = [3]uint32{Blocks(s.Rows(), 4)}, [3]uint32{128}
 	}
 	l.Args = args.emitted(n).i32s(form, s.Rows(), s.Last()).F32(eps)
@@ -53,10 +60,10 @@ func registerNorm(op *ops.Def, spares bool, args func(n *ops.Node) Args) {
 			emits:  func(n *ops.Node, r int, f packForm) bool { return r == norm && normEmits(n.In[0].Shape(), f) },
 			spares: func(_ *ops.Node, r int) bool { return spares && r == norm },
 			Match: func(n *ops.Node, _ *Target) int {
-				return matchIf(normName(n.In[0].Shape()) == name, []int{matchBest, matchGood}[i])
+				return matchIf(normTakes(name, n.In[0].Shape()), []int{matchBest, matchGood}[i])
 			},
 			Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-				return one(normLaunch(op.Name, n, n.In[0].Shape(), args(n), n.Attrs.(ops.NormAttrs).Eps))
+				return one(normLaunch(op.Name, name, n, n.In[0].Shape(), args(n), n.Attrs.(ops.NormAttrs).Eps))
 			},
 		})
 	}
