@@ -82,13 +82,15 @@ DEV void mul_mat_add_rms_norm(const x24& x, const u8* RESTRICT w, const float* R
   norm_vectors<512, 256>(sum_row_of(0, sum, wn, out, n, eps), n, tid(), part, 0, codes);
 }
 
-#define ADD_NORM(q, m_max)                                                                                                             \
-  KERNEL(256) mul_mat_##q##_dot##m_max##_norm(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT w,                \
-                                              const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,      \
-                                              i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, int m, u32 n, int k, float eps) { \
-    LDS float part[32];                                                                                                                \
-    LDS int last;                                                                                                                      \
-    mul_mat_add_rms_norm<q, m_max>((x24){codes, ds, m, k}, w, h, wn, sum, out, norm_out{codes_y, ds_y, m * n, codes_y ? form_codes : no_form}, counter, n, eps, part, &last); \
+#define ADD_NORM(q, m_max)                                                                                                   \
+  KERNEL(256) mul_mat_##q##_dot##m_max##_norm(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT w,      \
+                                              const float* RESTRICT h, const float* RESTRICT wn, float* sum,                 \
+                                              float* RESTRICT out, i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, \
+                                              int m, u32 n, int k, float eps) {                                              \
+    LDS float part[32];                                                                                                      \
+    LDS int last;                                                                                                            \
+    mul_mat_add_rms_norm<q, m_max>((x24){codes, ds, m, k}, w, h, wn, sum, out,                                               \
+                                   norm_out{codes_y, ds_y, m * n, codes_y ? form_codes : no_form}, counter, n, eps, part, &last); \
   }
 #define ADD_NORM_OF(q) ADD_NORM(q, 1) ADD_NORM(q, 8)
 ADD_NORM_OF(q8_0)

@@ -2,15 +2,17 @@
 // type. The bits of both products and of swiglu or geglu. Unless codes_y are null, n is a multiple of 32, and codes_y and
 // ds_y are the 24-bit codes of y (q24.h); y may be null, where nothing reads it otherwise.
 //
-// act is gate, one of math.h. mul_mat_<q>_dot1_gated (m = 1) and _dot8_gated (m of 1 to 8). Grid ⌈n/32⌉, blocks of 256: 32 results, since so
-// many share a step of codes, four for each wave. LDS 128·M bytes. Reference: the expansion. Launched by mul_mat_gated.go.
+// mul_mat_<q>_dot1_gated (m = 1) and _dot8_gated (m of 1 to 8); act is a gate of math.h. Grid ⌈n/32⌉, blocks of 256: 32
+// results, since so many share a step of codes, four for each wave. LDS 128·M bytes. Reference: the expansion. Launched by
+// mul_mat_gated.go.
 #include "mul_mat_dot.h"
 #include "math.h"
 #include "q24.h"
 
 template <class Q, int M>
-DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT up, float* RESTRICT y, q24_out out, int n, int act, float (*part)[32]) {
-    NO_UNROLL for (int i = 4 * wave(); i < 4 * wave() + 4; i++) {
+DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT up, float* RESTRICT y, q24_out out, int n, int act,
+                       float (*part)[32]) {
+  NO_UNROLL for (int i = 4 * wave(); i < 4 * wave() + 4; i++) {
     int o = block_x() * 32 + i;
     if (o >= n) break;
     float acc[2][M];
