@@ -17,12 +17,21 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet, or for those of one
-// target alone. Kernels and models ("model/NAME") whose names do not match are left out. Every line says that it is no
-// measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
-func Write(ctx context.Context, out io.Writer, target string, match *regexp.Regexp) error {
-	gpus := limits.GPUs
-	if target != "" {
+// Options say what Write shows.
+type Options struct {
+	Target  string         // of the GPUs; empty for all of the sheet
+	Match   *regexp.Regexp // kernels, models ("model/NAME") and plans ("plan/NAME") to show; nil for all
+	Kernels bool           // list the kernels of each plan
+}
+
+// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet. Every line says that it is
+// no measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
+func Write(ctx context.Context, out io.Writer, o Options) error {
+	gpus, match := limits.GPUs, o.Match
+	if match == nil {
+		match = regexp.MustCompile("")
+	}
+	if target := o.Target; target != "" {
 		gpus = nil
 		var known []string
 		for _, g := range limits.GPUs {
@@ -43,6 +52,9 @@ func Write(ctx context.Context, out io.Writer, target string, match *regexp.Rege
 			return err
 		}
 		if err := modelLimits(out, g, match, rates); err != nil {
+			return err
+		}
+		if err := planLimits(out, g, match, o.Kernels); err != nil {
 			return err
 		}
 	}
