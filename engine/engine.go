@@ -36,6 +36,9 @@ type Runner interface {
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
 	// After an error, the state of the sequences of work is undefined and they are only closed.
 	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
+	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their ids
+	// alone. k is from 1 to Limits.Top.
+	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
 }
 
 // Errors of Submit and Tokens.
@@ -246,8 +249,12 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		r.Observer = nobody{}
 	}
 	r.Prompt = slices.Clone(r.Prompt)
+	top := r.Sampling.Top()
+	if r.Logprobs || top > e.limits.Top {
+		top = 0
+	}
 	return &Sequence{
-		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
+		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		ready: make(chan struct{}, 1),
 	}, nil
 }

@@ -26,7 +26,7 @@ func (e *Engine) loop() {
 		if len(work) == 0 {
 			continue
 		}
-		logits, err := e.step(work)
+		rows, err := e.step(seqs, work)
 		if err != nil {
 			for _, s := range seqs {
 				e.finish(s, FinishNone, err)
@@ -42,10 +42,10 @@ func (e *Engine) loop() {
 			if work[i].Rows == 0 {
 				continue
 			}
-			others := e.branch(s, logits[i])
-			e.draw(s, logits[i])
+			others := e.branch(s, rows[i])
+			e.draw(s, rows[i])
 			for _, o := range others {
-				e.draw(o, logits[i])
+				e.draw(o, rows[i])
 			}
 		}
 	}
@@ -181,14 +181,14 @@ func (e *Engine) admit(s *Sequence) bool {
 }
 
 // step runs the work. A panic of the runner becomes an error, so that one bad step does not end the process.
-func (e *Engine) step(work []runner.Work) (logits [][]float32, err error) {
+func (e *Engine) step(seqs []*Sequence, work []runner.Work) (rows []row, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
 	err = e.retry(func() (err error) {
-		logits, err = e.runner.Step(e.ctx, work) // without pages for it, a step changes nothing
+		rows, err = e.rows(seqs, work) // without pages for it, a step changes nothing
 		return err
 	})
 	if err != nil {
@@ -197,15 +197,7 @@ func (e *Engine) step(work []runner.Work) (logits [][]float32, err error) {
 		}
 		return nil, fmt.Errorf("engine: step: %w", err)
 	}
-	if len(logits) != len(work) {
-		return nil, fmt.Errorf("engine: step returned logits of %d sequences for %d", len(logits), len(work))
-	}
-	for i, w := range work {
-		if want := w.Rows * e.limits.Vocab; len(logits[i]) != want {
-			return nil, fmt.Errorf("engine: step returned %d logits, %d expected", len(logits[i]), want)
-		}
-	}
-	return logits, nil
+	return rows, nil
 }
 
 // count adds a step that succeeded to the statistics.
@@ -226,16 +218,16 @@ func (e *Engine) count(seqs []*Sequence, work []runner.Work) {
 	e.stats.LastStepTokens = total
 }
 
-// draw takes the next token of a sequence from its logits. A panic below it, such as one of the decoder, ends this
+// draw takes the next token of a sequence from its row. A panic below it, such as one of the decoder, ends this
 // sequence alone.
-func (e *Engine) draw(s *Sequence, row []float32) {
+func (e *Engine) draw(s *Sequence, r row) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.finish(s, FinishNone, &PanicError{Value: p, Stack: debug.Stack()})
 		}
 	}()
 	s.decode = true
-	id, err := s.sampler.Next(row)
+	id, err := r.next(s.sampler)
 	if err != nil {
 		e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
 		return
@@ -243,7 +235,7 @@ func (e *Engine) draw(s *Sequence, row []float32) {
 	var chosen sample.Logprob
 	var top []sample.Logprob
 	if s.req.Logprobs {
-		if chosen, top, err = sample.Logprobs(row, id, s.req.TopLogprobs); err != nil {
+		if chosen, top, err = sample.Logprobs(r.logits, id, s.req.TopLogprobs); err != nil {
 			e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
 			return
 		}

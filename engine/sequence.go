@@ -66,6 +66,7 @@ type Sequence struct {
 	slot      runner.SeqID
 	open      bool // slot is valid
 	sampler   *sample.Sampler
+	top       int // logits of highest rank that a draw needs; 0: all
 	stop      *StopMatcher
 	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token drawn
 	last      [1]int32

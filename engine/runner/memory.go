@@ -117,7 +117,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			mem.State += sizes[i]
 		}
 		if caps.PlanBytes != nil {
-			mem.Plans, err = planBytes(caps, m, w, states, o.Context, largestSteps(o, dev.Info().Buckets))
+			mem.Plans, err = planBytes(caps, m, w, states, o.Context, topOf(dev, m.Params().Vocab), largestSteps(o, dev.Info().Buckets))
 		}
 		return mem, err
 	}
@@ -164,19 +164,22 @@ func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, err
 	}), nil
 }
 
-// planBytes returns the memory of the arena that plans for steps of all the given sizes share.
-func planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, context int, steps []models.Sizes) (int64, error) {
+// planBytes returns the memory of the arena that plans for steps of all the given sizes share, whether they return all
+// logits or the top largest of each row.
+func planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, context, top int, steps []models.Sizes) (int64, error) {
 	var most int64
 	for _, k := range steps {
 		g, out, err := models.Record(m, w, states, context, k)
 		if err != nil {
 			return 0, fmt.Errorf("runner: %w", err)
 		}
-		n, err := caps.PlanBytes(g, out.Logits)
-		if err != nil {
-			return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
+		for _, top := range []int{0, top} {
+			n, err := caps.PlanBytes(g, outputs(g, out, top)...)
+			if err != nil {
+				return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
+			}
+			most = max(most, n)
 		}
-		most = max(most, n)
 	}
 	return most, nil
 }

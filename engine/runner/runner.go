@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -75,6 +76,8 @@ type Runner struct {
 	raw    []byte
 	logits []float32
 	rows   [][]float32
+	top    []sample.Logit
+	tops   [][]sample.Logit
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
@@ -93,6 +96,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
 	r.limits.Checkpoints = o.Checkpoints
+	r.limits.Top = topOf(dev, p.Vocab)
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {
 		r.pools = append(r.pools, kv.NewPool(o.pages(w)))
@@ -239,32 +243,46 @@ func (r *Runner) Close() error {
 // an error that wraps neither ErrClosed nor a *ContextError the sequences of the step are undefined and must be
 // released; a rejected step changes nothing.
 func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
+	p, err := r.begin(work, 0)
+	if err != nil {
+		return nil, err
+	}
+	logits, err := r.readLogits(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	r.rows = r.rows[:0]
+	for _, w := range work {
+		r.took(w)
+		n := w.Rows * r.limits.Vocab
+		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
+	}
+	return r.rows, nil
+}
+
+// begin enqueues a step, and returns its plan, whose outputs are those of outputs.
+func (r *Runner) begin(work []Work, top int) (ops.Plan, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
 	if err := r.batch(work); err != nil {
 		return nil, err
 	}
-	p, err := r.plan(r.index.Sizes())
+	p, err := r.plan(planKey{r.index.Sizes(), top})
 	if err != nil {
 		return nil, err
 	}
 	for i := range work {
 		r.seqs[work[i].Seq].dirty = true
 	}
-	logits, err := r.run(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	r.rows = r.rows[:0]
-	for _, w := range work {
-		s := &r.seqs[w.Seq]
-		s.len += len(w.Tokens)
-		r.trim(s)
-		n := w.Rows * r.limits.Vocab
-		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
-	}
-	return r.rows, nil
+	return p, r.run(p)
+}
+
+// took adds the tokens of a step that is done to their sequence.
+func (r *Runner) took(w Work) {
+	s := &r.seqs[w.Seq]
+	s.len += len(w.Tokens)
+	r.trim(s)
 }
 
 func pagesFor(tokens int) int { return (tokens + PageSize - 1) / PageSize }

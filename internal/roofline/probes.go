@@ -39,8 +39,9 @@ const (
 	prefillRows, prefillCols = 2048, 2048
 	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
 	plainRows, plainCols     = 512, 1024
-	decodeKeys               = 4096 // keys of the attention of a decode step
-	hidden                   = 5120 // width of Qwen3.6-27B
+	decodeKeys               = 4096   // keys of the attention of a decode step
+	hidden                   = 5120   // width of Qwen3.6-27B
+	vocabulary               = 151936 // of Qwen3
 )
 
 // probeList collects probes.
@@ -165,7 +166,7 @@ func (l *probeList) recurrent() {
 	conv("causal_conv_f32_tokens", prefillTokens)
 }
 
-// rest are normalization, positions and elementwise ops.
+// rest are normalization, positions, sampling and elementwise ops.
 func (l *probeList) rest() {
 	norm := ops.NormAttrs{Eps: 1e-6}
 	for _, tokens := range []int{1, prefillTokens} {
@@ -176,6 +177,8 @@ func (l *probeList) rest() {
 	l.add(ops.L2NormOp, "l2_norm_f32_wave", norm, f32s(prefillTokens*16, 128))
 	l.add(ops.RoPEOp, "rope_f32", ops.RoPEAttrs{NRot: 128, MScale: 1}, f32s(prefillTokens, 32, 128), i32s(rising(0, prefillTokens), prefillTokens), f32s(64))
 	l.add(ops.RowsOp, "rows_f32", nil, f32s(prefillTokens, hidden), i32s([]int32{prefillTokens - 1}, 1))
+	l.add(ops.TopKOp, "argmax_f32", ops.TopKAttrs{K: 1}, f32s(1, vocabulary))
+	l.add(ops.TopKOp, "top_k_f32", ops.TopKAttrs{K: 64}, f32s(1, vocabulary))
 	l.add(ops.SliceOp, "slice_f32", ops.SliceAttrs{Hi: hidden}, f32s(prefillTokens, 2*hidden))
 	for _, op := range ops.Defs() { // elementwise ops: all operands have one shape
 		if op.View || op.Cases == nil || slices.ContainsFunc(*l, func(p probe) bool { return p.op == op }) {
