@@ -71,7 +71,7 @@ func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev)}
+		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory)}
 		h.mu.Lock()
 		h.ledger = h.dev.ledger
 		h.mu.Unlock()

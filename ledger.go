@@ -12,6 +12,7 @@ import (
 type Memory struct {
 	Device  string
 	Free    int64 // as the device says now; -1 if it cannot tell
+	Limit   int64 // HostOptions.Memory: what models may take in all; 0 is no limit
 	Planned int64 // promised to all models
 	Used    int64 // of that, what their weights and the state of their sequences take
 	Models  []ModelMemory
@@ -40,6 +41,7 @@ func (h *Host) Memory() Memory {
 type ledger struct {
 	device string
 	free   func() int64 // -1 if the device cannot tell
+	limit  int64        // of all promises; 0 is none
 
 	mu       sync.Mutex
 	start    int64 // what was free when nothing was promised
@@ -54,8 +56,8 @@ type promise struct {
 	proven  bool // so are the largest plans
 }
 
-func newLedger(dev ops.Device) *ledger {
-	return &ledger{device: dev.Info().Name, free: func() int64 {
+func newLedger(dev ops.Device, limit int64) *ledger {
+	return &ledger{device: dev.Info().Name, limit: limit, free: func() int64 {
 		if free := dev.Caps().Free; free != nil {
 			if n, err := free(); err == nil {
 				return n
@@ -73,6 +75,9 @@ func (l *ledger) reserve(model string, plan func(reserved int64) (runner.Memory,
 	mem, err := plan(l.reserved())
 	if err != nil {
 		return nil, err
+	}
+	if l.limit > 0 && mem.Free < 0 {
+		mem.Free = max(0, l.limit-l.promised())
 	}
 	if err := mem.Err(); err != nil {
 		return nil, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
@@ -93,9 +98,9 @@ func (l *ledger) reserved() int64 {
 	if free < 0 || l.start < 0 {
 		return 0
 	}
-	var outstanding, all int64
+	var outstanding int64
+	all := l.promised()
 	for _, p := range l.promises {
-		all += p.planned.Need()
 		switch {
 		case p.proven:
 		case p.loaded:
@@ -104,7 +109,19 @@ func (l *ledger) reserved() int64 {
 			outstanding += p.planned.Need()
 		}
 	}
-	return max(outstanding, free-(l.start-all))
+	reserved := max(outstanding, free-(l.start-all))
+	if l.limit > 0 {
+		reserved = max(reserved, free-(l.limit-all))
+	}
+	return reserved
+}
+
+// promised returns what all models need.
+func (l *ledger) promised() (bytes int64) {
+	for _, p := range l.promises {
+		bytes += p.planned.Need()
+	}
+	return bytes
 }
 
 // loaded notes that a model holds its weights and state.
@@ -143,9 +160,8 @@ func (l *ledger) models() []ModelMemory {
 func (l *ledger) snapshot() Memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Memory{Device: l.device, Free: l.free(), Models: l.models()}
+	s := Memory{Device: l.device, Free: l.free(), Limit: l.limit, Planned: l.promised(), Models: l.models()}
 	for _, m := range s.Models {
-		s.Planned += m.Planned
 		s.Used += m.Used
 	}
 	return s
