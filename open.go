@@ -2,6 +2,7 @@ package hipengine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
@@ -66,7 +67,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv}
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
@@ -82,7 +83,9 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 			mem, err = runner.PlanMemory(dev, arch, f, r)
 		}
 		return mem, err
-	}); err != nil {
+	}); errors.Is(err, runner.ErrInvariant) {
+		return &OptionError{Option: "Invariant", Err: err}
+	} else if err != nil {
 		return err
 	}
 	m.hostBytes = o.PrefixCacheHost

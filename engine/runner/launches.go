@@ -33,9 +33,9 @@ func Launches(dev ops.Device, m models.Model, src models.Source, o Options, n mo
 	for _, t := range ts {
 		states[t.Name] = t
 	}
-	g, out, err := models.Record(m, w, states, o.Context, n)
+	g, out, err := o.record(m, w, states, n)
 	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+		return nil, err
 	}
 	names, err := launches(g, out.Logits)
 	if err != nil {

@@ -61,9 +61,10 @@ func (r *Runner) plan(k models.Sizes) (ops.Plan, error) {
 	if p := r.plans.get(k); p != nil {
 		return p, nil
 	}
-	g, out, err := models.Record(r.model, r.weights, r.states, r.limits.Context, k)
+	o := Options{Context: r.limits.Context, Invariant: r.limits.Invariant}
+	g, out, err := o.record(r.model, r.weights, r.states, k)
 	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+		return nil, err
 	}
 	p, err := r.dev.Compile(g, &r.arena, out.Logits)
 	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
