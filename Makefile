@@ -113,6 +113,7 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED)) $(GO) test ./ops_hip/... ./tensor/quant
 	$(GO) test -run '^TestLimits' ./internal/roofline
 	set -e; for t in gfx1100 gfx1201; do \
-	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
+	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; \
+	  bin/hipengine conform --device emu:$$t --match '^Model/(qwen3|gemma3|qwen35moe)/invariant$$'; done
 
 include ops_hip/kernels/kernels.mk

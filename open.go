@@ -68,7 +68,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv}
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
@@ -85,7 +85,9 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 			mem, err = runner.PlanMemory(dev, arch, f, r)
 		}
 		return mem, err
-	}); err != nil {
+	}); errors.Is(err, runner.ErrInvariant) {
+		return &OptionError{Option: "Invariant", Err: err}
+	} else if err != nil {
 		return err
 	}
 	m.hostBytes = o.PrefixCacheHost

@@ -26,6 +26,12 @@ type Options struct {
 	// the reference.
 	KVType string
 
+	// Invariant makes an answer follow from its own request alone, bit for bit: what else the model is doing, how a prompt
+	// is cut into steps and which part of it was kept do not count. It costs speed: devices then use the same kernels for one
+	// token as for many. Without it that holds for texts that are always the most likely, up to ties in rounded
+	// probabilities. A device that cannot is refused.
+	Invariant bool
+
 	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with the
 	// same tokens, such as the next turn of a conversation; pages of the cache that no sequence uses are used beside it. 0
 	// takes room for 4 states and 2 for each sequence, at most 1 GiB, or as much of it as fits. Negative keeps none.

@@ -106,15 +106,21 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 // selectKernels chooses the kernel of each node, inserts the packs that kernels want into g, which must be the device's
 // own, and returns the scratch memory that the neediest wants.
 func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
+	t := d.target
+	if g.Invariant {
+		invariant := *t
+		invariant.Invariant = true
+		t = &invariant
+	}
 	ps := newPacks()
 	var nodes []*ops.Node
 	for _, n := range g.Nodes {
 		if n.Op != nil && !n.Op.View {
-			k, err := d.kernelFor(n)
+			k, err := d.kernelFor(n, t)
 			if err != nil {
 				return nil, 0, err
 			}
-			made, err := ps.add(n, k, d.target)
+			made, err := ps.add(n, k, t)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -130,11 +136,11 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 		}
 		k, ok := ps.chosen[n]
 		if !ok {
-			if k, err = d.kernelFor(n); err != nil {
+			if k, err = d.kernelFor(n, t); err != nil {
 				return nil, 0, err
 			}
 		}
-		ls, err := k.Launch(n, d.target)
+		ls, err := k.Launch(n, t)
 		if err != nil {
 			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}
@@ -149,9 +155,9 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 	return steps, scratch, nil
 }
 
-// kernelFor returns the best kernel for n.
-func (d *Device) kernelFor(n *ops.Node) (Kernel, error) {
-	k, ok := d.opt.kernels.find(n, d.target)
+// kernelFor returns the best kernel for n on t, which is the device's target.
+func (d *Device) kernelFor(n *ops.Node, t *Target) (Kernel, error) {
+	k, ok := d.opt.kernels.find(n, t)
 	if !ok {
 		return k, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
 	}

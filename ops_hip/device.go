@@ -109,7 +109,7 @@ var fused = []*ops.Def{ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
-	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused}
+	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused, Invariant: true}
 }
 
 // planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.

@@ -21,11 +21,30 @@ func mulMatSizes(node *ops.Node) (m, n, k int, w weightType, ok bool) {
 }
 
 // vecSuffix says which mat-vec kernel takes m tokens.
-func vecSuffix(m int) string {
-	if m == 1 {
+func vecSuffix(m int, t *Target) string {
+	if m == 1 && !t.Invariant {
 		return "1"
 	}
 	return "8"
+}
+
+// matchVec is the match of the mat-vec kernels, which are best for few tokens. Where results must not depend on how many
+// there are, they take all, some at a time: decoding loses nothing by that, and prompts read the weights more often.
+func matchVec(ok bool, m int, t *Target, score int) int {
+	if t.Invariant {
+		return matchIf(ok, matchInvariant+score)
+	}
+	return matchIf(ok && m <= vecTokens, score)
+}
+
+// vecGroups calls f for each group of tokens that mat-vec kernels take at a time, from token first on, and returns the
+// launches.
+func vecGroups(m int, f func(first, tokens int) Launch) ([]Launch, error) {
+	var ls []Launch
+	for first := 0; first < m; first += vecTokens {
+		ls = append(ls, f(first, min(vecTokens, m-first)))
+	}
+	return ls, nil
 }
 
 func init() {
@@ -46,33 +65,45 @@ func init() {
 	Register(Kernel{
 		Name: "mul_mat_vec",
 		Op:   ops.MulMatOp,
-		Match: func(node *ops.Node, _ *Target) int {
+		Match: func(node *ops.Node, t *Target) int {
 			m, _, _, _, ok := mulMatSizes(node)
-			return matchIf(ok && m <= vecTokens, matchGood)
+			return matchVec(ok, m, t, matchGood)
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			m, n, k, w, _ := mulMatSizes(node)
-			return one(Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_vec" + vecSuffix(m),
-				Grid: [3]uint32{Blocks(n, 4)}, Block: [3]uint32{128}, Args: args(node).i32s(m, n, k)})
+			return vecGroups(m, func(first, tokens int) Launch {
+				return Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_vec" + vecSuffix(m, t),
+					Grid: [3]uint32{Blocks(n, 4)}, Block: [3]uint32{128},
+					Args: Args{}.PtrAt(node.In[0], 4*int64(first)*int64(k)).Ptr(node.In[1]).
+						PtrAt(node.Result(0), 4*int64(first)*int64(n)).i32s(tokens, n, k)}
+			})
 		},
 	})
 	Register(Kernel{
 		Name: "mul_mat_dot",
 		Op:   ops.MulMatOp,
-		Match: func(node *ops.Node, _ *Target) int {
+		Match: func(node *ops.Node, t *Target) int {
 			m, _, _, _, ok := mulMatSizes(node)
-			return matchIf(ok && m <= vecTokens && dotWeights[node.In[1].DType()], matchBest)
+			return matchVec(ok && dotWeights[node.In[1].DType()], m, t, matchBest)
 		},
 		// 24-bit codes as three matrices of bytes, with two floats for each block of 32.
 		packs: func(node *ops.Node, _ *Target) []pack {
 			m, _, k, _, _ := mulMatSizes(node)
-			return []pack{{node.In[0], codeForm(m, k)}}
+			var ps []pack
+			for first := 0; first < m; first += vecTokens {
+				ps = append(ps, pack{node.In[0], codeForm(first, min(vecTokens, m-first), k)})
+			}
+			return ps
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			m, n, k, w, _ := mulMatSizes(node)
-			return one(Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
-				Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128},
-				Args: Args{}.pack(node.In[2], codeForm(m, k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)})
+			return vecGroups(m, func(first, tokens int) Launch {
+				codes := node.In[2+first/vecTokens]
+				return Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m, t),
+					Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128},
+					Args: Args{}.pack(codes, codeForm(first, tokens, k)).Ptr(node.In[1]).
+						PtrAt(node.Result(0), 4*int64(first)*int64(n)).i32s(tokens, n, k)}
+			})
 		},
 	})
 	mma := func(node *ops.Node, t *Target) bool {

@@ -20,6 +20,10 @@ type Target struct {
 	CUs  int    // compute units (streaming multiprocessors); 0 if not known
 	LDS  int    // bytes of LDS that a block may declare
 	MMA  MMA
+
+	// Invariant is set for graphs that demand it (see ops.Graph): neither the kernel of a node nor how it computes a
+	// token's results may then depend on how many tokens, sequences and pages there are.
+	Invariant bool
 }
 
 // waveLanes is the wave size of every target: RDNA kernels are compiled for wave32.

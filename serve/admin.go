@@ -7,8 +7,9 @@ type process struct {
 	ID        string `json:"id"`
 	Running   int    `json:"running"` // sequences
 	Waiting   int    `json:"waiting"`
-	Slots     int    `json:"slots"`   // sequences that can run at once
-	Context   int    `json:"context"` // most tokens of each
+	Slots     int    `json:"slots"`     // sequences that can run at once
+	Context   int    `json:"context"`   // most tokens of each
+	Invariant bool   `json:"invariant"` // an answer's bits follow from its request alone
 	KVTokens  int    `json:"kv_tokens"`
 	Prompt    uint64 `json:"prompt_tokens"` // since the start
 	Generated uint64 `json:"generated_tokens"`
@@ -20,7 +21,7 @@ func (s *Server) ps(w http.ResponseWriter, _ *http.Request) {
 	for _, m := range s.measured() {
 		list = append(list, process{
 			ID: m.Name, Running: m.Stats.Running, Waiting: m.Stats.Waiting, Slots: m.Limits.Seqs, Context: m.Limits.Context,
-			KVTokens: m.Stats.HeldTokens, Prompt: m.Stats.PromptTokens, Generated: m.Stats.GeneratedTokens,
+			Invariant: m.Limits.Invariant, KVTokens: m.Stats.HeldTokens, Prompt: m.Stats.PromptTokens, Generated: m.Stats.GeneratedTokens,
 		})
 	}
 	s.reply(w, http.StatusOK, struct {

@@ -20,7 +20,7 @@ func (d *rewriter) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.P
 		return nil, err
 	}
 	p := &plan{}
-	out := &ops.Graph{}
+	out := &ops.Graph{Invariant: g.Invariant}
 	m := map[ops.Value]ops.Value{}
 	for _, n := range g.Nodes {
 		c := *n

@@ -64,7 +64,7 @@ func TestPlansShareMemory(t *testing.T) {
 		steps = append(steps, models.Sizes{Tokens: n, Seqs: 4, Pages: 256, Rows: 4})
 	}
 	for _, k := range steps {
-		n, err := planBytes(dev.Caps(), m, w, states, o.Context, topOf(dev, m.Params().Vocab), []models.Sizes{k})
+		n, err := o.planBytes(dev.Caps(), m, w, states, topOf(dev, m.Params().Vocab), []models.Sizes{k})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,9 +48,5 @@ func Record(dev ops.Device, m models.Model, src models.Source, o Options, n mode
 	for _, t := range ts {
 		states[t.Name] = t
 	}
-	g, out, err := models.Record(m, w, states, o.Context, n)
-	if err != nil {
-		return nil, none, fmt.Errorf("runner: %w", err)
-	}
-	return g, out, nil
+	return o.record(m, w, states, n)
 }

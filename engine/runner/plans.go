@@ -76,9 +76,10 @@ func (r *Runner) plan(k planKey) (ops.Plan, error) {
 	if p := r.plans.get(k); p != nil {
 		return p, nil
 	}
-	g, out, err := models.Record(r.model, r.weights, r.states, r.limits.Context, k.Sizes)
+	o := Options{Context: r.limits.Context, Invariant: r.limits.Invariant}
+	g, out, err := o.record(r.model, r.weights, r.states, k.Sizes)
 	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+		return nil, err
 	}
 	outs := outputs(g, out, k.top)
 	p, err := r.dev.Compile(g, &r.arena, outs...)

@@ -29,6 +29,11 @@ type Options struct {
 	KVType    tensor.DType // of keys and values; Invalid: F32
 	StateType tensor.DType // of recurrent state; Invalid: F32
 
+	// Invariant demands that the logits of a sequence follow from its tokens alone, bit for bit: not from the steps in which
+	// they came, nor from what else was in those, nor from a checkpoint in between. The device must be able to (ops.Caps);
+	// it costs speed.
+	Invariant bool
+
 	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out.
 	Reserved int64
 }
@@ -40,6 +45,9 @@ const PageSize = kv.PageSize
 var (
 	ErrNoSlot = errors.New("runner: all sequences are in use")
 	ErrClosed = errors.New("runner: closed")
+
+	// ErrInvariant reports a device that cannot do as Options.Invariant demands.
+	ErrInvariant = errors.New("runner: the device's results depend on what else is in a step")
 )
 
 // ContextError reports a step that would make a sequence longer than the context.
@@ -87,6 +95,9 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.check(dev); err != nil {
+		return nil, err
+	}
 	s, err := dev.Stream()
 	if err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
@@ -95,7 +106,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
-	r.limits.Checkpoints = o.Checkpoints
+	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
 	r.limits.Top = topOf(dev, p.Vocab)
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {
@@ -142,6 +153,24 @@ func (o Options) with(p models.Hparams) (Options, error) {
 		return o, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize, o.Context)
 	}
 	return o, nil
+}
+
+// check reports what a device cannot do of o.
+func (o Options) check(dev ops.Device) error {
+	if o.Invariant && !dev.Caps().Invariant {
+		return fmt.Errorf("%w: %s", ErrInvariant, dev.Info().Name)
+	}
+	return nil
+}
+
+// record is models.Record of a step of a runner with options o.
+func (o Options) record(m models.Model, w models.Weights, states map[string]tensor.Tensor, k models.Sizes) (*ops.Graph, models.Outputs, error) {
+	g, out, err := models.Record(m, w, states, o.Context, k)
+	if err != nil {
+		return nil, out, fmt.Errorf("runner: %w", err)
+	}
+	g.Invariant = o.Invariant
+	return g, out, nil
 }
 
 // pages returns the pages of layers with the given window. o has its defaults.

@@ -53,4 +53,6 @@ type Limits struct {
 	// cut to any length.
 	Checkpoints int
 	Rewinds     bool
+
+	Invariant bool // see Options
 }
