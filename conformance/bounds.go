@@ -111,6 +111,8 @@ func terms(n *ops.Node) float64 {
 		return last(2)
 	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
+	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
+		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
 	case ops.WeightedSumOp:
 		return last(1)
 	}
