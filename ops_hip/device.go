@@ -104,8 +104,8 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
-// fused are the ops that graphs are rewritten to, larger ones first.
-var fused = []*ops.Def{ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+// fused are the ops that graphs are rewritten to: parts before what is made of them, larger ones first.
+var fused = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {

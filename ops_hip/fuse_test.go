@@ -14,23 +14,37 @@ import (
 // results runs op on the operands of p on dev.
 func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	t.Helper()
+	s, err := dev.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
 	g := &ops.Graph{}
 	var in []ops.Value
-	for _, v := range p.node.In {
-		in = append(in, g.Input(v.Node().Name, v.DType(), v.Shape()...))
+	for i, v := range p.node.In {
+		leaf := v.Node()
+		if leaf.Leaf == ops.Input {
+			in = append(in, g.Input(leaf.Name, v.DType(), v.Shape()...))
+			continue
+		}
+		ten := leaf.Tensor
+		size, err := ops.WeightBytes(ten)
+		must(t, err)
+		ten.Buf, err = dev.Alloc(size, ops.MemWeights)
+		must(t, err)
+		defer closing(t, ten.Buf.Free)
+		must(t, s.Upload(ten, p.data[i]))
+		if leaf.Leaf == ops.State {
+			in = append(in, g.State(ten))
+		} else {
+			in = append(in, g.Weight(ten))
+		}
 	}
 	plan, err := dev.Compile(g, nil, g.Add(op, p.node.Attrs, in...)...)
 	must(t, err)
 	defer closing(t, plan.Close)
-	s, err := dev.Stream()
-	must(t, err)
-	defer closing(t, s.Close)
 	for i, v := range p.node.In {
-		ten, ok := plan.Input(v.Node().Name)
-		if !ok {
-			t.Fatalf("no input %s", v.Node().Name)
+		if ten, ok := plan.Input(v.Node().Name); ok {
+			must(t, s.Upload(ten, p.data[i]))
 		}
-		must(t, s.Upload(ten, p.data[i]))
 	}
 	must(t, s.Run(plan))
 	var all [][]byte
@@ -147,37 +161,50 @@ func TestEmittedCodes(t *testing.T) {
 		{"swiglu", []int{32, 96, 512}, func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
 	} {
 		for _, target := range emulated {
-			emits, err := OpenWith("emu:"+target, FromEnv())
-			must(t, err)
-			defer closing(t, emits.Close)
-			plain, err := OpenWith("emu:"+target, FromEnv())
-			must(t, err)
-			defer closing(t, plain.Close)
-			plain.opt.kernels = registry{}
-			for op, ks := range kernels {
-				for _, k := range ks {
-					k.emits = nil
-					plain.opt.kernels[op] = append(plain.opt.kernels[op], k)
-				}
-			}
+			emits, plain := emittingDevices(t, target)
 			for _, k := range c.shapes {
 				for _, tokens := range []int{1, 3} {
 					run := func(d *Device, packs int) []float32 {
 						return productOf(t, d, tokens, k, packs, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
 					}
 					got, want := run(emits, 0), run(plain, 1)
-					var diff, sum float64
-					for i := range want {
-						e := float64(got[i]) - float64(want[i])
-						diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
-					}
-					if !(diff <= 1e-13*sum) || sum == 0 {
-						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, diff/sum)
+					if e := emittedError(got, want); !(e <= 1e-13) {
+						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, e)
 					}
 				}
 			}
 		}
 	}
+}
+
+// emittingDevices returns a device, and one whose kernels write no packs with their results.
+func emittingDevices(t *testing.T, target string) (emits, plain *Device) {
+	t.Helper()
+	open := func() *Device {
+		d, err := OpenWith("emu:"+target, FromEnv())
+		must(t, err)
+		t.Cleanup(func() { must(t, d.Close()) })
+		return d
+	}
+	emits, plain = open(), open()
+	plain.opt.kernels = registry{}
+	for op, ks := range kernels {
+		for _, k := range ks {
+			k.emits = nil
+			plain.opt.kernels[op] = append(plain.opt.kernels[op], k)
+		}
+	}
+	return emits, plain
+}
+
+// emittedError is the square error of got over that of want.
+func emittedError(got, want []float32) float64 {
+	var diff, sum float64
+	for i := range want {
+		e := float64(got[i]) - float64(want[i])
+		diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
+	}
+	return diff / sum
 }
 
 // productOf multiplies what record makes of two random inputs of [tokens, k] with weights of 8 bits on d, whose plan must
@@ -223,4 +250,47 @@ func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops
 	must(t, s.Download(b, p.Output(0)))
 	must(t, s.Sync(t.Context()))
 	return floats(b)
+}
+
+// times is op followed by a product of its first result with 8-bit weights, which are the last operand.
+func times(op *ops.Def) *ops.Def {
+	return &ops.Def{Name: op.Name + "_product", Results: 1,
+		Infer: func(n *ops.Node) error {
+			first := &ops.Node{Op: op, In: n.In[:len(n.In)-1], Attrs: n.Attrs}
+			if err := op.Infer(first); err != nil {
+				return err
+			}
+			n.Out = []ops.Type{{DType: tensor.F32, Shape: tensor.Shape{first.Out[0].Shape[0], n.In[len(n.In)-1].Shape()[0]}}}
+			return nil
+		},
+		Expand: func(g *ops.Graph, in []ops.Value, attrs any) []ops.Value {
+			w := in[len(in)-1]
+			y := g.Add(op, attrs, in[:len(in)-1]...)[0]
+			return []ops.Value{ops.MulMat(g, ops.Reshape(g, y, y.Shape()[0], w.Shape()[1]), w)}
+		}}
+}
+
+// TestEmittedCodesOfLayers does the same for ops that have states.
+func TestEmittedCodesOfLayers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	for _, target := range emulated {
+		emits, plain := emittingDevices(t, target)
+		for _, c := range ops.DeltaNetCoreOp.Cases() {
+			heads := c.Args[11].Shape
+			if heads[2] != maxCoreValues {
+				continue
+			}
+			c.Args = append(c.Args, weight(quant.Q8_0, 16, heads[1]*heads[2]))
+			p := newProblem(t, times(ops.DeltaNetCoreOp), c)
+			got, want := floats(p.results(t, emits, p.node.Op)[0]), floats(p.results(t, plain, p.node.Op)[0])
+			if e := emittedError(got, want); !(e <= 1e-13) {
+				t.Errorf("%s: %s: error %g", target, c.Name, e)
+			}
+			if n := emits.Executed()["mul_mat_x_q24"].Launches; n != 0 {
+				t.Errorf("%s: %s: %d packs", target, c.Name, n)
+			}
+		}
+	}
 }

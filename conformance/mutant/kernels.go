@@ -53,6 +53,15 @@ func mulMatWholeTiles(c *call) error {
 	})
 }
 
+// mulMatRMSNorm takes the product for the sum with the residual stream.
+func mulMatRMSNorm(c *call) error {
+	if err := mulMatWith(c, dot); err != nil {
+		return err
+	}
+	a := c.Attrs.(ops.MulMatNormAttrs)
+	return rmsNorm32(&call{In: []opsref.View[float32]{c.Out[0], c.In[3]}, Out: c.Out[1:], Attrs: a.Norm, Pool: c.Pool})
+}
+
 func dot(x, w []float32) float32 {
 	var s float64
 	for i, v := range x {

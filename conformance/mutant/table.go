@@ -44,11 +44,13 @@ func All() []Mutant {
 			}
 			return ops.Value{}
 		})},
+		{"fused_residual_dropped", "the end of a block without the residual stream", "Ops/mul_mat_add_rms_norm/",
+			kernel(ops.MulMatAddRMSNormOp, mulMatRMSNorm)},
 		{"gate_and_up_swapped", "the activation applied to the wrong half", "Ops/swiglu/", onOp(ops.SwiGLUOp, swapTwo)},
 
 		// Weights.
-		{"last_block_ignored", "a sum stops at the last whole tile", "Ops/mul_mat/", kernel(ops.MulMatOp, mulMatWholeTiles)},
-		{"f16_accumulator", "products summed in binary16", "Ops/mul_mat/", kernel(ops.MulMatOp, mulMatHalf)},
+		{"last_block_ignored", "a sum stops at the last whole tile", "Ops/mul_mat", kernel(ops.MulMatOp, mulMatWholeTiles)},
+		{"f16_accumulator", "products summed in binary16", "Ops/mul_mat", kernel(ops.MulMatOp, mulMatHalf)},
 		{"nibbles_swapped", "high and low nibbles of a block exchanged", "Quant/Q4_0/", weights("Q4_0", func(block, _ []byte) {
 			for i, b := range block[2:] {
 				block[2+i] = b>>4 | b<<4

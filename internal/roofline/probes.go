@@ -164,6 +164,18 @@ func (l *probeList) recurrent() {
 	}
 	conv("causal_conv_f32_serial", 1)
 	conv("causal_conv_f32_tokens", prefillTokens)
+	core := func(kernel string, tokens, width int) {
+		q, k, v := keyHeads*width, 2*keyHeads*width, (2*keyHeads+valueHeads)*width
+		step := steps(tokens)
+		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
+			Delta: ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, Norm: ops.NormAttrs{Eps: 1e-6}},
+			f32s(tokens, v), stateOf(tensor.F32, 1, 3, v), f32s(v, 4), step[0], step[1], f32s(tokens, valueHeads), f32s(tokens, valueHeads),
+			f32s(valueHeads), f32s(valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width), f32s(width), f32s(tokens, valueHeads, width))
+	}
+	for _, width := range []int{32, 64, 128} {
+		core("delta_net_core_f32_step", 1, width)
+		core("delta_net_core_f32_chunk", prefillTokens, width)
+	}
 }
 
 // rest are normalization, positions, sampling and elementwise ops.
