@@ -28,8 +28,9 @@ type Options struct {
 	KVType    tensor.DType // of keys and values; Invalid: F32
 	StateType tensor.DType // of recurrent state; Invalid: F32
 
-	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out.
-	Reserved int64
+	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out. Of the rest, it counts at
+	// most Limit bytes as free; 0 is no limit.
+	Reserved, Limit int64
 }
 
 // PageSize is the number of tokens in a page of the KV cache.
