@@ -68,16 +68,18 @@ func newLedger(dev ops.Device, limit int64) *ledger {
 }
 
 // reserve promises what plan says that a model needs, or returns a *MemoryError. plan is told how much of what is free
-// belongs to others. Models that are planned at the same time wait for each other.
-func (l *ledger) reserve(model string, plan func(reserved int64) (runner.Memory, error)) (*promise, error) {
+// belongs to others, and how much may be taken (0 is no limit). Models that are planned at the same time wait for each
+// other.
+func (l *ledger) reserve(model string, plan func(reserved, limit int64) (runner.Memory, error)) (*promise, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mem, err := plan(l.reserved())
+	limit := l.limit
+	if limit > 0 {
+		limit = max(1, limit-l.promised())
+	}
+	mem, err := plan(l.reserved(), limit)
 	if err != nil {
 		return nil, err
-	}
-	if l.limit > 0 && mem.Free < 0 {
-		mem.Free = max(0, l.limit-l.promised())
 	}
 	if err := mem.Err(); err != nil {
 		return nil, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
@@ -109,11 +111,7 @@ func (l *ledger) reserved() int64 {
 			outstanding += p.planned.Need()
 		}
 	}
-	reserved := max(outstanding, free-(l.start-all))
-	if l.limit > 0 {
-		reserved = max(reserved, free-(l.limit-all))
-	}
-	return reserved
+	return max(outstanding, free-(l.start-all))
 }
 
 // promised returns what all models need.

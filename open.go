@@ -77,8 +77,8 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	}
 	dev := m.dev.ops
 	checkpoints := r.Checkpoints
-	if err := m.reserve(ctx, o.room, func(reserved int64) (runner.Memory, error) {
-		r.Reserved, r.Checkpoints = reserved, checkpoints
+	if err := m.reserve(ctx, o.room, func(reserved, limit int64) (runner.Memory, error) {
+		r.Reserved, r.Limit, r.Checkpoints = reserved, limit, checkpoints
 		mem, err := runner.PlanMemory(dev, arch, f, r)
 		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
 			r.Checkpoints /= 2 // nobody asked for them
@@ -110,7 +110,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 }
 
 // reserve reserves what plan says that the model needs, and asks for room as long as there is too little.
-func (m *Model) reserve(ctx context.Context, room pool.Room, plan func(reserved int64) (runner.Memory, error)) error {
+func (m *Model) reserve(ctx context.Context, room pool.Room, plan func(reserved, limit int64) (runner.Memory, error)) error {
 	for {
 		var err error
 		m.promise, err = m.dev.ledger.reserve(m.id, plan)

@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/engine/pool"
 )
 
-// Pool offers models of a host by their ids, more of them than its memory may hold: see package engine/pool for how they
-// take turns. [Pool.Acquire] returns a model for use, loaded and proven (see [Model.Prove]).
+// Pool offers models of a host by their ids, more of them than its memory may hold: see package engine/pool for how
+// they take turns. [Pool.Acquire] returns a model for use, loaded and proven (see [Model.Prove]).
 type Pool = pool.Pool[*Model]
 
 // PoolModel is a model that a pool offers.
@@ -27,8 +27,8 @@ type PoolModel struct {
 type PoolOptions struct {
 	Models []PoolModel
 
-	// Folder offers the models of this folder too, as they come and go, with the options FolderOptions: files that end in
-	// .gguf, of split ones the first part, and Hugging Face folders. Empty offers none.
+	// Folder offers the models of this folder too, as they come and go, with the options FolderOptions: files that end
+	// in .gguf, of split ones the first part, and Hugging Face folders. Empty offers none.
 	Folder        string
 	FolderOptions Options
 
@@ -37,8 +37,8 @@ type PoolOptions struct {
 	Observe    func(pool.Event) // is told what happens to models, and must not call the pool; nil is nobody
 }
 
-// NewPool returns a pool that has opened nothing. What Models name is looked into, so that what cannot run is known now:
-// the errors are those of OpenFile and File.Check. The host's Close closes the pool; so may the caller.
+// NewPool returns a pool that has opened nothing. What Models name is looked into, so that what cannot run is known
+// now: the errors are those of OpenFile and File.Check. The host's Close closes the pool; so may the caller.
 func (h *Host) NewPool(o PoolOptions) (*Pool, error) {
 	c := pool.Config[*Model]{Idle: o.Idle, MaxWaiting: o.MaxWaiting, Observe: o.Observe}
 	for _, m := range o.Models {
@@ -94,7 +94,7 @@ func (h *Host) offer(name, path string, o Options) pool.Spec[*Model] {
 			o.room = room
 			m, err := h.Open(ctx, name, o)
 			if err != nil {
-				return nil, err
+				return nil, &pathlessError{path, o.id(name), err}
 			}
 			if err := m.Prove(ctx); err != nil {
 				m.Close()
@@ -103,6 +103,24 @@ func (h *Host) offer(name, path string, o Options) pool.Spec[*Model] {
 			return m, nil
 		}}
 }
+
+// pathlessError is an error that names a model's id in place of its path: those who are told know the model by its id,
+// and may be others than those who know where it lies.
+type pathlessError struct {
+	path, id string
+	err      error
+}
+
+// Error implements error.
+func (e *pathlessError) Error() string {
+	if e.path == "" {
+		return e.err.Error()
+	}
+	return strings.ReplaceAll(e.err.Error(), e.path, e.id)
+}
+
+// Unwrap returns the error of Host.Open.
+func (e *pathlessError) Unwrap() error { return e.err }
 
 // furtherPart is the end of the name of a split file's part that is not the first.
 var furtherPart = regexp.MustCompile(`-[0-9]{5}-of-[0-9]{5}\.gguf$`)

@@ -18,11 +18,12 @@ import (
 
 // configFile is a TOML file with values of flags. A key at the top is the flag of that name of every command that has
 // it; in a table with the name of a command, of that command alone, which goes before. A flag whose name is a command's
-// can be set in tables alone.
+// can be set in tables alone. A table [serve.model.ID] is a model that a server offers.
 type configFile struct {
 	path   string // empty if there is none
 	top    map[string]string
 	tables map[string]map[string]string
+	models map[string]servedModel // of [serve.model.ID]
 }
 
 // maxConfigBytes is far above what all flags take.
@@ -126,7 +127,7 @@ func newConfigSchema(app *kong.Application) configSchema {
 	var commands []string
 	for _, n := range app.Children {
 		add(n.Flags)
-		tables[n.Name] = tableOf(n.Flags)
+		tables[n.Name] = tableOf(n)
 		commands = append(commands, n.Name)
 	}
 	var top configSchema
@@ -147,10 +148,13 @@ func newConfigSchema(app *kong.Application) configSchema {
 	return top
 }
 
-// tableOf returns the type of the table of a command with the given flags.
-func tableOf(flags []*kong.Flag) reflect.Type {
+// tableOf returns the type of the table of a command.
+func tableOf(command *kong.Node) reflect.Type {
 	var fields []reflect.StructField
-	for _, f := range flags {
+	if command.Name == "serve" {
+		fields = append(fields, configField(0, "model", reflect.TypeFor[map[string]servedModel]()))
+	}
+	for _, f := range command.Flags {
 		if f.Name != "help" {
 			fields = append(fields, configField(len(fields), f.Name, configType(f)))
 		}
@@ -164,6 +168,10 @@ func (s configSchema) want(key []string) string {
 	for _, name := range key {
 		if t.Kind() == reflect.Pointer {
 			t = t.Elem()
+		}
+		if t.Kind() == reflect.Map { // any name will do
+			t = t.Elem()
+			continue
 		}
 		if t.Kind() != reflect.Struct {
 			return ""
@@ -182,7 +190,7 @@ func (s configSchema) want(key []string) string {
 		return ""
 	case t.Kind() == reflect.Slice:
 		return "a list of strings"
-	case t.Elem().Kind() == reflect.Struct:
+	case t.Kind() == reflect.Map || t.Kind() == reflect.Struct || t.Elem().Kind() == reflect.Struct:
 		return "a table"
 	}
 	return map[reflect.Kind]string{
@@ -224,7 +232,9 @@ func (s configSchema) read(v reflect.Value, f *configFile) {
 			f.tables[name] = table
 			t := field.Elem()
 			for j := range t.NumField() {
-				if !t.Field(j).IsNil() {
+				if models, ok := t.Field(j).Interface().(map[string]servedModel); ok {
+					f.models = models
+				} else if !t.Field(j).IsNil() {
 					table[t.Type().Field(j).Tag.Get("toml")] = configWords(t.Field(j))
 				}
 			}

@@ -30,6 +30,9 @@ type commands struct {
 
 	Run        runCmd        `cmd:"" help:"Answer one prompt, or chat."`
 	Serve      serveCmd      `cmd:"" help:"Serve models over an OpenAI-compatible HTTP interface."`
+	PS         psCmd         `cmd:"" name:"ps" help:"Show the models of a running server."`
+	Load       loadCmd       `cmd:"" help:"Load a model on a running server."`
+	Unload     unloadCmd     `cmd:"" help:"Unload a model on a running server."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`

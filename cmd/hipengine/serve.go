@@ -10,13 +10,15 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/serve"
 )
 
 // serveCmd runs the server.
 type serveCmd struct {
 	modelFlags
-	Model          []string      `arg:"" optional:"" help:"Model files, or names; without any, Ember."`
+	poolFlags
+	Model          []string      `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host           string        `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
 	Port           int           `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
@@ -39,13 +41,16 @@ type serveCmd struct {
 }
 
 // Run executes the command.
-func (c *serveCmd) Run(ctx context.Context, std stdio) error {
-	if c.Port < 0 || c.Port > 65535 || c.Parallel < 1 || c.Parallel > 1024 {
-		return usageError{fmt.Errorf("--port %d or --parallel %d is outside 0..65535 or 1..1024", c.Port, c.Parallel)}
+func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
+	if c.Port < 0 || c.Port > 65535 {
+		return usageError{fmt.Errorf("--port %d is outside 0..65535", c.Port)}
 	}
-	if c.Cache < -1 || c.HostCache < 0 || max(c.Cache, c.HostCache) > 1<<40 || c.Cache < 0 && c.HostCache > 0 {
-		return usageError{fmt.Errorf("--prefix-cache %d must be -1 or more, and --prefix-cache-host %d not negative, and 0 "+
-			"without a prefix cache", c.Cache, c.HostCache)}
+	if c.IdleUnload < 0 || c.Memory < 0 || c.Memory > 1<<40 {
+		return usageError{fmt.Errorf("--idle-unload %v and --memory %d must not be negative", c.IdleUnload, c.Memory)}
+	}
+	models, err := c.served(all.file.models, std.err)
+	if err != nil {
+		return err
 	}
 	config, err := c.config(std)
 	if err != nil {
@@ -55,6 +60,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usageError{err}
 	}
+	c.memory = c.Memory << 20
 	h, err := c.host(std.err)
 	if err != nil {
 		return err
@@ -78,35 +84,28 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		fmt.Fprintf(std.err, "hipengine: profiles on http://%s/debug/pprof/\n", d.Addr())
 	}
 
-	names := c.Model
-	if len(names) == 0 {
-		names = []string{""}
+	// Health checks answer 503 until SetSource. The host closes the models when the server has stopped using them.
+	p, err := c.pool(h, models, config.Log, std)
+	if err != nil {
+		return errors.Join(err, server.Shutdown(ctx))
 	}
-	// Health checks answer 503 until SetModels. The host closes the models when the server has stopped using them.
-	var offered []serve.Model
-	for _, name := range names {
-		o := c.options()
-		o.Sequences, o.PrefixCache, o.PrefixCacheHost = c.Parallel, c.Cache<<20, c.HostCache<<20
-		m, err := loadWith(ctx, h, name, o, std.err)
-		if err != nil {
+	for _, id := range models.start {
+		if err := p.Load(ctx, id); err != nil {
 			return errors.Join(err, server.Shutdown(ctx))
 		}
-		offer, err := serve.Offer(ctx, m)
-		if err != nil {
-			return errors.Join(err, server.Shutdown(ctx))
-		}
-		offered = append(offered, offer)
 	}
-	if err := server.SetModels(offered...); err != nil {
-		return err
-	}
+	server.SetSource(serve.FromPool(p))
 	select {
 	case err := <-served: // it never came up
 		return err
 	default:
 	}
-	for _, m := range offered {
-		fmt.Fprintf(std.err, "hipengine: serving %s on http://%s/v1\n", m.ID, l.Addr())
+	for _, m := range p.List() {
+		when := ""
+		if m.State != pool.Loaded {
+			when = ", loaded on demand"
+		}
+		fmt.Fprintf(std.err, "hipengine: serving %s on http://%s/v1%s\n", m.ID, l.Addr(), when)
 	}
 	select {
 	case err := <-served:

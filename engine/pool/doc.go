@@ -1,6 +1,6 @@
-// Package pool keeps several models ready to answer, of which memory may hold only some. A model is loaded when a request
-// needs it, and unloaded when another needs its memory or nobody has used it for a while. It knows neither devices nor
-// files: what loads a model is a function.
+// Package pool keeps several models ready to answer, of which memory may hold only some. A model is loaded when a
+// request needs it, and unloaded when another needs its memory or nobody has used it for a while. It knows neither
+// devices nor files: what loads a model is a function.
 //
 // # States
 //

@@ -147,8 +147,8 @@ func (e *entry[M]) goes() bool {
 	return !e.spec.Pinned && (e.state == Loaded || e.state == Unloading)
 }
 
-// victim returns the model whose memory can be had soonest: one that is going, else the least recently used one of those
-// without users, else of those with; nil if there is none.
+// victim returns the model whose memory can be had soonest: one that is going, else the least recently used one of
+// those without users, else of those with; nil if there is none.
 func (p *Pool[M]) victim() *entry[M] {
 	rank := func(e *entry[M]) int {
 		switch {

@@ -20,9 +20,9 @@ type Model interface {
 	Limits() runner.Limits
 }
 
-// Room makes room for a model that needs need bytes where free are free. It returns nil when another model has gone, and
-// loading should look again. It returns [ErrNoRoom] if that cannot suffice, and other errors if loading should stop; what
-// loads returns either, or its own error in place of ErrNoRoom.
+// Room makes room for a model that needs need bytes where free are free. It returns nil when another model has gone,
+// and loading should look again. It returns [ErrNoRoom] if that cannot suffice, and other errors if loading should
+// stop; what loads returns either, or its own error in place of ErrNoRoom.
 type Room func(ctx context.Context, need, free int64) error
 
 // Spec is a model that a pool offers.
@@ -37,8 +37,8 @@ type Spec[M Model] struct {
 // Config is what a pool is made of.
 type Config[M Model] struct {
 	Specs []Spec[M]
-	// Found returns models that are offered beside Specs, whose ids go before. It is called anew whenever the models are
-	// listed or an unknown one is asked for, from several goroutines. Nil finds none.
+	// Found returns models that are offered beside Specs, whose ids go before. It is called anew whenever the models
+	// are listed or an unknown one is asked for, from several goroutines. Nil finds none.
 	Found func() []Spec[M]
 	// Idle is how long nobody uses a model until it is unloaded; 0 is for ever. Not for pinned ones.
 	Idle time.Duration
@@ -321,8 +321,8 @@ func (p *Pool[M]) await(ctx context.Context) error {
 	}
 }
 
-// Close refuses requests, ends those that wait with [ErrClosed], and closes the models. It waits for the load that runs,
-// which is told to end. Later calls do nothing and return nil.
+// Close refuses requests, ends those that wait with [ErrClosed], and closes the models. It waits for the load that
+// runs, which is told to end. Later calls do nothing and return nil.
 func (p *Pool[M]) Close() error {
 	p.mu.Lock()
 	if p.closed {

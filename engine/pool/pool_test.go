@@ -152,8 +152,8 @@ func TestLeastRecentlyUsedGoes(t *testing.T) {
 	})
 }
 
-// TestTakeTurns lets clients of two models, of which one fits, ask without a pause. All are served, in turns, and no model
-// goes while it is in use.
+// TestTakeTurns lets clients of two models, of which one fits, ask without a pause. All are served, in turns, and no
+// model goes while it is in use.
 func TestTakeTurns(t *testing.T) {
 	m := &machine{size: 15}
 	in(t, Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), m.spec("b", 10)}}, func(t *testing.T, p *Pool[*fake]) {

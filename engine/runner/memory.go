@@ -108,6 +108,9 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			free = max(0, free-o.Reserved)
 		}
 	}
+	if o.Limit > 0 && (free < 0 || free > o.Limit) {
+		free = o.Limit
+	}
 	at := func(o Options) (Memory, error) {
 		mem := Memory{Device: dev.Info().Name, Weights: weights, Free: free, Context: o.Context, Seqs: o.Seqs}
 		ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)

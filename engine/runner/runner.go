@@ -34,8 +34,9 @@ type Options struct {
 	// it costs speed.
 	Invariant bool
 
-	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out.
-	Reserved int64
+	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out. Of the rest, it counts at
+	// most Limit bytes as free; 0 is no limit.
+	Reserved, Limit int64
 }
 
 // PageSize is the number of tokens in a page of the KV cache.

@@ -93,7 +93,7 @@ var rules = []rule{
 	{"internal/testsum", nil, "it reads what go test prints"},
 	{"internal/archtest", nil, "tests of the module's shape"},
 	{"internal/roofline", []string{"engine/kv", "engine/runner", "gguf", "models", "ops", "ops_hip", "tensor"}, "bounds of shipped kernels and of models"},
-	{"cmd", []string{library, "serve", "conformance", "engine/bench", "gguf", "internal/roofline", "models/convert", "models/eval", "models/synth", "text/chat"},
+	{"cmd", []string{library, "serve", "conformance", "engine/bench", "engine/pool", "gguf", "internal/roofline", "models/convert", "models/eval", "models/synth", "text/chat"},
 		"commands are flags and printing: runner, tokenizer and devices are the library's"},
 }
 
