@@ -126,6 +126,8 @@ func (m *Model) enter() (*engine.Engine, error) {
 	}
 	if m.engine == nil {
 		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG,
+			Piece:       func(id int32) ([]byte, bool) { return m.tok.Piece(id, false), m.tok.IsMarker(id) },
+			TurnStart:   m.prompter.turnStart,
 			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes})
 		if err != nil {
 			return nil, err

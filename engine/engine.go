@@ -82,6 +82,15 @@ type Config struct {
 	Policy   Policy              // nil is Fair{}
 	MaxQueue int                 // sequences waiting for a slot from which on none is accepted; 0 is DefaultMaxQueue
 
+	// Piece returns the text of a token, and whether it is a marker: one that stands for more than its text. With it, the
+	// engine remembers what it drew for prompts that say it again: see [Engine.Verbatim]. Nil remembers nothing.
+	Piece func(id int32) (text []byte, marker bool)
+
+	// TurnStart is the token with which a chat template begins the turns of a conversation, the model's own among them.
+	// States are then kept where the first turn ends, which often is the same for many conversations, and where the last
+	// one begins, since clients may leave out parts of an answer when they repeat it. 0 is none.
+	TurnStart int32
+
 	// Checkpoints of the runner keep states of sequences, also after their end, for prompts that begin with the same
 	// tokens. They make room when a sequence needs theirs. 0 keeps none.
 	Checkpoints int
@@ -114,6 +123,7 @@ type Engine struct {
 	policy   Policy
 	maxQueue int
 	reuse    *reuse // nil if no states are kept
+	verbatim *verbatim
 
 	ctx    context.Context // of the steps; ended by a Close that ran out of patience
 	cancel context.CancelFunc
@@ -151,6 +161,9 @@ func New(c Config) (*Engine, error) {
 		e.maxQueue = DefaultMaxQueue
 	}
 	e.reuse = newReuse(c, l)
+	if e.reuse != nil {
+		e.verbatim = newVerbatim(c, l.Invariant)
+	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	go e.loop()
 	return e, nil

@@ -104,7 +104,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		snap.Waiting[i] = len(s.pending)
 		if i < e.limits.Seqs-len(e.running) { // those that could be admitted
 			h := e.lookup(s)
-			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(len(s.req.Prompt), h))
+			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s.req.Prompt, h))
 		}
 	}
 	if len(snap.Running)+len(snap.Waiting) == 0 {
@@ -254,6 +254,13 @@ func (e *Engine) draw(s *Sequence, r row) {
 		}
 		s.emit(t)
 		return
+	}
+	if e.verbatim != nil {
+		if !t.EOG {
+			s.ids = append(s.ids, id)
+			s.pending = s.ids[len(s.ids)-1:] // the runner has not seen it
+		}
+		e.verbatim.add(s.req.Space, s.ids, len(s.req.Prompt))
 	}
 	// The slot is freed before the consumer learns of the end, so that what it does next finds it free.
 	e.keep(s)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/prefix"
@@ -24,6 +25,8 @@ type reuse struct {
 	device *prefix.Cache[runner.CheckpointID]
 	host   *prefix.Cache[*runner.Snapshot] // nil if there is no budget
 	pinned *prefix.Entry[runner.CheckpointID]
+
+	turnStart int32 // see Config
 }
 
 // newReuse returns nil if nothing is to be kept.
@@ -32,7 +35,7 @@ func newReuse(c Config, l runner.Limits) *reuse {
 	if room <= 0 {
 		return nil
 	}
-	r := &reuse{room: room, device: prefix.New(int64(room), c.Runner.Drop)}
+	r := &reuse{room: room, device: prefix.New(int64(room), c.Runner.Drop), turnStart: c.TurnStart}
 	if c.HostBytes > 0 {
 		r.host = prefix.New(c.HostBytes, func(*runner.Snapshot) {})
 	}
@@ -67,19 +70,37 @@ func (e *Engine) lookup(s *Sequence) (h hit) {
 
 // marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on, so
 // that no step passes them. Models that can be cut back need none.
-func (e *Engine) marks(prompt int, h hit) []int {
+func (e *Engine) marks(prompt []int32, h hit) []int {
 	if e.reuse == nil || e.limits.Rewinds {
 		return nil
 	}
-	var marks []int
+	down := func(at int) int { return at - at%runner.PageSize }
 	// Where prompts part once, others will part: after a system prompt, for example.
-	for _, at := range []int{h.known, prompt - promptTail} {
-		at -= at % runner.PageSize
-		if at > h.n && at < prompt && (len(marks) == 0 || at > marks[0]) {
-			marks = append(marks, at)
-		}
+	marks := append([]int{down(h.known)}, e.reuse.turns(prompt)...)
+	if len(marks) == 1 {
+		marks = append(marks, down(len(prompt)-promptTail))
 	}
-	return marks
+	slices.Sort(marks)
+	return slices.DeleteFunc(slices.Compact(marks), func(at int) bool { return at <= h.n || at >= len(prompt) })
+}
+
+// turns returns where the second turn of a conversation begins, and the last; nil if prompt is none.
+func (r *reuse) turns(prompt []int32) []int {
+	if r.turnStart == 0 {
+		return nil
+	}
+	first := slices.Index(prompt, r.turnStart)
+	if first < 0 {
+		return nil
+	}
+	last := len(prompt) - 1
+	for prompt[last] != r.turnStart {
+		last--
+	}
+	if second := slices.Index(prompt[first+1:], r.turnStart); second >= 0 {
+		return []int{first + 1 + second, last}
+	}
+	return []int{last}
 }
 
 // upTo returns how many tokens a sequence that has read n of a prompt may take at once.
@@ -99,7 +120,7 @@ func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
 		if slot, err := e.resume(h); err == nil {
 			s.pending = s.req.Prompt[h.n:]
 			s.setCached(h.n)
-			s.marks = e.marks(len(s.req.Prompt), h)
+			s.marks = e.marks(s.req.Prompt, h)
 			e.mu.Lock()
 			e.stats.CachedTokens += uint64(h.n)
 			e.mu.Unlock()
@@ -107,7 +128,7 @@ func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
 		}
 		h.n = 0 // the prompt is read instead; what is wrong with the device shows there
 	}
-	s.marks = e.marks(len(s.req.Prompt), h)
+	s.marks = e.marks(s.req.Prompt, h)
 	return e.runner.Open()
 }
 
