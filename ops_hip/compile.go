@@ -204,7 +204,8 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 	total := 0
 	for _, s := range p.steps {
 		for i := range s.launches {
-			total += argBytes(s.launches[i].Args.Size())
+			a := s.launches[i].Args
+			total += argBytes(&hiprt.Launch{Args: a.buf, Params: a.offsets()})
 		}
 	}
 	args, err := d.alloc(int64(total), ops.MemPinned)
@@ -228,15 +229,15 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 				if err != nil {
 					return fail(err)
 				}
-				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block})
+				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block, Params: l.Args.offsets()})
 			}
 		}
 		return p.bind(arena, gen)
 	})
 }
 
-// argBytes returns the room in host memory of n bytes of arguments.
-func argBytes(n int) int { return (hiprt.PrepareSize(n) + 63) &^ 63 }
+// argBytes returns the room in host memory of the arguments of l.
+func argBytes(l *hiprt.Launch) int { return (l.PrepareSize() + 63) &^ 63 }
 
 // ones replaces zeros, which launch functions refuse.
 func ones(d [3]uint32) [3]uint32 {

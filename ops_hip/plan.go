@@ -83,7 +83,7 @@ func (p *Plan) bind(arena tensor.Buffer, gen uint64) error {
 	mem := p.args.host.Bytes
 	for i := range p.launches {
 		l := &p.launches[i]
-		n := argBytes(len(l.Args))
+		n := argBytes(l)
 		p.dev.rt.Prepare(l, mem[:n:n])
 		mem = mem[n:]
 	}

@@ -221,7 +221,7 @@ func (h *hip) Function(m Module, name string) (Func, error) {
 	return f, err
 }
 
-func (h *hip) Prepare(l *Launch, mem []byte) { prepare(l, mem, hipLaunchEnd) }
+func (h *hip) Prepare(l *Launch, mem []byte) { prepare(l, mem) }
 
 func (h *hip) Launch(l *Launch, s Stream) error {
 	if c := h.lib.issue(hipModuleLaunchKernel, l, s); c != hipSuccess {
