@@ -21,6 +21,7 @@ type step struct {
 // Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here, but
 // for what the plan needs anew when its arena has moved, which is nothing.
 func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
+	d.graphs.Do(d.checkGraphs)
 	p, err := d.compile(g, a, outs)
 	if err != nil {
 		return nil, err

@@ -4,8 +4,10 @@ package hiprt
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -58,6 +60,14 @@ func TestVersion(t *testing.T) {
 	}
 	if v := hipVersion(60443483); v.Less(Version{6, 4, 99999}) || !v.Less(Version{6, 5, 0}) || !v.Less(Version{7, 0, 0}) || v.Less(Version{5, 9, 0}) {
 		t.Errorf("version %v is ordered wrongly", v)
+	}
+}
+
+// Graphs of HIP 5 are not used.
+func TestOldGraphs(t *testing.T) {
+	h := &hip{version: Version{5, 7, 31921}}
+	if err := h.BeginCapture(1); !errors.Is(err, ErrNoGraphs) || !strings.Contains(err.Error(), "HIP 5.7.31921") {
+		t.Errorf("error %v", err)
 	}
 }
 
