@@ -21,6 +21,7 @@ type step struct {
 // Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here, but
 // for what the plan needs anew when its arena has moved, which is nothing.
 func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
+	d.graphs.Do(d.checkGraphs)
 	p, err := d.compile(g, a, outs)
 	if err != nil {
 		return nil, err
@@ -210,7 +211,8 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 	total := 0
 	for _, s := range p.steps {
 		for i := range s.launches {
-			total += argBytes(s.launches[i].Args.Size())
+			a := s.launches[i].Args
+			total += argBytes(&hiprt.Launch{Args: a.buf, Params: a.offsets()})
 		}
 	}
 	args, err := d.alloc(int64(total), ops.MemPinned)
@@ -234,15 +236,15 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 				if err != nil {
 					return fail(err)
 				}
-				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block})
+				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block, Params: l.Args.offsets()})
 			}
 		}
 		return p.bind(arena, gen)
 	})
 }
 
-// argBytes returns the room in host memory of n bytes of arguments.
-func argBytes(n int) int { return (hiprt.PrepareSize(n) + 63) &^ 63 }
+// argBytes returns the room in host memory of the arguments of l.
+func argBytes(l *hiprt.Launch) int { return (l.PrepareSize() + 63) &^ 63 }
 
 // ones replaces zeros, which launch functions refuse.
 func ones(d [3]uint32) [3]uint32 {

@@ -23,7 +23,9 @@ type Device struct {
 	rt      hiprt.Runtime
 	ordinal int
 
-	integrated bool // shares the host's memory
+	integrated bool      // shares the host's memory
+	graphs     sync.Once // checkGraphs
+	noGraphs   error     // why kernels are launched one by one although the options allow graphs; nil if they are not
 
 	opt    Options
 	thread *devthread.Thread

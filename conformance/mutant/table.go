@@ -86,6 +86,7 @@ func All() []Mutant {
 		{"stale_output", "an output that is added to, not overwritten", "Memory/weighted_sum/", kernel(ops.WeightedSumOp, sumsIntoOutput)},
 		{"copy_whole_words", "a copy ends at the last whole word", "Stream/copy", defect{copied: wholeWords}},
 		{"zero_whole_words", "clearing ends at the last whole word", "Stream/zero", defect{cleared: wholeWords}},
+		{"late_downloads", "downloads read when the queue is empty, not in their turn", "Stream/queued", defect{late: true}},
 		{"overrun", "one element written behind a state", "Memory/", defect{after: overrun}},
 	}
 }

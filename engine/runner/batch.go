@@ -14,7 +14,8 @@ import (
 // batch checks the work, takes the pages that it needs and lays out the index data.
 func (r *Runner) batch(work []Work) error {
 	r.steps++
-	need := make([]int, len(r.pools))
+	need := r.need
+	clear(need)
 	total, width := 0, 0
 	for _, w := range work {
 		if int(w.Seq) < 0 || int(w.Seq) >= r.limits.Seqs || !r.seqs[w.Seq].open || r.seqs[w.Seq].step == r.steps {
@@ -50,7 +51,7 @@ func (r *Runner) batch(work []Work) error {
 	if err := r.enough(need); err != nil {
 		return err
 	}
-	r.index.Reset(r.windows, width)
+	r.index.Reset(r.windows, tableWidth(width, r.limits.Context))
 	r.wanted = 0
 	for _, w := range work {
 		s := &r.seqs[w.Seq]

@@ -193,7 +193,7 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 // largestSteps returns the sizes of the largest prefill and of the decoding of all sequences.
 func largestSteps(o Options, buckets bool) []models.Sizes {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
-	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: models.Bucket(pagesFor(o.Context)), Rows: o.Seqs}
+	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context), Rows: o.Seqs}
 	decode := prefill
 	decode.Tokens = o.Seqs
 	steps := []models.Sizes{prefill, decode}

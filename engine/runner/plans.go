@@ -26,7 +26,7 @@ type planKey struct {
 }
 
 // maxPlans bounds the records: prompts of many lengths would otherwise each leave one behind. It holds the sizes in
-// powers of two of a step's tokens, sequences and pages that a busy server sees.
+// powers of two of a step's tokens and sequences, and in powers of four of pages, that a busy server sees.
 const maxPlans = 32
 
 func (c *planCache) get(k planKey) ops.Plan {

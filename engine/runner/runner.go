@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/sample"
@@ -79,6 +80,7 @@ type Runner struct {
 
 	// Memory of a step that the next one uses again.
 	steps  uint64
+	need   []int // pages of each window
 	index  models.Index
 	wanted int // rows whose logits the caller gets; others are padding
 	tables [][]int32
@@ -107,6 +109,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
+	r.need = make([]int, len(r.windows))
 	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
 	r.limits.Top = topOf(dev, p.Vocab)
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
@@ -313,6 +316,12 @@ func (r *Runner) took(w Work) {
 	s := &r.seqs[w.Seq]
 	s.len += len(w.Tokens)
 	r.trim(s)
+}
+
+// tableWidth returns the length of the page tables of a step, the longest of which has the given pages: a power of four,
+// so that a growing sequence meets few plans, but no more than a context needs.
+func tableWidth(pages, context int) int {
+	return min(1<<((bits.Len(uint(pages-1))+1)&^1), models.Bucket(pagesFor(context)))
 }
 
 func pagesFor(tokens int) int { return (tokens + PageSize - 1) / PageSize }

@@ -261,7 +261,7 @@ func (h *cuda) Function(m Module, name string) (Func, error) {
 	return f, err
 }
 
-func (h *cuda) Prepare(l *Launch, mem []byte) { prepare(l, mem, cudaLaunchEnd) }
+func (h *cuda) Prepare(l *Launch, mem []byte) { prepare(l, mem) }
 
 func (h *cuda) Launch(l *Launch, s Stream) error {
 	if c := h.lib.issue(cuLaunchKernel, l, s); c != cudaSuccess {

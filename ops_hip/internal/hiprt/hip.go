@@ -221,7 +221,7 @@ func (h *hip) Function(m Module, name string) (Func, error) {
 	return f, err
 }
 
-func (h *hip) Prepare(l *Launch, mem []byte) { prepare(l, mem, hipLaunchEnd) }
+func (h *hip) Prepare(l *Launch, mem []byte) { prepare(l, mem) }
 
 func (h *hip) Launch(l *Launch, s Stream) error {
 	if c := h.lib.issue(hipModuleLaunchKernel, l, s); c != hipSuccess {
@@ -263,7 +263,11 @@ func (h *hip) Elapsed(from, to Event) (float32, error) {
 	return ms, err
 }
 
+// BeginCapture refuses runtimes whose graphs cannot be trusted: before 6.0, those that share a kernel shared its arguments.
 func (h *hip) BeginCapture(s Stream) error {
+	if h.version.Less(Version{Major: 6}) {
+		return fmt.Errorf("hiprt: HIP %v mixes up the arguments of graphs that share a kernel, from 6.0 on they do not: %w", h.version, ErrNoGraphs)
+	}
 	return h.call(hipStreamBeginCapture, uintptr(s), hipCaptureModeThreadLocal)
 }
 
