@@ -147,32 +147,14 @@ func TestEmittedCodes(t *testing.T) {
 		{"swiglu", []int{32, 96, 512}, func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
 	} {
 		for _, target := range emulated {
-			emits, err := OpenWith("emu:"+target, FromEnv())
-			must(t, err)
-			defer closing(t, emits.Close)
-			plain, err := OpenWith("emu:"+target, FromEnv())
-			must(t, err)
-			defer closing(t, plain.Close)
-			plain.opt.kernels = registry{}
-			for op, ks := range kernels {
-				for _, k := range ks {
-					k.emits = nil
-					plain.opt.kernels[op] = append(plain.opt.kernels[op], k)
-				}
-			}
+			emits, plain := emitters(t, target)
 			for _, k := range c.shapes {
 				for _, tokens := range []int{1, 3} {
 					run := func(d *Device, packs int) []float32 {
-						return productOf(t, d, tokens, k, packs, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
+						return productOf(t, d, tokens, k, packs, nil, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
 					}
-					got, want := run(emits, 0), run(plain, 1)
-					var diff, sum float64
-					for i := range want {
-						e := float64(got[i]) - float64(want[i])
-						diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
-					}
-					if !(diff <= 1e-13*sum) || sum == 0 {
-						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, diff/sum)
+					if e := relative(run(emits, 0), run(plain, 1)); !(e <= 1e-13) {
+						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, e)
 					}
 				}
 			}
@@ -180,9 +162,38 @@ func TestEmittedCodes(t *testing.T) {
 	}
 }
 
-// productOf multiplies what record makes of two random inputs of [tokens, k] with weights of 8 bits on d, whose plan must
-// have the given number of packs.
-func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
+// emitters returns a device whose kernels write packs with their results, and one whose kernels do not.
+func emitters(t *testing.T, target string) (emits, plain *Device) {
+	t.Helper()
+	for _, d := range []**Device{&emits, &plain} {
+		var err error
+		*d, err = OpenWith("emu:"+target, FromEnv())
+		must(t, err)
+		t.Cleanup(func() { must(t, (*d).Close()) })
+	}
+	plain.opt.kernels = registry{}
+	for op, ks := range kernels {
+		for _, k := range ks {
+			k.emits = nil
+			plain.opt.kernels[op] = append(plain.opt.kernels[op], k)
+		}
+	}
+	return emits, plain
+}
+
+// relative returns the mean square of got - want, over that of want; NaN if all of want are 0.
+func relative(got, want []float32) float64 {
+	var diff, sum float64
+	for i := range want {
+		e := float64(got[i]) - float64(want[i])
+		diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
+	}
+	return diff / sum
+}
+
+// productOf multiplies what record makes of two random inputs of [tokens, k], and of others with given contents, with
+// weights of 8 bits on d, whose plan must have the given number of packs.
+func productOf(t *testing.T, d *Device, tokens, k, packs int, others map[string][]byte, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
 	t.Helper()
 	const rows = 16
 	r := rand.New(rand.NewPCG(5, uint64(k)))
@@ -217,6 +228,13 @@ func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops
 		if in, ok := p.Input(name); ok {
 			must(t, s.Upload(in, raw(normal(r, in.Shape.Elems()))))
 		}
+	}
+	for name, b := range others {
+		in, ok := p.Input(name)
+		if !ok {
+			t.Fatalf("no input %s", name)
+		}
+		must(t, s.Upload(in, b))
 	}
 	must(t, s.Run(p))
 	b := make([]byte, 4*tokens*rows)
