@@ -22,10 +22,10 @@ type decodeShapes map[int][]int
 
 // decodeKernels are the compiled kernels by type of the cache.
 var decodeKernels = map[tensor.DType]decodeShapes{
-	tensor.F16:  {64: {4, 8}, 128: {4, 8}, 256: {4, 6, 8}, 512: {4}},
-	quant.Q8_0:  {64: {4, 8}, 128: {4, 8}, 256: {4, 6, 8}, 512: {4}},
-	tensor.BF16: {64: {4, 8}, 128: {4, 8}, 256: {4}, 512: {4}},
-	tensor.F32:  {64: {4}, 128: {4}, 256: {4}, 512: {4}},
+	tensor.F16:  {64: {8}, 128: {4, 8}, 256: {4, 6, 8}, 512: {4}},
+	quant.Q8_0:  {64: {8}, 128: {4, 8}, 256: {4, 6, 8}, 512: {4}},
+	tensor.BF16: {128: {4}, 256: {4}},
+	tensor.F32:  {128: {4}, 256: {4}},
 }
 
 // attend is an attention as kernels see it, of whichever op: its cache, and who adds the other operands.
@@ -58,13 +58,13 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 	if v[3] != dim || dim%multiple != 0 || page%decodeRun != 0 || bits.OnesCount(uint(page)) != 1 {
 		return p, false
 	}
+	var shapes []int
 	for _, p.dims = range []int{64, 128, 256, 512} {
-		if p.dims >= dim {
+		if shapes = decodeKernels[a.k.DType()][p.dims]; p.dims >= dim && shapes != nil {
 			break
 		}
 	}
-	shapes := decodeKernels[a.k.DType()][p.dims]
-	if p.dims < dim || len(shapes) == 0 {
+	if p.dims < dim || shapes == nil {
 		return p, false
 	}
 	p.group = a.heads / k[2]

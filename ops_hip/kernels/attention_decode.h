@@ -55,8 +55,23 @@ template <class T, int D, int C> struct decode_shape {
     values_each = run / values_once,
     row = C <= 2 ? 2 : C <= 4 ? 4 : 8, // floats of a key's weights in LDS
     merged = 1024 / D < C ? 1024 / D : C, // columns that are merged at a time
+    passes = (C + merged - 1) / merged,
   };
 };
+
+// column is a token and one of its query heads.
+struct column {
+  int token, head;  // -1 for none
+  int seen, position; // the token's place in the tile, -1 for none or padding, and what it sees
+};
+
+// column_of returns column c of C, which take the heads of one token after the other.
+DEV column column_of(const attention_args& a, const decode_args& x, int c, int C) {
+  int chunks = (x.group + C - 1) / C, t0 = block_x() / chunks * x.tile, t = 0, h = block_x() % chunks * C + c;
+  for (; chunks == 1 && h >= x.group; t++) h -= x.group;
+  if (t >= x.tile || h >= x.group || t0 + t >= a.tokens) return {-1, -1, -1, 0};
+  return {t0 + t, block_z() * x.group + h, a.seq[t0 + t] < 0 ? -1 : t, a.pos[t0 + t]};
+}
 
 template <class T, int D, int C> struct decode_lds {
   typedef decode_shape<T, D, C> S;
@@ -67,7 +82,7 @@ template <class T, int D, int C> struct decode_lds {
     };
     f32x4 part[DECODE_WAVES][S::merged][D / 4];
   };
-  i32x2 seen[C]; // token in the tile, -1 for none or padding, and its position
+  column columns[C];
   float m[DECODE_WAVES][C], l[DECODE_WAVES][C];
   float factor[C][DECODE_SPLITS];
   int last;
@@ -77,19 +92,6 @@ template <class T, int D, int C> struct decode_lds {
 template <int M> DEV float fold(float a, float b) {
   bool up = lane() & M;
   return (up ? b : a) + shfl_xor<M>(up ? a : b);
-}
-
-// column is what a token and head see.
-struct column {
-  int token, head; // token is -1 for none
-};
-
-template <int C> DEV column column_of(const attention_args& a, const decode_args& x, int c) {
-  int chunks = (x.group + C - 1) / C, t0 = block_x() / chunks * x.tile, first = block_x() % chunks * C;
-  int t = c / x.group, h = first + c % x.group;
-  if (chunks > 1) t = 0, h = first + c;
-  bool real = t < x.tile && h < x.group && t0 + t < a.tokens;
-  return {real ? t0 + t : -1, block_z() * x.group + h};
 }
 
 // decode_columns goes through this wave's runs of the keys lo..hi-1 of a sequence, for columns of tokens t..e-1 of the tile.
@@ -102,12 +104,16 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
   const int key0 = lane() / S::key_lanes * S::keys_each, value0 = lane() / S::value_lanes;
   const u32 row = row_bytes<T>(a.dk), stride = row * a.kv_heads;
   const int first = lo / S::run, runs = (hi + S::run - 1) / S::run - first;
-  const int begin = first + (int)((i64)runs * part / parts), end = first + (int)((i64)runs * (part + 1) / parts);
+  const int each = (u32)runs / (u32)parts, more = (u32)runs % (u32)parts; // which the first parts have
+  const int begin = first + each * part + (part < more ? part : more), end = begin + each + (part < more);
   const int* pages = a.pages + (i64)seq * a.per_seq;
   float(*p)[S::row] = lds.p[wave()];
-  for (int r = uniform(begin + wave()); r < end; r += DECODE_WAVES) {
+  int r = uniform(begin + wave());
+  if (r >= end) return;
+  int page = uniform(pages[r * S::run >> x.shift]);
+  for (; r < end; r += DECODE_WAVES) {
     const int j0 = r * S::run, in_page = j0 & (1 << x.shift) - 1;
-    const i64 place = (i64)uniform(pages[j0 >> x.shift]) << x.shift;
+    const i64 place = (i64)page << x.shift;
     const u8* k = a.k + (place + in_page) * stride + block_z() * row;
     const u8* v = a.v + (place + in_page) * stride + block_z() * row;
     const int least = lo > j0 ? lo - j0 : 0, most = (hi - j0 < S::run ? hi - j0 : S::run) - 1;
@@ -123,6 +129,7 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
       key = key < least ? least : key > most ? most : key;
       vs[i].load(v, (u32)(key & 31) * stride, value_dim);
     }
+    page = uniform(pages[(r + DECODE_WAVES < end ? r + DECODE_WAVES : r) * S::run >> x.shift]);
     all_arrived();
     float s[C][S::keys_each / 4];
     UNROLL for (int i = 0; i < S::keys_each; i += 4) {
@@ -140,7 +147,7 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
       UNROLL for (int c = 0; c < C; c++) s[c][i / 4] = fold<2>(fold<1>(d[c][0], d[c][1]), fold<1>(d[c][2], d[c][3]));
       fixed();
     }
-    const int key = j0 + lane() / S::key_lanes * S::keys_each + lane() % S::keys_each;
+    const int mine = lane() / S::key_lanes * S::keys_each + lane() % S::keys_each, key = j0 + mine; // of the run
     wave_fence();
     UNROLL for (int c = 0; c < C; c++) {
       float y = s[c][0];
@@ -149,16 +156,28 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
       if constexpr (S::keys_each <= 4 && S::key_lanes > 4) y += shfl_xor<4>(y);
       if constexpr (S::keys_each <= 8 && S::key_lanes > 8) y += shfl_xor<8>(y);
       if constexpr (S::keys_each <= 16 && S::key_lanes > 16) y += shfl_xor<16>(y);
-      if (a.softcap > 0) y = a.softcap * tanh_f(y / a.softcap) * LOG2E;
-      i32x2 seen = lds.seen[c];
-      bool sees = seen[0] >= t && seen[0] < e && key <= seen[1] && (a.window == 0 || key > seen[1] - a.window);
-      y = sees ? y : -__builtin_inff();
+      s[c][0] = y;
+    }
+    if (a.softcap > 0) { // rare, and long: once for all columns
+      UNROLL for (int c = 0; c < C; c++) p[mine][c] = s[c][0];
+      NO_UNROLL for (int c = 0; c < C; c++) {
+        wave_fence();
+        float y = p[mine][c];
+        wave_fence();
+        p[mine][c] = a.softcap * tanh_f(y / a.softcap) * LOG2E;
+      }
+      UNROLL for (int c = 0; c < C; c++) s[c][0] = p[mine][c];
+    }
+    UNROLL for (int c = 0; c < C; c++) {
+      int seen = lds.columns[c].seen, last = lds.columns[c].position;
+      bool sees = seen >= t && seen < e && key <= last && (a.window == 0 || key > last - a.window);
+      float y = sees ? s[c][0] : -__builtin_inff();
       float top = __builtin_fmaxf(m[c], wave_max(y)), old = exp2_approx(m[c] - top);
       y = exp2_approx(y - top);
       m[c] = uniform(top);
       l[c] = l[c] * old + y;
       UNROLL for (int d = 0; d < S::dims; d++) acc[c][d] *= old;
-      p[key - j0][c] = y;
+      p[mine][c] = y;
     }
     wave_fence();
     UNROLL for (int i = 0; i < S::values_each; i++) {
@@ -174,7 +193,7 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
 }
 
 // decode_store writes dims 4d to 4d+3 of a column, which is real if live.
-DEV void decode_store(const attention_args& a, const decode_args& x, column to, int d, f32x4 v, bool live) {
+DEV void decode_store(const attention_args& a, const decode_args& x, const column& to, int d, f32x4 v, bool live) {
   live = live && to.token >= 0 && 4 * d < a.dv;
   u32 row = live ? to.token * a.heads + to.head : 0, i = row * (u32)(a.dv / 4) + d;
   if (live && x.gate) {
@@ -198,18 +217,15 @@ template <class T, int D, int C> DEV void attention_decode(const attention_args&
   }
   parts = parts < x.splits ? parts : x.splits;
   if (y >= parts) return;
+  if (tid() < C) lds.columns[tid()] = column_of(a, x, tid(), C);
+  barrier();
   const float by = a.softcap > 0 ? a.scale : a.scale * LOG2E;
-  for (int i = tid(); i < C * D / 4; i += 32 * DECODE_WAVES) {
+  NO_UNROLL for (int i = tid(); i < C * D / 4; i += 32 * DECODE_WAVES) {
     int c = i / (D / 4), d = i % (D / 4);
-    column at = column_of<C>(a, x, c);
+    column at = lds.columns[c];
     f32x4 q = 0;
     if (at.token >= 0 && 4 * d < a.dk) q = ((const f32x4*)(a.q + ((u64)at.token * a.heads + at.head) * a.dk))[d];
     lds.q[c][d & 3][d >> 2] = q * by;
-  }
-  if (tid() < C) {
-    int at = column_of<C>(a, x, tid()).token;
-    bool real = at >= 0 && a.seq[at < 0 ? 0 : at] >= 0;
-    lds.seen[tid()] = (i32x2){real ? at - t0 : -1, a.pos[real ? at : 0]};
   }
   barrier();
   float m[C], l[C], acc[C][S::dims];
@@ -240,74 +256,73 @@ template <class T, int D, int C> DEV void attention_decode(const attention_args&
   barrier();
   const i64 base = ((i64)block_x() * a.kv_heads + block_z()) * x.splits;
   if (tid() < C) {
-    int c = tid();
-    column at = column_of<C>(a, x, c);
-    bool real = lds.seen[c][0] >= 0;
-    float top = UNSEEN, sum = 0, sink = a.sinks && parts == 1 && real ? a.sinks[at.head] * LOG2E : -__builtin_inff();
-    for (int w = 0; w < DECODE_WAVES; w++) top = __builtin_fmaxf(top, lds.m[w][c]);
-    float end = __builtin_fmaxf(top, sink);
-    for (int w = 0; w < DECODE_WAVES; w++) sum += lds.l[w][c] * exp2_approx(lds.m[w][c] - end);
-    if (parts > 1) {
-      x.stats[2 * ((base + y) * C + c)] = end, x.stats[2 * ((base + y) * C + c) + 1] = sum;
-      lds.factor[c][0] = 1;
-    } else {
-      lds.factor[c][0] = real ? 1.0f / (sum + exp2_approx(sink - end)) : 0;
-    }
-    lds.factor[c][1] = end;
+    const int c = tid();
+    const column at = lds.columns[c];
+    float top = UNSEEN, sum = 0, sink = a.sinks && parts == 1 && at.seen >= 0 ? a.sinks[at.head] * LOG2E : -__builtin_inff();
+    NO_UNROLL for (int w = 0; w < DECODE_WAVES; w++) top = __builtin_fmaxf(top, lds.m[w][c]);
+    top = __builtin_fmaxf(top, sink);
+    NO_UNROLL for (int w = 0; w < DECODE_WAVES; w++) sum += lds.l[w][c] * exp2_approx(lds.m[w][c] - top);
+    if (parts > 1) ((f32x2*)x.stats)[(base + y) * C + c] = (f32x2){top, sum};
+    lds.factor[c][0] = parts > 1 ? 1 : at.seen >= 0 ? 1.0f / (sum + exp2_approx(sink - top)) : 0;
+    lds.factor[c][1] = top;
   }
   barrier();
-  UNROLL for (int c = 0; c < C; c++) {
-    float f = exp2_approx(m[c] - lds.factor[c][1]) * lds.factor[c][0];
-    UNROLL for (int d = 0; d < S::dims; d++) acc[c][d] *= f;
-  }
   const int mc = tid() / (D / 4), md = tid() % (D / 4); // what this thread merges
-  UNROLL for (int c0 = 0; c0 < C; c0 += S::merged) {
-    if (c0 > 0) barrier();
-    if (lane() < S::value_lanes)
-      UNROLL for (int c = c0; c < c0 + S::merged && c < C; c++)
-        UNROLL for (int e = 0; e < S::dims / 4; e++)
-          lds.part[wave()][c - c0][lane() * (S::dims / 4) + e] = (f32x4){acc[c][4 * e], acc[c][4 * e + 1], acc[c][4 * e + 2], acc[c][4 * e + 3]};
-    barrier();
-    bool mine = mc < S::merged && c0 + mc < C;
-    f32x4 v = 0;
-    if (mine)
-      UNROLL for (int w = 0; w < DECODE_WAVES; w++) v += lds.part[w][mc][md];
-    if (parts == 1)
-      decode_store(a, x, column_of<C>(a, x, c0 + mc), md, v, mine);
-    else if (mine)
-      ((f32x4*)x.sums)[((base + y) * C + c0 + mc) * (D / 4) + md] = v;
-  }
-  if (parts == 1) return;
-  device_release();
-  barrier();
-  u32* ticket = x.tickets + block_x() * a.kv_heads + block_z();
-  if (tid() == 0) lds.last = take_ticket(ticket) == (u32)parts - 1;
-  barrier();
-  if (!lds.last) return;
-  device_acquire();
-  if (tid() == 0) *ticket = 0;
-  if (wave() < C) {
-    int c = wave();
-    column at = column_of<C>(a, x, c);
-    bool real = lds.seen[c][0] >= 0;
-    float top = UNSEEN, sum = 0, sink = a.sinks && real ? a.sinks[at.head] * LOG2E : -__builtin_inff();
-    const f32x2* stats = (const f32x2*)x.stats;
-    for (int s = lane(); s < parts; s += 32) top = __builtin_fmaxf(top, stats[(base + s) * C + c][0]);
-    top = __builtin_fmaxf(wave_max(top), sink);
-    for (int s = lane(); s < parts; s += 32) {
-      f32x2 st = stats[(base + s) * C + c];
-      sum += st[1] * exp2_approx(st[0] - top);
+  f32x4 o[S::passes];
+  UNROLL for (int i = 0; i < S::passes; i++) {
+    const int c0 = i * S::merged;
+    if (i > 0) barrier();
+    UNROLL for (int c = c0; c < c0 + S::merged && c < C; c++) {
+      float f = exp2_approx(m[c] - lds.factor[c][1]) * lds.factor[c][0];
+      if (lane() < S::value_lanes)
+        UNROLL for (int e = 0; e < S::dims / 4; e++) {
+          f32x4 v = {acc[c][4 * e], acc[c][4 * e + 1], acc[c][4 * e + 2], acc[c][4 * e + 3]};
+          lds.part[wave()][c - c0][lane() * (S::dims / 4) + e] = v * f;
+        }
     }
-    float inverse = real ? 1.0f / (wave_sum(sum) + exp2_approx(sink - top)) : 0;
-    for (int s = lane(); s < parts; s += 32) lds.factor[c][s] = exp2_approx(stats[(base + s) * C + c][0] - top) * inverse;
+    barrier();
+    o[i] = 0;
+    if (mc < S::merged)
+      UNROLL for (int w = 0; w < DECODE_WAVES; w++) o[i] += lds.part[w][mc][md];
   }
-  barrier();
-  UNROLL for (int c0 = 0; c0 < C; c0 += S::merged) {
-    bool mine = mc < S::merged && c0 + mc < C;
-    f32x4 v = 0;
-    const f32x4* sums = (const f32x4*)x.sums + (base * C + c0 + mc) * (D / 4) + md;
-    _Pragma("unroll 8") for (int s = 0; s < parts; s++)
-      if (mine) v += sums[s * (C * D / 4)] * lds.factor[c0 + mc][s];
-    decode_store(a, x, column_of<C>(a, x, c0 + mc), md, v, mine);
+  if (parts > 1) {
+    f32x4* sums = (f32x4*)x.sums + (base * C + mc) * (D / 4) + md;
+    const f32x2* stats = (const f32x2*)x.stats + base * C;
+    UNROLL for (int i = 0; i < S::passes; i++)
+      if (mc < S::merged && i * S::merged + mc < C) sums[(y * C + i * S::merged) * (D / 4)] = o[i];
+    device_release();
+    barrier();
+    u32* ticket = x.tickets + block_x() * a.kv_heads + block_z();
+    if (tid() == 0) lds.last = take_ticket(ticket) == (u32)parts - 1;
+    barrier();
+    if (!lds.last) return;
+    device_acquire();
+    if (tid() == 0) *ticket = 0;
+    if (wave() < C) {
+      const int c = wave();
+      const column at = lds.columns[c];
+      float top = UNSEEN, sum = 0, sink = a.sinks && at.seen >= 0 ? a.sinks[at.head] * LOG2E : -__builtin_inff();
+      NO_UNROLL for (int s = lane(); s < parts; s += 32) top = __builtin_fmaxf(top, stats[s * C + c][0]);
+      top = __builtin_fmaxf(wave_max(top), sink);
+      NO_UNROLL for (int s = lane(); s < parts; s += 32) {
+        float f = exp2_approx(stats[s * C + c][0] - top);
+        sum += stats[s * C + c][1] * f;
+        lds.factor[c][s] = f;
+      }
+      sum = at.seen >= 0 ? 1.0f / (wave_sum(sum) + exp2_approx(sink - top)) : 0;
+      NO_UNROLL for (int s = lane(); s < parts; s += 32) lds.factor[c][s] *= sum;
+    }
+    barrier();
+    UNROLL for (int i = 0; i < S::passes; i++) {
+      const int c = i * S::merged + mc;
+      o[i] = 0;
+      if (mc < S::merged && c < C)
+        _Pragma("unroll 4") for (int s = 0; s < parts; s++) o[i] += sums[(s * C + i * S::merged) * (D / 4)] * lds.factor[c][s];
+    }
+  }
+  UNROLL for (int i = 0; i < S::passes; i++) {
+    const int c = i * S::merged + mc;
+    const bool mine = mc < S::merged && c < C;
+    decode_store(a, x, lds.columns[mine ? c : 0], md, o[i], mine);
   }
 }

@@ -12,15 +12,9 @@
     LDS decode_lds<type, d, c> m;                                                                                      \
     attention_decode<type, d, c>(ATTENTION_ARGS, DECODE_ARGS, m);                                                      \
   }
-#define HEADS(type) DECODE(type, 64, 4) DECODE(type, 64, 8) DECODE(type, 128, 4) DECODE(type, 128, 8) DECODE(type, 256, 4) DECODE(type, 512, 4)
-HEADS(f16)
-HEADS(bf16)
-HEADS(q8_0)
-DECODE(f16, 256, 6)
-DECODE(f16, 256, 8)
-DECODE(q8_0, 256, 6)
-DECODE(q8_0, 256, 8)
-DECODE(f32, 64, 4)
-DECODE(f32, 128, 4)
-DECODE(f32, 256, 4)
-DECODE(f32, 512, 4)
+#define FEW(type) DECODE(type, 128, 4) DECODE(type, 256, 4)
+#define MANY(type) FEW(type) DECODE(type, 64, 8) DECODE(type, 128, 8) DECODE(type, 256, 6) DECODE(type, 256, 8) DECODE(type, 512, 4)
+MANY(f16)
+MANY(q8_0)
+FEW(bf16)
+FEW(f32)
