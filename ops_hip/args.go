@@ -31,8 +31,10 @@ type Field struct {
 // reloc is an address to be filled in.
 type reloc struct {
 	at    int       // offset of the pointer in the block
-	value ops.Value // storage that it points to; the zero Value is the node's scratch memory
+	value ops.Value // storage that it points to; the zero Value is the node's scratch memory, or the plan's counters
 	off   int64     // bytes from there
+
+	counters bool
 }
 
 // Ptr adds the address of v: an input or result of the node.
@@ -45,6 +47,9 @@ func (a Args) PtrAt(v ops.Value, off int64) Args {
 
 // ScratchPtr adds the address of byte off of the node's scratch memory, which is aligned to 256 bytes.
 func (a Args) ScratchPtr(off int64) Args { return a.ptr(reloc{off: off}) }
+
+// CounterPtr adds the address of the launch's counters.
+func (a Args) CounterPtr() Args { return a.ptr(reloc{counters: true}) }
 
 // NullPtr adds a null pointer, for an optional operand that the node does not have.
 func (a Args) NullPtr() Args { return a.add(8, 0, true) }

@@ -38,6 +38,16 @@ type lowered struct {
 	scratch int64
 }
 
+// counters returns how many counters the neediest launch of steps has.
+func counters(steps []step) (n int) {
+	for _, s := range steps {
+		for _, l := range s.launches {
+			n = max(n, l.Counters)
+		}
+	}
+	return n
+}
+
 // lower fuses what the device has fused kernels for, rewrites g to ops that it has, chooses kernels and plans memory.
 func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
 	recorded := g
@@ -220,6 +230,11 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 		return err
 	}
 	p.args = args
+	if n := counters(p.steps); n > 0 {
+		if p.counters, err = d.allocZeroed(4 * int64(n)); err != nil {
+			return err
+		}
+	}
 	arena, gen := p.arena.Buffer()
 	return d.thread.Do(background, func() error {
 		for _, s := range p.steps {
@@ -259,6 +274,13 @@ func ones(d [3]uint32) [3]uint32 {
 func (p *Plan) resolve(l *Launch, storage map[ops.Value]tensor.Tensor, scratch int64) ([]byte, error) {
 	b := l.Args.bytes()
 	for _, r := range l.Args.relocs {
+		if r.counters {
+			if l.Counters <= 0 {
+				return nil, fmt.Errorf("argument points to counters, of which the launch has %d", l.Counters)
+			}
+			putPtr(b[r.at:], p.counters.addr)
+			continue
+		}
 		if !r.value.Valid() {
 			if r.off < 0 || r.off >= l.Scratch {
 				return nil, fmt.Errorf("argument points to byte %d of %d bytes of scratch memory", r.off, l.Scratch)

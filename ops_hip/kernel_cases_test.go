@@ -325,7 +325,7 @@ func attentionCases() []ops.Case {
 	add("mla", tensor.F16, 3, 4, 1, 576, 512, ops.AttentionAttrs{Scale: 0.05}, false, short)
 	add("odd", tensor.F16, 3, 2, 1, 37, 51, ops.AttentionAttrs{Scale: 0.2}, true, short)
 	add("odd", tensor.F32, 3, 2, 1, 5, 3, ops.AttentionAttrs{Scale: 0.2}, false, short)
-	return cs
+	return append(cs, decodeCases()...)
 }
 
 func convCases() []ops.Case {

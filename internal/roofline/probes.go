@@ -133,6 +133,14 @@ func (l *probeList) attention() {
 	}
 	for _, d := range []tensor.DType{tensor.F16, tensor.BF16, quant.Q8_0, tensor.F32} {
 		add("attention_plain", d, 1, decodeKeys, 32, 8, 128)
+		for _, heads := range []int{32, 64} {
+			add("attention_decode", d, 1, decodeKeys, heads, 8, 64)
+			add("attention_decode", d, 1, decodeKeys, heads, 8, 128)
+		}
+		for _, heads := range []int{16, 24, 32} {
+			add("attention_decode", d, 1, decodeKeys, heads, 4, 256)
+		}
+		add("attention_decode", d, 1, decodeKeys, 8, 2, 512)
 		for _, dim := range []int{64, 128} {
 			add("attention_mma", d, prefillTokens, prefillTokens, 32, 8, dim)
 		}

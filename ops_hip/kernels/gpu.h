@@ -110,6 +110,41 @@ DEV float pin(float x) {
   return x;
 }
 
+// fixed keeps the compiler from moving instructions across it, which lengthens the lives of registers.
+DEV void fixed() { __builtin_amdgcn_sched_barrier(0); }
+
+// all_arrived waits for all loads from global memory, once and not for one after the other.
+DEV void all_arrived() {
+  fixed();
+#if defined(__GFX12__)
+  __asm__ volatile("s_wait_loadcnt 0x0" ::: "memory");
+#else
+  __asm__ volatile("s_waitcnt vmcnt(0)" ::: "memory");
+#endif
+  fixed();
+}
+
+// uniform returns x, which all lanes of the wave agree on, so that what follows from it is computed once a wave.
+DEV int uniform(int x) { return __builtin_amdgcn_readfirstlane(x); }
+
+// load128_2 reads 16 bytes at an address that is aligned to 2.
+DEV u32x4 load128_2(const u8* p) {
+  typedef u32x4 loose __attribute__((aligned(2)));
+  return *(const loose*)p;
+}
+DEV u32x2 load64_2(const u8* p) {
+  typedef u32x2 loose __attribute__((aligned(2)));
+  return *(const loose*)p;
+}
+
+// Blocks of a launch talk through global memory so: all threads of one write, call device_release, and pass a barrier; a
+// thread takes a ticket; who acts on what it says passes a barrier, calls device_acquire, and reads.
+DEV void device_release() { __builtin_amdgcn_fence(__ATOMIC_RELEASE, "agent"); }
+DEV void device_acquire() { __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "agent"); }
+
+// take_ticket adds 1 to a counter in global memory and returns the value before.
+DEV u32 take_ticket(u32* p) { return __hip_atomic_fetch_add(p, 1u, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT); }
+
 #elif GPU_NVIDIA
 
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
@@ -148,12 +183,37 @@ DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
   return x;
 }
+DEV int uniform(int x) { return x; }
+DEV void fixed() {}
+DEV void all_arrived() {}
+
+// Loads must be aligned here: words around the bytes are read and shifted, none outside of them but for the two before.
+DEV u32x4 load128_2(const u8* p) {
+  bool odd = (u64)p & 2;
+  const u32* q = (const u32*)(p - (odd ? 2 : 0));
+  u32 w[5] = {q[0], q[1], q[2], q[3], *(const u16*)(p + 14)};
+  u32x4 v;
+  UNROLL for (int i = 0; i < 4; i++) v[i] = odd ? w[i] >> 16 | w[i + 1] << 16 : w[i];
+  return v;
+}
+DEV u32x2 load64_2(const u8* p) {
+  bool odd = (u64)p & 2;
+  const u32* q = (const u32*)(p - (odd ? 2 : 0));
+  u32 w[3] = {q[0], q[1], *(const u16*)(p + 6)};
+  u32x2 v;
+  UNROLL for (int i = 0; i < 2; i++) v[i] = odd ? w[i] >> 16 | w[i + 1] << 16 : w[i];
+  return v;
+}
+DEV void device_release() { __nvvm_membar_gl(); }
+DEV void device_acquire() { __nvvm_membar_gl(); }
+DEV u32 take_ticket(u32* p) { return __atomic_fetch_add(p, 1u, __ATOMIC_RELAXED); }
 
 #endif
 
 DEV int lane() { return tid() & 31; }
 DEV int wave() { return tid() >> 5; }
 
+DEV float uniform(float x) { return bits<float>(uniform(bits<int>(x))); }
 DEV float shfl(float x, int src) { return bits<float>(shfl(bits<int>(x), src)); }
 template <int M> DEV float shfl_xor(float x) { return bits<float>(shfl_xor<M>(bits<int>(x))); }
 
