@@ -3,6 +3,7 @@ package opship
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
@@ -50,6 +51,12 @@ func (a Args) ScratchPtr(off int64) Args { return a.ptr(reloc{off: off}) }
 
 // CounterPtr adds the address of the launch's counters.
 func (a Args) CounterPtr() Args { return a.ptr(reloc{counters: true}) }
+
+// without makes the address of v null, where a kernel need not write a result.
+func (a Args) without(v ops.Value) Args {
+	a.relocs = slices.DeleteFunc(slices.Clone(a.relocs), func(r reloc) bool { return r.value == v && !r.counters })
+	return a
+}
 
 // NullPtr adds a null pointer, for an optional operand that the node does not have.
 func (a Args) NullPtr() Args { return a.add(8, 0, true) }

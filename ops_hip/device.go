@@ -3,6 +3,7 @@ package opship
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -106,8 +107,20 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
-// fused are the ops that graphs are rewritten to: parts before what is made of them, larger ones first.
-var fused = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+// fusedRows are the ops that graphs are rewritten to whose kernels do the same to a token whatever the number of tokens is:
+// parts before what is made of them, larger ones first. fused are those and others, in the same order.
+var (
+	fusedRows = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+	fused     = slices.Concat(fusedRows, []*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp})
+)
+
+// fusedFor returns the ops that g is rewritten to.
+func fusedFor(g *ops.Graph) []*ops.Def {
+	if g.Invariant {
+		return fusedRows
+	}
+	return fused
+}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {

@@ -48,6 +48,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #endif
 
 #define DEV static inline __attribute__((device, always_inline))
+#define DEV_METHOD inline __attribute__((device, always_inline)) // of an object
 #define LDS __attribute__((shared, aligned(16)))
 #define TABLE static __attribute__((device, constant)) const
 
@@ -145,8 +146,18 @@ DEV void device_acquire() { __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "agent"); }
 // take_ticket adds 1 to a counter in global memory and returns the value before.
 DEV u32 take_ticket(u32* p) { return __hip_atomic_fetch_add(p, 1u, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT); }
 
+// opaque keeps the compiler from computing what depends on x, which is the same for all lanes, ahead of a loop.
+DEV int opaque(int x) {
+  __asm__ volatile("" : "+s"(x));
+  return x;
+}
+
 #elif GPU_NVIDIA
 
+DEV int opaque(int x) {
+  __asm__ volatile("" : "+r"(x));
+  return x;
+}
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV int block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
 DEV int block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
@@ -246,6 +257,23 @@ template <int WAVES> DEV float block_sum(float x, float* part) {
   x = part[0];
   UNROLL for (int i = 1; i < WAVES; i++) x += part[i];
   return x;
+}
+
+// last_block reports, to all threads of a block, whether all other blocks of the launch have called it already: what they wrote
+// to global memory before is visible then. counter is 0 before the launch, and after it again; last is LDS that nothing else
+// uses. All threads of the block call it.
+DEV bool last_block(u32* counter, u32 blocks, int* last) {
+  device_release();
+  barrier();
+  if (tid() == 0) {
+    bool all = take_ticket(counter) == blocks - 1;
+    if (all) *counter = 0;
+    *last = all;
+  }
+  barrier();
+  if (!*last) return false;
+  device_acquire();
+  return true;
 }
 
 // Loads of 32 bits at addresses that are aligned to 1 and to 2 bytes.
