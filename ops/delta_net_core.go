@@ -56,6 +56,7 @@ var DeltaNetCoreOp = Register(&Def{
 			{"odd", 1, 2, 20, true, []span{{0, 3}}},
 			{"chunks", 1, 2, 32, true, []span{{0, 65}}},
 			{"d128", 1, 2, 128, true, []span{{0, 3}}},
+			{"chunks d128", 1, 1, 128, true, []span{{0, 33}}},
 			{"padded", 2, 4, 64, true, []span{{0, 2}, {0, 1}, {0, 0}}},
 			{"chunks padded", 1, 2, 64, true, []span{{0, 70}, {0, 1}}},
 		} {

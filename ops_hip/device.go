@@ -105,7 +105,8 @@ func (d *Device) Used() int64 {
 }
 
 // fused are the ops that graphs are rewritten to: parts before what is made of them, larger ones first.
-var fused = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+var fused = []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.GatedRMSNormOp, ops.DeltaNetCoreOp,
+	ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {

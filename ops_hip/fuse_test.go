@@ -60,7 +60,11 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	return all
 }
 
-// TestFusedBits checks that fused kernels give the bits of what they replace.
+// fusedClosely are the fused ops whose kernels do not give the bits of what they replace, with bounds of the square error
+// over that of the results: mixtures multiply codes of 24 bits where their parts multiply floats.
+var fusedClosely = map[*ops.Def]float64{ops.MixtureOp: 1e-12, ops.SharedMixtureOp: 1e-12}
+
+// TestFusedBits checks that fused kernels give the bits of what they replace, but for what is in fusedClosely.
 func TestFusedBits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -89,7 +93,11 @@ func TestFusedBits(t *testing.T) {
 					}
 					got, want := p.results(t, dev, d), p.results(t, dev, &expanded)
 					for r := range want {
-						if !bytes.Equal(got[r], want[r]) {
+						if limit := fusedClosely[d]; limit > 0 {
+							if e := relativeError(floats(got[r]), floats(want[r])); !(e <= limit) {
+								t.Errorf("%s/%s: result %d has an error of %g against the expansion, at most %g", d.Name, c.Name, r, e, limit)
+							}
+						} else if !bytes.Equal(got[r], want[r]) {
 							t.Errorf("%s/%s: result %d differs from that of the expansion", d.Name, c.Name, r)
 						}
 					}
@@ -168,7 +176,7 @@ func TestEmittedCodes(t *testing.T) {
 						return productOf(t, d, tokens, k, packs, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
 					}
 					got, want := run(emits, 0), run(plain, 1)
-					if e := emittedError(got, want); !(e <= 1e-13) {
+					if e := relativeError(got, want); !(e <= 1e-13) {
 						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, e)
 					}
 				}
@@ -197,8 +205,8 @@ func emittingDevices(t *testing.T, target string) (emits, plain *Device) {
 	return emits, plain
 }
 
-// emittedError is the square error of got over that of want.
-func emittedError(got, want []float32) float64 {
+// relativeError is the square error of got over that of want.
+func relativeError(got, want []float32) float64 {
 	var diff, sum float64
 	for i := range want {
 		e := float64(got[i]) - float64(want[i])
@@ -285,7 +293,7 @@ func TestEmittedCodesOfLayers(t *testing.T) {
 			c.Args = append(c.Args, weight(quant.Q8_0, 16, heads[1]*heads[2]))
 			p := newProblem(t, times(ops.DeltaNetCoreOp), c)
 			got, want := floats(p.results(t, emits, p.node.Op)[0]), floats(p.results(t, plain, p.node.Op)[0])
-			if e := emittedError(got, want); !(e <= 1e-13) {
+			if e := relativeError(got, want); !(e <= 1e-13) {
 				t.Errorf("%s: %s: error %g", target, c.Name, e)
 			}
 			if n := emits.Executed()["mul_mat_x_q24"].Launches; n != 0 {
