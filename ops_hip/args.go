@@ -3,6 +3,7 @@ package opship
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
@@ -33,6 +34,8 @@ type reloc struct {
 	at    int       // offset of the pointer in the block
 	value ops.Value // storage that it points to; the zero Value is the node's scratch memory
 	off   int64     // bytes from there
+
+	counter bool // it points to the plan's counter instead
 }
 
 // Ptr adds the address of v: an input or result of the node.
@@ -45,6 +48,16 @@ func (a Args) PtrAt(v ops.Value, off int64) Args {
 
 // ScratchPtr adds the address of byte off of the node's scratch memory, which is aligned to 256 bytes.
 func (a Args) ScratchPtr(off int64) Args { return a.ptr(reloc{off: off}) }
+
+// CounterPtr adds the address of an unsigned int that is 0 when the launch starts, and that the kernel leaves so. All launches of
+// a plan may have the same.
+func (a Args) CounterPtr() Args { return a.ptr(reloc{counter: true}) }
+
+// without makes the address of v null, where a kernel need not write a result.
+func (a Args) without(v ops.Value) Args {
+	a.relocs = slices.DeleteFunc(slices.Clone(a.relocs), func(r reloc) bool { return r.value == v && !r.counter })
+	return a
+}
 
 // NullPtr adds a null pointer, for an optional operand that the node does not have.
 func (a Args) NullPtr() Args { return a.add(8, 0, true) }

@@ -3,6 +3,7 @@ package opship
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/fuse"
@@ -16,6 +17,13 @@ type step struct {
 	node     *ops.Node
 	kernel   string
 	launches []Launch
+}
+
+// counts reports whether a launch of s needs the plan's counter.
+func (s step) counts() bool {
+	return slices.ContainsFunc(s.launches, func(l Launch) bool {
+		return slices.ContainsFunc(l.Args.relocs, func(r reloc) bool { return r.counter })
+	})
 }
 
 // Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here, but
@@ -48,11 +56,20 @@ func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
 	if l.g, l.outs, err = ops.Lower(g, d, outs...); err != nil {
 		return l, d.withLayoutHint(recorded, err)
 	}
-	if l.steps, l.scratch, err = d.selectKernels(l.g); err != nil {
+	if !recorded.Lowered() {
+		if l.g, l.outs, err = fuse.Group(l.g, l.outs, d.Supports); err != nil {
+			return l, err
+		}
+	}
+	spared, err := d.selectKernels(&l)
+	if err != nil {
 		return l, err
 	}
 	var badSize error
 	l.arena = plan.Build(l.g, l.outs, func(v ops.Value) int64 {
+		if spared[v] {
+			return 0
+		}
 		n, err := tensor.Bytes(v.DType(), v.Shape())
 		if err != nil && badSize == nil {
 			badSize = fmt.Errorf("opship: %v: %w", v.Node(), err)
@@ -103,26 +120,30 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 	return p, nil
 }
 
-// selectKernels chooses the kernel of each node, inserts the packs that kernels want into g, which must be the device's
-// own, and returns the scratch memory that the neediest wants.
-func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
+// selectKernels chooses the kernel of each node of l.g, which must be the device's own, inserts the packs that kernels want,
+// and fills l.steps and l.scratch, what the neediest wants. It returns the values that nobody writes.
+func (d *Device) selectKernels(l *lowered) (map[ops.Value]bool, error) {
 	ps := newPacks()
 	var nodes []*ops.Node
-	for _, n := range g.Nodes {
+	for _, n := range l.g.Nodes {
 		if n.Op != nil && !n.Op.View {
 			k, err := d.kernelFor(n)
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			made, err := ps.add(n, k, d.target)
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			nodes = append(nodes, made...)
 		}
 		nodes = append(nodes, n)
 	}
-	g.Nodes = nodes
+	for _, o := range l.outs {
+		ps.reads(o)
+	}
+	l.g.Nodes = nodes
+	spared := map[ops.Value]bool{}
 	for i, n := range nodes {
 		n.ID = i
 		if n.Op == nil || n.Op.View {
@@ -130,23 +151,29 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 		}
 		k, ok := ps.chosen[n]
 		if !ok {
+			var err error
 			if k, err = d.kernelFor(n); err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 		}
 		ls, err := k.Launch(n, d.target)
 		if err != nil {
-			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
+			return nil, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}
-		for _, l := range ls {
-			if l.Scratch < 0 || l.Scratch > maxAlloc {
-				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
+		unread := ps.spared(n, k)
+		for i := range ls {
+			if s := ls[i].Scratch; s < 0 || s > maxAlloc {
+				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, s)
 			}
-			scratch = max(scratch, l.Scratch)
+			l.scratch = max(l.scratch, ls[i].Scratch)
+			for _, v := range unread {
+				ls[i].Args = ls[i].Args.without(v)
+				spared[v] = true
+			}
 		}
-		steps = append(steps, step{n, k.Name, ls})
+		l.steps = append(l.steps, step{n, k.Name, ls})
 	}
-	return steps, scratch, nil
+	return spared, nil
 }
 
 // kernelFor returns the best kernel for n.
@@ -212,6 +239,11 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 		return err
 	}
 	p.args = args
+	if slices.ContainsFunc(p.steps, step.counts) {
+		if p.counter, err = d.alloc(memAlign, ops.MemState); err != nil {
+			return err
+		}
+	}
 	arena, gen := p.arena.Buffer()
 	return d.thread.Do(background, func() error {
 		for _, s := range p.steps {
@@ -251,6 +283,10 @@ func ones(d [3]uint32) [3]uint32 {
 func (p *Plan) resolve(l *Launch, storage map[ops.Value]tensor.Tensor, scratch int64) ([]byte, error) {
 	b := l.Args.bytes()
 	for _, r := range l.Args.relocs {
+		if r.counter {
+			putPtr(b[r.at:], p.counter.addr)
+			continue
+		}
 		if !r.value.Valid() {
 			if r.off < 0 || r.off >= l.Scratch {
 				return nil, fmt.Errorf("argument points to byte %d of %d bytes of scratch memory", r.off, l.Scratch)

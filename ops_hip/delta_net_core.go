@@ -71,6 +71,7 @@ func init() {
 		Op:     ops.DeltaNetCoreOp,
 		Match:  func(n *ops.Node, _ *Target) int { return matchIf(match(n), matchPlain) },
 		emits:  emits,
+		spares: func(_ *ops.Node, r int) bool { return r == 0 },
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "step"), nil },
 	})
 	Register(Kernel{
@@ -80,6 +81,7 @@ func init() {
 			return matchIf(match(n) && 2*n.In[0].Shape()[0] >= coreChunkTokens*n.In[4].Shape()[0], matchGood)
 		},
 		emits:  emits,
+		spares: func(_ *ops.Node, r int) bool { return r == 0 },
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "chunk"), nil },
 	})
 }

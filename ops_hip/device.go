@@ -104,9 +104,9 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
-// fused are the ops that graphs are rewritten to: parts before what is made of them, larger ones first.
-var fused = []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.GatedRMSNormOp, ops.DeltaNetCoreOp,
-	ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+// fused are the ops that graphs are rewritten to: parts before what is made of them, else larger ones first.
+var fused = []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp,
+	ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {

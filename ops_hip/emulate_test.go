@@ -1,6 +1,7 @@
 package opship
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -259,7 +260,17 @@ func (e *emulator) launch(t testing.TB, l *Launch, at map[ops.Value]uint64) {
 		e.modules[l.Object] = m
 	}
 	args := append([]byte(nil), l.Args.buf...)
+	counter := uint64(0)
 	for _, r := range l.Args.relocs {
+		if r.counter {
+			var err error
+			counter, err = e.dev.Alloc(4)
+			must(t, err)
+			must(t, e.dev.Write(counter, make([]byte, 4)))
+			defer func() { must(t, e.dev.Free(counter)) }()
+			binary.LittleEndian.PutUint64(args[r.at:], counter)
+			continue
+		}
 		a, ok := at[r.value]
 		if !ok {
 			t.Fatalf("%s: an argument is neither input, result nor scratch", l.Symbol)
@@ -269,6 +280,13 @@ func (e *emulator) launch(t testing.TB, l *Launch, at map[ops.Value]uint64) {
 	_, err := m.Launch(context.Background(), l.Symbol, dims(l.Grid), dims(l.Block), 0, args, rdna.Options{Checks: e.checks})
 	if err != nil {
 		t.Fatalf("%s: %v", l.Symbol, err)
+	}
+	if counter != 0 {
+		left := make([]byte, 4)
+		must(t, e.dev.Read(left, counter))
+		if !bytes.Equal(left, make([]byte, 4)) {
+			t.Errorf("%s leaves the counter at %v", l.Symbol, left)
+		}
 	}
 }
 

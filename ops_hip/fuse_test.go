@@ -2,6 +2,7 @@ package opship
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// results runs op on the operands of p on dev.
+// results runs op on the operands of p on dev, with nothing else fused.
 func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	t.Helper()
 	s, err := dev.Stream()
@@ -20,25 +21,18 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	g := &ops.Graph{}
 	var in []ops.Value
 	for i, v := range p.node.In {
-		leaf := v.Node()
-		if leaf.Leaf == ops.Input {
+		switch leaf := v.Node(); leaf.Leaf {
+		case ops.Weight:
+			in = append(in, g.Weight(uploaded(t, dev, s, leaf.Tensor, p.data[i])))
+		case ops.State:
+			in = append(in, g.State(uploaded(t, dev, s, leaf.Tensor, p.data[i])))
+		default:
 			in = append(in, g.Input(leaf.Name, v.DType(), v.Shape()...))
-			continue
-		}
-		ten := leaf.Tensor
-		size, err := ops.WeightBytes(ten)
-		must(t, err)
-		ten.Buf, err = dev.Alloc(size, ops.MemWeights)
-		must(t, err)
-		defer closing(t, ten.Buf.Free)
-		must(t, s.Upload(ten, p.data[i]))
-		if leaf.Leaf == ops.State {
-			in = append(in, g.State(ten))
-		} else {
-			in = append(in, g.Weight(ten))
 		}
 	}
-	plan, err := dev.Compile(g, nil, g.Add(op, p.node.Attrs, in...)...)
+	g, outs, err := ops.Lower(g, dev, g.Add(op, p.node.Attrs, in...)...)
+	must(t, err)
+	plan, err := dev.Compile(g, nil, outs...)
 	must(t, err)
 	defer closing(t, plan.Close)
 	for i, v := range p.node.In {
@@ -58,6 +52,17 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 		all = append(all, b)
 	}
 	return all
+}
+
+// uploaded returns w in memory of dev with the given contents, until the test ends.
+func uploaded(t *testing.T, dev *Device, s ops.Stream, w tensor.Tensor, data []byte) tensor.Tensor {
+	t.Helper()
+	size, err := ops.WeightBytes(w)
+	must(t, err)
+	w.Buf, err = dev.Alloc(size, ops.MemWeights)
+	must(t, err)
+	must(t, s.Upload(w, data))
+	return w
 }
 
 // fusedBound returns how far the kernel of a fused op may be from what it replaces, as a square error over that of the
@@ -81,7 +86,7 @@ func TestFusedBits(t *testing.T) {
 			dev, err := OpenWith("emu:"+target, FromEnv())
 			must(t, err)
 			defer closing(t, dev.Close)
-			for _, d := range dev.Caps().Fuse {
+			for _, d := range append(dev.Caps().Fuse, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op) {
 				expanded := *d // which no device knows
 				expanded.Name += "_expanded"
 				cases := d.Cases()
@@ -90,6 +95,13 @@ func TestFusedBits(t *testing.T) {
 						row := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
 						w := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n}}
 						cases = append(cases, ops.Case{Name: "long", Attrs: ops.NormAttrs{Eps: 1e-6}, Args: []ops.Arg{row, row, w}})
+					}
+				}
+				if d == ops.MulMatAddRMSNormOp {
+					for _, n := range []int{4096, 8192} {
+						h := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
+						cases = append(cases, ops.Case{Name: fmt.Sprint("long", n), Attrs: ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}},
+							Args: []ops.Arg{input(2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
 					}
 				}
 				native := 0

@@ -25,6 +25,10 @@ type Kernel struct {
 	// result of the node that Launch sees.
 	emits func(n *ops.Node, r int, f packForm) bool
 
+	// spares reports whether the kernel need not write result r of n, where nothing reads it but in the form that the kernel
+	// emits: the address of r is then null. nil: it writes all.
+	spares func(n *ops.Node, r int) bool
+
 	// Launch returns what runs for n, in order. It is called once, when a plan is compiled, on nodes that Match
 	// accepted; the result must be a function of the same things as Match's.
 	Launch func(n *ops.Node, t *Target) ([]Launch, error)

@@ -63,7 +63,7 @@ func init() {
 			Op:   op,
 			Match: func(n *ops.Node, _ *Target) int {
 				m, ok := mixtureOf(n)
-				dot := dotWeights[m.gate.DType()] && dotWeights[m.down.DType()] && m.in%32 == 0 && m.ff%32 == 0
+				dot := isDot(m.gate) && isDot(m.down) && m.in%32 == 0 && m.ff%32 == 0
 				return matchIf(ok && dot && m.tokens <= vecTokens && cover(m.out, 8) <= maxIndex, matchGood)
 			},
 			packs: func(n *ops.Node, _ *Target) []pack {

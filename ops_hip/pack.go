@@ -71,22 +71,20 @@ type pack struct {
 // pack adds the addresses of a pack: of what it holds, and of its scales.
 func (a Args) pack(v ops.Value, f packForm) Args { return a.Ptr(v).PtrAt(v, f.scales()) }
 
-// emitted adds the addresses of the pack that n makes besides its results, null if it makes none.
+// emitted adds the addresses of the pack of its last result that n makes too, null if it makes none.
 func (a Args) emitted(n *ops.Node) Args {
 	i := max(1, n.Op.Results)
 	if len(n.Out) == i {
 		return a.NullPtr().NullPtr()
 	}
-	x := n.In[0].Shape()
-	return a.pack(n.Result(i), packForm{kind: packQ24, rows: x.Rows(), k: x.Last()})
+	y := n.Out[i-1].Shape
+	return a.pack(n.Result(i), packForm{kind: packQ24, rows: y.Rows(), k: y.Last()})
 }
 
 // key returns the pack that p is the same as: views of a value have its bytes. A state may be updated between two nodes
 // that read it, so that each of them packs it anew.
 func (p pack) key() (pack, bool) {
-	for n := p.of.Node(); n.Op != nil && n.Op.View; n = p.of.Node() {
-		p.of = n.In[0]
-	}
+	p.of = viewed(p.of)
 	return p, ops.Root(p.of).Leaf != ops.State
 }
 
@@ -94,20 +92,57 @@ func (p pack) key() (pack, bool) {
 type packs struct {
 	have   map[pack]ops.Value
 	chosen map[*ops.Node]Kernel // for the nodes so far
+	read   map[ops.Value]bool   // values that are read as they are
 }
 
-func newPacks() packs { return packs{map[pack]ops.Value{}, map[*ops.Node]Kernel{}} }
+func newPacks() packs {
+	return packs{map[pack]ops.Value{}, map[*ops.Node]Kernel{}, map[ops.Value]bool{}}
+}
+
+// reads notes that v, or what it is a view of, is read as it is.
+func (ps packs) reads(v ops.Value) { ps.read[viewed(v)] = true }
+
+// viewed returns what v is a view of, or v.
+func viewed(v ops.Value) ops.Value {
+	for n := v.Node(); n.Op != nil && n.Op.View; n = v.Node() {
+		v = n.In[0]
+	}
+	return v
+}
+
+// spared returns the results of n that its kernel k need not write.
+func (ps packs) spared(n *ops.Node, k Kernel) (vs []ops.Value) {
+	if k.spares == nil {
+		return nil
+	}
+	for r := range max(1, n.Op.Results) {
+		if v := n.Result(r); !ps.read[v] && k.spares(n, r) {
+			vs = append(vs, v)
+		}
+	}
+	return vs
+}
 
 // add gives n, for which k was chosen, the packs that k wants as further inputs, and returns the nodes that must make them
 // before n: none for those that the kernel of what is packed can write as well, which becomes a further result of its node.
 func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 	ps.chosen[n] = k
-	if k.packs == nil {
+	var wanted []pack
+	if k.packs != nil {
+		wanted = k.packs(n, t)
+	}
+	for i, v := range n.In {
+		packed := slices.ContainsFunc(wanted, func(p pack) bool { return p.of == v })
+		if !packed || slices.Contains(n.In[:i], v) { // what is packed is read once, in the form
+			ps.reads(v)
+		}
+	}
+	if wanted == nil {
 		return nil, nil
 	}
 	var made []*ops.Node
 	n.In = slices.Clone(n.In) // it may be shared
-	for _, p := range k.packs(n, t) {
+	for _, p := range wanted {
 		key, shared := p.key()
 		v, ok := ps.have[key]
 		if !ok || !shared {
@@ -121,6 +156,7 @@ func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 				v = from.Result(len(from.Out) - 1)
 			} else {
 				maker := &ops.Node{Op: packOp, In: []ops.Value{p.of}, Attrs: p.form, Pos: n.Pos, Out: []ops.Type{typ}}
+				ps.reads(p.of)
 				made = append(made, maker)
 				v = maker.Result(0)
 			}

@@ -19,6 +19,7 @@ type Plan struct {
 	own      bool       // arena is of this plan alone
 	bytes    int64      // of the arena, that the plan takes
 	args     *buffer    // argument blocks, in host memory
+	counter  *buffer    // zero between launches; nil: none needs it
 	steps    []step
 	launches []hiprt.Launch // of all steps, in order
 	moving   []moving       // their addresses in the arena
@@ -143,9 +144,11 @@ func (p *Plan) Close() error {
 	if p.own {
 		err = errors.Join(err, p.arena.Free())
 	}
-	if p.args != nil {
-		err = errors.Join(err, p.args.Free())
-		p.args = nil
+	for _, b := range []**buffer{&p.args, &p.counter} {
+		if *b != nil {
+			err = errors.Join(err, (*b).Free())
+			*b = nil
+		}
 	}
 	return err
 }

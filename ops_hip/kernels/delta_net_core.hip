@@ -7,7 +7,7 @@
 //
 // y [tokens, nv, dv] = the gated norm (w [dv], z as y, eps) of the rule's result. dv is a multiple of 4, up to 128. Grid (nv,
 // sequences), blocks of 512: a block has a head, and the first sequence's has the padding too, where the rule's result counts
-// as 0. Unless codes are null, dv is 128, and codes and ds are the 24-bit codes of y (q24.h).
+// as 0. Unless codes are null, dv is 128, and codes and ds are the 24-bit codes of y (q24.h); then y may be null.
 //
 // The step gives the bits of what it replaces: l2_norm, softplus, gated_delta_net and so on. Reference: the expansion.
 // Launched by delta_net_core.go.
@@ -30,7 +30,7 @@ DEV void core_end(const core& c, const delta& a, int t, int h, f32x4 v, f32x4 w,
   v = rms_scale(v, w, factor) * g;
   u32 at = (u32)(t * a.nv + h) * (a.dv / 4) + l;
   if (l <= last) {
-    ((f32x4*)c.y)[at] = v;
+    if (c.y) ((f32x4*)c.y)[at] = v;
     if (c.out.codes) q24_vectors(v, at, c.out);
   }
 }

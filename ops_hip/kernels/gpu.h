@@ -48,6 +48,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #endif
 
 #define DEV static inline __attribute__((device, always_inline))
+#define DEV_METHOD inline __attribute__((device, always_inline)) // of an object
 #define LDS __attribute__((shared, aligned(16)))
 #define TABLE static __attribute__((device, constant)) const
 
@@ -104,14 +105,31 @@ DEV u32 lut16(u32x4 table, u32 index) {
 // atomic_add adds to an int in LDS and returns the value before.
 DEV int atomic_add(int* p, int x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP); }
 
+// device_add adds to an int in global memory, for all blocks of the device, and returns the value before. What a thread wrote
+// to global memory before device_release, other blocks may read after device_acquire once they know from device_add that it
+// was written.
+DEV u32 device_add(u32* p, u32 x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT); }
+DEV void device_release() { __builtin_amdgcn_fence(__ATOMIC_RELEASE, "agent"); }
+DEV void device_acquire() { __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "agent"); }
+
 // pin keeps the compiler from fusing the operation that made x with one that uses it.
 DEV float pin(float x) {
   __asm__ volatile("" : "+v"(x));
   return x;
 }
 
+// opaque keeps the compiler from computing what depends on x, which is the same for all lanes, ahead of a loop.
+DEV int opaque(int x) {
+  __asm__ volatile("" : "+s"(x));
+  return x;
+}
+
 #elif GPU_NVIDIA
 
+DEV int opaque(int x) {
+  __asm__ volatile("" : "+r"(x));
+  return x;
+}
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV int block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
 DEV int block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
@@ -144,6 +162,9 @@ DEV u32 lut16(u32x4 table, u32 index) {
   return y;
 }
 DEV int atomic_add(int* p, int x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
+DEV u32 device_add(u32* p, u32 x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
+DEV void device_release() { __nvvm_membar_gl(); }
+DEV void device_acquire() { __nvvm_membar_gl(); }
 DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
   return x;
@@ -186,6 +207,23 @@ template <int WAVES> DEV float block_sum(float x, float* part) {
   x = part[0];
   UNROLL for (int i = 1; i < WAVES; i++) x += part[i];
   return x;
+}
+
+// last_block reports, to all threads of a block, whether all other blocks of the launch have called it already: what they wrote
+// to global memory before is visible then. counter is 0 before the launch, and after it again; last is LDS that nothing else
+// uses. All threads of the block call it.
+DEV bool last_block(u32* counter, u32 blocks, int* last) {
+  device_release();
+  barrier();
+  if (tid() == 0) {
+    bool all = device_add(counter, 1) == blocks - 1;
+    if (all) *counter = 0;
+    *last = all;
+  }
+  barrier();
+  if (!*last) return false;
+  device_acquire();
+  return true;
 }
 
 // Loads of 32 bits at addresses that are aligned to 1 and to 2 bytes.

@@ -18,7 +18,6 @@
 #include "q24.h"
 
 #define NORM_VECTORS 4
-#define DEV_METHOD inline __attribute__((device, always_inline)) // of a Row
 
 // sum_squares returns the share of thread t of `threads`.
 DEV float sum_squares(const float* x, u32 n, u32 t, u32 threads) {
@@ -32,38 +31,55 @@ DEV float sum_squares(f32x4 v, float s) {
   return s;
 }
 
-// norm_vectors normalizes a row of n floats with T threads, of which t is one: all of a wave (part is null), or of a block.
+// norm_vectors normalizes a row of n floats with T threads, of which t is one: all of a wave (part is null), or of a block. A
+// block of REAL threads, of which t is one, may stand for T: each for those of t, t+REAL, ...
 // A Row has
 //   load(i)           vector i of what is normalized
 //   side(i)           what else store needs of the operands at i, of type Row::Side
 //   factor(sum)       the factor of the row, from the sum of its squares
 //   store(i, v, side, factor)   returns what it stored
 // The row's codes start at vector `first` of out.
-template <int T, class Row> DEV void norm_vectors(Row row, u32 n, u32 t, float* part, u32 first, q24_out out) {
+template <int T, int REAL, class Row> DEV void norm_vectors(Row row, u32 n, u32 t0, float* part, u32 first, q24_out out) {
+  constexpr int EACH = T / REAL;
   u32 vectors = n / 4;
-  f32x4 v[NORM_VECTORS];
-  typename Row::Side side[NORM_VECTORS];
-  UNROLL for (int j = 0; j < NORM_VECTORS; j++) {
-    v[j] = 0;
-    side[j] = {};
-    if (j * T >= vectors) continue; // the same for all threads
-    u32 i = t + j * T, last = vectors - 1;
-    i = i < last ? i : last; // threads beyond the row read its end, so that no load waits for a branch
-    v[j] = row.load(i);
-    side[j] = row.side(i);
-  }
-  float s = 0;
-  UNROLL for (int j = 0; j < NORM_VECTORS; j++) s = t + j * T < vectors ? sum_squares(v[j], s) : s;
-  if constexpr (T == 32)
-    s = wave_sum(s);
-  else
-    s = block_sum<T / 32>(s, part);
-  s = row.factor(s);
-  UNROLL for (int j = 0; j < NORM_VECTORS; j++)
-    if (t + j * T < vectors) {
-      f32x4 y = row.store(t + j * T, v[j], side[j], s);
-      if (out.codes) q24_vectors(y, first + t + j * T, out);
+  f32x4 v[EACH][NORM_VECTORS];
+  typename Row::Side side[EACH][NORM_VECTORS];
+  UNROLL for (int q = 0; q < EACH; q++)
+    UNROLL for (int j = 0; j < NORM_VECTORS; j++) {
+      v[q][j] = 0;
+      side[q][j] = {};
+      if (j * T >= vectors) continue; // the same for all threads
+      u32 i = t0 + q * REAL + j * T, last = vectors - 1;
+      i = i < last ? i : last; // threads beyond the row read its end, so that no load waits for a branch
+      v[q][j] = row.load(i);
+      side[q][j] = row.side(i);
     }
+  float sum[EACH];
+  UNROLL for (int q = 0; q < EACH; q++) {
+    float s = 0;
+    UNROLL for (int j = 0; j < NORM_VECTORS; j++) s = t0 + q * REAL + j * T < vectors ? sum_squares(v[q][j], s) : s;
+    sum[q] = wave_sum(s);
+  }
+  float s = sum[0];
+  if constexpr (T > 32) {
+    UNROLL for (int q = 0; q < EACH; q++)
+      if (lane() == 0) part[wave() + q * (REAL / 32)] = sum[q];
+    barrier();
+    s = part[0];
+    UNROLL for (int i = 1; i < T / 32; i++) s += part[i];
+  }
+  s = row.factor(s);
+  UNROLL for (int q = 0; q < EACH; q++)
+    UNROLL for (int j = 0; j < NORM_VECTORS; j++) {
+      u32 i = t0 + q * REAL + j * T;
+      if (i < vectors) {
+        f32x4 y = row.store(i, v[q][j], side[q][j], s);
+        if (out.codes) q24_vectors(y, first + i, out);
+      }
+    }
+}
+template <int T, class Row> DEV void norm_vectors(Row row, u32 n, u32 t, float* part, u32 first, q24_out out) {
+  norm_vectors<T, T>(row, n, t, part, first, out);
 }
 
 // NORM_KERNELS defines <name>_f32_wave and _row over a Row that ROW makes for row r. codes may be null.

@@ -1,0 +1,28 @@
+package opship
+
+import "github.com/hipengine/hipengine/ops"
+
+func init() {
+	Register(Kernel{
+		Name: "mul_mat_add_rms_norm_dot",
+		Op:   ops.MulMatAddRMSNormOp,
+		Match: func(node *ops.Node, _ *Target) int {
+			p, ok := productsOf(node, 1)
+			n := node.Out[0].Shape[1]
+			return matchIf(ok && p.dot() && n%4 == 0 && n <= normRow, matchBest)
+		},
+		packs: codesOf,
+		emits: func(node *ops.Node, r int, f packForm) bool {
+			return f.kind == packQ24 && r == 1 && f.k == node.Out[1].Shape[1] && f.k%128 == 0
+		},
+		spares: func(_ *ops.Node, r int) bool { return r == 1 },
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+			p, _ := productsOf(node, 1)
+			n := node.Out[0].Shape[1]
+			return one(Launch{Object: "mul_mat_add_rms_norm", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix() + "_norm",
+				Grid: [3]uint32{Blocks(n, 16)}, Block: [3]uint32{256},
+				Args: Args{}.pack(node.In[4], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.In[3]).Ptr(node.Result(0)).Ptr(node.Result(1)).
+					emitted(node).CounterPtr().i32s(p.m, n, p.k).F32(node.Attrs.(ops.MulMatNormAttrs).Norm.Eps)})
+		},
+	})
+}
