@@ -15,15 +15,24 @@ const maxCoreValues = 128
 // coreChunkTokens is the number of tokens that the chunked kernels take at a time, and from half of which on they pay.
 const coreChunkTokens = 16
 
-// coreArgs are the arguments of the kernels: see PARAMS in kernels/delta_net_core.hip. The convolution's result is at the
-// start of scratch memory.
-func coreArgs(n *ops.Node) Args {
+// coreTaps is the number of taps of the convolutions that the step makes itself.
+const coreTaps = 4
+
+// coreArgs are the arguments of the kernels: see PARAMS in kernels/delta_net_core.hip. If conv, they make the convolution;
+// else its result is at the start of scratch memory.
+func coreArgs(n *ops.Node, conv bool) Args {
 	a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
 	tiled := 0
 	if a.Delta.Tiled {
 		tiled = 1
 	}
-	args := Args{}.ScratchPtr(0).Ptr(n.In[6]).Ptr(n.In[5]).Ptr(n.In[7]).Ptr(n.In[8]).Ptr(n.In[9]).Ptr(n.In[3]).Ptr(n.In[4]).
+	args := Args{}
+	if conv {
+		args = args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).CounterPtr()
+	} else {
+		args = args.ScratchPtr(0).NullPtr().NullPtr().NullPtr()
+	}
+	args = args.Ptr(n.In[6]).Ptr(n.In[5]).Ptr(n.In[7]).Ptr(n.In[8]).Ptr(n.In[9]).Ptr(n.In[3]).Ptr(n.In[4]).
 		i32s(x[1], a.Q.Lo, a.K.Lo, a.V.Lo, n.In[4].Shape()[0], x[0], (a.Q.Hi-a.Q.Lo)/s[3], s[1], s[3], s[2], tiled).
 		F32(a.Delta.Scale).F32(a.QNorm.Eps).F32(a.KNorm.Eps).Ptr(n.In[10]).Ptr(n.In[11]).Ptr(n.Result(0))
 	if len(n.Out) == n.Op.Results {
@@ -58,12 +67,18 @@ func init() {
 			convForm = "serial"
 		}
 		scratch := 4 * int64(x.Elems())
+		rule := Launch{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
+			Grid: [3]uint32{uint32(s[1]), uint32(sequences)}, Block: [3]uint32{512}}
+		if form == "step" && w[1] == coreTaps {
+			rule.Args = coreArgs(n, true)
+			return []Launch{rule}
+		}
+		rule.Scratch, rule.Args = scratch, coreArgs(n, false)
 		return []Launch{
 			{Object: "causal_conv", Symbol: "causal_conv_silu_f32_" + convForm, Grid: convGrid(x, sequences, serial), Block: [3]uint32{256},
 				Scratch: scratch, Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.In[3]).Ptr(n.In[4]).ScratchPtr(0).
 						i32s(sequences, x[0], x[1], w[1])},
-			{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
-				Grid: [3]uint32{uint32(s[1]), uint32(sequences)}, Block: [3]uint32{512}, Scratch: scratch, Args: coreArgs(n)},
+			rule,
 		}
 	}
 	Register(Kernel{

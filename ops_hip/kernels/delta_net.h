@@ -94,15 +94,21 @@ template <int N> DEV void delta_add(delta_row<N>& r, float decay, float u, const
   }
 }
 
+// delta_unit scales a vector of N elements to unit length, of which lane l of a wave has elements 4l to 4l+3, and puts it at
+// `to`, or zeros if it is not `in`. All lanes of the wave do; those beyond the vector change nothing.
+template <int N> DEV void delta_unit(float* to, f32x4 v, bool in, float eps) {
+  const bool has = lane() < N / 4;
+  float s = rsqrt(wave_sum(has ? sum_squares(v, 0) : 0) + eps);
+  if (has) *(f32x4*)(to + 4 * lane()) = in ? v * s : 0;
+}
+
 // delta_stage copies the vector of head `head` at row t of x to `to`, padded with zeros to N, with all lanes of a wave; a
 // negative t gives zeros. With DELTA_CORE, dk is N, at most 128.
 template <int N, int FORM> DEV void delta_stage(float* to, const float* x, int pitch, int t, int head, int dk, float eps) {
   if (FORM == DELTA_CORE) {
-    const int last = dk / 4 - 1, i = lane() < last ? lane() : last;
-    f32x4 v = *(const f32x4*)(x + (i64)(t < 0 ? 0 : t) * pitch + (i64)head * dk + 4 * i);
-    float s = rsqrt(wave_sum(lane() <= last ? sum_squares(v, 0) : 0) + eps);
-    v = t >= 0 && lane() <= last ? v * s : 0;
-    if (lane() < N / 4) *(f32x4*)(to + 4 * lane()) = v;
+    const int i = lane() < N / 4 ? lane() : N / 4 - 1;
+    f32x4 v = *(const f32x4*)(x + (i64)(t < 0 ? 0 : t) * pitch + (i64)head * N + 4 * i);
+    delta_unit<N>(to, v, t >= 0, eps);
     return;
   }
   for (int c = lane(); c < N; c += 32) to[c] = t >= 0 && c < dk ? x[(i64)t * pitch + (i64)head * dk + c] : 0;
