@@ -127,6 +127,8 @@ func terms(n *ops.Node) float64 {
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
 	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
 		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
+	case ops.MixtureOp, ops.SharedMixtureOp: // of the router and both products of an expert
+		return 2*last(0) + last(4)
 	case ops.WeightedSumOp:
 		return last(1)
 	}

@@ -56,12 +56,17 @@ var DeltaNetCoreOp = Register(&Def{
 			{"odd", 1, 2, 20, true, []span{{0, 3}}},
 			{"chunks", 1, 2, 32, true, []span{{0, 65}}},
 			{"d128", 1, 2, 128, true, []span{{0, 3}}},
-			{"padded", 2, 4, 64, true, []span{{0, 2}, {0, 1}, {0, 0}}},
+			{"chunks d128", 1, 1, 128, true, []span{{0, 33}}},
+			{"padded", 2, 4, 64, true, []span{{0, 2}, {0, 5}, {0, 1}, {0, 0}}},
 			{"chunks padded", 1, 2, 64, true, []span{{0, 70}, {0, 1}}},
 		} {
 			b := layout(8, c.spans...)
 			if c.name == "padded" || c.name == "chunks padded" {
 				b.tokens += 2
+			}
+			taps := 4
+			if c.name == "few" {
+				taps = 3
 			}
 			keys, channels := c.nk*c.d, (2*c.nk+c.nv)*c.d
 			bias, decay := f32(c.nv), f32(c.nv)
@@ -70,8 +75,8 @@ var DeltaNetCoreOp = Register(&Def{
 				Attrs: DeltaNetCoreAttrs{SliceAttrs{0, keys}, SliceAttrs{keys, 2 * keys}, SliceAttrs{2 * keys, channels},
 					NormAttrs{1e-6}, NormAttrs{1e-5}, GatedDeltaNetAttrs{0.25, c.tiled}, NormAttrs{1e-4}},
 				Args: []Arg{f32(b.tokens, channels),
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, 3, channels}},
-					f32(channels, 4), i32(b.starts), i32(b.slots), f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias, decay,
+					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, taps - 1, channels}},
+					f32(channels, taps), i32(b.starts), i32(b.slots), f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias, decay,
 					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, c.nv, c.d, c.d}},
 					f32(c.d), f32(b.tokens, c.nv, c.d)}})
 		}

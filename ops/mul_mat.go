@@ -21,6 +21,8 @@ func Exact(n *Node) bool {
 		return a.Exact
 	case MulMatNormAttrs:
 		return a.MulMat.Exact
+	case MixtureAttrs:
+		return a.MulMat.Exact
 	}
 	return false
 }

@@ -107,11 +107,12 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
-// fusedRows are the ops that graphs are rewritten to whose kernels do the same to a token whatever the number of tokens is:
-// parts before what is made of them, larger ones first. fused are those and others, in the same order.
+// fused are the ops that graphs are rewritten to: parts before what is made of them, else larger ones first. fusedRows are
+// those whose kernels do the same to a token whatever the number of tokens is.
 var (
 	fusedRows = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
-	fused     = slices.Concat(fusedRows, []*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp})
+	fused     = slices.Concat([]*ops.Def{ops.MixtureOp, ops.SharedMixtureOp}, fusedRows,
+		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp})
 )
 
 // fusedFor returns the ops that g is rewritten to.

@@ -21,15 +21,13 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	g := &ops.Graph{}
 	var in []ops.Value
 	for i, v := range p.node.In {
-		leaf := v.Node()
-		if leaf.Leaf == ops.Input {
+		switch leaf := v.Node(); leaf.Leaf {
+		case ops.Weight:
+			in = append(in, g.Weight(uploaded(t, dev, s, leaf.Tensor, p.data[i])))
+		case ops.State:
+			in = append(in, g.State(uploaded(t, dev, s, leaf.Tensor, p.data[i])))
+		default:
 			in = append(in, g.Input(leaf.Name, v.DType(), v.Shape()...))
-			continue
-		}
-		if ten := uploaded(t, dev, s, leaf.Tensor, p.data[i]); leaf.Leaf == ops.State {
-			in = append(in, g.State(ten))
-		} else {
-			in = append(in, g.Weight(ten))
 		}
 	}
 	g, outs, err := ops.Lower(g, dev, g.Add(op, p.node.Attrs, in...)...)
@@ -67,7 +65,18 @@ func uploaded(t *testing.T, dev *Device, s ops.Stream, w tensor.Tensor, data []b
 	return w
 }
 
-// TestFusedBits checks that fused kernels give the bits of what they replace.
+// fusedBound returns how far the kernel of a fused op may be from what it replaces, as a square error over that of the
+// results; 0 if it gives the same bits. Mixtures multiply codes of 24 bits where their parts multiply floats, and the chunked
+// form of a DeltaNet layer has other chunks.
+func fusedBound(k Kernel) float64 {
+	switch k.Name {
+	case "mixture_dot", "shared_mixture_dot", "delta_net_core_f32_chunk":
+		return 1e-12
+	}
+	return 0
+}
+
+// TestFusedBits checks that fused kernels give the bits of what they replace, but for those with a fusedBound.
 func TestFusedBits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -98,12 +107,18 @@ func TestFusedBits(t *testing.T) {
 				native := 0
 				for _, c := range cases {
 					p := newProblem(t, d, c)
-					if dev.Supports(p.node) {
+					limit := 0.0
+					if k, ok := kernels.find(p.node, dev.target); ok {
 						native++
+						limit = fusedBound(k)
 					}
 					got, want := p.results(t, dev, d), p.results(t, dev, &expanded)
 					for r := range want {
-						if !bytes.Equal(got[r], want[r]) {
+						if limit > 0 {
+							if e := relative(floats(got[r]), floats(want[r])); !(e <= limit) {
+								t.Errorf("%s/%s: result %d has an error of %g against the expansion, at most %g", d.Name, c.Name, r, e, limit)
+							}
+						} else if !bytes.Equal(got[r], want[r]) {
 							t.Errorf("%s/%s: result %d differs from that of the expansion", d.Name, c.Name, r)
 						}
 					}

@@ -107,11 +107,12 @@ func normCases(weighted bool) func() []ops.Case {
 	}
 }
 
-// rareTypes are the weight types that have no conformance cases: those that need an importance matrix, and F64.
+// rareTypes are the weight types that have no conformance cases: those that need an importance matrix, those of activations,
+// and F64.
 func rareTypes() []tensor.Format {
 	var fs []tensor.Format
 	for _, f := range tensor.Formats() {
-		if quant.RequiresImatrix(f.DType) || f.DType == tensor.F64 {
+		if _, ok := weightTypes[f.Name]; ok && (quant.RequiresImatrix(f.DType) || f.Activation || f.DType == tensor.F64) {
 			fs = append(fs, f)
 		}
 	}
@@ -357,6 +358,7 @@ func deltaCases() []ops.Case {
 	}{
 		{"padding", 2, 4, 32, 32, true, []int32{0, 3, 3, 100, 100}, []int32{3, 0, 4, 1}},
 		{"d20", 1, 2, 20, 7, false, []int32{0, 1, 34}, []int32{1, 0}},
+		{"d64", 1, 2, 64, 64, false, []int32{0, 1, 66}, []int32{1, 2}},
 		{"d96", 1, 2, 96, 100, false, []int32{0, 33}, []int32{1}},
 		{"d256", 1, 1, 256, 40, true, []int32{0, 11}, []int32{0}},
 	} {
