@@ -13,7 +13,7 @@ import (
 
 // OpenCounting opens the emulator of target as a device of cus compute units that runs one registered kernel, by name,
 // wherever it can and nothing else but what packs activations for it, or all kernels if the name is empty, and that counts
-// distinct bytes as well. With cus the launches are those that a card of that size gets: how far attention is split
+// distinct bytes and trips to memory as well, which excludes the checks of [EnvChecks]. With cus the launches are those that a card of that size gets: how far attention is split
 // depends on it.
 func OpenCounting(target, kernel string, cus int) (*Device, error) {
 	only, err := onlyKernel(kernel)
@@ -27,7 +27,8 @@ func OpenCounting(target, kernel string, cus int) (*Device, error) {
 		return nil, err
 	}
 	d.target = NewTarget(target, cus)
-	hiprt.MachineOf(d.rt).(*machine).opt.Footprint = true
+	m := hiprt.MachineOf(d.rt).(*machine)
+	m.opt.Footprint, m.opt.Trips = true, true
 	return d, nil
 }
 

@@ -41,3 +41,6 @@ func (a Args) Values() []ops.Value {
 	}
 	return vs
 }
+
+// Scalars returns the block with zeros in place of addresses.
+func (a Args) Scalars() []byte { return a.bytes() }

@@ -20,7 +20,7 @@ type conformCmd struct {
 	Seed    uint64   `help:"Seed of all random data."`
 	NoSkip  bool     `help:"Count a skipped check as a failure."`
 	Tap     bool     `help:"When a model fails, find the first node that departs from the reference."`
-	Limits  bool     `help:"Instead, execute every shipped kernel on emulators and print by what each GPU of a data sheet bounds it, and the launches of whole models (plan/NAME): a model, not a measurement."`
+	Limits  bool     `help:"Instead, execute every shipped kernel on emulators and print by what each GPU of a data sheet bounds it, and what whole models launch (plan/NAME) and are bounded to (bound/NAME): a model, not a measurement."`
 	Verbose bool     `short:"v" help:"List the checks that passed as well; with --limits, the kernels of each plan."`
 	Kernels bool     `help:"List the kernel that runs each node of every architecture, and check nothing."`
 	HTML    string   `name:"html" placeholder:"FILE" help:"Write the report as a page with plots of the errors."`

@@ -1,6 +1,7 @@
 package roofline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -88,28 +89,28 @@ type planSum struct {
 	kindOf  map[string]kind // of symbols; the first one's
 }
 
-// sum adds up launches.
-func (t traffic) sum(ls []opship.Planned) (planSum, error) {
-	p := planSum{symbols: map[string]launchSum{}, kindOf: map[string]kind{}}
-	for _, l := range ls {
-		bytes, err := t.moved(l)
+// sum adds up the launches of p.
+func (p plan) sum() (planSum, error) {
+	s := planSum{symbols: map[string]launchSum{}, kindOf: map[string]kind{}}
+	for _, l := range p.launches {
+		bytes, err := p.moved(l)
 		if err != nil {
-			return p, err
+			return s, err
 		}
 		k, symbol := kindOf(l), l.Launch.Symbol
-		if _, known := p.kindOf[symbol]; !known {
-			p.kindOf[symbol] = k
+		if _, known := s.kindOf[symbol]; !known {
+			s.kindOf[symbol] = k
 		}
-		one := p.symbols[symbol]
+		one := s.symbols[symbol]
 		one.add(bytes)
-		p.symbols[symbol] = one
-		p.all.add(bytes)
-		p.by[k].add(bytes)
+		s.symbols[symbol] = one
+		s.all.add(bytes)
+		s.by[k].add(bytes)
 		if k != product {
-			p.glue.add(bytes)
+			s.glue.add(bytes)
 		}
 	}
-	return p, nil
+	return s, nil
 }
 
 // list says what a step of so many tokens launches and moves by kind: "617 launches: 253 products (4774.26 MB/token),
@@ -124,62 +125,115 @@ func (p planSum) list(tokens int) string {
 	return fmt.Sprintf("%d launches: %s", p.all.launches, strings.Join(parts, ", "))
 }
 
-// planLimits prints the launches and the traffic of whole steps of models of real shape on g: "plan/NAME". Kernels are
-// listed one by one if each is true.
-func planLimits(out io.Writer, g limits.GPU, match *regexp.Regexp, each bool) (err error) {
-	var names []string
-	for _, name := range synth.Names() {
-		if match.MatchString("plan/" + name) {
-			names = append(names, name)
-		}
+// planSteps are the steps whose plans are shown: one token to 16, and a part of a prompt.
+func planSteps() []step {
+	var steps []step
+	for _, n := range []int{1, 2, 3, 4, 8, 16} {
+		steps = append(steps, decodeStep(n, planContext))
 	}
-	if names == nil {
-		return nil
-	}
+	return append(steps, prefillStep(planPrompt))
+}
+
+// planLimits prints the launches and the traffic of whole steps of models of real shape on g, "plan/NAME STEP", and what the
+// kernels bound them to, "bound/NAME STEP". Kernels are listed one by one if each is true.
+func planLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.Regexp, each bool) (err error) {
 	dev, err := opship.OpenCounting(g.Target, "", g.CUs)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	for _, name := range names {
-		m, src, err := declared(name)
+	for _, name := range synth.Names() {
+		wanted := func(s step) (counts, bounds bool) {
+			return s.seqs == 1 && match.MatchString("plan/"+name+" "+s.name), match.MatchString("bound/" + name + " " + s.name)
+		}
+		if !slices.ContainsFunc(planSteps(), func(s step) bool { counts, bounds := wanted(s); return counts || bounds }) {
+			continue
+		}
+		m, err := declared(name)
 		if err != nil {
 			return err
 		}
-		for _, s := range []step{decodeStep(1, planContext), prefillStep(planPrompt)} {
-			ls, err := s.planned(dev, m, src)
+		c, err := newCoster(dev, g, m)
+		if err != nil {
+			return err
+		}
+		if err := m.limits(ctx, out, c, wanted, each); err != nil {
+			return errors.Join(fmt.Errorf("%s on %s: %w", name, g.Target, err), c.close())
+		}
+		if err := c.close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// limits prints the lines of one model.
+func (m declaredModel) limits(ctx context.Context, out io.Writer, c *coster, wanted func(step) (counts, bounds bool), each bool) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, s := range planSteps() {
+		counts, bounds := wanted(s)
+		if !counts && !bounds {
+			continue
+		}
+		p, err := s.plan(c.dev, m)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if counts {
+			if err := p.write(w, c.gpu, m.name, each); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		if bounds {
+			t, err := c.plan(ctx, p)
 			if err != nil {
-				return fmt.Errorf("%s: %s on %s: %w", name, s.name, g.Target, err)
+				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			p, err := newTraffic(s, m.State()).sum(ls)
-			if err != nil {
-				return fmt.Errorf("%s: %s on %s: %w", name, s.name, g.Target, err)
-			}
-			tokens := s.sizes.Tokens
-			fmt.Fprintf(w, "%s\tplan/%s\t%s\tglue %.2f MB/token\t%s\t[%s]\n", g.Name, name, s.name, p.glue.megabytes(tokens), p.list(tokens), limits.Label)
-			if !each {
-				continue
-			}
-			for _, symbol := range slices.Sorted(maps.Keys(p.symbols)) {
-				one := p.symbols[symbol]
-				fmt.Fprintf(w, "%s\tplan/%s\t%s\t%d x %s\t%.3f MB/token\t%s\t[%s]\n",
-					g.Name, name, s.name, one.launches, symbol, one.megabytes(tokens), kindNames[p.kindOf[symbol]], limits.Label)
-			}
+			t.write(w, c.gpu, m.name, s, each)
 		}
 	}
 	return w.Flush()
 }
 
-// planned returns the launches of s for m on dev, with caches of halves.
-func (s step) planned(dev *opship.Device, m models.Model, src models.Source) ([]opship.Planned, error) {
-	context := max(s.context, s.sizes.Pages*runner.PageSize)
-	o := runner.Options{Context: min(context, m.Params().Context), Seqs: s.sizes.Seqs, Batch: s.sizes.Tokens, KVType: tensor.F16}
-	g, outs, err := runner.Record(dev, m, src, o, s.sizes)
+// write prints what a plan launches and moves.
+func (p plan) write(w io.Writer, g limits.GPU, name string, each bool) error {
+	sum, err := p.sum()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return dev.Planned(g, outs.Logits)
+	fmt.Fprintf(w, "%s\tplan/%s\t%s\tglue %.2f MB/token\t%s\t[%s]\n", g.Name, name, p.name, sum.glue.megabytes(p.tokens), sum.list(p.tokens), limits.Label)
+	if !each {
+		return nil
+	}
+	for _, symbol := range slices.Sorted(maps.Keys(sum.symbols)) {
+		one := sum.symbols[symbol]
+		fmt.Fprintf(w, "%s\tplan/%s\t%s\t%d x %s\t%s, %.3f MB/token\t[%s]\n",
+			g.Name, name, p.name, one.launches, symbol, kindNames[sum.kindOf[symbol]], one.megabytes(p.tokens), limits.Label)
+	}
+	return nil
+}
+
+// plan is what a device launches for a step of a model.
+type plan struct {
+	traffic
+	launches []opship.Planned
+	index    map[string][]byte
+}
+
+// plan returns the plan of s for m on dev, with caches of halves.
+func (s step) plan(dev *opship.Device, m declaredModel) (plan, error) {
+	sizes, index, err := s.index(m)
+	if err != nil {
+		return plan{}, err
+	}
+	context := max(s.context, sizes.Pages*runner.PageSize)
+	o := runner.Options{Context: min(context, m.Params().Context), Seqs: s.seqs, Batch: s.tokens, KVType: tensor.F16}
+	g, outs, err := runner.Record(dev, m, m.src, o, sizes)
+	if err != nil {
+		return plan{}, err
+	}
+	ls, err := dev.Planned(g, outs.Logits)
+	return plan{newTraffic(s, m.State()), ls, index}, err
 }
 
 // declaredTensors is a source of tensors without contents.
@@ -194,24 +248,37 @@ func (d declaredTensors) ReadTensor(t gguf.TensorInfo, _ []byte, _ int64) error 
 	return fmt.Errorf("roofline: tensor %q has no contents", t.Name)
 }
 
-// declared returns the model of a shape in Q4_K_M, and its tensors.
-func declared(name string) (models.Model, models.Source, error) {
+// declaredModel is a model of real shape without weights.
+type declaredModel struct {
+	models.Model
+	name    string
+	src     models.Source
+	experts int // of a layer; 0 for none
+}
+
+// declared returns the model of a shape in Q4_K_M.
+func declared(name string) (declaredModel, error) {
+	m := declaredModel{name: name}
 	shape, err := synth.Lookup(name)
 	if err != nil {
-		return nil, nil, err
+		return m, err
 	}
 	meta, err := shape.Meta(convert.Q4_K_M)
 	if err != nil {
-		return nil, nil, err
+		return m, err
 	}
 	infos, err := shape.Tensors(convert.Q4_K_M)
 	if err != nil {
-		return nil, nil, err
+		return m, err
 	}
 	src := declaredTensors{}
 	for _, t := range infos {
 		src[t.Name] = t
+		if len(t.Shape) == 3 {
+			m.experts = t.Shape[0]
+		}
 	}
-	m, err := models.New(meta)
-	return m, src, err
+	m.src = src
+	m.Model, err = models.New(meta)
+	return m, err
 }

@@ -113,8 +113,10 @@ func (l *probeList) experts() {
 	}
 	for _, d := range weightTypes() {
 		l.add(ops.MulMatExpertsOp, "mul_mat_experts_vec", nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
-		// 32 pairs of token and choice for each expert: tiles are full
-		l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, 16, out, in), ids(plainTokens, 16))
+		// 16 pairs of token and choice for each expert, as a prompt of 512 tokens has with 256 experts, and 64
+		for _, experts := range []int{32, 8} {
+			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, experts, out, in), ids(plainTokens, experts))
+		}
 	}
 	for _, g := range []ops.Gating{ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK} {
 		l.add(ops.RouteOp, "route_f32", ops.RouteAttrs{K: chosen, Gating: g, Norm: true, Scale: 1}, f32s(prefillTokens, 256))

@@ -3,33 +3,35 @@ package roofline
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/kv"
-	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// step is a step of a model whose sizes decide what launches move.
+// step is a step of a model.
 type step struct {
 	name    string // as it is printed: "decode at 4096"
-	sizes   models.Sizes
-	context int // tokens of the sequence when the step ends
+	tokens  int    // of all sequences
+	seqs    int
+	context int // tokens of a sequence when the step ends
 }
 
 // decodeStep is one token of each of n sequences, with context tokens before it.
 func decodeStep(n, context int) step {
-	return step{fmt.Sprintf("decode at %d", context), models.Sizes{Tokens: n, Seqs: n, Pages: pagesOf(context + 1), Rows: n}, context + 1}
+	name := fmt.Sprintf("decode at %d", context)
+	if n > 1 {
+		name = fmt.Sprintf("decode of %d sequences at %d", n, context)
+	}
+	return step{name, n, n, context + 1}
 }
 
 // prefillStep is a prompt of one sequence, from its start.
 func prefillStep(tokens int) step {
-	return step{fmt.Sprintf("prefill of %d", tokens), models.Sizes{Tokens: tokens, Seqs: 1, Pages: pagesOf(tokens), Rows: 1}, tokens}
+	return step{fmt.Sprintf("prefill of %d", tokens), tokens, 1, tokens}
 }
-
-// pagesOf returns the width of a page table for a sequence of n tokens.
-func pagesOf(n int) int { return models.Bucket((n + kv.PageSize - 1) / kv.PageSize) }
 
 // traffic tells what the launches of a step of a model move.
 type traffic struct {
@@ -52,7 +54,7 @@ func (t traffic) moved(l opship.Planned) (float64, error) {
 	total := float64(l.Launch.Scratch)
 	seen := map[ops.Value]bool{}
 	for _, v := range l.Launch.Args.Values() {
-		own := owner(v)
+		own := ops.Owner(v)
 		if seen[own] {
 			continue
 		}
@@ -61,17 +63,12 @@ func (t traffic) moved(l opship.Planned) (float64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%v: %w", l.Node, err)
 		}
+		if own == ops.Owner(l.Node.In[0]) {
+			n *= t.convolved(l)
+		}
 		total += n
 	}
 	return total, nil
-}
-
-// owner returns the value whose storage v has.
-func owner(v ops.Value) ops.Value {
-	for n := v.Node(); n.Op != nil && n.Op.Storage(v.Index()) >= 0; n = v.Node() {
-		v = n.In[n.Op.Storage(v.Index())]
-	}
-	return v
 }
 
 // movedOf returns the bytes of v, which owns its storage, that a launch for n moves.
@@ -89,7 +86,7 @@ func (t traffic) movedOf(n *ops.Node, v ops.Value) (float64, error) {
 	case leaf.Leaf == ops.State:
 		return whole * t.stateShare(n, leaf), nil
 	case leaf.Leaf == ops.Weight && n.Op == ops.EmbedOp:
-		return whole * float64(min(t.sizes.Tokens, shape[0])) / float64(shape[0]), nil
+		return whole * float64(min(t.tokens, shape[0])) / float64(shape[0]), nil
 	case leaf.Leaf == ops.Weight && len(shape) == 3:
 		return whole * expertShare(n, shape[0]), nil
 	case n.Op == ops.RowsOp || n.Op == ops.SliceOp: // they read what they write
@@ -99,6 +96,16 @@ func (t traffic) movedOf(n *ops.Node, v ops.Value) (float64, error) {
 	return whole, nil
 }
 
+// convolved returns the part of its input that a launch of a convolution reads: one that keeps the state alone reads the
+// tokens that this holds.
+func (t traffic) convolved(l opship.Planned) float64 {
+	if l.Node.Op != ops.CausalConvOp || slices.Contains(l.Launch.Args.Values(), l.Node.Result(0)) {
+		return 1
+	}
+	kept := l.Node.In[1].Shape()[1]
+	return min(1, float64(t.seqs*kept)/float64(l.Node.In[0].Shape()[0]))
+}
+
 // stateShare returns the part of a cache or of the states of sequences that n reads and writes. Both are counted where it
 // does both, so that it may be above the number of sequences.
 func (t traffic) stateShare(n *ops.Node, state *ops.Node) float64 {
@@ -106,9 +113,9 @@ func (t traffic) stateShare(n *ops.Node, state *ops.Node) float64 {
 	for _, i := range n.Op.InPlace {
 		updated = updated || ops.Root(n.In[i]) == state
 	}
-	switch seqs := float64(t.sizes.Seqs); {
+	switch seqs := float64(t.seqs); {
 	case t.paged[state.Tensor.Name] && updated:
-		return float64(t.sizes.Tokens) / float64(shape[0]*shape[1])
+		return float64(t.tokens) / float64(shape[0]*shape[1])
 	case t.paged[state.Tensor.Name]:
 		return seqs * float64(t.context) / float64(shape[0]*shape[1])
 	case updated:

@@ -17,6 +17,7 @@ type Runtime struct {
 	Props   []hiprt.Properties // one per device
 	Kind    string             // "hip" if empty
 	Ver     hiprt.Version
+	Known   []string // what Notes says
 	Kernels map[string]Kernel
 	Limit   int64 // bytes that can be allocated; 0 for no limit
 
@@ -148,6 +149,7 @@ func (r *Runtime) Library() string { return "libfake.so" }
 
 // Version returns Ver.
 func (r *Runtime) Version() hiprt.Version { return r.Ver }
+func (r *Runtime) Notes() []string        { return r.Known }
 
 // Devices returns len(Props).
 func (r *Runtime) Devices() (int, error) {

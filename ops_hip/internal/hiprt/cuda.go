@@ -117,6 +117,7 @@ func (h *cuda) fail(f int, c uint32) *Error {
 func (h *cuda) Name() string     { return "cuda" }
 func (h *cuda) Library() string  { return h.lib.path }
 func (h *cuda) Version() Version { return h.version }
+func (h *cuda) Notes() []string  { return nil }
 
 func (h *cuda) Devices() (int, error) {
 	if h.noDev != nil {

@@ -91,6 +91,7 @@ type Runtime interface {
 	Name() string     // "hip", "cuda", "emu"
 	Library() string  // file that it was loaded from; empty for an emulator
 	Version() Version // of the runtime, not of the hardware
+	Notes() []string  // what users should know of how the runtime was found
 
 	// Devices returns how many devices there are. With none the error wraps ErrNoDevice.
 	Devices() (int, error)
