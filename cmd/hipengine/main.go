@@ -44,7 +44,7 @@ type commands struct {
 	Perplexity perplexityCmd `cmd:"" help:"Measure how well a model predicts a text."`
 	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
-	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes, or how a server answers (bench serve)."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Show the values of a command's flags, and where each comes from."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 
