@@ -80,7 +80,7 @@ type Config struct {
 	Runner   Runner
 	EOG      func(id int32) bool // reports end-of-generation tokens; nil if there are none
 	Policy   Policy              // nil is Fair{}
-	MaxQueue int                 // sequences waiting for a slot from which on none is accepted; 0 is DefaultMaxQueue
+	MaxQueue int                 // most sequences that wait for a slot; 0 is DefaultMaxQueue
 
 	// Piece returns the text of a token, and whether it is a marker: one that stands for more than its text. With it, the
 	// engine remembers what it drew for prompts that say it again: see [Engine.Verbatim]. Nil remembers nothing.
@@ -211,7 +211,9 @@ func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence,
 	switch {
 	case e.closing:
 		return nil, ErrClosed
-	case waiting >= e.maxQueue:
+	case len(seqs) > e.maxQueue:
+		return nil, fmt.Errorf("%w: %d choices are more than the queue holds, which are %d", ErrBadRequest, len(seqs), e.maxQueue)
+	case waiting+len(seqs) > e.maxQueue:
 		e.stats.Rejected++
 		return nil, fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, waiting)
 	}

@@ -21,6 +21,10 @@ import (
 func TestInvariant(t *testing.T) {
 	for _, arch := range reusing {
 		for name, dev := range map[string]ops.Device{"cpu": cpu.New(cpu.Options{Threads: 2}), "ref": opsref.New(opsref.Options{Threads: 2})} {
+			n := 10
+			if name == "ref" {
+				n = 4 // it is slow
+			}
 			t.Run(arch+"/"+name, func(t *testing.T) {
 				l := loadTinyOn(t, arch, dev)
 				alone, done := l.engine(t, runner.Options{Context: 256, Batch: 256, KVType: tensor.F16, Invariant: true}, 0)
@@ -30,7 +34,7 @@ func TestInvariant(t *testing.T) {
 				rng := rand.New(rand.NewPCG(18, 1))
 				system := randomIDs(rng, 60)
 				var requests []engine.Request
-				for i := range 10 {
+				for i := range n {
 					prompt := append(slices.Clone(system[:20+rng.IntN(40)]), randomIDs(rng, 1+rng.IntN(40))...)
 					requests = append(requests, engine.Request{Prompt: prompt, MaxTokens: 5, Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}})
 				}
@@ -52,7 +56,7 @@ func TestInvariant(t *testing.T) {
 					}
 					wait.Wait()
 				}
-				if cached < 200 {
+				if cached < 20*n {
 					t.Errorf("%d tokens were cached: the test tests little", cached)
 				}
 			})
