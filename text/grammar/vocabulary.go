@@ -24,6 +24,8 @@ type Vocabulary struct {
 	trie    trie
 	longest int // bytes of a token
 	masks   *lru
+
+	grammars *lru
 }
 
 // VocabularyOptions are what a vocabulary may have besides its tokens.
@@ -55,7 +57,7 @@ func NewVocabulary(tokens []Token, o VocabularyOptions) (*Vocabulary, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
 	}
-	v.masks = newLRU(o.CacheBytes)
+	v.masks, v.grammars = newLRU(o.CacheBytes), newLRU(grammarBytes)
 	for _, id := range v.eog {
 		if id < 0 || int(id) >= len(tokens) {
 			return nil, fmt.Errorf("grammar: end-of-generation id %d is outside the vocabulary of %d tokens", id, len(tokens))
