@@ -250,6 +250,9 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
 	}
+	if r.Sampling.Constraint != nil && r.IgnoreEOG {
+		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
+	}
 	for i, id := range r.Prompt {
 		if id < 0 || int(id) >= e.limits.Vocab {
 			return nil, fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)

@@ -240,20 +240,37 @@ func (e *Engine) draw(s *Sequence, r row) {
 			return
 		}
 	}
-	t := s.accept(id, e.eog(id))
-	t.Logprob, t.Top = chosen.Logprob, top
+	s.pending = s.last[:0]
+	t := Token{ID: id, Logprob: chosen.Logprob, Top: top}
+	if !e.accept(s, t) || s.req.Sampling.Constraint == nil || s.req.Logprobs {
+		return // with log-probabilities, every token needs a row of logits
+	}
+	for _, id := range s.req.Sampling.Constraint.Forced() {
+		if !e.accept(s, Token{ID: id}) {
+			return
+		}
+	}
+}
+
+// accept takes a token into a sequence, to be fed to the runner next, and hands it to the consumer. It returns false if
+// the sequence has ended.
+func (e *Engine) accept(s *Sequence, t Token) bool {
+	if c := s.req.Sampling.Constraint; c != nil {
+		if err := c.Accept(t.ID); err != nil {
+			e.finish(s, FinishNone, fmt.Errorf("engine: constraint: %w", err))
+			return false
+		}
+	}
+	t = s.accept(t, e.eog(t.ID))
 	s.req.Observer.Drew()
 	e.mu.Lock()
 	e.stats.GeneratedTokens++
 	e.mu.Unlock()
 	if t.Finish == FinishNone {
-		s.last[0] = id
-		s.pending = s.last[:]
-		if e.reuse != nil {
-			s.ids = append(s.ids, id)
-		}
+		s.pending = append(s.pending, t.ID)
+		s.ids = append(s.ids, t.ID)
 		s.emit(t)
-		return
+		return true
 	}
 	if e.verbatim != nil {
 		if !t.EOG {
@@ -267,6 +284,7 @@ func (e *Engine) draw(s *Sequence, r row) {
 	e.release(s, t.Finish, nil)
 	s.emit(t)
 	s.end(nil)
+	return false
 }
 
 // finish ends a sequence in any state, running or queued.

@@ -71,6 +71,7 @@ var rules = []rule{
 	{"text", []string{"gguf"}, "text needs no compute"},
 	{"text/jinja", nil, "the template language knows nothing of messages or tokens"},
 	{"text/tokenizer", []string{"gguf"}, "a tokenizer is made of a file's metadata"},
+	{"text/grammar", []string{"text/tokenizer"}, "a grammar speaks of bytes, and of the tokens that spell them"},
 	{"text/chat", []string{"text/jinja", "text/tokenizer"}, "templates turn messages into pieces of prompts"},
 	{"engine", []string{"models", "ops", "tensor"}, "the engine is testable with a fake device"},
 	{"engine/kv", []string{"tensor"}, "layouts of state are data, which models declare"},
@@ -117,6 +118,7 @@ var thirdParty = map[string][]string{
 	"golang.org/x/exp":                {"."},
 	"golang.org/x/sys":                {"."},
 	"github.com/google/go-cmp":        {}, // tests only, which Imports leaves out
+	"github.com/santhosh-tekuri":      {}, // tests only
 	"github.com/hipengine/hipengine/": {"."},
 }
 
