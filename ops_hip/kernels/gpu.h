@@ -3,11 +3,12 @@
 //
 // Two variants: AMD (clang -x hip) and NVIDIA (clang -x cuda, to PTX). A wave is 32 lanes on both. Blocks are
 // one-dimensional and of a size that is known when the kernel is compiled; KERNEL(n) declares an entry point with
-// blocks of n threads.
+// blocks of n threads, and KERNEL_LARGE(n) one with so many registers that a SIMD holds two waves on targets with the
+// small register file, for which the compiler would spill some to hold more.
 //
 // Rules that the compilers do not check:
 //   - wave_*, shfl* and mma read other lanes: all 32 lanes of a wave must call them together;
-//   - no v_permlane*: LLVM 19 may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
+//   - no v_permlane*: LLVM may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
 //     are exchanged with ds_bpermute, which it never moves;
 //   - LDS of a kernel is at most 48 KiB: what NVIDIA allows statically, of the 64 KiB of AMD;
 //   - arrays are indexed by constants after unrolling, else they land in scratch memory, which is forbidden.
@@ -40,9 +41,11 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #if defined(__AMDGCN__)
 #define GPU_AMD 1
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
+#define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
+#define KERNEL_LARGE(n) KERNEL(n)
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
