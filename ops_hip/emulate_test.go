@@ -324,6 +324,13 @@ const (
 )
 
 func bound(kernel string, n *ops.Node) float64 {
+	if n.Op == ops.MulMatSwiGLUOp || n.Op == ops.MulMatGeGLUOp { // two products, and what the activation makes of the first's
+		return 3 * boundOf(kernel, n)
+	}
+	return boundOf(kernel, n)
+}
+
+func boundOf(kernel string, n *ops.Node) float64 {
 	switch {
 	case strings.HasSuffix(kernel, "_mma") && slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
 		return boundBHalf

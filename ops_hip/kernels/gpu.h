@@ -35,6 +35,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 
 #define UNROLL _Pragma("unroll")
 #define UNROLL_2 _Pragma("unroll 2")
+#define UNROLL_4 _Pragma("unroll 4")
 #define NO_UNROLL _Pragma("nounroll") // where unrolling would cost registers
 #define RESTRICT __restrict__
 

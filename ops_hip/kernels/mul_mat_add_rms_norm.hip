@@ -4,7 +4,7 @@
 // where nothing reads it otherwise.
 //
 // mul_mat_<q>_dot1_norm (m = 1) and _dot8_norm (m of 1 to 8). Grid ⌈n/16⌉, blocks of 256, a wave for two rows of w; the last
-// block to finish makes the norms, in the order of the kernels of norm.h. counter is 0 before and after. LDS 132
+// block to finish makes the norms, in the order of the kernels of norm.h. counter is 0 before and after. LDS 260
 // bytes. Reference: the expansion. Launched by mul_mat_add_rms_norm.go.
 #include "mul_mat_dot.h"
 #include "norm.h"
@@ -37,17 +37,49 @@ struct sum_row {
 };
 
 DEV sum_row sum_row_of(int t, const float* sum, const float* wn, float* out, u32 n, float eps) {
-  return {vectors_at(sum, t, n), vectors_at(wn, 0, n), out ? vectors_at(out, t, n) : 0, n, eps};
+  return {vectors_at(sum, t, n), vectors_at(wn, 0, n), vectors_at(out, t, n), n, eps};
+}
+
+// norm_of_wave is norm_vectors<512> by one wave, so that several make their rows at a time.
+DEV void norm_of_wave(sum_row row, u32 n, u32 first, norm_out out) {
+  const u32 vectors = n / 4;
+  float s = 0;
+  UNROLL_4 for (u32 w = 0; w < 16; w++) { // what wave w of 512 threads sums
+    float p = 0;
+    UNROLL for (u32 j = 0; j < NORM_VECTORS; j++) {
+      u32 i = j * 512 + w * 32 + lane();
+      if (j * 512 < vectors) p = i < vectors ? sum_squares(row.load(i < vectors ? i : 0), p) : p;
+    }
+    s += wave_sum(p);
+  }
+  s = row.factor(s);
+  for (u32 i0 = lane(); i0 < vectors; i0 += 128) {
+    f32x4 v[4], side[4];
+    UNROLL for (u32 j = 0; j < 4; j++) {
+      u32 i = i0 + 32 * j < vectors ? i0 + 32 * j : i0;
+      v[j] = row.load(i), side[j] = row.side(i);
+    }
+    UNROLL for (u32 j = 0; j < 4; j++) {
+      u32 i = i0 + 32 * j;
+      if (i >= vectors) break;
+      f32x4 y = row.store(i, v[j], side[j], s);
+      if (out.form == form_codes) q24_vectors(y, first + i, q24_out{(i8*)out.codes, out.scales, out.elements});
+    }
+  }
 }
 
 template <class Q, int M>
 DEV void mul_mat_add_rms_norm(const x24& x, const u8* RESTRICT w, const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,
-                              q24_out codes, u32* counter, u32 n, float eps, float (*part)[16], int* last) {
+                              norm_out codes, u32* counter, u32 n, float eps, float (*part)[32], int* last) {
   dot_pair<Q, M>(x, w, block_x() * 16 + 2 * wave(), n, store_sum{h, sum, n});
   if (!last_block(counter, (n + 15) / 16, last)) return;
   const int rows = M == 1 ? 1 : x.m;
   if (n <= 512) { // as a wave does
     NO_UNROLL for (int t = wave(); t < rows; t += 8) norm_vectors<32>(sum_row_of(t, sum, wn, out, n, eps), n, lane(), 0, t * (n / 4), codes);
+    return;
+  }
+  if (M > 1 && rows > 3) {
+    if ((int)wave() < rows) norm_of_wave(sum_row_of(wave(), sum, wn, out, n, eps), n, wave() * (n / 4), codes);
     return;
   }
   NO_UNROLL for (int t = 0; t < rows; t++) norm_vectors<512, 256>(sum_row_of(t, sum, wn, out, n, eps), n, tid(), part[t & 1], t * (n / 4), codes);
@@ -57,9 +89,9 @@ DEV void mul_mat_add_rms_norm(const x24& x, const u8* RESTRICT w, const float* R
   KERNEL(256) mul_mat_##q##_dot##m_max##_norm(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT w,                \
                                               const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,      \
                                               i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, int m, u32 n, int k, float eps) { \
-    LDS float part[2][16];                                                                                                             \
+    LDS float part[2][32];                                                                                                             \
     LDS int last;                                                                                                                      \
-    mul_mat_add_rms_norm<q, m_max>((x24){codes, ds, m, k}, w, h, wn, sum, out, q24_out{codes_y, ds_y, m * n}, counter, n, eps, part, &last); \
+    mul_mat_add_rms_norm<q, m_max>((x24){codes, ds, m, k}, w, h, wn, sum, out, norm_out{codes_y, ds_y, m * n, codes_y ? form_codes : no_form}, counter, n, eps, part, &last); \
   }
 #define ADD_NORM_OF(q) ADD_NORM(q, 1) ADD_NORM(q, 8)
 ADD_NORM_OF(q8_0)
