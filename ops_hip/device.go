@@ -106,7 +106,7 @@ func (d *Device) Used() int64 {
 
 // fused are the ops that graphs are rewritten to: parts before what is made of them, else larger ones first.
 var fused = []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp,
-	ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp}
+	ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {

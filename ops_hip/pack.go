@@ -133,7 +133,8 @@ func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 	}
 	for i, v := range n.In {
 		packed := slices.ContainsFunc(wanted, func(p pack) bool { return p.of == v })
-		if !packed || slices.Contains(n.In[:i], v) { // what is packed is read once, in the form
+		// What is packed is read once, in the form.
+		if !packed || slices.Contains(n.In[:i], v) || k.alsoReads != nil && k.alsoReads(n, i) {
 			ps.reads(v)
 		}
 	}

@@ -7,7 +7,7 @@
 // block to finish makes the norms, in the order of the kernels of norm.h. counter is 0 before and after. LDS 132
 // bytes. Reference: the expansion. Launched by mul_mat_add_rms_norm.go.
 #include "mul_mat_dot.h"
-#include "norm.h"
+#include "sum_norm.h"
 
 struct store_sum {
   const float* h;
@@ -19,38 +19,12 @@ struct store_sum {
   }
 };
 
-// sum_row is a Row of what was summed.
-struct sum_row {
-  typedef f32x4 Side;
-  const f32x4 *sum, *w;
-  f32x4* out;
-  u32 n;
-  float eps;
-  DEV_METHOD f32x4 load(u32 i) { return sum[i]; }
-  DEV_METHOD Side side(u32 i) { return w[i]; }
-  DEV_METHOD float factor(float squares) { return rms_factor(squares, n, eps); }
-  DEV_METHOD f32x4 store(u32 i, f32x4 v, Side weight, float s) {
-    f32x4 y = rms_scale(v, weight, s);
-    if (out) out[i] = y;
-    return y;
-  }
-};
-
-DEV sum_row sum_row_of(int t, const float* sum, const float* wn, float* out, u32 n, float eps) {
-  return {vectors_at(sum, t, n), vectors_at(wn, 0, n), out ? vectors_at(out, t, n) : 0, n, eps};
-}
-
 template <class Q, int M>
 DEV void mul_mat_add_rms_norm(const x24& x, const u8* RESTRICT w, const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,
                               q24_out codes, u32* counter, u32 n, float eps, float (*part)[16], int* last) {
   dot_pair<Q, M>(x, w, block_x() * 16 + 2 * wave(), n, store_sum{h, sum, n});
   if (!last_block(counter, (n + 15) / 16, last)) return;
-  const int rows = M == 1 ? 1 : x.m;
-  if (n <= 512) { // as a wave does
-    NO_UNROLL for (int t = wave(); t < rows; t += 8) norm_vectors<32>(sum_row_of(t, sum, wn, out, n, eps), n, lane(), 0, t * (n / 4), codes);
-    return;
-  }
-  NO_UNROLL for (int t = 0; t < rows; t++) norm_vectors<512, 256>(sum_row_of(t, sum, wn, out, n, eps), n, tid(), part[t & 1], t * (n / 4), codes);
+  sum_norms(M == 1 ? 1 : x.m, sum, wn, out, n, eps, part, codes);
 }
 
 #define ADD_NORM(q, m_max)                                                                                                             \
