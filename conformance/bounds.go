@@ -150,7 +150,7 @@ func magnitude(n *ops.Node, in *input) float64 {
 		return product(0, 1) * product(0, 2)
 	case ops.CausalConvOp:
 		return product(0, 2)
-	case ops.AttentionOp:
+	case ops.AttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
 		return 0
 	}
 	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {
