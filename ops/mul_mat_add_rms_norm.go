@@ -37,7 +37,7 @@ var MulMatAddRMSNormOp = Register(&Def{
 	Work: func(n *Node) (flop, bytes int64) { return productWork(n, 1) },
 	Cases: func() []Case {
 		var cs []Case
-		for _, s := range [][3]int{{1, 4, 256}, {1, 64, 512}, {1, 1152, 256}, {3, 132, 256}, {8, 64, 1280}, {2, 37, 256}, {9, 96, 256}, {70, 160, 256}} {
+		for _, s := range [][3]int{{1, 4, 256}, {1, 64, 512}, {1, 1152, 256}, {3, 132, 256}, {8, 516, 512}, {2, 37, 256}, {9, 96, 256}, {70, 160, 256}} {
 			for _, typ := range []string{"F32", "Q8_0", "Q4_K", "Q6_K"} {
 				h := f32(s[0], s[1])
 				h.Gen = scaled(10) // a residual stream is larger than what a block adds

@@ -32,10 +32,10 @@ type Field struct {
 // reloc is an address to be filled in.
 type reloc struct {
 	at    int       // offset of the pointer in the block
-	value ops.Value // storage that it points to; the zero Value is the node's scratch memory
+	value ops.Value // storage that it points to; the zero Value is the node's scratch memory, or the plan's counters
 	off   int64     // bytes from there
 
-	counter bool // it points to the plan's counter instead
+	counters bool
 }
 
 // Ptr adds the address of v: an input or result of the node.
@@ -49,13 +49,12 @@ func (a Args) PtrAt(v ops.Value, off int64) Args {
 // ScratchPtr adds the address of byte off of the node's scratch memory, which is aligned to 256 bytes.
 func (a Args) ScratchPtr(off int64) Args { return a.ptr(reloc{off: off}) }
 
-// CounterPtr adds the address of an unsigned int that is 0 when the launch starts, and that the kernel leaves so. All launches of
-// a plan may have the same.
-func (a Args) CounterPtr() Args { return a.ptr(reloc{counter: true}) }
+// CounterPtr adds the address of the launch's counters.
+func (a Args) CounterPtr() Args { return a.ptr(reloc{counters: true}) }
 
 // without makes the address of v null, where a kernel need not write a result.
 func (a Args) without(v ops.Value) Args {
-	a.relocs = slices.DeleteFunc(slices.Clone(a.relocs), func(r reloc) bool { return r.value == v && !r.counter })
+	a.relocs = slices.DeleteFunc(slices.Clone(a.relocs), func(r reloc) bool { return r.value == v && !r.counters })
 	return a
 }
 

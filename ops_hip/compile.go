@@ -3,7 +3,6 @@ package opship
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/fuse"
@@ -17,13 +16,6 @@ type step struct {
 	node     *ops.Node
 	kernel   string
 	launches []Launch
-}
-
-// counts reports whether a launch of s needs the plan's counter.
-func (s step) counts() bool {
-	return slices.ContainsFunc(s.launches, func(l Launch) bool {
-		return slices.ContainsFunc(l.Args.relocs, func(r reloc) bool { return r.counter })
-	})
 }
 
 // Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here, but
@@ -43,6 +35,16 @@ type lowered struct {
 	steps   []step
 	arena   plan.Arena
 	scratch int64
+}
+
+// counters returns how many counters the neediest launch of steps has.
+func counters(steps []step) (n int) {
+	for _, s := range steps {
+		for _, l := range s.launches {
+			n = max(n, l.Counters)
+		}
+	}
+	return n
 }
 
 // lower fuses what the device has fused kernels for, rewrites g to ops that it has, chooses kernels and plans memory.
@@ -239,8 +241,8 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 		return err
 	}
 	p.args = args
-	if slices.ContainsFunc(p.steps, step.counts) {
-		if p.counter, err = d.alloc(memAlign, ops.MemState); err != nil {
+	if n := counters(p.steps); n > 0 {
+		if p.counters, err = d.allocZeroed(4 * int64(n)); err != nil {
 			return err
 		}
 	}
@@ -283,8 +285,11 @@ func ones(d [3]uint32) [3]uint32 {
 func (p *Plan) resolve(l *Launch, storage map[ops.Value]tensor.Tensor, scratch int64) ([]byte, error) {
 	b := l.Args.bytes()
 	for _, r := range l.Args.relocs {
-		if r.counter {
-			putPtr(b[r.at:], p.counter.addr)
+		if r.counters {
+			if l.Counters <= 0 {
+				return nil, fmt.Errorf("argument points to counters, of which the launch has %d", l.Counters)
+			}
+			putPtr(b[r.at:], p.counters.addr)
 			continue
 		}
 		if !r.value.Valid() {

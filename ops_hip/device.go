@@ -178,6 +178,19 @@ func (d *Device) Alloc(bytes int64, kind ops.MemKind) (tensor.Buffer, error) {
 }
 
 func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
+	fill := byte(0)
+	if kind == ops.MemPlans {
+		fill = poison
+	}
+	return d.allocFilled(bytes, kind, fill)
+}
+
+// allocZeroed returns zeroed memory of a plan.
+func (d *Device) allocZeroed(bytes int64) (*buffer, error) {
+	return d.allocFilled(bytes, ops.MemPlans, 0)
+}
+
+func (d *Device) allocFilled(bytes int64, kind ops.MemKind, fill byte) (*buffer, error) {
 	if bytes < 0 || bytes > maxAlloc {
 		return nil, fmt.Errorf("opship: %s: cannot allocate %d bytes of %s", d.info.Name, bytes, kindName(kind))
 	}
@@ -194,10 +207,6 @@ func (d *Device) alloc(bytes int64, kind ops.MemKind) (*buffer, error) {
 		}
 		if b.addr, err = d.rt.Malloc(n); err != nil {
 			return err
-		}
-		fill := byte(0)
-		if kind == ops.MemPlans {
-			fill = poison
 		}
 		if err := errors.Join(d.rt.Memset(b.addr, fill, n, d.service), d.rt.SyncStream(d.service)); err != nil {
 			return errors.Join(err, d.rt.Free(b.addr))

@@ -31,7 +31,7 @@ func around(k *Kernel) bool {
 
 // runLayer runs a block of a decoder from its last product in the mixer on, and the products that the next norm feeds, three
 // times on d, which has the given kernels. It returns what it launches and its results.
-func runLayer(t *testing.T, target string, use registry, tokens int, act func(g *ops.Graph, gate, up ops.Value) ops.Value) ([]string, [][]byte) {
+func runLayer(t *testing.T, target string, use registry, tokens int, exact bool, act func(g *ops.Graph, gate, up ops.Value) ops.Value) ([]string, [][]byte) {
 	t.Helper()
 	d, err := OpenWith("emu:"+target, FromEnv())
 	must(t, err)
@@ -42,7 +42,7 @@ func runLayer(t *testing.T, target string, use registry, tokens int, act func(g 
 	defer closing(t, s.Close)
 	const n, ff = 256, 512
 	r := rand.New(rand.NewPCG(8, uint64(tokens)))
-	g := &ops.Graph{}
+	g := &ops.Graph{Exact: exact}
 	weight := func(dt tensor.DType, rows, k int) ops.Value {
 		w := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{rows, k}}
 		w.Layout = LayoutOf(ops.WeightUse{DType: w.DType, Shape: w.Shape})
@@ -99,32 +99,37 @@ func TestLayerFuses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
 	}
+	const packs = 4 // that are made where no kernel emits them
 	for _, c := range []struct {
 		tokens int
 		act    func(g *ops.Graph, gate, up ops.Value) ops.Value
+		exact  bool
 		fused  string
-		packs  int  // that are made where no kernel emits them
-		same   bool // the bits of products that are made one by one
 	}{
-		{1, ops.SwiGLU, "x_q24 q8_0_dot1_norm q4_k_dot1_swiglu q6_k_dot1_norm mixed_dot1", 4, true},
-		{3, ops.GeGLU, "x_q24 q8_0_dot8_norm q4_k_dot8_geglu q6_k_dot8_norm mixed_dot8", 4, true},
+		{1, ops.SwiGLU, false, "x_q24 q8_0_dot1_norm q4_k_dot1_swiglu q6_k_dot1_norm mixed_dot1"},
+		{3, ops.GeGLU, false, "x_q24 q8_0_dot8_norm q4_k_dot8_geglu q6_k_dot8_norm mixed_dot8"},
+		{9, ops.SwiGLU, false, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma"},
+		{40, ops.GeGLU, true, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma"},
 	} {
 		for _, target := range emulated {
-			names, got := runLayer(t, target, kernels, c.tokens, c.act)
+			names, got := runLayer(t, target, kernels, c.tokens, c.exact, c.act)
 			if s := strings.ReplaceAll(strings.Join(names, " "), "mul_mat_", ""); s != c.fused {
 				t.Errorf("%s: %d tokens take %q, want %q", target, c.tokens, s, c.fused)
 			}
-			names, plain := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return true }), c.tokens, c.act)
-			if n := prefixed(names, "mul_mat_x_"); n != c.packs {
-				t.Errorf("%s: %d tokens: %d packs without kernels that emit them, want %d", target, c.tokens, n, c.packs)
+			names, plain := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return true }), c.tokens, c.exact, c.act)
+			if n := prefixed(names, "mul_mat_x_"); n != packs {
+				t.Errorf("%s: %d tokens: %d packs without kernels that emit them, want %d", target, c.tokens, n, packs)
 			}
-			names, apart := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return !around(k) }), c.tokens, c.act)
-			if len(names) != 10+c.packs {
+			names, apart := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return !around(k) }), c.tokens, c.exact, c.act)
+			if len(names) != 10+packs {
 				t.Errorf("%s: %d tokens take %d launches with nothing fused around products: %q", target, c.tokens, len(names), names)
 			}
 			for o := range got {
 				if !bytes.Equal(plain[o], apart[o]) {
 					t.Errorf("%s: %d tokens: result %d has not the bits of products that are made one by one", target, c.tokens, o)
+				}
+				if c.tokens > vecTokens && !bytes.Equal(got[o], apart[o]) {
+					t.Errorf("%s: %d tokens: result %d has not the bits of halves that are made apart", target, c.tokens, o)
 				}
 				a, b := floats(got[o]), make([]float64, len(got[o])/4)
 				for i, x := range floats(apart[o]) {

@@ -99,9 +99,9 @@ func TestFusedBits(t *testing.T) {
 				}
 				if d == ops.MulMatAddRMSNormOp {
 					for _, n := range []int{4096, 8192} {
-						h := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
+						h := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n / 1024 / 2, n}}
 						cases = append(cases, ops.Case{Name: fmt.Sprint("long", n), Attrs: ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}},
-							Args: []ops.Arg{input(2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
+							Args: []ops.Arg{input(n/1024/2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
 					}
 				}
 				native := 0

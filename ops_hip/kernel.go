@@ -49,6 +49,10 @@ type Launch struct {
 	// of one node see the same memory, sized for the largest of them, so that one can leave partial results for
 	// the next; between nodes its contents are lost. It is not zeroed.
 	Scratch int64
+
+	// Counters is the number of 32-bit words that the launch counts its blocks in, addressed by Args.CounterPtr. They are
+	// 0 when it starts, and must be again when it ends: all launches of a plan have the same.
+	Counters int
 }
 
 // registry holds the kernels of each op in the order of registration.

@@ -114,7 +114,7 @@ func (m *mixture) dot() []Launch {
 	sum.Args = Args{}.ScratchPtr(codes).ScratchPtr(codes+y.scales()).ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(logits).Ptr(m.down).or(m.sharedDown).
 		i32s(m.tokens, m.experts, m.route.K, m.ff, m.out)
 	if m.norm {
-		sum.Symbol += "_norm"
+		sum.Symbol, sum.Counters = sum.Symbol+"_norm", 1
 		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().F32(n.Attrs.(ops.MixtureNormAttrs).Norm.Eps)
 	} else {
 		sum.Args = sum.Args.Ptr(n.Result(0))

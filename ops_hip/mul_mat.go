@@ -132,8 +132,8 @@ func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate i
 }
 
 // registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3 of three
-// products, see matchThree.
-func registerMatrix(op *ops.Def, weights int, k Kernel, launch func(node *ops.Node, p products, split bool) []Launch) {
+// products, see matchThree. match says what else they want of a node, nil for nothing; k is what they have beside.
+func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Node) bool, launch func(node *ops.Node, p products, split bool) []Launch) {
 	for _, split := range []bool{false, true} {
 		k := k
 		k.Name, k.Op = op.Name+"_mma", op
@@ -142,7 +142,7 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, launch func(node *ops.No
 		}
 		k.Match = func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			if ok = ok && p.matrix(t); split {
+			if ok = ok && p.matrix(t) && (match == nil || match(node)); split {
 				return matchThree(ok, node)
 			}
 			return matchIf(ok, matchBest)
@@ -223,7 +223,7 @@ func registerProducts(op *ops.Def, weights int) {
 			return one(l)
 		},
 	})
-	registerMatrix(op, weights, Kernel{}, func(node *ops.Node, p products, split bool) []Launch {
+	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
 	})
 }

@@ -35,7 +35,7 @@ func registerGated(op *ops.Def, gate int) {
 				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).emitted(node).i32s(p.m, n, p.k)})
 		},
 	})
-	registerMatrix(op, 2, Kernel{}, func(node *ops.Node, p products, split bool) []Launch {
+	registerMatrix(op, 2, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate, split)}
 	})
 }

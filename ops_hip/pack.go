@@ -71,14 +71,33 @@ type pack struct {
 // pack adds the addresses of a pack: of what it holds, and of its scales.
 func (a Args) pack(v ops.Value, f packForm) Args { return a.Ptr(v).PtrAt(v, f.scales()) }
 
-// emitted adds the addresses of the pack of its last result that n makes too, null if it makes none.
-func (a Args) emitted(n *ops.Node) Args {
+// forms are those that kernels can write with their results, of a matrix of rows by k, in the order of norm_form in norm.h.
+func forms(rows, k int) []packForm {
+	return []packForm{codeForm(rows, k), {kind: packF16, rows: rows, k: k}, {kind: packF16, rows: rows, k: k, low: rows}}
+}
+
+// emittedForm returns the form in which n writes its last result too, and its number in norm.h, 0 for none.
+func emittedForm(n *ops.Node) (packForm, int) {
 	i := max(1, n.Op.Results)
 	if len(n.Out) == i {
-		return a.NullPtr().NullPtr()
+		return packForm{}, 0
 	}
 	y := n.Out[i-1].Shape
-	return a.pack(n.Result(i), packForm{kind: packQ24, rows: y.Rows(), k: y.Last()})
+	for j, f := range forms(y.Rows(), y.Last()) {
+		if f.bytes() == int64(n.Out[i].Shape[0]) {
+			return f, j + 1
+		}
+	}
+	return packForm{}, 0 // packs.emits has seen to it that there is one
+}
+
+// emitted adds the addresses of the pack of its last result that n makes too, null if it makes none.
+func (a Args) emitted(n *ops.Node) Args {
+	f, form := emittedForm(n)
+	if form == 0 {
+		return a.NullPtr().NullPtr()
+	}
+	return a.pack(n.Result(max(1, n.Op.Results)), f)
 }
 
 // key returns the pack that p is the same as: views of a value have its bytes. A state may be updated between two nodes
@@ -172,7 +191,22 @@ func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 func (ps packs) emits(p pack) bool {
 	n := p.of.Node()
 	k, ok := ps.chosen[n]
-	return ok && k.emits != nil && len(n.Out) == max(1, n.Op.Results) && k.emits(n, p.of.Index(), p.form)
+	if !ok || k.emits == nil || len(n.Out) != max(1, n.Op.Results) {
+		return false
+	}
+	// Halves are of the rows that a result has, which views may cut otherwise; codes are of blocks in them.
+	y := n.Out[p.of.Index()].Shape
+	if p.form.kind != packQ24 && (y.Rows() != p.form.rows || y.Last() != p.form.k) {
+		return false
+	}
+	// The size tells Launch which form it is, as it does for all but tiny matrices.
+	var same []packForm
+	for _, f := range forms(y.Rows(), y.Last()) {
+		if f.bytes() == p.form.bytes() {
+			same = append(same, f)
+		}
+	}
+	return len(same) == 1 && same[0].kind == p.form.kind && same[0].low == p.form.low && k.emits(n, p.of.Index(), p.form)
 }
 
 // alone returns what k launches for n, the only node of its graph, with the packs that it wants.

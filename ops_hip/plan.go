@@ -19,7 +19,7 @@ type Plan struct {
 	own      bool       // arena is of this plan alone
 	bytes    int64      // of the arena, that the plan takes
 	args     *buffer    // argument blocks, in host memory
-	counter  *buffer    // zero between launches; nil: none needs it
+	counters *buffer    // of launches that have some: all 0 between launches; nil if none has
 	steps    []step
 	launches []hiprt.Launch // of all steps, in order
 	moving   []moving       // their addresses in the arena
@@ -144,7 +144,7 @@ func (p *Plan) Close() error {
 	if p.own {
 		err = errors.Join(err, p.arena.Free())
 	}
-	for _, b := range []**buffer{&p.args, &p.counter} {
+	for _, b := range []**buffer{&p.args, &p.counters} {
 		if *b != nil {
 			err = errors.Join(err, (*b).Free())
 			*b = nil

@@ -94,6 +94,13 @@ func (l *probeList) products() {
 			l.add(ops.MulMatOp, kernel, nil, f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols))
 			l.add(ops.MulMatOp, kernel, nil, f32s(8, decodeCols), weightOf(d, decodeRows/4, decodeCols))
 		}
+		for _, tokens := range []int{1, 8} {
+			x, w := f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols)
+			l.add(ops.MulMatGroup3Op, "mul_mat_group3_dot", ops.MulMatAttrs{}, x, w, w, weightOf(quant.Q8_0, decodeRows, decodeCols))
+			l.add(ops.MulMatSwiGLUOp, "mul_mat_swiglu_dot", ops.MulMatAttrs{}, x, w, w)
+			l.add(ops.MulMatAddRMSNormOp, "mul_mat_add_rms_norm_dot", ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w,
+				f32s(tokens, decodeRows), f32s(decodeRows))
+		}
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols), weightOf(d, prefillRows, prefillCols))
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
 		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))

@@ -1,5 +1,6 @@
 // Matrix products with dequantized weights, shared by mul_mat and mul_mat_experts.
 #pragma once
+#include "halves.h"
 #include "math.h"
 #include "mma.h"
 #include "quants.h"
@@ -13,10 +14,8 @@ template <> struct operand_of<bf16> {
 };
 template <class Q> using operand = typename operand_of<Q>::type;
 
-// half_row converts a row of k floats to halves, all threads of a block of 256 together. The row is scaled by a
-// power of two such that its largest magnitude is in [2^14, 2^15): no activation overflows a half, and those down to
-// 2^-28 of the largest keep full precision. Thread 0 stores the inverse of the scale. Where low is not null, what
-// rounding took goes there. part: LDS of 8.
+// half_row converts a row of k floats to halves, all threads of a block of 256 together, scaled by half_scale. Thread 0 stores
+// the inverse of the scale. Where low is not null, what rounding took goes there. part: LDS of 8.
 DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, float* part) {
   float m = 0;
   for (int i = tid(); i < k; i += 256) m = __builtin_fmaxf(m, __builtin_fabsf(x[i]));
@@ -24,9 +23,7 @@ DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, flo
   if (lane() == 0) part[wave()] = m;
   barrier();
   UNROLL for (int i = 0; i < 8; i++) m = __builtin_fmaxf(m, part[i]);
-  int e = (int)(bits<u32>(m) >> 23) - 127; // floor(log2 m); -127 for zero and subnormals, 128 for infinities
-  e = e < -100 ? -100 : e > 126 ? 126 : e;
-  float scale = bits<float>((u32)(127 + 14 - e) << 23), unscale = bits<float>((u32)(127 - 14 + e) << 23);
+  float unscale, scale = half_scale(m, unscale);
   for (int i = tid(); i < k; i += 256) {
     float v = x[i] * scale;
     y[i] = (half)v;

@@ -34,6 +34,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 
 #define UNROLL _Pragma("unroll")
 #define UNROLL_2 _Pragma("unroll 2")
+#define UNROLL_4 _Pragma("unroll 4")
 #define NO_UNROLL _Pragma("nounroll") // where unrolling would cost registers
 #define RESTRICT __restrict__
 
@@ -105,18 +106,19 @@ DEV u32 lut16(u32x4 table, u32 index) {
 // atomic_add adds to an int in LDS and returns the value before.
 DEV int atomic_add(int* p, int x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP); }
 
-// device_add adds to an int in global memory, for all blocks of the device, and returns the value before. What a thread wrote
-// to global memory before device_release, other blocks may read after device_acquire once they know from device_add that it
-// was written.
-DEV u32 device_add(u32* p, u32 x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT); }
-DEV void device_release() { __builtin_amdgcn_fence(__ATOMIC_RELEASE, "agent"); }
-DEV void device_acquire() { __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "agent"); }
-
 // pin keeps the compiler from fusing the operation that made x with one that uses it.
 DEV float pin(float x) {
   __asm__ volatile("" : "+v"(x));
   return x;
 }
+
+// Blocks of a launch talk through global memory so: all threads of one write, call device_release, and pass a barrier; a
+// thread takes a ticket; who acts on what it says passes a barrier, calls device_acquire, and reads.
+DEV void device_release() { __builtin_amdgcn_fence(__ATOMIC_RELEASE, "agent"); }
+DEV void device_acquire() { __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "agent"); }
+
+// take_ticket adds 1 to a counter in global memory and returns the value before.
+DEV u32 take_ticket(u32* p) { return __hip_atomic_fetch_add(p, 1u, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT); }
 
 // opaque keeps the compiler from computing what depends on x, which is the same for all lanes, ahead of a loop.
 DEV int opaque(int x) {
@@ -162,13 +164,13 @@ DEV u32 lut16(u32x4 table, u32 index) {
   return y;
 }
 DEV int atomic_add(int* p, int x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
-DEV u32 device_add(u32* p, u32 x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
-DEV void device_release() { __nvvm_membar_gl(); }
-DEV void device_acquire() { __nvvm_membar_gl(); }
 DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
   return x;
 }
+DEV void device_release() { __nvvm_membar_gl(); }
+DEV void device_acquire() { __nvvm_membar_gl(); }
+DEV u32 take_ticket(u32* p) { return __atomic_fetch_add(p, 1u, __ATOMIC_RELAXED); }
 
 #endif
 
@@ -216,7 +218,7 @@ DEV bool last_block(u32* counter, u32 blocks, int* last) {
   device_release();
   barrier();
   if (tid() == 0) {
-    bool all = device_add(counter, 1) == blocks - 1;
+    bool all = take_ticket(counter) == blocks - 1;
     if (all) *counter = 0;
     *last = all;
   }
