@@ -129,6 +129,8 @@ func terms(n *ops.Node) float64 {
 		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
 	case ops.MixtureOp, ops.SharedMixtureOp: // of the router and both products of an expert
 		return 2*last(0) + last(4)
+	case ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp: // and of the norm
+		return last(0) + 2*last(2) + last(6)
 	case ops.WeightedSumOp:
 		return last(1)
 	}
@@ -148,7 +150,7 @@ func magnitude(n *ops.Node, in *input) float64 {
 		return product(0, 1) * product(0, 2)
 	case ops.CausalConvOp:
 		return product(0, 2)
-	case ops.AttentionOp:
+	case ops.AttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
 		return 0
 	}
 	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {

@@ -23,6 +23,8 @@ func Exact(n *Node) bool {
 		return a.MulMat.Exact
 	case MixtureAttrs:
 		return a.MulMat.Exact
+	case MixtureNormAttrs:
+		return a.Mixture.MulMat.Exact
 	}
 	return false
 }

@@ -70,7 +70,7 @@ func init() {
 		rule := Launch{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
 			Grid: [3]uint32{uint32(s[1]), uint32(sequences)}, Block: [3]uint32{512}}
 		if form == "step" && w[1] == coreTaps {
-			rule.Args = coreArgs(n, true)
+			rule.Counters, rule.Args = 1, coreArgs(n, true)
 			return []Launch{rule}
 		}
 		rule.Scratch, rule.Args = scratch, coreArgs(n, false)

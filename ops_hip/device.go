@@ -112,7 +112,7 @@ func (d *Device) Used() int64 {
 var (
 	fusedRows = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 	fused     = slices.Concat([]*ops.Def{ops.MixtureOp, ops.SharedMixtureOp}, fusedRows,
-		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp})
+		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp})
 )
 
 // fusedFor returns the ops that g is rewritten to.

@@ -70,7 +70,7 @@ func uploaded(t *testing.T, dev *Device, s ops.Stream, w tensor.Tensor, data []b
 // form of a DeltaNet layer has other chunks.
 func fusedBound(k Kernel) float64 {
 	switch k.Name {
-	case "mixture_dot", "shared_mixture_dot", "delta_net_core_f32_chunk":
+	case "mixture_dot", "shared_mixture_dot", "mixture_add_rms_norm_dot", "shared_mixture_add_rms_norm_dot", "delta_net_core_f32_chunk":
 		return 1e-12
 	}
 	return 0

@@ -92,7 +92,7 @@ func vecGroups(m int, f func(first, tokens int) Launch) ([]Launch, error) {
 }
 
 // codes is the form in which integer dot products read x; halves is that of matrix kernels.
-func (p products) codes() packForm            { return codeForm(0, p.m, p.k) }
+func (p products) codes() packForm            { return codeForm(p.m, p.k) }
 func (p products) halves(split bool) packForm { return matrixForm(p.typ, p.m, p.low(split), p.k) }
 
 // low is how many rows follow with what rounding takes from x, where split says that this is multiplied too.
@@ -231,7 +231,7 @@ func registerProducts(op *ops.Def, weights int) {
 			p, _ := productsOf(node, weights)
 			var ps []pack
 			for first := 0; first < p.m; first += vecTokens {
-				ps = append(ps, pack{node.In[0], codeForm(first, min(vecTokens, p.m-first), p.k)})
+				ps = append(ps, pack{node.In[0], codeFormFrom(first, min(vecTokens, p.m-first), p.k)})
 			}
 			return ps
 		},
@@ -240,7 +240,7 @@ func registerProducts(op *ops.Def, weights int) {
 			return vecGroups(p.m, func(first, tokens int) Launch {
 				l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t), Grid: [3]uint32{p.blocks(8)}, Block: [3]uint32{128}}
 				codes := node.In[1+weights+first/vecTokens]
-				l.Args = Args{}.pack(codes, codeForm(first, tokens, p.k)).outputs(p.w, results(node), first)
+				l.Args = Args{}.pack(codes, codeFormFrom(first, tokens, p.k)).outputs(p.w, results(node), first)
 				if p.mixed {
 					types := uint32(0)
 					for i, w := range p.w {

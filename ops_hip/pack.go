@@ -74,7 +74,7 @@ func (a Args) pack(v ops.Value, f packForm) Args { return a.Ptr(v).PtrAt(v, f.sc
 
 // forms are those that kernels can write with their results, of a matrix of rows by k, in the order of norm_form in norm.h.
 func forms(rows, k int) []packForm {
-	return []packForm{codeForm(0, rows, k), {kind: packF16, rows: rows, k: k}, {kind: packF16, rows: rows, k: k, low: rows}}
+	return []packForm{codeForm(rows, k), {kind: packF16, rows: rows, k: k}, {kind: packF16, rows: rows, k: k, low: rows}}
 }
 
 // emittedForm returns the form in which n writes its last result too, and its number in norm.h, 0 for none.
@@ -153,7 +153,8 @@ func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 	}
 	for i, v := range n.In {
 		packed := slices.ContainsFunc(wanted, func(p pack) bool { return p.of == v })
-		if !packed || slices.Contains(n.In[:i], v) { // what is packed is read once, in the form
+		// What is packed is read once, in the form.
+		if !packed || slices.Contains(n.In[:i], v) || k.alsoReads != nil && k.alsoReads(n, i) {
 			ps.reads(v)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
 )
 
 // TestMixture fuses a mixture from its router on, and the expert that serves every token with it; the mixture alone if
@@ -33,4 +34,20 @@ func TestMixture(t *testing.T) {
 			wants(t, "mixture mul_mat mul_mat swiglu mul_mat mul_mat sigmoid reshape weighted_sum add", g, defs, y, z)
 		}
 	}
+}
+
+// TestMixtureAddRMSNorm fuses what follows a mixture at the end of a block with it.
+func TestMixtureAddRMSNorm(t *testing.T) {
+	fusedBack(t, ops.MixtureAddRMSNormOp)
+	fusedBack(t, ops.SharedMixtureAddRMSNormOp)
+	c := ops.SharedMixtureOp.Cases()[0]
+	g := &ops.Graph{Exact: true}
+	in := inputs(g, c)
+	y := g.Add(ops.SharedMixtureOp, ops.MixtureAttrs{Route: c.Attrs.(ops.MixtureAttrs).Route}, in...)[0]
+	s := y.Shape()
+	sum := ops.Add(g, g.Input("h", tensor.F32, s...), y)
+	normed := ops.RMSNorm(g, sum, g.Input("w", tensor.F32, s.Last()), 1e-5)
+	defs := []*ops.Def{ops.AddRMSNormOp, ops.SharedMixtureAddRMSNormOp}
+	wants(t, "shared_mixture_add_rms_norm", g, defs, sum, normed)
+	wants(t, "shared_mixture add_rms_norm", g, defs, sum, normed, y)
 }

@@ -10,14 +10,18 @@
 //                         Grid (ff/32, top+S, tokens), blocks of 512, a wave for two of 32 elements of y. Each block
 //                         routes by itself, which takes less time than a launch. LDS 4,480 bytes.
 //   mixture_<q>_sum       out [tokens, n] = Σ_j weights[j]·down[ids[j]]·y[j] + sigmoid(factor)·shared·y[top]; down [experts,
-//                         n, ff], shared [n, ff]; y as codes. Grid (⌈n/8⌉, tokens), blocks of 128, a wave for two rows,
+//                         n, ff], shared [n, ff]; y as codes. Grid (⌈n/16⌉, tokens), blocks of 256, a wave for two rows,
 //                         whose lanes run through the choices as if they were one long row. No LDS.
+//   mixture_<q>_sum_norm  The same, sum [tokens, n] = h + out, and out = rms_norm of sum with weights wn and eps, made by the
+//                         last block to finish, for n a multiple of 4 up to 8192. Unless codes_y are null, n is a multiple
+//                         of 128, and codes_y and ds_y are the 24-bit codes of out; then out may be null. counter is 0
+//                         before and after. LDS 260 bytes.
 //
 // Numerics: products as in mul_mat_dot.h; weights of choices are multiplied before sums over lanes. Reference: the
 // expansion. Launched by mixture.go.
 #include "mul_mat_dot.h"
-#include "q24.h"
 #include "route.h"
+#include "sum_norm.h"
 
 KERNEL(256) mixture_router_f32(const float* RESTRICT x, const float* RESTRICT router, const float* RESTRICT factor, float* RESTRICT logits,
                                int experts, int rows, int k) {
@@ -76,13 +80,19 @@ DEV void mixture_glu(const x24& x, const routing& r, const u8* gate, const u8* u
   q24_lanes(y[lane()], (u64)(t * choices + choice) * ff + o + lane(), q24_out{codes, ds, rows * ff});
 }
 
-template <class Q>
-DEV void mixture_sum(const x24& y, const int* RESTRICT ids, const float* RESTRICT weights, const float* RESTRICT logits, const u8* down,
-                     const u8* shared, float* RESTRICT out, int experts, int top, int ff, int n) {
+// second is the second half of a mixture.
+struct second {
+  const int* ids;
+  const float *weights, *logits;
+  const u8 *down, *shared;
+  int experts, top, ff, n;
+};
+
+// mixture_sum returns elements o and o+1 of the sum at token t, in all lanes.
+template <class Q> DEV f32x2 mixture_sum(const x24& y, const second& m, int t, int o) {
   typedef lanes<Q> L;
-  const int o = block_x() * 8 + 2 * wave(), t = block_y(), choices = top + (shared ? 1 : 0);
-  if (o >= n) return;
-  const i64 bytes = weight_row<Q>::bytes(ff), second = o + 1 < n ? bytes : 0;
+  const int ff = m.ff, top = m.top, choices = top + (m.shared ? 1 : 0);
+  const i64 bytes = weight_row<Q>::bytes(ff), next = o + 1 < m.n ? bytes : 0;
   float acc[2] = {};
   int i = L::first(), c = 0;
   for (; i >= ff; i -= ff) c++;
@@ -90,15 +100,15 @@ DEV void mixture_sum(const x24& y, const int* RESTRICT ids, const float* RESTRIC
     const u8* row;
     float weight;
     if (c < top) {
-      row = down + ((i64)ids[t * top + c] * n + o) * bytes;
-      weight = weights[t * top + c];
+      row = m.down + ((i64)m.ids[t * top + c] * m.n + o) * bytes;
+      weight = m.weights[t * top + c];
     } else {
-      row = shared + o * bytes;
-      weight = sigmoid_f(logits[(i64)t * (experts + 1) + experts]);
+      row = m.shared + o * bytes;
+      weight = sigmoid_f(m.logits[(i64)t * (m.experts + 1) + m.experts]);
     }
     run r[2][L::runs];
     L::load(row, i, ff, r[0]);
-    L::load(row + second, i, ff, r[1]);
+    L::load(row + next, i, ff, r[1]);
     UNROLL for (int j = 0; j < L::runs; j++) {
       int at = c * ff + i + j * L::apart;
       u32x4 h = x24::load(y, 0, t, at), l = x24::load(y, 1, t, at), e = x24::load(y, 2, t, at);
@@ -111,11 +121,25 @@ DEV void mixture_sum(const x24& y, const int* RESTRICT ids, const float* RESTRIC
     }
     for (i += L::step; i >= ff; i -= ff) c++;
   }
-  float a = wave_sum(acc[0]), b = wave_sum(acc[1]);
-  if (lane() > 0) return;
-  out[(i64)t * n + o] = a;
-  if (o + 1 < n) out[(i64)t * n + o + 1] = b;
+  return (f32x2){wave_sum(acc[0]), wave_sum(acc[1])};
 }
+
+// mixture_put writes the elements of each wave, plus those of h unless it is null.
+template <class Q> DEV void mixture_put(const x24& y, const second& m, const float* h, float* out) {
+  const int o = block_x() * 16 + 2 * wave(), t = block_y();
+  if (o >= m.n) return;
+  f32x2 v = mixture_sum<Q>(y, m, t, o);
+  if (lane() > 0) return;
+  const i64 at = (i64)t * m.n + o;
+  out[at] = h ? h[at] + v[0] : v[0];
+  if (o + 1 < m.n) out[at + 1] = h ? h[at + 1] + v[1] : v[1];
+}
+
+#define SECOND                                                                                                              \
+  const i8 *RESTRICT codes, const float *RESTRICT ds, const int *RESTRICT ids, const float *RESTRICT weights,               \
+      const float *RESTRICT logits, const u8 *RESTRICT down, const u8 *RESTRICT shared, int tokens, int experts, int top, int ff, int n
+#define SECOND_OF (second{ids, weights, logits, down, shared, experts, top, ff, n})
+#define Y24 ((x24){codes, ds, tokens, (top + (shared ? 1 : 0)) * ff})
 
 #define MIXTURE(q)                                                                                                          \
   KERNEL(512) mixture_##q##_glu(const i8* RESTRICT xcodes, const float* RESTRICT xds, const float* RESTRICT logits,         \
@@ -128,11 +152,14 @@ DEV void mixture_sum(const x24& y, const int* RESTRICT ids, const float* RESTRIC
     mixture_glu<q>((x24){xcodes, xds, tokens, k}, (routing){logits, bias, ids, weights, gating, experts, top, norm, scale}, gate, up,  \
                    shared_gate, shared_up, codes, ds, ff, score, chosen, y);                                                \
   }                                                                                                                         \
-  KERNEL(128) mixture_##q##_sum(const i8* RESTRICT codes, const float* RESTRICT ds, const int* RESTRICT ids,                \
-                                const float* RESTRICT weights, const float* RESTRICT logits, const u8* RESTRICT down,       \
-                                const u8* RESTRICT shared, float* RESTRICT out, int tokens, int experts, int top, int ff,   \
-                                int n) {                                                                                    \
-    mixture_sum<q>((x24){codes, ds, tokens, (top + (shared ? 1 : 0)) * ff}, ids, weights, logits, down, shared, out, experts, top, ff, n);   \
+  KERNEL(256) mixture_##q##_sum(SECOND, float* RESTRICT out) { mixture_put<q>(Y24, SECOND_OF, 0, out); }                    \
+  KERNEL(256) mixture_##q##_sum_norm(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,  \
+                                     i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, float eps) {                 \
+    LDS float part[2][32];                                                                                                  \
+    LDS int last;                                                                                                           \
+    mixture_put<q>(Y24, SECOND_OF, h, sum);                                                                                 \
+    if (!last_block(counter, (n + 15) / 16 * tokens, &last)) return;                                                        \
+    sum_norms<true>(tokens, sum, wn, out, n, eps, part, norm_out{codes_y, ds_y, (u32)(tokens * n), codes_y ? form_codes : no_form});                               \
   }
 MIXTURE(q8_0)
 MIXTURE(q4_k)
