@@ -181,13 +181,16 @@ func (p *plot) drawLines(b *strings.Builder, y func(float64) float64) {
 	}
 }
 
-// legend names the series, from right to left above the picture.
+// legend names the series, above the picture and to its right.
 func (p *plot) legend(b *strings.Builder, text func(x, y float64, class, s string)) {
+	width := func(s plotSeries) float64 { return 6.2*float64(len(s.name)) + 26 } // at most, as letters go
 	x := plotWidth - plotRight
-	for k := len(p.series) - 1; k >= 0; k-- {
-		text(x, 14, "end", p.series[k].name)
-		x -= 5.7*float64(len(p.series[k].name)) + 17
+	for _, s := range p.series {
+		x -= width(s)
+	}
+	for k, s := range p.series {
 		fmt.Fprintf(b, `<rect x="%.1f" y="5" width="10" height="10" class="s%d"/>`+"\n", x, k)
-		x -= 14
+		text(x+14, 14, "", s.name)
+		x += width(s)
 	}
 }
