@@ -94,8 +94,18 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if o.Progress != nil {
 		o.Progress(0, m.promise.planned.Weights)
 	}
-	if m.weights, err = models.LoadWeights(ctx, arch, f, dev, o.Progress); err != nil {
+	hash := &contentHash{Source: f}
+	var src models.Source = f
+	if o.CacheDir != "" {
+		src = hash
+	}
+	if m.weights, err = models.LoadWeights(ctx, arch, src, dev, o.Progress); err != nil {
 		return err
+	}
+	if o.CacheDir != "" {
+		if err := m.openStates(o, f.meta, hash, r); err != nil {
+			return err
+		}
 	}
 	if o.Collect {
 		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)

@@ -40,6 +40,13 @@ type Options struct {
 	// PrefixCacheHost is the host memory, in bytes, for kept states that had to make room on the device; 0 is none.
 	PrefixCacheHost int64
 
+	// CacheDir is a folder for kept states that had to make room, and for those that are there when the model is closed, so
+	// that they outlive the program; empty is none. Its files hold tokens of prompts, and only their owner can read them. Of
+	// models with the same weights, options and device, one at a time can use it. CacheDirBytes bounds the files; 0 is 10
+	// GiB.
+	CacheDir      string
+	CacheDirBytes int64
+
 	// Quant quantizes the weights of a Hugging Face folder while they are loaded, to a type that llama.cpp names: q8_0,
 	// q4_k_m, ... Empty keeps them. GGUF files have their types already.
 	Quant string
@@ -77,6 +84,12 @@ func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
 		return 0, &OptionError{Option: "PrefixCacheHost", Reason: fmt.Sprintf("%d bytes are negative", o.PrefixCacheHost)}
 	case o.PrefixCache < 0 && o.PrefixCacheHost > 0:
 		return 0, &OptionError{Option: "PrefixCacheHost", Needs: "PrefixCache"}
+	case o.CacheDirBytes < 0:
+		return 0, &OptionError{Option: "CacheDirBytes", Reason: fmt.Sprintf("%d bytes are negative", o.CacheDirBytes)}
+	case o.CacheDirBytes > 0 && o.CacheDir == "":
+		return 0, &OptionError{Option: "CacheDirBytes", Needs: "CacheDir"}
+	case o.CacheDir != "" && (o.PrefixCache < 0 || o.Collect):
+		return 0, &OptionError{Option: "CacheDir", Needs: "PrefixCache"}
 	case o.PrefixCache < 0 || o.Collect:
 		return 0, nil
 	case o.PrefixCache == 0:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 )
@@ -96,6 +97,9 @@ type Config struct {
 	Checkpoints int
 	// HostBytes is the host memory for kept states that had to make room.
 	HostBytes int64
+	// Disk keeps states that had to make room, and those that are there at the end, for later; nil is nobody. The engine
+	// does not close it.
+	Disk *disk.Store
 }
 
 // Stats are counts since the start and the present state, taken at one moment.
@@ -125,6 +129,8 @@ type Engine struct {
 	reuse    *reuse // nil if no states are kept
 	verbatim *verbatim
 
+	loads sync.WaitGroup // goroutines that read from the disk
+
 	ctx    context.Context // of the steps; ended by a Close that ran out of patience
 	cancel context.CancelFunc
 	wake   chan struct{} // of capacity 1: waiting or closing changed
@@ -132,6 +138,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	waiting []*Sequence
+	loading []*Sequence // whose state is being read from the disk
 	running []*Sequence // written by the loop alone, under mu
 	shared  []*choices  // with sequences that wait, oldest first
 	closing bool
@@ -207,7 +214,7 @@ func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence,
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	waiting := len(e.waiting) + len(e.choosing())
+	waiting := len(e.waiting) + len(e.loading) + len(e.choosing())
 	switch {
 	case e.closing:
 		return nil, ErrClosed
@@ -282,7 +289,7 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.choosing())
+	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.loading)+len(e.choosing())
 	for _, q := range e.running {
 		s.HeldTokens += q.held
 	}

@@ -14,9 +14,11 @@ import (
 // loop runs steps until the engine is closed and empty.
 func (e *Engine) loop() {
 	defer close(e.done)
-	defer e.reuse.clear()
+	defer e.loads.Wait()
+	defer e.clearReuse()
 	for e.awaitWork() {
 		e.dropCancelled()
+		e.startLoads()
 		e.startChoices()
 		seqs, work, err := e.schedule()
 		if err != nil {
@@ -55,9 +57,9 @@ func (e *Engine) loop() {
 func (e *Engine) awaitWork() bool {
 	for {
 		e.mu.Lock()
-		work, closing := len(e.waiting)+len(e.running)+len(e.shared) > 0, e.closing
+		work, closing, loading := len(e.waiting)+len(e.running)+len(e.shared) > 0, e.closing, len(e.loading) > 0
 		e.mu.Unlock()
-		if work || closing {
+		if work || closing && !loading {
 			return work
 		}
 		<-e.wake
@@ -90,7 +92,7 @@ func (e *Engine) queued() []*Sequence {
 func (e *Engine) all() []*Sequence {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Concat(e.running, e.waiting, e.choosing())
+	return slices.Concat(e.running, e.waiting, e.loading, e.choosing())
 }
 
 // schedule asks the policy for the next step, admits sequences, and returns those that take part with their work.
@@ -304,7 +306,7 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running = remove(e.running, s)
-	e.waiting = remove(e.waiting, s)
+	e.waiting, e.loading = remove(e.waiting, s), remove(e.loading, s)
 	switch {
 	case reason == FinishStop:
 		e.stats.Stopped++

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/internal/tiny"
@@ -305,5 +308,75 @@ func TestTurns(t *testing.T) {
 			}
 			ask(slices.Concat(system, text(30), header), len(system))
 		})
+	}
+}
+
+// TestRestart lets a conversation go on in an engine that has but its folder, and expects the bits of reading it all. One
+// file is damaged: then its state is read again.
+func TestRestart(t *testing.T) {
+	for _, arch := range reusing {
+		t.Run(arch, func(t *testing.T) {
+			l := loadTiny(t, arch)
+			cold, done := l.engine(t, runner.Options{Batch: 128}, 0)
+			defer done()
+			dir := t.TempDir()
+			rng := rand.New(rand.NewPCG(18, 6))
+			history, known := randomIDs(rng, 100), 0
+			for turn := range 6 {
+				said := 0
+				store, err := disk.Open(dir, arch, 64<<20, func(string) { said++ })
+				if err != nil {
+					t.Fatal(err)
+				}
+				hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 1 + turn%3}, 0, func(c *engine.Config) { c.Disk = store })
+				if files, _ := store.Len(); files == 0 && turn > 0 {
+					t.Error("the folder is empty")
+				}
+				history = append(history, randomIDs(rng, 10+rng.IntN(30))...)
+				r := engine.Request{Prompt: history, MaxTokens: 12, Sampling: sample.Params{Temperature: 1, Seed: uint64(turn)}}
+				want, got := answer(t, cold, r), answer(t, hot, r)
+				if !l.equal(got, want) {
+					t.Fatalf("turn %d: %d with %d cached, cold %d", turn, got.ids, got.cached, want.ids)
+				}
+				if turn == 4 {
+					known = 0 // every file is damaged
+				}
+				if got.cached < known || turn == 4 && (got.cached != 0 || said == 0) {
+					t.Errorf("turn %d: %d tokens cached, want %d, %d warnings", turn, got.cached, known, said)
+				}
+				other := answer(t, hot, engine.Request{Prompt: history, Space: fmt.Sprint("key ", turn), MaxTokens: 1})
+				if other.cached > 0 {
+					t.Errorf("turn %d: %d tokens of another key's cached", turn, other.cached)
+				}
+				done()
+				if err := store.Close(); err != nil {
+					t.Error(err)
+				}
+				known = len(history) + len(got.ids) - 1 // the last one drawn was not read
+				history = append(history, got.ids...)
+				if turn == 3 {
+					damageAll(t, dir)
+				}
+			}
+		})
+	}
+}
+
+// damageAll changes the last byte of every file of states.
+func damageAll(t *testing.T, dir string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*", "*.state"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d files of states, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)-1] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -24,6 +24,8 @@ type serveCmd struct {
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	Cache          int64         `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
 	HostCache      int64         `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
+	CacheDir       string        `name:"cache-dir" env:"HIPENGINE_CACHE_DIR" placeholder:"DIR" help:"Folder for those that no longer fit, and for all when the server stops, so that they outlive it. Its files hold tokens of prompts; only their owner can read them."`
+	CacheDirSize   int64         `name:"cache-dir-size" default:"10240" env:"HIPENGINE_CACHE_DIR_SIZE" placeholder:"MIB" help:"Bound for the files of --cache-dir in MiB, for each model."`
 	APIKey         []string      `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"Key that clients must send; may be given several times."`
 	APIKeyFile     string        `name:"api-key-file" env:"HIPENGINE_API_KEY_FILE" placeholder:"FILE" help:"File with keys that clients must send, one a line, as they are or as sha256:HASH."`
 	AdminKey       []string      `env:"HIPENGINE_ADMIN_KEY" placeholder:"KEY" help:"Key for the endpoints below /admin; without one, they are closed."`
@@ -51,6 +53,9 @@ func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
 	models, err := c.served(all.file.models, std.err)
 	if err != nil {
 		return err
+	}
+	if c.CacheDirSize < 1 || c.CacheDirSize > 1<<40 || c.CacheDir != "" && c.Cache < 0 {
+		return usageError{fmt.Errorf("--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize, int64(1)<<40)}
 	}
 	config, err := c.config(std)
 	if err != nil {

@@ -68,6 +68,9 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 		return o, usageError{fmt.Errorf("%sctx %d is outside 0..%d", option(t, id), length, hipengine.MaxContext)}
 	}
 	o.Context, o.Sequences, o.PrefixCache, o.PrefixCacheHost = int(length), int(parallel), cache<<20, host<<20
+	if c.CacheDir != "" && cache >= 0 {
+		o.CacheDir, o.CacheDirBytes = c.CacheDir, c.CacheDirSize<<20
+	}
 	o.KVType, o.Quant, o.Imatrix = or(t.KVType, o.KVType), or(t.Quant, o.Quant), or(t.Imatrix, o.Imatrix)
 	o.Progress = loadProgress(log, id, o.Quant != "")
 	return o, nil
