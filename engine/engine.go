@@ -114,6 +114,7 @@ type Engine struct {
 	policy   Policy
 	maxQueue int
 	reuse    *reuse // nil if no states are kept
+	rowBuf   []row  // of the last step
 
 	ctx    context.Context // of the steps; ended by a Close that ran out of patience
 	cancel context.CancelFunc
