@@ -127,6 +127,7 @@ type Engine struct {
 	policy   Policy
 	maxQueue int
 	reuse    *reuse // nil if no states are kept
+	rowBuf   []row  // of the last step
 	verbatim *verbatim
 
 	loads sync.WaitGroup // goroutines that read from the disk

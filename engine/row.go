@@ -56,9 +56,11 @@ func wider(a, b int) int {
 	return max(a, b)
 }
 
-// rows runs the work, each item of which has a row at most, and returns the rows.
+// rows runs the work, each item of which has a row at most, and returns the rows, which are valid until the next call.
 func (e *Engine) rows(seqs []*Sequence, work []runner.Work) ([]row, error) {
-	out, want := make([]row, len(work)), 0
+	e.rowBuf = slices.Grow(e.rowBuf[:0], len(work))[:len(work)]
+	out, want := e.rowBuf, 0
+	clear(out)
 	if k := needs(seqs, work); k > 0 {
 		top, err := e.runner.StepTop(e.ctx, work, k)
 		if err != nil {

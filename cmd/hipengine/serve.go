@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/engine/pool"
+	"github.com/hipengine/hipengine/internal/supervise"
 	"github.com/hipengine/hipengine/serve"
 )
 
@@ -39,11 +40,23 @@ type serveCmd struct {
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
 	Pprof          string        `name:"pprof" placeholder:"ADDR" help:"Offer profiles for net/http/pprof on this loopback address, such as 127.0.0.1:6060."`
 	Grace          time.Duration `default:"30s" help:"Time that running answers get when the server is told to stop."`
+	Supervise      string        `enum:"auto,always,never" default:"auto" env:"HIPENGINE_SUPERVISE" help:"Compute in a process of its own, which is started again if it dies: auto (with GPUs, whose runtimes end a process that faults), always or never."`
 	Log            string        `enum:"text,json,none" default:"text" help:"Log of requests: text, json or none. Prompts are never logged."`
 }
 
 // Run executes the command.
 func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
+	worker, err := supervise.AsWorker()
+	if err != nil {
+		return err
+	}
+	err = c.run(ctx, worker, all, std)
+	worker.Done()
+	return err
+}
+
+// run executes the command, for a supervisor if worker is not nil.
+func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *commands, std stdio) error {
 	if c.Port < 0 || c.Port > 65535 {
 		return usageError{fmt.Errorf("--port %d is outside 0..65535", c.Port)}
 	}
@@ -65,13 +78,21 @@ func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if worker == nil {
+		switch yes, err := c.supervised(all.Profile, hasGPU); {
+		case err != nil:
+			return err
+		case yes:
+			return c.supervise(ctx, config, std)
+		}
+	}
 	c.memory = c.Memory << 20
 	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	l, err := c.listen(worker)
 	if err != nil {
 		return err
 	}
@@ -90,7 +111,7 @@ func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
 	}
 
 	// Health checks answer 503 until SetSource. The host closes the models when the server has stopped using them.
-	p, err := c.pool(h, models, config.Log, std)
+	p, err := c.pool(h, models, worker, config.Log, std)
 	if err != nil {
 		return errors.Join(err, server.Shutdown(ctx))
 	}
@@ -105,6 +126,7 @@ func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
 		return err
 	default:
 	}
+	worker.Ready()
 	for _, m := range p.List() {
 		when := ""
 		if m.State != pool.Loaded {
@@ -124,6 +146,14 @@ func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
 		return fmt.Errorf("answers were cut short after %v: %w", c.Grace, err)
 	}
 	return nil
+}
+
+// listen returns where requests come from.
+func (c *serveCmd) listen(worker *supervise.Worker) (net.Listener, error) {
+	if worker != nil {
+		return worker.Listener(), nil
+	}
+	return net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 }
 
 // config returns what the flags say of the server.

@@ -5,4 +5,13 @@ package all
 
 import (
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1101"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1102"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1103"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1150"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1151"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1200"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1201"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/sm_80"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/sm_90"
 )
