@@ -233,7 +233,7 @@ func (s step) plan(dev *opship.Device, m declaredModel) (plan, error) {
 		return plan{}, err
 	}
 	ls, err := dev.Planned(g, outs.Logits)
-	return plan{newTraffic(s, m.State()), ls, index}, err
+	return plan{newTraffic(s, m.State(), m.chosen), ls, index}, err
 }
 
 // declaredTensors is a source of tensors without contents.
@@ -254,6 +254,7 @@ type declaredModel struct {
 	name    string
 	src     models.Source
 	experts int // of a layer; 0 for none
+	chosen  int // of them by a token
 }
 
 // declared returns the model of a shape in Q4_K_M.
@@ -276,6 +277,11 @@ func declared(name string) (declaredModel, error) {
 		src[t.Name] = t
 		if len(t.Shape) == 3 {
 			m.experts = t.Shape[0]
+		}
+	}
+	for _, k := range shape.Keys {
+		if n, ok := k.Value.(uint32); ok && k.Name == "expert_used_count" {
+			m.chosen = int(n)
 		}
 	}
 	m.src = src

@@ -36,11 +36,12 @@ func prefillStep(tokens int) step {
 // traffic tells what the launches of a step of a model move.
 type traffic struct {
 	step
-	paged map[string]bool // states that are caches, by name; the others are one for each sequence
+	paged  map[string]bool // states that are caches, by name; the others are one for each sequence
+	chosen int             // experts that a token chooses in a layer; 0 for none
 }
 
-func newTraffic(s step, spec kv.Spec) traffic {
-	t := traffic{s, map[string]bool{}}
+func newTraffic(s step, spec kv.Spec, chosen int) traffic {
+	t := traffic{s, map[string]bool{}, chosen}
 	for _, p := range spec.Paged {
 		t.paged[p.Name] = true
 	}
@@ -88,7 +89,7 @@ func (t traffic) movedOf(n *ops.Node, v ops.Value) (float64, error) {
 	case leaf.Leaf == ops.Weight && n.Op == ops.EmbedOp:
 		return whole * float64(min(t.tokens, shape[0])) / float64(shape[0]), nil
 	case leaf.Leaf == ops.Weight && len(shape) == 3:
-		return whole * expertShare(n, shape[0]), nil
+		return whole * t.expertShare(shape[0]), nil
 	case n.Op == ops.RowsOp || n.Op == ops.SliceOp: // they read what they write
 		out, err := tensor.Bytes(n.Out[0].DType, n.Out[0].Shape)
 		return min(whole, float64(out)), err
@@ -125,12 +126,7 @@ func (t traffic) stateShare(n *ops.Node, state *ops.Node) float64 {
 	}
 }
 
-// expertShare returns the part of all experts that a product of n reads, if its tokens choose theirs at random.
-func expertShare(n *ops.Node, experts int) float64 {
-	for _, in := range n.In {
-		if s := in.Shape(); in.DType() == tensor.I32 && len(s) == 2 { // [tokens, choices]
-			return 1 - math.Pow(1-float64(min(s[1], experts))/float64(experts), float64(s[0]))
-		}
-	}
-	return 1
+// expertShare returns the part of all experts that the step's tokens read, if each chooses its own at random.
+func (t traffic) expertShare(experts int) float64 {
+	return 1 - math.Pow(1-float64(min(t.chosen, experts))/float64(experts), float64(t.tokens))
 }

@@ -65,11 +65,18 @@ DEV int block_x() { return (int)__builtin_amdgcn_workgroup_id_x(); }
 DEV int block_y() { return (int)__builtin_amdgcn_workgroup_id_y(); }
 DEV int block_z() { return (int)__builtin_amdgcn_workgroup_id_z(); }
 
-// barrier waits for all threads of the block and makes their writes visible to each other.
+// barrier waits for all threads of the block and makes their writes to LDS visible to each other, and says nothing of global
+// memory: loads from there stay in flight across it, and the L0 keeps what it holds, both of which a fence would end. Threads of
+// a block that talk through global memory must fence themselves. The waits are written out, since fences of LDS alone wait
+// for all memory; the assembly has no operands, whose hazards the compiler would not see.
 DEV void barrier() {
-  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");
-  __builtin_amdgcn_s_barrier();
-  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");
+  __builtin_amdgcn_sched_barrier(0);
+#if defined(__GFX12__)
+  __asm__ volatile("s_wait_dscnt 0x0\n\ts_barrier_signal -1\n\ts_barrier_wait -1" ::: "memory");
+#else
+  __asm__ volatile("s_waitcnt lgkmcnt(0)\n\ts_barrier" ::: "memory");
+#endif
+  __builtin_amdgcn_sched_barrier(0);
 }
 
 // wave_fence orders the LDS accesses of a wave: what a lane wrote before it, the others read after it.
