@@ -153,10 +153,19 @@ func (s *Sampler) launch(l Planned, mem placed) (KernelStats, error) {
 	if err != nil {
 		return KernelStats{}, err
 	}
+	counters := uint64(0)
+	if n := l.Launch.Counters; n > 0 {
+		if counters, err = s.on.AllocZeros(4 * int64(n)); err != nil {
+			return KernelStats{}, err
+		}
+		defer s.on.Free(counters)
+	}
 	args := l.Launch.Args.bytes()
 	for _, r := range l.Launch.Args.relocs {
 		addr := mem.scratch
-		if r.value.Valid() {
+		if r.counters {
+			addr = counters
+		} else if r.value.Valid() {
 			addr = mem.at[ops.Owner(r.value)]
 		}
 		putPtr(args[r.at:], hiprt.Ptr(addr+uint64(r.off)))
