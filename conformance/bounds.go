@@ -125,6 +125,12 @@ func terms(n *ops.Node) float64 {
 		return last(2)
 	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
+	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
+		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
+	case ops.MixtureOp, ops.SharedMixtureOp: // of the router and both products of an expert
+		return 2*last(0) + last(4)
+	case ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp: // and of the norm
+		return last(0) + 2*last(2) + last(6)
 	case ops.WeightedSumOp:
 		return last(1)
 	}
@@ -144,7 +150,7 @@ func magnitude(n *ops.Node, in *input) float64 {
 		return product(0, 1) * product(0, 2)
 	case ops.CausalConvOp:
 		return product(0, 2)
-	case ops.AttentionOp:
+	case ops.AttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
 		return 0
 	}
 	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {

@@ -21,6 +21,10 @@ func Exact(n *Node) bool {
 		return a.Exact
 	case MulMatNormAttrs:
 		return a.MulMat.Exact
+	case MixtureAttrs:
+		return a.MulMat.Exact
+	case MixtureNormAttrs:
+		return a.Mixture.MulMat.Exact
 	}
 	return false
 }

@@ -21,6 +21,9 @@ type Kernel struct {
 	// Match sees them; Launch sees the packs behind their inputs, in the same order.
 	packs func(n *ops.Node, t *Target) []pack
 
+	// alsoReads reports whether the kernel reads input i of n as it is, although it wants a pack of it; nil: it does not.
+	alsoReads func(n *ops.Node, i int) bool
+
 	// emits reports whether the kernel can write result r of n in form f too; nil: it cannot. The pack is then the last
 	// result of the node that Launch sees.
 	emits func(n *ops.Node, r int, f packForm) bool
