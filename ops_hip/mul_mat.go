@@ -159,7 +159,8 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 		}
 		k.Match = func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			if ok = ok && p.matrix(t) && (match == nil || match(node)); split {
+			ok = ok && p.matrix(t) && !t.Invariant && (match == nil || match(node)) // other sizes of steps take other kernels
+			if split {
 				return matchThree(ok, node)
 			}
 			return matchIf(ok, matchBest)
