@@ -186,6 +186,7 @@ func TestServeModelErrors(t *testing.T) {
 		{"", []string{"--pin", "nothing"}, 1, `no model "nothing"`},
 		{"", []string{"--memory", "1"}, 1, "does not fit"},
 		{"", []string{"--idle-unload=-1s"}, 2, "--idle-unload"},
+		{"", []string{"--otlp-endpoint", "localhost:4318"}, 2, "localhost:4318"},
 	} {
 		file := filepath.Join(t.TempDir(), "c.toml")
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
