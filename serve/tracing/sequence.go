@@ -8,8 +8,8 @@ import (
 	"github.com/hipengine/hipengine/engine"
 )
 
-// Sequence returns an observer that makes parts of a request's time of a sequence's stations: queue, prefill and decode.
-// It passes on what happens to next.
+// Sequence returns an observer that makes parts of a request's time of a sequence's stations: queue, prefill and
+// decode. It passes on what happens to next.
 func (s *Span) Sequence(choice int, next engine.Observer) engine.Observer {
 	if s == nil {
 		return next

@@ -23,9 +23,10 @@ type Tracer struct {
 	context  propagation.TraceContext
 }
 
-// New returns a tracer that sends to a collector, such as http://localhost:4318; without a path in it, to /v1/traces there.
-// Traces are sent in the background, and those that a collector does not take are dropped; failed, which may be nil, is
-// told why. What else the exporter needs, such as headers, it takes from the environment variables of OpenTelemetry.
+// New returns a tracer that sends to a collector, such as http://localhost:4318; without a path in it, to /v1/traces
+// there. Traces are sent in the background, and those that a collector does not take are dropped; failed, which may be
+// nil, is told why. What else the exporter needs, such as headers, it takes from the environment variables of
+// OpenTelemetry.
 func New(ctx context.Context, endpoint, version string, failed func(error)) (*Tracer, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
