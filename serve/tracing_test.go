@@ -106,8 +106,7 @@ func TestTraces(t *testing.T) {
 	if n := strings.Count(s.log.String(), "trace_id="); n != 2 || !strings.Contains(s.log.String(), "trace_id="+id) {
 		t.Errorf("%d trace ids in the log:\n%s", n, s.log)
 	}
-	wait(t, "the ends of the sequences", func() bool { return s.list()[0].Stats.Length == 4 })
-	time.Sleep(20 * time.Millisecond) // for the engine to say so to the observers
+	wait(t, "the ends of the sequences", func() bool { return s.scrape(t)["hipengine_request_seconds_count{model_name=red}"] == 4 })
 	if err := tracer.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
