@@ -52,8 +52,8 @@ generate: ## write the CPU's vector kernels anew
 
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./serve/...
-	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./serve/...
 
 .PHONY: k8s
 k8s: ## the manifests of packaging/k8s against published types and schemas, and the server
@@ -121,6 +121,7 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED)) $(GO) test ./ops_hip/... ./tensor/quant
 	$(GO) test -run '^TestLimits' ./internal/roofline
 	set -e; for t in gfx1100 gfx1201; do \
-	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
+	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; \
+	  bin/hipengine conform --device emu:$$t --match '^Model/(qwen3|gemma3|qwen35moe)/invariant$$'; done
 
 include ops_hip/kernels/kernels.mk

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/engine/bench"
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/models"
@@ -30,7 +31,8 @@ type Model struct {
 	runner         *runner.Runner // of the engine, or of what measures
 	prompter       prompter
 	defaults       sample.Overrides
-	hostBytes      int64 // for kept states
+	hostBytes      int64       // for kept states
+	states         *disk.Store // nil if they have no folder
 
 	traffic   bench.Traffic
 	collector *eval.Collector   // with Options.Collect
@@ -126,7 +128,9 @@ func (m *Model) enter() (*engine.Engine, error) {
 	}
 	if m.engine == nil {
 		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG,
-			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes})
+			Piece:       func(id int32) ([]byte, bool) { return m.tok.Piece(id, false), m.tok.IsMarker(id) },
+			TurnStart:   m.prompter.turnStart,
+			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes, Disk: m.states})
 		if err != nil {
 			return nil, err
 		}
@@ -193,6 +197,9 @@ func (m *Model) end() error {
 	}
 	if measuring != nil {
 		<-measuring
+	}
+	if m.states != nil {
+		errs = append(errs, m.states.Close())
 	}
 	if m.runner != nil {
 		errs = append(errs, m.runner.Close())

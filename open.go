@@ -68,7 +68,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv}
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
@@ -85,15 +85,27 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 			mem, err = runner.PlanMemory(dev, arch, f, r)
 		}
 		return mem, err
-	}); err != nil {
+	}); errors.Is(err, runner.ErrInvariant) {
+		return &OptionError{Option: "Invariant", Err: err}
+	} else if err != nil {
 		return err
 	}
 	m.hostBytes = o.PrefixCacheHost
 	if o.Progress != nil {
 		o.Progress(0, m.promise.planned.Weights)
 	}
-	if m.weights, err = models.LoadWeights(ctx, arch, f, dev, o.Progress); err != nil {
+	hash := &contentHash{Source: f}
+	var src models.Source = f
+	if o.CacheDir != "" {
+		src = hash
+	}
+	if m.weights, err = models.LoadWeights(ctx, arch, src, dev, o.Progress); err != nil {
 		return err
+	}
+	if o.CacheDir != "" {
+		if err := m.openStates(o, f.meta, hash, r); err != nil {
+			return err
+		}
 	}
 	if o.Collect {
 		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)

@@ -20,8 +20,9 @@ type process struct {
 	Loading   int     `json:"requests_loading"` // that wait for it to be loaded
 	Running   int     `json:"running"`          // sequences
 	Waiting   int     `json:"waiting"`
-	Slots     int     `json:"slots"`   // sequences that can run at once
-	Context   int     `json:"context"` // most tokens of each
+	Slots     int     `json:"slots"`     // sequences that can run at once
+	Context   int     `json:"context"`   // most tokens of each
+	Invariant bool    `json:"invariant"` // an answer's bits follow from its request alone
 	KVTokens  int     `json:"kv_tokens"`
 	Prompt    uint64  `json:"prompt_tokens"` // since the start
 	Generated uint64  `json:"generated_tokens"`
@@ -39,7 +40,7 @@ func (s *Server) ps(w http.ResponseWriter, _ *http.Request) {
 		p := process{
 			ID: m.ID, State: m.State.String(), Pinned: m.Pinned, Bytes: m.Bytes, Users: m.Users, Loading: m.Waiting,
 			Running: m.Stats.Running, Waiting: m.Stats.Waiting, Slots: m.Limits.Seqs, Context: m.Limits.Context,
-			KVTokens: m.Stats.HeldTokens, Prompt: m.Stats.PromptTokens, Generated: m.Stats.GeneratedTokens,
+			Invariant: m.Limits.Invariant, KVTokens: m.Stats.HeldTokens, Prompt: m.Stats.PromptTokens, Generated: m.Stats.GeneratedTokens,
 			Loads: m.Loads, Failures: m.Failures,
 		}
 		if m.Users == 0 && !m.Used.IsZero() {

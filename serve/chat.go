@@ -40,6 +40,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	prompt = m.Engine.Verbatim(recordOf(r.Context()).space, prompt)
 	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt})
 	if err != nil {
 		s.fail(w, r, err)

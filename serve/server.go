@@ -32,12 +32,12 @@ type Server struct {
 // errShutdown is the cause of the end of requests that outlive the grace period.
 var errShutdown = errors.New("the server is shutting down")
 
-// maxHeaderBytes bounds the headers of a request, which net/http reads before anything can refuse it.
-const maxHeaderBytes = 64 << 10
+// MaxHeaderBytes bounds the headers of a request, which net/http reads before anything can refuse it.
+const MaxHeaderBytes = 64 << 10
 
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
-	s := &Server{c: c.withDefaults()}
+	s := &Server{c: c.WithDefaults()}
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
@@ -76,10 +76,10 @@ func New(c Config) (*Server, error) {
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.c.HeaderTimeout,
 		IdleTimeout:       s.c.IdleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
 	}
-	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: maxHeaderBytes}
+	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: MaxHeaderBytes}
 	return s, nil
 }
 
@@ -93,7 +93,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !IsLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
 		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one", l.Addr())
 	}
-	if err := s.http.Serve(limitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(LimitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/pkg/profile"
 
 	"github.com/hipengine/hipengine"
+	"github.com/hipengine/hipengine/internal/supervise"
 )
 
 // Exit codes.
@@ -116,9 +117,12 @@ func run(args []string, std stdio) int {
 		defer profile.Start(p, profile.ProfilePath("."), profile.NoShutdownHook).Stop()
 	}
 	err = k.Run()
+	var worker *supervise.ExitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &worker): // which has said why
+		return worker.Code
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil && !isUsage(err):
 		fmt.Fprintln(std.err, "hipengine: stopped")
 		return exitFailed

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/engine/pool"
+	"github.com/hipengine/hipengine/internal/supervise"
 )
 
 // poolFlags say which models a server offers beside its arguments, and when they are loaded and unloaded.
@@ -68,6 +69,9 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 		return o, usageError{fmt.Errorf("%sctx %d is outside 0..%d", option(t, id), length, hipengine.MaxContext)}
 	}
 	o.Context, o.Sequences, o.PrefixCache, o.PrefixCacheHost = int(length), int(parallel), cache<<20, host<<20
+	if c.CacheDir != "" && cache >= 0 {
+		o.CacheDir, o.CacheDirBytes = c.CacheDir, c.CacheDirSize<<20
+	}
 	o.KVType, o.Quant, o.Imatrix = or(t.KVType, o.KVType), or(t.Quant, o.Quant), or(t.Imatrix, o.Imatrix)
 	o.Progress = loadProgress(log, id, o.Quant != "")
 	return o, nil
@@ -154,7 +158,7 @@ func (c *serveCmd) served(tables map[string]servedModel, log io.Writer) (s serve
 }
 
 // pool returns the models that the server offers, of which those of the start are still to be loaded.
-func (c *serveCmd) pool(h *hipengine.Host, s served, log *slog.Logger, std stdio) (*hipengine.Pool, error) {
+func (c *serveCmd) pool(h *hipengine.Host, s served, worker *supervise.Worker, log *slog.Logger, std stdio) (*hipengine.Pool, error) {
 	o := hipengine.PoolOptions{Models: s.models, Idle: c.IdleUnload}
 	if c.All {
 		if o.Folder = c.Models; o.Folder == "" {
@@ -169,8 +173,14 @@ func (c *serveCmd) pool(h *hipengine.Host, s served, log *slog.Logger, std stdio
 		}
 		o.FolderOptions.Progress = nil
 	}
-	if log != nil {
-		o.Observe = func(e pool.Event) { logModel(log, e) }
+	o.Observe = func(e pool.Event) {
+		if log != nil {
+			logModel(log, e)
+		}
+		for _, m := range h.Models() {
+			worker.Device(fmt.Sprintf("%s (%s)", m.Device().Name, m.Device().Chip))
+			break // all are on one
+		}
 	}
 	return h.NewPool(o)
 }
