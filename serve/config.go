@@ -10,6 +10,7 @@ import (
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
+	"github.com/hipengine/hipengine/serve/tracing"
 )
 
 // Config is what a server is made of. The zero value of each field is usable.
@@ -36,8 +37,9 @@ type Config struct {
 	RequestTimeout time.Duration // for a whole request; 0 is none
 	DrainDelay     time.Duration // between readiness going to 503 and the end of accepting connections
 
-	Log     *slog.Logger // nil discards
-	Version string       // of the program, for the metrics
+	Tracer  *tracing.Tracer // of requests below /v1; the caller closes it, after Shutdown. Nil traces nothing
+	Log     *slog.Logger    // nil discards
+	Version string          // of the program, for the metrics
 }
 
 // WithDefaults returns c with the values that zeros stand for.

@@ -61,7 +61,7 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 			choices[i] = engine.Request{
 				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
-				Observer: s.metrics.Sequence(m.ID, rec.start),
+				Observer: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start)),
 			}
 			choices[i].Sampling.Seed += uint64(i)
 		}
@@ -118,7 +118,10 @@ func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
 func (g *generation) close(ctx context.Context) {
 	g.cancel()
 	g.wait.Wait()
-	recordOf(ctx).generated = g.usage().CompletionTokens
+	rec, u := recordOf(ctx), g.usage()
+	if rec.generated = u.CompletionTokens; u.PromptTokensDetails != nil {
+		rec.cached = u.PromptTokensDetails.CachedTokens
+	}
 }
 
 // note counts a token.

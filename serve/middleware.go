@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/serve/openai"
+	"github.com/hipengine/hipengine/serve/tracing"
 )
 
 // method refuses other methods. GET includes HEAD.
@@ -34,6 +35,8 @@ type record struct {
 	model             string
 	space             string // of kept states: the hash of the API key, empty without one
 	prompt, generated int
+	cached            int
+	span              *tracing.Span // nil if the request is not traced
 	err               error
 	stack             []byte
 }
@@ -53,6 +56,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &record{id: requestID(r), start: start}
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			rec.span = s.c.Tracer.Start(r.Header, start)
+		}
 		w.Header().Set("X-Request-Id", rec.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), recordKey{}, rec))
@@ -81,7 +87,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			}
 			took := time.Since(start)
 			s.log(r, rec, out, took)
-			s.count(r, out.status, took)
+			s.count(r, out, took)
+			s.trace(r, rec, out)
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
@@ -100,6 +107,9 @@ func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took tim
 	if rec.model != "" {
 		attrs = append(attrs, slog.String("model", rec.model), slog.Int("prompt_tokens", rec.prompt), slog.Int("completion_tokens", rec.generated))
 	}
+	if id := rec.span.TraceID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
 	if rec.err != nil {
 		attrs = append(attrs, slog.String("error", rec.err.Error()))
 		if out.status >= 500 {
@@ -111,6 +121,19 @@ func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took tim
 		attrs = append(attrs, slog.String("stack", string(rec.stack)))
 	}
 	s.c.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// trace ends the span of a request.
+func (s *Server) trace(r *http.Request, rec *record, out *responseWriter) {
+	if rec.span == nil {
+		return
+	}
+	o := tracing.Outcome{Method: r.Method, Route: endpoint(r), Status: status(out), RequestID: rec.id, Model: rec.model, Prompt: rec.prompt,
+		Cached: rec.cached, Generated: rec.generated}
+	if rec.err != nil {
+		o.Error = rec.err.Error()
+	}
+	rec.span.End(o)
 }
 
 // requestID returns the client's id if it is short and plain, else a new one.

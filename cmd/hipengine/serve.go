@@ -13,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/internal/supervise"
 	"github.com/hipengine/hipengine/serve"
+	"github.com/hipengine/hipengine/serve/tracing"
 )
 
 // serveCmd runs the server.
@@ -38,6 +39,7 @@ type serveCmd struct {
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"HIPENGINE_REQUEST_TIMEOUT" help:"Time for a whole request; 0 is no bound."`
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
+	OTLP           string        `name:"otlp-endpoint" env:"HIPENGINE_OTLP_ENDPOINT" placeholder:"URL" help:"Collector of OpenTelemetry traces (OTLP over HTTP), such as http://localhost:4318; without one, nothing is traced."`
 	Pprof          string        `name:"pprof" placeholder:"ADDR" help:"Offer profiles for net/http/pprof on this loopback address, such as 127.0.0.1:6060."`
 	Grace          time.Duration `default:"30s" help:"Time that running answers get when the server is told to stop."`
 	Supervise      string        `enum:"auto,always,never" default:"auto" env:"HIPENGINE_SUPERVISE" help:"Compute in a process of its own, which is started again if it dies: auto (with GPUs, whose runtimes end a process that faults), always or never."`
@@ -73,6 +75,23 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	config, err := c.config(std)
 	if err != nil {
 		return err
+	}
+	if c.OTLP != "" {
+		config.Tracer, err = tracing.New(ctx, c.OTLP, config.Version, func(err error) {
+			if config.Log != nil {
+				config.Log.Warn("traces", "error", err)
+			}
+		})
+		if err != nil {
+			return usageError{err}
+		}
+		defer func() { // after the requests; what the collector does not take in a few seconds is lost
+			end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if err := config.Tracer.Close(end); err != nil {
+				fmt.Fprintf(std.err, "hipengine: %v\n", err)
+			}
+		}()
 	}
 	server, err := serve.New(config)
 	if err != nil {

@@ -79,6 +79,7 @@ var rules = []rule{
 	{"engine/bench", []string{"engine", "models", "ops", "tensor", "gguf"}, "measurements know what a file holds"},
 	{"serve", []string{"engine", "internal/strictjson"}, "the server is testable with a fake engine"},
 	{"serve/metrics", []string{"engine"}, "metrics read what engines count"},
+	{"serve/tracing", []string{"engine"}, "traces are made of what happens to sequences"},
 	{"conformance", []string{
 		"ops", "ops_ref", "models", "gguf", "tensor", "engine/kv", "engine/runner", "internal/logits", "internal/tiny",
 	}, "a third party must not need HIP"},
@@ -114,6 +115,7 @@ var thirdParty = map[string][]string{
 	"github.com/alecthomas/kong":      {"cmd"},
 	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
 	"github.com/pelletier/go-toml/v2": {"cmd"},
+	"go.opentelemetry.io":             {"serve/tracing"},
 	"golang.org/x/term":               {"cmd"},
 	"golang.org/x/text":               {"text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},
