@@ -104,6 +104,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
 	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
+	r.limits.KVTokens = min(o.Pages*PageSize, o.Seqs*o.Context)
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {
 		r.pools = append(r.pools, kv.NewPool(o.pages(w)))

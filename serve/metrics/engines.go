@@ -64,11 +64,21 @@ var values = []value{
 	counter(func(s engine.Stats) uint64 { return s.StepTokens }, "Tokens of all steps.", "hipengine_step_tokens_total"),
 	counter(func(s engine.Stats) uint64 { return s.Rejected }, "Requests that were refused because the queue was full.",
 		"hipengine_requests_rejected_total"),
+	counter(func(s engine.Stats) uint64 { return s.Preempted }, "Times that a sequence made room for others and went on later.",
+		"hipengine_preemptions_total", "vllm:num_preemptions_total"),
 }
 
-// kvUsage returns the filled share of the cache, which has room for a full context in every slot.
+// kvTokens returns how many tokens the cache has room for.
+func kvTokens(m Model) int {
+	if m.Limits.KVTokens > 0 {
+		return m.Limits.KVTokens
+	}
+	return m.Limits.Seqs * m.Limits.Context
+}
+
+// kvUsage returns the filled share of the cache. Sequences may share what they hold.
 func kvUsage(m Model) float64 {
-	return float64(m.Stats.HeldTokens) / float64(m.Limits.Seqs*m.Limits.Context)
+	return min(1, float64(m.Stats.HeldTokens)/float64(kvTokens(m)))
 }
 
 // reasons are why sequences end, in vLLM's words.
@@ -122,7 +132,7 @@ func (e engines) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(finished, prometheus.CounterValue, n, m.Name, r.name)
 			ch <- prometheus.MustNewConstMetric(success, prometheus.CounterValue, n, m.Name, r.name)
 		}
-		pages := m.Limits.Seqs * ((m.Limits.Context + runner.PageSize - 1) / runner.PageSize)
+		pages := (kvTokens(m) + runner.PageSize - 1) / runner.PageSize
 		for _, d := range cacheInfo {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, 1, m.Name, strconv.Itoa(runner.PageSize), strconv.Itoa(pages))
 		}
