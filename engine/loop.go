@@ -126,7 +126,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		return nil, nil, nil
 	}
 	step := e.policy.Next(snap)
-	if err := checkStep(snap, step); err != nil {
+	if err := snap.Check(step); err != nil {
 		return nil, nil, err
 	}
 
@@ -150,33 +150,6 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		seqs, work = append(seqs, s), append(work, w)
 	}
 	return seqs, work, nil
-}
-
-// checkStep reports a decision that the runner could not carry out or that would never end.
-func checkStep(s Snapshot, step Step) error {
-	if step.Admit < 0 || step.Admit > len(s.Waiting) || len(s.Running)+step.Admit > s.Limits.Seqs {
-		return fmt.Errorf("engine: policy admits %d of %d waiting to %d running, with %d slots", step.Admit, len(s.Waiting), len(s.Running), s.Limits.Seqs)
-	}
-	if len(step.Feed) != len(s.Running)+step.Admit {
-		return fmt.Errorf("engine: policy feeds %d sequences of %d", len(step.Feed), len(s.Running)+step.Admit)
-	}
-	total := 0
-	for i, n := range step.Feed {
-		pending := 0
-		if i < len(s.Running) {
-			pending = s.Running[i].Pending
-		} else {
-			pending = s.Waiting[i-len(s.Running)]
-		}
-		if n < 0 || n > pending {
-			return fmt.Errorf("engine: policy feeds %d tokens of %d", n, pending)
-		}
-		total += n
-	}
-	if total < 1 || total > s.Limits.Batch {
-		return fmt.Errorf("engine: policy feeds %d tokens, from 1 to %d expected", total, s.Limits.Batch)
-	}
-	return nil
 }
 
 // admit moves a sequence from the queue to a slot. It returns false if the runner has none, which ends the sequence.
