@@ -26,7 +26,7 @@ long: ## the cases that `make test` leaves out to be quick; make test-all runs t
 	$(GO) run ./internal/testsum -vet=off -timeout 60m ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild
 
 .PHONY: test-all
-test-all: lint test long race openai peer ## everything, long fuzzing included
+test-all: lint test long race soak openai peer ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -54,6 +54,10 @@ generate: ## write the CPU's vector kernels anew
 race: ## run the concurrent packages under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/prefix ./engine/disk ./serve/...
 	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/prefix ./engine/disk ./serve/...
+
+.PHONY: soak
+soak: ## a minute of 64 streams, with cancels, deadlines and bad requests beside them
+	HIPENGINE_SOAK=60s $(GO) test -count=1 -run '^TestSoak$$' -v ./serve
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
