@@ -76,6 +76,22 @@ func (m *Model) Context() int { return m.runner.Limits().Context }
 // WeightBytes returns what the weights take on the device.
 func (m *Model) WeightBytes() int64 { return m.weights.Bytes() }
 
+// Bytes returns the memory of the device that is promised to the model, which Close gives back.
+func (m *Model) Bytes() int64 { return m.promise.planned.Need() }
+
+// Limits returns the capacities of the model: its context, and how many answers it makes at once.
+func (m *Model) Limits() runner.Limits { return m.runner.Limits() }
+
+// Stats returns what was done for answers since the model was opened, or measured last.
+func (m *Model) Stats() engine.Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.engine == nil {
+		return engine.Stats{}
+	}
+	return m.engine.Stats()
+}
+
 // Defaults returns the sampling parameters that the model's publisher names.
 func (m *Model) Defaults() sample.Overrides { return m.defaults }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/tensor"
@@ -11,6 +12,9 @@ import (
 
 // Options say how a model is found and loaded. The zero value takes what the model was made for, for one sequence.
 type Options struct {
+	// ID is the name under which the model is served; empty is [ModelID] of the name that is opened.
+	ID string
+
 	// Context is the most tokens that a sequence may hold. 0 takes what the model was made for, at most 8192, since the
 	// memory is taken at once.
 	Context int
@@ -65,6 +69,8 @@ type Options struct {
 	// Progress is told how many bytes of the weights are loaded, first that none are, by one goroutine at a time. Nil
 	// is nobody.
 	Progress func(done, total int64)
+
+	room pool.Room // asked when memory is short; nil refuses the model
 }
 
 // MaxContext bounds Options.Context: nobody needs more, and sizes stay far from overflowing.

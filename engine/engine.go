@@ -37,6 +37,9 @@ type Runner interface {
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
 	// After an error, the state of the sequences of work is undefined and they are only closed.
 	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
+	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their ids
+	// alone. k is from 1 to Limits.Top.
+	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
 }
 
 // Errors of Submit and Tokens.
@@ -125,6 +128,7 @@ type Engine struct {
 	policy   Policy
 	maxQueue int
 	reuse    *reuse // nil if no states are kept
+	rowBuf   []row  // of the last step
 	verbatim *verbatim
 
 	admitted uint64         // sequences; of the loop
@@ -258,6 +262,9 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
 	}
+	if r.Sampling.Constraint != nil && r.IgnoreEOG {
+		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
+	}
 	for i, id := range r.Prompt {
 		if id < 0 || int(id) >= e.limits.Vocab {
 			return nil, fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)
@@ -272,8 +279,12 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		r.Observer = nobody{}
 	}
 	r.Prompt = slices.Clone(r.Prompt)
+	top := r.Sampling.Top()
+	if r.Logprobs || top > e.limits.Top {
+		top = 0
+	}
 	return &Sequence{
-		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
+		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		ready: make(chan struct{}, 1),
 	}, nil
 }

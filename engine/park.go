@@ -20,7 +20,7 @@ func (e *Engine) makeRoom() bool {
 	shared := e.shared
 	e.mu.Unlock()
 	for _, c := range shared {
-		if c.row == nil || c.snapshot != nil {
+		if !c.read || c.snapshot != nil {
 			continue
 		}
 		snap, err := e.runner.SaveCheckpoint(e.ctx, c.checkpoint)

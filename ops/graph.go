@@ -195,7 +195,10 @@ func (n *Node) infer() error {
 }
 
 // Root follows in-place updates and views of v back to the node that owns the storage.
-func Root(v Value) *Node {
+func Root(v Value) *Node { return Owner(v).node }
+
+// Owner is Root for the value that owns the storage.
+func Owner(v Value) Value {
 	for v.node.Op != nil {
 		i := v.node.Op.Storage(v.out)
 		if i < 0 {
@@ -203,7 +206,7 @@ func Root(v Value) *Node {
 		}
 		v = v.node.In[i]
 	}
-	return v.node
+	return v
 }
 
 // caller returns file:line of the first frame outside this package's builders, skip frames up at least.

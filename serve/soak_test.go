@@ -25,7 +25,7 @@ import (
 	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/ember"
-	"github.com/hipengine/hipengine/models"
+	llm "github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops_ref/cpu"
 	"github.com/hipengine/hipengine/tensor"
@@ -87,12 +87,12 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := models.New(f.Meta)
+	m, err := llm.New(f.Meta)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dev := cpu.New(cpu.Options{})
-	w, err := models.LoadWeights(t.Context(), m, f, dev, nil)
+	w, err := llm.LoadWeights(t.Context(), m, f, dev, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
