@@ -3,6 +3,7 @@ package hipengine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
@@ -69,6 +70,10 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		length = min(arch.Params().Context, defaultContext)
 	}
 	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	if o.KVTokens != 0 && o.KVTokens < length {
+		return &OptionError{Option: "KVTokens", Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
+	}
+	r.Pages = (o.KVTokens + runner.PageSize - 1) / runner.PageSize
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
