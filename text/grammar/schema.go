@@ -33,6 +33,8 @@ type schemaCompiler struct {
 	memo   map[string]int // rules of schemas that hold together
 	shared map[string]int // rules that many schemas use
 	work   int
+
+	tagless bool // no string holds "<" as it is
 }
 
 // maxSchemaWork bounds the schemas that are looked at, each combination of alternatives by itself.
@@ -185,7 +187,8 @@ func (c *schemaCompiler) expand(schemas []*value) (together, error) {
 // resolve returns what a $ref refers to, within the document.
 func (c *schemaCompiler) resolve(r *value) (*value, error) {
 	bad := func(reason string) (*value, error) {
-		return nil, &SchemaError{Pointer: strings.TrimSuffix(r.pointer, "/$ref"), Keyword: "$ref", Reason: fmt.Sprintf("%q %s", r.text, reason)}
+		at := strings.TrimSuffix(r.pointer, "/$ref")
+		return nil, &SchemaError{Pointer: at, Keyword: "$ref", Reason: fmt.Sprintf("%q %s", r.text, reason)}
 	}
 	if r.kind != '"' {
 		return bad("is not a string")
@@ -462,7 +465,7 @@ func (c *schemaCompiler) enumerated(bases, values []*value, allowed map[string]b
 		if err != nil {
 			return nil, err
 		}
-		text := v.literalText()
+		text := c.spelled(v.literalText())
 		if e != nil && e.op != opRef { // there are keywords for strings
 			d, err := regular(e)
 			if err != nil {
