@@ -6,6 +6,7 @@ import (
 
 	"github.com/hipengine/hipengine/text/chat"
 	"github.com/hipengine/hipengine/text/tokenizer"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // prompter turns conversations into ids: a chat template and the tokenizer that goes with it.
@@ -13,6 +14,7 @@ type prompter struct {
 	tok      *tokenizer.Tokenizer
 	tmpl     *chat.Template
 	bos, eos string // texts, for the template
+	format   *toolcall.Format
 }
 
 // newPrompter parses a template; a model without one gets ChatML.
@@ -28,6 +30,7 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 		template = chat.ChatML
 	}
 	var err error
+	p.format = toolcall.Detect(template)
 	p.tmpl, err = chat.Parse(template)
 	return p, err
 }

@@ -22,6 +22,7 @@ type serveCmd struct {
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	Cache          int64         `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
 	HostCache      int64         `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
+	ToolFormat     string        `name:"tool-format" env:"HIPENGINE_TOOL_FORMAT" placeholder:"NAME" help:"How the models write tool calls and thoughts, in place of what their templates tell: hermes, qwen-xml, llama3, mistral, mistral-list, gemma4, harmony, glm, deepseek, deepseek-fenced, deepseek-dsml, granite or plain."`
 	APIKey         []string      `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"Key that clients must send; may be given several times."`
 	APIKeyFile     string        `name:"api-key-file" env:"HIPENGINE_API_KEY_FILE" placeholder:"FILE" help:"File with keys that clients must send, one a line, as they are or as sha256:HASH."`
 	AdminKey       []string      `env:"HIPENGINE_ADMIN_KEY" placeholder:"KEY" help:"Key for the endpoints below /admin; without one, they are closed."`
@@ -86,6 +87,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	var offered []serve.Model
 	for _, name := range names {
 		o := c.options()
+		o.ToolFormat = c.ToolFormat
 		o.Sequences, o.PrefixCache, o.PrefixCacheHost = c.Parallel, c.Cache<<20, c.HostCache<<20
 		m, err := loadWith(ctx, h, name, o, std.err)
 		if err != nil {
