@@ -66,10 +66,12 @@ type Sequence struct {
 	slot      runner.SeqID
 	open      bool // slot is valid
 	sampler   *sample.Sampler
+	top       int // logits of highest rank that a draw needs; 0: all
 	stop      *StopMatcher
 	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token and those it forces
 	last      [1]int32
 	ids       []int32  // the prompt and what was drawn and goes to the runner
+	stored    *stored  // its state from the disk; nil until the disk was asked
 	marks     []int    // lengths of the prompt at which its state is kept
 	decode    bool     // the prompt is in
 	idle      int      // steps since it was last part of one

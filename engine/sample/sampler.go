@@ -181,6 +181,12 @@ func (s *Sampler) distribution() []candidate {
 			s.kept = append(s.kept, candidate{id: int32(i), logit: l})
 		}
 	}
+	return s.weighted()
+}
+
+// weighted drops of the candidates kept, which are by ascending id, those that top-p and min-p do, and gives the others their
+// weights at the temperature.
+func (s *Sampler) weighted() []candidate {
 	highest := s.kept[0].logit
 	for _, c := range s.kept {
 		highest = max(highest, c.logit)

@@ -28,11 +28,12 @@ func bindAttrs(like any, nodes []any) (any, bool) {
 	}
 	all := reflect.New(t).Elem()
 	for i := range t.NumField() {
-		v, ok := take(t.Field(i).Type)
-		if !ok || !t.Field(i).IsExported() {
+		if !t.Field(i).IsExported() {
 			return nil, false
 		}
-		all.Field(i).Set(v)
+		if v, ok := take(t.Field(i).Type); ok {
+			all.Field(i).Set(v)
+		}
 	}
 	return all.Interface(), true
 }

@@ -153,7 +153,6 @@ func (c *compiler) length(e *expr) int {
 // run compiles the rules.
 func (c *compiler) run() error {
 	c.instances = map[callEdge]int32{}
-	var automata []*dfa
 	needed := []int{0} // rules that are called from elsewhere
 	place := map[int]int{0: 0}
 	for i := 0; i < len(needed); i++ { // grows
@@ -164,7 +163,6 @@ func (c *compiler) run() error {
 		if err != nil {
 			return err
 		}
-		automata = append(automata, d)
 		need := func(d *dfa) {
 			for _, n := range d.nodes {
 				for _, e := range n.calls {

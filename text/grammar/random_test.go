@@ -34,10 +34,7 @@ func published(t testing.TB, name string) *Vocabulary {
 }
 
 // schemaWriter writes schemas at random, of all that is supported.
-type schemaWriter struct {
-	*rand.Rand
-	defs int
-}
+type schemaWriter struct{ *rand.Rand }
 
 type object = map[string]any
 

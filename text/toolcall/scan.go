@@ -44,7 +44,7 @@ func (v *scanner) scan(s string) (n int, done bool) {
 				return i + 1, true
 			}
 		case strings.IndexByte(blanks, c) >= 0:
-		case v.depth == 0 && v.begun == false:
+		case v.depth == 0 && !v.begun:
 			v.scalar, v.begun = true, true
 		}
 	}
