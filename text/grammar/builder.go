@@ -50,11 +50,12 @@ func (b *Builder) Text(without ...string) (Part, error) {
 	if len(without) == 0 {
 		return Part{anyText}, nil
 	}
-	all, err := regular(anyText)
+	steps := newBudget()
+	all, err := steps.regular(anyText)
 	if err != nil {
 		return Part{}, err
 	}
-	d, err := product(all, avoiding(without), defaultLimits.nodes, func(a, b bool) bool { return a && b })
+	d, err := steps.product(all, avoiding(without), defaultLimits.nodes, func(a, b bool) bool { return a && b })
 	return Part{&expr{op: opDFA, dfa: d}}, err
 }
 

@@ -18,7 +18,9 @@ func (b *Builder) Members(schema []byte, shut string) ([]Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &schemaCompiler{root: root, memo: map[string]int{}, shared: map[string]int{}, rules: b.rules, tagless: true}
+	c := &schemaCompiler{
+		root: root, rules: b.rules, memo: map[string]int{}, shared: map[string]int{}, budget: newBudget(), tagless: true,
+	}
 	t, err := c.expand([]*value{root})
 	if err != nil {
 		return nil, err
@@ -145,11 +147,11 @@ func (c *schemaCompiler) plainText(bases []*value, shut string) (*expr, error) {
 	if low > 0 || high >= 0 && high < maxRepeat {
 		list = append(list, repeat(class(runeRange{0, maxRune}), low, high))
 	}
-	text, err := regular(anyText)
+	text, err := c.budget.regular(anyText)
 	if err != nil {
 		return nil, err
 	}
-	free, err := product(text, avoiding([]string{shut}), defaultLimits.nodes, func(a, b bool) bool { return a && b })
+	free, err := c.budget.product(text, avoiding([]string{shut}), defaultLimits.nodes, func(a, b bool) bool { return a && b })
 	if err != nil {
 		return nil, err
 	}
@@ -158,5 +160,5 @@ func (c *schemaCompiler) plainText(bases []*value, shut string) (*expr, error) {
 		c.rules = append(c.rules, without)
 		return ref(len(c.rules) - 1), nil
 	}
-	return intersection(append(list, without)...)
+	return c.budget.intersection(append(list, without)...)
 }

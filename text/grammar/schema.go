@@ -33,6 +33,7 @@ type schemaCompiler struct {
 	memo   map[string]int // rules of schemas that hold together
 	shared map[string]int // rules that many schemas use
 	work   int
+	budget *budget
 
 	tagless bool // no string holds "<" as it is
 }
@@ -46,7 +47,9 @@ func schemaSource(schema []byte) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	c := &schemaCompiler{root: root, rules: []*expr{nil}, memo: map[string]int{}, shared: map[string]int{}}
+	c := &schemaCompiler{
+		root: root, rules: []*expr{nil}, memo: map[string]int{}, shared: map[string]int{}, budget: newBudget(),
+	}
 	rule, err := c.rule(root)
 	if err != nil {
 		return source{}, err
@@ -467,7 +470,7 @@ func (c *schemaCompiler) enumerated(bases, values []*value, allowed map[string]b
 		}
 		text := c.spelled(v.literalText())
 		if e != nil && e.op != opRef { // there are keywords for strings
-			d, err := regular(e)
+			d, err := c.budget.regular(e)
 			if err != nil {
 				return nil, err
 			}

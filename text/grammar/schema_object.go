@@ -183,7 +183,8 @@ func (w *objectWriter) others(bases []*value, names []string) error {
 		}
 		return w.otherMember(seq(literal(`"`), k, literal(`"`)), []*value{m.value})
 	}
-	if !allowed || !asked && len(names) > 0 {
+	declared := len(names) > 0 || slices.ContainsFunc(bases, func(b *value) bool { return b.get("properties") != nil })
+	if !allowed || !asked && declared {
 		return nil
 	}
 	if len(keys) > 0 {

@@ -104,7 +104,7 @@ func (c *schemaCompiler) string(bases []*value) (*expr, error) {
 	}
 	body := list[0]
 	if len(list) > 1 {
-		if body, err = intersection(list...); err != nil {
+		if body, err = c.budget.intersection(list...); err != nil {
 			return nil, err
 		}
 	}
@@ -218,7 +218,7 @@ func (c *schemaCompiler) number(bases []*value, integer bool) (*expr, error) {
 		if !bounded {
 			e = anyInteger()
 		}
-		if e, err = intersection(e, &expr{op: opDFA, dfa: multiples(int(d.Num().Int64()))}); err != nil {
+		if e, err = c.budget.intersection(e, &expr{op: opDFA, dfa: multiples(int(d.Num().Int64()))}); err != nil {
 			return nil, err
 		}
 		bounded = true

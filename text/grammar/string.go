@@ -85,7 +85,7 @@ func (c *schemaCompiler) spelled(text string) string {
 // keyOtherThan matches a JSON string that is none of names. It has no escapes, so that no name has a second spelling.
 func (c *schemaCompiler) keyOtherThan(names []string) (*expr, error) {
 	char := class(c.bare()...)
-	all, err := regular(repeat(char, 0, -1))
+	all, err := c.budget.regular(repeat(char, 0, -1))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (c *schemaCompiler) keyOtherThan(names []string) (*expr, error) {
 	if len(list) == 0 {
 		return seq(literal(`"`), repeat(char, 0, -1), literal(`"`)), nil
 	}
-	taken, err := regular(alt(append(list, empty)...)) // the empty one is added so that it is not mistaken for none
+	taken, err := c.budget.regular(alt(append(list, empty)...)) // the empty one is added so that it is not mistaken for none
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (c *schemaCompiler) keyOtherThan(names []string) (*expr, error) {
 			taken.nodes[0].accept = true
 		}
 	}
-	rest, err := product(all, taken, defaultLimits.nodes, func(a, b bool) bool { return a && !b })
+	rest, err := c.budget.product(all, taken, defaultLimits.nodes, func(a, b bool) bool { return a && !b })
 	if err != nil {
 		return nil, err
 	}
@@ -116,17 +116,17 @@ func (c *schemaCompiler) keyOtherThan(names []string) (*expr, error) {
 }
 
 // intersection matches what all of the expressions do, which have no rules.
-func intersection(list ...*expr) (*expr, error) {
-	first, err := regular(list[0])
+func (b *budget) intersection(list ...*expr) (*expr, error) {
+	first, err := b.regular(list[0])
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range list[1:] {
-		d, err := regular(e)
+		d, err := b.regular(e)
 		if err != nil {
 			return nil, err
 		}
-		if first, err = product(first, d, defaultLimits.nodes/4, func(a, b bool) bool { return a && b }); err != nil {
+		if first, err = b.product(first, d, defaultLimits.nodes/4, func(a, b bool) bool { return a && b }); err != nil {
 			return nil, err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // Tool is a function that a model may call.
 type Tool struct {
 	Name   string
-	Schema json.RawMessage // of the arguments; empty is any object
+	Schema json.RawMessage // of the arguments; empty is that of a function without any
 	Strict bool            // a schema that cannot be enforced is an error
 }
 
@@ -97,7 +97,10 @@ func (t *Tools) kind(function, parameter string) valueKind {
 
 // schema returns the tool's schema, with which arguments are always an object.
 func (t Tool) schema() []byte {
-	if len(t.Schema) == 0 || string(t.Schema) == "null" || string(t.Schema) == "{}" {
+	switch string(t.Schema) {
+	case "", "null":
+		return []byte(`{"type":"object","properties":{}}`)
+	case "{}":
 		return []byte(`{"type":"object"}`)
 	}
 	return t.Schema
