@@ -13,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/models/eval"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // Open loads a model: a file, a folder, a name (see [Find]) or "" for [Ember]. It blocks until the weights are on the
@@ -42,6 +43,11 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	}
 	if m.prompter, err = newPrompter(m.tok, f.template); err != nil {
 		return nil, err
+	}
+	if o.ToolFormat != "" {
+		if m.prompter.format, err = toolcall.ByName(o.ToolFormat); err != nil {
+			return nil, &OptionError{Option: "ToolFormat", Err: err}
+		}
 	}
 	for _, note := range f.notes {
 		h.options.Log(m.id + ": " + note)

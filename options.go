@@ -62,6 +62,10 @@ type Options struct {
 	// Folder is where models are found by name; empty is [ModelFolder].
 	Folder string
 
+	// ToolFormat is how the model writes tool calls and thoughts, by a name of package text/toolcall; empty takes what the
+	// markers in its template tell.
+	ToolFormat string
+
 	// Collect prepares the model for [Model.Imatrix]. It then keeps all activations of a step, which takes memory and
 	// time.
 	Collect bool

@@ -265,7 +265,7 @@ func (e *Engine) accept(s *Sequence, t Token) bool {
 	if e.verbatim != nil {
 		if !t.EOG {
 			s.ids = append(s.ids, t.ID)
-			s.pending = s.ids[len(s.ids)-1:] // the runner has not seen it
+			s.pending = s.ids[len(s.ids)-len(s.pending)-1:] // the runner has not seen it, nor what was forced before it
 		}
 		e.verbatim.add(s.req.Space, s.ids, len(s.req.Prompt))
 	}

@@ -54,7 +54,7 @@ type served struct {
 // none.
 func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengine.Options, error) {
 	o := c.options()
-	o.ID = id
+	o.ID, o.ToolFormat = id, c.ToolFormat
 	parallel := or(t.Parallel, int64(c.Parallel))
 	cache, host := or(t.Cache, c.Cache), or(t.HostCache, c.HostCache)
 	if parallel < 1 || parallel > 1024 {
