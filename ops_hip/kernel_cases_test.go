@@ -75,6 +75,8 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.AttentionOp:     attentionCases,
 	ops.CausalConvOp:    convCases,
 	ops.GatedDeltaNetOp: deltaCases,
+
+	ops.MixtureAddRMSNormOp: mixtureCases,
 }
 
 func wildCase(attrs any) func() []ops.Case {
@@ -344,6 +346,18 @@ func deltaCases() []ops.Case {
 			inputOf(func(r *rand.Rand) float32 { return -3 * r.Float32() }, n, c.nv),
 			inputOf(func(r *rand.Rand) float32 { return r.Float32() }, n, c.nv),
 			state(tensor.F32, 5, c.nv, c.dv, c.dk), ints(c.starts...), ints(c.slots...)}})
+	}
+	return cs
+}
+
+// mixtureCases have rows that a block normalizes, not a wave.
+func mixtureCases() []ops.Case {
+	var cs []ops.Case
+	for _, tokens := range []int{1, 5, 11} {
+		cs = append(cs, ops.Case{Name: fmt.Sprint("wide/t", tokens),
+			Attrs: ops.MixtureNormAttrs{Mixture: ops.MixtureAttrs{Route: ops.RouteAttrs{K: 2, Norm: true, Scale: 1}}, Norm: ops.NormAttrs{Eps: 1e-6}},
+			Args: []ops.Arg{input(tokens, 516), input(516), input(tokens, 32), weight(tensor.F32, 3, 32), weight(quant.Q8_0, 3, 32, 32),
+				weight(quant.Q8_0, 3, 32, 32), weight(quant.Q8_0, 3, 516, 32)}})
 	}
 	return cs
 }

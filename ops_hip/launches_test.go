@@ -59,9 +59,9 @@ func TestLaunches(t *testing.T) {
 		packs     int // one a layer of attention, whose result is packed; norms and gates write theirs
 		promptMax int
 	}{
-		{"8b", 617, 36, 689},
-		{"27b", 1493, 16, 1765},
-		{"35b-a3b", 1375, 10, 1705},
+		{"8b", 402, 36, 491},
+		{"27b", 486, 16, 789},
+		{"35b-a3b", 346, 10, 616},
 	} {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})
