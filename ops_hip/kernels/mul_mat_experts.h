@@ -46,7 +46,8 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
   const bool gated = e.up;
   if (expert < e.experts) {
     i64 at = (i64)expert * n * weight_row<Q>::bytes(k);
-    e.w += at, e.up += at;
+    e.w += at;
+    if (gated) e.up += at;
   } else {
     e.w = e.shared, e.up = e.shared_up;
   }
