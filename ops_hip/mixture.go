@@ -170,7 +170,8 @@ func (m *mixture) matrix(split bool) []Launch {
 			Args{}.Ptr(n.In[0]).ScratchPtr(floats).ScratchPtr(weights).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(m.choices),
 			n.Attrs.(ops.MixtureNormAttrs).Norm.Eps))
 	} else {
-		ls = append(ls, Launch{Object: "weighted_sum", Symbol: "weighted_sum_f32", Grid: [3]uint32{uint32(m.tokens), Blocks(m.out, 256)}, Block: [3]uint32{256},
+		ls = append(ls, Launch{Object: "weighted_sum", Symbol: "weighted_sum_f32",
+			Grid: [3]uint32{uint32(m.tokens), Blocks(m.out, 256)}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(floats).ScratchPtr(weights).Ptr(n.Result(0)).i32s(m.choices, m.out)})
 	}
 	for i := range ls {
@@ -203,7 +204,8 @@ func (m *mixture) dot() []Launch {
 		sum.Args = sum.Args.Ptr(n.Result(0))
 	}
 	return []Launch{
-		{Object: "mixture_dot", Symbol: "mixture_router_f32", Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
+		{Object: "mixture_dot", Symbol: "mixture_router_f32",
+			Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
 			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
 		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
 			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512}, Scratch: scratch,

@@ -125,10 +125,12 @@ func (l *probeList) experts() {
 	mixture := func(kernel string, tokens, out, experts int, first, down tensor.DType, norm bool) {
 		const ff = 512
 		a := ops.MixtureAttrs{Route: ops.RouteAttrs{K: chosen, Norm: true, Scale: 1}}
-		args := []ops.Arg{f32s(tokens, in), weightOf(tensor.F32, experts, in), weightOf(first, experts, ff, in), weightOf(first, experts, ff, in), weightOf(down, experts, out, ff),
+		args := []ops.Arg{f32s(tokens, in), weightOf(tensor.F32, experts, in),
+			weightOf(first, experts, ff, in), weightOf(first, experts, ff, in), weightOf(down, experts, out, ff),
 			weightOf(first, ff, in), weightOf(first, ff, in), weightOf(down, out, ff), weightOf(tensor.F32, 1, in)}
 		if norm {
-			l.add(ops.SharedMixtureAddRMSNormOp, kernel, ops.MixtureNormAttrs{Mixture: a, Norm: ops.NormAttrs{Eps: 1e-6}}, append([]ops.Arg{f32s(tokens, out), f32s(out)}, args...)...)
+			args = append([]ops.Arg{f32s(tokens, out), f32s(out)}, args...)
+			l.add(ops.SharedMixtureAddRMSNormOp, kernel, ops.MixtureNormAttrs{Mixture: a, Norm: ops.NormAttrs{Eps: 1e-6}}, args...)
 			return
 		}
 		l.add(ops.SharedMixtureOp, kernel, a, args...)
@@ -190,7 +192,8 @@ func (l *probeList) recurrent() {
 	core := func(kernel string, tokens, width int) {
 		q, k, v := keyHeads*width, 2*keyHeads*width, (2*keyHeads+valueHeads)*width
 		step := steps(tokens)
-		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
+		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{
+			Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
 			Delta: ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, Norm: ops.NormAttrs{Eps: 1e-6}},
 			f32s(tokens, v), stateOf(tensor.F32, 1, 3, v), f32s(v, 4), step[0], step[1], f32s(tokens, valueHeads), f32s(tokens, valueHeads),
 			f32s(valueHeads), f32s(valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width), f32s(width), f32s(tokens, valueHeads, width))
