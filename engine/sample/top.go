@@ -12,8 +12,8 @@ type Logit struct {
 }
 
 // Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others, or 0
-// if it takes all: those with a bias or a penalty, and those that a constraint allows, may come from anywhere, and a draw
-// without top-k weighs them all.
+// if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a draw without top-k weighs
+// them all.
 func (p Params) Top() int {
 	switch {
 	case len(p.LogitBias) > 0 || p.penalises() || p.Constraint != nil:
