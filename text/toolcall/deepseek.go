@@ -111,9 +111,12 @@ func deepseekCall(p *Parser, opener string, fail func(string)) func(final bool) 
 				fail(raw + p.take(at+len(dsSep)))
 				return true
 			}
-			brace := strings.Index(rest[end:], "{")
-			if brace < 0 && !final && !strings.Contains(rest[end:], dsCallEnd) {
+			brace, stop := strings.Index(rest[end:], "{"), strings.Index(rest[end:], dsCallEnd)
+			if brace < 0 && !final && stop < 0 {
 				return false
+			}
+			if stop >= 0 && stop < brace { // of another call
+				brace = -1
 			}
 			if name = strings.TrimSpace(rest[:end]); brace < 0 || !isName(name) {
 				fail(raw + p.take(at+len(dsSep)))

@@ -87,13 +87,12 @@ func (p *Parser) harmonyHeader(final bool) bool {
 	p.take(len(found))
 	p.marker()
 	_, channel, _ := strings.Cut(header, hmChannel)
-	_, to, call := strings.Cut(header, "to=functions.")
+	_, name, call := strings.Cut(header, "to=functions.")
+	if i := strings.IndexAny(name, blanks+"<"); i >= 0 {
+		name = name[:i]
+	}
 	switch {
-	case call && p.o.Tools != nil:
-		name := to
-		if i := strings.IndexAny(name, blanks+"<"); i >= 0 {
-			name = name[:i]
-		}
+	case call && p.o.Tools != nil && isName(name):
 		p.begin(name, "")
 		p.state = p.rawArguments(func(final bool) bool {
 			at, found := p.find(final, hmStart)
