@@ -59,9 +59,9 @@ func TestLaunches(t *testing.T) {
 		packs     int // one a layer of attention with a gate, whose result is packed; other kernels write theirs
 		promptMax int
 	}{
-		{"8b", 545, 0, 689},
-		{"27b", 1477, 16, 1765},
-		{"35b-a3b", 1365, 10, 1705},
+		{"8b", 330, 0, 491},
+		{"27b", 470, 16, 789},
+		{"35b-a3b", 336, 10, 616},
 	} {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,9 +65,14 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), recordKey{}, rec))
 		defer cancel(nil)
 		defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
-		if s.c.RequestTimeout > 0 {
+		limit, cause := s.c.RequestTimeout, errTimeout
+		asked, badTimeout := timeoutOf(r)
+		if asked > 0 && (limit == 0 || asked < limit) {
+			limit, cause = asked, errDeadline
+		}
+		if limit > 0 {
 			var stop context.CancelFunc
-			ctx, stop = context.WithTimeoutCause(ctx, s.c.RequestTimeout, errTimeout)
+			ctx, stop = context.WithTimeoutCause(ctx, limit, cause)
 			defer stop()
 		}
 		// Also of requests whose body no handler reads: the server drains it before the connection's next request.
@@ -93,8 +99,34 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				panic(p)
 			}
 		}()
+		if badTimeout != nil {
+			s.fail(out, r, badTimeout)
+			return
+		}
 		next.ServeHTTP(out, r)
 	})
+}
+
+// timeoutHeader is how long a client wants to wait for a whole answer, in seconds. When the time is over, the request ends
+// as one does that takes longer than the server allows: with status 504, or the error event of a stream. What was made so
+// far would pass for an answer.
+const timeoutHeader = "X-Request-Timeout"
+
+// maxTimeout bounds it.
+const maxTimeout = 24 * time.Hour
+
+// timeoutOf returns what the client asks for, 0 if it does not.
+func timeoutOf(r *http.Request) (time.Duration, error) {
+	text := r.Header.Get(timeoutHeader)
+	if text == "" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds >= 0.001) || seconds > maxTimeout.Seconds() {
+		return 0, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: timeoutHeader, Code: openai.CodeValue,
+			Message: fmt.Sprintf("the header must say seconds, from 0.001 to %.0f", maxTimeout.Seconds())}
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 // log writes the line of a request: no text of prompts or answers, no query, no headers.

@@ -17,6 +17,8 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/internal/fake"
+	"github.com/hipengine/hipengine/text/grammar"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // swapped is a model of a pool, which answers with its id.
@@ -43,6 +45,9 @@ func (m *swapped) Defaults() sample.Overrides      { return sample.Overrides{} }
 func (m *swapped) Bytes() int64                    { return 1 }
 func (m *swapped) Stats() engine.Stats             { return m.engine.Stats() }
 func (m *swapped) Limits() runner.Limits           { return m.engine.Limits() }
+func (m *swapped) Format() *toolcall.Format        { return nil }
+
+func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
 
 func (m *swapped) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return prompt(messages, tools, kwargs)
