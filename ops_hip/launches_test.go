@@ -61,7 +61,7 @@ func TestLaunches(t *testing.T) {
 	}{
 		{"8b", 330, 0, 491},
 		{"27b", 470, 16, 789},
-		{"35b-a3b", 336, 10, 1135},
+		{"35b-a3b", 336, 10, 616},
 	} {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})

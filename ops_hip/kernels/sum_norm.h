@@ -52,16 +52,15 @@ DEV void norm_of_wave(sum_row row, u32 n, u32 threads, u32 first, norm_out out) 
   }
 }
 
-// sum_norms normalizes up to 8 rows of n floats, a multiple of 4 up to 8192, with weights wn, all threads of a block of 256
-// together, in the order of the kernels of norm.h: a row with all threads, SEVERAL rows a wave each. ONE says that all threads
-// are to be used for a single row, if it is not short. out may be null, where nothing reads it but its codes, the only form of
-// codes that it can have. part: LDS of 32.
-template <bool SEVERAL, bool ONE>
+// sum_norms normalizes rows of n floats, a multiple of 4 up to 8192, with weights wn, all threads of a block of 256 together, in
+// the order of the kernels of norm.h: one row with all threads, else a wave each of up to 8, which SEVERAL allows. part is LDS
+// of 32. out may be null, where nothing reads it but its codes, the only form of codes that it can have.
+template <bool SEVERAL>
 DEV void sum_norms(int rows, const float* sum, const float* wn, float* out, u32 n, float eps, float* part, norm_out codes) {
-  int t = wave();
-  if ((SEVERAL && !ONE) || (SEVERAL && rows > 1) || n <= 512) {
+  const int t = wave();
+  if (SEVERAL || n <= 512) {
     if (t < rows) norm_of_wave(sum_row_of(t, sum, wn, out, n, eps), n, n <= 512 ? 32 : 512, t * (n / 4), codes);
     return;
   }
-  if constexpr (ONE) norm_vectors<512, 256>(sum_row_of(0, sum, wn, out, n, eps), n, tid(), part, 0, codes);
+  norm_vectors<512, 256>(sum_row_of(0, sum, wn, out, n, eps), n, tid(), part, 0, codes);
 }
