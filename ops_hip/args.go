@@ -76,6 +76,15 @@ func (a Args) U64(x uint64) Args { return a.add(8, x, false) }
 // Layout returns the arguments in order.
 func (a Args) Layout() []Field { return a.fields }
 
+// offsets returns where in the block each argument lies.
+func (a Args) offsets() []int {
+	at := make([]int, len(a.fields))
+	for i, f := range a.fields {
+		at[i] = f.Offset
+	}
+	return at
+}
+
 // Size returns the length of the block in bytes, without padding after the last argument.
 func (a Args) Size() int { return len(a.buf) }
 

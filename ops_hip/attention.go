@@ -16,6 +16,10 @@ const (
 	splitPerCU     = 2  // blocks that a compute unit should get
 	assumedCUs     = 64 // where the device does not say
 	plainValueDims = 256
+
+	// invariantSplits is the number where results must not depend on that of tokens and pages. Each token's share of keys
+	// follows from its position then.
+	invariantSplits = 4
 )
 
 // attentionArgs are the arguments that all attention kernels start with.
@@ -40,6 +44,9 @@ func matchAttention(n *ops.Node) bool {
 // none with so few keys that merging costs more than it saves. It depends on the capacity of the page table, since the
 // number of keys changes from run to run.
 func attentionSplits(n *ops.Node, t *Target) int {
+	if t.Invariant {
+		return invariantSplits
+	}
 	q, keys := n.In[0].Shape(), n.In[5].Shape()[1]*n.In[1].Shape()[1]
 	if w := n.Attrs.(ops.AttentionAttrs).Window; w > 0 {
 		keys = min(keys, w)
@@ -55,7 +62,7 @@ func init() {
 	Register(Kernel{
 		Name:  "attention_plain",
 		Op:    ops.AttentionOp,
-		Match: func(n *ops.Node, _ *Target) int { return matchIf(matchAttention(n), matchPlain) },
+		Match: func(n *ops.Node, t *Target) int { return matchIf(matchAttention(n), t.invariantFirst(matchPlain)) },
 		Launch: func(n *ops.Node, t *Target) ([]Launch, error) {
 			q, dv, splits := n.In[0].Shape(), n.In[2].Shape()[3], attentionSplits(n, t)
 			pairs := q[0] * q[1]

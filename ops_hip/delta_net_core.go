@@ -84,7 +84,7 @@ func init() {
 	Register(Kernel{
 		Name:   "delta_net_core_f32_step",
 		Op:     ops.DeltaNetCoreOp,
-		Match:  func(n *ops.Node, _ *Target) int { return matchIf(match(n), matchPlain) },
+		Match:  func(n *ops.Node, t *Target) int { return matchIf(match(n), t.invariantFirst(matchPlain)) },
 		emits:  emits,
 		spares: func(_ *ops.Node, r int) bool { return r == 0 },
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "step"), nil },

@@ -296,7 +296,11 @@ func dims(d [3]uint32) [3]uint32 { return [3]uint32{max(1, d[0]), max(1, d[1]), 
 func errorsOf(got []float32, want []float64) (nmse, worst float64) {
 	var e2, w2, top float64
 	for i, w := range want {
-		d := math.Abs(float64(got[i]) - w)
+		g := float64(got[i])
+		if w-w != 0 && (g == w || g != g && w != w) {
+			continue // as it should be, and no number
+		}
+		d := math.Abs(g - w)
 		if d != d {
 			return math.NaN(), math.NaN()
 		}

@@ -117,7 +117,7 @@ func TestFusedBits(t *testing.T) {
 					got, want := p.results(t, dev, d), p.results(t, dev, &expanded)
 					for r := range want {
 						if limit > 0 {
-							if e := relativeError(floats(got[r]), floats(want[r])); !(e <= limit) {
+							if e := relative(floats(got[r]), floats(want[r])); !(e <= limit) {
 								t.Errorf("%s/%s: result %d has an error of %g against the expansion, at most %g", d.Name, c.Name, r, e, limit)
 							}
 						} else if !bytes.Equal(got[r], want[r]) {
@@ -192,14 +192,13 @@ func TestEmittedCodes(t *testing.T) {
 		{"swiglu", []int{32, 96, 512}, func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
 	} {
 		for _, target := range emulated {
-			emits, plain := emittingDevices(t, target)
+			emits, plain := emitters(t, target)
 			for _, k := range c.shapes {
 				for _, tokens := range []int{1, 3} {
 					run := func(d *Device, packs int) []float32 {
-						return productOf(t, d, tokens, k, packs, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
+						return productOf(t, d, tokens, k, packs, nil, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
 					}
-					got, want := run(emits, 0), run(plain, 1)
-					if e := relativeError(got, want); !(e <= 1e-13) {
+					if e := relative(run(emits, 0), run(plain, 1)); !(e <= 1e-13) {
 						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, e)
 					}
 				}
@@ -208,16 +207,15 @@ func TestEmittedCodes(t *testing.T) {
 	}
 }
 
-// emittingDevices returns a device, and one whose kernels write no packs with their results.
-func emittingDevices(t *testing.T, target string) (emits, plain *Device) {
+// emitters returns a device whose kernels write packs with their results, and one whose kernels do not.
+func emitters(t *testing.T, target string) (emits, plain *Device) {
 	t.Helper()
-	open := func() *Device {
-		d, err := OpenWith("emu:"+target, FromEnv())
+	for _, d := range []**Device{&emits, &plain} {
+		var err error
+		*d, err = OpenWith("emu:"+target, FromEnv())
 		must(t, err)
-		t.Cleanup(func() { must(t, d.Close()) })
-		return d
+		t.Cleanup(func() { must(t, (*d).Close()) })
 	}
-	emits, plain = open(), open()
 	plain.opt.kernels = registry{}
 	for op, ks := range kernels {
 		for _, k := range ks {
@@ -228,8 +226,8 @@ func emittingDevices(t *testing.T, target string) (emits, plain *Device) {
 	return emits, plain
 }
 
-// relativeError is the square error of got over that of want.
-func relativeError(got, want []float32) float64 {
+// relative returns the mean square of got - want, over that of want; NaN if all of want are 0.
+func relative(got, want []float32) float64 {
 	var diff, sum float64
 	for i := range want {
 		e := float64(got[i]) - float64(want[i])
@@ -238,9 +236,9 @@ func relativeError(got, want []float32) float64 {
 	return diff / sum
 }
 
-// productOf multiplies what record makes of two random inputs of [tokens, k] with weights of 8 bits on d, whose plan must
-// have the given number of packs.
-func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
+// productOf multiplies what record makes of two random inputs of [tokens, k], and of others with given contents, with
+// weights of 8 bits on d, whose plan must have the given number of packs.
+func productOf(t *testing.T, d *Device, tokens, k, packs int, others map[string][]byte, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
 	t.Helper()
 	const rows = 16
 	r := rand.New(rand.NewPCG(5, uint64(k)))
@@ -276,6 +274,13 @@ func productOf(t *testing.T, d *Device, tokens, k, packs int, record func(g *ops
 			must(t, s.Upload(in, raw(normal(r, in.Shape.Elems()))))
 		}
 	}
+	for name, b := range others {
+		in, ok := p.Input(name)
+		if !ok {
+			t.Fatalf("no input %s", name)
+		}
+		must(t, s.Upload(in, b))
+	}
 	must(t, s.Run(p))
 	b := make([]byte, 4*tokens*rows)
 	must(t, s.Download(b, p.Output(0)))
@@ -307,7 +312,7 @@ func TestEmittedCodesOfLayers(t *testing.T) {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
 	}
 	for _, target := range emulated {
-		emits, plain := emittingDevices(t, target)
+		emits, plain := emitters(t, target)
 		for _, c := range ops.DeltaNetCoreOp.Cases() {
 			heads := c.Args[11].Shape
 			if heads[2] != maxCoreValues {
@@ -316,7 +321,7 @@ func TestEmittedCodesOfLayers(t *testing.T) {
 			c.Args = append(c.Args, weight(quant.Q8_0, 16, heads[1]*heads[2]))
 			p := newProblem(t, times(ops.DeltaNetCoreOp), c)
 			got, want := floats(p.results(t, emits, p.node.Op)[0]), floats(p.results(t, plain, p.node.Op)[0])
-			if e := relativeError(got, want); !(e <= 1e-13) {
+			if e := relative(got, want); !(e <= 1e-13) {
 				t.Errorf("%s: %s: error %g", target, c.Name, e)
 			}
 			if n := emits.Executed()["mul_mat_x_q24"].Launches; n != 0 {

@@ -131,7 +131,7 @@ func TestHybridLayer(t *testing.T) {
 			}
 			_, plain := runHybrid(t, target, apart, tokens)
 			for o := range got {
-				if e := relativeError(floats(got[o]), floats(plain[o])); !(e <= 1e-11) {
+				if e := relative(floats(got[o]), floats(plain[o])); !(e <= 1e-11) {
 					t.Errorf("%s: %d tokens: result %d is %g from that of single ops", target, tokens, o, e)
 				}
 			}

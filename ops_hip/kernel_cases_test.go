@@ -69,6 +69,7 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.EmbedOp:         embedCases,
 	ops.RoPEOp:          ropeCases,
 	ops.RouteOp:         routeCases,
+	ops.TopKOp:          topKCases,
 	ops.KVAppendOp:      kvAppendCases,
 	ops.MulMatOp:        mulMatCases,
 	ops.MulMatExpertsOp: expertCases,
@@ -167,6 +168,30 @@ func routeCases() []ops.Case {
 		{Name: "topk", Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return 30 * float32(r.NormFloat64()) }, 3, 128)},
 			Attrs: ops.RouteAttrs{K: 4, Gating: ops.SoftmaxTopK, Scale: 1}},
 	}
+}
+
+// topKCases have a tail of a part, more parts than one join takes at once, and rows that are not finite.
+func topKCases() []ops.Case {
+	nth := func(at int, x float32) func(*rand.Rand) float32 {
+		i := -1
+		return func(r *rand.Rand) float32 {
+			if i++; i == at || i > at && i%1000 == 0 {
+				return x
+			}
+			return float32(r.NormFloat64())
+		}
+	}
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	var cs []ops.Case
+	for _, k := range []int{1, 3, 64} {
+		cs = append(cs,
+			ops.Case{Name: fmt.Sprint("parts/", k), Args: []ops.Arg{input(2, 3*topKPart+1)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("equal/", k), Args: []ops.Arg{inputOf(constant(-2), 1, 2*topKPart)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("nan/", k), Args: []ops.Arg{inputOf(nth(5000, nan), 1, 9000)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("inf/", k), Args: []ops.Arg{inputOf(nth(17, inf), 2, 5000)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("-inf/", k), Args: []ops.Arg{inputOf(nth(4999, -inf), 1, 5000)}, Attrs: ops.TopKAttrs{K: k}})
+	}
+	return append(cs, ops.Case{Name: "joins", Args: []ops.Arg{input(1, 70*topKPart)}, Attrs: ops.TopKAttrs{K: 64}})
 }
 
 // tokens are the index operands of a step, page tables scrambled.
@@ -303,7 +328,7 @@ func attentionCases() []ops.Case {
 	add("mla", tensor.F16, 3, 4, 1, 576, 512, ops.AttentionAttrs{Scale: 0.05}, false, short)
 	add("odd", tensor.F16, 3, 2, 1, 37, 51, ops.AttentionAttrs{Scale: 0.2}, true, short)
 	add("odd", tensor.F32, 3, 2, 1, 5, 3, ops.AttentionAttrs{Scale: 0.2}, false, short)
-	return cs
+	return append(cs, decodeCases()...)
 }
 
 func convCases() []ops.Case {

@@ -1,6 +1,8 @@
 package opship
 
 import (
+	"slices"
+
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
@@ -51,15 +53,11 @@ func (p products) blocks(rows int) uint32 {
 	return n
 }
 
-// dot reports whether integer dot products of all weights serve few enough tokens.
-func (p products) dot() bool {
-	for _, w := range p.w {
-		if !isDot(w) {
-			return false
-		}
-	}
-	return p.m <= vecTokens
+// dots reports whether there are integer dot products of all weights; dot also that few enough tokens are there for them.
+func (p products) dots() bool {
+	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return !isDot(w) })
 }
+func (p products) dot() bool { return p.dots() && p.m <= vecTokens }
 
 // matrix reports whether matrix kernels take the products, which are of many tokens.
 func (p products) matrix(t *Target) bool {
@@ -67,11 +65,30 @@ func (p products) matrix(t *Target) bool {
 }
 
 // suffix says which mat-vec kernel takes the tokens.
-func (p products) suffix() string {
-	if p.m == 1 {
+func (p products) suffix(t *Target) string {
+	if p.m == 1 && !t.Invariant {
 		return "1"
 	}
 	return "8"
+}
+
+// matchVec is the match of the mat-vec kernels, which are best for few tokens. Where results must not depend on how many
+// there are, they take all, some at a time: decoding loses nothing by that, and prompts read the weights more often.
+func matchVec(ok bool, m int, t *Target, score int) int {
+	if t.Invariant {
+		return matchIf(ok, matchInvariant+score)
+	}
+	return matchIf(ok && m <= vecTokens, score)
+}
+
+// vecGroups calls f for each group of tokens that mat-vec kernels take at a time, from token first on, and returns the
+// launches.
+func vecGroups(m int, f func(first, tokens int) Launch) ([]Launch, error) {
+	var ls []Launch
+	for first := 0; first < m; first += vecTokens {
+		ls = append(ls, f(first, min(vecTokens, m-first)))
+	}
+	return ls, nil
 }
 
 // codes is the form in which integer dot products read x; halves is that of matrix kernels.
@@ -86,8 +103,8 @@ func (p products) low(split bool) int {
 	return 0
 }
 
-// outputs adds the weights and results of outputs.h.
-func (a Args) outputs(ws, ys []ops.Value) Args {
+// outputs adds the weights and results of outputs.h, from that of token first on.
+func (a Args) outputs(ws, ys []ops.Value, first int) Args {
 	var rows [ops.MaxGroup]int
 	for i := range rows {
 		if i >= len(ws) {
@@ -97,7 +114,7 @@ func (a Args) outputs(ws, ys []ops.Value) Args {
 		a = a.Ptr(ws[i])
 		if i < len(ys) {
 			rows[i] = ws[i].Shape()[0]
-			a = a.Ptr(ys[i])
+			a = a.PtrAt(ys[i], 4*int64(first)*int64(rows[i]))
 		} else {
 			a = a.NullPtr()
 		}
@@ -117,7 +134,7 @@ func results(node *ops.Node) []ops.Value {
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product, or the
 // zero Value; gate is one of math.h.
 func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
-	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys)
+	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
 	if add.Valid() {
 		a = a.Ptr(add)
 	} else {
@@ -190,37 +207,50 @@ func registerProducts(op *ops.Def, weights int) {
 	Register(Kernel{
 		Name: op.Name + "_vec",
 		Op:   op,
-		Match: func(node *ops.Node, _ *Target) int {
+		Match: func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			return matchIf(ok && p.m <= vecTokens && !p.mixed, matchGood)
+			return matchVec(ok && !p.mixed, p.m, t, matchGood)
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
-			return one(Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" + p.suffix(),
-				Grid: [3]uint32{p.blocks(4)}, Block: [3]uint32{128}, Args: Args{}.Ptr(node.In[0]).outputs(p.w, results(node)).i32s(p.m, p.k)})
+			return vecGroups(p.m, func(first, tokens int) Launch {
+				return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" + p.suffix(t),
+					Grid: [3]uint32{p.blocks(4)}, Block: [3]uint32{128},
+					Args: Args{}.PtrAt(node.In[0], 4*int64(first)*int64(p.k)).outputs(p.w, results(node), first).i32s(tokens, p.k)}
+			})
 		},
 	})
 	Register(Kernel{
 		Name: op.Name + "_dot",
 		Op:   op,
-		Match: func(node *ops.Node, _ *Target) int {
+		Match: func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			return matchIf(ok && p.dot(), matchBest)
+			return matchVec(ok && p.dots(), p.m, t, matchBest)
 		},
-		packs: codesOf,
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		packs: func(node *ops.Node, _ *Target) []pack {
 			p, _ := productsOf(node, weights)
-			l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(), Grid: [3]uint32{p.blocks(8)}, Block: [3]uint32{128}}
-			l.Args = Args{}.pack(node.In[1+weights], p.codes()).outputs(p.w, results(node))
-			if p.mixed {
-				types := uint32(0)
-				for i, w := range p.w {
-					types |= dotWeights[w.DType()] << (8 * i)
-				}
-				l.Symbol, l.Args = "mul_mat_mixed_dot"+p.suffix(), l.Args.U32(types)
+			var ps []pack
+			for first := 0; first < p.m; first += vecTokens {
+				ps = append(ps, pack{node.In[0], codeFormFrom(first, min(vecTokens, p.m-first), p.k)})
 			}
-			l.Args = l.Args.i32s(p.m, p.k)
-			return one(l)
+			return ps
+		},
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
+			p, _ := productsOf(node, weights)
+			return vecGroups(p.m, func(first, tokens int) Launch {
+				l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t), Grid: [3]uint32{p.blocks(8)}, Block: [3]uint32{128}}
+				codes := node.In[1+weights+first/vecTokens]
+				l.Args = Args{}.pack(codes, codeFormFrom(first, tokens, p.k)).outputs(p.w, results(node), first)
+				if p.mixed {
+					types := uint32(0)
+					for i, w := range p.w {
+						types |= dotWeights[w.DType()] << (8 * i)
+					}
+					l.Symbol, l.Args = "mul_mat_mixed_dot"+p.suffix(t), l.Args.U32(types)
+				}
+				l.Args = l.Args.i32s(tokens, p.k)
+				return l
+			})
 		},
 	})
 	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {

@@ -16,10 +16,10 @@ func init() {
 			return f.kind == packQ24 && r == 1 && f.k == node.Out[1].Shape[1] && f.k%128 == 0
 		},
 		spares: func(_ *ops.Node, r int) bool { return r == 1 },
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 1)
 			n := node.Out[0].Shape[1]
-			return one(Launch{Object: "mul_mat_add_rms_norm", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix() + "_norm",
+			return one(Launch{Object: "mul_mat_add_rms_norm", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_norm",
 				Grid: [3]uint32{Blocks(n, 16)}, Block: [3]uint32{256}, Counters: 1,
 				Args: Args{}.pack(node.In[4], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.In[3]).Ptr(node.Result(0)).Ptr(node.Result(1)).
 					emitted(node).CounterPtr().i32s(p.m, n, p.k).F32(node.Attrs.(ops.MulMatNormAttrs).Norm.Eps)})

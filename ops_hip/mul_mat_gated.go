@@ -24,10 +24,10 @@ func registerGated(op *ops.Def, gate int) {
 			return f.kind == packQ24 && f.k == node.Out[0].Shape[1] && f.k%32 == 0
 		},
 		spares: func(*ops.Node, int) bool { return true },
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 2)
 			n := p.w[0].Shape()[0]
-			return one(Launch{Object: "mul_mat_gated", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix() + "_gated",
+			return one(Launch{Object: "mul_mat_gated", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_gated",
 				Grid: [3]uint32{Blocks(n, 32)}, Block: [3]uint32{256},
 				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).emitted(node).i32s(p.m, n, p.k, gate)})
 		},

@@ -22,10 +22,11 @@ var packOp = &ops.Def{
 // packForm is a form of activations, the attributes of packOp: rows of k elements each. Where halves lie before scales,
 // scales start at the next multiple of memAlign.
 type packForm struct {
-	kind packKind
-	rows int
-	k    int
-	low  int // 0, or rows if what rounding takes from each follows
+	kind  packKind
+	first int // row of the activations
+	rows  int // from there on
+	k     int
+	low   int // 0, or rows if what rounding takes from each follows
 }
 
 // packKind names the kernel that makes a form, which documents it.
@@ -171,7 +172,8 @@ func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants a pack of %d bytes", n.Pos, n, k.Name, size)
 			}
 			typ := ops.Type{DType: tensor.I8, Shape: tensor.Shape{int(size)}}
-			if from := key.of.Node(); shared && ps.emits(key) {
+			// A kernel that writes the pack has its own way of rounding: then it must not depend on the number of rows.
+			if from := key.of.Node(); shared && !t.Invariant && ps.emits(key) {
 				from.Out = append(slices.Clone(from.Out), typ)
 				v = from.Result(len(from.Out) - 1)
 			} else {
@@ -244,13 +246,14 @@ func init() {
 			},
 		})
 	}
+	from := func(n *ops.Node, f packForm) Args { return Args{}.PtrAt(n.In[0], 4*int64(f.first)*int64(f.k)) }
 	rows := func(n *ops.Node, f packForm) Launch {
-		return Launch{Grid: [3]uint32{uint32(f.rows)}, Args: Args{}.Ptr(n.In[0]).pack(n.Result(0), f).i32s(f.k, f.low)}
+		return Launch{Grid: [3]uint32{uint32(f.rows)}, Args: from(n, f).pack(n.Result(0), f).i32s(f.k, f.low)}
 	}
 	register(packF16, rows)
 	register(packBF16, rows)
 	register(packQ24, func(n *ops.Node, f packForm) Launch {
 		blocks := f.rows * f.k / 32
-		return Launch{Grid: [3]uint32{Blocks(blocks, 8)}, Args: Args{}.Ptr(n.In[0]).pack(n.Result(0), f).i32s(blocks)}
+		return Launch{Grid: [3]uint32{Blocks(blocks, 8)}, Args: from(n, f).pack(n.Result(0), f).i32s(blocks)}
 	})
 }

@@ -60,8 +60,9 @@ func (d *Device) Caps() ops.Caps {
 		PlanBytes: func(g *ops.Graph, outs ...ops.Value) (int64, error) {
 			return host.PlanBytes(d, g, outs, d.config)
 		},
-		Kernels: kernelsOf,
-		Map:     host.Map,
+		Kernels:   kernelsOf,
+		Map:       host.Map,
+		Invariant: true,
 	}
 }
 

@@ -1,6 +1,7 @@
 package mutant
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -160,6 +161,22 @@ func convKeepsState(c *call) error {
 				}
 				y[ch] = float32(s)
 			}
+		}
+	}
+	return nil
+}
+
+// topKHighestID prefers the higher id among equals.
+func topKHighestID(c *call) error {
+	x, k := c.In[0], c.Attrs.(ops.TopKAttrs).K
+	for t := range x.Shape[0] {
+		row, order := x.Row(t, nil), make([]int32, x.Shape[1])
+		for i := range order {
+			order[i] = int32(len(order) - 1 - i)
+		}
+		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(row[b], row[a]) })
+		for j, i := range order[:k] {
+			c.Out[0].Ints()[t*k+j], c.Out[1].Row(t, nil)[j] = i, row[i]
 		}
 	}
 	return nil

@@ -78,11 +78,15 @@ func All() []Mutant {
 		{"tie_order", "the higher id wins among equal experts", "Ops/route/", kernel(ops.RouteOp, routeHighestID)},
 		{"weights_not_normalized", "the weights of the chosen experts not divided by their sum", "Ops/route/", attrs(func(a *ops.RouteAttrs) { a.Norm = false })},
 
+		// Sampling.
+		{"top_k_order", "the higher id wins among equal logits", "Ops/top_k/ties", kernel(ops.TopKOp, topKHighestID)},
+
 		// Streams and memory.
 		{"racy", "the last bit depends on the order of arrival", "Stream/silu/", kernel(ops.SiLUOp, racy())},
 		{"stale_output", "an output that is added to, not overwritten", "Memory/weighted_sum/", kernel(ops.WeightedSumOp, sumsIntoOutput)},
 		{"copy_whole_words", "a copy ends at the last whole word", "Stream/copy", defect{copied: wholeWords}},
 		{"zero_whole_words", "clearing ends at the last whole word", "Stream/zero", defect{cleared: wholeWords}},
+		{"late_downloads", "downloads read when the queue is empty, not in their turn", "Stream/queued", defect{late: true}},
 		{"overrun", "one element written behind a state", "Memory/", defect{after: overrun}},
 	}
 }

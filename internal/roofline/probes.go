@@ -39,8 +39,9 @@ const (
 	prefillRows, prefillCols = 2048, 2048
 	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
 	plainRows, plainCols     = 512, 1024
-	decodeKeys               = 4096 // keys of the attention of a decode step
-	hidden                   = 5120 // width of Qwen3.6-27B
+	decodeKeys               = 4096   // keys of the attention of a decode step
+	hidden                   = 5120   // width of Qwen3.6-27B
+	vocabulary               = 151936 // of Qwen3
 )
 
 // probeList collects probes.
@@ -119,8 +120,10 @@ func (l *probeList) experts() {
 	}
 	for _, d := range weightTypes() {
 		l.add(ops.MulMatExpertsOp, "mul_mat_experts_vec", nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
-		// 32 pairs of token and choice for each expert: tiles are full
-		l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, 16, out, in), ids(plainTokens, 16))
+		// 16 pairs of token and choice for each expert, as a prompt of 512 tokens has with 256 experts, and 64
+		for _, experts := range []int{32, 8} {
+			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, experts, out, in), ids(plainTokens, experts))
+		}
 	}
 	mixture := func(kernel string, tokens, out, experts int, first, down tensor.DType, norm bool) {
 		const ff = 512
@@ -158,6 +161,14 @@ func (l *probeList) attention() {
 	}
 	for _, d := range []tensor.DType{tensor.F16, tensor.BF16, quant.Q8_0, tensor.F32} {
 		add("attention_plain", d, 1, decodeKeys, 32, 8, 128)
+		for _, heads := range []int{32, 64} {
+			add("attention_decode", d, 1, decodeKeys, heads, 8, 64)
+			add("attention_decode", d, 1, decodeKeys, heads, 8, 128)
+		}
+		for _, heads := range []int{16, 24, 32} {
+			add("attention_decode", d, 1, decodeKeys, heads, 4, 256)
+		}
+		add("attention_decode", d, 1, decodeKeys, 8, 2, 512)
 		for _, dim := range []int{64, 128} {
 			add("attention_mma", d, prefillTokens, prefillTokens, 32, 8, dim)
 		}
@@ -204,7 +215,7 @@ func (l *probeList) recurrent() {
 	}
 }
 
-// rest are normalization, positions and elementwise ops.
+// rest are normalization, positions, sampling and elementwise ops.
 func (l *probeList) rest() {
 	norm := ops.NormAttrs{Eps: 1e-6}
 	for _, tokens := range []int{1, prefillTokens} {
@@ -215,6 +226,8 @@ func (l *probeList) rest() {
 	l.add(ops.L2NormOp, "l2_norm_f32_wave", norm, f32s(prefillTokens*16, 128))
 	l.add(ops.RoPEOp, "rope_f32", ops.RoPEAttrs{NRot: 128, MScale: 1}, f32s(prefillTokens, 32, 128), i32s(rising(0, prefillTokens), prefillTokens), f32s(64))
 	l.add(ops.RowsOp, "rows_f32", nil, f32s(prefillTokens, hidden), i32s([]int32{prefillTokens - 1}, 1))
+	l.add(ops.TopKOp, "argmax_f32", ops.TopKAttrs{K: 1}, f32s(1, vocabulary))
+	l.add(ops.TopKOp, "top_k_f32", ops.TopKAttrs{K: 64}, f32s(1, vocabulary))
 	l.add(ops.SliceOp, "slice_f32", ops.SliceAttrs{Hi: hidden}, f32s(prefillTokens, 2*hidden))
 	for _, op := range ops.Defs() { // elementwise ops: all operands have one shape
 		if op.View || op.Cases == nil || slices.ContainsFunc(*l, func(p probe) bool { return p.op == op }) {

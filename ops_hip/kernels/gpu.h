@@ -3,11 +3,12 @@
 //
 // Two variants: AMD (clang -x hip) and NVIDIA (clang -x cuda, to PTX). A wave is 32 lanes on both. Blocks are
 // one-dimensional and of a size that is known when the kernel is compiled; KERNEL(n) declares an entry point with
-// blocks of n threads.
+// blocks of n threads, and KERNEL_LARGE(n) one with so many registers that a SIMD holds two waves on targets with the
+// small register file, for which the compiler would spill some to hold more.
 //
 // Rules that the compilers do not check:
 //   - wave_*, shfl* and mma read other lanes: all 32 lanes of a wave must call them together;
-//   - no v_permlane*: LLVM 19 may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
+//   - no v_permlane*: LLVM may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
 //     are exchanged with ds_bpermute, which it never moves;
 //   - LDS of a kernel is at most 48 KiB: what NVIDIA allows statically, of the 64 KiB of AMD;
 //   - arrays are indexed by constants after unrolling, else they land in scratch memory, which is forbidden.
@@ -41,9 +42,11 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #if defined(__AMDGCN__)
 #define GPU_AMD 1
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
+#define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
+#define KERNEL_LARGE(n) KERNEL(n)
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
@@ -62,11 +65,18 @@ DEV int block_x() { return (int)__builtin_amdgcn_workgroup_id_x(); }
 DEV int block_y() { return (int)__builtin_amdgcn_workgroup_id_y(); }
 DEV int block_z() { return (int)__builtin_amdgcn_workgroup_id_z(); }
 
-// barrier waits for all threads of the block and makes their writes visible to each other.
+// barrier waits for all threads of the block and makes their writes to LDS visible to each other, and says nothing of global
+// memory: loads from there stay in flight across it, and the L0 keeps what it holds, both of which a fence would end. Threads of
+// a block that talk through global memory must fence themselves. The waits are written out, since fences of LDS alone wait
+// for all memory; the assembly has no operands, whose hazards the compiler would not see.
 DEV void barrier() {
-  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");
-  __builtin_amdgcn_s_barrier();
-  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");
+  __builtin_amdgcn_sched_barrier(0);
+#if defined(__GFX12__)
+  __asm__ volatile("s_wait_dscnt 0x0\n\ts_barrier_signal -1\n\ts_barrier_wait -1" ::: "memory");
+#else
+  __asm__ volatile("s_waitcnt lgkmcnt(0)\n\ts_barrier" ::: "memory");
+#endif
+  __builtin_amdgcn_sched_barrier(0);
 }
 
 // wave_fence orders the LDS accesses of a wave: what a lane wrote before it, the others read after it.
@@ -110,6 +120,33 @@ DEV int atomic_add(int* p, int x) { return __hip_atomic_fetch_add(p, x, __ATOMIC
 DEV float pin(float x) {
   __asm__ volatile("" : "+v"(x));
   return x;
+}
+
+// fixed keeps the compiler from moving instructions across it, which lengthens the lives of registers.
+DEV void fixed() { __builtin_amdgcn_sched_barrier(0); }
+
+// all_arrived waits for all loads from global memory, once and not for one after the other.
+DEV void all_arrived() {
+  fixed();
+#if defined(__GFX12__)
+  __asm__ volatile("s_wait_loadcnt 0x0" ::: "memory");
+#else
+  __asm__ volatile("s_waitcnt vmcnt(0)" ::: "memory");
+#endif
+  fixed();
+}
+
+// uniform returns x, which all lanes of the wave agree on, so that what follows from it is computed once a wave.
+DEV int uniform(int x) { return __builtin_amdgcn_readfirstlane(x); }
+
+// load128_2 reads 16 bytes at an address that is aligned to 2.
+DEV u32x4 load128_2(const u8* p) {
+  typedef u32x4 loose __attribute__((aligned(2)));
+  return *(const loose*)p;
+}
+DEV u32x2 load64_2(const u8* p) {
+  typedef u32x2 loose __attribute__((aligned(2)));
+  return *(const loose*)p;
 }
 
 // Blocks of a launch talk through global memory so: all threads of one write, call device_release, and pass a barrier; a
@@ -168,6 +205,27 @@ DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
   return x;
 }
+DEV int uniform(int x) { return x; }
+DEV void fixed() {}
+DEV void all_arrived() {}
+
+// Loads must be aligned here: words around the bytes are read and shifted, none outside of them but for the two before.
+DEV u32x4 load128_2(const u8* p) {
+  bool odd = (u64)p & 2;
+  const u32* q = (const u32*)(p - (odd ? 2 : 0));
+  u32 w[5] = {q[0], q[1], q[2], q[3], *(const u16*)(p + 14)};
+  u32x4 v;
+  UNROLL for (int i = 0; i < 4; i++) v[i] = odd ? w[i] >> 16 | w[i + 1] << 16 : w[i];
+  return v;
+}
+DEV u32x2 load64_2(const u8* p) {
+  bool odd = (u64)p & 2;
+  const u32* q = (const u32*)(p - (odd ? 2 : 0));
+  u32 w[3] = {q[0], q[1], *(const u16*)(p + 6)};
+  u32x2 v;
+  UNROLL for (int i = 0; i < 2; i++) v[i] = odd ? w[i] >> 16 | w[i + 1] << 16 : w[i];
+  return v;
+}
 DEV void device_release() { __nvvm_membar_gl(); }
 DEV void device_acquire() { __nvvm_membar_gl(); }
 DEV u32 take_ticket(u32* p) { return __atomic_fetch_add(p, 1u, __ATOMIC_RELAXED); }
@@ -177,6 +235,7 @@ DEV u32 take_ticket(u32* p) { return __atomic_fetch_add(p, 1u, __ATOMIC_RELAXED)
 DEV int lane() { return tid() & 31; }
 DEV int wave() { return tid() >> 5; }
 
+DEV float uniform(float x) { return bits<float>(uniform(bits<int>(x))); }
 DEV float shfl(float x, int src) { return bits<float>(shfl(bits<int>(x), src)); }
 template <int M> DEV float shfl_xor(float x) { return bits<float>(shfl_xor<M>(bits<int>(x))); }
 

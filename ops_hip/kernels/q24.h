@@ -43,8 +43,9 @@ DEV void q24_lanes(float v, u64 i, q24_out out) {
   if (lane() == 0) q24_block_end(m, sum, out.ds, (u32)(i / 32));
 }
 
-// q24_vectors writes vector i of 4 elements, of which each lane has one: eight lanes are a block.
-DEV void q24_vectors(f32x4 v, u32 i, q24_out out) {
+// q24_vectors writes vector i of 4 elements, of which each lane has one: eight lanes are a block, which is written if it is
+// live.
+DEV void q24_vectors(f32x4 v, u32 i, q24_out out, bool live = true) {
   float m = 0, sum = 0;
   UNROLL for (int k = 0; k < 4; k++) m = __builtin_fmaxf(m, __builtin_fabsf(v[k]));
   m = lanes_max<8>(m);
@@ -57,9 +58,10 @@ DEV void q24_vectors(f32x4 v, u32 i, q24_out out) {
     hs |= (u32)(u8)h << 8 * k, ls |= (u32)(u8)l << 8 * k, es |= (u32)(u8)e << 8 * k;
     sum += r;
   }
+  sum = lanes_sum<8>(sum);
+  if (!live) return;
   ((u32*)out.codes)[i] = hs;
   ((u32*)(out.codes + out.plane))[i] = ls;
   ((u32*)(out.codes + 2 * (u64)out.plane))[i] = es;
-  sum = lanes_sum<8>(sum);
   if ((lane() & 7) == 0) q24_block_end(m, sum, out.ds, i / 8);
 }
