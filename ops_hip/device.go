@@ -105,7 +105,7 @@ func (d *Device) Used() int64 {
 }
 
 // fused are the ops that graphs are rewritten to, larger ones first.
-var fused = []*ops.Def{ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+var fused = []*ops.Def{ops.SelfAttentionOp, ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {

@@ -71,13 +71,16 @@ type pack struct {
 // pack adds the addresses of a pack: of what it holds, and of its scales.
 func (a Args) pack(v ops.Value, f packForm) Args { return a.Ptr(v).PtrAt(v, f.scales()) }
 
-// emitted adds the addresses of the pack that n makes besides its results, null if it makes none.
-func (a Args) emitted(n *ops.Node) Args {
+// emitted adds the addresses of the pack of the last result that n makes besides its results, null if it makes none.
+func (a Args) emitted(n *ops.Node) Args { return a.emittedOf(n, max(1, n.Op.Results)-1) }
+
+// emittedOf is emitted for result r.
+func (a Args) emittedOf(n *ops.Node, r int) Args {
 	i := max(1, n.Op.Results)
 	if len(n.Out) == i {
 		return a.NullPtr().NullPtr()
 	}
-	x := n.In[0].Shape()
+	x := n.Out[r].Shape
 	return a.pack(n.Result(i), packForm{kind: packQ24, rows: x.Rows(), k: x.Last()})
 }
 

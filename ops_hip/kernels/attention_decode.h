@@ -26,16 +26,14 @@ struct decode_args {
   u32* tickets;        // [tiles, KV heads]
   int group, tile;     // query heads of a KV head; tokens of a tile
   int splits, shift;   // log2 of the page size
-  const float* gate;   // null, or what the result is multiplied by the sigmoid of: row r at gate + r·gate_stride
-  int gate_stride;
   i8* codes; // null, or where the result goes as 24-bit codes too
   float* ds;
 };
 
 #define DECODE_PARAMS                                                                                                     \
   float *RESTRICT stats, float *RESTRICT sums, u32 *RESTRICT tickets, int group, int tile, int splits, int shift,         \
-      const float *RESTRICT gate, int gate_stride, i8 *RESTRICT codes, float *RESTRICT ds
-#define DECODE_ARGS (decode_args){stats, sums, tickets, group, tile, splits, shift, gate, gate_stride, codes, ds}
+      i8 *RESTRICT codes, float *RESTRICT ds
+#define DECODE_ARGS (decode_args){stats, sums, tickets, group, tile, splits, shift, codes, ds}
 
 #define DECODE_WAVES 8
 #define DECODE_SPLITS 64 // most of them
@@ -196,8 +194,8 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
 DEV void decode_store(const attention_args& a, const decode_args& x, const column& to, int d, f32x4 v, bool live) {
   live = live && to.token >= 0 && 4 * d < a.dv;
   u32 row = live ? to.token * a.heads + to.head : 0, i = row * (u32)(a.dv / 4) + d;
-  if (live && x.gate) {
-    f32x4 g = *(const f32x4*)(x.gate + (u64)row * x.gate_stride + 4 * d);
+  if (live && a.gate) {
+    f32x4 g = *(const f32x4*)(a.gate + (u64)row * a.gate_stride + 4 * d);
     UNROLL for (int e = 0; e < 4; e++) v[e] *= sigmoid_f(g[e]);
   }
   if (live) ((f32x4*)a.o)[i] = v;
