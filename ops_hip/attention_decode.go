@@ -70,9 +70,7 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 	if cus == 0 {
 		cus = assumedCUs
 	}
-	if p.dims <= 128 {
-		cus *= 2 // blocks that find room
-	}
+	// A block for each: two on a workgroup processor, which leave room for what a wave keeps in flight.
 	p.splits = max(1, min(decodeSplits, cus/(p.blocks*k[2])))
 	return p, true
 }

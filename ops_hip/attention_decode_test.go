@@ -93,6 +93,31 @@ func TestDecodeLong(t *testing.T) {
 	}
 }
 
+// TestDecodeReadsOnce bounds the bytes that lanes load by those that must come from memory.
+func TestDecodeReadsOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	for _, target := range emulated {
+		d, err := OpenCounting(target, "attention_decode", 96)
+		must(t, err)
+		defer closing(t, d.Close)
+		for _, dt := range []tensor.DType{tensor.F16, quant.Q8_0} {
+			for symbol, c := range map[string]ops.Case{
+				"128x4": decodeCase("once", dt, 8, 2, 128, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65, [2]int32{0, 2050}),
+				"256x6": decodeCase("once", dt, 12, 2, 256, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65, [2]int32{0, 2050}),
+			} {
+				symbol = fmt.Sprintf("attention_%s_decode%s", cacheTypes[dt], symbol)
+				newProblem(t, ops.AttentionOp, c).results(t, d, ops.AttentionOp)
+				k := d.Executed()[symbol]
+				if k.Launches != 1 || float64(k.GlobalLoadBytes) > 1.2*float64(k.LoadedOnce) {
+					t.Errorf("%s: %s: %d launches load %d bytes, of which %d are different", target, symbol, k.Launches, k.GlobalLoadBytes, k.LoadedOnce)
+				}
+			}
+		}
+	}
+}
+
 // TestDecodeEmits compares products of codes that attention writes with those of codes that are made from its result, with
 // one block for a sequence and with several.
 func TestDecodeEmits(t *testing.T) {

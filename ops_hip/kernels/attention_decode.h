@@ -12,7 +12,7 @@
 // Runs never cross pages, so that the place of a run is the same for all lanes. Keys before and behind what any column sees
 // are replaced by ones that some column sees, and have no weight.
 //
-// Keys of a sequence are shared out evenly among as many of the blocks that there are as have work for all their waves;
+// Keys of a sequence are shared out evenly among as many of the blocks that there are as have enough to do;
 // their number is all that the grid says, and other blocks end at once. Where there is more than one, each leaves m, l
 // and its weighted sum, and the last to finish merges them in order: blocks count themselves in tickets, which start as 0
 // and are 0 in the end. So results do not depend on who is last.
@@ -37,6 +37,7 @@ struct decode_args {
 
 #define DECODE_WAVES 8
 #define DECODE_SPLITS 64 // most of them
+#define DECODE_PART 256  // fewest keys of a block, where there are several: queries and what they leave cost too
 #define UNSEEN -1e30f    // a score below all others, finite so that e^(UNSEEN-UNSEEN) is 1 before the first key
 
 // decode_shape are the sizes that follow from type, dims and columns.
@@ -205,12 +206,12 @@ DEV void decode_store(const attention_args& a, const decode_args& x, const colum
 template <class T, int D, int C> DEV void attention_decode(const attention_args& a, const decode_args& x, decode_lds<T, D, C>& lds) {
   typedef decode_shape<T, D, C> S;
   const int chunks = (x.group + C - 1) / C, t0 = block_x() / chunks * x.tile, y = block_y();
-  // How many blocks share the keys: as many as have a run for each wave, of the longest sequence of the tile.
+  // How many blocks share the keys of the longest sequence of the tile.
   int parts = 1;
   for (int t = t0; t < t0 + x.tile && t < a.tokens; t++) {
     int n = a.pos[t] + 1;
     if (a.window > 0 && n > a.window) n = a.window;
-    n = a.seq[t] < 0 ? 0 : n / (DECODE_WAVES * S::run);
+    n = a.seq[t] < 0 ? 0 : n / DECODE_PART;
     parts = n > parts ? n : parts;
   }
   parts = parts < x.splits ? parts : x.splits;
