@@ -13,8 +13,8 @@ import (
 const (
 	decodeRun     = 32 // keys that a wave reads at once at most: runs do not cross pages
 	decodeSplits  = 64
-	decodeColumns = 8
 	decodeTokens  = 4 // of a sequence, where other kernels could take the step
+	decodeReading = 6 // columns that cost what reading keys and values once more does
 )
 
 // decodeShapes lists the compiled kernels of a cache type: head dims, with the numbers of columns for each.
@@ -56,12 +56,12 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 		return p, false
 	}
 	p.group = a.heads / k[2]
-	// As few columns as possible for all tokens of a sequence: each costs, whether it is used or not.
+	// What costs least for all tokens of a sequence: blocks read keys and values anew, and columns cost, used or not.
 	each := cover(a.tokens, a.pages.Shape()[0])
 	least := 0
 	for _, c := range shapes {
 		tile, chunks := max(1, min(each, c/p.group)), cover(p.group, c)
-		if cost := cover(each, tile) * chunks * c; least == 0 || cost < least || cost == least && c > p.columns {
+		if cost := cover(each, tile) * chunks * (c + decodeReading); least == 0 || cost < least || cost == least && c > p.columns {
 			least, p.columns, p.tile, p.chunks = cost, c, tile, chunks
 		}
 	}

@@ -37,6 +37,9 @@ type lowered struct {
 	scratch int64
 }
 
+// maxCounters is far above what launches have blocks that wait for others.
+const maxCounters = 1 << 20
+
 // counters returns how many counters the neediest launch of steps has.
 func counters(steps []step) (n int) {
 	for _, s := range steps {
@@ -151,6 +154,9 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 		for _, l := range ls {
 			if l.Scratch < 0 || l.Scratch > maxAlloc {
 				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
+			}
+			if l.Counters < 0 || l.Counters > maxCounters {
+				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d counters, at most %d", n.Pos, n, k.Name, l.Counters, maxCounters)
 			}
 			scratch = max(scratch, l.Scratch)
 		}

@@ -47,7 +47,7 @@ template <class T, int D, int C> struct decode_shape {
     dims = D <= 256 ? 8 : 16, // of a value, that a lane has
     value_lanes = D / dims,
     words = cached<T, 16>::words * key_lanes + cached<T, dims>::words * value_lanes, // of 32 keys and values, in a lane
-    room = C * dims > 48 && D < 256 ? 96 : 128, // registers for what is read
+    room = C * dims > 48 && D <= 256 ? 96 : 128, // registers for what is read
     run = words <= room ? 32 : words <= 2 * room ? 16 : words <= 4 * room ? 8 : 4,   // keys
     keys_each = run * key_lanes / 32,                                                // that a lane has parts of
     values_once = 32 / value_lanes, // that a wave reads at once
