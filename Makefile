@@ -23,10 +23,10 @@ test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; 
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick; make test-all runs them
-	$(GO) run ./internal/testsum -vet=off -timeout 60m ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild
+	$(GO) run ./internal/testsum -vet=off -timeout 60m ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild
 
 .PHONY: test-all
-test-all: lint test long race openai peer ## everything, long fuzzing included
+test-all: lint test long race openai peer slow k8s ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -52,8 +52,16 @@ generate: ## write the CPU's vector kernels anew
 
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/prefix ./serve/...
-	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/prefix ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./serve/...
+
+.PHONY: k8s
+k8s: ## the manifests of packaging/k8s against published types and schemas, and the server
+	cd testdata/k8s && $(GO) vet ./... && $(GO) test ./...
+
+.PHONY: slow
+slow: ## slow headers, bodies and readers against the server (needs slowhttptest)
+	$(GO) test -tags slow -run '^TestSlowHTTP$$' -v ./cmd/hipengine
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
@@ -113,6 +121,7 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED)) $(GO) test ./ops_hip/... ./tensor/quant
 	$(GO) test -run '^TestLimits' ./internal/roofline
 	set -e; for t in gfx1100 gfx1201; do \
-	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; done
+	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; \
+	  bin/hipengine conform --device emu:$$t --match '^Model/(qwen3|gemma3|qwen35moe)/invariant$$'; done
 
 include ops_hip/kernels/kernels.mk

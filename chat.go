@@ -35,7 +35,7 @@ func (m *Model) Chat(ctx context.Context, messages []Message, p Params) iter.Seq
 		if err == nil {
 			var ids []int32
 			if ids, err = m.Prompt(raw, p.Tools, p.Template); err == nil {
-				m.answer(ctx, ids, m.tok.NewStream(false), p, yield)
+				m.answer(ctx, ids, true, m.tok.NewStream(false), p, yield)
 				return
 			}
 		}
@@ -53,19 +53,19 @@ func (m *Model) Generate(ctx context.Context, text string, p Params) iter.Seq2[P
 			yield(Piece{}, err)
 			return
 		}
-		m.answer(ctx, ids, m.tok.NewContinuation(false), p, yield)
+		m.answer(ctx, ids, false, m.tok.NewContinuation(false), p, yield)
 	}
 }
 
 // GenerateTokens goes on with ids, of which there must be one at least. Otherwise it is as Generate.
 func (m *Model) GenerateTokens(ctx context.Context, ids []int32, p Params) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		m.answer(ctx, ids, m.tok.NewContinuation(false), p, yield)
+		m.answer(ctx, ids, false, m.tok.NewContinuation(false), p, yield)
 	}
 }
 
-// answer makes an answer to ids.
-func (m *Model) answer(ctx context.Context, ids []int32, d engine.Decoder, p Params, yield func(Piece, error) bool) {
+// answer makes an answer to ids, which may be a conversation.
+func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d engine.Decoder, p Params, yield func(Piece, error) bool) {
 	fail := func(err error) {
 		if errors.Is(err, engine.ErrClosed) {
 			err = ErrClosed
@@ -83,6 +83,9 @@ func (m *Model) answer(ctx context.Context, ids []int32, d engine.Decoder, p Par
 		return
 	}
 	defer m.leave()
+	if conversation {
+		ids = e.Verbatim("", ids)
+	}
 	seq, err := e.Submit(ctx, engine.Request{
 		Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop,
 	})

@@ -71,7 +71,7 @@ func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev)}
+		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory)}
 		h.mu.Lock()
 		h.ledger = h.dev.ledger
 		h.mu.Unlock()
@@ -139,7 +139,7 @@ func (h *Host) auto(ctx context.Context) ops.Device {
 func (h *Host) selfTest(ctx context.Context, dev ops.Device, name string) error {
 	return h.opener.selfTest(ctx, dev, func(ctx context.Context, dev ops.Device) error {
 		h.options.Log(fmt.Sprintf("first start on %s: checking its kernels", name))
-		report, err := conformance.Run(ctx, dev, conformance.Options{Match: regexp.MustCompile("^Ops/")})
+		report, err := conformance.Run(ctx, dev, conformance.Options{Match: regexp.MustCompile("^(Ops/|Stream/queued$)")})
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,8 @@ func (e *OptionError) Message(name func(option string) string) string {
 // Unwrap returns Err.
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// ParamsError says that a sampling parameter is out of its range.
+// ParamsError says that a sampling parameter is out of its range, or that a constraint cannot be compiled: see package
+// text/grammar for the errors in it.
 type ParamsError struct{ Err error }
 
 // Error names the parameter.

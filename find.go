@@ -57,6 +57,14 @@ func isModel(path string) bool {
 	return err == nil
 }
 
+// id returns the name under which the model that was opened as name is served.
+func (o Options) id(name string) string {
+	if o.ID != "" {
+		return o.ID
+	}
+	return ModelID(name)
+}
+
 // ModelID returns the name under which a model is known that was opened as name: the base of its path, without .gguf.
 func ModelID(name string) string {
 	if name == "" {

@@ -31,6 +31,9 @@
 // All models of a Host share its device, and a ledger of what is promised to each. A model that does not fit beside
 // the others is refused with a *[MemoryError] before anything is allocated for it.
 //
+// A [Pool] offers more models than fit: it opens each when it is first needed, and closes those that have not been used
+// for longest when memory is short.
+//
 // # Measuring
 //
 // [Model.Logits], [Model.Perplexity], [Compare], [Model.Imatrix] and [Model.Bench] run the model by themselves and
@@ -54,6 +57,9 @@ type HostOptions struct {
 	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
 	Threads int
 
+	// Memory is the most memory of the device, in bytes, that all models together may take; 0 is what is free.
+	Memory int64
+
 	// Oracle computes in float64. The device ref alone can.
 	Oracle bool
 
@@ -75,6 +81,7 @@ type Host struct {
 	mu     sync.Mutex
 	ledger *ledger  // of dev
 	models []*Model // in the order of opening
+	pools  []*Pool
 	closed bool
 }
 
@@ -82,6 +89,9 @@ type Host struct {
 func NewHost(o HostOptions) (*Host, error) {
 	if o.Threads < 0 || o.Threads > maxThreads {
 		return nil, &OptionError{Option: "Threads", Reason: fmt.Sprintf("%d is outside 0..%d", o.Threads, maxThreads)}
+	}
+	if o.Memory < 0 {
+		return nil, &OptionError{Option: "Memory", Reason: fmt.Sprintf("%d is negative", o.Memory)}
 	}
 	if o.Oracle && o.Device != "ref" {
 		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of device ref, not of %q", o.Device)}
@@ -107,14 +117,18 @@ func (h *Host) Models() []*Model {
 	return slices.Clone(h.models)
 }
 
-// Close closes the models that are still open, the last one first, and then the device. Answers under way end with
+// Close closes its pools, the models that are still open, the last one first, and then the device. Answers under way end with
 // [ErrClosed]; Close waits for the step that runs. Later calls do nothing, and return nil.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	h.closed = true
-	open := slices.Clone(h.models)
+	pools := h.pools
 	h.mu.Unlock()
 	var errs []error
+	for _, p := range pools {
+		errs = append(errs, p.Close())
+	}
+	open := h.Models()
 	for _, m := range slices.Backward(open) {
 		errs = append(errs, m.Close())
 	}

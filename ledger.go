@@ -12,6 +12,7 @@ import (
 type Memory struct {
 	Device  string
 	Free    int64 // as the device says now; -1 if it cannot tell
+	Limit   int64 // HostOptions.Memory: what models may take in all; 0 is no limit
 	Planned int64 // promised to all models
 	Used    int64 // of that, what their weights and the state of their sequences take
 	Models  []ModelMemory
@@ -40,6 +41,7 @@ func (h *Host) Memory() Memory {
 type ledger struct {
 	device string
 	free   func() int64 // -1 if the device cannot tell
+	limit  int64        // of all promises; 0 is none
 
 	mu       sync.Mutex
 	start    int64 // what was free when nothing was promised
@@ -54,8 +56,8 @@ type promise struct {
 	proven  bool // so are the largest plans
 }
 
-func newLedger(dev ops.Device) *ledger {
-	return &ledger{device: dev.Info().Name, free: func() int64 {
+func newLedger(dev ops.Device, limit int64) *ledger {
+	return &ledger{device: dev.Info().Name, limit: limit, free: func() int64 {
 		if free := dev.Caps().Free; free != nil {
 			if n, err := free(); err == nil {
 				return n
@@ -66,11 +68,16 @@ func newLedger(dev ops.Device) *ledger {
 }
 
 // reserve promises what plan says that a model needs, or returns a *MemoryError. plan is told how much of what is free
-// belongs to others. Models that are planned at the same time wait for each other.
-func (l *ledger) reserve(model string, plan func(reserved int64) (runner.Memory, error)) (*promise, error) {
+// belongs to others, and how much may be taken (0 is no limit). Models that are planned at the same time wait for each
+// other.
+func (l *ledger) reserve(model string, plan func(reserved, limit int64) (runner.Memory, error)) (*promise, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mem, err := plan(l.reserved())
+	limit := l.limit
+	if limit > 0 {
+		limit = max(1, limit-l.promised())
+	}
+	mem, err := plan(l.reserved(), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +100,9 @@ func (l *ledger) reserved() int64 {
 	if free < 0 || l.start < 0 {
 		return 0
 	}
-	var outstanding, all int64
+	var outstanding int64
+	all := l.promised()
 	for _, p := range l.promises {
-		all += p.planned.Need()
 		switch {
 		case p.proven:
 		case p.loaded:
@@ -105,6 +112,14 @@ func (l *ledger) reserved() int64 {
 		}
 	}
 	return max(outstanding, free-(l.start-all))
+}
+
+// promised returns what all models need.
+func (l *ledger) promised() (bytes int64) {
+	for _, p := range l.promises {
+		bytes += p.planned.Need()
+	}
+	return bytes
 }
 
 // loaded notes that a model holds its weights and state.
@@ -143,9 +158,8 @@ func (l *ledger) models() []ModelMemory {
 func (l *ledger) snapshot() Memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Memory{Device: l.device, Free: l.free(), Models: l.models()}
+	s := Memory{Device: l.device, Free: l.free(), Limit: l.limit, Planned: l.promised(), Models: l.models()}
 	for _, m := range s.Models {
-		s.Planned += m.Planned
 		s.Used += m.Used
 	}
 	return s

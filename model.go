@@ -10,6 +10,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/engine/bench"
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/models"
@@ -30,7 +31,8 @@ type Model struct {
 	runner         *runner.Runner // of the engine, or of what measures
 	prompter       prompter
 	defaults       sample.Overrides
-	hostBytes      int64 // for kept states
+	hostBytes      int64       // for kept states
+	states         *disk.Store // nil if they have no folder
 
 	traffic   bench.Traffic
 	collector *eval.Collector   // with Options.Collect
@@ -74,6 +76,22 @@ func (m *Model) Context() int { return m.runner.Limits().Context }
 // WeightBytes returns what the weights take on the device.
 func (m *Model) WeightBytes() int64 { return m.weights.Bytes() }
 
+// Bytes returns the memory of the device that is promised to the model, which Close gives back.
+func (m *Model) Bytes() int64 { return m.promise.planned.Need() }
+
+// Limits returns the capacities of the model: its context, and how many answers it makes at once.
+func (m *Model) Limits() runner.Limits { return m.runner.Limits() }
+
+// Stats returns what was done for answers since the model was opened, or measured last.
+func (m *Model) Stats() engine.Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.engine == nil {
+		return engine.Stats{}
+	}
+	return m.engine.Stats()
+}
+
 // Defaults returns the sampling parameters that the model's publisher names.
 func (m *Model) Defaults() sample.Overrides { return m.defaults }
 
@@ -110,7 +128,9 @@ func (m *Model) enter() (*engine.Engine, error) {
 	}
 	if m.engine == nil {
 		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG,
-			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes})
+			Piece:       func(id int32) ([]byte, bool) { return m.tok.Piece(id, false), m.tok.IsMarker(id) },
+			TurnStart:   m.prompter.turnStart,
+			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes, Disk: m.states})
 		if err != nil {
 			return nil, err
 		}
@@ -177,6 +197,9 @@ func (m *Model) end() error {
 	}
 	if measuring != nil {
 		<-measuring
+	}
+	if m.states != nil {
+		errs = append(errs, m.states.Close())
 	}
 	if m.runner != nil {
 		errs = append(errs, m.runner.Close())

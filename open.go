@@ -2,9 +2,11 @@ package hipengine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
+	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/eval"
@@ -27,7 +29,7 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 		return nil, err
 	}
 	defer f.Close()
-	m := &Model{id: ModelID(name), path: f.path, opened: time.Now(), host: h, defaults: f.sampling}
+	m := &Model{id: o.id(name), path: f.path, opened: time.Now(), host: h, defaults: f.sampling}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	arch, err := models.New(f.meta)
 	if err != nil {
@@ -66,7 +68,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv}
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
@@ -74,23 +76,36 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		return err
 	}
 	dev := m.dev.ops
-	if m.promise, err = m.dev.ledger.reserve(m.id, func(reserved int64) (runner.Memory, error) {
-		r.Reserved = reserved
+	checkpoints := r.Checkpoints
+	if err := m.reserve(ctx, o.room, func(reserved, limit int64) (runner.Memory, error) {
+		r.Reserved, r.Limit, r.Checkpoints = reserved, limit, checkpoints
 		mem, err := runner.PlanMemory(dev, arch, f, r)
 		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
 			r.Checkpoints /= 2 // nobody asked for them
 			mem, err = runner.PlanMemory(dev, arch, f, r)
 		}
 		return mem, err
-	}); err != nil {
+	}); errors.Is(err, runner.ErrInvariant) {
+		return &OptionError{Option: "Invariant", Err: err}
+	} else if err != nil {
 		return err
 	}
 	m.hostBytes = o.PrefixCacheHost
 	if o.Progress != nil {
 		o.Progress(0, m.promise.planned.Weights)
 	}
-	if m.weights, err = models.LoadWeights(ctx, arch, f, dev, o.Progress); err != nil {
+	hash := &contentHash{Source: f}
+	var src models.Source = f
+	if o.CacheDir != "" {
+		src = hash
+	}
+	if m.weights, err = models.LoadWeights(ctx, arch, src, dev, o.Progress); err != nil {
 		return err
+	}
+	if o.CacheDir != "" {
+		if err := m.openStates(o, f.meta, hash, r); err != nil {
+			return err
+		}
 	}
 	if o.Collect {
 		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)
@@ -102,4 +117,21 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	m.dev.ledger.loaded(m.promise)
 	m.traffic, err = bench.NewTraffic(arch, f.meta, f.Tensors(), kv)
 	return err
+}
+
+// reserve reserves what plan says that the model needs, and asks for room as long as there is too little.
+func (m *Model) reserve(ctx context.Context, room pool.Room, plan func(reserved, limit int64) (runner.Memory, error)) error {
+	for {
+		var err error
+		m.promise, err = m.dev.ledger.reserve(m.id, plan)
+		var lack *MemoryError
+		if room == nil || !errors.As(err, &lack) {
+			return err
+		}
+		if err := room(ctx, lack.Need, lack.Free); errors.Is(err, pool.ErrNoRoom) {
+			return lack
+		} else if err != nil {
+			return err
+		}
+	}
 }

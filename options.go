@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/tensor"
@@ -11,6 +12,9 @@ import (
 
 // Options say how a model is found and loaded. The zero value takes what the model was made for, for one sequence.
 type Options struct {
+	// ID is the name under which the model is served; empty is [ModelID] of the name that is opened.
+	ID string
+
 	// Context is the most tokens that a sequence may hold. 0 takes what the model was made for, at most 8192, since the
 	// memory is taken at once.
 	Context int
@@ -22,6 +26,12 @@ type Options struct {
 	// the reference.
 	KVType string
 
+	// Invariant makes an answer follow from its own request alone, bit for bit: what else the model is doing, how a prompt
+	// is cut into steps and which part of it was kept do not count. It costs speed: devices then use the same kernels for one
+	// token as for many. Without it that holds for texts that are always the most likely, up to ties in rounded
+	// probabilities. A device that cannot is refused.
+	Invariant bool
+
 	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with the
 	// same tokens, such as the next turn of a conversation; pages of the cache that no sequence uses are used beside it. 0
 	// takes room for 4 states and 2 for each sequence, at most 1 GiB, or as much of it as fits. Negative keeps none.
@@ -29,6 +39,13 @@ type Options struct {
 
 	// PrefixCacheHost is the host memory, in bytes, for kept states that had to make room on the device; 0 is none.
 	PrefixCacheHost int64
+
+	// CacheDir is a folder for kept states that had to make room, and for those that are there when the model is closed, so
+	// that they outlive the program; empty is none. Its files hold tokens of prompts, and only their owner can read them. Of
+	// models with the same weights, options and device, one at a time can use it. CacheDirBytes bounds the files; 0 is 10
+	// GiB.
+	CacheDir      string
+	CacheDirBytes int64
 
 	// Quant quantizes the weights of a Hugging Face folder while they are loaded, to a type that llama.cpp names: q8_0,
 	// q4_k_m, ... Empty keeps them. GGUF files have their types already.
@@ -47,6 +64,8 @@ type Options struct {
 	// Progress is told how many bytes of the weights are loaded, first that none are, by one goroutine at a time. Nil
 	// is nobody.
 	Progress func(done, total int64)
+
+	room pool.Room // asked when memory is short; nil refuses the model
 }
 
 // MaxContext bounds Options.Context: nobody needs more, and sizes stay far from overflowing.
@@ -65,6 +84,12 @@ func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
 		return 0, &OptionError{Option: "PrefixCacheHost", Reason: fmt.Sprintf("%d bytes are negative", o.PrefixCacheHost)}
 	case o.PrefixCache < 0 && o.PrefixCacheHost > 0:
 		return 0, &OptionError{Option: "PrefixCacheHost", Needs: "PrefixCache"}
+	case o.CacheDirBytes < 0:
+		return 0, &OptionError{Option: "CacheDirBytes", Reason: fmt.Sprintf("%d bytes are negative", o.CacheDirBytes)}
+	case o.CacheDirBytes > 0 && o.CacheDir == "":
+		return 0, &OptionError{Option: "CacheDirBytes", Needs: "CacheDir"}
+	case o.CacheDir != "" && (o.PrefixCache < 0 || o.Collect):
+		return 0, &OptionError{Option: "CacheDir", Needs: "PrefixCache"}
 	case o.PrefixCache < 0 || o.Collect:
 		return 0, nil
 	case o.PrefixCache == 0:

@@ -24,6 +24,9 @@ type Params struct {
 	Seed      *uint64
 	LogitBias map[int32]float32 // added to the logits of these ids; it must not change while the answer is made
 
+	// Constraint holds the answer to a form: JSON, a grammar or a regular expression. The zero value is none.
+	Constraint Constraint
+
 	MaxTokens int      // most tokens of the answer; 0 is what the context allows
 	Stop      []string // texts that end the answer and are not part of it
 
@@ -49,6 +52,17 @@ func (m *Model) sampling(p Params) (sample.Params, error) {
 	s = sample.Overrides{Temperature: p.Temperature, TopK: p.TopK, TopP: p.TopP, MinP: p.MinP,
 		RepeatPenalty: p.RepeatPenalty, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
 		RepeatLastN: p.RepeatLastN, Seed: p.Seed, LogitBias: p.LogitBias}.Apply(s)
+	if !p.Constraint.IsZero() {
+		v, err := m.Vocabulary()
+		if err != nil {
+			return s, err
+		}
+		g, err := v.Compile(p.Constraint)
+		if err != nil {
+			return s, &ParamsError{err}
+		}
+		s.Constraint = g.NewMatcher()
+	}
 	if err := s.Validate(m.runner.Limits().Vocab); err != nil {
 		return s, &ParamsError{err}
 	}

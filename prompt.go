@@ -3,6 +3,7 @@ package hipengine
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/hipengine/hipengine/text/chat"
 	"github.com/hipengine/hipengine/text/tokenizer"
@@ -13,6 +14,8 @@ type prompter struct {
 	tok      *tokenizer.Tokenizer
 	tmpl     *chat.Template
 	bos, eos string // texts, for the template
+
+	turnStart int32 // token with which turns begin, 0 if there is none or nobody knows
 }
 
 // newPrompter parses a template; a model without one gets ChatML.
@@ -28,8 +31,33 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 		template = chat.ChatML
 	}
 	var err error
-	p.tmpl, err = chat.Parse(template)
-	return p, err
+	if p.tmpl, err = chat.Parse(template); err != nil {
+		return p, err
+	}
+	p.turnStart = p.findTurnStart()
+	return p, nil
+}
+
+// findTurnStart returns the first token of what the template puts behind a conversation for the model to go on with, if
+// that is a marker.
+func (p *prompter) findTurnStart() int32 {
+	in := chat.Input{Messages: json.RawMessage(`[{"role":"user","content":"Hi"}]`), BOS: p.bos, EOS: p.eos}
+	var ids [2][]int32
+	for i := range ids {
+		in.AddGenerationPrompt = i == 1
+		prompt, err := p.tmpl.Render(in)
+		if err != nil {
+			return 0 // it may want another conversation
+		}
+		if ids[i], err = p.tok.EncodePieces(prompt); err != nil {
+			return 0
+		}
+	}
+	n := len(ids[0])
+	if len(ids[1]) <= n || !slices.Equal(ids[1][:n], ids[0]) || !p.tok.IsMarker(ids[1][n]) {
+		return 0
+	}
+	return ids[1][n]
 }
 
 // prompt returns the ids of a conversation up to the start of the model's answer. It is the one place where what a

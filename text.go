@@ -54,7 +54,7 @@ func (t *Text) Tokenizer() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tokenizer{tok}, nil
+	return newTokenizer(tok), nil
 }
 
 // Close closes what was opened.

@@ -1,12 +1,25 @@
 package hipengine
 
 import (
+	"sync"
+
 	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/text/grammar"
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // Tokenizer turns text into token ids and back. It does not change, and may be used from several goroutines.
-type Tokenizer struct{ tok *tokenizer.Tokenizer }
+type Tokenizer struct {
+	tok   *tokenizer.Tokenizer
+	vocab func() (*grammar.Vocabulary, error) // made when it is first needed
+}
+
+func newTokenizer(tok *tokenizer.Tokenizer) *Tokenizer {
+	return &Tokenizer{tok, sync.OnceValues(func() (*grammar.Vocabulary, error) { return grammar.FromTokenizer(tok) })}
+}
+
+// Vocabulary returns the tokens in the form that grammars need.
+func (t *Tokenizer) Vocabulary() (*grammar.Vocabulary, error) { return t.vocab() }
 
 // EncodeOptions say how [Tokenizer.Encode] reads a text. The zero value is right for text that users wrote.
 type EncodeOptions struct {

@@ -36,15 +36,23 @@ const (
 // data are the dequantized operands; nil stands for scores and angles of one.
 func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 	floor := (64 + terms(n)) * unit * unit
+	var operands float64
 	for _, v := range n.In {
+		var one float64
 		switch v.DType() {
 		case tensor.F32, tensor.I32, tensor.F64:
 		case tensor.BF16:
-			floor += 2 * 0x1p-16 / 3
+			one = 2 * 0x1p-16 / 3
 		default:
-			floor += 2 * halfUnit * halfUnit / 3
+			one = 2 * halfUnit * halfUnit / 3
+		}
+		if grouped(n.Op) { // each result has one of the weights
+			operands = max(operands, one)
+		} else {
+			operands += one
 		}
 	}
+	floor += operands
 	switch a := n.Attrs.(type) {
 	case ops.AttentionAttrs:
 		floor *= scoreFactor(a, n.In[1].Shape().Last(), data, 0, 1)
@@ -64,6 +72,11 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 		floor += angleFloor(data, 2, 3)
 	}
 	return floor
+}
+
+// grouped reports whether d is products of one input with several weights.
+func grouped(d *ops.Def) bool {
+	return d == ops.MulMatGroup2Op || d == ops.MulMatGroup3Op || d == ops.MulMatGroup4Op
 }
 
 // scoreFactor returns by how much the error of scores multiplies that of attention over heads of dim elements, where
@@ -120,7 +133,8 @@ func deviceFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) 
 func terms(n *ops.Node) float64 {
 	last := func(i int) float64 { return float64(n.In[i].Shape().Last()) }
 	switch n.Op {
-	case ops.MulMatOp, ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp, ops.RouteOp:
+	case ops.MulMatOp, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op, ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp,
+		ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp, ops.RouteOp:
 		return last(0)
 	case ops.AttentionOp:
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])
@@ -130,6 +144,12 @@ func terms(n *ops.Node) float64 {
 		return last(2)
 	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
+	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
+		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
+	case ops.MixtureOp, ops.SharedMixtureOp: // of the router and both products of an expert
+		return 2*last(0) + last(4)
+	case ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp: // and of the norm
+		return last(0) + 2*last(2) + last(6)
 	case ops.WeightedSumOp:
 		return last(1)
 	}
@@ -143,9 +163,13 @@ func magnitude(n *ops.Node, in *input) float64 {
 	switch n.Op {
 	case ops.MulMatOp, ops.MulMatExpertsOp, ops.WeightedSumOp:
 		return product(0, 1)
+	case ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op:
+		return product(0, 1) // the weights of cases are alike
+	case ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp:
+		return product(0, 1) * product(0, 2)
 	case ops.CausalConvOp:
 		return product(0, 2)
-	case ops.AttentionOp:
+	case ops.AttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
 		return 0
 	}
 	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {

@@ -120,6 +120,8 @@ func stateUses(in *input) []use {
 		us[1] = slotUse(args[1].Shape, args[4].Ints)
 	case ops.GatedDeltaNetOp:
 		us[5] = slotUse(args[5].Shape, args[7].Ints)
+	case ops.DeltaNetCoreOp:
+		us[1], us[9] = slotUse(args[1].Shape, args[4].Ints), slotUse(args[9].Shape, args[4].Ints)
 	}
 	return us
 }

@@ -11,7 +11,8 @@
 //	Graph/<op>/<case>    a fused op against its expansion, both on the device
 //	Stream/<op>/<case>   run to run, plan to plan and captured to direct: bit-equal
 //	Memory/<op>/<case>   guard bytes, poisoned padding, stale arenas
-//	Model/<arch>/<check> a tiny synthetic model of each linked architecture, in steps of every shape
+//	Model/<arch>/<check> a tiny synthetic model of each linked architecture, in steps of every shape; "invariant" demands
+//	                     the same bits of all shapes where the device says that it can give them
 //	GGUF/<file>          logits of real files
 //
 // Bounds come from data. A result may be off from the oracle by four times what the reference is off, plus a floor

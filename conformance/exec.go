@@ -169,6 +169,18 @@ type outcome struct {
 // run writes the inputs, runs the plan on states as reset leaves them and reads everything back. data replaces
 // the contents of operands; nil for the case's own.
 func (s *session) run(ctx context.Context, data [][]byte) (*outcome, error) {
+	o, err := s.enqueue(data)
+	if err == nil {
+		err = s.stream.Sync(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, s.settle(o)
+}
+
+// enqueue is run without the wait: the outcome is there when the stream has been synchronized and settle was called.
+func (s *session) enqueue(data [][]byte) (*outcome, error) {
 	if err := s.reset(); err != nil {
 		return nil, err
 	}
@@ -212,21 +224,23 @@ func (s *session) run(ctx context.Context, data [][]byte) (*outcome, error) {
 		}
 		o.types, o.bytes = append(o.types, typ.DType), append(o.bytes, b)
 	}
-	if err := s.stream.Sync(ctx); err != nil {
-		return nil, err
-	}
+	return o, nil
+}
+
+// settle fills in what of an outcome is not downloaded.
+func (s *session) settle(o *outcome) error {
 	for i, typ := range s.node.Out {
 		if s.wide && typ.DType == tensor.F32 {
 			x, err := opsref.Float64s(s.plan.Output(i))
 			if err != nil {
-				return nil, err
+				return err
 			}
 			o.exact[i] = x
 		} else {
 			o.exact[i] = toFloat64s(typ.DType, o.bytes[i], typ.Shape.Elems())
 		}
 	}
-	return o, nil
+	return nil
 }
 
 // damage reports memory that the run should have left alone.

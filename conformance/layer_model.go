@@ -67,6 +67,7 @@ var modelChecksOf = []struct {
 	{"fork", "", forked},
 	{"checkpoint", "", checkpointed},
 	{"churn", "", churn},
+	{"invariant", "F16", invariant},
 }
 
 // modelChecks is layer 6: every linked architecture as a tiny model with random weights.

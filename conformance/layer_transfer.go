@@ -20,6 +20,7 @@ func (s *suite) transferChecks() []check {
 		{"Stream/copy", s.checkCopy},
 		{"Stream/zero", s.checkZero},
 		{"Stream/event", s.checkEvent},
+		{"Stream/queued", s.checkQueued},
 		{"Memory/arena", s.checkArena},
 	} {
 		cs = append(cs, check{c.name, func(ctx context.Context) Result {

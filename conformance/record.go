@@ -33,6 +33,11 @@ func (l *loaded) close() error { return l.weights.Free() }
 // runner returns a runner for seqs sequences with caches of type cache; Invalid: F32. For an oracle both kinds of state
 // are F64 instead of F32.
 func (l *loaded) runner(seqs int, cache tensor.DType, wide bool) (*runner.Runner, error) {
+	return runner.New(l.dev, l.model, l.weights, l.options(seqs, cache, wide))
+}
+
+// options are those of runner.
+func (l *loaded) options(seqs int, cache tensor.DType, wide bool) runner.Options {
 	o := runner.Options{Seqs: seqs, Checkpoints: 1, KVType: cache, Context: min(l.model.Params().Context, tinyContext)}
 	if wide {
 		o.StateType = tensor.F64
@@ -40,7 +45,7 @@ func (l *loaded) runner(seqs int, cache tensor.DType, wide bool) (*runner.Runner
 			o.KVType = tensor.F64
 		}
 	}
-	return runner.New(l.dev, l.model, l.weights, o)
+	return o
 }
 
 // tinyContext is the longest sequence of the model checks, in tokens.

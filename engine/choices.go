@@ -15,14 +15,15 @@ type choices struct {
 	rest   []*Sequence // that wait for the prompt to be read, or for a slot after that
 
 	// The end of the prompt, for those that found no slot when it was read.
-	row        []float32 // logits
+	read       bool // what follows is set
+	row        row
 	checkpoint runner.CheckpointID
 	snapshot   *runner.Snapshot // where the runner had no checkpoint left
 }
 
 // branch lets the sequences that share the prompt of s, which has just read it, go on from there as far as there are
-// slots, and keeps the state for the others. row are the logits. It returns the sequences that now run.
-func (e *Engine) branch(s *Sequence, row []float32) []*Sequence {
+// slots, and keeps the state for the others. It returns the sequences that now run.
+func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 	c := s.choices
 	if c == nil || c.reader != s {
 		return nil
@@ -46,13 +47,13 @@ func (e *Engine) branch(s *Sequence, row []float32) []*Sequence {
 	if len(c.rest) == 0 {
 		return started
 	}
-	c.row = slices.Clone(row)
+	c.row, c.read = r.clone(), true
 	var err error
 	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) {
 		c.snapshot, err = e.runner.Save(e.ctx, s.slot)
 	}
 	if err != nil {
-		c.row = nil // there is nothing to drop
+		c.read = false // there is nothing to drop
 		for _, next := range slices.Clone(c.rest) {
 			e.finish(next, FinishNone, fmt.Errorf("engine: keep prompt: %w", err))
 		}
@@ -95,7 +96,7 @@ func (e *Engine) nextChoices() *choices {
 	e.mu.Unlock()
 	var oldest *choices
 	for _, c := range shared {
-		if c.row == nil {
+		if !c.read {
 			continue
 		}
 		if !slices.ContainsFunc(e.running, func(s *Sequence) bool { return s.choices == c }) {
@@ -139,10 +140,10 @@ func (e *Engine) leave(s *Sequence) {
 	if len(c.rest) > 0 {
 		return
 	}
-	if c.row != nil && c.snapshot == nil {
+	if c.read && c.snapshot == nil {
 		e.runner.Drop(c.checkpoint)
 	}
-	c.row, c.snapshot = nil, nil
+	c.row, c.read, c.snapshot = row{}, false, nil
 	if i := slices.Index(e.shared, c); i >= 0 {
 		e.shared = slices.Concat(e.shared[:i], e.shared[i+1:])
 	}

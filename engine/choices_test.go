@@ -200,13 +200,24 @@ func TestSubmitChoicesErrors(t *testing.T) {
 		if _, err := e.SubmitChoices(context.Background(), request("a", 1), request("b", 1)); !errors.Is(err, engine.ErrBadRequest) || !strings.Contains(err.Error(), "choice 1") {
 			t.Errorf("two prompts: %v", err)
 		}
-		seqs, err := e.SubmitChoices(context.Background(), choices("abc", 5, 9)...)
+		if _, err := e.SubmitChoices(context.Background(), choices("abc", 4, 9)...); !errors.Is(err, engine.ErrBadRequest) || !strings.Contains(err.Error(), "4 choices") {
+			t.Errorf("more choices than the queue ever holds: %v", err)
+		}
+		seqs, err := e.SubmitChoices(context.Background(), choices("abc", 3, 9)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if _, err := e.Submit(context.Background(), request("d", 1)); !errors.Is(err, engine.ErrQueueFull) {
-			t.Errorf("error %v, want ErrQueueFull: four choices wait", err)
+		// Two choices wait.
+		if _, err := e.SubmitChoices(context.Background(), choices("d", 2, 1)...); !errors.Is(err, engine.ErrQueueFull) {
+			t.Errorf("two more: error %v, want ErrQueueFull", err)
+		}
+		if s := e.Stats(); s.Waiting != 2 || s.Rejected != 1 {
+			t.Errorf("stats %+v", s)
+		}
+		seqs = append(seqs, submit(t, e, request("d", 1)))
+		if _, err := e.Submit(context.Background(), request("e", 1)); !errors.Is(err, engine.ErrQueueFull) {
+			t.Errorf("one more: error %v, want ErrQueueFull", err)
 		}
 		close(r.Gate)
 		for _, s := range seqs {

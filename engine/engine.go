@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 )
@@ -36,6 +37,9 @@ type Runner interface {
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
 	// After an error, the state of the sequences of work is undefined and they are only closed.
 	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
+	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their ids
+	// alone. k is from 1 to Limits.Top.
+	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
 }
 
 // Errors of Submit and Tokens.
@@ -77,13 +81,25 @@ type Config struct {
 	Runner   Runner
 	EOG      func(id int32) bool // reports end-of-generation tokens; nil if there are none
 	Policy   Policy              // nil is Fair{}
-	MaxQueue int                 // sequences waiting for a slot from which on none is accepted; 0 is DefaultMaxQueue
+	MaxQueue int                 // most sequences that wait for a slot; 0 is DefaultMaxQueue
+
+	// Piece returns the text of a token, and whether it is a marker: one that stands for more than its text. With it, the
+	// engine remembers what it drew for prompts that say it again: see [Engine.Verbatim]. Nil remembers nothing.
+	Piece func(id int32) (text []byte, marker bool)
+
+	// TurnStart is the token with which a chat template begins the turns of a conversation, the model's own among them.
+	// States are then kept where the first turn ends, which often is the same for many conversations, and where the last
+	// one begins, since clients may leave out parts of an answer when they repeat it. 0 is none.
+	TurnStart int32
 
 	// Checkpoints of the runner keep states of sequences, also after their end, for prompts that begin with the same
 	// tokens. They make room when a sequence needs theirs. 0 keeps none.
 	Checkpoints int
 	// HostBytes is the host memory for kept states that had to make room.
 	HostBytes int64
+	// Disk keeps states that had to make room, and those that are there at the end, for later; nil is nobody. The engine
+	// does not close it.
+	Disk *disk.Store
 }
 
 // Stats are counts since the start and the present state, taken at one moment.
@@ -111,6 +127,10 @@ type Engine struct {
 	policy   Policy
 	maxQueue int
 	reuse    *reuse // nil if no states are kept
+	rowBuf   []row  // of the last step
+	verbatim *verbatim
+
+	loads sync.WaitGroup // goroutines that read from the disk
 
 	ctx    context.Context // of the steps; ended by a Close that ran out of patience
 	cancel context.CancelFunc
@@ -119,6 +139,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	waiting []*Sequence
+	loading []*Sequence // whose state is being read from the disk
 	running []*Sequence // written by the loop alone, under mu
 	shared  []*choices  // with sequences that wait, oldest first
 	closing bool
@@ -148,6 +169,9 @@ func New(c Config) (*Engine, error) {
 		e.maxQueue = DefaultMaxQueue
 	}
 	e.reuse = newReuse(c, l)
+	if e.reuse != nil {
+		e.verbatim = newVerbatim(c, l.Invariant)
+	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	go e.loop()
 	return e, nil
@@ -191,11 +215,13 @@ func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence,
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	waiting := len(e.waiting) + len(e.choosing())
+	waiting := len(e.waiting) + len(e.loading) + len(e.choosing())
 	switch {
 	case e.closing:
 		return nil, ErrClosed
-	case waiting >= e.maxQueue:
+	case len(seqs) > e.maxQueue:
+		return nil, fmt.Errorf("%w: %d choices are more than the queue holds, which are %d", ErrBadRequest, len(seqs), e.maxQueue)
+	case waiting+len(seqs) > e.maxQueue:
 		e.stats.Rejected++
 		return nil, fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, waiting)
 	}
@@ -232,6 +258,9 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
 	}
+	if r.Sampling.Constraint != nil && r.IgnoreEOG {
+		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
+	}
 	for i, id := range r.Prompt {
 		if id < 0 || int(id) >= e.limits.Vocab {
 			return nil, fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)
@@ -246,8 +275,12 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		r.Observer = nobody{}
 	}
 	r.Prompt = slices.Clone(r.Prompt)
+	top := r.Sampling.Top()
+	if r.Logprobs || top > e.limits.Top {
+		top = 0
+	}
 	return &Sequence{
-		req: r, sampler: sampler, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
+		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		ready: make(chan struct{}, 1),
 	}, nil
 }
@@ -257,7 +290,7 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.choosing())
+	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.loading)+len(e.choosing())
 	for _, q := range e.running {
 		s.HeldTokens += q.held
 	}

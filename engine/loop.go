@@ -14,9 +14,11 @@ import (
 // loop runs steps until the engine is closed and empty.
 func (e *Engine) loop() {
 	defer close(e.done)
-	defer e.reuse.clear()
+	defer e.loads.Wait()
+	defer e.clearReuse()
 	for e.awaitWork() {
 		e.dropCancelled()
+		e.startLoads()
 		e.startChoices()
 		seqs, work, err := e.schedule()
 		if err != nil {
@@ -26,7 +28,7 @@ func (e *Engine) loop() {
 		if len(work) == 0 {
 			continue
 		}
-		logits, err := e.step(work)
+		rows, err := e.step(seqs, work)
 		if err != nil {
 			for _, s := range seqs {
 				e.finish(s, FinishNone, err)
@@ -42,10 +44,10 @@ func (e *Engine) loop() {
 			if work[i].Rows == 0 {
 				continue
 			}
-			others := e.branch(s, logits[i])
-			e.draw(s, logits[i])
+			others := e.branch(s, rows[i])
+			e.draw(s, rows[i])
 			for _, o := range others {
-				e.draw(o, logits[i])
+				e.draw(o, rows[i])
 			}
 		}
 	}
@@ -55,9 +57,9 @@ func (e *Engine) loop() {
 func (e *Engine) awaitWork() bool {
 	for {
 		e.mu.Lock()
-		work, closing := len(e.waiting)+len(e.running)+len(e.shared) > 0, e.closing
+		work, closing, loading := len(e.waiting)+len(e.running)+len(e.shared) > 0, e.closing, len(e.loading) > 0
 		e.mu.Unlock()
-		if work || closing {
+		if work || closing && !loading {
 			return work
 		}
 		<-e.wake
@@ -90,7 +92,7 @@ func (e *Engine) queued() []*Sequence {
 func (e *Engine) all() []*Sequence {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Concat(e.running, e.waiting, e.choosing())
+	return slices.Concat(e.running, e.waiting, e.loading, e.choosing())
 }
 
 // schedule asks the policy for the next step, admits sequences, and returns those that take part with their work.
@@ -104,7 +106,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		snap.Waiting[i] = len(s.pending)
 		if i < e.limits.Seqs-len(e.running) { // those that could be admitted
 			h := e.lookup(s)
-			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(len(s.req.Prompt), h))
+			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s.req.Prompt, h))
 		}
 	}
 	if len(snap.Running)+len(snap.Waiting) == 0 {
@@ -181,14 +183,14 @@ func (e *Engine) admit(s *Sequence) bool {
 }
 
 // step runs the work. A panic of the runner becomes an error, so that one bad step does not end the process.
-func (e *Engine) step(work []runner.Work) (logits [][]float32, err error) {
+func (e *Engine) step(seqs []*Sequence, work []runner.Work) (rows []row, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
 	err = e.retry(func() (err error) {
-		logits, err = e.runner.Step(e.ctx, work) // without pages for it, a step changes nothing
+		rows, err = e.rows(seqs, work) // without pages for it, a step changes nothing
 		return err
 	})
 	if err != nil {
@@ -197,15 +199,7 @@ func (e *Engine) step(work []runner.Work) (logits [][]float32, err error) {
 		}
 		return nil, fmt.Errorf("engine: step: %w", err)
 	}
-	if len(logits) != len(work) {
-		return nil, fmt.Errorf("engine: step returned logits of %d sequences for %d", len(logits), len(work))
-	}
-	for i, w := range work {
-		if want := w.Rows * e.limits.Vocab; len(logits[i]) != want {
-			return nil, fmt.Errorf("engine: step returned %d logits, %d expected", len(logits[i]), want)
-		}
-	}
-	return logits, nil
+	return rows, nil
 }
 
 // count adds a step that succeeded to the statistics.
@@ -226,16 +220,16 @@ func (e *Engine) count(seqs []*Sequence, work []runner.Work) {
 	e.stats.LastStepTokens = total
 }
 
-// draw takes the next token of a sequence from its logits. A panic below it, such as one of the decoder, ends this
+// draw takes the next token of a sequence from its row. A panic below it, such as one of the decoder, ends this
 // sequence alone.
-func (e *Engine) draw(s *Sequence, row []float32) {
+func (e *Engine) draw(s *Sequence, r row) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.finish(s, FinishNone, &PanicError{Value: p, Stack: debug.Stack()})
 		}
 	}()
 	s.decode = true
-	id, err := s.sampler.Next(row)
+	id, err := r.next(s.sampler)
 	if err != nil {
 		e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
 		return
@@ -243,31 +237,56 @@ func (e *Engine) draw(s *Sequence, row []float32) {
 	var chosen sample.Logprob
 	var top []sample.Logprob
 	if s.req.Logprobs {
-		if chosen, top, err = sample.Logprobs(row, id, s.req.TopLogprobs); err != nil {
+		if chosen, top, err = sample.Logprobs(r.logits, id, s.req.TopLogprobs); err != nil {
 			e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
 			return
 		}
 	}
-	t := s.accept(id, e.eog(id))
-	t.Logprob, t.Top = chosen.Logprob, top
+	s.pending = s.last[:0]
+	t := Token{ID: id, Logprob: chosen.Logprob, Top: top}
+	if !e.accept(s, t) || s.req.Sampling.Constraint == nil || s.req.Logprobs {
+		return // with log-probabilities, every token needs a row of logits
+	}
+	for _, id := range s.req.Sampling.Constraint.Forced() {
+		if !e.accept(s, Token{ID: id}) {
+			return
+		}
+	}
+}
+
+// accept takes a token into a sequence, to be fed to the runner next, and hands it to the consumer. It returns false if
+// the sequence has ended.
+func (e *Engine) accept(s *Sequence, t Token) bool {
+	if c := s.req.Sampling.Constraint; c != nil {
+		if err := c.Accept(t.ID); err != nil {
+			e.finish(s, FinishNone, fmt.Errorf("engine: constraint: %w", err))
+			return false
+		}
+	}
+	t = s.accept(t, e.eog(t.ID))
 	s.req.Observer.Drew()
 	e.mu.Lock()
 	e.stats.GeneratedTokens++
 	e.mu.Unlock()
 	if t.Finish == FinishNone {
-		s.last[0] = id
-		s.pending = s.last[:]
-		if e.reuse != nil {
-			s.ids = append(s.ids, id)
-		}
+		s.pending = append(s.pending, t.ID)
+		s.ids = append(s.ids, t.ID)
 		s.emit(t)
-		return
+		return true
+	}
+	if e.verbatim != nil {
+		if !t.EOG {
+			s.ids = append(s.ids, t.ID)
+			s.pending = s.ids[len(s.ids)-1:] // the runner has not seen it
+		}
+		e.verbatim.add(s.req.Space, s.ids, len(s.req.Prompt))
 	}
 	// The slot is freed before the consumer learns of the end, so that what it does next finds it free.
 	e.keep(s)
 	e.release(s, t.Finish, nil)
 	s.emit(t)
 	s.end(nil)
+	return false
 }
 
 // finish ends a sequence in any state, running or queued.
@@ -287,7 +306,7 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running = remove(e.running, s)
-	e.waiting = remove(e.waiting, s)
+	e.waiting, e.loading = remove(e.waiting, s), remove(e.loading, s)
 	switch {
 	case reason == FinishStop:
 		e.stats.Stopped++

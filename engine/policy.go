@@ -15,7 +15,7 @@ type Snapshot struct {
 
 // Running is the state of a sequence that occupies a slot.
 type Running struct {
-	Pending int  // tokens that it could take: 1 while decoding, else what is left of its prompt up to where its state is kept
+	Pending int  // tokens that it could take: while decoding 1 and those that must follow, else of its prompt up to where its state is kept
 	Decode  bool // its prompt is in
 	Idle    int  // steps since it last got a token
 }
@@ -38,7 +38,8 @@ type Policy interface {
 // Admission is first come, first served, as far as there are slots. Within a step, each sequence first gets one
 // token, those that have waited longest first, then decoding before prefilling; so a sequence waits at most
 // ceil(running/budget) steps. What remains of the budget is shared out among the prompts by max-min fairness: a short
-// prompt is done in one step beside a long one, and equal ones progress together; the remainder goes to the oldest.
+// prompt is done in one step beside a long one, and equal ones progress together; the remainder goes to the oldest. Tokens
+// that a constraint forces are read like a prompt's.
 type Fair struct {
 	// StepTokens bounds the tokens of a step, and with it the time between two tokens of a sequence that decodes while
 	// prompts come in. 0 means Limits.Batch.
@@ -81,7 +82,7 @@ func (f Fair) Next(s Snapshot) Step {
 
 	prompts := make([]int, 0, len(seqs))
 	for i, q := range seqs {
-		if !q.Decode && q.Pending > feed[i] {
+		if q.Pending > feed[i] {
 			prompts = append(prompts, i)
 		}
 	}

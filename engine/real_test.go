@@ -13,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -91,6 +92,74 @@ func TestChoicesOfModels(t *testing.T) {
 					t.Errorf("%d tokens of prompts read, want 70", read)
 				}
 			})
+		}
+	}
+}
+
+// whole is a runner that returns all logits alone.
+type whole struct{ *runner.Runner }
+
+func (w whole) Limits() runner.Limits {
+	l := w.Runner.Limits()
+	l.Top = 0
+	return l
+}
+
+// TestTopOfModels draws from the largest logits that a device finds, and from all of them: the tokens are the same.
+func TestTopOfModels(t *testing.T) {
+	var requests []engine.Request
+	for i, p := range []sample.Params{{}, sample.Defaults(), {Temperature: 1.5, TopK: 64, TopP: 0.99}, {Temperature: 2, TopK: 3}, {}} {
+		p.Seed = uint64(i)
+		requests = append(requests, engine.Request{Prompt: []int32{int32(i), 3, 9, 2}, MaxTokens: 24, Sampling: p})
+	}
+	for _, arch := range []string{"gemma4", "qwen35moe"} {
+		m, err := models.New(tiny.Meta(arch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev := cpu.New(cpu.Options{Threads: 2})
+		defer dev.Close()
+		w, err := models.LoadWeights(t.Context(), m, tiny.Weights(m, tensor.F32, 1), dev, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := func(all bool) (out [][]int32) {
+			r, err := runner.New(dev, m, w, runner.Options{Seqs: 3, Batch: 16})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			c := engine.Config{Runner: r}
+			if all {
+				c.Runner = whole{r}
+			}
+			e, err := engine.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close(context.Background())
+			var seqs []*engine.Sequence
+			for _, req := range requests {
+				seqs = append(seqs, submit(t, e, req))
+			}
+			for _, s := range seqs {
+				_, tokens, err := read(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var row []int32
+				for _, tok := range tokens {
+					row = append(row, tok.ID)
+				}
+				out = append(out, row)
+			}
+			return out
+		}
+		want, got := ids(true), ids(false)
+		for i := range want {
+			if len(want[i]) != 24 || !slices.Equal(got[i], want[i]) {
+				t.Errorf("%s, request %d: %d, from all logits %d", arch, i, got[i], want[i])
+			}
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"context"
 	"errors"
+	"slices"
 
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/prefix"
 	"github.com/hipengine/hipengine/engine/runner"
@@ -23,7 +26,10 @@ type reuse struct {
 	room   int // checkpoints
 	device *prefix.Cache[runner.CheckpointID]
 	host   *prefix.Cache[*runner.Snapshot] // nil if there is no budget
+	disk   *disk.Store                     // nil if there is none
 	pinned *prefix.Entry[runner.CheckpointID]
+
+	turnStart int32 // see Config
 }
 
 // newReuse returns nil if nothing is to be kept.
@@ -32,7 +38,7 @@ func newReuse(c Config, l runner.Limits) *reuse {
 	if room <= 0 {
 		return nil
 	}
-	r := &reuse{room: room, device: prefix.New(int64(room), c.Runner.Drop)}
+	r := &reuse{room: room, device: prefix.New(int64(room), c.Runner.Drop), turnStart: c.TurnStart, disk: c.Disk}
 	if c.HostBytes > 0 {
 		r.host = prefix.New(c.HostBytes, func(*runner.Snapshot) {})
 	}
@@ -43,6 +49,7 @@ func newReuse(c Config, l runner.Limits) *reuse {
 type hit struct {
 	device *prefix.Entry[runner.CheckpointID]
 	host   *prefix.Entry[*runner.Snapshot]
+	stored *runner.Snapshot
 	n      int // tokens that need not be read
 	known  int // tokens that some kept sequence began with; at least n
 }
@@ -59,27 +66,48 @@ func (e *Engine) lookup(s *Sequence) (h hit) {
 			h = hit{host: entry, n: n, known: max(known, h.known)}
 		}
 	}
+	if s.stored != nil && s.stored.n > h.n {
+		h = hit{stored: s.stored.state, n: s.stored.n, known: max(s.stored.n, h.known)}
+	}
 	if h.n < leastReuse {
-		h.device, h.host, h.n = nil, nil, 0
+		h.device, h.host, h.stored, h.n = nil, nil, nil, 0
 	}
 	return h
 }
 
 // marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on, so
 // that no step passes them. Models that can be cut back need none.
-func (e *Engine) marks(prompt int, h hit) []int {
+func (e *Engine) marks(prompt []int32, h hit) []int {
 	if e.reuse == nil || e.limits.Rewinds {
 		return nil
 	}
-	var marks []int
+	down := func(at int) int { return at - at%runner.PageSize }
 	// Where prompts part once, others will part: after a system prompt, for example.
-	for _, at := range []int{h.known, prompt - promptTail} {
-		at -= at % runner.PageSize
-		if at > h.n && at < prompt && (len(marks) == 0 || at > marks[0]) {
-			marks = append(marks, at)
-		}
+	marks := append([]int{down(h.known)}, e.reuse.turns(prompt)...)
+	if len(marks) == 1 {
+		marks = append(marks, down(len(prompt)-promptTail))
 	}
-	return marks
+	slices.Sort(marks)
+	return slices.DeleteFunc(slices.Compact(marks), func(at int) bool { return at <= h.n || at >= len(prompt) })
+}
+
+// turns returns where the second turn of a conversation begins, and the last; nil if prompt is none.
+func (r *reuse) turns(prompt []int32) []int {
+	if r.turnStart == 0 {
+		return nil
+	}
+	first := slices.Index(prompt, r.turnStart)
+	if first < 0 {
+		return nil
+	}
+	last := len(prompt) - 1
+	for prompt[last] != r.turnStart {
+		last--
+	}
+	if second := slices.Index(prompt[first+1:], r.turnStart); second >= 0 {
+		return []int{first + 1 + second, last}
+	}
+	return []int{last}
 }
 
 // upTo returns how many tokens a sequence that has read n of a prompt may take at once.
@@ -95,11 +123,12 @@ func upTo(prompt, n int, marks []int) int {
 // open gives a sequence a slot, with as much of its prompt in it as is kept.
 func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
 	h := e.lookup(s)
+	s.stored = &stored{} // it has served
 	if h.n > 0 {
 		if slot, err := e.resume(h); err == nil {
 			s.pending = s.req.Prompt[h.n:]
 			s.setCached(h.n)
-			s.marks = e.marks(len(s.req.Prompt), h)
+			s.marks = e.marks(s.req.Prompt, h)
 			e.mu.Lock()
 			e.stats.CachedTokens += uint64(h.n)
 			e.mu.Unlock()
@@ -107,17 +136,21 @@ func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
 		}
 		h.n = 0 // the prompt is read instead; what is wrong with the device shows there
 	}
-	s.marks = e.marks(len(s.req.Prompt), h)
+	s.marks = e.marks(s.req.Prompt, h)
 	return e.runner.Open()
 }
 
 // resume opens a sequence that holds the tokens of a hit.
 func (e *Engine) resume(h hit) (slot runner.SeqID, err error) {
 	r := e.reuse
-	if h.host != nil {
-		r.host.Use(h.host)
+	if h.device == nil {
+		snap := h.stored
+		if h.host != nil {
+			r.host.Use(h.host)
+			snap = h.host.State
+		}
 		err = e.retry(func() (err error) {
-			slot, err = e.runner.Restore(e.ctx, h.host.State)
+			slot, err = e.runner.Restore(e.ctx, snap)
 			return err
 		})
 	} else {
@@ -192,24 +225,52 @@ func (e *Engine) evict() bool {
 	if entry == nil || entry == r.pinned {
 		return false
 	}
-	if r.host != nil {
-		space, ids := entry.Path()
-		if !r.host.Covers(space, ids, entry.Floor) {
-			if snap, err := e.runner.SaveCheckpoint(e.ctx, entry.State); err == nil {
-				r.host.Add(space, ids, entry.Floor, snap.Bytes(), snap)
-			}
-		}
-	}
+	e.moveOut(e.ctx, entry, false)
 	r.device.Remove(entry)
 	return true
 }
 
-// clear drops all that is kept.
-func (r *reuse) clear() {
+// moveOut copies a state of the device to where there is room: to the host, the disk, or both. For the disk, it waits until
+// ctx ends, or not at all.
+func (e *Engine) moveOut(ctx context.Context, entry *prefix.Entry[runner.CheckpointID], wait bool) {
+	r := e.reuse
+	space, ids := entry.Path()
+	toHost := r.host != nil && !r.host.Covers(space, ids, entry.Floor)
+	toDisk := r.disk != nil && !r.disk.Covers(space, ids, entry.Floor)
+	if !toHost && !toDisk {
+		return
+	}
+	snap, err := e.runner.SaveCheckpoint(ctx, entry.State)
+	if err != nil {
+		return // it is read again when it is wanted
+	}
+	if toHost {
+		r.host.Add(space, ids, entry.Floor, snap.Bytes(), snap)
+	}
+	if toDisk {
+		if wait {
+			r.disk.KeepWait(ctx, space, ids, entry.Floor, onDisk{snap})
+		} else {
+			r.disk.Keep(space, ids, entry.Floor, onDisk{snap})
+		}
+	}
+}
+
+// clearReuse drops all that is kept in memory. What the disk lacks goes there first, as much as a moment allows.
+func (e *Engine) clearReuse() {
+	r := e.reuse
 	if r == nil {
 		return
 	}
-	r.device.Clear()
+	ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
+	defer cancel()
+	for r.device.Len() > 0 {
+		entry := r.device.Oldest()
+		if r.disk != nil && ctx.Err() == nil {
+			e.moveOut(ctx, entry, true)
+		}
+		r.device.Remove(entry)
+	}
 	if r.host != nil {
 		r.host.Clear()
 	}

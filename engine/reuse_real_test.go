@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/internal/tiny"
@@ -33,6 +36,25 @@ type tinyModel struct {
 
 func loadTiny(t *testing.T, arch string) *tinyModel {
 	t.Helper()
+	var dev ops.Device = cpu.New(cpu.Options{Threads: 2})
+	var near float64
+	if strings.HasSuffix(dev.Info().Model, "amx") {
+		// There the bits of a token depend on how many are in a step. On the reference they do not, but in delta nets.
+		dev.Close()
+		dev = opsref.New(opsref.Options{Threads: 2})
+		if arch == "qwen35moe" {
+			near = 1e-3
+		}
+	}
+	l := loadTinyOn(t, arch, dev)
+	l.near = near
+	return l
+}
+
+// loadTinyOn loads a tiny model on a device, which the end of the test closes.
+func loadTinyOn(t *testing.T, arch string, dev ops.Device) *tinyModel {
+	t.Helper()
+	t.Cleanup(func() { dev.Close() })
 	meta := tiny.Meta(arch)
 	keys := map[string]uint32{arch + ".context_length": 2048}
 	if arch == "gemma3" {
@@ -47,33 +69,26 @@ func loadTiny(t *testing.T, arch string) *tinyModel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var dev ops.Device = cpu.New(cpu.Options{Threads: 2})
-	var near float64
-	if strings.HasSuffix(dev.Info().Model, "amx") {
-		// There the bits of a token depend on how many are in a step. On the reference they do not, but in delta nets.
-		dev.Close()
-		dev = opsref.New(opsref.Options{Threads: 2})
-		if arch == "qwen35moe" {
-			near = 1e-3
-		}
-	}
-	t.Cleanup(func() { dev.Close() })
 	w, err := models.LoadWeights(t.Context(), m, tiny.Weights(m, tensor.F32, 1), dev, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tinyModel{dev, m, w, near}
+	return &tinyModel{dev: dev, m: m, w: w}
 }
 
 // engine returns an engine of its own, and a function that closes it and checks that nothing is left of what it kept.
-func (l *tinyModel) engine(t *testing.T, o runner.Options, hostBytes int64) (*engine.Engine, func()) {
+func (l *tinyModel) engine(t *testing.T, o runner.Options, hostBytes int64, change ...func(*engine.Config)) (*engine.Engine, func()) {
 	t.Helper()
 	r, err := runner.New(l.dev, l.m, l.w, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	free := r.FreePages()
-	e, err := engine.New(engine.Config{Runner: r, Checkpoints: o.Checkpoints, HostBytes: hostBytes})
+	c := engine.Config{Runner: r, Checkpoints: o.Checkpoints, HostBytes: hostBytes}
+	for _, f := range change {
+		f(&c)
+	}
+	e, err := engine.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,5 +259,124 @@ func TestPrefixTrees(t *testing.T) {
 				t.Errorf("%d of %d tokens were not read: the trees test little", cached, total)
 			}
 		})
+	}
+}
+
+// TestTurns lets clients repeat a conversation without what the model thought, and lets another conversation begin with the
+// same system message. Both find the state at the turn where they part.
+func TestTurns(t *testing.T) {
+	const turn = 7
+	for _, arch := range reusing {
+		t.Run(arch, func(t *testing.T) {
+			l := loadTiny(t, arch)
+			hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 12}, 0, func(c *engine.Config) { c.TurnStart = turn })
+			defer done()
+			cold, done := l.engine(t, runner.Options{Batch: 128}, 0)
+			defer done()
+			rng := rand.New(rand.NewPCG(18, 3))
+			text := func(n int) []int32 {
+				ids := randomIDs(rng, n)
+				for i := range ids {
+					if ids[i] == turn {
+						ids[i]++
+					}
+				}
+				return append([]int32{turn}, ids...)
+			}
+			ask := func(ids []int32, known int) result {
+				t.Helper()
+				r := engine.Request{Prompt: ids, MaxTokens: 50, Sampling: sample.Params{Temperature: 1, LogitBias: map[int32]float32{turn: -100}}}
+				want, got := answer(t, cold, r), answer(t, hot, r)
+				if !l.equal(got, want) {
+					t.Fatalf("after %d cached tokens: %d, cold %d", got.cached, got.ids, want.ids)
+				}
+				// A model that can be cut back parts within the turn.
+				if got.cached < known || got.cached > known && !hot.Limits().Rewinds && arch != "gemma3" {
+					t.Errorf("%d of %d tokens cached, want %d", got.cached, len(ids), known)
+				}
+				return got
+			}
+			system := text(70)
+			history, known := slices.Clone(system), 0
+			header := []int32{turn, 9, 10} // begins the model's turn
+			for range 4 {
+				history = append(history, text(20+rng.IntN(20))...)
+				got := ask(slices.Concat(history, header), known)
+				known = len(history)
+				// The next prompt lacks the beginning of the answer.
+				history = slices.Concat(history, header, got.ids[20:])
+			}
+			ask(slices.Concat(system, text(30), header), len(system))
+		})
+	}
+}
+
+// TestRestart lets a conversation go on in an engine that has but its folder, and expects the bits of reading it all. One
+// file is damaged: then its state is read again.
+func TestRestart(t *testing.T) {
+	for _, arch := range reusing {
+		t.Run(arch, func(t *testing.T) {
+			l := loadTiny(t, arch)
+			cold, done := l.engine(t, runner.Options{Batch: 128}, 0)
+			defer done()
+			dir := t.TempDir()
+			rng := rand.New(rand.NewPCG(18, 6))
+			history, known := randomIDs(rng, 100), 0
+			for turn := range 6 {
+				said := 0
+				store, err := disk.Open(dir, arch, 64<<20, func(string) { said++ })
+				if err != nil {
+					t.Fatal(err)
+				}
+				hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 1 + turn%3}, 0, func(c *engine.Config) { c.Disk = store })
+				if files, _ := store.Len(); files == 0 && turn > 0 {
+					t.Error("the folder is empty")
+				}
+				history = append(history, randomIDs(rng, 10+rng.IntN(30))...)
+				r := engine.Request{Prompt: history, MaxTokens: 12, Sampling: sample.Params{Temperature: 1, Seed: uint64(turn)}}
+				want, got := answer(t, cold, r), answer(t, hot, r)
+				if !l.equal(got, want) {
+					t.Fatalf("turn %d: %d with %d cached, cold %d", turn, got.ids, got.cached, want.ids)
+				}
+				if turn == 4 {
+					known = 0 // every file is damaged
+				}
+				if got.cached < known || turn == 4 && (got.cached != 0 || said == 0) {
+					t.Errorf("turn %d: %d tokens cached, want %d, %d warnings", turn, got.cached, known, said)
+				}
+				other := answer(t, hot, engine.Request{Prompt: history, Space: fmt.Sprint("key ", turn), MaxTokens: 1})
+				if other.cached > 0 {
+					t.Errorf("turn %d: %d tokens of another key's cached", turn, other.cached)
+				}
+				done()
+				if err := store.Close(); err != nil {
+					t.Error(err)
+				}
+				known = len(history) + len(got.ids) - 1 // the last one drawn was not read
+				history = append(history, got.ids...)
+				if turn == 3 {
+					damageAll(t, dir)
+				}
+			}
+		})
+	}
+}
+
+// damageAll changes the last byte of every file of states.
+func damageAll(t *testing.T, dir string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*", "*.state"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d files of states, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)-1] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

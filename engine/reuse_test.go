@@ -135,6 +135,47 @@ func TestReuseUnderLoad(t *testing.T) {
 	}
 }
 
+// TestSpacesAreApart asks for the same random prompts in several spaces, each time in another order, and demands that a
+// space has of a prompt what was asked for in it, and nothing that others gave, on the device and on the host.
+func TestSpacesAreApart(t *testing.T) {
+	for _, rewinds := range []bool{true, false} {
+		bubble(fmt.Sprintf("rewinds %v", rewinds), t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(18, 4))
+			r := &fake.Runner{Lim: runner.Limits{Rewinds: rewinds}, Checkpoints: 3}
+			e := start(t, r, func(o *engine.Config) { o.Checkpoints, o.HostBytes = 3, 1 })
+			seen := map[string][][]int32{}
+			cached := 0
+			for range 150 {
+				prompt := make([]int32, 40+rng.IntN(60))
+				for i := range prompt {
+					prompt[i] = 'a' + rng.Int32N(26)
+				}
+				for _, i := range rng.Perm(3) {
+					space := []string{"", "key", "key 2"}[i]
+					for range 1 + rng.IntN(2) {
+						s := submit(t, e, engine.Request{Prompt: prompt, Space: space, MaxTokens: 3})
+						if _, _, err := read(s); err != nil {
+							t.Fatal(err)
+						}
+						known := 0
+						for _, p := range seen[space] {
+							known = max(known, shared(p, prompt))
+						}
+						if s.Cached() > known {
+							t.Fatalf("%d tokens cached in %q, which had %d", s.Cached(), space, known)
+						}
+						cached += s.Cached()
+						seen[space] = append(seen[space], prompt)
+					}
+				}
+			}
+			if cached < 5000 {
+				t.Errorf("%d tokens cached: the test tests little", cached)
+			}
+		})
+	}
+}
+
 // shared returns how many first tokens two prompts share.
 func shared(a, b []int32) (n int) {
 	for n < min(len(a), len(b)) && a[n] == b[n] {

@@ -22,7 +22,7 @@ type Request struct {
 	Space     string        // states kept of sequences are used within their space alone: one for each API key, say
 	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows
 	Sampling  sample.Params // its LogitBias must not change while the sequence runs
-	IgnoreEOG bool          // end-of-generation tokens are tokens like any other
+	IgnoreEOG bool          // end-of-generation tokens are tokens like any other; not with a constraint
 
 	// Decoder makes the text of the tokens. With nil, tokens have no text and Stop must be empty.
 	Decoder Decoder
@@ -66,10 +66,12 @@ type Sequence struct {
 	slot      runner.SeqID
 	open      bool // slot is valid
 	sampler   *sample.Sampler
+	top       int // logits of highest rank that a draw needs; 0: all
 	stop      *StopMatcher
-	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token drawn
+	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token and those it forces
 	last      [1]int32
 	ids       []int32  // the prompt and what was drawn and goes to the runner
+	stored    *stored  // its state from the disk; nil until the disk was asked
 	marks     []int    // lengths of the prompt at which its state is kept
 	decode    bool     // the prompt is in
 	idle      int      // steps since it was last part of one
@@ -178,14 +180,14 @@ func (s *Sequence) signal() {
 	}
 }
 
-// accept takes a drawn token into the sequence and returns it with its text and finish reason.
-func (s *Sequence) accept(id int32, eog bool) Token {
-	s.sampler.Accept(id)
+// accept takes a token into the sequence and returns it with its text and finish reason.
+func (s *Sequence) accept(t Token, eog bool) Token {
+	s.sampler.Accept(t.ID)
 	s.generated++
-	t := Token{ID: id, EOG: eog && !s.req.IgnoreEOG}
+	t.EOG = eog && !s.req.IgnoreEOG
 	stopped := false
 	if s.req.Decoder != nil && !t.EOG {
-		t.Text, stopped = s.stop.Push(s.req.Decoder.Push(id))
+		t.Text, stopped = s.stop.Push(s.req.Decoder.Push(t.ID))
 	}
 	switch {
 	case t.EOG || stopped:

@@ -32,20 +32,26 @@ type Index struct {
 	embedIDs []int32
 
 	windows []int
+	names   []string  // of the inputs that hold the tables
 	tables  [][]int32 // [seqs, width] for each window
 	width   int
 	raw     []byte
 }
 
-// Reset empties x for a model whose page tables have the given windows, in steps whose tables hold up to pages pages.
-// Tables grow by powers of two, so that a growing sequence needs few plans.
-func (x *Index) Reset(windows []int, pages int) {
+// Reset empties x for a model whose page tables have the given windows, in a step whose tables are width pages long.
+func (x *Index) Reset(windows []int, width int) {
 	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs} {
 		*p = (*p)[:0]
 	}
 	x.starts = append(x.starts, 0)
 	x.embeds, x.embedded = x.embeds[:0], 0
-	x.windows, x.width = windows, Bucket(max(pages, 1))
+	if !slices.Equal(x.windows, windows) {
+		x.windows, x.names = slices.Clone(windows), nil
+		for _, w := range windows {
+			x.names = append(x.names, tableName(w))
+		}
+	}
+	x.width = width
 	x.tables = slices.Grow(x.tables[:0], len(windows))[:len(windows)]
 	for i := range x.tables {
 		x.tables[i] = x.tables[i][:0]
@@ -128,8 +134,8 @@ func (x *Index) Upload(s ops.Stream, p ops.Plan) error {
 			return err
 		}
 	}
-	for i, w := range x.windows {
-		if err := upload(x, s, p, tableName(w), x.tables[i], func(v int32) uint32 { return uint32(v) }); err != nil {
+	for i, name := range x.names {
+		if err := upload(x, s, p, name, x.tables[i], func(v int32) uint32 { return uint32(v) }); err != nil {
 			return err
 		}
 	}

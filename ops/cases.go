@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -13,6 +14,22 @@ func f32(shape ...int) Arg { return Arg{Leaf: Input, DType: tensor.F32, Shape: s
 // i32 is an I32 vector with the given contents.
 func i32(v []int32) Arg {
 	return Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(v)}, Ints: v}
+}
+
+// weightOf is a weight matrix of a type by its name, of type Invalid if that is not registered.
+func weightOf(name string, shape ...int) Arg {
+	dt := tensor.F32 // which is known without its format
+	if name != "F32" {
+		dt, _ = tensor.ParseDType(name)
+	}
+	return Arg{Leaf: Weight, DType: dt, Shape: shape}
+}
+
+// knownTypes returns the cases whose operands all have a type.
+func knownTypes(cs []Case) []Case {
+	return slices.DeleteFunc(cs, func(c Case) bool {
+		return slices.ContainsFunc(c.Args, func(a Arg) bool { return a.DType == tensor.Invalid })
+	})
 }
 
 // unaryCases are the sizes on which elementwise kernels go wrong: one element, odd tails, more than one block.

@@ -72,6 +72,9 @@ type Caps struct {
 	// Free, while no plan or stream uses it; nil for other buffers.
 	Map func(b tensor.Buffer) []byte
 
+	// Invariant says that Compile does as Graph.Invariant demands.
+	Invariant bool
+
 	// Fuse lists the fused ops that package fuse should make, because the device has kernels for them that pay.
 	Fuse []*Def
 }

@@ -99,6 +99,11 @@ type Graph struct {
 	// Exact is an attribute of the products with weights that are recorded while it is set: see [MulMatAttrs].
 	Exact bool
 
+	// Invariant demands that what a token's results are does not depend on how many tokens, sequences and pages the graph is
+	// for, bit for bit: a device then chooses kernels without looking at them. It takes a device whose Caps say that it
+	// can, and costs speed.
+	Invariant bool
+
 	lowered bool
 	err     error
 }
@@ -190,7 +195,10 @@ func (n *Node) infer() error {
 }
 
 // Root follows in-place updates and views of v back to the node that owns the storage.
-func Root(v Value) *Node {
+func Root(v Value) *Node { return Owner(v).node }
+
+// Owner is Root for the value that owns the storage.
+func Owner(v Value) Value {
 	for v.node.Op != nil {
 		i := v.node.Op.Storage(v.out)
 		if i < 0 {
@@ -198,7 +206,7 @@ func Root(v Value) *Node {
 		}
 		v = v.node.In[i]
 	}
-	return v.node
+	return v
 }
 
 // caller returns file:line of the first frame outside this package's builders, skip frames up at least.

@@ -10,7 +10,7 @@ func Lower(g *Graph, d Device, outs ...Value) (*Graph, []Value, error) {
 	if g.err != nil {
 		return nil, nil, g.err
 	}
-	l := &lowering{dev: d, g: &Graph{lowered: true}}
+	l := &lowering{dev: d, g: &Graph{Invariant: g.Invariant, lowered: true}}
 	live := Needed(g, outs)
 	m := map[Value]Value{}
 	for _, n := range g.Nodes {

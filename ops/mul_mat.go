@@ -14,10 +14,19 @@ type MulMatAttrs struct {
 	Exact bool
 }
 
-// Exact reports whether n, a product with weights, is to be exact: see [MulMatAttrs].
+// Exact reports whether n, with products with weights, is to make them exact: see [MulMatAttrs].
 func Exact(n *Node) bool {
-	a, _ := n.Attrs.(MulMatAttrs)
-	return a.Exact
+	switch a := n.Attrs.(type) {
+	case MulMatAttrs:
+		return a.Exact
+	case MulMatNormAttrs:
+		return a.MulMat.Exact
+	case MixtureAttrs:
+		return a.MulMat.Exact
+	case MixtureNormAttrs:
+		return a.Mixture.MulMat.Exact
+	}
+	return false
 }
 
 // mulMatAttrs are the attributes of a product that g records.
@@ -35,25 +44,11 @@ var MulMatOp = Register(&Def{
 		if err := arity(n, 2); err != nil {
 			return err
 		}
-		x, w := n.In[0], n.In[1]
-		if err := is(x, "x", tensor.F32, 2); err != nil {
-			return err
-		}
-		if err := is(w, "w", w.DType(), 2); err != nil {
-			return err
-		}
-		if x.Shape()[1] != w.Shape()[1] {
-			return fmt.Errorf("x has rows of %d elements, w of %d", x.Shape()[1], w.Shape()[1])
-		}
-		n.Out = []Type{{tensor.F32, tensor.Shape{x.Shape()[0], w.Shape()[0]}}}
-		return nil
+		y, err := inferProduct(n.In[0], n.In[1], "w")
+		n.Out = []Type{y}
+		return err
 	},
-	Work: func(n *Node) (flop, bytes int64) {
-		x, w := n.In[0].Shape(), n.In[1]
-		wb, _ := tensor.Bytes(w.DType(), w.Shape()) // a weight that exists has a size
-		m := int64(x[0])
-		return 2 * m * int64(w.Shape().Elems()), wb + 4*m*int64(x[1]+w.Shape()[0])
-	},
+	Work: func(n *Node) (flop, bytes int64) { return productWork(n, 1) },
 	Cases: func() []Case {
 		var cs []Case
 		for _, f := range quantTypes() {
@@ -67,6 +62,45 @@ var MulMatOp = Register(&Def{
 		return cs
 	},
 })
+
+// inferProduct returns the type of x·wᵀ.
+func inferProduct(x, w Value, name string) (Type, error) {
+	if err := is(x, "x", tensor.F32, 2); err != nil {
+		return Type{}, err
+	}
+	if err := is(w, name, w.DType(), 2); err != nil {
+		return Type{}, err
+	}
+	if x.Shape()[1] != w.Shape()[1] {
+		return Type{}, fmt.Errorf("x has rows of %d elements, %s of %d", x.Shape()[1], name, w.Shape()[1])
+	}
+	return Type{tensor.F32, tensor.Shape{x.Shape()[0], w.Shape()[0]}}, nil
+}
+
+// productWork is the Work of products of input 0 with the given number of weights, which follow, whose other operands are
+// read once and whose results are written once.
+func productWork(n *Node, weights int) (flop, bytes int64) {
+	m := int64(n.In[0].Shape()[0])
+	for i, v := range n.In {
+		b, _ := tensor.Bytes(v.DType(), v.Shape()) // what exists has a size
+		bytes += b
+		if i >= 1 && i <= weights {
+			flop += 2 * m * int64(v.Shape().Elems())
+		}
+	}
+	for _, t := range n.Out {
+		bytes += 4 * int64(t.Shape.Elems())
+	}
+	return flop, bytes
+}
+
+// exactly records with f while products of g are exact if attrs, a MulMatAttrs, say so.
+func exactly(g *Graph, attrs any, f func()) {
+	was := g.Exact
+	g.Exact = attrs.(MulMatAttrs).Exact
+	f()
+	g.Exact = was
+}
 
 // MulMat returns x·wᵀ: y[t][o] = Σ_i x[t][i]·w[o][i]. x: F32 [tokens, in], w: [out, in] of any weight type;
 // result F32 [tokens, out].

@@ -3,6 +3,7 @@ package opship
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
@@ -51,6 +52,12 @@ func (a Args) ScratchPtr(off int64) Args { return a.ptr(reloc{off: off}) }
 // CounterPtr adds the address of the launch's counters.
 func (a Args) CounterPtr() Args { return a.ptr(reloc{counters: true}) }
 
+// without makes the address of v null, where a kernel need not write a result.
+func (a Args) without(v ops.Value) Args {
+	a.relocs = slices.DeleteFunc(slices.Clone(a.relocs), func(r reloc) bool { return r.value == v && !r.counters })
+	return a
+}
+
 // NullPtr adds a null pointer, for an optional operand that the node does not have.
 func (a Args) NullPtr() Args { return a.add(8, 0, true) }
 
@@ -68,6 +75,15 @@ func (a Args) U64(x uint64) Args { return a.add(8, x, false) }
 
 // Layout returns the arguments in order.
 func (a Args) Layout() []Field { return a.fields }
+
+// offsets returns where in the block each argument lies.
+func (a Args) offsets() []int {
+	at := make([]int, len(a.fields))
+	for i, f := range a.fields {
+		at[i] = f.Offset
+	}
+	return at
+}
 
 // Size returns the length of the block in bytes, without padding after the last argument.
 func (a Args) Size() int { return len(a.buf) }

@@ -16,6 +16,10 @@ const (
 	splitPerCU     = 2  // blocks that a compute unit should get
 	assumedCUs     = 64 // where the device does not say
 	plainValueDims = 256
+
+	// invariantSplits is the number where results must not depend on that of tokens and pages. Each token's share of keys
+	// follows from its position then.
+	invariantSplits = 4
 )
 
 // attend is an attention as its kernels see it, of whichever op.
@@ -71,6 +75,9 @@ func (a attend) matches() bool {
 // none with so few keys that merging costs more than it saves. It depends on the capacity of the page table, since the
 // number of keys changes from run to run.
 func (a attend) splits(t *Target) int {
+	if t.Invariant {
+		return invariantSplits
+	}
 	keys := a.pages.Shape()[1] * a.k.Shape()[1]
 	if w := a.attrs.Window; w > 0 {
 		keys = min(keys, w)
@@ -124,6 +131,9 @@ func registerAttention(op *ops.Def, of func(n *ops.Node) (attend, bool), before 
 			Op:   op,
 			Match: func(n *ops.Node, t *Target) int {
 				a, ok := of(n)
+				if name == "plain" {
+					return matchIf(ok && match(a, t), t.invariantFirst(score))
+				}
 				return matchIf(ok && match(a, t), score)
 			},
 			Launch: func(n *ops.Node, t *Target) ([]Launch, error) {

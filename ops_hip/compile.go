@@ -21,6 +21,7 @@ type step struct {
 // Compile lowers g, plans its memory and prepares the launches. All memory that running needs is allocated here, but
 // for what the plan needs anew when its arena has moved, which is nothing.
 func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Plan, error) {
+	d.graphs.Do(d.checkGraphs)
 	p, err := d.compile(g, a, outs)
 	if err != nil {
 		return nil, err
@@ -54,18 +55,27 @@ func counters(steps []step) (n int) {
 func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
 	recorded := g
 	if !g.Lowered() {
-		if g, outs, err = fuse.Rewrite(g, d.Caps().Fuse, outs); err != nil {
+		if g, outs, err = fuse.Rewrite(g, fusedFor(g), outs); err != nil {
 			return l, err
 		}
 	}
 	if l.g, l.outs, err = ops.Lower(g, d, outs...); err != nil {
 		return l, d.withLayoutHint(recorded, err)
 	}
-	if l.steps, l.scratch, err = d.selectKernels(l.g); err != nil {
+	if !recorded.Lowered() && !recorded.Invariant {
+		if l.g, l.outs, err = fuse.Group(l.g, l.outs, d.Supports); err != nil {
+			return l, err
+		}
+	}
+	spared, err := d.selectKernels(&l)
+	if err != nil {
 		return l, err
 	}
 	var badSize error
 	l.arena = plan.Build(l.g, l.outs, func(v ops.Value) int64 {
+		if spared[v] {
+			return 0
+		}
 		n, err := tensor.Bytes(v.DType(), v.Shape())
 		if err != nil && badSize == nil {
 			badSize = fmt.Errorf("opship: %v: %w", v.Node(), err)
@@ -116,26 +126,36 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 	return p, nil
 }
 
-// selectKernels chooses the kernel of each node, inserts the packs that kernels want into g, which must be the device's
-// own, and returns the scratch memory that the neediest wants.
-func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err error) {
+// selectKernels chooses the kernel of each node of l.g, which must be the device's own, inserts the packs that kernels want,
+// and fills l.steps and l.scratch, what the neediest wants. It returns the values that nobody writes.
+func (d *Device) selectKernels(l *lowered) (map[ops.Value]bool, error) {
+	t := d.target
+	if l.g.Invariant {
+		invariant := *t
+		invariant.Invariant = true
+		t = &invariant
+	}
 	ps := newPacks()
 	var nodes []*ops.Node
-	for _, n := range g.Nodes {
+	for _, n := range l.g.Nodes {
 		if n.Op != nil && !n.Op.View {
-			k, err := d.kernelFor(n)
+			k, err := d.kernelFor(n, t)
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
-			made, err := ps.add(n, k, d.target)
+			made, err := ps.add(n, k, t)
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			nodes = append(nodes, made...)
 		}
 		nodes = append(nodes, n)
 	}
-	g.Nodes = nodes
+	for _, o := range l.outs {
+		ps.reads(o)
+	}
+	l.g.Nodes = nodes
+	spared := map[ops.Value]bool{}
 	for i, n := range nodes {
 		n.ID = i
 		if n.Op == nil || n.Op.View {
@@ -143,31 +163,37 @@ func (d *Device) selectKernels(g *ops.Graph) (steps []step, scratch int64, err e
 		}
 		k, ok := ps.chosen[n]
 		if !ok {
-			if k, err = d.kernelFor(n); err != nil {
-				return nil, 0, err
+			var err error
+			if k, err = d.kernelFor(n, t); err != nil {
+				return nil, err
 			}
 		}
-		ls, err := k.Launch(n, d.target)
+		ls, err := k.Launch(n, t)
 		if err != nil {
-			return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
+			return nil, fmt.Errorf("opship: %s: %v: kernel %s: %w", n.Pos, n, k.Name, err)
 		}
-		for _, l := range ls {
-			if l.Scratch < 0 || l.Scratch > maxAlloc {
-				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, l.Scratch)
+		unread := ps.spared(n, k)
+		for i := range ls {
+			if s := ls[i].Scratch; s < 0 || s > maxAlloc {
+				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, s)
 			}
-			if l.Counters < 0 || l.Counters > maxCounters {
-				return nil, 0, fmt.Errorf("opship: %s: %v: kernel %s wants %d counters, at most %d", n.Pos, n, k.Name, l.Counters, maxCounters)
+			l.scratch = max(l.scratch, ls[i].Scratch)
+			for _, v := range unread {
+				ls[i].Args = ls[i].Args.without(v)
+				spared[v] = true
 			}
-			scratch = max(scratch, l.Scratch)
+			if c := ls[i].Counters; c < 0 || c > maxCounters {
+				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d counters, at most %d", n.Pos, n, k.Name, c, maxCounters)
+			}
 		}
-		steps = append(steps, step{n, k.Name, ls})
+		l.steps = append(l.steps, step{n, k.Name, ls})
 	}
-	return steps, scratch, nil
+	return spared, nil
 }
 
-// kernelFor returns the best kernel for n.
-func (d *Device) kernelFor(n *ops.Node) (Kernel, error) {
-	k, ok := d.opt.kernels.find(n, d.target)
+// kernelFor returns the best kernel for n on t, which is the device's target.
+func (d *Device) kernelFor(n *ops.Node, t *Target) (Kernel, error) {
+	k, ok := d.opt.kernels.find(n, t)
 	if !ok {
 		return k, fmt.Errorf("opship: %s: %w: %v on %s", n.Pos, ops.ErrUnsupported, n, d.info.Name)
 	}
@@ -220,7 +246,8 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 	total := 0
 	for _, s := range p.steps {
 		for i := range s.launches {
-			total += argBytes(s.launches[i].Args.Size())
+			a := s.launches[i].Args
+			total += argBytes(&hiprt.Launch{Args: a.buf, Params: a.offsets()})
 		}
 	}
 	args, err := d.alloc(int64(total), ops.MemPinned)
@@ -249,15 +276,15 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 				if err != nil {
 					return fail(err)
 				}
-				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block})
+				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block, Params: l.Args.offsets()})
 			}
 		}
 		return p.bind(arena, gen)
 	})
 }
 
-// argBytes returns the room in host memory of n bytes of arguments.
-func argBytes(n int) int { return (hiprt.PrepareSize(n) + 63) &^ 63 }
+// argBytes returns the room in host memory of the arguments of l.
+func argBytes(l *hiprt.Launch) int { return (l.PrepareSize() + 63) &^ 63 }
 
 // ones replaces zeros, which launch functions refuse.
 func ones(d [3]uint32) [3]uint32 {

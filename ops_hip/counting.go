@@ -12,9 +12,31 @@ import (
 )
 
 // OpenCounting opens the emulator of target as a device of cus compute units that runs one registered kernel, by name,
-// wherever it can and nothing else but what packs activations for it, and that counts distinct bytes as well. With cus
-// the launches are those that a card of that size gets: how far attention is split depends on it.
+// wherever it can and nothing else but what packs activations for it, or all kernels if the name is empty, and that counts
+// distinct bytes and trips to memory as well, which excludes the checks of [EnvChecks]. With cus the launches are those that a card of that size gets: how far attention is split
+// depends on it.
 func OpenCounting(target, kernel string, cus int) (*Device, error) {
+	only, err := onlyKernel(kernel)
+	if err != nil {
+		return nil, err
+	}
+	o := FromEnv()
+	o.kernels = only
+	d, err := OpenWith("emu:"+target, o)
+	if err != nil {
+		return nil, err
+	}
+	d.target = NewTarget(target, cus)
+	m := hiprt.MachineOf(d.rt).(*machine)
+	m.opt.Footprint, m.opt.Trips = true, true
+	return d, nil
+}
+
+// onlyKernel returns the registry without the other kernels of any op but packOp, and the registry itself without a name.
+func onlyKernel(kernel string) (registry, error) {
+	if kernel == "" {
+		return kernels, nil
+	}
 	only := registry{}
 	for op, ks := range kernels {
 		for _, k := range ks {
@@ -26,15 +48,7 @@ func OpenCounting(target, kernel string, cus int) (*Device, error) {
 	if !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(only))...), func(k Kernel) bool { return k.Name == kernel }) {
 		return nil, fmt.Errorf("opship: no kernel %q is registered", kernel)
 	}
-	o := FromEnv()
-	o.kernels = only
-	d, err := OpenWith("emu:"+target, o)
-	if err != nil {
-		return nil, err
-	}
-	d.target = NewTarget(target, cus)
-	hiprt.MachineOf(d.rt).(*machine).opt.Footprint = true
-	return d, nil
+	return only, nil
 }
 
 // Candidate is a registered kernel that can run a node.

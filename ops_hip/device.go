@@ -3,6 +3,7 @@ package opship
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,7 +24,9 @@ type Device struct {
 	rt      hiprt.Runtime
 	ordinal int
 
-	integrated bool // shares the host's memory
+	integrated bool      // shares the host's memory
+	graphs     sync.Once // checkGraphs
+	noGraphs   error     // why kernels are launched one by one although the options allow graphs; nil if they are not
 
 	opt    Options
 	thread *devthread.Thread
@@ -104,12 +107,25 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
-// fused are the ops that graphs are rewritten to, larger ones first.
-var fused = []*ops.Def{ops.SelfAttentionOp, ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+// fused are the ops that graphs are rewritten to: parts before what is made of them, else larger ones first. fusedRows are
+// those whose kernels do the same to a token whatever the number of tokens is.
+var (
+	fusedRows = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
+	fused     = slices.Concat([]*ops.Def{ops.SelfAttentionOp, ops.MixtureOp, ops.SharedMixtureOp}, fusedRows,
+		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp})
+)
+
+// fusedFor returns the ops that g is rewritten to.
+func fusedFor(g *ops.Graph) []*ops.Def {
+	if g.Invariant {
+		return fusedRows
+	}
+	return fused
+}
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
-	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused}
+	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused, Invariant: true}
 }
 
 // planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.

@@ -1,8 +1,10 @@
 package opship
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +77,7 @@ func TestInfo(t *testing.T) {
 	if got := d.Info(); got != want {
 		t.Errorf("info %+v, want %+v", got, want)
 	}
-	if got, want := d.Target(), (Target{Name: "gfx1100", Wave: 32, CUs: 4, LDS: 64 << 10, MMA: MMAGfx11}); got != want {
+	if got, want := d.Target(), (Target{Name: "gfx1100", Wave: 32, CUs: 4, LDS: 64 << 10, VGPRs: 1536, MMA: MMAGfx11}); got != want {
 		t.Errorf("target %+v, want %+v", got, want)
 	}
 }
@@ -203,6 +205,35 @@ func TestHints(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantError(t, withHint("hip", dir, cause), "groups render and video")
+	}
+}
+
+// TestNotes says once, when a device is opened, what speaks against its runtime.
+func TestNotes(t *testing.T) {
+	for _, c := range []struct {
+		target string
+		v      hiprt.Version
+		known  []string
+		want   []string
+	}{
+		{"gfx1201", hiprt.Version{Major: 6, Minor: 3}, nil, []string{"HIP 6.3.0 is among the first that know gfx1201", "ROCm 6.4"}},
+		{"gfx1201", hiprt.Version{Major: 6, Minor: 4}, nil, nil},
+		{"gfx1100", hiprt.Version{Major: 6, Minor: 3}, []string{"several HIP runtimes are installed"}, []string{"several HIP runtimes are installed", "hip:0"}},
+	} {
+		var log bytes.Buffer
+		rt := fakert.New(c.target, goKernels)
+		rt.Ver, rt.Known = c.v, c.known
+		d, err := openOn(rt, "hip:0", 0, Options{kernels: testRegistry(), CodeObjects: objectDir(t), Log: slog.New(slog.NewTextHandler(&log, nil))})
+		must(t, err)
+		closing(t, d.Close)
+		if len(c.want) == 0 && log.Len() > 0 {
+			t.Errorf("%s, HIP %v: log is %q", c.target, c.v, &log)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(log.String(), w) {
+				t.Errorf("%s, HIP %v: log is %q, want %q", c.target, c.v, &log, w)
+			}
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ type program struct {
 func (p program) Launch(kernel string, grid, block [3]uint32, args []byte) error {
 	s, err := p.Module.Launch(context.Background(), kernel, grid, block, 0, args, p.on.opt)
 	if err == nil {
-		p.on.counts.add(kernel, &s)
+		p.on.counts.add(p.Object().Kernel(kernel), &s)
 	}
 	return err
 }

@@ -4,9 +4,11 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/exec"
+	"github.com/hipengine/hipengine/ops_hip/limits"
 )
 
 // KernelStats counts what the launches of one kernel executed. Bytes are those that active lanes asked for, before
@@ -21,8 +23,8 @@ type KernelStats struct {
 	// kind (s_nop, s_clause, priorities, prefetches, cache maintenance).
 	Waits, Delays, Hints uint64
 
-	// ByClass divides Instructions. The classes are salu, branch, smem, valu (a dual-issue instruction counts once), trans
-	// (transcendental functions), dot (dot products and mixed precision), wmma, lds, vmem, scratch and other.
+	// ByClass divides Instructions. The classes are salu, branch, smem, valu (a dual-issue instruction counts once), mul
+	// (products of integers of 32 bits), f64, trans (transcendental functions), dot (dot products and mixed precision), wmma, lds, vmem, scratch and other.
 	// Those that did not occur are missing.
 	ByClass map[string]uint64
 
@@ -34,6 +36,26 @@ type KernelStats struct {
 	// LoadedOnce and StoredOnce are the distinct bytes of each launch, summed over launches: what must cross the memory
 	// bus if no cache holds anything when a launch starts. They are counted on devices of [OpenCounting] alone.
 	LoadedOnce, StoredOnce uint64
+
+	// Trips is the length of the chains of loads from global memory that wait for each other, summed over waves, and
+	// FreshTrips that of links which load a line that nothing in the launch has loaded; loads in flight together are one
+	// link. LongestTrips and LongestFresh are those of the waves with most. They too are counted on devices of
+	// [OpenCounting] alone.
+	Trips, FreshTrips, LongestTrips, LongestFresh uint64
+
+	VGPRs, LDS int // vector registers of a lane, bytes of LDS of a block
+}
+
+// Work returns what bounds are computed from.
+func (k KernelStats) Work() limits.Work {
+	c := limits.FromClasses(k.ByClass)
+	c.Bytes = float64(k.LoadedOnce + k.StoredOnce)
+	c.Loaded = float64(k.GlobalLoadBytes)
+	c.LDSLoad, c.LDSStored = float64(k.LDSLoadBytes), float64(k.LDSStoreBytes)
+	c.Trips, c.Fresh = float64(k.Trips), float64(k.FreshTrips)
+	c.LongestTrips, c.LongestFresh = float64(k.LongestTrips), float64(k.LongestFresh)
+	block := limits.Block{Threads: waveLanes * int(k.Waves/max(1, k.Workgroups)), VGPRs: k.VGPRs, LDS: k.LDS}
+	return limits.Work{Counts: c, Block: block, Waves: float64(k.Waves)}
 }
 
 // Executed returns what an emulated device has executed since it was opened, by the symbol of the kernel. Launches
@@ -46,13 +68,27 @@ func (d *Device) Executed() map[string]KernelStats {
 	return m.counts.snapshot()
 }
 
+// TakeExecuted is Executed, and starts counting anew.
+func (d *Device) TakeExecuted() map[string]KernelStats {
+	m, ok := hiprt.MachineOf(d.rt).(*machine)
+	if !ok {
+		return nil
+	}
+	m.counts.mu.Lock()
+	defer m.counts.mu.Unlock()
+	by := m.counts.by
+	m.counts.by = nil
+	return by
+}
+
 // executed adds up the launches of each kernel.
 type executed struct {
 	mu sync.Mutex
 	by map[string]KernelStats
 }
 
-func (e *executed) add(kernel string, s *rdna.Stats) {
+func (e *executed) add(f *codeobj.Function, s *rdna.Stats) {
+	kernel := f.Name
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.by == nil {
@@ -69,6 +105,11 @@ func (e *executed) add(kernel string, s *rdna.Stats) {
 	k.Waits += s.Waits
 	k.Delays += s.Delays
 	k.Hints += s.Hints
+	k.VGPRs, k.LDS = f.VGPRs, f.LDS
+	k.Trips += s.Trips
+	k.FreshTrips += s.FreshTrips
+	k.LongestTrips = max(k.LongestTrips, s.LongestTrips)
+	k.LongestFresh = max(k.LongestFresh, s.LongestFresh)
 	k.LoadedOnce += s.LoadedOnce
 	k.StoredOnce += s.StoredOnce
 	for c, n := range s.ByClass {

@@ -2,6 +2,7 @@ package opship
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// results runs op on the operands of p on dev.
+// results runs op on the operands of p on dev, with nothing else fused.
 func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	t.Helper()
 	s, err := dev.Stream()
@@ -20,29 +21,24 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	g := &ops.Graph{}
 	var in []ops.Value
 	for i, v := range p.node.In {
-		if v.Node().Leaf != ops.State {
-			in = append(in, g.Input(v.Node().Name, v.DType(), v.Shape()...))
-			continue
+		switch leaf := v.Node(); leaf.Leaf {
+		case ops.Weight:
+			in = append(in, g.Weight(uploaded(t, dev, s, leaf.Tensor, p.data[i])))
+		case ops.State:
+			in = append(in, g.State(uploaded(t, dev, s, leaf.Tensor, p.data[i])))
+		default:
+			in = append(in, g.Input(leaf.Name, v.DType(), v.Shape()...))
 		}
-		ten := tensor.Tensor{Name: v.Node().Name, DType: v.DType(), Shape: v.Shape()}
-		ten.Buf, err = dev.Alloc(int64(len(p.data[i])), ops.MemState)
-		must(t, err)
-		defer closing(t, ten.Buf.Free)
-		must(t, s.Upload(ten, p.data[i]))
-		in = append(in, g.State(ten))
 	}
-	plan, err := dev.Compile(g, nil, g.Add(op, p.node.Attrs, in...)...)
+	g, outs, err := ops.Lower(g, dev, g.Add(op, p.node.Attrs, in...)...)
+	must(t, err)
+	plan, err := dev.Compile(g, nil, outs...)
 	must(t, err)
 	defer closing(t, plan.Close)
 	for i, v := range p.node.In {
-		if v.Node().Leaf == ops.State {
-			continue
+		if ten, ok := plan.Input(v.Node().Name); ok {
+			must(t, s.Upload(ten, p.data[i]))
 		}
-		ten, ok := plan.Input(v.Node().Name)
-		if !ok {
-			t.Fatalf("no input %s", v.Node().Name)
-		}
-		must(t, s.Upload(ten, p.data[i]))
 	}
 	must(t, s.Run(plan))
 	var all [][]byte
@@ -58,7 +54,29 @@ func (p *problem) results(t *testing.T, dev *Device, op *ops.Def) [][]byte {
 	return all
 }
 
-// TestFusedBits checks that fused kernels give the bits of what they replace.
+// uploaded returns w in memory of dev with the given contents, until the test ends.
+func uploaded(t *testing.T, dev *Device, s ops.Stream, w tensor.Tensor, data []byte) tensor.Tensor {
+	t.Helper()
+	size, err := ops.WeightBytes(w)
+	must(t, err)
+	w.Buf, err = dev.Alloc(size, ops.MemWeights)
+	must(t, err)
+	must(t, s.Upload(w, data))
+	return w
+}
+
+// fusedBound returns how far the kernel of a fused op may be from what it replaces, as a square error over that of the
+// results; 0 if it gives the same bits. Mixtures multiply codes of 24 bits where their parts multiply floats, and the chunked
+// form of a DeltaNet layer has other chunks.
+func fusedBound(k Kernel) float64 {
+	switch k.Name {
+	case "mixture_dot", "shared_mixture_dot", "mixture_add_rms_norm_dot", "shared_mixture_add_rms_norm_dot", "delta_net_core_f32_chunk":
+		return 1e-12
+	}
+	return 0
+}
+
+// TestFusedBits checks that fused kernels give the bits of what they replace, but for those with a fusedBound.
 func TestFusedBits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -68,7 +86,7 @@ func TestFusedBits(t *testing.T) {
 			dev, err := OpenWith("emu:"+target, FromEnv())
 			must(t, err)
 			defer closing(t, dev.Close)
-			for _, d := range dev.Caps().Fuse {
+			for _, d := range append(dev.Caps().Fuse, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op) {
 				expanded := *d // which no device knows
 				expanded.Name += "_expanded"
 				cases := kernelCases(d)
@@ -79,15 +97,28 @@ func TestFusedBits(t *testing.T) {
 						cases = append(cases, ops.Case{Name: "long", Attrs: ops.NormAttrs{Eps: 1e-6}, Args: []ops.Arg{row, row, w}})
 					}
 				}
+				if d == ops.MulMatAddRMSNormOp {
+					for _, n := range []int{4096, 8192} {
+						h := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n / 1024 / 2, n}}
+						cases = append(cases, ops.Case{Name: fmt.Sprint("long", n), Attrs: ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}},
+							Args: []ops.Arg{input(n/1024/2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
+					}
+				}
 				native := 0
 				for _, c := range cases {
 					p := newProblem(t, d, c)
-					if dev.Supports(p.node) {
+					limit := 0.0
+					if k, ok := kernels.find(p.node, dev.target); ok {
 						native++
+						limit = fusedBound(k)
 					}
 					got, want := p.results(t, dev, d), p.results(t, dev, &expanded)
 					for r := range want {
-						if !bytes.Equal(got[r], want[r]) {
+						if limit > 0 {
+							if e := relative(floats(got[r]), floats(want[r])); !(e <= limit) {
+								t.Errorf("%s/%s: result %d has an error of %g against the expansion, at most %g", d.Name, c.Name, r, e, limit)
+							}
+						} else if !bytes.Equal(got[r], want[r]) {
 							t.Errorf("%s/%s: result %d differs from that of the expansion", d.Name, c.Name, r)
 						}
 					}
@@ -253,4 +284,47 @@ func productOf(t *testing.T, d *Device, tokens, k, packs int, others map[string]
 	must(t, s.Download(b, p.Output(0)))
 	must(t, s.Sync(t.Context()))
 	return floats(b)
+}
+
+// times is op followed by a product of its first result with 8-bit weights, which are the last operand.
+func times(op *ops.Def) *ops.Def {
+	return &ops.Def{Name: op.Name + "_product", Results: 1,
+		Infer: func(n *ops.Node) error {
+			first := &ops.Node{Op: op, In: n.In[:len(n.In)-1], Attrs: n.Attrs}
+			if err := op.Infer(first); err != nil {
+				return err
+			}
+			n.Out = []ops.Type{{DType: tensor.F32, Shape: tensor.Shape{first.Out[0].Shape[0], n.In[len(n.In)-1].Shape()[0]}}}
+			return nil
+		},
+		Expand: func(g *ops.Graph, in []ops.Value, attrs any) []ops.Value {
+			w := in[len(in)-1]
+			y := g.Add(op, attrs, in[:len(in)-1]...)[0]
+			return []ops.Value{ops.MulMat(g, ops.Reshape(g, y, y.Shape()[0], w.Shape()[1]), w)}
+		}}
+}
+
+// TestEmittedCodesOfLayers does the same for ops that have states.
+func TestEmittedCodesOfLayers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	for _, target := range emulated {
+		emits, plain := emitters(t, target)
+		for _, c := range ops.DeltaNetCoreOp.Cases() {
+			heads := c.Args[11].Shape
+			if heads[2] != maxCoreValues {
+				continue
+			}
+			c.Args = append(c.Args, weight(quant.Q8_0, 16, heads[1]*heads[2]))
+			p := newProblem(t, times(ops.DeltaNetCoreOp), c)
+			got, want := floats(p.results(t, emits, p.node.Op)[0]), floats(p.results(t, plain, p.node.Op)[0])
+			if e := relative(got, want); !(e <= 1e-13) {
+				t.Errorf("%s: %s: error %g", target, c.Name, e)
+			}
+			if n := emits.Executed()["mul_mat_x_q24"].Launches; n != 0 {
+				t.Errorf("%s: %s: %d packs", target, c.Name, n)
+			}
+		}
+	}
 }

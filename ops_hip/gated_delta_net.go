@@ -47,7 +47,7 @@ func init() {
 	Register(Kernel{
 		Name:   "gated_delta_net_f32_serial",
 		Op:     ops.GatedDeltaNetOp,
-		Match:  func(n *ops.Node, _ *Target) int { return matchIf(match(n, deltaSerial), matchPlain) },
+		Match:  func(n *ops.Node, t *Target) int { return matchIf(match(n, deltaSerial), t.invariantFirst(matchPlain)) },
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "serial", deltaSerial) },
 	})
 	Register(Kernel{

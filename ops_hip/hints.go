@@ -22,6 +22,25 @@ var floors = []struct {
 	{"gfx120", hiprt.Version{Major: 6, Minor: 2}},
 }
 
+// tried are the oldest HIP runtimes that are known to work well with a target: older ones know it, but were released with
+// firmware and drivers of its first months.
+var tried = []struct {
+	prefix string
+	first  hiprt.Version
+}{
+	{"gfx120", hiprt.Version{Major: 6, Minor: 4}},
+}
+
+// youngRuntime says what speaks against a runtime that knows its device, if anything does.
+func youngRuntime(target string, v hiprt.Version) string {
+	for _, f := range tried {
+		if strings.HasPrefix(target, f.prefix) && v.Less(f.first) {
+			return fmt.Sprintf("HIP %v is among the first that know %s: with wrong results or hangs, try ROCm %d.%d or later", v, target, f.first.Major, f.first.Minor)
+		}
+	}
+	return ""
+}
+
 // oldRuntime refuses a runtime that is older than its device.
 func oldRuntime(target string, v hiprt.Version, library string) error {
 	for _, f := range floors {

@@ -21,9 +21,16 @@ type Kernel struct {
 	// Match sees them; Launch sees the packs behind their inputs, in the same order.
 	packs func(n *ops.Node, t *Target) []pack
 
+	// alsoReads reports whether the kernel reads input i of n as it is, although it wants a pack of it; nil: it does not.
+	alsoReads func(n *ops.Node, i int) bool
+
 	// emits reports whether the kernel can write result r of n in form f too; nil: it cannot. The pack is then the last
 	// result of the node that Launch sees.
 	emits func(n *ops.Node, r int, f packForm) bool
+
+	// spares reports whether the kernel need not write result r of n, where nothing reads it but in the form that the kernel
+	// emits: the address of r is then null. nil: it writes all.
+	spares func(n *ops.Node, r int) bool
 
 	// Launch returns what runs for n, in order. It is called once, when a plan is compiled, on nodes that Match
 	// accepted; the result must be a function of the same things as Match's.

@@ -69,6 +69,7 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.EmbedOp:         embedCases,
 	ops.RoPEOp:          ropeCases,
 	ops.RouteOp:         routeCases,
+	ops.TopKOp:          topKCases,
 	ops.KVAppendOp:      kvAppendCases,
 	ops.MulMatOp:        mulMatCases,
 	ops.MulMatExpertsOp: expertCases,
@@ -107,11 +108,12 @@ func normCases(weighted bool) func() []ops.Case {
 	}
 }
 
-// rareTypes are the weight types that have no conformance cases: those that need an importance matrix, and F64.
+// rareTypes are the weight types that have no conformance cases: those that need an importance matrix, those of activations,
+// and F64.
 func rareTypes() []tensor.Format {
 	var fs []tensor.Format
 	for _, f := range tensor.Formats() {
-		if quant.RequiresImatrix(f.DType) || f.DType == tensor.F64 {
+		if _, ok := weightTypes[f.Name]; ok && (quant.RequiresImatrix(f.DType) || f.Activation || f.DType == tensor.F64) {
 			fs = append(fs, f)
 		}
 	}
@@ -165,6 +167,30 @@ func routeCases() []ops.Case {
 		{Name: "topk", Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return 30 * float32(r.NormFloat64()) }, 3, 128)},
 			Attrs: ops.RouteAttrs{K: 4, Gating: ops.SoftmaxTopK, Scale: 1}},
 	}
+}
+
+// topKCases have a tail of a part, more parts than one join takes at once, and rows that are not finite.
+func topKCases() []ops.Case {
+	nth := func(at int, x float32) func(*rand.Rand) float32 {
+		i := -1
+		return func(r *rand.Rand) float32 {
+			if i++; i == at || i > at && i%1000 == 0 {
+				return x
+			}
+			return float32(r.NormFloat64())
+		}
+	}
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	var cs []ops.Case
+	for _, k := range []int{1, 3, 64} {
+		cs = append(cs,
+			ops.Case{Name: fmt.Sprint("parts/", k), Args: []ops.Arg{input(2, 3*topKPart+1)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("equal/", k), Args: []ops.Arg{inputOf(constant(-2), 1, 2*topKPart)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("nan/", k), Args: []ops.Arg{inputOf(nth(5000, nan), 1, 9000)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("inf/", k), Args: []ops.Arg{inputOf(nth(17, inf), 2, 5000)}, Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("-inf/", k), Args: []ops.Arg{inputOf(nth(4999, -inf), 1, 5000)}, Attrs: ops.TopKAttrs{K: k}})
+	}
+	return append(cs, ops.Case{Name: "joins", Args: []ops.Arg{input(1, 70*topKPart)}, Attrs: ops.TopKAttrs{K: 64}})
 }
 
 // tokens are the index operands of a step, page tables scrambled.
@@ -333,6 +359,7 @@ func deltaCases() []ops.Case {
 	}{
 		{"padding", 2, 4, 32, 32, true, []int32{0, 3, 3, 100, 100}, []int32{3, 0, 4, 1}},
 		{"d20", 1, 2, 20, 7, false, []int32{0, 1, 34}, []int32{1, 0}},
+		{"d64", 1, 2, 64, 64, false, []int32{0, 1, 66}, []int32{1, 2}},
 		{"d96", 1, 2, 96, 100, false, []int32{0, 33}, []int32{1}},
 		{"d256", 1, 1, 256, 40, true, []int32{0, 11}, []int32{0}},
 	} {

@@ -2,4 +2,4 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-func init() { registerNormOfAny(ops.L2NormOp) }
+func init() { registerNormOfAny(ops.L2NormOp, false) }

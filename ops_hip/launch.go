@@ -14,7 +14,19 @@ const (
 	matchGood  = 10 // better where it applies
 	matchBest  = 20
 	matchSplit = 30 // see exactTokens
+
+	// matchInvariant is above all others: kernels whose results do not depend on the number of tokens take their nodes
+	// where that is demanded. Ops whose kernels all keep to it, or differ in their speed alone, do without.
+	matchInvariant = 100
 )
+
+// invariantFirst returns score, or one above those of other kernels where results must not depend on the number of tokens.
+func (t *Target) invariantFirst(score int) int {
+	if t.Invariant {
+		return matchInvariant + score
+	}
+	return score
+}
 
 // maxIndex bounds sizes that kernels count in 32 bits.
 const maxIndex = math.MaxInt32

@@ -28,15 +28,13 @@ func (d *Device) planBytes(g *ops.Graph, outs ...ops.Value) (int64, error) {
 
 // launches is Launches of the device's ops.Caps.
 func (d *Device) launches(g *ops.Graph, outs ...ops.Value) ([]string, error) {
-	l, err := d.lower(g, outs)
+	ls, err := d.Planned(g, outs...)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, s := range l.steps {
-		for _, k := range s.launches {
-			names = append(names, k.Symbol)
-		}
+	for _, l := range ls {
+		names = append(names, l.Launch.Symbol)
 	}
 	return names, nil
 }

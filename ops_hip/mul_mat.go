@@ -1,6 +1,8 @@
 package opship
 
 import (
+	"slices"
+
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
@@ -9,100 +11,249 @@ import (
 // vecTokens is the largest number of tokens that the mat-vec kernels take.
 const vecTokens = 8
 
-// dotWeights are the types with integer dot products.
-var dotWeights = map[tensor.DType]bool{quant.Q8_0: true, quant.Q4_K: true, quant.Q6_K: true}
+// dotWeights are the types with integer dot products, as mul_mat_dot.hip numbers them.
+var dotWeights = map[tensor.DType]uint32{quant.Q8_0: 0, quant.Q4_K: 1, quant.Q6_K: 2}
 
-// mulMatSizes returns tokens m, outputs n and inputs k of a mul_mat, the type of its weights, and whether the
-// kernels take them.
-func mulMatSizes(node *ops.Node) (m, n, k int, w weightType, ok bool) {
-	m, n, k = node.In[0].Shape()[0], node.In[1].Shape()[0], node.In[1].Shape()[1]
-	w, ok = weightTypeOf(node.In[1])
-	return m, n, k, w, ok && fits(m, n, k, m*k/32) && cover(m, 64) <= maxGridYZ
+// isDot reports whether there are integer dot products of weights w.
+func isDot(w ops.Value) bool {
+	_, ok := dotWeights[w.DType()]
+	return ok
 }
 
-// vecSuffix says which mat-vec kernel takes m tokens.
-func vecSuffix(m int) string {
-	if m == 1 {
+// products are the sizes of a node that multiplies m rows of k elements, its first input, with the weights that follow.
+type products struct {
+	m, k  int
+	w     []ops.Value
+	typ   weightType // of all weights
+	mixed bool       // they have several types; typ is that of the first
+}
+
+// productsOf returns the products of node with its first weights, and whether kernels take them.
+func productsOf(node *ops.Node, weights int) (p products, ok bool) {
+	x := node.In[0].Shape()
+	p = products{m: x[0], k: x[1], w: node.In[1 : 1+weights]}
+	ok = fits(p.m, p.k, p.m*p.k/32) && cover(p.m, 64) <= maxGridYZ
+	for i, w := range p.w {
+		typ, known := weightTypeOf(w)
+		if i == 0 {
+			p.typ = typ
+		}
+		p.mixed = p.mixed || typ != p.typ
+		ok = ok && known && fits(w.Shape()[0])
+	}
+	return p, ok
+}
+
+// blocks returns how many blocks of the given number of rows cover all weights.
+func (p products) blocks(rows int) uint32 {
+	n := uint32(0)
+	for _, w := range p.w {
+		n += Blocks(w.Shape()[0], rows)
+	}
+	return n
+}
+
+// dots reports whether there are integer dot products of all weights; dot also that few enough tokens are there for them.
+func (p products) dots() bool {
+	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return !isDot(w) })
+}
+func (p products) dot() bool { return p.dots() && p.m <= vecTokens }
+
+// matrix reports whether matrix kernels take the products, which are of many tokens.
+func (p products) matrix(t *Target) bool {
+	return p.m > vecTokens && !p.mixed && mmaWeights(t, p.typ, p.k)
+}
+
+// suffix says which mat-vec kernel takes the tokens.
+func (p products) suffix(t *Target) string {
+	if p.m == 1 && !t.Invariant {
 		return "1"
 	}
 	return "8"
 }
 
+// matchVec is the match of the mat-vec kernels, which are best for few tokens. Where results must not depend on how many
+// there are, they take all, some at a time: decoding loses nothing by that, and prompts read the weights more often.
+func matchVec(ok bool, m int, t *Target, score int) int {
+	if t.Invariant {
+		return matchIf(ok, matchInvariant+score)
+	}
+	return matchIf(ok && m <= vecTokens, score)
+}
+
+// vecGroups calls f for each group of tokens that mat-vec kernels take at a time, from token first on, and returns the
+// launches.
+func vecGroups(m int, f func(first, tokens int) Launch) ([]Launch, error) {
+	var ls []Launch
+	for first := 0; first < m; first += vecTokens {
+		ls = append(ls, f(first, min(vecTokens, m-first)))
+	}
+	return ls, nil
+}
+
+// codes is the form in which integer dot products read x; halves is that of matrix kernels.
+func (p products) codes() packForm            { return codeForm(p.m, p.k) }
+func (p products) halves(split bool) packForm { return matrixForm(p.typ, p.m, p.low(split), p.k) }
+
+// low is how many rows follow with what rounding takes from x, where split says that this is multiplied too.
+func (p products) low(split bool) int {
+	if split {
+		return p.m
+	}
+	return 0
+}
+
+// outputs adds the weights and results of outputs.h, from that of token first on.
+func (a Args) outputs(ws, ys []ops.Value, first int) Args {
+	var rows [ops.MaxGroup]int
+	for i := range rows {
+		if i >= len(ws) {
+			a = a.NullPtr().NullPtr()
+			continue
+		}
+		a = a.Ptr(ws[i])
+		if i < len(ys) {
+			rows[i] = ws[i].Shape()[0]
+			a = a.PtrAt(ys[i], 4*int64(first)*int64(rows[i]))
+		} else {
+			a = a.NullPtr()
+		}
+	}
+	return a.i32s(rows[:]...)
+}
+
+// results returns the results of node that were recorded with it.
+func results(node *ops.Node) []ops.Value {
+	ys := make([]ops.Value, max(1, node.Op.Results))
+	for i := range ys {
+		ys[i] = node.Result(i)
+	}
+	return ys
+}
+
+// matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product, or the
+// zero Value; gate is one of gemm.h.
+func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
+	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
+	if add.Valid() {
+		a = a.Ptr(add)
+	} else {
+		a = a.NullPtr()
+	}
+	blocks := p.blocks(128)
+	if gate != 0 {
+		blocks = Blocks(p.w[0].Shape()[0], 64)
+	}
+	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma",
+		Grid: [3]uint32{blocks, Blocks(p.m, 64)}, Block: [3]uint32{128}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
+}
+
+// registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3 of three
+// products, see matchThree. match says what else they want of a node, nil for nothing; k is what they have beside.
+func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Node) bool, launch func(node *ops.Node, p products, split bool) []Launch) {
+	for _, split := range []bool{false, true} {
+		k := k
+		k.Name, k.Op = op.Name+"_mma", op
+		if split {
+			k.Name += "3"
+		}
+		k.Match = func(node *ops.Node, t *Target) int {
+			p, ok := productsOf(node, weights)
+			if ok = ok && p.matrix(t) && (match == nil || match(node)); split {
+				return matchThree(ok, node)
+			}
+			return matchIf(ok, matchBest)
+		}
+		k.packs = func(node *ops.Node, _ *Target) []pack {
+			p, _ := productsOf(node, weights)
+			return []pack{{node.In[0], p.halves(split)}}
+		}
+		k.Launch = func(node *ops.Node, _ *Target) ([]Launch, error) {
+			p, _ := productsOf(node, weights)
+			return launch(node, p, split), nil
+		}
+		Register(k)
+	}
+}
+
+// codesOf is the packs of kernels of integer dot products: 24-bit codes as three matrices of bytes, with two floats for each
+// block of 32.
+func codesOf(node *ops.Node, _ *Target) []pack {
+	p, _ := productsOf(node, 1)
+	return []pack{{node.In[0], p.codes()}}
+}
+
 func init() {
-	args := func(n *ops.Node) Args { return Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)) }
 	Register(Kernel{
 		Name: "mul_mat_tile",
 		Op:   ops.MulMatOp,
 		Match: func(node *ops.Node, _ *Target) int {
-			_, _, _, _, ok := mulMatSizes(node)
+			_, ok := productsOf(node, 1)
 			return matchIf(ok, matchPlain)
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
-			m, n, k, w, _ := mulMatSizes(node)
-			return one(Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_tile",
-				Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}, Args: args(node).i32s(m, n, k)})
+			p, _ := productsOf(node, 1)
+			n := p.w[0].Shape()[0]
+			return one(Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_tile",
+				Grid: [3]uint32{Blocks(n, 64), Blocks(p.m, 64)}, Block: [3]uint32{256},
+				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(p.m, n, p.k)})
+		},
+	})
+	registerProducts(ops.MulMatOp, 1)
+}
+
+// registerProducts registers the kernels of products of one input with weights: <op>_vec, _dot, _mma and _mma3.
+func registerProducts(op *ops.Def, weights int) {
+	Register(Kernel{
+		Name: op.Name + "_vec",
+		Op:   op,
+		Match: func(node *ops.Node, t *Target) int {
+			p, ok := productsOf(node, weights)
+			return matchVec(ok && !p.mixed, p.m, t, matchGood)
+		},
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
+			p, _ := productsOf(node, weights)
+			return vecGroups(p.m, func(first, tokens int) Launch {
+				return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" + p.suffix(t),
+					Grid: [3]uint32{p.blocks(4)}, Block: [3]uint32{128},
+					Args: Args{}.PtrAt(node.In[0], 4*int64(first)*int64(p.k)).outputs(p.w, results(node), first).i32s(tokens, p.k)}
+			})
 		},
 	})
 	Register(Kernel{
-		Name: "mul_mat_vec",
-		Op:   ops.MulMatOp,
-		Match: func(node *ops.Node, _ *Target) int {
-			m, _, _, _, ok := mulMatSizes(node)
-			return matchIf(ok && m <= vecTokens, matchGood)
+		Name: op.Name + "_dot",
+		Op:   op,
+		Match: func(node *ops.Node, t *Target) int {
+			p, ok := productsOf(node, weights)
+			return matchVec(ok && p.dots(), p.m, t, matchBest)
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
-			m, n, k, w, _ := mulMatSizes(node)
-			return one(Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_vec" + vecSuffix(m),
-				Grid: [3]uint32{Blocks(n, 4)}, Block: [3]uint32{128}, Args: args(node).i32s(m, n, k)})
-		},
-	})
-	Register(Kernel{
-		Name: "mul_mat_dot",
-		Op:   ops.MulMatOp,
-		Match: func(node *ops.Node, _ *Target) int {
-			m, _, _, _, ok := mulMatSizes(node)
-			return matchIf(ok && m <= vecTokens && dotWeights[node.In[1].DType()], matchBest)
-		},
-		// 24-bit codes as three matrices of bytes, with two floats for each block of 32.
 		packs: func(node *ops.Node, _ *Target) []pack {
-			m, _, k, _, _ := mulMatSizes(node)
-			return []pack{{node.In[0], codeForm(m, k)}}
+			p, _ := productsOf(node, weights)
+			var ps []pack
+			for first := 0; first < p.m; first += vecTokens {
+				ps = append(ps, pack{node.In[0], codeFormFrom(first, min(vecTokens, p.m-first), p.k)})
+			}
+			return ps
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
-			m, n, k, w, _ := mulMatSizes(node)
-			return one(Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + w.kernel + "_dot" + vecSuffix(m),
-				Grid: [3]uint32{Blocks(n, 8)}, Block: [3]uint32{128},
-				Args: Args{}.pack(node.In[2], codeForm(m, k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k)})
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
+			p, _ := productsOf(node, weights)
+			return vecGroups(p.m, func(first, tokens int) Launch {
+				l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t), Grid: [3]uint32{p.blocks(8)}, Block: [3]uint32{128}}
+				codes := node.In[1+weights+first/vecTokens]
+				l.Args = Args{}.pack(codes, codeFormFrom(first, tokens, p.k)).outputs(p.w, results(node), first)
+				if p.mixed {
+					types := uint32(0)
+					for i, w := range p.w {
+						types |= dotWeights[w.DType()] << (8 * i)
+					}
+					l.Symbol, l.Args = "mul_mat_mixed_dot"+p.suffix(t), l.Args.U32(types)
+				}
+				l.Args = l.Args.i32s(tokens, p.k)
+				return l
+			})
 		},
 	})
-	mma := func(node *ops.Node, t *Target) bool {
-		m, _, k, w, ok := mulMatSizes(node)
-		return ok && m > vecTokens && mmaWeights(t, w, k)
-	}
-	// split says whether what rounding takes from x is multiplied too.
-	register := func(name string, split bool, match func(ok bool, node *ops.Node) int) {
-		low := func(m int) int {
-			if split {
-				return m
-			}
-			return 0
-		}
-		Register(Kernel{
-			Name:  name,
-			Op:    ops.MulMatOp,
-			Match: func(node *ops.Node, t *Target) int { return match(mma(node, t), node) },
-			packs: func(node *ops.Node, _ *Target) []pack {
-				m, _, k, w, _ := mulMatSizes(node)
-				return []pack{{node.In[0], matrixForm(w, m, low(m), k)}}
-			},
-			Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
-				m, n, k, w, _ := mulMatSizes(node)
-				return one(Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_mma",
-					Grid: [3]uint32{Blocks(n, 128), Blocks(m, 64)}, Block: [3]uint32{128},
-					Args: Args{}.pack(node.In[2], matrixForm(w, m, low(m), k)).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(m, n, k, low(m))})
-			},
-		})
-	}
-	register("mul_mat_mma", false, func(ok bool, _ *ops.Node) int { return matchIf(ok, matchBest) })
-	register("mul_mat_mma3", true, matchThree)
+	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
+		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
+	})
 }

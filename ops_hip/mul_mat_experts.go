@@ -32,9 +32,9 @@ func init() {
 	Register(Kernel{
 		Name: "mul_mat_experts_vec",
 		Op:   ops.MulMatExpertsOp,
-		Match: func(node *ops.Node, _ *Target) int {
+		Match: func(node *ops.Node, t *Target) int {
 			_, ok := expertSizesOf(node)
-			return matchIf(ok, matchPlain)
+			return matchIf(ok, t.invariantFirst(matchPlain))
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			s, _ := expertSizesOf(node)

@@ -12,8 +12,12 @@ func matrixForm(w weightType, rows, low, k int) packForm {
 	return f
 }
 
-// codeForm is how integer products read rows: 24-bit codes as three matrices of bytes, with two floats for each block of 32.
-func codeForm(rows, k int) packForm { return packForm{kind: packQ24, rows: rows, k: k} }
+// codeFormFrom is how integer products read rows from one on, codeForm how they read all: 24-bit codes as three matrices of
+// bytes, with two floats for each block of 32.
+func codeFormFrom(first, rows, k int) packForm {
+	return packForm{kind: packQ24, first: first, rows: rows, k: k}
+}
+func codeForm(rows, k int) packForm { return codeFormFrom(0, rows, k) }
 
 // mmaStep is the number of elements along k that the matrix kernels take at a time; k must be a multiple.
 const mmaStep = 32

@@ -70,6 +70,14 @@ func openOn(rt hiprt.Runtime, name string, ordinal int, o Options) (*Device, err
 	if err != nil {
 		return nil, fmt.Errorf("opship: device %s: %w", name, err)
 	}
+	for _, note := range rt.Notes() {
+		o.Log.Warn(note, "device", name)
+	}
+	if rt.Name() == "hip" {
+		if note := youngRuntime(p.Target, rt.Version()); note != "" {
+			o.Log.Warn(note, "device", name)
+		}
+	}
 	d.set, d.target = set, NewTarget(set.Target, p.CUs)
 	d.info, d.integrated = info(rt, name, ordinal, p), p.Integrated
 	d.info.Target = set.Target

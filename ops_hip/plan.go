@@ -25,6 +25,7 @@ type Plan struct {
 	moving   []moving       // their addresses in the arena
 	inputs   map[string]tensor.Tensor
 	outs     []tensor.Tensor // as inputs: without a buffer if in the arena
+	quiet    bool            // a failure to capture is not logged
 
 	// Used on the device thread only.
 	closed   bool
@@ -84,7 +85,7 @@ func (p *Plan) bind(arena tensor.Buffer, gen uint64) error {
 	mem := p.args.host.Bytes
 	for i := range p.launches {
 		l := &p.launches[i]
-		n := argBytes(len(l.Args))
+		n := argBytes(l)
 		p.dev.rt.Prepare(l, mem[:n:n])
 		mem = mem[n:]
 	}
@@ -165,7 +166,10 @@ func (p *Plan) issue(s hiprt.Stream, arena tensor.Buffer, gen uint64) error {
 	}
 	if p.ran && !p.captured {
 		p.captured = true
-		if !p.dev.opt.Direct && len(p.launches) > 1 {
+		switch {
+		case p.dev.noGraphs != nil:
+			p.noGraph = p.dev.noGraphs
+		case !p.dev.opt.Direct && len(p.launches) > 1:
 			p.capture()
 		}
 	}
@@ -209,7 +213,7 @@ func (p *Plan) capture() {
 		}
 	}
 	p.noGraph = err
-	if !errors.Is(err, hiprt.ErrNoGraphs) {
+	if !p.quiet && !errors.Is(err, hiprt.ErrNoGraphs) {
 		d.opt.Log.Warn("kernels are launched one by one: capturing a graph failed", "device", d.info.Name, "launches", len(p.launches), "reason", err)
 	}
 }

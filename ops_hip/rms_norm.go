@@ -2,4 +2,4 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-func init() { registerNormOfAny(ops.RMSNormOp) }
+func init() { registerNormOfAny(ops.RMSNormOp, true) }

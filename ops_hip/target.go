@@ -1,6 +1,10 @@
 package opship
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/hipengine/hipengine/ops_hip/limits"
+)
 
 // MMA is a generation of matrix instructions; it decides which matrix kernels a target can run.
 type MMA uint8
@@ -19,7 +23,16 @@ type Target struct {
 	Wave int    // lanes of a wave: 32
 	CUs  int    // compute units (streaming multiprocessors); 0 if not known
 	LDS  int    // bytes of LDS that a block may declare
-	MMA  MMA
+
+	// VGPRs is how many vector registers a SIMD has for each lane, which all waves on it share; 0 if not known. Targets of one
+	// generation differ: a kernel that leaves room for eight waves on one may leave it for five on another.
+	VGPRs int
+
+	MMA MMA
+
+	// Invariant is set for graphs that demand it (see ops.Graph): neither the kernel of a node nor how it computes a
+	// token's results may then depend on how many tokens, sequences and pages there are.
+	Invariant bool
 }
 
 // waveLanes is the wave size of every target: RDNA kernels are compiled for wave32.
@@ -32,6 +45,7 @@ const maxLDS = 64 << 10
 // NewTarget returns the properties that follow from a target's name, for a device with cus compute units.
 func NewTarget(name string, cus int) *Target {
 	t := &Target{Name: name, Wave: waveLanes, CUs: cus, LDS: maxLDS}
+	t.VGPRs, _ = limits.VGPRs(name)
 	switch {
 	case strings.HasPrefix(name, "gfx11"):
 		t.MMA = MMAGfx11

@@ -112,7 +112,7 @@ var goKernels = map[string]fakert.Kernel{
 	},
 }
 
-// fakeDevice opens a device on a fake runtime.
+// fakeDevice opens a device on a fake runtime, whose graphs it has proven.
 func fakeDevice(t testing.TB, o Options) (*Device, *fakert.Runtime) {
 	t.Helper()
 	rt := fakert.New("gfx1100", goKernels)
@@ -121,6 +121,8 @@ func fakeDevice(t testing.TB, o Options) (*Device, *fakert.Runtime) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.graphs.Do(d.checkGraphs)
+	rt.Calls()
 	return d, rt
 }
 

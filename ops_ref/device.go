@@ -20,7 +20,8 @@ type Options struct {
 	// Without lists ops that the device claims not to support, so that they are expanded.
 	Without map[*ops.Def]bool
 
-	// Override replaces kernels, for planting defects in tests of conformance suites.
+	// Override replaces kernels, or takes the place of expansions, for planting defects in tests of conformance suites. The
+	// oracle has none.
 	Override map[*ops.Def]Kernel[float32]
 }
 
@@ -59,8 +60,9 @@ func (d *Device) Caps() ops.Caps {
 		PlanBytes: func(g *ops.Graph, outs ...ops.Value) (int64, error) {
 			return host.PlanBytes(d, g, outs, d.config)
 		},
-		Kernels: kernelsOf,
-		Map:     host.Map,
+		Kernels:   kernelsOf,
+		Map:       host.Map,
+		Invariant: true,
 	}
 }
 
@@ -90,7 +92,9 @@ func (d *Device) Alloc(bytes int64, kind ops.MemKind) (tensor.Buffer, error) {
 }
 
 // Supports reports whether n's op has a kernel.
-func (d *Device) Supports(n *ops.Node) bool { return KernelOf(n.Op) != nil && !d.opt.Without[n.Op] }
+func (d *Device) Supports(n *ops.Node) bool {
+	return (KernelOf(n.Op) != nil || d.opt.Override[n.Op] != nil && !d.opt.Oracle) && !d.opt.Without[n.Op]
+}
 
 // Stream returns a queue that does its work before each call returns.
 func (d *Device) Stream() (ops.Stream, error) { return stream{}, nil }

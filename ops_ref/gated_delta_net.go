@@ -46,7 +46,7 @@ func gatedDeltaNet[T Float](c *Call[T]) error {
 					s.tokens = append(s.tokens, deltaToken[T]{q: q.Row(t*nk+key, nil), k: k.Row(t*nk+key, nil), v: v.Row(t*nv+h, nil),
 						g: float64(g[t*nv+h]), beta: float64(beta[t*nv+h]), o: out.Row(t*nv+h, nil)})
 				}
-				if len(s.tokens) == 1 {
+				if len(s.tokens) == 1 || c.Invariant {
 					s.recur()
 				} else {
 					s.chunk()

@@ -14,6 +14,8 @@ type Call[T Float] struct {
 	In, Out []View[T]
 	Attrs   any
 	Pool    *par.Pool
+
+	Invariant bool // see ops.Graph
 }
 
 // For calls f on [0,n) cut into ranges of grain indexes, the last of which may be shorter, on the device's threads: the

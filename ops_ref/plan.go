@@ -40,7 +40,7 @@ func (p *interpreter[T]) bind() error {
 	}
 	p.steps = p.steps[:0]
 	for _, n := range p.Nodes {
-		s := step[T]{node: n, k: p.pick(n.Op), call: Call[T]{Attrs: n.Attrs, Pool: p.pool}}
+		s := step[T]{node: n, k: p.pick(n.Op), call: Call[T]{Attrs: n.Attrs, Pool: p.pool, Invariant: p.Invariant()}}
 		s.call.In, s.call.Out = views.Operands(n)
 		p.steps = append(p.steps, s)
 	}

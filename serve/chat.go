@@ -22,11 +22,12 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, err := s.model(req.Model)
+	m, release, err := s.model(r.Context(), req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	defer release()
 	if m.Prompt == nil {
 		s.fail(w, r, &openai.Error{
 			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
@@ -39,6 +40,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	prompt = m.Engine.Verbatim(recordOf(r.Context()).space, prompt)
 	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt})
 	if err != nil {
 		s.fail(w, r, err)

@@ -22,11 +22,12 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, err := s.model(req.Model)
+	m, release, err := s.model(r.Context(), req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	defer release()
 	prompts := make([][]int32, len(req.Prompts))
 	for i, p := range req.Prompts {
 		if prompts[i] = p.Tokens; p.Tokens == nil {

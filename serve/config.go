@@ -40,7 +40,8 @@ type Config struct {
 	Version string       // of the program, for the metrics
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults returns c with the values that zeros stand for.
+func (c Config) WithDefaults() Config {
 	c.Limits = c.Limits.WithDefaults()
 	if c.MaxConns == 0 {
 		c.MaxConns = 512

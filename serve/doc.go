@@ -3,12 +3,14 @@
 //
 //	POST /v1/chat/completions   answer a conversation, at once or as server-sent events
 //	POST /v1/completions        continue prompts
-//	GET  /v1/models             the models; /v1/models/{id} is one
+//	GET  /v1/models             the models, and whether each is loaded; /v1/models/{id} is one
 //	GET  /livez                 200 while the process serves
-//	GET  /startupz              200 once models are loaded, 503 before
-//	GET  /readyz, /health       200 when models are loaded and proven, 503 while loading and draining
+//	GET  /startupz              200 once the models of the start are loaded, 503 before
+//	GET  /readyz, /health       200 once the models of the start are loaded and proven, 503 before and while draining
 //	GET  /metrics               counts for Prometheus (package metrics); no key, and no text of requests
 //	GET  /admin/ps              what the models are doing, with an admin key
+//	POST /admin/load            load {"model": ID}, with an admin key
+//	POST /admin/unload          unload {"model": ID} when nobody uses it, with an admin key
 //	POST /admin/drain           make /readyz answer 503, with an admin key
 //
 // # Promises
@@ -22,6 +24,11 @@
 // A server that listens on loopback answers only to Host names of the loopback interface and those it was told,
 // which defeats DNS rebinding. Pages of other origins are refused. A server that listens elsewhere needs an API key.
 // Keys are kept as hashes. Prompts and answers are never logged, nor are messages that quote a request.
+//
+// # Several models
+//
+// The models of a [Source] are loaded when a request asks for them. It waits until then, in a bounded queue and as long
+// as it may take at all; requests of other models go on. A server with such models is ready though none is loaded.
 //
 // # Sampling
 //

@@ -51,7 +51,8 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("the admin key opens /v1: %d", status)
 	}
 	_, _, body := s.call(t, "GET", "/admin/ps", "", "Authorization", "Bearer boss")
-	if want := `{"models":[{"id":"fake","running":0,"waiting":0,"slots":4,"context":4096,"kv_tokens":0,"prompt_tokens":4,"generated_tokens":4}],"draining":false}`; body != want+"\n" {
+	if want := `{"models":[{"id":"fake","state":"loaded","pinned":true,"memory_bytes":0,"idle_seconds":0,"requests":0,"requests_loading":0,` +
+		`"running":0,"waiting":0,"slots":4,"context":4096,"invariant":false,"kv_tokens":0,"prompt_tokens":4,"generated_tokens":4,"loads":0,"load_failures":0}],"draining":false}`; body != want+"\n" {
 		t.Errorf("%s, want %s", body, want)
 	}
 	if status, _, body := s.call(t, "POST", "/admin/drain", "", "Authorization", "Bearer boss"); status != 200 {

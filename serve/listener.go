@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// limitConns returns a listener that has at most n connections open; more wait to be accepted.
-func limitConns(l net.Listener, n int) net.Listener {
+// LimitConns returns a listener that has at most n connections open; more wait to be accepted.
+func LimitConns(l net.Listener, n int) net.Listener {
 	return &limitedListener{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
 }
 

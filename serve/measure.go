@@ -3,22 +3,7 @@ package serve
 import (
 	"net/http"
 	"time"
-
-	"github.com/hipengine/hipengine/serve/metrics"
 )
-
-// measured returns what a scrape is told of the models.
-func (s *Server) measured() []metrics.Model {
-	models := s.models.Load()
-	if models == nil {
-		return nil
-	}
-	list := make([]metrics.Model, len(*models))
-	for i, m := range *models {
-		list[i] = metrics.Model{Name: m.ID, Stats: m.Engine.Stats(), Limits: m.Engine.Limits()}
-	}
-	return list
-}
 
 // count adds an answered request to the metrics. Clients choose paths, so that requests are told apart by the pattern
 // that took them.

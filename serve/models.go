@@ -1,48 +1,50 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
+	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// model returns the model of a request. Without a name, it is the only one.
-func (s *Server) model(name string) (*Model, error) {
-	list := s.models.Load()
-	if list == nil {
-		return nil, unavailable("the model is loading")
+// model returns the model of a request, which calls release when it is done. Without a name, it is the only one. It
+// waits until the model is loaded.
+func (s *Server) model(ctx context.Context, name string) (m *Model, release func(), err error) {
+	source := s.models.get()
+	if source == nil {
+		return nil, nil, unavailable("the model is loading")
 	}
 	if name == "" {
-		if len(*list) == 1 {
-			return &(*list)[0], nil
+		list := source.List()
+		if len(list) != 1 {
+			return nil, nil, &openai.Error{
+				Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeMissing,
+				Message: fmt.Sprintf("is required: this server has %d models", len(list)),
+			}
 		}
-		return nil, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeMissing,
-			Message: fmt.Sprintf("is required: this server has %d models", len(*list)),
-		}
+		name = list[0].ID
 	}
-	for i := range *list {
-		if m := &(*list)[i]; m.ID == name {
-			return m, nil
-		}
-	}
-	return nil, &openai.Error{
+	return source.Acquire(ctx, name)
+}
+
+func modelNotFound(id string) *openai.Error {
+	return &openai.Error{
 		Status: http.StatusNotFound, Type: openai.TypeInvalidRequest, Param: "model", Code: "model_not_found",
-		Message: fmt.Sprintf("model %q is not here; GET /v1/models lists those that are", name),
+		Message: fmt.Sprintf("model %q is not here; GET /v1/models lists those that are", id),
 	}
 }
 
-func (m *Model) wire() openai.Model {
-	return openai.Model{ID: m.ID, Object: openai.ObjectModel, Created: m.Created.Unix(), OwnedBy: "hipengine"}
+func wireModel(m pool.Status) openai.Model {
+	return openai.Model{ID: m.ID, Object: openai.ObjectModel, Created: m.Created.Unix(), OwnedBy: "hipengine",
+		Loaded: m.State == pool.Loaded}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
 	list := openai.ModelList{Object: openai.ObjectList, Data: []openai.Model{}}
-	if models := s.models.Load(); models != nil {
-		for i := range *models {
-			list.Data = append(list.Data, (*models)[i].wire())
-		}
+	for _, m := range s.list() {
+		list.Data = append(list.Data, wireModel(m))
 	}
 	s.reply(w, http.StatusOK, list)
 }
@@ -53,12 +55,17 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
-	m, err := s.model(id)
-	if err != nil {
-		s.fail(w, r, err)
+	if s.models.get() == nil {
+		s.fail(w, r, unavailable("the model is loading"))
 		return
 	}
-	s.reply(w, http.StatusOK, m.wire())
+	for _, m := range s.list() {
+		if m.ID == id {
+			s.reply(w, http.StatusOK, wireModel(m))
+			return
+		}
+	}
+	s.fail(w, r, modelNotFound(id))
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {

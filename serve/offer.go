@@ -31,6 +31,11 @@ func Offer(ctx context.Context, m Loaded) (Model, error) {
 	if err := m.Prove(ctx); err != nil {
 		return Model{}, err
 	}
+	return offer(m)
+}
+
+// offer presents a model that is proven.
+func offer(m Loaded) (Model, error) {
 	e, err := m.Engine()
 	if err != nil {
 		return Model{}, err

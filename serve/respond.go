@@ -89,6 +89,11 @@ func translate(err error, rec *record) *openai.Error {
 	switch {
 	case errors.As(err, &wire):
 		return wire
+	case loadError(err) != nil:
+		if errors.As(err, &panicked) {
+			rec.stack = panicked.Stack
+		}
+		return loadError(err)
 	case errors.As(err, &length):
 		e := invalid("context_length_exceeded", length.Error())
 		if length.Prompt < length.Limit {

@@ -295,8 +295,8 @@ func TestModels(t *testing.T) {
 		m.ID, m.Prompt = "org/plain", nil
 		c.Models = append(c.Models, m)
 	})
-	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine"}`
-	plain := `{"id":"org/plain","object":"model","created":7,"owned_by":"hipengine"}`
+	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine","loaded":true}`
+	plain := `{"id":"org/plain","object":"model","created":7,"owned_by":"hipengine","loaded":true}`
 	for _, c := range []struct {
 		method, path, body string
 		status             int

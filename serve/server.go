@@ -22,7 +22,7 @@ type Server struct {
 	http            *http.Server
 	debug           *http.Server // of ServeDebug
 
-	models   atomic.Pointer[[]Model] // nil while loading
+	models   models
 	draining atomic.Bool
 
 	ctx    context.Context // of all requests; ended when the grace period is over
@@ -32,12 +32,12 @@ type Server struct {
 // errShutdown is the cause of the end of requests that outlive the grace period.
 var errShutdown = errors.New("the server is shutting down")
 
-// maxHeaderBytes bounds the headers of a request, which net/http reads before anything can refuse it.
-const maxHeaderBytes = 64 << 10
+// MaxHeaderBytes bounds the headers of a request, which net/http reads before anything can refuse it.
+const MaxHeaderBytes = 64 << 10
 
-// New returns a server. Without models, it reports that it is loading until SetModels is called.
+// New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
-	s := &Server{c: c.withDefaults()}
+	s := &Server{c: c.WithDefaults()}
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
@@ -45,7 +45,7 @@ func New(c Config) (*Server, error) {
 	if s.adminKeys, err = newKeys(c.AdminKeys); err != nil {
 		return nil, fmt.Errorf("%w (admin keys)", err)
 	}
-	s.metrics = metrics.New(s.c.Version, s.measured)
+	s.metrics = metrics.New(s.c.Version, s.list)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
 		if err := s.SetModels(c.Models...); err != nil {
@@ -59,6 +59,8 @@ func New(c Config) (*Server, error) {
 		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
 		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
 		"/admin/ps":            method(http.MethodGet, s.guardAdmin(s.ps)),
+		"/admin/load":          method(http.MethodPost, s.guardAdmin(s.load)),
+		"/admin/unload":        method(http.MethodPost, s.guardAdmin(s.unload)),
 		"/admin/drain":         method(http.MethodPost, s.guardAdmin(s.drain)),
 		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
 		"/startupz":            method(http.MethodGet, http.HandlerFunc(s.started)),
@@ -74,29 +76,11 @@ func New(c Config) (*Server, error) {
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.c.HeaderTimeout,
 		IdleTimeout:       s.c.IdleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
 	}
-	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: maxHeaderBytes}
+	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: MaxHeaderBytes}
 	return s, nil
-}
-
-// SetModels replaces the models and makes the server ready. Requests under way keep theirs.
-func (s *Server) SetModels(models ...Model) error {
-	list := make([]Model, 0, len(models))
-	seen := make(map[string]bool)
-	for _, m := range models {
-		if err := m.check(); err != nil {
-			return err
-		}
-		if seen[m.ID] {
-			return fmt.Errorf("serve: two models have the id %q", m.ID)
-		}
-		seen[m.ID] = true
-		list = append(list, m)
-	}
-	s.models.Store(&list)
-	return nil
 }
 
 // Handler returns the handler of all endpoints, for use in another server. That server's Shutdown must then come with
@@ -109,7 +93,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !IsLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
 		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one", l.Addr())
 	}
-	if err := s.http.Serve(limitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(LimitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -42,7 +42,7 @@ func TestHealth(t *testing.T) {
 
 func TestSetModelsErrors(t *testing.T) {
 	s := open(t, &fake.Runner{}, nil)
-	m := (*s.models.Load())[0]
+	m := s.models.get().(resident)[0]
 	nameless, headless, mute := m, m, m
 	nameless.ID, headless.Engine, mute.Tokenizer = "", nil, nil
 	for name, models := range map[string][]Model{

@@ -223,6 +223,52 @@ func TestSlowReaderIsEvicted(t *testing.T) {
 	wait(t, "the log line", func() bool { return strings.Contains(s.log.String(), "stream cut off") })
 }
 
+// smallBuffers is a listener whose connections hold little that is not read.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetWriteBuffer(4096)
+	}
+	return c, err
+}
+
+// TestSlowReadersHoldNoSlot opens more streams than there are slots, for clients that never read. Others are answered
+// meanwhile, and the slow ones are cut off.
+func TestSlowReadersHoldNoSlot(t *testing.T) {
+	r := &fake.Runner{Reply: strings.Repeat("x", 300), Lim: runner.Limits{Seqs: 2}}
+	s := open(t, r, func(c *Config) { c.WriteTimeout = 500 * time.Millisecond })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.http.Serve(smallBuffers{l})
+	const readers = 8
+	body := `{"model":"fake","messages":[{"role":"user","content":"hi"}],"stream":true,"logprobs":true,"top_logprobs":20}`
+	for range readers {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	wait(t, "the first streams", func() bool { return s.engine.Stats().Running == 2 })
+	for range 3 {
+		if status, _, answer := s.call(t, "POST", "/v1/completions", `{"prompt":"x","max_tokens":2}`); status != 200 {
+			t.Errorf("beside slow readers: %d %s", status, answer)
+		}
+	}
+	wait(t, "the end of the streams", func() bool { return strings.Count(s.log.String(), "stream cut off") == readers })
+	if st := s.engine.Stats(); st.Running+st.Waiting != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestSlowBody(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) { c.ReadTimeout = 50 * time.Millisecond })
 	for name, path := range map[string]string{"read by a handler": "/v1/completions", "read by nobody": "/nothing"} {

@@ -14,8 +14,14 @@ import (
 	"github.com/hipengine/hipengine/engine/bench"
 )
 
-// benchCmd measures how fast a model reads and writes.
+// benchCmd measures models, or servers.
 type benchCmd struct {
+	Model benchModelCmd `cmd:"" default:"withargs" help:"Measure how fast a model reads and writes."`
+	Serve benchServeCmd `cmd:"" help:"Measure how long the clients of a server wait, and how much it answers."`
+}
+
+// benchModelCmd measures how fast a model reads and writes.
+type benchModelCmd struct {
 	modelFlags
 	Model string `arg:"" optional:"" help:"Model file, or name."`
 	PP    []int  `name:"pp" default:"512" placeholder:"N,..." help:"Lengths of prompts to read, in tokens; 0 for none."`
@@ -39,7 +45,7 @@ type benchReport struct {
 }
 
 // check reports sizes that make no sense, and returns the most sequences.
-func (c *benchCmd) check() (seqs int, err error) {
+func (c *benchModelCmd) check() (seqs int, err error) {
 	for _, l := range []struct {
 		flag     string
 		values   []int
@@ -66,7 +72,7 @@ func (c *benchCmd) check() (seqs int, err error) {
 }
 
 // Run executes the command.
-func (c *benchCmd) Run(ctx context.Context, std stdio) error {
+func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 	seqs, err := c.check()
 	if err != nil {
 		return err
@@ -111,7 +117,7 @@ func (c *benchCmd) Run(ctx context.Context, std stdio) error {
 }
 
 // tests lists what to measure, in the order in which it is printed.
-func (c *benchCmd) tests() (tests []bench.Test) {
+func (c *benchModelCmd) tests() (tests []bench.Test) {
 	for _, d := range c.Depth {
 		for _, n := range c.PP {
 			tests = append(tests, bench.Test{Kind: bench.Prefill, Tokens: n, Depth: d, Batch: 1})

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -47,6 +50,16 @@ func (c *configCmd) Run(all *commands, std stdio) error {
 				continue
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, shownValue(f, k.FlagValue(f)), origin(k, f, path))
+		}
+	}
+	if k.Selected().Name == "serve" {
+		for _, id := range slices.Sorted(maps.Keys(shown.file.models)) {
+			v := reflect.ValueOf(shown.file.models[id])
+			for i := range v.NumField() {
+				if !v.Field(i).IsNil() {
+					fmt.Fprintf(w, "model.%s.%s\t%v\t%s\n", id, v.Type().Field(i).Tag.Get("toml"), v.Field(i).Elem().Interface(), path)
+				}
+			}
 		}
 	}
 	return w.Flush()

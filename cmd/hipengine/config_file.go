@@ -17,12 +17,14 @@ import (
 )
 
 // configFile is a TOML file with values of flags. A key at the top is the flag of that name of every command that has
-// it; in a table with the name of a command, of that command alone, which goes before. A flag whose name is a command's
-// can be set in tables alone.
+// it; in a table with the name of a command, such as [serve] or [bench.serve], of that command alone, which goes
+// before. A flag whose name is a command's can be set in tables alone. A table [serve.model.ID] is a model that a
+// server offers.
 type configFile struct {
 	path   string // empty if there is none
 	top    map[string]string
 	tables map[string]map[string]string
+	models map[string]servedModel // of [serve.model.ID]
 }
 
 // maxConfigBytes is far above what all flags take.
@@ -125,8 +127,10 @@ func newConfigSchema(app *kong.Application) configSchema {
 	tables := map[string]reflect.Type{}
 	var commands []string
 	for _, n := range app.Children {
-		add(n.Flags)
-		tables[n.Name] = tableOf(n.Flags)
+		for _, leaf := range append([]*kong.Node{n}, n.Children...) {
+			add(leaf.Flags)
+		}
+		tables[n.Name] = tableOf(n)
 		commands = append(commands, n.Name)
 	}
 	var top configSchema
@@ -147,9 +151,20 @@ func newConfigSchema(app *kong.Application) configSchema {
 	return top
 }
 
-// tableOf returns the type of the table of a command with the given flags.
-func tableOf(flags []*kong.Flag) reflect.Type {
+// tableOf returns the type of the table of a command.
+func tableOf(command *kong.Node) reflect.Type {
 	var fields []reflect.StructField
+	if command.Name == "serve" {
+		fields = append(fields, configField(0, "model", reflect.TypeFor[map[string]servedModel]()))
+	}
+	flags := command.Flags
+	for _, n := range command.Children {
+		if n == command.DefaultCmd {
+			flags = n.Flags
+		} else {
+			fields = append(fields, configField(len(fields), n.Name, reflect.PointerTo(tableOf(n))))
+		}
+	}
 	for _, f := range flags {
 		if f.Name != "help" {
 			fields = append(fields, configField(len(fields), f.Name, configType(f)))
@@ -158,12 +173,17 @@ func tableOf(flags []*kong.Flag) reflect.Type {
 	return reflect.StructOf(fields)
 }
 
-// want names the type of a key. It is empty for keys that are not in the schema, such as those of a file that is no TOML.
+// want names the type of a key. It is empty for keys that are not in the schema, such as those of a file that is no
+// TOML.
 func (s configSchema) want(key []string) string {
 	t := s.shape
 	for _, name := range key {
 		if t.Kind() == reflect.Pointer {
 			t = t.Elem()
+		}
+		if t.Kind() == reflect.Map { // any name will do
+			t = t.Elem()
+			continue
 		}
 		if t.Kind() != reflect.Struct {
 			return ""
@@ -182,7 +202,7 @@ func (s configSchema) want(key []string) string {
 		return ""
 	case t.Kind() == reflect.Slice:
 		return "a list of strings"
-	case t.Elem().Kind() == reflect.Struct:
+	case t.Kind() == reflect.Map || t.Kind() == reflect.Struct || t.Elem().Kind() == reflect.Struct:
 		return "a table"
 	}
 	return map[reflect.Kind]string{
@@ -220,18 +240,41 @@ func (s configSchema) read(v reflect.Value, f *configFile) {
 			continue
 		}
 		if field.Kind() == reflect.Pointer && field.Elem().Kind() == reflect.Struct {
-			table := map[string]string{}
-			f.tables[name] = table
-			t := field.Elem()
-			for j := range t.NumField() {
-				if !t.Field(j).IsNil() {
-					table[t.Type().Field(j).Tag.Get("toml")] = configWords(t.Field(j))
-				}
-			}
-			continue
+			f.readTable(name, field.Elem())
+		} else {
+			f.top[name] = configWords(field)
 		}
-		f.top[name] = configWords(field)
 	}
+}
+
+// readTable takes the values out of the table of a command.
+func (f *configFile) readTable(command string, t reflect.Value) {
+	table := map[string]string{}
+	f.tables[command] = table
+	for i := range t.NumField() {
+		name, field := t.Type().Field(i).Tag.Get("toml"), t.Field(i)
+		switch {
+		case field.IsNil():
+		case field.Kind() == reflect.Map:
+			f.models = field.Interface().(map[string]servedModel)
+		case field.Kind() == reflect.Pointer && field.Elem().Kind() == reflect.Struct:
+			f.readTable(command+" "+name, field.Elem())
+		default:
+			table[name] = configWords(field)
+		}
+	}
+}
+
+// commandName returns the name of a command as it is typed: of the default one below another, that of the other.
+func commandName(n *kong.Node) string {
+	if n == nil || n.Type == kong.ApplicationNode {
+		return ""
+	}
+	above := commandName(n.Parent)
+	if n.Parent != nil && n.Parent.DefaultCmd == n {
+		return above
+	}
+	return strings.TrimSpace(above + " " + n.Name)
 }
 
 func configWords(v reflect.Value) string {
@@ -253,17 +296,13 @@ func (f *configFile) value(command, flag string) (string, bool) {
 // Validate implements kong.Resolver.
 func (f *configFile) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver. kong asks only about flags that the command line does not have; the environment goes
-// before the file too.
+// Resolve implements kong.Resolver. kong asks only about flags that the command line does not have; the environment
+// goes before the file too.
 func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	if environment(flag) != "" {
 		return nil, nil
 	}
-	command := ""
-	if parent.Command != nil {
-		command = parent.Command.Name
-	}
-	if v, ok := f.value(command, flag.Name); ok {
+	if v, ok := f.value(commandName(parent.Command), flag.Name); ok {
 		return v, nil
 	}
 	return nil, nil

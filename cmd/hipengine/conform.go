@@ -20,8 +20,8 @@ type conformCmd struct {
 	Seed    uint64   `help:"Seed of all random data."`
 	NoSkip  bool     `help:"Count a skipped check as a failure."`
 	Tap     bool     `help:"When a model fails, find the first node that departs from the reference."`
-	Limits  bool     `help:"Instead, execute every shipped kernel on emulators and print by what each GPU of a data sheet bounds it: a model, not a measurement."`
-	Verbose bool     `short:"v" help:"List the checks that passed as well."`
+	Limits  bool     `help:"Instead, execute every shipped kernel on emulators and print by what each GPU of a data sheet bounds it, and what whole models launch (plan/NAME) and are bounded to (bound/NAME): a model, not a measurement."`
+	Verbose bool     `short:"v" help:"List the checks that passed as well; with --limits, the kernels of each plan."`
 	Kernels bool     `help:"List the kernel that runs each node of every architecture, and check nothing."`
 	HTML    string   `name:"html" placeholder:"FILE" help:"Write the report as a page with plots of the errors."`
 	JSON    string   `name:"json" placeholder:"FILE" help:"Write the report as JSON."`
@@ -74,7 +74,7 @@ func (c *conformCmd) limits(ctx context.Context, std stdio, match *regexp.Regexp
 	default:
 		return usageError{fmt.Errorf("--limits counts on emulators (emu:TARGET), --device is %q", c.Device)}
 	}
-	err := roofline.Write(ctx, std.out, target, match)
+	err := roofline.Write(ctx, std.out, roofline.Options{Target: target, Match: match, Kernels: c.Verbose})
 	if errors.As(err, new(*roofline.TargetError)) {
 		return usageError{fmt.Errorf("--limits: %w", err)}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/pkg/profile"
 
 	"github.com/hipengine/hipengine"
+	"github.com/hipengine/hipengine/internal/supervise"
 )
 
 // Exit codes.
@@ -30,6 +31,9 @@ type commands struct {
 
 	Run        runCmd        `cmd:"" help:"Answer one prompt, or chat."`
 	Serve      serveCmd      `cmd:"" help:"Serve models over an OpenAI-compatible HTTP interface."`
+	PS         psCmd         `cmd:"" name:"ps" help:"Show the models of a running server."`
+	Load       loadCmd       `cmd:"" help:"Load a model on a running server."`
+	Unload     unloadCmd     `cmd:"" help:"Unload a model on a running server."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
@@ -41,7 +45,7 @@ type commands struct {
 	Perplexity perplexityCmd `cmd:"" help:"Measure how well a model predicts a text."`
 	KL         klCmd         `cmd:"" name:"kl" help:"Measure how far a model is from the one it was made of."`
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
-	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes, or how a server answers (bench serve)."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Show the values of a command's flags, and where each comes from."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 
@@ -113,9 +117,12 @@ func run(args []string, std stdio) int {
 		defer profile.Start(p, profile.ProfilePath("."), profile.NoShutdownHook).Stop()
 	}
 	err = k.Run()
+	var worker *supervise.ExitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &worker): // which has said why
+		return worker.Code
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil && !isUsage(err):
 		fmt.Fprintln(std.err, "hipengine: stopped")
 		return exitFailed

@@ -10,18 +10,19 @@ import (
 // modelFlags say how a model is found and loaded.
 type modelFlags struct {
 	deviceFlags
-	Models  string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
-	Context int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
-	KVType  string `name:"kv-type" default:"auto" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
-	Quant   string `placeholder:"TYPE" help:"Quantize the weights of a Hugging Face folder while they are loaded, as convert and quantize would (q8_0, q4_k_m, ...)."`
-	Imatrix string `placeholder:"FILE" help:"Importance matrix for --quant."`
+	Models    string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
+	Context   int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
+	KVType    string `name:"kv-type" default:"auto" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
+	Quant     string `placeholder:"TYPE" help:"Quantize the weights of a Hugging Face folder while they are loaded, as convert and quantize would (q8_0, q4_k_m, ...)."`
+	Imatrix   string `placeholder:"FILE" help:"Importance matrix for --quant."`
+	Invariant bool   `env:"HIPENGINE_INVARIANT" help:"Answers that follow from their own request alone, bit for bit, whatever else runs, however prompts are cut and whatever is kept of them; costs speed."`
 
 	exact bool // take f32 for keys and values unless told otherwise; set by commands that measure logits
 }
 
 // options are the flags as the library has them.
 func (f modelFlags) options() hipengine.Options {
-	o := hipengine.Options{Context: f.Context, KVType: f.KVType, Quant: f.Quant, Imatrix: f.Imatrix, Folder: f.Models}
+	o := hipengine.Options{Context: f.Context, KVType: f.KVType, Quant: f.Quant, Imatrix: f.Imatrix, Folder: f.Models, Invariant: f.Invariant}
 	if f.exact {
 		o.PrefixCache = -1 // for prompts that follow on each other
 	}

@@ -18,6 +18,7 @@ import (
 type runCmd struct {
 	modelFlags
 	sampleFlags
+	formFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
 	Model  string   `arg:"" optional:"" help:"A model: a file, a path or a known name. Anything else is the first word of a prompt for Ember."`
@@ -37,6 +38,34 @@ type sampleFlags struct {
 // params are the flags as the library has them.
 func (f sampleFlags) params() hipengine.Params {
 	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed, MaxTokens: f.MaxTokens}
+}
+
+// formFlags hold the answer to a form. A value that begins with @ names a file.
+type formFlags struct {
+	JSON       bool   `xor:"form" help:"Answer with a JSON object."`
+	JSONSchema string `xor:"form" placeholder:"SCHEMA" help:"Answer with JSON that this JSON Schema allows; @FILE reads it from a file."`
+	Grammar    string `xor:"form" placeholder:"GBNF" help:"Answer with text of this grammar in GBNF; @FILE reads it from a file."`
+	Lark       string `xor:"form" placeholder:"LARK" help:"Answer with text of this grammar in Lark's language; @FILE reads it from a file."`
+	Regex      string `xor:"form" placeholder:"REGEX" help:"Answer with text that this regular expression matches as a whole; @FILE reads it from a file."`
+}
+
+// constraint is the form as the library has it.
+func (f formFlags) constraint() (c hipengine.Constraint, err error) {
+	c.JSONObject = f.JSON
+	for _, v := range []struct {
+		value string
+		to    *string
+	}{{f.JSONSchema, &c.JSONSchema}, {f.Grammar, &c.GBNF}, {f.Lark, &c.Lark}, {f.Regex, &c.Regexp}} {
+		*v.to = v.value
+		if name, ok := strings.CutPrefix(v.value, "@"); ok {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return c, err
+			}
+			*v.to = string(text)
+		}
+	}
+	return c, nil
 }
 
 // split tells the model from the prompt.
@@ -74,6 +103,9 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	params := c.params()
+	if params.Constraint, err = c.constraint(); err != nil {
+		return err
+	}
 	if c.Think {
 		params.Template = map[string]json.RawMessage{"enable_thinking": json.RawMessage("true")}
 	}

@@ -10,18 +10,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hipengine/hipengine/engine/pool"
+	"github.com/hipengine/hipengine/internal/supervise"
 	"github.com/hipengine/hipengine/serve"
 )
 
 // serveCmd runs the server.
 type serveCmd struct {
 	modelFlags
-	Model          []string      `arg:"" optional:"" help:"Model files, or names; without any, Ember."`
+	poolFlags
+	Model          []string      `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host           string        `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
 	Port           int           `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	Cache          int64         `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
 	HostCache      int64         `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
+	CacheDir       string        `name:"cache-dir" env:"HIPENGINE_CACHE_DIR" placeholder:"DIR" help:"Folder for those that no longer fit, and for all when the server stops, so that they outlive it. Its files hold tokens of prompts; only their owner can read them."`
+	CacheDirSize   int64         `name:"cache-dir-size" default:"10240" env:"HIPENGINE_CACHE_DIR_SIZE" placeholder:"MIB" help:"Bound for the files of --cache-dir in MiB, for each model."`
 	APIKey         []string      `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"Key that clients must send; may be given several times."`
 	APIKeyFile     string        `name:"api-key-file" env:"HIPENGINE_API_KEY_FILE" placeholder:"FILE" help:"File with keys that clients must send, one a line, as they are or as sha256:HASH."`
 	AdminKey       []string      `env:"HIPENGINE_ADMIN_KEY" placeholder:"KEY" help:"Key for the endpoints below /admin; without one, they are closed."`
@@ -35,17 +40,35 @@ type serveCmd struct {
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
 	Pprof          string        `name:"pprof" placeholder:"ADDR" help:"Offer profiles for net/http/pprof on this loopback address, such as 127.0.0.1:6060."`
 	Grace          time.Duration `default:"30s" help:"Time that running answers get when the server is told to stop."`
+	Supervise      string        `enum:"auto,always,never" default:"auto" env:"HIPENGINE_SUPERVISE" help:"Compute in a process of its own, which is started again if it dies: auto (with GPUs, whose runtimes end a process that faults), always or never."`
 	Log            string        `enum:"text,json,none" default:"text" help:"Log of requests: text, json or none. Prompts are never logged."`
 }
 
 // Run executes the command.
-func (c *serveCmd) Run(ctx context.Context, std stdio) error {
-	if c.Port < 0 || c.Port > 65535 || c.Parallel < 1 || c.Parallel > 1024 {
-		return usageError{fmt.Errorf("--port %d or --parallel %d is outside 0..65535 or 1..1024", c.Port, c.Parallel)}
+func (c *serveCmd) Run(ctx context.Context, all *commands, std stdio) error {
+	worker, err := supervise.AsWorker()
+	if err != nil {
+		return err
 	}
-	if c.Cache < -1 || c.HostCache < 0 || max(c.Cache, c.HostCache) > 1<<40 || c.Cache < 0 && c.HostCache > 0 {
-		return usageError{fmt.Errorf("--prefix-cache %d must be -1 or more, and --prefix-cache-host %d not negative, and 0 "+
-			"without a prefix cache", c.Cache, c.HostCache)}
+	err = c.run(ctx, worker, all, std)
+	worker.Done()
+	return err
+}
+
+// run executes the command, for a supervisor if worker is not nil.
+func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *commands, std stdio) error {
+	if c.Port < 0 || c.Port > 65535 {
+		return usageError{fmt.Errorf("--port %d is outside 0..65535", c.Port)}
+	}
+	if c.IdleUnload < 0 || c.Memory < 0 || c.Memory > 1<<40 {
+		return usageError{fmt.Errorf("--idle-unload %v and --memory %d must not be negative", c.IdleUnload, c.Memory)}
+	}
+	models, err := c.served(all.file.models, std.err)
+	if err != nil {
+		return err
+	}
+	if c.CacheDirSize < 1 || c.CacheDirSize > 1<<40 || c.CacheDir != "" && c.Cache < 0 {
+		return usageError{fmt.Errorf("--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize, int64(1)<<40)}
 	}
 	config, err := c.config(std)
 	if err != nil {
@@ -55,12 +78,21 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if worker == nil {
+		switch yes, err := c.supervised(all.Profile, hasGPU); {
+		case err != nil:
+			return err
+		case yes:
+			return c.supervise(ctx, config, std)
+		}
+	}
+	c.memory = c.Memory << 20
 	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	l, err := c.listen(worker)
 	if err != nil {
 		return err
 	}
@@ -78,35 +110,29 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		fmt.Fprintf(std.err, "hipengine: profiles on http://%s/debug/pprof/\n", d.Addr())
 	}
 
-	names := c.Model
-	if len(names) == 0 {
-		names = []string{""}
+	// Health checks answer 503 until SetSource. The host closes the models when the server has stopped using them.
+	p, err := c.pool(h, models, worker, config.Log, std)
+	if err != nil {
+		return errors.Join(err, server.Shutdown(ctx))
 	}
-	// Health checks answer 503 until SetModels. The host closes the models when the server has stopped using them.
-	var offered []serve.Model
-	for _, name := range names {
-		o := c.options()
-		o.Sequences, o.PrefixCache, o.PrefixCacheHost = c.Parallel, c.Cache<<20, c.HostCache<<20
-		m, err := loadWith(ctx, h, name, o, std.err)
-		if err != nil {
+	for _, id := range models.start {
+		if err := p.Load(ctx, id); err != nil {
 			return errors.Join(err, server.Shutdown(ctx))
 		}
-		offer, err := serve.Offer(ctx, m)
-		if err != nil {
-			return errors.Join(err, server.Shutdown(ctx))
-		}
-		offered = append(offered, offer)
 	}
-	if err := server.SetModels(offered...); err != nil {
-		return err
-	}
+	server.SetSource(serve.FromPool(p))
 	select {
 	case err := <-served: // it never came up
 		return err
 	default:
 	}
-	for _, m := range offered {
-		fmt.Fprintf(std.err, "hipengine: serving %s on http://%s/v1\n", m.ID, l.Addr())
+	worker.Ready()
+	for _, m := range p.List() {
+		when := ""
+		if m.State != pool.Loaded {
+			when = ", loaded on demand"
+		}
+		fmt.Fprintf(std.err, "hipengine: serving %s on http://%s/v1%s\n", m.ID, l.Addr(), when)
 	}
 	select {
 	case err := <-served:
@@ -120,6 +146,14 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		return fmt.Errorf("answers were cut short after %v: %w", c.Grace, err)
 	}
 	return nil
+}
+
+// listen returns where requests come from.
+func (c *serveCmd) listen(worker *supervise.Worker) (net.Listener, error) {
+	if worker != nil {
+		return worker.Listener(), nil
+	}
+	return net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 }
 
 // config returns what the flags say of the server.

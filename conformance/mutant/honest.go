@@ -191,6 +191,7 @@ func deltaNet32(c *call) error {
 	starts, slots, a := c.In[6].Ints(), c.In[7].Ints(), c.Attrs.(ops.GatedDeltaNetAttrs)
 	nk, nv, dv := q.Shape[1], v.Shape[1], v.Shape[2]
 	same := operand(tensor.F32)
+	clear(out.F[int(starts[len(slots)])*nv*dv:])
 	for i := range len(slots) * nv {
 		b, h := i/nv, i%nv
 		head := h / (nv / nk)

@@ -1,6 +1,7 @@
 package mutant
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -50,6 +51,15 @@ func mulMatWholeTiles(c *call) error {
 		n := len(x) / 128 * 128
 		return dot(x[:n], w[:n])
 	})
+}
+
+// mulMatRMSNorm takes the product for the sum with the residual stream.
+func mulMatRMSNorm(c *call) error {
+	if err := mulMatWith(c, dot); err != nil {
+		return err
+	}
+	a := c.Attrs.(ops.MulMatNormAttrs)
+	return rmsNorm32(&call{In: []opsref.View[float32]{c.Out[0], c.In[3]}, Out: c.Out[1:], Attrs: a.Norm, Pool: c.Pool})
 }
 
 func dot(x, w []float32) float32 {
@@ -151,6 +161,22 @@ func convKeepsState(c *call) error {
 				}
 				y[ch] = float32(s)
 			}
+		}
+	}
+	return nil
+}
+
+// topKHighestID prefers the higher id among equals.
+func topKHighestID(c *call) error {
+	x, k := c.In[0], c.Attrs.(ops.TopKAttrs).K
+	for t := range x.Shape[0] {
+		row, order := x.Row(t, nil), make([]int32, x.Shape[1])
+		for i := range order {
+			order[i] = int32(len(order) - 1 - i)
+		}
+		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(row[b], row[a]) })
+		for j, i := range order[:k] {
+			c.Out[0].Ints()[t*k+j], c.Out[1].Row(t, nil)[j] = i, row[i]
 		}
 	}
 	return nil

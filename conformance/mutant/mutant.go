@@ -33,6 +33,9 @@ type defect struct {
 	// copied and cleared return how many of n bytes a copy copies, and Zero clears.
 	copied, cleared func(n int) int
 
+	// late downloads are read when the stream is synchronized, not in their turn.
+	late bool
+
 	// override replaces kernels of the reference.
 	override map[*ops.Def]opsref.Kernel[float32]
 }

@@ -20,7 +20,7 @@ func (d *rewriter) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.P
 		return nil, err
 	}
 	p := &plan{}
-	out := &ops.Graph{}
+	out := &ops.Graph{Invariant: g.Invariant}
 	m := map[ops.Value]ops.Value{}
 	for _, n := range g.Nodes {
 		c := *n
@@ -102,15 +102,33 @@ func (d *rewriter) edit(t *tensor.Tensor, p *plan) error {
 // Stream returns a stream that runs the plans of this device.
 func (d *rewriter) Stream() (ops.Stream, error) {
 	s, err := d.Device.Stream()
-	return stream{s, d}, err
+	return &stream{Stream: s, dev: d}, err
 }
 
 type stream struct {
 	ops.Stream
-	dev *rewriter
+	dev  *rewriter
+	late []func() error // downloads that wait for Sync
 }
 
-func (s stream) Copy(dst, src tensor.Tensor) error {
+func (s *stream) Download(dst []byte, src tensor.Tensor) error {
+	if !s.dev.late {
+		return s.Stream.Download(dst, src)
+	}
+	s.late = append(s.late, func() error { return s.Stream.Download(dst, src) })
+	return nil
+}
+
+func (s *stream) Sync(ctx context.Context) error {
+	var errs []error
+	for _, f := range s.late {
+		errs = append(errs, f())
+	}
+	s.late = nil
+	return errors.Join(append(errs, s.Stream.Sync(ctx))...)
+}
+
+func (s *stream) Copy(dst, src tensor.Tensor) error {
 	if f := s.dev.copied; f != nil && dst.DType == tensor.I8 && dst.Shape.Equal(src.Shape) {
 		n := tensor.Shape{f(dst.Shape.Elems())}
 		if dst.Shape, src.Shape = n, n; n[0] == 0 {
@@ -120,7 +138,7 @@ func (s stream) Copy(dst, src tensor.Tensor) error {
 	return s.Stream.Copy(dst, src)
 }
 
-func (s stream) Zero(dst tensor.Tensor) error {
+func (s *stream) Zero(dst tensor.Tensor) error {
 	if f := s.dev.cleared; f != nil && dst.DType == tensor.I8 {
 		if dst.Shape = (tensor.Shape{f(dst.Shape.Elems())}); dst.Shape[0] == 0 {
 			return nil
@@ -129,7 +147,7 @@ func (s stream) Zero(dst tensor.Tensor) error {
 	return s.Stream.Zero(dst)
 }
 
-func (s stream) Run(p ops.Plan) error {
+func (s *stream) Run(p ops.Plan) error {
 	r := p.(*plan)
 	if err := s.Stream.Run(r.Plan); err != nil {
 		return err

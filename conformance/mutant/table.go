@@ -44,11 +44,13 @@ func All() []Mutant {
 			}
 			return ops.Value{}
 		})},
+		{"fused_residual_dropped", "the end of a block without the residual stream", "Ops/mul_mat_add_rms_norm/",
+			kernel(ops.MulMatAddRMSNormOp, mulMatRMSNorm)},
 		{"gate_and_up_swapped", "the activation applied to the wrong half", "Ops/swiglu/", onOp(ops.SwiGLUOp, swapTwo)},
 
 		// Weights.
-		{"last_block_ignored", "a sum stops at the last whole tile", "Ops/mul_mat/", kernel(ops.MulMatOp, mulMatWholeTiles)},
-		{"f16_accumulator", "products summed in binary16", "Ops/mul_mat/", kernel(ops.MulMatOp, mulMatHalf)},
+		{"last_block_ignored", "a sum stops at the last whole tile", "Ops/mul_mat", kernel(ops.MulMatOp, mulMatWholeTiles)},
+		{"f16_accumulator", "products summed in binary16", "Ops/mul_mat", kernel(ops.MulMatOp, mulMatHalf)},
 		{"nibbles_swapped", "high and low nibbles of a block exchanged", "Quant/Q4_0/", weights("Q4_0", func(block, _ []byte) {
 			for i, b := range block[2:] {
 				block[2+i] = b>>4 | b<<4
@@ -76,11 +78,15 @@ func All() []Mutant {
 		{"tie_order", "the higher id wins among equal experts", "Ops/route/", kernel(ops.RouteOp, routeHighestID)},
 		{"weights_not_normalized", "the weights of the chosen experts not divided by their sum", "Ops/route/", attrs(func(a *ops.RouteAttrs) { a.Norm = false })},
 
+		// Sampling.
+		{"top_k_order", "the higher id wins among equal logits", "Ops/top_k/ties", kernel(ops.TopKOp, topKHighestID)},
+
 		// Streams and memory.
 		{"racy", "the last bit depends on the order of arrival", "Stream/silu/", kernel(ops.SiLUOp, racy())},
 		{"stale_output", "an output that is added to, not overwritten", "Memory/weighted_sum/", kernel(ops.WeightedSumOp, sumsIntoOutput)},
 		{"copy_whole_words", "a copy ends at the last whole word", "Stream/copy", defect{copied: wholeWords}},
 		{"zero_whole_words", "clearing ends at the last whole word", "Stream/zero", defect{cleared: wholeWords}},
+		{"late_downloads", "downloads read when the queue is empty, not in their turn", "Stream/queued", defect{late: true}},
 		{"overrun", "one element written behind a state", "Memory/", defect{after: overrun}},
 	}
 }

@@ -73,6 +73,14 @@ func once(ctx context.Context, r *runner.Runner, test Test) (float64, error) {
 		}
 		return ids
 	}
+	step := func(work []runner.Work) (err error) { // as greedy requests run
+		if l.Top > 0 {
+			_, err = r.StepTop(ctx, work, 1)
+		} else {
+			_, err = r.Step(ctx, work)
+		}
+		return err
+	}
 	ids := make([]runner.SeqID, test.Batch)
 	feed := func(id runner.SeqID, n int) error {
 		for n > 0 {
@@ -82,7 +90,7 @@ func once(ctx context.Context, r *runner.Runner, test Test) (float64, error) {
 			if n == 0 {
 				rows = 1
 			}
-			if _, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: tokens(k), Rows: rows}}); err != nil {
+			if err := step([]runner.Work{{Seq: id, Tokens: tokens(k), Rows: rows}}); err != nil {
 				return err
 			}
 		}
@@ -110,7 +118,7 @@ func once(ctx context.Context, r *runner.Runner, test Test) (float64, error) {
 			for i, id := range ids {
 				work[i] = runner.Work{Seq: id, Tokens: tokens(1), Rows: 1}
 			}
-			if _, err := r.Step(ctx, work); err != nil {
+			if err := step(work); err != nil {
 				return 0, err
 			}
 		}

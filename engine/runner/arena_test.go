@@ -59,12 +59,12 @@ func TestPlansShareMemory(t *testing.T) {
 	defer arena.Free()
 	var each []int64
 	var sum int64
-	steps := []models.Sizes{{Tokens: 1, Seqs: 1, Pages: 1, Rows: 1}, {Tokens: 4, Seqs: 4, Pages: 2, Rows: 4}, {Tokens: 4, Seqs: 4, Pages: 256, Rows: 4}}
+	steps := []models.Sizes{{Tokens: 1, Seqs: 1, Pages: 1, Rows: 1}, {Tokens: 4, Seqs: 4, Pages: 4, Rows: 4}, {Tokens: 4, Seqs: 4, Pages: 256, Rows: 4}}
 	for _, n := range []int{7, 32, 100, 256, 512} {
 		steps = append(steps, models.Sizes{Tokens: n, Seqs: 4, Pages: 256, Rows: 4})
 	}
 	for _, k := range steps {
-		n, err := planBytes(dev.Caps(), m, w, states, o.Context, []models.Sizes{k})
+		n, err := o.planBytes(dev.Caps(), m, w, states, topOf(dev, m.Params().Vocab), []models.Sizes{k})
 		if err != nil {
 			t.Fatal(err)
 		}

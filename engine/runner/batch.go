@@ -14,7 +14,8 @@ import (
 // batch checks the work, takes the pages that it needs and lays out the index data.
 func (r *Runner) batch(work []Work) error {
 	r.steps++
-	need := make([]int, len(r.pools))
+	need := r.need
+	clear(need)
 	total, width := 0, 0
 	for _, w := range work {
 		if int(w.Seq) < 0 || int(w.Seq) >= r.limits.Seqs || !r.seqs[w.Seq].open || r.seqs[w.Seq].step == r.steps {
@@ -50,7 +51,7 @@ func (r *Runner) batch(work []Work) error {
 	if err := r.enough(need); err != nil {
 		return err
 	}
-	r.index.Reset(r.windows, width)
+	r.index.Reset(r.windows, tableWidth(width, r.limits.Context))
 	r.wanted = 0
 	for _, w := range work {
 		s := &r.seqs[w.Seq]
@@ -73,29 +74,53 @@ func (r *Runner) batch(work []Work) error {
 	return nil
 }
 
-// run uploads the index data, runs the plan and returns the logits of the wanted rows, valid until the next call.
-func (r *Runner) run(ctx context.Context, p ops.Plan) ([]float32, error) {
-	if err := r.index.Upload(r.stream, p); err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+// run enqueues the index data and the plan.
+func (r *Runner) run(p ops.Plan) error {
+	err := r.index.Upload(r.stream, p)
+	if err == nil {
+		err = r.stream.Run(p)
 	}
-	if err := r.stream.Run(p); err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+	if err != nil {
+		return fmt.Errorf("runner: %w", err)
 	}
-	n := r.wanted * r.limits.Vocab
-	r.raw = slices.Grow(r.raw[:0], 4*n)[:4*n]
-	if n > 0 {
-		if err := r.stream.Download(r.raw, p.Output(0)); err != nil {
+	return nil
+}
+
+// download returns the first n bytes of each of the first outputs of a plan, one behind the other, when all that was
+// enqueued is done. They are valid until the next call.
+func (r *Runner) download(ctx context.Context, p ops.Plan, outputs, n int) ([]byte, error) {
+	r.raw = slices.Grow(r.raw[:0], outputs*n)[:outputs*n]
+	for i := range outputs {
+		if n == 0 {
+			break
+		}
+		if err := r.stream.Download(r.raw[i*n:(i+1)*n], p.Output(i)); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
 	}
 	if err := r.stream.Sync(ctx); err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
+	return r.raw, nil
+}
+
+// readLogits returns the logits of the wanted rows, valid until the next call.
+func (r *Runner) readLogits(ctx context.Context, p ops.Plan) ([]float32, error) {
+	n := r.wanted * r.limits.Vocab
+	raw, err := r.download(ctx, p, 1, 4*n)
+	if err != nil {
+		return nil, err
+	}
 	r.logits = slices.Grow(r.logits[:0], n)[:n]
-	if i := decode(r.logits, r.raw); i >= 0 {
-		return nil, fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i%r.limits.Vocab, i/r.limits.Vocab, r.logits[i])
+	if i := decode(r.logits, raw); i >= 0 {
+		return nil, broken(i/r.limits.Vocab, i%r.limits.Vocab, r.logits[i])
 	}
 	return r.logits, nil
+}
+
+// broken reports a logit that is not finite.
+func broken(row, i int, logit float32) error {
+	return fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i, row, logit)
 }
 
 // decode reads little-endian numbers and returns the index of the first that is NaN or infinite, or -1. A batch has

@@ -17,29 +17,36 @@ func Launches(dev ops.Device, m models.Model, src models.Source, o Options, n mo
 	if launches == nil {
 		return nil, errors.New("runner: " + dev.Info().Name + " does not tell which kernels it starts")
 	}
-	o, err := o.with(m.Params())
+	g, out, err := Record(dev, m, src, o, n)
 	if err != nil {
 		return nil, err
-	}
-	w, _, err := models.DeclareWeights(m, src, dev)
-	if err != nil {
-		return nil, err
-	}
-	ts, _, err := stateTensors(m.State(), o, dev.Info().Buckets)
-	if err != nil {
-		return nil, err
-	}
-	states := map[string]tensor.Tensor{}
-	for _, t := range ts {
-		states[t.Name] = t
-	}
-	g, out, err := models.Record(m, w, states, o.Context, n)
-	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
 	}
 	names, err := launches(g, out.Logits)
 	if err != nil {
 		return nil, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, n.Tokens, err)
 	}
 	return names, nil
+}
+
+// Record records a step of m of the given sizes as a runner of dev would compile it. Weights are those of src by type and
+// shape, in the layouts of dev, and like the states without memory. The error is that of PlanMemory.
+func Record(dev ops.Device, m models.Model, src models.Source, o Options, n models.Sizes) (*ops.Graph, models.Outputs, error) {
+	var none models.Outputs
+	o, err := o.with(m.Params())
+	if err != nil {
+		return nil, none, err
+	}
+	w, _, err := models.DeclareWeights(m, src, dev)
+	if err != nil {
+		return nil, none, err
+	}
+	ts, _, err := stateTensors(m.State(), o, dev.Info().Buckets)
+	if err != nil {
+		return nil, none, err
+	}
+	states := map[string]tensor.Tensor{}
+	for _, t := range ts {
+		states[t.Name] = t
+	}
+	return o.record(m, w, states, n)
 }

@@ -90,6 +90,9 @@ func (e *MemoryError) Error() string {
 // lacks, options out of range, ops that the device cannot do.
 func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (Memory, error) {
 	full, err := o.with(m.Params())
+	if err == nil {
+		err = o.check(dev)
+	}
 	if err != nil {
 		return Memory{}, err
 	}
@@ -105,6 +108,9 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			free = max(0, free-o.Reserved)
 		}
 	}
+	if o.Limit > 0 && (free < 0 || free > o.Limit) {
+		free = o.Limit
+	}
 	at := func(o Options) (Memory, error) {
 		mem := Memory{Device: dev.Info().Name, Weights: weights, Free: free, Context: o.Context, Seqs: o.Seqs}
 		ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)
@@ -117,7 +123,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			mem.State += sizes[i]
 		}
 		if caps.PlanBytes != nil {
-			mem.Plans, err = planBytes(caps, m, w, states, o.Context, largestSteps(o, dev.Info().Buckets))
+			mem.Plans, err = o.planBytes(caps, m, w, states, topOf(dev, m.Params().Vocab), largestSteps(o, dev.Info().Buckets))
 		}
 		return mem, err
 	}
@@ -164,19 +170,22 @@ func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, err
 	}), nil
 }
 
-// planBytes returns the memory of the arena that plans for steps of all the given sizes share.
-func planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, context int, steps []models.Sizes) (int64, error) {
+// planBytes returns the memory of the arena that plans for steps of all the given sizes share, whether they return all
+// logits or the top largest of each row.
+func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, top int, steps []models.Sizes) (int64, error) {
 	var most int64
 	for _, k := range steps {
-		g, out, err := models.Record(m, w, states, context, k)
+		g, out, err := o.record(m, w, states, k)
 		if err != nil {
-			return 0, fmt.Errorf("runner: %w", err)
+			return 0, err
 		}
-		n, err := caps.PlanBytes(g, out.Logits)
-		if err != nil {
-			return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
+		for _, top := range []int{0, top} {
+			n, err := caps.PlanBytes(g, outputs(g, out, top)...)
+			if err != nil {
+				return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
+			}
+			most = max(most, n)
 		}
-		most = max(most, n)
 	}
 	return most, nil
 }
@@ -184,7 +193,7 @@ func planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[strin
 // largestSteps returns the sizes of the largest prefill and of the decoding of all sequences.
 func largestSteps(o Options, buckets bool) []models.Sizes {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
-	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: models.Bucket(pagesFor(o.Context)), Rows: o.Seqs}
+	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context), Rows: o.Seqs}
 	decode := prefill
 	decode.Tokens = o.Seqs
 	steps := []models.Sizes{prefill, decode}

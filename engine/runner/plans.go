@@ -15,15 +15,21 @@ type planCache struct {
 }
 
 type cachedPlan struct {
-	key  models.Sizes
+	key  planKey
 	plan ops.Plan
 }
 
+// planKey says what a plan computes.
+type planKey struct {
+	models.Sizes
+	top int // largest logits of each row; 0: all logits
+}
+
 // maxPlans bounds the records: prompts of many lengths would otherwise each leave one behind. It holds the sizes in
-// powers of two of a step's tokens, sequences and pages that a busy server sees.
+// powers of two of a step's tokens and sequences, and in powers of four of pages, that a busy server sees.
 const maxPlans = 32
 
-func (c *planCache) get(k models.Sizes) ops.Plan {
+func (c *planCache) get(k planKey) ops.Plan {
 	for i, e := range c.order {
 		if e.key == k {
 			copy(c.order[i:], c.order[i+1:])
@@ -34,7 +40,7 @@ func (c *planCache) get(k models.Sizes) ops.Plan {
 	return nil
 }
 
-func (c *planCache) put(k models.Sizes, p ops.Plan) error {
+func (c *planCache) put(k planKey, p ops.Plan) error {
 	c.order = append(c.order, cachedPlan{k, p})
 	if len(c.order) <= maxPlans {
 		return nil
@@ -56,20 +62,31 @@ func (c *planCache) close() error {
 	return errors.Join(errs...)
 }
 
-// plan returns the compiled step of the given sizes.
-func (r *Runner) plan(k models.Sizes) (ops.Plan, error) {
+// outputs returns what a step that returns the top largest logits of each row, or all if top is 0, reads of a graph.
+func outputs(g *ops.Graph, out models.Outputs, top int) []ops.Value {
+	if top == 0 {
+		return []ops.Value{out.Logits}
+	}
+	ids, values := ops.TopK(g, out.Logits, top)
+	return []ops.Value{ids, values}
+}
+
+// plan returns the compiled step of a key.
+func (r *Runner) plan(k planKey) (ops.Plan, error) {
 	if p := r.plans.get(k); p != nil {
 		return p, nil
 	}
-	g, out, err := models.Record(r.model, r.weights, r.states, r.limits.Context, k)
+	o := Options{Context: r.limits.Context, Invariant: r.limits.Invariant}
+	g, out, err := o.record(r.model, r.weights, r.states, k.Sizes)
 	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+		return nil, err
 	}
-	p, err := r.dev.Compile(g, &r.arena, out.Logits)
+	outs := outputs(g, out, k.top)
+	p, err := r.dev.Compile(g, &r.arena, outs...)
 	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
 		// Plans for other sizes can be compiled again when they are needed.
 		if err = errors.Join(r.plans.close(), r.arena.Free()); err == nil {
-			p, err = r.dev.Compile(g, &r.arena, out.Logits)
+			p, err = r.dev.Compile(g, &r.arena, outs...)
 		}
 	}
 	if err != nil {

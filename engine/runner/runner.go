@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -28,8 +30,14 @@ type Options struct {
 	KVType    tensor.DType // of keys and values; Invalid: F32
 	StateType tensor.DType // of recurrent state; Invalid: F32
 
-	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out.
-	Reserved int64
+	// Invariant demands that the logits of a sequence follow from its tokens alone, bit for bit: not from the steps in which
+	// they came, nor from what else was in those, nor from a checkpoint in between. The device must be able to (ops.Caps);
+	// it costs speed.
+	Invariant bool
+
+	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out. Of the rest, it counts at
+	// most Limit bytes as free; 0 is no limit.
+	Reserved, Limit int64
 }
 
 // PageSize is the number of tokens in a page of the KV cache.
@@ -39,6 +47,9 @@ const PageSize = kv.PageSize
 var (
 	ErrNoSlot = errors.New("runner: all sequences are in use")
 	ErrClosed = errors.New("runner: closed")
+
+	// ErrInvariant reports a device that cannot do as Options.Invariant demands.
+	ErrInvariant = errors.New("runner: the device's results depend on what else is in a step")
 )
 
 // ContextError reports a step that would make a sequence longer than the context.
@@ -69,12 +80,15 @@ type Runner struct {
 
 	// Memory of a step that the next one uses again.
 	steps  uint64
+	need   []int // pages of each window
 	index  models.Index
 	wanted int // rows whose logits the caller gets; others are padding
 	tables [][]int32
 	raw    []byte
 	logits []float32
 	rows   [][]float32
+	top    []sample.Logit
+	tops   [][]sample.Logit
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
@@ -82,6 +96,9 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	p := m.Params()
 	o, err := o.with(p)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.check(dev); err != nil {
 		return nil, err
 	}
 	s, err := dev.Stream()
@@ -92,7 +109,9 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
-	r.limits.Checkpoints = o.Checkpoints
+	r.need = make([]int, len(r.windows))
+	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
+	r.limits.Top = topOf(dev, p.Vocab)
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {
 		r.pools = append(r.pools, kv.NewPool(o.pages(w)))
@@ -138,6 +157,24 @@ func (o Options) with(p models.Hparams) (Options, error) {
 		return o, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize, o.Context)
 	}
 	return o, nil
+}
+
+// check reports what a device cannot do of o.
+func (o Options) check(dev ops.Device) error {
+	if o.Invariant && !dev.Caps().Invariant {
+		return fmt.Errorf("%w: %s", ErrInvariant, dev.Info().Name)
+	}
+	return nil
+}
+
+// record is models.Record of a step of a runner with options o.
+func (o Options) record(m models.Model, w models.Weights, states map[string]tensor.Tensor, k models.Sizes) (*ops.Graph, models.Outputs, error) {
+	g, out, err := models.Record(m, w, states, o.Context, k)
+	if err != nil {
+		return nil, out, fmt.Errorf("runner: %w", err)
+	}
+	g.Invariant = o.Invariant
+	return g, out, nil
 }
 
 // pages returns the pages of layers with the given window. o has its defaults.
@@ -239,32 +276,52 @@ func (r *Runner) Close() error {
 // an error that wraps neither ErrClosed nor a *ContextError the sequences of the step are undefined and must be
 // released; a rejected step changes nothing.
 func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
+	p, err := r.begin(work, 0)
+	if err != nil {
+		return nil, err
+	}
+	logits, err := r.readLogits(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	r.rows = r.rows[:0]
+	for _, w := range work {
+		r.took(w)
+		n := w.Rows * r.limits.Vocab
+		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
+	}
+	return r.rows, nil
+}
+
+// begin enqueues a step, and returns its plan, whose outputs are those of outputs.
+func (r *Runner) begin(work []Work, top int) (ops.Plan, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
 	if err := r.batch(work); err != nil {
 		return nil, err
 	}
-	p, err := r.plan(r.index.Sizes())
+	p, err := r.plan(planKey{r.index.Sizes(), top})
 	if err != nil {
 		return nil, err
 	}
 	for i := range work {
 		r.seqs[work[i].Seq].dirty = true
 	}
-	logits, err := r.run(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	r.rows = r.rows[:0]
-	for _, w := range work {
-		s := &r.seqs[w.Seq]
-		s.len += len(w.Tokens)
-		r.trim(s)
-		n := w.Rows * r.limits.Vocab
-		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
-	}
-	return r.rows, nil
+	return p, r.run(p)
+}
+
+// took adds the tokens of a step that is done to their sequence.
+func (r *Runner) took(w Work) {
+	s := &r.seqs[w.Seq]
+	s.len += len(w.Tokens)
+	r.trim(s)
+}
+
+// tableWidth returns the length of the page tables of a step, the longest of which has the given pages: a power of four,
+// so that a growing sequence meets few plans, but no more than a context needs.
+func tableWidth(pages, context int) int {
+	return min(1<<((bits.Len(uint(pages-1))+1)&^1), models.Bucket(pagesFor(context)))
 }
 
 func pagesFor(tokens int) int { return (tokens + PageSize - 1) / PageSize }

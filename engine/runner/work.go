@@ -46,8 +46,13 @@ type Limits struct {
 	Seqs    int // most sequences open at once
 	Batch   int // most tokens in one step, over all its sequences
 
+	// Top is the most that StepTop can be asked for; 0 if the device does not find the largest logits.
+	Top int
+
 	// Checkpoints is how many states there is room for beside the open sequences, and Rewinds whether a sequence can be
 	// cut to any length.
 	Checkpoints int
 	Rewinds     bool
+
+	Invariant bool // see Options
 }

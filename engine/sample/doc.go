@@ -9,6 +9,7 @@
 //  2. penalties, for each id that occurs c > 0 times in the last RepeatLastN tokens of the sequence, prompt included:
 //     l[i] is divided by RepeatPenalty if positive, else multiplied by it; then
 //     l[i] -= c*FrequencyPenalty + PresencePenalty.
+//     Then tokens that the constraint of the sequence does not allow, if it has one, are left out.
 //  3. top-k: the k candidates of highest rank stay. Rank is by logit, highest first; equal logits by id, lowest first.
 //  4. top-p: with p = softmax(l) over what is left, the shortest prefix in rank order whose sum is at least TopP stays.
 //  5. min-p: candidates with p[i] >= MinP * max(p) stay, in the equivalent form l[i] >= max(l) + ln(MinP).

@@ -22,6 +22,20 @@ type Params struct {
 
 	Seed      uint64
 	LogitBias map[int32]float32 // added to the logits of these ids; not copied, so it must not change while in use
+
+	// Constraint says which tokens may come. It belongs to this one sequence. Nil allows all.
+	Constraint Constraint
+}
+
+// Constraint holds a sequence to a form. One goroutine uses it.
+type Constraint interface {
+	// Mask returns the tokens that may come next, a bit for each id from the lowest of the first word on; ids beyond its
+	// end may not. It is not changed, and valid until the next call. It is an error if no token may come.
+	Mask() ([]uint64, error)
+	// Accept goes on by a token that was taken.
+	Accept(id int32) error
+	// Forced returns the tokens that must come next, as far as there is no choice. They are not accepted yet.
+	Forced() []int32
 }
 
 // Defaults returns the parameters that apply where neither the request nor the model says otherwise: temperature 0.8,

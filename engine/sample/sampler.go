@@ -69,10 +69,53 @@ func (s *Sampler) Next(row []float32) (int32, error) {
 	if err := s.adjust(row); err != nil {
 		return 0, err
 	}
+	if s.p.Constraint != nil {
+		if err := s.constrain(); err != nil {
+			return 0, err
+		}
+	}
 	if s.p.Temperature == 0 {
 		return logits.Argmax(s.logits), nil
 	}
 	return draw(s.distribution(), s.rng.Float64()), nil
+}
+
+// constrain leaves only the tokens that the constraint allows. The others get a logit of minus infinity, with which no
+// step that follows takes one.
+func (s *Sampler) constrain() error {
+	mask, err := s.p.Constraint.Mask()
+	if err != nil {
+		return fmt.Errorf("sample: %w", err)
+	}
+	some := false
+	for at := 0; at < s.vocab; at += 64 {
+		var word uint64
+		if at/64 < len(mask) {
+			word = mask[at/64]
+		}
+		part := s.logits[at:min(at+64, s.vocab)]
+		switch word {
+		case math.MaxUint64:
+			some = true
+			continue
+		case 0:
+			for i := range part {
+				part[i] = float32(math.Inf(-1))
+			}
+			continue
+		}
+		for i := range part {
+			if word>>i&1 == 0 {
+				part[i] = float32(math.Inf(-1))
+			} else {
+				some = true
+			}
+		}
+	}
+	if !some {
+		return fmt.Errorf("sample: the constraint allows no token of the %d that there are logits for", s.vocab)
+	}
+	return nil
 }
 
 // adjust fills s.logits with the row after bias and penalties.
@@ -138,6 +181,12 @@ func (s *Sampler) distribution() []candidate {
 			s.kept = append(s.kept, candidate{id: int32(i), logit: l})
 		}
 	}
+	return s.weighted()
+}
+
+// weighted drops of the candidates kept, which are by ascending id, those that top-p and min-p do, and gives the others their
+// weights at the temperature.
+func (s *Sampler) weighted() []candidate {
 	highest := s.kept[0].logit
 	for _, c := range s.kept {
 		highest = max(highest, c.logit)

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/sample"
 )
 
 // The vocabulary: 256 bytes and two special tokens.
@@ -37,6 +39,7 @@ type Runner struct {
 	checkpoints map[runner.CheckpointID]*sequence
 	snapshots   map[*runner.Snapshot]*sequence
 	steps       [][]runner.Work
+	tops        []int
 }
 
 type sequence struct {
@@ -273,6 +276,40 @@ func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, err
 	}
 	r.steps = append(r.steps, step)
 	return out, nil
+}
+
+// StepTop implements engine.Runner. It sorts what Step returns.
+func (r *Runner) StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error) {
+	if top := r.Limits().Top; k < 1 || k > top {
+		return nil, fmt.Errorf("fake: %d logits of %d", k, top)
+	}
+	rows, err := r.Step(ctx, work)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.tops = append(r.tops, k)
+	r.mu.Unlock()
+	out := make([][]sample.Logit, len(rows))
+	for i, row := range rows {
+		var all []sample.Logit
+		for id, l := range row {
+			all = append(all, sample.Logit{ID: int32(id), Logit: l})
+		}
+		slices.SortStableFunc(all, func(a, b sample.Logit) int { return cmp.Compare(b.Logit, a.Logit) })
+		out[i] = all[:min(k, len(all))]
+		if k == 1 && len(all) > 0 {
+			out[i][0].Logit = 0
+		}
+	}
+	return out, nil
+}
+
+// Tops returns what StepTop was asked for, call by call.
+func (r *Runner) Tops() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.tops)
 }
 
 // logits favours printable ASCII, by hash, or the next byte of the reply.

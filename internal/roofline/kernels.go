@@ -17,12 +17,21 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet, or for those of one
-// target alone. Kernels and models ("model/NAME") whose names do not match are left out. Every line says that it is no
-// measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
-func Write(ctx context.Context, out io.Writer, target string, match *regexp.Regexp) error {
-	gpus := limits.GPUs
-	if target != "" {
+// Options say what Write shows.
+type Options struct {
+	Target  string         // of the GPUs; empty for all of the sheet
+	Match   *regexp.Regexp // kernels, "model/NAME", "plan/NAME STEP" and "bound/NAME STEP" to show; nil for all
+	Kernels bool           // list the kernels of each plan
+}
+
+// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet. Every line says that it is
+// no measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
+func Write(ctx context.Context, out io.Writer, o Options) error {
+	gpus, match := limits.GPUs, o.Match
+	if match == nil {
+		match = regexp.MustCompile("")
+	}
+	if target := o.Target; target != "" {
 		gpus = nil
 		var known []string
 		for _, g := range limits.GPUs {
@@ -36,13 +45,15 @@ func Write(ctx context.Context, out io.Writer, target string, match *regexp.Rege
 		}
 	}
 	for _, g := range gpus {
-		fmt.Fprintf(out, "%s (%s): %d CUs at %.4g GHz, %g GB/s, %.4g TFLOP/s f16; %s [%s]\n",
-			g.Name, g.Target, g.CUs, g.GHz, g.GBps, g.Flops()/1e12, g.Source, limits.Label)
-		rates, err := kernelLimits(ctx, out, g, match)
-		if err != nil {
+		fmt.Fprintf(out, "%s (%s): %d CUs at %.4g GHz, %g GB/s (%.0f %% achievable), %.4g TFLOP/s f16, %g µs a launch, loads %g ns from memory and %g from caches; %s [%s]\n",
+			g.Name, g.Target, g.CUs, g.GHz, g.GBps, 100*g.Efficiency, g.Flops()/1e12, g.LaunchMicro, g.MissNs, g.HitNs, g.Source, limits.Label)
+		if err := kernelLimits(ctx, out, g, match); err != nil {
 			return err
 		}
-		if err := modelLimits(out, g, match, rates); err != nil {
+		if err := modelLimits(out, g, match); err != nil {
+			return err
+		}
+		if err := planLimits(ctx, out, g, match, o.Kernels); err != nil {
 			return err
 		}
 	}
@@ -61,17 +72,15 @@ func (e *TargetError) Error() string {
 }
 
 // kernelLimits prints the bounds on g of every kernel that ships for its target, and which kernels have none.
-// It returns what matrix products cost.
-func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.Regexp) (rates, error) {
+func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.Regexp) error {
 	runs, missing, err := planRuns(g)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	runs = slices.DeleteFunc(runs, func(r execution) bool { return !slices.ContainsFunc(r.symbols, match.MatchString) })
-	r := rates{}
 	listed := map[string]bool{}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	err = execute(ctx, g, runs, func(one execution, counted map[string]limits.Counts) {
+	err = execute(ctx, g, runs, func(one execution, counted map[string]limits.Work) {
 		main := slices.MaxFunc(slices.Sorted(maps.Keys(counted)), func(a, b string) int { return int(counted[a].Vector - counted[b].Vector) })
 		for _, symbol := range one.symbols {
 			c := counted[symbol]
@@ -79,21 +88,18 @@ func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regex
 				continue
 			}
 			listed[symbol] = true
-			b := c.On(g)
-			fmt.Fprintf(w, "%s\t%s\tmemory %.2f µs\tissue %.2f µs\twmma %.2f µs\tlds %.2f µs\t%s binds\tof %v\t[%s]\n",
-				g.Name, symbol, 1e6*b.Memory, 1e6*b.Issue, 1e6*b.Matrix, 1e6*b.LDS, b.Binding(), one.probe, limits.Label)
+			fmt.Fprintf(w, "%s\t%s\t%s\tof %v\t[%s]\n", g.Name, symbol, describe(c, g), one.probe, limits.Label)
 		}
-		r.add(one, counted)
 	})
 	if err := errors.Join(err, w.Flush()); err != nil {
-		return nil, err
+		return err
 	}
 	for _, symbol := range missing {
 		if match.MatchString(symbol) {
 			fmt.Fprintf(w, "%s\t%s\tnot executed: no size of a model and no conformance case launches it\t[%s]\n", g.Name, symbol, limits.Label)
 		}
 	}
-	return r, w.Flush()
+	return w.Flush()
 }
 
 // execution is a probe with the kernels of code objects that it launches.
@@ -187,7 +193,7 @@ func (p probe) node() (*ops.Node, error) {
 }
 
 // execute runs everything on emulators of g's target and calls done with the counts of each run, by symbol.
-func execute(ctx context.Context, g limits.GPU, runs []execution, done func(execution, map[string]limits.Counts)) error {
+func execute(ctx context.Context, g limits.GPU, runs []execution, done func(execution, map[string]limits.Work)) error {
 	devices := map[string]*opship.Device{} // by registered kernel: loading code takes longer than most runs
 	defer func() {
 		for _, d := range devices {
@@ -206,30 +212,15 @@ func execute(ctx context.Context, g limits.GPU, runs []execution, done func(exec
 			}
 			devices[r.kernel] = d
 		}
-		before := d.Executed()
+		d.TakeExecuted()
 		if err := r.run(ctx, d); err != nil {
 			return fmt.Errorf("%v with %s on emu:%s: %w", r.probe, r.kernel, g.Target, err)
 		}
-		counted := map[string]limits.Counts{}
-		for symbol, k := range d.Executed() {
-			if was := before[symbol]; k.Launches > was.Launches {
-				counted[symbol] = countsOf(k, was)
-			}
+		counted := map[string]limits.Work{}
+		for symbol, k := range d.TakeExecuted() {
+			counted[symbol] = k.Work()
 		}
 		done(r, counted)
 	}
 	return nil
-}
-
-// countsOf returns what happened between two readings of a kernel's counts.
-func countsOf(now, before opship.KernelStats) limits.Counts {
-	by := map[string]uint64{}
-	for class, n := range now.ByClass {
-		by[class] = n - before.ByClass[class]
-	}
-	c := limits.FromClasses(by)
-	c.Bytes = float64(now.LoadedOnce + now.StoredOnce - before.LoadedOnce - before.StoredOnce)
-	c.LDSLoad = float64(now.LDSLoadBytes - before.LDSLoadBytes)
-	c.LDSStored = float64(now.LDSStoreBytes - before.LDSStoreBytes)
-	return c
 }

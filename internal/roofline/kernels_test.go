@@ -15,7 +15,6 @@ import (
 	opship "github.com/hipengine/hipengine/ops_hip"
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/all"
 	"github.com/hipengine/hipengine/ops_hip/limits"
-	"github.com/hipengine/hipengine/tensor/quant"
 )
 
 // TestLimitsNameEveryKernel compares what conform --limits executes with the code objects: every kernel in them is
@@ -65,7 +64,7 @@ func TestLimitsCounts(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		runs = slices.DeleteFunc(runs, func(r execution) bool { return !slices.ContainsFunc(r.symbols, small.MatchString) })
-		err = execute(t.Context(), g, runs, func(r execution, counted map[string]limits.Counts) {
+		err = execute(t.Context(), g, runs, func(r execution, counted map[string]limits.Work) {
 			n, err := r.node()
 			if err != nil {
 				t.Error(err)
@@ -82,6 +81,9 @@ func TestLimitsCounts(t *testing.T) {
 				}
 			}
 			c := counted[r.symbols[len(r.symbols)-1]]
+			if c.Loaded == 0 || c.Trips == 0 || c.Fresh > c.Trips || c.LongestTrips > c.Trips || c.Block.VGPRs == 0 || c.Block.Threads == 0 {
+				t.Errorf("%s: %v: %+v in blocks of %+v", g.Target, r.probe, c.Counts, c.Block)
+			}
 			switch {
 			case r.op == ops.RMSNormOp:
 				x := r.Args[0].Shape
@@ -164,35 +166,16 @@ func TestModelsAreThoseOfSynth(t *testing.T) {
 	}
 }
 
-// TestBoundProducts adds up a model for which all products cost the same, so that the sum can be computed from its
-// size.
-func TestBoundProducts(t *testing.T) {
-	r := rates{}
-	for _, d := range weightTypes() {
-		for _, e := range []bool{false, true} {
-			r[rateKey{d, e, false}] = limits.Counts{Vector: 1}
-			r[rateKey{d, e, true}] = limits.Counts{WMMA: 1}
+// expertsOf returns how many experts a token uses, and of how many.
+func expertsOf(s synth.Shape) (used, all float64) {
+	for _, k := range s.Keys {
+		n, _ := k.Value.(uint32)
+		switch k.Name {
+		case "expert_used_count":
+			used = float64(n)
+		case "expert_count":
+			all = float64(n)
 		}
 	}
-	slow := limits.GPU{CUs: 1, GHz: 1, GBps: 1e6, MMAFlops: 8192} // 2e9 vector and 1e9 matrix instructions per second
-	for _, name := range []string{"Qwen3-8B", "Qwen3.6-35B-A3B"} {
-		m := limits.Models[slices.IndexFunc(limits.Models, func(m limits.Model) bool { return m.Name == name })]
-		b, err := boundProducts(slow, m, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := m.Params / 2e9; math.Abs(b.token-want) > 0.002*want {
-			t.Errorf("%s: %g s per token, want %g", name, b.token, want)
-		}
-		if want := (m.Params - m.Head) / 1e9; math.Abs(b.promptToken-want) > 0.002*want {
-			t.Errorf("%s: %g s per token of a prompt, want %g", name, b.promptToken, want)
-		}
-		if math.Abs(b.bytes-m.PerToken) > 0.005*m.PerToken { // convolutions and normalization are no products
-			t.Errorf("%s: %g bytes of products, a token reads %g", name, b.bytes, m.PerToken)
-		}
-	}
-	delete(r, rateKey{quant.Q6_K, false, false})
-	if b, err := boundProducts(slow, limits.Models[0], r); b != (productBound{}) || err != nil {
-		t.Errorf("with a type that was not counted: %+v, error %v", b, err)
-	}
+	return used, all
 }

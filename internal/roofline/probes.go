@@ -39,8 +39,9 @@ const (
 	prefillRows, prefillCols = 2048, 2048
 	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
 	plainRows, plainCols     = 512, 1024
-	decodeKeys               = 4096 // keys of the attention of a decode step
-	hidden                   = 5120 // width of Qwen3.6-27B
+	decodeKeys               = 4096   // keys of the attention of a decode step
+	hidden                   = 5120   // width of Qwen3.6-27B
+	vocabulary               = 151936 // of Qwen3
 )
 
 // probeList collects probes.
@@ -94,6 +95,13 @@ func (l *probeList) products() {
 			l.add(ops.MulMatOp, kernel, nil, f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols))
 			l.add(ops.MulMatOp, kernel, nil, f32s(8, decodeCols), weightOf(d, decodeRows/4, decodeCols))
 		}
+		for _, tokens := range []int{1, 8} {
+			x, w := f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols)
+			l.add(ops.MulMatGroup3Op, "mul_mat_group3_dot", ops.MulMatAttrs{}, x, w, w, weightOf(quant.Q8_0, decodeRows, decodeCols))
+			l.add(ops.MulMatSwiGLUOp, "mul_mat_swiglu_dot", ops.MulMatAttrs{}, x, w, w)
+			l.add(ops.MulMatAddRMSNormOp, "mul_mat_add_rms_norm_dot", ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w,
+				f32s(tokens, decodeRows), f32s(decodeRows))
+		}
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols), weightOf(d, prefillRows, prefillCols))
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
 		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))
@@ -112,8 +120,10 @@ func (l *probeList) experts() {
 	}
 	for _, d := range weightTypes() {
 		l.add(ops.MulMatExpertsOp, "mul_mat_experts_vec", nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
-		// 32 pairs of token and choice for each expert: tiles are full
-		l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, 16, out, in), ids(plainTokens, 16))
+		// 16 pairs of token and choice for each expert, as a prompt of 512 tokens has with 256 experts, and 64
+		for _, experts := range []int{32, 8} {
+			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, experts, out, in), ids(plainTokens, experts))
+		}
 	}
 	for _, g := range []ops.Gating{ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK} {
 		l.add(ops.RouteOp, "route_f32", ops.RouteAttrs{K: chosen, Gating: g, Norm: true, Scale: 1}, f32s(prefillTokens, 256))
@@ -171,9 +181,21 @@ func (l *probeList) recurrent() {
 	}
 	conv("causal_conv_f32_serial", 1)
 	conv("causal_conv_f32_tokens", prefillTokens)
+	core := func(kernel string, tokens, width int) {
+		q, k, v := keyHeads*width, 2*keyHeads*width, (2*keyHeads+valueHeads)*width
+		step := steps(tokens)
+		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
+			Delta: ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, Norm: ops.NormAttrs{Eps: 1e-6}},
+			f32s(tokens, v), stateOf(tensor.F32, 1, 3, v), f32s(v, 4), step[0], step[1], f32s(tokens, valueHeads), f32s(tokens, valueHeads),
+			f32s(valueHeads), f32s(valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width), f32s(width), f32s(tokens, valueHeads, width))
+	}
+	for _, width := range []int{32, 64, 128} {
+		core("delta_net_core_f32_step", 1, width)
+		core("delta_net_core_f32_chunk", prefillTokens, width)
+	}
 }
 
-// rest are normalization, positions and elementwise ops.
+// rest are normalization, positions, sampling and elementwise ops.
 func (l *probeList) rest() {
 	norm := ops.NormAttrs{Eps: 1e-6}
 	for _, tokens := range []int{1, prefillTokens} {
@@ -184,6 +206,8 @@ func (l *probeList) rest() {
 	l.add(ops.L2NormOp, "l2_norm_f32_wave", norm, f32s(prefillTokens*16, 128))
 	l.add(ops.RoPEOp, "rope_f32", ops.RoPEAttrs{NRot: 128, MScale: 1}, f32s(prefillTokens, 32, 128), i32s(rising(0, prefillTokens), prefillTokens), f32s(64))
 	l.add(ops.RowsOp, "rows_f32", nil, f32s(prefillTokens, hidden), i32s([]int32{prefillTokens - 1}, 1))
+	l.add(ops.TopKOp, "argmax_f32", ops.TopKAttrs{K: 1}, f32s(1, vocabulary))
+	l.add(ops.TopKOp, "top_k_f32", ops.TopKAttrs{K: 64}, f32s(1, vocabulary))
 	l.add(ops.SliceOp, "slice_f32", ops.SliceAttrs{Hi: hidden}, f32s(prefillTokens, 2*hidden))
 	for _, op := range ops.Defs() { // elementwise ops: all operands have one shape
 		if op.View || op.Cases == nil || slices.ContainsFunc(*l, func(p probe) bool { return p.op == op }) {

@@ -36,7 +36,7 @@ func rewrite(g *ops.Graph, ps []*pattern, outs []ops.Value) (*ops.Graph, []ops.V
 			}
 		}
 	}
-	to := &ops.Graph{}
+	to := &ops.Graph{Invariant: g.Invariant}
 	m := map[ops.Value]ops.Value{}
 	for _, n := range g.Nodes {
 		if !s.live[n] {

@@ -14,7 +14,9 @@ struct add_rms_row {
   DEV_METHOD float factor(float squares) { return rms_factor(squares, n, eps); }
   DEV_METHOD f32x4 store(u32 i, f32x4 v, Side weight, float s) {
     sum[i] = v;
-    return out[i] = rms_scale(v, weight, s);
+    v = rms_scale(v, weight, s);
+    if (out) out[i] = v;
+    return v;
   }
 };
 

@@ -8,7 +8,7 @@
 #include "attention_decode.h"
 
 #define DECODE(type, d, c)                                                                                             \
-  KERNEL(256) attention_##type##_decode##d##x##c(ATTENTION_PARAMS, DECODE_PARAMS) {                                    \
+  KERNEL_LARGE(256) attention_##type##_decode##d##x##c(ATTENTION_PARAMS, DECODE_PARAMS) {                                    \
     LDS decode_lds<type, d, c> m;                                                                                      \
     attention_decode<type, d, c>(ATTENTION_ARGS, DECODE_ARGS, m);                                                      \
   }

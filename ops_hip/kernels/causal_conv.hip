@@ -4,11 +4,12 @@
 // [channels, K]. Sums in order of j with fused multiply-adds. No LDS.
 // Reference: ops_ref/causal_conv.go. Launched by causal_conv.go.
 //
-//   causal_conv_f32_serial   Everything. Grid (sequences+1, ⌈channels/256⌉), blocks of 256: a thread for a channel of a
-//                            sequence, or of the padding, token by token. For few tokens a sequence.
-//   causal_conv_f32_tokens   y. Grid (sequences+1, ⌈channels/256⌉, ⌈tokens/16⌉), blocks of 256: 16 tokens a thread.
-//   causal_conv_f32_state    state, after _tokens. Grid (sequences, ⌈channels/256⌉), blocks of 256.
-#include "gpu.h"
+//   causal_conv_f32_serial   Grid (sequences+1, ⌈channels/256⌉), blocks of 256: a thread for a channel of a sequence, or of
+//                            the padding, token by token. For few tokens a sequence.
+//   causal_conv_f32_tokens   Grid (sequences+1, ⌈channels/256⌉, ⌈tokens/16⌉), blocks of 256: 16 tokens a thread. The
+//                            first 16 alone read the state, so that their thread replaces it.
+//   causal_conv_silu_f32_*   The same with silu(y) in place of y.
+#include "math.h"
 
 // row_at returns channel c of row t of a sequence: x from 0 on, the state before.
 DEV float row_at(const float* x, const float* state, int t, int channels, int taps) {
@@ -36,39 +37,35 @@ DEV span span_of(const int* starts, int b, int sequences, int tokens) {
   return {starts[b], (b < sequences ? starts[b + 1] : tokens) - starts[b], b == sequences};
 }
 
-KERNEL(256) causal_conv_f32_serial(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts,
-                                   const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) {
+// run convolves up to `most` tokens of a channel from token `from` of a sequence on, and replaces the state if that is 0.
+template <bool SILU>
+DEV void run(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts, const int* RESTRICT slots,
+             float* RESTRICT y, int sequences, int tokens, int channels, int taps, int from, int most) {
   int b = block_x(), c = block_y() * 256 + tid();
   span s = span_of(starts, b, sequences, tokens);
-  if (c >= channels || s.n == 0) return;
-  x += (i64)s.first * channels + c, y += (i64)s.first * channels + c;
-  if (s.padding) {
-    for (int t = 0; t < s.n; t++) y[(i64)t * channels] = 0;
-    return;
-  }
-  w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
-  for (int t = 0; t < s.n; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
-  advance(x, state, s.n, channels, taps);
-}
-
-KERNEL(256) causal_conv_f32_tokens(const float* RESTRICT x, const float* RESTRICT state, const float* RESTRICT w, const int* RESTRICT starts,
-                                   const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) {
-  int b = block_x(), c = block_y() * 256 + tid(), from = block_z() * 16;
-  span s = span_of(starts, b, sequences, tokens);
   if (c >= channels || from >= s.n) return;
-  int to = from + 16 < s.n ? from + 16 : s.n;
+  int to = most < s.n - from ? from + most : s.n;
   x += (i64)s.first * channels + c, y += (i64)s.first * channels + c;
   if (s.padding) {
     for (int t = from; t < to; t++) y[(i64)t * channels] = 0;
     return;
   }
   w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
-  for (int t = from; t < to; t++) y[(i64)t * channels] = convolve(x, state, w, t, channels, taps);
+  for (int t = from; t < to; t++) {
+    float v = convolve(x, state, w, t, channels, taps);
+    y[(i64)t * channels] = SILU ? silu_f(v) : v;
+  }
+  if (from == 0) advance(x, state, s.n, channels, taps);
 }
 
-KERNEL(256) causal_conv_f32_state(const float* RESTRICT x, float* state, const int* RESTRICT starts, const int* RESTRICT slots,
-                                  int channels, int taps) {
-  int b = block_x(), c = block_y() * 256 + tid(), n = starts[b + 1] - starts[b];
-  if (c >= channels || n == 0) return;
-  advance(x + (i64)starts[b] * channels + c, state + (i64)slots[b] * (taps - 1) * channels + c, n, channels, taps);
-}
+#define KERNELS(name, SILU)                                                                                            \
+  KERNEL(256) name##_f32_serial(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts, \
+                                const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) { \
+    run<SILU>(x, state, w, starts, slots, y, sequences, tokens, channels, taps, 0, tokens);                            \
+  }                                                                                                                    \
+  KERNEL(256) name##_f32_tokens(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts, \
+                                const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) { \
+    run<SILU>(x, state, w, starts, slots, y, sequences, tokens, channels, taps, block_z() * 16, 16);                   \
+  }
+KERNELS(causal_conv, false)
+KERNELS(causal_conv_silu, true)

@@ -1,5 +1,6 @@
 // Matrix products with dequantized weights, shared by mul_mat and mul_mat_experts.
 #pragma once
+#include "halves.h"
 #include "math.h"
 #include "mma.h"
 #include "quants.h"
@@ -13,10 +14,8 @@ template <> struct operand_of<bf16> {
 };
 template <class Q> using operand = typename operand_of<Q>::type;
 
-// half_row converts a row of k floats to halves, all threads of a block of 256 together. The row is scaled by a
-// power of two such that its largest magnitude is in [2^14, 2^15): no activation overflows a half, and those down to
-// 2^-28 of the largest keep full precision. Thread 0 stores the inverse of the scale. Where low is not null, what
-// rounding took goes there. part: LDS of 8.
+// half_row converts a row of k floats to halves, all threads of a block of 256 together, scaled by half_scale. Thread 0 stores
+// the inverse of the scale. Where low is not null, what rounding took goes there. part: LDS of 8.
 DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, float* part) {
   float m = 0;
   for (int i = tid(); i < k; i += 256) m = __builtin_fmaxf(m, __builtin_fabsf(x[i]));
@@ -24,9 +23,7 @@ DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, flo
   if (lane() == 0) part[wave()] = m;
   barrier();
   UNROLL for (int i = 0; i < 8; i++) m = __builtin_fmaxf(m, part[i]);
-  int e = (int)(bits<u32>(m) >> 23) - 127; // floor(log2 m); -127 for zero and subnormals, 128 for infinities
-  e = e < -100 ? -100 : e > 126 ? 126 : e;
-  float scale = bits<float>((u32)(127 + 14 - e) << 23), unscale = bits<float>((u32)(127 - 14 + e) << 23);
+  float unscale, scale = half_scale(m, unscale);
   for (int i = tid(); i < k; i += 256) {
     float v = x[i] * scale;
     y[i] = (half)v;
@@ -59,19 +56,35 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 // from the weights as well, and each step along k adds x·w, low x·w and x·low w: 22 bits of each factor count with
 // halves, 16 with bfloat16.
 //
+// A tile_end says what becomes of the products p and where they go.
+//
 // Four waves cover the tile: with TM = 64 each 32 tokens by 64 rows, with TM = 32 each all tokens by 32 rows. Both
 // operands go through LDS in steps of 32 along k, in rows of 40 halves so that the 16 rows of a fragment start in
 // different banks. LDS: (TM + 128)·80 bytes.
 enum { tile_rows = 128, tile_pitch = 40 };
 
+enum gate { ungated, gate_swiglu, gate_geglu };
+
+// tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
+// are the products with the rows of up: w and up then share the tile, 64 rows of each, 16 by 16.
+struct tile_end {
+  float* y;
+  const float* add;
+  const u8* up;
+  int gate;
+};
+
 template <class Q, int TM>
 DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
-                  const u8* RESTRICT w, float* RESTRICT y, int o0, int n, int k, int low, operand<Q>* tx, operand<Q>* tw) {
+                  const u8* RESTRICT w, const tile_end& end, int o0, int n, int k, int low, operand<Q>* tx, operand<Q>* tw) {
   constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
   const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
   const i64 pitch = weight_row<Q>::bytes(k);
   Acc acc[2][NB] = {};
   const int products = low ? 3 : 1;
+  const bool gated = end.gate != ungated;
+  const int first = o0 + (gated ? t / 4 & 15 : t / 4), step = gated ? 16 : 32; // of the rows that the thread loads
+  if (gated && t & 64) w = end.up;
   for (int k0 = 0; k0 < k; k0 += 32)
     NO_UNROLL for (int product = 0; product < products; product++) {
       const i64 from = product == 1 ? low : 0;
@@ -82,9 +95,9 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
         *(half8*)(tx + r * S + c) = v;
       }
       if (product != 1) UNROLL_2 for (int i = 0; i < tile_rows / 32; i++) { // all at once takes too many registers
-        int r = t / 4 + 32 * i, c = t % 4;
+        int r = t / 4 + 32 * i, c = t % 4, o = first + step * i;
         group v = {};
-        if (o0 + r < n) weight_row<Q>::get(w + (o0 + r) * pitch, k0 / 8 + c, k, v);
+        if (o < n) weight_row<Q>::get(w + o * pitch, k0 / 8 + c, k, v);
         UNROLL for (int j = 0; j < 8; j++) v[j] = product == 2 ? rest(v[j], rounded(operand<Q>(), v[j])) : v[j];
         put8(tw + r * S + 8 * c, v);
       }
@@ -104,9 +117,20 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
       int r = m0 + 16 * i + acc_row(e);
       if (dst[r] < 0) continue;
       float s = inverse[src[r]];
+      const i64 row = (i64)dst[r] * n;
+      if (gated) {
+        UNROLL for (int j = 0; j < NB; j += 2) {
+          int o = o0 + n0 / 2 + 8 * j + acc_col(e);
+          float g = acc[i][j][e] * s, u = acc[i][j + 1][e] * s;
+          if (o < n) end.y[row + o] = (end.gate == gate_swiglu ? silu_f(g) : gelu_f(g)) * u;
+        }
+        continue;
+      }
       UNROLL for (int j = 0; j < NB; j++) {
         int o = o0 + n0 + 16 * j + acc_col(e);
-        if (o < n) y[(i64)dst[r] * n + o] = acc[i][j][e] * s;
+        if (o >= n) continue;
+        float v = acc[i][j][e] * s;
+        end.y[row + o] = end.add ? end.add[row + o] + v : v;
       }
     }
 }

@@ -3,11 +3,12 @@
 //
 // Two variants: AMD (clang -x hip) and NVIDIA (clang -x cuda, to PTX). A wave is 32 lanes on both. Blocks are
 // one-dimensional and of a size that is known when the kernel is compiled; KERNEL(n) declares an entry point with
-// blocks of n threads.
+// blocks of n threads, and KERNEL_LARGE(n) one with so many registers that a SIMD holds two waves on targets with the
+// small register file, for which the compiler would spill some to hold more.
 //
 // Rules that the compilers do not check:
 //   - wave_*, shfl* and mma read other lanes: all 32 lanes of a wave must call them together;
-//   - no v_permlane*: LLVM 19 may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
+//   - no v_permlane*: LLVM may sink it under a branch (fixed upstream in llvm-project 142962), so halves of a wave
 //     are exchanged with ds_bpermute, which it never moves;
 //   - LDS of a kernel is at most 48 KiB: what NVIDIA allows statically, of the 64 KiB of AMD;
 //   - arrays are indexed by constants after unrolling, else they land in scratch memory, which is forbidden.
@@ -34,20 +35,24 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 
 #define UNROLL _Pragma("unroll")
 #define UNROLL_2 _Pragma("unroll 2")
+#define UNROLL_4 _Pragma("unroll 4")
 #define NO_UNROLL _Pragma("nounroll") // where unrolling would cost registers
 #define RESTRICT __restrict__
 
 #if defined(__AMDGCN__)
 #define GPU_AMD 1
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
+#define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
+#define KERNEL_LARGE(n) KERNEL(n)
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
 
 #define DEV static inline __attribute__((device, always_inline))
+#define DEV_METHOD inline __attribute__((device, always_inline)) // of an object
 #define LDS __attribute__((shared, aligned(16)))
 #define TABLE static __attribute__((device, constant)) const
 
@@ -60,11 +65,18 @@ DEV int block_x() { return (int)__builtin_amdgcn_workgroup_id_x(); }
 DEV int block_y() { return (int)__builtin_amdgcn_workgroup_id_y(); }
 DEV int block_z() { return (int)__builtin_amdgcn_workgroup_id_z(); }
 
-// barrier waits for all threads of the block and makes their writes visible to each other.
+// barrier waits for all threads of the block and makes their writes to LDS visible to each other, and says nothing of global
+// memory: loads from there stay in flight across it, and the L0 keeps what it holds, both of which a fence would end. Threads of
+// a block that talk through global memory must fence themselves. The waits are written out, since fences of LDS alone wait
+// for all memory; the assembly has no operands, whose hazards the compiler would not see.
 DEV void barrier() {
-  __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");
-  __builtin_amdgcn_s_barrier();
-  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");
+  __builtin_amdgcn_sched_barrier(0);
+#if defined(__GFX12__)
+  __asm__ volatile("s_wait_dscnt 0x0\n\ts_barrier_signal -1\n\ts_barrier_wait -1" ::: "memory");
+#else
+  __asm__ volatile("s_waitcnt lgkmcnt(0)\n\ts_barrier" ::: "memory");
+#endif
+  __builtin_amdgcn_sched_barrier(0);
 }
 
 // wave_fence orders the LDS accesses of a wave: what a lane wrote before it, the others read after it.
@@ -145,8 +157,18 @@ DEV void device_acquire() { __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "agent"); }
 // take_ticket adds 1 to a counter in global memory and returns the value before.
 DEV u32 take_ticket(u32* p) { return __hip_atomic_fetch_add(p, 1u, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT); }
 
+// opaque keeps the compiler from computing what depends on x, which is the same for all lanes, ahead of a loop.
+DEV int opaque(int x) {
+  __asm__ volatile("" : "+s"(x));
+  return x;
+}
+
 #elif GPU_NVIDIA
 
+DEV int opaque(int x) {
+  __asm__ volatile("" : "+r"(x));
+  return x;
+}
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV int block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
 DEV int block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
@@ -246,6 +268,23 @@ template <int WAVES> DEV float block_sum(float x, float* part) {
   x = part[0];
   UNROLL for (int i = 1; i < WAVES; i++) x += part[i];
   return x;
+}
+
+// last_block reports, to all threads of a block, whether all other blocks of the launch have called it already: what they wrote
+// to global memory before is visible then. counter is 0 before the launch, and after it again; last is LDS that nothing else
+// uses. All threads of the block call it.
+DEV bool last_block(u32* counter, u32 blocks, int* last) {
+  device_release();
+  barrier();
+  if (tid() == 0) {
+    bool all = take_ticket(counter) == blocks - 1;
+    if (all) *counter = 0;
+    *last = all;
+  }
+  barrier();
+  if (!*last) return false;
+  device_acquire();
+  return true;
 }
 
 // Loads of 32 bits at addresses that are aligned to 1 and to 2 bytes.

@@ -159,11 +159,6 @@ DEV Acc acc_row_sum(Acc c) {
   return c;
 }
 
-// rest returns what v lacks to x, the rounded v, or 0 if x is infinite or NaN.
-DEV float rest(float v, float x) {
-  float r = v - x;
-  return r == r ? r : 0;
-}
 DEV float rounded(half, float v) { return (float)(half)v; }
 DEV float rounded(bhalf, float v) { return bits<float>((u32)to_bhalf(v) << 16); }
 

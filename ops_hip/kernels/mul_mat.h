@@ -1,26 +1,29 @@
-// y[t][o] = Σ_i x[t][i]·w[o][i]: x float [m, k], w [n, k] of weight type Q, y float [m, n]. The files mul_mat_*.hip
-// instantiate these kernels for each type of a group, the last not for wide ones. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+// y[t][o] = Σ_i x[t][i]·w[o][i]: x float [m, k], w [n, k] of weight type Q, y float [m, n]; all but the third for each of up to
+// four weights (outputs.h). The files mul_mat_*.hip instantiate these kernels for each type of a group, the last not for wide
+// ones. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
 //
-//   mul_mat_<q>_vec1   m = 1. Grid ⌈n/4⌉, blocks of 128, a wave for a row of w. Lanes take groups of 8 elements,
+//   mul_mat_<q>_vec1   m = 1. Grid Σ⌈n/4⌉, blocks of 128, a wave for a row of w. Lanes take groups of 8 elements,
 //                      32 apart; float sums per lane in order of k, then a tree over the lanes. No LDS.
 //   mul_mat_<q>_vec8   The same for m of 1 to 8, each weight dequantized once.
 //   mul_mat_<q>_tile   Any m. Grid (⌈n/64⌉, ⌈m/64⌉), blocks of 256, a thread for 4x4 results; float, in order of k.
 //                      LDS 17,408 bytes.
 //   mul_mat_<q>_mma    k a multiple of 32, x as halves (BF16: bfloat16) with inverse scales and, with
-//                      low = m, their rest (see mul_mat_x.hip). Grid (⌈n/128⌉,
+//                      low = m, their rest (see mul_mat_x.hip). Grid (Σ⌈n/128⌉,
 //                      ⌈m/64⌉), blocks of 128. Numerics and LDS (15,616 bytes): see mma_tile in gemm.h. Weights must
-//                      be within ±65504.
+//                      be within ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
+//                      of gemm.h, w1 are the rows of up, y is gated, and the grid is (⌈n/64⌉, ⌈m/64⌉).
 #pragma once
 #include "gemm.h"
+#include "outputs.h"
 
-template <class Q, int M> DEV void mul_mat_vec(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {
-  int o = block_x() * 4 + wave();
-  if (o >= n) return;
+template <class Q, int M> DEV void mul_mat_vec(const float* RESTRICT x, const output& w, int m, int k) {
+  int o = w.block * 4 + wave();
+  if (o >= w.n) return;
   float acc[M] = {};
-  vec_row<Q, M>(w + o * weight_row<Q>::bytes(k), x, k, m, k, acc);
+  vec_row<Q, M>(w.w + o * weight_row<Q>::bytes(k), x, k, m, k, acc);
   UNROLL for (int t = 0; t < M; t++) {
     float s = wave_sum(acc[t]);
-    if ((M == 1 || t < m) && lane() == 0) y[(i64)t * n + o] = s;
+    if ((M == 1 || t < m) && lane() == 0) w.y[(i64)t * w.n + o] = s;
   }
 }
 
@@ -49,31 +52,29 @@ DEV void mul_mat_tile(const float* RESTRICT x, const u8* RESTRICT w, float* REST
 }
 
 template <class Q>
-DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, int low,
+DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const output& w, const tile_end& end, int rows, int m, int k, int low,
                      int* row, operand<Q>* tx, operand<Q>* tw) {
   int t = tid(), m0 = block_y() * 64;
   if (t < 64) row[t] = m0 + t < m ? m0 + t : -1;
   barrier();
-  mma_tile<Q, 64>(x, inverse, row, row, w, y, block_x() * tile_rows, n, k, low, tx, tw);
+  mma_tile<Q, 64>(x, inverse, row, row, w.w, end, w.block * rows, w.n, k, low, tx, tw);
 }
 
 #define TYPE_WIDE(q, name, block, bytes)                                                                                    \
-  KERNEL(128) mul_mat_##q##_vec1(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
-    mul_mat_vec<q, 1>(x, w, y, m, n, k);                                                                                    \
-  }                                                                                                                         \
-  KERNEL(128) mul_mat_##q##_vec8(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
-    mul_mat_vec<q, 8>(x, w, y, m, n, k);                                                                                    \
-  }                                                                                                                         \
+  KERNEL(128) mul_mat_##q##_vec1(const float* RESTRICT x, OUTPUTS, int m, int k) { mul_mat_vec<q, 1>(x, OUTPUT(4), m, k); } \
+  KERNEL(128) mul_mat_##q##_vec8(const float* RESTRICT x, OUTPUTS, int m, int k) { mul_mat_vec<q, 8>(x, OUTPUT(4), m, k); } \
   KERNEL(256) mul_mat_##q##_tile(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
     LDS float tw[32][68], tx[32][68];                                                                                       \
     mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
   }
 #define TYPE(q, name, block, bytes)                                                                                         \
   TYPE_WIDE(q, name, block, bytes)                                                                                          \
-  KERNEL(128) mul_mat_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w,          \
-                                float* RESTRICT y, int m, int n, int k, int low) {                                          \
+  KERNEL(128) mul_mat_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,                       \
+                                const float* RESTRICT add, int m, int k, int low, int gate) {                               \
     LDS operand<q> tx[64 * tile_pitch], tw[tile_rows * tile_pitch];                                                         \
     LDS int row[64];                                                                                                        \
-    mul_mat_mma<q>(x, inverse, w, y, m, n, k, low, row, tx, tw);                                                            \
+    int rows = gate ? tile_rows / 2 : tile_rows;                                                                            \
+    output o = OUTPUT(rows);                                                                                                \
+    mul_mat_mma<q>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, row, tx, tw);                              \
   }
 #include "types.def"

@@ -35,7 +35,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
-  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), y, block_y() * tile_rows, n, k, low, tx, tw);
+  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), tile_end{y, 0, 0, ungated}, block_y() * tile_rows, n, k, low, tx, tw);
 }
 
 #define TYPE_WIDE(q, name, block, bytes)                                                                              \

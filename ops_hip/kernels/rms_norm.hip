@@ -11,7 +11,11 @@ struct rms_row {
   DEV_METHOD f32x4 load(u32 i) { return x[i]; }
   DEV_METHOD Side side(u32 i) { return w[i]; }
   DEV_METHOD float factor(float sum) { return rms_factor(sum, n, eps); }
-  DEV_METHOD f32x4 store(u32 i, f32x4 v, Side weight, float s) { return y[i] = rms_scale(v, weight, s); }
+  DEV_METHOD f32x4 store(u32 i, f32x4 v, Side weight, float s) {
+    v = rms_scale(v, weight, s);
+    if (y) y[i] = v;
+    return v;
+  }
 };
 
 #define PARAMS const float *RESTRICT x, const float *RESTRICT w, float *RESTRICT y

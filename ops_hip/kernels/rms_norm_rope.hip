@@ -13,7 +13,7 @@ DEV void rms_norm_rope(const float* x, const float* w, const int* pos, const flo
   if (r >= rows) return;
   x += (u64)r * n, y += (u64)r * n;
   float s;
-  norm_vectors<32>(head_squares{(const f32x4*)x, &s}, n, lane(), 0, 0, q24_out{});
+  norm_vectors<32>(head_squares{(const f32x4*)x, &s}, n, lane(), 0, 0, norm_out{});
   s = rms_factor(s, n, eps);
   int p = pos[r / heads];
   for (u32 i = lane(); i < half; i += 32) {

@@ -65,6 +65,8 @@ func (d *Device) Caps() ops.Caps {
 		Rounds:  rounds,
 		Kernels: kernelsOf,
 		Map:     host.Map,
+
+		Invariant: true,
 	}
 }
 

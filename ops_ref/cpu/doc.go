@@ -7,5 +7,6 @@
 // more: a token's bits are the same in a prompt and alone, and at all levels of vector instructions. There is one
 // exception: where the processor multiplies tiles of bfloat16 (AMX), steps of many tokens multiply there, quantized
 // weights and their activations rounded to bfloat16, others as sums of bfloat16. The error is no larger, but the bits are
-// not those of steps of few tokens and of other processors.
+// not those of steps of few tokens and of other processors; graphs that demand the same bits (ops.Graph.Invariant) are
+// computed without tiles.
 package cpu

@@ -52,7 +52,7 @@ func bindMulMatExperts(b *Binding) Task {
 		return nil
 	}
 	size := t.scratch()
-	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k); t.panels {
+	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k) && !(b.Call.Invariant && simd.RoundsColumns()); t.panels {
 		t.panelAt = size
 		t.columnsAt = t.panelAt + t.f.PanelsBytes(1, t.k)
 		t.tileAt = t.columnsAt + t.f.ColumnsBytes(expertColumns, t.k)

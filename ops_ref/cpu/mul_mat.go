@@ -15,7 +15,7 @@ func bindMulMat(b *Binding) Task {
 	if m.integer {
 		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 		local := m.scratch()
-		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k)
+		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k) && !(b.Call.Invariant && simd.RoundsColumns())
 		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
 			t.acts = b.Activations(m.f)
 		}
@@ -37,7 +37,7 @@ func bindMulMat(b *Binding) Task {
 	t := &mulMatFloat{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 	t.choose(t.tokens)
 	local := t.scratch()
-	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) {
+	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) && !b.Call.Invariant {
 		t.panelType = simd.F32
 		if typ, ok := floatFormats[m.format.DType]; ok {
 			t.panelType = typ

@@ -79,7 +79,7 @@ func (p *plan) bind() (err error) {
 	p.pool.Alone(func() {
 		p.tasks, p.held, p.once = p.tasks[:0], map[actLayout]ops.Value{}, map[any]any{}
 		for _, n := range p.Nodes {
-			s := &step{node: n, k: opsref.KernelOf(n.Op), call: opsref.Call[float32]{Attrs: n.Attrs, Pool: p.pool.Inner()}}
+			s := &step{node: n, k: opsref.KernelOf(n.Op), call: opsref.Call[float32]{Attrs: n.Attrs, Pool: p.pool.Inner(), Invariant: p.Invariant()}}
 			s.call.In, s.call.Out = views.Operands(n)
 			t := task{step: s}
 			if k := p.dev.override[n.Op]; k != nil {

@@ -6,27 +6,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 )
 
-// Model is a loaded model as a scrape sees it.
-type Model struct {
-	Name   string
-	Stats  engine.Stats
-	Limits runner.Limits
-}
-
-// engines reads what the engines count.
-type engines struct{ models func() []Model }
+// engines reads what pools and engines count.
+type engines struct{ models func() []pool.Status }
 
 // value is a metric that is read from an engine.
 type value struct {
 	descs []*prometheus.Desc // own name, then aliases
 	kind  prometheus.ValueType
-	of    func(m Model) float64
+	of    func(m pool.Status) float64
 }
 
-func read(kind prometheus.ValueType, of func(Model) float64, help string, names ...string) value {
+func read(kind prometheus.ValueType, of func(pool.Status) float64, help string, names ...string) value {
 	v := value{kind: kind, of: of}
 	for _, name := range names {
 		v.descs = append(v.descs, prometheus.NewDesc(name, help, []string{modelLabel}, nil))
@@ -34,22 +28,22 @@ func read(kind prometheus.ValueType, of func(Model) float64, help string, names 
 	return v
 }
 
-func gauge(of func(Model) int, help string, names ...string) value {
-	return read(prometheus.GaugeValue, func(m Model) float64 { return float64(of(m)) }, help, names...)
+func gauge(of func(pool.Status) int, help string, names ...string) value {
+	return read(prometheus.GaugeValue, func(m pool.Status) float64 { return float64(of(m)) }, help, names...)
 }
 
 func counter(of func(engine.Stats) uint64, help string, names ...string) value {
-	return read(prometheus.CounterValue, func(m Model) float64 { return float64(of(m.Stats)) }, help, names...)
+	return read(prometheus.CounterValue, func(m pool.Status) float64 { return float64(of(m.Stats)) }, help, names...)
 }
 
 var values = []value{
-	gauge(func(m Model) int { return m.Stats.Running }, "Sequences that have a slot.",
+	gauge(func(m pool.Status) int { return m.Stats.Running }, "Sequences that have a slot.",
 		"hipengine_requests_running", "vllm:num_requests_running"),
-	gauge(func(m Model) int { return m.Stats.Waiting }, "Sequences that wait for a slot.",
+	gauge(func(m pool.Status) int { return m.Stats.Waiting + m.Waiting }, "Sequences that wait for a slot, and requests that wait for the model to be loaded.",
 		"hipengine_requests_waiting", "vllm:num_requests_waiting"),
-	gauge(func(m Model) int { return m.Limits.Seqs }, "Slots: sequences that can run at once.", "hipengine_slots"),
-	gauge(func(m Model) int { return m.Limits.Context }, "Most tokens of a sequence.", "hipengine_context_tokens"),
-	gauge(func(m Model) int { return m.Stats.HeldTokens }, "Tokens in the KV cache of running sequences.", "hipengine_kv_cache_tokens"),
+	gauge(func(m pool.Status) int { return m.Limits.Seqs }, "Slots: sequences that can run at once.", "hipengine_slots"),
+	gauge(func(m pool.Status) int { return m.Limits.Context }, "Most tokens of a sequence.", "hipengine_context_tokens"),
+	gauge(func(m pool.Status) int { return m.Stats.HeldTokens }, "Tokens in the KV cache of running sequences.", "hipengine_kv_cache_tokens"),
 	read(prometheus.GaugeValue, kvUsage, "Share of the KV cache that running sequences fill, from 0 to 1.",
 		"hipengine_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc"),
 	counter(func(s engine.Stats) uint64 { return s.PromptTokens }, "Tokens of prompts that were computed.",
@@ -67,7 +61,10 @@ var values = []value{
 }
 
 // kvUsage returns the filled share of the cache, which has room for a full context in every slot.
-func kvUsage(m Model) float64 {
+func kvUsage(m pool.Status) float64 {
+	if m.Limits.Seqs == 0 { // it is not loaded
+		return 0
+	}
 	return float64(m.Stats.HeldTokens) / float64(m.Limits.Seqs*m.Limits.Context)
 }
 
@@ -95,6 +92,17 @@ var (
 	}
 )
 
+// What a pool does with its models.
+var (
+	loaded = prometheus.NewDesc("hipengine_model_loaded", "1 if the model is loaded, 0 if it would have to be.", []string{modelLabel}, nil)
+	loads  = prometheus.NewDesc("hipengine_model_loads_total", "How often the model was loaded.", []string{modelLabel}, nil)
+	failed = prometheus.NewDesc("hipengine_model_load_failures_total", "How often loading the model failed.", []string{modelLabel}, nil)
+	spent  = prometheus.NewDesc("hipengine_model_load_seconds_total", "Time that loading the model took in all.", []string{modelLabel}, nil)
+	memory = prometheus.NewDesc("hipengine_model_memory_bytes", "Memory of the device that is promised to the model.", []string{modelLabel}, nil)
+	went   = prometheus.NewDesc("hipengine_model_unloads_total", "How often the model was unloaded, by reason: room, idle or asked.",
+		[]string{modelLabel, "reason"}, nil)
+)
+
 // Describe implements prometheus.Collector.
 func (engines) Describe(ch chan<- *prometheus.Desc) {
 	for _, v := range values {
@@ -107,24 +115,46 @@ func (engines) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range cacheInfo {
 		ch <- d
 	}
+	for _, d := range []*prometheus.Desc{loaded, loads, failed, spent, memory, went} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (e engines) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range e.models() {
+		const count, gauge = prometheus.CounterValue, prometheus.GaugeValue
+		is := 0.0
+		if m.State == pool.Loaded {
+			is = 1
+		}
+		ch <- prometheus.MustNewConstMetric(loaded, gauge, is, m.ID)
+		if m.State == pool.Unloaded && m.Loads+m.Failures == 0 {
+			continue // a folder may hold many that nobody asks for
+		}
+		ch <- prometheus.MustNewConstMetric(loads, count, float64(m.Loads), m.ID)
+		ch <- prometheus.MustNewConstMetric(failed, count, float64(m.Failures), m.ID)
+		ch <- prometheus.MustNewConstMetric(spent, count, m.LoadTime.Seconds(), m.ID)
+		ch <- prometheus.MustNewConstMetric(memory, gauge, float64(m.Bytes), m.ID)
+		for r, n := range m.Unloads {
+			ch <- prometheus.MustNewConstMetric(went, count, float64(n), m.ID, pool.Reason(r).String())
+		}
 		for _, v := range values {
 			for _, d := range v.descs {
-				ch <- prometheus.MustNewConstMetric(d, v.kind, v.of(m), m.Name)
+				ch <- prometheus.MustNewConstMetric(d, v.kind, v.of(m), m.ID)
 			}
 		}
 		for _, r := range reasons {
 			n := float64(r.of(m.Stats))
-			ch <- prometheus.MustNewConstMetric(finished, prometheus.CounterValue, n, m.Name, r.name)
-			ch <- prometheus.MustNewConstMetric(success, prometheus.CounterValue, n, m.Name, r.name)
+			ch <- prometheus.MustNewConstMetric(finished, prometheus.CounterValue, n, m.ID, r.name)
+			ch <- prometheus.MustNewConstMetric(success, prometheus.CounterValue, n, m.ID, r.name)
+		}
+		if m.Limits.Seqs == 0 {
+			continue
 		}
 		pages := m.Limits.Seqs * ((m.Limits.Context + runner.PageSize - 1) / runner.PageSize)
 		for _, d := range cacheInfo {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, 1, m.Name, strconv.Itoa(runner.PageSize), strconv.Itoa(pages))
+			ch <- prometheus.MustNewConstMetric(d, gauge, 1, m.ID, strconv.Itoa(runner.PageSize), strconv.Itoa(pages))
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hipengine/hipengine/engine/pool"
 )
 
 // Metrics are the counts of one server. Its methods may be called from any goroutine.
@@ -20,8 +22,8 @@ type Metrics struct {
 	queue, prefill, decode, first, between, whole *prometheus.HistogramVec
 }
 
-// New returns metrics without counts. models is called at each scrape, for the models that are loaded.
-func New(version string, models func() []Model) *Metrics {
+// New returns metrics without counts. models is called at each scrape, for the models that are offered.
+func New(version string, models func() []pool.Status) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

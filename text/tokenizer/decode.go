@@ -38,6 +38,21 @@ func (t *Tokenizer) initVisible() {
 // where the vocabulary makes them control tokens, since those who parse the output need them.
 func (t *Tokenizer) Piece(id int32, special bool) []byte { return t.appendPiece(nil, id, special) }
 
+// IsMarker reports whether id stands for more than its text: plain text never forms it. See [Tokenizer.EncodePieces]. So
+// do ids outside the vocabulary.
+func (t *Tokenizer) IsMarker(id int32) bool {
+	if id < 0 || int(id) >= len(t.v.Tokens) {
+		return true
+	}
+	switch t.v.typeOf(id) {
+	case Control, Unknown, Unused:
+		return true
+	case UserDefined:
+		return !t.special[1].words[id]
+	}
+	return false
+}
+
 func (t *Tokenizer) appendPiece(dst []byte, id int32, special bool) []byte {
 	if id < 0 || int(id) >= len(t.v.Tokens) {
 		return dst

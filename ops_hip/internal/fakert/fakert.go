@@ -17,8 +17,12 @@ type Runtime struct {
 	Props   []hiprt.Properties // one per device
 	Kind    string             // "hip" if empty
 	Ver     hiprt.Version
+	Known   []string // what Notes says
 	Kernels map[string]Kernel
 	Limit   int64 // bytes that can be allocated; 0 for no limit
+
+	// SharedArgs lets graphs run each kernel with the arguments that any graph captured of it last, as HIP 5 did.
+	SharedArgs bool
 
 	// Reported, where set, is what MemInfo says instead of the truth: free and total.
 	Reported *[2]int64
@@ -39,6 +43,8 @@ type Runtime struct {
 	streams map[hiprt.Stream]*queue
 	events  map[hiprt.Event]*mark
 	graphs  map[hiprt.Graph][]launch
+
+	captured map[string]launch // by kernel, the last
 }
 
 // queue is work that waits for a synchronization.
@@ -80,7 +86,7 @@ func New(target string, kernels map[string]Kernel) *Runtime {
 	return &Runtime{Props: []hiprt.Properties{{Name: "fake", Target: target, Memory: 1 << 30, Wave: 32, CUs: 4}}, Kernels: kernels,
 		Ver: hiprt.Version{Major: 7}, Fail: map[string][]error{},
 		mem: map[hiprt.Ptr][]byte{}, host: map[*byte]bool{}, modules: map[hiprt.Module]bool{}, funcs: map[hiprt.Func]string{},
-		streams: map[hiprt.Stream]*queue{}, events: map[hiprt.Event]*mark{}, graphs: map[hiprt.Graph][]launch{}}
+		streams: map[hiprt.Stream]*queue{}, events: map[hiprt.Event]*mark{}, graphs: map[hiprt.Graph][]launch{}, captured: map[string]launch{}}
 }
 
 // call records a call and returns the error planned for it. The caller holds the lock.
@@ -143,6 +149,7 @@ func (r *Runtime) Library() string { return "libfake.so" }
 
 // Version returns Ver.
 func (r *Runtime) Version() hiprt.Version { return r.Ver }
+func (r *Runtime) Notes() []string        { return r.Known }
 
 // Devices returns len(Props).
 func (r *Runtime) Devices() (int, error) {
@@ -484,6 +491,9 @@ func (r *Runtime) EndCapture(s hiprt.Stream) (hiprt.Graph, error) {
 	}
 	g := hiprt.Graph(r.handle())
 	r.graphs[g] = rec
+	for _, x := range rec {
+		r.captured[x.name] = x
+	}
 	return g, nil
 }
 
@@ -497,6 +507,9 @@ func (r *Runtime) LaunchGraph(g hiprt.Graph, s hiprt.Stream) error {
 	}
 	return r.enqueue(s, "LaunchGraph", func() {
 		for _, x := range rec {
+			if r.SharedArgs {
+				x = r.captured[x.name]
+			}
 			r.run(x)
 		}
 	})

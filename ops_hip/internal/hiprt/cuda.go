@@ -117,6 +117,7 @@ func (h *cuda) fail(f int, c uint32) *Error {
 func (h *cuda) Name() string     { return "cuda" }
 func (h *cuda) Library() string  { return h.lib.path }
 func (h *cuda) Version() Version { return h.version }
+func (h *cuda) Notes() []string  { return nil }
 
 func (h *cuda) Devices() (int, error) {
 	if h.noDev != nil {
@@ -261,7 +262,7 @@ func (h *cuda) Function(m Module, name string) (Func, error) {
 	return f, err
 }
 
-func (h *cuda) Prepare(l *Launch, mem []byte) { prepare(l, mem, cudaLaunchEnd) }
+func (h *cuda) Prepare(l *Launch, mem []byte) { prepare(l, mem) }
 
 func (h *cuda) Launch(l *Launch, s Stream) error {
 	if c := h.lib.issue(cuLaunchKernel, l, s); c != cudaSuccess {

@@ -116,7 +116,6 @@ const (
 	cudaStreamNonBlocking      = 1
 	cudaEventDefault           = 0
 	cudaCaptureModeThreadLocal = 1
-	cudaLaunchEnd              = 0
 
 	cudaJITErrorLog     = 5
 	cudaJITErrorLogSize = 6

@@ -77,6 +77,7 @@ type emuLaunch struct {
 func (e *emulator) Name() string          { return "emu" }
 func (e *emulator) Library() string       { return "" }
 func (e *emulator) Version() Version      { return Version{Major: 1} }
+func (e *emulator) Notes() []string       { return nil }
 func (e *emulator) Devices() (int, error) { return 1, nil }
 
 func (e *emulator) Properties(dev int) (Properties, error) {

@@ -110,8 +110,8 @@ func TestEmulatorRuntime(t *testing.T) {
 	must(err)
 	f, err := rt.Function(m, "add")
 	must(err)
-	mem := make([]byte, PrepareSize(1))
-	l := Launch{Func: f, Args: []byte{1}}
+	l := Launch{Func: f, Args: []byte{1}, Params: []int{0}}
+	mem := make([]byte, l.PrepareSize())
 	rt.Prepare(&l, mem)
 	must(rt.BeginCapture(st))
 	must(rt.Launch(&l, st))

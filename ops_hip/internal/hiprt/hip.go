@@ -5,6 +5,7 @@ package hiprt
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -19,6 +20,7 @@ type hip struct {
 	version Version
 	count   int
 	noDev   error // why there is no device, or nil
+	notes   []string
 
 	mu    sync.Mutex
 	props map[int]Properties
@@ -48,6 +50,9 @@ func openHIP(string) (Runtime, error) {
 		return nil, fmt.Errorf("hiprt: %s lacks hipGetDevicePropertiesR0600 and hipGetDeviceProperties", lib.path)
 	}
 	h := &hip{lib: lib, props: map[int]Properties{}}
+	if others := machine().others(lib.path); others != nil {
+		h.notes = append(h.notes, fmt.Sprintf("several HIP runtimes are installed: using %s, not %s; %s chooses another", lib.path, strings.Join(others, ", "), EnvLibrary))
+	}
 	h.init()
 	theHIP.rt = h
 	return h, nil
@@ -107,6 +112,7 @@ func (h *hip) fail(f int, c uint32) error {
 func (h *hip) Name() string     { return "hip" }
 func (h *hip) Library() string  { return h.lib.path }
 func (h *hip) Version() Version { return h.version }
+func (h *hip) Notes() []string  { return h.notes }
 
 func (h *hip) Devices() (int, error) {
 	if h.noDev != nil {
@@ -141,6 +147,7 @@ func (h *hip) Properties(dev int) (Properties, error) {
 	if h.call(hipDeviceGetPCIBusId, uintptr(unsafe.Pointer(id)), uintptr(len(id)), uintptr(dev)) == nil {
 		p.PCI = goString(id[:])
 	}
+	p.countUnits("/sys")
 	h.props[dev] = p
 	return p, nil
 }
@@ -221,7 +228,7 @@ func (h *hip) Function(m Module, name string) (Func, error) {
 	return f, err
 }
 
-func (h *hip) Prepare(l *Launch, mem []byte) { prepare(l, mem, hipLaunchEnd) }
+func (h *hip) Prepare(l *Launch, mem []byte) { prepare(l, mem) }
 
 func (h *hip) Launch(l *Launch, s Stream) error {
 	if c := h.lib.issue(hipModuleLaunchKernel, l, s); c != hipSuccess {
@@ -263,7 +270,11 @@ func (h *hip) Elapsed(from, to Event) (float32, error) {
 	return ms, err
 }
 
+// BeginCapture refuses runtimes whose graphs cannot be trusted: before 6.0, those that share a kernel shared its arguments.
 func (h *hip) BeginCapture(s Stream) error {
+	if h.version.Less(Version{Major: 6}) {
+		return fmt.Errorf("hiprt: HIP %v mixes up the arguments of graphs that share a kernel, from 6.0 on they do not: %w", h.version, ErrNoGraphs)
+	}
 	return h.call(hipStreamBeginCapture, uintptr(s), hipCaptureModeThreadLocal)
 }
 

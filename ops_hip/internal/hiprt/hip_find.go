@@ -90,6 +90,21 @@ func (f finder) installed() []string {
 	return slices.Compact(files)
 }
 
+// others returns the libraries beside path, which was loaded, of other major versions: one file of each, the newest first.
+func (f finder) others(path string) (files []string) {
+	seen := map[int]bool{}
+	if v := soVersion(path); v != nil {
+		seen[v[0]] = true
+	}
+	for _, file := range f.installed() {
+		if v := soVersion(file); v != nil && !seen[v[0]] {
+			seen[v[0]] = true
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
 // soVersion returns the numbers after ".so." in a file name; none for a bare ".so".
 func soVersion(path string) []int {
 	_, s, _ := strings.Cut(filepath.Base(path), ".so.")

@@ -105,6 +105,24 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestOthers names what is installed beside the library that was loaded, once for each major version.
+func TestOthers(t *testing.T) {
+	d := disk{files: []string{"/opt/rocm-6.4/lib/libamdhip64.so", "/opt/rocm-6.4/lib/libamdhip64.so.6", "/opt/rocm-6.4/lib/libamdhip64.so.6.4.0",
+		"/opt/rocm/core-10.1/lib/libamdhip64.so.10", "/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2"}}
+	for path, want := range map[string][]string{
+		"/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2": {"/opt/rocm/core-10.1/lib/libamdhip64.so.10", "/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"},
+		"/opt/rocm/core-10.1/lib/libamdhip64.so.10":    {"/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2", "/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"},
+	} {
+		if got := d.finder().others(path); !slices.Equal(got, want) {
+			t.Errorf("beside %s: %q, want %q", path, got, want)
+		}
+	}
+	d.files = d.files[:3]
+	if got := d.finder().others("/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"); got != nil {
+		t.Errorf("one version alone: %q", got)
+	}
+}
+
 // The tests below load real libraries, each in a process of its own: a library stays loaded for good.
 const childEnv = "HIPRT_TEST_CHILD"
 

@@ -103,7 +103,6 @@ const (
 	hipEventDefault            = 0
 	hipCaptureModeThreadLocal  = 1
 	hipHostMallocMapped        = 2
-	hipLaunchEnd               = 3
 	hipPropertiesBytes         = 4096 // more than any version of the struct
 	hipWorkgroupProcessorUnits = 2    // compute units of a workgroup processor, what RDNA parts count
 )

@@ -4,8 +4,10 @@ package hiprt
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -61,6 +63,14 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// Graphs of HIP 5 are not used.
+func TestOldGraphs(t *testing.T) {
+	h := &hip{version: Version{5, 7, 31921}}
+	if err := h.BeginCapture(1); !errors.Is(err, ErrNoGraphs) || !strings.Contains(err.Error(), "HIP 5.7.31921") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestSharedMemory(t *testing.T) {
 	root := t.TempDir()
 	if _, ok := sharedMemory(root, "0000:C4:00.0"); ok {
@@ -81,34 +91,35 @@ func TestSharedMemory(t *testing.T) {
 	}
 }
 
-// The words that a launch function gets: geometry, then a descriptor in host memory that points to the arguments.
+// The words that a launch function gets: geometry, then a table in host memory with the address of each parameter.
 func TestPrepare(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		args []byte
-		end  uintptr
-	}{{"hip", []byte{1, 2, 3, 4, 5}, hipLaunchEnd}, {"cuda", make([]byte, 32), cudaLaunchEnd}, {"none", nil, hipLaunchEnd}} {
+		name   string
+		args   []byte
+		params []int
+	}{{"some", []byte{1, 2, 3, 4, 0, 0, 0, 0, 5, 6, 7, 8, 9, 10, 11, 12, 13}, []int{0, 8, 16}}, {"one", make([]byte, 4), []int{0}}, {"none", nil, nil}} {
 		t.Run(c.name, func(t *testing.T) {
-			mem := make([]byte, PrepareSize(len(c.args)))
-			l := Launch{Func: 77, Grid: [3]uint32{1, 2, 3}, Block: [3]uint32{4, 5, 6}, Args: c.args}
-			prepare(&l, mem, c.end)
-			want := [11]uintptr{77, 1, 2, 3, 4, 5, 6, 0, 0, 0, l.call[10]}
+			l := Launch{Func: 77, Grid: [3]uint32{1, 2, 3}, Block: [3]uint32{4, 5, 6}, Args: c.args, Params: c.params}
+			mem := make([]byte, l.PrepareSize())
+			prepare(&l, mem)
+			want := [11]uintptr{77, 1, 2, 3, 4, 5, 6, 0, 0, l.call[9], 0}
 			if l.call != want {
 				t.Errorf("words %v, want %v", l.call, want)
 			}
 			if c.args == nil {
-				if l.call[10] != 0 {
-					t.Error("a launch without arguments has a descriptor")
+				if l.call[9] != 0 {
+					t.Error("a launch without parameters has a table")
 				}
 				return
 			}
-			at := l.call[10] - data(mem)
-			d := (*[6]uintptr)(unsafe.Pointer(&mem[at]))
-			if d[0] != 1 || d[1] != data(mem) || d[2] != 2 || d[4] != c.end || d[5] != uintptr(len(c.args)) || d[3] != l.call[10]+5*8 {
-				t.Errorf("descriptor %v", d)
+			at := l.call[9] - data(mem)
+			if string(mem[:len(c.args)]) != string(c.args) || at%8 != 0 || int(at)+8*len(c.params) != len(mem) {
+				t.Fatalf("arguments % x, table at %d of %d bytes", mem[:len(c.args)], at, len(mem))
 			}
-			if string(mem[:len(c.args)]) != string(c.args) || at%16 != 0 || int(at)+descriptor != len(mem) {
-				t.Errorf("arguments % x, descriptor at %d of %d bytes", mem[:len(c.args)], at, len(mem))
+			for i, p := range unsafe.Slice((*uintptr)(unsafe.Pointer(&mem[at])), len(c.params)) {
+				if p != data(mem)+uintptr(c.params[i]) {
+					t.Errorf("parameter %d is at %d, want %d", i, p-data(mem), c.params[i])
+				}
 			}
 		})
 	}

@@ -3,6 +3,7 @@
 package hiprt
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
@@ -107,26 +108,22 @@ func data(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))
 // hostBytes returns the n bytes at p, which is not Go memory.
 func hostBytes(p unsafe.Pointer, n int64) []byte { return unsafe.Slice((*byte)(p), n) }
 
-// Words of the "extra" parameter of launch functions, from hip_runtime_api.h and cuda.h.
-const (
-	launchBuffer = 1 // next word: address of the packed arguments
-	launchSize   = 2 // next word: address of their size
-)
-
-// prepare lays out l's arguments and their descriptor in mem; end is the word that ends the descriptor.
-func prepare(l *Launch, mem []byte, end uintptr) {
-	n := len(l.Args)
+// prepare lays out l's arguments and the addresses of its parameters in mem. Launch functions also take packed arguments
+// ("extra"), but hardly any program uses those, and a runtime has been seen to lose what kernels so launched write.
+func prepare(l *Launch, mem []byte) {
 	copy(mem, l.Args)
-	d := (*[6]uintptr)(unsafe.Pointer(unsafe.SliceData(mem[(n+15)&^15:][:descriptor])))
-	*d = [6]uintptr{launchBuffer, data(mem), launchSize, uintptr(unsafe.Pointer(&d[5])), end, uintptr(n)}
-	extra := uintptr(unsafe.Pointer(d))
-	if n == 0 {
-		extra = 0
+	params := uintptr(0)
+	if len(l.Params) > 0 {
+		table := mem[paramsAt(len(l.Args)):][:8*len(l.Params)]
+		for i, at := range l.Params {
+			binary.NativeEndian.PutUint64(table[8*i:], uint64(data(mem))+uint64(at))
+		}
+		params = data(table)
 	}
 	l.call = [11]uintptr{uintptr(l.Func),
 		uintptr(l.Grid[0]), uintptr(l.Grid[1]), uintptr(l.Grid[2]),
 		uintptr(l.Block[0]), uintptr(l.Block[1]), uintptr(l.Block[2]),
-		0, 0, 0, extra}
+		0, 0, params, 0}
 }
 
 // issue calls the native launch function f.

@@ -79,6 +79,7 @@ type Launch struct {
 	Func        Func
 	Grid, Block [3]uint32 // blocks; threads of a block
 	Args        []byte    // packed argument block
+	Params      []int     // where in it each parameter of the kernel lies
 
 	call [11]uintptr // words of the native launch function, but for the stream
 }
@@ -90,6 +91,7 @@ type Runtime interface {
 	Name() string     // "hip", "cuda", "emu"
 	Library() string  // file that it was loaded from; empty for an emulator
 	Version() Version // of the runtime, not of the hardware
+	Notes() []string  // what users should know of how the runtime was found
 
 	// Devices returns how many devices there are. With none the error wraps ErrNoDevice.
 	Devices() (int, error)
@@ -124,8 +126,8 @@ type Runtime interface {
 	UnloadModule(m Module) error
 	Function(m Module, name string) (Func, error)
 
-	// Prepare copies l.Args to mem, PrepareSize(len(l.Args)) bytes from HostAlloc that are left alone as long as
-	// l, and any graph that captured it, is in use.
+	// Prepare copies l.Args to mem, l.PrepareSize() bytes from HostAlloc that are left alone as long as l, and any graph
+	// that captured it, is in use.
 	Prepare(l *Launch, mem []byte)
 	Launch(l *Launch, s Stream) error
 
@@ -148,12 +150,12 @@ type Runtime interface {
 	CloseGraph(g Graph) error
 }
 
-// descriptor is the room behind an argument block for what native launch functions take: five words that point
-// to block and size, and the size.
-const descriptor = 6 * 8
+// PrepareSize returns the bytes of host memory that Prepare needs for l: its arguments, and behind them the address of each
+// parameter, which is what native launch functions take.
+func (l *Launch) PrepareSize() int { return paramsAt(len(l.Args)) + 8*len(l.Params) }
 
-// PrepareSize returns the bytes of host memory that Prepare needs for n bytes of arguments.
-func PrepareSize(n int) int { return (n+15)&^15 + descriptor }
+// paramsAt returns where the addresses of parameters start behind n bytes of arguments.
+func paramsAt(n int) int { return (n + 7) &^ 7 }
 
 // Error is a failed runtime call.
 type Error struct {

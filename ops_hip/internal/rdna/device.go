@@ -45,6 +45,15 @@ func (d *Device) Alloc(size int64) (uint64, error) {
 	return a.Base, nil
 }
 
+// AllocZeros is Alloc for memory that holds zeros. Of a large one, the host provides what kernels touch.
+func (d *Device) AllocZeros(size int64) (uint64, error) {
+	a, err := d.space.AllocZeros(size, fmt.Sprintf("buffer of %d zeros", size), false)
+	if err != nil {
+		return 0, fmt.Errorf("rdna: %w", err)
+	}
+	return a.Base, nil
+}
+
 // AllocReadOnly is Alloc for memory that kernels may only read.
 func (d *Device) AllocReadOnly(data []byte) (uint64, error) {
 	a, err := d.space.Alloc(int64(len(data)), fmt.Sprintf("read-only buffer of %d bytes", len(data)), true)

@@ -22,7 +22,9 @@ type Options struct {
 	// merges narrow loads accordingly, so this is a portability check; scalar
 	// loads and atomics always have to be aligned.
 	StrictAlign bool
-	Footprint   bool // count Stats.LoadedOnce and StoredOnce, which costs time and a quarter of the memory
+	Footprint   bool     // count Stats.LoadedOnce and StoredOnce, which costs time and a quarter of the memory
+	Trips       bool     // count chains of loads, which excludes checks
+	Groups      []uint64 // workgroups to run, by their number with x fastest; nil: all
 	Checks      Checks
 }
 
@@ -86,7 +88,8 @@ func (m *Module) prepare(k *codeobj.Function, grid, block [3]uint32, dynLDS uint
 	}
 	return &exec.Launch{Program: m.prog, Desc: k.Descriptor, Kernel: k.Name, Entry: k.Entry, Space: &m.dev.space, LoadBase: m.base,
 		Grid: grid, Block: block, LDS: uint32(lds), Private: k.Descriptor.Private, Workers: o.Workers, Budget: o.Budget,
-		AllowPartialPermlane: o.AllowPartialPermlane, StrictAlign: o.StrictAlign, Footprint: o.Footprint, Checks: o.Checks.Normalize()}, nil
+		AllowPartialPermlane: o.AllowPartialPermlane, StrictAlign: o.StrictAlign, Footprint: o.Footprint, Trips: o.Trips,
+		Groups: o.Groups, Checks: o.Checks.Normalize()}, nil
 }
 
 // hiddenArgs extends the explicit arguments to the whole kernarg segment.

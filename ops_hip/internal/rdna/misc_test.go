@@ -385,5 +385,20 @@ func TestCounts(t *testing.T) {
 		if err != nil || s.LoadedOnce != 0 || s.StoredOnce != 0 {
 			t.Errorf("without asking: %d and %d distinct bytes, error %v", s.LoadedOnce, s.StoredOnce, err)
 		}
+		// two loads in flight together in each wave, of lines that nobody has loaded; the last block lacks 24 elements
+		s, err = b.run("silu_mul", 256, []uint32{4}, Options{Footprint: true, Trips: true, Groups: []uint64{1, 3}}, g, u, y, n)
+		if err != nil || s.Workgroups != 2 || s.LoadedOnce != 2*4*(256+232) || s.Waves != 16 || s.Trips != 16 || s.FreshTrips != 16 || s.LongestTrips != 1 || s.LongestFresh != 1 {
+			t.Errorf("two workgroups of four: %+v, %v", s, err)
+		}
+		// the second time, everything has been loaded
+		s, err = b.run("silu_mul", 256, []uint32{4}, Options{Trips: true, Workers: 1, Footprint: true, Groups: []uint64{2, 2}}, g, u, y, n)
+		if err != nil || s.Trips != 16 || s.FreshTrips != 8 || s.LongestFresh != 1 {
+			t.Errorf("a workgroup twice: %d trips, %d fresh, %v", s.Trips, s.FreshTrips, err)
+		}
+		for _, o := range []Options{{Groups: []uint64{4}}, {Trips: true, Checks: Checks{Waits: true}}} {
+			if _, err := b.run("silu_mul", 256, []uint32{4}, o, g, u, y, n); err == nil {
+				t.Errorf("%+v: no error", o)
+			}
+		}
 	})
 }

@@ -1,6 +1,6 @@
 // A GPU runtime in C that computes on the CPU, at once: what fake_hip.c and fake_cuda.c share. It stands for the real
 // libraries in tests of the binding, and fails where a real one would: calls from a thread without a device, launches
-// with a malformed descriptor, handles that are not what they should be.
+// with packed arguments, handles that are not what they should be.
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@ enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NO_DEVICE = 101, BAD_IMAGE = 200, NOT
 #define TOTAL ((size_t)16 << 30)
 
 typedef void (*kernel)(const unsigned char *args, unsigned blocks);
-typedef struct { unsigned magic; kernel run; unsigned threads; } function;
+typedef struct { unsigned magic; kernel run; unsigned threads; const char *sizes; } function; // of parameters, a digit each
 typedef struct { kernel run; unsigned char args[256]; unsigned blocks; } launch;
 typedef struct { unsigned magic; launch list[256]; int n; } graph;
 typedef struct { unsigned magic; graph *capture; int error; } stream;
@@ -50,7 +50,7 @@ static void rms_apply(const unsigned char *a, unsigned blocks) {
     for (unsigned i = 0; i < n; i++) out[r * n + i] = x[r * n + i] / sqrtf(sums[r] / n + eps) * w[i];
 }
 
-static function functions[] = {{FUNCTION, add, 256}, {FUNCTION, scale, 256}, {FUNCTION, rms_sums, 128}, {FUNCTION, rms_apply, 128}};
+static function functions[] = {{FUNCTION, add, 256, "88844"}, {FUNCTION, scale, 256, "4848"}, {FUNCTION, rms_sums, 128, "884"}, {FUNCTION, rms_apply, 128, "888844"}};
 static const char *names[] = {"test_add", "test_scale", "test_rms_sums", "test_rms_apply"};
 
 static int fake_malloc(void **p, size_t n) {
@@ -79,14 +79,17 @@ static int fake_module(int **m) {
 }
 
 static int fake_launch(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                       stream *s, void **params, void **extra, uintptr_t end) {
+                       stream *s, void **params, void **extra) {
   if (!have_device) return NO_DEVICE;
-  if (!f || f->magic != FUNCTION || !s || s->magic != STREAM || params || shared || gy != 1 || gz != 1 || by != 1 || bz != 1 || bx != f->threads) return INVALID;
-  if (extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4] != (void *)end) return INVALID;
-  size_t n = *(size_t *)extra[3];
+  if (!f || f->magic != FUNCTION || !s || s->magic != STREAM || !params || extra || shared || gy != 1 || gz != 1 || by != 1 || bz != 1 || bx != f->threads) return INVALID;
   launch l = {f->run, {0}, gx};
-  if (n > sizeof l.args) return INVALID;
-  memcpy(l.args, extra[1], n);
+  size_t at = 0;
+  for (const char *c = f->sizes; *c; c++) { // as the compilers lay them out
+    size_t n = *c - '0';
+    at = (at + n - 1) / n * n;
+    memcpy(l.args + at, *params++, n);
+    at += n;
+  }
   if (s->capture) {
     if (s->capture->n == 256) return INVALID;
     s->capture->list[s->capture->n++] = l;

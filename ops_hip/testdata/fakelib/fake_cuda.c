@@ -46,7 +46,7 @@ int cuModuleLoadDataEx(int **m, const char *image, unsigned n, const int *option
 int cuModuleUnload(int *m) { if (*m != MODULE) return INVALID; free(m); return OK; }
 int cuModuleGetFunction(function **f, int *m, const char *name) { return fake_function(f, m, name); }
 int cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, stream *s, void **params, void **extra) {
-  return fake_launch(f, gx, gy, gz, bx, by, bz, shared, s, params, extra, 0);
+  return fake_launch(f, gx, gy, gz, bx, by, bz, shared, s, params, extra);
 }
 
 int cuStreamCreate(stream **s, unsigned flags) { return fake_stream(s, flags); }

@@ -43,7 +43,7 @@ int hipModuleLoadData(int **m, const char *image) { return memcmp(image, "\x7f" 
 int hipModuleUnload(int *m) { if (*m != MODULE) return INVALID; free(m); return OK; }
 int hipModuleGetFunction(function **f, int *m, const char *name) { return fake_function(f, m, name); }
 int hipModuleLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, stream *s, void **params, void **extra) {
-  return fake_launch(f, gx, gy, gz, bx, by, bz, shared, s, params, extra, 3);
+  return fake_launch(f, gx, gy, gz, bx, by, bz, shared, s, params, extra);
 }
 
 int hipStreamCreateWithFlags(stream **s, unsigned flags) { return fake_stream(s, flags); }

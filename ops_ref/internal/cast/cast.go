@@ -17,7 +17,7 @@ func Bytes(n int64) []byte {
 
 // Of returns b seen as elements of type E in the machine's byte order, which is little-endian on all supported
 // platforms. b must start at a multiple of E's size, as slices of Bytes at aligned offsets do.
-func Of[E float32 | float64 | int32 | uint16](b []byte) []E {
+func Of[E float32 | float64 | int32 | uint16 | uint64](b []byte) []E {
 	var e E
 	n := uintptr(len(b)) / unsafe.Sizeof(e)
 	if n == 0 {

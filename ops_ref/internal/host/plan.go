@@ -226,6 +226,9 @@ func (v Values[V]) Operands(n *ops.Node) (in, out []V) {
 	return in, v[n.ID]
 }
 
+// Invariant reports what the graph demands: see ops.Graph.
+func (p *Plan) Invariant() bool { return p.graph.Invariant }
+
 // Input implements ops.Plan.
 func (p *Plan) Input(name string) (tensor.Tensor, bool) {
 	at, ok := p.inputs[name]

@@ -36,8 +36,14 @@ func (c *compiler) withChecks(i *decode.Inst, f opFunc) opFunc {
 	e := effectsOf(c.prog.gen, i)
 	return func(w *wave) {
 		k := w.chk
+		if k == nil { // trips are counted, and nothing is checked
+			w.travel(e, f)
+			return
+		}
 		if e.waits != nil {
-			e.waits(&k.waits)
+			for _, x := range e.waits {
+				k.waits.Wait(x.counter, x.n)
+			}
 			w.passed++
 			return
 		}
@@ -58,6 +64,28 @@ func (c *compiler) withChecks(i *decode.Inst, f opFunc) opFunc {
 		if w.state != faulted {
 			k.after(w, e, exec, first, second)
 		}
+	}
+}
+
+// travel executes an instruction and moves the clock of trips.
+func (w *wave) travel(e *effects, f opFunc) {
+	switch {
+	case e.waits != nil:
+		for _, x := range e.waits {
+			if x.counter == check.VM {
+				w.trips.Wait(x.n)
+			}
+		}
+		w.passed++
+	case e.counter == check.VM && e.isLoad:
+		w.fresh = false
+		f(w)
+		w.trips.Load(w.fresh || w.wg.l.touched == nil)
+	case e.counter == check.VM: // invalidations of caches
+		f(w)
+		w.trips.Pass()
+	default:
+		f(w)
 	}
 }
 

@@ -22,7 +22,7 @@ type effects struct {
 	counter       check.Counter
 	counter2      check.Counter // flat accesses count twice
 	scalarLoad    bool
-	waits         func(*check.Waits)
+	waits         []waitFor
 	isLoad, isLDS bool
 	hazard        *hazard.Effect // nil where the rule of GFX12's scalar registers does not apply
 }
@@ -49,7 +49,7 @@ func effectsOf(g decode.Gen, i *decode.Inst) *effects {
 	}
 	e.implicit(i)
 	e.memory(g, i)
-	e.waits = waitFunc(g, i)
+	e.waits = waitsOf(g, i)
 	if h := hazard.EffectOf(i); g == decode.GFX12 && h.Matters() {
 		e.hazard = &h
 	}
@@ -192,40 +192,38 @@ func (e *effects) memory(g decode.Gen, i *decode.Inst) {
 	e.isLoad = e.counter != check.None && i.Find('D') != nil
 }
 
-// waitFunc returns how a wait instruction lowers the counters.
-func waitFunc(g decode.Gen, i *decode.Inst) func(*check.Waits) {
+// waitFor is a wait until all but the last n instructions of a counter are complete.
+type waitFor struct {
+	counter check.Counter
+	n       uint32
+}
+
+// waitsOf returns what a wait instruction waits for, nil for other instructions.
+func waitsOf(g decode.Gen, i *decode.Inst) []waitFor {
 	n := uint32(i.Imm)
-	one := func(c check.Counter) func(*check.Waits) { return func(w *check.Waits) { w.Wait(c, n) } }
 	ds := check.LGKM
 	if g == decode.GFX12 {
 		ds = check.DS
 	}
 	switch i.Name {
 	case "s_waitcnt":
-		return func(w *check.Waits) {
-			w.Wait(check.VM, n>>10)
-			w.Wait(check.LGKM, n>>4&63)
-		}
+		return []waitFor{{check.VM, n >> 10}, {check.LGKM, n >> 4 & 63}}
 	case "s_waitcnt_vscnt", "s_wait_storecnt":
-		return one(check.VS)
+		return []waitFor{{check.VS, n}}
 	case "s_waitcnt_vmcnt", "s_wait_loadcnt":
-		return one(check.VM)
+		return []waitFor{{check.VM, n}}
 	case "s_waitcnt_lgkmcnt":
-		return one(check.LGKM)
+		return []waitFor{{check.LGKM, n}}
 	case "s_wait_dscnt":
-		return one(check.DS)
+		return []waitFor{{check.DS, n}}
 	case "s_wait_kmcnt":
-		return one(check.KM)
+		return []waitFor{{check.KM, n}}
 	case "s_wait_loadcnt_dscnt":
-		return func(w *check.Waits) { w.Wait(check.VM, n>>8&63); w.Wait(ds, n&63) }
+		return []waitFor{{check.VM, n >> 8 & 63}, {ds, n & 63}}
 	case "s_wait_storecnt_dscnt":
-		return func(w *check.Waits) { w.Wait(check.VS, n>>8&63); w.Wait(ds, n&63) }
+		return []waitFor{{check.VS, n >> 8 & 63}, {ds, n & 63}}
 	case "s_wait_idle":
-		return func(w *check.Waits) {
-			for _, c := range [...]check.Counter{check.VM, check.VS, check.LGKM, check.DS, check.KM} {
-				w.Wait(c, 0)
-			}
-		}
+		return []waitFor{{check.VM, 0}, {check.VS, 0}, {check.LGKM, 0}, {check.DS, 0}, {check.KM, 0}}
 	}
 	return nil
 }

@@ -18,16 +18,20 @@ func footprints(l *Launch) map[*mem.Alloc]*footprint {
 	m := map[*mem.Alloc]*footprint{}
 	for _, a := range l.allocs {
 		if a.Base != l.Kernarg && a.Base != l.Dispatch {
-			words := (len(a.Data) + 63) / 64
+			words := (len(a.Data) + 127) / 128 * 2 // whole lines
 			m[a] = &footprint{make(bitmap, words), make(bitmap, words)}
 		}
 	}
 	return m
 }
 
-// mark records an access of n bytes at an offset, n at most 64.
-func (f *footprint) mark(off uint64, n int, write bool) {
+// mark records an access of n bytes at an offset, n at most 64, and reports whether it loads from a line of 128 bytes that
+// nothing had loaded.
+func (f *footprint) mark(off uint64, n int, write bool) (fresh bool) {
 	b := f.loaded
+	if !write {
+		fresh = b.empty(off>>7) || b.empty((off+uint64(n)-1)>>7)
+	}
 	if write {
 		b = f.stored
 	}
@@ -36,13 +40,20 @@ func (f *footprint) mark(off uint64, n int, write bool) {
 	if rest := off&63 + uint64(n); rest > 64 {
 		b.set(off>>6+1, run>>(64-off&63))
 	}
+	return fresh
+}
+
+// empty reports whether no bit of a line is set.
+func (b bitmap) empty(line uint64) bool {
+	return atomic.LoadUint64(&b[2*line])|atomic.LoadUint64(&b[2*line+1]) == 0
 }
 
 // markLanes is mark for the lanes of exec.
-func (f *footprint) markLanes(off *[lanes]uint64, n int, exec uint32, write bool) {
+func (f *footprint) markLanes(off *[lanes]uint64, n int, exec uint32, write bool) (fresh bool) {
 	for e := exec; e != 0; e &= e - 1 {
-		f.mark(off[bits.TrailingZeros32(e)&(lanes-1)], n, write)
+		fresh = f.mark(off[bits.TrailingZeros32(e)&(lanes-1)], n, write) || fresh
 	}
+	return fresh
 }
 
 // markAtomic records that an atomic, which counts as a store already, loads as well.

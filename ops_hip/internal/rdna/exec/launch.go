@@ -48,6 +48,8 @@ type Launch struct {
 	Checks               check.Options
 	ReadOnly             []*mem.Alloc // allocations that this launch must not write
 	Footprint            bool         // count the distinct bytes that are loaded and stored
+	Trips                bool         // count chains of loads; there must be no checks
+	Groups               []uint64     // workgroups to run, by their number with x fastest; nil: all
 
 	allocs   []*mem.Alloc
 	readOnly map[*mem.Alloc]bool
@@ -112,6 +114,17 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 		return total, fmt.Errorf("exec: kernel %q: %d bytes of scratch per work-item is above 1 MiB", l.Kernel, l.Private)
 	}
 	groups *= uint64(l.Grid[2])
+	if l.Trips && l.Checks.Any() {
+		return total, fmt.Errorf("exec: kernel %q: trips cannot be counted with checks on", l.Kernel)
+	}
+	for _, n := range l.Groups {
+		if n >= groups {
+			return total, fmt.Errorf("exec: kernel %q: workgroup %d of %d", l.Kernel, n, groups)
+		}
+	}
+	if l.Groups != nil {
+		groups = uint64(len(l.Groups))
+	}
 	l.allocs = l.Space.Allocs()
 	for _, a := range l.ReadOnly {
 		if l.readOnly == nil {
@@ -123,7 +136,7 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 		l.touched = footprints(l)
 	}
 	thr := l.Program.plain
-	if l.Checks.Any() {
+	if l.Checks.Any() || l.Trips {
 		thr = l.Program.checked
 	}
 	entry := thr.operation(l.Entry)
@@ -154,7 +167,11 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 				if n >= groups {
 					break
 				}
-				err := k.run(ctx, l, thr, entry, n, &budget)
+				group := n
+				if l.Groups != nil {
+					group = l.Groups[n]
+				}
+				err := k.run(ctx, l, thr, entry, group, &budget)
 				if err != nil {
 					stop.Store(true)
 					mu.Lock()
@@ -265,6 +282,7 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 			}
 		}
 		if !live {
+			k.countTrips()
 			return nil
 		}
 		if !progress && !wg.canProgress() {
@@ -272,6 +290,20 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 			w.fail(Deadlock, -1, "every wave that is left waits at a barrier")
 			return w.fault
 		}
+	}
+}
+
+// countTrips adds up the clocks of the workgroup's waves.
+func (k *worker) countTrips() {
+	if !k.wg.l.Trips {
+		return
+	}
+	for _, w := range k.wg.waves {
+		c := w.trips.Now()
+		k.stats.Trips += c.Loads
+		k.stats.FreshTrips += c.Fresh
+		k.stats.LongestTrips = max(k.stats.LongestTrips, c.Loads)
+		k.stats.LongestFresh = max(k.stats.LongestFresh, c.Fresh)
 	}
 }
 
@@ -395,6 +427,7 @@ func (w *wave) reset(wg *workgroup, thr *threaded, id, threads int) {
 		w.v[0][k] = x | y<<10 | z<<20
 	}
 	w.chk = nil
+	w.trips.Reset()
 	if l.Checks.Any() {
 		w.chk = newChecker(l.Checks, set)
 	}

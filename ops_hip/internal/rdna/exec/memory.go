@@ -78,7 +78,7 @@ func (w *wave) bytesAt(addr uint64, n, lane int, write bool) []byte {
 		return nil
 	}
 	if f := w.wg.l.touched[a]; f != nil {
-		f.mark(off, n, write)
+		w.fresh = f.mark(off, n, write) || w.fresh
 	}
 	return a.Data[off : off+uint64(n) : off+uint64(n)]
 }

@@ -92,7 +92,7 @@ func (m *vmem) loadGlobal(w *wave, n int) bool {
 		return false
 	}
 	if f := w.wg.l.touched[a]; f != nil {
-		f.markLanes(&off, n, e, false)
+		w.fresh = f.markLanes(&off, n, e, false) || w.fresh
 	}
 	data := a.Data
 	w.wg.worker.stats.GlobalLoadBytes += uint64(n * bits.OnesCount32(e))

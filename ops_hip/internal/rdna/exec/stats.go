@@ -15,6 +15,8 @@ const (
 	ClassBranch               // branches, barriers, ends, mode changes
 	ClassSMEM                 // scalar loads
 	ClassVALU                 // vector arithmetic; a dual-issue instruction counts once
+	ClassMul                  // vector products of integers of 32 bits, with or without a sum
+	ClassF64                  // vector arithmetic of doubles
 	ClassTrans                // transcendental functions
 	ClassDot                  // dot products and mixed precision
 	ClassWMMA                 // matrix instructions
@@ -25,7 +27,7 @@ const (
 	NumClasses
 )
 
-var classNames = [NumClasses]string{"salu", "branch", "smem", "valu", "trans", "dot", "wmma", "lds", "vmem", "scratch", "other"}
+var classNames = [NumClasses]string{"salu", "branch", "smem", "valu", "mul", "f64", "trans", "dot", "wmma", "lds", "vmem", "scratch", "other"}
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
@@ -52,6 +54,12 @@ type Stats struct {
 	// count. Zero unless Launch.Footprint asks for them.
 	LoadedOnce, StoredOnce uint64
 
+	// Trips is the length of the chain of vector loads that wait for each other, summed over waves; loads in flight
+	// together are one link. FreshTrips counts links that load a line of 128 bytes which nothing in the launch has loaded
+	// before. LongestTrips and LongestFresh are those of the waves with most. Zero unless Launch.Trips asks for them; without
+	// Launch.Footprint every link is fresh.
+	Trips, FreshTrips, LongestTrips, LongestFresh uint64
+
 	GlobalLoadBytes, GlobalStoreBytes uint64 // atomics count as both
 	LDSLoadBytes, LDSStoreBytes       uint64
 	ScratchLoadBytes                  uint64
@@ -70,6 +78,10 @@ func (s *Stats) Add(o Stats) {
 	s.Hints += o.Hints
 	s.LoadedOnce += o.LoadedOnce
 	s.StoredOnce += o.StoredOnce
+	s.Trips += o.Trips
+	s.FreshTrips += o.FreshTrips
+	s.LongestTrips = max(s.LongestTrips, o.LongestTrips)
+	s.LongestFresh = max(s.LongestFresh, o.LongestFresh)
 	s.Workgroups += o.Workgroups
 	s.Waves += o.Waves
 	s.GlobalLoadBytes += o.GlobalLoadBytes
@@ -128,8 +140,16 @@ func classify(i *decode.Inst) Class {
 			return ClassTrans
 		}
 	}
-	if strings.HasPrefix(i.Name, "v_dot") {
+	switch {
+	case strings.HasPrefix(i.Name, "v_dot"):
 		return ClassDot
+	case strings.Contains(i.Name, "_f64"):
+		return ClassF64
+	}
+	for _, m := range [...]string{"v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32", "v_mad_u64_u32", "v_mad_i64_i32", "v_mad_co_u64_u32", "v_mad_co_i64_i32"} {
+		if i.Name == m {
+			return ClassMul
+		}
 	}
 	return ClassVALU
 }

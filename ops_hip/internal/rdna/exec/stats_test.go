@@ -79,3 +79,17 @@ func TestFootprint(t *testing.T) {
 		}
 	})
 }
+
+// TestClassify names instructions of every class that others could be taken for.
+func TestClassify(t *testing.T) {
+	for name, want := range map[string]Class{
+		"v_add_f32": ClassVALU, "v_mul_u32_u24": ClassVALU, "v_mul_lo_u16": ClassVALU, "v_mad_u32_u24": ClassVALU,
+		"v_mul_lo_u32": ClassMul, "v_mad_u64_u32": ClassMul, "v_mad_co_u64_u32": ClassMul,
+		"v_fma_f64": ClassF64, "v_cvt_f32_f64": ClassF64,
+		"v_exp_f32": ClassTrans, "v_rcp_f64": ClassTrans, "v_s_rcp_f32": ClassTrans, "v_dot2_f16_f16": ClassDot,
+	} {
+		if got := classify(&decode.Inst{Format: decode.VOP3, Name: name}); got != want {
+			t.Errorf("%s is of class %v, want %v", name, got, want)
+		}
+	}
+}

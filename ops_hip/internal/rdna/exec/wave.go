@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"unsafe"
 
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/check"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/decode"
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )
@@ -62,6 +63,8 @@ type wave struct {
 	alloc   *mem.Alloc
 	fault   *Fault
 	chk     *checker
+	trips   check.Trips
+	fresh   bool // the instruction has loaded a line that nobody had loaded
 }
 
 func (w *wave) exec() uint32 { return w.s[execIdx] }

@@ -44,6 +44,18 @@ type Space struct {
 
 // Alloc reserves size bytes, filled with 0xff.
 func (s *Space) Alloc(size int64, name string, readOnly bool) (*Alloc, error) {
+	a, err := s.AllocZeros(size, name, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	for i := range a.Data {
+		a.Data[i] = poison
+	}
+	return a, nil
+}
+
+// AllocZeros reserves size bytes of zeros. Of a large allocation, the host provides what is touched.
+func (s *Space) AllocZeros(size int64, name string, readOnly bool) (*Alloc, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit := s.Limit
@@ -57,9 +69,6 @@ func (s *Space) Alloc(size int64, name string, readOnly bool) (*Alloc, error) {
 		s.next = firstAddr
 	}
 	a := &Alloc{Base: s.next, Data: make([]byte, size), ReadOnly: readOnly, Name: name}
-	for i := range a.Data {
-		a.Data[i] = poison
-	}
 	s.used += size
 	s.next = (s.next+uint64(size)+guard+align-1)&^(align-1) + guard
 	old := s.Allocs()

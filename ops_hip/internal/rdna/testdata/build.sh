@@ -11,7 +11,7 @@ build() { # source, object, flags
 }
 for target in gfx1100 gfx1151 gfx1201; do
   mkdir -p $target
-  for source in norm mat_vec gemm attention misc arith cross_lane; do build $source $source "$sink"; done
+  for source in norm mat_vec gemm attention misc arith cross_lane bounds; do build $source $source "$sink"; done
   build norm norm.sunk ""
   build norm norm.no_barrier "$sink -DNO_BARRIER"
   build norm norm.tail "$sink -DTAIL_BUG"

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/hipengine/hipengine/internal/supervise"
+	"github.com/hipengine/hipengine/serve"
+)
+
+// hasGPU reports whether there is a file by which programs reach AMD GPUs: of the kernel's driver, or of Windows below WSL.
+// What is behind it is left to the process that computes.
+func hasGPU() bool {
+	for _, node := range []string{"/dev/kfd", "/dev/dxg"} {
+		if _, err := os.Stat(node); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// supervised reports whether models run in a process of their own. profile is the kind of profile that is written, and
+// hasGPU says whether device auto may be a GPU.
+func (c *serveCmd) supervised(profile string, hasGPU func() bool) (bool, error) {
+	switch {
+	case c.Supervise == "always" && profile != "":
+		return false, usageError{errors.New("--profile describes one process: it goes with --supervise never")}
+	case c.Supervise == "always":
+		return true, nil
+	case c.Supervise == "never" || profile != "" || runtime.GOOS != "linux":
+		return false, nil
+	}
+	kind, _, _ := strings.Cut(c.Device, ":")
+	return kind == "hip" || kind == "cuda" || kind == "auto" && hasGPU(), nil
+}
+
+// supervise runs the server of a worker, which has the arguments of this process.
+func (c *serveCmd) supervise(ctx context.Context, config serve.Config, std stdio) error {
+	l, err := c.listen(nil)
+	if err != nil {
+		return err
+	}
+	config = config.WithDefaults()
+	return supervise.Run(ctx, supervise.Config{
+		Listener: serve.LimitConns(l, config.MaxConns), Args: os.Args[1:], Device: c.Device,
+		HeaderTimeout: config.HeaderTimeout, IdleTimeout: config.IdleTimeout, ReadTimeout: config.ReadTimeout, WriteTimeout: config.WriteTimeout,
+		MaxHeaderBytes: serve.MaxHeaderBytes,
+		Say:            func(text string) { fmt.Fprintf(std.err, "hipengine: %s\n", text) },
+	})
+}

@@ -1,0 +1,111 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// invariant demands of a device that says so (ops.Caps) that the logits of a prompt are right, and the same bits whole, in
+// steps of one token or of several, beside others, and after a checkpoint.
+func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
+	if !m.dev.dev.Caps().Invariant {
+		return Result{Verdict: Skip, Detail: "the device does not say that it can"}
+	}
+	o := m.dev.options(len(m.prompts), tensor.F16, false)
+	o.Invariant = true
+	r, err := runner.New(m.dev.dev, m.dev.model, m.dev.weights, o)
+	if err != nil {
+		return failure(err, false)
+	}
+	defer r.Close()
+	res := Result{Verdict: Pass}
+	var want [][]float32
+	for i, p := range m.prompts {
+		got, err := complete(ctx, r, p, whole)
+		if err != nil {
+			return failure(err, false)
+		}
+		m.judge(&res, "in one step", i, got)
+		want = append(want, got)
+	}
+	if res.Verdict != Pass {
+		return res
+	}
+	for i, p := range m.prompts {
+		for _, sizes := range [][]int{{1}, {7}, {20, 1, 9, 1}} {
+			got, err := complete(ctx, r, p, sizes...)
+			if err != nil {
+				return failure(err, false)
+			}
+			if e := equalLogits(want[i], got, fmt.Sprintf("%d tokens in steps of %v", len(p), sizes)); e.Verdict != Pass {
+				return e
+			}
+		}
+	}
+	if e := m.crowd(ctx, r, want); e.Verdict != Pass {
+		return e
+	}
+	return res
+}
+
+// crowd runs all prompts side by side in steps of random size, every third of which goes on from a checkpoint, and compares
+// the bits with those of each prompt alone.
+func (m *modelRun) crowd(ctx context.Context, r *runner.Runner, want [][]float32) Result {
+	rnd := newRand(m.s.o.Seed, "crowd")
+	ids := make([]runner.SeqID, len(m.prompts))
+	at := make([]int, len(m.prompts))
+	var err error
+	for i := range ids {
+		if ids[i], err = r.Open(); err != nil {
+			return failf("%v", err)
+		}
+	}
+	vocab := m.dev.model.Params().Vocab
+	for {
+		var work []runner.Work
+		var of []int
+		for _, i := range rnd.Perm(len(ids)) {
+			left := len(m.prompts[i]) - at[i]
+			if left == 0 {
+				continue
+			}
+			if rnd.IntN(3) == 0 && at[i] > 0 {
+				if ids[i], err = again(r, ids[i]); err != nil {
+					return failf("%v", err)
+				}
+			}
+			n := stepTokens(rnd, left)
+			work = append(work, runner.Work{Seq: ids[i], Tokens: m.prompts[i][at[i] : at[i]+n], Rows: n})
+			of = append(of, i)
+		}
+		if len(work) == 0 {
+			return Result{Verdict: Pass}
+		}
+		rows, err := r.Step(ctx, work)
+		if err != nil {
+			return failure(err, false)
+		}
+		for j, i := range of {
+			n := len(work[j].Tokens)
+			if e := equalLogits(want[i][at[i]*vocab:(at[i]+n)*vocab], slices.Clone(rows[j]), fmt.Sprintf("token %d on, %d of a step of %d sequences", at[i], n, len(work))); e.Verdict != Pass {
+				return e
+			}
+			at[i] += n
+		}
+	}
+}
+
+// again releases a sequence and resumes it from a checkpoint.
+func again(r *runner.Runner, id runner.SeqID) (runner.SeqID, error) {
+	cp, err := r.Checkpoint(id)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Drop(cp)
+	r.Release(id)
+	return r.Resume(cp)
+}

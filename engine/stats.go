@@ -1,0 +1,11 @@
+package engine
+
+// Add returns the sums of the counts of two engines. What is present, such as Running, is of neither.
+func (s Stats) Add(o Stats) Stats {
+	return Stats{
+		PromptTokens: s.PromptTokens + o.PromptTokens, CachedTokens: s.CachedTokens + o.CachedTokens,
+		GeneratedTokens: s.GeneratedTokens + o.GeneratedTokens, Steps: s.Steps + o.Steps, StepTokens: s.StepTokens + o.StepTokens,
+		Stopped: s.Stopped + o.Stopped, Length: s.Length + o.Length, Cancelled: s.Cancelled + o.Cancelled,
+		Failed: s.Failed + o.Failed, Rejected: s.Rejected + o.Rejected,
+	}
+}

@@ -1,0 +1,45 @@
+package opship
+
+import (
+	"testing"
+
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_hip/internal/kmeta"
+)
+
+// TestEveryKernelHasACase checks that the cases which TestKernels executes launch every kernel of the objects.
+func TestEveryKernelHasACase(t *testing.T) {
+	for _, name := range []string{"gfx1100", "gfx1201"} {
+		target := NewTarget(name, 0)
+		launched := map[string]bool{}
+		for _, op := range ops.Defs() {
+			for _, c := range kernelCases(op) {
+				for _, k := range kernels[op] {
+					n := caseNode(t, op, c)
+					if k.Match(n, target) < 0 {
+						continue
+					}
+					steps, err := alone(n, k, target)
+					must(t, err)
+					for _, s := range steps {
+						for _, l := range s.launches {
+							launched[l.Symbol] = true
+						}
+					}
+				}
+			}
+		}
+		set := objects(t, name)
+		for _, object := range set.Names() {
+			b, err := set.Read(object)
+			must(t, err)
+			o, err := kmeta.Read(b)
+			must(t, err)
+			for _, k := range o.Kernels {
+				if !launched[k.Name] {
+					t.Errorf("%s: no case launches %s of %s", name, k.Name, object)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package opship
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+// coreWidths are the widths of key heads that the kernels of delta_net_core are compiled for.
+var coreWidths = []int{32, 64, 128}
+
+// maxCoreValues is the widest value head that they take.
+const maxCoreValues = 128
+
+// coreChunkTokens is the number of tokens that the chunked kernels take at a time, and from half of which on they pay.
+const coreChunkTokens = 16
+
+// coreTaps is the number of taps of the convolutions that the step makes itself.
+const coreTaps = 4
+
+// coreArgs are the arguments of the kernels: see PARAMS in kernels/delta_net_core.hip. If conv, they make the convolution;
+// else its result is at the start of scratch memory.
+func coreArgs(n *ops.Node, conv bool) Args {
+	a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
+	tiled := 0
+	if a.Delta.Tiled {
+		tiled = 1
+	}
+	args := Args{}
+	if conv {
+		args = args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).CounterPtr()
+	} else {
+		args = args.ScratchPtr(0).NullPtr().NullPtr().NullPtr()
+	}
+	args = args.Ptr(n.In[6]).Ptr(n.In[5]).Ptr(n.In[7]).Ptr(n.In[8]).Ptr(n.In[9]).Ptr(n.In[3]).Ptr(n.In[4]).
+		i32s(x[1], a.Q.Lo, a.K.Lo, a.V.Lo, n.In[4].Shape()[0], x[0], (a.Q.Hi-a.Q.Lo)/s[3], s[1], s[3], s[2], tiled).
+		F32(a.Delta.Scale).F32(a.QNorm.Eps).F32(a.KNorm.Eps).Ptr(n.In[10]).Ptr(n.In[11]).Ptr(n.Result(0))
+	if len(n.Out) == n.Op.Results {
+		args = args.NullPtr().NullPtr()
+	} else {
+		args = args.pack(n.Result(n.Op.Results), coreForm(n))
+	}
+	return args.F32(a.Norm.Eps)
+}
+
+// coreForm is the form in which the result is packed: rows of all heads of a token.
+func coreForm(n *ops.Node) packForm {
+	y := n.Out[0].Shape
+	return packForm{kind: packQ24, rows: y[0], k: y[1] * y[2]}
+}
+
+func init() {
+	match := func(n *ops.Node) bool {
+		a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
+		ok := isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) && fits(x.Elems(), s[1:].Elems(), n.In[11].Shape().Elems())
+		aligned := a.Q.Lo%4 == 0 && a.K.Lo%4 == 0 && a.V.Lo%4 == 0 && x[1]%4 == 0
+		return ok && aligned && atLeast(coreWidths, s[3]) == s[3] && s[2]%4 == 0 && s[2] <= maxCoreValues && n.In[4].Shape()[0] < maxGridYZ
+	}
+	emits := func(n *ops.Node, r int, f packForm) bool {
+		y := n.Out[0].Shape
+		return r == 0 && f.kind == packQ24 && y[2] == maxCoreValues && f.rows*f.k == y.Elems()
+	}
+	launch := func(n *ops.Node, form string) []Launch {
+		x, w, s, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[9].Shape(), n.In[4].Shape()[0]
+		serial, convForm := !convRuns(x, w[1], sequences), "tokens"
+		if serial {
+			convForm = "serial"
+		}
+		scratch := 4 * int64(x.Elems())
+		rule := Launch{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
+			Grid: [3]uint32{uint32(s[1]), uint32(sequences)}, Block: [3]uint32{512}}
+		if form == "step" && w[1] == coreTaps {
+			rule.Counters, rule.Args = 1, coreArgs(n, true)
+			return []Launch{rule}
+		}
+		rule.Scratch, rule.Args = scratch, coreArgs(n, false)
+		return []Launch{
+			{Object: "causal_conv", Symbol: "causal_conv_silu_f32_" + convForm, Grid: convGrid(x, sequences, serial), Block: [3]uint32{256},
+				Scratch: scratch, Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.In[3]).Ptr(n.In[4]).ScratchPtr(0).
+						i32s(sequences, x[0], x[1], w[1])},
+			rule,
+		}
+	}
+	Register(Kernel{
+		Name:   "delta_net_core_f32_step",
+		Op:     ops.DeltaNetCoreOp,
+		Match:  func(n *ops.Node, t *Target) int { return matchIf(match(n), t.invariantFirst(matchPlain)) },
+		emits:  emits,
+		spares: func(_ *ops.Node, r int) bool { return r == 0 },
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "step"), nil },
+	})
+	Register(Kernel{
+		Name: "delta_net_core_f32_chunk",
+		Op:   ops.DeltaNetCoreOp,
+		Match: func(n *ops.Node, _ *Target) int {
+			return matchIf(match(n) && 2*n.In[0].Shape()[0] >= coreChunkTokens*n.In[4].Shape()[0], matchGood)
+		},
+		emits:  emits,
+		spares: func(_ *ops.Node, r int) bool { return r == 0 },
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "chunk"), nil },
+	})
+}

@@ -1,0 +1,67 @@
+// How a router picks experts. Scores are the softmax of the logits, their sigmoid or, with TOPK, themselves. The experts with
+// the largest score + bias are taken in falling order, the lower id first among equals; weights are the scores without the
+// bias, with TOPK the softmax of the chosen logits. If norm, weights (which add up to 1 with TOPK anyway) are divided by their
+// sum, at least 2^-14; then they are multiplied by scale. bias may be null. At most 1024 experts and 32 choices. Float; sums
+// over experts in a tree over lanes, sums over choices in order.
+#pragma once
+#include "math.h"
+
+enum { SOFTMAX, SIGMOID, TOPK };
+
+// route_merge lets a lane and the one that is M away agree on the better of their candidates.
+template <int M> DEV void route_merge(float& best, int& id) {
+  float b = shfl_xor<M>(best);
+  int o = shfl_xor<M>(id);
+  bool better = o != 0x7fffffff && (id == 0x7fffffff || b > best || (!(b < best) && o < id));
+  if (better) best = b, id = o;
+}
+
+// route picks the experts of a token with logits x, all lanes of a wave together: lane j < top returns id and weight of choice
+// j. score is LDS of 1024.
+DEV void route(int gating, const float* RESTRICT x, const float* RESTRICT bias, int experts, int top, int norm, float scale, float* score,
+               int& choice, float& weight) {
+  const int l = lane();
+  float m = -__builtin_inff(), sum = 0;
+  if (gating == SOFTMAX) {
+    for (int e = l; e < experts; e += 32) m = __builtin_fmaxf(m, x[e]);
+    m = wave_max(m);
+  }
+  for (int e = l; e < experts; e += 32) {
+    float s = gating == SOFTMAX ? exp_f(x[e] - m) : gating == SIGMOID ? sigmoid_f(x[e]) : x[e];
+    score[e] = s;
+    sum += s;
+  }
+  if (gating == SOFTMAX) {
+    sum = wave_sum(sum);
+    for (int e = l; e < experts; e += 32) score[e] /= sum;
+  }
+  wave_fence();
+  u32 taken = 0; // bit i: expert l + 32i
+  weight = 0, choice = 0;
+  float chosen_sum = 0, first = 0;
+  for (int j = 0; j < top; j++) {
+    float best = 0;
+    int id = 0x7fffffff;
+    for (int e = l, i = 0; e < experts; e += 32, i++) {
+      float s = score[e], p = bias ? s + bias[e] : s;
+      if (!(taken >> i & 1) && (id == 0x7fffffff || p > best)) best = p, id = e;
+    }
+    route_merge<1>(best, id);
+    route_merge<2>(best, id);
+    route_merge<4>(best, id);
+    route_merge<8>(best, id);
+    route_merge<16>(best, id);
+    float best_score = score[id];
+    if (id % 32 == l) taken |= 1u << id / 32;
+    if (j == 0) first = best_score;
+    float v = gating == TOPK ? exp_f(best_score - first) : best_score;
+    chosen_sum += v;
+    if (l == j) {
+      weight = v;
+      choice = id;
+    }
+  }
+  if (gating == TOPK) weight /= chosen_sum;
+  if (norm && gating != TOPK) weight /= __builtin_fmaxf(chosen_sum, 0x1p-14f);
+  weight *= scale;
+}

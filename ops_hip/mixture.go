@@ -1,0 +1,132 @@
+package opship
+
+import (
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// mixture is the operands and sizes of a mixture or shared_mixture, with or without residual and norm.
+type mixture struct {
+	x, router, gate, up, down                      ops.Value
+	sharedGate, sharedUp, sharedDown, factor, bias ops.Value // the zero Value for none
+	route                                          ops.RouteAttrs
+	node                                           *ops.Node
+	norm                                           bool // h and the weights of a norm come before; its results are sum and norm
+
+	tokens, in, experts, ff, out int
+	choices                      int // of a token, the shared expert included
+	first, last                  weightType
+}
+
+// mixtureOf returns a node's operands and sizes, and whether kernels can take them: experts of types that they know, which
+// share their type with the shared one.
+func mixtureOf(n *ops.Node) (m mixture, ok bool) {
+	in := n.In
+	a, plain := n.Attrs.(ops.MixtureAttrs)
+	if !plain {
+		in, a = in[2:], n.Attrs.(ops.MixtureNormAttrs).Mixture
+	}
+	m = mixture{x: in[0], router: in[1], gate: in[2], up: in[3], down: in[4], route: a.Route, node: n, norm: !plain}
+	rest := 5
+	if n.Op == ops.SharedMixtureOp || n.Op == ops.SharedMixtureAddRMSNormOp {
+		m.sharedGate, m.sharedUp, m.sharedDown, m.factor = in[5], in[6], in[7], in[8]
+		rest = 9
+	}
+	if len(in) > rest && in[rest].DType() == tensor.F32 { // and no pack
+		m.bias = in[rest]
+	}
+	m.tokens, m.in, m.choices = in[0].Shape()[0], in[0].Shape()[1], m.route.K
+	s := m.gate.Shape()
+	m.experts, m.ff, m.out = s[0], s[1], m.down.Shape()[1]
+	same := func(v, w ops.Value) bool { return v.DType() == w.DType() && readAs(v) && readAs(w) }
+	var known [2]bool
+	m.first, known[0] = weightTypeOf(m.gate)
+	m.last, known[1] = weightTypeOf(m.down)
+	ok = known[0] && known[1] && same(m.gate, m.up) && isF32(m.router) && m.experts <= maxRouteExperts && m.route.K <= maxRouteK
+	if m.factor.Valid() {
+		m.choices++
+		ok = ok && same(m.gate, m.sharedGate) && same(m.up, m.sharedUp) && same(m.down, m.sharedDown) && isF32(m.factor) && m.sharedGate.Shape()[0] == m.ff
+	}
+	if m.norm {
+		ok = ok && m.out%4 == 0 && m.out <= normRow
+	}
+	pairs := m.tokens * m.choices
+	return m, ok && fits(m.in, m.out, pairs*m.ff, pairs*m.out, m.tokens*m.in)
+}
+
+// rows returns the number of logits of a token: of experts, and what gates the shared one.
+func (m *mixture) rows() int { return m.experts + m.choices - m.route.K }
+
+// or adds the address of v, or null if there is none.
+func (a Args) or(v ops.Value) Args {
+	if v.Valid() {
+		return a.Ptr(v)
+	}
+	return a.NullPtr()
+}
+
+func init() {
+	for _, op := range []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp} {
+		Register(Kernel{
+			Name: op.Name + "_dot",
+			Op:   op,
+			Match: func(n *ops.Node, _ *Target) int {
+				m, ok := mixtureOf(n)
+				dot := isDot(m.gate) && isDot(m.down) && m.in%32 == 0 && m.ff%32 == 0
+				return matchIf(ok && dot && m.tokens <= vecTokens && cover(m.out, 8) <= maxIndex, matchGood)
+			},
+			packs: func(n *ops.Node, _ *Target) []pack {
+				m, _ := mixtureOf(n)
+				return []pack{{m.x, codeForm(m.tokens, m.in)}}
+			},
+			alsoReads: func(n *ops.Node, i int) bool { // the router does
+				m, _ := mixtureOf(n)
+				return n.In[i] == m.x
+			},
+			emits: func(n *ops.Node, r int, f packForm) bool {
+				m, _ := mixtureOf(n)
+				return m.norm && r == 1 && f.kind == packQ24 && f.k == m.out && f.k%128 == 0
+			},
+			spares: func(n *ops.Node, r int) bool { return r == 1 },
+			Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+				m, _ := mixtureOf(n)
+				return m.dot(), nil
+			},
+		})
+	}
+}
+
+// dot is the launches for few tokens: router; choice and first half; second half. See kernels/mixture_dot.hip.
+func (m *mixture) dot() []Launch {
+	n, norm := m.node, 0
+	if m.route.Norm {
+		norm = 1
+	}
+	y := codeForm(m.tokens*m.choices, m.ff)
+	codes := int64(0)
+	logits := codes + aligned(y.bytes())
+	ids := logits + aligned(4*int64(m.tokens*m.rows()))
+	weights := ids + aligned(4*int64(m.tokens*m.route.K))
+	scratch := weights + 4*int64(m.tokens*m.route.K)
+	x := n.In[len(n.In)-1] // packed
+	sum := Launch{Object: "mixture_dot", Symbol: "mixture_" + m.last.kernel + "_sum", Grid: [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
+		Block: [3]uint32{256}, Scratch: scratch}
+	sum.Args = Args{}.ScratchPtr(codes).ScratchPtr(codes+y.scales()).ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(logits).Ptr(m.down).or(m.sharedDown).
+		i32s(m.tokens, m.experts, m.route.K, m.ff, m.out)
+	if m.norm {
+		sum.Symbol, sum.Counters = sum.Symbol+"_norm", 1
+		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().F32(n.Attrs.(ops.MixtureNormAttrs).Norm.Eps)
+	} else {
+		sum.Args = sum.Args.Ptr(n.Result(0))
+	}
+	return []Launch{
+		{Object: "mixture_dot", Symbol: "mixture_router_f32", Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
+			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
+		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
+			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512}, Scratch: scratch,
+			Args: Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(logits).or(m.bias).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp).
+				ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(codes).ScratchPtr(codes+y.scales()).
+				i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K, norm).F32(m.route.Scale)},
+		sum,
+	}
+}

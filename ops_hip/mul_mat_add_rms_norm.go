@@ -1,0 +1,39 @@
+package opship
+
+import "github.com/hipengine/hipengine/ops"
+
+func init() {
+	Register(Kernel{
+		Name: "mul_mat_add_rms_norm_dot",
+		Op:   ops.MulMatAddRMSNormOp,
+		Match: func(node *ops.Node, _ *Target) int {
+			p, ok := productsOf(node, 1)
+			n := node.Out[0].Shape[1]
+			return matchIf(ok && p.dot() && n%4 == 0 && n <= normRow, matchBest)
+		},
+		packs: codesOf,
+		emits: func(node *ops.Node, r int, f packForm) bool {
+			return f.kind == packQ24 && r == 1 && f.k == node.Out[1].Shape[1] && f.k%128 == 0
+		},
+		spares: func(_ *ops.Node, r int) bool { return r == 1 },
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
+			p, _ := productsOf(node, 1)
+			n := node.Out[0].Shape[1]
+			return one(Launch{Object: "mul_mat_add_rms_norm", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_norm",
+				Grid: [3]uint32{Blocks(n, 16)}, Block: [3]uint32{256}, Counters: 1,
+				Args: Args{}.pack(node.In[4], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.In[3]).Ptr(node.Result(0)).Ptr(node.Result(1)).
+					emitted(node).CounterPtr().i32s(p.m, n, p.k).F32(node.Attrs.(ops.MulMatNormAttrs).Norm.Eps)})
+		},
+	})
+	// Of many tokens, the norm is a launch of its own.
+	match := func(node *ops.Node) bool { return normName(node.Out[0].Shape) != "" }
+	emits := func(node *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(node.Out[1].Shape, f) }
+	registerMatrix(ops.MulMatAddRMSNormOp, 1, Kernel{emits: emits, spares: func(_ *ops.Node, r int) bool { return r == 1 }}, match,
+		func(node *ops.Node, p products, split bool) []Launch {
+			sum, y := node.Result(0), node.Out[1].Shape
+			return []Launch{
+				matrixLaunch(p, node.In[4], []ops.Value{sum}, node.In[2], 0, split),
+				normLaunch("rms_norm", normName(y), node, y, Args{}.Ptr(sum).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps),
+			}
+		})
+}
