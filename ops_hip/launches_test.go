@@ -59,9 +59,9 @@ func TestLaunches(t *testing.T) {
 		attention int // layers, which have a launch before attention, and it
 		promptMax int
 	}{
-		{"8b", 437, 36, 581},
-		{"27b", 1349, 16, 1653},
-		{"35b-a3b", 1285, 10, 1635},
+		{"8b", 222, 36, 383},
+		{"27b", 342, 16, 677},
+		{"35b-a3b", 256, 10, 1065},
 	} {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})
