@@ -44,7 +44,7 @@ template <class T> DEV void norm_rope_append(PARAMS, bool interleaved, float* x)
     from = v + ((u64)t * kv_heads + h - heads - kv_heads) * n, w = 0, half_dims = 0;
   float s = 1;
   if (w) {
-    norm_vectors<32>(head_squares{(const f32x4*)from, &s}, n, lane(), 0, 0, q24_out{});
+    norm_vectors<32>(head_squares{(const f32x4*)from, &s}, n, lane(), 0, 0, norm_out{});
     s = rms_factor(s, n, eps);
   }
   int p = pos[t];
