@@ -31,6 +31,7 @@ const (
 //     costs terms·h²/6, which this floor does not pay for.
 //   - (1+score²) as a factor of all that for attention: an error of a score is a relative error of the softmax.
 //   - angle²·4u² for RoPE: positions times frequencies rounded to float32.
+//   - what storing keys of such an error adds, where an op reads them back.
 //
 // data are the dequantized operands; nil stands for scores and angles of one.
 func Floor(n *ops.Node, data func(operand int) []float32) float64 {
@@ -54,18 +55,21 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 	floor += operands
 	switch a := n.Attrs.(type) {
 	case ops.AttentionAttrs:
-		score := 1.0
-		if data != nil {
-			score = 4 * float64(a.Scale) * math.Sqrt(float64(n.In[0].Shape().Last())) * rms(data(0)) * rms(data(1))
+		floor *= scoreFactor(a, n.In[1].Shape().Last(), data, 0, 1)
+	case ops.SelfAttentionAttrs:
+		q, k, freqs := 0, 1, 8
+		if a.Norm.Eps > 0 { // what weights make of numbers of 1 on average
+			q, k, freqs = 8, 9, 10
 		}
-		if a.Softcap > 0 {
-			score = min(score, float64(a.Softcap))
+		floor *= scoreFactor(a.Attention, n.In[1].Shape().Last(), data, q, k)
+		if a.RoPE.NRot > 0 {
+			floor += angleFloor(data, 3, freqs)
 		}
-		floor *= 1 + score*score
+		floor += storeFloor(n.In[6].DType(), floor) // of keys, which attention reads back
 	case ops.RoPEAttrs:
-		floor += angleFloor(data, 1)
+		floor += angleFloor(data, 1, 2)
 	case ops.RMSNormRoPEAttrs:
-		floor += angleFloor(data, 2)
+		floor += angleFloor(data, 2, 3)
 	}
 	return floor
 }
@@ -75,11 +79,24 @@ func grouped(d *ops.Def) bool {
 	return d == ops.MulMatGroup2Op || d == ops.MulMatGroup3Op || d == ops.MulMatGroup4Op
 }
 
-// angleFloor returns what rounding angles costs where positions are operand pos and frequencies the next.
-func angleFloor(data func(operand int) []float32, pos int) float64 {
+// scoreFactor returns by how much the error of scores multiplies that of attention over heads of dim elements, where
+// queries and keys are about as large as operands q and k.
+func scoreFactor(a ops.AttentionAttrs, dim int, data func(operand int) []float32, q, k int) float64 {
+	score := 1.0
+	if data != nil {
+		score = 4 * float64(a.Scale) * math.Sqrt(float64(dim)) * rms(data(q)) * rms(data(k))
+	}
+	if a.Softcap > 0 {
+		score = min(score, float64(a.Softcap))
+	}
+	return 1 + score*score
+}
+
+// angleFloor returns what rounding angles costs where positions and frequencies are operands pos and freqs.
+func angleFloor(data func(operand int) []float32, pos, freqs int) float64 {
 	angle := 1.0
 	if data != nil {
-		angle = rms(data(pos)) * rms(data(pos+1))
+		angle = rms(data(pos)) * rms(data(freqs))
 	}
 	return 4 * angle * angle * unit * unit
 }
@@ -121,6 +138,8 @@ func terms(n *ops.Node) float64 {
 		return last(0)
 	case ops.AttentionOp:
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])
+	case ops.SelfAttentionOp:
+		return last(1) + float64(n.In[5].Shape()[1]*n.In[6].Shape()[1])
 	case ops.CausalConvOp:
 		return last(2)
 	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
@@ -195,7 +214,7 @@ func modelFloor(dev ops.Device, g *ops.Graph, kv tensor.DType) float64 {
 		}
 		smooth += deviceFloor(dev, n, nil)
 		switch n.Op {
-		case ops.KVAppendOp:
+		case ops.KVAppendOp, ops.SelfAttentionOp:
 			jumps += storeFloor(kv, smooth)
 		case ops.RouteOp:
 			if k, n := float64(n.Attrs.(ops.RouteAttrs).K), terms(n); k < n {

@@ -109,6 +109,13 @@ func stateUses(in *input) []use {
 			us[i] = pagedUse(args[i].Shape, args[3].Ints, args[4].Ints, args[5])
 			clear(us[i].write)
 		}
+	case ops.SelfAttentionOp:
+		for i := 6; i <= 7; i++ {
+			us[i] = pagedUse(args[i].Shape, args[3].Ints, args[4].Ints, args[5])
+			for row, written := range us[i].write {
+				us[i].read[row] = us[i].read[row] && !written // it is written first
+			}
+		}
 	case ops.CausalConvOp:
 		us[1] = slotUse(args[1].Shape, args[4].Ints)
 	case ops.GatedDeltaNetOp:

@@ -33,12 +33,16 @@ var ReshapeOp = Register(&Def{
 	},
 })
 
-// Reshape returns x with the given dimensions, at most four, of the same number of elements in the same order.
+// Reshape returns x with the given dimensions, at most four, of the same number of elements in the same order: x itself
+// where it has them.
 func Reshape(g *Graph, x Value, dims ...int) Value {
 	a := ReshapeAttrs{Rank: len(dims)}
 	if copy(a.Dims[:], dims) < len(dims) {
 		g.Fail(fmt.Errorf("ops: reshape: %d dimensions, at most 4", len(dims)))
 		return Value{}
+	}
+	if x.Valid() && x.DType() == tensor.F32 && x.Shape().Equal(dims) {
+		return x
 	}
 	return one(g.Add(ReshapeOp, a, x))
 }

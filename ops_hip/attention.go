@@ -22,78 +22,136 @@ const (
 	invariantSplits = 4
 )
 
-// attentionArgs are the arguments that all attention kernels start with.
-func attentionArgs(n *ops.Node) Args {
-	q, k, v, a := n.In[0].Shape(), n.In[1].Shape(), n.In[2].Shape(), n.Attrs.(ops.AttentionAttrs)
-	args := Args{}
-	for _, in := range n.In[:6] {
-		args = args.Ptr(in)
+// attend is an attention as its kernels see it, of whichever op.
+type attend struct {
+	tokens, heads, dim int
+	q                  func(Args) Args // adds the address of the queries
+	k, v               ops.Value       // caches
+	pos, seq, pages, o ops.Value
+	sinks              ops.Value       // the zero Value for none
+	gate               func(Args) Args // adds the address of the gate and the distance of its rows in elements
+	attrs              ops.AttentionAttrs
+	scratch            int64 // bytes that are taken of the node's scratch memory
+}
+
+// attentionOf returns the attention of a node of that op.
+func attentionOf(n *ops.Node) attend {
+	q := n.In[0].Shape()
+	a := attend{tokens: q[0], heads: q[1], dim: q[2], k: n.In[1], v: n.In[2], pos: n.In[3], seq: n.In[4], pages: n.In[5], attrs: n.Attrs.(ops.AttentionAttrs)}
+	if len(n.Out) > 0 { // not while a graph is being lowered
+		a.o = n.Result(0)
 	}
-	return args.optional(n, 6).Ptr(n.Result(0)).i32s(q[0], q[1], k[2], q[2], v[3], k[1], n.In[5].Shape()[1]).F32(a.Scale).F32(a.Softcap).i32s(a.Window)
+	a.q = func(args Args) Args { return args.Ptr(n.In[0]) }
+	a.gate = func(args Args) Args { return args.NullPtr().I32(0) }
+	if len(n.In) > 6 {
+		a.sinks = n.In[6]
+	}
+	return a
 }
 
-// matchAttention reports whether sizes and types are those of the kernels.
-func matchAttention(n *ops.Node) bool {
-	q, k := n.In[0].Shape(), n.In[1].Shape()
-	_, ok := cacheTypes[n.In[1].DType()]
-	return ok && n.In[1].DType() == n.In[2].DType() && q[2] <= maxKeyDim &&
-		fits(q[0]*q[1], k[0]*k[1], n.In[5].Shape().Elems(), n.In[5].Shape()[1]*k[1], n.Attrs.(ops.AttentionAttrs).Window) && q[1] <= maxGridYZ
+// args are the arguments that all attention kernels start with.
+func (a attend) args() Args {
+	k, v := a.k.Shape(), a.v.Shape()
+	args := a.optionalSinks(a.q(Args{}).Ptr(a.k).Ptr(a.v).Ptr(a.pos).Ptr(a.seq).Ptr(a.pages)).Ptr(a.o)
+	return a.gate(args.i32s(a.tokens, a.heads, k[2], a.dim, v[3], k[1], a.pages.Shape()[1]).F32(a.attrs.Scale).F32(a.attrs.Softcap).i32s(a.attrs.Window))
 }
 
-// attentionSplits returns over how many blocks the keys of a token and head are spread: enough to fill the device,
+func (a attend) optionalSinks(args Args) Args {
+	if a.sinks.Valid() {
+		return args.Ptr(a.sinks)
+	}
+	return args.NullPtr()
+}
+
+// matches reports whether sizes and types are those of the kernels.
+func (a attend) matches() bool {
+	k := a.k.Shape()
+	_, ok := cacheTypes[a.k.DType()]
+	return ok && a.k.DType() == a.v.DType() && a.dim <= maxKeyDim &&
+		fits(a.tokens*a.heads, k[0]*k[1], a.pages.Shape().Elems(), a.pages.Shape()[1]*k[1], a.attrs.Window) && a.heads <= maxGridYZ
+}
+
+// splits returns over how many blocks attention_plain spreads the keys of a token and head: enough to fill the device,
 // none with so few keys that merging costs more than it saves. It depends on the capacity of the page table, since the
 // number of keys changes from run to run.
-func attentionSplits(n *ops.Node, t *Target) int {
+func (a attend) splits(t *Target) int {
 	if t.Invariant {
 		return invariantSplits
 	}
-	q, keys := n.In[0].Shape(), n.In[5].Shape()[1]*n.In[1].Shape()[1]
-	if w := n.Attrs.(ops.AttentionAttrs).Window; w > 0 {
+	keys := a.pages.Shape()[1] * a.k.Shape()[1]
+	if w := a.attrs.Window; w > 0 {
 		keys = min(keys, w)
 	}
 	cus := t.CUs
 	if cus == 0 {
 		cus = assumedCUs
 	}
-	return max(1, min(maxSplits, keys/splitKeys, cover(splitPerCU*cus, q[0]*q[1])))
+	return max(1, min(maxSplits, keys/splitKeys, cover(splitPerCU*cus, a.tokens*a.heads)))
+}
+
+// plain returns the launches of attention_plain.
+func (a attend) plain(t *Target) []Launch {
+	dv, splits := a.v.Shape()[3], a.splits(t)
+	pairs := a.tokens * a.heads
+	l := Launch{Object: "attention", Symbol: "attention_" + cacheTypes[a.k.DType()] + "_plain", Scratch: a.scratch,
+		Grid: [3]uint32{uint32(pairs), uint32(splits), Blocks(dv, plainValueDims)}, Block: [3]uint32{128}}
+	if splits == 1 {
+		l.Args = a.args().NullPtr().NullPtr().i32s(splits)
+		return []Launch{l}
+	}
+	sums := a.scratch + aligned(8*int64(pairs)*int64(splits))
+	l.Scratch = sums + 4*int64(pairs)*int64(splits)*int64(dv)
+	l.Args = a.args().ScratchPtr(a.scratch).ScratchPtr(sums).i32s(splits)
+	combine := Launch{Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{128}, Scratch: l.Scratch}
+	combine.Args = a.gate(a.optionalSinks(Args{}.ScratchPtr(a.scratch).ScratchPtr(sums).Ptr(a.seq)).Ptr(a.o).i32s(a.heads, dv, splits))
+	return []Launch{l, combine}
+}
+
+// mmaWaves are the waves of a block of attention_mma by head dim.
+var mmaWaves = map[int]int{64: 4, 128: 4, 256: 2}
+
+// matchesMMA reports whether attention_mma takes a. Who asks for a cache of floats wants their precision.
+func (a attend) matchesMMA(t *Target) bool {
+	return a.matches() && t.MMA != MMANone && mmaWaves[a.dim] > 0 && a.v.Shape()[3] == a.dim && a.tokens >= mmaQueries && a.k.DType() != tensor.F32
+}
+
+// mma returns the launch of attention_mma.
+func (a attend) mma() Launch {
+	w := mmaWaves[a.dim]
+	return Launch{Object: "attention_mma", Symbol: fmt.Sprintf("attention_%s_mma%d", cacheTypes[a.k.DType()], a.dim), Scratch: a.scratch,
+		Grid: [3]uint32{Blocks(a.tokens, mmaQueries*w), uint32(a.heads)}, Block: [3]uint32{uint32(32 * w)}, Args: a.args()}
+}
+
+// registerAttention registers kernels <name>_plain, _mma and _decode for an op that is an attention once what before says
+// has run. of returns the attention of a node, and whether the launches before it take the node.
+func registerAttention(op *ops.Def, of func(n *ops.Node) (attend, bool), before func(n *ops.Node) []Launch) {
+	register := func(name string, score int, emits bool, match func(a attend, t *Target) bool, launch func(n *ops.Node, a attend, t *Target) []Launch) {
+		k := Kernel{
+			Name: op.Name + "_" + name,
+			Op:   op,
+			Match: func(n *ops.Node, t *Target) int {
+				a, ok := of(n)
+				if name == "plain" {
+					return matchIf(ok && match(a, t), t.invariantFirst(score))
+				}
+				return matchIf(ok && match(a, t), score)
+			},
+			Launch: func(n *ops.Node, t *Target) ([]Launch, error) {
+				a, _ := of(n)
+				return append(before(n), launch(n, a, t)...), nil
+			},
+		}
+		if emits {
+			k.emits = emitsHeads
+		}
+		Register(k)
+	}
+	register("plain", matchPlain, false, func(a attend, _ *Target) bool { return a.matches() },
+		func(_ *ops.Node, a attend, t *Target) []Launch { return a.plain(t) })
+	register("mma", matchGood, false, attend.matchesMMA, func(_ *ops.Node, a attend, _ *Target) []Launch { return []Launch{a.mma()} })
+	register("decode", matchBest, true, attend.matchesDecode, func(n *ops.Node, a attend, t *Target) []Launch { return []Launch{a.decode(n, t)} })
 }
 
 func init() {
-	Register(Kernel{
-		Name:  "attention_plain",
-		Op:    ops.AttentionOp,
-		Match: func(n *ops.Node, t *Target) int { return matchIf(matchAttention(n), t.invariantFirst(matchPlain)) },
-		Launch: func(n *ops.Node, t *Target) ([]Launch, error) {
-			q, dv, splits := n.In[0].Shape(), n.In[2].Shape()[3], attentionSplits(n, t)
-			pairs := q[0] * q[1]
-			l := Launch{Object: "attention", Symbol: "attention_" + cacheTypes[n.In[1].DType()] + "_plain",
-				Grid: [3]uint32{uint32(pairs), uint32(splits), Blocks(dv, plainValueDims)}, Block: [3]uint32{128}}
-			if splits == 1 {
-				l.Args = attentionArgs(n).NullPtr().NullPtr().i32s(splits)
-				return one(l)
-			}
-			stats := aligned(8 * int64(pairs) * int64(splits))
-			l.Scratch = stats + 4*int64(pairs)*int64(splits)*int64(dv)
-			l.Args = attentionArgs(n).ScratchPtr(0).ScratchPtr(stats).i32s(splits)
-			return []Launch{l, {Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{128}, Scratch: l.Scratch,
-				Args: Args{}.ScratchPtr(0).ScratchPtr(stats).Ptr(n.In[4]).optional(n, 6).Ptr(n.Result(0)).i32s(q[1], dv, splits)}}, nil
-		},
-	})
-
-	waves := map[int]int{64: 4, 128: 4, 256: 2} // by head dim
-	Register(Kernel{
-		Name: "attention_mma",
-		Op:   ops.AttentionOp,
-		Match: func(n *ops.Node, t *Target) int {
-			q, dv := n.In[0].Shape(), n.In[2].Shape()[3]
-			return matchIf(matchAttention(n) && t.MMA != MMANone && waves[dv] > 0 && q[2] == dv && q[0] >= mmaQueries &&
-				n.In[1].DType() != tensor.F32, matchGood) // who asks for a cache of floats wants their precision
-		},
-		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-			q := n.In[0].Shape()
-			w := waves[q[2]]
-			return one(Launch{Object: "attention_mma", Symbol: fmt.Sprintf("attention_%s_mma%d", cacheTypes[n.In[1].DType()], q[2]),
-				Grid: [3]uint32{Blocks(q[0], mmaQueries*w), uint32(q[1])}, Block: [3]uint32{uint32(32 * w)}, Args: attentionArgs(n)})
-		},
-	})
+	registerAttention(ops.AttentionOp, func(n *ops.Node) (attend, bool) { return attentionOf(n), true }, func(*ops.Node) []Launch { return nil })
 }

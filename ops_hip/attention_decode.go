@@ -13,8 +13,8 @@ import (
 const (
 	decodeRun     = 32 // keys that a wave reads at once at most: runs do not cross pages
 	decodeSplits  = 64
-	decodeColumns = 8
 	decodeTokens  = 4 // of a sequence, where other kernels could take the step
+	decodeReading = 6 // columns that cost what reading keys and values once more does
 )
 
 // decodeShapes lists the compiled kernels of a cache type: head dims, with the numbers of columns for each.
@@ -26,18 +26,6 @@ var decodeKernels = map[tensor.DType]decodeShapes{
 	quant.Q8_0:  {64: {8}, 128: {4, 8}, 256: {4, 6, 8}, 512: {4}},
 	tensor.BF16: {128: {4}, 256: {4}},
 	tensor.F32:  {128: {4}, 256: {4}},
-}
-
-// attend is an attention as kernels see it, of whichever op: its cache, and who adds the other operands.
-type attend struct {
-	tokens, heads, sequences int
-	k, v                     ops.Value // caches
-	attrs                    ops.AttentionAttrs
-}
-
-func attendOf(n *ops.Node) attend {
-	q := n.In[0].Shape()
-	return attend{q[0], q[1], n.In[5].Shape()[0], n.In[1], n.In[2], n.Attrs.(ops.AttentionAttrs)}
 }
 
 // decodePlan is how attention_decode goes about an attention.
@@ -68,12 +56,12 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 		return p, false
 	}
 	p.group = a.heads / k[2]
-	// As few columns as possible for all tokens of a sequence: each costs, whether it is used or not.
-	each := min(a.tokens, cover(a.tokens, a.sequences))
+	// What costs least for all tokens of a sequence: blocks read keys and values anew, and columns cost, used or not.
+	each := cover(a.tokens, a.pages.Shape()[0])
 	least := 0
 	for _, c := range shapes {
 		tile, chunks := max(1, min(each, c/p.group)), cover(p.group, c)
-		if cost := cover(each, tile) * chunks * c; least == 0 || cost < least || cost == least && c > p.columns {
+		if cost := cover(each, tile) * chunks * (c + decodeReading); least == 0 || cost < least || cost == least && c > p.columns {
 			least, p.columns, p.tile, p.chunks = cost, c, tile, chunks
 		}
 	}
@@ -82,54 +70,35 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 	if cus == 0 {
 		cus = assumedCUs
 	}
-	if p.dims <= 128 {
-		cus *= 2 // blocks that find room
-	}
+	// A block for each: two on a workgroup processor, which leave room for what a wave keeps in flight.
 	p.splits = max(1, min(decodeSplits, cus/(p.blocks*k[2])))
 	return p, true
 }
 
-// matchDecode reports whether attention_decode takes a, and is meant for it: there are few tokens a sequence.
-func matchDecode(a attend, t *Target) bool {
+// matchesDecode reports whether attention_decode takes a, and is meant for it: there are few tokens a sequence.
+func (a attend) matchesDecode(t *Target) bool {
 	p, ok := planDecode(a, t)
-	few := a.tokens < mmaQueries || a.tokens <= decodeTokens*a.sequences
-	return ok && few && fits(p.blocks*a.k.Shape()[2]) && a.k.Shape()[2] <= maxGridYZ
+	few := a.tokens < mmaQueries || a.tokens <= decodeTokens*a.pages.Shape()[0]
+	return ok && few && a.matches() && fits(p.blocks*a.k.Shape()[2]) && a.k.Shape()[2] <= maxGridYZ
 }
 
-// launchDecode returns the launch for a whose arguments begin with args: those that all attention kernels start with. gate
-// adds the gate and the distance of its rows, or null and 0.
-func launchDecode(n *ops.Node, a attend, t *Target, args Args, gate func(Args) Args) Launch {
-	p, _ := planDecode(a, t) // matchDecode has asked
+// decode returns the launch of attention_decode.
+func (a attend) decode(n *ops.Node, t *Target) Launch {
+	p, _ := planDecode(a, t) // matchesDecode has asked
 	kv, page := a.k.Shape()[2], a.k.Shape()[1]
-	parts := int64(p.blocks*kv) * int64(p.splits) * int64(p.columns)
-	stats := aligned(8 * parts)
 	l := Launch{Object: "attention_decode", Symbol: fmt.Sprintf("attention_%s_decode%dx%d", cacheTypes[a.k.DType()], p.dims, p.columns),
-		Grid: [3]uint32{uint32(p.blocks), uint32(p.splits), uint32(kv)}, Block: [3]uint32{256}}
+		Grid: [3]uint32{uint32(p.blocks), uint32(p.splits), uint32(kv)}, Block: [3]uint32{256}, Scratch: a.scratch}
+	args := a.args()
 	if p.splits > 1 {
-		l.Scratch, l.Counters = stats+4*parts*int64(p.dims), p.blocks*kv
-		args = args.ScratchPtr(0).ScratchPtr(stats).CounterPtr()
+		parts := int64(p.blocks*kv) * int64(p.splits) * int64(p.columns)
+		sums := a.scratch + aligned(8*parts)
+		l.Scratch, l.Counters = sums+4*parts*int64(p.dims), p.blocks*kv
+		args = args.ScratchPtr(a.scratch).ScratchPtr(sums).CounterPtr()
 	} else {
 		args = args.NullPtr().NullPtr().NullPtr()
 	}
-	l.Args = gate(args.i32s(p.group, p.tile, p.splits, bits.TrailingZeros(uint(page)))).emitted(n)
+	l.Args = args.i32s(p.group, p.tile, p.splits, bits.TrailingZeros(uint(page))).emittedOf(n, 0)
 	return l
-}
-
-// noGate is the gate of attention that has none.
-func noGate(a Args) Args { return a.NullPtr().I32(0) }
-
-func init() {
-	Register(Kernel{
-		Name:  "attention_decode",
-		Op:    ops.AttentionOp,
-		emits: emitsHeads,
-		Match: func(n *ops.Node, t *Target) int {
-			return matchIf(matchAttention(n) && matchDecode(attendOf(n), t), matchBest)
-		},
-		Launch: func(n *ops.Node, t *Target) ([]Launch, error) {
-			return one(launchDecode(n, attendOf(n), t, attentionArgs(n), noGate))
-		},
-	})
 }
 
 // emitsHeads reports whether attention_decode can write the codes of its result, whose heads must be whole blocks.

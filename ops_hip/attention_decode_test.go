@@ -93,6 +93,31 @@ func TestDecodeLong(t *testing.T) {
 	}
 }
 
+// TestDecodeReadsOnce bounds the bytes that lanes load by those that must come from memory.
+func TestDecodeReadsOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	for _, target := range emulated {
+		d, err := OpenCounting(target, "attention_decode", 96)
+		must(t, err)
+		defer closing(t, d.Close)
+		for _, dt := range []tensor.DType{tensor.F16, quant.Q8_0} {
+			for symbol, c := range map[string]ops.Case{
+				"128x4": decodeCase("once", dt, 8, 2, 128, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65, [2]int32{0, 2050}),
+				"256x6": decodeCase("once", dt, 12, 2, 256, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65, [2]int32{0, 2050}),
+			} {
+				symbol = fmt.Sprintf("attention_%s_decode%s", cacheTypes[dt], symbol)
+				newProblem(t, ops.AttentionOp, c).results(t, d, ops.AttentionOp)
+				k := d.Executed()[symbol]
+				if k.Launches != 1 || float64(k.GlobalLoadBytes) > 1.2*float64(k.LoadedOnce) {
+					t.Errorf("%s: %s: %d launches load %d bytes, of which %d are different", target, symbol, k.Launches, k.GlobalLoadBytes, k.LoadedOnce)
+				}
+			}
+		}
+	}
+}
+
 // TestDecodeEmits compares products of codes that attention writes with those of codes that are made from its result, with
 // one block for a sequence and with several.
 func TestDecodeEmits(t *testing.T) {
@@ -124,6 +149,81 @@ func TestDecodeEmits(t *testing.T) {
 					t.Errorf("%s: heads of %d, position %d: error %g", target, dim, pos, e)
 				}
 			}
+		}
+	}
+}
+
+// TestDecodeReplays runs a plan directly and as a graph, whose blocks count themselves anew each time.
+func TestDecodeReplays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	d, err := OpenWith("emu:"+emulated[0], FromEnv())
+	must(t, err)
+	defer closing(t, d.Close)
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	p := newProblem(t, ops.AttentionOp, decodeCase("replays", tensor.F16, 4, 1, 64, ops.AttentionAttrs{Scale: 0.125}, false, 1, 64, [2]int32{0, 2000}))
+	g := &ops.Graph{}
+	var in []ops.Value
+	for _, v := range p.node.In {
+		in = append(in, g.Input(v.Node().Name, v.DType(), v.Shape()...))
+	}
+	plan, err := d.compile(g, nil, g.Add(ops.AttentionOp, p.node.Attrs, in...))
+	must(t, err)
+	defer closing(t, plan.Close)
+	if plan.counters == nil {
+		t.Fatal("keys are not shared out")
+	}
+	for i, v := range p.node.In {
+		ten, _ := plan.Input(v.Node().Name)
+		must(t, s.Upload(ten, p.data[i]))
+	}
+	first, again := make([]byte, 4*4*64), make([]byte, 4*4*64)
+	for i := range 20 {
+		must(t, s.Run(plan))
+		must(t, s.Download(again, plan.Output(0)))
+		must(t, s.Sync(t.Context()))
+		if i == 0 {
+			copy(first, again)
+		}
+		if !bytes.Equal(first, again) {
+			t.Fatalf("run %d gives other bits", i)
+		}
+	}
+}
+
+// TestDecodePlans checks how tokens and heads are shared out.
+func TestDecodePlans(t *testing.T) {
+	for _, c := range []struct {
+		dt                             tensor.DType
+		tokens, sequences, group, dim  int
+		columns, tile, chunks, grid, n int // n is the largest number of columns that a token's heads take
+	}{
+		{tensor.F16, 1, 1, 4, 128, 4, 1, 1, 1, 4},
+		{tensor.F16, 2, 1, 4, 128, 8, 2, 1, 1, 4},
+		{tensor.F16, 3, 1, 4, 128, 8, 2, 1, 2, 4},
+		{tensor.F16, 32, 32, 4, 128, 4, 1, 1, 32, 4},
+		{tensor.F16, 1, 1, 6, 256, 6, 1, 1, 1, 6},
+		{quant.Q8_0, 1, 1, 8, 256, 8, 1, 1, 1, 8},
+		{quant.Q8_0, 1, 1, 16, 128, 8, 1, 2, 2, 8},
+		{tensor.F16, 8, 1, 1, 96, 8, 8, 1, 1, 1},
+		{tensor.BF16, 1, 1, 8, 64, 4, 1, 2, 2, 4},
+		{tensor.F16, 1, 1, 2, 512, 4, 1, 1, 1, 2},
+	} {
+		var at [][2]int32
+		for i := range c.tokens {
+			at = append(at, [2]int32{int32(i % c.sequences), int32(i / c.sequences)})
+		}
+		p := newProblem(t, ops.AttentionOp, decodeCase("plan", c.dt, 2*c.group, 2, c.dim, ops.AttentionAttrs{Scale: 0.1}, false, c.sequences, 1, at...))
+		a := attentionOf(p.node)
+		got, ok := planDecode(a, NewTarget("gfx1100", 96))
+		if !ok || !a.matchesDecode(NewTarget("gfx1100", 96)) || got.columns != c.columns || got.tile != c.tile || got.chunks != c.chunks || got.blocks != c.grid {
+			t.Errorf("%d tokens of %d sequences, %d heads of %d: %+v, want %+v", c.tokens, c.sequences, c.group, c.dim, got, c)
+		}
+		if got.tile*c.n > got.columns || got.splits < 1 || got.splits*got.blocks*2 > 96 && got.splits > 1 {
+			t.Errorf("%+v: tokens of a tile do not fit, or there are too many blocks", got)
 		}
 	}
 }

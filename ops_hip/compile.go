@@ -38,6 +38,9 @@ type lowered struct {
 	scratch int64
 }
 
+// maxCounters is far above what launches have blocks that wait for others.
+const maxCounters = 1 << 20
+
 // counters returns how many counters the neediest launch of steps has.
 func counters(steps []step) (n int) {
 	for _, s := range steps {
@@ -178,6 +181,9 @@ func (d *Device) selectKernels(l *lowered) (map[ops.Value]bool, error) {
 			for _, v := range unread {
 				ls[i].Args = ls[i].Args.without(v)
 				spared[v] = true
+			}
+			if c := ls[i].Counters; c < 0 || c > maxCounters {
+				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d counters, at most %d", n.Pos, n, k.Name, c, maxCounters)
 			}
 		}
 		l.steps = append(l.steps, step{n, k.Name, ls})

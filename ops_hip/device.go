@@ -111,7 +111,7 @@ func (d *Device) Used() int64 {
 // those whose kernels do the same to a token whatever the number of tokens is.
 var (
 	fusedRows = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
-	fused     = slices.Concat([]*ops.Def{ops.MixtureOp, ops.SharedMixtureOp}, fusedRows,
+	fused     = slices.Concat([]*ops.Def{ops.SelfAttentionOp, ops.MixtureOp, ops.SharedMixtureOp}, fusedRows,
 		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp})
 )
 

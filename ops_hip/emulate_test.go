@@ -372,6 +372,25 @@ func TestKernels(t *testing.T) {
 	}
 }
 
+// nearlyStored reports whether two results are the same but for what lies between two stored values and fell to either
+// side.
+func nearlyStored(t *testing.T, typ ops.Type, got, want []byte) bool {
+	t.Helper()
+	wide := make([]float64, typ.Shape.Elems())
+	a, b := make([]float32, len(wide)), make([]float32, len(wide))
+	must(t, quant.Dequantize(typ.DType, a, got))
+	must(t, quant.Dequantize(typ.DType, b, want))
+	differ := 0
+	for i, x := range b {
+		wide[i] = float64(x)
+		if x != a[i] {
+			differ++
+		}
+	}
+	nmse, _ := errorsOf(a, wide)
+	return nmse <= boundBHalf/16 && differ <= len(wide)/100
+}
+
 func compare(t *testing.T, p *problem, got, stored [][]byte, wide [][]float64, limit float64) {
 	t.Helper()
 	for r, typ := range p.node.Out {
@@ -383,7 +402,7 @@ func compare(t *testing.T, p *problem, got, stored [][]byte, wide [][]float64, l
 				want = append(want, float64(x))
 			}
 		default:
-			if string(got[r]) != string(stored[r]) {
+			if string(got[r]) != string(stored[r]) && !(p.node.Op == ops.SelfAttentionOp && nearlyStored(t, typ, got[r], stored[r])) {
 				t.Errorf("result %d: bytes differ", r)
 			}
 			continue

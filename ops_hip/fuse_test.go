@@ -91,7 +91,7 @@ func TestFusedBits(t *testing.T) {
 			for _, d := range append(dev.Caps().Fuse, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op) {
 				expanded := *d // which no device knows
 				expanded.Name += "_expanded"
-				cases := d.Cases()
+				cases := kernelCases(d)
 				if d == ops.AddRMSNormOp { // a block keeps the row in registers; a row is as long as it can be
 					for _, n := range []int{2048, 5120, 8192} {
 						row := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}

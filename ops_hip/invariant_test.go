@@ -84,7 +84,7 @@ func TestInvariantChoice(t *testing.T) {
 			if strings.Contains(k.Name, "_mma") || strings.HasSuffix(k.Name, "_tile") || strings.HasSuffix(k.Name, "_chunk") {
 				t.Errorf("%s: kernel %s was chosen", c.Name, k.Name)
 			}
-			if op == ops.AttentionOp && attentionSplits(p.node, target) != invariantSplits {
+			if op == ops.AttentionOp && attentionOf(p.node).splits(target) != invariantSplits {
 				t.Errorf("%s: the number of splits depends on sizes", c.Name)
 			}
 		}

@@ -74,6 +74,7 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.MulMatOp:        mulMatCases,
 	ops.MulMatExpertsOp: expertCases,
 	ops.AttentionOp:     attentionCases,
+	ops.SelfAttentionOp: selfAttentionCases,
 	ops.CausalConvOp:    convCases,
 	ops.GatedDeltaNetOp: deltaCases,
 

@@ -56,20 +56,24 @@ func TestLaunches(t *testing.T) {
 	for _, c := range []struct {
 		shape     string
 		max       int
-		packs     int // one a layer of attention with a gate, whose result is packed; other kernels write theirs
+		attention int // layers, which have a launch before attention, and it
 		promptMax int
 	}{
-		{"8b", 330, 0, 491},
-		{"27b", 470, 16, 789},
-		{"35b-a3b", 336, 10, 616},
+		{"8b", 222, 36, 383},
+		{"27b", 342, 16, 677},
+		{"35b-a3b", 256, 10, 546},
 	} {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})
 		packs := prefixed(token, "mul_mat_x_")
 		t.Logf("%s: a token takes %d launches, %d of them packs; a prompt of 512 tokens %d", c.shape, len(token), packs, len(prompt))
-		if len(token) > c.max || packs != c.packs || len(prompt) > c.promptMax {
-			t.Errorf("%s: a token takes %d launches, at most %d wanted, %d of them packs, want %d; a prompt takes %d, at most %d wanted",
-				c.shape, len(token), c.max, packs, c.packs, len(prompt), c.promptMax)
+		if len(token) > c.max || packs != 0 || len(prompt) > c.promptMax {
+			t.Errorf("%s: a token takes %d launches, at most %d wanted, %d of them packs, want none; a prompt takes %d, at most %d wanted",
+				c.shape, len(token), c.max, packs, len(prompt), c.promptMax)
+		}
+		appends, attends := prefixed(token, "norm_rope_append_"), prefixed(token, "attention_")
+		if others := prefixed(token, "rope") + prefixed(token, "rms_norm_rope") + prefixed(token, "kv_append"); appends != c.attention || attends != c.attention || others != 0 {
+			t.Errorf("%s: %d launches before attention, %d of attention, want %d; %d of what the first do", c.shape, appends, attends, c.attention, others)
 		}
 		if testing.Verbose() {
 			by := map[string]int{}

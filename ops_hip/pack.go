@@ -78,12 +78,15 @@ func forms(rows, k int) []packForm {
 }
 
 // emittedForm returns the form in which n writes its last result too, and its number in norm.h, 0 for none.
-func emittedForm(n *ops.Node) (packForm, int) {
+func emittedForm(n *ops.Node) (packForm, int) { return emittedFormOf(n, max(1, n.Op.Results)-1) }
+
+// emittedFormOf is emittedForm for result r.
+func emittedFormOf(n *ops.Node, r int) (packForm, int) {
 	i := max(1, n.Op.Results)
 	if len(n.Out) == i {
 		return packForm{}, 0
 	}
-	y := n.Out[i-1].Shape
+	y := n.Out[r].Shape
 	for j, f := range forms(y.Rows(), y.Last()) {
 		if f.bytes() == int64(n.Out[i].Shape[0]) {
 			return f, j + 1
@@ -93,8 +96,11 @@ func emittedForm(n *ops.Node) (packForm, int) {
 }
 
 // emitted adds the addresses of the pack of its last result that n makes too, null if it makes none.
-func (a Args) emitted(n *ops.Node) Args {
-	f, form := emittedForm(n)
+func (a Args) emitted(n *ops.Node) Args { return a.emittedOf(n, max(1, n.Op.Results)-1) }
+
+// emittedOf is emitted for result r.
+func (a Args) emittedOf(n *ops.Node, r int) Args {
+	f, form := emittedFormOf(n, r)
 	if form == 0 {
 		return a.NullPtr().NullPtr()
 	}

@@ -2,6 +2,7 @@ package opship
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"slices"
@@ -119,6 +120,41 @@ func TestPlanMemoryIsPoisoned(t *testing.T) {
 	}
 }
 
+// TestPlanCounters checks that counters start as zeros, belong to their plan alone and go with it.
+func TestPlanCounters(t *testing.T) {
+	d, rt := fakeDevice(t, Options{})
+	defer closing(t, d.Close)
+	d.opt.kernels = registry{}
+	d.opt.kernels.add(Kernel{Name: "k", Op: ops.ScaleOp, Match: func(*ops.Node, *Target) int { return 0 }, Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+		return []Launch{{Object: "elementwise", Symbol: "test_scale", Block: [3]uint32{256}, Counters: 100,
+			Args: Args{}.F32(2).Ptr(n.In[0]).U32(6).CounterPtr()}}, nil
+	}})
+	before := d.Used()
+	var plans []*Plan
+	for range 2 {
+		g := &ops.Graph{}
+		p, err := d.compile(g, nil, []ops.Value{ops.Scale(g, g.Input("x", tensor.F32, 2, 3), 2)})
+		must(t, err)
+		plans = append(plans, p)
+		if got := rt.Bytes(p.counters.addr, 400); !bytes.Equal(got, make([]byte, 400)) {
+			t.Errorf("counters are %x", got)
+		}
+		l := p.launches[0].Args
+		if got := binary.LittleEndian.Uint64(l[24:]); got != uint64(p.counters.addr) {
+			t.Errorf("the launch counts at %#x, counters are at %#x", got, p.counters.addr)
+		}
+	}
+	if plans[0].counters.addr == plans[1].counters.addr {
+		t.Error("two plans have the same counters")
+	}
+	for _, p := range plans {
+		must(t, p.Close())
+	}
+	if d.Used() != before {
+		t.Errorf("%d bytes are in use, %d were before", d.Used(), before)
+	}
+}
+
 func TestCompileErrors(t *testing.T) {
 	launchOf := func(edit func(*Launch)) func(*ops.Node, *Target) ([]Launch, error) {
 		return func(n *ops.Node, _ *Target) ([]Launch, error) {
@@ -144,6 +180,8 @@ func TestCompileErrors(t *testing.T) {
 		{"grid times block", func(l *Launch) { l.Grid = [3]uint32{1 << 30} }, []string{"too large in dimension 0"}},
 		{"scratch size", func(l *Launch) { l.Scratch = -1 }, []string{"-1 bytes of scratch memory"}},
 		{"scratch offset", func(l *Launch) { l.Args = Args{}.F32(2).ScratchPtr(8).U32(6).NullPtr(); l.Scratch = 8 }, []string{"byte 8 of 8 bytes of scratch"}},
+		{"counters", func(l *Launch) { l.Counters = -1 }, []string{"-1 counters"}},
+		{"no counters", func(l *Launch) { l.Args = Args{}.F32(2).CounterPtr().U32(6).NullPtr() }, []string{"points to counters, of which the launch has 0"}},
 		{"foreign value", func(l *Launch) { l.Args = Args{}.F32(2).Ptr(stranger).U32(6).NullPtr() }, []string{"no input or result of the node"}},
 		{"offset", func(l *Launch) { l.Args = Args{}.F32(2).PtrAt(l.Args.relocs[0].value, 24).U32(6).NullPtr() }, []string{"byte 24 of F32[2 3], which has 24"}},
 	} {

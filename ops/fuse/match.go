@@ -87,12 +87,22 @@ func (s *search) unify(m *match, bound map[ops.Value]ops.Value, t, n *ops.Node) 
 			}
 			continue
 		}
-		if old, ok := bound[v]; ok && old != x {
+		if old, ok := bound[v]; ok && !same(old, x) {
 			return false
 		}
 		bound[v] = x
 	}
 	return true
+}
+
+// same reports whether two values are one: also two that each declare the same weight.
+func same(a, b ops.Value) bool {
+	m, n := a.Node(), b.Node()
+	if a == b || m.Leaf != ops.Weight || n.Leaf != ops.Weight {
+		return a == b
+	}
+	t, u := m.Tensor, n.Tensor
+	return t.Name == u.Name && t.DType == u.DType && t.Shape.Equal(u.Shape) && t.Buf == u.Buf && t.Off == u.Off
 }
 
 // bindAttrs finds the attributes with which the fused op, given the inputs of m, expands to exactly the nodes of m.

@@ -69,11 +69,11 @@ DEV void attention_plain(const attention_args& a, float* RESTRICT stats, float* 
   sum += merge(sink, m);
   i64 at = (i64)x * splits + block_y();
   float* out = splits == 1 ? a.o + (i64)x * a.dv : sums + at * a.dv;
-  float by = splits == 1 ? 1.0f / sum : 1.0f;
+  float by = 1.0f / sum;
   for (int d = tid(); d < 256 && d0 + d < a.dv; d += 128) {
     float y = 0;
     UNROLL for (int w = 0; w < 4; w++) y += part[w][d] * merge(part_m[w], m);
-    out[d0 + d] = y * by;
+    out[d0 + d] = splits == 1 ? gated(a.gate, a.gate_stride, x, d0 + d, y * by) : y;
   }
   if (splits > 1 && tid() == 0 && d0 == 0) stats[2 * at] = m, stats[2 * at + 1] = sum;
 }
@@ -89,7 +89,7 @@ PLAIN(bf16)
 PLAIN(q8_0)
 
 KERNEL(128) attention_combine(const float* RESTRICT stats, const float* RESTRICT sums, const int* RESTRICT seq, const float* RESTRICT sinks,
-                              float* RESTRICT o, int heads, int dv, int splits) {
+                              float* RESTRICT o, int heads, int dv, int splits, const float* RESTRICT gate, int gate_stride) {
   const int x = block_x(), h = x % heads;
   const bool padding = seq[x / heads] < 0;
   const float* st = stats + 2 * (i64)x * splits;
@@ -104,6 +104,6 @@ KERNEL(128) attention_combine(const float* RESTRICT stats, const float* RESTRICT
   for (int d = tid(); d < dv; d += 128) {
     float y = 0;
     for (int i = 0; i < splits && !padding; i++) y += sums[((i64)x * splits + i) * dv + d] * merge(st[2 * i], m);
-    o[(i64)x * dv + d] = padding ? 0 : y / sum;
+    o[(i64)x * dv + d] = padding ? 0 : gated(gate, gate_stride, x, d, y / sum);
   }
 }

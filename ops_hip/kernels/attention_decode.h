@@ -12,7 +12,7 @@
 // Runs never cross pages, so that the place of a run is the same for all lanes. Keys before and behind what any column sees
 // are replaced by ones that some column sees, and have no weight.
 //
-// Keys of a sequence are shared out evenly among as many of the blocks that there are as have work for all their waves;
+// Keys of a sequence are shared out evenly among as many of the blocks that there are as have enough to do;
 // their number is all that the grid says, and other blocks end at once. Where there is more than one, each leaves m, l
 // and its weighted sum, and the last to finish merges them in order: blocks count themselves in tickets, which start as 0
 // and are 0 in the end. So results do not depend on who is last.
@@ -26,19 +26,18 @@ struct decode_args {
   u32* tickets;        // [tiles, KV heads]
   int group, tile;     // query heads of a KV head; tokens of a tile
   int splits, shift;   // log2 of the page size
-  const float* gate;   // null, or what the result is multiplied by the sigmoid of: row r at gate + r·gate_stride
-  int gate_stride;
   i8* codes; // null, or where the result goes as 24-bit codes too
   float* ds;
 };
 
 #define DECODE_PARAMS                                                                                                     \
   float *RESTRICT stats, float *RESTRICT sums, u32 *RESTRICT tickets, int group, int tile, int splits, int shift,         \
-      const float *RESTRICT gate, int gate_stride, i8 *RESTRICT codes, float *RESTRICT ds
-#define DECODE_ARGS (decode_args){stats, sums, tickets, group, tile, splits, shift, gate, gate_stride, codes, ds}
+      i8 *RESTRICT codes, float *RESTRICT ds
+#define DECODE_ARGS (decode_args){stats, sums, tickets, group, tile, splits, shift, codes, ds}
 
 #define DECODE_WAVES 8
 #define DECODE_SPLITS 64 // most of them
+#define DECODE_PART 256  // fewest keys of a block, where there are several: queries and what they leave cost too
 #define UNSEEN -1e30f    // a score below all others, finite so that e^(UNSEEN-UNSEEN) is 1 before the first key
 
 // decode_shape are the sizes that follow from type, dims and columns.
@@ -48,7 +47,7 @@ template <class T, int D, int C> struct decode_shape {
     dims = D <= 256 ? 8 : 16, // of a value, that a lane has
     value_lanes = D / dims,
     words = cached<T, 16>::words * key_lanes + cached<T, dims>::words * value_lanes, // of 32 keys and values, in a lane
-    room = C * dims > 48 && D < 256 ? 96 : 128, // registers for what is read
+    room = C * dims > 48 && D <= 256 ? 96 : 128, // registers for what is read
     run = words <= room ? 32 : words <= 2 * room ? 16 : words <= 4 * room ? 8 : 4,   // keys
     keys_each = run * key_lanes / 32,                                                // that a lane has parts of
     values_once = 32 / value_lanes, // that a wave reads at once
@@ -196,8 +195,8 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
 DEV void decode_store(const attention_args& a, const decode_args& x, const column& to, int d, f32x4 v, bool live) {
   live = live && to.token >= 0 && 4 * d < a.dv;
   u32 row = live ? to.token * a.heads + to.head : 0, i = row * (u32)(a.dv / 4) + d;
-  if (live && x.gate) {
-    f32x4 g = *(const f32x4*)(x.gate + (u64)row * x.gate_stride + 4 * d);
+  if (live && a.gate) {
+    f32x4 g = *(const f32x4*)(a.gate + (u64)row * a.gate_stride + 4 * d);
     UNROLL for (int e = 0; e < 4; e++) v[e] *= sigmoid_f(g[e]);
   }
   if (live) ((f32x4*)a.o)[i] = v;
@@ -207,12 +206,12 @@ DEV void decode_store(const attention_args& a, const decode_args& x, const colum
 template <class T, int D, int C> DEV void attention_decode(const attention_args& a, const decode_args& x, decode_lds<T, D, C>& lds) {
   typedef decode_shape<T, D, C> S;
   const int chunks = (x.group + C - 1) / C, t0 = block_x() / chunks * x.tile, y = block_y();
-  // How many blocks share the keys: as many as have a run for each wave, of the longest sequence of the tile.
+  // How many blocks share the keys of the longest sequence of the tile.
   int parts = 1;
   for (int t = t0; t < t0 + x.tile && t < a.tokens; t++) {
     int n = a.pos[t] + 1;
     if (a.window > 0 && n > a.window) n = a.window;
-    n = a.seq[t] < 0 ? 0 : n / (DECODE_WAVES * S::run);
+    n = a.seq[t] < 0 ? 0 : n / DECODE_PART;
     parts = n > parts ? n : parts;
   }
   parts = parts < x.splits ? parts : x.splits;

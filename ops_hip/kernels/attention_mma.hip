@@ -110,7 +110,11 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
     }
     by = seq[r] < 0 ? 0 : by / l;
     if (t >= a.tokens) continue;
-    UNROLL for (int d = 0; d < D / 16; d++) a.o[((i64)t * a.heads + h) * D + 16 * d + acc_col(e)] = o[d][e] * by;
+    i64 row = (i64)t * a.heads + h;
+    UNROLL for (int d = 0; d < D / 16; d++) {
+      int c = 16 * d + acc_col(e);
+      a.o[row * D + c] = gated(a.gate, a.gate_stride, row, c, o[d][e] * by);
+    }
   }
 }
 

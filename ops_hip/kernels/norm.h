@@ -132,3 +132,14 @@ DEV f32x4* vectors_at(float* x, u32 r, u32 n) { return x ? (f32x4*)(x + (u64)r *
 // rms_factor and rms_scale are what RMS norms do with a sum of squares, and with an element.
 DEV float rms_factor(float sum, u32 n, float eps) { return rsqrt(sum / (float)n + eps); }
 template <class V> DEV V rms_scale(V x, V w, float s) { return x * s * w; }
+
+// head_squares is a Row that leaves what it sums.
+struct head_squares {
+  struct Side {};
+  const f32x4* x;
+  float* sum;
+  DEV_METHOD f32x4 load(u32 i) { return x[i]; }
+  DEV_METHOD Side side(u32) { return {}; }
+  DEV_METHOD float factor(float s) { return *sum = s; }
+  DEV_METHOD f32x4 store(u32, f32x4 v, Side, float) { return v; }
+};

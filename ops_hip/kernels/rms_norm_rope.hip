@@ -7,17 +7,6 @@
 #include "norm.h"
 #include "rope.h"
 
-// head_squares is a Row that leaves what it sums.
-struct head_squares {
-  struct Side {};
-  const f32x4* x;
-  float* sum;
-  DEV_METHOD f32x4 load(u32 i) { return x[i]; }
-  DEV_METHOD Side side(u32) { return {}; }
-  DEV_METHOD float factor(float s) { return *sum = s; }
-  DEV_METHOD f32x4 store(u32, f32x4 v, Side, float) { return v; }
-};
-
 DEV void rms_norm_rope(const float* x, const float* w, const int* pos, const float* freqs, float* y, u32 rows, u32 heads, u32 n, u32 half,
                        float eps, float mscale, bool interleaved) {
   u32 r = (u32)block_x() * 4 + wave();
