@@ -23,10 +23,10 @@ test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; 
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick; make test-all runs them
-	$(GO) run ./internal/testsum -vet=off -timeout 60m ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild
+	$(GO) run ./internal/testsum -vet=off -timeout 60m ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
 
 .PHONY: test-all
-test-all: lint test long race openai peer slow k8s ## everything, long fuzzing included
+test-all: lint test long race soak openai peer slow k8s ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -62,6 +62,10 @@ k8s: ## the manifests of packaging/k8s against published types and schemas, and 
 .PHONY: slow
 slow: ## slow headers, bodies and readers against the server (needs slowhttptest)
 	$(GO) test -tags slow -run '^TestSlowHTTP$$' -v ./cmd/hipengine
+
+.PHONY: soak
+soak: ## a minute of 64 streams, with cancels, deadlines and bad requests beside them
+	HIPENGINE_SOAK=60s $(GO) test -count=1 -run '^TestSoak$$' -v ./serve
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each

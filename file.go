@@ -140,6 +140,15 @@ func (f *File) Size() (bytes int64) {
 	return bytes
 }
 
+// Context returns how many tokens a sequence of the model may hold, as it was made.
+func (f *File) Context() (int, error) {
+	m, err := models.New(f.meta)
+	if err != nil {
+		return 0, err
+	}
+	return m.Params().Context, nil
+}
+
 // Check reports why the model cannot run: an architecture that is not known, weights that are missing or have another
 // shape. It reads metadata alone.
 func (f *File) Check() error {

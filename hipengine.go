@@ -117,8 +117,8 @@ func (h *Host) Models() []*Model {
 	return slices.Clone(h.models)
 }
 
-// Close closes its pools, the models that are still open, the last one first, and then the device. Answers under way end with
-// [ErrClosed]; Close waits for the step that runs. Later calls do nothing, and return nil.
+// Close closes its pools, the models that are still open, the last one first, and then the device. Answers under way
+// end with [ErrClosed]; Close waits for the step that runs. Later calls do nothing, and return nil.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	h.closed = true

@@ -15,6 +15,7 @@ import (
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/eval"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // Model is a loaded model with the tokenizer that it embeds. Its methods may be called from several goroutines. It
@@ -101,6 +102,9 @@ func (m *Model) Defaults() sample.Overrides { return m.defaults }
 func (m *Model) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return m.prompter.prompt(messages, tools, kwargs)
 }
+
+// Format says how the model writes tool calls and thoughts: Options.ToolFormat, or what the markers in its template tell.
+func (m *Model) Format() *toolcall.Format { return m.prompter.format }
 
 // Engine returns the engine that makes the model's answers, for a server. It stays the model's, which closes it, and
 // from then on the model can no longer be measured.

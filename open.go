@@ -3,6 +3,7 @@ package hipengine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
@@ -12,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/models/eval"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // Open loads a model: a file, a folder, a name (see [Find]) or "" for [Ember]. It blocks until the weights are on the
@@ -42,6 +44,11 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	if m.prompter, err = newPrompter(m.tok, f.template); err != nil {
 		return nil, err
 	}
+	if o.ToolFormat != "" {
+		if m.prompter.format, err = toolcall.ByName(o.ToolFormat); err != nil {
+			return nil, &OptionError{Option: "ToolFormat", Err: err}
+		}
+	}
 	for _, note := range f.notes {
 		h.options.Log(m.id + ": " + note)
 	}
@@ -69,6 +76,10 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		length = min(arch.Params().Context, defaultContext)
 	}
 	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	if o.KVTokens != 0 && o.KVTokens < length {
+		return &OptionError{Option: "KVTokens", Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
+	}
+	r.Pages = (o.KVTokens + runner.PageSize - 1) / runner.PageSize
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}

@@ -22,6 +22,11 @@ type Options struct {
 	// Sequences is how many answers are made at the same time, each with its own context; 0 is 1.
 	Sequences int
 
+	// KVTokens is how many tokens the cache of keys and values holds over all sequences; 0 is enough for all of them at full
+	// length. With fewer, more sequences than fit at full length can run: where it fills up, the one that came last makes
+	// room, in host memory, and goes on later with the same tokens.
+	KVTokens int
+
 	// KVType is the type of keys and values in the cache: f32, f16, bf16 or q8_0. Empty and auto take f16, but f32 on
 	// the reference.
 	KVType string
@@ -56,6 +61,10 @@ type Options struct {
 
 	// Folder is where models are found by name; empty is [ModelFolder].
 	Folder string
+
+	// ToolFormat is how the model writes tool calls and thoughts, by a name of package text/toolcall; empty takes what the
+	// markers in its template tell.
+	ToolFormat string
 
 	// Collect prepares the model for [Model.Imatrix]. It then keeps all activations of a step, which takes memory and
 	// time.

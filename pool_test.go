@@ -74,7 +74,7 @@ func TestPoolSwaps(t *testing.T) {
 // TestPoolLoadsBesideAnswers loads a model in the middle of another's answer, which goes on.
 func TestPoolLoadsBesideAnswers(t *testing.T) {
 	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
-	o := Options{Context: 1024, PrefixCache: -1}
+	o := Options{Context: 4096, PrefixCache: -1}
 	p := newPool(t, h, PoolOptions{Models: []PoolModel{{Name: files[0], Options: o, Pinned: true}, {Name: files[1], Options: o}}})
 	l, err := p.Acquire(t.Context(), Ember)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hipengine/hipengine/text/chat"
 	"github.com/hipengine/hipengine/text/tokenizer"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // prompter turns conversations into ids: a chat template and the tokenizer that goes with it.
@@ -14,6 +15,7 @@ type prompter struct {
 	tok      *tokenizer.Tokenizer
 	tmpl     *chat.Template
 	bos, eos string // texts, for the template
+	format   *toolcall.Format
 
 	turnStart int32 // token with which turns begin, 0 if there is none or nobody knows
 }
@@ -31,6 +33,7 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 		template = chat.ChatML
 	}
 	var err error
+	p.format = toolcall.Detect(template)
 	if p.tmpl, err = chat.Parse(template); err != nil {
 		return p, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/runner"
 )
 
@@ -37,6 +38,9 @@ func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 			slot, err = e.runner.Fork(s.slot)
 			return err
 		})
+		if errors.Is(err, kv.ErrNoPages) {
+			break // it goes on when others have ended
+		}
 		if err != nil {
 			e.finish(next, FinishNone, fmt.Errorf("engine: fork sequence: %w", err))
 			continue
@@ -49,7 +53,7 @@ func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 	}
 	c.row, c.read = r.clone(), true
 	var err error
-	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) {
+	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) || errors.Is(err, kv.ErrNoPages) {
 		c.snapshot, err = e.runner.Save(e.ctx, s.slot)
 	}
 	if err != nil {
@@ -64,7 +68,7 @@ func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 // startChoices lets sequences whose prompt is read go on from there, as far as there are slots. They are older than all
 // that wait in the queue.
 func (e *Engine) startChoices() {
-	for len(e.running) < e.limits.Seqs {
+	for len(e.running) < e.limits.Seqs && len(e.parked) == 0 {
 		c := e.nextChoices()
 		if c == nil {
 			return
@@ -79,6 +83,9 @@ func (e *Engine) startChoices() {
 			}
 			return err
 		})
+		if errors.Is(err, kv.ErrNoPages) && len(e.running) > 0 {
+			return // until one of those has ended
+		}
 		if err != nil {
 			e.finish(next, FinishNone, fmt.Errorf("engine: resume prompt: %w", err))
 			continue
@@ -112,6 +119,8 @@ func (e *Engine) nextChoices() *choices {
 // start lets a sequence run in a slot that holds its prompt.
 func (e *Engine) start(s *Sequence, slot runner.SeqID) {
 	s.slot, s.open, s.pending = slot, true, nil
+	e.admitted++
+	s.number = e.admitted
 	s.req.Observer.Started()
 	e.mu.Lock()
 	e.running = append(e.running, s)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/internal/fake"
 )
@@ -48,7 +49,7 @@ func (s *script) Forced() []int32 {
 func TestConstraint(t *testing.T) {
 	const want = "ab!forced span that is longer than a batch of the runner, which takes 64 tokens at most"
 	for _, logprobs := range []bool{false, true} {
-		r := &fake.Runner{}
+		r := &fake.Runner{Lim: runner.Limits{Top: 64}} // which must not be asked for the largest logits
 		e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }})
 		if err != nil {
 			t.Fatal(err)

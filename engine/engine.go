@@ -105,7 +105,7 @@ type Config struct {
 // Stats are counts since the start and the present state, taken at one moment.
 type Stats struct {
 	Running, Waiting int
-	HeldTokens       int // that the running sequences hold, of Limits.Seqs*Limits.Context
+	HeldTokens       int // that the running sequences hold, of Limits.KVTokens
 
 	PromptTokens    uint64 // tokens prefilled
 	CachedTokens    uint64 // tokens of prompts that were not, because the state that they lead to was kept
@@ -117,6 +117,7 @@ type Stats struct {
 	Stopped, Length   uint64 // sequences that finished, by reason
 	Cancelled, Failed uint64 // sequences that ended without a finish reason
 	Rejected          uint64 // submissions refused because the queue was full
+	Preempted         uint64 // times that a sequence made room for others and went on later
 }
 
 // Engine schedules sequences over a runner. Its methods may be called from any goroutine.
@@ -130,7 +131,9 @@ type Engine struct {
 	rowBuf   []row  // of the last step
 	verbatim *verbatim
 
-	loads sync.WaitGroup // goroutines that read from the disk
+	admitted uint64         // sequences; of the loop
+	freed    bool           // a sequence ended since the last attempt to let one go on that made room; of the loop
+	loads    sync.WaitGroup // goroutines that read from the disk
 
 	ctx    context.Context // of the steps; ended by a Close that ran out of patience
 	cancel context.CancelFunc
@@ -140,6 +143,7 @@ type Engine struct {
 	mu      sync.Mutex
 	waiting []*Sequence
 	loading []*Sequence // whose state is being read from the disk
+	parked  []*Sequence // that made room for others, oldest first
 	running []*Sequence // written by the loop alone, under mu
 	shared  []*choices  // with sequences that wait, oldest first
 	closing bool
@@ -215,7 +219,7 @@ func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence,
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	waiting := len(e.waiting) + len(e.loading) + len(e.choosing())
+	waiting := len(e.queuing())
 	switch {
 	case e.closing:
 		return nil, ErrClosed
@@ -290,7 +294,7 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.Running, s.Waiting = len(e.running), len(e.waiting)+len(e.loading)+len(e.choosing())
+	s.Running, s.Waiting = len(e.running), len(e.queuing())
 	for _, q := range e.running {
 		s.HeldTokens += q.held
 	}

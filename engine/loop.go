@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 )
@@ -19,6 +20,7 @@ func (e *Engine) loop() {
 	for e.awaitWork() {
 		e.dropCancelled()
 		e.startLoads()
+		e.unpark()
 		e.startChoices()
 		seqs, work, err := e.schedule()
 		if err != nil {
@@ -29,6 +31,9 @@ func (e *Engine) loop() {
 			continue
 		}
 		rows, err := e.step(seqs, work)
+		if errors.Is(err, kv.ErrNoPages) && e.makeRoom() {
+			continue // the step changed nothing; the next one has room
+		}
 		if err != nil {
 			for _, s := range seqs {
 				e.finish(s, FinishNone, err)
@@ -57,7 +62,7 @@ func (e *Engine) loop() {
 func (e *Engine) awaitWork() bool {
 	for {
 		e.mu.Lock()
-		work, closing, loading := len(e.waiting)+len(e.running)+len(e.shared) > 0, e.closing, len(e.loading) > 0
+		work, closing, loading := len(e.waiting)+len(e.running)+len(e.parked)+len(e.shared) > 0, e.closing, len(e.loading) > 0
 		e.mu.Unlock()
 		if work || closing && !loading {
 			return work
@@ -92,12 +97,20 @@ func (e *Engine) queued() []*Sequence {
 func (e *Engine) all() []*Sequence {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Concat(e.running, e.waiting, e.loading, e.choosing())
+	return append(e.queuing(), e.running...)
+}
+
+// queuing returns the sequences that are not running, in a new slice. e.mu is held.
+func (e *Engine) queuing() []*Sequence {
+	return slices.Concat(e.parked, e.waiting, e.loading, e.choosing())
 }
 
 // schedule asks the policy for the next step, admits sequences, and returns those that take part with their work.
 func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 	queue := e.queued()
+	if len(e.parked) > 0 {
+		queue = nil // those that made room come first
+	}
 	snap := Snapshot{Limits: e.limits, Running: make([]Running, len(e.running)), Waiting: make([]int, len(queue))}
 	for i, s := range e.running {
 		snap.Running[i] = Running{Pending: s.takes(), Decode: s.decode, Idle: s.idle}
@@ -113,7 +126,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		return nil, nil, nil
 	}
 	step := e.policy.Next(snap)
-	if err := checkStep(snap, step); err != nil {
+	if err := snap.Check(step); err != nil {
 		return nil, nil, err
 	}
 
@@ -139,33 +152,6 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 	return seqs, work, nil
 }
 
-// checkStep reports a decision that the runner could not carry out or that would never end.
-func checkStep(s Snapshot, step Step) error {
-	if step.Admit < 0 || step.Admit > len(s.Waiting) || len(s.Running)+step.Admit > s.Limits.Seqs {
-		return fmt.Errorf("engine: policy admits %d of %d waiting to %d running, with %d slots", step.Admit, len(s.Waiting), len(s.Running), s.Limits.Seqs)
-	}
-	if len(step.Feed) != len(s.Running)+step.Admit {
-		return fmt.Errorf("engine: policy feeds %d sequences of %d", len(step.Feed), len(s.Running)+step.Admit)
-	}
-	total := 0
-	for i, n := range step.Feed {
-		pending := 0
-		if i < len(s.Running) {
-			pending = s.Running[i].Pending
-		} else {
-			pending = s.Waiting[i-len(s.Running)]
-		}
-		if n < 0 || n > pending {
-			return fmt.Errorf("engine: policy feeds %d tokens of %d", n, pending)
-		}
-		total += n
-	}
-	if total < 1 || total > s.Limits.Batch {
-		return fmt.Errorf("engine: policy feeds %d tokens, from 1 to %d expected", total, s.Limits.Batch)
-	}
-	return nil
-}
-
 // admit moves a sequence from the queue to a slot. It returns false if the runner has none, which ends the sequence.
 func (e *Engine) admit(s *Sequence) bool {
 	slot, err := e.open(s)
@@ -174,6 +160,8 @@ func (e *Engine) admit(s *Sequence) bool {
 		return false
 	}
 	s.slot, s.open = slot, true
+	e.admitted++
+	s.number = e.admitted
 	s.req.Observer.Started()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -277,7 +265,7 @@ func (e *Engine) accept(s *Sequence, t Token) bool {
 	if e.verbatim != nil {
 		if !t.EOG {
 			s.ids = append(s.ids, t.ID)
-			s.pending = s.ids[len(s.ids)-1:] // the runner has not seen it
+			s.pending = s.ids[len(s.ids)-len(s.pending)-1:] // the runner has not seen it, nor what was forced before it
 		}
 		e.verbatim.add(s.req.Space, s.ids, len(s.req.Prompt))
 	}
@@ -306,7 +294,8 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running = remove(e.running, s)
-	e.waiting, e.loading = remove(e.waiting, s), remove(e.loading, s)
+	e.waiting, e.loading, e.parked = remove(e.waiting, s), remove(e.loading, s), remove(e.parked, s)
+	e.freed = true
 	switch {
 	case reason == FinishStop:
 		e.stats.Stopped++

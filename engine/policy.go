@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hipengine/hipengine/engine/runner"
@@ -24,6 +25,33 @@ type Running struct {
 type Step struct {
 	Admit int   // number of sequences to take from the front of Waiting
 	Feed  []int // tokens for each sequence of Running, then for each admitted one
+}
+
+// Check reports a decision that the runner could not carry out or that would never end.
+func (s Snapshot) Check(step Step) error {
+	if step.Admit < 0 || step.Admit > len(s.Waiting) || len(s.Running)+step.Admit > s.Limits.Seqs {
+		return fmt.Errorf("engine: policy admits %d of %d waiting to %d running, with %d slots", step.Admit, len(s.Waiting), len(s.Running), s.Limits.Seqs)
+	}
+	if len(step.Feed) != len(s.Running)+step.Admit {
+		return fmt.Errorf("engine: policy feeds %d sequences of %d", len(step.Feed), len(s.Running)+step.Admit)
+	}
+	total := 0
+	for i, n := range step.Feed {
+		pending := 0
+		if i < len(s.Running) {
+			pending = s.Running[i].Pending
+		} else {
+			pending = s.Waiting[i-len(s.Running)]
+		}
+		if n < 0 || n > pending {
+			return fmt.Errorf("engine: policy feeds %d tokens of %d", n, pending)
+		}
+		total += n
+	}
+	if total < 1 || total > s.Limits.Batch {
+		return fmt.Errorf("engine: policy feeds %d tokens, from 1 to %d expected", total, s.Limits.Batch)
+	}
+	return nil
 }
 
 // Policy chooses the work of the next step. Next must be a pure function of the snapshot: no clock, no device, no

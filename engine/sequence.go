@@ -70,12 +70,14 @@ type Sequence struct {
 	stop      *StopMatcher
 	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token and those it forces
 	last      [1]int32
-	ids       []int32  // the prompt and what was drawn and goes to the runner
-	stored    *stored  // its state from the disk; nil until the disk was asked
-	marks     []int    // lengths of the prompt at which its state is kept
-	decode    bool     // the prompt is in
-	idle      int      // steps since it was last part of one
-	choices   *choices // it shares its prompt with; nil if nobody
+	ids       []int32          // the prompt and what was drawn and goes to the runner
+	parked    *runner.Snapshot // its state while it makes room for others
+	stored    *stored          // its state from the disk; nil until the disk was asked
+	marks     []int            // lengths of the prompt at which its state is kept
+	decode    bool             // the prompt is in
+	number    uint64           // of its admission
+	idle      int              // steps since it was last part of one
+	choices   *choices         // it shares its prompt with; nil if nobody
 	generated int
 	held      int // tokens in the runner's state after the last step; written under the engine's mutex
 

@@ -116,8 +116,8 @@ var mixtureSizes = []mixtureSize{
 	{"Q8_0", "Q4_K", 8, 24, 64, 256, 36, 256, RouteAttrs{6, SigmoidGate, true, 2.5}, true, false, false},
 	{"Q8_0", "Q6_K", 2, 6, 32, 512, 20, 512, RouteAttrs{4, Softmax, true, 1}, false, true, false},
 	{"F32", "F32", 1, 4, 7, 5, 3, 5, RouteAttrs{2, Softmax, true, 1}, false, false, false},
+	{"Q4_K", "Q8_0", 40, 6, 256, 96, 72, 96, RouteAttrs{2, Softmax, true, 1}, false, false, false},
 	{"Q8_0", "Q6_K", 1, 4, 64, 256, 8, 256, RouteAttrs{2, Softmax, true, 1}, false, false, true},
-	{"Q4_K", "Q8_0", 40, 6, 256, 96, 70, 96, RouteAttrs{2, Softmax, true, 1}, false, false, false},
 	{"Q8_0", "Q8_0", 9, 130, 64, 32, 32, 32, RouteAttrs{2, SigmoidGate, true, 1}, true, false, false},
 }
 

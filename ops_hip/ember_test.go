@@ -121,7 +121,13 @@ func TestEmberEmulated(t *testing.T) {
 				t.Errorf("%v; want a mean KL of at most %g and the same top-1 everywhere", l, maxMeanKL)
 			}
 			wmma, instructions := uint64(0), uint64(0)
-			for _, k := range dev.Executed() {
+			executed := dev.Executed()
+			for _, k := range []string{"mul_mat_q8_0_dot1", "mul_mat_q8_0_dot1_gated", "mul_mat_q8_0_dot1_norm", "mul_mat_q8_0_mma"} {
+				if executed[k].Launches == 0 {
+					t.Errorf("%s was not launched", k)
+				}
+			}
+			for _, k := range executed {
 				wmma += k.ByClass["wmma"]
 				instructions += k.Instructions
 			}

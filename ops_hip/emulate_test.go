@@ -332,6 +332,8 @@ func bound(kernel string, n *ops.Node) float64 {
 
 func boundOf(kernel string, n *ops.Node) float64 {
 	switch {
+	case strings.HasSuffix(kernel, "_mma") && strings.Contains(kernel, "mixture"):
+		return 4 * boundHalf // three products after each other
 	case strings.HasSuffix(kernel, "_mma") && slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
 		return boundBHalf
 	case strings.HasSuffix(kernel, "_mma"):

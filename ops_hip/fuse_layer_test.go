@@ -106,8 +106,8 @@ func TestLayerFuses(t *testing.T) {
 		exact  bool
 		fused  string
 	}{
-		{1, ops.SwiGLU, false, "x_q24 q8_0_dot1_norm q4_k_dot1_swiglu q6_k_dot1_norm mixed_dot1"},
-		{3, ops.GeGLU, false, "x_q24 q8_0_dot8_norm q4_k_dot8_geglu q6_k_dot8_norm mixed_dot8"},
+		{1, ops.SwiGLU, false, "x_q24 q8_0_dot1_norm q4_k_dot1_gated q6_k_dot1_norm mixed_dot1"},
+		{3, ops.GeGLU, false, "x_q24 q8_0_dot8_norm q4_k_dot8_gated q6_k_dot8_norm mixed_dot8"},
 		{9, ops.SwiGLU, false, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma"},
 		{40, ops.GeGLU, true, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma"},
 	} {

@@ -49,6 +49,13 @@ func (d *Device) proveGraphs() (err error) {
 		got  [graphProofRounds][]byte
 	}
 	var proofs [2]proof
+	defer func() {
+		for _, p := range proofs {
+			if p.plan != nil {
+				err = errors.Join(err, p.plan.Close())
+			}
+		}
+	}()
 	for i := range proofs {
 		g := &ops.Graph{}
 		x, y := g.Input("x", tensor.F32, graphProofSize), g.Input("y", tensor.F32, graphProofSize)
@@ -56,7 +63,6 @@ func (d *Device) proveGraphs() (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, p.Close()) }()
 		p.quiet = true // checkGraphs says why
 		proofs[i].plan = p
 		for j, name := range []string{"x", "y"} {

@@ -60,16 +60,21 @@ func runHybrid(t *testing.T, target string, use registry, tokens int) ([]string,
 	}
 	h := input("h", tokens, n)
 	x := ops.RMSNorm(g, h, input("attn_norm", n), 1e-6)
-	mixed, beta, alpha := ops.MulMat(g, x, weight(quant.Q8_0, channels, n)), ops.MulMat(g, x, weight(quant.Q8_0, heads, n)), ops.MulMat(g, x, weight(quant.Q8_0, heads, n))
-	z := ops.Reshape(g, ops.MulMat(g, x, weight(quant.Q8_0, heads*dim, n)), tokens, heads, dim)
-	y, conv, rule := ops.DeltaNetCore(g, mixed, state(1, 3, channels), input("conv", channels, 4), index("starts", 0, int32(tokens)), index("slots", 0), beta, alpha,
+	project := func(rows int) ops.Value { return ops.MulMat(g, x, weight(quant.Q8_0, rows, n)) }
+	mixed, beta, alpha := project(channels), project(heads), project(heads)
+	z := ops.Reshape(g, project(heads*dim), tokens, heads, dim)
+	y, conv, rule := ops.DeltaNetCore(g, mixed, state(1, 3, channels), input("conv", channels, 4),
+		index("starts", 0, int32(tokens)), index("slots", 0), beta, alpha,
 		input("dt", heads), input("a", heads), state(1, heads, dim, dim), input("ssm_norm", dim), z,
-		ops.DeltaNetCoreAttrs{Q: ops.SliceAttrs{Hi: dim}, K: ops.SliceAttrs{Lo: dim, Hi: 2 * dim}, V: ops.SliceAttrs{Lo: 2 * dim, Hi: channels},
+		ops.DeltaNetCoreAttrs{
+			Q: ops.SliceAttrs{Hi: dim}, K: ops.SliceAttrs{Lo: dim, Hi: 2 * dim}, V: ops.SliceAttrs{Lo: 2 * dim, Hi: channels},
 			QNorm: ops.NormAttrs{Eps: 1e-6}, KNorm: ops.NormAttrs{Eps: 1e-6}, Delta: ops.GatedDeltaNetAttrs{Scale: 0.1}, Norm: ops.NormAttrs{Eps: 1e-6}})
 	h = ops.Add(g, h, ops.MulMat(g, ops.Reshape(g, y, tokens, heads*dim), weight(quant.Q8_0, n, heads*dim)))
 	x = ops.RMSNorm(g, h, input("ffn_norm", n), 1e-6)
-	mixture := ops.SharedMixture(g, x, weight(tensor.F32, experts, n), weight(quant.Q8_0, experts, ff, n), weight(quant.Q8_0, experts, ff, n), weight(quant.Q8_0, experts, n, ff),
-		weight(quant.Q8_0, ff, n), weight(quant.Q8_0, ff, n), weight(quant.Q8_0, n, ff), weight(tensor.F32, 1, n), ops.Value{}, ops.RouteAttrs{K: 2, Norm: true, Scale: 1})
+	mixture := ops.SharedMixture(g, x, weight(tensor.F32, experts, n),
+		weight(quant.Q8_0, experts, ff, n), weight(quant.Q8_0, experts, ff, n), weight(quant.Q8_0, experts, n, ff),
+		weight(quant.Q8_0, ff, n), weight(quant.Q8_0, ff, n), weight(quant.Q8_0, n, ff), weight(tensor.F32, 1, n),
+		ops.Value{}, ops.RouteAttrs{K: 2, Norm: true, Scale: 1})
 	h = ops.Add(g, h, mixture)
 	x = ops.RMSNorm(g, h, input("next_norm", n), 1e-6)
 	outs := []ops.Value{h, ops.MulMat(g, x, weight(quant.Q8_0, 40, n)), conv, rule}
@@ -114,6 +119,8 @@ func TestHybridLayer(t *testing.T) {
 		return k.Op != ops.DeltaNetCoreOp && !strings.Contains(k.Op.Name, "mixture")
 	})
 	for tokens, want := range map[int]string{
+		40: "rms_norm_f32_wave q8_0_mma causal_conv_silu_f32_tokens delta_net_core_f32_chunk128 x_f16 q8_0_mma rms_norm_f32_wave " +
+			"f32_tile mixture_route experts_sort experts_q8_0_mma x_f16 experts_q8_0_mma mixture_norm_f32_wave q8_0_mma",
 		1: "rms_norm_f32_wave q8_0_dot1 delta_net_core_f32_step128 q8_0_dot1_norm mixture_router_f32 mixture_q8_0_glu mixture_q8_0_sum_norm q8_0_dot1",
 		3: "rms_norm_f32_wave q8_0_dot8 delta_net_core_f32_step128 q8_0_dot8_norm mixture_router_f32 mixture_q8_0_glu mixture_q8_0_sum_norm q8_0_dot8",
 	} {

@@ -77,6 +77,8 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.SelfAttentionOp: selfAttentionCases,
 	ops.CausalConvOp:    convCases,
 	ops.GatedDeltaNetOp: deltaCases,
+
+	ops.MixtureAddRMSNormOp: mixtureCases,
 }
 
 func wildCase(attrs any) func() []ops.Case {
@@ -370,6 +372,21 @@ func deltaCases() []ops.Case {
 			inputOf(func(r *rand.Rand) float32 { return -3 * r.Float32() }, n, c.nv),
 			inputOf(func(r *rand.Rand) float32 { return r.Float32() }, n, c.nv),
 			state(tensor.F32, 5, c.nv, c.dv, c.dk), ints(c.starts...), ints(c.slots...)}})
+	}
+	return cs
+}
+
+// mixtureCases have rows that a block normalizes, not a wave, and types that conformance cases leave out.
+func mixtureCases() []ops.Case {
+	var cs []ops.Case
+	for _, c := range []struct {
+		tokens, ff int
+		down       tensor.DType
+	}{{1, 32, quant.Q8_0}, {5, 256, quant.Q6_K}, {11, 32, quant.Q8_0}} {
+		cs = append(cs, ops.Case{Name: fmt.Sprintf("wide/%v/t%d", c.down, c.tokens),
+			Attrs: ops.MixtureNormAttrs{Mixture: ops.MixtureAttrs{Route: ops.RouteAttrs{K: 2, Norm: true, Scale: 1}}, Norm: ops.NormAttrs{Eps: 1e-6}},
+			Args: []ops.Arg{input(c.tokens, 516), input(516), input(c.tokens, 32), weight(tensor.F32, 3, 32), weight(quant.Q8_0, 3, c.ff, 32),
+				weight(quant.Q8_0, 3, c.ff, 32), weight(c.down, 3, 516, c.ff)}})
 	}
 	return cs
 }

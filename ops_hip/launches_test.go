@@ -61,7 +61,7 @@ func TestLaunches(t *testing.T) {
 	}{
 		{"8b", 222, 36, 383},
 		{"27b", 342, 16, 677},
-		{"35b-a3b", 256, 10, 1065},
+		{"35b-a3b", 256, 10, 546},
 	} {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})

@@ -67,33 +67,117 @@ func (a Args) or(v ops.Value) Args {
 
 func init() {
 	for _, op := range []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp} {
-		Register(Kernel{
-			Name: op.Name + "_dot",
-			Op:   op,
-			Match: func(n *ops.Node, _ *Target) int {
-				m, ok := mixtureOf(n)
-				dot := isDot(m.gate) && isDot(m.down) && m.in%32 == 0 && m.ff%32 == 0
-				return matchIf(ok && dot && m.tokens <= vecTokens && cover(m.out, 8) <= maxIndex, matchGood)
-			},
-			packs: func(n *ops.Node, _ *Target) []pack {
-				m, _ := mixtureOf(n)
-				return []pack{{m.x, codeForm(m.tokens, m.in)}}
-			},
+		k := Kernel{
+			Op: op,
 			alsoReads: func(n *ops.Node, i int) bool { // the router does
 				m, _ := mixtureOf(n)
 				return n.In[i] == m.x
 			},
-			emits: func(n *ops.Node, r int, f packForm) bool {
+			spares: func(_ *ops.Node, r int) bool { return r == 1 },
+		}
+		dot := k
+		dot.Name = op.Name + "_dot"
+		dot.Match = func(n *ops.Node, _ *Target) int {
+			m, ok := mixtureOf(n)
+			return matchIf(ok && isDot(m.gate) && isDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 && m.tokens <= vecTokens, matchGood)
+		}
+		dot.packs = func(n *ops.Node, _ *Target) []pack {
+			m, _ := mixtureOf(n)
+			return []pack{{m.x, codeForm(m.tokens, m.in)}}
+		}
+		dot.emits = func(n *ops.Node, r int, f packForm) bool {
+			m, _ := mixtureOf(n)
+			return m.norm && r == 1 && f.kind == packQ24 && f.k == m.out && f.k%128 == 0
+		}
+		dot.Launch = func(n *ops.Node, _ *Target) ([]Launch, error) {
+			m, _ := mixtureOf(n)
+			return m.dot(), nil
+		}
+		Register(dot)
+		for _, split := range []bool{false, true} {
+			matrix := k
+			matrix.Name = op.Name + "_mma"
+			if split {
+				matrix.Name += "3"
+			}
+			matrix.Match = func(n *ops.Node, t *Target) int {
+				m, ok := mixtureOf(n)
+				ok = ok && m.tokens > vecTokens && mmaWeights(t, m.first, m.in) && mmaWeights(t, m.last, m.ff) && cover(m.tokens, 64) <= maxGridYZ &&
+					m.experts < maxSortExperts && (!m.norm || normName(n.Out[1].Shape) != "")
+				if split {
+					return matchThree(ok, n)
+				}
+				return matchIf(ok, matchGood)
+			}
+			matrix.packs = func(n *ops.Node, _ *Target) []pack {
 				m, _ := mixtureOf(n)
-				return m.norm && r == 1 && f.kind == packQ24 && f.k == m.out && f.k%128 == 0
-			},
-			spares: func(n *ops.Node, r int) bool { return r == 1 },
-			Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+				return []pack{{m.x, m.halves(m.first, m.tokens, m.in, split)}}
+			}
+			matrix.emits = func(n *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(n.Out[1].Shape, f) }
+			matrix.Launch = func(n *ops.Node, _ *Target) ([]Launch, error) {
 				m, _ := mixtureOf(n)
-				return m.dot(), nil
-			},
-		})
+				return m.matrix(split), nil
+			}
+			Register(matrix)
+		}
 	}
+}
+
+// halves is the form in which matrix kernels read rows that they multiply with weights of type w. split says whether what
+// rounding takes from them is multiplied too.
+func (m *mixture) halves(w weightType, rows, k int, split bool) packForm {
+	low := 0
+	if split {
+		low = rows
+	}
+	return matrixForm(w, rows, low, k)
+}
+
+// matrix is the launches for many tokens: router, choice, tiles of experts, first half, its pack, second half, and the sum.
+func (m *mixture) matrix(split bool) []Launch {
+	n, norm, pairs := m.node, 0, m.tokens*m.choices
+	if m.route.Norm {
+		norm = 1
+	}
+	s := expertSizes{pairs: pairs, experts: m.rows()}
+	x, y := m.halves(m.first, m.tokens, m.in, split), m.halves(m.last, pairs, m.ff, split)
+	weights := aligned(4 * int64(pairs)) // behind ids
+	order := 2 * weights
+	tiles := 3 * weights
+	packed := tiles + aligned(4*int64(1+3*s.tiles()))
+	floats := packed + aligned(y.bytes()) // logits, then the first half's result, then the second half's
+	scratch := floats + 4*max(int64(m.tokens*m.experts), int64(pairs*m.ff), int64(pairs*m.out))
+	product := func(w weightType, a Args, rows, tile, k, per int, f packForm) Launch {
+		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
+			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{128},
+			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(floats).i32s(m.experts, rows, k, per, f.low)}
+	}
+	ls := []Launch{
+		{Object: "mul_mat_float", Symbol: "mul_mat_f32_tile", Grid: [3]uint32{Blocks(m.experts, 64), Blocks(m.tokens, 64)}, Block: [3]uint32{256},
+			Args: Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)},
+		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
+			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
+				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},
+		{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256},
+			Args: Args{}.ScratchPtr(0).ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, m.rows())},
+		product(m.first, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp), m.ff, 64, m.in, m.choices, x),
+		{Object: "mul_mat_x", Symbol: string(y.kind), Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{256},
+			Args: Args{}.ScratchPtr(floats).ScratchPtr(packed).ScratchPtr(packed+y.scales()).i32s(m.ff, y.low)},
+		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).NullPtr(), m.out, 128, m.ff, 1, y),
+	}
+	if m.norm {
+		ls = append(ls, normLaunch("mixture_norm", normName(n.Out[1].Shape), n, n.Out[1].Shape,
+			Args{}.Ptr(n.In[0]).ScratchPtr(floats).ScratchPtr(weights).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(m.choices),
+			n.Attrs.(ops.MixtureNormAttrs).Norm.Eps))
+	} else {
+		ls = append(ls, Launch{Object: "weighted_sum", Symbol: "weighted_sum_f32",
+			Grid: [3]uint32{uint32(m.tokens), Blocks(m.out, 256)}, Block: [3]uint32{256},
+			Args: Args{}.ScratchPtr(floats).ScratchPtr(weights).Ptr(n.Result(0)).i32s(m.choices, m.out)})
+	}
+	for i := range ls {
+		ls[i].Scratch = scratch
+	}
+	return ls
 }
 
 // dot is the launches for few tokens: router; choice and first half; second half. See kernels/mixture_dot.hip.
@@ -120,7 +204,8 @@ func (m *mixture) dot() []Launch {
 		sum.Args = sum.Args.Ptr(n.Result(0))
 	}
 	return []Launch{
-		{Object: "mixture_dot", Symbol: "mixture_router_f32", Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
+		{Object: "mixture_dot", Symbol: "mixture_router_f32",
+			Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
 			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
 		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
 			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512}, Scratch: scratch,

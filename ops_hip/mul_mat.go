@@ -132,7 +132,7 @@ func results(node *ops.Node) []ops.Value {
 }
 
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product, or the
-// zero Value; gate is one of gemm.h.
+// zero Value; gate is one of math.h.
 func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
 	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
 	if add.Valid() {

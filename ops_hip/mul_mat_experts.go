@@ -28,6 +28,9 @@ func expertSizesOf(node *ops.Node) (expertSizes, bool) {
 	return s, ok && fits(s.rows, s.pairs, s.n, s.k) && cover(s.n, 4) <= maxGridYZ
 }
 
+// tiles returns how many tiles of the matrix kernels there are at most.
+func (s expertSizes) tiles() int { return cover(s.pairs, expertTile) + min(s.pairs, s.experts) }
+
 func init() {
 	Register(Kernel{
 		Name: "mul_mat_experts_vec",
@@ -65,16 +68,15 @@ func init() {
 			},
 			Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 				s, _ := expertSizesOf(node)
-				most := cover(s.pairs, expertTile) + min(s.pairs, s.experts)
 				tiles := aligned(4 * int64(s.pairs))
-				scratch := tiles + 4*int64(1+3*most)
+				scratch := tiles + 4*int64(1+3*s.tiles())
 				return []Launch{
 					{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
 						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
 					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
-						Grid: [3]uint32{uint32(most), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
-						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).ScratchPtr(0).ScratchPtr(tiles).
-							Ptr(node.Result(0)).i32s(s.n, s.k, s.per, low(s))},
+						Grid: [3]uint32{uint32(s.tiles()), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
+						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).NullPtr().NullPtr().NullPtr().
+							ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per, low(s))},
 				}, nil
 			},
 		})

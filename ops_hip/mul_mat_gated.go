@@ -1,8 +1,6 @@
 package opship
 
 import (
-	"strings"
-
 	"github.com/hipengine/hipengine/ops"
 )
 
@@ -11,10 +9,9 @@ func init() {
 	registerGated(ops.MulMatGeGLUOp, 2)
 }
 
-// registerGated registers the kernels of both products of a gated network. gate is the activation's number in gemm.h. Gate
+// registerGated registers the kernels of both products of a gated network. gate is the activation's number in math.h. Gate
 // and up must have one type.
 func registerGated(op *ops.Def, gate int) {
-	activation := strings.TrimPrefix(op.Name, "mul_mat_")
 	Register(Kernel{
 		Name: op.Name + "_dot",
 		Op:   op,
@@ -30,9 +27,9 @@ func registerGated(op *ops.Def, gate int) {
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 2)
 			n := p.w[0].Shape()[0]
-			return one(Launch{Object: "mul_mat_gated", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_" + activation,
+			return one(Launch{Object: "mul_mat_gated", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_gated",
 				Grid: [3]uint32{Blocks(n, 32)}, Block: [3]uint32{256},
-				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).emitted(node).i32s(p.m, n, p.k)})
+				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).emitted(node).i32s(p.m, n, p.k, gate)})
 		},
 	})
 	registerMatrix(op, 2, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {

@@ -39,7 +39,7 @@ type command struct {
 	event *hiprt.Event  // to record, made if zero, or to wait for
 	host  []byte        // pinned memory to copy from or to
 	addr  hiprt.Ptr     // to copy to or from, or to clear
-	into  tensor.Buffer // that an upload is to
+	into  tensor.Buffer // that an upload is to, or a download from
 	src   hiprt.Ptr     // to copy from on the device
 	dev   [2]int        // numbers of the devices of addr and src
 	n     int64         // bytes on the device
@@ -252,12 +252,23 @@ func (s *stream) nextSlot() error {
 	return nil
 }
 
-// Download enqueues the transfer of src into pinned memory; Sync copies it to dst. If the ring is full, it waits.
+// Download enqueues the transfer of src into pinned memory; Sync copies it to dst. If the ring is full, it waits. What
+// continues the download before becomes part of it, as with uploads.
 func (s *stream) Download(dst []byte, src tensor.Tensor) error {
 	addr, err := s.check("download", src, len(dst), int64(len(dst)))
 	if err == nil && !src.Layout.IsZero() {
 		err = fmt.Errorf("opship: download of %q: it lies in layout %q, not as in files; as I8 its bytes can be had",
 			src.Name, src.Layout.Name)
+	}
+	if n := len(s.pending); err == nil && n > 0 {
+		c := &s.pending[n-1]
+		if c.do == workDownload && c.into == src.Buf && c.addr+hiprt.Ptr(len(c.host)) == addr {
+			if m := s.down.extend(c.host, len(dst)); m != nil {
+				s.copies = append(s.copies, download{dst, m[len(c.host):]})
+				c.host = m
+				return nil
+			}
+		}
 	}
 	for err == nil && len(dst) > 0 {
 		var m []byte
@@ -270,7 +281,7 @@ func (s *stream) Download(dst []byte, src tensor.Tensor) error {
 			}
 			continue
 		}
-		s.pending = append(s.pending, command{do: workDownload, host: m, addr: addr})
+		s.pending = append(s.pending, command{do: workDownload, host: m, addr: addr, into: src.Buf})
 		s.copies = append(s.copies, download{dst[:len(m)], m})
 		dst, addr = dst[len(m):], addr+hiprt.Ptr(len(m))
 	}

@@ -331,3 +331,72 @@ func TestUploadsThatContinue(t *testing.T) {
 		}
 	}
 }
+
+// TestDownloadsThatContinue makes one copy of downloads of which each starts where the one before ended.
+func TestDownloadsThatContinue(t *testing.T) {
+	d, rt := fakeDevice(t, Options{})
+	defer closing(t, d.Close)
+	a, err := d.Alloc(256, ops.MemState)
+	must(t, err)
+	defer closing(t, a.Free)
+	b, err := d.Alloc(256, ops.MemState)
+	must(t, err)
+	defer closing(t, b.Free)
+	s, err := d.Stream()
+	must(t, err)
+	defer closing(t, s.Close)
+	at := func(buf tensor.Buffer, off int64, n int) tensor.Tensor {
+		return tensor.Tensor{DType: tensor.I8, Shape: tensor.Shape{n}, Buf: buf, Off: off}
+	}
+	data := make([]byte, 256)
+	for i := range data {
+		data[i] = byte(i)
+	}
+	must(t, s.Upload(at(a, 0, 256), data))
+	must(t, s.Upload(at(b, 0, 256), data))
+	must(t, s.Sync(t.Context()))
+	for _, c := range []struct {
+		name   string
+		from   []tensor.Tensor
+		copies int
+	}{
+		{"one behind the other", []tensor.Tensor{at(a, 4, 4), at(a, 8, 12), at(a, 20, 100)}, 1},
+		{"a gap", []tensor.Tensor{at(a, 0, 4), at(a, 5, 4), at(a, 9, 4)}, 2},
+		{"over each other", []tensor.Tensor{at(a, 0, 8), at(a, 4, 4)}, 2},
+		{"two buffers", []tensor.Tensor{at(a, 252, 4), at(b, 0, 4)}, 2},
+	} {
+		rt.Calls()
+		var got [][]byte
+		for _, src := range c.from {
+			got = append(got, make([]byte, src.Shape[0]))
+			must(t, s.Download(got[len(got)-1], src))
+		}
+		must(t, s.Sync(t.Context()))
+		for i, src := range c.from {
+			if want := data[src.Off:][:src.Shape[0]]; !bytes.Equal(got[i], want) {
+				t.Errorf("%s: download %d is % x, want % x", c.name, i, got[i], want)
+			}
+		}
+		if n := strings.Count(strings.Join(rt.Calls(), " "), "CopyToHost"); n != c.copies {
+			t.Errorf("%s: %d copies, want %d", c.name, n, c.copies)
+		}
+	}
+}
+
+// TestTopKIsOneDownload: ids and values of the largest logits lie one behind the other.
+func TestTopKIsOneDownload(t *testing.T) {
+	d, err := Open("emu:gfx1100")
+	must(t, err)
+	defer closing(t, d.Close)
+	for _, rows := range []int{1, 4} {
+		g := &ops.Graph{}
+		x := g.Input("x", tensor.F32, rows, 1000)
+		ids, values := ops.TopK(g, ops.Add(g, x, x), 64)
+		p, err := d.Compile(g, nil, ids, values)
+		must(t, err)
+		if gap := p.Output(1).Off - p.Output(0).Off; gap != int64(4*64*rows) {
+			t.Errorf("values of %d rows lie %d bytes behind the ids", rows, gap)
+		}
+		closing(t, p.Close)
+	}
+}

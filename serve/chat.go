@@ -3,7 +3,6 @@ package serve
 import (
 	"crypto/rand"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
@@ -40,28 +39,32 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	write, form, err := m.writer(req, prompt)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	prompt = m.Engine.Verbatim(recordOf(r.Context()).space, prompt)
-	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt})
+	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt}, form)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	defer g.close(r.Context())
 	if req.Stream {
-		s.streamChat(w, r, g)
+		s.streamChat(w, r, g, write)
 		return
 	}
 	choices := make([]openai.ChatChoice, len(g.seqs))
-	texts := make([]strings.Builder, len(g.seqs))
+	answers := make([]*answer, len(g.seqs))
 	for i := range choices {
-		choices[i] = openai.ChatChoice{Index: i, Message: openai.ChatMessage{Role: "assistant"}}
+		answers[i] = write()
 		if g.options.Logprobs {
 			choices[i].Logprobs = &openai.ChatLogprobs{Content: []openai.TokenLogprob{}}
 		}
 	}
 	err = g.collect(r.Context(), func(i int, t engine.Token) {
-		texts[i].WriteString(t.Text)
-		choices[i].FinishReason = string(t.Finish)
+		answers[i].add(t)
 		if l := choices[i].Logprobs; l != nil && !t.EOG {
 			l.Content = append(l.Content, m.chatLogprob(t))
 		}
@@ -70,8 +73,8 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	for i := range choices {
-		choices[i].Message.Content = texts[i].String()
+	for i, a := range answers {
+		choices[i].Index, choices[i].Message, choices[i].FinishReason = i, a.message(), a.finish
 	}
 	s.reply(w, http.StatusOK, openai.ChatCompletion{
 		ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatCompletion, Created: time.Now().Unix(), Model: m.ID,
@@ -79,9 +82,9 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// streamChat sends a chunk with the role for each choice, one for each piece of text, one with the finish reason, and
-// one with the usage if it was asked for.
-func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation) {
+// streamChat sends a chunk with the role for each choice, one for each piece of text or of a call, one with the finish
+// reason, and one with the usage if it was asked for.
+func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, write func() *answer) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk, Created: time.Now().Unix(), Model: g.model.ID}
@@ -89,22 +92,27 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 		chunk.Choices = []openai.ChatChunkChoice{c}
 		out.event(chunk)
 	}
+	answers := make([]*answer, len(g.seqs))
 	for i := range g.seqs {
+		answers[i] = write()
 		send(openai.ChatChunkChoice{Index: i, Delta: openai.ChatDelta{Role: "assistant", Content: new("")}})
 	}
 	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
 		c := openai.ChatChunkChoice{Index: i}
-		if t.Text != "" {
-			c.Delta.Content = &t.Text
-		}
 		if g.options.Logprobs && !t.EOG {
 			c.Logprobs = &openai.ChatLogprobs{Content: []openai.TokenLogprob{g.model.chatLogprob(t)}}
 		}
-		if c.Delta.Content != nil || c.Logprobs != nil {
+		deltas := answers[i].add(t)
+		if len(deltas) == 0 && c.Logprobs != nil {
+			deltas = []openai.ChatDelta{{}}
+		}
+		for _, d := range deltas {
+			c.Delta = d
 			send(c)
+			c.Logprobs = nil // once
 		}
 		if t.Finish != engine.FinishNone {
-			send(openai.ChatChunkChoice{Index: i, FinishReason: new(string(t.Finish))})
+			send(openai.ChatChunkChoice{Index: i, FinishReason: &answers[i].finish})
 		}
 	}, func() {
 		if g.options.IncludeUsage {

@@ -37,7 +37,12 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	g, err := s.generate(r.Context(), m, req.Options, prompts)
+	form, err := m.form(req.Options.Form)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	g, err := s.generate(r.Context(), m, req.Options, prompts, form)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -10,6 +10,9 @@ import (
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
+	"github.com/hipengine/hipengine/serve/tracing"
+	"github.com/hipengine/hipengine/text/grammar"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // Config is what a server is made of. The zero value of each field is usable.
@@ -36,8 +39,9 @@ type Config struct {
 	RequestTimeout time.Duration // for a whole request; 0 is none
 	DrainDelay     time.Duration // between readiness going to 503 and the end of accepting connections
 
-	Log     *slog.Logger // nil discards
-	Version string       // of the program, for the metrics
+	Tracer  *tracing.Tracer // of requests below /v1; the caller closes it, after Shutdown. Nil traces nothing
+	Log     *slog.Logger    // nil discards
+	Version string          // of the program, for the metrics
 }
 
 // WithDefaults returns c with the values that zeros stand for.
@@ -71,6 +75,11 @@ type Model struct {
 	Tokenizer Tokenizer
 	Prompt    PromptFunc // nil if the model has no chat template; it then offers completions alone
 	Defaults  sample.Overrides
+
+	// Vocabulary returns the tokens for grammars; nil if the model's text cannot be held to a form.
+	Vocabulary func() (*grammar.Vocabulary, error)
+	// Format is how the model writes calls and thoughts; nil if it knows neither.
+	Format *toolcall.Format
 }
 
 // Tokenizer is what the server needs of a tokenizer. Its methods are called from several goroutines.

@@ -25,6 +25,11 @@
 // which defeats DNS rebinding. Pages of other origins are refused. A server that listens elsewhere needs an API key.
 // Keys are kept as hashes. Prompts and answers are never logged, nor are messages that quote a request.
 //
+// # Forms and tools
+//
+// What holds the answers to a form is compiled before anything runs, and what cannot be compiled is a 400 that names the
+// field. Calls of tools and thoughts are found in the text as the model's template marks them (package text/toolcall).
+//
 // # Several models
 //
 // The models of a [Source] are loaded when a request asks for them. It waits until then, in a bounded queue and as long

@@ -14,6 +14,7 @@ import (
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
+	"github.com/hipengine/hipengine/text/grammar"
 )
 
 // generation is the sequences of one request. Choice i continues prompt i/n, where n is the request's.
@@ -37,8 +38,8 @@ type event struct {
 }
 
 // generate submits the sequences of a request and forwards their tokens to the events channel. The caller must close
-// the generation, which ends sequences that still run.
-func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32) (*generation, error) {
+// the generation, which ends sequences that still run. The answers are held to form, if it is not nil.
+func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
 	if err := m.checkIDs(o.Sampling.LogitBias, prompts); err != nil {
@@ -61,9 +62,12 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 			choices[i] = engine.Request{
 				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
-				Observer: s.metrics.Sequence(m.ID, rec.start),
+				Observer: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start)),
 			}
 			choices[i].Sampling.Seed += uint64(i)
+			if form != nil {
+				choices[i].Sampling.Constraint = form.NewMatcher()
+			}
 		}
 		seqs, err := m.Engine.SubmitChoices(ctx, choices...)
 		if err != nil {
@@ -118,7 +122,10 @@ func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
 func (g *generation) close(ctx context.Context) {
 	g.cancel()
 	g.wait.Wait()
-	recordOf(ctx).generated = g.usage().CompletionTokens
+	rec, u := recordOf(ctx), g.usage()
+	if rec.generated = u.CompletionTokens; u.PromptTokensDetails != nil {
+		rec.cached = u.PromptTokensDetails.CachedTokens
+	}
 }
 
 // note counts a token.

@@ -5,17 +5,25 @@ import (
 	"time"
 )
 
-// count adds an answered request to the metrics. Clients choose paths, so that requests are told apart by the pattern
-// that took them.
-func (s *Server) count(r *http.Request, status int, took time.Duration) {
-	endpoint := r.Pattern
-	if endpoint == "" || endpoint == "/" {
-		endpoint = "other"
+// count adds an answered request to the metrics.
+func (s *Server) count(r *http.Request, out *responseWriter, took time.Duration) {
+	s.metrics.Request(endpoint(r), status(out), took)
+}
+
+// endpoint returns the pattern that took a request. Clients choose paths, so that requests are not told apart by these.
+func endpoint(r *http.Request) string {
+	if r.Pattern == "" || r.Pattern == "/" {
+		return "other"
 	}
-	if status == 0 {
-		status = statusClientGone
+	return r.Pattern
+}
+
+// status returns the status of an answer; of none, that of a client which has gone.
+func status(out *responseWriter) int {
+	if out.status == 0 {
+		return statusClientGone
 	}
-	s.metrics.Request(endpoint, status, took)
+	return out.status
 }
 
 // within bounds the time of the writes of a short answer.

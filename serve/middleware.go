@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine/serve/openai"
+	"github.com/hipengine/hipengine/serve/tracing"
 )
 
 // method refuses other methods. GET includes HEAD.
@@ -34,6 +36,8 @@ type record struct {
 	model             string
 	space             string // of kept states: the hash of the API key, empty without one
 	prompt, generated int
+	cached            int
+	span              *tracing.Span // nil if the request is not traced
 	err               error
 	stack             []byte
 }
@@ -53,14 +57,22 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &record{id: requestID(r), start: start}
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			rec.span = s.c.Tracer.Start(r.Header, start)
+		}
 		w.Header().Set("X-Request-Id", rec.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), recordKey{}, rec))
 		defer cancel(nil)
 		defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
-		if s.c.RequestTimeout > 0 {
+		limit, cause := s.c.RequestTimeout, errTimeout
+		asked, badTimeout := timeoutOf(r)
+		if asked > 0 && (limit == 0 || asked < limit) {
+			limit, cause = asked, errDeadline
+		}
+		if limit > 0 {
 			var stop context.CancelFunc
-			ctx, stop = context.WithTimeoutCause(ctx, s.c.RequestTimeout, errTimeout)
+			ctx, stop = context.WithTimeoutCause(ctx, limit, cause)
 			defer stop()
 		}
 		// Also of requests whose body no handler reads: the server drains it before the connection's next request.
@@ -81,13 +93,40 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			}
 			took := time.Since(start)
 			s.log(r, rec, out, took)
-			s.count(r, out.status, took)
+			s.count(r, out, took)
+			s.trace(r, rec, out)
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
 		}()
+		if badTimeout != nil {
+			s.fail(out, r, badTimeout)
+			return
+		}
 		next.ServeHTTP(out, r)
 	})
+}
+
+// timeoutHeader is how long a client wants to wait for a whole answer, in seconds. When the time is over, the request ends
+// as one does that takes longer than the server allows: with status 504, or the error event of a stream. What was made so
+// far would pass for an answer.
+const timeoutHeader = "X-Request-Timeout"
+
+// maxTimeout bounds it.
+const maxTimeout = 24 * time.Hour
+
+// timeoutOf returns what the client asks for, 0 if it does not.
+func timeoutOf(r *http.Request) (time.Duration, error) {
+	text := r.Header.Get(timeoutHeader)
+	if text == "" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds >= 0.001) || seconds > maxTimeout.Seconds() {
+		return 0, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: timeoutHeader, Code: openai.CodeValue,
+			Message: fmt.Sprintf("the header must say seconds, from 0.001 to %.0f", maxTimeout.Seconds())}
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 // log writes the line of a request: no text of prompts or answers, no query, no headers.
@@ -100,6 +139,9 @@ func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took tim
 	if rec.model != "" {
 		attrs = append(attrs, slog.String("model", rec.model), slog.Int("prompt_tokens", rec.prompt), slog.Int("completion_tokens", rec.generated))
 	}
+	if id := rec.span.TraceID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
 	if rec.err != nil {
 		attrs = append(attrs, slog.String("error", rec.err.Error()))
 		if out.status >= 500 {
@@ -111,6 +153,19 @@ func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took tim
 		attrs = append(attrs, slog.String("stack", string(rec.stack)))
 	}
 	s.c.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// trace ends the span of a request.
+func (s *Server) trace(r *http.Request, rec *record, out *responseWriter) {
+	if rec.span == nil {
+		return
+	}
+	o := tracing.Outcome{Method: r.Method, Route: endpoint(r), Status: status(out), RequestID: rec.id, Model: rec.model, Prompt: rec.prompt,
+		Cached: rec.cached, Generated: rec.generated}
+	if rec.err != nil {
+		o.Error = rec.err.Error()
+	}
+	rec.span.End(o)
 }
 
 // requestID returns the client's id if it is short and plain, else a new one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/serve/openai"
@@ -26,7 +27,12 @@ func (s *Server) model(ctx context.Context, name string) (m *Model, release func
 		}
 		name = list[0].ID
 	}
-	return source.Acquire(ctx, name)
+	start := time.Now()
+	m, release, err = source.Acquire(ctx, name)
+	if took := time.Since(start); took > time.Millisecond { // it had to be loaded
+		recordOf(ctx).span.Part("load", start, start.Add(took))
+	}
+	return m, release, err
 }
 
 func modelNotFound(id string) *openai.Error {

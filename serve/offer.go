@@ -9,6 +9,8 @@ import (
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/text/grammar"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // Loaded is a loaded model as the library has it: a *hipengine.Model. Its methods are called from several goroutines.
@@ -24,6 +26,9 @@ type Loaded interface {
 	// that the template refuses the conversation.
 	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 	Defaults() sample.Overrides
+	Vocabulary() (*grammar.Vocabulary, error)
+	// Format says how the model writes calls and thoughts.
+	Format() *toolcall.Format
 }
 
 // Offer proves a loaded model, and presents it to a server. The caller closes it, after the server's Shutdown.
@@ -48,5 +53,6 @@ func offer(m Loaded) (Model, error) {
 		}
 		return ids, err
 	}
-	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Defaults: m.Defaults()}, nil
+	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Defaults: m.Defaults(),
+		Vocabulary: m.Vocabulary, Format: m.Format()}, nil
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/internal/fake"
+	"github.com/hipengine/hipengine/text/grammar"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // swapped is a model of a pool, which answers with its id.
@@ -43,6 +45,9 @@ func (m *swapped) Defaults() sample.Overrides      { return sample.Overrides{} }
 func (m *swapped) Bytes() int64                    { return 1 }
 func (m *swapped) Stats() engine.Stats             { return m.engine.Stats() }
 func (m *swapped) Limits() runner.Limits           { return m.engine.Limits() }
+func (m *swapped) Format() *toolcall.Format        { return nil }
+
+func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
 
 func (m *swapped) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return prompt(messages, tools, kwargs)
@@ -158,7 +163,7 @@ func TestSwapOverHTTP(t *testing.T) {
 // TestNothingLoaded: a server whose models are loaded on demand is ready without any, and says which are loaded.
 func TestNothingLoaded(t *testing.T) {
 	h := &house{t: t, room: 2}
-	s, _ := openPool(t, pool.Config[*swapped]{Idle: 50 * time.Millisecond, Specs: []pool.Spec[*swapped]{
+	s, _ := openPool(t, pool.Config[*swapped]{Idle: 400 * time.Millisecond, Specs: []pool.Spec[*swapped]{
 		h.spec("red", 0, &fake.Runner{Reply: "x"}), h.spec("blue", 0, &fake.Runner{Reply: "y"})}}, nil)
 	loaded := func() string {
 		_, _, body := s.call(t, "GET", "/v1/models", "")
@@ -213,7 +218,7 @@ func TestLoadErrors(t *testing.T) {
 	panics := pool.Spec[*swapped]{ID: "panics", Load: func(context.Context, pool.Room) (*swapped, error) { panic("a bad file") }}
 	s, p := openPool(t, pool.Config[*swapped]{MaxWaiting: 2, Specs: []pool.Spec[*swapped]{
 		good, failing("broken", errors.New("tensor 7 is missing")), h.spec("large", 0, &fake.Runner{}), panics, failing("slow", nil),
-	}}, func(c *Config) { c.RequestTimeout = 300 * time.Millisecond })
+	}}, func(c *Config) { c.RequestTimeout = time.Second })
 	if err := p.Load(t.Context(), "good"); err != nil {
 		t.Fatal(err)
 	}

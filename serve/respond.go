@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -16,6 +17,9 @@ import (
 
 // errTimeout is the cause of the end of requests that outlive Config.RequestTimeout.
 var errTimeout = errors.New("the request took longer than this server allows")
+
+// errDeadline is that of requests that outlive their own header.
+var errDeadline = fmt.Errorf("the request took longer than its header %s allows", timeoutHeader)
 
 // statusClientGone is the status in the log of a request whose client closed the connection, as nginx has it.
 const statusClientGone = 499
@@ -110,7 +114,7 @@ func translate(err error, rec *record) *openai.Error {
 		return &openai.Error{Status: http.StatusTooManyRequests, Type: openai.TypeRateLimit, Code: "queue_full", Message: "too many requests are waiting; try again"}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, errShutdown):
 		return unavailable(errShutdown.Error())
-	case errors.Is(err, errTimeout):
+	case errors.Is(err, errTimeout), errors.Is(err, errDeadline):
 		return &openai.Error{Status: http.StatusGatewayTimeout, Type: openai.TypeServer, Code: "timeout", Message: err.Error()}
 	case errors.Is(err, context.Canceled):
 		return &openai.Error{Status: statusClientGone, Type: openai.TypeInvalidRequest, Code: "client_gone", Message: "the client closed the connection"}

@@ -192,6 +192,39 @@ func TestRequestTimeout(t *testing.T) {
 	wait(t, "the end of the sequences", func() bool { return s.engine.Stats().Cancelled == 2 })
 }
 
+// TestDeadlineOfTheClient ends requests when their own header says, while they wait, read the prompt, or answer.
+func TestDeadlineOfTheClient(t *testing.T) {
+	s := open(t, &fake.Runner{Lim: runner.Limits{Seqs: 1, Batch: 4}, Delay: 5 * time.Millisecond}, func(c *Config) { c.RequestTimeout = time.Minute })
+	long := `{"messages":[{"role":"user","content":"` + strings.Repeat("a long prompt ", 100) + `"}]`
+	for what, body := range map[string]string{"answering": hi + `}`, "reading the prompt": long + `}`} {
+		status, _, text := s.call(t, "POST", "/v1/chat/completions", body, "X-Request-Timeout", "0.06")
+		if status != 504 || !strings.Contains(text, `"code":"timeout"`) || !strings.Contains(text, "X-Request-Timeout") {
+			t.Errorf("%s: %d %s", what, status, text)
+		}
+	}
+	done := make(chan string, 1)
+	go func() {
+		_, _, text := s.call(t, "POST", "/v1/chat/completions", hi+`,"max_tokens":60}`)
+		done <- text
+	}()
+	wait(t, "the slot to be taken", func() bool { return s.engine.Stats().Running == 1 })
+	if status, _, text := s.call(t, "POST", "/v1/chat/completions", hi+`}`, "X-Request-Timeout", "0.05"); status != 504 {
+		t.Errorf("waiting: %d %s", status, text)
+	}
+	if text := <-done; !strings.Contains(text, `"finish_reason":"length"`) {
+		t.Errorf("the request before it: %s", text)
+	}
+	if _, _, text := s.call(t, "POST", "/v1/chat/completions", hi+`,"stream":true}`, "X-Request-Timeout", "0.05"); !strings.Contains(text, `"code":"timeout"`) {
+		t.Errorf("stream: %s", text)
+	}
+	wait(t, "the end of the sequences", func() bool { return s.engine.Stats().Cancelled == 4 })
+	for _, bad := range []string{"soon", "0", "-1", "NaN", "inf", "1e9", "1s"} {
+		if status, _, text := s.call(t, "POST", "/v1/chat/completions", hi+`}`, "X-Request-Timeout", bad); status != 400 || !strings.Contains(text, "seconds") {
+			t.Errorf("%q: %d %s", bad, status, text)
+		}
+	}
+}
+
 // pipes is a listener whose connections have no buffer, so that a client that does not read is felt at once.
 type pipes chan net.Conn
 

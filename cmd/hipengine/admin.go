@@ -16,8 +16,8 @@ import (
 
 // adminFlags say which server a command talks to.
 type adminFlags struct {
-	URL string `name:"url" default:"http://127.0.0.1:8080" env:"HIPENGINE_URL" help:"Address of the server."`
-	Key string `name:"admin-key" env:"HIPENGINE_ADMIN_KEY" placeholder:"KEY" help:"The server's admin key."`
+	URL string   `name:"url" default:"http://127.0.0.1:8080" env:"HIPENGINE_URL" help:"Address of the server."`
+	Key []string `name:"admin-key" env:"HIPENGINE_ADMIN_KEY" placeholder:"KEY" help:"The server's admin key; of several, the first is used."`
 }
 
 // psCmd shows the models of a running server.
@@ -47,7 +47,7 @@ func (f adminFlags) call(ctx context.Context, method, endpoint string, body any)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usageError{fmt.Errorf("--url %q is no address such as http://127.0.0.1:8080", f.URL)}
 	}
-	if f.Key == "" {
+	if len(f.Key) == 0 || f.Key[0] == "" {
 		return nil, usageError{errors.New("--admin-key is needed: the one that the server was started with")}
 	}
 	var text []byte
@@ -60,7 +60,7 @@ func (f adminFlags) call(ctx context.Context, method, endpoint string, body any)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+f.Key)
+	req.Header.Set("Authorization", "Bearer "+f.Key[0])
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err

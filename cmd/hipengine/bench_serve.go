@@ -22,8 +22,8 @@ type benchServeCmd struct {
 	modelFlags
 	Target string `arg:"" optional:"" placeholder:"URL|MODEL" help:"Address of a server that speaks OpenAI's interface, or a model to serve for the measurement; without any, Ember."`
 
-	Name   string `name:"served-model" placeholder:"ID" help:"Model to ask for at URL; without it, the first that the server lists."`
-	APIKey string `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"API key of the server at URL."`
+	Name   string   `name:"served-model" placeholder:"ID" help:"Model to ask for at URL; without it, the first that the server lists."`
+	APIKey []string `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"API key of the server at URL; of several, the first is used."`
 
 	Streams  []int `default:"1,4,16,64" placeholder:"N,..." help:"Numbers of streams that ask at once; 0 for none."`
 	Requests int   `default:"4" help:"Requests of each stream, one after the other."`
@@ -76,22 +76,7 @@ func (c *benchServeCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	t := bench.Target{URL: c.Target, Key: c.APIKey, Model: c.Name}
-	device := ""
-	if !strings.Contains(c.Target, "://") {
-		if c.Name != "" {
-			return usageError{errors.New("--served-model is for URL, which is not given")}
-		}
-		var stop func() error
-		if t, device, stop, err = c.start(ctx, slices.Max(append([]int{1, c.SharedStreams}, o.Streams...)), std); err != nil {
-			return err
-		}
-		defer stop()
-	}
-	bar := newProgress(std.err, "measuring")
-	defer bar.done()
-	r, err := bench.Run(ctx, t, o, bar.count)
-	bar.done()
+	r, device, err := c.measure(ctx, o, std)
 	if err != nil {
 		return err
 	}
@@ -115,41 +100,97 @@ func (c *benchServeCmd) Run(ctx context.Context, std stdio) error {
 	return err
 }
 
-// start serves the model on a port of its own, for as many sequences as there will be streams.
-func (c *benchServeCmd) start(ctx context.Context, streams int, std stdio) (t bench.Target, device string, stop func() error, err error) {
+// measure measures the server at URL, or servers of our own.
+func (c *benchServeCmd) measure(ctx context.Context, o bench.Options, std stdio) (r *bench.Report, device string, err error) {
+	bar := newProgress(std.err, "measuring")
+	defer bar.done()
+	if strings.Contains(c.Target, "://") {
+		t := bench.Target{URL: c.Target, Model: c.Name}
+		if len(c.APIKey) > 0 {
+			t.Key = c.APIKey[0]
+		}
+		r, err = bench.Run(ctx, t, o, bar.count)
+		return r, "", err
+	}
+	if c.Name != "" {
+		return nil, "", usageError{errors.New("--served-model is for URL, which is not given")}
+	}
+	// Many streams of short prompts and one long conversation are served one after the other: memory for all the
+	// streams at the conversation's length would be a multiple of what either takes.
+	load, agent := o, o
+	load.Turns, agent.Streams, agent.SharedWords = 0, nil, 0
+	if len(o.Streams) > 0 || o.SharedWords > 0 {
+		streams := slices.Max(append([]int{1}, o.Streams...))
+		if o.SharedWords > 0 {
+			streams = max(streams, o.SharedStreams)
+		}
+		// A word is a token or two.
+		if r, device, err = c.serve(ctx, load, streams, 2*(o.SharedWords+o.Words)+o.Tokens+128, bar, std); err != nil {
+			return nil, "", err
+		}
+	}
+	if o.Turns > 0 {
+		a, name, err := c.serve(ctx, agent, 1, 0, bar, std)
+		if err != nil {
+			return nil, "", err
+		}
+		if device = name; r != nil {
+			a.Start, a.Load, a.Shared = r.Start, r.Load, r.Shared
+		}
+		r = a
+	}
+	r.Options = o
+	return r, device, nil
+}
+
+// serve serves the model on a port of its own, for sequences of at most length tokens (0 for its own length) unless the
+// flags say how long, and measures it.
+func (c *benchServeCmd) serve(ctx context.Context, o bench.Options, streams, length int, bar *progress, std stdio) (*bench.Report, string, error) {
 	h, err := c.host(std.err)
 	if err != nil {
-		return t, "", nil, err
+		return nil, "", err
 	}
-	defer func() {
+	defer h.Close()
+	options := c.options()
+	options.Sequences = streams
+	if options.Context == 0 && length > 0 {
+		f, err := hipengine.OpenFile(c.Target, options)
 		if err != nil {
-			h.Close()
+			return nil, "", err
 		}
-	}()
-	m, err := c.load(ctx, h, c.Target, streams, std.err)
+		most, err := f.Context()
+		f.Close()
+		if err != nil {
+			return nil, "", err
+		}
+		options.Context = min(length, most)
+	}
+	m, err := loadWith(ctx, h, c.Target, options, std.err)
 	if err != nil {
-		return t, "", nil, err
+		return nil, "", err
 	}
 	offer, err := serve.Offer(ctx, m)
 	if err != nil {
-		return t, "", nil, err
+		return nil, "", err
 	}
 	server, err := serve.New(serve.Config{Models: []serve.Model{offer}, MaxConns: 2048})
 	if err != nil {
-		return t, "", nil, err
+		return nil, "", err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return t, "", nil, err
+		return nil, "", err
 	}
 	go server.Serve(l) // ends with Shutdown
-	stop = func() error {
+	defer func() {
 		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		return errors.Join(server.Shutdown(end), h.Close())
-	}
+		server.Shutdown(end)
+	}()
+	bar.start = time.Now()
+	r, err := bench.Run(ctx, bench.Target{URL: "http://" + l.Addr().String(), Model: m.ID()}, o, bar.count)
 	d := m.Device()
-	return bench.Target{URL: "http://" + l.Addr().String(), Model: m.ID()}, strings.TrimSpace(d.Name + " " + d.Chip), stop, nil
+	return r, strings.TrimSpace(d.Name + " " + d.Chip), err
 }
 
 // benchServeReport is what bench serve knows, in the shape of its JSON.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -56,6 +58,29 @@ ctx = 77            # of another command
 	}
 	if strings.Contains(out, "secret") {
 		t.Errorf("a key is shown:\n%s", out)
+	}
+}
+
+// TestConfigKeysAgree: a flag that several commands have is one key at the top of a file, so that it must be of one
+// type in all of them.
+func TestConfigKeysAgree(t *testing.T) {
+	var c commands
+	app, err := newParser(&c, stdio{strings.NewReader(""), io.Discard, io.Discard}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"json": true, "seed": true} // a switch or a file; a number or none
+	types, of := map[string]reflect.Type{}, map[string]string{}
+	for _, n := range app.Model.Leaves(true) {
+		for _, f := range n.Flags {
+			if was, ok := types[f.Name]; ok && was != configType(f) && !known[f.Name] {
+				t.Errorf("--%s of %s is %v, of %s %v", f.Name, n.Path(), configType(f), of[f.Name], was)
+			}
+			types[f.Name], of[f.Name] = configType(f), n.Path()
+		}
+	}
+	if len(types) < 50 {
+		t.Errorf("only %d flags", len(types))
 	}
 }
 

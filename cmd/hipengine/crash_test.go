@@ -69,7 +69,7 @@ func content(answer string) string {
 // TestStopFinishesAll stops a server with more streams than slots, a request that waits for another model to be loaded,
 // and one that is no stream: all are answered in full, and the server exits with 0.
 func TestStopFinishesAll(t *testing.T) {
-	s := launch(t, "ember", q4, "--parallel", "2", "--ctx", "1024", "--pin", "ember", "--on-demand", "--drain-delay", "200ms")
+	s := launch(t, "ember", q4, "--parallel", "2", "--ctx", "1024", "--pin", "ember", "--on-demand", "--drain-delay", "500ms")
 	const tokens = 120
 	var wg sync.WaitGroup
 	read := func(lines *bufio.Scanner) {

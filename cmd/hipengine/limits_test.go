@@ -13,8 +13,8 @@ func TestConformLimits(t *testing.T) {
 		t.Fatalf("exit code %d: %s", r.code, r.errOut)
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if len(lines) != 7 {
-		t.Errorf("%d lines, want 7: the GPU, a product, three normalizations, two models\n%s", len(lines), r.out)
+	if len(lines) != 8 {
+		t.Errorf("%d lines, want 8: the GPU, two products, three normalizations, two models\n%s", len(lines), r.out)
 	}
 	for _, l := range lines {
 		if !strings.HasSuffix(l, "["+limits.Label+"]") || !strings.HasPrefix(l, "RX 9070 XT") {

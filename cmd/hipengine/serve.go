@@ -13,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/internal/supervise"
 	"github.com/hipengine/hipengine/serve"
+	"github.com/hipengine/hipengine/serve/tracing"
 )
 
 // serveCmd runs the server.
@@ -23,8 +24,10 @@ type serveCmd struct {
 	Host           string        `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
 	Port           int           `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
+	KVTokens       int           `name:"kv-tokens" default:"0" env:"HIPENGINE_KV_TOKENS" help:"Tokens that the cache of keys and values holds over all sequences; where it fills up, the sequence that came last makes room and goes on later. 0 is enough for all at full length."`
 	Cache          int64         `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
 	HostCache      int64         `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
+	ToolFormat     string        `name:"tool-format" env:"HIPENGINE_TOOL_FORMAT" placeholder:"NAME" help:"How the models write tool calls and thoughts, in place of what their templates tell: hermes, qwen-xml, llama3, mistral, mistral-list, gemma4, harmony, glm, deepseek, deepseek-fenced, deepseek-dsml, granite or plain."`
 	CacheDir       string        `name:"cache-dir" env:"HIPENGINE_CACHE_DIR" placeholder:"DIR" help:"Folder for those that no longer fit, and for all when the server stops, so that they outlive it. Its files hold tokens of prompts; only their owner can read them."`
 	CacheDirSize   int64         `name:"cache-dir-size" default:"10240" env:"HIPENGINE_CACHE_DIR_SIZE" placeholder:"MIB" help:"Bound for the files of --cache-dir in MiB, for each model."`
 	APIKey         []string      `env:"HIPENGINE_API_KEY" placeholder:"KEY" help:"Key that clients must send; may be given several times."`
@@ -38,6 +41,7 @@ type serveCmd struct {
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"HIPENGINE_REQUEST_TIMEOUT" help:"Time for a whole request; 0 is no bound."`
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
+	OTLP           string        `name:"otlp-endpoint" env:"HIPENGINE_OTLP_ENDPOINT" placeholder:"URL" help:"Collector of OpenTelemetry traces (OTLP over HTTP), such as http://localhost:4318; without one, nothing is traced."`
 	Pprof          string        `name:"pprof" placeholder:"ADDR" help:"Offer profiles for net/http/pprof on this loopback address, such as 127.0.0.1:6060."`
 	Grace          time.Duration `default:"30s" help:"Time that running answers get when the server is told to stop."`
 	Supervise      string        `enum:"auto,always,never" default:"auto" env:"HIPENGINE_SUPERVISE" help:"Compute in a process of its own, which is started again if it dies: auto (with GPUs, whose runtimes end a process that faults), always or never."`
@@ -73,6 +77,23 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	config, err := c.config(std)
 	if err != nil {
 		return err
+	}
+	if c.OTLP != "" {
+		config.Tracer, err = tracing.New(ctx, c.OTLP, config.Version, func(err error) {
+			if config.Log != nil {
+				config.Log.Warn("traces", "error", err)
+			}
+		})
+		if err != nil {
+			return usageError{err}
+		}
+		defer func() { // after the requests; what the collector does not take in a few seconds is lost
+			end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if err := config.Tracer.Close(end); err != nil {
+				fmt.Fprintf(std.err, "hipengine: %v\n", err)
+			}
+		}()
 	}
 	server, err := serve.New(config)
 	if err != nil {

@@ -54,7 +54,7 @@ type served struct {
 // none.
 func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengine.Options, error) {
 	o := c.options()
-	o.ID = id
+	o.ID, o.ToolFormat = id, c.ToolFormat
 	parallel := or(t.Parallel, int64(c.Parallel))
 	cache, host := or(t.Cache, c.Cache), or(t.HostCache, c.HostCache)
 	if parallel < 1 || parallel > 1024 {
@@ -69,6 +69,7 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 		return o, usageError{fmt.Errorf("%sctx %d is outside 0..%d", option(t, id), length, hipengine.MaxContext)}
 	}
 	o.Context, o.Sequences, o.PrefixCache, o.PrefixCacheHost = int(length), int(parallel), cache<<20, host<<20
+	o.KVTokens = c.KVTokens
 	if c.CacheDir != "" && cache >= 0 {
 		o.CacheDir, o.CacheDirBytes = c.CacheDir, c.CacheDirSize<<20
 	}

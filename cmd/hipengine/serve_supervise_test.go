@@ -113,10 +113,6 @@ func TestSupervisedFails(t *testing.T) {
 	if r.code != exitUsage || strings.Count(r.errOut, "--kv-type") != 1 || strings.Contains(r.errOut, "worker") {
 		t.Errorf("exit code %d: %s", r.code, r.errOut)
 	}
-	r = command(t, "", "--profile", "cpu", "serve", "--supervise", "always")
-	if r.code != exitUsage || !strings.Contains(r.errOut, "--supervise never") {
-		t.Errorf("exit code %d: %s", r.code, r.errOut)
-	}
 }
 
 // TestSupervisedAuto supervises where a GPU may be used.
@@ -134,5 +130,9 @@ func TestSupervisedAuto(t *testing.T) {
 		if got, err := cmd.supervised(c.profile, func() bool { return c.gpu }); got != c.want || err != nil {
 			t.Errorf("%+v: %v, %v", c, got, err)
 		}
+	}
+	cmd := serveCmd{Supervise: "always"}
+	if _, err := cmd.supervised("cpu", hasGPU); err == nil || !isUsage(err) {
+		t.Errorf("always with a profile: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,6 +153,26 @@ func TestStopAtOnce(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("exit: %v", err)
+	}
+}
+
+// TestStopSendsTraces stops a server right after a request, whose trace is not lost.
+func TestStopSendsTraces(t *testing.T) {
+	sent := make(chan int64, 100)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { sent <- r.ContentLength }))
+	defer collector.Close()
+	s := launch(t, "--otlp-endpoint", collector.URL)
+	if status, answer := askFrance(t, s.url, "ember"); status != 200 {
+		t.Errorf("%d %s", status, answer)
+	}
+	s.signal(t)
+	if err := s.exit(t, 20*time.Second); err != nil {
+		t.Errorf("exit: %v", err)
+	}
+	select {
+	case <-sent:
+	default:
+		t.Error("the collector got nothing")
 	}
 }
 

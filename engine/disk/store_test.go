@@ -164,7 +164,7 @@ func TestDamage(t *testing.T) {
 	const places = 60
 	for i := range places + 3 {
 		dir := t.TempDir()
-		s, w := open(t, dir, "a", 1<<20)
+		s, _ := open(t, dir, "a", 1<<20)
 		s.KeepWait(t.Context(), "", ids, 4, blob(want))
 		s.Close()
 		path := files(t, dir)[0]
@@ -195,7 +195,7 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, w = open(t, dir, "a", 1<<20)
+		s, w := open(t, dir, "a", 1<<20)
 		if got, n := load(s, "", ids); n != 0 {
 			t.Errorf("%s: %d bytes of a state of %d tokens", what, len(got), n)
 		}

@@ -111,6 +111,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	r.windows = r.spec.Windows()
 	r.need = make([]int, len(r.windows))
 	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
+	r.limits.KVTokens = min(o.Pages*PageSize, o.Seqs*o.Context)
 	r.limits.Top = topOf(dev, p.Vocab)
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {

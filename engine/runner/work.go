@@ -54,5 +54,6 @@ type Limits struct {
 	Checkpoints int
 	Rewinds     bool
 
+	KVTokens  int  // that the cache of keys and values holds over all sequences; 0: Seqs of Context
 	Invariant bool // see Options
 }

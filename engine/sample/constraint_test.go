@@ -54,6 +54,11 @@ func TestConstraint(t *testing.T) {
 			}
 		}
 	}
+	for _, p := range []Params{{}, {Temperature: 1, TopK: 5}} {
+		if p.Constraint = (only{1}); p.Top() != 0 {
+			t.Errorf("%+v needs %d logits, and the constraint may allow any", p, p.Top())
+		}
+	}
 	s, err := NewSampler(Params{Constraint: only{0, 0, 0, 0, 1}}, vocab)
 	if err != nil {
 		t.Fatal(err)

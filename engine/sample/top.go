@@ -11,11 +11,12 @@ type Logit struct {
 	Logit float32
 }
 
-// Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others, or 0
-// if it takes all: those with a bias or a penalty may come from anywhere, and a draw without top-k weighs them all.
+// Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others, or
+// 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a draw without top-k
+// weighs them all.
 func (p Params) Top() int {
 	switch {
-	case len(p.LogitBias) > 0 || p.penalises():
+	case len(p.LogitBias) > 0 || p.penalises() || p.Constraint != nil:
 		return 0
 	case p.Temperature == 0:
 		return 1
@@ -23,8 +24,8 @@ func (p Params) Top() int {
 	return p.TopK
 }
 
-// NextTop draws the token that [Sampler.Next] would draw from a row of which top are the logits of highest rank, in this
-// order. There must be Params.Top of them at least, which must not be 0, and all logits of the row must be finite.
+// NextTop draws the token that [Sampler.Next] would draw from a row of which top are the logits of highest rank, in
+// this order. There must be Params.Top of them at least, which must not be 0, and all logits of the row must be finite.
 func (s *Sampler) NextTop(top []Logit) (int32, error) {
 	n := s.p.Top()
 	if n == 0 || len(top) < n {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 )
@@ -33,6 +34,7 @@ type Runner struct {
 	Alter func(logits []float32)         // called on each row
 
 	Checkpoints int // that fit
+	Pages       int // tokens that all sequences and checkpoints can hold in all; 0 is any number
 
 	mu          sync.Mutex
 	seqs        map[runner.SeqID]*sequence
@@ -70,6 +72,9 @@ func (r *Runner) Open() (runner.SeqID, error) { return r.open(&sequence{}) }
 func (r *Runner) open(s *sequence) (runner.SeqID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.enough(len(s.tokens)); err != nil {
+		return 0, err
+	}
 	if r.seqs == nil {
 		r.seqs = make(map[runner.SeqID]*sequence)
 	}
@@ -80,6 +85,21 @@ func (r *Runner) open(s *sequence) (runner.SeqID, error) {
 		}
 	}
 	return 0, errors.New("fake: all slots are open")
+}
+
+// enough reports whether n more tokens fit. r.mu is held.
+func (r *Runner) enough(n int) error {
+	held := n
+	for _, s := range r.seqs {
+		held += len(s.tokens)
+	}
+	for _, s := range r.checkpoints {
+		held += len(s.tokens)
+	}
+	if r.Pages > 0 && held > r.Pages {
+		return fmt.Errorf("fake: %w: %d of %d tokens", kv.ErrNoPages, held, r.Pages)
+	}
+	return nil
 }
 
 // copyOf returns a copy of an open sequence.
@@ -102,6 +122,9 @@ func (r *Runner) Checkpoint(id runner.SeqID) (runner.CheckpointID, error) {
 	defer r.mu.Unlock()
 	if r.checkpoints == nil {
 		r.checkpoints = make(map[runner.CheckpointID]*sequence)
+	}
+	if err := r.enough(len(s.tokens)); err != nil {
+		return 0, err
 	}
 	for cp := range runner.CheckpointID(r.Checkpoints) {
 		if r.checkpoints[cp] == nil {
@@ -251,7 +274,15 @@ func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, err
 	step := make([]runner.Work, len(work))
 	for i, w := range work {
 		s := r.seqs[w.Seq]
-		total += len(w.Tokens)
+		if total += len(w.Tokens); i == 0 {
+			all := 0
+			for _, w := range work {
+				all += len(w.Tokens)
+			}
+			if err := r.enough(all); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case s == nil:
 			return nil, fmt.Errorf("fake: sequence %d is not open", w.Seq)

@@ -125,6 +125,52 @@ test('errors', async () => {
   assert.equal((await r.json()).error.type, 'invalid_request_error');
 });
 
+const tools = [
+  { type: 'function', function: { name: 'get_weather', description: 'Get the weather in a city.', parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } } },
+  { type: 'function', function: { name: 'add', description: 'Add two numbers.', parameters: { type: 'object', properties: { a: { type: 'integer' }, b: { type: 'integer' } }, required: ['a', 'b'] } } },
+];
+
+test('tool loop', async () => {
+  const messages = [{ role: 'user', content: 'What is the weather in Paris?' }];
+  const first = await client.chat.completions.create({ model: 'ember', messages, tools, tool_choice: 'auto', temperature: 0 });
+  const { message, finish_reason } = first.choices[0];
+  assert.equal(finish_reason, 'tool_calls');
+  assert.equal(message.content, null);
+  assert.equal(message.tool_calls.length, 1);
+  assert.equal(message.tool_calls[0].function.name, 'get_weather');
+  assert.deepEqual(JSON.parse(message.tool_calls[0].function.arguments), { city: 'Paris' });
+  messages.push(message, { role: 'tool', tool_call_id: message.tool_calls[0].id, content: '{"weather": "sunny", "degrees": 21}' });
+  const last = await client.chat.completions.create({ model: 'ember', messages, tools, temperature: 0 });
+  assert.equal(last.choices[0].message.content, 'It is sunny in Paris, with 21 degrees.');
+  assert.equal(last.choices[0].finish_reason, 'stop');
+});
+
+test('streamed tool call', async () => {
+  const runner = client.chat.completions.stream({ model: 'ember', messages: [{ role: 'user', content: 'Use the tool to add 17 and 25.' }], tools, temperature: 0 });
+  let pieces = 0;
+  runner.on('tool_calls.function.arguments.delta', () => pieces++);
+  const { message, finish_reason } = (await runner.finalChatCompletion()).choices[0];
+  assert.equal(finish_reason, 'tool_calls');
+  assert.equal(message.tool_calls[0].function.name, 'add');
+  assert.deepEqual(JSON.parse(message.tool_calls[0].function.arguments), { a: 17, b: 25 });
+  assert.ok(pieces > 2, `${pieces} pieces of arguments`);
+});
+
+test('named tool', async () => {
+  const r = await client.chat.completions.create({ model: 'ember', messages: france, tools, tool_choice: { type: 'function', function: { name: 'add' } }, temperature: 1, seed: 3 });
+  const args = JSON.parse(r.choices[0].message.tool_calls[0].function.arguments);
+  assert.ok(Number.isInteger(args.a) && Number.isInteger(args.b), JSON.stringify(args));
+});
+
+test('json_schema', async () => {
+  const schema = { type: 'object', properties: { capital: { type: 'string', enum: ['Rome', 'Paris'] }, sure: { type: 'boolean' } }, required: ['capital', 'sure'], additionalProperties: false };
+  const r = await client.chat.completions.parse({ model: 'ember', messages: france, response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } } });
+  const v = JSON.parse(r.choices[0].message.content);
+  assert.ok(schema.properties.capital.enum.includes(v.capital) && typeof v.sure === 'boolean', r.choices[0].message.content);
+  await assert.rejects(client.chat.completions.create({ model: 'ember', messages: france, response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { not: { type: 'string' } } } } }),
+    (e) => e.status === 400 && /not/.test(e.message) && e.param === 'response_format.json_schema.schema');
+});
+
 test('health', async () => {
   assert.equal((await fetch(`${base}/health`)).status, 200);
 });

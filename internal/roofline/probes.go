@@ -125,6 +125,25 @@ func (l *probeList) experts() {
 			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, experts, out, in), ids(plainTokens, experts))
 		}
 	}
+	mixture := func(kernel string, tokens, out, experts int, first, down tensor.DType, norm bool) {
+		const ff = 512
+		a := ops.MixtureAttrs{Route: ops.RouteAttrs{K: chosen, Norm: true, Scale: 1}}
+		args := []ops.Arg{f32s(tokens, in), weightOf(tensor.F32, experts, in),
+			weightOf(first, experts, ff, in), weightOf(first, experts, ff, in), weightOf(down, experts, out, ff),
+			weightOf(first, ff, in), weightOf(first, ff, in), weightOf(down, out, ff), weightOf(tensor.F32, 1, in)}
+		if norm {
+			args = append([]ops.Arg{f32s(tokens, out), f32s(out)}, args...)
+			l.add(ops.SharedMixtureAddRMSNormOp, kernel, ops.MixtureNormAttrs{Mixture: a, Norm: ops.NormAttrs{Eps: 1e-6}}, args...)
+			return
+		}
+		l.add(ops.SharedMixtureOp, kernel, a, args...)
+	}
+	for _, d := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K} {
+		mixture("shared_mixture_dot", 1, in, chosen, d, d, false)
+		mixture("shared_mixture_add_rms_norm_dot", 1, in, chosen, d, d, true)
+	}
+	mixture("shared_mixture_add_rms_norm_mma", plainTokens, in, 16, quant.Q4_K, quant.Q4_K, true)
+	mixture("shared_mixture_add_rms_norm_mma", plainTokens, 512, 16, quant.Q4_K, quant.Q4_K, true)
 	for _, g := range []ops.Gating{ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK} {
 		l.add(ops.RouteOp, "route_f32", ops.RouteAttrs{K: chosen, Gating: g, Norm: true, Scale: 1}, f32s(prefillTokens, 256))
 	}
@@ -184,7 +203,8 @@ func (l *probeList) recurrent() {
 	core := func(kernel string, tokens, width int) {
 		q, k, v := keyHeads*width, 2*keyHeads*width, (2*keyHeads+valueHeads)*width
 		step := steps(tokens)
-		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
+		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{
+			Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
 			Delta: ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, Norm: ops.NormAttrs{Eps: 1e-6}},
 			f32s(tokens, v), stateOf(tensor.F32, 1, 3, v), f32s(v, 4), step[0], step[1], f32s(tokens, valueHeads), f32s(tokens, valueHeads),
 			f32s(valueHeads), f32s(valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width), f32s(width), f32s(tokens, valueHeads, width))

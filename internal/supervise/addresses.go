@@ -25,9 +25,13 @@ type workerListener struct {
 	addr net.Addr
 }
 
-// Accept implements net.Listener. It does not wait for the preamble.
+// Accept implements net.Listener. It does not wait for the preamble, and hangs up on all but the supervisor.
 func (l *workerListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
+	for err == nil && !fromSupervisor(c) {
+		c.Close()
+		c, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@
 // can be caught.
 //
 // The supervisor owns the listening socket and speaks HTTP with the clients. It passes requests on to the worker, a child
-// process with the same command line, over a socket in a folder that is the user's alone, one connection a request, each of
+// process with the same command line, over a socket that the worker accepts nobody else on, one connection a request, each of
 // which begins with the addresses of the client's. When the worker dies, requests in flight are answered with status 503
 // and Retry-After, event streams end with an error event, and the worker is started again. /livez is the supervisor's own.
 package supervise

@@ -107,7 +107,7 @@ func (f *front) failure() *openai.Error {
 }
 
 // fail answers a request to which the worker gave no answer.
-func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (f *front) fail(w http.ResponseWriter, r *http.Request, _ error) {
 	if r.Context().Err() != nil {
 		return // the client is gone
 	}

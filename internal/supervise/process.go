@@ -2,11 +2,11 @@ package supervise
 
 import (
 	"bufio"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -35,13 +35,12 @@ func (s *supervisor) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.starts++
-	p := &process{socket: filepath.Join(s.dir, fmt.Sprintf("worker%d", s.starts)), started: time.Now(), exited: make(chan struct{})}
+	// A name in place of a file: there need be no folder that can be written. Workers accept nobody else (fromSupervisor).
+	p := &process{socket: "@hipengine-" + rand.Text(), started: time.Now(), exited: make(chan struct{})}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.socket, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("supervise: %w", err)
 	}
-	l.SetUnlinkOnClose(false)
 	defer l.Close() // connections that nobody accepts end with the worker, not with this process
 	file, err := l.File()
 	if err != nil {
@@ -69,7 +68,6 @@ func (s *supervisor) start() (*process, error) {
 		p.listen(said)
 		cmd.Wait() // its error is in the state
 		p.state, p.ended = cmd.ProcessState, time.Now()
-		os.Remove(p.socket)
 		close(p.exited)
 	}()
 	if err := <-result; err != nil {

@@ -58,12 +58,10 @@ var ErrWorker = errors.New("supervise")
 // supervisor is a running supervisor.
 type supervisor struct {
 	c       Config
-	dir     string
 	current atomic.Pointer[process]
 	next    atomic.Pointer[time.Time] // when the next worker will be started, or was
 	loads   atomic.Int64              // nanoseconds that the last worker took to be ready
 	deaths  []time.Time
-	starts  int
 }
 
 // Run serves until ctx is done, and then asks the worker to stop, waits until it has, and returns nil if its exit code is 0.
@@ -72,11 +70,6 @@ type supervisor struct {
 func Run(ctx context.Context, c Config) error {
 	s := &supervisor{c: c.withDefaults()}
 	defer c.Listener.Close()
-	var err error
-	if s.dir, err = os.MkdirTemp("", "hipengine-"); err != nil {
-		return fmt.Errorf("supervise: %w", err)
-	}
-	defer os.RemoveAll(s.dir)
 	f := newFront(s.worker, s.retryAfter)
 	f.readTimeout, f.writeTimeout = c.ReadTimeout, c.WriteTimeout
 	server := &http.Server{
@@ -85,7 +78,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(c.Listener) }()
-	err = s.run(ctx, served)
+	err := s.run(ctx, served)
 	// Answers are complete, or have failed, when the worker has ended: this is the time to write them.
 	last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

@@ -332,6 +332,26 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// TestStrangers: a worker hangs up on connections that are not its supervisor's.
+func TestStrangers(t *testing.T) {
+	l, err := net.Listen("unix", "@hipengine-test-"+strconv.Itoa(os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &workerListener{Listener: l}
+	go w.Accept()
+	defer w.Close()
+	c, err := net.Dial("unix", l.Addr().String()) // from this process, which is not its own parent
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 // TestDiesWithSupervisor kills a supervisor: its worker ends too.
 func TestDiesWithSupervisor(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "serve")

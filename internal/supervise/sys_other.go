@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"errors"
+	"net"
 	"syscall"
 )
 
@@ -12,3 +13,5 @@ const executable = ""
 func attributes() (*syscall.SysProcAttr, error) {
 	return nil, errors.New("supervise: workers can be supervised on Linux alone")
 }
+
+func fromSupervisor(net.Conn) bool { return false }

@@ -17,7 +17,7 @@
 // expansion. Launched by delta_net_core.go.
 #include "delta_net.h"
 
-// core is where the channels of queries, keys and values start, and what the end of the layer reads and writes.
+// core is what the end of the layer reads and writes.
 struct core {
   const float *w, *z;
   float* y;

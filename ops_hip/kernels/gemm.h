@@ -63,8 +63,6 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 // different banks. LDS: (TM + 128)·80 bytes.
 enum { tile_rows = 128, tile_pitch = 40 };
 
-enum gate { ungated, gate_swiglu, gate_geglu };
-
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
 // are the products with the rows of up: w and up then share the tile, 64 rows of each, 16 by 16.
 struct tile_end {
@@ -112,25 +110,26 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
       }
       barrier();
     }
+  // Two fragments of a wave at a time lie side by side in LDS, so that a loop stores 32 results of a token each time.
+  constexpr int P = 33;
+  float* side = (float*)tw + wave() * (16 * P);
   UNROLL for (int i = 0; i < 2; i++)
-    UNROLL for (int e = 0; e < 8; e++) {
-      int r = m0 + 16 * i + acc_row(e);
-      if (dst[r] < 0) continue;
-      float s = inverse[src[r]];
-      const i64 row = (i64)dst[r] * n;
-      if (gated) {
-        UNROLL for (int j = 0; j < NB; j += 2) {
-          int o = o0 + n0 / 2 + 8 * j + acc_col(e);
-          float g = acc[i][j][e] * s, u = acc[i][j + 1][e] * s;
-          if (o < n) end.y[row + o] = (end.gate == gate_swiglu ? silu_f(g) : gelu_f(g)) * u;
-        }
-        continue;
+    UNROLL for (int j = 0; j < NB; j += 2) {
+      UNROLL for (int e = 0; e < 8; e++) {
+        float* p = side + acc_row(e) * P + acc_col(e);
+        p[0] = acc[i][j][e], p[16] = acc[i][j + 1][e];
       }
-      UNROLL for (int j = 0; j < NB; j++) {
-        int o = o0 + n0 + 16 * j + acc_col(e);
-        if (o >= n) continue;
-        float v = acc[i][j][e] * s;
-        end.y[row + o] = end.add ? end.add[row + o] + v : v;
+      wave_fence();
+      NO_UNROLL for (int r = 0; r < 16; r++) {
+        int t = m0 + 16 * i + r, o = o0 + (gated ? n0 / 2 + 8 * j : n0 + 16 * j) + lane();
+        if (dst[t] < 0 || o >= n) continue;
+        float s = inverse[src[t]], v = side[r * P + lane()] * s;
+        const i64 at = (i64)dst[t] * n + o;
+        if (!gated)
+          end.y[at] = end.add ? end.add[at] + v : v;
+        else if (lane() < 16)
+          end.y[at] = gated_f(end.gate, v, side[r * P + 16 + lane()] * s);
       }
+      wave_fence();
     }
 }

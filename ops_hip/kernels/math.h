@@ -22,11 +22,20 @@ DEV float sigmoid_f(float x) { return rcp(1.0f + exp_f(-x)); }
 // silu_f returns x / (1 + e^-x): 6 ulp.
 DEV float silu_f(float x) { return x * sigmoid_f(x); }
 
-// gelu_f returns 0.5x(1 + tanh(u)) as x·sigmoid(2u), u = √(2/π)(x + 0.044715x³): no cancellation.
-DEV float gelu_f(float x) {
+// gelu_arg returns 2u, u = √(2/π)(x + 0.044715x³).
+DEV float gelu_arg(float x) {
   float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
-  return x * sigmoid_f(2.0f * u);
+  return 2.0f * u;
 }
+
+// gelu_f returns 0.5x(1 + tanh(u)) as x·sigmoid(2u): no cancellation.
+DEV float gelu_f(float x) { return x * sigmoid_f(gelu_arg(x)); }
+
+// gate says how the first of two products gates the second.
+enum gate { ungated, gate_swiglu, gate_geglu };
+
+// gated_f returns silu_f(g)·u or gelu_f(g)·u.
+DEV float gated_f(int gate, float g, float u) { return g * sigmoid_f(gate == gate_swiglu ? g : gelu_arg(g)) * u; }
 
 // tanh_f returns the hyperbolic tangent: 6 ulp. Near zero it is sinh/cosh from their series, whose first omitted
 // terms are below 2^-27 there; beyond, 1 - 2/(e^2|x| + 1) does not cancel.

@@ -8,14 +8,14 @@
 //                         The 24-bit codes (q24.h) of y [tokens, top+S, ff] = silu(gate·x)·(up·x) for each choice; gate, up
 //                         [experts, ff, k], those of S [ff, k]; x as codes [3, tokens, k] and ds. ff is a multiple of 32.
 //                         Grid (ff/32, top+S, tokens), blocks of 512, a wave for two of 32 elements of y. Each block
-//                         routes by itself, which takes less time than a launch. LDS 4,480 bytes.
+//                         routes by itself, which takes less time than a launch. LDS 4,352 bytes.
 //   mixture_<q>_sum       out [tokens, n] = Σ_j weights[j]·down[ids[j]]·y[j] + sigmoid(factor)·shared·y[top]; down [experts,
 //                         n, ff], shared [n, ff]; y as codes. Grid (⌈n/16⌉, tokens), blocks of 256, a wave for two rows,
 //                         whose lanes run through the choices as if they were one long row. No LDS.
 //   mixture_<q>_sum_norm  The same, sum [tokens, n] = h + out, and out = rms_norm of sum with weights wn and eps, made by the
 //                         last block to finish, for n a multiple of 4 up to 8192. Unless codes_y are null, n is a multiple
 //                         of 128, and codes_y and ds_y are the 24-bit codes of out; then out may be null. counter is 0
-//                         before and after. LDS 260 bytes.
+//                         before and after. LDS 132 bytes.
 //
 // Numerics: products as in mul_mat_dot.h; weights of choices are multiplied before sums over lanes. Reference: the
 // expansion. Launched by mixture.go.
@@ -135,6 +135,13 @@ template <class Q> DEV void mixture_put(const x24& y, const second& m, const flo
   if (o + 1 < m.n) out[at + 1] = h ? h[at + 1] + v[1] : v[1];
 }
 
+DEV void mixture_norms(int tokens, const float* sum, const float* wn, float* out, u32 n, float eps, float* part, norm_out codes) {
+  if (tokens > 1)
+    sum_norms<true>(tokens, sum, wn, out, n, eps, part, codes);
+  else
+    sum_norms<false>(1, sum, wn, out, n, eps, part, codes);
+}
+
 #define SECOND                                                                                                              \
   const i8 *RESTRICT codes, const float *RESTRICT ds, const int *RESTRICT ids, const float *RESTRICT weights,               \
       const float *RESTRICT logits, const u8 *RESTRICT down, const u8 *RESTRICT shared, int tokens, int experts, int top, int ff, int n
@@ -155,11 +162,11 @@ template <class Q> DEV void mixture_put(const x24& y, const second& m, const flo
   KERNEL(256) mixture_##q##_sum(SECOND, float* RESTRICT out) { mixture_put<q>(Y24, SECOND_OF, 0, out); }                    \
   KERNEL(256) mixture_##q##_sum_norm(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,  \
                                      i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, float eps) {                 \
-    LDS float part[2][32];                                                                                                  \
+    LDS float part[32];                                                                                                     \
     LDS int last;                                                                                                           \
     mixture_put<q>(Y24, SECOND_OF, h, sum);                                                                                 \
     if (!last_block(counter, (n + 15) / 16 * tokens, &last)) return;                                                        \
-    sum_norms<true>(tokens, sum, wn, out, n, eps, part, norm_out{codes_y, ds_y, (u32)(tokens * n), codes_y ? form_codes : no_form});                               \
+    mixture_norms(tokens, sum, wn, out, n, eps, part, norm_out{codes_y, ds_y, (u32)(tokens * n), codes_y ? form_codes : no_form});  \
   }
 MIXTURE(q8_0)
 MIXTURE(q4_k)

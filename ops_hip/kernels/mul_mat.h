@@ -11,7 +11,7 @@
 //                      low = m, their rest (see mul_mat_x.hip). Grid (Σ⌈n/128⌉,
 //                      ⌈m/64⌉), blocks of 128. Numerics and LDS (15,616 bytes): see mma_tile in gemm.h. Weights must
 //                      be within ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
-//                      of gemm.h, w1 are the rows of up, y is gated, and the grid is (⌈n/64⌉, ⌈m/64⌉).
+//                      of math.h, w1 are the rows of up, y is gated, and the grid is (⌈n/64⌉, ⌈m/64⌉).
 #pragma once
 #include "gemm.h"
 #include "outputs.h"

@@ -7,8 +7,10 @@
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
 //                             rest (mul_mat_x.hip), pairs in the order and the tiles of
 //                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 128; blocks beyond the
-//                             number of tiles leave. Tiles are 32 pairs of one expert by 128 rows of w. Numerics: see
-//                             mma_tile in gemm.h. LDS 13,056 bytes. A result does not depend on its place in a tile.
+//                             number of tiles leave. Tiles are 32 pairs of one expert by 128 rows of w. Expert `experts`
+//                             has the matrix shared [n, k]. If up, as w, is not null, y is silu(w·x)·(up·x), in tiles of 64
+//                             rows of each: grid (most tiles, ⌈n/64⌉); shared_up is that of the shared expert. Numerics:
+//                             see mma_tile in gemm.h. LDS 13,056 bytes. A result does not depend on its place in a tile.
 //
 // Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
 #pragma once
@@ -24,8 +26,14 @@ DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, cons
   if (lane() == 0) y[(i64)p * n + o] = s;
 }
 
+// expert_weights are the matrices of a product with experts.
+struct expert_weights {
+  const u8 *w, *up, *shared, *shared_up;
+  int experts;
+};
+
 template <class Q>
-DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const int* RESTRICT order,
+DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, expert_weights e, const int* RESTRICT order,
                              const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, int* src, int* dst, operand<Q>* tx, operand<Q>* tw) {
   if (block_x() >= tiles[0]) return;
   const int* tile = tiles + 1 + 3 * block_x();
@@ -35,7 +43,16 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
-  mma_tile<Q, 32>(x, inverse, src, dst, w + (i64)expert * n * weight_row<Q>::bytes(k), tile_end{y, 0, 0, ungated}, block_y() * tile_rows, n, k, low, tx, tw);
+  const bool gated = e.up;
+  if (expert < e.experts) {
+    i64 at = (i64)expert * n * weight_row<Q>::bytes(k);
+    e.w += at;
+    if (gated) e.up += at;
+  } else {
+    e.w = e.shared, e.up = e.shared_up;
+  }
+  const tile_end end = {y, 0, e.up, gated ? gate_swiglu : ungated};
+  mma_tile<Q, 32>(x, inverse, src, dst, e.w, end, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, tx, tw);
 }
 
 #define TYPE_WIDE(q, name, block, bytes)                                                                              \
@@ -46,10 +63,12 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
 #define TYPE(q, name, block, bytes)                                                                                   \
   TYPE_WIDE(q, name, block, bytes)                                                                                    \
   KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse,                  \
-                                        const u8* RESTRICT w, const int* RESTRICT order, const int* RESTRICT tiles,   \
-                                        float* RESTRICT y, int n, int k, int per, int low) {                          \
+                                        const u8* RESTRICT w, const u8* RESTRICT up, const u8* RESTRICT shared,       \
+                                        const u8* RESTRICT shared_up, const int* RESTRICT order,                      \
+                                        const int* RESTRICT tiles, float* RESTRICT y, int experts, int n, int k,      \
+                                        int per, int low) {                                                           \
     LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                   \
     LDS int src[32], dst[32];                                                                                         \
-    mul_mat_experts_mma<q>(x, inverse, w, order, tiles, y, n, k, per, low, src, dst, tx, tw);                         \
+    mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, src, dst, tx, tw);  \
   }
 #include "types.def"

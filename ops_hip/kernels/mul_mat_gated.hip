@@ -2,22 +2,17 @@
 // type. The bits of both products and of swiglu or geglu. Unless codes_y are null, n is a multiple of 32, and codes_y and
 // ds_y are the 24-bit codes of y (q24.h); y may be null, where nothing reads it otherwise.
 //
-// mul_mat_<q>_dot1_swiglu (m = 1), _dot8_swiglu (m of 1 to 8), and _geglu. Grid ⌈n/32⌉, blocks of 256: 32 results, since so
-// many share a step of codes, four for each wave. LDS 128·M bytes. Reference: the expansion. Launched by mul_mat_gated.go.
+// mul_mat_<q>_dot1_gated (m = 1) and _dot8_gated (m of 1 to 8); act is a gate of math.h. Grid ⌈n/32⌉, blocks of 256: 32
+// results, since so many share a step of codes, four for each wave. LDS 128·M bytes. Reference: the expansion. Launched by
+// mul_mat_gated.go.
 #include "mul_mat_dot.h"
 #include "math.h"
 #include "q24.h"
 
-struct swiglu {
-  DEV float act(float g, float u) { return silu_f(g) * u; }
-};
-struct geglu {
-  DEV float act(float g, float u) { return gelu_f(g) * u; }
-};
-
-template <class Q, int M, class Act>
-DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT up, float* RESTRICT y, q24_out out, int n, float (*part)[32]) {
-    NO_UNROLL for (int i = 4 * wave(); i < 4 * wave() + 4; i++) {
+template <class Q, int M>
+DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT up, float* RESTRICT y, q24_out out, int n, int act,
+                       float (*part)[32]) {
+  NO_UNROLL for (int i = 4 * wave(); i < 4 * wave() + 4; i++) {
     int o = block_x() * 32 + i;
     if (o >= n) break;
     float acc[2][M];
@@ -25,7 +20,7 @@ DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT
     const i64 at = o * weight_row<Q>::bytes(again.k);
     dot_rows<Q, M>(again, gate + at, up + at, acc);
     UNROLL for (int t = 0; t < M; t++)
-      if ((M == 1 || t < again.m) && lane() == 0) part[t][i] = Act::act(acc[0][t], acc[1][t]);
+      if ((M == 1 || t < again.m) && lane() == 0) part[t][i] = gated_f(act, acc[0][t], acc[1][t]);
   }
   barrier();
   int t = wave(), o = block_x() * 32 + lane();
@@ -35,14 +30,14 @@ DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT
   if (out.codes) q24_lanes(v, (u64)t * n + o, out);
 }
 
-#define GATED(q, m_max, activation)                                                                                              \
-  KERNEL(256) mul_mat_##q##_dot##m_max##_##activation(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT gate, \
-                                                      const u8* RESTRICT up, float* RESTRICT y, i8* RESTRICT codes_y,            \
-                                                      float* RESTRICT ds_y, int m, int n, int k) {                               \
-    LDS float part[m_max][32];                                                                                                   \
-    mul_mat_gated<q, m_max, activation>((x24){codes, ds, m, k}, gate, up, y, q24_out{codes_y, ds_y, (u32)m * (u32)n}, n, part);  \
+#define GATED(q, m_max)                                                                                                            \
+  KERNEL(256) mul_mat_##q##_dot##m_max##_gated(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT gate,        \
+                                               const u8* RESTRICT up, float* RESTRICT y, i8* RESTRICT codes_y,                     \
+                                               float* RESTRICT ds_y, int m, int n, int k, int act) {                               \
+    LDS float part[m_max][32];                                                                                                     \
+    mul_mat_gated<q, m_max>((x24){codes, ds, m, k}, gate, up, y, q24_out{codes_y, ds_y, (u32)m * (u32)n}, n, act, part);           \
   }
-#define GATED_OF(q) GATED(q, 1, swiglu) GATED(q, 8, swiglu) GATED(q, 1, geglu) GATED(q, 8, geglu)
+#define GATED_OF(q) GATED(q, 1) GATED(q, 8)
 GATED_OF(q8_0)
 GATED_OF(q4_k)
 GATED_OF(q6_k)

@@ -18,22 +18,20 @@ const maxTopK = 256
 // compared as a rank: a number that is larger the earlier the element comes in the result.
 type topKTask struct {
 	fixed
-	x       []float32
-	ids     []int32
-	values  []float32
-	n, k    int
-	found   *scratch // shared: ranks of each row and worker, the largest first, zeros behind the last
-	threads int
+	x      []float32
+	ids    []int32
+	values []float32
+	n, k   int
+	found  *scratch // shared: ranks of each row and worker, the largest first, zeros behind the last
 }
 
 func bindTopK(b *Binding) Task {
 	x := b.Call.In[0]
-	t := &topKTask{x: x.F, ids: b.Call.Out[0].Ints(), values: b.Call.Out[1].F, n: x.Shape[1], k: b.Node.Attrs.(ops.TopKAttrs).K,
-		threads: b.plan.pool.Threads()}
+	t := &topKTask{x: x.F, ids: b.Call.Out[0].Ints(), values: b.Call.Out[1].F, n: x.Shape[1], k: b.Node.Attrs.(ops.TopKAttrs).K}
 	if t.k > maxTopK {
 		return nil
 	}
-	t.found = b.Scratch(8*x.Shape[0]*t.threads*t.k, 0)
+	t.found = b.Scratch(8*x.Shape[0]*b.plan.pool.Threads()*t.k, 0)
 	return t
 }
 

@@ -37,12 +37,11 @@ type message struct {
 
 // sample is one answered request.
 type sample struct {
-	first  time.Duration   // until the first piece of the answer
-	gaps   []time.Duration // between pieces
-	whole  time.Duration
-	text   string
-	usage  usage
-	stream int // which of those that ran at once
+	first time.Duration   // until the first piece of the answer
+	gaps  []time.Duration // between pieces
+	whole time.Duration
+	text  string
+	usage usage
 }
 
 // usage is what the server says of the tokens of a request.

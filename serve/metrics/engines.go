@@ -58,14 +58,24 @@ var values = []value{
 	counter(func(s engine.Stats) uint64 { return s.StepTokens }, "Tokens of all steps.", "hipengine_step_tokens_total"),
 	counter(func(s engine.Stats) uint64 { return s.Rejected }, "Requests that were refused because the queue was full.",
 		"hipengine_requests_rejected_total"),
+	counter(func(s engine.Stats) uint64 { return s.Preempted }, "Times that a sequence made room for others and went on later.",
+		"hipengine_preemptions_total", "vllm:num_preemptions_total"),
 }
 
-// kvUsage returns the filled share of the cache, which has room for a full context in every slot.
+// kvTokens returns how many tokens the cache has room for.
+func kvTokens(m pool.Status) int {
+	if m.Limits.KVTokens > 0 {
+		return m.Limits.KVTokens
+	}
+	return m.Limits.Seqs * m.Limits.Context
+}
+
+// kvUsage returns the filled share of the cache. Sequences may share what they hold.
 func kvUsage(m pool.Status) float64 {
 	if m.Limits.Seqs == 0 { // it is not loaded
 		return 0
 	}
-	return float64(m.Stats.HeldTokens) / float64(m.Limits.Seqs*m.Limits.Context)
+	return min(1, float64(m.Stats.HeldTokens)/float64(kvTokens(m)))
 }
 
 // reasons are why sequences end, in vLLM's words.
@@ -152,7 +162,7 @@ func (e engines) Collect(ch chan<- prometheus.Metric) {
 		if m.Limits.Seqs == 0 {
 			continue
 		}
-		pages := m.Limits.Seqs * ((m.Limits.Context + runner.PageSize - 1) / runner.PageSize)
+		pages := (kvTokens(m) + runner.PageSize - 1) / runner.PageSize
 		for _, d := range cacheInfo {
 			ch <- prometheus.MustNewConstMetric(d, gauge, 1, m.ID, strconv.Itoa(runner.PageSize), strconv.Itoa(pages))
 		}

@@ -16,9 +16,21 @@ type ChatRequest struct {
 
 	// Tools is the array as it came, or nil if there are none or tool_choice is "none".
 	Tools json.RawMessage
+	// ToolChoice is what of them must be called.
+	ToolChoice ToolChoice
+	// OneCall is set if there may be one call at most.
+	OneCall bool
+	// RawReasoning leaves thoughts in the text of the answer.
+	RawReasoning bool
 
 	// Kwargs are further variables for the template.
 	Kwargs map[string]json.RawMessage
+}
+
+// ToolChoice says what must be called. The zero value leaves it to the model.
+type ToolChoice struct {
+	Required bool
+	Name     string // of the one function that may be called; empty is any
 }
 
 // refusedChat are fields that would change the answer and that this server does not offer.
@@ -26,7 +38,6 @@ var refusedChat = map[string]string{
 	"audio":              "audio output is not offered by this server",
 	"function_call":      "is not offered by this server; use tool_choice",
 	"functions":          "is not offered by this server; use tools",
-	"grammar":            "constrained output is not offered by this server",
 	"verbosity":          "is not offered by this server",
 	"web_search_options": "web search is not offered by this server",
 }
@@ -62,26 +73,26 @@ func (c *ChatRequest) read(f fields) {
 	if raw := f.take("tools"); raw != nil {
 		c.Tools = r.tools("tools", raw)
 	}
-	if raw := f.take("tool_choice"); raw != nil && r.toolChoice("tool_choice", raw) == "none" {
-		c.Tools = nil
+	if raw := f.take("tool_choice"); raw != nil {
+		c.readToolChoice(r, "tool_choice", raw)
+	}
+	if raw := f.take("parallel_tool_calls"); raw != nil {
+		if kind(raw) != "a boolean" {
+			r.wrongType("parallel_tool_calls", "a boolean", raw)
+		}
+		c.OneCall = raw[0] == 'f'
+	}
+	if raw := f.take("reasoning_format"); raw != nil {
+		c.RawReasoning = r.oneOf("reasoning_format", raw, "auto", "deepseek", "none") == "none"
 	}
 	c.Kwargs = f.kwargs()
 	f.textOnly()
 	f.refuse(refusedChat)
 }
 
-// textOnly accepts response_format and modalities if they ask for plain text.
+// textOnly accepts modalities if they ask for text.
 func (f fields) textOnly() {
 	r := f.r
-	if raw := f.take("response_format"); raw != nil {
-		o := r.object("response_format", raw)
-		if raw := o.need("type"); raw != nil {
-			if t := r.text("response_format.type", raw, 256); t != "text" {
-				r.fail("response_format.type", CodeUnsupported, "%s is not offered by this server, which would not enforce it; use text", quote(t))
-			}
-		}
-		o.end()
-	}
 	if raw := f.take("modalities"); raw != nil {
 		for i, e := range r.elements("modalities", raw, 16) {
 			if m := r.text(index("modalities", i), e, 256); m != "text" {
@@ -127,30 +138,52 @@ func (f fields) kwargs() map[string]json.RawMessage {
 	return kwargs
 }
 
+// Thinks reports whether the request asks for thoughts.
+func (c *ChatRequest) Thinks() bool {
+	effort := string(c.Kwargs["reasoning_effort"])
+	return string(c.Kwargs["enable_thinking"]) == "true" || string(c.Kwargs["thinking"]) == "true" || effort != "" && effort != `"none"`
+}
+
 // effort checks a level of reasoning effort.
 func (r *reader) effort(param string, raw json.RawMessage) {
 	r.oneOf(param, raw, "none", "minimal", "low", "medium", "high", "xhigh", "max")
 }
 
-// toolChoice returns "auto" or "none".
-func (r *reader) toolChoice(param string, raw json.RawMessage) string {
-	const refused = "is not offered by this server, which cannot force a call; use auto or none"
+// readToolChoice reads "auto", "none", "required", or an object that names a function.
+func (c *ChatRequest) readToolChoice(r *reader, param string, raw json.RawMessage) {
 	switch raw[0] {
 	case '"':
-		switch choice := r.text(param, raw, 256); choice {
-		case "auto", "none":
-			return choice
-		case "required":
-			r.fail(param, CodeUnsupported, `"required" `+refused)
-		default:
-			r.fail(param, CodeValue, "must be auto or none, not %s", quote(choice))
+		switch r.oneOf(param, raw, "auto", "none", "required", "any") {
+		case "none":
+			c.Tools = nil
+			return
+		case "required", "any":
+			c.ToolChoice.Required = true
 		}
 	case '{':
-		r.fail(param, CodeUnsupported, "a named tool "+refused)
+		f := r.object(param, raw)
+		switch kind := f.need("type"); {
+		case kind == nil:
+		case r.oneOf(f.path+"type", kind, "function", "any", "auto", "none") == "function":
+			if raw := f.need("function"); raw != nil {
+				fn := r.object(f.path+"function", raw)
+				if raw := fn.need("name"); raw != nil {
+					c.ToolChoice = ToolChoice{Required: true, Name: r.functionName(fn.path+"name", raw)}
+				}
+				fn.end()
+			}
+		case string(kind) == `"any"`:
+			c.ToolChoice.Required = true
+		case string(kind) == `"none"`:
+			c.Tools = nil
+		}
+		f.end()
 	default:
-		r.wrongType(param, "a string", raw)
+		r.wrongType(param, "a string or an object", raw)
 	}
-	return ""
+	if c.ToolChoice.Required && c.Tools == nil {
+		r.fail(param, CodeValue, "asks for a call, and there are no tools")
+	}
 }
 
 // tools checks a list of functions and returns it as it came, because the order of a schema's keys matters to
@@ -185,9 +218,7 @@ func (r *reader) function(param string, raw json.RawMessage) {
 	if raw := f.take("parameters"); raw != nil && raw[0] != '{' {
 		r.wrongType(f.path+"parameters", "an object", raw)
 	}
-	if f.boolean("strict") {
-		r.fail(f.path+"strict", CodeUnsupported, "is not offered by this server, which would not enforce the schema")
-	}
+	f.boolean("strict") // what it asks for is done as far as the schema allows; with it, one that does not is an error
 	f.end()
 }
 

@@ -23,9 +23,7 @@ type CompletionRequest struct {
 
 // refusedCompletion are fields that would change the answer and that this server does not offer.
 var refusedCompletion = map[string]string{
-	"grammar":         "constrained output is not offered by this server",
-	"response_format": "constrained output is not offered by this server",
-	"suffix":          "is not offered by this server",
+	"suffix": "is not offered by this server",
 }
 
 // ParseCompletion reads a completion request. The error is an *[Error].

@@ -23,12 +23,13 @@ type Options struct {
 	IgnoreEOS    bool
 	Logprobs     bool
 	TopLogprobs  int
+	Form         *Form // what the text must be; nil is any
 }
 
-// noEffect are the standard fields that cannot change the answer of this server: bookkeeping of OpenAI's platform,
-// hints for its caches, and parallel_tool_calls, which is a hint that the model does not see.
+// noEffect are the standard fields that cannot change the answer of this server: bookkeeping of OpenAI's platform, and
+// hints for its caches.
 var noEffect = []string{
-	"user", "store", "metadata", "service_tier", "parallel_tool_calls", "safety_identifier", "prompt_cache_key",
+	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key",
 	"prompt_cache_retention", "prediction",
 }
 
@@ -57,6 +58,9 @@ func (f fields) options() Options {
 		s.end()
 	}
 	o.Sampling = f.sampling()
+	if o.Form = f.form(); o.Form != nil && o.IgnoreEOS {
+		r.fail(f.path+"ignore_eos", CodeValue, "is not allowed with %s, which says where the text ends", o.Form.Param)
+	}
 	f.ignore(noEffect...)
 	return o
 }

@@ -43,9 +43,38 @@ type ChatChoice struct {
 
 // ChatMessage is the assistant's message.
 type ChatMessage struct {
-	Role    string  `json:"role"`
-	Content string  `json:"content"`
-	Refusal *string `json:"refusal"` // always null
+	Role             string     `json:"role"`
+	Content          *string    `json:"content"` // null beside calls alone
+	Refusal          *string    `json:"refusal"` // always null
+	ReasoningContent string     `json:"reasoning_content,omitempty"`
+	ToolCalls        []ToolCall `json:"tool_calls,omitempty"`
+}
+
+// ToolCall is a call of a function.
+type ToolCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"` // always "function"
+	Function CallFunction `json:"function"`
+}
+
+// CallFunction is the function of a call, with the JSON of its arguments.
+type CallFunction struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+// ToolCallDelta is what a chunk adds to a call: first id, type and name, and then pieces of the arguments.
+type ToolCallDelta struct {
+	Index    int               `json:"index"`
+	ID       string            `json:"id,omitempty"`
+	Type     string            `json:"type,omitempty"`
+	Function CallFunctionDelta `json:"function"`
+}
+
+// CallFunctionDelta is what a chunk adds to the function of a call.
+type CallFunctionDelta struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
 }
 
 // ChatLogprobs are the log-probabilities of a choice's tokens.
@@ -86,8 +115,10 @@ type ChatChunkChoice struct {
 
 // ChatDelta is what a chunk adds to the message. The first has the role.
 type ChatDelta struct {
-	Role    string  `json:"role,omitempty"`
-	Content *string `json:"content,omitempty"`
+	Role             string          `json:"role,omitempty"`
+	Content          *string         `json:"content,omitempty"`
+	ReasoningContent *string         `json:"reasoning_content,omitempty"`
+	ToolCalls        []ToolCallDelta `json:"tool_calls,omitempty"`
 }
 
 // Completion is the answer to a completion request, and an event of its stream.

@@ -1,7 +1,14 @@
 package grammar
 
-// Part is a part of a grammar that a [Builder] puts together.
+// Part is a part of a grammar that a [Builder] puts together. The zero value matches nothing.
 type Part struct{ e *expr }
+
+func (p Part) expr() *expr {
+	if p.e == nil {
+		return never
+	}
+	return p.e
+}
 
 // Builder puts grammars together. The zero value is ready for use. It serves one goroutine.
 type Builder struct{ rules []*expr }
@@ -22,19 +29,19 @@ func (b *Builder) Seq(parts ...Part) Part { return Part{seq(exprs(parts)...)} }
 func (b *Builder) Alt(parts ...Part) Part { return Part{alt(exprs(parts)...)} }
 
 // Repeat matches a part from low to high times; high -1 is no bound.
-func (b *Builder) Repeat(p Part, low, high int) Part { return Part{repeat(p.e, low, high)} }
+func (b *Builder) Repeat(p Part, low, high int) Part { return Part{repeat(p.expr(), low, high)} }
 
 func exprs(parts []Part) []*expr {
 	list := make([]*expr, len(parts))
 	for i, p := range parts {
-		list[i] = p.e
+		list[i] = p.expr()
 	}
 	return list
 }
 
 // Rule makes a part that is matched by itself, and whose masks are shared by all places that it is used in.
 func (b *Builder) Rule(p Part) Part {
-	b.rules = append(b.rules, p.e)
+	b.rules = append(b.rules, p.expr())
 	return Part{ref(len(b.rules) - 1)}
 }
 
@@ -43,11 +50,12 @@ func (b *Builder) Text(without ...string) (Part, error) {
 	if len(without) == 0 {
 		return Part{anyText}, nil
 	}
-	all, err := regular(anyText)
+	steps := newBudget()
+	all, err := steps.regular(anyText)
 	if err != nil {
 		return Part{}, err
 	}
-	d, err := product(all, avoiding(without), defaultLimits.nodes, func(a, b bool) bool { return a && b })
+	d, err := steps.product(all, avoiding(without), defaultLimits.nodes, func(a, b bool) bool { return a && b })
 	return Part{&expr{op: opDFA, dfa: d}}, err
 }
 
@@ -127,9 +135,18 @@ func (b *Builder) GBNF(text string) (Part, error) { return b.include(gbnfSource(
 // Lark matches the texts of a grammar in Lark's language.
 func (b *Builder) Lark(text string) (Part, error) { return b.include(larkSource(text)) }
 
+// Spec matches the texts of a spec. The error is [ErrManySpecs] or one of its language.
+func (b *Builder) Spec(s Spec) (Part, error) {
+	write, err := s.part()
+	if err != nil {
+		return Part{}, err
+	}
+	return write(b)
+}
+
 // Compile makes a grammar of a part. Errors wrap [ErrTooLarge], [ErrImpossible] or [ErrLeftRecursion].
 func (b *Builder) Compile(p Part, v *Vocabulary) (*Grammar, error) {
-	return newGrammar(source{rules: append([]*expr{shift([]*expr{p.e}, 1)[0]}, shift(b.rules, 1)...)}, v)
+	return newGrammar(source{rules: append([]*expr{shift([]*expr{p.expr()}, 1)[0]}, shift(b.rules, 1)...)}, v)
 }
 
 // build compiles one part.

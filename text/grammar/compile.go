@@ -69,10 +69,25 @@ func (c *compiler) spend(n int) error {
 	return nil
 }
 
+// budget is what is left of the steps of making automata, which all patterns of a grammar share.
+type budget struct{ left int }
+
+func newBudget() *budget { return &budget{defaultLimits.fuel} }
+
+// spend uses up steps.
+func (b *budget) spend(n int) error {
+	if b.left -= n; b.left < 0 {
+		return fmt.Errorf("%w: its patterns take more than %d steps", ErrTooLarge, defaultLimits.fuel)
+	}
+	return nil
+}
+
 // regular makes an automaton of an expression without rules.
-func regular(e *expr) (*dfa, error) {
+func (b *budget) regular(e *expr) (*dfa, error) {
 	c := &compiler{limits: defaultLimits, special: func(s string) string { return s }, flat: true}
+	c.limits.fuel = b.left
 	d, err := c.automaton(e, false)
+	b.left -= c.fuel
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +168,6 @@ func (c *compiler) length(e *expr) int {
 // run compiles the rules.
 func (c *compiler) run() error {
 	c.instances = map[callEdge]int32{}
-	var automata []*dfa
 	needed := []int{0} // rules that are called from elsewhere
 	place := map[int]int{0: 0}
 	for i := 0; i < len(needed); i++ { // grows
@@ -164,7 +178,6 @@ func (c *compiler) run() error {
 		if err != nil {
 			return err
 		}
-		automata = append(automata, d)
 		need := func(d *dfa) {
 			for _, n := range d.nodes {
 				for _, e := range n.calls {

@@ -171,7 +171,7 @@ func (n *dfaNode) step(c byte) int32 {
 }
 
 // product combines two automata without calls: a text is accepted if both says so of whether a and b accept it.
-func product(a, b *dfa, limit int, both func(a, b bool) bool) (*dfa, error) {
+func (steps *budget) product(a, b *dfa, limit int, both func(a, b bool) bool) (*dfa, error) {
 	d := &dfa{}
 	type pair struct{ a, b int32 } // -1 is the node from which nothing is accepted
 	index := map[pair]int32{}
@@ -194,6 +194,9 @@ func product(a, b *dfa, limit int, both func(a, b bool) bool) (*dfa, error) {
 		return nil, err
 	}
 	for i := 0; i < len(pairs); i++ { // grows
+		if err := steps.spend(256); err != nil {
+			return nil, err
+		}
 		for c := 0; c < 256; c++ {
 			next := pair{-1, -1}
 			if n := pairs[i].a; n >= 0 {

@@ -372,8 +372,15 @@ func (p *gbnf) char() (rune, error) {
 		}
 		return rune(n), nil
 	}
-	if r, ok := map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', '\\': '\\', '"': '"', '[': '[', ']': ']', '-': '-', '^': '^', '.': '.'}[c]; ok {
-		return r, nil
+	switch c {
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case '\\', '"', '[', ']', '-', '^', '.':
+		return rune(c), nil
 	}
 	return 0, p.fail(`there is no escape \%c`, c)
 }

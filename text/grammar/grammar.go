@@ -195,7 +195,8 @@ func (g *Grammar) closure(configs ...config) *state {
 		return dead
 	}
 	slices.SortFunc(c.out, func(a, b config) int {
-		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.count, b.count), cmp.Compare(a.frame.number(), b.frame.number()))
+		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.count, b.count),
+			cmp.Compare(a.frame.number(), b.frame.number()))
 	})
 	g.key = g.key[:0]
 	for _, at := range c.out {

@@ -157,11 +157,15 @@ func (r *rangeWriter) number(i int, lowTight, highTight bool) *expr {
 	if i == 0 && r.n > 1 {
 		first = '1'
 	}
-	return r.digit(first, r.low.whole, r.high.whole, i, lowTight, highTight, func(low, high bool) *expr { return r.number(i+1, low, high) })
+	return r.digit(first, r.low.whole, r.high.whole, i, lowTight, highTight, func(low, high bool) *expr {
+		return r.number(i+1, low, high)
+	})
 }
 
 // digit writes the i-th digit, which is at least first, and what next gives for each case of what comes then.
-func (r *rangeWriter) digit(first byte, low, high string, i int, lowTight, highTight bool, next func(low, high bool) *expr) *expr {
+func (r *rangeWriter) digit(first byte, low, high string, i int, lowTight, highTight bool,
+	next func(low, high bool) *expr,
+) *expr {
 	lo, hi := first, byte('9')
 	if lowTight {
 		lo = max(lo, digitAt(low, i))

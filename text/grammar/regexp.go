@@ -15,7 +15,8 @@ const maxPattern = 1 << 14
 // expression of a class of code points.
 func parseRegexp(pattern string, anchored bool, runes func([]runeRange) *expr) (*expr, error) {
 	if len(pattern) > maxPattern {
-		return nil, fmt.Errorf("%w: a regular expression of %d bytes, at most %d are allowed", ErrTooLarge, len(pattern), maxPattern)
+		return nil, fmt.Errorf("%w: a regular expression of %d bytes, at most %d are allowed",
+			ErrTooLarge, len(pattern), maxPattern)
 	}
 	re, err := syntax.Parse(ecmaToGo(pattern), syntax.Perl)
 	if err != nil {

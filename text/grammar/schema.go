@@ -33,6 +33,9 @@ type schemaCompiler struct {
 	memo   map[string]int // rules of schemas that hold together
 	shared map[string]int // rules that many schemas use
 	work   int
+	budget *budget
+
+	tagless bool // no string holds "<" as it is
 }
 
 // maxSchemaWork bounds the schemas that are looked at, each combination of alternatives by itself.
@@ -44,7 +47,9 @@ func schemaSource(schema []byte) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	c := &schemaCompiler{root: root, rules: []*expr{nil}, memo: map[string]int{}, shared: map[string]int{}}
+	c := &schemaCompiler{
+		root: root, rules: []*expr{nil}, memo: map[string]int{}, shared: map[string]int{}, budget: newBudget(),
+	}
 	rule, err := c.rule(root)
 	if err != nil {
 		return source{}, err
@@ -185,7 +190,8 @@ func (c *schemaCompiler) expand(schemas []*value) (together, error) {
 // resolve returns what a $ref refers to, within the document.
 func (c *schemaCompiler) resolve(r *value) (*value, error) {
 	bad := func(reason string) (*value, error) {
-		return nil, &SchemaError{Pointer: strings.TrimSuffix(r.pointer, "/$ref"), Keyword: "$ref", Reason: fmt.Sprintf("%q %s", r.text, reason)}
+		at := strings.TrimSuffix(r.pointer, "/$ref")
+		return nil, &SchemaError{Pointer: at, Keyword: "$ref", Reason: fmt.Sprintf("%q %s", r.text, reason)}
 	}
 	if r.kind != '"' {
 		return bad("is not a string")
@@ -462,9 +468,9 @@ func (c *schemaCompiler) enumerated(bases, values []*value, allowed map[string]b
 		if err != nil {
 			return nil, err
 		}
-		text := v.literalText()
+		text := c.spelled(v.literalText())
 		if e != nil && e.op != opRef { // there are keywords for strings
-			d, err := regular(e)
+			d, err := c.budget.regular(e)
 			if err != nil {
 				return nil, err
 			}

@@ -177,13 +177,14 @@ func (w *objectWriter) others(bases []*value, names []string) error {
 		if len(keys) > 0 || len(schemas) > 0 {
 			return fault(patterns, "patternProperties", "is not supported together with propertyNames or schemas of additionalProperties")
 		}
-		k, err := parseRegexp(m.name, false, jsonRunes)
+		k, err := parseRegexp(m.name, false, w.c.runes)
 		if err != nil {
 			return patternFault(patterns, "patternProperties", err)
 		}
 		return w.otherMember(seq(literal(`"`), k, literal(`"`)), []*value{m.value})
 	}
-	if !allowed || !asked && len(names) > 0 {
+	declared := len(names) > 0 || slices.ContainsFunc(bases, func(b *value) bool { return b.get("properties") != nil })
+	if !allowed || !asked && declared {
 		return nil
 	}
 	if len(keys) > 0 {
@@ -207,7 +208,7 @@ func (w *objectWriter) others(bases []*value, names []string) error {
 		}
 		return w.otherMember(k, schemas)
 	}
-	k, err := keyOtherThan(names)
+	k, err := w.c.keyOtherThan(names)
 	if err != nil {
 		return err
 	}
@@ -239,7 +240,7 @@ func (w *objectWriter) from(i, k int) *expr {
 		return seq(w.other, repeat(seq(comma, w.other), low, high))
 	}
 	p := w.properties[i]
-	with := seq(key(p.name), p.value, w.tailRule(i+1, k+1))
+	with := seq(w.c.key(p.name), p.value, w.tailRule(i+1, k+1))
 	if p.required {
 		return with
 	}
@@ -282,7 +283,7 @@ func (w *objectWriter) tail(i, k int) *expr {
 		return repeat(seq(comma, w.other), low, high)
 	}
 	p := w.properties[i]
-	with := seq(comma, key(p.name), p.value)
+	with := seq(comma, w.c.key(p.name), p.value)
 	if !w.counts {
 		if !p.required {
 			with = optional(with)

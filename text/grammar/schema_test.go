@@ -24,6 +24,7 @@ func TestSchema(t *testing.T) {
 		{`{"properties":{"a":{"type":"integer"}},"additionalProperties":{"type":"string"}}`,
 			`{}|{"a":1}|{"a":1,"ab":"x"}|{"b":"x","":"y"}`, `{"a":"x"}|{"b":1}|{"b":"x","a":1}|{"b":"x","a":"x"}`},
 		{`{"required":["x"],"additionalProperties":{"type":"null"}}`, `{"x":null}|{"x":null,"y":null}`, `{}|{"x":1}`},
+		{`{"type":"object","properties":{}}`, `{}`, `{"a":1}`},
 		{`{"type":"object","additionalProperties":false}`, `{}|{ }`, `{"a":1}`},
 		{`{"type":"object","propertyNames":{"pattern":"^[a-c]$"},"additionalProperties":{"type":"integer"},"minProperties":1,"maxProperties":2}`,
 			`{"a":1}|{"a":1,"c":2}`, `{}|{"d":1}|{"a":1,"b":2,"c":3}`},

@@ -46,6 +46,36 @@ func patternFault(v *value, keyword string, err error) error {
 	return err
 }
 
+// patterns writes the patterns and formats of strings, of characters as runes writes them.
+func (c *schemaCompiler) patterns(bases []*value, runes func([]runeRange) *expr) ([]*expr, error) {
+	var list []*expr
+	for _, b := range bases {
+		if p := b.get("pattern"); p != nil {
+			if p.kind != '"' {
+				return nil, fault(b, "pattern", "must be a string")
+			}
+			e, err := parseRegexp(p.text, false, runes)
+			if err != nil {
+				return nil, patternFault(b, "pattern", err)
+			}
+			list = append(list, e)
+		}
+		if f := b.get("format"); f != nil {
+			if f.kind != '"' {
+				return nil, fault(b, "format", "must be a string")
+			}
+			if p, ok := formats[f.text]; ok {
+				e, err := parseRegexp(p, true, runes)
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, e)
+			}
+		}
+	}
+	return list, nil
+}
+
 // string writes the strings that fit all bases.
 func (c *schemaCompiler) string(bases []*value) (*expr, error) {
 	low, err := size(bases, "minLength", true, 0)
@@ -59,43 +89,22 @@ func (c *schemaCompiler) string(bases []*value) (*expr, error) {
 	if high == maxRepeat {
 		high = -1
 	}
-	var list []*expr
-	for _, b := range bases {
-		if p := b.get("pattern"); p != nil {
-			if p.kind != '"' {
-				return nil, fault(b, "pattern", "must be a string")
-			}
-			e, err := parseRegexp(p.text, false, jsonRunes)
-			if err != nil {
-				return nil, patternFault(b, "pattern", err)
-			}
-			list = append(list, e)
-		}
-		if f := b.get("format"); f != nil {
-			if f.kind != '"' {
-				return nil, fault(b, "format", "must be a string")
-			}
-			if p, ok := formats[f.text]; ok {
-				e, err := parseRegexp(p, true, jsonRunes)
-				if err != nil {
-					return nil, err
-				}
-				list = append(list, e)
-			}
-		}
+	list, err := c.patterns(bases, c.runes)
+	if err != nil {
+		return nil, err
 	}
 	if len(list) == 0 {
 		if low == 0 && high < 0 {
-			return c.common("string", func() *expr { return jsonString(0, -1) }), nil
+			return c.common("string", func() *expr { return c.jsonString(0, -1) }), nil
 		}
-		return jsonString(low, high), nil
+		return c.jsonString(low, high), nil
 	}
 	if low > 0 || high >= 0 {
-		list = append(list, repeat(jsonRunes([]runeRange{{0, maxRune}}), low, high))
+		list = append(list, repeat(c.runes([]runeRange{{0, maxRune}}), low, high))
 	}
 	body := list[0]
 	if len(list) > 1 {
-		if body, err = intersection(list...); err != nil {
+		if body, err = c.budget.intersection(list...); err != nil {
 			return nil, err
 		}
 	}
@@ -111,7 +120,8 @@ func numberBounds(bases []*value) (low, high bound, err error) {
 			sign     int // of a tighter bound against another
 			excluded bool
 		}{
-			{"minimum", &low, 1, false}, {"exclusiveMinimum", &low, 1, true}, {"maximum", &high, -1, false}, {"exclusiveMaximum", &high, -1, true},
+			{"minimum", &low, 1, false}, {"exclusiveMinimum", &low, 1, true},
+			{"maximum", &high, -1, false}, {"exclusiveMaximum", &high, -1, true},
 		} {
 			v := b.get(k.keyword)
 			if v == nil {
@@ -208,7 +218,7 @@ func (c *schemaCompiler) number(bases []*value, integer bool) (*expr, error) {
 		if !bounded {
 			e = anyInteger()
 		}
-		if e, err = intersection(e, &expr{op: opDFA, dfa: multiples(int(d.Num().Int64()))}); err != nil {
+		if e, err = c.budget.intersection(e, &expr{op: opDFA, dfa: multiples(int(d.Num().Int64()))}); err != nil {
 			return nil, err
 		}
 		bounded = true
@@ -233,7 +243,8 @@ func multiples(n int) *dfa {
 }
 
 // space is the white space between the parts of objects and arrays: none, a space, or line ends and what indents.
-var space = optional(alt(literal(" "), seq(repeat(literal("\n"), 1, 2), repeat(class(runeRange{' ', ' '}, runeRange{'\t', '\t'}), 0, 20))))
+var space = optional(alt(literal(" "),
+	seq(repeat(literal("\n"), 1, 2), repeat(class(runeRange{' ', ' '}, runeRange{'\t', '\t'}), 0, 20))))
 
 // comma separates members and elements.
 var comma = seq(literal(","), space)
@@ -351,8 +362,8 @@ func (c *schemaCompiler) anyValue() (*expr, error) {
 }
 
 // key writes the name of a member and the colon behind it.
-func key(name string) *expr {
-	return seq(literal(quoteJSON(name)+":"), optional(literal(" ")))
+func (c *schemaCompiler) key(name string) *expr {
+	return seq(literal(c.spelled(quoteJSON(name))+":"), optional(literal(" ")))
 }
 
 // number of a position, for messages and names of rules.

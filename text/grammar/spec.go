@@ -20,10 +20,8 @@ func (s Spec) IsZero() bool { return s == Spec{} }
 // ErrManySpecs says that a Spec asks for several grammars.
 var ErrManySpecs = errors.New("grammar: more than one form is asked for")
 
-// Compile returns the grammar of a spec, which is kept for the next that asks for the same. Errors are those of the
-// language, or [ErrManySpecs].
-func (v *Vocabulary) Compile(s Spec) (*Grammar, error) {
-	var compile func(b *Builder) (Part, error)
+// part returns what writes the one language that the spec uses.
+func (s Spec) part() (write func(b *Builder) (Part, error), err error) {
 	n := 0
 	for _, l := range []struct {
 		asked bool
@@ -36,14 +34,24 @@ func (v *Vocabulary) Compile(s Spec) (*Grammar, error) {
 		{s.Regexp != "", func(b *Builder) (Part, error) { return b.Regexp(s.Regexp) }},
 	} {
 		if l.asked {
-			compile = l.part
+			write = l.part
 			n++
 		}
 	}
 	if n != 1 {
 		return nil, fmt.Errorf("%w: %d of them", ErrManySpecs, n)
 	}
-	return v.Cached(s, func() (*Grammar, error) { return build(v, compile) })
+	return write, nil
+}
+
+// Compile returns the grammar of a spec, which is kept for the next that asks for the same. Errors are those of the
+// language, or [ErrManySpecs].
+func (v *Vocabulary) Compile(s Spec) (*Grammar, error) {
+	write, err := s.part()
+	if err != nil {
+		return nil, err
+	}
+	return v.Cached(s, func() (*Grammar, error) { return build(v, write) })
 }
 
 // Cached returns the grammar that is kept under a key, or else that of compile, which it then keeps as long as there is

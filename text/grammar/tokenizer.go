@@ -15,7 +15,9 @@ func FromTokenizer(t *tokenizer.Tokenizer) (*Vocabulary, error) {
 			tokens[i] = Token{Bytes: t.Piece(id, false)}
 		}
 	}
-	o := VocabularyOptions{EOG: t.EOG(), Encode: func(text string) ([]int32, error) { return t.Encode(text, tokenizer.Options{}) }}
+	o := VocabularyOptions{EOG: t.EOG(), Encode: func(text string) ([]int32, error) {
+		return t.Encode(text, tokenizer.Options{})
+	}}
 	if id, ok := t.EOT(); ok && t.IsEOG(id) { // first, since it is the one that is forced
 		for i, e := range o.EOG {
 			if e == id {

@@ -75,7 +75,7 @@ func NewVocabulary(tokens []Token, o VocabularyOptions) (*Vocabulary, error) {
 			if _, dup := v.control[string(t.Bytes)]; !dup {
 				v.control[string(t.Bytes)] = id
 			}
-		case slices.Contains(v.eog, id):
+		case slices.Contains(v.eog, id), bytes.IndexByte(t.Bytes, controlMark) >= 0: // the mark is in no text
 			continue
 		}
 		words = append(words, word{v.bytesOf(id), id})
@@ -87,10 +87,14 @@ func NewVocabulary(tokens []Token, o VocabularyOptions) (*Vocabulary, error) {
 
 // bytesOf returns what a grammar sees of a token.
 func (v *Vocabulary) bytesOf(id int32) []byte {
-	if t := v.tokens[id]; t.Control && len(t.Bytes) > 0 {
+	t := v.tokens[id]
+	switch {
+	case t.Control && len(t.Bytes) > 0:
 		return controlBytes(id)
+	case bytes.IndexByte(t.Bytes, controlMark) >= 0:
+		return nil
 	}
-	return v.tokens[id].Bytes
+	return t.Bytes
 }
 
 // HasControl reports whether there is a control token of this text.
