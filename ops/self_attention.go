@@ -93,9 +93,12 @@ var SelfAttentionOp = Register(&Def{
 		// The largest first: smaller ones are parts of them.
 		var cs []Case
 		types := append([]tensor.DType{tensor.F16}, tensor.CacheTypes()...)
-		for i := range 16 {
+		for i := range 16 + len(types) {
 			gated, norm, rope, sinks := i&8 == 0, i&4 == 0, i&2 == 0, i&1 == 0
-			dt := types[i%len(types)]
+			dt, pairing := types[i%len(types)], Pairing(i>>2&1)
+			if i >= 16 { // all types with the other pairing
+				dt, rope, pairing = types[i-16], true, Interleaved
+			}
 			page, heads, kv, dim := 32, 4, 2, 64
 			b := layout(page, span{70, 1}, span{0, 3}, span{31, 2}).padded(1)
 			a := SelfAttentionAttrs{Attention: AttentionAttrs{Scale: 0.125}}
@@ -103,7 +106,7 @@ var SelfAttentionOp = Register(&Def{
 			if gated {
 				width *= 2
 			}
-			c := Case{Name: fmt.Sprintf("%v/gated=%v/norm=%v/rope=%v/sinks=%v", dt, gated, norm, rope, sinks), Args: []Arg{
+			c := Case{Name: fmt.Sprintf("%v/gated=%v/norm=%v/rope=%v-%v/sinks=%v/%d", dt, gated, norm, rope, pairing, sinks, i), Args: []Arg{
 				f32(b.tokens, heads, width), f32(b.tokens, kv, dim), f32(b.tokens, kv, dim), i32(b.pos), i32(b.seq), b.pageTable(),
 				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, page, kv, dim}}, {Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, page, kv, dim}}}}
 			if norm {
@@ -111,7 +114,7 @@ var SelfAttentionOp = Register(&Def{
 				c.Args = append(c.Args, f32(dim), f32(dim))
 			}
 			if rope {
-				a.RoPE = RoPEAttrs{NRot: []int{dim, dim / 2}[i>>1&1], Pairing: Pairing(i >> 2 & 1), MScale: 1}
+				a.RoPE = RoPEAttrs{NRot: []int{dim, dim / 2}[i>>1&1], Pairing: pairing, MScale: 1}
 				freqs := f32(a.RoPE.NRot / 2)
 				freqs.Gen = between(0, 1)
 				c.Args = append(c.Args, freqs)

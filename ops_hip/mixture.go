@@ -145,12 +145,13 @@ func (m *mixture) matrix(split bool) []Launch {
 	order := 2 * weights
 	tiles := 3 * weights
 	packed := tiles + aligned(4*int64(1+3*s.tiles()))
-	floats := packed + aligned(y.bytes()) // logits, then the first half's result, then the second half's
-	scratch := floats + 4*max(int64(m.tokens*m.experts), int64(pairs*m.ff), int64(pairs*m.out))
-	product := func(w weightType, a Args, rows, tile, k, per int, f packForm) Launch {
+	floats := packed + aligned(y.bytes()) // logits, then the first half's result
+	second := floats + aligned(4*max(int64(m.tokens*m.experts), int64(pairs*m.ff)))
+	scratch := second + 4*int64(pairs*m.out)
+	product := func(w weightType, a Args, result int64, rows, tile, k, per int, f packForm) Launch {
 		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
 			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{128},
-			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(floats).i32s(m.experts, rows, k, per, f.low)}
+			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
 	}
 	ls := []Launch{
 		{Object: "mul_mat_float", Symbol: "mul_mat_f32_tile", Grid: [3]uint32{Blocks(m.experts, 64), Blocks(m.tokens, 64)}, Block: [3]uint32{256},
@@ -160,19 +161,21 @@ func (m *mixture) matrix(split bool) []Launch {
 				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},
 		{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(0).ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, m.rows())},
-		product(m.first, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp), m.ff, 64, m.in, m.choices, x),
+		product(m.first, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
+			floats, m.ff, 64, m.in, m.choices, x),
 		{Object: "mul_mat_x", Symbol: string(y.kind), Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(floats).ScratchPtr(packed).ScratchPtr(packed+y.scales()).i32s(m.ff, y.low)},
-		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).NullPtr(), m.out, 128, m.ff, 1, y),
+		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).NullPtr(),
+			second, m.out, 128, m.ff, 1, y),
 	}
 	if m.norm {
 		ls = append(ls, normLaunch("mixture_norm", normName(n.Out[1].Shape), n, n.Out[1].Shape,
-			Args{}.Ptr(n.In[0]).ScratchPtr(floats).ScratchPtr(weights).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(m.choices),
+			Args{}.Ptr(n.In[0]).ScratchPtr(second).ScratchPtr(weights).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(m.choices),
 			n.Attrs.(ops.MixtureNormAttrs).Norm.Eps))
 	} else {
 		ls = append(ls, Launch{Object: "weighted_sum", Symbol: "weighted_sum_f32",
 			Grid: [3]uint32{uint32(m.tokens), Blocks(m.out, 256)}, Block: [3]uint32{256},
-			Args: Args{}.ScratchPtr(floats).ScratchPtr(weights).Ptr(n.Result(0)).i32s(m.choices, m.out)})
+			Args: Args{}.ScratchPtr(second).ScratchPtr(weights).Ptr(n.Result(0)).i32s(m.choices, m.out)})
 	}
 	for i := range ls {
 		ls[i].Scratch = scratch

@@ -52,7 +52,7 @@ func newTraffic(s step, spec kv.Spec, chosen int) traffic {
 // all of weights, activations and scratch memory, and of tables, caches and states what the step's tokens need. A launch
 // that reads an operand again does not find that here.
 func (t traffic) moved(l opship.Planned) (float64, error) {
-	total := float64(l.Launch.Scratch)
+	total := float64(l.Scratch)
 	seen := map[ops.Value]bool{}
 	for _, v := range l.Launch.Args.Values() {
 		own := ops.Owner(v)
@@ -90,6 +90,8 @@ func (t traffic) movedOf(n *ops.Node, v ops.Value) (float64, error) {
 		return whole * float64(min(t.tokens, shape[0])) / float64(shape[0]), nil
 	case leaf.Leaf == ops.Weight && len(shape) == 3:
 		return whole * t.expertShare(shape[0]), nil
+	case n.Op == ops.SelfAttentionOp && v == ops.Owner(n.In[0]) && shape.Elems() == 2*n.Out[0].Shape.Elems():
+		return whole / 2, nil // one launch reads the queries in it, and the other their gates
 	case n.Op == ops.RowsOp || n.Op == ops.SliceOp: // they read what they write
 		out, err := tensor.Bytes(n.Out[0].DType, n.Out[0].Shape)
 		return min(whole, float64(out)), err
