@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -101,32 +102,84 @@ func angleFloor(data func(operand int) []float32, pos, freqs int) float64 {
 	return 4 * angle * angle * unit * unit
 }
 
-// deviceFloor is Floor, and more where the device declares that it quantizes activations to 8 bits. A block
-// that is scaled to its largest magnitude m is rounded to multiples of m/127, uniformly, which costs (m/127)²/12 in
-// the mean square. The expected m² of b normal numbers is at most 2 ln b times their variance.
+// deviceFloor is Floor, and more where the device declares that it quantizes activations to 8 bits.
 func deviceFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) float64 {
 	floor := Floor(n, data)
-	rounds := dev.Caps().Rounds
-	if rounds == nil {
-		return floor
+	if dev.Caps().Rounds != nil {
+		floor += declaredFloor(dev, n, data)
 	}
-	block := rounds(n)
-	if block <= 0 {
-		return floor
+	return floor
+}
+
+// declaredFloor returns what quantizing activations costs n, or the products of its expansion, which stands for an op that
+// the device does not have.
+func declaredFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) float64 {
+	if block := dev.Caps().Rounds(n); block > 0 {
+		var x []float32
+		if data != nil {
+			x = data(0)
+		}
+		return roundingFloor(x, block)
 	}
-	ratio := 2 * math.Log(float64(block))
-	if data != nil {
-		x := data(0)
-		if mean := rms(x); mean > 0 {
-			var sum float64
-			for lo := 0; lo < len(x); lo += block {
-				b := x[lo:min(lo+block, len(x))]
-				sum += peak(b) * peak(b) * float64(len(b))
+	if n.Op == nil || n.Op.Expand == nil || dev.Supports(n) {
+		return 0
+	}
+	operands, nodes := expansion(n)
+	var total float64
+	for _, e := range nodes {
+		one := declaredFloor(dev, e, nil)
+		if one == 0 {
+			continue
+		}
+		if block := dev.Caps().Rounds(e); block > 0 {
+			if i := slices.Index(operands, ops.Owner(e.In[0])); i < 0 {
+				// What a gate made: products of numbers, whose largest magnitudes are as the squares of normal ones.
+				one = min(float64(block), math.Pow(2*math.Log(float64(block)), 2)) / (12 * 127 * 127)
+			} else if data != nil {
+				one = roundingFloor(data(i), block)
 			}
-			ratio = math.Max(ratio, sum/float64(len(x))/(mean*mean))
+		}
+		if grouped(n.Op) { // each result is one of the products
+			total = max(total, one)
+		} else {
+			total += one
 		}
 	}
-	return floor + ratio/(12*127*127)
+	return total
+}
+
+// roundingFloor returns what quantizing x to 8 bits costs, where so many neighbours as block share a scale. A block that is
+// scaled to its largest magnitude m is rounded to multiples of m/127, uniformly, which costs (m/127)²/12 in the mean
+// square. The expected m² of b normal numbers, for which nil stands, is at most 2 ln b times their variance.
+func roundingFloor(x []float32, block int) float64 {
+	ratio := 2 * math.Log(float64(block))
+	if mean := rms(x); mean > 0 {
+		var sum float64
+		for lo := 0; lo < len(x); lo += block {
+			b := x[lo:min(lo+block, len(x))]
+			sum += peak(b) * peak(b) * float64(len(b))
+		}
+		ratio = math.Max(ratio, sum/float64(len(x))/(mean*mean))
+	}
+	return ratio / (12 * 127 * 127)
+}
+
+// expansion returns the nodes of the expansion of n, and its operands in them.
+func expansion(n *ops.Node) (operands []ops.Value, nodes []*ops.Node) {
+	g := &ops.Graph{}
+	for i, v := range n.In {
+		t := tensor.Tensor{Name: fmt.Sprint("in", i), DType: v.DType(), Shape: v.Shape()}
+		switch r := ops.Root(v); r.Leaf {
+		case ops.Weight:
+			operands = append(operands, g.Weight(t))
+		case ops.State:
+			operands = append(operands, g.State(t))
+		default:
+			operands = append(operands, g.Input(t.Name, t.DType, t.Shape...))
+		}
+	}
+	n.Op.Expand(g, operands, n.Attrs)
+	return operands, g.Nodes
 }
 
 // terms returns the length of the longest sum in n's op.
