@@ -167,6 +167,7 @@ func (c *client) chat(ctx context.Context, messages []message) (sample, error) {
 					Content   string
 					Reasoning string `json:"reasoning_content"`
 				}
+				Finish string `json:"finish_reason"`
 			}
 			Usage *usage
 			Error *struct{ Message string }
@@ -181,8 +182,8 @@ func (c *client) chat(ctx context.Context, messages []message) (sample, error) {
 			s.usage = *chunk.Usage
 		}
 		for _, choice := range chunk.Choices {
-			if choice.Delta.Content == "" && choice.Delta.Reasoning == "" {
-				continue
+			if choice.Delta.Content == "" && choice.Delta.Reasoning == "" && (choice.Finish == "" || !last.IsZero()) {
+				continue // the end counts where it is all that comes: tokens may have no text
 			}
 			if text.WriteString(choice.Delta.Content); last.IsZero() {
 				s.first = now.Sub(start)
@@ -199,7 +200,7 @@ func (c *client) chat(ctx context.Context, messages []message) (sample, error) {
 	case !complete:
 		return s, errors.New("bench: the stream ended before its end")
 	case last.IsZero():
-		return s, errors.New("bench: an answer without text")
+		return s, errors.New("bench: an answer without text or end")
 	}
 	return s, nil
 }
