@@ -23,7 +23,7 @@ test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; 
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick; make test-all runs them
-	$(GO) run ./internal/testsum -vet=off -timeout 60m ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
+	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
 
 .PHONY: test-all
 test-all: lint test long race soak openai peer slow k8s ## everything, long fuzzing included
