@@ -120,7 +120,7 @@ space := $(subst ,, )
 EMULATED_TESTS ?= gfx1100 gfx1151 gfx1201
 
 .PHONY: emulator
-emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types; Ember and more on EMULATED_TESTS (within 6 minutes on 2 cores)
+emulator: build ## every shipped AMD code object, executed on the CPU over all ops and types; Ember and more on EMULATED_TESTS
 	set -e; for t in $(EMULATED); do \
 	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED_TESTS)) $(GO) test ./ops_hip/... ./tensor/quant

@@ -44,11 +44,7 @@ func Group(g *ops.Graph, outs []ops.Value, supports func(*ops.Node) bool) (*ops.
 				results = append(results, p.Result(0))
 			}
 		}
-		mapped := make([]ops.Value, len(in))
-		for i, v := range in {
-			mapped[i] = m[v]
-		}
-		res := to.Add(op, attrs, mapped...)
+		res := to.Add(op, attrs, mapped(m, in)...)
 		if err := to.Err(); err != nil {
 			return nil, nil, fmt.Errorf("fuse: %s: %w", n.Pos, err)
 		}
@@ -57,11 +53,7 @@ func Group(g *ops.Graph, outs []ops.Value, supports func(*ops.Node) bool) (*ops.
 			m[r] = res[i]
 		}
 	}
-	mapped := make([]ops.Value, len(outs))
-	for i, o := range outs {
-		mapped[i] = m[o]
-	}
-	return to, mapped, nil
+	return to, mapped(m, outs), nil
 }
 
 // grouped returns the group of each product, in the order of recording.

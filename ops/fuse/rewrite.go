@@ -56,11 +56,7 @@ func rewrite(g *ops.Graph, ps []*pattern, outs []ops.Value) (*ops.Graph, []ops.V
 			}
 			op, attrs, in, results = f.pattern.def, f.attrs, f.in, f.outs
 		}
-		mapped := make([]ops.Value, len(in))
-		for i, v := range in {
-			mapped[i] = m[v]
-		}
-		res := to.Add(op, attrs, mapped...)
+		res := to.Add(op, attrs, mapped(m, in)...)
 		if err := to.Err(); err != nil {
 			return nil, nil, fmt.Errorf("fuse: %s: %w", n.Pos, err)
 		}
@@ -69,11 +65,16 @@ func rewrite(g *ops.Graph, ps []*pattern, outs []ops.Value) (*ops.Graph, []ops.V
 			m[r] = res[i]
 		}
 	}
-	mapped := make([]ops.Value, len(outs))
-	for i, o := range outs {
-		mapped[i] = m[o]
+	return to, mapped(m, outs), nil
+}
+
+// mapped returns what m has for each of vs.
+func mapped(m map[ops.Value]ops.Value, vs []ops.Value) []ops.Value {
+	all := make([]ops.Value, len(vs))
+	for i, v := range vs {
+		all[i] = m[v]
 	}
-	return to, mapped, nil
+	return all
 }
 
 func allResults(n *ops.Node) []ops.Value {
