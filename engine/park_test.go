@@ -23,18 +23,21 @@ func TestMakingRoom(t *testing.T) {
 			r := &fake.Runner{Lim: runner.Limits{Seqs: 6, Batch: 32, Context: 100}, Pages: c.pages, Checkpoints: c.checkpoints}
 			e := start(t, r, func(o *engine.Config) { o.Checkpoints = c.checkpoints })
 			alone := start(t, &fake.Runner{Lim: runner.Limits{Context: 100}}, nil)
-			var wait sync.WaitGroup
-			for i := range 60 {
+			requests, want := make([][]engine.Request, 60), make([][]string, 60)
+			for i := range requests {
 				prompt := strings.Repeat(fmt.Sprint(i%7), 10+rng.IntN(40))
-				make := func(seed uint64) engine.Request {
+				for n := 1 + rng.IntN(9)/6*3; len(requests[i]) < n; {
 					r := request(prompt, 10+i%30)
-					r.Sampling = sample.Params{Temperature: 1, Seed: seed}
-					return r
+					r.Sampling = sample.Params{Temperature: 1, Seed: uint64(len(requests[i]))}
+					text, _, err := read(submit(t, alone, r))
+					if err != nil {
+						t.Fatal(err)
+					}
+					requests[i], want[i] = append(requests[i], r), append(want[i], text)
 				}
-				rs := []engine.Request{make(0)}
-				for len(rs) < 1+rng.IntN(9)/6*3 {
-					rs = append(rs, make(uint64(len(rs))))
-				}
+			}
+			var wait sync.WaitGroup
+			for i, rs := range requests { // all at once, so that they always are too many
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				cancelled := rng.IntN(6) == 0
@@ -43,17 +46,13 @@ func TestMakingRoom(t *testing.T) {
 					t.Fatal(err)
 				}
 				for j, s := range seqs {
-					want, _, err := read(submit(t, alone, make(uint64(j))))
-					if err != nil {
-						t.Fatal(err)
-					}
 					wait.Go(func() {
 						if cancelled {
 							cancel()
 						}
 						got, _, err := read(s)
-						if !cancelled && (err != nil || got != want) {
-							t.Errorf("request %d, choice %d: %q, %v, alone %q", i, j, got, err, want)
+						if !cancelled && (err != nil || got != want[i][j]) {
+							t.Errorf("request %d, choice %d: %q, %v, alone %q", i, j, got, err, want[i][j])
 						}
 					})
 				}
