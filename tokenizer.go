@@ -44,6 +44,10 @@ func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) { return t.tok.En
 // Decode returns the text of ids, valid UTF-8; special renders control tokens too.
 func (t *Tokenizer) Decode(ids []int32, special bool) string { return t.tok.Decode(ids, special) }
 
+// Piece returns the bytes of an id in a new slice, which may be a part of a character. Control tokens have bytes only if
+// special is set, but for the markers of thoughts and tool calls.
+func (t *Tokenizer) Piece(id int32, special bool) []byte { return t.tok.Piece(id, special) }
+
 // NewStream returns a decoder for the ids of one text, which gives each piece as soon as its characters are complete. It
 // serves one goroutine.
 func (t *Tokenizer) NewStream(special bool) engine.Decoder { return t.tok.NewStream(special) }

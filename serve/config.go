@@ -89,6 +89,9 @@ type Tokenizer interface {
 	EncodePrompt(text string) ([]int32, error)
 	// Decode returns the bytes of ids, with the text of special tokens if special is set.
 	Decode(ids []int32, special bool) string
+	// Piece returns the bytes of one id, which may be parts of characters; of special tokens those of their text if special
+	// is set.
+	Piece(id int32, special bool) []byte
 	// NewStream returns a decoder for one sequence.
 	NewStream(special bool) engine.Decoder
 }

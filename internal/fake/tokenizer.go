@@ -40,6 +40,11 @@ func (Tokenizer) Decode(ids []int32, special bool) string {
 	return string(b)
 }
 
+// Piece returns the bytes of an id.
+func (t Tokenizer) Piece(id int32, special bool) []byte {
+	return []byte(t.Decode([]int32{id}, special))
+}
+
 // NewStream returns a decoder that holds back incomplete characters.
 func (t Tokenizer) NewStream(special bool) engine.Decoder { return &stream{special: special} }
 
