@@ -54,20 +54,22 @@ func New(c Config) (*Server, error) {
 	}
 	mux := http.NewServeMux()
 	for path, h := range map[string]http.Handler{
-		"/v1/chat/completions": method(http.MethodPost, s.guard(s.chat)),
-		"/v1/completions":      method(http.MethodPost, s.guard(s.completion)),
-		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
-		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
-		"/admin/ps":            method(http.MethodGet, s.guardAdmin(s.ps)),
-		"/admin/load":          method(http.MethodPost, s.guardAdmin(s.load)),
-		"/admin/unload":        method(http.MethodPost, s.guardAdmin(s.unload)),
-		"/admin/drain":         method(http.MethodPost, s.guardAdmin(s.drain)),
-		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
-		"/startupz":            method(http.MethodGet, http.HandlerFunc(s.started)),
-		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
-		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
-		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
-		"/":                    http.HandlerFunc(s.notFound),
+		"/v1/chat/completions":      method(http.MethodPost, s.guard(s.chat)),
+		"/v1/completions":           method(http.MethodPost, s.guard(s.completion)),
+		"/v1/messages":              anthropicErrors(method(http.MethodPost, s.guard(s.messages))),
+		"/v1/messages/count_tokens": anthropicErrors(method(http.MethodPost, s.guard(s.countTokens))),
+		"/v1/models":                method(http.MethodGet, s.guard(s.listModels)),
+		"/v1/models/{id...}":        method(http.MethodGet, s.guard(s.getModel)),
+		"/admin/ps":                 method(http.MethodGet, s.guardAdmin(s.ps)),
+		"/admin/load":               method(http.MethodPost, s.guardAdmin(s.load)),
+		"/admin/unload":             method(http.MethodPost, s.guardAdmin(s.unload)),
+		"/admin/drain":              method(http.MethodPost, s.guardAdmin(s.drain)),
+		"/livez":                    method(http.MethodGet, http.HandlerFunc(s.live)),
+		"/startupz":                 method(http.MethodGet, http.HandlerFunc(s.started)),
+		"/readyz":                   method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/health":                   method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/metrics":                  method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/":                         http.HandlerFunc(s.notFound),
 	} {
 		mux.Handle(path, h)
 	}
