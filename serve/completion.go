@@ -89,7 +89,7 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *gen
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	queues := make([]logprobQueue, len(g.seqs))
-	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
+	s.forward(r.Context(), g, out, openaiTeller{out, func(i int, t engine.Token) {
 		c := openai.CompletionChoice{Index: i, Text: t.Text}
 		if g.options.Logprobs {
 			if ready := queues[i].add(t); len(ready) > 0 {
@@ -109,5 +109,5 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *gen
 			chunk.Choices, chunk.Usage = []openai.CompletionChoice{}, new(g.usage())
 			out.event(chunk)
 		}
-	})
+	}})
 }

@@ -15,12 +15,18 @@ type Usage struct {
 	CompletionTokens int `json:"completion_tokens"`
 	TotalTokens      int `json:"total_tokens"`
 
-	PromptTokensDetails *PromptTokensDetails `json:"prompt_tokens_details,omitempty"` // of servers that keep prompts
+	PromptTokensDetails     *PromptTokensDetails     `json:"prompt_tokens_details,omitempty"` // of servers that keep prompts
+	CompletionTokensDetails *CompletionTokensDetails `json:"completion_tokens_details,omitempty"`
 }
 
 // PromptTokensDetails says what became of the tokens of the prompt.
 type PromptTokensDetails struct {
 	CachedTokens int `json:"cached_tokens"` // were not read, because what they lead to was kept
+}
+
+// CompletionTokensDetails says what tokens were generated for.
+type CompletionTokensDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"` // thoughts and their markers
 }
 
 // ChatCompletion is the answer to a chat request without stream.
