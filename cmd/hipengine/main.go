@@ -34,6 +34,7 @@ type commands struct {
 	PS         psCmd         `cmd:"" name:"ps" help:"Show the models of a running server."`
 	Load       loadCmd       `cmd:"" help:"Load a model on a running server."`
 	Unload     unloadCmd     `cmd:"" help:"Unload a model on a running server."`
+	Health     healthCmd     `cmd:"" help:"Ask a running server whether it is ready."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
@@ -47,6 +48,8 @@ type commands struct {
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
 	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes, or how a server answers (bench serve)."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Show the values of a command's flags, and where each comes from."`
+	Completion completionCmd `cmd:"" help:"Write what a shell needs to complete command lines."`
+	Man        manCmd        `cmd:"" help:"Write a manual page."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 
 	file *configFile // that Config names

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/internal/supervise"
@@ -148,6 +151,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	default:
 	}
 	worker.Ready()
+	if worker == nil {
+		notify(daemon.SdNotifyReady, std.err)
+	}
 	for _, m := range p.List() {
 		when := ""
 		if m.State != pool.Loaded {
@@ -160,6 +166,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return err
 	case <-ctx.Done():
 	}
+	if worker == nil {
+		notify(daemon.SdNotifyStopping, std.err)
+	}
 	fmt.Fprintln(std.err, "hipengine: stopping; running answers may finish")
 	stop, cancel := context.WithTimeout(context.Background(), c.DrainDelay+c.Grace)
 	defer cancel()
@@ -167,6 +176,13 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return fmt.Errorf("answers were cut short after %v: %w", c.Grace, err)
 	}
 	return nil
+}
+
+// notify tells a service manager, if there is one, what state the service is in.
+func notify(state string, log io.Writer) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		fmt.Fprintf(log, "hipengine: NOTIFY_SOCKET: %v\n", err)
+	}
 }
 
 // listen returns where requests come from.
