@@ -21,8 +21,8 @@ type Installation struct {
 	Modified time.Time
 }
 
-// Installed lists the models of a folder by name: GGUF files and Hugging Face folders. An empty folder is [ModelFolder]; one
-// that does not exist holds none.
+// Installed lists the models of a folder by name: GGUF files and Hugging Face folders. An empty folder is
+// [ModelFolder]; one that does not exist holds none.
 func Installed(folder string) (models []Installation, err error) {
 	if folder == "" {
 		folder = ModelFolder()

@@ -140,7 +140,8 @@ func run(args []string, std stdio) int {
 
 // isUsage reports whether the command line is to blame.
 func isUsage(err error) bool {
-	return errors.As(err, new(usageError)) || errors.As(err, new(*hipengine.OptionError)) || errors.As(err, new(*hipengine.ParamsError))
+	return errors.As(err, new(usageError)) || errors.As(err, new(*hipengine.OptionError)) ||
+		errors.As(err, new(*hipengine.ParamsError))
 }
 
 // flagOf returns the flag that sets an option of the library.

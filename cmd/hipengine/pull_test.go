@@ -39,12 +39,14 @@ func TestPull(t *testing.T) {
 		t.Fatalf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
 	path := strings.TrimSpace(r.out)
-	if r = command(t, "", "run", "--device", "cpu", "--temp", "0", name, france); r.code != 0 || r.out != "The capital of France is Paris.\n" {
+	if r = command(t, "", "run", "--device", "cpu", "--temp", "0", name, france); r.code != 0 ||
+		r.out != "The capital of France is Paris.\n" {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
 	var all []listed
 	r = command(t, "", "list", "--json")
-	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all) != 1 || all[0].Name != name || all[0].Path != path || all[0].Bytes < 1e7 {
+	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all) != 1 || all[0].Name != name ||
+		all[0].Path != path || all[0].Bytes < 1e7 {
 		t.Errorf("exit %d, %v: %s%s", r.code, err, r.out, r.errOut)
 	}
 	if r = command(t, "", "rm", name); r.code != 0 || !strings.Contains(r.out, "0.01 GB are free again") {
@@ -72,7 +74,8 @@ func TestNoModel(t *testing.T) {
 	}{
 		{[]string{"run", "hf:a/b:Q9", "Hi"}, exitFailed, "is not in the cache"},
 		{[]string{"run", "hf:a", "Hi"}, exitFailed, "want hf:OWNER/NAME"},
-		{[]string{"run", "--pull", "hf:a/b:Q9", "Hi"}, exitFailed, "no such quantization; there is hf:a/b:Q8_0, hf:a/b:Q4_0"},
+		{[]string{"run", "--pull", "hf:a/b:Q9", "Hi"}, exitFailed,
+			"no such quantization; there is hf:a/b:Q8_0, hf:a/b:Q4_0"},
 		{[]string{"run", "--pull", "hf:a", "Hi"}, exitUsage, "want hf:OWNER/NAME"},
 		{[]string{"run", "--pull", "hf:c/d", "Hi"}, exitFailed, "401"},
 		{[]string{"run", "--pull", "hf:a/b:Q4_0", "Hi"}, exitFailed, "gguf"},
@@ -92,7 +95,8 @@ func TestNoModel(t *testing.T) {
 			t.Errorf("%q: exit %d, out %q, err %q, want %q", c.args, r.code, r.out, r.errOut, c.want)
 		}
 	}
-	if r := command(t, "", "run", "--device", "cpu", "What", "is", "the", "capital", "of", "France?"); !strings.Contains(r.errOut, "Ember answers") {
+	if r := command(t, "", "run", "--device", "cpu", "What", "is", "the", "capital", "of",
+		"France?"); !strings.Contains(r.errOut, "Ember answers") {
 		t.Errorf("exit %d, err %q", r.code, r.errOut)
 	}
 	if r := command(t, "", "rm", "--models", folder, "mistral"); r.code != 0 {

@@ -38,7 +38,8 @@ type sampleFlags struct {
 
 // params are the flags as the library has them.
 func (f sampleFlags) params() hipengine.Params {
-	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed, MaxTokens: f.MaxTokens}
+	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed,
+		MaxTokens: f.MaxTokens}
 }
 
 // formFlags hold the answer to a form. A value that begins with @ names a file.
@@ -69,8 +70,8 @@ func (f formFlags) constraint() (c hipengine.Constraint, err error) {
 	return c, nil
 }
 
-// split tells the model from the prompt. A word that looks like the name of a model, and is none, is an error: Ember must not
-// answer for another.
+// split tells the model from the prompt. A word that looks like the name of a model, and is none, is an error: Ember
+// must not answer for another.
 func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 	if _, ok := hipengine.Find(c.Model, c.modelFlags.Models); ok || c.Model == "" {
 		return c.Model, strings.Join(c.Prompt, " "), nil
@@ -82,14 +83,16 @@ func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 			folder = hipengine.ModelFolder()
 		}
 		missing := &hipengine.NotFoundError{Name: c.Model, Folder: folder, Similar: similar}
-		return "", "", usageError{fmt.Errorf("%w; if it is a word of the prompt, name the model: hipengine run ember %s ...", missing, c.Model)}
+		return "", "",
+			usageError{fmt.Errorf("%w; if it is a word of the prompt, name the model: hipengine run ember %s ...",
+				missing, c.Model)}
 	}
 	fmt.Fprintln(log, "hipengine: no MODEL is named: Ember answers, the small model that is built in")
 	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " "), nil
 }
 
-// looksLikeModel reports whether a word has what names of models have and other words rarely do: letters, digits, and signs that
-// join them.
+// looksLikeModel reports whether a word has what names of models have and other words rarely do: letters, digits, and
+// signs that join them.
 func looksLikeModel(word string) bool {
 	return nameLetters.MatchString(word) && strings.ContainsAny(word, "0123456789") && strings.ContainsAny(word, "-_:.")
 }

@@ -19,8 +19,8 @@ import (
 // Commit is that of the repository.
 const Commit = "0123456789abcdef0123456789abcdef01234567"
 
-// Hub is a server with one repository, a/b, of one commit, main and v1.0. Its large files lie on another host, as those of real
-// hubs do. Fields are set before the first request.
+// Hub is a server with one repository, a/b, of one commit, main and v1.0. Its large files lie on another host, as those
+// of real hubs do. Fields are set before the first request.
 type Hub struct {
 	*httptest.Server
 	Storage *httptest.Server  // the other host
@@ -106,7 +106,8 @@ func (h *Hub) tree(w http.ResponseWriter, r *http.Request) {
 		git := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...))
 		e := map[string]any{"type": "file", "oid": fmt.Sprintf("%x", git), "size": len(data), "path": n}
 		if len(data) >= h.Large {
-			e["lfs"] = map[string]any{"oid": fmt.Sprintf("%x", sha256.Sum256(data)), "size": len(data), "pointerSize": 134}
+			e["lfs"] = map[string]any{"oid": fmt.Sprintf("%x", sha256.Sum256(data)), "size": len(data),
+				"pointerSize": 134}
 		}
 		list = append(list, e)
 	}

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Cache is a folder of fetched models in the layout of huggingface_hub. Its methods may be called from several goroutines,
-// and several programs may use the folder.
+// Cache is a folder of fetched models in the layout of huggingface_hub. Its methods may be called from several
+// goroutines, and several programs may use the folder.
 type Cache struct{ Dir string }
 
-// DefaultCache returns the cache that huggingface_hub uses: $HF_HUB_CACHE, $HF_HOME/hub, or huggingface/hub in the user's
-// cache folder. Its Dir is empty if the system names none.
+// DefaultCache returns the cache that huggingface_hub uses: $HF_HUB_CACHE, $HF_HOME/hub, or huggingface/hub in the
+// user's cache folder. Its Dir is empty if the system names none.
 func DefaultCache() Cache {
 	if dir := os.Getenv("HF_HUB_CACHE"); dir != "" {
 		return Cache{dir}
@@ -130,8 +130,8 @@ type Cached struct {
 	files []string // slashed paths in the snapshot
 }
 
-// List returns the models that are there whole, by name. Repositories without any, such as those of other programs' models,
-// are left out.
+// List returns the models that are there whole, by name. Repositories without any, such as those of other programs'
+// models, are left out.
 func (c Cache) List() (models []Cached, err error) {
 	repos, err := filepath.Glob(filepath.Join(c.Dir, "models--*--*"))
 	if err != nil {

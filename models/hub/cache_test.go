@@ -22,8 +22,10 @@ func TestParseRef(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	for _, name := range []string{"a/b", "hf:", "hf:a", "hf:/b", "hf:a/", "hf:a/b:", "hf:a/b/", "hf:a/b/../c", "hf:../b", "hf:a/b@", "hf:a/b@..",
-		"hf:a/b@a..b", "hf:a--x/b", "hf:a/b:../../x", "hf:a/b//c", "hf:a/b/./c", "hf:a/b:Q4 K", "hf:a/b/c\\d", "hf:a/b@x:y:z", "hf:a/..b"} {
+	for _, name := range []string{"a/b", "hf:", "hf:a", "hf:/b", "hf:a/", "hf:a/b:", "hf:a/b/", "hf:a/b/../c",
+		"hf:../b", "hf:a/b@", "hf:a/b@..",
+		"hf:a/b@a..b", "hf:a--x/b", "hf:a/b:../../x", "hf:a/b//c", "hf:a/b/./c", "hf:a/b:Q4 K", "hf:a/b/c\\d",
+		"hf:a/b@x:y:z", "hf:a/..b"} {
 		if r, err := ParseRef(name); err == nil {
 			t.Errorf("%s: %+v", name, r)
 		} else if !strings.Contains(err.Error(), "want hf:OWNER/NAME") {
@@ -51,7 +53,8 @@ func FuzzParseRef(f *testing.F) {
 }
 
 func TestChoose(t *testing.T) {
-	files := []string{"a-Q4_K_M.gguf", "a-UD-Q4_K_XL.gguf", "a-Q8_0-00002-of-00002.gguf", "a-Q8_0-00001-of-00002.gguf", "mmproj-F16.gguf",
+	files := []string{"a-Q4_K_M.gguf", "a-UD-Q4_K_XL.gguf", "a-Q8_0-00002-of-00002.gguf", "a-Q8_0-00001-of-00002.gguf",
+		"mmproj-F16.gguf",
 		"a.imatrix.gguf", "x/a-F16.gguf", "y/a-F16.gguf", "z-00001-of-00002.gguf", "config.json"}
 	for name, want := range map[string]string{
 		"hf:a/b":                       "a-Q4_K_M.gguf",
@@ -78,7 +81,8 @@ func TestChoose(t *testing.T) {
 	if got, err := choose(mustRef(t, "hf:a/b"), []string{"README.md"}); err == nil {
 		t.Errorf("of nothing: %v", got)
 	}
-	if got, err := choose(mustRef(t, "hf:a/b"), []string{"one.gguf"}); err != nil || !slices.Equal(got, []string{"one.gguf"}) {
+	if got, err := choose(mustRef(t, "hf:a/b"), []string{"one.gguf"}); err != nil || !slices.Equal(got,
+		[]string{"one.gguf"}) {
 		t.Errorf("of one: %v, %v", got, err)
 	}
 }
@@ -90,7 +94,8 @@ func TestForeignCache(t *testing.T) {
 	write := func(path, text string) {
 		t.Helper()
 		path = filepath.Join(cache.Dir, path)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text),
+			0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +165,8 @@ func TestForeignCache(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	home := t.TempDir()
-	for _, name := range []string{"HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT"} {
+	for _, name := range []string{"HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_TOKEN", "HF_TOKEN_PATH",
+		"HF_ENDPOINT"} {
 		t.Setenv(name, "")
 	}
 	t.Setenv("HOME", home)
@@ -179,7 +185,8 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("token %q", got)
 	}
 	file := filepath.Join(home, ".cache/huggingface/token")
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("one\n"), 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("one\n"),
+		0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if got := token(); got != "one" {

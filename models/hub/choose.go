@@ -56,8 +56,9 @@ func choose(r Ref, files []string) ([]string, error) {
 	}
 	if len(models) == 0 {
 		if r.Quant != "" {
-			return nil, &SelectionError{r, "the repository has no GGUF files; without the quantization its safetensors are taken, " +
-				"which can be quantized while they are loaded", nil}
+			return nil, &SelectionError{r,
+				"the repository has no GGUF files; without the quantization its safetensors are taken, " +
+					"which can be quantized while they are loaded", nil}
 		}
 		return safetensors(r, files)
 	}
@@ -112,7 +113,8 @@ func groups(files []string) (models [][]string) {
 func whole(r Ref, parts []string) ([]string, error) {
 	_, _, count, ok := gguf.ParseSplitPath(parts[0])
 	if ok && count != len(parts) {
-		return nil, &SelectionError{r, fmt.Sprintf("%d of the %d parts of %s are there", len(parts), count, parts[0]), nil}
+		return nil, &SelectionError{r, fmt.Sprintf("%d of the %d parts of %s are there", len(parts), count, parts[0]),
+			nil}
 	}
 	return parts, nil
 }

@@ -39,8 +39,8 @@ type Client struct {
 	free  func(dir string) (int64, error)                  // of the disk
 }
 
-// DefaultClient returns a client of the hub $HF_ENDPOINT, with the token that programs for the hub share: $HF_TOKEN, else
-// that in the file $HF_TOKEN_PATH, $HF_HOME/token or huggingface/token in the user's cache folder.
+// DefaultClient returns a client of the hub $HF_ENDPOINT, with the token that programs for the hub share: $HF_TOKEN,
+// else that in the file $HF_TOKEN_PATH, $HF_HOME/token or huggingface/token in the user's cache folder.
 func DefaultClient() (*Client, error) {
 	c := &Client{Endpoint: os.Getenv("HF_ENDPOINT")}
 	if c.Token = strings.TrimSpace(os.Getenv("HF_TOKEN")); c.Token != "" {
@@ -113,8 +113,8 @@ func (c *Client) endpoint() (*url.URL, error) {
 	return u, nil
 }
 
-// get asks for a URL, with the given bytes of what it names if last is not negative, and follows redirects. The token goes to the endpoint
-// alone. It tries once. The caller closes the body.
+// get asks for a URL, with the given bytes of what it names if last is not negative, and follows redirects. The token
+// goes to the endpoint alone. It tries once. The caller closes the body.
 func (c *Client) get(ctx context.Context, target *url.URL, first, last int64) (*http.Response, error) {
 	endpoint, err := c.endpoint()
 	if err != nil {

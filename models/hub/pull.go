@@ -25,9 +25,10 @@ func (e *SpaceError) Error() string {
 // spare is what a pull leaves free on the disk.
 const spare = 64 << 20
 
-// Pull fetches the model that r means into a cache, as far as it is not there, and returns its path as [Cache.Find] does.
-// It can be stopped at any time: the next one goes on from what came. Two of them, in one program or several, do not
-// disturb each other. Errors that callers branch on are *[StatusError], *[SelectionError], *[SpaceError] and *[HashError].
+// Pull fetches the model that r means into a cache, as far as it is not there, and returns its path as [Cache.Find]
+// does. It can be stopped at any time: the next one goes on from what came. Two of them, in one program or several, do
+// not disturb each other. Errors that callers branch on are *[StatusError], *[SelectionError], *[SpaceError] and
+// *[HashError].
 func (c *Client) Pull(ctx context.Context, cache Cache, r Ref) (path string, err error) {
 	if cache.Dir == "" {
 		return "", errors.New("hub: the system names no folder for a cache: set HF_HUB_CACHE")

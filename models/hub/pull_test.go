@@ -48,7 +48,8 @@ func ggufs() map[string][]byte {
 // testClient does not wait between tries, and counts how long it would have.
 func testClient(h *hubtest.Hub) (*Client, *atomic.Int64) {
 	var waited atomic.Int64
-	return &Client{Endpoint: h.URL, Token: "sesame", chunk: 20_000, wait: func(ctx context.Context, d time.Duration) error {
+	return &Client{Endpoint: h.URL, Token: "sesame", chunk: 20_000, wait: func(ctx context.Context,
+		d time.Duration) error {
 		waited.Add(int64(d))
 		return ctx.Err()
 	}}, &waited
@@ -146,8 +147,10 @@ func TestResolvesOnce(t *testing.T) {
 }
 
 func TestPullSafetensors(t *testing.T) {
-	h := hubtest.New(t, map[string][]byte{"config.json": []byte("{}"), "model.safetensors": random(5000, 1), "tokenizer.json": random(1500, 2),
-		"consolidated.safetensors": random(9000, 3), "onnx/model.onnx": random(9000, 4), "README.md": []byte("x"), "chat_template.jinja": []byte("y")})
+	h := hubtest.New(t, map[string][]byte{"config.json": []byte("{}"), "model.safetensors": random(5000, 1),
+		"tokenizer.json":           random(1500, 2),
+		"consolidated.safetensors": random(9000, 3), "onnx/model.onnx": random(9000, 4), "README.md": []byte("x"),
+		"chat_template.jinja": []byte("y")})
 	client, _ := testClient(h)
 	cache := Cache{t.TempDir()}
 	path, err := client.Pull(t.Context(), cache, mustRef(t, "hf:a/b"))
@@ -155,12 +158,14 @@ func TestPullSafetensors(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := snapshot(path)
-	if slices.Sort(files); err != nil || !slices.Equal(files, []string{"chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json"}) {
+	if slices.Sort(files); err != nil || !slices.Equal(files, []string{"chat_template.jinja", "config.json",
+		"model.safetensors", "tokenizer.json"}) {
 		t.Errorf("%v, %v", files, err)
 	}
 	whatIsThere(t, cache)
 	list, err := cache.List()
-	if err != nil || len(list) != 1 || list[0].Ref.String() != "hf:a/b" || list[0].Path != path || list[0].Bytes != 6503 {
+	if err != nil || len(list) != 1 || list[0].Ref.String() != "hf:a/b" || list[0].Path != path ||
+		list[0].Bytes != 6503 {
 		t.Errorf("%+v, %v", list, err)
 	}
 	var selection *SelectionError
@@ -171,7 +176,8 @@ func TestPullSafetensors(t *testing.T) {
 
 // TestTrouble lets the hub fail in ways that a client can live with, and in others.
 func TestTrouble(t *testing.T) {
-	times := func(n int64, f func(w http.ResponseWriter, r *http.Request) bool) func(w http.ResponseWriter, r *http.Request) bool {
+	times := func(n int64, f func(w http.ResponseWriter, r *http.Request) bool) func(w http.ResponseWriter,
+		r *http.Request) bool {
 		var left atomic.Int64
 		left.Store(n)
 		return func(w http.ResponseWriter, r *http.Request) bool { return left.Add(-1) >= 0 && f(w, r) }
@@ -198,7 +204,8 @@ func TestTrouble(t *testing.T) {
 		w.Write(data[first : (first+last+1)/2])
 		panic(http.ErrAbortHandler)
 	}
-	onlyStorage := func(f func(w http.ResponseWriter, r *http.Request) bool) func(w http.ResponseWriter, r *http.Request) bool {
+	onlyStorage := func(f func(w http.ResponseWriter, r *http.Request) bool) func(w http.ResponseWriter,
+		r *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {
 			return r.URL.RawQuery == "signature=secret" && f(w, r)
 		}
@@ -212,7 +219,8 @@ func TestTrouble(t *testing.T) {
 		want    string        // in the error; empty: it ends well
 	}{
 		{name: "too many requests", fail: times(2, status(429, "Retry-After", "17")), waits: 34 * time.Second},
-		{name: "too many for good", fail: status(429, "Retry-After", "1000000"), waits: 7 * maxWait, want: "given up after 8 tries"},
+		{name: "too many for good", fail: status(429, "Retry-After", "1000000"), waits: 7 * maxWait,
+			want: "given up after 8 tries"},
 		{name: "busy", fail: times(3, status(503)), waits: time.Second},
 		{name: "storage busy", fail: onlyStorage(times(9, status(500))), waits: time.Second},
 		{name: "truncated", fail: onlyStorage(times(20, truncated)), waits: time.Second},
@@ -227,7 +235,8 @@ func TestTrouble(t *testing.T) {
 			return true
 		}, want: "redirects"},
 		{name: "to a file", fail: status(302, "Location", "file:///etc/passwd"), want: "not safe"},
-		{name: "another part", fail: onlyStorage(status(206, "Content-Range", "bytes 5-9/300000")), want: "the server sent"},
+		{name: "another part", fail: onlyStorage(status(206, "Content-Range", "bytes 5-9/300000")),
+			want: "the server sent"},
 		{name: "no hub", fail: func(w http.ResponseWriter, r *http.Request) bool {
 			fmt.Fprint(w, "<html>log in to the hotel's network")
 			return true
@@ -263,14 +272,16 @@ func TestTrouble(t *testing.T) {
 func TestDamagedBeginning(t *testing.T) {
 	h := hubtest.New(t, ggufs())
 	data := h.Files["b-Q4_K_M.gguf"]
-	for name, there := range map[string][]byte{"right": data[:123_456], "all": data, "wrong": random(50_000, 9), "long": random(400_000, 9)} {
+	for name, there := range map[string][]byte{"right": data[:123_456], "all": data, "wrong": random(50_000, 9),
+		"long": random(400_000, 9)} {
 		t.Run(name, func(t *testing.T) {
 			cache := Cache{t.TempDir()}
 			blobs := filepath.Join(cache.Dir, "models--a--b/blobs")
 			if err := os.MkdirAll(blobs, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(blobs, fmt.Sprintf("%x", sha256.Sum256(data))+incomplete), there, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(blobs, fmt.Sprintf("%x", sha256.Sum256(data))+incomplete), there,
+				0o644); err != nil {
 				t.Fatal(err)
 			}
 			client, _ := testClient(h)
@@ -331,7 +342,8 @@ func TestNoRoom(t *testing.T) {
 	client.free = func(string) (int64, error) { return spare + 299_999, nil }
 	cache := Cache{t.TempDir()}
 	var space *SpaceError
-	if _, err := client.Pull(t.Context(), cache, mustRef(t, "hf:a/b:Q4_K_M")); !errors.As(err, &space) || space.Need != 300_000 || space.Free != 299_999 {
+	if _, err := client.Pull(t.Context(), cache, mustRef(t, "hf:a/b:Q4_K_M")); !errors.As(err, &space) ||
+		space.Need != 300_000 || space.Free != 299_999 {
 		t.Errorf("error %v", err)
 	}
 	client.free = func(string) (int64, error) { return spare + 300_000, nil }
@@ -353,7 +365,8 @@ func TestExpired(t *testing.T) {
 	}
 	client, _ := testClient(h)
 	client.Connections = 1
-	if _, err := client.Pull(t.Context(), Cache{t.TempDir()}, mustRef(t, "hf:a/b:Q4_K_M")); err != nil || h.Resolved.Load() != 2 {
+	if _, err := client.Pull(t.Context(), Cache{t.TempDir()}, mustRef(t, "hf:a/b:Q4_K_M")); err != nil ||
+		h.Resolved.Load() != 2 {
 		t.Errorf("asked %d times, %v", h.Resolved.Load(), err)
 	}
 }

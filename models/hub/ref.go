@@ -34,7 +34,8 @@ func IsRef(name string) bool { return strings.HasPrefix(name, Scheme) }
 // NAME. The error says which part is wrong, and what a name looks like.
 func ParseRef(name string) (r Ref, err error) {
 	bad := func(format string, args ...any) (Ref, error) {
-		return Ref{}, fmt.Errorf("hub: %q: %s: want hf:OWNER/NAME[@REVISION][:QUANT or /FILE]", name, fmt.Sprintf(format, args...))
+		return Ref{}, fmt.Errorf("hub: %q: %s: want hf:OWNER/NAME[@REVISION][:QUANT or /FILE]", name,
+			fmt.Sprintf(format, args...))
 	}
 	rest, ok := strings.CutPrefix(name, Scheme)
 	if !ok {
