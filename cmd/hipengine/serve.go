@@ -74,6 +74,11 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	if err != nil {
 		return err
 	}
+	for _, m := range models.models {
+		if err := c.fetch(ctx, std.err, m.Name); err != nil {
+			return err
+		}
+	}
 	if c.CacheDirSize < 1 || c.CacheDirSize > 1<<40 || c.CacheDir != "" && c.Cache < 0 {
 		return usageError{fmt.Errorf("--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize, int64(1)<<40)}
 	}
