@@ -72,9 +72,9 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("no model %q: neither a file nor a name in %s", e.Name, e.Folder)
 }
 
-// ConversationError says that a model's chat template refuses the messages, for example because roles do not alternate.
+// ConversationError says that a model's chat template does not take the messages, for example because roles must alternate.
 type ConversationError struct {
-	Reason string // the template's own words
+	Reason string // the template's own words, or where it failed
 	err    error
 }
 

@@ -28,10 +28,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	defer release()
 	if m.Prompt == nil {
-		s.fail(w, r, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
-			Message: "this model has no chat template; use /v1/completions",
-		})
+		s.fail(w, r, noTemplate())
 		return
 	}
 	prompt, err := m.Prompt(req.Messages, req.Tools, req.Kwargs)
