@@ -104,6 +104,17 @@ func (m *Model) Prompt(messages, tools json.RawMessage, kwargs map[string]json.R
 	return m.prompter.prompt(messages, tools, kwargs)
 }
 
+// Render returns the text of a conversation, by the model's template; the rest is as for Prompt. With generate, it ends
+// with the start of the model's answer.
+func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
+	prompt, err := m.prompter.render(messages, tools, kwargs, generate)
+	return prompt.String(), err
+}
+
+// ChatTemplate returns the source of the template that conversations are written with: the model's, or ChatML if it has
+// none.
+func (m *Model) ChatTemplate() string { return m.prompter.source }
+
 // Format says how the model writes tool calls and thoughts: Options.ToolFormat, or what the markers in its template tell.
 func (m *Model) Format() *toolcall.Format { return m.prompter.format }
 

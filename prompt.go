@@ -3,6 +3,7 @@ package hipengine
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -15,6 +16,7 @@ import (
 type prompter struct {
 	tok      *tokenizer.Tokenizer
 	tmpl     *chat.Template
+	source   string // of tmpl
 	bos, eos string // texts, for the template
 	format   *toolcall.Format
 
@@ -33,6 +35,7 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 	if template == "" {
 		template = chat.ChatML
 	}
+	p.source = template
 	var err error
 	p.format = toolcall.Detect(template)
 	if p.tmpl, err = chat.Parse(template); err != nil {
@@ -68,21 +71,9 @@ func (p *prompter) findTurnStart() int32 {
 // add_generation_prompt and continue_final_message say. It is the one place where what a
 // template renders meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
 func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
-	in := chat.Input{Messages: messages, Tools: tools, Kwargs: maps.Clone(kwargs), BOS: p.bos, EOS: p.eos}
-	in.ContinueFinal = string(kwargs[continueFinal]) == "true"
-	in.AddGenerationPrompt = !in.ContinueFinal
-	if raw := kwargs[addGeneration]; raw != nil {
-		in.AddGenerationPrompt = string(raw) == "true"
-	}
-	delete(in.Kwargs, continueFinal)
-	delete(in.Kwargs, addGeneration)
-	prompt, err := p.tmpl.Render(in)
-	var raised *chat.RaisedError
-	switch {
-	case errors.As(err, &raised):
-		return nil, &ConversationError{Reason: raised.Message, err: err}
-	case err != nil: // templates fail where a conversation has not what they look for
-		return nil, &ConversationError{Reason: err.Error(), err: err}
+	prompt, err := p.render(messages, tools, kwargs, true)
+	if err != nil {
+		return nil, err
 	}
 	return p.tok.EncodePieces(prompt)
 }
@@ -93,3 +84,26 @@ const (
 	addGeneration = "add_generation_prompt"
 	continueFinal = "continue_final_message"
 )
+
+// render applies the template. With generate, and unless the variables say otherwise, the text ends with the start of
+// the model's answer.
+func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage,
+	generate bool) (chat.Prompt, error) {
+	in := chat.Input{Messages: messages, Tools: tools, Kwargs: maps.Clone(kwargs), BOS: p.bos, EOS: p.eos}
+	in.ContinueFinal = string(kwargs[continueFinal]) == "true"
+	in.AddGenerationPrompt = generate && !in.ContinueFinal
+	if raw := kwargs[addGeneration]; raw != nil {
+		in.AddGenerationPrompt = string(raw) == "true"
+	}
+	delete(in.Kwargs, continueFinal)
+	delete(in.Kwargs, addGeneration)
+	prompt, err := p.tmpl.Render(in)
+	var raised *chat.RaisedError
+	switch {
+	case errors.As(err, &raised):
+		return nil, &ConversationError{Reason: raised.Message, err: err}
+	case err != nil: // it takes other conversations, so that this one is at fault
+		return nil, &ConversationError{Reason: fmt.Sprintf("it fails on this conversation: %v", err), err: err}
+	}
+	return prompt, nil
+}

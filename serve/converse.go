@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
@@ -29,10 +28,7 @@ func (s *Server) converse(ctx context.Context, m *Model, req *openai.ChatRequest
 // put the developer's turns anywhere, and many templates have a place for one alone.
 func (m *Model) render(req *openai.ChatRequest) ([]int32, error) {
 	if m.Prompt == nil {
-		return nil, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
-			Message: "this model has no chat template; use /v1/completions",
-		}
+		return nil, noTemplate()
 	}
 	ids, err := m.Prompt(req.Messages, req.Tools, req.Kwargs)
 	if errors.Is(err, ErrConversation) {

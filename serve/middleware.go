@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -68,7 +69,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &record{id: requestID(r), start: start}
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if s.generates(r) {
 			rec.span = s.c.Tracer.Start(r.Header, start)
 		}
 		w.Header().Set("X-Request-Id", rec.id)
@@ -119,6 +120,13 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
+// generates reports whether a request is for an endpoint that a client uses, and not for one of those that watch the
+// server.
+func (s *Server) generates(r *http.Request) bool {
+	_, pattern := s.mux.Handler(r)
+	return strings.HasPrefix(pattern, "/v1/") || s.short[pattern]
+}
+
 // timeoutHeader is how long a client wants to wait for a whole answer, in seconds. When the time is over, the request ends
 // as one does that takes longer than the server allows: with status 504, or the error event of a stream. What was made so
 // far would pass for an answer.
@@ -156,7 +164,7 @@ func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took tim
 	}
 	if rec.err != nil {
 		attrs = append(attrs, slog.String("error", rec.err.Error()))
-		if out.status >= 500 {
+		if out.status >= 500 && !errors.Is(rec.err, errLoading) && !errors.Is(rec.err, errDraining) {
 			level = slog.LevelError
 		}
 	}

@@ -124,6 +124,12 @@ func translate(err error, rec *record) *openai.Error {
 	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer, Message: "the model failed: " + err.Error()}
 }
 
+// Answers of a server that does what it should: before it has its models, and while it drains.
+var (
+	errLoading  = unavailable("the model is loading")
+	errDraining = unavailable(errShutdown.Error())
+)
+
 func unavailable(message string) *openai.Error {
 	return &openai.Error{Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Code: "unavailable", Message: message}
 }

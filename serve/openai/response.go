@@ -166,7 +166,9 @@ type Model struct {
 	Object  string `json:"object"`
 	Created int64  `json:"created"`
 	OwnedBy string `json:"owned_by"`
-	Loaded  bool   `json:"loaded"` // not OpenAI's: a request for the model need not wait for it
+	// Not OpenAI's: further names of the model.
+	Aliases []string `json:"aliases"`
+	Loaded  bool     `json:"loaded"` // not OpenAI's: a request for the model need not wait for it
 }
 
 // ModelList is the answer to GET /v1/models.
