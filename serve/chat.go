@@ -54,6 +54,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	choices := make([]openai.ChatChoice, len(g.seqs))
 	answers := make([]*answer, len(g.seqs))
+	queues := make([]logprobQueue, len(g.seqs))
 	for i := range choices {
 		answers[i] = write()
 		if g.options.Logprobs {
@@ -62,8 +63,8 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	err = g.collect(r.Context(), func(i int, t engine.Token) {
 		answers[i].add(t)
-		if l := choices[i].Logprobs; l != nil && !t.EOG {
-			l.Content = append(l.Content, m.chatLogprob(t))
+		if l := choices[i].Logprobs; l != nil {
+			l.Content = append(l.Content, m.chatLogprobs(queues[i].add(t))...)
 		}
 	})
 	if err != nil {
@@ -90,14 +91,17 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 		out.event(chunk)
 	}
 	answers := make([]*answer, len(g.seqs))
+	queues := make([]logprobQueue, len(g.seqs))
 	for i := range g.seqs {
 		answers[i] = write()
 		send(openai.ChatChunkChoice{Index: i, Delta: openai.ChatDelta{Role: "assistant", Content: new("")}})
 	}
 	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
 		c := openai.ChatChunkChoice{Index: i}
-		if g.options.Logprobs && !t.EOG {
-			c.Logprobs = &openai.ChatLogprobs{Content: []openai.TokenLogprob{g.model.chatLogprob(t)}}
+		if g.options.Logprobs {
+			if ready := queues[i].add(t); len(ready) > 0 {
+				c.Logprobs = &openai.ChatLogprobs{Content: g.model.chatLogprobs(ready)}
+			}
 		}
 		deltas := answers[i].add(t)
 		if len(deltas) == 0 && c.Logprobs != nil {

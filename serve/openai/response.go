@@ -80,6 +80,7 @@ type CallFunctionDelta struct {
 // ChatLogprobs are the log-probabilities of a choice's tokens.
 type ChatLogprobs struct {
 	Content []TokenLogprob `json:"content"`
+	Refusal []TokenLogprob `json:"refusal"` // always null
 }
 
 // TokenLogprob is a token with its log-probability and the most likely tokens in its place.
@@ -139,12 +140,18 @@ type CompletionChoice struct {
 	FinishReason *string             `json:"finish_reason"`
 }
 
-// CompletionLogprobs are the log-probabilities of a choice's tokens, as parallel lists.
+// CompletionLogprobs are the log-probabilities of a choice's tokens, as parallel lists. A token that is not whole
+// characters is written as in "bytes:\\xe2\\x80".
 type CompletionLogprobs struct {
 	Tokens        []string             `json:"tokens"`
-	TokenLogprobs []float32            `json:"token_logprobs"`
-	TopLogprobs   []map[string]float32 `json:"top_logprobs"`
-	TextOffset    []int                `json:"text_offset"` // byte at which the token's text starts in the choice's text
+	TokenLogprobs []*float32           `json:"token_logprobs"` // null for the first token of a prompt
+	TopLogprobs   []map[string]float32 `json:"top_logprobs"`   // with the token itself, so that there may be one more
+	TextOffset    []int                `json:"text_offset"`    // character at which the token's text starts in the choice's text
+}
+
+// NewCompletionLogprobs returns empty lists.
+func NewCompletionLogprobs() *CompletionLogprobs {
+	return &CompletionLogprobs{Tokens: []string{}, TokenLogprobs: []*float32{}, TopLogprobs: []map[string]float32{}, TextOffset: []int{}}
 }
 
 // Model is an entry of the list of models.
