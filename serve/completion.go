@@ -48,7 +48,8 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.close(r.Context())
-	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID}
+	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID,
+		Build: s.fingerprint()}
 	if req.Stream {
 		s.streamCompletion(w, r, g, answer)
 		return
@@ -79,7 +80,7 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 	for i := range answer.Choices {
 		answer.Choices[i].Text = texts[i].String()
 	}
-	answer.Usage = new(g.usage())
+	answer.Usage, answer.Timings = new(g.usage()), g.timings(0)
 	s.reply(w, http.StatusOK, answer)
 }
 
@@ -89,7 +90,7 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *gen
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	queues := make([]logprobQueue, len(g.seqs))
-	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
+	s.forward(r.Context(), g, out, openaiTeller{out, func(i int, t engine.Token) {
 		c := openai.CompletionChoice{Index: i, Text: t.Text}
 		if g.options.Logprobs {
 			if ready := queues[i].add(t); len(ready) > 0 {
@@ -100,14 +101,24 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *gen
 		if t.Finish != engine.FinishNone {
 			c.FinishReason = new(string(t.Finish))
 		}
+		if chunk.Timings = nil; g.options.TokenTimings || c.FinishReason != nil {
+			chunk.Timings = g.timings(i)
+		}
 		if c.Text != "" || c.Logprobs != nil || c.FinishReason != nil {
 			chunk.Choices = []openai.CompletionChoice{c}
 			out.event(chunk)
 		}
+	}, func(i int, p promptProgress) {
+		told := chunk
+		told.Choices, told.Progress = []openai.CompletionChoice{{Index: i}}, p.wire()
+		if g.options.TokenTimings {
+			told.Timings = p.timings()
+		}
+		out.event(told)
 	}, func() {
 		if g.options.IncludeUsage {
-			chunk.Choices, chunk.Usage = []openai.CompletionChoice{}, new(g.usage())
+			chunk.Choices, chunk.Usage, chunk.Timings = []openai.CompletionChoice{}, new(g.usage()), g.timings(0)
 			out.event(chunk)
 		}
-	})
+	}})
 }

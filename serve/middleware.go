@@ -21,9 +21,10 @@ func method(want string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != want && (want != http.MethodGet || r.Method != http.MethodHead) {
 			w.Header().Set("Allow", want)
-			respond(w, http.StatusMethodNotAllowed, &openai.Error{
-				Type: openai.TypeInvalidRequest, Code: "method_not_allowed", Message: fmt.Sprintf("use the method %s", want),
-			})
+			respond(w, http.StatusMethodNotAllowed, recordOf(r.Context()).form(&openai.Error{
+				Status: http.StatusMethodNotAllowed, Type: openai.TypeInvalidRequest, Code: "method_not_allowed",
+				Message: fmt.Sprintf("use the method %s", want),
+			}))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -41,6 +42,16 @@ type record struct {
 	span              *tracing.Span // nil if the request is not traced
 	err               error
 	stack             []byte
+
+	errorForm func(*openai.Error) any // of the request's dialect; nil is OpenAI's
+}
+
+// form returns an error as the request's dialect has it.
+func (r *record) form(e *openai.Error) any {
+	if r.errorForm != nil {
+		return r.errorForm(e)
+	}
+	return e
 }
 
 type recordKey struct{}
@@ -85,9 +96,10 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			if p != nil && p != http.ErrAbortHandler {
 				rec.err, rec.stack = fmt.Errorf("panic: %v", p), debug.Stack()
 				if out.status == 0 {
-					respond(out, http.StatusInternalServerError, &openai.Error{
-						Type: openai.TypeServer, Message: "internal error; the server's log has more under the request's id",
-					})
+					respond(out, http.StatusInternalServerError, rec.form(&openai.Error{
+						Status: http.StatusInternalServerError, Type: openai.TypeServer,
+						Message: "internal error; the server's log has more under the request's id",
+					}))
 				} else {
 					p = http.ErrAbortHandler // a broken connection tells the client that the response is incomplete
 				}

@@ -58,7 +58,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	s.reply(w, e.Status, e)
+	s.reply(w, e.Status, recordOf(r.Context()).form(e))
 }
 
 // wireError notes an error in the request's record and returns it in OpenAI's form.

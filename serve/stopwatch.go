@@ -19,7 +19,7 @@ type stopwatch struct {
 	started, first, last time.Time
 	cached, read         int // tokens of the prompt
 	drawn                int
-	progress             []openai.PromptProgress // that nobody has taken yet, if anybody asks
+	progress             []promptProgress // that nobody has taken yet, if anybody asks
 }
 
 // Started implements engine.Observer.
@@ -34,15 +34,13 @@ func (s *stopwatch) Started() {
 func (s *stopwatch) Read(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := openai.PromptProgress{Total: s.total, Processed: n}
+	s.last = time.Now()
 	if s.read == 0 {
-		s.cached = n
-	} else {
-		p.TimeMS = time.Since(s.started).Milliseconds()
+		s.cached, s.started = n, s.last // the time that it took to find it is the queue's
 	}
-	p.Cache, s.read = s.cached, n
-	if s.last = time.Now(); s.notify != nil {
-		s.progress = append(s.progress, p)
+	s.read = n
+	if s.notify != nil {
+		s.progress = append(s.progress, promptProgress{s.total, s.cached, n, s.last.Sub(s.started)})
 		select {
 		case s.notify <- struct{}{}:
 		default:
@@ -65,7 +63,7 @@ func (s *stopwatch) Drew() {
 func (s *stopwatch) Ended() { s.next.Ended() }
 
 // takeProgress returns what was not taken yet.
-func (s *stopwatch) takeProgress() []openai.PromptProgress {
+func (s *stopwatch) takeProgress() []promptProgress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.progress
@@ -77,19 +75,14 @@ func (s *stopwatch) takeProgress() []openai.PromptProgress {
 func (s *stopwatch) timings(n int) *openai.Timings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	const least = 1e-3 // of what took any time, so that nothing is divided by zero
 	t := &openai.Timings{CacheN: s.cached, PromptN: max(s.read-s.cached, 0), PredictedN: n}
 	end := s.first // of the prompt
 	if s.drawn == 0 {
 		end = s.last
 	}
-	if t.PromptN > 0 {
-		t.PromptMS = max(milliseconds(end.Sub(s.started)), least)
-		t.PromptPerTokenMS = t.PromptMS / float64(t.PromptN)
-		t.PromptPerSecond = 1e3 / t.PromptMS * float64(t.PromptN)
-	}
+	promptTimings(t, end.Sub(s.started))
 	if n > 0 && s.drawn > 0 {
-		t.PredictedMS = max(milliseconds(s.last.Sub(s.first)), least)
+		t.PredictedMS = milliseconds(s.last.Sub(s.first))
 	}
 	if n > 1 {
 		t.PredictedPerTokenMS = t.PredictedMS / float64(n-1)
@@ -98,4 +91,32 @@ func (s *stopwatch) timings(n int) *openai.Timings {
 	return t
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+// promptTimings sets the times of a prompt of which t says how many tokens were read.
+func promptTimings(t *openai.Timings, took time.Duration) {
+	if t.PromptN > 0 {
+		t.PromptMS = milliseconds(took)
+		t.PromptPerTokenMS = t.PromptMS / float64(t.PromptN)
+		t.PromptPerSecond = 1e3 / t.PromptMS * float64(t.PromptN)
+	}
+}
+
+// milliseconds of what took any time, a microsecond at least, so that nothing is divided by zero.
+func milliseconds(d time.Duration) float64 {
+	return float64(max(d, time.Microsecond)) / float64(time.Millisecond)
+}
+
+// promptProgress is how far a prompt was.
+type promptProgress struct {
+	total, cached, read int // tokens
+	took                time.Duration
+}
+
+func (p promptProgress) wire() *openai.PromptProgress {
+	return &openai.PromptProgress{Total: p.total, Cache: p.cached, Processed: p.read, TimeMS: p.took.Milliseconds()}
+}
+
+func (p promptProgress) timings() *openai.Timings {
+	t := &openai.Timings{CacheN: p.cached, PromptN: p.read - p.cached}
+	promptTimings(t, p.took)
+	return t
+}

@@ -245,6 +245,18 @@ func (f fields) booleanOr(name string, otherwise bool) bool {
 	return raw[0] == 't'
 }
 
+// optional returns a boolean, or nil if the member is absent.
+func (f fields) optional(name string) *bool {
+	raw := f.take(name)
+	if raw == nil {
+		return nil
+	}
+	if kind(raw) != "a boolean" {
+		f.r.wrongType(f.path+name, "a boolean", raw)
+	}
+	return new(raw[0] == 't')
+}
+
 // integer returns nil if the member is absent.
 func (f fields) integer(name string, low, high int64) *int {
 	raw := f.take(name)
