@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/internal/supervise"
@@ -74,6 +77,11 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	models, err := c.served(all.file.models, std.err)
 	if err != nil {
 		return err
+	}
+	for _, m := range models.models {
+		if err := c.fetch(ctx, std.err, m.Name); err != nil {
+			return err
+		}
 	}
 	if c.CacheDirSize < 1 || c.CacheDirSize > 1<<40 || c.CacheDir != "" && c.Cache < 0 {
 		return usageError{fmt.Errorf("--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize, int64(1)<<40)}
@@ -155,6 +163,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	default:
 	}
 	worker.Ready()
+	if worker == nil {
+		notify(daemon.SdNotifyReady, std.err)
+	}
 	for _, m := range p.List() {
 		when := ""
 		if m.State != pool.Loaded {
@@ -167,6 +178,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return err
 	case <-ctx.Done():
 	}
+	if worker == nil {
+		notify(daemon.SdNotifyStopping, std.err)
+	}
 	fmt.Fprintln(std.err, "hipengine: stopping; running answers may finish")
 	stop, cancel := context.WithTimeout(context.Background(), c.DrainDelay+c.Grace)
 	defer cancel()
@@ -174,6 +188,13 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return fmt.Errorf("answers were cut short after %v: %w", c.Grace, err)
 	}
 	return nil
+}
+
+// notify tells a service manager, if there is one, what state the service is in.
+func notify(state string, log io.Writer) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		fmt.Fprintf(log, "hipengine: NOTIFY_SOCKET: %v\n", err)
+	}
 }
 
 // listen returns where requests come from.
