@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/serve/metrics"
+	"github.com/hipengine/hipengine/serve/web"
 )
 
 // Server answers requests. Its methods may be called from any goroutine.
@@ -18,6 +19,7 @@ type Server struct {
 	c               Config
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
+	page            *web.Page // nil if there is none
 	handler         http.Handler
 	http            *http.Server
 	debug           *http.Server // of ServeDebug
@@ -52,6 +54,9 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 	}
+	if !s.c.NoPage {
+		s.page = web.New()
+	}
 	mux := http.NewServeMux()
 	for path, h := range map[string]http.Handler{
 		"/v1/chat/completions": method(http.MethodPost, s.guard(s.chat)),
@@ -67,6 +72,7 @@ func New(c Config) (*Server, error) {
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":                    http.HandlerFunc(s.notFound),
 	} {
 		mux.Handle(path, h)
