@@ -34,6 +34,7 @@ type Config struct {
 	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
 	AllowPublic    bool     // listen beyond loopback without an API key
+	NoPage         bool     // leave out the page for browsers
 
 	MaxConns       int           // connections open at once; 0 is 512
 	PingInterval   time.Duration // silence on a stream before a comment is sent; 0 is 15 s

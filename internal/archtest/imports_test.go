@@ -82,6 +82,7 @@ var rules = []rule{
 	{"serve", []string{"engine", "internal/strictjson", "text/grammar", "text/toolcall"}, "the server is testable with a fake engine"},
 	{"serve/openai", []string{"engine/sample", "internal/strictjson", "text/grammar"}, "wire types know no engine"},
 	{"serve/metrics", []string{"engine"}, "metrics read what engines count"},
+	{"serve/web", nil, "the page knows the server by its API"},
 	{"serve/tracing", []string{"engine"}, "traces are made of what happens to sequences"},
 	{"conformance", []string{
 		"ops", "ops_ref", "models", "gguf", "tensor", "engine/kv", "engine/runner", "internal/logits", "internal/tiny",
