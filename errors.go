@@ -85,9 +85,9 @@ func (e *NotFoundError) Error() string {
 // Unwrap returns Err.
 func (e *NotFoundError) Unwrap() error { return e.Err }
 
-// ConversationError says that a model's chat template refuses the messages, for example because roles do not alternate.
+// ConversationError says that a model's chat template does not take the messages, for example because roles must alternate.
 type ConversationError struct {
-	Reason string // the template's own words
+	Reason string // the template's own words, or where it failed
 	err    error
 }
 

@@ -35,6 +35,7 @@ type commands struct {
 	PS         psCmd         `cmd:"" name:"ps" help:"Show the models of a running server."`
 	Load       loadCmd       `cmd:"" help:"Load a model on a running server."`
 	Unload     unloadCmd     `cmd:"" help:"Unload a model on a running server."`
+	Health     healthCmd     `cmd:"" help:"Ask a running server whether it is ready."`
 	Pull       pullCmd       `cmd:"" help:"Fetch a model from a Hugging Face hub."`
 	List       listCmd       `cmd:"" help:"List the models on this machine."`
 	RM         rmCmd         `cmd:"" name:"rm" help:"Remove models that were fetched, or lie in the folder of models."`
@@ -52,6 +53,8 @@ type commands struct {
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
 	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes, or how a server answers (bench serve)."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Show the values of a command's flags, and where each comes from."`
+	Completion completionCmd `cmd:"" help:"Write what a shell needs to complete command lines."`
+	Man        manCmd        `cmd:"" help:"Write a manual page."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 
 	file *configFile // that Config names

@@ -118,6 +118,7 @@ var thirdParty = map[string][]string{
 	"github.com/klauspost/cpuid/v2":   {"ops_ref/internal/simd"},
 	"github.com/pkg/profile":          {"cmd"},
 	"github.com/alecthomas/kong":      {"cmd"},
+	"github.com/coreos/go-systemd":    {"cmd"},           // how a service says that it is ready
 	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
 	"github.com/pelletier/go-toml/v2": {"cmd"},
 	"go.opentelemetry.io":             {"serve/tracing"},
