@@ -28,6 +28,9 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 	if v.Pre, err = meta.StringOr("tokenizer.ggml.pre", ""); err != nil {
 		return Vocab{}, err
 	}
+	if v.Pre == preGemma4 || v.Pre == preSarvam {
+		v.Model = ModelGemma4
+	}
 	// Qwen's tokenizers normalize; files do not say so, and llama.cpp leaves it out.
 	v.NFC = v.Pre == "qwen2" || v.Pre == "qwen35"
 

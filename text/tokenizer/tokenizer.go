@@ -102,6 +102,10 @@ func (t *Tokenizer) initSplits() (preTokenizer, error) {
 		case ModelGPT2:
 			var ok bool
 			if pre, ok = preTokenizers[v.Pre]; !ok {
+				if slices.Contains(encoderPres, v.Pre) {
+					return pre, fmt.Errorf("tokenizer: pre-tokenizer %q is of encoders, which are not language models",
+						v.Pre)
+				}
 				return pre, fmt.Errorf("tokenizer: unknown pre-tokenizer %q (known: %s)", v.Pre,
 					strings.Join(PreTokenizers()[1:], ", "))
 			}
@@ -151,7 +155,8 @@ const spaceMark = "▁"
 
 func (t *Tokenizer) initAffixes(pre preTokenizer) {
 	v := &t.v
-	addBOS := boolOr(v.AddBOS, pre.addBOS || v.Model == ModelLlama) || v.Model == ModelGemma4
+	addBOS := boolOr(v.AddBOS, pre.addBOS || v.Model == ModelLlama) ||
+		v.Model == ModelGemma4 && v.Pre != preSarvam
 	t.prefix, t.suffix = v.Prefix, v.Suffix
 	if t.prefix == nil && addBOS && v.BOS >= 0 {
 		t.prefix = []int32{v.BOS}

@@ -137,6 +137,9 @@ func (v *Vocab) check() error {
 		if v.Scores == nil {
 			return fmt.Errorf("tokenizer: model %q needs scores", v.Model)
 		}
+	case "bert", "t5":
+		return fmt.Errorf("tokenizer: model %q is of encoders, which are not language models (known: %s, %s, %s, %s)",
+			v.Model, ModelGPT2, ModelLlama, ModelGemma4, ModelRawBPE)
 	default:
 		return fmt.Errorf("tokenizer: unknown model %q (known: %s, %s, %s, %s)", v.Model, ModelGPT2, ModelLlama,
 			ModelGemma4, ModelRawBPE)
