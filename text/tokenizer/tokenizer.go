@@ -248,6 +248,9 @@ func (t *Tokenizer) EOS() (int32, bool) { return t.v.EOS, t.v.EOS >= 0 }
 // is one.
 func (t *Tokenizer) EOT() (int32, bool) { return t.eot, t.eot >= 0 }
 
+// Notes returns those of the Vocab.
+func (t *Tokenizer) Notes() []string { return t.v.Notes }
+
 // UNK returns the id that stands for what the vocabulary cannot express, and whether there is one.
 func (t *Tokenizer) UNK() (int32, bool) { return t.v.UNK, t.v.UNK >= 0 }
 
