@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/serve/metrics"
+	"github.com/hipengine/hipengine/serve/web"
 )
 
 // Server answers requests. Its methods may be called from any goroutine.
@@ -21,6 +22,7 @@ type Server struct {
 	c               Config
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
+	page            *web.Page // nil if there is none
 	handler         http.Handler
 	mux             *http.ServeMux
 	short           map[string]bool // patterns of endpoints that are below /v1 too
@@ -60,6 +62,9 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 	}
+	if !s.c.NoPage {
+		s.page = web.New()
+	}
 	mux := http.NewServeMux()
 	s.mux, s.short = mux, map[string]bool{}
 	routes := map[string]http.Handler{
@@ -80,6 +85,7 @@ func New(c Config) (*Server, error) {
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":                    http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.agentRoutes())
