@@ -35,7 +35,8 @@ func (s *supervisor) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A name in place of a file: there need be no folder that can be written. Workers accept nobody else (fromSupervisor).
+	// A name in place of a file: there need be no folder that can be written. Workers accept nobody else
+	// (fromSupervisor).
 	p := &process{socket: "@hipengine-" + rand.Text(), started: time.Now(), exited: make(chan struct{})}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.socket, Net: "unix"})
 	if err != nil {
@@ -107,8 +108,8 @@ func (p *process) alive() bool {
 	}
 }
 
-// obituary says how the worker ended, when, and what usually is behind that. device is where it was to compute if it did
-// not say.
+// obituary says how the worker ended, when, and what usually is behind that. device is where it was to compute if it
+// did not say.
 func (p *process) obituary(device string) string {
 	if d := p.device.Load(); d != nil {
 		device = *d
