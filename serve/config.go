@@ -76,6 +76,13 @@ type Model struct {
 	Prompt    PromptFunc // nil if the model has no chat template; it then offers completions alone
 	Defaults  sample.Overrides
 
+	// EncodeEmbed returns the ids of a text to be embedded, in which texts of special tokens are plain text; nil takes
+	// Tokenizer.EncodePrompt. Pooling makes one vector of their hidden states.
+	EncodeEmbed func(text string) ([]int32, error)
+	Pooling     engine.Pooling
+	// Ranker ranks documents; nil if the model was not made for it.
+	Ranker engine.Ranker
+
 	// Vocabulary returns the tokens for grammars; nil if the model's text cannot be held to a form.
 	Vocabulary func() (*grammar.Vocabulary, error)
 	// Format is how the model writes calls and thoughts; nil if it knows neither.

@@ -42,7 +42,7 @@ type event struct {
 func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
-	if err := m.checkIDs(o.Sampling.LogitBias, prompts); err != nil {
+	if err := m.checkIDs("prompt", o.Sampling.LogitBias, prompts); err != nil {
 		return nil, err
 	}
 	params := o.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
@@ -94,8 +94,8 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	return g, nil
 }
 
-// checkIDs reports token ids of a request that the vocabulary does not have.
-func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
+// checkIDs reports token ids of a request that the vocabulary does not have; param is the field of the prompts.
+func (m *Model) checkIDs(param string, bias map[int32]float32, prompts [][]int32) error {
 	vocab := m.Engine.Limits().Vocab
 	refuse := func(param string, id int32) error {
 		return &openai.Error{
@@ -111,7 +111,7 @@ func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
 	for _, p := range prompts {
 		for _, id := range p {
 			if int(id) >= vocab {
-				return refuse("prompt", id)
+				return refuse(param, id)
 			}
 		}
 	}

@@ -26,6 +26,10 @@ type Loaded interface {
 	// that the template refuses the conversation.
 	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 	Defaults() sample.Overrides
+	// EncodeEmbed, Pooling and Ranker are as the fields of [Model].
+	EncodeEmbed(text string) ([]int32, error)
+	Pooling() engine.Pooling
+	Ranker() engine.Ranker
 	Vocabulary() (*grammar.Vocabulary, error)
 	// Format says how the model writes calls and thoughts.
 	Format() *toolcall.Format
@@ -54,5 +58,5 @@ func offer(m Loaded) (Model, error) {
 		return ids, err
 	}
 	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Defaults: m.Defaults(),
-		Vocabulary: m.Vocabulary, Format: m.Format()}, nil
+		Vocabulary: m.Vocabulary, Format: m.Format(), EncodeEmbed: m.EncodeEmbed, Pooling: m.Pooling(), Ranker: m.Ranker()}, nil
 }

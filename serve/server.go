@@ -71,6 +71,9 @@ func New(c Config) (*Server, error) {
 	} {
 		mux.Handle(path, h)
 	}
+	for path, h := range s.embeddingRoutes() {
+		mux.Handle(path, h)
+	}
 	s.handler = s.observe(s.sameSite(mux))
 	s.http = &http.Server{
 		Handler:           s.handler,
