@@ -161,7 +161,7 @@ func TestRankReference(t *testing.T) {
 
 // TestEmbedEmber: texts in one call, beside answers, give the vectors that each gives alone; with Invariant to the bit.
 func TestEmbedEmber(t *testing.T) {
-	texts := []string{"", "Paris", "The capital of France is Paris.", strings.Repeat("A long story about a dog. ", 120), "Paris"}
+	texts := []string{"Paris", "The capital of France is Paris.", strings.Repeat("A long story about a dog. ", 120), "Paris"}
 	h := newHost(t, HostOptions{Device: "cpu"})
 	for _, invariant := range []bool{false, true} {
 		m := openModel(t, h, Ember, Options{Context: 1024, Sequences: 3, Invariant: invariant})
@@ -172,14 +172,14 @@ func TestEmbedEmber(t *testing.T) {
 				_, err := ask(t.Context(), m, france, Params{})
 				done <- err
 			}()
-			got, err := m.Embed(t.Context(), texts[1:], o)
+			got, err := m.Embed(t.Context(), texts, o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			for i, text := range texts[1:] {
+			for i, text := range texts {
 				alone, err := m.Embed(t.Context(), []string{text}, o)
 				if err != nil {
 					t.Fatal(err)
@@ -191,7 +191,7 @@ func TestEmbedEmber(t *testing.T) {
 			if a, b := cosine(got[0], got[3]), cosine(got[0], got[2]); !(a > 0.99999) || !(b < 0.99) {
 				t.Errorf("%q: cosine %v of equal texts, %v of others", pooling, a, b)
 			}
-			cut, err := m.Embed(t.Context(), texts[1:2], EmbedOptions{Pooling: pooling, Dimensions: 7})
+			cut, err := m.Embed(t.Context(), texts[:1], EmbedOptions{Pooling: pooling, Dimensions: 7})
 			if err != nil {
 				t.Fatal(err)
 			}

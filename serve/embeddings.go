@@ -23,8 +23,6 @@ func (s *Server) embeddingRoutes() map[string]http.Handler {
 		"/v1/rerank":     post(s.rerank),
 		"/v1/reranking":  post(s.rerank),
 		"/v2/rerank":     post(s.rerank),
-		"/rerank":        post(s.rerank),
-		"/reranking":     post(s.rerank),
 	}
 }
 
@@ -97,7 +95,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request,
 	for i, in := range e.request.Inputs {
 		ids := in.Tokens
 		if ids == nil {
-			if ids, err = e.model.encodeEmbed(in.Text); err != nil {
+			if ids, err = e.model.Tokenizer.EncodeText(in.Text, true, false); err != nil {
 				return nil, err
 			}
 		}
@@ -141,14 +139,6 @@ func (e *embedded) param(i int) string {
 		return e.request.Param
 	}
 	return fmt.Sprintf("%s[%d]", e.request.Param, i)
-}
-
-// encodeEmbed returns the ids of a text to be embedded.
-func (m *Model) encodeEmbed(text string) ([]int32, error) {
-	if m.EncodeEmbed == nil {
-		return m.Tokenizer.EncodePrompt(text)
-	}
-	return m.EncodeEmbed(text)
 }
 
 // hidden returns the pooled hidden states of prompts.

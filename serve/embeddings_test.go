@@ -15,9 +15,14 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// vector is the embedding of a text by the fake: the state of its last byte, at length 1.
+// state is the fake's hidden state behind a text and what stands before it.
+func state(text string) []float32 {
+	return fake.Hidden(append([]int32{fake.BOS}, fake.Tokenizer{}.Encode(text)...))
+}
+
+// vector is the embedding of a text by the fake: the first numbers of its state, at length 1.
 func vector(text string, dimensions int) []float32 {
-	v := fake.Hidden(fake.Tokenizer{}.Encode(text))[:dimensions]
+	v := state(text)[:dimensions]
 	engine.Normalize(v)
 	return v
 }
@@ -26,7 +31,6 @@ func vector(text string, dimensions int) []float32 {
 func openEmbedding(t *testing.T, change func(m *Model)) *site {
 	t.Helper()
 	return open(t, &fake.Runner{}, func(c *Config) {
-		c.Models[0].EncodeEmbed = func(text string) ([]int32, error) { return fake.Tokenizer{}.Encode(text), nil }
 		if change != nil {
 			change(&c.Models[0])
 		}
@@ -82,14 +86,14 @@ func TestEmbeddings(t *testing.T) {
 		dimensions int
 		tokens     int
 	}{
-		{`"input":"cat"`, []string{"cat"}, fake.Embd, 3},
-		{`"input":["cat","a dog"]`, []string{"cat", "a dog"}, fake.Embd, 8},
-		{`"input":[99,97,116]`, []string{"cat"}, fake.Embd, 3},
-		{`"input":[[99,97,116],[97]]`, []string{"cat", "a"}, fake.Embd, 4},
-		{`"input":"cat","encoding_format":"float"`, []string{"cat"}, fake.Embd, 3},
-		{`"input":["cat","a"],"encoding_format":"base64"`, []string{"cat", "a"}, fake.Embd, 4},
-		{`"input":"cat","dimensions":2`, []string{"cat"}, 2, 3},
-		{`"input":"cat","dimensions":6,"encoding_format":"base64","user":"u"`, []string{"cat"}, 6, 3},
+		{`"input":"cat"`, []string{"cat"}, fake.Embd, 4},
+		{`"input":["cat","a dog"]`, []string{"cat", "a dog"}, fake.Embd, 10},
+		{`"input":[257,99,97,116]`, []string{"cat"}, fake.Embd, 4},
+		{`"input":[[257,99,97,116],[257,97]]`, []string{"cat", "a"}, fake.Embd, 6},
+		{`"input":"cat","encoding_format":"float"`, []string{"cat"}, fake.Embd, 4},
+		{`"input":["cat","a"],"encoding_format":"base64"`, []string{"cat", "a"}, fake.Embd, 6},
+		{`"input":"cat","dimensions":2`, []string{"cat"}, 2, 4},
+		{`"input":"cat","dimensions":6,"encoding_format":"base64","user":"u"`, []string{"cat"}, fake.Embd, 4},
 	} {
 		a := embed(t, s, c.members)
 		if a.Object != "list" || a.Model != "fake" || len(a.Data) != len(c.texts) || a.Usage.PromptTokens != c.tokens || a.Usage.TotalTokens != c.tokens {
@@ -108,7 +112,7 @@ func TestEmbeddings(t *testing.T) {
 	if len(many.Data) != 2048 {
 		t.Errorf("%d vectors of 2048 inputs", len(many.Data))
 	}
-	if log := s.log.String(); !strings.Contains(log, "prompt_tokens=2048 completion_tokens=0") {
+	if log := s.log.String(); !strings.Contains(log, "prompt_tokens=4096 completion_tokens=0") {
 		t.Error("the log does not count the tokens")
 	}
 	_, _, metrics := s.call(t, "GET", "/metrics", "")
@@ -134,11 +138,9 @@ func wireErrorOf(t *testing.T, s *site, path, body string) (status int, param, m
 func TestEmbeddingErrors(t *testing.T) {
 	s := openEmbedding(t, nil)
 	for _, c := range []struct{ path, body, param, say string }{
-		{"/v1/embeddings", `{"input":""}`, "input", "is empty"},
-		{"/v1/embeddings", `{"input":["a",""]}`, "input[1]", "is empty"},
 		{"/v1/embeddings", `{"input":[258]}`, "input", "ids 0 to 257"},
 		{"/v1/embeddings", `{"input":"a","dimensions":7}`, "dimensions", "from 1 to 6"},
-		{"/v1/embeddings", `{"input":"` + strings.Repeat("x", 5000) + `"}`, "", "5000 tokens"},
+		{"/v1/embeddings", `{"input":"` + strings.Repeat("x", 5000) + `"}`, "", "5001 tokens"},
 		{"/v1/embeddings", `{}`, "input", "required"},
 		{"/embedding", `{"content":"a","dimensions":2}`, "dimensions", "unknown field"},
 		{"/embedding", `{}`, "input", "required"},
@@ -171,7 +173,7 @@ func TestNativeEmbeddings(t *testing.T) {
 		}
 		return list
 	}
-	raw := fake.Hidden(fake.Tokenizer{}.Encode("cat"))
+	raw := state("cat")
 	var one, cubes, most float64
 	for _, x := range raw {
 		a := math.Abs(float64(x))
@@ -195,12 +197,28 @@ func TestNativeEmbeddings(t *testing.T) {
 
 	s = openEmbedding(t, func(m *Model) { m.Pooling = engine.PoolNone })
 	got = post(s, "/embedding", `{"content":"cat"}`)
-	if len(got) != 1 || len(got[0].Embedding) != 3 || !slices.Equal(got[0].Embedding[2], raw) {
+	if len(got) != 1 || len(got[0].Embedding) != 4 || !slices.Equal(got[0].Embedding[3], raw) {
 		t.Errorf("%+v", got)
 	}
 	status, param, message := wireErrorOf(t, s, "/v1/embeddings", `{"input":"cat"}`)
 	if status != 400 || param != "model" || !strings.Contains(message, "pooling none") {
 		t.Errorf("%d %q %q", status, param, message)
+	}
+}
+
+// bare is a tokenizer that puts nothing before a text.
+type bare struct{ fake.Tokenizer }
+
+func (t bare) EncodeText(text string, _, _ bool) ([]int32, error) { return t.Encode(text), nil }
+
+// TestEmptyInputs: where a text has no token, there is nothing to embed.
+func TestEmptyInputs(t *testing.T) {
+	s := openEmbedding(t, func(m *Model) { m.Tokenizer = bare{} })
+	for input, param := range map[string]string{`""`: "input", `["a",""]`: "input[1]"} {
+		status, got, message := wireErrorOf(t, s, "/v1/embeddings", `{"input":`+input+`}`)
+		if status != 400 || got != param || !strings.Contains(message, "is empty") {
+			t.Errorf("%s: %d %q %q", input, status, got, message)
+		}
 	}
 }
 

@@ -37,20 +37,26 @@ type house struct {
 	room int
 }
 
-func (m *swapped) EncodeEmbed(text string) ([]int32, error) { return m.EncodePrompt(text) }
-func (m *swapped) Pooling() engine.Pooling                  { return engine.PoolMean }
-func (m *swapped) Ranker() engine.Ranker                    { return nil }
-func (m *swapped) ID() string                               { return m.id }
-func (m *swapped) Created() time.Time                       { return time.Unix(7, 0) }
-func (m *swapped) Prove(context.Context) error              { return nil }
-func (m *swapped) Engine() (*engine.Engine, error)          { return m.engine, nil }
-func (m *swapped) Defaults() sample.Overrides               { return sample.Overrides{} }
-func (m *swapped) Bytes() int64                             { return 1 }
-func (m *swapped) Stats() engine.Stats                      { return m.engine.Stats() }
-func (m *swapped) Limits() runner.Limits                    { return m.engine.Limits() }
-func (m *swapped) Format() *toolcall.Format                 { return nil }
+func (m *swapped) Pooling() engine.Pooling         { return engine.PoolMean }
+func (m *swapped) Ranker() engine.Ranker           { return nil }
+func (m *swapped) ID() string                      { return m.id }
+func (m *swapped) Created() time.Time              { return time.Unix(7, 0) }
+func (m *swapped) Prove(context.Context) error     { return nil }
+func (m *swapped) Engine() (*engine.Engine, error) { return m.engine, nil }
+func (m *swapped) Defaults() sample.Overrides      { return sample.Overrides{} }
+func (m *swapped) Bytes() int64                    { return 1 }
+func (m *swapped) Stats() engine.Stats             { return m.engine.Stats() }
+func (m *swapped) Limits() runner.Limits           { return m.engine.Limits() }
+func (m *swapped) Format() *toolcall.Format        { return nil }
 
 func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
+
+func (m *swapped) ChatTemplate() string { return "a template" }
+func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
+
+func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
+	return render(messages, tools, kwargs, generate)
+}
 
 func (m *swapped) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return prompt(messages, tools, kwargs)
