@@ -51,9 +51,11 @@ func badGrammar(err error, param string) error {
 // tailTokens are those of a prompt that are looked at for thoughts that it leaves open.
 const tailTokens = 8
 
-// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls to
-// their tools; nil if they may be anything.
-func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *answer, form *grammar.Grammar, err error) {
+// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls
+// to their tools; nil if they may be anything.
+func (m *Model) writer(
+	req *openai.ChatRequest, prompt []int32,
+) (write func() *answer, form *grammar.Grammar, err error) {
 	f := m.Format
 	if f == nil && req.Tools == nil {
 		form, err := m.form(req.Form)
@@ -98,7 +100,7 @@ func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *a
 	case a.Required:
 		return nil, nil, badGrammar(errors.New("a call cannot be forced with ignore_eos, or with this model"), "tool_choice")
 	case len(req.Inputs) > 0:
-		return nil, nil, badGrammar(errors.New("no tool can be held to a grammar with ignore_eos, or with this model"), "tools")
+		return nil, nil, badGrammar(errors.New("no tool is held to a grammar with ignore_eos, or with this model"), "tools")
 	}
 	return func() *answer {
 		if f == nil {

@@ -2,8 +2,8 @@ package openai
 
 import "encoding/json"
 
-// budgetNames are the names of the most tokens to generate: those of chat completions and of responses, and the old one.
-// They mean one thing.
+// budgetNames are the names of the most tokens to generate: those of chat completions and of responses, and the old
+// one. They mean one thing.
 var budgetNames = []string{"max_completion_tokens", "max_tokens", "max_output_tokens"}
 
 // budget reads how many tokens may be generated; 0 if the request leaves it open.

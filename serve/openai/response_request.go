@@ -38,8 +38,8 @@ type ResponseEcho struct {
 	Tools      json.RawMessage `json:"tools"`
 }
 
-// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there is
-// nothing.
+// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there
+// is nothing.
 var included = []string{
 	"reasoning.encrypted_content", includeLogprobs, "file_search_call.results", "web_search_call.results",
 	"web_search_call.action.sources", "message.input_image.image_url", "computer_call_output.output.image_url",
@@ -47,9 +47,6 @@ var included = []string{
 }
 
 const includeLogprobs = "message.output_text.logprobs"
-
-// noEffectResponse are the fields of responses that cannot change the answer of this server, beside noEffect.
-var noEffectResponse = []string{"client_metadata", "max_tool_calls"}
 
 // refusedResponse are fields that would change the answer and that this server does not offer.
 var refusedResponse = map[string]string{
@@ -69,11 +66,15 @@ func ParseResponse(body []byte, l Limits) (*ResponseRequest, error) {
 func (q *ResponseRequest) read(f fields) {
 	r := f.r
 	q.N, q.Store = 1, true
-	q.Model, q.Stream, q.MaxTokens, q.PreviousID = f.text("model", 256), f.boolean("stream"), f.budget(), f.text("previous_response_id", 256)
+	q.Model, q.PreviousID = f.text("model", 256), f.text("previous_response_id", 256)
+	q.Stream, q.MaxTokens = f.boolean("stream"), f.budget()
 	q.Kwargs = f.kwargs()
 	f.sampling(&q.Options)
-	q.Echo = ResponseEcho{Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
-		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`), Tools: f.echo("tools", `[]`)}
+	q.Echo = ResponseEcho{
+		Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
+		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`),
+		Tools: f.echo("tools", `[]`),
+	}
 	if raw := f.take("input"); raw != nil {
 		q.Input = r.input("input", raw)
 	} else if q.PreviousID == "" {
@@ -112,7 +113,6 @@ func (q *ResponseRequest) read(f fields) {
 		r.fail("background", CodeUnsupported, "is not offered by this server")
 	}
 	f.ignore(noEffect...)
-	f.ignore(noEffectResponse...)
 	f.refuse(refusedResponse)
 }
 
@@ -219,7 +219,8 @@ func (q *ResponseRequest) readLogprobs(f fields) {
 	}
 }
 
-// Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not know.
+// Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not
+// know.
 func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 	for i, item := range q.Input {
 		ref, ok := item.(*ReferenceItem)
@@ -234,8 +235,8 @@ func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 	return nil
 }
 
-// Converse sets the messages: the instructions, the items of earlier responses, and those of the request. The error is an
-// *[Error].
+// Converse sets the messages: the instructions, the items of earlier responses, and those of the request. The error is
+// an *[Error].
 func (q *ResponseRequest) Converse(previous []ResponseItem) error {
 	c := &itemTurns{q: q, names: make(map[string]string)}
 	if q.Instructions != nil {
@@ -326,7 +327,8 @@ func (c *itemTurns) item(item ResponseItem) (id string, found bool) {
 
 func (c *itemTurns) call(id, name string, arguments json.RawMessage) {
 	m := c.assistant(func(*Message) bool { return true })
-	m.ToolCalls = append(m.ToolCalls, MessageCall{ID: id, Type: "function", Function: MessageFunction{Name: name, Arguments: arguments}})
+	function := MessageFunction{Name: name, Arguments: arguments}
+	m.ToolCalls = append(m.ToolCalls, MessageCall{ID: id, Type: "function", Function: function})
 	c.names[id] = name
 }
 
