@@ -81,6 +81,7 @@ func New(c Config) (*Server, error) {
 		"/":                    http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.embeddingRoutes())
+	maps.Copy(routes, s.agentRoutes())
 	for path, h := range routes {
 		mux.Handle(path, h)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {
