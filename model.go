@@ -33,6 +33,9 @@ type Model struct {
 	prompter       prompter
 	defaults       sample.Overrides
 	pooling        engine.Pooling
+	embeds         bool
+	parameters     int64
+	quantization   string
 	ranker         *ranker     // nil if it does not rank
 	hostBytes      int64       // for kept states
 	states         *disk.Store // nil if they have no folder
@@ -70,6 +73,15 @@ func (m *Model) Created() time.Time {
 	return m.opened
 }
 
+// Parameters returns how many numbers the weights of the model's file have.
+func (m *Model) Parameters() int64 { return m.parameters }
+
+// Quantization names the mixture of types of the weights, as llama.cpp does; it is empty if the file does not say.
+func (m *Model) Quantization() string { return m.quantization }
+
+// Embeds reports whether the model was made for embeddings: its file names a pooling that makes a vector.
+func (m *Model) Embeds() bool { return m.embeds }
+
 // Device describes the device that the model is on.
 func (m *Model) Device() DeviceInfo { return m.dev.info() }
 
@@ -106,10 +118,9 @@ func (m *Model) Prompt(messages, tools json.RawMessage, kwargs map[string]json.R
 	return m.prompter.prompt(messages, tools, kwargs)
 }
 
-// Render returns the text of a conversation, by the model's template; the rest is as for Prompt. With generate, it ends
-// with the start of the model's answer.
-func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
-	prompt, err := m.prompter.render(messages, tools, kwargs, generate)
+// Render returns the text of a conversation, by the model's template; the rest is as for Prompt.
+func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+	prompt, err := m.prompter.render(messages, tools, kwargs)
 	return prompt.String(), err
 }
 

@@ -27,12 +27,17 @@ type Loaded interface {
 	// that the template refuses the conversation.
 	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 	// Render is as [RenderFunc], with errors as those of Prompt.
-	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error)
+	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
 	ChatTemplate() string
 	// Path returns the model's file or folder; it is empty if there is none.
 	Path() string
 	Defaults() sample.Overrides
-	// Pooling and Ranker are as the fields of [Model].
+	// Architecture, Parameters, Quantization and Embeds are as the fields of [Details], Pooling and Ranker as those of
+	// [Model].
+	Architecture() string
+	Parameters() int64
+	Quantization() string
+	Embeds() bool
 	Pooling() engine.Pooling
 	Ranker() engine.Ranker
 	Vocabulary() (*grammar.Vocabulary, error)
@@ -58,8 +63,8 @@ func offer(m Loaded) (Model, error) {
 		ids, err := m.Prompt(messages, tools, kwargs)
 		return ids, conversationError(err)
 	}
-	render := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
-		text, err := m.Render(messages, tools, kwargs, generate)
+	render := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+		text, err := m.Render(messages, tools, kwargs)
 		return text, conversationError(err)
 	}
 	file := ""
@@ -68,7 +73,8 @@ func offer(m Loaded) (Model, error) {
 	}
 	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
 		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
-		Pooling: m.Pooling(), Ranker: m.Ranker()}, nil
+		Pooling: m.Pooling(), Ranker: m.Ranker(),
+		Details: Details{m.Architecture(), m.Parameters(), m.Quantization(), m.Embeds()}}, nil
 }
 
 // conversationError marks what a template says against a conversation.

@@ -38,6 +38,10 @@ type house struct {
 }
 
 func (m *swapped) Pooling() engine.Pooling         { return engine.PoolMean }
+func (m *swapped) Architecture() string            { return "fake" }
+func (m *swapped) Parameters() int64               { return 7 }
+func (m *swapped) Quantization() string            { return "" }
+func (m *swapped) Embeds() bool                    { return false }
 func (m *swapped) Ranker() engine.Ranker           { return nil }
 func (m *swapped) ID() string                      { return m.id }
 func (m *swapped) Created() time.Time              { return time.Unix(7, 0) }
@@ -54,8 +58,8 @@ func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors
 func (m *swapped) ChatTemplate() string { return "a template" }
 func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
 
-func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
-	return render(messages, tools, kwargs, generate)
+func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+	return render(messages, tools, kwargs)
 }
 
 func (m *swapped) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {

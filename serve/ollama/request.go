@@ -77,6 +77,12 @@ func ParseGenerate(body []byte, l openai.Limits) (*Generate, error) {
 		if g.Raw && system != "" {
 			f.Fail("system", openai.CodeValue, "is not allowed with raw, which uses no template")
 		}
+		if g.Raw && len(g.Kwargs) > 0 {
+			f.Fail("think", openai.CodeValue, "is not allowed with raw, which uses no template")
+		}
+		if g.Suffix != "" {
+			f.Fail("suffix", openai.CodeUnsupported, "filling in the middle is not offered by this server")
+		}
 		if g.Empty = g.Prompt == "" && g.Suffix == ""; g.Empty {
 			readUnload(f)
 		}
@@ -135,9 +141,9 @@ func readOptions(o openai.Fields, c *openai.ChatRequest) {
 	if n := o.Integer("num_ctx", 1, int64(o.Limits().MaxTokens)); n != nil {
 		c.Context = *n
 	}
-	for name, off := range map[string]string{"mirostat": "0", "tfs_z": "1"} {
-		if v, ok := o.Take(name); ok && string(v.Raw()) != off && string(v.Raw()) != off+".0" {
-			v.Fail(openai.CodeUnsupported, "is not offered by this server; leave it out, or off with %s", off)
+	for _, p := range [][2]string{{"mirostat", "0"}, {"tfs_z", "1"}} {
+		if v, ok := o.Take(p[0]); ok && string(v.Raw()) != p[1] && string(v.Raw()) != p[1]+".0" {
+			v.Fail(openai.CodeUnsupported, "is not offered by this server; leave it out, or off with %s", p[1])
 		}
 	}
 	for _, name := range []string{"mirostat_tau", "mirostat_eta"} { // of what is off

@@ -24,7 +24,10 @@ type Error struct {
 
 // NewError returns an error in Ollama's form.
 func NewError(e *openai.Error) Error {
-	if e.Param == "" {
+	switch {
+	case e.Code == "model_not_found": // in words that clients look for
+		return Error{"model not found: " + e.Message}
+	case e.Param == "":
 		return Error{e.Message}
 	}
 	return Error{e.Param + ": " + e.Message}
