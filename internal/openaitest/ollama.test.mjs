@@ -68,31 +68,25 @@ test('generate', async () => {
   assert.equal(loaded.done_reason, 'load');
 });
 
-const add = {
-  type: 'function',
-  function: {
-    name: 'add', description: 'Add two numbers.',
-    parameters: { type: 'object', properties: { a: { type: 'integer' }, b: { type: 'integer' } }, required: ['a', 'b'] },
-  },
-};
+const tools = [
+  { type: 'function', function: { name: 'get_weather', description: 'Get the weather in a city.', parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } } },
+  { type: 'function', function: { name: 'add', description: 'Add two numbers.', parameters: { type: 'object', properties: { a: { type: 'integer' }, b: { type: 'integer' } }, required: ['a', 'b'] } } },
+];
 
 test('tool loop', async () => {
-  const messages = [{ role: 'user', content: 'What is 27 plus 58? Use the tool.' }];
-  const first = await client.chat({ model: 'ember', messages, tools: [add] });
-  const calls = first.message.tool_calls;
-  assert.equal(calls.length, 1);
-  assert.equal(calls[0].function.name, 'add');
-  assert.equal(typeof calls[0].function.arguments, 'object');
-  assert.deepEqual(Object.keys(calls[0].function.arguments).sort(), ['a', 'b']);
-  messages.push(first.message, { role: 'tool', tool_name: 'add', content: '85' });
-  const second = await client.chat({ model: 'ember', messages, tools: [add] });
-  assert.match(second.message.content, /85/);
-
-  let streamed;
-  for await (const part of await client.chat({ model: 'ember', messages: messages.slice(0, 1), tools: [add], stream: true })) {
+  const messages = [{ role: 'user', content: 'What is the weather in Paris?' }];
+  const first = await client.chat({ model: 'ember', messages, tools });
+  assert.deepEqual(first.message.tool_calls.map((c) => [c.function.name, c.function.arguments]), [['get_weather', { city: 'Paris' }]]);
+  let streamed, content = '';
+  for await (const part of await client.chat({ model: 'ember', messages, tools, stream: true })) {
     streamed ??= part.message.tool_calls;
+    content += part.message.content;
   }
-  assert.deepEqual(streamed.map((c) => c.function), calls.map((c) => c.function));
+  assert.deepEqual(streamed.map((c) => c.function), first.message.tool_calls.map((c) => c.function));
+  assert.equal(content, first.message.content);
+  messages.push(first.message, { role: 'tool', tool_name: 'get_weather', content: '{"weather": "sunny", "degrees": 21}' });
+  const last = await client.chat({ model: 'ember', messages, tools });
+  assert.equal(last.message.content, 'It is sunny in Paris, with 21 degrees.');
 });
 
 test('format', async () => {
