@@ -30,6 +30,7 @@ type Server struct {
 	debug           *http.Server // of ServeDebug
 
 	models    models
+	stored    *storedResponses
 	described sync.Map // openai.Props by the ID of the model
 	details   sync.Map // Details by the ID of the model, of those that were loaded
 	draining  atomic.Bool
@@ -47,6 +48,7 @@ const MaxHeaderBytes = 64 << 10
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
+	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
