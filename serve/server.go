@@ -53,6 +53,11 @@ func New(c Config) (*Server, error) {
 	if s.adminKeys, err = newKeys(c.AdminKeys); err != nil {
 		return nil, fmt.Errorf("%w (admin keys)", err)
 	}
+	for _, part := range s.c.LlamaRoutes {
+		if part != LlamaCompletion && part != LlamaSlots {
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part, LlamaCompletion, LlamaSlots)
+		}
+	}
 	s.metrics = metrics.New(s.c.Version, s.list)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
@@ -87,6 +92,7 @@ func New(c Config) (*Server, error) {
 		"/":                    http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.agentRoutes())
+	s.llamaRoutes(routes)
 	for path, h := range routes {
 		mux.Handle(path, h)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {
