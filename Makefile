@@ -95,6 +95,10 @@ openai: build ## the openai and ollama clients from npm against the server
 page: build ## the page in Chromium without a screen (SHOTS=DIR keeps pictures)
 	cd internal/webtest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
 
+.PHONY: llama-tests
+llama-tests: build ## llama.cpp's tests of its server, from npm, against ours (internal/llamatest says what it needs)
+	HIPENGINE=$(CURDIR)/bin/hipengine internal/llamatest/run.sh
+
 PEERTEST = cd internal/peertest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine
 
 .PHONY: peer

@@ -24,6 +24,7 @@ type generation struct {
 	prompts [][]int32
 	seqs    []*engine.Sequence
 	tokens  []int // generated, of each choice
+	params  sample.Params
 	clocks  []*stopwatch
 	read    chan struct{} // of capacity 1: some clock has progress; nil if nobody asks
 
@@ -58,7 +59,7 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := &generation{
-		model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
+		params: params, model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
 	}
 	if o.Progress && o.Stream {
 		g.read = make(chan struct{}, 1)

@@ -31,6 +31,8 @@ type Loaded interface {
 	ChatTemplate() string
 	// Path returns the model's file or folder; it is empty if there is none.
 	Path() string
+	// InfillTokens returns what [InfillTokens] are made of.
+	InfillTokens() (prefix, suffix, middle, repo, file int32)
 	Defaults() sample.Overrides
 	// Architecture, Parameters, Quantization and Embeds are as the fields of [Details], Pooling and Ranker as those of
 	// [Model].
@@ -71,7 +73,9 @@ func offer(m Loaded) (Model, error) {
 	if path := m.Path(); path != "" {
 		file = filepath.Base(path)
 	}
-	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
+	var infill InfillTokens
+	infill.Prefix, infill.Suffix, infill.Middle, infill.Repo, infill.File = m.InfillTokens()
+	return Model{Infill: infill, ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
 		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
 		Pooling: m.Pooling(), Ranker: m.Ranker(),
 		Details: Details{m.Architecture(), m.Parameters(), m.Quantization(), m.Embeds()}}, nil

@@ -136,7 +136,7 @@ func (s *Server) ollamaGenerate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := &ollamaAnswer{load: load, line: line}
-	if req.Raw {
+	if req.Raw || req.Suffix != "" {
 		a.answer = &answer{}
 		a.generation, err = s.goOn(r, m, req)
 	} else {
@@ -152,9 +152,15 @@ func (s *Server) ollamaGenerate(w http.ResponseWriter, r *http.Request) {
 	s.ollamaAnswer(w, r, a)
 }
 
-// goOn starts the answer to a raw prompt.
+// goOn starts the answer to a raw prompt, or what stands between two texts.
 func (s *Server) goOn(r *http.Request, m *Model, req *ollama.Generate) (*generation, error) {
-	ids, err := m.Tokenizer.EncodePrompt(req.Prompt)
+	var ids []int32
+	var err error
+	if req.Suffix != "" {
+		ids, err = m.infillPrompt(&openai.Infill{Prefix: []openai.Prompt{{Text: req.Prompt}}, Suffix: []openai.Prompt{{Text: req.Suffix}}})
+	} else {
+		ids, err = m.Tokenizer.EncodePrompt(req.Prompt)
+	}
 	if err != nil {
 		return nil, err
 	}

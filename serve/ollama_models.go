@@ -89,6 +89,9 @@ func (m *Model) capabilities() []string {
 	if m.Format != nil && m.Format.Calls() {
 		list = append(list, "tools")
 	}
+	if t := m.Infill; t.Prefix >= 0 && t.Suffix >= 0 && t.Middle >= 0 && t != (InfillTokens{}) {
+		list = append(list, "insert")
+	}
 	if m.Format != nil && strings.Contains(m.Template, "think") {
 		list = append(list, "thinking")
 	}

@@ -182,6 +182,20 @@ func TestOllamaFields(t *testing.T) {
 	}
 }
 
+// TestOllamaSuffix puts a text between two others, which are read without a template.
+func TestOllamaSuffix(t *testing.T) {
+	r := &fake.Runner{Reply: "mid"}
+	s := open(t, r, func(c *Config) { c.Models[0].Infill = InfillTokens{Prefix: 1, Suffix: 2, Middle: 3, Repo: -1, File: -1} })
+	l := ollamaCall(t, s, "/api/generate", `{"stream":false,"prompt":"ab","suffix":"c"}`)
+	want := []int32{fake.BOS, 1, 'a', 'b', 2, 'c', 3}
+	if got := r.Steps()[0][0].Tokens; l[0].Response != "mid" || !slices.Equal(got, want) {
+		t.Errorf("%q behind %v, want %v", l[0].Response, got, want)
+	}
+	if got := fmt.Sprint((&Model{Infill: InfillTokens{Prefix: 1, Suffix: 2, Middle: 3}}).capabilities()); got != "[completion insert]" {
+		t.Error(got)
+	}
+}
+
 // TestOllamaForm holds answers to a form.
 func TestOllamaForm(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) { c.Models[0].Vocabulary = fakeVocabulary })
@@ -216,6 +230,7 @@ func TestOllamaErrors(t *testing.T) {
 		{"POST", "/api/chat", `{"messages":[{"role":"user","content":"refuse"}]}`, 400, "roles must alternate"},
 		{"POST", "/api/chat", `{"messages":`, 400, "not valid JSON"},
 		{"POST", "/api/generate", `{"prompt":"x","images":["aGk="]}`, 400, "images are not offered"},
+		{"POST", "/api/generate", `{"prompt":"x","suffix":"y"}`, 400, "no tokens for text between others"},
 		{"POST", "/api/embed", `{"input":"a","dimensions":7}`, 400, "from 1 to 6"},
 		{"POST", "/api/embed", `{"input":"a","options":{"num_ctx":5000}}`, 400, "loaded with 4096"},
 		{"POST", "/api/embed", `{"input":"abcd","truncate":false,"options":{"num_ctx":3}}`, 400, "5 tokens"},

@@ -55,6 +55,10 @@ func (m *swapped) Format() *toolcall.Format        { return nil }
 
 func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
 
+func (m *swapped) InfillTokens() (prefix, suffix, middle, repo, file int32) {
+	return -1, -1, -1, -1, -1
+}
+
 func (m *swapped) ChatTemplate() string { return "a template" }
 func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
 

@@ -56,6 +56,11 @@ func New(c Config) (*Server, error) {
 	if s.adminKeys, err = newKeys(c.AdminKeys); err != nil {
 		return nil, fmt.Errorf("%w (admin keys)", err)
 	}
+	for _, part := range s.c.LlamaRoutes {
+		if part != LlamaCompletion && part != LlamaSlots {
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part, LlamaCompletion, LlamaSlots)
+		}
+	}
 	s.metrics = metrics.New(s.c.Version, s.list)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
@@ -92,6 +97,7 @@ func New(c Config) (*Server, error) {
 	maps.Copy(routes, s.embeddingRoutes())
 	maps.Copy(routes, s.agentRoutes())
 	maps.Copy(routes, s.ollamaRoutes())
+	s.llamaRoutes(routes)
 	for path, h := range routes {
 		mux.Handle(path, h)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {

@@ -80,8 +80,8 @@ func ParseGenerate(body []byte, l openai.Limits) (*Generate, error) {
 		if g.Raw && len(g.Kwargs) > 0 {
 			f.Fail("think", openai.CodeValue, "is not allowed with raw, which uses no template")
 		}
-		if g.Suffix != "" {
-			f.Fail("suffix", openai.CodeUnsupported, "filling in the middle is not offered by this server")
+		if g.Suffix != "" && (system != "" || g.Raw || len(g.Kwargs) > 0) {
+			f.Fail("suffix", openai.CodeValue, "is not allowed with raw, system or think: between two texts goes a text, without a template")
 		}
 		if g.Empty = g.Prompt == "" && g.Suffix == ""; g.Empty {
 			readUnload(f)

@@ -188,7 +188,9 @@ func TestErrors(t *testing.T) {
 		{`"context":[1,2]`, "context", "/api/chat"},
 		{`"raw":true,"system":"s"`, "system", "raw"},
 		{`"raw":true,"think":true`, "think", "raw"},
-		{`"suffix":"s"`, "suffix", "not offered"},
+		{`"suffix":"s","system":"b"`, "suffix", "is not allowed with raw, system or think"},
+		{`"suffix":"s","raw":true`, "suffix", "is not allowed with raw, system or think"},
+		{`"suffix":"s","think":true`, "suffix", "is not allowed with raw, system or think"},
 		{`"tools":[]`, "tools", "unknown field"},
 	}...))
 	checkRefused(t, `{"prompt":%s}`, generate, []refused{{`7`, "prompt", "a string"}, {`"","keep_alive":"0s"`, "keep_alive", "hipengine unload"}})
