@@ -230,7 +230,7 @@ func TestOllamaErrors(t *testing.T) {
 		{"POST", "/api/chat", `{"messages":[{"role":"user","content":"refuse"}]}`, 400, "roles must alternate"},
 		{"POST", "/api/chat", `{"messages":`, 400, "not valid JSON"},
 		{"POST", "/api/generate", `{"prompt":"x","images":["aGk="]}`, 400, "images are not offered"},
-		{"POST", "/api/generate", `{"prompt":"x","suffix":"y"}`, 400, "no tokens for text between others"},
+		{"POST", "/api/generate", `{"prompt":"x","suffix":"y"}`, 501, "no tokens for text between others"},
 		{"POST", "/api/embed", `{"input":"a","dimensions":7}`, 400, "from 1 to 6"},
 		{"POST", "/api/embed", `{"input":"a","options":{"num_ctx":5000}}`, 400, "loaded with 4096"},
 		{"POST", "/api/embed", `{"input":"abcd","truncate":false,"options":{"num_ctx":3}}`, 400, "5 tokens"},
