@@ -34,6 +34,9 @@ type Loaded interface {
 	// InfillTokens returns what [InfillTokens] are made of.
 	InfillTokens() (prefix, suffix, middle, repo, file int32)
 	Defaults() sample.Overrides
+	// Pooling and Ranker are as the fields of [Model].
+	Pooling() engine.Pooling
+	Ranker() engine.Ranker
 	Vocabulary() (*grammar.Vocabulary, error)
 	// Format says how the model writes calls and thoughts.
 	Format() *toolcall.Format
@@ -67,8 +70,9 @@ func offer(m Loaded) (Model, error) {
 	}
 	var infill InfillTokens
 	infill.Prefix, infill.Suffix, infill.Middle, infill.Repo, infill.File = m.InfillTokens()
-	return Model{Infill: infill, ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
-		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format()}, nil
+	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
+		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
+		Infill: infill, Pooling: m.Pooling(), Ranker: m.Ranker()}, nil
 }
 
 // conversationError marks what a template says against a conversation.

@@ -30,6 +30,7 @@ type Server struct {
 	debug           *http.Server // of ServeDebug
 
 	models    models
+	stored    *storedResponses
 	described sync.Map // openai.Props by the ID of the model
 	draining  atomic.Bool
 
@@ -46,6 +47,7 @@ const MaxHeaderBytes = 64 << 10
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
+	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
@@ -75,7 +77,7 @@ func New(c Config) (*Server, error) {
 		"/v1/completions":                   method(http.MethodPost, s.guard(s.completion)),
 		"/v1/models":                        method(http.MethodGet, s.guard(s.listModels)),
 		"/v1/models/{id...}":                method(http.MethodGet, s.guard(s.getModel)),
-		"/v1/chat/completions/input_tokens": method(http.MethodPost, s.guard(s.inputTokens)),
+		"/v1/chat/completions/input_tokens": method(http.MethodPost, s.guard(s.chatTokens)),
 
 		"/tokenize":       method(http.MethodPost, s.guard(s.tokenize)),
 		"/detokenize":     method(http.MethodPost, s.guard(s.detokenize)),
@@ -94,6 +96,7 @@ func New(c Config) (*Server, error) {
 		"/":               http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.embeddingRoutes())
 	s.llamaRoutes(routes)
 	for path, h := range routes {
 		mux.Handle(path, h)

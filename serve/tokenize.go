@@ -100,8 +100,8 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, openai.Text{Content: strings.ToValidUTF8(text, "\uFFFD")})
 }
 
-// inputTokens serves POST /v1/chat/completions/input_tokens: how many tokens a chat request's prompt has.
-func (s *Server) inputTokens(w http.ResponseWriter, r *http.Request) {
+// chatTokens serves POST /v1/chat/completions/input_tokens: how many tokens a chat request's prompt has.
+func (s *Server) chatTokens(w http.ResponseWriter, r *http.Request) {
 	body, err := s.body(w, r)
 	if err != nil {
 		s.fail(w, r, err)
@@ -112,18 +112,12 @@ func (s *Server) inputTokens(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, release, err := s.model(r.Context(), req.Model)
+	n, err := s.promptTokens(r, req)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	defer release()
-	ids, err := m.render(req)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.reply(w, http.StatusOK, openai.InputTokens{Tokens: len(ids)})
+	s.reply(w, http.StatusOK, openai.PromptTokens{Tokens: n})
 }
 
 // applyTemplate serves POST /apply-template: the prompt that a chat request would be read as.

@@ -98,8 +98,8 @@ type Text struct {
 	Content string `json:"content"`
 }
 
-// InputTokens is the answer to POST /v1/chat/completions/input_tokens.
-type InputTokens struct {
+// PromptTokens is the answer to POST /v1/chat/completions/input_tokens.
+type PromptTokens struct {
 	Tokens int `json:"input_tokens"`
 }
 
