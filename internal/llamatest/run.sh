@@ -16,9 +16,7 @@ if [ ! -d llama.cpp ]; then
   mv llama.cpp.part llama.cpp
 fi
 cp "$here/../ember/ember-Q8_0.gguf" .
-if [ -n "${ENDLESS:-}" ]; then # names of the same length that nobody takes for the end of a turn
-  sed -i 's/<|im_end|>/<|im_enD|>/g; s/<|endoftext|>/<|endoftexT|>/g; s/ggml\.eos_token_id/ggml.eoS_token_id/' ember-Q8_0.gguf
-fi
+if [ -n "${ENDLESS:-}" ]; then "$python" "$here/endless.py" ember-Q8_0.gguf; fi
 export HIPENGINE EMBER=$dir/ember-Q8_0.gguf LLAMA_SERVER_BIN_PATH=$here/llama-server
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
 "$python" -c 'import openai' 2>/dev/null || PYTHONPATH=$here/standin:$PYTHONPATH
