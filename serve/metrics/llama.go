@@ -7,8 +7,8 @@ import (
 	"github.com/hipengine/hipengine/engine/pool"
 )
 
-// llamaNames offers what engines count under the names that llama.cpp's server has, which has one model and so no labels:
-// the sum over all models.
+// llamaNames offers what engines count under the names that llama.cpp's server has, which has one model and so no
+// labels: the sum over all models.
 type llamaNames struct{ models func() []pool.Status }
 
 // llamaValue is a metric of llama.cpp's server.
