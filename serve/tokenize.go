@@ -44,8 +44,8 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, out)
 }
 
-// encode returns the ids of parts that follow on each other. What the model expects round a text goes round the first of
-// them alone, if that is text.
+// encode returns the ids of parts that follow on each other. What the model expects round a text goes round the first
+// of them alone, if that is text.
 func (m *Model) encode(parts []openai.Prompt, addSpecial, parseSpecial bool) ([]int32, error) {
 	var ids []int32
 	for i, p := range parts {
@@ -98,6 +98,26 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) {
 	}
 	text := m.Tokenizer.Decode(req.Tokens, true)
 	s.reply(w, http.StatusOK, openai.Text{Content: strings.ToValidUTF8(text, "\uFFFD")})
+}
+
+// chatTokens serves POST /v1/chat/completions/input_tokens: how many tokens a chat request's prompt has.
+func (s *Server) chatTokens(w http.ResponseWriter, r *http.Request) {
+	body, err := s.body(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	req, err := openai.ParseChat(body, s.c.Limits)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	n, err := s.promptTokens(r, req)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.reply(w, http.StatusOK, openai.PromptTokens{Tokens: n})
 }
 
 // applyTemplate serves POST /apply-template: the prompt that a chat request would be read as.
