@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/serve/metrics"
+	"github.com/hipengine/hipengine/serve/openapi"
 	"github.com/hipengine/hipengine/serve/web"
 )
 
@@ -20,6 +21,8 @@ type Server struct {
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
 	page            *web.Page // nil if there is none
+	description     []byte    // of the endpoints
+	routes          []string  // patterns of all endpoints
 	handler         http.Handler
 	http            *http.Server
 	debug           *http.Server // of ServeDebug
@@ -57,6 +60,7 @@ func New(c Config) (*Server, error) {
 	if !s.c.NoPage {
 		s.page = web.New()
 	}
+	s.description = openapi.Document(s.c.Version)
 	mux := http.NewServeMux()
 	for path, h := range map[string]http.Handler{
 		"/v1/chat/completions": method(http.MethodPost, s.guard(s.chat)),
@@ -72,10 +76,12 @@ func New(c Config) (*Server, error) {
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/openapi.json":        method(http.MethodGet, http.HandlerFunc(s.describe)),
 		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":                    http.HandlerFunc(s.notFound),
 	} {
 		mux.Handle(path, h)
+		s.routes = append(s.routes, path)
 	}
 	s.handler = s.observe(s.sameSite(mux))
 	s.http = &http.Server{
