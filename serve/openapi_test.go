@@ -56,6 +56,9 @@ var describedBy = sync.OnceValues(func() (*description, error) {
 // find returns the path under which the document describes a request, and the request's own as it is validated.
 func (d *description) find(r *http.Request) (template, path string) {
 	path = r.URL.Path
+	if long := "/v1" + path; d.paths[path] == nil && (d.paths[long] != nil || strings.HasPrefix(path, "/models/")) {
+		path = long // the short form of an endpoint below /v1
+	}
 	if id, ok := strings.CutPrefix(path, "/v1/models/"); ok && id != "" {
 		return "/v1/models/{id}", "/v1/models/" + url.PathEscape(id) // the document knows no parameters with slashes
 	}

@@ -19,8 +19,8 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 	}{"hipengine", s.c.Version, "/openapi.json"})
 }
 
-// describe serves GET /openapi.json. The endpoints are no secret, so that it asks for no key.
-func (s *Server) describe(w http.ResponseWriter, r *http.Request) {
+// openAPI serves GET /openapi.json. The endpoints are no secret, so that it asks for no key.
+func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	s.within(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(s.description) })).ServeHTTP(w, r)
 }

@@ -66,7 +66,7 @@ func (s *supervisor) start() (*process, error) {
 		if err != nil {
 			return
 		}
-		p.listen(said)
+		p.listen(said, s.c.Ready)
 		cmd.Wait() // its error is in the state
 		p.state, p.ended = cmd.ProcessState, time.Now()
 		close(p.exited)
@@ -79,8 +79,8 @@ func (s *supervisor) start() (*process, error) {
 	return p, nil
 }
 
-// listen reads what the worker says until its end.
-func (p *process) listen(said *os.File) {
+// listen reads what the worker says until its end, and calls ready when it is.
+func (p *process) listen(said *os.File, ready func()) {
 	defer said.Close()
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		switch device, ok := strings.CutPrefix(lines.Text(), wordDevice); {
@@ -89,6 +89,7 @@ func (p *process) listen(said *os.File) {
 		case lines.Text() == wordReady:
 			now := time.Now()
 			p.readyAt.Store(&now)
+			ready()
 		case lines.Text() == wordDone:
 			p.done = true
 		}

@@ -18,6 +18,7 @@ type Config struct {
 	Device   string       // where workers compute, as long as they have not said so
 	Stderr   *os.File     // of workers; nil is that of this process
 	Say      func(string) // what the owner of the process should know, a sentence or more
+	Ready    func()       // is called whenever a worker has become ready, from another goroutine; nil is nothing
 
 	// Of the server, as in serve.Config; 0 is none.
 	HeaderTimeout, IdleTimeout, ReadTimeout, WriteTimeout time.Duration
@@ -31,6 +32,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Ready == nil {
+		c.Ready = func() {}
+	}
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}

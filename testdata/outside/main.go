@@ -11,8 +11,7 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	for piece := range m.Chat(context.Background(),
-		[]hipengine.Message{{Role: "user", Content: "What is the capital of France?"}}, hipengine.Params{}) {
+	for piece := range m.Chat(context.Background(), []hipengine.Message{{Role: "user", Content: "What is the capital of France?"}}, hipengine.Params{}) {
 		fmt.Print(piece.Text)
 	}
 }
