@@ -117,8 +117,8 @@ type Tokenizer interface {
 // from several goroutines.
 type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
-// RenderFunc is a PromptFunc that returns the text, with the start of the assistant's message if generate is set.
-type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error)
+// RenderFunc is a PromptFunc that returns the text.
+type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
 
 // ErrConversation marks errors of a PromptFunc that are the client's: they give status 400 and their message.
 var ErrConversation = errors.New("the chat template refuses the conversation")

@@ -89,8 +89,9 @@ func checked(t *testing.T, next http.Handler) http.Handler {
 			io.Closer
 		}{io.TeeReader(r.Body, &e.body), r.Body}
 		defer func() {
-			for _, problem := range d.check(e) {
-				t.Errorf("openapi: %s %s: %s\nrequest  %.500s\nstatus   %d\nresponse %.1500s", r.Method, r.URL, problem, e.body.String(), e.status, e.response.String())
+			if problems := d.check(e); problems != nil { // the first event tells enough
+				t.Errorf("openapi: %s %s: %s\nrequest  %.500s\nstatus   %d\nresponse %.1500s", r.Method, r.URL, problems[0], e.body.String(),
+					e.status, e.response.String())
 			}
 		}()
 		next.ServeHTTP(&recorder{w, e}, seen)
@@ -134,16 +135,19 @@ func (d *description) check(e *exchange) (problems []string) {
 		if e.status != http.StatusNotFound && e.status != http.StatusMethodNotAllowed && e.status != http.StatusForbidden {
 			return []string{"the endpoint is not described"}
 		}
-		path, method = "/health", http.MethodGet // an error as any
+		if method = http.MethodPost; d.paths[template]["post"] == nil {
+			path, method = "/health", http.MethodGet // whose errors are as those of all that has no form of its own
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	report := func(what string, errs []*verrors.ValidationError) {
 		for _, err := range errs {
-			problems = append(problems, what+": "+err.Error())
+			problem := what + ": " + err.Message
 			for _, s := range err.SchemaValidationErrors {
-				problems = append(problems, what+": "+s.FieldPath+": "+s.Reason)
+				problem += "\n  " + s.FieldPath + " " + s.Reason
 			}
+			problems = append(problems, problem)
 		}
 	}
 	request := func() *http.Request {
@@ -173,8 +177,10 @@ func (d *description) check(e *exchange) (problems []string) {
 	case kind != "text/event-stream":
 		response(e.response.Bytes())
 	default:
-		for event := range strings.SplitSeq(e.response.String(), "\n\n") {
-			if data, ok := strings.CutPrefix(event, "data: "); ok && data != "[DONE]" {
+		events := e.response.String()
+		events = events[:strings.LastIndex(events, "\n\n")+1] // the last may be cut off
+		for line := range strings.Lines(events) {
+			if data, ok := strings.CutPrefix(line, "data: "); ok && data != "[DONE]\n" {
 				response([]byte(data))
 			}
 		}
@@ -221,7 +227,7 @@ func TestDescriptionIsStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const chunk = `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[]`
+	const chunk = `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"b","choices":[]`
 	for name, c := range map[string]struct {
 		method, path, body, kind, response string
 		status                             int

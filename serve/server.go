@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -90,6 +91,7 @@ func New(c Config) (*Server, error) {
 		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":                    http.HandlerFunc(s.notFound),
 	}
+	maps.Copy(routes, s.agentRoutes())
 	for path, h := range routes {
 		mux.Handle(path, h)
 		s.routes = append(s.routes, path)
