@@ -33,6 +33,7 @@ type Server struct {
 	debug           *http.Server // of ServeDebug
 
 	models    models
+	stored    *storedResponses
 	described sync.Map // openai.Props by the ID of the model
 	draining  atomic.Bool
 
@@ -49,6 +50,7 @@ const MaxHeaderBytes = 64 << 10
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
+	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
