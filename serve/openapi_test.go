@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	pathpkg "path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -62,8 +64,19 @@ func (d *description) find(r *http.Request) (template, path string) {
 	if id, ok := strings.CutPrefix(path, "/v1/models/"); ok && id != "" {
 		return "/v1/models/{id}", "/v1/models/" + url.PathEscape(id) // the document knows no parameters with slashes
 	}
+	if d.paths[path] != nil {
+		return path, path
+	}
+	for template := range d.paths {
+		if ok, err := pathpkg.Match(parameter.ReplaceAllString(template, "*"), path); err == nil && ok {
+			return template, path
+		}
+	}
 	return path, path
 }
+
+// parameter is a part of a path in the document.
+var parameter = regexp.MustCompile(`\{\w+\}`)
 
 // exchange is a request with its answer.
 type exchange struct {
@@ -247,7 +260,14 @@ func TestDescriptionIsStrict(t *testing.T) {
 		"a shared field":   {"POST", "/v1/chat/completions", hi + `,"seed":1}`, "text/event-stream", "data: " + chunk + "}\n\n", 200, true},
 		"an unknown field": {"POST", "/v1/chat/completions", hi + `,"tempo":1}`, "text/event-stream", "data: " + chunk + "}\n\n", 200, false},
 		"an event":         {"POST", "/v1/chat/completions", hi + `}`, "text/event-stream", "data: " + chunk + `,"more":1}` + "\n\n", 200, false},
-		"a model":          {"GET", "/v1/models/a/b", "", "application/json", `{"id":"a/b","object":"model","created":1,"owned_by":"me"}`, 200, false},
+		"a typed event": {"POST", "/v1/responses", `{"input":"x"}`, "text/event-stream",
+			`data: {"type":"response.reasoning_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"delta":"x"}` + "\n\n", 200, true},
+		"of another type": {"POST", "/v1/responses", `{"input":"x"}`, "text/event-stream",
+			`data: {"type":"response.reasoning_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"text":"x"}` + "\n\n", 200, false},
+		"with another field": {"POST", "/v1/responses", `{"input":"x"}`, "text/event-stream",
+			`data: {"type":"response.reasoning_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"delta":"x","x":1}` + "\n\n", 200, false},
+		"a parameter": {"GET", "/v1/responses/resp_1/input_items", "", "application/json", `{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}`, 200, true},
+		"a model":     {"GET", "/v1/models/a/b", "", "application/json", `{"id":"a/b","object":"model","created":1,"owned_by":"me"}`, 200, false},
 	} {
 		e := &exchange{request: &http.Request{Method: c.method, URL: &url.URL{Path: c.path}}, status: c.status, header: http.Header{"Content-Type": {c.kind}}}
 		e.body.WriteString(c.body)
