@@ -90,6 +90,11 @@ type Model struct {
 	File      string     // name of the model's file, without its folder; empty if it has none
 	Defaults  sample.Overrides
 
+	// Pooling makes one vector of the hidden states of a text's tokens.
+	Pooling engine.Pooling
+	// Ranker ranks documents; nil if the model was not made for it.
+	Ranker engine.Ranker
+
 	// Vocabulary returns the tokens for grammars; nil if the model's text cannot be held to a form.
 	Vocabulary func() (*grammar.Vocabulary, error)
 	// Format is how the model writes calls and thoughts; nil if it knows neither.

@@ -94,6 +94,7 @@ func New(c Config) (*Server, error) {
 		"/":                    http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.embeddingRoutes())
 	for path, h := range routes {
 		mux.Handle(path, h)
 		s.routes = append(s.routes, path)
