@@ -1,31 +1,18 @@
 // OpenAI's own client against a running `hipengine serve` with the built-in model. HIPENGINE names the binary.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
+import { start } from './server.mjs';
 
 let server, client, base;
 
 before(async () => {
-  server = spawn(process.env.HIPENGINE, ['serve', '--port', '0', '--log', 'none'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  base = await new Promise((resolve, reject) => {
-    let text = '';
-    server.stderr.on('data', (d) => {
-      text += d;
-      const m = text.match(/serving ember on (http:\S+)\/v1/);
-      if (m) resolve(m[1]);
-    });
-    server.on('exit', (code) => reject(new Error(`server ended with ${code}: ${text}`)));
-  });
+  server = await start();
+  base = server.base;
   client = new OpenAI({ baseURL: `${base}/v1`, apiKey: 'none', maxRetries: 0 });
 });
 
-after(async () => {
-  server.removeAllListeners('exit');
-  const ended = new Promise((resolve) => server.on('exit', resolve));
-  server.kill('SIGTERM');
-  assert.equal(await ended, 0, 'the server stops cleanly');
-});
+after(() => server.stop());
 
 const france = [{ role: 'user', content: 'What is the capital of France?' }];
 

@@ -35,6 +35,7 @@ var noEffect = []string{
 	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction",
 	"cache_prompt", "id_slot", "n_cache_reuse", "n_keep", "backend_sampling", "reasoning_control", "speculative.n_max",
 	"speculative.n_min", "speculative.p_min",
+	"client_metadata", "max_tool_calls", // of responses; the latter counts calls of tools that are left out
 }
 
 // options reads the shared fields.
