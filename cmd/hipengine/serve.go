@@ -48,6 +48,7 @@ type serveCmd struct {
 	MaxPerKey      int           `name:"max-per-key" env:"HIPENGINE_MAX_PER_KEY" help:"Requests of one API key at once; 0 is no bound."`
 	MaxConns       int           `name:"max-conns" default:"512" env:"HIPENGINE_MAX_CONNS" help:"Connections open at once; more wait."`
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
+	StoredBytes    int64         `name:"stored-responses" default:"67108864" env:"HIPENGINE_STORED_RESPONSES" placeholder:"BYTES" help:"Bytes of responses that are kept in memory for requests that go on from them; 0 keeps none."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"HIPENGINE_REQUEST_TIMEOUT" help:"Time for a whole request; 0 is no bound."`
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
 	OTLP           string        `name:"otlp-endpoint" env:"HIPENGINE_OTLP_ENDPOINT" placeholder:"URL" help:"Collector of OpenTelemetry traces (OTLP over HTTP), such as http://localhost:4318; without one, nothing is traced."`
@@ -221,9 +222,15 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 		MaxConns: c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody
+	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
+		config.StoredBytes = -1
+	}
 	if c.MaxPerKey < 0 || c.MaxConns < 1 || c.MaxConns > 1<<16 || c.MaxBody < 1 || c.MaxBody > 1<<30 {
 		return config, usageError{fmt.Errorf("--max-per-key %d, --max-conns %d or --max-body %d is outside 0.., 1..%d or 1..%d",
 			c.MaxPerKey, c.MaxConns, c.MaxBody, 1<<16, 1<<30)}
+	}
+	if c.StoredBytes < 0 {
+		return config, usageError{fmt.Errorf("--stored-responses %d must not be negative", c.StoredBytes)}
 	}
 	if c.RequestTimeout < 0 || c.DrainDelay < 0 || c.Grace < 0 {
 		return config, usageError{fmt.Errorf("--request-timeout %v, --drain-delay %v and --grace %v must not be negative", c.RequestTimeout, c.DrainDelay, c.Grace)}
