@@ -24,6 +24,7 @@ type generation struct {
 	prompts [][]int32
 	seqs    []*engine.Sequence
 	tokens  []int // generated, of each choice
+	params  sample.Params
 	clocks  []*stopwatch
 	read    chan struct{} // of capacity 1: some clock has progress; nil if nobody asks
 
@@ -47,6 +48,9 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	if err := m.checkIDs("prompt", o.Sampling.LogitBias, prompts); err != nil {
 		return nil, err
 	}
+	if err := m.checkContext(o.Context, prompts); err != nil {
+		return nil, err
+	}
 	params := o.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
 	if o.Sampling.Seed == nil && m.Defaults.Seed == nil {
 		var b [8]byte
@@ -55,20 +59,24 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := &generation{
-		model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
+		params: params, model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
 	}
 	if o.Progress && o.Stream {
 		g.read = make(chan struct{}, 1)
 	}
 	for _, p := range prompts {
 		rec.prompt += len(p)
+		budget := o.MaxTokens
+		if room := o.Context - len(p); o.Context > 0 && (budget == 0 || budget > room) {
+			budget = room
+		}
 		choices := make([]engine.Request, o.N) // the prompt is read once for all of them
 		for i := range choices {
 			clock := &stopwatch{total: len(p), notify: g.read,
 				next: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start))}
 			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
-				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
+				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 				Observer: clock,
 			}
@@ -100,6 +108,20 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 		close(g.events)
 	}()
 	return g, nil
+}
+
+// checkContext reports prompts that leave no room in the context that a request asks for, and one that the model has not.
+func (m *Model) checkContext(asked int, prompts [][]int32) error {
+	if has := m.Engine.Limits().Context; asked > has {
+		return invalidField("options.num_ctx", fmt.Sprintf("asks for a context of %d tokens, the model was loaded with %d (serve --ctx)",
+			asked, has))
+	}
+	for _, p := range prompts {
+		if asked > 0 && len(p) >= asked {
+			return &engine.ContextLengthError{Prompt: len(p), Limit: asked}
+		}
+	}
+	return nil
 }
 
 // checkIDs reports token ids of a request that the vocabulary does not have. param is the field that holds the lists.

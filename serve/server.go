@@ -35,6 +35,7 @@ type Server struct {
 	models    models
 	stored    *storedResponses
 	described sync.Map // openai.Props by the ID of the model
+	details   sync.Map // Details by the ID of the model, of those that were loaded
 	draining  atomic.Bool
 
 	ctx    context.Context // of all requests; ended when the grace period is over
@@ -57,6 +58,11 @@ func New(c Config) (*Server, error) {
 	}
 	if s.adminKeys, err = newKeys(c.AdminKeys); err != nil {
 		return nil, fmt.Errorf("%w (admin keys)", err)
+	}
+	for _, part := range s.c.LlamaRoutes {
+		if part != LlamaCompletion && part != LlamaSlots {
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part, LlamaCompletion, LlamaSlots)
+		}
 	}
 	s.metrics = metrics.New(s.c.Version, s.list)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -93,8 +99,10 @@ func New(c Config) (*Server, error) {
 		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":                    http.HandlerFunc(s.notFound),
 	}
-	maps.Copy(routes, s.agentRoutes())
 	maps.Copy(routes, s.embeddingRoutes())
+	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.ollamaRoutes())
+	s.llamaRoutes(routes)
 	for path, h := range routes {
 		mux.Handle(path, h)
 		s.routes = append(s.routes, path)

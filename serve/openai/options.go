@@ -18,6 +18,7 @@ type Options struct {
 	IncludeUsage bool // a chunk with the usage ends the stream
 	N            int  // choices; at least 1
 	MaxTokens    int  // 0 if absent
+	Context      int  // most tokens of a prompt and its answer; 0 is what the model has
 	Stop         []string
 	Sampling     sample.Overrides
 	IgnoreEOS    bool

@@ -48,3 +48,11 @@ type SamplingSettings struct {
 func WithoutEffect() []string {
 	return slices.Sorted(slices.Values(noEffect))
 }
+
+// Slot is an entry of the answer to GET /slots of llama.cpp's server.
+type Slot struct {
+	ID          int  `json:"id"`
+	NCtx        int  `json:"n_ctx"`
+	Speculative bool `json:"speculative"`
+	Processing  bool `json:"is_processing"`
+}
