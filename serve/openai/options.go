@@ -74,8 +74,12 @@ func (f fields) options() Options {
 	return o
 }
 
-// maxTokens reads a count of tokens to generate under a name; 0 if absent.
+// maxTokens reads a count of tokens to generate under a name; 0 if absent, or -1, which is llama.cpp's way to say open.
 func (f fields) maxTokens(name string) int {
+	if string(f.members[name]) == "-1" {
+		f.ignore(name)
+		return 0
+	}
 	if n := f.integer(name, 1, int64(f.r.limits.MaxTokens)); n != nil {
 		return *n
 	}
