@@ -48,18 +48,20 @@ var describedBy = sync.OnceValues(func() (*description, error) {
 		err = json.NewDecoder(in.Body).Decode(&v)
 		return v, err
 	})
-	d.validator, errs = validator.NewValidator(document, config.WithoutSecurityValidation(), config.WithBodyDecoder("text/event-stream", event))
+	d.validator, errs = validator.NewValidator(document, config.WithoutSecurityValidation(), config.WithBodyDecoder("text/event-stream", event),
+		config.WithBodyDecoder("application/x-ndjson", event))
 	if errs != nil {
 		return nil, errs[0]
 	}
 	return d, nil
 })
 
-// find returns the path under which the document describes a request, and the request's own as it is validated.
-func (d *description) find(r *http.Request) (template, path string) {
+// find returns the path under which the document describes a request, and the request's own as it is validated. short are
+// the paths that stand for others below /v1.
+func (d *description) find(r *http.Request, short map[string]bool) (template, path string) {
 	path = r.URL.Path
-	if long := "/v1" + path; d.paths[path] == nil && (d.paths[long] != nil || strings.HasPrefix(path, "/models/")) {
-		path = long // the short form of an endpoint below /v1
+	if short[path] || strings.HasPrefix(path, "/models/") {
+		path = "/v1" + path
 	}
 	if id, ok := strings.CutPrefix(path, "/v1/models/"); ok && id != "" {
 		return "/v1/models/{id}", "/v1/models/" + url.PathEscape(id) // the document knows no parameters with slashes
@@ -81,21 +83,22 @@ var parameter = regexp.MustCompile(`\{\w+\}`)
 // exchange is a request with its answer.
 type exchange struct {
 	request  *http.Request
-	body     bytes.Buffer // of the request, as far as it was read
+	short    map[string]bool // paths without /v1
+	body     bytes.Buffer    // of the request, as far as it was read
 	status   int
 	header   http.Header
 	response bytes.Buffer
 }
 
-// checked validates everything that passes through a handler by the document.
-func checked(t *testing.T, next http.Handler) http.Handler {
+// checked validates everything that passes through a server by the document.
+func checked(t *testing.T, s *Server) http.Handler {
 	t.Helper()
 	d, err := describedBy()
 	if err != nil {
 		t.Fatalf("the document cannot be used: %v", err)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := &exchange{request: r}
+		e := &exchange{request: r, short: s.short}
 		seen := r.Clone(r.Context())
 		seen.Body = struct {
 			io.Reader
@@ -107,7 +110,7 @@ func checked(t *testing.T, next http.Handler) http.Handler {
 					e.status, e.response.String())
 			}
 		}()
-		next.ServeHTTP(&recorder{w, e}, seen)
+		s.handler.ServeHTTP(&recorder{w, e}, seen)
 	})
 }
 
@@ -134,23 +137,34 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// beside returns an endpoint whose errors are those of a path or method that is not there.
+func (d *description) beside(template, path string) (string, string) {
+	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+		if d.paths[template][strings.ToLower(method)] != nil {
+			return path, method
+		}
+	}
+	if strings.HasPrefix(path, "/api/") {
+		return "/api/tags", http.MethodGet
+	}
+	return "/health", http.MethodGet
+}
+
 // check returns what of an exchange the document does not allow.
 func (d *description) check(e *exchange) (problems []string) {
 	if e.status == 0 || e.request.Method == http.MethodOptions {
 		return nil // nobody was there any more, or a browser asks whether it may ask
 	}
-	template, path := d.find(e.request)
+	template, path := d.find(e.request, e.short)
 	method := e.request.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	if d.paths[template][strings.ToLower(method)] == nil {
-		if e.status != http.StatusNotFound && e.status != http.StatusMethodNotAllowed && e.status != http.StatusForbidden {
+		if e.status < 400 {
 			return []string{"the endpoint is not described"}
 		}
-		if method = http.MethodPost; d.paths[template]["post"] == nil {
-			path, method = "/health", http.MethodGet // whose errors are as those of all that has no form of its own
-		}
+		path, method = d.beside(template, path)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -187,6 +201,12 @@ func (d *description) check(e *exchange) (problems []string) {
 	}
 	switch {
 	case e.request.Method == http.MethodHead:
+	case kind == "application/x-ndjson":
+		for line := range strings.Lines(e.response.String()) {
+			if strings.HasSuffix(line, "\n") {
+				response([]byte(line))
+			}
+		}
 	case kind != "text/event-stream":
 		response(e.response.Bytes())
 	default:
@@ -203,7 +223,7 @@ func (d *description) check(e *exchange) (problems []string) {
 
 // TestDescription checks the document itself, and that it has every endpoint of the server and no other.
 func TestDescription(t *testing.T) {
-	s := open(t, &fake.Runner{}, func(c *Config) { c.AdminKeys = []string{"a"} })
+	s := open(t, &fake.Runner{}, func(c *Config) { c.LlamaRoutes = []string{LlamaCompletion, LlamaSlots} })
 	d, err := describedBy()
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +240,7 @@ func TestDescription(t *testing.T) {
 	var described []string
 	for _, route := range s.routes {
 		path := strings.NewReplacer("{$}", "", "...}", "}").Replace(route)
-		if route == "/" {
+		if strings.HasSuffix(route, "/") {
 			continue // what is not there
 		}
 		if described = append(described, path); d.paths[path] == nil {
