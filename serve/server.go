@@ -32,6 +32,7 @@ type Server struct {
 	debug           *http.Server // of ServeDebug
 
 	models    models
+	stored    *storedResponses
 	described sync.Map // openai.Props by the ID of the model
 	draining  atomic.Bool
 
@@ -51,6 +52,7 @@ func New(c Config) (*Server, error) {
 	if err := c.Sampling.Apply(sample.Defaults()).Validate(math.MaxInt32); err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
+	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
@@ -92,6 +94,7 @@ func New(c Config) (*Server, error) {
 		"/":                    http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.embeddingRoutes())
 	for path, h := range routes {
 		mux.Handle(path, h)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {

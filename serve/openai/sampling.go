@@ -72,7 +72,7 @@ func (f fields) sampling(o *Options) {
 		s.DRYLastN, s.DRYMultiplier = nil, new(float32(0))
 	}
 	if raw := f.take("dry_sequence_breakers"); raw != nil {
-		s.DRYBreakers = r.texts(f.path+"dry_sequence_breakers", raw)
+		s.DRYBreakers = r.words(f.path+"dry_sequence_breakers", raw)
 	}
 	if raw := f.take("samplers"); raw != nil {
 		s.Order = r.order(f.path+"samplers", raw)
@@ -92,7 +92,7 @@ func (f fields) ends(o *Options) {
 	r := f.r
 	o.Sampling.MinTokens = f.integer("min_tokens", 0, int64(r.limits.MaxTokens))
 	if raw := f.take("bad_words"); raw != nil {
-		o.BadWords = r.texts(f.path+"bad_words", raw)
+		o.BadWords = r.words(f.path+"bad_words", raw)
 	}
 	if raw := f.take("stop_token_ids"); raw != nil {
 		for i, e := range r.elements(f.path+"stop_token_ids", raw, r.limits.Words) {
@@ -101,8 +101,8 @@ func (f fields) ends(o *Options) {
 	}
 }
 
-// texts decodes a list of words, none of them empty. The result is never nil.
-func (r *reader) texts(param string, raw json.RawMessage) []string {
+// words decodes a list of words, none of them empty. The result is never nil.
+func (r *reader) words(param string, raw json.RawMessage) []string {
 	list := []string{}
 	for i, e := range r.elements(param, raw, r.limits.Words) {
 		s := r.text(index(param, i), e, r.limits.WordBytes)
