@@ -57,6 +57,10 @@ type Params struct {
 	StopTokens []int32  // tokens that end the answer, beside those of the model
 	IgnoreEOS  bool     // end-of-generation tokens are tokens like any other; not with a constraint
 
+	// ThinkingBudget is the most tokens that the model may think in Chat, if its template marks thoughts; 0 is none, and nil
+	// and -1 are any number.
+	ThinkingBudget *int
+
 	// Of Chat alone: tools that the model may call, a JSON array in the form of OpenAI's chat completions, and further
 	// variables of the model's template, such as enable_thinking.
 	Tools    json.RawMessage

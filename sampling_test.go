@@ -19,7 +19,7 @@ func TestParamsSetEverySampler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := []string{"Constraint", "MaxTokens", "MinTokens", "Stop", "StopTokens", "IgnoreEOS", "Tools", "Template"}
+	elsewhere := []string{"Constraint", "MaxTokens", "MinTokens", "Stop", "StopTokens", "IgnoreEOS", "ThinkingBudget", "Tools", "Template"}
 	typ := reflect.TypeFor[Params]()
 	for i := range typ.NumField() {
 		name := typ.Field(i).Name

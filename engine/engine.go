@@ -275,6 +275,9 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
 	}
+	if r.Thoughts != nil && (r.Decoder == nil || r.Thoughts.Budget < 0 || len(r.Thoughts.End) == 0) {
+		return nil, fmt.Errorf("%w: bounded thoughts need a decoder, a budget of 0 or more and tokens that end them", ErrBadRequest)
+	}
 	if r.Sampling.Constraint != nil && r.IgnoreEOG {
 		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
 	}
@@ -309,7 +312,7 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		top = 0
 	}
 	return &Sequence{
-		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
+		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), thinking: newThinking(r.Thoughts), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		ready: make(chan struct{}, 1),
 	}, nil
 }

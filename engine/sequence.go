@@ -29,6 +29,8 @@ type Request struct {
 	Decoder Decoder
 	Stop    []string // strings that end the text and are not part of it; looked for behind Sampling.MinTokens
 
+	Thoughts *Thoughts // bounds them; nil does not, and without a decoder there are none
+
 	StopTokens []int32 // further tokens that end the generation, as end-of-generation tokens do
 
 	Logprobs    bool // fill Token.Logprob and Token.Top
@@ -86,6 +88,9 @@ type Sequence struct {
 	number    uint64           // of its admission
 	idle      int              // steps since it was last part of one
 	choices   *choices         // it shares its prompt with; nil if nobody
+	thinking  *thinking        // nil if it is not bounded
+	script    []int32          // tokens that must come next
+	ending    bool             // they end thoughts
 	embedding *embedding       // what the prompt is read for; nil: to draw tokens behind it
 	generated int
 	decoded   int // bytes that the decoder has returned
@@ -236,6 +241,9 @@ func (s *Sequence) accept(t Token, eog bool) Token {
 // say takes what the decoder returned and returns what is sure to be part of the output.
 func (s *Sequence) say(text string) string {
 	s.decoded += len(text)
+	if s.thinking != nil {
+		s.thinking.take(text)
+	}
 	if s.generated < s.req.Sampling.MinTokens {
 		return text
 	}

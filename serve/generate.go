@@ -36,9 +36,20 @@ type event struct {
 	err    error
 }
 
-// generate submits the sequences of a request and forwards their tokens to the events channel. The caller must close
-// the generation, which ends sequences that still run. The answers are held to form, if it is not nil.
+// limits are what the answers of a request are held to.
+type limits struct {
+	form     *grammar.Grammar // nil if they may be anything
+	thoughts *engine.Thoughts // nil if thoughts are not bounded
+}
+
+// generate is generateWithin for texts without thoughts.
 func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
+	return s.generateWithin(ctx, m, o, prompts, limits{form: form})
+}
+
+// generateWithin submits the sequences of a request and forwards their tokens to the events channel. The caller must close
+// the generation, which ends sequences that still run.
+func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, held limits) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
 	params, err := s.sampling(m, &o, prompts)
@@ -67,13 +78,14 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 				next: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start))}
 			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
-				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop, StopTokens: o.StopTokens,
-				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
+				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS,
+				Stop: o.Stop, StopTokens: o.StopTokens,
+				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
-			if form != nil {
-				choices[i].Sampling.Constraint = form.NewMatcher()
+			if held.form != nil {
+				choices[i].Sampling.Constraint = held.form.NewMatcher()
 			}
 		}
 		seqs, err := m.Engine.SubmitChoices(ctx, choices...)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/metrics"
+	"github.com/hipengine/hipengine/serve/openapi"
 	"github.com/hipengine/hipengine/serve/web"
 )
 
@@ -25,6 +26,8 @@ type Server struct {
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
 	page            *web.Page // nil if there is none
+	description     []byte    // of the endpoints
+	routes          []string  // patterns of all endpoints
 	handler         http.Handler
 	mux             *http.ServeMux
 	short           map[string]bool // patterns of endpoints that are below /v1 too
@@ -76,6 +79,7 @@ func New(c Config) (*Server, error) {
 	if !s.c.NoPage {
 		s.page = web.New()
 	}
+	s.description = openapi.Document(s.c.Version)
 	mux := http.NewServeMux()
 	s.mux, s.short = mux, map[string]bool{}
 	routes := map[string]http.Handler{
@@ -98,15 +102,17 @@ func New(c Config) (*Server, error) {
 		"/readyz":         method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":         method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/metrics":        method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/openapi.json":   method(http.MethodGet, http.HandlerFunc(s.openAPI)),
 		"/{$}":            method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":               http.HandlerFunc(s.notFound),
 	}
-	maps.Copy(routes, s.embeddingRoutes())
 	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.embeddingRoutes())
 	maps.Copy(routes, s.ollamaRoutes())
 	s.llamaRoutes(routes)
 	for path, h := range routes {
 		mux.Handle(path, h)
+		s.routes = append(s.routes, path)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {
 			mux.Handle(short, h) // for clients that are told an address without /v1
 			s.short[short] = true

@@ -60,9 +60,11 @@ type answerFlags struct {
 	MinTokens int      `name:"min-tokens" help:"Tokens before an answer can end."`
 	Stop      []string `sep:"none" placeholder:"TEXT" help:"Text that ends the answer and is not part of it; may be given several times."`
 	IgnoreEOS bool     `name:"ignore-eos" help:"Go on when the model ends its answer."`
+	Budget    *int     `name:"think-budget" help:"Most tokens that the model may think before it answers; 0 is none, -1 any number."`
 }
 
 // limit sets the bounds.
 func (f answerFlags) limit(p *hipengine.Params) {
+	p.ThinkingBudget = f.Budget
 	p.MaxTokens, p.MinTokens, p.Stop, p.IgnoreEOS = f.MaxTokens, f.MinTokens, f.Stop, f.IgnoreEOS
 }

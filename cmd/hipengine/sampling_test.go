@@ -17,7 +17,8 @@ func TestSamplerFlags(t *testing.T) {
 		"--dynatemp-range", "0.5", "--dynatemp-exponent", "0.5", "--xtc-probability", "0.5", "--xtc-threshold", "0.5", "--repeat-penalty", "0.5",
 		"--presence-penalty", "-0.5", "--frequency-penalty", "-0.5", "--repeat-last-n", "-1", "--dry-multiplier", "0.5", "--dry-base", "0.5",
 		"--dry-allowed-length", "3", "--dry-penalty-last-n", "-1", "--dry-sequence-breaker", "a,b", "--dry-sequence-breaker", "c", "--mirostat", "2", "--mirostat-tau", "0.5",
-		"--mirostat-eta", "0.5", "--samplers", "top_k; temp", "--seed", "3", "-n", "9", "--min-tokens", "2", "--stop", "x,y", "--ignore-eos", "hello"}
+		"--mirostat-eta", "0.5", "--samplers", "top_k; temp", "--seed", "3", "-n", "9", "--min-tokens", "2", "--stop", "x,y", "--ignore-eos", "--think-budget", "-1",
+		"hello"}
 	var c commands
 	parser, err := newParser(&c, stdio{strings.NewReader(""), io.Discard, io.Discard}, func(int) {})
 	if err != nil {

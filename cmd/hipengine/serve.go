@@ -30,7 +30,6 @@ type serveCmd struct {
 	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
 	Alias       []string `env:"HIPENGINE_ALIAS" placeholder:"[MODEL=]NAME" help:"Name under which the model is served; further ones mean it too. With several models, MODEL=NAME is another name for one."`
 	AnyName     bool     `name:"any-name" env:"HIPENGINE_ANY_NAME" help:"Answer whatever model a request names, if one is served."`
-	LlamaRoutes []string `name:"llama-routes" env:"HIPENGINE_LLAMA_ROUTES" placeholder:"PART,..." help:"Parts of llama.cpp's own API to offer beside OpenAI's: completion (/completion, /completions, /infill) and slots (/slots)."`
 	Port        int      `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel    int      `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	KVTokens    int      `name:"kv-tokens" default:"0" env:"HIPENGINE_KV_TOKENS" help:"Tokens that the cache of keys and values holds over all sequences; where it fills up, the sequence that came last makes room and goes on later. 0 is enough for all at full length."`
@@ -225,12 +224,12 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody
+	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
+		config.StoredBytes = -1
+	}
 	var err error
 	if config.Sampling, err = c.params().Overrides(); err != nil {
 		return config, usageError{err}
-	}
-	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
-		config.StoredBytes = -1
 	}
 	if c.MaxPerKey < 0 || c.MaxConns < 1 || c.MaxConns > 1<<16 || c.MaxBody < 1 || c.MaxBody > 1<<30 {
 		return config, usageError{fmt.Errorf("--max-per-key %d, --max-conns %d or --max-body %d is outside 0.., 1..%d or 1..%d",
