@@ -70,7 +70,7 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
 				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop, StopTokens: o.StopTokens,
-				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
+				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs,
 				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
