@@ -86,8 +86,17 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 	if conversation {
 		ids = e.Verbatim("", ids)
 	}
+	var thoughts *engine.Thoughts
+	if conversation && p.ThinkingBudget != nil {
+		if thoughts, err = m.thoughts(ids, *p.ThinkingBudget); err != nil {
+			fail(err)
+			return
+		}
+	}
 	seq, err := e.Submit(ctx, engine.Request{
-		Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop,
+		Thoughts: thoughts,
+		Prompt:   ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop, StopTokens: p.StopTokens,
+		IgnoreEOG: p.IgnoreEOS,
 	})
 	if err != nil {
 		fail(err)
@@ -102,4 +111,16 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 			return
 		}
 	}
+}
+
+// thoughts bounds the thoughts behind a prompt; nil if they are not bounded, or the model has none.
+func (m *Model) thoughts(prompt []int32, budget int) (*engine.Thoughts, error) {
+	opener, closers, end := m.Format().Thoughts()
+	if budget < 0 || opener == "" {
+		return nil, nil
+	}
+	ids, err := m.EncodeText(end, false, true)
+	const tail = 8 // tokens in which the opener is
+	open := m.Format().Opens(m.Decode(prompt[max(0, len(prompt)-tail):], true))
+	return &engine.Thoughts{Budget: budget, Open: open, Opener: opener, Closers: closers, End: ids}, err
 }

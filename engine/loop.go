@@ -9,7 +9,6 @@ import (
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/runner"
-	"github.com/hipengine/hipengine/engine/sample"
 )
 
 // loop runs steps until the engine is closed and empty.
@@ -238,27 +237,34 @@ func (e *Engine) draw(s *Sequence, r row) {
 		}
 	}()
 	s.decode = true
-	id, err := r.next(s.sampler)
-	if err != nil {
-		e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
-		return
+	s.pending = s.last[:0]
+	if s.generated == 0 {
+		s.force()
 	}
-	var chosen sample.Logprob
-	var top []sample.Logprob
-	if s.req.Logprobs {
-		if chosen, top, err = sample.Logprobs(r.logits, id, s.req.TopLogprobs); err != nil {
+	// With log-probabilities, every token needs a row of logits, also those that are not drawn.
+	if len(s.script) == 0 || s.req.Logprobs {
+		t, err := s.draw(r)
+		if err != nil {
 			e.finish(s, FinishNone, fmt.Errorf("engine: %w", err))
 			return
 		}
-	}
-	s.pending = s.last[:0]
-	t := Token{ID: id, Logprob: chosen.Logprob, Top: top}
-	if !e.accept(s, t) || s.req.Sampling.Constraint == nil || s.req.Logprobs {
-		return // with log-probabilities, every token needs a row of logits
-	}
-	for _, id := range s.req.Sampling.Constraint.Forced() {
-		if !e.accept(s, Token{ID: id}) {
+		if !e.accept(s, t) {
 			return
+		}
+		if len(s.script) == 0 {
+			s.force()
+		}
+		if s.req.Logprobs {
+			return
+		}
+	}
+	for {
+		id, ok := s.scripted()
+		if !ok || !e.accept(s, Token{ID: id}) {
+			return
+		}
+		if len(s.script) == 0 {
+			s.force()
 		}
 	}
 }

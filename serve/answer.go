@@ -51,6 +51,28 @@ func badGrammar(err error, param string) error {
 // tailTokens are those of a prompt that are looked at for thoughts that it leaves open.
 const tailTokens = 8
 
+// opens reports whether a prompt leaves thoughts open.
+func (m *Model) opens(req *openai.ChatRequest, prompt []int32) bool {
+	return m.Format != nil && !req.Continue && m.Format.Opens(m.Tokenizer.Decode(prompt[max(0, len(prompt)-tailTokens):], true))
+}
+
+// thoughts returns the bounds of the thoughts of an answer; nil if there are none.
+func (m *Model) thoughts(req *openai.ChatRequest, prompt []int32) (*engine.Thoughts, error) {
+	budget, bounded := req.ThinkingBudget(m.Template)
+	if !bounded || m.Format == nil {
+		return nil, nil
+	}
+	opener, closers, end := m.Format.Thoughts()
+	if opener == "" {
+		return nil, nil
+	}
+	ids, err := m.Tokenizer.EncodeText(end, false, true)
+	if err != nil {
+		return nil, err
+	}
+	return &engine.Thoughts{Budget: budget, Open: m.opens(req, prompt), Opener: opener, Closers: closers, End: ids}, nil
+}
+
 // writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls
 // to their tools; nil if they may be anything.
 func (m *Model) writer(
@@ -65,9 +87,7 @@ func (m *Model) writer(
 	// Where the answer is not free, thoughts come first if they are asked for: a model that does not think would not end
 	// them.
 	a.Thinks = !a.Required && req.Form == nil || req.Thinks()
-	if f != nil && !a.Continued {
-		a.Open = f.Opens(m.Tokenizer.Decode(prompt[max(0, len(prompt)-tailTokens):], true))
-	}
+	a.Open = m.opens(req, prompt)
 	param := "tools"
 	if req.Form != nil {
 		a.Form, param = &req.Form.Spec, req.Form.Param

@@ -23,8 +23,12 @@ func (s *Server) converse(
 	if err != nil {
 		return nil, nil, err
 	}
+	thoughts, err := m.thoughts(req, prompt)
+	if err != nil {
+		return nil, nil, err
+	}
 	prompt = m.Engine.Verbatim(recordOf(ctx).space, prompt)
-	g, err = s.generate(ctx, m, req.Options, [][]int32{prompt}, form)
+	g, err = s.generateWithin(ctx, m, req.Options, [][]int32{prompt}, limits{form: form, thoughts: thoughts})
 	return g, write, err
 }
 

@@ -104,7 +104,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request,
 		}
 		e.prompts = append(e.prompts, ids)
 	}
-	if err := e.model.checkIDs(e.request.Param, nil, e.prompts); err != nil {
+	if err := e.model.checkIDs(e.request.Param, e.prompts...); err != nil {
 		return nil, err
 	}
 	rows := len(e.prompts)

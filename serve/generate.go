@@ -2,17 +2,12 @@ package serve
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
-	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
 	"github.com/hipengine/hipengine/text/grammar"
 )
@@ -39,19 +34,25 @@ type event struct {
 	err    error
 }
 
-// generate submits the sequences of a request and forwards their tokens to the events channel. The caller must close
-// the generation, which ends sequences that still run. The answers are held to form, if it is not nil.
+// limits are what the answers of a request are held to.
+type limits struct {
+	form     *grammar.Grammar // nil if they may be anything
+	thoughts *engine.Thoughts // nil if thoughts are not bounded
+}
+
+// generate is generateWithin for texts without thoughts.
 func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
+	return s.generateWithin(ctx, m, o, prompts, limits{form: form})
+}
+
+// generateWithin submits the sequences of a request and forwards their tokens to the events channel. The caller must close
+// the generation, which ends sequences that still run.
+func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, held limits) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
-	if err := m.checkIDs("prompt", o.Sampling.LogitBias, prompts); err != nil {
+	params, err := s.sampling(m, &o, prompts)
+	if err != nil {
 		return nil, err
-	}
-	params := o.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
-	if o.Sampling.Seed == nil && m.Defaults.Seed == nil {
-		var b [8]byte
-		rand.Read(b[:])
-		params.Seed = binary.LittleEndian.Uint64(b[:])
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := &generation{
@@ -68,13 +69,13 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 				next: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start))}
 			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
-				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
-				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
+				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop, StopTokens: o.StopTokens,
+				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
-			if form != nil {
-				choices[i].Sampling.Constraint = form.NewMatcher()
+			if held.form != nil {
+				choices[i].Sampling.Constraint = held.form.NewMatcher()
 			}
 		}
 		seqs, err := m.Engine.SubmitChoices(ctx, choices...)
@@ -100,30 +101,6 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 		close(g.events)
 	}()
 	return g, nil
-}
-
-// checkIDs reports token ids of a request that the vocabulary does not have. param is the field that holds the lists.
-func (m *Model) checkIDs(param string, bias map[int32]float32, prompts [][]int32) error {
-	vocab := m.Engine.Limits().Vocab
-	refuse := func(param string, id int32) error {
-		return &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue,
-			Message: fmt.Sprintf("token %d: the model's vocabulary has ids 0 to %d", id, vocab-1),
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(bias)) {
-		if int(id) >= vocab {
-			return refuse("logit_bias", id)
-		}
-	}
-	for _, p := range prompts {
-		for _, id := range p {
-			if int(id) >= vocab {
-				return refuse(param, id)
-			}
-		}
-	}
-	return nil
 }
 
 // timings are those of a choice so far.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/metrics"
 	"github.com/hipengine/hipengine/serve/web"
 )
@@ -47,6 +49,9 @@ const MaxHeaderBytes = 64 << 10
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
+	if err := c.Sampling.Apply(sample.Defaults()).Validate(math.MaxInt32); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
 	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {

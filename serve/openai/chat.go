@@ -87,6 +87,7 @@ func (c *ChatRequest) read(f fields) {
 		c.RawReasoning = r.oneOf("reasoning_format", raw, "auto", "deepseek", "none") == "none"
 	}
 	c.Kwargs = f.kwargs()
+	c.readThinking(f)
 	c.readContinue(f)
 	f.textOnly()
 	f.refuse(refusedChat)

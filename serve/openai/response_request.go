@@ -68,7 +68,10 @@ func (q *ResponseRequest) read(f fields) {
 	q.N, q.Store = 1, true
 	q.Model, q.PreviousID = f.text("model", 256), f.text("previous_response_id", 256)
 	q.Stream, q.MaxTokens = f.boolean("stream"), f.budget()
-	q.Sampling, q.Kwargs = f.sampling(), f.kwargs()
+	f.sampling(&q.Options)
+	f.ends(&q.Options)
+	q.Kwargs = f.kwargs()
+	q.readThinking(f)
 	q.Echo = ResponseEcho{
 		Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
 		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`),

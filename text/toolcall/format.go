@@ -116,3 +116,18 @@ func (f *Format) NewID(random string) string {
 func (f *Format) Opens(tail string) bool {
 	return f.think.open != "" && strings.HasSuffix(strings.TrimRight(tail, blanks), strings.TrimRight(f.think.open, blanks))
 }
+
+// Thoughts returns the text with which thoughts begin, those of which each ends them, and the text that ends them early:
+// what the model itself would write between its thoughts and the answer. All are empty for a format without thoughts.
+func (f *Format) Thoughts() (opener string, closers []string, end string) {
+	switch {
+	case f.name == "harmony": // whose thoughts are a channel
+		return hmChannel + "analysis" + hmMessage, []string{hmEnd, hmStart, hmChannel},
+			hmEnd + hmStart + "assistant" + hmChannel + "final" + hmMessage
+	case f.think == (pair{}):
+		return "", nil, ""
+	case f.think == thinkTags:
+		return f.think.open, []string{f.think.close}, f.think.close + "\n\n"
+	}
+	return f.think.open, []string{f.think.close}, f.think.close
+}
