@@ -88,12 +88,16 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod
 	$(GO) mod tidy -diff
 
 .PHONY: openai
-openai: build ## the clients of OpenAI and Anthropic from npm against the server
+openai: build ## the clients of OpenAI, Anthropic, Ollama and Vercel from npm against the server
 	cd internal/openaitest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
 
 .PHONY: page
 page: build ## the page in Chromium without a screen (SHOTS=DIR keeps pictures)
 	cd internal/webtest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
+
+.PHONY: llama-tests
+llama-tests: build ## llama.cpp's tests of its server, from npm, against ours (internal/llamatest says what it needs)
+	HIPENGINE=$(CURDIR)/bin/hipengine internal/llamatest/run.sh
 
 PEERTEST = cd internal/peertest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine
 

@@ -94,6 +94,7 @@ func (m *Model) openPooling(f *File, name string) error {
 	if err != nil {
 		return err
 	}
+	m.embeds = typ > models.PoolingNone && typ < models.PoolingRank
 	if name == poolingRank {
 		typ = models.PoolingRank
 	}

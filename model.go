@@ -33,6 +33,9 @@ type Model struct {
 	prompter       prompter
 	defaults       sample.Overrides
 	pooling        engine.Pooling
+	embeds         bool
+	parameters     int64
+	quantization   string
 	ranker         *ranker     // nil if it does not rank
 	hostBytes      int64       // for kept states
 	states         *disk.Store // nil if they have no folder
@@ -69,6 +72,15 @@ func (m *Model) Created() time.Time {
 	}
 	return m.opened
 }
+
+// Parameters returns how many numbers the weights of the model's file have.
+func (m *Model) Parameters() int64 { return m.parameters }
+
+// Quantization names the mixture of types of the weights, as llama.cpp does; it is empty if the file does not say.
+func (m *Model) Quantization() string { return m.quantization }
+
+// Embeds reports whether the model was made for embeddings: its file names a pooling that makes a vector.
+func (m *Model) Embeds() bool { return m.embeds }
 
 // Device describes the device that the model is on.
 func (m *Model) Device() DeviceInfo { return m.dev.info() }

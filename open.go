@@ -10,6 +10,7 @@ import (
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/eval"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -54,6 +55,16 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	}
 	if err := m.openPooling(f, o.Pooling); err != nil {
 		return nil, err
+	}
+	for _, t := range f.Tensors() {
+		m.parameters += int64(t.Shape.Elems())
+	}
+	if key := "general.file_type"; f.meta.Has(key) {
+		n, err := f.meta.Int(key)
+		if err != nil {
+			return nil, err
+		}
+		m.quantization = convert.FType(n).String()
 	}
 	for _, note := range f.notes {
 		h.options.Log(m.id + ": " + note)

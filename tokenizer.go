@@ -41,6 +41,16 @@ func (t *Tokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]in
 	return t.Encode(text, EncodeOptions{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
 }
 
+// InfillTokens returns the special tokens for text between other text: those before what comes before, what comes after
+// and what is wanted, and before the names of a repository and of a file. -1 is none.
+func (t *Tokenizer) InfillTokens() (prefix, suffix, middle, repo, file int32) {
+	f := t.tok.Infill()
+	return f.Prefix, f.Suffix, f.Middle, f.Repo, f.File
+}
+
+// EOG returns the ids that end a generation, in a new slice.
+func (t *Tokenizer) EOG() []int32 { return t.tok.EOG() }
+
 // BOSText returns the text of the token with which texts begin; empty if there is none.
 func (t *Tokenizer) BOSText() string { return t.text(t.tok.BOS()) }
 

@@ -27,6 +27,10 @@ type Config struct {
 	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
 	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
 	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
+	// LlamaRoutes are the parts of llama.cpp's own API that are offered, [LlamaCompletion] and [LlamaSlots]. With any, the
+	// error of a prompt that does not fit has the type that llama.cpp gives it.
+	LlamaRoutes []string
+
 	// Aliases are further names of models, each with the ID that it stands for. AnyName lets any name mean the model, as
 	// long as there is only one.
 	Aliases map[string]string
@@ -91,7 +95,10 @@ type Model struct {
 	Render    RenderFunc // the text that Prompt makes ids of; nil exactly if Prompt is
 	Template  string     // source of the chat template, for clients that ask
 	File      string     // name of the model's file, without its folder; empty if it has none
+	Infill    InfillTokens
 	Defaults  sample.Overrides
+
+	Details Details
 
 	// Pooling makes one vector of the hidden states of a text's tokens.
 	Pooling engine.Pooling
@@ -112,6 +119,8 @@ type Tokenizer interface {
 	// EncodeText returns the ids of a text. With addSpecial, what the model expects round a text is added, such as BOS; with
 	// parseSpecial, the texts of special tokens stand for them.
 	EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error)
+	// EOG returns the ids that end a generation.
+	EOG() []int32
 	// BOSText and EOSText return the texts of the tokens with which texts begin and end; empty if there are none.
 	BOSText() string
 	EOSText() string

@@ -7,6 +7,7 @@
 //	POST /v1/messages           answer a conversation as Anthropic does; with /count_tokens
 //	GET  /v1/models             the models, and whether each is loaded; /v1/models/{id} is one
 //	GET  /                      a page to chat on, for browsers (package web)
+//	GET  /openapi.json          these endpoints for programs (package openapi)
 //	GET  /livez                 200 while the process serves
 //	GET  /startupz              200 once the models of the start are loaded, 503 before
 //	GET  /readyz, /health       200 once the models of the start are loaded and proven, 503 before and while draining

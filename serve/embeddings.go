@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"time"
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
@@ -70,7 +71,8 @@ type embedded struct {
 	request *openai.EmbeddingRequest
 	model   *Model
 	prompts [][]int32
-	vectors [][]float32 // for each prompt; as the engine returns them
+	vectors [][]float32   // for each prompt; as the engine returns them
+	load    time.Duration // that the model took to be there
 }
 
 // embed reads a request for embeddings and what it asks for.
@@ -89,33 +91,41 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request,
 		return nil, err
 	}
 	defer release()
-	if err := e.check(); err != nil {
-		return nil, err
-	}
-	for i, in := range e.request.Inputs {
+	for _, in := range e.request.Inputs {
 		ids := in.Tokens
 		if ids == nil {
 			if ids, err = e.model.Tokenizer.EncodeText(in.Text, true, false); err != nil {
 				return nil, err
 			}
 		}
-		if len(ids) == 0 {
-			return nil, invalidField(e.param(i), "is empty: there is no token to embed")
-		}
 		e.prompts = append(e.prompts, ids)
 	}
+	return e, e.run(r.Context(), s)
+}
+
+// run makes the vectors of the prompts.
+func (e *embedded) run(ctx context.Context, s *Server) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	for i, ids := range e.prompts {
+		if len(ids) == 0 {
+			return invalidField(e.param(i), "is empty: there is no token to embed")
+		}
+	}
 	if err := e.model.checkIDs(e.request.Param, e.prompts...); err != nil {
-		return nil, err
+		return err
 	}
 	rows := len(e.prompts)
 	if e.model.Pooling == engine.PoolNone {
 		rows = inputUsage(e.prompts).TotalTokens
 	}
 	if most := maxNumbers / e.model.Engine.Limits().Embd; rows > most {
-		return nil, invalidField(e.request.Param, fmt.Sprintf("asks for %d vectors, at most %d of this model go into one answer", rows, most))
+		return invalidField(e.request.Param, fmt.Sprintf("asks for %d vectors, at most %d of this model go into one answer", rows, most))
 	}
-	e.vectors, err = s.hidden(r.Context(), e.model, e.prompts, e.model.Pooling)
-	return e, err
+	var err error
+	e.vectors, err = s.hidden(ctx, e.model, e.prompts, e.model.Pooling)
+	return err
 }
 
 // check reports what the model cannot do of a request.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/openai"
 	"github.com/hipengine/hipengine/text/grammar"
 )
@@ -19,6 +20,7 @@ type generation struct {
 	prompts [][]int32
 	seqs    []*engine.Sequence
 	tokens  []int // generated, of each choice
+	params  sample.Params
 	clocks  []*stopwatch
 	read    chan struct{} // of capacity 1: some clock has progress; nil if nobody asks
 
@@ -54,23 +56,31 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 	if err != nil {
 		return nil, err
 	}
+	if err := m.checkContext(o.Context, prompts); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := &generation{
-		model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
+		params: params, model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
 	}
 	if o.Progress && o.Stream {
 		g.read = make(chan struct{}, 1)
 	}
 	for _, p := range prompts {
 		rec.prompt += len(p)
+		budget := o.MaxTokens
+		if room := o.Context - len(p); o.Context > 0 && (budget == 0 || budget > room) {
+			budget = room
+		}
 		choices := make([]engine.Request, o.N) // the prompt is read once for all of them
 		for i := range choices {
 			clock := &stopwatch{total: len(p), notify: g.read,
 				next: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start))}
 			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
-				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop, StopTokens: o.StopTokens,
-				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
+				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS,
+				Stop: o.Stop, StopTokens: o.StopTokens, Thoughts: held.thoughts,
+				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
@@ -101,6 +111,20 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 		close(g.events)
 	}()
 	return g, nil
+}
+
+// checkContext reports prompts that leave no room in the context that a request asks for, and one that the model has not.
+func (m *Model) checkContext(asked int, prompts [][]int32) error {
+	if has := m.Engine.Limits().Context; asked > has {
+		return invalidField("options.num_ctx", fmt.Sprintf("asks for a context of %d tokens, the model was loaded with %d (serve --ctx)",
+			asked, has))
+	}
+	for _, p := range prompts {
+		if asked > 0 && len(p) >= asked {
+			return &engine.ContextLengthError{Prompt: len(p), Limit: asked}
+		}
+	}
+	return nil
 }
 
 // timings are those of a choice so far.

@@ -59,6 +59,9 @@ func (s *Server) acquire(ctx context.Context, id string) (m *Model, release func
 	if took := time.Since(start); took > time.Millisecond { // it had to be loaded
 		recordOf(ctx).span.Part("load", start, start.Add(took))
 	}
+	if err == nil {
+		s.details.Store(m.ID, m.Details)
+	}
 	return m, release, err
 }
 

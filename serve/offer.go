@@ -31,8 +31,15 @@ type Loaded interface {
 	ChatTemplate() string
 	// Path returns the model's file or folder; it is empty if there is none.
 	Path() string
+	// InfillTokens returns what [InfillTokens] are made of.
+	InfillTokens() (prefix, suffix, middle, repo, file int32)
 	Defaults() sample.Overrides
-	// Pooling and Ranker are as the fields of [Model].
+	// Architecture, Parameters, Quantization and Embeds are as the fields of [Details], Pooling and Ranker as those of
+	// [Model].
+	Architecture() string
+	Parameters() int64
+	Quantization() string
+	Embeds() bool
 	Pooling() engine.Pooling
 	Ranker() engine.Ranker
 	Vocabulary() (*grammar.Vocabulary, error)
@@ -66,9 +73,12 @@ func offer(m Loaded) (Model, error) {
 	if path := m.Path(); path != "" {
 		file = filepath.Base(path)
 	}
-	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
+	var infill InfillTokens
+	infill.Prefix, infill.Suffix, infill.Middle, infill.Repo, infill.File = m.InfillTokens()
+	return Model{Infill: infill, ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
 		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
-		Pooling: m.Pooling(), Ranker: m.Ranker()}, nil
+		Pooling: m.Pooling(), Ranker: m.Ranker(),
+		Details: Details{m.Architecture(), m.Parameters(), m.Quantization(), m.Embeds()}}, nil
 }
 
 // conversationError marks what a template says against a conversation.

@@ -38,6 +38,10 @@ type house struct {
 }
 
 func (m *swapped) Pooling() engine.Pooling         { return engine.PoolMean }
+func (m *swapped) Architecture() string            { return "fake" }
+func (m *swapped) Parameters() int64               { return 7 }
+func (m *swapped) Quantization() string            { return "" }
+func (m *swapped) Embeds() bool                    { return false }
 func (m *swapped) Ranker() engine.Ranker           { return nil }
 func (m *swapped) ID() string                      { return m.id }
 func (m *swapped) Created() time.Time              { return time.Unix(7, 0) }
@@ -50,6 +54,10 @@ func (m *swapped) Limits() runner.Limits           { return m.engine.Limits() }
 func (m *swapped) Format() *toolcall.Format        { return nil }
 
 func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
+
+func (m *swapped) InfillTokens() (prefix, suffix, middle, repo, file int32) {
+	return -1, -1, -1, -1, -1
+}
 
 func (m *swapped) ChatTemplate() string { return "a template" }
 func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }

@@ -65,6 +65,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) wireError(ctx context.Context, err error) *openai.Error {
 	rec := recordOf(ctx)
 	e := translate(err, rec)
+	if e.ContextTokens > 0 && len(s.c.LlamaRoutes) > 0 {
+		e.Type = openai.TypeExceedsContext
+	}
 	if rec.err = err; e.Status < 500 {
 		rec.err = refusal{e}
 	}

@@ -118,6 +118,7 @@ func (s *Server) SetModels(models ...Model) error {
 			return fmt.Errorf("serve: two models have the id %q", m.ID)
 		}
 		seen[m.ID] = true
+		s.details.Store(m.ID, m.Details)
 		list = append(list, m)
 	}
 	s.SetSource(list)

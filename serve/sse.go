@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// stream writes server-sent events. Each write has a deadline of its own, so that a client that does not read is cut
+// stream writes server-sent events, or lines of JSON. Each write has a deadline of its own, so that a client that does not read is cut
 // off. The first error of a write sticks.
 type stream struct {
 	w       http.ResponseWriter
@@ -18,9 +18,18 @@ type stream struct {
 
 // newStream sends the headers, so that the client knows that its request is being worked on.
 func newStream(w http.ResponseWriter, timeout time.Duration) *stream {
+	return streamOf(w, timeout, "text/event-stream")
+}
+
+// newLines is newStream for a stream of lines of JSON.
+func newLines(w http.ResponseWriter, timeout time.Duration) *stream {
+	return streamOf(w, timeout, "application/x-ndjson")
+}
+
+func streamOf(w http.ResponseWriter, timeout time.Duration, contentType string) *stream {
 	s := &stream{w: w, rc: http.NewResponseController(w), timeout: timeout}
 	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no") // nginx passes events on at once
 	w.WriteHeader(http.StatusOK)
@@ -42,6 +51,13 @@ func (s *stream) named(name string, v any) {
 	s.buf.WriteString("event: " + name + "\ndata: ")
 	encode(&s.buf, v)
 	s.buf.WriteByte('\n')
+	s.send()
+}
+
+// json sends a value as a line.
+func (s *stream) json(v any) {
+	s.buf.Reset()
+	encode(&s.buf, v)
 	s.send()
 }
 

@@ -17,7 +17,8 @@ type stopwatch struct {
 
 	mu                   sync.Mutex
 	started, first, last time.Time
-	cached, read         int // tokens of the prompt
+	reading              bool // the first of Read has come
+	cached, read         int  // tokens of the prompt
 	drawn                int
 	progress             []promptProgress // that nobody has taken yet, if anybody asks
 }
@@ -35,8 +36,8 @@ func (s *stopwatch) Read(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	if s.read == 0 {
-		s.cached, s.started = n, s.last // the time that it took to find it is the queue's
+	if !s.reading {
+		s.reading, s.cached, s.started = true, n, s.last // the time that it took to find it is the queue's
 	}
 	s.read = n
 	if s.notify != nil {

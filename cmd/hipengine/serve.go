@@ -36,6 +36,7 @@ type serveCmd struct {
 	Cache       int64    `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
 	HostCache   int64    `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
 	poolingFlags
+	llamaFlags
 	ToolFormat     string        `name:"tool-format" env:"HIPENGINE_TOOL_FORMAT" placeholder:"NAME" help:"How the models write tool calls and thoughts, in place of what their templates tell: hermes, qwen-xml, llama3, mistral, mistral-list, gemma4, harmony, glm, deepseek, deepseek-fenced, deepseek-dsml, granite or plain."`
 	CacheDir       string        `name:"cache-dir" env:"HIPENGINE_CACHE_DIR" placeholder:"DIR" help:"Folder for those that no longer fit, and for all when the server stops, so that they outlive it. Its files hold tokens of prompts; only their owner can read them."`
 	CacheDirSize   int64         `name:"cache-dir-size" default:"10240" env:"HIPENGINE_CACHE_DIR_SIZE" placeholder:"MIB" help:"Bound for the files of --cache-dir in MiB, for each model."`
@@ -218,8 +219,9 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	version, _ := programVersion()
 	config := serve.Config{
 		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin,
-		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, AllowPublic: c.Public, NoPage: c.NoPage, MaxPerKey: c.MaxPerKey,
-		MaxConns: c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
+		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, LlamaRoutes: c.LlamaRoutes, AllowPublic: c.Public, NoPage: c.NoPage,
+		MaxPerKey: c.MaxPerKey,
+		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody
 	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {

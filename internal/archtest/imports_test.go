@@ -81,6 +81,7 @@ var rules = []rule{
 	{"engine/bench", []string{"engine", "models", "ops", "tensor", "gguf"}, "measurements know what a file holds"},
 	{"serve", []string{"engine", "internal/strictjson", "text/grammar", "text/toolcall"}, "the server is testable with a fake engine"},
 	{"serve/openai", []string{"engine/sample", "internal/strictjson", "text/grammar", "text/toolcall"}, "wire types know no engine"},
+	{"serve/ollama", []string{"serve/openai", "text/grammar"}, "requests of a further dialect become those of the first"},
 	{"serve/anthropic", []string{"serve/openai"}, "requests of a second dialect become those of the first"},
 	{"serve/metrics", []string{"engine"}, "metrics read what engines count"},
 	{"serve/web", nil, "the page knows the server by its API"},
@@ -130,6 +131,7 @@ var thirdParty = map[string][]string{
 	"golang.org/x/sys":                {"."},
 	"github.com/google/go-cmp":        {}, // tests only, which Imports leaves out
 	"github.com/santhosh-tekuri":      {}, // tests only
+	"github.com/pb33f":                {}, // tests only
 	"github.com/hipengine/hipengine/": {"."},
 }
 

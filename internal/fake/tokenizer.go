@@ -48,6 +48,9 @@ func (t Tokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]int
 	return ids, nil
 }
 
+// EOG returns the one token that ends a generation.
+func (Tokenizer) EOG() []int32 { return []int32{EOG} }
+
 // BOSText returns the text of BOS.
 func (Tokenizer) BOSText() string { return "<bos>" }
 

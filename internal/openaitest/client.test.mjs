@@ -184,3 +184,33 @@ test('embeddings', async () => {
     return true;
   });
 });
+
+test('logprobs', async () => {
+  const ask = { model: 'ember', messages: france, temperature: 0, logprobs: true, top_logprobs: 3 };
+  const { message, logprobs } = (await client.chat.completions.create(ask)).choices[0];
+  assert.equal(logprobs.content.map((t) => t.token).join(''), message.content);
+  for (const t of logprobs.content) {
+    assert.ok(t.logprob <= 0 && t.top_logprobs.length === 3, JSON.stringify(t));
+    assert.equal(t.token, t.top_logprobs[0].token, 'the most likely token was taken');
+    assert.equal(Buffer.from(t.bytes).toString(), t.token);
+  }
+  const streamed = [];
+  for await (const chunk of await client.chat.completions.create({ ...ask, stream: true })) streamed.push(...(chunk.choices[0]?.logprobs?.content ?? []));
+  assert.deepEqual(streamed.map((t) => t.token), logprobs.content.map((t) => t.token));
+});
+
+test('tool loop of the client, streamed', async () => {
+  const calls = [];
+  const runner = client.chat.completions.runTools({
+    model: 'ember', temperature: 0, stream: true, messages: [{ role: 'user', content: 'What is the weather in Paris?' }],
+    tools: [{
+      type: 'function',
+      function: {
+        ...tools[0].function, parse: JSON.parse,
+        function: (args) => { calls.push(args); return '{"weather": "sunny", "degrees": 21}'; }, // spaced as Ember has learned to read
+      },
+    }],
+  });
+  assert.equal(await runner.finalContent(), 'It is sunny in Paris, with 21 degrees.');
+  assert.deepEqual(calls, [{ city: 'Paris' }]);
+});

@@ -14,6 +14,8 @@ const (
 	TypeRateLimit      = "rate_limit_error"
 	TypeServer         = "server_error"
 	TypeUnavailable    = "unavailable_error"
+	TypeNotSupported   = "not_supported_error"       // llama.cpp's, for what it can do and this server does not
+	TypeExceedsContext = "exceed_context_size_error" // llama.cpp's
 )
 
 // Error is an error in OpenAI's form, {"error": {"message", "type", "param", "code"}}.

@@ -14,6 +14,7 @@ type Options struct {
 	IncludeUsage bool // a chunk with the usage ends the stream
 	N            int  // choices; at least 1
 	MaxTokens    int  // 0 if absent
+	Context      int  // most tokens of a prompt and its answer; 0 is what the model has
 	Stop         []string
 	Sampling     sample.Overrides
 	BiasTexts    []TextBias // as Sampling.LogitBias, of the tokens of a text
@@ -76,8 +77,12 @@ func (f fields) options() Options {
 	return o
 }
 
-// maxTokens reads a count of tokens to generate under a name; 0 if absent.
+// maxTokens reads a count of tokens to generate under a name; 0 if absent, or -1, which is llama.cpp's way to say open.
 func (f fields) maxTokens(name string) int {
+	if string(f.members[name]) == "-1" {
+		f.ignore(name)
+		return 0
+	}
 	if n := f.integer(name, 1, int64(f.r.limits.MaxTokens)); n != nil {
 		return *n
 	}

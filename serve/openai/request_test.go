@@ -128,6 +128,9 @@ func TestWireSamplingMeansWhatItSays(t *testing.T) {
 	if c := parse(`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"`); c.Tools != nil {
 		t.Errorf("tool_choice none left %s", c.Tools)
 	}
+	if c := parse(`"max_tokens":-1`); c.MaxTokens != 0 {
+		t.Errorf("max_tokens -1 became %d", c.MaxTokens)
+	}
 	if c := parse(`"max_tokens":5,"max_completion_tokens":5`); c.MaxTokens != 5 {
 		t.Errorf("max_tokens %d", c.MaxTokens)
 	}
@@ -197,7 +200,7 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"n":0`, "n", "from 1 to 16"},
 	{`"n":1000000000`, "n", "from 1 to 16"},
 	{`"max_tokens":0`, "max_tokens", "from 1"},
-	{`"max_tokens":-1`, "max_tokens", "from 1"},
+	{`"max_tokens":-2`, "max_tokens", "from 1"},
 	{`"stream":"yes"`, "stream", "a boolean, not a string"},
 	{`"stream_options":{"include_usage":true}`, "stream_options", "stream is true"},
 	{`"stream":true,"stream_options":{"include_stuff":true}`, "stream_options.include_stuff", "unknown field"},
