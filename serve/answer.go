@@ -73,9 +73,11 @@ func (m *Model) thoughts(req *openai.ChatRequest, prompt []int32) (*engine.Thoug
 	return &engine.Thoughts{Budget: budget, Open: m.opens(req, prompt), Opener: opener, Closers: closers, End: ids}, nil
 }
 
-// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls to
-// their tools; nil if they may be anything.
-func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *answer, form *grammar.Grammar, err error) {
+// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls
+// to their tools; nil if they may be anything.
+func (m *Model) writer(
+	req *openai.ChatRequest, prompt []int32,
+) (write func() *answer, form *grammar.Grammar, err error) {
 	f := m.Format
 	if f == nil && req.Tools == nil {
 		form, err := m.form(req.Form)

@@ -66,13 +66,17 @@ func ParseResponse(body []byte, l Limits) (*ResponseRequest, error) {
 func (q *ResponseRequest) read(f fields) {
 	r := f.r
 	q.N, q.Store = 1, true
-	q.Model, q.Stream, q.MaxTokens, q.PreviousID = f.text("model", 256), f.boolean("stream"), f.budget(), f.text("previous_response_id", 256)
+	q.Model, q.PreviousID = f.text("model", 256), f.text("previous_response_id", 256)
+	q.Stream, q.MaxTokens = f.boolean("stream"), f.budget()
 	f.sampling(&q.Options)
 	f.ends(&q.Options)
 	q.Kwargs = f.kwargs()
 	q.readThinking(f)
-	q.Echo = ResponseEcho{Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
-		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`), Tools: f.echo("tools", `[]`)}
+	q.Echo = ResponseEcho{
+		Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
+		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`),
+		Tools: f.echo("tools", `[]`),
+	}
 	if raw := f.take("input"); raw != nil {
 		q.Input = r.input("input", raw)
 	} else if q.PreviousID == "" {
