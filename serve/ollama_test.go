@@ -185,7 +185,9 @@ func TestOllamaFields(t *testing.T) {
 // TestOllamaSuffix puts a text between two others, which are read without a template.
 func TestOllamaSuffix(t *testing.T) {
 	r := &fake.Runner{Reply: "mid"}
-	s := open(t, r, func(c *Config) { c.Models[0].Infill = InfillTokens{Prefix: 1, Suffix: 2, Middle: 3, Repo: -1, File: -1} })
+	s := open(t, r, func(c *Config) {
+		c.Models[0].Infill = InfillTokens{Prefix: 1, Suffix: 2, Middle: 3, Repo: -1, File: -1}
+	})
 	l := ollamaCall(t, s, "/api/generate", `{"stream":false,"prompt":"ab","suffix":"c"}`)
 	want := []int32{fake.BOS, 1, 'a', 'b', 2, 'c', 3}
 	if got := r.Steps()[0][0].Tokens; l[0].Response != "mid" || !slices.Equal(got, want) {
