@@ -88,7 +88,7 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod
 	$(GO) mod tidy -diff
 
 .PHONY: openai
-openai: build ## the openai and ollama clients from npm against the server
+openai: build ## the clients of OpenAI, Anthropic, Ollama and Vercel from npm against the server
 	cd internal/openaitest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
 
 .PHONY: page

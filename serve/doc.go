@@ -1,10 +1,13 @@
-// Package serve is the HTTP server: OpenAI's chat completions, completions and models over engines, with health
-// endpoints and metrics, on net/http.
+// Package serve is the HTTP server: OpenAI's chat completions, completions, responses and models and Anthropic's messages
+// over engines, with health endpoints and metrics, on net/http.
 //
 //	POST /v1/chat/completions   answer a conversation, at once or as server-sent events
 //	POST /v1/completions        continue prompts
+//	POST /v1/responses          answer items, store the response; with /{id}, /{id}/input_items and /input_tokens
+//	POST /v1/messages           answer a conversation as Anthropic does; with /count_tokens
 //	GET  /v1/models             the models, and whether each is loaded; /v1/models/{id} is one
 //	GET  /                      a page to chat on, for browsers (package web)
+//	GET  /openapi.json          these endpoints for programs (package openapi)
 //	GET  /livez                 200 while the process serves
 //	GET  /startupz              200 once the models of the start are loaded, 503 before
 //	GET  /readyz, /health       200 once the models of the start are loaded and proven, 503 before and while draining

@@ -57,7 +57,12 @@ func (s *Server) sameSite(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Add("Vary", "Origin")
+		preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 		if !s.originAllowed(r, origin) {
+			if preflight { // which asks; without the header, the answer is no
+				w.WriteHeader(http.StatusOK)
+				return
+			}
 			s.fail(w, r, &openai.Error{
 				Status: http.StatusForbidden, Type: openai.TypePermission, Code: "origin_not_allowed",
 				Message: "this server does not answer to web pages of the request's origin; its owner can allow it",
@@ -66,13 +71,13 @@ func (s *Server) sameSite(next http.Handler) http.Handler {
 		}
 		// Credentials are never allowed, so a page can use a key only if it has it.
 		w.Header().Set("Access-Control-Allow-Origin", origin)
-		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+		if preflight {
+			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
 			if h := r.Header.Get("Access-Control-Request-Headers"); h != "" && len(h) <= 1024 {
 				w.Header().Set("Access-Control-Allow-Headers", h)
 			}
 			w.Header().Set("Access-Control-Max-Age", "600")
-			w.WriteHeader(http.StatusNoContent)
+			w.WriteHeader(http.StatusOK)
 			return
 		}
 		w.Header().Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")

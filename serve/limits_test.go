@@ -144,7 +144,7 @@ func TestMalformedRequests(t *testing.T) {
 		"/v1/completions":      `{"model":"fake","prompt":["x","y"],"temperature":0.5,"stop":"a","logit_bias":{"5":1},"max_tokens":3,"echo":false}`,
 	}
 	paths := []string{"/v1/chat/completions", "/v1/completions"}
-	values := []string{`null,"x":1`, `-1`, `1e999`, `[[]]`, `{"a":{}}`, `"\ud800"`, `99999999999999999999`, `true`, `"` + strings.Repeat("y", 300) + `"`}
+	values := []string{`null,"x":1`, `-2`, `1e999`, `[[]]`, `{"a":{}}`, `"\ud800"`, `99999999999999999999`, `true`, `"` + strings.Repeat("y", 300) + `"`}
 	breakers := []func(body string) string{
 		func(b string) string { return b[:random.IntN(len(b))] },                                        // cut off
 		func(b string) string { return b[:len(b)-1] + `,"unknown` + fmt.Sprint(random.Int()) + `":1}` }, // unknown

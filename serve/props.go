@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/serve/anthropic"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
@@ -55,6 +57,7 @@ func (s *Server) describe(ctx context.Context, id string) error {
 		},
 		TotalSlots: limits.Seqs, ModelAlias: m.ID, ModelPath: m.File, ChatTemplate: m.Template,
 		BOSToken: m.Tokenizer.BOSText(), EOSToken: m.Tokenizer.EOSText(), BuildInfo: s.fingerprint(), WithoutEffect: openai.WithoutEffect(),
+		HostedTools: slices.Sorted(slices.Values(slices.Concat(openai.HostedTools, anthropic.HostedTools))),
 	})
 	return nil
 }

@@ -19,6 +19,12 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 	}{"hipengine", s.c.Version, "/openapi.json"})
 }
 
+// openAPI serves GET /openapi.json. The endpoints are no secret, so that it asks for no key.
+func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	s.within(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(s.description) })).ServeHTTP(w, r)
+}
+
 // wantsHTML reports whether a client names HTML among what it takes, as browsers do. "*/*" is what programs send.
 func wantsHTML(r *http.Request) bool {
 	for _, header := range r.Header.Values("Accept") {

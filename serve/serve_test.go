@@ -109,6 +109,7 @@ func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.http.Handler = checked(t, s)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {

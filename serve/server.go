@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/serve/metrics"
+	"github.com/hipengine/hipengine/serve/openapi"
 	"github.com/hipengine/hipengine/serve/web"
 )
 
@@ -23,6 +24,8 @@ type Server struct {
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
 	page            *web.Page // nil if there is none
+	description     []byte    // of the endpoints
+	routes          []string  // patterns of all endpoints
 	handler         http.Handler
 	mux             *http.ServeMux
 	short           map[string]bool // patterns of endpoints that are below /v1 too
@@ -71,35 +74,40 @@ func New(c Config) (*Server, error) {
 	if !s.c.NoPage {
 		s.page = web.New()
 	}
+	s.description = openapi.Document(s.c.Version)
 	mux := http.NewServeMux()
 	s.mux, s.short = mux, map[string]bool{}
 	routes := map[string]http.Handler{
-		"/v1/chat/completions": method(http.MethodPost, s.guard(s.chat)),
-		"/v1/completions":      method(http.MethodPost, s.guard(s.completion)),
-		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
-		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
-		"/tokenize":            method(http.MethodPost, s.guard(s.tokenize)),
-		"/detokenize":          method(http.MethodPost, s.guard(s.detokenize)),
-		"/apply-template":      method(http.MethodPost, s.guard(s.applyTemplate)),
-		"/props":               method(http.MethodGet, s.guard(s.props)),
-		"/admin/ps":            method(http.MethodGet, s.guardAdmin(s.ps)),
-		"/admin/load":          method(http.MethodPost, s.guardAdmin(s.load)),
-		"/admin/unload":        method(http.MethodPost, s.guardAdmin(s.unload)),
-		"/admin/drain":         method(http.MethodPost, s.guardAdmin(s.drain)),
-		"/livez":               method(http.MethodGet, http.HandlerFunc(s.live)),
-		"/startupz":            method(http.MethodGet, http.HandlerFunc(s.started)),
-		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
-		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
-		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
-		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
-		"/":                    http.HandlerFunc(s.notFound),
+		"/v1/chat/completions":              method(http.MethodPost, s.guard(s.chat)),
+		"/v1/completions":                   method(http.MethodPost, s.guard(s.completion)),
+		"/v1/models":                        method(http.MethodGet, s.guard(s.listModels)),
+		"/v1/models/{id...}":                method(http.MethodGet, s.guard(s.getModel)),
+		"/v1/chat/completions/input_tokens": method(http.MethodPost, s.guard(s.chatTokens)),
+
+		"/tokenize":       method(http.MethodPost, s.guard(s.tokenize)),
+		"/detokenize":     method(http.MethodPost, s.guard(s.detokenize)),
+		"/apply-template": method(http.MethodPost, s.guard(s.applyTemplate)),
+		"/props":          method(http.MethodGet, s.guard(s.props)),
+		"/admin/ps":       method(http.MethodGet, s.guardAdmin(s.ps)),
+		"/admin/load":     method(http.MethodPost, s.guardAdmin(s.load)),
+		"/admin/unload":   method(http.MethodPost, s.guardAdmin(s.unload)),
+		"/admin/drain":    method(http.MethodPost, s.guardAdmin(s.drain)),
+		"/livez":          method(http.MethodGet, http.HandlerFunc(s.live)),
+		"/startupz":       method(http.MethodGet, http.HandlerFunc(s.started)),
+		"/readyz":         method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/health":         method(http.MethodGet, http.HandlerFunc(s.ready)),
+		"/metrics":        method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/openapi.json":   method(http.MethodGet, http.HandlerFunc(s.openAPI)),
+		"/{$}":            method(http.MethodGet, http.HandlerFunc(s.root)),
+		"/":               http.HandlerFunc(s.notFound),
 	}
-	maps.Copy(routes, s.embeddingRoutes())
 	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.embeddingRoutes())
 	maps.Copy(routes, s.ollamaRoutes())
 	s.llamaRoutes(routes)
 	for path, h := range routes {
 		mux.Handle(path, h)
+		s.routes = append(s.routes, path)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {
 			mux.Handle(short, h) // for clients that are told an address without /v1
 			s.short[short] = true

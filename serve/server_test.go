@@ -151,11 +151,14 @@ func TestHostsAndOrigins(t *testing.T) {
 	}
 	status, h, _ := s.call(t, "OPTIONS", "/v1/chat/completions", "", "Origin", "https://app.example",
 		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
-	if status != 204 || h.Get("Access-Control-Allow-Headers") != "authorization" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") {
+	if status != 200 || h.Get("Access-Control-Allow-Headers") != "authorization" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") {
 		t.Errorf("preflight: %d %v", status, h)
 	}
-	if status, _, _ := s.call(t, "OPTIONS", "/v1/chat/completions", "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST"); status != 403 {
-		t.Errorf("preflight of another origin: %d", status)
+	_, h, _ = s.call(t, "OPTIONS", "/v1/chat/completions", "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control") {
+			t.Errorf("preflight of another origin: %v", h)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ type stopwatch struct {
 
 	mu                   sync.Mutex
 	started, first, last time.Time
-	found                bool // it is known how much of the prompt was kept
+	reading              bool // the first of Read has come
 	cached, read         int  // tokens of the prompt
 	drawn                int
 	progress             []promptProgress // that nobody has taken yet, if anybody asks
@@ -36,8 +36,8 @@ func (s *stopwatch) Read(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	if !s.found {
-		s.found, s.cached, s.started = true, n, s.last // the time that it took to find it is the queue's
+	if !s.reading {
+		s.reading, s.cached, s.started = true, n, s.last // the time that it took to find it is the queue's
 	}
 	s.read = n
 	if s.notify != nil {

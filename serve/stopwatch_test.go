@@ -46,6 +46,15 @@ func TestStopwatch(t *testing.T) {
 		if got := *s.timings(5); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
+		short := &stopwatch{next: silent{}, total: 3}
+		short.Started()
+		short.Read(0)
+		time.Sleep(30 * time.Millisecond)
+		short.Read(3)
+		short.Drew()
+		if got := *short.timings(1); got.CacheN != 0 || got.PromptN != 3 || got.PromptMS != 30 {
+			t.Errorf("of a prompt that nothing was kept of: %+v", got)
+		}
 		<-s.notify
 		list := s.takeProgress()
 		if len(list) != 3 || len(s.takeProgress()) != 0 {

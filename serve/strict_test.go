@@ -21,6 +21,11 @@ func TestRoom(t *testing.T) {
 	if status != 200 || !strings.Contains(body, `"finish_reason":"length"`) || !strings.Contains(body, `"completion_tokens":96,`) {
 		t.Errorf("beyond the room: %d %s", status, body)
 	}
+	for field, want := range map[string]string{`"n_predict":3`: `"completion_tokens":3,`, `"max_tokens":-1`: `"completion_tokens":96,`, `"n":1`: `"completion_tokens":16,`} {
+		if status, _, body := s.call(t, http.MethodPost, "/v1/completions", `{"prompt":"xxx",`+field+`}`); status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", field, status, body)
+		}
+	}
 	status, _, body = s.call(t, http.MethodPost, "/v1/completions", `{"prompt":"`+strings.Repeat("x", 100)+`"}`)
 	var e struct {
 		Error struct {

@@ -100,6 +100,26 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, openai.Text{Content: strings.ToValidUTF8(text, "\uFFFD")})
 }
 
+// chatTokens serves POST /v1/chat/completions/input_tokens: how many tokens a chat request's prompt has.
+func (s *Server) chatTokens(w http.ResponseWriter, r *http.Request) {
+	body, err := s.body(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	req, err := openai.ParseChat(body, s.c.Limits)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	n, err := s.promptTokens(r, req)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.reply(w, http.StatusOK, openai.PromptTokens{Tokens: n})
+}
+
 // applyTemplate serves POST /apply-template: the prompt that a chat request would be read as.
 func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
 	body, err := s.body(w, r)

@@ -54,6 +54,7 @@ func TestTokenize(t *testing.T) {
 		{"/detokenize", `{"tokens":[258]}`, 400, "tokens: token 258"},
 		{"/detokenize", `{"tokens":["a"]}`, 400, "tokens[0]"},
 		{"/detokenize", `{}`, 400, "tokens: is required"},
+		{"/v1/chat/completions/input_tokens", hi + `}`, 200, `{"input_tokens":19}`},
 		{"/apply-template", hi + `}`, 200, `{"prompt":"<bos>user:hi\nassistant:"}`},
 		{"/apply-template", hi + `,"add_generation_prompt":false}`, 200, `{"prompt":"<bos>user:hi\n"}`},
 		{"/apply-template", hi + `,"add_generation_prompt":0}`, 400, "add_generation_prompt"},

@@ -29,13 +29,13 @@ type serveCmd struct {
 	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
 	Alias       []string `env:"HIPENGINE_ALIAS" placeholder:"[MODEL=]NAME" help:"Name under which the model is served; further ones mean it too. With several models, MODEL=NAME is another name for one."`
 	AnyName     bool     `name:"any-name" env:"HIPENGINE_ANY_NAME" help:"Answer whatever model a request names, if one is served."`
-	LlamaRoutes []string `name:"llama-routes" env:"HIPENGINE_LLAMA_ROUTES" placeholder:"PART,..." help:"Parts of llama.cpp's own API to offer beside OpenAI's: completion (/completion, /completions, /infill) and slots (/slots)."`
 	Port        int      `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel    int      `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	KVTokens    int      `name:"kv-tokens" default:"0" env:"HIPENGINE_KV_TOKENS" help:"Tokens that the cache of keys and values holds over all sequences; where it fills up, the sequence that came last makes room and goes on later. 0 is enough for all at full length."`
 	Cache       int64    `name:"prefix-cache" default:"0" env:"HIPENGINE_PREFIX_CACHE" placeholder:"MIB" help:"Device memory in MiB for states of prompts and answers that later prompts begin with; 0 takes a little, -1 keeps none."`
 	HostCache   int64    `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
 	poolingFlags
+	llamaFlags
 	ToolFormat     string        `name:"tool-format" env:"HIPENGINE_TOOL_FORMAT" placeholder:"NAME" help:"How the models write tool calls and thoughts, in place of what their templates tell: hermes, qwen-xml, llama3, mistral, mistral-list, gemma4, harmony, glm, deepseek, deepseek-fenced, deepseek-dsml, granite or plain."`
 	CacheDir       string        `name:"cache-dir" env:"HIPENGINE_CACHE_DIR" placeholder:"DIR" help:"Folder for those that no longer fit, and for all when the server stops, so that they outlive it. Its files hold tokens of prompts; only their owner can read them."`
 	CacheDirSize   int64         `name:"cache-dir-size" default:"10240" env:"HIPENGINE_CACHE_DIR_SIZE" placeholder:"MIB" help:"Bound for the files of --cache-dir in MiB, for each model."`
@@ -49,6 +49,7 @@ type serveCmd struct {
 	MaxPerKey      int           `name:"max-per-key" env:"HIPENGINE_MAX_PER_KEY" help:"Requests of one API key at once; 0 is no bound."`
 	MaxConns       int           `name:"max-conns" default:"512" env:"HIPENGINE_MAX_CONNS" help:"Connections open at once; more wait."`
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
+	StoredBytes    int64         `name:"stored-responses" default:"67108864" env:"HIPENGINE_STORED_RESPONSES" placeholder:"BYTES" help:"Bytes of responses that are kept in memory for requests that go on from them; 0 keeps none."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"HIPENGINE_REQUEST_TIMEOUT" help:"Time for a whole request; 0 is no bound."`
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
 	OTLP           string        `name:"otlp-endpoint" env:"HIPENGINE_OTLP_ENDPOINT" placeholder:"URL" help:"Collector of OpenTelemetry traces (OTLP over HTTP), such as http://localhost:4318; without one, nothing is traced."`
@@ -222,9 +223,15 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody
+	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
+		config.StoredBytes = -1
+	}
 	if c.MaxPerKey < 0 || c.MaxConns < 1 || c.MaxConns > 1<<16 || c.MaxBody < 1 || c.MaxBody > 1<<30 {
 		return config, usageError{fmt.Errorf("--max-per-key %d, --max-conns %d or --max-body %d is outside 0.., 1..%d or 1..%d",
 			c.MaxPerKey, c.MaxConns, c.MaxBody, 1<<16, 1<<30)}
+	}
+	if c.StoredBytes < 0 {
+		return config, usageError{fmt.Errorf("--stored-responses %d must not be negative", c.StoredBytes)}
 	}
 	if c.RequestTimeout < 0 || c.DrainDelay < 0 || c.Grace < 0 {
 		return config, usageError{fmt.Errorf("--request-timeout %v, --drain-delay %v and --grace %v must not be negative", c.RequestTimeout, c.DrainDelay, c.Grace)}

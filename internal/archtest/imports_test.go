@@ -131,6 +131,7 @@ var thirdParty = map[string][]string{
 	"golang.org/x/sys":                {"."},
 	"github.com/google/go-cmp":        {}, // tests only, which Imports leaves out
 	"github.com/santhosh-tekuri":      {}, // tests only
+	"github.com/pb33f":                {}, // tests only
 	"github.com/hipengine/hipengine/": {"."},
 }
 

@@ -1,31 +1,18 @@
 // OpenAI's own client against a running `hipengine serve` with the built-in model. HIPENGINE names the binary.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
+import { start } from './server.mjs';
 
 let server, client, base;
 
 before(async () => {
-  server = spawn(process.env.HIPENGINE, ['serve', '--port', '0', '--log', 'none'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  base = await new Promise((resolve, reject) => {
-    let text = '';
-    server.stderr.on('data', (d) => {
-      text += d;
-      const m = text.match(/serving ember on (http:\S+)\/v1/);
-      if (m) resolve(m[1]);
-    });
-    server.on('exit', (code) => reject(new Error(`server ended with ${code}: ${text}`)));
-  });
+  server = await start();
+  base = server.base;
   client = new OpenAI({ baseURL: `${base}/v1`, apiKey: 'none', maxRetries: 0 });
 });
 
-after(async () => {
-  server.removeAllListeners('exit');
-  const ended = new Promise((resolve) => server.on('exit', resolve));
-  server.kill('SIGTERM');
-  assert.equal(await ended, 0, 'the server stops cleanly');
-});
+after(() => server.stop());
 
 const france = [{ role: 'user', content: 'What is the capital of France?' }];
 
@@ -196,4 +183,34 @@ test('embeddings', async () => {
     assert.equal(e.param, 'dimensions');
     return true;
   });
+});
+
+test('logprobs', async () => {
+  const ask = { model: 'ember', messages: france, temperature: 0, logprobs: true, top_logprobs: 3 };
+  const { message, logprobs } = (await client.chat.completions.create(ask)).choices[0];
+  assert.equal(logprobs.content.map((t) => t.token).join(''), message.content);
+  for (const t of logprobs.content) {
+    assert.ok(t.logprob <= 0 && t.top_logprobs.length === 3, JSON.stringify(t));
+    assert.equal(t.token, t.top_logprobs[0].token, 'the most likely token was taken');
+    assert.equal(Buffer.from(t.bytes).toString(), t.token);
+  }
+  const streamed = [];
+  for await (const chunk of await client.chat.completions.create({ ...ask, stream: true })) streamed.push(...(chunk.choices[0]?.logprobs?.content ?? []));
+  assert.deepEqual(streamed.map((t) => t.token), logprobs.content.map((t) => t.token));
+});
+
+test('tool loop of the client, streamed', async () => {
+  const calls = [];
+  const runner = client.chat.completions.runTools({
+    model: 'ember', temperature: 0, stream: true, messages: [{ role: 'user', content: 'What is the weather in Paris?' }],
+    tools: [{
+      type: 'function',
+      function: {
+        ...tools[0].function, parse: JSON.parse,
+        function: (args) => { calls.push(args); return '{"weather": "sunny", "degrees": 21}'; }, // spaced as Ember has learned to read
+      },
+    }],
+  });
+  assert.equal(await runner.finalContent(), 'It is sunny in Paris, with 21 degrees.');
+  assert.deepEqual(calls, [{ city: 'Paris' }]);
 });

@@ -93,10 +93,11 @@ export async function scripted(page, { loading = 0, key = null } = {}) {
       return;
     }
     if (req.url === '/v1/models') {
-      const model = (id, loaded) => ({ id, object: 'model', created: 7, owned_by: 'hipengine', loaded, max_model_len: 4096 });
+      const model = (id, loaded) => ({ id, object: 'model', created: 7, owned_by: 'hipengine', aliases: [], loaded });
       json(200, { object: 'list', data: [model('first', true), model('org/second', false)] });
       return;
     }
+    if (req.url.startsWith('/props?model=')) { json(200, { default_generation_settings: { n_ctx: 4096 } }); return; }
     if (req.url !== '/v1/chat/completions') { json(404, { error: { message: 'there is nothing here' } }); return; }
     let text = '';
     for await (const c of req) text += c;

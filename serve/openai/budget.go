@@ -1,10 +1,18 @@
 package openai
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
-// budgetNames are the names of the most tokens to generate: those of chat completions and of responses, and the old one.
-// They mean one thing.
-var budgetNames = []string{"max_completion_tokens", "max_tokens", "max_output_tokens"}
+// budgetNames are the names of the most tokens to generate: those of chat completions and of responses, the old one, and
+// llama.cpp's. They mean one thing.
+var budgetNames = []string{"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"}
+
+// unbounded reports whether a request asks for as many tokens as there is room for, by -1.
+func (f fields) unbounded() bool {
+	return slices.ContainsFunc(budgetNames, func(name string) bool { return string(f.members[name]) == "-1" })
+}
 
 // budget reads how many tokens may be generated; 0 if the request leaves it open.
 func (f fields) budget() int {

@@ -44,7 +44,8 @@ func (c *CompletionRequest) read(f fields) {
 	if n := len(c.Prompts) * c.N; n > r.limits.Choices {
 		r.fail("n", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n, r.limits.Choices)
 	}
-	if c.MaxTokens = f.budget(); c.MaxTokens == 0 {
+	all := f.unbounded()
+	if c.MaxTokens = f.budget(); c.MaxTokens == 0 && !all {
 		c.MaxTokens = DefaultCompletionTokens
 	}
 	if n := f.integer("logprobs", 0, int64(r.limits.TopLogprobs)); n != nil {

@@ -1,6 +1,6 @@
 // Package openai holds the wire types of the OpenAI API that the server speaks: requests, which it reads strictly,
 // responses, stream chunks and errors. Facts are those of OpenAI's API reference (platform.openai.com/docs) for
-// chat completions, completions and models.
+// chat completions, completions, responses and models. Requests of further dialects ([Parse]) become a [ChatRequest] too.
 //
 // # Strictness
 //

@@ -36,6 +36,7 @@ var noEffect = []string{
 	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction",
 	"cache_prompt", "id_slot", "n_cache_reuse", "n_keep", "backend_sampling", "reasoning_control", "speculative.n_max",
 	"speculative.n_min", "speculative.p_min",
+	"client_metadata", "max_tool_calls", // of responses; the latter counts calls of tools that are left out
 }
 
 // options reads the shared fields.
@@ -73,8 +74,12 @@ func (f fields) options() Options {
 	return o
 }
 
-// maxTokens reads a count of tokens to generate under a name; 0 if absent.
+// maxTokens reads a count of tokens to generate under a name; 0 if absent, or -1, which is llama.cpp's way to say open.
 func (f fields) maxTokens(name string) int {
+	if string(f.members[name]) == "-1" {
+		f.ignore(name)
+		return 0
+	}
 	if n := f.integer(name, 1, int64(f.r.limits.MaxTokens)); n != nil {
 		return *n
 	}

@@ -121,6 +121,9 @@ func TestWireSamplingMeansWhatItSays(t *testing.T) {
 	if c := parse(`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"`); c.Tools != nil {
 		t.Errorf("tool_choice none left %s", c.Tools)
 	}
+	if c := parse(`"max_tokens":-1`); c.MaxTokens != 0 {
+		t.Errorf("max_tokens -1 became %d", c.MaxTokens)
+	}
 	if c := parse(`"max_tokens":5,"max_completion_tokens":5`); c.MaxTokens != 5 {
 		t.Errorf("max_tokens %d", c.MaxTokens)
 	}
@@ -128,6 +131,7 @@ func TestWireSamplingMeansWhatItSays(t *testing.T) {
 
 // fieldErrors are bodies, as members beside a valid request, with the path of the field and a part of the message.
 var fieldErrors = []struct{ members, param, say string }{
+	{`"max_tokens":1,"max_output_tokens":2`, "max_output_tokens", "another name of max_tokens"},
 	{`"temperature":"hot"`, "temperature", "a number, not a string"},
 	{`"temperature":-0.1`, "temperature", "from 0 to 5"},
 	{`"temperature":1e999`, "temperature", "from 0 to 5"},
@@ -155,7 +159,7 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"n":0`, "n", "from 1 to 16"},
 	{`"n":1000000000`, "n", "from 1 to 16"},
 	{`"max_tokens":0`, "max_tokens", "from 1"},
-	{`"max_tokens":-1`, "max_tokens", "from 1"},
+	{`"max_tokens":-2`, "max_tokens", "from 1"},
 	{`"stream":"yes"`, "stream", "a boolean, not a string"},
 	{`"stream_options":{"include_usage":true}`, "stream_options", "stream is true"},
 	{`"stream":true,"stream_options":{"include_stuff":true}`, "stream_options.include_stuff", "unknown field"},
@@ -185,6 +189,16 @@ func checkFieldErrors(t *testing.T, request string, parse func([]byte) error, ca
 func TestChatErrorsNameTheField(t *testing.T) {
 	parse := func(b []byte) error { _, err := ParseChat(b, Limits{}); return err }
 	checkFieldErrors(t, `{"messages":[{"role":"user","content":"x"}],%s}`, parse, slices.Concat(fieldErrors, []struct{ members, param, say string }{
+		{`"continue_final_message":true`, "continue_final_message", "the assistant's"},
+		{`"continue_final_message":1`, "continue_final_message", "a boolean"},
+		{`"add_generation_prompt":"x"`, "add_generation_prompt", "a boolean"},
+		{`"continue_final_message":true,"add_generation_prompt":true`, "add_generation_prompt", "continue_final_message"},
+		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}`, "tool_choice.function.name", `"g"`},
+		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools"}`, "tool_choice.allowed_tools", "required"},
+		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"x"}]}}`,
+			"tool_choice.allowed_tools.tools[0].type", "function"},
+		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}`,
+			"tool_choice.allowed_tools.tools", "required"},
 		{`"max_tokens":5,"max_completion_tokens":6`, "max_tokens", "another name"},
 		{`"logprobs":3`, "logprobs", "a boolean, not a number"},
 		{`"top_logprobs":3`, "top_logprobs", "logprobs is true"},
@@ -446,4 +460,34 @@ func FuzzCompletionRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestContinueErrors refuses to go on with what is no text of the assistant, or with a form of whole answers.
+func TestContinueErrors(t *testing.T) {
+	for body, say := range map[string]string{
+		`[{"role":"assistant","content":""}]`: "with text",
+		`[{"role":"assistant","content":"x","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]`:                      "without calls",
+		`[{"role":"assistant","content":"x"}],"response_format":{"type":"json_object"}`:                                       "response_format",
+		`[{"role":"assistant","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"`: "asks for a call",
+	} {
+		_, err := ParseChat([]byte(`{"continue_final_message":true,"messages":`+body+`}`), Limits{})
+		var e *Error
+		if !errors.As(err, &e) || e.Param != "continue_final_message" || !strings.Contains(e.Message, say) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestPlainTurns(t *testing.T) {
+	for in, want := range map[string]string{
+		`[{"role":"user","content":"a"}]`: ``,
+		`[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]`:   ``,
+		`[{"role":"system","content":"s"},{"role":"system","content":"t"},{"role":"user","content":"a"}]`:                                    `[{"role":"system","content":"s\n\nt"},{"role":"user","content":"a"}]`,
+		`[{"role":"user","content":"a"},{"role":"system","content":"s"},{"role":"assistant","content":"b"},{"role":"system","content":"t"}]`: `[{"role":"user","content":"a\n\ns"},{"role":"assistant","content":"b"},{"role":"user","content":"t"}]`,
+		`[{"role":"user","content":"a","name":"x"},{"role":"user","content":"b"},{"role":"user","content":"c"}]`:                             `[{"role":"user","content":"a","name":"x"},{"role":"user","content":"b\n\nc"}]`,
+	} {
+		if got := string(PlainTurns(json.RawMessage(in))); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
 }

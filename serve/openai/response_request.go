@@ -48,9 +48,6 @@ var included = []string{
 
 const includeLogprobs = "message.output_text.logprobs"
 
-// noEffectResponse are the fields of responses that cannot change the answer of this server, beside noEffect.
-var noEffectResponse = []string{"client_metadata", "max_tool_calls"}
-
 // refusedResponse are fields that would change the answer and that this server does not offer.
 var refusedResponse = map[string]string{
 	"conversation": "is not offered by this server; use previous_response_id or send all items",
@@ -111,7 +108,6 @@ func (q *ResponseRequest) read(f fields) {
 		r.fail("background", CodeUnsupported, "is not offered by this server")
 	}
 	f.ignore(noEffect...)
-	f.ignore(noEffectResponse...)
 	f.refuse(refusedResponse)
 }
 

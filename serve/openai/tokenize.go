@@ -98,6 +98,11 @@ type Text struct {
 	Content string `json:"content"`
 }
 
+// PromptTokens is the answer to POST /v1/chat/completions/input_tokens.
+type PromptTokens struct {
+	Tokens int `json:"input_tokens"`
+}
+
 // RenderedPrompt is the answer to POST /apply-template.
 type RenderedPrompt struct {
 	Prompt string `json:"prompt"`

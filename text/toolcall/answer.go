@@ -2,7 +2,6 @@ package toolcall
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/hipengine/hipengine/text/grammar"
 )
@@ -11,7 +10,6 @@ import (
 type Answer struct {
 	Tools    *Tools        // that may be called; nil is none
 	Required bool          // there must be a call
-	Only     string        // the name of the one tool that may be called; empty is any
 	Parallel bool          // there may be several calls
 	Form     *grammar.Spec // what the text must be; nil is any
 	Thinks   bool          // thoughts may come first
@@ -23,6 +21,9 @@ type Answer struct {
 
 // ErrNoCalls says that a format knows no calls.
 var ErrNoCalls = errors.New("toolcall: this model's template has no form for tool calls")
+
+// errNoTools says that there is nothing to call.
+var errNoTools = errors.New("toolcall: there are no tools")
 
 // maxCalls bounds the calls of an answer.
 const maxCalls = 64
@@ -125,9 +126,6 @@ func (f *Format) calls(b *grammar.Builder, a Answer) (grammar.Part, error) {
 	}
 	var list []grammar.Part
 	for _, t := range a.Tools.list {
-		if a.Only != "" && t.Name != a.Only {
-			continue
-		}
 		one, err := f.one(b, t)
 		if err != nil {
 			return one, err
@@ -135,7 +133,7 @@ func (f *Format) calls(b *grammar.Builder, a Answer) (grammar.Part, error) {
 		list = append(list, one)
 	}
 	if len(list) == 0 {
-		return grammar.Part{}, fmt.Errorf("toolcall: there is no tool %q", a.Only)
+		return grammar.Part{}, errNoTools
 	}
 	most := 1
 	if a.Parallel {

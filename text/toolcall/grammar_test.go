@@ -109,7 +109,7 @@ func TestGrammar(t *testing.T) {
 		for _, a := range []Answer{
 			{Tools: tools, Required: true},
 			{Tools: tools, Required: true, Parallel: true, Thinks: true},
-			{Tools: tools, Required: true, Only: "add", Open: f.think.open != ""},
+			{Tools: tools.Select("add"), Required: true, Open: f.think.open != ""},
 			{Tools: tools, Thinks: true, Parallel: true},
 		} {
 			g, err := f.Grammar(v, [2]any{name, a}, a)
@@ -126,7 +126,7 @@ func TestGrammar(t *testing.T) {
 					t.Errorf("%s: content %q of %q, in which there must be a call", name, out.Content, text)
 				}
 				for _, c := range out.Calls {
-					if a.Only != "" && c.Name != a.Only {
+					if !a.Tools.Has(c.Name) {
 						t.Errorf("%s: call of %s in %q", name, c.Name, text)
 					}
 					if name == "gemma4" && c.Name == "note" { // of which one argument is held to no schema
@@ -181,7 +181,7 @@ func TestGrammarErrors(t *testing.T) {
 		if _, err := f.Grammar(v, name+"lenient", Answer{Tools: odd(false), Required: true}); err != nil {
 			t.Errorf("%s: a schema with if: %v", name, err)
 		}
-		if _, err := f.Grammar(v, name+"only", Answer{Tools: testTools(t), Only: "nobody"}); err == nil {
+		if _, err := f.Grammar(v, name+"only", Answer{Tools: testTools(t).Select("nobody")}); err == nil {
 			t.Errorf("%s: a tool that there is not: no error", name)
 		}
 	}

@@ -31,12 +31,10 @@ const API = (() => {
 
   const models = async () => (await json('/v1/models')).data;
 
-  // contextOf returns how many tokens a conversation with a model may have, or 0 if the server does not say.
+  // contextOf returns how many tokens a conversation with a loaded model may have, or 0 if the server does not say.
   async function contextOf(model) {
-    const known = model.max_model_len ?? model.meta?.n_ctx;
-    if (known) return known;
     try {
-      return (await json(`/props?model=${encodeURIComponent(model.id)}&autoload=false`)).default_generation_settings?.n_ctx ?? 0;
+      return (await json(`/props?model=${encodeURIComponent(model.id)}`)).default_generation_settings?.n_ctx ?? 0;
     } catch {
       return 0;
     }

@@ -181,6 +181,8 @@
       }
     }
     clock.stop();
+    const model = models.find((m) => m.id === msg.model);
+    if (model && msg.content) model.loaded = true;
     running.delete(c.id);
     if (c === chat || Store.load(c.id)) Store.save(c);
     if (c === chat) {
@@ -294,11 +296,12 @@
   // showContext shows how full the model's context is after the last answer.
   async function showContext() {
     const c = chat, model = models.find((m) => m.id === modelID());
-    if (model && !contexts.has(model.id)) contexts.set(model.id, API.contextOf(model));
-    const most = model ? await contexts.get(model.id) : 0;
-    if (c !== chat) return;
-    const s = chat.messages.findLast((m) => m.stats?.prompt)?.stats;
+    const s = c.messages.findLast((m) => m.stats?.prompt)?.stats;
     const used = s ? s.prompt + (s.completion ?? 0) : 0;
+    // To ask about a model that is not loaded would load it.
+    if (used && model?.loaded && !contexts.has(model.id)) contexts.set(model.id, API.contextOf(model));
+    const most = await contexts.get(model?.id) ?? 0;
+    if (c !== chat) return;
     const el = $('context');
     el.hidden = !used;
     if (!used) return;
