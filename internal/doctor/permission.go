@@ -129,7 +129,12 @@ func (r *Report) permissions(t tree, try func(path string) error) {
 		}
 		may := u.opens(d)
 		if try != nil { // lists of who else may are not in the mode
-			may = !errors.Is(try(d.path), fs.ErrPermission)
+			err := try(d.path)
+			if may = !errors.Is(err, fs.ErrPermission); may && err != nil {
+				r.find(Problem, "driver", []string{"sudo dmesg | grep -iE 'kfd|amdgpu'"},
+					"%s is there, but cannot be opened: %v: the "+
+						"driver knows no card that can compute, or is resetting one", d.path, err)
+			}
 		}
 		if !may {
 			closed = append(closed, d)
