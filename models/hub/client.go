@@ -2,9 +2,11 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -30,7 +32,7 @@ type Client struct {
 	// Log is told, one sentence at a time, what a user may want to know. Nil discards.
 	Log func(message string)
 
-	// Progress is told how many bytes of a Pull came, of those that were missing. Nil is nobody.
+	// Progress is told how many bytes of a Pull came, of those that were missing, by one goroutine. Nil is nobody.
 	Progress func(done, total int64)
 
 	wait  func(ctx context.Context, d time.Duration) error // between tries; tests do not wait
@@ -136,7 +138,12 @@ func (c *Client) get(ctx context.Context, target *url.URL, first, last int64) (*
 		}
 		resp, err := transport.RoundTrip(req)
 		if err != nil {
-			return nil, &transientError{err: fmt.Errorf("hub: %s: %w", bare(target), err)}
+			err = fmt.Errorf("hub: %s: %w", bare(target), err)
+			var name *net.DNSError
+			if errors.As(err, &name) && name.IsNotFound || errors.As(err, new(*tls.CertificateVerificationError)) {
+				return nil, err // will not be better soon
+			}
+			return nil, &transientError{err: err}
 		}
 		if resp.StatusCode < 300 {
 			return resp, nil
@@ -170,7 +177,8 @@ func (c *Client) refused(target *url.URL, resp *http.Response) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		e.hint = "there is no such repository, or it is closed to the owner of the token: ask for access on its page"
 		if c.Token == "" {
-			e.hint = "there is no such repository, or it needs a token: put one into $HF_TOKEN or the file of $HF_TOKEN_PATH"
+			e.hint = "there is no such repository, or it needs a token: put one into $HF_TOKEN or the file of " +
+				"$HF_TOKEN_PATH"
 		}
 	case http.StatusNotFound:
 		e.hint = "there is no such repository, revision or file"
@@ -220,7 +228,7 @@ func (c *Client) retry(ctx context.Context, f func() (progress bool, err error))
 			return fmt.Errorf("%w (given up after %d tries)", err, tries)
 		}
 		wait := max(transient.after, time.Second/2<<(failed-1))
-		if wait > 5*time.Second {
+		if wait >= time.Second {
 			c.log(fmt.Sprintf("%v; next try in %v", err, wait.Round(time.Second)))
 		}
 		if err := c.sleep(ctx, wait); err != nil {
