@@ -42,6 +42,7 @@ type commands struct {
 	Doctor     doctorCmd     `cmd:"" help:"Show what this machine has for models, what is wrong, and what mends it."`
 	Fit        fitCmd        `cmd:"" help:"Show what a model takes at which context, and whether it fits, before it is loaded or fetched."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
+	Embed      embedCmd      `cmd:"" help:"Turn texts into vectors, a line of JSON for each."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
 	Logits     logitsCmd     `cmd:"" help:"Write the logits of every position of a prompt."`
