@@ -133,6 +133,18 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// TestForeignCard: a card that there are no kernels for is none of a machine's problems.
+func TestForeignCard(t *testing.T) {
+	pci := "sys/bus/pci/devices/0000:03:00.0/"
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	r := Examine(options(fstest.MapFS{
+		pci + "vendor": file("0x1002"), pci + "device": file("0x67df"), pci + "class": file("0x030000"),
+		"sys/module/amdgpu/initstate": file("live"), "proc/self/status": file("Uid:\t1 1 1 1\n")}))
+	if len(r.GPUs) != 1 || r.Problems() != 0 || len(r.Findings) != 1 || r.GPUs[0].Problem == "" || r.Auto.Device != "cpu" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestWantedGTT asks for sizes.
 func TestWantedGTT(t *testing.T) {
 	for want, text := range map[int64]string{

@@ -115,9 +115,10 @@ func (u user) opens(d device) bool {
 	return d.mode&rw == rw
 }
 
-// permissions checks the files through which programs reach the GPUs. Without a card there is nothing to reach.
+// permissions checks the files through which programs reach the GPUs. Without a card that there are kernels for, there is
+// nothing to reach.
 func (r *Report) permissions(t tree, try func(path string) error) {
-	if len(r.GPUs) == 0 {
+	if !slices.ContainsFunc(r.GPUs, func(g *GPU) bool { return g.Kernels }) {
 		return
 	}
 	u := readUser(t)
@@ -146,7 +147,7 @@ func (r *Report) permissions(t tree, try func(path string) error) {
 		return
 	}
 	for _, g := range r.GPUs {
-		if g.render == "" {
+		if g.render == "" || !g.Kernels {
 			continue
 		}
 		if !see(path.Join("dev/dri", g.render)) {

@@ -196,6 +196,10 @@ func TestPlaces(t *testing.T) {
 	if _, err := DefaultClient(); err == nil {
 		t.Error("no error for a file that is not there")
 	}
+	t.Setenv("HF_TOKEN", "two\nlines")
+	if _, err := DefaultClient(); err == nil || strings.Contains(err.Error(), "two") {
+		t.Errorf("a token of two lines: %v", err)
+	}
 	t.Setenv("HF_TOKEN", "two")
 	if got := token(); got != "two" {
 		t.Errorf("token %q", got)

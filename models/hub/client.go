@@ -29,6 +29,8 @@ type Client struct {
 	// Connections is how many parts of a file are fetched at the same time, at most 16; 0 is 4. Each takes 8 MiB.
 	Connections int
 
+	Verify bool // read again what is in the cache, and fetch it anew if it is damaged
+
 	// Log is told, one sentence at a time, what a user may want to know. Nil discards.
 	Log func(message string)
 
@@ -46,7 +48,7 @@ type Client struct {
 func DefaultClient() (*Client, error) {
 	c := &Client{Endpoint: os.Getenv("HF_ENDPOINT")}
 	if c.Token = strings.TrimSpace(os.Getenv("HF_TOKEN")); c.Token != "" {
-		return c, nil
+		return c, checkToken(c.Token, "$HF_TOKEN")
 	}
 	path := os.Getenv("HF_TOKEN_PATH")
 	asked := path != ""
@@ -62,7 +64,15 @@ func DefaultClient() (*Client, error) {
 		return nil, fmt.Errorf("hub: the token: %w", err)
 	}
 	c.Token = strings.TrimSpace(string(b))
-	return c, nil
+	return c, checkToken(c.Token, path)
+}
+
+// checkToken refuses what cannot be sent, without showing it.
+func checkToken(token, from string) error {
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("hub: the token in %s has spaces or signs that no token has", from)
+	}
+	return nil
 }
 
 // StatusError is the answer of a hub that does not have, or does not give, what was asked for.
