@@ -39,7 +39,8 @@ func (p *progress) update(done, total int64) {
 		if rate < 1e8 {
 			speed = fmt.Sprintf("%.1f MB/s", rate/1e6)
 		}
-		fmt.Fprintf(p.w, "\r\x1b[K%s: %d %% of %.1f GB, %s, %v left", p.what, 100*done/total, float64(total)/1e9, speed, left)
+		fmt.Fprintf(p.w, "\r\x1b[K%s: %d %% of %.1f GB, %s, %v left", p.what, 100*done/total, float64(total)/1e9,
+			speed, left)
 	}
 }
 

@@ -59,7 +59,8 @@ func pull(ctx context.Context, r hub.Ref, connections int, verify bool, log io.W
 	path, err := client.Pull(ctx, hub.DefaultCache(), r)
 	bar.done()
 	if err == nil && came > 0 {
-		fmt.Fprintf(log, "hipengine: fetched %.2f GB of %v in %v\n", float64(came)/1e9, r, time.Since(bar.start).Round(time.Second))
+		fmt.Fprintf(log, "hipengine: fetched %.2f GB of %v in %v\n", float64(came)/1e9, r,
+			time.Since(bar.start).Round(time.Second))
 	}
 	return path, err
 }

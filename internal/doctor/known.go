@@ -109,13 +109,13 @@ func (r *Report) cards() {
 		switch {
 		case g.Target == "":
 			g.Problem = "it is none of the GPUs that this program knows"
-			r.find(Note, "kernels", nil, "%s (%s) is none of the GPUs that this program knows, which are RDNA3, RDNA3.5 and "+
-				"RDNA4", g.Name, g.PCI)
+			r.find(Note, "kernels", nil, "%s (%s) is none of the GPUs that this program knows, which are RDNA3, RDNA3.5 "+
+				"and RDNA4", g.Name, g.PCI)
 		case g.Node < 0 && g.Kernels && g.Problem == "" && r.System.Driver != "not loaded":
 			g.Problem = "the driver does not compute on it"
 			r.find(Problem, "driver", []string{"sudo dmesg | grep -iE 'kfd|amdgpu'"},
-				"%s (%s) has no node in the topology of KFD: the kernel is older than the card, PCIe atomics do not reach "+
-					"its slot, or its firmware is missing; the kernel's log says which", g.Name, g.PCI)
+				"%s (%s) has no node in the topology of KFD: the kernel is older than the card, PCIe atomics do not "+
+					"reach its slot, or its firmware is missing; the kernel's log says which", g.Name, g.PCI)
 		case !g.Kernels:
 			g.Problem = "this program has no kernels for " + g.Target // whatever else there is
 			r.find(Note, "kernels", nil, "%s is %s, for which this program has no kernels", g.Name, g.Target)

@@ -30,8 +30,8 @@ func (r *Report) hide(t tree) {
 				g.Problem = name + " hides it"
 			}
 		}
-		r.find(Note, "environment", nil, "%s=%s leaves %d of %d GPUs to this program, and numbers them anew", name, value,
-			len(left), len(order))
+		r.find(Note, "environment", nil, "%s=%s leaves %d of %d GPUs to this program, and numbers them anew", name,
+			value, len(left), len(order))
 		order = left
 	}
 	r.visible = order

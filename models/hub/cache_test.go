@@ -57,13 +57,14 @@ func TestChoose(t *testing.T) {
 		"mmproj-F16.gguf",
 		"a.imatrix.gguf", "x/a-F16.gguf", "y/a-F16.gguf", "z-00001-of-00002.gguf", "config.json"}
 	for name, want := range map[string]string{
-		"hf:a/b":                       "a-Q4_K_M.gguf",
-		"hf:a/b:q4_k_m":                "a-Q4_K_M.gguf",
-		"hf:a/b:Q4_K_XL":               "a-UD-Q4_K_XL.gguf",
-		"hf:a/b:Q8_0":                  "a-Q8_0-00001-of-00002.gguf a-Q8_0-00002-of-00002.gguf",
-		"hf:a/b/y/a-F16.gguf":          "y/a-F16.gguf",
-		"hf:a/b/config.json":           "config.json",
-		"hf:a/b:Q4_K":                  "!no such quantization; there is hf:a/b:Q4_K_M, hf:a/b:Q8_0, hf:a/b:Q4_K_XL, hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
+		"hf:a/b":              "a-Q4_K_M.gguf",
+		"hf:a/b:q4_k_m":       "a-Q4_K_M.gguf",
+		"hf:a/b:Q4_K_XL":      "a-UD-Q4_K_XL.gguf",
+		"hf:a/b:Q8_0":         "a-Q8_0-00001-of-00002.gguf a-Q8_0-00002-of-00002.gguf",
+		"hf:a/b/y/a-F16.gguf": "y/a-F16.gguf",
+		"hf:a/b/config.json":  "config.json",
+		"hf:a/b:Q4_K": "!no such quantization; there is hf:a/b:Q4_K_M, hf:a/b:Q8_0, hf:a/b:Q4_K_XL, " +
+			"hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
 		"hf:a/b:F16":                   "!means several files; there is hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
 		"hf:a/b/z-00001-of-00002.gguf": "!1 of the 2 parts",
 		"hf:a/b/no.gguf":               "!no such file",

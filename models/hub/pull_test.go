@@ -315,7 +315,10 @@ func TestVerify(t *testing.T) {
 		there  []byte
 		verify bool
 		right  bool
-	}{{random(len(data), 9), false, false}, {random(len(data), 9), true, true}, {data[:100], false, true}, {data, true, true}} {
+	}{
+		{random(len(data), 9), false, false}, {random(len(data), 9), true, true}, {data[:100], false, true},
+		{data, true, true},
+	} {
 		if err := os.WriteFile(path, c.there, 0o644); err != nil {
 			t.Fatal(err)
 		}
