@@ -4,6 +4,7 @@ export CGO_ENABLED := 0
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 10s
 
 .PHONY: help
@@ -118,6 +119,19 @@ RELEASE = cd packaging/release && $(GO) run . -root ../.. -out ../../dist
 .PHONY: deb
 deb: ## Debian packages for amd64 and arm64 (CPU) into dist/
 	$(RELEASE) deb
+
+.PHONY: apt-repo
+apt-repo: ## a repository of the packages in dist/, in dist/apt, signed with the secret key in the file RELEASE_KEY
+	$(RELEASE) apt-repo
+
+.PHONY: dist
+dist: ## archives, image layout, bills of material, licences and checksums into dist/
+	$(RELEASE) dist
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the program calls (needs vuln.go.dev, or the database that GOVULNDB names)
+	$(GO) run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
+	cd packaging/release && $(GO) run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
 
 .PHONY: deb-test
 deb-test: ## the packages in a clean Debian (needs root, debootstrap, lintian, curl)
