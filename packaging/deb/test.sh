@@ -12,7 +12,8 @@ fail() { echo "deb-test: $*" >&2; exit 1; }
 step() { printf -- '--- %s (%s)\n' "$1" "$(date -u +%T)"; }
 release() { (cd "$1/packaging/release" && go run . -root ../.. -out "$2" "$3"); }
 root=$work/root
-inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
+inside=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8)
+inside() { "${inside[@]}" "$@"; }
 
 step "build"
 release . "$work/one" deb
@@ -73,7 +74,7 @@ read -ra command <<<"$(sed -n 's/^ExecStart=//p' "$unit")"
 read -ra environment <<<"$(sed -n 's/^Environment=//p' "$unit")"
 for d in lib cache; do inside install -d -o hipengine -g hipengine -m 755 "/var/$d/hipengine"; done
 # The port is taken from the environment, so that a server on this machine may have the usual one.
-inside "${environment[@]}" HIPENGINE_PORT=0 setpriv --reuid=hipengine --regid=hipengine --init-groups --no-new-privs --bounding-set=-all \
+"${inside[@]}" "${environment[@]}" HIPENGINE_PORT=0 setpriv --reuid=hipengine --regid=hipengine --init-groups --no-new-privs --bounding-set=-all \
   "${command[@]}" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 300); do
