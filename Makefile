@@ -137,6 +137,10 @@ vuln: ## known vulnerabilities in what the program calls (needs vuln.go.dev, or 
 	$(GO) run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
 	cd packaging/release && $(GO) run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
 
+.PHONY: footprint
+footprint: builds ## size, start, time until ready (at most 1 s) and resident memory of both kinds of binary
+	$(GO) run ./internal/footprint -max-ready 1s bin/hipengine bin/hipengine-nogpu
+
 .PHONY: deb-test
 deb-test: ## the packages in a clean Debian (needs root, debootstrap, lintian, curl)
 	cd packaging/release && $(GO) vet ./... && $(GO) test ./...
