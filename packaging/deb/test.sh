@@ -84,7 +84,7 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 [ -n "$url" ] || { cat "$work/server.log"; fail "the server is not ready"; }
-[ "$(ps -o user:20= -p "$server" | tr -d ' ')" = "$(inside id -u hipengine)" ] || fail "it runs as $(ps -o user= -p "$server")"
+[ "$(ps -o uid= -p "$server" | tr -d ' ')" = "$(inside id -u hipengine)" ] || fail "it runs as $(ps -o user= -p "$server")"
 answer=$(curl -fsS "$url/v1/chat/completions" -H 'Content-Type: application/json' \
   -d '{"model":"ember","messages":[{"role":"user","content":"What is the capital of France?"}]}')
 [[ $answer == *'"content":"The capital of France is Paris."'* ]] || fail "the answer is $answer"
