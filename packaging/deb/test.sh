@@ -43,7 +43,7 @@ chmod 755 "$root/usr/sbin/policy-rc.d"
 cp -r "$work/one/apt" "$root/srv/apt"
 inside apt-get install -y -qq --no-install-recommends systemd >/dev/null 2>&1 # that it brings things is not the package's doing
 
-state() { inside find / -xdev -path /proc -prune -o -path /srv -prune -o \( -path '/var/lib/apt/*' -o -path '/var/cache/*' -o -path '/var/log/*' \
+state() { inside find / -xdev -path /proc -prune -o -path /srv -prune -o -path /run -prune -o \( -path '/var/lib/apt/*' -o -path '/var/cache/*' -o -path '/var/log/*' \
   -o -path '/var/lib/dpkg/*' -o -path '/var/lib/systemd/deb-systemd-helper-*' -o -path '/etc/*-' -o -name .pwd.lock \) -o -print | sort; }
 state >"$work/before"
 
