@@ -27,7 +27,7 @@ long: ## the cases that `make test` leaves out to be quick; make test-all runs t
 	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
 
 .PHONY: test-all
-test-all: lint test long race soak openai page peer slow k8s ## everything, long fuzzing included
+test-all: lint test long race soak openai page peer slow k8s deb-test ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -141,9 +141,12 @@ vuln: ## known vulnerabilities in what the program calls (needs vuln.go.dev, or 
 footprint: builds ## size, start, time until ready (at most 1 s) and resident memory of both kinds of binary
 	$(GO) run ./internal/footprint -max-ready 1s bin/hipengine bin/hipengine-nogpu
 
-.PHONY: deb-test
-deb-test: ## the packages in a clean Debian (needs root, debootstrap, lintian, curl)
+.PHONY: package-test
+package-test: ## what makes packages, repositories and images (needs dpkg-dev)
 	cd packaging/release && $(GO) vet ./... && $(GO) test ./...
+
+.PHONY: deb-test
+deb-test: package-test ## the packages in a clean Debian, some minutes (needs root, debootstrap, lintian, gnupg, man-db, curl)
 	packaging/deb/test.sh
 
 EMULATED := gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201
