@@ -19,7 +19,8 @@ func TestParts(t *testing.T) {
 		}
 		list, copyright := licenceList(parts), debianCopyright(parts)
 		for _, m := range parts {
-			if m.version == "" || m.licence == "" || m.text == "" || !strings.Contains(list, "\n"+m.path+" "+m.version+" ("+m.licence+")\n") {
+			if m.version == "" || m.licence == "" || m.text == "" || !strings.Contains(list, "\n"+m.path+" "+m.version+" ("+m.licence+")\n") ||
+				!strings.Contains(list, m.text) || !strings.Contains(list, m.notice) {
 				t.Errorf("%s %q %q", m.path, m.version, m.licence)
 			}
 			with[nogpu] += m.path + "\n"
