@@ -51,7 +51,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	rules := string(makefile) + string(kernels)
 	commandLine := regexp.MustCompile(`(?:^|&& |env \S+ )(?:HIPENGINE_\S+ )?(?:go run \./cmd/|bin/)?hipengine ([a-z-].*)$`)
-	target := regexp.MustCompile("\\bmake ([a-z0-9-]+)")
+	target := regexp.MustCompile(`\bmake ([a-z0-9-]+)`)
 	quoted := regexp.MustCompile("`[^`\n]+`")
 	count := 0
 	for _, page := range append(pages, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")) {
