@@ -143,7 +143,7 @@ footprint: builds ## size, start, time until ready (at most 1 s) and resident me
 
 .PHONY: package-test
 package-test: ## what makes packages, repositories and images (needs dpkg-dev)
-	cd packaging/release && $(GO) vet ./... && $(GO) test ./...
+	cd packaging/release && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) test ./...
 
 .PHONY: deb-test
 deb-test: package-test ## the packages in a clean Debian, some minutes (needs root, debootstrap, lintian, gnupg, man-db, curl)

@@ -36,7 +36,7 @@ func (p *project) image(programs map[string]string, file string) error {
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
-		}).(v1.ImageIndex)
+		})
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(file), ".image-")
 	if err != nil {
