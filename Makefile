@@ -4,6 +4,7 @@ export CGO_ENABLED := 0
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 10s
 
 .PHONY: help
@@ -26,7 +27,7 @@ long: ## the cases that `make test` leaves out to be quick; make test-all runs t
 	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
 
 .PHONY: test-all
-test-all: lint test long race soak openai page peer slow k8s ## everything, long fuzzing included
+test-all: lint test long race soak openai page peer slow k8s deb-test ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -127,9 +128,29 @@ RELEASE = cd packaging/release && $(GO) run . -root ../.. -out ../../dist
 deb: ## Debian packages for amd64 and arm64 (CPU) into dist/
 	$(RELEASE) deb
 
+.PHONY: apt-repo
+apt-repo: ## a repository of the packages in dist/, in dist/apt, signed with the secret key in the file RELEASE_KEY
+	$(RELEASE) apt-repo
+
+.PHONY: dist
+dist: ## archives, image layout, bills of material, licences and checksums into dist/
+	$(RELEASE) dist
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the program calls (needs vuln.go.dev, or the database that GOVULNDB names)
+	$(GO) run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
+	cd packaging/release && $(GO) run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
+
+.PHONY: footprint
+footprint: builds ## size, start, time until ready (at most 1 s) and resident memory of both kinds of binary
+	$(GO) run ./internal/footprint -max-ready 1s bin/hipengine bin/hipengine-nogpu
+
+.PHONY: package-test
+package-test: ## what makes packages, repositories and images (needs dpkg-dev)
+	cd packaging/release && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) test ./...
+
 .PHONY: deb-test
-deb-test: ## the packages in a clean Debian (needs root, debootstrap, lintian, curl)
-	cd packaging/release && $(GO) vet ./... && $(GO) test ./...
+deb-test: package-test ## the packages in a clean Debian, some minutes (needs root, debootstrap, lintian, gnupg, man-db, curl)
 	packaging/deb/test.sh
 
 EMULATED := gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201

@@ -67,10 +67,9 @@ func writePage(w io.Writer, r reference, refs []reference, version string) error
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	typed := strings.TrimSpace("hipengine " + r.name)
-	summary := strings.TrimSuffix(strings.SplitAfterN(r.help, ". ", 2)[0], " ")
 	p(`.\" Written by "hipengine man".`)
 	p(`.TH %s 1 "" "hipengine %s" "hipengine"`, roff(strings.ToUpper(pageName(r))), roff(version))
-	p(".SH NAME\n%s \\- %s", roff(pageName(r)), roff(lowerFirst(strings.TrimSuffix(summary, "."))))
+	p(".SH NAME\n%s \\- %s", roff(pageName(r)), roff(lowerFirst(firstSentence(r.help))))
 	p(".SH SYNOPSIS\n.B %s", roff(typed))
 	if r.name == "" {
 		p("[\\fIFLAG\\fR...] \\fICOMMAND\\fR [\\fIFLAG\\fR...] [\\fIARGUMENT\\fR...]")

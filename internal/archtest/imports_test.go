@@ -101,6 +101,7 @@ var rules = []rule{
 	{"internal/hostmem", nil, "what the operating system says needs nothing of ours"},
 	{"internal/strictjson", nil, "JSON is JSON"},
 	{"internal/supervise", []string{"serve/openai"}, "a supervisor knows nothing of models, so that none of their faults are its own"},
+	{"internal/footprint", nil, "it measures programs from outside"},
 	{"internal/testsum", nil, "it reads what go test prints"},
 	{"internal/archtest", nil, "tests of the module's shape"},
 	{"internal/roofline", []string{"engine/kv", "engine/runner", "gguf", "models", "ops", "ops_hip", "tensor"}, "bounds of shipped kernels and of models"},

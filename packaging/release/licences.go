@@ -138,7 +138,8 @@ func licenceList(parts []part) string {
 	var b strings.Builder
 	b.WriteString("hipengine is under the Apache License 2.0. The program is linked with the following, under their own licences.\n")
 	for _, m := range parts {
-		fmt.Fprintf(&b, "\n%s\n%s %s (%s)\n%[1]s\n\n%s", strings.Repeat("=", 80), m.path, m.version, m.licence, m.text)
+		line := strings.Repeat("=", 80)
+		fmt.Fprintf(&b, "\n%s\n%s %s (%s)\n%s\n\n%s", line, m.path, m.version, m.licence, line, m.text)
 		if m.notice != "" {
 			fmt.Fprintf(&b, "\nNotice:\n\n%s", m.notice)
 		}

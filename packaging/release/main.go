@@ -35,7 +35,8 @@ func run(ctx context.Context) error {
 	flag.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	flag.Parse()
 	if flag.NArg() != 1 {
-		return errors.New("one command is needed\n" + usage)
+		flag.Usage()
+		return errors.New("one command is needed")
 	}
 	p, err := openProject(ctx, *root)
 	if err != nil {
@@ -56,5 +57,6 @@ func run(ctx context.Context) error {
 	case "dist":
 		return p.dist(ctx, *out)
 	}
-	return fmt.Errorf("there is no command %q\n%s", flag.Arg(0), usage)
+	flag.Usage()
+	return fmt.Errorf("there is no command %q", flag.Arg(0))
 }
