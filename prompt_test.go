@@ -29,9 +29,9 @@ func emberText(t *testing.T) *Tokenizer {
 // caller's choice. What a template cannot take is the conversation's fault.
 func TestRender(t *testing.T) {
 	tok := emberText(t)
-	p, err := newPrompter(tok.tok, "")
-	if err != nil || p.source != chat.ChatML {
-		t.Fatalf("template %q, %v", p.source, err)
+	p, err := newPrompter(tok.tok, "", nil, Options{})
+	if err != nil || p.templates.main.source != chat.ChatML {
+		t.Fatalf("template %q, %v", p.templates.main.source, err)
 	}
 	hi := json.RawMessage(`[{"role":"user","content":"Hi"}]`)
 	ids, err := p.prompt(hi, nil, nil)
@@ -41,7 +41,8 @@ func TestRender(t *testing.T) {
 	for generate, want := range map[bool]string{
 		true: "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", false: "<|im_start|>user\nHi<|im_end|>\n",
 	} {
-		text, err := p.render(hi, nil, map[string]json.RawMessage{"add_generation_prompt": json.RawMessage(strconv.FormatBool(generate))})
+		text, err := p.render(hi, nil,
+			map[string]json.RawMessage{"add_generation_prompt": json.RawMessage(strconv.FormatBool(generate))})
 		if err != nil || text.String() != want {
 			t.Errorf("%q, %v, want %q", text.String(), err, want)
 		}
@@ -52,7 +53,7 @@ func TestRender(t *testing.T) {
 	for template, want := range map[string]string{
 		`{{ raise_exception("no") }}`: "no", `{{ messages[0].content.x.y }}`: "it fails on this conversation",
 	} {
-		if p, err = newPrompter(tok.tok, template); err != nil {
+		if p, err = newPrompter(tok.tok, template, nil, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := p.prompt(hi, nil, nil)

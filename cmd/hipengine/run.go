@@ -20,6 +20,7 @@ type runCmd struct {
 	modelFlags
 	sampleFlags
 	formFlags
+	chatFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
 	Model  string   `arg:"" optional:"" help:"A model: a file, a path, a known name or hf:OWNER/NAME:QUANT. Anything else is the first word of a prompt for Ember."`
