@@ -92,9 +92,8 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 	}
 	t := p.templates.pick(holds(tools), holds(in.Documents))
 	if t.err != nil {
-		return nil, &ConversationError{Reason: fmt.Sprintf(
-			"it cannot be used (choose another with --chat-template): %v",
-			t.err), err: t.err}
+		reason := fmt.Sprintf("it cannot be used (choose another with --chat-template): %v", t.err)
+		return nil, &ConversationError{Reason: reason, err: errors.New("hipengine: the chat template: " + reason)}
 	}
 	prompt, err := t.tmpl.Render(in)
 	var raised *chat.RaisedError

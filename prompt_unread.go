@@ -2,6 +2,7 @@ package hipengine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,8 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 
 // leftOut is the error for a part of a conversation that has no place in the prompt.
 func leftOut(what string) error {
-	return &ConversationError{Reason: "it leaves out " + what + "; the option lenient accepts that"}
+	reason := "it leaves out " + what + "; the option lenient accepts that"
+	return &ConversationError{Reason: reason, err: errors.New("hipengine: the chat template: " + reason)}
 }
 
 // holds reports whether JSON is there and neither null nor empty.

@@ -52,7 +52,9 @@ func (m *swapped) Format() *toolcall.Format        { return nil }
 func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
 
 func (m *swapped) ChatTemplate() string { return "a template" }
-func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
+
+func (m *swapped) TemplateUses(string) bool { return true }
+func (m *swapped) Path() string             { return "/models/" + m.id + ".gguf" }
 
 func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
 	return render(messages, tools, kwargs)
