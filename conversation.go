@@ -31,6 +31,9 @@ func (m *Model) NewConversation(system string, p Params) (*Conversation, error) 
 // Messages returns what was said so far, in a new slice.
 func (c *Conversation) Messages() []Message { return slices.Clone(c.messages) }
 
+// SetMessages replaces what was said, with a copy of messages.
+func (c *Conversation) SetMessages(messages []Message) { c.messages = slices.Clone(messages) }
+
 // Ask adds a question and answers it, as [Model.Chat] does. An answer that the end of ctx or of the caller's loop cuts
 // short stays in the conversation as far as it came; any other failure leaves the conversation as it was.
 func (c *Conversation) Ask(ctx context.Context, question string) iter.Seq2[Piece, error] {

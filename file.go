@@ -68,7 +68,7 @@ func fromGGUF(g *gguf.File, path string, o Options) (*File, error) {
 	f := &File{Source: g, meta: g.Meta, gguf: g, Text: Text{path: path, close: g.Close,
 		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}}
 	var err error
-	if f.template, err = g.Meta.StringOr("tokenizer.chat_template", ""); err == nil {
+	if f.template, f.named, err = templateKeys(g.Meta); err == nil {
 		f.sampling, err = samplingKeys(g.Meta)
 	}
 	if err != nil {
@@ -84,7 +84,7 @@ func fromFolder(path string, o Options, threads int) (*File, error) {
 		return nil, err
 	}
 	f := &File{Source: folder, meta: folder.Meta, sampling: folder.Sampling, notes: folder.Notes,
-		Text: Text{path: path, template: folder.Template, close: folder.Close,
+		Text: Text{path: path, template: folder.Template, named: folder.Templates, close: folder.Close,
 			vocab: func() (tokenizer.Vocab, error) { return folder.Vocab, nil }}}
 	if o.Quant != "" {
 		if f.Source, err = quantized(folder, o, threads); err != nil {
@@ -148,6 +148,24 @@ func (f *File) Check() error {
 		return err
 	}
 	return models.Check(m, f)
+}
+
+// templateKeys are the chat template that a GGUF file has, and those that it has by name.
+func templateKeys(meta *gguf.Meta) (template string, named map[string]string, err error) {
+	if template, err = meta.StringOr("tokenizer.chat_template", ""); err != nil || !meta.Has("tokenizer.chat_templates") {
+		return template, nil, err
+	}
+	names, err := meta.Strings("tokenizer.chat_templates")
+	if err != nil {
+		return "", nil, err
+	}
+	named = make(map[string]string, len(names))
+	for _, name := range names {
+		if named[name], err = meta.String("tokenizer.chat_template." + name); err != nil {
+			return "", nil, err
+		}
+	}
+	return template, named, nil
 }
 
 // samplingKeys are the sampling parameters that a GGUF file names.

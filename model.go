@@ -126,7 +126,11 @@ func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.R
 
 // ChatTemplate returns the source of the template that conversations are written with: the model's, or ChatML if it has
 // none.
-func (m *Model) ChatTemplate() string { return m.prompter.source }
+func (m *Model) ChatTemplate() string { return m.prompter.templates.main.source }
+
+// TemplateUses reports whether the model's template for conversations names a variable, such as enable_thinking. One
+// that it never names changes nothing.
+func (m *Model) TemplateUses(variable string) bool { return m.prompter.uses(variable) }
 
 // Format says how the model writes tool calls and thoughts: Options.ToolFormat, or what the markers in its template tell.
 func (m *Model) Format() *toolcall.Format { return m.prompter.format }

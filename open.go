@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
@@ -42,10 +43,12 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	if m.Tokenizer, err = f.Tokenizer(); err != nil {
 		return nil, err
 	}
-	if m.prompter, err = newPrompter(m.tok, f.template); err != nil {
+	if m.prompter, err = newPrompter(m.tok, f.template, f.named, o); err != nil {
 		return nil, err
 	}
-	if f.template == "" {
+	if t := m.prompter.templates.main; t.err != nil {
+		h.options.Log(m.id + ": conversations are refused, since its chat template cannot be used: " + t.err.Error())
+	} else if f.template == "" && o.ChatTemplate == "" {
 		h.options.Log(m.id + ": it has no chat template; conversations are written in ChatML, which may not be its own form")
 	}
 	if o.ToolFormat != "" {
@@ -66,7 +69,7 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 		}
 		m.quantization = convert.FType(n).String()
 	}
-	for _, note := range f.notes {
+	for _, note := range slices.Concat(f.notes, m.tok.Notes()) {
 		h.options.Log(m.id + ": " + note)
 	}
 	if m.dev, err = h.device(ctx, true); err != nil {

@@ -62,6 +62,14 @@ type Options struct {
 	// Folder is where models are found by name; empty is [ModelFolder].
 	Folder string
 
+	// ChatTemplate replaces the model's template for conversations: a template's text, the name of one that the model has
+	// beside its own, or of a well-known form (see package text/chat, Forms). Empty takes the model's; with tools or
+	// documents the one that it has by the name tool_use or rag.
+	ChatTemplate string
+
+	// Lenient accepts conversations of which the template leaves out parts, such as tools that it does not know.
+	Lenient bool
+
 	// ToolFormat is how the model writes tool calls and thoughts, by a name of package text/toolcall; empty takes what the
 	// markers in its template tell.
 	ToolFormat string

@@ -14,45 +14,45 @@ import (
 
 // prompter turns conversations into ids: a chat template and the tokenizer that goes with it.
 type prompter struct {
-	tok      *tokenizer.Tokenizer
-	tmpl     *chat.Template
-	source   string // of tmpl
-	bos, eos string // texts, for the template
-	format   *toolcall.Format
+	tok       *tokenizer.Tokenizer
+	templates templates
+	bos, eos  string // texts, for the template
+	format    *toolcall.Format
+	lenient   bool // accept conversations of which the template leaves out parts
 
 	turnStart int32 // token with which turns begin, 0 if there is none or nobody knows
 }
 
-// newPrompter parses a template; a model without one gets ChatML.
-func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
-	p := prompter{tok: tok}
+// newPrompter makes a prompter of a model's template and those that it has by name.
+func newPrompter(tok *tokenizer.Tokenizer, source string, named map[string]string, o Options) (prompter, error) {
+	p := prompter{tok: tok, lenient: o.Lenient}
 	if id, ok := tok.BOS(); ok {
 		p.bos, _ = tok.Token(id)
 	}
 	if id, ok := tok.EOS(); ok {
 		p.eos, _ = tok.Token(id)
 	}
-	if template == "" {
-		template = chat.ChatML
-	}
-	p.source = template
 	var err error
-	p.format = toolcall.Detect(template)
-	if p.tmpl, err = chat.Parse(template); err != nil {
+	if p.templates, err = newTemplates(source, named, o); err != nil {
 		return p, err
 	}
+	p.format = toolcall.Detect(p.templates.pick(true, false).source)
 	p.turnStart = p.findTurnStart()
 	return p, nil
 }
 
-// findTurnStart returns the first token of what the template puts behind a conversation for the model to go on with, if
-// that is a marker.
+// findTurnStart returns the first token of what the template puts behind a conversation for the model to go on with,
+// if that is a marker.
 func (p *prompter) findTurnStart() int32 {
+	t := p.templates.main
+	if t.err != nil {
+		return 0
+	}
 	in := chat.Input{Messages: json.RawMessage(`[{"role":"user","content":"Hi"}]`), BOS: p.bos, EOS: p.eos}
 	var ids [2][]int32
 	for i := range ids {
 		in.AddGenerationPrompt = i == 1
-		prompt, err := p.tmpl.Render(in)
+		prompt, err := t.tmpl.Render(in)
 		if err != nil {
 			return 0 // it may want another conversation
 		}
@@ -86,9 +86,16 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 	if raw := kwargs[addGeneration]; raw != nil {
 		in.AddGenerationPrompt = string(raw) == "true"
 	}
-	delete(in.Kwargs, continueFinal)
-	delete(in.Kwargs, addGeneration)
-	prompt, err := p.tmpl.Render(in)
+	in.Documents = kwargs[documents]
+	for _, name := range []string{continueFinal, addGeneration, documents} {
+		delete(in.Kwargs, name)
+	}
+	t := p.templates.pick(holds(tools), holds(in.Documents))
+	if t.err != nil {
+		reason := fmt.Sprintf("it cannot be used (choose another with --chat-template): %v", t.err)
+		return nil, &ConversationError{Reason: reason, err: errors.New("hipengine: the chat template: " + reason)}
+	}
+	prompt, err := t.tmpl.Render(in)
 	var raised *chat.RaisedError
 	switch {
 	case errors.As(err, &raised):
@@ -96,13 +103,29 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 	case err != nil: // templates fail where a conversation has not what they look for
 		return nil, &ConversationError{Reason: fmt.Sprintf("it fails on this conversation: %v", err), err: err}
 	}
+	if !p.lenient {
+		if err := t.unread(in, prompt); err != nil {
+			return nil, err
+		}
+	}
 	return prompt, nil
 }
 
-// The variables that say where a prompt ends, as Hugging Face's tokenizers name them: whether the start of an answer
-// stands behind the messages (true unless the last is continued), and whether the last message, the assistant's, goes
-// on.
+// uses reports whether a template of the model names a variable.
+func (p *prompter) uses(variable string) bool {
+	for _, t := range append(slices.Collect(maps.Values(p.templates.named)), p.templates.main) {
+		if t.err == nil && t.tmpl.Uses(variable) {
+			return true
+		}
+	}
+	return false
+}
+
+// The variables that are not the template's own: those that say where a prompt ends, as Hugging Face's tokenizers
+// name them: whether the start of an answer stands behind the messages (true unless the last is continued), and
+// whether the last message, the assistant's, goes on.
 const (
 	addGeneration = "add_generation_prompt"
 	continueFinal = "continue_final_message"
+	documents     = "documents" // a JSON array, as tools
 )

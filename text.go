@@ -12,6 +12,7 @@ import (
 type Text struct {
 	path     string // empty for the built-in model
 	template string
+	named    map[string]string // further templates
 	vocab    func() (tokenizer.Vocab, error)
 	close    func() error
 }
@@ -35,7 +36,7 @@ func OpenText(name string, o Options) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Text{path: path, template: t.Template, vocab: t.Vocab, close: func() error { return nil }}, nil
+	return &Text{path: path, template: t.Template, named: t.Templates, vocab: t.Vocab, close: func() error { return nil }}, nil
 }
 
 // Path returns the file or folder; it is empty for the built-in model.
@@ -43,6 +44,9 @@ func (t *Text) Path() string { return t.path }
 
 // Template returns the source of the chat template; empty if there is none.
 func (t *Text) Template() string { return t.template }
+
+// Templates returns the sources of further chat templates by name. The result must not be changed.
+func (t *Text) Templates() map[string]string { return t.named }
 
 // Tokenizer makes the tokenizer, which outlives the Text.
 func (t *Text) Tokenizer() (*Tokenizer, error) {

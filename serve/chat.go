@@ -29,6 +29,10 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
+	if err := s.unread(m, req); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	g, write, err := s.converse(r.Context(), m, req)
 	if err != nil {
 		s.fail(w, r, err)

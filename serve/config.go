@@ -57,6 +57,9 @@ type Config struct {
 	Tracer  *tracing.Tracer // of requests below /v1; the caller closes it, after Shutdown. Nil traces nothing
 	Log     *slog.Logger    // nil discards
 	Version string          // of the program, for the metrics
+
+	// Lenient accepts variables for chat templates that change nothing, since the model's does not know them.
+	Lenient bool
 }
 
 // WithDefaults returns c with the values that zeros stand for.
@@ -93,10 +96,12 @@ type Model struct {
 	Tokenizer Tokenizer
 	Prompt    PromptFunc // nil if the model has no chat template; it then offers completions alone
 	Render    RenderFunc // the text that Prompt makes ids of; nil exactly if Prompt is
-	Template  string     // source of the chat template, for clients that ask
-	File      string     // name of the model's file, without its folder; empty if it has none
-	Infill    InfillTokens
-	Defaults  sample.Overrides
+	// Uses reports whether the chat template names a variable; nil if nobody knows.
+	Uses     func(variable string) bool
+	Template string // source of the chat template, for clients that ask
+	File     string // name of the model's file, without its folder; empty if it has none
+	Infill   InfillTokens
+	Defaults sample.Overrides
 
 	Details Details
 

@@ -29,6 +29,8 @@ type Loaded interface {
 	// Render is as [RenderFunc], with errors as those of Prompt.
 	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
 	ChatTemplate() string
+	// TemplateUses reports whether the chat template names a variable.
+	TemplateUses(variable string) bool
 	// Path returns the model's file or folder; it is empty if there is none.
 	Path() string
 	// InfillTokens returns what [InfillTokens] are made of.
@@ -76,6 +78,7 @@ func offer(m Loaded) (Model, error) {
 	var infill InfillTokens
 	infill.Prefix, infill.Suffix, infill.Middle, infill.Repo, infill.File = m.InfillTokens()
 	return Model{Infill: infill, ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
+		Uses:     m.TemplateUses,
 		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
 		Pooling: m.Pooling(), Ranker: m.Ranker(),
 		Details: Details{m.Architecture(), m.Parameters(), m.Quantization(), m.Embeds()}}, nil

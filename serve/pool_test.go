@@ -60,7 +60,9 @@ func (m *swapped) InfillTokens() (prefix, suffix, middle, repo, file int32) {
 }
 
 func (m *swapped) ChatTemplate() string { return "a template" }
-func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
+
+func (m *swapped) TemplateUses(string) bool { return true }
+func (m *swapped) Path() string             { return "/models/" + m.id + ".gguf" }
 
 func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
 	return render(messages, tools, kwargs)

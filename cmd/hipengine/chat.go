@@ -9,94 +9,84 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-
-	"golang.org/x/term"
+	"time"
 
 	"github.com/hipengine/hipengine"
 )
 
-// chatLoop reads questions from a terminal until Ctrl-D. Ctrl-C stops an answer, or clears the line. The arrow keys
-// recall earlier questions.
-func chatLoop(ctx context.Context, m *hipengine.Model, conv *hipengine.Conversation, std stdio) error {
-	in, ok := std.in.(*os.File)
+// chatSession is a conversation on a terminal.
+type chatSession struct {
+	model  *hipengine.Model
+	conv   *hipengine.Conversation
+	params hipengine.Params
+	system string
+	// open loads the model of a name in place of the one that is there.
+	open func(ctx context.Context, name string) (*hipengine.Model, error)
+
+	std    stdio
+	tokens int           // of the last answer
+	took   time.Duration // from its first token to its last
+}
+
+// run reads messages from a terminal until Ctrl-D. Ctrl-C stops an answer, or clears the line. The arrow keys recall
+// earlier lines.
+func (c *chatSession) run(ctx context.Context, history *history) error {
+	in, ok := c.std.in.(*os.File)
 	if !ok {
 		return errors.New("a chat needs a terminal")
 	}
-	fmt.Fprintf(std.out, "%s (%s) on %s. Ctrl-C stops an answer, Ctrl-D leaves.\n", m.ID(), m.Architecture(), m.Device().Name)
-	lines := newLineReader(in, std.out)
+	c.greet()
+	lines := newLineReader(in, c.std.out, history)
 	for {
-		line, err := lines.read()
+		text, err := lines.message()
 		if errors.Is(err, io.EOF) {
-			fmt.Fprintln(std.out)
+			fmt.Fprintln(c.std.out)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if strings.TrimSpace(line) == "" {
+		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		if err := answerOnTerminal(ctx, conv, line, std.out); err != nil {
-			fmt.Fprintf(std.err, "\nhipengine: %v\n", err)
+		if err := c.do(ctx, text); err != nil {
+			fmt.Fprintf(c.std.err, "hipengine: %v\n", err)
 		}
 	}
 }
 
-// answerOnTerminal prints the answer to one question; an interrupt ends it.
-func answerOnTerminal(ctx context.Context, conv *hipengine.Conversation, question string, out io.Writer) error {
+func (c *chatSession) greet() {
+	fmt.Fprintf(c.std.out, "%s (%s) on %s. Ctrl-C stops an answer, Ctrl-D leaves, /help says more.\n", c.model.ID(),
+		c.model.Architecture(), c.model.Device().Name)
+}
+
+// do carries out a command, or answers a message.
+func (c *chatSession) do(ctx context.Context, text string) error {
+	if strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//") {
+		return c.command(ctx, text)
+	}
+	return c.answer(ctx, strings.TrimPrefix(text, "/"))
+}
+
+// answer prints the answer to one message; an interrupt ends it.
+func (c *chatSession) answer(ctx context.Context, text string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	err := answer(ctx, conv, question, bufio.NewWriter(out))
+	var first, last time.Time
+	c.tokens = 0
+	err := answer(ctx, c.conv, text, bufio.NewWriter(c.std.out), func() {
+		if last = time.Now(); c.tokens == 0 {
+			first = last
+		}
+		c.tokens++
+	})
+	c.took = last.Sub(first)
 	if ctx.Err() != nil {
-		fmt.Fprintln(out, " [stopped]")
+		fmt.Fprintln(c.std.out, " [stopped]")
 		return nil
 	}
-	if err == nil {
-		fmt.Fprintln(out)
+	if err == nil || c.tokens > 0 {
+		fmt.Fprintln(c.std.out)
 	}
 	return err
-}
-
-// lineReader edits lines on a terminal, which is in raw mode only while a line is read: then Ctrl-C is a key,
-// otherwise it is a signal.
-type lineReader struct {
-	fd   int
-	term *term.Terminal
-}
-
-func newLineReader(in *os.File, out io.Writer) *lineReader {
-	return &lineReader{fd: int(in.Fd()), term: term.NewTerminal(struct {
-		io.Reader
-		io.Writer
-	}{clearOnInterrupt{in}, out}, "> ")}
-}
-
-// read returns the next line, io.EOF at Ctrl-D.
-func (l *lineReader) read() (string, error) {
-	old, err := term.MakeRaw(l.fd)
-	if err != nil {
-		return "", fmt.Errorf("terminal: %w", err)
-	}
-	defer term.Restore(l.fd, old)
-	if w, h, err := term.GetSize(l.fd); err == nil {
-		l.term.SetSize(w, h)
-	}
-	line, err := l.term.ReadLine()
-	if errors.Is(err, term.ErrPasteIndicator) {
-		err = nil
-	}
-	return line, err
-}
-
-// clearOnInterrupt turns Ctrl-C, which term.Terminal takes for the end of input, into Ctrl-U: clear the line.
-type clearOnInterrupt struct{ io.Reader }
-
-func (r clearOnInterrupt) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	for i, b := range p[:n] {
-		if b == 3 {
-			p[i] = 21
-		}
-	}
-	return n, err
 }

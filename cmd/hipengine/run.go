@@ -21,10 +21,13 @@ type runCmd struct {
 	samplerFlags
 	formFlags
 	answerFlags
+	chatFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
 	Model  string   `arg:"" optional:"" help:"A model: a file, a path, a known name or hf:OWNER/NAME:QUANT. Anything else is the first word of a prompt for Ember."`
-	Prompt []string `arg:"" optional:"" help:"The words of a prompt. Without any: what standard input holds, or a chat on a terminal."`
+	Prompt []string `arg:"" optional:"" help:"The words of a prompt; what is piped in follows them, after an empty line. Without any: what standard input holds, or a chat on a terminal."`
+
+	NoHistory bool `name:"no-history" env:"HIPENGINE_NO_HISTORY" help:"Keep no lines of chats in the history file ($XDG_STATE_HOME/hipengine/history)."`
 }
 
 // formFlags hold the answer to a form. A value that begins with @ names a file.
@@ -89,26 +92,33 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	interactive := false
-	if prompt == "" {
-		if f, ok := std.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-			interactive = true
-		} else {
-			in, err := io.ReadAll(io.LimitReader(std.in, 16<<20))
-			if err != nil {
-				return fmt.Errorf("reading the prompt: %w", err)
-			}
-			if prompt = strings.TrimSpace(string(in)); prompt == "" {
-				return usageError{fmt.Errorf("no prompt: give one as words, or on standard input")}
-			}
-		}
+	piped, terminal, err := c.piped(std.in, prompt != "")
+	if err != nil {
+		return err
+	}
+	if prompt != "" && piped != "" {
+		prompt += "\n\n"
+	}
+	if prompt += piped; prompt == "" && !terminal {
+		return usageError{fmt.Errorf("no prompt: give one as words, or on standard input")}
 	}
 	h, err := c.host(std.err)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	m, err := c.load(ctx, h, name, 1, std.err)
+	open := func(ctx context.Context, name string) (*hipengine.Model, error) {
+		if err := c.fetch(ctx, std.err, name); err != nil {
+			return nil, err
+		}
+		o := c.options()
+		o.Sequences = 1
+		if err := c.chatFlags.apply(&o); err != nil {
+			return nil, err
+		}
+		return loadWith(ctx, h, name, o, std.err)
+	}
+	m, err := open(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -124,21 +134,64 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if interactive {
-		return chatLoop(ctx, m, conv, std)
+	if prompt == "" {
+		return c.chat(ctx, &chatSession{model: m, conv: conv, params: params, system: c.System, open: open, std: std})
 	}
 	w := bufio.NewWriter(std.out)
 	defer w.Flush()
-	if err := answer(ctx, conv, prompt, w); err != nil {
+	if err := answer(ctx, conv, prompt, w, nil); err != nil {
 		return err
 	}
 	return w.WriteByte('\n')
 }
 
-// answer writes the answer to a question piece by piece.
-func answer(ctx context.Context, conv *hipengine.Conversation, question string, w *bufio.Writer) error {
+// piped returns what standard input holds, and whether it is a terminal. Beside words of a prompt, which say what to do
+// with it, it is read if it is a pipe or a file.
+func (c *runCmd) piped(in io.Reader, words bool) (text string, terminal bool, err error) {
+	if f, ok := in.(*os.File); ok {
+		if term.IsTerminal(int(f.Fd())) {
+			return "", true, nil
+		}
+		st, err := f.Stat()
+		if words && (err != nil || st.Mode()&os.ModeNamedPipe == 0 && !st.Mode().IsRegular()) {
+			return "", false, nil
+		}
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxPiped+1))
+	switch {
+	case err != nil:
+		return "", false, fmt.Errorf("reading the prompt: %w", err)
+	case len(raw) > maxPiped:
+		return "", false, fmt.Errorf("standard input has more than %d bytes", maxPiped)
+	}
+	return strings.TrimSpace(string(raw)), false, nil
+}
+
+// maxPiped bounds a prompt on standard input, in bytes.
+const maxPiped = 16 << 20
+
+// chat runs a chat with the lines of earlier ones.
+func (c *runCmd) chat(ctx context.Context, talk *chatSession) error {
+	path := historyPath()
+	if c.NoHistory {
+		path = ""
+	}
+	h, err := openHistory(path)
+	if err != nil {
+		fmt.Fprintf(talk.std.err, "hipengine: %v; lines are not kept\n", err)
+		h = &history{}
+	}
+	defer h.Close()
+	return talk.run(ctx, h)
+}
+
+// answer writes the answer to a question piece by piece. token, which may be nil, is called for each token.
+func answer(ctx context.Context, conv *hipengine.Conversation, question string, w *bufio.Writer, token func()) error {
 	for piece, err := range conv.Ask(ctx, question) {
 		if err == nil {
+			if token != nil {
+				token()
+			}
 			if _, err = w.WriteString(piece.Text); err == nil {
 				err = w.Flush()
 			}

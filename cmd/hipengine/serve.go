@@ -25,6 +25,7 @@ type serveCmd struct {
 	modelFlags
 	poolFlags
 	samplerFlags
+	chatFlags
 	Model       []string `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host        string   `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
 	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
@@ -219,7 +220,7 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	version, _ := programVersion()
 	config := serve.Config{
 		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin,
-		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, LlamaRoutes: c.LlamaRoutes, AllowPublic: c.Public, NoPage: c.NoPage,
+		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, Lenient: c.Lenient, LlamaRoutes: c.LlamaRoutes, AllowPublic: c.Public, NoPage: c.NoPage,
 		MaxPerKey: c.MaxPerKey,
 		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}

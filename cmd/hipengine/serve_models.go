@@ -56,6 +56,9 @@ type served struct {
 func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengine.Options, error) {
 	o := c.options()
 	o.ID, o.ToolFormat = id, c.ToolFormat
+	if err := c.chatFlags.apply(&o); err != nil {
+		return o, err
+	}
 	parallel := or(t.Parallel, int64(c.Parallel))
 	cache, host := or(t.Cache, c.Cache), or(t.HostCache, c.HostCache)
 	if parallel < 1 || parallel > 1024 {

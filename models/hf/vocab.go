@@ -32,7 +32,7 @@ func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
 	if err != nil {
 		return v, err
 	}
-	b.notes = append(b.notes, v.Notes...)
+	b.notes, v.Notes = append(b.notes, v.Notes...), nil
 	if n := len(v.Tokens); n > size {
 		b.note("%d tokens beyond the %d rows of the embedding are dropped", n-size, size)
 		if err := b.cutVocab(&v, size); err != nil {

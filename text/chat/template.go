@@ -10,23 +10,6 @@ import (
 	"github.com/hipengine/hipengine/text/jinja"
 )
 
-// ChatML is the template for models that have none: each message between <|im_start|> with its role and <|im_end|>.
-const ChatML = `{%- for message in messages %}
-    {{- '<|im_start|>' ~ message.role ~ '\n' }}
-    {%- if message.content is string %}
-        {{- message.content }}
-    {%- else %}
-        {%- for part in message.content or [] %}
-            {{- part.text if part.text is defined }}
-        {%- endfor %}
-    {%- endif %}
-    {{- '<|im_end|>\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\n' }}
-{%- endif %}
-`
-
 // Limits, LimitError and RaisedError are those of the template language.
 type (
 	Limits      = jinja.Limits
@@ -50,6 +33,10 @@ func ParseLimits(src string, limits Limits) (*Template, error) {
 	}
 	return &Template{t}, nil
 }
+
+// Uses reports whether the template names a variable, such as tools, anywhere. One that it never names changes
+// nothing.
+func (t *Template) Uses(name string) bool { return t.t.Uses(name) }
 
 // Input is what a template renders. The JSON fields are decoded anew for each rendering; they keep the order of keys
 // and the difference between integers and floats.

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,9 @@ func ParseLimits(src string, limits Limits) (*Template, error) {
 	}
 	return &Template{body: body, names: names, limits: limits}, nil
 }
+
+// Uses reports whether the template names a variable anywhere.
+func (t *Template) Uses(name string) bool { return slices.Contains(t.names, name) }
 
 // Rendering is one rendering of a template: set variables, then call Run once. It belongs to one goroutine. The
 // variables that it decodes count against the limits of the template.

@@ -32,6 +32,9 @@ type Format struct {
 	avoid []string
 }
 
+// Thinks reports whether answers can have thoughts. A nil Format has none.
+func (f *Format) Thinks() bool { return f != nil && f.think != pair{} }
+
 // pair are the markers round thoughts; empty if there are none.
 type pair struct{ open, close string }
 
