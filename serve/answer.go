@@ -53,7 +53,8 @@ const tailTokens = 8
 
 // opens reports whether a prompt leaves thoughts open.
 func (m *Model) opens(req *openai.ChatRequest, prompt []int32) bool {
-	return m.Format != nil && !req.Continue && m.Format.Opens(m.Tokenizer.Decode(prompt[max(0, len(prompt)-tailTokens):], true))
+	tail := prompt[max(0, len(prompt)-tailTokens):]
+	return m.Format != nil && !req.Continue && m.Format.Opens(m.Tokenizer.Decode(tail, true))
 }
 
 // thoughts returns the bounds of the thoughts of an answer; nil if there are none.
@@ -73,8 +74,8 @@ func (m *Model) thoughts(req *openai.ChatRequest, prompt []int32) (*engine.Thoug
 	return &engine.Thoughts{Budget: budget, Open: m.opens(req, prompt), Opener: opener, Closers: closers, End: ids}, nil
 }
 
-// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls to
-// their tools; nil if they may be anything.
+// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls
+// to their tools; nil if they may be anything.
 func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *answer, form *grammar.Grammar, err error) {
 	f := m.Format
 	if f == nil && req.Tools == nil {

@@ -45,7 +45,8 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, answer)
 }
 
-// nativeEmbeddings serves POST /embedding in llama.cpp's form. With pooling none, the states of tokens come as they are.
+// nativeEmbeddings serves POST /embedding in llama.cpp's form. With pooling none, the states of tokens come as they
+// are.
 func (s *Server) nativeEmbeddings(w http.ResponseWriter, r *http.Request) {
 	e, err := s.embed(w, r, openai.ParseNativeEmbedding)
 	if err != nil {

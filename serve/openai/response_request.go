@@ -38,8 +38,8 @@ type ResponseEcho struct {
 	Tools      json.RawMessage `json:"tools"`
 }
 
-// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there is
-// nothing.
+// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there
+// is nothing.
 var included = []string{
 	"reasoning.encrypted_content", includeLogprobs, "file_search_call.results", "web_search_call.results",
 	"web_search_call.action.sources", "message.input_image.image_url", "computer_call_output.output.image_url",
@@ -221,7 +221,8 @@ func (q *ResponseRequest) readLogprobs(f fields) {
 	}
 }
 
-// Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not know.
+// Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not
+// know.
 func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 	for i, item := range q.Input {
 		ref, ok := item.(*ReferenceItem)
@@ -236,8 +237,8 @@ func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 	return nil
 }
 
-// Converse sets the messages: the instructions, the items of earlier responses, and those of the request. The error is an
-// *[Error].
+// Converse sets the messages: the instructions, the items of earlier responses, and those of the request. The error is
+// an *[Error].
 func (q *ResponseRequest) Converse(previous []ResponseItem) error {
 	c := &itemTurns{q: q, names: make(map[string]string)}
 	if q.Instructions != nil {
