@@ -10,8 +10,8 @@ import (
 )
 
 // TestForcedSpans draws texts of forms with forced spans from Ember, where they are read several tokens in a step, and
-// beside log-probabilities, where each is a step of its own. The tokens are the same, also with invariance and of several
-// choices at once.
+// beside log-probabilities, where each is a step of its own. The tokens are the same, also with invariance and of
+// several choices at once.
 func TestForcedSpans(t *testing.T) {
 	for _, invariant := range []bool{false, true} {
 		h, err := NewHost(HostOptions{Device: "cpu"})

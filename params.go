@@ -8,8 +8,8 @@ import (
 )
 
 // Params say how an answer is made. What is nil or zero is the model's own choice, as its publisher names it, or else
-// that of package engine/sample, whose documentation defines each: temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, all
-// other samplers off.
+// that of package engine/sample, whose documentation defines each: temperature 0.8, top-k 40, top-p 0.95, min-p 0.05,
+// all other samplers off.
 type Params struct {
 	Temperature *float32 // 0 always takes the most likely token
 	TopK        *int     // sample from so many of the most likely tokens; 0 and -1 are all
@@ -57,8 +57,8 @@ type Params struct {
 	StopTokens []int32  // tokens that end the answer, beside those of the model
 	IgnoreEOS  bool     // end-of-generation tokens are tokens like any other; not with a constraint
 
-	// ThinkingBudget is the most tokens that the model may think in Chat, if its template marks thoughts; 0 is none, and nil
-	// and -1 are any number.
+	// ThinkingBudget is the most tokens that the model may think in Chat, if its template marks thoughts; 0 is none, and
+	// nil and -1 are any number.
 	ThinkingBudget *int
 
 	// Of Chat alone: tools that the model may call, a JSON array in the form of OpenAI's chat completions, and further

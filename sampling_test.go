@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/gguf"
 )
 
-// TestParamsSetEverySampler checks that no parameter of Params is lost on its way to the sampler: each, set alone, gives
-// other overrides than none.
+// TestParamsSetEverySampler checks that no parameter of Params is lost on its way to the sampler: each, set alone,
+// gives other overrides than none.
 func TestParamsSetEverySampler(t *testing.T) {
 	none, err := Params{}.Overrides()
 	if err != nil {

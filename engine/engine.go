@@ -279,7 +279,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		return nil, fmt.Errorf("%w: log-probabilities of the prompt come with those of the answer", ErrBadRequest)
 	}
 	if r.Thoughts != nil && (r.Decoder == nil || r.Thoughts.Budget < 0 || len(r.Thoughts.End) == 0) {
-		return nil, fmt.Errorf("%w: bounded thoughts need a decoder, a budget of 0 or more and tokens that end them", ErrBadRequest)
+		return nil, fmt.Errorf("%w: bounded thoughts need a decoder, a budget of 0 or more and tokens that end them",
+			ErrBadRequest)
 	}
 	if r.Sampling.Constraint != nil && r.IgnoreEOG {
 		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
@@ -288,7 +289,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		return nil, err
 	}
 	if r.Sampling.MinTokens > r.MaxTokens {
-		return nil, fmt.Errorf("%w: min_tokens %d is more than the %d tokens that there may be", ErrBadRequest, r.Sampling.MinTokens, r.MaxTokens)
+		return nil, fmt.Errorf("%w: min_tokens %d is more than the %d tokens that there may be", ErrBadRequest,
+			r.Sampling.MinTokens, r.MaxTokens)
 	}
 	for _, id := range r.StopTokens {
 		if id < 0 || int(id) >= e.limits.Vocab {
@@ -315,7 +317,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		top = 0
 	}
 	return &Sequence{
-		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), thinking: newThinking(r.Thoughts), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
+		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), thinking: newThinking(r.Thoughts),
+		pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		ready: make(chan struct{}, 1),
 	}, nil
 }

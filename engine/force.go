@@ -2,8 +2,8 @@ package engine
 
 import "github.com/hipengine/hipengine/engine/sample"
 
-// force finds the tokens that must come next: those that end thoughts whose budget is used up, or those that a constraint
-// leaves no choice for.
+// force finds the tokens that must come next: those that end thoughts whose budget is used up, or those that a
+// constraint leaves no choice for.
 func (s *Sequence) force() {
 	c := s.req.Sampling.Constraint
 	s.script, s.ending = s.script[:0], false
@@ -37,7 +37,8 @@ func (s *Sequence) scripted() (id int32, ok bool) {
 	return id, true
 }
 
-// draw returns the next token, with its log-probabilities if they are wanted: the one that must come, or one that is drawn.
+// draw returns the next token, with its log-probabilities if they are wanted: the one that must come, or one that is
+// drawn.
 func (s *Sequence) draw(r row) (t Token, err error) {
 	id, ok := s.scripted()
 	if !ok {

@@ -182,8 +182,8 @@ func (e *Engine) admit(s *Sequence) bool {
 	return true
 }
 
-// step runs work, which run does, and counts it. It returns false if that was not done: there is room for it in the next
-// step, or its sequences have ended with an error.
+// step runs work, which run does, and counts it. It returns false if that was not done: there is room for it in the
+// next step, or its sequences have ended with an error.
 func (e *Engine) step(seqs []*Sequence, work []runner.Work, run func() error) bool {
 	err := e.guarded(run)
 	if errors.Is(err, kv.ErrNoPages) && e.makeRoom() {

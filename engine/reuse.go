@@ -75,8 +75,8 @@ func (e *Engine) lookup(s *Sequence) (h hit) {
 	return h
 }
 
-// marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on, so
-// that no step passes them. Models that can be cut back need none.
+// marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on,
+// so that no step passes them. Models that can be cut back need none.
 func (e *Engine) marks(s *Sequence, h hit) []int {
 	if e.reuse == nil || e.limits.Rewinds || s.embedding != nil {
 		return nil
@@ -215,8 +215,8 @@ func (e *Engine) retry(f func() error) error {
 	}
 }
 
-// evict drops the state on the device that was used least recently, which moves to the host if it fits there. It returns
-// false if there is none.
+// evict drops the state on the device that was used least recently, which moves to the host if it fits there. It
+// returns false if there is none.
 func (e *Engine) evict() bool {
 	if e.reuse == nil {
 		return false
@@ -231,8 +231,8 @@ func (e *Engine) evict() bool {
 	return true
 }
 
-// moveOut copies a state of the device to where there is room: to the host, the disk, or both. For the disk, it waits until
-// ctx ends, or not at all.
+// moveOut copies a state of the device to where there is room: to the host, the disk, or both. For the disk, it waits
+// until ctx ends, or not at all.
 func (e *Engine) moveOut(ctx context.Context, entry *prefix.Entry[runner.CheckpointID], wait bool) {
 	r := e.reuse
 	space, ids := entry.Path()

@@ -36,8 +36,8 @@ type Request struct {
 	Logprobs    bool // fill Token.Logprob and Token.Top
 	TopLogprobs int  // length of Token.Top
 
-	// PromptLogprobs fills Sequence.PromptLogprobs; with Logprobs alone. The prompt is then read token by token, and nothing
-	// that is kept of others is used.
+	// PromptLogprobs fills Sequence.PromptLogprobs; with Logprobs alone. The prompt is then read token by token, and
+	// nothing that is kept of others is used.
 	PromptLogprobs bool
 
 	Observer Observer // nil is nobody

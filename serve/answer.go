@@ -53,7 +53,8 @@ const tailTokens = 8
 
 // opens reports whether a prompt leaves thoughts open.
 func (m *Model) opens(req *openai.ChatRequest, prompt []int32) bool {
-	return m.Format != nil && !req.Continue && m.Format.Opens(m.Tokenizer.Decode(prompt[max(0, len(prompt)-tailTokens):], true))
+	tail := prompt[max(0, len(prompt)-tailTokens):]
+	return m.Format != nil && !req.Continue && m.Format.Opens(m.Tokenizer.Decode(tail, true))
 }
 
 // thoughts returns the bounds of the thoughts of an answer; nil if there are none.

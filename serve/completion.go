@@ -88,7 +88,8 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 
 // streamCompletion sends a chunk for each piece of text, the last of a choice with its finish reason, and one with the
 // usage if it was asked for.
-func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *generation, chunk openai.Completion, before *echoes) {
+func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *generation,
+	chunk openai.Completion, before *echoes) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	queues := make([]logprobQueue, len(g.seqs))

@@ -121,8 +121,8 @@ type Tokenizer interface {
 	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
 	// model expects before a text, such as BOS, is added unless the text begins with it.
 	EncodePrompt(text string) ([]int32, error)
-	// EncodeText returns the ids of a text. With addSpecial, what the model expects round a text is added, such as BOS; with
-	// parseSpecial, the texts of special tokens stand for them.
+	// EncodeText returns the ids of a text. With addSpecial, what the model expects round a text is added, such as BOS;
+	// with parseSpecial, the texts of special tokens stand for them.
 	EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error)
 	// EOG returns the ids that end a generation.
 	EOG() []int32
@@ -131,17 +131,17 @@ type Tokenizer interface {
 	EOSText() string
 	// Decode returns the bytes of ids, with the text of special tokens if special is set.
 	Decode(ids []int32, special bool) string
-	// Piece returns the bytes of one id, which may be parts of characters; of special tokens those of their text if special
-	// is set.
+	// Piece returns the bytes of one id, which may be parts of characters; of special tokens those of their text if
+	// special is set.
 	Piece(id int32, special bool) []byte
 	// NewStream returns a decoder for one sequence.
 	NewStream(special bool) engine.Decoder
 }
 
-// PromptFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns its ids; tools is
-// nil if there are none. They end with the start of the assistant's message, and text of the conversation has not become
-// special tokens. An error that wraps [ErrConversation] means that the template refuses the conversation. It is called
-// from several goroutines.
+// PromptFunc applies a chat template to a conversation in the form of [openai.ChatRequest] and returns its ids; tools
+// is nil if there are none. They end with the start of the assistant's message, and text of the conversation has not
+// become special tokens. An error that wraps [ErrConversation] means that the template refuses the conversation. It is
+// called from several goroutines.
 type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
 // RenderFunc is a PromptFunc that returns the text.

@@ -43,13 +43,15 @@ type limits struct {
 }
 
 // generate is generateWithin for texts without thoughts.
-func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
+func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32,
+	form *grammar.Grammar) (*generation, error) {
 	return s.generateWithin(ctx, m, o, prompts, limits{form: form})
 }
 
-// generateWithin submits the sequences of a request and forwards their tokens to the events channel. The caller must close
-// the generation, which ends sequences that still run.
-func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, held limits) (*generation, error) {
+// generateWithin submits the sequences of a request and forwards their tokens to the events channel. The caller must
+// close the generation, which ends sequences that still run.
+func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options, prompts [][]int32,
+	held limits) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
 	params, err := s.sampling(m, &o, prompts)

@@ -50,8 +50,8 @@ func (a logprobAnswer) listed() (tokens string, n []int) {
 	return tokens, n
 }
 
-// TestLogprobsEndWithTheText checks that answers and streams list the tokens of their text and no others, however much a
-// stop string cuts off. Tokens of the fake are bytes, so that they spell the text.
+// TestLogprobsEndWithTheText checks that answers and streams list the tokens of their text and no others, however much
+// a stop string cuts off. Tokens of the fake are bytes, so that they spell the text.
 func TestLogprobsEndWithTheText(t *testing.T) {
 	const reply = "one tö STOPPED"
 	s := open(t, &fake.Runner{Reply: reply}, nil)

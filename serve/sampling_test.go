@@ -48,15 +48,33 @@ var free = sample.Overrides{Temperature: new(float32(1)), TopK: new(0), TopP: ne
 func TestSamplingFields(t *testing.T) {
 	s := open(t, &fake.Runner{Alter: fourLetters}, func(c *Config) { c.Sampling = free })
 	for members, want := range map[string]string{
-		`"n":1`: "abcd", `"top_k":2`: "ab", `"top_k":-1`: "abcd", `"top_p":0.6`: "ab", `"top_p":0`: "a", `"min_p":0.5`: "ab", `"typical_p":0.25`: "b",
-		`"typical_p":0.7`: "ab", `"typical_p":1`: "abcd", `"top_n_sigma":0.1`: "ab", `"top_n_sigma":-1`: "abcd", `"top_p":0,"min_keep":3`: "abc",
-		`"xtc_probability":1,"xtc_threshold":0.1`: "cd", `"xtc_probability":1`: "cd", `"xtc_probability":1,"xtc_threshold":0.4`: "abcd", `"xtc_probability":0`: "abcd",
-		`"mirostat":2,"mirostat_tau":0`: "a", `"mirostat":1,"mirostat_tau":0`: "a", `"mirostat":2,"mirostat_tau":50`: "abcd",
+		`"n":1`:                  "abcd",
+		`"top_k":2`:              "ab",
+		`"top_k":-1`:             "abcd",
+		`"top_p":0.6`:            "ab",
+		`"top_p":0`:              "a",
+		`"min_p":0.5`:            "ab",
+		`"typical_p":0.25`:       "b",
+		`"typical_p":0.7`:        "ab",
+		`"typical_p":1`:          "abcd",
+		`"top_n_sigma":0.1`:      "ab",
+		`"top_n_sigma":-1`:       "abcd",
+		`"top_p":0,"min_keep":3`: "abc",
+		`"xtc_probability":1,"xtc_threshold":0.1`: "cd",
+		`"xtc_probability":1`:                     "cd",
+		`"xtc_probability":1,"xtc_threshold":0.4`: "abcd",
+		`"xtc_probability":0`:                     "abcd",
+		`"mirostat":2,"mirostat_tau":0`:           "a", `"mirostat":1,"mirostat_tau":0`: "a", `"mirostat":2,"mirostat_tau":50`: "abcd",
 		`"mirostat":2,"mirostat_tau":1.5,"mirostat_eta":0`: "abc", // a surprise of at most 3 bits
 		`"samplers":["min_p"],"top_k":1,"min_p":0.5`:       "ab", `"samplers":"kt","top_k":3,"min_p":1`: "abc",
 		`"samplers":"top_p;top_k","top_p":0.6,"top_k":1`: "a", `"samplers":[],"top_k":1`: "abcd",
-		`"logit_bias":{"97":-100}`: "bcd", `"logit_bias":[[97,false],["bd",false]]`: "c", `"logit_bias":{"ab":-100,"99":false}`: "d",
-		`"logit_bias":[[100,50],[100,-50]]`: "abcd", `"logit_bias":[["d",100]]`: "d", `"bad_words":["a"]`: "bcd", `"bad_words":["aa","bb","cc"]`: "abcd",
+		`"logit_bias":{"97":-100}`:               "bcd",
+		`"logit_bias":[[97,false],["bd",false]]`: "c",
+		`"logit_bias":{"ab":-100,"99":false}`:    "d",
+		`"logit_bias":[[100,50],[100,-50]]`:      "abcd",
+		`"logit_bias":[["d",100]]`:               "d",
+		`"bad_words":["a"]`:                      "bcd",
+		`"bad_words":["aa","bb","cc"]`:           "abcd",
 	} {
 		text, _ := completionOf(t, s, `"max_tokens":400,`+members)
 		if got := letters(text); got != want || len(text) != 400 {
@@ -68,15 +86,20 @@ func TestSamplingFields(t *testing.T) {
 	}
 	const greedy = `"temperature":0,"max_tokens":12,`
 	for members, want := range map[string]string{
-		`"n":1`: "aaaaaaaaaaaa", `"repeat_penalty":2,"repeat_last_n":1`: "abababababab", `"repetition_penalty":10,"repeat_last_n":3`: "abcdabcdabcd",
-		`"presence_penalty":2,"repeat_last_n":2`: "abcabcabcabc", `"presence_penalty":0.6,"repeat_last_n":-1`: "abaaaaaaaaaa", `"repeat_penalty":2,"repeat_last_n":0`: "aaaaaaaaaaaa",
-		`"frequency_penalty":0.6`: "abacbacbacba", `"dry_multiplier":100,"dry_allowed_length":1`: "aabacada\x00a\x01a",
-		`"dry_multiplier":100`:                        "aaabaacaadaa",
-		`"dry_multiplier":0.1,"dry_base":2`:           "aaaaaabaaaaa",
-		`"dry_multiplier":0.1,"dry_base":1`:           "aaaaaaaaaaaa",
-		`"dry_multiplier":100,"dry_penalty_last_n":0`: "aaaaaaaaaaaa", `"dry_multiplier":100,"dry_allowed_length":1,"dry_penalty_last_n":2`: "aabaabaabaab",
-		`"dry_multiplier":100,"dry_sequence_breakers":["a"]`: "aaaaaaaaaaaa",
-		`"xtc_probability":1,"xtc_threshold":0.1`:            "cccccccccccc", `"typical_p":0.2`: "bbbbbbbbbbbb",
+		`"n":1`:                                "aaaaaaaaaaaa",
+		`"repeat_penalty":2,"repeat_last_n":1`: "abababababab",
+		`"repetition_penalty":10,"repeat_last_n":3`: "abcdabcdabcd",
+		`"presence_penalty":2,"repeat_last_n":2`:    "abcabcabcabc",
+		`"presence_penalty":0.6,"repeat_last_n":-1`: "abaaaaaaaaaa",
+		`"repeat_penalty":2,"repeat_last_n":0`:      "aaaaaaaaaaaa",
+		`"frequency_penalty":0.6`:                   "abacbacbacba", `"dry_multiplier":100,"dry_allowed_length":1`: "aabacada\x00a\x01a",
+		`"dry_multiplier":100`:                                               "aaabaacaadaa",
+		`"dry_multiplier":0.1,"dry_base":2`:                                  "aaaaaabaaaaa",
+		`"dry_multiplier":0.1,"dry_base":1`:                                  "aaaaaaaaaaaa",
+		`"dry_multiplier":100,"dry_penalty_last_n":0`:                        "aaaaaaaaaaaa",
+		`"dry_multiplier":100,"dry_allowed_length":1,"dry_penalty_last_n":2`: "aabaabaabaab",
+		`"dry_multiplier":100,"dry_sequence_breakers":["a"]`:                 "aaaaaaaaaaaa",
+		`"xtc_probability":1,"xtc_threshold":0.1`:                            "cccccccccccc", `"typical_p":0.2`: "bbbbbbbbbbbb",
 	} {
 		if text, _ := completionOf(t, s, greedy+members); text != want {
 			t.Errorf("%s: %q, want %q", members, text, want)
@@ -104,7 +127,11 @@ func TestSamplingFields(t *testing.T) {
 func TestEndFields(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "abc"}, func(c *Config) { c.Sampling = free })
 	for members, want := range map[string]string{
-		`"max_tokens":20`: "abc stop", `"max_tokens":2`: "ab length", `"stop":"c"`: "ab stop", `"stop_token_ids":[99]`: "ab stop", `"stop_token_ids":[7,98],"max_tokens":1`: "a length",
+		`"max_tokens":20`:                        "abc stop",
+		`"max_tokens":2`:                         "ab length",
+		`"stop":"c"`:                             "ab stop",
+		`"stop_token_ids":[99]`:                  "ab stop",
+		`"stop_token_ids":[7,98],"max_tokens":1`: "a length",
 	} {
 		if text, finish := completionOf(t, s, members); text+" "+finish != want {
 			t.Errorf("%s: %s %s, want %s", members, text, finish, want)
@@ -120,7 +147,9 @@ func TestEndFields(t *testing.T) {
 		t.Errorf("ignore_eos: %q, %s", text, finish)
 	}
 	for _, c := range []struct{ members, param string }{
-		{`"stop_token_ids":[258]`, "stop_token_ids"}, {`"logit_bias":{"258":1}`, "logit_bias"}, {`"min_tokens":7,"max_tokens":6`, ""},
+		{`"stop_token_ids":[258]`, "stop_token_ids"},
+		{`"logit_bias":{"258":1}`, "logit_bias"},
+		{`"min_tokens":7,"max_tokens":6`, ""},
 	} {
 		status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x",`+c.members+`}`)
 		var e struct {

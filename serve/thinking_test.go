@@ -38,8 +38,9 @@ func thoughtAnswer(t *testing.T, s *site, members string) (thoughts, text, finis
 	return c.Message.ReasoningContent, c.Message.Content, c.FinishReason, a.Usage.Details.ReasoningTokens, logprobs
 }
 
-// TestThinkingBudget bounds the thoughts of a model that opens them by itself and never ends them. The fake's tokens are
-// bytes, of which it says the next after the text so far, so that it goes on with its thoughts where the budget ended them.
+// TestThinkingBudget bounds the thoughts of a model that opens them by itself and never ends them. The fake's tokens
+// are bytes, of which it says the next after the text so far, so that it goes on with its thoughts where the budget
+// ended them.
 func TestThinkingBudget(t *testing.T) {
 	const long = "<think>one two three four five six"
 	s := open(t, &fake.Runner{Reply: long}, func(c *Config) {
@@ -70,8 +71,11 @@ func TestThinkingBudget(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ members, param string }{
-		{`"thinking_budget":-2`, "thinking_budget"}, {`"reasoning_budget":"x"`, "reasoning_budget"}, {`"thinking_budget":3,"reasoning_budget":4`, "reasoning_budget"},
-		{`"thinking_budget_tokens":3,"chat_template_kwargs":{"thinking_budget":4}`, "thinking_budget_tokens"}, {`"reasoning_effort":"some"`, "reasoning_effort"},
+		{`"thinking_budget":-2`, "thinking_budget"},
+		{`"reasoning_budget":"x"`, "reasoning_budget"},
+		{`"thinking_budget":3,"reasoning_budget":4`, "reasoning_budget"},
+		{`"thinking_budget_tokens":3,"chat_template_kwargs":{"thinking_budget":4}`, "thinking_budget_tokens"},
+		{`"reasoning_effort":"some"`, "reasoning_effort"},
 	} {
 		status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+","+c.members+"}")
 		if status != 400 || !strings.Contains(body, `"param":"`+c.param+`"`) {

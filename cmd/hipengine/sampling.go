@@ -42,7 +42,8 @@ func (f samplerFlags) params() hipengine.Params {
 		XTCProbability: f.XTCProbability, XTCThreshold: f.XTCThreshold, RepeatPenalty: f.RepeatPenalty,
 		PresencePenalty: f.PresencePenalty, FrequencyPenalty: f.FrequencyPenalty, RepeatLastN: f.RepeatLastN,
 		DRYMultiplier: f.DRYMultiplier, DRYBase: f.DRYBase, DRYAllowedLength: f.DRYAllowedLength, DRYLastN: f.DRYLastN,
-		DRYBreakers: f.DRYBreakers, Mirostat: f.Mirostat, MirostatTau: f.MirostatTau, MirostatEta: f.MirostatEta, Seed: f.Seed}
+		DRYBreakers: f.DRYBreakers, Mirostat: f.Mirostat, MirostatTau: f.MirostatTau,
+		MirostatEta: f.MirostatEta, Seed: f.Seed}
 	if len(p.DRYBreakers) == 1 && p.DRYBreakers[0] == "none" {
 		p.DRYBreakers = []string{}
 	}

@@ -11,13 +11,40 @@ import (
 	"github.com/hipengine/hipengine"
 )
 
-// TestSamplerFlags sets every flag of the samplers, on the command line and in a file, and finds each in the parameters.
+// TestSamplerFlags sets every flag of the samplers, on the command line and in a file, and finds each in the
+// parameters.
 func TestSamplerFlags(t *testing.T) {
-	line := []string{"run", "--temp", "0.5", "--top-k", "-1", "--top-p", "0.5", "--min-p", "0.5", "--typical-p", "0.5", "--top-n-sigma", "0.5", "--min-keep", "3",
-		"--dynatemp-range", "0.5", "--dynatemp-exponent", "0.5", "--xtc-probability", "0.5", "--xtc-threshold", "0.5", "--repeat-penalty", "0.5",
-		"--presence-penalty", "-0.5", "--frequency-penalty", "-0.5", "--repeat-last-n", "-1", "--dry-multiplier", "0.5", "--dry-base", "0.5",
-		"--dry-allowed-length", "3", "--dry-penalty-last-n", "-1", "--dry-sequence-breaker", "a,b", "--dry-sequence-breaker", "c", "--mirostat", "2", "--mirostat-tau", "0.5",
-		"--mirostat-eta", "0.5", "--samplers", "top_k; temp", "--seed", "3", "-n", "9", "--min-tokens", "2", "--stop", "x,y", "--ignore-eos", "--think-budget", "-1",
+	line := []string{"run",
+		"--temp", "0.5",
+		"--top-k", "-1",
+		"--top-p", "0.5",
+		"--min-p", "0.5",
+		"--typical-p", "0.5",
+		"--top-n-sigma", "0.5",
+		"--min-keep", "3",
+		"--dynatemp-range", "0.5",
+		"--dynatemp-exponent", "0.5",
+		"--xtc-probability", "0.5",
+		"--xtc-threshold", "0.5",
+		"--repeat-penalty", "0.5",
+		"--presence-penalty", "-0.5",
+		"--frequency-penalty", "-0.5",
+		"--repeat-last-n", "-1",
+		"--dry-multiplier", "0.5",
+		"--dry-base", "0.5",
+		"--dry-allowed-length", "3",
+		"--dry-penalty-last-n", "-1",
+		"--dry-sequence-breaker", "a,b",
+		"--dry-sequence-breaker", "c",
+		"--mirostat", "2",
+		"--mirostat-tau", "0.5",
+		"--mirostat-eta", "0.5",
+		"--samplers", "top_k; temp",
+		"--seed", "3", "-n", "9",
+		"--min-tokens", "2",
+		"--stop", "x,y",
+		"--ignore-eos",
+		"--think-budget", "-1",
 		"hello"}
 	var c commands
 	parser, err := newParser(&c, stdio{strings.NewReader(""), io.Discard, io.Discard}, func(int) {})
@@ -50,7 +77,8 @@ func TestSamplerFlags(t *testing.T) {
 
 // TestSamplerFlagsInFiles sets flags of serve in a file, with the types of TOML.
 func TestSamplerFlagsInFiles(t *testing.T) {
-	code, _, out, errOut := settings(t, "temp = 0.5\ntop-k = -1\n[serve]\ndry-sequence-breaker = [\"a,b\", \"c\"]\nsamplers = \"xtc\"\n", "config", "serve", "--top-p", "0.25")
+	code, _, out, errOut := settings(t, "temp = 0.5\ntop-k = -1\n[serve]\ndry-sequence-breaker = [\"a,b\", \"c\"]\nsamplers = \"xtc\"\n", "config", "serve",
+		"--top-p", "0.25")
 	for _, want := range []string{`temp +0\.5 `, `top-k +-1 `, `dry-sequence-breaker +a,b,c `, `samplers +xtc `, `top-p +0\.25 `, `min-p +- `} {
 		if code != exitDone || !regexp.MustCompile("(?m)^"+want).MatchString(out) {
 			t.Errorf("%d, no %s in %s%s", code, want, out, errOut)
@@ -60,7 +88,10 @@ func TestSamplerFlagsInFiles(t *testing.T) {
 	if code != exitUsage || !strings.Contains(errOut, "temp: want a number") {
 		t.Errorf("%d %s", code, errOut)
 	}
-	for _, args := range [][]string{{"serve", "--top-p", "2"}, {"serve", "--samplers", "infill"}, {"run", "--xtc-probability", "2", "x"}} {
+	for _, args := range [][]string{{"serve",
+		"--top-p", "2"}, {"serve",
+		"--samplers", "infill"}, {"run",
+		"--xtc-probability", "2", "x"}} {
 		if code, _, _, errOut := settings(t, "", args...); code != exitUsage || !strings.Contains(errOut, strings.TrimPrefix(strings.ReplaceAll(args[1], "-", "_"), "__")) {
 			t.Errorf("%v: %d %s", args, code, errOut)
 		}

@@ -24,7 +24,8 @@ type dry struct {
 }
 
 func newDRY(p *Params) *dry {
-	d := &dry{multiplier: float64(p.DRYMultiplier), base: float64(p.DRYBase), allowed: p.DRYAllowedLength, lastN: p.DRYLastN,
+	d := &dry{multiplier: float64(p.DRYMultiplier), base: float64(p.DRYBase), allowed: p.DRYAllowedLength,
+		lastN: p.DRYLastN,
 		piece: p.Piece, length: make(map[int32]int)}
 	for _, b := range p.DRYBreakers {
 		if b != "" {

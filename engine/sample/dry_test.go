@@ -29,8 +29,8 @@ func TestSuffixMatches(t *testing.T) {
 	}
 }
 
-// TestDRYBreakers compares with looking for the breakers in the whole text behind each token. Tokens are texts of several
-// characters, so that breakers are split between them.
+// TestDRYBreakers compares with looking for the breakers in the whole text behind each token. Tokens are texts of
+// several characters, so that breakers are split between them.
 func TestDRYBreakers(t *testing.T) {
 	texts := []string{"a", "b", "\n", "ab", "x\ny", ":", "<br", ">", "br>", "é", "", "ba<"}
 	rng := rand.New(rand.NewPCG(9, 10))

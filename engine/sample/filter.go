@@ -89,8 +89,8 @@ func (s *Sampler) topNSigma() {
 	s.keep(func(c candidate) bool { return float64(c.logit) >= lowest })
 }
 
-// cutAt returns the last candidate of the shortest prefix, in rank order, of the scratch candidates that has this share of
-// their weight, and MinKeep of them at least.
+// cutAt returns the last candidate of the shortest prefix, in rank order, of the scratch candidates that has this share
+// of their weight, and MinKeep of them at least.
 func (s *Sampler) cutAt(share, total float64) candidate {
 	cut := massCut(s.scratch, share*total)
 	if n := min(s.p.MinKeep, len(s.scratch)); n > 1 {
@@ -125,7 +125,8 @@ func (s *Sampler) minP() {
 	s.keep(func(c candidate) bool { return float64(c.logit) >= lowest })
 }
 
-// typical keeps the candidates whose surprise is nearest to what is expected, and that have TypicalP of the probability.
+// typical keeps the candidates whose surprise is nearest to what is expected, and that have TypicalP of the
+// probability.
 func (s *Sampler) typical() {
 	highest := s.highest()
 	total := weigh(s.kept, highest, s.temperature)

@@ -46,8 +46,8 @@ type Params struct {
 	Order []Stage // of the chain; nil is the default order, and stages that it leaves out are off
 
 	Seed uint64
-	// LogitBias is added to the logits of these ids; minus infinity is never. It is not copied, so it must not change while
-	// in use.
+	// LogitBias is added to the logits of these ids; minus infinity is never. It is not copied, so it must not change
+	// while in use.
 	LogitBias map[int32]float32
 
 	MinTokens int       // tokens that are generated before one of Ends may come

@@ -39,7 +39,8 @@ func NewSampler(p Params, vocab int) (*Sampler, error) {
 	if err := p.Validate(vocab); err != nil {
 		return nil, err
 	}
-	s := &Sampler{p: p, vocab: vocab, rng: rand.New(rand.NewPCG(p.Seed, 0x68697065_6e67696e)), mu: 2 * float64(p.MirostatTau)}
+	rng := rand.New(rand.NewPCG(p.Seed, 0x68697065_6e67696e))
+	s := &Sampler{p: p, vocab: vocab, rng: rng, mu: 2 * float64(p.MirostatTau)}
 	s.plan = p.plan(nil)
 	for _, b := range p.LogitBias {
 		s.bans = s.bans || never(b)

@@ -142,8 +142,8 @@ func (p *Params) plan(buf []Stage) []Stage {
 	return buf
 }
 
-// greedy reports whether the token of highest rank is taken of what the penalties leave: no stage of the plan that drops
-// the most likely one, or changes its rank once others are gone, comes before a temperature of 0.
+// greedy reports whether the token of highest rank is taken of what the penalties leave: no stage of the plan that
+// drops the most likely one, or changes its rank once others are gone, comes before a temperature of 0.
 func (p *Params) greedy(plan []Stage) bool {
 	if p.Temperature != 0 || p.DynatempRange > 0 {
 		return false

@@ -12,10 +12,11 @@ type Logit struct {
 }
 
 // Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others, or
-// 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a chain that does not begin
-// with top-k weighs them all.
+// 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a chain that does not
+// begin with top-k weighs them all.
 func (p Params) Top() int {
-	if len(p.LogitBias)+len(p.BadWords) > 0 || p.MinTokens > 0 && len(p.Ends) > 0 || p.Constraint != nil || p.Mirostat != 0 {
+	if len(p.LogitBias)+len(p.BadWords) > 0 || p.MinTokens > 0 && len(p.Ends) > 0 || p.Constraint != nil ||
+		p.Mirostat != 0 {
 		return 0
 	}
 	var buf [MaxOrder]Stage

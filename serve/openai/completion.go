@@ -60,7 +60,8 @@ func (c *CompletionRequest) read(f fields) {
 	f.refuse(refusedCompletion)
 }
 
-// prompts decodes a string, an array of strings, an array of token ids or an array of such arrays, at most most of them.
+// prompts decodes a string, an array of strings, an array of token ids or an array of such arrays, at most most of
+// them.
 func (r *reader) prompts(param string, raw json.RawMessage, most int) []Prompt {
 	const want = "a string, or an array of strings, of token ids, or of arrays of token ids"
 	switch raw[0] {

@@ -44,7 +44,8 @@ func (l Limits) WithDefaults() Limits {
 	}{
 		{&l.Depth, d.Depth}, {&l.Members, d.Members}, {&l.Messages, d.Messages}, {&l.Parts, d.Parts}, {&l.Tools, d.Tools}, {&l.ToolCalls, d.ToolCalls},
 		{&l.Prompts, d.Prompts}, {&l.Inputs, d.Inputs}, {&l.PromptTokens, d.PromptTokens}, {&l.N, d.N}, {&l.Choices, d.Choices}, {&l.Stop, d.Stop}, {&l.StopBytes, d.StopBytes},
-		{&l.MaxTokens, d.MaxTokens}, {&l.LogitBias, d.LogitBias}, {&l.Words, d.Words}, {&l.WordBytes, d.WordBytes}, {&l.TopLogprobs, d.TopLogprobs},
+		{&l.MaxTokens, d.MaxTokens}, {&l.LogitBias, d.LogitBias}, {&l.Words, d.Words}, {&l.WordBytes, d.WordBytes},
+		{&l.TopLogprobs, d.TopLogprobs},
 	} {
 		if *f.p == 0 {
 			*f.p = f.v

@@ -78,7 +78,8 @@ func (f fields) sampling(o *Options) {
 		s.Order = r.order(f.path+"samplers", raw)
 	}
 	if raw := f.take("seed"); raw != nil {
-		if n := r.integer(f.path+"seed", raw, math.MinInt64, math.MaxInt64); n != -1 { // which is llama.cpp's for a random one
+		// -1 is llama.cpp's for one at random.
+		if n := r.integer(f.path+"seed", raw, math.MinInt64, math.MaxInt64); n != -1 {
 			s.Seed = new(uint64(n))
 		}
 	}
@@ -139,8 +140,8 @@ func (r *reader) order(param string, raw json.RawMessage) []sample.Stage {
 	return order
 }
 
-// logitBias decodes an object from token ids or texts to biases, or a list of such pairs. A bias is from -100 to 100, or
-// false for never.
+// logitBias decodes an object from token ids or texts to biases, or a list of such pairs. A bias is from -100 to 100,
+// or false for never.
 func (r *reader) logitBias(param string, raw json.RawMessage, o *Options) {
 	o.Sampling.LogitBias = make(map[int32]float32)
 	switch raw[0] {

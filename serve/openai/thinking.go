@@ -10,8 +10,8 @@ import (
 // thing, as does the variable of templates.
 var thinkingBudgetNames = []string{"thinking_budget", "reasoning_budget", "thinking_budget_tokens"}
 
-// effortBudgets are the tokens of thoughts that efforts of reasoning stand for where the template does not know them; those
-// that are missing, and no effort, bound nothing.
+// effortBudgets are the tokens of thoughts that efforts of reasoning stand for where the template does not know them;
+// those that are missing, and no effort, bound nothing.
 var effortBudgets = map[string]int{"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16384}
 
 // readThinking reads the budget of thoughts, and turns thoughts off where there shall be none.
@@ -37,8 +37,8 @@ func (c *ChatRequest) readThinking(f fields) {
 	}
 }
 
-// ThinkingBudget returns how many tokens of thoughts there may be, if that is bounded: by the request's budget, or else its
-// effort, if that is not for the chat template to know.
+// ThinkingBudget returns how many tokens of thoughts there may be, if that is bounded: by the request's budget, or else
+// its effort, if that is not for the chat template to know.
 func (c *ChatRequest) ThinkingBudget(template string) (tokens int, bounded bool) {
 	if raw := c.Kwargs["thinking_budget"]; raw != nil {
 		n, err := strconv.Atoi(string(raw))

@@ -39,9 +39,9 @@ var maskForms = []struct {
 		strings.Repeat("2026-11-29 Note: something that was seen and written down; ", 40)},
 }
 
-// BenchmarkMaskForms measures what the mask of each token costs over the 152 thousand of Qwen 3: the median and what one
-// token in a hundred exceeds, while a grammar is new ("first", with its masks still to be made), and once its masks are
-// kept ("again").
+// BenchmarkMaskForms measures what the mask of each token costs over the 152 thousand of Qwen 3: the median and what
+// one token in a hundred exceeds, while a grammar is new ("first", with its masks still to be made), and once its masks
+// are kept ("again").
 func BenchmarkMaskForms(b *testing.B) {
 	v := published(b, "qwen3")
 	for _, f := range maskForms {

@@ -81,10 +81,10 @@ func ByName(name string) (*Format, error) {
 	return nil, fmt.Errorf("toolcall: unknown format %q (known: %s)", name, strings.Join(Names(), ", "))
 }
 
-// Detect returns the format of a chat template: the first, in the order harmony, gemma4, deepseek-dsml, deepseek-fenced,
-// deepseek, mistral, mistral-list, qwen-xml, glm, hermes, granite, llama3, all of whose markers it holds, or else plain,
-// which knows thoughts in <think> alone. Thoughts of a format that has no markers for them are found in <think> if the
-// template speaks of it.
+// Detect returns the format of a chat template: the first, in the order harmony, gemma4, deepseek-dsml,
+// deepseek-fenced, deepseek, mistral, mistral-list, qwen-xml, glm, hermes, granite, llama3, all of whose markers it
+// holds, or else plain, which knows thoughts in <think> alone. Thoughts of a format that has no markers for them are
+// found in <think> if the template speaks of it.
 func Detect(template string) *Format {
 	for _, f := range formats {
 		if !slices.ContainsFunc(f.markers, func(m string) bool { return !strings.Contains(template, m) }) {
@@ -120,8 +120,9 @@ func (f *Format) Opens(tail string) bool {
 	return f.think.open != "" && strings.HasSuffix(strings.TrimRight(tail, blanks), strings.TrimRight(f.think.open, blanks))
 }
 
-// Thoughts returns the text with which thoughts begin, those of which each ends them, and the text that ends them early:
-// what the model itself would write between its thoughts and the answer. All are empty for a format without thoughts.
+// Thoughts returns the text with which thoughts begin, those of which each ends them, and the text that ends them
+// early: what the model itself would write between its thoughts and the answer. All are empty for a format without
+// thoughts.
 func (f *Format) Thoughts() (opener string, closers []string, end string) {
 	switch {
 	case f.name == "harmony": // whose thoughts are a channel
