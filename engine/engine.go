@@ -275,6 +275,9 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
 	}
+	if r.PromptLogprobs && !r.Logprobs {
+		return nil, fmt.Errorf("%w: log-probabilities of the prompt come with those of the answer", ErrBadRequest)
+	}
 	if r.Thoughts != nil && (r.Decoder == nil || r.Thoughts.Budget < 0 || len(r.Thoughts.End) == 0) {
 		return nil, fmt.Errorf("%w: bounded thoughts need a decoder, a budget of 0 or more and tokens that end them", ErrBadRequest)
 	}

@@ -31,7 +31,7 @@ func (e *Engine) startLoads() {
 		if i >= e.limits.Seqs { // its turn is far
 			return
 		}
-		if s.stored != nil {
+		if s.stored != nil || s.req.PromptLogprobs {
 			continue
 		}
 		ids := s.req.Prompt[:len(s.req.Prompt)-1]

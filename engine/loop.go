@@ -53,10 +53,14 @@ func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
 		if !s.decode {
 			s.observeRead()
 		}
-		if !s.decode && (slices.Contains(s.marks, len(s.fed())) || work[i].Rows > 0 && e.limits.Rewinds) {
+		last := len(s.pending) == 0
+		if !s.decode && (slices.Contains(s.marks, len(s.fed())) || last && e.limits.Rewinds) {
 			e.keep(s)
 		}
-		if work[i].Rows == 0 {
+		if !last {
+			if work[i].Rows > 0 {
+				e.notePrompt(s, rows[i])
+			}
 			continue
 		}
 		others := e.branch(s, rows[i])
@@ -128,7 +132,9 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		snap.Waiting[i] = len(s.pending)
 		if i < e.limits.Seqs-len(e.running) { // those that could be admitted
 			h := e.lookup(s)
-			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s, h))
+			if snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s, h)); s.req.PromptLogprobs {
+				snap.Waiting[i] = 1
+			}
 		}
 	}
 	if len(snap.Running)+len(snap.Waiting) == 0 {

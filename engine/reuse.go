@@ -56,7 +56,7 @@ type hit struct {
 
 // lookup returns what is kept for a sequence that waits. The last token of a prompt is always read, for its logits.
 func (e *Engine) lookup(s *Sequence) (h hit) {
-	if e.reuse == nil || s.embedding != nil {
+	if e.reuse == nil || s.embedding != nil || s.req.PromptLogprobs {
 		return h
 	}
 	ids := s.req.Prompt[:len(s.req.Prompt)-1]

@@ -36,6 +36,10 @@ type Request struct {
 	Logprobs    bool // fill Token.Logprob and Token.Top
 	TopLogprobs int  // length of Token.Top
 
+	// PromptLogprobs fills Sequence.PromptLogprobs; with Logprobs alone. The prompt is then read token by token, and nothing
+	// that is kept of others is used.
+	PromptLogprobs bool
+
 	Observer Observer // nil is nobody
 }
 
@@ -98,6 +102,7 @@ type Sequence struct {
 
 	mu     sync.Mutex
 	tokens []Token // drawn and not yet taken; at most MaxTokens
+	prompt []Token // with log-probabilities
 	cached int     // tokens of the prompt that were not read
 	err    error
 	done   bool
@@ -162,6 +167,9 @@ func (s *Sequence) takes() int {
 	if s.decode {
 		return len(s.pending)
 	}
+	if s.req.PromptLogprobs {
+		return 1
+	}
 	return upTo(len(s.ids), len(s.ids)-len(s.pending), s.marks)
 }
 
@@ -171,7 +179,7 @@ func (s *Sequence) rows(n int) int {
 	switch {
 	case s.embedding != nil:
 		return s.embedding.rows(n, last)
-	case last:
+	case last, s.req.PromptLogprobs:
 		return 1
 	}
 	return 0

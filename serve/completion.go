@@ -51,7 +51,7 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID,
 		Build: s.fingerprint()}
 	if req.Stream {
-		s.streamCompletion(w, r, g, answer)
+		s.streamCompletion(w, r, g, answer, newEchoes(g, req))
 		return
 	}
 	answer.Choices = make([]openai.CompletionChoice, len(g.seqs))
@@ -63,8 +63,10 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 			answer.Choices[i].Logprobs = openai.NewCompletionLogprobs()
 		}
 	}
+	before := newEchoes(g, req)
 	err = g.collect(r.Context(), func(i int, t engine.Token) {
 		c := &answer.Choices[i]
+		texts[i].WriteString(before.begin(i, c.Logprobs, &queues[i]))
 		if c.Logprobs != nil {
 			m.addLogprobs(c.Logprobs, &queues[i], queues[i].add(t))
 		}
@@ -86,16 +88,20 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 
 // streamCompletion sends a chunk for each piece of text, the last of a choice with its finish reason, and one with the
 // usage if it was asked for.
-func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *generation, chunk openai.Completion) {
+func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *generation, chunk openai.Completion, before *echoes) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	queues := make([]logprobQueue, len(g.seqs))
 	s.forward(r.Context(), g, out, openaiTeller{out, func(i int, t engine.Token) {
 		c := openai.CompletionChoice{Index: i, Text: t.Text}
 		if g.options.Logprobs {
-			if ready := queues[i].add(t); len(ready) > 0 {
-				c.Logprobs = openai.NewCompletionLogprobs()
-				g.model.addLogprobs(c.Logprobs, &queues[i], ready)
+			c.Logprobs = openai.NewCompletionLogprobs()
+		}
+		c.Text = before.begin(i, c.Logprobs, &queues[i]) + c.Text
+		if g.options.Logprobs {
+			g.model.addLogprobs(c.Logprobs, &queues[i], queues[i].add(t))
+			if len(c.Logprobs.Tokens) == 0 {
+				c.Logprobs = nil
 			}
 		}
 		if t.Finish != engine.FinishNone {

@@ -18,12 +18,14 @@ type logprobQueue struct {
 	text  string // of the answer from byte start on
 	start int
 	runes int // characters before start
+	shift int // bytes of an echo of the prompt
 }
 
 // add takes a token and returns those that are now part of the answer.
 func (q *logprobQueue) add(t engine.Token) (ready []engine.Token) {
 	q.said += len(t.Text)
 	q.text += t.Text
+	t.Start += q.shift
 	if !t.EOG {
 		q.held = append(q.held, t)
 	}

@@ -150,3 +150,62 @@ func TestLogprobQueue(t *testing.T) {
 		}
 	}
 }
+
+// TestEcho repeats prompts before their answers, with log-probabilities of both, at once and streamed.
+func TestEcho(t *testing.T) {
+	s := open(t, &fake.Runner{}, nil)
+	for _, c := range []struct{ prompt, echo, tokens, offsets string }{
+		{`"öx"`, "öx", `["<bos>" "bytes:\\xc3" "bytes:\\xb6" "x"]`, "[0 0 0 1]"},
+		{`[97,98]`, "ab", `["a" "b"]`, "[0 1]"},
+		{`["a","b"]`, "a", `["<bos>" "a"]`, "[0 0]"},
+	} {
+		request := `{"prompt":` + c.prompt + `,"max_tokens":3,"temperature":0,"n":2`
+		var plain, got logprobAnswer
+		_, _, body := s.call(t, "POST", "/v1/completions", request+"}")
+		if err := json.Unmarshal([]byte(body), &plain); err != nil {
+			t.Fatal(err)
+		}
+		answer := plain.Choices[0].Text
+		_, _, body = s.call(t, "POST", "/v1/completions", request+`,"echo":true}`)
+		if err := json.Unmarshal([]byte(body), &got); err != nil || got.Choices[1].Text != c.echo+answer || got.Choices[1].Logprobs != nil {
+			t.Errorf("%s: %s, want %q before %q", c.prompt, body, c.echo, answer)
+		}
+		_, _, body = s.call(t, "POST", "/v1/completions", request+`,"echo":true,"logprobs":1}`)
+		got = logprobAnswer{}
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, choice := range got.Choices[:2] {
+			l := choice.Logprobs
+			n := len(l.Tokens) - 3
+			last := len([]rune(c.echo))
+			want := strings.TrimSuffix(c.offsets, "]") + fmt.Sprintf(" %d %d %d]", last, last+1, last+2)
+			if fmt.Sprintf("%q", l.Tokens[:n]) != c.tokens || strings.Join(l.Tokens[n:], "") != answer || fmt.Sprint(l.TextOffset) != want ||
+				l.TopLogprobs[0] != nil || l.TopLogprobs[1] == nil || len(l.TokenLogprobs) != n+3 {
+				t.Errorf("%s: %q, offsets %v: %s", c.prompt, l.Tokens, l.TextOffset, body)
+			}
+		}
+		if !strings.Contains(body, `"token_logprobs":[null,-`) {
+			t.Errorf("%s: the first token has a log-probability: %s", c.prompt, body)
+		}
+		_, _, body = s.call(t, "POST", "/v1/completions", strings.Replace(request, `"n":2`, `"n":1`, 1)+`,"echo":true,"logprobs":1,"stream":true}`)
+		text, listed := "", 0
+		for line := range strings.Lines(body) {
+			var e logprobAnswer
+			if data, ok := strings.CutPrefix(line, "data: {"); ok {
+				if err := json.Unmarshal([]byte("{"+data), &e); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(line, `"index":0`) {
+					text += e.Choices[0].Text
+					if l := e.Choices[0].Logprobs; l != nil {
+						listed += len(l.Tokens)
+					}
+				}
+			}
+		}
+		if text != c.echo+answer || listed != len(strings.Fields(c.offsets))+3 {
+			t.Errorf("%s: streamed %q with %d tokens: %s", c.prompt, text, listed, body)
+		}
+	}
+}

@@ -67,3 +67,29 @@ func TestConstraint(t *testing.T) {
 		t.Error("a mask of ids beyond the logits: no error")
 	}
 }
+
+// BenchmarkConstrain measures what a mask costs a draw: one of few tokens, as for JSON's punctuation, and one of nearly
+// all, as within a string.
+func BenchmarkConstrain(b *testing.B) {
+	row := bigRow()
+	few, most := make(only, len(row)/64+1), make(only, len(row)/64+1)
+	for i := range most {
+		most[i] = ^uint64(1 << (i % 64))
+	}
+	few[100], few[2000] = 6, 1
+	for name, mask := range map[string]Constraint{"none": nil, "few": few, "most": most} {
+		b.Run(name, func(b *testing.B) {
+			p := Defaults()
+			p.Constraint = mask
+			s, err := NewSampler(p, len(row))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := s.Next(row); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

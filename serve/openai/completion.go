@@ -19,6 +19,7 @@ type Prompt struct {
 type CompletionRequest struct {
 	Options
 	Prompts []Prompt // at least one
+	Echo    bool     // the text begins with the prompt
 }
 
 // refusedCompletion are fields that would change the answer and that this server does not offer.
@@ -51,9 +52,8 @@ func (c *CompletionRequest) read(f fields) {
 	if n := f.integer("logprobs", 0, int64(r.limits.TopLogprobs)); n != nil {
 		c.Logprobs, c.TopLogprobs = true, *n
 	}
-	if f.boolean("echo") {
-		r.fail("echo", CodeUnsupported, "is not offered by this server")
-	}
+	c.Echo = f.boolean("echo")
+	c.EchoLogprobs = c.Echo && c.Logprobs
 	if n := f.integer("best_of", 1, math.MaxInt32); n != nil && *n != c.N {
 		r.fail("best_of", CodeUnsupported, "is not offered by this server; leave it out or give it the value of n")
 	}

@@ -23,6 +23,7 @@ type Options struct {
 	IgnoreEOS    bool
 	Logprobs     bool
 	TopLogprobs  int
+	EchoLogprobs bool  // log-probabilities of the prompt too
 	Form         *Form // what the text must be; nil is any
 
 	TokenTimings bool // each chunk of a stream has its timings

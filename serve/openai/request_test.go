@@ -306,7 +306,7 @@ func TestChatErrorsNameTheField(t *testing.T) {
 func TestCompletionErrorsNameTheField(t *testing.T) {
 	parse := func(b []byte) error { _, err := ParseCompletion(b, Limits{}); return err }
 	checkFieldErrors(t, `{"prompt":"x",%s}`, parse, slices.Concat(fieldErrors, []struct{ members, param, say string }{
-		{`"echo":true`, "echo", "not offered"},
+		{`"echo":1`, "echo", "a boolean, not a number"},
 		{`"suffix":"x"`, "suffix", "not offered"},
 		{`"best_of":3`, "best_of", "not offered"},
 		{`"logprobs":true`, "logprobs", "an integer, not a boolean"},
