@@ -52,7 +52,7 @@ generate: ## write the CPU's vector kernels anew
 
 .PHONY: race
 race: ## run the concurrent packages under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./models/hub ./serve/...
 
 .PHONY: k8s
 k8s: ## the manifests of packaging/k8s against published types and schemas, and the server

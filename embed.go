@@ -35,10 +35,12 @@ func (m *Model) Embed(ctx context.Context, texts []string, o EmbedOptions) ([][]
 		}
 	}
 	if pooling == engine.PoolNone {
-		return nil, &OptionError{Option: "Pooling", Reason: "none gives no single vector of a text: want last, mean or cls"}
+		return nil, &OptionError{Option: "Pooling",
+			Reason: "none gives no single vector of a text: want last, mean or cls"}
 	}
 	if most := m.runner.Limits().Embd; o.Dimensions < 0 || o.Dimensions > most {
-		return nil, &OptionError{Option: "Dimensions", Reason: fmt.Sprintf("%d is outside 0..%d, the model's", o.Dimensions, most)}
+		return nil, &OptionError{Option: "Dimensions",
+			Reason: fmt.Sprintf("%d is outside 0..%d, the model's", o.Dimensions, most)}
 	}
 	prompts := make([][]int32, len(texts))
 	for i, text := range texts {
@@ -98,8 +100,9 @@ func (m *Model) openPooling(f *File, name string) error {
 	if name == poolingRank {
 		typ = models.PoolingRank
 	}
-	m.pooling = map[models.PoolingType]engine.Pooling{models.PoolingNone: engine.PoolNone, models.PoolingMean: engine.PoolMean,
-		models.PoolingCLS: engine.PoolCLS}[typ]
+	m.pooling = map[models.PoolingType]engine.Pooling{
+		models.PoolingNone: engine.PoolNone, models.PoolingMean: engine.PoolMean, models.PoolingCLS: engine.PoolCLS,
+	}[typ] // or else engine.PoolLast
 	if name != "" && name != poolingRank {
 		m.pooling, err = engine.ParsePooling(name)
 		if err != nil {

@@ -277,8 +277,8 @@ func rankFolder(t *testing.T) string {
 	return dir
 }
 
-// TestRankWords ranks with a model that answers with words: by the rows of the output matrix that stand for them, behind
-// a prompt in which texts of special tokens from outside stay text.
+// TestRankWords ranks with a model that answers with words: by the rows of the output matrix that stand for them,
+// behind a prompt in which texts of special tokens from outside stay text.
 func TestRankWords(t *testing.T) {
 	m := openModel(t, newHost(t, HostOptions{Device: "ref"}), rankFolder(t), Options{Context: 512})
 	if m.Ranker() == nil {

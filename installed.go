@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,36 +32,36 @@ func Installed(folder string) (models []Installation, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("hipengine: the folder of models: %w", err)
 	}
-	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		st, err := os.Stat(path) // entries may be links
-		if err != nil || strings.HasPrefix(e.Name(), ".") {
-			continue
-		}
-		m := Installation{Name: e.Name(), Path: path, Files: []string{path}, Modified: st.ModTime()}
-		if st.IsDir() {
-			if !isModel(path) {
+	seen := map[string]bool{}
+	for _, files := range []bool{true, false} { // a file goes before a folder of its name, as in Find
+		for _, e := range entries {
+			path := filepath.Join(folder, e.Name())
+			st, err := os.Stat(path) // entries may be links
+			if err != nil || st.IsDir() == files || strings.HasPrefix(e.Name(), ".") || seen[ModelID(path)] ||
+				!isModel(path) {
 				continue
 			}
-		} else {
-			if !strings.HasSuffix(path, ".gguf") {
-				continue
-			}
-			m.Name = ModelID(path)
-			if prefix, no, count, ok := gguf.ParseSplitPath(path); ok {
-				if no != 0 {
+			m := Installation{Name: e.Name(), Path: path, Files: []string{path}, Modified: st.ModTime()}
+			if files {
+				if m.Name = ModelID(path); m.Name == e.Name() { // no .gguf
 					continue
 				}
-				for i := 1; i < count; i++ {
-					m.Files = append(m.Files, gguf.SplitPath(prefix, i, count))
+				if prefix, no, count, ok := gguf.ParseSplitPath(path); ok && no > 0 {
+					continue
+				} else if ok {
+					for i := 1; i < count; i++ {
+						m.Files = append(m.Files, gguf.SplitPath(prefix, i, count))
+					}
 				}
 			}
+			for _, f := range m.Files {
+				m.Bytes += treeBytes(f)
+			}
+			seen[ModelID(path)] = true
+			models = append(models, m)
 		}
-		for _, f := range m.Files {
-			m.Bytes += treeBytes(f)
-		}
-		models = append(models, m)
 	}
+	slices.SortFunc(models, func(a, b Installation) int { return strings.Compare(a.Name, b.Name) })
 	return models, nil
 }
 

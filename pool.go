@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -122,33 +120,16 @@ func (e *pathlessError) Error() string {
 // Unwrap returns the error of Host.Open.
 func (e *pathlessError) Unwrap() error { return e.err }
 
-// furtherPart is the end of the name of a split file's part that is not the first.
-var furtherPart = regexp.MustCompile(`-[0-9]{5}-of-[0-9]{5}\.gguf$`)
-
 // found lists what looks like a model in a folder. Whether it can run is seen when it is asked for.
 func (h *Host) found(folder string, o Options) (specs []pool.Spec[*Model]) {
-	entries, err := os.ReadDir(folder)
+	models, err := Installed(folder)
 	if err != nil {
-		h.options.Log(fmt.Sprintf("the folder of models: %v", err))
+		h.options.Log(err.Error())
 		return nil
 	}
-	seen := map[string]bool{}
-	for _, files := range []bool{true, false} { // a file goes before a folder of its name, as in Find
-		for _, e := range entries {
-			name, path := e.Name(), filepath.Join(folder, e.Name())
-			st, err := os.Stat(path) // entries may be links
-			if err != nil || st.IsDir() == files || strings.HasPrefix(name, ".") || seen[ModelID(name)] || !isModel(path) {
-				continue
-			}
-			part := furtherPart.FindString(name)
-			if files && (!strings.HasSuffix(name, ".gguf") || part != "" && !strings.HasPrefix(part, "-00001-")) {
-				continue
-			}
-			seen[ModelID(name)] = true
-			o := o
-			o.ID = ""
-			specs = append(specs, h.offer(path, path, o))
-		}
+	o.ID = ""
+	for _, m := range models {
+		specs = append(specs, h.offer(m.Path, m.Path, o))
 	}
 	return specs
 }

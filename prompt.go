@@ -67,9 +67,9 @@ func (p *prompter) findTurnStart() int32 {
 	return ids[1][n]
 }
 
-// prompt returns the ids of a conversation up to where the model is to go on: the start of its answer, or as the variables
-// add_generation_prompt and continue_final_message say. It is the one place where what a
-// template renders meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
+// prompt returns the ids of a conversation up to where the model is to go on: the start of its answer, or as the
+// variables add_generation_prompt and continue_final_message say. It is the one place where what a template renders
+// meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
 func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	prompt, err := p.render(messages, tools, kwargs)
 	if err != nil {
@@ -100,7 +100,8 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 }
 
 // The variables that say where a prompt ends, as Hugging Face's tokenizers name them: whether the start of an answer
-// stands behind the messages (true unless the last is continued), and whether the last message, the assistant's, goes on.
+// stands behind the messages (true unless the last is continued), and whether the last message, the assistant's, goes
+// on.
 const (
 	addGeneration = "add_generation_prompt"
 	continueFinal = "continue_final_message"

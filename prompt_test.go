@@ -1,91 +1,62 @@
-package hipengine
+package hipengine_test
 
 import (
 	"encoding/json"
 	"errors"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/hipengine/hipengine/text/chat"
+	"github.com/hipengine/hipengine"
+	"github.com/hipengine/hipengine/engine"
 )
 
-func emberText(t *testing.T) *Tokenizer {
-	t.Helper()
-	text, err := OpenText(Ember, Options{})
-	if err != nil {
-		t.Fatal(err)
+// TestContinueFinalMessage lets Ember go on with an answer that the caller begins, and says where prompts end.
+func TestContinueFinalMessage(t *testing.T) {
+	engines, m, closed := keeping(t, "cpu")
+	defer closed()
+	messages := func(last string) json.RawMessage {
+		return json.RawMessage(`[{"role":"user","content":"What is the capital of France?"},{"role":"assistant","content":"` + last + `"}]`)
 	}
-	defer text.Close()
-	tok, err := text.Tokenizer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
-}
-
-// TestRender: the text of a conversation is what its ids spell, and whether it ends with the answer's start is the
-// caller's choice. What a template cannot take is the conversation's fault.
-func TestRender(t *testing.T) {
-	tok := emberText(t)
-	p, err := newPrompter(tok.tok, "")
-	if err != nil || p.source != chat.ChatML {
-		t.Fatalf("template %q, %v", p.source, err)
-	}
-	hi := json.RawMessage(`[{"role":"user","content":"Hi"}]`)
-	ids, err := p.prompt(hi, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for generate, want := range map[bool]string{
-		true: "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", false: "<|im_start|>user\nHi<|im_end|>\n",
+	yes, no := json.RawMessage("true"), json.RawMessage("false")
+	for _, c := range []struct{ begun, rest string }{
+		{"The capital of", " France is Paris."}, {"The capital of France is Paris", "."}, {"The capital of France", " is Paris."},
 	} {
-		text, err := p.render(hi, nil, map[string]json.RawMessage{"add_generation_prompt": json.RawMessage(strconv.FormatBool(generate))})
-		if err != nil || text.String() != want {
-			t.Errorf("%q, %v, want %q", text.String(), err, want)
-		}
-		if generate && tok.Decode(ids, true) != want {
-			t.Errorf("ids spell %q, want %q", tok.Decode(ids, true), want)
-		}
-	}
-	for template, want := range map[string]string{
-		`{{ raise_exception("no") }}`: "no", `{{ messages[0].content.x.y }}`: "it fails on this conversation",
-	} {
-		if p, err = newPrompter(tok.tok, template); err != nil {
+		ids, err := m.Prompt(messages(c.begun), nil, map[string]json.RawMessage{"continue_final_message": yes})
+		if err != nil {
 			t.Fatal(err)
 		}
-		_, err := p.prompt(hi, nil, nil)
-		var refused *ConversationError
-		if !errors.As(err, &refused) || !strings.Contains(refused.Refused(), want) {
-			t.Errorf("%s: %v, want %q", template, err, want)
+		if text := m.Decode(ids, true); !strings.HasSuffix(text, "assistant\n"+c.begun) {
+			t.Errorf("the prompt is %q", text)
+		}
+		r := engine.Request{Prompt: ids, MaxTokens: 24}
+		r.Decoder = m.NewStream(false)
+		s, err := engines[0].Submit(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := ""
+		for tok, err := range s.Tokens() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest += tok.Text
+		}
+		if rest != c.rest {
+			t.Errorf("%q goes on with %q, want %q", c.begun, rest, c.rest)
 		}
 	}
-}
-
-func TestEncodeText(t *testing.T) {
-	tok := emberText(t)
-	plain, err := tok.EncodeText("<|im_end|>", false, false)
-	if err != nil {
-		t.Fatal(err)
+	ids, err := m.Prompt(messages("x"), nil, map[string]json.RawMessage{"add_generation_prompt": no})
+	if text := m.Decode(ids, true); err != nil || !strings.HasSuffix(text, "assistant\nx<|im_end|>\n") {
+		t.Errorf("without the start of an answer: %q, %v", text, err)
 	}
-	marker, err := tok.EncodeText("<|im_end|>", false, true)
-	if err != nil || len(marker) != 1 || len(plain) < 2 || string(tok.Piece(marker[0], true)) != "<|im_end|>" {
-		t.Errorf("plain %v, as a marker %v, %v", plain, marker, err)
-	}
-	var text []byte
-	for _, id := range plain {
-		text = append(text, tok.Piece(id, true)...)
-	}
-	if string(text) != "<|im_end|>" {
-		t.Errorf("pieces %q", text)
-	}
-	special, err := tok.EncodeText("a", true, false)
-	prompt, err2 := tok.EncodePrompt("a")
-	if err != nil || err2 != nil || !slices.Equal(special, prompt) {
-		t.Errorf("%v, %v and %v, %v", special, err, prompt, err2)
-	}
-	if tok.EOSText() == "" {
-		t.Error("no text of EOS")
+	var refused *hipengine.ConversationError
+	for name, kwargs := range map[string]map[string]json.RawMessage{
+		"both":    {"continue_final_message": yes, "add_generation_prompt": yes},
+		"no text": {"continue_final_message": yes},
+	} {
+		last := map[string]string{"both": "x"}[name]
+		if _, err := m.Prompt(messages(last), nil, kwargs); !errors.As(err, &refused) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -131,7 +131,8 @@ func (r *ranker) readHead(f *File, arch string) error {
 		return err
 	}
 	if len(t.Shape) != 2 || int64(t.Shape[1]) != embd || t.Shape[0] > maxLabels {
-		return fmt.Errorf("tensor %q has shape %v, want [labels of at most %d, %d]", t.Name, t.Shape, maxLabels, embd)
+		return fmt.Errorf("tensor %q has shape %v, want [labels of at most %d, %d]", t.Name, t.Shape, maxLabels,
+			embd)
 	}
 	if r.head, err = models.ReadRows(f, t.Name, 0, t.Shape[0]); err != nil || len(r.head) == 1 {
 		return err
@@ -144,7 +145,8 @@ func (r *ranker) readHead(f *File, arch string) error {
 		}
 	}
 	if r.yes = slices.Index(labels, "yes"); r.yes < 0 || r.yes >= len(r.head) {
-		return fmt.Errorf("the model has %d scores, of which none is called yes: it classifies texts, and ranks none", len(r.head))
+		return fmt.Errorf("the model has %d scores, of which none is called yes: it classifies texts, and ranks none",
+			len(r.head))
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func (e *Engine) Embed(ctx context.Context, r EmbedRequest) ([]float32, error) {
 	return s.embedding.states, nil
 }
 
-// EmbedAll is Embed for several prompts, of which as many as there are slots run or wait at a time. The first error ends
-// the others.
+// EmbedAll is Embed for several prompts, of which as many as there are slots run or wait at a time. The first error
+// ends the others.
 func (e *Engine) EmbedAll(ctx context.Context, rs []EmbedRequest) ([][]float32, error) {
 	for _, r := range rs { // what is wrong with one is known before any is read
 		if _, err := e.embedSequence(r); err != nil {

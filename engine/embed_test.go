@@ -166,7 +166,8 @@ func TestEmbedErrors(t *testing.T) {
 	})
 }
 
-// TestEmbedManyPrompts: a request of more prompts than the queue holds is done, and takes no more of it than there are slots.
+// TestEmbedManyPrompts: a request of more prompts than the queue holds is done, and takes no more of it than there
+// are slots.
 func TestEmbedManyPrompts(t *testing.T) {
 	bubble("", t, func(t *testing.T) {
 		r := &fake.Runner{Lim: runner.Limits{Seqs: 2}, Delay: time.Second}

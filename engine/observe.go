@@ -11,8 +11,8 @@ type Observer interface {
 // PromptObserver is an Observer that is told of the prompt too.
 type PromptObserver interface {
 	Observer
-	// Read says how many tokens of the prompt are in the sequence's state: behind Started those that were kept, and then
-	// more after each step, up to all of them. Sequences that share another's prompt are told nothing.
+	// Read says how many tokens of the prompt are in the sequence's state: behind Started those that were kept, and
+	// then more after each step, up to all of them. Sequences that share another's prompt are told nothing.
 	Read(n int)
 }
 

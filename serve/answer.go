@@ -73,9 +73,11 @@ func (m *Model) thoughts(req *openai.ChatRequest, prompt []int32) (*engine.Thoug
 	return &engine.Thoughts{Budget: budget, Open: m.opens(req, prompt), Opener: opener, Closers: closers, End: ids}, nil
 }
 
-// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls to
-// their tools; nil if they may be anything.
-func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *answer, form *grammar.Grammar, err error) {
+// writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls
+// to their tools; nil if they may be anything.
+func (m *Model) writer(
+	req *openai.ChatRequest, prompt []int32,
+) (write func() *answer, form *grammar.Grammar, err error) {
 	f := m.Format
 	if f == nil && req.Tools == nil {
 		form, err := m.form(req.Form)
@@ -118,7 +120,7 @@ func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *a
 	case a.Required:
 		return nil, nil, badGrammar(errors.New("a call cannot be forced with ignore_eos, or with this model"), "tool_choice")
 	case len(req.Inputs) > 0:
-		return nil, nil, badGrammar(errors.New("no tool can be held to a grammar with ignore_eos, or with this model"), "tools")
+		return nil, nil, badGrammar(errors.New("no tool is held to a grammar with ignore_eos, or with this model"), "tools")
 	}
 	return func() *answer {
 		if f == nil {

@@ -10,9 +10,11 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// converse starts the answers to a conversation, whatever dialect asked for them. write makes what reads one of them. The
-// caller must close the generation.
-func (s *Server) converse(ctx context.Context, m *Model, req *openai.ChatRequest) (g *generation, write func() *answer, err error) {
+// converse starts the answers to a conversation, whatever dialect asked for them. write makes what reads one of them.
+// The caller must close the generation.
+func (s *Server) converse(
+	ctx context.Context, m *Model, req *openai.ChatRequest,
+) (g *generation, write func() *answer, err error) {
 	prompt, err := m.render(req)
 	if err != nil {
 		return nil, nil, err

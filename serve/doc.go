@@ -5,6 +5,9 @@
 //	POST /v1/completions        continue prompts
 //	POST /v1/responses          answer items, store the response; with /{id}, /{id}/input_items and /input_tokens
 //	POST /v1/messages           answer a conversation as Anthropic does; with /count_tokens
+//	POST /v1/embeddings         vectors of texts; /embedding has llama.cpp's form
+//	POST /v1/rerank             how relevant documents are to a query
+//	POST /api/chat              Ollama's API; with /api/generate, embed, tags, show, ps and version
 //	GET  /v1/models             the models, and whether each is loaded; /v1/models/{id} is one
 //	GET  /                      a page to chat on, for browsers (package web)
 //	GET  /openapi.json          these endpoints for programs (package openapi)

@@ -46,7 +46,8 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, answer)
 }
 
-// nativeEmbeddings serves POST /embedding in llama.cpp's form. With pooling none, the states of tokens come as they are.
+// nativeEmbeddings serves POST /embedding in llama.cpp's form. With pooling none, the states of tokens come as they
+// are.
 func (s *Server) nativeEmbeddings(w http.ResponseWriter, r *http.Request) {
 	e, err := s.embed(w, r, openai.ParseNativeEmbedding)
 	if err != nil {
@@ -60,7 +61,8 @@ func (s *Server) nativeEmbeddings(w http.ResponseWriter, r *http.Request) {
 		}
 		answer[i].Index = i
 		for width := e.model.Engine.Limits().Embd; len(v) > 0; v = v[width:] {
-			answer[i].Embedding = append(answer[i].Embedding, openai.Vector{Numbers: v[:width:width], Base64: e.request.Base64})
+			vector := openai.Vector{Numbers: v[:width:width], Base64: e.request.Base64}
+			answer[i].Embedding = append(answer[i].Embedding, vector)
 		}
 	}
 	s.reply(w, http.StatusOK, answer)
@@ -121,7 +123,8 @@ func (e *embedded) run(ctx context.Context, s *Server) error {
 		rows = inputUsage(e.prompts).TotalTokens
 	}
 	if most := maxNumbers / e.model.Engine.Limits().Embd; rows > most {
-		return invalidField(e.request.Param, fmt.Sprintf("asks for %d vectors, at most %d of this model go into one answer", rows, most))
+		return invalidField(e.request.Param,
+			fmt.Sprintf("asks for %d vectors, at most %d of this model go into one answer", rows, most))
 	}
 	var err error
 	e.vectors, err = s.hidden(ctx, e.model, e.prompts, e.model.Pooling)
@@ -138,7 +141,8 @@ func (e *embedded) check() error {
 		}
 	}
 	if most := e.model.Engine.Limits().Embd; e.request.Dimensions > most {
-		return invalidField("dimensions", fmt.Sprintf("must be from 1 to %d, what this model has, not %d", most, e.request.Dimensions))
+		return invalidField("dimensions",
+			fmt.Sprintf("must be from 1 to %d, what this model has, not %d", most, e.request.Dimensions))
 	}
 	return nil
 }
@@ -158,7 +162,9 @@ func (s *Server) hidden(ctx context.Context, m *Model, prompts [][]int32, p engi
 	requests := make([]engine.EmbedRequest, len(prompts))
 	for i, ids := range prompts {
 		rec.prompt += len(ids)
-		requests[i] = engine.EmbedRequest{Prompt: ids, Pooling: p, Observer: rec.span.Sequence(i, s.metrics.Sequence(m.ID, rec.start))}
+		requests[i] = engine.EmbedRequest{
+			Prompt: ids, Pooling: p, Observer: rec.span.Sequence(i, s.metrics.Sequence(m.ID, rec.start)),
+		}
 	}
 	return m.Engine.EmbedAll(ctx, requests)
 }
@@ -174,7 +180,10 @@ func inputUsage(prompts [][]int32) openai.InputUsage {
 
 // invalidField is the client's error of a field's value.
 func invalidField(param, message string) error {
-	return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue, Message: message}
+	return &openai.Error{
+		Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue,
+		Message: message,
+	}
 }
 
 // normalize scales a vector, in place, as llama.cpp's embd_normalize says: 2 to length 1, 1 and more than 2 to length 1

@@ -80,9 +80,9 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 			choices[i] = engine.Request{
 				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS,
 				Stop: o.Stop, StopTokens: o.StopTokens,
-				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
-				PromptLogprobs: o.EchoLogprobs,
-				Observer:       clock,
+				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false),
+				Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs,
+				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
 			if held.form != nil {

@@ -10,8 +10,8 @@ type InfillTokens struct {
 	Repo, File             int32 // before the name of a repository, and of a file
 }
 
-// infillPrompt returns the ids of what is around a text, in the order that models are trained with: repository and files,
-// each behind its marker, then prefix, suffix and the start of the middle. What these say is no marker.
+// infillPrompt returns the ids of what is around a text, in the order that models are trained with: repository and
+// files, each behind its marker, then prefix, suffix and the start of the middle. What these say is no marker.
 func (m *Model) infillPrompt(f *openai.Infill) ([]int32, error) {
 	t := m.Infill
 	if t.Prefix < 0 || t.Suffix < 0 || t.Middle < 0 || t == (InfillTokens{}) {

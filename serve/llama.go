@@ -27,7 +27,8 @@ func (s *Server) llamaRoutes(routes map[string]http.Handler) {
 			return h
 		}
 		return func(w http.ResponseWriter, r *http.Request) {
-			s.fail(w, r, notSupported("this server does not offer "+part+" of llama.cpp's API; its owner can, with --llama-routes"))
+			s.fail(w, r,
+				notSupported("this server does not offer "+part+" of llama.cpp's API; its owner can, with --llama-routes"))
 		}
 	}
 	for _, path := range []string{"/completion", "/completions"} {
@@ -40,7 +41,8 @@ func (s *Server) llamaRoutes(routes map[string]http.Handler) {
 
 // notSupported is the error of what llama.cpp's server can do and this one does not.
 func notSupported(message string) error {
-	return &openai.Error{Status: http.StatusNotImplemented, Type: openai.TypeNotSupported, Code: openai.CodeUnsupported, Message: message}
+	return &openai.Error{Status: http.StatusNotImplemented, Type: openai.TypeNotSupported,
+		Code: openai.CodeUnsupported, Message: message}
 }
 
 // llamaCompletion serves POST /completion.
@@ -177,7 +179,8 @@ func (a *llamaAnswer) add(t engine.Token) {
 
 // chunk is the event of a token.
 func (a *llamaAnswer) chunk(t engine.Token) openai.LlamaChunk {
-	c := openai.LlamaChunk{Index: a.index, Content: t.Text, Tokens: []int32{t.ID}, Slot: -1, Predicted: a.g.tokens[a.index],
+	c := openai.LlamaChunk{Index: a.index, Content: t.Text, Tokens: []int32{t.ID}, Slot: -1,
+		Predicted: a.g.tokens[a.index],
 		Evaluated: len(a.prompt())}
 	if a.req.TokenTimings {
 		c.Timings = a.g.timings(a.index)
@@ -230,8 +233,10 @@ func (a *llamaAnswer) final() (any, error) {
 // generationSettings returns the parameters of a request.
 func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionRequest) openai.GenerationSettings {
 	o := openai.GenerationSettings{
-		SamplingSettings: samplingSettings(g.params, true), Stop: append([]string{}, req.Stop...), MaxTokens: req.MaxTokens,
-		IgnoreEOS: req.IgnoreEOS, Stream: req.Stream, LogitBias: []openai.TokenBias{}, NProbs: req.TopLogprobs, TokenTimings: req.TokenTimings,
+		SamplingSettings: samplingSettings(g.params, true),
+		Stop:             append([]string{}, req.Stop...), MaxTokens: req.MaxTokens,
+		IgnoreEOS: req.IgnoreEOS, Stream: req.Stream, LogitBias: []openai.TokenBias{},
+		NProbs: req.TopLogprobs, TokenTimings: req.TokenTimings,
 	}
 	if req.BudgetOpen {
 		o.MaxTokens = -1
@@ -239,7 +244,7 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 	o.NPredict = o.MaxTokens
 	for id, bias := range g.params.LogitBias {
 		b := openai.TokenBias{Token: id}
-		if !math.IsInf(float64(bias), -1) {
+		if !math.IsInf(float64(bias), -1) { // which JSON has not, and which means never
 			b.Bias = &bias
 		}
 		o.LogitBias = append(o.LogitBias, b)
@@ -257,13 +262,15 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 func (m *Model) tokenProb(t engine.Token) openai.TokenProb {
 	entry := func(p sample.Logprob) openai.ProbEntry {
 		piece := m.Tokenizer.Piece(p.ID, true)
-		e := openai.ProbEntry{ID: p.ID, Token: strings.ToValidUTF8(string(piece), "\uFFFD"), Logprob: p.Logprob, Bytes: make([]int, len(piece))}
+		e := openai.ProbEntry{ID: p.ID, Token: strings.ToValidUTF8(string(piece), "\uFFFD"), Logprob: p.Logprob,
+			Bytes: make([]int, len(piece))}
 		for i, b := range piece {
 			e.Bytes[i] = int(b)
 		}
 		return e
 	}
-	out := openai.TokenProb{ProbEntry: entry(sample.Logprob{ID: t.ID, Logprob: t.Logprob}), Top: make([]openai.ProbEntry, len(t.Top))}
+	out := openai.TokenProb{ProbEntry: entry(sample.Logprob{ID: t.ID, Logprob: t.Logprob}),
+		Top: make([]openai.ProbEntry, len(t.Top))}
 	for i, p := range t.Top {
 		out.Top[i] = entry(p)
 	}

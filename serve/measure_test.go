@@ -75,6 +75,17 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, v, want)
 		}
 	}
+	for name, want := range map[string]float64{
+		"llamacpp:prompt_tokens_total{}": 19 + 4, "llamacpp:tokens_predicted_total{}": 5 + 6, "llamacpp:prompt_tokens_cached_total{}": 0,
+		"llamacpp:requests_processing{}": 0, "llamacpp:requests_deferred{}": 0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v, want %v", name, v, want)
+		}
+	}
+	if got["llamacpp:n_decode_total{}"] != got["hipengine_steps_total{model_name=fake}"] {
+		t.Errorf("%v steps by llama.cpp's name", got["llamacpp:n_decode_total{}"])
+	}
 	const label = "{model_name=fake}"
 	l := s.engine.Limits()
 	blocks := fmt.Sprintf("{block_size=%d,model_name=fake,num_gpu_blocks=%d}", runner.PageSize, l.Seqs*l.Context/runner.PageSize)

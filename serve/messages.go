@@ -15,8 +15,8 @@ import (
 	"github.com/hipengine/hipengine/text/toolcall"
 )
 
-// anthropicErrors makes the errors of an endpoint Anthropic's, whose clients look for the request's id in a header of its
-// own.
+// anthropicErrors makes the errors of an endpoint Anthropic's, whose clients look for the request's id in a header of
+// its own.
 func anthropicErrors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := recordOf(r.Context())
@@ -60,9 +60,10 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.close(r.Context())
-	b := &messageBuilder{answer: write(), record: recordOf(r.Context()), generation: g, omit: req.OmitThinking, message: anthropic.Message{
+	b := &messageBuilder{answer: write(), record: recordOf(r.Context()), generation: g, omit: req.OmitThinking}
+	b.message = anthropic.Message{
 		ID: "msg_" + rand.Text(), Type: "message", Role: "assistant", Model: m.ID, Content: []anthropic.Block{},
-	}}
+	}
 	if req.Stream {
 		b.out = newStream(w, s.c.WriteTimeout)
 		defer b.out.close()
@@ -163,12 +164,15 @@ func (b *messageBuilder) take(e toolcall.Event) {
 	}
 }
 
+// index is the place of the block that was begun last.
+func (b *messageBuilder) index() int { return len(b.message.Content) - 1 }
+
 // last returns the block that is open, or nil.
 func (b *messageBuilder) last() anthropic.Block {
 	if !b.open {
 		return nil
 	}
-	return b.message.Content[len(b.message.Content)-1]
+	return b.message.Content[b.index()]
 }
 
 // begin starts a block behind the last.
@@ -177,7 +181,7 @@ func (b *messageBuilder) begin(block anthropic.Block) {
 	b.open, b.text = true, ""
 	b.message.Content = append(b.message.Content, block)
 	b.event(anthropic.EventBlockStart, anthropic.BlockStart{
-		Type: anthropic.EventBlockStart, Index: len(b.message.Content) - 1, ContentBlock: block,
+		Type: anthropic.EventBlockStart, Index: b.index(), ContentBlock: block,
 	})
 }
 
@@ -190,7 +194,7 @@ func (b *messageBuilder) grow(text string, d anthropic.Delta) {
 }
 
 func (b *messageBuilder) delta(d anthropic.Delta) {
-	b.event(anthropic.EventBlockDelta, anthropic.BlockDelta{Type: anthropic.EventBlockDelta, Index: len(b.message.Content) - 1, Delta: d})
+	b.event(anthropic.EventBlockDelta, anthropic.BlockDelta{Type: anthropic.EventBlockDelta, Index: b.index(), Delta: d})
 }
 
 // end completes the open block, if there is one.
@@ -212,7 +216,7 @@ func (b *messageBuilder) end() {
 		}
 	}
 	b.open = false
-	b.event(anthropic.EventBlockStop, anthropic.BlockStop{Type: anthropic.EventBlockStop, Index: len(b.message.Content) - 1})
+	b.event(anthropic.EventBlockStop, anthropic.BlockStop{Type: anthropic.EventBlockStop, Index: b.index()})
 }
 
 // finish implements teller.
@@ -261,5 +265,7 @@ func (b *messageBuilder) usage() anthropic.Usage {
 	if u.PromptTokensDetails != nil {
 		cached = u.PromptTokensDetails.CachedTokens
 	}
-	return anthropic.Usage{InputTokens: u.PromptTokens - cached, CacheReadInputTokens: cached, OutputTokens: u.CompletionTokens}
+	return anthropic.Usage{
+		InputTokens: u.PromptTokens - cached, CacheReadInputTokens: cached, OutputTokens: u.CompletionTokens,
+	}
 }

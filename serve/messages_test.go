@@ -219,6 +219,25 @@ func TestMessagesFields(t *testing.T) {
 	}
 }
 
+// TestBudgetOfThoughts ends thoughts that the model does not, in each dialect.
+func TestBudgetOfThoughts(t *testing.T) {
+	s := open(t, &fake.Runner{Reply: "<think>one two three four five six"}, func(c *Config) {
+		withFormat(t, "hermes")(c)
+		c.Models[0].Vocabulary = nil
+	})
+	for _, c := range []struct{ path, body, want string }{
+		{"/v1/messages", ask + `,"thinking":{"type":"enabled","budget_tokens":3}`, `"thinking":"one","signature"`},
+		{"/v1/messages", ask + `,"thinking":{"type":"adaptive"}`, `"thinking":"one two three four five six","signature"`},
+		{"/v1/responses", `{"input":"hi","thinking_budget":3`, `"content":[{"type":"reasoning_text","text":"one"}]`},
+		{"/v1/responses", `{"input":"hi","reasoning":{"summary":"auto"},"thinking_budget":3`, `"summary":[{"type":"summary_text","text":"one"}]`},
+	} {
+		status, _, body := s.call(t, "POST", c.path, c.body+`,"temperature":0}`)
+		if status != 200 || !strings.Contains(body, c.want) {
+			t.Errorf("%s: %d %s, want %s", c.body, status, body, c.want)
+		}
+	}
+}
+
 // TestMessageErrors expects Anthropic's form of what goes wrong before, in and outside a request.
 func TestMessageErrors(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "x", Lim: runner.Limits{Context: 64}}, func(c *Config) { c.APIKeys = []string{"k"} })

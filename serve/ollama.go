@@ -29,8 +29,10 @@ func (s *Server) ollamaRoutes() map[string]http.Handler {
 	add("/api/version", http.MethodGet, s.ollamaVersion)
 	for path, instead := range notOllama {
 		routes[path] = ollamaErrors(s.guard(func(w http.ResponseWriter, r *http.Request) {
-			s.fail(w, r, &openai.Error{Status: http.StatusNotImplemented, Type: openai.TypeInvalidRequest, Code: openai.CodeUnsupported,
-				Message: r.URL.Path + " is not offered by this server: " + instead})
+			s.fail(w, r, &openai.Error{
+				Status: http.StatusNotImplemented, Type: openai.TypeInvalidRequest, Code: openai.CodeUnsupported,
+				Message: r.URL.Path + " is not offered by this server: " + instead,
+			})
 		}))
 	}
 	routes["/api/"] = ollamaErrors(http.HandlerFunc(s.notFound))
@@ -55,8 +57,8 @@ func ollamaErrors(next http.Handler) http.Handler {
 	})
 }
 
-// ollamaModel is model for names as Ollama has them, of which the tag latest is the same as none. It returns how long it
-// took.
+// ollamaModel is model for names as Ollama has them, of which the tag latest is the same as none. It returns how long
+// it took.
 func (s *Server) ollamaModel(r *http.Request, name string) (m *Model, release func(), took time.Duration, err error) {
 	start := time.Now()
 	if base, ok := strings.CutSuffix(name, ":latest"); ok && !s.offers(name) {
@@ -129,7 +131,9 @@ func (s *Server) ollamaGenerate(w http.ResponseWriter, r *http.Request) {
 	}
 	defer release()
 	line := func(p ollamaPart, d ollama.Done) any {
-		return ollama.GenerateAnswer{Head: ollamaHead(m), Done: d, Logprobs: p.logprobs, Response: p.content, Thinking: p.thinking}
+		return ollama.GenerateAnswer{
+			Head: ollamaHead(m), Done: d, Logprobs: p.logprobs, Response: p.content, Thinking: p.thinking,
+		}
 	}
 	if req.Empty {
 		s.ollamaLoaded(w, req.Stream, line, load)
@@ -157,7 +161,9 @@ func (s *Server) goOn(r *http.Request, m *Model, req *ollama.Generate) (*generat
 	var ids []int32
 	var err error
 	if req.Suffix != "" {
-		ids, err = m.infillPrompt(&openai.Infill{Prefix: []openai.Prompt{{Text: req.Prompt}}, Suffix: []openai.Prompt{{Text: req.Suffix}}})
+		ids, err = m.infillPrompt(&openai.Infill{
+			Prefix: []openai.Prompt{{Text: req.Prompt}}, Suffix: []openai.Prompt{{Text: req.Suffix}},
+		})
 	} else {
 		ids, err = m.Tokenizer.EncodePrompt(req.Prompt)
 	}
@@ -175,7 +181,8 @@ func (s *Server) goOn(r *http.Request, m *Model, req *ollama.Generate) (*generat
 func ollamaHead(m *Model) ollama.Head { return ollama.Head{Model: m.ID, CreatedAt: time.Now().UTC()} }
 
 // ollamaLoaded answers a request that asks for nothing but the model.
-func (s *Server) ollamaLoaded(w http.ResponseWriter, stream bool, line func(ollamaPart, ollama.Done) any, load time.Duration) {
+func (s *Server) ollamaLoaded(w http.ResponseWriter, stream bool, line func(ollamaPart, ollama.Done) any,
+	load time.Duration) {
 	v := line(ollamaPart{}, ollama.Done{Done: true, DoneReason: ollama.DoneLoad, LoadDuration: load.Nanoseconds()})
 	if !stream {
 		s.reply(w, http.StatusOK, v)
@@ -283,8 +290,9 @@ func (a *ollamaAnswer) done() ollama.Done {
 	u, t := a.generation.usage(), a.generation.timings(0)
 	d := ollama.Done{
 		Done: true, DoneReason: ollama.DoneStop, TotalDuration: time.Since(a.record.start).Nanoseconds(),
-		LoadDuration: a.load.Nanoseconds(), PromptEvalCount: u.PromptTokens, PromptEvalDuration: nanoseconds(t.PromptMS),
-		EvalCount: u.CompletionTokens, EvalDuration: nanoseconds(t.PredictedMS),
+		LoadDuration: a.load.Nanoseconds(), PromptEvalCount: u.PromptTokens,
+		PromptEvalDuration: nanoseconds(t.PromptMS),
+		EvalCount:          u.CompletionTokens, EvalDuration: nanoseconds(t.PredictedMS),
 	}
 	if a.answer.finish == engine.FinishLength {
 		d.DoneReason = ollama.DoneLength

@@ -94,7 +94,8 @@ func (m *Model) embedIDs(text string, limit int, truncate bool) ([]int32, error)
 	after := ids[min(before+len(plain), len(ids)):]
 	room := limit - before - len(after)
 	if room < 1 {
-		return nil, invalidField("options.num_ctx", fmt.Sprintf("a context of %d tokens leaves no room for a text", limit))
+		return nil, invalidField("options.num_ctx",
+			fmt.Sprintf("a context of %d tokens leaves no room for a text", limit))
 	}
 	return slices.Concat(ids[:before+room], after), nil
 }

@@ -131,7 +131,9 @@ type Details struct {
 
 // ollama returns details in Ollama's form.
 func (d Details) ollama() ollama.Details {
-	o := ollama.Details{Format: "gguf", Family: d.Architecture, Families: []string{}, QuantizationLevel: strings.ToUpper(d.Quantization)}
+	o := ollama.Details{
+		Format: "gguf", Family: d.Architecture, Families: []string{}, QuantizationLevel: strings.ToUpper(d.Quantization),
+	}
 	if d.Architecture != "" {
 		o.Families = []string{d.Architecture}
 	}

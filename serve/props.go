@@ -53,8 +53,9 @@ func (s *Server) describe(ctx context.Context, id string) error {
 	limits := m.Engine.Limits()
 	s.described.Store(id, openai.Props{
 		Defaults: openai.PropsDefaults{
-			Params: samplingSettings(s.c.Sampling.Apply(m.Defaults.Apply(sample.Defaults())), m.Defaults.Seed != nil || s.c.Sampling.Seed != nil),
-			NCtx:   limits.Context,
+			Params: samplingSettings(s.c.Sampling.Apply(m.Defaults.Apply(sample.Defaults())),
+				m.Defaults.Seed != nil || s.c.Sampling.Seed != nil),
+			NCtx: limits.Context,
 		},
 		TotalSlots: limits.Seqs, ModelAlias: m.ID, ModelPath: m.File, ChatTemplate: m.Template,
 		BOSToken: m.Tokenizer.BOSText(), EOSToken: m.Tokenizer.EOSText(), BuildInfo: s.fingerprint(), WithoutEffect: openai.WithoutEffect(),
@@ -68,8 +69,9 @@ func samplingSettings(p sample.Params, seeded bool) openai.SamplingSettings {
 	o := openai.SamplingSettings{
 		Seed: -1, Temperature: p.Temperature, DynatempRange: p.DynatempRange, DynatempExponent: p.DynatempExponent, TopK: p.TopK,
 		TopP: cmp.Or(p.TopP, 1), MinP: p.MinP, TopNSigma: cmp.Or(p.TopNSigma, -1), XTCProbability: p.XTCProbability,
-		XTCThreshold: p.XTCThreshold, TypicalP: cmp.Or(p.TypicalP, 1), RepeatLastN: cmp.Or(p.RepeatLastN, sample.DefaultRepeatLastN),
-		RepeatPenalty: cmp.Or(p.RepeatPenalty, 1), PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
+		XTCThreshold: p.XTCThreshold, TypicalP: cmp.Or(p.TypicalP, 1),
+		RepeatLastN: cmp.Or(p.RepeatLastN, sample.DefaultRepeatLastN), RepeatPenalty: cmp.Or(p.RepeatPenalty, 1),
+		PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
 		DRYMultiplier: p.DRYMultiplier, DRYBase: p.DRYBase, DRYAllowedLength: p.DRYAllowedLength, DRYLastN: cmp.Or(p.DRYLastN, -1),
 		DRYBreakers: append([]string{}, p.DRYBreakers...), Mirostat: p.Mirostat, MirostatTau: p.MirostatTau,
 		MirostatEta: p.MirostatEta, MinKeep: p.MinKeep,

@@ -51,7 +51,9 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) {
 		s.reply(w, http.StatusOK, list)
 		return
 	}
-	answer := openai.Ranking{Object: openai.ObjectList, Model: m.ID, Usage: usage, Results: make([]openai.RankResult, len(order))}
+	answer := openai.Ranking{
+		Object: openai.ObjectList, Model: m.ID, Usage: usage, Results: make([]openai.RankResult, len(order)),
+	}
 	for i, d := range order {
 		answer.Results[i] = openai.RankResult{Index: d, Score: scores[d]}
 		if req.ReturnDocuments {
@@ -67,7 +69,8 @@ func (s *Server) scores(r *http.Request, m *Model, req *openai.RerankRequest) ([
 	if m.Ranker == nil {
 		return nil, usage, &openai.Error{
 			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
-			Message: "this model was not made to rank documents: its file does not name the pooling rank, which rerankers do",
+			Message: "this model was not made to rank documents: its file does not name the pooling rank, " +
+				"which rerankers do",
 		}
 	}
 	prompts := make([][]int32, len(req.Documents))

@@ -90,9 +90,10 @@ func (s *Server) conversation(r *http.Request, req *openai.ResponseRequest) ([]o
 func newResponse(m *Model, req *openai.ResponseRequest) openai.Response {
 	p := req.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
 	o := openai.Response{
-		ID: "resp_" + rand.Text(), Object: openai.ObjectResponse, CreatedAt: time.Now().Unix(), Status: openai.StatusInProgress, Model: m.ID,
-		Output: []openai.ResponseItem{}, ResponseEcho: req.Echo, Instructions: req.Instructions, ParallelToolCalls: !req.OneCall,
-		Temperature: p.Temperature, TopP: p.TopP, TopLogprobs: req.TopLogprobs, Truncation: "disabled", ServiceTier: "default",
+		ID: "resp_" + rand.Text(), Object: openai.ObjectResponse, CreatedAt: time.Now().Unix(), Model: m.ID,
+		Status: openai.StatusInProgress, Output: []openai.ResponseItem{}, ResponseEcho: req.Echo,
+		Instructions: req.Instructions, ParallelToolCalls: !req.OneCall, Temperature: p.Temperature, TopP: p.TopP,
+		TopLogprobs: req.TopLogprobs, Truncation: "disabled", ServiceTier: "default",
 	}
 	if o.TopP == 0 { // off
 		o.TopP = 1
@@ -108,8 +109,8 @@ func newResponse(m *Model, req *openai.ResponseRequest) openai.Response {
 
 func responseNotFound(id string) *openai.Error {
 	return &openai.Error{Status: http.StatusNotFound, Type: openai.TypeInvalidRequest, Code: "response_not_found",
-		Message: fmt.Sprintf("response %s is not here: it was not stored, or has made room for others; send the whole conversation",
-			openai.Quoted(id))}
+		Message: fmt.Sprintf("response %s is not here: it was not stored, or has made room for others; "+
+			"send the whole conversation", openai.Quoted(id))}
 }
 
 // storedResponse returns the stored response that a request names, or writes the error.
@@ -148,8 +149,8 @@ func (s *Server) listItems(w http.ResponseWriter, r *http.Request) {
 	const usual, most = 20, 100
 	query := r.URL.Query()
 	refuse := func(param, message string) {
-		s.fail(w, r, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue,
-			Message: message})
+		s.fail(w, r, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param,
+			Code: openai.CodeValue, Message: message})
 	}
 	limit := usual
 	if text := query.Get("limit"); text != "" {

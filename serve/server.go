@@ -53,10 +53,10 @@ const MaxHeaderBytes = 64 << 10
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
-	s.stored = newStoredResponses(s.c.StoredBytes)
 	if err := c.Sampling.Apply(sample.Defaults()).Validate(math.MaxInt32); err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
+	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)

@@ -44,8 +44,8 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, out)
 }
 
-// encode returns the ids of parts that follow on each other. What the model expects round a text goes round the first of
-// them alone, if that is text.
+// encode returns the ids of parts that follow on each other. What the model expects round a text goes round the first
+// of them alone, if that is text.
 func (m *Model) encode(parts []openai.Prompt, addSpecial, parseSpecial bool) ([]int32, error) {
 	var ids []int32
 	for i, p := range parts {

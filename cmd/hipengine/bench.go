@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
-	"text/tabwriter"
 
 	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/engine/bench"
@@ -31,6 +27,8 @@ type benchModelCmd struct {
 	Reps  int    `default:"3" help:"Repetitions of each measurement."`
 	JSON  bool   `xor:"form" help:"Print JSON."`
 	CSV   bool   `name:"csv" xor:"form" help:"Print CSV."`
+	MD    bool   `name:"markdown" xor:"form" help:"Print a table in Markdown."`
+	SVG   string `name:"svg" placeholder:"FILE" help:"Also draw the medians into an SVG file."`
 }
 
 // benchReport is what bench knows, in the shape of its JSON.
@@ -41,6 +39,9 @@ type benchReport struct {
 	Chip      string         `json:"chip"`
 	Weights   int64          `json:"weight_bytes"`        // on the device
 	Bandwidth float64        `json:"bandwidth,omitempty"` // of the device's memory as measured, bytes per second
+	KVType    string         `json:"kv_type"`             // as asked for
+	Reps      int            `json:"repetitions"`
+	Version   string         `json:"version"` // of the program
 	Rows      []bench.Result `json:"rows"`
 }
 
@@ -50,7 +51,8 @@ func (c *benchModelCmd) check() (seqs int, err error) {
 		flag     string
 		values   []int
 		low, top int
-	}{{"--pp", c.PP, 0, hipengine.MaxContext}, {"--tg", c.TG, 0, hipengine.MaxContext}, {"--depth", c.Depth, 0, hipengine.MaxContext},
+	}{{"--pp", c.PP, 0, hipengine.MaxContext}, {"--tg", c.TG, 0, hipengine.MaxContext}, {"--depth", c.Depth, 0,
+		hipengine.MaxContext},
 		{"--batch", c.Batch, 1, 1 << 10}, {"--reps", []int{c.Reps}, 1, 1000}} {
 		for _, v := range l.values {
 			if v < l.low || v > l.top {
@@ -87,7 +89,9 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	dev := m.Device()
-	r := &benchReport{Model: m.ID(), Arch: m.Architecture(), Device: dev.Name, Chip: dev.Chip, Weights: m.WeightBytes(), Rows: []bench.Result{}}
+	r := &benchReport{Model: m.ID(), Arch: m.Architecture(), Device: dev.Name, Chip: dev.Chip, Weights: m.WeightBytes(),
+		KVType: c.KVType, Reps: c.Reps, Rows: []bench.Result{}}
+	r.Version, _ = programVersion()
 	if r.Bandwidth, err = m.Bandwidth(ctx); err != nil {
 		return fmt.Errorf("measuring the memory: %w", err)
 	}
@@ -105,6 +109,11 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		bar.count(i+1, len(tests), t.String())
 	}
 	bar.done()
+	if c.SVG != "" {
+		if err := writeFile(c.SVG, r.writeSVG); err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.JSON:
 		e := json.NewEncoder(std.out)
@@ -112,6 +121,8 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		return e.Encode(r)
 	case c.CSV:
 		return r.writeCSV(std.out)
+	case c.MD:
+		return r.writeMarkdown(std.out)
 	}
 	return r.print(std.out)
 }
@@ -129,37 +140,4 @@ func (c *benchModelCmd) tests() (tests []bench.Test) {
 		}
 	}
 	return tests
-}
-
-func (r *benchReport) print(out io.Writer) error {
-	fmt.Fprintf(out, "%s (%s, %.2f GB) on %s %s", r.Model, r.Arch, float64(r.Weights)/1e9, r.Device, r.Chip)
-	if r.Bandwidth > 0 {
-		fmt.Fprintf(out, ", memory %.1f GB/s as measured", r.Bandwidth/1e9)
-	}
-	fmt.Fprintln(out)
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "TEST\tDEPTH\tBATCH\tTOK/S\tGB/S\tOF MEMORY\n")
-	for _, x := range r.Rows {
-		rated, share := "", ""
-		if x.Kind == bench.Decode {
-			rated = fmt.Sprintf("%.2f", x.Rated/1e9)
-		}
-		if x.Share > 0 {
-			share = fmt.Sprintf("%.1f %%", 100*x.Share)
-		}
-		fmt.Fprintf(w, "%v\t%d\t%d\t%.2f ± %.2f\t%s\t%s\n", x.Test, x.Depth, x.Batch, x.Rate, x.Deviation, rated, share)
-	}
-	return w.Flush()
-}
-
-func (r *benchReport) writeCSV(out io.Writer) error {
-	w := csv.NewWriter(out)
-	w.Write([]string{"model", "architecture", "device", "test", "tokens", "depth", "batch", "tokens_per_second", "standard_deviation", "bytes_per_second", "bandwidth_share"})
-	f := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
-	for _, x := range r.Rows {
-		w.Write([]string{r.Model, r.Arch, r.Device, x.Kind, strconv.Itoa(x.Tokens), strconv.Itoa(x.Depth), strconv.Itoa(x.Batch),
-			f(x.Rate), f(x.Deviation), f(x.Rated), f(x.Share)})
-	}
-	w.Flush()
-	return w.Error()
 }

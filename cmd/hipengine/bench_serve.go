@@ -50,7 +50,8 @@ func (c *benchServeCmd) plan() (bench.Options, error) {
 		flag     string
 		values   []int
 		low, top int
-	}{{"--streams", c.Streams, 0, 1024}, {"--requests", []int{c.Requests}, 1, 1 << 20}, {"--prompt-words", []int{c.Prompt}, 1, 1 << 20},
+	}{{"--streams", c.Streams, 0, 1024}, {"--requests", []int{c.Requests}, 1, 1 << 20}, {"--prompt-words",
+		[]int{c.Prompt}, 1, 1 << 20},
 		{"--answer-tokens", []int{c.Tokens}, 1, hipengine.MaxContext}, {"--shared-words", []int{c.Shared}, 0, 1 << 20},
 		{"--shared-streams", []int{c.SharedStreams}, 1, 1024}, {"--turns", []int{c.Turns}, 0, 1 << 16},
 		{"--system-words", []int{c.System}, 0, 1 << 20}, {"--turn-words", []int{c.TurnWords}, 1, 1 << 20},
@@ -63,11 +64,14 @@ func (c *benchServeCmd) plan() (bench.Options, error) {
 	}
 	streams := slices.DeleteFunc(slices.Clone(c.Streams), func(n int) bool { return n == 0 })
 	if len(streams) == 0 && c.Shared == 0 && c.Turns == 0 {
-		return bench.Options{}, usageError{errors.New("--streams 0, --shared-words 0 and --turns 0 leave nothing to measure")}
+		return bench.Options{},
+			usageError{errors.New("--streams 0, --shared-words 0 and --turns 0 leave nothing to measure")}
 	}
-	return bench.Options{Seed: c.Seed, Streams: streams, Requests: c.Requests, Words: c.Prompt, Tokens: c.Tokens, EOS: c.EOS,
-		SharedWords: c.Shared, SharedStreams: c.SharedStreams, Turns: c.Turns, AgentSystem: c.System, AgentWords: c.TurnWords,
-		ColdEvery: c.ColdEvery}, nil
+	return bench.Options{Seed: c.Seed, Streams: streams, Requests: c.Requests, Words: c.Prompt, Tokens: c.Tokens,
+		EOS:         c.EOS,
+		SharedWords: c.Shared, SharedStreams: c.SharedStreams, Turns: c.Turns, AgentSystem: c.System,
+		AgentWords: c.TurnWords,
+		ColdEvery:  c.ColdEvery}, nil
 }
 
 // Run executes the command.
@@ -101,7 +105,8 @@ func (c *benchServeCmd) Run(ctx context.Context, std stdio) error {
 }
 
 // measure measures the server at URL, or servers of our own.
-func (c *benchServeCmd) measure(ctx context.Context, o bench.Options, std stdio) (r *bench.Report, device string, err error) {
+func (c *benchServeCmd) measure(ctx context.Context, o bench.Options, std stdio) (r *bench.Report, device string,
+	err error) {
 	bar := newProgress(std.err, "measuring")
 	defer bar.done()
 	if strings.Contains(c.Target, "://") {
@@ -145,7 +150,8 @@ func (c *benchServeCmd) measure(ctx context.Context, o bench.Options, std stdio)
 
 // serve serves the model on a port of its own, for sequences of at most length tokens (0 for its own length) unless the
 // flags say how long, and measures it.
-func (c *benchServeCmd) serve(ctx context.Context, o bench.Options, streams, length int, bar *progress, std stdio) (*bench.Report, string, error) {
+func (c *benchServeCmd) serve(ctx context.Context, o bench.Options, streams, length int, bar *progress,
+	std stdio) (*bench.Report, string, error) {
 	h, err := c.host(std.err)
 	if err != nil {
 		return nil, "", err
@@ -244,7 +250,8 @@ func (r *benchServeReport) print(out io.Writer) error {
 	}
 	for i, l := range loads {
 		fmt.Fprintf(w, "%s\t%d\t%.1f", names[i], l.Requests, l.Rate)
-		for _, v := range []float64{l.First.P50, l.First.P90, l.First.P99, l.Between.Mean, l.Between.P50, l.Between.P90, l.Between.P99} {
+		for _, v := range []float64{l.First.P50, l.First.P90, l.First.P99, l.Between.Mean, l.Between.P50,
+			l.Between.P90, l.Between.P99} {
 			fmt.Fprintf(w, "\t%s", milliseconds(v))
 		}
 		fmt.Fprintf(w, "\t%.2f\t%s\n", l.Slowest, share(l.Cached, l.Prompt))

@@ -28,9 +28,11 @@ func (r *benchServeReport) loadPlots() []*plot {
 	if len(r.Load) == 0 {
 		return nil
 	}
-	rate := &plot{title: "Throughput", x: "streams", y: "tokens per second", bars: true, series: []plotSeries{{name: "tokens per second"}}}
+	rate := &plot{title: "Throughput", x: "streams", y: "tokens per second", bars: true,
+		series: []plotSeries{{name: "tokens per second"}}}
 	quantiles := func(title string, of func(bench.Load) bench.Times) *plot {
-		p := &plot{title: title, x: "streams", y: "milliseconds", log: true, series: []plotSeries{{name: "p50"}, {name: "p90"}, {name: "p99"}}}
+		p := &plot{title: title, x: "streams", y: "milliseconds", log: true, series: []plotSeries{{name: "p50"},
+			{name: "p90"}, {name: "p99"}}}
 		for _, l := range r.Load {
 			t := of(l)
 			p.places = append(p.places, fmt.Sprint(l.Streams))
@@ -84,7 +86,8 @@ func agentPlots(turns []bench.Turn) []*plot {
 var benchServePage = template.Must(template.New("bench serve").Funcs(template.FuncMap{
 	"ms": milliseconds, "share": share, "svg": (*plot).svg, "title": func(p *plot) string { return p.title },
 	"one": func(i int) int { return i + 1 },
-	"f":   func(x float64) string { return fmt.Sprintf("%.1f", x) }, "f2": func(x float64) string { return fmt.Sprintf("%.2f", x) },
+	"f":   func(x float64) string { return fmt.Sprintf("%.1f", x) },
+	"f2":  func(x float64) string { return fmt.Sprintf("%.2f", x) },
 }).Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}}: bench serve</title>
 <style>
@@ -102,23 +105,30 @@ polyline.s0{stroke:var(--s0)}polyline.s1{stroke:var(--s1)}polyline.s2{stroke:var
 @media(max-width:30em){.plots{grid-template-columns:1fr}}
 </style></head><body>
 <h1>{{.Title}}</h1>
-<p class="soft">hipengine bench serve {{.R.Version}}, {{.Start}}. Times are a client's, from sending a request to reading a piece of the answer.</p>
+<p class="soft">hipengine bench serve {{.R.Version}},
+	{{.Start}}. Times are a client's, from sending a request to reading a piece of the answer.</p>
 {{if .Loads}}<h2>Load</h2>
-{{with .R.Options}}<p>Each stream sent {{.Requests}} requests of {{.Words}} words, one after the other, and read answers of up to {{.Tokens}} tokens.
+{{with .R.Options}}<p>Each stream sent {{.Requests}} requests of {{.Words}} words, one after the other,
+	and read answers of up to {{.Tokens}} tokens.
 {{if .SharedWords}}In the row “shared”, all prompts begin with the same {{.SharedWords}} words.{{end}}</p>{{end}}
 <div class="plots">{{range .LoadPlots}}<figure><h3>{{title .}}</h3>{{svg .}}</figure>
 {{end}}</div>
 <table><tr><th rowspan="2">streams</th><th rowspan="2">requests</th><th rowspan="2">failed</th><th rowspan="2">tokens/s</th><th colspan="3" class="group">first token, ms</th><th colspan="4" class="group">between tokens, ms</th><th rowspan="2">slowest<br>/ median</th><th rowspan="2">prompt tokens</th><th rowspan="2">kept</th></tr>
 <tr><th style="text-align:right;padding-left:.65em">p50</th><th>p90</th><th>p99</th><th>mean</th><th>p50</th><th>p90</th><th>p99</th></tr>
-{{range $i, $l := .Loads}}<tr><td>{{index $.Names $i}}</td><td>{{.Requests}}</td><td>{{.Errors}}</td><td>{{f .Rate}}</td><td>{{ms .First.P50}}</td><td>{{ms .First.P90}}</td><td>{{ms .First.P99}}</td><td>{{ms .Between.Mean}}</td><td>{{ms .Between.P50}}</td><td>{{ms .Between.P90}}</td><td>{{ms .Between.P99}}</td><td>{{f2 .Slowest}}</td><td>{{.Prompt}}</td><td>{{share .Cached .Prompt}}</td></tr>
+{{range $i,
+	$l := .Loads}}<tr><td>{{index $.Names $i}}</td><td>{{.Requests}}</td><td>{{.Errors}}</td><td>{{f .Rate}}</td><td>{{ms .First.P50}}</td><td>{{ms .First.P90}}</td><td>{{ms .First.P99}}</td><td>{{ms .Between.Mean}}</td><td>{{ms .Between.P50}}</td><td>{{ms .Between.P90}}</td><td>{{ms .Between.P99}}</td><td>{{f2 .Slowest}}</td><td>{{.Prompt}}</td><td>{{share .Cached .Prompt}}</td></tr>
 {{if .FirstError}}<tr><td colspan="14">first error: {{.FirstError}}</td></tr>{{end}}{{end}}</table>{{end}}
 {{if .Turns}}<h2>A conversation that grows</h2>
-{{with .R.Options}}<p>As agents do, each of {{.Turns}} turns sends all messages before it again, and {{.AgentWords}} words more; the first begins with {{.AgentSystem}} words.
-“With a new beginning” is a conversation of the same length whose first words the server has not seen, so that nothing of it is kept.</p>{{end}}
+{{with .R.Options}}<p>As agents do, each of {{.Turns}} turns sends all messages before it again,
+	and {{.AgentWords}} words more; the first begins with {{.AgentSystem}} words.
+“With a new beginning” is a conversation of the same length whose first words the server has not seen,
+	so that nothing of it is kept.</p>{{end}}
 <div class="plots">{{range .AgentPlots}}<figure><h3>{{title .}}</h3>{{svg .}}</figure>
 {{end}}</div>
-<table><tr><th>turn</th><th>prompt tokens</th><th>kept</th><th>answer tokens</th><th>first token, ms</th><th>new beginning, ms</th></tr>
-{{range $i, $t := .Turns}}<tr><td>{{one $i}}</td><td>{{.Prompt}}</td><td>{{.Cached}}</td><td>{{.Generated}}</td><td>{{ms .First}}</td><td>{{if .Cold}}{{ms .Cold}}{{end}}</td></tr>
+<table><tr><th>turn</th><th>prompt tokens</th><th>kept</th><th>answer tokens</th><th>first token,
+	ms</th><th>new beginning, ms</th></tr>
+{{range $i,
+	$t := .Turns}}<tr><td>{{one $i}}</td><td>{{.Prompt}}</td><td>{{.Cached}}</td><td>{{.Generated}}</td><td>{{ms .First}}</td><td>{{if .Cold}}{{ms .Cold}}{{end}}</td></tr>
 {{end}}</table>{{end}}
 </body></html>
 `))

@@ -13,15 +13,17 @@ import (
 	"testing"
 )
 
-var quickBench = []string{"--streams", "1,3", "--requests", "2", "--prompt-words", "8", "--answer-tokens", "6", "--shared-words", "40",
+var quickBench = []string{"--streams", "1,3", "--requests", "2", "--prompt-words", "8", "--answer-tokens", "6",
+	"--shared-words", "40",
 	"--shared-streams", "2", "--turns", "4", "--system-words", "30", "--turn-words", "5", "--cold-every", "2"}
 
-// TestBenchServe measures Ember on a server of its own, and on one that runs; the conversation's turns must be found in the
-// cache.
+// TestBenchServe measures Ember on a server of its own, and on one that runs; the conversation's turns must be found in
+// the cache.
 func TestBenchServe(t *testing.T) {
 	_, url := startServer(t, "ember", q4, "--api-key", "k")
 	page := filepath.Join(t.TempDir(), "report.html")
-	for _, target := range [][]string{{"ember", "--device", "cpu"}, {url, "--api-key", "k", "--served-model", "ember-Q4_K_M", "--html", page}} {
+	for _, target := range [][]string{{"ember", "--device", "cpu"}, {url, "--api-key", "k", "--served-model",
+		"ember-Q4_K_M", "--html", page}} {
 		r := command(t, "", append(append([]string{"bench", "serve"}, target...), append(quickBench, "--json")...)...)
 		var b benchServeReport
 		if err := json.Unmarshal([]byte(r.out), &b); r.code != 0 || err != nil {
@@ -31,12 +33,14 @@ func TestBenchServe(t *testing.T) {
 			t.Fatalf("%v: %s", target, r.out)
 		}
 		for _, l := range append(b.Load, *b.Shared) {
-			if l.Requests != 2*l.Streams || l.Errors != 0 || l.Generated != 6*l.Requests || l.First.P50 <= 0 || l.Rate <= 0 {
+			if l.Requests != 2*l.Streams || l.Errors != 0 || l.Generated != 6*l.Requests || l.First.P50 <= 0 ||
+				l.Rate <= 0 {
 				t.Errorf("%v: %+v", target, l)
 			}
 		}
 		if b.Shared.Cached == 0 { // how much is kept, the cache decides
-			t.Errorf("%v: of %d tokens of prompts that begin alike, %d were cached", target, b.Shared.Prompt, b.Shared.Cached)
+			t.Errorf("%v: of %d tokens of prompts that begin alike, %d were cached", target, b.Shared.Prompt,
+				b.Shared.Cached)
 		}
 		for i, turn := range b.Agent.Turns {
 			if i > 0 && turn.Cached == 0 || (turn.Cold > 0) != (i%2 == 1) {
@@ -49,13 +53,16 @@ func TestBenchServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkPage(t, string(text))
-	for _, want := range []string{"ember-Q4_K_M at " + url, "Throughput", "A conversation that grows", "prefers-color-scheme:dark"} {
+	for _, want := range []string{"ember-Q4_K_M at " + url, "Throughput", "A conversation that grows",
+		"prefers-color-scheme:dark"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report has no %q", want)
 		}
 	}
-	r := command(t, "", "bench", "serve", url, "--api-key", "k", "--streams", "2", "--requests", "1", "--answer-tokens", "2", "--turns", "0", "--shared-words", "0")
-	if r.code != 0 || !strings.Contains(r.out, "ember at "+url) || !strings.Contains(r.out, "STREAMS") || strings.Contains(r.out, "TURN") {
+	r := command(t, "", "bench", "serve", url, "--api-key", "k", "--streams", "2", "--requests", "1",
+		"--answer-tokens", "2", "--turns", "0", "--shared-words", "0")
+	if r.code != 0 || !strings.Contains(r.out, "ember at "+url) || !strings.Contains(r.out, "STREAMS") ||
+		strings.Contains(r.out, "TURN") {
 		t.Errorf("exit %d, %s %s", r.code, r.out, r.errOut)
 	}
 }
@@ -87,7 +94,9 @@ func checkPage(t *testing.T, page string) {
 				continue
 			}
 			for _, a := range e.Attr {
-				limit := map[string]float64{"x": plotWidth, "x1": plotWidth, "x2": plotWidth, "cx": plotWidth, "y": plotHeight, "y1": plotHeight, "y2": plotHeight, "cy": plotHeight, "height": plotHeight}[a.Name.Local]
+				limit := map[string]float64{"x": plotWidth, "x1": plotWidth, "x2": plotWidth, "cx": plotWidth,
+					"y": plotHeight, "y1": plotHeight, "y2": plotHeight, "cy": plotHeight,
+					"height": plotHeight}[a.Name.Local]
 				var v float64
 				if _, err := fmt.Sscan(a.Value, &v); limit > 0 && (err != nil || v < 0 || v > limit) {
 					t.Errorf("picture %d: %s %s=%s is outside", pictures, e.Name.Local, a.Name.Local, a.Value)
@@ -107,13 +116,17 @@ func TestBenchServeErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"--requests", "0"}, 2, "--requests"}, {[]string{"--streams=-1"}, 2, "--streams"}, {[]string{"--streams", "0", "--shared-words", "0", "--turns", "0"}, 2, "nothing to measure"},
-		{[]string{"--served-model", "x"}, 2, "--served-model"}, {[]string{"http://127.0.0.1:1"}, 1, "connection refused"}, {[]string{"ftp://x"}, 1, "no address"},
+		{[]string{"--requests", "0"}, 2, "--requests"}, {[]string{"--streams=-1"}, 2, "--streams"},
+		{[]string{"--streams", "0", "--shared-words", "0", "--turns", "0"}, 2, "nothing to measure"},
+		{[]string{"--served-model", "x"}, 2, "--served-model"}, {[]string{"http://127.0.0.1:1"}, 1,
+			"connection refused"}, {[]string{"ftp://x"}, 1, "no address"},
 		{[]string{"no/such.gguf"}, 1, "no/such.gguf"},
 		// A context that the requests do not fit into.
-		{[]string{"--device", "cpu", "--ctx", "64", "--streams", "1", "--turns", "0", "--shared-words", "0"}, 1, "status 400"},
+		{[]string{"--device", "cpu", "--ctx", "64", "--streams", "1", "--turns", "0", "--shared-words", "0"}, 1,
+			"status 400"},
 	} {
-		if r := command(t, "", append([]string{"bench", "serve"}, c.args...)...); r.code != c.code || !strings.Contains(r.errOut, c.want) {
+		if r := command(t, "", append([]string{"bench", "serve"}, c.args...)...); r.code != c.code ||
+			!strings.Contains(r.errOut, c.want) {
 			t.Errorf("%v: exit %d, %s", c.args, r.code, r.errOut)
 		}
 	}
@@ -125,7 +138,8 @@ func TestBenchConfig(t *testing.T) {
 	for command, want := range map[string][]string{"bench": {"pp [3]", "reps 7"}, "bench serve": {"turns 9"}} {
 		code, file, out, errOut := settings(t, text, append([]string{"config"}, strings.Fields(command)...)...)
 		for _, w := range want {
-			if line := strings.Fields(w + " " + file); code != 0 || !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(line, " ")) {
+			if line := strings.Fields(w + " " + file); code != 0 || !strings.Contains(strings.Join(strings.Fields(out),
+				" "), strings.Join(line, " ")) {
 				t.Errorf("%s: %d, no %q in %s %s", command, code, line, out, errOut)
 			}
 		}
@@ -138,7 +152,8 @@ func TestBenchConfig(t *testing.T) {
 // TestPlotScale puts all values between the first and the last tick, and the ticks in order.
 func TestPlotScale(t *testing.T) {
 	for _, log := range []bool{false, true} {
-		for _, values := range [][]float64{{1}, {0, 0}, {.0003, 7}, {99.9, 100}, {5, 5000, math.NaN()}, {1e-9, 1e9}, {math.Inf(1), 3}, {2, 5, 10}} {
+		for _, values := range [][]float64{{1}, {0, 0}, {.0003, 7}, {99.9, 100}, {5, 5000, math.NaN()}, {1e-9, 1e9},
+			{math.Inf(1), 3}, {2, 5, 10}} {
 			p := &plot{log: log, places: make([]string, len(values)), series: []plotSeries{{values: values}}}
 			ticks, y := p.scale()
 			for i, tick := range ticks {

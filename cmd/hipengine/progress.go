@@ -35,7 +35,12 @@ func (p *progress) update(done, total int64) {
 		p.shown = now
 		rate := float64(done) / now.Sub(p.start).Seconds()
 		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-		fmt.Fprintf(p.w, "\r\x1b[K%s: %d %% of %.1f GB, %.2f GB/s, %v left", p.what, 100*done/total, float64(total)/1e9, rate/1e9, left)
+		speed := fmt.Sprintf("%.2f GB/s", rate/1e9)
+		if rate < 1e8 {
+			speed = fmt.Sprintf("%.1f MB/s", rate/1e6)
+		}
+		fmt.Fprintf(p.w, "\r\x1b[K%s: %d %% of %.1f GB, %s, %v left", p.what, 100*done/total, float64(total)/1e9,
+			speed, left)
 	}
 }
 

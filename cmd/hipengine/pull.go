@@ -19,6 +19,7 @@ import (
 // pullCmd fetches a model.
 type pullCmd struct {
 	Model       string `arg:"" placeholder:"hf:OWNER/NAME:QUANT" help:"hf:OWNER/NAME, with @REVISION behind it, and with :QUANT (Q4_K_M) or /FILE behind that."`
+	Verify      bool   `help:"Read again what is in the cache, and fetch it anew if it is damaged."`
 	Connections int    `default:"4" help:"Parts of a file that are fetched at the same time, at most 16."`
 }
 
@@ -31,7 +32,7 @@ func (c *pullCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usageError{err}
 	}
-	path, err := pull(ctx, r, c.Connections, std.err)
+	path, err := pull(ctx, r, c.Connections, c.Verify, std.err)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (c *pullCmd) Run(ctx context.Context, std stdio) error {
 }
 
 // pull fetches a model into the cache, with progress on log, and returns its path.
-func pull(ctx context.Context, r hub.Ref, connections int, log io.Writer) (string, error) {
+func pull(ctx context.Context, r hub.Ref, connections int, verify bool, log io.Writer) (string, error) {
 	client, err := hub.DefaultClient()
 	if err != nil {
 		return "", err
@@ -48,9 +49,20 @@ func pull(ctx context.Context, r hub.Ref, connections int, log io.Writer) (strin
 	bar := newProgress(log, "fetching "+r.String())
 	defer bar.done()
 	version, _ := programVersion()
-	client.Agent, client.Connections, client.Progress = "hipengine/"+version, connections, bar.update
+	client.Agent, client.Connections, client.Verify = "hipengine/"+version, connections, verify
 	client.Log = func(message string) { fmt.Fprintf(log, "hipengine: %s\n", message) }
-	return client.Pull(ctx, hub.DefaultCache(), r)
+	var came int64
+	client.Progress = func(done, total int64) {
+		came = done
+		bar.update(done, total)
+	}
+	path, err := client.Pull(ctx, hub.DefaultCache(), r)
+	bar.done()
+	if err == nil && came > 0 {
+		fmt.Fprintf(log, "hipengine: fetched %.2f GB of %v in %v\n", float64(came)/1e9, r,
+			time.Since(bar.start).Round(time.Second))
+	}
+	return path, err
 }
 
 // fetch fetches those of the named models that are missing, if the flag --pull says so.
@@ -66,7 +78,7 @@ func (f modelFlags) fetch(ctx context.Context, log io.Writer, names ...string) e
 		if _, err := hub.DefaultCache().Find(r); err == nil {
 			continue
 		}
-		if _, err := pull(ctx, r, 0, log); err != nil {
+		if _, err := pull(ctx, r, 0, false, log); err != nil {
 			return err
 		}
 	}

@@ -68,9 +68,8 @@ func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 			folder = hipengine.ModelFolder()
 		}
 		missing := &hipengine.NotFoundError{Name: c.Model, Folder: folder, Similar: similar}
-		return "", "",
-			usageError{fmt.Errorf("%w; if it is a word of the prompt, name the model: hipengine run ember %s ...",
-				missing, c.Model)}
+		return "", "", usageError{fmt.Errorf("%w; if it is the first word of a prompt, name the model before it: "+
+			"hipengine run ember %s", missing, c.Model)}
 	}
 	fmt.Fprintln(log, "hipengine: no MODEL is named: Ember answers, the small model that is built in")
 	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " "), nil

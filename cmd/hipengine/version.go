@@ -21,8 +21,10 @@ func (versionCmd) Run(std stdio) error {
 	if commit != "" {
 		commit = " " + commit
 	}
-	_, err := fmt.Fprintf(std.out, "hipengine %s%s\n%s %s/%s\narchitectures: %s\nweight types: %s\n", version, commit,
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(hipengine.Architectures(), " "), strings.Join(hipengine.WeightTypes(), " "))
+	list := func(names []string) string { return strings.Join(names, " ") }
+	_, err := fmt.Fprintf(std.out, "hipengine %s%s\n%s %s/%s\nGPU targets: %s\narchitectures: %s\nweight types: %s\n", version,
+		commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, list(hipengine.Targets()), list(hipengine.Architectures()),
+		list(hipengine.WeightTypes()))
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/runner"
@@ -32,7 +33,10 @@ type Result struct {
 	Test
 	Rate      float64   `json:"tokens_per_second"` // of all sequences, mean
 	Deviation float64   `json:"standard_deviation"`
-	Samples   []float64 `json:"samples"`
+	Median    float64   `json:"median"`
+	Min       float64   `json:"min"`
+	Max       float64   `json:"max"`
+	Samples   []float64 `json:"samples"`                  // in the order of measuring
 	Bytes     float64   `json:"bytes_per_step,omitempty"` // that a step of Decode must read or write
 	Rated     float64   `json:"bytes_per_second,omitempty"`
 	Share     float64   `json:"bandwidth_share,omitempty"` // of the memory's
@@ -52,6 +56,7 @@ func Measure(ctx context.Context, r *runner.Runner, t Test, reps int, traffic Tr
 		}
 	}
 	res.Rate, res.Deviation = meanAndDeviation(res.Samples)
+	res.Median, res.Min, res.Max = spread(res.Samples)
 	if t.Kind == Decode {
 		res.Bytes = traffic.Step(t.Batch, float64(t.Depth)+float64(t.Tokens)/2)
 		res.Rated = res.Bytes * res.Rate / float64(t.Batch)
@@ -124,6 +129,13 @@ func once(ctx context.Context, r *runner.Runner, test Test) (float64, error) {
 		}
 	}
 	return float64(test.Tokens*test.Batch) / time.Since(start).Seconds(), nil
+}
+
+// spread returns the median, the least and the largest of x, which is not empty.
+func spread(x []float64) (median, least, largest float64) {
+	sorted := slices.Sorted(slices.Values(x))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]
 }
 
 // meanAndDeviation returns the mean of x and its standard deviation, 0 for a single one.

@@ -13,8 +13,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// TestStepHidden multiplies hidden states by the output matrix and expects the logits of the same tokens, cut into other
-// steps; padding and what else is in the step change no bit, and no logits cross to the host.
+// TestStepHidden multiplies hidden states by the output matrix and expects the logits of the same tokens, cut into
+// other steps; padding and what else is in the step change no bit, and no logits cross to the host.
 func TestStepHidden(t *testing.T) {
 	l := load(t, "llama")
 	embd := l.m.Params().Embd

@@ -111,7 +111,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if o.Limit > 0 && (free < 0 || free > o.Limit) {
 		free = o.Limit
 	}
-	at := func(o Options) (Memory, error) {
+	// at is what o needs, with or without plans.
+	at := func(o Options, plans bool) (Memory, error) {
 		mem := Memory{Device: dev.Info().Name, Weights: weights, Free: free, Context: o.Context, Seqs: o.Seqs}
 		ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)
 		if err != nil {
@@ -122,27 +123,45 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			states[t.Name] = t
 			mem.State += sizes[i]
 		}
-		if caps.PlanBytes != nil {
-			mem.Plans, err = o.planBytes(caps, m, w, states, largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab)))
+		if caps.PlanBytes != nil && plans {
+			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab))
+			mem.Plans, err = o.planBytes(caps, m, w, states, keys)
 		}
 		return mem, err
 	}
-	mem, err := at(full)
+	mem, err := at(full, true)
 	if err != nil || mem.Err() == nil || weights >= free {
 		return mem, err
 	}
-	// What is needed grows with the context, so the first page count that is too large can be searched for.
-	pages := sort.Search(pagesFor(full.Context), func(n int) bool {
+	// fits reports whether a number of pages fits beside plans of a size, or, if that is negative, beside their own.
+	fits := func(pages int, plans int64) bool {
 		smaller := o
-		smaller.Context, smaller.Pages = min(full.Context, (n+1)*PageSize), 0
-		var tried Memory
-		if smaller, err = smaller.with(m.Params()); err == nil {
-			tried, err = at(smaller)
+		smaller.Context, smaller.Pages = min(full.Context, pages*PageSize), 0
+		smaller, err := smaller.with(m.Params())
+		if err != nil {
+			return false
 		}
-		return err != nil || tried.Err() != nil
-	})
-	mem.Fits = min(full.Context, pages*PageSize)
+		tried, err := at(smaller, false)
+		if err == nil && plans < 0 && tried.Err() == nil {
+			tried, err = at(smaller, true)
+		}
+		tried.Plans = max(tried.Plans, plans)
+		return err == nil && tried.Err() == nil
+	}
+	mem.Fits = min(full.Context, mostPages(pagesFor(full.Context), mem.Plans, fits)*PageSize)
 	return mem, nil
+}
+
+// mostPages returns how many pages fit, where all do not. What is needed grows with the context. Plans take time to make and
+// grow little, so that what fits beside the largest is where to begin.
+func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int {
+	low := sort.Search(all, func(n int) bool { return !fits(n+1, plans) })
+	step := 1
+	for low+step < all && fits(low+step, -1) {
+		low += step
+		step *= 2
+	}
+	return low + sort.Search(min(step, all-low)-1, func(n int) bool { return !fits(low+n+1, -1) })
 }
 
 // FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that o has

@@ -29,6 +29,7 @@ func Examine(o Options) *Report {
 	r.permissions(t, o.Open)
 	r.cards()
 	r.hip()
+	r.hide(t)
 	r.known()
 	r.gtt(t, o.GTT)
 	r.bars()
@@ -40,17 +41,12 @@ func Examine(o Options) *Report {
 
 // choose names the usable cards as --device does, and the one that auto takes: the order is that of the program.
 func (r *Report) choose() {
-	n := 0
 	var usable []*GPU
-	for _, g := range r.GPUs {
-		if g.Node < 0 {
-			continue
-		}
+	for n, g := range r.visible {
 		if g.Problem == "" {
 			g.Device = fmt.Sprintf("hip:%d", n)
 			usable = append(usable, g)
 		}
-		n++
 	}
 	slices.SortStableFunc(usable, func(a, b *GPU) int {
 		rank := func(g *GPU) []int64 {

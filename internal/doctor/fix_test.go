@@ -58,7 +58,8 @@ func TestFixes(t *testing.T) {
 			"ubuntu": grub("ttm.pages_limit=28573696") + "update-grub\nsudo reboot",
 			"fedora": `sudo grubby --update-kernel=ALL --args="ttm.pages_limit=28573696"` + "\nsudo reboot",
 			"arch":   grub("ttm.pages_limit=28573696") + "grub-mkconfig -o /boot/grub/grub.cfg\nsudo reboot",
-			"other":  "add ttm.pages_limit=28573696 to the kernel's command line, in the way of your distribution, and reboot",
+			"other": "add ttm.pages_limit=28573696 to the kernel's command line, in the way of your distribution, " +
+				"and reboot",
 		}},
 		{"strix-halo", "IOMMU", map[string]string{
 			"fedora": `sudo grubby --update-kernel=ALL --args="amd_iommu=off"` + "\nsudo reboot",
@@ -130,6 +131,19 @@ func TestVariants(t *testing.T) {
 			got != "" {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// TestForeignCard: a card that there are no kernels for is none of a machine's problems.
+func TestForeignCard(t *testing.T) {
+	pci := "sys/bus/pci/devices/0000:03:00.0/"
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	r := Examine(options(fstest.MapFS{
+		pci + "vendor": file("0x1002"), pci + "device": file("0x67df"), pci + "class": file("0x030000"),
+		"sys/module/amdgpu/initstate": file("live"), "proc/self/status": file("Uid:\t1 1 1 1\n")}))
+	if len(r.GPUs) != 1 || r.Problems() != 0 || len(r.Findings) != 1 || r.GPUs[0].Problem == "" ||
+		r.Auto.Device != "cpu" {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -56,6 +56,9 @@ func (r *Report) gpus(t tree, targets []string) {
 		if minor := p["drm_render_minor"]; minor > 0 {
 			g.render = fmt.Sprintf("renderD%d", minor)
 		}
+		if n := p["unique_id"]; n != 0 {
+			g.serial = fmt.Sprintf("%016x", uint64(n))
+		}
 		g.Firmware = map[string]string{}
 		if v := p["fw_version"]; v > 0 {
 			g.Firmware["mec"] = strconv.FormatInt(v, 10)

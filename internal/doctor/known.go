@@ -6,8 +6,7 @@ import (
 )
 
 // kernelFrom are the kernels from which on cards work well. Older ones may have no driver for them, or one of its first
-// months. Sources: release notes of Linux, reports of users of ROCm (issues 6118, 5724 and 5616 of its repository for
-// gfx1151), and for Debian's the changelog of its kernel.
+// months. Sources: release notes of Linux, reports of users of ROCm, and for Debian's the changelog of its kernel.
 var kernelFrom = []struct {
 	prefix string
 	first  [3]int
@@ -20,7 +19,7 @@ var kernelFrom = []struct {
 	{"gfx120", [3]int{6, 13, 0}, "older ones have a driver of its first months"},
 }
 
-// badFirmware are versions that hang. Source: issues 5724 and 6118 of ROCm's repository.
+// badFirmware are versions that hang. Source: reports of users of ROCm.
 var badFirmware = []struct{ target, part, version, text string }{
 	{"gfx1151", "mes", "0x00000083", "hangs the GPU, or makes its queues fault: that of linux-firmware 20251125"},
 }
@@ -28,15 +27,17 @@ var badFirmware = []struct{ target, part, version, text string }{
 // known checks kernels and firmware against those that are known to be bad.
 func (r *Report) known() {
 	kernel := digits(r.System.Kernel)
+	if kernel == [3]int{} {
+		return
+	}
 	seen := map[string]bool{}
 	for _, g := range r.GPUs {
 		for _, k := range kernelFrom {
-			if !strings.HasPrefix(g.Target, k.prefix) || kernel == [3]int{} || slices.Compare(kernel[:],
-				k.first[:]) >= 0 {
+			if !strings.HasPrefix(g.Target, k.prefix) || atLeast(kernel, k.first) {
 				continue
 			}
-			if g.Target == "gfx1151" && strings.Contains(r.System.Kernel, "deb") && slices.Compare(kernel[:], []int{6,
-				12, 117}) >= 0 {
+			debian := strings.Contains(r.System.Kernel, "deb")
+			if g.Target == "gfx1151" && debian && atLeast(kernel, [3]int{6, 12, 117}) {
 				continue // has the change
 			}
 			if !seen[g.Target] {
@@ -50,23 +51,27 @@ func (r *Report) known() {
 		for _, f := range badFirmware {
 			if g.Target == f.target && g.Firmware[f.part] == f.version {
 				r.find(Problem, "firmware", r.distro.newerFirmware(), "%s firmware %s of %s %s",
-					strings.ToUpper(f.part), f.version,
-					g.Name, f.text)
+					strings.ToUpper(f.part), f.version, g.Name, f.text)
 			}
 		}
-		if g.Node >= 0 && !g.cwsr && kernel != [3]int{} && slices.Compare(kernel[:], []int{6, 12, 0}) >= 0 {
-			r.find(Note, "kernel", nil,
-				"the driver does not say how large queues of %s must be, as kernels from 6.12 on do: "+
-					"it is not the kernel's own", g.Name)
+		if g.Node >= 0 && !g.cwsr && atLeast(kernel, [3]int{6, 12, 0}) {
+			r.find(Note, "kernel", nil, "the driver does not say how large queues of %s must be, as kernels from 6.12 "+
+				"on do: it is not the kernel's own", g.Name)
 		}
 	}
 }
+
+// atLeast reports whether a version is another or later.
+func atLeast(version, first [3]int) bool { return slices.Compare(version[:], first[:]) >= 0 }
 
 func (d distro) newerKernel() []string {
 	switch d.kind {
 	case "debian":
 		return []string{"sudo apt install -t " + debianBackports(d.version) + " linux-image-amd64", "sudo reboot"}
 	case "ubuntu":
+		if d.version == "" {
+			return []string{"sudo apt update && sudo apt full-upgrade", "sudo reboot"}
+		}
 		return []string{"sudo apt install linux-generic-hwe-" + d.version, "sudo reboot"}
 	case "fedora":
 		return []string{"sudo dnf upgrade kernel", "sudo reboot"}
@@ -102,12 +107,16 @@ func (d distro) newerFirmware() []string {
 func (r *Report) cards() {
 	for _, g := range r.GPUs {
 		switch {
-		case g.Node < 0 && g.Problem == "" && r.System.Driver != "not loaded":
+		case g.Target == "":
+			g.Problem = "it is none of the GPUs that this program knows"
+			r.find(Note, "kernels", nil, "%s (%s) is none of the GPUs that this program knows, which are RDNA3, RDNA3.5 "+
+				"and RDNA4", g.Name, g.PCI)
+		case g.Node < 0 && g.Kernels && g.Problem == "" && r.System.Driver != "not loaded":
 			g.Problem = "the driver does not compute on it"
 			r.find(Problem, "driver", []string{"sudo dmesg | grep -iE 'kfd|amdgpu'"},
-				"%s (%s) has no node in the topology of KFD: the kernel is older than the card, PCIe atomics do not reach its slot, "+
-					"or its firmware is missing; the kernel's log says which", g.Name, g.PCI)
-		case g.Target != "" && !g.Kernels:
+				"%s (%s) has no node in the topology of KFD: the kernel is older than the card, PCIe atomics do not "+
+					"reach its slot, or its firmware is missing; the kernel's log says which", g.Name, g.PCI)
+		case !g.Kernels:
 			g.Problem = "this program has no kernels for " + g.Target // whatever else there is
 			r.find(Note, "kernels", nil, "%s is %s, for which this program has no kernels", g.Name, g.Target)
 		}
@@ -116,15 +125,9 @@ func (r *Report) cards() {
 
 // environment checks variables that change what programs see of the GPUs.
 func (r *Report) environment(t tree) {
-	if v := t.environ("HSA_OVERRIDE_GFX_VERSION"); v != "" {
+	if v, _ := t.environ("HSA_OVERRIDE_GFX_VERSION"); v != "" {
 		r.find(Warning, "environment", []string{"unset HSA_OVERRIDE_GFX_VERSION"},
-			"HSA_OVERRIDE_GFX_VERSION=%s makes the runtime "+
-				"take the card for another, whose kernels may count on more registers than it has. This program has kernels for each", v)
-	}
-	for _, name := range []string{"HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES",
-		"GPU_DEVICE_ORDINAL"} {
-		if v := t.environ(name); v != "" {
-			r.find(Note, "environment", nil, "%s=%s hides GPUs from this program, and numbers the others anew", name, v)
-		}
+			"HSA_OVERRIDE_GFX_VERSION=%s makes the runtime take the card for another, whose kernels may count on more "+
+				"registers than it has. This program has kernels for each", v)
 	}
 }

@@ -41,7 +41,7 @@ func (r *Report) libraries(t tree) {
 	}
 	add(loader...)
 	add("opt/rocm/lib", "opt/rocm*/lib", "opt/rocm/core-*/lib")
-	if file := t.environ("HIPENGINE_HIP_LIBRARY"); file != "" {
+	if file, _ := t.environ("HIPENGINE_HIP_LIBRARY"); file != "" {
 		v := digits(strings.TrimPrefix(path.Base(file), hipName))
 		found = slices.Insert(found, 0, Runtime{Path: file, Version: fmt.Sprintf("%d.%d", v[0], v[1]), major: v[0],
 			minor: v[1]})

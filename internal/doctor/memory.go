@@ -8,21 +8,22 @@ import (
 // pagesPerGiB is in units of ttm.pages_limit.
 const pagesPerGiB = 1 << 30 / 4096
 
-// gtt checks how much of the host's memory an integrated GPU may use. want is what the user asks for in bytes, 0 for
-// what is sensible.
-func (r *Report) gtt(t tree, want int64) {
+// gtt checks how much of the host's memory an integrated GPU may use. asked is what the user wants in bytes, 0 for what
+// is sensible.
+func (r *Report) gtt(t tree, asked int64) {
 	for _, g := range r.GPUs {
 		if !g.Integrated || !g.Kernels || g.GTT == 0 {
 			continue
 		}
-		asked := want > 0
-		if !asked {
+		want, severity := asked, Note
+		if asked == 0 {
+			severity = Warning
 			if want = sensibleGTT(r.Memory.Total); g.Target != "gfx1151" || g.Usable >= want*9/10 {
 				continue // small ones serve displays beside another card, more often than not
 			}
 		}
 		gibs := (want + 1<<30 - 1) >> 30
-		if asked && want > r.Memory.Total-2<<30 {
+		if want > r.Memory.Total-2<<30 {
 			r.find(Warning, "GTT", nil,
 				"%s of GTT were asked for, and the host has %s: 2 GiB at least must stay for the rest",
 				gib(want), gib(r.Memory.Total))
@@ -33,18 +34,14 @@ func (r *Report) gtt(t tree, want int64) {
 		}
 		option := fmt.Sprintf("ttm.pages_limit=%d", gibs*pagesPerGiB)
 		fix := r.distro.bootOption(option)
-		text := fmt.Sprintf("%s may use %s of the host's %s as GTT beside %s of its own: %s makes it %d GiB, and amdgpu.gttsize is not "+
-			"needed", g.Name, gib(g.GTT), gib(r.Memory.Total), gib(g.VRAM), option, gibs)
+		text := fmt.Sprintf("%s may use %s of the host's %s as GTT beside %s of its own: %s makes it %d GiB, and "+
+			"amdgpu.gttsize is not needed", g.Name, gib(g.GTT), gib(r.Memory.Total), gib(g.VRAM), option, gibs)
 		if g.VRAM > 4<<30 {
 			text += "; in the firmware's setup, a small frame buffer (512 MB) leaves more to share"
 		}
 		if limit := t.number("sys/module/ttm/parameters/pages_limit"); limit > 0 &&
 			strings.Contains(t.text("proc/cmdline"), "ttm.pages_limit") {
 			text += fmt.Sprintf("; now it is %d", limit)
-		}
-		severity := Warning
-		if asked {
-			severity = Note
 		}
 		r.find(severity, "GTT", fix, "%s", text)
 	}
@@ -73,8 +70,8 @@ func (r *Report) translation() {
 		if g.Target == "gfx1151" && r.System.IOMMU != "off" {
 			// Measured by users: specifications of the hardware do not say it.
 			r.find(Warning, "IOMMU", r.distro.bootOption("amd_iommu=off"),
-				"the IOMMU is %s: without it, Strix Halo reads prompts 13 to 16 %% faster. Virtual machines that are given devices need it",
-				r.System.IOMMU)
+				"the IOMMU is %s: without it, Strix Halo reads prompts 13 to 16 %% faster. "+
+					"Virtual machines that are given devices need it", r.System.IOMMU)
 		}
 		if !g.Integrated && g.Kernels {
 			discrete++

@@ -115,9 +115,10 @@ func (u user) opens(d device) bool {
 	return d.mode&rw == rw
 }
 
-// permissions checks the files through which programs reach the GPUs. Without a card there is nothing to reach.
+// permissions checks the files through which programs reach the GPUs. Without a card that there are kernels for, there
+// is nothing to reach.
 func (r *Report) permissions(t tree, try func(path string) error) {
-	if len(r.GPUs) == 0 {
+	if !slices.ContainsFunc(r.GPUs, func(g *GPU) bool { return g.Kernels }) {
 		return
 	}
 	u := readUser(t)
@@ -129,7 +130,12 @@ func (r *Report) permissions(t tree, try func(path string) error) {
 		}
 		may := u.opens(d)
 		if try != nil { // lists of who else may are not in the mode
-			may = !errors.Is(try(d.path), fs.ErrPermission)
+			err := try(d.path)
+			if may = !errors.Is(err, fs.ErrPermission); may && err != nil {
+				r.find(Problem, "driver", []string{"sudo dmesg | grep -iE 'kfd|amdgpu'"},
+					"%s is there, but cannot be opened: %v: the driver knows no card that can compute, or is "+
+						"resetting one", d.path, err)
+			}
 		}
 		if !may {
 			closed = append(closed, d)
@@ -141,7 +147,7 @@ func (r *Report) permissions(t tree, try func(path string) error) {
 		return
 	}
 	for _, g := range r.GPUs {
-		if g.render == "" {
+		if g.render == "" || !g.Kernels {
 			continue
 		}
 		if !see(path.Join("dev/dri", g.render)) {
@@ -164,14 +170,16 @@ func (r *Report) noKFD(t tree) {
 		r.find(Problem, "container", []string{"docker run --device /dev/kfd --device /dev/dri " +
 			`--group-add "$(getent group render | cut -d: -f3)" ...`,
 			"podman run --device /dev/kfd --device /dev/dri --group-add keep-groups ..."},
-			"the container has no /dev/kfd: give it the devices, and the number that the host's group render has, which the "+
-				"group of that name inside may not have")
+			"the container has no /dev/kfd: give it the devices, and the number that the host's group render has, "+
+				"which the group of that name inside may not have")
 	case r.System.Driver == "not loaded":
 		r.find(Problem, "driver", []string{"sudo modprobe amdgpu", "sudo dmesg | grep -i amdgpu"},
-			"there is an AMD GPU, but the driver amdgpu is not loaded: it may be blacklisted, or its firmware may be missing")
+			"there is an AMD GPU, but the driver amdgpu is not loaded: it may be blacklisted, or its firmware may be "+
+				"missing")
 	default:
 		r.find(Problem, "driver", []string{"sudo dmesg | grep -i kfd"},
-			"the driver amdgpu is loaded but has no /dev/kfd: the kernel was built without CONFIG_HSA_AMD, or is older than the card")
+			"the driver amdgpu is loaded but has no /dev/kfd: the kernel was built without CONFIG_HSA_AMD, or is "+
+				"older than the card")
 	}
 }
 

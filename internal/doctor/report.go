@@ -75,7 +75,8 @@ type GPU struct {
 
 	bandwidth int64 // what tells equal sizes apart
 	render    string
-	cwsr      bool // the kernel tells sizes of queues
+	serial    string // in hexadecimal
+	cwsr      bool   // the kernel tells sizes of queues
 }
 
 // Choice is the device that auto takes.
@@ -102,8 +103,9 @@ type Report struct {
 	Proofs   []Proof   `json:"proofs,omitempty"`
 	Findings []Finding `json:"findings"`
 
-	distro distro
-	others []Runtime // that are installed beside, in the order in which they would be tried
+	distro  distro
+	visible []*GPU    // to the program, in its order
+	others  []Runtime // that are installed beside, in the order in which they would be tried
 }
 
 // Problems returns how many findings keep a GPU from being used, and how many proofs failed.

@@ -64,7 +64,8 @@ func (r *Report) system(t tree) {
 	r.distro = readDistro(t)
 	s := &r.System
 	s.Distribution, s.Kernel = r.distro.name, t.text("proc/sys/kernel/osrelease")
-	s.Container = t.has(".dockerenv") || t.has("run/.containerenv") || t.environ("container") != "" ||
+	_, said := t.environ("container")
+	s.Container = said || t.has(".dockerenv") || t.has("run/.containerenv") ||
 		strings.Contains(t.text("proc/1/environ"), "container=")
 	switch version := t.text("sys/module/amdgpu/version"); {
 	case version != "":

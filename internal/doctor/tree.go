@@ -48,22 +48,22 @@ func (t tree) pairs(name string) map[string]int64 {
 	m := map[string]int64{}
 	for line := range strings.Lines(t.text(name)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
-			m[key] = n
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+			m[key] = int64(n) // of serial numbers the same bits
 		}
 	}
 	return m
 }
 
-// environ returns a variable of the environment of the process.
-func (t tree) environ(name string) string {
+// environ returns a variable of the environment of the process, and whether it is set.
+func (t tree) environ(name string) (value string, ok bool) {
 	entries := strings.FieldsFunc(t.text("proc/self/environ"), func(r rune) bool { return r == 0 || r == '\n' })
 	for _, e := range entries {
 		if key, value, ok := strings.Cut(e, "="); ok && key == name {
-			return value
+			return value, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // field returns the words after KEY at the start of a line.

@@ -16,6 +16,7 @@ if [ ! -d llama.cpp ]; then
   mv llama.cpp.part llama.cpp
 fi
 cp "$here/../ember/ember-Q8_0.gguf" .
+if [ -n "${ENDLESS:-}" ]; then "$python" "$here/endless.py" ember-Q8_0.gguf; fi
 export HIPENGINE EMBER=$dir/ember-Q8_0.gguf LLAMA_SERVER_BIN_PATH=$here/llama-server
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
 "$python" -c 'import openai' 2>/dev/null || PYTHONPATH=$here/standin:$PYTHONPATH

@@ -56,6 +56,7 @@ test('tool loop', async () => {
     { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: '{"weather": "sunny", "degrees": 21}' }] });
   const last = await client.messages.create({ model, max_tokens: 200, messages, tools: [weather], temperature: 0 });
   assert.equal(last.content[0].text, 'It is sunny in Paris, with 21 degrees.');
+  assert.ok(last.usage.cache_read_input_tokens > 50, `${last.usage.cache_read_input_tokens} tokens were kept`);
 });
 
 test('tool runner', async () => {
@@ -66,6 +67,19 @@ test('tool runner', async () => {
   });
   assert.deepEqual(cities, ['Paris']);
   assert.match(last.content[0].text, /sunny/);
+});
+
+test('what Claude Code asks for', async () => {
+  const ask = async (header) => client.beta.messages.create({
+    model, max_tokens: 100, temperature: 0, thinking: { type: 'adaptive' }, output_config: { effort: 'high' }, metadata: { user_id: '{"session_id":"x"}' },
+    system: [{ type: 'text', text: `x-anthropic-billing-header: cc_version=2.1; ${header};` }, { type: 'text', text: 'Be brief. '.repeat(40), cache_control: { type: 'ephemeral' } }],
+    messages: [{ role: 'user', content: [{ type: 'text', text: 'What is the capital of France?' }] }, { role: 'system', content: 'Today is Sunday.' }],
+    tools: [weather], context_management: { edits: [{ type: 'clear_thinking_20251015', keep: 'all' }] }, betas: ['context-management-2025-06-27'],
+  });
+  const first = await ask('cch=1'), second = await ask('cch=2');
+  const prompt = (m) => m.usage.input_tokens + m.usage.cache_read_input_tokens;
+  assert.equal(prompt(first), prompt(second));
+  assert.ok(second.usage.cache_read_input_tokens > 0.8 * prompt(second), JSON.stringify(second.usage));
 });
 
 test('a forced call', async () => {

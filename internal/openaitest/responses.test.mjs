@@ -52,6 +52,7 @@ test('tool loop', async () => {
   const kept = await client.responses.create({ model, previous_response_id: first.id, input: [output], tools: [weather], temperature: 0 });
   assert.equal(kept.output_text, sent.output_text);
   assert.equal(kept.usage.input_tokens, sent.usage.input_tokens);
+  assert.ok(kept.usage.input_tokens_details.cached_tokens > 100, `${kept.usage.input_tokens_details.cached_tokens} tokens were kept`);
 });
 
 test('streamed tool call', async () => {

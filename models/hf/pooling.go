@@ -21,8 +21,8 @@ var poolings = map[string]models.PoolingType{
 	"lasttoken": models.PoolingLast, "pooling_mode_lasttoken": models.PoolingLast,
 }
 
-// pooling writes pooling_type, where the folder says that the model was made for embeddings (by modules.json, in the form
-// of sentence-transformers) or for ranking (by its model card, or a head with scores).
+// pooling writes pooling_type, where the folder says that the model was made for embeddings (by modules.json, in the
+// form of sentence-transformers) or for ranking (by its model card, or a head with scores).
 func (b *builder) pooling(dir string) error {
 	typ, err := readPooling(dir)
 	if err != nil {
@@ -66,7 +66,8 @@ func readPooling(dir string) (typ models.PoolingType, err error) {
 				return typ, err
 			}
 		default:
-			return typ, fmt.Errorf("%s: module %q is not read (Transformer, Pooling and Normalize are)", file, clip(m.Type))
+			return typ, fmt.Errorf("%s: module %q is not read (Transformer, Pooling and Normalize are)", file,
+				clip(m.Type))
 		}
 	}
 	return typ, nil
@@ -101,7 +102,8 @@ func poolingMode(dir, file string) (models.PoolingType, error) {
 	}
 	typ, ok := poolings[strings.Join(modes, " ")]
 	if !ok {
-		return none, fmt.Errorf("%s: pooling %q is not read (one of cls, mean and lasttoken is)", file, clip(strings.Join(modes, " ")))
+		return none, fmt.Errorf("%s: pooling %q is not read (one of cls, mean and lasttoken is)", file,
+			clip(strings.Join(modes, " ")))
 	}
 	return typ, nil
 }

@@ -124,10 +124,9 @@ func snapshot(dir string) (files []string, err error) {
 // Cached is a model in a cache.
 type Cached struct {
 	Ref   Ref
-	Path  string // file or folder
-	Bytes int64  // of its files
-	Time  time.Time
-	files []string // slashed paths in the snapshot
+	Path  string    // file or folder
+	Bytes int64     // of its files
+	Time  time.Time // of the newest
 }
 
 // List returns the models that are there whole, by name. Repositories without any, such as those of other programs'
@@ -186,7 +185,7 @@ func (c Cache) inSnapshot(r Ref, dir string) (models []Cached, err error) {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
 	add := func(r Ref, path string, files []string) {
-		m := Cached{Ref: r, Path: path, files: files}
+		m := Cached{Ref: r, Path: path}
 		for _, f := range files {
 			if st, err := os.Stat(filepath.Join(dir, filepath.FromSlash(f))); err == nil {
 				m.Bytes += st.Size()

@@ -57,13 +57,14 @@ func TestChoose(t *testing.T) {
 		"mmproj-F16.gguf",
 		"a.imatrix.gguf", "x/a-F16.gguf", "y/a-F16.gguf", "z-00001-of-00002.gguf", "config.json"}
 	for name, want := range map[string]string{
-		"hf:a/b":                       "a-Q4_K_M.gguf",
-		"hf:a/b:q4_k_m":                "a-Q4_K_M.gguf",
-		"hf:a/b:Q4_K_XL":               "a-UD-Q4_K_XL.gguf",
-		"hf:a/b:Q8_0":                  "a-Q8_0-00001-of-00002.gguf a-Q8_0-00002-of-00002.gguf",
-		"hf:a/b/y/a-F16.gguf":          "y/a-F16.gguf",
-		"hf:a/b/config.json":           "config.json",
-		"hf:a/b:Q4_K":                  "!no such quantization; there is hf:a/b:Q4_K_M, hf:a/b:Q8_0, hf:a/b:Q4_K_XL, hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
+		"hf:a/b":              "a-Q4_K_M.gguf",
+		"hf:a/b:q4_k_m":       "a-Q4_K_M.gguf",
+		"hf:a/b:Q4_K_XL":      "a-UD-Q4_K_XL.gguf",
+		"hf:a/b:Q8_0":         "a-Q8_0-00001-of-00002.gguf a-Q8_0-00002-of-00002.gguf",
+		"hf:a/b/y/a-F16.gguf": "y/a-F16.gguf",
+		"hf:a/b/config.json":  "config.json",
+		"hf:a/b:Q4_K": "!no such quantization; there is hf:a/b:Q4_K_M, hf:a/b:Q8_0, hf:a/b:Q4_K_XL, " +
+			"hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
 		"hf:a/b:F16":                   "!means several files; there is hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
 		"hf:a/b/z-00001-of-00002.gguf": "!1 of the 2 parts",
 		"hf:a/b/no.gguf":               "!no such file",
@@ -77,6 +78,13 @@ func TestChoose(t *testing.T) {
 		} else if err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
+	}
+	shards := []string{"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "x/y.json"}
+	if got, err := choose(mustRef(t, "hf:a/b"), shards); err != nil || !slices.Equal(got, shards[:3]) {
+		t.Errorf("of shards: %v, %v", got, err)
+	}
+	if got, err := choose(mustRef(t, "hf:a/b"), shards[:2]); err == nil || !strings.Contains(err.Error(), "1 of the parts") {
+		t.Errorf("of one shard: %v, %v", got, err)
 	}
 	if got, err := choose(mustRef(t, "hf:a/b"), []string{"README.md"}); err == nil {
 		t.Errorf("of nothing: %v", got)
@@ -195,6 +203,10 @@ func TestPlaces(t *testing.T) {
 	t.Setenv("HF_TOKEN_PATH", filepath.Join(home, "none"))
 	if _, err := DefaultClient(); err == nil {
 		t.Error("no error for a file that is not there")
+	}
+	t.Setenv("HF_TOKEN", "two\nlines")
+	if _, err := DefaultClient(); err == nil || strings.Contains(err.Error(), "two") {
+		t.Errorf("a token of two lines: %v", err)
 	}
 	t.Setenv("HF_TOKEN", "two")
 	if got := token(); got != "two" {

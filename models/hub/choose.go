@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hipengine/hipengine/gguf"
@@ -161,13 +162,20 @@ func isWeights(f string) bool {
 	return !strings.Contains(f, "/") && strings.HasSuffix(f, ".safetensors") && !strings.HasPrefix(f, "consolidated")
 }
 
-// safetensors returns the files of a model in a Hugging Face folder.
+// shard is the end of the name of a part of the weights.
+var shard = regexp.MustCompile(`-[0-9]{5}-of-([0-9]{5})\.safetensors$`)
+
+// safetensors returns the files of a model in a Hugging Face folder, if no part is missing.
 func safetensors(r Ref, files []string) (model []string, err error) {
 	weights := false
+	parts := map[string]int{} // by their number
 	for _, f := range slices.Sorted(slices.Values(files)) {
 		switch {
 		case isWeights(f):
 			weights = true
+			if m := shard.FindStringSubmatch(f); m != nil {
+				parts[m[1]]++
+			}
 		case strings.Contains(f, "/"):
 			continue
 		case path.Ext(f) != ".json" && path.Ext(f) != ".jinja" && f != "merges.txt" && f != "tokenizer.model":
@@ -177,6 +185,11 @@ func safetensors(r Ref, files []string) (model []string, err error) {
 	}
 	if !weights || !slices.Contains(model, "config.json") {
 		return nil, &SelectionError{r, "the repository has neither GGUF files nor config.json with *.safetensors", nil}
+	}
+	for of, there := range parts {
+		if n, err := strconv.Atoi(of); err != nil || n != there {
+			return nil, &SelectionError{r, fmt.Sprintf("%d of the parts of its weights are there, which are %s", there, of), nil}
+		}
 	}
 	return model, nil
 }

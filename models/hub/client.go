@@ -2,9 +2,11 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -27,10 +29,12 @@ type Client struct {
 	// Connections is how many parts of a file are fetched at the same time, at most 16; 0 is 4. Each takes 8 MiB.
 	Connections int
 
+	Verify bool // read again what is in the cache, and fetch it anew if it is damaged
+
 	// Log is told, one sentence at a time, what a user may want to know. Nil discards.
 	Log func(message string)
 
-	// Progress is told how many bytes of a Pull came, of those that were missing. Nil is nobody.
+	// Progress is told how many bytes of a Pull came, of those that were missing, by one goroutine. Nil is nobody.
 	Progress func(done, total int64)
 
 	wait  func(ctx context.Context, d time.Duration) error // between tries; tests do not wait
@@ -44,7 +48,7 @@ type Client struct {
 func DefaultClient() (*Client, error) {
 	c := &Client{Endpoint: os.Getenv("HF_ENDPOINT")}
 	if c.Token = strings.TrimSpace(os.Getenv("HF_TOKEN")); c.Token != "" {
-		return c, nil
+		return c, checkToken(c.Token, "$HF_TOKEN")
 	}
 	path := os.Getenv("HF_TOKEN_PATH")
 	asked := path != ""
@@ -60,7 +64,15 @@ func DefaultClient() (*Client, error) {
 		return nil, fmt.Errorf("hub: the token: %w", err)
 	}
 	c.Token = strings.TrimSpace(string(b))
-	return c, nil
+	return c, checkToken(c.Token, path)
+}
+
+// checkToken refuses what cannot be sent, without showing it.
+func checkToken(token, from string) error {
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("hub: the token in %s has spaces or signs that no token has", from)
+	}
+	return nil
 }
 
 // StatusError is the answer of a hub that does not have, or does not give, what was asked for.
@@ -136,7 +148,12 @@ func (c *Client) get(ctx context.Context, target *url.URL, first, last int64) (*
 		}
 		resp, err := transport.RoundTrip(req)
 		if err != nil {
-			return nil, &transientError{err: fmt.Errorf("hub: %s: %w", bare(target), err)}
+			err = fmt.Errorf("hub: %s: %w", bare(target), err)
+			var name *net.DNSError
+			if errors.As(err, &name) && name.IsNotFound || errors.As(err, new(*tls.CertificateVerificationError)) {
+				return nil, err // will not be better soon
+			}
+			return nil, &transientError{err: err}
 		}
 		if resp.StatusCode < 300 {
 			return resp, nil
@@ -170,7 +187,8 @@ func (c *Client) refused(target *url.URL, resp *http.Response) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		e.hint = "there is no such repository, or it is closed to the owner of the token: ask for access on its page"
 		if c.Token == "" {
-			e.hint = "there is no such repository, or it needs a token: put one into $HF_TOKEN or the file of $HF_TOKEN_PATH"
+			e.hint = "there is no such repository, or it needs a token: put one into $HF_TOKEN or the file of " +
+				"$HF_TOKEN_PATH"
 		}
 	case http.StatusNotFound:
 		e.hint = "there is no such repository, revision or file"
@@ -220,7 +238,7 @@ func (c *Client) retry(ctx context.Context, f func() (progress bool, err error))
 			return fmt.Errorf("%w (given up after %d tries)", err, tries)
 		}
 		wait := max(transient.after, time.Second/2<<(failed-1))
-		if wait > 5*time.Second {
+		if wait >= time.Second {
 			c.log(fmt.Sprintf("%v; next try in %v", err, wait.Round(time.Second)))
 		}
 		if err := c.sleep(ctx, wait); err != nil {

@@ -2,8 +2,11 @@ package hub
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,8 +130,8 @@ func (c *Client) room(repo string, files []entry) (came func(int64), err error) 
 // blob makes the blob of e, unless it is there. Programs take turns, by the lock that huggingface_hub takes.
 func (c *Client) blob(ctx context.Context, cache Cache, r Ref, commit string, e entry, came func(int64)) error {
 	blob := filepath.Join(cache.repo(r), "blobs", e.hash)
-	if st, err := os.Stat(blob); err == nil && st.Size() == e.size {
-		return nil
+	if there, err := c.there(blob, e); there || err != nil {
+		return err
 	}
 	locks := filepath.Join(cache.Dir, ".locks", filepath.Base(cache.repo(r)))
 	if err := os.MkdirAll(locks, 0o755); err != nil {
@@ -150,6 +153,37 @@ func (c *Client) blob(ctx context.Context, cache Cache, r Ref, commit string, e 
 		c.log(fmt.Sprintf("%s: going on after %.2f of %.2f GB", e.path, float64(st.Size())/1e9, float64(e.size)/1e9))
 	}
 	return c.fetch(ctx, &location{client: c, source: source}, e, blob, came)
+}
+
+// there reports whether the blob of e is. With Verify it reads the blob, and removes one that is damaged.
+func (c *Client) there(blob string, e entry) (bool, error) {
+	f, err := os.Open(blob)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("hub: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err == nil && st.Size() == e.size && !c.Verify {
+		return true, nil
+	}
+	h := e.hasher()
+	if err == nil {
+		_, err = io.Copy(h, f)
+	}
+	if err == nil && hex.EncodeToString(h.Sum(nil)) == e.hash {
+		return true, nil
+	}
+	if err == nil {
+		c.log(fmt.Sprintf("%s is damaged in the cache; fetching it again", e.path))
+		err = os.Remove(blob)
+	}
+	if err != nil {
+		return false, fmt.Errorf("hub: %w", err)
+	}
+	return false, nil
 }
 
 // lock waits for a file to be this program's alone.

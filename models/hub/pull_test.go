@@ -300,6 +300,39 @@ func TestDamagedBeginning(t *testing.T) {
 	}
 }
 
+// TestVerify: what is in the cache is believed by its size, and with Verify by its contents.
+func TestVerify(t *testing.T) {
+	h := hubtest.New(t, ggufs())
+	client, _ := testClient(h)
+	cache := Cache{t.TempDir()}
+	r := mustRef(t, "hf:a/b:Q8_0")
+	path, err := client.Pull(t.Context(), cache, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := h.Files["b-Q8_0.gguf"]
+	for _, c := range []struct {
+		there  []byte
+		verify bool
+		right  bool
+	}{
+		{random(len(data), 9), false, false}, {random(len(data), 9), true, true}, {data[:100], false, true},
+		{data, true, true},
+	} {
+		if err := os.WriteFile(path, c.there, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		client.Verify = c.verify
+		if _, err := client.Pull(t.Context(), cache, r); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || bytes.Equal(b, data) != c.right {
+			t.Errorf("%d bytes there, verify %v: right %v, %v", len(c.there), c.verify, !c.right, err)
+		}
+	}
+	whatIsThere(t, cache)
+}
+
 // TestNoRanges: a server that sends whole files alone is enough.
 func TestNoRanges(t *testing.T) {
 	h := hubtest.New(t, ggufs())

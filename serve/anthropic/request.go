@@ -13,8 +13,8 @@ type Request struct {
 	OmitThinking bool // thoughts are not shown
 }
 
-// CodeThread is the code of the error for requests that speak of a conversation that the server is to keep. Clients then
-// send it whole.
+// CodeThread is the code of the error for requests that speak of a conversation that the server is to keep. Clients
+// then send it whole.
 const CodeThread = "thread_unsupported_request"
 
 // Parse reads a request for a message. The error is an *[openai.Error].
@@ -69,8 +69,8 @@ func (q *Request) read(f openai.Fields) {
 	f.Refuse(map[string]string{"container": "is not offered by this server"})
 }
 
-// billing begins a text that Claude Code puts before the system prompt. It changes with every request, says nothing to a
-// model, and would keep all that follows from being found among what is kept of prompts.
+// billing begins a text that Claude Code puts before the system prompt. It changes with every request, says nothing to
+// a model, and would keep all that follows from being found among what is kept of prompts.
 const billing = "x-anthropic-billing-header"
 
 // system reads the system prompt.

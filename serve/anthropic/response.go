@@ -26,7 +26,7 @@ type Message struct {
 type Usage struct {
 	InputTokens              int `json:"input_tokens"`                // that were read
 	CacheCreationInputTokens int `json:"cache_creation_input_tokens"` // always 0: what is kept costs nothing
-	CacheReadInputTokens     int `json:"cache_read_input_tokens"`     // that were not read, because what they lead to was kept
+	CacheReadInputTokens     int `json:"cache_read_input_tokens"`     // that were kept from earlier prompts
 	OutputTokens             int `json:"output_tokens"`
 }
 

@@ -8,7 +8,9 @@ import (
 )
 
 // HostedTools are the beginnings of the types of tools that Anthropic's servers run. They are left out.
-var HostedTools = []string{"web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset", "advisor_"}
+var HostedTools = []string{
+	"web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset", "advisor_",
+}
 
 // readTools reads tools and which of them may be called.
 func (q *Request) readTools(f openai.Fields) {
@@ -61,7 +63,8 @@ func tool(f openai.Fields) (fn openai.ToolFunction, ok bool) {
 		case slices.ContainsFunc(HostedTools, hosted):
 			return fn, false
 		case kind != "custom":
-			v.Fail(openai.CodeUnsupported, "this model does not know %s; declare the tool with an input_schema", openai.Quoted(kind))
+			v.Fail(openai.CodeUnsupported, "this model does not know %s; declare the tool with an input_schema",
+				openai.Quoted(kind))
 		}
 	}
 	f.Ignore("cache_control", "eager_input_streaming", "defer_loading", "allowed_callers", "input_examples")

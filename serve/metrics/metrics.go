@@ -44,7 +44,7 @@ func New(version string, models func() []pool.Status) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(
 		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		engines{models}, m.requests, m.took, m.queue, m.prefill, m.decode, m.first, m.between, m.whole,
+		engines{models}, llamaNames{models}, m.requests, m.took, m.queue, m.prefill, m.decode, m.first, m.between, m.whole,
 		alias(m.queue, "vllm:request_queue_time_seconds"),
 		alias(m.prefill, "vllm:request_prefill_time_seconds"),
 		alias(m.decode, "vllm:request_decode_time_seconds"),
@@ -71,7 +71,12 @@ func histogram(name, help string, buckets []float64, label string) *prometheus.H
 // Handler returns the endpoint that is scraped. It answers at most two scrapes at a time, so that they cannot take what
 // requests need.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, DisableCompression: true})
+	scrape := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, DisableCompression: true})
+	started := strconv.FormatInt(time.Now().Unix(), 10)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Process-Start-Time-Unix", started) // as llama.cpp's server says it
+		scrape.ServeHTTP(w, r)
+	})
 }
 
 // Request counts an answered request. endpoint is one of few, not the path of the request.

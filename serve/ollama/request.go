@@ -68,8 +68,8 @@ func ParseGenerate(body []byte, l openai.Limits) (*Generate, error) {
 		system := f.Text("system")
 		refuseImages(f)
 		if f.Text("template") != "" {
-			f.Fail("template", openai.CodeUnsupported, "templates of Ollama are not offered by this server, which has the model's own; "+
-				"with raw, the prompt is read as it is")
+			f.Fail("template", openai.CodeUnsupported, "templates of Ollama are not offered by this server, "+
+				"which has the model's own; with raw, the prompt is read as it is")
 		}
 		if v, ok := f.Take("context"); ok && len(v.List(f.Limits().PromptTokens)) > 0 {
 			v.Fail(openai.CodeUnsupported, "is not offered by this server; send the conversation to /api/chat")
@@ -81,7 +81,8 @@ func ParseGenerate(body []byte, l openai.Limits) (*Generate, error) {
 			f.Fail("think", openai.CodeValue, "is not allowed with raw, which uses no template")
 		}
 		if g.Suffix != "" && (system != "" || g.Raw || len(g.Kwargs) > 0) {
-			f.Fail("suffix", openai.CodeValue, "is not allowed with raw, system or think: between two texts goes a text, without a template")
+			f.Fail("suffix", openai.CodeValue, "is not allowed with raw, system or think: "+
+				"between two texts goes a text, without a template")
 		}
 		if g.Empty = g.Prompt == "" && g.Suffix == ""; g.Empty {
 			readUnload(f)
@@ -119,7 +120,8 @@ func readShared(f openai.Fields, c *openai.ChatRequest) {
 	}
 	for _, name := range []string{"truncate", "shift"} {
 		if f.Boolean(name) {
-			f.Fail(name, openai.CodeUnsupported, "is not offered by this server: what is too long is an error, and nothing is dropped")
+			f.Fail(name, openai.CodeUnsupported,
+				"is not offered by this server: what is too long is an error, and nothing is dropped")
 		}
 	}
 	if v, ok := f.Take("options"); ok {
@@ -182,7 +184,8 @@ func readUnload(f openai.Fields) {
 		return
 	}
 	if s := strings.Trim(string(v.Raw()), `"`); s == "0" || s == "0s" || s == "0m" || s == "0h" {
-		v.Fail(openai.CodeUnsupported, "models are unloaded by the server's owner: with hipengine unload, or after a time with --idle-unload")
+		v.Fail(openai.CodeUnsupported,
+			"models are unloaded by the server's owner: with hipengine unload, or after a time with --idle-unload")
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// budgetNames are the names of the most tokens to generate: those of chat completions and of responses, the old one, and
-// llama.cpp's. They mean one thing.
+// budgetNames are the names of the most tokens to generate: those of chat completions and of responses, the old one,
+// and llama.cpp's. They mean one thing.
 var budgetNames = []string{"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"}
 
 // unbounded reports whether a request asks for as many tokens as there is room for, by -1.

@@ -162,7 +162,7 @@ func (c *ChatRequest) readContinue(f fields) {
 		return
 	}
 	if starts != nil && *starts {
-		f.r.fail("add_generation_prompt", CodeValue, "is not allowed with continue_final_message, which goes on with an answer")
+		f.r.fail("add_generation_prompt", CodeValue, "is not allowed with continue_final_message")
 	}
 	if f.r.err == nil {
 		c.continueFinal(f.r, "continue_final_message")
@@ -313,7 +313,8 @@ func (r *reader) function(f fields, schema string) (fn ToolFunction) {
 	if fn.Parameters = f.take(schema); fn.Parameters != nil && fn.Parameters[0] != '{' {
 		r.wrongType(f.path+schema, "an object", fn.Parameters)
 	}
-	fn.Strict = f.boolean("strict") // a schema is enforced anyway as far as it can be; with strict, one that cannot be is an error
+	// A schema is enforced anyway as far as it can be; with strict, one that cannot be is an error.
+	fn.Strict = f.boolean("strict")
 	f.end()
 	return fn
 }

@@ -31,15 +31,17 @@ type TruncationPolicy struct {
 }
 
 // codexInstructions are the system prompt that Codex uses for the model unless its user has another.
-const codexInstructions = "You are a coding agent that works in the user's folder. Look at files with the shell before you change " +
-	"them, change them with apply_patch, and check what you did. Keep your answers short, and say what you changed and why."
+const codexInstructions = "You are a coding agent that works in the user's folder. Look at files with the shell before " +
+	"you change them, change them with apply_patch, and check what you did. Keep your answers short, and say what you " +
+	"changed and why."
 
 // NewCodexModel returns the entry of a model, whose place in the list is its priority.
 func NewCodexModel(id string, context, place int) CodexModel {
 	return CodexModel{
-		Slug: id, DisplayName: id, SupportedReasoningLevels: []struct{}{}, ShellType: "default", Visibility: "list", SupportedInAPI: true,
-		Priority: place, BaseInstructions: codexInstructions, SupportsReasoningSummary: true, ApplyPatchToolType: "freeform",
-		TruncationPolicy: TruncationPolicy{Mode: "bytes", Limit: 10_000}, SupportsParallelToolCalls: true, ContextWindow: context,
+		Slug: id, DisplayName: id, ShellType: "default", Visibility: "list", Priority: place, ContextWindow: context,
+		SupportedInAPI: true, SupportedReasoningLevels: []struct{}{}, BaseInstructions: codexInstructions,
+		SupportsReasoningSummary: true, ApplyPatchToolType: "freeform", SupportsParallelToolCalls: true,
+		TruncationPolicy:  TruncationPolicy{Mode: "bytes", Limit: 10_000},
 		ExperimentalTools: []string{}, InputModalities: []string{"text"},
 	}
 }

@@ -92,7 +92,8 @@ func (f Fields) Err() error {
 // End reports what has not been read.
 func (f Fields) End() { f.f.end() }
 
-// Function reads the declaration of a function, all that is left of the object. The name of its schema is the dialect's.
+// Function reads the declaration of a function, all that is left of the object. The name of its schema is the
+// dialect's.
 func (f Fields) Function(schema string) ToolFunction { return f.f.r.function(f.f, schema) }
 
 // Object returns the members of an object.
@@ -159,8 +160,8 @@ func (c *ChatRequest) SetEffort(v Value) {
 	}
 }
 
-// SetThinking turns thoughts on or off, by the names that templates have for it. budget is how many tokens they may take;
-// 0 is any.
+// SetThinking turns thoughts on or off, by the names that templates have for it. budget is how many tokens they may
+// take; 0 is any.
 func (c *ChatRequest) SetThinking(on bool, budget int) {
 	think(c.Kwargs, on)
 	if budget > 0 {

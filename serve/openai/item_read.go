@@ -8,9 +8,9 @@ import (
 
 // HostedItems are the types of items of tools that OpenAI's servers run. They are left out of the conversation.
 var HostedItems = []string{
-	"web_search_call", "file_search_call", "image_generation_call", "code_interpreter_call", "computer_call", "computer_call_output",
-	"local_shell_call", "local_shell_call_output", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "mcp_call",
-	"tool_search_call", "tool_search_output",
+	"web_search_call", "file_search_call", "image_generation_call", "code_interpreter_call", "computer_call",
+	"computer_call_output", "local_shell_call", "local_shell_call_output", "mcp_list_tools", "mcp_approval_request",
+	"mcp_approval_response", "mcp_call", "tool_search_call", "tool_search_output",
 }
 
 // input reads the input of a response: a text of the user, or items.
@@ -86,20 +86,22 @@ func (r *reader) item(f fields) ResponseItem {
 		f.ignore("encrypted_content") // another server's
 		return m
 	case ItemFunctionCall:
-		c := &FunctionCallItem{ID: id("fc_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"), Name: word("name"),
-			Namespace: f.text("namespace", 256)}
+		c := &FunctionCallItem{ID: id("fc_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"),
+			Name: word("name"), Namespace: f.text("namespace", 256)}
 		if raw := f.need("arguments"); raw != nil {
 			c.Arguments = string(r.arguments(f.path+"arguments", raw))
 		}
 		return c
 	case ItemFunctionOutput:
-		return &FunctionOutputItem{ID: id("fco_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"), Output: r.output(f)}
+		return &FunctionOutputItem{ID: id("fco_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"),
+			Output: r.output(f)}
 	case ItemCustomCall:
-		return &CustomCallItem{ID: id("ctc_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"), Name: word("name"),
-			Namespace: f.text("namespace", 256), Input: text("input")}
+		return &CustomCallItem{ID: id("ctc_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"),
+			Name: word("name"), Namespace: f.text("namespace", 256), Input: text("input")}
 	case ItemCustomOutput:
 		f.ignore("name")
-		return &CustomOutputItem{ID: id("cto_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"), Output: r.output(f)}
+		return &CustomOutputItem{ID: id("cto_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"),
+			Output: r.output(f)}
 	case ItemReference:
 		return &ReferenceItem{ID: word("id"), Type: kind}
 	}

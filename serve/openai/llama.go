@@ -102,7 +102,8 @@ func (c *LlamaCompletionRequest) read(f fields) {
 		c.N = *n
 	}
 	if n := len(c.Prompts) * c.N; n > r.limits.Choices {
-		r.fail("n_cmpl", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n, r.limits.Choices)
+		r.fail("n_cmpl", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts),
+			n, r.limits.Choices)
 	}
 	c.Many = c.Many || c.N > 1
 	if n := f.integer("n_probs", 0, int64(r.limits.TopLogprobs)); n != nil && *n > 0 {
@@ -126,8 +127,8 @@ func (f fields) noLora() {
 	}
 }
 
-// llamaPrompts reads one prompt, which is a string, an array of token ids and strings, or an object with prompt_string; or a
-// list of them, which many reports. Strings alone are a list.
+// llamaPrompts reads one prompt, which is a string, an array of token ids and strings, or an object with
+// prompt_string; or a list of them, which many reports. Strings alone are a list.
 func (r *reader) llamaPrompts(param string, raw json.RawMessage) (prompts [][]Prompt, many bool) {
 	if raw[0] != '[' {
 		return [][]Prompt{r.llamaPrompt(param, raw)}, false

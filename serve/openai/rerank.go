@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// RerankRequest is the body of POST /v1/rerank, in the form that Jina and Cohere have, or in that of text-embeddings-inference.
+// RerankRequest is the body of POST /v1/rerank, in the form that Jina and Cohere have, or in that of
+// text-embeddings-inference.
 type RerankRequest struct {
 	Model           string // empty if absent
 	Query           string

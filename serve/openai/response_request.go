@@ -38,8 +38,8 @@ type ResponseEcho struct {
 	Tools      json.RawMessage `json:"tools"`
 }
 
-// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there is
-// nothing.
+// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there
+// is nothing.
 var included = []string{
 	"reasoning.encrypted_content", includeLogprobs, "file_search_call.results", "web_search_call.results",
 	"web_search_call.action.sources", "message.input_image.image_url", "computer_call_output.output.image_url",
@@ -66,13 +66,17 @@ func ParseResponse(body []byte, l Limits) (*ResponseRequest, error) {
 func (q *ResponseRequest) read(f fields) {
 	r := f.r
 	q.N, q.Store = 1, true
-	q.Model, q.Stream, q.MaxTokens, q.PreviousID = f.text("model", 256), f.boolean("stream"), f.budget(), f.text("previous_response_id", 256)
+	q.Model, q.PreviousID = f.text("model", 256), f.text("previous_response_id", 256)
+	q.Stream, q.MaxTokens = f.boolean("stream"), f.budget()
 	f.sampling(&q.Options)
 	f.ends(&q.Options)
 	q.Kwargs = f.kwargs()
 	q.readThinking(f)
-	q.Echo = ResponseEcho{Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
-		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`), Tools: f.echo("tools", `[]`)}
+	q.Echo = ResponseEcho{
+		Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
+		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`),
+		Tools: f.echo("tools", `[]`),
+	}
 	if raw := f.take("input"); raw != nil {
 		q.Input = r.input("input", raw)
 	} else if q.PreviousID == "" {
@@ -217,7 +221,8 @@ func (q *ResponseRequest) readLogprobs(f fields) {
 	}
 }
 
-// Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not know.
+// Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not
+// know.
 func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 	for i, item := range q.Input {
 		ref, ok := item.(*ReferenceItem)
@@ -232,8 +237,8 @@ func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 	return nil
 }
 
-// Converse sets the messages: the instructions, the items of earlier responses, and those of the request. The error is an
-// *[Error].
+// Converse sets the messages: the instructions, the items of earlier responses, and those of the request. The error is
+// an *[Error].
 func (q *ResponseRequest) Converse(previous []ResponseItem) error {
 	c := &itemTurns{q: q, names: make(map[string]string)}
 	if q.Instructions != nil {
@@ -324,7 +329,8 @@ func (c *itemTurns) item(item ResponseItem) (id string, found bool) {
 
 func (c *itemTurns) call(id, name string, arguments json.RawMessage) {
 	m := c.assistant(func(*Message) bool { return true })
-	m.ToolCalls = append(m.ToolCalls, MessageCall{ID: id, Type: "function", Function: MessageFunction{Name: name, Arguments: arguments}})
+	function := MessageFunction{Name: name, Arguments: arguments}
+	m.ToolCalls = append(m.ToolCalls, MessageCall{ID: id, Type: "function", Function: function})
 	c.names[id] = name
 }
 

@@ -12,8 +12,8 @@ import (
 // HostedTools are the beginnings of the types of tools that OpenAI's servers run, or whose schema its models know by
 // heart. They are left out.
 var HostedTools = []string{
-	"web_search", "file_search", "image_generation", "code_interpreter", "computer", "mcp", "local_shell", "shell", "apply_patch",
-	"tool_search",
+	"web_search", "file_search", "image_generation", "code_interpreter", "computer", "mcp", "local_shell", "shell",
+	"apply_patch", "tool_search",
 }
 
 // ResponseTool is a tool as the client knows it.

@@ -14,7 +14,8 @@ import (
 // ErrContinue says that the last message cannot be continued.
 var ErrContinue = errors.New("chat: the last message cannot be continued")
 
-// markFinal puts a mark behind the content of the last message. Nobody knows it beforehand, so that it stands nowhere else.
+// markFinal puts a mark behind the content of the last message. Nobody knows it beforehand, so that it stands nowhere
+// else.
 func markFinal(r *jinja.Rendering, messages jinja.Value) (mark string, err error) {
 	list := messages.Items()
 	if len(list) == 0 {

@@ -9,19 +9,23 @@ type InfillTokens struct {
 	Repo, File             int32 // before the name of a repository, and of a file
 }
 
-// infillTexts are the texts of these tokens in published vocabularies: Qwen's and StarCoder's with their kin, DeepSeek's,
-// CodeLlama's, GLM's.
+// infillTexts are the texts of these tokens in published vocabularies: Qwen's and StarCoder's with their kin,
+// DeepSeek's, CodeLlama's, GLM's.
 var infillTexts = []struct {
 	of    func(*InfillTokens) *int32
 	texts []string
 }{
 	{func(t *InfillTokens) *int32 { return &t.Prefix },
-		[]string{"<|fim_prefix|>", "<fim_prefix>", "<fim-prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>", "<|code_prefix|>"}},
+		[]string{"<|fim_prefix|>", "<fim_prefix>", "<fim-prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>",
+			"<|code_prefix|>"}},
 	{func(t *InfillTokens) *int32 { return &t.Suffix },
-		[]string{"<|fim_suffix|>", "<fim_suffix>", "<fim-suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>", "<|code_suffix|>"}},
+		[]string{"<|fim_suffix|>", "<fim_suffix>", "<fim-suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>",
+			"<|code_suffix|>"}},
 	{func(t *InfillTokens) *int32 { return &t.Middle },
-		[]string{"<|fim_middle|>", "<fim_middle>", "<fim-middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>", "<|code_middle|>"}},
-	{func(t *InfillTokens) *int32 { return &t.Repo }, []string{"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<reponame>", "<REPO>"}},
+		[]string{"<|fim_middle|>", "<fim_middle>", "<fim-middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>",
+			"<|code_middle|>"}},
+	{func(t *InfillTokens) *int32 { return &t.Repo }, []string{"<|fim_repo|>", "<|repo_name|>", "<fim-repo>",
+		"<reponame>", "<REPO>"}},
 	{func(t *InfillTokens) *int32 { return &t.File }, []string{"<|file_sep|>", "<|file_separator|>", "<filename>"}},
 }
 
