@@ -8,11 +8,17 @@ const Settings = (() => {
     { name: 'top_p', label: 'Top P', min: 0, max: 1, step: 0.01, about: 'Keeps the likeliest tokens up to this share' },
     { name: 'top_k', label: 'Top K', min: 0, max: 1e6, step: 1, about: 'Keeps so many tokens; 0 keeps all' },
     { name: 'min_p', label: 'Min P', min: 0, max: 1, step: 0.01, about: 'Drops tokens less likely than this share of the likeliest' },
+    { name: 'typical_p', label: 'Typical P', min: 0, max: 1, step: 0.01, about: 'Keeps tokens that surprise as much as is usual' },
+    { name: 'top_n_sigma', label: 'Top n sigma', min: -1, max: 100, step: 0.1, about: 'Keeps logits so many deviations below the highest' },
+    { name: 'xtc_probability', label: 'XTC probability', min: 0, max: 1, step: 0.01, about: 'How often the likeliest tokens are left out' },
+    { name: 'xtc_threshold', label: 'XTC threshold', min: 0, max: 1, step: 0.01, about: 'Those at least so likely, but one' },
+    { name: 'dry_multiplier', label: 'DRY multiplier', min: 0, max: 100, step: 0.05, about: 'Against sequences that repeat; 0 is off' },
     { name: 'repeat_penalty', label: 'Repeat penalty', min: 0.01, max: 10, step: 0.01, about: '1 is none' },
     { name: 'repeat_last_n', label: 'Repeat window', min: -1, max: 1e6, step: 1, about: 'Tokens that penalties look back; -1 is all' },
     { name: 'presence_penalty', label: 'Presence penalty', min: -2, max: 2, step: 0.1, about: 'Against tokens that have come' },
     { name: 'frequency_penalty', label: 'Frequency penalty', min: -2, max: 2, step: 0.1, about: 'Against tokens that come often' },
     { name: 'seed', label: 'Seed', min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, about: 'The same seed draws the same answer' },
+    { name: 'thinking_budget', label: 'Thinking budget', min: -1, max: 1 << 20, step: 1, about: 'Most tokens of thoughts; -1 is any number' },
     { name: 'max_tokens', label: 'Most tokens', min: 1, max: 1 << 20, step: 1, about: 'Of one answer' },
   ];
   const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
