@@ -87,7 +87,8 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 		ids = e.Verbatim("", ids)
 	}
 	seq, err := e.Submit(ctx, engine.Request{
-		Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop,
+		Prompt: ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop, StopTokens: p.StopTokens,
+		IgnoreEOG: p.IgnoreEOS,
 	})
 	if err != nil {
 		fail(err)

@@ -160,13 +160,34 @@ func samplingKeys(meta *gguf.Meta) (o sample.Overrides, err error) {
 			}
 		}
 	}
-	number("general.sampling.temp", &o.Temperature)
-	number("general.sampling.top_p", &o.TopP)
-	if key := "general.sampling.top_k"; err == nil && meta.Has(key) {
-		var v int64
-		if v, err = meta.Int(key); err == nil {
-			o.TopK = new(int(v))
+	integer := func(key string, p **int) {
+		if err == nil && meta.Has(key) {
+			var v int64
+			if v, err = meta.Int(key); err == nil {
+				*p = new(int(v))
+			}
 		}
+	}
+	const at = "general.sampling."
+	number(at+"temp", &o.Temperature)
+	number(at+"top_p", &o.TopP)
+	number(at+"min_p", &o.MinP)
+	number(at+"xtc_probability", &o.XTCProbability)
+	number(at+"xtc_threshold", &o.XTCThreshold)
+	number(at+"penalty_repeat", &o.RepeatPenalty)
+	number(at+"mirostat_tau", &o.MirostatTau)
+	number(at+"mirostat_eta", &o.MirostatEta)
+	integer(at+"top_k", &o.TopK)
+	integer(at+"penalty_last_n", &o.RepeatLastN)
+	integer(at+"mirostat", &o.Mirostat)
+	if err == nil && meta.Has(at+"sequence") {
+		var text string
+		if text, err = meta.StringOr(at+"sequence", ""); err == nil {
+			o.Order, err = sample.ParseOrder(text)
+		}
+	}
+	if o.RepeatLastN != nil && *o.RepeatLastN == 0 { // a window of nothing; in package sample, 0 is the default
+		o.RepeatLastN, o.RepeatPenalty = nil, nil
 	}
 	return o, err
 }

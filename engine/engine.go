@@ -124,6 +124,7 @@ type Engine struct {
 	runner   Runner
 	limits   runner.Limits
 	eog      func(int32) bool
+	ends     []int32 // for which eog is true
 	policy   Policy
 	maxQueue int
 	reuse    *reuse // nil if no states are kept
@@ -164,6 +165,11 @@ func New(c Config) (*Engine, error) {
 	}
 	if e.eog == nil {
 		e.eog = func(int32) bool { return false }
+	}
+	for id := range int32(l.Vocab) {
+		if e.eog(id) {
+			e.ends = append(e.ends, id)
+		}
 	}
 	if e.policy == nil {
 		e.policy = Fair{}
@@ -275,11 +281,25 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if err := e.checkIDs(r.Prompt); err != nil {
 		return nil, err
 	}
+	if r.Sampling.MinTokens > r.MaxTokens {
+		return nil, fmt.Errorf("%w: min_tokens %d is more than the %d tokens that there may be", ErrBadRequest, r.Sampling.MinTokens, r.MaxTokens)
+	}
+	for _, id := range r.StopTokens {
+		if id < 0 || int(id) >= e.limits.Vocab {
+			return nil, fmt.Errorf("%w: stop token %d: the vocabulary has ids 0 to %d", ErrBadRequest, id, e.limits.Vocab-1)
+		}
+	}
+	if r.Sampling.MinTokens > 0 {
+		r.Sampling.Ends = slices.Clone(r.StopTokens)
+		if !r.IgnoreEOG {
+			r.Sampling.Ends = append(r.Sampling.Ends, e.ends...)
+		}
+	}
 	sampler, err := sample.NewSampler(r.Sampling, e.limits.Vocab)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	sampler.Accept(r.Prompt...)
+	sampler.AcceptPrompt(r.Prompt...)
 	if r.Observer == nil {
 		r.Observer = nobody{}
 	}

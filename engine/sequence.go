@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/hipengine/hipengine/engine/runner"
@@ -21,12 +22,14 @@ type Request struct {
 	Prompt    []int32       // at least one token; Submit copies it
 	Space     string        // states kept of sequences are used within their space alone: one for each API key, say
 	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows, which is never exceeded
-	Sampling  sample.Params // its LogitBias must not change while the sequence runs
+	Sampling  sample.Params // its LogitBias must not change while the sequence runs; Ends are set by the engine
 	IgnoreEOG bool          // end-of-generation tokens are tokens like any other; not with a constraint
 
 	// Decoder makes the text of the tokens. With nil, tokens have no text and Stop must be empty.
 	Decoder Decoder
-	Stop    []string // strings that end the text and are not part of it
+	Stop    []string // strings that end the text and are not part of it; looked for behind Sampling.MinTokens
+
+	StopTokens []int32 // further tokens that end the generation, as end-of-generation tokens do
 
 	Logprobs    bool // fill Token.Logprob and Token.Top
 	TopLogprobs int  // length of Token.Top
@@ -205,7 +208,7 @@ func (s *Sequence) signal() {
 func (s *Sequence) accept(t Token, eog bool) Token {
 	s.sampler.Accept(t.ID)
 	s.generated++
-	t.EOG = eog && !s.req.IgnoreEOG
+	t.EOG = eog && !s.req.IgnoreEOG || slices.Contains(s.req.StopTokens, t.ID)
 	t.Start = s.decoded
 	if s.req.Decoder != nil && !t.EOG {
 		t.Text = s.say(s.req.Decoder.Push(t.ID))
@@ -233,6 +236,9 @@ func (s *Sequence) accept(t Token, eog bool) Token {
 // say takes what the decoder returned and returns what is sure to be part of the output.
 func (s *Sequence) say(text string) string {
 	s.decoded += len(text)
+	if s.generated < s.req.Sampling.MinTokens {
+		return text
+	}
 	out, _ := s.stop.Push(text)
 	return out
 }

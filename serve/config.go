@@ -21,6 +21,9 @@ type Config struct {
 
 	Limits openai.Limits
 
+	// Sampling goes before the models' own defaults, and a request before it.
+	Sampling sample.Overrides
+
 	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
 	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
 	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in

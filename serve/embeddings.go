@@ -115,7 +115,7 @@ func (e *embedded) run(ctx context.Context, s *Server) error {
 			return invalidField(e.param(i), "is empty: there is no token to embed")
 		}
 	}
-	if err := e.model.checkIDs(e.request.Param, nil, e.prompts); err != nil {
+	if err := e.model.checkIDs(e.request.Param, e.prompts...); err != nil {
 		return err
 	}
 	rows := len(e.prompts)

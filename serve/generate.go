@@ -2,11 +2,7 @@ package serve
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -45,17 +41,12 @@ type event struct {
 func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
-	if err := m.checkIDs("prompt", o.Sampling.LogitBias, prompts); err != nil {
+	params, err := s.sampling(m, &o, prompts)
+	if err != nil {
 		return nil, err
 	}
 	if err := m.checkContext(o.Context, prompts); err != nil {
 		return nil, err
-	}
-	params := o.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
-	if o.Sampling.Seed == nil && m.Defaults.Seed == nil {
-		var b [8]byte
-		rand.Read(b[:])
-		params.Seed = binary.LittleEndian.Uint64(b[:])
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := &generation{
@@ -76,7 +67,8 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 				next: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start))}
 			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
-				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
+				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS,
+				Stop: o.Stop, StopTokens: o.StopTokens,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
 				Observer: clock,
 			}
@@ -119,30 +111,6 @@ func (m *Model) checkContext(asked int, prompts [][]int32) error {
 	for _, p := range prompts {
 		if asked > 0 && len(p) >= asked {
 			return &engine.ContextLengthError{Prompt: len(p), Limit: asked}
-		}
-	}
-	return nil
-}
-
-// checkIDs reports token ids of a request that the vocabulary does not have. param is the field that holds the lists.
-func (m *Model) checkIDs(param string, bias map[int32]float32, prompts [][]int32) error {
-	vocab := m.Engine.Limits().Vocab
-	refuse := func(param string, id int32) error {
-		return &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue,
-			Message: fmt.Sprintf("token %d: the model's vocabulary has ids 0 to %d", id, vocab-1),
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(bias)) {
-		if int(id) >= vocab {
-			return refuse("logit_bias", id)
-		}
-	}
-	for _, p := range prompts {
-		for _, id := range p {
-			if int(id) >= vocab {
-				return refuse(param, id)
-			}
 		}
 	}
 	return nil

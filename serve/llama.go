@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -85,12 +86,6 @@ func (s *Server) llamaGenerate(w http.ResponseWriter, r *http.Request, req *open
 		s.fail(w, r, err)
 		return
 	}
-	if req.Bias != nil {
-		if req.Sampling.LogitBias, err = m.llamaBias(req.Bias); err != nil {
-			s.fail(w, r, err)
-			return
-		}
-	}
 	form, err := m.form(req.Form)
 	if err != nil {
 		s.fail(w, r, err)
@@ -152,21 +147,6 @@ func (m *Model) llamaPrompts(req *openai.LlamaCompletionRequest) ([][]int32, err
 		prompts[i] = append(prompts[i], rest...)
 	}
 	return prompts, nil
-}
-
-// llamaBias returns what is added to the logits of each token.
-func (m *Model) llamaBias(list []openai.LlamaBias) (map[int32]float32, error) {
-	bias := map[int32]float32{}
-	for _, b := range list {
-		ids, err := m.encode([]openai.Prompt{b.Token}, false, false)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			bias[id] = b.Bias
-		}
-	}
-	return bias, nil
 }
 
 // llamaAnswer collects a choice.
@@ -258,7 +238,11 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 	}
 	o.NPredict = o.MaxTokens
 	for id, bias := range g.params.LogitBias {
-		o.LogitBias = append(o.LogitBias, openai.TokenBias{Token: id, Bias: &bias})
+		b := openai.TokenBias{Token: id}
+		if !math.IsInf(float64(bias), -1) {
+			b.Bias = &bias
+		}
+		o.LogitBias = append(o.LogitBias, b)
 	}
 	slices.SortFunc(o.LogitBias, func(a, b openai.TokenBias) int { return int(a.Token) - int(b.Token) })
 	if req.IgnoreEOS { // as llama.cpp does it: they cannot come

@@ -53,7 +53,8 @@ func (s *Server) describe(ctx context.Context, id string) error {
 	limits := m.Engine.Limits()
 	s.described.Store(id, openai.Props{
 		Defaults: openai.PropsDefaults{
-			Params: samplingSettings(m.Defaults.Apply(sample.Defaults()), m.Defaults.Seed != nil), NCtx: limits.Context,
+			Params: samplingSettings(s.c.Sampling.Apply(m.Defaults.Apply(sample.Defaults())), m.Defaults.Seed != nil || s.c.Sampling.Seed != nil),
+			NCtx:   limits.Context,
 		},
 		TotalSlots: limits.Seqs, ModelAlias: m.ID, ModelPath: m.File, ChatTemplate: m.Template,
 		BOSToken: m.Tokenizer.BOSText(), EOSToken: m.Tokenizer.EOSText(), BuildInfo: s.fingerprint(), WithoutEffect: openai.WithoutEffect(),
@@ -65,20 +66,16 @@ func (s *Server) describe(ctx context.Context, id string) error {
 // samplingSettings returns parameters under llama.cpp's names.
 func samplingSettings(p sample.Params, seeded bool) openai.SamplingSettings {
 	o := openai.SamplingSettings{
-		Seed: -1, Temperature: p.Temperature, TopK: p.TopK, TopP: p.TopP, MinP: p.MinP, RepeatLastN: p.RepeatLastN,
-		RepeatPenalty: p.RepeatPenalty, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
+		Seed: -1, Temperature: p.Temperature, DynatempRange: p.DynatempRange, DynatempExponent: p.DynatempExponent, TopK: p.TopK,
+		TopP: cmp.Or(p.TopP, 1), MinP: p.MinP, TopNSigma: cmp.Or(p.TopNSigma, -1), XTCProbability: p.XTCProbability,
+		XTCThreshold: p.XTCThreshold, TypicalP: cmp.Or(p.TypicalP, 1), RepeatLastN: cmp.Or(p.RepeatLastN, sample.DefaultRepeatLastN),
+		RepeatPenalty: cmp.Or(p.RepeatPenalty, 1), PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
+		DRYMultiplier: p.DRYMultiplier, DRYBase: p.DRYBase, DRYAllowedLength: p.DRYAllowedLength, DRYLastN: cmp.Or(p.DRYLastN, -1),
+		DRYBreakers: append([]string{}, p.DRYBreakers...), Mirostat: p.Mirostat, MirostatTau: p.MirostatTau,
+		MirostatEta: p.MirostatEta, MinKeep: p.MinKeep,
 	}
 	if seeded {
 		o.Seed = int64(p.Seed)
-	}
-	if o.RepeatLastN == 0 {
-		o.RepeatLastN = sample.DefaultRepeatLastN
-	}
-	if o.RepeatPenalty == 0 {
-		o.RepeatPenalty = 1
-	}
-	if o.TopP == 0 {
-		o.TopP = 1
 	}
 	return o
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/serve/metrics"
 	"github.com/hipengine/hipengine/serve/openapi"
 	"github.com/hipengine/hipengine/serve/web"
@@ -52,6 +54,9 @@ const MaxHeaderBytes = 64 << 10
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
 	s.stored = newStoredResponses(s.c.StoredBytes)
+	if err := c.Sampling.Apply(sample.Defaults()).Validate(math.MaxInt32); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)

@@ -31,7 +31,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if err := m.checkIDs("content", nil, [][]int32{ids}); err != nil {
+	if err := m.checkIDs("content", ids); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -92,7 +92,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	if err := m.checkIDs("tokens", nil, [][]int32{req.Tokens}); err != nil {
+	if err := m.checkIDs("tokens", req.Tokens); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -84,6 +84,12 @@ func (c *configCmd) sample(std stdio) error {
 
 // shownValue returns the value of a flag for people. Keys are not shown.
 func shownValue(f *kong.Flag, v any) string {
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer {
+		if p.IsNil() {
+			return "-"
+		}
+		v = p.Elem().Interface()
+	}
 	text := fmt.Sprint(v)
 	switch list, isList := v.([]string); {
 	case isList && len(list) == 0, text == "":

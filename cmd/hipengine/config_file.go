@@ -305,10 +305,18 @@ func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag
 	if environment(flag) != "" {
 		return nil, nil
 	}
-	if v, ok := f.value(commandName(parent.Command), flag.Name); ok {
-		return v, nil
+	v, ok := f.value(commandName(parent.Command), flag.Name)
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	if flag.Tag.Sep == -1 && flag.IsSlice() { // its elements may hold commas, which kong would not take apart
+		list := []any{}
+		for _, e := range kong.SplitEscaped(v, ',') {
+			list = append(list, e)
+		}
+		return list, nil
+	}
+	return v, nil
 }
 
 // environment returns the variable that sets a flag, or nothing.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -115,7 +116,7 @@ func run(args []string, std stdio) int {
 	if err != nil {
 		panic(err) // the struct tags above are wrong
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(joinNumbers(args))
 	if code >= 0 { // --help has printed
 		return code
 	}
@@ -142,6 +143,21 @@ func run(args []string, std stdio) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// negativeNumber is an argument that no flag is called.
+var negativeNumber = regexp.MustCompile(`^-[0-9.]+$`)
+
+// joinNumbers writes --flag -1 as --flag=-1, since kong takes what begins with a hyphen for a flag.
+func joinNumbers(args []string) (out []string) {
+	for i, a := range args {
+		if i > 0 && negativeNumber.MatchString(a) && strings.HasPrefix(args[i-1], "--") && !strings.Contains(args[i-1], "=") {
+			out[len(out)-1] += "=" + a
+		} else {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // isUsage reports whether the command line is to blame.

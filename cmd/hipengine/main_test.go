@@ -268,3 +268,11 @@ func TestConform(t *testing.T) {
 		t.Errorf("exit %d, err %q", r.code, r.errOut)
 	}
 }
+
+func TestJoinNumbers(t *testing.T) {
+	got := joinNumbers([]string{"run", "--top-k", "-1", "--seed=3", "-5", "--think", "-n", "-2", "--temp", "-.5", "-x"})
+	want := []string{"run", "--top-k=-1", "--seed=3", "-5", "--think", "-n", "-2", "--temp=-.5", "-x"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -18,28 +18,13 @@ import (
 // runCmd answers one prompt, or chats.
 type runCmd struct {
 	modelFlags
-	sampleFlags
+	samplerFlags
 	formFlags
+	answerFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
 	Model  string   `arg:"" optional:"" help:"A model: a file, a path, a known name or hf:OWNER/NAME:QUANT. Anything else is the first word of a prompt for Ember."`
 	Prompt []string `arg:"" optional:"" help:"The words of a prompt. Without any: what standard input holds, or a chat on a terminal."`
-}
-
-// sampleFlags set sampling parameters; what is not given is the model's own.
-type sampleFlags struct {
-	Temperature *float32 `name:"temp" help:"Temperature; 0 always takes the most likely token."`
-	TopK        *int     `help:"Sample from the K most likely tokens; 0 for all."`
-	TopP        *float32 `help:"Sample from the most likely tokens that hold this much probability."`
-	MinP        *float32 `help:"Drop tokens below this share of the most likely one's probability."`
-	Seed        *uint64  `help:"Seed of the random numbers; the same seed gives the same answer."`
-	MaxTokens   int      `short:"n" help:"Most tokens of an answer; 0 for what fits."`
-}
-
-// params are the flags as the library has them.
-func (f sampleFlags) params() hipengine.Params {
-	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed,
-		MaxTokens: f.MaxTokens}
 }
 
 // formFlags hold the answer to a form. A value that begins with @ names a file.
@@ -129,6 +114,7 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	params := c.params()
+	c.limit(&params)
 	if params.Constraint, err = c.constraint(); err != nil {
 		return err
 	}

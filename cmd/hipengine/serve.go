@@ -24,6 +24,7 @@ import (
 type serveCmd struct {
 	modelFlags
 	poolFlags
+	samplerFlags
 	Model       []string `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host        string   `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
 	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
@@ -225,6 +226,10 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	config.Limits.BodyBytes = c.MaxBody
 	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
 		config.StoredBytes = -1
+	}
+	var err error
+	if config.Sampling, err = c.params().Overrides(); err != nil {
+		return config, usageError{err}
 	}
 	if c.MaxPerKey < 0 || c.MaxConns < 1 || c.MaxConns > 1<<16 || c.MaxBody < 1 || c.MaxBody > 1<<30 {
 		return config, usageError{fmt.Errorf("--max-per-key %d, --max-conns %d or --max-body %d is outside 0.., 1..%d or 1..%d",

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,17 +11,23 @@ import (
 
 // Sampler draws the tokens of one sequence. It is not safe for use by several goroutines.
 type Sampler struct {
-	p     Params
-	vocab int
-	rng   *rand.Rand
+	p      Params
+	vocab  int
+	rng    *rand.Rand
+	plan   []Stage // the active stages
+	greedy bool    // the token of highest rank is taken
+	bans   bool    // a bias is never
 
-	window []int32       // the last tokens, oldest first from start when full; empty without penalties
-	start  int           // index of the oldest token of a full window
-	counts map[int32]int // occurrences in window
+	window *window // of the penalties; nil if they are off
+	dry    *dry    // nil if it is off
+	taken  int     // tokens that were generated
+	said   []int32 // the last of them, as many as bad words look back on
+	mu     float64 // of mirostat
 
-	logits  []float32 // the row with bias and penalties applied
-	kept    []candidate
-	scratch []candidate
+	logits      []float32 // the row with bias and penalties applied; minus infinity is what must not come
+	kept        []candidate
+	scratch     []candidate
+	temperature float64 // that the stages so far have divided the logits by
 }
 
 // NewSampler returns a sampler with parameters p over a vocabulary of vocab ids. The error names the parameter that
@@ -32,52 +39,114 @@ func NewSampler(p Params, vocab int) (*Sampler, error) {
 	if err := p.Validate(vocab); err != nil {
 		return nil, err
 	}
-	if p.RepeatLastN == 0 {
-		p.RepeatLastN = DefaultRepeatLastN
+	s := &Sampler{p: p, vocab: vocab, rng: rand.New(rand.NewPCG(p.Seed, 0x68697065_6e67696e)), mu: 2 * float64(p.MirostatTau)}
+	s.plan = p.plan(nil)
+	for _, b := range p.LogitBias {
+		s.bans = s.bans || never(b)
 	}
-	s := &Sampler{p: p, vocab: vocab, rng: rand.New(rand.NewPCG(p.Seed, 0x68697065_6e67696e))}
-	if p.penalises() {
-		s.counts = make(map[int32]int)
+	s.greedy = p.greedy(s.plan)
+	if p.Mirostat != 0 {
+		s.plan, s.greedy = nil, p.Temperature == 0
+		return s, nil
+	}
+	if p.active(Penalties) {
+		s.window = newWindow(p.RepeatLastN)
+	}
+	if p.active(DRY) {
+		if len(p.DRYBreakers) > 0 && p.Piece == nil {
+			return nil, errors.New("sample: dry_sequence_breakers need the text of tokens")
+		}
+		s.dry = newDRY(&s.p)
 	}
 	return s, nil
 }
 
-// Accept appends tokens to the history that the penalties look back on: first the prompt, then every token that was
-// really taken. Next does not do it by itself, so that a drawn token may be discarded.
-func (s *Sampler) Accept(ids ...int32) {
-	if s.counts == nil {
+// AcceptPrompt appends the tokens of a prompt to the history that penalties look back on.
+func (s *Sampler) AcceptPrompt(ids ...int32) {
+	if s.window == nil && s.dry == nil {
 		return
 	}
 	for _, id := range ids {
-		s.counts[id]++
-		if s.p.RepeatLastN < 0 || len(s.window) < s.p.RepeatLastN {
-			s.window = append(s.window, id)
-			continue
+		s.remember(id)
+	}
+}
+
+// Accept appends a token that was really taken to the history. Next does not do it by itself, so that a drawn token may
+// be discarded.
+func (s *Sampler) Accept(id int32) {
+	s.taken++
+	s.remember(id)
+	if n := s.lookBack(); n > 0 {
+		if len(s.said) == n {
+			copy(s.said, s.said[1:])
+			s.said = s.said[:n-1]
 		}
-		old := s.window[s.start]
-		if s.counts[old]--; s.counts[old] == 0 {
-			delete(s.counts, old)
-		}
-		s.window[s.start] = id
-		s.start = (s.start + 1) % len(s.window)
+		s.said = append(s.said, id)
+	}
+}
+
+func (s *Sampler) remember(id int32) {
+	if s.window != nil {
+		s.window.add(id)
+	}
+	if s.dry != nil {
+		s.dry.add(id)
 	}
 }
 
 // Next draws a token from a row of logits, whose length must be that of the vocabulary. It reads row and keeps no
 // reference to it. Logits that are not finite give an error that names the first such id.
 func (s *Sampler) Next(row []float32) (int32, error) {
-	if err := s.adjust(row); err != nil {
+	late, err := s.adjust(row)
+	if err != nil {
 		return 0, err
+	}
+	if s.greedy {
+		return logits.Argmax(s.logits), nil
+	}
+	if s.p.Mirostat != 0 {
+		return s.mirostat(), nil
+	}
+	return s.pick(s.distribution(late)), nil
+}
+
+// pick draws one of the candidates. Where there is no choice it takes no random value, so that what follows does not
+// depend on whether somebody asked.
+func (s *Sampler) pick(c []candidate) int32 {
+	if len(c) == 1 {
+		return c[0].id
+	}
+	return draw(c, s.rng.Float64())
+}
+
+// adjust fills s.logits with the row after bias, the penalties that lead the chain, the constraint and what must not
+// come. It returns the rest of the chain.
+func (s *Sampler) adjust(row []float32) (late []Stage, err error) {
+	if err := checkRow(row, s.vocab); err != nil {
+		return nil, err
+	}
+	s.logits = append(s.logits[:0], row...)
+	for id, b := range s.p.LogitBias {
+		s.logits[id] += b
+		if !finite(s.logits[id]) && !never(b) {
+			return nil, fmt.Errorf("sample: token %d: logit %v with bias %v is not finite", id, row[id], b)
+		}
+	}
+	late = s.plan
+	for len(late) > 0 && (late[0] == Penalties || late[0] == DRY) {
+		if late[0] == DRY {
+			s.dry.apply(s.logits)
+		} else if err := s.window.apply(&s.p, s.logits); err != nil {
+			return nil, err
+		}
+		late = late[1:]
 	}
 	if s.p.Constraint != nil {
 		if err := s.constrain(); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	if s.p.Temperature == 0 {
-		return logits.Argmax(s.logits), nil
-	}
-	return draw(s.distribution(), s.rng.Float64()), nil
+	return late, s.forbid()
 }
 
 // constrain leaves only the tokens that the constraint allows. The others get a logit of minus infinity, with which no
@@ -118,39 +187,6 @@ func (s *Sampler) constrain() error {
 	return nil
 }
 
-// adjust fills s.logits with the row after bias and penalties.
-func (s *Sampler) adjust(logits []float32) error {
-	if err := checkRow(logits, s.vocab); err != nil {
-		return err
-	}
-	s.logits = append(s.logits[:0], logits...)
-	for id, b := range s.p.LogitBias {
-		s.logits[id] += b
-		if !finite(s.logits[id]) {
-			return fmt.Errorf("sample: token %d: logit %v with bias %v is not finite", id, logits[id], b)
-		}
-	}
-	for id, n := range s.counts {
-		if id < 0 || int(id) >= s.vocab {
-			continue // a prompt may hold ids that no logit stands for
-		}
-		l := s.logits[id]
-		if r := s.p.RepeatPenalty; r != 0 {
-			if l > 0 {
-				l /= r
-			} else {
-				l *= r
-			}
-		}
-		l -= float32(n)*s.p.FrequencyPenalty + s.p.PresencePenalty
-		if !finite(l) {
-			return fmt.Errorf("sample: token %d: logit %v is not finite after penalties", id, logits[id])
-		}
-		s.logits[id] = l
-	}
-	return nil
-}
-
 // checkRow reports a row of the wrong length or with a value that is not finite.
 func checkRow(logits []float32, vocab int) error {
 	if len(logits) != vocab {
@@ -164,57 +200,38 @@ func checkRow(logits []float32, vocab int) error {
 	return nil
 }
 
-// distribution returns the candidates that survive the chain, by ascending id, with their weights at the temperature.
-// The slice is valid until the next call.
-func (s *Sampler) distribution() []candidate {
-	s.kept = s.kept[:0]
-	if k := s.p.TopK; k > 0 && k < s.vocab {
-		s.scratch = topK(s.scratch, s.logits, k)
-		cut := s.scratch[0]
-		for i, l := range s.logits {
-			if l > cut.logit || (l == cut.logit && int32(i) <= cut.id) {
-				s.kept = append(s.kept, candidate{id: int32(i), logit: l})
-			}
-		}
+// distribution returns the candidates that survive the stages, by ascending id, with their weights. The slice is valid
+// until the next call.
+func (s *Sampler) distribution(stages []Stage) []candidate {
+	if len(stages) > 0 && stages[0] == TopK && s.p.TopK < s.vocab {
+		s.keepTopK()
+		stages = stages[1:]
 	} else {
-		for i, l := range s.logits {
+		s.keepAll()
+	}
+	return s.filter(stages)
+}
+
+// keepAll makes candidates of all tokens that may come.
+func (s *Sampler) keepAll() {
+	s.kept = s.kept[:0]
+	for i, l := range s.logits {
+		if !never(l) {
 			s.kept = append(s.kept, candidate{id: int32(i), logit: l})
 		}
 	}
-	return s.weighted()
 }
 
-// weighted drops of the candidates kept, which are by ascending id, those that top-p and min-p do, and gives the others their
-// weights at the temperature.
-func (s *Sampler) weighted() []candidate {
-	highest := s.kept[0].logit
-	for _, c := range s.kept {
-		highest = max(highest, c.logit)
-	}
-	if p := float64(s.p.TopP); p > 0 && p < 1 {
-		total := weigh(s.kept, highest, 1)
-		s.scratch = append(s.scratch[:0], s.kept...)
-		cut := massCut(s.scratch, p*total)
-		s.keep(func(c candidate) bool { return !cut.before(c) })
-	}
-	if s.p.MinP > 0 {
-		lowest := float64(highest) + math.Log(float64(s.p.MinP))
-		s.keep(func(c candidate) bool { return float64(c.logit) >= lowest })
-	}
-	weigh(s.kept, highest, float64(s.p.Temperature))
-	return s.kept
-}
-
-// keep drops the candidates for which ok is false and leaves the others in order.
-func (s *Sampler) keep(ok func(candidate) bool) {
-	n := 0
-	for _, c := range s.kept {
-		if ok(c) {
-			s.kept[n] = c
-			n++
+// keepTopK makes candidates of the tokens of highest rank.
+func (s *Sampler) keepTopK() {
+	s.scratch = topK(s.scratch, s.logits, s.p.TopK)
+	s.kept = s.kept[:0]
+	cut := s.scratch[0]
+	for i, l := range s.logits {
+		if (l > cut.logit || (l == cut.logit && int32(i) <= cut.id)) && !never(l) {
+			s.kept = append(s.kept, candidate{id: int32(i), logit: l})
 		}
 	}
-	s.kept = s.kept[:n]
 }
 
 // weigh sets the weights to exp((logit-highest)/temperature) and returns their sum.

@@ -9,100 +9,13 @@ import (
 	"testing"
 )
 
-// definition is the chain of the package comment, written with full sorts: the distribution of the next token.
-func definition(p Params, history []int32, row []float32) []float64 {
-	l := slices.Clone(row)
-	for id, b := range p.LogitBias {
-		l[id] += b
-	}
-	n := p.RepeatLastN
-	if n == 0 {
-		n = DefaultRepeatLastN
-	}
-	if n > 0 && len(history) > n {
-		history = history[len(history)-n:]
-	}
-	for id := range l {
-		c := 0
-		for _, h := range history {
-			if int(h) == id {
-				c++
-			}
-		}
-		if c == 0 {
-			continue
-		}
-		if r := p.RepeatPenalty; r != 0 && r != 1 {
-			if l[id] > 0 {
-				l[id] /= r
-			} else {
-				l[id] *= r
-			}
-		}
-		l[id] -= float32(c)*p.FrequencyPenalty + p.PresencePenalty
-	}
-	ids := make([]int, len(l))
-	for i := range ids {
-		ids[i] = i
-	}
-	slices.SortStableFunc(ids, func(a, b int) int {
-		switch {
-		case l[a] > l[b]:
-			return -1
-		case l[a] < l[b]:
-			return 1
-		}
-		return 0
-	})
-	out := make([]float64, len(l))
-	if p.Temperature == 0 {
-		out[ids[0]] = 1
-		return out
-	}
-	softmax := func(temperature float64) []float64 {
-		w := make([]float64, len(ids))
-		sum := 0.0
-		for i, id := range ids {
-			w[i] = math.Exp((float64(l[id]) - float64(l[ids[0]])) / temperature)
-			sum += w[i]
-		}
-		for i := range w {
-			w[i] /= sum
-		}
-		return w
-	}
-	if p.TopK > 0 && p.TopK < len(ids) {
-		ids = ids[:p.TopK]
-	}
-	if p.TopP > 0 && p.TopP < 1 {
-		sum := 0.0
-		for i, w := range softmax(1) {
-			if sum += w; sum >= float64(p.TopP) {
-				ids = ids[:i+1]
-				break
-			}
-		}
-	}
-	if p.MinP > 0 {
-		w := softmax(1)
-		n := 0
-		for n < len(w) && w[n] >= float64(p.MinP)*w[0]*(1-1e-12) {
-			n++
-		}
-		ids = ids[:n]
-	}
-	for i, w := range softmax(float64(p.Temperature)) {
-		out[ids[i]] = w
-	}
-	return out
-}
-
 func paramCases() map[string]Params {
 	return map[string]Params{
 		"plain":             {Temperature: 1},
 		"cold":              {Temperature: 0.3},
 		"hot":               {Temperature: 3},
 		"top-k 1":           {Temperature: 1, TopK: 1},
+		"top-k off":         {Temperature: 1, TopK: -1},
 		"top-k 7":           {Temperature: 1, TopK: 7},
 		"top-k all":         {Temperature: 1, TopK: 64},
 		"top-p small":       {Temperature: 1, TopP: 1e-30},
@@ -116,6 +29,36 @@ func paramCases() map[string]Params {
 		"presence":          {Temperature: 1, PresencePenalty: 0.7, RepeatLastN: 5},
 		"frequency":         {Temperature: 1, FrequencyPenalty: 0.4, RepeatLastN: -1},
 		"bias":              {Temperature: 1, LogitBias: map[int32]float32{3: 4, 5: -4}},
+		"min keep":          {Temperature: 1, TopP: 0.01, MinP: 0.9, MinKeep: 5},
+		"never":             {Temperature: 1, LogitBias: map[int32]float32{3: float32(math.Inf(-1)), 40: float32(math.Inf(-1))}},
+		"typical":           {Temperature: 1, TypicalP: 0.5},
+		"typical greedy":    {TypicalP: 0.3},
+		"typical kept":      {Temperature: 1.2, TypicalP: 0.05, MinKeep: 9, TopK: 30},
+		"sigma":             {Temperature: 1, TopNSigma: 1},
+		"sigma and top-k":   {Temperature: 2, TopNSigma: 1.5, TopK: 10},
+		"xtc":               {Temperature: 1, XTCProbability: 1, XTCThreshold: 0.03},
+		"xtc greedy":        {XTCProbability: 1, XTCThreshold: 0.01},
+		"xtc half":          {Temperature: 1, XTCProbability: 0.5, XTCThreshold: 0.05},
+		"xtc kept":          {Temperature: 1, XTCProbability: 1, XTCThreshold: 0.01, MinKeep: 60},
+		"xtc off":           {Temperature: 1, XTCProbability: 1, XTCThreshold: 0.51},
+		"dynamic":           {Temperature: 1, DynatempRange: 0.5, DynatempExponent: 1},
+		"dynamic, steep":    {Temperature: 0.4, DynatempRange: 1.5, DynatempExponent: 3, TopK: 12},
+		"dynamic of 0":      {DynatempRange: 2, DynatempExponent: 1},
+		"dry":               {Temperature: 1, DRYMultiplier: 0.8, DRYBase: 1.75, DRYAllowedLength: 2},
+		"dry, long":         {Temperature: 1, DRYMultiplier: 0.3, DRYBase: 1, DRYAllowedLength: 1, DRYLastN: 30},
+		"dry, no room":      {Temperature: 1, DRYMultiplier: 5, DRYBase: 2, DRYAllowedLength: 1, DRYLastN: 1},
+		"bad words":         {Temperature: 1, BadWords: [][]int32{{7}, {1, 9}}},
+		"min tokens":        {Temperature: 1, MinTokens: 3, Ends: []int32{0, 5}},
+		"no stages":         {Temperature: 0.2, TopK: 3, Order: []Stage{}},
+		"temperature first": {Temperature: 0.4, TopP: 0.8, MinP: 0.2, Order: []Stage{Temperature, MinP, TopP}},
+		"top-p, then k":     {Temperature: 1, TopP: 0.7, TopK: 9, Order: []Stage{TopP, TopK}},
+		"cold, then sorted": {Temperature: 0, TopK: 5, Order: []Stage{TopK, Temperature, XTC}, XTCProbability: 1},
+		"late penalties": {Temperature: 0.5, TopK: 20, RepeatPenalty: 1.3, PresencePenalty: 0.5, DRYMultiplier: 1, DRYBase: 1.5,
+			DRYAllowedLength: 1, Order: []Stage{TopK, Temperature, Penalties, DRY, TopP}, TopP: 0.9},
+		"late penalties, greedy": {TopK: 20, PresencePenalty: 5, Order: []Stage{TopK, Penalties, Temperature}},
+		"twice":                  {Temperature: 1.5, TopP: 0.9, Order: []Stage{TopP, Temperature, TopP, Temperature}},
+		"every stage": {Temperature: 1.1, TopK: 40, TopP: 0.95, MinP: 0.01, TypicalP: 0.9, TopNSigma: 2, XTCProbability: 1, XTCThreshold: 0.1,
+			DynatempRange: 0.3, DynatempExponent: 1, RepeatPenalty: 1.1, DRYMultiplier: 0.8, DRYBase: 1.75, DRYAllowedLength: 2, MinKeep: 2},
 		"everything": {Temperature: 1.3, TopK: 20, TopP: 0.9, MinP: 0.02, RepeatPenalty: 1.1, PresencePenalty: 0.2,
 			FrequencyPenalty: 0.1, RepeatLastN: 12, LogitBias: map[int32]float32{0: 2, 63: 3}},
 	}
@@ -152,12 +95,16 @@ func TestDistributionEqualsDefinition(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.Accept(history()...)
-				if err := s.adjust(row); err != nil {
+				s.AcceptPrompt(history()...)
+				if p.XTCProbability > 0 && p.XTCProbability < 1 {
+					return // a mixture, which draws alone show
+				}
+				late, err := s.adjust(row)
+				if err != nil {
 					t.Fatal(err)
 				}
 				got := make([]float64, len(row))
-				dist, total := s.distribution(), 0.0
+				dist, total := s.distribution(late), 0.0
 				for _, c := range dist {
 					total += c.weight
 				}
@@ -216,7 +163,7 @@ func critical(df int) float64 {
 }
 
 func TestDrawsFollowDefinition(t *testing.T) {
-	const draws = 20000
+	const draws = 8000
 	for name, p := range paramCases() {
 		for rowName, row := range rows() {
 			t.Run(name+"/"+rowName, func(t *testing.T) {
@@ -225,7 +172,7 @@ func TestDrawsFollowDefinition(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.Accept(history()...)
+				s.AcceptPrompt(history()...)
 				counts := make([]int, len(row))
 				for range draws {
 					id, err := s.Next(row)
@@ -348,16 +295,34 @@ func TestNextRejectsWrongRow(t *testing.T) {
 func TestValidateNamesParameter(t *testing.T) {
 	nan := float32(math.NaN())
 	for name, p := range map[string]Params{
-		"temperature":       {Temperature: -1},
-		"top_p":             {TopP: 1.5},
-		"min_p":             {MinP: nan},
-		"top_k":             {TopK: -1},
-		"repeat_penalty":    {RepeatPenalty: -0.5},
-		"presence_penalty":  {PresencePenalty: nan},
-		"frequency_penalty": {FrequencyPenalty: float32(math.Inf(1))},
-		"token 9":           {LogitBias: map[int32]float32{9: 1}},
-		"token -1":          {LogitBias: map[int32]float32{-1: 1}},
-		"token 2":           {LogitBias: map[int32]float32{2: nan}},
+		"temperature":        {Temperature: -1},
+		"top_p":              {TopP: 1.5},
+		"min_p":              {MinP: nan},
+		"repeat_penalty":     {RepeatPenalty: -0.5},
+		"presence_penalty":   {PresencePenalty: nan},
+		"frequency_penalty":  {FrequencyPenalty: float32(math.Inf(1))},
+		"typical_p":          {TypicalP: 1.1},
+		"top_n_sigma":        {TopNSigma: -1},
+		"dynatemp_range":     {DynatempRange: -1},
+		"dynatemp_exponent":  {DynatempExponent: -1},
+		"xtc_probability":    {XTCProbability: 1.5},
+		"xtc_threshold":      {XTCThreshold: -0.5},
+		"dry_multiplier":     {DRYMultiplier: -1},
+		"dry_base":           {DRYMultiplier: 1, DRYBase: 0.5, DRYAllowedLength: 1},
+		"dry_allowed_length": {DRYMultiplier: 1, DRYBase: 1},
+		"dry_sequence":       {DRYMultiplier: 1, DRYBase: 1, DRYAllowedLength: 1, DRYBreakers: []string{"x"}},
+		"mirostat 3":         {Mirostat: 3},
+		"mirostat_tau":       {MirostatTau: -1},
+		"mirostat_eta":       {MirostatEta: nan},
+		"min_keep":           {MinKeep: -1},
+		"min_tokens":         {MinTokens: -1},
+		"samplers 33":        {Order: make([]Stage, 33)},
+		"no stage 9":         {Order: []Stage{9}},
+		"bad_words":          {BadWords: [][]int32{{1, 9}}},
+		"ends of token -2":   {Ends: []int32{-2}},
+		"token 9":            {LogitBias: map[int32]float32{9: 1}},
+		"token -1":           {LogitBias: map[int32]float32{-1: 1}},
+		"token 2":            {LogitBias: map[int32]float32{2: nan}},
 	} {
 		if _, err := NewSampler(p, 9); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v", name, err)
@@ -412,24 +377,35 @@ func TestOverridesApplyInOrder(t *testing.T) {
 
 func TestNextDoesNotAllocate(t *testing.T) {
 	row := bigRow()
-	p := Defaults()
-	p.RepeatPenalty, p.LogitBias = 1.1, map[int32]float32{3: 1}
-	s, err := NewSampler(p, len(row))
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := func() {
-		id, err := s.Next(row)
+	all := Defaults()
+	all.TopNSigma, all.TypicalP, all.XTCProbability, all.DynatempRange, all.RepeatPenalty, all.MinKeep = 3, 0.9, 0.5, 0.2, 1.1, 2
+	all.DRYMultiplier, all.DRYLastN, all.LogitBias = 0.8, 200, map[int32]float32{3: 1, 4: float32(math.Inf(-1))}
+	newline := []byte("\n")
+	all.Piece = func(int32) []byte { return newline }
+	all.BadWords, all.MinTokens, all.Ends = [][]int32{{1, 2, 3}}, 1000, []int32{7}
+	mirostat := Defaults()
+	mirostat.Mirostat = 1
+	for name, p := range map[string]Params{"every stage": all, "mirostat 1": mirostat} {
+		s, err := NewSampler(p, len(row))
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Accept(id)
-	}
-	for range DefaultRepeatLastN {
-		step()
-	}
-	if n := testing.AllocsPerRun(20, step); n != 0 {
-		t.Errorf("%v allocations per token", n)
+		step := func() {
+			id, err := s.Next(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Accept(id)
+		}
+		for range 2 * max(all.DRYLastN, DefaultRepeatLastN) {
+			s.Accept(int32(1 + len(name)))
+		}
+		for range 3 {
+			step()
+		}
+		if n := testing.AllocsPerRun(10, step); n != 0 {
+			t.Errorf("%s: %v allocations per token", name, n)
+		}
 	}
 }
 
@@ -446,6 +422,7 @@ func BenchmarkNext(b *testing.B) {
 	row := bigRow()
 	for name, p := range map[string]Params{
 		"greedy": {}, "defaults": Defaults(), "top-p alone": {Temperature: 1, TopP: 0.95}, "plain": {Temperature: 1},
+		"typical alone": {Temperature: 1, TypicalP: 0.9}, "sigma": {Temperature: 1, TopNSigma: 1}, "mirostat": {Temperature: 1, Mirostat: 2, MirostatTau: 5},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s, err := NewSampler(p, len(row))

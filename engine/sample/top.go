@@ -12,16 +12,23 @@ type Logit struct {
 }
 
 // Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others, or
-// 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a draw without top-k
-// weighs them all.
+// 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a chain that does not begin
+// with top-k weighs them all.
 func (p Params) Top() int {
-	switch {
-	case len(p.LogitBias) > 0 || p.penalises() || p.Constraint != nil:
+	if len(p.LogitBias)+len(p.BadWords) > 0 || p.MinTokens > 0 && len(p.Ends) > 0 || p.Constraint != nil || p.Mirostat != 0 {
 		return 0
-	case p.Temperature == 0:
-		return 1
 	}
-	return p.TopK
+	var buf [MaxOrder]Stage
+	plan := p.plan(buf[:0])
+	switch {
+	case slices.Contains(plan, Penalties), slices.Contains(plan, DRY):
+		return 0
+	case p.greedy(plan):
+		return 1
+	case len(plan) > 0 && plan[0] == TopK:
+		return p.TopK
+	}
+	return 0
 }
 
 // NextTop draws the token that [Sampler.Next] would draw from a row of which top are the logits of highest rank, in
@@ -31,7 +38,7 @@ func (s *Sampler) NextTop(top []Logit) (int32, error) {
 	if n == 0 || len(top) < n {
 		return 0, fmt.Errorf("sample: %d logits of a row, where the parameters need %d (0: all)", len(top), n)
 	}
-	if s.p.Temperature == 0 {
+	if s.greedy {
 		return top[0].ID, nil
 	}
 	s.kept = s.kept[:0]
@@ -39,5 +46,5 @@ func (s *Sampler) NextTop(top []Logit) (int32, error) {
 		s.kept = append(s.kept, candidate{id: l.ID, logit: l.Logit})
 	}
 	slices.SortFunc(s.kept, func(a, b candidate) int { return int(a.id) - int(b.id) })
-	return draw(s.weighted(), s.rng.Float64()), nil
+	return s.pick(s.filter(s.plan[1:])), nil
 }

@@ -13,10 +13,14 @@ func TestNextTop(t *testing.T) {
 	}
 	for _, p := range []Params{
 		{}, {TopK: 7, Seed: 1}, {Temperature: 1, TopK: 1}, {Temperature: 0.8, TopK: 5, TopP: 0.95, MinP: 0.05, Seed: 2}, Defaults(),
+		{Temperature: 1, TopK: 30, TypicalP: 0.6, TopP: 0.9, MinKeep: 3, Seed: 5}, {TopK: 9, TypicalP: 0.5, Seed: 6},
+		{Temperature: 1, TopK: 25, XTCProbability: 0.5, XTCThreshold: 0.05, Seed: 7}, {TopP: 0.5, MinP: 0.2, TopNSigma: 1},
+		{Temperature: 1, DynatempRange: 0.5, DynatempExponent: 1, TopK: 20, Seed: 8},
+		{Temperature: 0.5, TopK: 8, TopP: 0.9, Order: []Stage{TopK, Temperature, TopP}, Seed: 9},
 		{Temperature: 1.5, TopK: 12, TopP: 0.5, Seed: 3}, {Temperature: 3, TopK: 3, MinP: 0.5, RepeatPenalty: 1, Seed: 4},
 	} {
 		n := p.Top()
-		if want := max(1, p.TopK); n != want && p.Temperature != 0 || p.Temperature == 0 && n != 1 {
+		if want := max(1, p.TopK); n != want && (p.Temperature != 0 || p.TypicalP != 0) || p.Temperature == 0 && p.TypicalP == 0 && n != 1 {
 			t.Fatalf("%+v needs %d logits, want %d", p, n, want)
 		}
 		for _, row := range rowsOf {
@@ -66,6 +70,18 @@ func TestTopNeedsAll(t *testing.T) {
 		"frequency penalty":  {Temperature: 1, TopK: 4, FrequencyPenalty: -0.5},
 		"bias beside top-k":  {Temperature: 1, TopK: 4, LogitBias: map[int32]float32{3: -1}},
 		"penalty and greedy": {FrequencyPenalty: 1},
+		"sigma before top-k": {Temperature: 1, TopK: 4, TopNSigma: 1},
+		"top-p before top-k": {Temperature: 1, TopK: 4, TopP: 0.5, Order: []Stage{TopP, TopK}},
+		"temperature first":  {Temperature: 2, TopK: 4, Order: []Stage{Temperature, TopK}},
+		"no top-k in order":  {Temperature: 1, TopK: 4, Order: []Stage{TopP}},
+		"greedy not in it":   {Order: []Stage{TopP}},
+		"dry":                {TopK: 4, DRYMultiplier: 1, DRYBase: 1, DRYAllowedLength: 1},
+		"xtc and greedy":     {XTCProbability: 0.5},
+		"typical and greedy": {TypicalP: 0.5},
+		"dynamic":            {DynatempRange: 1},
+		"mirostat":           {Temperature: 1, TopK: 4, Mirostat: 2},
+		"bad words":          {TopK: 4, BadWords: [][]int32{{1}}},
+		"min tokens":         {TopK: 4, MinTokens: 1, Ends: []int32{1}},
 	} {
 		if n := p.Top(); n != 0 {
 			t.Errorf("%s: %d logits suffice", name, n)

@@ -189,6 +189,12 @@ func (b *builder) samplingKeys(o sample.Overrides) {
 	if o.Temperature != nil {
 		b.setKey("general.sampling.temp", *o.Temperature)
 	}
+	if o.MinP != nil {
+		b.setKey("general.sampling.min_p", *o.MinP)
+	}
+	if o.RepeatPenalty != nil {
+		b.setKey("general.sampling.penalty_repeat", *o.RepeatPenalty)
+	}
 }
 
 // quantization reads quantization_config and refuses what cannot be read.

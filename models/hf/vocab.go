@@ -93,14 +93,14 @@ func (b *builder) readGeneration(dir string, v *tokenizer.Vocab) (o sample.Overr
 			name string
 			to   **float32
 		}{{"temperature", &o.Temperature}, {"top_p", &o.TopP}, {"min_p", &o.MinP},
-			{"repetition_penalty", &o.RepeatPenalty}} {
+			{"typical_p", &o.TypicalP}, {"repetition_penalty", &o.RepeatPenalty}} {
 			if g.has(p.name) {
 				x := float32(g.float(p.name))
 				*p.to = &x
 			}
 		}
 		if g.has("top_k") {
-			k := g.int(0, 1<<30, "top_k")
+			k := g.int(-1, 1<<30, "top_k")
 			o.TopK = &k
 		}
 		if !g.bool(true, "do_sample") {

@@ -61,8 +61,14 @@ func (f Fields) Stop(name string) []string {
 // Budget reads how many tokens may be generated, by each of its names; 0 if the request leaves it open.
 func (f Fields) Budget() int { return f.f.budget() }
 
-// Sampling reads the parameters of sampling.
-func (f Fields) Sampling() sample.Overrides { return f.f.sampling() }
+// Sampling reads the parameters of samplers. Biases of texts are refused.
+func (f Fields) Sampling() sample.Overrides {
+	var o Options
+	if f.f.sampling(&o); len(o.BiasTexts) > 0 {
+		f.Fail("logit_bias", CodeUnsupported, "of texts is not offered here; name token ids")
+	}
+	return o.Sampling
+}
 
 // Ignore removes members that cannot change the answer.
 func (f Fields) Ignore(names ...string) { f.f.ignore(names...) }

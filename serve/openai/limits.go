@@ -18,6 +18,8 @@ type Limits struct {
 	StopBytes    int // of one stop string
 	MaxTokens    int
 	LogitBias    int // entries
+	Words        int // of bad_words, dry_sequence_breakers and stop_token_ids
+	WordBytes    int // of one of them
 	TopLogprobs  int
 }
 
@@ -26,7 +28,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		BodyBytes: 16 << 20, Depth: 64, Members: 4096, Messages: 4096, Parts: 256, Tools: 256, ToolCalls: 128, Prompts: 64, Inputs: 2048,
 		PromptTokens: 1 << 20, N: 16, Choices: 64,
-		Stop: 16, StopBytes: 256, MaxTokens: 1 << 20, LogitBias: 1024, TopLogprobs: 20,
+		Stop: 16, StopBytes: 256, MaxTokens: 1 << 20, LogitBias: 1024, Words: 256, WordBytes: 256, TopLogprobs: 20,
 	}
 }
 
@@ -42,7 +44,7 @@ func (l Limits) WithDefaults() Limits {
 	}{
 		{&l.Depth, d.Depth}, {&l.Members, d.Members}, {&l.Messages, d.Messages}, {&l.Parts, d.Parts}, {&l.Tools, d.Tools}, {&l.ToolCalls, d.ToolCalls},
 		{&l.Prompts, d.Prompts}, {&l.Inputs, d.Inputs}, {&l.PromptTokens, d.PromptTokens}, {&l.N, d.N}, {&l.Choices, d.Choices}, {&l.Stop, d.Stop}, {&l.StopBytes, d.StopBytes},
-		{&l.MaxTokens, d.MaxTokens}, {&l.LogitBias, d.LogitBias}, {&l.TopLogprobs, d.TopLogprobs},
+		{&l.MaxTokens, d.MaxTokens}, {&l.LogitBias, d.LogitBias}, {&l.Words, d.Words}, {&l.WordBytes, d.WordBytes}, {&l.TopLogprobs, d.TopLogprobs},
 	} {
 		if *f.p == 0 {
 			*f.p = f.v

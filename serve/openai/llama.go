@@ -2,28 +2,18 @@ package openai
 
 import (
 	"encoding/json"
-	"maps"
-	"math"
 	"slices"
-	"strconv"
 )
 
 // LlamaCompletionRequest is the body of POST /completion of llama.cpp's server, and of /infill.
 type LlamaCompletionRequest struct {
 	Options
-	Prompts    [][]Prompt  // at least one, each of parts that follow on each other
-	Many       bool        // the answer is a list
-	Bias       []LlamaBias // of logit_bias, in place of that of the options
-	Tokens     bool        // answer with the ids of what was generated
-	Fields     []string    // of the answer; nil is all
-	Infill     *Infill     // of /infill; nil elsewhere
-	BudgetOpen bool        // the request leaves open how many tokens there may be
-}
-
-// LlamaBias is added to the logits of a token, or of all that a text is made of.
-type LlamaBias struct {
-	Token Prompt
-	Bias  float32
+	Prompts    [][]Prompt // at least one, each of parts that follow on each other
+	Many       bool       // the answer is a list
+	Tokens     bool       // answer with the ids of what was generated
+	Fields     []string   // of the answer; nil is all
+	Infill     *Infill    // of /infill; nil elsewhere
+	BudgetOpen bool       // the request leaves open how many tokens there may be
 }
 
 // Infill is what a text is to be put between.
@@ -35,9 +25,6 @@ type Infill struct {
 
 // InfillFile is a file beside the one that is worked on.
 type InfillFile struct{ Name, Text string }
-
-// banned is the bias of tokens that may not come.
-const banned = -math.MaxFloat32 / 2
 
 // refusedLlama are fields of llama.cpp's server that would change the answer and that this one does not offer.
 var refusedLlama = map[string]string{
@@ -95,12 +82,6 @@ func ParseInfill(body []byte, l Limits) (*LlamaCompletionRequest, error) {
 // read reads what both have.
 func (c *LlamaCompletionRequest) read(f fields) {
 	r := f.r
-	if raw := f.take("logit_bias"); raw != nil {
-		c.Bias = r.llamaBias("logit_bias", raw)
-	}
-	if raw := f.members["seed"]; string(raw) == "-1" {
-		f.ignore("seed") // draws one
-	}
 	if raw := f.members["stop"]; string(raw) == "[]" {
 		f.ignore("stop")
 	}
@@ -182,56 +163,4 @@ func (r *reader) llamaPrompt(param string, raw json.RawMessage) []Prompt {
 		return []Prompt{{Text: r.text(f.path+"prompt_string", raw, int(r.limits.BodyBytes))}}
 	}
 	return nil
-}
-
-// llamaBias reads an array of pairs of a token or text and a bias, or an object of them. A bias of false bans.
-func (r *reader) llamaBias(param string, raw json.RawMessage) []LlamaBias {
-	if raw[0] == '{' {
-		return r.biasObject(param, raw)
-	}
-	var list []LlamaBias
-	for i, e := range r.elements(param, raw, r.limits.LogitBias) {
-		at := index(param, i)
-		pair := r.elements(at, e, 2)
-		if len(pair) != 2 {
-			r.fail(at, CodeValue, "must be a token or a text, and a bias")
-			return nil
-		}
-		b := LlamaBias{Bias: r.biasOf(index(at, 1), pair[1])}
-		if pair[0][0] == '"' {
-			b.Token.Text = r.text(index(at, 0), pair[0], 4096)
-		} else {
-			b.Token.Tokens = []int32{r.token(at, 0, pair[0])}
-		}
-		list = append(list, b)
-	}
-	return list
-}
-
-// biasObject reads an object whose keys are tokens or texts.
-func (r *reader) biasObject(param string, raw json.RawMessage) []LlamaBias {
-	f := r.object(param, raw)
-	if len(f.members) > r.limits.LogitBias {
-		r.fail(param, CodeValue, "has %d entries, at most %d are allowed", len(f.members), r.limits.LogitBias)
-		return nil
-	}
-	var list []LlamaBias
-	for _, key := range slices.Sorted(maps.Keys(f.members)) {
-		b := LlamaBias{Bias: r.biasOf(f.path+clipName(key), f.members[key])}
-		if id, err := strconv.ParseInt(key, 10, 32); err == nil && id >= 0 {
-			b.Token.Tokens = []int32{int32(id)}
-		} else {
-			b.Token.Text = key
-		}
-		list = append(list, b)
-	}
-	return list
-}
-
-// biasOf reads a number, or false, which bans.
-func (r *reader) biasOf(param string, raw json.RawMessage) float32 {
-	if raw[0] == 'f' {
-		return banned
-	}
-	return float32(r.number(param, raw, -math.MaxFloat32/2, math.MaxFloat32/2))
 }

@@ -3,10 +3,6 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
-	"math"
-	"slices"
-	"strconv"
 
 	"github.com/hipengine/hipengine/engine/sample"
 )
@@ -21,6 +17,9 @@ type Options struct {
 	Context      int  // most tokens of a prompt and its answer; 0 is what the model has
 	Stop         []string
 	Sampling     sample.Overrides
+	BiasTexts    []TextBias // as Sampling.LogitBias, of the tokens of a text
+	BadWords     []string   // which the text must not hold
+	StopTokens   []int32    // which end the text, as end-of-generation tokens do
 	IgnoreEOS    bool
 	Logprobs     bool
 	TopLogprobs  int
@@ -66,9 +65,13 @@ func (f fields) options() Options {
 		s.ignore("include_obfuscation")
 		s.end()
 	}
-	o.Sampling = f.sampling()
+	f.sampling(&o)
+	f.ends(&o)
 	if o.Form = f.form(); o.Form != nil && o.IgnoreEOS {
 		r.fail(f.path+"ignore_eos", CodeValue, "is not allowed with %s, which says where the text ends", o.Form.Param)
+	}
+	if o.Form != nil && o.Sampling.MinTokens != nil && *o.Sampling.MinTokens > 0 {
+		r.fail(f.path+"min_tokens", CodeValue, "is not allowed with %s, which says where the text ends", o.Form.Param)
 	}
 	f.ignore(noEffect...)
 	return o
@@ -104,64 +107,6 @@ func (r *reader) stop(param string, raw json.RawMessage) []string {
 		stops = append(stops, s)
 	}
 	return stops
-}
-
-func (f fields) sampling() sample.Overrides {
-	r := f.r
-	o := sample.Overrides{
-		Temperature:      f.number("temperature", 0, 5),
-		TopP:             f.number("top_p", 0, 1),
-		MinP:             f.number("min_p", 0, 1),
-		PresencePenalty:  f.number("presence_penalty", -2, 2),
-		FrequencyPenalty: f.number("frequency_penalty", -2, 2),
-		RepeatPenalty:    f.number("repeat_penalty", 0.01, 10),
-		TopK:             f.integer("top_k", -1, math.MaxInt32),
-		RepeatLastN:      f.integer("repeat_last_n", -1, math.MaxInt32),
-	}
-	if o.TopP != nil {
-		// On the wire, 0 keeps the most likely token; in sample.Params, it turns the filter off.
-		*o.TopP = max(*o.TopP, math.SmallestNonzeroFloat32)
-	}
-	if o.TopK != nil {
-		*o.TopK = max(*o.TopK, 0) // -1 is vLLM's way to say off
-	}
-	if p := f.number("repetition_penalty", 0.01, 10); p != nil {
-		if o.RepeatPenalty != nil && *o.RepeatPenalty != *p {
-			r.fail(f.path+"repetition_penalty", CodeValue, "is another name of repeat_penalty, which has another value")
-		}
-		o.RepeatPenalty = p
-	}
-	if o.RepeatLastN != nil && *o.RepeatLastN == 0 {
-		// A window of no tokens: no penalty can apply. In sample.Params, 0 means the default window.
-		o.RepeatLastN = nil
-		o.RepeatPenalty, o.PresencePenalty, o.FrequencyPenalty = new(float32(1)), new(float32(0)), new(float32(0))
-	}
-	if raw := f.take("seed"); raw != nil {
-		o.Seed = new(uint64(r.integer(f.path+"seed", raw, math.MinInt64, math.MaxInt64)))
-	}
-	if raw := f.take("logit_bias"); raw != nil {
-		o.LogitBias = r.logitBias(f.path+"logit_bias", raw)
-	}
-	return o
-}
-
-// logitBias decodes an object of token ids and biases from -100 to 100.
-func (r *reader) logitBias(param string, raw json.RawMessage) map[int32]float32 {
-	b := r.object(param, raw)
-	if len(b.members) > r.limits.LogitBias {
-		r.fail(param, CodeValue, "has %d entries, at most %d are allowed", len(b.members), r.limits.LogitBias)
-		return nil
-	}
-	bias := make(map[int32]float32, len(b.members))
-	for _, key := range slices.Sorted(maps.Keys(b.members)) {
-		id, err := strconv.ParseInt(key, 10, 32)
-		if err != nil || id < 0 || strconv.FormatInt(id, 10) != key {
-			r.fail(param, CodeValue, "key %s must be a token id", quote(key))
-			continue
-		}
-		bias[int32(id)] = float32(r.number(b.path+key, b.members[key], -100, 100))
-	}
-	return bias
 }
 
 // parse checks a request's text and hands its members to read. Which of several errors is

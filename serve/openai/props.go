@@ -32,15 +32,30 @@ type Modalities struct {
 
 // SamplingSettings are sampling parameters under llama.cpp's names.
 type SamplingSettings struct {
-	Seed             int64   `json:"seed"` // -1: one is drawn
-	Temperature      float32 `json:"temperature"`
-	TopK             int     `json:"top_k"`
-	TopP             float32 `json:"top_p"`
-	MinP             float32 `json:"min_p"`
-	RepeatLastN      int     `json:"repeat_last_n"`
-	RepeatPenalty    float32 `json:"repeat_penalty"`
-	PresencePenalty  float32 `json:"presence_penalty"`
-	FrequencyPenalty float32 `json:"frequency_penalty"`
+	Seed             int64    `json:"seed"` // -1: one is drawn
+	Temperature      float32  `json:"temperature"`
+	DynatempRange    float32  `json:"dynatemp_range"`
+	DynatempExponent float32  `json:"dynatemp_exponent"`
+	TopK             int      `json:"top_k"`
+	TopP             float32  `json:"top_p"`
+	MinP             float32  `json:"min_p"`
+	TopNSigma        float32  `json:"top_n_sigma"` // -1 is off
+	XTCProbability   float32  `json:"xtc_probability"`
+	XTCThreshold     float32  `json:"xtc_threshold"`
+	TypicalP         float32  `json:"typical_p"`
+	RepeatLastN      int      `json:"repeat_last_n"`
+	RepeatPenalty    float32  `json:"repeat_penalty"`
+	PresencePenalty  float32  `json:"presence_penalty"`
+	FrequencyPenalty float32  `json:"frequency_penalty"`
+	DRYMultiplier    float32  `json:"dry_multiplier"`
+	DRYBase          float32  `json:"dry_base"`
+	DRYAllowedLength int      `json:"dry_allowed_length"`
+	DRYLastN         int      `json:"dry_penalty_last_n"`
+	DRYBreakers      []string `json:"dry_sequence_breakers"`
+	Mirostat         int      `json:"mirostat"`
+	MirostatTau      float32  `json:"mirostat_tau"`
+	MirostatEta      float32  `json:"mirostat_eta"`
+	MinKeep          int      `json:"min_keep"`
 }
 
 // WithoutEffect returns the names of fields that requests may have and that cannot change an answer of this server, in

@@ -112,6 +112,13 @@ func TestWireSamplingMeansWhatItSays(t *testing.T) {
 	if k := parse(`"top_k":-1`).Sampling.TopK; *k != 0 {
 		t.Errorf("top_k -1 became %d", *k)
 	}
+	if s := parse(`"typical_p":0,"top_n_sigma":-1,"seed":-1,"dry_multiplier":1,"dry_penalty_last_n":0,"dry_sequence_breakers":[],"samplers":""`).Sampling; !(*s.TypicalP > 0) ||
+		*s.TopNSigma != 0 || s.Seed != nil || *s.DRYMultiplier != 0 || s.DRYLastN != nil || s.DRYBreakers == nil || s.Order == nil {
+		t.Errorf("typical_p 0, top_n_sigma -1, seed -1, dry_penalty_last_n 0 and empty lists became %+v", s)
+	}
+	if c := parse(`"logit_bias":[[5,1],["a b",false],[5,2]]`); c.Sampling.LogitBias[5] != 3 || len(c.BiasTexts) != 1 || c.BiasTexts[0].Text != "a b" || !(c.BiasTexts[0].Bias < -1e38) {
+		t.Errorf("logit_bias became %v and %v", c.Sampling.LogitBias, c.BiasTexts)
+	}
 	if s := parse(`"repeat_last_n":0,"repeat_penalty":2,"presence_penalty":1`).Sampling; *s.RepeatPenalty != 1 || *s.PresencePenalty != 0 || s.RepeatLastN != nil {
 		t.Errorf("repeat_last_n 0 left %+v", s)
 	}
@@ -146,11 +153,45 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"repeat_last_n":-2`, "repeat_last_n", "from -1"},
 	{`"seed":99999999999999999999`, "seed", "from"},
 	{`"seed":"1"`, "seed", "an integer, not a string"},
-	{`"logit_bias":[]`, "logit_bias", "an object, not an array"},
-	{`"logit_bias":{"x":1}`, "logit_bias", "token id"},
+	{`"logit_bias":"x"`, "logit_bias", "an object or an array, not a string"},
 	{`"logit_bias":{"-1":1}`, "logit_bias", "token id"},
 	{`"logit_bias":{"01":1}`, "logit_bias", "token id"},
 	{`"logit_bias":{"5":101}`, "logit_bias.5", "from -100 to 100"},
+	{`"logit_bias":{"5":true}`, "logit_bias.5", "false for never"},
+	{`"logit_bias":{"5":null}`, "logit_bias.5", "false for never"},
+	{`"logit_bias":{"":1}`, "logit_bias", "empty"},
+	{`"logit_bias":[5]`, "logit_bias[0]", "an array, not a number"},
+	{`"logit_bias":[[5]]`, "logit_bias[0]", "and its bias"},
+	{`"logit_bias":[[5,1,2]]`, "logit_bias[0]", "3 elements"},
+	{`"logit_bias":[[5,101]]`, "logit_bias[0][1]", "from -100 to 100"},
+	{`"logit_bias":[[1.5,1]]`, "logit_bias[0][0]", "token id"},
+	{`"logit_bias":[["` + strings.Repeat("x", 257) + `",1]]`, "logit_bias[0][0]", "257 bytes"},
+	{`"logit_bias":[` + strings.Repeat("[1,1],", 1024) + `[1,1]]`, "logit_bias", "1025 entries"},
+	{`"typical_p":1.5`, "typical_p", "from 0 to 1"},
+	{`"top_n_sigma":-2`, "top_n_sigma", "from -1 to 100"},
+	{`"min_keep":-1`, "min_keep", "from 0"},
+	{`"dynatemp_range":-1`, "dynatemp_range", "from 0 to 5"},
+	{`"dynatemp_exponent":11`, "dynatemp_exponent", "from 0 to 10"},
+	{`"xtc_probability":1.1`, "xtc_probability", "from 0 to 1"},
+	{`"xtc_threshold":-0.1`, "xtc_threshold", "from 0 to 1"},
+	{`"dry_multiplier":101`, "dry_multiplier", "from 0 to 100"},
+	{`"dry_base":0.9`, "dry_base", "from 1 to 100"},
+	{`"dry_allowed_length":0`, "dry_allowed_length", "from 1"},
+	{`"dry_penalty_last_n":-2`, "dry_penalty_last_n", "from -1"},
+	{`"dry_sequence_breakers":"x"`, "dry_sequence_breakers", "an array, not a string"},
+	{`"dry_sequence_breakers":["x",""]`, "dry_sequence_breakers[1]", "empty"},
+	{`"mirostat":3`, "mirostat", "from 0 to 2"},
+	{`"mirostat_tau":-1`, "mirostat_tau", "from 0 to 100"},
+	{`"mirostat_eta":1.5`, "mirostat_eta", "from 0 to 1"},
+	{`"samplers":["top_k","infill"]`, "samplers[1]", "infill"},
+	{`"samplers":"kz"`, "samplers", "kz"},
+	{`"samplers":1`, "samplers", "an array of names or a string"},
+	{`"min_tokens":-1`, "min_tokens", "from 0"},
+	{`"bad_words":[""]`, "bad_words[0]", "empty"},
+	{`"bad_words":"x"`, "bad_words", "an array, not a string"},
+	{`"stop_token_ids":[-1]`, "stop_token_ids[0]", "from 0"},
+	{`"stop_token_ids":5`, "stop_token_ids", "an array, not a number"},
+	{`"min_tokens":5,"grammar":"root ::= x"`, "min_tokens", "grammar"},
 	{`"stop":5`, "stop", "a string or an array"},
 	{`"stop":[1]`, "stop[0]", "a string, not a number"},
 	{`"stop":["a",""]`, "stop[1]", "empty"},

@@ -67,7 +67,8 @@ func (q *ResponseRequest) read(f fields) {
 	r := f.r
 	q.N, q.Store = 1, true
 	q.Model, q.Stream, q.MaxTokens, q.PreviousID = f.text("model", 256), f.boolean("stream"), f.budget(), f.text("previous_response_id", 256)
-	q.Sampling, q.Kwargs = f.sampling(), f.kwargs()
+	f.sampling(&q.Options)
+	q.Kwargs = f.kwargs()
 	q.Echo = ResponseEcho{Metadata: f.metadata(), Reasoning: f.echo("reasoning", `{"effort":null,"summary":null}`),
 		Text: f.echo("text", `{"format":{"type":"text"}}`), ToolChoice: f.echo("tool_choice", `"auto"`), Tools: f.echo("tools", `[]`)}
 	if raw := f.take("input"); raw != nil {
