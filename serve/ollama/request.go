@@ -143,13 +143,8 @@ func readOptions(o openai.Fields, c *openai.ChatRequest) {
 	if n := o.Integer("num_ctx", 1, int64(o.Limits().MaxTokens)); n != nil {
 		c.Context = *n
 	}
-	for _, p := range [][2]string{{"mirostat", "0"}, {"tfs_z", "1"}} {
-		if v, ok := o.Take(p[0]); ok && string(v.Raw()) != p[1] && string(v.Raw()) != p[1]+".0" {
-			v.Fail(openai.CodeUnsupported, "is not offered by this server; leave it out, or off with %s", p[1])
-		}
-	}
-	for _, name := range []string{"mirostat_tau", "mirostat_eta"} { // of what is off
-		o.Number(name, 0, 100)
+	if v, ok := o.Take("tfs_z"); ok && string(v.Raw()) != "1" && string(v.Raw()) != "1.0" {
+		v.Fail(openai.CodeUnsupported, "is not offered by this server; leave it out, or off with 1")
 	}
 	o.Ignore(noEffect...)
 	o.End()

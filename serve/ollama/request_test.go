@@ -157,7 +157,7 @@ func TestErrors(t *testing.T) {
 		{`"options":{"num_predict":0}`, "options.num_predict", "positive"},
 		{`"options":{"num_predict":-3}`, "options.num_predict", "from -2"},
 		{`"options":{"num_ctx":0}`, "options.num_ctx", "from 1"},
-		{`"options":{"mirostat":2}`, "options.mirostat", "not offered"},
+		{`"options":{"mirostat":3}`, "options.mirostat", "from 0 to 2"},
 		{`"options":{"tfs_z":0.5}`, "options.tfs_z", "not offered"},
 		{`"options":{"mirostat_tau":"x"}`, "options.mirostat_tau", "a number"},
 		{`"options":{"temprature":1}`, "options.temprature", "unknown field"},

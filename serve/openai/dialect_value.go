@@ -10,6 +10,3 @@ func (v Value) Boolean() bool {
 
 // FunctionName returns the name of a function.
 func (v Value) FunctionName() string { return v.r.functionName(v.path, v.raw) }
-
-// Number returns nil for an absent member.
-func (f Fields) Number(name string, low, high float64) *float32 { return f.f.number(name, low, high) }
