@@ -84,7 +84,7 @@ func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 		}
 		missing := &hipengine.NotFoundError{Name: c.Model, Folder: folder, Similar: similar}
 		return "", "",
-			usageError{fmt.Errorf("%w; if it is a word of the prompt, name the model: hipengine run ember %s ...",
+			usageError{fmt.Errorf("%w; if it is a word of the prompt, name the model: hipengine run ember %s",
 				missing, c.Model)}
 	}
 	fmt.Fprintln(log, "hipengine: no MODEL is named: Ember answers, the small model that is built in")
