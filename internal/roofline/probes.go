@@ -119,7 +119,9 @@ func (l *probeList) experts() {
 		return i32s(x, tokens, chosen)
 	}
 	for _, d := range weightTypes() {
-		l.add(ops.MulMatExpertsOp, "mul_mat_experts_vec", nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
+		for _, kernel := range []string{"mul_mat_experts_dot", "mul_mat_experts_vec"} {
+			l.add(ops.MulMatExpertsOp, kernel, nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
+		}
 		// 16 pairs of token and choice for each expert, as a prompt of 512 tokens has with 256 experts, and 64
 		for _, experts := range []int{32, 8} {
 			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, experts, out, in), ids(plainTokens, experts))
