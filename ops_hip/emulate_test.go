@@ -336,7 +336,7 @@ func boundOf(kernel string, n *ops.Node) float64 {
 		return 4 * boundHalf // three products after each other
 	case strings.HasSuffix(kernel, "_mma") && slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
 		return boundBHalf
-	case strings.HasSuffix(kernel, "_mma"):
+	case strings.HasSuffix(kernel, "_mma"), strings.HasSuffix(kernel, "_skinny"):
 		return boundHalf
 	case strings.HasSuffix(kernel, "_dot"):
 		return boundCode

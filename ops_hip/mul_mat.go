@@ -56,6 +56,14 @@ func (p products) fewDots() bool {
 }
 func (p products) dot() bool { return p.fewDots() && p.m <= vecTokens }
 
+// dotTypes are the numbers of the weights' types as kernels of several types want them.
+func (p products) dotTypes() (types uint32) {
+	for i, w := range p.w {
+		types |= uint32(weightTypes[w.DType().String()].dot.number-1) << (8 * i)
+	}
+	return types
+}
+
 // matrix reports whether matrix kernels take the products, which are of many tokens.
 func (p products) matrix(t *Target) bool {
 	return p.m > vecTokens && !p.mixed && mmaWeights(t, p.typ, p.k)
@@ -132,11 +140,7 @@ func results(node *ops.Node) []ops.Value {
 // zero Value; gate is one of math.h.
 func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
 	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
-	if add.Valid() {
-		a = a.Ptr(add)
-	} else {
-		a = a.NullPtr()
-	}
+	a = a.or(add)
 	blocks := p.blocks(128)
 	if gate != 0 {
 		blocks = Blocks(p.w[0].Shape()[0], 64)
@@ -245,11 +249,7 @@ func registerProducts(op *ops.Def, weights int) {
 				codes := node.In[1+weights+first/vecTokens]
 				l.Args = Args{}.pack(codes, codeFormFrom(first, tokens, p.k)).outputs(p.w, results(node), first)
 				if p.mixed {
-					types := uint32(0)
-					for i, w := range p.w {
-						types |= uint32(weightTypes[w.DType().String()].dot.number-1) << (8 * i)
-					}
-					l.Symbol, l.Args = "mul_mat_mixed_dot"+suffix, l.Args.U32(types)
+					l.Symbol, l.Args = "mul_mat_mixed_dot"+suffix, l.Args.U32(p.dotTypes())
 				}
 				l.Args = l.Args.i32s(tokens, p.k)
 				return l
@@ -258,5 +258,8 @@ func registerProducts(op *ops.Def, weights int) {
 	})
 	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
+	})
+	registerSkinny(op, weights, Kernel{}, nil, func(node *ops.Node, p products) []Launch {
+		return []Launch{skinnyLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0)}
 	})
 }

@@ -95,6 +95,9 @@ func (l *probeList) products() {
 			l.add(ops.MulMatOp, kernel, nil, f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols))
 			l.add(ops.MulMatOp, kernel, nil, f32s(8, decodeCols), weightOf(d, decodeRows/4, decodeCols))
 		}
+		for _, tokens := range []int{2, 16, 32} {
+			l.add(ops.MulMatOp, "mul_mat_skinny", nil, f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols))
+		}
 		for _, tokens := range []int{1, 8} {
 			x, w := f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols)
 			l.add(ops.MulMatGroup3Op, "mul_mat_group3_dot", ops.MulMatAttrs{}, x, w,

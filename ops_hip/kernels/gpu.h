@@ -126,6 +126,12 @@ DEV u32 lut16(const lut& t, u32 index) {
   return __builtin_amdgcn_perm(t.word[1], t.word[0], index) ^ __builtin_amdgcn_perm(t.word[3], t.word[2], index ^ 0x08080808);
 }
 
+// byte_pair returns bytes 2i and 2i+1 of b as two halves, 1024 more than they are.
+DEV u32 byte_pair(u32 b, int i) { return __builtin_amdgcn_perm(0x64646464, b, i ? 0x04030402 : 0x04010400); }
+
+// halves rounds to two halves.
+DEV half2 halves(float a, float b) { return (half2){(half)a, (half)b}; }
+
 // atomic_add adds to an int in LDS and returns the value before.
 DEV int atomic_add(int* p, int x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP); }
 
@@ -220,6 +226,12 @@ DEV u32 lut16(const lut& t, u32 index) {
   n = (n & 255) | (n >> 8 & 0xff00);
   return prmt(prmt(t.word[0], t.word[1], n & 0x7777), prmt(t.word[2], t.word[3], n & 0x7777), 0x3210 | (n >> 1 & 0x4444));
 }
+DEV u32 byte_pair(u32 b, int i) { return prmt(b, 0x64646464, i ? 0x4342 : 0x4140); }
+DEV half2 halves(float a, float b) {
+  u32 y;
+  __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(b), "f"(a));
+  return bits<half2>(y);
+}
 DEV int atomic_add(int* p, int x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
 DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
@@ -312,6 +324,12 @@ DEV u32 load32_1(const u8* p) { return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3]
 DEV u32 load32_2(const u8* p) { return ((const u16*)p)[0] | (u32)((const u16*)p)[1] << 16; }
 DEV u32 load32(const u8* p) { return *(const u32*)p; }
 DEV u32 load16(const u8* p) { return *(const u16*)p; }
+
+// load128_4 reads 16 bytes at an address that is aligned to 4.
+DEV u32x4 load128_4(const u8* p) {
+  typedef u32x4 loose __attribute__((aligned(4)));
+  return *(const loose*)p;
+}
 
 // half_at and bhalf_at return the number at p, which is aligned to 2 bytes.
 DEV float half_at(const void* p) { return (float)*(const half*)p; }

@@ -7,6 +7,7 @@
 //   mul_mat_mixed_dot8
 //
 // Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+#include "dot_types.h"
 #include "mul_mat_dot.h"
 #include "outputs.h"
 
@@ -20,21 +21,6 @@ template <class Q, int M> DEV void mul_mat_dot(const x24& x, const output& w) {
   dot_pair<Q, M>(M == 1 ? x24::token(x, block_y()) : x, w.w, w.block * 8 + 2 * uniform(wave()), w.n, store{M == 1 ? w.y + (i64)block_y() * w.n : w.y, w.n});
 }
 
-#define TYPES_Q
-#define TYPES_K
-#define TYPES_IQ
-#define TYPE(q, name, block, bytes)
-#define TYPE_WIDE TYPE
-
-// dot_type numbers the types in the order of the list.
-enum dot_type {
-#define TYPE_DOT(q, name, block, bytes) type_##q,
-#define TYPE_DOT1 TYPE_DOT
-#include "types.def"
-#undef TYPE_DOT
-#undef TYPE_DOT1
-};
-
 template <int M> DEV void mul_mat_mixed(const x24& x, const output& w, u32 types) {
   switch (types >> 8 * w.index & 255) {
 #define TYPE_DOT(q, name, block, bytes) \
@@ -42,9 +28,7 @@ template <int M> DEV void mul_mat_mixed(const x24& x, const output& w, u32 types
 #define TYPE_DOT1(q, name, block, bytes) \
   case type_##q:                         \
     if constexpr (M == 1) return mul_mat_dot<q, 1>(x, w);
-#include "types.def"
-#undef TYPE_DOT
-#undef TYPE_DOT1
+#include "dot_types.def"
   }
 }
 
@@ -54,7 +38,7 @@ template <int M> DEV void mul_mat_mixed(const x24& x, const output& w, u32 types
   }
 #define TYPE_DOT(q, name, block, bytes) DOT_KERNEL(q, 1) DOT_KERNEL(q, 8)
 #define TYPE_DOT1(q, name, block, bytes) DOT_KERNEL(q, 1)
-#include "types.def"
+#include "dot_types.def"
 
 KERNEL(128) mul_mat_mixed_dot1(const i8* RESTRICT codes, const float* RESTRICT ds, OUTPUTS, u32 types, int m, int k) {
   mul_mat_mixed<1>((x24){codes, ds, m, k}, OUTPUT(8), types);

@@ -16,15 +16,10 @@ DEV void mul_mat_experts_dot(const x24& x, const u8* RESTRICT w, const int* REST
   dot_pair<Q, 1>(x24::token(x, p / per), w + (i64)ids[p] * n * weight_row<Q>::bytes(x.k), block_y() * 8 + 2 * uniform(wave()), n, store_pair{y + (i64)p * n});
 }
 
-#define TYPES_Q
-#define TYPES_K
-#define TYPES_IQ
-#define TYPE(q, name, block, bytes)
-#define TYPE_WIDE TYPE
 #define TYPE_DOT(q, name, block, bytes)                                                                                  \
   KERNEL(128) mul_mat_experts_##q##_dot(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT w,        \
                                         const int* RESTRICT ids, float* RESTRICT y, int rows, int n, int k, int per) {   \
     mul_mat_experts_dot<q>((x24){codes, ds, rows, k}, w, ids, y, n, per);                                                \
   }
 #define TYPE_DOT1 TYPE_DOT
-#include "types.def"
+#include "dot_types.def"
