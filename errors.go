@@ -61,20 +61,33 @@ func (e *ParamsError) Unwrap() error { return e.Err }
 // NotFoundError says that a name means no model.
 type NotFoundError struct {
 	Name   string
-	Folder string // in which names were looked up; empty if the name is a path
+	Folder string // in which names were looked up; empty if the name is a path or a hub's
+	Err    error  // of a name of a hub: what is wrong with it, or a *hub.NotCachedError
+
+	Similar []string // names that may have been meant
 }
 
 // Error names what was looked for and where.
 func (e *NotFoundError) Error() string {
-	if e.Folder == "" {
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("no model %q: %v", e.Name, e.Err)
+	case e.Folder == "":
 		return fmt.Sprintf("no model %q: there is no such file", e.Name)
 	}
-	return fmt.Sprintf("no model %q: neither a file nor a name in %s", e.Name, e.Folder)
+	s := fmt.Sprintf("no model %q: neither a file nor a name in %s", e.Name, e.Folder)
+	if len(e.Similar) > 0 {
+		s += "; there is " + strings.Join(e.Similar, ", ")
+	}
+	return s
 }
 
-// ConversationError says that a model's chat template refuses the messages, for example because roles do not alternate.
+// Unwrap returns Err.
+func (e *NotFoundError) Unwrap() error { return e.Err }
+
+// ConversationError says that a model's chat template does not take the messages, for example because roles must alternate.
 type ConversationError struct {
-	Reason string // the template's own words
+	Reason string // the template's own words, or where it failed
 	err    error
 }
 

@@ -1,7 +1,6 @@
 package hipengine
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -46,19 +45,11 @@ func openFile(name string, o Options, threads int) (*File, error) {
 		f.sampling = sample.Overrides{Temperature: new(float32)} // Ember was made to be read greedily
 		return f, nil
 	}
-	path, ok := Find(name, o.Folder)
-	if !ok {
-		folder := o.Folder
-		if folder == "" {
-			folder = ModelFolder()
-		}
-		return nil, &NotFoundError{Name: name, Folder: folder}
+	path, err := Locate(name, o.Folder)
+	if err != nil {
+		return nil, err
 	}
-	st, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, &NotFoundError{Name: name}
-	}
-	if err == nil && st.IsDir() {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
 		return fromFolder(path, o, threads)
 	}
 	g, err := gguf.Open(path)

@@ -98,10 +98,22 @@ func (m *Model) Defaults() sample.Overrides { return m.defaults }
 
 // Prompt returns the ids of a conversation up to the start of the model's answer, by the model's template. messages and
 // tools are JSON arrays in the form of OpenAI's chat completions, tools nil for none; kwargs are further variables of
-// the template, such as enable_thinking. A *[ConversationError] says that the template refuses the conversation.
+// the template, such as enable_thinking; of them, add_generation_prompt and continue_final_message mean what they do in
+// Hugging Face's apply_chat_template. A *[ConversationError] says that the template refuses the conversation.
 func (m *Model) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return m.prompter.prompt(messages, tools, kwargs)
 }
+
+// Render returns the text of a conversation, by the model's template; the rest is as for Prompt. With generate, it ends
+// with the start of the model's answer.
+func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
+	prompt, err := m.prompter.render(messages, tools, kwargs, generate)
+	return prompt.String(), err
+}
+
+// ChatTemplate returns the source of the template that conversations are written with: the model's, or ChatML if it has
+// none.
+func (m *Model) ChatTemplate() string { return m.prompter.source }
 
 // Format says how the model writes tool calls and thoughts: Options.ToolFormat, or what the markers in its template tell.
 func (m *Model) Format() *toolcall.Format { return m.prompter.format }

@@ -44,6 +44,9 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	if m.prompter, err = newPrompter(m.tok, f.template); err != nil {
 		return nil, err
 	}
+	if f.template == "" {
+		h.options.Log(m.id + ": it has no chat template; conversations are written in ChatML, which may not be its own form")
+	}
 	if o.ToolFormat != "" {
 		if m.prompter.format, err = toolcall.ByName(o.ToolFormat); err != nil {
 			return nil, &OptionError{Option: "ToolFormat", Err: err}

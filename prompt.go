@@ -3,6 +3,8 @@ package hipengine
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hipengine/hipengine/text/chat"
@@ -14,6 +16,7 @@ import (
 type prompter struct {
 	tok      *tokenizer.Tokenizer
 	tmpl     *chat.Template
+	source   string // of tmpl
 	bos, eos string // texts, for the template
 	format   *toolcall.Format
 
@@ -32,6 +35,7 @@ func newPrompter(tok *tokenizer.Tokenizer, template string) (prompter, error) {
 	if template == "" {
 		template = chat.ChatML
 	}
+	p.source = template
 	var err error
 	p.format = toolcall.Detect(template)
 	if p.tmpl, err = chat.Parse(template); err != nil {
@@ -63,17 +67,43 @@ func (p *prompter) findTurnStart() int32 {
 	return ids[1][n]
 }
 
-// prompt returns the ids of a conversation up to the start of the model's answer. It is the one place where what a
+// prompt returns the ids of a conversation up to where the model is to go on: the start of its answer, or as the variables
+// add_generation_prompt and continue_final_message say. It is the one place where what a
 // template renders meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
 func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
-	prompt, err := p.tmpl.Render(chat.Input{Messages: messages, Tools: tools, Kwargs: kwargs,
-		AddGenerationPrompt: true, BOS: p.bos, EOS: p.eos})
-	var raised *chat.RaisedError
-	if errors.As(err, &raised) {
-		return nil, &ConversationError{Reason: raised.Message, err: err}
-	}
+	prompt, err := p.render(messages, tools, kwargs, true)
 	if err != nil {
 		return nil, err
 	}
 	return p.tok.EncodePieces(prompt)
+}
+
+// The variables that say where a prompt ends, as Hugging Face's tokenizers name them: whether the start of an answer
+// stands behind the messages (true unless the last is continued), and whether the last message, the assistant's, goes on.
+const (
+	addGeneration = "add_generation_prompt"
+	continueFinal = "continue_final_message"
+)
+
+// render applies the template. With generate, and unless the variables say otherwise, the text ends with the start of
+// the model's answer.
+func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage,
+	generate bool) (chat.Prompt, error) {
+	in := chat.Input{Messages: messages, Tools: tools, Kwargs: maps.Clone(kwargs), BOS: p.bos, EOS: p.eos}
+	in.ContinueFinal = string(kwargs[continueFinal]) == "true"
+	in.AddGenerationPrompt = generate && !in.ContinueFinal
+	if raw := kwargs[addGeneration]; raw != nil {
+		in.AddGenerationPrompt = string(raw) == "true"
+	}
+	delete(in.Kwargs, continueFinal)
+	delete(in.Kwargs, addGeneration)
+	prompt, err := p.tmpl.Render(in)
+	var raised *chat.RaisedError
+	switch {
+	case errors.As(err, &raised):
+		return nil, &ConversationError{Reason: raised.Message, err: err}
+	case err != nil: // it takes other conversations, so that this one is at fault
+		return nil, &ConversationError{Reason: fmt.Sprintf("it fails on this conversation: %v", err), err: err}
+	}
+	return prompt, nil
 }

@@ -36,6 +36,25 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) ([]int32, error) {
 	return t.tok.Encode(text, tokenizer.Options{ParseSpecial: o.ParseSpecial, AddSpecial: o.AddSpecial})
 }
 
+// EncodeText is Encode for those who do not know EncodeOptions, such as servers.
+func (t *Tokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error) {
+	return t.Encode(text, EncodeOptions{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
+}
+
+// BOSText returns the text of the token with which texts begin; empty if there is none.
+func (t *Tokenizer) BOSText() string { return t.text(t.tok.BOS()) }
+
+// EOSText returns the text of the token with which texts end; empty if there is none.
+func (t *Tokenizer) EOSText() string { return t.text(t.tok.EOS()) }
+
+func (t *Tokenizer) text(id int32, ok bool) string {
+	if !ok {
+		return ""
+	}
+	text, _ := t.tok.Token(id)
+	return text
+}
+
 // EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
 // model expects before a text, such as BOS, comes first, once. It is not for text that users wrote. The error is that of
 // Encode.
@@ -43,6 +62,10 @@ func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) { return t.tok.En
 
 // Decode returns the text of ids, valid UTF-8; special renders control tokens too.
 func (t *Tokenizer) Decode(ids []int32, special bool) string { return t.tok.Decode(ids, special) }
+
+// Piece returns the bytes of an id in a new slice, which may be a part of a character. Control tokens have bytes only if
+// special is set, but for the markers of thoughts and tool calls.
+func (t *Tokenizer) Piece(id int32, special bool) []byte { return t.tok.Piece(id, special) }
 
 // NewStream returns a decoder for the ids of one text, which gives each piece as soon as its characters are complete. It
 // serves one goroutine.

@@ -13,9 +13,9 @@ import (
 // benchSize is the rows and columns of the weight matrices that BenchmarkDevice multiplies with.
 const benchSize = 2048
 
-// BenchmarkDevice measures the device that open returns: mul_mat in decode and prefill shapes for common weight types, in
-// GB/s and TFLOP/s by the op's own count of work, and the tiny models in tok/s. Times are wall time from the first
-// launch to the end of the last.
+// BenchmarkDevice measures the device that open returns: mul_mat in decode and prefill shapes for common weight
+// types, in GB/s and TFLOP/s by the op's own count of work, and the tiny models in tok/s. Times are wall time from
+// the first launch to the end of the last.
 func BenchmarkDevice(b *testing.B, open func(testing.TB) ops.Device) {
 	dev := open(b)
 	for _, name := range []string{"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K", "MXFP4"} {
@@ -24,7 +24,8 @@ func BenchmarkDevice(b *testing.B, open func(testing.TB) ops.Device) {
 			continue
 		}
 		for _, tokens := range []int{1, 64} {
-			b.Run(fmt.Sprintf("mul_mat/%s/m%dn%dk%d", name, tokens, benchSize, benchSize), func(b *testing.B) { benchMulMat(b, dev, dt, tokens) })
+			b.Run(fmt.Sprintf("mul_mat/%s/m%dn%dk%d", name, tokens, benchSize, benchSize),
+				func(b *testing.B) { benchMulMat(b, dev, dt, tokens) })
 		}
 	}
 	for _, arch := range models.Architectures() {
@@ -47,9 +48,10 @@ func benchMulMat(b *testing.B, dev ops.Device, dt tensor.DType, tokens int) {
 		v[i] = float32(r.NormFloat64())
 	}
 	f32.Quant(x, v)
-	in := &input{def: ops.MulMatOp, name: "mul_mat", uses: make([]use, 2), data: [][]byte{x, w}, c: ops.Case{Args: []ops.Arg{
-		{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{tokens, benchSize}},
-		{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{benchSize, benchSize}}}}}
+	in := &input{def: ops.MulMatOp, name: "mul_mat", uses: make([]use, 2), data: [][]byte{x, w},
+		c: ops.Case{Args: []ops.Arg{
+			{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{tokens, benchSize}},
+			{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{benchSize, benchSize}}}}}
 	s, err := open(dev, in, false)
 	if err != nil {
 		b.Skipf("%v", err)

@@ -111,8 +111,8 @@ func deviceFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) 
 	return floor
 }
 
-// declaredFloor returns what quantizing activations costs n, or the products of its expansion, which stands for an op that
-// the device does not have.
+// declaredFloor returns what quantizing activations costs n, or the products of its expansion, which stands for an op
+// that the device does not have.
 func declaredFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32) float64 {
 	if block := dev.Caps().Rounds(n); block > 0 {
 		var x []float32
@@ -148,9 +148,9 @@ func declaredFloor(dev ops.Device, n *ops.Node, data func(operand int) []float32
 	return total
 }
 
-// roundingFloor returns what quantizing x to 8 bits costs, where so many neighbours as block share a scale. A block that is
-// scaled to its largest magnitude m is rounded to multiples of m/127, uniformly, which costs (m/127)²/12 in the mean
-// square. The expected m² of b normal numbers, for which nil stands, is at most 2 ln b times their variance.
+// roundingFloor returns what quantizing x to 8 bits costs, where so many neighbours as block share a scale. A block
+// that is scaled to its largest magnitude m is rounded to multiples of m/127, uniformly, which costs (m/127)²/12 in
+// the mean square. The expected m² of b normal numbers, for which nil stands, is at most 2 ln b times their variance.
 func roundingFloor(x []float32, block int) float64 {
 	ratio := 2 * math.Log(float64(block))
 	if mean := rms(x); mean > 0 {
@@ -186,8 +186,10 @@ func expansion(n *ops.Node) (operands []ops.Value, nodes []*ops.Node) {
 func terms(n *ops.Node) float64 {
 	last := func(i int) float64 { return float64(n.In[i].Shape().Last()) }
 	switch n.Op {
-	case ops.MulMatOp, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op, ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp,
-		ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp, ops.RouteOp:
+	case ops.MulMatOp, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op, ops.MulMatSwiGLUOp,
+		ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp,
+		ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp,
+		ops.RouteOp:
 		return last(0)
 	case ops.AttentionOp:
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])
@@ -254,11 +256,11 @@ func storeFloor(dt tensor.DType, nmse float64) float64 {
 	return step*step/256 + math.Sqrt(2/math.Pi*nmse)*step
 }
 
-// modelFloor returns the NMSE that the results of a graph may have on a device: what each node may add to the values that pass
-// through it. Residual streams carry errors on without amplifying them. A node whose result jumps adds what it may
-// jump by at the error of its operands: rounding in a cache of type kv (of which the graph may be recorded with
-// another), and a router's choice of k among n experts. With normal logits neighbours in the order near the k-th are
-// about 4/n apart, and the wrong expert replaces about 1/k of the layer's output, in amplitude.
+// modelFloor returns the NMSE that the results of a graph may have on a device: what each node may add to the values
+// that pass through it. Residual streams carry errors on without amplifying them. A node whose result jumps adds what
+// it may jump by at the error of its operands: rounding in a cache of type kv (of which the graph may be recorded
+// with another), and a router's choice of k among n experts. With normal logits neighbours in the order near the k-th
+// are about 4/n apart, and the wrong expert replaces about 1/k of the layer's output, in amplitude.
 func modelFloor(dev ops.Device, g *ops.Graph, kv tensor.DType) float64 {
 	var smooth, jumps float64
 	for _, n := range g.Nodes {

@@ -44,7 +44,8 @@ type Logits struct {
 
 // String formats l for a report.
 func (l Logits) String() string {
-	return fmt.Sprintf("mean KL %.3g, worst KL %.3g at position %d, top-1 %.2f %% of %d", l.MeanKL, l.WorstKL, l.WorstAt, 100*l.Top1, l.Positions)
+	return fmt.Sprintf("mean KL %.3g, worst KL %.3g at position %d, top-1 %.2f %% of %d", l.MeanKL, l.WorstKL,
+		l.WorstAt, 100*l.Top1, l.Positions)
 }
 
 // CompareLogits compares rows of vocab logits position by position: KL(softmax(want) || softmax(got)) in float64,

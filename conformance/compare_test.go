@@ -85,7 +85,8 @@ func TestCompareLogits(t *testing.T) {
 	if l.Positions != 3 || l.WorstAt != 1 || math.Abs(l.Top1-2./3) > 1e-12 {
 		t.Errorf("got %v at %d", l, l.WorstAt)
 	}
-	for name, c := range map[string][3]int{"empty": {0, 0, 2}, "lengths": {2, 4, 2}, "rows": {3, 3, 2}, "vocab": {2, 2, 0}} {
+	for name, c := range map[string][3]int{"empty": {0, 0, 2}, "lengths": {2, 4, 2}, "rows": {3, 3, 2},
+		"vocab": {2, 2, 0}} {
 		if _, err := conformance.CompareLogits(make([]float32, c[0]), make([]float32, c[1]), c[2]); err == nil {
 			t.Errorf("%s: no error", name)
 		}

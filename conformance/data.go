@@ -41,7 +41,8 @@ func newInput(d *ops.Def, c ops.Case, seed uint64) (*input, error) {
 		}
 		if a.DType == tensor.I32 {
 			if len(a.Ints) != a.Shape.Elems() {
-				return nil, fmt.Errorf("conformance: %s: operand %d: %d integers for shape %v", in.name, i, len(a.Ints), a.Shape)
+				return nil, fmt.Errorf("conformance: %s: operand %d: %d integers for shape %v", in.name,
+					i, len(a.Ints), a.Shape)
 			}
 			in.data[i] = int32Bytes(a.Ints)
 			continue

@@ -89,7 +89,8 @@ func TestEmberBatchIsBitEqual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := r.Step(t.Context(), []runner.Work{{Seq: sb, Tokens: b[:30], Rows: 30}, {Seq: sa, Tokens: a[:10], Rows: 10}})
+	rows, err := r.Step(t.Context(),
+		[]runner.Work{{Seq: sb, Tokens: b[:30], Rows: 30}, {Seq: sa, Tokens: a[:10], Rows: 10}})
 	if err != nil {
 		t.Fatal(err)
 	}

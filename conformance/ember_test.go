@@ -134,7 +134,8 @@ func TestEmberLogits(t *testing.T) {
 			for _, chunk := range []int{512, 7, 1} {
 				t.Run(fmt.Sprintf("%s/prompt%d/chunk%d", typ, i, chunk), func(t *testing.T) {
 					file := testfiles.Path(t, "builtin-model/"+name)
-					l, err := conformance.CompareLogits(readFloats(t, file), logits(t, r, prompts[i].IDs, chunk), r.Limits().Vocab)
+					l, err := conformance.CompareLogits(readFloats(t, file), logits(t, r, prompts[i].IDs, chunk),
+						r.Limits().Vocab)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -23,7 +23,8 @@ type region struct {
 }
 
 // newRegion allocates an operand of op reader.
-func newRegion(dev ops.Device, reader *ops.Def, kind ops.MemKind, name string, dt tensor.DType, shape tensor.Shape, data []byte) (*region, error) {
+func newRegion(dev ops.Device, reader *ops.Def, kind ops.MemKind, name string, dt tensor.DType, shape tensor.Shape,
+	data []byte) (*region, error) {
 	t := tensor.Tensor{Name: name, DType: dt, Shape: shape, Off: guard}
 	if kind == ops.MemWeights {
 		t.Layout = dev.Layout(ops.WeightUse{Name: name, DType: dt, Shape: shape, Ops: []*ops.Def{reader}})

@@ -101,8 +101,8 @@ func greedy(t *testing.T, r *runner.Runner, ids []int32, n int) []int32 {
 	return out
 }
 
-// routerTap notes how clear the decisions of all routers are: for each token, the least difference between the logits of
-// the last expert chosen and the first not chosen, over all layers.
+// routerTap notes how clear the decisions of all routers are: for each token, the least difference between the logits
+// of the last expert chosen and the first not chosen, over all layers.
 type routerTap struct {
 	margins []float64 // by token, over all runs since the last reset
 }

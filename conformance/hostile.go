@@ -31,14 +31,21 @@ type special struct {
 // fieldKinds in the order in which probe tries them. The NaN of float32 has its payload in the lower half, so that
 // it is none to a bfloat16 in the upper half; a binary16 there was found before.
 var fieldKinds = []fieldKind{
-	{"f16", 2, 0x7E00, 0x2E66, []special{{"zero", 0}, {"minus zero", 0x8000}, {"negative", 0xAE66}, {"smallest subnormal", 1}, {"largest subnormal", 0x03FF},
-		{"negative subnormal", 0x8155}, {"largest", 0x7BFF}, {"most negative", 0xFBFF}, {"infinity", 0x7C00}, {"minus infinity", 0xFC00}, {"NaN", 0x7E00},
-		{"negative NaN with payload", 0xFE55}, {"signalling NaN", 0x7C01}}},
-	{"f32", 4, 0x7F800001, 0x3DCCCCCD, []special{{"zero", 0}, {"minus zero", 0x80000000}, {"negative", 0xBDCCCCCD}, {"smallest subnormal", 1}, {"largest subnormal", 0x007FFFFF},
-		{"smallest normal", 0x00800000}, {"large", 0x60000000}, {"largest", 0x7F7FFFFF}, {"infinity", 0x7F800000}, {"minus infinity", 0xFF800000}, {"NaN", 0x7FC00000},
+	{"f16", 2, 0x7E00, 0x2E66,
+		[]special{{"zero", 0}, {"minus zero", 0x8000}, {"negative", 0xAE66}, {"smallest subnormal", 1},
+			{"largest subnormal", 0x03FF},
+			{"negative subnormal", 0x8155}, {"largest", 0x7BFF}, {"most negative", 0xFBFF}, {"infinity", 0x7C00},
+			{"minus infinity", 0xFC00}, {"NaN", 0x7E00},
+			{"negative NaN with payload", 0xFE55}, {"signalling NaN", 0x7C01}}},
+	{"f32", 4, 0x7F800001, 0x3DCCCCCD, []special{{"zero", 0}, {"minus zero", 0x80000000}, {"negative", 0xBDCCCCCD},
+		{"smallest subnormal", 1}, {"largest subnormal", 0x007FFFFF},
+		{"smallest normal", 0x00800000}, {"large", 0x60000000}, {"largest", 0x7F7FFFFF}, {"infinity", 0x7F800000},
+		{"minus infinity", 0xFF800000}, {"NaN", 0x7FC00000},
 		{"negative NaN with payload", 0xFFC55555}, {"signalling NaN", 0x7F800001}}},
-	{"bf16", 2, 0x7FC0, 0x3DCD, []special{{"zero", 0}, {"minus zero", 0x8000}, {"negative", 0xBDCD}, {"smallest subnormal", 1}, {"smallest normal", 0x0080}, {"large", 0x6000},
-		{"largest", 0x7F7F}, {"infinity", 0x7F80}, {"minus infinity", 0xFF80}, {"NaN", 0x7FC0}, {"negative NaN with payload", 0xFFD5}, {"signalling NaN", 0x7F81}}},
+	{"bf16", 2, 0x7FC0, 0x3DCD, []special{{"zero", 0}, {"minus zero", 0x8000}, {"negative", 0xBDCD},
+		{"smallest subnormal", 1}, {"smallest normal", 0x0080}, {"large", 0x6000},
+		{"largest", 0x7F7F}, {"infinity", 0x7F80}, {"minus infinity", 0xFF80}, {"NaN", 0x7FC0},
+		{"negative NaN with payload", 0xFFD5}, {"signalling NaN", 0x7F81}}},
 }
 
 func (f field) put(block []byte, bits uint32) {

@@ -10,8 +10,10 @@ import (
 // TestProbe checks that scales are found where the formats' documentation says they are.
 func TestProbe(t *testing.T) {
 	want := map[string]string{
-		"F32": "[f32@0]", "F16": "[f16@0]", "BF16": "[bf16@0]", "Q4_0": "[f16@0]", "Q4_1": "[f16@0 f16@2]", "Q8_0": "[f16@0]",
-		"Q2_K": "[f16@80 f16@82]", "Q3_K": "[f16@108]", "Q4_K": "[f16@0 f16@2]", "Q6_K": "[f16@208]", "Q8_K": "[f32@0]",
+		"F32": "[f32@0]", "F16": "[f16@0]", "BF16": "[bf16@0]", "Q4_0": "[f16@0]", "Q4_1": "[f16@0 f16@2]",
+		"Q8_0": "[f16@0]",
+		"Q2_K": "[f16@80 f16@82]", "Q3_K": "[f16@108]", "Q4_K": "[f16@0 f16@2]", "Q6_K": "[f16@208]",
+		"Q8_K":   "[f32@0]",
 		"IQ4_XS": "[f16@0]", "IQ1_M": "[]", "MXFP4": "[]", "NVFP4": "[]",
 	}
 	for name, fields := range want {

@@ -71,8 +71,10 @@ func plotX(ratio float64) float64 {
 // WriteHTML writes the report as one file that needs no other: for each op a plot of errors relative to their bounds,
 // and the table of results behind it.
 func (r *Report) WriteHTML(w io.Writer) error {
-	if err := htmlReport.Execute(w, map[string]any{"Report": r, "Leg": r.leg(), "Summary": r.summary(), "Groups": r.groups(), "Failures": r.Failures(),
-		"Width": plotWidth, "Bound": plotX(1)}); err != nil {
+	if err := htmlReport.Execute(w,
+		map[string]any{"Report": r, "Leg": r.leg(), "Summary": r.summary(), "Groups": r.groups(),
+			"Failures": r.Failures(),
+			"Width":    plotWidth, "Bound": plotX(1)}); err != nil {
 		return fmt.Errorf("conformance: %w", err)
 	}
 	return nil

@@ -49,9 +49,11 @@ func judge(want, ref, got []float64, floor, magnitude float64) judgement {
 	maxAbs := 2*refMax + 8*math.Sqrt(floor)*peak
 	switch {
 	case !(sum <= limit):
-		j.err = fmt.Errorf("NMSE %.3g exceeds %.3g; element %d is %v, want %v", j.NMSE, j.bound, worst, at(got, worst), at(want, worst))
+		j.err = fmt.Errorf("NMSE %.3g exceeds %.3g; element %d is %v, want %v", j.NMSE, j.bound, worst, at(got, worst),
+			at(want, worst))
 	case !(j.MaxAbs <= maxAbs):
-		j.err = fmt.Errorf("element %d is %v, want %v: off by %.3g, allowed %.3g", worst, at(got, worst), at(want, worst), j.MaxAbs, maxAbs)
+		j.err = fmt.Errorf("element %d is %v, want %v: off by %.3g, allowed %.3g", worst, at(got, worst),
+			at(want, worst), j.MaxAbs, maxAbs)
 	}
 	return j
 }
@@ -132,6 +134,7 @@ func worse(a, b Metrics) Metrics {
 	if a == (Metrics{}) {
 		return b
 	}
-	return Metrics{NMSE: math.Max(a.NMSE, b.NMSE), MaxAbs: math.Max(a.MaxAbs, b.MaxAbs), MaxULP: math.Max(a.MaxULP, b.MaxULP),
-		KL: math.Max(a.KL, b.KL), Top1: math.Min(a.Top1, b.Top1)}
+	return Metrics{NMSE: math.Max(a.NMSE, b.NMSE), MaxAbs: math.Max(a.MaxAbs, b.MaxAbs),
+		MaxULP: math.Max(a.MaxULP, b.MaxULP),
+		KL:     math.Max(a.KL, b.KL), Top1: math.Min(a.Top1, b.Top1)}
 }

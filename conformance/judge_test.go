@@ -61,7 +61,8 @@ func TestJudge(t *testing.T) {
 func TestExceptions(t *testing.T) {
 	for _, e := range Exceptions() {
 		if e.Reason == "" || !(e.Measured > 0) || e.NMSE > 4*e.Measured {
-			t.Errorf("%v on %v: an exception needs a reason and a bound of at most four times what was measured: %+v", e.Check, e.Target, e)
+			t.Errorf("%v on %v: an exception needs a reason and a bound of at most four times what was measured: %+v",
+				e.Check, e.Target, e)
 		}
 	}
 	es := []Exception{
@@ -83,8 +84,8 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
-// TestSpread checks that a few errors by chance stay within their bound as often as it says: chi-squared numbers exceed
-// it with a probability below e^-10.
+// TestSpread checks that a few errors by chance stay within their bound as often as it says: chi-squared numbers
+// exceed it with a probability below e^-10.
 func TestSpread(t *testing.T) {
 	r := newRand(0, "spread")
 	for _, n := range []int{1, 3, 30} {

@@ -25,7 +25,8 @@ func TestListKernels(t *testing.T) {
 	if strings.Contains(b.String(), "-> swiglu\n") || !strings.Contains(b.String(), "-> silu\n") {
 		t.Error("a node that the device cannot run is not listed as its expansion")
 	}
-	if err := conformance.ListKernels(t.Context(), opsref.New(opsref.Options{Without: map[*ops.Def]bool{ops.MulMatOp: true}}), &b); err == nil ||
+	if err := conformance.ListKernels(t.Context(),
+		opsref.New(opsref.Options{Without: map[*ops.Def]bool{ops.MulMatOp: true}}), &b); err == nil ||
 		!strings.Contains(err.Error(), "mul_mat(") {
 		t.Errorf("err = %v", err)
 	}

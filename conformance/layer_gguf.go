@@ -69,7 +69,8 @@ func (s *suite) ggufCheck(ctx context.Context, path string) (Result, error) {
 }
 
 // ggufLogits returns the logits of all positions, and the NMSE that those of a device may have.
-func ggufLogits(ctx context.Context, dev ops.Device, m models.Model, f *gguf.File, ids []int32) (out []float32, floor float64, err error) {
+func ggufLogits(ctx context.Context, dev ops.Device, m models.Model, f *gguf.File, ids []int32) (out []float32,
+	floor float64, err error) {
 	l, err := load(ctx, dev, m, f)
 	if err != nil {
 		return nil, 0, err
@@ -107,9 +108,11 @@ func judgeLogits(want, got []float32, vocab int, floor float64) (Result, error) 
 	case j.err != nil:
 		r.Verdict, r.Detail = Fail, fmt.Sprintf("logits: %v; %v", j.err, l)
 	case !(l.MeanKL <= klBound) || !(l.WorstKL <= 8*klBound):
-		r.Verdict, r.Detail = Fail, fmt.Sprintf("%v; allowed are a mean of %.3g and %.3g at worst", l, klBound, 8*klBound)
+		r.Verdict, r.Detail = Fail,
+			fmt.Sprintf("%v; allowed are a mean of %.3g and %.3g at worst", l, klBound, 8*klBound)
 	case at >= 0:
-		r.Verdict, r.Detail = Fail, fmt.Sprintf("%v; position %d has another most likely token although the reference prefers its own by more than %.3g", l, at, margin)
+		r.Verdict, r.Detail = Fail,
+			fmt.Sprintf("%v; position %d has another most likely token although the reference prefers its own by more than %.3g", l, at, margin)
 	}
 	return r, nil
 }

@@ -29,29 +29,30 @@ const expandedNodes = 4
 
 // graphChecks is layer 3: ops with an expansion, fused and expanded on the same device.
 func (s *suite) graphChecks() []check {
-	all := s.perCase("Graph", func(*ops.Def) bool { return true }, func(ctx context.Context, name string, in *input) (Result, error) {
-		fused, err := open(s.dev, in, false)
-		if err != nil {
-			return Result{}, err
-		}
-		native := s.dev.Supports(fused.node)
-		if err := fused.close(); err != nil {
-			return Result{}, err
-		}
-		want, err := s.scalar(ctx, in)
-		if err != nil {
-			return Result{}, err
-		}
-		got, _, err := execute(ctx, without{s.dev, in.def}, in, false)
-		if err != nil {
-			return Result{}, err
-		}
-		r := s.verdict(name, in, want, got, expandedNodes)
-		if r.Verdict == Pass && !native {
-			r.Verdict, r.Optional, r.Detail = Unsupported, true, "no fused kernel: the device runs the expansion"
-		}
-		return r, nil
-	})
+	all := s.perCase("Graph", func(*ops.Def) bool { return true },
+		func(ctx context.Context, name string, in *input) (Result, error) {
+			fused, err := open(s.dev, in, false)
+			if err != nil {
+				return Result{}, err
+			}
+			native := s.dev.Supports(fused.node)
+			if err := fused.close(); err != nil {
+				return Result{}, err
+			}
+			want, err := s.scalar(ctx, in)
+			if err != nil {
+				return Result{}, err
+			}
+			got, _, err := execute(ctx, without{s.dev, in.def}, in, false)
+			if err != nil {
+				return Result{}, err
+			}
+			r := s.verdict(name, in, want, got, expandedNodes)
+			if r.Verdict == Pass && !native {
+				r.Verdict, r.Optional, r.Detail = Unsupported, true, "no fused kernel: the device runs the expansion"
+			}
+			return r, nil
+		})
 	var cs []check
 	for i, c := range opCases() { // perCase keeps the order of opCases
 		if c.def.Expand != nil {

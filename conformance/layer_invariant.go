@@ -9,8 +9,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// invariant demands of a device that says so (ops.Caps) that the logits of a prompt are right, and the same bits whole, in
-// steps of one token or of several, beside others, and after a checkpoint.
+// invariant demands of a device that says so (ops.Caps) that the logits of a prompt are right, and the same bits
+// whole, in steps of one token or of several, beside others, and after a checkpoint.
 func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
 	if !m.dev.dev.Caps().Invariant {
 		return Result{Verdict: Skip, Detail: "the device does not say that it can"}
@@ -41,7 +41,8 @@ func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
 			if err != nil {
 				return failure(err, false)
 			}
-			if e := equalLogits(want[i], got, fmt.Sprintf("%d tokens in steps of %v", len(p), sizes)); e.Verdict != Pass {
+			if e := equalLogits(want[i], got,
+				fmt.Sprintf("%d tokens in steps of %v", len(p), sizes)); e.Verdict != Pass {
 				return e
 			}
 		}
@@ -52,8 +53,8 @@ func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
 	return res
 }
 
-// crowd runs all prompts side by side in steps of random size, every third of which goes on from a checkpoint, and compares
-// the bits with those of each prompt alone.
+// crowd runs all prompts side by side in steps of random size, every third of which goes on from a checkpoint, and
+// compares the bits with those of each prompt alone.
 func (m *modelRun) crowd(ctx context.Context, r *runner.Runner, want [][]float32) Result {
 	rnd := newRand(m.s.o.Seed, "crowd")
 	ids := make([]runner.SeqID, len(m.prompts))
@@ -91,7 +92,8 @@ func (m *modelRun) crowd(ctx context.Context, r *runner.Runner, want [][]float32
 		}
 		for j, i := range of {
 			n := len(work[j].Tokens)
-			if e := equalLogits(want[i][at[i]*vocab:(at[i]+n)*vocab], slices.Clone(rows[j]), fmt.Sprintf("token %d on, %d of a step of %d sequences", at[i], n, len(work))); e.Verdict != Pass {
+			if e := equalLogits(want[i][at[i]*vocab:(at[i]+n)*vocab], slices.Clone(rows[j]),
+				fmt.Sprintf("token %d on, %d of a step of %d sequences", at[i], n, len(work))); e.Verdict != Pass {
 				return e
 			}
 			at[i] += n

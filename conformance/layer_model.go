@@ -33,7 +33,8 @@ type modelKey struct {
 }
 
 // wantLogits computes logits on the first use.
-func (s *suite) wantLogits(ctx context.Context, key modelKey, model models.Model, src models.Source, prompts [][]int32) (*wantedLogits, error) {
+func (s *suite) wantLogits(ctx context.Context, key modelKey, model models.Model, src models.Source,
+	prompts [][]int32) (*wantedLogits, error) {
 	if w := s.logits[key]; w != nil {
 		return w, nil
 	}
@@ -87,12 +88,14 @@ func (s *suite) modelChecks() []check {
 	return cs
 }
 
-func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType, run func(context.Context, *modelRun, *runner.Runner) Result) (res Result) {
+func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType,
+	run func(context.Context, *modelRun, *runner.Runner) Result) (res Result) {
 	own, given := s.o.Hparams[arch]
 	model, src, err := tinyModel(arch, s.o.Seed, own)
 	if err != nil {
 		if _, listed := tinyArchs[arch]; !listed && !given {
-			return Result{Verdict: Skip, Detail: fmt.Sprintf("hyper-parameters are not the common ones, and Options.Hparams has none: %v", err)}
+			return Result{Verdict: Skip,
+				Detail: fmt.Sprintf("hyper-parameters are not the common ones, and Options.Hparams has none: %v", err)}
 		}
 		return failf("%v", err)
 	}
@@ -143,7 +146,8 @@ func prompts(vocab int, seed uint64) [][]int32 {
 }
 
 // scalarLogits computes the logits of each prompt in one step.
-func scalarLogits(ctx context.Context, dev ops.Device, model models.Model, src models.Source, prompts [][]int32, kv tensor.DType, wide bool) (out [][]float32, err error) {
+func scalarLogits(ctx context.Context, dev ops.Device, model models.Model, src models.Source, prompts [][]int32,
+	kv tensor.DType, wide bool) (out [][]float32, err error) {
 	l, err := load(ctx, dev, model, src)
 	if err != nil {
 		return nil, err
@@ -175,7 +179,8 @@ func (m *modelRun) judge(res *Result, what string, i int, got []float32) {
 	}
 	res.Metrics, res.Bound = worse(res.Metrics, j.Metrics), math.Max(res.Bound, j.bound)
 	if j.err != nil {
-		res.Verdict, res.Detail = Fail, fmt.Sprintf("%s: prompt of %d tokens: logits: %v", what, len(m.prompts[i]), j.err)
+		res.Verdict, res.Detail = Fail,
+			fmt.Sprintf("%s: prompt of %d tokens: logits: %v", what, len(m.prompts[i]), j.err)
 	}
 }
 
@@ -273,8 +278,8 @@ func equalLogits(want, got []float32, where string) Result {
 	return Result{Verdict: Pass}
 }
 
-// restored demands the same bits from a sequence that was saved in the middle of a page, and restored twice, as from the
-// one that went on.
+// restored demands the same bits from a sequence that was saved in the middle of a page, and restored twice, as from
+// the one that went on.
 func restored(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 	return branched(ctx, m, r, "restored", func(id runner.SeqID) (func() (runner.SeqID, error), error) {
 		snap, err := r.Save(ctx, id)
@@ -309,9 +314,10 @@ func checkpointed(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 	})
 }
 
-// branched runs the start of a prompt, takes branches of the sequence, runs the rest, and compares: the rest on a branch,
-// and then the rest on another after the first branch went elsewhere.
-func branched(ctx context.Context, m *modelRun, r *runner.Runner, how string, branch func(runner.SeqID) (func() (runner.SeqID, error), error)) Result {
+// branched runs the start of a prompt, takes branches of the sequence, runs the rest, and compares: the rest on a
+// branch, and then the rest on another after the first branch went elsewhere.
+func branched(ctx context.Context, m *modelRun, r *runner.Runner, how string,
+	branch func(runner.SeqID) (func() (runner.SeqID, error), error)) Result {
 	prompt := m.prompts[0]
 	at := runner.PageSize + 7
 	step := func(id runner.SeqID, ids []int32) ([]float32, error) {

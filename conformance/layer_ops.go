@@ -31,7 +31,8 @@ func opCases() []opCase {
 func (c opCase) input(seed uint64) (*input, error) { return newInput(c.def, c.def.Cases()[c.i], seed) }
 
 // perCase makes one check of a layer for each case.
-func (s *suite) perCase(layer string, optional func(*ops.Def) bool, run func(ctx context.Context, name string, in *input) (Result, error)) []check {
+func (s *suite) perCase(layer string, optional func(*ops.Def) bool,
+	run func(ctx context.Context, name string, in *input) (Result, error)) []check {
 	var cs []check
 	for _, c := range opCases() {
 		name := layer + "/" + c.name

@@ -70,8 +70,10 @@ func (s *suite) quantEmbed(ctx context.Context, f tensor.Format) Result {
 	for i := range ids {
 		ids[i] = int32(i)
 	}
-	in := &input{def: ops.EmbedOp, name: "embed/" + f.Name, uses: make([]use, 2), data: [][]byte{m.data, int32Bytes(ids)},
-		c: ops.Case{Args: []ops.Arg{m.arg, {Leaf: ops.Input, DType: tensor.I32, Shape: tensor.Shape{len(ids)}, Ints: ids}}}}
+	in := &input{def: ops.EmbedOp, name: "embed/" + f.Name, uses: make([]use, 2),
+		data: [][]byte{m.data, int32Bytes(ids)},
+		c: ops.Case{Args: []ops.Arg{m.arg,
+			{Leaf: ops.Input, DType: tensor.I32, Shape: tensor.Shape{len(ids)}, Ints: ids}}}}
 	got, _, err := execute(ctx, s.dev, in, false)
 	if err != nil {
 		return failure(err, false)
@@ -99,8 +101,8 @@ func (s *suite) quantEmbed(ctx context.Context, f tensor.Format) Result {
 // quantMulMat multiplies every row with normal numbers. Each result depends on one row and is judged by itself:
 // against the oracle, within twice the error of the reference plus eight times the root of the op's floor, relative
 // to the lengths of the two vectors. Two things follow from operands of binary16, which the floor pays for in all
-// types but F32 and BF16: weights are rounded to multiples of 2^-24 at least, and may overflow beyond 65504. Sums that may
-// leave the range of float32 on the way are not judged.
+// types but F32 and BF16: weights are rounded to multiples of 2^-24 at least, and may overflow beyond 65504. Sums
+// that may leave the range of float32 on the way are not judged.
 func (s *suite) quantMulMat(ctx context.Context, f tensor.Format, tokens int) Result {
 	m := s.hostileMatrix(f)
 	k := m.arg.Shape.Last()
@@ -143,13 +145,15 @@ func (s *suite) quantMulMat(ctx context.Context, f tensor.Format, tokens int) Re
 		if !finite(exact) {
 			continue
 		}
-		d, limit := math.Abs(y-exact), 2*math.Abs(ref-exact)+root*length/math.Sqrt(float64(k))+8*quantum*rms(xs)*math.Sqrt(float64(k))+float64(k)*0x1p-126
+		d, limit := math.Abs(y-exact), 2*math.Abs(ref-exact)+root*length/math.Sqrt(float64(k))+
+			8*quantum*rms(xs)*math.Sqrt(float64(k))+float64(k)*0x1p-126
 		r.Metrics.MaxAbs = math.Max(r.Metrics.MaxAbs, d)
 		if d > 0 { // as a share of the limit: each row has its own scale
 			r.Metrics.NMSE = math.Max(r.Metrics.NMSE, root*root*d/limit*d/limit)
 		}
 		if !(d <= limit) {
-			return failf("row %q, token %d is %v, want %v: off by %.3g, allowed %.3g", m.rows[row].what, t, y, exact, d, limit)
+			return failf("row %q, token %d is %v, want %v: off by %.3g, allowed %.3g", m.rows[row].what, t, y, exact,
+				d, limit)
 		}
 	}
 	return r

@@ -44,9 +44,9 @@ func (q *queued) compare(how string) error {
 	return nil
 }
 
-// checkQueued runs a case of every op that the device has a kernel for, one by one with a wait behind each. Then it enqueues
-// all of them several times without any wait, each on a stream of its own, so that launches may overlap, and all on one
-// stream, so that they may not: the bits must be the same. Some drivers are wrong only then.
+// checkQueued runs a case of every op that the device has a kernel for, one by one with a wait behind each. Then it
+// enqueues all of them several times without any wait, each on a stream of its own, so that launches may overlap, and
+// all on one stream, so that they may not: the bits must be the same. Some drivers are wrong only then.
 func (s *suite) checkQueued(ctx context.Context) (err error) {
 	var qs []*queued
 	defer func() {

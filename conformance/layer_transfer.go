@@ -52,7 +52,8 @@ func (s *suite) newStrip(name string, n int) (*strip, error) {
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	b := &strip{Stream: st, t: tensor.Tensor{Name: name, DType: tensor.I8, Shape: tensor.Shape{n}, Buf: buf}, image: make([]byte, n)}
+	b := &strip{Stream: st, t: tensor.Tensor{Name: name, DType: tensor.I8, Shape: tensor.Shape{n}, Buf: buf},
+		image: make([]byte, n)}
 	r := newRand(s.o.Seed, "%s", name)
 	for i := range b.image {
 		b.image[i] = byte(r.Uint32())
@@ -145,7 +146,8 @@ func (s *suite) checkEvent(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(other.Wait(written), other.Copy(b.at(0, n), b.at(n, n)), other.Zero(b.at(n+round, 1))); err != nil {
+		if err := errors.Join(other.Wait(written), other.Copy(b.at(0, n), b.at(n, n)),
+			other.Zero(b.at(n+round, 1))); err != nil {
 			return err
 		}
 		copied, err := other.Mark()
@@ -165,7 +167,8 @@ func (s *suite) checkEvent(ctx context.Context) (err error) {
 	return nil
 }
 
-// checkArena runs plans of several sizes in one arena, forwards and backwards, and compiles a larger one when all have run. Each must give the bits that it gives in memory of its own.
+// checkArena runs plans of several sizes in one arena, forwards and backwards, and compiles a larger one when all
+// have run. Each must give the bits that it gives in memory of its own.
 func (s *suite) checkArena(ctx context.Context) (err error) {
 	st, err := s.dev.Stream()
 	if err != nil {
@@ -240,7 +243,8 @@ func (s *suite) checkArena(ctx context.Context) (err error) {
 					return err
 				}
 				if !bytes.Equal(got, p.want) {
-					return fmt.Errorf("a plan of %d elements has other results in an arena that %d plans share", p.n, len(plans))
+					return fmt.Errorf("a plan of %d elements has other results in an arena that %d plans share", p.n,
+						len(plans))
 				}
 			}
 		}

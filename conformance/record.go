@@ -30,8 +30,8 @@ func load(ctx context.Context, dev ops.Device, m models.Model, src models.Source
 
 func (l *loaded) close() error { return l.weights.Free() }
 
-// runner returns a runner for seqs sequences with caches of type cache; Invalid: F32. For an oracle both kinds of state
-// are F64 instead of F32.
+// runner returns a runner for seqs sequences with caches of type cache; Invalid: F32. For an oracle both kinds of
+// state are F64 instead of F32.
 func (l *loaded) runner(seqs int, cache tensor.DType, wide bool) (*runner.Runner, error) {
 	return runner.New(l.dev, l.model, l.weights, l.options(seqs, cache, wide))
 }
@@ -80,13 +80,15 @@ const whole = tinyContext
 
 // graph records a step of one sequence of tokens tokens in pages pages, as the runner would.
 func (l *loaded) graph(tokens, pages int, states map[string]tensor.Tensor) (*ops.Graph, ops.Value, error) {
-	g, out, err := models.Record(l.model, l.weights, states, 0, models.Sizes{Tokens: tokens, Seqs: 1, Pages: pages, Rows: tokens})
+	g, out, err := models.Record(l.model, l.weights, states,
+		0, models.Sizes{Tokens: tokens, Seqs: 1, Pages: pages, Rows: tokens})
 	return g, out.Logits, err
 }
 
 // states allocates the state of one sequence of up to pages pages.
 func (l *loaded) states(pages int) (map[string]tensor.Tensor, error) {
-	ts, err := l.model.State().Tensors(kv.Storage{Pages: func(int) int { return pages }, Slots: 1, KVType: tensor.F32, Type: tensor.F32})
+	ts, err := l.model.State().
+		Tensors(kv.Storage{Pages: func(int) int { return pages }, Slots: 1, KVType: tensor.F32, Type: tensor.F32})
 	if err != nil {
 		return nil, err
 	}

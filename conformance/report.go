@@ -55,7 +55,8 @@ func (r *Report) Err() error {
 	if len(fs) == 0 {
 		return nil
 	}
-	return fmt.Errorf("conformance: %d of %d checks failed on %s, first %s: %s: %s", len(fs), len(r.Results), r.Device.Name, fs[0].Name, fs[0].Verdict, fs[0].Detail)
+	return fmt.Errorf("conformance: %d of %d checks failed on %s, first %s: %s: %s", len(fs), len(r.Results),
+		r.Device.Name, fs[0].Name, fs[0].Verdict, fs[0].Detail)
 }
 
 // Counts returns the number of results by verdict.
@@ -82,7 +83,8 @@ func (r *Report) leg() string {
 // summary is the report in one line.
 func (r *Report) summary() string {
 	n := r.Counts()
-	return fmt.Sprintf("%d checks: %d pass, %d fail, %d unsupported, %d skip", len(r.Results), n[Pass], n[Fail], n[Unsupported], n[Skip])
+	return fmt.Sprintf("%d checks: %d pass, %d fail, %d unsupported, %d skip", len(r.Results), n[Pass], n[Fail],
+		n[Unsupported], n[Skip])
 }
 
 // WriteText writes a table of one line for each check that did not pass and, if verbose, for the others as well.

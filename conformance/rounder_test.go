@@ -55,7 +55,8 @@ func newRounding() rounding {
 // does not.
 func TestDeclaredRounding(t *testing.T) {
 	t.Parallel()
-	o := conformance.Options{Match: regexp.MustCompile(`^(Ops|Quant)/.*(mul_mat/Q8_0|mul_mat/Q4_K|Q8_0/mul_mat|Q4_K/mul_mat)|^Model/qwen3/(prefill|decode)$`)}
+	o := conformance.Options{Match: regexp.MustCompile(
+		`^(Ops|Quant)/.*(mul_mat/Q8_0|mul_mat/Q4_K|Q8_0/mul_mat|Q4_K/mul_mat)|^Model/qwen3/(prefill|decode)$`)}
 	for seed := range uint64(5) {
 		o.Seed = seed
 		r, err := conformance.Run(t.Context(), honestRounding{newRounding()}, o)

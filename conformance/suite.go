@@ -100,7 +100,8 @@ func (s *suite) close() error { return errors.Join(s.ref.Close(), s.oracle.Close
 // checks lists the suite in order, filtered by Options.Match. Listing computes nothing.
 func (s *suite) checks() []check {
 	var all []check
-	for _, layer := range []func() []check{s.opChecks, s.quantChecks, s.graphChecks, s.streamChecks, s.memoryChecks, s.transferChecks, s.modelChecks, s.ggufChecks} {
+	for _, layer := range []func() []check{s.opChecks, s.quantChecks, s.graphChecks, s.streamChecks, s.memoryChecks,
+		s.transferChecks, s.modelChecks, s.ggufChecks} {
 		for _, c := range layer() {
 			if s.o.Match == nil || s.o.Match.MatchString(c.name) {
 				all = append(all, c)

@@ -62,14 +62,16 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{"device broken, target ", "seed 7", "15 checks: 10 pass, 5 fail", "Ops/silu/[1]", "Ops/mul/[1][1]", "NaN"} {
+	for _, want := range []string{"device broken, target ", "seed 7", "15 checks: 10 pass, 5 fail", "Ops/silu/[1]",
+		"Ops/mul/[1][1]", "NaN"} {
 		for name, b := range map[string]string{"text": text.String(), "html": html.String()} {
 			if !strings.Contains(b, want) {
 				t.Errorf("%s lacks %q", name, want)
 			}
 		}
 	}
-	if h := html.String(); strings.Contains(h, "src=") || strings.Contains(h, "href=") || !strings.Contains(h, "<circle") {
+	if h := html.String(); strings.Contains(h, "src=") || strings.Contains(h, "href=") ||
+		!strings.Contains(h, "<circle") {
 		t.Error("the HTML report needs other files or has no plots")
 	}
 	var back conformance.Report
@@ -100,7 +102,8 @@ func TestAlone(t *testing.T) {
 		t.Fatal("not run")
 		return conformance.Metrics{}
 	}
-	among, alone := find(suite(t, dev, conformance.Options{}, "^Ops/g")), find(suite(t, dev, conformance.Options{}, "^"+name+"$"))
+	among, alone := find(suite(t, dev, conformance.Options{}, "^Ops/g")),
+		find(suite(t, dev, conformance.Options{}, "^"+name+"$"))
 	if among != alone || among.NMSE == 0 {
 		t.Errorf("%+v among others, %+v alone", among, alone)
 	}
@@ -182,7 +185,8 @@ func TestGGUF(t *testing.T) {
 	path := testfiles.GGUF(t, "llama-Q4_K_M")
 	o := conformance.Options{GGUF: []string{path, path + ".missing"}, Tap: true}
 	r := suite(t, reference(t), o, "^GGUF/")
-	if len(r.Results) != 2 || r.Results[0].Verdict != conformance.Pass || r.Results[0].Metrics.KL != 0 || r.Results[1].Verdict != conformance.Fail {
+	if len(r.Results) != 2 || r.Results[0].Verdict != conformance.Pass || r.Results[0].Metrics.KL != 0 ||
+		r.Results[1].Verdict != conformance.Fail {
 		t.Errorf("%+v", r.Results)
 	}
 	broken := opsref.New(opsref.Options{Override: map[*ops.Def]opsref.Kernel[float32]{
@@ -194,7 +198,8 @@ func TestGGUF(t *testing.T) {
 		}}})
 	defer broken.Close()
 	r = suite(t, broken, o, "^GGUF/.*gguf$")
-	if len(r.Results) != 1 || r.Results[0].Verdict != conformance.Fail || !strings.Contains(r.Results[0].Detail, ": swiglu(") {
+	if len(r.Results) != 1 || r.Results[0].Verdict != conformance.Fail ||
+		!strings.Contains(r.Results[0].Detail, ": swiglu(") {
 		t.Errorf("%+v", r.Results)
 	}
 }

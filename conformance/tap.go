@@ -48,7 +48,8 @@ func (s *suite) tap(ctx context.Context, model models.Model, src models.Source, 
 
 // tapAll returns the F32 results of all nodes, for a step of all but the last token of the prompt and one of the last.
 // A step whose logits are not numbers is the last.
-func tapAll(ctx context.Context, dev ops.Device, model models.Model, src models.Source, prompt []int32) (steps [][]tapped, err error) {
+func tapAll(ctx context.Context, dev ops.Device, model models.Model, src models.Source,
+	prompt []int32) (steps [][]tapped, err error) {
 	dev = &tap.Device{Device: dev, Tap: func(g *ops.Graph) ([]ops.Value, func([][]byte) error) {
 		values, results := floatResults(g)
 		return values, func(data [][]byte) error {

@@ -26,12 +26,14 @@ var tinyKeys = map[string]any{
 // Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
 // follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
-	"gemma2": merge(tinyWindow, map[string]any{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)}),
+	"gemma2": merge(tinyWindow,
+		map[string]any{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)}),
 	"gemma3": tinyWindow,
 	"gemma4": merge(tinyWindow, tinyMoE, map[string]any{
 		"attention.sliding_window_pattern": []bool{true, false, true, false}, "attention.shared_kv_layers": uint32(2),
 		"attention.key_length": uint32(64), "attention.value_length": uint32(64), "rope.dimension_count": uint32(64),
-		"attention.key_length_swa": uint32(32), "attention.value_length_swa": uint32(32), "rope.dimension_count_swa": uint32(32),
+		"attention.key_length_swa": uint32(32), "attention.value_length_swa": uint32(32),
+		"rope.dimension_count_swa":         uint32(32),
 		"embedding_length_per_layer_input": uint32(32), "final_logit_softcapping": float32(30),
 	}),
 	"gpt-oss":    merge(tinyWindow, tinyMoE),
@@ -54,7 +56,8 @@ var tinyWindow = map[string]any{
 
 // tinyFactors are the keys of Granite's factors.
 var tinyFactors = map[string]any{
-	"embedding_scale": float32(2), "residual_scale": float32(0.5), "logit_scale": float32(2), "attention.scale": float32(0.125),
+	"embedding_scale": float32(2), "residual_scale": float32(0.5), "logit_scale": float32(2),
+	"attention.scale": float32(0.125),
 }
 
 // tinyShared are the keys of a shared expert.
@@ -68,7 +71,8 @@ var tinyMoE = map[string]any{
 // tinyDeltaNet are the keys of a hybrid of gated DeltaNet and attention.
 var tinyDeltaNet = map[string]any{
 	"block_count": uint32(4), "full_attention_interval": uint32(4), "rope.dimension_count": uint32(16),
-	"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32), "ssm.inner_size": uint32(128),
+	"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32),
+	"ssm.inner_size":  uint32(128),
 	"ssm.conv_kernel": uint32(4),
 }
 

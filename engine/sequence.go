@@ -49,11 +49,16 @@ type Token struct {
 	ID int32
 	// Text is what became certain with this token: empty while a character or a possible stop string is incomplete. The
 	// texts of all tokens, joined, are the output.
-	Text    string
+	Text string
+	// Start is the number of bytes of the output, before a stop string cut it, that the texts of the tokens before this
+	// one make. A token is part of the output if that reaches beyond its Start, or ends without a stop string.
+	Start   int
 	EOG     bool // the token ended the generation; its own text is not part of the output
 	Logprob float32
 	Top     []sample.Logprob // the most likely tokens, best first
 	Finish  FinishReason     // set on the last token alone
+
+	StopString string // that ended the text; empty if something else did
 }
 
 // Sequence is a submitted request. Its tokens are read by one goroutine.
@@ -79,6 +84,7 @@ type Sequence struct {
 	idle      int              // steps since it was last part of one
 	choices   *choices         // it shares its prompt with; nil if nobody
 	generated int
+	decoded   int // bytes that the decoder has returned
 	held      int // tokens in the runner's state after the last step; written under the engine's mutex
 
 	mu     sync.Mutex
@@ -187,25 +193,33 @@ func (s *Sequence) accept(t Token, eog bool) Token {
 	s.sampler.Accept(t.ID)
 	s.generated++
 	t.EOG = eog && !s.req.IgnoreEOG
-	stopped := false
+	t.Start = s.decoded
 	if s.req.Decoder != nil && !t.EOG {
-		t.Text, stopped = s.stop.Push(s.req.Decoder.Push(t.ID))
+		t.Text = s.say(s.req.Decoder.Push(t.ID))
 	}
 	switch {
-	case t.EOG || stopped:
+	case t.EOG || s.stop.Stopped():
 		t.Finish = FinishStop
 	case s.generated == s.req.MaxTokens:
 		t.Finish = FinishLength
 	default:
 		return t
 	}
-	if s.req.Decoder != nil && !stopped {
-		rest, stopped := s.stop.Push(s.req.Decoder.Flush())
-		if t.Text += rest; stopped {
-			t.Finish = FinishStop
-		} else {
+	if s.req.Decoder != nil && !s.stop.Stopped() {
+		t.Text += s.say(s.req.Decoder.Flush())
+		if !s.stop.Stopped() {
 			t.Text += s.stop.Flush()
 		}
 	}
+	if t.StopString = s.stop.Match(); t.StopString != "" {
+		t.Finish = FinishStop
+	}
 	return t
+}
+
+// say takes what the decoder returned and returns what is sure to be part of the output.
+func (s *Sequence) say(text string) string {
+	s.decoded += len(text)
+	out, _ := s.stop.Push(text)
+	return out
 }

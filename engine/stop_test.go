@@ -88,8 +88,11 @@ func TestStopMatcher(t *testing.T) {
 			}
 			m := engine.NewStopMatcher(c.stops)
 			got, stopped := m.Push(c.text)
-			if got += m.Flush(); got != c.want || stopped != c.stopped {
+			if got += m.Flush(); got != c.want || stopped != c.stopped || m.Stopped() != stopped {
 				t.Errorf("got %q, %v, want %q, %v", got, stopped, c.want, c.stopped)
+			}
+			if rest, ok := strings.CutPrefix(c.text, got); !ok || stopped && !strings.HasPrefix(rest, m.Match()) || !stopped && m.Match() != "" {
+				t.Errorf("stopped by %q, with %q left", m.Match(), rest)
 			}
 		})
 	}

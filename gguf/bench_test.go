@@ -32,7 +32,8 @@ func vocabulary() []byte {
 	m.mustSet("tokenizer.ggml.merges", merges)
 	var ts []TensorInfo
 	for i := range 400 {
-		ts = append(ts, TensorInfo{Name: fmt.Sprintf("blk.%d.attn_q.weight", i), DType: tensor.F16, Shape: tensor.Shape{1}, Offset: int64(32 * i)})
+		ts = append(ts, TensorInfo{Name: fmt.Sprintf("blk.%d.attn_q.weight", i), DType: tensor.F16,
+			Shape: tensor.Shape{1}, Offset: int64(32 * i)})
 	}
 	b := pad(appendHeader(nil, 3, m, ts), 32)
 	return append(b, make([]byte, 32*len(ts))...)

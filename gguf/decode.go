@@ -110,7 +110,8 @@ func (d *decoder) count(what string, size int64) (int, error) {
 		return 0, d.errorf("%d %s need at least %d bytes each, %d left in the file", n, what, size, d.left())
 	}
 	if n > uint64(maxMetadata/size) {
-		return 0, d.errorf("%d %s of at least %d bytes each exceed the metadata limit of %d bytes", n, what, size, maxMetadata)
+		return 0, d.errorf("%d %s of at least %d bytes each exceed the metadata limit of %d bytes", n, what, size,
+			maxMetadata)
 	}
 	return int(n), nil
 }

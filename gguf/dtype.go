@@ -47,7 +47,8 @@ func dtypeOf(id uint32) (tensor.DType, error) {
 		return tensor.Invalid, fmt.Errorf("element type %s (id %d) has no registered format in this program", name, id)
 	}
 	if name, ok := removedNames[id]; ok {
-		return tensor.Invalid, fmt.Errorf("element type %s (id %d) was removed from GGML; convert the model again", name, id)
+		return tensor.Invalid, fmt.Errorf("element type %s (id %d) was removed from GGML; convert the model again",
+			name, id)
 	}
 	if name, ok := ikNames[id]; ok {
 		return tensor.Invalid, fmt.Errorf("element type %s (id %d) exists in ik_llama.cpp only", name, id)

@@ -11,10 +11,11 @@ var ErrMissing = errors.New("missing key")
 
 // FormatError reports bytes that are no valid GGUF file, as opposed to bytes that could not be read.
 type FormatError struct {
-	Path   string // the file, empty for one that was read from memory
-	What   string // what was being read, for example `key "general.name"` or `tensor "output.weight"`; empty for the file as a whole
-	Offset int64  // byte offset of the offending field, -1 when the fault lies in no single place
-	Err    error  // what is wrong with it
+	Path string // the file, empty for one that was read from memory
+	// what was being read, for example `key "general.name"` or `tensor "output.weight"`; empty for the file as a whole
+	What   string
+	Offset int64 // byte offset of the offending field, -1 when the fault lies in no single place
+	Err    error // what is wrong with it
 }
 
 // Error returns the fault with the file, the field and the offset that are known.

@@ -90,7 +90,8 @@ func newFile(s *source) (*File, error) {
 		return nil, &FormatError{Offset: -1, Err: err}
 	}
 	if sp.count > 1 {
-		return nil, &FormatError{Offset: -1, Err: fmt.Errorf("part %d of a model split into %d; open it by its path", sp.no+1, sp.count)}
+		return nil, &FormatError{Offset: -1,
+			Err: fmt.Errorf("part %d of a model split into %d; open it by its path", sp.no+1, sp.count)}
 	}
 	return f, nil
 }
@@ -171,7 +172,8 @@ func (f *File) source(t TensorInfo) (*source, error) {
 	}
 	s := f.parts[t.Part]
 	if t.Offset < 0 || t.Size < 0 || t.Offset > s.size || t.Size > s.size-t.Offset {
-		return nil, fmt.Errorf("gguf: tensor %q: bytes %d to %d of a part of %d bytes", t.Name, t.Offset, t.Offset+t.Size, s.size)
+		return nil, fmt.Errorf("gguf: tensor %q: bytes %d to %d of a part of %d bytes", t.Name, t.Offset,
+			t.Offset+t.Size, s.size)
 	}
 	return s, nil
 }

@@ -55,7 +55,8 @@ func TestNewReadsLayout(t *testing.T) {
 		if d := cmp.Diff([]string{"general.architecture", "llama.block_count", "ids"}, f.Meta.Keys()); d != "" {
 			t.Error(d)
 		}
-		for k, want := range map[string]any{"general.architecture": "llama", "llama.block_count": uint32(7), "ids": []int32{-1, 2}} {
+		for k, want := range map[string]any{"general.architecture": "llama", "llama.block_count": uint32(7),
+			"ids": []int32{-1, 2}} {
 			if got, _ := f.Meta.Value(k); !cmp.Equal(got, want) {
 				t.Errorf("%s = %v, want %v", k, got, want)
 			}

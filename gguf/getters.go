@@ -77,7 +77,8 @@ func (m *Meta) Ints(key string) ([]int64, error) {
 	case []int64:
 		return s, nil
 	case []uint64:
-		return convert(key, v, s, "a signed integer", func(x uint64) (int64, bool) { return int64(x), x <= math.MaxInt64 })
+		return convert(key, v, s, "a signed integer",
+			func(x uint64) (int64, bool) { return int64(x), x <= math.MaxInt64 })
 	case []float64:
 		return convert(key, v, s, "a signed integer", func(x float64) (int64, bool) {
 			return int64(x), x >= -1<<63 && x < 1<<63 && x == math.Trunc(x)
@@ -100,7 +101,8 @@ func (m *Meta) Floats(key string) ([]float64, error) {
 	case []uint64:
 		return convert(key, v, s, "a float64", func(x uint64) (float64, bool) { return float64(x), x <= exact })
 	case []int64:
-		return convert(key, v, s, "a float64", func(x int64) (float64, bool) { return float64(x), x >= -exact && x <= exact })
+		return convert(key, v, s, "a float64",
+			func(x int64) (float64, bool) { return float64(x), x >= -exact && x <= exact })
 	}
 	return nil, typeError(key, v, "a number")
 }
@@ -154,7 +156,8 @@ func scalar[T comparable](m *Meta, key string, get func(*Meta, string) ([]T, err
 	}
 	for _, x := range s[1:] {
 		if x != s[0] {
-			return zero, fmt.Errorf("gguf: key %q: found %s with different values, want one value", key, TypeName(m.values[key]))
+			return zero, fmt.Errorf("gguf: key %q: found %s with different values, want one value", key,
+				TypeName(m.values[key]))
 		}
 	}
 	return s[0], nil

@@ -85,7 +85,8 @@ func parse(r io.ReaderAt, size int64, path string) (*header, error) {
 		t := &h.tensors[i]
 		d.field = offsetFields[i]
 		if h.data > size || t.Offset > size-h.data || t.Size > size-h.data-t.Offset {
-			return nil, within(d.errorf("data of %d bytes at offset %d of the data section, which has %d bytes", t.Size,
+			return nil, within(d.errorf("data of %d bytes at offset %d of the data section, which has %d bytes",
+				t.Size,
 				t.Offset, max(0, size-h.data)), "tensor %q", t.Name)
 		}
 		t.Offset += h.data
@@ -266,7 +267,8 @@ func checkOverlap(ts []TensorInfo, path string) error {
 		a, b := sorted[i-1], sorted[i]
 		if a.Offset+a.Size > b.Offset {
 			return &FormatError{Path: path, What: fmt.Sprintf("tensor %q", b.Name), Offset: -1,
-				Err: fmt.Errorf("data starts at byte %d, inside tensor %q, which ends at %d", b.Offset, a.Name, a.Offset+a.Size)}
+				Err: fmt.Errorf("data starts at byte %d, inside tensor %q, which ends at %d", b.Offset, a.Name,
+					a.Offset+a.Size)}
 		}
 	}
 	return nil

@@ -81,11 +81,14 @@ func smallMeta(t testing.TB) *Meta {
 	}{
 		{"general.architecture", "llama"},
 		{"a.u8", uint8(200)}, {"a.i8", int8(-3)}, {"a.u16", uint16(60000)}, {"a.i16", int16(-300)},
-		{"a.u32", uint32(4e9)}, {"a.i32", int32(-70000)}, {"a.f32", float32(1e-6)}, {"a.true", true}, {"a.false", false},
+		{"a.u32", uint32(4e9)}, {"a.i32", int32(-70000)}, {"a.f32", float32(1e-6)}, {"a.true", true},
+		{"a.false", false},
 		{"a.u64", uint64(1 << 63)}, {"a.i64", int64(-1 << 62)}, {"a.f64", 0.1}, {"a.empty", ""},
 		{"b.u8", []uint8{1, 2}}, {"b.i8", []int8{-1}}, {"b.u16", []uint16{3}}, {"b.i16", []int16{-4, 5}},
-		{"b.u32", []uint32{6, 7, 8}}, {"b.i32", []int32{-9}}, {"b.f32", []float32{0.5, -2}}, {"b.bool", []bool{true, false}},
-		{"b.str", []string{"", "a", "ü"}}, {"b.u64", []uint64{10}}, {"b.i64", []int64{-11}}, {"b.f64", []float64{0.25}},
+		{"b.u32", []uint32{6, 7, 8}}, {"b.i32", []int32{-9}}, {"b.f32", []float32{0.5, -2}},
+		{"b.bool", []bool{true, false}},
+		{"b.str", []string{"", "a", "ü"}}, {"b.u64", []uint64{10}}, {"b.i64", []int64{-11}},
+		{"b.f64", []float64{0.25}},
 		{"b.none", []string{}},
 	} {
 		if err := m.Set(kv.k, kv.v); err != nil {

@@ -24,7 +24,8 @@ func TestEmber(t *testing.T) {
 	if arch, err := f.Meta.String("general.architecture"); arch != "qwen35" || err != nil {
 		t.Errorf("architecture %q, %v", arch, err)
 	}
-	for key, want := range map[string]uint64{"qwen35.block_count": 8, "qwen35.embedding_length": 256, "qwen35.attention.key_length": 256} {
+	for key, want := range map[string]uint64{"qwen35.block_count": 8, "qwen35.embedding_length": 256,
+		"qwen35.attention.key_length": 256} {
 		if got, err := f.Meta.Uint(key); got != want || err != nil {
 			t.Errorf("%s = %d, %v, want %d", key, got, err, want)
 		}

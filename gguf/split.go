@@ -107,7 +107,8 @@ func (f *File) openAll(path string) error {
 			return broken(path, "%w", err)
 		}
 		if sp.no != i || sp.count != first.count {
-			return broken(path, "%s %d and %s %d, want %d and %d", keySplitNo, sp.no, keySplitCount, sp.count, i, first.count)
+			return broken(path, "%s %d and %s %d, want %d and %d", keySplitNo, sp.no, keySplitCount, sp.count, i,
+				first.count)
 		}
 	}
 	if n := uint64(len(f.Tensors)); n != first.tensors {

@@ -37,7 +37,8 @@ func splitModel(t *testing.T) []string {
 	// The first part has room for two tensors (256 + 64 bytes), and so has the second one, but the last tensor
 	// is made too large for it.
 	ts[3].Shape = tensor.Shape{2, 30, 40, 5}
-	w := write(t, filepath.Join(t.TempDir(), "m.gguf"), m, ts, WriterOptions{MaxPartSize: align(int64(header), 64) + 320})
+	w := write(t, filepath.Join(t.TempDir(), "m.gguf"), m, ts,
+		WriterOptions{MaxPartSize: align(int64(header), 64) + 320})
 	return w.Paths()
 }
 
@@ -64,7 +65,8 @@ func TestSplitRoundTrip(t *testing.T) {
 	if f.Meta.Len() != smallMeta(t).Len()+4 {
 		t.Errorf("keys %v", f.Meta.Keys())
 	}
-	for k, want := range map[string]any{keySplitNo: uint16(0), keySplitCount: uint16(3), keySplitTensors: int32(4), "a.u8": uint8(200)} {
+	for k, want := range map[string]any{keySplitNo: uint16(0), keySplitCount: uint16(3), keySplitTensors: int32(4),
+		"a.u8": uint8(200)} {
 		if got, _ := f.Meta.Value(k); got != want {
 			t.Errorf("%s = %v, want %v", k, got, want)
 		}
@@ -114,7 +116,8 @@ func TestSplitErrors(t *testing.T) {
 		}
 	}
 	part := func(no, count u16, total i32, tensors ...string) []byte {
-		b := raw(head(u64(len(tensors)), 3), keySplitNo, u32(2), no, keySplitCount, u32(2), count, keySplitTensors, u32(5), total)
+		b := raw(head(u64(len(tensors)), 3), keySplitNo, u32(2), no, keySplitCount, u32(2), count, keySplitTensors,
+			u32(5), total)
 		for i, name := range tensors {
 			b = append(b, info(name, 1, u64(32*i), 1)...)
 		}
@@ -132,23 +135,32 @@ func TestSplitErrors(t *testing.T) {
 			"DIR/x.gguf: part 2 of a model split into 3; open the first part, *-00001-of-00003.gguf"},
 		{"renamed first part", map[string][]byte{"x.gguf": part(0, 3, 2, "a")}, "x.gguf",
 			"DIR/x.gguf: first part of a model split into 3 must be named like NAME-00001-of-00003.gguf"},
-		{"first part named second", map[string][]byte{"m-00002-of-00003.gguf": part(0, 3, 2, "a")}, "m-00002-of-00003.gguf",
+		{"first part named second", map[string][]byte{"m-00002-of-00003.gguf": part(0, 3, 2, "a")},
+			"m-00002-of-00003.gguf",
 			"DIR/m-00002-of-00003.gguf: first part of a model split into 3 must be named like NAME-00001-of-00003.gguf"},
 		{"count in name", map[string][]byte{"m-00001-of-00002.gguf": part(0, 3, 2, "a")}, "m-00001-of-00002.gguf",
 			"DIR/m-00001-of-00002.gguf: split.count is 3, the file name says 2"},
 		{"part missing", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a")}, "m-00001-of-00002.gguf",
 			"open DIR/m-00002-of-00002.gguf: no such file or directory"},
-		{"part of another model", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(2, 3, 2, "b")},
+		{"part of another model",
+			map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+				"m-00002-of-00002.gguf": part(2, 3, 2, "b")},
 			"m-00001-of-00002.gguf", "DIR/m-00002-of-00002.gguf: split.no 2 and split.count 3, want 1 and 2"},
-		{"part of a longer model", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(1, 3, 2, "b")},
+		{"part of a longer model",
+			map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+				"m-00002-of-00002.gguf": part(1, 3, 2, "b")},
 			"m-00001-of-00002.gguf", "DIR/m-00002-of-00002.gguf: split.no 1 and split.count 3, want 1 and 2"},
-		{"part without keys", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": handmade()},
+		{"part without keys", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+			"m-00002-of-00002.gguf": handmade()},
 			"m-00001-of-00002.gguf", "DIR/m-00002-of-00002.gguf: split.no 0 and split.count 0, want 1 and 2"},
-		{"broken part", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": []byte("text")},
+		{"broken part", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+			"m-00002-of-00002.gguf": []byte("text")},
 			"m-00001-of-00002.gguf", `DIR/m-00002-of-00002.gguf: no GGUF file: it starts with "text", want "GGUF" (at byte 0)`},
-		{"same tensor twice", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(1, 2, 2, "b", "a")},
+		{"same tensor twice", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+			"m-00002-of-00002.gguf": part(1, 2, 2, "b", "a")},
 			"m-00001-of-00002.gguf", `DIR/m-00002-of-00002.gguf: tensor "a": duplicate name, it is in DIR/m-00001-of-00002.gguf already`},
-		{"total", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 5, "a"), "m-00002-of-00002.gguf": part(1, 2, 5, "b")},
+		{"total", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 5, "a"),
+			"m-00002-of-00002.gguf": part(1, 2, 5, "b")},
 			"m-00001-of-00002.gguf", "DIR/m-00001-of-00002.gguf: all parts together have 2 tensors, split.tensors.count says 5"},
 		{"negative total", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, -1, "a")},
 			"m-00001-of-00002.gguf", `DIR/m-00001-of-00002.gguf: key "split.tensors.count": found int32 -1, want an unsigned integer`},

@@ -51,10 +51,10 @@ type partPlan struct {
 }
 
 // Create starts a model at path, which is replaced by Close if it exists. The order of tensors is that of the
-// file; only Name, DType and Shape of them are read. meta may be nil and is not kept. Alignment follows the key general.alignment (default 32).
-// A model that must be split becomes prefix-00001-of-0000N.gguf and so on, where path is prefix.gguf: all of meta
-// is in the first part, and a tensor larger than MaxPartSize has a part of its own, which is then larger. The
-// split.* keys of meta are replaced or dropped.
+// file; only Name, DType and Shape of them are read. meta may be nil and is not kept. Alignment follows the key
+// general.alignment (default 32). A model that must be split becomes prefix-00001-of-0000N.gguf and so on, where path
+// is prefix.gguf: all of meta is in the first part, and a tensor larger than MaxPartSize has a part of its own, which
+// is then larger. The split.* keys of meta are replaced or dropped.
 //
 // It fails for whatever [Open] would refuse to read.
 func Create(path string, meta *Meta, tensors []TensorInfo, o WriterOptions) (*Writer, error) {

@@ -77,12 +77,14 @@ func TestWriterMatchesHandmadeFile(t *testing.T) {
 	m.mustSet("ids", []int32{-1, 2})
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	w, err := Create(path, m, []TensorInfo{
-		{Name: "w", DType: quant.Q8_0, Shape: tensor.Shape{3, 32}}, {Name: "bias", DType: tensor.F16, Shape: tensor.Shape{5}},
+		{Name: "w", DType: quant.Q8_0, Shape: tensor.Shape{3, 32}},
+		{Name: "bias", DType: tensor.F16, Shape: tensor.Shape{5}},
 	}, WriterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(w.WriteTensor("w", pattern(102, 1)), w.WriteTensor("bias", pattern(10, 2)), w.Close()); err != nil {
+	if err := errors.Join(w.WriteTensor("w", pattern(102, 1)), w.WriteTensor("bias", pattern(10, 2)),
+		w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)
@@ -131,7 +133,8 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestCreateRefuses(t *testing.T) {
-	many := []TensorInfo{{Name: "a", DType: tensor.F16, Shape: tensor.Shape{1}}, {Name: "a", DType: tensor.F16, Shape: tensor.Shape{1}}}
+	many := []TensorInfo{{Name: "a", DType: tensor.F16, Shape: tensor.Shape{1}},
+		{Name: "a", DType: tensor.F16, Shape: tensor.Shape{1}}}
 	odd := &Meta{}
 	odd.mustSet(keyAlignment, uint32(24))
 	one := func(name string, d tensor.DType, s ...int) []TensorInfo {
@@ -147,11 +150,14 @@ func TestCreateRefuses(t *testing.T) {
 		{"version", nil, nil, WriterOptions{Version: 1}, "version 1, want 2 or 3"},
 		{"alignment", odd, nil, WriterOptions{}, "general.alignment is 24, want a power of two below 2^32"},
 		{"no name", nil, one("", tensor.F16, 1), WriterOptions{}, "empty tensor name"},
-		{"long name", nil, one(strings.Repeat("n", 64), tensor.F16, 1), WriterOptions{}, "tensor name of 64 bytes, the limit is 63"},
+		{"long name", nil, one(strings.Repeat("n", 64), tensor.F16, 1), WriterOptions{},
+			"tensor name of 64 bytes, the limit is 63"},
 		{"duplicate", nil, many, WriterOptions{}, `tensor "a": duplicate name`},
 		{"dimension", nil, one("a", tensor.F16, 2, 0), WriterOptions{}, `tensor "a": dimension 0 in shape [2 0]`},
-		{"dimensions", nil, one("a", tensor.F16, 1, 1, 1, 1, 1), WriterOptions{}, `tensor "a": 5 dimensions, the limit is 4`},
-		{"row", nil, one("a", quant.Q8_0, 33), WriterOptions{}, `tensor "a": row length 33 is not a multiple of the 32-element blocks of Q8_0`},
+		{"dimensions", nil, one("a", tensor.F16, 1, 1, 1, 1, 1), WriterOptions{},
+			`tensor "a": 5 dimensions, the limit is 4`},
+		{"row", nil, one("a", quant.Q8_0, 33), WriterOptions{},
+			`tensor "a": row length 33 is not a multiple of the 32-element blocks of Q8_0`},
 		{"type", nil, one("a", tensor.Invalid, 32), WriterOptions{}, `tensor "a": type invalid is not registered`},
 		{"total", nil, one("a", tensor.F16, 1<<61), WriterOptions{}, `tensor "a": total size overflows`},
 	} {
@@ -167,7 +173,8 @@ func TestCreateRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Create(filepath.Join(t.TempDir(), "no", "m.gguf"), nil, nil, WriterOptions{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Create(filepath.Join(t.TempDir(), "no", "m.gguf"), nil, nil, WriterOptions{}); !errors.Is(err,
+		os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -231,7 +238,8 @@ func TestWriterMisuse(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.Abort()
-		if err := w.WriteTensor("a", nil); err == nil || err.Error() != `gguf: writing tensor "a": all declared tensors are written` {
+		if err := w.WriteTensor("a", nil); err == nil ||
+			err.Error() != `gguf: writing tensor "a": all declared tensors are written` {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -276,7 +284,8 @@ func TestWriterMemory(t *testing.T) {
 	const size = 64 << 20
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	n := allocated(func() {
-		w, err := Create(path, nil, []TensorInfo{{Name: "a", DType: tensor.I8, Shape: tensor.Shape{size}}}, WriterOptions{})
+		w, err := Create(path, nil, []TensorInfo{{Name: "a", DType: tensor.I8, Shape: tensor.Shape{size}}},
+			WriterOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

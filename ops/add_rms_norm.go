@@ -2,7 +2,8 @@ package ops
 
 import "fmt"
 
-// AddRMSNormOp is the step of a residual stream from one block to the next: what a block adds, and the norm before the next.
+// AddRMSNormOp is the step of a residual stream from one block to the next: what a block adds, and the norm before
+// the next.
 var AddRMSNormOp = Register(&Def{
 	Name:    "add_rms_norm",
 	Results: 2,
@@ -30,7 +31,8 @@ var AddRMSNormOp = Register(&Def{
 	Cases: func() []Case {
 		var cs []Case
 		for _, s := range [][]int{{1, 1}, {1, 64}, {3, 67}, {5, 256}, {2, 3, 129}, {2, 1025}} {
-			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-6}, Args: []Arg{f32(s...), f32(s...), f32(s[len(s)-1])}})
+			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-6},
+				Args: []Arg{f32(s...), f32(s...), f32(s[len(s)-1])}})
 		}
 		tiny := f32(3, 96)
 		tiny.Gen = scaled(1e-4)

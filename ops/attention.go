@@ -65,18 +65,22 @@ var AttentionOp = Register(&Def{
 		plain := AttentionAttrs{Scale: 0.125}
 		for _, dt := range tensor.CacheTypes() {
 			add(fmt.Sprintf("%v/first", dt), dt, 1, 1, 64, 64, plain, false, layout(8, span{0, 1}))
-			add(fmt.Sprintf("%v/decode", dt), dt, 4, 2, 64, 64, plain, false, layout(8, span{70, 1}, span{7, 1}, span{8, 1}))
+			add(fmt.Sprintf("%v/decode", dt), dt, 4, 2, 64, 64, plain, false,
+				layout(8, span{70, 1}, span{7, 1}, span{8, 1}))
 			add(fmt.Sprintf("%v/prefill", dt), dt, 4, 1, 64, 64, plain, false, layout(8, span{0, 33}))
-			add(fmt.Sprintf("%v/mixed", dt), dt, 2, 2, 128, 128, plain, false, layout(8, span{5, 17}, span{64, 1}, span{0, 3}))
+			add(fmt.Sprintf("%v/mixed", dt), dt, 2, 2, 128, 128, plain, false,
+				layout(8, span{5, 17}, span{64, 1}, span{0, 3}))
 		}
 		add("d256", tensor.F32, 2, 1, 256, 256, AttentionAttrs{Scale: 0.0625}, false, layout(8, span{3, 19}))
 		add("d64v96", tensor.F32, 6, 2, 64, 96, plain, false, layout(8, span{9, 5}))
 		add("window1", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 0.2, Window: 1}, false, layout(8, span{4, 6}))
-		add("window16", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 0.2, Window: 16}, false, layout(8, span{13, 11}, span{40, 1}))
+		add("window16", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 0.2, Window: 16}, false,
+			layout(8, span{13, 11}, span{40, 1}))
 		add("softcap", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 1, Softcap: 5}, false, layout(8, span{2, 9}))
 		add("sinks", tensor.F32, 4, 2, 32, 32, plain, true, layout(8, span{0, 9}, span{20, 1}))
 		add("padded", tensor.F32, 2, 1, 32, 32, plain, false, layout(8, span{0, 4}, span{17, 1}).padded(3))
-		add("large", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 40}, false, layout(8, span{30, 3})) // scores near ±1000
+		// scores near ±1000
+		add("large", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 40}, false, layout(8, span{30, 3}))
 		return cs
 	},
 	Work: func(n *Node) (flop, bytes int64) {

@@ -44,7 +44,8 @@ func unaryCases() []Case {
 // binaryCases cover equal shapes and broadcasting over leading dimensions.
 func binaryCases() []Case {
 	var cs []Case
-	for _, s := range [][2]tensor.Shape{{{1}, {1}}, {{1, 1}, {1, 1}}, {{3, 67}, {3, 67}}, {{3, 67}, {67}}, {{2, 5, 33}, {5, 33}}, {{4, 256}, {256}}} {
+	for _, s := range [][2]tensor.Shape{{{1}, {1}}, {{1, 1}, {1, 1}}, {{3, 67}, {3, 67}}, {{3, 67}, {67}},
+		{{2, 5, 33}, {5, 33}}, {{4, 256}, {256}}} {
 		cs = append(cs, Case{Name: fmt.Sprintf("%v%v", s[0], s[1]), Args: []Arg{f32(s[0]...), f32(s[1]...)}})
 	}
 	return cs

@@ -72,11 +72,13 @@ var DeltaNetCoreOp = Register(&Def{
 			bias, decay := f32(c.nv), f32(c.nv)
 			decay.Gen = between(-3, 0)
 			cs = append(cs, Case{Name: c.name,
-				Attrs: DeltaNetCoreAttrs{SliceAttrs{0, keys}, SliceAttrs{keys, 2 * keys}, SliceAttrs{2 * keys, channels},
+				Attrs: DeltaNetCoreAttrs{SliceAttrs{0, keys}, SliceAttrs{keys, 2 * keys},
+					SliceAttrs{2 * keys, channels},
 					NormAttrs{1e-6}, NormAttrs{1e-5}, GatedDeltaNetAttrs{0.25, c.tiled}, NormAttrs{1e-4}},
 				Args: []Arg{f32(b.tokens, channels),
 					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, taps - 1, channels}},
-					f32(channels, taps), i32(b.starts), i32(b.slots), f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias, decay,
+					f32(channels, taps), i32(b.starts), i32(b.slots), f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias,
+					decay,
 					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, c.nv, c.d, c.d}},
 					f32(c.d), f32(b.tokens, c.nv, c.d)}})
 		}
@@ -104,7 +106,8 @@ func inferDeltaNetCore(n *Node) error {
 	}{{"queries", a.Q, s[3], 0}, {"keys", a.K, s[3], a.Q.Hi - a.Q.Lo}, {"values", a.V, s[2], s[1] * s[2]}} {
 		width := p.at.Hi - p.at.Lo
 		if p.at.Lo < 0 || width <= 0 || p.at.Hi > channels || width%p.dim != 0 || p.sum != 0 && width != p.sum {
-			return fmt.Errorf("%s in channels [%d,%d) of %d do not fit state %v", p.what, p.at.Lo, p.at.Hi, channels, s)
+			return fmt.Errorf("%s in channels [%d,%d) of %d do not fit state %v", p.what, p.at.Lo, p.at.Hi, channels,
+				s)
 		}
 	}
 	if keyHeads := (a.Q.Hi - a.Q.Lo) / s[3]; s[1]%keyHeads != 0 {

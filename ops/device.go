@@ -57,8 +57,8 @@ type Caps struct {
 	// states of g need a buffer.
 	PlanBytes func(g *Graph, outs ...Value) (int64, error)
 
-	// Launches returns the kernels that one run of a plan of g starts, in order, by the names that the device has for them.
-	// Like PlanBytes it allocates nothing.
+	// Launches returns the kernels that one run of a plan of g starts, in order, by the names that the device has for
+	// them. Like PlanBytes it allocates nothing.
 	Launches func(g *Graph, outs ...Value) ([]string, error)
 
 	// Rounds returns how many neighbouring activations share a scale where the kernel of n quantizes them to 8 bits

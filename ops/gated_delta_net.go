@@ -42,7 +42,8 @@ var GatedDeltaNetOp = Register(&Def{
 		}
 		qs, vs, s := q.Shape(), v.Shape(), state.Shape()
 		gate := tensor.Shape{vs[0], vs[1]}
-		if !k.Shape().Equal(qs) || qs[0] != vs[0] || vs[1]%qs[1] != 0 || !g.Shape().Equal(gate) || !beta.Shape().Equal(gate) ||
+		if !k.Shape().Equal(qs) || qs[0] != vs[0] || vs[1]%qs[1] != 0 || !g.Shape().Equal(gate) ||
+			!beta.Shape().Equal(gate) ||
 			!s[1:].Equal(tensor.Shape{vs[1], vs[2], qs[2]}) {
 			return fmt.Errorf("q %v, k %v, v %v, g %v, beta %v and state %v do not fit together",
 				qs, k.Shape(), vs, g.Shape(), beta.Shape(), s)

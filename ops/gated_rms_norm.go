@@ -28,7 +28,8 @@ var GatedRMSNormOp = Register(&Def{
 	Cases: func() []Case {
 		var cs []Case
 		for _, s := range [][]int{{1, 1}, {3, 67}, {5, 4, 128}, {2, 1025}} {
-			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-6}, Args: []Arg{f32(s...), f32(s[len(s)-1]), f32(s...)}})
+			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-6},
+				Args: []Arg{f32(s...), f32(s[len(s)-1]), f32(s...)}})
 		}
 		return cs
 	},

@@ -99,9 +99,9 @@ type Graph struct {
 	// Exact is an attribute of the products with weights that are recorded while it is set: see [MulMatAttrs].
 	Exact bool
 
-	// Invariant demands that what a token's results are does not depend on how many tokens, sequences and pages the graph is
-	// for, bit for bit: a device then chooses kernels without looking at them. It takes a device whose Caps say that it
-	// can, and costs speed.
+	// Invariant demands that what a token's results are does not depend on how many tokens, sequences and pages the
+	// graph is for, bit for bit: a device then chooses kernels without looking at them. It takes a device whose Caps
+	// say that it can, and costs speed.
 	Invariant bool
 
 	lowered bool

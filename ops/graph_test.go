@@ -61,7 +61,10 @@ func TestInferRejects(t *testing.T) {
 			s := state(g, tensor.F32, 1, 8, 2, 4)
 			Attention(g, f(g, 2, 3, 4), s, s, i(g, 2), i(g, 2), i(g, 1, 1), Value{}, AttentionAttrs{Scale: 1})
 		}},
-		{"conv", "do not fit", func(g *Graph) { CausalConv(g, f(g, 2, 4), state(g, tensor.F32, 1, 2, 4), f(g, 4, 4), i(g, 2), i(g, 1)) }},
+		{"conv", "do not fit", func(g *Graph) {
+			CausalConv(g, f(g, 2, 4), state(g, tensor.F32, 1, 2, 4), f(g, 4, 4),
+				i(g, 2), i(g, 1))
+		}},
 		{"experts", "of 2 experts", func(g *Graph) { Route(g, f(g, 3, 2), Value{}, RouteAttrs{K: 3}) }},
 		{"zero value", "is not a value", func(g *Graph) { SiLU(g, Value{}) }},
 	} {
@@ -111,7 +114,8 @@ func TestLowerDropsDeadNodesButNotUpdates(t *testing.T) {
 	g := &Graph{}
 	x := g.Input("x", tensor.F32, 2, 1, 4)
 	idx, pages := g.Input("idx", tensor.I32, 2), g.Input("pages", tensor.I32, 1, 1)
-	KVAppend(g, g.State(tensor.Tensor{Name: "k", DType: tensor.F32, Shape: tensor.Shape{1, 8, 1, 4}}), x, idx, idx, pages)
+	KVAppend(g, g.State(tensor.Tensor{Name: "k", DType: tensor.F32, Shape: tensor.Shape{1, 8, 1, 4}}), x, idx, idx,
+		pages)
 	SiLU(g, x)
 	y := Sigmoid(g, x)
 	lg, _, err := Lower(g, fakeDevice{has: []*Def{KVAppendOp, SiLUOp, SigmoidOp}}, y)

@@ -34,7 +34,8 @@ var KVAppendOp = Register(&Def{
 				name  string
 				pad   int
 				spans []span
-			}{{"first", 0, []span{{0, 1}}}, {"cross", 0, []span{{6, 5}}}, {"three", 0, []span{{0, 9}, {7, 1}, {15, 2}}},
+			}{{"first", 0, []span{{0, 1}}}, {"cross", 0, []span{{6, 5}}},
+				{"three", 0, []span{{0, 9}, {7, 1}, {15, 2}}},
 				{"padded", 5, []span{{3, 2}, {9, 1}}}} {
 				b := layout(8, c.spans...).padded(c.pad)
 				cs = append(cs, Case{Name: fmt.Sprintf("%v/%s", dt, c.name), Args: []Arg{

@@ -17,7 +17,8 @@ var MixtureOp = Register(&Def{
 	Name:  "mixture",
 	Infer: inferMixture,
 	Expand: func(g *Graph, in []Value, attrs any) (ys []Value) {
-		exactly(g, attrs.(MixtureAttrs).MulMat, func() { ys = []Value{expandMixture(g, in, attrs.(MixtureAttrs).Route)} })
+		exactly(g, attrs.(MixtureAttrs).MulMat,
+			func() { ys = []Value{expandMixture(g, in, attrs.(MixtureAttrs).Route)} })
 		return ys
 	},
 	Work: func(n *Node) (flop, bytes int64) { return mixtureWork(n) },
@@ -59,7 +60,8 @@ func inferMixture(n *Node) error {
 	s, in, out := gate.Shape(), x.Shape()[1], down.Shape()[1]
 	want := tensor.Shape{router.Shape()[0], s[1], in}
 	if !s.Equal(want) || !up.Shape().Equal(want) || !down.Shape().Equal(tensor.Shape{s[0], out, s[1]}) {
-		return fmt.Errorf("gate %v, up %v and down %v do not fit %d experts and rows of %d", s, up.Shape(), down.Shape(), want[0], in)
+		return fmt.Errorf("gate %v, up %v and down %v do not fit %d experts and rows of %d", s, up.Shape(),
+			down.Shape(), want[0], in)
 	}
 	if a.Route.K < 1 || a.Route.K > want[0] || a.Route.Gating > SoftmaxTopK {
 		return fmt.Errorf("%d of %d experts with gating %d", a.Route.K, want[0], a.Route.Gating)
@@ -88,10 +90,10 @@ func mixtureWork(n *Node) (flop, bytes int64) {
 	return flop, bytes + 4*int64(n.Out[0].Shape.Elems())
 }
 
-// Mixture routes each row of x to K of the experts by the logits x·routerᵀ and adds up what their gated networks make of it:
-// y[t] = Σ_j weights[t][j] · down[e]·(silu(gate[e]·x[t]) * up[e]·x[t]) for e = ids[t][j], see [Route]. x: F32 [tokens, in];
-// router: [experts, in]; gate, up: [experts, ff, in]; down: [experts, out, ff], of any weight types; bias: as for Route.
-// Result F32 [tokens, out].
+// Mixture routes each row of x to K of the experts by the logits x·routerᵀ and adds up what their gated networks make
+// of it: y[t] = Σ_j weights[t][j] · down[e]·(silu(gate[e]·x[t]) * up[e]·x[t]) for e = ids[t][j], see [Route]. x: F32
+// [tokens, in]; router: [experts, in]; gate, up: [experts, ff, in]; down: [experts, out, ff], of any weight types;
+// bias: as for Route. Result F32 [tokens, out].
 func Mixture(g *Graph, x, router, gate, up, down, bias Value, a RouteAttrs) Value {
 	in := []Value{x, router, gate, up, down}
 	if bias.Valid() {
@@ -126,9 +128,11 @@ func (s mixtureSize) mixture() Case {
 	if s.ties {
 		router.Gen = between(0.5, 0.5)
 	}
-	c := Case{Name: fmt.Sprintf("%s-%s/t%de%di%df%do%dk%dg%d", s.first, s.down, s.tokens, s.experts, s.in, s.ff, s.out, s.a.K, s.a.Gating),
+	c := Case{Name: fmt.Sprintf("%s-%s/t%de%di%df%do%dk%dg%d", s.first, s.down, s.tokens, s.experts, s.in, s.ff, s.out,
+		s.a.K, s.a.Gating),
 		Attrs: MixtureAttrs{Route: s.a},
-		Args: []Arg{f32(s.tokens, s.in), router, weightOf(s.first, s.experts, s.ff, s.in), weightOf(s.first, s.experts, s.ff, s.in),
+		Args: []Arg{f32(s.tokens, s.in), router, weightOf(s.first, s.experts, s.ff, s.in),
+			weightOf(s.first, s.experts, s.ff, s.in),
 			weightOf(s.down, s.experts, s.out, s.ff)}}
 	if s.bias {
 		c.Args = append(c.Args, f32(s.experts))

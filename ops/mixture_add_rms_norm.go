@@ -8,8 +8,8 @@ type MixtureNormAttrs struct {
 	Norm    NormAttrs
 }
 
-// MixtureAddRMSNormOp is a mixture of experts at the end of a block, its addition to the residual stream, and the norm that
-// follows; SharedMixtureAddRMSNormOp the same with an expert that serves every token.
+// MixtureAddRMSNormOp is a mixture of experts at the end of a block, its addition to the residual stream, and the
+// norm that follows; SharedMixtureAddRMSNormOp the same with an expert that serves every token.
 var (
 	MixtureAddRMSNormOp       = mixtureAddRMSNorm(MixtureOp)
 	SharedMixtureAddRMSNormOp = mixtureAddRMSNorm(SharedMixtureOp)

@@ -54,7 +54,8 @@ var MulMatOp = Register(&Def{
 		for _, f := range quantTypes() {
 			k := f.Block
 			// One block and one row; odd row counts; token counts around the tile sizes that kernels use.
-			for _, s := range [][3]int{{1, 1, k}, {1, 37, max(256, k)}, {3, 5, max(2*k, 64)}, {17, 33, max(256, k)}, {65, 66, max(512, k)}} {
+			for _, s := range [][3]int{{1, 1, k}, {1, 37, max(256, k)}, {3, 5, max(2*k, 64)}, {17, 33, max(256, k)},
+				{65, 66, max(512, k)}} {
 				cs = append(cs, Case{Name: fmt.Sprintf("%s/m%dn%dk%d", f.Name, s[0], s[1], s[2]), Args: []Arg{
 					f32(s[0], s[2]), {Leaf: Weight, DType: f.DType, Shape: tensor.Shape{s[1], s[2]}}}})
 			}
@@ -77,8 +78,8 @@ func inferProduct(x, w Value, name string) (Type, error) {
 	return Type{tensor.F32, tensor.Shape{x.Shape()[0], w.Shape()[0]}}, nil
 }
 
-// productWork is the Work of products of input 0 with the given number of weights, which follow, whose other operands are
-// read once and whose results are written once.
+// productWork is the Work of products of input 0 with the given number of weights, which follow, whose other operands
+// are read once and whose results are written once.
 func productWork(n *Node, weights int) (flop, bytes int64) {
 	m := int64(n.In[0].Shape()[0])
 	for i, v := range n.In {

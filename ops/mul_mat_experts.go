@@ -41,8 +41,10 @@ var MulMatExpertsOp = Register(&Def{
 	Cases: func() []Case {
 		var cs []Case
 		add := func(f tensor.Format, tokens, shared, k, experts, out, in int) {
-			cs = append(cs, Case{Name: fmt.Sprintf("%s/t%dx%dk%de%dn%di%d", f.Name, tokens, shared, k, experts, out, in), Args: []Arg{
-				f32(tokens, shared, in), {Leaf: Weight, DType: f.DType, Shape: tensor.Shape{experts, out, in}}, expertIDs(tokens, k, experts)}})
+			cs = append(cs, Case{Name: fmt.Sprintf("%s/t%dx%dk%de%dn%di%d", f.Name, tokens, shared, k, experts, out,
+				in), Args: []Arg{
+				f32(tokens, shared, in), {Leaf: Weight, DType: f.DType, Shape: tensor.Shape{experts, out, in}},
+				expertIDs(tokens, k, experts)}})
 		}
 		for _, f := range quantTypes() {
 			add(f, 3, 1, 2, 4, 5, max(256, f.Block))

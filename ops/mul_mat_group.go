@@ -54,14 +54,18 @@ func mulMatGroup(n int) *Def {
 		Work: func(node *Node) (flop, bytes int64) { return productWork(node, n) },
 		Cases: func() []Case {
 			var cs []Case
-			// Rows of all weights differ, by less and by more than a block of a kernel has; types are equal, or alternate.
+			// Rows of all weights differ, by less and by more than a block of a kernel has; types are equal, or
+			// alternate.
 			for _, s := range [][2]int{{1, 512}, {3, 256}, {9, 256}, {17, 512}} {
 				rows := [MaxGroup]int{20, 3, 1, 37}
 				if s[0] > 3 {
-					rows = [MaxGroup]int{20, 11, 16, 37} // an error of few numbers says little where operands are rounded
+					// an error of few numbers says little where operands are rounded
+					rows = [MaxGroup]int{20, 11, 16, 37}
 				}
-				for _, types := range [][2]string{{"F32", "F32"}, {"F16", "F16"}, {"Q8_0", "Q8_0"}, {"Q4_K", "Q4_K"}, {"Q4_K", "Q6_K"}, {"Q8_0", "Q4_K"}} {
-					c := Case{Name: fmt.Sprintf("%s-%s/m%dk%d", types[0], types[1], s[0], s[1]), Attrs: MulMatAttrs{}, Args: []Arg{f32(s[0], s[1])}}
+				for _, types := range [][2]string{{"F32", "F32"}, {"F16", "F16"}, {"Q8_0", "Q8_0"}, {"Q4_K", "Q4_K"},
+					{"Q4_K", "Q6_K"}, {"Q8_0", "Q4_K"}} {
+					c := Case{Name: fmt.Sprintf("%s-%s/m%dk%d", types[0], types[1], s[0], s[1]), Attrs: MulMatAttrs{},
+						Args: []Arg{f32(s[0], s[1])}}
 					for i := range n {
 						c.Args = append(c.Args, weightOf(types[i%2], rows[i], s[1]))
 					}
@@ -73,8 +77,8 @@ func mulMatGroup(n int) *Def {
 	})
 }
 
-// MulMatGroup returns x·wᵀ for each of two to MaxGroup weights w, which may have different types and numbers of rows. x and
-// the results are as for [MulMat].
+// MulMatGroup returns x·wᵀ for each of two to MaxGroup weights w, which may have different types and numbers of rows.
+// x and the results are as for [MulMat].
 func MulMatGroup(g *Graph, x Value, ws ...Value) []Value {
 	d := MulMatGroupOp(len(ws))
 	if d == nil {

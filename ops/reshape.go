@@ -33,8 +33,8 @@ var ReshapeOp = Register(&Def{
 	},
 })
 
-// Reshape returns x with the given dimensions, at most four, of the same number of elements in the same order: x itself
-// where it has them.
+// Reshape returns x with the given dimensions, at most four, of the same number of elements in the same order: x
+// itself where it has them.
 func Reshape(g *Graph, x Value, dims ...int) Value {
 	a := ReshapeAttrs{Rank: len(dims)}
 	if copy(a.Dims[:], dims) < len(dims) {

@@ -22,7 +22,8 @@ var RMSNormOp = Register(&Def{
 	Cases: func() []Case {
 		var cs []Case
 		for _, s := range [][]int{{1, 1}, {1, 64}, {3, 67}, {5, 256}, {2, 3, 129}, {2, 1025}} {
-			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-6}, Args: []Arg{f32(s...), f32(s[len(s)-1])}})
+			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-6},
+				Args: []Arg{f32(s...), f32(s[len(s)-1])}})
 		}
 		// Small inputs, where eps is most of the denominator.
 		tiny := f32(3, 96)

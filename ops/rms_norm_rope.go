@@ -39,12 +39,15 @@ var RMSNormRoPEOp = Register(&Def{
 		}
 		// As many heads as workers take at a time, and more.
 		x := f32(7, 5, 128)
-		return append(cs, Case{Name: fmt.Sprint(x.Shape), Attrs: RMSNormRoPEAttrs{NormAttrs{1e-6}, RoPEAttrs{128, NeoX, 1}},
-			Args: []Arg{x, f32(128), i32([]int32{0, 1, 2, 3, 511, 7, 9}), {Leaf: Input, DType: x.DType, Shape: []int{64}, Gen: between(0, 1)}}})
+		return append(cs, Case{Name: fmt.Sprint(x.Shape),
+			Attrs: RMSNormRoPEAttrs{NormAttrs{1e-6}, RoPEAttrs{128, NeoX, 1}},
+			Args: []Arg{x, f32(128), i32([]int32{0, 1, 2, 3, 511, 7, 9}),
+				{Leaf: Input, DType: x.DType, Shape: []int{64}, Gen: between(0, 1)}}})
 	},
 })
 
-// RMSNormRoPE returns RoPE of RMSNorm of x, [tokens, heads, head dim]. w: [head dim]; pos and freqs are those of [RoPE].
+// RMSNormRoPE returns RoPE of RMSNorm of x, [tokens, heads, head dim]. w: [head dim]; pos and freqs are those of
+// [RoPE].
 func RMSNormRoPE(g *Graph, x, w, pos, freqs Value, a RMSNormRoPEAttrs) Value {
 	return one(g.Add(RMSNormRoPEOp, a, x, w, pos, freqs))
 }

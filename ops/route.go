@@ -67,7 +67,8 @@ var RouteOp = Register(&Def{
 			if c.bias {
 				args = append(args, f32(c.experts))
 			}
-			cs = append(cs, Case{Name: fmt.Sprintf("t%de%dk%dg%d", c.tokens, c.experts, c.a.K, c.a.Gating), Args: args, Attrs: c.a})
+			cs = append(cs, Case{Name: fmt.Sprintf("t%de%dk%dg%d", c.tokens, c.experts, c.a.K, c.a.Gating), Args: args,
+				Attrs: c.a})
 		}
 		// Few distinct logits: the order among equals decides.
 		ties := f32(6, 16)

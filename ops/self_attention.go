@@ -14,8 +14,8 @@ type SelfAttentionAttrs struct {
 	Attention AttentionAttrs
 }
 
-// SelfAttentionOp is what lies between the products of an attention layer: queries and keys are normalized and rotated,
-// keys and values stored, then attention, of which a gate lets a part pass.
+// SelfAttentionOp is what lies between the products of an attention layer: queries and keys are normalized and
+// rotated, keys and values stored, then attention, of which a gate lets a part pass.
 var SelfAttentionOp = Register(&Def{
 	Name:    "self_attention",
 	Results: 3,
@@ -106,9 +106,12 @@ var SelfAttentionOp = Register(&Def{
 			if gated {
 				width *= 2
 			}
-			c := Case{Name: fmt.Sprintf("%v/gated=%v/norm=%v/rope=%v-%v/sinks=%v/%d", dt, gated, norm, rope, pairing, sinks, i), Args: []Arg{
-				f32(b.tokens, heads, width), f32(b.tokens, kv, dim), f32(b.tokens, kv, dim), i32(b.pos), i32(b.seq), b.pageTable(),
-				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, page, kv, dim}}, {Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, page, kv, dim}}}}
+			c := Case{Name: fmt.Sprintf("%v/gated=%v/norm=%v/rope=%v-%v/sinks=%v/%d", dt, gated, norm, rope, pairing,
+				sinks, i), Args: []Arg{
+				f32(b.tokens, heads, width), f32(b.tokens, kv, dim), f32(b.tokens, kv, dim), i32(b.pos), i32(b.seq),
+				b.pageTable(),
+				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, page, kv, dim}},
+				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, page, kv, dim}}}}
 			if norm {
 				a.Norm.Eps = 1e-6
 				c.Args = append(c.Args, f32(dim), f32(dim))
@@ -132,17 +135,19 @@ var SelfAttentionOp = Register(&Def{
 		q := slices.Clone(n.In[0].Shape())
 		q[2] = n.In[1].Shape()[2]
 		leaf := &Node{Leaf: Input, Out: []Type{{tensor.F32, q}}}
-		return AttentionOp.Work(&Node{Op: AttentionOp, In: []Value{{node: leaf}, n.In[6], n.In[7], n.In[3], n.In[4], n.In[5]}})
+		return AttentionOp.Work(&Node{Op: AttentionOp,
+			In: []Value{{node: leaf}, n.In[6], n.In[7], n.In[3], n.In[4], n.In[5]}})
 	},
 })
 
-// SelfAttention returns [Attention] of queries over a cache to which it adds keys and values first ([KVAppend]), and the
-// updated cache of keys and that of values. Where a.Norm.Eps > 0, queries and keys are normalized with the weights qNorm
-// and kNorm ([RMSNorm]), and then, where a.RoPE.NRot > 0, rotated by freqs ([RoPE]). q: F32 [tokens, heads, head dim], or
-// twice the head dim: the second half is then a gate, by the sigmoid of which the result is multiplied. k, v: F32 [tokens,
-// KV heads, head dim]. pos, seq, pages, kCache, vCache and sinks are those of [Attention]; values that a does not ask for
-// are ignored.
-func SelfAttention(g *Graph, q, k, v, pos, seq, pages, kCache, vCache, qNorm, kNorm, freqs, sinks Value, a SelfAttentionAttrs) (o, keys, values Value) {
+// SelfAttention returns [Attention] of queries over a cache to which it adds keys and values first ([KVAppend]), and
+// the updated cache of keys and that of values. Where a.Norm.Eps > 0, queries and keys are normalized with the
+// weights qNorm and kNorm ([RMSNorm]), and then, where a.RoPE.NRot > 0, rotated by freqs ([RoPE]). q: F32 [tokens,
+// heads, head dim], or twice the head dim: the second half is then a gate, by the sigmoid of which the result is
+// multiplied. k, v: F32 [tokens, KV heads, head dim]. pos, seq, pages, kCache, vCache and sinks are those of
+// [Attention]; values that a does not ask for are ignored.
+func SelfAttention(g *Graph, q, k, v, pos, seq, pages, kCache, vCache, qNorm, kNorm, freqs, sinks Value,
+	a SelfAttentionAttrs) (o, keys, values Value) {
 	in := []Value{q, k, v, pos, seq, pages, kCache, vCache}
 	if a.Norm.Eps > 0 {
 		in = append(in, qNorm, kNorm)

@@ -40,7 +40,8 @@ var SharedMixtureOp = Register(&Def{
 			if s.otherShared {
 				first, down = "Q8_0", "Q8_0"
 			}
-			shared := []Arg{weightOf(first, s.shared, s.in), weightOf(first, s.shared, s.in), weightOf(down, s.out, s.shared),
+			shared := []Arg{weightOf(first, s.shared, s.in), weightOf(first, s.shared, s.in),
+				weightOf(down, s.out, s.shared),
 				{Leaf: Weight, DType: tensor.F32, Shape: tensor.Shape{1, s.in}}}
 			c.Args = append(c.Args[:5:5], append(shared, c.Args[5:]...)...)
 			c.Name += fmt.Sprintf("-%s-%s-%d", first, down, s.shared)
@@ -82,7 +83,8 @@ func inferSharedMixture(n *Node) error {
 
 // SharedMixture returns [Mixture] of x plus sigmoid(factor·x) times what a gated network of its own makes of each row.
 // sharedGate, sharedUp: [ff', in]; sharedDown: [out, ff']; factor: [1, in], of any weight types.
-func SharedMixture(g *Graph, x, router, gate, up, down, sharedGate, sharedUp, sharedDown, factor, bias Value, a RouteAttrs) Value {
+func SharedMixture(g *Graph, x, router, gate, up, down, sharedGate, sharedUp, sharedDown, factor, bias Value,
+	a RouteAttrs) Value {
 	in := []Value{x, router, gate, up, down, sharedGate, sharedUp, sharedDown, factor}
 	if bias.Valid() {
 		in = append(in, bias)

@@ -32,8 +32,10 @@ var TopKOp = Register(&Def{
 	},
 	Cases: func() []Case {
 		var cs []Case
-		for _, c := range []struct{ rows, n, k int }{{1, 1, 1}, {3, 67, 1}, {2, 9001, 1}, {1, 64, 64}, {3, 67, 5}, {2, 300, 40}, {1, 9001, 64}} {
-			cs = append(cs, Case{Name: fmt.Sprintf("r%dn%dk%d", c.rows, c.n, c.k), Args: []Arg{f32(c.rows, c.n)}, Attrs: TopKAttrs{c.k}})
+		for _, c := range []struct{ rows, n, k int }{{1, 1, 1}, {3, 67, 1}, {2, 9001, 1}, {1, 64, 64}, {3, 67, 5},
+			{2, 300, 40}, {1, 9001, 64}} {
+			cs = append(cs, Case{Name: fmt.Sprintf("r%dn%dk%d", c.rows, c.n, c.k), Args: []Arg{f32(c.rows, c.n)},
+				Attrs: TopKAttrs{c.k}})
 		}
 		// Few distinct elements, zeros of both signs among them: the order among equals decides.
 		ties := f32(2, 5000)
@@ -46,9 +48,9 @@ var TopKOp = Register(&Def{
 })
 
 // TopK returns the indexes, I32 [rows, k], and values, F32 [rows, k], of the k largest elements of each row of x, F32
-// [rows, n], the largest first and the lower index first among equals; both zeros are equal. A row with an element that
-// is not finite has no order: all its indexes are -1-i, where i is the index of the first such element, and all its values
-// are that element.
+// [rows, n], the largest first and the lower index first among equals; both zeros are equal. A row with an element
+// that is not finite has no order: all its indexes are -1-i, where i is the index of the first such element, and all
+// its values are that element.
 func TopK(g *Graph, x Value, k int) (ids, values Value) {
 	r := g.Add(TopKOp, TopKAttrs{k}, x)
 	return r[0], r[1]

@@ -20,8 +20,8 @@ type Options struct {
 	// Without lists ops that the device claims not to support, so that they are expanded.
 	Without map[*ops.Def]bool
 
-	// Override replaces kernels, or takes the place of expansions, for planting defects in tests of conformance suites. The
-	// oracle has none.
+	// Override replaces kernels, or takes the place of expansions, for planting defects in tests of conformance
+	// suites. The oracle has none.
 	Override map[*ops.Def]Kernel[float32]
 }
 

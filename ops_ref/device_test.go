@@ -27,22 +27,27 @@ func TestBadIndexes(t *testing.T) {
 		{"negative row", "id -1 at 0", map[string][]int32{"ids": {-1}}, func(g *ops.Graph) ops.Value {
 			return ops.Rows(g, g.Input("x", tensor.F32, 4, 8), g.Input("ids", tensor.I32, 1))
 		}},
-		{"page", "page 0 of sequence 0 is 7", map[string][]int32{"pos": {3}, "seq": {0}, "pages": {7}}, appendOne(t, dev)},
+		{"page", "page 0 of sequence 0 is 7", map[string][]int32{"pos": {3}, "seq": {0}, "pages": {7}},
+			appendOne(t, dev)},
 		{"position", "position 8", map[string][]int32{"pos": {8}, "seq": {0}, "pages": {0}}, appendOne(t, dev)},
 		{"sequence", "sequence 1", map[string][]int32{"pos": {0}, "seq": {1}, "pages": {0}}, appendOne(t, dev)},
 		{"expert", "expert 4 at 0", map[string][]int32{"ids": {4}}, func(g *ops.Graph) ops.Value {
-			return ops.MulMatExperts(g, g.Input("x", tensor.F32, 1, 1, 8), g.Input("w", tensor.F32, 2, 3, 8), g.Input("ids", tensor.I32, 1, 1))
+			return ops.MulMatExperts(g, g.Input("x", tensor.F32, 1, 1, 8), g.Input("w", tensor.F32, 2, 3, 8),
+				g.Input("ids", tensor.I32, 1, 1))
 		}},
 		{"slot", "slot 5", map[string][]int32{"starts": {0, 1}, "slots": {5}}, func(g *ops.Graph) ops.Value {
-			y, _ := ops.CausalConv(g, g.Input("x", tensor.F32, 1, 4), g.State(stateOf(t, dev, "s", 1, 3, 4)), g.Input("w", tensor.F32, 4, 4),
+			y, _ := ops.CausalConv(g, g.Input("x", tensor.F32, 1, 4), g.State(stateOf(t, dev, "s", 1, 3, 4)),
+				g.Input("w", tensor.F32, 4, 4),
 				g.Input("starts", tensor.I32, 2), g.Input("slots", tensor.I32, 1))
 			return y
 		}},
-		{"starts", "ends at row", map[string][]int32{"starts": {0, 2, 1}, "slots": {0, 1}}, func(g *ops.Graph) ops.Value {
-			y, _ := ops.CausalConv(g, g.Input("x", tensor.F32, 2, 4), g.State(stateOf(t, dev, "s", 2, 3, 4)), g.Input("w", tensor.F32, 4, 4),
-				g.Input("starts", tensor.I32, 3), g.Input("slots", tensor.I32, 2))
-			return y
-		}},
+		{"starts", "ends at row", map[string][]int32{"starts": {0, 2, 1}, "slots": {0, 1}},
+			func(g *ops.Graph) ops.Value {
+				y, _ := ops.CausalConv(g, g.Input("x", tensor.F32, 2, 4), g.State(stateOf(t, dev, "s", 2, 3, 4)),
+					g.Input("w", tensor.F32, 4, 4),
+					g.Input("starts", tensor.I32, 3), g.Input("slots", tensor.I32, 2))
+				return y
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := &ops.Graph{}
@@ -60,7 +65,8 @@ func TestBadIndexes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := s.Run(p); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "device_test.go:") {
+			if err := s.Run(p); err == nil || !strings.Contains(err.Error(), c.want) ||
+				!strings.Contains(err.Error(), "device_test.go:") {
 				t.Errorf("err = %v, want %q in it", err, c.want)
 			}
 		})
@@ -84,7 +90,8 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	for threads := 1; threads <= 3; threads++ {
 		dev := New(Options{Threads: threads})
 		g := &ops.Graph{}
-		p, err := dev.Compile(g, nil, ops.MulMat(g, g.Input("x", tensor.F32, 17, 96), g.Input("x2", tensor.F32, 17, 96)))
+		p, err := dev.Compile(g, nil,
+			ops.MulMat(g, g.Input("x", tensor.F32, 17, 96), g.Input("x2", tensor.F32, 17, 96)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +131,8 @@ func TestViewOfWeight(t *testing.T) {
 		t.Fatal(err)
 	}
 	y := make([]float32, 4)
-	if err := errors.Join(s.Run(p), s.Download(cast.AsBytes(y), p.Output(0))); err != nil || !slices.Equal(y, []float32{2, 3, 5, 6}) {
+	if err := errors.Join(s.Run(p), s.Download(cast.AsBytes(y), p.Output(0))); err != nil ||
+		!slices.Equal(y, []float32{2, 3, 5, 6}) {
 		t.Errorf("%v, %v", y, err)
 	}
 }

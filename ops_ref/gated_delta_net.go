@@ -43,8 +43,9 @@ func gatedDeltaNet[T Float](c *Call[T]) error {
 				n := min(deltaChunk, int(starts[b+1])-t)
 				s.tokens = s.tokens[:0]
 				for ; n > 0; n, t = n-1, t+1 {
-					s.tokens = append(s.tokens, deltaToken[T]{q: q.Row(t*nk+key, nil), k: k.Row(t*nk+key, nil), v: v.Row(t*nv+h, nil),
-						g: float64(g[t*nv+h]), beta: float64(beta[t*nv+h]), o: out.Row(t*nv+h, nil)})
+					s.tokens = append(s.tokens,
+						deltaToken[T]{q: q.Row(t*nk+key, nil), k: k.Row(t*nk+key, nil), v: v.Row(t*nv+h, nil),
+							g: float64(g[t*nv+h]), beta: float64(beta[t*nv+h]), o: out.Row(t*nv+h, nil)})
 				}
 				if len(s.tokens) == 1 || c.Invariant {
 					s.recur()

@@ -52,10 +52,13 @@ func TestDeltaNetLayer(t *testing.T) {
 		want  map[int][]float64 // by token
 	}{
 		{"tiled", true, map[int][]float64{
-			0: {0.198965, 0.399778, -0.029280, 0.234182, -0.894666, -0.213081, 0.393725, -0.095618, -0.227953, -0.110087, -0.218392, -0.000472, -0.049489, 0.051019, -0.302600, -0.254479},
-			4: {-0.088164, 0.139618, -0.143894, 0.059781, 0.121098, -0.882143, 0.130033, 0.237187, -0.054958, 0.051070, -0.185287, -0.203483, -0.365837, -0.223953, 0.275490, 0.007310}}},
+			0: {0.198965, 0.399778, -0.029280, 0.234182, -0.894666, -0.213081, 0.393725, -0.095618, -0.227953,
+				-0.110087, -0.218392, -0.000472, -0.049489, 0.051019, -0.302600, -0.254479},
+			4: {-0.088164, 0.139618, -0.143894, 0.059781, 0.121098, -0.882143, 0.130033, 0.237187, -0.054958, 0.051070,
+				-0.185287, -0.203483, -0.365837, -0.223953, 0.275490, 0.007310}}},
 		{"grouped", false, map[int][]float64{
-			4: {-0.088164, 0.139618, -0.143894, 0.059781, -0.299460, 0.490752, -0.324087, -0.200772, 0.150171, -0.023674, -0.175394, 0.201505, -0.365837, -0.223953, 0.275490, 0.007310}}},
+			4: {-0.088164, 0.139618, -0.143894, 0.059781, -0.299460, 0.490752, -0.324087, -0.200772, 0.150171,
+				-0.023674, -0.175394, 0.201505, -0.365837, -0.223953, 0.275490, 0.007310}}},
 	} {
 		for _, chunk := range []int{tokens, 1, 2} { // the chunked form, the recurrence, and both
 			dev := New(Options{Threads: 1})
@@ -67,14 +70,17 @@ func TestDeltaNetLayer(t *testing.T) {
 				g := &ops.Graph{}
 				in := func(name string, shape ...int) ops.Value { return g.Input(name, tensor.F32, shape...) }
 				starts, slots := g.Input("starts", tensor.I32, 2), g.Input("slots", tensor.I32, 1)
-				mixed, _ := ops.CausalConv(g, in("m", n, channels), g.State(conv), in("conv", channels, 4), starts, slots)
+				mixed, _ := ops.CausalConv(g, in("m", n, channels), g.State(conv), in("conv", channels, 4), starts,
+					slots)
 				mixed = ops.SiLU(g, mixed)
 				part := func(lo, heads int) ops.Value {
 					return ops.Reshape(g, ops.Slice(g, mixed, lo, lo+heads*dim), n, heads, dim)
 				}
 				decay := ops.Mul(g, ops.Softplus(g, ops.Add(g, in("a", n, nv), in("dt", nv))), in("A", nv))
-				o, _ := ops.GatedDeltaNet(g, ops.L2Norm(g, part(0, nk), 1e-6), ops.L2Norm(g, part(nk*dim, nk), 1e-6), part(2*nk*dim, nv),
-					decay, ops.Sigmoid(g, in("b", n, nv)), g.State(delta), starts, slots, ops.GatedDeltaNetAttrs{Scale: 0.5, Tiled: c.tiled})
+				o, _ := ops.GatedDeltaNet(g, ops.L2Norm(g, part(0, nk), 1e-6), ops.L2Norm(g, part(nk*dim, nk), 1e-6),
+					part(2*nk*dim, nv),
+					decay, ops.Sigmoid(g, in("b", n, nv)), g.State(delta), starts, slots,
+					ops.GatedDeltaNetAttrs{Scale: 0.5, Tiled: c.tiled})
 				o = ops.Mul(g, ops.RMSNorm(g, o, in("norm", dim), 1e-6), ops.SiLU(g, in("z", n, nv, dim)))
 				p, err := dev.Compile(g, nil, o)
 				if err != nil {
@@ -108,7 +114,8 @@ func TestDeltaNetLayer(t *testing.T) {
 			for token, want := range c.want {
 				for i, w := range want {
 					if got := float64(out[token*nv*dim+i]); !(math.Abs(got-w) < 1.5e-6) { // the values have six digits
-						t.Errorf("%s, chunks of %d, token %d, element %d: %v, want %v", c.name, chunk, token, i, got, w)
+						t.Errorf("%s, chunks of %d, token %d, element %d: %v, want %v", c.name, chunk, token, i, got,
+							w)
 					}
 				}
 			}

@@ -18,8 +18,8 @@ type Call[T Float] struct {
 	Invariant bool // see ops.Graph
 }
 
-// For calls f on [0,n) cut into ranges of grain indexes, the last of which may be shorter, on the device's threads: the
-// ranges do not depend on how many there are. A panic in f is the error.
+// For calls f on [0,n) cut into ranges of grain indexes, the last of which may be shorter, on the device's threads:
+// the ranges do not depend on how many there are. A panic in f is the error.
 func (c *Call[T]) For(n, grain int, f func(lo, hi int)) error { return c.Pool.For(n, grain, f) }
 
 // kernel is an op's implementation in both precisions.
@@ -38,5 +38,6 @@ func Register(d *ops.Def, f32 Kernel[float32], f64 Kernel[float64]) {
 	kernels[d] = kernel{f32, f64}
 }
 
-// KernelOf returns the float32 kernel of d, for devices that fall back to it and tests that wrap it; nil if there is none.
+// KernelOf returns the float32 kernel of d, for devices that fall back to it and tests that wrap it; nil if there is
+// none.
 func KernelOf(d *ops.Def) Kernel[float32] { return kernels[d].f32 }

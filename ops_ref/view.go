@@ -30,8 +30,8 @@ type View[T Float] struct {
 	Fetch func(dst []byte, i int)
 }
 
-// NewView returns a view of a tensor whose elements are raw. If wide, it is an activation, which is stored as T whatever
-// its type says.
+// NewView returns a view of a tensor whose elements are raw. If wide, it is an activation, which is stored as T
+// whatever its type says.
 func NewView[T Float](t tensor.Tensor, raw []byte, wide bool) (View[T], error) {
 	f, ok := t.DType.Format()
 	if !ok {
@@ -77,8 +77,8 @@ func (v View[T]) Row(i int, scratch []T) []T {
 	return scratch[:n]
 }
 
-// Stored returns innermost row i as files have it: in place, or, of weights in a layout of their own, in scratch, which is
-// made if it is too small for one.
+// Stored returns innermost row i as files have it: in place, or, of weights in a layout of their own, in scratch,
+// which is made if it is too small for one.
 func (v View[T]) Stored(i int, scratch []byte) []byte {
 	size := v.RowBytes()
 	if v.Fetch == nil {

@@ -74,7 +74,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, do func(s Source
 	}
 	source := s.models.get()
 	if source == nil {
-		s.fail(w, r, unavailable("the model is loading"))
+		s.fail(w, r, errLoading)
 		return
 	}
 	recordOf(r.Context()).model = id

@@ -3,8 +3,8 @@ package serve
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
@@ -59,11 +59,11 @@ func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *a
 		form, err := m.form(req.Form)
 		return func() *answer { return &answer{} }, form, err
 	}
-	a := toolcall.Answer{Required: req.ToolChoice.Required, Only: req.ToolChoice.Name, Parallel: !req.OneCall}
+	a := toolcall.Answer{Required: req.ToolChoice.Required, Parallel: !req.OneCall, Continued: req.Continue}
 	// Where the answer is not free, thoughts come first if they are asked for: a model that does not think would not end
 	// them.
 	a.Thinks = !a.Required && req.Form == nil || req.Thinks()
-	if f != nil {
+	if f != nil && !a.Continued {
 		a.Open = f.Opens(m.Tokenizer.Decode(prompt[max(0, len(prompt)-tailTokens):], true))
 	}
 	param := "tools"
@@ -74,11 +74,11 @@ func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *a
 		if a.Tools, err = toolcall.ParseTools(req.Tools); err != nil {
 			return nil, nil, err
 		}
-		if a.Only != "" && !a.Tools.Has(a.Only) {
-			return nil, nil, &openai.Error{
-				Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "tool_choice.function.name", Code: openai.CodeValue,
-				Message: "names none of the tools",
-			}
+		for name, input := range req.Inputs {
+			a.Tools.Hold(name, input)
+		}
+		if req.ToolChoice.Names != nil {
+			a.Tools = a.Tools.Select(req.ToolChoice.Names...)
 		}
 		if f == nil || !f.Calls() {
 			if a.Required {
@@ -87,27 +87,33 @@ func (m *Model) writer(req *openai.ChatRequest, prompt []int32) (write func() *a
 			a.Tools = nil // the template may say something of them; what the model makes of it is text
 		}
 	}
-	if a.Form != nil || a.Tools != nil && !req.IgnoreEOS && m.Vocabulary != nil {
+	held := a.Tools != nil && !req.IgnoreEOS && m.Vocabulary != nil
+	if a.Form != nil || held {
 		if form, err = m.answerGrammar(req, a, param); err != nil {
 			return nil, nil, err
 		}
-	} else if a.Required {
+	}
+	switch {
+	case held || a.Tools == nil:
+	case a.Required:
 		return nil, nil, badGrammar(errors.New("a call cannot be forced with ignore_eos, or with this model"), "tool_choice")
+	case len(req.Inputs) > 0:
+		return nil, nil, badGrammar(errors.New("no tool can be held to a grammar with ignore_eos, or with this model"), "tools")
 	}
 	return func() *answer {
 		if f == nil {
 			return &answer{}
 		}
-		o := toolcall.Options{Tools: a.Tools, Reasoning: !req.RawReasoning, Open: a.Open}
-		return &answer{format: f, parser: f.NewParser(o)}
+		o := toolcall.Options{Tools: a.Tools, Reasoning: !req.RawReasoning, Open: a.Open, Continued: a.Continued}
+		return &answer{format: f, parser: f.NewParser(o), thinking: a.Open && o.Reasoning}
 	}, form, nil
 }
 
 // answerKey finds the grammar of answers of one kind.
 type answerKey struct {
-	format, tools string
-	form          grammar.Spec
-	a             toolcall.Answer
+	format, tools, choice string
+	form                  grammar.Spec
+	a                     toolcall.Answer
 }
 
 // answerGrammar returns the grammar of the answers to a request.
@@ -122,7 +128,7 @@ func (m *Model) answerGrammar(req *openai.ChatRequest, a toolcall.Answer, param 
 	key := answerKey{format: m.Format.Name(), a: a}
 	key.a.Tools, key.a.Form = nil, nil
 	if a.Tools != nil {
-		key.tools = string(req.Tools)
+		key.tools, key.choice = string(req.Tools), fmt.Sprintf("%q %#v", req.ToolChoice.Names, req.Inputs)
 	}
 	if a.Form != nil {
 		key.form = *a.Form
@@ -131,66 +137,43 @@ func (m *Model) answerGrammar(req *openai.ChatRequest, a toolcall.Answer, param 
 	return g, badGrammar(err, param)
 }
 
-// answer collects a choice's message, and what each token adds to it.
+// answer tells what the tokens of a choice are: text, thoughts or calls.
 type answer struct {
 	format *toolcall.Format
 	parser *toolcall.Parser // nil if all is text
 
-	content, reasoning strings.Builder
-	calls              []openai.ToolCall
-	finish             string
+	finish   engine.FinishReason
+	stop     string // the stop string that ended the text
+	called   bool   // there are calls
+	thinking bool
+	thoughts int // tokens of thoughts and their markers
 }
 
-// add takes a token and returns what it adds to the message.
-func (a *answer) add(t engine.Token) (deltas []openai.ChatDelta) {
-	a.finish = string(t.Finish)
+// add takes a token and returns what is certain now. Calls have ids.
+func (a *answer) add(t engine.Token) []toolcall.Event {
+	a.finish, a.stop = t.Finish, t.StopString
 	if a.parser == nil {
-		a.content.WriteString(t.Text)
-		if t.Text != "" {
-			deltas = append(deltas, openai.ChatDelta{Content: &t.Text})
+		if t.Text == "" {
+			return nil
 		}
-		return deltas
+		return []toolcall.Event{{Kind: toolcall.Content, Text: t.Text}}
 	}
 	events := a.parser.Push(t.Text)
 	if t.Finish != engine.FinishNone {
 		events = append(events, a.parser.Flush()...)
 	}
-	for _, e := range events {
-		var d openai.ChatDelta
-		switch e.Kind {
-		case toolcall.Content:
-			a.content.WriteString(e.Text)
-			d.Content = &e.Text
-		case toolcall.Reasoning:
-			a.reasoning.WriteString(e.Text)
-			d.ReasoningContent = &e.Text
-		case toolcall.Begin:
-			if e.ID == "" {
-				e.ID = a.format.NewID(rand.Text())
+	thought := a.thinking
+	for i, e := range events {
+		a.thinking = e.Kind == toolcall.Reasoning
+		thought = thought || a.thinking
+		if e.Kind == toolcall.Begin {
+			if a.called = true; e.ID == "" {
+				events[i].ID = a.format.NewID(rand.Text())
 			}
-			a.calls = append(a.calls, openai.ToolCall{ID: e.ID, Type: "function", Function: openai.CallFunction{Name: e.Text}})
-			d.ToolCalls = []openai.ToolCallDelta{{
-				Index: e.Call, ID: e.ID, Type: "function", Function: openai.CallFunctionDelta{Name: e.Text},
-			}}
-		case toolcall.Arguments:
-			a.calls[e.Call].Function.Arguments += e.Text
-			d.ToolCalls = []openai.ToolCallDelta{{Index: e.Call, Function: openai.CallFunctionDelta{Arguments: e.Text}}}
-		case toolcall.End:
-			continue
 		}
-		deltas = append(deltas, d)
 	}
-	if t.Finish == engine.FinishStop && len(a.calls) > 0 {
-		a.finish = "tool_calls"
+	if thought {
+		a.thoughts++
 	}
-	return deltas
-}
-
-// message returns the whole message.
-func (a *answer) message() openai.ChatMessage {
-	m := openai.ChatMessage{Role: "assistant", ReasoningContent: a.reasoning.String(), ToolCalls: a.calls}
-	if text := a.content.String(); text != "" || len(a.calls) == 0 {
-		m.Content = &text
-	}
-	return m
+	return events
 }

@@ -3,10 +3,12 @@ package serve
 import (
 	"crypto/rand"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
+	"github.com/hipengine/hipengine/text/toolcall"
 )
 
 // chat serves POST /v1/chat/completions.
@@ -27,64 +29,107 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	if m.Prompt == nil {
-		s.fail(w, r, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
-			Message: "this model has no chat template; use /v1/completions",
-		})
-		return
-	}
-	prompt, err := m.Prompt(req.Messages, req.Tools, req.Kwargs)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	write, form, err := m.writer(req, prompt)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	prompt = m.Engine.Verbatim(recordOf(r.Context()).space, prompt)
-	g, err := s.generate(r.Context(), m, req.Options, [][]int32{prompt}, form)
+	g, write, err := s.converse(r.Context(), m, req)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	defer g.close(r.Context())
+	choices := make([]*chatChoice, len(g.seqs))
+	for i := range choices {
+		choices[i] = &chatChoice{answer: write()}
+	}
 	if req.Stream {
-		s.streamChat(w, r, g, write)
+		s.streamChat(w, r, g, choices)
 		return
 	}
-	choices := make([]openai.ChatChoice, len(g.seqs))
-	answers := make([]*answer, len(g.seqs))
-	for i := range choices {
-		answers[i] = write()
-		if g.options.Logprobs {
-			choices[i].Logprobs = &openai.ChatLogprobs{Content: []openai.TokenLogprob{}}
+	list := make([]openai.ChatChoice, len(choices))
+	for i := range list {
+		if list[i].Index = i; g.options.Logprobs {
+			list[i].Logprobs = &openai.ChatLogprobs{Content: []openai.TokenLogprob{}}
 		}
 	}
 	err = g.collect(r.Context(), func(i int, t engine.Token) {
-		answers[i].add(t)
-		if l := choices[i].Logprobs; l != nil && !t.EOG {
-			l.Content = append(l.Content, m.chatLogprob(t))
+		choices[i].add(t)
+		if l := list[i].Logprobs; l != nil {
+			l.Content = append(l.Content, m.chatLogprobs(choices[i].queue.add(t))...)
 		}
 	})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	for i, a := range answers {
-		choices[i].Index, choices[i].Message, choices[i].FinishReason = i, a.message(), a.finish
+	for i, c := range choices {
+		list[i].Message, list[i].FinishReason = c.message(), c.finishReason()
 	}
 	s.reply(w, http.StatusOK, openai.ChatCompletion{
 		ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatCompletion, Created: time.Now().Unix(), Model: m.ID,
-		Choices: choices, Usage: g.usage(),
+		Choices: list, Usage: chatUsage(g, choices),
 	})
+}
+
+// chatUsage counts the tokens of a request, of thoughts too where they are told apart.
+func chatUsage(g *generation, choices []*chatChoice) openai.Usage {
+	u := g.usage()
+	for _, c := range choices {
+		if c.parser == nil {
+			continue
+		}
+		if u.CompletionTokensDetails == nil {
+			u.CompletionTokensDetails = new(openai.CompletionTokensDetails)
+		}
+		u.CompletionTokensDetails.ReasoningTokens += c.thoughts
+	}
+	return u
+}
+
+// chatChoice collects a choice's message, and says what each token adds to it.
+type chatChoice struct {
+	*answer
+	queue              logprobQueue
+	content, reasoning strings.Builder
+	calls              []openai.ToolCall
+}
+
+// add takes a token and returns what it adds to the message.
+func (c *chatChoice) add(t engine.Token) (deltas []openai.ChatDelta) {
+	for _, e := range c.answer.add(t) {
+		var d openai.ChatDelta
+		switch e.Kind {
+		case toolcall.Content:
+			c.content.WriteString(e.Text)
+			d.Content = &e.Text
+		case toolcall.Reasoning:
+			c.reasoning.WriteString(e.Text)
+			d.ReasoningContent = &e.Text
+		case toolcall.Begin:
+			c.calls = append(c.calls, openai.ToolCall{ID: e.ID, Type: "function", Function: openai.CallFunction{Name: e.Text}})
+			d.ToolCalls = []openai.ToolCallDelta{{
+				Index: e.Call, ID: e.ID, Type: "function", Function: openai.CallFunctionDelta{Name: e.Text},
+			}}
+		case toolcall.Arguments:
+			c.calls[e.Call].Function.Arguments += e.Text
+			d.ToolCalls = []openai.ToolCallDelta{{Index: e.Call, Function: openai.CallFunctionDelta{Arguments: e.Text}}}
+		case toolcall.End:
+			continue
+		}
+		deltas = append(deltas, d)
+	}
+	return deltas
+}
+
+// message returns the whole message.
+func (c *chatChoice) message() openai.ChatMessage {
+	m := openai.ChatMessage{Role: "assistant", ReasoningContent: c.reasoning.String(), ToolCalls: c.calls}
+	if text := c.content.String(); text != "" || len(c.calls) == 0 {
+		m.Content = &text
+	}
+	return m
 }
 
 // streamChat sends a chunk with the role for each choice, one for each piece of text or of a call, one with the finish
 // reason, and one with the usage if it was asked for.
-func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, write func() *answer) {
+func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, choices []*chatChoice) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk, Created: time.Now().Unix(), Model: g.model.ID}
@@ -92,17 +137,17 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 		chunk.Choices = []openai.ChatChunkChoice{c}
 		out.event(chunk)
 	}
-	answers := make([]*answer, len(g.seqs))
-	for i := range g.seqs {
-		answers[i] = write()
+	for i := range choices {
 		send(openai.ChatChunkChoice{Index: i, Delta: openai.ChatDelta{Role: "assistant", Content: new("")}})
 	}
-	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
+	s.forward(r.Context(), g, out, openaiTeller{out, func(i int, t engine.Token) {
 		c := openai.ChatChunkChoice{Index: i}
-		if g.options.Logprobs && !t.EOG {
-			c.Logprobs = &openai.ChatLogprobs{Content: []openai.TokenLogprob{g.model.chatLogprob(t)}}
+		if g.options.Logprobs {
+			if ready := choices[i].queue.add(t); len(ready) > 0 {
+				c.Logprobs = &openai.ChatLogprobs{Content: g.model.chatLogprobs(ready)}
+			}
 		}
-		deltas := answers[i].add(t)
+		deltas := choices[i].add(t)
 		if len(deltas) == 0 && c.Logprobs != nil {
 			deltas = []openai.ChatDelta{{}}
 		}
@@ -112,12 +157,27 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 			c.Logprobs = nil // once
 		}
 		if t.Finish != engine.FinishNone {
-			send(openai.ChatChunkChoice{Index: i, FinishReason: &answers[i].finish})
+			send(openai.ChatChunkChoice{Index: i, FinishReason: new(choices[i].finishReason())})
 		}
 	}, func() {
 		if g.options.IncludeUsage {
-			chunk.Choices, chunk.Usage = []openai.ChatChunkChoice{}, new(g.usage())
+			chunk.Choices, chunk.Usage = []openai.ChatChunkChoice{}, new(chatUsage(g, choices))
 			out.event(chunk)
 		}
-	})
+	}})
+}
+
+// openaiTeller tells in chunks, which end with [DONE].
+type openaiTeller struct {
+	out *stream
+	add func(choice int, t engine.Token)
+	end func()
+}
+
+func (o openaiTeller) token(choice int, t engine.Token) { o.add(choice, t) }
+func (o openaiTeller) ping()                            { o.out.ping() }
+func (o openaiTeller) fail(e *openai.Error)             { o.out.event(e) }
+func (o openaiTeller) finish() {
+	o.end()
+	o.out.done()
 }

@@ -55,16 +55,17 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 	}
 	answer.Choices = make([]openai.CompletionChoice, len(g.seqs))
 	texts := make([]strings.Builder, len(g.seqs))
+	queues := make([]logprobQueue, len(g.seqs))
 	for i := range answer.Choices {
 		answer.Choices[i].Index = i
 		if g.options.Logprobs {
-			answer.Choices[i].Logprobs = &openai.CompletionLogprobs{}
+			answer.Choices[i].Logprobs = openai.NewCompletionLogprobs()
 		}
 	}
 	err = g.collect(r.Context(), func(i int, t engine.Token) {
 		c := &answer.Choices[i]
-		if c.Logprobs != nil && !t.EOG {
-			m.addLogprob(c.Logprobs, t, texts[i].Len())
+		if c.Logprobs != nil {
+			m.addLogprobs(c.Logprobs, &queues[i], queues[i].add(t))
 		}
 		texts[i].WriteString(t.Text)
 		if t.Finish != engine.FinishNone {
@@ -87,14 +88,15 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *generation, chunk openai.Completion) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
-	offsets := make([]int, len(g.seqs))
-	s.forward(r.Context(), g, out, func(i int, t engine.Token) {
+	queues := make([]logprobQueue, len(g.seqs))
+	s.forward(r.Context(), g, out, openaiTeller{out, func(i int, t engine.Token) {
 		c := openai.CompletionChoice{Index: i, Text: t.Text}
-		if g.options.Logprobs && !t.EOG {
-			c.Logprobs = &openai.CompletionLogprobs{}
-			g.model.addLogprob(c.Logprobs, t, offsets[i])
+		if g.options.Logprobs {
+			if ready := queues[i].add(t); len(ready) > 0 {
+				c.Logprobs = openai.NewCompletionLogprobs()
+				g.model.addLogprobs(c.Logprobs, &queues[i], ready)
+			}
 		}
-		offsets[i] += len(t.Text)
 		if t.Finish != engine.FinishNone {
 			c.FinishReason = new(string(t.Finish))
 		}
@@ -107,5 +109,5 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *gen
 			chunk.Choices, chunk.Usage = []openai.CompletionChoice{}, new(g.usage())
 			out.event(chunk)
 		}
-	})
+	}})
 }

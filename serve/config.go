@@ -24,7 +24,12 @@ type Config struct {
 	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
 	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
 	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
-	MaxPerKey int      // requests of one API key at once; 0 is no bound
+	// Aliases are further names of models, each with the ID that it stands for. AnyName lets any name mean the model, as
+	// long as there is only one.
+	Aliases map[string]string
+	AnyName bool
+
+	MaxPerKey int // requests of one API key at once; 0 is no bound
 
 	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
@@ -74,6 +79,9 @@ type Model struct {
 	Engine    *engine.Engine
 	Tokenizer Tokenizer
 	Prompt    PromptFunc // nil if the model has no chat template; it then offers completions alone
+	Render    RenderFunc // the text that Prompt makes ids of; nil exactly if Prompt is
+	Template  string     // source of the chat template, for clients that ask
+	File      string     // name of the model's file, without its folder; empty if it has none
 	Defaults  sample.Overrides
 
 	// Vocabulary returns the tokens for grammars; nil if the model's text cannot be held to a form.
@@ -87,8 +95,17 @@ type Tokenizer interface {
 	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
 	// model expects before a text, such as BOS, is added unless the text begins with it.
 	EncodePrompt(text string) ([]int32, error)
+	// EncodeText returns the ids of a text. With addSpecial, what the model expects round a text is added, such as BOS; with
+	// parseSpecial, the texts of special tokens stand for them.
+	EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error)
+	// BOSText and EOSText return the texts of the tokens with which texts begin and end; empty if there are none.
+	BOSText() string
+	EOSText() string
 	// Decode returns the bytes of ids, with the text of special tokens if special is set.
 	Decode(ids []int32, special bool) string
+	// Piece returns the bytes of one id, which may be parts of characters; of special tokens those of their text if special
+	// is set.
+	Piece(id int32, special bool) []byte
 	// NewStream returns a decoder for one sequence.
 	NewStream(special bool) engine.Decoder
 }
@@ -98,6 +115,9 @@ type Tokenizer interface {
 // special tokens. An error that wraps [ErrConversation] means that the template refuses the conversation. It is called
 // from several goroutines.
 type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
+
+// RenderFunc is a PromptFunc that returns the text, with the start of the assistant's message if generate is set.
+type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error)
 
 // ErrConversation marks errors of a PromptFunc that are the client's: they give status 400 and their message.
 var ErrConversation = errors.New("the chat template refuses the conversation")

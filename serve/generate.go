@@ -42,7 +42,7 @@ type event struct {
 func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, prompts [][]int32, form *grammar.Grammar) (*generation, error) {
 	rec := recordOf(ctx)
 	rec.model = m.ID
-	if err := m.checkIDs(o.Sampling.LogitBias, prompts); err != nil {
+	if err := m.checkIDs("prompt", o.Sampling.LogitBias, prompts); err != nil {
 		return nil, err
 	}
 	params := o.Sampling.Apply(m.Defaults.Apply(sample.Defaults()))
@@ -94,8 +94,8 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	return g, nil
 }
 
-// checkIDs reports token ids of a request that the vocabulary does not have.
-func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
+// checkIDs reports token ids of a request that the vocabulary does not have. param is the field that holds the lists.
+func (m *Model) checkIDs(param string, bias map[int32]float32, prompts [][]int32) error {
 	vocab := m.Engine.Limits().Vocab
 	refuse := func(param string, id int32) error {
 		return &openai.Error{
@@ -111,7 +111,7 @@ func (m *Model) checkIDs(bias map[int32]float32, prompts [][]int32) error {
 	for _, p := range prompts {
 		for _, id := range p {
 			if int(id) >= vocab {
-				return refuse("prompt", id)
+				return refuse(param, id)
 			}
 		}
 	}
@@ -172,9 +172,16 @@ func (g *generation) collect(ctx context.Context, add func(choice int, t engine.
 	return nil
 }
 
-// forward is collect for a stream, with pings while no token comes. It ends the stream: with the error's event, or
-// after finish with [DONE].
-func (s *Server) forward(ctx context.Context, g *generation, out *stream, add func(choice int, t engine.Token), finish func()) {
+// teller tells a client in its dialect what happens to a generation. One goroutine calls its methods.
+type teller interface {
+	token(choice int, t engine.Token)
+	ping()                // nothing has happened for a while
+	finish()              // all choices are over, which ends the stream
+	fail(e *openai.Error) // ends it instead
+}
+
+// forward is collect for a stream.
+func (s *Server) forward(ctx context.Context, g *generation, out *stream, to teller) {
 	ping := time.NewTimer(s.c.PingInterval)
 	defer ping.Stop()
 	for out.err == nil {
@@ -183,20 +190,19 @@ func (s *Server) forward(ctx context.Context, g *generation, out *stream, add fu
 			switch {
 			case ok && e.err == nil:
 				g.note(e)
-				add(e.choice, e.token)
+				to.token(e.choice, e.token)
 			case ok:
-				out.event(s.wireError(ctx, e.err))
+				to.fail(s.wireError(ctx, e.err))
 				return
 			case ctx.Err() != nil:
-				out.event(s.wireError(ctx, context.Cause(ctx)))
+				to.fail(s.wireError(ctx, context.Cause(ctx)))
 				return
 			default:
-				finish()
-				out.done()
+				to.finish()
 				return
 			}
 		case <-ping.C:
-			out.ping()
+			to.ping()
 		}
 		ping.Reset(s.c.PingInterval)
 	}

@@ -15,7 +15,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 // must not take its end for a failure.
 func (s *Server) started(w http.ResponseWriter, r *http.Request) {
 	if s.models.get() == nil {
-		s.fail(w, r, unavailable("the model is loading"))
+		s.fail(w, r, errLoading)
 		return
 	}
 	s.reply(w, http.StatusOK, health{"ok"})
@@ -27,9 +27,9 @@ func (s *Server) started(w http.ResponseWriter, r *http.Request) {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.draining.Load():
-		s.fail(w, r, unavailable(errShutdown.Error()))
+		s.fail(w, r, errDraining)
 	case s.models.get() == nil:
-		s.fail(w, r, unavailable("the model is loading"))
+		s.fail(w, r, errLoading)
 	default:
 		s.reply(w, http.StatusOK, health{"ok"})
 	}

@@ -93,10 +93,15 @@ func (k keys) find(given string) *key {
 // of returns the key of k that a request has in its header, or nil.
 func (k keys) of(r *http.Request) *key {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return nil
+	if strings.EqualFold(scheme, "Bearer") {
+		if found := k.find(strings.TrimSpace(given)); found != nil {
+			return found
+		}
 	}
-	return k.find(strings.TrimSpace(given))
+	if given := r.Header.Get("X-Api-Key"); given != "" { // Anthropic's clients
+		return k.find(strings.TrimSpace(given))
+	}
+	return nil
 }
 
 // guard asks for an API key if the server has any, and bounds the requests of one key.
@@ -111,7 +116,7 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			s.fail(w, r, &openai.Error{
 				Status: http.StatusUnauthorized, Type: openai.TypeAuthentication, Code: "invalid_api_key",
-				Message: "an API key is needed, in the header Authorization: Bearer KEY",
+				Message: "an API key is needed, in the header Authorization: Bearer KEY, or X-Api-Key: KEY",
 			})
 			return
 		}
@@ -144,7 +149,7 @@ func (s *Server) guardAdmin(next http.HandlerFunc) http.Handler {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			s.fail(w, r, &openai.Error{
 				Status: http.StatusUnauthorized, Type: openai.TypeAuthentication, Code: "invalid_admin_key",
-				Message: "the admin key is needed, in the header Authorization: Bearer KEY",
+				Message: "the admin key is needed, in the header Authorization: Bearer KEY, or X-Api-Key: KEY",
 			})
 			return
 		}

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,9 +21,10 @@ func method(want string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != want && (want != http.MethodGet || r.Method != http.MethodHead) {
 			w.Header().Set("Allow", want)
-			respond(w, http.StatusMethodNotAllowed, &openai.Error{
-				Type: openai.TypeInvalidRequest, Code: "method_not_allowed", Message: fmt.Sprintf("use the method %s", want),
-			})
+			respond(w, http.StatusMethodNotAllowed, recordOf(r.Context()).form(&openai.Error{
+				Status: http.StatusMethodNotAllowed, Type: openai.TypeInvalidRequest, Code: "method_not_allowed",
+				Message: fmt.Sprintf("use the method %s", want),
+			}))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -40,6 +42,16 @@ type record struct {
 	span              *tracing.Span // nil if the request is not traced
 	err               error
 	stack             []byte
+
+	errorForm func(*openai.Error) any // of the request's dialect; nil is OpenAI's
+}
+
+// form returns an error as the request's dialect has it.
+func (r *record) form(e *openai.Error) any {
+	if r.errorForm != nil {
+		return r.errorForm(e)
+	}
+	return e
 }
 
 type recordKey struct{}
@@ -57,7 +69,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &record{id: requestID(r), start: start}
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if s.generates(r) {
 			rec.span = s.c.Tracer.Start(r.Header, start)
 		}
 		w.Header().Set("X-Request-Id", rec.id)
@@ -84,9 +96,10 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			if p != nil && p != http.ErrAbortHandler {
 				rec.err, rec.stack = fmt.Errorf("panic: %v", p), debug.Stack()
 				if out.status == 0 {
-					respond(out, http.StatusInternalServerError, &openai.Error{
-						Type: openai.TypeServer, Message: "internal error; the server's log has more under the request's id",
-					})
+					respond(out, http.StatusInternalServerError, rec.form(&openai.Error{
+						Status: http.StatusInternalServerError, Type: openai.TypeServer,
+						Message: "internal error; the server's log has more under the request's id",
+					}))
 				} else {
 					p = http.ErrAbortHandler // a broken connection tells the client that the response is incomplete
 				}
@@ -105,6 +118,13 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(out, r)
 	})
+}
+
+// generates reports whether a request is for an endpoint that a client uses, and not for one of those that watch the
+// server.
+func (s *Server) generates(r *http.Request) bool {
+	_, pattern := s.mux.Handler(r)
+	return strings.HasPrefix(pattern, "/v1/") || s.short[pattern]
 }
 
 // timeoutHeader is how long a client wants to wait for a whole answer, in seconds. When the time is over, the request ends
@@ -144,7 +164,7 @@ func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took tim
 	}
 	if rec.err != nil {
 		attrs = append(attrs, slog.String("error", rec.err.Error()))
-		if out.status >= 500 {
+		if out.status >= 500 && !errors.Is(rec.err, errLoading) && !errors.Is(rec.err, errDraining) {
 			level = slog.LevelError
 		}
 	}

@@ -3,7 +3,9 @@ package serve
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/pool"
@@ -13,22 +15,47 @@ import (
 // model returns the model of a request, which calls release when it is done. Without a name, it is the only one. It
 // waits until the model is loaded.
 func (s *Server) model(ctx context.Context, name string) (m *Model, release func(), err error) {
+	id, err := s.resolve(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.acquire(ctx, id)
+}
+
+// resolve returns the ID of the model that a request means by a name: itself, an alias, or, if there is only one, none
+// and, with Config.AnyName, any.
+func (s *Server) resolve(name string) (id string, err error) {
 	source := s.models.get()
 	if source == nil {
-		return nil, nil, unavailable("the model is loading")
+		return "", errLoading
 	}
-	if name == "" {
-		list := source.List()
-		if len(list) != 1 {
-			return nil, nil, &openai.Error{
-				Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeMissing,
-				Message: fmt.Sprintf("is required: this server has %d models", len(list)),
-			}
+	list := source.List()
+	if name == "" && len(list) != 1 {
+		return "", &openai.Error{
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeMissing,
+			Message: fmt.Sprintf("is required: this server has %d models", len(list)),
 		}
-		name = list[0].ID
+	}
+	if slices.ContainsFunc(list, func(m pool.Status) bool { return m.ID == name }) {
+		return name, nil
+	}
+	if id, ok := s.c.Aliases[name]; ok {
+		return id, nil
+	}
+	if len(list) == 1 && (name == "" || s.c.AnyName) {
+		return list[0].ID, nil
+	}
+	return name, nil // a source may take names that it does not list
+}
+
+// acquire returns the model of an ID for one request.
+func (s *Server) acquire(ctx context.Context, id string) (m *Model, release func(), err error) {
+	source := s.models.get()
+	if source == nil {
+		return nil, nil, errLoading
 	}
 	start := time.Now()
-	m, release, err = source.Acquire(ctx, name)
+	m, release, err = source.Acquire(ctx, id)
 	if took := time.Since(start); took > time.Millisecond { // it had to be loaded
 		recordOf(ctx).span.Part("load", start, start.Add(took))
 	}
@@ -42,15 +69,21 @@ func modelNotFound(id string) *openai.Error {
 	}
 }
 
-func wireModel(m pool.Status) openai.Model {
+func (s *Server) wireModel(m pool.Status) openai.Model {
+	aliases := []string{}
+	for _, name := range slices.Sorted(maps.Keys(s.c.Aliases)) {
+		if s.c.Aliases[name] == m.ID {
+			aliases = append(aliases, name)
+		}
+	}
 	return openai.Model{ID: m.ID, Object: openai.ObjectModel, Created: m.Created.Unix(), OwnedBy: "hipengine",
-		Loaded: m.State == pool.Loaded}
+		Aliases: aliases, Loaded: m.State == pool.Loaded}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
 	list := openai.ModelList{Object: openai.ObjectList, Data: []openai.Model{}}
 	for _, m := range s.list() {
-		list.Data = append(list.Data, wireModel(m))
+		list.Data = append(list.Data, s.wireModel(m))
 	}
 	s.reply(w, http.StatusOK, list)
 }
@@ -61,13 +94,14 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
-	if s.models.get() == nil {
-		s.fail(w, r, unavailable("the model is loading"))
+	id, err := s.resolve(id)
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	for _, m := range s.list() {
 		if m.ID == id {
-			s.reply(w, http.StatusOK, wireModel(m))
+			s.reply(w, http.StatusOK, s.wireModel(m))
 			return
 		}
 	}

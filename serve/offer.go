@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
@@ -25,6 +26,11 @@ type Loaded interface {
 	// Prompt is as [PromptFunc]. An error that has a method Refused() string, which returns the template's words, means
 	// that the template refuses the conversation.
 	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
+	// Render is as [RenderFunc], with errors as those of Prompt.
+	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error)
+	ChatTemplate() string
+	// Path returns the model's file or folder; it is empty if there is none.
+	Path() string
 	Defaults() sample.Overrides
 	Vocabulary() (*grammar.Vocabulary, error)
 	// Format says how the model writes calls and thoughts.
@@ -47,12 +53,25 @@ func offer(m Loaded) (Model, error) {
 	}
 	prompt := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 		ids, err := m.Prompt(messages, tools, kwargs)
-		var refused interface{ Refused() string }
-		if errors.As(err, &refused) {
-			return nil, fmt.Errorf("%w: %s", ErrConversation, refused.Refused())
-		}
-		return ids, err
+		return ids, conversationError(err)
 	}
-	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Defaults: m.Defaults(),
-		Vocabulary: m.Vocabulary, Format: m.Format()}, nil
+	render := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
+		text, err := m.Render(messages, tools, kwargs, generate)
+		return text, conversationError(err)
+	}
+	file := ""
+	if path := m.Path(); path != "" {
+		file = filepath.Base(path)
+	}
+	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
+		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format()}, nil
+}
+
+// conversationError marks what a template says against a conversation.
+func conversationError(err error) error {
+	var refused interface{ Refused() string }
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%w: %s", ErrConversation, refused.Refused())
+	}
+	return err
 }

@@ -49,6 +49,13 @@ func (m *swapped) Format() *toolcall.Format        { return nil }
 
 func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors.New("it has none") }
 
+func (m *swapped) ChatTemplate() string { return "a template" }
+func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
+
+func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
+	return render(messages, tools, kwargs, generate)
+}
+
 func (m *swapped) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return prompt(messages, tools, kwargs)
 }

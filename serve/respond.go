@@ -57,7 +57,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	s.reply(w, e.Status, e)
+	s.reply(w, e.Status, recordOf(r.Context()).form(e))
 }
 
 // wireError notes an error in the request's record and returns it in OpenAI's form.
@@ -123,6 +123,12 @@ func translate(err error, rec *record) *openai.Error {
 	}
 	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer, Message: "the model failed: " + err.Error()}
 }
+
+// Answers of a server that does what it should: before it has its models, and while it drains.
+var (
+	errLoading  = unavailable("the model is loading")
+	errDraining = unavailable(errShutdown.Error())
+)
 
 func unavailable(message string) *openai.Error {
 	return &openai.Error{Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Code: "unavailable", Message: message}

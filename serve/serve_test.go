@@ -74,6 +74,16 @@ func prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 	return fake.Tokenizer{}.EncodePrompt(text + "assistant:")
 }
 
+// render is the text of prompt.
+func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
+	ids, err := prompt(messages, tools, kwargs)
+	text := fake.Tokenizer{}.Decode(ids, true)
+	if !generate {
+		text = strings.TrimSuffix(text, "assistant:")
+	}
+	return text, err
+}
+
 // open starts a site. At the test's end, it checks that no slot and no goroutine is left.
 func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	t.Helper()
@@ -84,8 +94,9 @@ func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	}
 	log := &logBuffer{}
 	c := Config{
-		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt}},
-		Log:    slog.New(slog.NewTextHandler(log, nil)),
+		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt, Render: render,
+			Template: "a template", File: "fake.gguf"}},
+		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}
 	if change != nil {
 		change(&c)
@@ -266,8 +277,11 @@ func TestLogprobs(t *testing.T) {
 		t.Errorf("%d logprobs in the stream, want 3:\n%s", n, body)
 	}
 	_, _, body = s.call(t, "POST", "/v1/completions", `{"prompt":"x","logprobs":0,"stream":true}`)
-	if n := strings.Count(body, `"token_logprobs":[`); n != 3 {
-		t.Errorf("%d logprobs in the stream, want 3:\n%s", n, body)
+	if n := strings.Count(body, `"token_logprobs":[`); n != 2 {
+		t.Errorf("%d pieces with logprobs in the stream, want 2, of a and of ö:\n%s", n, body)
+	}
+	if !strings.Contains(body, `"tokens":["bytes:\\xc3","bytes:\\xb6"]`) {
+		t.Errorf("the halves of ö are not named by their bytes:\n%s", body)
 	}
 }
 
@@ -295,8 +309,8 @@ func TestModels(t *testing.T) {
 		m.ID, m.Prompt = "org/plain", nil
 		c.Models = append(c.Models, m)
 	})
-	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine","loaded":true}`
-	plain := `{"id":"org/plain","object":"model","created":7,"owned_by":"hipengine","loaded":true}`
+	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine","aliases":[],"loaded":true}`
+	plain := `{"id":"org/plain","object":"model","created":7,"owned_by":"hipengine","aliases":[],"loaded":true}`
 	for _, c := range []struct {
 		method, path, body string
 		status             int

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +21,14 @@ type Server struct {
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
 	handler         http.Handler
+	mux             *http.ServeMux
+	short           map[string]bool // patterns of endpoints that are below /v1 too
 	http            *http.Server
 	debug           *http.Server // of ServeDebug
 
-	models   models
-	draining atomic.Bool
+	models    models
+	described sync.Map // openai.Props by the ID of the model
+	draining  atomic.Bool
 
 	ctx    context.Context // of all requests; ended when the grace period is over
 	cancel context.CancelCauseFunc
@@ -53,11 +58,16 @@ func New(c Config) (*Server, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	for path, h := range map[string]http.Handler{
+	s.mux, s.short = mux, map[string]bool{}
+	routes := map[string]http.Handler{
 		"/v1/chat/completions": method(http.MethodPost, s.guard(s.chat)),
 		"/v1/completions":      method(http.MethodPost, s.guard(s.completion)),
 		"/v1/models":           method(http.MethodGet, s.guard(s.listModels)),
 		"/v1/models/{id...}":   method(http.MethodGet, s.guard(s.getModel)),
+		"/tokenize":            method(http.MethodPost, s.guard(s.tokenize)),
+		"/detokenize":          method(http.MethodPost, s.guard(s.detokenize)),
+		"/apply-template":      method(http.MethodPost, s.guard(s.applyTemplate)),
+		"/props":               method(http.MethodGet, s.guard(s.props)),
 		"/admin/ps":            method(http.MethodGet, s.guardAdmin(s.ps)),
 		"/admin/load":          method(http.MethodPost, s.guardAdmin(s.load)),
 		"/admin/unload":        method(http.MethodPost, s.guardAdmin(s.unload)),
@@ -68,8 +78,13 @@ func New(c Config) (*Server, error) {
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
 		"/":                    http.HandlerFunc(s.notFound),
-	} {
+	}
+	for path, h := range routes {
 		mux.Handle(path, h)
+		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {
+			mux.Handle(short, h) // for clients that are told an address without /v1
+			s.short[short] = true
+		}
 	}
 	s.handler = s.observe(s.sameSite(mux))
 	s.http = &http.Server{

@@ -38,6 +38,9 @@ func TestHealth(t *testing.T) {
 	check("ready", 200, 200)
 	s.Drain()
 	check("draining", 200, 503)
+	if strings.Contains(s.log.String(), "level=ERROR") {
+		t.Errorf("a start and an end are logged as errors: %s", s.log)
+	}
 }
 
 func TestSetModelsErrors(t *testing.T) {
@@ -137,7 +140,7 @@ func TestHostsAndOrigins(t *testing.T) {
 		{"localhost", "https://evil.example", 403}, {"localhost", "null", 403}, {"localhost", "http://localhost.evil.example", 403},
 		{"localhost", "http://app.example", 403}, {"localhost", "://", 403},
 	} {
-		status, h, body := s.call(t, "GET", "/health", "", "Host", c.host, "Origin", c.origin)
+		status, h, body := s.call(t, "GET", "/v1/models", "", "Host", c.host, "Origin", c.origin)
 		if status != c.want {
 			t.Errorf("host %q, origin %q: %d %s, want %d", c.host, c.origin, status, body, c.want)
 		}

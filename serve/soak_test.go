@@ -53,6 +53,13 @@ type emberTokenizer struct{ *tokenizer.Tokenizer }
 
 func (t emberTokenizer) NewStream(special bool) engine.Decoder { return t.Tokenizer.NewStream(special) }
 
+func (t emberTokenizer) BOSText() string { return "" }
+func (t emberTokenizer) EOSText() string { return "" }
+
+func (t emberTokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error) {
+	return t.Encode(text, tokenizer.Options{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
+}
+
 // soakTime is how long the soak test lasts: a few seconds, or what HIPENGINE_SOAK says.
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()

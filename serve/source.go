@@ -126,7 +126,14 @@ func (s *Server) SetModels(models ...Model) error {
 
 // SetSource replaces the models by those of a source, and makes the server ready, be any loaded or not: a request for
 // one that is not waits. Requests under way keep theirs.
-func (s *Server) SetSource(source Source) { s.models.source.Store(&source) }
+func (s *Server) SetSource(source Source) {
+	s.models.source.Store(&source)
+	for _, m := range source.List() {
+		if m.State == pool.Loaded {
+			s.describe(s.ctx, m.ID) // of one that fails now, GET /props tries again, and says why
+		}
+	}
+}
 
 // loadError returns an error of a source in OpenAI's form, or nil if it is another. The model's file is not named:
 // where it lies is no client's business.

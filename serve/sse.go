@@ -36,6 +36,15 @@ func (s *stream) event(v any) {
 	s.send()
 }
 
+// named sends a value as JSON, as an event of a name.
+func (s *stream) named(name string, v any) {
+	s.buf.Reset()
+	s.buf.WriteString("event: " + name + "\ndata: ")
+	encode(&s.buf, v)
+	s.buf.WriteByte('\n')
+	s.send()
+}
+
 // ping sends a comment, which clients skip.
 func (s *stream) ping() { s.line(": ping") }
 

@@ -49,7 +49,8 @@ func Bytes(d DType, s Shape) (int64, error) {
 		return 0, fmt.Errorf("tensor: type %v is not registered", d)
 	}
 	if s.Last()%f.Block != 0 {
-		return 0, fmt.Errorf("tensor: row length %d is not a multiple of the %d-element blocks of %v", s.Last(), f.Block, d)
+		return 0, fmt.Errorf("tensor: row length %d is not a multiple of the %d-element blocks of %v", s.Last(),
+			f.Block, d)
 	}
 	n := int64(f.Bytes)
 	for i, dim := range s {

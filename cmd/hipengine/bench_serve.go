@@ -151,6 +151,9 @@ func (c *benchServeCmd) serve(ctx context.Context, o bench.Options, streams, len
 		return nil, "", err
 	}
 	defer h.Close()
+	if err := c.fetch(ctx, std.err, c.Target); err != nil {
+		return nil, "", err
+	}
 	options := c.options()
 	options.Sequences = streams
 	if options.Context == 0 && length > 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -13,11 +14,15 @@ import (
 
 // configCmd shows what a command's flags are, and why.
 type configCmd struct {
-	Args []string `arg:"" optional:"" passthrough:"" placeholder:"COMMAND" help:"A command with its flags; without one, serve."`
+	Sample bool     `help:"Print a configuration file in which each setting is a comment."`
+	Args   []string `arg:"" optional:"" passthrough:"" placeholder:"COMMAND" help:"A command with its flags; without one, serve."`
 }
 
 // Run executes the command.
 func (c *configCmd) Run(all *commands, std stdio) error {
+	if c.Sample {
+		return c.sample(std)
+	}
 	args := c.Args
 	if len(args) == 0 {
 		args = []string{"serve"}
@@ -63,6 +68,18 @@ func (c *configCmd) Run(all *commands, std stdio) error {
 		}
 	}
 	return w.Flush()
+}
+
+// sample prints all settings with their defaults.
+func (c *configCmd) sample(std stdio) error {
+	if len(c.Args) > 0 {
+		return usageError{errors.New("--sample lists the settings of all commands, and takes none")}
+	}
+	parser, err := newParser(new(commands), std, func(int) {})
+	if err != nil {
+		return err
+	}
+	return writeSample(std.out, parser.Model)
 }
 
 // shownValue returns the value of a flag for people. Keys are not shown.

@@ -217,6 +217,9 @@ func configField(i int, name string, t reflect.Type) reflect.StructField {
 // configType returns the type of a flag in a file: nil is absence. Durations are texts, such as "30s".
 func configType(f *kong.Flag) reflect.Type {
 	t := f.Target.Type()
+	if t.Kind() == reflect.Pointer { // a flag that has no default
+		t = t.Elem()
+	}
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return reflect.TypeFor[*string]()

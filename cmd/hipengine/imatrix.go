@@ -28,6 +28,9 @@ func (c *imatrixCmd) Run(ctx context.Context, std stdio) (err error) {
 		return err
 	}
 	defer h.Close()
+	if err := c.fetch(ctx, std.err, c.Model); err != nil {
+		return err
+	}
 	o := c.options()
 	o.Collect = true
 	model, err := loadWith(ctx, h, c.Model, o, std.err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,7 +53,10 @@ type inspectedTensor struct {
 }
 
 // Run executes the command.
-func (c *inspectCmd) Run(std stdio) error {
+func (c *inspectCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.fetch(ctx, std.err, c.Model); err != nil {
+		return err
+	}
 	f, err := hipengine.OpenFile(c.Model, c.options())
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/internal/supervise"
+	"github.com/hipengine/hipengine/models/hub"
 )
 
 // Exit codes.
@@ -34,6 +35,10 @@ type commands struct {
 	PS         psCmd         `cmd:"" name:"ps" help:"Show the models of a running server."`
 	Load       loadCmd       `cmd:"" help:"Load a model on a running server."`
 	Unload     unloadCmd     `cmd:"" help:"Unload a model on a running server."`
+	Health     healthCmd     `cmd:"" help:"Ask a running server whether it is ready."`
+	Pull       pullCmd       `cmd:"" help:"Fetch a model from a Hugging Face hub."`
+	List       listCmd       `cmd:"" help:"List the models on this machine."`
+	RM         rmCmd         `cmd:"" name:"rm" help:"Remove models that were fetched, or lie in the folder of models."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
@@ -47,6 +52,8 @@ type commands struct {
 	Synth      synthCmd      `cmd:"" help:"Write a model of a real shape with random weights."`
 	Bench      benchCmd      `cmd:"" help:"Measure how fast a model reads and writes, or how a server answers (bench serve)."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Show the values of a command's flags, and where each comes from."`
+	Completion completionCmd `cmd:"" help:"Write what a shell needs to complete command lines."`
+	Man        manCmd        `cmd:"" help:"Write a manual page."`
 	Version    versionCmd    `cmd:"" help:"Show the version and what is built in."`
 
 	file *configFile // that Config names
@@ -136,7 +143,8 @@ func run(args []string, std stdio) int {
 
 // isUsage reports whether the command line is to blame.
 func isUsage(err error) bool {
-	return errors.As(err, new(usageError)) || errors.As(err, new(*hipengine.OptionError)) || errors.As(err, new(*hipengine.ParamsError))
+	return errors.As(err, new(usageError)) || errors.As(err, new(*hipengine.OptionError)) ||
+		errors.As(err, new(*hipengine.ParamsError))
 }
 
 // flagOf returns the flag that sets an option of the library.
@@ -157,6 +165,14 @@ func describe(err error) string {
 	var memory *hipengine.MemoryError
 	if errors.As(err, &memory) && memory.Fits > 0 {
 		text = strings.ReplaceAll(text, memory.Error(), fmt.Sprintf("%v (--ctx %d)", memory, memory.Fits))
+	}
+	var missing *hipengine.NotFoundError
+	if errors.As(err, &missing) && errors.As(missing.Err, new(*hub.NotCachedError)) {
+		text += fmt.Sprintf("; hipengine pull %s fetches it, and so does --pull", missing.Name)
+	} else if missing != nil && missing.Err == nil && missing.Folder == "" {
+		if r, err := hub.ParseRef(hub.Scheme + missing.Name); err == nil {
+			text += fmt.Sprintf("; the model of a hub is %v", r)
+		}
 	}
 	return text
 }

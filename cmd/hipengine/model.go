@@ -11,6 +11,7 @@ import (
 type modelFlags struct {
 	deviceFlags
 	Models    string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
+	Pull      bool   `env:"HIPENGINE_PULL" help:"Fetch a model that is named hf:OWNER/NAME:QUANT and not in the cache, as pull does."`
 	Context   int    `name:"ctx" help:"Context length in tokens; 0 takes what the model was made for, at most 8192."`
 	KVType    string `name:"kv-type" default:"auto" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
 	Quant     string `placeholder:"TYPE" help:"Quantize the weights of a Hugging Face folder while they are loaded, as convert and quantize would (q8_0, q4_k_m, ...)."`
@@ -34,6 +35,9 @@ func (f modelFlags) options() hipengine.Options {
 
 // load opens a model for seqs sequences at once. Progress goes to log if it is a terminal.
 func (f modelFlags) load(ctx context.Context, h *hipengine.Host, name string, seqs int, log io.Writer) (*hipengine.Model, error) {
+	if err := f.fetch(ctx, log, name); err != nil {
+		return nil, err
+	}
 	o := f.options()
 	o.Sequences = seqs
 	return loadWith(ctx, h, name, o, log)

@@ -24,16 +24,13 @@ type quantizeCmd struct {
 
 // Run executes the command.
 func (c *quantizeCmd) Run(ctx context.Context, std stdio) error {
-	in, ok := hipengine.Find(c.In, c.Models)
+	in, err := hipengine.Locate(c.In, c.Models)
+	if err != nil {
+		return err
+	}
 	switch st, err := os.Stat(in); {
 	case in == hipengine.Ember && err != nil:
 		return usageError{errors.New("ember is built in and quantized already: quantize takes a file")}
-	case !ok:
-		folder := c.Models
-		if folder == "" {
-			folder = hipengine.ModelFolder()
-		}
-		return &hipengine.NotFoundError{Name: c.In, Folder: folder}
 	case err != nil:
 		return err
 	case st.IsDir():

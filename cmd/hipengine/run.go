@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"golang.org/x/term"
@@ -21,7 +22,7 @@ type runCmd struct {
 	formFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
-	Model  string   `arg:"" optional:"" help:"A model: a file, a path or a known name. Anything else is the first word of a prompt for Ember."`
+	Model  string   `arg:"" optional:"" help:"A model: a file, a path, a known name or hf:OWNER/NAME:QUANT. Anything else is the first word of a prompt for Ember."`
 	Prompt []string `arg:"" optional:"" help:"The words of a prompt. Without any: what standard input holds, or a chat on a terminal."`
 }
 
@@ -37,7 +38,8 @@ type sampleFlags struct {
 
 // params are the flags as the library has them.
 func (f sampleFlags) params() hipengine.Params {
-	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed, MaxTokens: f.MaxTokens}
+	return hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Seed: f.Seed,
+		MaxTokens: f.MaxTokens}
 }
 
 // formFlags hold the answer to a form. A value that begins with @ names a file.
@@ -68,17 +70,41 @@ func (f formFlags) constraint() (c hipengine.Constraint, err error) {
 	return c, nil
 }
 
-// split tells the model from the prompt.
-func (c *runCmd) split() (model, prompt string) {
+// split tells the model from the prompt. A word that looks like the name of a model, and is none, is an error: Ember
+// must not answer for another.
+func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 	if _, ok := hipengine.Find(c.Model, c.modelFlags.Models); ok || c.Model == "" {
-		return c.Model, strings.Join(c.Prompt, " ")
+		return c.Model, strings.Join(c.Prompt, " "), nil
 	}
-	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " ")
+	similar := hipengine.Similar(c.Model, c.modelFlags.Models)
+	if looksLikeModel(c.Model) || len(similar) > 0 {
+		folder := c.modelFlags.Models
+		if folder == "" {
+			folder = hipengine.ModelFolder()
+		}
+		missing := &hipengine.NotFoundError{Name: c.Model, Folder: folder, Similar: similar}
+		return "", "",
+			usageError{fmt.Errorf("%w; if it is a word of the prompt, name the model: hipengine run ember %s ...",
+				missing, c.Model)}
+	}
+	fmt.Fprintln(log, "hipengine: no MODEL is named: Ember answers, the small model that is built in")
+	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " "), nil
 }
+
+// looksLikeModel reports whether a word has what names of models have and other words rarely do: letters, digits, and
+// signs that join them.
+func looksLikeModel(word string) bool {
+	return nameLetters.MatchString(word) && strings.ContainsAny(word, "0123456789") && strings.ContainsAny(word, "-_:.")
+}
+
+var nameLetters = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]*$`)
 
 // Run executes the command.
 func (c *runCmd) Run(ctx context.Context, std stdio) error {
-	name, prompt := c.split()
+	name, prompt, err := c.split(std.err)
+	if err != nil {
+		return err
+	}
 	interactive := false
 	if prompt == "" {
 		if f, ok := std.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/internal/supervise"
@@ -22,6 +26,9 @@ type serveCmd struct {
 	poolFlags
 	Model          []string      `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host           string        `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
+	AllowedHost    []string      `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
+	Alias          []string      `env:"HIPENGINE_ALIAS" placeholder:"[MODEL=]NAME" help:"Name under which the model is served; further ones mean it too. With several models, MODEL=NAME is another name for one."`
+	AnyName        bool          `name:"any-name" env:"HIPENGINE_ANY_NAME" help:"Answer whatever model a request names, if one is served."`
 	Port           int           `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel       int           `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	KVTokens       int           `name:"kv-tokens" default:"0" env:"HIPENGINE_KV_TOKENS" help:"Tokens that the cache of keys and values holds over all sequences; where it fills up, the sequence that came last makes room and goes on later. 0 is enough for all at full length."`
@@ -71,11 +78,19 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	if err != nil {
 		return err
 	}
+	for _, m := range models.models {
+		if err := c.fetch(ctx, std.err, m.Name); err != nil {
+			return err
+		}
+	}
 	if c.CacheDirSize < 1 || c.CacheDirSize > 1<<40 || c.CacheDir != "" && c.Cache < 0 {
 		return usageError{fmt.Errorf("--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize, int64(1)<<40)}
 	}
 	config, err := c.config(std)
 	if err != nil {
+		return err
+	}
+	if config.Aliases, err = c.aliases(&models); err != nil {
 		return err
 	}
 	if c.OTLP != "" {
@@ -148,6 +163,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	default:
 	}
 	worker.Ready()
+	if worker == nil {
+		notify(daemon.SdNotifyReady, std.err)
+	}
 	for _, m := range p.List() {
 		when := ""
 		if m.State != pool.Loaded {
@@ -160,6 +178,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return err
 	case <-ctx.Done():
 	}
+	if worker == nil {
+		notify(daemon.SdNotifyStopping, std.err)
+	}
 	fmt.Fprintln(std.err, "hipengine: stopping; running answers may finish")
 	stop, cancel := context.WithTimeout(context.Background(), c.DrainDelay+c.Grace)
 	defer cancel()
@@ -169,19 +190,31 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 	return nil
 }
 
+// notify tells a service manager, if there is one, what state the service is in.
+func notify(state string, log io.Writer) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		fmt.Fprintf(log, "hipengine: NOTIFY_SOCKET: %v\n", err)
+	}
+}
+
 // listen returns where requests come from.
 func (c *serveCmd) listen(worker *supervise.Worker) (net.Listener, error) {
 	if worker != nil {
 		return worker.Listener(), nil
 	}
-	return net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	host := c.Host
+	if in, ok := strings.CutPrefix(host, "["); ok { // IPv6, as in URLs
+		host = strings.TrimSuffix(in, "]")
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(c.Port)))
 }
 
 // config returns what the flags say of the server.
 func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	version, _ := programVersion()
 	config := serve.Config{
-		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin, AllowPublic: c.Public, MaxPerKey: c.MaxPerKey,
+		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin,
+		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, AllowPublic: c.Public, MaxPerKey: c.MaxPerKey,
 		MaxConns: c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody

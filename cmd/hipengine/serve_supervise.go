@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/hipengine/hipengine/internal/supervise"
 	"github.com/hipengine/hipengine/serve"
 )
@@ -45,10 +47,12 @@ func (c *serveCmd) supervise(ctx context.Context, config serve.Config, std stdio
 		return err
 	}
 	config = config.WithDefaults()
+	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping, std.err) })
 	return supervise.Run(ctx, supervise.Config{
 		Listener: serve.LimitConns(l, config.MaxConns), Args: os.Args[1:], Device: c.Device,
 		HeaderTimeout: config.HeaderTimeout, IdleTimeout: config.IdleTimeout, ReadTimeout: config.ReadTimeout, WriteTimeout: config.WriteTimeout,
 		MaxHeaderBytes: serve.MaxHeaderBytes,
+		Ready:          func() { notify(daemon.SdNotifyReady, std.err) },
 		Say:            func(text string) { fmt.Fprintf(std.err, "hipengine: %s\n", text) },
 	})
 }

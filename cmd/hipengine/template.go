@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,7 +29,10 @@ type templateInput struct {
 }
 
 // Run executes the command.
-func (c *templateCmd) Run(std stdio) error {
+func (c *templateCmd) Run(ctx context.Context, std stdio) error {
+	if err := c.fetch(ctx, std.err, c.Source); err != nil {
+		return err
+	}
 	src, err := c.source()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,9 +21,12 @@ type tokenizeCmd struct {
 }
 
 // Run executes the command.
-func (c *tokenizeCmd) Run(std stdio) error {
+func (c *tokenizeCmd) Run(ctx context.Context, std stdio) error {
 	if c.JSON && c.Text != nil {
 		return usageError{errors.New("--json reads standard input: leave TEXT out")}
+	}
+	if err := c.fetch(ctx, std.err, c.Model); err != nil {
+		return err
 	}
 	f, err := hipengine.OpenText(c.Model, c.options())
 	if err != nil {

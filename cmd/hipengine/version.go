@@ -9,6 +9,9 @@ import (
 	"github.com/hipengine/hipengine"
 )
 
+// Set by the linker in packages. Without them, the build information says what it knows.
+var version, commit string
+
 // versionCmd shows what is built in.
 type versionCmd struct{}
 
@@ -24,15 +27,19 @@ func (versionCmd) Run(std stdio) error {
 }
 
 // programVersion returns the version and the commit that the program was built from, as far as the build says.
-func programVersion() (version, commit string) {
+func programVersion() (string, string) {
+	if version != "" {
+		return version, commit
+	}
 	b, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "(unknown)", ""
 	}
+	revision := ""
 	for _, s := range b.Settings {
 		if s.Key == "vcs.revision" {
-			commit = s.Value
+			revision = s.Value
 		}
 	}
-	return b.Main.Version, commit
+	return b.Main.Version, revision
 }

@@ -107,7 +107,8 @@ func TestTap(t *testing.T) {
 				}
 				d := r.Results[0].Detail
 				t.Log(d)
-				where := regexp.MustCompile("first node to depart, in " + want.step + ", is \\d+: " + regexp.QuoteMeta(want.op) + `.* at \w+/\w+\.go:\d+, `)
+				where := regexp.MustCompile("first node to depart, in " + want.step + ", is \\d+: " +
+					regexp.QuoteMeta(want.op) + `.* at \w+/\w+\.go:\d+, `)
 				if !where.MatchString(d) {
 					t.Errorf("the detail lacks %v", where)
 				}
@@ -129,7 +130,8 @@ func TestHonest(t *testing.T) {
 		checks = []string{"^(Ops|Quant|Graph)/|^Model/(gemma3|gptoss|qwen35)/(prefill|kv-)"}
 	}
 	for seed, match := range checks {
-		r, err := conformance.Run(t.Context(), dev, conformance.Options{Seed: uint64(seed), Match: regexp.MustCompile(match)})
+		r, err := conformance.Run(t.Context(), dev,
+			conformance.Options{Seed: uint64(seed), Match: regexp.MustCompile(match)})
 		if err != nil {
 			t.Fatal(err)
 		}

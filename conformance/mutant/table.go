@@ -12,27 +12,36 @@ import (
 func All() []Mutant {
 	return []Mutant{
 		// Positions.
-		{"rope_interleaved", "interleaved pairs where the model wants NeoX", "Ops/rope/", attrs(func(a *ops.RoPEAttrs) { a.Pairing = ops.Interleaved })},
-		{"rope_no_mscale", "YaRN's factor on cosine and sine left out", "Ops/rope/", attrs(func(a *ops.RoPEAttrs) { a.MScale = 1 })},
+		{"rope_interleaved", "interleaved pairs where the model wants NeoX", "Ops/rope/",
+			attrs(func(a *ops.RoPEAttrs) { a.Pairing = ops.Interleaved })},
+		{"rope_no_mscale", "YaRN's factor on cosine and sine left out", "Ops/rope/",
+			attrs(func(a *ops.RoPEAttrs) { a.MScale = 1 })},
 
 		// Attention and its cache.
-		{"mask_off_by_one", "a query does not see its own position", "Ops/attention/", kernel(ops.AttentionOp, attentionShifted(-1))},
-		{"window_off_by_one", "the window holds one key too many", "Ops/attention/", attrs(func(a *ops.AttentionAttrs) {
-			if a.Window > 0 {
-				a.Window++
-			}
-		})},
+		{"mask_off_by_one", "a query does not see its own position", "Ops/attention/",
+			kernel(ops.AttentionOp, attentionShifted(-1))},
+		{"window_off_by_one", "the window holds one key too many", "Ops/attention/",
+			attrs(func(a *ops.AttentionAttrs) {
+				if a.Window > 0 {
+					a.Window++
+				}
+			})},
 		{"no_softcap", "scores not capped", "Ops/attention/", attrs(func(a *ops.AttentionAttrs) { a.Softcap = 0 })},
-		{"no_sinks", "attention sinks left out of the softmax", "Ops/attention/", onOp(ops.AttentionOp, func(n *ops.Node) ops.Value {
-			n.In = n.In[:6]
-			return ops.Value{}
-		})},
-		{"stale_kv_row", "the last token of a step not stored", "Ops/kv_append/", kernel(ops.KVAppendOp, kvAppend(false, func(t, tokens int, seq int32) bool {
-			return seq < 0 || t == tokens-1
-		}))},
-		{"page_table_ignored", "pages taken in order instead of from the page table", "Ops/kv_append/", kernel(ops.KVAppendOp, kvAppend(true, padding))},
-		{"padding_stored", "padding tokens written to the first page", "Ops/kv_append/", kernel(ops.KVAppendOp, kvAppend(false, func(int, int, int32) bool { return false }))},
-		{"attention_before_append", "a dependency lost: the step's keys are stored after attention has run", "Model/qwen35/", defect{node: readOldCache, order: appendLast}},
+		{"no_sinks", "attention sinks left out of the softmax", "Ops/attention/",
+			onOp(ops.AttentionOp, func(n *ops.Node) ops.Value {
+				n.In = n.In[:6]
+				return ops.Value{}
+			})},
+		{"stale_kv_row", "the last token of a step not stored", "Ops/kv_append/",
+			kernel(ops.KVAppendOp, kvAppend(false, func(t, tokens int, seq int32) bool {
+				return seq < 0 || t == tokens-1
+			}))},
+		{"page_table_ignored", "pages taken in order instead of from the page table", "Ops/kv_append/",
+			kernel(ops.KVAppendOp, kvAppend(true, padding))},
+		{"padding_stored", "padding tokens written to the first page", "Ops/kv_append/",
+			kernel(ops.KVAppendOp, kvAppend(false, func(int, int, int32) bool { return false }))},
+		{"attention_before_append", "a dependency lost: the step's keys are stored after attention has run",
+			"Model/qwen35/", defect{node: readOldCache, order: appendLast}},
 
 		// Norms and elementwise ops.
 		{"rms_norm_no_eps", "eps left out of the norm", "Ops/rms_norm/", onOp(ops.RMSNormOp, noEps)},
@@ -46,47 +55,60 @@ func All() []Mutant {
 		})},
 		{"fused_residual_dropped", "the end of a block without the residual stream", "Ops/mul_mat_add_rms_norm/",
 			kernel(ops.MulMatAddRMSNormOp, mulMatRMSNorm)},
-		{"gate_and_up_swapped", "the activation applied to the wrong half", "Ops/swiglu/", onOp(ops.SwiGLUOp, swapTwo)},
+		{"gate_and_up_swapped", "the activation applied to the wrong half", "Ops/swiglu/",
+			onOp(ops.SwiGLUOp, swapTwo)},
 
 		// Weights.
-		{"last_block_ignored", "a sum stops at the last whole tile", "Ops/mul_mat", kernel(ops.MulMatOp, mulMatWholeTiles)},
+		{"last_block_ignored", "a sum stops at the last whole tile", "Ops/mul_mat",
+			kernel(ops.MulMatOp, mulMatWholeTiles)},
 		{"f16_accumulator", "products summed in binary16", "Ops/mul_mat", kernel(ops.MulMatOp, mulMatHalf)},
-		{"nibbles_swapped", "high and low nibbles of a block exchanged", "Quant/Q4_0/", weights("Q4_0", func(block, _ []byte) {
-			for i, b := range block[2:] {
-				block[2+i] = b>>4 | b<<4
-			}
-		})},
-		{"neighbour_scale", "blocks take the scale of the next", "Quant/Q8_0/", weights("Q8_0", func(block, next []byte) { copy(block[:2], next) })},
-		{"min_dropped", "the minimum of a K type left out", "Quant/Q4_K/", weights("Q4_K", func(block, _ []byte) { clear(block[2:4]) })},
-		{"high_bits_lost", "the fifth bits of the codes not read", "Quant/Q5_0/", weights("Q5_0", func(block, _ []byte) { clear(block[2:6]) })},
-		{"nan_swallowed", "a NaN scale taken for zero, so that a broken file computes", "Quant/Q6_K/", weights("Q6_K", func(block, _ []byte) {
-			if d := binary.LittleEndian.Uint16(block[208:]); d&0x7C00 == 0x7C00 && d&0x3FF != 0 {
-				clear(block[208:])
-			}
-		})},
-		{"subnormals_flushed", "subnormal scales taken for zero", "Quant/Q8_0/", weights("Q8_0", func(block, _ []byte) {
-			if binary.LittleEndian.Uint16(block)&0x7C00 == 0 {
-				clear(block[:2])
-			}
-		})},
+		{"nibbles_swapped", "high and low nibbles of a block exchanged", "Quant/Q4_0/",
+			weights("Q4_0", func(block, _ []byte) {
+				for i, b := range block[2:] {
+					block[2+i] = b>>4 | b<<4
+				}
+			})},
+		{"neighbour_scale", "blocks take the scale of the next", "Quant/Q8_0/",
+			weights("Q8_0", func(block, next []byte) { copy(block[:2], next) })},
+		{"min_dropped", "the minimum of a K type left out", "Quant/Q4_K/",
+			weights("Q4_K", func(block, _ []byte) { clear(block[2:4]) })},
+		{"high_bits_lost", "the fifth bits of the codes not read", "Quant/Q5_0/",
+			weights("Q5_0", func(block, _ []byte) { clear(block[2:6]) })},
+		{"nan_swallowed", "a NaN scale taken for zero, so that a broken file computes", "Quant/Q6_K/",
+			weights("Q6_K", func(block, _ []byte) {
+				if d := binary.LittleEndian.Uint16(block[208:]); d&0x7C00 == 0x7C00 && d&0x3FF != 0 {
+					clear(block[208:])
+				}
+			})},
+		{"subnormals_flushed", "subnormal scales taken for zero", "Quant/Q8_0/",
+			weights("Q8_0", func(block, _ []byte) {
+				if binary.LittleEndian.Uint16(block)&0x7C00 == 0 {
+					clear(block[:2])
+				}
+			})},
 
 		// Recurrent layers.
-		{"wrong_key_head", "value heads served by the key heads of the other layout", "Ops/gated_delta_net/", attrs(func(a *ops.GatedDeltaNetAttrs) { a.Tiled = !a.Tiled })},
-		{"conv_state_not_shifted", "the convolution's window not stored", "Ops/causal_conv/", kernel(ops.CausalConvOp, convKeepsState)},
+		{"wrong_key_head", "value heads served by the key heads of the other layout", "Ops/gated_delta_net/",
+			attrs(func(a *ops.GatedDeltaNetAttrs) { a.Tiled = !a.Tiled })},
+		{"conv_state_not_shifted", "the convolution's window not stored", "Ops/causal_conv/",
+			kernel(ops.CausalConvOp, convKeepsState)},
 
 		// Experts.
 		{"tie_order", "the higher id wins among equal experts", "Ops/route/", kernel(ops.RouteOp, routeHighestID)},
-		{"weights_not_normalized", "the weights of the chosen experts not divided by their sum", "Ops/route/", attrs(func(a *ops.RouteAttrs) { a.Norm = false })},
+		{"weights_not_normalized", "the weights of the chosen experts not divided by their sum", "Ops/route/",
+			attrs(func(a *ops.RouteAttrs) { a.Norm = false })},
 
 		// Sampling.
 		{"top_k_order", "the higher id wins among equal logits", "Ops/top_k/ties", kernel(ops.TopKOp, topKHighestID)},
 
 		// Streams and memory.
 		{"racy", "the last bit depends on the order of arrival", "Stream/silu/", kernel(ops.SiLUOp, racy())},
-		{"stale_output", "an output that is added to, not overwritten", "Memory/weighted_sum/", kernel(ops.WeightedSumOp, sumsIntoOutput)},
+		{"stale_output", "an output that is added to, not overwritten", "Memory/weighted_sum/",
+			kernel(ops.WeightedSumOp, sumsIntoOutput)},
 		{"copy_whole_words", "a copy ends at the last whole word", "Stream/copy", defect{copied: wholeWords}},
 		{"zero_whole_words", "clearing ends at the last whole word", "Stream/zero", defect{cleared: wholeWords}},
-		{"late_downloads", "downloads read when the queue is empty, not in their turn", "Stream/queued", defect{late: true}},
+		{"late_downloads", "downloads read when the queue is empty, not in their turn", "Stream/queued",
+			defect{late: true}},
 		{"overrun", "one element written behind a state", "Memory/", defect{after: overrun}},
 	}
 }

@@ -75,7 +75,8 @@ func readHeader(r io.Reader, sum hash.Hash) (h header, err error) {
 	at := len(magic)
 	at += copy(h.identity[:], b[at:])
 	at += copy(h.space[:], b[at:])
-	tokens, floor, state := binary.LittleEndian.Uint32(b[at:]), binary.LittleEndian.Uint32(b[at+4:]), binary.LittleEndian.Uint64(b[at+8:])
+	tokens, floor, state := binary.LittleEndian.Uint32(b[at:]), binary.LittleEndian.Uint32(b[at+4:]),
+		binary.LittleEndian.Uint64(b[at+8:])
 	if tokens == 0 || tokens > maxTokens || floor == 0 || floor > tokens || state > math.MaxInt64/2 {
 		return h, fmt.Errorf("%w: a state of %d tokens, from %d on, in %d bytes", errDamaged, tokens, floor, state)
 	}

@@ -67,9 +67,9 @@ const (
 // queued is how many states may wait to be written: they are in memory meanwhile. More are not kept.
 const queued = 4
 
-// Open opens the folder of an identity below dir, which it makes if need be, for files of budget bytes in all. What is no
-// whole state of this identity is removed; warn is told, one sentence at a time, and must be safe to be called from any
-// goroutine. The error wraps ErrInUse if another process has the folder. The caller closes the store.
+// Open opens the folder of an identity below dir, which it makes if need be, for files of budget bytes in all. What
+// is no whole state of this identity is removed; warn is told, one sentence at a time, and must be safe to be called
+// from any goroutine. The error wraps ErrInUse if another process has the folder. The caller closes the store.
 func Open(dir, identity string, budget int64, warn func(message string)) (_ *Store, err error) {
 	s := &Store{identity: sha256.Sum256([]byte(identity)), warn: warn, queue: make(chan write, queued)}
 	s.dir = filepath.Join(dir, hex.EncodeToString(s.identity[:8]))
@@ -172,8 +172,8 @@ func spaceOf(space string) [sha256.Size]byte {
 	return sha256.Sum256([]byte("hipengine space\x00" + space))
 }
 
-// Find returns how many of the first ids need not be read with the best state that is kept; 0 without one. Like Load it may
-// be overtaken by writes that make room.
+// Find returns how many of the first ids need not be read with the best state that is kept; 0 without one. Like Load
+// it may be overtaken by writes that make room.
 func (s *Store) Find(space string, ids []int32) int {
 	key := spaceOf(space)
 	s.mu.Lock()
@@ -182,9 +182,9 @@ func (s *Store) Find(space string, ids []int32) int {
 	return n
 }
 
-// Load reads the state of which the largest number n of first ids need not be read: read gets its bytes and how many of
-// its own ids led to it, and must read all of them. What read made is to be used only if Load then returns n > 0: the
-// checksum is known at the end. It blocks. A damaged file is removed, and 0 returned.
+// Load reads the state of which the largest number n of first ids need not be read: read gets its bytes and how many
+// of its own ids led to it, and must read all of them. What read made is to be used only if Load then returns n > 0:
+// the checksum is known at the end. It blocks. A damaged file is removed, and 0 returned.
 func (s *Store) Load(space string, ids []int32, read func(r io.Reader, bytes int64) error) (n int) {
 	key := spaceOf(space)
 	s.mu.Lock()
@@ -255,9 +255,9 @@ func (s *Store) load(path string, space [sha256.Size]byte, read func(r io.Reader
 	return nil
 }
 
-// Keep writes a state to a file soon: of all ids, from which it can be cut back to floor of them. It does not block; the
-// state must not change any more, and is in memory until it is written. It is not kept if too many wait. Close must
-// not have been called.
+// Keep writes a state to a file soon: of all ids, from which it can be cut back to floor of them. It does not block;
+// the state must not change any more, and is in memory until it is written. It is not kept if too many wait. Close
+// must not have been called.
 func (s *Store) Keep(space string, ids []int32, floor int, state State) {
 	select {
 	case s.queue <- s.entry(space, ids, floor, state):
@@ -274,7 +274,8 @@ func (s *Store) KeepWait(ctx context.Context, space string, ids []int32, floor i
 }
 
 func (s *Store) entry(space string, ids []int32, floor int, state State) write {
-	return write{header{identity: s.identity, space: spaceOf(space), ids: ids, floor: floor, state: state.Bytes()}, state}
+	return write{header{identity: s.identity, space: spaceOf(space), ids: ids, floor: floor, state: state.Bytes()},
+		state}
 }
 
 // Covers reports whether a file has the state, or one that can be cut back to it.

@@ -152,8 +152,8 @@ func TestBudget(t *testing.T) {
 	s.Close()
 }
 
-// TestDamage changes, cuts and extends files in many places. No damaged state is ever returned, the file is gone with a
-// warning, and the store goes on.
+// TestDamage changes, cuts and extends files in many places. No damaged state is ever returned, the file is gone with
+// a warning, and the store goes on.
 func TestDamage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(18, 5))
 	want := make([]byte, 3000)
@@ -228,7 +228,8 @@ func TestForeign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, body := range map[string][]byte{"x.state": theirs, "y.tmp": []byte("half"), "notes.txt": []byte("mine")} {
+	for name, body := range map[string][]byte{"x.state": theirs, "y.tmp": []byte("half"),
+		"notes.txt": []byte("mine")} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), body, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +242,8 @@ func TestForeign(t *testing.T) {
 	if said := w.take(); len(said) != 1 || !strings.Contains(said[0], "another model") {
 		t.Errorf("warnings %q", said)
 	}
-	if left := files(t, dir); len(left) != 2 || !slices.Contains(left, from) || !slices.Contains(left, filepath.Join(b.dir, "notes.txt")) {
+	if left := files(t, dir); len(left) != 2 || !slices.Contains(left, from) ||
+		!slices.Contains(left, filepath.Join(b.dir, "notes.txt")) {
 		t.Errorf("%q are left", left)
 	}
 }

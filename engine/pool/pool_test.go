@@ -135,21 +135,23 @@ func (p *Pool[M]) state(id string) State {
 // TestLeastRecentlyUsedGoes has room for two models of three.
 func TestLeastRecentlyUsedGoes(t *testing.T) {
 	m := &machine{size: 20}
-	in(t, Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), m.spec("b", 10), m.spec("c", 10)}}, func(t *testing.T, p *Pool[*fake]) {
-		for _, id := range []string{"a", "b", "a", "c", "a", "b"} {
-			use(t, p, id, time.Second)
-		}
-		if got, want := m.history(), "[+a +b -b +c -c +b]"; got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-		s := p.List()[0]
-		if s.State != Loaded || s.Bytes != 10 || s.Loads != 1 || s.Limits.Context != 77 || s.LoadTime < time.Second {
-			t.Errorf("%+v", s)
-		}
-		if b := p.List()[1]; b.Loads != 2 || b.Unloads[ForRoom] != 1 || b.Stats.Steps != 2 {
-			t.Errorf("%+v", b)
-		}
-	})
+	in(t, Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), m.spec("b", 10), m.spec("c", 10)}},
+		func(t *testing.T, p *Pool[*fake]) {
+			for _, id := range []string{"a", "b", "a", "c", "a", "b"} {
+				use(t, p, id, time.Second)
+			}
+			if got, want := m.history(), "[+a +b -b +c -c +b]"; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+			s := p.List()[0]
+			if s.State != Loaded || s.Bytes != 10 || s.Loads != 1 || s.Limits.Context != 77 ||
+				s.LoadTime < time.Second {
+				t.Errorf("%+v", s)
+			}
+			if b := p.List()[1]; b.Loads != 2 || b.Unloads[ForRoom] != 1 || b.Stats.Steps != 2 {
+				t.Errorf("%+v", b)
+			}
+		})
 }
 
 // TestTakeTurns lets clients of two models, of which one fits, ask without a pause. All are served, in turns, and no
@@ -181,12 +183,14 @@ func TestNothingGoesInVain(t *testing.T) {
 	m := &machine{size: 20}
 	pinned := m.spec("pinned", 5)
 	pinned.Pinned = true
-	in(t, Config[*fake]{Specs: []Spec[*fake]{pinned, m.spec("a", 10), m.spec("huge", 30), m.spec("large", 16), m.spec("fits", 15)}}, func(t *testing.T, p *Pool[*fake]) {
+	in(t, Config[*fake]{Specs: []Spec[*fake]{pinned, m.spec("a", 10), m.spec("huge", 30), m.spec("large", 16),
+		m.spec("fits", 15)}}, func(t *testing.T, p *Pool[*fake]) {
 		use(t, p, "pinned", 0)
 		use(t, p, "a", 0)
 		for _, id := range []string{"huge", "large"} {
 			var e *LoadError
-			if _, err := p.Acquire(t.Context(), id); !errors.As(err, &e) || !errors.Is(err, errLack) || !e.NoRoom || e.ID != id {
+			if _, err := p.Acquire(t.Context(), id); !errors.As(err, &e) || !errors.Is(err, errLack) || !e.NoRoom ||
+				e.ID != id {
 				t.Errorf("%s: %v", id, err)
 			}
 		}
@@ -239,9 +243,11 @@ func TestFailedLoad(t *testing.T) {
 		}
 		return good(ctx, room)
 	}
-	panics := Spec[*fake]{ID: "panics", Load: func(context.Context, Room) (*fake, error) { panic("index out of range") }}
+	panics := Spec[*fake]{ID: "panics",
+		Load: func(context.Context, Room) (*fake, error) { panic("index out of range") }}
 	var events []Event
-	c := Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), bad, panics}, Observe: func(e Event) { events = append(events, e) }}
+	c := Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), bad, panics},
+		Observe: func(e Event) { events = append(events, e) }}
 	in(t, c, func(t *testing.T, p *Pool[*fake]) {
 		use(t, p, "a", 0)
 		var wg sync.WaitGroup
@@ -269,41 +275,43 @@ func TestFailedLoad(t *testing.T) {
 	})
 }
 
-// TestWaiting bounds the queue, and lets those in it give up: a model that nobody waits for any more is not loaded, and
-// what was to make room for it stays.
+// TestWaiting bounds the queue, and lets those in it give up: a model that nobody waits for any more is not loaded,
+// and what was to make room for it stays.
 func TestWaiting(t *testing.T) {
 	m := &machine{size: 10}
-	in(t, Config[*fake]{MaxWaiting: 3, Specs: []Spec[*fake]{m.spec("a", 10), m.spec("b", 10), m.spec("c", 10)}}, func(t *testing.T, p *Pool[*fake]) {
-		go use(t, p, "a", time.Minute)
-		time.Sleep(2 * time.Second)
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("the deadline"))
-		defer cancel()
-		var wg sync.WaitGroup
-		for _, id := range []string{"b", "b", "c"} {
-			wg.Go(func() {
-				if _, err := p.Acquire(ctx, id); err == nil || err.Error() != "the deadline" {
-					t.Errorf("%s: %v", id, err)
-				}
-			})
-			synctest.Wait() // so that they come in this order
-		}
-		if got := []State{p.state("a"), p.state("b"), p.state("c")}; !slices.Equal(got, []State{Loaded, Loading, Waiting}) {
-			t.Errorf("states %v", got)
-		}
-		if _, err := p.Acquire(t.Context(), "a"); !errors.Is(err, ErrQueueFull) {
-			t.Errorf("the fourth, which waits for a model that is to go: %v", err)
-		}
-		wg.Wait()
-		synctest.Wait()
-		use(t, p, "a", 0) // beside the first use: it stayed
-		if got := m.history(); got != "[+a]" || p.state("b") != Unloaded || p.state("c") != Unloaded {
-			t.Errorf("%s, b is %v, c is %v", got, p.state("b"), p.state("c"))
-		}
-		if _, err := p.Acquire(ctx, "a"); err == nil || err.Error() != "the deadline" {
-			t.Errorf("after the deadline: %v", err)
-		}
-		time.Sleep(time.Minute)
-	})
+	in(t, Config[*fake]{MaxWaiting: 3, Specs: []Spec[*fake]{m.spec("a", 10), m.spec("b", 10), m.spec("c", 10)}},
+		func(t *testing.T, p *Pool[*fake]) {
+			go use(t, p, "a", time.Minute)
+			time.Sleep(2 * time.Second)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("the deadline"))
+			defer cancel()
+			var wg sync.WaitGroup
+			for _, id := range []string{"b", "b", "c"} {
+				wg.Go(func() {
+					if _, err := p.Acquire(ctx, id); err == nil || err.Error() != "the deadline" {
+						t.Errorf("%s: %v", id, err)
+					}
+				})
+				synctest.Wait() // so that they come in this order
+			}
+			if got := []State{p.state("a"), p.state("b"), p.state("c")}; !slices.Equal(got,
+				[]State{Loaded, Loading, Waiting}) {
+				t.Errorf("states %v", got)
+			}
+			if _, err := p.Acquire(t.Context(), "a"); !errors.Is(err, ErrQueueFull) {
+				t.Errorf("the fourth, which waits for a model that is to go: %v", err)
+			}
+			wg.Wait()
+			synctest.Wait()
+			use(t, p, "a", 0) // beside the first use: it stayed
+			if got := m.history(); got != "[+a]" || p.state("b") != Unloaded || p.state("c") != Unloaded {
+				t.Errorf("%s, b is %v, c is %v", got, p.state("b"), p.state("c"))
+			}
+			if _, err := p.Acquire(ctx, "a"); err == nil || err.Error() != "the deadline" {
+				t.Errorf("after the deadline: %v", err)
+			}
+			time.Sleep(time.Minute)
+		})
 }
 
 // TestIdle unloads what nobody uses, counted from the last use, but nothing that is pinned.
@@ -311,28 +319,29 @@ func TestIdle(t *testing.T) {
 	m := &machine{size: 30}
 	pinned := m.spec("pinned", 10)
 	pinned.Pinned = true
-	in(t, Config[*fake]{Idle: 10 * time.Second, Specs: []Spec[*fake]{m.spec("a", 10), pinned, m.spec("b", 10)}}, func(t *testing.T, p *Pool[*fake]) {
-		use(t, p, "a", 20*time.Second)
-		use(t, p, "pinned", 0)
-		time.Sleep(5 * time.Second)
-		use(t, p, "a", 0)
-		time.Sleep(6 * time.Second)
-		if err := p.Load(t.Context(), "b"); err != nil {
-			t.Error(err)
-		}
-		if got := m.history(); got != "[+a +pinned +b]" {
-			t.Errorf("too early: %s", got)
-		}
-		time.Sleep(5 * time.Second)
-		if got := m.history(); got != "[-a]" {
-			t.Errorf("after 10 s: %s", got)
-		}
-		time.Sleep(time.Hour)
-		if got := m.history(); got != "[-b]" || p.state("pinned") != Loaded || p.List()[0].Unloads[Idle] != 1 {
-			t.Errorf("after an hour: %s %+v", got, p.List())
-		}
-		use(t, p, "a", 0)
-	})
+	in(t, Config[*fake]{Idle: 10 * time.Second, Specs: []Spec[*fake]{m.spec("a", 10), pinned, m.spec("b", 10)}},
+		func(t *testing.T, p *Pool[*fake]) {
+			use(t, p, "a", 20*time.Second)
+			use(t, p, "pinned", 0)
+			time.Sleep(5 * time.Second)
+			use(t, p, "a", 0)
+			time.Sleep(6 * time.Second)
+			if err := p.Load(t.Context(), "b"); err != nil {
+				t.Error(err)
+			}
+			if got := m.history(); got != "[+a +pinned +b]" {
+				t.Errorf("too early: %s", got)
+			}
+			time.Sleep(5 * time.Second)
+			if got := m.history(); got != "[-a]" {
+				t.Errorf("after 10 s: %s", got)
+			}
+			time.Sleep(time.Hour)
+			if got := m.history(); got != "[-b]" || p.state("pinned") != Loaded || p.List()[0].Unloads[Idle] != 1 {
+				t.Errorf("after an hour: %s %+v", got, p.List())
+			}
+			use(t, p, "a", 0)
+		})
 }
 
 // TestUnload waits for those that use the model; those that come meanwhile get it anew.
@@ -367,7 +376,8 @@ func TestUnload(t *testing.T) {
 func TestFound(t *testing.T) {
 	m := &machine{size: 30}
 	found := []Spec[*fake]{m.spec("z", 5), m.spec("y", 5), m.spec("a", 1)}
-	c := Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10)}, Found: func() []Spec[*fake] { return slices.Clone(found) }}
+	c := Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10)},
+		Found: func() []Spec[*fake] { return slices.Clone(found) }}
 	in(t, c, func(t *testing.T, p *Pool[*fake]) {
 		ids := func() (s []string) {
 			for _, x := range p.List() {
@@ -398,28 +408,29 @@ func TestClose(t *testing.T) {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	}}
-	in(t, Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), stuck, m.spec("b", 10)}}, func(t *testing.T, p *Pool[*fake]) {
-		use(t, p, "a", 0)
-		var wg sync.WaitGroup
-		for _, id := range []string{"stuck", "b"} {
-			wg.Go(func() {
-				if _, err := p.Acquire(t.Context(), id); !errors.Is(err, ErrClosed) {
-					t.Errorf("%s: %v", id, err)
-				}
-			})
-			synctest.Wait() // so that they come in this order
-		}
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-		wg.Wait()
-		if got := m.history(); got != "[+a -a]" {
-			t.Errorf("%s", got)
-		}
-		if _, err := p.Acquire(t.Context(), "a"); !errors.Is(err, ErrClosed) {
-			t.Errorf("after Close: %v", err)
-		}
-	})
+	in(t, Config[*fake]{Specs: []Spec[*fake]{m.spec("a", 10), stuck, m.spec("b", 10)}},
+		func(t *testing.T, p *Pool[*fake]) {
+			use(t, p, "a", 0)
+			var wg sync.WaitGroup
+			for _, id := range []string{"stuck", "b"} {
+				wg.Go(func() {
+					if _, err := p.Acquire(t.Context(), id); !errors.Is(err, ErrClosed) {
+						t.Errorf("%s: %v", id, err)
+					}
+				})
+				synctest.Wait() // so that they come in this order
+			}
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			if got := m.history(); got != "[+a -a]" {
+				t.Errorf("%s", got)
+			}
+			if _, err := p.Acquire(t.Context(), "a"); !errors.Is(err, ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		})
 }
 
 // TestRandomUse lets many clients of models of several sizes come, give up, load and unload, and counts what is left.
@@ -473,7 +484,8 @@ func TestRandomUse(t *testing.T) {
 		}
 		p.mu.Lock()
 		if p.waiting != 0 || len(p.wanted) != 0 || held > m.size || served.Load() < 500 || late.Load() == 0 {
-			t.Errorf("%d wait, %d are wanted, %d bytes held; %d served, %d late", p.waiting, len(p.wanted), held, served.Load(), late.Load())
+			t.Errorf("%d wait, %d are wanted, %d bytes held; %d served, %d late", p.waiting, len(p.wanted), held,
+				served.Load(), late.Load())
 		}
 		for _, e := range p.entries {
 			if e.retired != 0 || len(e.retires) != 0 {
@@ -491,8 +503,9 @@ func TestRandomUse(t *testing.T) {
 func TestNewErrors(t *testing.T) {
 	m := &machine{}
 	for name, c := range map[string]Config[*fake]{
-		"no id": {Specs: []Spec[*fake]{m.spec("", 1)}}, "two of one id": {Specs: []Spec[*fake]{m.spec("a", 1), m.spec("a", 2)}},
-		"no load": {Specs: []Spec[*fake]{{ID: "a"}}}, "idle": {Idle: -1}, "waiting": {MaxWaiting: -1},
+		"no id":         {Specs: []Spec[*fake]{m.spec("", 1)}},
+		"two of one id": {Specs: []Spec[*fake]{m.spec("a", 1), m.spec("a", 2)}},
+		"no load":       {Specs: []Spec[*fake]{{ID: "a"}}}, "idle": {Idle: -1}, "waiting": {MaxWaiting: -1},
 	} {
 		if _, err := New(c); err == nil {
 			t.Errorf("%s: no error", name)

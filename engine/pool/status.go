@@ -88,7 +88,8 @@ type Status struct {
 	LoadTime time.Duration
 }
 
-// List returns the models that are offered: those of Config.Specs in their order, then the others in that of their ids.
+// List returns the models that are offered: those of Config.Specs in their order, then the others in that of their
+// ids.
 func (p *Pool[M]) List() []Status {
 	var found []Spec[M]
 	if p.c.Found != nil {

@@ -5,8 +5,8 @@ import "container/list"
 // Entry is a state that a Cache holds.
 type Entry[S any] struct {
 	State S
-	// Len is how many tokens led to the state, and Floor the smallest number of them to which the state can be cut back,
-	// at least 1. A state that cannot be cut, such as that of a recurrent model, has Floor == Len.
+	// Len is how many tokens led to the state, and Floor the smallest number of them to which the state can be cut
+	// back, at least 1. A state that cannot be cut, such as that of a recurrent model, has Floor == Len.
 	Len, Floor int
 
 	bytes int64
@@ -45,8 +45,8 @@ func (c *Cache[S]) Find(space string, ids []int32) (best *Entry[S], n, known int
 		return nil, 0, 0
 	}
 	at, known := root.walk(ids)
-	// All entries under the node where the ids leave the tree share their known first ones; those that are only under its
-	// parent share less, and so on upwards.
+	// All entries under the node where the ids leave the tree share their known first ones; those that are only under
+	// its parent share less, and so on upwards.
 	var below *node[S]
 	for depth := known; at != nil && best == nil; at, below = at.parent, at {
 		if below != nil {
@@ -65,8 +65,8 @@ func (c *Cache[S]) Find(space string, ids []int32) (best *Entry[S], n, known int
 	return best, n, known
 }
 
-// Covers reports whether an entry of the same or more tokens can be cut back to wherever one of ids with the given floor
-// could, so that adding that would be of no use. The entry counts as used.
+// Covers reports whether an entry of the same or more tokens can be cut back to wherever one of ids with the given
+// floor could, so that adding that would be of no use. The entry counts as used.
 func (c *Cache[S]) Covers(space string, ids []int32, floor int) bool {
 	root := c.roots[space]
 	if root == nil {
@@ -97,8 +97,8 @@ func (c *Cache[S]) Use(e *Entry[S]) {
 }
 
 // Add puts in the state that ids led to, of which there is at least one, and drops what it makes useless: entries of a
-// part of ids that cannot be cut back further. To keep the budget it drops the oldest entries. It returns false, and the
-// state stays the caller's, if that alone exceeds the budget.
+// part of ids that cannot be cut back further. To keep the budget it drops the oldest entries. It returns false, and
+// the state stays the caller's, if that alone exceeds the budget.
 func (c *Cache[S]) Add(space string, ids []int32, floor int, bytes int64, state S) bool {
 	if bytes > c.budget || len(ids) == 0 {
 		return false

@@ -105,8 +105,8 @@ func (c *Cache[S]) check(t *testing.T) {
 	}
 }
 
-// TestAgainstList takes 10,000 random steps in the cache and in a list, and expects the same answers and the same states
-// alive.
+// TestAgainstList takes 10,000 random steps in the cache and in a list, and expects the same answers and the same
+// states alive.
 func TestAgainstList(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 18))
 	alive := map[int]bool{}
@@ -145,7 +145,8 @@ func TestAgainstList(t *testing.T) {
 			e, n, known := c.Find(space, ids)
 			state, wantN, wantKnown := p.find(space, ids)
 			if n != wantN || known != wantKnown || (e == nil) != (n == 0) || e != nil && e.State != state {
-				t.Fatalf("step %d: Find %v in %q: %+v of %d known %d, want state %d of %d known %d", i, ids, space, e, n, known, state, wantN, wantKnown)
+				t.Fatalf("step %d: Find %v in %q: %+v of %d known %d, want state %d of %d known %d", i, ids, space, e,
+					n, known, state, wantN, wantKnown)
 			}
 			if e != nil {
 				hits++
@@ -172,7 +173,8 @@ func TestAgainstList(t *testing.T) {
 		}
 		c.check(t)
 		if len(alive) != len(p.entries) || c.Bytes() != p.bytes() {
-			t.Fatalf("step %d: %d states alive in %d bytes, want %d in %d", i, len(alive), c.Bytes(), len(p.entries), p.bytes())
+			t.Fatalf("step %d: %d states alive in %d bytes, want %d in %d", i, len(alive), c.Bytes(), len(p.entries),
+				p.bytes())
 		}
 		for _, e := range p.entries {
 			if !alive[e.state] {

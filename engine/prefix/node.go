@@ -25,8 +25,8 @@ func common(a, b []int32) int {
 	return n
 }
 
-// walk follows ids from a root as far as the tree knows them. It returns how far that is, and the node at or next below
-// that point.
+// walk follows ids from a root as far as the tree knows them. It returns how far that is, and the node at or next
+// below that point.
 func (n *node[S]) walk(ids []int32) (at *node[S], known int) {
 	at = n
 	for known < len(ids) {
@@ -47,7 +47,8 @@ func (n *node[S]) walk(ids []int32) (at *node[S], known int) {
 func (n *node[S]) insert(ids []int32) *node[S] {
 	at, known := n.walk(ids)
 	if known < at.depth { // within the edge to at
-		mid := &node[S]{parent: at.parent, edge: at.edge[:known-at.parent.depth], depth: known, next: map[int32]*node[S]{}}
+		mid := &node[S]{parent: at.parent, edge: at.edge[:known-at.parent.depth], depth: known,
+			next: map[int32]*node[S]{}}
 		at.parent.next[mid.edge[0]] = mid
 		at.edge, at.parent = at.edge[len(mid.edge):], mid
 		mid.next[at.edge[0]] = at

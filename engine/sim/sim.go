@@ -1,5 +1,5 @@
-// Package sim replays traces of requests against a policy, with a model of what steps cost in place of a device: who waits
-// how long, without waiting.
+// Package sim replays traces of requests against a policy, with a model of what steps cost in place of a device: who
+// waits how long, without waiting.
 package sim
 
 import (
@@ -47,8 +47,8 @@ type sequence struct {
 	last          time.Duration // when its last token came
 }
 
-// Run replays a trace, whose requests are in the order of their arrival. The error says what is wrong with a decision of
-// the policy.
+// Run replays a trace, whose requests are in the order of their arrival. The error says what is wrong with a decision
+// of the policy.
 func Run(p engine.Policy, l runner.Limits, c Cost, trace []Request) (Report, error) {
 	var r Report
 	var now time.Duration
@@ -58,7 +58,8 @@ func Run(p engine.Policy, l runner.Limits, c Cost, trace []Request) (Report, err
 			now = max(now, trace[next].At)
 		}
 		for ; next < len(trace) && trace[next].At <= now; next++ {
-			waiting = append(waiting, &sequence{Request: trace[next], pending: trace[next].Prompt, left: trace[next].Answer})
+			waiting = append(waiting,
+				&sequence{Request: trace[next], pending: trace[next].Prompt, left: trace[next].Answer})
 		}
 		gone := func(s *sequence) bool { return s.Cancel > 0 && now >= s.At+s.Cancel }
 		before := len(running) + len(waiting)
@@ -130,7 +131,8 @@ func Percentile(times []time.Duration, share float64) time.Duration {
 // String is a table of percentiles.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d done, %d cancelled, %d steps in %v, idle for %d steps at most\n", r.Done, r.Ended, r.Steps, r.End.Round(time.Millisecond), r.MaxIdle)
+	fmt.Fprintf(&b, "%d done, %d cancelled, %d steps in %v, idle for %d steps at most\n", r.Done, r.Ended, r.Steps,
+		r.End.Round(time.Millisecond), r.MaxIdle)
 	fmt.Fprintf(&b, "%-22s %10s %10s %10s %10s\n", "", "p50", "p90", "p99", "max")
 	for _, row := range []struct {
 		name  string

@@ -28,8 +28,8 @@ func trace(rng *rand.Rand, n int, apart time.Duration) (all []Request) {
 
 var cost = Cost{Step: 10 * time.Millisecond, Token: 100 * time.Microsecond}
 
-// TestNoRequestStarves replays random traces, overload among them, and demands that each request that is not cancelled is
-// answered, and that no sequence with a slot is passed over for longer than the policy promises.
+// TestNoRequestStarves replays random traces, overload among them, and demands that each request that is not
+// cancelled is answered, and that no sequence with a slot is passed over for longer than the policy promises.
 func TestNoRequestStarves(t *testing.T) {
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 18))
@@ -50,8 +50,8 @@ func TestNoRequestStarves(t *testing.T) {
 		if most := (l.Seqs + budget - 1) / budget; r.MaxIdle > most {
 			t.Errorf("seed %d: idle for %d steps, at most %d are promised", seed, r.MaxIdle, most)
 		}
-		// Work that is there is done: the time is that of all tokens, of steps that are full or serve all, and of waiting
-		// for arrivals.
+		// Work that is there is done: the time is that of all tokens, of steps that are full or serve all, and of
+		// waiting for arrivals.
 		tokens := 0
 		for _, q := range requests {
 			tokens += q.Prompt + q.Answer
@@ -63,15 +63,16 @@ func TestNoRequestStarves(t *testing.T) {
 	}
 }
 
-// TestShortRequestsBesideALongOne bounds what a prompt of 20,000 tokens costs others: the policy lets their prompts pass
-// and bounds the time between their tokens by that of a step.
+// TestShortRequestsBesideALongOne bounds what a prompt of 20,000 tokens costs others: the policy lets their prompts
+// pass and bounds the time between their tokens by that of a step.
 func TestShortRequestsBesideALongOne(t *testing.T) {
 	requests := []Request{{Prompt: 20_000, Answer: 10}}
 	for i := range 50 {
 		requests = append(requests, Request{At: time.Duration(i) * 40 * time.Millisecond, Prompt: 20, Answer: 20})
 	}
 	slices.SortStableFunc(requests, func(a, b Request) int { return int(a.At - b.At) })
-	r, err := Run(engine.Fair{StepTokens: 128}, runner.Limits{Vocab: 1, Context: 1 << 20, Seqs: 64, Batch: 512}, cost, requests)
+	r, err := Run(engine.Fair{StepTokens: 128}, runner.Limits{Vocab: 1, Context: 1 << 20, Seqs: 64, Batch: 512}, cost,
+		requests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +91,10 @@ func TestShortRequestsBesideALongOne(t *testing.T) {
 
 // TestBadPolicy reports decisions that break the rules.
 func TestBadPolicy(t *testing.T) {
-	for name, p := range map[string]engine.Policy{"nothing": decide{0, nil}, "too much": decide{1, []int{99}}, "too many": decide{2, []int{1, 1}}} {
-		_, err := Run(p, runner.Limits{Vocab: 1, Context: 10, Seqs: 1, Batch: 8}, cost, []Request{{Prompt: 3, Answer: 1}})
+	for name, p := range map[string]engine.Policy{"nothing": decide{0, nil}, "too much": decide{1, []int{99}},
+		"too many": decide{2, []int{1, 1}}} {
+		_, err := Run(p, runner.Limits{Vocab: 1, Context: 10, Seqs: 1, Batch: 8}, cost,
+			[]Request{{Prompt: 3, Answer: 1}})
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}

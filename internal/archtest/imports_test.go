@@ -66,6 +66,7 @@ var rules = []rule{
 	{"models", []string{"ops", "tensor", "gguf", "engine/kv"}, "a model does not know the device"},
 	{"models/arch", []string{"models/nn", "models", "ops", "tensor", "gguf", "engine/kv"}, "an architecture is made of shared blocks"},
 	{"models/hf", []string{"models", "ops", "tensor", "gguf", "text/tokenizer", "engine/sample", "internal/strictjson"}, "a folder holds weights, a tokenizer and sampling defaults"},
+	{"models/hub", []string{"gguf"}, "what fetches files knows their names alone"},
 	{"models/synth", []string{"models", "ops", "tensor", "gguf", "text/tokenizer"}, "synthetic models come with a tokenizer"},
 	{"models/eval", []string{"models", "ops", "tensor", "gguf", "engine/runner", "internal/logits"}, "judges run models"},
 	{"text", []string{"gguf"}, "text needs no compute"},
@@ -86,6 +87,7 @@ var rules = []rule{
 		"ops", "ops_ref", "models", "gguf", "tensor", "engine/kv", "engine/runner", "internal/logits", "internal/tiny",
 	}, "a third party must not need HIP"},
 	{"internal/ember", []string{"gguf"}, "the built-in model is a file like any other"},
+	{"internal/hubtest", nil, "a hub serves files, whatever they are"},
 	{"internal/fake", []string{"engine"}, "what the server needs of an engine"},
 	{"internal/tiny", []string{"gguf", "models", "tensor"}, "tiny models are metadata and random weights"},
 	{"internal/testfiles", []string{"internal/safetensors"}, "fixtures are files, whoever reads them"},
@@ -98,7 +100,7 @@ var rules = []rule{
 	{"internal/testsum", nil, "it reads what go test prints"},
 	{"internal/archtest", nil, "tests of the module's shape"},
 	{"internal/roofline", []string{"engine/kv", "engine/runner", "gguf", "models", "ops", "ops_hip", "tensor"}, "bounds of shipped kernels and of models"},
-	{"cmd", []string{library, "serve", "conformance", "engine/bench", "engine/pool", "gguf", "internal/roofline", "internal/supervise", "models/convert", "models/eval", "models/synth", "text/chat"},
+	{"cmd", []string{library, "serve", "conformance", "engine/bench", "engine/pool", "gguf", "internal/roofline", "internal/supervise", "models/convert", "models/eval", "models/hub", "models/synth", "text/chat"},
 		"commands are flags and printing: runner, tokenizer and devices are the library's"},
 }
 
@@ -115,6 +117,7 @@ var thirdParty = map[string][]string{
 	"github.com/klauspost/cpuid/v2":   {"ops_ref/internal/simd"},
 	"github.com/pkg/profile":          {"cmd"},
 	"github.com/alecthomas/kong":      {"cmd"},
+	"github.com/coreos/go-systemd":    {"cmd"},           // how a service says that it is ready
 	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
 	"github.com/pelletier/go-toml/v2": {"cmd"},
 	"go.opentelemetry.io":             {"serve/tracing"},

@@ -22,7 +22,8 @@ type Descriptor struct {
 func parseDescriptor(b []byte) Descriptor {
 	le := binary.LittleEndian
 	return Descriptor{LDS: le.Uint32(b), Private: le.Uint32(b[4:]), KernargSize: le.Uint32(b[8:]),
-		EntryOffset: int64(le.Uint64(b[16:])), Rsrc3: le.Uint32(b[44:]), Rsrc1: le.Uint32(b[48:]), Rsrc2: le.Uint32(b[52:]),
+		EntryOffset: int64(le.Uint64(b[16:])), Rsrc3: le.Uint32(b[44:]), Rsrc1: le.Uint32(b[48:]),
+		Rsrc2:      le.Uint32(b[52:]),
 		Properties: le.Uint16(b[56:]), KernargPreload: le.Uint16(b[58:])}
 }
 

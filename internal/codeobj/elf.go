@@ -184,7 +184,8 @@ func (o *Object) kernels(f *elf.File, meta *Metadata) error {
 		if !ok {
 			return fmt.Errorf("codeobj: kernel %q: no metadata", name)
 		}
-		if s.Size != descriptorSize || s.Value > uint64(len(o.Image)) || uint64(len(o.Image))-s.Value < descriptorSize {
+		if s.Size != descriptorSize || s.Value > uint64(len(o.Image)) ||
+			uint64(len(o.Image))-s.Value < descriptorSize {
 			return fmt.Errorf("codeobj: kernel %q: descriptor %#x+%#x is not %d bytes of the image",
 				name, s.Value, s.Size, descriptorSize)
 		}

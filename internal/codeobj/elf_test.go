@@ -49,8 +49,10 @@ func TestParse(t *testing.T) {
 			k.Scratch != 0 || k.VGPRSpills != 0 || k.SGPRSpills != 0 || k.MaxThreads != 256 {
 			t.Errorf("%s: %+v", target, k)
 		}
-		if d.FloatMode() != 0xf0 || d.Properties&PropKernargPtr == 0 || d.Properties&PropWave32 == 0 || k.CodeEnd <= k.Entry {
-			t.Errorf("%s: mode %#x, properties %#x, code %#x to %#x", target, d.FloatMode(), d.Properties, k.Entry, k.CodeEnd)
+		if d.FloatMode() != 0xf0 || d.Properties&PropKernargPtr == 0 || d.Properties&PropWave32 == 0 ||
+			k.CodeEnd <= k.Entry {
+			t.Errorf("%s: mode %#x, properties %#x, code %#x to %#x", target, d.FloatMode(), d.Properties, k.Entry,
+				k.CodeEnd)
 		}
 	}
 	o, err := Parse(read(t, "gfx1100", "misc"))
@@ -80,15 +82,16 @@ func TestParseRejects(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":            {nil, "EOF"},
-		"not ELF":          {[]byte(strings.Repeat("x", 200)), "magic"},
-		"other machine":    {edit(func(b []byte) { b[18] = 62 }), "AMDGPU"},
-		"unknown target":   {edit(func(b []byte) { b[48] = 1 }), "target"},
-		"other target":     {edit(func(b []byte) { b[48] = 0x4e }), "metadata is for"},
-		"truncated":        {good[:600], ""},
-		"huge segment":     {edit(func(b []byte) { binary.LittleEndian.PutUint64(b[64+56+40:], 1<<40) }), "limit"},
-		"no metadata note": {edit(func(b []byte) { copy(b[bytes.Index(b, []byte("AMDGPU\x00")):], "NOTGPU") }), "note"},
-		"broken metadata":  {edit(func(b []byte) { b[bytes.Index(b, []byte("AMDGPU\x00"))+8] = 0xc1 }), "msgpack"},
+		"empty":          {nil, "EOF"},
+		"not ELF":        {[]byte(strings.Repeat("x", 200)), "magic"},
+		"other machine":  {edit(func(b []byte) { b[18] = 62 }), "AMDGPU"},
+		"unknown target": {edit(func(b []byte) { b[48] = 1 }), "target"},
+		"other target":   {edit(func(b []byte) { b[48] = 0x4e }), "metadata is for"},
+		"truncated":      {good[:600], ""},
+		"huge segment":   {edit(func(b []byte) { binary.LittleEndian.PutUint64(b[64+56+40:], 1<<40) }), "limit"},
+		"no metadata note": {edit(func(b []byte) { copy(b[bytes.Index(b, []byte("AMDGPU\x00")):], "NOTGPU") }),
+			"note"},
+		"broken metadata": {edit(func(b []byte) { b[bytes.Index(b, []byte("AMDGPU\x00"))+8] = 0xc1 }), "msgpack"},
 	}
 	for name, c := range tests {
 		if _, err := Parse(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -131,7 +134,8 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, k := range o.Kernels {
 			if k.Entry >= uint64(len(o.Image)) || k.CodeEnd > uint64(len(o.Image)) {
-				t.Errorf("kernel %q: code %#x to %#x outside an image of %d bytes", k.Name, k.Entry, k.CodeEnd, len(o.Image))
+				t.Errorf("kernel %q: code %#x to %#x outside an image of %d bytes", k.Name, k.Entry, k.CodeEnd,
+					len(o.Image))
 			}
 		}
 	})

@@ -116,7 +116,8 @@ func kernelOf(fields map[string]any) (Kernel, error) {
 		return k, fmt.Errorf("codeobj: kernel %q: %w", k.Name, n.err)
 	}
 	if k.KernargSize > maxKernarg {
-		return k, fmt.Errorf("codeobj: kernel %q: %d bytes of arguments, at most %d", k.Name, k.KernargSize, maxKernarg)
+		return k, fmt.Errorf("codeobj: kernel %q: %d bytes of arguments, at most %d", k.Name, k.KernargSize,
+			maxKernarg)
 	}
 	args, _ := fields[".args"].([]any)
 	for i, v := range args {

@@ -26,8 +26,9 @@ const (
 // Runner computes logits from a hash of the tokens of a sequence, so that chunks, batches and slots cannot change
 // them. The fields are set before use, and Fail and Gate may be nil.
 type Runner struct {
-	Lim   runner.Limits                  // zero fields get defaults
-	Reply string                         // what every sequence says, followed by EOG; empty lets the hash speak, without end
+	Lim runner.Limits // zero fields get defaults
+	// what every sequence says, followed by EOG; empty lets the hash speak, without end
+	Reply string
 	Delay time.Duration                  // of each step
 	Fail  func(work []runner.Work) error // called at each step
 	Gate  chan struct{}                  // each step takes a value

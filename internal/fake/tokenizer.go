@@ -24,6 +24,36 @@ func (t Tokenizer) EncodePrompt(text string) ([]int32, error) {
 	return append([]int32{BOS}, t.Encode(strings.TrimPrefix(text, "<bos>"))...), nil
 }
 
+// EncodeText returns the bytes of text, in which "<bos>" and "<eog>" stand for the tokens with parseSpecial, behind BOS
+// with addSpecial.
+func (t Tokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error) {
+	var ids []int32
+	if addSpecial {
+		ids = append(ids, BOS)
+	}
+	for text != "" {
+		before, marker := text, int32(-1)
+		if parseSpecial {
+			for m, id := range map[string]int32{"<bos>": BOS, "<eog>": EOG} {
+				if b, _, ok := strings.Cut(text, m); ok && (marker < 0 || len(b) < len(before)) {
+					before, marker = b, id
+				}
+			}
+		}
+		ids, text = append(ids, t.Encode(before)...), text[len(before):]
+		if marker >= 0 {
+			ids, text = append(ids, marker), text[len("<bos>"):]
+		}
+	}
+	return ids, nil
+}
+
+// BOSText returns the text of BOS.
+func (Tokenizer) BOSText() string { return "<bos>" }
+
+// EOSText returns the text of EOG.
+func (Tokenizer) EOSText() string { return "<eog>" }
+
 // Decode returns the text of ids; special tokens have one if special is set.
 func (Tokenizer) Decode(ids []int32, special bool) string {
 	var b []byte
@@ -38,6 +68,11 @@ func (Tokenizer) Decode(ids []int32, special bool) string {
 		}
 	}
 	return string(b)
+}
+
+// Piece returns the bytes of an id.
+func (t Tokenizer) Piece(id int32, special bool) []byte {
+	return []byte(t.Decode([]int32{id}, special))
 }
 
 // NewStream returns a decoder that holds back incomplete characters.

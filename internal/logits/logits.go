@@ -36,8 +36,8 @@ func KL(want, got []float32) float64 {
 	return KLNormalized(want, got, LogSumExp(want), LogSumExp(got))
 }
 
-// KLNormalized is KL for rows whose LogSumExp is known. It sums p·(e^δ-1-δ) with δ = log q - log p, whose terms are never
-// negative and cannot cancel: divergences far below the rounding of 1 stay exact.
+// KLNormalized is KL for rows whose LogSumExp is known. It sums p·(e^δ-1-δ) with δ = log q - log p, whose terms are
+// never negative and cannot cancel: divergences far below the rounding of 1 stay exact.
 func KLNormalized(want, got []float32, lseWant, lseGot float64) float64 {
 	var kl float64
 	for i, w := range want {

@@ -22,7 +22,8 @@ func TestArgmax(t *testing.T) {
 		x    []float32
 		want int32
 	}{
-		{[]float32{5}, 0}, {[]float32{1, 3, 2}, 1}, {[]float32{1, 3, 3}, 1}, {[]float32{-inf32, -inf32}, 0}, {[]float32{1, nan32, 2}, 2},
+		{[]float32{5}, 0}, {[]float32{1, 3, 2}, 1}, {[]float32{1, 3, 3}, 1}, {[]float32{-inf32, -inf32}, 0},
+		{[]float32{1, nan32, 2}, 2},
 	} {
 		if got := logits.Argmax(c.x); got != c.want {
 			t.Errorf("%v: %d, want %d", c.x, got, c.want)
@@ -35,8 +36,10 @@ func TestLogSumExp(t *testing.T) {
 		x    []float32
 		want float64
 	}{
-		{[]float32{7}, 7}, {[]float32{0, 0}, math.Ln2}, {[]float32{1000, 1000}, 1000 + math.Ln2}, {[]float32{-3e38, 3e38}, float64(float32(3e38))},
-		{[]float32{0, -inf32}, 0}, {[]float32{0, nan32}, nan}, {[]float32{nan32, 0}, nan}, {[]float32{-inf32, -inf32}, nan}, {[]float32{inf32, 0}, nan},
+		{[]float32{7}, 7}, {[]float32{0, 0}, math.Ln2}, {[]float32{1000, 1000}, 1000 + math.Ln2},
+		{[]float32{-3e38, 3e38}, float64(float32(3e38))},
+		{[]float32{0, -inf32}, 0}, {[]float32{0, nan32}, nan}, {[]float32{nan32, 0}, nan},
+		{[]float32{-inf32, -inf32}, nan}, {[]float32{inf32, 0}, nan},
 	} {
 		if got := logits.LogSumExp(c.x); !near(got, c.want, 1e-12) {
 			t.Errorf("%v: %v, want %v", c.x, got, c.want)
@@ -53,8 +56,10 @@ func TestKL(t *testing.T) {
 	}{
 		{"equal", []float32{1, 2, 3}, []float32{1, 2, 3}, 0, 0},
 		{"shifted", []float32{1, 2, 3}, []float32{11, 12, 13}, 0, 1e-15},
-		{"known", []float32{ln(0.5), ln(0.5)}, []float32{ln(0.75), ln(0.25)}, 0.5*math.Log(0.5/0.75) + 0.5*math.Log(0.5/0.25), 1e-7},
-		{"tiny", []float32{0, 0}, []float32{0x1p-20, 0}, 0x1p-40 / 8, 0x1p-60}, // δ²/8 to first order, far below the rounding of 1
+		{"known", []float32{ln(0.5), ln(0.5)}, []float32{ln(0.75), ln(0.25)},
+			0.5*math.Log(0.5/0.75) + 0.5*math.Log(0.5/0.25), 1e-7},
+		// δ²/8 to first order, far below the rounding of 1
+		{"tiny", []float32{0, 0}, []float32{0x1p-20, 0}, 0x1p-40 / 8, 0x1p-60},
 		{"impossible both", []float32{0, -inf32}, []float32{0, -inf32}, 0, 0},
 		{"NaN in got", []float32{0, 0}, []float32{0, nan32}, nan, 0},
 		{"NaN where impossible", []float32{0, -inf32}, []float32{0, nan32}, nan, 0},
@@ -75,7 +80,8 @@ func TestRelativeRMS(t *testing.T) {
 		want, got []float32
 		rms       float64
 	}{
-		{[]float32{3, 4}, []float32{3, 4}, 0}, {[]float32{3, 4}, []float32{3, 9}, 1}, {[]float32{1}, []float32{1, 1}, inf},
+		{[]float32{3, 4}, []float32{3, 4}, 0}, {[]float32{3, 4}, []float32{3, 9}, 1},
+		{[]float32{1}, []float32{1, 1}, inf},
 		{[]float32{0}, []float32{1}, inf}, {[]float32{1}, []float32{nan32}, nan}, {[]float32{0}, []float32{0}, nan},
 	} {
 		if got := logits.RelativeRMS(c.want, c.got); !near(got, c.rms, 1e-12) {

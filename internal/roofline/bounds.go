@@ -65,8 +65,8 @@ func (c *coster) node(p plan, ls []opship.Planned) ([]limits.Work, error) {
 	return ws, nil
 }
 
-// cost is what the launches of a kernel, or all of a plan, need at least, in seconds, one after the other as a stream runs
-// them.
+// cost is what the launches of a kernel, or all of a plan, need at least, in seconds, one after the other as a stream
+// runs them.
 type cost struct {
 	launches   int
 	least      float64 // where matrix and vector instructions overlap if the GPU may do that
@@ -141,7 +141,8 @@ func (t planCost) write(w io.Writer, g limits.GPU, name string, s step, each boo
 		apart = fmt.Sprintf(", %.1f if matrix and vector instructions share the unit", rate(t.all.apart))
 	}
 	fmt.Fprintf(w, "%s\tbound/%s\t%s\t≤ %.1f token/s (%.1f with achievable memory%s)\t%.3f ms: launches %.3f ms, %s\t[%s]\n",
-		g.Name, name, s.name, rate(t.all.least), rate(t.all.achievable), apart, 1e3*(t.all.least+launch), 1e3*launch, t.all.list(), limits.Label)
+		g.Name, name, s.name, rate(t.all.least), rate(t.all.achievable), apart, 1e3*(t.all.least+launch), 1e3*launch,
+		t.all.list(), limits.Label)
 	if !each {
 		return
 	}
@@ -150,6 +151,7 @@ func (t planCost) write(w io.Writer, g limits.GPU, name string, s step, each boo
 	})
 	for _, symbol := range symbols {
 		c := t.symbols[symbol]
-		fmt.Fprintf(w, "%s\tbound/%s\t%s\t%d x %s\t%.3f ms: %s\t[%s]\n", g.Name, name, s.name, c.launches, symbol, 1e3*c.least, c.list(), limits.Label)
+		fmt.Fprintf(w, "%s\tbound/%s\t%s\t%d x %s\t%.3f ms: %s\t[%s]\n", g.Name, name, s.name, c.launches, symbol,
+			1e3*c.least, c.list(), limits.Label)
 	}
 }

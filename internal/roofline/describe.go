@@ -17,5 +17,6 @@ func describe(w limits.Work, g limits.GPU) string {
 		issue += fmt.Sprintf(", %.0f %% of vector clocks in wmma", 100*w.MatrixShare(g))
 	}
 	return fmt.Sprintf("memory %.2f µs (achievable %.2f)\t%s\tl0 %.2f µs\tlds %.2f µs\tlatency %.2f µs (%.1f trips a wave, %.4g waves a SIMD)\t%s binds",
-		1e6*b.Memory, 1e6*b.Memory/g.Efficiency, issue, 1e6*b.L0, 1e6*b.LDS, 1e6*b.Latency, w.Trips/max(1, w.Waves), w.Block.SIMDWaves(g.Target), b.Binding())
+		1e6*b.Memory, 1e6*b.Memory/g.Efficiency, issue, 1e6*b.L0, 1e6*b.LDS, 1e6*b.Latency, w.Trips/max(1, w.Waves),
+		w.Block.SIMDWaves(g.Target), b.Binding())
 }

@@ -30,8 +30,8 @@ func (s recordingStream) Upload(dst tensor.Tensor, src []byte) error {
 	return nil
 }
 
-// index returns the index data of s for m, padded as devices with buckets want it, and its sizes: sequences one after the
-// other, each of pages of its own.
+// index returns the index data of s for m, padded as devices with buckets want it, and its sizes: sequences one after
+// the other, each of pages of its own.
 func (s step) index(m models.Model) (models.Sizes, map[string][]byte, error) {
 	var x models.Index
 	windows := m.State().Windows()
@@ -57,8 +57,9 @@ func (s step) index(m models.Model) (models.Sizes, map[string][]byte, error) {
 	return x.Sizes(), got, x.Upload(recordingStream{recorder: got}, recordedPlan{recorder: got})
 }
 
-// stepContents returns what launches find in values of integers: index data, and for choices of experts different ones for each
-// token, drawn at random. Everything else may be zeros: no kernel looks at it to decide what to execute.
+// stepContents returns what launches find in values of integers: index data, and for choices of experts different
+// ones for each token, drawn at random. Everything else may be zeros: no kernel looks at it to decide what to
+// execute.
 func stepContents(index map[string][]byte, experts int) func(ops.Value) []byte {
 	return func(v ops.Value) []byte {
 		n := v.Node()

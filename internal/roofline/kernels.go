@@ -24,8 +24,8 @@ type Options struct {
 	Kernels bool           // list the kernels of each plan
 }
 
-// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet. Every line says that it is
-// no measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
+// Write executes kernels on emulators and prints what the counts mean for the GPUs of the sheet. Every line says that
+// it is no measurement, since lines are quoted alone. A target that is not in the sheet gives a *[TargetError].
 func Write(ctx context.Context, out io.Writer, o Options) error {
 	gpus, match := limits.GPUs, o.Match
 	if match == nil {
@@ -46,7 +46,8 @@ func Write(ctx context.Context, out io.Writer, o Options) error {
 	}
 	for _, g := range gpus {
 		fmt.Fprintf(out, "%s (%s): %d CUs at %.4g GHz, %g GB/s (%.0f %% achievable), %.4g TFLOP/s f16, %g µs a launch, loads %g ns from memory and %g from caches; %s [%s]\n",
-			g.Name, g.Target, g.CUs, g.GHz, g.GBps, 100*g.Efficiency, g.Flops()/1e12, g.LaunchMicro, g.MissNs, g.HitNs, g.Source, limits.Label)
+			g.Name, g.Target, g.CUs, g.GHz, g.GBps, 100*g.Efficiency, g.Flops()/1e12, g.LaunchMicro, g.MissNs, g.HitNs,
+			g.Source, limits.Label)
 		if err := kernelLimits(ctx, out, g, match); err != nil {
 			return err
 		}
@@ -77,11 +78,13 @@ func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regex
 	if err != nil {
 		return err
 	}
-	runs = slices.DeleteFunc(runs, func(r execution) bool { return !slices.ContainsFunc(r.symbols, match.MatchString) })
+	runs = slices.DeleteFunc(runs,
+		func(r execution) bool { return !slices.ContainsFunc(r.symbols, match.MatchString) })
 	listed := map[string]bool{}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	err = execute(ctx, g, runs, func(one execution, counted map[string]limits.Work) {
-		main := slices.MaxFunc(slices.Sorted(maps.Keys(counted)), func(a, b string) int { return int(counted[a].Vector - counted[b].Vector) })
+		main := slices.MaxFunc(slices.Sorted(maps.Keys(counted)),
+			func(a, b string) int { return int(counted[a].Vector - counted[b].Vector) })
 		for _, symbol := range one.symbols {
 			c := counted[symbol]
 			if symbol != main && listed[symbol] || !match.MatchString(symbol) {
@@ -96,7 +99,8 @@ func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regex
 	}
 	for _, symbol := range missing {
 		if match.MatchString(symbol) {
-			fmt.Fprintf(w, "%s\t%s\tnot executed: no size of a model and no conformance case launches it\t[%s]\n", g.Name, symbol, limits.Label)
+			fmt.Fprintf(w, "%s\t%s\tnot executed: no size of a model and no conformance case launches it\t[%s]\n",
+				g.Name, symbol, limits.Label)
 		}
 	}
 	return w.Flush()
@@ -130,7 +134,8 @@ func planRuns(g limits.GPU) (runs []execution, missing []string, err error) {
 		}
 		for _, c := range cs {
 			switch {
-			case p.kernel == c.Kernel, p.kernel == "" && slices.ContainsFunc(c.Symbols, func(s string) bool { return left[s] }):
+			case p.kernel == c.Kernel, p.kernel == "" &&
+				slices.ContainsFunc(c.Symbols, func(s string) bool { return left[s] }):
 				p := p
 				p.kernel = c.Kernel
 				runs = append(runs, execution{p, c.Symbols})
@@ -177,7 +182,8 @@ func (p probe) node() (*ops.Node, error) {
 		t := tensor.Tensor{Name: fmt.Sprint("in", i), DType: a.DType, Shape: a.Shape}
 		switch a.Leaf {
 		case ops.Weight:
-			t.Layout = opship.LayoutOf(ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape, Ops: []*ops.Def{p.op}})
+			t.Layout = opship.LayoutOf(ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape,
+				Ops: []*ops.Def{p.op}})
 			in = append(in, g.Weight(t))
 		case ops.State:
 			in = append(in, g.State(t))

@@ -56,14 +56,16 @@ func TestLimitsCounts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
 	}
-	small := regexp.MustCompile(`^(mul_mat_q8_0_dot1|mul_mat_q4_k_mma|rms_norm_f32_block|attention_q8_0_plain|gated_delta_net_f32_serial128)$`)
+	small := regexp.MustCompile(
+		`^(mul_mat_q8_0_dot1|mul_mat_q4_k_mma|rms_norm_f32_block|attention_q8_0_plain|gated_delta_net_f32_serial128)$`)
 	for _, g := range limits.GPUs[1:] {
 		runs, _, err := planRuns(g)
 		if err != nil {
 			t.Fatal(err)
 		}
 		seen := map[string]bool{}
-		runs = slices.DeleteFunc(runs, func(r execution) bool { return !slices.ContainsFunc(r.symbols, small.MatchString) })
+		runs = slices.DeleteFunc(runs,
+			func(r execution) bool { return !slices.ContainsFunc(r.symbols, small.MatchString) })
 		err = execute(t.Context(), g, runs, func(r execution, counted map[string]limits.Work) {
 			n, err := r.node()
 			if err != nil {
@@ -81,7 +83,8 @@ func TestLimitsCounts(t *testing.T) {
 				}
 			}
 			c := counted[r.symbols[len(r.symbols)-1]]
-			if c.Loaded == 0 || c.Trips == 0 || c.Fresh > c.Trips || c.LongestTrips > c.Trips || c.Block.VGPRs == 0 || c.Block.Threads == 0 {
+			if c.Loaded == 0 || c.Trips == 0 || c.Fresh > c.Trips || c.LongestTrips > c.Trips || c.Block.VGPRs == 0 ||
+				c.Block.Threads == 0 {
 				t.Errorf("%s: %v: %+v in blocks of %+v", g.Target, r.probe, c.Counts, c.Block)
 			}
 			switch {
@@ -92,7 +95,8 @@ func TestLimitsCounts(t *testing.T) {
 				}
 			case r.op == ops.MulMatOp && c.WMMA > 0:
 				if need := float64(prefillTokens * prefillRows * prefillCols / (16 * 16 * 16)); c.WMMA != need {
-					t.Errorf("%s: %v took %g matrix instructions, the product needs %g", g.Target, r.probe, c.WMMA, need)
+					t.Errorf("%s: %v took %g matrix instructions, the product needs %g", g.Target, r.probe, c.WMMA,
+						need)
 				}
 				if c.LDS == 0 || c.LDSLoad == 0 || c.LDSStored == 0 {
 					t.Errorf("%s: %v without LDS: %+v", g.Target, r.probe, c)
@@ -100,7 +104,8 @@ func TestLimitsCounts(t *testing.T) {
 			case r.op == ops.MulMatOp:
 				w := r.Args[1].Shape
 				if c.Bytes < float64(w.Elems())*34/32 || c.Bytes > 1.02*float64(w.Elems())*34/32 {
-					t.Errorf("%s: %v moved %g bytes, want those of the weights and little else", g.Target, r.probe, c.Bytes)
+					t.Errorf("%s: %v moved %g bytes, want those of the weights and little else", g.Target, r.probe,
+						c.Bytes)
 				}
 			}
 		})
@@ -157,8 +162,9 @@ func TestModelsAreThoseOfSynth(t *testing.T) {
 				got.Params += share * float64(x.Shape.Elems())
 			}
 		}
-		for what, v := range map[string][2]float64{"bytes of the file": {m.File, got.File}, "bytes of a token": {m.PerToken, got.PerToken},
-			"weights": {m.Params, got.Params}, "weights of the output": {m.Head, got.Head}} {
+		for what, v := range map[string][2]float64{"bytes of the file": {m.File, got.File},
+			"bytes of a token": {m.PerToken, got.PerToken},
+			"weights":          {m.Params, got.Params}, "weights of the output": {m.Head, got.Head}} {
 			if math.Abs(v[0]-v[1]) > 1e-3*v[1] {
 				t.Errorf("%s: %s are %g, the tensors have %g", name, what, v[0], v[1])
 			}

@@ -22,7 +22,8 @@ func modelLimits(out io.Writer, g limits.GPU, match *regexp.Regexp) error {
 		fmt.Fprintf(w, "%s\tmodel/%s\t%.2f GB/token", g.Name, m.Name, m.TokenBytes(0)/1e9)
 		for _, n := range contexts {
 			if m.Fits(g, n) {
-				fmt.Fprintf(w, "\tdecode at %d ≤ %.1f token/s (%.1f achievable)", n, m.Decode(g, n), g.Efficiency*m.Decode(g, n))
+				fmt.Fprintf(w, "\tdecode at %d ≤ %.1f token/s (%.1f achievable)", n, m.Decode(g, n),
+					g.Efficiency*m.Decode(g, n))
 			} else {
 				fmt.Fprintf(w, "\tdecode at %d does not fit", n)
 			}

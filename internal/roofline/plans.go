@@ -41,7 +41,8 @@ const (
 	kinds
 )
 
-var kindNames = [kinds]string{"products", "conversions", "norm/rope/append/attention", "delta net and convolution", "other glue"}
+var kindNames = [kinds]string{"products", "conversions", "norm/rope/append/attention", "delta net and convolution",
+	"other glue"}
 
 // kindOf returns what a launch is for. Kernels that products need beside, such as the sort of experts, are glue.
 func kindOf(l opship.Planned) kind {
@@ -134,8 +135,8 @@ func planSteps() []step {
 	return append(steps, prefillStep(planPrompt))
 }
 
-// planLimits prints the launches and the traffic of whole steps of models of real shape on g, "plan/NAME STEP", and what the
-// kernels bound them to, "bound/NAME STEP". Kernels are listed one by one if each is true.
+// planLimits prints the launches and the traffic of whole steps of models of real shape on g, "plan/NAME STEP", and
+// what the kernels bound them to, "bound/NAME STEP". Kernels are listed one by one if each is true.
 func planLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.Regexp, each bool) (err error) {
 	dev, err := opship.OpenCounting(g.Target, "", g.CUs)
 	if err != nil {
@@ -144,9 +145,11 @@ func planLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	for _, name := range synth.Names() {
 		wanted := func(s step) (counts, bounds bool) {
-			return s.seqs == 1 && match.MatchString("plan/"+name+" "+s.name), match.MatchString("bound/" + name + " " + s.name)
+			return s.seqs == 1 && match.MatchString("plan/"+name+" "+s.name),
+				match.MatchString("bound/" + name + " " + s.name)
 		}
-		if !slices.ContainsFunc(planSteps(), func(s step) bool { counts, bounds := wanted(s); return counts || bounds }) {
+		if !slices.ContainsFunc(planSteps(),
+			func(s step) bool { counts, bounds := wanted(s); return counts || bounds }) {
 			continue
 		}
 		m, err := declared(name)
@@ -168,7 +171,8 @@ func planLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regexp.
 }
 
 // limits prints the lines of one model.
-func (m declaredModel) limits(ctx context.Context, out io.Writer, c *coster, wanted func(step) (counts, bounds bool), each bool) error {
+func (m declaredModel) limits(ctx context.Context, out io.Writer, c *coster, wanted func(step) (counts, bounds bool),
+	each bool) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, s := range planSteps() {
 		counts, bounds := wanted(s)
@@ -201,14 +205,16 @@ func (p plan) write(w io.Writer, g limits.GPU, name string, each bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s\tplan/%s\t%s\tglue %.2f MB/token\t%s\t[%s]\n", g.Name, name, p.name, sum.glue.megabytes(p.tokens), sum.list(p.tokens), limits.Label)
+	fmt.Fprintf(w, "%s\tplan/%s\t%s\tglue %.2f MB/token\t%s\t[%s]\n", g.Name, name, p.name,
+		sum.glue.megabytes(p.tokens), sum.list(p.tokens), limits.Label)
 	if !each {
 		return nil
 	}
 	for _, symbol := range slices.Sorted(maps.Keys(sum.symbols)) {
 		one := sum.symbols[symbol]
 		fmt.Fprintf(w, "%s\tplan/%s\t%s\t%d x %s\t%s, %.3f MB/token\t[%s]\n",
-			g.Name, name, p.name, one.launches, symbol, kindNames[sum.kindOf[symbol]], one.megabytes(p.tokens), limits.Label)
+			g.Name, name, p.name, one.launches, symbol, kindNames[sum.kindOf[symbol]], one.megabytes(p.tokens),
+			limits.Label)
 	}
 	return nil
 }

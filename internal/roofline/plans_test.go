@@ -36,14 +36,16 @@ func planOf(t *testing.T, name string, s step) plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := runner.Launches(dev, m, m.src, runner.Options{Context: sizes.Pages * runner.PageSize, KVType: tensor.F16}, sizes)
+	names, err := runner.Launches(dev, m, m.src,
+		runner.Options{Context: sizes.Pages * runner.PageSize, KVType: tensor.F16}, sizes)
 	if err != nil || len(names) != len(p.launches) {
 		t.Errorf("%s: the plan has %d launches, a runner starts %d, %v", name, len(p.launches), len(names), err)
 	}
 	return p
 }
 
-// TestPlansAddUp sorts the launches of whole models by kind, and compares what they move with the weights of the model.
+// TestPlansAddUp sorts the launches of whole models by kind, and compares what they move with the weights of the
+// model.
 func TestPlansAddUp(t *testing.T) {
 	for _, name := range []string{"qwen3-8b", "qwen3.6-27b", "qwen3.6-35b-a3b"} {
 		for _, s := range []step{decodeStep(1, planContext), prefillStep(planPrompt)} {
@@ -62,22 +64,28 @@ func TestPlansAddUp(t *testing.T) {
 			}
 			for _, sum := range []launchSum{by, symbols} {
 				if sum.launches != len(ls) || math.Abs(sum.bytes-p.all.bytes) > 1e-9*p.all.bytes {
-					t.Errorf("%s: %s: parts are %+v, the whole is %+v of %d launches", name, s.name, sum, p.all, len(ls))
+					t.Errorf("%s: %s: parts are %+v, the whole is %+v of %d launches", name, s.name, sum, p.all,
+						len(ls))
 				}
 			}
-			if glue := p.all.bytes - p.by[product].bytes; math.Abs(p.glue.bytes-glue) > 1e-9*glue || p.glue.launches != len(ls)-p.by[product].launches {
+			if glue := p.all.bytes - p.by[product].bytes; math.Abs(p.glue.bytes-glue) > 1e-9*glue ||
+				p.glue.launches != len(ls)-p.by[product].launches {
 				t.Errorf("%s: %s: glue %+v of %+v", name, s.name, p.glue, p.all)
 			}
-			known := map[*ops.Def]kind{ops.MulMatOp: product, ops.RMSNormOp: attentional, ops.RMSNormRoPEOp: attentional, ops.KVAppendOp: attentional,
-				ops.AttentionOp: attentional, ops.GatedDeltaNetOp: recurrent, ops.CausalConvOp: recurrent, ops.EmbedOp: otherGlue, ops.RowsOp: otherGlue}
+			known := map[*ops.Def]kind{ops.MulMatOp: product, ops.RMSNormOp: attentional,
+				ops.RMSNormRoPEOp: attentional, ops.KVAppendOp: attentional,
+				ops.AttentionOp: attentional, ops.GatedDeltaNetOp: recurrent, ops.CausalConvOp: recurrent,
+				ops.EmbedOp: otherGlue, ops.RowsOp: otherGlue}
 			for _, l := range ls {
 				if want, ok := known[l.Node.Op]; ok && kindOf(l) != want {
-					t.Errorf("%s: %s: %v is of kind %s, want %s", name, s.name, l.Node, kindNames[kindOf(l)], kindNames[want])
+					t.Errorf("%s: %s: %v is of kind %s, want %s", name, s.name, l.Node, kindNames[kindOf(l)],
+						kindNames[want])
 				}
 			}
 			for _, m := range limits.Models {
 				if s.tokens == 1 && strings.EqualFold(m.Name, name) && !near(p.by[product].bytes, m.PerToken, 0.03) {
-					t.Errorf("%s: products of a token move %g bytes, the weights that it reads have %g", name, p.by[product].bytes, m.PerToken)
+					t.Errorf("%s: products of a token move %g bytes, the weights that it reads have %g", name,
+						p.by[product].bytes, m.PerToken)
 				}
 			}
 		}
@@ -116,35 +124,47 @@ func TestMoved(t *testing.T) {
 		alone  float64 // if there is no other; 0 for the same
 	}{
 		// 148 bytes for 256 weights of Q4_K as they lie on the device
-		{"embed", prefillStep(512), func(n int) ops.Value { return ops.Embed(g, weight(quant.Q4_K, 10000, hidden), index("tokens", n)) },
+		{"embed", prefillStep(512),
+			func(n int) ops.Value { return ops.Embed(g, weight(quant.Q4_K, 10000, hidden), index("tokens", n)) },
 			512 * (hidden*148/256 + floats*hidden + ints), 0},
 		{"append", prefillStep(512), func(n int) ops.Value {
-			return ops.KVAppend(g, state("k", tensor.F16, pages, runner.PageSize, kvHeads, dim), input("x", n, kvHeads, dim),
+			return ops.KVAppend(g, state("k", tensor.F16, pages, runner.PageSize, kvHeads, dim),
+				input("x", n, kvHeads, dim),
 				index("pos", n), index("seq", n), index("pages", 1, 16))
 		}, 512*(kvHeads*dim*(floats+halves)+2*ints) + 16*ints, 0},
-		{"rows", prefillStep(512), func(n int) ops.Value { return ops.Rows(g, input("x", n, hidden), index("rows", 1)) }, 2*floats*hidden + ints, 0},
-		{"slice", prefillStep(512), func(n int) ops.Value { return ops.Slice(g, input("x", n, hidden), 0, hidden/4) }, 512 * 2 * floats * hidden / 4, 0},
+		{"rows", prefillStep(512),
+			func(n int) ops.Value { return ops.Rows(g, input("x", n, hidden), index("rows", 1)) }, 2*floats*hidden +
+				ints, 0},
+		{"slice", prefillStep(512), func(n int) ops.Value { return ops.Slice(g, input("x", n, hidden), 0, hidden/4) },
+			512 * 2 * floats * hidden / 4, 0},
 		// query and result, all keys and values, once
 		{"attention", prefillStep(512), func(n int) ops.Value {
-			return ops.Attention(g, input("q", n, heads, dim), state("k", tensor.F16, pages, runner.PageSize, kvHeads, dim),
-				state("v", tensor.F16, pages, runner.PageSize, kvHeads, dim), index("pos", n), index("seq", n), index("pages", 1, 16), ops.Value{},
+			return ops.Attention(g, input("q", n, heads, dim),
+				state("k", tensor.F16, pages, runner.PageSize, kvHeads, dim),
+				state("v", tensor.F16, pages, runner.PageSize, kvHeads, dim), index("pos", n), index("seq", n),
+				index("pages", 1, 16), ops.Value{},
 				ops.AttentionAttrs{Scale: 1})
 		}, 512*(2*floats*heads*dim+2*halves*kvHeads*dim+2*ints) + 16*ints, 0},
-		{"norm", prefillStep(512), func(n int) ops.Value { return ops.RMSNorm(g, input("x", n, hidden), weight(tensor.F32, hidden), 1) },
+		{"norm", prefillStep(512),
+			func(n int) ops.Value { return ops.RMSNorm(g, input("x", n, hidden), weight(tensor.F32, hidden), 1) },
 			floats * hidden * (2*512 + 1), 0},
 		// the state of a sequence is read and written
 		{"delta net", decodeStep(1, 0), func(n int) ops.Value {
-			y, _ := ops.GatedDeltaNet(g, input("q", n, 16, 128), input("k", n, 16, 128), input("v", n, 48, 128), input("g", n, 48), input("b", n, 48),
-				state("delta", tensor.F32, 9, 48, 128, 128), index("starts", 2), index("slots", 1), ops.GatedDeltaNetAttrs{Scale: 1})
+			y, _ := ops.GatedDeltaNet(g, input("q", n, 16, 128), input("k", n, 16, 128), input("v", n, 48, 128),
+				input("g", n, 48), input("b", n, 48),
+				state("delta", tensor.F32, 9, 48, 128, 128), index("starts", 2), index("slots", 1),
+				ops.GatedDeltaNetAttrs{Scale: 1})
 			return y
 		}, 2*floats*48*128*128 + floats*(2*16*128+2*48*128+2*48) + 3*ints, 0},
 		{"convolution", decodeStep(2, 0), func(n int) ops.Value {
-			y, _ := ops.CausalConv(g, input("x", n, hidden), state("conv", tensor.F32, 9, 3, hidden), weight(tensor.F32, hidden, 4), index("starts", 3), index("slots", 2))
+			y, _ := ops.CausalConv(g, input("x", n, hidden), state("conv", tensor.F32, 9, 3, hidden),
+				weight(tensor.F32, hidden, 4), index("starts", 3), index("slots", 2))
 			return y
 		}, 2*(2*floats*3*hidden+2*floats*hidden) + floats*4*hidden + 5*ints, 0},
 		// a launch of its own may keep three tokens for the next step
 		{"convolution of a prompt", prefillStep(512), func(n int) ops.Value {
-			y, _ := ops.CausalConv(g, input("x", n, hidden), state("conv", tensor.F32, 9, 3, hidden), weight(tensor.F32, hidden, 4), index("starts", 2), index("slots", 1))
+			y, _ := ops.CausalConv(g, input("x", n, hidden), state("conv", tensor.F32, 9, 3, hidden),
+				weight(tensor.F32, hidden, 4), index("starts", 2), index("slots", 1))
 			return y
 		}, 3*floats*3*hidden + 3*ints, 2*floats*512*hidden + 2*floats*3*hidden + floats*4*hidden + 3*ints},
 		// a token and the eight experts of 256 that it chooses
@@ -175,7 +195,8 @@ func TestExpertShare(t *testing.T) {
 		tokens, chosen, experts int
 		want                    float64
 	}{{1, 8, 256, 8.0 / 256}, {2, 1, 2, 0.75}, {1, 4, 4, 1}, {512, 8, 256, 1}} {
-		if got := newTraffic(prefillStep(c.tokens), kv.Spec{}, c.chosen).expertShare(c.experts); !near(got, c.want, 1e-6) {
+		if got := newTraffic(prefillStep(c.tokens), kv.Spec{}, c.chosen).expertShare(c.experts); !near(got, c.want,
+			1e-6) {
 			t.Errorf("%+v: %g", c, got)
 		}
 	}
@@ -186,20 +207,22 @@ func TestPlanLimits(t *testing.T) {
 	if err := planLimits(t.Context(), &out, limits.GPUs[2], regexp.MustCompile("^plan/qwen3-0"), true); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"plan/qwen3-0.6b", "decode at 4096", "prefill of 512", " products (", "glue", "1 x embed_"} {
+	for _, want := range []string{"plan/qwen3-0.6b", "decode at 4096", "prefill of 512", " products (", "glue",
+		"1 x embed_"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}
 	}
 	for l := range strings.Lines(out.String()) {
-		if !strings.HasSuffix(l, "["+limits.Label+"]\n") || !strings.HasPrefix(l, "RX 9070 XT") || strings.Contains(l, "8b") {
+		if !strings.HasSuffix(l, "["+limits.Label+"]\n") || !strings.HasPrefix(l, "RX 9070 XT") ||
+			strings.Contains(l, "8b") {
 			t.Errorf("line %q", l)
 		}
 	}
 }
 
-// TestBounds bounds steps of a small model with its kernels, and compares what glue moves with the bytes that the emulator
-// counts for it.
+// TestBounds bounds steps of a small model with its kernels, and compares what glue moves with the bytes that the
+// emulator counts for it.
 func TestBounds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -243,7 +266,8 @@ func TestBounds(t *testing.T) {
 		all := cost.all
 		if all.launches != len(p.launches) || !near(parts, all.least, 1e-9) || !near(binds, all.least, 1e-9) ||
 			all.least < sum.all.bytes/(1e9*g.GBps) || all.achievable < all.least || all.apart < all.least {
-			t.Errorf("%s: %+v for %d launches that move %g bytes; parts are %g, binding %g", s.name, all, len(p.launches), sum.all.bytes, parts, binds)
+			t.Errorf("%s: %+v for %d launches that move %g bytes; parts are %g, binding %g", s.name, all,
+				len(p.launches), sum.all.bytes, parts, binds)
 		}
 		seen := map[string]bool{}
 		whole, err := opship.NewSampler(dev, 1<<20)
@@ -251,7 +275,8 @@ func TestBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, l := range p.launches {
-			if k := kindOf(l); k == product || seen[l.Launch.Symbol] || l.Launch.Scratch > 0 { // of which kernels use what they need
+			// of which kernels use what they need
+			if k := kindOf(l); k == product || seen[l.Launch.Symbol] || l.Launch.Scratch > 0 {
 				continue
 			}
 			seen[l.Launch.Symbol] = true

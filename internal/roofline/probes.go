@@ -97,12 +97,15 @@ func (l *probeList) products() {
 		}
 		for _, tokens := range []int{1, 8} {
 			x, w := f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols)
-			l.add(ops.MulMatGroup3Op, "mul_mat_group3_dot", ops.MulMatAttrs{}, x, w, w, weightOf(quant.Q8_0, decodeRows, decodeCols))
+			l.add(ops.MulMatGroup3Op, "mul_mat_group3_dot", ops.MulMatAttrs{}, x, w,
+				w, weightOf(quant.Q8_0, decodeRows, decodeCols))
 			l.add(ops.MulMatSwiGLUOp, "mul_mat_swiglu_dot", ops.MulMatAttrs{}, x, w, w)
-			l.add(ops.MulMatAddRMSNormOp, "mul_mat_add_rms_norm_dot", ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w,
+			l.add(ops.MulMatAddRMSNormOp, "mul_mat_add_rms_norm_dot",
+				ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w,
 				f32s(tokens, decodeRows), f32s(decodeRows))
 		}
-		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols), weightOf(d, prefillRows, prefillCols))
+		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
+			weightOf(d, prefillRows, prefillCols))
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
 		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))
 	}
@@ -124,7 +127,8 @@ func (l *probeList) experts() {
 		}
 		// 16 pairs of token and choice for each expert, as a prompt of 512 tokens has with 256 experts, and 64
 		for _, experts := range []int{32, 8} {
-			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in), weightOf(d, experts, out, in), ids(plainTokens, experts))
+			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in),
+				weightOf(d, experts, out, in), ids(plainTokens, experts))
 		}
 	}
 	mixture := func(kernel string, tokens, out, experts int, first, down tensor.DType, norm bool) {
@@ -135,7 +139,8 @@ func (l *probeList) experts() {
 			weightOf(first, ff, in), weightOf(first, ff, in), weightOf(down, out, ff), weightOf(tensor.F32, 1, in)}
 		if norm {
 			args = append([]ops.Arg{f32s(tokens, out), f32s(out)}, args...)
-			l.add(ops.SharedMixtureAddRMSNormOp, kernel, ops.MixtureNormAttrs{Mixture: a, Norm: ops.NormAttrs{Eps: 1e-6}}, args...)
+			l.add(ops.SharedMixtureAddRMSNormOp, kernel,
+				ops.MixtureNormAttrs{Mixture: a, Norm: ops.NormAttrs{Eps: 1e-6}}, args...)
 			return
 		}
 		l.add(ops.SharedMixtureOp, kernel, a, args...)
@@ -147,9 +152,11 @@ func (l *probeList) experts() {
 	mixture("shared_mixture_add_rms_norm_mma", plainTokens, in, 16, quant.Q4_K, quant.Q4_K, true)
 	mixture("shared_mixture_add_rms_norm_mma", plainTokens, 512, 16, quant.Q4_K, quant.Q4_K, true)
 	for _, g := range []ops.Gating{ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK} {
-		l.add(ops.RouteOp, "route_f32", ops.RouteAttrs{K: chosen, Gating: g, Norm: true, Scale: 1}, f32s(prefillTokens, 256))
+		l.add(ops.RouteOp, "route_f32", ops.RouteAttrs{K: chosen, Gating: g, Norm: true, Scale: 1},
+			f32s(prefillTokens, 256))
 	}
-	l.add(ops.AddExpertsOp, "add_experts_f32", nil, f32s(prefillTokens, chosen, out), f32s(256, out), ids(prefillTokens, 256))
+	l.add(ops.AddExpertsOp, "add_experts_f32", nil, f32s(prefillTokens, chosen, out), f32s(256, out),
+		ids(prefillTokens, 256))
 	l.add(ops.WeightedSumOp, "weighted_sum_f32", nil, f32s(prefillTokens, chosen, in), f32s(prefillTokens, chosen))
 }
 
@@ -159,7 +166,8 @@ func (l *probeList) attention() {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize
 		l.add(ops.AttentionOp, kernel, ops.AttentionAttrs{Scale: 0.1}, f32s(tokens, heads, dim),
 			stateOf(d, pages, runner.PageSize, kv, dim), stateOf(d, pages, runner.PageSize, kv, dim),
-			i32s(rising(keys-tokens, tokens), tokens), i32s(make([]int32, tokens), tokens), i32s(rising(0, pages), 1, pages))
+			i32s(rising(keys-tokens, tokens), tokens), i32s(make([]int32, tokens), tokens),
+			i32s(rising(0, pages), 1, pages))
 	}
 	for _, d := range []tensor.DType{tensor.F16, tensor.BF16, quant.Q8_0, tensor.F32} {
 		add("attention_plain", d, 1, decodeKeys, 32, 8, 128)
@@ -176,8 +184,10 @@ func (l *probeList) attention() {
 		}
 		add("attention_mma", d, prefillTokens, prefillTokens, 24, 4, 256)
 		pages := prefillTokens / runner.PageSize
-		l.add(ops.KVAppendOp, "kv_append", nil, stateOf(d, pages, runner.PageSize, 8, 128), f32s(prefillTokens, 8, 128),
-			i32s(rising(0, prefillTokens), prefillTokens), i32s(make([]int32, prefillTokens), prefillTokens), i32s(rising(0, pages), 1, pages))
+		l.add(ops.KVAppendOp, "kv_append", nil, stateOf(d, pages, runner.PageSize, 8, 128),
+			f32s(prefillTokens, 8, 128),
+			i32s(rising(0, prefillTokens), prefillTokens), i32s(make([]int32, prefillTokens), prefillTokens),
+			i32s(rising(0, pages), 1, pages))
 	}
 	add("attention_plain", tensor.F16, 1, decodeKeys, 24, 4, 256)
 }
@@ -188,7 +198,8 @@ func (l *probeList) recurrent() {
 	steps := func(tokens int) []ops.Arg { return []ops.Arg{i32s([]int32{0, int32(tokens)}, 2), i32s([]int32{0}, 1)} }
 	delta := func(kernel string, tokens, width int) {
 		l.add(ops.GatedDeltaNetOp, kernel, ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, append([]ops.Arg{
-			f32s(tokens, keyHeads, width), f32s(tokens, keyHeads, width), f32s(tokens, valueHeads, width), f32s(tokens, valueHeads),
+			f32s(tokens, keyHeads, width), f32s(tokens, keyHeads, width), f32s(tokens, valueHeads, width),
+			f32s(tokens, valueHeads),
 			f32s(tokens, valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width)}, steps(tokens)...)...)
 	}
 	for _, width := range []int{16, 32, 64, 128, 256} {
@@ -198,7 +209,9 @@ func (l *probeList) recurrent() {
 		}
 	}
 	conv := func(kernel string, tokens int) {
-		l.add(ops.CausalConvOp, kernel, nil, append([]ops.Arg{f32s(tokens, channels), stateOf(tensor.F32, 1, 3, channels), f32s(channels, 4)}, steps(tokens)...)...)
+		l.add(ops.CausalConvOp, kernel, nil,
+			append([]ops.Arg{f32s(tokens, channels), stateOf(tensor.F32, 1, 3, channels), f32s(channels, 4)},
+				steps(tokens)...)...)
 	}
 	conv("causal_conv_f32_serial", 1)
 	conv("causal_conv_f32_tokens", prefillTokens)
@@ -208,8 +221,10 @@ func (l *probeList) recurrent() {
 		l.add(ops.DeltaNetCoreOp, kernel, ops.DeltaNetCoreAttrs{
 			Q: ops.SliceAttrs{Hi: q}, K: ops.SliceAttrs{Lo: q, Hi: k}, V: ops.SliceAttrs{Lo: k, Hi: v},
 			Delta: ops.GatedDeltaNetAttrs{Scale: 0.1, Tiled: true}, Norm: ops.NormAttrs{Eps: 1e-6}},
-			f32s(tokens, v), stateOf(tensor.F32, 1, 3, v), f32s(v, 4), step[0], step[1], f32s(tokens, valueHeads), f32s(tokens, valueHeads),
-			f32s(valueHeads), f32s(valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width), f32s(width), f32s(tokens, valueHeads, width))
+			f32s(tokens, v), stateOf(tensor.F32, 1, 3, v), f32s(v, 4), step[0], step[1], f32s(tokens, valueHeads),
+			f32s(tokens, valueHeads),
+			f32s(valueHeads), f32s(valueHeads), stateOf(tensor.F32, 1, valueHeads, width, width), f32s(width),
+			f32s(tokens, valueHeads, width))
 	}
 	for _, width := range []int{32, 64, 128} {
 		core("delta_net_core_f32_step", 1, width)
@@ -226,7 +241,8 @@ func (l *probeList) rest() {
 	l.add(ops.RMSNormOp, "rms_norm_f32_wave", norm, f32s(prefillTokens*32, 128), weightOf(tensor.F32, 128))
 	l.add(ops.L2NormOp, "l2_norm_f32_block", norm, f32s(prefillTokens, hidden))
 	l.add(ops.L2NormOp, "l2_norm_f32_wave", norm, f32s(prefillTokens*16, 128))
-	l.add(ops.RoPEOp, "rope_f32", ops.RoPEAttrs{NRot: 128, MScale: 1}, f32s(prefillTokens, 32, 128), i32s(rising(0, prefillTokens), prefillTokens), f32s(64))
+	l.add(ops.RoPEOp, "rope_f32", ops.RoPEAttrs{NRot: 128, MScale: 1}, f32s(prefillTokens, 32, 128),
+		i32s(rising(0, prefillTokens), prefillTokens), f32s(64))
 	l.add(ops.RowsOp, "rows_f32", nil, f32s(prefillTokens, hidden), i32s([]int32{prefillTokens - 1}, 1))
 	l.add(ops.TopKOp, "argmax_f32", ops.TopKAttrs{K: 1}, f32s(1, vocabulary))
 	l.add(ops.TopKOp, "top_k_f32", ops.TopKAttrs{K: 64}, f32s(1, vocabulary))

@@ -48,9 +48,9 @@ func newTraffic(s step, spec kv.Spec, chosen int) traffic {
 	return t
 }
 
-// moved returns the bytes that a launch moves through memory if every operand is read once and every result written once:
-// all of weights, activations and scratch memory, and of tables, caches and states what the step's tokens need. A launch
-// that reads an operand again does not find that here.
+// moved returns the bytes that a launch moves through memory if every operand is read once and every result written
+// once: all of weights, activations and scratch memory, and of tables, caches and states what the step's tokens need.
+// A launch that reads an operand again does not find that here.
 func (t traffic) moved(l opship.Planned) (float64, error) {
 	total := float64(l.Scratch)
 	seen := map[ops.Value]bool{}
@@ -99,8 +99,8 @@ func (t traffic) movedOf(n *ops.Node, v ops.Value) (float64, error) {
 	return whole, nil
 }
 
-// convolved returns the part of its input that a launch of a convolution reads: one that keeps the state alone reads the
-// tokens that this holds.
+// convolved returns the part of its input that a launch of a convolution reads: one that keeps the state alone reads
+// the tokens that this holds.
 func (t traffic) convolved(l opship.Planned) float64 {
 	if l.Node.Op != ops.CausalConvOp || slices.Contains(l.Launch.Args.Values(), l.Node.Result(0)) {
 		return 1
@@ -109,8 +109,8 @@ func (t traffic) convolved(l opship.Planned) float64 {
 	return min(1, float64(t.seqs*kept)/float64(l.Node.In[0].Shape()[0]))
 }
 
-// stateShare returns the part of a cache or of the states of sequences that n reads and writes. Both are counted where it
-// does both, so that it may be above the number of sequences.
+// stateShare returns the part of a cache or of the states of sequences that n reads and writes. Both are counted
+// where it does both, so that it may be above the number of sequences.
 func (t traffic) stateShare(n *ops.Node, state *ops.Node) float64 {
 	shape, updated := state.Tensor.Shape, false
 	for _, i := range n.Op.InPlace {

@@ -1,3 +1,3 @@
-// Package safetensors reads and writes whole files of the safetensors format, for tests: what package hf reads piece by
-// piece and with distrust.
+// Package safetensors reads and writes whole files of the safetensors format, for tests: what package hf reads piece
+// by piece and with distrust.
 package safetensors

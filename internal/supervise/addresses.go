@@ -57,7 +57,8 @@ func (c *workerConn) greet() {
 		c.Conn.SetReadDeadline(time.Now().Add(preambleTimeout))
 		defer c.Conn.SetReadDeadline(time.Time{})
 		var line []byte
-		for b := make([]byte, 1); !bytes.HasSuffix(line, []byte("\n")); line = append(line, b...) { // what follows is the request
+		// what follows is the request
+		for b := make([]byte, 1); !bytes.HasSuffix(line, []byte("\n")); line = append(line, b...) {
 			if _, c.err = c.Conn.Read(b); c.err != nil {
 				return
 			}

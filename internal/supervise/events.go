@@ -9,8 +9,8 @@ import (
 // maxEvent bounds what is held back of an event that is not complete.
 const maxEvent = 1 << 20
 
-// events passes server-sent events on as they become complete. If the source ends with an error, the last one is last(),
-// where an incomplete one would have been.
+// events passes server-sent events on as they become complete. If the source ends with an error, the last one is
+// last(), where an incomplete one would have been.
 type events struct {
 	src  io.ReadCloser
 	last func(error) []byte

@@ -23,7 +23,8 @@ func TestEvents(t *testing.T) {
 		{"in an event", "data: 1\n\n: ping\n\ndata: {", boom, "data: 1\n\n: ping\n\nLAST"},
 		{"long", strings.Repeat("data: x\n\n", 3000) + "data", boom, strings.Repeat("data: x\n\n", 3000) + "LAST"},
 	} {
-		for how, wrap := range map[string]func(io.Reader) io.Reader{"at once": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader} {
+		for how, wrap := range map[string]func(
+			io.Reader) io.Reader{"at once": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader} {
 			src := io.Reader(strings.NewReader(c.in))
 			if c.err != nil {
 				src = io.MultiReader(src, iotest.ErrReader(c.err))

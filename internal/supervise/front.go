@@ -151,8 +151,8 @@ func (w *timedWriter) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// timedBody is a request's body that has to arrive within a deadline, which goes when it has: a client that waits for its
-// answer sends nothing.
+// timedBody is a request's body that has to arrive within a deadline, which goes when it has: a client that waits for
+// its answer sends nothing.
 type timedBody struct {
 	io.ReadCloser
 	rc *http.ResponseController

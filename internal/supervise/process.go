@@ -35,7 +35,8 @@ func (s *supervisor) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A name in place of a file: there need be no folder that can be written. Workers accept nobody else (fromSupervisor).
+	// A name in place of a file: there need be no folder that can be written. Workers accept nobody else
+	// (fromSupervisor).
 	p := &process{socket: "@hipengine-" + rand.Text(), started: time.Now(), exited: make(chan struct{})}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.socket, Net: "unix"})
 	if err != nil {
@@ -65,7 +66,7 @@ func (s *supervisor) start() (*process, error) {
 		if err != nil {
 			return
 		}
-		p.listen(said)
+		p.listen(said, s.c.Ready)
 		cmd.Wait() // its error is in the state
 		p.state, p.ended = cmd.ProcessState, time.Now()
 		close(p.exited)
@@ -78,8 +79,8 @@ func (s *supervisor) start() (*process, error) {
 	return p, nil
 }
 
-// listen reads what the worker says until its end.
-func (p *process) listen(said *os.File) {
+// listen reads what the worker says until its end, and calls ready when it is.
+func (p *process) listen(said *os.File, ready func()) {
 	defer said.Close()
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		switch device, ok := strings.CutPrefix(lines.Text(), wordDevice); {
@@ -88,6 +89,7 @@ func (p *process) listen(said *os.File) {
 		case lines.Text() == wordReady:
 			now := time.Now()
 			p.readyAt.Store(&now)
+			ready()
 		case lines.Text() == wordDone:
 			p.done = true
 		}
@@ -107,8 +109,8 @@ func (p *process) alive() bool {
 	}
 }
 
-// obituary says how the worker ended, when, and what usually is behind that. device is where it was to compute if it did
-// not say.
+// obituary says how the worker ended, when, and what usually is behind that. device is where it was to compute if it
+// did not say.
 func (p *process) obituary(device string) string {
 	if d := p.device.Load(); d != nil {
 		device = *d

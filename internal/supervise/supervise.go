@@ -18,19 +18,23 @@ type Config struct {
 	Device   string       // where workers compute, as long as they have not said so
 	Stderr   *os.File     // of workers; nil is that of this process
 	Say      func(string) // what the owner of the process should know, a sentence or more
+	Ready    func()       // is called whenever a worker has become ready, from another goroutine; nil is nothing
 
 	// Of the server, as in serve.Config; 0 is none.
 	HeaderTimeout, IdleTimeout, ReadTimeout, WriteTimeout time.Duration
 	MaxHeaderBytes                                        int
 
-	// A worker that dies when it was ready, or after such a one, is started again, after Backoff for the first time and
-	// twice the time before for each further one; Restarts within Window are the most. 0 is 1 s, 5, and 10 min.
+	// A worker that dies when it was ready, or after such a one, is started again, after Backoff for the first time
+	// and twice the time before for each further one; Restarts within Window are the most. 0 is 1 s, 5, and 10 min.
 	Backoff  time.Duration
 	Restarts int
 	Window   time.Duration
 }
 
 func (c Config) withDefaults() Config {
+	if c.Ready == nil {
+		c.Ready = func() {}
+	}
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
@@ -64,9 +68,9 @@ type supervisor struct {
 	deaths  []time.Time
 }
 
-// Run serves until ctx is done, and then asks the worker to stop, waits until it has, and returns nil if its exit code is 0.
-// It also returns when a worker ends by itself, with an *ExitError unless its exit code is 0, when a worker dies that comes
-// before any was ready, and when too many have died.
+// Run serves until ctx is done, and then asks the worker to stop, waits until it has, and returns nil if its exit
+// code is 0. It also returns when a worker ends by itself, with an *ExitError unless its exit code is 0, when a
+// worker dies that comes before any was ready, and when too many have died.
 func Run(ctx context.Context, c Config) error {
 	s := &supervisor{c: c.withDefaults()}
 	defer c.Listener.Close()
@@ -132,7 +136,8 @@ func (s *supervisor) run(ctx context.Context, served <-chan error) error {
 		case !up:
 			return fmt.Errorf("%w: %s", ErrWorker, what)
 		case !again:
-			return fmt.Errorf("%w: %s It was started %d times within %v and is not started again", ErrWorker, what, s.c.Restarts, s.c.Window)
+			return fmt.Errorf("%w: %s It was started %d times within %v and is not started again", ErrWorker, what,
+				s.c.Restarts, s.c.Window)
 		default:
 			s.c.Say(fmt.Sprintf("%s Requests in flight were answered with status 503; it starts again in %v (%d of %d times within %v).",
 				what, wait, len(s.deaths), s.c.Restarts, s.c.Window))

@@ -58,7 +58,8 @@ func work(w *Worker, mode string) {
 	mux.HandleFunc("/pid", func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, os.Getpid()) })
 	mux.HandleFunc("/echo", func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		fmt.Fprintln(rw, r.RemoteAddr, r.Context().Value(http.LocalAddrContextKey), r.Host, r.URL.RawQuery, r.Header.Get("X-Test"), string(b))
+		fmt.Fprintln(rw, r.RemoteAddr, r.Context().Value(http.LocalAddrContextKey), r.Host, r.URL.RawQuery,
+			r.Header.Get("X-Test"), string(b))
 	})
 	mux.HandleFunc("/hang", func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/stream", func(rw http.ResponseWriter, r *http.Request) {
@@ -115,11 +116,12 @@ func begin(t *testing.T, mode string, change func(*Config)) *supervised {
 		t.Fatal(err)
 	}
 	s := &supervised{url: "http://" + l.Addr().String(), end: make(chan error, 1)}
-	c := Config{Listener: l, Stderr: null, Args: []string{mode}, Device: "auto", Backoff: 20 * time.Millisecond, Say: func(text string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.said = append(s.said, text)
-	}}
+	c := Config{Listener: l, Stderr: null, Args: []string{mode}, Device: "auto", Backoff: 20 * time.Millisecond,
+		Say: func(text string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.said = append(s.said, text)
+		}}
 	if change != nil {
 		change(&c)
 	}
@@ -178,12 +180,14 @@ func wantDown(t *testing.T, what string, status int, body, retry string) {
 	t.Helper()
 	var e struct{ Error struct{ Code, Type string } }
 	seconds, err := strconv.Atoi(retry)
-	if status != 503 || err != nil || seconds < 1 || json.Unmarshal([]byte(body), &e) != nil || e.Error.Code != "worker_down" || e.Error.Type != "unavailable_error" {
+	if status != 503 || err != nil || seconds < 1 || json.Unmarshal([]byte(body), &e) != nil ||
+		e.Error.Code != "worker_down" || e.Error.Type != "unavailable_error" {
 		t.Errorf("%s: %d %s, Retry-After %q", what, status, body, retry)
 	}
 }
 
-// TestAbort lets a worker abort while it answers: those in flight are told, the owner too, and another worker takes over.
+// TestAbort lets a worker abort while it answers: those in flight are told, the owner too, and another worker takes
+// over.
 func TestAbort(t *testing.T) {
 	s := begin(t, "serve", nil)
 	first := s.ready(t)
@@ -221,7 +225,8 @@ func TestAbort(t *testing.T) {
 		t.Error("the worker that aborted answers")
 	}
 	said := s.words()
-	for _, want := range []string{"test:0 (a device)", "after it was ready", "touches memory that is not mapped", "conform --device", "503", "1 of 5 times"} {
+	for _, want := range []string{"test:0 (a device)", "after it was ready", "touches memory that is not mapped",
+		"conform --device", "503", "1 of 5 times"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("said %q, which lacks %q", said, want)
 		}
@@ -250,7 +255,8 @@ func TestGivesUp(t *testing.T) {
 // TestFirstStart ends with a worker that never gets ready: what it says by itself is its exit code alone.
 func TestFirstStart(t *testing.T) {
 	s := begin(t, "abort", nil)
-	if err := s.wait(t); !errors.Is(err, ErrWorker) || !strings.Contains(err.Error(), "test:0 (a device)") || !strings.Contains(err.Error(), "before it was ready") {
+	if err := s.wait(t); !errors.Is(err, ErrWorker) || !strings.Contains(err.Error(), "test:0 (a device)") ||
+		!strings.Contains(err.Error(), "before it was ready") {
 		t.Errorf("abort: %v", err)
 	}
 	s = begin(t, "exit", nil)
@@ -310,7 +316,10 @@ func TestPassesOn(t *testing.T) {
 
 // TestSlowClients: bodies that do not arrive and answers that nobody reads hold no connection.
 func TestSlowClients(t *testing.T) {
-	s := begin(t, "serve", func(c *Config) { c.ReadTimeout, c.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond })
+	s := begin(t, "serve", func(c *Config) {
+		c.ReadTimeout, c.WriteTimeout = 200*time.Millisecond,
+			200*time.Millisecond
+	})
 	s.ready(t)
 	for name, request := range map[string]string{
 		"body":   "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
@@ -327,7 +336,8 @@ func TestSlowClients(t *testing.T) {
 			t.Errorf("%s: the connection is held", name)
 		}
 	}
-	if status, body, _ := s.get(t, "/stream?n=100"); status != 200 || !strings.HasSuffix(body, "[DONE]\n\n") { // longer than both timeouts
+	// longer than both timeouts
+	if status, body, _ := s.get(t, "/stream?n=100"); status != 200 || !strings.HasSuffix(body, "[DONE]\n\n") {
 		t.Errorf("a stream: %d %q", status, body)
 	}
 }

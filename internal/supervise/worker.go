@@ -23,14 +23,15 @@ const (
 	wordDone   = "done" // the process ends because its work did, whatever its exit code
 )
 
-// Worker is a supervised process' side of the matter. Methods that tell the supervisor something do nothing on a nil Worker.
+// Worker is a supervised process' side of the matter. Methods that tell the supervisor something do nothing on a nil
+// Worker.
 type Worker struct {
 	listener net.Listener
 	status   *os.File
 }
 
-// AsWorker returns what a process that a supervisor started needs to know, nil for any other process. It is called once,
-// before the process starts others.
+// AsWorker returns what a process that a supervisor started needs to know, nil for any other process. It is called
+// once, before the process starts others.
 func AsWorker() (*Worker, error) {
 	public := os.Getenv(envWorker)
 	if public == "" {
@@ -51,8 +52,8 @@ func AsWorker() (*Worker, error) {
 	return &Worker{listener: &workerListener{l, addr}, status: os.NewFile(statusFile, "status")}, nil
 }
 
-// Listener returns where the worker gets its connections. Their addresses are those of the clients' connections with the
-// supervisor, and its address is the supervisor's.
+// Listener returns where the worker gets its connections. Their addresses are those of the clients' connections with
+// the supervisor, and its address is the supervisor's.
 func (w *Worker) Listener() net.Listener { return w.listener }
 
 // Device tells the supervisor where the worker computes, for its messages.

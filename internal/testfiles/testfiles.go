@@ -13,13 +13,15 @@ const Env = "HIPENGINE_TEST_FIXTURES"
 
 // Models are the tiny models in folders, of which each has exact results of PyTorch beside it.
 var Models = []string{
-	"gemma2", "gemma3", "gemma4", "gemma4moe", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen3", "qwen35", "qwen35moe", "qwen3moe",
+	"gemma2", "gemma3", "gemma4", "gemma4moe", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen3", "qwen35",
+	"qwen35moe", "qwen3moe",
 	"qwen3next",
 }
 
 // GGUFs are the tiny models in files, of which each has exact logits beside it.
 var GGUFs = []string{
-	"llama-Q2_K", "llama-Q3_K_S", "llama-Q4_K_M", "llama-Q5_K_M", "llama-Q6_K", "llama-Q8_0", "llamaspm-Q4_K_M", "qwen2-Q4_K_M",
+	"llama-Q2_K", "llama-Q3_K_S", "llama-Q4_K_M", "llama-Q5_K_M", "llama-Q6_K", "llama-Q8_0", "llamaspm-Q4_K_M",
+	"qwen2-Q4_K_M",
 	"qwen3-Q4_K_M", "qwen35-Q2_K", "qwen35-Q4_K_M", "qwen35-Q8_0", "qwen35moe-Q4_K_M", "qwen3moe-Q4_K_M",
 }
 

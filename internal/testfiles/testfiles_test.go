@@ -10,7 +10,8 @@ import (
 
 func TestPack(t *testing.T) {
 	files := map[string][]byte{
-		"config.json": []byte(`{"a": 1}`), "model.safetensors": []byte("a file of 19 bytes."), "empty.f32": {}, "x.f32": []byte("123456789"),
+		"config.json": []byte(`{"a": 1}`), "model.safetensors": []byte("a file of 19 bytes."), "empty.f32": {},
+		"x.f32": []byte("123456789"),
 	}
 	b, err := Pack(files)
 	if err != nil {

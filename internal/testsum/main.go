@@ -1,6 +1,6 @@
-// Command testsum runs go test with its arguments, prints what go test prints, and then the tests that were skipped: how
-// many for which reason, and which. A test that runs but leaves a part out says so in a log line with "SKIPPED:" or
-// "SKIP:", and is counted too. The exit status is that of go test.
+// Command testsum runs go test with its arguments, prints what go test prints, and then the tests that were skipped:
+// how many for which reason, and which. A test that runs but leaves a part out says so in a log line with "SKIPPED:"
+// or "SKIP:", and is counted too. The exit status is that of go test.
 package main
 
 import (

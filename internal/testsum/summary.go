@@ -79,7 +79,8 @@ func (s *summary) ended(t test, skipped bool) {
 func (s *summary) packageEnded(e event) {
 	own := s.output[test{Package: e.Package}]
 	if e.Action != "fail" {
-		own = slices.DeleteFunc(own, func(l string) bool { return !strings.HasPrefix(l, "ok ") && !strings.HasPrefix(l, "? ") })
+		own = slices.DeleteFunc(own,
+			func(l string) bool { return !strings.HasPrefix(l, "ok ") && !strings.HasPrefix(l, "? ") })
 	}
 	var failed []test
 	for t := range s.output {

@@ -82,7 +82,8 @@ no event
 func TestRun(t *testing.T) {
 	var out, errOut strings.Builder
 	status, err := run([]string{"-run", "^TestSummary$", "."}, &out, &errOut)
-	if status != 0 || err != nil || !strings.Contains(out.String(), "1 tests passed, 0 skipped") || !strings.HasPrefix(out.String(), "ok ") {
+	if status != 0 || err != nil || !strings.Contains(out.String(), "1 tests passed, 0 skipped") ||
+		!strings.HasPrefix(out.String(), "ok ") {
 		t.Errorf("status %d, %v, out %q, err %q", status, err, out.String(), errOut.String())
 	}
 	status, err = run([]string{"-run", "[", "."}, &out, &errOut)

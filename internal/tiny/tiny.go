@@ -31,7 +31,8 @@ func (k keys) with(more ...keys) keys {
 // common are the keys of every model, the others those of some kinds.
 var (
 	common = keys{
-		"vocab_size": uint32(Vocab), "block_count": uint32(2), "embedding_length": uint32(64), "context_length": uint32(256),
+		"vocab_size": uint32(Vocab), "block_count": uint32(2), "embedding_length": uint32(64),
+		"context_length":      uint32(256),
 		"feed_forward_length": uint32(96), "attention.head_count": uint32(4), "attention.head_count_kv": uint32(2),
 		"attention.layer_norm_rms_epsilon": float32(1e-6), "rope.freq_base": float32(10000),
 	}
@@ -46,17 +47,20 @@ var (
 		"ssm.state_size": uint32(16), "ssm.inner_size": uint32(96), "ssm.conv_kernel": uint32(4),
 	}
 	granite = keys{
-		"embedding_scale": float32(12), "residual_scale": float32(0.22), "logit_scale": float32(8), "attention.scale": float32(0.1),
+		"embedding_scale": float32(12), "residual_scale": float32(0.22), "logit_scale": float32(8),
+		"attention.scale": float32(0.1),
 	}
 	window = keys{"block_count": uint32(4), "attention.sliding_window": uint32(5)}
 	yarn   = keys{
-		"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16), "rope.scaling.original_context_length": uint32(16),
+		"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16),
+		"rope.scaling.original_context_length": uint32(16),
 	}
 	gemma4 = wide.with(keys{
 		"block_count": uint32(6), "attention.sliding_window": uint32(5), "attention.key_length_swa": uint32(16),
 		"attention.sliding_window_pattern": []bool{true, false, true, true, true, false},
-		"attention.head_count_kv":          []int32{2, 1, 2, 2, 2, 2}, "feed_forward_length": []int32{96, 96, 64, 64, 96, 96},
-		"rope.freq_base_swa": float32(10000), "final_logit_softcapping": float32(30),
+		"attention.head_count_kv":          []int32{2, 1, 2, 2, 2, 2},
+		"feed_forward_length":              []int32{96, 96, 64, 64, 96, 96},
+		"rope.freq_base_swa":               float32(10000), "final_logit_softcapping": float32(30),
 	})
 )
 
@@ -67,7 +71,8 @@ var archs = []struct {
 }{
 	{"llama", none},
 	{"llama/moe", experts},
-	{"mistral3", wide.with(yarn, keys{"rope.scaling.yarn_log_multiplier": float32(1), "attention.temperature_scale": float32(0.1)})},
+	{"mistral3", wide.with(yarn,
+		keys{"rope.scaling.yarn_log_multiplier": float32(1), "attention.temperature_scale": float32(0.1)})},
 	{"qwen2", none},
 	{"qwen2moe", moe.with(shared)},
 	{"qwen3", wide},
@@ -76,8 +81,10 @@ var archs = []struct {
 	{"qwen35", wide.with(delta)},
 	{"qwen35moe", wide.with(moe, shared, delta)},
 	{"gemma2", wide.with(window, keys{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)})},
-	{"gemma3", wide.with(window, keys{"attention.sliding_window_pattern": uint32(3), "rope.freq_base_swa": float32(1000)})},
-	{"gemma4", gemma4.with(keys{"attention.shared_kv_layers": uint32(2), "embedding_length_per_layer_input": uint32(8)})},
+	{"gemma3", wide.with(window,
+		keys{"attention.sliding_window_pattern": uint32(3), "rope.freq_base_swa": float32(1000)})},
+	{"gemma4", gemma4.with(keys{"attention.shared_kv_layers": uint32(2),
+		"embedding_length_per_layer_input": uint32(8)})},
 	{"gemma4/moe", gemma4.with(experts, keys{"expert_feed_forward_length": uint32(32)})},
 	{"gpt-oss", wide.with(moe, window, yarn)},
 	{"gptoss", wide.with(moe, window, yarn, keys{"rope.scaling.type": nil})},
@@ -148,8 +155,8 @@ func Weights(m models.Model, dt tensor.DType, seed uint64) *Source {
 }
 
 // Make returns weights for m: every tensor of the file that it can use, in the order of its specs, and those that it
-// derives others from. draw says of a tensor which type it has, and draws its elements in order. Vectors, inputs of what is
-// derived and rows that are no whole number of blocks are F32 whatever it says.
+// derives others from. draw says of a tensor which type it has, and draws its elements in order. Vectors, inputs of
+// what is derived and rows that are no whole number of blocks are F32 whatever it says.
 func Make(m models.Model, draw func(models.WeightSpec) (tensor.DType, func() float32)) *Source {
 	s := &Source{map[string]gguf.TensorInfo{}, map[string][]byte{}}
 	add := func(spec models.WeightSpec, derived bool) {

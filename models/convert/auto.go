@@ -5,8 +5,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// AutoFType returns the 16-bit type that holds most of the elements of a Hugging Face folder without loss: F16 for a folder of F16, else
-// BF16, which also keeps the range of F32.
+// AutoFType returns the 16-bit type that holds most of the elements of a Hugging Face folder without loss: F16 for a
+// folder of F16, else BF16, which also keeps the range of F32.
 func AutoFType(dir string) (FType, error) {
 	f, err := hf.Open(dir)
 	if err != nil {

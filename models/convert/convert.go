@@ -101,7 +101,8 @@ func folderTypes(meta *gguf.Meta, infos []gguf.TensorInfo, o Options) ([]tensor.
 		switch {
 		case t.DType == quant.MXFP4:
 			types[i] = t.DType
-		case len(t.Shape) < 2 || slices.ContainsFunc(keptF32, func(s string) bool { return strings.HasSuffix(t.Name, s) }):
+		case len(t.Shape) < 2 || slices.ContainsFunc(keptF32,
+			func(s string) bool { return strings.HasSuffix(t.Name, s) }):
 			types[i] = tensor.F32
 		case types[i] == t.DType && !quantizable(t) && format.Block == 1:
 			types[i] = base
@@ -150,8 +151,10 @@ func checkImatrix(infos []gguf.TensorInfo, types []tensor.DType, o Options) erro
 		if t.DType == types[i] {
 			continue
 		}
-		if quant.RequiresImatrix(types[i]) || o.Type == Q2_K_S && types[i] == quant.Q2_K && t.Name != "token_embd.weight" {
-			return fmt.Errorf("convert: type %v needs an importance matrix: tensor %q would become %v", o.Type, t.Name, types[i])
+		if quant.RequiresImatrix(types[i]) || o.Type == Q2_K_S && types[i] == quant.Q2_K &&
+			t.Name != "token_embd.weight" {
+			return fmt.Errorf("convert: type %v needs an importance matrix: tensor %q would become %v", o.Type, t.Name,
+				types[i])
 		}
 	}
 	return nil
@@ -190,7 +193,8 @@ func Quantize(ctx context.Context, in, out string, o Options) error {
 	for _, key := range []string{keyVersion, keyFileType, "split.no", "split.count", "split.tensors.count"} {
 		meta.Delete(key)
 	}
-	if err := errors.Join(meta.Set(keyVersion, uint32(quantizationVersion)), meta.Set(keyFileType, uint32(o.Type))); err != nil {
+	if err := errors.Join(meta.Set(keyVersion, uint32(quantizationVersion)),
+		meta.Set(keyFileType, uint32(o.Type))); err != nil {
 		return wrap(in, err)
 	}
 	c := &converter{src: file{f}, imatrix: o.Imatrix, threads: threads(o.Threads), progress: o.Progress}

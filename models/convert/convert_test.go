@@ -189,8 +189,10 @@ func TestFolderAndFileAgree(t *testing.T) {
 
 // texts are cases where tokenizers like to disagree.
 var texts = []string{
-	"", " ", "Hello, world!", "  two  spaces\n\nand\tlines\r\n", "don't 'S we'LL", "1234567 3.14", "naïve café Ærøskøbing",
-	"日本語 und 中文", "नमस्ते", "🙂👍🏽", "<|im_start|>user\nhi<|im_end|>", "</s><s>[INST]", "a\u0301b", "x\u00a0y", "\u2581mark", "∑∂ƒ §",
+	"", " ", "Hello, world!", "  two  spaces\n\nand\tlines\r\n", "don't 'S we'LL", "1234567 3.14",
+	"naïve café Ærøskøbing",
+	"日本語 und 中文", "नमस्ते", "🙂👍🏽", "<|im_start|>user\nhi<|im_end|>", "</s><s>[INST]", "a\u0301b", "x\u00a0y",
+	"\u2581mark", "∑∂ƒ §",
 }
 
 // sameTokens compares the tokenizer of a folder with that of the file made from it.
@@ -231,7 +233,8 @@ func TestThreads(t *testing.T) {
 	var files [][]byte
 	for _, n := range []int{1, 7} {
 		out := filepath.Join(tmp, "out.gguf")
-		if err := Quantize(t.Context(), in, out, Options{Type: Q5_K_M, AllowRequantize: true, Threads: n}); err != nil {
+		if err := Quantize(t.Context(), in, out,
+			Options{Type: Q5_K_M, AllowRequantize: true, Threads: n}); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(out)
@@ -259,7 +262,8 @@ func TestRefusals(t *testing.T) {
 		{"requantize", "already", t.Context(), in, Options{Type: Q8_0}},
 		{"no imatrix", "importance matrix", t.Context(), in, Options{Type: IQ2_XXS, AllowRequantize: true}},
 		{"no imatrix for Q2_K_S", "importance matrix", t.Context(), in, Options{Type: Q2_K_S, AllowRequantize: true}},
-		{"tensor not in imatrix", "none has this tensor", t.Context(), in, Options{Type: IQ2_XXS, AllowRequantize: true, Imatrix: &Imatrix{}}},
+		{"tensor not in imatrix", "none has this tensor", t.Context(), in,
+			Options{Type: IQ2_XXS, AllowRequantize: true, Imatrix: &Imatrix{}}},
 		{"unknown type", "unknown type", t.Context(), in, Options{Type: 1000}},
 		{"missing file", "no such file", t.Context(), "nowhere.gguf", Options{Type: Q8_0}},
 		{"canceled", "context canceled", canceled, in, Options{Type: Q8_0, AllowRequantize: true}},
@@ -335,9 +339,11 @@ func TestImatrixReachesExperts(t *testing.T) {
 	for i := range sums {
 		sums[i] = float32(i*31%97) + 1
 	}
-	info := gguf.TensorInfo{Name: "blk.0.ffn_up_exps.weight", DType: tensor.F32, Shape: tensor.Shape{experts, rows, cols}}
+	info := gguf.TensorInfo{Name: "blk.0.ffn_up_exps.weight", DType: tensor.F32,
+		Shape: tensor.Shape{experts, rows, cols}}
 	meta := &gguf.Meta{}
-	if err := errors.Join(meta.Set("general.architecture", "test"), meta.Set("test.expert_count", uint32(experts))); err != nil {
+	if err := errors.Join(meta.Set("general.architecture", "test"),
+		meta.Set("test.expert_count", uint32(experts))); err != nil {
 		t.Fatal(err)
 	}
 	b := make([]byte, 4*len(x))
@@ -360,7 +366,8 @@ func TestImatrixReachesExperts(t *testing.T) {
 	var want []byte
 	for e := range experts {
 		part := make([]byte, len(got)/experts)
-		if err := quant.Quantize(quant.Q4_K, part, x[e*rows*cols:][:rows*cols], cols, sums[e*cols:][:cols]); err != nil {
+		if err := quant.Quantize(quant.Q4_K, part, x[e*rows*cols:][:rows*cols], cols,
+			sums[e*cols:][:cols]); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, part...)

@@ -56,7 +56,8 @@ func qwen2Shapes() map[string][]int {
 	const l = "model.layers.0."
 	shapes := map[string][]int{"model.embed_tokens.weight": {512, 256}, "model.norm.weight": {256}, "visual.x": {2},
 		l + "input_layernorm.weight": {256}, l + "post_attention_layernorm.weight": {256}}
-	for _, p := range []string{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"} {
+	for _, p := range []string{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+		"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"} {
 		shapes[l+p+".weight"] = []int{256, 256}
 	}
 	for _, p := range []string{"q", "k", "v"} {
@@ -69,16 +70,18 @@ func qwen2Shapes() map[string][]int {
 func TestConvertTypes(t *testing.T) {
 	dir := makeFolder(t, qwen2Shapes())
 	for f, want := range map[FType]map[string]tensor.DType{
-		F32:    {"token_embd.weight": tensor.F32, "blk.0.attn_v.weight": tensor.F32},
-		F16:    {"token_embd.weight": tensor.F16, "blk.0.attn_v.weight": tensor.F16},
-		BF16:   {"token_embd.weight": tensor.BF16, "blk.0.attn_v.weight": tensor.BF16},
-		Q8_0:   {"token_embd.weight": quant.Q8_0, "blk.0.attn_v.weight": quant.Q8_0},
-		Q4_K_M: {"token_embd.weight": quant.Q6_K, "blk.0.attn_v.weight": quant.Q6_K, "blk.0.ffn_up.weight": quant.Q4_K},
+		F32:  {"token_embd.weight": tensor.F32, "blk.0.attn_v.weight": tensor.F32},
+		F16:  {"token_embd.weight": tensor.F16, "blk.0.attn_v.weight": tensor.F16},
+		BF16: {"token_embd.weight": tensor.BF16, "blk.0.attn_v.weight": tensor.BF16},
+		Q8_0: {"token_embd.weight": quant.Q8_0, "blk.0.attn_v.weight": quant.Q8_0},
+		Q4_K_M: {"token_embd.weight": quant.Q6_K, "blk.0.attn_v.weight": quant.Q6_K,
+			"blk.0.ffn_up.weight": quant.Q4_K},
 	} {
 		t.Run(f.String(), func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out.gguf")
 			var notes []string
-			if err := Convert(t.Context(), dir, out, Options{Type: f, Note: func(s string) { notes = append(notes, s) }}); err != nil {
+			if err := Convert(t.Context(), dir, out,
+				Options{Type: f, Note: func(s string) { notes = append(notes, s) }}); err != nil {
 				t.Fatal(err)
 			}
 			if len(notes) != 1 || !strings.Contains(notes[0], "visual.") {
@@ -86,9 +89,11 @@ func TestConvertTypes(t *testing.T) {
 			}
 			g := openGGUF(t, out)
 			want["blk.0.attn_norm.weight"], want["blk.0.attn_q.bias"] = tensor.F32, tensor.F32
-			from := map[string]string{"token_embd.weight": "model.embed_tokens.weight", "blk.0.attn_v.weight": "model.layers.0.self_attn.v_proj.weight",
-				"blk.0.ffn_up.weight": "model.layers.0.mlp.up_proj.weight", "blk.0.attn_norm.weight": "model.layers.0.input_layernorm.weight",
-				"blk.0.attn_q.bias": "model.layers.0.self_attn.q_proj.bias"}
+			from := map[string]string{"token_embd.weight": "model.embed_tokens.weight",
+				"blk.0.attn_v.weight":    "model.layers.0.self_attn.v_proj.weight",
+				"blk.0.ffn_up.weight":    "model.layers.0.mlp.up_proj.weight",
+				"blk.0.attn_norm.weight": "model.layers.0.input_layernorm.weight",
+				"blk.0.attn_q.bias":      "model.layers.0.self_attn.q_proj.bias"}
 			for name, d := range want {
 				info, ok := g.Tensor(name)
 				if !ok || info.DType != d {
@@ -109,7 +114,9 @@ func TestConvertTypes(t *testing.T) {
 			}
 			keys := g.Meta.Keys()
 			at := func(key string) int { return slices.Index(keys, key) }
-			if n, err := g.Meta.Int("general.file_type"); err != nil || FType(n) != f || at("general.file_type") > at("tokenizer.ggml.model") || at("general.quantization_version") != len(keys)-1 {
+			if n, err := g.Meta.Int("general.file_type"); err != nil || FType(n) != f ||
+				at("general.file_type") > at("tokenizer.ggml.model") ||
+				at("general.quantization_version") != len(keys)-1 {
 				t.Errorf("file_type %v (%v), keys %q", n, err, keys)
 			}
 		})
@@ -123,10 +130,14 @@ func TestConvertRefusals(t *testing.T) {
 		o      Options
 		want   string
 	}{
-		"tensor of another shape": {func(m map[string][]int) { m["model.layers.0.mlp.up_proj.weight"] = []int{128, 256} }, Options{Type: F16}, "[128 256]"},
-		"missing bias":            {func(m map[string][]int) { delete(m, "model.layers.0.self_attn.q_proj.bias") }, Options{Type: F16}, "is missing"},
-		"no imatrix":              {nil, Options{Type: IQ1_S}, "importance matrix"},
-		"unknown type":            {nil, Options{Type: 99}, "unknown type"},
+		"tensor of another shape": {func(m map[string][]int) {
+			m["model.layers.0.mlp.up_proj.weight"] = []int{128,
+				256}
+		}, Options{Type: F16}, "[128 256]"},
+		"missing bias": {func(m map[string][]int) { delete(m, "model.layers.0.self_attn.q_proj.bias") },
+			Options{Type: F16}, "is missing"},
+		"no imatrix":   {nil, Options{Type: IQ1_S}, "importance matrix"},
+		"unknown type": {nil, Options{Type: 99}, "unknown type"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			shapes := qwen2Shapes()
@@ -156,7 +167,8 @@ func TestQuantizeSplit(t *testing.T) {
 	}
 	var infos []gguf.TensorInfo
 	for i := range 4 {
-		infos = append(infos, gguf.TensorInfo{Name: fmt.Sprintf("blk.%d.ffn_up.weight", 3-i), DType: tensor.F32, Shape: tensor.Shape{2, 256}})
+		infos = append(infos, gguf.TensorInfo{Name: fmt.Sprintf("blk.%d.ffn_up.weight", 3-i), DType: tensor.F32,
+			Shape: tensor.Shape{2, 256}})
 	}
 	w, err := gguf.Create(path, meta, infos, gguf.WriterOptions{MaxPartSize: 4096})
 	if err != nil {
@@ -175,7 +187,9 @@ func TestQuantizeSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := openGGUF(t, out)
-	if len(w.Paths()) < 2 || len(g.Tensors) != 4 || g.Tensors[0].Name != "blk.0.ffn_up.weight" || g.Meta.Has("split.count") {
-		t.Errorf("%d parts became %d tensors from %s on, keys %q", len(w.Paths()), len(g.Tensors), g.Tensors[0].Name, g.Meta.Keys())
+	if len(w.Paths()) < 2 || len(g.Tensors) != 4 || g.Tensors[0].Name != "blk.0.ffn_up.weight" ||
+		g.Meta.Has("split.count") {
+		t.Errorf("%d parts became %d tensors from %s on, keys %q", len(w.Paths()), len(g.Tensors), g.Tensors[0].Name,
+			g.Meta.Keys())
 	}
 }

@@ -57,14 +57,19 @@ var ftypes = []struct {
 }{
 	{F32, "f32", tensor.F32}, {F16, "f16", tensor.F16}, {BF16, "bf16", tensor.BF16},
 	{Q8_0, "q8_0", quant.Q8_0}, {Q6_K, "q6_k", quant.Q6_K},
-	{Q5_K_M, "q5_k_m", quant.Q5_K}, {Q5_K_S, "q5_k_s", quant.Q5_K}, {Q5_1, "q5_1", quant.Q5_1}, {Q5_0, "q5_0", quant.Q5_0},
-	{Q4_K_M, "q4_k_m", quant.Q4_K}, {Q4_K_S, "q4_k_s", quant.Q4_K}, {Q4_1, "q4_1", quant.Q4_1}, {Q4_0, "q4_0", quant.Q4_0},
+	{Q5_K_M, "q5_k_m", quant.Q5_K}, {Q5_K_S, "q5_k_s", quant.Q5_K}, {Q5_1, "q5_1", quant.Q5_1},
+	{Q5_0, "q5_0", quant.Q5_0},
+	{Q4_K_M, "q4_k_m", quant.Q4_K}, {Q4_K_S, "q4_k_s", quant.Q4_K}, {Q4_1, "q4_1", quant.Q4_1},
+	{Q4_0, "q4_0", quant.Q4_0},
 	{IQ4_NL, "iq4_nl", quant.IQ4_NL}, {IQ4_XS, "iq4_xs", quant.IQ4_XS}, {MXFP4MoE, "mxfp4_moe", quant.MXFP4},
 	{Q3_K_L, "q3_k_l", quant.Q3_K}, {Q3_K_M, "q3_k_m", quant.Q3_K}, {Q3_K_S, "q3_k_s", quant.Q3_K},
-	{IQ3_M, "iq3_m", quant.IQ3_S}, {IQ3_S, "iq3_s", quant.IQ3_S}, {IQ3_XS, "iq3_xs", quant.IQ3_S}, {IQ3_XXS, "iq3_xxs", quant.IQ3_XXS},
+	{IQ3_M, "iq3_m", quant.IQ3_S}, {IQ3_S, "iq3_s", quant.IQ3_S}, {IQ3_XS, "iq3_xs", quant.IQ3_S},
+	{IQ3_XXS, "iq3_xxs", quant.IQ3_XXS},
 	{Q2_K, "q2_k", quant.Q2_K}, {Q2_K_S, "q2_k_s", quant.Q2_K},
-	{IQ2_M, "iq2_m", quant.IQ2_S}, {IQ2_S, "iq2_s", quant.IQ2_XS}, {IQ2_XS, "iq2_xs", quant.IQ2_XS}, {IQ2_XXS, "iq2_xxs", quant.IQ2_XXS},
-	{IQ1_M, "iq1_m", quant.IQ1_M}, {IQ1_S, "iq1_s", quant.IQ1_S}, {TQ2_0, "tq2_0", quant.TQ2_0}, {TQ1_0, "tq1_0", quant.TQ1_0},
+	{IQ2_M, "iq2_m", quant.IQ2_S}, {IQ2_S, "iq2_s", quant.IQ2_XS}, {IQ2_XS, "iq2_xs", quant.IQ2_XS},
+	{IQ2_XXS, "iq2_xxs", quant.IQ2_XXS},
+	{IQ1_M, "iq1_m", quant.IQ1_M}, {IQ1_S, "iq1_s", quant.IQ1_S}, {TQ2_0, "tq2_0", quant.TQ2_0},
+	{TQ1_0, "tq1_0", quant.TQ1_0},
 }
 
 // aliases are shorter names that llama-quantize takes.

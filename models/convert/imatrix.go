@@ -179,8 +179,8 @@ const (
 	maxLegacyValues  = 1 << 26
 )
 
-// readLegacy reads the old format: the number of entries, and for each one the length of its name, its name, the number
-// of calls, the number of values, and the values, which are means times calls. All numbers have 32 bits.
+// readLegacy reads the old format: the number of entries, and for each one the length of its name, its name, the
+// number of calls, the number of values, and the values, which are means times calls. All numbers have 32 bits.
 func readLegacy(r io.Reader) (*Imatrix, error) {
 	in := bufio.NewReader(r)
 	number := func(what string, limit int32) (int, error) {
@@ -238,7 +238,8 @@ func (m *Imatrix) Write(path string) error {
 	for _, kv := range []struct {
 		key string
 		v   any
-	}{{"general.type", imatrixType}, {imatrixDatasets, datasets}, {imatrixChunks, uint32(m.Chunks)}, {imatrixChunkSize, uint32(m.ChunkSize)}} {
+	}{{"general.type", imatrixType}, {imatrixDatasets, datasets}, {imatrixChunks, uint32(m.Chunks)},
+		{imatrixChunkSize, uint32(m.ChunkSize)}} {
 		if err := meta.Set(kv.key, kv.v); err != nil {
 			return fmt.Errorf("convert: importance matrix: %w", err)
 		}

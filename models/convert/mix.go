@@ -149,7 +149,8 @@ var fallbacks = map[tensor.DType]tensor.DType{
 
 // keptParts are parts of the names of matrices that stay as they are: small ones where errors cost much.
 var keptParts = []string{
-	"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d", "shortconv.conv.weight", "altup", "laurel", "per_layer_model_proj",
+	"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d", "shortconv.conv.weight", "altup", "laurel",
+	"per_layer_model_proj",
 	"position_embd", "pos_embd", "token_types", ".patch_embd", "attn_rel_b",
 }
 

@@ -25,11 +25,15 @@ type mixModel struct {
 
 // The tensors of layers. Names that hold _exps are stacks of experts.
 var (
-	mixAttention = []string{"attn_norm.weight", "attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "ffn_norm.weight"}
-	mixMLP       = []string{"ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"}
-	mixExperts   = []string{"ffn_gate_inp.weight", "ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight"}
-	mixShared    = []string{"ffn_gate_inp_shexp.weight", "ffn_gate_shexp.weight", "ffn_up_shexp.weight", "ffn_down_shexp.weight"}
-	mixDeltaNet  = []string{"attn_norm.weight", "attn_qkv.weight", "attn_gate.weight", "ssm_alpha.weight", "ssm_beta.weight", "ssm_conv1d.weight",
+	mixAttention = []string{"attn_norm.weight", "attn_q.weight", "attn_k.weight", "attn_v.weight",
+		"attn_output.weight", "ffn_norm.weight"}
+	mixMLP     = []string{"ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"}
+	mixExperts = []string{"ffn_gate_inp.weight", "ffn_gate_exps.weight", "ffn_up_exps.weight",
+		"ffn_down_exps.weight"}
+	mixShared = []string{"ffn_gate_inp_shexp.weight", "ffn_gate_shexp.weight", "ffn_up_shexp.weight",
+		"ffn_down_shexp.weight"}
+	mixDeltaNet = []string{"attn_norm.weight", "attn_qkv.weight", "attn_gate.weight", "ssm_alpha.weight",
+		"ssm_beta.weight", "ssm_conv1d.weight",
 		"ssm_a", "ssm_dt.bias", "ssm_norm.weight", "ssm_out.weight", "post_attention_norm.weight"}
 )
 
@@ -53,7 +57,8 @@ func hybridLayers(ffn ...[]string) func(int) []string {
 }
 
 func mixKeys(layers, heads, kv int, more ...any) map[string]any {
-	m := map[string]any{"block_count": uint32(layers), "attention.head_count": uint32(heads), "attention.head_count_kv": uint32(kv)}
+	m := map[string]any{"block_count": uint32(layers), "attention.head_count": uint32(heads),
+		"attention.head_count_kv": uint32(kv)}
 	for i := 0; i < len(more); i += 2 {
 		m[more[i].(string)] = more[i+1]
 	}
@@ -65,16 +70,27 @@ func mixModels() []mixModel {
 		{name: "grouped", arch: "llama", keys: mixKeys(32, 32, 8), layer: everyLayer(mixAttention, mixMLP)},
 		{name: "not_grouped", arch: "llama", keys: mixKeys(20, 8, 8), layer: everyLayer(mixAttention, mixMLP)},
 		{name: "tied", arch: "qwen3", keys: mixKeys(28, 16, 8), tied: true, layer: everyLayer(mixAttention, mixMLP)},
-		{name: "few_layers", arch: "qwen2", keys: mixKeys(3, 14, 2), tied: true, layer: everyLayer(mixAttention, mixMLP)},
+		{name: "few_layers", arch: "qwen2", keys: mixKeys(3, 14, 2), tied: true,
+			layer: everyLayer(mixAttention, mixMLP)},
 		{name: "eighty_layers", arch: "llama", keys: mixKeys(80, 64, 8), layer: everyLayer(mixAttention, mixMLP)},
-		{name: "eight_experts", arch: "llama", keys: mixKeys(16, 32, 8, "expert_count", uint32(8), "expert_used_count", uint32(2)), layer: everyLayer(mixAttention, mixExperts)},
-		{name: "experts", arch: "qwen3moe", keys: mixKeys(24, 32, 4, "expert_count", uint32(16)), layer: everyLayer(mixAttention, mixExperts)},
-		{name: "hybrid", arch: "qwen35", keys: mixKeys(24, 8, 2, "rope.dimension_sections", []int32{2, 2, 0, 0}), tied: true, layer: hybridLayers(mixMLP)},
-		{name: "hybrid_experts", arch: "qwen35moe", keys: mixKeys(16, 16, 2, "expert_count", uint32(16), "rope.dimension_sections", []int32{2, 2, 0, 0}), layer: hybridLayers(mixExperts, mixShared)},
-		{name: "fused", arch: "phi3", keys: mixKeys(16, 32, 32), layer: everyLayer([]string{"attn_norm.weight", "attn_qkv.weight", "attn_output.weight", "ffn_norm.weight", "ffn_up.weight", "ffn_down.weight"})},
-		{name: "embeddings_per_layer", arch: "gemma4", keys: map[string]any{"attention.value_length_swa": uint32(16)}, tied: true, layer: everyLayer(mixAttention, mixMLP, []string{"inp_gate.weight", "proj.weight"}),
-			globals: []string{"per_layer_token_embd.weight", "per_layer_model_proj.weight", "per_layer_proj_norm.weight"}},
-		{name: "rows_of_32", arch: "gpt-oss", keys: mixKeys(8, 64, 8, "expert_count", uint32(4)), cols: 288, layer: everyLayer(mixAttention, mixExperts)},
+		{name: "eight_experts", arch: "llama",
+			keys:  mixKeys(16, 32, 8, "expert_count", uint32(8), "expert_used_count", uint32(2)),
+			layer: everyLayer(mixAttention, mixExperts)},
+		{name: "experts", arch: "qwen3moe", keys: mixKeys(24, 32, 4, "expert_count", uint32(16)),
+			layer: everyLayer(mixAttention, mixExperts)},
+		{name: "hybrid", arch: "qwen35", keys: mixKeys(24, 8, 2, "rope.dimension_sections", []int32{2, 2, 0, 0}),
+			tied: true, layer: hybridLayers(mixMLP)},
+		{name: "hybrid_experts", arch: "qwen35moe", keys: mixKeys(16, 16, 2, "expert_count", uint32(16),
+			"rope.dimension_sections", []int32{2, 2, 0, 0}), layer: hybridLayers(mixExperts, mixShared)},
+		{name: "fused", arch: "phi3", keys: mixKeys(16, 32, 32),
+			layer: everyLayer([]string{"attn_norm.weight", "attn_qkv.weight", "attn_output.weight", "ffn_norm.weight",
+				"ffn_up.weight", "ffn_down.weight"})},
+		{name: "embeddings_per_layer", arch: "gemma4", keys: map[string]any{"attention.value_length_swa": uint32(16)},
+			tied: true, layer: everyLayer(mixAttention, mixMLP, []string{"inp_gate.weight", "proj.weight"}),
+			globals: []string{"per_layer_token_embd.weight", "per_layer_model_proj.weight",
+				"per_layer_proj_norm.weight"}},
+		{name: "rows_of_32", arch: "gpt-oss", keys: mixKeys(8, 64, 8, "expert_count", uint32(4)), cols: 288,
+			layer: everyLayer(mixAttention, mixExperts)},
 	}
 }
 
@@ -112,7 +128,8 @@ func (m mixModel) model(t *testing.T) (*gguf.Meta, []gguf.TensorInfo) {
 	for _, n := range names {
 		info := gguf.TensorInfo{Name: n, DType: tensor.F16, Shape: tensor.Shape{8, cols}}
 		switch {
-		case strings.Contains(n, "norm"), strings.Contains(n, "ssm_a") && !strings.Contains(n, "alpha"), strings.HasSuffix(n, ".bias"), strings.Contains(n, "inp_shexp"):
+		case strings.Contains(n, "norm"), strings.Contains(n, "ssm_a") && !strings.Contains(n, "alpha"),
+			strings.HasSuffix(n, ".bias"), strings.Contains(n, "inp_shexp"):
 			info.DType, info.Shape = tensor.F32, tensor.Shape{cols}
 		case strings.Contains(n, "ffn_gate_inp"), strings.Contains(n, "conv1d"):
 			info.DType = tensor.F32

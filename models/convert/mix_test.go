@@ -64,7 +64,8 @@ func TestTypes(t *testing.T) {
 	}
 	model := func(arch string, layers, heads, kv, experts int) *gguf.Meta {
 		m := &gguf.Meta{}
-		for k, v := range map[string]any{"block_count": uint32(layers), "attention.head_count": uint32(heads), "attention.head_count_kv": uint32(kv), "expert_count": uint32(experts)} {
+		for k, v := range map[string]any{"block_count": uint32(layers), "attention.head_count": uint32(heads),
+			"attention.head_count_kv": uint32(kv), "expert_count": uint32(experts)} {
 			if err := m.Set(arch+"."+k, v); err != nil {
 				t.Fatal(err)
 			}
@@ -82,22 +83,48 @@ func TestTypes(t *testing.T) {
 		imatrix bool
 		want    want
 	}{
-		{"q2_k with few KV heads", llama8B, Q2_K, false, want{"blk.0.attn_v.weight": quant.Q4_K, "blk.0.attn_output.weight": quant.Q3_K, "blk.9.ffn_down.weight": quant.Q3_K, "blk.0.attn_k.weight": quant.Q2_K, "output.weight": quant.Q6_K}},
-		{"q2_k without grouped heads", model("llama", 32, 32, 32, 0), Q2_K, false, want{"blk.0.attn_v.weight": quant.Q3_K}},
-		{"q3_k_m", llama8B, Q3_K_M, false, want{"blk.0.attn_v.weight": quant.Q5_K, "blk.5.attn_v.weight": quant.Q5_K, "blk.9.attn_v.weight": quant.Q4_K, "blk.0.ffn_down.weight": quant.Q5_K, "blk.1.ffn_down.weight": quant.Q5_K, "blk.9.ffn_down.weight": quant.Q4_K}},
-		{"q3_k_l", llama8B, Q3_K_L, false, want{"blk.9.attn_v.weight": quant.Q5_K, "blk.9.attn_output.weight": quant.Q5_K, "blk.9.ffn_up.weight": quant.Q3_K}},
-		{"q4_k_s", llama8B, Q4_K_S, false, want{"blk.0.attn_v.weight": quant.Q5_K, "blk.0.ffn_down.weight": quant.Q5_K, "blk.0.attn_q.weight": quant.Q4_K}},
-		{"70B", model("llama", 80, 64, 8, 0), Q4_K_S, false, want{"blk.0.attn_v.weight": quant.Q5_K, "blk.1.attn_v.weight": quant.Q5_K, "blk.2.attn_v.weight": quant.Q5_K, "blk.3.attn_v.weight": quant.Q5_K, "blk.4.attn_v.weight": quant.Q5_K}},
-		{"eight experts", model("llama", 32, 32, 8, 8), Q4_K_M, false, want{"blk.9.attn_v.weight": quant.Q8_0, "blk.9.attn_k.weight": quant.Q8_0, "blk.9.attn_output.weight": quant.Q5_K}},
-		{"iq4_xs", llama8B, IQ4_XS, false, want{"blk.9.attn_v.weight": quant.Q5_K, "blk.0.ffn_down.weight": quant.Q5_K, "blk.9.ffn_gate.weight": quant.IQ4_XS}},
+		{"q2_k with few KV heads", llama8B, Q2_K, false,
+			want{"blk.0.attn_v.weight": quant.Q4_K, "blk.0.attn_output.weight": quant.Q3_K,
+				"blk.9.ffn_down.weight": quant.Q3_K, "blk.0.attn_k.weight": quant.Q2_K, "output.weight": quant.Q6_K}},
+		{"q2_k without grouped heads", model("llama", 32, 32, 32, 0), Q2_K, false,
+			want{"blk.0.attn_v.weight": quant.Q3_K}},
+		{"q3_k_m", llama8B, Q3_K_M, false,
+			want{"blk.0.attn_v.weight": quant.Q5_K, "blk.5.attn_v.weight": quant.Q5_K,
+				"blk.9.attn_v.weight": quant.Q4_K, "blk.0.ffn_down.weight": quant.Q5_K,
+				"blk.1.ffn_down.weight": quant.Q5_K, "blk.9.ffn_down.weight": quant.Q4_K}},
+		{"q3_k_l", llama8B, Q3_K_L, false,
+			want{"blk.9.attn_v.weight": quant.Q5_K, "blk.9.attn_output.weight": quant.Q5_K,
+				"blk.9.ffn_up.weight": quant.Q3_K}},
+		{"q4_k_s", llama8B, Q4_K_S, false,
+			want{"blk.0.attn_v.weight": quant.Q5_K, "blk.0.ffn_down.weight": quant.Q5_K,
+				"blk.0.attn_q.weight": quant.Q4_K}},
+		{"70B", model("llama", 80, 64, 8, 0), Q4_K_S, false,
+			want{"blk.0.attn_v.weight": quant.Q5_K, "blk.1.attn_v.weight": quant.Q5_K,
+				"blk.2.attn_v.weight": quant.Q5_K, "blk.3.attn_v.weight": quant.Q5_K,
+				"blk.4.attn_v.weight": quant.Q5_K}},
+		{"eight experts", model("llama", 32, 32, 8, 8), Q4_K_M, false,
+			want{"blk.9.attn_v.weight": quant.Q8_0, "blk.9.attn_k.weight": quant.Q8_0,
+				"blk.9.attn_output.weight": quant.Q5_K}},
+		{"iq4_xs", llama8B, IQ4_XS, false,
+			want{"blk.9.attn_v.weight": quant.Q5_K, "blk.0.ffn_down.weight": quant.Q5_K,
+				"blk.9.ffn_gate.weight": quant.IQ4_XS}},
 		{"iq4_xs with imatrix", llama8B, IQ4_XS, true, want{"blk.0.ffn_down.weight": quant.IQ4_XS}},
-		{"q4_0 with imatrix", llama8B, Q4_0, true, want{"blk.0.ffn_down.weight": quant.Q4_1, "output.weight": quant.Q6_K}},
-		{"iq2_m", llama8B, IQ2_M, true, want{"blk.0.attn_v.weight": quant.Q4_K, "blk.0.ffn_down.weight": quant.IQ3_S, "output.weight": quant.Q5_K, "token_embd.weight": quant.IQ3_S, "blk.9.attn_output.weight": quant.IQ3_S, "blk.9.ffn_up.weight": quant.IQ2_S}},
-		{"iq3_xs", llama8B, IQ3_XS, true, want{"blk.9.ffn_gate.weight": quant.IQ3_S, "blk.9.attn_q.weight": quant.IQ3_XXS}},
-		{"embeddings beside an output", llama8B, Q4_K_M, false, want{"per_layer_token_embd.weight": quant.Q4_K, "token_embd.weight": quant.Q4_K}},
-		{"embeddings as output", llama8B, Q4_K_M, false, want{"per_layer_token_embd.weight": quant.Q6_K, "token_embd.weight": quant.Q6_K, "output.weight": tensor.Invalid}},
+		{"q4_0 with imatrix", llama8B, Q4_0, true,
+			want{"blk.0.ffn_down.weight": quant.Q4_1, "output.weight": quant.Q6_K}},
+		{"iq2_m", llama8B, IQ2_M, true, want{"blk.0.attn_v.weight": quant.Q4_K, "blk.0.ffn_down.weight": quant.IQ3_S,
+			"output.weight": quant.Q5_K, "token_embd.weight": quant.IQ3_S, "blk.9.attn_output.weight": quant.IQ3_S,
+			"blk.9.ffn_up.weight": quant.IQ2_S}},
+		{"iq3_xs", llama8B, IQ3_XS, true,
+			want{"blk.9.ffn_gate.weight": quant.IQ3_S, "blk.9.attn_q.weight": quant.IQ3_XXS}},
+		{"embeddings beside an output", llama8B, Q4_K_M, false,
+			want{"per_layer_token_embd.weight": quant.Q4_K, "token_embd.weight": quant.Q4_K}},
+		{"embeddings as output", llama8B, Q4_K_M, false,
+			want{"per_layer_token_embd.weight": quant.Q6_K, "token_embd.weight": quant.Q6_K,
+				"output.weight": tensor.Invalid}},
 		{"f16", llama8B, F16, false, want{"output.weight": tensor.F16, "blk.0.attn_v.weight": tensor.F16}},
-		{"kept", llama8B, Q8_0, false, want{"blk.0.ffn_gate_inp.weight": tensor.F16, "blk.0.ssm_conv1d.weight": tensor.F16, "blk.0.attn_q.bias": tensor.F16, "per_layer_model_proj.weight": tensor.F16}},
+		{"kept", llama8B, Q8_0, false, want{"blk.0.ffn_gate_inp.weight": tensor.F16,
+			"blk.0.ssm_conv1d.weight": tensor.F16, "blk.0.attn_q.bias": tensor.F16,
+			"per_layer_model_proj.weight": tensor.F16}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,11 +158,14 @@ func TestFallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	for f, want := range map[FType][2]tensor.DType{
-		Q2_K: {quant.Q4_0, tensor.F16}, Q4_K_M: {quant.Q5_0, tensor.F16}, Q5_K_S: {quant.Q5_1, tensor.F16}, Q6_K: {quant.Q8_0, tensor.F16},
-		IQ4_XS: {quant.IQ4_NL, tensor.F16}, Q8_0: {quant.Q8_0, tensor.F16}, TQ1_0: {quant.Q4_0, tensor.F16}, BF16: {tensor.BF16, tensor.BF16},
+		Q2_K: {quant.Q4_0, tensor.F16}, Q4_K_M: {quant.Q5_0, tensor.F16}, Q5_K_S: {quant.Q5_1, tensor.F16},
+		Q6_K:   {quant.Q8_0, tensor.F16},
+		IQ4_XS: {quant.IQ4_NL, tensor.F16}, Q8_0: {quant.Q8_0, tensor.F16}, TQ1_0: {quant.Q4_0, tensor.F16},
+		BF16: {tensor.BF16, tensor.BF16},
 	} {
 		for i, cols := range []int{2880, 100} {
-			ts := []gguf.TensorInfo{{Name: "output.weight", DType: tensor.F32, Shape: tensor.Shape{4, 256}}, {Name: "blk.0.ssm_out.weight", DType: tensor.F32, Shape: tensor.Shape{4, cols}}}
+			ts := []gguf.TensorInfo{{Name: "output.weight", DType: tensor.F32, Shape: tensor.Shape{4, 256}},
+				{Name: "blk.0.ssm_out.weight", DType: tensor.F32, Shape: tensor.Shape{4, cols}}}
 			types, err := Types(meta, ts, f, false)
 			if err != nil {
 				t.Fatal(err)
@@ -154,7 +184,8 @@ func TestExpertsInMXFP4(t *testing.T) {
 		t.Fatal(err)
 	}
 	stack, matrix := tensor.Shape{4, 64, 64}, tensor.Shape{64, 64}
-	want := map[string]tensor.DType{"output.weight": quant.Q8_0, "token_embd.weight": quant.Q8_0, "blk.0.attn_q.weight": quant.Q8_0, "blk.0.ffn_up_exps.weight": quant.MXFP4,
+	want := map[string]tensor.DType{"output.weight": quant.Q8_0, "token_embd.weight": quant.Q8_0,
+		"blk.0.attn_q.weight": quant.Q8_0, "blk.0.ffn_up_exps.weight": quant.MXFP4,
 		"blk.0.ffn_gate_inp.weight": tensor.F32}
 	var ts []gguf.TensorInfo
 	for name := range want {

@@ -32,7 +32,8 @@ func NewQuantized(f *hf.Folder, o Options) (*Quantized, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Quantized{c: &converter{src: f, imatrix: o.Imatrix, threads: threads(o.Threads)}, pairs: map[string]quantizedTensor{}}
+	q := &Quantized{c: &converter{src: f, imatrix: o.Imatrix, threads: threads(o.Threads)},
+		pairs: map[string]quantizedTensor{}}
 	for i, from := range infos {
 		to := gguf.TensorInfo{Name: from.Name, DType: types[i], Shape: from.Shape}
 		if to.Size, err = tensor.Bytes(to.DType, to.Shape); err != nil {

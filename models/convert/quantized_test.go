@@ -45,7 +45,8 @@ func TestQuantized(t *testing.T) {
 			if err := Convert(t.Context(), dir, whole, Options{Type: BF16}); err != nil {
 				t.Fatal(err)
 			}
-			others := []Options{{Type: Q8_0}, {Type: Q3_K_S}, {Type: IQ3_XXS, Imatrix: evenImatrix(f)}, {Type: MXFP4MoE}, {Type: Q5_0}}
+			others := []Options{{Type: Q8_0}, {Type: Q3_K_S}, {Type: IQ3_XXS, Imatrix: evenImatrix(f)},
+				{Type: MXFP4MoE}, {Type: Q5_0}}
 			types := []Options{{Type: Q4_K_M, Threads: 3}, others[i%len(others)]}
 			if testing.Short() {
 				t.Log("SKIPPED: -short leaves a second type for each model to make long")
@@ -89,8 +90,10 @@ func compareSources(t *testing.T, want *gguf.File, got *Quantized) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i, w := range want.Tensors {
 		g := got.Tensors()[i]
-		if byName, ok := got.Tensor(w.Name); !ok || byName.Size != g.Size || g.Name != w.Name || g.DType != w.DType || g.Size != w.Size || !g.Shape.Equal(w.Shape) {
-			t.Errorf("tensor %d is %s %v %v of %d bytes, the file has %s %v %v of %d", i, g.Name, g.DType, g.Shape, g.Size, w.Name, w.DType, w.Shape, w.Size)
+		if byName, ok := got.Tensor(w.Name); !ok || byName.Size != g.Size || g.Name != w.Name || g.DType != w.DType ||
+			g.Size != w.Size || !g.Shape.Equal(w.Shape) {
+			t.Errorf("tensor %d is %s %v %v of %d bytes, the file has %s %v %v of %d", i, g.Name, g.DType, g.Shape,
+				g.Size, w.Name, w.DType, w.Shape, w.Size)
 			continue
 		}
 		b := contents(t, want, w)
@@ -106,7 +109,8 @@ func compareSources(t *testing.T, want *gguf.File, got *Quantized) {
 			off += n
 		}
 		if !bytes.Equal(all, b) || !bytes.Equal(pieces, b) {
-			t.Errorf("%s %v: contents differ from the file's: as a whole %t, in pieces %t", w.Name, w.DType, !bytes.Equal(all, b), !bytes.Equal(pieces, b))
+			t.Errorf("%s %v: contents differ from the file's: as a whole %t, in pieces %t", w.Name, w.DType,
+				!bytes.Equal(all, b), !bytes.Equal(pieces, b))
 		}
 	}
 }

@@ -63,7 +63,8 @@ func threads(n int) int {
 }
 
 // write creates the file at path and fills it. infos[i] is read and written as type types[i].
-func (c *converter) write(ctx context.Context, path string, meta *gguf.Meta, infos []gguf.TensorInfo, types []tensor.DType) error {
+func (c *converter) write(ctx context.Context, path string, meta *gguf.Meta, infos []gguf.TensorInfo,
+	types []tensor.DType) error {
 	targets := make([]gguf.TensorInfo, len(infos))
 	for i, t := range infos {
 		targets[i] = gguf.TensorInfo{Name: t.Name, DType: types[i], Shape: t.Shape}
@@ -110,7 +111,8 @@ func (c *converter) importance(from, to gguf.TensorInfo) ([]float32, error) {
 	}
 	w, err := c.imatrix.weights(to)
 	if err == nil && w == nil && quant.RequiresImatrix(to.DType) {
-		err = fmt.Errorf("convert: tensor %q: %v needs an importance matrix, and none has this tensor", to.Name, to.DType)
+		err = fmt.Errorf("convert: tensor %q: %v needs an importance matrix, and none has this tensor", to.Name,
+			to.DType)
 	}
 	return w, err
 }
@@ -199,7 +201,8 @@ func (c *converter) fill(dst []byte, from, to gguf.TensorInfo, importance []floa
 		if importance != nil {
 			w = importance[a/perExpert*cols:][:cols]
 		}
-		if err := quant.Quantize(to.DType, dst[int64(a-lo)*row:int64(b-lo)*row], x[(a-lo)*cols:(b-lo)*cols], cols, w); err != nil {
+		if err := quant.Quantize(to.DType, dst[int64(a-lo)*row:int64(b-lo)*row], x[(a-lo)*cols:(b-lo)*cols], cols,
+			w); err != nil {
 			return fmt.Errorf("from row %d on: %w", a, err)
 		}
 		a = b

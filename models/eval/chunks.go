@@ -20,7 +20,8 @@ func Chunks(tokens []int32, n int, bos int32) ([][]int32, error) {
 		return nil, fmt.Errorf("eval: chunks of %d tokens; at least %d are needed", n, MinChunk)
 	}
 	if len(tokens) < n {
-		return nil, fmt.Errorf("eval: the text has %d tokens, a chunk %d: take a longer text or shorter chunks", len(tokens), n)
+		return nil, fmt.Errorf("eval: the text has %d tokens, a chunk %d: take a longer text or shorter chunks",
+			len(tokens), n)
 	}
 	var chunks [][]int32
 	for ; len(tokens) >= n; tokens = tokens[n:] {
@@ -42,7 +43,8 @@ const maxLogits = 1 << 24
 // read feeds a chunk to each of the runners from an empty context and calls visit for the predictions that count, a
 // few at a time: of tokens at, at+1 and so on, with the logits of each runner, row after row. Slices are valid during
 // the call.
-func read(ctx context.Context, rs []*runner.Runner, chunk []int32, visit func(at int, logits [][]float32) error) error {
+func read(ctx context.Context, rs []*runner.Runner, chunk []int32,
+	visit func(at int, logits [][]float32) error) error {
 	ids := make([]runner.SeqID, len(rs))
 	step, rows := len(chunk), len(chunk)
 	for i, r := range rs {

@@ -125,7 +125,8 @@ func (c *Collector) add(m product, x, ids []byte, shape tensor.Shape) error {
 // Imatrix lets r, which must run on c, read the chunks, every token of which counts, and returns the importance matrix
 // of all that c has seen. names maps the names of weights to those of the file's tensors where they differ; see
 // FileNames. progress, which may be nil, is told after each chunk how many are read.
-func (c *Collector) Imatrix(ctx context.Context, r *runner.Runner, chunks [][]int32, names map[string]string, progress func(done int)) (*convert.Imatrix, error) {
+func (c *Collector) Imatrix(ctx context.Context, r *runner.Runner, chunks [][]int32, names map[string]string,
+	progress func(done int)) (*convert.Imatrix, error) {
 	m := &convert.Imatrix{Entries: map[string]convert.ImatrixEntry{}, Chunks: len(chunks)}
 	for i, chunk := range chunks {
 		m.ChunkSize = len(chunk)

@@ -83,13 +83,18 @@ func TestCollector(t *testing.T) {
 func TestCollectorExperts(t *testing.T) {
 	const used, experts = 2, 4
 	path := filepath.Join(t.TempDir(), "moe.gguf")
-	err := synth.Write(t.Context(), synth.Shape{Name: "moe", Arch: "qwen3moe", Pre: "qwen2", Vocab: 300, Keys: []synth.Key{
-		{Name: "block_count", Value: uint32(2)}, {Name: "context_length", Value: uint32(64)}, {Name: "embedding_length", Value: uint32(64)},
-		{Name: "feed_forward_length", Value: uint32(64)}, {Name: "attention.head_count", Value: uint32(2)},
-		{Name: "attention.head_count_kv", Value: uint32(1)}, {Name: "attention.key_length", Value: uint32(32)}, {Name: "attention.value_length", Value: uint32(32)},
-		{Name: "rope.freq_base", Value: float32(1e4)}, {Name: "attention.layer_norm_rms_epsilon", Value: float32(1e-6)},
-		{Name: "expert_count", Value: uint32(experts)}, {Name: "expert_used_count", Value: uint32(used)}, {Name: "expert_feed_forward_length", Value: uint32(32)},
-	}}, path, synth.Options{Type: convert.F16})
+	err := synth.Write(t.Context(),
+		synth.Shape{Name: "moe", Arch: "qwen3moe", Pre: "qwen2", Vocab: 300, Keys: []synth.Key{
+			{Name: "block_count", Value: uint32(2)}, {Name: "context_length", Value: uint32(64)},
+			{Name: "embedding_length", Value: uint32(64)},
+			{Name: "feed_forward_length", Value: uint32(64)}, {Name: "attention.head_count", Value: uint32(2)},
+			{Name: "attention.head_count_kv", Value: uint32(1)}, {Name: "attention.key_length", Value: uint32(32)},
+			{Name: "attention.value_length", Value: uint32(32)},
+			{Name: "rope.freq_base", Value: float32(1e4)},
+			{Name: "attention.layer_norm_rms_epsilon", Value: float32(1e-6)},
+			{Name: "expert_count", Value: uint32(experts)}, {Name: "expert_used_count", Value: uint32(used)},
+			{Name: "expert_feed_forward_length", Value: uint32(32)},
+		}}, path, synth.Options{Type: convert.F16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,9 +118,11 @@ func TestCollectorExperts(t *testing.T) {
 		}
 		return s
 	}
-	gate, up, down := im.Entries["blk.1.ffn_gate_exps.weight"], im.Entries["blk.1.ffn_up_exps.weight"], im.Entries["blk.1.ffn_down_exps.weight"]
+	gate, up, down := im.Entries["blk.1.ffn_gate_exps.weight"], im.Entries["blk.1.ffn_up_exps.weight"],
+		im.Entries["blk.1.ffn_down_exps.weight"]
 	router := im.Entries["blk.1.ffn_gate_inp.weight"]
-	if len(gate.Counts) != experts || total(gate.Counts) != float64(used*16*len(chunks)) || len(down.Sums) != experts*32 {
+	if len(gate.Counts) != experts || total(gate.Counts) != float64(used*16*len(chunks)) ||
+		len(down.Sums) != experts*32 {
 		t.Errorf("counts %v, %d sums of ffn_down", gate.Counts, len(down.Sums))
 	}
 	for i := range gate.Sums {
@@ -131,7 +138,8 @@ func TestCollectorExperts(t *testing.T) {
 	if err := im.Write(out); err != nil {
 		t.Fatal(err)
 	}
-	if err := convert.Quantize(t.Context(), path, filepath.Join(t.TempDir(), "q.gguf"), convert.Options{Type: convert.IQ4_NL, Imatrix: im}); err != nil {
+	if err := convert.Quantize(t.Context(), path, filepath.Join(t.TempDir(), "q.gguf"),
+		convert.Options{Type: convert.IQ4_NL, Imatrix: im}); err != nil {
 		t.Errorf("quantizing with it: %v", err)
 	}
 	if info, _ := f.Tensor("blk.1.ffn_gate_exps.weight"); !info.Shape.Equal(tensor.Shape{experts, 32, 64}) {

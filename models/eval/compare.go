@@ -29,7 +29,8 @@ type Comparison struct {
 // Compare lets both models read the chunks and compares their predictions. They must have the same vocabulary, a free
 // sequence each and a context as long as a chunk. progress, which may be nil, is told after each chunk how many are
 // read and the comparison so far.
-func Compare(ctx context.Context, base, model *runner.Runner, chunks [][]int32, progress func(done int, c *Comparison)) (*Comparison, error) {
+func Compare(ctx context.Context, base, model *runner.Runner, chunks [][]int32,
+	progress func(done int, c *Comparison)) (*Comparison, error) {
 	vocab := base.Limits().Vocab
 	if n := model.Limits().Vocab; n != vocab {
 		return nil, fmt.Errorf("eval: vocabularies of %d and %d tokens: the models cannot be compared", vocab, n)
@@ -98,7 +99,8 @@ func (c *Comparison) RMSDeltaP() float64 {
 
 // Scores returns how well the base and the model predict the text.
 func (c *Comparison) Scores() (base, model Score) {
-	return Score{c.mean(func(t Token) float64 { return -t.Base })}, Score{c.mean(func(t Token) float64 { return -t.Model })}
+	return Score{c.mean(func(t Token) float64 { return -t.Base })},
+		Score{c.mean(func(t Token) float64 { return -t.Model })}
 }
 
 func (c *Comparison) mean(f func(Token) float64) Mean {

@@ -134,8 +134,10 @@ func TestPerplexity(t *testing.T) {
 			}
 			t.Logf("chunk %d, batch %d: %.6f ± %.6f, want %.6f", n, batch, s.Perplexity(), s.Err(), want)
 			// Float32 sums in another order move a logit by about 1e-5.
-			if s.NLL.N != count || count != eval.Scored(n)*len(chunks) || calls != len(chunks) || !(math.Abs(math.Log(s.Perplexity()/want)) < 1e-4) {
-				t.Errorf("chunk %d, batch %d: perplexity %v of %d tokens in %d calls, want %v of %d", n, batch, s.Perplexity(), s.NLL.N, calls, want, count)
+			if s.NLL.N != count || count != eval.Scored(n)*len(chunks) || calls != len(chunks) ||
+				!(math.Abs(math.Log(s.Perplexity()/want)) < 1e-4) {
+				t.Errorf("chunk %d, batch %d: perplexity %v of %d tokens in %d calls, want %v of %d", n, batch,
+					s.Perplexity(), s.NLL.N, calls, want, count)
 			}
 		}
 	}
@@ -151,8 +153,10 @@ func TestCompareSelf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.KL().Value() != 0 || c.Top1().Value() != 1 || c.RMSDeltaP() != 0 || len(c.Tokens) != eval.Scored(32)*len(chunks) {
-		t.Errorf("a model against itself: KL %v, top-1 %v, RMS %v over %d tokens", c.KL(), c.Top1(), c.RMSDeltaP(), len(c.Tokens))
+	if c.KL().Value() != 0 || c.Top1().Value() != 1 || c.RMSDeltaP() != 0 ||
+		len(c.Tokens) != eval.Scored(32)*len(chunks) {
+		t.Errorf("a model against itself: KL %v, top-1 %v, RMS %v over %d tokens", c.KL(), c.Top1(), c.RMSDeltaP(),
+			len(c.Tokens))
 	}
 }
 
@@ -188,11 +192,13 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	q := c.Quantiles(0, 0.5, 1)
-	if w := c.Worst(3); len(w) != 3 || w[0].KL != q[2] || w[0].KL < w[1].KL || !(q[0] > 0 && q[0] <= q[1] && q[1] <= q[2]) {
+	if w := c.Worst(3); len(w) != 3 || w[0].KL != q[2] || w[0].KL < w[1].KL ||
+		!(q[0] > 0 && q[0] <= q[1] && q[1] <= q[2]) {
 		t.Errorf("worst %v, quantiles %v", w, q)
 	}
 	sb, sm := c.Scores()
-	t.Logf("KL %.4g, top-1 %.3f, perplexity %.4f → %.4f", c.KL().Value(), c.Top1().Value(), sb.Perplexity(), sm.Perplexity())
+	t.Logf("KL %.4g, top-1 %.3f, perplexity %.4f → %.4f", c.KL().Value(), c.Top1().Value(), sb.Perplexity(),
+		sm.Perplexity())
 	want, err := eval.Perplexity(t.Context(), b, chunks, nil)
 	if err != nil || math.Abs(want.NLL.Value()-sm.NLL.Value()) > 1e-4 {
 		t.Errorf("perplexity %v, alone %v (%v)", sm.Perplexity(), want.Perplexity(), err)

@@ -48,7 +48,8 @@ func (s Score) Err() float64 { return s.Perplexity() * s.NLL.Err() }
 
 // Perplexity lets r read the chunks. r must have a free sequence and a context as long as a chunk. progress, which may
 // be nil, is told after each chunk how many are read and the score so far.
-func Perplexity(ctx context.Context, r *runner.Runner, chunks [][]int32, progress func(done int, s Score)) (Score, error) {
+func Perplexity(ctx context.Context, r *runner.Runner, chunks [][]int32, progress func(done int, s Score)) (Score,
+	error) {
 	var s Score
 	vocab := r.Limits().Vocab
 	for i, chunk := range chunks {

@@ -67,7 +67,8 @@ func (b *builder) setInt(name string, v int)       { b.set(name, uint32(v)) }
 func (b *builder) setFloat(name string, v float64) { b.set(name, float32(v)) }
 
 // prefixes are the places where a language model's tensors lie, the most special first.
-var prefixes = []string{"model.language_model.", "language_model.model.", "language_model.", "model.text_model.", "model.", ""}
+var prefixes = []string{"model.language_model.", "language_model.model.", "language_model.", "model.text_model.",
+	"model.", ""}
 
 // findPrefix finds the language model by its embedding.
 func (b *builder) findPrefix() {
@@ -237,13 +238,15 @@ func (b *builder) head() {
 	if b.err != nil {
 		return
 	}
-	b.apply(b.prefix, "", []rule{{from: "embed_tokens.weight", to: "token_embd.weight"}, {from: "norm.weight", to: "output_norm.weight", change: b.norm}})
+	b.apply(b.prefix, "", []rule{{from: "embed_tokens.weight", to: "token_embd.weight"},
+		{from: "norm.weight", to: "output_norm.weight", change: b.norm}})
 	if b.err != nil {
 		return
 	}
 	embd := b.entries["token_embd.weight"].info.Shape
 	if len(embd) != 2 || embd[1] != b.embd || embd[0] > models.MaxVocab {
-		b.fail("tensor %q has shape %v, want [vocabulary of at most %d, hidden_size %d]", b.prefix+"embed_tokens.weight", embd, models.MaxVocab, b.embd)
+		b.fail("tensor %q has shape %v, want [vocabulary of at most %d, hidden_size %d]",
+			b.prefix+"embed_tokens.weight", embd, models.MaxVocab, b.embd)
 		return
 	}
 	b.vocab = embd[0]

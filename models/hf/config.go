@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// config reads a config.json or generation_config.json. Names are looked up in the language model's own part first (text_config of models with
-// other towers), then at the top level. null counts as absent. The first error sticks in the root.
+// config reads a config.json or generation_config.json. Names are looked up in the language model's own part first
+// (text_config of models with other towers), then at the top level. null counts as absent. The first error sticks in
+// the root.
 type config struct {
 	file string   // its name, for messages
 	objs []object // in order of lookup

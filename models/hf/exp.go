@@ -2,9 +2,9 @@ package hf
 
 import "math"
 
-// NumPy's float32 exponential on processors with fused multiply-add, up to 2.52 units in the last place off. Converters
-// compute -exp(A_log) with it, so that only the same function gives the same bytes as they do: the correctly rounded
-// exponential changes 10 of the 24 values of the built-in model.
+// NumPy's float32 exponential on processors with fused multiply-add, up to 2.52 units in the last place off.
+// Converters compute -exp(A_log) with it, so that only the same function gives the same bytes as they do: the
+// correctly rounded exponential changes 10 of the 24 values of the built-in model.
 //
 // Constants and steps are those of loops_exponent_log.dispatch.c.src and npy_simd_data.h (numpy/numpy): exp(x) =
 // exp(y) * 2^k with k = x / ln 2 rounded to even and y = x - k ln 2 in two steps (Cody and Waite), and exp(y) as a

@@ -19,7 +19,8 @@ func (b *builder) addExperts(from, to string, n int, f expertForm) {
 	dir := from + f.dir
 	if !b.has(dir + "gate_up_proj") {
 		for _, p := range [][2]string{{f.gate, "ffn_gate_exps"}, {f.up, "ffn_up_exps"}, {f.down, "ffn_down_exps"}} {
-			b.stackExperts(n, func(k int) string { return fmt.Sprintf("%s%d.%s.weight", dir, k, p[0]) }, to+p[1]+".weight")
+			b.stackExperts(n, func(k int) string { return fmt.Sprintf("%s%d.%s.weight", dir, k, p[0]) },
+				to+p[1]+".weight")
 		}
 		return
 	}
@@ -62,7 +63,8 @@ func (b *builder) stackExperts(n int, name func(k int) string, to string) {
 			first = w
 		}
 		if w.dtype != first.dtype || w.rows != first.rows || w.cols != first.cols {
-			b.fail("tensor %q is %v %v, but %q is %v %v", w.name, w.dtype, w.shape, first.name, first.dtype, first.shape)
+			b.fail("tensor %q is %v %v, but %q is %v %v", w.name, w.dtype, w.shape, first.name, first.dtype,
+				first.shape)
 			return
 		}
 		ms = append(ms, w.matrix)

@@ -105,7 +105,8 @@ func steps(t *testing.T, r *runner.Runner, ids []int32, n int) (all []float32, g
 	last := all[len(all)-r.Limits().Vocab:]
 	for range n {
 		greedy = append(greedy, logits.Argmax(last))
-		if rows, err = r.Step(t.Context(), []runner.Work{{Seq: seq, Tokens: greedy[len(greedy)-1:], Rows: 1}}); err != nil {
+		if rows, err = r.Step(t.Context(),
+			[]runner.Work{{Seq: seq, Tokens: greedy[len(greedy)-1:], Rows: 1}}); err != nil {
 			t.Fatal(err)
 		}
 		last = rows[0]

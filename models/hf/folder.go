@@ -70,7 +70,8 @@ func open(dir string) (*Folder, error) {
 		return nil, err
 	}
 	f := &Folder{Meta: &gguf.Meta{}, stored: stored}
-	b := &builder{family: fam, cfg: newConfig("config.json", root), stored: stored.byName, used: map[string]bool{}, meta: f.Meta,
+	b := &builder{family: fam, cfg: newConfig("config.json", root), stored: stored.byName, used: map[string]bool{},
+		meta:    f.Meta,
 		entries: map[string]*entry{}}
 	if err := f.build(dir, b); err != nil {
 		f.Close()
@@ -116,7 +117,8 @@ func (f *Folder) build(dir string, b *builder) error {
 
 // model makes the keys and the tensors of the language model.
 func (b *builder) model() error {
-	for _, step := range []func(){b.quantization, b.commonKeys, b.head, b.familyKeys, func() { b.family.tensors(b) }, b.finish} {
+	for _, step := range []func(){b.quantization, b.commonKeys, b.head, b.familyKeys, func() { b.family.tensors(b) },
+		b.finish} {
 		step()
 		if err := b.firstErr(); err != nil {
 			return err
@@ -207,7 +209,8 @@ func (b *builder) quantization() {
 			q.fail("%sformat %q is not read (float-quantized is)", q.path, clip(format))
 		}
 	default:
-		q.fail("%squant_method %q is not read (fp8, mxfp4 and float-quantized compressed-tensors are)", q.path, clip(method))
+		q.fail("%squant_method %q is not read (fp8, mxfp4 and float-quantized compressed-tensors are)", q.path,
+			clip(method))
 	}
 }
 
@@ -303,7 +306,8 @@ func (f *Folder) ReadRows(t gguf.TensorInfo, dst []float32, lo int) error {
 	cols := e.info.Shape.Last()
 	n := len(dst) / cols
 	if len(dst)%cols != 0 || lo < 0 || lo+n > e.info.Shape.Rows() {
-		return fmt.Errorf("hf: tensor %q: reading %d values from row %d on of shape %v", t.Name, len(dst), lo, e.info.Shape)
+		return fmt.Errorf("hf: tensor %q: reading %d values from row %d on of shape %v", t.Name, len(dst), lo,
+			e.info.Shape)
 	}
 	if err := readRows(e.exact, dst, lo, cols); err != nil {
 		return fmt.Errorf("hf: tensor %q: %w", t.Name, err)

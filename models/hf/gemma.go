@@ -44,7 +44,8 @@ func gemma3Keys(b *builder) {
 	b.softcap("attn_logit_softcapping")
 	b.softcap("final_logit_softcapping")
 	b.slidingWindow()
-	if n := b.cfg.intOr(0, 1, models.MaxLayers, "sliding_window_pattern", "_sliding_window_pattern"); n > 0 && !b.cfg.has("layer_types") {
+	if n := b.cfg.intOr(0, 1, models.MaxLayers, "sliding_window_pattern", "_sliding_window_pattern"); n > 0 &&
+		!b.cfg.has("layer_types") {
 		b.setInt("attention.sliding_window_pattern", n)
 	}
 	b.setFloat("rope.freq_base_swa", b.slidingTheta())

@@ -112,10 +112,12 @@ func gemma4Tensors(b *builder) {
 			norms(nil, "self_attn.k_norm", "attn_k_norm"))),
 		gatedMLP("mlp", ""),
 		optional(join(
-			norms(nil, "post_feedforward_layernorm_1", "post_ffw_norm_1", "post_feedforward_layernorm_2", "post_ffw_norm_2",
+			norms(nil, "post_feedforward_layernorm_1", "post_ffw_norm_1", "post_feedforward_layernorm_2",
+				"post_ffw_norm_2",
 				"pre_feedforward_layernorm_2", "pre_ffw_norm_2"),
 			router("router.proj"),
-			[]rule{{from: "router.scale", to: "ffn_gate_inp.scale"}, {from: "router.per_expert_scale", to: "ffn_down_exps.scale"}},
+			[]rule{{from: "router.scale", to: "ffn_gate_inp.scale"},
+				{from: "router.per_expert_scale", to: "ffn_down_exps.scale"}},
 			linear("per_layer_input_gate", "inp_gate", nil), linear("per_layer_projection", "proj", nil),
 			norms(nil, "post_per_layer_input_norm", "post_norm"),
 			[]rule{{from: "layer_scalar", to: "layer_output_scale.weight"}},
@@ -127,7 +129,8 @@ func gemma4Tensors(b *builder) {
 	}
 	for i := range b.layers {
 		from, to := b.layer(i)
-		b.addExperts(from, to, b.experts(), expertForm{dir: "experts.", gate: "gate_proj", up: "up_proj", down: "down_proj", fused: true})
+		b.addExperts(from, to, b.experts(),
+			expertForm{dir: "experts.", gate: "gate_proj", up: "up_proj", down: "down_proj", fused: true})
 	}
 }
 

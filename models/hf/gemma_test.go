@@ -32,7 +32,8 @@ func gemma2Case() familyCase {
 		want[name] = w
 	}
 	c.stored, c.want = stored, want
-	c.keys = map[string]any{"gemma2.attn_logit_softcapping": float32(50), "gemma2.final_logit_softcapping": float32(30), "gemma2.attention.sliding_window": uint32(8),
+	c.keys = map[string]any{"gemma2.attn_logit_softcapping": float32(50),
+		"gemma2.final_logit_softcapping": float32(30), "gemma2.attention.sliding_window": uint32(8),
 		"gemma2.attention.scale": float32(0.125)}
 	return c
 }
@@ -45,9 +46,12 @@ func gemma4Case() familyCase {
 			"layer_types":["sliding_attention","full_attention"],"sliding_window":8,"final_logit_softcapping":30.0,"hidden_size_per_layer_input":4,"enable_moe_block":true,"num_experts":2,"top_k_experts":1,"moe_intermediate_size":24,
 			"attention_k_eq_v":true,"rope_parameters":{"full_attention":{"rope_type":"proportional","rope_theta":1000000.0,"partial_rotary_factor":0.25},"sliding_attention":{"rope_type":"default","rope_theta":10000.0}}}}`,
 		stored: map[string][]int{}, want: map[string]wantTensor{"rope_freqs.weight": {shape: []int{4}}},
-		keys: map[string]any{"gemma4.attention.key_length": uint32(8), "gemma4.attention.key_length_swa": uint32(4), "gemma4.rope.dimension_count": uint32(8), "gemma4.rope.dimension_count_swa": uint32(4),
-			"gemma4.rope.freq_base": float32(1e6), "gemma4.rope.freq_base_swa": float32(1e4), "gemma4.embedding_length_per_layer_input": uint32(4), "gemma4.expert_count": uint32(2),
-			"gemma4.expert_used_count": uint32(1), "gemma4.expert_feed_forward_length": uint32(24), "gemma4.attention.shared_kv_layers": uint32(0), "gemma4.final_logit_softcapping": float32(30)},
+		keys: map[string]any{"gemma4.attention.key_length": uint32(8), "gemma4.attention.key_length_swa": uint32(4),
+			"gemma4.rope.dimension_count": uint32(8), "gemma4.rope.dimension_count_swa": uint32(4),
+			"gemma4.rope.freq_base": float32(1e6), "gemma4.rope.freq_base_swa": float32(1e4),
+			"gemma4.embedding_length_per_layer_input": uint32(4), "gemma4.expert_count": uint32(2),
+			"gemma4.expert_used_count": uint32(1), "gemma4.expert_feed_forward_length": uint32(24),
+			"gemma4.attention.shared_kv_layers": uint32(0), "gemma4.final_logit_softcapping": float32(30)},
 		notes: []string{"model.vision_tower."},
 	}
 	put := func(from, to string, shape ...int) {
@@ -69,9 +73,11 @@ func gemma4Case() familyCase {
 		put(l+"self_attn.o_proj.weight", blk+"attn_output.weight", 16, 4*dim)
 		put(l+"self_attn.q_norm.weight", blk+"attn_q_norm.weight", dim)
 		put(l+"self_attn.k_norm.weight", blk+"attn_k_norm.weight", dim)
-		for from, to := range map[string]string{"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
-			"post_feedforward_layernorm": "post_ffw_norm", "post_feedforward_layernorm_1": "post_ffw_norm_1", "post_feedforward_layernorm_2": "post_ffw_norm_2",
-			"pre_feedforward_layernorm_2": "pre_ffw_norm_2", "post_per_layer_input_norm": "post_norm"} {
+		for from, to := range map[string]string{"input_layernorm": "attn_norm",
+			"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+			"post_feedforward_layernorm": "post_ffw_norm", "post_feedforward_layernorm_1": "post_ffw_norm_1",
+			"post_feedforward_layernorm_2": "post_ffw_norm_2",
+			"pre_feedforward_layernorm_2":  "pre_ffw_norm_2", "post_per_layer_input_norm": "post_norm"} {
 			put(l+from+".weight", blk+to+".weight", 16)
 		}
 		put(l+"mlp.gate_proj.weight", blk+"ffn_gate.weight", 24, 16)

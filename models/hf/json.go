@@ -16,7 +16,8 @@ const (
 	maxDepth = 64       // nested objects and lists
 )
 
-// limits bound the nesting of a folder's JSON. The headers of large models have more members than any limit worth naming.
+// limits bound the nesting of a folder's JSON. The headers of large models have more members than any limit worth
+// naming.
 var limits = strictjson.Limits{Depth: maxDepth}
 
 // object is a JSON object. Values are object, []any, string, json.Number, bool or nil.

@@ -103,8 +103,10 @@ func (b *builder) scalingKeys(r rope) {
 	case "yarn":
 		b.set("rope.scaling.type", "yarn")
 		b.setFloat("rope.scaling.factor", r.positive("factor"))
-		b.setInt("rope.scaling.original_context_length", r.intOr(b.cfg.intOr(b.cfg.intOr(1, 1, models.MaxContext, "max_position_embeddings"), 1, models.MaxContext, "original_max_position_embeddings"),
-			1, models.MaxContext, "original_max_position_embeddings"))
+		b.setInt("rope.scaling.original_context_length",
+			r.intOr(b.cfg.intOr(b.cfg.intOr(1, 1, models.MaxContext, "max_position_embeddings"), 1, models.MaxContext,
+				"original_max_position_embeddings"),
+				1, models.MaxContext, "original_max_position_embeddings"))
 		if v := r.floatOr(32, "beta_fast"); v != 32 {
 			b.setFloat("rope.scaling.yarn_beta_fast", v)
 		}
@@ -112,7 +114,8 @@ func (b *builder) scalingKeys(r rope) {
 			b.setFloat("rope.scaling.yarn_beta_slow", v)
 		}
 		if r.has("attention_factor") { // in place of 0.1 ln(factor) + 1, which readers of GGUF put there
-			b.setFloat("rope.scaling.attn_factor", r.positive("attention_factor")/(0.1*math.Log(max(r.positive("factor"), 1))+1))
+			b.setFloat("rope.scaling.attn_factor",
+				r.positive("attention_factor")/(0.1*math.Log(max(r.positive("factor"), 1))+1))
 		}
 		if v := r.floatOr(0, "mscale_all_dim"); v != 0 {
 			b.setFloat("rope.scaling.yarn_log_multiplier", v)

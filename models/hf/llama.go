@@ -34,7 +34,8 @@ func llamaKeys(b *builder) {
 	b.setInt("vocab_size", b.vocab)
 	b.setInt("rope.dimension_count", b.rope("full_attention").rotated(b.headDim))
 	if w := b.cfg.intOr(0, 0, models.MaxContext, "sliding_window"); w > 0 {
-		b.note("the sliding window of %d tokens has no key in architecture %q: attention sees the whole context", w, b.arch)
+		b.note("the sliding window of %d tokens has no key in architecture %q: attention sees the whole context", w,
+			b.arch)
 	}
 }
 

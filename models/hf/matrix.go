@@ -251,8 +251,8 @@ func (m *matrix) narrowed() *matrix {
 // plusOne turns the weights of zero-centred norms, which multiply by 1+w, into plain ones.
 func plusOne(x float32) float32 { return 1 + x }
 
-// interleaveHalves is the row order of queries and keys in files whose rotary pairs are neighbours: in each head of dim
-// rows, new row 2i is old row i and new row 2i+1 is old row i+dim/2.
+// interleaveHalves is the row order of queries and keys in files whose rotary pairs are neighbours: in each head of
+// dim rows, new row 2i is old row i and new row 2i+1 is old row i+dim/2.
 func interleaveHalves(dim int) func(int) int {
 	return func(i int) int { return i - i%dim + i%2*(dim/2) + i%dim/2 }
 }

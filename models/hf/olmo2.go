@@ -8,7 +8,8 @@ func init() {
 		models: []string{"Olmo2ForCausalLM"},
 		tensors: func(b *builder) {
 			b.applyLayers(join(
-				norms(nil, "post_attention_layernorm", "post_attention_norm", "post_feedforward_layernorm", "post_ffw_norm"),
+				norms(nil, "post_attention_layernorm", "post_attention_norm", "post_feedforward_layernorm",
+					"post_ffw_norm"),
 				qkvo(nil, nil), headNorms(nil), gatedMLP("mlp", ""),
 			))
 		},

@@ -14,7 +14,8 @@ func init() {
 		models: []string{"Phi3ForCausalLM"},
 		keys: func(b *builder) {
 			c := b.cfg
-			original := c.intOr(c.intOr(1, 1, models.MaxContext, "max_position_embeddings"), 1, models.MaxContext, "original_max_position_embeddings")
+			original := c.intOr(c.intOr(1, 1, models.MaxContext, "max_position_embeddings"), 1, models.MaxContext,
+				"original_max_position_embeddings")
 			b.setInt("rope.scaling.original_context_length", original)
 			b.setInt("rope.dimension_count", b.rope("full_attention").rotated(b.headDim))
 			b.setInt("attention.sliding_window", c.intOr(0, 0, models.MaxContext, "sliding_window"))

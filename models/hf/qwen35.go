@@ -6,8 +6,8 @@ import (
 	"github.com/hipengine/hipengine/models"
 )
 
-// Qwen 3.5 and 3.6, dense and mixture of experts: gated DeltaNet layers and gated attention. Norms are zero-centred but
-// for that of the DeltaNet. Files of GGUF want the value heads in another order, so that a head's key head is its
+// Qwen 3.5 and 3.6, dense and mixture of experts: gated DeltaNet layers and gated attention. Norms are zero-centred
+// but for that of the DeltaNet. Files of GGUF want the value heads in another order, so that a head's key head is its
 // number modulo theirs. Layers for speculation (mtp.*) become blocks behind the others.
 
 func init() {

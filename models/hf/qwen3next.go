@@ -6,8 +6,8 @@ import (
 	"github.com/hipengine/hipengine/models"
 )
 
-// Qwen3-Next: as Qwen 3.5, with the DeltaNet's inputs in two fused projections, grouped by key head. GGUF splits one of
-// them and keeps the order of the value heads.
+// Qwen3-Next: as Qwen 3.5, with the DeltaNet's inputs in two fused projections, grouped by key head. GGUF splits one
+// of them and keeps the order of the value heads.
 
 func init() {
 	register(family{
@@ -44,7 +44,8 @@ func qwen3nextTensors(b *builder) {
 			b.apply(from, to, linear)
 			b.splitQKVZ(from+"linear_attn.in_proj_qkvz.weight", to, d)
 		}
-		b.qwenFFN(from, to, experts, sharedExpert, slices.Contains(dense, float64(i)) || experts == 0 || (i+1)%step != 0)
+		b.qwenFFN(from, to, experts, sharedExpert, slices.Contains(dense, float64(i)) || experts == 0 ||
+			(i+1)%step != 0)
 	}
 }
 
@@ -71,7 +72,8 @@ func (b *builder) splitQKVZ(name, to string, d deltaNet) {
 		}
 		return part(i-2*keys, per, 2*d.keyDim)
 	}
-	b.add(to+"attn_qkv.weight", weight{name: name, shape: []int{2*keys + values, w.shape[1]}, matrix: w.pick(2*keys+values, qkv)})
+	b.add(to+"attn_qkv.weight",
+		weight{name: name, shape: []int{2*keys + values, w.shape[1]}, matrix: w.pick(2*keys+values, qkv)})
 	z := func(i int) int { return part(i, per, 2*d.keyDim+per) }
 	b.add(to+"attn_gate.weight", weight{name: name, shape: []int{values, w.shape[1]}, matrix: w.pick(values, z)})
 }

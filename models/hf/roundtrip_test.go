@@ -72,8 +72,10 @@ func (u *unconverted) folder(config string) string {
 			added = append(added, map[string]any{"id": i, "content": s, "special": true})
 		}
 	}
-	data, err := json.Marshal(map[string]any{"added_tokens": added, "pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
-		"decoder": map[string]any{"type": "ByteLevel"}, "model": map[string]any{"type": "BPE", "vocab": vocab, "merges": v.Merges}})
+	data, err := json.Marshal(map[string]any{"added_tokens": added,
+		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+		"decoder":       map[string]any{"type": "ByteLevel"},
+		"model":         map[string]any{"type": "BPE", "vocab": vocab, "merges": v.Merges}})
 	if err != nil {
 		u.t.Fatal(err)
 	}
@@ -135,7 +137,8 @@ func TestLlamaRoundTrip(t *testing.T) {
 		blk, l := fmt.Sprintf("blk.%d.", i), fmt.Sprintf("model.layers.%d.", i)
 		u.put(blk+"attn_q.weight", l+"self_attn.q_proj.weight", halves, nil)
 		u.put(blk+"attn_k.weight", l+"self_attn.k_proj.weight", halves, nil)
-		for from, to := range map[string]string{"attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+		for from, to := range map[string]string{"attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+			"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
 			"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"} {
 			u.put(blk+from+".weight", l+to+".weight", nil, nil)
 		}
@@ -182,7 +185,8 @@ func TestEmberRoundTrip(t *testing.T) {
 		u.put(blk+"post_attention_norm.weight", l+"post_attention_layernorm.weight", nil, minusOne)
 		plain := map[string]string{"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
 		if i%4 == 3 {
-			for from, to := range map[string]string{"attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj", "attn_output": "o_proj"} {
+			for from, to := range map[string]string{"attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj",
+				"attn_output": "o_proj"} {
 				plain[from] = "self_attn." + to
 			}
 			u.put(blk+"attn_q_norm.weight", l+"self_attn.q_norm.weight", nil, minusOne)
@@ -200,7 +204,8 @@ func TestEmberRoundTrip(t *testing.T) {
 			u.put(blk+"ssm_a", l+"A_log", head, func(x float32) float32 { return float32(math.Log(float64(-x))) })
 			u.put(blk+"ssm_dt.bias", l+"dt_bias", head, nil)
 			u.put(blk+"ssm_norm.weight", l+"norm.weight", nil, nil)
-			u.put(blk+"ssm_out.weight", l+"out_proj.weight", func(i int) int { return i/(4*dim)*4*dim + value(i%(4*dim)) }, nil)
+			u.put(blk+"ssm_out.weight", l+"out_proj.weight",
+				func(i int) int { return i/(4*dim)*4*dim + value(i%(4*dim)) }, nil)
 		}
 		for from, to := range plain {
 			u.put(blk+from+".weight", l+to+".weight", nil, nil)
@@ -227,7 +232,8 @@ func TestEmberRoundTrip(t *testing.T) {
 	// But for the tokenizer, which is not Ember's own, the keys are those of the file.
 	f := openFolder(t, dir)
 	for _, key := range file.Meta.Keys() {
-		if strings.HasPrefix(key, "tokenizer.ggml.") || key == "general.name" || key == "general.file_type" || key == "general.quantization_version" {
+		if strings.HasPrefix(key, "tokenizer.ggml.") || key == "general.name" || key == "general.file_type" ||
+			key == "general.quantization_version" {
 			continue
 		}
 		want, _ := file.Meta.Value(key)

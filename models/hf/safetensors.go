@@ -181,7 +181,8 @@ func checkCover(ts []*stored, size int64) error {
 	var next int64
 	for _, t := range byOffset {
 		if t.off != next {
-			return fmt.Errorf("tensor %q begins at byte %d of the data, the one before it ends at %d", clip(t.name), t.off, next)
+			return fmt.Errorf("tensor %q begins at byte %d of the data, the one before it ends at %d", clip(t.name),
+				t.off, next)
 		}
 		next = t.off + t.size
 	}
@@ -263,8 +264,10 @@ func (ts *tensors) openAll(dir string) error {
 	files := map[string]bool{}
 	for name, v := range weightMap {
 		file, ok := v.(string)
-		if !ok || file == "" || file != filepath.Base(file) || strings.ContainsAny(file, `/\`) || file == ".." || file == "." {
-			return fmt.Errorf("%s: tensor %q is said to be in %q, which is not the name of a file in the folder", indexFile, clip(name), clip(fmt.Sprint(v)))
+		if !ok || file == "" || file != filepath.Base(file) || strings.ContainsAny(file, `/\`) || file == ".." ||
+			file == "." {
+			return fmt.Errorf("%s: tensor %q is said to be in %q, which is not the name of a file in the folder",
+				indexFile, clip(name), clip(fmt.Sprint(v)))
 		}
 		files[file] = true
 	}

@@ -109,7 +109,8 @@ func scaleOf(t, scale *stored, blockRows, blockCols int) (*matrix, func(slab, ro
 	case fits(rows, 1), fits(rows):
 		return cached(raw(scale, dtype)).reshape(1), func(slab, row int) int { return slab*rows + row }, nil
 	case len(scale.shape) == 0, fits(1, 1), fits(1):
-		return cached(raw(scale, dtype)).reshape(1), func(slab, _ int) int { return min(slab, tensor.Shape(scale.shape).Elems()-1) }, nil
+		return cached(raw(scale, dtype)).reshape(1),
+			func(slab, _ int) int { return min(slab, tensor.Shape(scale.shape).Elems()-1) }, nil
 	}
 	return nil, nil, fmt.Errorf("tensor %q has shape %v, which does not fit %q of shape %v in blocks of %d by %d",
 		clip(scale.name), scale.shape, clip(t.name), t.shape, blockRows, blockCols)
@@ -138,10 +139,12 @@ func cached(m *matrix) *matrix {
 func mxfp4(blocks, scales *stored) (*matrix, error) {
 	n := len(blocks.shape)
 	if blocks.dtype != "U8" || n < 3 || blocks.shape[n-1] != 16 || tensor.Shape(blocks.shape).Elems() == 0 {
-		return nil, fmt.Errorf("tensor %q of %s has shape %v, MXFP4 blocks are U8 [..., 16]", clip(blocks.name), blocks.dtype, blocks.shape)
+		return nil, fmt.Errorf("tensor %q of %s has shape %v, MXFP4 blocks are U8 [..., 16]", clip(blocks.name),
+			blocks.dtype, blocks.shape)
 	}
 	if scales.dtype != "U8" && scales.dtype != "F8_E8M0" || !slices.Equal(scales.shape, blocks.shape[:n-1]) {
-		return nil, fmt.Errorf("tensor %q of %s has shape %v, the scales of blocks %v are U8 %v", clip(scales.name), scales.dtype, scales.shape, blocks.shape, blocks.shape[:n-1])
+		return nil, fmt.Errorf("tensor %q of %s has shape %v, the scales of blocks %v are U8 %v", clip(scales.name),
+			scales.dtype, scales.shape, blocks.shape, blocks.shape[:n-1])
 	}
 	per := blocks.shape[n-2] // blocks of a row
 	m := &matrix{dtype: quant.MXFP4, rows: tensor.Shape(blocks.shape[:n-2]).Elems(), cols: per * 32}

@@ -19,9 +19,12 @@ func TestFP8Values(t *testing.T) {
 		code  byte
 		want  float32
 	}{
-		{"e4m3 largest", &e4m3, 0x7E, 448}, {"e4m3 smallest normal", &e4m3, 0x08, 1.0 / 64}, {"e4m3 smallest", &e4m3, 0x01, 1.0 / 512},
-		{"e4m3 largest subnormal", &e4m3, 0x07, 7.0 / 512}, {"e4m3 one", &e4m3, 0x38, 1}, {"e4m3 minus one", &e4m3, 0xB8, -1}, {"e4m3 zero", &e4m3, 0, 0},
-		{"e5m2 largest", &e5m2, 0x7B, 57344}, {"e5m2 smallest normal", &e5m2, 0x04, 1.0 / (1 << 14)}, {"e5m2 smallest", &e5m2, 0x01, 1.0 / (1 << 16)},
+		{"e4m3 largest", &e4m3, 0x7E, 448}, {"e4m3 smallest normal", &e4m3, 0x08, 1.0 / 64},
+		{"e4m3 smallest", &e4m3, 0x01, 1.0 / 512},
+		{"e4m3 largest subnormal", &e4m3, 0x07, 7.0 / 512}, {"e4m3 one", &e4m3, 0x38, 1},
+		{"e4m3 minus one", &e4m3, 0xB8, -1}, {"e4m3 zero", &e4m3, 0, 0},
+		{"e5m2 largest", &e5m2, 0x7B, 57344}, {"e5m2 smallest normal", &e5m2, 0x04, 1.0 / (1 << 14)},
+		{"e5m2 smallest", &e5m2, 0x01, 1.0 / (1 << 16)},
 		{"e5m2 infinity", &e5m2, 0x7C, float32(math.Inf(1))}, {"e5m2 one", &e5m2, 0x3C, 1},
 	} {
 		if got := c.table[c.code]; got != c.want {
@@ -42,8 +45,10 @@ func fp8Folder(t *testing.T, config string, scales map[string]stTensor) (*Folder
 	t.Helper()
 	l := layer0
 	stored := map[string]stTensor{}
-	for name, shape := range merge(globals, attentionTensors(l), map[string][]int{l + "input_layernorm.weight": {16}, l + "post_attention_layernorm.weight": {16},
-		l + "mlp.gate_proj.weight": {24, 16}, l + "mlp.up_proj.weight": {24, 16}, l + "mlp.down_proj.weight": {16, 24}}) {
+	for name, shape := range merge(globals, attentionTensors(l),
+		map[string][]int{l + "input_layernorm.weight": {16}, l + "post_attention_layernorm.weight": {16},
+			l + "mlp.gate_proj.weight": {24, 16}, l + "mlp.up_proj.weight": {24, 16}, l +
+				"mlp.down_proj.weight": {16, 24}}) {
 		stored[name] = sampleTensor(t, name, shape...)
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -137,11 +142,15 @@ const gptOSSConfig = `{"architectures":["GptOssForCausalLM"],"hidden_size":64,"n
 
 func gptOSSTensors0(t *testing.T) map[string]stTensor {
 	l, stored := layer0, map[string]stTensor{}
-	for name, shape := range map[string][]int{"model.embed_tokens.weight": {vocab, 64}, "model.norm.weight": {64}, "lm_head.weight": {vocab, 64},
+	for name, shape := range map[string][]int{"model.embed_tokens.weight": {vocab, 64}, "model.norm.weight": {64},
+		"lm_head.weight":             {vocab, 64},
 		l + "input_layernorm.weight": {64}, l + "post_attention_layernorm.weight": {64}, l + "self_attn.sinks": {4},
-		l + "self_attn.q_proj.weight": {64, 64}, l + "self_attn.k_proj.weight": {32, 64}, l + "self_attn.v_proj.weight": {32, 64}, l + "self_attn.o_proj.weight": {64, 64},
-		l + "self_attn.q_proj.bias": {64}, l + "self_attn.k_proj.bias": {32}, l + "self_attn.v_proj.bias": {32}, l + "self_attn.o_proj.bias": {64},
-		l + "mlp.router.weight": {2, 64}, l + "mlp.router.bias": {2}, l + "mlp.experts.gate_up_proj_bias": {2, 64}, l + "mlp.experts.down_proj_bias": {2, 64}} {
+		l + "self_attn.q_proj.weight": {64, 64}, l + "self_attn.k_proj.weight": {32, 64}, l +
+			"self_attn.v_proj.weight": {32, 64}, l + "self_attn.o_proj.weight": {64, 64},
+		l + "self_attn.q_proj.bias": {64}, l + "self_attn.k_proj.bias": {32}, l + "self_attn.v_proj.bias": {32}, l +
+			"self_attn.o_proj.bias": {64},
+		l + "mlp.router.weight": {2, 64}, l + "mlp.router.bias": {2}, l + "mlp.experts.gate_up_proj_bias": {2, 64}, l +
+			"mlp.experts.down_proj_bias": {2, 64}} {
 		stored[name] = sampleTensor(t, name, shape...)
 	}
 	return stored
@@ -167,13 +176,16 @@ func TestGPTOSSExperts(t *testing.T) {
 	stored := gptOSSTensors0(t)
 	// gate_up: 2 experts, 64 rows, 64 columns in 2 blocks; down: 64 rows of one block.
 	blocks := map[string]stTensor{
-		"gate_up_proj_blocks": {"U8", []int{2, 64, 2, 16}, random(2*64*2*16, anyByte)}, "gate_up_proj_scales": {"U8", []int{2, 64, 2}, random(2*64*2, scale)},
-		"down_proj_blocks": {"U8", []int{2, 64, 1, 16}, random(2*64*16, anyByte)}, "down_proj_scales": {"U8", []int{2, 64, 1}, random(2*64, scale)},
+		"gate_up_proj_blocks": {"U8", []int{2, 64, 2, 16}, random(2*64*2*16, anyByte)},
+		"gate_up_proj_scales": {"U8", []int{2, 64, 2}, random(2*64*2, scale)},
+		"down_proj_blocks":    {"U8", []int{2, 64, 1, 16}, random(2*64*16, anyByte)},
+		"down_proj_scales":    {"U8", []int{2, 64, 1}, random(2*64, scale)},
 	}
 	for name, s := range blocks {
 		stored[dir+name] = s
 	}
-	f := openFolder(t, makeFolder(t, fmt.Sprintf(gptOSSConfig, `,"quantization_config":{"quant_method":"mxfp4"}`), stored))
+	f := openFolder(t, makeFolder(t, fmt.Sprintf(gptOSSConfig, `,"quantization_config":{"quant_method":"mxfp4"}`),
+		stored))
 	value := func(name string, row, col int) float32 {
 		b, s := blocks[name+"_blocks"], blocks[name+"_scales"]
 		per := b.shape[2]
@@ -199,7 +211,8 @@ func TestGPTOSSExperts(t *testing.T) {
 		}
 	}
 	checkBias(t, f)
-	checkKeys(t, f.Meta, map[string]any{"gpt-oss.expert_feed_forward_length": uint32(32), "gpt-oss.rope.scaling.type": "yarn", "gpt-oss.rope.scaling.factor": float32(32),
+	checkKeys(t, f.Meta, map[string]any{"gpt-oss.expert_feed_forward_length": uint32(32),
+		"gpt-oss.rope.scaling.type": "yarn", "gpt-oss.rope.scaling.factor": float32(32),
 		"gpt-oss.rope.scaling.original_context_length": uint32(4096), "gpt-oss.attention.sliding_window": uint32(8)})
 
 	stored = gptOSSTensors0(t)
@@ -207,9 +220,12 @@ func TestGPTOSSExperts(t *testing.T) {
 	stored[dir+"down_proj"] = sampleTensor(t, dir+"down_proj", 2, 32, 64)
 	f = openFolder(t, makeFolder(t, fmt.Sprintf(gptOSSConfig, ""), stored))
 	for to, w := range map[string]wantTensor{
-		"blk.0.ffn_gate_exps.weight": mapped(dir+"gate_up_proj", func(i int) int { return i/(32*64)*64*64 + i%64*64 + i/64%32*2 }, 2, 32, 64),
-		"blk.0.ffn_up_exps.weight":   mapped(dir+"gate_up_proj", func(i int) int { return i/(32*64)*64*64 + i%64*64 + i/64%32*2 + 1 }, 2, 32, 64),
-		"blk.0.ffn_down_exps.weight": mapped(dir+"down_proj", func(i int) int { return i/(64*32)*64*32 + i%32*64 + i/32%64 }, 2, 64, 32),
+		"blk.0.ffn_gate_exps.weight": mapped(dir+"gate_up_proj",
+			func(i int) int { return i/(32*64)*64*64 + i%64*64 + i/64%32*2 }, 2, 32, 64),
+		"blk.0.ffn_up_exps.weight": mapped(dir+"gate_up_proj",
+			func(i int) int { return i/(32*64)*64*64 + i%64*64 + i/64%32*2 + 1 }, 2, 32, 64),
+		"blk.0.ffn_down_exps.weight": mapped(dir+"down_proj",
+			func(i int) int { return i/(64*32)*64*32 + i%32*64 + i/32%64 }, 2, 64, 32),
 	} {
 		checkTensor(t, f, to, w)
 	}
@@ -244,7 +260,8 @@ func TestQuantizedCheckpoints(t *testing.T) {
 		{`{"quant_method":"fp8","weight_block_size":[0,128]}`, "weight_block_size"},
 		{`{"quant_method":"fp8","weight_block_size":"128"}`, "weight_block_size"},
 	} {
-		dir := makeFolder(t, `{"architectures":["Qwen2ForCausalLM"],`+fp8Sizes+`,"quantization_config":`+c.config+`}`, map[string]stTensor{"x": sampleTensor(t, "x", 1)})
+		dir := makeFolder(t, `{"architectures":["Qwen2ForCausalLM"],`+fp8Sizes+`,"quantization_config":`+c.config+`}`,
+			map[string]stTensor{"x": sampleTensor(t, "x", 1)})
 		f, err := Open(dir)
 		if err == nil {
 			f.Close()
@@ -273,7 +290,8 @@ func TestBrokenScales(t *testing.T) {
 		return m
 	}
 	config, _ := goodLlama(t)
-	fp8Config := strings.Replace(config, "{", `{"quantization_config":{"quant_method":"fp8","weight_block_size":[8,8]},`, 1)
+	fp8Config := strings.Replace(config, "{",
+		`{"quantization_config":{"quant_method":"fp8","weight_block_size":[8,8]},`, 1)
 	mxfp4Config := fmt.Sprintf(gptOSSConfig, `,"quantization_config":{"quant_method":"mxfp4"}`)
 	for _, c := range []struct {
 		name, config string
@@ -282,15 +300,29 @@ func TestBrokenScales(t *testing.T) {
 	}{
 		{"good FP8", fp8Config, fp8(func(map[string]stTensor) {}), ""},
 		{"good MXFP4", mxfp4Config, mxfp4(func(map[string]stTensor) {}), ""},
-		{"FP8 without scales", fp8Config, fp8(func(m map[string]stTensor) { delete(m, q+"_scale_inv") }), `"` + q + `" is F8_E4M3, but neither "` + q + `_scale_inv" nor`},
-		{"FP8 with scales of another shape", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = f32Tensor(t, 2, 3) }), `_scale_inv" has shape [2 3], which does not fit "` + q + `" of shape [16 16] in blocks of 8 by 8`},
-		{"FP8 with scales transposed to a vector", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = f32Tensor(t, 4) }), "has shape [4], which does not fit"},
-		{"FP8 with scales in bytes", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = u8(2, 2) }), `_scale_inv" of scales is U8`},
-		{"scales of a weight that is not FP8", fp8Config, fp8(func(m map[string]stTensor) { m[q] = sampleTensor(t, q, 16, 16) }), `_scale_inv" has no place`},
-		{"MXFP4 without scales", mxfp4Config, mxfp4(func(m map[string]stTensor) { delete(m, dir+"down_proj_scales") }), `down_proj_scales" is missing`},
-		{"MXFP4 with scales of another shape", mxfp4Config, mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_scales"] = u8(2, 64, 1) }), "gate_up_proj_scales\" of U8 has shape [2 64 1], the scales of blocks [2 64 2 16] are U8 [2 64 2]"},
-		{"MXFP4 with scales of another type", mxfp4Config, mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_scales"] = f32Tensor(t, 2, 64, 2) }), "gate_up_proj_scales\" of F32"},
-		{"MXFP4 with blocks of eight bytes", mxfp4Config, mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_blocks"] = u8(2, 64, 4, 8) }), "MXFP4 blocks are U8 [..., 16]"},
+		{"FP8 without scales", fp8Config, fp8(func(m map[string]stTensor) { delete(m, q+"_scale_inv") }),
+			`"` + q + `" is F8_E4M3, but neither "` + q + `_scale_inv" nor`},
+		{"FP8 with scales of another shape", fp8Config,
+			fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = f32Tensor(t, 2, 3) }),
+			`_scale_inv" has shape [2 3], which does not fit "` + q + `" of shape [16 16] in blocks of 8 by 8`},
+		{"FP8 with scales transposed to a vector", fp8Config,
+			fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = f32Tensor(t, 4) }),
+			"has shape [4], which does not fit"},
+		{"FP8 with scales in bytes", fp8Config, fp8(func(m map[string]stTensor) { m[q+"_scale_inv"] = u8(2, 2) }),
+			`_scale_inv" of scales is U8`},
+		{"scales of a weight that is not FP8", fp8Config,
+			fp8(func(m map[string]stTensor) { m[q] = sampleTensor(t, q, 16, 16) }), `_scale_inv" has no place`},
+		{"MXFP4 without scales", mxfp4Config, mxfp4(func(m map[string]stTensor) { delete(m, dir+"down_proj_scales") }),
+			`down_proj_scales" is missing`},
+		{"MXFP4 with scales of another shape", mxfp4Config,
+			mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_scales"] = u8(2, 64, 1) }),
+			"gate_up_proj_scales\" of U8 has shape [2 64 1], the scales of blocks [2 64 2 16] are U8 [2 64 2]"},
+		{"MXFP4 with scales of another type", mxfp4Config,
+			mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_scales"] = f32Tensor(t, 2, 64, 2) }),
+			"gate_up_proj_scales\" of F32"},
+		{"MXFP4 with blocks of eight bytes", mxfp4Config,
+			mxfp4(func(m map[string]stTensor) { m[dir+"gate_up_proj_blocks"] = u8(2, 64, 4, 8) }),
+			"MXFP4 blocks are U8 [..., 16]"},
 		{"MXFP4 with blocks of another type", mxfp4Config, mxfp4(func(m map[string]stTensor) {
 			m[dir+"gate_up_proj_blocks"] = stTensor{"I8", []int{2, 64, 2, 16}, make([]byte, 4096)}
 		}), "MXFP4 blocks are U8"},

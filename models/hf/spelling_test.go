@@ -50,7 +50,8 @@ func readFixture(t *testing.T, name string) fixture {
 func (x fixture) write(t *testing.T, config map[string]any, n int) *Folder {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"} {
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json",
+		"chat_template.jinja"} {
 		b, err := os.ReadFile(filepath.Join(x.dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +78,8 @@ func (x fixture) write(t *testing.T, config map[string]any, n int) *Folder {
 	for i, f := range files {
 		writeFile(t, dir, fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, n), encodeSafetensors(t, f))
 	}
-	if b, err = json.Marshal(map[string]any{"metadata": map[string]any{"total_size": 1}, "weight_map": weights}); err != nil {
+	if b, err = json.Marshal(map[string]any{"metadata": map[string]any{"total_size": 1},
+		"weight_map": weights}); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, dir, indexFile, b)
@@ -122,7 +124,8 @@ func sameModel(t *testing.T, want, got *Folder) {
 // wrote them: torch_dtype, rope_theta, rope_scaling with type or rope_type, and Gemma 3's second base. Gemma 4 never
 // had another spelling of rope_parameters.
 func TestOlderSpelling(t *testing.T) {
-	for _, name := range []string{"gemma2", "gemma3", "gemma4", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen3", "qwen35", "qwen35moe", "qwen3moe", "qwen3next"} {
+	for _, name := range []string{"gemma2", "gemma3", "gemma4", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen3",
+		"qwen35", "qwen35moe", "qwen3moe", "qwen3next"} {
 		for _, kind := range []string{"type", "rope_type"} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				x := readFixture(t, name)
@@ -140,7 +143,8 @@ func TestOlderSpelling(t *testing.T) {
 				switch full, _ := rope["full_attention"].(map[string]any); {
 				case name == "gemma4":
 				case full != nil:
-					c["rope_theta"], c["rope_local_base_freq"] = full["rope_theta"], rope["sliding_attention"].(map[string]any)["rope_theta"]
+					c["rope_theta"], c["rope_local_base_freq"] = full["rope_theta"],
+						rope["sliding_attention"].(map[string]any)["rope_theta"]
 					delete(c, "rope_parameters")
 				default:
 					c["rope_theta"] = rope["rope_theta"]
@@ -182,8 +186,10 @@ func TestNested(t *testing.T) {
 					text[k] = v
 				}
 			}
-			config := map[string]any{"architectures": []string{c.class}, "model_type": "x", "dtype": text["dtype"], "text_config": text,
-				"vision_config": map[string]any{"hidden_size": 7, "num_hidden_layers": 99, "rope_parameters": map[string]any{"rope_theta": 5}}, "image_token_id": 3}
+			config := map[string]any{"architectures": []string{c.class}, "model_type": "x", "dtype": text["dtype"],
+				"text_config": text,
+				"vision_config": map[string]any{"hidden_size": 7, "num_hidden_layers": 99,
+					"rope_parameters": map[string]any{"rope_theta": 5}}, "image_token_id": 3}
 			if _, ok := text["tie_word_embeddings"]; ok {
 				config["tie_word_embeddings"] = text["tie_word_embeddings"]
 			}
@@ -199,7 +205,8 @@ func TestNested(t *testing.T) {
 			got := x.write(t, config, 3)
 			sameModel(t, want, got)
 			note := fmt.Sprintf("skipped 3 tensors %s*", c.tower)
-			if len(got.Notes) != len(want.Notes)+1 || !slices.ContainsFunc(got.Notes, func(s string) bool { return strings.Contains(s, note) }) {
+			if len(got.Notes) != len(want.Notes)+1 ||
+				!slices.ContainsFunc(got.Notes, func(s string) bool { return strings.Contains(s, note) }) {
 				t.Errorf("notes %q, want %q and one with %q", got.Notes, want.Notes, note)
 			}
 		})

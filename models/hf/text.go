@@ -10,7 +10,8 @@ import (
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
-// Text is what a folder says about text: its tokenizer and chat templates. Nothing else of the folder needs to be there.
+// Text is what a folder says about text: its tokenizer and chat templates. Nothing else of the folder needs to be
+// there.
 type Text struct {
 	// Template is the chat template, "" if there is none; Templates are further ones by name.
 	Template  string
@@ -29,10 +30,12 @@ func IsText(path string) bool {
 	if !info.IsDir() {
 		return strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".jinja")
 	}
-	if weights, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.safetensors")); err != nil || len(weights) > 0 {
+	if weights, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.safetensors")); err != nil ||
+		len(weights) > 0 {
 		return false
 	}
-	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json"} {
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+		"chat_template.json"} {
 		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 			return true
 		}
@@ -40,8 +43,9 @@ func IsText(path string) bool {
 	return false
 }
 
-// OpenText reads tokenizer and templates of a folder, or of one file: a tokenizer.json (by any name that ends in .json),
-// which tokenizer_config.json and templates may lie beside, the tokenizer_config.json itself, or a template (.jinja).
+// OpenText reads tokenizer and templates of a folder, or of one file: a tokenizer.json (by any name that ends in
+// .json), which tokenizer_config.json and templates may lie beside, the tokenizer_config.json itself, or a template
+// (.jinja).
 func OpenText(path string) (*Text, error) {
 	t, err := openText(path)
 	if err != nil {

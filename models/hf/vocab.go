@@ -20,7 +20,8 @@ func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
 		return tokenizer.Vocab{}, err
 	}
 	if data == nil {
-		return tokenizer.Vocab{}, errors.New("tokenizer.json is missing (tokenizer.model and vocab.json are not read: save the tokenizer as a fast one)")
+		return tokenizer.Vocab{},
+			errors.New("tokenizer.json is missing (tokenizer.model and vocab.json are not read: save the tokenizer as a fast one)")
 	}
 	config, err := readFile(dir, "tokenizer_config.json", tokenizer.MaxTokenizerJSON)
 	if err != nil {
@@ -80,7 +81,8 @@ func (b *builder) readGeneration(dir string, v *tokenizer.Vocab) (o sample.Overr
 		for _, p := range []struct {
 			name string
 			to   **float32
-		}{{"temperature", &o.Temperature}, {"top_p", &o.TopP}, {"min_p", &o.MinP}, {"repetition_penalty", &o.RepeatPenalty}} {
+		}{{"temperature", &o.Temperature}, {"top_p", &o.TopP}, {"min_p", &o.MinP},
+			{"repetition_penalty", &o.RepeatPenalty}} {
 			if g.has(p.name) {
 				x := float32(g.float(p.name))
 				*p.to = &x

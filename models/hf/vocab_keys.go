@@ -29,7 +29,8 @@ var preTokenizers = []preTokenizer{
 	{"qwen35", []string{`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, false},
 	{"gpt-4o", []string{`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, false},
 	{"tekken", []string{`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, true},
-	{"deepseek-v3", []string{`\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`, `[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_` + "`" + `{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, false},
+	{"deepseek-v3", []string{`\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`, `[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_` + "`" +
+		`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, false},
 	{"gpt-2", []string{splitGPT2}, false},
 	{"starcoder", []string{`\p{N}`, splitGPT2}, false},
 }
@@ -122,7 +123,8 @@ func (b *builder) affixKeys(v *tokenizer.Vocab, bos int32) error {
 		id   int32
 	}{{"bos", v.Prefix, bos}, {"eos", v.Suffix, v.EOS}} {
 		if len(a.ids) > 1 || len(a.ids) == 1 && a.ids[0] != a.id {
-			return fmt.Errorf("it puts tokens %v round a text, GGUF has keys for BOS %d and EOS %d alone", a.ids, bos, v.EOS)
+			return fmt.Errorf("it puts tokens %v round a text, GGUF has keys for BOS %d and EOS %d alone", a.ids, bos,
+				v.EOS)
 		}
 		if a.id >= 0 && (a.name == "bos" || len(a.ids) > 0) {
 			b.setKey("tokenizer.ggml.add_"+a.name+"_token", len(a.ids) > 0)
@@ -138,7 +140,8 @@ func isNFC(n tokenizer.Normalizer) bool { return n.Kind == tokenizer.NormalizeNF
 
 // hasSpacePrefix reports whether a space mark is put before a text.
 func hasSpacePrefix(v *tokenizer.Vocab) bool {
-	return slices.ContainsFunc(v.Normalizers, func(n tokenizer.Normalizer) bool { return n.Kind == tokenizer.NormalizePrepend }) ||
+	return slices.ContainsFunc(v.Normalizers,
+		func(n tokenizer.Normalizer) bool { return n.Kind == tokenizer.NormalizePrepend }) ||
 		slices.ContainsFunc(v.Splits, func(s tokenizer.Split) bool {
 			return s.Kind == tokenizer.SplitMetaspace && s.Prefix != tokenizer.PrefixNever
 		})

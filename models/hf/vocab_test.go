@@ -76,7 +76,8 @@ func TestVocabKeys(t *testing.T) {
 				}
 				if !slices.Equal(plain, r.IDs) || !slices.Equal(special, r.IDsSpecial) {
 					if differ++; differ <= 5 {
-						t.Errorf("%q: %v, want %v; with special tokens %v, want %v", r.Text, plain, r.IDs, special, r.IDsSpecial)
+						t.Errorf("%q: %v, want %v; with special tokens %v, want %v", r.Text, plain, r.IDs, special,
+							r.IDsSpecial)
 					}
 				}
 			}
@@ -126,9 +127,11 @@ func TestPreName(t *testing.T) {
 	}{
 		{"llama 3", split(splitLlama3), &yes, "llama-bpe", 0},
 		{"llama 3 without ignore_merges", split(splitLlama3), &no, "smaug-bpe", 0},
-		{"line breaks unescaped", split(strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(splitLlama3)), &yes, "llama-bpe", 0},
+		{"line breaks unescaped", split(strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(splitLlama3)), &yes,
+			"llama-bpe", 0},
 		{"gpt-2", split(splitGPT2), nil, "gpt-2", 0},
-		{"gpt-2 in short spelling", split(`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`), nil, "gpt-2", 0},
+		{"gpt-2 in short spelling", split(`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`),
+			nil, "gpt-2", 0},
 		{"starcoder", split(`\p{N}`, splitGPT2), nil, "starcoder", 0},
 		{"gpt-2 with ignore_merges", split(splitGPT2), &yes, "gpt-2", 1},
 		{"unknown pattern", split(`\w+`), nil, "", 0},
@@ -155,8 +158,11 @@ func TestNotConvertible(t *testing.T) {
 		t.Fatal(err)
 	}
 	tok["post_processor"] = map[string]any{"type": "TemplateProcessing",
-		"single":         []any{map[string]any{"SpecialToken": map[string]any{"id": "<|im_start|>"}}, map[string]any{"SpecialToken": map[string]any{"id": "<|im_end|>"}}, map[string]any{"Sequence": map[string]any{"id": "A"}}},
-		"special_tokens": map[string]any{"<|im_start|>": map[string]any{"ids": []int{1}}, "<|im_end|>": map[string]any{"ids": []int{2}}}}
+		"single": []any{map[string]any{"SpecialToken": map[string]any{"id": "<|im_start|>"}},
+			map[string]any{"SpecialToken": map[string]any{"id": "<|im_end|>"}},
+			map[string]any{"Sequence": map[string]any{"id": "A"}}},
+		"special_tokens": map[string]any{"<|im_start|>": map[string]any{"ids": []int{1}},
+			"<|im_end|>": map[string]any{"ids": []int{2}}}}
 	if data, err = json.Marshal(tok); err != nil {
 		t.Fatal(err)
 	}
@@ -182,14 +188,18 @@ func TestText(t *testing.T) {
 	}{
 		{name: "nothing", eog: nil, params: sample.Defaults()},
 		{name: "jinja file first", template: "A", params: sample.Defaults(),
-			files: map[string]string{"chat_template.jinja": "A", "tokenizer_config.json": `{"chat_template":"B"}`, "chat_template.json": `{"chat_template":"C"}`}},
+			files: map[string]string{"chat_template.jinja": "A", "tokenizer_config.json": `{"chat_template":"B"}`,
+				"chat_template.json": `{"chat_template":"C"}`}},
 		{name: "tokenizer config", template: "B", params: sample.Defaults(),
-			files: map[string]string{"tokenizer_config.json": `{"chat_template":"B"}`, "chat_template.json": `{"chat_template":"C"}`}},
+			files: map[string]string{"tokenizer_config.json": `{"chat_template":"B"}`,
+				"chat_template.json": `{"chat_template":"C"}`}},
 		{name: "list", template: "D", templates: map[string]string{"tool_use": "T"}, params: sample.Defaults(),
 			files: map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"tool_use","template":"T"},{"name":"default","template":"D"}]}`}},
-		{name: "JSON file", template: "C", params: sample.Defaults(), files: map[string]string{"chat_template.json": `{"chat_template":"C"}`}},
-		{name: "generation", eog: []int32{7, 9}, params: sample.Params{Temperature: 0.6, TopK: 20, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.1},
-			files: map[string]string{"generation_config.json": `{"eos_token_id":[7,9],"temperature":0.6,"top_k":20,"top_p":0.9,"repetition_penalty":1.1,"do_sample":true}`}},
+		{name: "JSON file", template: "C", params: sample.Defaults(),
+			files: map[string]string{"chat_template.json": `{"chat_template":"C"}`}},
+		{name: "generation", eog: []int32{7, 9},
+			params: sample.Params{Temperature: 0.6, TopK: 20, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.1},
+			files:  map[string]string{"generation_config.json": `{"eos_token_id":[7,9],"temperature":0.6,"top_k":20,"top_p":0.9,"repetition_penalty":1.1,"do_sample":true}`}},
 		{name: "greedy", eog: []int32{7}, params: sample.Params{TopK: 40, TopP: 0.95, MinP: 0.05},
 			files: map[string]string{"generation_config.json": `{"eos_token_id":7,"temperature":0.6,"do_sample":false}`}},
 	} {
@@ -245,7 +255,8 @@ func TestShards(t *testing.T) {
 	}
 	parts[0][sortedKeys(parts[1])[0]] = parts[1][sortedKeys(parts[1])[0]]
 	writeFile(t, dir, "model-00001-of-00003.safetensors", encodeSafetensors(t, parts[0]))
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "is in model-00001-of-00003.safetensors and in") {
+	if _, err := Open(dir); err == nil ||
+		!strings.Contains(err.Error(), "is in model-00001-of-00003.safetensors and in") {
 		t.Errorf("a tensor in two shards: %v", err)
 	}
 }
@@ -254,7 +265,8 @@ func TestShards(t *testing.T) {
 func TestUnknownModelError(t *testing.T) {
 	_, stored := goodLlama(t)
 	var unknown *UnknownModelError
-	if _, err := Open(makeFolder(t, `{"architectures":["Wombat"]}`, stored)); !errors.As(err, &unknown) || unknown.Model != "Wombat" {
+	if _, err := Open(makeFolder(t, `{"architectures":["Wombat"]}`, stored)); !errors.As(err, &unknown) ||
+		unknown.Model != "Wombat" {
 		t.Errorf("error %v", err)
 	}
 }

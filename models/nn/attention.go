@@ -77,7 +77,8 @@ func (a *Attention) Specs(s *Specs) {
 func (a *Attention) querySpecs(s *Specs) {
 	s.linear(models.WeightSpec{Name: "attn_q", Shape: tensor.Shape{a.qDim(), a.Embd},
 		Part: models.Part{Name: "attn_qkv", Of: a.qDim() + 2*a.kvDim()}}, a.QKVBias)
-	s.linear(models.WeightSpec{Name: "attn_output", Alt: []string{"attn_out"}, Shape: tensor.Shape{a.Embd, a.Heads * a.HeadDim}}, false)
+	s.linear(models.WeightSpec{Name: "attn_output", Alt: []string{"attn_out"},
+		Shape: tensor.Shape{a.Embd, a.Heads * a.HeadDim}}, false)
 	switch a.QKNorm {
 	case QKNormHeads:
 		s.Norm("attn_q_norm", a.HeadDim)
@@ -85,7 +86,8 @@ func (a *Attention) querySpecs(s *Specs) {
 		s.Norm("attn_q_norm", a.Heads*a.HeadDim)
 	}
 	if a.Sinks {
-		s.Add(models.WeightSpec{Name: "attn_sinks.weight", Alt: []string{"attn_sinks"}, Shape: tensor.Shape{a.Heads}, Vector: true})
+		s.Add(models.WeightSpec{Name: "attn_sinks.weight", Alt: []string{"attn_sinks"}, Shape: tensor.Shape{a.Heads},
+			Vector: true})
 	}
 }
 

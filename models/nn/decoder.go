@@ -39,7 +39,8 @@ type Norms struct {
 }
 
 // SandwichNorms are norms before and after each half of a block, under their usual names.
-var SandwichNorms = Norms{Mixer: "attn_norm", MixerOut: "post_attention_norm", FFN: "ffn_norm", FFNOut: "post_ffw_norm"}
+var SandwichNorms = Norms{Mixer: "attn_norm", MixerOut: "post_attention_norm", FFN: "ffn_norm",
+	FFNOut: "post_ffw_norm"}
 
 // Decoder is a [models.Model]: token embedding, blocks, a final norm and the output matrix, which is the embedding if
 // the file has no other.
@@ -122,7 +123,8 @@ func (d *Decoder) Weights() []models.WeightSpec {
 		}
 		if d.OutputScale {
 			s.Add(models.WeightSpec{Name: outputScale, Shape: tensor.Shape{d.Embd}, Vector: true,
-				Inputs: []models.WeightSpec{{Name: "layer_output_scale.weight", Shape: tensor.Shape{1}, Vector: true, Optional: true}},
+				Inputs: []models.WeightSpec{{Name: "layer_output_scale.weight", Shape: tensor.Shape{1}, Vector: true,
+					Optional: true}},
 				Derive: func(in [][]float32) ([]float32, error) {
 					if in[0] == nil {
 						return repeat(1, d.Embd), nil

@@ -56,7 +56,8 @@ func (d *DeltaNet) Specs(s *Specs) {
 	s.linear(models.WeightSpec{Name: "ssm_alpha", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(r)}, false)
 	s.Linear("ssm_out", d.Embd, d.valueDim())
 	s.Vector("ssm_conv1d.weight", d.convDim(), d.Conv)
-	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{d.ValueHeads}, Vector: true})
+	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{d.ValueHeads},
+		Vector: true})
 	s.Vector("ssm_a", d.ValueHeads)
 	s.Norm("ssm_norm", d.Dim)
 }
@@ -74,7 +75,8 @@ func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b *Step, layer int, x o
 	tokens := x.Shape().Rows()
 
 	mixed := Linear(g, w, "attn_qkv", x)
-	mixed, _ = ops.CausalConv(g, mixed, b.State(g, fmt.Sprintf("blk.%d.conv", layer)), w.Get(g, "ssm_conv1d.weight"), b.Starts, b.Slots)
+	mixed, _ = ops.CausalConv(g, mixed, b.State(g, fmt.Sprintf("blk.%d.conv", layer)), w.Get(g, "ssm_conv1d.weight"),
+		b.Starts, b.Slots)
 	mixed = ops.SiLU(g, mixed)
 	heads := func(lo, n int) ops.Value {
 		return ops.Reshape(g, ops.Slice(g, mixed, lo, lo+n*d.Dim), tokens, n, d.Dim)
@@ -86,7 +88,8 @@ func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b *Step, layer int, x o
 	beta := ops.Sigmoid(g, Linear(g, w, "ssm_beta", x))
 	decay := ops.Softplus(g, ops.Add(g, Linear(g, w, "ssm_alpha", x), w.Get(g, "ssm_dt.bias")))
 	decay = ops.Mul(g, decay, w.Get(g, "ssm_a"))
-	o, _ := ops.GatedDeltaNet(g, q, k, v, decay, beta, b.State(g, fmt.Sprintf("blk.%d.delta", layer)), b.Starts, b.Slots,
+	o, _ := ops.GatedDeltaNet(g, q, k, v, decay, beta, b.State(g, fmt.Sprintf("blk.%d.delta", layer)), b.Starts,
+		b.Slots,
 		ops.GatedDeltaNetAttrs{Scale: float32(1 / math.Sqrt(float64(d.Dim))), Tiled: d.Tiled})
 
 	z := ops.Reshape(g, Linear(g, w, "attn_gate", x), tokens, d.ValueHeads, d.Dim)

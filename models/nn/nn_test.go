@@ -206,8 +206,10 @@ func TestFFN(t *testing.T) {
 		f(&m)
 		return &m
 	}
-	noBias := []string{"ffn_gate_inp.bias", "exp_probs_b.bias", "ffn_gate_exps.bias", "ffn_up_exps.bias", "ffn_down_exps.bias",
-		"ffn_gate.bias", "ffn_up.bias", "ffn_down.bias", "ffn_gate_shexp.bias", "ffn_up_shexp.bias", "ffn_down_shexp.bias"}
+	noBias := []string{"ffn_gate_inp.bias", "exp_probs_b.bias", "ffn_gate_exps.bias", "ffn_up_exps.bias",
+		"ffn_down_exps.bias",
+		"ffn_gate.bias", "ffn_up.bias", "ffn_down.bias", "ffn_gate_shexp.bias", "ffn_up_shexp.bias",
+		"ffn_down_shexp.bias"}
 	for _, c := range []struct {
 		name string
 		ffn  FFN
@@ -261,7 +263,8 @@ func TestFFN(t *testing.T) {
 // with it.
 func TestAttentionAttrs(t *testing.T) {
 	a := &Attention{Embd: 8, Heads: 4, KVHeads: 2, HeadDim: 4, Softcap: 50, Window: 16, Sinks: true}
-	m := &Decoder{Hparams: models.Hparams{Embd: 8, Vocab: 4, Layers: 1}, Blocks: []Block{{Mixer: a, FFN: &MLP{Embd: 8, FF: 8}}}}
+	m := &Decoder{Hparams: models.Hparams{Embd: 8, Vocab: 4, Layers: 1},
+		Blocks: []Block{{Mixer: a, FFN: &MLP{Embd: 8, FF: 8}}}}
 	w := loadWeights(t, m, randomSource(m))
 	for scale, want := range map[float32]float32{0: 0.5, 0.25: 0.25, 1: 1} {
 		a.Scale = scale
@@ -275,7 +278,8 @@ func TestAttentionAttrs(t *testing.T) {
 		}
 		i := slices.IndexFunc(g.Nodes, func(n *ops.Node) bool { return n.Op == ops.AttentionOp })
 		n := g.Nodes[i]
-		if n.Attrs != (ops.AttentionAttrs{Scale: want, Softcap: 50, Window: 16}) || len(n.In) != 7 || n.In[6].Node().Name != "blk.0.attn_sinks.weight" {
+		if n.Attrs != (ops.AttentionAttrs{Scale: want, Softcap: 50, Window: 16}) || len(n.In) != 7 ||
+			n.In[6].Node().Name != "blk.0.attn_sinks.weight" {
 			t.Errorf("scale %v: attention with %+v and %d inputs", scale, n.Attrs, len(n.In))
 		}
 		if slices.ContainsFunc(g.Nodes, func(n *ops.Node) bool { return n.Op == ops.RoPEOp }) {

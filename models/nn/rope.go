@@ -16,9 +16,10 @@ type Scaling uint8
 const (
 	NoScaling     Scaling = iota
 	LinearScaling         // all frequencies divided by Factor
-	YaRN                  // low frequencies divided by Factor, high ones kept, a ramp between (Peng et al. 2023, arXiv 2309.00071)
-	Llama3                // as YaRN, with a ramp over wavelengths: the scheme of Llama 3.1
-	LongRoPE              // two tables of factors, picked by the context (Ding et al. 2024, arXiv 2402.13753)
+	// low frequencies divided by Factor, high ones kept, a ramp between (Peng et al. 2023, arXiv 2309.00071)
+	YaRN
+	Llama3   // as YaRN, with a ramp over wavelengths: the scheme of Llama 3.1
+	LongRoPE // two tables of factors, picked by the context (Ding et al. 2024, arXiv 2402.13753)
 )
 
 // RoPE describes rotary position embedding: a table of frequencies, computed in float64 at load and stored as F32,
@@ -99,7 +100,8 @@ func (r *RoPE) Apply(g *ops.Graph, w models.Weights, b models.Batch, x ops.Value
 	if r.Scaling == LongRoPE && b.Context > r.Context {
 		name = r.longName()
 	}
-	return ops.RoPE(g, x, b.Pos, w.Model().Get(g, name), ops.RoPEAttrs{NRot: r.NRot, Pairing: r.Pairing, MScale: float32(r.MScale())})
+	return ops.RoPE(g, x, b.Pos, w.Model().Get(g, name),
+		ops.RoPEAttrs{NRot: r.NRot, Pairing: r.Pairing, MScale: float32(r.MScale())})
 }
 
 // Freqs returns the frequency of each of the NRot/2 pairs, in radians per position. factors divide them, nil for

@@ -8,7 +8,8 @@ import (
 // ReadRoPE reads the rotary keys. Defaults: rope.dimension_count the head dimension, rope.freq_base 10000,
 // rope.scaling.type linear with rope.scaling.factor (or the older rope.scale_linear) 1,
 // rope.scaling.original_context_length the context length. The scaling "llama3", which files of llama.cpp express
-// as a tensor, takes its parameters from rope.scaling.low_freq_factor and high_freq_factor. The table joins those of d.
+// as a tensor, takes its parameters from rope.scaling.low_freq_factor and high_freq_factor. The table joins those of
+// d.
 func ReadRoPE(k *models.Keys, d *Decoder, headDim int, pairing ops.Pairing) *RoPE {
 	r := &RoPE{Pairing: pairing}
 	r.NRot = k.IntOr("rope.dimension_count", headDim, 2, headDim)
@@ -17,7 +18,8 @@ func ReadRoPE(k *models.Keys, d *Decoder, headDim int, pairing ops.Pairing) *RoP
 	}
 	r.Base = k.FloatOr("rope.freq_base", 10000, 1.001, 1e15)
 	r.Factor = k.FloatOr("rope.scaling.factor", k.FloatOr("rope.scale_linear", 1, 0, 1e6), 0, 1e6)
-	r.AttnFactor = k.FloatOr("rope.scaling.attn_factor", 1, 0, 1e3) * or(k.FloatOr("rope.scaling.yarn_attn_factor", 1, 0, 1e3), 1)
+	r.AttnFactor = k.FloatOr("rope.scaling.attn_factor", 1, 0, 1e3) *
+		or(k.FloatOr("rope.scaling.yarn_attn_factor", 1, 0, 1e3), 1)
 	r.Context = k.IntOr("rope.scaling.original_context_length", d.Context, 1, models.MaxContext)
 	switch typ := k.String("rope.scaling.type", "linear"); typ {
 	case "none":

@@ -31,7 +31,8 @@ func freqs(t *testing.T, r *RoPE, factors []float32) []float64 {
 
 // TestRoPELlama3 compares with the factors that llama.cpp's converter writes for Llama 3.1, printed to 7 digits.
 func TestRoPELlama3(t *testing.T) {
-	want := map[int]float64{0: 1, 28: 1, 29: 1.207484, 30: 1.553415, 31: 2.026313, 32: 2.69453, 33: 3.684253, 34: 5.257327, 35: 8, 63: 8}
+	want := map[int]float64{0: 1, 28: 1, 29: 1.207484, 30: 1.553415, 31: 2.026313, 32: 2.69453, 33: 3.684253,
+		34: 5.257327, 35: 8, 63: 8}
 	r := &RoPE{NRot: 128, Base: 5e5, Scaling: Llama3, Factor: 8, Context: 8192}
 	got := freqs(t, r, nil)
 	for i, f := range want {
@@ -56,7 +57,8 @@ func TestRoPELlama3(t *testing.T) {
 
 // TestRoPEYaRN compares with the effective frequencies of gpt-oss in llama.cpp.
 func TestRoPEYaRN(t *testing.T) {
-	want := map[int]float64{0: 1, 8: 0.0508132748, 9: 0.0316207523, 12: 0.00701571391, 17: 2.27947796e-4, 18: 3.83088124e-5, 31: 3.02351143e-7}
+	want := map[int]float64{0: 1, 8: 0.0508132748, 9: 0.0316207523, 12: 0.00701571391, 17: 2.27947796e-4,
+		18: 3.83088124e-5, 31: 3.02351143e-7}
 	r := &RoPE{NRot: 64, Base: 150000, Scaling: YaRN, Factor: 32, Context: 4096}
 	got := freqs(t, r, nil)
 	for i, f := range want {
@@ -99,7 +101,8 @@ func TestRoPEMScale(t *testing.T) {
 		{"yarn, factor below 1", RoPE{Scaling: YaRN, Factor: 0.5}, 1},
 		{"yarn, no extrapolation", RoPE{Scaling: YaRN, Factor: 16, NoExtrapolation: true}, 1},
 		{"yarn, log multiplier 1", RoPE{Scaling: YaRN, Factor: 16, LogMultiplier: 1}, 1},
-		{"yarn, log multiplier 0.707", RoPE{Scaling: YaRN, Factor: 16, LogMultiplier: 0.707}, (1 + 0.1*ln16) / (1 + 0.0707*ln16)},
+		{"yarn, log multiplier 0.707", RoPE{Scaling: YaRN, Factor: 16, LogMultiplier: 0.707},
+			(1 + 0.1*ln16) / (1 + 0.0707*ln16)},
 		{"yarn, attn factor", RoPE{Scaling: YaRN, Factor: 16, AttnFactor: 2}, 2 * (1 + 0.1*ln16)},
 		{"longrope", RoPE{Scaling: LongRoPE, Factor: 32, AttnFactor: 1.1902380714238083}, 1.1902380714238083},
 	} {
@@ -123,7 +126,8 @@ func TestRoPETables(t *testing.T) {
 		{"linear", RoPE{Scaling: LinearScaling, Factor: 8}, nil, [4]float64{0.125, 0.0125, 0.00125, 0.000125}},
 		{"linear 1", RoPE{Scaling: LinearScaling}, nil, [4]float64{1, 0.1, 0.01, 0.001}},
 		{"factors", RoPE{}, []float32{1, 2, 4, 8}, [4]float64{1, 0.05, 0.0025, 0.000125}},
-		{"linear and factors", RoPE{Scaling: LinearScaling, Factor: 2}, []float32{1, 2, 4, 8}, [4]float64{0.5, 0.025, 0.00125, 0.0000625}},
+		{"linear and factors", RoPE{Scaling: LinearScaling, Factor: 2}, []float32{1, 2, 4, 8},
+			[4]float64{0.5, 0.025, 0.00125, 0.0000625}},
 		{"partial", RoPE{Pairs: 2}, nil, [4]float64{1, 0.1, 0, 0}},
 		{"proportional by factors", RoPE{}, proportional, [4]float64{1, 0.1, 1e-32, 1e-33}},
 	} {
@@ -137,8 +141,9 @@ func TestRoPETables(t *testing.T) {
 		})
 	}
 	for name, bad := range map[string][]float32{
-		"zero": {1, 1, 0, 1}, "negative": {1, -1, 1, 1}, "NaN": {float32(math.NaN()), 1, 1, 1}, "infinite": {1, 1, 1, float32(math.Inf(1))},
-		"tiny": {1e-45, 1, 1, 1}, "short": {1, 1, 1}, "none at all": {},
+		"zero": {1, 1, 0, 1}, "negative": {1, -1, 1, 1}, "NaN": {float32(math.NaN()), 1, 1, 1},
+		"infinite": {1, 1, 1, float32(math.Inf(1))},
+		"tiny":     {1e-45, 1, 1, 1}, "short": {1, 1, 1}, "none at all": {},
 	} {
 		if f, err := (&RoPE{NRot: 8, Base: 10000}).Freqs(bad); err == nil {
 			t.Errorf("%s factors gave %v and no error", name, f)
@@ -164,7 +169,8 @@ func ropeOf(t *testing.T, r *RoPE, context int) (string, ops.RoPEAttrs) {
 // TestLongRoPE checks that the context picks the table, and that both come from their tensors.
 func TestLongRoPE(t *testing.T) {
 	r := &RoPE{NRot: 8, Base: 10000, Scaling: LongRoPE, Context: 4096, AttnFactor: 1.19, Pairing: ops.NeoX}
-	for context, want := range map[int]string{0: "rope.freqs", 1024: "rope.freqs", 4096: "rope.freqs", 4097: "rope.freqs.long"} {
+	for context, want := range map[int]string{0: "rope.freqs", 1024: "rope.freqs", 4096: "rope.freqs",
+		4097: "rope.freqs.long"} {
 		name, a := ropeOf(t, r, context)
 		if name != want || a != (ops.RoPEAttrs{NRot: 8, Pairing: ops.NeoX, MScale: 1.19}) {
 			t.Errorf("context %d: table %q with %+v, want %q", context, name, a, want)
@@ -181,7 +187,8 @@ func TestLongRoPE(t *testing.T) {
 			t.Errorf("%s: %v, %v", in, f, err)
 		}
 	}
-	if _, err := s.List[1].Derive([][]float32{{1, 2, 0, 8}}); err == nil || !strings.Contains(err.Error(), "rope_factors_long.weight") {
+	if _, err := s.List[1].Derive([][]float32{{1, 2, 0, 8}}); err == nil ||
+		!strings.Contains(err.Error(), "rope_factors_long.weight") {
 		t.Errorf("zero factor: error %v does not name the tensor", err)
 	}
 }
@@ -193,17 +200,25 @@ func TestReadRoPE(t *testing.T) {
 		want RoPE
 		err  string
 	}{
-		{"defaults", nil, RoPE{NRot: 64, Base: 10000, Scaling: LinearScaling, Factor: 1, AttnFactor: 1, Context: 32768}, ""},
-		{"old linear", map[string]any{"rope.scale_linear": float32(4)}, RoPE{NRot: 64, Base: 10000, Scaling: LinearScaling, Factor: 4, AttnFactor: 1, Context: 32768}, ""},
+		{"defaults", nil, RoPE{NRot: 64, Base: 10000, Scaling: LinearScaling, Factor: 1, AttnFactor: 1,
+			Context: 32768}, ""},
+		{"old linear", map[string]any{"rope.scale_linear": float32(4)},
+			RoPE{NRot: 64, Base: 10000, Scaling: LinearScaling, Factor: 4, AttnFactor: 1, Context: 32768}, ""},
 		{"none", map[string]any{"rope.scaling.type": "none", "rope.scaling.factor": float32(4)},
 			RoPE{NRot: 64, Base: 10000, Factor: 4, AttnFactor: 1, Context: 32768}, ""},
-		{"yarn", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16), "rope.dimension_count": uint32(32), "rope.freq_base": float32(1e6),
-			"rope.scaling.original_context_length": uint32(16384), "rope.scaling.yarn_log_multiplier": float32(1), "rope.scaling.yarn_beta_fast": float32(32)},
-			RoPE{NRot: 32, Base: 1e6, Scaling: YaRN, Factor: 16, AttnFactor: 1, Context: 16384, BetaFast: 32, BetaSlow: 1, LogMultiplier: 1}, ""},
-		{"longrope", map[string]any{"rope.scaling.type": "longrope", "rope.scaling.attn_factor": float32(1.5), "rope.scaling.original_context_length": uint32(4096)},
+		{"yarn", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16),
+			"rope.dimension_count": uint32(32), "rope.freq_base": float32(1e6),
+			"rope.scaling.original_context_length": uint32(16384), "rope.scaling.yarn_log_multiplier": float32(1),
+			"rope.scaling.yarn_beta_fast": float32(32)},
+			RoPE{NRot: 32, Base: 1e6, Scaling: YaRN, Factor: 16, AttnFactor: 1, Context: 16384, BetaFast: 32,
+				BetaSlow: 1, LogMultiplier: 1}, ""},
+		{"longrope", map[string]any{"rope.scaling.type": "longrope", "rope.scaling.attn_factor": float32(1.5),
+			"rope.scaling.original_context_length": uint32(4096)},
 			RoPE{NRot: 64, Base: 10000, Scaling: LongRoPE, Factor: 1, AttnFactor: 1.5, Context: 4096}, ""},
-		{"llama3", map[string]any{"rope.scaling.type": "llama3", "rope.scaling.factor": float32(8), "rope.scaling.original_context_length": uint32(8192)},
-			RoPE{NRot: 64, Base: 10000, Scaling: Llama3, Factor: 8, AttnFactor: 1, Context: 8192, LowFreq: 1, HighFreq: 4}, ""},
+		{"llama3", map[string]any{"rope.scaling.type": "llama3", "rope.scaling.factor": float32(8),
+			"rope.scaling.original_context_length": uint32(8192)},
+			RoPE{NRot: 64, Base: 10000, Scaling: Llama3, Factor: 8, AttnFactor: 1, Context: 8192, LowFreq: 1,
+				HighFreq: 4}, ""},
 		{"unknown type", map[string]any{"rope.scaling.type": "ntk"}, RoPE{}, `"ntk" is not known`},
 		{"odd", map[string]any{"rope.dimension_count": uint32(31)}, RoPE{}, "rope.dimension_count 31 is odd"},
 		{"too many", map[string]any{"rope.dimension_count": uint32(66)}, RoPE{}, "rope.dimension_count"},
@@ -211,11 +226,16 @@ func TestReadRoPE(t *testing.T) {
 		{"base 1", map[string]any{"rope.freq_base": float32(1)}, RoPE{}, "rope.freq_base"},
 		{"base NaN", map[string]any{"rope.freq_base": float32(math.NaN())}, RoPE{}, "rope.freq_base"},
 		{"negative factor", map[string]any{"rope.scaling.factor": float32(-2)}, RoPE{}, "rope.scaling.factor"},
-		{"infinite factor", map[string]any{"rope.scaling.factor": float32(math.Inf(1))}, RoPE{}, "rope.scaling.factor"},
-		{"zero beta", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.yarn_beta_fast": float32(0)}, RoPE{}, "yarn_beta_fast"},
-		{"ext factor", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.yarn_ext_factor": float32(0.5)}, RoPE{}, "yarn_ext_factor 0.5"},
-		{"frequency order", map[string]any{"rope.scaling.type": "llama3", "rope.scaling.low_freq_factor": float32(4), "rope.scaling.high_freq_factor": float32(4)}, RoPE{}, "not above"},
-		{"original context", map[string]any{"rope.scaling.original_context_length": uint32(0)}, RoPE{}, "original_context_length"},
+		{"infinite factor", map[string]any{"rope.scaling.factor": float32(math.Inf(1))}, RoPE{},
+			"rope.scaling.factor"},
+		{"zero beta", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.yarn_beta_fast": float32(0)}, RoPE{},
+			"yarn_beta_fast"},
+		{"ext factor", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.yarn_ext_factor": float32(0.5)},
+			RoPE{}, "yarn_ext_factor 0.5"},
+		{"frequency order", map[string]any{"rope.scaling.type": "llama3", "rope.scaling.low_freq_factor": float32(4),
+			"rope.scaling.high_freq_factor": float32(4)}, RoPE{}, "not above"},
+		{"original context", map[string]any{"rope.scaling.original_context_length": uint32(0)}, RoPE{},
+			"original_context_length"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			meta := &gguf.Meta{}

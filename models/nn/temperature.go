@@ -52,10 +52,12 @@ func ReadTemperature(k *models.Keys, d *Decoder) *Temperature {
 		return nil
 	}
 	if d.Context > maxTemperature {
-		k.Fail("context_length %d is more than %d, the limit with attention.temperature_scale", d.Context, maxTemperature)
+		k.Fail("context_length %d is more than %d, the limit with attention.temperature_scale", d.Context,
+			maxTemperature)
 		return nil
 	}
 	length := k.IntOr("rope.scaling.original_context_length", d.Context, 1, models.MaxContext)
-	d.Temperature = &Temperature{scale, k.IntOr("attention.temperature_length", length, 1, models.MaxContext), d.Context}
+	d.Temperature = &Temperature{scale, k.IntOr("attention.temperature_length", length, 1, models.MaxContext),
+		d.Context}
 	return d.Temperature
 }

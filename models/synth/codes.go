@@ -7,8 +7,8 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// codeBytes says which bytes of a block, from lo to hi, are codes: any value of them is valid and keeps the size of the
-// weights. The other bytes are scales and minima.
+// codeBytes says which bytes of a block, from lo to hi, are codes: any value of them is valid and keeps the size of
+// the weights. The other bytes are scales and minima.
 var codeBytes = map[tensor.DType]struct{ lo, hi int }{
 	quant.Q8_0: {2, 34}, quant.Q4_0: {2, 18}, quant.Q4_1: {4, 20}, quant.Q5_0: {2, 22}, quant.Q5_1: {4, 24},
 	quant.Q2_K: {16, 80}, quant.Q3_K: {0, 96}, quant.Q4_K: {16, 144}, quant.Q5_K: {16, 176}, quant.Q6_K: {0, 192},

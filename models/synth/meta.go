@@ -22,7 +22,8 @@ const maxVocab = models.MaxVocab
 // Meta returns the metadata of a file of the shape.
 func (s Shape) Meta(f convert.FType) (*gguf.Meta, error) {
 	if s.Vocab < minVocab || s.Vocab > maxVocab {
-		return nil, fmt.Errorf("synth: shape %q: a vocabulary of %d tokens is outside %d..%d", s.Name, s.Vocab, minVocab, maxVocab)
+		return nil, fmt.Errorf("synth: shape %q: a vocabulary of %d tokens is outside %d..%d", s.Name, s.Vocab,
+			minVocab, maxVocab)
 	}
 	m := &gguf.Meta{}
 	var errs []error
@@ -106,7 +107,8 @@ func (s Shape) tensors(meta *gguf.Meta, f convert.FType) ([]gguf.TensorInfo, err
 		infos = append(infos, gguf.TensorInfo{Name: w.Name, DType: tensor.F32, Shape: shape})
 	}
 	if len(s.RoPEFactors) > 0 {
-		infos = append(infos, gguf.TensorInfo{Name: ropeFreqs, DType: tensor.F32, Shape: tensor.Shape{len(s.RoPEFactors)}})
+		infos = append(infos, gguf.TensorInfo{Name: ropeFreqs, DType: tensor.F32,
+			Shape: tensor.Shape{len(s.RoPEFactors)}})
 	}
 	infos = convert.SortTensors(infos)
 	types, err := convert.Types(meta, infos, f, false)
@@ -115,7 +117,8 @@ func (s Shape) tensors(meta *gguf.Meta, f convert.FType) ([]gguf.TensorInfo, err
 	}
 	for i := range infos {
 		t := &infos[i]
-		if len(t.Shape) > 1 && !slices.ContainsFunc(keptF32, func(k string) bool { return strings.HasSuffix(t.Name, k) }) {
+		if len(t.Shape) > 1 && !slices.ContainsFunc(keptF32,
+			func(k string) bool { return strings.HasSuffix(t.Name, k) }) {
 			t.DType = types[i]
 		}
 		if t.Size, err = tensor.Bytes(t.DType, t.Shape); err != nil {

@@ -2,8 +2,9 @@ package synth
 
 import "math"
 
-// llama3Factors returns the factors on wavelengths of Llama 3.1: 1 up to 2048 positions, 8 from 8192 on, and a blend of
-// the frequencies between (config.json of Llama 3.1: factor 8, low_freq_factor 1, high_freq_factor 4, 8192 positions).
+// llama3Factors returns the factors on wavelengths of Llama 3.1: 1 up to 2048 positions, 8 from 8192 on, and a blend
+// of the frequencies between (config.json of Llama 3.1: factor 8, low_freq_factor 1, high_freq_factor 4, 8192
+// positions).
 func llama3Factors() []float32 {
 	const (
 		base, dim        = 5e5, 128

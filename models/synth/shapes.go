@@ -33,7 +33,8 @@ var shapes = []Shape{
 	{Name: "qwen3.6-27b", Arch: "qwen35", Title: "Qwen3.6 27B", Pre: "qwen35", Vocab: 248320,
 		Keys: append(qwen35(5120, 64, 24, 4, 48), Key{"feed_forward_length", uint32(17408)})},
 	{Name: "qwen3.6-35b-a3b", Arch: "qwen35moe", Title: "Qwen3.6 35B A3B", Pre: "qwen35", Vocab: 248320,
-		Keys: append(qwen35(2048, 40, 16, 2, 32), Key{"expert_count", uint32(256)}, Key{"expert_used_count", uint32(8)},
+		Keys: append(qwen35(2048, 40, 16, 2, 32), Key{"expert_count", uint32(256)},
+			Key{"expert_used_count", uint32(8)},
 			Key{"expert_feed_forward_length", uint32(512)}, Key{"expert_shared_feed_forward_length", uint32(512)})},
 	llama("llama-3.1-8b", "Llama 3.1 8B", 4096, 14336, 32, 32),
 	llama("llama-3.1-70b", "Llama 3.1 70B", 8192, 28672, 80, 64),
@@ -71,7 +72,8 @@ func Lookup(name string) (Shape, error) {
 func qwen3(name, title string, embd, ff, layers, heads int, tied bool) Shape {
 	return Shape{Name: name, Arch: "qwen3", Title: title, Pre: "qwen2", Vocab: 151936, Tied: tied, Keys: []Key{
 		{"block_count", uint32(layers)}, {"context_length", uint32(40960)}, {"embedding_length", uint32(embd)},
-		{"feed_forward_length", uint32(ff)}, {"attention.head_count", uint32(heads)}, {"attention.head_count_kv", uint32(8)},
+		{"feed_forward_length", uint32(ff)}, {"attention.head_count", uint32(heads)},
+		{"attention.head_count_kv", uint32(8)},
 		{"rope.freq_base", float32(1e6)}, {"attention.layer_norm_rms_epsilon", float32(1e-6)},
 		{"attention.key_length", uint32(128)}, {"attention.value_length", uint32(128)},
 	}}
@@ -82,18 +84,25 @@ func qwen35(embd, layers, heads, kvHeads, valueHeads int) []Key {
 	return []Key{
 		{"block_count", uint32(layers)}, {"context_length", uint32(262144)}, {"embedding_length", uint32(embd)},
 		{"attention.head_count", uint32(heads)}, {"attention.head_count_kv", uint32(kvHeads)},
-		{"rope.freq_base", float32(1e7)}, {"rope.dimension_count", uint32(64)}, {"rope.dimension_sections", []int32{11, 11, 10, 0}},
-		{"attention.layer_norm_rms_epsilon", float32(1e-6)}, {"attention.key_length", uint32(256)}, {"attention.value_length", uint32(256)},
+		{"rope.freq_base", float32(1e7)}, {"rope.dimension_count", uint32(64)},
+		{"rope.dimension_sections", []int32{11, 11, 10, 0}},
+		{"attention.layer_norm_rms_epsilon", float32(1e-6)}, {"attention.key_length", uint32(256)},
+		{"attention.value_length", uint32(256)},
 		{"full_attention_interval", uint32(4)}, {"ssm.conv_kernel", uint32(4)}, {"ssm.state_size", uint32(128)},
-		{"ssm.group_count", uint32(16)}, {"ssm.time_step_rank", uint32(valueHeads)}, {"ssm.inner_size", uint32(128 * valueHeads)},
+		{"ssm.group_count", uint32(16)}, {"ssm.time_step_rank", uint32(valueHeads)},
+		{"ssm.inner_size", uint32(128 * valueHeads)},
 	}
 }
 
 func llama(name, title string, embd, ff, layers, heads int) Shape {
-	return Shape{Name: name, Arch: "llama", Title: title, Pre: "llama-bpe", Vocab: 128256, RoPEFactors: llama3Factors(), Keys: []Key{
-		{"block_count", uint32(layers)}, {"context_length", uint32(131072)}, {"embedding_length", uint32(embd)},
-		{"feed_forward_length", uint32(ff)}, {"attention.head_count", uint32(heads)}, {"attention.head_count_kv", uint32(8)},
-		{"rope.freq_base", float32(5e5)}, {"rope.dimension_count", uint32(128)}, {"attention.layer_norm_rms_epsilon", float32(1e-5)},
-		{"attention.key_length", uint32(128)}, {"attention.value_length", uint32(128)}, {"vocab_size", uint32(128256)},
-	}}
+	return Shape{Name: name, Arch: "llama", Title: title, Pre: "llama-bpe", Vocab: 128256,
+		RoPEFactors: llama3Factors(), Keys: []Key{
+			{"block_count", uint32(layers)}, {"context_length", uint32(131072)}, {"embedding_length", uint32(embd)},
+			{"feed_forward_length", uint32(ff)}, {"attention.head_count", uint32(heads)},
+			{"attention.head_count_kv", uint32(8)},
+			{"rope.freq_base", float32(5e5)}, {"rope.dimension_count", uint32(128)},
+			{"attention.layer_norm_rms_epsilon", float32(1e-5)},
+			{"attention.key_length", uint32(128)}, {"attention.value_length", uint32(128)},
+			{"vocab_size", uint32(128256)},
+		}}
 }

@@ -50,7 +50,8 @@ func TestSizes(t *testing.T) {
 				size += i.Size
 			}
 			if math.Abs(float64(params)/1e9-c.params) > 0.001 || size != c.bytes {
-				t.Errorf("%d parameters in %d bytes, want %.3f billions in %d (%+d)", params, size, c.params, c.bytes, size-c.bytes)
+				t.Errorf("%d parameters in %d bytes, want %.3f billions in %d (%+d)", params, size, c.params, c.bytes,
+					size-c.bytes)
 			}
 		})
 	}
@@ -63,8 +64,10 @@ func TestSizes(t *testing.T) {
 func tiny() synth.Shape {
 	return synth.Shape{Name: "tiny", Arch: "qwen35moe", Title: "Tiny", Pre: "qwen35", Vocab: 512, Keys: []synth.Key{
 		{"block_count", uint32(4)}, {"context_length", uint32(128)}, {"embedding_length", uint32(256)},
-		{"attention.head_count", uint32(4)}, {"attention.head_count_kv", uint32(2)}, {"attention.key_length", uint32(64)}, {"attention.value_length", uint32(64)},
-		{"rope.freq_base", float32(1e4)}, {"rope.dimension_count", uint32(16)}, {"attention.layer_norm_rms_epsilon", float32(1e-6)},
+		{"attention.head_count", uint32(4)}, {"attention.head_count_kv", uint32(2)},
+		{"attention.key_length", uint32(64)}, {"attention.value_length", uint32(64)},
+		{"rope.freq_base", float32(1e4)}, {"rope.dimension_count", uint32(16)},
+		{"attention.layer_norm_rms_epsilon", float32(1e-6)},
 		{"full_attention_interval", uint32(4)}, {"ssm.conv_kernel", uint32(4)}, {"ssm.state_size", uint32(64)},
 		{"ssm.group_count", uint32(2)}, {"ssm.time_step_rank", uint32(4)}, {"ssm.inner_size", uint32(256)},
 		{"expert_count", uint32(4)}, {"expert_used_count", uint32(2)},
@@ -83,7 +86,8 @@ func write(t *testing.T, o synth.Options) string {
 
 // TestRuns loads a model of each type and looks at its logits.
 func TestRuns(t *testing.T) {
-	for _, typ := range []convert.FType{convert.F32, convert.F16, convert.BF16, convert.Q8_0, convert.Q4_0, convert.Q5_1, convert.Q2_K, convert.Q3_K_M,
+	for _, typ := range []convert.FType{convert.F32, convert.F16, convert.BF16, convert.Q8_0, convert.Q4_0,
+		convert.Q5_1, convert.Q2_K, convert.Q3_K_M,
 		convert.Q4_K_M, convert.Q5_K_M, convert.Q6_K, convert.IQ4_NL, convert.IQ4_XS, convert.MXFP4MoE} {
 		t.Run(typ.String(), func(t *testing.T) {
 			f, err := gguf.Open(write(t, synth.Options{Type: typ}))

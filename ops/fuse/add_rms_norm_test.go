@@ -20,7 +20,8 @@ func TestAddRMSNorm(t *testing.T) {
 		h = ops.Add(g, h, ops.GELU(g, norm()))
 	}
 	rows := ops.Rows(g, h, g.Input("rows", tensor.I32, 1))
-	outs := wants(t, "rms_norm silu add_rms_norm gelu add_rms_norm silu add_rms_norm gelu add rows rms_norm", g, defs, ops.RMSNorm(g, rows, w, 1e-5), h)
+	outs := wants(t, "rms_norm silu add_rms_norm gelu add_rms_norm silu add_rms_norm gelu add rows rms_norm", g, defs,
+		ops.RMSNorm(g, rows, w, 1e-5), h)
 	last := outs[1].Node() // the last sum, of the sum before and a block's result
 	if in := last.In[0]; in.Node().Op != ops.AddRMSNormOp || in.Index() != 0 {
 		t.Errorf("a block adds to %v, result %d", in.Node(), in.Index())
@@ -32,5 +33,6 @@ func TestAddRMSNorm(t *testing.T) {
 	g = &ops.Graph{}
 	x, w = g.Input("x", tensor.F32, 3, n), g.Input("w", tensor.F32, n)
 	sum := ops.Add(g, x, x)
-	wants(t, "add_rms_norm rms_norm", g, defs, ops.RMSNorm(g, sum, w, 1e-5), ops.RMSNorm(g, sum, w, 1e-6)) // the sum in two norms
+	// the sum in two norms
+	wants(t, "add_rms_norm rms_norm", g, defs, ops.RMSNorm(g, sum, w, 1e-5), ops.RMSNorm(g, sum, w, 1e-6))
 }

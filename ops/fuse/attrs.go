@@ -2,9 +2,10 @@ package fuse
 
 import "reflect"
 
-// bindAttrs makes attributes of like's type from those of the nodes that a fused op replaces, in their order: the first of
-// that type; or a struct whose fields are attributes of nodes, the first of each field's type that no field has taken, and
-// zero where no node has any: parts may be missing. Whether they are right is for the expansion to say.
+// bindAttrs makes attributes of like's type from those of the nodes that a fused op replaces, in their order: the
+// first of that type; or a struct whose fields are attributes of nodes, the first of each field's type that no field
+// has taken, and zero where no node has any: parts may be missing. Whether they are right is for the expansion to
+// say.
 func bindAttrs(like any, nodes []any) (any, bool) {
 	if like == nil {
 		return nil, true

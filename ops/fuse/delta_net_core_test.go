@@ -6,8 +6,8 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// TestDeltaNetCore fuses all between the projections of a DeltaNet layer, whose norm and gate are fused before, and nothing
-// if a part of it is wanted by itself.
+// TestDeltaNetCore fuses all between the projections of a DeltaNet layer, whose norm and gate are fused before, and
+// nothing if a part of it is wanted by itself.
 func TestDeltaNetCore(t *testing.T) {
 	fusedBack(t, ops.DeltaNetCoreOp)
 	record := func() (*ops.Graph, []ops.Value) {

@@ -149,8 +149,8 @@ func TestOnlyWhatExpands(t *testing.T) {
 	wants(t, "doubled_silu doubled_silu", g, defs, ops.Scale(g, ops.SiLU(g, ops.Scale(g, y, 2)), 2))
 }
 
-// TestResultReadBefore leaves a match alone if a result is read before its last part is computed, since the fused op would
-// have to be in two places.
+// TestResultReadBefore leaves a match alone if a result is read before its last part is computed, since the fused op
+// would have to be in two places.
 func TestResultReadBefore(t *testing.T) {
 	g := &ops.Graph{}
 	x, w := g.Input("x", tensor.F32, 3, 8), g.Input("w", tensor.F32, 8)
@@ -171,9 +171,11 @@ func TestBadDefs(t *testing.T) {
 	failing.Expand = func(g *ops.Graph, in []ops.Value, _ any) []ops.Value {
 		return []ops.Value{ops.RMSNorm(g, in[0], in[0], 1)}
 	}
-	for want, d := range map[string]*ops.Def{"no expansion": ops.SiLUOp, "lead to the last": &two, "expanding doubled_silu": &failing} {
+	for want, d := range map[string]*ops.Def{"no expansion": ops.SiLUOp, "lead to the last": &two,
+		"expanding doubled_silu": &failing} {
 		g := &ops.Graph{}
-		if _, _, err := Rewrite(g, []*ops.Def{d}, []ops.Value{g.Input("x", tensor.F32, 2)}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := Rewrite(g, []*ops.Def{d}, []ops.Value{g.Input("x", tensor.F32, 2)}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want %q in it", err, want)
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// Group returns g with one op in place of several products that have the same input, and the values that correspond to outs:
-// see [ops.MulMatGroupOp]. Products join the first group of their input, attributes and position of recording with which
-// supports accepts them; what remains alone stays as it is. A group takes the place of its first product, so that others move
-// ahead of nodes that do not need them, and leaves move ahead of all. g itself stays as it is; it has no node that is not
-// needed.
+// Group returns g with one op in place of several products that have the same input, and the values that correspond
+// to outs: see [ops.MulMatGroupOp]. Products join the first group of their input, attributes and position of
+// recording with which supports accepts them; what remains alone stays as it is. A group takes the place of its first
+// product, so that others move ahead of nodes that do not need them, and leaves move ahead of all. g itself stays as
+// it is; it has no node that is not needed.
 //
 // No expansion is a pattern of this: neither the number of products nor what reads them is given.
 func Group(g *ops.Graph, outs []ops.Value, supports func(*ops.Node) bool) (*ops.Graph, []ops.Value, error) {
@@ -87,7 +87,8 @@ func grouped(g *ops.Graph, supports func(*ops.Node) bool) map[*ops.Node][]*ops.N
 
 // group returns a node that makes the products of several.
 func group(products []*ops.Node) *ops.Node {
-	n := &ops.Node{Op: ops.MulMatGroupOp(len(products)), In: []ops.Value{products[0].In[0]}, Attrs: ops.MulMatAttrs{Exact: ops.Exact(products[0])}}
+	n := &ops.Node{Op: ops.MulMatGroupOp(len(products)), In: []ops.Value{products[0].In[0]},
+		Attrs: ops.MulMatAttrs{Exact: ops.Exact(products[0])}}
 	for _, p := range products {
 		n.In = append(n.In, p.In[1])
 	}

@@ -32,8 +32,10 @@ func TestGroup(t *testing.T) {
 		want     string
 	}{
 		{"all", func(*ops.Node) bool { return true }, "mul_mat_group3 silu add silu mul_mat mul_mat_group2"},
-		{"two", func(n *ops.Node) bool { return len(n.In) == 3 }, "mul_mat_group2 silu add silu mul_mat mul_mat mul_mat_group2"},
-		{"none", func(*ops.Node) bool { return false }, "mul_mat silu mul_mat add silu mul_mat mul_mat mul_mat mul_mat"},
+		{"two", func(n *ops.Node) bool { return len(n.In) == 3 },
+			"mul_mat_group2 silu add silu mul_mat mul_mat mul_mat_group2"},
+		{"none", func(*ops.Node) bool { return false },
+			"mul_mat silu mul_mat add silu mul_mat mul_mat mul_mat mul_mat"},
 		{"weights of four rows with others", func(n *ops.Node) bool {
 			return !ops.Exact(n) && slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.Shape()[0] == 4 })
 		}, "mul_mat_group2 silu mul_mat add silu mul_mat mul_mat mul_mat"},

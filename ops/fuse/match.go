@@ -26,7 +26,8 @@ type search struct {
 }
 
 func newSearch(g *ops.Graph, outs []ops.Value) *search {
-	s := &search{live: ops.Needed(g, outs), readers: map[ops.Value][]*ops.Node{}, kept: map[ops.Value]bool{}, group: map[*ops.Node]*match{}}
+	s := &search{live: ops.Needed(g, outs), readers: map[ops.Value][]*ops.Node{}, kept: map[ops.Value]bool{},
+		group: map[*ops.Node]*match{}}
 	for _, o := range outs {
 		s.kept[o] = true
 	}
@@ -140,8 +141,8 @@ func (m *match) bindAttrs() bool {
 	return true
 }
 
-// independent reports whether one op in the place of the last node can stand for all: nobody else reads what is not among
-// its results, nobody reads those before, and no state that it reads is updated before.
+// independent reports whether one op in the place of the last node can stand for all: nobody else reads what is not
+// among its results, nobody reads those before, and no state that it reads is updated before.
 func (s *search) independent(m *match) bool {
 	for _, n := range m.nodes {
 		for _, v := range allResults(n) {

@@ -20,7 +20,8 @@ func TestMixture(t *testing.T) {
 				g := &ops.Graph{Exact: exact}
 				in := inputs(g, c)
 				x, bias := in[0], in[9:]
-				y := ops.MixtureOp.Expand(g, append(in[:5:5], bias...), ops.MixtureAttrs{MulMat: ops.MulMatAttrs{Exact: exact}, Route: a.Route})[0]
+				y := ops.MixtureOp.Expand(g, append(in[:5:5], bias...),
+					ops.MixtureAttrs{MulMat: ops.MulMatAttrs{Exact: exact}, Route: a.Route})[0]
 				z := ops.MulMat(g, ops.SwiGLU(g, ops.MulMat(g, x, in[5]), ops.MulMat(g, x, in[6])), in[7])
 				s := z.Shape()
 				factor := ops.Sigmoid(g, ops.MulMat(g, x, in[8]))
@@ -28,7 +29,8 @@ func TestMixture(t *testing.T) {
 			}
 			g, y, z := record()
 			n := wants(t, "shared_mixture", g, defs, y)[0].Node()
-			if n.Attrs != (ops.MixtureAttrs{MulMat: ops.MulMatAttrs{Exact: exact}, Route: a.Route}) || ops.Exact(n) != exact {
+			if n.Attrs != (ops.MixtureAttrs{MulMat: ops.MulMatAttrs{Exact: exact}, Route: a.Route}) ||
+				ops.Exact(n) != exact {
 				t.Errorf("%s: attributes are %+v", c.Name, n.Attrs)
 			}
 			wants(t, "mixture mul_mat mul_mat swiglu mul_mat mul_mat sigmoid reshape weighted_sum add", g, defs, y, z)

@@ -29,10 +29,12 @@ func TestMulMat(t *testing.T) {
 		sum, normed := layer(g, 8, ops.SwiGLU)
 		outs := wants(t, "mul_mat_swiglu mul_mat_add_rms_norm", g, defs, sum, normed)
 		n := outs[0].Node()
-		if a := n.Attrs.(ops.MulMatNormAttrs); a.MulMat.Exact != exact || a.Norm.Eps != 1e-5 || !ops.Exact(n) == exact {
+		if a := n.Attrs.(ops.MulMatNormAttrs); a.MulMat.Exact != exact || a.Norm.Eps != 1e-5 ||
+			!ops.Exact(n) == exact {
 			t.Errorf("attributes are %+v", a)
 		}
-		if outs[0].Index() != 0 || outs[1].Index() != 1 || n.In[2].Node().Name != "h" || n.In[1].Node().Name != "down" {
+		if outs[0].Index() != 0 || outs[1].Index() != 1 || n.In[2].Node().Name != "h" ||
+			n.In[1].Node().Name != "down" {
 			t.Errorf("results %d and %d of %v", outs[0].Index(), outs[1].Index(), n)
 		}
 		glu := n.In[0].Node()

@@ -37,8 +37,8 @@ func expand(d *ops.Def, attrs any, leaves []ops.Leaf, types []ops.Type) (*patter
 	return p, nil
 }
 
-// patterns returns the different graphs that cases of d expand to. Each must have one node to which all others lead, since
-// matches are looked for from there.
+// patterns returns the different graphs that cases of d expand to. Each must have one node to which all others lead,
+// since matches are looked for from there.
 func patterns(d *ops.Def) ([]*pattern, error) {
 	if d.Expand == nil {
 		return nil, fmt.Errorf("fuse: %s has no expansion", d.Name)

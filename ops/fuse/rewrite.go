@@ -6,10 +6,10 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// Rewrite returns g with ops of defs in place of what they expand to, and the values that correspond to outs. Earlier defs
-// come first where nodes could be part of several. A node is fused away only if nothing but the fused op reads what it
-// computes, or if the fused op has that as a result. Nodes that neither outs nor an update of a state needs are dropped. g
-// itself stays as it is. It fails if the expansion of a def does.
+// Rewrite returns g with ops of defs in place of what they expand to, and the values that correspond to outs. Earlier
+// defs come first where nodes could be part of several. A node is fused away only if nothing but the fused op reads
+// what it computes, or if the fused op has that as a result. Nodes that neither outs nor an update of a state needs
+// are dropped. g itself stays as it is. It fails if the expansion of a def does.
 func Rewrite(g *ops.Graph, defs []*ops.Def, outs []ops.Value) (*ops.Graph, []ops.Value, error) {
 	if err := g.Err(); err != nil {
 		return nil, nil, err

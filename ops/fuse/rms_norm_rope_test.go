@@ -17,14 +17,16 @@ func TestRMSNormRoPE(t *testing.T) {
 		return g, func(name string, heads int) (normed, rotated ops.Value) {
 			x := ops.Reshape(g, g.Input(name, tensor.F32, 3, heads*32), 3, heads, 32)
 			normed = ops.RMSNorm(g, x, g.Input(name+"_norm", tensor.F32, 32), 1e-6)
-			return normed, ops.RoPE(g, normed, pos, freqs, ops.RoPEAttrs{NRot: 16, Pairing: ops.Interleaved, MScale: 1.5})
+			return normed, ops.RoPE(g, normed, pos, freqs,
+				ops.RoPEAttrs{NRot: 16, Pairing: ops.Interleaved, MScale: 1.5})
 		}
 	}
 	g, rotate := record()
 	_, q := rotate("q", 4)
 	_, k := rotate("k", 2)
 	outs := wants(t, "reshape rms_norm_rope reshape rms_norm_rope", g, defs, q, k)
-	want := ops.RMSNormRoPEAttrs{Norm: ops.NormAttrs{Eps: 1e-6}, RoPE: ops.RoPEAttrs{NRot: 16, Pairing: ops.Interleaved, MScale: 1.5}}
+	want := ops.RMSNormRoPEAttrs{Norm: ops.NormAttrs{Eps: 1e-6},
+		RoPE: ops.RoPEAttrs{NRot: 16, Pairing: ops.Interleaved, MScale: 1.5}}
 	for i, name := range []string{"q_norm", "k_norm"} {
 		if n := outs[i].Node(); n.Attrs != want || n.In[1].Node().Name != name {
 			t.Errorf("%v with %s, want %+v", n, n.In[1].Node().Name, want)

@@ -7,17 +7,21 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// TestSelfAttention fuses layers of attention as models record them: keys and values before queries, with products between.
+// TestSelfAttention fuses layers of attention as models record them: keys and values before queries, with products
+// between.
 func TestSelfAttention(t *testing.T) {
 	fusedBack(t, ops.SelfAttentionOp)
 	defs := []*ops.Def{ops.SelfAttentionOp}
 	const tokens, heads, kv, dim = 3, 4, 2, 32
-	attrs := ops.SelfAttentionAttrs{Norm: ops.NormAttrs{Eps: 1e-6}, RoPE: ops.RoPEAttrs{NRot: 16, Pairing: ops.NeoX, MScale: 1},
+	attrs := ops.SelfAttentionAttrs{Norm: ops.NormAttrs{Eps: 1e-6},
+		RoPE:      ops.RoPEAttrs{NRot: 16, Pairing: ops.NeoX, MScale: 1},
 		Attention: ops.AttentionAttrs{Scale: 0.5}}
 	// record has two layers; touch may read what a layer computes on the way.
-	record := func(a ops.SelfAttentionAttrs, gated bool, touch func(g *ops.Graph, q, keys ops.Value)) (*ops.Graph, []ops.Value) {
+	record := func(a ops.SelfAttentionAttrs, gated bool, touch func(g *ops.Graph, q, keys ops.Value)) (*ops.Graph,
+		[]ops.Value) {
 		g := &ops.Graph{}
-		pos, seq, pages := g.Input("pos", tensor.I32, tokens), g.Input("seq", tensor.I32, tokens), g.Input("pages", tensor.I32, 1, 4)
+		pos, seq, pages := g.Input("pos", tensor.I32, tokens), g.Input("seq", tensor.I32, tokens),
+			g.Input("pages", tensor.I32, 1, 4)
 		var outs []ops.Value
 		x := g.Input("x", tensor.F32, tokens, heads*dim)
 		for layer := range 2 {
@@ -31,14 +35,16 @@ func TestSelfAttention(t *testing.T) {
 				}
 				if a.RoPE.NRot > 0 {
 					// Models declare the table anew for queries and for keys.
-					v = ops.RoPE(g, v, pos, g.Weight(tensor.Tensor{Name: "freqs", DType: tensor.F32, Shape: tensor.Shape{8}}), a.RoPE)
+					v = ops.RoPE(g, v, pos, g.Weight(tensor.Tensor{Name: "freqs", DType: tensor.F32,
+						Shape: tensor.Shape{8}}), a.RoPE)
 				}
 				return v
 			}
 			state := func(n string) ops.Value {
 				return g.State(tensor.Tensor{Name: name + n, DType: tensor.F16, Shape: tensor.Shape{4, 8, kv, dim}})
 			}
-			k := head(ops.Reshape(g, ops.MulMat(g, x, weight("k", kv*dim, heads*dim)), tokens, kv, dim), weight("kn", dim))
+			k := head(ops.Reshape(g, ops.MulMat(g, x, weight("k", kv*dim, heads*dim)), tokens, kv, dim),
+				weight("kn", dim))
 			v := ops.Reshape(g, ops.MulMat(g, x, weight("v", kv*dim, heads*dim)), tokens, kv, dim)
 			k, v = ops.KVAppend(g, state("ks"), k, pos, seq, pages), ops.KVAppend(g, state("vs"), v, pos, seq, pages)
 			width := dim
@@ -74,8 +80,10 @@ func TestSelfAttention(t *testing.T) {
 			to := wants(t, layer+" "+layer, g, defs, outs...)
 			for i, name := range []string{"aks", "avs", "bks", "bvs"} {
 				n := to[i].Node()
-				if n.Op != ops.SelfAttentionOp || n.Attrs != a || to[i].Index() != i%2+1 || ops.Root(to[i]).Name != name {
-					t.Errorf("gated %v: %v of %+v, result %d, root %v; want %+v", gated, n, n.Attrs, to[i].Index(), ops.Root(to[i]), a)
+				if n.Op != ops.SelfAttentionOp || n.Attrs != a || to[i].Index() != i%2+1 ||
+					ops.Root(to[i]).Name != name {
+					t.Errorf("gated %v: %v of %+v, result %d, root %v; want %+v", gated, n, n.Attrs, to[i].Index(),
+						ops.Root(to[i]), a)
 				}
 			}
 		}

@@ -24,9 +24,9 @@ type interval struct {
 
 // Build plans the storage of g's values. size returns the bytes of a value; align (a power of two) rounds every
 // offset. Inputs and outs keep their place for the whole run, so that they can be written before it and read
-// after it. I32 inputs, a step's index data, lie one right behind the other in the order of recording, whatever align is, so
-// that a single transfer can fill them. Weights, states and what updates states in place have storage of their own and get no offset. Views
-// share the offset of what they view.
+// after it. I32 inputs, a step's index data, lie one right behind the other in the order of recording, whatever align
+// is, so that a single transfer can fill them. Weights, states and what updates states in place have storage of their
+// own and get no offset. Views share the offset of what they view.
 func Build(g *ops.Graph, outs []ops.Value, size func(ops.Value) int64, align int64) Arena {
 	owner := map[ops.Value]ops.Value{} // storage that each value lives in
 	life := map[ops.Value]*interval{}
@@ -92,7 +92,8 @@ func Build(g *ops.Graph, outs []ops.Value, size func(ops.Value) int64, align int
 			}
 			iv.off = max(iv.off, p.off+p.size)
 		}
-		i, _ := slices.BinarySearchFunc(placed, iv.off, func(p *interval, off int64) int { return int(min(1, max(-1, p.off-off))) })
+		i, _ := slices.BinarySearchFunc(placed, iv.off,
+			func(p *interval, off int64) int { return int(min(1, max(-1, p.off-off))) })
 		placed = slices.Insert(placed, i, iv)
 		a.Bytes = max(a.Bytes, iv.off+iv.size)
 	}

@@ -18,7 +18,8 @@ type addNormTask struct {
 
 func bindAddRMSNorm(b *Binding) Task {
 	in, out := b.Call.In, b.Call.Out
-	return &addNormTask{x: in[0].F, y: in[1].F, weight: in[2].F, sum: out[0].F, out: out[1].F, eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
+	return &addNormTask{x: in[0].F, y: in[1].F, weight: in[2].F, sum: out[0].F, out: out[1].F,
+		eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
 }
 
 // Run computes the worker's rows.

@@ -16,7 +16,8 @@ import (
 // hostDevices are all devices whose memory is that of the process.
 func hostDevices(t *testing.T) map[string]ops.Device {
 	t.Helper()
-	devs := map[string]ops.Device{"cpu": New(Options{Threads: 2}), "ref": opsref.New(opsref.Options{Threads: 2}), "oracle": opsref.New(opsref.Options{Threads: 2, Oracle: true})}
+	devs := map[string]ops.Device{"cpu": New(Options{Threads: 2}), "ref": opsref.New(opsref.Options{Threads: 2}),
+		"oracle": opsref.New(opsref.Options{Threads: 2, Oracle: true})}
 	t.Cleanup(func() {
 		for _, d := range devs {
 			d.Close()
@@ -40,7 +41,8 @@ func newSizedPlans(t *testing.T, dev ops.Device) *sizedPlans {
 	s := &sizedPlans{t: t, dev: dev}
 	s.stream, _ = dev.Stream()
 	shape := tensor.Shape{sizedWidth, sizedWidth}
-	s.w = tensor.Tensor{Name: "w", DType: quant.Q4_K, Shape: shape, Layout: dev.Layout(ops.WeightUse{DType: quant.Q4_K, Shape: shape})}
+	s.w = tensor.Tensor{Name: "w", DType: quant.Q4_K, Shape: shape,
+		Layout: dev.Layout(ops.WeightUse{DType: quant.Q4_K, Shape: shape})}
 	f, _ := quant.Q4_K.Format()
 	r := rand.New(rand.NewPCG(60, 60))
 	x := make([]float32, shape.Elems())
@@ -64,7 +66,8 @@ func (s *sizedPlans) graph(tokens int) (*ops.Graph, []ops.Value) {
 	g := &ops.Graph{}
 	x := g.Input("x", tensor.F32, tokens, sizedWidth)
 	y := ops.MulMat(g, x, g.Weight(s.w))
-	h := ops.RoPE(g, ops.Reshape(g, y, tokens, 4, sizedWidth/4), g.Input("pos", tensor.I32, tokens), g.Input("freqs", tensor.F32, sizedWidth/8),
+	h := ops.RoPE(g, ops.Reshape(g, y, tokens, 4, sizedWidth/4), g.Input("pos", tensor.I32, tokens),
+		g.Input("freqs", tensor.F32, sizedWidth/8),
 		ops.RoPEAttrs{NRot: sizedWidth / 4, MScale: 1})
 	return g, []ops.Value{ops.Add(g, y, x), h}
 }
@@ -93,7 +96,8 @@ func (s *sizedPlans) run(p ops.Plan, tokens int, seed uint64) []byte {
 	for i := range freqs {
 		freqs[i] = r.Float32()
 	}
-	for name, raw := range map[string][]byte{"x": cast.AsBytes(x), "pos": cast.AsBytes(pos), "freqs": cast.AsBytes(freqs)} {
+	for name, raw := range map[string][]byte{"x": cast.AsBytes(x), "pos": cast.AsBytes(pos),
+		"freqs": cast.AsBytes(freqs)} {
 		in, ok := p.Input(name)
 		if !ok {
 			s.t.Fatalf("no input %q", name)
@@ -116,8 +120,8 @@ func (s *sizedPlans) run(p ops.Plan, tokens int, seed uint64) []byte {
 	return all
 }
 
-// TestArenaOfManyPlans checks that eight plans in one arena take what the largest takes, and compute the bits that they
-// compute in memory of their own, in any order, also while the arena grows.
+// TestArenaOfManyPlans checks that eight plans in one arena take what the largest takes, and compute the bits that
+// they compute in memory of their own, in any order, also while the arena grows.
 func TestArenaOfManyPlans(t *testing.T) {
 	for name, dev := range hostDevices(t) {
 		t.Run(name, func(t *testing.T) {

@@ -68,7 +68,8 @@ func bindAttention(b *Binding) Task {
 		attrs: b.Call.Attrs.(ops.AttentionAttrs), at: b.paged(in[1], 3)}
 	t.group = t.heads / t.kvHeads
 	// Who asks for a cache of float32 wants its precision.
-	t.tiles = simd.HasFloatPanels(k.dim) && simd.HasFloatPanels(v.dim) && k.typ != simd.F32 && v.typ != simd.F32 && !b.Call.Invariant
+	t.tiles = simd.HasFloatPanels(k.dim) && simd.HasFloatPanels(v.dim) && k.typ != simd.F32 && v.typ != simd.F32 &&
+		!b.Call.Invariant
 	if len(in) == 7 {
 		if t.sinks = in[6].F; t.sinks == nil {
 			return nil

@@ -82,7 +82,8 @@ func (b *block) compute(local []float32) {
 	b.keys, b.values = mem.take(chunkKeys*b.k.dim), mem.take(chunkKeys*b.v.dim)
 	b.scores, b.part = mem.take(chunkKeys*simd.PanelQueries), mem.take(simd.PanelQueries*b.v.dim)
 	if b.tiles {
-		b.keyColumns, b.valuePanels = cast.AsBytes(mem.take(chunkKeys*b.k.dim)), cast.AsBytes(mem.take(chunkKeys*b.v.dim))
+		b.keyColumns, b.valuePanels = cast.AsBytes(mem.take(chunkKeys*b.k.dim)),
+			cast.AsBytes(mem.take(chunkKeys*b.v.dim))
 		b.weightColumns = cast.AsBytes(mem.take(chunkKeys * simd.PanelQueries))
 	}
 	b.out, b.top, b.total = mem.take(queries*b.v.dim), mem.take(queries), mem.take(queries)
@@ -115,7 +116,8 @@ func (b *block) pack(rows []float32) {
 			continue
 		}
 		for half := range 2 {
-			simd.F16.RepackFloats(cast.AsBytes(b.panels[first*dim:][:simd.PanelQueries*dim]), half, rows[half*simd.PanelQueries/2*dim:], dim, dim)
+			simd.F16.RepackFloats(cast.AsBytes(b.panels[first*dim:][:simd.PanelQueries*dim]), half,
+				rows[half*simd.PanelQueries/2*dim:], dim, dim)
 		}
 	}
 }
@@ -162,7 +164,8 @@ func (b *block) panel(c, first int) {
 	}
 	dim, queries := b.k.dim, b.panels[first*b.k.dim:]
 	if b.tiles {
-		simd.F16.MulFloatPanels(b.scores, simd.PanelQueries, cast.AsBytes(queries[:simd.PanelQueries*dim]), 1, b.keyColumns, rows, dim, 0, dim)
+		simd.F16.MulFloatPanels(b.scores, simd.PanelQueries, cast.AsBytes(queries[:simd.PanelQueries*dim]), 1,
+			b.keyColumns, rows, dim, 0, dim)
 	} else {
 		simd.PanelScores(b.scores, b.keys, rows, dim, queries)
 	}
@@ -191,7 +194,8 @@ func (b *block) panel(c, first int) {
 func (b *block) weighTiles(rows int) {
 	clear(b.scores[rows*simd.PanelQueries : b.padded*simd.PanelQueries])
 	simd.PackWeights(b.weightColumns, b.scores, b.padded)
-	simd.F16.MulFloatPanels(b.part, b.v.dim, b.valuePanels, b.v.dim/simd.FloatRows, b.weightColumns, simd.PanelQueries, b.padded, 0, b.padded)
+	simd.F16.MulFloatPanels(b.part, b.v.dim, b.valuePanels, b.v.dim/simd.FloatRows, b.weightColumns, simd.PanelQueries,
+		b.padded, 0, b.padded)
 }
 
 // weigh computes the weighted sums of queries lo to hi-1, which are among the eight from first on. Rows that all see
@@ -204,7 +208,8 @@ func (b *block) weigh(first, lo, hi int) {
 	}
 	one := func(i int, from, to int32) {
 		if from < to {
-			simd.PanelValue(b.part[i*dim:][:dim], b.values[int(from)*dim:], b.scores[int(from)*simd.PanelQueries+i:], int(to-from))
+			simd.PanelValue(b.part[i*dim:][:dim], b.values[int(from)*dim:], b.scores[int(from)*simd.PanelQueries+i:],
+				int(to-from))
 		}
 	}
 	if from >= to {
@@ -216,7 +221,8 @@ func (b *block) weigh(first, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		one(i, b.from[i], from)
 	}
-	simd.PanelValues(b.part[first*dim:], b.values[int(from)*dim:], b.scores[int(from)*simd.PanelQueries+first:], int(to-from), dim)
+	simd.PanelValues(b.part[first*dim:], b.values[int(from)*dim:], b.scores[int(from)*simd.PanelQueries+first:],
+		int(to-from), dim)
 	for i := lo; i < hi; i++ {
 		one(i, to, b.to[i])
 	}

@@ -39,7 +39,8 @@ type rowMemory struct {
 func (t *attentionTask) rowMemory() rowMemory {
 	tokens := len(t.at.Pos)
 	mem, n := floatsOf{cast.Of[float32](t.scratch.shared.b)}, t.waveSize(tokens)*t.heads
-	return rowMemory{mem.take(n), mem.take(n), mem.take(n * t.v.dim), mem.take(tokens * t.heads), mem.take(tokens * t.heads)}
+	return rowMemory{mem.take(n), mem.take(n), mem.take(n * t.v.dim), mem.take(tokens * t.heads),
+		mem.take(tokens * t.heads)}
 }
 
 // runRows computes parts in waves: the parts of a wave in any order, then what they add to each query.
@@ -59,7 +60,8 @@ func (t *attentionTask) runRows(w *par.Worker) {
 				break
 			}
 			cut := i % cuts
-			t.part(cast.Of[float32](t.scratch.local[w.ID].b), &mem, first+i/cuts, i/cuts, t.kvHeads*cut/cuts, t.kvHeads*(cut+1)/cuts)
+			t.part(cast.Of[float32](t.scratch.local[w.ID].b), &mem, first+i/cuts, i/cuts, t.kvHeads*cut/cuts,
+				t.kvHeads*(cut+1)/cuts)
 		}
 		w.Barrier()
 		if w.ID == 0 {

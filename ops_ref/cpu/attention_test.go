@@ -105,8 +105,8 @@ func span(s, lo, hi int) (seq, pos []int32) {
 }
 
 // TestAttentionBits checks that a token's result depends on its sequence and position alone: whether it comes in a
-// prompt or alone, beside which others, on how many threads and at which level. On tiles the bits of prompts are others,
-// which no cut into prompts changes.
+// prompt or alone, beside which others, on how many threads and at which level. On tiles the bits of prompts are
+// others, which no cut into prompts changes.
 func TestAttentionBits(t *testing.T) {
 	if simd.Current() == simd.Generic {
 		t.Skip("SKIPPED: without vector instructions attention has the reference's kernel")
@@ -117,17 +117,23 @@ func TestAttentionBits(t *testing.T) {
 	}
 	plain := ops.AttentionAttrs{Scale: 0.125}
 	for name, c := range map[string]attended{
-		"f16":       {dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 64, valueDim: 64, attrs: plain, page: 32},
-		"f32":       {dt: tensor.F32, heads: 3, kvHeads: 1, keyDim: 32, valueDim: 48, attrs: plain, page: 8},
-		"bf16":      {dt: tensor.BF16, heads: 2, kvHeads: 2, keyDim: 128, valueDim: 16, attrs: plain, page: 256},
-		"odd page":  {dt: tensor.F16, heads: 2, kvHeads: 1, keyDim: 16, valueDim: 16, attrs: plain, page: 12},
-		"many":      {dt: tensor.F16, heads: 40, kvHeads: 1, keyDim: 16, valueDim: 32, attrs: plain, page: 32},
-		"window":    {dt: tensor.F32, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32, attrs: ops.AttentionAttrs{Scale: 0.2, Window: 37}, page: 32},
-		"one":       {dt: tensor.F16, heads: 2, kvHeads: 2, keyDim: 32, valueDim: 32, attrs: ops.AttentionAttrs{Scale: 0.2, Window: 1}, page: 32},
-		"softcap":   {dt: tensor.F32, heads: 2, kvHeads: 1, keyDim: 32, valueDim: 32, attrs: ops.AttentionAttrs{Scale: 1, Softcap: 5}, page: 32},
-		"sinks":     {dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32, attrs: plain, sinks: true, page: 32},
-		"all three": {dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32, attrs: ops.AttentionAttrs{Scale: 2, Softcap: 9, Window: 150}, sinks: true, page: 32},
-		"large":     {dt: tensor.F32, heads: 2, kvHeads: 1, keyDim: 32, valueDim: 32, attrs: ops.AttentionAttrs{Scale: 40}, page: 32},
+		"f16":      {dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 64, valueDim: 64, attrs: plain, page: 32},
+		"f32":      {dt: tensor.F32, heads: 3, kvHeads: 1, keyDim: 32, valueDim: 48, attrs: plain, page: 8},
+		"bf16":     {dt: tensor.BF16, heads: 2, kvHeads: 2, keyDim: 128, valueDim: 16, attrs: plain, page: 256},
+		"odd page": {dt: tensor.F16, heads: 2, kvHeads: 1, keyDim: 16, valueDim: 16, attrs: plain, page: 12},
+		"many":     {dt: tensor.F16, heads: 40, kvHeads: 1, keyDim: 16, valueDim: 32, attrs: plain, page: 32},
+		"window": {dt: tensor.F32, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32,
+			attrs: ops.AttentionAttrs{Scale: 0.2, Window: 37}, page: 32},
+		"one": {dt: tensor.F16, heads: 2, kvHeads: 2, keyDim: 32, valueDim: 32,
+			attrs: ops.AttentionAttrs{Scale: 0.2, Window: 1}, page: 32},
+		"softcap": {dt: tensor.F32, heads: 2, kvHeads: 1, keyDim: 32, valueDim: 32,
+			attrs: ops.AttentionAttrs{Scale: 1, Softcap: 5}, page: 32},
+		"sinks": {dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32, attrs: plain, sinks: true,
+			page: 32},
+		"all three": {dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32,
+			attrs: ops.AttentionAttrs{Scale: 2, Softcap: 9, Window: 150}, sinks: true, page: 32},
+		"large": {dt: tensor.F32, heads: 2, kvHeads: 1, keyDim: 32, valueDim: 32,
+			attrs: ops.AttentionAttrs{Scale: 40}, page: 32},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.context = 2*chunkKeys + 37
@@ -150,7 +156,8 @@ func TestAttentionBits(t *testing.T) {
 							w = want[s][int(pos[i])*width+j]
 						}
 						if math.Float64bits(g) != math.Float64bits(w) {
-							t.Fatalf("%s: element %d of position %d of sequence %d is %v, want %v", name, j, pos[i], s, g, w)
+							t.Fatalf("%s: element %d of position %d of sequence %d is %v, want %v", name, j, pos[i],
+								s, g, w)
 						}
 					}
 				}
@@ -171,7 +178,8 @@ func TestAttentionBits(t *testing.T) {
 						for _, cut := range []int{31, 64, 127, 200} {
 							seq, pos := span(0, cut, c.context)
 							s1, p1 := span(1, c.context-90, c.context)
-							check(fmt.Sprintf("%v, device %d, batch from %d on", l, i, cut), dev, append(seq, s1...), append(pos, p1...))
+							check(fmt.Sprintf("%v, device %d, batch from %d on", l, i, cut), dev, append(seq, s1...),
+								append(pos, p1...))
 						}
 					}
 					continue
@@ -192,7 +200,8 @@ func TestAttentionBits(t *testing.T) {
 						s1, p1 := span(1, c.context-3, c.context)
 						s2, p2 := span(1, 3, 3+cut)
 						check(fmt.Sprintf("%s, batch of %d", name, cut), dev,
-							slices.Concat([]int32{-1}, s1, seq, []int32{-1, -1}, s2), slices.Concat([]int32{0}, p1, pos, []int32{0, 0}, p2))
+							slices.Concat([]int32{-1}, s1, seq, []int32{-1, -1}, s2),
+							slices.Concat([]int32{0}, p1, pos, []int32{0, 0}, p2))
 					}
 				}
 			}
@@ -205,7 +214,8 @@ func TestAttentionIgnoresOthersMemory(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		dev := New(Options{Threads: 2})
 		defer dev.Close()
-		c := attended{dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32, attrs: ops.AttentionAttrs{Scale: 0.2}, page: 32, context: 64}
+		c := attended{dt: tensor.F16, heads: 4, kvHeads: 2, keyDim: 32, valueDim: 32,
+			attrs: ops.AttentionAttrs{Scale: 0.2}, page: 32, context: 64}
 		m := c.memory(t, rand.New(rand.NewPCG(41, 41)))
 		for _, tokens := range []int{1, 30} {
 			seq, pos := span(0, 40-tokens, 40)
@@ -243,11 +253,14 @@ func BenchmarkAttention(b *testing.B) {
 				for i := range pages {
 					pages[i] = int32(i)
 				}
-				benchPlan(b, 4*float64(pairs)*heads*d, func(g *ops.Graph, alloc func(tensor.DType, ...int) tensor.Tensor) ops.Value {
-					return ops.Attention(g, g.State(alloc(tensor.F32, s[1], heads, d)), g.State(alloc(dt, len(pages), 32, kv, d)), g.State(alloc(dt, len(pages), 32, kv, d)),
-						g.Input("pos", tensor.I32, s[1]), g.Input("seq", tensor.I32, s[1]), g.Input("pages", tensor.I32, 1, len(pages)), ops.Value{},
-						ops.AttentionAttrs{Scale: 0.088})
-				}, map[string][]int32{"pos": pos, "seq": seq, "pages": pages})
+				benchPlan(b, 4*float64(pairs)*heads*d,
+					func(g *ops.Graph, alloc func(tensor.DType, ...int) tensor.Tensor) ops.Value {
+						return ops.Attention(g, g.State(alloc(tensor.F32, s[1], heads, d)),
+							g.State(alloc(dt, len(pages), 32, kv, d)), g.State(alloc(dt, len(pages), 32, kv, d)),
+							g.Input("pos", tensor.I32, s[1]), g.Input("seq", tensor.I32, s[1]),
+							g.Input("pages", tensor.I32, 1, len(pages)), ops.Value{},
+							ops.AttentionAttrs{Scale: 0.088})
+					}, map[string][]int32{"pos": pos, "seq": seq, "pages": pages})
 			})
 		}
 	}
@@ -292,11 +305,13 @@ func BenchmarkAttentionBandwidth(b *testing.B) {
 				memory = append(memory, host.Map(buf))
 				return g.State(x)
 			}
-			pos, seq, pages := g.Input("pos", tensor.I32, 1), g.Input("seq", tensor.I32, 1), g.Input("pages", tensor.I32, 1, context/32)
+			pos, seq, pages := g.Input("pos", tensor.I32, 1), g.Input("seq", tensor.I32, 1),
+				g.Input("pages", tensor.I32, 1, context/32)
 			x := g.Input("q", tensor.F32, 1, heads, d)
 			const layers = 12
 			for range layers {
-				x = ops.Attention(g, x, state(), state(), pos, seq, pages, ops.Value{}, ops.AttentionAttrs{Scale: 0.088})
+				x = ops.Attention(g, x, state(), state(), pos, seq, pages, ops.Value{},
+					ops.AttentionAttrs{Scale: 0.088})
 			}
 			p, err := dev.Compile(g, nil, x)
 			if err != nil {

@@ -11,7 +11,9 @@ import (
 )
 
 // benchPlan compiles a graph of one op on a fast device and runs it.
-func benchPlan(b *testing.B, flop float64, build func(g *ops.Graph, alloc func(dt tensor.DType, shape ...int) tensor.Tensor) ops.Value, inputs map[string][]int32) {
+func benchPlan(b *testing.B, flop float64,
+	build func(g *ops.Graph, alloc func(dt tensor.DType, shape ...int) tensor.Tensor) ops.Value,
+	inputs map[string][]int32) {
 	b.Helper()
 	dev := New(Options{})
 	defer dev.Close()
@@ -63,12 +65,16 @@ func BenchmarkGatedDeltaNet(b *testing.B) {
 	const nk, nv, d = 16, 32, 128
 	for _, tokens := range []int{1, 128} {
 		b.Run(fmt.Sprintf("tokens%d", tokens), func(b *testing.B) {
-			benchPlan(b, 7*float64(tokens)*nv*d*d, func(g *ops.Graph, alloc func(tensor.DType, ...int) tensor.Tensor) ops.Value {
-				in := func(shape ...int) ops.Value { return g.State(alloc(tensor.F32, shape...)) }
-				o, _ := ops.GatedDeltaNet(g, in(tokens, nk, d), in(tokens, nk, d), in(tokens, nv, d), in(tokens, nv), in(tokens, nv), in(1, nv, d, d),
-					g.Input("starts", tensor.I32, 2), g.Input("slots", tensor.I32, 1), ops.GatedDeltaNetAttrs{Scale: 0.088})
-				return o
-			}, map[string][]int32{"starts": {0, int32(tokens)}, "slots": {0}})
+			benchPlan(b, 7*float64(tokens)*nv*d*d,
+				func(g *ops.Graph, alloc func(tensor.DType, ...int) tensor.Tensor) ops.Value {
+					in := func(shape ...int) ops.Value { return g.State(alloc(tensor.F32, shape...)) }
+					o, _ := ops.GatedDeltaNet(g, in(tokens, nk, d), in(tokens, nk, d), in(tokens, nv, d),
+						in(tokens, nv),
+						in(tokens, nv), in(1, nv, d, d),
+						g.Input("starts", tensor.I32, 2), g.Input("slots", tensor.I32, 1),
+						ops.GatedDeltaNetAttrs{Scale: 0.088})
+					return o
+				}, map[string][]int32{"starts": {0, int32(tokens)}, "slots": {0}})
 		})
 	}
 }

@@ -262,7 +262,8 @@ func TestFastError(t *testing.T) {
 						worst[d.Name] = math.Max(worst[d.Name], e/bound)
 					}
 					if !(e <= bound) {
-						t.Fatalf("result %d, element %d is %v, want %v: off by %g, bound %g, reference off by %g", r, j, got[r][j], w, e, bound, own)
+						t.Fatalf("result %d, element %d is %v, want %v: off by %g, bound %g, reference off by %g", r,
+							j, got[r][j], w, e, bound, own)
 					}
 				}
 			}

@@ -41,20 +41,22 @@ func New(o Options) *Device {
 		o.Threads = par.Cores()
 	}
 	return &Device{threads: o.Threads, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}},
-		config: host.Config{Layout: func(name string) bool { return name == interleaved }}, interleaves: simd.Interleaves(), fuse: fused}
+		config:      host.Config{Layout: func(name string) bool { return name == interleaved }},
+		interleaves: simd.Interleaves(), fuse: fused}
 }
 
 // Info describes the device.
 func (d *Device) Info() ops.Info {
-	return ops.Info{Name: "cpu", Target: runtime.GOARCH, Model: fmt.Sprintf("%d threads, %v", d.threads, simd.Current()), Wave: 1}
+	return ops.Info{Name: "cpu", Target: runtime.GOARCH,
+		Model: fmt.Sprintf("%d threads, %v", d.threads, simd.Current()), Wave: 1}
 }
 
 // fused are the ops that graphs are rewritten to, larger ones first.
 var fused = []*ops.Def{ops.GatedRMSNormOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 
-// Caps implements ops.Device. What is free is what the machine, or the control group of the process, has left. PlanBytes
-// leaves out what the threads of all plans share: one step's activations in the layouts that kernels read, and results
-// under way.
+// Caps implements ops.Device. What is free is what the machine, or the control group of the process, has left.
+// PlanBytes leaves out what the threads of all plans share: one step's activations in the layouts that kernels read,
+// and results under way.
 func (d *Device) Caps() ops.Caps {
 	return ops.Caps{
 		Free: hostmem.Process,

@@ -173,7 +173,8 @@ func TestEmber(t *testing.T) {
 				}
 				t.Logf("%s prompt %d chunk %d: %v", typ, i, chunk, l)
 				if !(l.MeanKL <= bound) || l.Top1 < 1-1e-9 {
-					t.Errorf("%s prompt %d chunk %d: %v, want a mean KL of at most %g and top-1 100 %%", typ, i, chunk, l, bound)
+					t.Errorf("%s prompt %d chunk %d: %v, want a mean KL of at most %g and top-1 100 %%", typ, i, chunk,
+						l, bound)
 				}
 			}
 		}
@@ -214,7 +215,8 @@ func emberBits(t *testing.T) {
 		var wantA, wantB []float32
 		for threads := 1; threads <= 3; threads++ {
 			r, _ := openEmber(t, typ, cpu.New(cpu.Options{Threads: threads}), runner.Options{Seqs: 2})
-			gotA, gotB := append([]float32(nil), logits(t, r, a, 512)...), append([]float32(nil), logits(t, r, b, 512)...)
+			gotA, gotB := append([]float32(nil), logits(t, r, a, 512)...),
+				append([]float32(nil), logits(t, r, b, 512)...)
 			if wantA == nil {
 				wantA, wantB = gotA, gotB
 			}
@@ -239,7 +241,8 @@ func emberBits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rows, err := r.Step(t.Context(), []runner.Work{{Seq: sb, Tokens: b, Rows: len(b)}, {Seq: sa, Tokens: a, Rows: len(a)}})
+			rows, err := r.Step(t.Context(),
+				[]runner.Work{{Seq: sb, Tokens: b, Rows: len(b)}, {Seq: sa, Tokens: a, Rows: len(a)}})
 			if err != nil {
 				t.Fatal(err)
 			}

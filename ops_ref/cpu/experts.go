@@ -52,7 +52,8 @@ func bindMulMatExperts(b *Binding) Task {
 		return nil
 	}
 	size := t.scratch()
-	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k) && !(b.Call.Invariant && simd.RoundsColumns()); t.panels {
+	if t.panels = t.integer && len(t.ids) > fewTokens && t.f.HasPanels(t.k) &&
+		!(b.Call.Invariant && simd.RoundsColumns()); t.panels {
 		t.panelAt = size
 		t.columnsAt = t.panelAt + t.f.PanelsBytes(1, t.k)
 		t.tileAt = t.columnsAt + t.f.ColumnsBytes(expertColumns, t.k)
@@ -203,7 +204,8 @@ type addExpertsTask struct {
 
 func bindAddExperts(b *Binding) Task {
 	bias := b.Call.In[1]
-	return &addExpertsTask{x: b.Call.In[0].F, bias: bias.F, out: b.Call.Out[0].F, ids: b.Call.In[2].Ints(), experts: bias.Shape[0], n: bias.Shape[1]}
+	return &addExpertsTask{x: b.Call.In[0].F, bias: bias.F, out: b.Call.Out[0].F, ids: b.Call.In[2].Ints(),
+		experts: bias.Shape[0], n: bias.Shape[1]}
 }
 
 // Run adds to the worker's rows.

@@ -19,8 +19,8 @@ func BenchmarkFused(b *testing.B) {
 	}
 }
 
-// benchFused runs nodes of d, one behind the other, fused and not in turns, with the sizes of a model of 0.6 billion weights,
-// and reports the median time of a node in each form.
+// benchFused runs nodes of d, one behind the other, fused and not in turns, with the sizes of a model of 0.6 billion
+// weights, and reports the median time of a node in each form.
 func benchFused(b *testing.B, d *ops.Def, tokens int) {
 	b.Run(fmt.Sprintf("%s/tokens%d", d.Name, tokens), func(b *testing.B) {
 		const width, heads, dim = 1024, 16, 128
@@ -36,7 +36,8 @@ func benchFused(b *testing.B, d *ops.Def, tokens int) {
 				return y
 			}
 			x = g.Input("h", tensor.F32, tokens, heads, dim)
-			w, pos, freqs := g.Input("w", tensor.F32, dim), g.Input("pos", tensor.I32, tokens), g.Input("freqs", tensor.F32, dim/2)
+			w, pos, freqs := g.Input("w", tensor.F32, dim), g.Input("pos", tensor.I32, tokens),
+				g.Input("freqs", tensor.F32, dim/2)
 			for range layers {
 				n := ops.RMSNorm(g, x, w, 1e-6)
 				if d == ops.RMSNormRoPEOp {

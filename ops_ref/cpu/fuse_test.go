@@ -16,8 +16,8 @@ func expanded(d *ops.Def) *ops.Def {
 	return &e
 }
 
-// TestFusedBits checks that graphs are rewritten to the fused ops that the device asks for, and that those give the bits of
-// what they replace, on memory full of NaNs.
+// TestFusedBits checks that graphs are rewritten to the fused ops that the device asks for, and that those give the
+// bits of what they replace, on memory full of NaNs.
 func TestFusedBits(t *testing.T) {
 	plain, dev := New(Options{Threads: 2}), New(Options{Threads: 3})
 	defer plain.Close()
@@ -34,7 +34,8 @@ func TestFusedBits(t *testing.T) {
 				for r := range want {
 					for j, w := range want[r] {
 						if math.Float64bits(got[r][j]) != math.Float64bits(w) {
-							t.Fatalf("%s/%s: element %d of result %d is %v, want %v", d.Name, c.Name, j, r, got[r][j], w)
+							t.Fatalf("%s/%s: element %d of result %d is %v, want %v", d.Name, c.Name, j, r, got[r][j],
+								w)
 						}
 					}
 				}
@@ -51,7 +52,8 @@ func TestCompileFuses(t *testing.T) {
 	x, w := g.Input("x", tensor.F32, 2, 64), g.Input("w", tensor.F32, 64)
 	sum := ops.Add(g, x, x)
 	h := ops.Reshape(g, ops.RMSNorm(g, sum, w, 1e-6), 2, 1, 64)
-	h = ops.RoPE(g, ops.RMSNorm(g, h, w, 1e-6), g.Input("pos", tensor.I32, 2), g.Input("freqs", tensor.F32, 32), ops.RoPEAttrs{NRot: 64, MScale: 1})
+	h = ops.RoPE(g, ops.RMSNorm(g, h, w, 1e-6), g.Input("pos", tensor.I32, 2), g.Input("freqs", tensor.F32, 32),
+		ops.RoPEAttrs{NRot: 64, MScale: 1})
 	h = ops.Mul(g, ops.RMSNorm(g, h, w, 1e-6), ops.SiLU(g, h))
 	fusedBytes, err := dev.Caps().PlanBytes(g, h, sum)
 	if err != nil {

@@ -17,7 +17,8 @@ type gatedNormTask struct {
 
 func bindGatedRMSNorm(b *Binding) Task {
 	in := b.Call.In
-	return &gatedNormTask{x: in[0].F, weight: in[1].F, gate: in[2].F, out: b.Call.Out[0].F, eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
+	return &gatedNormTask{x: in[0].F, weight: in[1].F, gate: in[2].F, out: b.Call.Out[0].F,
+		eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
 }
 
 // Run computes the worker's rows.

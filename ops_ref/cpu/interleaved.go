@@ -20,14 +20,16 @@ func (d *Device) Layout(u ops.WeightUse) tensor.Layout {
 	return tensor.Layout{Name: interleaved, Bytes: n, Rows: simd.InterleavedRows}
 }
 
-// interleavable returns the format of a weight that can be interleaved: its type has kernels for that, and its rows fall
-// into whole groups of whole super-blocks. Each matrix of several does so by itself, so that no group belongs to two.
+// interleavable returns the format of a weight that can be interleaved: its type has kernels for that, and its rows
+// fall into whole groups of whole super-blocks. Each matrix of several does so by itself, so that no group belongs to
+// two.
 func interleavable(dt tensor.DType, s tensor.Shape) (simd.Format, bool) {
 	f, ok := integerFormats[dt]
 	return f, ok && len(s) > 1 && f.Interleaved(s[len(s)-2], s.Last())
 }
 
-// newView returns a view of a tensor, for kernels that know its layout and for those that want rows as files have them.
+// newView returns a view of a tensor, for kernels that know its layout and for those that want rows as files have
+// them.
 func newView(t tensor.Tensor, raw []byte, wide bool) (opsref.View[float32], error) {
 	v, err := opsref.NewView[float32](t, raw, wide)
 	if t.Layout.Name == interleaved {

@@ -17,7 +17,8 @@ import (
 
 // interleavedWeight returns a device that interleaves weights whatever the processor, and a weight on it that was
 // uploaded in two pieces, of random numbers that raw holds as files do.
-func interleavedWeight(t *testing.T, override map[*ops.Def]opsref.Kernel[float32], dt tensor.DType, rows, k int) (dev *Device, w tensor.Tensor, raw []byte) {
+func interleavedWeight(t *testing.T, override map[*ops.Def]opsref.Kernel[float32], dt tensor.DType, rows,
+	k int) (dev *Device, w tensor.Tensor, raw []byte) {
 	t.Helper()
 	dev = New(Options{Threads: 2})
 	dev.override = override
@@ -36,7 +37,8 @@ func interleavedWeight(t *testing.T, override map[*ops.Def]opsref.Kernel[float32
 		t.Fatal(err)
 	}
 	w = tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{rows, k}, Buf: buf}
-	if w.Layout = dev.Layout(ops.WeightUse{DType: dt, Shape: w.Shape}); w.Layout.Rows != simd.InterleavedRows || w.Layout.Bytes != buf.Size() {
+	if w.Layout = dev.Layout(ops.WeightUse{DType: dt, Shape: w.Shape}); w.Layout.Rows != simd.InterleavedRows ||
+		w.Layout.Bytes != buf.Size() {
 		t.Fatalf("layout %+v", w.Layout)
 	}
 	s, _ := dev.Stream()
@@ -51,11 +53,12 @@ func interleavedWeight(t *testing.T, override map[*ops.Def]opsref.Kernel[float32
 	return dev, w, raw
 }
 
-// TestInterleavedWeights checks that all who read interleaved weights read the numbers of the file: products, rows that
-// are fetched, and the reference's kernels.
+// TestInterleavedWeights checks that all who read interleaved weights read the numbers of the file: products, rows
+// that are fetched, and the reference's kernels.
 func TestInterleavedWeights(t *testing.T) {
 	const rows, k, tokens = 48, 512, 3
-	reference := map[*ops.Def]opsref.Kernel[float32]{ops.MulMatOp: opsref.KernelOf(ops.MulMatOp), ops.EmbedOp: opsref.KernelOf(ops.EmbedOp)}
+	reference := map[*ops.Def]opsref.Kernel[float32]{ops.MulMatOp: opsref.KernelOf(ops.MulMatOp),
+		ops.EmbedOp: opsref.KernelOf(ops.EmbedOp)}
 	for _, dt := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
 		for name, o := range map[string]map[*ops.Def]opsref.Kernel[float32]{"fast": nil, "reference": reference} {
 			t.Run(fmt.Sprintf("%v/%s", dt, name), func(t *testing.T) {

@@ -10,13 +10,16 @@ import (
 )
 
 // integerFormats are the weight types with kernels on integers.
-var integerFormats = map[tensor.DType]simd.Format{quant.Q8_0: simd.Q8_0, quant.Q4_K: simd.Q4_K, quant.Q5_K: simd.Q5_K, quant.Q6_K: simd.Q6_K}
+var integerFormats = map[tensor.DType]simd.Format{quant.Q8_0: simd.Q8_0, quant.Q4_K: simd.Q4_K, quant.Q5_K: simd.Q5_K,
+	quant.Q6_K: simd.Q6_K}
 
 // conversions are the weight types that become Q8_0 on their way to such kernels.
-var conversions = map[tensor.DType]simd.Conversion{quant.Q4_0: simd.Q4_0, quant.Q5_0: simd.Q5_0, quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4}
+var conversions = map[tensor.DType]simd.Conversion{quant.Q4_0: simd.Q4_0, quant.Q5_0: simd.Q5_0,
+	quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4}
 
 // expansions are the weight types that kernels turn into float32.
-var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K, quant.Q3_K: simd.Q3_K}
+var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K,
+	quant.Q3_K: simd.Q3_K}
 
 // floatFormats are the weight types that kernels read as floating-point numbers.
 var floatFormats = map[tensor.DType]simd.FloatType{tensor.F32: simd.F32, tensor.F16: simd.F16, tensor.BF16: simd.BF16}
@@ -41,7 +44,8 @@ type matrix struct {
 
 // newMatrix returns the matrix whose rows are the innermost rows of w.
 func newMatrix(w opsref.View[float32]) matrix {
-	m := matrix{data: w.Raw, rowBytes: w.RowBytes(), rows: w.Shape.Rows(), k: w.Shape.Last(), format: w.Format, interleaved: w.Layout.Name == interleaved}
+	m := matrix{data: w.Raw, rowBytes: w.RowBytes(), rows: w.Shape.Rows(), k: w.Shape.Last(), format: w.Format,
+		interleaved: w.Layout.Name == interleaved}
 	m.f, m.integer = integerFormats[w.DType]
 	if m.conv, m.convert = conversions[w.DType]; m.convert {
 		m.integer, m.f = true, simd.Q8_0
@@ -103,8 +107,8 @@ func (m *matrix) dotRows() int {
 	return n
 }
 
-// integerRows are rows in the form of f: themselves, or converted. wide has a bit for each that cannot be converted, of
-// which all products are to be computed again.
+// integerRows are rows in the form of f: themselves, or converted. wide has a bit for each that cannot be converted,
+// of which all products are to be computed again.
 type integerRows struct {
 	*matrix
 	n      int

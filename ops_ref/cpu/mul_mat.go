@@ -15,7 +15,8 @@ func bindMulMat(b *Binding) Task {
 	if m.integer {
 		t := &mulMatInteger{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
 		local := m.scratch()
-		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k) && !(b.Call.Invariant && simd.RoundsColumns())
+		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k) &&
+			!(b.Call.Invariant && simd.RoundsColumns())
 		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
 			t.acts = b.Activations(m.f)
 		}
@@ -54,14 +55,16 @@ func bindMulMat(b *Binding) Task {
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
 const panelGroup = 8
 
-// sumsGap is the room between the results of tokens in elements: a cache line, so that they spread over the first cache.
+// sumsGap is the room between the results of tokens in elements: a cache line, so that they spread over the first
+// cache.
 const sumsGap = 16
 
 // sumsBytes returns the size of the results of panelGroup panels for so many tokens, while not all parts of the rows
 // have been multiplied. They are kept together: in the node's result, tokens often lie a multiple of 4 KiB apart, for
 // which the first cache has but a few lines.
 func sumsBytes(tokens int) int {
-	return 4 * (panelGroup*simd.TileRows + sumsGap) * ((tokens + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns)
+	return 4 * (panelGroup*simd.TileRows +
+		sumsGap) * ((tokens + simd.FloatColumns - 1) / simd.FloatColumns * simd.FloatColumns)
 }
 
 // spread copies results of the given number of rows for each token to where they belong.
@@ -71,7 +74,8 @@ func spread(out []float32, stride int, sums []float32, rows, tokens int) {
 	}
 }
 
-// mulMatInteger multiplies quantized weights with quantized activations or, many tokens on tiles, both rounded to bfloat16.
+// mulMatInteger multiplies quantized weights with quantized activations or, many tokens on tiles, both rounded to
+// bfloat16.
 type mulMatInteger struct {
 	next par.Shares
 	matrix
@@ -89,8 +93,8 @@ type mulMatInteger struct {
 // Reset starts the loop over rows again.
 func (t *mulMatInteger) Reset() { t.next.Reset() }
 
-// Run takes rows. The bits of a product depend on its row and token alone, and on tiles on whether there are more tokens
-// than few says: see simd.Dot and simd.FloatType.MulFloatPanels.
+// Run takes rows. The bits of a product depend on its row and token alone, and on tiles on whether there are more
+// tokens than few says: see simd.Dot and simd.FloatType.MulFloatPanels.
 func (t *mulMatInteger) Run(w *par.Worker) error {
 	local := t.local.local[w.ID].b
 	grain := rowGrain(t.rows, t.rowBytes, w)
@@ -163,8 +167,8 @@ func (t *mulMatInteger) again(local []byte, r int, wide uint32) {
 	}
 }
 
-// grainBytes are the weights that a worker takes at a time: few, so that all end at nearly the same time, but enough to
-// hide what taking costs.
+// grainBytes are the weights that a worker takes at a time: few, so that all end at nearly the same time, but enough
+// to hide what taking costs.
 const grainBytes = 32 << 10
 
 // rowGrain returns how many of n rows a worker takes at a time: enough parts for an even end, but no less than a

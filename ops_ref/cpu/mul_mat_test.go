@@ -17,7 +17,8 @@ import (
 // product multiplies tokens rows of k activations with a weight matrix of n rows on a device.
 func product(t *testing.T, dev ops.Device, dt tensor.DType, raw []byte, x []float32, tokens, n, k int) []float64 {
 	t.Helper()
-	c := ops.Case{Args: []ops.Arg{{DType: tensor.F32, Shape: tensor.Shape{tokens, k}}, {Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{n, k}}}}
+	c := ops.Case{Args: []ops.Arg{{DType: tensor.F32, Shape: tensor.Shape{tokens, k}},
+		{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{n, k}}}}
 	in := operands{raw: [][]byte{cast.AsBytes(x), raw}}
 	return compute(t, dev, ops.MulMatOp, c, in)[0]
 }
@@ -99,7 +100,8 @@ func TestMulMatSpecial(t *testing.T) {
 			raw := make([]byte, n*k/f.Block*f.Bytes)
 			f.Quant(raw, w)
 			for _, tokens := range []int{1, 12} {
-				for name, special := range map[string]float32{"nan": float32(math.NaN()), "infinite": float32(math.Inf(-1)), "zero": 0, "subnormal": 0x1p-140} {
+				for name, special := range map[string]float32{"nan": float32(math.NaN()),
+					"infinite": float32(math.Inf(-1)), "zero": 0, "subnormal": 0x1p-140} {
 					t.Run(fmt.Sprintf("%s/%s%d", f.Name, name, tokens), func(t *testing.T) {
 						x := make([]float32, tokens*k)
 						for i := range x {
@@ -108,7 +110,8 @@ func TestMulMatSpecial(t *testing.T) {
 							}
 						}
 						x[(tokens-1)*k+k/2+3] = special
-						want, got := product(t, ref, f.DType, raw, x, tokens, n, k), product(t, dev, f.DType, raw, x, tokens, n, k)
+						want, got := product(t, ref, f.DType, raw, x, tokens, n, k),
+							product(t, dev, f.DType, raw, x, tokens, n, k)
 						for i := range want {
 							finite := func(v float64) bool { return v-v == 0 }
 							if finite(got[i]) != finite(want[i]) {
@@ -166,7 +169,8 @@ func expertsAreMulMat(t *testing.T, dev ops.Device, dt tensor.DType, n int) {
 		c := ops.Case{Args: []ops.Arg{{DType: tensor.F32, Shape: tensor.Shape{tokens, 1, k}},
 			{Leaf: ops.Weight, DType: dt, Shape: tensor.Shape{experts, n, k}},
 			{DType: tensor.I32, Shape: tensor.Shape{tokens, 1}, Ints: ids}}}
-		got := compute(t, dev, ops.MulMatExpertsOp, c, operands{raw: [][]byte{cast.AsBytes(x), raw, cast.AsBytes(ids)}})[0]
+		got := compute(t, dev, ops.MulMatExpertsOp, c,
+			operands{raw: [][]byte{cast.AsBytes(x), raw, cast.AsBytes(ids)}})[0]
 		size := len(raw) / experts
 		var all [experts][]float64 // on tiles a product has the bits of one among many tokens
 		for e := range all {

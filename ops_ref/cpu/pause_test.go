@@ -84,9 +84,9 @@ func medianPause(t *testing.T, run func()) float64 {
 }
 
 // TestPauses checks that kernels let the collector stop the world: assembly cannot be interrupted, so that no call may
-// be long and each must come from a function that can be. Half of the pauses must be below a millisecond, or below twice
-// what Go code alone sees at the time, on a machine that is busy otherwise; the longest are made by the operating system,
-// when it takes the processor from a thread in assembly.
+// be long and each must come from a function that can be. Half of the pauses must be below a millisecond, or below
+// twice what Go code alone sees at the time, on a machine that is busy otherwise; the longest are made by the
+// operating system, when it takes the processor from a thread in assembly.
 func TestPauses(t *testing.T) {
 	const dim, positions = 4096, 4096
 	r := rand.New(rand.NewPCG(5, 5))
@@ -102,7 +102,8 @@ func TestPauses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := tensor.Tensor{DType: dt, Shape: shape, Buf: buf, Layout: dev.Layout(ops.WeightUse{DType: dt, Shape: shape})}
+		x := tensor.Tensor{DType: dt, Shape: shape, Buf: buf,
+			Layout: dev.Layout(ops.WeightUse{DType: dt, Shape: shape})}
 		row := make([]float32, shape[len(shape)-1])
 		f, _ := dt.Format()
 		size := len(row) / f.Block * f.Bytes
@@ -124,7 +125,8 @@ func TestPauses(t *testing.T) {
 	ids := matrix(tensor.F32, 8, dim)
 	multiply := func(typ string, tokens int) (ops.Plan, map[string][]int32) {
 		g := &ops.Graph{}
-		p, err := dev.Compile(g, nil, ops.MulMat(g, ops.Embed(g, g.Weight(ids), g.Input("ids", tensor.I32, tokens)), g.Weight(weights[typ])))
+		p, err := dev.Compile(g, nil,
+			ops.MulMat(g, ops.Embed(g, g.Weight(ids), g.Input("ids", tensor.I32, tokens)), g.Weight(weights[typ])))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,8 +134,10 @@ func TestPauses(t *testing.T) {
 	}
 	attend := func(tokens int) (ops.Plan, map[string][]int32) {
 		const heads, headDim, page = 8, 128, 64
-		q, k, v := matrix(tensor.F32, tokens, heads, headDim), matrix(tensor.F16, positions/page, page, 2, headDim), matrix(tensor.F16, positions/page, page, 2, headDim)
-		in := map[string][]int32{"pos": make([]int32, tokens), "seq": make([]int32, tokens), "pages": make([]int32, positions/page)}
+		q, k, v := matrix(tensor.F32, tokens, heads, headDim), matrix(tensor.F16, positions/page, page, 2, headDim),
+			matrix(tensor.F16, positions/page, page, 2, headDim)
+		in := map[string][]int32{"pos": make([]int32, tokens), "seq": make([]int32, tokens),
+			"pages": make([]int32, positions/page)}
 		for i := range in["pos"] {
 			in["pos"][i] = int32(positions - tokens + i)
 		}
@@ -141,8 +145,10 @@ func TestPauses(t *testing.T) {
 			in["pages"][i] = int32(i)
 		}
 		g := &ops.Graph{}
-		p, err := dev.Compile(g, nil, ops.Attention(g, g.Weight(q), g.Weight(k), g.Weight(v), g.Input("pos", tensor.I32, tokens),
-			g.Input("seq", tensor.I32, tokens), g.Input("pages", tensor.I32, 1, positions/page), ops.Value{}, ops.AttentionAttrs{Scale: 0.1}))
+		p, err := dev.Compile(g, nil,
+			ops.Attention(g, g.Weight(q), g.Weight(k), g.Weight(v), g.Input("pos", tensor.I32, tokens),
+				g.Input("seq", tensor.I32, tokens), g.Input("pages", tensor.I32, 1, positions/page), ops.Value{},
+				ops.AttentionAttrs{Scale: 0.1}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
-// plan runs a compiled graph as one run of all workers: they execute the same list of tasks, with a barrier after each.
+// plan runs a compiled graph as one run of all workers: they execute the same list of tasks, with a barrier after
+// each.
 type plan struct {
 	*host.Plan
 	dev   *Device
@@ -69,8 +70,8 @@ func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Pla
 	return p, nil
 }
 
-// bind makes the tasks of a plan whose values have their places. Plans of other goroutines wait: they use the memory that
-// may grow.
+// bind makes the tasks of a plan whose values have their places. Plans of other goroutines wait: they use the memory
+// that may grow.
 func (p *plan) bind() (err error) {
 	views, err := host.Bind(p.Plan, newView)
 	if err != nil {
@@ -79,7 +80,8 @@ func (p *plan) bind() (err error) {
 	p.pool.Alone(func() {
 		p.tasks, p.held, p.once = p.tasks[:0], map[actLayout]ops.Value{}, map[any]any{}
 		for _, n := range p.Nodes {
-			s := &step{node: n, k: opsref.KernelOf(n.Op), call: opsref.Call[float32]{Attrs: n.Attrs, Pool: p.pool.Inner(), Invariant: p.Invariant()}}
+			s := &step{node: n, k: opsref.KernelOf(n.Op),
+				call: opsref.Call[float32]{Attrs: n.Attrs, Pool: p.pool.Inner(), Invariant: p.Invariant()}}
 			s.call.In, s.call.Out = views.Operands(n)
 			t := task{step: s}
 			if k := p.dev.override[n.Op]; k != nil {

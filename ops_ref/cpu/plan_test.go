@@ -48,7 +48,8 @@ func TestFastErrors(t *testing.T) {
 		dev := New(Options{Threads: threads})
 		p := embedPlan(t, dev, 3)
 		for range 3 {
-			if err := runIDs(t, dev, p, []int32{0, 10, 1}); err == nil || !strings.Contains(err.Error(), "id 10 at 1") || !strings.Contains(err.Error(), "embed") {
+			if err := runIDs(t, dev, p, []int32{0, 10, 1}); err == nil ||
+				!strings.Contains(err.Error(), "id 10 at 1") || !strings.Contains(err.Error(), "embed") {
 				t.Fatalf("%d threads: err = %v", threads, err)
 			}
 			if err := runIDs(t, dev, p, []int32{0, 9, 1}); err != nil {
@@ -59,7 +60,8 @@ func TestFastErrors(t *testing.T) {
 		broken.override = map[*ops.Def]opsref.Kernel[float32]{
 			ops.SiLUOp: func(*opsref.Call[float32]) error { panic("boom") }}
 		for range 2 {
-			if err := runIDs(t, broken, embedPlan(t, broken, 3), []int32{1, 2, 3}); err == nil || !strings.Contains(err.Error(), "boom") {
+			if err := runIDs(t, broken, embedPlan(t, broken, 3), []int32{1, 2, 3}); err == nil ||
+				!strings.Contains(err.Error(), "boom") {
 				t.Fatalf("%d threads: err = %v", threads, err)
 			}
 		}
@@ -105,7 +107,8 @@ func TestReferenceKernelsInFastPlans(t *testing.T) {
 			for r := range want {
 				for j := range want[r] {
 					if got[r][j] != want[r][j] {
-						t.Fatalf("%s/%s: element %d of result %d is %v, want %v", d.Name, c.Name, j, r, got[r][j], want[r][j])
+						t.Fatalf("%s/%s: element %d of result %d is %v, want %v", d.Name, c.Name, j, r, got[r][j],
+							want[r][j])
 					}
 				}
 			}

@@ -68,10 +68,12 @@ func newRope(b *Binding, i int, a ops.RoPEAttrs) ropeTask {
 	table := b.Once(newAnglesKey(b.Node.In[i], b.Node.In[i+1], freqs, a.MScale), func() (any, Task) {
 		pos := b.Call.In[i].Ints()
 		n := len(pos) * len(freqs)
-		t := &angles{pos: pos, freqs: freqs, mscale: float64(a.MScale), cos: make([]float32, n), sin: make([]float32, n)}
+		t := &angles{pos: pos, freqs: freqs, mscale: float64(a.MScale), cos: make([]float32, n),
+			sin: make([]float32, n)}
 		return t, t
 	})
-	return ropeTask{x: x.F, out: b.Call.Out[0].F, heads: x.Shape[1], dim: x.Shape[2], attrs: a, angles: table.(*angles)}
+	return ropeTask{x: x.F, out: b.Call.Out[0].F, heads: x.Shape[1], dim: x.Shape[2], attrs: a,
+		angles: table.(*angles)}
 }
 
 // Run rotates the worker's heads.

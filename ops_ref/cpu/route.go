@@ -25,7 +25,8 @@ type routeTask struct {
 
 func bindRoute(b *Binding) Task {
 	x := b.Call.In[0]
-	t := &routeTask{logits: x.F, ids: b.Call.Out[0].Ints(), weights: b.Call.Out[1].F, experts: x.Shape[1], attrs: b.Call.Attrs.(ops.RouteAttrs)}
+	t := &routeTask{logits: x.F, ids: b.Call.Out[0].Ints(), weights: b.Call.Out[1].F, experts: x.Shape[1],
+		attrs: b.Call.Attrs.(ops.RouteAttrs)}
 	if len(b.Call.In) == 2 {
 		if t.bias = b.Call.In[1].F; t.bias == nil {
 			return nil
@@ -41,7 +42,8 @@ func (t *routeTask) Run(w *par.Worker) error {
 	score, preference, picked := mem[:t.experts], mem[t.experts:][:t.experts], mem[2*t.experts:][:t.attrs.K]
 	lo, hi := evenly(w, len(t.logits)/t.experts, 1)
 	for i := lo; i < hi; i++ {
-		t.token(t.logits[i*t.experts:][:t.experts], t.ids[i*t.attrs.K:][:t.attrs.K], t.weights[i*t.attrs.K:], score, preference, picked)
+		t.token(t.logits[i*t.experts:][:t.experts], t.ids[i*t.attrs.K:][:t.attrs.K], t.weights[i*t.attrs.K:], score,
+			preference, picked)
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ type gatherTask struct {
 
 func bindGather(b *Binding) Task {
 	from := b.Call.In[0]
-	return &gatherTask{from: from, ids: b.Call.In[1].Ints(), out: b.Call.Out[0].F, local: b.Scratch(0, from.RowBytes())}
+	return &gatherTask{from: from, ids: b.Call.In[1].Ints(), out: b.Call.Out[0].F,
+		local: b.Scratch(0, from.RowBytes())}
 }
 
 // Run fetches the worker's rows.

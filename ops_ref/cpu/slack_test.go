@@ -38,7 +38,8 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 	case ops.WeightedSumOp:
 		k := float64(c.Args[0].Shape[1])
 		return constant(k * ulp * k * largest(x) * largest(in.floats[1]))
-	case ops.SigmoidOp, ops.SiLUOp, ops.GatedRMSNormOp, ops.SwiGLUOp, ops.SoftcapOp: // as simd's tests say, and a product
+	case ops.SigmoidOp, ops.SiLUOp, ops.GatedRMSNormOp, ops.SwiGLUOp,
+		ops.SoftcapOp: // as simd's tests say, and a product
 		return relative(func(float64) float64 { return 8 })
 	case ops.GELUOp, ops.GeGLUOp: // the exponential turns its argument's absolute error into a relative one
 		return relative(func(v float64) float64 { return 8 + 4*1.6*(v+v*v*v) })

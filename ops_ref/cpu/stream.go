@@ -36,7 +36,8 @@ func (s stream) Upload(dst tensor.Tensor, src []byte) error {
 	}
 	k := dst.Shape.Last()
 	if row := f.Bytes(k); len(src)%(simd.InterleavedRows*row) != 0 {
-		return fmt.Errorf("cpu: upload %q: %d bytes are not whole rows of %d, %d together", dst.Name, len(src), row, simd.InterleavedRows)
+		return fmt.Errorf("cpu: upload %q: %d bytes are not whole rows of %d, %d together", dst.Name, len(src), row,
+			simd.InterleavedRows)
 	}
 	f.Interleave(m, src, k)
 	return nil

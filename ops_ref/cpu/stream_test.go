@@ -40,10 +40,12 @@ func TestCopy(t *testing.T) {
 					b.Shape = tensor.Shape{2, 2}
 					s, _ := dst.Stream()
 					got := make([]float32, 4)
-					if err := errors.Join(s.Copy(b, a), s.Download(cast.AsBytes(got), b)); err != nil || !bytes.Equal(cast.AsBytes(got), cast.AsBytes(x)) {
+					if err := errors.Join(s.Copy(b, a), s.Download(cast.AsBytes(got), b)); err != nil ||
+						!bytes.Equal(cast.AsBytes(got), cast.AsBytes(x)) {
 						t.Errorf("%s %d to %s %d: %v, %v", from, fromKind, to, toKind, got, err)
 					}
-					if err := errors.Join(s.Zero(b), s.Download(cast.AsBytes(got), b)); err != nil || !bytes.Equal(cast.AsBytes(got), make([]byte, 16)) {
+					if err := errors.Join(s.Zero(b), s.Download(cast.AsBytes(got), b)); err != nil ||
+						!bytes.Equal(cast.AsBytes(got), make([]byte, 16)) {
 						t.Errorf("%s %d: cleared: %v, %v", to, toKind, got, err)
 					}
 				}
@@ -132,7 +134,8 @@ func TestUnknownLayout(t *testing.T) {
 		w := stateOf(t, dev, "w", ops.MemWeights, make([]float32, 64))
 		w.Shape, w.Layout = tensor.Shape{4, 16}, tensor.Layout{Name: "planes", Bytes: 256, Rows: 4}
 		g := &ops.Graph{}
-		if p, err := dev.Compile(g, nil, ops.MulMat(g, g.Input("x", tensor.F32, 1, 16), g.Weight(w))); err == nil || !strings.Contains(err.Error(), `"planes"`) {
+		if p, err := dev.Compile(g, nil, ops.MulMat(g, g.Input("x", tensor.F32, 1, 16), g.Weight(w))); err == nil ||
+			!strings.Contains(err.Error(), `"planes"`) {
 			t.Errorf("%s: compiled: %v, %v", name, p, err)
 		}
 		if err := s.Upload(w, make([]byte, 256)); err == nil {
@@ -148,9 +151,11 @@ func TestUnknownLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := tensor.Tensor{Name: "s", DType: quant.Q8_0, Shape: tensor.Shape{1, 16, 1, 256}, Buf: buf, Layout: tensor.Layout{Name: interleaved, Bytes: 4352, Rows: 16}}
+	state := tensor.Tensor{Name: "s", DType: quant.Q8_0, Shape: tensor.Shape{1, 16, 1, 256}, Buf: buf,
+		Layout: tensor.Layout{Name: interleaved, Bytes: 4352, Rows: 16}}
 	g := &ops.Graph{}
-	y := ops.KVAppend(g, g.State(state), g.Input("x", tensor.F32, 1, 1, 256), g.Input("pos", tensor.I32, 1), g.Input("seq", tensor.I32, 1), g.Input("pages", tensor.I32, 1, 1))
+	y := ops.KVAppend(g, g.State(state), g.Input("x", tensor.F32, 1, 1, 256), g.Input("pos", tensor.I32, 1),
+		g.Input("seq", tensor.I32, 1), g.Input("pages", tensor.I32, 1, 1))
 	if _, err := dev.Compile(g, nil, y); err == nil || !strings.Contains(err.Error(), "rows16") {
 		t.Errorf("a state was interleaved: %v", err)
 	}

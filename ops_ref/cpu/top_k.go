@@ -14,8 +14,8 @@ func init() { Register(ops.TopKOp, bindTopK) }
 // maxTopK bounds what is kept by insertion; the reference sorts for more.
 const maxTopK = 256
 
-// topKTask lets every worker find the best of a segment of each row, and one of them join what was found. An element is
-// compared as a rank: a number that is larger the earlier the element comes in the result.
+// topKTask lets every worker find the best of a segment of each row, and one of them join what was found. An element
+// is compared as a rank: a number that is larger the earlier the element comes in the result.
 type topKTask struct {
 	fixed
 	x      []float32
@@ -27,7 +27,8 @@ type topKTask struct {
 
 func bindTopK(b *Binding) Task {
 	x := b.Call.In[0]
-	t := &topKTask{x: x.F, ids: b.Call.Out[0].Ints(), values: b.Call.Out[1].F, n: x.Shape[1], k: b.Node.Attrs.(ops.TopKAttrs).K}
+	t := &topKTask{x: x.F, ids: b.Call.Out[0].Ints(), values: b.Call.Out[1].F, n: x.Shape[1],
+		k: b.Node.Attrs.(ops.TopKAttrs).K}
 	if t.k > maxTopK {
 		return nil
 	}

@@ -52,7 +52,8 @@ func TestTopK(t *testing.T) {
 					at = -1 - id
 				}
 				if v := float64(c.x[at]); got[0][j] != float64(id) || got[1][j] != v && v == v {
-					t.Errorf("%s: %v: result %d is %v at %v, want %v at %d", name, c.x[:min(6, len(c.x))], j, got[1][j], got[0][j], v, id)
+					t.Errorf("%s: %v: result %d is %v at %v, want %v at %d", name, c.x[:min(6, len(c.x))], j,
+						got[1][j], got[0][j], v, id)
 				}
 			}
 		}

@@ -25,8 +25,8 @@ type region struct {
 	mem *pages.Memory
 }
 
-// wideRegion is the size from which a region fills huge pages: kernels walk through it again and again, and small pages
-// cost them up to a tenth of their time.
+// wideRegion is the size from which a region fills huge pages: kernels walk through it again and again, and small
+// pages cost them up to a tenth of their time.
 const wideRegion = 256 << 10
 
 func (r *region) grow(size int) error {

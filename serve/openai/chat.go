@@ -2,10 +2,14 @@ package openai
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/hipengine/hipengine/text/grammar"
 )
 
-// ChatRequest is the body of POST /v1/chat/completions.
+// ChatRequest is the body of POST /v1/chat/completions. Requests of other dialects become one.
 type ChatRequest struct {
 	Options
 
@@ -23,6 +27,11 @@ type ChatRequest struct {
 	// RawReasoning leaves thoughts in the text of the answer.
 	RawReasoning bool
 
+	// Continue is set if the last message is the assistant's and goes on; the answer is what comes then.
+	Continue bool
+	// Inputs are the grammars of tools that take free text, by their names.
+	Inputs map[string]grammar.Spec
+
 	// Kwargs are further variables for the template.
 	Kwargs map[string]json.RawMessage
 }
@@ -30,7 +39,7 @@ type ChatRequest struct {
 // ToolChoice says what must be called. The zero value leaves it to the model.
 type ToolChoice struct {
 	Required bool
-	Name     string // of the one function that may be called; empty is any
+	Names    []string // of the functions that may be called; nil is any
 }
 
 // refusedChat are fields that would change the answer and that this server does not offer.
@@ -57,35 +66,28 @@ func (c *ChatRequest) read(f fields) {
 	if raw := f.need("messages"); raw != nil {
 		c.Messages = r.messages("messages", raw)
 	}
-	c.MaxTokens = f.maxTokens("max_completion_tokens")
-	if n := f.maxTokens("max_tokens"); n != 0 {
-		if c.MaxTokens != 0 && c.MaxTokens != n {
-			r.fail("max_tokens", CodeValue, "is another name of max_completion_tokens, which has another value")
-		}
-		c.MaxTokens = n
-	}
+	c.MaxTokens = f.budget()
 	c.Logprobs = f.boolean("logprobs")
 	if n := f.integer("top_logprobs", 0, int64(r.limits.TopLogprobs)); n != nil {
 		if c.TopLogprobs = *n; !c.Logprobs {
 			r.fail("top_logprobs", CodeValue, "is only allowed when logprobs is true")
 		}
 	}
+	var tools []string
 	if raw := f.take("tools"); raw != nil {
-		c.Tools = r.tools("tools", raw)
+		c.Tools, tools = r.tools("tools", raw)
 	}
 	if raw := f.take("tool_choice"); raw != nil {
-		c.readToolChoice(r, "tool_choice", raw)
+		c.readToolChoice(r, "tool_choice", raw, tools)
 	}
-	if raw := f.take("parallel_tool_calls"); raw != nil {
-		if kind(raw) != "a boolean" {
-			r.wrongType("parallel_tool_calls", "a boolean", raw)
-		}
-		c.OneCall = raw[0] == 'f'
+	if parallel := f.optional("parallel_tool_calls"); parallel != nil {
+		c.OneCall = !*parallel
 	}
 	if raw := f.take("reasoning_format"); raw != nil {
 		c.RawReasoning = r.oneOf("reasoning_format", raw, "auto", "deepseek", "none") == "none"
 	}
 	c.Kwargs = f.kwargs()
+	c.readContinue(f)
 	f.textOnly()
 	f.refuse(refusedChat)
 }
@@ -149,47 +151,140 @@ func (r *reader) effort(param string, raw json.RawMessage) {
 	r.oneOf(param, raw, "none", "minimal", "low", "medium", "high", "xhigh", "max")
 }
 
-// readToolChoice reads "auto", "none", "required", or an object that names a function.
-func (c *ChatRequest) readToolChoice(r *reader, param string, raw json.RawMessage) {
+// readContinue reads whether the last message goes on.
+func (c *ChatRequest) readContinue(f fields) {
+	goesOn, starts := f.boolean("continue_final_message"), f.optional("add_generation_prompt")
+	if starts != nil {
+		c.Kwargs["add_generation_prompt"] = json.RawMessage(strconv.FormatBool(*starts))
+	}
+	if !goesOn {
+		return
+	}
+	if starts != nil && *starts {
+		f.r.fail("add_generation_prompt", CodeValue, "is not allowed with continue_final_message, which goes on with an answer")
+	}
+	if f.r.err == nil {
+		c.continueFinal(f.r, "continue_final_message")
+	}
+}
+
+// continueFinal makes the answer go on with the last message, as param asks.
+func (c *ChatRequest) continueFinal(r *reader, param string) {
+	var list []Message
+	r.unmarshal("messages", c.Messages, &list)
+	if len(list) == 0 {
+		return
+	}
+	last := list[len(list)-1]
+	switch {
+	case last.Role != "assistant" || last.Content == nil || *last.Content == "" || len(last.ToolCalls) > 0:
+		r.fail(param, CodeValue, "the last message must be the assistant's, with text and without calls")
+	case c.Form != nil:
+		r.fail(param, CodeValue, "is not allowed with %s, which speaks of a whole answer", c.Form.Param)
+	case c.ToolChoice.Required:
+		r.fail(param, CodeValue, "is not allowed with a tool_choice that asks for a call")
+	}
+	c.Continue = true
+	c.Kwargs["continue_final_message"] = json.RawMessage("true")
+	c.Kwargs["add_generation_prompt"] = json.RawMessage("false")
+}
+
+// readToolChoice reads "auto", "none", "required", or an object that names one of the tools or lists several.
+func (c *ChatRequest) readToolChoice(r *reader, param string, raw json.RawMessage, tools []string) {
 	switch raw[0] {
 	case '"':
-		switch r.oneOf(param, raw, "auto", "none", "required", "any") {
-		case "none":
-			c.Tools = nil
-			return
-		case "required", "any":
-			c.ToolChoice.Required = true
-		}
+		c.chooseMode(r.oneOf(param, raw, "auto", "none", "required", "any"))
 	case '{':
 		f := r.object(param, raw)
-		switch kind := f.need("type"); {
-		case kind == nil:
-		case r.oneOf(f.path+"type", kind, "function", "any", "auto", "none") == "function":
-			if raw := f.need("function"); raw != nil {
-				fn := r.object(f.path+"function", raw)
-				if raw := fn.need("name"); raw != nil {
-					c.ToolChoice = ToolChoice{Required: true, Name: r.functionName(fn.path+"name", raw)}
-				}
-				fn.end()
+		kind := f.need("type")
+		if kind == nil {
+			return
+		}
+		switch t := r.oneOf(f.path+"type", kind, "function", "allowed_tools", "any", "auto", "none"); t {
+		case "function":
+			c.ToolChoice = ToolChoice{Required: true, Names: r.chosen(f, tools)}
+		case "allowed_tools":
+			if raw := f.need("allowed_tools"); raw != nil {
+				a := r.object(f.path+"allowed_tools", raw)
+				c.chooseAllowed(a, func(tool fields) []string {
+					if raw := tool.need("type"); raw != nil {
+						r.oneOf(tool.path+"type", raw, "function")
+					}
+					return r.chosen(tool, tools)
+				})
+				a.end()
 			}
-		case string(kind) == `"any"`:
-			c.ToolChoice.Required = true
-		case string(kind) == `"none"`:
-			c.Tools = nil
+		default:
+			c.chooseMode(t)
 		}
 		f.end()
 	default:
 		r.wrongType(param, "a string or an object", raw)
 	}
-	if c.ToolChoice.Required && c.Tools == nil {
+	if (c.ToolChoice.Required || c.ToolChoice.Names != nil) && c.Tools == nil {
 		r.fail(param, CodeValue, "asks for a call, and there are no tools")
 	}
 }
 
+// chooseMode takes a tool choice that names no tool.
+func (c *ChatRequest) chooseMode(mode string) {
+	switch mode {
+	case "none":
+		c.Tools = nil
+	case "required", "any":
+		c.ToolChoice.Required = true
+	}
+}
+
+// chooseAllowed reads a mode and a list of tools, each of which name reads. All tools stay in the prompt.
+func (c *ChatRequest) chooseAllowed(f fields, name func(tool fields) []string) {
+	r := f.r
+	if raw := f.need("mode"); raw != nil {
+		c.ToolChoice.Required = r.oneOf(f.path+"mode", raw, "auto", "required") == "required"
+	}
+	raw := f.need("tools")
+	if raw == nil {
+		return
+	}
+	list := r.elements(f.path+"tools", raw, r.limits.Tools)
+	if len(list) == 0 {
+		r.fail(f.path+"tools", CodeValue, "must not be empty")
+	}
+	for i, e := range list {
+		tool := r.object(index(f.path+"tools", i), e)
+		c.ToolChoice.Names = append(c.ToolChoice.Names, name(tool)...)
+		tool.end()
+	}
+}
+
+// chosen reads the function of a choice, which must be one of the tools.
+func (r *reader) chosen(f fields, tools []string) []string {
+	raw := f.need("function")
+	if raw == nil {
+		return nil
+	}
+	fn := r.object(f.path+"function", raw)
+	defer fn.end()
+	if raw := fn.need("name"); raw != nil {
+		return []string{r.nameOf(fn.path+"name", raw, tools)}
+	}
+	return nil
+}
+
+// nameOf reads the name of one of the tools.
+func (r *reader) nameOf(param string, raw json.RawMessage, tools []string) string {
+	name := r.functionName(param, raw)
+	if len(tools) > 0 && !slices.Contains(tools, name) {
+		r.fail(param, CodeValue, "%s is none of the tools", quote(name))
+	}
+	return name
+}
+
 // tools checks a list of functions and returns it as it came, because the order of a schema's keys matters to
-// templates; nil if it is empty.
-func (r *reader) tools(param string, raw json.RawMessage) json.RawMessage {
+// templates, and the functions' names; nil if it is empty.
+func (r *reader) tools(param string, raw json.RawMessage) (json.RawMessage, []string) {
 	list := r.elements(param, raw, r.limits.Tools)
+	var names []string
 	for i, e := range list {
 		t := r.object(index(param, i), e)
 		if raw := t.need("type"); raw != nil {
@@ -198,28 +293,28 @@ func (r *reader) tools(param string, raw json.RawMessage) json.RawMessage {
 			}
 		}
 		if raw := t.need("function"); raw != nil {
-			r.function(t.path+"function", raw)
+			names = append(names, r.function(r.object(t.path+"function", raw), "parameters"))
 		}
 		t.end()
 	}
 	if len(list) == 0 {
-		return nil
+		return nil, nil
 	}
-	return raw
+	return raw, names
 }
 
-// function checks the declaration of a function.
-func (r *reader) function(param string, raw json.RawMessage) {
-	f := r.object(param, raw)
+// function checks the declaration of a function and returns its name.
+func (r *reader) function(f fields, parameters string) (name string) {
 	if raw := f.need("name"); raw != nil {
-		r.functionName(f.path+"name", raw)
+		name = r.functionName(f.path+"name", raw)
 	}
 	f.text("description", int(r.limits.BodyBytes))
-	if raw := f.take("parameters"); raw != nil && raw[0] != '{' {
-		r.wrongType(f.path+"parameters", "an object", raw)
+	if raw := f.take(parameters); raw != nil && raw[0] != '{' {
+		r.wrongType(f.path+parameters, "an object", raw)
 	}
 	f.boolean("strict") // what it asks for is done as far as the schema allows; with it, one that does not is an error
 	f.end()
+	return name
 }
 
 // functionName decodes the name of a function: letters, digits and the characters "_", "-" and ".".

@@ -44,7 +44,7 @@ func (c *CompletionRequest) read(f fields) {
 	if n := len(c.Prompts) * c.N; n > r.limits.Choices {
 		r.fail("n", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n, r.limits.Choices)
 	}
-	if c.MaxTokens = f.maxTokens("max_tokens"); c.MaxTokens == 0 {
+	if c.MaxTokens = f.budget(); c.MaxTokens == 0 {
 		c.MaxTokens = DefaultCompletionTokens
 	}
 	if n := f.integer("logprobs", 0, int64(r.limits.TopLogprobs)); n != nil {
@@ -106,12 +106,19 @@ func (r *reader) tokens(param string, list []json.RawMessage) []int32 {
 	}
 	ids := make([]int32, len(list))
 	for i, e := range list {
-		id, err := strconv.ParseInt(string(e), 10, 32)
-		if err != nil || id < 0 {
-			r.integer(index(param, i), e, 0, math.MaxInt32) // says what is wrong
+		if ids[i] = r.token(param, i, e); r.err != nil {
 			return nil
 		}
-		ids[i] = int32(id)
 	}
 	return ids
+}
+
+// token decodes a token id, which is element i of a list.
+func (r *reader) token(param string, i int, raw json.RawMessage) int32 {
+	id, err := strconv.ParseInt(string(raw), 10, 32)
+	if err != nil || id < 0 {
+		r.integer(index(param, i), raw, 0, math.MaxInt32) // says what is wrong
+		return 0
+	}
+	return int32(id)
 }

@@ -188,11 +188,12 @@ type fields struct {
 	r       *reader
 	path    string // of the object, with a final dot; empty for the request
 	members map[string]json.RawMessage
+	known   *[]string // names that were asked for
 }
 
 // object decodes an object at param, which is empty for the request itself.
 func (r *reader) object(param string, raw json.RawMessage) fields {
-	f := fields{r: r, path: param}
+	f := fields{r: r, path: param, known: new([]string)}
 	if param != "" {
 		f.path += "."
 	}
@@ -207,7 +208,7 @@ func (r *reader) object(param string, raw json.RawMessage) fields {
 // take removes a member and returns it, or nil if it is absent or null.
 func (f fields) take(name string) json.RawMessage {
 	raw := f.members[name]
-	delete(f.members, name)
+	f.ignore(name)
 	if len(raw) == 0 || raw[0] == 'n' {
 		return nil
 	}
@@ -230,15 +231,30 @@ func (f fields) text(name string, limit int) string {
 	return ""
 }
 
-func (f fields) boolean(name string) bool {
+func (f fields) boolean(name string) bool { return f.booleanOr(name, false) }
+
+// booleanOr returns otherwise if the member is absent.
+func (f fields) booleanOr(name string, otherwise bool) bool {
 	raw := f.take(name)
 	if raw == nil {
-		return false
+		return otherwise
 	}
 	if kind(raw) != "a boolean" {
 		f.r.wrongType(f.path+name, "a boolean", raw)
 	}
 	return raw[0] == 't'
+}
+
+// optional returns a boolean, or nil if the member is absent.
+func (f fields) optional(name string) *bool {
+	raw := f.take(name)
+	if raw == nil {
+		return nil
+	}
+	if kind(raw) != "a boolean" {
+		f.r.wrongType(f.path+name, "a boolean", raw)
+	}
+	return new(raw[0] == 't')
 }
 
 // integer returns nil if the member is absent.
@@ -261,6 +277,7 @@ func (f fields) number(name string, low, high float64) *float32 {
 
 // ignore removes members that cannot change the answer.
 func (f fields) ignore(names ...string) {
+	*f.known = append(*f.known, names...)
 	for _, name := range names {
 		delete(f.members, name)
 	}
@@ -275,10 +292,17 @@ func (f fields) refuse(reasons map[string]string) {
 	}
 }
 
-// end reports the first member, by name, that nothing has read.
+// end reports the first member, by name, that nothing has read and that says something.
 func (f fields) end() {
 	for _, name := range slices.Sorted(maps.Keys(f.members)) {
-		f.r.fail(f.path+clipName(name), CodeUnknown, "unknown field")
+		if raw := f.members[name]; len(raw) > 0 && raw[0] == 'n' {
+			continue // null asks for nothing
+		}
+		hint := ""
+		if like := nearest(name, *f.known); like != "" {
+			hint = "; " + like + " is known"
+		}
+		f.r.fail(f.path+clipName(name), CodeUnknown, "unknown field%s", hint)
 		return
 	}
 }

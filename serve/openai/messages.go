@@ -5,23 +5,25 @@ import (
 	"strings"
 )
 
-// message is one message as a chat template sees it.
-type message struct {
-	Role             string     `json:"role"`
-	Content          *string    `json:"content"`
-	Name             string     `json:"name,omitempty"`
-	ReasoningContent string     `json:"reasoning_content,omitempty"`
-	ToolCalls        []toolCall `json:"tool_calls,omitempty"`
-	ToolCallID       string     `json:"tool_call_id,omitempty"`
+// Message is one message as a chat template sees it.
+type Message struct {
+	Role             string        `json:"role"`
+	Content          *string       `json:"content"`
+	Name             string        `json:"name,omitempty"`
+	ReasoningContent string        `json:"reasoning_content,omitempty"`
+	ToolCalls        []MessageCall `json:"tool_calls,omitempty"`
+	ToolCallID       string        `json:"tool_call_id,omitempty"`
 }
 
-type toolCall struct {
-	ID       string       `json:"id,omitempty"`
-	Type     string       `json:"type"`
-	Function functionCall `json:"function"`
+// MessageCall is a call in a message of the assistant. Its type is "function".
+type MessageCall struct {
+	ID       string          `json:"id,omitempty"`
+	Type     string          `json:"type"`
+	Function MessageFunction `json:"function"`
 }
 
-type functionCall struct {
+// MessageFunction is the function of a call, with the object of its arguments.
+type MessageFunction struct {
 	Name      string          `json:"name"`
 	Arguments json.RawMessage `json:"arguments"`
 }
@@ -32,7 +34,7 @@ func (r *reader) messages(param string, raw json.RawMessage) json.RawMessage {
 	if len(list) == 0 {
 		r.fail(param, CodeValue, "must not be empty")
 	}
-	out := make([]message, len(list))
+	out := make([]Message, len(list))
 	for i, e := range list {
 		out[i] = r.message(index(param, i), e)
 	}
@@ -46,9 +48,9 @@ func (r *reader) messages(param string, raw json.RawMessage) json.RawMessage {
 	return text
 }
 
-func (r *reader) message(param string, raw json.RawMessage) message {
+func (r *reader) message(param string, raw json.RawMessage) Message {
 	f := r.object(param, raw)
-	m := message{Name: f.text("name", 256)}
+	m := Message{Name: f.text("name", 256)}
 	if raw := f.need("role"); raw != nil {
 		m.Role = r.oneOf(f.path+"role", raw, "system", "developer", "user", "assistant", "tool")
 	}
@@ -108,11 +110,11 @@ func (r *reader) content(param string, raw json.RawMessage) string {
 	return strings.Join(texts, "\n")
 }
 
-func (r *reader) toolCalls(param string, raw json.RawMessage) []toolCall {
-	var calls []toolCall
+func (r *reader) toolCalls(param string, raw json.RawMessage) []MessageCall {
+	var calls []MessageCall
 	for i, e := range r.elements(param, raw, r.limits.ToolCalls) {
 		f := r.object(index(param, i), e)
-		c := toolCall{ID: f.text("id", 256), Type: "function"}
+		c := MessageCall{ID: f.text("id", 256), Type: "function"}
 		if raw := f.take("type"); raw != nil {
 			r.oneOf(f.path+"type", raw, "function")
 		}

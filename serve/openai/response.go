@@ -15,12 +15,18 @@ type Usage struct {
 	CompletionTokens int `json:"completion_tokens"`
 	TotalTokens      int `json:"total_tokens"`
 
-	PromptTokensDetails *PromptTokensDetails `json:"prompt_tokens_details,omitempty"` // of servers that keep prompts
+	PromptTokensDetails     *PromptTokensDetails     `json:"prompt_tokens_details,omitempty"` // of servers that keep prompts
+	CompletionTokensDetails *CompletionTokensDetails `json:"completion_tokens_details,omitempty"`
 }
 
 // PromptTokensDetails says what became of the tokens of the prompt.
 type PromptTokensDetails struct {
 	CachedTokens int `json:"cached_tokens"` // were not read, because what they lead to was kept
+}
+
+// CompletionTokensDetails says what tokens were generated for.
+type CompletionTokensDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"` // thoughts and their markers
 }
 
 // ChatCompletion is the answer to a chat request without stream.
@@ -80,6 +86,7 @@ type CallFunctionDelta struct {
 // ChatLogprobs are the log-probabilities of a choice's tokens.
 type ChatLogprobs struct {
 	Content []TokenLogprob `json:"content"`
+	Refusal []TokenLogprob `json:"refusal"` // always null
 }
 
 // TokenLogprob is a token with its log-probability and the most likely tokens in its place.
@@ -139,12 +146,18 @@ type CompletionChoice struct {
 	FinishReason *string             `json:"finish_reason"`
 }
 
-// CompletionLogprobs are the log-probabilities of a choice's tokens, as parallel lists.
+// CompletionLogprobs are the log-probabilities of a choice's tokens, as parallel lists. A token that is not whole
+// characters is written as in "bytes:\\xe2\\x80".
 type CompletionLogprobs struct {
 	Tokens        []string             `json:"tokens"`
-	TokenLogprobs []float32            `json:"token_logprobs"`
-	TopLogprobs   []map[string]float32 `json:"top_logprobs"`
-	TextOffset    []int                `json:"text_offset"` // byte at which the token's text starts in the choice's text
+	TokenLogprobs []*float32           `json:"token_logprobs"` // null for the first token of a prompt
+	TopLogprobs   []map[string]float32 `json:"top_logprobs"`   // with the token itself, so that there may be one more
+	TextOffset    []int                `json:"text_offset"`    // character at which the token's text starts in the choice's text
+}
+
+// NewCompletionLogprobs returns empty lists.
+func NewCompletionLogprobs() *CompletionLogprobs {
+	return &CompletionLogprobs{Tokens: []string{}, TokenLogprobs: []*float32{}, TopLogprobs: []map[string]float32{}, TextOffset: []int{}}
 }
 
 // Model is an entry of the list of models.
@@ -153,7 +166,9 @@ type Model struct {
 	Object  string `json:"object"`
 	Created int64  `json:"created"`
 	OwnedBy string `json:"owned_by"`
-	Loaded  bool   `json:"loaded"` // not OpenAI's: a request for the model need not wait for it
+	// Not OpenAI's: further names of the model.
+	Aliases []string `json:"aliases"`
+	Loaded  bool     `json:"loaded"` // not OpenAI's: a request for the model need not wait for it
 }
 
 // ModelList is the answer to GET /v1/models.

@@ -80,13 +80,15 @@ func Quantize(d tensor.DType, dst []byte, src []float32, rowLen int, imatrix []f
 		return fmt.Errorf("quant: quantize %v: the type requires an importance matrix", d)
 	}
 	if rowLen <= 0 || rowLen%f.Block != 0 || len(src)%rowLen != 0 {
-		return fmt.Errorf("quant: quantize %v: %d elements are not rows of %d in blocks of %d", d, len(src), rowLen, f.Block)
+		return fmt.Errorf("quant: quantize %v: %d elements are not rows of %d in blocks of %d", d, len(src), rowLen,
+			f.Block)
 	}
 	if err := checkLengths(f, len(src), len(dst)); err != nil {
 		return fmt.Errorf("quant: quantize %v: %w", d, err)
 	}
 	if imatrix != nil && len(imatrix) != rowLen {
-		return fmt.Errorf("quant: quantize %v: importance matrix has %d weights for rows of %d", d, len(imatrix), rowLen)
+		return fmt.Errorf("quant: quantize %v: importance matrix has %d weights for rows of %d", d, len(imatrix),
+			rowLen)
 	}
 	for i, w := range imatrix {
 		if !(w >= 0) || w > math.MaxFloat32 {
@@ -119,7 +121,8 @@ func checkLengths(f tensor.Format, n, size int) error {
 	}
 	// Compared as block counts: n/f.Block*f.Bytes could overflow on 32-bit machines.
 	if size%f.Bytes != 0 || size/f.Bytes != n/f.Block {
-		return fmt.Errorf("%d elements need %d blocks of %d bytes, but there are %d bytes", n, n/f.Block, f.Bytes, size)
+		return fmt.Errorf("%d elements need %d blocks of %d bytes, but there are %d bytes", n, n/f.Block, f.Bytes,
+			size)
 	}
 	return nil
 }

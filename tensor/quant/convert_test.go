@@ -294,7 +294,8 @@ func TestQuantNotFinite(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, f := range quantizable() {
 		t.Run(f.Name, func(t *testing.T) {
-			for _, x := range [][]float32{repeat(nan), repeat(inf), repeat(-inf, inf), repeat(1, nan, -2), repeat(1, inf, 0), spike(nan), spike(-inf)} {
+			for _, x := range [][]float32{repeat(nan), repeat(inf), repeat(-inf, inf), repeat(1, nan, -2),
+				repeat(1, inf, 0), spike(nan), spike(-inf)} {
 				blocks := make([]byte, len(x)/f.Block*f.Bytes)
 				if f.Quant != nil {
 					f.Quant(blocks, x)

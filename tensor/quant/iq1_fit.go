@@ -64,8 +64,10 @@ func fitTernary(x, w []float32, offsets int) (f ternaryFit) {
 				var a, b float32
 				for h := range offsets {
 					l := ternaryLevels(k>>(offsets-1-h)&1 != 0)
-					a += float32(wx[h][i1]*l[0]) + float32((wx[h][i2]-wx[h][i1])*l[1]) + float32((wx[h][n]-wx[h][i2])*l[2])
-					b += float32(ww[h][i1]*l[0]*l[0]) + float32((ww[h][i2]-ww[h][i1])*l[1]*l[1]) + float32((ww[h][n]-ww[h][i2])*l[2]*l[2])
+					a += float32(wx[h][i1]*l[0]) + float32((wx[h][i2]-wx[h][i1])*l[1]) +
+						float32((wx[h][n]-wx[h][i2])*l[2])
+					b += float32(ww[h][i1]*l[0]*l[0]) + float32((ww[h][i2]-ww[h][i1])*l[1]*l[1]) +
+						float32((ww[h][n]-ww[h][i2])*l[2]*l[2])
 				}
 				if b > 0 && (!found || a*a > best*b) {
 					f.scale = a / b

@@ -12,7 +12,8 @@ import (
 const MXFP4 = tensor.FirstGGML + 39
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: MXFP4, Name: "MXFP4", Block: 32, Bytes: 17, Dequant: dequantMXFP4, Quant: quantMXFP4})
+	tensor.RegisterFormat(tensor.Format{DType: MXFP4, Name: "MXFP4", Block: 32, Bytes: 17, Dequant: dequantMXFP4,
+		Quant: quantMXFP4})
 }
 
 // valuesFP4 are the sixteen values of E2M1 (sign, two exponent bits, one mantissa bit), doubled. Code 8 is

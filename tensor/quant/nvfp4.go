@@ -12,7 +12,8 @@ import (
 const NVFP4 = tensor.FirstGGML + 40
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: NVFP4, Name: "NVFP4", Block: 64, Bytes: 36, Dequant: dequantNVFP4, Quant: quantNVFP4})
+	tensor.RegisterFormat(tensor.Format{DType: NVFP4, Name: "NVFP4", Block: 64, Bytes: 36, Dequant: dequantNVFP4,
+		Quant: quantNVFP4})
 }
 
 func dequantNVFP4(dst []float32, src []byte) {

@@ -7,7 +7,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q1_0 = tensor.FirstGGML + 41
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q1_0, Name: "Q1_0", Block: 128, Bytes: 18, Dequant: dequantQ1_0, Quant: quantQ1_0})
+	tensor.RegisterFormat(tensor.Format{DType: Q1_0, Name: "Q1_0", Block: 128, Bytes: 18, Dequant: dequantQ1_0,
+		Quant: quantQ1_0})
 }
 
 func dequantQ1_0(dst []float32, src []byte) {

@@ -7,7 +7,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q2_0 = tensor.FirstGGML + 42
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q2_0, Name: "Q2_0", Block: 64, Bytes: 18, Dequant: dequantQ2_0, Quant: quantQ2_0})
+	tensor.RegisterFormat(tensor.Format{DType: Q2_0, Name: "Q2_0", Block: 64, Bytes: 18, Dequant: dequantQ2_0,
+		Quant: quantQ2_0})
 }
 
 func dequantQ2_0(dst []float32, src []byte) {

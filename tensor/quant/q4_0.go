@@ -7,7 +7,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q4_0 = tensor.FirstGGML + 2
 
 func init() {
-	registerWeighted(tensor.Format{DType: Q4_0, Name: "Q4_0", Block: 32, Bytes: 18, Dequant: dequantQ4_0}, quantQ4_0, false)
+	registerWeighted(tensor.Format{DType: Q4_0, Name: "Q4_0", Block: 32, Bytes: 18, Dequant: dequantQ4_0}, quantQ4_0,
+		false)
 }
 
 func dequantQ4_0(dst []float32, src []byte) {

@@ -6,7 +6,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q4_1 = tensor.FirstGGML + 3
 
 func init() {
-	registerWeighted(tensor.Format{DType: Q4_1, Name: "Q4_1", Block: 32, Bytes: 20, Dequant: dequantQ4_1}, quantQ4_1, false)
+	registerWeighted(tensor.Format{DType: Q4_1, Name: "Q4_1", Block: 32, Bytes: 20, Dequant: dequantQ4_1}, quantQ4_1,
+		false)
 }
 
 func dequantQ4_1(dst []float32, src []byte) {

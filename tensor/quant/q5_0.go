@@ -11,7 +11,8 @@ import (
 const Q5_0 = tensor.FirstGGML + 6
 
 func init() {
-	registerWeighted(tensor.Format{DType: Q5_0, Name: "Q5_0", Block: 32, Bytes: 22, Dequant: dequantQ5_0}, quantQ5_0, false)
+	registerWeighted(tensor.Format{DType: Q5_0, Name: "Q5_0", Block: 32, Bytes: 22, Dequant: dequantQ5_0}, quantQ5_0,
+		false)
 }
 
 func dequantQ5_0(dst []float32, src []byte) {

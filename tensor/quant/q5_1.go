@@ -10,7 +10,8 @@ import (
 const Q5_1 = tensor.FirstGGML + 7
 
 func init() {
-	registerWeighted(tensor.Format{DType: Q5_1, Name: "Q5_1", Block: 32, Bytes: 24, Dequant: dequantQ5_1}, quantQ5_1, false)
+	registerWeighted(tensor.Format{DType: Q5_1, Name: "Q5_1", Block: 32, Bytes: 24, Dequant: dequantQ5_1}, quantQ5_1,
+		false)
 }
 
 func dequantQ5_1(dst []float32, src []byte) {

@@ -10,7 +10,8 @@ import (
 const Q8_0 = tensor.FirstGGML + 8
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q8_0, Name: "Q8_0", Block: 32, Bytes: 34, Dequant: dequantQ8_0, Quant: quantQ8_0, Cache: true})
+	tensor.RegisterFormat(tensor.Format{DType: Q8_0, Name: "Q8_0", Block: 32, Bytes: 34, Dequant: dequantQ8_0,
+		Quant: quantQ8_0, Cache: true})
 }
 
 func dequantQ8_0(dst []float32, src []byte) {

@@ -7,7 +7,8 @@ import "github.com/hipengine/hipengine/tensor"
 const Q8_1 = tensor.FirstGGML + 9
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q8_1, Name: "Q8_1", Block: 32, Bytes: 36, Dequant: dequantQ8_1, Quant: quantQ8_1, Activation: true})
+	tensor.RegisterFormat(tensor.Format{DType: Q8_1, Name: "Q8_1", Block: 32, Bytes: 36, Dequant: dequantQ8_1,
+		Quant: quantQ8_1, Activation: true})
 }
 
 func dequantQ8_1(dst []float32, src []byte) {

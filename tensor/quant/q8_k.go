@@ -12,7 +12,8 @@ import (
 const Q8_K = tensor.FirstGGML + 15
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: Q8_K, Name: "Q8_K", Block: 256, Bytes: 292, Dequant: dequantQ8_K, Quant: quantQ8_K, Activation: true})
+	tensor.RegisterFormat(tensor.Format{DType: Q8_K, Name: "Q8_K", Block: 256, Bytes: 292, Dequant: dequantQ8_K,
+		Quant: quantQ8_K, Activation: true})
 }
 
 func dequantQ8_K(dst []float32, src []byte) {

@@ -9,7 +9,8 @@ import "github.com/hipengine/hipengine/tensor"
 const TQ1_0 = tensor.FirstGGML + 34
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: TQ1_0, Name: "TQ1_0", Block: 256, Bytes: 54, Dequant: dequantTQ1_0, Quant: quantTQ1_0})
+	tensor.RegisterFormat(tensor.Format{DType: TQ1_0, Name: "TQ1_0", Block: 256, Bytes: 54, Dequant: dequantTQ1_0,
+		Quant: quantTQ1_0})
 }
 
 // pow3 are the powers of three that move a trit to the first place after the point.

@@ -7,7 +7,8 @@ import "github.com/hipengine/hipengine/tensor"
 const TQ2_0 = tensor.FirstGGML + 35
 
 func init() {
-	tensor.RegisterFormat(tensor.Format{DType: TQ2_0, Name: "TQ2_0", Block: 256, Bytes: 66, Dequant: dequantTQ2_0, Quant: quantTQ2_0})
+	tensor.RegisterFormat(tensor.Format{DType: TQ2_0, Name: "TQ2_0", Block: 256, Bytes: 66, Dequant: dequantTQ2_0,
+		Quant: quantTQ2_0})
 }
 
 func dequantTQ2_0(dst []float32, src []byte) {

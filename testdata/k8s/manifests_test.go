@@ -26,7 +26,8 @@ import (
 
 // schemas are the files of custom resources in the modules that publish them.
 var schemas = map[string][2]string{
-	"InferencePool":   {"sigs.k8s.io/gateway-api-inference-extension", "config/crd/bases/inference.networking.k8s.io_inferencepools.yaml"},
+	"InferencePool": {"sigs.k8s.io/gateway-api-inference-extension",
+		"config/crd/bases/inference.networking.k8s.io_inferencepools.yaml"},
 	"HTTPRoute":       {"sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
 	"LeaderWorkerSet": {"sigs.k8s.io/lws", "config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml"},
 }
@@ -86,7 +87,8 @@ func manifests(t *testing.T) map[string]manifest {
 	return list
 }
 
-// TestSchemas validates custom resources against the schemas that a cluster would have: required fields, ranges, patterns.
+// TestSchemas validates custom resources against the schemas that a cluster would have: required fields, ranges,
+// patterns.
 func TestSchemas(t *testing.T) {
 	all := manifests(t)
 	for kind, where := range schemas {
@@ -107,9 +109,11 @@ func TestSchemas(t *testing.T) {
 			t.Errorf("%s: %v", m.file, err)
 		}
 		// The schema notices what is wrong.
-		for _, replace := range [][2]string{{"number: 8080", "number: 70000"}, {"failureMode: FailOpen", "failureMode: Maybe"},
+		for _, replace := range [][2]string{{"number: 8080", "number: 70000"},
+			{"failureMode: FailOpen", "failureMode: Maybe"},
 			{"size: 1", "size: one"}, {"type: PathPrefix", "type: Prefix"}, {"value: /v1", "value: 7"}} {
-			if bad := strings.Replace(string(m.text), replace[0], replace[1], 1); bad != string(m.text) && check([]byte(bad)) == nil {
+			if bad := strings.Replace(string(m.text), replace[0], replace[1], 1); bad != string(m.text) &&
+				check([]byte(bad)) == nil {
 				t.Errorf("%s: nothing is wrong with %s", m.file, replace[1])
 			}
 		}
@@ -206,7 +210,8 @@ func TestTogether(t *testing.T) {
 		poolLabels[string(k)] = string(v)
 	}
 	for name, selector := range map[string]map[string]string{
-		"Service": of[core.Service](t, all, "Service").Spec.Selector, "PodMonitor": monitor.Spec.Selector.MatchLabels, "InferencePool": poolLabels,
+		"Service": of[core.Service](t, all, "Service").Spec.Selector, "PodMonitor": monitor.Spec.Selector.MatchLabels,
+		"InferencePool":       poolLabels,
 		"PodDisruptionBudget": of[policy.PodDisruptionBudget](t, all, "PodDisruptionBudget").Spec.Selector.MatchLabels,
 	} {
 		if !selects(selector, pods.Labels) {
@@ -218,18 +223,21 @@ func TestTogether(t *testing.T) {
 	if p := monitor.Spec.PodMetricsEndpoints[0].Port; p == nil || *p != port.Name {
 		t.Error("the monitor has another port than the pods")
 	}
-	if n := pool.Spec.TargetPorts[0].Number; int32(n) != port.ContainerPort || !slices.Contains(c.Args, fmt.Sprintf("--port=%d", n)) {
+	if n := pool.Spec.TargetPorts[0].Number; int32(n) != port.ContainerPort ||
+		!slices.Contains(c.Args, fmt.Sprintf("--port=%d", n)) {
 		t.Errorf("port %d of the pool, %d of the container, arguments %v", n, port.ContainerPort, c.Args)
 	}
 	if target := of[core.Service](t, all, "Service").Spec.Ports[0].TargetPort.StrVal; target != port.Name {
 		t.Errorf("the service has port %q", target)
 	}
 	scale := of[autoscaling.HorizontalPodAutoscaler](t, all, "HorizontalPodAutoscaler")
-	if r := scale.Spec.ScaleTargetRef; r.Name != deployment.Name || r.Kind != "Deployment" || r.APIVersion != deployment.APIVersion {
+	if r := scale.Spec.ScaleTargetRef; r.Name != deployment.Name || r.Kind != "Deployment" ||
+		r.APIVersion != deployment.APIVersion {
 		t.Errorf("the autoscaler scales %+v", r)
 	}
 	route := of[gateway.HTTPRoute](t, all, "HTTPRoute")
-	if r := route.Spec.Rules[0].BackendRefs[0]; string(r.Name) != pool.Name || string(*r.Group) != strings.Split(pool.APIVersion, "/")[0] || string(*r.Kind) != pool.Kind {
+	if r := route.Spec.Rules[0].BackendRefs[0]; string(r.Name) != pool.Name ||
+		string(*r.Group) != strings.Split(pool.APIVersion, "/")[0] || string(*r.Kind) != pool.Kind {
 		t.Errorf("the route leads to %+v", r)
 	}
 	var stopping time.Duration
@@ -244,7 +252,8 @@ func TestTogether(t *testing.T) {
 			}
 		}
 	}
-	if grace := time.Duration(*pods.Spec.TerminationGracePeriodSeconds) * time.Second; stopping == 0 || grace < stopping+5*time.Second {
+	if grace := time.Duration(*pods.Spec.TerminationGracePeriodSeconds) * time.Second; stopping == 0 ||
+		grace < stopping+5*time.Second {
 		t.Errorf("pods get %v to stop, and may take %v", grace, stopping)
 	}
 	mounted := map[string]bool{}

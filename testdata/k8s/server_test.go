@@ -16,8 +16,8 @@ import (
 	core "k8s.io/api/core/v1"
 )
 
-// TestServer starts the server that the manifests mean: it takes their flags, answers their probes, and offers the metrics
-// that the autoscaler and the endpoint picker read.
+// TestServer starts the server that the manifests mean: it takes their flags, answers their probes, and offers the
+// metrics that the autoscaler and the endpoint picker read.
 func TestServer(t *testing.T) {
 	all := manifests(t)
 	program := filepath.Join(t.TempDir(), "hipengine")
@@ -73,7 +73,8 @@ func TestServer(t *testing.T) {
 		get(p.HTTPGet.Path)
 	}
 	metrics := get("/metrics")
-	names := []string{"vllm:num_requests_waiting", "vllm:num_requests_running", "vllm:kv_cache_usage_perc", "vllm:cache_config_info"}
+	names := []string{"vllm:num_requests_waiting", "vllm:num_requests_running", "vllm:kv_cache_usage_perc",
+		"vllm:cache_config_info"}
 	for _, m := range of[autoscaling.HorizontalPodAutoscaler](t, all, "HorizontalPodAutoscaler").Spec.Metrics {
 		names = append(names, m.Pods.Metric.Name)
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // decodeArguments replaces the arguments of tool calls in assistant messages that are strings by the objects that they
-// spell. An empty string stands for no arguments. Strings that spell no object stay. changed reports if any was replaced.
+// spell. An empty string stands for no arguments. Strings that spell no object stay. changed reports if any was
+// replaced.
 func decodeArguments(r *jinja.Rendering, messages jinja.Value) (changed bool, err error) {
 	for _, m := range messages.Items() {
 		role, _ := m.Field("role")

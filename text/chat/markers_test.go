@@ -66,9 +66,11 @@ func conversations(t *testing.T, text string) map[string]Input {
 		return object{"role": "tool", "tool_call_id": "abcdefghi", "name": "look", "content": content}
 	}
 	tool := func(name, description, key string) []any {
-		return []any{object{"type": "function", "function": object{"name": name, "description": description, "parameters": object{
-			"type": "object", "properties": object{key: object{"type": "string", "description": description}}, "required": []string{key},
-		}}}}
+		return []any{object{"type": "function",
+			"function": object{"name": name, "description": description, "parameters": object{
+				"type": "object", "properties": object{key: object{"type": "string", "description": description}},
+				"required": []string{key},
+			}}}}
 	}
 	plainTool, look := tool("look", "looks", "at"), call("abcdefghi", "look", "at", "it")
 	places := map[string]struct{ messages, tools []any }{
@@ -78,8 +80,10 @@ func conversations(t *testing.T, text string) map[string]Input {
 		"parts":     {[]any{object{"role": "user", "content": []any{object{"type": "text", "text": text}}}}, nil},
 		"role":      {[]any{object{"role": text, "content": "x"}, user}, nil},
 		"assistant": {[]any{user, said("assistant"), user}, nil},
-		"reasoning": {[]any{user, look, result("x"), object{"role": "assistant", "content": "Fine", "reasoning_content": text, "thinking": text}}, plainTool},
-		"think":     {[]any{user, object{"role": "assistant", "content": "<think>" + text + "</think>" + text}, user}, nil},
+		"reasoning": {[]any{user, look, result("x"),
+			object{"role": "assistant", "content": "Fine", "reasoning_content": text, "thinking": text}}, plainTool},
+		"think": {[]any{user, object{"role": "assistant", "content": "<think>" + text + "</think>" + text}, user},
+			nil},
 		"arguments": {[]any{user, call("abcdefghi", "look", "at", text), result("x"), answer, user}, plainTool},
 		"key":       {[]any{user, call("abcdefghi", "look", text, "x"), result("x"), answer, user}, plainTool},
 		"function":  {[]any{user, call("abcdefghi", text, "at", "x"), result("x"), answer, user}, plainTool},
@@ -107,8 +111,10 @@ func conversations(t *testing.T, text string) map[string]Input {
 	}
 	in := out["user"]
 	in.Messages = json.RawMessage(`[{"role": "user", "content": "Hello"}]`)
-	in.Documents = json.RawMessage(`[{"doc_id": 1, "title": ` + string(text2) + `, "text": ` + string(text2) + `, "content": ` + string(text2) + `}]`)
-	in.Kwargs = map[string]json.RawMessage{"custom_instructions": text2, "system_prompt": text2, "reasoning_effort": text2, "model_identity": text2}
+	in.Documents = json.RawMessage(`[{"doc_id": 1, "title": ` + string(text2) + `, "text": ` + string(text2) +
+		`, "content": ` + string(text2) + `}]`)
+	in.Kwargs = map[string]json.RawMessage{"custom_instructions": text2, "system_prompt": text2,
+		"reasoning_effort": text2, "model_identity": text2}
 	out["documents"] = in
 	return out
 }
@@ -177,9 +183,11 @@ func TestTextForgesNoMarkers(t *testing.T) {
 						continue
 					}
 					rendered++
-					whole, trusting := encodePieces(t, tok, want), encodePieces(t, tok, []tokenizer.Piece{{Text: want.String()}})
+					whole, trusting := encodePieces(t, tok, want),
+						encodePieces(t, tok, []tokenizer.Piece{{Text: want.String()}})
 					if place != "think" && !slices.Equal(whole, trusting) {
-						t.Errorf("%s, %s: text without markers gives\n%v, encoded as one text\n%v", file, place, whole, trusting)
+						t.Errorf("%s, %s: text without markers gives\n%v, encoded as one text\n%v", file, place, whole,
+							trusting)
 					}
 					got, base := count(encodePieces(t, tok, prompt)), count(whole)
 					if count(encodePieces(t, tok, []tokenizer.Piece{{Text: prompt.String()}})) > base {
@@ -193,7 +201,8 @@ func TestTextForgesNoMarkers(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d prompts, %d of them with markers, %d hold some in their text; %d markers in the text", rendered, marked, forgeable, len(texts))
+			t.Logf("%d prompts, %d of them with markers, %d hold some in their text; %d markers in the text", rendered,
+				marked, forgeable, len(texts))
 			if rendered < 7*len(templates) || forgeable < rendered/2 {
 				t.Errorf("only %d prompts, %d of which show markers in their text", rendered, forgeable)
 			}

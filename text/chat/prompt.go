@@ -9,7 +9,8 @@ import (
 
 // Prompt is a rendered conversation in pieces for [tokenizer.Tokenizer.EncodePieces]. Plain ones stem from the input:
 // contents of messages, names, tools, arguments, documents and further variables. All else is the template's own, so
-// that markers in it count: what the template spells, the texts of BOS and EOS, numbers, and roles that templates know.
+// that markers in it count: what the template spells, the texts of BOS and EOS, numbers, and roles that templates
+// know.
 type Prompt []tokenizer.Piece
 
 // String returns the whole text.
@@ -39,7 +40,8 @@ func promptOf(pieces []jinja.Piece) Prompt {
 // them, '<|' + role + '|>'. Any other role is text of the caller.
 var knownRoles = map[string]bool{
 	"system": true, "developer": true, "user": true, "assistant": true, "tool": true, "function": true, "model": true,
-	"ipython": true, "observation": true, "environment": true, "context": true, "tool_results": true, "tool_response": true,
+	"ipython": true, "observation": true, "environment": true, "context": true, "tool_results": true,
+	"tool_response": true,
 }
 
 // trustRoles makes the known roles of messages part of the template.

@@ -97,8 +97,8 @@ func TestPublishedTemplates(t *testing.T) {
 	t.Logf("%d of %d rows", passed, rows)
 }
 
-// TestPublishedTemplatesLong renders a conversation of a million characters with each published template. Some refuse it,
-// but none may run into a default limit.
+// TestPublishedTemplatesLong renders a conversation of a million characters with each published template. Some refuse
+// it, but none may run into a default limit.
 func TestPublishedTemplatesLong(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testfiles.Folder(t, "chat-templates"), "*.jinja"))
 	if err != nil || len(files) == 0 {

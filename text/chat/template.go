@@ -63,6 +63,9 @@ type Input struct {
 	Documents json.RawMessage
 	// AddGenerationPrompt asks for the start of the assistant's reply behind the messages.
 	AddGenerationPrompt bool
+	// ContinueFinal ends the prompt with the content of the last message, which must be the assistant's, for the model
+	// to go on with it. It excludes AddGenerationPrompt.
+	ContinueFinal bool
 	// BOS and EOS are the texts of the special tokens bos_token and eos_token.
 	BOS, EOS string
 	// Now is the local time of strftime_now; zero means the time of rendering.
@@ -102,11 +105,21 @@ func (t *Template) render(in Input, decode bool) (prompt Prompt, decoded bool, e
 		}
 	}
 	trustRoles(messages)
+	var mark string
+	if in.ContinueFinal {
+		if mark, err = markFinal(r, messages); err != nil {
+			return nil, false, err
+		}
+	}
 	pieces, err := r.Run()
 	if err != nil {
 		return nil, decoded, err
 	}
-	return promptOf(pieces), decoded, nil
+	prompt = promptOf(pieces)
+	if in.ContinueFinal {
+		prompt, err = prompt.cut(mark)
+	}
+	return prompt, decoded, err
 }
 
 // setVariables decodes the input into the template's variables, and returns the messages.
@@ -123,6 +136,9 @@ func setVariables(r *jinja.Rendering, in Input) (messages jinja.Value, err error
 			return messages, fmt.Errorf("chat: kwarg %q: %w", name, err)
 		}
 		r.Set(name, v)
+	}
+	if in.ContinueFinal && in.AddGenerationPrompt {
+		return messages, fmt.Errorf("%w: it and a new one are asked for", ErrContinue)
 	}
 	r.Set("add_generation_prompt", jinja.Bool(in.AddGenerationPrompt))
 	for _, field := range []struct {

@@ -74,14 +74,22 @@ func TestRenderErrors(t *testing.T) {
 		in        Input
 		want      string
 	}{
-		{"place", "a\n  {{ messages[0].a.b }}", Input{Messages: ok}, `jinja: render: line 2, column 20: 'dict object' has no attribute 'a'`},
-		{"no messages", "", Input{}, `chat: messages: JSON at byte 0: expected a JSON value, found the end of the input`},
-		{"messages not an array", "", Input{Messages: json.RawMessage(`{}`)}, `chat: messages: a JSON array is needed, not dict`},
-		{"bad messages", "", Input{Messages: json.RawMessage(`[{"a" 1}]`)}, `chat: messages: JSON at byte 6: expected ':', found '1'`},
-		{"tools not an array", "", Input{Messages: ok, Tools: json.RawMessage(`"x"`)}, `chat: tools: a JSON array is needed, not str`},
+		{"place", "a\n  {{ messages[0].a.b }}", Input{Messages: ok},
+			`jinja: render: line 2, column 20: 'dict object' has no attribute 'a'`},
+		{"no messages", "", Input{},
+			`chat: messages: JSON at byte 0: expected a JSON value, found the end of the input`},
+		{"messages not an array", "", Input{Messages: json.RawMessage(`{}`)},
+			`chat: messages: a JSON array is needed, not dict`},
+		{"bad messages", "", Input{Messages: json.RawMessage(`[{"a" 1}]`)},
+			`chat: messages: JSON at byte 6: expected ':', found '1'`},
+		{"tools not an array", "", Input{Messages: ok, Tools: json.RawMessage(`"x"`)},
+			`chat: tools: a JSON array is needed, not str`},
 		{"bad documents", "", Input{Messages: ok, Documents: json.RawMessage(`[`)}, `chat: documents: JSON at byte 1`},
-		{"bad kwarg", "", Input{Messages: ok, Kwargs: map[string]json.RawMessage{"x": json.RawMessage(`tru`)}}, `chat: kwarg "x": JSON at byte 0: expected a JSON value, found 't'`},
-		{"kwarg of a field", "", Input{Messages: ok, Kwargs: map[string]json.RawMessage{"tools": json.RawMessage(`[]`)}}, `chat: kwarg "tools" is a field of Input`},
+		{"bad kwarg", "", Input{Messages: ok, Kwargs: map[string]json.RawMessage{"x": json.RawMessage(`tru`)}},
+			`chat: kwarg "x": JSON at byte 0: expected a JSON value, found 't'`},
+		{"kwarg of a field", "", Input{Messages: ok,
+			Kwargs: map[string]json.RawMessage{"tools": json.RawMessage(`[]`)}},
+			`chat: kwarg "tools" is a field of Input`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -94,7 +102,8 @@ func TestRenderErrors(t *testing.T) {
 }
 
 func TestRaisedError(t *testing.T) {
-	_, err := renderSource("{% macro m() %}{{ raise_exception('roles ' ~ 1) }}{% endmacro %}\n{{ m() }}", Input{Messages: json.RawMessage("[]")})
+	_, err := renderSource("{% macro m() %}{{ raise_exception('roles ' ~ 1) }}{% endmacro %}\n{{ m() }}",
+		Input{Messages: json.RawMessage("[]")})
 	var raised *RaisedError
 	if !errors.As(err, &raised) || raised.Message != "roles 1" {
 		t.Fatalf("got %v", err)
@@ -127,17 +136,20 @@ func TestToolCallArguments(t *testing.T) {
 		flat       = `{% for m in messages %}{% for c in m.tool_calls or [] if c.arguments is defined %}{{ c.arguments|tojson }}{% endfor %}{% endfor %}`
 	)
 	call := func(role, args string) string {
-		return `[{"role": "` + role + `", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": ` + args + `}}]}]`
+		return `[{"role": "` + role + `", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": ` +
+			args + `}}]}]`
 	}
 	tests := []struct{ name, src, messages, want string }{
-		{"string for a template that wants an object", wantObject, call("assistant", `"{\"b\": 1, \"a\":2.0}"`), "b=1;a=2.0;"},
+		{"string for a template that wants an object", wantObject, call("assistant", `"{\"b\": 1, \"a\":2.0}"`),
+			"b=1;a=2.0;"},
 		{"object for a template that wants an object", wantObject, call("assistant", `{"b": 1}`), "b=1;"},
 		{"no arguments", wantObject, call("assistant", `""`), ""},
 		{"string for a template that wants a string", wantString, call("assistant", `"{\"b\":1}"`), `args: {"b":1}`},
 		{"string that is no JSON", wantString, call("assistant", `"b=1"`), `args: b=1`},
 		{"string that is no object", wantString, call("assistant", `"[1]"`), `args: [1]`},
 		{"other role", wantString, call("tool", `"{\"b\":1}"`), `args: {"b":1}`},
-		{"call without function", flat, `[1, {"role": "assistant", "tool_calls": [1, {"function": 1}, {"arguments": "{\"b\":1}"}]}]`, `{"b": 1}`},
+		{"call without function", flat,
+			`[1, {"role": "assistant", "tool_calls": [1, {"function": 1}, {"arguments": "{\"b\":1}"}]}]`, `{"b": 1}`},
 		{"no calls", flat, `[{"role": "assistant", "tool_calls": null}]`, ""},
 	}
 	for _, tt := range tests {

@@ -65,8 +65,8 @@ type (
 		fn   expr
 		args argExprs
 	}
-	// filterExpr is obj | name(args). A nil obj stands for the text of the enclosing filter or set block. def is nil if
-	// no filter has that name, which is an error only when evaluated.
+	// filterExpr is obj | name(args). A nil obj stands for the text of the enclosing filter or set block. def is nil
+	// if no filter has that name, which is an error only when evaluated.
 	filterExpr struct {
 		position
 		obj  expr

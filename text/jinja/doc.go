@@ -1,11 +1,11 @@
 // Package jinja is the template language of chat templates: the dialect of Jinja that Hugging Face tokenizers and the
 // GGUF key tokenizer.chat_template use. It knows nothing of messages; package chat does.
 //
-// [Parse] compiles a template once; [Template.NewRendering] may then be called from many goroutines. Templates come with
-// model files and are untrusted code, so they run in a sandbox: they see the variables that they are given and nothing
-// else (no files, no environment, no Go methods), and every rendering is bounded by [Limits] in steps, memory, output
-// and nesting. A template that gives up on purpose (raise_exception) ends in a [RaisedError], one that runs into a bound
-// in a [LimitError].
+// [Parse] compiles a template once; [Template.NewRendering] may then be called from many goroutines. Templates come
+// with model files and are untrusted code, so they run in a sandbox: they see the variables that they are given and
+// nothing else (no files, no environment, no Go methods), and every rendering is bounded by [Limits] in steps,
+// memory, output and nesting. A template that gives up on purpose (raise_exception) ends in a [RaisedError], one that
+// runs into a bound in a [LimitError].
 //
 // # Provenance
 //
@@ -30,6 +30,6 @@
 //   - a test without arguments may stand in front of "if", "in" and "not";
 //   - a variable that is set further down in a block keeps its outer value in the inner blocks above.
 //
-// The dialect is that of Jinja (https://jinja.palletsprojects.com, templates and sandbox chapters) with the settings of
-// Hugging Face transformers (utils/chat_template_utils.py).
+// The dialect is that of Jinja (https://jinja.palletsprojects.com, templates and sandbox chapters) with the settings
+// of Hugging Face transformers (utils/chat_template_utils.py).
 package jinja

@@ -54,7 +54,8 @@ func init() {
 		filters[name].keepsMark = true
 	}
 	addSequenceFilters()
-	for alias, name := range map[string]string{"count": "length", "d": "default", "e": "escape", "fromjson": "from_json"} {
+	for alias, name := range map[string]string{"count": "length", "d": "default", "e": "escape",
+		"fromjson": "from_json"} {
 		filters[alias] = filters[name]
 	}
 }

@@ -351,8 +351,8 @@ func extremeFilter(name, op string) func(in *interp, v value, a []value) (value,
 	}
 }
 
-// selectFilter makes select, reject, selectattr and rejectattr: they keep the elements for which a test (truth, if none
-// is named) gives want, applied to the element or to an attribute of it.
+// selectFilter makes select, reject, selectattr and rejectattr: they keep the elements for which a test (truth, if
+// none is named) gives want, applied to the element or to an attribute of it.
 func selectFilter(name string, byAttr, want bool) func(in *interp, v value, a args) (value, error) {
 	return func(in *interp, v value, a args) (value, error) {
 		if !truth(v) {

@@ -312,8 +312,8 @@ func (in *interp) formatValue(sp *numberSpec, v value) (str, error) {
 	return sp.padText(s), err
 }
 
-// formatMethod is str.format: fields {}, {0} and {name}, with a conversion (!r, !s) and the parts of a format specification
-// that numbers need. Attributes and elements of fields ({0.x}) are left out.
+// formatMethod is str.format: fields {}, {0} and {name}, with a conversion (!r, !s) and the parts of a format
+// specification that numbers need. Attributes and elements of fields ({0.x}) are left out.
 func formatMethod(in *interp, recv value, a args) (value, error) {
 	format := recv.(str)
 	at, size := 0, len(format.s)

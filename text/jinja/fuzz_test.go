@@ -50,7 +50,8 @@ func FuzzTemplate(f *testing.F) {
 		got, err := render(tmpl, input{
 			vars: map[string]json.RawMessage{
 				"messages": json.RawMessage(messages),
-				"tools":    json.RawMessage(`[{"type": "function", "function": {"name": "f", "parameters": {"a": [1, 2.0]}}}]`),
+				"tools": json.RawMessage(
+					`[{"type": "function", "function": {"name": "f", "parameters": {"a": [1, 2.0]}}}]`),
 			},
 			bos: "<s>",
 			now: time.Unix(1e9, 0).UTC(),
@@ -80,8 +81,10 @@ func FuzzTemplate(f *testing.F) {
 // encoding/json reads back as the same value.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{
-		`null`, ` [1, -2.5e3, "a\n\u00e9\ud83d\ude42\ud800x", {"k": [], "k": {}}, true, false] `, `{"a":{"b":[{"c":1}]}}`,
-		`01`, `[1,]`, `{"a":1,}`, `"\q"`, "\"\x01\"", `1e999`, `-0`, `-`, `123456789012345678901234567890`, `"` + "\xff" + `"`, `nul`, `[[[[`, `1 2`,
+		`null`, ` [1, -2.5e3, "a\n\u00e9\ud83d\ude42\ud800x", {"k": [], "k": {}}, true, false] `,
+		`{"a":{"b":[{"c":1}]}}`,
+		`01`, `[1,]`, `{"a":1,}`, `"\q"`, "\"\x01\"", `1e999`, `-0`, `-`, `123456789012345678901234567890`, `"` +
+			"\xff" + `"`, `nul`, `[[[[`, `1 2`,
 	} {
 		f.Add(s)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // decodeJSON decodes one JSON document into values. Unlike encoding/json it keeps the order of keys and the difference
-// between 1 and 1.0. Of equal keys the last one counts, at the place of the first, as in Python. Bytes that are no UTF-8 and halves
-// of surrogate pairs become U+FFFD.
+// between 1 and 1.0. Of equal keys the last one counts, at the place of the first, as in Python. Bytes that are no
+// UTF-8 and halves of surrogate pairs become U+FFFD.
 func (in *interp) decodeJSON(src str) (value, error) {
 	d := &jsonDecoder{in: in, text: src, src: src.s}
 	d.space()

@@ -162,7 +162,8 @@ func (e *jsonEncoder) object(d *dict) error {
 				return err
 			}
 			if key = lit(text); !ok {
-				return errorf("keys of JSON objects must be str, int, float, bool or None, not %s", typeName(entry.key))
+				return errorf("keys of JSON objects must be str, int, float, bool or None, not %s",
+					typeName(entry.key))
 			}
 		}
 		if err := e.str(key); err != nil {

@@ -45,8 +45,8 @@ const (
 
 // LimitError reports that a template ran into one of its [Limits].
 type LimitError struct {
-	// Limit says what was used up: "source", "nesting", "steps", "memory" or "output" for the fields of Limits; "range",
-	// "integer bits", "JSON nesting" or "format width" for bounds on single values.
+	// Limit says what was used up: "source", "nesting", "steps", "memory" or "output" for the fields of Limits;
+	// "range", "integer bits", "JSON nesting" or "format width" for bounds on single values.
 	Limit string
 	// Max is the bound, in the unit of the limit.
 	Max int

@@ -15,20 +15,24 @@ func TestHostileTemplates(t *testing.T) {
 		return strings.Repeat(open, n) + inner + strings.Repeat(closer, n)
 	}
 	grow := func(start, step string, n int) string {
-		return "{% set ns = namespace(x=" + start + ") %}{% for i in range(" + itoa(n) + ") %}{% set ns.x = " + step + " %}{% endfor %}"
+		return "{% set ns = namespace(x=" + start + ") %}{% for i in range(" + itoa(n) + ") %}{% set ns.x = " + step +
+			" %}{% endfor %}"
 	}
 	tests := []struct {
 		name, src string
 		limit     string // of LimitError
 	}{
 		{"macro recursion", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "nesting"},
-		{"mutual macro recursion", "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}", "nesting"},
-		{"exponential macro recursion", "{% macro m(n) %}{% if n %}{{ m(n-1) }}{{ m(n-1) }}{% endif %}{% endmacro %}{{ m(90) }}", "memory"},
+		{"mutual macro recursion",
+			"{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}", "nesting"},
+		{"exponential macro recursion",
+			"{% macro m(n) %}{% if n %}{{ m(n-1) }}{{ m(n-1) }}{% endif %}{% endmacro %}{{ m(90) }}", "memory"},
 		{"caller recursion", "{% macro m() %}{{ caller() }}{% call m() %}x{% endcall %}{% endmacro %}{% call m() %}{% endcall %}", "nesting"},
 		{"recursive loop", "{% set l = [1] %}{% set _ = l.append(l) %}{% for x in l recursive %}{% if x is sequence %}{{ loop(x) }}{% endif %}{% endfor %}", "nesting"},
 		{"huge range", "{{ range(10**18) | list }}", "range"},
 		{"huge negative range", "{{ range(10**18, -(10**18), -1) | length }}", "range"},
-		{"nested loops", "{% set l = range(1000) | list %}" + nest("{% for i in l %}", "", "{% endfor %}", 5), "steps"},
+		{"nested loops", "{% set l = range(1000) | list %}" + nest("{% for i in l %}", "", "{% endfor %}", 5),
+			"steps"},
 		{"string multiplication", "{{ 'a' * 10**12 }}", "memory"},
 		{"string multiplication past int64", "{{ 'abc' * 10**30 }}", "memory"},
 		{"list multiplication", "{{ [0] * 10**10 }}", "memory"},
@@ -39,28 +43,38 @@ func TestHostileTemplates(t *testing.T) {
 		{"exponential string by join", grow("'aa'", "ns.x.join([ns.x, ns.x, ns.x])", 100), "memory"},
 		{"exponential string by format", grow("'aa'", "'%s%s' % (ns.x, ns.x)", 100), "memory"},
 		{"exponential string by str.format", grow("'aa'", "'{0}{0}'.format(ns.x)", 100), "memory"},
-		{"exponential string by capture", "{% set x = 'ab' %}" + strings.Repeat("{% set x %}{{ x }}{{ x }}{% endset %}", 60), "output"},
+		{"exponential string by capture",
+			"{% set x = 'ab' %}" + strings.Repeat("{% set x %}{{ x }}{{ x }}{% endset %}", 60), "output"},
 		{"exponential string by escape", grow("'<'", "(ns.x * 2) | e | string", 100), "memory"},
 		{"exponential list", grow("[1, 2]", "ns.x + ns.x", 100), "memory"},
 		{"exponential printing", grow("[1]", "[ns.x, ns.x]", 100) + "{{ ns.x }}", "steps"},
 		{"exponential tojson", grow("[1]", "[ns.x, ns.x]", 100) + "{{ ns.x | tojson }}", "steps"},
-		{"exponential comparison", grow("[1]", "[ns.x, ns.x]", 100) + "{% set a = ns.x %}" + grow("[1]", "[ns.x, ns.x]", 100) + "{{ a == ns.x }}", "steps"},
+		{"exponential comparison", grow("[1]", "[ns.x, ns.x]", 100) + "{% set a = ns.x %}" +
+			grow("[1]", "[ns.x, ns.x]", 100) + "{{ a == ns.x }}", "steps"},
 		{"deep printing", grow("[1]", "[ns.x]", 5000) + "{{ ns.x }}", "nesting"},
 		{"deep tojson", grow("{}", "{'a': ns.x}", 5000) + "{{ ns.x | tojson }}", "nesting"},
-		{"deep comparison", grow("[1]", "[ns.x]", 5000) + "{% set a = ns.x %}" + grow("[1]", "[ns.x]", 5000) + "{{ a == ns.x }}", "nesting"},
-		{"deep order", grow("[1]", "[ns.x]", 5000) + "{% set a = ns.x %}" + grow("[1]", "[ns.x]", 5000) + "{{ a < ns.x }}", "nesting"},
+		{"deep comparison", grow("[1]", "[ns.x]", 5000) + "{% set a = ns.x %}" + grow("[1]", "[ns.x]", 5000) +
+			"{{ a == ns.x }}", "nesting"},
+		{"deep order", grow("[1]", "[ns.x]", 5000) + "{% set a = ns.x %}" + grow("[1]", "[ns.x]", 5000) +
+			"{{ a < ns.x }}", "nesting"},
 		{"list in itself", "{% set l = [] %}{% set _ = l.append(l) %}{{ l }}", "nesting"},
 		{"list in itself as JSON", "{% set l = [] %}{% set _ = l.append(l) %}{{ l | tojson }}", "nesting"},
-		{"mapping in itself compared", "{% set a = {} %}{% set b = {} %}{% set _ = a.update(x=b) %}{% set _ = b.update(x=a) %}{{ a == b }}", "nesting"},
+		{"mapping in itself compared",
+			"{% set a = {} %}{% set b = {} %}{% set _ = a.update(x=b) %}{% set _ = b.update(x=a) %}{{ a == b }}",
+			"nesting"},
 		{"namespace in itself", "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}", "nesting"},
-		{"endless appending", "{% set l = [] %}" + nest("{% for i in range(100000) %}", "{% set _ = l.append('x') %}", "{% endfor %}", 2), "memory"},
+		{"endless appending", "{% set l = [] %}" +
+			nest("{% for i in range(100000) %}", "{% set _ = l.append('x') %}", "{% endfor %}", 2), "memory"},
 		{"much output", nest("{% for i in range(100000) %}", strings.Repeat("x", 1000), "{% endfor %}", 1), "output"},
 		{"integer power", "{{ 10 ** (10 ** 10) }}", "integer bits"},
 		{"integer growth", grow("3", "ns.x * ns.x", 100), "integer bits"},
 		{"integer sums", grow("2 ** 16000", "ns.x + ns.x", 1000), "integer bits"},
-		{"long work on large strings", "{% set x = 'a' * 10**7 %}" + nest("{% for i in range(100000) %}", "{% set _ = 'b' in x %}", "{% endfor %}", 1), "steps"},
-		{"filters over large lists", "{% for i in range(100000) %}{% set _ = range(100000) | map('string') | join %}{% endfor %}", "memory"},
-		{"map of map", "{% set l = [] %}{% set _ = l.append(l) %}{{ l | map(*(['map'] * 100000)) | list }}", "nesting"},
+		{"long work on large strings", "{% set x = 'a' * 10**7 %}" +
+			nest("{% for i in range(100000) %}", "{% set _ = 'b' in x %}", "{% endfor %}", 1), "steps"},
+		{"filters over large lists",
+			"{% for i in range(100000) %}{% set _ = range(100000) | map('string') | join %}{% endfor %}", "memory"},
+		{"map of map", "{% set l = [] %}{% set _ = l.append(l) %}{{ l | map(*(['map'] * 100000)) | list }}",
+			"nesting"},
 		{"wide format", "{{ '%999999999d' % 1 }}", "format width"},
 		{"wide str.format", "{{ '{:999999999d}'.format(1) }}", "format width"},
 		{"wide indent of JSON", "{{ [1, [2]] | tojson(indent=10**10) }}", "memory"},
@@ -80,7 +94,8 @@ func TestHostileTemplates(t *testing.T) {
 		{"long sum", "{{ 1" + strings.Repeat("+1", 100_000) + " }}", "nesting"},
 		{"long filter chain", "{{ 1" + strings.Repeat("|abs", 100_000) + " }}", "nesting"},
 		{"long attribute chain", "{{ a" + strings.Repeat(".a", 100_000) + " }}", "nesting"},
-		{"long chain of filters on a block", "{% filter trim" + strings.Repeat("|trim", 100_000) + " %}{% endfilter %}", "nesting"},
+		{"long chain of filters on a block", "{% filter trim" + strings.Repeat("|trim", 100_000) +
+			" %}{% endfilter %}", "nesting"},
 		{"large source", strings.Repeat("x", 2<<20), "source"},
 		{"deep JSON", "{{ ('[' * 10000) | from_json }}", "JSON nesting"},
 	}
@@ -97,8 +112,8 @@ func TestHostileTemplates(t *testing.T) {
 			if !errors.As(err, &limit) || limit.Limit != tt.limit {
 				t.Fatalf("got %.40q, error %v; want the limit for %s", got, err, tt.limit)
 			}
-			// What is allocated in total bounds what is in use at any time. It exceeds the memory limit by the growth of
-			// buffers, which copy, and by what is counted as steps: scopes and syntax trees.
+			// What is allocated in total bounds what is in use at any time. It exceeds the memory limit by the growth
+			// of buffers, which copy, and by what is counted as steps: scopes and syntax trees.
 			total := (after.TotalAlloc - before.TotalAlloc) >> 20
 			if most := uint64(4 * Limits{}.withDefaults().MaxMemory >> 20); total > most {
 				t.Errorf("allocated %d MiB in total, more than %d", total, most)

@@ -448,7 +448,8 @@ func (p *parser) params(def *macroDef) error {
 			}
 			def.defaults = append(def.defaults, x)
 		} else if len(def.defaults) > 0 {
-			return syntaxError(name.at, "expected a default for parameter %q, which follows one with a default", name.text)
+			return syntaxError(name.at, "expected a default for parameter %q, which follows one with a default",
+				name.text)
 		}
 	}
 	return nil

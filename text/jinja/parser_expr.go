@@ -525,7 +525,8 @@ func (p *parser) test(x expr) (expr, error) {
 	case p.isOp("("):
 		t.args, err = p.callArgs()
 	case p.isName("else", "or", "and", "if", "in", "not", "is", "recursive"):
-	case c.kind == tokName || c.kind == tokString || c.kind == tokInt || c.kind == tokFloat || p.isOp("[") || p.isOp("{"):
+	case c.kind == tokName || c.kind == tokString || c.kind == tokInt || c.kind == tokFloat || p.isOp("[") ||
+		p.isOp("{"):
 		var arg expr
 		if arg, err = p.primary(); err == nil {
 			if arg, err = p.postfix(arg); err == nil {

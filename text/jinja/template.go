@@ -55,8 +55,8 @@ func (t *Template) NewRendering(now time.Time) *Rendering {
 	}
 }
 
-// Set gives a variable its value; it hides the global function of that name. A mapping or list belongs to the rendering
-// from then on, which may change it.
+// Set gives a variable its value; it hides the global function of that name. A mapping or list belongs to the
+// rendering from then on, which may change it.
 func (r *Rendering) Set(name string, v Value) { r.vars[name] = v.v }
 
 // Run renders the template into pieces, which together are the text. Errors name the place in the template; errors.As

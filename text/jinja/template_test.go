@@ -58,7 +58,8 @@ func renderSource(src string, in input) (string, error) {
 func TestSyntaxErrors(t *testing.T) {
 	tests := []struct{ src, want string }{
 		{"a\nb {{ x y }}", `line 2, column 8: expected "}}", found "y"`},
-		{"{% if a %}\n{% for b in c %}\n{% endif %}", `line 3, column 4: expected a statement or "{% else %}" or "{% endfor %}" for the "for" of line 2, found "endif"`},
+		{"{% if a %}\n{% for b in c %}\n{% endif %}",
+			`line 3, column 4: expected a statement or "{% else %}" or "{% endfor %}" for the "for" of line 2, found "endif"`},
 		{"{% if a %}\nb", `line 2, column 2: expected "{% elif %}" or "{% else %}" or "{% endif %}" for the "if" of line 1, found the end of the template`},
 		{"{{ (1 }}", `line 1, column 7: expected ")" for the bracket opened at line 1, column 4, found "}"`},
 		{"é漢{{ $ }}", `line 1, column 6: unexpected character '$'`},
@@ -73,7 +74,8 @@ func TestSyntaxErrors(t *testing.T) {
 		{"{% set x.y.z = 1 %}", `line 1, column 11: expected "=" or "%}", found "."`},
 		{"{% set 'a' = 1 %}", `line 1, column 8: expected a name to assign to, found string "a"`},
 		{"{% macro m(a, a) %}{% endmacro %}", `line 1, column 15: parameter "a" stands twice`},
-		{"{% for x in y %}{% macro m() %}{% break %}{% endmacro %}{% endfor %}", `line 1, column 35: "break" outside a for loop`},
+		{"{% for x in y %}{% macro m() %}{% break %}{% endmacro %}{% endfor %}",
+			`line 1, column 35: "break" outside a for loop`},
 		{"{{ f(*a, b) }}", `line 1, column 10: positional argument after "*"`},
 		{"{{ f(**a, b=1) }}", `line 1, column 11: arguments after "**"`},
 		{"{{ f(a b) }}", `line 1, column 8: expected "," or ")", found "b"`},
@@ -94,7 +96,8 @@ func TestSyntaxErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := Parse(tt.src)
-		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "jinja: parse: line ") {
+		if err == nil || !strings.Contains(err.Error(), tt.want) ||
+			!strings.HasPrefix(err.Error(), "jinja: parse: line ") {
 			t.Errorf("%.60q:\ngot  %v\nwant %s", tt.src, err, tt.want)
 		}
 	}
@@ -124,7 +127,8 @@ func TestConcurrentRender(t *testing.T) {
 // must be linear in the text, and the shorter strings must stay as they were.
 func TestAppending(t *testing.T) {
 	piece := strings.Repeat("x", 1000)
-	for _, op := range []string{"ns.out ~ m", "ns.out + m", "(ns.out + m) ~ '' ~ ''", "ns.out ~ messages[0]", "(ns.out + messages[0]) ~ ''"} {
+	for _, op := range []string{"ns.out ~ m", "ns.out + m", "(ns.out + m) ~ '' ~ ''", "ns.out ~ messages[0]",
+		"(ns.out + messages[0]) ~ ''"} {
 		memory := 40 << 20
 		if strings.Contains(op, "messages") {
 			memory *= 2 // data has marks
@@ -139,8 +143,9 @@ func TestAppending(t *testing.T) {
 			t.Errorf("%s: %d bytes, error %v", op, len(got), err)
 		}
 	}
-	got, err := renderSource("{% set x = 'x' * 300 %}{% set a = x ~ 'a' %}{% set b = x ~ 'b' %}{% set c = a ~ 'c' %}{% set d = a ~ 'd' %}"+
-		"{% for s in [x, a, b, c, d, c ~ c] %}{{ s | replace('x' * 300, '-') }} {% endfor %}", messages("[]"))
+	got, err := renderSource(
+		"{% set x = 'x' * 300 %}{% set a = x ~ 'a' %}{% set b = x ~ 'b' %}{% set c = a ~ 'c' %}{% set d = a ~ 'd' %}"+
+			"{% for s in [x, a, b, c, d, c ~ c] %}{{ s | replace('x' * 300, '-') }} {% endfor %}", messages("[]"))
 	if want := "- -a -b -ac -ad -ac-ac "; err != nil || got != want {
 		t.Errorf("got %q, error %v; want %q", got, err, want)
 	}

@@ -162,7 +162,8 @@ func (w *textWriter) mapping(open string, d *dict, closer string) error {
 // strRepr quotes a string of the template, see quoted.
 func strRepr(s string) string { return quoted(lit(s)).s }
 
-// quoted quotes t as Python's repr does: with ' unless only " avoids escapes, and with escapes for what does not print.
+// quoted quotes t as Python's repr does: with ' unless only " avoids escapes, and with escapes for what does not
+// print.
 func quoted(t str) str {
 	quote := byte('\'')
 	if strings.Contains(t.s, "'") && !strings.Contains(t.s, `"`) {

@@ -22,7 +22,8 @@ func newMerges(v *Vocab) (*merges, error) {
 			return nil, fmt.Errorf("tokenizer: merge %d %q is not of the form \"A B\"", rank, clip(line))
 		}
 		if len(line) > 2*MaxTokenLength {
-			return nil, fmt.Errorf("tokenizer: merge %d has %d bytes, the limit is %d", rank, len(line), 2*MaxTokenLength)
+			return nil, fmt.Errorf("tokenizer: merge %d has %d bytes, the limit is %d", rank, len(line),
+				2*MaxTokenLength)
 		}
 		m.table.add(m.symbol(a), m.symbol(b), uint32(rank), m.symbol(a+b))
 	}

@@ -36,8 +36,10 @@ func buildClasses() *classTable {
 		c  class
 		rt *unicode.RangeTable
 	}{
-		{clUpper, unicode.Lu}, {clUpper, unicode.Lt}, {clLower, unicode.Ll}, {clOther, unicode.Lm}, {clOther, unicode.Lo},
-		{clMark, unicode.M}, {clNum, unicode.N}, {clSpace, unicode.White_Space}, {clPunct, unicode.P}, {clSym, unicode.S},
+		{clUpper, unicode.Lu}, {clUpper, unicode.Lt}, {clLower, unicode.Ll}, {clOther, unicode.Lm},
+		{clOther, unicode.Lo},
+		{clMark, unicode.M}, {clNum, unicode.N}, {clSpace, unicode.White_Space}, {clPunct, unicode.P},
+		{clSym, unicode.S},
 	}
 	flat := make([]class, unicode.MaxRune+1)
 	mark := func(c class, lo, hi, stride uint32) {

@@ -12,7 +12,8 @@ var visibleTexts = []string{
 	"[THINK]", "[/THINK]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", // Mistral
 	"<|python_tag|>",                                                    // Llama 3
 	"<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", `<|"|>`, // Gemma 4
-	"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>", // DeepSeek
+	// DeepSeek
+	"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
 }
 
 // harmonyTexts are those of gpt-oss, which is known by having <|return|> and <|call|>.
@@ -38,8 +39,8 @@ func (t *Tokenizer) initVisible() {
 // where the vocabulary makes them control tokens, since those who parse the output need them.
 func (t *Tokenizer) Piece(id int32, special bool) []byte { return t.appendPiece(nil, id, special) }
 
-// IsMarker reports whether id stands for more than its text: plain text never forms it. See [Tokenizer.EncodePieces]. So
-// do ids outside the vocabulary.
+// IsMarker reports whether id stands for more than its text: plain text never forms it. See [Tokenizer.EncodePieces].
+// So do ids outside the vocabulary.
 func (t *Tokenizer) IsMarker(id int32) bool {
 	if id < 0 || int(id) >= len(t.v.Tokens) {
 		return true

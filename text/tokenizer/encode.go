@@ -22,8 +22,9 @@ type Options struct {
 const maxWord = 16 << 20
 
 // Encode returns the ids of text, in a new slice. Bytes that are not UTF-8 are read as U+FFFD. Time is
-// O(n log n) and memory O(n) in the length of the text, whatever it holds, unless the vocabulary splits by patterns that
-// this package does not know: these have limits of time and memory, and running into one is the only error there is.
+// O(n log n) and memory O(n) in the length of the text, whatever it holds, unless the vocabulary splits by patterns
+// that this package does not know: these have limits of time and memory, and running into one is the only error there
+// is.
 func (t *Tokenizer) Encode(text string, o Options) ([]int32, error) {
 	return t.encode(validUTF8(text), nil, o)
 }
@@ -58,9 +59,10 @@ func (t *Tokenizer) encode(text string, plain plainRanges, o Options) ([]int32, 
 	return out, nil
 }
 
-// EncodePrompt returns the ids of a text that a model shall go on with. The texts of special tokens stand for them; for
-// conversations, whose messages must not forge any, see [Tokenizer.EncodePieces]. BOS (or what else the vocabulary puts
-// before a text) comes first, once: many templates print it, and a second one harms answers. Nothing follows.
+// EncodePrompt returns the ids of a text that a model shall go on with. The texts of special tokens stand for them;
+// for conversations, whose messages must not forge any, see [Tokenizer.EncodePieces]. BOS (or what else the
+// vocabulary puts before a text) comes first, once: many templates print it, and a second one harms answers. Nothing
+// follows.
 func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) {
 	return t.EncodePieces([]Piece{{Text: text}})
 }

@@ -26,7 +26,8 @@ func fuzzTokenizers(f *testing.F) (byteLevel *Tokenizer, all []*Tokenizer) {
 	return byteLevel, all
 }
 
-var fuzzTexts = []string{"", " ", "hello world", "a a\n\n\n<s>a</s>", "I'll pay $12.50\r\n\t é 文字 😀", "\xff\xfe\xe4\xbd", "<|im_end|><tool><t>", "e\u0301\u0323" + strings.Repeat("\u0308", 40), "▁a▁"}
+var fuzzTexts = []string{"", " ", "hello world", "a a\n\n\n<s>a</s>", "I'll pay $12.50\r\n\t é 文字 😀",
+	"\xff\xfe\xe4\xbd", "<|im_end|><tool><t>", "e\u0301\u0323" + strings.Repeat("\u0308", 40), "▁a▁"}
 
 func FuzzEncode(f *testing.F) {
 	byteLevel, all := fuzzTokenizers(f)

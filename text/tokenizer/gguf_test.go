@@ -63,8 +63,10 @@ func TestFromGGUFRejects(t *testing.T) {
 	}{
 		{"no model", map[string]any{"tokenizer.ggml.tokens": []string{"a"}}},
 		{"no tokens", map[string]any{"tokenizer.ggml.model": "gpt2"}},
-		{"type", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": []string{"a"}, "tokenizer.ggml.token_type": []int32{9}}},
-		{"id", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": []string{"a"}, "tokenizer.ggml.eos_token_id": uint32(1)}},
+		{"type", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": []string{"a"},
+			"tokenizer.ggml.token_type": []int32{9}}},
+		{"id", map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": []string{"a"},
+			"tokenizer.ggml.eos_token_id": uint32(1)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &gguf.Meta{}

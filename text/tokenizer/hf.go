@@ -75,14 +75,15 @@ func (t *hfToken) UnmarshalJSON(b []byte) error {
 
 // FromHF reads a Hugging Face tokenizer.json with a model of type BPE, and the tokenizer_config.json that goes
 // with it (nil if there is none), into a Vocab for New. What the result could not reproduce exactly is an
-// error that names it: other models, unknown steps, and split patterns whose syntax the engine for unknown patterns does
-// not share with Oniguruma.
+// error that names it: other models, unknown steps, and split patterns whose syntax the engine for unknown patterns
+// does not share with Oniguruma.
 //
 // Special added tokens become Control tokens, others UserDefined ones. BOS and EOS come from the config, else
 // from the post-processor.
 func FromHF(tokenizerJSON, configJSON []byte) (Vocab, error) {
 	if len(tokenizerJSON) > MaxTokenizerJSON || len(configJSON) > MaxTokenizerJSON {
-		return Vocab{}, fmt.Errorf("tokenizer: tokenizer.json of %d bytes and tokenizer_config.json of %d bytes, the limit is %d",
+		return Vocab{}, fmt.Errorf(
+			"tokenizer: tokenizer.json of %d bytes and tokenizer_config.json of %d bytes, the limit is %d",
 			len(tokenizerJSON), len(configJSON), MaxTokenizerJSON)
 	}
 	var f hfFile
@@ -96,7 +97,8 @@ func FromHF(tokenizerJSON, configJSON []byte) (Vocab, error) {
 		}
 	}
 	l := &hfLoader{file: &f, config: &c, v: NewVocab(ModelRawBPE), byText: map[string]int32{}}
-	for _, step := range []func() error{l.model, l.addedTokens, l.merges, l.normalizer, l.preTokenizer, l.decoder, l.postProcessor, l.configTokens} {
+	for _, step := range []func() error{l.model, l.addedTokens, l.merges, l.normalizer, l.preTokenizer, l.decoder,
+		l.postProcessor, l.configTokens} {
 		if err := step(); err != nil {
 			return Vocab{}, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
 		}
@@ -119,7 +121,8 @@ func (l *hfLoader) model() error {
 		return fmt.Errorf("model type %q is not BPE", clip(m.Type))
 	}
 	if m.WordPrefix != "" || m.WordSuffix != "" {
-		return fmt.Errorf("model has continuing_subword_prefix %q and end_of_word_suffix %q, which must be empty", clip(m.WordPrefix), clip(m.WordSuffix))
+		return fmt.Errorf("model has continuing_subword_prefix %q and end_of_word_suffix %q, which must be empty",
+			clip(m.WordPrefix), clip(m.WordSuffix))
 	}
 	if len(m.Vocab) == 0 {
 		return fmt.Errorf("model has no vocab")
@@ -149,7 +152,8 @@ func (l *hfLoader) model() error {
 	size := int64(0)
 	grow := func(text string, id int64) error {
 		if id < 0 || id >= limit {
-			return fmt.Errorf("token %q has id %d, the limit for %d tokens is %d", clip(text), id, len(vocab)+len(added), limit)
+			return fmt.Errorf("token %q has id %d, the limit for %d tokens is %d", clip(text), id,
+				len(vocab)+len(added), limit)
 		}
 		size = max(size, id+1)
 		return nil
@@ -249,7 +253,8 @@ func (l *hfLoader) configTokens() error {
 		name string
 		text hfToken
 		id   *int32
-	}{{"bos_token", c.BOS, &v.BOS}, {"eos_token", c.EOS, &v.EOS}, {"unk_token", c.UNK, &v.UNK}, {"pad_token", c.PAD, &v.PAD}} {
+	}{{"bos_token", c.BOS, &v.BOS}, {"eos_token", c.EOS, &v.EOS}, {"unk_token", c.UNK, &v.UNK},
+		{"pad_token", c.PAD, &v.PAD}} {
 		if t.text == "" {
 			continue
 		}

@@ -209,7 +209,8 @@ func (l *hfLoader) decoder() error {
 		case "ByteFallback", "Fuse":
 		case "Replace":
 			if deref(s.Pattern.String) != spaceMark || s.Content != " " {
-				return fmt.Errorf("decoder replaces %q by %q, not %q by a space", clip(deref(s.Pattern.String)), clip(s.Content), spaceMark)
+				return fmt.Errorf("decoder replaces %q by %q, not %q by a space", clip(deref(s.Pattern.String)),
+					clip(s.Content), spaceMark)
 			}
 		case "Strip":
 			if s.Content != " " || s.Start < 0 || s.Start > 1 || s.Stop != 0 {
@@ -280,7 +281,8 @@ func (l *hfLoader) template(s *hfStep) error {
 			}
 			for _, id := range ids {
 				if id < 0 || id >= int64(len(v.Tokens)) {
-					return fmt.Errorf("post_processor token %q has id %d outside the vocabulary of %d tokens", clip(name), id, len(v.Tokens))
+					return fmt.Errorf("post_processor token %q has id %d outside the vocabulary of %d tokens",
+						clip(name), id, len(v.Tokens))
 				}
 				if texts == 0 {
 					v.Prefix = append(v.Prefix, int32(id))

@@ -79,7 +79,8 @@ func TestHuggingFaceRows(t *testing.T) {
 				if want == nil {
 					want = r.IDs
 				}
-				if got := encode(t, tok, r.Text, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, want) {
+				if got := encode(t, tok, r.Text, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got,
+					want) {
 					t.Errorf("%q with special tokens\n got %v\nwant %v", r.Text, got, want)
 				}
 				if got := tok.Decode(r.IDs, true); got != r.Decoded {
@@ -143,26 +144,33 @@ func TestFromHFErrors(t *testing.T) {
 		{"unigram vocab", `{"model":{"type":"BPE","vocab":[["a",0]]}}`, ``, "vocab"},
 		{"negative id", `{"model":{"type":"BPE","vocab":{"a":-1}}}`, ``, "id -1"},
 		{"huge id", `{"model":{"type":"BPE","vocab":{"a":4000000}}}`, ``, "id 4000000"},
-		{"huge added id", `{"added_tokens":[{"id":9000000000,"content":"x"}],"model":{"type":"BPE",` + vocab + `}}`, ``, "id 9000000000"},
+		{"huge added id", `{"added_tokens":[{"id":9000000000,"content":"x"}],"model":{"type":"BPE",` + vocab + `}}`,
+			``, "id 9000000000"},
 		{"same id", `{"model":{"type":"BPE","vocab":{"a":0,"b":0}}}`, ``, "same id 0"},
-		{"added conflict", `{"added_tokens":[{"id":0,"content":"x"}],"model":{"type":"BPE",` + vocab + `}}`, ``, `of token "a"`},
+		{"added conflict", `{"added_tokens":[{"id":0,"content":"x"}],"model":{"type":"BPE",` + vocab + `}}`, ``,
+			`of token "a"`},
 		{"subword prefix", `{"model":{"type":"BPE","continuing_subword_prefix":"##",` + vocab + `}}`, ``, "##"},
 		{"merge of three", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","b","c"]]}}`, ``, "3 parts"},
 		{"merge with space", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a b","c"]]}}`, ``, "space"},
 		{"normalizer", `{"normalizer":{"type":"Lowercase"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Lowercase"`},
-		{"replace regex", `{"normalizer":{"type":"Replace","pattern":{"Regex":"x+"}},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x+"`},
-		{"pre-tokenizer", `{"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Whitespace"`},
+		{"replace regex", `{"normalizer":{"type":"Replace","pattern":{"Regex":"x+"}},"model":{"type":"BPE",` + vocab +
+			`}}`, ``, `"x+"`},
+		{"pre-tokenizer", `{"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE",` + vocab + `}}`, ``,
+			`"Whitespace"`},
 		{"pattern", `{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x{7}+"},"behavior":"Isolated"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x{7}+"`},
 		{"behavior", `{"pre_tokenizer":{"type":"Split","pattern":{"String":" "},"behavior":"Odd"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Odd"`},
 		{"decoder", `{"decoder":{"type":"WordPiece"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"WordPiece"`},
 		{"decoder disagrees", `{"decoder":{"type":"ByteLevel"},"model":{"type":"BPE",` + vocab + `}}`, ``, "disagree"},
-		{"post-processor", `{"post_processor":{"type":"BertProcessing"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"BertProcessing"`},
+		{"post-processor", `{"post_processor":{"type":"BertProcessing"},"model":{"type":"BPE",` + vocab + `}}`, ``,
+			`"BertProcessing"`},
 		{"template token", `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]},"model":{"type":"BPE",` + vocab + `}}`, ``, `"<s>"`},
 		{"template id", `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[7]}}},"model":{"type":"BPE",` + vocab + `}}`, ``, "id 7"},
 		{"config token", `{"model":{"type":"BPE",` + vocab + `}}`, `{"bos_token":"<s>"}`, `bos_token "<s>"`},
-		{"config key", `{"model":{"type":"BPE",` + vocab + `}}`, `{"added_tokens_decoder":{"x":{"content":"y"}}}`, `"x"`},
+		{"config key", `{"model":{"type":"BPE",` + vocab + `}}`, `{"added_tokens_decoder":{"x":{"content":"y"}}}`,
+			`"x"`},
 		{"merge without space", `{"model":{"type":"BPE","vocab":{"a":0},"merges":["ab"]}}`, ``, "merge 0"},
-		{"steps", `{"normalizer":{"type":"Sequence","normalizers":[` + strings.Repeat(`{"type":"NFC"},`, 70) + `{"type":"NFC"}]},"model":{"type":"BPE",` + vocab + `}}`, ``, "more than 64 steps"},
+		{"steps", `{"normalizer":{"type":"Sequence","normalizers":[` + strings.Repeat(`{"type":"NFC"},`, 70) +
+			`{"type":"NFC"}]},"model":{"type":"BPE",` + vocab + `}}`, ``, "more than 64 steps"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -193,14 +201,21 @@ func TestFromHFSteps(t *testing.T) {
 	}
 	cases := []struct{ name, parts, text, want string }{
 		{"metaspace first", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false},`, "ab a", "▁ ab ▁ a"},
-		{"metaspace never", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"never"},`, "ab a", "ab ▁ a"},
-		{"metaspace has prefix", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},`, " ab", "▁ ab"},
-		{"metaspace first after special", `"added_tokens":[{"id":8,"content":"<x>","special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"},`, "<x>a", "<x> a"},
-		{"metaspace always after special", `"added_tokens":[{"id":8,"content":"<x>","special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},`, "<x>a", "<x> ▁ a"},
-		{"removed", `"pre_tokenizer":{"type":"Split","pattern":{"String":"c"},"behavior":"Removed"},`, "acbab", "a b ab"},
+		{"metaspace never", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"never"},`, "ab a",
+			"ab ▁ a"},
+		{"metaspace has prefix", `"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},`,
+			" ab", "▁ ab"},
+		{"metaspace first after special",
+			`"added_tokens":[{"id":8,"content":"<x>","special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"},`, "<x>a", "<x> a"},
+		{"metaspace always after special",
+			`"added_tokens":[{"id":8,"content":"<x>","special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},`, "<x>a", "<x> ▁ a"},
+		{"removed", `"pre_tokenizer":{"type":"Split","pattern":{"String":"c"},"behavior":"Removed"},`, "acbab",
+			"a b ab"},
 		{"merged with previous", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"MergedWithPrevious"},`, "cab", "c a b"},
-		{"merged with next", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"MergedWithNext"},`, "cab", "c ab"},
-		{"isolated", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"},`, "cab", "c a b"},
+		{"merged with next", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"MergedWithNext"},`,
+			"cab", "c ab"},
+		{"isolated", `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"},`, "cab",
+			"c a b"},
 		{"byte level prefix", `"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true},`, "ab\n", "Ġ ab Ċ"},
 		{"digits", `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel"}]},`, "ab12", "ab 1 2"},
 		{"strips", `"added_tokens":[{"id":8,"content":"<x>","lstrip":true,"rstrip":true},{"id":9,"content":"<y>"}],"pre_tokenizer":{"type":"ByteLevel"},`, "a <x> b <y> a", "a <x> b Ġ <y> Ġ a"},
@@ -239,9 +254,11 @@ func TestFromHFConfig(t *testing.T) {
 	}{
 		{`{}`, []int32{1, 0}},
 		{`{"bos_token":"<s>","add_bos_token":false}`, []int32{0}},
-		{`{"bos_token":{"content":"<s>"},"eos_token":"</s>","add_bos_token":true,"add_eos_token":true}`, []int32{1, 0, 2}},
+		{`{"bos_token":{"content":"<s>"},"eos_token":"</s>","add_bos_token":true,"add_eos_token":true}`,
+			[]int32{1, 0, 2}},
 		{`{"bos_token":null,"eos_token":"</s>"}`, []int32{1, 0}},
-		{`{"added_tokens_decoder":{"1":{"content":"<s>","special":true},"3":{"content":"<new>","special":true}}}`, []int32{1, 0}},
+		{`{"added_tokens_decoder":{"1":{"content":"<s>","special":true},"3":{"content":"<new>","special":true}}}`,
+			[]int32{1, 0}},
 	} {
 		v, err := FromHF([]byte(file), []byte(c.config))
 		if err != nil {

@@ -44,8 +44,8 @@ func newPattern(source string) (*pattern, error) {
 	return &pattern{source, re}, nil
 }
 
-// spans returns the matches in s, which may be empty ones, and the gaps around them. It fails at the deadline, and when
-// one match takes too long.
+// spans returns the matches in s, which may be empty ones, and the gaps around them. It fails at the deadline, and
+// when one match takes too long.
 func (p *pattern) spans(s string, deadline time.Time) (spans []span, err error) {
 	runes := []rune(s)
 	begin, at, r := 0, 0, 0 // the end of the last match, a place in bytes, and the same place in runes
@@ -102,7 +102,8 @@ func translate(source string) (string, error) {
 				return "", err
 			}
 			i += n
-		case strings.HasPrefix(rest, "(?") && !hasAnyPrefix(rest[2:], ":", "=", "!", ">", "<=", "<!", "i:", "i)", "-i:", "-i)"):
+		case strings.HasPrefix(rest, "(?") &&
+			!hasAnyPrefix(rest[2:], ":", "=", "!", ">", "<=", "<!", "i:", "i)", "-i:", "-i)"):
 			return "", fmt.Errorf("group %q is not supported", clip(rest))
 		case strings.HasPrefix(rest, "}+"), strings.HasPrefix(rest, "{,"):
 			return "", fmt.Errorf("%q is not supported", rest[:2])
@@ -148,7 +149,8 @@ func translateEscape(s string, inClass bool) (text string, n int, err error) {
 		return "[" + wordClass + "]", 2, nil
 	case c == 'W' && !inClass:
 		return "[^" + wordClass + "]", 2, nil
-	case strings.ContainsRune("sSdDrntfvaexu", c), !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'):
+	case strings.ContainsRune("sSdDrntfvaexu", c),
+		!('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'):
 		return s[:1+size], 1 + size, nil
 	}
 	return "", 0, fmt.Errorf("escape %q is not supported", s[:1+size])

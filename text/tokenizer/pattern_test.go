@@ -75,7 +75,8 @@ func TestUnknownPatterns(t *testing.T) {
 		}
 	}
 	for behavior, want := range map[Behavior]string{
-		Isolated: "a|-|-|b|-", MatchesOnly: "-|-|-", Removed: "a|b", MergedWithPrevious: "a-|-|b-", MergedWithNext: "a|-|-b|-", Contiguous: "a|--|b|-",
+		Isolated: "a|-|-|b|-", MatchesOnly: "-|-|-", Removed: "a|b", MergedWithPrevious: "a-|-|b-",
+		MergedWithNext: "a|-|-b|-", Contiguous: "a|--|b|-",
 	} {
 		split := splitter(t, []Split{{Kind: SplitRegex, Pattern: `-(?:)`, Behavior: behavior}})
 		if got := strings.Join(split("a--b-"), "|"); got != want {
@@ -86,13 +87,18 @@ func TestUnknownPatterns(t *testing.T) {
 
 func TestPatternErrors(t *testing.T) {
 	for source, want := range map[string]string{
-		`(`: "parsing", `[a`: "not closed", `[]a]`: "is empty", `a\`: `ends in "\"`, `\h`: `escape "\\h"`, `\bx`: `escape "\\b"`, `\1`: `escape "\\1"`,
-		`[[:alpha:]]`: "class inside", `[a[b]]`: "class inside", `[^a&&[^b]]`: "class inside", `[a&&b]`: "class inside", `[a&&[^b]c]`: "goes on behind",
-		`[\W]`: `escape "\\W"`, `(?m:a)`: "group", `(?P<x>a)`: "group", `(?<x>a)`: "group", `a{1}+`: `"}+"`, `a{,2}`: `"{,"`, `\p{^L}`: "parsing",
-		`\pL`: "lacks its braces", `\x{41`: "lacks its closing brace", `\R`: `escape "\\R"`, `\Qa\E`: "escape", `*a`: "parsing",
+		`(`: "parsing", `[a`: "not closed", `[]a]`: "is empty", `a\`: `ends in "\"`, `\h`: `escape "\\h"`,
+		`\bx`: `escape "\\b"`, `\1`: `escape "\\1"`,
+		`[[:alpha:]]`: "class inside", `[a[b]]`: "class inside", `[^a&&[^b]]`: "class inside",
+		`[a&&b]`: "class inside", `[a&&[^b]c]`: "goes on behind",
+		`[\W]`: `escape "\\W"`, `(?m:a)`: "group", `(?P<x>a)`: "group", `(?<x>a)`: "group", `a{1}+`: `"}+"`,
+		`a{,2}`: `"{,"`, `\p{^L}`: "parsing",
+		`\pL`: "lacks its braces", `\x{41`: "lacks its closing brace", `\R`: `escape "\\R"`, `\Qa\E`: "escape",
+		`*a`:                              "parsing",
 		strings.Repeat("a", maxPattern+1): "the limit is 16384",
 	} {
-		if _, err := newPattern(source); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "tokenizer: split pattern") {
+		if _, err := newPattern(source); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "tokenizer: split pattern") {
 			t.Errorf("%.40s: %v, want %q", source, err, want)
 		}
 	}
@@ -130,7 +136,8 @@ func TestFromHFUnknownPattern(t *testing.T) {
 	if want := "ab|c|Ġ|a|b|<end>"; got != want { // ab ends in b: the match is a alone
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if _, err := FromHF(hfWithPattern(`a\K`), nil); err == nil || !strings.Contains(err.Error(), `pre_tokenizer Split: tokenizer: split pattern "a\\K": escape`) {
+	if _, err := FromHF(hfWithPattern(`a\K`), nil); err == nil ||
+		!strings.Contains(err.Error(), `pre_tokenizer Split: tokenizer: split pattern "a\\K": escape`) {
 		t.Errorf("unsupported pattern: %v", err)
 	}
 }
@@ -151,7 +158,8 @@ func TestHostilePatterns(t *testing.T) {
 			start := time.Now()
 			ids, err := tok.EncodePieces([]Piece{{Text: tt.text, Plain: true}, {Text: "<end>"}})
 			took := time.Since(start)
-			if err == nil || ids != nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "tokenizer: split pattern") {
+			if err == nil || ids != nil || !strings.Contains(err.Error(), tt.want) ||
+				!strings.Contains(err.Error(), "tokenizer: split pattern") {
 				t.Errorf("%d ids, error %.200v", len(ids), err)
 			}
 			if took > maxMatchTime+20*time.Second { // the rest is for busy machines

@@ -22,8 +22,8 @@ type Piece struct {
 //
 // Markers are all added tokens, whether the vocabulary calls them control tokens or user-defined ones (<think> and
 // <tool_call> of Qwen are of the second kind, and so are the markers of turns of DeepSeek), except for those that the
-// model step makes of the same text by itself: these are words that the vocabulary merely pins, such as Gemma's runs of
-// line breaks and spaces.
+// model step makes of the same text by itself: these are words that the vocabulary merely pins, such as Gemma's runs
+// of line breaks and spaces.
 //
 // The error is that of Encode.
 func (t *Tokenizer) EncodePieces(pieces []Piece) ([]int32, error) {

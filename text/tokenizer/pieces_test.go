@@ -90,7 +90,8 @@ func TestPlainTextHidesNoMarker(t *testing.T) {
 		}
 		tok := newTokenizer(t, v)
 		for text, want := range map[string]string{
-			"c<a>b": "c<a> b", "<a>b": "<a>b", "<a>[b]": "<a> b", "[c]<a>": "c <a>", "[c]<a>[b]": "c <a> b", "[c<a>b]": "c < a > b",
+			"c<a>b": "c<a> b", "<a>b": "<a>b", "<a>[b]": "<a> b", "[c]<a>": "c <a>", "[c]<a>[b]": "c <a> b",
+			"[c<a>b]": "c < a > b",
 			"[c]<a>b": "c <a>b", "[<a>]b": "< a > b", "[<a>b<]a>b": "< a > b < a > b",
 		} {
 			if !leftmost && text == "c<a>b" {
@@ -163,7 +164,8 @@ func checkMarkers(t *testing.T, tok *Tokenizer) {
 		if typ != Control && typ != Unknown && typ != UserDefined || text == "" {
 			continue
 		}
-		if i%40 != 0 && (strings.Contains(text, "unused") || strings.Contains(text, "reserved") || strings.Contains(text, "place")) {
+		if i%40 != 0 && (strings.Contains(text, "unused") || strings.Contains(text, "reserved") ||
+			strings.Contains(text, "place")) {
 			continue // there are thousands of these
 		}
 		for _, p := range [][]Piece{

@@ -16,7 +16,8 @@ func init() {
 	registerPattern(patNums, func(t *classTable, s string, i int) int { return t.run(s, i, clNum) })
 
 	registerPre(preTokenizer{patterns: []string{patGPT2}}, "gpt-2", "phi-2", "mpt", "olmo", "exaone4", "modern-bert")
-	registerPre(preTokenizer{patterns: []string{patNum, patGPT2}}, "starcoder", "refact", "command-r", "smollm", "codeshell")
+	registerPre(preTokenizer{patterns: []string{patNum, patGPT2}}, "starcoder", "refact", "command-r", "smollm",
+		"codeshell")
 }
 
 func matchGPT2(t *classTable, s string, i int) int {

@@ -13,13 +13,15 @@ const (
 func init() {
 	registerPattern(patLlama3, func(t *classTable, s string, i int) int { return matchLlama3(t, s, i, clLetter, 3) })
 	registerPattern(patQwen2, func(t *classTable, s string, i int) int { return matchLlama3(t, s, i, clLetter, 1) })
-	registerPattern(patQwen35, func(t *classTable, s string, i int) int { return matchLlama3(t, s, i, clLetter|clMark, 1) })
+	registerPattern(patQwen35,
+		func(t *classTable, s string, i int) int { return matchLlama3(t, s, i, clLetter|clMark, 1) })
 
 	llama3 := []string{patLlama3}
 	registerPre(preTokenizer{patterns: llama3, ignoreMerges: true, addBOS: true},
 		"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "lfm2", "midm-2.0")
 	registerPre(preTokenizer{patterns: llama3}, "smaug-bpe", "dbrx", "chatglm-bpe", "glm4")
-	registerPre(preTokenizer{patterns: []string{patQwen2}}, "qwen2", "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan")
+	registerPre(preTokenizer{patterns: []string{patQwen2}}, "qwen2", "deepseek-r1-qwen", "megrez", "stablelm2",
+		"hunyuan")
 	registerPre(preTokenizer{patterns: []string{patQwen35}}, "qwen35")
 }
 

@@ -181,7 +181,8 @@ func regexpSplit(re *regexp.Regexp, s string) []string {
 // TestPatternsAgainstRegexp compares the families that have no published hash with Go's regexp, whose \s and
 // leftmost-first alternation are spelled out to mean the same.
 func TestPatternsAgainstRegexp(t *testing.T) {
-	const ws, notWS = `\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}`, `\s`
+	const ws, notWS = `\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}`,
+		`\s`
 	translate := func(re string) *regexp.Regexp {
 		re = strings.Replace(re, `|\s+(?!\S)|\s+`, `|(`+"["+ws+`]+)`, 1)
 		re = strings.ReplaceAll(re, `[^\s`, `[^`+ws)

@@ -18,7 +18,8 @@ func newRaw(v *Vocab, ignoreMerges bool) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &raw{merges: m, fallback: newByteFallback(v), chars: map[rune]int32{}, ignoreMerges: ignoreMerges, fuseUnk: v.FuseUnk, newlines: v.Model == ModelGemma4}
+	r := &raw{merges: m, fallback: newByteFallback(v), chars: map[rune]int32{}, ignoreMerges: ignoreMerges,
+		fuseUnk: v.FuseUnk, newlines: v.Model == ModelGemma4}
 	for i := range r.ascii {
 		r.ascii[i] = missing(rune(i))
 	}

@@ -142,8 +142,8 @@ func (sp *specials) counts(plain plainRanges, begin, end int, id int32) bool {
 	return len(plain) == 0 || sp.words[id] || !plain.touches(begin, end)
 }
 
-// leftmostHits returns the occurrences of tokens, leftmost first and longest at each place. Those that plain text rules
-// out hide no others: neither a shorter one at the same place nor one that begins inside.
+// leftmostHits returns the occurrences of tokens, leftmost first and longest at each place. Those that plain text
+// rules out hide no others: neither a shorter one at the same place nor one that begins inside.
 func (sp *specials) leftmostHits(s string, plain plainRanges, t *classTable) []hit {
 	var hits []hit
 	for i := 0; i < len(s); {

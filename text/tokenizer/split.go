@@ -92,8 +92,8 @@ func newStage(s Split) (stage, error) {
 	return st, nil
 }
 
-// splitFrom applies the stages from number n on to s and encodes the words. first says that s begins the text. After an
-// error, which is in e.err, nothing more is done.
+// splitFrom applies the stages from number n on to s and encodes the words. first says that s begins the text. After
+// an error, which is in e.err, nothing more is done.
 func (e *encoder) splitFrom(n int, s string, first bool) {
 	if s == "" || e.err != nil {
 		return

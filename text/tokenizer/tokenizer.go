@@ -102,7 +102,8 @@ func (t *Tokenizer) initSplits() (preTokenizer, error) {
 		case ModelGPT2:
 			var ok bool
 			if pre, ok = preTokenizers[v.Pre]; !ok {
-				return pre, fmt.Errorf("tokenizer: unknown pre-tokenizer %q (known: %s)", v.Pre, strings.Join(PreTokenizers()[1:], ", "))
+				return pre, fmt.Errorf("tokenizer: unknown pre-tokenizer %q (known: %s)", v.Pre,
+					strings.Join(PreTokenizers()[1:], ", "))
 			}
 		case ModelGemma4:
 			pre.patterns = []string{patNewlines}

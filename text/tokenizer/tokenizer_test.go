@@ -94,14 +94,18 @@ func TestAddSpecial(t *testing.T) {
 		{"pre-tokenizer default", func(v *Vocab) { v.Pre = "llama-bpe" }, "he", Options{AddSpecial: true}, "<s> he"},
 		{"pre-tokenizer without", func(v *Vocab) { v.Pre = "glm4" }, "he", Options{AddSpecial: true}, "he"},
 		{"key wins", func(v *Vocab) { v.Pre, v.AddBOS = "llama-bpe", &no }, "he", Options{AddSpecial: true}, "he"},
-		{"bos and eos", func(v *Vocab) { v.AddBOS, v.AddEOS = &yes, &yes }, "he", Options{AddSpecial: true}, "<s> he </s>"},
+		{"bos and eos", func(v *Vocab) { v.AddBOS, v.AddEOS = &yes, &yes }, "he", Options{AddSpecial: true},
+			"<s> he </s>"},
 		{"not asked for", func(v *Vocab) { v.AddBOS, v.AddEOS = &yes, &yes }, "he", Options{}, "he"},
-		{"bos twice", func(v *Vocab) { v.AddBOS = &yes }, "<s>he", Options{AddSpecial: true, ParseSpecial: true}, "<s> <s> he"},
+		{"bos twice", func(v *Vocab) { v.AddBOS = &yes }, "<s>he", Options{AddSpecial: true, ParseSpecial: true},
+			"<s> <s> he"},
 		{"bos text of a user", func(v *Vocab) { v.AddBOS = &yes }, "<s>he", Options{AddSpecial: true}, "<s> < s > he"},
 		{"bos alone", func(v *Vocab) { v.AddBOS = &yes }, "", Options{AddSpecial: true}, "<s>"},
-		{"gemma4 whatever the key says", func(v *Vocab) { v.Model, v.AddBOS = ModelGemma4, &no }, "h", Options{AddSpecial: true}, "<s> h"},
+		{"gemma4 whatever the key says", func(v *Vocab) { v.Model, v.AddBOS = ModelGemma4, &no }, "h",
+			Options{AddSpecial: true}, "<s> h"},
 		{"absent bos", func(v *Vocab) { v.AddBOS, v.BOS = &yes, -1 }, "he", Options{AddSpecial: true}, "he"},
-		{"prefix and suffix", func(v *Vocab) { v.Prefix, v.Suffix = []int32{v.EOS, v.BOS}, []int32{v.EOS} }, "he", Options{AddSpecial: true}, "</s> <s> he </s>"},
+		{"prefix and suffix", func(v *Vocab) { v.Prefix, v.Suffix = []int32{v.EOS, v.BOS}, []int32{v.EOS} }, "he",
+			Options{AddSpecial: true}, "</s> <s> he </s>"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -260,13 +264,17 @@ func TestEOG(t *testing.T) {
 		want   []int32
 		eot    int32
 	}{
-		{"by key", []string{"a", "b", "c", "d"}, func(v *Vocab) { v.EOS, v.EOM, v.ExtraEOG = 1, 3, []int32{1, 0} }, []int32{0, 1, 3}, -1},
-		{"qwen", []string{"a", "<|endoftext|>", "<|im_end|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"}, func(v *Vocab) { v.EOS = 2 }, []int32{1, 2, 3, 4, 5}, 2},
+		{"by key", []string{"a", "b", "c", "d"}, func(v *Vocab) { v.EOS, v.EOM, v.ExtraEOG = 1, 3, []int32{1, 0} },
+			[]int32{0, 1, 3}, -1},
+		{"qwen", []string{"a", "<|endoftext|>", "<|im_end|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"},
+			func(v *Vocab) { v.EOS = 2 }, []int32{1, 2, 3, 4, 5}, 2},
 		{"phi", []string{"a", "<|end|>", "<|endoftext|>"}, func(*Vocab) {}, []int32{1, 2}, 1},
-		{"gpt-oss", []string{"<|endoftext|>", "<|return|>", "<|call|>", "<|end|>"}, func(v *Vocab) { v.EOS = 1 }, []int32{0, 1, 2}, 3},
+		{"gpt-oss", []string{"<|endoftext|>", "<|return|>", "<|call|>", "<|end|>"}, func(v *Vocab) { v.EOS = 1 },
+			[]int32{0, 1, 2}, 3},
 		{"gemma4", []string{"<eos>", "</s>", "<turn|>", "<|tool_response>"}, func(*Vocab) {}, []int32{0, 2, 3}, 2},
 		{"llama", []string{"<unk>", "<s>", "</s>"}, func(*Vocab) {}, []int32{2}, -1},
-		{"html tag", []string{"<eos>", "<s>", "</s>"}, func(v *Vocab) { v.Types = []TokenType{Control, Normal, Normal} }, []int32{0}, -1},
+		{"html tag", []string{"<eos>", "<s>", "</s>"},
+			func(v *Vocab) { v.Types = []TokenType{Control, Normal, Normal} }, []int32{0}, -1},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -364,7 +372,8 @@ func TestAccessors(t *testing.T) {
 			t.Errorf("%s %d %v", name, got, ok)
 		}
 	}
-	if tok.AddsBOS() || !slices.IsSorted(PreTokenizers()) || len(PreTokenizers()) != len(slices.Collect(maps.Keys(preTokenizers))) {
+	if tok.AddsBOS() || !slices.IsSorted(PreTokenizers()) ||
+		len(PreTokenizers()) != len(slices.Collect(maps.Keys(preTokenizers))) {
 		t.Error("AddsBOS or PreTokenizers")
 	}
 }

@@ -34,7 +34,8 @@ const (
 	ModelGPT2   = "gpt2"   // byte-level BPE; token texts are in the printable byte alphabet
 	ModelLlama  = "llama"  // SentencePiece-style BPE by scores, byte fallback, U+2581 for space
 	ModelGemma4 = "gemma4" // BPE by merges on raw UTF-8, byte fallback, U+2581 for space, newline runs split off
-	ModelRawBPE = "bpe"    // BPE by merges on raw UTF-8, byte fallback; what Hugging Face files of SentencePiece models hold
+	// BPE by merges on raw UTF-8, byte fallback; what Hugging Face files of SentencePiece models hold
+	ModelRawBPE = "bpe"
 )
 
 // Limits on what New accepts.
@@ -58,8 +59,9 @@ type Vocab struct {
 	Merges []string    // "A B" in order of rank, cut at the first space at byte 1 or later; ModelLlama needs none
 
 	BOS, EOS, EOT, EOM, UNK, PAD int32
-	FIMPad, FIMRep, FIMSep       int32   // fill-in-the-middle ids that also end a generation
-	ExtraEOG                     []int32 // further ids that end a generation, such as generation_config.json's eos_token_id list
+	FIMPad, FIMRep, FIMSep       int32 // fill-in-the-middle ids that also end a generation
+	// further ids that end a generation, such as generation_config.json's eos_token_id list
+	ExtraEOG []int32
 
 	// AddBOS and AddEOS say whether Options.AddSpecial adds these tokens; nil takes the model's default.
 	// ModelGemma4 always adds BOS: published files carry a wrong false.
@@ -136,7 +138,8 @@ func (v *Vocab) check() error {
 			return fmt.Errorf("tokenizer: model %q needs scores", v.Model)
 		}
 	default:
-		return fmt.Errorf("tokenizer: unknown model %q (known: %s, %s, %s, %s)", v.Model, ModelGPT2, ModelLlama, ModelGemma4, ModelRawBPE)
+		return fmt.Errorf("tokenizer: unknown model %q (known: %s, %s, %s, %s)", v.Model, ModelGPT2, ModelLlama,
+			ModelGemma4, ModelRawBPE)
 	}
 	for i, s := range v.Tokens {
 		if len(s) > MaxTokenLength {

@@ -16,6 +16,9 @@ type Answer struct {
 	Form     *grammar.Spec // what the text must be; nil is any
 	Thinks   bool          // thoughts may come first
 	Open     bool          // the prompt ends within the thoughts
+
+	// Continued is set if the prompt ends within the text of the answer. A form then holds the rest of the text.
+	Continued bool
 }
 
 // ErrNoCalls says that a format knows no calls.
@@ -55,7 +58,7 @@ func (f *Format) write(b *grammar.Builder, v *grammar.Vocabulary, a Answer) (gra
 		form = &p
 	}
 	if f.answer != nil {
-		return f.answer(b, calls, form, a.Required)
+		return f.answer(b, calls, form, a)
 	}
 	thoughts, err := f.thoughts(b, v, a)
 	if err != nil {
@@ -90,7 +93,7 @@ func (f *Format) avoided() []string {
 
 // thoughts writes what comes before the answer.
 func (f *Format) thoughts(b *grammar.Builder, v *grammar.Vocabulary, a Answer) (grammar.Part, error) {
-	if f.think.open == "" || !a.Open && !a.Thinks {
+	if f.think.open == "" || a.Continued || !a.Open && !a.Thinks {
 		return grammar.Empty, nil
 	}
 	text, err := b.Text(f.think.close)

@@ -20,11 +20,14 @@ type Format struct {
 	// begin returns the first state where it is not that of content.
 	begin func(p *Parser) func(final bool) bool
 
+	// resume is begin for an answer of which the prompt holds the first text.
+	resume func(p *Parser) func(final bool) bool
+
 	// one writes a call, and all what stands round and between several; both are nil where there are no calls.
 	one func(b *grammar.Builder, t Tool) (grammar.Part, error)
 	all func(b *grammar.Builder, one grammar.Part, most int) grammar.Part
 	// answer writes a whole answer, where that is not thoughts, text and calls one after the other.
-	answer func(b *grammar.Builder, calls, form *grammar.Part, required bool) (grammar.Part, error)
+	answer func(b *grammar.Builder, calls, form *grammar.Part, a Answer) (grammar.Part, error)
 	// avoid are the texts that text before a call must not hold; nil stands for the openers.
 	avoid []string
 }

@@ -41,7 +41,7 @@ func gemmaObject(b *grammar.Builder, t Tool) (grammar.Part, error) {
 	if err != nil {
 		return value, err
 	}
-	list, err := b.Members(t.schema(), gemmaQuote)
+	list, err := t.list(b, gemmaQuote)
 	if err != nil && t.Strict {
 		return value, fmt.Errorf("toolcall: tool %q: %w", t.Name, err)
 	}

@@ -20,6 +20,7 @@ const (
 func harmony() *Format {
 	f := &Format{name: "harmony"}
 	f.begin = func(p *Parser) func(bool) bool { return p.harmonyHeader }
+	f.resume = func(p *Parser) func(bool) bool { return p.harmonyText(Content) }
 	f.one = func(b *grammar.Builder, t Tool) (grammar.Part, error) {
 		args, err := t.arguments(b)
 		to := b.Literal(" to=functions." + t.Name)
@@ -34,8 +35,9 @@ func harmony() *Format {
 	return f
 }
 
-// harmonyAnswer writes messages of thoughts, and one that is the answer or a call, which the model ends.
-func harmonyAnswer(b *grammar.Builder, calls, form *grammar.Part, required bool) (grammar.Part, error) {
+// harmonyAnswer writes messages of thoughts, and one that is the answer or a call, which the model ends. An answer that the
+// prompt began may have a call behind it.
+func harmonyAnswer(b *grammar.Builder, calls, form *grammar.Part, a Answer) (grammar.Part, error) {
 	text, err := b.Text()
 	if err != nil {
 		return text, err
@@ -45,12 +47,21 @@ func harmonyAnswer(b *grammar.Builder, calls, form *grammar.Part, required bool)
 		return b.Seq(b.Special(hmChannel), b.Literal(channel), b.Special(hmMessage), body)
 	}
 	next := b.Seq(b.Special(hmEnd), b.Special(hmStart), b.Literal("assistant"))
+	if a.Continued {
+		if form != nil {
+			text = *form
+		}
+		if calls != nil {
+			text = b.Seq(text, b.Repeat(b.Seq(next, *calls), 0, 1))
+		}
+		return text, nil
+	}
 	before := b.Repeat(b.Seq(b.Alt(message("analysis", text), message("commentary", text)), next), 0, -1)
 	var last []grammar.Part
 	if calls != nil {
 		last = append(last, *calls)
 	}
-	if calls == nil || !required {
+	if calls == nil || !a.Required {
 		body := text
 		if form != nil {
 			body = *form

@@ -12,6 +12,7 @@ func llama() *Format {
 	f.call = func(p *Parser, opener string, fail func(string)) func(bool) bool {
 		return p.object(opener, fail, p.nextLlama)
 	}
+	f.resume = func(p *Parser) func(bool) bool { return p.content }
 	f.begin = func(p *Parser) func(bool) bool {
 		return func(final bool) bool {
 			if p.o.Tools == nil {
@@ -39,15 +40,18 @@ func llama() *Format {
 		return b.Seq(b.Literal(`{"name": `+quote(t.Name)+`, "parameters": `), args, b.Literal("}")), err
 	}
 	f.all = separated("; ")
-	f.answer = func(b *grammar.Builder, calls, form *grammar.Part, required bool) (grammar.Part, error) {
+	f.answer = func(b *grammar.Builder, calls, form *grammar.Part, a Answer) (grammar.Part, error) {
+		if a.Continued && form == nil { // a call stands alone
+			return b.Text()
+		}
 		text, err := b.Regexp(`([^{\s][\s\S]*)?`) // what begins with a brace is a call
 		switch {
-		case calls != nil && required:
+		case calls != nil && a.Required:
 			return *calls, nil
 		case form != nil:
 			text = *form
 		}
-		if calls != nil {
+		if calls != nil && !a.Continued {
 			text = b.Alt(*calls, text)
 		}
 		return text, err

@@ -30,6 +30,7 @@ type Options struct {
 	Tools     *Tools // nil: what looks like a call is text
 	Reasoning bool   // thoughts are told from the answer
 	Open      bool   // the prompt ends within the thoughts
+	Continued bool   // the prompt ends within the text of the answer
 }
 
 // Parser turns the text of one answer into events. It serves one goroutine.
@@ -50,9 +51,13 @@ type Parser struct {
 func (f *Format) NewParser(o Options) *Parser {
 	p := &Parser{f: f, o: o}
 	p.state = p.content
-	if f.begin != nil {
+	switch {
+	case o.Continued && f.resume != nil:
+		p.state = f.resume(p)
+	case f.begin != nil:
 		p.state = f.begin(p)
 	}
+	p.said = o.Continued
 	if o.Open && o.Reasoning && f.think.open != "" {
 		p.fresh = true
 		p.state = p.reasoning

@@ -13,7 +13,13 @@ type Tool struct {
 	Name   string
 	Schema json.RawMessage // of the arguments; empty is that of a function without any
 	Strict bool            // a schema that cannot be enforced is an error
+
+	// Input is what the one argument of a tool that takes free text must be; nil is any, or a tool of another kind.
+	Input *grammar.Spec
 }
+
+// InputName is the argument of tools that take free text.
+const InputName = "input"
 
 // Tools are the functions of a request.
 type Tools struct {
@@ -43,6 +49,26 @@ func ParseTools(raw []byte) (*Tools, error) {
 
 // List returns the tools in a new slice.
 func (t *Tools) List() []Tool { return slices.Clone(t.list) }
+
+// Select returns the tools of these names.
+func (t *Tools) Select(names ...string) *Tools {
+	s := &Tools{kinds: t.kinds}
+	for _, x := range t.list {
+		if slices.Contains(names, x.Name) {
+			s.list = append(s.list, x)
+		}
+	}
+	return s
+}
+
+// Hold holds the argument [InputName] of a tool to a grammar.
+func (t *Tools) Hold(name string, input grammar.Spec) {
+	for i := range t.list {
+		if t.list[i].Name == name {
+			t.list[i].Input, t.list[i].Strict = &input, true
+		}
+	}
+}
 
 // Has reports whether there is a tool of this name.
 func (t *Tools) Has(name string) bool {
@@ -108,6 +134,13 @@ func (t Tool) schema() []byte {
 
 // arguments writes the tool's arguments as JSON. A schema that cannot be enforced and is not strict leaves any object.
 func (t Tool) arguments(b *grammar.Builder) (grammar.Part, error) {
+	if t.Input != nil {
+		text, err := b.Quoted(*t.Input)
+		if err != nil {
+			return text, fmt.Errorf("toolcall: tool %q: %w", t.Name, err)
+		}
+		return b.Seq(b.Literal("{"+quote(InputName)+": "), text, b.Literal("}")), nil
+	}
 	p, err := b.Schema(t.schema())
 	if err != nil && !t.Strict {
 		return b.Object()
@@ -116,4 +149,13 @@ func (t Tool) arguments(b *grammar.Builder) (grammar.Part, error) {
 		return p, fmt.Errorf("toolcall: tool %q: %w", t.Name, err)
 	}
 	return p, nil
+}
+
+// list returns the tool's arguments for forms that are not JSON. shut ends a value.
+func (t Tool) list(b *grammar.Builder, shut string) ([]grammar.Member, error) {
+	if t.Input == nil {
+		return b.Members(t.schema(), shut)
+	}
+	text, err := b.Spec(*t.Input)
+	return []grammar.Member{{Name: InputName, Required: true, IsText: true, Text: text}}, err
 }

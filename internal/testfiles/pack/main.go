@@ -1,5 +1,5 @@
-// Command pack writes what ships of the whole set of fixtures to testdata. It is run at the root of the repository with
-// the folder of the whole set as its argument.
+// Command pack writes what ships of the whole set of fixtures to testdata. It is run at the root of the repository
+// with the folder of the whole set as its argument.
 package main
 
 import (
@@ -20,11 +20,13 @@ import (
 
 // The tiny models that are small enough, and what stands under the Apache License of what others published.
 var (
-	models     = []string{"gemma2", "gemma3", "gemma4", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen35", "qwen3next"}
+	models = []string{"gemma2", "gemma3", "gemma4", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen35",
+		"qwen3next"}
 	tokenizers = []string{"gptoss", "qwen3"}
 	templates  = []string{
 		"Apertus-8B-Instruct", "ByteDance-Seed-OSS", "HuggingFaceTB-SmolLM3-3B", "Mistral-Small-3.2-24B-Instruct-2506",
-		"Qwen-Qwen2.5-7B-Instruct", "Qwen-Qwen3-0.6B", "Qwen3-Coder", "Qwen3.5-4B", "ibm-granite-granite-3.3-2B-Instruct",
+		"Qwen-Qwen2.5-7B-Instruct", "Qwen-Qwen3-0.6B", "Qwen3-Coder", "Qwen3.5-4B",
+		"ibm-granite-granite-3.3-2B-Instruct",
 		"mistralai-Ministral-3-14B-Reasoning-2512", "mistralai-Mistral-Nemo-Instruct-2407", "openai-gpt-oss-120b",
 		"unsloth-mistral-Devstral-Small-2507",
 	}
@@ -132,8 +134,8 @@ func emberReference(dir string) error {
 	return os.WriteFile("testdata/ember/pytorch.logits_0.f32", tensors["logits_0"].Data, 0o644)
 }
 
-// cutTokenizer returns a tokenizer of byte-level BPE with the tokens and merges that can occur in the texts of its rows.
-// A merge acts only where its result is part of the text, so that the ids of these texts stay the same.
+// cutTokenizer returns a tokenizer of byte-level BPE with the tokens and merges that can occur in the texts of its
+// rows. A merge acts only where its result is part of the text, so that the ids of these texts stay the same.
 func cutTokenizer(dir, name string) (map[string][]byte, error) {
 	raw, err := exec.Command("xz", "-dc", filepath.Join(dir, name+".json.xz")).Output()
 	if err != nil {

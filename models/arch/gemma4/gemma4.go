@@ -80,7 +80,8 @@ func attention(k *models.Keys, d *nn.Decoder) (mixers []nn.Mixer) {
 		}
 		last[sliding] = i
 		if a.KVHeads = heads[i]; heads[i] == 0 || a.Heads%heads[i] != 0 {
-			k.Fail("attention.head_count %d is not a multiple of attention.head_count_kv %d of layer %d", a.Heads, heads[i], i)
+			k.Fail("attention.head_count %d is not a multiple of attention.head_count_kv %d of layer %d", a.Heads,
+				heads[i], i)
 		}
 		mixers = append(mixers, &a)
 	}
@@ -120,7 +121,8 @@ func (p *parallel) Specs(s *nn.Specs) {
 			return out, nil
 		}})
 	s.Add(models.WeightSpec{Name: expertScales, Shape: tensor.Shape{experts, 1, 1}, Vector: true,
-		Inputs: []models.WeightSpec{{Name: "ffn_down_exps.scale", Alt: []string{"ffn_gate_inp.per_expert_scale"}, Shape: tensor.Shape{experts}, Vector: true}},
+		Inputs: []models.WeightSpec{{Name: "ffn_down_exps.scale", Alt: []string{"ffn_gate_inp.per_expert_scale"},
+			Shape: tensor.Shape{experts}, Vector: true}},
 		Derive: func(in [][]float32) ([]float32, error) { return in[0], nil }})
 }
 

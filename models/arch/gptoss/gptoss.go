@@ -8,7 +8,8 @@ import (
 )
 
 func init() {
-	models.Register("gpt-oss", func(meta *gguf.Meta) (models.Model, error) { return parse(meta, "post_attention_norm", false) })
+	models.Register("gpt-oss",
+		func(meta *gguf.Meta) (models.Model, error) { return parse(meta, "post_attention_norm", false) })
 	models.Register("gptoss", func(meta *gguf.Meta) (models.Model, error) { return parse(meta, "ffn_norm", true) })
 }
 

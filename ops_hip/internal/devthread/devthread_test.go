@@ -57,7 +57,8 @@ func TestErrorsAndPanics(t *testing.T) {
 	}
 	var p *PanicError
 	err = th.Do(t.Context(), func() error { panic("kaputt") })
-	if !errors.As(err, &p) || p.Value != "kaputt" || !strings.Contains(string(p.Stack), "devthread_test.go") || !strings.Contains(err.Error(), "kaputt") {
+	if !errors.As(err, &p) || p.Value != "kaputt" || !strings.Contains(string(p.Stack), "devthread_test.go") ||
+		!strings.Contains(err.Error(), "kaputt") {
 		t.Errorf("error %v", err)
 	}
 	if err := th.Do(t.Context(), func() error { return nil }); err != nil {
@@ -87,7 +88,8 @@ func TestCancel(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if err := th.Do(ctx, func() error { t.Error("ran after its caller was cancelled"); return nil }); !errors.Is(err, context.Canceled) {
+	if err := th.Do(ctx, func() error { t.Error("ran after its caller was cancelled"); return nil }); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	close(gate)

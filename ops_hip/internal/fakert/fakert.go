@@ -83,10 +83,13 @@ const poison = 0xff
 
 // New returns a runtime with one device of the given target.
 func New(target string, kernels map[string]Kernel) *Runtime {
-	return &Runtime{Props: []hiprt.Properties{{Name: "fake", Target: target, Memory: 1 << 30, Wave: 32, CUs: 4}}, Kernels: kernels,
-		Ver: hiprt.Version{Major: 7}, Fail: map[string][]error{},
-		mem: map[hiprt.Ptr][]byte{}, host: map[*byte]bool{}, modules: map[hiprt.Module]bool{}, funcs: map[hiprt.Func]string{},
-		streams: map[hiprt.Stream]*queue{}, events: map[hiprt.Event]*mark{}, graphs: map[hiprt.Graph][]launch{}, captured: map[string]launch{}}
+	return &Runtime{Props: []hiprt.Properties{{Name: "fake", Target: target, Memory: 1 << 30, Wave: 32, CUs: 4}},
+		Kernels: kernels,
+		Ver:     hiprt.Version{Major: 7}, Fail: map[string][]error{},
+		mem: map[hiprt.Ptr][]byte{}, host: map[*byte]bool{}, modules: map[hiprt.Module]bool{},
+		funcs:   map[hiprt.Func]string{},
+		streams: map[hiprt.Stream]*queue{}, events: map[hiprt.Event]*mark{}, graphs: map[hiprt.Graph][]launch{},
+		captured: map[string]launch{}}
 }
 
 // call records a call and returns the error planned for it. The caller holds the lock.
@@ -205,7 +208,8 @@ func (r *Runtime) Malloc(n int64) (hiprt.Ptr, error) {
 		return 0, err
 	}
 	if r.Limit > 0 && r.used+n > r.Limit {
-		return 0, &hiprt.Error{Call: "fakeMalloc", Code: 2, Name: "fakeErrorOutOfMemory", Meaning: "out of memory", Cause: hiprt.ErrOutOfMemory}
+		return 0, &hiprt.Error{Call: "fakeMalloc", Code: 2, Name: "fakeErrorOutOfMemory", Meaning: "out of memory",
+			Cause: hiprt.ErrOutOfMemory}
 	}
 	m := make([]byte, n)
 	for i := range m {

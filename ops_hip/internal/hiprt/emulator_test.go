@@ -145,7 +145,8 @@ func TestEmulatorRuntime(t *testing.T) {
 	}
 
 	// What is closed is gone.
-	must(errors.Join(rt.CloseGraph(g), rt.CloseEvent(a), rt.CloseEvent(b), rt.UnloadModule(m), rt.Free(p), rt.CloseStream(st)))
+	must(errors.Join(rt.CloseGraph(g), rt.CloseEvent(a), rt.CloseEvent(b), rt.UnloadModule(m), rt.Free(p),
+		rt.CloseStream(st)))
 	st2, err := rt.NewStream()
 	must(err)
 	for want, err := range map[string]error{

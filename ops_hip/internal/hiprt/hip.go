@@ -51,7 +51,9 @@ func openHIP(string) (Runtime, error) {
 	}
 	h := &hip{lib: lib, props: map[int]Properties{}}
 	if others := machine().others(lib.path); others != nil {
-		h.notes = append(h.notes, fmt.Sprintf("several HIP runtimes are installed: using %s, not %s; %s chooses another", lib.path, strings.Join(others, ", "), EnvLibrary))
+		h.notes = append(h.notes,
+			fmt.Sprintf("several HIP runtimes are installed: using %s, not %s; %s chooses another", lib.path,
+				strings.Join(others, ", "), EnvLibrary))
 	}
 	h.init()
 	theHIP.rt = h
@@ -210,7 +212,8 @@ func (h *hip) CopyOnDevice(dst, src Ptr, n int64, s Stream) error {
 }
 
 func (h *hip) CopyPeer(dst Ptr, dstDev int, src Ptr, srcDev int, n int64, s Stream) error {
-	return h.hot(hipMemcpyPeerAsync, uintptr(dst), uintptr(dstDev), uintptr(src), uintptr(srcDev), uintptr(n), uintptr(s))
+	return h.hot(hipMemcpyPeerAsync, uintptr(dst), uintptr(dstDev), uintptr(src), uintptr(srcDev), uintptr(n),
+		uintptr(s))
 }
 
 func (h *hip) LoadModule(image []byte) (Module, error) {
@@ -270,7 +273,8 @@ func (h *hip) Elapsed(from, to Event) (float32, error) {
 	return ms, err
 }
 
-// BeginCapture refuses runtimes whose graphs cannot be trusted: before 6.0, those that share a kernel shared its arguments.
+// BeginCapture refuses runtimes whose graphs cannot be trusted: before 6.0, those that share a kernel shared its
+// arguments.
 func (h *hip) BeginCapture(s Stream) error {
 	if h.version.Less(Version{Major: 6}) {
 		return fmt.Errorf("hiprt: HIP %v mixes up the arguments of graphs that share a kernel, from 6.0 on they do not: %w", h.version, ErrNoGraphs)

@@ -67,9 +67,11 @@ func (f finder) find() (handle uintptr, path string, err error) {
 		}
 	}
 	if broken != nil {
-		return 0, "", fmt.Errorf("hiprt: %s does not load: %s: %w", hipSoname, strings.Join(broken, "; "), ErrNoLibrary)
+		return 0, "", fmt.Errorf("hiprt: %s does not load: %s: %w", hipSoname, strings.Join(broken, "; "),
+			ErrNoLibrary)
 	}
-	return 0, "", fmt.Errorf("hiprt: no %s.N in the loader's path, $ROCM_PATH or /opt/rocm: install the HIP runtime (package libamdhip64-7, rocm-hip or hip-runtime-amd) or set %s: %w",
+	return 0, "", fmt.Errorf(
+		"hiprt: no %s.N in the loader's path, $ROCM_PATH or /opt/rocm: install the HIP runtime (package libamdhip64-7, rocm-hip or hip-runtime-amd) or set %s: %w",
 		hipSoname, EnvLibrary, ErrNoLibrary)
 }
 
@@ -90,7 +92,8 @@ func (f finder) installed() []string {
 	return slices.Compact(files)
 }
 
-// others returns the libraries beside path, which was loaded, of other major versions: one file of each, the newest first.
+// others returns the libraries beside path, which was loaded, of other major versions: one file of each, the newest
+// first.
 func (f finder) others(path string) (files []string) {
 	seen := map[int]bool{}
 	if v := soVersion(path); v != nil {
@@ -126,7 +129,8 @@ func mappedPath(name string) string {
 		return name
 	}
 	for line := range strings.Lines(string(maps)) {
-		if i := strings.IndexByte(line, '/'); i >= 0 && strings.HasPrefix(filepath.Base(line[i:]), filepath.Base(name)) {
+		if i := strings.IndexByte(line, '/'); i >= 0 &&
+			strings.HasPrefix(filepath.Base(line[i:]), filepath.Base(name)) {
 			return strings.TrimSpace(line[i:])
 		}
 	}

@@ -59,17 +59,24 @@ func TestFind(t *testing.T) {
 		d    disk
 		want string
 	}{
-		{"newest of the loader's path", disk{loads: []string{"libamdhip64.so.5", "libamdhip64.so.6"}}, "libamdhip64.so.6"},
+		{"newest of the loader's path", disk{loads: []string{"libamdhip64.so.5", "libamdhip64.so.6"}},
+			"libamdhip64.so.6"},
 		{"7 before 10", disk{loads: []string{"libamdhip64.so.10", "libamdhip64.so.7"}}, "libamdhip64.so.7"},
 		{"10 before 9", disk{loads: []string{"libamdhip64.so.9", "libamdhip64.so.10"}}, "libamdhip64.so.10"},
 		{"development link", disk{loads: []string{"libamdhip64.so"}}, "libamdhip64.so"},
-		{"mapped wins", disk{loads: []string{"libamdhip64.so.7"}, mapped: []string{"libamdhip64.so.5"}}, "libamdhip64.so.5"},
-		{"environment wins", disk{loads: []string{"/x/lib.so", "libamdhip64.so.7"}, env: map[string]string{EnvLibrary: "/x/lib.so"}}, "/x/lib.so"},
+		{"mapped wins", disk{loads: []string{"libamdhip64.so.7"}, mapped: []string{"libamdhip64.so.5"}},
+			"libamdhip64.so.5"},
+		{"environment wins", disk{loads: []string{"/x/lib.so", "libamdhip64.so.7"},
+			env: map[string]string{EnvLibrary: "/x/lib.so"}}, "/x/lib.so"},
 		{"numeric order of files", disk{
-			loads: []string{"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0", "/opt/rocm/core-10.1/lib/libamdhip64.so.10.0.26306"},
-			files: []string{"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0", "/opt/rocm/core-10.1/lib/libamdhip64.so.10.0.26306"}}, "/opt/rocm/core-10.1/lib/libamdhip64.so.10.0.26306"},
-		{"ROCM_PATH", disk{loads: []string{"/home/u/rocm/lib/libamdhip64.so.7"}, files: []string{"/home/u/rocm/lib/libamdhip64.so.7"},
-			env: map[string]string{"ROCM_PATH": "/home/u/rocm"}}, "/home/u/rocm/lib/libamdhip64.so.7"},
+			loads: []string{"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0",
+				"/opt/rocm/core-10.1/lib/libamdhip64.so.10.0.26306"},
+			files: []string{"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0",
+				"/opt/rocm/core-10.1/lib/libamdhip64.so.10.0.26306"}},
+			"/opt/rocm/core-10.1/lib/libamdhip64.so.10.0.26306"},
+		{"ROCM_PATH", disk{loads: []string{"/home/u/rocm/lib/libamdhip64.so.7"},
+			files: []string{"/home/u/rocm/lib/libamdhip64.so.7"},
+			env:   map[string]string{"ROCM_PATH": "/home/u/rocm"}}, "/home/u/rocm/lib/libamdhip64.so.7"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, path, err := c.d.finder().find()
@@ -89,7 +96,9 @@ func TestFind(t *testing.T) {
 		{"nothing", disk{}, []string{"install the HIP runtime", "HIPENGINE_HIP_LIBRARY"}},
 		{"missing dependency", disk{broken: map[string]string{"libamdhip64.so.7": "libhsa-runtime64.so.1: cannot open shared object file: No such file or directory"}},
 			[]string{"does not load", "libhsa-runtime64.so.1"}},
-		{"environment is not tried around", disk{loads: []string{"libamdhip64.so.7"}, env: map[string]string{EnvLibrary: "/gone.so"}}, []string{"HIPENGINE_HIP_LIBRARY=/gone.so"}},
+		{"environment is not tried around",
+			disk{loads: []string{"libamdhip64.so.7"}, env: map[string]string{EnvLibrary: "/gone.so"}},
+			[]string{"HIPENGINE_HIP_LIBRARY=/gone.so"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := c.d.finder().find()
@@ -107,11 +116,14 @@ func TestFind(t *testing.T) {
 
 // TestOthers names what is installed beside the library that was loaded, once for each major version.
 func TestOthers(t *testing.T) {
-	d := disk{files: []string{"/opt/rocm-6.4/lib/libamdhip64.so", "/opt/rocm-6.4/lib/libamdhip64.so.6", "/opt/rocm-6.4/lib/libamdhip64.so.6.4.0",
+	d := disk{files: []string{"/opt/rocm-6.4/lib/libamdhip64.so", "/opt/rocm-6.4/lib/libamdhip64.so.6",
+		"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0",
 		"/opt/rocm/core-10.1/lib/libamdhip64.so.10", "/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2"}}
 	for path, want := range map[string][]string{
-		"/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2": {"/opt/rocm/core-10.1/lib/libamdhip64.so.10", "/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"},
-		"/opt/rocm/core-10.1/lib/libamdhip64.so.10":    {"/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2", "/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"},
+		"/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2": {"/opt/rocm/core-10.1/lib/libamdhip64.so.10",
+			"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"},
+		"/opt/rocm/core-10.1/lib/libamdhip64.so.10": {"/usr/lib/x86_64-linux-gnu/libamdhip64.so.7.2",
+			"/opt/rocm-6.4/lib/libamdhip64.so.6.4.0"},
 	} {
 		if got := d.finder().others(path); !slices.Equal(got, want) {
 			t.Errorf("beside %s: %q, want %q", path, got, want)
@@ -165,7 +177,8 @@ func TestRealRuntimeWithoutDevice(t *testing.T) {
 		t.Skip("SKIP: this machine has an AMD GPU")
 	}
 	out := child(t)
-	for _, want := range []string{"SAME true <nil>", "DEVICES 0 true hiprt: /", "sees no AMD GPU: hipInit: hipErrorInvalidDevice (101)", "MALLOC hipMalloc: hipError"} {
+	for _, want := range []string{"SAME true <nil>", "DEVICES 0 true hiprt: /",
+		"sees no AMD GPU: hipInit: hipErrorInvalidDevice (101)", "MALLOC hipMalloc: hipError"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -179,7 +192,8 @@ func TestLibraryWithoutSymbols(t *testing.T) {
 		t.Skip("SKIP: no libm.so.6 to take for another library")
 	}
 	out := child(t, EnvLibrary+"="+libs[0])
-	for _, want := range []string{"OPEN false", "libm.so.6 lacks", "hipInit, hipRuntimeGetVersion", "hipModuleLaunchKernel", "hipGraphLaunch", "another library"} {
+	for _, want := range []string{"OPEN false", "libm.so.6 lacks", "hipInit, hipRuntimeGetVersion",
+		"hipModuleLaunchKernel", "hipGraphLaunch", "another library"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -191,7 +205,8 @@ func TestLibraryWithoutSymbols(t *testing.T) {
 
 func TestMissingLibrary(t *testing.T) {
 	out := child(t, EnvLibrary+"=/nowhere/libamdhip64.so.7")
-	for _, want := range []string{"OPEN true", "HIPENGINE_HIP_LIBRARY=/nowhere/libamdhip64.so.7", "cannot open shared object file"} {
+	for _, want := range []string{"OPEN true", "HIPENGINE_HIP_LIBRARY=/nowhere/libamdhip64.so.7",
+		"cannot open shared object file"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}

@@ -73,14 +73,16 @@ const (
 // propertiesR0600 decodes the struct of ROCm 6 and later.
 func propertiesR0600(buf *[hipPropertiesBytes]byte) Properties {
 	p := (*hipPropR0600)(unsafe.Pointer(buf))
-	return hipProperties(p.name[:], p.gcnArchName[:], p.totalGlobalMem, p.warpSize, p.multiProcessorCount, p.integrated,
+	return hipProperties(p.name[:], p.gcnArchName[:], p.totalGlobalMem, p.warpSize, p.multiProcessorCount,
+		p.integrated,
 		p.clockRate, p.memoryClockRate, p.memoryBusWidth)
 }
 
 // propertiesR0000 decodes the struct of ROCm 5.
 func propertiesR0000(buf *[hipPropertiesBytes]byte) Properties {
 	p := (*hipPropR0000)(unsafe.Pointer(buf))
-	return hipProperties(p.name[:], p.gcnArchName[:], p.totalGlobalMem, p.warpSize, p.multiProcessorCount, p.integrated,
+	return hipProperties(p.name[:], p.gcnArchName[:], p.totalGlobalMem, p.warpSize, p.multiProcessorCount,
+		p.integrated,
 		p.clockRate, p.memoryClockRate, p.memoryBusWidth)
 }
 
@@ -93,8 +95,8 @@ func hipProperties(name, arch []byte, memory uint64, wave, units, integrated, cl
 		Integrated: integrated != 0, ClockKHz: int(clock), MemKHz: int(memClock), BusBits: int(bus)}
 }
 
-// sharedMemory returns what the kernel driver says of a device's memory, its own and the host's that it may map. root is
-// "/sys".
+// sharedMemory returns what the kernel driver says of a device's memory, its own and the host's that it may map. root
+// is "/sys".
 func sharedMemory(root, pci string) (m SharedMemory, ok bool) {
 	read := func(name string) int64 {
 		b, err := os.ReadFile(filepath.Join(root, "bus/pci/devices", strings.ToLower(pci), name))

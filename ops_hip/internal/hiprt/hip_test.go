@@ -18,8 +18,9 @@ import (
 // units.
 func TestProperties(t *testing.T) {
 	put := func(b *[hipPropertiesBytes]byte, at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
-	want := Properties{Name: "AMD Radeon RX 7900 XTX", Target: "gfx1100", Memory: 24 << 30, Wave: 32, CUs: 96, Integrated: true,
-		ClockKHz: 2500000, MemKHz: 1249000, BusBits: 384}
+	want := Properties{Name: "AMD Radeon RX 7900 XTX", Target: "gfx1100", Memory: 24 << 30, Wave: 32, CUs: 96,
+		Integrated: true,
+		ClockKHz:   2500000, MemKHz: 1249000, BusBits: 384}
 	var six, five [hipPropertiesBytes]byte
 	for i := range six {
 		six[i], five[i] = 0xa5, 0xa5 // nothing else is read
@@ -58,7 +59,8 @@ func TestVersion(t *testing.T) {
 	if v := hipVersion(50221153); v != (Version{5, 2, 21153}) {
 		t.Errorf("version %v", v)
 	}
-	if v := hipVersion(60443483); v.Less(Version{6, 4, 99999}) || !v.Less(Version{6, 5, 0}) || !v.Less(Version{7, 0, 0}) || v.Less(Version{5, 9, 0}) {
+	if v := hipVersion(60443483); v.Less(Version{6, 4, 99999}) || !v.Less(Version{6, 5, 0}) ||
+		!v.Less(Version{7, 0, 0}) || v.Less(Version{5, 9, 0}) {
 		t.Errorf("version %v is ordered wrongly", v)
 	}
 }
@@ -80,7 +82,8 @@ func TestSharedMemory(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range map[string]string{"mem_info_vram_total": "536870912\n", "mem_info_gtt_total": "118111600640\n", "mem_info_vram_used": "36870912\n", "mem_info_gtt_used": "garbage\n"} {
+	for name, v := range map[string]string{"mem_info_vram_total": "536870912\n",
+		"mem_info_gtt_total": "118111600640\n", "mem_info_vram_used": "36870912\n", "mem_info_gtt_used": "garbage\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(v), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +100,8 @@ func TestPrepare(t *testing.T) {
 		name   string
 		args   []byte
 		params []int
-	}{{"some", []byte{1, 2, 3, 4, 0, 0, 0, 0, 5, 6, 7, 8, 9, 10, 11, 12, 13}, []int{0, 8, 16}}, {"one", make([]byte, 4), []int{0}}, {"none", nil, nil}} {
+	}{{"some", []byte{1, 2, 3, 4, 0, 0, 0, 0, 5, 6, 7, 8, 9, 10, 11, 12, 13}, []int{0, 8, 16}},
+		{"one", make([]byte, 4), []int{0}}, {"none", nil, nil}} {
 		t.Run(c.name, func(t *testing.T) {
 			l := Launch{Func: 77, Grid: [3]uint32{1, 2, 3}, Block: [3]uint32{4, 5, 6}, Args: c.args, Params: c.params}
 			mem := make([]byte, l.PrepareSize())

@@ -55,7 +55,8 @@ func bind(handle uintptr, path string, protos []proto) (*library, error) {
 		l.addrs[i] = a
 	}
 	if missing != nil {
-		return nil, fmt.Errorf("hiprt: %s lacks %s: is it another library, or too old?", path, strings.Join(missing, ", "))
+		return nil, fmt.Errorf("hiprt: %s lacks %s: is it another library, or too old?", path,
+			strings.Join(missing, ", "))
 	}
 	return l, nil
 }
@@ -108,8 +109,9 @@ func data(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))
 // hostBytes returns the n bytes at p, which is not Go memory.
 func hostBytes(p unsafe.Pointer, n int64) []byte { return unsafe.Slice((*byte)(p), n) }
 
-// prepare lays out l's arguments and the addresses of its parameters in mem. Launch functions also take packed arguments
-// ("extra"), but hardly any program uses those, and a runtime has been seen to lose what kernels so launched write.
+// prepare lays out l's arguments and the addresses of its parameters in mem. Launch functions also take packed
+// arguments ("extra"), but hardly any program uses those, and a runtime has been seen to lose what kernels so
+// launched write.
 func prepare(l *Launch, mem []byte) {
 	copy(mem, l.Args)
 	params := uintptr(0)

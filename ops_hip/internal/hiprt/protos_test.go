@@ -97,7 +97,8 @@ func TestCallsMatchPrototypes(t *testing.T) {
 		}
 	}
 	// The checker itself: a planted defect of each kind.
-	planted := sourceCalls(t, "planted.go", "package p\nfunc f() { h.call(hipFree); h.lib.code(hipFree, 1, 2); h.call(hipNothing, 1); h.call(hipFree, 1) }")
+	planted := sourceCalls(t, "planted.go",
+		"package p\nfunc f() { h.call(hipFree); h.lib.code(hipFree, 1, 2); h.call(hipNothing, 1); h.call(hipFree, 1) }")
 	if bad := mismatches(planted, constants(t, "hip_protos.go"), hipProtos); len(bad) != 3 {
 		t.Errorf("planted defects: %d found, want 3: %v", len(bad), bad)
 	}
@@ -105,7 +106,8 @@ func TestCallsMatchPrototypes(t *testing.T) {
 
 // All parameters are integers or pointers of at most a word: floats and structs would go to other registers.
 func TestPrototypesPassWords(t *testing.T) {
-	word := regexp.MustCompile(`^(const )?(void|char|float|int|unsigned int|unsigned char|unsigned long long|size_t|hip\w+_t|hip\w+Kind|hip\w+Mode|hipDeviceProp_tR0[06]00|CU\w+) ?\*{0,2} ?\w+$`)
+	word := regexp.MustCompile(
+		`^(const )?(void|char|float|int|unsigned int|unsigned char|unsigned long long|size_t|hip\w+_t|hip\w+Kind|hip\w+Mode|hipDeviceProp_tR0[06]00|CU\w+) ?\*{0,2} ?\w+$`)
 	passed := regexp.MustCompile(`^(float|double|hipDeviceProp\w+|dim3) \w+$`)
 	check := func(p proto) string {
 		_, list, _ := strings.Cut(strings.TrimSuffix(string(p), ")"), "(")
@@ -135,7 +137,8 @@ func TestProto(t *testing.T) {
 		args     int
 		optional bool
 	}{
-		{"f()", "f", 0, false}, {"f(void)", "f", 0, false}, {"*g(int a)", "g", 1, true}, {"h(int a, void **b)", "h", 2, false},
+		{"f()", "f", 0, false}, {"f(void)", "f", 0, false}, {"*g(int a)", "g", 1, true},
+		{"h(int a, void **b)", "h", 2, false},
 	} {
 		if c.p.name() != c.name || c.p.args() != c.args || c.p.optional() != c.optional {
 			t.Errorf("%s: %s, %d, %v", c.p, c.p.name(), c.p.args(), c.p.optional())

@@ -126,8 +126,8 @@ type Runtime interface {
 	UnloadModule(m Module) error
 	Function(m Module, name string) (Func, error)
 
-	// Prepare copies l.Args to mem, l.PrepareSize() bytes from HostAlloc that are left alone as long as l, and any graph
-	// that captured it, is in use.
+	// Prepare copies l.Args to mem, l.PrepareSize() bytes from HostAlloc that are left alone as long as l, and any
+	// graph that captured it, is in use.
 	Prepare(l *Launch, mem []byte)
 	Launch(l *Launch, s Stream) error
 
@@ -150,8 +150,8 @@ type Runtime interface {
 	CloseGraph(g Graph) error
 }
 
-// PrepareSize returns the bytes of host memory that Prepare needs for l: its arguments, and behind them the address of each
-// parameter, which is what native launch functions take.
+// PrepareSize returns the bytes of host memory that Prepare needs for l: its arguments, and behind them the address
+// of each parameter, which is what native launch functions take.
 func (l *Launch) PrepareSize() int { return paramsAt(len(l.Args)) + 8*len(l.Params) }
 
 // paramsAt returns where the addresses of parameters start behind n bytes of arguments.
@@ -216,7 +216,8 @@ func Names() []string {
 func Open(name, target string) (Runtime, error) {
 	open := openers[name]
 	if open == nil {
-		return nil, fmt.Errorf("hiprt: runtime %q is not compiled in (there are: %s)", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("hiprt: runtime %q is not compiled in (there are: %s)", name,
+			strings.Join(Names(), ", "))
 	}
 	return open(target)
 }

@@ -11,10 +11,13 @@ func TestErrorText(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{Error{Call: "hipMalloc", Code: 2, Name: "hipErrorOutOfMemory", Meaning: "out of memory", Cause: ErrOutOfMemory}, "hipMalloc: hipErrorOutOfMemory (2): out of memory"},
-		{Error{Call: "hipInit", Code: 101, Name: "hipErrorInvalidDevice", Meaning: "hipErrorInvalidDevice"}, "hipInit: hipErrorInvalidDevice (101)"},
+		{Error{Call: "hipMalloc", Code: 2, Name: "hipErrorOutOfMemory", Meaning: "out of memory",
+			Cause: ErrOutOfMemory}, "hipMalloc: hipErrorOutOfMemory (2): out of memory"},
+		{Error{Call: "hipInit", Code: 101, Name: "hipErrorInvalidDevice", Meaning: "hipErrorInvalidDevice"},
+			"hipInit: hipErrorInvalidDevice (101)"},
 		{Error{Call: "cuX", Code: 12345}, "cuX: error 12345"},
-		{Error{Call: "hipStreamSynchronize", Code: 719, Name: "hipErrorLaunchFailure", Meaning: "launch failure", Async: true},
+		{Error{Call: "hipStreamSynchronize", Code: 719, Name: "hipErrorLaunchFailure", Meaning: "launch failure",
+			Async: true},
 			"hipStreamSynchronize: hipErrorLaunchFailure (719): launch failure; may stem from an earlier asynchronous call"},
 	} {
 		if got := c.err.Error(); got != c.want {
@@ -28,7 +31,8 @@ func TestErrorText(t *testing.T) {
 
 func TestOpenUnknown(t *testing.T) {
 	_, err := Open("metal", "")
-	if err == nil || !strings.Contains(err.Error(), `"metal" is not compiled in`) || !strings.Contains(err.Error(), "cuda, hip") {
+	if err == nil || !strings.Contains(err.Error(), `"metal" is not compiled in`) ||
+		!strings.Contains(err.Error(), "cuda, hip") {
 		t.Errorf("error %v", err)
 	}
 }

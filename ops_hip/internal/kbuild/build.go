@@ -24,17 +24,18 @@ import (
 // maxTotal is the budget of all objects together, compressed.
 const maxTotal = 12 << 20
 
-// pinned is the major version of the compiler. Others give other code. Releases before 20 lack the wait that GFX12 needs
-// between vector reads of a scalar register, its next write and the read after that.
+// pinned is the major version of the compiler. Others give other code. Releases before 20 lack the wait that GFX12
+// needs between vector reads of a scalar register, its next write and the read after that.
 const pinned = "clang version 22."
 
 // amdFlags and nvidiaFlags compile for one target without headers or libraries of ROCm or CUDA. -fuse-cuid=none and
 // -ffile-prefix-map keep the folder out of the object. Code object version 5 is the last that all supported runtimes
 // load. Machine sinking lengthens the lives of registers until kernels spill. Real true16 addresses halves of
-// vector registers, in encodings that the emulator does not know, and gains nothing: on gfx1100, 233,331 instructions in
-// place of 233,723 in all kernels, and as many registers; on gfx1201 it changes nothing.
+// vector registers, in encodings that the emulator does not know, and gains nothing: on gfx1100, 233,331 instructions
+// in place of 233,723 in all kernels, and as many registers; on gfx1201 it changes nothing.
 func amdFlags(target string) []string {
-	return []string{"-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch=" + target, "-nogpuinc", "-nogpulib",
+	return []string{"-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch=" + target,
+		"-nogpuinc", "-nogpulib",
 		"-O3", "-fuse-cuid=none", "-mcode-object-version=5", "-mllvm", "-disable-machine-sink",
 		"-Xclang", "-target-feature", "-Xclang", "-real-true16"}
 }

@@ -71,7 +71,8 @@ func TestBuild(t *testing.T) {
 	if !maps.EqualFunc(first, tree(t, outs[1]), bytes.Equal) {
 		t.Error("outputs of two folders differ")
 	}
-	for _, name := range []string{"gfx1100/objects.zip", "gfx1100/SHA256SUMS", "gfx1100/gfx1100.go", "sm_80/sm80.go", "all/all.go"} {
+	for _, name := range []string{"gfx1100/objects.zip", "gfx1100/SHA256SUMS", "gfx1100/gfx1100.go", "sm_80/sm80.go",
+		"all/all.go"} {
 		if first[name] == nil {
 			t.Errorf("%s was not written", name)
 		}
@@ -97,9 +98,11 @@ func TestBuild(t *testing.T) {
 		want string
 	}{
 		{"changed source", func() error {
-			return os.WriteFile(filepath.Join(src, "portable.h"), append(tree(t, src)["portable.h"], "// changed\n"...), 0o644)
+			return os.WriteFile(filepath.Join(src, "portable.h"),
+				append(tree(t, src)["portable.h"], "// changed\n"...), 0o644)
 		}, "is not what the sources give"},
-		{"removed source", func() error { return os.Remove(filepath.Join(src, "rms_norm.hip")) }, "is not what the sources give"},
+		{"removed source", func() error { return os.Remove(filepath.Join(src, "rms_norm.hip")) },
+			"is not what the sources give"},
 		{"removed target", func() error { targets = targets[:1]; return nil }, "run make kernels"},
 	} {
 		if err := c.do(); err != nil {
@@ -138,7 +141,8 @@ func TestBuildErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "out")
-		if err := run(src, out, false, false, []string{c.target}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := run(src, out, false, false, []string{c.target}); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 		if _, err := os.Stat(out); err == nil {
@@ -149,11 +153,13 @@ func TestBuildErrors(t *testing.T) {
 		t.Error("no error without targets")
 	}
 	t.Setenv("CLANG", "true")
-	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil || !strings.Contains(err.Error(), "the kernels are built with clang version 22.") {
+	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil ||
+		!strings.Contains(err.Error(), "the kernels are built with clang version 22.") {
 		t.Errorf("another compiler: %v", err)
 	}
 	t.Setenv("CLANG", "no-such-compiler")
-	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil || !strings.Contains(err.Error(), "Debian package clang-22") {
+	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil ||
+		!strings.Contains(err.Error(), "Debian package clang-22") {
 		t.Errorf("no compiler: %v", err)
 	}
 }
@@ -222,10 +228,13 @@ func TestCommittedPackages(t *testing.T) {
 // The compiler gives the committed test kernels again, byte for byte.
 func TestTestKernelsAreReproducible(t *testing.T) {
 	compiler(t)
-	if out, err := exec.Command("clang-22", "--version").Output(); err != nil || !bytes.Contains(tree(t, "../../testdata/codeobj")["gfx1100/SHA256SUMS"], bytes.SplitN(out, []byte("\n"), 2)[0]) {
+	if out, err := exec.Command("clang-22", "--version").Output(); err != nil ||
+		!bytes.Contains(tree(t, "../../testdata/codeobj")["gfx1100/SHA256SUMS"],
+			bytes.SplitN(out, []byte("\n"), 2)[0]) {
 		t.Skipf("SKIP: this is not the release of clang 22 that built them: %s", out)
 	}
-	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true, []string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
+	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true,
+		[]string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
 		t.Error(err)
 	}
 	if err := run(outside+"kernels", outside+"codeobj", true, true, []string{"gfx1100"}); err != nil {

@@ -58,7 +58,8 @@ func TestLimits(t *testing.T) {
 	k, _ := parse(t, "good.co").Kernel("good")
 	k.VGPRs = 5
 	code := map[string][]string{"good": {"s_clause", "v_mov_b32", "v_dual_and_b32"}}
-	for i, want := range []string{"kernel good uses 5 VGPRs, at most 4 are allowed (line 3)", "", "", "kernel good has no instruction v_wmma* (line 6)"} {
+	for i, want := range []string{"kernel good uses 5 VGPRs, at most 4 are allowed (line 3)", "", "",
+		"kernel good has no instruction v_wmma* (line 6)"} {
 		err := ls[i].Check(k, code["good"])
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("limit %d: error %v, want %q", i, err, want)
@@ -67,7 +68,8 @@ func TestLimits(t *testing.T) {
 	if err := ls[3].Check(k, nil); err != nil {
 		t.Errorf("an instruction is missed in a kernel whose code is not known: %v", err)
 	}
-	if ls[0].Applies(k, "gfx1201") || !ls[0].Applies(k, "gfx1151") || ls[0].Applies(codeobj.Kernel{Name: "goods"}, "gfx1100") {
+	if ls[0].Applies(k, "gfx1201") || !ls[0].Applies(k, "gfx1151") ||
+		ls[0].Applies(codeobj.Kernel{Name: "goods"}, "gfx1100") {
 		t.Error("patterns match wrongly")
 	}
 	for _, bad := range []string{"a b vgprs", "a b vgprs x", "a b vgprs 0", "a b lds 4", "[ b has v"} {

@@ -11,8 +11,8 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/internal/rdna/hazard"
 )
 
-// Code returns the instructions of every kernel of a code object, by name. It must be of an AMD target that the decoder
-// knows; every byte from a kernel's entry to its end must decode.
+// Code returns the instructions of every kernel of a code object, by name. It must be of an AMD target that the
+// decoder knows; every byte from a kernel's entry to its end must decode.
 func Code(image []byte) (map[string][]decode.Inst, error) {
 	m, err := codeobj.ReadMetadata(image)
 	if err != nil {
@@ -48,8 +48,8 @@ func Code(image []byte) (map[string][]decode.Inst, error) {
 }
 
 // CheckCode reports every kernel of a code object whose instructions break a rule: no flat_ instruction, since those
-// need apertures and count as two kinds of memory at once; on GFX12, no scalar register that is read too early after it
-// was written (see package hazard). PTX has no such rules and passes.
+// need apertures and count as two kinds of memory at once; on GFX12, no scalar register that is read too early after
+// it was written (see package hazard). PTX has no such rules and passes.
 func CheckCode(image []byte) error {
 	m, err := codeobj.ReadMetadata(image)
 	if err != nil || m.PTX {

@@ -136,7 +136,8 @@ func TestCheckCode(t *testing.T) {
 			}
 			return 0
 		})
-		if err := kmeta.CheckCode(bad); err == nil || !strings.Contains(err.Error(), "unprotected reads of scalar registers") {
+		if err := kmeta.CheckCode(bad); err == nil ||
+			!strings.Contains(err.Error(), "unprotected reads of scalar registers") {
 			t.Errorf("%s: the waits are taken away: %v", target, err)
 		} else {
 			wait++

@@ -65,7 +65,8 @@ func (l Limit) Applies(k codeobj.Kernel, target string) bool {
 // known: then only registers are checked.
 func (l Limit) Check(k codeobj.Kernel, instructions []string) error {
 	if l.VGPRs > 0 && k.VGPRs > l.VGPRs {
-		return fmt.Errorf("kmeta: kernel %s uses %d VGPRs, at most %d are allowed (line %d)", k.Name, k.VGPRs, l.VGPRs, l.Line)
+		return fmt.Errorf("kmeta: kernel %s uses %d VGPRs, at most %d are allowed (line %d)", k.Name, k.VGPRs, l.VGPRs,
+			l.Line)
 	}
 	if l.Has == "" || instructions == nil {
 		return nil

@@ -27,7 +27,8 @@ func BenchmarkKernels(b *testing.B) {
 		x8, _ := q80(r, blocks*8, true)
 		w8, _ := q80(r, rows*blocks*8, false)
 		w4, _ := q4k(r, rows*blocks)
-		px8, pw8, pw4, px, py := up(m, x8), up(m, w8), up(m, w4), up(m, floats(r, blocks*256)), up(m, make([]float32, rows))
+		px8, pw8, pw4, px, py := up(m, x8), up(m, w8), up(m, w4), up(m, floats(r, blocks*256)),
+			up(m, make([]float32, rows))
 		g := load(b, target, "gemm")
 		const n = 256
 		pa, pc := up(g, halfSlice(r, n*n)), up(g, make([]float32, n*n))

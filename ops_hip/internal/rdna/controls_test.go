@@ -55,8 +55,8 @@ func wantFault(t *testing.T, err error, kinds ...exec.FaultKind) *Fault {
 	return nil
 }
 
-// LLVM 19 sank a permlane under a branch. Its objects are kept, since LLVM 22 compiles the same source without the flag
-// that forbids sinking to code that is right.
+// LLVM 19 sank a permlane under a branch. Its objects are kept, since LLVM 22 compiles the same source without the
+// flag that forbids sinking to code that is right.
 func TestControlMachineSink(t *testing.T) {
 	eachTarget(t, func(t *testing.T, target string) {
 		if err, right := runNorm(load(t, target, "norm.sunk"), everything); err != nil || !right {
@@ -72,7 +72,8 @@ func TestControlMachineSink(t *testing.T) {
 			t.Errorf("fault at %q, want the sunk permlane", f.Instruction)
 		}
 		if err, right := runNorm(b, Options{AllowPartialPermlane: true}); err != nil || right {
-			t.Errorf("without the refusal the miscompiled kernel gave error %v, right %v; want a wrong result", err, right)
+			t.Errorf("without the refusal the miscompiled kernel gave error %v, right %v; want a wrong result", err,
+				right)
 		}
 	})
 }
@@ -136,7 +137,8 @@ func int8GEMM(t *testing.T, b *bench) bool {
 }
 
 // patch rewrites instructions of a kernel: edit returns the new words or nil.
-func patch(t *testing.T, target, name, kernel string, edit func(n int, i *decode.Inst) []uint32) (code []byte, edited int) {
+func patch(t *testing.T, target, name, kernel string, edit func(n int, i *decode.Inst) []uint32) (code []byte,
+	edited int) {
 	t.Helper()
 	code = slices.Clone(object(t, target, name))
 	obj, err := codeobj.Parse(code)
@@ -349,7 +351,8 @@ func TestFaults(t *testing.T) {
 			{"branch outside the code", []uint32{0xbfa07fff, sNop}, exec.Unsupported}, // refused when reached
 			{"rounding mode", []uint32{0xbf910001, sNop}, exec.Unsupported},           // s_round_mode 1
 			{"jump to nowhere", []uint32{0xbe804880, sNop}, exec.BadJump},
-			{"scalar load from nowhere", []uint32{0xf4000000 | 104>>1, 0xf8000000}, exec.Misaligned}, // s[104:105] is poison, which is odd
+			// s[104:105] is poison, which is odd
+			{"scalar load from nowhere", []uint32{0xf4000000 | 104>>1, 0xf8000000}, exec.Misaligned},
 		}
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
@@ -399,7 +402,8 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	x := up(b, make([]float32, 8))
-	_, err := b.mod.Launch(ctx, "rms_norm", [3]uint32{1, 1, 1}, [3]uint32{256, 1, 1}, 0, args(x, x, x, 8, float32(0)), Options{})
+	_, err := b.mod.Launch(ctx, "rms_norm", [3]uint32{1, 1, 1}, [3]uint32{256, 1, 1}, 0, args(x, x, x, 8, float32(0)),
+		Options{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
@@ -425,7 +429,8 @@ func TestLaunchErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := b.mod.Launch(context.Background(), test.kernel, test.grid, test.block, test.lds, test.args, Options{})
+			_, err := b.mod.Launch(context.Background(), test.kernel, test.grid, test.block, test.lds, test.args,
+				Options{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}

@@ -57,9 +57,12 @@ func object(t testing.TB, target, name string) []byte {
 		args = []string{name, "-mllvm", "-disable-machine-sink"}
 	}
 	out := filepath.Join(t.TempDir(), "a.co")
-	cmd := append([]string{"-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch=" + target, "-nogpuinc", "-nogpulib", "-O3",
-		"-fuse-cuid=none", "-mcode-object-version=5", "-Xclang", "-target-feature", "-Xclang", "-real-true16"}, args[1:]...)
-	if text, err := exec.Command("clang-22", append(cmd, filepath.Join("testdata", args[0]+".hip"), "-o", out)...).CombinedOutput(); err != nil {
+	cmd := append([]string{"-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch=" + target,
+		"-nogpuinc", "-nogpulib", "-O3",
+		"-fuse-cuid=none", "-mcode-object-version=5", "-Xclang", "-target-feature", "-Xclang", "-real-true16"},
+		args[1:]...)
+	if text, err := exec.Command("clang-22", append(cmd, filepath.Join("testdata", args[0]+".hip"), "-o", out)...).
+		CombinedOutput(); err != nil {
 		t.Fatalf("clang-22: %v\n%s", err, text)
 	}
 	b, err := os.ReadFile(out)
@@ -179,7 +182,8 @@ func eachTarget(t *testing.T, f func(t *testing.T, target string)) {
 		t.Run(target, func(t *testing.T) {
 			for _, tool := range []string{"clang-22", "ld.lld-22"} {
 				if _, err := exec.LookPath(tool); err != nil || testing.Short() {
-					t.Skipf("SKIPPED: %s is not installed or -short is set; no committed objects for this target", tool)
+					t.Skipf("SKIPPED: %s is not installed or -short is set; no committed objects for this target",
+						tool)
 				}
 			}
 			f(t, target)

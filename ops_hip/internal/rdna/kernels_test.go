@@ -175,11 +175,13 @@ func TestFlashAttention(t *testing.T) {
 		q, k, v := floats(r, queries*heads*dim), halfSlice(r, kvHeads*tokens*dim), halfSlice(r, kvHeads*tokens*dim)
 		o := up(b, make([]float32, len(q)))
 		const scale = 0.125
-		b.must("attention_decode", 128, []uint32{heads, queries}, up(b, q), up(b, k), up(b, v), o, heads, kvHeads, tokens, pos, float32(scale*math.Log2E))
+		b.must("attention_decode", 128, []uint32{heads, queries}, up(b, q), up(b, k), up(b, v), o, heads, kvHeads,
+			tokens, pos, float32(scale*math.Log2E))
 		want := make([]float64, len(q))
 		for i := range queries {
 			for h := range heads {
-				attend(want[(i*heads+h)*dim:], func(d int) float64 { return f16value(f16bits(float64(q[(i*heads+h)*dim+d]))) },
+				attend(want[(i*heads+h)*dim:],
+					func(d int) float64 { return f16value(f16bits(float64(q[(i*heads+h)*dim+d]))) },
 					k[h/2*tokens*dim:], v[h/2*tokens*dim:], pos+i+1, dim, scale)
 			}
 		}
@@ -188,12 +190,14 @@ func TestFlashAttention(t *testing.T) {
 		const rows = 48
 		qh, kh, vh := halfSlice(r, heads*rows*dim), halfSlice(r, heads*rows*dim), halfSlice(r, heads*rows*dim)
 		o = up(b, make([]float32, heads*rows*dim))
-		b.must("attention_prefill", 32, []uint32{heads, rows / 16}, up(b, qh), up(b, kh), up(b, vh), o, rows, float32(scale*math.Log2E))
+		b.must("attention_prefill", 32, []uint32{heads, rows / 16}, up(b, qh), up(b, kh), up(b, vh), o, rows,
+			float32(scale*math.Log2E))
 		want = make([]float64, heads*rows*dim)
 		for h := range heads {
 			for i := range rows {
 				at := (h*rows + i) * dim
-				attend(want[at:], func(d int) float64 { return f16value(qh[at+d]) }, kh[h*rows*dim:], vh[h*rows*dim:], i+1, dim, scale)
+				attend(want[at:], func(d int) float64 { return f16value(qh[at+d]) }, kh[h*rows*dim:], vh[h*rows*dim:],
+					i+1, dim, scale)
 			}
 		}
 		// probabilities pass through binary16 on their way to the second product

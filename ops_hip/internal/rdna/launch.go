@@ -32,7 +32,8 @@ type Options struct {
 // work-items of a workgroup; dynLDS bytes follow the static LDS. kernarg holds
 // the explicit arguments as HIP lays them out; hidden arguments are filled in. A
 // misbehaving kernel gives a *Fault; memory then holds what was written so far.
-func (m *Module) Launch(ctx context.Context, kernel string, grid, block [3]uint32, dynLDS uint32, kernarg []byte, o Options) (Stats, error) {
+func (m *Module) Launch(ctx context.Context, kernel string, grid, block [3]uint32, dynLDS uint32, kernarg []byte,
+	o Options) (Stats, error) {
 	k := m.obj.Kernel(kernel)
 	if k == nil {
 		return Stats{}, fmt.Errorf("rdna: module has no kernel %q", kernel)
@@ -73,8 +74,10 @@ func (m *Module) prepare(k *codeobj.Function, grid, block [3]uint32, dynLDS uint
 	switch {
 	case k.Wave != 0 && k.Wave != 32:
 		return nil, fmt.Errorf("rdna: kernel %q: wavefront size %d, only 32 is supported", k.Name, k.Wave)
-	case k.MaxThreads != 0 && (threads > uint64(k.MaxThreads) || max(block[0], block[1], block[2]) > uint32(k.MaxThreads)):
-		return nil, fmt.Errorf("rdna: kernel %q: block %v has %d work-items, the kernel was built for at most %d", k.Name, block, threads, k.MaxThreads)
+	case k.MaxThreads != 0 &&
+		(threads > uint64(k.MaxThreads) || max(block[0], block[1], block[2]) > uint32(k.MaxThreads)):
+		return nil, fmt.Errorf("rdna: kernel %q: block %v has %d work-items, the kernel was built for at most %d",
+			k.Name, block, threads, k.MaxThreads)
 	case k.DynamicStack:
 		return nil, fmt.Errorf("rdna: kernel %q: a dynamic stack is not supported", k.Name)
 	}
@@ -86,9 +89,12 @@ func (m *Module) prepare(k *codeobj.Function, grid, block [3]uint32, dynLDS uint
 	if lds > 65536 {
 		return nil, fmt.Errorf("rdna: kernel %q: %d bytes of LDS, a workgroup has 65536", k.Name, lds)
 	}
-	return &exec.Launch{Program: m.prog, Desc: k.Descriptor, Kernel: k.Name, Entry: k.Entry, Space: &m.dev.space, LoadBase: m.base,
-		Grid: grid, Block: block, LDS: uint32(lds), Private: k.Descriptor.Private, Workers: o.Workers, Budget: o.Budget,
-		AllowPartialPermlane: o.AllowPartialPermlane, StrictAlign: o.StrictAlign, Footprint: o.Footprint, Trips: o.Trips,
+	return &exec.Launch{Program: m.prog, Desc: k.Descriptor, Kernel: k.Name, Entry: k.Entry, Space: &m.dev.space,
+		LoadBase: m.base,
+		Grid:     grid, Block: block, LDS: uint32(lds), Private: k.Descriptor.Private, Workers: o.Workers,
+		Budget:               o.Budget,
+		AllowPartialPermlane: o.AllowPartialPermlane, StrictAlign: o.StrictAlign, Footprint: o.Footprint,
+		Trips:  o.Trips,
 		Groups: o.Groups, Checks: o.Checks.Normalize()}, nil
 }
 
@@ -101,7 +107,8 @@ func hiddenArgs(k *codeobj.Function, grid, block [3]uint32, dynLDS uint32, kerna
 		}
 	}
 	if len(kernarg) < explicit || len(kernarg) > k.KernargSize {
-		return nil, fmt.Errorf("rdna: kernel %q: %d bytes of arguments, want %d (or up to %d with hidden ones)", k.Name, len(kernarg), explicit, k.KernargSize)
+		return nil, fmt.Errorf("rdna: kernel %q: %d bytes of arguments, want %d (or up to %d with hidden ones)",
+			k.Name, len(kernarg), explicit, k.KernargSize)
 	}
 	b := make([]byte, k.KernargSize)
 	copy(b, kernarg)
@@ -160,7 +167,8 @@ func (m *Module) readOnlyArgs(k *codeobj.Function, args []byte) []*mem.Alloc {
 
 // dispatchPacket builds the AQL packet that kernels built for code object
 // version 4 read block and grid sizes from.
-func (m *Module) dispatchPacket(k *codeobj.Function, grid, block [3]uint32, dynLDS uint32, kernarg uint64) (*mem.Alloc, error) {
+func (m *Module) dispatchPacket(k *codeobj.Function, grid, block [3]uint32, dynLDS uint32, kernarg uint64) (*mem.Alloc,
+	error) {
 	a, err := m.dev.space.Alloc(64, "dispatch packet", true)
 	if err != nil {
 		return nil, fmt.Errorf("rdna: kernel %q: %w", k.Name, err)

@@ -176,7 +176,8 @@ func TestDispatchABI(t *testing.T) {
 
 		x := floats(rng(11), 64)
 		p := up(b, make([]float32, 64))
-		_, err := b.mod.Launch(context.Background(), "reverse", [3]uint32{1, 1, 1}, [3]uint32{64, 1, 1}, 256, args(up(b, x), p), everything)
+		_, err := b.mod.Launch(context.Background(), "reverse", [3]uint32{1, 1, 1}, [3]uint32{64, 1, 1}, 256,
+			args(up(b, x), p), everything)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +229,8 @@ func TestCalls(t *testing.T) {
 // awkward are floats on which division and roots are easily wrong.
 func awkward(n int, seed uint64) []float32 {
 	s := floats(rng(seed), n)
-	special := []uint32{0, 0x80000000, 1, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000,
+	special := []uint32{0, 0x80000000, 1, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x7f800000,
+		0xff800000,
 		0x7fc00000, 0x3f800000, 0x3f7fffff, 0x3f800001, 0x00400000, 0x7e800000, 0x01000000, 0x7f000000, 0x34000000}
 	r := rng(seed + 100)
 	for i := range s {
@@ -310,7 +312,8 @@ func TestIntegerDivision(t *testing.T) {
 		for i := range a {
 			wide := uint64(uint32(a[i]))*uint64(uint32(c[i])) + uint64(int64(a[i]))>>(uint32(c[i])&63)
 			if gq[i] != a[i]/c[i] || gm[i] != uint32(a[i])%uint32(c[i]) || gw[i] != wide {
-				t.Fatalf("%d, %d: quotient %d, remainder %d, wide %d, want %d, %d, %d", a[i], c[i], gq[i], gm[i], gw[i], a[i]/c[i], uint32(a[i])%uint32(c[i]), wide)
+				t.Fatalf("%d, %d: quotient %d, remainder %d, wide %d, want %d, %d, %d", a[i], c[i], gq[i], gm[i],
+					gw[i], a[i]/c[i], uint32(a[i])%uint32(c[i]), wide)
 			}
 		}
 	})
@@ -331,9 +334,11 @@ func TestHalfArithmetic(t *testing.T) {
 				c[i] = 0x3555
 			}
 		}
-		ps, pf, pq, pm := up(b, make([]uint16, n)), up(b, make([]uint16, n)), up(b, make([]uint16, n)), up(b, make([]float32, n))
+		ps, pf, pq, pm := up(b, make([]uint16, n)), up(b, make([]uint16, n)), up(b, make([]uint16, n)),
+			up(b, make([]float32, n))
 		b.must("halves", 64, []uint32{(n + 63) / 64}, up(b, a), up(b, c), ps, pf, pq, pm, n)
-		sum, fma, quot, mix := down[uint16](b, ps, n), down[uint16](b, pf, n), down[uint16](b, pq, n), down[float32](b, pm, n)
+		sum, fma, quot, mix := down[uint16](b, ps, n), down[uint16](b, pf, n), down[uint16](b, pq, n),
+			down[float32](b, pm, n)
 		for i := range a {
 			x, y := f16value(a[i]), f16value(c[i])
 			if want := f16bits(x + y); sum[i] != want && sum[i]&0x7fff|want&0x7fff != 0 {
@@ -341,7 +346,8 @@ func TestHalfArithmetic(t *testing.T) {
 			}
 			// s = x*y + x per half, in f16 with or without fusion: only its order matters here
 			s0, s1 := x*y+x, x*y+y
-			if math.Abs(s0-s1) > 0.1*math.Max(math.Abs(s0), math.Abs(s1)) && math.Abs(s0) < 60000 && math.Abs(s1) < 60000 {
+			if math.Abs(s0-s1) > 0.1*math.Max(math.Abs(s0), math.Abs(s1)) && math.Abs(s0) < 60000 &&
+				math.Abs(s1) < 60000 {
 				z := y
 				if s1 > s0 {
 					z = x
@@ -353,7 +359,8 @@ func TestHalfArithmetic(t *testing.T) {
 			if want := f16bits(x / y); quot[i] != want && quot[i]&0x7fff|want&0x7fff != 0 {
 				t.Fatalf("%v / %v = %#x, want %#x", x, y, quot[i], want)
 			}
-			if want := float32(x*y + float64(float32(0.1))); math.Abs(float64(mix[i]-want)) > 1.2e-7*math.Abs(float64(want)) {
+			if want := float32(x*y + float64(float32(0.1))); math.Abs(float64(mix[i]-want)) > 1.2e-7*math.Abs(
+				float64(want)) {
 				t.Fatalf("mix(%v, %v) = %v, want %v", x, y, mix[i], want)
 			}
 		}
@@ -374,7 +381,8 @@ func TestCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.LoadedOnce != 2*4*n || s.StoredOnce != 4*n {
-				t.Errorf("%+v: %d bytes loaded and %d stored, want %d and %d", o, s.LoadedOnce, s.StoredOnce, 2*4*n, 4*n)
+				t.Errorf("%+v: %d bytes loaded and %d stored, want %d and %d", o, s.LoadedOnce, s.StoredOnce, 2*4*n,
+					4*n)
 			}
 			waits = append(waits, s.Waits)
 		}
@@ -386,12 +394,15 @@ func TestCounts(t *testing.T) {
 			t.Errorf("without asking: %d and %d distinct bytes, error %v", s.LoadedOnce, s.StoredOnce, err)
 		}
 		// two loads in flight together in each wave, of lines that nobody has loaded; the last block lacks 24 elements
-		s, err = b.run("silu_mul", 256, []uint32{4}, Options{Footprint: true, Trips: true, Groups: []uint64{1, 3}}, g, u, y, n)
-		if err != nil || s.Workgroups != 2 || s.LoadedOnce != 2*4*(256+232) || s.Waves != 16 || s.Trips != 16 || s.FreshTrips != 16 || s.LongestTrips != 1 || s.LongestFresh != 1 {
+		s, err = b.run("silu_mul", 256, []uint32{4}, Options{Footprint: true, Trips: true, Groups: []uint64{1, 3}}, g,
+			u, y, n)
+		if err != nil || s.Workgroups != 2 || s.LoadedOnce != 2*4*(256+232) || s.Waves != 16 || s.Trips != 16 ||
+			s.FreshTrips != 16 || s.LongestTrips != 1 || s.LongestFresh != 1 {
 			t.Errorf("two workgroups of four: %+v, %v", s, err)
 		}
 		// the second time, everything has been loaded
-		s, err = b.run("silu_mul", 256, []uint32{4}, Options{Trips: true, Workers: 1, Footprint: true, Groups: []uint64{2, 2}}, g, u, y, n)
+		s, err = b.run("silu_mul", 256, []uint32{4},
+			Options{Trips: true, Workers: 1, Footprint: true, Groups: []uint64{2, 2}}, g, u, y, n)
 		if err != nil || s.Trips != 16 || s.FreshTrips != 8 || s.LongestFresh != 1 {
 			t.Errorf("a workgroup twice: %d trips, %d fresh, %v", s.Trips, s.FreshTrips, err)
 		}

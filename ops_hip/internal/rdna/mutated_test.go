@@ -58,7 +58,8 @@ func TestMutatedKernels(t *testing.T) {
 				}
 				o := Options{Workers: 1, Budget: 1 << 19}
 				o.Checks.AllChecks = round&1 != 0
-				_, err = m.Launch(context.Background(), k.Name, [3]uint32{1, 1, 1}, [3]uint32{uint32(k.MaxThreads), 1, 1}, 256, kernarg, o)
+				_, err = m.Launch(context.Background(), k.Name, [3]uint32{1, 1, 1},
+					[3]uint32{uint32(k.MaxThreads), 1, 1}, 256, kernarg, o)
 				var f *Fault
 				if err != nil && !errors.As(err, &f) && !strings.Contains(err.Error(), "VGPRs") {
 					t.Errorf("%s: error %v is no fault", k.Name, err)

@@ -63,7 +63,8 @@ func TestTiles(t *testing.T) {
 			ab[i], wb[i] = bf16bits(r.NormFloat64()), bf16bits(r.NormFloat64())
 		}
 		b.must("tile_bf16", 32, nil, up(b, ab), up(b, wb), up(b, c), d)
-		want := product(func(i, k int) float64 { return bf16value(ab[i*16+k]) }, func(i, k int) float64 { return bf16value(wb[i*16+k]) }, 16)
+		want := product(func(i, k int) float64 { return bf16value(ab[i*16+k]) },
+			func(i, k int) float64 { return bf16value(wb[i*16+k]) }, 16)
 		closeTo(t, "bf16", down[float32](b, d, 256), want, 1e-7, 0)
 
 		ah, wh, ch := halfSlice(r, 256), halfSlice(r, 256), make([]uint16, 256)
@@ -72,7 +73,8 @@ func TestTiles(t *testing.T) {
 		}
 		dh := up(b, make([]uint16, 256))
 		b.must("tile_f16_acc", 32, nil, up(b, ah), up(b, wh), up(b, ch), dh)
-		want = product(func(i, k int) float64 { return f16value(ah[i*16+k]) }, func(i, k int) float64 { return f16value(wh[i*16+k]) }, 16)
+		want = product(func(i, k int) float64 { return f16value(ah[i*16+k]) },
+			func(i, k int) float64 { return f16value(wh[i*16+k]) }, 16)
 		for i, h := range down[uint16](b, dh, 256) {
 			if h != f16bits(want[i]) {
 				t.Fatalf("f16 accumulator: d[%d] = %v, want %v", i, f16value(h), want[i])
@@ -87,7 +89,8 @@ func TestTiles(t *testing.T) {
 			ci[i] = int32(c[i])
 		}
 		b.must("tile_iu4", 32, nil, up(b, ai), up(b, wi), up(b, ci), d)
-		want = product(func(i, k int) float64 { return float64(nibble(ai[i*2+k/8], k%8, true)) }, func(i, k int) float64 { return float64(nibble(wi[i*2+k/8], k%8, false)) }, 16)
+		want = product(func(i, k int) float64 { return float64(nibble(ai[i*2+k/8], k%8, true)) },
+			func(i, k int) float64 { return float64(nibble(wi[i*2+k/8], k%8, false)) }, 16)
 		for i, v := range down[int32](b, d, 256) {
 			if float64(v) != want[i] {
 				t.Fatalf("iu4: d[%d] = %d, want %v", i, v, want[i])
@@ -97,7 +100,8 @@ func TestTiles(t *testing.T) {
 			return
 		}
 		b.must("tile_iu4_long", 32, nil, up(b, ai), up(b, wi), up(b, ci), d)
-		want = product(func(i, k int) float64 { return float64(nibble(ai[i*4+k/8], k%8, true)) }, func(i, k int) float64 { return float64(nibble(wi[i*4+k/8], k%8, true)) }, 32)
+		want = product(func(i, k int) float64 { return float64(nibble(ai[i*4+k/8], k%8, true)) },
+			func(i, k int) float64 { return float64(nibble(wi[i*4+k/8], k%8, true)) }, 32)
 		for i, v := range down[int32](b, d, 256) {
 			if float64(v) != want[i] {
 				t.Fatalf("iu4 of 32: d[%d] = %d, want %v", i, v, want[i])
@@ -108,7 +112,8 @@ func TestTiles(t *testing.T) {
 			a8[i], w8[i] = uint8(r.Uint32())&0xbf, uint8(r.Uint32())&0xbf // no NaN, moderate exponents
 		}
 		b.must("tile_fp8", 32, nil, up(b, a8), up(b, w8), up(b, c), d)
-		want = product(func(i, k int) float64 { return fp8value(a8[i*16+k]) }, func(i, k int) float64 { return bf8value(w8[i*16+k]) }, 16)
+		want = product(func(i, k int) float64 { return fp8value(a8[i*16+k]) },
+			func(i, k int) float64 { return bf8value(w8[i*16+k]) }, 16)
 		closeTo(t, "fp8", down[float32](b, d, 256), want, 1e-7, 1)
 	})
 }
@@ -119,12 +124,14 @@ func TestDenormalMode(t *testing.T) {
 	eachTarget(t, func(t *testing.T, target string) {
 		for _, name := range []string{"norm", "norm.flush"} {
 			b := load(t, target, name)
-			x, w, y := []float32{1, 0x1p-127, -2, 0x1p-100}, []float32{1, 1, 0x1p-149, 0x1p-40}, up(b, make([]float32, 4))
+			x, w, y := []float32{1, 0x1p-127, -2, 0x1p-100}, []float32{1, 1, 0x1p-149, 0x1p-40},
+				up(b, make([]float32, 4))
 			b.must("rms_norm", 256, nil, up(b, x), up(b, w), y, 4, float32(0))
 			got := down[float32](b, y, 4)
 			scale := float32(1 / math.Sqrt(5.0/4))
 			keeps := name == "norm"
-			for i, want := range []float32{scale, 0x1p-127 * scale, -2 * scale * 0x1p-149, 0x1p-100 * scale * 0x1p-40} {
+			for i, want := range []float32{scale, 0x1p-127 * scale, -2 * scale * 0x1p-149,
+				0x1p-100 * scale * 0x1p-40} {
 				if !keeps && i > 0 {
 					want = 0
 				}

@@ -54,8 +54,8 @@ func Map(b tensor.Buffer) []byte {
 // errForeign reports a buffer that is not of this package.
 var errForeign = errors.New("buffer is of another device")
 
-// Memory returns where the first n bytes of t's elements are, as the caller counts them, and whether they are float32 to
-// the caller but stored as float64.
+// Memory returns where the first n bytes of t's elements are, as the caller counts them, and whether they are float32
+// to the caller but stored as float64.
 func Memory(t tensor.Tensor, n int64) (m []byte, wide bool, err error) {
 	b, ok := t.Buf.(*Buffer)
 	if !ok {

@@ -24,8 +24,8 @@ type Config struct {
 	Layout func(l string) bool // reports whether kernels read weights of this layout; nil: those of files alone
 }
 
-// Plan is the part of a plan that knows where values are: weights and states where the caller put them, all others in an
-// arena, which may move.
+// Plan is the part of a plan that knows where values are: weights and states where the caller put them, all others in
+// an arena, which may move.
 type Plan struct {
 	Nodes []*ops.Node // that run, in order
 
@@ -86,8 +86,8 @@ func PlanBytes(d ops.Device, g *ops.Graph, outs []ops.Value, c Config) (int64, e
 	return a.Bytes, err
 }
 
-// NewPlan lowers g for d and gives its values places in a, which it makes large enough, or in an arena of its own if a is
-// nil.
+// NewPlan lowers g for d and gives its values places in a, which it makes large enough, or in an arena of its own if
+// a is nil.
 func NewPlan(d ops.Device, g *ops.Graph, a *ops.Arena, outs []ops.Value, c Config) (_ *Plan, err error) {
 	p := &Plan{dev: d, config: c, arena: a, places: map[ops.Value]place{}, inputs: map[string]place{}}
 	if a == nil {
@@ -152,7 +152,8 @@ func (p *Plan) put(n *ops.Node, r int, offset map[ops.Value]int64) error {
 	if n.Op != nil && n.Op.Storage(r) >= 0 { // a view has a shape of its own
 		at = p.places[n.In[n.Op.Storage(r)]]
 		if l := at.t.Layout; !l.IsZero() && at.t.Shape.Last() != typ.Shape.Last() {
-			return fmt.Errorf("rows of %q, in layout %q, cannot be seen as rows of %d elements", at.t.Name, l.Name, typ.Shape.Last())
+			return fmt.Errorf("rows of %q, in layout %q, cannot be seen as rows of %d elements", at.t.Name, l.Name,
+				typ.Shape.Last())
 		}
 		at.t.Shape = typ.Shape
 	}
@@ -168,8 +169,8 @@ func (p *Plan) hold(m *pages.Memory) {
 	}
 }
 
-// Moved reports whether values lie elsewhere than [Bind] found them. It is to be called before each run, and makes room
-// again if the arena was freed.
+// Moved reports whether values lie elsewhere than [Bind] found them. It is to be called before each run, and makes
+// room again if the arena was freed.
 func (p *Plan) Moved() (bool, error) {
 	if p.closed {
 		return false, ErrClosed
@@ -186,8 +187,8 @@ func (p *Plan) Moved() (bool, error) {
 // Values are the results of each node of a plan, by its ID.
 type Values[V any] [][]V
 
-// Bind returns all values of p as view makes them of their tensors and bytes: those of a wide tensor, which is F32 to its
-// readers, are float64. They are good until the arena moves.
+// Bind returns all values of p as view makes them of their tensors and bytes: those of a wide tensor, which is F32 to
+// its readers, are float64. They are good until the arena moves.
 func Bind[V any](p *Plan, view func(t tensor.Tensor, raw []byte, wide bool) (V, error)) (Values[V], error) {
 	buf, gen := p.arena.Buffer()
 	b, ok := buf.(*Buffer)

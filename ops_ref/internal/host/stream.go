@@ -96,7 +96,8 @@ func copyTensor(dst, src tensor.Tensor) error {
 		return err
 	}
 	if dst.Buf == src.Buf && dst.Off < src.Off+int64(len(from)) && src.Off < dst.Off+int64(len(to)) {
-		return fmt.Errorf("bytes %d to %d and %d to %d of a buffer overlap", src.Off, src.Off+int64(len(from)), dst.Off, dst.Off+int64(len(to)))
+		return fmt.Errorf("bytes %d to %d and %d to %d of a buffer overlap", src.Off, src.Off+int64(len(from)),
+			dst.Off, dst.Off+int64(len(to)))
 	}
 	switch {
 	case wideTo && !wideFrom:

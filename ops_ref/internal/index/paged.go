@@ -11,14 +11,14 @@ type Paged struct {
 	table  []int32
 }
 
-// NewPaged returns where tokens are in a cache with the given number of tokens in a page. table holds perSeq pages for each
-// sequence.
+// NewPaged returns where tokens are in a cache with the given number of tokens in a page. table holds perSeq pages
+// for each sequence.
 func NewPaged(page int, pos, seq, table []int32, perSeq int) Paged {
 	return Paged{Pos: pos, Seq: seq, page: page, perSeq: perSeq, table: table}
 }
 
-// Check returns an error unless every token of the step, and all before it in its sequence, has a page in a cache of the
-// given number of pages.
+// Check returns an error unless every token of the step, and all before it in its sequence, has a page in a cache of
+// the given number of pages.
 func (p Paged) Check(pages int) error {
 	seqs := len(p.table) / p.perSeq
 	for t, s := range p.Seq {

@@ -9,8 +9,8 @@ type Sequences struct {
 	used []bool // by place
 }
 
-// NewSequences returns the sequences of a step: rows Starts[i] to Starts[i+1]-1 are of that with state Slots[i], one of so
-// many places.
+// NewSequences returns the sequences of a step: rows Starts[i] to Starts[i+1]-1 are of that with state Slots[i], one
+// of so many places.
 func NewSequences(starts, slots []int32, places int) *Sequences {
 	return &Sequences{Starts: starts, Slots: slots, used: make([]bool, places)}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
-// The stages of waiting for another thread. One pause of the processor takes 10 to 50 ns. Sleeping comes last: a thread
-// may wake hundreds of microseconds late, as on virtual machines, and then all others wait for it.
+// The stages of waiting for another thread. One pause of the processor takes 10 to 50 ns. Sleeping comes last: a
+// thread may wake hundreds of microseconds late, as on virtual machines, and then all others wait for it.
 const (
 	spinsBeforeYield = 500
 	spinsBeforeSleep = 10000

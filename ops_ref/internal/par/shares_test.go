@@ -36,7 +36,8 @@ func TestSharesCoverEachIndexOnce(t *testing.T) {
 					}
 					for i := range hits {
 						if h := hits[i].Load(); h != 1 {
-							t.Fatalf("threads %d n %d grain %d alone %v: index %d ran %d times", threads, n, grain, alone, i, h)
+							t.Fatalf("threads %d n %d grain %d alone %v: index %d ran %d times", threads, n, grain,
+								alone, i, h)
 						}
 					}
 				}

@@ -86,7 +86,8 @@ func quantizeKBlock(dst []byte, x []float32) {
 		binary.LittleEndian.PutUint16(dst[actKSum16+2*s:], uint16(int16(sum)))
 	}
 	for s := range 8 {
-		binary.LittleEndian.PutUint16(dst[actKSum32+2*s:], uint16(int16At(dst[actKSum16+4*s:])+int16At(dst[actKSum16+4*s+2:])))
+		binary.LittleEndian.PutUint16(dst[actKSum32+2*s:],
+			uint16(int16At(dst[actKSum16+4*s:])+int16At(dst[actKSum16+4*s+2:])))
 	}
 }
 

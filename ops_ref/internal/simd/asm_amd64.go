@@ -64,7 +64,8 @@ func asmQuantize32(dst *byte, x *float32, groups int) bool {
 
 // asmTile runs a tile of 4*quads rows of type t and as many columns as the level has a kernel for, at most cols, and
 // returns that number: 0 for none.
-func asmTile(t FloatType, out *float32, outBytes int, w *byte, rowBytes, quads, k int, x *float32, colBytes, cols int) int {
+func asmTile(t FloatType, out *float32, outBytes int, w *byte, rowBytes, quads, k int, x *float32, colBytes,
+	cols int) int {
 	switch {
 	case level == Generic || t != F32 && k%16 != 0:
 		return 0

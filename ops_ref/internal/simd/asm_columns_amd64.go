@@ -4,7 +4,8 @@ package simd
 
 // asmDotColumns runs a kernel of f for 4*quads rows, steps super-blocks (or groups of four blocks) each, and as many
 // columns as it has one for, at most cols. It returns that number, 0 if there is none for several.
-func asmDotColumns(f Format, out *float32, outBytes int, w *byte, rowBytes, quads, steps int, act *byte, actBytes, cols int) int {
+func asmDotColumns(f Format, out *float32, outBytes int, w *byte, rowBytes, quads, steps int, act *byte, actBytes,
+	cols int) int {
 	if level < AVX512 || cols < 2 {
 		return 0
 	}

@@ -12,7 +12,8 @@ var interleavedDots = [...][3]func(out *float32, outBytes int, w *byte, groups, 
 
 // asmDotInterleaved runs a kernel of f for groups of sixteen interleaved rows, steps super-blocks (or groups of four
 // blocks) each, and as many columns as it has one for, at most cols. It returns that number, 0 if the level has none.
-func asmDotInterleaved(f Format, out *float32, outBytes int, w *byte, groups, steps int, act *byte, actBytes, cols int) int {
+func asmDotInterleaved(f Format, out *float32, outBytes int, w *byte, groups, steps int, act *byte, actBytes,
+	cols int) int {
 	if level < AVX512 {
 		return 0
 	}

@@ -16,8 +16,8 @@ const (
 	scoreKeys  = 4  // rows of keys that Scores reads
 )
 
-// HasQueryPanels reports whether the level has kernels for panels of queries. Without them the functions here are slower
-// than RowScores and RowValues.
+// HasQueryPanels reports whether the level has kernels for panels of queries. Without them the functions here are
+// slower than RowScores and RowValues.
 func HasQueryPanels() bool { return hasQueryPanels() }
 
 // PackQueries writes 32 rows of dim elements, one behind the other, as a panel: element d of row i is panel[32*d+i].
@@ -37,9 +37,9 @@ func PackQueries(panel, rows []float32, dim int) {
 	}
 }
 
-// PanelScores sets row j of out, [n][32], to the products of row j of keys, n rows of dim elements one behind the other,
-// with the queries of a panel. Both out and keys have room for n rounded up to a multiple of 4, and may be written and
-// read up to there. Each product is that of MulFloat. dim is a multiple of 16.
+// PanelScores sets row j of out, [n][32], to the products of row j of keys, n rows of dim elements one behind the
+// other, with the queries of a panel. Both out and keys have room for n rounded up to a multiple of 4, and may be
+// written and read up to there. Each product is that of MulFloat. dim is a multiple of 16.
 func PanelScores(out, keys []float32, n, dim int, panel []float32) {
 	checkSteps(dim)
 	quads := (n + scoreKeys - 1) / scoreKeys
@@ -209,10 +209,10 @@ func checkSteps(dim int) {
 // met by Group queries. Queries, and results for them, are in the order of heads.
 type Heads struct{ Heads, Group, Dim int }
 
-// RowScores sets out[u*outStride+j] to the product of row j of keys with query u, for n rows and all queries, which lie
-// one behind the other in q. Each product is that of MulFloat. n is rounded up to a multiple of 4: keys has that many
-// rows, and results have room for them. next is what the caller will read next, so that it can be fetched; it may be
-// empty. Dim is a multiple of 16.
+// RowScores sets out[u*outStride+j] to the product of row j of keys with query u, for n rows and all queries, which
+// lie one behind the other in q. Each product is that of MulFloat. n is rounded up to a multiple of 4: keys has that
+// many rows, and results have room for them. next is what the caller will read next, so that it can be fetched; it
+// may be empty. Dim is a multiple of 16.
 func RowScores(out []float32, outStride int, keys Matrix, n int, h Heads, q []float32, next []byte) {
 	checkSteps(h.Dim)
 	quads, all := (n+scoreKeys-1)/scoreKeys, h.Heads*h.Group
@@ -237,8 +237,8 @@ func RowScores(out []float32, outStride int, keys Matrix, n int, h Heads, q []fl
 	}
 }
 
-// RowValues adds weighted sums of n rows of values to results, which lie one behind the other in out: result u gets row
-// j with weight weights[u*stride+j], as AddRows adds it. next is as for RowScores. Dim is a multiple of 16.
+// RowValues adds weighted sums of n rows of values to results, which lie one behind the other in out: result u gets
+// row j with weight weights[u*stride+j], as AddRows adds it. next is as for RowScores. Dim is a multiple of 16.
 func RowValues(out []float32, values Matrix, n int, h Heads, weights []float32, stride int, next []byte) {
 	checkSteps(h.Dim)
 	all := h.Heads * h.Group

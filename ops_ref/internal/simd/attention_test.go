@@ -51,7 +51,8 @@ func TestPanelsAreTheirDefinitions(t *testing.T) {
 						continue // undefined
 					}
 					if !sameBits(top[i], wantTop[i]) || !sameBits(sum[i], wantSum[i]) {
-						t.Fatalf("query %d: top %v, want %v; sum %v, want %v", i, top[i], wantTop[i], sum[i], wantSum[i])
+						t.Fatalf("query %d: top %v, want %v; sum %v, want %v", i, top[i], wantTop[i], sum[i],
+							wantSum[i])
 					}
 					for j := range n {
 						if at := j*PanelQueries + i; !sameBits(s[at], wantS[at]) {
@@ -143,7 +144,8 @@ func TestRowsAreTheirDefinitions(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(22, 22))
 		for _, typ := range []FloatType{F32, F16, BF16} {
-			for _, h := range []Heads{{1, 1, 16}, {2, 2, 64}, {3, 3, 32}, {2, 5, 128}, {3, 4, 64}, {2, 7, 128}, {1, 8, 96}} {
+			for _, h := range []Heads{{1, 1, 16}, {2, 2, 64}, {3, 3, 32}, {2, 5, 128}, {3, 4, 64}, {2, 7, 128},
+				{1, 8, 96}} {
 				for _, n := range []int{1, 4, 7, 37} {
 					up, width := (n+3)/4*4, h.Heads*h.Dim+16 // rows have more than these heads
 					all := h.Heads * h.Group
@@ -181,7 +183,8 @@ func BenchmarkPanels(b *testing.B) {
 	const n, dim = 128, 128
 	r := rand.New(rand.NewPCG(23, 23))
 	rows, panel := normal(r, PanelQueries*dim), make([]float32, PanelQueries*dim)
-	keys, values, s, out := normal(r, n*dim), normal(r, n*dim), make([]float32, n*PanelQueries), make([]float32, PanelQueries*dim)
+	keys, values, s, out := normal(r, n*dim), normal(r, n*dim), make([]float32, n*PanelQueries),
+		make([]float32, PanelQueries*dim)
 	from, to := make([]int32, PanelQueries), make([]int32, PanelQueries)
 	for i := range to {
 		to[i] = n

@@ -6,7 +6,8 @@ package simd
 
 // PackValues writes dim/FloatRows panels of type F16 of n values, [n][dim]; n and dim are multiples of 32.
 func PackValues(panels []byte, values []float32, n, dim int) {
-	if !HasFloatPanels(n) || dim <= 0 || dim%FloatRows != 0 || len(values) < n*dim || len(panels) < dim/FloatRows*F16.PanelBytes(n) {
+	if !HasFloatPanels(n) || dim <= 0 || dim%FloatRows != 0 || len(values) < n*dim ||
+		len(panels) < dim/FloatRows*F16.PanelBytes(n) {
 		panic("simd: wrong sizes of values")
 	}
 	for d := 0; d < dim; d += FloatRows / 2 {

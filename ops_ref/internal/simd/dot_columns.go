@@ -7,13 +7,15 @@ func DotColumns(f Format, out []float32, outStride int, w []byte, rowBytes, rows
 		return
 	}
 	size, act := k/f.Block()*layouts[f].bytes, f.ActBytes(k)
-	if k <= 0 || k%f.Block() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size || len(acts) < cols*act || len(out) < (cols-1)*outStride+rows {
+	if k <= 0 || k%f.Block() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size || len(acts) < cols*act ||
+		len(out) < (cols-1)*outStride+rows {
 		panic("simd: wrong sizes of a product")
 	}
 	for c := 0; c < cols; {
 		n, done := 0, 0
 		if rows >= 4 && k%f.step() == 0 {
-			n = asmDotColumns(f, &out[c*outStride], 4*outStride, &w[0], rowBytes, rows/4, k/f.step(), &acts[c*act], act, cols-c)
+			n = asmDotColumns(f, &out[c*outStride], 4*outStride, &w[0], rowBytes, rows/4, k/f.step(), &acts[c*act],
+				act, cols-c)
 		}
 		if n > 0 {
 			done = rows &^ 3

@@ -18,9 +18,10 @@ func TestDotColumnsIsDot(t *testing.T) {
 				acts := activations(r, k)
 				for wname, w := range weights(r, f, rows, k) {
 					for cols := 1; cols <= 9; cols++ {
-						columnsAreDot(t, f, wname, w, rows, k, cols, acts, func(out []float32, stride int, columns []byte) {
-							DotColumns(f, out, stride, w, len(w)/rows, rows, columns, cols, k)
-						})
+						columnsAreDot(t, f, wname, w, rows, k, cols, acts,
+							func(out []float32, stride int, columns []byte) {
+								DotColumns(f, out, stride, w, len(w)/rows, rows, columns, cols, k)
+							})
 					}
 				}
 			}
@@ -28,9 +29,10 @@ func TestDotColumnsIsDot(t *testing.T) {
 	})
 }
 
-// columnsAreDot compares what product writes for cols of the activations, quantized, with the row functions for w. Results
-// have a gap between columns, which stays as it was.
-func columnsAreDot(t *testing.T, f Format, wname string, w []byte, rows, k, cols int, acts map[string][]float32, product func(out []float32, stride int, columns []byte)) {
+// columnsAreDot compares what product writes for cols of the activations, quantized, with the row functions for w.
+// Results have a gap between columns, which stays as it was.
+func columnsAreDot(t *testing.T, f Format, wname string, w []byte, rows, k, cols int, acts map[string][]float32,
+	product func(out []float32, stride int, columns []byte)) {
 	t.Helper()
 	size, act := len(w)/rows, f.ActBytes(k)
 	columns := make([]byte, cols*act)
@@ -53,7 +55,8 @@ func columnsAreDot(t *testing.T, f Format, wname string, w []byte, rows, k, cols
 			want = dotRow(f, 0, w[row*size:][:size], columns[c*act:][:act], 0)
 		}
 		if !sameBits(got, want) {
-			t.Fatalf("format %d, %dx%d, %s, %d columns: result %d is %v, want %v", f, rows, k, wname, cols, i, got, want)
+			t.Fatalf("format %d, %dx%d, %s, %d columns: result %d is %v, want %v", f, rows, k, wname, cols, i, got,
+				want)
 		}
 	}
 }

@@ -38,7 +38,8 @@ func MulFloat(out []float32, outStride int, w Matrix, rows int, x []float32, xSt
 		return
 	}
 	size := w.Type.Size()
-	if k <= 0 || len(out) < (cols-1)*outStride+rows || len(w.Data) < (rows-1)*w.Stride+k*size || len(x) < (cols-1)*xStride+k {
+	if k <= 0 || len(out) < (cols-1)*outStride+rows || len(w.Data) < (rows-1)*w.Stride+k*size ||
+		len(x) < (cols-1)*xStride+k {
 		panic("simd: wrong sizes of a product")
 	}
 	// The rows of a tile stay in the first cache while all columns pass.
@@ -48,7 +49,8 @@ func MulFloat(out []float32, outStride int, w Matrix, rows int, x []float32, xSt
 		for c := 0; c < cols; {
 			n := 0
 			if quad {
-				n = asmTile(w.Type, &out[c*outStride+r], 4*outStride, &w.Data[r*w.Stride], w.Stride, 1, k, &x[c*xStride], 4*xStride, cols-c)
+				n = asmTile(w.Type, &out[c*outStride+r], 4*outStride, &w.Data[r*w.Stride], w.Stride, 1, k,
+					&x[c*xStride], 4*xStride, cols-c)
 			}
 			if n == 0 {
 				mulOne(out[c*outStride+r:], w, r, min(step, rows-r), x[c*xStride:][:k])

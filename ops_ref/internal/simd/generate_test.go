@@ -32,7 +32,9 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 			if out, err := list.CombinedOutput(); err != nil {
 				t.Skipf("SKIPPED: the generator's dependencies are not at hand: %v\n%s", err, out)
 			}
-			cmd := exec.Command("go", append(append([]string{"run"}, c.command...), "-out", filepath.Join(dir, names[0]), "-stubs", filepath.Join(dir, names[1]))...)
+			cmd := exec.Command("go",
+				append(append([]string{"run"}, c.command...), "-out", filepath.Join(dir, names[0]), "-stubs",
+					filepath.Join(dir, names[1]))...)
 			cmd.Dir = "_gen"
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := cmd.CombinedOutput(); err != nil {
@@ -80,7 +82,8 @@ func TestEncodings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := regexp.MustCompile(`(.*)// encoding: \[0x(..),0x(..),0x(..),0x(..)\]`).FindAllStringSubmatch(string(out), -1)
+	lines := regexp.MustCompile(`(.*)// encoding: \[0x(..),0x(..),0x(..),0x(..)\]`).FindAllStringSubmatch(string(out),
+		-1)
 	if len(lines) != len(words) {
 		t.Fatalf("%d encodings for %d words", len(lines), len(words))
 	}

@@ -4,8 +4,8 @@ import "encoding/binary"
 
 // Interleaved rows are how matrices of quantized weights lie in memory at levels whose kernels want them so: sixteen
 // rows together, every four consecutive bytes of each beside those of the others, so that a vector holds the same
-// elements of all sixteen and a sum needs no adding across lanes. They take as many bytes as rows in files, and nothing
-// of them is lost. Each super-block (or group of four blocks) of sixteen rows is
+// elements of all sixteen and a sum needs no adding across lanes. They take as many bytes as rows in files, and
+// nothing of them is lost. Each super-block (or group of four blocks) of sixteen rows is
 //
 //	Q4_K, Q5_K  [dword of the block][row]uint32
 //	Q6_K  scale [16][row]int8, codes [16][3][row]uint32, d [row]float16
@@ -26,8 +26,8 @@ func (f Format) Interleaved(rows, k int) bool {
 // stepBytes returns the bytes of a super-block, or group of four blocks.
 func (f Format) stepBytes() int { return f.step() / f.Block() * layouts[f].bytes }
 
-// Interleave writes rows of k elements, a multiple of InterleavedRows of them, one behind the other as files have them,
-// to dst, interleaved. Both have the same size.
+// Interleave writes rows of k elements, a multiple of InterleavedRows of them, one behind the other as files have
+// them, to dst, interleaved. Both have the same size.
 func (f Format) Interleave(dst, src []byte, k int) {
 	row, group := f.Bytes(k), InterleavedRows*f.Bytes(k)
 	if k <= 0 || k%f.step() != 0 || len(src)%group != 0 || len(dst) != len(src) {
@@ -50,7 +50,8 @@ func (f Format) Interleave(dst, src []byte, k int) {
 // InterleavedRow writes row r of InterleavedRows interleaved rows of k elements as files have it.
 func (f Format) InterleavedRow(dst, w []byte, r, k int) {
 	step := f.stepBytes()
-	if k <= 0 || k%f.step() != 0 || uint(r) >= InterleavedRows || len(dst) < f.Bytes(k) || len(w) < InterleavedRows*f.Bytes(k) {
+	if k <= 0 || k%f.step() != 0 || uint(r) >= InterleavedRows || len(dst) < f.Bytes(k) ||
+		len(w) < InterleavedRows*f.Bytes(k) {
 		panic("simd: wrong sizes of an interleaved row")
 	}
 	for b := range k / f.step() {
@@ -61,15 +62,18 @@ func (f Format) InterleavedRow(dst, w []byte, r, k int) {
 // DotInterleaved is DotColumns for rows interleaved rows, and gives the same bits.
 func DotInterleaved(f Format, out []float32, outStride int, w []byte, rows int, acts []byte, cols, k int) {
 	size, act := f.Bytes(k), f.ActBytes(k)
-	if rows <= 0 || rows%InterleavedRows != 0 || cols <= 0 || k <= 0 || k%f.step() != 0 || len(w) < rows*size || len(acts) < cols*act || len(out) < (cols-1)*outStride+rows {
+	if rows <= 0 || rows%InterleavedRows != 0 || cols <= 0 || k <= 0 || k%f.step() != 0 || len(w) < rows*size ||
+		len(acts) < cols*act || len(out) < (cols-1)*outStride+rows {
 		panic("simd: wrong sizes of a product")
 	}
 	for c := 0; c < cols; {
-		n := asmDotInterleaved(f, &out[c*outStride], 4*outStride, &w[0], rows/InterleavedRows, k/f.step(), &acts[c*act], act, cols-c)
+		n := asmDotInterleaved(f, &out[c*outStride], 4*outStride, &w[0], rows/InterleavedRows, k/f.step(),
+			&acts[c*act], act, cols-c)
 		if n == 0 {
 			n = 1
 			for r := range rows {
-				out[c*outStride+r] = f.dotInterleaved(w[r/InterleavedRows*InterleavedRows*size:], r%InterleavedRows, acts[c*act:], k)
+				out[c*outStride+r] = f.dotInterleaved(w[r/InterleavedRows*InterleavedRows*size:], r%InterleavedRows,
+					acts[c*act:], k)
 			}
 		}
 		c += n
@@ -116,7 +120,8 @@ func (f Format) interleave(dst, src []byte, r int) {
 			low, high, lowShift, highShift := placesQ6K(j)
 			var q [4]uint32
 			for g := range q {
-				q[g] = le.Uint32(src[low+4*g:])>>lowShift&0x0f0f0f0f | le.Uint32(src[high+4*g:])>>highShift&0x03030303<<4
+				q[g] = le.Uint32(src[low+4*g:])>>lowShift&0x0f0f0f0f | le.Uint32(
+					src[high+4*g:])>>highShift&0x03030303<<4
 			}
 			codes := dst[wovenQ6KCodes+3*64*j+4*r:]
 			for i := range 3 {

@@ -55,9 +55,10 @@ func TestDotInterleavedIsDot(t *testing.T) {
 				for wname, w := range weights(r, f, rows, k) {
 					woven := interleaved(f, w, k)
 					for _, cols := range []int{1, 2, 3, 4, 7} {
-						columnsAreDot(t, f, wname, w, rows, k, cols, acts, func(out []float32, stride int, columns []byte) {
-							DotInterleaved(f, out, stride, woven, rows, columns, cols, k)
-						})
+						columnsAreDot(t, f, wname, w, rows, k, cols, acts,
+							func(out []float32, stride int, columns []byte) {
+								DotInterleaved(f, out, stride, woven, rows, columns, cols, k)
+							})
 					}
 				}
 			}
@@ -65,8 +66,8 @@ func TestDotInterleavedIsDot(t *testing.T) {
 	})
 }
 
-// TestRepackInterleavedIsRepack compares the panels of interleaved rows with those of rows as files have them, of a part
-// of their elements.
+// TestRepackInterleavedIsRepack compares the panels of interleaved rows with those of rows as files have them, of a
+// part of their elements.
 func TestRepackInterleavedIsRepack(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(42, 42))
@@ -90,17 +91,26 @@ func TestRepackInterleavedIsRepack(t *testing.T) {
 func TestInterleavedRejectsWrongSizes(t *testing.T) {
 	w, act := make([]byte, 16*144), make([]byte, ActKBytes)
 	for name, f := range map[string]func(){
-		"rows to interleave":    func() { Q4_K.Interleave(w[:15*144], w[:15*144], 256) },
-		"part of a block":       func() { Q4_K.Interleave(w, w, 128) },
-		"destination":           func() { Q4_K.Interleave(w[1:], w, 256) },
-		"row":                   func() { Q4_K.InterleavedRow(make([]byte, 144), w, 16, 256) },
-		"output":                func() { DotInterleaved(Q4_K, make([]float32, 15), 16, w, 16, act, 1, 256) },
-		"weights":               func() { DotInterleaved(Q4_K, make([]float32, 16), 16, w[1:], 16, act, 1, 256) },
-		"activations":           func() { DotInterleaved(Q4_K, make([]float32, 16), 16, w, 16, act[1:], 1, 256) },
-		"rows":                  func() { DotInterleaved(Q4_K, make([]float32, 16), 16, w, 8, act, 1, 256) },
-		"elements to repack":    func() { Q4_K.RepackInterleaved(make([]byte, 1<<20), 0, make([]byte, 32*144), 256, 0, 512) },
-		"weights to repack":     func() { Q4_K.RepackInterleaved(make([]byte, 1<<20), 0, make([]byte, 31*144), 256, 0, 256) },
-		"destination of panels": func() { Q4_K.RepackInterleaved(make([]byte, 1000), 0, make([]byte, 32*144), 256, 0, 256) },
+		"rows to interleave": func() { Q4_K.Interleave(w[:15*144], w[:15*144], 256) },
+		"part of a block":    func() { Q4_K.Interleave(w, w, 128) },
+		"destination":        func() { Q4_K.Interleave(w[1:], w, 256) },
+		"row":                func() { Q4_K.InterleavedRow(make([]byte, 144), w, 16, 256) },
+		"output":             func() { DotInterleaved(Q4_K, make([]float32, 15), 16, w, 16, act, 1, 256) },
+		"weights":            func() { DotInterleaved(Q4_K, make([]float32, 16), 16, w[1:], 16, act, 1, 256) },
+		"activations":        func() { DotInterleaved(Q4_K, make([]float32, 16), 16, w, 16, act[1:], 1, 256) },
+		"rows":               func() { DotInterleaved(Q4_K, make([]float32, 16), 16, w, 8, act, 1, 256) },
+		"elements to repack": func() {
+			Q4_K.RepackInterleaved(make([]byte, 1<<20), 0, make([]byte, 32*144), 256, 0,
+				512)
+		},
+		"weights to repack": func() {
+			Q4_K.RepackInterleaved(make([]byte, 1<<20), 0, make([]byte, 31*144), 256, 0,
+				256)
+		},
+		"destination of panels": func() {
+			Q4_K.RepackInterleaved(make([]byte, 1000), 0, make([]byte, 32*144), 256, 0,
+				256)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

@@ -40,7 +40,8 @@ const (
 	ln2Low  = -2.12194440e-4
 )
 
-var expPoly = [...]float32{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1}
+var expPoly = [...]float32{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+	5.0000001201e-1}
 
 func sigmoid32(x float32) float32 { return 1 / (exp32(-x) + 1) }
 
@@ -69,7 +70,8 @@ func tanh32(x float32) float32 {
 	return fma(x, float32(p*s), x)
 }
 
-var tanhPoly = [...]float32{-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1}
+var tanhPoly = [...]float32{-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1,
+	-3.33332819422e-1}
 
 // min32 and max32 return y if either is NaN.
 func min32(x, y float32) float32 {

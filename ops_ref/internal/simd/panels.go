@@ -7,8 +7,8 @@ import "encoding/binary"
 // multiplies the same elements of 16 rows. Codes of weights are widened to unsigned bytes. They exist only at levels
 // that have the kernels, see HasPanels; the products are those of Dot, bit by bit.
 //
-// Where there are tiles, these panels are but a step: Repack makes tiles of type Rounded of each super-block's, and columns
-// are the activations themselves.
+// Where there are tiles, these panels are but a step: Repack makes tiles of type Rounded of each super-block's, and
+// columns are the activations themselves.
 //
 // A panel of weights is, for each super-block (or group of four blocks), the codes [k/4][row][4]uint8, then
 //
@@ -68,8 +68,8 @@ func (f Format) PanelsBytes(count, n int) int {
 }
 
 // PanelChunk returns how many of k elements to multiply with cols columns at a time, so that a few panels stay in the
-// second cache, and the columns of a tile in the first. Few columns take less time than reading the rows, which is faster
-// in long pieces.
+// second cache, and the columns of a tile in the first. Few columns take less time than reading the rows, which is
+// faster in long pieces.
 func (f Format) PanelChunk(k, cols int) int {
 	switch {
 	case tiles && cols <= 2*FloatColumns:
@@ -98,7 +98,8 @@ func (f Format) ColumnsBytes(cols, k int) int {
 
 // Repack writes panel i of some: n elements of TileRows rows of w, rowBytes apart.
 func (f Format) Repack(panels []byte, i int, w []byte, rowBytes, n int) {
-	if n <= 0 || !f.HasPanels(n) || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < (TileRows-1)*rowBytes+f.Bytes(n) {
+	if n <= 0 || !f.HasPanels(n) || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < (TileRows-1)*rowBytes+
+		f.Bytes(n) {
 		panic("simd: wrong sizes to repack")
 	}
 	f.repack(panels, i, w, n/f.step(), f.stepBytes(), rowBytes, asmRepack)
@@ -106,14 +107,17 @@ func (f Format) Repack(panels []byte, i int, w []byte, rowBytes, n int) {
 
 // RepackInterleaved is Repack for elements first to first+n-1 of TileRows interleaved rows of k.
 func (f Format) RepackInterleaved(panels []byte, i int, w []byte, k, first, n int) {
-	if n <= 0 || !f.HasPanels(n) || first < 0 || first%f.step() != 0 || first+n > k || k%f.step() != 0 || i < 0 || len(panels) < f.PanelsBytes(i+1, n) || len(w) < TileRows*f.Bytes(k) {
+	if n <= 0 || !f.HasPanels(n) || first < 0 || first%f.step() != 0 || first+n > k || k%f.step() != 0 || i < 0 ||
+		len(panels) < f.PanelsBytes(i+1, n) || len(w) < TileRows*f.Bytes(k) {
 		panic("simd: wrong sizes to repack")
 	}
-	f.repack(panels, i, w[InterleavedRows*f.Bytes(first):], n/f.step(), InterleavedRows*f.stepBytes(), InterleavedRows*f.Bytes(k), asmUnweave)
+	f.repack(panels, i, w[InterleavedRows*f.Bytes(first):], n/f.step(), InterleavedRows*f.stepBytes(),
+		InterleavedRows*f.Bytes(k), asmUnweave)
 }
 
 // repack writes panel i with kernel, which reads steps super-blocks (or groups), step bytes apart.
-func (f Format) repack(panels []byte, i int, w []byte, steps, step, stride int, kernel func(f Format, dst, w *byte, stride, blocks int)) {
+func (f Format) repack(panels []byte, i int, w []byte, steps, step, stride int,
+	kernel func(f Format, dst, w *byte, stride, blocks int)) {
 	if !tiles {
 		kernel(f, &panels[i*steps*panelBytes[f]], &w[0], stride, steps)
 		return
@@ -174,8 +178,10 @@ const cachedSteps = 4
 // MulPanels sets out[c*outStride+r] to the product of row r of count panels and column c of k elements, for all rows
 // and cols columns. If the panels hold a part of the rows, n elements from first on, it adds to what the elements
 // before gave; parts must come in order.
-func (f Format) MulPanels(out []float32, outStride int, panels []byte, count int, columns []byte, cols, k, first, n int) {
-	if cols < 1 || count < 1 || n <= 0 || n%f.step() != 0 || first < 0 || first%f.step() != 0 || first+n > k || len(out) < (cols-1)*outStride+count*TileRows ||
+func (f Format) MulPanels(out []float32, outStride int, panels []byte, count int, columns []byte, cols, k, first,
+	n int) {
+	if cols < 1 || count < 1 || n <= 0 || n%f.step() != 0 || first < 0 || first%f.step() != 0 || first+n > k ||
+		len(out) < (cols-1)*outStride+count*TileRows ||
 		len(panels) < f.PanelsBytes(count, n) || len(columns) < f.ColumnsBytes(cols, k) {
 		panic("simd: wrong sizes of a product")
 	}

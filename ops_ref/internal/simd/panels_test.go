@@ -62,7 +62,8 @@ func TestPanelsAreDot(t *testing.T) {
 		}
 		r := rand.New(rand.NewPCG(8, 8))
 		for f := range dtypes {
-			for _, s := range [][3]int{{f.step(), 1, 256}, {f.step(), 16, 256}, {512, 17, 256}, {1024, 0, 4096}, {256, 5, 256}, {1280 + f.step(), 150, 512}} {
+			for _, s := range [][3]int{{f.step(), 1, 256}, {f.step(), 16, 256}, {512, 17, 256}, {1024, 0, 4096},
+				{256, 5, 256}, {1280 + f.step(), 150, 512}} {
 				k, cols := s[0], s[1]
 				var x [][]float32
 				var names []string
@@ -85,7 +86,8 @@ func TestPanelsAreDot(t *testing.T) {
 						Dot(f, want[:rows], w, len(w)/rows, act, k)
 						for i := range want {
 							if g := got[c*stride+i]; !sameBits(g, want[i]) {
-								t.Fatalf("format %d, k %d, %s·%s, column %d of %d: row %d is %v, want %v", f, k, name, names[c], c, len(x), i, g, want[i])
+								t.Fatalf("format %d, k %d, %s·%s, column %d of %d: row %d is %v, want %v", f, k, name,
+									names[c], c, len(x), i, g, want[i])
 							}
 						}
 					}
@@ -95,8 +97,8 @@ func TestPanelsAreDot(t *testing.T) {
 	})
 }
 
-// TestRoundedPanels compares products on tiles with sums in float64: each factor is off by a half of the last of 8 bits
-// at most, which is 2^-9 of it. What is not finite in the sums is not finite on tiles.
+// TestRoundedPanels compares products on tiles with sums in float64: each factor is off by a half of the last of 8
+// bits at most, which is 2^-9 of it. What is not finite in the sums is not finite on tiles.
 func TestRoundedPanels(t *testing.T) {
 	onTiles(t)
 	r := rand.New(rand.NewPCG(11, 11))
@@ -124,8 +126,10 @@ func TestRoundedPanels(t *testing.T) {
 						g := float64(got[c*stride+i])
 						// Subnormal numbers count as zeros on tiles: their products are below the second term.
 						bound := (0x1p-8+float64(k)*0x1p-24)*size + float64(k)*0x1p-120
-						if finite := want-want == 0 && want < math.MaxFloat32/4 && want > -math.MaxFloat32/4; finite && !(math.Abs(g-want) <= bound) || want-want != 0 && g-g == 0 {
-							t.Fatalf("%v, k %d, %s: row %d of column %d is %v, want %v within %g", dt, k, name, i, c, g, want, bound)
+						if finite := want-want == 0 && want < math.MaxFloat32/4 && want > -math.MaxFloat32/4; finite &&
+							!(math.Abs(g-want) <= bound) || want-want != 0 && g-g == 0 {
+							t.Fatalf("%v, k %d, %s: row %d of column %d is %v, want %v within %g", dt, k, name, i, c,
+								g, want, bound)
 						}
 					}
 					for _, v := range got[c*stride+rows:][:stride-rows] {

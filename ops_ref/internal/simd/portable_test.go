@@ -128,7 +128,8 @@ func TestAllPlatformsGiveTheSameBits(t *testing.T) {
 			return floats(x...)
 		}
 	}
-	for b, name := range []string{Add: "add", Mul: "mul", SwiGLU: "swiglu", GeGLU: "geglu", SwiGLUClamped: "clamped swiglu", ScaleMul: "scale and mul", AddScaled: "add scaled"} {
+	for b, name := range []string{Add: "add", Mul: "mul", SwiGLU: "swiglu", GeGLU: "geglu",
+		SwiGLUClamped: "clamped swiglu", ScaleMul: "scale and mul", AddScaled: "add scaled"} {
 		checks[name] = func(r *rand.Rand) []byte {
 			x, y := exact(r, k), exact(r, k)
 			Binary(b).Apply(x, x, y, 1.702, 7)
@@ -158,7 +159,8 @@ func TestAllPlatformsGiveTheSameBits(t *testing.T) {
 		return b
 	}
 	checks["delta"] = func(r *rand.Rand) []byte {
-		d := Delta{Q: exact(r, 64), K: exact(r, 64), V: exact(r, 12), O: make([]float32, 12), Decay: 0.875, Beta: 0.3, Scale: 0.25}
+		d := Delta{Q: exact(r, 64), K: exact(r, 64), V: exact(r, 12), O: make([]float32, 12), Decay: 0.875, Beta: 0.3,
+			Scale: 0.25}
 		state := exact(r, 64*12)
 		d.Step(state)
 		return floats(append(state, d.O...)...)

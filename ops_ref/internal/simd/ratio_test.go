@@ -11,8 +11,8 @@ import (
 )
 
 // BenchmarkRatio reports the bytes of weights per second of each format as a share of the F32 product's, over
-// matrices of half a megabyte, in the layout that kernels of the level want. Both take turns in slices of some 10 µs, and the share is the median over pairs of
-// neighbours, which other work on the machine disturbs little.
+// matrices of half a megabyte, in the layout that kernels of the level want. Both take turns in slices of some 10 µs,
+// and the share is the median over pairs of neighbours, which other work on the machine disturbs little.
 func BenchmarkRatio(b *testing.B) {
 	const k = 4096
 	r := rand.New(rand.NewPCG(7, 7))

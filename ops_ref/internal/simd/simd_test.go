@@ -116,7 +116,8 @@ func TestQuantizeIsItsDefinition(t *testing.T) {
 					generic(func() { f.Quantize(want, x) })
 					for i := range want {
 						if got[i] != want[i] {
-							t.Fatalf("block of %d, k %d, %s: byte %d is %d, want %d", f.Block(), k, name, i, got[i], want[i])
+							t.Fatalf("block of %d, k %d, %s: byte %d is %d, want %d", f.Block(), k, name, i, got[i],
+								want[i])
 						}
 					}
 				}
@@ -257,7 +258,8 @@ func TestDotIsItsDefinition(t *testing.T) {
 						Dot(f, out, w, size, act, k)
 						for i, got := range out {
 							if want := dotRow(f, 0, w[i*size:][:size], act, 0); !sameBits(got, want) {
-								t.Fatalf("format %d, %dx%d, %s·%s: row %d is %v, want %v", f, rows, k, wname, xname, i, got, want)
+								t.Fatalf("format %d, %dx%d, %s·%s: row %d is %v, want %v", f, rows, k, wname, xname,
+									i, got, want)
 							}
 						}
 					}
@@ -288,7 +290,8 @@ func TestDotMatchesFormats(t *testing.T) {
 					want += float64(v) * y[j]
 					size += math.Abs(float64(v) * y[j])
 				}
-				if f == Q4_K || f == Q5_K { // the two parts of an affine type cancel: their rounding is relative to each
+				// the two parts of an affine type cancel: their rounding is relative to each
+				if f == Q4_K || f == Q5_K {
 					size = affineSize(f, row, y)
 				}
 				got := float64(dotRow(f, 0, row, act, 0))
@@ -319,7 +322,8 @@ func affineSize(f Format, row []byte, y []float64) (size float64) {
 				if f == Q5_K {
 					q |= block[16+l] >> j & 1 << 4
 				}
-				size += (math.Abs(float64(halfAt(block))*float64(scale)*float64(q)) + math.Abs(float64(halfAt(block[2:]))*float64(min))) * math.Abs(y[256*b+32*j+l])
+				size += (math.Abs(float64(halfAt(block))*float64(scale)*float64(q)) +
+					math.Abs(float64(halfAt(block[2:]))*float64(min))) * math.Abs(y[256*b+32*j+l])
 			}
 		}
 	}
@@ -330,7 +334,8 @@ func TestMulFloatIsItsDefinition(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))
 		for _, typ := range []FloatType{F32, F16, BF16} {
-			for _, s := range [][3]int{{1, 1, 1}, {4, 1, 16}, {5, 7, 64}, {8, 2, 33}, {3, 3, 17}, {12, 13, 257}, {4, 4, 4096}} {
+			for _, s := range [][3]int{{1, 1, 1}, {4, 1, 16}, {5, 7, 64}, {8, 2, 33}, {3, 3, 17}, {12, 13, 257},
+				{4, 4, 4096}} {
 				rows, cols, k := s[0], s[1], s[2]
 				for _, special := range []bool{false, true} {
 					w, x := make([]byte, rows*k*typ.Size()), normal(r, cols*k)
@@ -357,7 +362,8 @@ func TestMulFloatIsItsDefinition(t *testing.T) {
 						for i := range rows {
 							want := dotF32Row(typ, w[i*k*typ.Size():][:k*typ.Size()], x[c*k:][:k])
 							if got := out[c*(rows+gap)+i]; !sameBits(got, want) {
-								t.Fatalf("type %d %dx%dx%d: row %d column %d is %v, want %v", typ, rows, cols, k, i, c, got, want)
+								t.Fatalf("type %d %dx%dx%d: row %d column %d is %v, want %v", typ, rows, cols, k, i,
+									c, got, want)
 							}
 						}
 						for _, v := range out[c*(rows+gap)+rows:][:gap] {
@@ -462,7 +468,8 @@ func TestConvert(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 15))
 		q8, _ := quant.Q8_0.Format()
-		for c, dt := range map[Conversion]tensor.DType{Q4_0: quant.Q4_0, Q5_0: quant.Q5_0, IQ4_NL: quant.IQ4_NL, MXFP4: quant.MXFP4} {
+		for c, dt := range map[Conversion]tensor.DType{Q4_0: quant.Q4_0, Q5_0: quant.Q5_0, IQ4_NL: quant.IQ4_NL,
+			MXFP4: quant.MXFP4} {
 			f, _ := dt.Format()
 			const blocks = 500
 			src, dst := make([]byte, blocks*f.Bytes), make([]byte, blocks*34)
@@ -496,7 +503,8 @@ func TestConvert(t *testing.T) {
 func TestExpand(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(16, 16))
-		for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K, Q3_K: quant.Q3_K} {
+		for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K,
+			Q3_K: quant.Q3_K} {
 			f, _ := dt.Format()
 			for _, n := range []int{f.Block, 256, 256 + f.Block, 256 * 50} {
 				src := make([]byte, n/f.Block*f.Bytes)
@@ -518,10 +526,12 @@ func TestExpand(t *testing.T) {
 
 // BenchmarkExpand measures expansion beside the definitions of the types.
 func BenchmarkExpand(b *testing.B) {
-	for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K, Q3_K: quant.Q3_K} {
+	for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K,
+		Q3_K: quant.Q3_K} {
 		f, _ := dt.Format()
 		dst, src := make([]float32, 4096), make([]byte, 4096/f.Block*f.Bytes)
-		for name, run := range map[string]func(){"definition": func() { f.Dequant(dst, src) }, "kernel": func() { e.Floats(dst, src) }} {
+		for name, run := range map[string]func(){"definition": func() { f.Dequant(dst, src) },
+			"kernel": func() { e.Floats(dst, src) }} {
 			b.Run(fmt.Sprintf("%v/%s", dt, name), func(b *testing.B) {
 				for b.Loop() {
 					run()

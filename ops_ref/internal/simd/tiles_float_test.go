@@ -60,8 +60,8 @@ func mulFloatPanels(t FloatType, w, x []float32, cols, k, n, outStride int) []fl
 }
 
 // TestFloatPanels compares with sums in float64. The products that are left out are at most two units of the last
-// place of each product, or 2^-17 of it if the weights are not float32; a tile adds 16 products to each of two sums, and
-// these to the result, for each pair of planes.
+// place of each product, or 2^-17 of it if the weights are not float32; a tile adds 16 products to each of two sums,
+// and these to the result, for each pair of planes.
 func TestFloatPanels(t *testing.T) {
 	onTiles(t)
 	r := rand.New(rand.NewPCG(17, 17))
@@ -86,7 +86,8 @@ func TestFloatPanels(t *testing.T) {
 							bound += 0x1p-17 * size
 						}
 						if got := float64(out[c*(FloatRows+gap)+i]); !(math.Abs(got-want) <= bound) {
-							t.Fatalf("row %d of column %d is %v, want %v: off by %g, bound %g", i, c, got, want, got-want, bound)
+							t.Fatalf("row %d of column %d is %v, want %v: off by %g, bound %g", i, c, got, want,
+								got-want, bound)
 						}
 					}
 					for _, v := range out[c*(FloatRows+gap)+FloatRows:][:gap] {

@@ -11,7 +11,8 @@ import (
 
 // numbers are n float32 of all magnitudes, and special ones among them.
 func numbers(r *rand.Rand, n int) []float32 {
-	special := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 88.7228, 88.73, -87.3365,
+	special := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)),
+		float32(math.NaN()), 88.7228, 88.73, -87.3365,
 		-87.34, 0.625, -0.625, math.MaxFloat32, math.SmallestNonzeroFloat32, 1e-30, -103, 0.5}
 	x := make([]float32, n)
 	for i := range x {
@@ -34,7 +35,8 @@ func equal(t *testing.T, name string, got, want []float32) {
 	t.Helper()
 	for i := range want {
 		if !sameBits(got[i], want[i]) {
-			t.Fatalf("%s: element %d of %d is %v (%#x), want %v", name, i, len(want), got[i], math.Float32bits(got[i]), want[i])
+			t.Fatalf("%s: element %d of %d is %v (%#x), want %v", name, i, len(want), got[i], math.Float32bits(got[i]),
+				want[i])
 		}
 	}
 }
@@ -92,7 +94,8 @@ func TestReductionsAreTheirDefinitions(t *testing.T) {
 			gotExp := ExpSum(a, gotMax)
 			generic(func() { sum, m, e = SumSquares(x), Max(x, -1), ExpSum(b, gotMax) })
 			if gotSum != sum || gotMax != m || !sameBits(gotExp, e) {
-				t.Errorf("%d elements: sum of squares %v, want %v; max %v, want %v; sum of exponentials %v, want %v", n, gotSum, sum, gotMax, m, gotExp, e)
+				t.Errorf("%d elements: sum of squares %v, want %v; max %v, want %v; sum of exponentials %v, want %v",
+					n, gotSum, sum, gotMax, m, gotExp, e)
 			}
 			equal(t, "exponentials", a, b)
 			sum, top = 0, -1
@@ -122,7 +125,8 @@ func TestFunctionsAreAccurate(t *testing.T) {
 		{"sigmoid", sigmoid32, sigmoid, 6, 0x1p-126},
 		{"silu", silu32, func(x float64) float64 { return x * sigmoid(x) }, 6, 0x1p-118},
 		{"tanh", tanh32, math.Tanh, 4, 0},
-		// The argument of gelu's exponential, up to 88, is rounded a few times; its error is the result's relative one.
+		// The argument of gelu's exponential, up to 88, is rounded a few times; its error is the result's relative
+		// one.
 		{"gelu", gelu32, func(x float64) float64 {
 			return x * sigmoid(2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))
 		}, 6 + 4*88, 0x1p-118},
@@ -198,7 +202,8 @@ func TestDeltaIsItsDefinition(t *testing.T) {
 		r := rand.New(rand.NewPCG(14, 14))
 		for _, s := range [][2]int{{4, 16}, {8, 32}, {32, 128}, {12, 64}} {
 			rows, dk := s[0], s[1]
-			d := Delta{Q: normal(r, dk), K: normal(r, dk), V: normal(r, rows), O: make([]float32, rows), Decay: 0.875, Beta: 0.3, Scale: 0.25}
+			d := Delta{Q: normal(r, dk), K: normal(r, dk), V: normal(r, rows), O: make([]float32, rows), Decay: 0.875,
+				Beta: 0.3, Scale: 0.25}
 			state := normal(r, rows*dk)
 			want, wantO := append([]float32(nil), state...), make([]float32, rows)
 			for j := range rows {

@@ -69,7 +69,8 @@ func (d *Device) bytes(t tensor.Tensor, n int) ([]byte, error) {
 		return nil, fmt.Errorf("own: tensor %q is of another device", t.Name)
 	}
 	if t.Off < 0 || t.Off > b.Size() || int64(n) > b.Size()-t.Off {
-		return nil, fmt.Errorf("own: tensor %q: %d bytes at %d are outside of its buffer of %d", t.Name, n, t.Off, b.Size())
+		return nil, fmt.Errorf("own: tensor %q: %d bytes at %d are outside of its buffer of %d", t.Name, n, t.Off,
+			b.Size())
 	}
 	return b.b[t.Off:][:n], nil
 }

@@ -1,5 +1,5 @@
-// Package reglu is an architecture of a third party ("reglu"): a plain decoder whose feed-forward networks are gated by
-// the squared rectifier of package relu2. Keys and tensors are those of hipengine's other decoders.
+// Package reglu is an architecture of a third party ("reglu"): a plain decoder whose feed-forward networks are gated
+// by the squared rectifier of package relu2. Keys and tensors are those of hipengine's other decoders.
 package reglu
 
 import (

@@ -15,7 +15,8 @@ var GatedOp = ops.Register(&ops.Def{
 	Cases: func() []ops.Case {
 		// What scales the gate may be learned too.
 		learned := ops.Arg{Leaf: ops.Weight, DType: tensor.F32, Shape: tensor.Shape{2, 65}}
-		return append(cases(2), ops.Case{Name: "weight", Args: []ops.Arg{{DType: tensor.F32, Shape: learned.Shape}, learned}})
+		return append(cases(2), ops.Case{Name: "weight",
+			Args: []ops.Arg{{DType: tensor.F32, Shape: learned.Shape}, learned}})
 	},
 })
 

@@ -8,7 +8,8 @@ import (
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
-	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100" // the target's kernels, among which ours take their place
+	// the target's kernels, among which ours take their place
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/ops_ref/cpu"
 )

@@ -53,7 +53,8 @@ func (l *LDS) Access(wave int, epoch, until int, addr uint32, n int, write, atom
 			continue
 		}
 		if w := &l.writer[b]; conflicts(w, wave, epoch) && !(w.atomic && atomic) {
-			return false, fmt.Sprintf("LDS byte %#x was written by wave %s with no barrier in between", b, name(w.wave))
+			return false, fmt.Sprintf("LDS byte %#x was written by wave %s with no barrier in between", b,
+				name(w.wave))
 		}
 		if r := &l.reader[b]; write && conflicts(r, wave, epoch) && !(r.atomic && atomic) {
 			return false, fmt.Sprintf("LDS byte %#x was read by wave %s with no barrier in between", b, name(r.wave))

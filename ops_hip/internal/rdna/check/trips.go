@@ -1,15 +1,15 @@
 package check
 
 // Trips is the clock of a wave that counts in trips to memory: vector loads take one each, loads that are in flight
-// together take theirs at the same time, and everything else takes none. So it tells how long the chain of loads is that
-// wait for each other.
+// together take theirs at the same time, and everything else takes none. So it tells how long the chain of loads is
+// that wait for each other.
 type Trips struct {
 	now    Chain
 	flight []Chain // when each load in flight will be back, the oldest first
 }
 
-// Chain is a length of a chain of loads. Fresh counts those links alone that load a line of memory that nobody has loaded
-// before: no cache holds it.
+// Chain is a length of a chain of loads. Fresh counts those links alone that load a line of memory that nobody has
+// loaded before: no cache holds it.
 type Chain struct{ Loads, Fresh uint64 }
 
 // later returns the later of two times, each count for itself.

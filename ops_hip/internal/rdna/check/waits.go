@@ -82,7 +82,8 @@ func (w *Waits) V(reg int, overwriteBy Counter) string {
 // S returns what a use of a scalar register would have to wait for, or "".
 func (w *Waits) S(reg int) string {
 	if reg < len(w.s) && w.pending(w.s[reg]) {
-		return fmt.Sprintf("scalar register %d is the destination of a load that %v has not been waited for", reg, w.s[reg].counter)
+		return fmt.Sprintf("scalar register %d is the destination of a load that %v has not been waited for", reg,
+			w.s[reg].counter)
 	}
 	return ""
 }

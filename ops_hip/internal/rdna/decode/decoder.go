@@ -312,7 +312,8 @@ func (d *Decoder) vop3p(r *reader, w uint32) {
 	i.OpSelHi, i.NegLo = uint8(hi>>27&3|w>>14&1<<2), uint8(hi>>29)
 	d.dpp(r, &f, "_e64_dpp")
 	d.operands(r, info, &f)
-	if strings.HasPrefix(info.base, "v_fma_mix") { // mixed precision spells its modifiers as the full-precision form does
+	// mixed precision spells its modifiers as the full-precision form does
+	if strings.HasPrefix(info.base, "v_fma_mix") {
 		for k := range i.Operands {
 			if s := i.Operands[k].Field; s >= '0' && s <= '2' {
 				i.Operands[k].Neg = i.NegLo>>(s-'0')&1 != 0

@@ -92,7 +92,8 @@ func TestGolden(t *testing.T) {
 			file := filepath.Join(kernels, target, name+".co")
 			golden := filepath.Join("testdata", target+"_"+name+".txt")
 			if *update {
-				if err := os.WriteFile(golden, []byte(strings.Join(objdump(t, target, file), "\n")+"\n"), 0o644); err != nil {
+				if err := os.WriteFile(golden, []byte(strings.Join(objdump(t, target, file), "\n")+"\n"),
+					0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -117,12 +118,15 @@ func TestAllTargets(t *testing.T) {
 		}
 	}
 	lines := 0
-	for _, target := range []string{"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200", "gfx1201"} {
+	for _, target := range []string{"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200",
+		"gfx1201"} {
 		dir := t.TempDir()
 		for _, name := range sources {
 			obj := filepath.Join(dir, name+".co")
-			out, err := exec.Command("clang-22", "-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output", "--offload-arch="+target,
-				"-nogpuinc", "-nogpulib", "-O3", "-fuse-cuid=none", "-mcode-object-version=5", "-mllvm", "-disable-machine-sink",
+			out, err := exec.Command("clang-22", "-x", "hip", "--cuda-device-only", "--no-gpu-bundle-output",
+				"--offload-arch="+target,
+				"-nogpuinc", "-nogpulib", "-O3", "-fuse-cuid=none", "-mcode-object-version=5", "-mllvm",
+				"-disable-machine-sink",
 				"-Xclang", "-target-feature", "-Xclang", "-real-true16",
 				filepath.Join(kernels, name+".hip"), "-o", obj).CombinedOutput()
 			if err != nil {

@@ -66,11 +66,13 @@ func randomWords(r *rand.Rand, d *Decoder) []uint32 {
 		}
 	}
 	src := func() uint32 {
-		return []uint32{256 + r.Uint32N(240), 256 + r.Uint32N(240), r.Uint32N(100) &^ 7, 106, 126, 124, 125, 128 + r.Uint32N(81), 240 + r.Uint32N(9), 255,
+		return []uint32{256 + r.Uint32N(240), 256 + r.Uint32N(240), r.Uint32N(100) &^ 7, 106, 126, 124, 125,
+			128 + r.Uint32N(81), 240 + r.Uint32N(9), 255,
 			235 + r.Uint32N(4), 253, 250, 233, 234, 108}[r.IntN(16)]
 	}
 	dpp := func() uint32 { // a DPP dword that LLVM takes
-		c := []uint32{r.Uint32N(256), 0x101 + r.Uint32N(15), 0x111 + r.Uint32N(15), 0x121 + r.Uint32N(15), 0x140, 0x141, 0x150 + r.Uint32N(32)}[r.IntN(7)]
+		c := []uint32{r.Uint32N(256), 0x101 + r.Uint32N(15), 0x111 + r.Uint32N(15), 0x121 + r.Uint32N(15), 0x140,
+			0x141, 0x150 + r.Uint32N(32)}[r.IntN(7)]
 		return r.Uint32N(256) | c<<8 | r.Uint32N(4)<<18 | r.Uint32()&0xff000000
 	}
 	if r.IntN(2) == 0 {
@@ -199,14 +201,16 @@ func TestRandomAgainstObjdump(t *testing.T) {
 			if err := os.WriteFile(asm, []byte(src.String()), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := exec.Command("llvm-mc-19", "-triple=amdgcn-amd-amdhsa", "-mcpu="+cpu, "-filetype=obj", asm, "-o", obj).CombinedOutput(); err != nil {
+			if out, err := exec.Command("llvm-mc-19", "-triple=amdgcn-amd-amdhsa", "-mcpu="+cpu, "-filetype=obj", asm,
+				"-o", obj).CombinedOutput(); err != nil {
 				t.Fatalf("llvm-mc-19: %v: %s", err, out)
 			}
 			compared, bad := 0, 0
 		lines:
 			for _, l := range objdump(t, cpu, obj) {
 				if l.addr%(4*slot) != 0 || strings.HasPrefix(l.text, ".long") || strings.Contains(l.text, "/*") ||
-					strings.Contains(l.text, ", vcc_lo|") { // LLVM closes |v1| behind the next operand of v_cndmask_b32_dpp
+					// LLVM closes |v1| behind the next operand of v_cndmask_b32_dpp
+					strings.Contains(l.text, ", vcc_lo|") {
 					continue
 				}
 				inst, err := d.Decode(code, l.addr)
@@ -225,7 +229,8 @@ func TestRandomAgainstObjdump(t *testing.T) {
 					continue
 				} else if got != l.text || inst.Size != 4*l.words {
 					if bad++; bad < 40 {
-						t.Errorf("%x: got %q (%d bytes), LLVM %q (%d bytes)", inst.Words, got, inst.Size, l.text, 4*l.words)
+						t.Errorf("%x: got %q (%d bytes), LLVM %q (%d bytes)", inst.Words, got, inst.Size, l.text,
+							4*l.words)
 					}
 					continue
 				}

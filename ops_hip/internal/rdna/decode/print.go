@@ -104,7 +104,8 @@ func regRange(b *strings.Builder, prefix string, n uint32, width uint8) {
 	fmt.Fprintf(b, "%s[%d:%d]", prefix, n, n+uint32(width)-1)
 }
 
-var scalarNames = map[uint32]string{VCCLo: "vcc_lo", VCCHi: "vcc_hi", Null: "null", M0: "m0", ExecLo: "exec_lo", ExecHi: "exec_hi",
+var scalarNames = map[uint32]string{VCCLo: "vcc_lo", VCCHi: "vcc_hi", Null: "null", M0: "m0", ExecLo: "exec_lo",
+	ExecHi:     "exec_hi",
 	SharedBase: "src_shared_base", SharedLimit: "src_shared_limit", PrivateBase: "src_private_base",
 	PrivateLimit: "src_private_limit", SCC: "src_scc"}
 
@@ -277,7 +278,8 @@ func (i *Inst) packed(b *strings.Builder) {
 	}
 	mask := uint8(1<<n - 1)
 	has, ones := usesOpSelHi(i.Name)
-	opSel := has || strings.HasPrefix(i.Name, "v_wmma_f16") || strings.HasPrefix(i.Name, "v_wmma_bf16") || strings.HasPrefix(i.Name, "v_swmmac")
+	opSel := has || strings.HasPrefix(i.Name, "v_wmma_f16") || strings.HasPrefix(i.Name, "v_wmma_bf16") ||
+		strings.HasPrefix(i.Name, "v_swmmac")
 	if opSel && i.OpSel&mask != 0 {
 		writeBits(b, " op_sel:", uint32(i.OpSel), n)
 	}
@@ -340,7 +342,8 @@ func (i *Inst) dppText(b *strings.Builder) {
 	case c == 0x141:
 		b.WriteString(" row_half_mirror")
 	default:
-		name := map[uint16]string{0x10: "row_shl", 0x11: "row_shr", 0x12: "row_ror", 0x15: "row_share", 0x16: "row_xmask"}[c>>4]
+		name := map[uint16]string{0x10: "row_shl", 0x11: "row_shr", 0x12: "row_ror", 0x15: "row_share",
+			0x16: "row_xmask"}[c>>4]
 		fmt.Fprintf(b, " %s:%d", name, n)
 	}
 	fmt.Fprintf(b, " row_mask:%#x bank_mask:%#x", p.RowMask, p.BankMask)

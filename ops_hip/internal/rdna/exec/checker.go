@@ -28,7 +28,8 @@ func newChecker(o check.Options, set check.Registers) *checker {
 
 // keptForChecks reports dropped instructions that the wait model has to see.
 func keptForChecks(i *decode.Inst) bool {
-	return waitInst(i.Name) || i.Name == "s_wait_alu" || i.Format == decode.SMEM || i.Name == "global_inv" || i.Name == "global_wb" || i.Name == "global_wbinv"
+	return waitInst(i.Name) || i.Name == "s_wait_alu" || i.Format == decode.SMEM || i.Name == "global_inv" ||
+		i.Name == "global_wb" || i.Name == "global_wbinv"
 }
 
 // withChecks wraps an operation.
@@ -211,7 +212,8 @@ func (k *checker) checkWaits(w *wave, e *effects) bool {
 	for n := range e.copies {
 		c := &e.copies[n]
 		for _, o := range [...]copyOperand{c.dst, c.src0, c.src1} {
-			if o.kind == decode.VGPR && !fail(k.waits.V(o.reg, check.None)) || o.kind == decode.SGPR && !fail(k.waits.S(o.reg)) {
+			if o.kind == decode.VGPR && !fail(k.waits.V(o.reg, check.None)) || o.kind == decode.SGPR &&
+				!fail(k.waits.S(o.reg)) {
 				return false
 			}
 		}

@@ -105,7 +105,8 @@ func (c *compiler) scalarIdx(o *decode.Operand) (uint16, error) {
 func (c *compiler) literal64(v uint32) uint64 {
 	name := c.prog.insts[c.at].Name
 	switch {
-	case strings.HasSuffix(name, "_f64"), strings.Contains(name, "_f64_") && !strings.HasPrefix(name, "v_cvt_f64"), strings.HasSuffix(name, "i32_f64"):
+	case strings.HasSuffix(name, "_f64"), strings.Contains(name, "_f64_") && !strings.HasPrefix(name, "v_cvt_f64"),
+		strings.HasSuffix(name, "i32_f64"):
 		return uint64(v) << 32
 	case strings.HasSuffix(name, "_i64"), strings.HasSuffix(name, "i64_i32"):
 		return uint64(int64(int32(v)))

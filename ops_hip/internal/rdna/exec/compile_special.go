@@ -336,7 +336,8 @@ func (c *compiler) compileDot2(i *decode.Inst, conv func(uint16) float32, bf boo
 	if i.OpSel&3 != 0 || i.OpSelHi&3 != 3 || (i.NegLo|i.NegHi)&3 != 0 {
 		return nil, fmt.Errorf("half selection and negation of v_dot2 have no executor")
 	}
-	v := &valu{op: vop{f32: true, k3: func(o, p, q, r *vec) { dot2(o, p, q, r, conv) }}, n: 3, d: d, src: [3]vsrc{a, b, x},
+	v := &valu{op: vop{f32: true, k3: func(o, p, q, r *vec) { dot2(o, p, q, r, conv) }}, n: 3, d: d,
+		src:   [3]vsrc{a, b, x},
 		clamp: i.Clamp, neg: i.NegLo & 4, abs: i.NegHi & 4}
 	v.op.src16 = 3 // packed halves are no f32 and are never flushed
 	if i.DPP.Kind != decode.NoDPP {

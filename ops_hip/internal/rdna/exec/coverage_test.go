@@ -12,10 +12,12 @@ import (
 // unsupported are the prefixes of decodable instructions that have no executor;
 // reaching one is a fault. No kernel of an inference engine needs them.
 var unsupported = []string{
-	"s_movrel", "s_quadmask_b64", "s_wqm_b64", "s_cls_i32_i64", "s_sethalt", "s_sendmsghalt", "s_endpgm_saved", // register indexing, debugging
+	// register indexing, debugging
+	"s_movrel", "s_quadmask_b64", "s_wqm_b64", "s_cls_i32_i64", "s_sethalt", "s_sendmsghalt", "s_endpgm_saved",
 	"s_barrier_init", "s_barrier_join", "s_wakeup_barrier", "s_get_barrier_state", "s_barrier_leave", // named barriers
 	"s_subvector", "s_cbranch_cdbg", "s_setkill", "s_code_end",
-	"v_cube", "v_mullit", "v_qsad", "v_mqsad", "v_trig_preop", "v_movrel", // graphics, video, libm's argument reduction
+	// graphics, video, libm's argument reduction
+	"v_cube", "v_mullit", "v_qsad", "v_mqsad", "v_trig_preop", "v_movrel",
 	"v_cvt_pk_fp8", "v_cvt_pk_bf8", "v_cvt_sr_", "v_dot4_f32", "v_swmmac", // fp8 rounding and sparse matrices
 	"ds_wrap", "ds_nop", "ds_mskor", "ds_cmpstore_f", "ds_cmpstore_rtn_f", "ds_bvh", "ds_condxchg",
 	"ds_storexchg_2addr", "ds_cond_sub", "ds_sub_clamp",
@@ -40,7 +42,8 @@ func TestExecutorCoverage(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
 		count, missing := 0, 0
-		for _, f := range []decode.Format{decode.SOP1, decode.SOP2, decode.SOPC, decode.SOPK, decode.SOPP, decode.VOP3, decode.VOP3P, decode.DS, decode.GLOBAL, decode.FLAT, decode.SCRATCH} {
+		for _, f := range []decode.Format{decode.SOP1, decode.SOP2, decode.SOPC, decode.SOPK, decode.SOPP, decode.VOP3,
+			decode.VOP3P, decode.DS, decode.GLOBAL, decode.FLAT, decode.SCRATCH} {
 			for _, name := range decode.New(g).Names(f) {
 				op := a.op(f, name)
 				var words []uint32
@@ -88,7 +91,8 @@ func TestExecutorCoverage(t *testing.T) {
 				}
 				if _, err := c.compile(&i); err != nil && !droppable(&i) {
 					missing++
-					if !known && !strings.HasPrefix(i.Name, "s_getreg") && !strings.HasPrefix(i.Name, "s_barrier_signal") {
+					if !known && !strings.HasPrefix(i.Name, "s_getreg") &&
+						!strings.HasPrefix(i.Name, "s_barrier_signal") {
 						t.Errorf("%v %s has no executor: %v", f, i.String(), err)
 					}
 				}
@@ -100,7 +104,8 @@ func TestExecutorCoverage(t *testing.T) {
 
 // vop3Words picks operands that an instruction accepts.
 func vop3Words(g decode.Gen, op uint32, scalar bool) []uint32 {
-	choices := [][3]uint32{{256, 272, 288}, {256, 272, 16}, {256, 16, 24}, {256, 272, 0}, {256, 16, 0}, {256, 0, 0}, {4, 16, 0}}
+	choices := [][3]uint32{{256, 272, 288}, {256, 272, 16}, {256, 16, 24}, {256, 272, 0}, {256, 16, 0}, {256, 0, 0},
+		{4, 16, 0}}
 	if scalar {
 		slices.Reverse(choices)
 	}

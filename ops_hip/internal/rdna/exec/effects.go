@@ -64,7 +64,8 @@ func (e *effects) operands(i *decode.Inst) {
 		switch {
 		case o.Field == 'D' && readsDst(i):
 			read = true
-		case o.Field == 'D' && i.Format == decode.SOPK && (strings.HasPrefix(i.Name, "s_cmpk") || strings.HasPrefix(i.Name, "s_setreg") || waitInst(i.Name)):
+		case o.Field == 'D' && i.Format == decode.SOPK &&
+			(strings.HasPrefix(i.Name, "s_cmpk") || strings.HasPrefix(i.Name, "s_setreg") || waitInst(i.Name)):
 			read, write = true, false
 		}
 		if i.Name == "v_swap_b32" {
@@ -106,7 +107,8 @@ func appendIf(s []int, n int, c bool) []int {
 
 // readsDst reports instructions that read their destination operand.
 func readsDst(i *decode.Inst) bool {
-	for _, p := range [...]string{"v_fmac_", "v_dot2acc_", "v_dot2c_", "v_pk_fmac_", "s_fmac_", "s_bitset", "s_addk", "s_mulk", "s_cmov"} {
+	for _, p := range [...]string{"v_fmac_", "v_dot2acc_", "v_dot2c_", "v_pk_fmac_", "s_fmac_", "s_bitset", "s_addk",
+		"s_mulk", "s_cmov"} {
 		if strings.HasPrefix(i.Name, p) {
 			return true
 		}
@@ -121,7 +123,8 @@ func (e *effects) implicit(i *decode.Inst) {
 	case lowHalfAlone(i, 'D'):
 		d, c := i.Find('D'), i.Find('2')
 		src := copyOperand{kind: c.Kind, reg: int(c.Code) + 1}
-		e.copies = append(e.copies, copyEffect{dst: copyOperand{kind: d.Kind, reg: int(d.Code) + 1}, src0: src, src1: src, mask: -1})
+		e.copies = append(e.copies,
+			copyEffect{dst: copyOperand{kind: d.Kind, reg: int(d.Code) + 1}, src0: src, src1: src, mask: -1})
 	case i.Name == "v_readlane_b32", i.Name == "v_writelane_b32":
 		e.oneLane = i.Find('1')
 	case i.Name == "v_readfirstlane_b32":

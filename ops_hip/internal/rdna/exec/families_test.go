@@ -32,7 +32,10 @@ func TestVectorInteger(t *testing.T) {
 		{"v_not_b32", 1, func(a, _, _ uint32) uint32 { return -a - 1 }},
 		{"v_lshlrev_b32", 2, func(a, b, _ uint32) uint32 { return uint32(shift(int64(b), a)) }},
 		{"v_lshrrev_b32", 2, func(a, b, _ uint32) uint32 { return uint32(uint64(b) / (1 << (a % 32))) }},
-		{"v_ashrrev_i32", 2, func(a, b, _ uint32) uint32 { return uint32(math.Floor(float64(int32(b)) / float64(int64(1)<<(a%32)))) }},
+		{"v_ashrrev_i32", 2, func(a,
+			b, _ uint32) uint32 {
+			return uint32(math.Floor(float64(int32(b)) / float64(int64(1)<<(a%32))))
+		}},
 		{"v_min_i32", 2, func(a, b, _ uint32) uint32 { return uint32(min(s(a), s(b))) }},
 		{"v_max_i32", 2, func(a, b, _ uint32) uint32 { return uint32(max(s(a), s(b))) }},
 		{"v_min_u32", 2, func(a, b, _ uint32) uint32 { return uint32(min(uint64(a), uint64(b))) }},
@@ -42,7 +45,10 @@ func TestVectorInteger(t *testing.T) {
 		{"v_mul_hi_i32", 2, func(a, b, _ uint32) uint32 { return uint32(s(a) * s(b) >> 32) }},
 		{"v_mul_u32_u24", 2, func(a, b, _ uint32) uint32 { return uint32(uint64(a%(1<<24)) * uint64(b%(1<<24))) }},
 		{"v_mul_i32_i24", 2, func(a, b, _ uint32) uint32 { return uint32(s(a<<8) / 256 * (s(b<<8) / 256)) }},
-		{"v_mad_u32_u24", 3, func(a, b, c uint32) uint32 { return uint32(uint64(a%(1<<24))*uint64(b%(1<<24)) + uint64(c)) }},
+		{"v_mad_u32_u24", 3, func(a,
+			b, c uint32) uint32 {
+			return uint32(uint64(a%(1<<24))*uint64(b%(1<<24)) + uint64(c))
+		}},
 		{"v_bfe_u32", 3, func(a, b, c uint32) uint32 { return uint32(uint64(a) >> (b % 32) % (1 << (c % 32))) }},
 		{"v_bfe_i32", 3, func(a, b, c uint32) uint32 {
 			if c %= 32; c == 0 {
@@ -55,10 +61,17 @@ func TestVectorInteger(t *testing.T) {
 			return uint32(x)
 		}},
 		{"v_bfi_b32", 3, func(a, b, c uint32) uint32 { return c ^ a&(b^c) }},
-		{"v_alignbit_b32", 3, func(a, b, c uint32) uint32 { return uint32((uint64(a)<<32 + uint64(b)) / (1 << (c % 32))) }},
-		{"v_alignbyte_b32", 3, func(a, b, c uint32) uint32 { return uint32((uint64(a)<<32 + uint64(b)) / (1 << (c % 4 * 8))) }},
+		{"v_alignbit_b32", 3, func(a, b,
+			c uint32) uint32 {
+			return uint32((uint64(a)<<32 + uint64(b)) / (1 << (c % 32)))
+		}},
+		{"v_alignbyte_b32", 3, func(a, b,
+			c uint32) uint32 {
+			return uint32((uint64(a)<<32 + uint64(b)) / (1 << (c % 4 * 8)))
+		}},
 		{"v_perm_b32", 3, func(a, b, c uint32) uint32 {
-			bytes := []uint32{b & 255, b >> 8 & 255, b >> 16 & 255, b >> 24, a & 255, a >> 8 & 255, a >> 16 & 255, a >> 24}
+			bytes := []uint32{b & 255, b >> 8 & 255, b >> 16 & 255, b >> 24, a & 255, a >> 8 & 255, a >> 16 & 255,
+				a >> 24}
 			var r uint32
 			for k := range 4 {
 				sel := c >> (8 * k) & 255
@@ -197,7 +210,10 @@ func TestVectorFloat(t *testing.T) {
 			{"v_max_num_f32", 2, number(math.Max)},
 			{"v_min_f32", 2, quiet(number(math.Min))},
 			{"v_max_f32", 2, quiet(number(math.Max))},
-			{"v_minimum_f32", 2, func(a, b, _ uint32) uint32 { return fb(float32(math.Min(float64(f(a)), float64(f(b))))) }},
+			{"v_minimum_f32", 2, func(a,
+				b, _ uint32) uint32 {
+				return fb(float32(math.Min(float64(f(a)), float64(f(b)))))
+			}},
 			{"v_trunc_f32", 1, func(a, _, _ uint32) uint32 { return fb(float32(math.Trunc(float64(f(a))))) }},
 			{"v_floor_f32", 1, func(a, _, _ uint32) uint32 { return fb(float32(math.Floor(float64(f(a))))) }},
 			{"v_ceil_f32", 1, func(a, _, _ uint32) uint32 { return fb(float32(math.Ceil(float64(f(a))))) }},
@@ -219,7 +235,10 @@ func TestVectorFloat(t *testing.T) {
 				}
 				return uint32(int64(math.Max(0, math.Min(math.Trunc(x), 1<<32-1))))
 			}},
-			{"v_ldexp_f32", 2, func(a, b, _ uint32) uint32 { return fb(float32(math.Ldexp(float64(f(a)), int(int32(b))))) }},
+			{"v_ldexp_f32", 2, func(a, b,
+				_ uint32) uint32 {
+				return fb(float32(math.Ldexp(float64(f(a)), int(int32(b)))))
+			}},
 			{"v_rcp_f32", 1, trans(func(x float64) float64 { return 1 / x })},
 			{"v_rsq_f32", 1, trans(func(x float64) float64 { return 1 / math.Sqrt(x) })},
 			{"v_sqrt_f32", 1, trans(math.Sqrt)},
@@ -246,7 +265,8 @@ func TestVectorFloat(t *testing.T) {
 			// exact at quarter turns, else the library's sine of the reduced angle
 			turn := math.Mod(x, 1)
 			if q := turn * 4; q == math.Trunc(q) {
-				return fb(float32([]float64{0, 1, 0, -1}[((int(q)%4)+4)%4]))&0x7fffffff | fb(float32(math.Copysign(1, x*[]float64{1, 1, 1, -1}[((int(math.Abs(q))%4)+4)%4])))&0x80000000
+				return fb(float32([]float64{0, 1, 0, -1}[((int(q)%4)+4)%4]))&0x7fffffff | fb(
+					float32(math.Copysign(1, x*[]float64{1, 1, 1, -1}[((int(math.Abs(q))%4)+4)%4])))&0x80000000
 			}
 			return fb(float32(math.Sin(2 * math.Pi * turn)))
 		})
@@ -257,9 +277,12 @@ func TestFMAExactTies(t *testing.T) {
 	// products and addends whose sum lies next to a tie of binary32, where rounding
 	// the sum to binary64 first gives another result
 	cases := [][3]float32{
-		{1 + 0x1p-12, 1 - 0x1p-12, 0x1p-60}, {1 + 0x1p-23, 1 + 0x1p-23, -0x1p-47}, {0x1p100, 0x1p-40, 0x1p36}, {0x1.000002p0, 0x1.000002p0, 0x1p-80},
-		{0x1p-75, 0x1p-75, 0x1p-149}, {0x1.8p-75, 0x1p-75, 0x1p-149}, {0x1.000002p-64, 0x1.fffffep-64, 0x1p-126}, {-0x1p-126, 0x1p-30, 0x1p-126},
-		{0x1.fffffep127, 1, 0x1p103}, {0x1.fffffep127, 1, 0x1p102}, {0x1p24 + 2, 0x1p24 + 2, 1}, {0x1.000004p23, 0x1.000004p23, 0x1p-20},
+		{1 + 0x1p-12, 1 - 0x1p-12, 0x1p-60}, {1 + 0x1p-23, 1 + 0x1p-23, -0x1p-47}, {0x1p100, 0x1p-40, 0x1p36},
+		{0x1.000002p0, 0x1.000002p0, 0x1p-80},
+		{0x1p-75, 0x1p-75, 0x1p-149}, {0x1.8p-75, 0x1p-75, 0x1p-149}, {0x1.000002p-64, 0x1.fffffep-64, 0x1p-126},
+		{-0x1p-126, 0x1p-30, 0x1p-126},
+		{0x1.fffffep127, 1, 0x1p103}, {0x1.fffffep127, 1, 0x1p102}, {0x1p24 + 2, 0x1p24 + 2, 1},
+		{0x1.000004p23, 0x1.000004p23, 0x1p-20},
 	}
 	for _, c := range cases {
 		for _, sign := range []float32{1, -1} {
@@ -273,8 +296,10 @@ func TestFMAExactTies(t *testing.T) {
 func TestInlineConstants(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		for code, want := range map[uint32]float64{240: 0.5, 241: -0.5, 242: 1, 243: -1, 244: 2, 245: -2, 246: 4, 247: -4, 248: 1 / (2 * math.Pi)} {
-			m := run(t, g, append(a.vop3("v_mov_b32", 1, mods{}, code), a.vop3("v_add_f64", 2, mods{}, code, 128)...), nil).ok()
+		for code, want := range map[uint32]float64{240: 0.5, 241: -0.5, 242: 1, 243: -1, 244: 2, 245: -2, 246: 4,
+			247: -4, 248: 1 / (2 * math.Pi)} {
+			m := run(t, g, append(a.vop3("v_mov_b32", 1, mods{}, code), a.vop3("v_add_f64", 2, mods{}, code, 128)...),
+				nil).ok()
 			if got := m.w.v[1][7]; got != fb(float32(want)) {
 				t.Errorf("constant %d as f32 = %#x, want %#x", code, got, fb(float32(want)))
 			}
@@ -315,7 +340,8 @@ func TestFloatModifiers(t *testing.T) {
 			{"half", mods{omod: 3}, 3, 4, 3.5},
 		}
 		for _, c := range tests {
-			m := run(t, g, a.vop3("v_add_f32", 2, c.m, v(0), v(1)), func(m *machine) { splat(&m.w.v[0], fb(c.x)); splat(&m.w.v[1], fb(c.y)) }).ok()
+			m := run(t, g, a.vop3("v_add_f32", 2, c.m, v(0), v(1)),
+				func(m *machine) { splat(&m.w.v[0], fb(c.x)); splat(&m.w.v[1], fb(c.y)) }).ok()
 			if got := f(m.w.v[2][9]); got != c.want {
 				t.Errorf("%s: %v, want %v", c.name, got, c.want)
 			}
@@ -328,7 +354,8 @@ func TestFloatModifiers(t *testing.T) {
 func TestExecMask(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		code := append(a.vop3("v_add_nc_u32", 4, mods{}, v(0), v(1)), a.vop3("v_add_f32", 5, mods{neg: 1}, v(0), v(1))...)
+		code := append(a.vop3("v_add_nc_u32", 4, mods{}, v(0), v(1)),
+			a.vop3("v_add_f32", 5, mods{neg: 1}, v(0), v(1))...)
 		code = append(code, a.vop3("v_lshrrev_b64", 6, mods{}, 129, v(0))...)
 		m := run(t, g, code, func(m *machine) {
 			m.w.s[execIdx] = 0x0ff0f00f

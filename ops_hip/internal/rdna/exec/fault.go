@@ -24,11 +24,14 @@ const (
 	PoisonRead                          // a read of a register or of LDS that nothing wrote
 	LDSRace                             // unordered LDS accesses of two waves
 	PendingRead                         // use of a register whose memory instruction has not been waited for
-	StaleSGPR                           // read of a scalar register that GFX12 may still see as it was before its last write
+	// read of a scalar register that GFX12 may still see as it was before its last write
+	StaleSGPR
 )
 
-var faultNames = [...]string{"unknown instruction", "unsupported instruction", "bad jump", "out of bounds", "misaligned",
-	"write to read-only memory", "instruction budget exceeded", "trap", "deadlock", "partial EXEC", "matrix operand without its copy", "read of unwritten data", "LDS race", "missing wait", "missing s_wait_alu"}
+var faultNames = [...]string{"unknown instruction", "unsupported instruction", "bad jump", "out of bounds",
+	"misaligned",
+	"write to read-only memory", "instruction budget exceeded", "trap", "deadlock", "partial EXEC",
+	"matrix operand without its copy", "read of unwritten data", "LDS race", "missing wait", "missing s_wait_alu"}
 
 // String returns the kind in words.
 func (k FaultKind) String() string {
@@ -56,7 +59,8 @@ type Fault struct {
 // Error implements error.
 func (f *Fault) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "rdna: kernel %q: %v at pc %#x %q, workgroup (%d,%d,%d), wave %d", f.Kernel, f.Kind, f.PC, f.Instruction,
+	fmt.Fprintf(&b, "rdna: kernel %q: %v at pc %#x %q, workgroup (%d,%d,%d), wave %d", f.Kernel, f.Kind, f.PC,
+		f.Instruction,
 		f.Workgroup[0], f.Workgroup[1], f.Workgroup[2], f.Wave)
 	if f.Lane >= 0 {
 		fmt.Fprintf(&b, ", lane %d", f.Lane)

@@ -25,8 +25,8 @@ func footprints(l *Launch) map[*mem.Alloc]*footprint {
 	return m
 }
 
-// mark records an access of n bytes at an offset, n at most 64, and reports whether it loads from a line of 128 bytes that
-// nothing had loaded.
+// mark records an access of n bytes at an offset, n at most 64, and reports whether it loads from a line of 128 bytes
+// that nothing had loaded.
 func (f *footprint) mark(off uint64, n int, write bool) (fresh bool) {
 	b := f.loaded
 	if !write {

@@ -78,7 +78,8 @@ func TestHalfConversions(t *testing.T) {
 		}
 		if x == x {
 			rtz := f16ToF32(f32ToF16RTZ(x))
-			if next := math.Abs(float64(f16ToF32(f32ToF16RTZ(x) + 1))); math.Abs(float64(rtz)) > math.Abs(float64(x)) || next <= math.Abs(float64(x)) && next < 65520 {
+			if next := math.Abs(float64(f16ToF32(f32ToF16RTZ(x) + 1))); math.Abs(float64(rtz)) > math.Abs(
+				float64(x)) || next <= math.Abs(float64(x)) && next < 65520 {
 				t.Fatalf("f16(%v) towards zero = %v", x, rtz)
 			}
 		}
@@ -123,7 +124,8 @@ func TestHalf(t *testing.T) {
 					continue
 				}
 				var in [4]vec
-				m := run(t, g, a.vop3(c.name, 3, mods{opsel: sel}, []uint32{v(0), v(1), v(2)}[:c.n]...), func(m *machine) { fill(r, m.w, 4); copy(in[:], m.w.v[:4]) }).ok()
+				m := run(t, g, a.vop3(c.name, 3, mods{opsel: sel}, []uint32{v(0), v(1), v(2)}[:c.n]...),
+					func(m *machine) { fill(r, m.w, 4); copy(in[:], m.w.v[:4]) }).ok()
 				for i := range lanes {
 					var x [3]uint32
 					for k := range x {
@@ -139,7 +141,8 @@ func TestHalf(t *testing.T) {
 						same = sameHalf(got, want)
 					}
 					if !same || kept != gotKept {
-						t.Fatalf("%s op_sel %04b of %#x %#x %#x: %#x, want %#x; other half %#x, want %#x", c.name, sel, x[0], x[1], x[2], got&0xffff, want, gotKept, kept)
+						t.Fatalf("%s op_sel %04b of %#x %#x %#x: %#x, want %#x; other half %#x, want %#x", c.name, sel,
+							x[0], x[1], x[2], got&0xffff, want, gotKept, kept)
 					}
 				}
 			}
@@ -177,7 +180,8 @@ func TestPacked(t *testing.T) {
 					md.opsel, md.opselHi, md.neg, md.abs = md.opsel&3, md.opselHi&3, md.neg&3, md.abs&3
 				}
 				var in [3]vec
-				m := run(t, g, a.vop3p(c.name, 3, md, []uint32{v(0), v(1), v(2)}[:c.n]...), func(m *machine) { fill(r, m.w, 3); copy(in[:], m.w.v[:3]) }).ok()
+				m := run(t, g, a.vop3p(c.name, 3, md, []uint32{v(0), v(1), v(2)}[:c.n]...),
+					func(m *machine) { fill(r, m.w, 3); copy(in[:], m.w.v[:3]) }).ok()
 				for i := range lanes {
 					for half, sel := range []uint32{md.opsel, md.opselHi} {
 						neg := []uint32{md.neg, md.abs}[half]
@@ -212,14 +216,16 @@ func TestDot(t *testing.T) {
 			name  string
 			width int
 			signs bool
-		}{{"v_dot4_i32_iu8", 8, true}, {"v_dot8_i32_iu4", 4, true}, {"v_dot4_u32_u8", 8, false}, {"v_dot8_u32_u4", 4, false}} {
+		}{{"v_dot4_i32_iu8", 8, true}, {"v_dot8_i32_iu4", 4, true}, {"v_dot4_u32_u8", 8, false},
+			{"v_dot8_u32_u4", 4, false}} {
 			for k := range uint32(8) {
 				md := mods{opselHi: 7, neg: k & 3, clamp: k&4 != 0}
 				if !c.signs {
 					md.neg = 0
 				}
 				var in [3]vec
-				m := run(t, g, a.vop3p(c.name, 3, md, v(0), v(1), v(2)), func(m *machine) { fill(r, m.w, 3); copy(in[:], m.w.v[:3]) }).ok()
+				m := run(t, g, a.vop3p(c.name, 3, md, v(0), v(1), v(2)),
+					func(m *machine) { fill(r, m.w, 3); copy(in[:], m.w.v[:3]) }).ok()
 				for i := range lanes {
 					var p int64
 					for j := range 32 / c.width {
@@ -243,7 +249,8 @@ func TestDot(t *testing.T) {
 		var in [3]vec
 		m := run(t, g, a.vop3p("v_dot2_f32_f16", 3, mods{opselHi: 7}, v(0), v(1), v(2)), func(m *machine) {
 			for i := range lanes {
-				m.w.v[0][i], m.w.v[1][i], m.w.v[2][i] = hb(r.NormFloat64())|hb(r.NormFloat64())<<16, hb(r.NormFloat64())|hb(r.NormFloat64())<<16, fb(float32(r.NormFloat64()))
+				m.w.v[0][i], m.w.v[1][i], m.w.v[2][i] = hb(r.NormFloat64())|hb(r.NormFloat64())<<16,
+					hb(r.NormFloat64())|hb(r.NormFloat64())<<16, fb(float32(r.NormFloat64()))
 			}
 			copy(in[:], m.w.v[:3])
 		}).ok()
@@ -265,7 +272,8 @@ func TestMixedFMA(t *testing.T) {
 			for range 60 {
 				md := mods{opsel: r.Uint32N(8), opselHi: r.Uint32N(8), neg: r.Uint32N(8), abs: r.Uint32N(8)}
 				var in [4]vec
-				m := run(t, g, a.vop3p(name, 3, md, v(0), v(1), v(2)), func(m *machine) { fill(r, m.w, 4); copy(in[:], m.w.v[:4]) }).ok()
+				m := run(t, g, a.vop3p(name, 3, md, v(0), v(1), v(2)),
+					func(m *machine) { fill(r, m.w, 4); copy(in[:], m.w.v[:4]) }).ok()
 				for i := range lanes {
 					var x [3]float32
 					for k := range x {
@@ -322,11 +330,14 @@ func TestCarryAndWide(t *testing.T) {
 			c := uint64(in[2][i]) | uint64(in[3][i])<<32
 			prod, over := bits.Add64(uint64(in[0][i])*uint64(in[1][i]), c, 0)
 			got := func(lo, hi int) uint64 { return uint64(m.w.v[lo][i]) | uint64(m.w.v[hi][i])<<32 }
-			if got(10, 11) != sum || got(12, 13) != diff || got(14, 15) != prod || got(16, 17) != uint64(int64(c)>>(in[1][i]&63)) {
-				t.Fatalf("lane %d: sum %#x, difference %#x, product %#x, shift %#x", i, got(10, 11), got(12, 13), got(14, 15), got(16, 17))
+			if got(10, 11) != sum || got(12, 13) != diff || got(14, 15) != prod ||
+				got(16, 17) != uint64(int64(c)>>(in[1][i]&63)) {
+				t.Fatalf("lane %d: sum %#x, difference %#x, product %#x, shift %#x", i, got(10, 11), got(12, 13),
+					got(14, 15), got(16, 17))
 			}
 			if uint64(m.w.s[21]>>i&1) != carry || uint64(m.w.s[23]>>i&1) != borrow || uint64(m.w.s[24]>>i&1) != over {
-				t.Fatalf("lane %d: carries %d %d %d, want %d %d %d", i, m.w.s[21]>>i&1, m.w.s[23]>>i&1, m.w.s[24]>>i&1, carry, borrow, over)
+				t.Fatalf("lane %d: carries %d %d %d, want %d %d %d", i, m.w.s[21]>>i&1, m.w.s[23]>>i&1, m.w.s[24]>>i&1,
+					carry, borrow, over)
 			}
 		}
 	})
@@ -337,12 +348,17 @@ func TestCompare(t *testing.T) {
 		a := asm{t, g}
 		r := rand.New(rand.NewPCG(7, 7))
 		tests := map[string]func(a, b uint32) bool{
-			"v_cmp_lt_i32": func(a, b uint32) bool { return s(a) < s(b) }, "v_cmp_ge_i32": func(a, b uint32) bool { return s(a) >= s(b) },
-			"v_cmp_le_u32": func(a, b uint32) bool { return a <= b }, "v_cmp_ne_u32": func(a, b uint32) bool { return a != b },
-			"v_cmp_gt_u16": func(a, b uint32) bool { return a&0xffff > b&0xffff }, "v_cmp_lt_i16": func(a, b uint32) bool { return int16(a) < int16(b) },
-			"v_cmp_lt_f32": func(a, b uint32) bool { return f(a) < f(b) }, "v_cmp_nlt_f32": func(a, b uint32) bool { return !(f(a) < f(b)) },
-			"v_cmp_lg_f32": func(a, b uint32) bool { return f(a) < f(b) || f(a) > f(b) }, "v_cmp_u_f32": func(a, b uint32) bool { return f(a) != f(a) || f(b) != f(b) },
-			"v_cmp_ge_f16": func(a, b uint32) bool { return h(a) >= h(b) },
+			"v_cmp_lt_i32":  func(a, b uint32) bool { return s(a) < s(b) },
+			"v_cmp_ge_i32":  func(a, b uint32) bool { return s(a) >= s(b) },
+			"v_cmp_le_u32":  func(a, b uint32) bool { return a <= b },
+			"v_cmp_ne_u32":  func(a, b uint32) bool { return a != b },
+			"v_cmp_gt_u16":  func(a, b uint32) bool { return a&0xffff > b&0xffff },
+			"v_cmp_lt_i16":  func(a, b uint32) bool { return int16(a) < int16(b) },
+			"v_cmp_lt_f32":  func(a, b uint32) bool { return f(a) < f(b) },
+			"v_cmp_nlt_f32": func(a, b uint32) bool { return !(f(a) < f(b)) },
+			"v_cmp_lg_f32":  func(a, b uint32) bool { return f(a) < f(b) || f(a) > f(b) },
+			"v_cmp_u_f32":   func(a, b uint32) bool { return f(a) != f(a) || f(b) != f(b) },
+			"v_cmp_ge_f16":  func(a, b uint32) bool { return h(a) >= h(b) },
 		}
 		for name, want := range tests {
 			var in [2]vec

@@ -84,7 +84,8 @@ func (t *threaded) worker() *worker {
 	if k, ok := t.workers.Get().(*worker); ok {
 		return k
 	}
-	return &worker{hits: make([]uint64, len(t.ops)), file: t.prog.scalarFile(), allocs: make([]*mem.Alloc, t.prog.slots)}
+	return &worker{hits: make([]uint64, len(t.ops)), file: t.prog.scalarFile(),
+		allocs: make([]*mem.Alloc, t.prog.slots)}
 }
 
 // release keeps the worker for later launches, without references to this one.
@@ -105,13 +106,15 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 	groups := uint64(l.Grid[0]) * uint64(l.Grid[1])
 	switch {
 	case threads == 0 || threads > maxWorkgroup || max(l.Block[0], l.Block[1], l.Block[2]) > maxWorkgroup:
-		return total, fmt.Errorf("exec: kernel %q: block %v has %d work-items, want 1 to %d", l.Kernel, l.Block, threads, maxWorkgroup)
+		return total, fmt.Errorf("exec: kernel %q: block %v has %d work-items, want 1 to %d", l.Kernel, l.Block,
+			threads, maxWorkgroup)
 	case l.Grid[0] == 0 || l.Grid[1] == 0 || l.Grid[2] == 0 || groups > 1<<40/uint64(l.Grid[2]):
 		return total, fmt.Errorf("exec: kernel %q: grid %v is empty or larger than 2^40 workgroups", l.Kernel, l.Grid)
 	case l.LDS > maxLDS:
 		return total, fmt.Errorf("exec: kernel %q: %d bytes of LDS, a workgroup has %d", l.Kernel, l.LDS, maxLDS)
 	case l.Private > 1<<20:
-		return total, fmt.Errorf("exec: kernel %q: %d bytes of scratch per work-item is above 1 MiB", l.Kernel, l.Private)
+		return total, fmt.Errorf("exec: kernel %q: %d bytes of scratch per work-item is above 1 MiB", l.Kernel,
+			l.Private)
 	}
 	groups *= uint64(l.Grid[2])
 	if l.Trips && l.Checks.Any() {
@@ -207,7 +210,8 @@ func Run(ctx context.Context, l *Launch) (Stats, error) {
 }
 
 // run executes workgroup n.
-func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32, n uint64, budget *atomic.Int64) error {
+func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32, n uint64,
+	budget *atomic.Int64) error {
 	wg := &k.wg
 	wg.l, wg.worker, wg.phase = l, k, 0
 	wg.id = [3]uint32{uint32(n % uint64(l.Grid[0])), uint32(n / uint64(l.Grid[0]) % uint64(l.Grid[1])),

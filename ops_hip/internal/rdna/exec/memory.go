@@ -33,7 +33,8 @@ var accessKinds = map[string]accessKind{
 	"d16_hi_b16": {bytes: 2, d16: true, hi: true}, "d16_hi_b8": {bytes: 1, d16: true, hi: true},
 	"u8_d16": {bytes: 1, d16: true}, "i8_d16": {bytes: 1, signed: true, d16: true}, "u16_d16": {bytes: 2, d16: true},
 	"u8_d16_hi": {bytes: 1, d16: true, hi: true}, "i8_d16_hi": {bytes: 1, signed: true, d16: true, hi: true},
-	"u16_d16_hi": {bytes: 2, d16: true, hi: true}, "b8_d16_hi": {bytes: 1, d16: true, hi: true}, "b16_d16_hi": {bytes: 2, d16: true, hi: true},
+	"u16_d16_hi": {bytes: 2, d16: true, hi: true}, "b8_d16_hi": {bytes: 1, d16: true, hi: true},
+	"b16_d16_hi": {bytes: 2, d16: true, hi: true},
 }
 
 // narrow extends a loaded byte or half and merges it into the old register.
@@ -66,7 +67,8 @@ func (w *wave) bytesAt(addr uint64, n, lane int, write bool) []byte {
 	}
 	off := addr - a.Base
 	if uint64(n) > uint64(len(a.Data))-off {
-		w.failAddr(OutOfBounds, lane, addr, fmt.Sprintf("%d bytes end beyond allocation %q of %d bytes at %#x", n, a.Name, len(a.Data), a.Base))
+		w.failAddr(OutOfBounds, lane, addr,
+			fmt.Sprintf("%d bytes end beyond allocation %q of %d bytes at %#x", n, a.Name, len(a.Data), a.Base))
 		return nil
 	}
 	if w.wg.l.StrictAlign && addr&uint64(min(n, 4)-1) != 0 {

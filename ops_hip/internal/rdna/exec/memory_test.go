@@ -100,7 +100,8 @@ func TestLoadsAndStores(t *testing.T) {
 					}
 					if a.has(format, store) {
 						var data, before []byte
-						run(t, g, code(store), func(m *machine) { data = setup(m); before = append(before, data...) }).ok()
+						run(t, g, code(store), func(m *machine) { data = setup(m); before = append(before, data...) }).
+							ok()
 						for i := range lanes {
 							for b := range 20 {
 								want := before[20*i+16+b]
@@ -126,7 +127,8 @@ func TestLoadsAndStores(t *testing.T) {
 func TestLDSTwoAddress(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		for name, c := range map[string]struct{ unit, bytes int }{"2addr_b32": {4, 4}, "2addr_b64": {8, 8}, "2addr_stride64_b32": {256, 4}} {
+		for name, c := range map[string]struct{ unit, bytes int }{"2addr_b32": {4, 4}, "2addr_b64": {8, 8},
+			"2addr_stride64_b32": {256, 4}} {
 			m := run(t, g, a.ds("ds_load_"+name, 2, 2, 0, 0, 1|2<<8), func(m *machine) {
 				for i := range m.w.wg.lds {
 					m.w.wg.lds[i] = byte(i * 7)
@@ -155,9 +157,12 @@ func TestLDSTwoAddress(t *testing.T) {
 func TestAtomics(t *testing.T) {
 	ops := map[string]func(o, d uint32) uint32{
 		"add_u32": func(o, d uint32) uint32 { return o + d }, "sub_u32": func(o, d uint32) uint32 { return o - d },
-		"min_i32": func(o, d uint32) uint32 { return uint32(min(s(o), s(d))) }, "max_i32": func(o, d uint32) uint32 { return uint32(max(s(o), s(d))) },
-		"min_u32": func(o, d uint32) uint32 { return min(o, d) }, "max_u32": func(o, d uint32) uint32 { return max(o, d) },
-		"and_b32": func(o, d uint32) uint32 { return o & d }, "or_b32": func(o, d uint32) uint32 { return o | d }, "xor_b32": func(o, d uint32) uint32 { return o ^ d },
+		"min_i32": func(o, d uint32) uint32 { return uint32(min(s(o), s(d))) },
+		"max_i32": func(o, d uint32) uint32 { return uint32(max(s(o), s(d))) },
+		"min_u32": func(o, d uint32) uint32 { return min(o, d) },
+		"max_u32": func(o, d uint32) uint32 { return max(o, d) },
+		"and_b32": func(o, d uint32) uint32 { return o & d }, "or_b32": func(o, d uint32) uint32 { return o | d },
+		"xor_b32": func(o, d uint32) uint32 { return o ^ d },
 		"inc_u32": func(o, d uint32) uint32 {
 			if o >= d {
 				return 0
@@ -217,7 +222,8 @@ func TestAtomics(t *testing.T) {
 			}
 		}
 		// without a returned value the destination register stays
-		m := run(t, g, a.global("global_atomic_add_u32", 5, 0, 4, 0, false), func(m *machine) { m.buffer(64, 0); splat(&m.w.v[5], 99) }).ok()
+		m := run(t, g, a.global("global_atomic_add_u32", 5, 0, 4, 0, false),
+			func(m *machine) { m.buffer(64, 0); splat(&m.w.v[5], 99) }).ok()
 		if m.w.v[5][3] != 99 {
 			t.Error("an atomic without return wrote its destination")
 		}
@@ -227,10 +233,11 @@ func TestAtomics(t *testing.T) {
 func TestDSAppend(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		m := run(t, g, append(a.ds("ds_append", 3, 0, 0, 0, 8), a.ds("ds_consume", 4, 0, 0, 0, 8)...), func(m *machine) {
-			m.w.s[m0Idx], m.w.s[execIdx] = 16, 0xff
-			binary.LittleEndian.PutUint32(m.w.wg.lds[24:], 100)
-		}).ok()
+		m := run(t, g, append(a.ds("ds_append", 3, 0, 0, 0, 8), a.ds("ds_consume", 4, 0, 0, 0, 8)...),
+			func(m *machine) {
+				m.w.s[m0Idx], m.w.s[execIdx] = 16, 0xff
+				binary.LittleEndian.PutUint32(m.w.wg.lds[24:], 100)
+			}).ok()
 		if got := binary.LittleEndian.Uint32(m.w.wg.lds[24:]); m.w.v[3][0] != 100 || m.w.v[4][7] != 108 || got != 100 {
 			t.Errorf("append returned %d, consume %d, counter %d; want 100, 108, 100", m.w.v[3][0], m.w.v[4][7], got)
 		}
@@ -239,7 +246,8 @@ func TestDSAppend(t *testing.T) {
 
 // TestFlatApertures reaches LDS and scratch through flat addresses.
 func TestFlatApertures(t *testing.T) {
-	m := run(t, decode.GFX11, []uint32{0x37<<26 | 0x14<<18, 0 | decode.Null<<16 | 4<<24}, func(m *machine) { // flat_load_b32 v4, v[0:1]
+	// flat_load_b32 v4, v[0:1]
+	m := run(t, decode.GFX11, []uint32{0x37<<26 | 0x14<<18, 0 | decode.Null<<16 | 4<<24}, func(m *machine) {
 		for i := range lanes {
 			m.w.v[0][i], m.w.v[1][i] = uint32(4*i), sharedAperture>>32
 			if i >= 16 {
@@ -268,13 +276,19 @@ func TestMemoryFaults(t *testing.T) {
 			kind FaultKind
 			lane int
 		}{
-			{"below the allocation", a.global("global_load_b32", 4, 0, 0, -4, false), func(m *machine) { m.buffer(1024, 4) }, OutOfBounds, 0},
-			{"last byte beyond", a.global("global_load_b128", 4, 0, 0, 0, false), func(m *machine) { m.buffer(31*16+15, 16) }, OutOfBounds, 31},
-			{"store of one lane", a.global("global_store_b32", 0, 0, 4, 0, false), func(m *machine) { m.buffer(1024, 4); m.w.v[1][9]++ }, OutOfBounds, 9},
-			{"misaligned atomic", a.global("global_atomic_add_u32", 0, 0, 4, 2, false), func(m *machine) { m.buffer(1024, 4) }, Misaligned, 0},
-			{"misaligned with strict alignment", a.global("global_load_b32", 4, 0, 0, 1, false), func(m *machine) { m.buffer(1024, 4); m.l.StrictAlign = true }, Misaligned, 0},
+			{"below the allocation", a.global("global_load_b32", 4, 0, 0, -4, false),
+				func(m *machine) { m.buffer(1024, 4) }, OutOfBounds, 0},
+			{"last byte beyond", a.global("global_load_b128", 4, 0, 0, 0, false),
+				func(m *machine) { m.buffer(31*16+15, 16) }, OutOfBounds, 31},
+			{"store of one lane", a.global("global_store_b32", 0, 0, 4, 0, false),
+				func(m *machine) { m.buffer(1024, 4); m.w.v[1][9]++ }, OutOfBounds, 9},
+			{"misaligned atomic", a.global("global_atomic_add_u32", 0, 0, 4, 2, false),
+				func(m *machine) { m.buffer(1024, 4) }, Misaligned, 0},
+			{"misaligned with strict alignment", a.global("global_load_b32", 4, 0, 0, 1, false),
+				func(m *machine) { m.buffer(1024, 4); m.l.StrictAlign = true }, Misaligned, 0},
 			{"LDS", a.ds("ds_load_b64", 4, 2, 0, 0, 0), func(m *machine) { splat(&m.w.v[2], 1020) }, OutOfBounds, 0},
-			{"LDS offset wraps", a.ds("ds_store_b32", 0, 2, 4, 0, 8), func(m *machine) { splat(&m.w.v[2], 0xfffffffc) }, OutOfBounds, -2},
+			{"LDS offset wraps", a.ds("ds_store_b32", 0, 2, 4, 0, 8),
+				func(m *machine) { splat(&m.w.v[2], 0xfffffffc) }, OutOfBounds, -2},
 		}
 		for _, c := range tests {
 			m := run(t, g, c.code, c.set)
@@ -308,16 +322,18 @@ func TestWMMAConstantC(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
 		for code, want := range map[uint32]float32{128: 16, 242: 17, 245: 14} {
-			m := run(t, g, a.vop3p("v_wmma_f32_16x16x16_f16", 16, mods{opselHi: 7}, v(0), v(8), code), func(m *machine) {
-				for k := range 16 {
-					splat(&m.w.v[k], 0x3c003c00) // ones
-				}
-			}).ok()
+			m := run(t, g, a.vop3p("v_wmma_f32_16x16x16_f16", 16, mods{opselHi: 7}, v(0), v(8), code),
+				func(m *machine) {
+					for k := range 16 {
+						splat(&m.w.v[k], 0x3c003c00) // ones
+					}
+				}).ok()
 			if got := f(m.w.v[20][5]); got != want {
 				t.Errorf("C = constant %d: %v, want %v", code, got, want)
 			}
 		}
-		m := run(t, g, a.vop3p("v_wmma_f32_16x16x16_f16", 16, mods{opselHi: 7}, v(0), v(8), 128), func(m *machine) { m.w.s[execIdx] = 1 })
+		m := run(t, g, a.vop3p("v_wmma_f32_16x16x16_f16", 16, mods{opselHi: 7}, v(0), v(8), 128),
+			func(m *machine) { m.w.s[execIdx] = 1 })
 		if m.w.fault == nil || m.w.fault.Kind != PartialExec {
 			t.Errorf("matrix instruction with one active lane: %v", m.w.fault)
 		}

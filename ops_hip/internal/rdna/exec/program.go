@@ -53,7 +53,8 @@ func Compile(gen decode.Gen, text []byte, base uint64) (*Program, error) {
 		inst, err := d.Decode(text, off)
 		if err != nil { // data, or an instruction that is not of this target: faults when reached
 			inst = decode.Inst{Offset: off, Size: 4, Mnemonic: ".long", Name: ".long"}
-			inst.Words[0] = uint32(text[off]) | uint32(text[off+1])<<8 | uint32(text[off+2])<<16 | uint32(text[off+3])<<24
+			inst.Words[0] = uint32(text[off]) | uint32(text[off+1])<<8 | uint32(text[off+2])<<16 | uint32(
+				text[off+3])<<24
 		}
 		p.index[off/4] = int32(len(p.insts))
 		for k := 4; k < inst.Size; k += 4 {
@@ -180,11 +181,13 @@ func waitInst(name string) bool {
 // scheduling hints and cache maintenance, since memory here is coherent.
 func droppable(i *decode.Inst) bool {
 	switch i.Name {
-	case "s_nop", "s_delay_alu", "s_clause", "s_waitcnt_depctr", "s_wait_alu", "s_wait_event", "s_set_inst_prefetch_distance",
+	case "s_nop", "s_delay_alu", "s_clause", "s_waitcnt_depctr", "s_wait_alu", "s_wait_event",
+		"s_set_inst_prefetch_distance",
 		"s_setprio", "s_sleep", "s_sleep_var", "s_incperflevel", "s_decperflevel", "s_ttracedata", "s_ttracedata_imm",
 		"s_singleuse_vdst", "s_icache_inv", "s_code_end", "s_sendmsg", "s_version", "s_wakeup",
 		"buffer_gl0_inv", "buffer_gl1_inv", "s_gl1_inv", "s_dcache_inv", "global_inv", "global_wb", "global_wbinv",
-		"s_prefetch_inst", "s_prefetch_inst_pc_rel", "s_prefetch_data", "s_buffer_prefetch_data", "s_prefetch_data_pc_rel",
+		"s_prefetch_inst", "s_prefetch_inst_pc_rel", "s_prefetch_data", "s_buffer_prefetch_data",
+		"s_prefetch_data_pc_rel",
 		"v_nop", "v_pipeflush":
 		return i.Name != "s_code_end"
 	}

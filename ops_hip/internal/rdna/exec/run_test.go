@@ -82,7 +82,8 @@ func (a asm) global(name string, d, addr, data uint32, off int32, ret bool) []ui
 	if a.g == decode.GFX12 {
 		return []uint32{0xee<<24 | op<<14 | decode.Null, d | data<<23 | b2u(ret)<<20, addr | uint32(off)<<8}
 	}
-	return []uint32{0x37<<26 | op<<18 | 2<<16 | b2u(ret)<<14 | uint32(off)&0x1fff, addr | data<<8 | decode.Null<<16 | d<<24}
+	return []uint32{0x37<<26 | op<<18 | 2<<16 | b2u(ret)<<14 | uint32(off)&0x1fff,
+		addr | data<<8 | decode.Null<<16 | d<<24}
 }
 
 const sEndpgm = 0xbfb00000
@@ -111,7 +112,8 @@ func run(t testing.TB, g decode.Gen, words []uint32, set func(m *machine)) *mach
 		t.Fatal(err)
 	}
 	m := &machine{asm: asm{t, g}, space: &mem.Space{}}
-	m.l = &Launch{Program: p, Desc: defaultMode, Kernel: "test", Space: m.space, Grid: [3]uint32{1, 1, 1}, Block: [3]uint32{32, 1, 1}, LDS: 1024, Private: 64}
+	m.l = &Launch{Program: p, Desc: defaultMode, Kernel: "test", Space: m.space, Grid: [3]uint32{1, 1, 1},
+		Block: [3]uint32{32, 1, 1}, LDS: 1024, Private: 64}
 	k := &worker{hits: make([]uint64, len(p.plain.ops)), file: p.scalarFile(), allocs: make([]*mem.Alloc, p.slots)}
 	k.wg = workgroup{l: m.l, worker: k, lds: make([]byte, m.l.LDS)}
 	m.w = &wave{}
@@ -135,8 +137,10 @@ func (m *machine) ok() *machine {
 	return m
 }
 
-var interesting = []uint32{0, 1, 2, 31, 32, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff,
-	0x3f800000, 0xbf800000, 0x40490fdb, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000,
+var interesting = []uint32{0, 1, 2, 31, 32, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
+	0x80000001, 0xffffffff,
+	0x3f800000, 0xbf800000, 0x40490fdb, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x7f800000,
+	0xff800000, 0x7fc00000,
 	0x3effffff, 0x3f000000, 0x4b000001, 0xcb800001, 0x34000000, 0x3c003c00, 0xbc000001, 0x7bff0400}
 
 // fill puts random and awkward values into n registers.
@@ -183,7 +187,8 @@ func check3(t *testing.T, g decode.Gen, name string, n int, float bool, want fun
 		for i := range in[0] {
 			x, y, z := in[0][i], in[1][i], in[2][i]
 			if got, exp := m.w.v[5][i], want(x, y, z); !equalBits(got, exp, float) {
-				t.Fatalf("%s(%#x, %#x, %#x) = %#x, want %#x (%v, %v, %v = %v, want %v)", name, x, y, z, got, exp, f(x), f(y), f(z), f(got), f(exp))
+				t.Fatalf("%s(%#x, %#x, %#x) = %#x, want %#x (%v, %v, %v = %v, want %v)", name, x, y, z, got, exp, f(x),
+					f(y), f(z), f(got), f(exp))
 			}
 		}
 	}

@@ -36,31 +36,40 @@ var scalar32 = map[string]func(w *wave, a, b uint32) uint32{
 		}
 		return w.nz(r)
 	},
-	"s_lshl_b32":        func(w *wave, a, b uint32) uint32 { return w.nz(a << (b & 31)) },
-	"s_lshr_b32":        func(w *wave, a, b uint32) uint32 { return w.nz(a >> (b & 31)) },
-	"s_ashr_i32":        func(w *wave, a, b uint32) uint32 { return w.nz(uint32(int32(a) >> (b & 31))) },
-	"s_lshl1_add_u32":   shlAdd(1),
-	"s_lshl2_add_u32":   shlAdd(2),
-	"s_lshl3_add_u32":   shlAdd(3),
-	"s_lshl4_add_u32":   shlAdd(4),
-	"s_min_i32":         func(w *wave, a, b uint32) uint32 { return w.pick(int32(a) < int32(b), a, b) },
-	"s_min_u32":         func(w *wave, a, b uint32) uint32 { return w.pick(a < b, a, b) },
-	"s_max_i32":         func(w *wave, a, b uint32) uint32 { return w.pick(int32(a) >= int32(b), a, b) },
-	"s_max_u32":         func(w *wave, a, b uint32) uint32 { return w.pick(a >= b, a, b) },
-	"s_and_b32":         func(w *wave, a, b uint32) uint32 { return w.nz(a & b) },
-	"s_or_b32":          func(w *wave, a, b uint32) uint32 { return w.nz(a | b) },
-	"s_xor_b32":         func(w *wave, a, b uint32) uint32 { return w.nz(a ^ b) },
-	"s_nand_b32":        func(w *wave, a, b uint32) uint32 { return w.nz(^(a & b)) },
-	"s_nor_b32":         func(w *wave, a, b uint32) uint32 { return w.nz(^(a | b)) },
-	"s_xnor_b32":        func(w *wave, a, b uint32) uint32 { return w.nz(^(a ^ b)) },
-	"s_and_not1_b32":    func(w *wave, a, b uint32) uint32 { return w.nz(a &^ b) },
-	"s_or_not1_b32":     func(w *wave, a, b uint32) uint32 { return w.nz(a | ^b) },
-	"s_bfe_u32":         func(w *wave, a, b uint32) uint32 { return w.nz(uint32(bfeU(uint64(a), b&31, b>>16&127, 32))) },
-	"s_bfe_i32":         func(w *wave, a, b uint32) uint32 { return w.nz(uint32(bfeI(uint64(a), b&31, b>>16&127, 32))) },
-	"s_bfm_b32":         func(_ *wave, a, b uint32) uint32 { return (1<<(a&31) - 1) << (b & 31) },
-	"s_mul_i32":         func(_ *wave, a, b uint32) uint32 { return a * b },
-	"s_mul_hi_u32":      func(_ *wave, a, b uint32) uint32 { return uint32(uint64(a) * uint64(b) >> 32) },
-	"s_mul_hi_i32":      func(_ *wave, a, b uint32) uint32 { return uint32(uint64(int64(int32(a))*int64(int32(b))) >> 32) },
+	"s_lshl_b32":      func(w *wave, a, b uint32) uint32 { return w.nz(a << (b & 31)) },
+	"s_lshr_b32":      func(w *wave, a, b uint32) uint32 { return w.nz(a >> (b & 31)) },
+	"s_ashr_i32":      func(w *wave, a, b uint32) uint32 { return w.nz(uint32(int32(a) >> (b & 31))) },
+	"s_lshl1_add_u32": shlAdd(1),
+	"s_lshl2_add_u32": shlAdd(2),
+	"s_lshl3_add_u32": shlAdd(3),
+	"s_lshl4_add_u32": shlAdd(4),
+	"s_min_i32":       func(w *wave, a, b uint32) uint32 { return w.pick(int32(a) < int32(b), a, b) },
+	"s_min_u32":       func(w *wave, a, b uint32) uint32 { return w.pick(a < b, a, b) },
+	"s_max_i32":       func(w *wave, a, b uint32) uint32 { return w.pick(int32(a) >= int32(b), a, b) },
+	"s_max_u32":       func(w *wave, a, b uint32) uint32 { return w.pick(a >= b, a, b) },
+	"s_and_b32":       func(w *wave, a, b uint32) uint32 { return w.nz(a & b) },
+	"s_or_b32":        func(w *wave, a, b uint32) uint32 { return w.nz(a | b) },
+	"s_xor_b32":       func(w *wave, a, b uint32) uint32 { return w.nz(a ^ b) },
+	"s_nand_b32":      func(w *wave, a, b uint32) uint32 { return w.nz(^(a & b)) },
+	"s_nor_b32":       func(w *wave, a, b uint32) uint32 { return w.nz(^(a | b)) },
+	"s_xnor_b32":      func(w *wave, a, b uint32) uint32 { return w.nz(^(a ^ b)) },
+	"s_and_not1_b32":  func(w *wave, a, b uint32) uint32 { return w.nz(a &^ b) },
+	"s_or_not1_b32":   func(w *wave, a, b uint32) uint32 { return w.nz(a | ^b) },
+	"s_bfe_u32": func(w *wave, a,
+		b uint32) uint32 {
+		return w.nz(uint32(bfeU(uint64(a), b&31, b>>16&127, 32)))
+	},
+	"s_bfe_i32": func(w *wave, a,
+		b uint32) uint32 {
+		return w.nz(uint32(bfeI(uint64(a), b&31, b>>16&127, 32)))
+	},
+	"s_bfm_b32":    func(_ *wave, a, b uint32) uint32 { return (1<<(a&31) - 1) << (b & 31) },
+	"s_mul_i32":    func(_ *wave, a, b uint32) uint32 { return a * b },
+	"s_mul_hi_u32": func(_ *wave, a, b uint32) uint32 { return uint32(uint64(a) * uint64(b) >> 32) },
+	"s_mul_hi_i32": func(_ *wave, a,
+		b uint32) uint32 {
+		return uint32(uint64(int64(int32(a))*int64(int32(b))) >> 32)
+	},
 	"s_pack_ll_b32_b16": func(_ *wave, a, b uint32) uint32 { return a&0xffff | b<<16 },
 	"s_pack_lh_b32_b16": func(_ *wave, a, b uint32) uint32 { return a&0xffff | b&^0xffff },
 	"s_pack_hh_b32_b16": func(_ *wave, a, b uint32) uint32 { return a>>16 | b&^0xffff },
@@ -77,8 +86,10 @@ var scalar32 = map[string]func(w *wave, a, b uint32) uint32{
 }
 
 // scalarAlias maps GFX12 names to GFX11 names of the same operation.
-var scalarAlias = map[string]string{"s_add_co_u32": "s_add_u32", "s_sub_co_u32": "s_sub_u32", "s_add_co_i32": "s_add_i32",
-	"s_sub_co_i32": "s_sub_i32", "s_add_co_ci_u32": "s_addc_u32", "s_sub_co_ci_u32": "s_subb_u32", "s_addk_co_i32": "s_addk_i32"}
+var scalarAlias = map[string]string{"s_add_co_u32": "s_add_u32", "s_sub_co_u32": "s_sub_u32",
+	"s_add_co_i32": "s_add_i32",
+	"s_sub_co_i32": "s_sub_i32", "s_add_co_ci_u32": "s_addc_u32", "s_sub_co_ci_u32": "s_subb_u32",
+	"s_addk_co_i32": "s_addk_i32"}
 
 func shlAdd(n uint32) func(w *wave, a, b uint32) uint32 {
 	return func(w *wave, a, b uint32) uint32 {
@@ -148,9 +159,15 @@ var scalar64 = map[string]func(w *wave, a, b uint64) uint64{
 	"s_xnor_b64":     func(w *wave, a, b uint64) uint64 { return w.nz64(^(a ^ b)) },
 	"s_and_not1_b64": func(w *wave, a, b uint64) uint64 { return w.nz64(a &^ b) },
 	"s_or_not1_b64":  func(w *wave, a, b uint64) uint64 { return w.nz64(a | ^b) },
-	"s_bfe_u64":      func(w *wave, a, b uint64) uint64 { return w.nz64(bfeU(a, uint32(b)&63, uint32(b)>>16&127, 64)) },
-	"s_bfe_i64":      func(w *wave, a, b uint64) uint64 { return w.nz64(bfeI(a, uint32(b)&63, uint32(b)>>16&127, 64)) },
-	"s_bfm_b64":      func(_ *wave, a, b uint64) uint64 { return (1<<(a&63) - 1) << (b & 63) },
+	"s_bfe_u64": func(w *wave, a,
+		b uint64) uint64 {
+		return w.nz64(bfeU(a, uint32(b)&63, uint32(b)>>16&127, 64))
+	},
+	"s_bfe_i64": func(w *wave, a,
+		b uint64) uint64 {
+		return w.nz64(bfeI(a, uint32(b)&63, uint32(b)>>16&127, 64))
+	},
+	"s_bfm_b64": func(_ *wave, a, b uint64) uint64 { return (1<<(a&63) - 1) << (b & 63) },
 	"s_cselect_b64": func(w *wave, a, b uint64) uint64 {
 		if w.s[sccIdx] != 0 {
 			return a
@@ -165,8 +182,10 @@ var scalar64 = map[string]func(w *wave, a, b uint64) uint64{
 // scalarCompare are SOPC and s_cmpk instructions.
 var scalarCompare = map[string]func(a, b uint32) bool{
 	"eq_i32": func(a, b uint32) bool { return a == b }, "lg_i32": func(a, b uint32) bool { return a != b },
-	"gt_i32": func(a, b uint32) bool { return int32(a) > int32(b) }, "ge_i32": func(a, b uint32) bool { return int32(a) >= int32(b) },
-	"lt_i32": func(a, b uint32) bool { return int32(a) < int32(b) }, "le_i32": func(a, b uint32) bool { return int32(a) <= int32(b) },
+	"gt_i32": func(a, b uint32) bool { return int32(a) > int32(b) },
+	"ge_i32": func(a, b uint32) bool { return int32(a) >= int32(b) },
+	"lt_i32": func(a, b uint32) bool { return int32(a) < int32(b) },
+	"le_i32": func(a, b uint32) bool { return int32(a) <= int32(b) },
 	"eq_u32": func(a, b uint32) bool { return a == b }, "lg_u32": func(a, b uint32) bool { return a != b },
 	"gt_u32": func(a, b uint32) bool { return a > b }, "ge_u32": func(a, b uint32) bool { return a >= b },
 	"lt_u32": func(a, b uint32) bool { return a < b }, "le_u32": func(a, b uint32) bool { return a <= b },

@@ -11,7 +11,8 @@ import (
 
 // TestScalarUnary compares SOP1 results and SCC with bit-by-bit definitions.
 func TestScalarUnary(t *testing.T) {
-	first := func(a uint64, width int, from func(i int) int) uint32 { // position of the first set bit in an order, -1 for none
+	// position of the first set bit in an order, -1 for none
+	first := func(a uint64, width int, from func(i int) int) uint32 {
 		for i := range width {
 			if a>>from(i)&1 != 0 {
 				return uint32(i)
@@ -43,12 +44,14 @@ func TestScalarUnary(t *testing.T) {
 		}},
 		{"s_abs_i32", false, true, func(a uint64) uint64 { return uint64(uint32(max(s(uint32(a)), -s(uint32(a))))) }},
 		{"s_sext_i32_i8", false, false, func(a uint64) uint64 { return uint64(uint32((a%256+128)%256 - 128)) }},
-		{"s_sext_i32_i16", false, false, func(a uint64) uint64 { return uint64(uint32((a%65536+32768)%65536 - 32768)) }},
+		{"s_sext_i32_i16", false, false,
+			func(a uint64) uint64 { return uint64(uint32((a%65536+32768)%65536 - 32768)) }},
 		{"s_bcnt0_i32_b32", false, true, func(a uint64) uint64 { return uint64(32 - ones(a)) }},
 		{"s_bcnt1_i32_b32", false, true, func(a uint64) uint64 { return uint64(ones(a)) }},
 		{"s_ctz_i32_b32", false, false, func(a uint64) uint64 { return uint64(first(a, 32, up)) }},
 		{"s_clz_i32_u32", false, false, func(a uint64) uint64 { return uint64(first(a, 32, down(32))) }},
-		{"s_cls_i32", false, false, func(a uint64) uint64 { return uint64(first(uint64(uint32(a)^uint32(int32(a)>>31)), 32, down(32))) }},
+		{"s_cls_i32", false, false,
+			func(a uint64) uint64 { return uint64(first(uint64(uint32(a)^uint32(int32(a)>>31)), 32, down(32))) }},
 		{"s_ctz_i32_b64", true, false, func(a uint64) uint64 { return uint64(first(a, 64, up)) }},
 		{"s_clz_i32_u64", true, false, func(a uint64) uint64 { return uint64(first(a, 64, down(64))) }},
 		{"s_bcnt1_i32_b64", true, true, func(a uint64) uint64 { return uint64(ones(a)) }},
@@ -71,7 +74,8 @@ func TestScalarUnary(t *testing.T) {
 					scc = b2u(want != 0)
 				}
 				if m.w.s[9] != want || m.w.s[sccIdx] != scc {
-					t.Fatalf("%s(%#x) = %#x with SCC %d, want %#x with %d", c.name, x, m.w.s[9], m.w.s[sccIdx], want, scc)
+					t.Fatalf("%s(%#x) = %#x with SCC %d, want %#x with %d", c.name, x, m.w.s[9], m.w.s[sccIdx], want,
+						scc)
 				}
 			}
 		}
@@ -82,8 +86,10 @@ func TestScalarUnary(t *testing.T) {
 // signed conditions alone.
 func TestScalarCompare(t *testing.T) {
 	tests := map[string]func(a, b int64) bool{
-		"eq": func(a, b int64) bool { return a == b }, "lg": func(a, b int64) bool { return a != b }, "gt": func(a, b int64) bool { return a > b },
-		"ge": func(a, b int64) bool { return a >= b }, "lt": func(a, b int64) bool { return a < b }, "le": func(a, b int64) bool { return a <= b },
+		"eq": func(a, b int64) bool { return a == b }, "lg": func(a, b int64) bool { return a != b },
+		"gt": func(a, b int64) bool { return a > b },
+		"ge": func(a, b int64) bool { return a >= b }, "lt": func(a, b int64) bool { return a < b },
+		"le": func(a, b int64) bool { return a <= b },
 	}
 	each(t, func(t *testing.T, g decode.Gen) {
 		a, r := asm{t, g}, rand.New(rand.NewPCG(12, 12))
@@ -96,7 +102,8 @@ func TestScalarCompare(t *testing.T) {
 				for range 60 {
 					x, y := interesting[r.IntN(len(interesting))], interesting[r.IntN(len(interesting))]
 					set := func(m *machine) { m.w.s[4], m.w.s[5] = x, y }
-					if got := run(t, g, []uint32{a.sopc("s_cmp_"+cond+typ, 4, 5)}, set).ok().w.s[sccIdx]; got != b2u(want(value(x), value(y))) {
+					if got := run(t, g, []uint32{a.sopc("s_cmp_"+cond+typ, 4, 5)}, set).ok().
+						w.s[sccIdx]; got != b2u(want(value(x), value(y))) {
 						t.Fatalf("s_cmp_%s%s(%#x, %#x) = %d", cond, typ, x, y, got)
 					}
 					if !a.has(decode.SOPK, "s_cmpk_"+cond+typ) {
@@ -106,14 +113,16 @@ func TestScalarCompare(t *testing.T) {
 					if signed {
 						k = int64(int16(y))
 					}
-					if got := run(t, g, []uint32{a.sopk("s_cmpk_"+cond+typ, 4, y)}, set).ok().w.s[sccIdx]; got != b2u(want(value(x), k)) {
+					if got := run(t, g, []uint32{a.sopk("s_cmpk_"+cond+typ, 4, y)}, set).ok().
+						w.s[sccIdx]; got != b2u(want(value(x), k)) {
 						t.Fatalf("s_cmpk_%s%s(%#x, %#x) = %d", cond, typ, x, y&0xffff, got)
 					}
 				}
 			}
 		}
 		for bit := range uint32(40) {
-			m := run(t, g, []uint32{a.sopc("s_bitcmp1_b32", 4, 128+bit)}, func(m *machine) { m.w.s[4] = 0x80010005 }).ok()
+			m := run(t, g, []uint32{a.sopc("s_bitcmp1_b32", 4, 128+bit)}, func(m *machine) { m.w.s[4] = 0x80010005 }).
+				ok()
 			if want := uint32(0x80010005) >> (bit % 32) & 1; m.w.s[sccIdx] != want {
 				t.Errorf("s_bitcmp1_b32 of bit %d: %d, want %d", bit, m.w.s[sccIdx], want)
 			}
@@ -145,9 +154,11 @@ func TestScalarImmediate(t *testing.T) {
 			{add, 0x80000000, 0, 0xffff, 0x7fffffff, 1},
 			{"s_mulk_i32", 7, 1, 0xfffd, 0xffffffeb, 1},
 		} {
-			m := run(t, g, []uint32{a.sopk(c.name, 9, c.imm)}, func(m *machine) { m.w.s[9], m.w.s[sccIdx] = c.old, c.scc }).ok()
+			m := run(t, g, []uint32{a.sopk(c.name, 9, c.imm)},
+				func(m *machine) { m.w.s[9], m.w.s[sccIdx] = c.old, c.scc }).ok()
 			if m.w.s[9] != c.want || m.w.s[sccIdx] != c.to {
-				t.Errorf("%s(%#x, %#x) = %#x with SCC %d, want %#x with %d", c.name, c.old, c.imm, m.w.s[9], m.w.s[sccIdx], c.want, c.to)
+				t.Errorf("%s(%#x, %#x) = %#x with SCC %d, want %#x with %d", c.name, c.old, c.imm, m.w.s[9],
+					m.w.s[sccIdx], c.want, c.to)
 			}
 		}
 	})
@@ -157,7 +168,8 @@ func TestScalarImmediate(t *testing.T) {
 func TestScalarLoads(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		widths := map[string]int{"s_load_b32": 4, "s_load_b64": 8, "s_load_b128": 16, "s_load_b256": 32, "s_load_b512": 64}
+		widths := map[string]int{"s_load_b32": 4, "s_load_b64": 8, "s_load_b128": 16, "s_load_b256": 32,
+			"s_load_b512": 64}
 		if g == decode.GFX12 {
 			widths["s_load_b96"], widths["s_load_u8"], widths["s_load_i16"] = 12, 1, 2
 		}
@@ -232,9 +244,12 @@ func TestProgramCounter(t *testing.T) {
 			scc, vcc, exec uint32
 			taken          bool
 		}{
-			{"s_cbranch_scc0", 0, 1, 1, true}, {"s_cbranch_scc0", 1, 0, 0, false}, {"s_cbranch_scc1", 1, 0, 0, true}, {"s_cbranch_scc1", 0, 1, 1, false},
-			{"s_cbranch_vccz", 1, 0, 1, true}, {"s_cbranch_vccz", 0, 4, 0, false}, {"s_cbranch_vccnz", 0, 4, 0, true}, {"s_cbranch_vccnz", 1, 0, 1, false},
-			{"s_cbranch_execz", 1, 1, 0, true}, {"s_cbranch_execz", 0, 0, 8, false}, {"s_cbranch_execnz", 0, 0, 8, true}, {"s_cbranch_execnz", 1, 1, 0, false},
+			{"s_cbranch_scc0", 0, 1, 1, true}, {"s_cbranch_scc0", 1, 0, 0, false}, {"s_cbranch_scc1", 1, 0, 0, true},
+			{"s_cbranch_scc1", 0, 1, 1, false},
+			{"s_cbranch_vccz", 1, 0, 1, true}, {"s_cbranch_vccz", 0, 4, 0, false}, {"s_cbranch_vccnz", 0, 4, 0, true},
+			{"s_cbranch_vccnz", 1, 0, 1, false},
+			{"s_cbranch_execz", 1, 1, 0, true}, {"s_cbranch_execz", 0, 0, 8, false},
+			{"s_cbranch_execnz", 0, 0, 8, true}, {"s_cbranch_execnz", 1, 1, 0, false},
 		} {
 			m := run(t, g, []uint32{a.sopp(c.name, 1), one(9, 129)}, func(m *machine) {
 				m.w.s[sccIdx], m.w.s[vccIdx], m.w.s[execIdx], m.w.s[9] = c.scc, c.vcc, c.exec, 0

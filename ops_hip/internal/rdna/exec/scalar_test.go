@@ -20,7 +20,8 @@ func TestScalar32(t *testing.T) {
 		name, gfx12 string
 		want        func(a, b, scc uint32) result
 	}{
-		{"s_add_u32", "s_add_co_u32", func(a, b, _ uint32) result { return result{a + b, int((uint64(a) + uint64(b)) >> 32)} }},
+		{"s_add_u32", "s_add_co_u32",
+			func(a, b, _ uint32) result { return result{a + b, int((uint64(a) + uint64(b)) >> 32)} }},
 		{"s_sub_u32", "s_sub_co_u32", func(a, b, _ uint32) result { return result{a - b, int(b2u(a < b))} }},
 		{"s_add_i32", "s_add_co_i32", func(a, b, _ uint32) result { return overflow(s(a) + s(b)) }},
 		{"s_sub_i32", "s_sub_co_i32", func(a, b, _ uint32) result { return overflow(s(a) - s(b)) }},
@@ -39,7 +40,10 @@ func TestScalar32(t *testing.T) {
 			x := uint64(a)*8 + uint64(b)
 			return result{uint32(x), int(b2u(x>>32 != 0))}
 		}},
-		{"s_min_i32", "", func(a, b, _ uint32) result { return result{uint32(min(s(a), s(b))), int(b2u(s(a) < s(b)))} }},
+		{"s_min_i32", "", func(a, b,
+			_ uint32) result {
+			return result{uint32(min(s(a), s(b))), int(b2u(s(a) < s(b)))}
+		}},
 		{"s_max_u32", "", func(a, b, _ uint32) result { return result{max(a, b), int(b2u(a >= b))} }},
 		{"s_and_b32", "", func(a, b, _ uint32) result { return nz(a & b) }},
 		{"s_and_not1_b32", "", func(a, b, _ uint32) result { return nz(a & ^b) }},
@@ -88,7 +92,8 @@ func TestScalar32(t *testing.T) {
 				if r.IntN(2) == 0 {
 					x, y = r.Uint32(), interesting[r.IntN(len(interesting))]
 				}
-				m := run(t, g, a.sop2(name, 9, 4, 5), func(m *machine) { m.w.s[4], m.w.s[5], m.w.s[sccIdx] = x, y, scc }).ok()
+				m := run(t, g, a.sop2(name, 9, 4, 5),
+					func(m *machine) { m.w.s[4], m.w.s[5], m.w.s[sccIdx] = x, y, scc }).ok()
 				want := c.want(x, y, scc)
 				if want.scc < 0 {
 					want.scc = int(scc)
@@ -108,27 +113,35 @@ func TestScalarMasksAndNull(t *testing.T) {
 			name string
 			want func(s, e uint32) uint32
 		}{
-			{"s_and_saveexec_b32", func(s, e uint32) uint32 { return s & e }}, {"s_or_saveexec_b32", func(s, e uint32) uint32 { return s | e }},
-			{"s_xor_saveexec_b32", func(s, e uint32) uint32 { return s ^ e }}, {"s_and_not1_saveexec_b32", func(s, e uint32) uint32 { return s & ^e }},
-			{"s_and_not0_saveexec_b32", func(s, e uint32) uint32 { return ^s & e }}, {"s_or_not1_saveexec_b32", func(s, e uint32) uint32 { return s | ^e }},
+			{"s_and_saveexec_b32", func(s, e uint32) uint32 { return s & e }},
+			{"s_or_saveexec_b32", func(s, e uint32) uint32 { return s | e }},
+			{"s_xor_saveexec_b32", func(s, e uint32) uint32 { return s ^ e }},
+			{"s_and_not1_saveexec_b32", func(s, e uint32) uint32 { return s & ^e }},
+			{"s_and_not0_saveexec_b32", func(s, e uint32) uint32 { return ^s & e }},
+			{"s_or_not1_saveexec_b32", func(s, e uint32) uint32 { return s | ^e }},
 		} {
-			m := run(t, g, a.sop1(c.name, 9, 4), func(m *machine) { m.w.s[4], m.w.s[execIdx] = 0xf0f0ff00, 0x00ffff0f }).ok()
-			if m.w.s[9] != 0x00ffff0f || m.w.exec() != c.want(0xf0f0ff00, 0x00ffff0f) || m.w.s[sccIdx] != b2u(m.w.exec() != 0) {
+			m := run(t, g, a.sop1(c.name, 9, 4),
+				func(m *machine) { m.w.s[4], m.w.s[execIdx] = 0xf0f0ff00, 0x00ffff0f }).ok()
+			if m.w.s[9] != 0x00ffff0f || m.w.exec() != c.want(0xf0f0ff00, 0x00ffff0f) ||
+				m.w.s[sccIdx] != b2u(m.w.exec() != 0) {
 				t.Errorf("%s: saved %#x, EXEC %#x, SCC %d", c.name, m.w.s[9], m.w.exec(), m.w.s[sccIdx])
 			}
 		}
 		// writes to null vanish and do not touch M0, which follows it
-		m := run(t, g, append(a.sop1("s_mov_b64", decode.Null, 193), a.sop1("s_mov_b64", 8, decode.Null)...), func(m *machine) { m.w.s[m0Idx] = 77 }).ok()
+		m := run(t, g, append(a.sop1("s_mov_b64", decode.Null, 193), a.sop1("s_mov_b64", 8, decode.Null)...),
+			func(m *machine) { m.w.s[m0Idx] = 77 }).ok()
 		if m.w.s[m0Idx] != 77 || m.w.s64(8) != 0 {
 			t.Errorf("null: M0 is %d, null reads %#x", m.w.s[m0Idx], m.w.s64(8))
 		}
 		// 64-bit operations
-		m = run(t, g, append(a.sop2("s_lshl_b64", 8, 4, 6), a.sop2("s_ashr_i64", 10, 4, 6)...), func(m *machine) { m.w.setS64(4, 0x8000000180000001); m.w.s[6] = 68 }).ok()
+		m = run(t, g, append(a.sop2("s_lshl_b64", 8, 4, 6), a.sop2("s_ashr_i64", 10, 4, 6)...),
+			func(m *machine) { m.w.setS64(4, 0x8000000180000001); m.w.s[6] = 68 }).ok()
 		if m.w.s64(8) != 0x0000001800000010 || m.w.s64(10) != 0xf800000018000000 {
 			t.Errorf("64-bit shifts: %#x, %#x", m.w.s64(8), m.w.s64(10))
 		}
 		if g == decode.GFX12 {
-			m = run(t, g, append(a.sop2("s_mul_u64", 8, 4, 6), a.sop2("s_add_nc_u64", 10, 4, 6)...), func(m *machine) { m.w.setS64(4, 0x123456789abcdef1); m.w.setS64(6, 0xfedcba9876543210) }).ok()
+			m = run(t, g, append(a.sop2("s_mul_u64", 8, 4, 6), a.sop2("s_add_nc_u64", 10, 4, 6)...),
+				func(m *machine) { m.w.setS64(4, 0x123456789abcdef1); m.w.setS64(6, 0xfedcba9876543210) }).ok()
 			x, y := uint64(0x123456789abcdef1), uint64(0xfedcba9876543210)
 			if m.w.s64(8) != x*y || m.w.s64(10) != x+y {
 				t.Errorf("64-bit arithmetic: %#x, %#x", m.w.s64(8), m.w.s64(10))

@@ -27,7 +27,8 @@ const (
 	NumClasses
 )
 
-var classNames = [NumClasses]string{"salu", "branch", "smem", "valu", "mul", "f64", "trans", "dot", "wmma", "lds", "vmem", "scratch", "other"}
+var classNames = [NumClasses]string{"salu", "branch", "smem", "valu", "mul", "f64", "trans", "dot", "wmma", "lds",
+	"vmem", "scratch", "other"}
 
 // String returns the lower-case name of the class.
 func (c Class) String() string {
@@ -55,9 +56,9 @@ type Stats struct {
 	LoadedOnce, StoredOnce uint64
 
 	// Trips is the length of the chain of vector loads that wait for each other, summed over waves; loads in flight
-	// together are one link. FreshTrips counts links that load a line of 128 bytes which nothing in the launch has loaded
-	// before. LongestTrips and LongestFresh are those of the waves with most. Zero unless Launch.Trips asks for them; without
-	// Launch.Footprint every link is fresh.
+	// together are one link. FreshTrips counts links that load a line of 128 bytes which nothing in the launch has
+	// loaded before. LongestTrips and LongestFresh are those of the waves with most. Zero unless Launch.Trips asks
+	// for them; without Launch.Footprint every link is fresh.
 	Trips, FreshTrips, LongestTrips, LongestFresh uint64
 
 	GlobalLoadBytes, GlobalStoreBytes uint64 // atomics count as both
@@ -146,7 +147,8 @@ func classify(i *decode.Inst) Class {
 	case strings.Contains(i.Name, "_f64"):
 		return ClassF64
 	}
-	for _, m := range [...]string{"v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32", "v_mad_u64_u32", "v_mad_i64_i32", "v_mad_co_u64_u32", "v_mad_co_i64_i32"} {
+	for _, m := range [...]string{"v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32", "v_mad_u64_u32", "v_mad_i64_i32",
+		"v_mad_co_u64_u32", "v_mad_co_i64_i32"} {
 		if i.Name == m {
 			return ClassMul
 		}

@@ -19,7 +19,8 @@ func TestCountsOfDropped(t *testing.T) {
 		counter := append(a.sop1("s_mov_b32", 4, 128), sopp("s_delay_alu", 1)) // the delay lies before the loop
 		loop := []uint32{sopp("s_nop", 0)}                                     // the target of the loop's branch
 		loop = append(loop, a.sop2("s_lshl1_add_u32", 4, 4, 129)...)           // 1, 3, 7, ...
-		loop = append(loop, sopp("s_wait_idle", 0), 0x17e<<23|a.op(decode.SOPC, "s_cmp_lt_u32")<<16|(128+1<<rounds-1)<<8|4)
+		loop = append(loop, sopp("s_wait_idle", 0),
+			0x17e<<23|a.op(decode.SOPC, "s_cmp_lt_u32")<<16|(128+1<<rounds-1)<<8|4)
 		loop = append(loop, sopp("s_cbranch_scc1", uint32(-len(loop)-1)))
 		words := append(counter, loop...)
 		words = append(words, sopp("s_branch", 1), sopp("s_nop", 3), sopp("s_delay_alu", 1), sopp("s_nop", 0), sEndpgm)
@@ -32,15 +33,18 @@ func TestCountsOfDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, o := range []check.Options{{}, {Waits: true}} {
-			l := &Launch{Program: p, Desc: defaultMode, Kernel: "test", Space: &mem.Space{}, Grid: [3]uint32{3, 1, 1}, Block: [3]uint32{64, 1, 1}, Checks: o}
+			l := &Launch{Program: p, Desc: defaultMode, Kernel: "test", Space: &mem.Space{}, Grid: [3]uint32{3, 1, 1},
+				Block: [3]uint32{64, 1, 1}, Checks: o}
 			s, err := Run(t.Context(), l)
 			if err != nil {
 				t.Fatal(err)
 			}
 			const waves = 6
-			if s.Waits != waves*rounds || s.Delays != waves*2 || s.Hints != waves*(rounds+1) || s.Instructions != waves*(1+3*rounds+2) {
+			if s.Waits != waves*rounds || s.Delays != waves*2 || s.Hints != waves*(rounds+1) ||
+				s.Instructions != waves*(1+3*rounds+2) {
 				t.Errorf("checks %+v: %d waits, %d delays, %d hints, %d instructions; want %d, %d, %d, %d", o,
-					s.Waits, s.Delays, s.Hints, s.Instructions, waves*rounds, waves*2, waves*(rounds+1), waves*(1+3*rounds+2))
+					s.Waits, s.Delays, s.Hints, s.Instructions, waves*rounds, waves*2, waves*(rounds+1),
+					waves*(1+3*rounds+2))
 			}
 		}
 	})
@@ -59,7 +63,8 @@ func TestFootprint(t *testing.T) {
 			{"lanes side by side", a.global("global_load_b32", 4, 0, 0, 0, false), 4, 128, 0},
 			{"all lanes at one place", a.global("global_load_b128", 4, 0, 0, 8, false), 0, 16, 0},
 			{"lanes overlap", a.global("global_load_b64", 4, 0, 0, 1, false), 4, 31*4 + 8, 0},
-			{"the same twice", append(a.global("global_load_u8", 4, 0, 0, 0, false), a.global("global_load_u8", 5, 0, 0, 0, false)...), 3, 32, 0},
+			{"the same twice", append(a.global("global_load_u8", 4, 0, 0, 0, false),
+				a.global("global_load_u8", 5, 0, 0, 0, false)...), 3, 32, 0},
 			{"a narrow signed load", a.global("global_load_i16", 4, 0, 0, 0, false), 5, 64, 0},
 			{"a store", a.global("global_store_b96", 0, 0, 4, 60, false), 12, 0, 32 * 12},
 			{"an atomic loads and stores", a.global("global_atomic_add_u32", 0, 0, 4, 0, false), 4, 128, 128},

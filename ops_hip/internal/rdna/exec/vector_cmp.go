@@ -132,7 +132,8 @@ func compare16or32(name string) (c compare, src16 uint8) {
 	if c := compares32[name]; c != nil {
 		return c, 0
 	}
-	for not, of := range map[string]string{"le_u32": "gt_u32", "ge_u32": "lt_u32", "le_i32": "gt_i32", "ge_i32": "lt_i32"} {
+	for not, of := range map[string]string{"le_u32": "gt_u32", "ge_u32": "lt_u32", "le_i32": "gt_i32",
+		"ge_i32": "lt_i32"} {
 		if name == not {
 			c := compares32[of]
 			return func(a, b *vec) uint32 { return ^c(a, b) }, 0
@@ -151,7 +152,10 @@ func compare16or32(name string) (c compare, src16 uint8) {
 		}
 	case "f16":
 		if f := floatCondition(cond); f != nil {
-			return cmpU32(func(a, b uint32) bool { return f(float64(f16Table[uint16(a)]), float64(f16Table[uint16(b)])) }), 3
+			return cmpU32(func(a, b uint32) bool {
+				return f(float64(f16Table[uint16(a)]),
+					float64(f16Table[uint16(b)]))
+			}), 3
 		}
 	case "i32", "u32", "i16", "u16":
 		f := intCondition(cond)

@@ -394,11 +394,13 @@ func fmaHalf(d, a, b, c *vec) {
 
 // via32 runs an exact f32 operation, such as a minimum, on f16 operands.
 func via32(f func(a, b uint32) uint32, a, b uint32) uint32 {
-	return uint32(f32ToF16(math.Float32frombits(f(math.Float32bits(f16Table[uint16(a)]), math.Float32bits(f16Table[uint16(b)])))))
+	return uint32(f32ToF16(math.Float32frombits(f(math.Float32bits(f16Table[uint16(a)]),
+		math.Float32bits(f16Table[uint16(b)])))))
 }
 
 func med3Half(a, b, c uint32) uint32 {
-	r := med3Num(math.Float32bits(f16Table[uint16(a)]), math.Float32bits(f16Table[uint16(b)]), math.Float32bits(f16Table[uint16(c)]))
+	r := med3Num(math.Float32bits(f16Table[uint16(a)]), math.Float32bits(f16Table[uint16(b)]),
+		math.Float32bits(f16Table[uint16(c)]))
 	return uint32(f32ToF16(math.Float32frombits(r)))
 }
 

@@ -294,17 +294,20 @@ var floatOps = map[string]vop{
 	}},
 	"v_cvt_pk_rtz_f16_f32": {k2: func(d, a, b *vec) {
 		for i := range d {
-			d[i] = uint32(f32ToF16RTZ(math.Float32frombits(a[i]))) | uint32(f32ToF16RTZ(math.Float32frombits(b[i])))<<16
+			d[i] = uint32(f32ToF16RTZ(math.Float32frombits(a[i]))) | uint32(
+				f32ToF16RTZ(math.Float32frombits(b[i])))<<16
 		}
 	}},
 	"v_cvt_pk_i16_f32": {k2: func(d, a, b *vec) {
 		for i := range d {
-			d[i] = uint32(uint16(clampInt(int32(satI32(float64(math.Float32frombits(a[i])))), -32768, 32767))) | uint32(clampInt(int32(satI32(float64(math.Float32frombits(b[i])))), -32768, 32767))<<16
+			d[i] = uint32(uint16(clampInt(int32(satI32(float64(math.Float32frombits(a[i])))), -32768,
+				32767))) | uint32(clampInt(int32(satI32(float64(math.Float32frombits(b[i])))), -32768, 32767))<<16
 		}
 	}},
 	"v_cvt_pk_u16_f32": {k2: func(d, a, b *vec) {
 		for i := range d {
-			d[i] = min(satU32(float64(math.Float32frombits(a[i]))), 0xffff) | min(satU32(float64(math.Float32frombits(b[i]))), 0xffff)<<16
+			d[i] = min(satU32(float64(math.Float32frombits(a[i]))),
+				0xffff) | min(satU32(float64(math.Float32frombits(b[i]))), 0xffff)<<16
 		}
 	}},
 	"v_cvt_pk_norm_i16_f32": {k2: func(d, a, b *vec) {
@@ -319,7 +322,8 @@ var floatOps = map[string]vop{
 	}},
 	"v_cvt_pk_u8_f32": {k3: func(d, a, b, c *vec) {
 		for i := range d {
-			d[i] = c[i]&^(255<<(8*(b[i]&3))) | min(satU32(rndne64(float64(math.Float32frombits(a[i])))), 255)<<(8*(b[i]&3))
+			d[i] = c[i]&^(255<<(8*(b[i]&3))) | min(satU32(rndne64(float64(math.Float32frombits(a[i])))),
+				255)<<(8*(b[i]&3))
 		}
 	}},
 	"v_cvt_f32_fp8": {k1: func(d, a *vec) {

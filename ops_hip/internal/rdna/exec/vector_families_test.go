@@ -19,21 +19,29 @@ func TestDual(t *testing.T) {
 	float := func(f2 func(a, b float32) float32, a, b int) func(*[16]uint32) uint32 {
 		return func(o *[16]uint32) uint32 { return fb(f2(f(o[a]), f(o[b]))) }
 	}
-	plus, times, minus := func(a, b float32) float32 { return a + b }, func(a, b float32) float32 { return a * b }, func(a, b float32) float32 { return a - b }
+	plus, times, minus := func(a, b float32) float32 { return a + b }, func(a, b float32) float32 { return a * b },
+		func(a, b float32) float32 { return a - b }
 	each(t, func(t *testing.T, g decode.Gen) {
 		for _, c := range []struct {
 			name string
 			x, y half
 		}{
 			{"independent", half{mul, 4, v(0), 1, float(times, 0, 1)}, half{add, 5, v(2), 3, float(plus, 2, 3)}},
-			{"Y reads what X writes", half{mul, 4, v(0), 1, float(times, 0, 1)}, half{add, 5, v(4), 3, float(plus, 4, 3)}},
-			{"X reads what Y writes", half{mul, 4, v(5), 1, float(times, 5, 1)}, half{sub, 5, v(2), 3, float(minus, 2, 3)}},
-			{"an exchange", half{mov, 4, v(5), 0, func(o *[16]uint32) uint32 { return o[5] }}, half{mov, 5, v(4), 0, func(o *[16]uint32) uint32 { return o[4] }}},
-			{"integers in Y", half{add, 6, v(0), 1, float(plus, 0, 1)}, half{addU, 7, v(2), 3, func(o *[16]uint32) uint32 { return o[2] + o[3] }}},
-			{"a shift and a constant", half{mul, 6, 242, 1, func(o *[16]uint32) uint32 { return fb(f(o[1]) * 1) }}, half{lshl, 7, 131, 3, func(o *[16]uint32) uint32 { return o[3] * 8 }}},
-			{"a selection", half{cndmask, 4, v(0), 1, nil}, half{and, 5, v(2), 3, func(o *[16]uint32) uint32 { return o[2] & o[3] }}},
+			{"Y reads what X writes", half{mul, 4, v(0), 1, float(times, 0, 1)},
+				half{add, 5, v(4), 3, float(plus, 4, 3)}},
+			{"X reads what Y writes", half{mul, 4, v(5), 1, float(times, 5, 1)},
+				half{sub, 5, v(2), 3, float(minus, 2, 3)}},
+			{"an exchange", half{mov, 4, v(5), 0, func(o *[16]uint32) uint32 { return o[5] }},
+				half{mov, 5, v(4), 0, func(o *[16]uint32) uint32 { return o[4] }}},
+			{"integers in Y", half{add, 6, v(0), 1, float(plus, 0, 1)},
+				half{addU, 7, v(2), 3, func(o *[16]uint32) uint32 { return o[2] + o[3] }}},
+			{"a shift and a constant", half{mul, 6, 242, 1, func(o *[16]uint32) uint32 { return fb(f(o[1]) * 1) }},
+				half{lshl, 7, 131, 3, func(o *[16]uint32) uint32 { return o[3] * 8 }}},
+			{"a selection", half{cndmask, 4, v(0), 1, nil},
+				half{and, 5, v(2), 3, func(o *[16]uint32) uint32 { return o[2] & o[3] }}},
 		} {
-			words := []uint32{0x32<<26 | c.x.op<<22 | c.y.op<<17 | c.x.b<<9 | c.x.a, c.x.d<<24 | c.y.d>>1<<17 | c.y.b<<9 | c.y.a}
+			words := []uint32{0x32<<26 | c.x.op<<22 | c.y.op<<17 | c.x.b<<9 | c.x.a,
+				c.x.d<<24 | c.y.d>>1<<17 | c.y.b<<9 | c.y.a}
 			for _, exec := range []uint32{fullExec, 0x0ff0a5a5} {
 				var in [16]vec
 				m := run(t, g, words, func(m *machine) {
@@ -70,11 +78,14 @@ func TestDual(t *testing.T) {
 func TestLaneMoves(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		const exec = 0x00f0f030                                                               // the first active lane is 4
-		code := a.vop3("v_readlane_b32", 20, mods{}, v(0), 128+35)                            // lane 3, modulo 32, active or not
-		code = append(code, a.vop3("v_writelane_b32", 1, mods{}, 128+9, 128+2)...)            // lane 2, active or not
-		code = append(code, a.vop3("v_cndmask_b32", 3, mods{}, v(0), v(2), 22)...)            // by a mask
-		code = append(code, a.vop3("v_mbcnt_lo_u32_b32", 4, mods{}, 23, 128+5)...)            // set bits of lower lanes, plus 5
+		// the first active lane is 4
+		const exec = 0x00f0f030
+		// lane 3, modulo 32, active or not
+		code := a.vop3("v_readlane_b32", 20, mods{}, v(0), 128+35)
+		code = append(code, a.vop3("v_writelane_b32", 1, mods{}, 128+9, 128+2)...) // lane 2, active or not
+		code = append(code, a.vop3("v_cndmask_b32", 3, mods{}, v(0), v(2), 22)...) // by a mask
+		// set bits of lower lanes, plus 5
+		code = append(code, a.vop3("v_mbcnt_lo_u32_b32", 4, mods{}, 23, 128+5)...)
 		code = append(code, 0x3f<<25|21<<17|a.op(decode.VOP1, "v_readfirstlane_b32")<<9|v(0)) // VOP1
 		var in [5]vec
 		m := run(t, g, code, func(m *machine) {
@@ -83,7 +94,8 @@ func TestLaneMoves(t *testing.T) {
 			m.w.s[execIdx], m.w.s[22], m.w.s[23] = exec, 0x5a5a5a5a, 0xf00ff00f
 		}).ok()
 		if m.w.s[20] != in[0][3] || m.w.s[21] != in[0][4] {
-			t.Errorf("lane 3 read as %#x and the first active lane as %#x, want %#x and %#x", m.w.s[20], m.w.s[21], in[0][3], in[0][4])
+			t.Errorf("lane 3 read as %#x and the first active lane as %#x, want %#x and %#x", m.w.s[20], m.w.s[21],
+				in[0][3], in[0][4])
 		}
 		for i := range lanes {
 			want := [5]uint32{1: in[1][i], 3: in[3][i], 4: in[4][i]}
@@ -169,8 +181,10 @@ func TestWide(t *testing.T) {
 			w := m.w
 			whole := math.Max(math.MinInt32, math.Min(math.Trunc(d(w.lane64(6, i, 8))), math.MaxInt32))
 			if d(w.lane64(8, i, 8)) != float64(f(w.v[0][i])) || f(w.v[10][i]) != float32(d(w.lane64(2, i, 8))) ||
-				d(w.lane64(12, i, 8)) != float64(int32(w.v[4][i])) || d(w.lane64(14, i, 8)) != float64(w.v[4][i]) || int32(w.v[16][i]) != int32(whole) {
-				t.Fatalf("lane %d: conversions gave %v, %v, %v, %v, %v", i, d(w.lane64(8, i, 8)), f(w.v[10][i]), d(w.lane64(12, i, 8)), d(w.lane64(14, i, 8)), int32(w.v[16][i]))
+				d(w.lane64(12, i, 8)) != float64(int32(w.v[4][i])) || d(w.lane64(14, i, 8)) != float64(w.v[4][i]) ||
+				int32(w.v[16][i]) != int32(whole) {
+				t.Fatalf("lane %d: conversions gave %v, %v, %v, %v, %v", i, d(w.lane64(8, i, 8)), f(w.v[10][i]),
+					d(w.lane64(12, i, 8)), d(w.lane64(14, i, 8)), int32(w.v[16][i]))
 			}
 		}
 	})
@@ -235,7 +249,8 @@ func TestWMMASigns(t *testing.T) {
 						sum = max(math.MinInt32, min(sum, math.MaxInt32))
 					}
 					if got := m.w.v[24+i][lane]; got != uint32(sum) {
-						t.Fatalf("signs %02b, clamp %v: row %d column %d = %d, want %d", mask&3, md.clamp, row, col, int32(got), int32(sum))
+						t.Fatalf("signs %02b, clamp %v: row %d column %d = %d, want %d", mask&3, md.clamp, row, col,
+							int32(got), int32(sum))
 					}
 				}
 			}
@@ -269,7 +284,8 @@ func TestWMMACopies(t *testing.T) {
 func TestPartialPermlane(t *testing.T) {
 	each(t, func(t *testing.T, g decode.Gen) {
 		a := asm{t, g}
-		for _, name := range []string{"v_permlane16_b32", "v_permlanex16_b32", "v_permlane16_var_b32", "v_permlanex16_var_b32"} {
+		for _, name := range []string{"v_permlane16_b32", "v_permlanex16_b32", "v_permlane16_var_b32",
+			"v_permlanex16_var_b32"} {
 			if !a.has(decode.VOP3, name) {
 				continue
 			}
@@ -281,9 +297,11 @@ func TestPartialPermlane(t *testing.T) {
 				exec  uint32
 				allow bool
 				fault bool
-			}{{fullExec, false, false}, {0, false, false}, {0x7fffffff, false, true}, {1, false, true}, {1, true, false}} {
+			}{{fullExec, false, false}, {0, false, false}, {0x7fffffff, false, true}, {1, false, true},
+				{1, true, false}} {
 				m := run(t, g, code, func(m *machine) { m.w.s[execIdx], m.l.AllowPartialPermlane = c.exec, c.allow })
-				if got := m.w.fault != nil && m.w.fault.Kind == PartialExec; got != c.fault || !c.fault && m.w.fault != nil {
+				if got := m.w.fault != nil && m.w.fault.Kind == PartialExec; got != c.fault || !c.fault &&
+					m.w.fault != nil {
 					t.Errorf("%s with EXEC %#x, allowed %v: %v", name, c.exec, c.allow, m.w.fault)
 				}
 			}

@@ -175,7 +175,8 @@ var intOps = map[string]vop{
 	}},
 	"v_cvt_pk_i16_i32": {k2: func(d, a, b *vec) {
 		for i := range d {
-			d[i] = uint32(uint16(clampInt(int32(a[i]), -32768, 32767))) | uint32(clampInt(int32(b[i]), -32768, 32767))<<16
+			d[i] = uint32(uint16(clampInt(int32(a[i]), -32768, 32767))) | uint32(clampInt(int32(b[i]), -32768,
+				32767))<<16
 		}
 	}},
 	"v_bfe_u32": {k3: func(d, a, b, c *vec) {

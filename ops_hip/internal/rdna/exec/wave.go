@@ -104,7 +104,8 @@ func (w *wave) fail(kind FaultKind, lane int, detail string) {
 	}
 	w.state = faulted
 	inst := &w.thr.prog.insts[w.thr.inst[w.pc-1]]
-	w.fault = &Fault{Kind: kind, Kernel: w.wg.l.Kernel, Instruction: inst.String(), PC: w.thr.prog.base + uint64(inst.Offset),
+	w.fault = &Fault{Kind: kind, Kernel: w.wg.l.Kernel, Instruction: inst.String(),
+		PC:        w.thr.prog.base + uint64(inst.Offset),
 		Workgroup: w.wg.id, Wave: w.id, Lane: lane, Detail: detail}
 }
 

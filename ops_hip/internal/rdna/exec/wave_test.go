@@ -54,7 +54,8 @@ func launch(t *testing.T, g decode.Gen, o check.Options, threads uint32, words .
 }
 
 // launchAs is launch with the float mode of a descriptor.
-func launchAs(t *testing.T, g decode.Gen, d codeobj.Descriptor, o check.Options, threads uint32, words ...[]uint32) ([]byte, *Fault) {
+func launchAs(t *testing.T, g decode.Gen, d codeobj.Descriptor, o check.Options, threads uint32,
+	words ...[]uint32) ([]byte, *Fault) {
 	t.Helper()
 	var text []byte
 	for _, w := range append(slices.Concat(words...), sEndpgm) {
@@ -73,7 +74,8 @@ func launchAs(t *testing.T, g decode.Gen, d codeobj.Descriptor, o check.Options,
 		buf.Data[i] = byte(i)
 	}
 	d.Properties, d.Rsrc2 = codeobj.PropKernargPtr, 2<<1
-	_, err = Run(t.Context(), &Launch{Program: p, Desc: d, Kernel: "test", Space: space, Kernarg: buf.Base, Grid: [3]uint32{1, 1, 1}, Block: [3]uint32{threads, 1, 1},
+	_, err = Run(t.Context(), &Launch{Program: p, Desc: d, Kernel: "test", Space: space, Kernarg: buf.Base,
+		Grid: [3]uint32{1, 1, 1}, Block: [3]uint32{threads, 1, 1},
 		LDS: 1024, Private: 64, Checks: o.Normalize()})
 	var f *Fault
 	if err != nil && !errors.As(err, &f) {
@@ -124,12 +126,18 @@ func TestPoisonReads(t *testing.T) {
 			lane int // -1 for a scalar, -2 for none: no fault
 		}{
 			{"vector register", [][]uint32{a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, 0},
-			{"a lane of a vector register", [][]uint32{half, a.vop3("v_mov_b32", 9, mods{}, 128), all, a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, 16},
+			{"a lane of a vector register",
+				[][]uint32{half, a.vop3("v_mov_b32", 9, mods{}, 128), all,
+					a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, 16},
 			{"scalar register", [][]uint32{a.sop2("s_or_b32", 4, 20, 21)}, -1},
-			{"store of a vector register", [][]uint32{a.vop3("v_mov_b32", 2, mods{}, 128), a.scalarBase(a.global("global_store_b32", 0, 2, 9, 0, false), 0)}, 0},
+			{"store of a vector register",
+				[][]uint32{a.vop3("v_mov_b32", 2, mods{}, 128),
+					a.scalarBase(a.global("global_store_b32", 0, 2, 9, 0, false), 0)}, 0},
 			{"LDS", [][]uint32{a.vop3("v_mov_b32", 2, mods{}, 128), a.ds("ds_load_b32", 3, 2, 0, 0, 8)}, 0},
-			{"written registers", [][]uint32{a.vop3("v_mov_b32", 9, mods{}, 128), a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, -2},
-			{"inactive lanes", [][]uint32{half, a.vop3("v_mov_b32", 9, mods{}, 128), a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, -2},
+			{"written registers", [][]uint32{a.vop3("v_mov_b32", 9, mods{}, 128),
+				a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, -2},
+			{"inactive lanes", [][]uint32{half, a.vop3("v_mov_b32", 9, mods{}, 128),
+				a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(9))}, -2},
 		} {
 			_, f := launch(t, g, check.Options{Poison: true}, 32, c.code...)
 			if c.lane == -2 && f != nil || c.lane != -2 && (f == nil || f.Kind != PoisonRead || f.Lane != c.lane) {
@@ -158,11 +166,16 @@ func TestPendingReads(t *testing.T) {
 			{"overwriting a scalar load", a.smem("s_load_b32", 6, 0, 8), a.sop1("s_mov_b32", 6, 128)},
 			{"load", append(zero, load...), a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(5))},
 			{"overwriting a load", append(zero, load...), a.vop3("v_mov_b32", 5, mods{}, 128)},
-			{"LDS load", slices.Concat(zero, written, wait, a.ds("ds_load_b32", 4, 2, 0, 0, 0)), a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(4))},
-			{"swizzle", slices.Concat(zero, a.ds("ds_bpermute_b32", 4, 2, 2, 0, 0)), a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(4))},
-			{"atomic with return", append(zero, a.scalarBase(a.global("global_atomic_add_u32", 4, 2, 2, 0, true), 0)...), a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(4))},
+			{"LDS load", slices.Concat(zero, written, wait, a.ds("ds_load_b32", 4, 2, 0, 0, 0)),
+				a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(4))},
+			{"swizzle", slices.Concat(zero, a.ds("ds_bpermute_b32", 4, 2, 2, 0, 0)),
+				a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(4))},
+			{"atomic with return", append(zero,
+				a.scalarBase(a.global("global_atomic_add_u32", 4, 2, 2, 0, true), 0)...),
+				a.vop3("v_add_nc_u32", 3, mods{}, v(0), v(4))},
 		} {
-			if _, f := launch(t, g, check.Options{Waits: true}, 32, c.before, c.then); f == nil || f.Kind != PendingRead {
+			if _, f := launch(t, g, check.Options{Waits: true}, 32, c.before, c.then); f == nil ||
+				f.Kind != PendingRead {
 				t.Errorf("%s without a wait: fault %v, want a missing wait", c.name, f)
 			}
 			if _, f := launch(t, g, check.Options{Waits: true}, 32, c.before, wait, c.then); f != nil {
@@ -255,7 +268,8 @@ func TestDenormalsOfDescriptor(t *testing.T) {
 			a.vop3("v_lshlrev_b32", 4, mods{}, 128+20, v(2)), // 2^-126 as a float
 			a.vop3("v_mul_f32", 5, mods{}, 240, v(4)),        // half of it: a denormal of a normal number
 			a.vop3("v_mov_b32", 6, mods{}, 128),              // address
-			a.scalarBase(a.global("global_store_b32", 0, 6, 3, 0, false), 0), a.scalarBase(a.global("global_store_b32", 0, 6, 5, 4, false), 0))
+			a.scalarBase(a.global("global_store_b32", 0, 6, 3, 0, false), 0),
+			a.scalarBase(a.global("global_store_b32", 0, 6, 5, 4, false), 0))
 		for mode, want := range map[uint32][2]uint32{0: {0, 0}, 1: {0, 0}, 2: {0, 0x400000}, 3: {32, 0x400000}} {
 			d := defaultMode
 			d.Rsrc1 = d.Rsrc1&^(3<<16) | mode<<16

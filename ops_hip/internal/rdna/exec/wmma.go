@@ -111,7 +111,9 @@ func (m *wmma) copied(w *wave, v uint8, e elem) bool {
 		for reg[lane] == reg[lane-16] {
 			lane++
 		}
-		w.fail(BadFragment, lane, fmt.Sprintf("v%d holds %#x here and %#x in lane %d, which has the same row", int(v)+i, reg[lane], reg[lane-16], lane-16))
+		w.fail(BadFragment, lane,
+			fmt.Sprintf("v%d holds %#x here and %#x in lane %d, which has the same row", int(v)+i, reg[lane],
+				reg[lane-16], lane-16))
 		return false
 	}
 	return true

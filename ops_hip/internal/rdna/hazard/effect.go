@@ -73,7 +73,8 @@ func (e *Effect) operand(i *decode.Inst, o *decode.Operand) {
 	case i.Name == "s_setreg_b32": // prints its source as a destination
 		read, write = true, false
 	case write && (strings.HasPrefix(i.Name, "s_cmov") || strings.HasPrefix(i.Name, "s_addk") ||
-		strings.HasPrefix(i.Name, "s_mulk") || strings.HasPrefix(i.Name, "s_bitset") || strings.HasPrefix(i.Name, "s_fmac")):
+		strings.HasPrefix(i.Name, "s_mulk") || strings.HasPrefix(i.Name, "s_bitset") ||
+		strings.HasPrefix(i.Name, "s_fmac")):
 		read = true
 	}
 	for r := o.Code; r < o.Code+uint32(max(o.Width, 1)) && r < decode.Null; r++ {

@@ -71,24 +71,31 @@ func TestSites(t *testing.T) {
 		{"never kept, read by the scalar unit", []uint32{moveS4, moveS7S4, moveS4, moveS7S4}, ""},
 		{"the right wait for the scalar unit", []uint32{readS4, moveS4, waitSALU, readS4}, ""},
 		{"the right wait for the vector unit", []uint32{readS4, readFirstS4, waitVALU, readS4}, ""},
-		{"the wrong wait for the scalar unit", []uint32{readS4, moveS4, waitVALU, waitVCC, readS4}, "v_mov_b32_e32 v1, s4"},
-		{"the wrong wait for the vector unit", []uint32{readS4, readFirstS4, waitSALU, waitVCC, readS4}, "v_mov_b32_e32 v1, s4"},
+		{"the wrong wait for the scalar unit", []uint32{readS4, moveS4, waitVALU, waitVCC, readS4},
+			"v_mov_b32_e32 v1, s4"},
+		{"the wrong wait for the vector unit", []uint32{readS4, readFirstS4, waitSALU, waitVCC, readS4},
+			"v_mov_b32_e32 v1, s4"},
 		{"the wait before the write", []uint32{readS4, waitSALU, moveS4, readS4}, "v_mov_b32_e32 v1, s4"},
 		{"a wait holds for all that was written", []uint32{readS4, moveS4, waitSALU, readS4, readS4}, ""},
 		{"a scalar load waits", []uint32{readS4, moveS4, smem0, smem1, readS4}, ""},
 		{"a vector load does not", []uint32{readS4, moveS4, vmem0, vmem1, vmem2, readS4}, "v_mov_b32_e32 v1, s4"},
 		{"s_nop does not", []uint32{readS4, moveS4, doNothing, readS4}, "v_mov_b32_e32 v1, s4"},
-		// The vector unit's writes have arrived where a scalar instruction reads any register, and not where it reads none.
+		// The vector unit's writes have arrived where a scalar instruction reads any register, and not where it reads
+		// none.
 		{"a scalar read in between", []uint32{readS4, readFirstS4, moveS7S9, readS4}, ""},
-		{"a scalar instruction that reads nothing in between", []uint32{readS4, readFirstS4, moveS7One, readS4}, "v_mov_b32_e32 v1, s4"},
-		{"a scalar read does not help scalar writes", []uint32{readS4, moveS4, moveS7S9, readS4}, "v_mov_b32_e32 v1, s4"},
+		{"a scalar instruction that reads nothing in between", []uint32{readS4, readFirstS4, moveS7One, readS4},
+			"v_mov_b32_e32 v1, s4"},
+		{"a scalar read does not help scalar writes", []uint32{readS4, moveS4, moveS7S9, readS4},
+			"v_mov_b32_e32 v1, s4"},
 		// ttmp9 is not s0, for which LLVM 22 takes it.
 		{"ttmp9 keeps no s0", []uint32{readTTMP9, moveS0, moveS7S0}, ""},
 		// VCC has fields of its own for the vector unit and the common one for the scalar unit.
 		{"VCC by the vector unit", []uint32{selectVCC, compareVCC, selectVCC}, "v_cndmask_b32_e32 v2, v0, v1, vcc_lo"},
 		{"VCC by the vector unit, waited for", []uint32{selectVCC, compareVCC, waitVCC, selectVCC}, ""},
-		{"VCC by the vector unit, the other field", []uint32{selectVCC, compareVCC, waitVALU, selectVCC}, "v_cndmask_b32_e32 v2, v0, v1, vcc_lo"},
-		{"VCC by the vector unit, another scalar read", []uint32{selectVCC, compareVCC, moveS7S9, selectVCC}, "v_cndmask_b32_e32 v2, v0, v1, vcc_lo"},
+		{"VCC by the vector unit, the other field", []uint32{selectVCC, compareVCC, waitVALU, selectVCC},
+			"v_cndmask_b32_e32 v2, v0, v1, vcc_lo"},
+		{"VCC by the vector unit, another scalar read", []uint32{selectVCC, compareVCC, moveS7S9, selectVCC},
+			"v_cndmask_b32_e32 v2, v0, v1, vcc_lo"},
 		{"VCC by the vector unit, a branch on it", []uint32{selectVCC, compareVCC, vccBranch}, ""},
 		{"VCC by the scalar unit", []uint32{selectVCC, moveVCC, selectVCC}, "v_cndmask_b32_e32 v2, v0, v1, vcc_lo"},
 		{"VCC by the scalar unit, a branch on it", []uint32{selectVCC, moveVCC, vccBranch}, "s_cbranch_vccnz 0"},
@@ -122,11 +129,13 @@ func TestSitesRefuses(t *testing.T) {
 		{[]uint32{0xbe804804}, "through registers"},       // s_setpc_b64 s[4:5]
 		{[]uint32{0xbfa2ffff, doNothing}, ""},             // s_cbranch_scc1 to itself
 	} {
-		if _, err := hazard.Sites(decoded(t, c.words...)); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if _, err := hazard.Sites(decoded(t, c.words...)); c.want == "" && err != nil || c.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%x: error %v, want %q", c.words, err, c.want)
 		}
 	}
-	if _, err := hazard.Sites(decoded(t, doNothing)[:1]); err == nil || !strings.Contains(err.Error(), "without s_endpgm") {
+	if _, err := hazard.Sites(decoded(t, doNothing)[:1]); err == nil ||
+		!strings.Contains(err.Error(), "without s_endpgm") {
 		t.Errorf("code that runs on: %v", err)
 	}
 }

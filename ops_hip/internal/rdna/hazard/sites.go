@@ -17,9 +17,9 @@ func (s Site) String() string {
 	return fmt.Sprintf("%#x %q: %s", s.Inst.Offset, s.Inst.String(), s.Missing)
 }
 
-// Sites returns the sites of a kernel of GFX12, whose instructions follow each other in insts and start with the entry.
-// It follows both ways of every branch. The error names a jump that leaves the kernel or whose target is not in the
-// instruction, since what comes after it is not known.
+// Sites returns the sites of a kernel of GFX12, whose instructions follow each other in insts and start with the
+// entry. It follows both ways of every branch. The error names a jump that leaves the kernel or whose target is not
+// in the instruction, since what comes after it is not known.
 func Sites(insts []decode.Inst) ([]Site, error) {
 	effects := make([]Effect, len(insts))
 	at := make(map[int]int, len(insts))
@@ -55,7 +55,8 @@ func Sites(insts []decode.Inst) ([]Site, error) {
 				break
 			}
 			if k+1 == len(insts) {
-				return nil, fmt.Errorf("hazard: %#x %q: the kernel ends without s_endpgm", insts[k].Offset, insts[k].String())
+				return nil, fmt.Errorf("hazard: %#x %q: the kernel ends without s_endpgm", insts[k].Offset,
+					insts[k].String())
 			}
 			if grown := in[k+1].join(&s); !grown && seen[k+1] {
 				break
@@ -78,7 +79,8 @@ func next(i *decode.Inst, at map[int]int) (targets []int, falls bool, err error)
 		return nil, false, nil
 	case "s_setpc_b64", "s_swappc_b64", "s_call_b64", "s_rfe_b64":
 		return nil, false, fmt.Errorf("hazard: %#x %q: jumps through registers are not followed", i.Offset, i.String())
-	case "s_branch", "s_cbranch_scc0", "s_cbranch_scc1", "s_cbranch_vccz", "s_cbranch_vccnz", "s_cbranch_execz", "s_cbranch_execnz":
+	case "s_branch", "s_cbranch_scc0", "s_cbranch_scc1", "s_cbranch_vccz", "s_cbranch_vccnz", "s_cbranch_execz",
+		"s_cbranch_execnz":
 		k, ok := at[i.Target()]
 		if !ok {
 			return nil, false, fmt.Errorf("hazard: %#x %q: jumps out of the kernel", i.Offset, i.String())

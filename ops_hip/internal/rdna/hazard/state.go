@@ -27,8 +27,8 @@ const (
 
 func isVCC(r uint8) bool { return r == decode.VCCLo || r == decode.VCCHi }
 
-// Step lets an instruction take effect and returns what it has to wait for and does not, or "". The state goes on as if
-// it had waited.
+// Step lets an instruction take effect and returns what it has to wait for and does not, or "". The state goes on as
+// if it had waited.
 func (s *State) Step(e *Effect) (missing string) {
 	switch e.unit {
 	case load:

@@ -63,7 +63,8 @@ func (s *Space) AllocZeros(size int64, name string, readOnly bool) (*Alloc, erro
 		limit = DefaultLimit
 	}
 	if size <= 0 || size > limit-s.used {
-		return nil, fmt.Errorf("%w: %d bytes wanted for %q, %d of %d in use", ErrOutOfMemory, size, name, s.used, limit)
+		return nil, fmt.Errorf("%w: %d bytes wanted for %q, %d of %d in use", ErrOutOfMemory, size, name, s.used,
+			limit)
 	}
 	if s.next == 0 {
 		s.next = firstAddr

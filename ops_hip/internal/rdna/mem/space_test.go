@@ -22,7 +22,8 @@ func TestSpace(t *testing.T) {
 	for _, c := range []struct {
 		addr uint64
 		want *Alloc
-	}{{a.Base, a}, {a.Base + 99, a}, {a.Base + 100, nil}, {a.Base - 1, nil}, {b.Base, b}, {b.Base + 1, nil}, {0, nil}, {^uint64(0), nil}} {
+	}{{a.Base, a}, {a.Base + 99, a}, {a.Base + 100, nil}, {a.Base - 1, nil}, {b.Base, b}, {b.Base + 1, nil}, {0, nil},
+		{^uint64(0), nil}} {
 		if got := Find(s.Allocs(), c.addr); got != c.want {
 			t.Errorf("Find(%#x) = %v, want %v", c.addr, got, c.want)
 		}
@@ -34,7 +35,8 @@ func TestSpace(t *testing.T) {
 		addr uint64
 		n    int64
 		ok   bool
-	}{{a.Base, 100, true}, {a.Base + 50, 50, true}, {a.Base + 50, 51, false}, {a.Base, -1, false}, {b.Base, 1 << 62, false}} {
+	}{{a.Base, 100, true}, {a.Base + 50, 50, true}, {a.Base + 50, 51, false}, {a.Base, -1, false},
+		{b.Base, 1 << 62, false}} {
 		if _, err := s.Bytes(c.addr, c.n); (err == nil) != c.ok {
 			t.Errorf("Bytes(%#x, %d): %v, want success %v", c.addr, c.n, err, c.ok)
 		}

@@ -52,7 +52,8 @@ func formats(gen string) []format {
 		return probe{0x36<<26 | uint32(op)<<18, f.s0 | f.s1<<8 | f.s2<<16 | f.hi<<24}
 	}
 	scalar := map[string]string{"s12": "D", "s20": "0", "s24": "1", "s10": "D"}
-	v3types := map[string]func(fill, int, uint32) probe{"0": src(vop3, set0), "1": src(vop3, set1), "2": src(vop3, set2)}
+	v3types := map[string]func(fill, int, uint32) probe{"0": src(vop3, set0), "1": src(vop3, set1),
+		"2": src(vop3, set2)}
 	fs := []format{
 		{name: "SOP2", ops: 96, fill: one(sop2, fill{s0: 20, s1: 24}), field: scalar,
 			typed: map[string]func(fill, int, uint32) probe{"0": src(sop2, set0), "1": src(sop2, set1)}},
@@ -63,20 +64,25 @@ func formats(gen string) []format {
 		{name: "SOPK", ops: 29, fill: one(sopk, fill{hi: 12}, fill{hi: 124}), field: map[string]string{
 			"s12": "D", "null": "Ds1", "hwreg(52, 8, 3)": "Hk1"}},
 		{name: "SOPP", ops: 128, fill: one(sopp, fill{hi: 0x1234}, fill{}), field: map[string]string{}},
-		{name: "VOP1", ops: 128, fill: one(vop1, fill{s0: v20, hi: 10}, fill{s0: s20, hi: 10}, fill{s0: 0, hi: 0}), field: valu,
+		{name: "VOP1", ops: 128, fill: one(vop1, fill{s0: v20, hi: 10}, fill{s0: s20, hi: 10}, fill{s0: 0, hi: 0}),
+			field: valu,
 			typed: map[string]func(fill, int, uint32) probe{"0": src(vop1, set0)}},
 		{name: "VOP2", ops: 62, fill: one(vop2, fill{s0: v20}), field: valu},
 		{name: "VOPC", ops: 256, fill: one(vopc, fill{s0: v20}), field: valu,
 			typed: map[string]func(fill, int, uint32) probe{"0": src(vopc, set0)}},
 		{name: "VOP3", ops: 1024, field: valu, typed: v3types, fill: one(vop3,
-			fill{s0: v20, s1: v30, s2: v40, hi: 10}, fill{s0: v20, s1: v30, s2: s40, hi: 10}, fill{s0: v20, s1: s30, s2: s40, hi: 10},
-			fill{s0: v20, s1: v30, hi: 10}, fill{s0: v20, s1: s30, hi: 10}, fill{s0: s20, s1: s30, hi: 10}, fill{s0: v20, hi: 10},
+			fill{s0: v20, s1: v30, s2: v40, hi: 10}, fill{s0: v20, s1: v30, s2: s40, hi: 10},
+			fill{s0: v20, s1: s30, s2: s40, hi: 10},
+			fill{s0: v20, s1: v30, hi: 10}, fill{s0: v20, s1: s30, hi: 10}, fill{s0: s20, s1: s30, hi: 10},
+			fill{s0: v20, hi: 10},
 			fill{s0: s20, hi: 10}, fill{hi: 10}, fill{hi: 0},
 			fill{s0: v20, s1: v30, hi: 126}, fill{s0: v20, s1: s30, hi: 126})},
 		{name: "VOP3P", ops: 128, field: valu, fill: one(vop3p,
-			fill{s0: v20, s1: v30, s2: v40, hi: 1 << 14}, fill{s0: v20, s1: v30, hi: 1 << 14}, fill{s0: v20, s1: v30, hi: 0},
+			fill{s0: v20, s1: v30, s2: v40, hi: 1 << 14}, fill{s0: v20, s1: v30, hi: 1 << 14},
+			fill{s0: v20, s1: v30, hi: 0},
 			fill{s0: v20, s1: v30, s2: v40, hi: 0}),
-			typed: map[string]func(fill, int, uint32) probe{"0": src(vop3p, set0), "1": src(vop3p, set1), "2": src(vop3p, set2)}},
+			typed: map[string]func(fill, int, uint32) probe{"0": src(vop3p, set0), "1": src(vop3p, set1),
+				"2": src(vop3p, set2)}},
 		{name: "DS", ops: 256, field: map[string]string{"v10": "D", "v20": "A", "v30": "0", "v40": "1"}, fill: one(ds,
 			fill{s0: 20, s1: 30, s2: 40, hi: 10}, fill{s0: 20, s1: 30, hi: 10}, fill{s0: 20, hi: 10}, fill{hi: 10},
 			fill{s0: 20, s1: 30, s2: 40}, fill{s0: 20, s1: 30}, fill{s0: 20}, fill{})},
@@ -109,7 +115,8 @@ func formats(gen string) []format {
 			flat := func(f fill, op int) probe {
 				return probe{0xec<<24 | uint32(seg)<<24 | uint32(op)<<14 | 0x7c, 10 | 30<<23 | f.hi, 20}
 			}
-			fs = append(fs, format{name: name, ops: 256, field: mem, fill: one(flat, fill{}, fill{hi: 1 << 17}, fill{hi: 1 << 20})})
+			fs = append(fs, format{name: name, ops: 256, field: mem,
+				fill: one(flat, fill{}, fill{hi: 1 << 17}, fill{hi: 1 << 20})})
 		}
 	}
 	return fs

@@ -107,7 +107,8 @@ var tokenRE = regexp.MustCompile(`^([vs])\[?(\d+)(?::(\d+))?\]?$`)
 
 // dropped are instructions that no compute kernel contains: they need buffer or
 // image resources, the trap handler or hardware state that the executor has not.
-var dropped = regexp.MustCompile(`atc_probe|addtid|_block$|sendmsg_rtn|buffer_(load|store|atomic)|s_rfe|global_load_tr|s_version`)
+var dropped = regexp.MustCompile(
+	`atc_probe|addtid|_block$|sendmsg_rtn|buffer_(load|store|atomic)|s_rfe|global_load_tr|s_version`)
 
 // signature turns printed operands into the table's notation.
 func signature(f format, text string) (name, sig string, ok bool) {
@@ -240,7 +241,8 @@ func scan(cpu string, f format) []row {
 		switch {
 		case lit == "" && half == "":
 			// a register is all that this operand may be
-		case strings.Contains(lit, "0x5678") && strings.Contains(half, " 0x3800") || strings.Contains(half, ", 0x3800"):
+		case strings.Contains(lit, "0x5678") && strings.Contains(half, " 0x3800") ||
+			strings.Contains(half, ", 0x3800"):
 			class = 'w'
 		case strings.Contains(lit, "0x5678"):
 			class = 'h'

@@ -1,0 +1,152 @@
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/internal/fake"
+)
+
+// logprobAnswer is an answer, or an event of one, of both kinds.
+type logprobAnswer struct {
+	Choices []struct {
+		Text           string
+		Message, Delta struct{ Content string }
+		Logprobs       *struct {
+			Content []struct {
+				Bytes       []byte
+				TopLogprobs []any `json:"top_logprobs"`
+			}
+			Tokens        []string
+			TokenLogprobs []float64        `json:"token_logprobs"`
+			TopLogprobs   []map[string]any `json:"top_logprobs"`
+			TextOffset    []int            `json:"text_offset"`
+		}
+	}
+}
+
+// listed returns the text of an answer's tokens and how long the lists of their log-probabilities are.
+func (a logprobAnswer) listed() (tokens string, n []int) {
+	for _, c := range a.Choices {
+		if c.Logprobs == nil {
+			continue
+		}
+		for _, t := range c.Logprobs.Content {
+			tokens += string(t.Bytes)
+		}
+		for _, t := range c.Logprobs.Tokens {
+			if hex, ok := strings.CutPrefix(t, `bytes:\x`); ok {
+				var b byte
+				fmt.Sscanf(hex, "%x", &b)
+				t = string([]byte{b})
+			}
+			tokens += t
+		}
+		n = append(n, len(c.Logprobs.Tokens), len(c.Logprobs.TokenLogprobs), len(c.Logprobs.TopLogprobs), len(c.Logprobs.TextOffset))
+	}
+	return tokens, n
+}
+
+// TestLogprobsEndWithTheText checks that answers and streams list the tokens of their text and no others, however much a
+// stop string cuts off. Tokens of the fake are bytes, so that they spell the text.
+func TestLogprobsEndWithTheText(t *testing.T) {
+	const reply = "one tö STOPPED"
+	s := open(t, &fake.Runner{Reply: reply}, nil)
+	for _, c := range []struct{ stop, want string }{
+		{"", reply}, {"STOP", "one tö "}, {"STOPPED!", reply}, {"ö STOPPED", "one t"}, {"on", ""}, {"D", "one tö STOPPE"},
+	} {
+		for _, path := range []string{"/v1/chat/completions", "/v1/completions"} {
+			request := `{"prompt":"x","max_tokens":64,"logprobs":2`
+			if path == "/v1/chat/completions" {
+				request = hi + `,"logprobs":true,"top_logprobs":2`
+			}
+			if c.stop != "" {
+				request += `,"stop":"` + c.stop + `"`
+			}
+			_, _, body := s.call(t, "POST", path, request+"}")
+			var whole logprobAnswer
+			if err := json.Unmarshal([]byte(body), &whole); err != nil {
+				t.Fatal(err)
+			}
+			text := whole.Choices[0].Text + whole.Choices[0].Message.Content
+			if got, _ := whole.listed(); text != c.want || got != text {
+				t.Errorf("%s, stop %q: text %q, tokens %q, want %q", path, c.stop, text, got, c.want)
+			}
+			if strings.Contains(body, "[]") != (c.want == "") || strings.Count(body, "null") != strings.Count(body, `"refusal":null`) {
+				t.Errorf("%s, stop %q: a list is null, or empty beside text: %s", path, c.stop, body)
+			}
+			_, _, body = s.call(t, "POST", path, request+`,"stream":true}`)
+			said, listed := "", ""
+			for line := range strings.Lines(body) {
+				var e logprobAnswer
+				data, ok := strings.CutPrefix(line, "data: {")
+				if !ok {
+					continue
+				}
+				if err := json.Unmarshal([]byte("{"+data), &e); err != nil {
+					t.Fatal(err)
+				}
+				tokens, _ := e.listed()
+				listed += tokens
+				said += e.Choices[0].Text + e.Choices[0].Delta.Content
+				if said != listed {
+					t.Errorf("%s, stop %q: the stream said %q, its tokens are %q", path, c.stop, said, listed)
+				}
+			}
+			if said != c.want {
+				t.Errorf("%s, stop %q: streamed %q, want %q", path, c.stop, said, c.want)
+			}
+		}
+	}
+}
+
+// TestLogprobLists checks that the lists of completions are parallel and offsets count characters.
+func TestLogprobLists(t *testing.T) {
+	s := open(t, &fake.Runner{Reply: "aöb"}, nil)
+	_, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x","logprobs":0}`)
+	var a logprobAnswer
+	if err := json.Unmarshal([]byte(body), &a); err != nil {
+		t.Fatal(err)
+	}
+	l := a.Choices[0].Logprobs
+	if _, n := a.listed(); fmt.Sprint(n) != "[4 4 4 4]" || fmt.Sprint(l.TextOffset) != "[0 1 1 2]" {
+		t.Errorf("lists of %v, offsets %v: %s", n, l.TextOffset, body)
+	}
+	for i, top := range l.TopLogprobs { // with logprobs 0 the token alone
+		if top[l.Tokens[i]] != l.TokenLogprobs[i] || len(top) != 1 {
+			t.Errorf("token %d: top_logprobs %v", i, top)
+		}
+	}
+}
+
+// TestLogprobQueue feeds tokens of several bytes, of which a stop string cuts one in two.
+func TestLogprobQueue(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		tokens []engine.Token
+		want   string // ids that each token releases
+	}{
+		{"free", []engine.Token{{ID: 1, Text: "ab"}, {ID: 2, Start: 2, Text: "c", Finish: engine.FinishLength}}, "[1] [2]"},
+		{"cut in two", []engine.Token{{ID: 1, Text: "ab"}, {ID: 2, Start: 2}, {ID: 3, Start: 3}, {ID: 4, Start: 5, Text: "c", Finish: engine.FinishStop, StopString: "de"}},
+			"[1] [] [] [2]"},
+		{"held, then free", []engine.Token{{ID: 1}, {ID: 2, Start: 1}, {ID: 3, Start: 2, Text: "abc"}}, "[] [] [1 2 3]"},
+		{"end of generation", []engine.Token{{ID: 1}, {ID: 2, Start: 1, Text: "a", EOG: true, Finish: engine.FinishStop}}, "[] [1]"},
+		{"without text", []engine.Token{{ID: 1}, {ID: 2, Text: "a"}, {ID: 3, Start: 1}, {ID: 4, Start: 1, Finish: engine.FinishLength}}, "[] [1 2] [] [3 4]"},
+	} {
+		var q logprobQueue
+		var got []string
+		for _, tok := range c.tokens {
+			ids := []int32{}
+			for _, r := range q.add(tok) {
+				ids = append(ids, r.ID)
+			}
+			got = append(got, fmt.Sprint(ids))
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s: released %s, want %s", c.name, s, c.want)
+		}
+	}
+}

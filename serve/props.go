@@ -1,0 +1,83 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/hipengine/hipengine/engine/pool"
+	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/serve/openai"
+)
+
+// props serves GET /props: what a model is, and what requests get that say nothing. The query model=NAME chooses one of
+// several. It does not load a model that was loaded before, so that whoever asks keeps none awake.
+func (s *Server) props(w http.ResponseWriter, r *http.Request) {
+	id, err := s.resolve(r.URL.Query().Get("model"))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	p, ok := s.described.Load(id)
+	if !ok {
+		if err := s.describe(r.Context(), id); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		p, _ = s.described.Load(id)
+	}
+	props := p.(openai.Props)
+	props.IsSleeping = !s.loaded(id)
+	s.reply(w, http.StatusOK, props)
+}
+
+// loaded reports whether a request for a model need not wait for it.
+func (s *Server) loaded(id string) bool {
+	for _, m := range s.list() {
+		if m.ID == id {
+			return m.State == pool.Loaded
+		}
+	}
+	return false
+}
+
+// describe notes the properties of a model, which stay the same while it is unloaded. It waits until it is loaded.
+func (s *Server) describe(ctx context.Context, id string) error {
+	m, release, err := s.acquire(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer release()
+	limits := m.Engine.Limits()
+	s.described.Store(id, openai.Props{
+		Defaults: openai.PropsDefaults{
+			Params: samplingSettings(m.Defaults.Apply(sample.Defaults()), m.Defaults.Seed != nil), NCtx: limits.Context,
+		},
+		TotalSlots: limits.Seqs, ModelAlias: m.ID, ModelPath: m.File, ChatTemplate: m.Template,
+		BOSToken: m.Tokenizer.BOSText(), EOSToken: m.Tokenizer.EOSText(), BuildInfo: s.fingerprint(), WithoutEffect: openai.WithoutEffect(),
+	})
+	return nil
+}
+
+// samplingSettings returns parameters under llama.cpp's names.
+func samplingSettings(p sample.Params, seeded bool) openai.SamplingSettings {
+	o := openai.SamplingSettings{
+		Seed: -1, Temperature: p.Temperature, TopK: p.TopK, TopP: p.TopP, MinP: p.MinP, RepeatLastN: p.RepeatLastN,
+		RepeatPenalty: p.RepeatPenalty, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
+	}
+	if seeded {
+		o.Seed = int64(p.Seed)
+	}
+	if o.RepeatLastN == 0 {
+		o.RepeatLastN = sample.DefaultRepeatLastN
+	}
+	if o.RepeatPenalty == 0 {
+		o.RepeatPenalty = 1
+	}
+	if o.TopP == 0 {
+		o.TopP = 1
+	}
+	return o
+}
+
+// fingerprint names the build of the program, which answers depend on beside their request.
+func (s *Server) fingerprint() string { return "build-" + s.c.Version }
