@@ -26,7 +26,7 @@ long: ## the cases that `make test` leaves out to be quick; make test-all runs t
 	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
 
 .PHONY: test-all
-test-all: lint test long race soak openai peer slow k8s ## everything, long fuzzing included
+test-all: lint test long race soak openai page peer slow k8s ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
@@ -90,6 +90,10 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod
 .PHONY: openai
 openai: build ## the openai client from npm against the server
 	cd internal/openaitest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
+
+.PHONY: page
+page: build ## the page in Chromium without a screen (SHOTS=DIR keeps pictures)
+	cd internal/webtest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine node --test
 
 PEERTEST = cd internal/peertest && npm ci --no-audit --no-fund --silent && HIPENGINE=$(CURDIR)/bin/hipengine
 

@@ -107,15 +107,18 @@ func (h *Host) cpu() ops.Device {
 	return h.opener.cpu(cpu.Options{Threads: h.options.Threads})
 }
 
-// auto takes the best AMD GPU, or else the CPU, and says why.
+// auto takes the best AMD GPU, or else the CPU, and says so, and why.
 func (h *Host) auto(ctx context.Context) ops.Device {
-	var why []string
+	var unusable []string // GPUs that are there
 	for _, d := range h.opener.list() {
 		if kind, _, _ := strings.Cut(d.Info.Name, ":"); kind != "hip" {
 			continue // other kinds are for checking kernels, and have to be asked for
 		}
 		if d.Err != nil {
-			why = append(why, d.Err.Error())
+			h.options.Why(fmt.Sprintf("%s: %v", d.Info.Name, d.Err))
+			if strings.Contains(d.Info.Name, ":") {
+				unusable = append(unusable, d.Info.Name)
+			}
 			continue
 		}
 		dev, err := h.opener.gpu(d.Info.Name)
@@ -126,12 +129,14 @@ func (h *Host) auto(ctx context.Context) ops.Device {
 			}
 			dev.Close()
 		}
-		why = append(why, err.Error())
+		h.options.Why(err.Error())
+		unusable = append(unusable, d.Info.Name)
 	}
-	if len(why) == 0 {
-		why = []string{"this build has no GPU runtime"}
+	if len(unusable) == 0 {
+		h.options.Log("using the CPU: no GPU was found")
+	} else {
+		h.options.Log(fmt.Sprintf("using the CPU: %s cannot be used", strings.Join(unusable, ", ")))
 	}
-	h.options.Log("using the CPU: " + strings.Join(why, "; "))
 	return h.cpu()
 }
 

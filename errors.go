@@ -18,7 +18,7 @@ var (
 	ErrQueueFull = engine.ErrQueueFull
 )
 
-// ContextLengthError says that a prompt, with the tokens that were asked for, does not fit into the context.
+// ContextLengthError says that a prompt does not fit into the context, with room for one more token.
 type ContextLengthError = engine.ContextLengthError
 
 // OptionError says that an option has a value that it cannot have, or that does not go with another.

@@ -63,9 +63,12 @@ type HostOptions struct {
 	// Oracle computes in float64. The device ref alone can.
 	Oracle bool
 
-	// Log is told, one sentence at a time, what a user may want to know: which device auto chose and why, that kernels
-	// are being checked, what was odd about a model. It may be called from several goroutines. Nil discards.
+	// Log is told, one sentence at a time, what a user may want to know: which device auto chose, that kernels are being
+	// checked, what was odd about a model. It may be called from several goroutines. Nil discards.
 	Log func(message string)
+
+	// Why is told, one sentence at a time, what keeps auto from the devices that it did not choose. Nil discards.
+	Why func(message string)
 }
 
 // Host owns a device, the ledger of its memory, and the models that are loaded on it. The device is opened when it is
@@ -104,6 +107,9 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	if o.Log == nil {
 		o.Log = func(string) {}
+	}
+	if o.Why == nil {
+		o.Why = func(string) {}
 	}
 	return &Host{options: o, opener: realOpener}, nil
 }

@@ -142,13 +142,14 @@ func TestDeviceOnce(t *testing.T) {
 func TestSelfTestFails(t *testing.T) {
 	broken := errors.New("wrong numbers")
 	fail := func(context.Context, ops.Device, func(context.Context, ops.Device) error) error { return broken }
-	var said []string
-	h := newHost(t, HostOptions{Log: func(s string) { said = append(said, s) }})
+	var said, why []string
+	h := newHost(t, HostOptions{Log: func(s string) { said = append(said, s) }, Why: func(s string) { why = append(why, s) }})
 	c := count(h)
 	h.opener.selfTest = fail
 	m := openModel(t, h, Ember, Options{})
-	if m.Device().Name != "cpu" || c.closes != 1 || len(said) != 1 || said[0] != "using the CPU: wrong numbers" {
-		t.Errorf("on %s, %d closed, said %q", m.Device().Name, c.closes, said)
+	if m.Device().Name != "cpu" || c.closes != 1 || len(said) != 1 || said[0] != "using the CPU: hip:0 cannot be used" ||
+		len(why) != 1 || why[0] != "wrong numbers" {
+		t.Errorf("on %s, %d closed, said %q because of %q", m.Device().Name, c.closes, said, why)
 	}
 	h = newHost(t, HostOptions{Device: "hip:0"})
 	count(h)

@@ -104,10 +104,9 @@ func (m *Model) Prompt(messages, tools json.RawMessage, kwargs map[string]json.R
 	return m.prompter.prompt(messages, tools, kwargs)
 }
 
-// Render returns the text of a conversation, by the model's template; the rest is as for Prompt. With generate, it ends
-// with the start of the model's answer.
-func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
-	prompt, err := m.prompter.render(messages, tools, kwargs, generate)
+// Render returns the text of a conversation, by the model's template; the rest is as for Prompt.
+func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+	prompt, err := m.prompter.render(messages, tools, kwargs)
 	return prompt.String(), err
 }
 

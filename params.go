@@ -27,7 +27,7 @@ type Params struct {
 	// Constraint holds the answer to a form: JSON, a grammar or a regular expression. The zero value is none.
 	Constraint Constraint
 
-	MaxTokens int      // most tokens of the answer; 0 is what the context allows
+	MaxTokens int      // most tokens of the answer; 0 is what the context allows, which is never exceeded
 	Stop      []string // texts that end the answer and are not part of it
 
 	// Of Chat alone: tools that the model may call, a JSON array in the form of OpenAI's chat completions, and further

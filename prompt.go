@@ -71,27 +71,18 @@ func (p *prompter) findTurnStart() int32 {
 // add_generation_prompt and continue_final_message say. It is the one place where what a
 // template renders meets the tokenizer: what the template wrote may be special tokens, what the messages say may not.
 func (p *prompter) prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
-	prompt, err := p.render(messages, tools, kwargs, true)
+	prompt, err := p.render(messages, tools, kwargs)
 	if err != nil {
 		return nil, err
 	}
 	return p.tok.EncodePieces(prompt)
 }
 
-// The variables that say where a prompt ends, as Hugging Face's tokenizers name them: whether the start of an answer
-// stands behind the messages (true unless the last is continued), and whether the last message, the assistant's, goes on.
-const (
-	addGeneration = "add_generation_prompt"
-	continueFinal = "continue_final_message"
-)
-
-// render applies the template. With generate, and unless the variables say otherwise, the text ends with the start of
-// the model's answer.
-func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage,
-	generate bool) (chat.Prompt, error) {
+// render applies the template.
+func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (chat.Prompt, error) {
 	in := chat.Input{Messages: messages, Tools: tools, Kwargs: maps.Clone(kwargs), BOS: p.bos, EOS: p.eos}
 	in.ContinueFinal = string(kwargs[continueFinal]) == "true"
-	in.AddGenerationPrompt = generate && !in.ContinueFinal
+	in.AddGenerationPrompt = !in.ContinueFinal
 	if raw := kwargs[addGeneration]; raw != nil {
 		in.AddGenerationPrompt = string(raw) == "true"
 	}
@@ -102,8 +93,15 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 	switch {
 	case errors.As(err, &raised):
 		return nil, &ConversationError{Reason: raised.Message, err: err}
-	case err != nil: // it takes other conversations, so that this one is at fault
+	case err != nil: // templates fail where a conversation has not what they look for
 		return nil, &ConversationError{Reason: fmt.Sprintf("it fails on this conversation: %v", err), err: err}
 	}
 	return prompt, nil
 }
+
+// The variables that say where a prompt ends, as Hugging Face's tokenizers name them: whether the start of an answer
+// stands behind the messages (true unless the last is continued), and whether the last message, the assistant's, goes on.
+const (
+	addGeneration = "add_generation_prompt"
+	continueFinal = "continue_final_message"
+)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestRender(t *testing.T) {
 	for generate, want := range map[bool]string{
 		true: "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", false: "<|im_start|>user\nHi<|im_end|>\n",
 	} {
-		text, err := p.render(hi, nil, nil, generate)
+		text, err := p.render(hi, nil, map[string]json.RawMessage{"add_generation_prompt": json.RawMessage(strconv.FormatBool(generate))})
 		if err != nil || text.String() != want {
 			t.Errorf("%q, %v, want %q", text.String(), err, want)
 		}

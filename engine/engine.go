@@ -49,19 +49,15 @@ var (
 	ErrBadRequest = errors.New("engine: bad request") // wrapped by errors that say what is wrong
 )
 
-// ContextLengthError says that a request cannot fit into the context.
+// ContextLengthError says that a prompt does not fit into the context, with room for one more token.
 type ContextLengthError struct {
-	Prompt    int // tokens of the prompt
-	MaxTokens int // tokens to generate that were asked for; 0 if the request left it open
-	Limit     int // most tokens of a sequence
+	Prompt int // tokens of the prompt
+	Limit  int // most tokens of a sequence
 }
 
 // Error implements error.
 func (e *ContextLengthError) Error() string {
-	if e.MaxTokens == 0 {
-		return fmt.Sprintf("engine: prompt of %d tokens leaves no room in the context of %d", e.Prompt, e.Limit)
-	}
-	return fmt.Sprintf("engine: prompt of %d tokens and max_tokens of %d exceed the context of %d", e.Prompt, e.MaxTokens, e.Limit)
+	return fmt.Sprintf("engine: the prompt of %d tokens exceeds the available context size of %d tokens", e.Prompt, e.Limit)
 }
 
 // PanicError says that a panic in the runner or the decoder ended the sequence.
@@ -252,12 +248,12 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if r.MaxTokens < 0 || r.TopLogprobs < 0 {
 		return nil, fmt.Errorf("%w: max_tokens %d and top_logprobs %d must not be negative", ErrBadRequest, r.MaxTokens, r.TopLogprobs)
 	}
-	// MaxTokens is compared first, so that the sum cannot overflow.
-	if limit := e.limits.Context; len(r.Prompt) >= limit || r.MaxTokens > limit || len(r.Prompt)+r.MaxTokens > limit {
-		return nil, &ContextLengthError{Prompt: len(r.Prompt), MaxTokens: r.MaxTokens, Limit: limit}
+	room := e.limits.Context - len(r.Prompt)
+	if room <= 0 {
+		return nil, &ContextLengthError{Prompt: len(r.Prompt), Limit: e.limits.Context}
 	}
-	if r.MaxTokens == 0 {
-		r.MaxTokens = e.limits.Context - len(r.Prompt)
+	if r.MaxTokens == 0 || r.MaxTokens > room {
+		r.MaxTokens = room
 	}
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)

@@ -205,8 +205,6 @@ func TestSubmitErrors(t *testing.T) {
 		}{
 			{"empty prompt", request("", 1), nil, "empty"},
 			{"prompt as long as the context", request("0123456789", 0), &engine.ContextLengthError{Prompt: 10, Limit: 10}, "10"},
-			{"prompt and max_tokens", request("01234567", 3), &engine.ContextLengthError{Prompt: 8, MaxTokens: 3, Limit: 10}, "max_tokens of 3"},
-			{"max_tokens that overflows", request("0", math.MaxInt), &engine.ContextLengthError{Prompt: 1, MaxTokens: math.MaxInt, Limit: 10}, "10"},
 			{"negative max_tokens", request("0", -1), nil, "negative"},
 			{"token beyond the vocabulary", engine.Request{Prompt: []int32{1, fake.Vocab}}, nil, "index 1"},
 			{"negative token", engine.Request{Prompt: []int32{-1}}, nil, "token -1"},
@@ -229,6 +227,65 @@ func TestSubmitErrors(t *testing.T) {
 		cancel(cause)
 		if _, err := e.Submit(ctx, request("a", 1)); err != cause {
 			t.Errorf("cancelled context: error %v, want its cause", err)
+		}
+	})
+}
+
+// TestMaxTokensBeyondTheContext: whoever asks for more than there is room for gets what there is room for.
+func TestMaxTokensBeyondTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := start(t, &fake.Runner{Lim: runner.Limits{Context: 10}}, nil)
+		for _, n := range []int{0, 2, 3, math.MaxInt} {
+			tokens, last := 0, engine.Token{}
+			for tok, err := range submit(t, e, request("01234567", n)).Tokens() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				tokens, last = tokens+1, tok
+			}
+			if tokens != 2 || last.Finish != engine.FinishLength {
+				t.Errorf("max tokens %d: %d tokens, finished by %q", n, tokens, last.Finish)
+			}
+		}
+	})
+}
+
+// reading notes what an observer is told of a prompt.
+type reading struct {
+	engine.Observer
+	read []int
+	drew bool
+	t    *testing.T
+}
+
+func (r *reading) Started() {}
+func (r *reading) Drew()    { r.drew = true }
+func (r *reading) Ended()   {}
+func (r *reading) Read(n int) {
+	if r.read = append(r.read, n); r.drew {
+		r.t.Errorf("read %d tokens of the prompt behind the first token", n)
+	}
+}
+
+func TestPromptObserver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fake.Runner{Reply: "abc", Lim: runner.Limits{Batch: 20}, Checkpoints: 4}
+		e := start(t, r, func(c *engine.Config) { c.Checkpoints = 4 })
+		prompt := strings.Repeat("0123456789", 5)
+		for _, c := range []struct{ prompt, want string }{
+			{prompt, "[0 20 32 50]"}, {prompt + "abx", "[52 53]"}, // what the first left is kept
+		} {
+			r := &reading{t: t}
+			req := request(c.prompt, 3)
+			req.Observer = r
+			for _, err := range submit(t, e, req).Tokens() {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := fmt.Sprint(r.read); got != c.want {
+				t.Errorf("%s: read %s, want %s", c.prompt, got, c.want)
+			}
 		}
 	})
 }

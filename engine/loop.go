@@ -43,6 +43,9 @@ func (e *Engine) loop() {
 		e.count(seqs, work)
 		for i, s := range seqs {
 			s.pending = s.pending[len(work[i].Tokens):]
+			if !s.decode {
+				s.observeRead()
+			}
 			if !s.decode && (slices.Contains(s.marks, len(s.fed())) || work[i].Rows > 0 && e.limits.Rewinds) {
 				e.keep(s)
 			}
@@ -163,6 +166,7 @@ func (e *Engine) admit(s *Sequence) bool {
 	e.admitted++
 	s.number = e.admitted
 	s.req.Observer.Started()
+	s.observeRead()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.waiting = remove(e.waiting, s)

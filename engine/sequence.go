@@ -20,7 +20,7 @@ type Decoder interface {
 type Request struct {
 	Prompt    []int32       // at least one token; Submit copies it
 	Space     string        // states kept of sequences are used within their space alone: one for each API key, say
-	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows
+	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows, which is never exceeded
 	Sampling  sample.Params // its LogitBias must not change while the sequence runs
 	IgnoreEOG bool          // end-of-generation tokens are tokens like any other; not with a constraint
 

@@ -31,6 +31,16 @@ var tried = []struct {
 	{"gfx120", hiprt.Version{Major: 6, Minor: 4}},
 }
 
+// RuntimeFloor returns the oldest HIP runtime that knows a target, and whether that is known.
+func RuntimeFloor(target string) (major, minor int, ok bool) {
+	for _, f := range floors {
+		if strings.HasPrefix(target, f.prefix) {
+			return f.first.Major, f.first.Minor, true
+		}
+	}
+	return 0, 0, false
+}
+
 // youngRuntime says what speaks against a runtime that knows its device, if anything does.
 func youngRuntime(target string, v hiprt.Version) string {
 	for _, f := range tried {

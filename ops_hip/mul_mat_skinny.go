@@ -8,10 +8,11 @@ const skinnyTokens = 32
 
 // skinny reports whether those kernels take the products: of several tokens, which must not be the same alone, and of halves.
 func (p products) skinny(node *ops.Node, t *Target) bool {
-	return p.m > 1 && p.m <= skinnyTokens && !t.Invariant && t.MMA != MMANone && p.k%mmaStep == 0 && p.fewDots() && !ops.Exact(node)
+	kernel := p.m <= 16 && p.dots() || p.m <= skinnyTokens && p.fewDots()
+	return kernel && p.m > 1 && !t.Invariant && t.MMA != MMANone && p.k%mmaStep == 0 && !ops.Exact(node)
 }
 
-// skinnyLaunch is that of mul_mat_<q>_skinny for node, whose halves are in pack x. add and gate are those of matrixLaunch.
+// skinnyLaunch is that of mul_mat_skinny for node, whose halves are in pack x. add and gate are those of matrixLaunch.
 func skinnyLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int) Launch {
 	suffix, rows := "16", 32
 	if p.m > 16 {
@@ -21,13 +22,8 @@ func skinnyLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate i
 	if gate != 0 {
 		blocks = Blocks(p.w[0].Shape()[0], rows/2)
 	}
-	l := Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_" + p.typ.kernel + "_skinny" + suffix, Grid: [3]uint32{blocks}, Block: [3]uint32{256},
-		Args: Args{}.pack(x, p.halves(false)).outputs(p.w, ys, 0).or(add)}
-	if p.mixed {
-		l.Symbol, l.Args = "mul_mat_mixed_skinny"+suffix, l.Args.U32(p.dotTypes())
-	}
-	l.Args = l.Args.i32s(p.m, p.k, gate)
-	return l
+	return Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_skinny" + suffix, Grid: [3]uint32{blocks}, Block: [3]uint32{256},
+		Args: Args{}.pack(x, p.halves(false)).outputs(p.w, ys, 0).or(add).U32(p.dotTypes()).i32s(p.m, p.k, gate)}
 }
 
 // registerSkinny registers kernel <op>_skinny of op, which has the given number of weights. k is what it has beside.

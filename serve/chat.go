@@ -64,7 +64,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	s.reply(w, http.StatusOK, openai.ChatCompletion{
 		ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatCompletion, Created: time.Now().Unix(), Model: m.ID,
-		Choices: list, Usage: chatUsage(g, choices),
+		Build: s.fingerprint(), Choices: list, Usage: chatUsage(g, choices), Timings: g.timings(0),
 	})
 }
 
@@ -132,16 +132,20 @@ func (c *chatChoice) message() openai.ChatMessage {
 func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, choices []*chatChoice) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
-	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk, Created: time.Now().Unix(), Model: g.model.ID}
+	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk, Created: time.Now().Unix(),
+		Model: g.model.ID, Build: s.fingerprint()}
 	send := func(c openai.ChatChunkChoice) {
 		chunk.Choices = []openai.ChatChunkChoice{c}
 		out.event(chunk)
 	}
 	for i := range choices {
-		send(openai.ChatChunkChoice{Index: i, Delta: openai.ChatDelta{Role: "assistant", Content: new("")}})
+		send(openai.ChatChunkChoice{Index: i, Delta: openai.ChatDelta{Role: "assistant"}})
 	}
 	s.forward(r.Context(), g, out, openaiTeller{out, func(i int, t engine.Token) {
 		c := openai.ChatChunkChoice{Index: i}
+		if chunk.Timings = nil; g.options.TokenTimings {
+			chunk.Timings = g.timings(i)
+		}
 		if g.options.Logprobs {
 			if ready := choices[i].queue.add(t); len(ready) > 0 {
 				c.Logprobs = &openai.ChatLogprobs{Content: g.model.chatLogprobs(ready)}
@@ -157,11 +161,19 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 			c.Logprobs = nil // once
 		}
 		if t.Finish != engine.FinishNone {
+			chunk.Timings = g.timings(i)
 			send(openai.ChatChunkChoice{Index: i, FinishReason: new(choices[i].finishReason())})
 		}
+	}, func(i int, p promptProgress) {
+		told := chunk
+		told.Choices, told.Progress = []openai.ChatChunkChoice{{Index: i}}, p.wire()
+		if g.options.TokenTimings {
+			told.Timings = p.timings()
+		}
+		out.event(told)
 	}, func() {
 		if g.options.IncludeUsage {
-			chunk.Choices, chunk.Usage = []openai.ChatChunkChoice{}, new(chatUsage(g, choices))
+			chunk.Choices, chunk.Usage, chunk.Timings = []openai.ChatChunkChoice{}, new(chatUsage(g, choices)), g.timings(0)
 			out.event(chunk)
 		}
 	}})
@@ -171,12 +183,14 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 type openaiTeller struct {
 	out *stream
 	add func(choice int, t engine.Token)
+	pre func(choice int, p promptProgress)
 	end func()
 }
 
-func (o openaiTeller) token(choice int, t engine.Token) { o.add(choice, t) }
-func (o openaiTeller) ping()                            { o.out.ping() }
-func (o openaiTeller) fail(e *openai.Error)             { o.out.event(e) }
+func (o openaiTeller) token(choice int, t engine.Token)      { o.add(choice, t) }
+func (o openaiTeller) progress(choice int, p promptProgress) { o.pre(choice, p) }
+func (o openaiTeller) ping()                                 { o.out.ping() }
+func (o openaiTeller) fail(e *openai.Error)                  { o.out.event(e) }
 func (o openaiTeller) finish() {
 	o.end()
 	o.out.done()

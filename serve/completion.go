@@ -48,7 +48,8 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.close(r.Context())
-	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID}
+	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID,
+		Build: s.fingerprint()}
 	if req.Stream {
 		s.streamCompletion(w, r, g, answer)
 		return
@@ -79,7 +80,7 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 	for i := range answer.Choices {
 		answer.Choices[i].Text = texts[i].String()
 	}
-	answer.Usage = new(g.usage())
+	answer.Usage, answer.Timings = new(g.usage()), g.timings(0)
 	s.reply(w, http.StatusOK, answer)
 }
 
@@ -100,13 +101,23 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, g *gen
 		if t.Finish != engine.FinishNone {
 			c.FinishReason = new(string(t.Finish))
 		}
+		if chunk.Timings = nil; g.options.TokenTimings || c.FinishReason != nil {
+			chunk.Timings = g.timings(i)
+		}
 		if c.Text != "" || c.Logprobs != nil || c.FinishReason != nil {
 			chunk.Choices = []openai.CompletionChoice{c}
 			out.event(chunk)
 		}
+	}, func(i int, p promptProgress) {
+		told := chunk
+		told.Choices, told.Progress = []openai.CompletionChoice{{Index: i}}, p.wire()
+		if g.options.TokenTimings {
+			told.Timings = p.timings()
+		}
+		out.event(told)
 	}, func() {
 		if g.options.IncludeUsage {
-			chunk.Choices, chunk.Usage = []openai.CompletionChoice{}, new(g.usage())
+			chunk.Choices, chunk.Usage, chunk.Timings = []openai.CompletionChoice{}, new(g.usage()), g.timings(0)
 			out.event(chunk)
 		}
 	}})

@@ -34,6 +34,7 @@ type Config struct {
 	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
 	AllowPublic    bool     // listen beyond loopback without an API key
+	NoPage         bool     // leave out the page for browsers
 
 	MaxConns       int           // connections open at once; 0 is 512
 	PingInterval   time.Duration // silence on a stream before a comment is sent; 0 is 15 s
@@ -116,8 +117,8 @@ type Tokenizer interface {
 // from several goroutines.
 type PromptFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 
-// RenderFunc is a PromptFunc that returns the text, with the start of the assistant's message if generate is set.
-type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error)
+// RenderFunc is a PromptFunc that returns the text.
+type RenderFunc func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
 
 // ErrConversation marks errors of a PromptFunc that are the client's: they give status 400 and their message.
 var ErrConversation = errors.New("the chat template refuses the conversation")

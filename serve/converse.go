@@ -2,7 +2,9 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
@@ -27,18 +29,27 @@ func (s *Server) converse(ctx context.Context, m *Model, req *openai.ChatRequest
 // render returns the ids of a conversation. One that the template refuses is tried once more with plain turns: clients
 // put the developer's turns anywhere, and many templates have a place for one alone.
 func (m *Model) render(req *openai.ChatRequest) ([]int32, error) {
-	if m.Prompt == nil {
-		return nil, noTemplate()
+	return apply(m.Prompt, req)
+}
+
+// apply is render by means of a function of the model, which is nil if there is no template.
+func apply[T any](f func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (T, error),
+	req *openai.ChatRequest) (out T, err error) {
+	if f == nil {
+		return out, &openai.Error{
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
+			Message: "this model has no chat template; use /v1/completions",
+		}
 	}
-	ids, err := m.Prompt(req.Messages, req.Tools, req.Kwargs)
+	out, err = f(req.Messages, req.Tools, req.Kwargs)
 	if errors.Is(err, ErrConversation) {
 		if plain := openai.PlainTurns(req.Messages); plain != nil {
-			if ids, err := m.Prompt(plain, req.Tools, req.Kwargs); err == nil {
-				return ids, nil
+			if out, err := f(plain, req.Tools, req.Kwargs); err == nil {
+				return out, nil
 			}
 		}
 	}
-	return ids, err
+	return out, err
 }
 
 // finishReason is that of chat completions.

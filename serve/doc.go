@@ -4,6 +4,7 @@
 //	POST /v1/chat/completions   answer a conversation, at once or as server-sent events
 //	POST /v1/completions        continue prompts
 //	GET  /v1/models             the models, and whether each is loaded; /v1/models/{id} is one
+//	GET  /                      a page to chat on, for browsers (package web)
 //	GET  /livez                 200 while the process serves
 //	GET  /startupz              200 once the models of the start are loaded, 503 before
 //	GET  /readyz, /health       200 once the models of the start are loaded and proven, 503 before and while draining

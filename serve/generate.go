@@ -24,6 +24,8 @@ type generation struct {
 	prompts [][]int32
 	seqs    []*engine.Sequence
 	tokens  []int // generated, of each choice
+	clocks  []*stopwatch
+	read    chan struct{} // of capacity 1: some clock has progress; nil if nobody asks
 
 	cancel context.CancelFunc
 	events chan event // closed when all sequences are over
@@ -55,14 +57,20 @@ func (s *Server) generate(ctx context.Context, m *Model, o openai.Options, promp
 	g := &generation{
 		model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
 	}
+	if o.Progress && o.Stream {
+		g.read = make(chan struct{}, 1)
+	}
 	for _, p := range prompts {
 		rec.prompt += len(p)
 		choices := make([]engine.Request, o.N) // the prompt is read once for all of them
 		for i := range choices {
+			clock := &stopwatch{total: len(p), notify: g.read,
+				next: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start))}
+			g.clocks = append(g.clocks, clock)
 			choices[i] = engine.Request{
 				Prompt: p, Space: rec.space, MaxTokens: o.MaxTokens, Sampling: params, IgnoreEOG: o.IgnoreEOS, Stop: o.Stop,
 				Decoder: m.Tokenizer.NewStream(false), Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs,
-				Observer: rec.span.Sequence(len(g.seqs)+i, s.metrics.Sequence(m.ID, rec.start)),
+				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
 			if form != nil {
@@ -116,6 +124,23 @@ func (m *Model) checkIDs(param string, bias map[int32]float32, prompts [][]int32
 		}
 	}
 	return nil
+}
+
+// timings are those of a choice so far.
+func (g *generation) timings(choice int) *openai.Timings {
+	return g.clocks[choice].timings(g.tokens[choice])
+}
+
+// tellProgress tells how far prompts are, if anything is new of it.
+func (g *generation) tellProgress(to teller) {
+	told, ok := to.(progressTeller)
+	for i := range g.clocks {
+		for _, p := range g.clocks[i].takeProgress() {
+			if ok {
+				told.progress(i, p)
+			}
+		}
+	}
 }
 
 // close ends the sequences and waits for the goroutines that read them.
@@ -180,6 +205,12 @@ type teller interface {
 	fail(e *openai.Error) // ends it instead
 }
 
+// progressTeller is a teller that also tells how far a prompt is.
+type progressTeller interface {
+	teller
+	progress(choice int, p promptProgress)
+}
+
 // forward is collect for a stream.
 func (s *Server) forward(ctx context.Context, g *generation, out *stream, to teller) {
 	ping := time.NewTimer(s.c.PingInterval)
@@ -189,6 +220,7 @@ func (s *Server) forward(ctx context.Context, g *generation, out *stream, to tel
 		case e, ok := <-g.events:
 			switch {
 			case ok && e.err == nil:
+				g.tellProgress(to)
 				g.note(e)
 				to.token(e.choice, e.token)
 			case ok:
@@ -201,6 +233,8 @@ func (s *Server) forward(ctx context.Context, g *generation, out *stream, to tel
 				to.finish()
 				return
 			}
+		case <-g.read:
+			g.tellProgress(to)
 		case <-ping.C:
 			to.ping()
 		}

@@ -27,7 +27,7 @@ type Loaded interface {
 	// that the template refuses the conversation.
 	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 	// Render is as [RenderFunc], with errors as those of Prompt.
-	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error)
+	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
 	ChatTemplate() string
 	// Path returns the model's file or folder; it is empty if there is none.
 	Path() string
@@ -55,8 +55,8 @@ func offer(m Loaded) (Model, error) {
 		ids, err := m.Prompt(messages, tools, kwargs)
 		return ids, conversationError(err)
 	}
-	render := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
-		text, err := m.Render(messages, tools, kwargs, generate)
+	render := func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+		text, err := m.Render(messages, tools, kwargs)
 		return text, conversationError(err)
 	}
 	file := ""

@@ -52,8 +52,8 @@ func (m *swapped) Vocabulary() (*grammar.Vocabulary, error) { return nil, errors
 func (m *swapped) ChatTemplate() string { return "a template" }
 func (m *swapped) Path() string         { return "/models/" + m.id + ".gguf" }
 
-func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage, generate bool) (string, error) {
-	return render(messages, tools, kwargs, generate)
+func (m *swapped) Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+	return render(messages, tools, kwargs)
 }
 
 func (m *swapped) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -80,4 +81,4 @@ func samplingSettings(p sample.Params, seeded bool) openai.SamplingSettings {
 }
 
 // fingerprint names the build of the program, which answers depend on beside their request.
-func (s *Server) fingerprint() string { return "build-" + s.c.Version }
+func (s *Server) fingerprint() string { return "build-" + cmp.Or(s.c.Version, "unknown") }

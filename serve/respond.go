@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
@@ -99,15 +100,13 @@ func translate(err error, rec *record) *openai.Error {
 		}
 		return loadError(err)
 	case errors.As(err, &length):
-		e := invalid("context_length_exceeded", length.Error())
-		if length.Prompt < length.Limit {
-			e.Param = "max_tokens"
-		}
+		e := invalid("context_length_exceeded", plainMessage(err))
+		e.PromptTokens, e.ContextTokens = length.Prompt, length.Limit
 		return e
 	case errors.Is(err, engine.ErrBadRequest):
-		return invalid(openai.CodeValue, err.Error())
+		return invalid(openai.CodeValue, plainMessage(err))
 	case errors.Is(err, ErrConversation):
-		e := invalid("conversation_refused", err.Error())
+		e := invalid("conversation_refused", plainMessage(err))
 		e.Param = "messages"
 		return e
 	case errors.Is(err, engine.ErrQueueFull):
@@ -121,7 +120,7 @@ func translate(err error, rec *record) *openai.Error {
 	case errors.As(err, &panicked):
 		rec.stack = panicked.Stack
 	}
-	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer, Message: "the model failed: " + err.Error()}
+	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer, Message: "the model failed: " + plainMessage(err)}
 }
 
 // Answers of a server that does what it should: before it has its models, and while it drains.
@@ -129,6 +128,13 @@ var (
 	errLoading  = unavailable("the model is loading")
 	errDraining = unavailable(errShutdown.Error())
 )
+
+// plainMessage returns the text of an error without the names of packages that it came through, which tell a client
+// nothing.
+func plainMessage(err error) string { return packageNames.ReplaceAllString(err.Error(), "$1") }
+
+var packageNames = regexp.MustCompile(`(^|: )(?:engine: bad request: |(?:chat|engine|grammar|hipengine|jinja|kv|ops|openai|` +
+	`pool|runner|sample|serve|tokenizer|toolcall): )+`)
 
 func unavailable(message string) *openai.Error {
 	return &openai.Error{Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Code: "unavailable", Message: message}

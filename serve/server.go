@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hipengine/hipengine/serve/metrics"
+	"github.com/hipengine/hipengine/serve/web"
 )
 
 // Server answers requests. Its methods may be called from any goroutine.
@@ -20,6 +22,7 @@ type Server struct {
 	c               Config
 	keys, adminKeys keys
 	metrics         *metrics.Metrics
+	page            *web.Page // nil if there is none
 	handler         http.Handler
 	mux             *http.ServeMux
 	short           map[string]bool // patterns of endpoints that are below /v1 too
@@ -57,6 +60,9 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 	}
+	if !s.c.NoPage {
+		s.page = web.New()
+	}
 	mux := http.NewServeMux()
 	s.mux, s.short = mux, map[string]bool{}
 	routes := map[string]http.Handler{
@@ -77,8 +83,10 @@ func New(c Config) (*Server, error) {
 		"/readyz":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/health":              method(http.MethodGet, http.HandlerFunc(s.ready)),
 		"/metrics":             method(http.MethodGet, s.within(s.metrics.Handler())),
+		"/{$}":                 method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":                    http.HandlerFunc(s.notFound),
 	}
+	maps.Copy(routes, s.agentRoutes())
 	for path, h := range routes {
 		mux.Handle(path, h)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {

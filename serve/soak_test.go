@@ -313,7 +313,7 @@ func (c *soakClients) disturb(ctx context.Context, seed uint64) {
 				c.t.Errorf("a late request: status %d", resp.StatusCode)
 			}
 		case 2:
-			bad := []string{`{"messages":`, `{"messages":[],"max_tokens":-1}`, `{"x":1}`, conversation(rng, `,"max_tokens":100000`), ""}[rng.IntN(5)]
+			bad := []string{`{"messages":`, `{"messages":[],"max_tokens":-1}`, `{"x":1}`, conversation(rng, `,"max_tokens":"many"`), ""}[rng.IntN(5)]
 			resp, err := c.post(context.Background(), rng, bad, "")
 			if err != nil {
 				c.t.Errorf("a wrong request: %v", err)

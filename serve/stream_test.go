@@ -122,7 +122,7 @@ func TestErrorInMidStream(t *testing.T) {
 	}
 	s := open(t, r, nil)
 	status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"stream":true}`)
-	want := `data: {"error":{"message":"the model failed: engine: step: device lost","type":"server_error","param":null,"code":null}}` + "\n\n"
+	want := `data: {"error":{"message":"the model failed: step: device lost","type":"server_error","param":null,"code":null}}` + "\n\n"
 	if status != 200 || !strings.HasSuffix(body, want) || strings.Contains(body, "[DONE]") || !strings.Contains(body, `"content":"e"`) {
 		t.Errorf("%d\n%s", status, body)
 	}

@@ -107,7 +107,7 @@ func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	req, generate, err := openai.ParseApplyTemplate(body, s.c.Limits)
+	req, err := openai.ParseChat(body, s.c.Limits)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -118,22 +118,10 @@ func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	if m.Render == nil {
-		s.fail(w, r, noTemplate())
-		return
-	}
-	text, err := m.Render(req.Messages, req.Tools, req.Kwargs, generate)
+	text, err := apply(m.Render, req)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	s.reply(w, http.StatusOK, openai.RenderedPrompt{Prompt: text})
-}
-
-// noTemplate is the error of conversations with a model that has no chat template.
-func noTemplate() error {
-	return &openai.Error{
-		Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
-		Message: "this model has no chat template; use /v1/completions",
-	}
 }

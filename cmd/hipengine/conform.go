@@ -36,6 +36,7 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 	if c.Limits {
 		return c.limits(ctx, std, match)
 	}
+	c.why = c.Verbose
 	h, err := c.host(std.err)
 	if err != nil {
 		return err

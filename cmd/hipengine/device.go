@@ -14,10 +14,15 @@ type deviceFlags struct {
 
 	memory int64 // most bytes for all models; set by commands that offer it
 	oracle bool  // compute in float64; set by commands that offer it
+	why    bool  // say why auto chose what it chose; set by commands that offer it
 }
 
 // host returns what the models of a command are opened on. What it has to say is said on log.
 func (f deviceFlags) host(log io.Writer) (*hipengine.Host, error) {
-	return hipengine.NewHost(hipengine.HostOptions{Device: f.Device, Threads: f.Threads, Oracle: f.oracle, Memory: f.memory,
-		Log: func(message string) { fmt.Fprintf(log, "hipengine: %s\n", message) }})
+	say := func(message string) { fmt.Fprintf(log, "hipengine: %s\n", message) }
+	o := hipengine.HostOptions{Device: f.Device, Threads: f.Threads, Oracle: f.oracle, Memory: f.memory, Log: say}
+	if f.why {
+		o.Why = say
+	}
+	return hipengine.NewHost(o)
 }

@@ -39,6 +39,7 @@ type commands struct {
 	Pull       pullCmd       `cmd:"" help:"Fetch a model from a Hugging Face hub."`
 	List       listCmd       `cmd:"" help:"List the models on this machine."`
 	RM         rmCmd         `cmd:"" name:"rm" help:"Remove models that were fetched, or lie in the folder of models."`
+	Doctor     doctorCmd     `cmd:"" help:"Show what this machine has for models, what is wrong, and what mends it."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`

@@ -43,6 +43,7 @@ type serveCmd struct {
 	AdminKeyFile   string        `name:"admin-key-file" env:"HIPENGINE_ADMIN_KEY_FILE" placeholder:"FILE" help:"File with keys for /admin, as --api-key-file."`
 	Origin         []string      `placeholder:"URL" help:"Origin of web pages that may call, beside loopback ones."`
 	Public         bool          `help:"Listen beyond this machine without an API key."`
+	NoPage         bool          `name:"no-page" env:"HIPENGINE_NO_PAGE" help:"Leave out the page to chat on, which browsers get at /."`
 	MaxPerKey      int           `name:"max-per-key" env:"HIPENGINE_MAX_PER_KEY" help:"Requests of one API key at once; 0 is no bound."`
 	MaxConns       int           `name:"max-conns" default:"512" env:"HIPENGINE_MAX_CONNS" help:"Connections open at once; more wait."`
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
@@ -214,7 +215,7 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	version, _ := programVersion()
 	config := serve.Config{
 		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin,
-		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, AllowPublic: c.Public, MaxPerKey: c.MaxPerKey,
+		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, AllowPublic: c.Public, NoPage: c.NoPage, MaxPerKey: c.MaxPerKey,
 		MaxConns: c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody

@@ -81,13 +81,16 @@ var rules = []rule{
 	{"engine/bench", []string{"engine", "models", "ops", "tensor", "gguf"}, "measurements know what a file holds"},
 	{"serve", []string{"engine", "internal/strictjson", "text/grammar", "text/toolcall"}, "the server is testable with a fake engine"},
 	{"serve/openai", []string{"engine/sample", "internal/strictjson", "text/grammar"}, "wire types know no engine"},
+	{"serve/anthropic", []string{"serve/openai"}, "requests of a second dialect become those of the first"},
 	{"serve/metrics", []string{"engine"}, "metrics read what engines count"},
+	{"serve/web", nil, "the page knows the server by its API"},
 	{"serve/tracing", []string{"engine"}, "traces are made of what happens to sequences"},
 	{"conformance", []string{
 		"ops", "ops_ref", "models", "gguf", "tensor", "engine/kv", "engine/runner", "internal/logits", "internal/tiny",
 	}, "a third party must not need HIP"},
 	{"internal/ember", []string{"gguf"}, "the built-in model is a file like any other"},
 	{"internal/hubtest", nil, "a hub serves files, whatever they are"},
+	{"internal/doctor", []string{"ops_hip"}, "it reads files, and knows which runtimes know which GPU"},
 	{"internal/fake", []string{"engine"}, "what the server needs of an engine"},
 	{"internal/tiny", []string{"gguf", "models", "tensor"}, "tiny models are metadata and random weights"},
 	{"internal/testfiles", []string{"internal/safetensors"}, "fixtures are files, whoever reads them"},
@@ -100,7 +103,7 @@ var rules = []rule{
 	{"internal/testsum", nil, "it reads what go test prints"},
 	{"internal/archtest", nil, "tests of the module's shape"},
 	{"internal/roofline", []string{"engine/kv", "engine/runner", "gguf", "models", "ops", "ops_hip", "tensor"}, "bounds of shipped kernels and of models"},
-	{"cmd", []string{library, "serve", "conformance", "engine/bench", "engine/pool", "gguf", "internal/roofline", "internal/supervise", "models/convert", "models/eval", "models/hub", "models/synth", "text/chat"},
+	{"cmd", []string{library, "serve", "conformance", "engine/bench", "engine/pool", "gguf", "internal/doctor", "internal/roofline", "internal/supervise", "models/convert", "models/eval", "models/hub", "models/synth", "text/chat"},
 		"commands are flags and printing: runner, tokenizer and devices are the library's"},
 }
 

@@ -24,13 +24,19 @@ func valueAt(name string, i int) float32 {
 // hf's tests.
 func makeFolder(t *testing.T, shapes map[string][]int) string {
 	t.Helper()
+	return makeFolderOf(t, shapes, valueAt)
+}
+
+// makeFolderOf is makeFolder with weights of the caller's choice.
+func makeFolderOf(t *testing.T, shapes map[string][]int, value func(name string, i int) float32) string {
+	t.Helper()
 	dir := t.TempDir()
 	tensors := map[string]safetensors.Tensor{}
 	for name, shape := range shapes {
 		n := tensor.Shape(shape).Elems()
 		x, b := make([]float32, n), make([]byte, 4*n)
 		for i := range x {
-			x[i] = valueAt(name, i)
+			x[i] = value(name, i)
 		}
 		if err := quant.Quantize(tensor.F32, b, x, n, nil); err != nil {
 			t.Fatal(err)

@@ -183,11 +183,24 @@ func rowBytes(t gguf.TensorInfo) (int64, error) {
 // fill is rows into memory at hand, which has the size of the rows.
 func (c *converter) fill(dst []byte, from, to gguf.TensorInfo, importance []float32, lo, hi int) error {
 	cols, row := to.Shape.Last(), int64(len(dst)/(hi-lo))
+	format, _ := to.DType.Format()
 	if from.DType == to.DType {
-		return c.src.ReadTensor(from, dst, int64(lo)*row)
+		if err := c.src.ReadTensor(from, dst, int64(lo)*row); err != nil || format.Block > 1 || format.Dequant == nil {
+			return err
+		}
+		x := make([]float32, (hi-lo)*cols)
+		if err := quant.Dequantize(to.DType, x, dst); err != nil {
+			return err
+		}
+		_, err := checkSource(x, cols, lo)
+		return err
 	}
 	x := make([]float32, (hi-lo)*cols)
 	if err := c.src.ReadRows(from, x, lo); err != nil {
+		return err
+	}
+	large, err := checkSource(x, cols, lo)
+	if err != nil {
 		return err
 	}
 	// The weights of a stack of experts differ from expert to expert.
@@ -204,6 +217,12 @@ func (c *converter) fill(dst []byte, from, to gguf.TensorInfo, importance []floa
 		if err := quant.Quantize(to.DType, dst[int64(a-lo)*row:int64(b-lo)*row], x[(a-lo)*cols:(b-lo)*cols], cols,
 			w); err != nil {
 			return fmt.Errorf("from row %d on: %w", a, err)
+		}
+		if large {
+			if err := checkTarget(to.DType, dst[int64(a-lo)*row:int64(b-lo)*row], x[(a-lo)*cols:(b-lo)*cols], cols, a,
+				w); err != nil {
+				return err
+			}
 		}
 		a = b
 	}

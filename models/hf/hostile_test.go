@@ -138,6 +138,14 @@ func TestBrokenFolders(t *testing.T) {
 		}
 	}
 	q := layer0 + "self_attn.q_proj.weight"
+	index := func(text string) func(*testing.T, string) { // in place of the one file
+		return func(t *testing.T, dir string) {
+			if err := os.Rename(filepath.Join(dir, singleFile), filepath.Join(dir, "shard.safetensors")); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, dir, indexFile, []byte(text))
+		}
+	}
 	for _, c := range []struct {
 		name string
 		do   func(t *testing.T, dir string)
@@ -201,16 +209,16 @@ func TestBrokenFolders(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "bytes of data"},
-		{"index outside the folder", file(indexFile, `{"weight_map":{"a":"../model.safetensors"}}`),
+		{"index outside the folder", index(`{"weight_map":{"a":"../model.safetensors"}}`),
 			"not the name of a file in the folder"},
-		{"index with absolute path", file(indexFile, `{"weight_map":{"a":"/etc/passwd"}}`),
+		{"index with absolute path", index(`{"weight_map":{"a":"/etc/passwd"}}`),
 			"not the name of a file in the folder"},
-		{"index with a number", file(indexFile, `{"weight_map":{"a":5}}`), "not the name of a file in the folder"},
-		{"index without map", file(indexFile, `{}`), "no weight_map"},
-		{"index without files", file(indexFile, `{"weight_map":{}}`), "lists 0 files"},
-		{"missing shard", file(indexFile, `{"weight_map":{"a":"model-00001-of-00002.safetensors"}}`), "is missing"},
-		{"tensor not in its shard", file(indexFile, `{"weight_map":{"a":"model.safetensors"}}`),
-			`tensor "a" is not in model.safetensors`},
+		{"index with a number", index(`{"weight_map":{"a":5}}`), "not the name of a file in the folder"},
+		{"index without map", index(`{}`), "no weight_map"},
+		{"index without files", index(`{"weight_map":{}}`), "lists 0 files"},
+		{"missing shard", index(`{"weight_map":{"a":"model-00001-of-00002.safetensors"}}`), "is missing"},
+		{"tensor not in its shard", index(`{"weight_map":{"a":"shard.safetensors"}}`),
+			`tensor "a" is not in shard.safetensors`},
 		{"missing tensor", weights(func(_ *testing.T, m map[string]stTensor) { delete(m, q) }),
 			`tensor "` + q + `" is missing`},
 		{"no embedding", weights(func(_ *testing.T, m map[string]stTensor) { delete(m, "model.embed_tokens.weight") }),
@@ -266,7 +274,7 @@ func TestBrokenFolders(t *testing.T) {
 		{"template is a number", file("tokenizer_config.json", `{"chat_template":5}`), "neither a text nor a list"},
 		{"template without name", file("tokenizer_config.json", `{"chat_template":[{"template":"x"}]}`),
 			"no name and template"},
-		{"eos out of range", file("generation_config.json", `{"eos_token_id":[2,512]}`), "eos_token_id is 512"},
+		{"eos out of range", file("generation_config.json", `{"eos_token_id":[512,600]}`), "eos_token_id is 512"},
 		{"temperature out of range", file("generation_config.json", `{"temperature":-1}`), "temperature"},
 		{"top_k is a text", file("generation_config.json", `{"top_k":"all"}`), "top_k"},
 	} {

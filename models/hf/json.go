@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -29,11 +30,39 @@ func readObject(dir, name string) (object, error) {
 	if err != nil || data == nil {
 		return nil, err
 	}
-	o, err := strictjson.Parse(data, limits)
+	o, err := strictjson.Parse(quoteNonFinite(data), limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return o, nil
+}
+
+// quoteNonFinite returns JSON as Python writes it with NaN, Infinity and -Infinity as strings, which nobody takes for
+// numbers: JSON has no such values, and those that matter here may not be such.
+func quoteNonFinite(data []byte) []byte {
+	var out []byte
+	from, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == 'N' || c == 'I' || c == '-'):
+			for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+				if bytes.HasPrefix(data[i:], []byte(word)) {
+					out = append(append(out, data[from:i]...), `"`+word+`"`...)
+					from = i + len(word)
+					i = from - 1
+					break
+				}
+			}
+		}
+	}
+	if from == 0 {
+		return data
+	}
+	return append(out, data[from:]...)
 }
 
 // readFile reads a regular file of at most limit bytes. A missing one is nil, nil.

@@ -235,7 +235,7 @@ const (
 	indexFile  = "model.safetensors.index.json"
 )
 
-// openTensors opens model.safetensors, or the shards that model.safetensors.index.json lists.
+// openTensors opens model.safetensors, or, where there is none, the shards that model.safetensors.index.json lists.
 func openTensors(dir string) (*tensors, error) {
 	ts := &tensors{byName: map[string]*stored{}}
 	if err := ts.openAll(dir); err != nil {
@@ -246,6 +246,10 @@ func openTensors(dir string) (*tensors, error) {
 }
 
 func (ts *tensors) openAll(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, singleFile)); err == nil {
+		// An index beside it is left from an older model, or lists this file alone. Transformers takes the file too.
+		return ts.add(dir, singleFile)
+	}
 	index, err := readObject(dir, indexFile)
 	if err != nil {
 		return err

@@ -106,7 +106,7 @@ func (t *Text) Vocab() (tokenizer.Vocab, error) {
 	if err != nil {
 		return tokenizer.Vocab{}, fmt.Errorf("hf: %s: %w", t.tokenizer, err)
 	}
-	v, err := tokenizer.FromHF(data, config)
+	v, err := tokenizer.FromHF(data, quoteNonFinite(config))
 	if err != nil {
 		return v, fmt.Errorf("hf: %s: %w", t.tokenizer, err)
 	}

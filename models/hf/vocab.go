@@ -3,6 +3,7 @@ package hf
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hipengine/hipengine/engine/sample"
@@ -27,13 +28,14 @@ func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
 	if err != nil {
 		return tokenizer.Vocab{}, err
 	}
-	v, err := tokenizer.FromHF(data, config)
+	v, err := tokenizer.FromHF(data, quoteNonFinite(config))
 	if err != nil {
 		return v, err
 	}
+	b.notes = append(b.notes, v.Notes...)
 	if n := len(v.Tokens); n > size {
 		b.note("%d tokens beyond the %d rows of the embedding are dropped", n-size, size)
-		if err := cutVocab(&v, size); err != nil {
+		if err := b.cutVocab(&v, size); err != nil {
 			return v, err
 		}
 	}
@@ -48,15 +50,24 @@ func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
 	return v, nil
 }
 
-// cutVocab drops tokens from size on.
-func cutVocab(v *tokenizer.Vocab, size int) error {
+// cutVocab drops tokens from size on. Of special tokens those alone must stay that texts or answers need.
+func (b *builder) cutVocab(v *tokenizer.Vocab, size int) error {
 	v.Tokens, v.Types = v.Tokens[:size], v.Types[:size]
 	for id := range v.Attrs {
 		if int(id) >= size {
 			delete(v.Attrs, id)
 		}
 	}
-	for _, id := range slices.Concat([]int32{v.BOS, v.EOS, v.UNK, v.PAD}, v.Prefix, v.Suffix) {
+	for _, p := range []struct {
+		name string
+		id   *int32
+	}{{"unknown", &v.UNK}, {"padding", &v.PAD}} {
+		if int(*p.id) >= size {
+			b.note("the %s token %d has no row in the embedding of %d; it is left out", p.name, *p.id, size)
+			*p.id = -1
+		}
+	}
+	for _, id := range slices.Concat([]int32{v.BOS, v.EOS}, v.Prefix, v.Suffix) {
 		if int(id) >= size {
 			return fmt.Errorf("tokenizer.json: special token %d has no row in the embedding of %d", id, size)
 		}
@@ -72,10 +83,10 @@ func (b *builder) readGeneration(dir string, v *tokenizer.Vocab) (o sample.Overr
 		return o, err
 	}
 	size := len(v.Tokens)
-	eos := b.cfg.ids(size, "eos_token_id")
+	eos := b.eosIDs(b.cfg, size)
 	if root != nil {
 		g := newConfig("generation_config.json", root)
-		if ids := g.ids(size, "eos_token_id"); ids != nil {
+		if ids := b.eosIDs(g, size); ids != nil {
 			eos = ids
 		}
 		for _, p := range []struct {
@@ -107,6 +118,20 @@ func (b *builder) readGeneration(dir string, v *tokenizer.Vocab) (o sample.Overr
 		v.EOS = eos[0]
 	}
 	return o, *b.cfg.err
+}
+
+// eosIDs reads ids that end a generation. Those outside the vocabulary are noted and left out, unless there are no
+// others.
+func (b *builder) eosIDs(c *config, vocab int) []int32 {
+	all := c.ids(math.MaxInt32, "eos_token_id")
+	kept := slices.DeleteFunc(slices.Clone(all), func(id int32) bool { return int(id) >= vocab })
+	if len(kept) == 0 {
+		return c.ids(vocab, "eos_token_id") // an error if there are any
+	}
+	if len(kept) < len(all) {
+		b.note("%s: eos_token_id %v: only those below the vocabulary's %d tokens are kept", c.file, all, vocab)
+	}
+	return kept
 }
 
 // readTemplates returns the chat template, "" if there is none, and further ones by name.

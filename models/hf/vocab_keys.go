@@ -101,8 +101,10 @@ func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
 		set("merges", v.Merges)
 	}
 	bos := v.BOS
-	if ids := b.cfg.ids(len(v.Tokens), "bos_token_id"); bos < 0 && len(ids) > 0 {
-		bos = ids[0]
+	if bos < 0 {
+		if ids := b.cfg.ids(len(v.Tokens), "bos_token_id"); len(ids) > 0 {
+			bos = ids[0]
+		}
 	}
 	for _, id := range []struct {
 		name string
@@ -112,6 +114,7 @@ func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
 			set(id.name+"_token_id", uint32(id.id))
 		}
 	}
+	tokenizer.AttrKeys(v.Attrs, func(key string, ids []uint32) { b.setKey(key, ids) })
 	return b.affixKeys(v, bos)
 }
 

@@ -2,12 +2,10 @@
 // the codes of the weights comes from caches, and each is dequantized once. x as halves [m, k] with inverse scales
 // (mul_mat_x.hip), y float [m, n]; k a multiple of 32.
 //
-//   mul_mat_<q>_skinny16      m of 1 to 16, of each of up to four weights w [n, k] (outputs.h). Of a single weight, y = add +
-//                             x·wᵀ where add [m, n] is not null. With gate, a gate of math.h, w1 are the rows of up, and y is
-//                             gated.
-//   mul_mat_mixed_skinny16    The same for weights of several types: types has that of output i, a dot_type, in byte i.
-//   mul_mat_<q>_skinny32      m of 1 to 32.
-//   mul_mat_mixed_skinny32
+//   mul_mat_skinny16   m of 1 to 16, of each of up to four weights w [n, k] (outputs.h); types has the type of weight i, a
+//                      dot_type, in byte i. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
+//                      of math.h, w1 are the rows of up, and y is gated.
+//   mul_mat_skinny32   m of 1 to 32, of the types with TYPE_DOT in types.def.
 //
 // Grid Σ⌈n/32⌉, gated ⌈n/16⌉; blocks of 256, whose eight waves share out k in steps of 128 or 256, each for 32 rows, or 16 of both
 // weights. LDS 16,896 bytes for each 16 tokens.
@@ -86,30 +84,23 @@ template <class Q, int NT> DEV void mul_mat_skinny(const skinny& a, float* part)
   }
 }
 
-template <int NT> DEV void mul_mat_skinny_mixed(const skinny& a, u32 types, float* part) {
+template <int NT> DEV void mul_mat_skinny(const skinny& a, u32 types, float* part) {
   switch (types >> 8 * a.w.index & 255) {
 #define TYPE_DOT(q, name, block, bytes) \
   case type_##q: return mul_mat_skinny<q, NT>(a, part);
-#define TYPE_DOT1(q, name, block, bytes)
+#define TYPE_DOT1(q, name, block, bytes) \
+  case type_##q:                         \
+    if constexpr (NT == 1) return mul_mat_skinny<q, 1>(a, part);
 #include "dot_types.def"
   }
 }
 
-#define SKINNY_PARAMETERS const half *RESTRICT x, const float *RESTRICT inverse, OUTPUTS, const float *RESTRICT add
-#define SKINNY (skinny{x, inverse, OUTPUT(gate ? skinny_rows / 2 : skinny_rows), w1, add, m, k, gate})
-#define SKINNY_KERNEL(q, tokens)                                                             \
-  KERNEL(256) mul_mat_##q##_skinny##tokens(SKINNY_PARAMETERS, int m, int k, int gate) {      \
-    LDS float part[skinny_waves * tokens * skinny_pitch];                                    \
-    mul_mat_skinny<q, tokens / 16>(SKINNY, part);                                            \
+#define SKINNY(tokens)                                                                                                          \
+  KERNEL(256) mul_mat_skinny##tokens(const half* RESTRICT x, const float* RESTRICT inverse, OUTPUTS, const float* RESTRICT add, \
+                                     u32 types, int m, int k, int gate) {                                                       \
+    LDS float part[skinny_waves * tokens * skinny_pitch];                                                                       \
+    output w = OUTPUT(gate ? skinny_rows / 2 : skinny_rows);                                                                    \
+    mul_mat_skinny<tokens / 16>(skinny{x, inverse, w, w1, add, m, k, gate}, types, part);                                       \
   }
-#define TYPE_DOT(q, name, block, bytes) SKINNY_KERNEL(q, 16) SKINNY_KERNEL(q, 32)
-#define TYPE_DOT1(q, name, block, bytes)
-#include "dot_types.def"
-
-#define SKINNY_MIXED(tokens)                                                                         \
-  KERNEL(256) mul_mat_mixed_skinny##tokens(SKINNY_PARAMETERS, u32 types, int m, int k, int gate) {   \
-    LDS float part[skinny_waves * tokens * skinny_pitch];                                            \
-    mul_mat_skinny_mixed<tokens / 16>(SKINNY, types, part);                                          \
-  }
-SKINNY_MIXED(16)
-SKINNY_MIXED(32)
+SKINNY(16)
+SKINNY(32)

@@ -142,8 +142,8 @@ func (f fields) kwargs() map[string]json.RawMessage {
 
 // Thinks reports whether the request asks for thoughts.
 func (c *ChatRequest) Thinks() bool {
-	effort := string(c.Kwargs["reasoning_effort"])
-	return string(c.Kwargs["enable_thinking"]) == "true" || string(c.Kwargs["thinking"]) == "true" || effort != "" && effort != `"none"`
+	effort, on := string(c.Kwargs["reasoning_effort"]), string(c.Kwargs["enable_thinking"])
+	return on == "true" || string(c.Kwargs["thinking"]) == "true" || on != "false" && effort != "" && effort != `"none"`
 }
 
 // effort checks a level of reasoning effort.
@@ -293,7 +293,7 @@ func (r *reader) tools(param string, raw json.RawMessage) (json.RawMessage, []st
 			}
 		}
 		if raw := t.need("function"); raw != nil {
-			names = append(names, r.function(r.object(t.path+"function", raw), "parameters"))
+			names = append(names, r.function(r.object(t.path+"function", raw), "parameters").Name)
 		}
 		t.end()
 	}
@@ -303,18 +303,18 @@ func (r *reader) tools(param string, raw json.RawMessage) (json.RawMessage, []st
 	return raw, names
 }
 
-// function checks the declaration of a function and returns its name.
-func (r *reader) function(f fields, parameters string) (name string) {
+// function reads the declaration of a function, whose schema has a name of its own in each dialect.
+func (r *reader) function(f fields, schema string) (fn ToolFunction) {
 	if raw := f.need("name"); raw != nil {
-		name = r.functionName(f.path+"name", raw)
+		fn.Name = r.functionName(f.path+"name", raw)
 	}
-	f.text("description", int(r.limits.BodyBytes))
-	if raw := f.take(parameters); raw != nil && raw[0] != '{' {
-		r.wrongType(f.path+parameters, "an object", raw)
+	fn.Description = f.text("description", int(r.limits.BodyBytes))
+	if fn.Parameters = f.take(schema); fn.Parameters != nil && fn.Parameters[0] != '{' {
+		r.wrongType(f.path+schema, "an object", fn.Parameters)
 	}
-	f.boolean("strict") // what it asks for is done as far as the schema allows; with it, one that does not is an error
+	fn.Strict = f.boolean("strict") // a schema is enforced anyway as far as it can be; with strict, one that cannot be is an error
 	f.end()
-	return name
+	return fn
 }
 
 // functionName decodes the name of a function: letters, digits and the characters "_", "-" and ".".

@@ -23,6 +23,9 @@ type Error struct {
 	Type    string
 	Param   string // path of the field at fault; empty is null
 	Code    string // for programs; empty is null
+
+	// Of a prompt that does not fit: its tokens and those of the context.
+	PromptTokens, ContextTokens int
 }
 
 // Error implements error.
@@ -40,8 +43,10 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 		Type    string  `json:"type"`
 		Param   *string `json:"param"`
 		Code    *string `json:"code"`
+		Prompt  int     `json:"n_prompt_tokens,omitempty"` // as llama.cpp has it
+		Context int     `json:"n_ctx,omitempty"`
 	}
-	b := body{Message: e.Message, Type: e.Type}
+	b := body{Message: e.Message, Type: e.Type, Prompt: e.PromptTokens, Context: e.ContextTokens}
 	if e.Param != "" {
 		b.Param = &e.Param
 		b.Message = e.Param + ": " + e.Message // many clients show the message alone

@@ -24,13 +24,17 @@ type Options struct {
 	Logprobs     bool
 	TopLogprobs  int
 	Form         *Form // what the text must be; nil is any
+
+	TokenTimings bool // each chunk of a stream has its timings
+	Progress     bool // a stream says how far the prompt is
 }
 
-// noEffect are the standard fields that cannot change the answer of this server: bookkeeping of OpenAI's platform, and
-// hints for its caches.
+// noEffect are the fields that cannot change the answer of this server: bookkeeping of OpenAI's platform, hints for its
+// caches, and what llama.cpp's server is told of slots and caches, which this one keeps by itself.
 var noEffect = []string{
-	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key",
-	"prompt_cache_retention", "prediction",
+	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction",
+	"cache_prompt", "id_slot", "n_cache_reuse", "n_keep", "backend_sampling", "reasoning_control", "speculative.n_max",
+	"speculative.n_min", "speculative.p_min",
 }
 
 // options reads the shared fields.
@@ -41,6 +45,9 @@ func (f fields) options() Options {
 		Stream:    f.boolean("stream"),
 		N:         1,
 		IgnoreEOS: f.boolean("ignore_eos"),
+
+		TokenTimings: f.boolean("timings_per_token"),
+		Progress:     f.boolean("return_progress"),
 	}
 	if n := f.integer("n", 1, int64(r.limits.N)); n != nil {
 		o.N = *n

@@ -1,5 +1,7 @@
 package openai
 
+import "encoding/json"
+
 // Values of the object fields.
 const (
 	ObjectChatCompletion = "chat.completion"
@@ -35,8 +37,10 @@ type ChatCompletion struct {
 	Object  string       `json:"object"`
 	Created int64        `json:"created"` // seconds since 1970
 	Model   string       `json:"model"`
+	Build   string       `json:"system_fingerprint"` // of the program
 	Choices []ChatChoice `json:"choices"`
 	Usage   Usage        `json:"usage"`
+	Timings *Timings     `json:"timings,omitempty"` // of the first choice
 }
 
 // ChatChoice is one answer to the conversation.
@@ -104,12 +108,15 @@ type LogprobEntry struct {
 
 // ChatChunk is an event of a chat stream.
 type ChatChunk struct {
-	ID      string            `json:"id"`
-	Object  string            `json:"object"`
-	Created int64             `json:"created"`
-	Model   string            `json:"model"`
-	Choices []ChatChunkChoice `json:"choices"` // empty in the chunk with the usage
-	Usage   *Usage            `json:"usage,omitempty"`
+	ID       string            `json:"id"`
+	Object   string            `json:"object"`
+	Created  int64             `json:"created"`
+	Model    string            `json:"model"`
+	Build    string            `json:"system_fingerprint"`
+	Choices  []ChatChunkChoice `json:"choices"` // empty in the chunk with the usage
+	Usage    *Usage            `json:"usage,omitempty"`
+	Timings  *Timings          `json:"timings,omitempty"`         // of the choice, in its last chunk, and wherever they are asked for
+	Progress *PromptProgress   `json:"prompt_progress,omitempty"` // in chunks of their own, if they are asked for
 }
 
 // ChatChunkChoice is a change of one choice.
@@ -128,14 +135,29 @@ type ChatDelta struct {
 	ToolCalls        []ToolCallDelta `json:"tool_calls,omitempty"`
 }
 
+// MarshalJSON implements json.Marshaler: the delta with the role says that there is no content yet.
+func (d ChatDelta) MarshalJSON() ([]byte, error) {
+	type delta ChatDelta
+	if d.Role == "" {
+		return json.Marshal(delta(d))
+	}
+	return json.Marshal(struct {
+		Role    string  `json:"role"`
+		Content *string `json:"content"`
+	}{d.Role, d.Content})
+}
+
 // Completion is the answer to a completion request, and an event of its stream.
 type Completion struct {
-	ID      string             `json:"id"`
-	Object  string             `json:"object"`
-	Created int64              `json:"created"`
-	Model   string             `json:"model"`
-	Choices []CompletionChoice `json:"choices"`
-	Usage   *Usage             `json:"usage,omitempty"`
+	ID       string             `json:"id"`
+	Object   string             `json:"object"`
+	Created  int64              `json:"created"`
+	Model    string             `json:"model"`
+	Build    string             `json:"system_fingerprint"` // of the program
+	Choices  []CompletionChoice `json:"choices"`
+	Usage    *Usage             `json:"usage,omitempty"`
+	Timings  *Timings           `json:"timings,omitempty"` // as in ChatCompletion and ChatChunk
+	Progress *PromptProgress    `json:"prompt_progress,omitempty"`
 }
 
 // CompletionChoice is the text after a prompt, or what an event adds to it.

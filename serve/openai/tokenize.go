@@ -98,17 +98,6 @@ type Text struct {
 	Content string `json:"content"`
 }
 
-// ParseApplyTemplate reads the body of POST /apply-template: a chat request, and whether its text is to end with the
-// start of the assistant's message, which is the default. The error is an *[Error].
-func ParseApplyTemplate(body []byte, l Limits) (c *ChatRequest, generate bool, err error) {
-	c, generate = &ChatRequest{}, true
-	err = parse(body, l, func(f fields) {
-		generate = f.booleanOr("add_generation_prompt", true)
-		c.read(f)
-	})
-	return c, generate, err
-}
-
 // RenderedPrompt is the answer to POST /apply-template.
 type RenderedPrompt struct {
 	Prompt string `json:"prompt"`

@@ -217,7 +217,7 @@ func (in *interp) slice(obj, start, stop, step value) (value, error) {
 		if err := in.allocItems(count); err != nil {
 			return nil, err
 		}
-		return &tuple{every(o.items, first, stride, count)}, nil
+		return &tuple{items: every(o.items, first, stride, count)}, nil
 	case *pyRange:
 		from := o.start + int64(first)*o.step
 		return &pyRange{from, from + int64(count)*int64(stride)*o.step, int64(stride) * o.step, int64(count)}, nil

@@ -162,7 +162,7 @@ func (in *interp) bindMacro(def *macroDef, a args) error {
 		in.scope.set(def.params[i], v)
 	}
 	if rest := a.pos[n:]; def.varargs >= 0 {
-		in.scope.set(def.varargs, &tuple{slices.Clone(rest)})
+		in.scope.set(def.varargs, &tuple{items: slices.Clone(rest)})
 	} else if len(rest) > 0 {
 		return errorf("macro %q takes not more than %d argument(s)", def.name, len(def.params))
 	}
@@ -273,7 +273,7 @@ func (l *loopState) attr(name string) (value, bool) {
 		}}, true
 	case "changed":
 		return &builtin{"changed", func(in *interp, a args) (value, error) {
-			now := &tuple{a.pos}
+			now := &tuple{items: a.pos}
 			if l.changed != nil {
 				if same, err := in.equal(l.changed, now); err != nil || same {
 					return false, err

@@ -176,7 +176,7 @@ func (d *dict) values() []value {
 func (d *dict) items() []value {
 	out := make([]value, len(d.entries))
 	for i := range d.entries {
-		out[i] = &tuple{[]value{d.entries[i].key, d.entries[i].val}}
+		out[i] = &tuple{items: []value{d.entries[i].key, d.entries[i].val}}
 	}
 	return out
 }

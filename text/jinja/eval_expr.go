@@ -49,7 +49,7 @@ func (x *nameExpr) eval(in *interp) (value, error) {
 
 func (x *tupleExpr) eval(in *interp) (value, error) {
 	items, err := in.evalAll(x.items)
-	return &tuple{items}, err
+	return &tuple{items: items}, err
 }
 
 func (x *listExpr) eval(in *interp) (value, error) {
@@ -297,7 +297,7 @@ func (in *interp) operate(op string, l, r value) (value, error) {
 		case *tuple:
 			if b, ok := r.(*tuple); ok {
 				items, err := in.joinItems(a.items, b.items)
-				return &tuple{items}, err
+				return &tuple{items: items}, err
 			}
 		}
 	case "*":
@@ -360,7 +360,7 @@ func (in *interp) repeat(v value, n int64) (value, error) {
 		return &list{items}, err
 	case *tuple:
 		items, err := repeated(v.items)
-		return &tuple{items}, err
+		return &tuple{items: items}, err
 	case undefined:
 		return nil, errUndefined(v)
 	}

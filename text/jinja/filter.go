@@ -26,29 +26,39 @@ var filters map[string]*filter
 
 func init() {
 	filters = map[string]*filter{
-		"abs":        {fn: filterAbs},
-		"attr":       {signature: sig(1, "name"), fn: filterAttr},
-		"capitalize": mapText(upperFirst),
-		"center":     {signature: sig(0, "width"), fn: filterCenter},
-		"default":    {signature: sig(0, "default_value", "boolean"), fn: filterDefault, seesMark: true},
-		"escape":     {fn: filterEscape, seesMark: true},
-		"float":      {signature: sig(0, "default"), fn: filterFloat},
-		"format":     {raw: filterFormat},
-		"from_json":  {fn: filterFromJSON},
-		"indent":     {signature: sig(0, "width", "first", "blank"), fn: filterIndent},
-		"int":        {signature: sig(0, "default", "base"), fn: filterInt},
-		"length":     {fn: filterLength},
-		"lower":      mapText(strings.ToLower),
-		"replace":    {signature: sig(2, "old", "new", "count"), fn: filterReplace},
-		"round":      {signature: sig(0, "precision", "method"), fn: filterRound},
-		"safe":       {fn: filterSafe},
-		"string":     mapText(func(s string) string { return s }),
-		"title":      mapText(titleWords),
-		"tojson":     {signature: sig(0, "ensure_ascii", "indent", "separators", "sort_keys"), fn: filterToJSON},
-		"trim":       {signature: sig(0, "chars"), fn: filterTrim},
-		"truncate":   {signature: sig(0, "length", "killwords", "end", "leeway"), fn: filterTruncate},
-		"upper":      mapText(strings.ToUpper),
-		"wordcount":  {fn: filterWordCount},
+		"abs":            {fn: filterAbs},
+		"attr":           {signature: sig(1, "name"), fn: filterAttr},
+		"capitalize":     mapText(upperFirst),
+		"center":         {signature: sig(0, "width"), fn: filterCenter},
+		"default":        {signature: sig(0, "default_value", "boolean"), fn: filterDefault, seesMark: true},
+		"escape":         {fn: filterEscape, seesMark: true},
+		"filesizeformat": {signature: sig(0, "binary"), fn: filterFileSize},
+		"forceescape":    {fn: filterForceEscape},
+		"float":          {signature: sig(0, "default"), fn: filterFloat},
+		"format":         {raw: filterFormat},
+		"from_json":      {fn: filterFromJSON},
+		"indent":         {signature: sig(0, "width", "first", "blank"), fn: filterIndent},
+		"int":            {signature: sig(0, "default", "base"), fn: filterInt},
+		"length":         {fn: filterLength},
+		"lower":          mapText(strings.ToLower),
+		"pprint":         {fn: filterPPrint},
+		"random":         unsupported("random", "the same conversation must give the same prompt"),
+		"replace":        {signature: sig(2, "old", "new", "count"), fn: filterReplace},
+		"round":          {signature: sig(0, "precision", "method"), fn: filterRound},
+		"safe":           {fn: filterSafe},
+		"string":         mapText(func(s string) string { return s }),
+		"striptags":      {fn: filterStripTags},
+		"title":          mapText(titleWords),
+		"tojson":         {signature: sig(0, "ensure_ascii", "indent", "separators", "sort_keys"), fn: filterToJSON},
+		"trim":           {signature: sig(0, "chars"), fn: filterTrim},
+		"truncate":       {signature: sig(0, "length", "killwords", "end", "leeway"), fn: filterTruncate},
+		"upper":          mapText(strings.ToUpper),
+		"urlencode":      {fn: filterURLEncode},
+		"urlize":         unsupported("urlize", "a prompt has no links"),
+		"wordcount":      {fn: filterWordCount},
+		"wordwrap": {signature: sig(0, "width", "break_long_words", "wrapstring", "break_on_hyphens"),
+			fn: filterWordWrap},
+		"xmlattr": {signature: sig(0, "autospace"), fn: filterXMLAttr},
 	}
 	for _, name := range []string{"capitalize", "indent", "lower", "string", "title", "trim", "truncate", "upper"} {
 		filters[name].keepsMark = true
@@ -83,6 +93,13 @@ func (in *interp) filter(name string, f *filter, v value, a args) (value, error)
 		out = remark(out, given)
 	}
 	return out, err
+}
+
+// unsupported makes a filter that Jinja has and this dialect has not: an error where a rendering reaches it.
+func unsupported(name, why string) *filter {
+	return &filter{raw: func(*interp, value, args) (value, error) {
+		return nil, errorf("filter %q is not supported: %s", name, why)
+	}}
 }
 
 // mapText makes a filter that works on the printed form of any value.
@@ -223,7 +240,7 @@ func filterFormat(in *interp, v value, a args) (value, error) {
 		return nil, err
 	}
 	if len(a.named) == 0 {
-		return in.printf(s, &tuple{a.pos})
+		return in.printf(s, &tuple{items: a.pos})
 	}
 	if len(a.pos) > 0 {
 		return nil, errors.New("format: cannot handle positional and keyword arguments at the same time")

@@ -12,6 +12,7 @@ func addSequenceFilters() {
 	filters["batch"] = &filter{signature: sig(1, "linecount", "fill_with"), fn: filterBatch}
 	filters["dictsort"] = &filter{signature: sig(0, "case_sensitive", "by", "reverse"), fn: filterDictSort}
 	filters["first"] = &filter{fn: filterFirst}
+	filters["groupby"] = &filter{signature: sig(1, "attribute", "default", "case_sensitive"), fn: filterGroupBy}
 	filters["items"] = &filter{fn: filterItems}
 	filters["join"] = &filter{signature: sig(0, "d", "attribute"), fn: filterJoin}
 	filters["last"] = &filter{fn: filterLast}
@@ -24,6 +25,7 @@ func addSequenceFilters() {
 	filters["reverse"] = &filter{fn: filterReverse}
 	filters["select"] = &filter{raw: selectFilter("select", false, true)}
 	filters["selectattr"] = &filter{raw: selectFilter("selectattr", true, true)}
+	filters["slice"] = &filter{signature: sig(1, "slices", "fill_with"), fn: filterSlice}
 	filters["sort"] = &filter{signature: sig(0, "reverse", "case_sensitive", "attribute"), fn: filterSort}
 	filters["sum"] = &filter{signature: sig(0, "attribute", "start"), fn: filterSum}
 	filters["unique"] = &filter{signature: sig(0, "case_sensitive", "attribute"), fn: filterUnique}

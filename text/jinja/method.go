@@ -1,5 +1,7 @@
 package jinja
 
+import "slices"
+
 // signature names the parameters of a method or filter; the first required of them must be given.
 type signature struct {
 	required int
@@ -25,7 +27,12 @@ func (in *interp) member(obj value, name string) (value, bool) {
 		table = stringMethods
 	case *list:
 		table = listMethods
-	case *tuple, *pyRange:
+	case *tuple:
+		if i := slices.Index(o.names, name); i >= 0 {
+			return o.items[i], true
+		}
+		table = tupleMethods
+	case *pyRange:
 		table = tupleMethods
 	case *dict:
 		table = dictMethods

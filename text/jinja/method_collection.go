@@ -290,7 +290,7 @@ func dictPopItem(in *interp, recv value, _ []value) (value, error) {
 	}
 	e := d.entries[last]
 	d.remove(last)
-	return &tuple{[]value{e.key, e.val}}, nil
+	return &tuple{items: []value{e.key, e.val}}, nil
 }
 
 // dictUpdate is update(mapping, **more) or update(pairs, **more).

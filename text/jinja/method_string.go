@@ -343,11 +343,11 @@ func partitionMethod(name string, index func(s, sep string) int) *method {
 		i := index(s.s, sep.s)
 		switch {
 		case i >= 0:
-			return &tuple{[]value{s.slice(0, i), sep, s.slice(i+len(sep.s), len(s.s))}}, nil
+			return &tuple{items: []value{s.slice(0, i), sep, s.slice(i+len(sep.s), len(s.s))}}, nil
 		case name == "partition":
-			return &tuple{[]value{s, str{}, str{}}}, nil
+			return &tuple{items: []value{s, str{}, str{}}}, nil
 		}
-		return &tuple{[]value{str{}, str{}, s}}, nil
+		return &tuple{items: []value{str{}, str{}, s}}, nil
 	}}
 }
 

@@ -9,6 +9,8 @@ import (
 type test struct {
 	params int
 	fn     func(in *interp, v value, a []value) (bool, error)
+	// seesMark is set for tests that get the value with its mark.
+	seesMark bool
 }
 
 // tests are the tests by name.
@@ -19,29 +21,33 @@ func init() {
 		"boolean":     kind(func(v value) bool { _, ok := v.(bool); return ok }),
 		"callable":    kind(isCallable),
 		"defined":     kind(func(v value) bool { _, ok := v.(undefined); return !ok }),
-		"divisibleby": {1, testDivisible},
-		"even":        {0, remainderTest(0)},
-		"odd":         {0, remainderTest(1)},
+		"divisibleby": {params: 1, fn: testDivisible},
+		"even":        {fn: remainderTest(0)},
+		"odd":         {fn: remainderTest(1)},
 		"false":       kind(func(v value) bool { return v == false }),
 		"true":        kind(func(v value) bool { return v == true }),
-		"float":       kind(func(v value) bool { _, ok := v.(float64); return ok }),
-		"integer":     kind(func(v value) bool { _, ok := bigInt(v); _, isBool := v.(bool); return ok && !isBool }),
-		"iterable":    kind(isIterable),
-		"lower":       textTest(isLower),
-		"upper":       textTest(isUpper),
-		"mapping":     kind(isMapping),
-		"none":        kind(func(v value) bool { _, ok := v.(none); return ok }),
-		"number":      kind(isNumber),
-		"sameas":      {1, testSame},
-		"sequence":    kind(isSequence),
-		"string":      kind(func(v value) bool { _, ok := v.(str); return ok }),
-		"undefined":   kind(func(v value) bool { _, ok := v.(undefined); return ok }),
+		"escaped": {fn: func(_ *interp, v value, _ []value) (bool, error) { _, ok := v.(markup); return ok, nil },
+			seesMark: true},
+		"filter":    kind(func(v value) bool { s, ok := v.(str); return ok && filters[s.s] != nil }),
+		"test":      kind(func(v value) bool { s, ok := v.(str); return ok && tests[s.s] != nil }),
+		"float":     kind(func(v value) bool { _, ok := v.(float64); return ok }),
+		"integer":   kind(func(v value) bool { _, ok := bigInt(v); _, isBool := v.(bool); return ok && !isBool }),
+		"iterable":  kind(isIterable),
+		"lower":     textTest(isLower),
+		"upper":     textTest(isUpper),
+		"mapping":   kind(isMapping),
+		"none":      kind(func(v value) bool { _, ok := v.(none); return ok }),
+		"number":    kind(isNumber),
+		"sameas":    {params: 1, fn: testSame},
+		"sequence":  kind(isSequence),
+		"string":    kind(func(v value) bool { _, ok := v.(str); return ok }),
+		"undefined": kind(func(v value) bool { _, ok := v.(undefined); return ok }),
 	}
 	for op, names := range map[string][]string{
 		"==": {"eq", "equalto"}, "!=": {"ne"}, "<": {"lt", "lessthan"}, "<=": {"le"},
 		">": {"gt", "greaterthan"}, ">=": {"ge"}, "in": nil,
 	} {
-		t := &test{1, func(in *interp, v value, a []value) (bool, error) { return in.compare(op, v, a[0]) }}
+		t := &test{params: 1, fn: func(in *interp, v value, a []value) (bool, error) { return in.compare(op, v, a[0]) }}
 		for _, name := range append(names, op) {
 			tests[name] = t
 		}
@@ -56,17 +62,20 @@ func (in *interp) test(name string, t *test, v value, a args) (bool, error) {
 	if len(a.pos) != t.params {
 		return false, errorf("test %q takes %d arguments, got %d", name, t.params, len(a.pos))
 	}
-	return t.fn(in, plain(v), a.pos)
+	if !t.seesMark {
+		v = plain(v)
+	}
+	return t.fn(in, v, a.pos)
 }
 
 // kind makes a test of the value alone.
 func kind(is func(value) bool) *test {
-	return &test{0, func(_ *interp, v value, _ []value) (bool, error) { return is(v), nil }}
+	return &test{fn: func(_ *interp, v value, _ []value) (bool, error) { return is(v), nil }}
 }
 
 // textTest makes a test of the printed form.
 func textTest(is func(string) bool) *test {
-	return &test{0, func(in *interp, v value, _ []value) (bool, error) {
+	return &test{fn: func(in *interp, v value, _ []value) (bool, error) {
 		s, err := in.str(v)
 		if err != nil {
 			return false, err

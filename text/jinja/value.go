@@ -24,8 +24,11 @@ type undefined struct{ msg string }
 // stays as it was.
 type list struct{ items []value }
 
-// tuple is a Python tuple; it does not change.
-type tuple struct{ items []value }
+// tuple is a Python tuple; it does not change. Its first elements may have names.
+type tuple struct {
+	items []value
+	names []string
+}
 
 // dictView is what keys(), values() and items() of a mapping return; it follows changes of the mapping.
 type dictView struct {

@@ -16,6 +16,11 @@ var eotTexts = []string{
 	"_<EOT>", "[EOT]", "<｜end▁of▁sentence｜>",
 }
 
+// hasEOT reports whether a token ends turns by its text.
+func (v *Vocab) hasEOT() bool {
+	return slices.ContainsFunc(v.Tokens, func(s string) bool { return slices.Contains(eotTexts, s) })
+}
+
 // initEOG collects the ids that end a generation: those that the vocabulary names, and those known by their
 // text. Exceptions: gpt-oss (which has <|return|> and <|call|>) closes each message with <|end|> and goes on.
 // </s> is an HTML tag among the ordinary tokens of many vocabularies, so it counts only as a control token, and

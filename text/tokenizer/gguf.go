@@ -28,6 +28,9 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 	if v.Pre, err = meta.StringOr("tokenizer.ggml.pre", ""); err != nil {
 		return Vocab{}, err
 	}
+	if v.Pre == preGemma4 || v.Pre == preSarvam {
+		v.Model = ModelGemma4
+	}
 	// Qwen's tokenizers normalize; files do not say so, and llama.cpp leaves it out.
 	v.NFC = v.Pre == "qwen2" || v.Pre == "qwen35"
 
@@ -51,30 +54,11 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 	if v.Merges, err = optional(meta.Strings("tokenizer.ggml.merges")); err != nil {
 		return Vocab{}, err
 	}
-	for key, id := range map[string]*int32{
-		"bos_token_id": &v.BOS, "eos_token_id": &v.EOS, "eot_token_id": &v.EOT, "eom_token_id": &v.EOM,
-		"unknown_token_id": &v.UNK, "padding_token_id": &v.PAD,
-		"fim_pad_token_id": &v.FIMPad, "fim_rep_token_id": &v.FIMRep, "fim_sep_token_id": &v.FIMSep,
-	} {
-		key = "tokenizer.ggml." + key
-		if !meta.Has(key) {
-			continue
-		}
-		n, err := meta.Int(key)
-		if err != nil {
-			return Vocab{}, err
-		}
-		if n < 0 || n >= int64(len(v.Tokens)) {
-			return Vocab{}, fmt.Errorf("key %q is %d, the vocabulary has ids 0 to %d", key, n, len(v.Tokens)-1)
-		}
-		*id = int32(n)
+	if err := readIDs(meta, &v); err != nil {
+		return Vocab{}, err
 	}
-	if model == ModelLlama { // the defaults of SentencePiece files
-		for id, p := range []*int32{&v.UNK, &v.BOS, &v.EOS} {
-			if *p < 0 && id < len(v.Tokens) {
-				*p = int32(id)
-			}
-		}
+	if err := readAttrs(meta, &v); err != nil {
+		return Vocab{}, err
 	}
 	for key, flag := range map[string]**bool{
 		"add_bos_token": &v.AddBOS, "add_eos_token": &v.AddEOS, "add_space_prefix": &v.AddSpacePrefix,
@@ -90,6 +74,56 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 		*flag = &b
 	}
 	return v, nil
+}
+
+// readIDs reads the ids of special tokens. One outside the vocabulary is an error where texts need it: BOS where it
+// begins them, EOS unless another token ends an answer. Others are noted and left out.
+func readIDs(meta *gguf.Meta, v *Vocab) error {
+	for _, k := range []struct {
+		name string
+		id   *int32
+	}{
+		{"bos", &v.BOS}, {"eot", &v.EOT}, {"eom", &v.EOM}, {"eos", &v.EOS}, {"unknown", &v.UNK}, {"padding", &v.PAD},
+		{"fim_pad", &v.FIMPad}, {"fim_rep", &v.FIMRep}, {"fim_sep", &v.FIMSep},
+	} {
+		key := "tokenizer.ggml." + k.name + "_token_id"
+		if !meta.Has(key) {
+			continue
+		}
+		n, err := meta.Int(key)
+		if err != nil {
+			return err
+		}
+		if n >= 0 && n < int64(len(v.Tokens)) {
+			*k.id = int32(n)
+			continue
+		}
+		wrong := fmt.Sprintf("key %q is %d, the vocabulary has ids 0 to %d", key, n, len(v.Tokens)-1)
+		needed := false
+		switch k.name {
+		case "bos":
+			needed, err = begins(meta, v)
+		case "eos":
+			needed = v.EOT < 0 && v.EOM < 0 && !v.hasEOT()
+		}
+		switch {
+		case err != nil:
+			return err
+		case needed:
+			return errors.New(wrong)
+		}
+		*k.id = -1
+		v.Notes = append(v.Notes, wrong+"; it is left out")
+	}
+	return nil
+}
+
+// begins reports whether BOS begins texts.
+func begins(meta *gguf.Meta, v *Vocab) (bool, error) {
+	if key := "tokenizer.ggml.add_bos_token"; meta.Has(key) {
+		return meta.Bool(key)
+	}
+	return v.Model != ModelGPT2 || preTokenizers[v.Pre].addBOS, nil
 }
 
 // optional turns a missing key into a zero value.

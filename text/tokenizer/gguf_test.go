@@ -2,6 +2,7 @@ package tokenizer_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"testing"
 
@@ -79,5 +80,63 @@ func TestFromGGUFRejects(t *testing.T) {
 				t.Error("no error")
 			}
 		})
+	}
+}
+
+// TestFromGGUFNotes loads what is wrong and does not matter, and says so; the same is an error where it matters.
+func TestFromGGUFNotes(t *testing.T) {
+	type keys = map[string]any
+	for _, c := range []struct {
+		name  string
+		set   keys
+		notes int // -1: an error
+	}{
+		{"padding", keys{"padding_token_id": uint32(0xFFFFFFFF)}, 1},
+		{"unknown and fill-in", keys{"unknown_token_id": uint32(9), "fim_pad_token_id": uint32(9)}, 2},
+		{"EOS beside a token that ends turns", keys{"eos_token_id": uint32(9), "tokens": []string{"a", "<|im_end|>"}}, 1},
+		{"EOS beside EOT", keys{"eos_token_id": uint32(9), "eot_token_id": uint32(1)}, 1},
+		{"EOS alone", keys{"eos_token_id": uint32(9)}, -1},
+		{"BOS that begins nothing", keys{"bos_token_id": uint32(9)}, 1},
+		{"BOS that begins texts", keys{"bos_token_id": uint32(9), "add_bos_token": true}, -1},
+		{"BOS by the pre-tokenizer", keys{"bos_token_id": uint32(9), "pre": "llama-bpe"}, -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &gguf.Meta{}
+			all := keys{"model": "gpt2", "pre": "gpt-2", "tokens": []string{"a", "b"}, "merges": []string{}}
+			maps.Copy(all, c.set)
+			for k, v := range all {
+				if err := m.Set("tokenizer.ggml."+k, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v, err := tokenizer.FromGGUF(m)
+			if err == nil {
+				_, err = tokenizer.New(v)
+			}
+			if (err != nil) != (c.notes < 0) || c.notes >= 0 && len(v.Notes) != c.notes {
+				t.Errorf("notes %q, error %v", v.Notes, err)
+			}
+		})
+	}
+}
+
+// TestPhi3 gives the tokens of the family the rules that its published files leave out.
+func TestPhi3(t *testing.T) {
+	m := &gguf.Meta{}
+	for k, v := range map[string]any{"general.name": "Phi-3-mini", "tokenizer.ggml.model": "llama",
+		"tokenizer.ggml.tokens":     []string{"<unk>", "<s>", "</s>", "a", "<|end|>", "<|endoftext|>"},
+		"tokenizer.ggml.scores":     make([]float32, 6),
+		"tokenizer.ggml.token_type": []int32{2, 3, 4, 1, 3, 3}} {
+		if err := m.Set(k, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := tokenizer.FromGGUF(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strip := tokenizer.Attr{RStrip: true}
+	if d := cmp.Diff(map[int32]tokenizer.Attr{2: strip, 4: strip}, v.Attrs); d != "" {
+		t.Error(d)
 	}
 }

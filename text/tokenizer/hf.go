@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -259,10 +260,16 @@ func (l *hfLoader) configTokens() error {
 			continue
 		}
 		id, ok := l.byText[string(t.text)]
-		if !ok {
-			return fmt.Errorf("%s %q of tokenizer_config.json is no token", t.name, clip(string(t.text)))
+		if ok {
+			*t.id = id
+			continue
 		}
-		*t.id = id
+		wrong := fmt.Sprintf("%s %q of tokenizer_config.json is no token", t.name, clip(string(t.text)))
+		if needed := t.id == &v.BOS && c.AddBOS != nil && *c.AddBOS || t.id == &v.EOS && c.AddEOS != nil &&
+			*c.AddEOS; needed {
+			return errors.New(wrong)
+		}
+		v.Notes = append(v.Notes, wrong+"; it is left out")
 	}
 	if c.UNK != "" && l.file.Model.UnkToken == nil {
 		v.UNK = -1 // the model step does not use it

@@ -14,7 +14,8 @@ func init() {
 	registerPattern(patNum3, func(t *classTable, s string, i int) int { return digits(t, s, i, 3) })
 	registerPattern(patCJK, matchCJK)
 	registerPattern(patDeepseekEnd, matchDeepseek)
-	registerPre(preTokenizer{patterns: []string{patNum3, patCJK, patDeepseekEnd}}, "deepseek-v3")
+	registerPre(preTokenizer{patterns: []string{patNum3, patCJK, patDeepseekEnd}}, "deepseek-v3", "hunyuan-dense",
+		"joyai-llm", "hy_v4")
 }
 
 func matchCJK(t *classTable, s string, i int) int {

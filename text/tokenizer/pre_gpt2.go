@@ -15,9 +15,11 @@ func init() {
 	registerPattern(patNum, func(t *classTable, s string, i int) int { return digits(t, s, i, 1) })
 	registerPattern(patNums, func(t *classTable, s string, i int) int { return t.run(s, i, clNum) })
 
-	registerPre(preTokenizer{patterns: []string{patGPT2}}, "gpt-2", "phi-2", "mpt", "olmo", "exaone4", "modern-bert")
+	registerPre(preTokenizer{patterns: []string{patGPT2}}, "gpt-2", "phi-2", "mpt", "olmo", "exaone4",
+		"modern-bert", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "a.x-4.0", "mellum", "jais",
+		"trillion", "granite-docling")
 	registerPre(preTokenizer{patterns: []string{patNum, patGPT2}}, "starcoder", "refact", "command-r", "smollm",
-		"codeshell")
+		"codeshell", "exaone", "minerva-7b", "mellum2")
 }
 
 func matchGPT2(t *classTable, s string, i int) int {

@@ -13,7 +13,9 @@ func init() {
 	registerPattern(patGPT4o, func(t *classTable, s string, i int) int { return matchGPT4o(t, s, i, true, 3) })
 	registerPattern(patTekken, func(t *classTable, s string, i int) int { return matchGPT4o(t, s, i, false, 1) })
 
-	registerPre(preTokenizer{patterns: []string{patGPT4o}}, "gpt-4o", "o200k", "llama4", "gpt-oss")
+	registerPre(preTokenizer{patterns: []string{patGPT4o}}, "gpt-4o", "o200k", "llama4", "gpt-oss", "minimax-m2",
+		"kanana2",
+		"talkie")
 	registerPre(preTokenizer{patterns: []string{patTekken}, ignoreMerges: true, addBOS: true}, "tekken")
 }
 

@@ -18,10 +18,10 @@ func init() {
 
 	llama3 := []string{patLlama3}
 	registerPre(preTokenizer{patterns: llama3, ignoreMerges: true, addBOS: true},
-		"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "lfm2", "midm-2.0")
+		"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "lfm2", "midm-2.0", "jina-v5-nano")
 	registerPre(preTokenizer{patterns: llama3}, "smaug-bpe", "dbrx", "chatglm-bpe", "glm4")
 	registerPre(preTokenizer{patterns: []string{patQwen2}}, "qwen2", "deepseek-r1-qwen", "megrez", "stablelm2",
-		"hunyuan")
+		"hunyuan", "kormo", "f2llmv2", "grok-2", "solar-open")
 	registerPre(preTokenizer{patterns: []string{patQwen35}}, "qwen35")
 }
 

@@ -24,6 +24,15 @@ var patterns = map[string]matcher{}
 // preTokenizers maps values of tokenizer.ggml.pre to pre-tokenizers. Filled by the pre_*.go files.
 var preTokenizers = map[string]preTokenizer{}
 
+// encoderPres are pre-tokenizers of encoders.
+var encoderPres = []string{"jina-v1-en", "jina-v2-code", "roberta-bpe", "whitespace", "granite-embed-multi-311m"}
+
+// Pre-tokenizers of files that say they are ModelGPT2 and mean BPE on raw UTF-8, as ModelGemma4 has it.
+const (
+	preGemma4 = "gemma4"
+	preSarvam = "sarvam-moe"
+)
+
 // registerPattern adds a pattern. It panics if the pattern exists.
 func registerPattern(re string, m matcher) {
 	if _, dup := patterns[re]; dup {

@@ -102,6 +102,10 @@ func (t *Tokenizer) initSplits() (preTokenizer, error) {
 		case ModelGPT2:
 			var ok bool
 			if pre, ok = preTokenizers[v.Pre]; !ok {
+				if slices.Contains(encoderPres, v.Pre) {
+					return pre, fmt.Errorf("tokenizer: pre-tokenizer %q is of encoders, which are not language models",
+						v.Pre)
+				}
 				return pre, fmt.Errorf("tokenizer: unknown pre-tokenizer %q (known: %s)", v.Pre,
 					strings.Join(PreTokenizers()[1:], ", "))
 			}
@@ -151,7 +155,8 @@ const spaceMark = "▁"
 
 func (t *Tokenizer) initAffixes(pre preTokenizer) {
 	v := &t.v
-	addBOS := boolOr(v.AddBOS, pre.addBOS || v.Model == ModelLlama) || v.Model == ModelGemma4
+	addBOS := boolOr(v.AddBOS, pre.addBOS || v.Model == ModelLlama) ||
+		v.Model == ModelGemma4 && v.Pre != preSarvam
 	t.prefix, t.suffix = v.Prefix, v.Suffix
 	if t.prefix == nil && addBOS && v.BOS >= 0 {
 		t.prefix = []int32{v.BOS}
@@ -242,6 +247,9 @@ func (t *Tokenizer) EOS() (int32, bool) { return t.v.EOS, t.v.EOS >= 0 }
 // EOT returns the end-of-turn id, detected by its text where the vocabulary does not name it, and whether there
 // is one.
 func (t *Tokenizer) EOT() (int32, bool) { return t.eot, t.eot >= 0 }
+
+// Notes returns those of the Vocab.
+func (t *Tokenizer) Notes() []string { return t.v.Notes }
 
 // UNK returns the id that stands for what the vocabulary cannot express, and whether there is one.
 func (t *Tokenizer) UNK() (int32, bool) { return t.v.UNK, t.v.UNK >= 0 }

@@ -80,13 +80,15 @@ type Vocab struct {
 	Normalizers []Normalizer
 	Splits      []Split
 
-	// Attrs holds matching rules of special tokens that differ from the default. GGUF has no key for them; Phi-3
-	// needs RStrip on its <|...|> tokens.
+	// Attrs holds matching rules of special tokens that differ from the default.
 	Attrs map[int32]Attr
 	// LeftmostSpecial cuts special tokens out leftmost first and longest at each place, as Hugging Face
 	// tokenizers do, in place of longest first over the whole text, as llama.cpp does. They differ only
 	// where special tokens overlap.
 	LeftmostSpecial bool
+
+	// Notes are for the user: what the files say that is wrong and was left out, since nothing depends on it.
+	Notes []string
 }
 
 // Attr holds the matching rules of one special token.
@@ -137,6 +139,9 @@ func (v *Vocab) check() error {
 		if v.Scores == nil {
 			return fmt.Errorf("tokenizer: model %q needs scores", v.Model)
 		}
+	case "bert", "t5":
+		return fmt.Errorf("tokenizer: model %q is of encoders, which are not language models (known: %s, %s, %s, %s)",
+			v.Model, ModelGPT2, ModelLlama, ModelGemma4, ModelRawBPE)
 	default:
 		return fmt.Errorf("tokenizer: unknown model %q (known: %s, %s, %s, %s)", v.Model, ModelGPT2, ModelLlama,
 			ModelGemma4, ModelRawBPE)

@@ -317,6 +317,34 @@ x{% if t %} y{% endif %}⏎z
 {% if t %}⏎  {% for x in l %}⏎    {{ x }}⏎  {% endfor %}⏎{% endif %}⏎
 a { b } {⏎c {{ '{' }} {#⏎comment⏎#}⏎d
 """)
+group("more filters", r"""
+{% for g, xs in people|groupby("age") %}{{ g }}:{{ xs|map(attribute="name")|join(",") }};{% endfor %}
+{% for g in people|groupby("in.c", default="-") %}{{ g.grouper }}={{ g.list|length }} {{ g[0] }} {% endfor %}{{ (people|groupby("age"))[0] }}
+{{ ["b", "A", "a", "B"]|map("upper")|list }}{% for g in [{"k": "b"}, {"k": "A"}, {"k": "a"}]|groupby("k") %}{{ g.grouper }}{{ g.list|length }}{% endfor %}
+{% for g in [{"k": "b"}, {"k": "A"}, {"k": "a"}]|groupby("k", case_sensitive=true) %}{{ g.grouper }}{{ g.list|length }}{% endfor %}
+{% for g in [{"k": 1}, {"k": "a"}]|groupby("k") %}{% endfor %}
+{% for g in people|groupby("in.c") %}{{ g.grouper }}{% endfor %}
+{{ range(10)|slice(3)|list }} {{ range(10)|slice(4, "x")|list }} {{ [1]|slice(3, 0)|list }} {{ []|slice(2)|list }}
+{{ "a b/c?d=é&ü"|urlencode }} {{ {"a b": "c/d", "x": 1}|urlencode }} {{ [("q", "a+b")]|urlencode }} {{ 7|urlencode }} {{ ""|urlencode }}
+{{ [1]|urlencode }}
+{{ "<p>a  <b>b</b>⏎&amp; &lt;x&gt; <!-- no --> c &eacute;</p> 1 < 2"|striptags }}
+{{ 0|filesizeformat }} {{ 1|filesizeformat }} {{ 999|filesizeformat }} {{ 1000|filesizeformat }} {{ 1234567|filesizeformat }} {{ 1e30|filesizeformat }}
+{{ 1023|filesizeformat(true) }} {{ 1024|filesizeformat(true) }} {{ 123456789012|filesizeformat(binary=true) }} {{ "5000"|filesizeformat }}
+{{ {"a": 1, "b": none, "c": 'x"<', "d": nope}|xmlattr }}|{{ {"a": 1}|xmlattr(false) }}|{{ {}|xmlattr }}|{{ {"a": none}|xmlattr }}
+{{ "s"|xmlattr }}
+{{ {"b": [1, {"z": 1, "y": 2}], "a": (none, 1.5)}|pprint }} {{ "it's"|pprint }} {{ 7|pprint }}
+{{ "<a>"|forceescape }} {{ "<a>"|safe|forceescape }} {{ "<a>"|e is escaped }} {{ "<a>" is escaped }} {{ "<"|safe is escaped }}
+{{ "upper" is filter }} {{ "nope" is filter }} {{ "odd" is test }} {{ "nope" is test }} {{ "random" is filter }}
+{{ "The quick brown fox jumps over the lazy dog, again and again"|wordwrap(20) }}
+{{ "a well-known mother-in-law e-mail x-y 2-3 pre--post word--word"|wordwrap(10) }}
+{{ "abcdefghijklmnopqrstuvwxyz 12"|wordwrap(10) }}|{{ "abcdefghijklmnopqrstuvwxyz 12"|wordwrap(10, false) }}
+{{ "one⏎two three four⏎⏎five   six"|wordwrap(9, wrapstring=" / ") }}
+{{ "   lead and    trail   "|wordwrap(8) }}| {{ "ab-cd-ef-gh-ij-kl-mn-op"|wordwrap(9) }}| {{ "ab-cd-ef-gh-ij-kl-mn-op"|wordwrap(9, break_on_hyphens=false) }}
+{{ "漢字漢字漢字 über-schön --- a--b 'q'--r"|wordwrap(6) }}
+{{ "x"|wordwrap(0) }}
+{{ ""|wordwrap }}
+{% if no %}{{ s|urlize }}{{ s|random }}{% endif %}ok
+""")
 group("syntax", r"""
 {{ 1
 {% if t %}
