@@ -117,6 +117,17 @@ builds: ## both kinds of binary: with GPU runtimes, and fully static without
 	bin/hipengine-nogpu run --device cpu "What is the capital of France?"
 	! ldd bin/hipengine-nogpu 2>/dev/null || { echo "bin/hipengine-nogpu is not static"; exit 1; }
 
+RELEASE = cd packaging/release && $(GO) run . -root ../.. -out ../../dist
+
+.PHONY: deb
+deb: ## Debian packages for amd64 and arm64 (CPU) into dist/
+	$(RELEASE) deb
+
+.PHONY: deb-test
+deb-test: ## the packages in a clean Debian (needs root, debootstrap, lintian, curl)
+	cd packaging/release && $(GO) vet ./... && $(GO) test ./...
+	packaging/deb/test.sh
+
 EMULATED := gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx1200 gfx1201
 comma := ,
 space := $(subst ,, )

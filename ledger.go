@@ -73,11 +73,7 @@ func newLedger(dev ops.Device, limit int64) *ledger {
 func (l *ledger) reserve(model string, plan func(reserved, limit int64) (runner.Memory, error)) (*promise, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limit := l.limit
-	if limit > 0 {
-		limit = max(1, limit-l.promised())
-	}
-	mem, err := plan(l.reserved(), limit)
+	mem, err := plan(l.rest())
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +84,14 @@ func (l *ledger) reserve(model string, plan func(reserved, limit int64) (runner.
 	p := &promise{model: model, planned: mem}
 	l.promises = append(l.promises, p)
 	return p, nil
+}
+
+// rest returns how much of what is free belongs to others, and how much may be taken; 0 is no limit.
+func (l *ledger) rest() (reserved, limit int64) {
+	if limit = l.limit; limit > 0 {
+		limit = max(1, limit-l.promised())
+	}
+	return l.reserved(), limit
 }
 
 // reserved returns how much of what is free is promised already. It rather errs on the side of too much: plans that

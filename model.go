@@ -32,6 +32,8 @@ type Model struct {
 	runner         *runner.Runner // of the engine, or of what measures
 	prompter       prompter
 	defaults       sample.Overrides
+	pooling        engine.Pooling
+	ranker         *ranker     // nil if it does not rank
 	hostBytes      int64       // for kept states
 	states         *disk.Store // nil if they have no folder
 

@@ -52,6 +52,9 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 			return nil, &OptionError{Option: "ToolFormat", Err: err}
 		}
 	}
+	if err := m.openPooling(f, o.Pooling); err != nil {
+		return nil, err
+	}
 	for _, note := range f.notes {
 		h.options.Log(m.id + ": " + note)
 	}

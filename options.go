@@ -66,6 +66,10 @@ type Options struct {
 	// markers in its template tell.
 	ToolFormat string
 
+	// Pooling is how [Model.Embed] makes one vector of a text: last, mean or cls, or none for servers that return the
+	// states of all tokens. With rank, the model is one for [Model.Rank]. Empty takes what the file says, or else last.
+	Pooling string
+
 	// Collect prepares the model for [Model.Imatrix]. It then keeps all activations of a step, which takes memory and
 	// time.
 	Collect bool

@@ -37,6 +37,8 @@ type Runner interface {
 	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
 	// After an error, the state of the sequences of work is undefined and they are only closed.
 	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
+	// StepHidden is Step with hidden states of Limits.Embd numbers in place of logits.
+	StepHidden(ctx context.Context, work []runner.Work) ([][]float32, error)
 	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their ids
 	// alone. k is from 1 to Limits.Top.
 	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
@@ -111,6 +113,7 @@ type Stats struct {
 	LastStepTokens  int
 
 	Stopped, Length   uint64 // sequences that finished, by reason
+	Embedded          uint64 // prompts that were read for an embedding
 	Cancelled, Failed uint64 // sequences that ended without a finish reason
 	Rejected          uint64 // submissions refused because the queue was full
 	Preempted         uint64 // times that a sequence made room for others and went on later
@@ -210,20 +213,28 @@ func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence,
 			return nil, err
 		}
 	}
+	if err := e.enqueue(ctx, seqs); err != nil {
+		return nil, err
+	}
+	return slices.Clone(seqs), nil
+}
+
+// enqueue puts sequences with one prompt into the queue.
+func (e *Engine) enqueue(ctx context.Context, seqs []*Sequence) error {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	waiting := len(e.queuing())
 	switch {
 	case e.closing:
-		return nil, ErrClosed
+		return ErrClosed
 	case len(seqs) > e.maxQueue:
-		return nil, fmt.Errorf("%w: %d choices are more than the queue holds, which are %d", ErrBadRequest, len(seqs), e.maxQueue)
+		return fmt.Errorf("%w: %d choices are more than the queue holds, which are %d", ErrBadRequest, len(seqs), e.maxQueue)
 	case waiting+len(seqs) > e.maxQueue:
 		e.stats.Rejected++
-		return nil, fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, waiting)
+		return fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, waiting)
 	}
 	for _, s := range seqs {
 		s.ctx, s.cancel = context.WithCancel(ctx)
@@ -237,7 +248,7 @@ func (e *Engine) SubmitChoices(ctx context.Context, rs ...Request) ([]*Sequence,
 		e.shared = append(e.shared, c)
 	}
 	e.signal()
-	return slices.Clone(seqs), nil
+	return nil
 }
 
 // sequence checks a request and makes a sequence of it.
@@ -261,10 +272,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	if r.Sampling.Constraint != nil && r.IgnoreEOG {
 		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
 	}
-	for i, id := range r.Prompt {
-		if id < 0 || int(id) >= e.limits.Vocab {
-			return nil, fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)
-		}
+	if err := e.checkIDs(r.Prompt); err != nil {
+		return nil, err
 	}
 	sampler, err := sample.NewSampler(r.Sampling, e.limits.Vocab)
 	if err != nil {
@@ -283,6 +292,16 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		ready: make(chan struct{}, 1),
 	}, nil
+}
+
+// checkIDs reports an id that the vocabulary does not have.
+func (e *Engine) checkIDs(prompt []int32) error {
+	for i, id := range prompt {
+		if id < 0 || int(id) >= e.limits.Vocab {
+			return fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)
+		}
+	}
+	return nil
 }
 
 // Stats returns a snapshot of the counters.

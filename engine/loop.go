@@ -30,33 +30,40 @@ func (e *Engine) loop() {
 		if len(work) == 0 {
 			continue
 		}
-		rows, err := e.step(seqs, work)
-		if errors.Is(err, kv.ErrNoPages) && e.makeRoom() {
-			continue // the step changed nothing; the next one has room
-		}
-		if err != nil {
-			for _, s := range seqs {
-				e.finish(s, FinishNone, err)
-			}
+		n := embedded(seqs, work)
+		if n > 0 && !e.embed(seqs[:n], work[:n]) {
 			continue
 		}
-		e.count(seqs, work)
-		for i, s := range seqs {
-			s.pending = s.pending[len(work[i].Tokens):]
-			if !s.decode {
-				s.observeRead()
-			}
-			if !s.decode && (slices.Contains(s.marks, len(s.fed())) || work[i].Rows > 0 && e.limits.Rewinds) {
-				e.keep(s)
-			}
-			if work[i].Rows == 0 {
-				continue
-			}
-			others := e.branch(s, rows[i])
-			e.draw(s, rows[i])
-			for _, o := range others {
-				e.draw(o, rows[i])
-			}
+		if n < len(seqs) {
+			e.write(seqs[n:], work[n:])
+		}
+	}
+}
+
+// write does the work of sequences that draw tokens.
+func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
+	var rows []row
+	if !e.step(seqs, work, func() (err error) {
+		rows, err = e.rows(seqs, work)
+		return err
+	}) {
+		return
+	}
+	for i, s := range seqs {
+		s.pending = s.pending[len(work[i].Tokens):]
+		if !s.decode {
+			s.observeRead()
+		}
+		if !s.decode && (slices.Contains(s.marks, len(s.fed())) || work[i].Rows > 0 && e.limits.Rewinds) {
+			e.keep(s)
+		}
+		if work[i].Rows == 0 {
+			continue
+		}
+		others := e.branch(s, rows[i])
+		e.draw(s, rows[i])
+		for _, o := range others {
+			e.draw(o, rows[i])
 		}
 	}
 }
@@ -122,7 +129,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		snap.Waiting[i] = len(s.pending)
 		if i < e.limits.Seqs-len(e.running) { // those that could be admitted
 			h := e.lookup(s)
-			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s.req.Prompt, h))
+			snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s, h))
 		}
 	}
 	if len(snap.Running)+len(snap.Waiting) == 0 {
@@ -146,11 +153,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 			continue
 		}
 		s.idle = 0
-		w := runner.Work{Seq: s.slot, Tokens: s.pending[:n]}
-		if n == len(s.pending) {
-			w.Rows = 1
-		}
-		seqs, work = append(seqs, s), append(work, w)
+		seqs, work = append(seqs, s), append(work, runner.Work{Seq: s.slot, Tokens: s.pending[:n], Rows: s.rows(n)})
 	}
 	return seqs, work, nil
 }
@@ -174,24 +177,38 @@ func (e *Engine) admit(s *Sequence) bool {
 	return true
 }
 
-// step runs the work. A panic of the runner becomes an error, so that one bad step does not end the process.
-func (e *Engine) step(seqs []*Sequence, work []runner.Work) (rows []row, err error) {
+// step runs work, which run does, and counts it. It returns false if that was not done: there is room for it in the next
+// step, or its sequences have ended with an error.
+func (e *Engine) step(seqs []*Sequence, work []runner.Work, run func() error) bool {
+	err := e.guarded(run)
+	if errors.Is(err, kv.ErrNoPages) && e.makeRoom() {
+		return false // the step changed nothing; the next one has room
+	}
+	if err != nil {
+		for _, s := range seqs {
+			e.finish(s, FinishNone, err)
+		}
+		return false
+	}
+	e.count(seqs, work)
+	return true
+}
+
+// guarded runs a step. A panic of the runner becomes an error, so that one bad step does not end the process.
+func (e *Engine) guarded(run func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
-	err = e.retry(func() (err error) {
-		rows, err = e.rows(seqs, work) // without pages for it, a step changes nothing
-		return err
-	})
+	err = e.retry(run) // without pages for it, a step changes nothing
 	if err != nil {
 		if e.ctx.Err() != nil {
-			return nil, ErrClosed
+			return ErrClosed
 		}
-		return nil, fmt.Errorf("engine: step: %w", err)
+		return fmt.Errorf("engine: step: %w", err)
 	}
-	return rows, nil
+	return nil
 }
 
 // count adds a step that succeeded to the statistics.
@@ -301,6 +318,8 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 	e.waiting, e.loading, e.parked = remove(e.waiting, s), remove(e.loading, s), remove(e.parked, s)
 	e.freed = true
 	switch {
+	case s.embedding != nil && reason == FinishStop:
+		e.stats.Embedded++
 	case reason == FinishStop:
 		e.stats.Stopped++
 	case reason == FinishLength:

@@ -56,7 +56,7 @@ type hit struct {
 
 // lookup returns what is kept for a sequence that waits. The last token of a prompt is always read, for its logits.
 func (e *Engine) lookup(s *Sequence) (h hit) {
-	if e.reuse == nil {
+	if e.reuse == nil || s.embedding != nil {
 		return h
 	}
 	ids := s.req.Prompt[:len(s.req.Prompt)-1]
@@ -77,10 +77,11 @@ func (e *Engine) lookup(s *Sequence) (h hit) {
 
 // marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on, so
 // that no step passes them. Models that can be cut back need none.
-func (e *Engine) marks(prompt []int32, h hit) []int {
-	if e.reuse == nil || e.limits.Rewinds {
+func (e *Engine) marks(s *Sequence, h hit) []int {
+	if e.reuse == nil || e.limits.Rewinds || s.embedding != nil {
 		return nil
 	}
+	prompt := s.req.Prompt
 	down := func(at int) int { return at - at%runner.PageSize }
 	// Where prompts part once, others will part: after a system prompt, for example.
 	marks := append([]int{down(h.known)}, e.reuse.turns(prompt)...)
@@ -128,7 +129,7 @@ func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
 		if slot, err := e.resume(h); err == nil {
 			s.pending = s.req.Prompt[h.n:]
 			s.setCached(h.n)
-			s.marks = e.marks(s.req.Prompt, h)
+			s.marks = e.marks(s, h)
 			e.mu.Lock()
 			e.stats.CachedTokens += uint64(h.n)
 			e.mu.Unlock()
@@ -136,7 +137,7 @@ func (e *Engine) open(s *Sequence) (runner.SeqID, error) {
 		}
 		h.n = 0 // the prompt is read instead; what is wrong with the device shows there
 	}
-	s.marks = e.marks(s.req.Prompt, h)
+	s.marks = e.marks(s, h)
 	return e.runner.Open()
 }
 
@@ -176,7 +177,7 @@ func (e *Engine) resume(h hit) (slot runner.SeqID, err error) {
 func (e *Engine) keep(s *Sequence) {
 	r := e.reuse
 	ids := s.fed()
-	if r == nil || len(ids) < leastReuse {
+	if r == nil || s.embedding != nil || len(ids) < leastReuse {
 		return
 	}
 	floor := e.runner.Floor(s.slot)

@@ -83,6 +83,7 @@ type Sequence struct {
 	number    uint64           // of its admission
 	idle      int              // steps since it was last part of one
 	choices   *choices         // it shares its prompt with; nil if nobody
+	embedding *embedding       // what the prompt is read for; nil: to draw tokens behind it
 	generated int
 	decoded   int // bytes that the decoder has returned
 	held      int // tokens in the runner's state after the last step; written under the engine's mutex
@@ -154,6 +155,18 @@ func (s *Sequence) takes() int {
 		return len(s.pending)
 	}
 	return upTo(len(s.ids), len(s.ids)-len(s.pending), s.marks)
+}
+
+// rows returns how many rows of outputs the sequence wants of its next n tokens.
+func (s *Sequence) rows(n int) int {
+	last := n == len(s.pending)
+	switch {
+	case s.embedding != nil:
+		return s.embedding.rows(n, last)
+	case last:
+		return 1
+	}
+	return 0
 }
 
 // take removes and returns the tokens that wait for the consumer.

@@ -36,6 +36,8 @@ type Config struct {
 	AllowPublic    bool     // listen beyond loopback without an API key
 	NoPage         bool     // leave out the page for browsers
 
+	StoredBytes int64 // of responses that are kept for requests that go on from them; 0 is 64 MiB, negative keeps none
+
 	MaxConns       int           // connections open at once; 0 is 512
 	PingInterval   time.Duration // silence on a stream before a comment is sent; 0 is 15 s
 	HeaderTimeout  time.Duration // to receive a request's headers; 0 is 10 s
@@ -55,6 +57,9 @@ func (c Config) WithDefaults() Config {
 	c.Limits = c.Limits.WithDefaults()
 	if c.MaxConns == 0 {
 		c.MaxConns = 512
+	}
+	if c.StoredBytes == 0 {
+		c.StoredBytes = 64 << 20
 	}
 	for _, d := range []struct {
 		p *time.Duration
@@ -84,6 +89,11 @@ type Model struct {
 	Template  string     // source of the chat template, for clients that ask
 	File      string     // name of the model's file, without its folder; empty if it has none
 	Defaults  sample.Overrides
+
+	// Pooling makes one vector of the hidden states of a text's tokens.
+	Pooling engine.Pooling
+	// Ranker ranks documents; nil if the model was not made for it.
+	Ranker engine.Ranker
 
 	// Vocabulary returns the tokens for grammars; nil if the model's text cannot be held to a form.
 	Vocabulary func() (*grammar.Vocabulary, error)

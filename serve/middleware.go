@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,16 +20,26 @@ import (
 
 // method refuses other methods. GET includes HEAD.
 func method(want string, next http.Handler) http.Handler {
+	return byMethod(map[string]http.Handler{want: next})
+}
+
+// byMethod hands requests to the handler of their method. GET includes HEAD.
+func byMethod(handlers map[string]http.Handler) http.Handler {
+	allowed := slices.Sorted(maps.Keys(handlers))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != want && (want != http.MethodGet || r.Method != http.MethodHead) {
-			w.Header().Set("Allow", want)
-			respond(w, http.StatusMethodNotAllowed, recordOf(r.Context()).form(&openai.Error{
-				Status: http.StatusMethodNotAllowed, Type: openai.TypeInvalidRequest, Code: "method_not_allowed",
-				Message: fmt.Sprintf("use the method %s", want),
-			}))
+		name := r.Method
+		if name == http.MethodHead {
+			name = http.MethodGet
+		}
+		if h := handlers[name]; h != nil {
+			h.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		respond(w, http.StatusMethodNotAllowed, recordOf(r.Context()).form(&openai.Error{
+			Status: http.StatusMethodNotAllowed, Type: openai.TypeInvalidRequest, Code: "method_not_allowed",
+			Message: "use the method " + strings.Join(allowed, " or "),
+		}))
 	})
 }
 

@@ -81,9 +81,10 @@ func (s *Server) wireModel(m pool.Status) openai.Model {
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
-	list := openai.ModelList{Object: openai.ObjectList, Data: []openai.Model{}}
-	for _, m := range s.list() {
+	list := openai.ModelList{Object: openai.ObjectList, Data: []openai.Model{}, Models: []openai.CodexModel{}}
+	for i, m := range s.list() {
 		list.Data = append(list.Data, s.wireModel(m))
+		list.Models = append(list.Models, openai.NewCodexModel(m.ID, m.Limits.Context, i))
 	}
 	s.reply(w, http.StatusOK, list)
 }

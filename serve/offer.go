@@ -32,6 +32,9 @@ type Loaded interface {
 	// Path returns the model's file or folder; it is empty if there is none.
 	Path() string
 	Defaults() sample.Overrides
+	// Pooling and Ranker are as the fields of [Model].
+	Pooling() engine.Pooling
+	Ranker() engine.Ranker
 	Vocabulary() (*grammar.Vocabulary, error)
 	// Format says how the model writes calls and thoughts.
 	Format() *toolcall.Format
@@ -64,7 +67,8 @@ func offer(m Loaded) (Model, error) {
 		file = filepath.Base(path)
 	}
 	return Model{ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
-		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format()}, nil
+		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
+		Pooling: m.Pooling(), Ranker: m.Ranker()}, nil
 }
 
 // conversationError marks what a template says against a conversation.

@@ -37,6 +37,8 @@ type house struct {
 	room int
 }
 
+func (m *swapped) Pooling() engine.Pooling         { return engine.PoolMean }
+func (m *swapped) Ranker() engine.Ranker           { return nil }
 func (m *swapped) ID() string                      { return m.id }
 func (m *swapped) Created() time.Time              { return time.Unix(7, 0) }
 func (m *swapped) Prove(context.Context) error     { return nil }

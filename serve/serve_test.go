@@ -320,7 +320,7 @@ func TestModels(t *testing.T) {
 		status             int
 		want               string
 	}{
-		{"GET", "/v1/models", "", 200, `{"object":"list","data":[` + fakeModel + "," + plain + "]}\n"},
+		{"GET", "/v1/models", "", 200, `{"object":"list","data":[` + fakeModel + "," + plain + `],"models":[{"slug":"fake",`},
 		{"GET", "/v1/models/fake", "", 200, fakeModel + "\n"},
 		{"GET", "/v1/models/org/plain", "", 200, plain + "\n"},
 		{"GET", "/v1/models/other", "", 404, `"code":"model_not_found"`},

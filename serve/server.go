@@ -30,6 +30,7 @@ type Server struct {
 	debug           *http.Server // of ServeDebug
 
 	models    models
+	stored    *storedResponses
 	described sync.Map // openai.Props by the ID of the model
 	draining  atomic.Bool
 
@@ -46,6 +47,7 @@ const MaxHeaderBytes = 64 << 10
 // New returns a server. Without models, it reports that it is loading until SetModels or SetSource is called.
 func New(c Config) (*Server, error) {
 	s := &Server{c: c.WithDefaults()}
+	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
@@ -87,6 +89,7 @@ func New(c Config) (*Server, error) {
 		"/":                    http.HandlerFunc(s.notFound),
 	}
 	maps.Copy(routes, s.agentRoutes())
+	maps.Copy(routes, s.embeddingRoutes())
 	for path, h := range routes {
 		mux.Handle(path, h)
 		if short := strings.TrimPrefix(path, "/v1"); short != path && routes[short] == nil {

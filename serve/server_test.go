@@ -29,7 +29,7 @@ func TestHealth(t *testing.T) {
 	if status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`}`); status != 503 || !strings.Contains(body, "loading") {
 		t.Errorf("chat while loading: %d %s", status, body)
 	}
-	if _, _, body := s.call(t, "GET", "/v1/models", ""); body != `{"object":"list","data":[]}`+"\n" {
+	if _, _, body := s.call(t, "GET", "/v1/models", ""); body != `{"object":"list","data":[],"models":[]}`+"\n" {
 		t.Errorf("models while loading: %s", body)
 	}
 	if err := s.SetModels(models...); err != nil {

@@ -40,7 +40,9 @@ type commands struct {
 	List       listCmd       `cmd:"" help:"List the models on this machine."`
 	RM         rmCmd         `cmd:"" name:"rm" help:"Remove models that were fetched, or lie in the folder of models."`
 	Doctor     doctorCmd     `cmd:"" help:"Show what this machine has for models, what is wrong, and what mends it."`
+	Fit        fitCmd        `cmd:"" help:"Show what a model takes at which context, and whether it fits, before it is loaded or fetched."`
 	Inspect    inspectCmd    `cmd:"" help:"Show what a model file holds, and whether it can run."`
+	Embed      embedCmd      `cmd:"" help:"Turn texts into vectors, a line of JSON for each."`
 	Tokenize   tokenizeCmd   `cmd:"" help:"Turn text into token ids."`
 	Template   templateCmd   `cmd:"" help:"Render a chat template, JSON on stdin to text on stdout."`
 	Logits     logitsCmd     `cmd:"" help:"Write the logits of every position of a prompt."`

@@ -33,6 +33,7 @@ type servedModel struct {
 	Imatrix   *string `toml:"imatrix"`
 	Cache     *int64  `toml:"prefix-cache"`      // MiB
 	HostCache *int64  `toml:"prefix-cache-host"` // MiB
+	Pooling   *string `toml:"pooling"`
 	Pin       *bool   `toml:"pin"`
 }
 
@@ -74,6 +75,7 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 		o.CacheDir, o.CacheDirBytes = c.CacheDir, c.CacheDirSize<<20
 	}
 	o.KVType, o.Quant, o.Imatrix = or(t.KVType, o.KVType), or(t.Quant, o.Quant), or(t.Imatrix, o.Imatrix)
+	o.Pooling = or(t.Pooling, c.Pooling)
 	o.Progress = loadProgress(log, id, o.Quant != "")
 	return o, nil
 }

@@ -64,7 +64,10 @@ func TestPlansShareMemory(t *testing.T) {
 		steps = append(steps, models.Sizes{Tokens: n, Seqs: 4, Pages: 256, Rows: 4})
 	}
 	for _, k := range steps {
-		n, err := o.planBytes(dev.Caps(), m, w, states, topOf(dev, m.Params().Vocab), []models.Sizes{k})
+		all := k
+		all.Rows = k.Tokens
+		n, err := o.planBytes(dev.Caps(), m, w, states, []planKey{{Sizes: k}, {Sizes: k, top: topOf(dev, m.Params().Vocab)},
+			{Sizes: all, hidden: true}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -104,23 +104,24 @@ func (r *Runner) download(ctx context.Context, p ops.Plan, outputs, n int) ([]by
 	return r.raw, nil
 }
 
-// readLogits returns the logits of the wanted rows, valid until the next call.
-func (r *Runner) readLogits(ctx context.Context, p ops.Plan) ([]float32, error) {
-	n := r.wanted * r.limits.Vocab
+// readRows returns the wanted rows of width numbers that a plan computes, valid until the next call. what names
+// a number in errors.
+func (r *Runner) readRows(ctx context.Context, p ops.Plan, width int, what string) ([]float32, error) {
+	n := r.wanted * width
 	raw, err := r.download(ctx, p, 1, 4*n)
 	if err != nil {
 		return nil, err
 	}
-	r.logits = slices.Grow(r.logits[:0], n)[:n]
-	if i := decode(r.logits, raw); i >= 0 {
-		return nil, broken(i/r.limits.Vocab, i%r.limits.Vocab, r.logits[i])
+	r.numbers = slices.Grow(r.numbers[:0], n)[:n]
+	if i := decode(r.numbers, raw); i >= 0 {
+		return nil, broken(what, i/width, i%width, r.numbers[i])
 	}
-	return r.logits, nil
+	return r.numbers, nil
 }
 
-// broken reports a logit that is not finite.
-func broken(row, i int, logit float32) error {
-	return fmt.Errorf("runner: logit %d of row %d is %v: the model or a kernel is broken", i, row, logit)
+// broken reports a number that is not finite.
+func broken(what string, row, i int, x float32) error {
+	return fmt.Errorf("runner: %s %d of row %d is %v: the model or a kernel is broken", what, i, row, x)
 }
 
 // decode reads little-endian numbers and returns the index of the first that is NaN or infinite, or -1. A batch has

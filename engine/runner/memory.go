@@ -123,7 +123,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			mem.State += sizes[i]
 		}
 		if caps.PlanBytes != nil {
-			mem.Plans, err = o.planBytes(caps, m, w, states, topOf(dev, m.Params().Vocab), largestSteps(o, dev.Info().Buckets))
+			mem.Plans, err = o.planBytes(caps, m, w, states, largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab)))
 		}
 		return mem, err
 	}
@@ -170,37 +170,41 @@ func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, err
 	}), nil
 }
 
-// planBytes returns the memory of the arena that plans for steps of all the given sizes share, whether they return all
-// logits or the top largest of each row.
-func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, top int, steps []models.Sizes) (int64, error) {
+// planBytes returns the memory of the arena that the given plans share.
+func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, plans []planKey) (int64, error) {
 	var most int64
-	for _, k := range steps {
-		g, out, err := o.record(m, w, states, k)
+	for _, k := range plans {
+		g, out, err := o.record(m, w, states, k.Sizes)
 		if err != nil {
 			return 0, err
 		}
-		for _, top := range []int{0, top} {
-			n, err := caps.PlanBytes(g, outputs(g, out, top)...)
-			if err != nil {
-				return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
-			}
-			most = max(most, n)
+		n, err := caps.PlanBytes(g, k.outputs(g, out)...)
+		if err != nil {
+			return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
 		}
+		most = max(most, n)
 	}
 	return most, nil
 }
 
-// largestSteps returns the sizes of the largest prefill and of the decoding of all sequences.
-func largestSteps(o Options, buckets bool) []models.Sizes {
+// largestPlans returns the keys of the largest prefill and of the decoding of all sequences, with all logits and with the
+// top largest of each row, and of the largest step that returns the hidden states of all its tokens.
+func largestPlans(o Options, buckets bool, top int) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context), Rows: o.Seqs}
 	decode := prefill
 	decode.Tokens = o.Seqs
-	steps := []models.Sizes{prefill, decode}
+	hidden := prefill
+	hidden.Rows = hidden.Tokens
+	plans := []planKey{{Sizes: prefill}, {Sizes: decode}, {Sizes: hidden, hidden: true}}
+	if top > 0 {
+		plans = append(plans, planKey{Sizes: prefill, top: top}, planKey{Sizes: decode, top: top})
+	}
 	if buckets {
-		for i, k := range steps {
-			steps[i] = models.Sizes{Tokens: models.Bucket(k.Tokens), Seqs: models.Bucket(k.Seqs), Pages: k.Pages, Rows: models.Bucket(k.Rows)}
+		for i := range plans {
+			k := &plans[i].Sizes
+			k.Tokens, k.Seqs, k.Rows = models.Bucket(k.Tokens), models.Bucket(k.Seqs), models.Bucket(k.Rows)
 		}
 	}
-	return steps
+	return plans
 }

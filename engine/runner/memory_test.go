@@ -121,6 +121,10 @@ func TestPlanMemory(t *testing.T) {
 			if _, err := r.Step(t.Context(), works); err != nil {
 				t.Error(err)
 			}
+			r.Release(ids[1])
+			if _, err := r.StepHidden(t.Context(), []Work{{Seq: open(t, r), Tokens: make([]int32, 40), Rows: 40}}); err != nil {
+				t.Error(err)
+			}
 			if n := r.arena.Bytes(); n > mem.Plans || len(r.plans.order) < 6 {
 				t.Errorf("the arena of %d plans has %d bytes, planned were %d", len(r.plans.order), n, mem.Plans)
 			}

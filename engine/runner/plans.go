@@ -22,7 +22,8 @@ type cachedPlan struct {
 // planKey says what a plan computes.
 type planKey struct {
 	models.Sizes
-	top int // largest logits of each row; 0: all logits
+	top    int  // largest logits of each row; 0: all logits
+	hidden bool // the hidden state of each row in place of logits
 }
 
 // maxPlans bounds the records: prompts of many lengths would otherwise each leave one behind. It holds the sizes in
@@ -62,12 +63,15 @@ func (c *planCache) close() error {
 	return errors.Join(errs...)
 }
 
-// outputs returns what a step that returns the top largest logits of each row, or all if top is 0, reads of a graph.
-func outputs(g *ops.Graph, out models.Outputs, top int) []ops.Value {
-	if top == 0 {
+// outputs returns what a step of the key reads of a graph.
+func (k planKey) outputs(g *ops.Graph, out models.Outputs) []ops.Value {
+	switch {
+	case k.hidden:
+		return []ops.Value{out.Hidden}
+	case k.top == 0:
 		return []ops.Value{out.Logits}
 	}
-	ids, values := ops.TopK(g, out.Logits, top)
+	ids, values := ops.TopK(g, out.Logits, k.top)
 	return []ops.Value{ids, values}
 }
 
@@ -81,7 +85,7 @@ func (r *Runner) plan(k planKey) (ops.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	outs := outputs(g, out, k.top)
+	outs := k.outputs(g, out)
 	p, err := r.dev.Compile(g, &r.arena, outs...)
 	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
 		// Plans for other sizes can be compiled again when they are needed.

@@ -10,11 +10,9 @@ func (r *Runner) Prove() error {
 		return ErrClosed
 	}
 	o := Options{Context: r.limits.Context, Seqs: r.limits.Seqs, Batch: r.limits.Batch}
-	for _, k := range largestSteps(o, r.buckets) {
-		for _, top := range []int{0, r.limits.Top} {
-			if _, err := r.plan(planKey{k, top}); err != nil {
-				return fmt.Errorf("runner: the largest step: %w", err)
-			}
+	for _, k := range largestPlans(o, r.buckets, r.limits.Top) {
+		if _, err := r.plan(k); err != nil {
+			return fmt.Errorf("runner: the largest step: %w", err)
 		}
 	}
 	return nil

@@ -79,16 +79,16 @@ type Runner struct {
 	closed  bool
 
 	// Memory of a step that the next one uses again.
-	steps  uint64
-	need   []int // pages of each window
-	index  models.Index
-	wanted int // rows whose logits the caller gets; others are padding
-	tables [][]int32
-	raw    []byte
-	logits []float32
-	rows   [][]float32
-	top    []sample.Logit
-	tops   [][]sample.Logit
+	steps   uint64
+	need    []int // pages of each window
+	index   models.Index
+	wanted  int // rows whose logits the caller gets; others are padding
+	tables  [][]int32
+	raw     []byte
+	numbers []float32
+	rows    [][]float32
+	top     []sample.Logit
+	tops    [][]sample.Logit
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
@@ -106,7 +106,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 		return nil, fmt.Errorf("runner: %w", err)
 	}
 	r := &Runner{model: m, weights: w, dev: dev, stream: s, spec: m.State(), states: map[string]tensor.Tensor{},
-		limits: Limits{Vocab: p.Vocab, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
+		limits: Limits{Vocab: p.Vocab, Embd: p.Embd, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
 	r.windows = r.spec.Windows()
 	r.need = make([]int, len(r.windows))
@@ -277,32 +277,52 @@ func (r *Runner) Close() error {
 // an error that wraps neither ErrClosed nor a *ContextError the sequences of the step are undefined and must be
 // released; a rejected step changes nothing.
 func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
-	p, err := r.begin(work, 0)
+	p, err := r.begin(work, planKey{})
 	if err != nil {
 		return nil, err
 	}
-	logits, err := r.readLogits(ctx, p)
+	logits, err := r.readRows(ctx, p, r.limits.Vocab, "logit")
 	if err != nil {
 		return nil, err
 	}
+	return r.split(work, logits, r.limits.Vocab), nil
+}
+
+// StepHidden is [Runner.Step] with the hidden states of the rows in place of their logits: for each work item Rows times
+// Limits.Embd numbers, what the output matrix would multiply. No logits are computed.
+func (r *Runner) StepHidden(ctx context.Context, work []Work) ([][]float32, error) {
+	p, err := r.begin(work, planKey{hidden: true})
+	if err != nil {
+		return nil, err
+	}
+	states, err := r.readRows(ctx, p, r.limits.Embd, "hidden state")
+	if err != nil {
+		return nil, err
+	}
+	return r.split(work, states, r.limits.Embd), nil
+}
+
+// split ends a step, whose rows are of width numbers, and returns those of each work item.
+func (r *Runner) split(work []Work, numbers []float32, width int) [][]float32 {
 	r.rows = r.rows[:0]
 	for _, w := range work {
 		r.took(w)
-		n := w.Rows * r.limits.Vocab
-		r.rows, logits = append(r.rows, logits[:n:n]), logits[n:]
+		n := w.Rows * width
+		r.rows, numbers = append(r.rows, numbers[:n:n]), numbers[n:]
 	}
-	return r.rows, nil
+	return r.rows
 }
 
-// begin enqueues a step, and returns its plan, whose outputs are those of outputs.
-func (r *Runner) begin(work []Work, top int) (ops.Plan, error) {
+// begin enqueues a step of a key that lacks its sizes, and returns its plan.
+func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
 	if err := r.batch(work); err != nil {
 		return nil, err
 	}
-	p, err := r.plan(planKey{r.index.Sizes(), top})
+	k.Sizes = r.index.Sizes()
+	p, err := r.plan(k)
 	if err != nil {
 		return nil, err
 	}

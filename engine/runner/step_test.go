@@ -34,7 +34,7 @@ func (stillStream) Sync(context.Context) error                 { return nil }
 func (stillStream) Close() error                               { return nil }
 func (stillStream) Download(dst []byte, _ tensor.Tensor) error { clear(dst); return nil }
 
-// TestStepDoesNotAllocate decodes three sequences, with and without all logits, on models with windows, recurrent state and
+// TestStepDoesNotAllocate decodes three sequences, with all logits, without, and with none, on models with windows, recurrent state and
 // experts, within a page: a new one can meet a new plan.
 func TestStepDoesNotAllocate(t *testing.T) {
 	for _, arch := range []string{"llama", "gemma4", "qwen35moe"} {
@@ -60,8 +60,9 @@ func TestStepDoesNotAllocate(t *testing.T) {
 				{"Step", func() error { _, err := r.Step(t.Context(), work); return err }},
 				{"StepTop 1", func() error { _, err := r.StepTop(t.Context(), work, 1); return err }},
 				{"StepTop 40", func() error { _, err := r.StepTop(t.Context(), work, 40); return err }},
+				{"StepHidden", func() error { _, err := r.StepHidden(t.Context(), work); return err }},
 			} {
-				if n := testing.AllocsPerRun(8, func() {
+				if n := testing.AllocsPerRun(6, func() {
 					if err := s.step(); err != nil {
 						t.Fatal(err)
 					}

@@ -39,7 +39,7 @@ func (r *Runner) StepTop(ctx context.Context, work []Work, k int) ([][]sample.Lo
 	if k > 1 {
 		planned = r.limits.Top // so that there are few plans
 	}
-	p, err := r.begin(work, planned)
+	p, err := r.begin(work, planKey{top: planned})
 	if err != nil {
 		return nil, err
 	}
@@ -89,5 +89,5 @@ func (r *Runner) brokenTop(ctx context.Context, p ops.Plan, planned, row, i int)
 	if err != nil {
 		return err
 	}
-	return broken(row, i, math.Float32frombits(binary.LittleEndian.Uint32(raw[n+4*row*planned:])))
+	return broken("logit", row, i, math.Float32frombits(binary.LittleEndian.Uint32(raw[n+4*row*planned:])))
 }

@@ -9,7 +9,7 @@ type SeqID int
 type Work struct {
 	Seq    SeqID
 	Tokens []int32 // appended to the sequence by this step; at least one
-	Rows   int     // logits are returned for the last Rows of Tokens; 0 while a prompt is only partly in
+	Rows   int     // outputs are returned for the last Rows of Tokens; 0 while a prompt is only partly in
 
 	// Embeds are rows of n_embd numbers that enter the first layer in place of tokens, such as those of an image: that
 	// of Tokens[i] is Embeds[EmbedIDs[i]], or the token's own where the index is negative. EmbedIDs is nil if there are
@@ -42,6 +42,7 @@ func (w Work) checkEmbeds(embd int) error {
 // Limits are the fixed capacities of a Runner.
 type Limits struct {
 	Vocab   int // length of a logits row
+	Embd    int // length of a hidden state
 	Context int // most tokens that one sequence may hold
 	Seqs    int // most sequences open at once
 	Batch   int // most tokens in one step, over all its sequences

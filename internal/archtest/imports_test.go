@@ -80,7 +80,7 @@ var rules = []rule{
 	{"engine/sample", []string{"internal/logits"}, "a sampler sees logits alone"},
 	{"engine/bench", []string{"engine", "models", "ops", "tensor", "gguf"}, "measurements know what a file holds"},
 	{"serve", []string{"engine", "internal/strictjson", "text/grammar", "text/toolcall"}, "the server is testable with a fake engine"},
-	{"serve/openai", []string{"engine/sample", "internal/strictjson", "text/grammar"}, "wire types know no engine"},
+	{"serve/openai", []string{"engine/sample", "internal/strictjson", "text/grammar", "text/toolcall"}, "wire types know no engine"},
 	{"serve/anthropic", []string{"serve/openai"}, "requests of a second dialect become those of the first"},
 	{"serve/metrics", []string{"engine"}, "metrics read what engines count"},
 	{"serve/web", nil, "the page knows the server by its API"},

@@ -21,6 +21,8 @@ const (
 	EOG   = 256
 	BOS   = 257
 	Vocab = 258
+
+	Embd = 6 // length of a hidden state
 )
 
 // Runner computes logits from a hash of the tokens of a sequence, so that chunks, batches and slots cannot change
@@ -58,7 +60,7 @@ func (r *Runner) Limits() runner.Limits {
 	for _, d := range []struct {
 		p *int
 		v int
-	}{{&l.Vocab, Vocab}, {&l.Context, 4096}, {&l.Seqs, 4}, {&l.Batch, 64}} {
+	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, 4096}, {&l.Seqs, 4}, {&l.Batch, 64}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}
@@ -248,6 +250,40 @@ func (r *Runner) Steps() [][]runner.Work {
 
 // Step implements engine.Runner. It reports work that breaks the contract as an error.
 func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, error) {
+	return r.step(ctx, work, 1, func(s *sequence, _ int) []float32 {
+		if s.prompt == 0 {
+			s.prompt = len(s.tokens)
+		}
+		row := r.logits(s, r.Limits().Vocab)
+		if r.Alter != nil {
+			r.Alter(row)
+		}
+		return row
+	})
+}
+
+// StepHidden implements engine.Runner. The state of a token is [Hidden] of the tokens up to it.
+func (r *Runner) StepHidden(ctx context.Context, work []runner.Work) ([][]float32, error) {
+	return r.step(ctx, work, r.Limits().Batch, func(s *sequence, rows int) (states []float32) {
+		for n := len(s.tokens) - rows; n < len(s.tokens); n++ {
+			states = append(states, Hidden(s.tokens[:n+1])...)
+		}
+		return states
+	})
+}
+
+// Hidden is the hidden state of the last of tokens: from -1 to 1, by hash.
+func Hidden(tokens []int32) []float32 {
+	x, state := hash(tokens), make([]float32, Embd)
+	for i := range state {
+		x = next(x)
+		state[i] = float32(2*float64(x>>11)/math.Exp2(53) - 1)
+	}
+	return state
+}
+
+// step runs work with at most the given rows for each item, which outputs makes once the tokens are in.
+func (r *Runner) step(ctx context.Context, work []runner.Work, rows int, outputs func(s *sequence, rows int) []float32) ([][]float32, error) {
 	if r.Gate != nil {
 		select {
 		case <-r.Gate:
@@ -287,7 +323,7 @@ func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, err
 		switch {
 		case s == nil:
 			return nil, fmt.Errorf("fake: sequence %d is not open", w.Seq)
-		case len(w.Tokens) == 0 || w.Rows > 1:
+		case len(w.Tokens) == 0 || w.Rows > min(rows, len(w.Tokens)):
 			return nil, fmt.Errorf("fake: work of %d tokens and %d rows", len(w.Tokens), w.Rows)
 		case len(s.tokens)+len(w.Tokens) > lim.Context:
 			return nil, fmt.Errorf("fake: sequence of %d tokens", len(s.tokens)+len(w.Tokens))
@@ -296,14 +332,8 @@ func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, err
 		}
 		s.tokens = append(s.tokens, w.Tokens...)
 		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows}
-		if w.Rows == 1 {
-			if s.prompt == 0 {
-				s.prompt = len(s.tokens)
-			}
-			out[i] = r.logits(s, lim.Vocab)
-			if r.Alter != nil {
-				r.Alter(out[i])
-			}
+		if w.Rows > 0 {
+			out[i] = outputs(s, w.Rows)
 		}
 	}
 	r.steps = append(r.steps, step)
@@ -347,13 +377,9 @@ func (r *Runner) Tops() []int {
 // logits favours printable ASCII, by hash, or the next byte of the reply.
 func (r *Runner) logits(s *sequence, vocab int) []float32 {
 	row := make([]float32, vocab)
-	h := fnv.New64a()
-	for _, t := range s.tokens {
-		h.Write([]byte{byte(t), byte(t >> 8)})
-	}
-	x := h.Sum64()
+	x := hash(s.tokens)
 	for i := range row {
-		x = x*6364136223846793005 + 1442695040888963407
+		x = next(x)
 		row[i] = float32(4 * float64(x>>11) / math.Exp2(53))
 		if i < ' ' || i > '~' {
 			row[i] -= 30
@@ -368,3 +394,14 @@ func (r *Runner) logits(s *sequence, vocab int) []float32 {
 	}
 	return row
 }
+
+func hash(tokens []int32) uint64 {
+	h := fnv.New64a()
+	for _, t := range tokens {
+		h.Write([]byte{byte(t), byte(t >> 8)})
+	}
+	return h.Sum64()
+}
+
+// next is a step of a linear congruential generator.
+func next(x uint64) uint64 { return x*6364136223846793005 + 1442695040888963407 }

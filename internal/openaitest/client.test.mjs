@@ -174,3 +174,26 @@ test('json_schema', async () => {
 test('health', async () => {
   assert.equal((await fetch(`${base}/health`)).status, 200);
 });
+
+// The client asks for base64 unless it is told otherwise, and decodes it.
+test('embeddings', async () => {
+  const texts = ['Paris is the capital of France.', 'A dog sleeps.', 'Paris is the capital of France.'];
+  const r = await client.embeddings.create({ model: 'ember', input: texts });
+  assert.deepEqual(r.data.map((d) => [d.index, d.object, d.embedding.length]), [0, 1, 2].map((i) => [i, 'embedding', 256]));
+  assert.ok(r.usage.prompt_tokens > 10 && r.usage.total_tokens === r.usage.prompt_tokens);
+  const cosine = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0); // they have length 1
+  const [a, b, c] = r.data.map((d) => d.embedding);
+  assert.ok(cosine(a, c) > 0.99999 && Math.abs(cosine(a, a) - 1) < 1e-5 && cosine(a, b) < 0.99);
+
+  const plain = await client.embeddings.create({ model: 'ember', input: texts[0], encoding_format: 'float' });
+  assert.ok(cosine(plain.data[0].embedding, a) > 0.99999);
+  const short = await client.embeddings.create({ model: 'ember', input: texts[0], dimensions: 16 });
+  assert.equal(short.data[0].embedding.length, 16);
+  assert.ok(Math.abs(cosine(short.data[0].embedding, short.data[0].embedding) - 1) < 1e-5);
+
+  await assert.rejects(client.embeddings.create({ model: 'ember', input: 'x', dimensions: 1000 }), (e) => {
+    assert.equal(e.status, 400);
+    assert.equal(e.param, 'dimensions');
+    return true;
+  });
+});

@@ -250,6 +250,7 @@ func (b *builder) head() {
 		return
 	}
 	b.vocab = embd[0]
+	b.scores()
 	for _, name := range []string{"lm_head.weight", "language_model.lm_head.weight", b.prefix + "lm_head.weight"} {
 		switch {
 		case !b.has(name):

@@ -112,6 +112,9 @@ func (f *Folder) build(dir string, b *builder) error {
 	if err := b.model(); err != nil {
 		return err
 	}
+	if err := b.pooling(dir); err != nil {
+		return err
+	}
 	return f.text(dir, b)
 }
 

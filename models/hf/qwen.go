@@ -23,7 +23,7 @@ func init() {
 	})
 	register(family{
 		arch:    "qwen3",
-		models:  []string{"Qwen3ForCausalLM"},
+		models:  []string{"Qwen3ForCausalLM", "Qwen3Model", "Qwen3ForSequenceClassification"},
 		keys:    (*builder).qwenKeys,
 		tensors: func(b *builder) { b.applyLayers(join(qwenAttention, headNorms(nil), gatedMLP("mlp", ""))) },
 	})

@@ -58,6 +58,8 @@ var values = []value{
 	counter(func(s engine.Stats) uint64 { return s.StepTokens }, "Tokens of all steps.", "hipengine_step_tokens_total"),
 	counter(func(s engine.Stats) uint64 { return s.Rejected }, "Requests that were refused because the queue was full.",
 		"hipengine_requests_rejected_total"),
+	counter(func(s engine.Stats) uint64 { return s.Embedded }, "Prompts that were read for an embedding or a score.",
+		"hipengine_prompts_embedded_total"),
 	counter(func(s engine.Stats) uint64 { return s.Preempted }, "Times that a sequence made room for others and went on later.",
 		"hipengine_preemptions_total", "vllm:num_preemptions_total"),
 }

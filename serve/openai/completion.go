@@ -39,7 +39,7 @@ func (c *CompletionRequest) read(f fields) {
 	r := f.r
 	c.Options = f.options()
 	if raw := f.need("prompt"); raw != nil {
-		c.Prompts = r.prompts("prompt", raw)
+		c.Prompts = r.prompts("prompt", raw, r.limits.Prompts)
 	}
 	if n := len(c.Prompts) * c.N; n > r.limits.Choices {
 		r.fail("n", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n, r.limits.Choices)
@@ -59,8 +59,8 @@ func (c *CompletionRequest) read(f fields) {
 	f.refuse(refusedCompletion)
 }
 
-// prompts decodes a string, an array of strings, an array of token ids or an array of such arrays.
-func (r *reader) prompts(param string, raw json.RawMessage) []Prompt {
+// prompts decodes a string, an array of strings, an array of token ids or an array of such arrays, at most most of them.
+func (r *reader) prompts(param string, raw json.RawMessage, most int) []Prompt {
 	const want = "a string, or an array of strings, of token ids, or of arrays of token ids"
 	switch raw[0] {
 	case '"':
@@ -70,7 +70,7 @@ func (r *reader) prompts(param string, raw json.RawMessage) []Prompt {
 		r.wrongType(param, want, raw)
 		return nil
 	}
-	list := r.elements(param, raw, max(r.limits.PromptTokens, r.limits.Prompts))
+	list := r.elements(param, raw, max(r.limits.PromptTokens, most))
 	if len(list) == 0 {
 		r.fail(param, CodeValue, "must not be empty") // or too long, which elements has reported
 		return nil
@@ -78,8 +78,8 @@ func (r *reader) prompts(param string, raw json.RawMessage) []Prompt {
 	if kind(list[0]) == "a number" {
 		return []Prompt{{Tokens: r.tokens(param, list)}}
 	}
-	if len(list) > r.limits.Prompts {
-		r.fail(param, CodeValue, "has %d prompts, at most %d are allowed", len(list), r.limits.Prompts)
+	if len(list) > most {
+		r.fail(param, CodeValue, "has %d prompts, at most %d are allowed", len(list), most)
 		return nil
 	}
 	prompts := make([]Prompt, len(list))

@@ -10,6 +10,7 @@ type Limits struct {
 	Tools        int
 	ToolCalls    int // of one message
 	Prompts      int // of one completion request
+	Inputs       int // texts of one request for embeddings, and documents of one to rank them
 	PromptTokens int // of one prompt that is given as token ids
 	N            int // choices for each prompt
 	Choices      int // N times the prompts
@@ -23,7 +24,7 @@ type Limits struct {
 // DefaultLimits returns the limits that a server has unless it is told otherwise.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes: 16 << 20, Depth: 64, Members: 4096, Messages: 4096, Parts: 256, Tools: 256, ToolCalls: 128, Prompts: 64,
+		BodyBytes: 16 << 20, Depth: 64, Members: 4096, Messages: 4096, Parts: 256, Tools: 256, ToolCalls: 128, Prompts: 64, Inputs: 2048,
 		PromptTokens: 1 << 20, N: 16, Choices: 64,
 		Stop: 16, StopBytes: 256, MaxTokens: 1 << 20, LogitBias: 1024, TopLogprobs: 20,
 	}
@@ -40,7 +41,7 @@ func (l Limits) WithDefaults() Limits {
 		v int
 	}{
 		{&l.Depth, d.Depth}, {&l.Members, d.Members}, {&l.Messages, d.Messages}, {&l.Parts, d.Parts}, {&l.Tools, d.Tools}, {&l.ToolCalls, d.ToolCalls},
-		{&l.Prompts, d.Prompts}, {&l.PromptTokens, d.PromptTokens}, {&l.N, d.N}, {&l.Choices, d.Choices}, {&l.Stop, d.Stop}, {&l.StopBytes, d.StopBytes},
+		{&l.Prompts, d.Prompts}, {&l.Inputs, d.Inputs}, {&l.PromptTokens, d.PromptTokens}, {&l.N, d.N}, {&l.Choices, d.Choices}, {&l.Stop, d.Stop}, {&l.StopBytes, d.StopBytes},
 		{&l.MaxTokens, d.MaxTokens}, {&l.LogitBias, d.LogitBias}, {&l.TopLogprobs, d.TopLogprobs},
 	} {
 		if *f.p == 0 {

@@ -195,6 +195,7 @@ type Model struct {
 
 // ModelList is the answer to GET /v1/models.
 type ModelList struct {
-	Object string  `json:"object"`
-	Data   []Model `json:"data"`
+	Object string       `json:"object"`
+	Data   []Model      `json:"data"`
+	Models []CodexModel `json:"models"` // the same, as Codex wants to know them
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestFit plans Ember into memories, here and as it lies on a hub, of which little comes.
+func TestFit(t *testing.T) {
+	h := testHub(t)
+	var sent atomic.Int64
+	h.Served = func(n int) { sent.Add(int64(n)) }
+	read := func(args ...string) (all []fitReport) {
+		t.Helper()
+		r := command(t, "", append([]string{"fit", "--device", "cpu", "--json"}, args...)...)
+		if err := json.Unmarshal([]byte(r.out), &all); r.code != 0 || err != nil {
+			t.Fatalf("%q: exit %d, %v: %s%s", args, r.code, err, r.out, r.errOut)
+		}
+		return all
+	}
+	all := read("ember", "hf:a/b:Q8_0", "--into", "0.015625,24", "--contexts", "512,4096")
+	if len(all) != 2 || len(all[0].Rows) != 4 || len(all[0].Largest) != 4 || all[0].Trained != 4096 ||
+		all[0].Device != "cpu" {
+		t.Fatalf("%+v", all)
+	}
+	for i, r := range all[0].Rows {
+		other := all[1].Rows[i]
+		if r.Need != r.Weights+r.State+r.Plans || r.Weights < 1e7 || !r.Fits[1] || r.Need != other.Need {
+			t.Errorf("%+v, on the hub %+v", r, other)
+		}
+		for k, memory := range []int64{1 << 24, 24 << 30} {
+			if r.Fits[k] != (r.Need <= memory) || all[0].Largest[k].Memory != memory {
+				t.Errorf("%+v in %d bytes", r, memory)
+			}
+		}
+	}
+	if n := sent.Load(); n == 0 || n > 2<<20 {
+		t.Errorf("%d bytes came of a file of %d", n, all[1].FileBytes)
+	}
+	if all := read("--kv-types", "f32"); len(all[0].Rows) != 1 || all[0].Largest[0].Context != 4096 ||
+		all[0].Largest[0].Memory <= 0 {
+		t.Errorf("what is free here: %+v", all)
+	}
+	r := command(t, "", "fit", "--device", "cpu", "--into", "0.001")
+	if r.code != 0 || !strings.Contains(r.out, "f16: nothing fits into 0.00 GiB") || !strings.Contains(r.out,
+		"IN 0.00 GIB\n") {
+		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--contexts", "0"}, exitUsage, "--contexts 0"},
+		{[]string{"--into=-1"}, exitUsage, "--into -1"},
+		{[]string{"--sequences", "0"}, exitUsage, "--sequences 0"},
+		{[]string{"--kv-types", "f7"}, exitUsage, "--kv-type"},
+		{[]string{"hf:a/b:Q4_0"}, exitFailed, "broken-Q4_0.gguf"},
+		{[]string{"hf:a/b:Q3_K"}, exitFailed, "no such quantization"},
+		{[]string{"none.gguf"}, exitFailed, "none.gguf"},
+	} {
+		r := command(t, "", append([]string{"fit", "--device", "cpu"}, c.args...)...)
+		if r.code != c.code || !strings.Contains(r.errOut, c.want) {
+			t.Errorf("%q: exit %d, err %q", c.args, r.code, r.errOut)
+		}
+	}
+}

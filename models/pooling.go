@@ -1,0 +1,63 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/tensor/quant"
+)
+
+// PoolingType is a value of GGUF's key pooling_type: how a model was made to turn a text into one vector.
+type PoolingType int
+
+// The values.
+const (
+	PoolingUnspecified PoolingType = iota - 1 // the model was made for something else
+	PoolingNone
+	PoolingMean
+	PoolingCLS
+	PoolingLast
+	PoolingRank // not into a vector: a head makes scores of the last token's state
+)
+
+// RankHead is the matrix that makes scores of a hidden state, [labels, n_embd], under llama.cpp's name.
+const RankHead = "cls.output.weight"
+
+// Pooling returns the pooling that the metadata of a model name.
+func Pooling(meta *gguf.Meta) (PoolingType, error) {
+	arch, err := meta.String("general.architecture")
+	if err != nil {
+		return 0, fmt.Errorf("models: %w", err)
+	}
+	k := NewKeys(meta)
+	v := k.IntOr("pooling_type", int(PoolingUnspecified), int(PoolingUnspecified), int(PoolingRank))
+	if err := k.Err(); err != nil {
+		return 0, fmt.Errorf("models: %s: %w", arch, err)
+	}
+	return PoolingType(v), nil
+}
+
+// ReadRows returns rows of a source's matrix as F32, n of them from row lo on.
+func ReadRows(src Source, name string, lo, n int) ([][]float32, error) {
+	t, ok := src.Tensor(name)
+	if !ok {
+		return nil, fmt.Errorf("models: tensor %q is missing", name)
+	}
+	if len(t.Shape) != 2 || lo < 0 || n < 0 || lo > t.Shape[0]-n {
+		return nil, fmt.Errorf("models: tensor %q of shape %v has no rows %d to %d", name, t.Shape, lo, lo+n-1)
+	}
+	size := t.Size / int64(t.Shape[0])
+	rows := make([][]float32, n)
+	raw := make([]byte, size)
+	for i := range rows {
+		rows[i] = make([]float32, t.Shape[1])
+		err := src.ReadTensor(t, raw, int64(lo+i)*size)
+		if err == nil {
+			err = quant.Dequantize(t.DType, rows[i], raw)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("models: row %d of tensor %q: %w", lo+i, name, err)
+		}
+	}
+	return rows, nil
+}

@@ -1,0 +1,204 @@
+package hipengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/text/tokenizer"
+)
+
+// ErrNoRanker says that a model was not made to rank documents.
+var ErrNoRanker = errors.New("hipengine: the model is no reranker: its file does not name the pooling rank")
+
+// Rank returns how relevant each document is to a query, from 0 to 1, in the order of the documents. The error is
+// [ErrNoRanker], or one of [Model.Embed].
+func (m *Model) Rank(ctx context.Context, query string, documents []string) ([]float64, error) {
+	if m.ranker == nil {
+		return nil, ErrNoRanker
+	}
+	prompts := make([][]int32, len(documents))
+	for i, d := range documents {
+		var err error
+		if prompts[i], err = m.ranker.Prompt(query, d); err != nil {
+			return nil, err
+		}
+	}
+	states, err := m.hidden(ctx, prompts, engine.PoolLast)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, len(states))
+	for i, s := range states {
+		scores[i] = m.ranker.Score(s)
+	}
+	return scores, nil
+}
+
+// Ranker returns what makes prompts and scores, for a server; nil if the model is no reranker.
+func (m *Model) Ranker() engine.Ranker {
+	if m.ranker == nil {
+		return nil
+	}
+	return m.ranker
+}
+
+// ranker implements engine.Ranker.
+type ranker struct {
+	tok   *tokenizer.Tokenizer
+	parts []string // of the template: what stands before, between and behind the two texts
+	order [2]int   // which of them stand there: 0 the query, 1 the document
+
+	head [][]float32 // a row for each label
+	yes  int         // row of the label that says that the document is relevant
+}
+
+// rankTemplate is the prompt of Qwen3-Reranker, from its model card, in the form of llama.cpp's key
+// tokenizer.chat_template.rerank.
+const rankTemplate = `<|im_start|>system
+Judge whether the Document meets the requirements based on the Query and the Instruct provided. ` +
+	`Note that the answer can only be "yes" or "no".<|im_end|>
+<|im_start|>user
+<Instruct>: Given a web search query, retrieve relevant passages that answer the query
+
+<Query>: {query}
+
+<Document>: {document}<|im_end|>
+<|im_start|>assistant
+<think>
+
+</think>
+
+`
+
+// newRanker reads the head and the template of a model that ranks.
+func newRanker(f *File, tok *tokenizer.Tokenizer) (*ranker, error) {
+	arch, err := f.meta.String("general.architecture")
+	if err != nil {
+		return nil, err
+	}
+	r := &ranker{tok: tok}
+	template, err := f.meta.StringOr("tokenizer.chat_template.rerank", "")
+	if err != nil {
+		return nil, err
+	}
+	qwen := slices.Contains([]string{"qwen3", "qwen3moe", "qwen3vl"}, arch)
+	switch {
+	case template == "" && !qwen:
+		return nil, fmt.Errorf("the file does not say how query and document stand in a prompt, "+
+			"and for architecture %q nobody else does", arch)
+	case template == "":
+		template = rankTemplate
+	}
+	if err := r.parse(template); err != nil {
+		return nil, err
+	}
+	if _, ok := f.Tensor(models.RankHead); ok {
+		return r, r.readHead(f, arch)
+	}
+	if !qwen {
+		return nil, fmt.Errorf("tensor %q is missing, the head of a model that ranks", models.RankHead)
+	}
+	return r, r.readWords(f)
+}
+
+// parse cuts a template at its places for the query and the document.
+func (r *ranker) parse(template string) error {
+	const query, document = "{query}", "{document}"
+	for i, place := range []string{query, document} {
+		if n := strings.Count(template, place); n != 1 {
+			return fmt.Errorf("tokenizer.chat_template.rerank has %d places %s, want one", n, place)
+		}
+		r.order[i] = i
+	}
+	if strings.Index(template, query) > strings.Index(template, document) {
+		r.order = [2]int{1, 0}
+	}
+	r.parts = strings.Split(strings.ReplaceAll(template, query, document), document)
+	return nil
+}
+
+// readHead reads the head of a file that has one. Of several labels, one must be called yes.
+func (r *ranker) readHead(f *File, arch string) error {
+	t, _ := f.Tensor(models.RankHead)
+	embd, err := f.meta.Int(arch + ".embedding_length")
+	if err != nil {
+		return err
+	}
+	if len(t.Shape) != 2 || int64(t.Shape[1]) != embd || t.Shape[0] > maxLabels {
+		return fmt.Errorf("tensor %q has shape %v, want [labels of at most %d, %d]", t.Name, t.Shape, maxLabels, embd)
+	}
+	if r.head, err = models.ReadRows(f, t.Name, 0, t.Shape[0]); err != nil || len(r.head) == 1 {
+		return err
+	}
+	key := arch + ".classifier.output_labels"
+	var labels []string
+	if f.meta.Has(key) {
+		if labels, err = f.meta.Strings(key); err != nil {
+			return err
+		}
+	}
+	if r.yes = slices.Index(labels, "yes"); r.yes < 0 || r.yes >= len(r.head) {
+		return fmt.Errorf("the model has %d scores, of which none is called yes: it classifies texts, and ranks none", len(r.head))
+	}
+	return nil
+}
+
+// maxLabels is far above what anything that ranks has.
+const maxLabels = 1 << 10
+
+// readWords takes the rows of the output matrix that stand for the words yes and no: the model answers in words.
+func (r *ranker) readWords(f *File) error {
+	matrix := "output.weight"
+	if _, ok := f.Tensor(matrix); !ok {
+		matrix = "token_embd.weight"
+	}
+	for _, word := range []string{"yes", "no"} {
+		ids, err := r.tok.Encode(word, tokenizer.Options{})
+		if err != nil {
+			return err
+		}
+		if len(ids) != 1 {
+			return fmt.Errorf("the vocabulary has no token %q, with which a model that ranks answers", word)
+		}
+		rows, err := models.ReadRows(f, matrix, int(ids[0]), 1)
+		if err != nil {
+			return err
+		}
+		r.head = append(r.head, rows...)
+	}
+	return nil
+}
+
+// Prompt implements engine.Ranker. Texts of special tokens in query and document are plain text.
+func (r *ranker) Prompt(query, document string) ([]int32, error) {
+	texts := [2]string{query, document}
+	return r.tok.EncodePieces([]tokenizer.Piece{
+		{Text: r.parts[0]}, {Text: texts[r.order[0]], Plain: true},
+		{Text: r.parts[1]}, {Text: texts[r.order[1]], Plain: true}, {Text: r.parts[2]},
+	})
+}
+
+// Score implements engine.Ranker: of one label it is the logistic function of its logit, of several the probability of
+// yes.
+func (r *ranker) Score(state []float32) float64 {
+	logits := make([]float64, len(r.head))
+	for i, row := range r.head {
+		for j, w := range row {
+			logits[i] += float64(w) * float64(state[j])
+		}
+	}
+	if len(logits) == 1 {
+		return 1 / (1 + math.Exp(-logits[0]))
+	}
+	sum := 0.0
+	for _, l := range logits {
+		sum += math.Exp(l - logits[r.yes])
+	}
+	return 1 / sum
+}
