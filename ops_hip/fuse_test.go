@@ -257,7 +257,7 @@ func productOf(t *testing.T, d *Device, tokens, k, packs int, others map[string]
 	codes := make([]byte, rows*k/32*34)
 	must(t, quant.Quantize(quant.Q8_0, codes, normal(r, rows*k), k, nil))
 	must(t, s.Upload(w, codes))
-	g := &ops.Graph{}
+	g := &ops.Graph{Exact: true}
 	x, y := g.Input("x", tensor.F32, tokens, k), g.Input("y", tensor.F32, tokens, k)
 	p, err := d.compile(g, nil, []ops.Value{ops.MulMat(g, record(g, x, y), g.Weight(w))})
 	must(t, err)
