@@ -33,8 +33,8 @@ func TestCandidates(t *testing.T) {
 		kernels []string
 		last    string // kernel that the first launches last, after one that converts activations
 	}{
-		{"one token", quant.Q4_K, false, 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
-		{"one exact token", quant.Q4_K, true, 1, []string{"mul_mat_dot", "mul_mat_vec", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
+		{"one token", quant.Q4_K, false, 1, []string{"mul_mat_dot", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
+		{"one exact token", quant.Q4_K, true, 1, []string{"mul_mat_dot", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
 		{"a prompt", quant.Q4_K, false, 64, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
 		{"an exact prompt", quant.Q4_K, true, 256, []string{"mul_mat_mma3", "mul_mat_mma", "mul_mat_tile"}, "mul_mat_q4_k_mma"},
 		{"a long exact prompt", quant.Q4_K, true, 257, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},

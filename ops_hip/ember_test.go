@@ -122,7 +122,7 @@ func TestEmberEmulated(t *testing.T) {
 			}
 			wmma, instructions := uint64(0), uint64(0)
 			executed := dev.Executed()
-			for _, k := range []string{"mul_mat_q8_0_dot1", "mul_mat_q8_0_dot1_gated", "mul_mat_q8_0_dot1_norm", "mul_mat_q8_0_mma"} {
+			for _, k := range []string{"mul_mat_q8_0_dot1", "mul_mat_q8_0_dot1_gated", "mul_mat_q8_0_dot1_norm", "mul_mat_skinny32"} {
 				if executed[k].Launches == 0 {
 					t.Errorf("%s was not launched", k)
 				}

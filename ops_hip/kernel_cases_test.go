@@ -253,7 +253,11 @@ func mulMatCases() []ops.Case {
 		add("", dt, nil, 1, 1, 1)
 		add("", dt, nil, 1, 9, 1000)
 	}
-	for dt := range dotWeights {
+	for _, f := range weightFormats() {
+		if weightTypes[f.Name].dot.number == 0 {
+			continue
+		}
+		dt := f.DType
 		add("", dt, nil, 8, 6, 1280)
 		add("", dt, nil, 1, 3, 4096)
 		add("", dt, nil, 2, 3, 256)

@@ -29,9 +29,16 @@ func TestWeightTypes(t *testing.T) {
 			continue
 		}
 		want[f.Name] = true
-		line := fmt.Sprintf("TYPE(%s, %s, %d, %d)", strings.ToLower(f.Name), f.Name, f.Block, f.Bytes)
-		if wide := strings.Replace(line, "TYPE", "TYPE_WIDE", 1); f.Name == "F32" || f.Name == "F64" {
-			line = wide
+		line := fmt.Sprintf("(%s, %s, %d, %d)", strings.ToLower(f.Name), f.Name, f.Block, f.Bytes)
+		switch w := weightTypes[f.Name]; {
+		case f.Name == "F32" || f.Name == "F64":
+			line = "TYPE_WIDE" + line
+		case w.dot.few:
+			line = "TYPE_DOT" + line
+		case w.dot.number > 0:
+			line = "TYPE_DOT1" + line
+		default:
+			line = "TYPE" + line
 		}
 		if !strings.Contains(typesDef, "\n"+line+"\n") {
 			t.Errorf("types.def lacks %s", line)

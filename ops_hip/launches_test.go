@@ -121,15 +121,15 @@ func TestPacksAreShared(t *testing.T) {
 		{"another value", 1, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), product(g, ops.SiLU(g, x), quant.Q8_0), product(g, x, quant.Q8_0)}
 		}, "x_q24 q8_0_dot1 silu_f32 x_q24 q8_0_dot1"},
-		{"another form", 32, func(g *ops.Graph, x ops.Value) []ops.Value {
+		{"another form", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), product(g, x, tensor.BF16), product(g, x, quant.Q8_0), product(g, x, tensor.BF16)}
 		}, "x_f16 q8_0_mma x_bf16 bf16_mma"},
-		{"with what rounding takes", 32, func(g *ops.Graph, x ops.Value) []ops.Value {
+		{"with what rounding takes", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			y := product(g, x, quant.Q8_0)
 			g.Exact = true
 			return []ops.Value{y, product(g, x, quant.Q8_0), product(g, x, quant.Q8_0)}
 		}, "x_f16 q8_0_mma x_f16 q8_0_mma"},
-		{"experts", 32, func(g *ops.Graph, x ops.Value) []ops.Value {
+		{"experts", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), experts(g, x), experts(g, x)}
 		}, "x_f16 q8_0_mma experts_sort experts_q8_0_mma experts_sort experts_q8_0_mma"},
 		{"a state", 1, func(g *ops.Graph, _ ops.Value) []ops.Value {

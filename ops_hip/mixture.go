@@ -79,7 +79,7 @@ func init() {
 		dot.Name = op.Name + "_dot"
 		dot.Match = func(n *ops.Node, _ *Target) int {
 			m, ok := mixtureOf(n)
-			return matchIf(ok && isDot(m.gate) && isDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 && m.tokens <= vecTokens, matchGood)
+			return matchIf(ok && fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 && m.tokens <= vecTokens, matchGood)
 		}
 		dot.packs = func(n *ops.Node, _ *Target) []pack {
 			m, _ := mixtureOf(n)

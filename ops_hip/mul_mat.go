@@ -4,21 +4,13 @@ import (
 	"slices"
 
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/tensor"
-	"github.com/hipengine/hipengine/tensor/quant"
 )
 
 // vecTokens is the largest number of tokens that the mat-vec kernels take.
 const vecTokens = 8
 
-// dotWeights are the types with integer dot products, as mul_mat_dot.hip numbers them.
-var dotWeights = map[tensor.DType]uint32{quant.Q8_0: 0, quant.Q4_K: 1, quant.Q6_K: 2}
-
-// isDot reports whether there are integer dot products of weights w.
-func isDot(w ops.Value) bool {
-	_, ok := dotWeights[w.DType()]
-	return ok
-}
+// fewDot reports whether there are integer dot products of weights w for several tokens, and as parts of larger kernels.
+func fewDot(w ops.Value) bool { return weightTypes[w.DType().String()].dot.few }
 
 // products are the sizes of a node that multiplies m rows of k elements, its first input, with the weights that follow.
 type products struct {
@@ -53,11 +45,24 @@ func (p products) blocks(rows int) uint32 {
 	return n
 }
 
-// dots reports whether there are integer dot products of all weights; dot also that few enough tokens are there for them.
+// dots reports whether there are integer dot products of all weights.
 func (p products) dots() bool {
-	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return !isDot(w) })
+	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return weightTypes[w.DType().String()].dot.number == 0 })
 }
-func (p products) dot() bool { return p.dots() && p.m <= vecTokens }
+
+// fewDots reports whether all weights have those for several tokens; dot also that few enough tokens are there for them.
+func (p products) fewDots() bool {
+	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return !fewDot(w) })
+}
+func (p products) dot() bool { return p.fewDots() && p.m <= vecTokens }
+
+// dotTypes are the numbers of the weights' types as kernels of several types want them.
+func (p products) dotTypes() (types uint32) {
+	for i, w := range p.w {
+		types |= uint32(weightTypes[w.DType().String()].dot.number-1) << (8 * i)
+	}
+	return types
+}
 
 // matrix reports whether matrix kernels take the products, which are of many tokens.
 func (p products) matrix(t *Target) bool {
@@ -135,11 +140,7 @@ func results(node *ops.Node) []ops.Value {
 // zero Value; gate is one of math.h.
 func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
 	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
-	if add.Valid() {
-		a = a.Ptr(add)
-	} else {
-		a = a.NullPtr()
-	}
+	a = a.or(add)
 	blocks := p.blocks(128)
 	if gate != 0 {
 		blocks = Blocks(p.w[0].Shape()[0], 64)
@@ -210,7 +211,7 @@ func registerProducts(op *ops.Def, weights int) {
 		Op:   op,
 		Match: func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			return matchVec(ok && !p.mixed, p.m, t, matchGood)
+			return matchVec(ok && !p.mixed && p.typ.dot.number == 0, p.m, t, matchGood)
 		},
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
@@ -239,15 +240,16 @@ func registerProducts(op *ops.Def, weights int) {
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
 			return vecGroups(p.m, func(first, tokens int) Launch {
-				l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t), Grid: [3]uint32{p.blocks(8)}, Block: [3]uint32{128}}
+				suffix, rows := p.suffix(t), uint32(1)
+				if !p.fewDots() {
+					suffix, rows = "1", uint32(tokens)
+				}
+				l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + suffix,
+					Grid: [3]uint32{p.blocks(8), rows}, Block: [3]uint32{128}}
 				codes := node.In[1+weights+first/vecTokens]
 				l.Args = Args{}.pack(codes, codeFormFrom(first, tokens, p.k)).outputs(p.w, results(node), first)
 				if p.mixed {
-					types := uint32(0)
-					for i, w := range p.w {
-						types |= dotWeights[w.DType()] << (8 * i)
-					}
-					l.Symbol, l.Args = "mul_mat_mixed_dot"+p.suffix(t), l.Args.U32(types)
+					l.Symbol, l.Args = "mul_mat_mixed_dot"+suffix, l.Args.U32(p.dotTypes())
 				}
 				l.Args = l.Args.i32s(tokens, p.k)
 				return l
@@ -256,5 +258,8 @@ func registerProducts(op *ops.Def, weights int) {
 	})
 	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
+	})
+	registerSkinny(op, weights, Kernel{}, nil, func(node *ops.Node, p products) []Launch {
+		return []Launch{skinnyLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0)}
 	})
 }

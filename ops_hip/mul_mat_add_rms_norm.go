@@ -28,12 +28,16 @@ func init() {
 	// Of many tokens, the norm is a launch of its own.
 	match := func(node *ops.Node) bool { return normName(node.Out[0].Shape) != "" }
 	emits := func(node *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(node.Out[1].Shape, f) }
-	registerMatrix(ops.MulMatAddRMSNormOp, 1, Kernel{emits: emits, spares: func(_ *ops.Node, r int) bool { return r == 1 }}, match,
-		func(node *ops.Node, p products, split bool) []Launch {
-			sum, y := node.Result(0), node.Out[1].Shape
-			return []Launch{
-				matrixLaunch(p, node.In[4], []ops.Value{sum}, node.In[2], 0, split),
-				normLaunch("rms_norm", normName(y), node, y, Args{}.Ptr(sum).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps),
-			}
-		})
+	apart := Kernel{emits: emits, spares: func(_ *ops.Node, r int) bool { return r == 1 }}
+	after := func(node *ops.Node, l Launch) []Launch {
+		y := node.Out[0].Shape
+		return []Launch{l, normLaunch("rms_norm", normName(y), node, y,
+			Args{}.Ptr(node.Result(0)).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps)}
+	}
+	registerMatrix(ops.MulMatAddRMSNormOp, 1, apart, match, func(node *ops.Node, p products, split bool) []Launch {
+		return after(node, matrixLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
+	})
+	registerSkinny(ops.MulMatAddRMSNormOp, 1, apart, func(node *ops.Node, _ products) bool { return match(node) }, func(node *ops.Node, p products) []Launch {
+		return after(node, skinnyLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0))
+	})
 }

@@ -36,14 +36,33 @@ func init() {
 		Name: "mul_mat_experts_vec",
 		Op:   ops.MulMatExpertsOp,
 		Match: func(node *ops.Node, t *Target) int {
-			_, ok := expertSizesOf(node)
-			return matchIf(ok, t.invariantFirst(matchPlain))
+			s, ok := expertSizesOf(node)
+			return matchIf(ok && s.w.dot.number == 0, t.invariantFirst(matchPlain))
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			s, _ := expertSizesOf(node)
 			return one(Launch{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_vec",
 				Grid: [3]uint32{uint32(s.pairs), Blocks(s.n, 4)}, Block: [3]uint32{128},
 				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)})
+		},
+	})
+	codes := func(s expertSizes) packForm { return codeForm(s.rows, s.k) }
+	Register(Kernel{
+		Name: "mul_mat_experts_dot",
+		Op:   ops.MulMatExpertsOp,
+		Match: func(node *ops.Node, t *Target) int {
+			s, ok := expertSizesOf(node)
+			return matchIf(ok && s.w.dot.number > 0 && fits(s.rows*s.k), t.invariantFirst(matchPlain))
+		},
+		packs: func(node *ops.Node, _ *Target) []pack {
+			s, _ := expertSizesOf(node)
+			return []pack{{node.In[0], codes(s)}}
+		},
+		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+			s, _ := expertSizesOf(node)
+			return one(Launch{Object: "mul_mat_experts_dot", Symbol: "mul_mat_experts_" + s.w.kernel + "_dot",
+				Grid: [3]uint32{uint32(s.pairs), Blocks(s.n, 8)}, Block: [3]uint32{128},
+				Args: Args{}.pack(node.In[3], codes(s)).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.rows, s.n, s.k, s.per)})
 		},
 	})
 	mma := func(node *ops.Node, t *Target) bool {

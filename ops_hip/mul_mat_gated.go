@@ -35,4 +35,7 @@ func registerGated(op *ops.Def, gate int) {
 	registerMatrix(op, 2, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate, split)}
 	})
+	registerSkinny(op, 2, Kernel{}, func(_ *ops.Node, p products) bool { return !p.mixed }, func(node *ops.Node, p products) []Launch {
+		return []Launch{skinnyLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
+	})
 }

@@ -3,6 +3,7 @@ package opship
 import (
 	"bytes"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -33,7 +34,73 @@ var readers = map[tensor.DType]func(row []byte, k, i int) float32{
 		head := row[192*blocks+18*b:][:18]
 		return half(head[16:]) * float32(int8(head[2*strip+e])) * float32(int8((low|high<<4)<<2)>>2)
 	},
+	quant.Q5_K: func(row []byte, k, i int) float32 {
+		blocks, b, s := k/256, i/256, i%256/32
+		q := row[128*b+s/2*32+i%32]>>(4*(s%2))&15 | fifthBit(row[148*blocks+32*b+4*(s&6+i/16%2):], 16*(s%2)+i%16)
+		head := row[128*blocks+20*b:][:20]
+		codes, d := head[4*(s/2):], head[16:]
+		return half(d)*float32(codes[s%2])*float32(q) - half(d[2:])*float32(codes[2+s%2])
+	},
+	quant.Q4_0: func(row []byte, k, i int) float32 {
+		return half(row[k/2+i/32*2:]) * float32(int(nibble(row, i))-8)
+	},
+	quant.Q4_1: func(row []byte, k, i int) float32 {
+		d := row[k/2+i/32*4:]
+		return half(d)*float32(nibble(row, i)) + half(d[2:])
+	},
+	quant.Q5_0: func(row []byte, k, i int) float32 {
+		q := nibble(row, i) | fifthBit(row[k/2+i/32*4:], i%32)
+		return half(row[k/32*20+i/32*2:]) * float32(int(q)-16)
+	},
+	quant.Q5_1: func(row []byte, k, i int) float32 {
+		q, d := nibble(row, i)|fifthBit(row[k/2+i/32*4:], i%32), row[k/32*20+i/32*4:]
+		return half(d)*float32(q) + half(d[2:])
+	},
+	quant.IQ4_NL: func(row []byte, k, i int) float32 {
+		return half(row[k/2+i/32*2:]) * float32(levelsIQ4[nibble(row, i)])
+	},
+	quant.IQ4_XS: func(row []byte, k, i int) float32 {
+		scale := int8(row[k/2+i/32])
+		return half(row[k/256*136+i/256*2:]) * float32(scale) * float32(levelsIQ4[nibble(row, i)])
+	},
+	quant.MXFP4: func(row []byte, k, i int) float32 {
+		return float32(math.Ldexp(1, int(row[k/2+i/32])-128)) * float32(valuesFP4[nibble(row, i)])
+	},
+	quant.NVFP4: func(row []byte, k, i int) float32 {
+		x := int(row[k/2+i/16])
+		if x == 127 {
+			return 0
+		}
+		d := math.Ldexp(float64(8+x&7), x>>3&15-11)
+		if x>>3&15 == 0 {
+			d = math.Ldexp(float64(x&7), -10)
+		}
+		return float32(d) * float32(valuesFP4[nibble(row, i)])
+	},
+	quant.Q2_K: func(row []byte, k, i int) float32 {
+		blocks, b, strip, run := k/256, i/256, i%256/128*2+i/16%2, i/32%4
+		code, d := row[64*blocks+16*b+4*strip+run], row[80*blocks+4*b:]
+		q := row[64*b+16*strip+i%16] >> (2 * run) & 3
+		return half(d)*float32(code&15)*float32(q) - half(d[2:])*float32(code>>4)
+	},
+	quant.Q3_K: func(row []byte, k, i int) float32 {
+		blocks, b, strip, run := k/256, i/256, i%256/128*2+i/16%2, i/32%4
+		q := row[64*b+16*strip+i%16] >> (2 * run) & 3
+		high := row[64*blocks+32*b+8*strip+4*(run/2)+i%4]>>(4*(run%2)+i%16/4)&1 ^ 1
+		return half(row[112*blocks+2*b:]) * float32(int8(row[96*blocks+16*b+4*strip+run])) * float32(int(q|high<<2)-4)
+	},
 }
+
+// nibble returns element i of a plane of nibbles, 16 bytes for 32 elements.
+func nibble(row []byte, i int) byte { return row[i/32*16+i%16] >> (4 * (i / 16 % 2)) & 15 }
+
+// fifthBit returns the fifth bit of element e of 32, from four bytes that have all.
+func fifthBit(high []byte, e int) byte { return high[e%4] >> (e / 4) & 1 << 4 }
+
+var (
+	levelsIQ4 = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	valuesFP4 = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
+)
 
 func half(b []byte) float32 { return quant.HalfToFloat(uint16(b[0]) | uint16(b[1])<<8) }
 

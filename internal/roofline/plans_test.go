@@ -167,10 +167,10 @@ func TestMoved(t *testing.T) {
 				weight(tensor.F32, hidden, 4), index("starts", 2), index("slots", 1))
 			return y
 		}, 3*floats*3*hidden + 3*ints, 2*floats*512*hidden + 2*floats*3*hidden + floats*4*hidden + 3*ints},
-		// a token and the eight experts of 256 that it chooses
+		// a token, as codes of three bytes and two floats for 32, and the eight experts of 256 that it chooses
 		{"experts", decodeStep(1, 0), func(n int) ops.Value {
 			return ops.MulMatExperts(g, input("x", n, 1, 512), weight(quant.Q8_0, 256, 64, 512), index("ids", n, 8))
-		}, 8*64*512*34/32 + floats*(512+8*64) + 8*ints, 0},
+		}, 8*64*512*34/32 + 3*512 + floats*(2*512/32+8*64) + 8*ints, 0},
 	} {
 		*g = ops.Graph{}
 		ls, err := dev.Planned(g, c.record(c.step.tokens))

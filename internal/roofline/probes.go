@@ -95,6 +95,9 @@ func (l *probeList) products() {
 			l.add(ops.MulMatOp, kernel, nil, f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols))
 			l.add(ops.MulMatOp, kernel, nil, f32s(8, decodeCols), weightOf(d, decodeRows/4, decodeCols))
 		}
+		for _, tokens := range []int{2, 16, 32} {
+			l.add(ops.MulMatOp, "mul_mat_skinny", nil, f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols))
+		}
 		for _, tokens := range []int{1, 8} {
 			x, w := f32s(tokens, decodeCols), weightOf(d, decodeRows, decodeCols)
 			l.add(ops.MulMatGroup3Op, "mul_mat_group3_dot", ops.MulMatAttrs{}, x, w,
@@ -122,8 +125,9 @@ func (l *probeList) experts() {
 		return i32s(x, tokens, chosen)
 	}
 	for _, d := range weightTypes() {
-		l.add(ops.MulMatExpertsOp, "mul_mat_experts_vec", nil, f32s(1, 1, in), weightOf(d, chosen, out, in),
-			ids(1, chosen))
+		for _, kernel := range []string{"mul_mat_experts_dot", "mul_mat_experts_vec"} {
+			l.add(ops.MulMatExpertsOp, kernel, nil, f32s(1, 1, in), weightOf(d, chosen, out, in), ids(1, chosen))
+		}
 		// 16 pairs of token and choice for each expert, as a prompt of 512 tokens has with 256 experts, and 64
 		for _, experts := range []int{32, 8} {
 			l.add(ops.MulMatExpertsOp, "mul_mat_experts_mma", nil, f32s(plainTokens, 1, in),

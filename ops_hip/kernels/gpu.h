@@ -106,12 +106,31 @@ DEV float rsqrt(float x) { return __builtin_amdgcn_rsqf(x); }        // 1 ulp
 DEV int dot4(u32 a, u32 b, int c) { return __builtin_amdgcn_sudot4(true, (int)a, true, (int)b, c, false); }
 DEV int dot4_us(u32 a, u32 b, int c) { return __builtin_amdgcn_sudot4(false, (int)a, true, (int)b, c, false); }
 
-// lut16 looks four indices of 0..15, one a byte, up in a table of sixteen bytes.
-DEV u32 lut16(u32x4 table, u32 index) {
-  u32 low = index & 0x07070707, high = (index >> 3 & 0x01010101) * 255;
-  u32 a = __builtin_amdgcn_perm(table[1], table[0], low), b = __builtin_amdgcn_perm(table[3], table[2], low);
-  return (a & ~high) | (b & high);
+// lut16 looks four indices of 0..15, one a byte, up in a table of sixteen bytes. v_perm finds bytes 0 to 7. What it gives for 8
+// to 15 is a sign or a constant, which the entries of the other half undo: see the constructor.
+struct lut {
+  u32 word[4];
+  constexpr lut(const i8 (&v)[16]) : word{} {
+    u8 b[16] = {};
+    const int order[8] = {4, 5, 6, 7, 2, 3, 1, 0};
+    for (int j = 0; j < 8; j++)
+      for (int i = order[j], half = 0; half < 16; half += 8) {
+        const u8* other = b + (8 - half);
+        u8 undone = i > 4 ? 255 : i == 4 ? 0 : other[2 * i + 1] & 128 ? 255 : 0;
+        b[half + i] = (u8)v[half + i] ^ undone;
+      }
+    for (int i = 0; i < 16; i++) word[i / 4] |= (u32)b[i] << 8 * (i % 4);
+  }
+};
+DEV u32 lut16(const lut& t, u32 index) {
+  return __builtin_amdgcn_perm(t.word[1], t.word[0], index) ^ __builtin_amdgcn_perm(t.word[3], t.word[2], index ^ 0x08080808);
 }
+
+// byte_pair returns bytes 2i and 2i+1 of b as two halves, 1024 more than they are.
+DEV u32 byte_pair(u32 b, int i) { return __builtin_amdgcn_perm(0x64646464, b, i ? 0x04030402 : 0x04010400); }
+
+// halves rounds to two halves.
+DEV half2 halves(float a, float b) { return (half2){(half)a, (half)b}; }
 
 // atomic_add adds to an int in LDS and returns the value before.
 DEV int atomic_add(int* p, int x) { return __hip_atomic_fetch_add(p, x, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP); }
@@ -191,14 +210,27 @@ DEV int dot4_us(u32 a, u32 b, int c) {
   __asm__("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-DEV u32 lut16(u32x4 table, u32 index) {
-  u32 y = 0;
-  UNROLL for (int i = 0; i < 4; i++) {
-    u32 q = index >> 8 * i & 15;
-    u32 word = q < 8 ? (q < 4 ? table[0] : table[1]) : (q < 12 ? table[2] : table[3]);
-    y |= (word >> 8 * (q & 3) & 255) << 8 * i;
+struct lut {
+  u32 word[4];
+  constexpr lut(const i8 (&v)[16]) : word{} {
+    for (int i = 0; i < 16; i++) word[i / 4] |= (u32)(u8)v[i] << 8 * (i % 4);
   }
+};
+DEV u32 prmt(u32 a, u32 b, u32 nibbles) {
+  u32 y;
+  __asm__("prmt.b32 %0, %1, %2, %3;" : "=r"(y) : "r"(a), "r"(b), "r"(nibbles));
   return y;
+}
+DEV u32 lut16(const lut& t, u32 index) {
+  u32 n = index | index >> 4;
+  n = (n & 255) | (n >> 8 & 0xff00);
+  return prmt(prmt(t.word[0], t.word[1], n & 0x7777), prmt(t.word[2], t.word[3], n & 0x7777), 0x3210 | (n >> 1 & 0x4444));
+}
+DEV u32 byte_pair(u32 b, int i) { return prmt(b, 0x64646464, i ? 0x4342 : 0x4140); }
+DEV half2 halves(float a, float b) {
+  u32 y;
+  __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(b), "f"(a));
+  return bits<half2>(y);
 }
 DEV int atomic_add(int* p, int x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
 DEV float pin(float x) {
@@ -292,6 +324,12 @@ DEV u32 load32_1(const u8* p) { return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3]
 DEV u32 load32_2(const u8* p) { return ((const u16*)p)[0] | (u32)((const u16*)p)[1] << 16; }
 DEV u32 load32(const u8* p) { return *(const u32*)p; }
 DEV u32 load16(const u8* p) { return *(const u16*)p; }
+
+// load128_4 reads 16 bytes at an address that is aligned to 4.
+DEV u32x4 load128_4(const u8* p) {
+  typedef u32x4 loose __attribute__((aligned(4)));
+  return *(const loose*)p;
+}
 
 // half_at and bhalf_at return the number at p, which is aligned to 2 bytes.
 DEV float half_at(const void* p) { return (float)*(const half*)p; }

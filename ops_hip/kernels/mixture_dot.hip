@@ -67,9 +67,9 @@ DEV void mixture_glu(const x24& x, const routing& r, const u8* gate, const u8* u
   } else {
     gate = shared_gate, up = shared_up;
   }
-  const x24 token = {x.codes + (i64)t * x.k, x.ds + (i64)t * (x.k / 16), x.m, x.k};
+  const x24 token = x24::token(x, t);
   UNROLL for (int i = 0; i < 2; i++) {
-    const i64 row = o + 2 * wave() + i;
+    const i64 row = o + 2 * uniform(wave()) + i;
     float acc[2][1];
     dot_rows<Q, 1>(token, gate + row * bytes, up + row * bytes, acc);
     if (lane() == 0) y[2 * wave() + i] = silu_f(acc[0][0]) * acc[1][0];
@@ -94,7 +94,7 @@ template <class Q> DEV f32x2 mixture_sum(const x24& y, const second& m, int t, i
   const int ff = m.ff, top = m.top, choices = top + (m.shared ? 1 : 0);
   const i64 bytes = weight_row<Q>::bytes(ff), next = o + 1 < m.n ? bytes : 0;
   float acc[2] = {};
-  int i = L::first(), c = 0;
+  int i = L::first(), c = 0; // element of the row of choice c
   for (; i >= ff; i -= ff) c++;
   while (c < choices) {
     const u8* row;
@@ -107,18 +107,11 @@ template <class Q> DEV f32x2 mixture_sum(const x24& y, const second& m, int t, i
       weight = sigmoid_f(m.logits[(i64)t * (m.experts + 1) + m.experts]);
     }
     run r[2][L::runs];
-    L::load(row, i, ff, r[0]);
-    L::load(row + next, i, ff, r[1]);
-    UNROLL for (int j = 0; j < L::runs; j++) {
-      int at = c * ff + i + j * L::apart;
-      u32x4 h = x24::load(y, 0, t, at), l = x24::load(y, 1, t, at), e = x24::load(y, 2, t, at);
-      f32x2 s = x24::scale(y, t, at);
-      UNROLL for (int a = 0; a < 2; a++) {
-        float v = r[a][j].scale * (s[0] * x24::dot(r[a][j].q, h, l, e, L::is_signed));
-        if (L::mins) v -= r[a][j].min * s[1];
-        acc[a] = __builtin_fmaf(weight, v, acc[a]);
-      }
-    }
+    L::load(row, i - L::first(), ff, r[0]);
+    L::load(row + next, i - L::first(), ff, r[1]);
+    float v[2] = {};
+    add_products<L>(y, t, c * ff + i - L::first(), r, v);
+    UNROLL for (int a = 0; a < 2; a++) acc[a] = __builtin_fmaf(weight, v[a], acc[a]);
     for (i += L::step; i >= ff; i -= ff) c++;
   }
   return (f32x2){wave_sum(acc[0]), wave_sum(acc[1])};
@@ -126,7 +119,7 @@ template <class Q> DEV f32x2 mixture_sum(const x24& y, const second& m, int t, i
 
 // mixture_put writes the elements of each wave, plus those of h unless it is null.
 template <class Q> DEV void mixture_put(const x24& y, const second& m, const float* h, float* out) {
-  const int o = block_x() * 16 + 2 * wave(), t = block_y();
+  const int o = block_x() * 16 + 2 * uniform(wave()), t = block_y();
   if (o >= m.n) return;
   f32x2 v = mixture_sum<Q>(y, m, t, o);
   if (lane() > 0) return;

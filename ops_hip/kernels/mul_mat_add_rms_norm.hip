@@ -22,7 +22,7 @@ struct store_sum {
 template <class Q, int M>
 DEV void mul_mat_add_rms_norm(const x24& x, const u8* RESTRICT w, const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,
                               norm_out codes, u32* counter, u32 n, float eps, float* part, int* last) {
-  dot_pair<Q, M>(x, w, block_x() * 16 + 2 * wave(), n, store_sum{h, sum, n});
+  dot_pair<Q, M>(x, w, block_x() * 16 + 2 * uniform(wave()), n, store_sum{h, sum, n});
   if (!last_block(counter, (n + 15) / 16, last)) return;
   sum_norms<M != 1>(M == 1 ? 1 : x.m, sum, wn, out, n, eps, part, codes);
 }

@@ -1,8 +1,13 @@
 // y[t][o] = Σ_i x[t][i]·w[o][i] with integer dot products (mul_mat_dot.h), for each of up to four weights w [n, k]
-// (outputs.h); y float [m, n]. Kernels mul_mat_<q>_dot1 (m = 1) and _dot8 (m of 1 to 8) for weights of one type, and
-// mul_mat_mixed_dot1 and _dot8 for weights of several: types has that of output i, a dot_type, in byte i.
+// (outputs.h); y float [m, n].
 //
-// Grid Σ⌈n/8⌉, blocks of 128, a wave for two rows; no LDS. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+//   mul_mat_<q>_dot1     Any m. Grid (Σ⌈n/8⌉, m), blocks of 128, a wave for two rows; no LDS.
+//   mul_mat_<q>_dot8     m of 1 to 8, each weight unpacked once. Grid Σ⌈n/8⌉, else the same.
+//   mul_mat_mixed_dot1   The same for weights of several types: types has that of output i, a dot_type, in byte i.
+//   mul_mat_mixed_dot8
+//
+// Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+#include "dot_types.h"
 #include "mul_mat_dot.h"
 #include "outputs.h"
 
@@ -13,17 +18,17 @@ struct store {
 };
 
 template <class Q, int M> DEV void mul_mat_dot(const x24& x, const output& w) {
-  dot_pair<Q, M>(x, w.w, w.block * 8 + 2 * wave(), w.n, store{w.y, w.n});
+  dot_pair<Q, M>(M == 1 ? x24::token(x, block_y()) : x, w.w, w.block * 8 + 2 * uniform(wave()), w.n, store{M == 1 ? w.y + (i64)block_y() * w.n : w.y, w.n});
 }
-
-// dot_type numbers the types.
-enum dot_type { type_q8_0, type_q4_k, type_q6_k };
 
 template <int M> DEV void mul_mat_mixed(const x24& x, const output& w, u32 types) {
   switch (types >> 8 * w.index & 255) {
-  case type_q8_0: return mul_mat_dot<q8_0, M>(x, w);
-  case type_q4_k: return mul_mat_dot<q4_k, M>(x, w);
-  case type_q6_k: return mul_mat_dot<q6_k, M>(x, w);
+#define TYPE_DOT(q, name, block, bytes) \
+  case type_##q: return mul_mat_dot<q, M>(x, w);
+#define TYPE_DOT1(q, name, block, bytes) \
+  case type_##q:                         \
+    if constexpr (M == 1) return mul_mat_dot<q, 1>(x, w);
+#include "dot_types.def"
   }
 }
 
@@ -31,10 +36,9 @@ template <int M> DEV void mul_mat_mixed(const x24& x, const output& w, u32 types
   KERNEL(128) mul_mat_##q##_dot##m_max(const i8* RESTRICT codes, const float* RESTRICT ds, OUTPUTS, int m, int k) {  \
     mul_mat_dot<q, m_max>((x24){codes, ds, m, k}, OUTPUT(8));                                                        \
   }
-#define DOT(q) DOT_KERNEL(q, 1) DOT_KERNEL(q, 8)
-DOT(q8_0)
-DOT(q4_k)
-DOT(q6_k)
+#define TYPE_DOT(q, name, block, bytes) DOT_KERNEL(q, 1) DOT_KERNEL(q, 8)
+#define TYPE_DOT1(q, name, block, bytes) DOT_KERNEL(q, 1)
+#include "dot_types.def"
 
 KERNEL(128) mul_mat_mixed_dot1(const i8* RESTRICT codes, const float* RESTRICT ds, OUTPUTS, u32 types, int m, int k) {
   mul_mat_mixed<1>((x24){codes, ds, m, k}, OUTPUT(8), types);

@@ -1,7 +1,7 @@
 // y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i] for pairs p = (token, choice): x float [rows, k], w [experts, n, k]
 // of weight type Q, ids int [pairs], y float [pairs, n]. Row p of x serves pair p, or row p/per if the choices of a
 // token share one. The files mul_mat_experts_*.hip instantiate for each type of a group, the
-// second not for wide ones:
+// second not for wide ones, the first not for those of mul_mat_experts_dot.hip:
 //
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
@@ -55,13 +55,12 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
   mma_tile<Q, 32>(x, inverse, src, dst, e.w, end, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, tx, tw);
 }
 
-#define TYPE_WIDE(q, name, block, bytes)                                                                              \
+#define VEC(q)                                                                                                        \
   KERNEL(128) mul_mat_experts_##q##_vec(const float* RESTRICT x, const u8* RESTRICT w, const int* RESTRICT ids,       \
                                         float* RESTRICT y, int n, int k, int per) {                                   \
     mul_mat_experts_vec<q>(x, w, ids, y, n, k, per);                                                                  \
   }
-#define TYPE(q, name, block, bytes)                                                                                   \
-  TYPE_WIDE(q, name, block, bytes)                                                                                    \
+#define MMA(q)                                                                                                        \
   KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse,                  \
                                         const u8* RESTRICT w, const u8* RESTRICT up, const u8* RESTRICT shared,       \
                                         const u8* RESTRICT shared_up, const int* RESTRICT order,                      \
@@ -71,4 +70,8 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     LDS int src[32], dst[32];                                                                                         \
     mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, src, dst, tx, tw);  \
   }
+#define TYPE_WIDE(q, name, block, bytes) VEC(q)
+#define TYPE(q, name, block, bytes) VEC(q) MMA(q)
+#define TYPE_DOT(q, name, block, bytes) MMA(q) // whose vectors are for mul_mat_experts_dot.hip
+#define TYPE_DOT1 TYPE_DOT
 #include "types.def"

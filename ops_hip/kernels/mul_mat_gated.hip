@@ -12,7 +12,8 @@
 template <class Q, int M>
 DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT up, float* RESTRICT y, q24_out out, int n, int act,
                        float (*part)[32]) {
-  NO_UNROLL for (int i = 4 * wave(); i < 4 * wave() + 4; i++) {
+  const int first = 4 * uniform(wave());
+  NO_UNROLL for (int i = first; i < first + 4; i++) {
     int o = block_x() * 32 + i;
     if (o >= n) break;
     float acc[2][M];

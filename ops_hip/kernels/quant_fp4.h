@@ -1,9 +1,9 @@
 // The values of E2M1, doubled to be integers, for MXFP4 and NVFP4.
 #pragma once
-#include "quant.h"
+#include "quant_nibbles.h"
 
-// fp4_values turns eight codes, one a byte, into eight signed bytes.
-DEV octet fp4_values(octet q) {
-  const u32x4 table = {0x03020100, 0x0c080604, 0xfdfeff00, 0xf4f8fafc};
-  return (octet){lut16(table, q[0]), lut16(table, q[1])};
+// fp4_values turns codes, one a byte, into signed bytes.
+template <class V> DEV V fp4_values(V q) {
+  constexpr lut values({0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12});
+  return looked_up(q, values);
 }

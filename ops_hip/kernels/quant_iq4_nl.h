@@ -4,9 +4,15 @@
 
 struct iq4_nl {
   enum { block = 32, bytes = 18, element = 0 };
-  DEV void get(const u8* b, u32 i, group& y) {
-    float d = half_at(b);
-    octet q = iq4_values(nibbles(octet_2(b + 2 + 8 * (i & 1)), i));
+};
+
+// Repacked row of B blocks: qs of all of them, 16·B bytes; d, 2·B. Packed by repack_nibbles.go.
+template <> struct weight_row<iq4_nl> {
+  DEV i64 bytes(int k) { return packed_bytes((i64)k / 32 * 18); }
+  DEV float scale(const u8* row, int k, u32 b) { return half_at(row + (u32)k / 2 + 2 * b); }
+  DEV void get(const u8* row, u32 g, int k, group& y) {
+    float d = scale(row, k, g >> 2);
+    octet q = iq4_values(nibbles_at(row, g));
     UNROLL for (int j = 0; j < 8; j++) y[j] = d * (float)sbyte_of(q, j);
   }
 };

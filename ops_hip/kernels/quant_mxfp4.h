@@ -4,10 +4,18 @@
 
 struct mxfp4 {
   enum { block = 32, bytes = 17, element = 0 };
-  DEV void get(const u8* b, u32 i, group& y) {
-    u32 e = b[0];
-    float d = bits<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
-    octet q = fp4_values(nibbles(octet_1(b + 1 + 8 * (i & 1)), i));
+};
+
+// Repacked row of B blocks: qs of all of them, 16·B bytes; e, B. Packed by repack_nibbles.go.
+template <> struct weight_row<mxfp4> {
+  DEV i64 bytes(int k) { return packed_bytes((i64)k / 32 * 17); }
+  DEV float scale(const u8* row, int k, u32 b) {
+    u32 e = row[(u32)k / 2 + b];
+    return bits<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+  }
+  DEV void get(const u8* row, u32 g, int k, group& y) {
+    float d = scale(row, k, g >> 2);
+    octet q = fp4_values(nibbles_at(row, g));
     UNROLL for (int j = 0; j < 8; j++) y[j] = d * (float)sbyte_of(q, j);
   }
 };

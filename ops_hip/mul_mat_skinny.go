@@ -1,0 +1,45 @@
+package opship
+
+import "github.com/hipengine/hipengine/ops"
+
+// skinnyTokens is the largest number of tokens that mul_mat_skinny.hip takes: matrix instructions whose operands lanes load
+// themselves, since each weight serves few tokens.
+const skinnyTokens = 32
+
+// skinny reports whether those kernels take the products: of several tokens, which must not be the same alone, and of halves.
+func (p products) skinny(node *ops.Node, t *Target) bool {
+	kernel := p.m <= 16 && p.dots() || p.m <= skinnyTokens && p.fewDots()
+	return kernel && p.m > 1 && !t.Invariant && t.MMA != MMANone && p.k%mmaStep == 0 && !ops.Exact(node)
+}
+
+// skinnyLaunch is that of mul_mat_skinny for node, whose halves are in pack x. add and gate are those of matrixLaunch.
+func skinnyLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int) Launch {
+	suffix, rows := "16", 32
+	if p.m > 16 {
+		suffix = "32"
+	}
+	blocks := p.blocks(rows)
+	if gate != 0 {
+		blocks = Blocks(p.w[0].Shape()[0], rows/2)
+	}
+	return Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_skinny" + suffix, Grid: [3]uint32{blocks}, Block: [3]uint32{256},
+		Args: Args{}.pack(x, p.halves(false)).outputs(p.w, ys, 0).or(add).U32(p.dotTypes()).i32s(p.m, p.k, gate)}
+}
+
+// registerSkinny registers kernel <op>_skinny of op, which has the given number of weights. k is what it has beside.
+func registerSkinny(op *ops.Def, weights int, k Kernel, match func(node *ops.Node, p products) bool, launch func(node *ops.Node, p products) []Launch) {
+	k.Name, k.Op = op.Name+"_skinny", op
+	k.Match = func(node *ops.Node, t *Target) int {
+		p, ok := productsOf(node, weights)
+		return matchIf(ok && p.skinny(node, t) && (match == nil || match(node, p)), matchSkinny)
+	}
+	k.packs = func(node *ops.Node, _ *Target) []pack {
+		p, _ := productsOf(node, weights)
+		return []pack{{node.In[0], p.halves(false)}}
+	}
+	k.Launch = func(node *ops.Node, _ *Target) ([]Launch, error) {
+		p, _ := productsOf(node, weights)
+		return launch(node, p), nil
+	}
+	Register(k)
+}
