@@ -65,7 +65,8 @@ func (m *Model) GenerateTokens(ctx context.Context, ids []int32, p Params) iter.
 }
 
 // answer makes an answer to ids, which may be a conversation.
-func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d engine.Decoder, p Params, yield func(Piece, error) bool) {
+func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d engine.Decoder, p Params,
+	yield func(Piece, error) bool) {
 	fail := func(err error) {
 		if errors.Is(err, engine.ErrClosed) {
 			err = ErrClosed

@@ -49,12 +49,14 @@ func TestConstraint(t *testing.T) {
 		t.Errorf("%q (%s) with a schema that the answer %q fits", held, finish, free)
 	}
 	for seed := range uint64(3) {
-		text, finish, _ := ask("What is the capital of France?", hipengine.Params{Constraint: schema, Seed: &seed, Temperature: new(float32(1.5))})
+		text, finish, _ := ask("What is the capital of France?",
+			hipengine.Params{Constraint: schema, Seed: &seed, Temperature: new(float32(1.5))})
 		var v struct {
 			Name *string
 			Age  *int
 		}
-		if err := json.Unmarshal([]byte(text), &v); err != nil || v.Name == nil || v.Age == nil || finish != hipengine.FinishStop {
+		if err := json.Unmarshal([]byte(text), &v); err != nil || v.Name == nil || v.Age == nil ||
+			finish != hipengine.FinishStop {
 			t.Errorf("%q (%s): %v", text, finish, err)
 		}
 	}
@@ -67,12 +69,15 @@ func TestConstraint(t *testing.T) {
 		{hipengine.Constraint{Lark: "start: (\"x\"|\"y\")~4 \"!\""}, `^[xy]{4}!$`},
 		{hipengine.Constraint{Regexp: `Nothing but this, word by word: é\.`}, `^Nothing but this, word by word: é\.$`},
 	} {
-		if text, finish, _ := ask("What is the capital of France?", hipengine.Params{Constraint: c.form}); !regexp.MustCompile(c.want).MatchString(text) || finish != hipengine.FinishStop {
+		if text, finish, _ := ask("What is the capital of France?",
+			hipengine.Params{Constraint: c.form}); !regexp.MustCompile(c.want).MatchString(text) ||
+			finish != hipengine.FinishStop {
 			t.Errorf("%+v: %q (%s)", c.form, text, finish)
 		}
 	}
 	for _, c := range []hipengine.Constraint{
-		{JSONSchema: `{"if":{}}`}, {GBNF: "root ::= x"}, {Regexp: "("}, {Lark: "x"}, {JSONSchema: "false"}, {JSONObject: true, Regexp: "x"},
+		{JSONSchema: `{"if":{}}`}, {GBNF: "root ::= x"}, {Regexp: "("}, {Lark: "x"}, {JSONSchema: "false"},
+		{JSONObject: true, Regexp: "x"},
 	} {
 		var e *hipengine.ParamsError
 		if err := m.CheckParams(hipengine.Params{Constraint: c}); !errors.As(err, &e) {
@@ -104,8 +109,10 @@ func TestForcedSpan(t *testing.T) {
 	if text.String() != want {
 		t.Errorf("%q", text.String())
 	}
-	if steps := int(after.Steps - before.Steps); steps > 3 || int(after.GeneratedTokens-before.GeneratedTokens) != tokens || tokens < 20 {
-		t.Errorf("%d steps for %d tokens, of which %d are counted", steps, tokens, after.GeneratedTokens-before.GeneratedTokens)
+	if steps := int(after.Steps - before.Steps); steps > 3 ||
+		int(after.GeneratedTokens-before.GeneratedTokens) != tokens || tokens < 20 {
+		t.Errorf("%d steps for %d tokens, of which %d are counted", steps, tokens,
+			after.GeneratedTokens-before.GeneratedTokens)
 	}
 }
 
@@ -126,7 +133,8 @@ func TestEmberVocabulary(t *testing.T) {
 	}
 	for id := range int32(v.Len()) {
 		text := m.Decode([]int32{id}, true)
-		want := !strings.HasPrefix(text, "<|im_start") && !strings.HasPrefix(text, "[PAD") // other control tokens end the text
+		// other control tokens end the text
+		want := !strings.HasPrefix(text, "<|im_start") && !strings.HasPrefix(text, "[PAD")
 		if in := mask[id/64]>>(id%64)&1 != 0; in != want && text != "\uFFFD" {
 			t.Errorf("token %d, %q, may stand in text: %v", id, text, in)
 		}

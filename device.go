@@ -144,7 +144,8 @@ func (h *Host) auto(ctx context.Context) ops.Device {
 func (h *Host) selfTest(ctx context.Context, dev ops.Device, name string) error {
 	return h.opener.selfTest(ctx, dev, func(ctx context.Context, dev ops.Device) error {
 		h.options.Log(fmt.Sprintf("first start on %s: checking its kernels", name))
-		report, err := conformance.Run(ctx, dev, conformance.Options{Match: regexp.MustCompile("^(Ops/|Stream/queued$)")})
+		report, err := conformance.Run(ctx, dev,
+			conformance.Options{Match: regexp.MustCompile("^(Ops/|Stream/queued$)")})
 		if err != nil {
 			return err
 		}

@@ -98,7 +98,8 @@ func TestEmbedReference(t *testing.T) {
 		}
 		for i, n := range lengths {
 			engine.Normalize(last[i])
-			one, rows := cosine(ref.floats(t, "embedding_"+n), last[i]), cosine(ref.floats(t, "last_hidden_"+n), all[i])
+			one, rows := cosine(ref.floats(t, "embedding_"+n), last[i]),
+				cosine(ref.floats(t, "last_hidden_"+n), all[i])
 			t.Logf("%s, %s tokens: cosine %.8f of the embedding, %.8f of all states", device, n, one, rows)
 			if !(min(one, rows) >= 0.99999) {
 				t.Errorf("%s, %s tokens: cosine %v of the embedding, %v of all states", device, n, one, rows)
@@ -159,9 +160,11 @@ func TestRankReference(t *testing.T) {
 	}
 }
 
-// TestEmbedEmber: texts in one call, beside answers, give the vectors that each gives alone; with Invariant to the bit.
+// TestEmbedEmber: texts in one call, beside answers, give the vectors that each gives alone; with Invariant to the
+// bit.
 func TestEmbedEmber(t *testing.T) {
-	texts := []string{"Paris", "The capital of France is Paris.", strings.Repeat("A long story about a dog. ", 120), "Paris"}
+	texts := []string{"Paris", "The capital of France is Paris.", strings.Repeat("A long story about a dog. ", 120),
+		"Paris"}
 	h := newHost(t, HostOptions{Device: "cpu"})
 	for _, invariant := range []bool{false, true} {
 		m := openModel(t, h, Ember, Options{Context: 1024, Sequences: 3, Invariant: invariant})
@@ -196,7 +199,8 @@ func TestEmbedEmber(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := slices.Clone(got[0][:7])
-			if engine.Normalize(want); len(cut[0]) != 7 || !(cosine(cut[0], want) > 0.99999) || math.Abs(cosine(cut[0], cut[0])-1) > 1e-6 {
+			if engine.Normalize(want); len(cut[0]) != 7 || !(cosine(cut[0], want) > 0.99999) ||
+				math.Abs(cosine(cut[0], cut[0])-1) > 1e-6 {
 				t.Errorf("%q: 7 numbers are %v, want %v", pooling, cut[0], want)
 			}
 		}
@@ -219,16 +223,20 @@ func TestEmbedOptions(t *testing.T) {
 		{EmbedOptions{Dimensions: -1}, "option Dimensions -1 is outside 0..256"},
 		{EmbedOptions{Dimensions: 257}, "option Dimensions 257 is outside 0..256"},
 	} {
-		if _, err := m.Embed(t.Context(), []string{"x"}, c.o); !errors.As(err, new(*OptionError)) || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.Embed(t.Context(), []string{"x"}, c.o); !errors.As(err, new(*OptionError)) ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.o, err)
 		}
 	}
 	var length *ContextLengthError
-	if _, err := m.Embed(t.Context(), []string{"x", strings.Repeat("word ", 200)}, EmbedOptions{}); !errors.As(err, &length) || length.Limit != 64 {
+	if _, err := m.Embed(t.Context(), []string{"x", strings.Repeat("word ", 200)}, EmbedOptions{}); !errors.As(err,
+		&length) || length.Limit != 64 {
 		t.Errorf("error %v", err)
 	}
-	for name, want := range map[string]string{"max": `want last, mean, cls, none or rank`, "rank": `architecture "qwen35"`} {
-		if _, err := h.Open(t.Context(), Ember, Options{Pooling: name}); !errors.As(err, new(*OptionError)) || !strings.Contains(err.Error(), want) {
+	for name, want := range map[string]string{"max": `want last, mean, cls, none or rank`,
+		"rank": `architecture "qwen35"`} {
+		if _, err := h.Open(t.Context(), Ember, Options{Pooling: name}); !errors.As(err, new(*OptionError)) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -269,7 +277,8 @@ func rankFolder(t *testing.T) string {
 	if b, err = json.Marshal(doc); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{"tokenizer.json": b, "README.md": []byte("---\npipeline_tag: text-ranking\n---\n")} {
+	for name, text := range map[string][]byte{"tokenizer.json": b,
+		"README.md": []byte("---\npipeline_tag: text-ranking\n---\n")} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +308,8 @@ func TestRankWords(t *testing.T) {
 		}
 	}
 	text := m.Decode(ids, true)
-	if n != 2 || !strings.Contains(text, "<Query>: <|im_end|>\n\n<Document>: x<|im_end|>y<|im_end|>\n<|im_start|>assistant") {
+	if n != 2 || !strings.Contains(text,
+		"<Query>: <|im_end|>\n\n<Document>: x<|im_end|>y<|im_end|>\n<|im_start|>assistant") {
 		t.Errorf("%d markers in %q", n, text)
 	}
 	documents := []string{"cats are animals", "the sky"}

@@ -85,7 +85,8 @@ func (e *NotFoundError) Error() string {
 // Unwrap returns Err.
 func (e *NotFoundError) Unwrap() error { return e.Err }
 
-// ConversationError says that a model's chat template does not take the messages, for example because roles must alternate.
+// ConversationError says that a model's chat template does not take the messages, for example because roles must
+// alternate.
 type ConversationError struct {
 	Reason string // the template's own words, or where it failed
 	err    error

@@ -62,8 +62,10 @@ func openFile(name string, o Options, threads int) (*File, error) {
 func fromGGUF(g *gguf.File, path string, o Options) (*File, error) {
 	if o.Quant != "" {
 		g.Close()
-		return nil, &OptionError{Option: "Quant", Reason: fmt.Sprintf("%s: %s is a GGUF file and has its types already: "+
-			"quantizing on load is for Hugging Face folders, hipengine quantize for files", o.Quant, ModelID(path))}
+		return nil, &OptionError{Option: "Quant",
+			Reason: fmt.Sprintf("%s: %s is a GGUF file and has its types already: "+
+				"quantizing on load is for Hugging Face folders, hipengine quantize for files", o.Quant,
+				ModelID(path))}
 	}
 	f := &File{Source: g, meta: g.Meta, gguf: g, Text: Text{path: path, close: g.Close,
 		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}}
@@ -152,7 +154,8 @@ func (f *File) Check() error {
 
 // templateKeys are the chat template that a GGUF file has, and those that it has by name.
 func templateKeys(meta *gguf.Meta) (template string, named map[string]string, err error) {
-	if template, err = meta.StringOr("tokenizer.chat_template", ""); err != nil || !meta.Has("tokenizer.chat_templates") {
+	if template, err = meta.StringOr("tokenizer.chat_template", ""); err != nil ||
+		!meta.Has("tokenizer.chat_templates") {
 		return template, nil, err
 	}
 	names, err := meta.Strings("tokenizer.chat_templates")

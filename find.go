@@ -15,8 +15,8 @@ import (
 // Ember is the name of the built-in model.
 const Ember = "ember"
 
-// ModelFolder returns the folder in which models are found by name where nobody says otherwise: hipengine/models in the
-// XDG data folder. It is empty if the system names no home.
+// ModelFolder returns the folder in which models are found by name where nobody says otherwise: hipengine/models in
+// the XDG data folder. It is empty if the system names no home.
 func ModelFolder() string {
 	data := os.Getenv("XDG_DATA_HOME")
 	if data == "" {
@@ -30,8 +30,8 @@ func ModelFolder() string {
 }
 
 // Find returns the file or folder that name means, and whether name means a model at all, be it there or not: [Ember],
-// a path, a file name, the name of a model in folder with or without .gguf, or hf:OWNER/NAME[:QUANT] of a hub, which is
-// found in the cache that package models/hub fetches into. An empty folder is [ModelFolder].
+// a path, a file name, the name of a model in folder with or without .gguf, or hf:OWNER/NAME[:QUANT] of a hub, which
+// is found in the cache that package models/hub fetches into. An empty folder is [ModelFolder].
 func Find(name, folder string) (path string, ok bool) {
 	if name == Ember {
 		return name, true

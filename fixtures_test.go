@@ -53,7 +53,8 @@ func readFixture(t *testing.T, path string) fixture {
 		}
 		return max(x, y)
 	}
-	return fixture{path, doc.Tokens, readLogits(t, base+".logits.f32"), worse(doc.A.KL, doc.B.KL), worse(doc.A.RelRMS, doc.B.RelRMS)}
+	return fixture{path, doc.Tokens, readLogits(t, base+".logits.f32"), worse(doc.A.KL, doc.B.KL),
+		worse(doc.A.RelRMS, doc.B.RelRMS)}
 }
 
 func readLogits(t *testing.T, path string) []float32 {
@@ -71,9 +72,9 @@ func readLogits(t *testing.T, path string) []float32 {
 
 // TestFixtures checks that devices stay near the logits that exact activations give, however the tokens are cut into
 // steps: the CPU, which quantizes activations to 8 bits, no further away than 1.5 times the worse of two production
-// engines; a device that the environment names (cuda:0), whose kernels keep more, ten times closer. Routers of mixtures
-// decide by as little as 3e-5, far less than 8 bits tell apart, and one token that goes to another expert decides about the
-// error: on the CPU, steps that mix tokens of 8 bits with others are left out for them.
+// engines; a device that the environment names (cuda:0), whose kernels keep more, ten times closer. Routers of
+// mixtures decide by as little as 3e-5, far less than 8 bits tell apart, and one token that goes to another expert
+// decides about the error: on the CPU, steps that mix tokens of 8 bits with others are left out for them.
 func TestFixtures(t *testing.T) {
 	dev, factor := "cpu", 1.5
 	if d := os.Getenv("HIPENGINE_TEST_DEVICE"); d != "" {
@@ -106,7 +107,8 @@ func TestEmberOnDevice(t *testing.T) {
 	if err := json.Unmarshal(b, &prompts); err != nil {
 		t.Fatal(err)
 	}
-	for typ, path := range map[string]string{"Q8_0": "internal/ember/ember-Q8_0.gguf", "Q4_K_M": "testdata/ember/ember-Q4_K_M.gguf"} {
+	for typ, path := range map[string]string{"Q8_0": "internal/ember/ember-Q8_0.gguf",
+		"Q4_K_M": "testdata/ember/ember-Q4_K_M.gguf"} {
 		for _, i := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%s/%d", typ, i), func(t *testing.T) {
 				want := readLogits(t, fmt.Sprintf("testdata/ember/ember-%s.logits_%d.f32", typ, i))
@@ -122,7 +124,8 @@ type cut struct {
 	strides []int
 }
 
-var cuts = []cut{{"prefill", []int{0}}, {"chunks", []int{7}}, {"steps", []int{1}}, {"batch of prompts", []int{0, 0, 0}},
+var cuts = []cut{{"prefill", []int{0}}, {"chunks", []int{7}}, {"steps", []int{1}},
+	{"batch of prompts", []int{0, 0, 0}},
 	{"batch of steps", []int{1, 2, 1, 3}}, {"batch of all sizes", []int{1, 5, 2, 11}}}
 
 // checkLogits compares the logits of the tokens of f, cut in several ways, with what they should be.
@@ -144,16 +147,18 @@ func checkLogits(t *testing.T, device string, f fixture, cuts []cut, kl, rms flo
 				t.Fatal(err)
 			}
 			rel := logits.RelativeRMS(f.logits, got)
-			t.Logf("%s %d: mean KL %.3g of %.3g allowed, relative RMS %.3g of %.3g, top-1 %.3f", c.name, i, l.MeanKL, kl, rel, rms, l.Top1)
+			t.Logf("%s %d: mean KL %.3g of %.3g allowed, relative RMS %.3g of %.3g, top-1 %.3f", c.name, i, l.MeanKL,
+				kl, rel, rms, l.Top1)
 			if !(l.MeanKL <= kl) || !(rel <= rms) {
-				t.Errorf("%s %d: mean KL %g, relative RMS %g; allowed are %g and %g", c.name, i, l.MeanKL, rel, kl, rms)
+				t.Errorf("%s %d: mean KL %g, relative RMS %g; allowed are %g and %g", c.name, i, l.MeanKL, rel, kl,
+					rms)
 			}
 		}
 	}
 }
 
-// runBatch feeds tokens to one sequence for each stride, that many at a time (see cut), all in the same steps, and returns the
-// logits of every position for each.
+// runBatch feeds tokens to one sequence for each stride, that many at a time (see cut), all in the same steps, and
+// returns the logits of every position for each.
 func runBatch(t *testing.T, r *runner.Runner, tokens []int32, strides []int) [][]float32 {
 	t.Helper()
 	out := make([][]float32, len(strides))

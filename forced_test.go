@@ -46,8 +46,9 @@ func TestForcedSpans(t *testing.T) {
 		for _, single := range []bool{false, true} {
 			var choices []engine.Request
 			for i := range 3 {
-				choices = append(choices, engine.Request{Prompt: prompt, MaxTokens: 80, Decoder: m.NewStream(false), Logprobs: single,
-					Sampling: sample.Params{Temperature: 1.2, Seed: uint64(i), Constraint: g.NewMatcher()}})
+				choices = append(choices,
+					engine.Request{Prompt: prompt, MaxTokens: 80, Decoder: m.NewStream(false), Logprobs: single,
+						Sampling: sample.Params{Temperature: 1.2, Seed: uint64(i), Constraint: g.NewMatcher()}})
 			}
 			before := e.Stats().Steps
 			seqs, err := e.SubmitChoices(t.Context(), choices...)

@@ -10,8 +10,8 @@
 //		fmt.Print(piece.Text)
 //	}
 //
-// Nothing else has to be imported. All kernels and architectures that the module has are linked in; the build tag nogpu
-// leaves out what needs a GPU's runtime library, so that the program is static.
+// Nothing else has to be imported. All kernels and architectures that the module has are linked in; the build tag
+// nogpu leaves out what needs a GPU's runtime library, so that the program is static.
 //
 // # Models
 //
@@ -21,8 +21,8 @@
 //
 // # Talking
 //
-// [Model.Chat] answers a list of messages through the model's own template, [Model.Generate] goes on with a text, and a
-// [Conversation] keeps the messages of a chat. Each returns an iterator whose pieces come as the model makes them;
+// [Model.Chat] answers a list of messages through the model's own template, [Model.Generate] goes on with a text, and
+// a [Conversation] keeps the messages of a chat. Each returns an iterator whose pieces come as the model makes them;
 // leaving the loop, or the end of the context, ends the work. What Params leaves out, the model's publisher decides.
 // Up to Options.Sequences answers are made at the same time, in common steps; more wait in a queue.
 //
@@ -31,8 +31,8 @@
 // All models of a Host share its device, and a ledger of what is promised to each. A model that does not fit beside
 // the others is refused with a *[MemoryError] before anything is allocated for it.
 //
-// A [Pool] offers more models than fit: it opens each when it is first needed, and closes those that have not been used
-// for longest when memory is short.
+// A [Pool] offers more models than fit: it opens each when it is first needed, and closes those that have not been
+// used for longest when memory is short.
 //
 // # Measuring
 //
@@ -63,8 +63,8 @@ type HostOptions struct {
 	// Oracle computes in float64. The device ref alone can.
 	Oracle bool
 
-	// Log is told, one sentence at a time, what a user may want to know: which device auto chose, that kernels are being
-	// checked, what was odd about a model. It may be called from several goroutines. Nil discards.
+	// Log is told, one sentence at a time, what a user may want to know: which device auto chose, that kernels are
+	// being checked, what was odd about a model. It may be called from several goroutines. Nil discards.
 	Log func(message string)
 
 	// Why is told, one sentence at a time, what keeps auto from the devices that it did not choose. Nil discards.

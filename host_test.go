@@ -126,7 +126,8 @@ func TestDeviceOnce(t *testing.T) {
 			}
 			wg.Wait()
 			if len(h.Models()) != 2 || c.opens != 1 || c.tests != 1 || c.cpusStarted != 0 {
-				t.Errorf("%d models: %d opens, %d self-tests, %d CPUs; want one of the first two", len(h.Models()), c.opens, c.tests, c.cpusStarted)
+				t.Errorf("%d models: %d opens, %d self-tests, %d CPUs; want one of the first two", len(h.Models()),
+					c.opens, c.tests, c.cpusStarted)
 			}
 			if name == "auto" && (len(said) != 1 || said[0] != "using hip:0 (a card)") {
 				t.Errorf("said %q", said)
@@ -143,11 +144,13 @@ func TestSelfTestFails(t *testing.T) {
 	broken := errors.New("wrong numbers")
 	fail := func(context.Context, ops.Device, func(context.Context, ops.Device) error) error { return broken }
 	var said, why []string
-	h := newHost(t, HostOptions{Log: func(s string) { said = append(said, s) }, Why: func(s string) { why = append(why, s) }})
+	h := newHost(t, HostOptions{Log: func(s string) { said = append(said, s) },
+		Why: func(s string) { why = append(why, s) }})
 	c := count(h)
 	h.opener.selfTest = fail
 	m := openModel(t, h, Ember, Options{})
-	if m.Device().Name != "cpu" || c.closes != 1 || len(said) != 1 || said[0] != "using the CPU: hip:0 cannot be used" ||
+	if m.Device().Name != "cpu" || c.closes != 1 || len(said) != 1 ||
+		said[0] != "using the CPU: hip:0 cannot be used" ||
 		len(why) != 1 || why[0] != "wrong numbers" {
 		t.Errorf("on %s, %d closed, said %q because of %q", m.Device().Name, c.closes, said, why)
 	}
@@ -180,7 +183,8 @@ func TestSharedPool(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, m := range models {
 		wg.Go(func() {
-			if got, err := ask(t.Context(), m, france, Params{Temperature: new(float32)}); err != nil || !strings.Contains(got, "Paris") {
+			if got, err := ask(t.Context(), m, france, Params{Temperature: new(float32)}); err != nil ||
+				!strings.Contains(got, "Paris") {
 				t.Errorf("%s: %q, %v", m.ID(), got, err)
 			}
 		})
@@ -205,7 +209,8 @@ func awaitNoWorkers(t *testing.T) {
 
 // TestOptionErrors checks that options out of range are typed errors which name the option.
 func TestOptionErrors(t *testing.T) {
-	for option, o := range map[string]HostOptions{"Threads": {Threads: -1}, "Device": {Device: "tpu"}, "Oracle": {Device: "cpu", Oracle: true}} {
+	for option, o := range map[string]HostOptions{"Threads": {Threads: -1}, "Device": {Device: "tpu"},
+		"Oracle": {Device: "cpu", Oracle: true}} {
 		_, err := NewHost(o)
 		var e *OptionError
 		if !errors.As(err, &e) || e.Option != option || !strings.Contains(err.Error(), option) {
@@ -213,7 +218,8 @@ func TestOptionErrors(t *testing.T) {
 		}
 	}
 	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
-	for option, o := range map[string]Options{"KVType": {KVType: "q4"}, "Imatrix": {Imatrix: "x"}, "Quant": {Quant: "q8_0"}} {
+	for option, o := range map[string]Options{"KVType": {KVType: "q4"}, "Imatrix": {Imatrix: "x"},
+		"Quant": {Quant: "q8_0"}} {
 		_, err := h.Open(t.Context(), Ember, o)
 		var e *OptionError
 		if !errors.As(err, &e) || e.Option != option || !strings.Contains(err.Error(), option) {

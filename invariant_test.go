@@ -13,9 +13,9 @@ import (
 	"github.com/hipengine/hipengine/engine"
 )
 
-// TestContract holds the models' contract with Ember. With Options.Invariant, an answer's bits are those of the same request
-// alone, whatever else runs, however prompts are cut, and whatever is kept. Without it, the same holds of texts that are
-// always the most likely, up to ties.
+// TestContract holds the models' contract with Ember. With Options.Invariant, an answer's bits are those of the same
+// request alone, whatever else runs, however prompts are cut, and whatever is kept. Without it, the same holds of
+// texts that are always the most likely, up to ties.
 func TestContract(t *testing.T) {
 	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu"})
 	if err != nil {
@@ -43,11 +43,13 @@ func TestContract(t *testing.T) {
 			}
 			ask := func(e *engine.Engine, i int) (tokens []engine.Token, cached int, err error) {
 				// Prompts begin alike in threes.
-				ids, err := m.EncodePrompt(strings.Repeat(fmt.Sprintf("%d birds sat on a tree. ", i/3+2), 8) + fmt.Sprintf("Then %d of them", i))
+				ids, err := m.EncodePrompt(strings.Repeat(fmt.Sprintf("%d birds sat on a tree. ", i/3+2), 8) +
+					fmt.Sprintf("Then %d of them", i))
 				if err != nil {
 					return nil, 0, err
 				}
-				r := engine.Request{Prompt: ids, MaxTokens: 12, Decoder: m.NewStream(false), Logprobs: true, TopLogprobs: 3}
+				r := engine.Request{Prompt: ids, MaxTokens: 12, Decoder: m.NewStream(false), Logprobs: true,
+					TopLogprobs: 3}
 				if invariant {
 					r.Sampling.Temperature, r.Sampling.Seed = 1, uint64(i)
 					if i%2 == 1 { // the device may choose what it is drawn from, but not beside others
@@ -86,9 +88,11 @@ func TestContract(t *testing.T) {
 					kept += cached
 					switch at, same := sameTokens(got, want, invariant); {
 					case !same && invariant:
-						t.Errorf("request %d, %d tokens cached: token %d is %+v, alone %+v", i, cached, at, got[at], want[at])
+						t.Errorf("request %d, %d tokens cached: token %d is %+v, alone %+v", i, cached, at, got[at],
+							want[at])
 					case !same && !tie(want[at], got[at].ID):
-						t.Errorf("request %d, %d tokens cached: token %d is %+v, alone %+v, which is no tie", i, cached, at, got[at], want[at])
+						t.Errorf("request %d, %d tokens cached: token %d is %+v, alone %+v, which is no tie", i,
+							cached, at, got[at], want[at])
 					}
 				})
 			}

@@ -54,7 +54,8 @@ func TestLedger(t *testing.T) {
 	if !errors.As(err, &e) {
 		t.Fatalf("error %v is no MemoryError", err)
 	}
-	if e.Model != "ember-Q4_K_M" || e.Device != "cpu" || e.Free != d.free-one.Planned || e.Need <= e.Free || len(e.Others) != 1 || e.Others[0] != one.Models[0] {
+	if e.Model != "ember-Q4_K_M" || e.Device != "cpu" || e.Free != d.free-one.Planned || e.Need <= e.Free ||
+		len(e.Others) != 1 || e.Others[0] != one.Models[0] {
 		t.Errorf("%+v", e)
 	}
 	for _, want := range []string{"does not fit on cpu", "promised to other models: ember "} {

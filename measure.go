@@ -102,8 +102,9 @@ func (m *Model) Imatrix(ctx context.Context, chunks [][]int32, progress func(don
 	return matrix, err
 }
 
-// Bandwidth measures the memory of the model's device in bytes per second, for [Model.Bench]. It is 0 for devices whose
-// time says nothing. It takes 512 MiB of the device for a moment. The model must be idle, else the error is [ErrBusy].
+// Bandwidth measures the memory of the model's device in bytes per second, for [Model.Bench]. It is 0 for devices
+// whose time says nothing. It takes 512 MiB of the device for a moment. The model must be idle, else the error is
+// [ErrBusy].
 func (m *Model) Bandwidth(ctx context.Context) (rate float64, err error) {
 	err = m.alone(ctx, func(ctx context.Context, _ *runner.Runner) error {
 		rate, err = bench.Bandwidth(ctx, m.dev.ops)

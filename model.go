@@ -110,10 +110,11 @@ func (m *Model) Stats() engine.Stats {
 // Defaults returns the sampling parameters that the model's publisher names.
 func (m *Model) Defaults() sample.Overrides { return m.defaults }
 
-// Prompt returns the ids of a conversation up to the start of the model's answer, by the model's template. messages and
-// tools are JSON arrays in the form of OpenAI's chat completions, tools nil for none; kwargs are further variables of
-// the template, such as enable_thinking; of them, add_generation_prompt and continue_final_message mean what they do in
-// Hugging Face's apply_chat_template. A *[ConversationError] says that the template refuses the conversation.
+// Prompt returns the ids of a conversation up to the start of the model's answer, by the model's template. messages
+// and tools are JSON arrays in the form of OpenAI's chat completions, tools nil for none; kwargs are further
+// variables of the template, such as enable_thinking; of them, add_generation_prompt and continue_final_message mean
+// what they do in Hugging Face's apply_chat_template. A *[ConversationError] says that the template refuses the
+// conversation.
 func (m *Model) Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
 	return m.prompter.prompt(messages, tools, kwargs)
 }
@@ -124,15 +125,16 @@ func (m *Model) Render(messages, tools json.RawMessage, kwargs map[string]json.R
 	return prompt.String(), err
 }
 
-// ChatTemplate returns the source of the template that conversations are written with: the model's, or ChatML if it has
-// none.
+// ChatTemplate returns the source of the template that conversations are written with: the model's, or ChatML if it
+// has none.
 func (m *Model) ChatTemplate() string { return m.prompter.templates.main.source }
 
 // TemplateUses reports whether the model's template for conversations names a variable, such as enable_thinking. One
 // that it never names changes nothing.
 func (m *Model) TemplateUses(variable string) bool { return m.prompter.uses(variable) }
 
-// Format says how the model writes tool calls and thoughts: Options.ToolFormat, or what the markers in its template tell.
+// Format says how the model writes tool calls and thoughts: Options.ToolFormat, or what the markers in its template
+// tell.
 func (m *Model) Format() *toolcall.Format { return m.prompter.format }
 
 // Engine returns the engine that makes the model's answers, for a server. It stays the model's, which closes it, and

@@ -53,7 +53,8 @@ func TestMeasureAlone(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if r, err := m.Bench(t.Context(), bench.Test{Kind: bench.Decode, Tokens: 2, Batch: 2}, 2, 1e9); err != nil || len(r.Samples) != 2 || !(r.Share > 0) {
+	if r, err := m.Bench(t.Context(), bench.Test{Kind: bench.Decode, Tokens: 2, Batch: 2}, 2, 1e9); err != nil ||
+		len(r.Samples) != 2 || !(r.Share > 0) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if _, err := m.Imatrix(t.Context(), nil, nil); !errors.As(err, new(*OptionError)) {
@@ -74,7 +75,8 @@ func TestManyAnswers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			if got, err := ask(t.Context(), m, france, Params{}); err != nil || got != "The capital of France is Paris." {
+			if got, err := ask(t.Context(), m, france, Params{}); err != nil ||
+				got != "The capital of France is Paris." {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
@@ -86,7 +88,8 @@ func TestManyAnswers(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	h := newHost(t, HostOptions{Device: "cpu"})
 	m := openModel(t, h, Ember, Options{Context: 64})
-	if got, err := ask(t.Context(), m, france, Params{Stop: []string{" France"}}); err != nil || got != "The capital of" {
+	if got, err := ask(t.Context(), m, france, Params{Stop: []string{" France"}}); err != nil ||
+		got != "The capital of" {
 		t.Errorf("stop: %q, %v", got, err)
 	}
 	var last Piece
@@ -101,10 +104,12 @@ func TestAnswers(t *testing.T) {
 	if n != 3 || last.Finish != FinishLength {
 		t.Errorf("%d pieces, the last is %+v", n, last)
 	}
-	if _, err := ask(t.Context(), m, france, Params{Temperature: new(float32(-1))}); !errors.As(err, new(*ParamsError)) {
+	if _, err := ask(t.Context(), m, france, Params{Temperature: new(float32(-1))}); !errors.As(err,
+		new(*ParamsError)) {
 		t.Errorf("temperature: %v", err)
 	}
-	if _, err := ask(t.Context(), m, strings.Repeat("word ", 100), Params{}); !errors.As(err, new(*ContextLengthError)) {
+	if _, err := ask(t.Context(), m, strings.Repeat("word ", 100), Params{}); !errors.As(err,
+		new(*ContextLengthError)) {
 		t.Errorf("length: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -163,9 +168,12 @@ func TestConversation(t *testing.T) {
 
 func TestMessageJSON(t *testing.T) {
 	for want, m := range map[string]Message{
-		`{"role":"user","content":"Hi"}`:                               {Role: "user", Content: "Hi"},
-		`{"content":"21","name":"f","role":"tool","tool_call_id":"x"}`: {Role: "tool", Content: "21", Fields: map[string]json.RawMessage{"name": json.RawMessage(`"f"`), "tool_call_id": json.RawMessage(`"x"`)}},
-		`{"content":null,"role":"assistant"}`:                          {Role: "assistant", Fields: map[string]json.RawMessage{"content": json.RawMessage("null")}},
+		`{"role":"user","content":"Hi"}`: {Role: "user", Content: "Hi"},
+		`{"content":"21","name":"f","role":"tool","tool_call_id":"x"}`: {Role: "tool", Content: "21",
+			Fields: map[string]json.RawMessage{"name": json.RawMessage(`"f"`),
+				"tool_call_id": json.RawMessage(`"x"`)}},
+		`{"content":null,"role":"assistant"}`: {Role: "assistant",
+			Fields: map[string]json.RawMessage{"content": json.RawMessage("null")}},
 	} {
 		if got, err := json.Marshal(m); err != nil || string(got) != want {
 			t.Errorf("%s, %v; want %s", got, err, want)

@@ -21,8 +21,8 @@ import (
 // Open loads a model: a file, a folder, a name (see [Find]) or "" for [Ember]. It blocks until the weights are on the
 // device, or ctx is done. The caller closes the model; else the host's Close does.
 //
-// Errors that callers branch on are *[NotFoundError], *[OptionError], *[MemoryError] and [ErrClosed]. Others say what is
-// wrong with the file or the device.
+// Errors that callers branch on are *[NotFoundError], *[OptionError], *[MemoryError] and [ErrClosed]. Others say what
+// is wrong with the file or the device.
 func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err error) {
 	kv, err := o.kvType(h.options)
 	if err != nil {
@@ -97,7 +97,8 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	}
 	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
 	if o.KVTokens != 0 && o.KVTokens < length {
-		return &OptionError{Option: "KVTokens", Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
+		return &OptionError{Option: "KVTokens",
+			Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
 	}
 	r.Pages = (o.KVTokens + runner.PageSize - 1) / runner.PageSize
 	if m.host.options.Oracle {
@@ -151,7 +152,8 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 }
 
 // reserve reserves what plan says that the model needs, and asks for room as long as there is too little.
-func (m *Model) reserve(ctx context.Context, room pool.Room, plan func(reserved, limit int64) (runner.Memory, error)) error {
+func (m *Model) reserve(ctx context.Context, room pool.Room,
+	plan func(reserved, limit int64) (runner.Memory, error)) error {
 	for {
 		var err error
 		m.promise, err = m.dev.ledger.reserve(m.id, plan)

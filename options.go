@@ -15,45 +15,46 @@ type Options struct {
 	// ID is the name under which the model is served; empty is [ModelID] of the name that is opened.
 	ID string
 
-	// Context is the most tokens that a sequence may hold. 0 takes what the model was made for, at most 8192, since the
-	// memory is taken at once.
+	// Context is the most tokens that a sequence may hold. 0 takes what the model was made for, at most 8192, since
+	// the memory is taken at once.
 	Context int
 
 	// Sequences is how many answers are made at the same time, each with its own context; 0 is 1.
 	Sequences int
 
-	// KVTokens is how many tokens the cache of keys and values holds over all sequences; 0 is enough for all of them at full
-	// length. With fewer, more sequences than fit at full length can run: where it fills up, the one that came last makes
-	// room, in host memory, and goes on later with the same tokens.
+	// KVTokens is how many tokens the cache of keys and values holds over all sequences; 0 is enough for all of them
+	// at full length. With fewer, more sequences than fit at full length can run: where it fills up, the one that
+	// came last makes room, in host memory, and goes on later with the same tokens.
 	KVTokens int
 
 	// KVType is the type of keys and values in the cache: f32, f16, bf16 or q8_0. Empty and auto take f16, but f32 on
 	// the reference.
 	KVType string
 
-	// Invariant makes an answer follow from its own request alone, bit for bit: what else the model is doing, how a prompt
-	// is cut into steps and which part of it was kept do not count. It costs speed: devices then use the same kernels for one
-	// token as for many. Without it that holds for texts that are always the most likely, up to ties in rounded
-	// probabilities. A device that cannot is refused.
+	// Invariant makes an answer follow from its own request alone, bit for bit: what else the model is doing, how a
+	// prompt is cut into steps and which part of it was kept do not count. It costs speed: devices then use the same
+	// kernels for one token as for many. Without it that holds for texts that are always the most likely, up to ties
+	// in rounded probabilities. A device that cannot is refused.
 	Invariant bool
 
-	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with the
-	// same tokens, such as the next turn of a conversation; pages of the cache that no sequence uses are used beside it. 0
-	// takes room for 4 states and 2 for each sequence, at most 1 GiB, or as much of it as fits. Negative keeps none.
+	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with
+	// the same tokens, such as the next turn of a conversation; pages of the cache that no sequence uses are used
+	// beside it. 0 takes room for 4 states and 2 for each sequence, at most 1 GiB, or as much of it as fits. Negative
+	// keeps none.
 	PrefixCache int64
 
 	// PrefixCacheHost is the host memory, in bytes, for kept states that had to make room on the device; 0 is none.
 	PrefixCacheHost int64
 
-	// CacheDir is a folder for kept states that had to make room, and for those that are there when the model is closed, so
-	// that they outlive the program; empty is none. Its files hold tokens of prompts, and only their owner can read them. Of
-	// models with the same weights, options and device, one at a time can use it. CacheDirBytes bounds the files; 0 is 10
-	// GiB.
+	// CacheDir is a folder for kept states that had to make room, and for those that are there when the model is
+	// closed, so that they outlive the program; empty is none. Its files hold tokens of prompts, and only their owner
+	// can read them. Of models with the same weights, options and device, one at a time can use it. CacheDirBytes
+	// bounds the files; 0 is 10 GiB.
 	CacheDir      string
 	CacheDirBytes int64
 
-	// Quant quantizes the weights of a Hugging Face folder while they are loaded, to a type that llama.cpp names: q8_0,
-	// q4_k_m, ... Empty keeps them. GGUF files have their types already.
+	// Quant quantizes the weights of a Hugging Face folder while they are loaded, to a type that llama.cpp names:
+	// q8_0, q4_k_m, ... Empty keeps them. GGUF files have their types already.
 	Quant string
 
 	// Imatrix is the file of an importance matrix for Quant; empty is none.
@@ -62,20 +63,21 @@ type Options struct {
 	// Folder is where models are found by name; empty is [ModelFolder].
 	Folder string
 
-	// ChatTemplate replaces the model's template for conversations: a template's text, the name of one that the model has
-	// beside its own, or of a well-known form (see package text/chat, Forms). Empty takes the model's; with tools or
-	// documents the one that it has by the name tool_use or rag.
+	// ChatTemplate replaces the model's template for conversations: a template's text, the name of one that the model
+	// has beside its own, or of a well-known form (see package text/chat, Forms). Empty takes the model's; with tools
+	// or documents the one that it has by the name tool_use or rag.
 	ChatTemplate string
 
 	// Lenient accepts conversations of which the template leaves out parts, such as tools that it does not know.
 	Lenient bool
 
-	// ToolFormat is how the model writes tool calls and thoughts, by a name of package text/toolcall; empty takes what the
-	// markers in its template tell.
+	// ToolFormat is how the model writes tool calls and thoughts, by a name of package text/toolcall; empty takes
+	// what the markers in its template tell.
 	ToolFormat string
 
 	// Pooling is how [Model.Embed] makes one vector of a text: last, mean or cls, or none for servers that return the
-	// states of all tokens. With rank, the model is one for [Model.Rank]. Empty takes what the file says, or else last.
+	// states of all tokens. With rank, the model is one for [Model.Rank]. Empty takes what the file says, or else
+	// last.
 	Pooling string
 
 	// Collect prepares the model for [Model.Imatrix]. It then keeps all activations of a step, which takes memory and
@@ -102,7 +104,8 @@ const defaultPrefixCache = 1 << 30
 func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
 	switch {
 	case o.PrefixCacheHost < 0:
-		return 0, &OptionError{Option: "PrefixCacheHost", Reason: fmt.Sprintf("%d bytes are negative", o.PrefixCacheHost)}
+		return 0, &OptionError{Option: "PrefixCacheHost",
+			Reason: fmt.Sprintf("%d bytes are negative", o.PrefixCacheHost)}
 	case o.PrefixCache < 0 && o.PrefixCacheHost > 0:
 		return 0, &OptionError{Option: "PrefixCacheHost", Needs: "PrefixCache"}
 	case o.CacheDirBytes < 0:
@@ -118,7 +121,8 @@ func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
 	}
 	n, err := r.FitCheckpoints(arch, maxCheckpoints, o.PrefixCache)
 	if err == nil && n == 0 {
-		err = &OptionError{Option: "PrefixCache", Reason: fmt.Sprintf("%d bytes do not hold the state of one sequence", o.PrefixCache)}
+		err = &OptionError{Option: "PrefixCache",
+			Reason: fmt.Sprintf("%d bytes do not hold the state of one sequence", o.PrefixCache)}
 	}
 	return n, err
 }
@@ -146,5 +150,6 @@ func (o Options) kvType(host HostOptions) (tensor.DType, error) {
 		}
 		names = append(names, name)
 	}
-	return 0, &OptionError{Option: "KVType", Reason: fmt.Sprintf("%q: want auto, %s", o.KVType, strings.Join(names, ", "))}
+	return 0, &OptionError{Option: "KVType",
+		Reason: fmt.Sprintf("%q: want auto, %s", o.KVType, strings.Join(names, ", "))}
 }

@@ -57,8 +57,8 @@ type Params struct {
 	StopTokens []int32  // tokens that end the answer, beside those of the model
 	IgnoreEOS  bool     // end-of-generation tokens are tokens like any other; not with a constraint
 
-	// ThinkingBudget is the most tokens that the model may think in Chat, if its template marks thoughts; 0 is none, and
-	// nil and -1 are any number.
+	// ThinkingBudget is the most tokens that the model may think in Chat, if its template marks thoughts; 0 is none,
+	// and nil and -1 are any number.
 	ThinkingBudget *int
 
 	// Of Chat alone: tools that the model may call, a JSON array in the form of OpenAI's chat completions, and further
@@ -70,11 +70,13 @@ type Params struct {
 // Overrides are the sampling parameters that are set, for servers. The error is a *[ParamsError].
 func (p Params) Overrides() (sample.Overrides, error) {
 	o := sample.Overrides{Temperature: p.Temperature, TopK: p.TopK, TopP: p.TopP, MinP: p.MinP, TypicalP: p.TypicalP,
-		TopNSigma: p.TopNSigma, MinKeep: p.MinKeep, DynatempRange: p.DynatempRange, DynatempExponent: p.DynatempExponent,
-		XTCProbability: p.XTCProbability, XTCThreshold: p.XTCThreshold,
+		TopNSigma: p.TopNSigma, MinKeep: p.MinKeep, DynatempRange: p.DynatempRange,
+		DynatempExponent: p.DynatempExponent,
+		XTCProbability:   p.XTCProbability, XTCThreshold: p.XTCThreshold,
 		RepeatPenalty: p.RepeatPenalty, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
-		RepeatLastN: p.RepeatLastN, DRYMultiplier: p.DRYMultiplier, DRYBase: p.DRYBase, DRYAllowedLength: p.DRYAllowedLength,
-		DRYLastN: p.DRYLastN, DRYBreakers: p.DRYBreakers, Mirostat: p.Mirostat, MirostatTau: p.MirostatTau,
+		RepeatLastN: p.RepeatLastN, DRYMultiplier: p.DRYMultiplier, DRYBase: p.DRYBase,
+		DRYAllowedLength: p.DRYAllowedLength,
+		DRYLastN:         p.DRYLastN, DRYBreakers: p.DRYBreakers, Mirostat: p.Mirostat, MirostatTau: p.MirostatTau,
 		MirostatEta: p.MirostatEta, Seed: p.Seed, LogitBias: p.LogitBias}
 	if p.Samplers != nil {
 		o.Order = []sample.Stage{}

@@ -34,8 +34,8 @@ func newPool(t *testing.T, h *Host, o PoolOptions) *Pool {
 	return p
 }
 
-// TestPoolSwaps lets clients of two models ask without a pause, with memory for one of them: both get right answers, no
-// error, and the ledger holds never more than its limit.
+// TestPoolSwaps lets clients of two models ask without a pause, with memory for one of them: both get right answers,
+// no error, and the ledger holds never more than its limit.
 func TestPoolSwaps(t *testing.T) {
 	o := Options{Context: 256, Sequences: 2, PrefixCache: -1}
 	limit := max(planned(t, files[0], o), planned(t, files[1], o)) * 5 / 4
@@ -52,7 +52,8 @@ func TestPoolSwaps(t *testing.T) {
 					t.Errorf("%s: %v", id, err)
 					return
 				}
-				if got, err := ask(t.Context(), l.Model, france, Params{Temperature: new(float32)}); err != nil || !strings.Contains(got, "Paris") {
+				if got, err := ask(t.Context(), l.Model, france, Params{Temperature: new(float32)}); err != nil ||
+					!strings.Contains(got, "Paris") {
 					t.Errorf("%s: %q, %v", id, got, err)
 				}
 				if m := h.Memory(); m.Planned > limit || m.Limit != limit {
@@ -64,7 +65,8 @@ func TestPoolSwaps(t *testing.T) {
 	}
 	wg.Wait()
 	for _, s := range p.List() {
-		t.Logf("%s: %d loads in %v, %d unloads, %d sequences", s.ID, s.Loads, s.LoadTime, s.Unloads[pool.ForRoom], s.Stats.Stopped)
+		t.Logf("%s: %d loads in %v, %d unloads, %d sequences", s.ID, s.Loads, s.LoadTime, s.Unloads[pool.ForRoom],
+			s.Stats.Stopped)
 		if s.Loads < 2 || s.Stats.Stopped != 2*turns || s.Failures != 0 {
 			t.Errorf("%+v", s)
 		}
@@ -75,7 +77,8 @@ func TestPoolSwaps(t *testing.T) {
 func TestPoolLoadsBesideAnswers(t *testing.T) {
 	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
 	o := Options{Context: 4096, PrefixCache: -1}
-	p := newPool(t, h, PoolOptions{Models: []PoolModel{{Name: files[0], Options: o, Pinned: true}, {Name: files[1], Options: o}}})
+	p := newPool(t, h, PoolOptions{Models: []PoolModel{{Name: files[0], Options: o, Pinned: true},
+		{Name: files[1], Options: o}}})
 	l, err := p.Acquire(t.Context(), Ember)
 	if err != nil {
 		t.Fatal(err)
@@ -121,14 +124,17 @@ func TestPoolFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"small.gguf", "parts-00001-of-00002.gguf", "parts-00002-of-00002.gguf", ".hidden.gguf"} {
+	for _, name := range []string{"small.gguf", "parts-00001-of-00002.gguf", "parts-00002-of-00002.gguf",
+		".hidden.gguf"} {
 		if err := os.Symlink(abs, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"broken.gguf": "GGUF is only the beginning", "notes.txt": "x", "hf/config.json": "{}", "empty/x": ""} {
+	for name, text := range map[string]string{"broken.gguf": "GGUF is only the beginning", "notes.txt": "x",
+		"hf/config.json": "{}", "empty/x": ""} {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(text), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,7 +161,8 @@ func TestPoolFolder(t *testing.T) {
 	}
 	for _, id := range []string{"broken", "hf"} {
 		var e *pool.LoadError
-		if _, err := p.Acquire(t.Context(), id); !errors.As(err, &e) || e.ID != id || e.NoRoom || strings.Contains(err.Error(), dir) {
+		if _, err := p.Acquire(t.Context(), id); !errors.As(err, &e) || e.ID != id || e.NoRoom ||
+			strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
@@ -172,10 +179,12 @@ func TestPoolFolder(t *testing.T) {
 // TestPoolErrors: what cannot be offered is known before anything is loaded.
 func TestPoolErrors(t *testing.T) {
 	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
-	if _, err := h.NewPool(PoolOptions{Models: []PoolModel{{Name: "no/such.gguf"}}}); !errors.As(err, new(*NotFoundError)) {
+	if _, err := h.NewPool(PoolOptions{Models: []PoolModel{{Name: "no/such.gguf"}}}); !errors.As(err,
+		new(*NotFoundError)) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := h.NewPool(PoolOptions{Models: []PoolModel{{Name: ""}, {Name: Ember}}}); err == nil || !strings.Contains(err.Error(), `"ember"`) {
+	if _, err := h.NewPool(PoolOptions{Models: []PoolModel{{Name: ""}, {Name: Ember}}}); err == nil ||
+		!strings.Contains(err.Error(), `"ember"`) {
 		t.Errorf("two of one id: %v", err)
 	}
 	if _, err := h.NewPool(PoolOptions{Folder: "no/such"}); !errors.Is(err, os.ErrNotExist) {

@@ -19,7 +19,8 @@ func TestContinueFinalMessage(t *testing.T) {
 	}
 	yes, no := json.RawMessage("true"), json.RawMessage("false")
 	for _, c := range []struct{ begun, rest string }{
-		{"The capital of", " France is Paris."}, {"The capital of France is Paris", "."}, {"The capital of France", " is Paris."},
+		{"The capital of", " France is Paris."}, {"The capital of France is Paris", "."},
+		{"The capital of France", " is Paris."},
 	} {
 		ids, err := m.Prompt(messages(c.begun), nil, map[string]json.RawMessage{"continue_final_message": yes})
 		if err != nil {

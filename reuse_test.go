@@ -46,7 +46,8 @@ type answer struct {
 func ask(t *testing.T, e *engine.Engine, m *hipengine.Model, ids []int32) (a answer) {
 	t.Helper()
 	before := e.Stats().PromptTokens
-	s, err := e.Submit(t.Context(), engine.Request{Prompt: ids, MaxTokens: 16, Decoder: m.NewStream(false), Logprobs: true, TopLogprobs: 5})
+	s, err := e.Submit(t.Context(),
+		engine.Request{Prompt: ids, MaxTokens: 16, Decoder: m.NewStream(false), Logprobs: true, TopLogprobs: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +72,8 @@ func (a answer) equal(b answer, near float64) bool {
 	})
 }
 
-// TestEmberPrefixTrees asks Ember prompts that part from each other at random places, and expects the logits of a model that
-// keeps nothing.
+// TestEmberPrefixTrees asks Ember prompts that part from each other at random places, and expects the logits of a
+// model that keeps nothing.
 func TestEmberPrefixTrees(t *testing.T) {
 	engines, m, closed := keeping(t, "cpu")
 	near, trees, read, total := 0.0, 50, 0, 0
@@ -111,11 +112,11 @@ func TestEmberPrefixTrees(t *testing.T) {
 	}
 }
 
-// TestEmberAgentTrace lets Ember talk for 20 turns, and expects of each the logits of a model that keeps nothing, and that
-// only what is new is read.
+// TestEmberAgentTrace lets Ember talk for 20 turns, and expects of each the logits of a model that keeps nothing, and
+// that only what is new is read.
 func TestEmberAgentTrace(t *testing.T) {
-	// Where the CPU has tiles, the bits of a token depend on how many are in a step; on the reference they do in delta nets,
-	// but the numbers are near.
+	// Where the CPU has tiles, the bits of a token depend on how many are in a step; on the reference they do in
+	// delta nets, but the numbers are near.
 	engines, m, closed := keeping(t, "cpu")
 	near, turns := 0.0, 20
 	if strings.HasSuffix(m.Device().Chip, "amx") {
@@ -127,7 +128,8 @@ func TestEmberAgentTrace(t *testing.T) {
 	var messages []hipengine.Message
 	var seen []int32
 	for turn := range turns {
-		messages = append(messages, hipengine.Message{Role: "user", Content: fmt.Sprintf("Once upon a time there were %d birds.", turn+2)})
+		messages = append(messages,
+			hipengine.Message{Role: "user", Content: fmt.Sprintf("Once upon a time there were %d birds.", turn+2)})
 		raw, err := json.Marshal(messages)
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +147,8 @@ func TestEmberAgentTrace(t *testing.T) {
 			known++
 		}
 		if cold.read != len(ids) || hot.read != len(ids)-known || turn > 0 && known < len(ids)/2 {
-			t.Errorf("turn %d: %d of %d tokens read, of which %d were known; cold %d", turn, hot.read, len(ids), known, cold.read)
+			t.Errorf("turn %d: %d of %d tokens read, of which %d were known; cold %d", turn, hot.read, len(ids), known,
+				cold.read)
 		}
 		seen = append(slices.Clone(ids), hot.ids[:len(hot.ids)-1]...)
 		messages = append(messages, hipengine.Message{Role: "assistant", Content: hot.text})

@@ -19,7 +19,8 @@ func TestParamsSetEverySampler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := []string{"Constraint", "MaxTokens", "MinTokens", "Stop", "StopTokens", "IgnoreEOS", "ThinkingBudget", "Tools", "Template"}
+	elsewhere := []string{"Constraint", "MaxTokens", "MinTokens", "Stop", "StopTokens", "IgnoreEOS", "ThinkingBudget",
+		"Tools", "Template"}
 	typ := reflect.TypeFor[Params]()
 	for i := range typ.NumField() {
 		name := typ.Field(i).Name
@@ -58,11 +59,13 @@ func TestSamplingKeys(t *testing.T) {
 		keys map[string]any
 		want string
 	}{
-		{map[string]any{"temp": float32(0.5), "top_k": int32(-1), "top_p": float32(0.9), "min_p": float32(0.1)}, "temp 0.5, top 0.9, min 0.1, k -1"},
+		{map[string]any{"temp": float32(0.5), "top_k": int32(-1), "top_p": float32(0.9), "min_p": float32(0.1)},
+			"temp 0.5, top 0.9, min 0.1, k -1"},
 		{map[string]any{"penalty_repeat": float32(1.1), "penalty_last_n": int32(100)}, "repeat 1.1 of 100"},
 		{map[string]any{"penalty_repeat": float32(1.1), "penalty_last_n": int32(0)}, "repeat 0 of 0"},
 		{map[string]any{"xtc_probability": float32(0.5), "xtc_threshold": float32(0.2)}, "xtc 0.5 from 0.2"},
-		{map[string]any{"mirostat": int32(2), "mirostat_tau": float32(4), "mirostat_eta": float32(0.2)}, "mirostat 2 4 0.2"},
+		{map[string]any{"mirostat": int32(2), "mirostat_tau": float32(4), "mirostat_eta": float32(0.2)},
+			"mirostat 2 4 0.2"},
 		{map[string]any{"sequence": "top_k;temp"}, "order [top_k temperature]"},
 	} {
 		meta := &gguf.Meta{}
@@ -77,7 +80,8 @@ func TestSamplingKeys(t *testing.T) {
 		}
 		p := o.Apply(sample.Params{})
 		got := fmt.Sprintf("temp %v, top %v, min %v, k %v; repeat %v of %v; xtc %v from %v; mirostat %v %v %v; order %v", p.Temperature, p.TopP, p.MinP, p.TopK,
-			p.RepeatPenalty, p.RepeatLastN, p.XTCProbability, p.XTCThreshold, p.Mirostat, p.MirostatTau, p.MirostatEta, p.Order)
+			p.RepeatPenalty, p.RepeatLastN, p.XTCProbability, p.XTCThreshold, p.Mirostat, p.MirostatTau, p.MirostatEta,
+			p.Order)
 		if !strings.Contains(got, c.want) {
 			t.Errorf("%v: %s, want %s", c.keys, got, c.want)
 		}

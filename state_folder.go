@@ -17,8 +17,8 @@ import (
 // defaultCacheDirBytes bounds the files of states where nobody says.
 const defaultCacheDirBytes = 10 << 30
 
-// contentHash is a source that computes a hash of what is read of it: a sum of the hashes of its parts, which may come in
-// any order, from several goroutines.
+// contentHash is a source that computes a hash of what is read of it: a sum of the hashes of its parts, which may
+// come in any order, from several goroutines.
 type contentHash struct {
 	models.Source
 	mu  sync.Mutex
@@ -42,9 +42,9 @@ func (c *contentHash) ReadTensor(t gguf.TensorInfo, p []byte, off int64) error {
 	return nil
 }
 
-// openStates opens the folder for states of a model, if there is to be one. What states depend on beside their tokens makes
-// its identity: weights, metadata, device, the kernels of this program, and the types and sizes that the runner was asked
-// for. Weights were read through c.
+// openStates opens the folder for states of a model, if there is to be one. What states depend on beside their tokens
+// makes its identity: weights, metadata, device, the kernels of this program, and the types and sizes that the runner
+// was asked for. Weights were read through c.
 func (m *Model) openStates(o Options, meta *gguf.Meta, c *contentHash, r runner.Options) (err error) {
 	info := m.dev.ops.Info()
 	kind, _, _ := strings.Cut(info.Name, ":")
@@ -68,12 +68,14 @@ func (m *Model) openStates(o Options, meta *gguf.Meta, c *contentHash, r runner.
 		}
 	}
 	identity := fmt.Sprintf("weights %x, metadata %x, %s %s %s %s, program %s, context %d, keys and values %v, state %v, pages of %d, invariant %v",
-		c.sum, h.Sum(nil), kind, info.Target, level, info.Driver, program, r.Context, r.KVType, r.StateType, runner.PageSize, r.Invariant)
+		c.sum, h.Sum(nil), kind, info.Target, level, info.Driver, program, r.Context, r.KVType, r.StateType,
+		runner.PageSize, r.Invariant)
 	budget := o.CacheDirBytes
 	if budget == 0 {
 		budget = defaultCacheDirBytes
 	}
-	if m.states, err = disk.Open(o.CacheDir, identity, budget, func(message string) { m.host.options.Log(m.id + ": " + message) }); err != nil {
+	if m.states, err = disk.Open(o.CacheDir, identity, budget,
+		func(message string) { m.host.options.Log(m.id + ": " + message) }); err != nil {
 		return &OptionError{Option: "CacheDir", Err: err}
 	}
 	return nil

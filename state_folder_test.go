@@ -10,8 +10,8 @@ import (
 	"github.com/hipengine/hipengine/engine/disk"
 )
 
-// TestCacheDir closes a model and opens it again: what its folder has of a prompt is not read. The same model with another
-// context has a folder of its own.
+// TestCacheDir closes a model and opens it again: what its folder has of a prompt is not read. The same model with
+// another context has a folder of its own.
 func TestCacheDir(t *testing.T) {
 	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu"})
 	if err != nil {
@@ -65,7 +65,8 @@ func TestCacheDir(t *testing.T) {
 	}
 	defer m.Close()
 	var bad *hipengine.OptionError
-	if _, err := h.Open(t.Context(), "", o); !errors.As(err, &bad) || bad.Option != "CacheDir" || !errors.Is(err, disk.ErrInUse) {
+	if _, err := h.Open(t.Context(), "", o); !errors.As(err, &bad) || bad.Option != "CacheDir" ||
+		!errors.Is(err, disk.ErrInUse) {
 		t.Errorf("a folder that is in use: %v", err)
 	}
 	for _, o := range []hipengine.Options{

@@ -17,9 +17,9 @@ type Text struct {
 	close    func() error
 }
 
-// OpenText opens the tokenizer and the template of a model, as [OpenFile] finds it, of a folder that has the files of a
-// tokenizer alone, or of one such file: tokenizer.json, tokenizer_config.json, a template (.jinja). Errors are those of
-// OpenFile. The caller closes it.
+// OpenText opens the tokenizer and the template of a model, as [OpenFile] finds it, of a folder that has the files of
+// a tokenizer alone, or of one such file: tokenizer.json, tokenizer_config.json, a template (.jinja). Errors are
+// those of OpenFile. The caller closes it.
 func OpenText(name string, o Options) (*Text, error) {
 	path, _ := Find(name, o.Folder)
 	if name == "" || !hf.IsText(path) {
@@ -36,7 +36,8 @@ func OpenText(name string, o Options) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Text{path: path, template: t.Template, named: t.Templates, vocab: t.Vocab, close: func() error { return nil }}, nil
+	return &Text{path: path, template: t.Template, named: t.Templates, vocab: t.Vocab,
+		close: func() error { return nil }}, nil
 }
 
 // Path returns the file or folder; it is empty for the built-in model.

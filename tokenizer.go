@@ -23,8 +23,8 @@ func (t *Tokenizer) Vocabulary() (*grammar.Vocabulary, error) { return t.vocab()
 
 // EncodeOptions say how [Tokenizer.Encode] reads a text. The zero value is right for text that users wrote.
 type EncodeOptions struct {
-	// ParseSpecial lets control tokens match their text. Set it for text alone that the program made: with it, a user who
-	// writes "<|im_end|>" ends the turn.
+	// ParseSpecial lets control tokens match their text. Set it for text alone that the program made: with it, a user
+	// who writes "<|im_end|>" ends the turn.
 	ParseSpecial bool
 	// AddSpecial puts BOS and EOS (or what else the vocabulary asks for) round the ids.
 	AddSpecial bool
@@ -41,8 +41,8 @@ func (t *Tokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]in
 	return t.Encode(text, EncodeOptions{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
 }
 
-// InfillTokens returns the special tokens for text between other text: those before what comes before, what comes after
-// and what is wanted, and before the names of a repository and of a file. -1 is none.
+// InfillTokens returns the special tokens for text between other text: those before what comes before, what comes
+// after and what is wanted, and before the names of a repository and of a file. -1 is none.
 func (t *Tokenizer) InfillTokens() (prefix, suffix, middle, repo, file int32) {
 	f := t.tok.Infill()
 	return f.Prefix, f.Suffix, f.Middle, f.Repo, f.File
@@ -66,19 +66,19 @@ func (t *Tokenizer) text(id int32, ok bool) string {
 }
 
 // EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
-// model expects before a text, such as BOS, comes first, once. It is not for text that users wrote. The error is that of
-// Encode.
+// model expects before a text, such as BOS, comes first, once. It is not for text that users wrote. The error is that
+// of Encode.
 func (t *Tokenizer) EncodePrompt(text string) ([]int32, error) { return t.tok.EncodePrompt(text) }
 
 // Decode returns the text of ids, valid UTF-8; special renders control tokens too.
 func (t *Tokenizer) Decode(ids []int32, special bool) string { return t.tok.Decode(ids, special) }
 
-// Piece returns the bytes of an id in a new slice, which may be a part of a character. Control tokens have bytes only if
-// special is set, but for the markers of thoughts and tool calls.
+// Piece returns the bytes of an id in a new slice, which may be a part of a character. Control tokens have bytes only
+// if special is set, but for the markers of thoughts and tool calls.
 func (t *Tokenizer) Piece(id int32, special bool) []byte { return t.tok.Piece(id, special) }
 
-// NewStream returns a decoder for the ids of one text, which gives each piece as soon as its characters are complete. It
-// serves one goroutine.
+// NewStream returns a decoder for the ids of one text, which gives each piece as soon as its characters are complete.
+// It serves one goroutine.
 func (t *Tokenizer) NewStream(special bool) engine.Decoder { return t.tok.NewStream(special) }
 
 // VocabSize returns the number of ids; valid ones are 0 to VocabSize()-1.

@@ -10,8 +10,8 @@ import (
 	"github.com/hipengine/hipengine/engine"
 )
 
-// TestVerbatim lets Ember answer in tokens that its tokenizer would not make of the text, and demands that the next turn
-// reads what is new and nothing else. Without what was drawn, it would have to read the answer again.
+// TestVerbatim lets Ember answer in tokens that its tokenizer would not make of the text, and demands that the next
+// turn reads what is new and nothing else. Without what was drawn, it would have to read the answer again.
 func TestVerbatim(t *testing.T) {
 	engines, m, closed := keeping(t, "cpu")
 	defer closed()
@@ -68,7 +68,8 @@ func TestVerbatim(t *testing.T) {
 			t.Errorf("turn %d: %d tokens cached of %d that were drawn or read", turn, cached, len(seen))
 		}
 		seen = append(slices.Clone(prompt), drawn...)
-		messages = append(messages, hipengine.Message{Role: "assistant", Content: text}, hipengine.Message{Role: "user", Content: "And then?"})
+		messages = append(messages, hipengine.Message{Role: "assistant", Content: text},
+			hipengine.Message{Role: "user", Content: "And then?"})
 	}
 	if split == 0 {
 		t.Error("no answer was drawn in other tokens than its text has: the test tests nothing")

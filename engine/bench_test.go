@@ -41,7 +41,8 @@ func BenchmarkStep(b *testing.B) {
 			b.ReportAllocs()
 			seqs := make([]*engine.Sequence, n)
 			for i := range seqs {
-				if seqs[i], err = e.Submit(context.Background(), engine.Request{Prompt: []int32{1}, MaxTokens: b.N}); err != nil {
+				if seqs[i], err = e.Submit(context.Background(),
+					engine.Request{Prompt: []int32{1}, MaxTokens: b.N}); err != nil {
 					b.Fatal(err)
 				}
 			}

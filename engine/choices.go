@@ -53,7 +53,8 @@ func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 	}
 	c.row, c.read = r.clone(), true
 	var err error
-	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) || errors.Is(err, kv.ErrNoPages) {
+	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) ||
+		errors.Is(err, kv.ErrNoPages) {
 		c.snapshot, err = e.runner.Save(e.ctx, s.slot)
 	}
 	if err != nil {
@@ -65,8 +66,8 @@ func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 	return started
 }
 
-// startChoices lets sequences whose prompt is read go on from there, as far as there are slots. They are older than all
-// that wait in the queue.
+// startChoices lets sequences whose prompt is read go on from there, as far as there are slots. They are older than
+// all that wait in the queue.
 func (e *Engine) startChoices() {
 	for len(e.running) < e.limits.Seqs && len(e.parked) == 0 {
 		c := e.nextChoices()
@@ -95,8 +96,8 @@ func (e *Engine) startChoices() {
 	}
 }
 
-// nextChoices returns the oldest choices that could start a sequence, those first of which none runs: the pages of their
-// prompt are in no running sequence's share of the cache.
+// nextChoices returns the oldest choices that could start a sequence, those first of which none runs: the pages of
+// their prompt are in no running sequence's share of the cache.
 func (e *Engine) nextChoices() *choices {
 	e.mu.Lock()
 	shared := e.shared // submitting appends behind it, and leaving replaces it

@@ -31,41 +31,44 @@ func choices(prompt string, n, tokens int) []engine.Request {
 func TestChoicesReadTheirPromptOnce(t *testing.T) {
 	prompt := strings.Repeat("all of them begin like this ", 5)
 	const n, tokens = 5, 30
-	for _, c := range []struct{ seqs, checkpoints, others int }{{1, 0, 0}, {1, 1, 0}, {2, 0, 3}, {2, 1, 3}, {3, 9, 1}, {8, 0, 0}, {8, 2, 6}} {
-		bubble(fmt.Sprintf("%d slots, %d checkpoints, %d others", c.seqs, c.checkpoints, c.others), t, func(t *testing.T) {
-			alone := start(t, &fake.Runner{}, nil)
-			r := &fake.Runner{Lim: runner.Limits{Seqs: c.seqs, Batch: 16}, Checkpoints: c.checkpoints}
-			e := start(t, r, nil)
-			var others []*engine.Sequence
-			prompts := len(prompt)
-			for i := range c.others {
-				p := strings.Repeat("x", 10+20*i)
-				others = append(others, submit(t, e, request(p, 20)))
-				prompts += len(p)
-			}
-			seqs, err := e.SubmitChoices(context.Background(), choices(prompt, n, tokens)...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, req := range choices(prompt, n, tokens) {
-				want, _, err := read(submit(t, alone, req))
+	for _, c := range []struct{ seqs, checkpoints, others int }{{1, 0, 0}, {1, 1, 0}, {2, 0, 3}, {2, 1, 3}, {3, 9, 1},
+		{8, 0, 0}, {8, 2, 6}} {
+		bubble(fmt.Sprintf("%d slots, %d checkpoints, %d others", c.seqs, c.checkpoints, c.others), t,
+			func(t *testing.T) {
+				alone := start(t, &fake.Runner{}, nil)
+				r := &fake.Runner{Lim: runner.Limits{Seqs: c.seqs, Batch: 16}, Checkpoints: c.checkpoints}
+				e := start(t, r, nil)
+				var others []*engine.Sequence
+				prompts := len(prompt)
+				for i := range c.others {
+					p := strings.Repeat("x", 10+20*i)
+					others = append(others, submit(t, e, request(p, 20)))
+					prompts += len(p)
+				}
+				seqs, err := e.SubmitChoices(context.Background(), choices(prompt, n, tokens)...)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got, ts, err := read(seqs[i])
-				if err != nil || got != want || len(ts) != tokens-i {
-					t.Errorf("choice %d: %q in %d tokens, %v; alone %q", i, got, len(ts), err, want)
+				for i, req := range choices(prompt, n, tokens) {
+					want, _, err := read(submit(t, alone, req))
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, ts, err := read(seqs[i])
+					if err != nil || got != want || len(ts) != tokens-i {
+						t.Errorf("choice %d: %q in %d tokens, %v; alone %q", i, got, len(ts), err, want)
+					}
 				}
-			}
-			for _, s := range others {
-				if _, _, err := read(s); err != nil {
-					t.Error(err)
+				for _, s := range others {
+					if _, _, err := read(s); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-			if s := e.Stats(); s.PromptTokens != uint64(prompts) || s.Length != uint64(n+c.others) {
-				t.Errorf("%d tokens of prompts read, want %d; %d sequences ended", s.PromptTokens, prompts, s.Length)
-			}
-		})
+				if s := e.Stats(); s.PromptTokens != uint64(prompts) || s.Length != uint64(n+c.others) {
+					t.Errorf("%d tokens of prompts read, want %d; %d sequences ended", s.PromptTokens, prompts,
+						s.Length)
+				}
+			})
 	}
 }
 
@@ -103,11 +106,13 @@ func TestChoicesSurviveEachOther(t *testing.T) {
 		steps  int // done before
 		cancel int // choice
 	}{
-		{"reading", 1, 0}, {"waiting for the prompt", 1, 2}, {"waiting for a slot", 6, 3}, {"running", 6, 0}, {"forked", 6, 1},
+		{"reading", 1, 0}, {"waiting for the prompt", 1, 2}, {"waiting for a slot", 6, 3}, {"running", 6, 0},
+		{"forked", 6, 1},
 	} {
 		for _, checkpoints := range []int{0, 1} {
 			bubble(fmt.Sprintf("%s, %d checkpoints", c.name, checkpoints), t, func(t *testing.T) {
-				r := &fake.Runner{Lim: runner.Limits{Seqs: 2, Batch: 8}, Checkpoints: checkpoints, Gate: make(chan struct{})}
+				r := &fake.Runner{Lim: runner.Limits{Seqs: 2, Batch: 8}, Checkpoints: checkpoints,
+					Gate: make(chan struct{})}
 				e := start(t, r, nil)
 				prompt := strings.Repeat("p", 20) // three steps
 				seqs, err := e.SubmitChoices(context.Background(), choices(prompt, 4, 12)...)
@@ -197,10 +202,12 @@ func TestSubmitChoicesErrors(t *testing.T) {
 		if _, err := e.SubmitChoices(context.Background()); !errors.Is(err, engine.ErrBadRequest) {
 			t.Errorf("no request: %v", err)
 		}
-		if _, err := e.SubmitChoices(context.Background(), request("a", 1), request("b", 1)); !errors.Is(err, engine.ErrBadRequest) || !strings.Contains(err.Error(), "choice 1") {
+		if _, err := e.SubmitChoices(context.Background(), request("a", 1), request("b", 1)); !errors.Is(err,
+			engine.ErrBadRequest) || !strings.Contains(err.Error(), "choice 1") {
 			t.Errorf("two prompts: %v", err)
 		}
-		if _, err := e.SubmitChoices(context.Background(), choices("abc", 4, 9)...); !errors.Is(err, engine.ErrBadRequest) || !strings.Contains(err.Error(), "4 choices") {
+		if _, err := e.SubmitChoices(context.Background(), choices("abc", 4, 9)...); !errors.Is(err,
+			engine.ErrBadRequest) || !strings.Contains(err.Error(), "4 choices") {
 			t.Errorf("more choices than the queue ever holds: %v", err)
 		}
 		seqs, err := e.SubmitChoices(context.Background(), choices("abc", 3, 9)...)
@@ -209,7 +216,8 @@ func TestSubmitChoicesErrors(t *testing.T) {
 		}
 		synctest.Wait()
 		// Two choices wait.
-		if _, err := e.SubmitChoices(context.Background(), choices("d", 2, 1)...); !errors.Is(err, engine.ErrQueueFull) {
+		if _, err := e.SubmitChoices(context.Background(), choices("d", 2, 1)...); !errors.Is(err,
+			engine.ErrQueueFull) {
 			t.Errorf("two more: error %v, want ErrQueueFull", err)
 		}
 		if s := e.Stats(); s.Waiting != 2 || s.Rejected != 1 {

@@ -55,8 +55,9 @@ func TestConstraint(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close(t.Context())
-		s, err := e.Submit(t.Context(), engine.Request{Prompt: []int32{1, 2}, Decoder: fake.Tokenizer{}.NewStream(false), Logprobs: logprobs,
-			Sampling: sample.Params{Constraint: &script{want: want}}})
+		s, err := e.Submit(t.Context(),
+			engine.Request{Prompt: []int32{1, 2}, Decoder: fake.Tokenizer{}.NewStream(false), Logprobs: logprobs,
+				Sampling: sample.Params{Constraint: &script{want: want}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,20 +110,25 @@ func TestConstraintEnds(t *testing.T) {
 		return n, finish, nil
 	}
 	// The budget ends in the middle of what is forced.
-	if n, finish, err := collect(engine.Request{MaxTokens: 7, Sampling: sample.Params{Constraint: &script{want: "a!0123456789"}}}); n != 7 || finish != engine.FinishLength || err != nil {
+	if n, finish, err := collect(engine.Request{MaxTokens: 7,
+		Sampling: sample.Params{Constraint: &script{want: "a!0123456789"}}}); n != 7 ||
+		finish != engine.FinishLength || err != nil {
 		t.Errorf("%d tokens, %s, %v", n, finish, err)
 	}
 	// So does a stop string.
 	if n, finish, err := collect(engine.Request{Stop: []string{"34"}, Decoder: fake.Tokenizer{}.NewStream(false),
-		Sampling: sample.Params{Constraint: &script{want: "a!0123456789"}}}); n != 7 || finish != engine.FinishStop || err != nil {
+		Sampling: sample.Params{Constraint: &script{want: "a!0123456789"}}}); n != 7 || finish != engine.FinishStop ||
+		err != nil {
 		t.Errorf("%d tokens, %s, %v", n, finish, err)
 	}
 	// A constraint that has no token ends the sequence with its error, and nothing is generated without it.
 	broken := errors.New("no token")
-	if n, _, err := collect(engine.Request{Sampling: sample.Params{Constraint: &script{want: "a", fail: broken}}}); n != 0 || !errors.Is(err, broken) {
+	if n, _, err := collect(engine.Request{Sampling: sample.Params{Constraint: &script{want: "a",
+		fail: broken}}}); n != 0 || !errors.Is(err, broken) {
 		t.Errorf("%d tokens, %v", n, err)
 	}
-	if _, _, err := collect(engine.Request{IgnoreEOG: true, Sampling: sample.Params{Constraint: &script{want: "a"}}}); !errors.Is(err, engine.ErrBadRequest) {
+	if _, _, err := collect(engine.Request{IgnoreEOG: true,
+		Sampling: sample.Params{Constraint: &script{want: "a"}}}); !errors.Is(err, engine.ErrBadRequest) {
 		t.Errorf("IgnoreEOG: %v", err)
 	}
 }

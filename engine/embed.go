@@ -16,9 +16,9 @@ type EmbedRequest struct {
 	Observer Observer // is not told of tokens, since none are drawn; nil is nobody
 }
 
-// Embed reads a prompt and returns its hidden state of Limits.Embd numbers, pooled and not normalized; with [PoolNone],
-// those of all tokens, one behind the other. The prompt takes part in the steps beside other sequences, leaves nothing
-// behind, and uses nothing that is kept. Errors are those of [Engine.Submit] and [Sequence.Tokens].
+// Embed reads a prompt and returns its hidden state of Limits.Embd numbers, pooled and not normalized; with
+// [PoolNone], those of all tokens, one behind the other. The prompt takes part in the steps beside other sequences,
+// leaves nothing behind, and uses nothing that is kept. Errors are those of [Engine.Submit] and [Sequence.Tokens].
 func (e *Engine) Embed(ctx context.Context, r EmbedRequest) ([]float32, error) {
 	s, err := e.embedSequence(r)
 	if err != nil {

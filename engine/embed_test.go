@@ -67,7 +67,8 @@ func TestEmbed(t *testing.T) {
 		for _, p := range []engine.Pooling{engine.PoolLast, engine.PoolMean, engine.PoolCLS, engine.PoolNone} {
 			var rs []engine.EmbedRequest
 			for n := 1; n < 60; n += 7 {
-				rs = append(rs, engine.EmbedRequest{Prompt: fake.Tokenizer{}.Encode(strings.Repeat("ab", n)[:n]), Pooling: p})
+				rs = append(rs, engine.EmbedRequest{Prompt: fake.Tokenizer{}.Encode(strings.Repeat("ab", n)[:n]),
+					Pooling: p})
 			}
 			prompts += uint64(len(rs))
 			wait.Go(func() {
@@ -84,7 +85,8 @@ func TestEmbed(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		if s := e.Stats(); s.Embedded != prompts || s.Length != 2 || s.Stopped+s.Failed+s.Cancelled != 0 || s.GeneratedTokens != 80 {
+		if s := e.Stats(); s.Embedded != prompts || s.Length != 2 || s.Stopped+s.Failed+s.Cancelled != 0 ||
+			s.GeneratedTokens != 80 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -98,7 +100,8 @@ func TestEmbedKeepsNothing(t *testing.T) {
 			e := start(t, r, func(c *engine.Config) { c.Checkpoints, c.HostBytes = 4, 1<<20 })
 			ids := fake.Tokenizer{}.Encode(strings.Repeat("states ", 30))
 			for range 2 {
-				if _, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: ids, Pooling: engine.PoolMean}); err != nil {
+				if _, err := e.Embed(t.Context(),
+					engine.EmbedRequest{Prompt: ids, Pooling: engine.PoolMean}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -136,13 +139,15 @@ func TestEmbedErrors(t *testing.T) {
 			}
 		}
 		var length *engine.ContextLengthError
-		if _, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: make([]int32, 9)}); !errors.As(err, &length) || length.Prompt != 9 || length.Limit != 8 {
+		if _, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: make([]int32, 9)}); !errors.As(err, &length) ||
+			length.Prompt != 9 || length.Limit != 8 {
 			t.Errorf("error %v", err)
 		}
 		if n := len(r.Steps()); n != 0 {
 			t.Errorf("%d steps for requests that are refused", n)
 		}
-		if _, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: make([]int32, 8)}); err != nil { // exactly the context
+		// exactly the context
+		if _, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: make([]int32, 8)}); err != nil {
 			t.Error(err)
 		}
 
@@ -207,7 +212,8 @@ func TestEmbedMakesRoom(t *testing.T) {
 			p := engine.Pooling(rng.IntN(4))
 			ids := fake.Tokenizer{}.Encode(strings.Repeat("x", 1+rng.IntN(99)))
 			wait.Go(func() {
-				if got, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: ids, Pooling: p}); err != nil || !slices.Equal(got, pooled(p, ids)) {
+				if got, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: ids, Pooling: p}); err != nil ||
+					!slices.Equal(got, pooled(p, ids)) {
 					t.Errorf("%v of %d tokens: %v, %v", p, len(ids), got, err)
 				}
 			})
@@ -241,7 +247,8 @@ func TestEmbedModels(t *testing.T) {
 		}
 		wantIDs := answer(t, one, question).ids
 		end()
-		many, end := l.engine(t, runner.Options{Batch: 24, Seqs: 4, Checkpoints: 3}, 0, func(c *engine.Config) { c.Checkpoints = 3 })
+		many, end := l.engine(t, runner.Options{Batch: 24, Seqs: 4, Checkpoints: 3},
+			0, func(c *engine.Config) { c.Checkpoints = 3 })
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			if ids := answer(t, many, question).ids; !slices.Equal(ids, wantIDs) {
@@ -260,7 +267,8 @@ func TestEmbedModels(t *testing.T) {
 				worst = max(worst, math.Abs(float64(want[i][j]-got[i][j])))
 			}
 			if len(got[i]) != len(want[i]) || !(worst < 1e-4) {
-				t.Errorf("%s, %v of %d tokens: %d numbers, the worst is off by %v", arch, rs[i].Pooling, len(rs[i].Prompt), len(got[i]), worst)
+				t.Errorf("%s, %v of %d tokens: %d numbers, the worst is off by %v", arch, rs[i].Pooling,
+					len(rs[i].Prompt), len(got[i]), worst)
 			}
 		}
 	}
@@ -273,7 +281,8 @@ func TestPoolingNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "max", "rank", "LAST"} {
-		if _, err := engine.ParsePooling(name); err == nil || !strings.Contains(err.Error(), "want none, mean, cls or last") {
+		if _, err := engine.ParsePooling(name); err == nil ||
+			!strings.Contains(err.Error(), "want none, mean, cls or last") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -24,12 +24,14 @@ func TestMinTokens(t *testing.T) {
 		{"stop string", func(r *engine.Request) { r.Stop, r.Sampling.MinTokens = []string{"b"}, 4 }, "abca", 5},
 		{"stop token", func(r *engine.Request) { r.StopTokens, r.Sampling.MinTokens = []int32{'b'}, 3 }, "a", 4},
 		{"stop token at once", func(r *engine.Request) { r.StopTokens = []int32{'c'} }, "ab", 3},
-		{"ends that are ignored", func(r *engine.Request) { r.IgnoreEOG, r.Sampling.MinTokens = true, 8 }, "abcabc", 20},
+		{"ends that are ignored", func(r *engine.Request) { r.IgnoreEOG, r.Sampling.MinTokens = true, 8 }, "abcabc",
+			20},
 	} {
 		r := request("x", 20)
 		c.change(&r)
 		text, tokens, err := read(submit(t, e, r))
-		if err != nil || len(tokens) < c.least || !strings.HasPrefix(text, c.want) || c.least < 9 && len(tokens) > c.least && c.name != "stop token" {
+		if err != nil || len(tokens) < c.least || !strings.HasPrefix(text, c.want) || c.least < 9 &&
+			len(tokens) > c.least && c.name != "stop token" {
 			t.Errorf("%s: %q, %d tokens, %v", c.name, text, len(tokens), err)
 		}
 	}
@@ -39,7 +41,8 @@ func TestMinTokens(t *testing.T) {
 	} {
 		r := request("x", 20)
 		change(&r)
-		if _, err := e.Submit(t.Context(), r); !errors.Is(err, engine.ErrBadRequest) || !strings.Contains(err.Error(), name) {
+		if _, err := e.Submit(t.Context(), r); !errors.Is(err, engine.ErrBadRequest) ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -55,7 +58,8 @@ func TestTokenStarts(t *testing.T) {
 	for _, tok := range tokens {
 		starts = append(starts, tok.Start)
 	}
-	if err != nil || !slices.Equal(starts, []int{0, 1, 1, 3, 4, 5, 6, 7}) || tokens[len(tokens)-1].StopString != "STOP" {
+	if err != nil || !slices.Equal(starts, []int{0, 1, 1, 3, 4, 5, 6, 7}) ||
+		tokens[len(tokens)-1].StopString != "STOP" {
 		t.Errorf("starts %v, %+v, %v", starts, tokens[len(tokens)-1], err)
 	}
 	_, tokens, err = read(submit(t, e, request("x", 3)))

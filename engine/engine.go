@@ -34,13 +34,13 @@ type Runner interface {
 	SaveCheckpoint(ctx context.Context, cp runner.CheckpointID) (*runner.Snapshot, error)
 	Restore(ctx context.Context, s *runner.Snapshot) (runner.SeqID, error)
 	// Step appends tokens to sequences and returns, for each entry of work, its Rows*Vocab logits. It blocks until the
-	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next Step.
-	// After an error, the state of the sequences of work is undefined and they are only closed.
+	// device is done or ctx is. The runner does not keep work; the logits are the runner's and valid until the next
+	// Step. After an error, the state of the sequences of work is undefined and they are only closed.
 	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
 	// StepHidden is Step with hidden states of Limits.Embd numbers in place of logits.
 	StepHidden(ctx context.Context, work []runner.Work) ([][]float32, error)
-	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their ids
-	// alone. k is from 1 to Limits.Top.
+	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their
+	// ids alone. k is from 1 to Limits.Top.
 	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
 }
 
@@ -59,7 +59,8 @@ type ContextLengthError struct {
 
 // Error implements error.
 func (e *ContextLengthError) Error() string {
-	return fmt.Sprintf("engine: the prompt of %d tokens exceeds the available context size of %d tokens", e.Prompt, e.Limit)
+	return fmt.Sprintf("engine: the prompt of %d tokens exceeds the available context size of %d tokens", e.Prompt,
+		e.Limit)
 }
 
 // PanicError says that a panic in the runner or the decoder ended the sequence.
@@ -81,13 +82,13 @@ type Config struct {
 	Policy   Policy              // nil is Fair{}
 	MaxQueue int                 // most sequences that wait for a slot; 0 is DefaultMaxQueue
 
-	// Piece returns the text of a token, and whether it is a marker: one that stands for more than its text. With it, the
-	// engine remembers what it drew for prompts that say it again: see [Engine.Verbatim]. Nil remembers nothing.
+	// Piece returns the text of a token, and whether it is a marker: one that stands for more than its text. With it,
+	// the engine remembers what it drew for prompts that say it again: see [Engine.Verbatim]. Nil remembers nothing.
 	Piece func(id int32) (text []byte, marker bool)
 
-	// TurnStart is the token with which a chat template begins the turns of a conversation, the model's own among them.
-	// States are then kept where the first turn ends, which often is the same for many conversations, and where the last
-	// one begins, since clients may leave out parts of an answer when they repeat it. 0 is none.
+	// TurnStart is the token with which a chat template begins the turns of a conversation, the model's own among
+	// them. States are then kept where the first turn ends, which often is the same for many conversations, and where
+	// the last one begins, since clients may leave out parts of an answer when they repeat it. 0 is none.
 	TurnStart int32
 
 	// Checkpoints of the runner keep states of sequences, also after their end, for prompts that begin with the same
@@ -95,8 +96,8 @@ type Config struct {
 	Checkpoints int
 	// HostBytes is the host memory for kept states that had to make room.
 	HostBytes int64
-	// Disk keeps states that had to make room, and those that are there at the end, for later; nil is nobody. The engine
-	// does not close it.
+	// Disk keeps states that had to make room, and those that are there at the end, for later; nil is nobody. The
+	// engine does not close it.
 	Disk *disk.Store
 }
 
@@ -237,7 +238,8 @@ func (e *Engine) enqueue(ctx context.Context, seqs []*Sequence) error {
 	case e.closing:
 		return ErrClosed
 	case len(seqs) > e.maxQueue:
-		return fmt.Errorf("%w: %d choices are more than the queue holds, which are %d", ErrBadRequest, len(seqs), e.maxQueue)
+		return fmt.Errorf("%w: %d choices are more than the queue holds, which are %d", ErrBadRequest, len(seqs),
+			e.maxQueue)
 	case waiting+len(seqs) > e.maxQueue:
 		e.stats.Rejected++
 		return fmt.Errorf("%w: %d sequences are waiting", ErrQueueFull, waiting)
@@ -263,7 +265,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 		return nil, fmt.Errorf("%w: the prompt is empty", ErrBadRequest)
 	}
 	if r.MaxTokens < 0 || r.TopLogprobs < 0 {
-		return nil, fmt.Errorf("%w: max_tokens %d and top_logprobs %d must not be negative", ErrBadRequest, r.MaxTokens, r.TopLogprobs)
+		return nil, fmt.Errorf("%w: max_tokens %d and top_logprobs %d must not be negative", ErrBadRequest,
+			r.MaxTokens, r.TopLogprobs)
 	}
 	room := e.limits.Context - len(r.Prompt)
 	if room <= 0 {
@@ -283,7 +286,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 			ErrBadRequest)
 	}
 	if r.Sampling.Constraint != nil && r.IgnoreEOG {
-		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count", ErrBadRequest)
+		return nil, fmt.Errorf("%w: with a constraint, which says where the text ends, end-of-generation tokens count",
+			ErrBadRequest)
 	}
 	if err := e.checkIDs(r.Prompt); err != nil {
 		return nil, err
@@ -294,7 +298,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	}
 	for _, id := range r.StopTokens {
 		if id < 0 || int(id) >= e.limits.Vocab {
-			return nil, fmt.Errorf("%w: stop token %d: the vocabulary has ids 0 to %d", ErrBadRequest, id, e.limits.Vocab-1)
+			return nil, fmt.Errorf("%w: stop token %d: the vocabulary has ids 0 to %d", ErrBadRequest, id,
+				e.limits.Vocab-1)
 		}
 	}
 	if r.Sampling.MinTokens > 0 {
@@ -327,7 +332,8 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 func (e *Engine) checkIDs(prompt []int32) error {
 	for i, id := range prompt {
 		if id < 0 || int(id) >= e.limits.Vocab {
-			return fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest, id, i, e.limits.Vocab-1)
+			return fmt.Errorf("%w: token %d at index %d of the prompt: the vocabulary has ids 0 to %d", ErrBadRequest,
+				id, i, e.limits.Vocab-1)
 		}
 	}
 	return nil

@@ -140,7 +140,8 @@ func TestSchedulingDoesNotChangeTokens(t *testing.T) {
 			}
 		}
 	})
-	for _, lim := range []runner.Limits{{Seqs: 12, Batch: 64}, {Seqs: 3, Batch: 7}, {Seqs: 5, Batch: 2}, {Seqs: 1, Batch: 1}} {
+	for _, lim := range []runner.Limits{{Seqs: 12, Batch: 64}, {Seqs: 3, Batch: 7}, {Seqs: 5, Batch: 2},
+		{Seqs: 1, Batch: 1}} {
 		bubble(fmt.Sprintf("%d slots, batch %d", lim.Seqs, lim.Batch), t, func(t *testing.T) {
 			e := start(t, &fake.Runner{Lim: lim}, nil)
 			var seqs [n]*engine.Sequence
@@ -183,7 +184,8 @@ func TestStepsMixPrefillAndDecode(t *testing.T) {
 			got = append(got, strings.TrimSpace(line))
 		}
 		// The gate is taken once the second step is under way, so b joins in the third.
-		want := []string{"0:3/1", "0:1/1", "0:1/1 1:7/0", "0:1/1 1:7/0", "0:1/1 1:6/1", "0:1/1 1:1/1", "0:1/1", "0:1/1", "0:1/1", "0:1/1"}
+		want := []string{"0:3/1", "0:1/1", "0:1/1 1:7/0", "0:1/1 1:7/0", "0:1/1 1:6/1", "0:1/1 1:1/1", "0:1/1",
+			"0:1/1", "0:1/1", "0:1/1"}
 		if !slices.Equal(got, want) {
 			t.Errorf("steps\n%q, want\n%q", got, want)
 		}
@@ -204,7 +206,8 @@ func TestSubmitErrors(t *testing.T) {
 			say   string
 		}{
 			{"empty prompt", request("", 1), nil, "empty"},
-			{"prompt as long as the context", request("0123456789", 0), &engine.ContextLengthError{Prompt: 10, Limit: 10}, "10"},
+			{"prompt as long as the context", request("0123456789", 0),
+				&engine.ContextLengthError{Prompt: 10, Limit: 10}, "10"},
 			{"negative max_tokens", request("0", -1), nil, "negative"},
 			{"token beyond the vocabulary", engine.Request{Prompt: []int32{1, fake.Vocab}}, nil, "index 1"},
 			{"negative token", engine.Request{Prompt: []int32{-1}}, nil, "token -1"},
@@ -470,7 +473,8 @@ func TestBadRunnerAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.Close(context.Background())
-			if _, _, err := read(submit(t, e, request("a", 1))); err == nil || !strings.Contains(err.Error(), "expected") && !strings.Contains(err.Error(), "for 1") {
+			if _, _, err := read(submit(t, e, request("a", 1))); err == nil ||
+				!strings.Contains(err.Error(), "expected") && !strings.Contains(err.Error(), "for 1") {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -495,7 +499,8 @@ func TestBadPolicyFailsRequestsAndNotTheEngine(t *testing.T) {
 	} {
 		bubble(name, t, func(t *testing.T) {
 			e := start(t, &fake.Runner{}, func(c *engine.Config) { c.Policy = badPolicy{step} })
-			if _, _, err := read(submit(t, e, request("abc", 1))); err == nil || !strings.Contains(err.Error(), "policy") {
+			if _, _, err := read(submit(t, e, request("abc", 1))); err == nil ||
+				!strings.Contains(err.Error(), "policy") {
 				t.Errorf("error %v, want one that names the policy", err)
 			}
 		})
@@ -510,7 +515,8 @@ func TestOpenErrorEndsTheSequence(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := start(t, r, nil)
-		if _, _, err := read(submit(t, e, request("a", 1))); err == nil || !strings.Contains(err.Error(), "open sequence") {
+		if _, _, err := read(submit(t, e, request("a", 1))); err == nil ||
+			!strings.Contains(err.Error(), "open sequence") {
 			t.Errorf("error %v", err)
 		}
 		r.Release(id)
@@ -565,7 +571,8 @@ func TestLogprobs(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, tok := range tokens {
-			if len(tok.Top) != 3 || tok.Top[0].ID != tok.ID || tok.Top[0].Logprob != tok.Logprob || !(tok.Logprob <= 0) {
+			if len(tok.Top) != 3 || tok.Top[0].ID != tok.ID || tok.Top[0].Logprob != tok.Logprob ||
+				!(tok.Logprob <= 0) {
 				t.Errorf("token %+v", tok)
 			}
 		}

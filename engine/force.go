@@ -23,8 +23,8 @@ func allows(c sample.Constraint, id int32) bool {
 	return err == nil && int(id/64) < len(mask) && mask[id/64]>>(id%64)&1 != 0
 }
 
-// scripted takes the next token that must come, if there is one. Of those that end thoughts a constraint may want other
-// ones behind the first.
+// scripted takes the next token that must come, if there is one. Of those that end thoughts a constraint may want
+// other ones behind the first.
 func (s *Sequence) scripted() (id int32, ok bool) {
 	if len(s.script) == 0 {
 		return 0, false

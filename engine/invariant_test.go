@@ -20,23 +20,29 @@ import (
 // others, in chunks and from kept states.
 func TestInvariant(t *testing.T) {
 	for _, arch := range reusing {
-		for name, dev := range map[string]ops.Device{"cpu": cpu.New(cpu.Options{Threads: 2}), "ref": opsref.New(opsref.Options{Threads: 2})} {
+		for name, dev := range map[string]ops.Device{"cpu": cpu.New(cpu.Options{Threads: 2}),
+			"ref": opsref.New(opsref.Options{Threads: 2})} {
 			n := 10
 			if name == "ref" {
 				n = 4 // it is slow
 			}
 			t.Run(arch+"/"+name, func(t *testing.T) {
 				l := loadTinyOn(t, arch, dev)
-				alone, done := l.engine(t, runner.Options{Context: 256, Batch: 256, KVType: tensor.F16, Invariant: true}, 0)
+				alone, done := l.engine(t,
+					runner.Options{Context: 256, Batch: 256, KVType: tensor.F16, Invariant: true}, 0)
 				defer done()
-				crowd, done := l.engine(t, runner.Options{Context: 256, Batch: 40, Seqs: 4, Checkpoints: 6, KVType: tensor.F16, Invariant: true}, 0)
+				crowd, done := l.engine(t,
+					runner.Options{Context: 256, Batch: 40, Seqs: 4, Checkpoints: 6, KVType: tensor.F16,
+						Invariant: true}, 0)
 				defer done()
 				rng := rand.New(rand.NewPCG(18, 1))
 				system := randomIDs(rng, 60)
 				var requests []engine.Request
 				for i := range n {
 					prompt := append(slices.Clone(system[:20+rng.IntN(40)]), randomIDs(rng, 1+rng.IntN(40))...)
-					requests = append(requests, engine.Request{Prompt: prompt, MaxTokens: 5, Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}})
+					requests = append(requests,
+						engine.Request{Prompt: prompt, MaxTokens: 5,
+							Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}})
 				}
 				var mu sync.Mutex // of cached
 				cached := 0
@@ -47,7 +53,8 @@ func TestInvariant(t *testing.T) {
 						wait.Go(func() {
 							got := answer(t, crowd, r)
 							if !slices.Equal(got.ids, want.ids) || !slices.Equal(got.logprobs, want.logprobs) {
-								t.Errorf("request %d, %d of %d tokens cached: %v, alone %v", i, got.cached, len(r.Prompt), got.ids, want.ids)
+								t.Errorf("request %d, %d of %d tokens cached: %v, alone %v", i, got.cached,
+									len(r.Prompt), got.ids, want.ids)
 							}
 							mu.Lock()
 							cached += got.cached

@@ -75,7 +75,8 @@ func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
 func (e *Engine) awaitWork() bool {
 	for {
 		e.mu.Lock()
-		work, closing, loading := len(e.waiting)+len(e.running)+len(e.parked)+len(e.shared) > 0, e.closing, len(e.loading) > 0
+		work, closing, loading := len(e.waiting)+len(e.running)+len(e.parked)+len(e.shared) > 0, e.closing,
+			len(e.loading) > 0
 		e.mu.Unlock()
 		if work || closing && !loading {
 			return work
@@ -275,8 +276,8 @@ func (e *Engine) draw(s *Sequence, r row) {
 	}
 }
 
-// accept takes a token into a sequence, to be fed to the runner next, and hands it to the consumer. It returns false if
-// the sequence has ended.
+// accept takes a token into a sequence, to be fed to the runner next, and hands it to the consumer. It returns false
+// if the sequence has ended.
 func (e *Engine) accept(s *Sequence, t Token) bool {
 	if c := s.req.Sampling.Constraint; c != nil {
 		if err := c.Accept(t.ID); err != nil {
@@ -298,7 +299,8 @@ func (e *Engine) accept(s *Sequence, t Token) bool {
 	if e.verbatim != nil {
 		if !t.EOG {
 			s.ids = append(s.ids, t.ID)
-			s.pending = s.ids[len(s.ids)-len(s.pending)-1:] // the runner has not seen it, nor what was forced before it
+			// the runner has not seen it, nor what was forced before it
+			s.pending = s.ids[len(s.ids)-len(s.pending)-1:]
 		}
 		e.verbatim.add(s.req.Space, s.ids, len(s.req.Prompt))
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 )
 
-// makeRoom gives pages back when a step lacks them and no kept state is left to go. It moves the prompts that choices wait
-// for to the host, or else the state of the sequence that came last, which goes on when another has ended: from the same
-// bits, so that its tokens are those that it would have got. It returns false if nothing can make room: the only sequence
-// that runs has all pages, and all of a context are never more than there are.
+// makeRoom gives pages back when a step lacks them and no kept state is left to go. It moves the prompts that choices
+// wait for to the host, or else the state of the sequence that came last, which goes on when another has ended: from
+// the same bits, so that its tokens are those that it would have got. It returns false if nothing can make room: the
+// only sequence that runs has all pages, and all of a context are never more than there are.
 func (e *Engine) makeRoom() bool {
 	moved := false
 	e.mu.Lock()
@@ -49,7 +49,8 @@ func (e *Engine) makeRoom() bool {
 	return true
 }
 
-// unpark lets sequences that made room go on, the oldest first, when one has ended since the last attempt or none runs.
+// unpark lets sequences that made room go on, the oldest first, when one has ended since the last attempt or none
+// runs.
 func (e *Engine) unpark() {
 	for len(e.parked) > 0 && len(e.running) < e.limits.Seqs && (e.freed || len(e.running) == 0) {
 		s := e.parked[0]
@@ -69,7 +70,8 @@ func (e *Engine) unpark() {
 		s.slot, s.open, s.parked = slot, true, nil
 		e.mu.Lock()
 		e.parked = slices.Clone(e.parked[1:])
-		at, _ := slices.BinarySearchFunc(e.running, s.number, func(r *Sequence, n uint64) int { return cmp.Compare(r.number, n) })
+		at, _ := slices.BinarySearchFunc(e.running, s.number,
+			func(r *Sequence, n uint64) int { return cmp.Compare(r.number, n) })
 		e.running = slices.Insert(slices.Clone(e.running), at, s)
 		e.mu.Unlock()
 	}

@@ -14,13 +14,15 @@ import (
 	"github.com/hipengine/hipengine/internal/fake"
 )
 
-// TestMakingRoom gives many sequences, choices among them, fewer pages than they need, cancels some, and demands of the
-// others that they end without an error and say what they say alone. The bubble's end counts slots and checkpoints.
+// TestMakingRoom gives many sequences, choices among them, fewer pages than they need, cancels some, and demands of
+// the others that they end without an error and say what they say alone. The bubble's end counts slots and
+// checkpoints.
 func TestMakingRoom(t *testing.T) {
 	for _, c := range []struct{ pages, checkpoints int }{{100, 0}, {150, 4}, {240, 2}} {
 		bubble(fmt.Sprintf("%d tokens, %d checkpoints", c.pages, c.checkpoints), t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(18, 7))
-			r := &fake.Runner{Lim: runner.Limits{Seqs: 6, Batch: 32, Context: 100}, Pages: c.pages, Checkpoints: c.checkpoints}
+			r := &fake.Runner{Lim: runner.Limits{Seqs: 6, Batch: 32, Context: 100}, Pages: c.pages,
+				Checkpoints: c.checkpoints}
 			e := start(t, r, func(o *engine.Config) { o.Checkpoints = c.checkpoints })
 			alone := start(t, &fake.Runner{Lim: runner.Limits{Context: 100}}, nil)
 			requests, want := make([][]engine.Request, 60), make([][]string, 60)
@@ -80,7 +82,8 @@ func TestMakingRoomBits(t *testing.T) {
 			var requests []engine.Request
 			var want []result
 			for i := range 8 {
-				r := engine.Request{Prompt: randomIDs(rng, 20+rng.IntN(40)), MaxTokens: 30, Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}}
+				r := engine.Request{Prompt: randomIDs(rng, 20+rng.IntN(40)), MaxTokens: 30,
+					Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}}
 				requests, want = append(requests, r), append(want, answer(t, cold, r))
 			}
 			var wait sync.WaitGroup

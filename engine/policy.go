@@ -16,7 +16,9 @@ type Snapshot struct {
 
 // Running is the state of a sequence that occupies a slot.
 type Running struct {
-	Pending int  // tokens that it could take: while decoding 1 and those that must follow, else of its prompt up to where its state is kept
+	// tokens that it could take: while decoding 1 and those that must follow, else of its prompt up to where its
+	// state is kept
+	Pending int
 	Decode  bool // its prompt is in
 	Idle    int  // steps since it last got a token
 }
@@ -30,7 +32,8 @@ type Step struct {
 // Check reports a decision that the runner could not carry out or that would never end.
 func (s Snapshot) Check(step Step) error {
 	if step.Admit < 0 || step.Admit > len(s.Waiting) || len(s.Running)+step.Admit > s.Limits.Seqs {
-		return fmt.Errorf("engine: policy admits %d of %d waiting to %d running, with %d slots", step.Admit, len(s.Waiting), len(s.Running), s.Limits.Seqs)
+		return fmt.Errorf("engine: policy admits %d of %d waiting to %d running, with %d slots", step.Admit,
+			len(s.Waiting), len(s.Running), s.Limits.Seqs)
 	}
 	if len(step.Feed) != len(s.Running)+step.Admit {
 		return fmt.Errorf("engine: policy feeds %d sequences of %d", len(step.Feed), len(s.Running)+step.Admit)
@@ -66,8 +69,8 @@ type Policy interface {
 // Admission is first come, first served, as far as there are slots. Within a step, each sequence first gets one
 // token, those that have waited longest first, then decoding before prefilling; so a sequence waits at most
 // ceil(running/budget) steps. What remains of the budget is shared out among the prompts by max-min fairness: a short
-// prompt is done in one step beside a long one, and equal ones progress together; the remainder goes to the oldest. Tokens
-// that a constraint forces are read like a prompt's.
+// prompt is done in one step beside a long one, and equal ones progress together; the remainder goes to the oldest.
+// Tokens that a constraint forces are read like a prompt's.
 type Fair struct {
 	// StepTokens bounds the tokens of a step, and with it the time between two tokens of a sequence that decodes while
 	// prompts come in. 0 means Limits.Batch.

@@ -24,15 +24,23 @@ func TestFair(t *testing.T) {
 		{name: "nothing", seqs: 2, batch: 8, feed: []int{}},
 		{name: "one prompt that fits", seqs: 2, batch: 8, waiting: []int{5}, admit: 1, feed: []int{5}},
 		{name: "one prompt in chunks", seqs: 2, batch: 8, waiting: []int{50}, admit: 1, feed: []int{8}},
-		{name: "chunk bounded by step tokens", seqs: 2, batch: 8, stepTokens: 3, waiting: []int{50}, admit: 1, feed: []int{3}},
-		{name: "step tokens above the batch", seqs: 2, batch: 8, stepTokens: 30, waiting: []int{50}, admit: 1, feed: []int{8}},
-		{name: "decode beside prefill", seqs: 3, batch: 8, running: []engine.Running{decode, prompt(20), decode}, feed: []int{1, 6, 1}},
-		{name: "first come first served", seqs: 2, batch: 8, running: []engine.Running{decode}, waiting: []int{2, 3, 1}, admit: 1, feed: []int{1, 2}},
-		{name: "no free slot", seqs: 1, batch: 8, running: []engine.Running{decode}, waiting: []int{2}, feed: []int{1}},
-		{name: "short prompt beside a long one", seqs: 2, batch: 16, waiting: []int{1000, 4}, admit: 2, feed: []int{12, 4}},
+		{name: "chunk bounded by step tokens", seqs: 2, batch: 8, stepTokens: 3, waiting: []int{50}, admit: 1,
+			feed: []int{3}},
+		{name: "step tokens above the batch", seqs: 2, batch: 8, stepTokens: 30, waiting: []int{50}, admit: 1,
+			feed: []int{8}},
+		{name: "decode beside prefill", seqs: 3, batch: 8, running: []engine.Running{decode, prompt(20), decode},
+			feed: []int{1, 6, 1}},
+		{name: "first come first served", seqs: 2, batch: 8, running: []engine.Running{decode},
+			waiting: []int{2, 3, 1}, admit: 1, feed: []int{1, 2}},
+		{name: "no free slot", seqs: 1, batch: 8, running: []engine.Running{decode}, waiting: []int{2},
+			feed: []int{1}},
+		{name: "short prompt beside a long one", seqs: 2, batch: 16, waiting: []int{1000, 4}, admit: 2,
+			feed: []int{12, 4}},
 		{name: "equal prompts share", seqs: 2, batch: 16, waiting: []int{100, 100}, admit: 2, feed: []int{8, 8}},
-		{name: "remainder to the oldest", seqs: 3, batch: 8, waiting: []int{100, 100, 100}, admit: 3, feed: []int{3, 3, 2}},
-		{name: "decode comes first when short", seqs: 3, batch: 2, running: []engine.Running{prompt(9), decode, decode}, feed: []int{0, 1, 1}},
+		{name: "remainder to the oldest", seqs: 3, batch: 8, waiting: []int{100, 100, 100}, admit: 3,
+			feed: []int{3, 3, 2}},
+		{name: "decode comes first when short", seqs: 3, batch: 2,
+			running: []engine.Running{prompt(9), decode, decode}, feed: []int{0, 1, 1}},
 		{
 			name: "the idle one comes before", seqs: 3, batch: 2,
 			running: []engine.Running{{Pending: 9, Idle: 1}, decode, decode}, feed: []int{1, 1, 0},
@@ -40,7 +48,8 @@ func TestFair(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := engine.Fair{StepTokens: c.stepTokens}.Next(engine.Snapshot{
-				Limits: runner.Limits{Vocab: 1, Context: 1 << 20, Seqs: c.seqs, Batch: c.batch}, Running: c.running, Waiting: c.waiting,
+				Limits: runner.Limits{Vocab: 1, Context: 1 << 20, Seqs: c.seqs, Batch: c.batch}, Running: c.running,
+				Waiting: c.waiting,
 			})
 			if got.Admit != c.admit || !slices.Equal(got.Feed, c.feed) {
 				t.Errorf("got admit %d, feed %v, want %d, %v", got.Admit, got.Feed, c.admit, c.feed)

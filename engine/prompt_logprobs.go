@@ -8,8 +8,8 @@ import (
 )
 
 // PromptLogprobs returns the tokens of the prompt with their log-probabilities, if Request.PromptLogprobs asks for
-// them. The first has none. They are complete when the first token of the answer is there. Of choices, which share what
-// is read, the first has them.
+// them. The first has none. They are complete when the first token of the answer is there. Of choices, which share
+// what is read, the first has them.
 func (s *Sequence) PromptLogprobs() []Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()

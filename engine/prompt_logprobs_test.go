@@ -32,11 +32,13 @@ func TestPromptLogprobs(t *testing.T) {
 	got := seqs[0].PromptLogprobs()
 	n := len(again.Prompt) - len(answer)
 	if len(got) != len(again.Prompt) || got[0].ID != again.Prompt[0] || got[0].Top != nil || seqs[0].Cached() != 0 {
-		t.Fatalf("%d tokens of a prompt of %d, the first %+v, %d cached", len(got), len(again.Prompt), got[0], seqs[0].Cached())
+		t.Fatalf("%d tokens of a prompt of %d, the first %+v, %d cached", len(got), len(again.Prompt), got[0],
+			seqs[0].Cached())
 	}
 	for i, want := range answer {
 		p := got[n+i]
-		if p.ID != want.ID || math.Abs(float64(p.Logprob-want.Logprob)) > 1e-6 || len(p.Top) != 2 || p.Top[0] != want.Top[0] {
+		if p.ID != want.ID || math.Abs(float64(p.Logprob-want.Logprob)) > 1e-6 || len(p.Top) != 2 ||
+			p.Top[0] != want.Top[0] {
 			t.Errorf("token %d: %+v, want %+v", i, p, want)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 
 var _ engine.Runner = (*runner.Runner)(nil)
 
-// TestChoicesOfModels compares choices with requests of their own on a model with recurrent state and one with windows,
-// in fewer slots than there are choices.
+// TestChoicesOfModels compares choices with requests of their own on a model with recurrent state and one with
+// windows, in fewer slots than there are choices.
 func TestChoicesOfModels(t *testing.T) {
 	for _, arch := range []string{"qwen35", "gemma4"} {
 		m, err := models.New(tiny.Meta(arch))
@@ -41,8 +41,10 @@ func TestChoicesOfModels(t *testing.T) {
 			}
 			requests = append(requests, r)
 		}
-		// ids runs the requests as submit hands them in, and returns the tokens of each and how many of prompts were read.
-		ids := func(o runner.Options, submit func(e *engine.Engine) ([]*engine.Sequence, error)) (out [][]int32, read uint64) {
+		// ids runs the requests as submit hands them in, and returns the tokens of each and how many of prompts were
+		// read.
+		ids := func(o runner.Options, submit func(e *engine.Engine) ([]*engine.Sequence, error)) (out [][]int32,
+			read uint64) {
 			r, err := runner.New(dev, m, w, o)
 			if err != nil {
 				t.Fatal(err)
@@ -69,20 +71,25 @@ func TestChoicesOfModels(t *testing.T) {
 			}
 			return out, e.Stats().PromptTokens
 		}
-		want, _ := ids(runner.Options{Seqs: 1, Batch: 32}, func(e *engine.Engine) (seqs []*engine.Sequence, err error) {
-			for _, r := range requests {
-				s, err := e.Submit(t.Context(), r)
-				if err != nil {
-					return nil, err
+		want, _ := ids(runner.Options{Seqs: 1, Batch: 32},
+			func(e *engine.Engine) (seqs []*engine.Sequence, err error) {
+				for _, r := range requests {
+					s, err := e.Submit(t.Context(), r)
+					if err != nil {
+						return nil, err
+					}
+					seqs = append(seqs, s)
 				}
-				seqs = append(seqs, s)
-			}
-			return seqs, nil
-		})
-		for _, o := range []runner.Options{{Seqs: 1}, {Seqs: 1, Checkpoints: 1}, {Seqs: 3, Checkpoints: 1}, {Seqs: 4}} {
+				return seqs, nil
+			})
+		for _, o := range []runner.Options{{Seqs: 1}, {Seqs: 1, Checkpoints: 1}, {Seqs: 3, Checkpoints: 1},
+			{Seqs: 4}} {
 			t.Run(fmt.Sprintf("%s in %d slots with %d checkpoints", arch, o.Seqs, o.Checkpoints), func(t *testing.T) {
 				o.Batch = 32
-				got, read := ids(o, func(e *engine.Engine) ([]*engine.Sequence, error) { return e.SubmitChoices(t.Context(), requests...) })
+				got, read := ids(o, func(e *engine.Engine) ([]*engine.Sequence,
+					error) {
+					return e.SubmitChoices(t.Context(), requests...)
+				})
 				for i := range want {
 					if len(want[i]) != 12 || !slices.Equal(got[i], want[i]) {
 						t.Errorf("choice %d: %d, alone %d", i, got[i], want[i])
@@ -108,7 +115,8 @@ func (w whole) Limits() runner.Limits {
 // TestTopOfModels draws from the largest logits that a device finds, and from all of them: the tokens are the same.
 func TestTopOfModels(t *testing.T) {
 	var requests []engine.Request
-	for i, p := range []sample.Params{{}, sample.Defaults(), {Temperature: 1.5, TopK: 64, TopP: 0.99}, {Temperature: 2, TopK: 3}, {}} {
+	for i, p := range []sample.Params{{}, sample.Defaults(), {Temperature: 1.5, TopK: 64, TopP: 0.99},
+		{Temperature: 2, TopK: 3}, {}} {
 		p.Seed = uint64(i)
 		requests = append(requests, engine.Request{Prompt: []int32{int32(i), 3, 9, 2}, MaxTokens: 24, Sampling: p})
 	}

@@ -15,8 +15,9 @@ import (
 const (
 	// leastReuse is the smallest number of tokens for which a kept state is used: fewer are read as fast.
 	leastReuse = 16
-	// promptTail is how far before the end of a prompt the state of a model that cannot be cut back is kept at least. The
-	// next turn of a conversation repeats the prompt, but often not what a template puts at its end to begin the answer.
+	// promptTail is how far before the end of a prompt the state of a model that cannot be cut back is kept at least.
+	// The next turn of a conversation repeats the prompt, but often not what a template puts at its end to begin the
+	// answer.
 	promptTail = 16
 )
 

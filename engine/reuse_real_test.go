@@ -77,7 +77,8 @@ func loadTinyOn(t *testing.T, arch string, dev ops.Device) *tinyModel {
 }
 
 // engine returns an engine of its own, and a function that closes it and checks that nothing is left of what it kept.
-func (l *tinyModel) engine(t *testing.T, o runner.Options, hostBytes int64, change ...func(*engine.Config)) (*engine.Engine, func()) {
+func (l *tinyModel) engine(t *testing.T, o runner.Options, hostBytes int64,
+	change ...func(*engine.Config)) (*engine.Engine, func()) {
 	t.Helper()
 	r, err := runner.New(l.dev, l.m, l.w, o)
 	if err != nil {
@@ -114,7 +115,8 @@ func (l *tinyModel) engine(t *testing.T, o runner.Options, hostBytes int64, chan
 	}
 }
 
-// result is what a request came to. The logarithms of probabilities tell logits apart that differ in any bit that counts.
+// result is what a request came to. The logarithms of probabilities tell logits apart that differ in any bit that
+// counts.
 type result struct {
 	ids      []int32
 	logprobs []float32
@@ -188,7 +190,8 @@ func TestAgentTrace(t *testing.T) {
 						t.Fatalf("turn %d: %d of %d cached tokens, cold %d", turn, got.ids, got.cached, want.ids)
 					}
 					if got.read+got.cached != len(r.Prompt) || want.read != len(r.Prompt) {
-						t.Fatalf("turn %d: %d tokens read and %d cached of %d, cold %d", turn, got.read, got.cached, len(r.Prompt), want.read)
+						t.Fatalf("turn %d: %d tokens read and %d cached of %d, cold %d", turn, got.read, got.cached,
+							len(r.Prompt), want.read)
 					}
 					// known tokens are those that an earlier sequence began with.
 					most := len(r.Prompt) - known
@@ -232,10 +235,12 @@ func TestPrefixTrees(t *testing.T) {
 					prompts = append(prompts, append(slices.Clone(shared), randomIDs(rng, 1+rng.IntN(50))...))
 				}
 				for _, i := range append(rng.Perm(len(prompts)), rng.Perm(len(prompts))...) {
-					r := engine.Request{Prompt: prompts[i], MaxTokens: 3, Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}}
+					r := engine.Request{Prompt: prompts[i], MaxTokens: 3,
+						Sampling: sample.Params{Temperature: 1, Seed: uint64(i)}}
 					if rng.IntN(4) == 0 { // beside another that is cancelled at some time
 						ctx, cancel := context.WithCancel(t.Context())
-						s, err := hot.Submit(ctx, engine.Request{Prompt: prompts[rng.IntN(len(prompts))], MaxTokens: 12})
+						s, err := hot.Submit(ctx,
+							engine.Request{Prompt: prompts[rng.IntN(len(prompts))], MaxTokens: 12})
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -248,7 +253,8 @@ func TestPrefixTrees(t *testing.T) {
 					}
 					want, got := answer(t, cold, r), answer(t, hot, r)
 					if !l.equal(got, want) {
-						t.Fatalf("tree %d, prompt %d: %d with %d cached, cold %d", tree, i, got.ids, got.cached, want.ids)
+						t.Fatalf("tree %d, prompt %d: %d with %d cached, cold %d", tree, i, got.ids, got.cached,
+							want.ids)
 					}
 					cached, total = cached+got.cached, total+len(r.Prompt)
 				}
@@ -262,14 +268,15 @@ func TestPrefixTrees(t *testing.T) {
 	}
 }
 
-// TestTurns lets clients repeat a conversation without what the model thought, and lets another conversation begin with the
-// same system message. Both find the state at the turn where they part.
+// TestTurns lets clients repeat a conversation without what the model thought, and lets another conversation begin
+// with the same system message. Both find the state at the turn where they part.
 func TestTurns(t *testing.T) {
 	const turn = 7
 	for _, arch := range reusing {
 		t.Run(arch, func(t *testing.T) {
 			l := loadTiny(t, arch)
-			hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 12}, 0, func(c *engine.Config) { c.TurnStart = turn })
+			hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 12}, 0,
+				func(c *engine.Config) { c.TurnStart = turn })
 			defer done()
 			cold, done := l.engine(t, runner.Options{Batch: 128}, 0)
 			defer done()
@@ -285,7 +292,8 @@ func TestTurns(t *testing.T) {
 			}
 			ask := func(ids []int32, known int) result {
 				t.Helper()
-				r := engine.Request{Prompt: ids, MaxTokens: 50, Sampling: sample.Params{Temperature: 1, LogitBias: map[int32]float32{turn: -100}}}
+				r := engine.Request{Prompt: ids, MaxTokens: 50,
+					Sampling: sample.Params{Temperature: 1, LogitBias: map[int32]float32{turn: -100}}}
 				want, got := answer(t, cold, r), answer(t, hot, r)
 				if !l.equal(got, want) {
 					t.Fatalf("after %d cached tokens: %d, cold %d", got.cached, got.ids, want.ids)
@@ -311,8 +319,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestRestart lets a conversation go on in an engine that has but its folder, and expects the bits of reading it all. One
-// file is damaged: then its state is read again.
+// TestRestart lets a conversation go on in an engine that has but its folder, and expects the bits of reading it all.
+// One file is damaged: then its state is read again.
 func TestRestart(t *testing.T) {
 	for _, arch := range reusing {
 		t.Run(arch, func(t *testing.T) {
@@ -328,12 +336,14 @@ func TestRestart(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 1 + turn%3}, 0, func(c *engine.Config) { c.Disk = store })
+				hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 1 + turn%3}, 0,
+					func(c *engine.Config) { c.Disk = store })
 				if files, _ := store.Len(); files == 0 && turn > 0 {
 					t.Error("the folder is empty")
 				}
 				history = append(history, randomIDs(rng, 10+rng.IntN(30))...)
-				r := engine.Request{Prompt: history, MaxTokens: 12, Sampling: sample.Params{Temperature: 1, Seed: uint64(turn)}}
+				r := engine.Request{Prompt: history, MaxTokens: 12,
+					Sampling: sample.Params{Temperature: 1, Seed: uint64(turn)}}
 				want, got := answer(t, cold, r), answer(t, hot, r)
 				if !l.equal(got, want) {
 					t.Fatalf("turn %d: %d with %d cached, cold %d", turn, got.ids, got.cached, want.ids)

@@ -15,8 +15,8 @@ import (
 )
 
 // TestReuseUnderLoad submits 10,000 requests that begin alike in three spaces, some as choices, cancels some at some
-// time, and lets steps lack pages. The others get what they get alone, and what they did not read was read in their space
-// before. The bubble's end counts slots and checkpoints.
+// time, and lets steps lack pages. The others get what they get alone, and what they did not read was read in their
+// space before. The bubble's end counts slots and checkpoints.
 func TestReuseUnderLoad(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -50,7 +50,8 @@ func TestReuseUnderLoad(t *testing.T) {
 			want := make([]string, len(prompts))
 			for i, p := range prompts {
 				var err error
-				if want[i], _, err = read(submit(t, alone, engine.Request{Prompt: p, MaxTokens: 4, Decoder: fake.Tokenizer{}.NewStream(false)})); err != nil {
+				if want[i], _, err = read(submit(t, alone,
+					engine.Request{Prompt: p, MaxTokens: 4, Decoder: fake.Tokenizer{}.NewStream(false)})); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -72,7 +73,8 @@ func TestReuseUnderLoad(t *testing.T) {
 					}
 					rs := make([]engine.Request, 1+rng.IntN(8)/7)
 					for j := range rs {
-						rs[j] = engine.Request{Prompt: prompts[i], Space: space, MaxTokens: 4, Decoder: fake.Tokenizer{}.NewStream(false)}
+						rs[j] = engine.Request{Prompt: prompts[i], Space: space, MaxTokens: 4,
+							Decoder: fake.Tokenizer{}.NewStream(false)}
 					}
 					ctx, cancel := context.WithCancel(context.Background())
 					seqs, err := e.SubmitChoices(ctx, rs...)
@@ -80,7 +82,8 @@ func TestReuseUnderLoad(t *testing.T) {
 						t.Fatal(err)
 					}
 					mu.Lock()
-					added[space] = append(added[space], append(slices.Clone(prompts[i]), fake.Tokenizer{}.Encode(want[i])...))
+					added[space] = append(added[space],
+						append(slices.Clone(prompts[i]), fake.Tokenizer{}.Encode(want[i])...))
 					mu.Unlock()
 					for _, s := range seqs {
 						wait.Go(func() {
@@ -135,8 +138,8 @@ func TestReuseUnderLoad(t *testing.T) {
 	}
 }
 
-// TestSpacesAreApart asks for the same random prompts in several spaces, each time in another order, and demands that a
-// space has of a prompt what was asked for in it, and nothing that others gave, on the device and on the host.
+// TestSpacesAreApart asks for the same random prompts in several spaces, each time in another order, and demands that
+// a space has of a prompt what was asked for in it, and nothing that others gave, on the device and on the host.
 func TestSpacesAreApart(t *testing.T) {
 	for _, rewinds := range []bool{true, false} {
 		bubble(fmt.Sprintf("rewinds %v", rewinds), t, func(t *testing.T) {
@@ -197,7 +200,8 @@ func unique(ps [][]int32) (out [][]int32) {
 func TestReuseOff(t *testing.T) {
 	for _, c := range []struct{ of, allowed int }{{0, 4}, {4, 0}} {
 		bubble(fmt.Sprintf("%d of %d", c.allowed, c.of), t, func(t *testing.T) {
-			e := start(t, &fake.Runner{Checkpoints: c.of, Lim: runner.Limits{Rewinds: true}}, func(o *engine.Config) { o.Checkpoints = c.allowed })
+			e := start(t, &fake.Runner{Checkpoints: c.of, Lim: runner.Limits{Rewinds: true}},
+				func(o *engine.Config) { o.Checkpoints = c.allowed })
 			for range 2 {
 				s := submit(t, e, request("a prompt of more than a few tokens", 3))
 				if _, _, err := read(s); err != nil || s.Cached() != 0 || e.Reuses() {

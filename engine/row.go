@@ -25,8 +25,8 @@ func (r row) next(s *sample.Sampler) (int32, error) {
 	return s.Next(r.logits)
 }
 
-// needs returns how many logits of highest rank suffice for all that draw from a step, or 0 if one needs all. Of a step
-// without rows it is what the sequences will need, so that the step that ends their prompts finds its plan.
+// needs returns how many logits of highest rank suffice for all that draw from a step, or 0 if one needs all. Of a
+// step without rows it is what the sequences will need, so that the step that ends their prompts finds its plan.
 func needs(seqs []*Sequence, work []runner.Work) int {
 	drawing := slices.ContainsFunc(work, func(w runner.Work) bool { return w.Rows > 0 })
 	most := 0

@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/internal/fake"
 )
 
-// TestTop compares texts drawn from the largest logits with those drawn from all, and looks at what the runner was asked
-// for: the most that one of a step needs, and all where one needs all.
+// TestTop compares texts drawn from the largest logits with those drawn from all, and looks at what the runner was
+// asked for: the most that one of a step needs, and all where one needs all.
 func TestTop(t *testing.T) {
 	greedy, top40, top64 := sample.Params{}, sample.Defaults(), sample.Params{Temperature: 1, TopK: 64}
 	biased := sample.Params{LogitBias: map[int32]float32{'a': 1}}

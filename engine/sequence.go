@@ -19,9 +19,11 @@ type Decoder interface {
 
 // Request is what a sequence is to generate.
 type Request struct {
-	Prompt    []int32       // at least one token; Submit copies it
-	Space     string        // states kept of sequences are used within their space alone: one for each API key, say
-	MaxTokens int           // most tokens to generate, the end-of-generation token included; 0 is what the context allows, which is never exceeded
+	Prompt []int32 // at least one token; Submit copies it
+	Space  string  // states kept of sequences are used within their space alone: one for each API key, say
+	// most tokens to generate, the end-of-generation token included; 0 is what the context allows, which is never
+	// exceeded
+	MaxTokens int
 	Sampling  sample.Params // its LogitBias must not change while the sequence runs; Ends are set by the engine
 	IgnoreEOG bool          // end-of-generation tokens are tokens like any other; not with a constraint
 
@@ -56,11 +58,11 @@ const (
 // Token is one step of a sequence's output.
 type Token struct {
 	ID int32
-	// Text is what became certain with this token: empty while a character or a possible stop string is incomplete. The
-	// texts of all tokens, joined, are the output.
+	// Text is what became certain with this token: empty while a character or a possible stop string is incomplete.
+	// The texts of all tokens, joined, are the output.
 	Text string
-	// Start is the number of bytes of the output, before a stop string cut it, that the texts of the tokens before this
-	// one make. A token is part of the output if that reaches beyond its Start, or ends without a stop string.
+	// Start is the number of bytes of the output, before a stop string cut it, that the texts of the tokens before
+	// this one make. A token is part of the output if that reaches beyond its Start, or ends without a stop string.
 	Start   int
 	EOG     bool // the token ended the generation; its own text is not part of the output
 	Logprob float32
@@ -77,12 +79,13 @@ type Sequence struct {
 	cancel context.CancelFunc
 
 	// Of the engine's goroutine.
-	slot      runner.SeqID
-	open      bool // slot is valid
-	sampler   *sample.Sampler
-	top       int // logits of highest rank that a draw needs; 0: all
-	stop      *StopMatcher
-	pending   []int32 // tokens that the runner has not seen: the rest of the prompt, or the last token and those it forces
+	slot    runner.SeqID
+	open    bool // slot is valid
+	sampler *sample.Sampler
+	top     int // logits of highest rank that a draw needs; 0: all
+	stop    *StopMatcher
+	// tokens that the runner has not seen: the rest of the prompt, or the last token and those it forces
+	pending   []int32
 	last      [1]int32
 	ids       []int32          // the prompt and what was drawn and goes to the runner
 	parked    *runner.Snapshot // its state while it makes room for others
@@ -145,8 +148,8 @@ func (s *Sequence) Tokens() iter.Seq2[Token, error] {
 // Cancel ends the sequence before its next step. It may be called at any time and from any goroutine.
 func (s *Sequence) Cancel() { s.cancel() }
 
-// Cached returns how many tokens of the prompt were not read, because the state that they lead to was kept. It is final
-// when the first token is there. Of choices, which share what is read, it is that of the one that read.
+// Cached returns how many tokens of the prompt were not read, because the state that they lead to was kept. It is
+// final when the first token is there. Of choices, which share what is read, it is that of the one that read.
 func (s *Sequence) Cached() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,7 +51,8 @@ func checkStop(t *testing.T, text string, stops []string, cuts []byte) {
 		out += got
 		want, wantStopped := naiveStop(text[:pos], stops)
 		if out != want || stopped != wantStopped {
-			t.Fatalf("stops %q, text %q: output %q, %v, want %q, %v", stops, text[:pos], out, stopped, want, wantStopped)
+			t.Fatalf("stops %q, text %q: output %q, %v, want %q, %v", stops, text[:pos], out, stopped, want,
+				wantStopped)
 		}
 		if stopped {
 			if more, _ := m.Push("x"); more != "" || m.Flush() != "" {
@@ -91,7 +92,8 @@ func TestStopMatcher(t *testing.T) {
 			if got += m.Flush(); got != c.want || stopped != c.stopped || m.Stopped() != stopped {
 				t.Errorf("got %q, %v, want %q, %v", got, stopped, c.want, c.stopped)
 			}
-			if rest, ok := strings.CutPrefix(c.text, got); !ok || stopped && !strings.HasPrefix(rest, m.Match()) || !stopped && m.Match() != "" {
+			if rest, ok := strings.CutPrefix(c.text, got); !ok || stopped && !strings.HasPrefix(rest, m.Match()) ||
+				!stopped && m.Match() != "" {
 				t.Errorf("stopped by %q, with %q left", m.Match(), rest)
 			}
 		})

@@ -12,7 +12,8 @@ import (
 
 // thoughts are bounded to n tokens and end with "</t>!".
 func thoughts(n int, open bool) *engine.Thoughts {
-	return &engine.Thoughts{Budget: n, Open: open, Opener: "<t>", Closers: []string{"</t>", "<end>"}, End: fake.Tokenizer{}.Encode("</t>!")}
+	return &engine.Thoughts{Budget: n, Open: open, Opener: "<t>", Closers: []string{"</t>", "<end>"},
+		End: fake.Tokenizer{}.Encode("</t>!")}
 }
 
 // TestThoughts bounds thoughts of a model whose next byte depends on how much was said.
@@ -29,7 +30,8 @@ func TestThoughts(t *testing.T) {
 		{"open", "abcdefghij", thoughts(2, true), "ab</t>!hij"},
 		{"open, none", "abcdefghij", thoughts(0, true), "</t>!fghij"},
 		{"open, and ended otherwise", "a<end>bcd", thoughts(9, true), "a<end>bcd"},
-		{"begun again", "<t>ab</t><t>cdefghijklmn", thoughts(9, false), "<t>ab</t><t>cde"}, // 6 tokens of the first count, its end too
+		// 6 tokens of the first count, its end too
+		{"begun again", "<t>ab</t><t>cdefghijklmn", thoughts(9, false), "<t>ab</t><t>cde"},
 		{"in a character", "aaöbbbbbbb", thoughts(3, true), "aaö</t>!b"},
 	} {
 		for _, logprobs := range []bool{false, true} {

@@ -14,9 +14,9 @@ const (
 	verbatimStretch   = 4096 // bytes that two ways of splitting a text may take to meet again
 )
 
-// verbatim remembers the ids of sequences, those that were drawn among them. A model may draw other tokens than those that
-// the tokenizer makes of the same text; when a client sends the text back, these ids take their place, so that what was
-// kept of the sequence still is the beginning of the prompt. Its methods may be called from any goroutine.
+// verbatim remembers the ids of sequences, those that were drawn among them. A model may draw other tokens than those
+// that the tokenizer makes of the same text; when a client sends the text back, these ids take their place, so that
+// what was kept of the sequence still is the beginning of the prompt. Its methods may be called from any goroutine.
 type verbatim struct {
 	piece func(id int32) (text []byte, marker bool)
 
@@ -39,8 +39,8 @@ func (r *remembered) isDrawn(at int) bool {
 	return slices.ContainsFunc(r.drawn, func(d [2]int) bool { return d[0] <= at && at < d[1] })
 }
 
-// newVerbatim returns nil if nobody says what the texts of tokens are, or if a prompt's ids must follow from the request
-// alone.
+// newVerbatim returns nil if nobody says what the texts of tokens are, or if a prompt's ids must follow from the
+// request alone.
 func newVerbatim(c Config, invariant bool) *verbatim {
 	if c.Piece == nil || invariant {
 		return nil
@@ -48,8 +48,8 @@ func newVerbatim(c Config, invariant bool) *verbatim {
 	return &verbatim{piece: c.Piece, spaces: map[string][]*remembered{}}
 }
 
-// add remembers a sequence, whose ids from number prompt on were drawn, in place of those that it continues. It forgets
-// those that were used least recently where there is no room.
+// add remembers a sequence, whose ids from number prompt on were drawn, in place of those that it continues. It
+// forgets those that were used least recently where there is no room.
 func (v *verbatim) add(space string, ids []int32, prompt int) {
 	if v == nil || len(ids) > verbatimTokens {
 		return
@@ -107,9 +107,9 @@ func (v *verbatim) forgetOldest() {
 	v.forget(of, oldest)
 }
 
-// splice returns ids, or as many of them as can be replaced by ids that were remembered: each run of tokens by another of
-// the same text, at the same place behind the same tokens. Markers, which stand for more than their text, are never
-// replaced, and those alone are made that the model drew there, such as <think>.
+// splice returns ids, or as many of them as can be replaced by ids that were remembered: each run of tokens by
+// another of the same text, at the same place behind the same tokens. Markers, which stand for more than their text,
+// are never replaced, and those alone are made that the model drew there, such as <think>.
 func (v *verbatim) splice(space string, ids []int32) []int32 {
 	if v == nil {
 		return ids
@@ -122,7 +122,8 @@ func (v *verbatim) splice(space string, ids []int32) []int32 {
 		var best *remembered
 		at := 0
 		for _, r := range v.spaces[space] {
-			if n := sharedIDs(r.ids, ids, 0); n > 0 && !slices.Contains(tried, r) && (best == nil || n > at || n == at && r.used > best.used) {
+			if n := sharedIDs(r.ids, ids, 0); n > 0 && !slices.Contains(tried, r) &&
+				(best == nil || n > at || n == at && r.used > best.used) {
 				best, at = r, n
 			}
 		}
@@ -151,8 +152,8 @@ func sharedIDs(a, b []int32, n int) int {
 	return n
 }
 
-// meet returns how many tokens of r and of ids, from place at on, have the same text, as few as possible; 0 if none do. Of
-// ids, they may be none: where the model drew tokens without a text, and then went on with what ids say.
+// meet returns how many tokens of r and of ids, from place at on, have the same text, as few as possible; 0 if none
+// do. Of ids, they may be none: where the model drew tokens without a text, and then went on with what ids say.
 func (v *verbatim) meet(r *remembered, ids []int32, at int) (nr, n int) {
 	var x, y []byte // texts that the other does not have yet: one of them is empty
 	total := 0
@@ -194,6 +195,6 @@ func (v *verbatim) meet(r *remembered, ids []int32, at int) (nr, n int) {
 
 // Verbatim returns the ids of a prompt that was made from text, with the tokens that the engine drew for parts of it
 // earlier, in the same space, in place of those that the text was split into. The result has the same text, and is ids
-// itself if nothing is to be replaced. With an invariant runner, whose answers follow from their request alone, it always
-// is.
+// itself if nothing is to be replaced. With an invariant runner, whose answers follow from their request alone, it
+// always is.
 func (e *Engine) Verbatim(space string, ids []int32) []int32 { return e.verbatim.splice(space, ids) }

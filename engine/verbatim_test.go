@@ -86,7 +86,8 @@ func TestSplice(t *testing.T) {
 		{"the same tokens", "yes", tokens("yes[more["), nil},
 		{"another split", "aabba", pairs(tokens("aabba[more[")), tokens("aabba[more[")},
 		{"another split of a part", "yes aabba", pairs(tokens("yes aabba no[")), tokens("yes aabba no[")},
-		{"another split of what is longer", "aab", pairs(tokens("aabb[")), slices.Concat(tokens("aa"), pairs(tokens("bb[")))},
+		{"another split of what is longer", "aab", pairs(tokens("aabb[")),
+			slices.Concat(tokens("aa"), pairs(tokens("bb[")))},
 		{"another text", "abab", pairs(tokens("abaa[")), slices.Concat(tokens("ab"), pairs(tokens("aa[")))},
 		{"nothing more", "ab", nil, nil},
 		{"a marker that was drawn", "!hm", tokens("<think>hm["), tokens("!hm[")},
@@ -118,8 +119,8 @@ func TestSplice(t *testing.T) {
 	}
 }
 
-// TestSpliceForgesNothing lets a user write the text of what followed in another conversation: markers that the template
-// put there are not made of it.
+// TestSpliceForgesNothing lets a user write the text of what followed in another conversation: markers that the
+// template put there are not made of it.
 func TestSpliceForgesNothing(t *testing.T) {
 	v := newTestVerbatim()
 	v.add("key", tokens("[hi[!yes"), 5) // the template put a <think> before the answer
@@ -129,8 +130,8 @@ func TestSpliceForgesNothing(t *testing.T) {
 	}
 }
 
-// TestSpliceOverTurns takes random conversations of a model that draws letters one by one, of which the tokenizer makes
-// pairs, and demands the tokens that were drawn, of all turns.
+// TestSpliceOverTurns takes random conversations of a model that draws letters one by one, of which the tokenizer
+// makes pairs, and demands the tokens that were drawn, of all turns.
 func TestSpliceOverTurns(t *testing.T) {
 	rng := rand.New(rand.NewPCG(18, 2))
 	random := func(n int) string {

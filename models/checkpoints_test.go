@@ -60,7 +60,8 @@ func (c checkpoint) write(t *testing.T, dir string, config map[string]any) strin
 	if b, err = json.Marshal(keys); err != nil {
 		t.Fatal(err)
 	}
-	err = errors.Join(os.WriteFile(filepath.Join(out, "model.safetensors"), file, 0o666), os.WriteFile(filepath.Join(out, "config.json"), b, 0o666))
+	err = errors.Join(os.WriteFile(filepath.Join(out, "model.safetensors"), file, 0o666),
+		os.WriteFile(filepath.Join(out, "config.json"), b, 0o666))
 	for _, name := range []string{"tokenizer.json", "tokenizer_config.json"} {
 		b, err2 := os.ReadFile(filepath.Join(dir, name))
 		err = errors.Join(err, err2, os.WriteFile(filepath.Join(out, name), b, 0o666))
@@ -177,19 +178,21 @@ func toE4M3(x float32) byte {
 
 // inFP8 reports whether checkpoints in FP8 have a tensor in it: projections, but small ones.
 func inFP8(name string, shape []int) bool {
-	return len(shape) == 2 && strings.HasSuffix(name, "_proj.weight") || strings.Contains(name, "in_proj_qkv.") || strings.Contains(name, "in_proj_z.")
+	return len(shape) == 2 && strings.HasSuffix(name, "_proj.weight") || strings.Contains(name, "in_proj_qkv.") ||
+		strings.Contains(name, "in_proj_z.")
 }
 
-// TestFP8 quantizes weights to blocks of FP8, and compares logits with those of the same values in F32. Weights are run
-// in BF16, which holds them if scales are powers of two; others must be those of the rounded values. With nothing lost,
-// in F32, they must be equal too.
+// TestFP8 quantizes weights to blocks of FP8, and compares logits with those of the same values in F32. Weights are
+// run in BF16, which holds them if scales are powers of two; others must be those of the rounded values. With nothing
+// lost, in F32, they must be equal too.
 func TestFP8(t *testing.T) {
 	for _, c := range []struct {
 		name, fixture, scaleType string
 		scale                    func(x float32) float32 // of a block whose largest magnitude is x
 		exact                    bool                    // BF16 holds the products
 	}{
-		{"powers of two", "qwen3", "F32", func(x float32) float32 { return float32(math.Exp2(math.Ceil(math.Log2(float64(x) / 448)))) }, true},
+		{"powers of two", "qwen3", "F32",
+			func(x float32) float32 { return float32(math.Exp2(math.Ceil(math.Log2(float64(x) / 448)))) }, true},
 		{"any scale", "qwen35moe", "F32", func(x float32) float32 { return x / 448 }, false},
 		{"scales in BF16", "llama", "BF16", func(x float32) float32 { return x / 448 }, false},
 	} {
@@ -230,7 +233,8 @@ func TestFP8(t *testing.T) {
 			if n < 10 {
 				t.Fatalf("%d tensors are FP8", n)
 			}
-			config := map[string]any{"quantization_config": map[string]any{"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": []int{block, block}}}
+			config := map[string]any{"quantization_config": map[string]any{"quant_method": "fp8", "fmt": "e4m3",
+				"weight_block_size": []int{block, block}}}
 			ids := readReference(t, dir).ids(t, "ids_48")
 			f := openFolder(t, small.write(t, dir, config))
 			got, exact := logitsOf(t, newModel(t, f.Meta), f, ids), folderLogits(t, whole.write(t, dir, nil), ids)
@@ -240,14 +244,16 @@ func TestFP8(t *testing.T) {
 				t.Errorf("logits differ from those of F32 by a relative RMS of %g", rms)
 			}
 			if want := folderLogits(t, rounded.write(t, dir, nil), ids); !slices.Equal(got, want) {
-				t.Errorf("logits differ from those of the products in BF16 by a relative RMS of %g", logits.RelativeRMS(want, got))
+				t.Errorf("logits differ from those of the products in BF16 by a relative RMS of %g",
+					logits.RelativeRMS(want, got))
 			}
 			q, err := convert.NewQuantized(f, convert.Options{Type: convert.F32})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := logitsOf(t, newModel(t, f.Meta), q, ids); !slices.Equal(got, exact) {
-				t.Errorf("loaded in F32: logits differ from those of F32 by a relative RMS of %g", logits.RelativeRMS(exact, got))
+				t.Errorf("loaded in F32: logits differ from those of F32 by a relative RMS of %g",
+					logits.RelativeRMS(exact, got))
 			}
 		})
 	}
@@ -303,9 +309,11 @@ func TestMXFP4(t *testing.T) {
 	}
 	want := folderLogits(t, whole.write(t, dir, nil), ids)
 	g := convertFolder(t, path, convert.BF16) // experts keep their blocks
-	for name, got := range map[string][]float32{"folder": logitsOf(t, newModel(t, f.Meta), f, ids), "file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
+	for name, got := range map[string][]float32{"folder": logitsOf(t, newModel(t, f.Meta), f, ids),
+		"file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: logits differ from those of F32 by a relative RMS of %g", name, logits.RelativeRMS(want, got))
+			t.Errorf("%s: logits differ from those of F32 by a relative RMS of %g", name,
+				logits.RelativeRMS(want, got))
 		}
 	}
 }
@@ -338,7 +346,8 @@ func TestDraftLayers(t *testing.T) {
 					t.Errorf("key %s is %d (%v), want %d", key, got, err, n)
 				}
 			}
-			for _, n := range []string{"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "attn_q_norm.weight", "attn_k_norm.weight", "attn_norm.weight", "post_attention_norm.weight"} {
+			for _, n := range []string{"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight",
+				"attn_q_norm.weight", "attn_k_norm.weight", "attn_norm.weight", "post_attention_norm.weight"} {
 				a, b := tensorBytes(t, g, "blk.3."+n), tensorBytes(t, g, "blk.4."+n)
 				if !slices.Equal(a, b) {
 					t.Errorf("%s of the draft layer is not the one that was stored", n)
@@ -349,10 +358,12 @@ func TestDraftLayers(t *testing.T) {
 					t.Errorf("%s is not the one that was stored", n)
 				}
 			}
-			if info, ok := g.Tensor("blk.4.nextn.eh_proj.weight"); !ok || !info.Shape.Equal(tensor.Shape{embd, 2 * embd}) {
+			if info, ok := g.Tensor("blk.4.nextn.eh_proj.weight"); !ok ||
+				!info.Shape.Equal(tensor.Shape{embd, 2 * embd}) {
 				t.Errorf("nextn.eh_proj.weight: %v (%t)", info.Shape, ok)
 			}
-			for form, got := range map[string][]float32{"folder": folderLogits(t, path, ids), "file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
+			for form, got := range map[string][]float32{"folder": folderLogits(t, path, ids),
+				"file": logitsOf(t, newModel(t, g.Meta), g, ids)} {
 				if !slices.Equal(got, want) {
 					t.Errorf("%s: logits differ from those without the draft layer", form)
 				}

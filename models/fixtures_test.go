@@ -164,8 +164,8 @@ const maxRMS = 2e-5
 
 // TestPyTorch compares tiny models with PyTorch in float32, as their folders are, and as the files that convert makes
 // of them. Their weights are BF16, which files of BF16 and F32 hold exactly, so that the bounds are those of
-// arithmetic. (A folder of F32 is another matter: rounding it to BF16 moves each weight by up to 2^-9 of itself and the
-// logits by some 1e-3.)
+// arithmetic. (A folder of F32 is another matter: rounding it to BF16 moves each weight by up to 2^-9 of itself and
+// the logits by some 1e-3.)
 func TestPyTorch(t *testing.T) {
 	for _, name := range testfiles.Models {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +186,8 @@ func TestPyTorch(t *testing.T) {
 // compareWithPyTorch runs a model and compares logits and the residual stream of every layer within a relative RMS,
 // the best token everywhere, and 24 greedy tokens, whose reference was made without those in banned, which end a
 // generation.
-func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models.Source, banned []int32, maxRMS float64) {
+func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models.Source, banned []int32,
+	maxRMS float64) {
 	m, ok := newModel(t, meta).(*nn.Decoder)
 	if !ok {
 		t.Fatal("the model is no nn.Decoder")

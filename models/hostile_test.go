@@ -195,7 +195,8 @@ func TestBadMeta(t *testing.T) {
 					}
 					return
 				}
-				if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "models: "+name+": ") {
+				if err == nil || !strings.Contains(err.Error(), c.want) ||
+					!strings.HasPrefix(err.Error(), "models: "+name+": ") {
 					t.Errorf("error %v, want it to say %q", err, c.want)
 				}
 			})
@@ -210,10 +211,12 @@ func TestNewErrors(t *testing.T) {
 		want string
 	}{
 		{"no architecture", map[string]any{"general.architecture": missing}, "general.architecture"},
-		{"unknown architecture", map[string]any{"general.architecture": "rwkv6"}, `architecture "rwkv6" is not supported (supported: gemma2, `},
+		{"unknown architecture", map[string]any{"general.architecture": "rwkv6"},
+			`architecture "rwkv6" is not supported (supported: gemma2, `},
 		{"architecture not a string", map[string]any{"general.architecture": uint32(1)}, "general.architecture"},
 		{"adapter", map[string]any{"general.type": "adapter"}, `"adapter"`},
-		{"empty vocabulary", map[string]any{"tokenizer.ggml.tokens": []string{}, "llama.vocab_size": missing}, "vocab_size"},
+		{"empty vocabulary", map[string]any{"tokenizer.ggml.tokens": []string{}, "llama.vocab_size": missing},
+			"vocab_size"},
 		{"vocabulary of numbers", map[string]any{"tokenizer.ggml.tokens": []int32{1}}, "tokenizer.ggml.tokens"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -255,7 +258,8 @@ func TestUnlikelyMeta(t *testing.T) {
 		}
 		return kinds
 	}
-	for name, want := range map[string]string{"": "dada", "recurrent_layers": "adda", "draft layer": "dada", "zeros for layers without keys": "dada"} {
+	for name, want := range map[string]string{"": "dada", "recurrent_layers": "adda", "draft layer": "dada",
+		"zeros for layers without keys": "dada"} {
 		if got := layers(name); got != want {
 			t.Errorf("%s: layers %s, want %s", name, got, want)
 		}

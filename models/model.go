@@ -118,7 +118,8 @@ func Architectures() []string { return slices.Sorted(maps.Keys(parsers)) }
 type UnknownArchError struct{ Arch string }
 
 func (e *UnknownArchError) Error() string {
-	return fmt.Sprintf("models: architecture %q is not supported (supported: %s)", e.Arch, strings.Join(Architectures(), ", "))
+	return fmt.Sprintf("models: architecture %q is not supported (supported: %s)", e.Arch,
+		strings.Join(Architectures(), ", "))
 }
 
 // New makes the model that meta describes.

@@ -167,7 +167,8 @@ func yarn(n int, base float64) vector {
 type keysValues struct{ k, v []vector }
 
 // attend is causal attention of q over kv, where rotate is applied to every head of the queries.
-func (p paper) attend(qs []vector, kv keysValues, scale float64, window int, rotate func(x vector, pos int)) (out []vector) {
+func (p paper) attend(qs []vector, kv keysValues, scale float64, window int,
+	rotate func(x vector, pos int)) (out []vector) {
 	group := paperHeads * p.dim / len(kv.k[0])
 	for t, q := range qs {
 		o := make(vector, len(q))
@@ -231,7 +232,8 @@ type paperModel struct {
 }
 
 // preNorm is a layer h += a·attention(norm(h)), h += a·ffn(norm(h)).
-func preNorm(a float64, attention func(p paper, xs []vector) []vector, ffn func(p paper, x vector) vector) func(paper, int, []vector) {
+func preNorm(a float64, attention func(p paper, xs []vector) []vector, ffn func(p paper, x vector) vector) func(paper,
+	int, []vector) {
 	return func(p paper, _ int, h []vector) {
 		add(h, a, attention(p, p.each(func(x vector) vector { return p.norm("attn_norm", x) }, h)))
 		add(h, a, p.each(func(x vector) vector { return ffn(p, p.norm("ffn_norm", x)) }, h))
@@ -276,9 +278,11 @@ var paperModels = []paperModel{
 	})},
 	{"glm4", 32, 1, 1, func(p paper, _ int, h []vector) {
 		half := func(x vector, pos int) { rope(x, pos, freqs(16, 10000), true, 1) }
-		y := p.plainAttention(p.each(func(x vector) vector { return p.norm("attn_norm", x) }, h), 1/math.Sqrt(32), half)
+		y := p.plainAttention(p.each(func(x vector) vector { return p.norm("attn_norm", x) }, h), 1/math.Sqrt(32),
+			half)
 		add(h, 1, p.each(func(x vector) vector { return p.norm("post_attention_norm", x) }, y))
-		add(h, 1, p.each(func(x vector) vector { return p.norm("post_ffw_norm", denseSiLU(p, p.norm("ffn_norm", x))) }, h))
+		add(h, 1, p.each(func(x vector) vector { return p.norm("post_ffw_norm", denseSiLU(p, p.norm("ffn_norm", x))) },
+			h))
 	}},
 	{"olmo2", 32, 1, 1, func(p paper, _ int, h []vector) {
 		p.olmo(h, 0, func(x vector, pos int) { rope(x, pos, freqs(32, 10000), false, 1) })
@@ -297,7 +301,8 @@ func (p paper) olmo(h []vector, window int, rotate func(x vector, pos int)) {
 	normed := func(n string) func(vector) vector {
 		return func(x vector) vector { return p.norm("attn_"+n+"_norm", p.linear("attn_"+n, 0, x)) }
 	}
-	kv := keysValues{p.rotated(p.each(normed("k"), h), rotate), p.each(func(x vector) vector { return p.linear("attn_v", 0, x) }, h)}
+	kv := keysValues{p.rotated(p.each(normed("k"), h), rotate),
+		p.each(func(x vector) vector { return p.linear("attn_v", 0, x) }, h)}
 	y := p.attend(p.each(normed("q"), h), kv, 1/math.Sqrt(32), window, rotate)
 	add(h, 1, p.each(func(x vector) vector { return p.norm("post_attention_norm", x) }, y))
 	add(h, 1, p.each(func(x vector) vector { return p.norm("post_ffw_norm", denseSiLU(p, x)) }, h))
@@ -348,12 +353,16 @@ func gemma4Paper(tokens []vector) paperModel {
 				values = p.each(func(x vector) vector { return p.linear("attn_v", 0, x) }, xs)
 			}
 			values = p.each(func(x vector) vector { return heads("", x) }, values)
-			all[i] = keysValues{p.rotated(p.each(func(x vector) vector { return heads("attn_k_norm", x) }, raw), rotate), values}
+			all[i] = keysValues{p.rotated(p.each(func(x vector) vector { return heads("attn_k_norm", x) }, raw),
+				rotate), values}
 		}
 		qs := p.each(func(x vector) vector { return heads("attn_q_norm", p.linear("attn_q", 0, x)) }, xs)
 		y := p.attend(qs, all[from], 1, window, rotate)
 		add(h, 1, p.each(func(x vector) vector { return p.norm("post_attention_norm", x) }, y))
-		add(h, 1, p.each(func(x vector) vector { return p.norm("post_ffw_norm", p.mlp("", 0, gelu, p.norm("ffn_norm", x))) }, h))
+		add(h, 1, p.each(func(x vector) vector {
+			return p.norm("post_ffw_norm",
+				p.mlp("", 0, gelu, p.norm("ffn_norm", x)))
+		}, h))
 
 		model := paper{Source: p.Source}
 		scale := p.get("layer_output_scale.weight")[0]

@@ -24,7 +24,8 @@ func Record(m Model, w Weights, states map[string]tensor.Tensor, context int, n 
 
 // uses returns which ops read each weight of m, by name.
 func uses(m Model, w Weights) (map[string][]*ops.Def, error) {
-	ts, err := m.State().Tensors(kv.Storage{Pages: func(int) int { return 1 }, Slots: 1, KVType: tensor.F32, Type: tensor.F32})
+	ts, err := m.State().Tensors(kv.Storage{Pages: func(int) int { return 1 }, Slots: 1, KVType: tensor.F32,
+		Type: tensor.F32})
 	if err != nil {
 		return nil, fmt.Errorf("models: %w", err)
 	}

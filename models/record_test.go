@@ -63,7 +63,8 @@ func TestExactProducts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ts, err := m.State().Tensors(kv.Storage{Pages: func(int) int { return 2 }, Slots: 2, KVType: tensor.F16, Type: tensor.F32})
+		ts, err := m.State().Tensors(kv.Storage{Pages: func(int) int { return 2 }, Slots: 2, KVType: tensor.F16,
+			Type: tensor.F32})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +76,8 @@ func TestExactProducts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h, l := out.Hidden.Shape(), out.Logits.Shape(); !h.Equal(tensor.Shape{3, m.Params().Embd}) || !l.Equal(tensor.Shape{3, tiny.Vocab}) {
+		if h, l := out.Hidden.Shape(), out.Logits.Shape(); !h.Equal(tensor.Shape{3, m.Params().Embd}) ||
+			!l.Equal(tensor.Shape{3, tiny.Vocab}) {
 			t.Errorf("%s: outputs %v and %v", arch, h, l)
 		}
 		want := slices.ContainsFunc(g.Nodes, func(n *ops.Node) bool { return n.Op == ops.RouteOp })

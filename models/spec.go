@@ -117,7 +117,8 @@ func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, e
 		}
 		l, rows := t.Layout, t.Shape.Rows()
 		if !l.IsZero() && (l.Rows < 1 || rows%l.Rows != 0 || l.Bytes < 1 || l.Bytes%int64(rows/l.Rows) != 0) {
-			return nil, 0, fmt.Errorf("models: tensor %q: layout %+v of %s does not fit %v %v", t.Name, l, dev.Info().Name, t.DType, t.Shape)
+			return nil, 0, fmt.Errorf("models: tensor %q: layout %+v of %s does not fit %v %v", t.Name, l,
+				dev.Info().Name, t.DType, t.Shape)
 		}
 		t.Off = total
 		total = (total + r.size + align - 1) &^ (align - 1)

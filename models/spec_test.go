@@ -146,7 +146,8 @@ func TestForms(t *testing.T) {
 				fuse(s, p+"ffn_gate_up_exps.bias", 1, p+"ffn_gate_exps.bias", p+"ffn_up_exps.bias")
 		}},
 		{"per expert", sparse, func(s *tiny.Source, p string) bool {
-			return unstack(s, p+"ffn_gate_exps.weight", p+"ffn_gate.%d.weight") && unstack(s, p+"ffn_up_exps.weight", p+"ffn_up.%d.weight") &&
+			return unstack(s, p+"ffn_gate_exps.weight", p+"ffn_gate.%d.weight") &&
+				unstack(s, p+"ffn_up_exps.weight", p+"ffn_up.%d.weight") &&
 				unstack(s, p+"ffn_down_exps.weight", p+"ffn_down.%d.weight")
 		}},
 		{"no leading ones", []string{"qwen35moe"}, func(s *tiny.Source, p string) bool {
@@ -154,7 +155,8 @@ func TestForms(t *testing.T) {
 			s.PutBytes(info.Name, info.DType, info.Shape[1:], b)
 			return true
 		}},
-		{"ssm_dt", []string{"qwen35"}, func(s *tiny.Source, p string) bool { return move(s, p+"ssm_dt.bias", p+"ssm_dt") }},
+		{"ssm_dt", []string{"qwen35"},
+			func(s *tiny.Source, p string) bool { return move(s, p+"ssm_dt.bias", p+"ssm_dt") }},
 		{"ssm_ba", []string{"qwen3next"}, func(s *tiny.Source, p string) bool {
 			return fuseGroups(s, p+"ssm_ba.weight", 0, 2, p+"ssm_beta.weight", p+"ssm_alpha.weight")
 		}},
@@ -166,11 +168,13 @@ func TestForms(t *testing.T) {
 			return fuseGroups(s, p+"ssm_in.weight", 0, 2, "q", "k", "v", p+"attn_gate.weight")
 		}},
 		{"gate and up in turn", []string{"gptoss"}, func(s *tiny.Source, p string) bool {
-			return fuseGroups(s, p+"ffn_gate_up_exps.weight", 1, 32, p+"ffn_gate_exps.weight", p+"ffn_up_exps.weight") &&
+			return fuseGroups(s, p+"ffn_gate_up_exps.weight", 1, 32, p+"ffn_gate_exps.weight",
+				p+"ffn_up_exps.weight") &&
 				fuseGroups(s, p+"ffn_gate_up_exps.bias", 1, 32, p+"ffn_gate_exps.bias", p+"ffn_up_exps.bias")
 		}},
 		{"attn_out", []string{"gptoss"}, func(s *tiny.Source, p string) bool {
-			return move(s, p+"attn_output.weight", p+"attn_out.weight") && move(s, p+"attn_output.bias", p+"attn_out.bias") &&
+			return move(s, p+"attn_output.weight", p+"attn_out.weight") &&
+				move(s, p+"attn_output.bias", p+"attn_out.bias") &&
 				move(s, p+"attn_sinks.weight", p+"attn_sinks")
 		}},
 		{"per_expert_scale", []string{"gemma4/moe"}, func(s *tiny.Source, p string) bool {
@@ -255,7 +259,8 @@ func TestRoPEFactors(t *testing.T) {
 	put(0)
 	dev := opsref.New(opsref.Options{Threads: 1})
 	defer dev.Close()
-	if _, err := models.LoadWeights(t.Context(), m, src, dev, nil); err == nil || !strings.Contains(err.Error(), "rope_freqs.weight") {
+	if _, err := models.LoadWeights(t.Context(), m, src, dev, nil); err == nil ||
+		!strings.Contains(err.Error(), "rope_freqs.weight") {
 		t.Errorf("factors of zero: error %v does not name the tensor", err)
 	}
 }
@@ -276,16 +281,26 @@ func TestCheck(t *testing.T) {
 		spoil      func(s *tiny.Source)
 		want       []string
 	}{
-		{"missing", "llama", func(s *tiny.Source) { s.Remove("blk.1.ffn_down.weight") }, []string{`"blk.1.ffn_down.weight"`, "missing"}},
-		{"missing fused too", "llama", func(s *tiny.Source) { s.Remove("blk.0.attn_k.weight") }, []string{`"blk.0.attn_k.weight" or "blk.0.attn_qkv.weight"`, "missing"}},
-		{"missing bias", "qwen2", func(s *tiny.Source) { s.Remove("blk.0.attn_v.bias") }, []string{`"blk.0.attn_v.bias"`, "missing"}},
-		{"missing norm", "qwen3", func(s *tiny.Source) { s.Remove("blk.1.attn_q_norm.weight") }, []string{`"blk.1.attn_q_norm.weight"`}},
-		{"shape", "qwen3", func(s *tiny.Source) { reshape(s, "blk.1.attn_q.weight", 64, 128) }, []string{`"blk.1.attn_q.weight"`, "[64 128]", "[128 64]"}},
-		{"rank", "llama", func(s *tiny.Source) { reshape(s, "token_embd.weight", 96*64) }, []string{`"token_embd.weight"`, "[6144]"}},
-		{"optional with a wrong shape", "llama", func(s *tiny.Source) { reshape(s, "output.weight", 64, 96) }, []string{`"output.weight"`, "[64 96]"}},
-		{"factors", "llama", func(s *tiny.Source) { reshape(s, "rope_freqs.weight", 64) }, []string{`"rope_freqs.weight"`, "[64]", "[8]"}},
-		{"type", "llama", func(s *tiny.Source) { i32(s, "blk.0.ffn_up.weight") }, []string{`"blk.0.ffn_up.weight"`, "I32"}},
-		{"experts", "qwen3moe", func(s *tiny.Source) { reshape(s, "blk.0.ffn_up_exps.weight", 4, 32, 64) }, []string{`"blk.0.ffn_up_exps.weight"`, "[4 32 64]", "[5 32 64]"}},
+		{"missing", "llama", func(s *tiny.Source) { s.Remove("blk.1.ffn_down.weight") },
+			[]string{`"blk.1.ffn_down.weight"`, "missing"}},
+		{"missing fused too", "llama", func(s *tiny.Source) { s.Remove("blk.0.attn_k.weight") },
+			[]string{`"blk.0.attn_k.weight" or "blk.0.attn_qkv.weight"`, "missing"}},
+		{"missing bias", "qwen2", func(s *tiny.Source) { s.Remove("blk.0.attn_v.bias") },
+			[]string{`"blk.0.attn_v.bias"`, "missing"}},
+		{"missing norm", "qwen3", func(s *tiny.Source) { s.Remove("blk.1.attn_q_norm.weight") },
+			[]string{`"blk.1.attn_q_norm.weight"`}},
+		{"shape", "qwen3", func(s *tiny.Source) { reshape(s, "blk.1.attn_q.weight", 64, 128) },
+			[]string{`"blk.1.attn_q.weight"`, "[64 128]", "[128 64]"}},
+		{"rank", "llama", func(s *tiny.Source) { reshape(s, "token_embd.weight", 96*64) },
+			[]string{`"token_embd.weight"`, "[6144]"}},
+		{"optional with a wrong shape", "llama", func(s *tiny.Source) { reshape(s, "output.weight", 64, 96) },
+			[]string{`"output.weight"`, "[64 96]"}},
+		{"factors", "llama", func(s *tiny.Source) { reshape(s, "rope_freqs.weight", 64) },
+			[]string{`"rope_freqs.weight"`, "[64]", "[8]"}},
+		{"type", "llama", func(s *tiny.Source) { i32(s, "blk.0.ffn_up.weight") },
+			[]string{`"blk.0.ffn_up.weight"`, "I32"}},
+		{"experts", "qwen3moe", func(s *tiny.Source) { reshape(s, "blk.0.ffn_up_exps.weight", 4, 32, 64) },
+			[]string{`"blk.0.ffn_up_exps.weight"`, "[4 32 64]", "[5 32 64]"}},
 		{"fused shape", "llama", func(s *tiny.Source) {
 			fuse(s, "blk.0.attn_qkv.weight", 0, "blk.0.attn_q.weight", "blk.0.attn_k.weight")
 			s.Remove("blk.0.attn_v.weight")
@@ -318,7 +333,8 @@ func TestCheck(t *testing.T) {
 			}
 			dev := opsref.New(opsref.Options{Threads: 1})
 			defer dev.Close()
-			if _, lerr := models.LoadWeights(t.Context(), m, src, dev, nil); err != nil && (lerr == nil || lerr.Error() != err.Error()) {
+			if _, lerr := models.LoadWeights(t.Context(), m, src, dev, nil); err != nil &&
+				(lerr == nil || lerr.Error() != err.Error()) {
 				t.Errorf("LoadWeights says %v, Check %v", lerr, err)
 			}
 		})

@@ -63,9 +63,10 @@ func (w Weights) Free() error {
 
 // LoadWeights copies the weights of m from src to dev, each in the type that the source stores and in the layout that
 // dev chooses for the ops that read it, all in one allocation. Nothing is allocated before every tensor was found with
-// the right shape. progress, which may be nil, is told the bytes copied so far and in all. An error, or the end of ctx,
-// frees what was allocated.
-func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progress func(done, total int64)) (Weights, error) {
+// the right shape. progress, which may be nil, is told the bytes copied so far and in all. An error, or the end of
+// ctx, frees what was allocated.
+func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progress func(done, total int64)) (Weights,
+	error) {
 	rs, total, err := resolve(m, src, dev)
 	if err != nil {
 		return Weights{}, err
@@ -101,7 +102,8 @@ func DeclareWeights(m Model, src Source, dev ops.Device) (Weights, int64, error)
 }
 
 // load fills the buffer through a small staging area, so that no large tensor is in host memory as a whole.
-func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.Device, progress func(done, total int64), total int64) (err error) {
+func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.Device, progress func(done, total int64),
+	total int64) (err error) {
 	s, err := dev.Stream()
 	if err != nil {
 		return fmt.Errorf("models: %w", err)

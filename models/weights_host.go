@@ -10,12 +10,13 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// readers is the number of reads under way, so that the disk, the copies out of its cache and the new memory do not wait
-// for each other.
+// readers is the number of reads under way, so that the disk, the copies out of its cache and the new memory do not
+// wait for each other.
 const readers = 8
 
 // loadHost fills host, the memory of w, straight from src where dev leaves weights as files have them.
-func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev ops.Device, host []byte, progress func(done, total int64)) error {
+func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev ops.Device, host []byte,
+	progress func(done, total int64)) error {
 	var pieces []piece
 	for i := range rs {
 		r := &rs[i]

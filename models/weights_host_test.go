@@ -55,7 +55,8 @@ func TestLoadIntoHostMemory(t *testing.T) {
 	}
 
 	bad := errors.New("the disk is gone")
-	if _, err := models.LoadWeights(t.Context(), m, broken{src, "output_norm.weight", bad}, dev, nil); !errors.Is(err, bad) || !strings.Contains(err.Error(), "output_norm.weight") {
+	if _, err := models.LoadWeights(t.Context(), m, broken{src, "output_norm.weight", bad}, dev, nil); !errors.Is(err,
+		bad) || !strings.Contains(err.Error(), "output_norm.weight") {
 		t.Errorf("a broken source gives %v", err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

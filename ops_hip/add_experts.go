@@ -12,7 +12,8 @@ func init() {
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			s := n.In[0].Shape()
-			return one(Launch{Object: "add_experts", Symbol: "add_experts_f32", Grid: [3]uint32{uint32(s.Rows()), Blocks(s[2], 256)}, Block: [3]uint32{256},
+			return one(Launch{Object: "add_experts", Symbol: "add_experts_f32",
+				Grid: [3]uint32{uint32(s.Rows()), Blocks(s[2], 256)}, Block: [3]uint32{256},
 				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.Result(0)).i32s(s[2])})
 		},
 	})

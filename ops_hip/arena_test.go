@@ -97,7 +97,8 @@ func testArena(t *testing.T, d *Device) {
 		t.Fatal("the arena did not move")
 	}
 	if grown := d.Used() - before; grown != moved.Size()-old.Size() || moved.Size() != h.plans[large].bytes {
-		t.Errorf("a larger plan takes %d bytes more in an arena of %d, which was %d; it needs %d", grown, moved.Size(), old.Size(), h.plans[large].bytes)
+		t.Errorf("a larger plan takes %d bytes more in an arena of %d, which was %d; it needs %d", grown, moved.Size(),
+			old.Size(), h.plans[large].bytes)
 	}
 	if in, _ := h.plans[small].Input("x"); in.Buf != moved || h.plans[small].Output(0).Buf != moved {
 		t.Error("inputs and outputs do not follow the arena")

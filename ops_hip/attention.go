@@ -17,8 +17,8 @@ const (
 	assumedCUs     = 64 // where the device does not say
 	plainValueDims = 256
 
-	// invariantSplits is the number where results must not depend on that of tokens and pages. Each token's share of keys
-	// follows from its position then.
+	// invariantSplits is the number where results must not depend on that of tokens and pages. Each token's share of
+	// keys follows from its position then.
 	invariantSplits = 4
 )
 
@@ -37,7 +37,8 @@ type attend struct {
 // attentionOf returns the attention of a node of that op.
 func attentionOf(n *ops.Node) attend {
 	q := n.In[0].Shape()
-	a := attend{tokens: q[0], heads: q[1], dim: q[2], k: n.In[1], v: n.In[2], pos: n.In[3], seq: n.In[4], pages: n.In[5], attrs: n.Attrs.(ops.AttentionAttrs)}
+	a := attend{tokens: q[0], heads: q[1], dim: q[2], k: n.In[1], v: n.In[2], pos: n.In[3], seq: n.In[4],
+		pages: n.In[5], attrs: n.Attrs.(ops.AttentionAttrs)}
 	if len(n.Out) > 0 { // not while a graph is being lowered
 		a.o = n.Result(0)
 	}
@@ -53,7 +54,8 @@ func attentionOf(n *ops.Node) attend {
 func (a attend) args() Args {
 	k, v := a.k.Shape(), a.v.Shape()
 	args := a.optionalSinks(a.q(Args{}).Ptr(a.k).Ptr(a.v).Ptr(a.pos).Ptr(a.seq).Ptr(a.pages)).Ptr(a.o)
-	return a.gate(args.i32s(a.tokens, a.heads, k[2], a.dim, v[3], k[1], a.pages.Shape()[1]).F32(a.attrs.Scale).F32(a.attrs.Softcap).i32s(a.attrs.Window))
+	return a.gate(args.i32s(a.tokens, a.heads, k[2], a.dim, v[3], k[1], a.pages.Shape()[1]).F32(a.attrs.Scale).
+		F32(a.attrs.Softcap).i32s(a.attrs.Window))
 }
 
 func (a attend) optionalSinks(args Args) Args {
@@ -68,7 +70,8 @@ func (a attend) matches() bool {
 	k := a.k.Shape()
 	_, ok := cacheTypes[a.k.DType()]
 	return ok && a.k.DType() == a.v.DType() && a.dim <= maxKeyDim &&
-		fits(a.tokens*a.heads, k[0]*k[1], a.pages.Shape().Elems(), a.pages.Shape()[1]*k[1], a.attrs.Window) && a.heads <= maxGridYZ
+		fits(a.tokens*a.heads, k[0]*k[1], a.pages.Shape().Elems(), a.pages.Shape()[1]*k[1], a.attrs.Window) &&
+		a.heads <= maxGridYZ
 }
 
 // splits returns over how many blocks attention_plain spreads the keys of a token and head: enough to fill the device,
@@ -102,8 +105,10 @@ func (a attend) plain(t *Target) []Launch {
 	sums := a.scratch + aligned(8*int64(pairs)*int64(splits))
 	l.Scratch = sums + 4*int64(pairs)*int64(splits)*int64(dv)
 	l.Args = a.args().ScratchPtr(a.scratch).ScratchPtr(sums).i32s(splits)
-	combine := Launch{Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{128}, Scratch: l.Scratch}
-	combine.Args = a.gate(a.optionalSinks(Args{}.ScratchPtr(a.scratch).ScratchPtr(sums).Ptr(a.seq)).Ptr(a.o).i32s(a.heads, dv, splits))
+	combine := Launch{Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)},
+		Block: [3]uint32{128}, Scratch: l.Scratch}
+	combine.Args = a.gate(a.optionalSinks(Args{}.ScratchPtr(a.scratch).ScratchPtr(sums).Ptr(a.seq)).Ptr(a.o).
+		i32s(a.heads, dv, splits))
 	return []Launch{l, combine}
 }
 
@@ -112,20 +117,24 @@ var mmaWaves = map[int]int{64: 4, 128: 4, 256: 2}
 
 // matchesMMA reports whether attention_mma takes a. Who asks for a cache of floats wants their precision.
 func (a attend) matchesMMA(t *Target) bool {
-	return a.matches() && t.MMA != MMANone && mmaWaves[a.dim] > 0 && a.v.Shape()[3] == a.dim && a.tokens >= mmaQueries && a.k.DType() != tensor.F32
+	return a.matches() && t.MMA != MMANone && mmaWaves[a.dim] > 0 && a.v.Shape()[3] == a.dim &&
+		a.tokens >= mmaQueries && a.k.DType() != tensor.F32
 }
 
 // mma returns the launch of attention_mma.
 func (a attend) mma() Launch {
 	w := mmaWaves[a.dim]
-	return Launch{Object: "attention_mma", Symbol: fmt.Sprintf("attention_%s_mma%d", cacheTypes[a.k.DType()], a.dim), Scratch: a.scratch,
-		Grid: [3]uint32{Blocks(a.tokens, mmaQueries*w), uint32(a.heads)}, Block: [3]uint32{uint32(32 * w)}, Args: a.args()}
+	return Launch{Object: "attention_mma", Symbol: fmt.Sprintf("attention_%s_mma%d", cacheTypes[a.k.DType()], a.dim),
+		Scratch: a.scratch,
+		Grid:    [3]uint32{Blocks(a.tokens, mmaQueries*w), uint32(a.heads)}, Block: [3]uint32{uint32(32 * w)},
+		Args: a.args()}
 }
 
-// registerAttention registers kernels <name>_plain, _mma and _decode for an op that is an attention once what before says
-// has run. of returns the attention of a node, and whether the launches before it take the node.
+// registerAttention registers kernels <name>_plain, _mma and _decode for an op that is an attention once what before
+// says has run. of returns the attention of a node, and whether the launches before it take the node.
 func registerAttention(op *ops.Def, of func(n *ops.Node) (attend, bool), before func(n *ops.Node) []Launch) {
-	register := func(name string, score int, emits bool, match func(a attend, t *Target) bool, launch func(n *ops.Node, a attend, t *Target) []Launch) {
+	register := func(name string, score int, emits bool, match func(a attend, t *Target) bool,
+		launch func(n *ops.Node, a attend, t *Target) []Launch) {
 		k := Kernel{
 			Name: op.Name + "_" + name,
 			Op:   op,
@@ -148,10 +157,13 @@ func registerAttention(op *ops.Def, of func(n *ops.Node) (attend, bool), before 
 	}
 	register("plain", matchPlain, false, func(a attend, _ *Target) bool { return a.matches() },
 		func(_ *ops.Node, a attend, t *Target) []Launch { return a.plain(t) })
-	register("mma", matchGood, false, attend.matchesMMA, func(_ *ops.Node, a attend, _ *Target) []Launch { return []Launch{a.mma()} })
-	register("decode", matchBest, true, attend.matchesDecode, func(n *ops.Node, a attend, t *Target) []Launch { return []Launch{a.decode(n, t)} })
+	register("mma", matchGood, false, attend.matchesMMA,
+		func(_ *ops.Node, a attend, _ *Target) []Launch { return []Launch{a.mma()} })
+	register("decode", matchBest, true, attend.matchesDecode,
+		func(n *ops.Node, a attend, t *Target) []Launch { return []Launch{a.decode(n, t)} })
 }
 
 func init() {
-	registerAttention(ops.AttentionOp, func(n *ops.Node) (attend, bool) { return attentionOf(n), true }, func(*ops.Node) []Launch { return nil })
+	registerAttention(ops.AttentionOp, func(n *ops.Node) (attend, bool) { return attentionOf(n), true },
+		func(*ops.Node) []Launch { return nil })
 }

@@ -61,7 +61,8 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 	least := 0
 	for _, c := range shapes {
 		tile, chunks := max(1, min(each, c/p.group)), cover(p.group, c)
-		if cost := cover(each, tile) * chunks * (c + decodeReading); least == 0 || cost < least || cost == least && c > p.columns {
+		if cost := cover(each, tile) * chunks * (c + decodeReading); least == 0 || cost < least || cost == least &&
+			c > p.columns {
 			least, p.columns, p.tile, p.chunks = cost, c, tile, chunks
 		}
 	}
@@ -86,8 +87,9 @@ func (a attend) matchesDecode(t *Target) bool {
 func (a attend) decode(n *ops.Node, t *Target) Launch {
 	p, _ := planDecode(a, t) // matchesDecode has asked
 	kv, page := a.k.Shape()[2], a.k.Shape()[1]
-	l := Launch{Object: "attention_decode", Symbol: fmt.Sprintf("attention_%s_decode%dx%d", cacheTypes[a.k.DType()], p.dims, p.columns),
-		Grid: [3]uint32{uint32(p.blocks), uint32(p.splits), uint32(kv)}, Block: [3]uint32{256}, Scratch: a.scratch}
+	l := Launch{Object: "attention_decode",
+		Symbol: fmt.Sprintf("attention_%s_decode%dx%d", cacheTypes[a.k.DType()], p.dims, p.columns),
+		Grid:   [3]uint32{uint32(p.blocks), uint32(p.splits), uint32(kv)}, Block: [3]uint32{256}, Scratch: a.scratch}
 	args := a.args()
 	if p.splits > 1 {
 		parts := int64(p.blocks*kv) * int64(p.splits) * int64(p.columns)

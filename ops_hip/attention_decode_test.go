@@ -12,7 +12,8 @@ import (
 )
 
 // decodeCase is attention over a cache of pages of 32 tokens.
-func decodeCase(name string, dt tensor.DType, heads, kv, dim int, a ops.AttentionAttrs, sinks bool, sequences, perSeq int, at ...[2]int32) ops.Case {
+func decodeCase(name string, dt tensor.DType, heads, kv, dim int, a ops.AttentionAttrs, sinks bool, sequences,
+	perSeq int, at ...[2]int32) ops.Case {
 	t := stepOf(32, sequences, perSeq, at...)
 	c := ops.Case{Name: fmt.Sprintf("%v/decode/%s", dt, name), Attrs: a, Args: []ops.Arg{input(len(at), heads, dim),
 		state(dt, t.total, 32, kv, dim), state(dt, t.total, 32, kv, dim), ints(t.pos...), ints(t.seq...), t.pages}}
@@ -22,20 +23,23 @@ func decodeCase(name string, dt tensor.DType, heads, kv, dim int, a ops.Attentio
 	return c
 }
 
-// decodeCases reach every kernel of attention_decode.hip: every head dim and number of columns, keys of one wave, of some
-// and of several blocks, tokens of one sequence and of several in a tile, groups that do not fit the columns.
+// decodeCases reach every kernel of attention_decode.hip: every head dim and number of columns, keys of one wave, of
+// some and of several blocks, tokens of one sequence and of several in a tile, groups that do not fit the columns.
 func decodeCases() []ops.Case {
 	var cs []ops.Case
 	plain := ops.AttentionAttrs{Scale: 0.1}
 	for dt := range cacheTypes {
 		for _, dim := range []int{64, 96, 128, 256, 512} {
 			for _, group := range []int{3, 6, 8} {
-				cs = append(cs, decodeCase(fmt.Sprintf("d%dg%d", dim, group), dt, 2*group, 2, dim, plain, false, 1, 9, [2]int32{0, 263}))
+				cs = append(cs, decodeCase(fmt.Sprintf("d%dg%d", dim, group), dt, 2*group, 2, dim, plain, false, 1, 9,
+					[2]int32{0, 263}))
 			}
 		}
 		cs = append(cs, decodeCase("first", dt, 4, 2, 64, plain, false, 1, 1, [2]int32{0, 0}),
-			decodeCase("sinks", dt, 4, 2, 64, ops.AttentionAttrs{Scale: 0.2, Softcap: 5}, true, 2, 40, [2]int32{1, 1234}, [2]int32{0, 7}),
-			decodeCase("window", dt, 4, 1, 64, ops.AttentionAttrs{Scale: 0.2, Window: 700}, false, 2, 40, [2]int32{0, 1234}, [2]int32{1, 600}))
+			decodeCase("sinks", dt, 4, 2, 64, ops.AttentionAttrs{Scale: 0.2, Softcap: 5}, true, 2, 40,
+				[2]int32{1, 1234}, [2]int32{0, 7}),
+			decodeCase("window", dt, 4, 1, 64, ops.AttentionAttrs{Scale: 0.2, Window: 700}, false, 2, 40,
+				[2]int32{0, 1234}, [2]int32{1, 600}))
 	}
 	d80 := decodeCase("d80", tensor.F16, 4, 2, 80, plain, false, 1, 9, [2]int32{0, 70})
 	var draft, mixed [][2]int32
@@ -49,7 +53,8 @@ func decodeCases() []ops.Case {
 		decodeCase("mixed", tensor.F16, 4, 2, 64, plain, false, 3, 20, mixed...),
 		decodeCase("mixed/all", quant.Q8_0, 4, 2, 64, all, true, 3, 20, mixed...),
 		decodeCase("narrow", tensor.F16, 3, 3, 64, plain, false, 1, 3, draft...),
-		decodeCase("wide", tensor.F16, 20, 1, 64, plain, true, 2, 40, [2]int32{1, 1100}, [2]int32{-1, 0}, [2]int32{0, 3}),
+		decodeCase("wide", tensor.F16, 20, 1, 64, plain, true, 2, 40, [2]int32{1, 1100}, [2]int32{-1, 0},
+			[2]int32{0, 3}),
 		decodeCase("batch", tensor.F16, 4, 2, 64, plain, false, 20, 1, manySequences(20)...))
 }
 
@@ -61,8 +66,8 @@ func manySequences(n int32) (at [][2]int32) {
 	return at
 }
 
-// TestDecodeLong compares attention_decode with the oracle at positions from the first to far ones, and asks for the same
-// bits again.
+// TestDecodeLong compares attention_decode with the oracle at positions from the first to far ones, and asks for the
+// same bits again.
 func TestDecodeLong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -76,7 +81,9 @@ func TestDecodeLong(t *testing.T) {
 					continue // takes long, and one target is enough
 				}
 				t.Run(fmt.Sprint(target, "/", dt, "/", pos), func(t *testing.T) {
-					p := newProblem(t, ops.AttentionOp, decodeCase(fmt.Sprint(pos), dt, 4, 1, 64, ops.AttentionAttrs{Scale: 0.125}, false, 1, int(pos)/32+1, [2]int32{0, pos}))
+					p := newProblem(t, ops.AttentionOp,
+						decodeCase(fmt.Sprint(pos), dt, 4, 1, 64, ops.AttentionAttrs{Scale: 0.125}, false, 1,
+							int(pos)/32+1, [2]int32{0, pos}))
 					k, ok := kernels.find(p.node, e.target)
 					if !ok || k.Name != "attention_decode" {
 						t.Fatalf("kernel %q is chosen", k.Name)
@@ -104,22 +111,25 @@ func TestDecodeReadsOnce(t *testing.T) {
 		defer closing(t, d.Close)
 		for _, dt := range []tensor.DType{tensor.F16, quant.Q8_0} {
 			for symbol, c := range map[string]ops.Case{
-				"128x4": decodeCase("once", dt, 8, 2, 128, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65, [2]int32{0, 2050}),
-				"256x6": decodeCase("once", dt, 12, 2, 256, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65, [2]int32{0, 2050}),
+				"128x4": decodeCase("once", dt, 8, 2, 128, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65,
+					[2]int32{0, 2050}),
+				"256x6": decodeCase("once", dt, 12, 2, 256, ops.AttentionAttrs{Scale: 0.1}, false, 1, 65,
+					[2]int32{0, 2050}),
 			} {
 				symbol = fmt.Sprintf("attention_%s_decode%s", cacheTypes[dt], symbol)
 				newProblem(t, ops.AttentionOp, c).results(t, d, ops.AttentionOp)
 				k := d.Executed()[symbol]
 				if k.Launches != 1 || float64(k.GlobalLoadBytes) > 1.2*float64(k.LoadedOnce) {
-					t.Errorf("%s: %s: %d launches load %d bytes, of which %d are different", target, symbol, k.Launches, k.GlobalLoadBytes, k.LoadedOnce)
+					t.Errorf("%s: %s: %d launches load %d bytes, of which %d are different", target, symbol,
+						k.Launches, k.GlobalLoadBytes, k.LoadedOnce)
 				}
 			}
 		}
 	}
 }
 
-// TestDecodeEmits compares products of codes that attention writes with those of codes that are made from its result, with
-// one block for a sequence and with several.
+// TestDecodeEmits compares products of codes that attention writes with those of codes that are made from its result,
+// with one block for a sequence and with several.
 func TestDecodeEmits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -128,7 +138,8 @@ func TestDecodeEmits(t *testing.T) {
 		emits, plain := emitters(t, target)
 		for _, dim := range []int{64, 96, 256} {
 			for _, pos := range []int32{20, 700} {
-				c := decodeCase("emits", tensor.F16, 4, 2, dim, ops.AttentionAttrs{Scale: 0.1}, false, 2, 24, [2]int32{0, pos}, [2]int32{-1, 0}, [2]int32{1, 3})
+				c := decodeCase("emits", tensor.F16, 4, 2, dim, ops.AttentionAttrs{Scale: 0.1}, false, 2, 24,
+					[2]int32{0, pos}, [2]int32{-1, 0}, [2]int32{1, 3})
 				p := newProblem(t, ops.AttentionOp, c)
 				others := map[string][]byte{}
 				for i, v := range p.node.In {
@@ -164,7 +175,8 @@ func TestDecodeReplays(t *testing.T) {
 	s, err := d.Stream()
 	must(t, err)
 	defer closing(t, s.Close)
-	p := newProblem(t, ops.AttentionOp, decodeCase("replays", tensor.F16, 4, 1, 64, ops.AttentionAttrs{Scale: 0.125}, false, 1, 64, [2]int32{0, 2000}))
+	p := newProblem(t, ops.AttentionOp,
+		decodeCase("replays", tensor.F16, 4, 1, 64, ops.AttentionAttrs{Scale: 0.125}, false, 1, 64, [2]int32{0, 2000}))
 	g := &ops.Graph{}
 	var in []ops.Value
 	for _, v := range p.node.In {
@@ -216,11 +228,15 @@ func TestDecodePlans(t *testing.T) {
 		for i := range c.tokens {
 			at = append(at, [2]int32{int32(i % c.sequences), int32(i / c.sequences)})
 		}
-		p := newProblem(t, ops.AttentionOp, decodeCase("plan", c.dt, 2*c.group, 2, c.dim, ops.AttentionAttrs{Scale: 0.1}, false, c.sequences, 1, at...))
+		p := newProblem(t, ops.AttentionOp,
+			decodeCase("plan", c.dt, 2*c.group, 2, c.dim, ops.AttentionAttrs{Scale: 0.1}, false, c.sequences, 1,
+				at...))
 		a := attentionOf(p.node)
 		got, ok := planDecode(a, NewTarget("gfx1100", 96))
-		if !ok || !a.matchesDecode(NewTarget("gfx1100", 96)) || got.columns != c.columns || got.tile != c.tile || got.chunks != c.chunks || got.blocks != c.grid {
-			t.Errorf("%d tokens of %d sequences, %d heads of %d: %+v, want %+v", c.tokens, c.sequences, c.group, c.dim, got, c)
+		if !ok || !a.matchesDecode(NewTarget("gfx1100", 96)) || got.columns != c.columns || got.tile != c.tile ||
+			got.chunks != c.chunks || got.blocks != c.grid {
+			t.Errorf("%d tokens of %d sequences, %d heads of %d: %+v, want %+v", c.tokens, c.sequences, c.group, c.dim,
+				got, c)
 		}
 		if got.tile*c.n > got.columns || got.splits < 1 || got.splits*got.blocks*2 > 96 && got.splits > 1 {
 			t.Errorf("%+v: tokens of a tile do not fit, or there are too many blocks", got)
@@ -234,7 +250,9 @@ func TestDecodeGrid(t *testing.T) {
 		d := planner(target)
 		var grids [][3]uint32
 		for _, pages := range []int{1, 4, 1024} {
-			p := newProblem(t, ops.AttentionOp, decodeCase("grid", tensor.F16, 8, 2, 128, ops.AttentionAttrs{Scale: 0.1}, false, 1, pages, [2]int32{0, 0}))
+			p := newProblem(t, ops.AttentionOp,
+				decodeCase("grid", tensor.F16, 8, 2, 128, ops.AttentionAttrs{Scale: 0.1}, false, 1, pages,
+					[2]int32{0, 0}))
 			k, err := d.kernelFor(p.node, d.target)
 			must(t, err)
 			ls, err := k.Launch(p.node, d.target)

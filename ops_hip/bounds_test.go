@@ -47,7 +47,8 @@ func TestBoundsOfKnownKernels(t *testing.T) {
 			if w.Block.SIMDWaves(g.Target) != 0.5 {
 				t.Errorf("%g waves a SIMD with LDS for two on a workgroup processor", w.Block.SIMDWaves(g.Target))
 			}
-			near("sums of few waves at a time", w.Bound(g, true).Latency, 1e-9*g.MissNs*1000*blocks*rows/float64(g.CUs))
+			near("sums of few waves at a time", w.Bound(g, true).Latency,
+				1e-9*g.MissNs*1000*blocks*rows/float64(g.CUs))
 			binds(t, "sums of few waves at a time", w, g, limits.Latency)
 
 			// A load of 16 bytes a lane takes four clocks of the LDS that two SIMDs share.
@@ -84,9 +85,10 @@ func binds(t *testing.T, what string, w limits.Work, g limits.GPU, want limits.R
 	}
 }
 
-// boundedWork returns what a launch of a test kernel executes. Its arguments are an input, unless that is nil, an output of
-// out bytes, and n.
-func boundedWork(t *testing.T, target string, image []byte, kernel string, blocks, threads uint32, in []byte, out int64, n int32) limits.Work {
+// boundedWork returns what a launch of a test kernel executes. Its arguments are an input, unless that is nil, an
+// output of out bytes, and n.
+func boundedWork(t *testing.T, target string, image []byte, kernel string, blocks, threads uint32, in []byte,
+	out int64, n int32) limits.Work {
 	t.Helper()
 	m := &machine{Device: rdna.NewDevice(0), target: target, opt: rdna.Options{Footprint: true, Trips: true}}
 	p, err := m.Load(image)

@@ -5,8 +5,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// convRun is the number of tokens that a thread of causal_conv_f32_tokens computes. Those beyond the first run must not
-// need the state.
+// convRun is the number of tokens that a thread of causal_conv_f32_tokens computes. Those beyond the first run must
+// not need the state.
 const convRun = 16
 
 // convGrid are the blocks of the kernels for x. Serial ones have a thread for all tokens of a sequence.
@@ -36,7 +36,8 @@ func init() {
 			Match: func(n *ops.Node, _ *Target) int { return match(n) },
 			Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 				x, state, w, starts, slots := n.In[0], n.In[1], n.In[2], n.In[3], n.In[4]
-				return one(Launch{Object: "causal_conv", Symbol: name, Grid: convGrid(x.Shape(), slots.Shape()[0], serial), Block: [3]uint32{256},
+				return one(Launch{Object: "causal_conv", Symbol: name,
+					Grid: convGrid(x.Shape(), slots.Shape()[0], serial), Block: [3]uint32{256},
 					Args: Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots).Ptr(n.Result(0)).
 						i32s(slots.Shape()[0], x.Shape()[0], x.Shape()[1], w.Shape()[1])})
 			},

@@ -126,8 +126,8 @@ func (d *Device) compile(g *ops.Graph, a *ops.Arena, outs []ops.Value) (_ *Plan,
 	return p, nil
 }
 
-// selectKernels chooses the kernel of each node of l.g, which must be the device's own, inserts the packs that kernels want,
-// and fills l.steps and l.scratch, what the neediest wants. It returns the values that nobody writes.
+// selectKernels chooses the kernel of each node of l.g, which must be the device's own, inserts the packs that
+// kernels want, and fills l.steps and l.scratch, what the neediest wants. It returns the values that nobody writes.
 func (d *Device) selectKernels(l *lowered) (map[ops.Value]bool, error) {
 	t := d.target
 	if l.g.Invariant {
@@ -175,7 +175,8 @@ func (d *Device) selectKernels(l *lowered) (map[ops.Value]bool, error) {
 		unread := ps.spared(n, k)
 		for i := range ls {
 			if s := ls[i].Scratch; s < 0 || s > maxAlloc {
-				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name, s)
+				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d bytes of scratch memory", n.Pos, n, k.Name,
+					s)
 			}
 			l.scratch = max(l.scratch, ls[i].Scratch)
 			for _, v := range unread {
@@ -183,7 +184,8 @@ func (d *Device) selectKernels(l *lowered) (map[ops.Value]bool, error) {
 				spared[v] = true
 			}
 			if c := ls[i].Counters; c < 0 || c > maxCounters {
-				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d counters, at most %d", n.Pos, n, k.Name, c, maxCounters)
+				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants %d counters, at most %d", n.Pos, n, k.Name, c,
+					maxCounters)
 			}
 		}
 		l.steps = append(l.steps, step{n, k.Name, ls})
@@ -276,7 +278,9 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 				if err != nil {
 					return fail(err)
 				}
-				p.launches = append(p.launches, hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block, Params: l.Args.offsets()})
+				p.launches = append(p.launches,
+					hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block,
+						Params: l.Args.offsets()})
 			}
 		}
 		return p.bind(arena, gen)

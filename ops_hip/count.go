@@ -11,8 +11,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// Sampler runs launches of plans, or some workgroups of them, one node at a time and without the rest of the graph, on an
-// emulated device that counts.
+// Sampler runs launches of plans, or some workgroups of them, one node at a time and without the rest of the graph,
+// on an emulated device that counts.
 type Sampler struct {
 	dev    *Device
 	on     *machine
@@ -22,8 +22,8 @@ type Sampler struct {
 	weightBytes int64
 }
 
-// NewSampler returns a sampler on a device of [OpenCounting] that runs up to so many workgroups of a launch, drawn evenly
-// over the grid and the same each time, and fewer where some are seen to be alike. Close it before the device.
+// NewSampler returns a sampler on a device of [OpenCounting] that runs up to so many workgroups of a launch, drawn
+// evenly over the grid and the same each time, and fewer where some are seen to be alike. Close it before the device.
 func NewSampler(d *Device, groups int) (*Sampler, error) {
 	m, ok := hiprt.MachineOf(d.rt).(*machine)
 	if !ok || groups < 1 {
@@ -41,9 +41,9 @@ func (s *Sampler) Close() error {
 	return s.on.Free(s.weights)
 }
 
-// Node runs the launches of one node, which follow each other in a plan, and returns what each executed; Workgroups tells
-// of how many. contents returns the bytes that a value holds, nil for zeros. What one launch leaves in scratch memory, the
-// next finds there as far as its workgroups ran, so that launches which others depend on must be small.
+// Node runs the launches of one node, which follow each other in a plan, and returns what each executed; Workgroups
+// tells of how many. contents returns the bytes that a value holds, nil for zeros. What one launch leaves in scratch
+// memory, the next finds there as far as its workgroups ran, so that launches which others depend on must be small.
 func (s *Sampler) Node(ls []Planned, contents func(ops.Value) []byte) (counted []KernelStats, err error) {
 	mem, err := s.place(ls)
 	if err != nil {
@@ -175,7 +175,8 @@ func (s *Sampler) launch(l Planned, mem placed) (KernelStats, error) {
 	run := func(groups []uint64) (uint64, error) {
 		s.on.opt.Groups = groups
 		was := s.dev.Executed()[l.Launch.Symbol].Instructions
-		err := s.dev.rt.Launch(&hiprt.Launch{Func: f, Grid: grid, Block: ones(l.Launch.Block), Args: args}, s.dev.service)
+		err := s.dev.rt.Launch(&hiprt.Launch{Func: f, Grid: grid, Block: ones(l.Launch.Block), Args: args},
+			s.dev.service)
 		return s.dev.Executed()[l.Launch.Symbol].Instructions - was, err
 	}
 	s.dev.TakeExecuted()

@@ -42,14 +42,16 @@ func TestSampler(t *testing.T) {
 		t.Fatalf("%d and %d workgroups, want %d and %d", all.Workgroups, some.Workgroups, want, 2*pilots)
 	}
 	f := float64(all.Workgroups) / float64(some.Workgroups)
-	for what, n := range map[string][2]uint64{"instructions": {all.Instructions, some.Instructions}, "bytes": {all.GlobalLoadBytes, some.GlobalLoadBytes},
+	for what, n := range map[string][2]uint64{"instructions": {all.Instructions, some.Instructions},
+		"bytes": {all.GlobalLoadBytes, some.GlobalLoadBytes},
 		"trips": {all.Trips, some.Trips}, "stores": {all.StoredOnce, some.StoredOnce}} {
 		if n[1] == 0 || math.Abs(f*float64(n[1])-float64(n[0])) > 1e-9*float64(n[0]) {
 			t.Errorf("%s: %d in all, %d in %d of %d workgroups", what, n[0], n[1], some.Workgroups, all.Workgroups)
 		}
 	}
 	if all.Trips == 0 || all.FreshTrips > all.Trips || all.LongestTrips*all.Waves < all.Trips {
-		t.Errorf("%d trips of %d waves, %d fresh, %d in the longest chain", all.Trips, all.Waves, all.FreshTrips, all.LongestTrips)
+		t.Errorf("%d trips of %d waves, %d fresh, %d in the longest chain", all.Trips, all.Waves, all.FreshTrips,
+			all.LongestTrips)
 	}
 	if v := ls[1].Launch.Args.Values(); len(v) != 3 || !slices.Contains(v, ls[1].Node.Result(0)) {
 		t.Errorf("a product points to %v", v)
@@ -63,7 +65,8 @@ func TestSample(t *testing.T) {
 	}
 	for _, all := range []uint64{8, 100, 1 << 40} {
 		got := sample(all, 7)
-		if len(got) != 7 || !slices.IsSorted(got) || got[6] >= all || got[6] < 6*all/7 || got[0] > all/7 || len(slices.Compact(slices.Clone(got))) != 7 {
+		if len(got) != 7 || !slices.IsSorted(got) || got[6] >= all || got[6] < 6*all/7 || got[0] > all/7 ||
+			len(slices.Compact(slices.Clone(got))) != 7 {
 			t.Errorf("of %d: %v", all, got)
 		}
 		rest := slices.Clone(got)

@@ -12,9 +12,9 @@ import (
 )
 
 // OpenCounting opens the emulator of target as a device of cus compute units that runs one registered kernel, by name,
-// wherever it can and nothing else but what packs activations for it, or all kernels if the name is empty, and that counts
-// distinct bytes and trips to memory as well, which excludes the checks of [EnvChecks]. With cus the launches are those that a card of that size gets: how far attention is split
-// depends on it.
+// wherever it can and nothing else but what packs activations for it, or all kernels if the name is empty, and that
+// counts distinct bytes and trips to memory as well, which excludes the checks of [EnvChecks]. With cus the launches
+// are those that a card of that size gets: how far attention is split depends on it.
 func OpenCounting(target, kernel string, cus int) (*Device, error) {
 	only, err := onlyKernel(kernel)
 	if err != nil {
@@ -32,7 +32,8 @@ func OpenCounting(target, kernel string, cus int) (*Device, error) {
 	return d, nil
 }
 
-// onlyKernel returns the registry without the other kernels of any op but packOp, and the registry itself without a name.
+// onlyKernel returns the registry without the other kernels of any op but packOp, and the registry itself without a
+// name.
 func onlyKernel(kernel string) (registry, error) {
 	if kernel == "" {
 		return kernels, nil
@@ -45,7 +46,8 @@ func onlyKernel(kernel string) (registry, error) {
 			}
 		}
 	}
-	if !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(only))...), func(k Kernel) bool { return k.Name == kernel }) {
+	if !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(only))...),
+		func(k Kernel) bool { return k.Name == kernel }) {
 		return nil, fmt.Errorf("opship: no kernel %q is registered", kernel)
 	}
 	return only, nil

@@ -35,9 +35,12 @@ func TestCandidates(t *testing.T) {
 	}{
 		{"one token", quant.Q4_K, false, 1, []string{"mul_mat_dot", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
 		{"one exact token", quant.Q4_K, true, 1, []string{"mul_mat_dot", "mul_mat_tile"}, "mul_mat_q4_k_dot1"},
-		{"a prompt", quant.Q4_K, false, 64, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
-		{"an exact prompt", quant.Q4_K, true, 256, []string{"mul_mat_mma3", "mul_mat_mma", "mul_mat_tile"}, "mul_mat_q4_k_mma"},
-		{"a long exact prompt", quant.Q4_K, true, 257, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"}, "mul_mat_q4_k_mma"},
+		{"a prompt", quant.Q4_K, false, 64, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"},
+			"mul_mat_q4_k_mma"},
+		{"an exact prompt", quant.Q4_K, true, 256, []string{"mul_mat_mma3", "mul_mat_mma", "mul_mat_tile"},
+			"mul_mat_q4_k_mma"},
+		{"a long exact prompt", quant.Q4_K, true, 257, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"},
+			"mul_mat_q4_k_mma"},
 		{"a prompt of wide weights", tensor.F32, false, 64, []string{"mul_mat_tile"}, "mul_mat_f32_tile"},
 	} {
 		got, err := opship.Candidates(product(t, c.dt, c.exact, c.m, 8, 256), "gfx1201", 64)
@@ -78,7 +81,8 @@ func TestOpenCounting(t *testing.T) {
 
 func TestShipped(t *testing.T) {
 	got, err := opship.Shipped("gfx1100")
-	if err != nil || !slices.IsSorted(got) || !slices.Contains(got, "add_f32") || !slices.Contains(got, "mul_mat_iq1_s_mma") {
+	if err != nil || !slices.IsSorted(got) || !slices.Contains(got, "add_f32") ||
+		!slices.Contains(got, "mul_mat_iq1_s_mma") {
 		t.Errorf("%d kernels, error %v", len(got), err)
 	}
 	if _, err := opship.Shipped("gfx900"); err == nil {

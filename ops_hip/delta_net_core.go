@@ -18,8 +18,8 @@ const coreChunkTokens = 16
 // coreTaps is the number of taps of the convolutions that the step makes itself.
 const coreTaps = 4
 
-// coreArgs are the arguments of the kernels: see PARAMS in kernels/delta_net_core.hip. If conv, they make the convolution;
-// else its result is at the start of scratch memory.
+// coreArgs are the arguments of the kernels: see PARAMS in kernels/delta_net_core.hip. If conv, they make the
+// convolution; else its result is at the start of scratch memory.
 func coreArgs(n *ops.Node, conv bool) Args {
 	a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
 	tiled := 0
@@ -52,9 +52,11 @@ func coreForm(n *ops.Node) packForm {
 func init() {
 	match := func(n *ops.Node) bool {
 		a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
-		ok := isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) && fits(x.Elems(), s[1:].Elems(), n.In[11].Shape().Elems())
+		ok := isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) &&
+			fits(x.Elems(), s[1:].Elems(), n.In[11].Shape().Elems())
 		aligned := a.Q.Lo%4 == 0 && a.K.Lo%4 == 0 && a.V.Lo%4 == 0 && x[1]%4 == 0
-		return ok && aligned && atLeast(coreWidths, s[3]) == s[3] && s[2]%4 == 0 && s[2] <= maxCoreValues && n.In[4].Shape()[0] < maxGridYZ
+		return ok && aligned && atLeast(coreWidths, s[3]) == s[3] && s[2]%4 == 0 && s[2] <= maxCoreValues &&
+			n.In[4].Shape()[0] < maxGridYZ
 	}
 	emits := func(n *ops.Node, r int, f packForm) bool {
 		y := n.Out[0].Shape
@@ -75,8 +77,10 @@ func init() {
 		}
 		rule.Scratch, rule.Args = scratch, coreArgs(n, false)
 		return []Launch{
-			{Object: "causal_conv", Symbol: "causal_conv_silu_f32_" + convForm, Grid: convGrid(x, sequences, serial), Block: [3]uint32{256},
-				Scratch: scratch, Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.In[3]).Ptr(n.In[4]).ScratchPtr(0).
+			{Object: "causal_conv", Symbol: "causal_conv_silu_f32_" + convForm, Grid: convGrid(x, sequences, serial),
+				Block:   [3]uint32{256},
+				Scratch: scratch, Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.In[3]).Ptr(n.In[4]).
+						ScratchPtr(0).
 						i32s(sequences, x[0], x[1], w[1])},
 			rule,
 		}

@@ -107,12 +107,13 @@ func (d *Device) Used() int64 {
 	return u[ops.MemWeights] + u[ops.MemState] + u[ops.MemPlans]
 }
 
-// fused are the ops that graphs are rewritten to: parts before what is made of them, else larger ones first. fusedRows are
-// those whose kernels do the same to a token whatever the number of tokens is.
+// fused are the ops that graphs are rewritten to: parts before what is made of them, else larger ones first.
+// fusedRows are those whose kernels do the same to a token whatever the number of tokens is.
 var (
 	fusedRows = []*ops.Def{ops.GatedRMSNormOp, ops.DeltaNetCoreOp, ops.RMSNormRoPEOp, ops.AddRMSNormOp}
 	fused     = slices.Concat([]*ops.Def{ops.SelfAttentionOp, ops.MixtureOp, ops.SharedMixtureOp}, fusedRows,
-		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp})
+		[]*ops.Def{ops.MulMatSwiGLUOp, ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp, ops.MixtureAddRMSNormOp,
+			ops.SharedMixtureAddRMSNormOp})
 )
 
 // fusedFor returns the ops that g is rewritten to.
@@ -125,7 +126,8 @@ func fusedFor(g *ops.Graph) []*ops.Def {
 
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
-	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused, Invariant: true}
+	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused,
+		Invariant: true}
 }
 
 // planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.

@@ -20,7 +20,8 @@ func registerElementwise(op *ops.Def, params func(Args, any) Args) {
 			if params != nil {
 				a = params(a, n.Attrs)
 			}
-			return one(Launch{Object: op.Name, Symbol: name, Grid: [3]uint32{Blocks(elems, 256)}, Block: [3]uint32{256}, Args: a})
+			return one(Launch{Object: op.Name, Symbol: name, Grid: [3]uint32{Blocks(elems, 256)},
+				Block: [3]uint32{256}, Args: a})
 		},
 	})
 }
@@ -38,8 +39,9 @@ func registerBroadcast(op *ops.Def) {
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			x, cols := n.In[0].Shape().Elems(), n.In[1].Shape().Elems()
-			return one(Launch{Object: op.Name, Symbol: name, Grid: [3]uint32{uint32(x / cols), Blocks(cols, 256)}, Block: [3]uint32{256},
-				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).U32(uint32(cols))})
+			return one(Launch{Object: op.Name, Symbol: name, Grid: [3]uint32{uint32(x / cols), Blocks(cols, 256)},
+				Block: [3]uint32{256},
+				Args:  Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).U32(uint32(cols))})
 		},
 	})
 }

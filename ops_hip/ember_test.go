@@ -122,7 +122,8 @@ func TestEmberEmulated(t *testing.T) {
 			}
 			wmma, instructions := uint64(0), uint64(0)
 			executed := dev.Executed()
-			for _, k := range []string{"mul_mat_q8_0_dot1", "mul_mat_q8_0_dot1_gated", "mul_mat_q8_0_dot1_norm", "mul_mat_skinny32"} {
+			for _, k := range []string{"mul_mat_q8_0_dot1", "mul_mat_q8_0_dot1_gated", "mul_mat_q8_0_dot1_norm",
+				"mul_mat_skinny32"} {
 				if executed[k].Launches == 0 {
 					t.Errorf("%s was not launched", k)
 				}
@@ -134,7 +135,8 @@ func TestEmberEmulated(t *testing.T) {
 			if wmma == 0 {
 				t.Error("no matrix instruction was executed")
 			}
-			t.Logf("%v; %d positions in %.1f s, %.1f million wave-instructions", l, l.Positions, time.Since(start).Seconds(), float64(instructions)/1e6)
+			t.Logf("%v; %d positions in %.1f s, %.1f million wave-instructions", l, l.Positions,
+				time.Since(start).Seconds(), float64(instructions)/1e6)
 		})
 	}
 }

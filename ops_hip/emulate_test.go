@@ -62,7 +62,8 @@ func newProblem(t testing.TB, op *ops.Def, c ops.Case) *problem {
 		ten := tensor.Tensor{Name: fmt.Sprint("in", i), DType: a.DType, Shape: a.Shape}
 		switch a.Leaf {
 		case ops.Weight:
-			ten.Layout = LayoutOf(ops.WeightUse{Name: ten.Name, DType: ten.DType, Shape: ten.Shape, Ops: []*ops.Def{op}})
+			ten.Layout = LayoutOf(ops.WeightUse{Name: ten.Name, DType: ten.DType, Shape: ten.Shape,
+				Ops: []*ops.Def{op}})
 			in = append(in, g.Weight(ten))
 		case ops.State:
 			in = append(in, g.State(ten))
@@ -185,8 +186,9 @@ type emulator struct {
 }
 
 func newEmulator(t testing.TB, target string) *emulator {
-	return &emulator{target: NewTarget(target, 0), set: objects(t, target), dev: rdna.NewDevice(0), modules: map[string]*rdna.Module{},
-		checks: rdna.Checks{AllChecks: true}}
+	return &emulator{target: NewTarget(target, 0), set: objects(t, target), dev: rdna.NewDevice(0),
+		modules: map[string]*rdna.Module{},
+		checks:  rdna.Checks{AllChecks: true}}
 }
 
 // run executes kernel k on p and returns the results as stored. Memory that the kernel does not write reads as NaN.
@@ -284,7 +286,8 @@ func (e *emulator) launch(t testing.TB, l *Launch, at map[ops.Value]uint64) {
 		}
 		binary.LittleEndian.PutUint64(args[r.at:], a+uint64(r.off))
 	}
-	_, err := m.Launch(context.Background(), l.Symbol, dims(l.Grid), dims(l.Block), 0, args, rdna.Options{Checks: e.checks})
+	_, err := m.Launch(context.Background(), l.Symbol, dims(l.Grid), dims(l.Block), 0, args,
+		rdna.Options{Checks: e.checks})
 	if err != nil {
 		t.Fatalf("%s: %v", l.Symbol, err)
 	}
@@ -324,7 +327,8 @@ const (
 )
 
 func bound(kernel string, n *ops.Node) float64 {
-	if n.Op == ops.MulMatSwiGLUOp || n.Op == ops.MulMatGeGLUOp { // two products, and what the activation makes of the first's
+	// two products, and what the activation makes of the first's
+	if n.Op == ops.MulMatSwiGLUOp || n.Op == ops.MulMatGeGLUOp {
 		return 3 * boundOf(kernel, n)
 	}
 	return boundOf(kernel, n)
@@ -334,7 +338,8 @@ func boundOf(kernel string, n *ops.Node) float64 {
 	switch {
 	case strings.HasSuffix(kernel, "_mma") && strings.Contains(kernel, "mixture"):
 		return 4 * boundHalf // three products after each other
-	case strings.HasSuffix(kernel, "_mma") && slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
+	case strings.HasSuffix(kernel, "_mma") &&
+		slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
 		return boundBHalf
 	case strings.HasSuffix(kernel, "_skinny"):
 		return boundHalf * byChance(n)
@@ -376,7 +381,10 @@ func TestKernels(t *testing.T) {
 						if stored == nil {
 							stored, wide = p.reference(t, opsref.Options{Oracle: true})
 						}
-						t.Run(k.Name+"/"+c.Name, func(t *testing.T) { compare(t, p, e.run(t, p, k), stored, wide, bound(k.Name, p.node)) })
+						t.Run(k.Name+"/"+c.Name, func(t *testing.T) {
+							compare(t, p, e.run(t, p, k), stored, wide,
+								bound(k.Name, p.node))
+						})
 					}
 				}
 			}
@@ -414,7 +422,8 @@ func compare(t *testing.T, p *problem, got, stored [][]byte, wide [][]float64, l
 				want = append(want, float64(x))
 			}
 		default:
-			if string(got[r]) != string(stored[r]) && !(p.node.Op == ops.SelfAttentionOp && nearlyStored(t, typ, got[r], stored[r])) {
+			if string(got[r]) != string(stored[r]) &&
+				!(p.node.Op == ops.SelfAttentionOp && nearlyStored(t, typ, got[r], stored[r])) {
 				t.Errorf("result %d: bytes differ", r)
 			}
 			continue

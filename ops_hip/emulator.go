@@ -23,8 +23,10 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		p := hiprt.Properties{Name: "RDNA emulator, not hardware", Target: target, Memory: emulatorMemory, Wave: waveLanes, CUs: 4}
-		return hiprt.NewEmulator(p, &machine{Device: rdna.NewDevice(emulatorMemory), target: target, opt: rdna.Options{Checks: checks}}), nil
+		p := hiprt.Properties{Name: "RDNA emulator, not hardware", Target: target, Memory: emulatorMemory,
+			Wave: waveLanes, CUs: 4}
+		return hiprt.NewEmulator(p,
+			&machine{Device: rdna.NewDevice(emulatorMemory), target: target, opt: rdna.Options{Checks: checks}}), nil
 	})
 }
 
@@ -48,7 +50,8 @@ func parseChecks(list string) (rdna.Checks, error) {
 		case "all":
 			c.AllChecks = true
 		default:
-			return c, fmt.Errorf("%s: %q is not one of poison, races, waits, sgpr, readonly, order, all", EnvChecks, name)
+			return c, fmt.Errorf("%s: %q is not one of poison, races, waits, sgpr, readonly, order, all", EnvChecks,
+				name)
 		}
 	}
 	return c, nil

@@ -23,9 +23,9 @@ type KernelStats struct {
 	// kind (s_nop, s_clause, priorities, prefetches, cache maintenance).
 	Waits, Delays, Hints uint64
 
-	// ByClass divides Instructions. The classes are salu, branch, smem, valu (a dual-issue instruction counts once), mul
-	// (products of integers of 32 bits), f64, trans (transcendental functions), dot (dot products and mixed precision), wmma, lds, vmem, scratch and other.
-	// Those that did not occur are missing.
+	// ByClass divides Instructions. The classes are salu, branch, smem, valu (a dual-issue instruction counts once),
+	// mul (products of integers of 32 bits), f64, trans (transcendental functions), dot (dot products and mixed
+	// precision), wmma, lds, vmem, scratch and other. Those that did not occur are missing.
 	ByClass map[string]uint64
 
 	GlobalLoadBytes, GlobalStoreBytes uint64 // atomics count as both
@@ -33,13 +33,14 @@ type KernelStats struct {
 	LDSLoadBytes, LDSStoreBytes       uint64
 	ScratchBytes                      uint64 // loads and stores; spilled registers
 
-	// LoadedOnce and StoredOnce are the distinct bytes of each launch, summed over launches: what must cross the memory
-	// bus if no cache holds anything when a launch starts. They are counted on devices of [OpenCounting] alone.
+	// LoadedOnce and StoredOnce are the distinct bytes of each launch, summed over launches: what must cross the
+	// memory bus if no cache holds anything when a launch starts. They are counted on devices of [OpenCounting]
+	// alone.
 	LoadedOnce, StoredOnce uint64
 
 	// Trips is the length of the chains of loads from global memory that wait for each other, summed over waves, and
-	// FreshTrips that of links which load a line that nothing in the launch has loaded; loads in flight together are one
-	// link. LongestTrips and LongestFresh are those of the waves with most. They too are counted on devices of
+	// FreshTrips that of links which load a line that nothing in the launch has loaded; loads in flight together are
+	// one link. LongestTrips and LongestFresh are those of the waves with most. They too are counted on devices of
 	// [OpenCounting] alone.
 	Trips, FreshTrips, LongestTrips, LongestFresh uint64
 

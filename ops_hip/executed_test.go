@@ -58,8 +58,10 @@ func TestExecuted(t *testing.T) {
 				t.Fatalf("kernels %v, want one", all)
 			}
 			for name, k := range all {
-				if k.Launches != runs || k.GlobalLoadBytes != runs*2*4*n || k.GlobalStoreBytes != runs*4*n || k.ScratchBytes != 0 {
-					t.Errorf("%s: %+v, want %d launches that load %d and store %d bytes", name, k, runs, runs*2*4*n, runs*4*n)
+				if k.Launches != runs || k.GlobalLoadBytes != runs*2*4*n || k.GlobalStoreBytes != runs*4*n ||
+					k.ScratchBytes != 0 {
+					t.Errorf("%s: %+v, want %d launches that load %d and store %d bytes", name, k, runs, runs*2*4*n,
+						runs*4*n)
 				}
 				sum := uint64(0)
 				for _, c := range k.ByClass {
@@ -73,8 +75,10 @@ func TestExecuted(t *testing.T) {
 			again := d.Executed()
 			runAdd(t, d, n, runs)
 			for name, k := range d.Executed() {
-				if want := 2 * again[name].Instructions; k.Instructions != want || k.ByClass["vmem"] != 2*again[name].ByClass["vmem"] || again[name].ByClass["vmem"] == 0 {
-					t.Errorf("%s: %d instructions after the same work again, want %d (%s)", name, k.Instructions, want, cmp.Diff(again[name], k))
+				if want := 2 * again[name].Instructions; k.Instructions != want ||
+					k.ByClass["vmem"] != 2*again[name].ByClass["vmem"] || again[name].ByClass["vmem"] == 0 {
+					t.Errorf("%s: %d instructions after the same work again, want %d (%s)", name, k.Instructions, want,
+						cmp.Diff(again[name], k))
 				}
 			}
 		})

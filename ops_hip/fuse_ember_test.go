@@ -8,8 +8,8 @@ import (
 	"github.com/hipengine/hipengine/models"
 )
 
-// TestEmberFuses compares the logits of the built-in model, of a prompt and of tokens after it, with those of the same device
-// without kernels for what surrounds products.
+// TestEmberFuses compares the logits of the built-in model, of a prompt and of tokens after it, with those of the
+// same device without kernels for what surrounds products.
 func TestEmberFuses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")

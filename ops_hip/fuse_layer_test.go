@@ -29,9 +29,10 @@ func around(k *Kernel) bool {
 	return strings.HasPrefix(k.Op.Name, "mul_mat_") && k.Op != ops.MulMatExpertsOp
 }
 
-// runLayer runs a block of a decoder from its last product in the mixer on, and the products that the next norm feeds, three
-// times on d, which has the given kernels. It returns what it launches and its results.
-func runLayer(t *testing.T, target string, use registry, tokens int, exact bool, act func(g *ops.Graph, gate, up ops.Value) ops.Value) ([]string, [][]byte) {
+// runLayer runs a block of a decoder from its last product in the mixer on, and the products that the next norm
+// feeds, three times on d, which has the given kernels. It returns what it launches and its results.
+func runLayer(t *testing.T, target string, use registry, tokens int, exact bool,
+	act func(g *ops.Graph, gate, up ops.Value) ops.Value) ([]string, [][]byte) {
 	t.Helper()
 	d, err := OpenWith("emu:"+target, FromEnv())
 	must(t, err)
@@ -93,8 +94,8 @@ func runLayer(t *testing.T, target string, use registry, tokens int, exact bool,
 	return names, first
 }
 
-// TestLayerFuses runs the products of a layer with all that is fused, without packs that kernels emit, and with nothing fused
-// around products.
+// TestLayerFuses runs the products of a layer with all that is fused, without packs that kernels emit, and with
+// nothing fused around products.
 func TestLayerFuses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -118,27 +119,33 @@ func TestLayerFuses(t *testing.T) {
 			if s := strings.ReplaceAll(strings.Join(names, " "), "mul_mat_", ""); s != c.fused {
 				t.Errorf("%s: %d tokens take %q, want %q", target, c.tokens, s, c.fused)
 			}
-			names, plain := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return true }), c.tokens, c.exact, c.act)
+			names, plain := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return true }),
+				c.tokens, c.exact, c.act)
 			if n := prefixed(names, "mul_mat_x_"); n != packs {
 				t.Errorf("%s: %d tokens: %d packs without kernels that emit them, want %d", target, c.tokens, n, packs)
 			}
-			names, apart := runLayer(t, target, kernels.without(func(k *Kernel) bool { k.emits = nil; return !around(k) }), c.tokens, c.exact, c.act)
+			names, apart := runLayer(t, target,
+				kernels.without(func(k *Kernel) bool { k.emits = nil; return !around(k) }), c.tokens, c.exact, c.act)
 			if len(names) != 10+packs {
-				t.Errorf("%s: %d tokens take %d launches with nothing fused around products: %q", target, c.tokens, len(names), names)
+				t.Errorf("%s: %d tokens take %d launches with nothing fused around products: %q", target, c.tokens,
+					len(names), names)
 			}
 			for o := range got {
 				if !bytes.Equal(plain[o], apart[o]) {
-					t.Errorf("%s: %d tokens: result %d has not the bits of products that are made one by one", target, c.tokens, o)
+					t.Errorf("%s: %d tokens: result %d has not the bits of products that are made one by one", target,
+						c.tokens, o)
 				}
 				if c.tokens > vecTokens && !bytes.Equal(got[o], apart[o]) {
-					t.Errorf("%s: %d tokens: result %d has not the bits of halves that are made apart", target, c.tokens, o)
+					t.Errorf("%s: %d tokens: result %d has not the bits of halves that are made apart", target,
+						c.tokens, o)
 				}
 				a, b := floats(got[o]), make([]float64, len(got[o])/4)
 				for i, x := range floats(apart[o]) {
 					b[i] = float64(x)
 				}
 				if nmse, _ := errorsOf(a, b); !(nmse <= 1e-12) { // sums of codes are rounded in another order
-					t.Errorf("%s: %d tokens: result %d is %g from that of products that are made one by one", target, c.tokens, o, nmse)
+					t.Errorf("%s: %d tokens: result %d is %g from that of products that are made one by one", target,
+						c.tokens, o, nmse)
 				}
 			}
 		}

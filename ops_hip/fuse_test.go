@@ -66,13 +66,14 @@ func uploaded(t *testing.T, dev *Device, s ops.Stream, w tensor.Tensor, data []b
 }
 
 // fusedBound returns how far the kernel of a fused op may be from what it replaces, as a square error over that of the
-// results; 0 if it gives the same bits. Mixtures multiply codes of 24 bits where their parts multiply floats, or halves with
-// the shared expert of few tokens, and the chunked form of a DeltaNet layer has other chunks.
+// results; 0 if it gives the same bits. Mixtures multiply codes of 24 bits where their parts multiply floats, or
+// halves with the shared expert of few tokens, and the chunked form of a DeltaNet layer has other chunks.
 func fusedBound(k Kernel, n *ops.Node) float64 {
 	switch {
 	case strings.HasPrefix(k.Name, "shared_mixture") && strings.HasSuffix(k.Name, "_dot") && n.Out[0].Shape[0] > 1:
 		return 3 * boundHalf * byChance(n)
-	case strings.HasSuffix(k.Name, "_dot") && strings.Contains(k.Name, "mixture"), k.Name == "delta_net_core_f32_chunk":
+	case strings.HasSuffix(k.Name, "_dot") && strings.Contains(k.Name, "mixture"),
+		k.Name == "delta_net_core_f32_chunk":
 		return 1e-12
 	case strings.Contains(k.Name, "shared_mixture"): // the shared expert is added in another order
 		return 1e-12
@@ -98,14 +99,16 @@ func TestFusedBits(t *testing.T) {
 					for _, n := range []int{2048, 5120, 8192} {
 						row := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{2, n}}
 						w := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n}}
-						cases = append(cases, ops.Case{Name: "long", Attrs: ops.NormAttrs{Eps: 1e-6}, Args: []ops.Arg{row, row, w}})
+						cases = append(cases, ops.Case{Name: "long", Attrs: ops.NormAttrs{Eps: 1e-6},
+							Args: []ops.Arg{row, row, w}})
 					}
 				}
 				if d == ops.MulMatAddRMSNormOp {
 					for _, n := range []int{4096, 8192} {
 						h := ops.Arg{Leaf: ops.Input, DType: tensor.F32, Shape: tensor.Shape{n / 1024 / 2, n}}
-						cases = append(cases, ops.Case{Name: fmt.Sprint("long", n), Attrs: ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}},
-							Args: []ops.Arg{input(n/1024/2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
+						cases = append(cases, ops.Case{Name: fmt.Sprint("long", n),
+							Attrs: ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}},
+							Args:  []ops.Arg{input(n/1024/2, 256), weight(quant.Q4_K, n, 256), h, input(n)}})
 					}
 				}
 				native := 0
@@ -120,7 +123,8 @@ func TestFusedBits(t *testing.T) {
 					for r := range want {
 						if limit > 0 {
 							if e := relative(floats(got[r]), floats(want[r])); !(e <= limit) {
-								t.Errorf("%s/%s: result %d has an error of %g against the expansion, at most %g", d.Name, c.Name, r, e, limit)
+								t.Errorf("%s/%s: result %d has an error of %g against the expansion, at most %g",
+									d.Name, c.Name, r, e, limit)
 							}
 						} else if !bytes.Equal(got[r], want[r]) {
 							t.Errorf("%s/%s: result %d differs from that of the expansion", d.Name, c.Name, r)
@@ -135,8 +139,8 @@ func TestFusedBits(t *testing.T) {
 	}
 }
 
-// TestCompileFuses checks what becomes of the ops between the products of a layer, also of rows that fused kernels do not
-// take.
+// TestCompileFuses checks what becomes of the ops between the products of a layer, also of rows that fused kernels do
+// not take.
 func TestCompileFuses(t *testing.T) {
 	for n, want := range map[int]string{
 		64: "add_rms_norm_f32_wave rms_norm_rope_f32_neox gated_rms_norm_f32_wave",
@@ -146,7 +150,8 @@ func TestCompileFuses(t *testing.T) {
 		x, w := g.Input("x", tensor.F32, 2, n), g.Input("w", tensor.F32, n)
 		sum := ops.Add(g, x, x)
 		h := ops.Reshape(g, ops.RMSNorm(g, sum, w, 1e-6), 2, 1, n)
-		h = ops.RoPE(g, ops.RMSNorm(g, h, w, 1e-6), g.Input("pos", tensor.I32, 2), g.Input("freqs", tensor.F32, n/2), ops.RoPEAttrs{NRot: n, Pairing: ops.NeoX, MScale: 1})
+		h = ops.RoPE(g, ops.RMSNorm(g, h, w, 1e-6), g.Input("pos", tensor.I32, 2), g.Input("freqs", tensor.F32, n/2),
+			ops.RoPEAttrs{NRot: n, Pairing: ops.NeoX, MScale: 1})
 		h = ops.Mul(g, ops.RMSNorm(g, h, w, 1e-6), ops.SiLU(g, h))
 		names, err := planner("gfx1100").launches(g, h, sum)
 		must(t, err)
@@ -184,21 +189,24 @@ func TestEmittedCodes(t *testing.T) {
 		shapes []int // lengths of rows
 		record func(g *ops.Graph, x, y ops.Value, k int) ops.Value
 	}{
-		{"rms_norm", []int{128, 384, 640, 4096}, func(g *ops.Graph, x, _ ops.Value, k int) ops.Value { return ops.RMSNorm(g, x, weights(g, k), 1e-6) }},
+		{"rms_norm", []int{128, 384, 640, 4096},
+			func(g *ops.Graph, x, _ ops.Value, k int) ops.Value { return ops.RMSNorm(g, x, weights(g, k), 1e-6) }},
 		{"add_rms_norm", []int{256, 2048, 5120}, func(g *ops.Graph, x, y ops.Value, k int) ops.Value {
 			return ops.RMSNorm(g, ops.Add(g, x, y), weights(g, k), 1e-6)
 		}},
 		{"gated_rms_norm", []int{128, 1024}, func(g *ops.Graph, x, y ops.Value, k int) ops.Value {
 			return ops.Mul(g, ops.RMSNorm(g, x, weights(g, k), 1e-6), ops.SiLU(g, y))
 		}},
-		{"swiglu", []int{32, 96, 512}, func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
+		{"swiglu", []int{32, 96, 512},
+			func(g *ops.Graph, x, y ops.Value, _ int) ops.Value { return ops.SwiGLU(g, x, y) }},
 	} {
 		for _, target := range emulated {
 			emits, plain := emitters(t, target)
 			for _, k := range c.shapes {
 				for _, tokens := range []int{1, 3} {
 					run := func(d *Device, packs int) []float32 {
-						return productOf(t, d, tokens, k, packs, nil, func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
+						return productOf(t, d, tokens, k, packs, nil,
+							func(g *ops.Graph, x, y ops.Value) ops.Value { return c.record(g, x, y, k) })
 					}
 					if e := relative(run(emits, 0), run(plain, 1)); !(e <= 1e-13) {
 						t.Errorf("%s: %s of %d rows of %d: error %g", target, c.name, tokens, k, e)
@@ -240,7 +248,8 @@ func relative(got, want []float32) float64 {
 
 // productOf multiplies what record makes of two random inputs of [tokens, k], and of others with given contents, with
 // weights of 8 bits on d, whose plan must have the given number of packs.
-func productOf(t *testing.T, d *Device, tokens, k, packs int, others map[string][]byte, record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
+func productOf(t *testing.T, d *Device, tokens, k, packs int, others map[string][]byte,
+	record func(g *ops.Graph, x, y ops.Value) ops.Value) []float32 {
 	t.Helper()
 	const rows = 16
 	r := rand.New(rand.NewPCG(5, uint64(k)))
@@ -298,7 +307,8 @@ func times(op *ops.Def) *ops.Def {
 			if err := op.Infer(first); err != nil {
 				return err
 			}
-			n.Out = []ops.Type{{DType: tensor.F32, Shape: tensor.Shape{first.Out[0].Shape[0], n.In[len(n.In)-1].Shape()[0]}}}
+			n.Out = []ops.Type{{DType: tensor.F32,
+				Shape: tensor.Shape{first.Out[0].Shape[0], n.In[len(n.In)-1].Shape()[0]}}}
 			return nil
 		},
 		Expand: func(g *ops.Graph, in []ops.Value, attrs any) []ops.Value {

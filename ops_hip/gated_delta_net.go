@@ -40,21 +40,28 @@ func init() {
 		for _, in := range n.In[:6] { // q, k, v, g, beta, state
 			args = args.Ptr(in)
 		}
-		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(n.In[7].Shape()[0], q[0], q[1], v[1], q[2], v[2], tiled).F32(a.Scale)
-		return one(Launch{Object: "gated_delta_net", Symbol: fmt.Sprintf("gated_delta_net_f32_%s%d", form, atLeast(widths, q[2])),
-			Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0] + 1)}, Block: [3]uint32{128}, Args: args})
+		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(n.In[7].Shape()[0], q[0], q[1], v[1], q[2], v[2],
+			tiled).F32(a.Scale)
+		return one(Launch{Object: "gated_delta_net",
+			Symbol: fmt.Sprintf("gated_delta_net_f32_%s%d", form, atLeast(widths, q[2])),
+			Grid:   [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0] + 1)}, Block: [3]uint32{128},
+			Args: args})
 	}
 	Register(Kernel{
-		Name:   "gated_delta_net_f32_serial",
-		Op:     ops.GatedDeltaNetOp,
-		Match:  func(n *ops.Node, t *Target) int { return matchIf(match(n, deltaSerial), t.invariantFirst(matchPlain)) },
+		Name: "gated_delta_net_f32_serial",
+		Op:   ops.GatedDeltaNetOp,
+		Match: func(n *ops.Node,
+			t *Target) int {
+			return matchIf(match(n, deltaSerial), t.invariantFirst(matchPlain))
+		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "serial", deltaSerial) },
 	})
 	Register(Kernel{
 		Name: "gated_delta_net_f32_chunk",
 		Op:   ops.GatedDeltaNetOp,
 		Match: func(n *ops.Node, _ *Target) int {
-			return matchIf(match(n, deltaChunk) && n.In[0].Shape()[0] >= deltaChunkTokens*n.In[7].Shape()[0], matchGood)
+			return matchIf(match(n, deltaChunk) && n.In[0].Shape()[0] >= deltaChunkTokens*n.In[7].Shape()[0],
+				matchGood)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "chunk", deltaChunk) },
 	})

@@ -18,8 +18,8 @@ const (
 	graphProofRounds = 6 // of each plan: directly, captured, and replays
 )
 
-// checkGraphs lets the device launch kernels one by one if its runtime has no graphs, or if their results are wrong, and
-// says so. It is called once, before the first plan of others is compiled.
+// checkGraphs lets the device launch kernels one by one if its runtime has no graphs, or if their results are wrong,
+// and says so. It is called once, before the first plan of others is compiled.
 func (d *Device) checkGraphs() {
 	if d.opt.Direct || d.rt.Name() == "emu" { // whose graphs are lists of this program
 		return
@@ -32,12 +32,14 @@ func (d *Device) checkGraphs() {
 	if errors.Is(err, hiprt.ErrNoGraphs) {
 		d.opt.Log.Info("kernels are launched one by one", "device", d.info.Name, "reason", err)
 	} else {
-		d.opt.Log.Warn("kernels are launched one by one: graphs cannot be trusted", "device", d.info.Name, "reason", err)
+		d.opt.Log.Warn("kernels are launched one by one: graphs cannot be trusted", "device", d.info.Name, "reason",
+			err)
 	}
 }
 
 // proveGraphs captures two plans of the same kernels on different memory, and replays them by turns: there have been
-// runtimes whose graphs shared the arguments of a kernel. The error says what was wrong, or that nothing can be captured.
+// runtimes whose graphs shared the arguments of a kernel. The error says what was wrong, or that nothing can be
+// captured.
 func (d *Device) proveGraphs() (err error) {
 	s, err := d.Stream()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// TestGraphsAreProven opens devices on runtimes whose graphs are right, wrong, missing and broken. Without graphs that are
-// right, plans are launched one by one, and the reason is said once.
+// TestGraphsAreProven opens devices on runtimes whose graphs are right, wrong, missing and broken. Without graphs
+// that are right, plans are launched one by one, and the reason is said once.
 func TestGraphsAreProven(t *testing.T) {
 	var want []byte
 	for _, c := range []struct {
@@ -25,13 +25,16 @@ func TestGraphsAreProven(t *testing.T) {
 	}{
 		{"right", func(*fakert.Runtime, *Options) {}, "graph", ""},
 		{"wrong", func(rt *fakert.Runtime, _ *Options) { rt.SharedArgs = true }, "direct: replay ", "level=WARN"},
-		{"missing", func(rt *fakert.Runtime, _ *Options) { rt.Fail["BeginCapture"] = []error{hiprt.ErrNoGraphs} }, "direct: graphs are not available", "level=INFO"},
-		{"broken", func(rt *fakert.Runtime, _ *Options) { rt.Fail["EndCapture"] = []error{errors.New("boom")} }, "direct: boom", "level=WARN"},
+		{"missing", func(rt *fakert.Runtime, _ *Options) { rt.Fail["BeginCapture"] = []error{hiprt.ErrNoGraphs} },
+			"direct: graphs are not available", "level=INFO"},
+		{"broken", func(rt *fakert.Runtime, _ *Options) { rt.Fail["EndCapture"] = []error{errors.New("boom")} },
+			"direct: boom", "level=WARN"},
 		{"switched off", func(_ *fakert.Runtime, o *Options) { o.Direct = true }, "direct", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
-			o := Options{Log: slog.New(slog.NewTextHandler(&log, nil)), kernels: testRegistry(), CodeObjects: objectDir(t)}
+			o := Options{Log: slog.New(slog.NewTextHandler(&log, nil)), kernels: testRegistry(),
+				CodeObjects: objectDir(t)}
 			rt := fakert.New("gfx1100", goKernels)
 			c.change(rt, &o)
 			d, err := openOn(rt, "hip:0", 0, o)
@@ -57,7 +60,9 @@ func TestGraphsAreProven(t *testing.T) {
 				}
 			}
 			lines := strings.Count(log.String(), "\n")
-			if c.log == "" && lines > 0 || c.log != "" && (lines != 1 || !strings.Contains(log.String(), c.log) || !strings.Contains(log.String(), "device=hip:0")) {
+			if c.log == "" && lines > 0 || c.log != "" &&
+				(lines != 1 || !strings.Contains(log.String(), c.log) ||
+					!strings.Contains(log.String(), "device=hip:0")) {
 				t.Errorf("log is %q, want one line with %q", &log, c.log)
 			}
 			closing(t, d.Close)

@@ -84,7 +84,8 @@ func testHardware(t *testing.T, name string) {
 	})
 	t.Run("listed", func(t *testing.T) {
 		for _, f := range Devices() {
-			t.Logf("%s: %s, %s, integrated %v: %v", f.Info.Name, f.Info.Model, size(f.Info.Memory), f.Integrated, f.Err)
+			t.Logf("%s: %s, %s, integrated %v: %v", f.Info.Name, f.Info.Model, size(f.Info.Memory), f.Integrated,
+				f.Err)
 		}
 	})
 	if strings.HasPrefix(name, "cuda") {
@@ -118,7 +119,8 @@ func testGraph(t *testing.T, d *Device) {
 	got := make([]byte, 4000)
 	for run := range 3 { // direct, captured, replayed
 		clear(got)
-		if err := errors.Join(s.Upload(in, raw(want)), s.Run(p), s.Download(got, p.Output(0)), s.Sync(t.Context())); err != nil {
+		if err := errors.Join(s.Upload(in, raw(want)), s.Run(p), s.Download(got, p.Output(0)),
+			s.Sync(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, raw(want)) {
@@ -221,7 +223,8 @@ func testBigTransfer(t *testing.T, d *Device) {
 	if err := errors.Join(s.Download(got, place), s.Sync(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d bytes: up %.1f GB/s, down %.1f GB/s", n, float64(n)/up.Seconds()/1e9, float64(n)/time.Since(start).Seconds()/1e9)
+	t.Logf("%d bytes: up %.1f GB/s, down %.1f GB/s", n, float64(n)/up.Seconds()/1e9,
+		float64(n)/time.Since(start).Seconds()/1e9)
 	if !bytes.Equal(sent, got) {
 		t.Error("the transfer differs")
 	}
@@ -255,7 +258,8 @@ func testFault(t *testing.T, name string) {
 	out, err := cmd.CombinedOutput()
 	t.Logf("%v\n%s", err, out)
 	// HIP ends the process itself; what it prints names the fault.
-	if !strings.Contains(string(out), "earlier asynchronous call") && !strings.Contains(string(out), "Memory access fault") {
+	if !strings.Contains(string(out), "earlier asynchronous call") &&
+		!strings.Contains(string(out), "Memory access fault") {
 		t.Error("the fault is not reported")
 	}
 }

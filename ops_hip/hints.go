@@ -22,8 +22,8 @@ var floors = []struct {
 	{"gfx120", hiprt.Version{Major: 6, Minor: 2}},
 }
 
-// tried are the oldest HIP runtimes that are known to work well with a target: older ones know it, but were released with
-// firmware and drivers of its first months.
+// tried are the oldest HIP runtimes that are known to work well with a target: older ones know it, but were released
+// with firmware and drivers of its first months.
 var tried = []struct {
 	prefix string
 	first  hiprt.Version

@@ -12,9 +12,9 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// runHybrid runs a DeltaNet layer with a mixture of experts behind it, and the products that the next norm feeds, three times
-// on an emulated device of the given kernels, states cleared in between. It returns what it launches and its results, the
-// states among them.
+// runHybrid runs a DeltaNet layer with a mixture of experts behind it, and the products that the next norm feeds,
+// three times on an emulated device of the given kernels, states cleared in between. It returns what it launches and
+// its results, the states among them.
 func runHybrid(t *testing.T, target string, use registry, tokens int) ([]string, [][]byte) {
 	t.Helper()
 	d, err := OpenWith("emu:"+target, FromEnv())
@@ -67,8 +67,10 @@ func runHybrid(t *testing.T, target string, use registry, tokens int) ([]string,
 		index("starts", 0, int32(tokens)), index("slots", 0), beta, alpha,
 		input("dt", heads), input("a", heads), state(1, heads, dim, dim), input("ssm_norm", dim), z,
 		ops.DeltaNetCoreAttrs{
-			Q: ops.SliceAttrs{Hi: dim}, K: ops.SliceAttrs{Lo: dim, Hi: 2 * dim}, V: ops.SliceAttrs{Lo: 2 * dim, Hi: channels},
-			QNorm: ops.NormAttrs{Eps: 1e-6}, KNorm: ops.NormAttrs{Eps: 1e-6}, Delta: ops.GatedDeltaNetAttrs{Scale: 0.1}, Norm: ops.NormAttrs{Eps: 1e-6}})
+			Q: ops.SliceAttrs{Hi: dim}, K: ops.SliceAttrs{Lo: dim, Hi: 2 * dim},
+			V:     ops.SliceAttrs{Lo: 2 * dim, Hi: channels},
+			QNorm: ops.NormAttrs{Eps: 1e-6}, KNorm: ops.NormAttrs{Eps: 1e-6},
+			Delta: ops.GatedDeltaNetAttrs{Scale: 0.1}, Norm: ops.NormAttrs{Eps: 1e-6}})
 	h = ops.Add(g, h, ops.MulMat(g, ops.Reshape(g, y, tokens, heads*dim), weight(quant.Q8_0, n, heads*dim)))
 	x = ops.RMSNorm(g, h, input("ffn_norm", n), 1e-6)
 	mixture := ops.SharedMixture(g, x, weight(tensor.F32, experts, n),

@@ -24,8 +24,8 @@ func weightCase(t *testing.T, dt tensor.DType, tokens int) ops.Case {
 	}}
 }
 
-// TestInvariantProducts executes the products with weights of each type that are chosen where the results of a token must
-// not depend on how many there are: 19 tokens together, and each of them alone.
+// TestInvariantProducts executes the products with weights of each type that are chosen where the results of a token
+// must not depend on how many there are: 19 tokens together, and each of them alone.
 func TestInvariantProducts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
@@ -45,7 +45,8 @@ func TestInvariantProducts(t *testing.T) {
 					}
 					run := func(p *problem) []byte {
 						k, ok := kernels.find(p.node, e.target)
-						if !ok || !strings.HasPrefix(k.Name, "mul_mat_vec") && !strings.HasPrefix(k.Name, "mul_mat_dot") {
+						if !ok || !strings.HasPrefix(k.Name, "mul_mat_vec") &&
+							!strings.HasPrefix(k.Name, "mul_mat_dot") {
 							t.Fatalf("kernel %q was chosen", k.Name)
 						}
 						return e.run(t, p, k)[0]
@@ -66,8 +67,8 @@ func TestInvariantProducts(t *testing.T) {
 	}
 }
 
-// TestInvariantChoice lets sizes decide nothing where results must not depend on them: the kernels of a prompt are those of
-// one token.
+// TestInvariantChoice lets sizes decide nothing where results must not depend on them: the kernels of a prompt are
+// those of one token.
 func TestInvariantChoice(t *testing.T) {
 	target := NewTarget("gfx1100", 96)
 	target.Invariant = true
@@ -81,7 +82,8 @@ func TestInvariantChoice(t *testing.T) {
 			if !ok {
 				continue // expanded
 			}
-			if strings.Contains(k.Name, "_mma") || strings.HasSuffix(k.Name, "_tile") || strings.HasSuffix(k.Name, "_chunk") {
+			if strings.Contains(k.Name, "_mma") || strings.HasSuffix(k.Name, "_tile") ||
+				strings.HasSuffix(k.Name, "_chunk") {
 				t.Errorf("%s: kernel %s was chosen", c.Name, k.Name)
 			}
 			if op == ops.AttentionOp && attentionOf(p.node).splits(target) != invariantSplits {

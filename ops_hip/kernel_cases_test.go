@@ -58,7 +58,10 @@ func kernelCases(op *ops.Def) []ops.Case {
 }
 
 var moreCases = map[*ops.Def]func() []ops.Case{
-	ops.AddOp:           func() []ops.Case { return []ops.Case{{Name: "wide", Args: []ops.Arg{input(3, 700), input(700)}}} },
+	ops.AddOp: func() []ops.Case {
+		return []ops.Case{{Name: "wide",
+			Args: []ops.Arg{input(3, 700), input(700)}}}
+	},
 	ops.SiLUOp:          wildCase(nil),
 	ops.SigmoidOp:       wildCase(nil),
 	ops.SoftplusOp:      wildCase(nil),
@@ -85,9 +88,12 @@ func wildCase(attrs any) func() []ops.Case {
 	return func() []ops.Case {
 		return []ops.Case{
 			{Name: "wild", Attrs: attrs, Args: []ops.Arg{inputOf(wild, 3, 401)}},
-			{Name: "small", Attrs: attrs, Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return r.Float32()*2e-3 - 1e-3 }, 999)}},
-			{Name: "large", Attrs: attrs, Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return r.Float32()*400 - 200 }, 999)}},
-			{Name: "minus20", Attrs: attrs, Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return -20 - r.Float32() }, 99)}},
+			{Name: "small", Attrs: attrs,
+				Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return r.Float32()*2e-3 - 1e-3 }, 999)}},
+			{Name: "large", Attrs: attrs,
+				Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return r.Float32()*400 - 200 }, 999)}},
+			{Name: "minus20", Attrs: attrs,
+				Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return -20 - r.Float32() }, 99)}},
 		}
 	}
 }
@@ -99,7 +105,8 @@ func normCases(weighted bool) func() []ops.Case {
 			name  string
 			gen   func(*rand.Rand) float32
 			shape []int
-		}{{"wave", nil, []int{5, 1024}}, {"block", nil, []int{2, 5003}}, {"zero", constant(0), []int{2, 64}}, {"wild", wild, []int{3, 2048}}} {
+		}{{"wave", nil, []int{5, 1024}}, {"block", nil, []int{2, 5003}}, {"zero", constant(0), []int{2, 64}},
+			{"wild", wild, []int{3, 2048}}} {
 			args := []ops.Arg{inputOf(c.gen, c.shape...)}
 			if weighted {
 				args = append(args, input(c.shape[1]))
@@ -110,12 +117,13 @@ func normCases(weighted bool) func() []ops.Case {
 	}
 }
 
-// rareTypes are the weight types that have no conformance cases: those that need an importance matrix, those of activations,
-// and F64.
+// rareTypes are the weight types that have no conformance cases: those that need an importance matrix, those of
+// activations, and F64.
 func rareTypes() []tensor.Format {
 	var fs []tensor.Format
 	for _, f := range tensor.Formats() {
-		if _, ok := weightTypes[f.Name]; ok && (quant.RequiresImatrix(f.DType) || f.Activation || f.DType == tensor.F64) {
+		if _, ok := weightTypes[f.Name]; ok &&
+			(quant.RequiresImatrix(f.DType) || f.Activation || f.DType == tensor.F64) {
 			fs = append(fs, f)
 		}
 	}
@@ -162,11 +170,16 @@ func ropeCases() []ops.Case {
 
 func routeCases() []ops.Case {
 	return []ops.Case{
-		{Name: "most", Args: []ops.Arg{input(2, 1024)}, Attrs: ops.RouteAttrs{K: 32, Gating: ops.Softmax, Norm: true, Scale: 1}},
-		{Name: "odd", Args: []ops.Arg{input(3, 77), input(77)}, Attrs: ops.RouteAttrs{K: 9, Gating: ops.SigmoidGate, Norm: true, Scale: 2.5}},
-		{Name: "ties", Args: []ops.Arg{inputOf(constant(0.5), 2, 70)}, Attrs: ops.RouteAttrs{K: 8, Gating: ops.Softmax, Scale: 1}},
-		{Name: "tiny", Args: []ops.Arg{inputOf(constant(-30), 1, 64)}, Attrs: ops.RouteAttrs{K: 4, Gating: ops.SigmoidGate, Norm: true, Scale: 1}},
-		{Name: "topk", Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return 30 * float32(r.NormFloat64()) }, 3, 128)},
+		{Name: "most", Args: []ops.Arg{input(2, 1024)},
+			Attrs: ops.RouteAttrs{K: 32, Gating: ops.Softmax, Norm: true, Scale: 1}},
+		{Name: "odd", Args: []ops.Arg{input(3, 77), input(77)},
+			Attrs: ops.RouteAttrs{K: 9, Gating: ops.SigmoidGate, Norm: true, Scale: 2.5}},
+		{Name: "ties", Args: []ops.Arg{inputOf(constant(0.5), 2, 70)},
+			Attrs: ops.RouteAttrs{K: 8, Gating: ops.Softmax, Scale: 1}},
+		{Name: "tiny", Args: []ops.Arg{inputOf(constant(-30), 1, 64)},
+			Attrs: ops.RouteAttrs{K: 4, Gating: ops.SigmoidGate, Norm: true, Scale: 1}},
+		{Name: "topk", Args: []ops.Arg{inputOf(func(r *rand.Rand) float32 { return 30 * float32(r.NormFloat64()) }, 3,
+			128)},
 			Attrs: ops.RouteAttrs{K: 4, Gating: ops.SoftmaxTopK, Scale: 1}},
 	}
 }
@@ -186,11 +199,16 @@ func topKCases() []ops.Case {
 	var cs []ops.Case
 	for _, k := range []int{1, 3, 64} {
 		cs = append(cs,
-			ops.Case{Name: fmt.Sprint("parts/", k), Args: []ops.Arg{input(2, 3*topKPart+1)}, Attrs: ops.TopKAttrs{K: k}},
-			ops.Case{Name: fmt.Sprint("equal/", k), Args: []ops.Arg{inputOf(constant(-2), 1, 2*topKPart)}, Attrs: ops.TopKAttrs{K: k}},
-			ops.Case{Name: fmt.Sprint("nan/", k), Args: []ops.Arg{inputOf(nth(5000, nan), 1, 9000)}, Attrs: ops.TopKAttrs{K: k}},
-			ops.Case{Name: fmt.Sprint("inf/", k), Args: []ops.Arg{inputOf(nth(17, inf), 2, 5000)}, Attrs: ops.TopKAttrs{K: k}},
-			ops.Case{Name: fmt.Sprint("-inf/", k), Args: []ops.Arg{inputOf(nth(4999, -inf), 1, 5000)}, Attrs: ops.TopKAttrs{K: k}})
+			ops.Case{Name: fmt.Sprint("parts/", k), Args: []ops.Arg{input(2, 3*topKPart+1)},
+				Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("equal/", k), Args: []ops.Arg{inputOf(constant(-2), 1, 2*topKPart)},
+				Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("nan/", k), Args: []ops.Arg{inputOf(nth(5000, nan), 1, 9000)},
+				Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("inf/", k), Args: []ops.Arg{inputOf(nth(17, inf), 2, 5000)},
+				Attrs: ops.TopKAttrs{K: k}},
+			ops.Case{Name: fmt.Sprint("-inf/", k), Args: []ops.Arg{inputOf(nth(4999, -inf), 1, 5000)},
+				Attrs: ops.TopKAttrs{K: k}})
 	}
 	return append(cs, ops.Case{Name: "joins", Args: []ops.Arg{input(1, 70*topKPart)}, Attrs: ops.TopKAttrs{K: 64}})
 }
@@ -229,8 +247,9 @@ func kvAppendCases() []ops.Case {
 			if name == "wild" && dt == tensor.F32 {
 				continue
 			}
-			cs = append(cs, ops.Case{Name: fmt.Sprint(dt, "/", name), Args: []ops.Arg{state(dt, t.total, 16, 3, 96), inputOf(gen, 5, 3, 96),
-				ints(t.pos...), ints(t.seq...), t.pages}})
+			cs = append(cs, ops.Case{Name: fmt.Sprint(dt, "/", name),
+				Args: []ops.Arg{state(dt, t.total, 16, 3, 96), inputOf(gen, 5, 3, 96),
+					ints(t.pos...), ints(t.seq...), t.pages}})
 		}
 	}
 	return cs
@@ -239,7 +258,8 @@ func kvAppendCases() []ops.Case {
 func mulMatCases() []ops.Case {
 	var cs []ops.Case
 	add := func(name string, dt tensor.DType, gen func(*rand.Rand) float32, m, n, k int) {
-		cs = append(cs, ops.Case{Name: fmt.Sprintf("%v/%sm%dn%dk%d", dt, name, m, n, k), Args: []ops.Arg{inputOf(gen, m, k), weight(dt, n, k)}})
+		cs = append(cs, ops.Case{Name: fmt.Sprintf("%v/%sm%dn%dk%d", dt, name, m, n, k),
+			Args: []ops.Arg{inputOf(gen, m, k), weight(dt, n, k)}})
 	}
 	for _, f := range rareTypes() {
 		add("", f.DType, nil, 1, 5, 512)
@@ -282,8 +302,9 @@ func expertCases() []ops.Case {
 				ids = append(ids, int32(e*e/max(1, experts-1))) // uneven, and some serve nobody
 			}
 		}
-		cs = append(cs, ops.Case{Name: fmt.Sprintf("%v/t%dx%dk%de%dn%di%d", dt, tokens, shared, k, experts, n, in), Args: []ops.Arg{
-			input(tokens, shared, in), weight(dt, experts, n, in), intsOf(tensor.Shape{tokens, k}, ids)}})
+		cs = append(cs, ops.Case{Name: fmt.Sprintf("%v/t%dx%dk%de%dn%di%d", dt, tokens, shared, k, experts, n, in),
+			Args: []ops.Arg{
+				input(tokens, shared, in), weight(dt, experts, n, in), intsOf(tensor.Shape{tokens, k}, ids)}})
 	}
 	for _, f := range weightFormats() {
 		add(f.DType, 20, 1, 2, 5, 70, max(256, f.Block))
@@ -296,9 +317,11 @@ func expertCases() []ops.Case {
 
 func attentionCases() []ops.Case {
 	var cs []ops.Case
-	add := func(name string, dt tensor.DType, page, heads, kv, dk, dv int, a ops.AttentionAttrs, sinks bool, t tokens) {
+	add := func(name string, dt tensor.DType, page, heads, kv, dk, dv int, a ops.AttentionAttrs, sinks bool,
+		t tokens) {
 		c := ops.Case{Name: name, Attrs: a, Args: []ops.Arg{input(len(t.pos), heads, dk),
-			state(dt, t.total, page, kv, dk), state(dt, t.total, page, kv, dv), ints(t.pos...), ints(t.seq...), t.pages}}
+			state(dt, t.total, page, kv, dk), state(dt, t.total, page, kv, dv), ints(t.pos...), ints(t.seq...),
+			t.pages}}
 		if sinks {
 			c.Args = append(c.Args, input(heads))
 		}
@@ -349,8 +372,9 @@ func convCases() []ops.Case {
 		{"taps5", 33, 5, []int32{0, 2, 3}, []int32{0, 1}},
 	} {
 		last := int(c.starts[len(c.starts)-1]) + 21 // padding, more than a run of causal_conv_f32_tokens
-		cs = append(cs, ops.Case{Name: c.name, Args: []ops.Arg{input(last, c.channels), state(tensor.F32, 5, c.taps-1, c.channels),
-			input(c.channels, c.taps), ints(c.starts...), ints(c.slots...)}})
+		cs = append(cs, ops.Case{Name: c.name,
+			Args: []ops.Arg{input(last, c.channels), state(tensor.F32, 5, c.taps-1, c.channels),
+				input(c.channels, c.taps), ints(c.starts...), ints(c.slots...)}})
 	}
 	return cs
 }
@@ -370,12 +394,14 @@ func deltaCases() []ops.Case {
 		{"d256", 1, 1, 256, 40, true, []int32{0, 11}, []int32{0}},
 	} {
 		n := int(c.starts[len(c.starts)-1]) + 3 // padding
-		unit := inputOf(func(r *rand.Rand) float32 { return 2 * float32(r.NormFloat64()/math.Sqrt(float64(4*c.dk))) }, n, c.nk, c.dk)
-		cs = append(cs, ops.Case{Name: c.name, Attrs: ops.GatedDeltaNetAttrs{Scale: 0.25, Tiled: c.tiled}, Args: []ops.Arg{
-			unit, unit, input(n, c.nv, c.dv),
-			inputOf(func(r *rand.Rand) float32 { return -3 * r.Float32() }, n, c.nv),
-			inputOf(func(r *rand.Rand) float32 { return r.Float32() }, n, c.nv),
-			state(tensor.F32, 5, c.nv, c.dv, c.dk), ints(c.starts...), ints(c.slots...)}})
+		unit := inputOf(func(r *rand.Rand) float32 { return 2 * float32(r.NormFloat64()/math.Sqrt(float64(4*c.dk))) },
+			n, c.nk, c.dk)
+		cs = append(cs, ops.Case{Name: c.name, Attrs: ops.GatedDeltaNetAttrs{Scale: 0.25, Tiled: c.tiled},
+			Args: []ops.Arg{
+				unit, unit, input(n, c.nv, c.dv),
+				inputOf(func(r *rand.Rand) float32 { return -3 * r.Float32() }, n, c.nv),
+				inputOf(func(r *rand.Rand) float32 { return r.Float32() }, n, c.nv),
+				state(tensor.F32, 5, c.nv, c.dv, c.dk), ints(c.starts...), ints(c.slots...)}})
 	}
 	return cs
 }
@@ -388,8 +414,10 @@ func mixtureCases() []ops.Case {
 		down       tensor.DType
 	}{{1, 32, quant.Q8_0}, {5, 256, quant.Q6_K}, {11, 32, quant.Q8_0}} {
 		cs = append(cs, ops.Case{Name: fmt.Sprintf("wide/%v/t%d", c.down, c.tokens),
-			Attrs: ops.MixtureNormAttrs{Mixture: ops.MixtureAttrs{Route: ops.RouteAttrs{K: 2, Norm: true, Scale: 1}}, Norm: ops.NormAttrs{Eps: 1e-6}},
-			Args: []ops.Arg{input(c.tokens, 516), input(516), input(c.tokens, 32), weight(tensor.F32, 3, 32), weight(quant.Q8_0, 3, c.ff, 32),
+			Attrs: ops.MixtureNormAttrs{Mixture: ops.MixtureAttrs{Route: ops.RouteAttrs{K: 2, Norm: true, Scale: 1}},
+				Norm: ops.NormAttrs{Eps: 1e-6}},
+			Args: []ops.Arg{input(c.tokens, 516), input(516), input(c.tokens, 32), weight(tensor.F32, 3, 32),
+				weight(quant.Q8_0, 3, c.ff, 32),
 				weight(quant.Q8_0, 3, c.ff, 32), weight(c.down, 3, 516, c.ff)}})
 	}
 	return cs

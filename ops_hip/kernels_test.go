@@ -55,7 +55,8 @@ func TestWeightTypes(t *testing.T) {
 func TestGrids(t *testing.T) {
 	header, err := os.ReadFile("kernels/grids.h")
 	must(t, err)
-	tables := regexp.MustCompile(`(?s)TABLE u16 grid_(\w+)\[(\d+)\] = \{(.*?)\};`).FindAllStringSubmatch(string(header), -1)
+	tables := regexp.MustCompile(`(?s)TABLE u16 grid_(\w+)\[(\d+)\] = \{(.*?)\};`).
+		FindAllStringSubmatch(string(header), -1)
 	if len(tables) != 6 {
 		t.Fatalf("%d tables, want 6", len(tables))
 	}
@@ -107,7 +108,8 @@ func TestRandomBlocks(t *testing.T) {
 				t.Run(f.Name, func(t *testing.T) {
 					const rows = 64
 					width := max(f.Block, 256)
-					p := newProblem(t, ops.EmbedOp, ops.Case{Name: f.Name, Args: []ops.Arg{weight(f.DType, rows, width), every(rows)}})
+					p := newProblem(t, ops.EmbedOp,
+						ops.Case{Name: f.Name, Args: []ops.Arg{weight(f.DType, rows, width), every(rows)}})
 					r := rand.New(rand.NewPCG(7, uint64(f.DType)))
 					for i := range p.data[0] {
 						p.data[0][i] = byte(r.Uint32())
@@ -122,7 +124,8 @@ func TestRandomBlocks(t *testing.T) {
 								top = max(top, a)
 							}
 						}
-						same := got[i] == w || got[i] != got[i] && w != w || math.Abs(float64(got[i])-float64(w)) <= 0x1p-22*top
+						same := got[i] == w || got[i] != got[i] && w != w ||
+							math.Abs(float64(got[i])-float64(w)) <= 0x1p-22*top
 						if !same {
 							t.Fatalf("element %d of row %d: got %g, want %g", i%width, i/width, got[i], w)
 						}
@@ -189,7 +192,8 @@ func TestFragments(t *testing.T) {
 						c := product(a, b, i, j, 16)
 						most, sum = max(most, c), sum+c
 					}
-					if m, s := math.Float32frombits(got[i]), math.Float32frombits(got[16+i]); m != float32(most) || s != float32(sum) {
+					if m, s := math.Float32frombits(got[i]), math.Float32frombits(got[16+i]); m != float32(most) ||
+						s != float32(sum) {
 						t.Fatalf("row %d: largest %g and sum %g, want %d and %d", i, m, s, most, sum)
 					}
 				}
@@ -203,7 +207,8 @@ func TestFragments(t *testing.T) {
 						got := e.tile(t, "mma_test_f16", halves(a), halves(b), 256)
 						for c, v := range got {
 							if (v != 0) != (c == 16*i+j) {
-								t.Fatalf("A[%d][%d]·B[%d][%d] gave C[%d][%d] = %g", i, k, k, j, c/16, c%16, math.Float32frombits(v))
+								t.Fatalf("A[%d][%d]·B[%d][%d] gave C[%d][%d] = %g", i, k, k, j, c/16, c%16,
+									math.Float32frombits(v))
 							}
 						}
 					}

@@ -21,7 +21,8 @@ const (
 	matchInvariant = 100
 )
 
-// invariantFirst returns score, or one above those of other kernels where results must not depend on the number of tokens.
+// invariantFirst returns score, or one above those of other kernels where results must not depend on the number of
+// tokens.
 func (t *Target) invariantFirst(score int) int {
 	if t.Invariant {
 		return matchInvariant + score

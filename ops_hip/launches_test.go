@@ -18,7 +18,8 @@ import (
 
 // planner is a device that can plan and nothing else, of 96 compute units.
 func planner(target string) *Device {
-	return &Device{opt: Options{kernels: kernels}, target: NewTarget(target, 96), info: ops.Info{Name: "planner", Buckets: true}}
+	return &Device{opt: Options{kernels: kernels}, target: NewTarget(target, 96),
+		info: ops.Info{Name: "planner", Buckets: true}}
 }
 
 // launchesOf returns what a step of a model of real shape launches.
@@ -66,14 +67,17 @@ func TestLaunches(t *testing.T) {
 		token := launchesOf(t, c.shape, models.Sizes{Tokens: 1, Seqs: 1, Pages: 32, Rows: 1})
 		prompt := launchesOf(t, c.shape, models.Sizes{Tokens: 512, Seqs: 1, Pages: 32, Rows: 1})
 		packs := prefixed(token, "mul_mat_x_")
-		t.Logf("%s: a token takes %d launches, %d of them packs; a prompt of 512 tokens %d", c.shape, len(token), packs, len(prompt))
+		t.Logf("%s: a token takes %d launches, %d of them packs; a prompt of 512 tokens %d", c.shape, len(token),
+			packs, len(prompt))
 		if len(token) > c.max || packs != 0 || len(prompt) > c.promptMax {
 			t.Errorf("%s: a token takes %d launches, at most %d wanted, %d of them packs, want none; a prompt takes %d, at most %d wanted",
 				c.shape, len(token), c.max, packs, len(prompt), c.promptMax)
 		}
 		appends, attends := prefixed(token, "norm_rope_append_"), prefixed(token, "attention_")
-		if others := prefixed(token, "rope") + prefixed(token, "rms_norm_rope") + prefixed(token, "kv_append"); appends != c.attention || attends != c.attention || others != 0 {
-			t.Errorf("%s: %d launches before attention, %d of attention, want %d; %d of what the first do", c.shape, appends, attends, c.attention, others)
+		if others := prefixed(token, "rope") + prefixed(token, "rms_norm_rope") +
+			prefixed(token, "kv_append"); appends != c.attention || attends != c.attention || others != 0 {
+			t.Errorf("%s: %d launches before attention, %d of attention, want %d; %d of what the first do", c.shape,
+				appends, attends, c.attention, others)
 		}
 		if testing.Verbose() {
 			by := map[string]int{}
@@ -116,13 +120,16 @@ func TestPacksAreShared(t *testing.T) {
 			return ys
 		}, "x_q24 q8_0_dot1 q8_0_dot1"},
 		{"views", 1, func(g *ops.Graph, x ops.Value) []ops.Value {
-			return []ops.Value{product(g, x, quant.Q8_0), product(g, ops.Reshape(g, ops.Reshape(g, x, 1, 2, k/2), 1, k), quant.Q8_0)}
+			return []ops.Value{product(g, x, quant.Q8_0),
+				product(g, ops.Reshape(g, ops.Reshape(g, x, 1, 2, k/2), 1, k), quant.Q8_0)}
 		}, "x_q24 q8_0_dot1 q8_0_dot1"},
 		{"another value", 1, func(g *ops.Graph, x ops.Value) []ops.Value {
-			return []ops.Value{product(g, x, quant.Q8_0), product(g, ops.SiLU(g, x), quant.Q8_0), product(g, x, quant.Q8_0)}
+			return []ops.Value{product(g, x, quant.Q8_0), product(g, ops.SiLU(g, x), quant.Q8_0),
+				product(g, x, quant.Q8_0)}
 		}, "x_q24 q8_0_dot1 silu_f32 x_q24 q8_0_dot1"},
 		{"another form", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
-			return []ops.Value{product(g, x, quant.Q8_0), product(g, x, tensor.BF16), product(g, x, quant.Q8_0), product(g, x, tensor.BF16)}
+			return []ops.Value{product(g, x, quant.Q8_0), product(g, x, tensor.BF16), product(g, x, quant.Q8_0),
+				product(g, x, tensor.BF16)}
 		}, "x_f16 q8_0_mma x_bf16 bf16_mma"},
 		{"with what rounding takes", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			y := product(g, x, quant.Q8_0)

@@ -100,13 +100,15 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	if first < 0 || copies < slotCount {
-		t.Errorf("the first wait comes after %d copies, the ring has %d slots: %v", copies, slotCount, calls[:max(first, 0)])
+		t.Errorf("the first wait comes after %d copies, the ring has %d slots: %v", copies, slotCount,
+			calls[:max(first, 0)])
 	}
 	if n := count(calls, "HostAlloc"); n > slotCount {
 		t.Errorf("%d pieces of pinned memory for %d slots", n, slotCount)
 	}
 	g := &ops.Graph{}
-	for name, from := range map[string][]string{"norm": {"norm"}, "packed": {"packed"}, "plain": {"plain"}, "experts": {"expert.0", "expert.1"}} {
+	for name, from := range map[string][]string{"norm": {"norm"}, "packed": {"packed"}, "plain": {"plain"},
+		"experts": {"expert.0", "expert.1"}} {
 		place := w.Get(g, name).Node().Tensor
 		var file []byte
 		for _, f := range from {
@@ -166,7 +168,8 @@ func TestLoadFails(t *testing.T) {
 		{"the last wait fails", func(rt *fakert.Runtime, _ *memorySource) {
 			rt.Fail["SyncStream"] = []error{nil, stuck} // the first clears memory
 		}, stuck, "stuck"},
-		{"no memory", func(rt *fakert.Runtime, _ *memorySource) { rt.Limit = 1 << 20 }, ops.ErrOutOfMemory, "of weights"},
+		{"no memory", func(rt *fakert.Runtime, _ *memorySource) { rt.Limit = 1 << 20 }, ops.ErrOutOfMemory,
+			"of weights"},
 		{"no pinned memory", func(rt *fakert.Runtime, _ *memorySource) {
 			rt.Fail["HostAlloc"] = []error{nil, stuck}
 		}, stuck, `tensor "packed"`},

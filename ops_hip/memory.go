@@ -41,10 +41,10 @@ func (d *Device) launches(g *ops.Graph, outs ...ops.Value) ([]string, error) {
 
 // memory returns the bytes that are free and that exist. A discrete GPU is asked by way of its runtime.
 //
-// Integrated GPUs take weights, states and plans from the memory of the host, by the same calls: what hipMalloc returns
-// there is what kernels read fastest (coherent host memory is not cached by the GPU, and managed memory is charged to the
-// control group of the process), and it comes from the carve-out and from what the kernel driver maps. Their runtimes
-// report a part of that, or nothing. So the kernel driver is asked, and less is free of
+// Integrated GPUs take weights, states and plans from the memory of the host, by the same calls: what hipMalloc
+// returns there is what kernels read fastest (coherent host memory is not cached by the GPU, and managed memory is
+// charged to the control group of the process), and it comes from the carve-out and from what the kernel driver maps.
+// Their runtimes report a part of that, or nothing. So the kernel driver is asked, and less is free of
 //
 //   - all that the device can use, less what this process holds by its own ledger;
 //   - what the host can still give, and what is left of the carve-out, which no program of the host can take.

@@ -31,20 +31,29 @@ func TestFreeBytes(t *testing.T) {
 		total      int64
 		err        string
 	}{
-		{"discrete: as the runtime says", false, [2]int64{20 * gib, 24 * gib}, nil, strixHalo(), 1 << 20, 20 * gib, 24 * gib, ""},
+		{"discrete: as the runtime says", false, [2]int64{20 * gib, 24 * gib}, nil, strixHalo(), 1 << 20, 20 * gib,
+			24 * gib, ""},
 		{"discrete: a negative number is nothing", false, [2]int64{-5, 24 * gib}, nil, nil, 0, 0, 24 * gib, ""},
 		{"discrete: no total is no answer", false, [2]int64{0, 0}, nil, nil, 0, 0, 0, "does not know"},
 		{"discrete: an error is no answer", false, [2]int64{1, 1}, errors.New("stuck"), nil, 0, 0, 0, "stuck"},
-		{"integrated: carve-out and mapped memory, not the part that the runtime reports", true, [2]int64{15 * gib, 16 * gib}, nil, strixHalo(), 0,
+		{"integrated: carve-out and mapped memory, not the part that the runtime reports", true,
+			[2]int64{15 * gib, 16 * gib}, nil, strixHalo(), 0,
 			110*gib + gib/2, 110*gib + gib/2, ""},
-		{"integrated: the runtime's total if it is larger", true, [2]int64{1, 112 * gib}, nil, strixHalo(), 0, 112 * gib, 112 * gib, ""},
-		{"integrated: less what this process holds, whatever the driver says", true, [2]int64{0, 0}, nil, strixHalo(), 1 << 20,
+		{"integrated: the runtime's total if it is larger", true, [2]int64{1, 112 * gib}, nil, strixHalo(), 0,
+			112 * gib, 112 * gib, ""},
+		{"integrated: less what this process holds, whatever the driver says", true, [2]int64{0, 0}, nil, strixHalo(),
+			1 << 20,
 			110*gib + gib/2 - 1<<20, 110*gib + gib/2, ""},
-		{"integrated: no more than the host has, and the rest of the carve-out", true, [2]int64{60 * gib, 62 * gib}, nil,
-			&hiprt.SharedMemory{Carveout: gib / 2, CarveoutUsed: gib / 4, Mapped: 110 * gib, Available: 30 * gib}, 0, 30*gib + gib/4, 110*gib + gib/2, ""},
-		{"integrated: a runtime that fails does not matter", true, [2]int64{0, 0}, errors.New("stuck"), strixHalo(), 0, 110*gib + gib/2, 110*gib + gib/2, ""},
-		{"integrated: the runtime's word where the system has none", true, [2]int64{7 * gib, 8 * gib}, nil, nil, 0, 7 * gib, 8 * gib, ""},
-		{"integrated: host memory not known", true, [2]int64{0, 0}, nil, &hiprt.SharedMemory{Mapped: 8 * gib}, 0, 8 * gib, 8 * gib, ""},
+		{"integrated: no more than the host has, and the rest of the carve-out", true, [2]int64{60 * gib, 62 * gib},
+			nil,
+			&hiprt.SharedMemory{Carveout: gib / 2, CarveoutUsed: gib / 4, Mapped: 110 * gib, Available: 30 * gib}, 0,
+			30*gib + gib/4, 110*gib + gib/2, ""},
+		{"integrated: a runtime that fails does not matter", true, [2]int64{0, 0}, errors.New("stuck"), strixHalo(),
+			0, 110*gib + gib/2, 110*gib + gib/2, ""},
+		{"integrated: the runtime's word where the system has none", true, [2]int64{7 * gib, 8 * gib}, nil, nil,
+			0, 7 * gib, 8 * gib, ""},
+		{"integrated: host memory not known", true, [2]int64{0, 0}, nil, &hiprt.SharedMemory{Mapped: 8 * gib}, 0,
+			8 * gib, 8 * gib, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, rt := apu(t, c.integrated, c.shared)
@@ -109,7 +118,8 @@ func TestIntegratedMemory(t *testing.T) {
 		b, err := d.Alloc(size, kind)
 		must(t, err)
 		defer closing(t, b.Free)
-		must(t, s.Upload(tensor.Tensor{Name: "w", DType: tensor.I8, Shape: tensor.Shape{size}, Buf: b}, make([]byte, size)))
+		must(t, s.Upload(tensor.Tensor{Name: "w", DType: tensor.I8, Shape: tensor.Shape{size}, Buf: b},
+			make([]byte, size)))
 	}
 	must(t, s.Sync(t.Context()))
 	count := map[string]int{}

@@ -11,15 +11,16 @@ type mixture struct {
 	sharedGate, sharedUp, sharedDown, factor, bias ops.Value // the zero Value for none
 	route                                          ops.RouteAttrs
 	node                                           *ops.Node
-	norm                                           bool // h and the weights of a norm come before; its results are sum and norm
+	// h and the weights of a norm come before; its results are sum and norm
+	norm bool
 
 	tokens, in, experts, ff, out int
 	choices                      int // of a token, the shared expert included
 	first, last                  weightType
 }
 
-// mixtureOf returns a node's operands and sizes, and whether kernels can take them: experts of types that they know, which
-// share their type with the shared one.
+// mixtureOf returns a node's operands and sizes, and whether kernels can take them: experts of types that they know,
+// which share their type with the shared one.
 func mixtureOf(n *ops.Node) (m mixture, ok bool) {
 	in := n.In
 	a, plain := n.Attrs.(ops.MixtureAttrs)
@@ -42,10 +43,12 @@ func mixtureOf(n *ops.Node) (m mixture, ok bool) {
 	var known [2]bool
 	m.first, known[0] = weightTypeOf(m.gate)
 	m.last, known[1] = weightTypeOf(m.down)
-	ok = known[0] && known[1] && same(m.gate, m.up) && isF32(m.router) && m.experts <= maxRouteExperts && m.route.K <= maxRouteK
+	ok = known[0] && known[1] && same(m.gate, m.up) && isF32(m.router) && m.experts <= maxRouteExperts &&
+		m.route.K <= maxRouteK
 	if m.factor.Valid() {
 		m.choices++
-		ok = ok && same(m.gate, m.sharedGate) && same(m.up, m.sharedUp) && same(m.down, m.sharedDown) && isF32(m.factor) && m.sharedGate.Shape()[0] == m.ff
+		ok = ok && same(m.gate, m.sharedGate) && same(m.up, m.sharedUp) && same(m.down, m.sharedDown) &&
+			isF32(m.factor) && m.sharedGate.Shape()[0] == m.ff
 	}
 	if m.norm {
 		ok = ok && m.out%4 == 0 && m.out <= normRow
@@ -66,7 +69,8 @@ func (a Args) or(v ops.Value) Args {
 }
 
 func init() {
-	for _, op := range []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp} {
+	for _, op := range []*ops.Def{ops.MixtureOp, ops.SharedMixtureOp, ops.MixtureAddRMSNormOp,
+		ops.SharedMixtureAddRMSNormOp} {
 		k := Kernel{
 			Op: op,
 			alsoReads: func(n *ops.Node, i int) bool { // the router does
@@ -79,7 +83,8 @@ func init() {
 		dot.Name = op.Name + "_dot"
 		dot.Match = func(n *ops.Node, _ *Target) int {
 			m, ok := mixtureOf(n)
-			return matchIf(ok && fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 && m.tokens <= vecTokens, matchGood)
+			return matchIf(ok && fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 &&
+				m.tokens <= vecTokens, matchGood)
 		}
 		dot.packs = func(n *ops.Node, _ *Target) []pack {
 			m, _ := mixtureOf(n)
@@ -102,7 +107,8 @@ func init() {
 			}
 			matrix.Match = func(n *ops.Node, t *Target) int {
 				m, ok := mixtureOf(n)
-				ok = ok && m.tokens > vecTokens && mmaWeights(t, m.first, m.in) && mmaWeights(t, m.last, m.ff) && cover(m.tokens, 64) <= maxGridYZ &&
+				ok = ok && m.tokens > vecTokens && mmaWeights(t, m.first, m.in) && mmaWeights(t, m.last, m.ff) &&
+					cover(m.tokens, 64) <= maxGridYZ &&
 					m.experts < maxSortExperts && (!m.norm || normName(n.Out[1].Shape) != "")
 				if split {
 					return matchThree(ok, n)
@@ -123,8 +129,8 @@ func init() {
 	}
 }
 
-// halves is the form in which matrix kernels read rows that they multiply with weights of type w. split says whether what
-// rounding takes from them is multiplied too.
+// halves is the form in which matrix kernels read rows that they multiply with weights of type w. split says whether
+// what rounding takes from them is multiplied too.
 func (m *mixture) halves(w weightType, rows, k int, split bool) packForm {
 	low := 0
 	if split {
@@ -133,7 +139,8 @@ func (m *mixture) halves(w weightType, rows, k int, split bool) packForm {
 	return matrixForm(w, rows, low, k)
 }
 
-// matrix is the launches for many tokens: router, choice, tiles of experts, first half, its pack, second half, and the sum.
+// matrix is the launches for many tokens: router, choice, tiles of experts, first half, its pack, second half, and
+// the sum.
 func (m *mixture) matrix(split bool) []Launch {
 	n, norm, pairs := m.node, 0, m.tokens*m.choices
 	if m.route.Norm {
@@ -154,7 +161,8 @@ func (m *mixture) matrix(split bool) []Launch {
 			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
 	}
 	ls := []Launch{
-		{Object: "mul_mat_float", Symbol: "mul_mat_f32_tile", Grid: [3]uint32{Blocks(m.experts, 64), Blocks(m.tokens, 64)}, Block: [3]uint32{256},
+		{Object: "mul_mat_float", Symbol: "mul_mat_f32_tile",
+			Grid: [3]uint32{Blocks(m.experts, 64), Blocks(m.tokens, 64)}, Block: [3]uint32{256},
 			Args: Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)},
 		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
 			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
@@ -165,12 +173,14 @@ func (m *mixture) matrix(split bool) []Launch {
 			floats, m.ff, 64, m.in, m.choices, x),
 		{Object: "mul_mat_x", Symbol: string(y.kind), Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(floats).ScratchPtr(packed).ScratchPtr(packed+y.scales()).i32s(m.ff, y.low)},
-		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).NullPtr(),
+		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).
+			NullPtr(),
 			second, m.out, 128, m.ff, 1, y),
 	}
 	if m.norm {
 		ls = append(ls, normLaunch("mixture_norm", normName(n.Out[1].Shape), n, n.Out[1].Shape,
-			Args{}.Ptr(n.In[0]).ScratchPtr(second).ScratchPtr(weights).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(m.choices),
+			Args{}.Ptr(n.In[0]).ScratchPtr(second).ScratchPtr(weights).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).
+				i32s(m.choices),
 			n.Attrs.(ops.MixtureNormAttrs).Norm.Eps))
 	} else {
 		ls = append(ls, Launch{Object: "weighted_sum", Symbol: "weighted_sum_f32",
@@ -196,13 +206,16 @@ func (m *mixture) dot() []Launch {
 	weights := ids + aligned(4*int64(m.tokens*m.route.K))
 	scratch := weights + 4*int64(m.tokens*m.route.K)
 	x := n.In[len(n.In)-1] // packed
-	sum := Launch{Object: "mixture_dot", Symbol: "mixture_" + m.last.kernel + "_sum", Grid: [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
+	sum := Launch{Object: "mixture_dot", Symbol: "mixture_" + m.last.kernel + "_sum",
+		Grid:  [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
 		Block: [3]uint32{256}, Scratch: scratch}
-	sum.Args = Args{}.ScratchPtr(codes).ScratchPtr(codes+y.scales()).ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(logits).Ptr(m.down).or(m.sharedDown).
+	sum.Args = Args{}.ScratchPtr(codes).ScratchPtr(codes+y.scales()).ScratchPtr(ids).ScratchPtr(weights).
+		ScratchPtr(logits).Ptr(m.down).or(m.sharedDown).
 		i32s(m.tokens, m.experts, m.route.K, m.ff, m.out)
 	if m.norm {
 		sum.Symbol, sum.Counters = sum.Symbol+"_norm", 1
-		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().F32(n.Attrs.(ops.MixtureNormAttrs).Norm.Eps)
+		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().
+			F32(n.Attrs.(ops.MixtureNormAttrs).Norm.Eps)
 	} else {
 		sum.Args = sum.Args.Ptr(n.Result(0))
 	}
@@ -211,8 +224,10 @@ func (m *mixture) dot() []Launch {
 			Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
 			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
 		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
-			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512}, Scratch: scratch,
-			Args: Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(logits).or(m.bias).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp).
+			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512},
+			Scratch: scratch,
+			Args: Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(logits).or(m.bias).Ptr(m.gate).Ptr(m.up).
+				or(m.sharedGate).or(m.sharedUp).
 				ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(codes).ScratchPtr(codes+y.scales()).
 				i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K, norm).F32(m.route.Scale)},
 		sum,

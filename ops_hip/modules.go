@@ -92,12 +92,14 @@ func checkLaunch(l *Launch, o *codeobj.Metadata) error {
 			limit = maxGridX
 		}
 		if g > limit || b > 1024 || g*b > maxThreads {
-			return fmt.Errorf("kernel %s: grid %v of blocks %v is too large in dimension %d", l.Symbol, l.Grid, l.Block, i)
+			return fmt.Errorf("kernel %s: grid %v of blocks %v is too large in dimension %d", l.Symbol, l.Grid,
+				l.Block, i)
 		}
 		threads *= int(b)
 	}
 	if threads > k.MaxThreads {
-		return fmt.Errorf("kernel %s is compiled for blocks of up to %d threads, the launch has %d", l.Symbol, k.MaxThreads, threads)
+		return fmt.Errorf("kernel %s is compiled for blocks of up to %d threads, the launch has %d", l.Symbol,
+			k.MaxThreads, threads)
 	}
 	return nil
 }

@@ -9,10 +9,12 @@ import (
 // vecTokens is the largest number of tokens that the mat-vec kernels take.
 const vecTokens = 8
 
-// fewDot reports whether there are integer dot products of weights w for several tokens, and as parts of larger kernels.
+// fewDot reports whether there are integer dot products of weights w for several tokens, and as parts of larger
+// kernels.
 func fewDot(w ops.Value) bool { return weightTypes[w.DType().String()].dot.few }
 
-// products are the sizes of a node that multiplies m rows of k elements, its first input, with the weights that follow.
+// products are the sizes of a node that multiplies m rows of k elements, its first input, with the weights that
+// follow.
 type products struct {
 	m, k  int
 	w     []ops.Value
@@ -50,7 +52,8 @@ func (p products) dots() bool {
 	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return weightTypes[w.DType().String()].dot.number == 0 })
 }
 
-// fewDots reports whether all weights have those for several tokens; dot also that few enough tokens are there for them.
+// fewDots reports whether all weights have those for several tokens; dot also that few enough tokens are there for
+// them.
 func (p products) fewDots() bool {
 	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return !fewDot(w) })
 }
@@ -77,8 +80,9 @@ func (p products) suffix(t *Target) string {
 	return "8"
 }
 
-// matchVec is the match of the mat-vec kernels, which are best for few tokens. Where results must not depend on how many
-// there are, they take all, some at a time: decoding loses nothing by that, and prompts read the weights more often.
+// matchVec is the match of the mat-vec kernels, which are best for few tokens. Where results must not depend on how
+// many there are, they take all, some at a time: decoding loses nothing by that, and prompts read the weights more
+// often.
 func matchVec(ok bool, m int, t *Target, score int) int {
 	if t.Invariant {
 		return matchIf(ok, matchInvariant+score)
@@ -136,8 +140,8 @@ func results(node *ops.Node) []ops.Value {
 	return ys
 }
 
-// matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product, or the
-// zero Value; gate is one of math.h.
+// matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product,
+// or the zero Value; gate is one of math.h.
 func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
 	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
 	a = a.or(add)
@@ -149,9 +153,11 @@ func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate i
 		Grid: [3]uint32{blocks, Blocks(p.m, 64)}, Block: [3]uint32{128}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
 }
 
-// registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3 of three
-// products, see matchThree. match says what else they want of a node, nil for nothing; k is what they have beside.
-func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Node) bool, launch func(node *ops.Node, p products, split bool) []Launch) {
+// registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3
+// of three products, see matchThree. match says what else they want of a node, nil for nothing; k is what they have
+// beside.
+func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Node) bool,
+	launch func(node *ops.Node, p products, split bool) []Launch) {
 	for _, split := range []bool{false, true} {
 		k := k
 		k.Name, k.Op = op.Name+"_mma", op
@@ -160,7 +166,8 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 		}
 		k.Match = func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			ok = ok && p.matrix(t) && !t.Invariant && (match == nil || match(node)) // other sizes of steps take other kernels
+			// other sizes of steps take other kernels
+			ok = ok && p.matrix(t) && !t.Invariant && (match == nil || match(node))
 			if split {
 				return matchThree(ok, node)
 			}
@@ -178,8 +185,8 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 	}
 }
 
-// codesOf is the packs of kernels of integer dot products: 24-bit codes as three matrices of bytes, with two floats for each
-// block of 32.
+// codesOf is the packs of kernels of integer dot products: 24-bit codes as three matrices of bytes, with two floats
+// for each block of 32.
 func codesOf(node *ops.Node, _ *Target) []pack {
 	p, _ := productsOf(node, 1)
 	return []pack{{node.In[0], p.codes()}}
@@ -216,9 +223,11 @@ func registerProducts(op *ops.Def, weights int) {
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
 			return vecGroups(p.m, func(first, tokens int) Launch {
-				return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" + p.suffix(t),
+				return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" +
+					p.suffix(t),
 					Grid: [3]uint32{p.blocks(4)}, Block: [3]uint32{128},
-					Args: Args{}.PtrAt(node.In[0], 4*int64(first)*int64(p.k)).outputs(p.w, results(node), first).i32s(tokens, p.k)}
+					Args: Args{}.PtrAt(node.In[0], 4*int64(first)*int64(p.k)).outputs(p.w, results(node),
+						first).i32s(tokens, p.k)}
 			})
 		},
 	})

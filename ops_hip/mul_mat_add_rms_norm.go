@@ -19,9 +19,11 @@ func init() {
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 1)
 			n := node.Out[0].Shape[1]
-			return one(Launch{Object: "mul_mat_add_rms_norm", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_norm",
+			return one(Launch{Object: "mul_mat_add_rms_norm", Symbol: "mul_mat_" + p.typ.kernel + "_dot" +
+				p.suffix(t) + "_norm",
 				Grid: [3]uint32{Blocks(n, 16)}, Block: [3]uint32{256}, Counters: 1,
-				Args: Args{}.pack(node.In[4], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.In[3]).Ptr(node.Result(0)).Ptr(node.Result(1)).
+				Args: Args{}.pack(node.In[4], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.In[3]).
+					Ptr(node.Result(0)).Ptr(node.Result(1)).
 					emitted(node).CounterPtr().i32s(p.m, n, p.k).F32(node.Attrs.(ops.MulMatNormAttrs).Norm.Eps)})
 		},
 	})
@@ -37,7 +39,8 @@ func init() {
 	registerMatrix(ops.MulMatAddRMSNormOp, 1, apart, match, func(node *ops.Node, p products, split bool) []Launch {
 		return after(node, matrixLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
 	})
-	registerSkinny(ops.MulMatAddRMSNormOp, 1, apart, func(node *ops.Node, _ products) bool { return match(node) }, func(node *ops.Node, p products) []Launch {
-		return after(node, skinnyLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0))
-	})
+	registerSkinny(ops.MulMatAddRMSNormOp, 1, apart, func(node *ops.Node, _ products) bool { return match(node) },
+		func(node *ops.Node, p products) []Launch {
+			return after(node, skinnyLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0))
+		})
 }

@@ -43,7 +43,8 @@ func init() {
 			s, _ := expertSizesOf(node)
 			return one(Launch{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_vec",
 				Grid: [3]uint32{uint32(s.pairs), Blocks(s.n, 4)}, Block: [3]uint32{128},
-				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.n, s.k, s.per)})
+				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.n, s.k,
+					s.per)})
 		},
 	})
 	codes := func(s expertSizes) packForm { return codeForm(s.rows, s.k) }
@@ -62,7 +63,8 @@ func init() {
 			s, _ := expertSizesOf(node)
 			return one(Launch{Object: "mul_mat_experts_dot", Symbol: "mul_mat_experts_" + s.w.kernel + "_dot",
 				Grid: [3]uint32{uint32(s.pairs), Blocks(s.n, 8)}, Block: [3]uint32{128},
-				Args: Args{}.pack(node.In[3], codes(s)).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).i32s(s.rows, s.n, s.k, s.per)})
+				Args: Args{}.pack(node.In[3], codes(s)).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).
+					i32s(s.rows, s.n, s.k, s.per)})
 		},
 	})
 	mma := func(node *ops.Node, t *Target) bool {
@@ -90,12 +92,15 @@ func init() {
 				tiles := aligned(4 * int64(s.pairs))
 				scratch := tiles + 4*int64(1+3*s.tiles())
 				return []Launch{
-					{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256}, Scratch: scratch,
+					{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1},
+						Block: [3]uint32{256}, Scratch: scratch,
 						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
 					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
 						Grid: [3]uint32{uint32(s.tiles()), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
-						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).NullPtr().NullPtr().NullPtr().
-							ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per, low(s))},
+						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).NullPtr().
+							NullPtr().NullPtr().
+							ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per,
+							low(s))},
 				}, nil
 			},
 		})

@@ -9,8 +9,8 @@ func init() {
 	registerGated(ops.MulMatGeGLUOp, 2)
 }
 
-// registerGated registers the kernels of both products of a gated network. gate is the activation's number in math.h. Gate
-// and up must have one type.
+// registerGated registers the kernels of both products of a gated network. gate is the activation's number in math.h.
+// Gate and up must have one type.
 func registerGated(op *ops.Def, gate int) {
 	Register(Kernel{
 		Name: op.Name + "_dot",
@@ -27,15 +27,18 @@ func registerGated(op *ops.Def, gate int) {
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 2)
 			n := p.w[0].Shape()[0]
-			return one(Launch{Object: "mul_mat_gated", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) + "_gated",
+			return one(Launch{Object: "mul_mat_gated", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + p.suffix(t) +
+				"_gated",
 				Grid: [3]uint32{Blocks(n, 32)}, Block: [3]uint32{256},
-				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).emitted(node).i32s(p.m, n, p.k, gate)})
+				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).
+					emitted(node).i32s(p.m, n, p.k, gate)})
 		},
 	})
 	registerMatrix(op, 2, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate, split)}
 	})
-	registerSkinny(op, 2, Kernel{}, func(_ *ops.Node, p products) bool { return !p.mixed }, func(node *ops.Node, p products) []Launch {
-		return []Launch{skinnyLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
-	})
+	registerSkinny(op, 2, Kernel{}, func(_ *ops.Node, p products) bool { return !p.mixed },
+		func(node *ops.Node, p products) []Launch {
+			return []Launch{skinnyLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
+		})
 }

@@ -2,11 +2,12 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// skinnyTokens is the largest number of tokens that mul_mat_skinny.hip takes: matrix instructions whose operands lanes load
-// themselves, since each weight serves few tokens.
+// skinnyTokens is the largest number of tokens that mul_mat_skinny.hip takes: matrix instructions whose operands
+// lanes load themselves, since each weight serves few tokens.
 const skinnyTokens = 32
 
-// skinny reports whether those kernels take the products: of several tokens, which must not be the same alone, and of halves.
+// skinny reports whether those kernels take the products: of several tokens, which must not be the same alone, and of
+// halves.
 func (p products) skinny(node *ops.Node, t *Target) bool {
 	kernel := p.m <= 16 && p.dots() || p.m <= skinnyTokens && p.fewDots()
 	return kernel && p.m > 1 && !t.Invariant && t.MMA != MMANone && p.k%mmaStep == 0 && !ops.Exact(node)
@@ -22,12 +23,14 @@ func skinnyLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate i
 	if gate != 0 {
 		blocks = Blocks(p.w[0].Shape()[0], rows/2)
 	}
-	return Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_skinny" + suffix, Grid: [3]uint32{blocks}, Block: [3]uint32{256},
-		Args: Args{}.pack(x, p.halves(false)).outputs(p.w, ys, 0).or(add).U32(p.dotTypes()).i32s(p.m, p.k, gate)}
+	return Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_skinny" + suffix, Grid: [3]uint32{blocks},
+		Block: [3]uint32{256},
+		Args:  Args{}.pack(x, p.halves(false)).outputs(p.w, ys, 0).or(add).U32(p.dotTypes()).i32s(p.m, p.k, gate)}
 }
 
 // registerSkinny registers kernel <op>_skinny of op, which has the given number of weights. k is what it has beside.
-func registerSkinny(op *ops.Def, weights int, k Kernel, match func(node *ops.Node, p products) bool, launch func(node *ops.Node, p products) []Launch) {
+func registerSkinny(op *ops.Def, weights int, k Kernel, match func(node *ops.Node, p products) bool,
+	launch func(node *ops.Node, p products) []Launch) {
 	k.Name, k.Op = op.Name+"_skinny", op
 	k.Match = func(node *ops.Node, t *Target) int {
 		p, ok := productsOf(node, weights)

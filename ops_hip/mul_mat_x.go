@@ -12,8 +12,8 @@ func matrixForm(w weightType, rows, low, k int) packForm {
 	return f
 }
 
-// codeFormFrom is how integer products read rows from one on, codeForm how they read all: 24-bit codes as three matrices of
-// bytes, with two floats for each block of 32.
+// codeFormFrom is how integer products read rows from one on, codeForm how they read all: 24-bit codes as three
+// matrices of bytes, with two floats for each block of 32.
 func codeFormFrom(first, rows, k int) packForm {
 	return packForm{kind: packQ24, first: first, rows: rows, k: k}
 }

@@ -12,7 +12,8 @@ const (
 	normRows = 1 << 22 // most blocks
 )
 
-// normEmits reports whether the kernels <name>_f32_wave and _row can write the norm, of the given shape, in form f too.
+// normEmits reports whether the kernels <name>_f32_wave and _row can write the norm, of the given shape, in form f
+// too.
 func normEmits(y tensor.Shape, f packForm) bool {
 	return normName(y) != "" && fits(y.Elems()) && (f.kind != packQ24 || y.Last()%128 == 0)
 }
@@ -36,8 +37,8 @@ func normName(s tensor.Shape) string {
 	return ""
 }
 
-// normLaunch is that of such a kernel of an object for rows of a shape, with the addresses of its operands and results in args.
-// It writes what n emits.
+// normLaunch is that of such a kernel of an object for rows of a shape, with the addresses of its operands and
+// results in args. It writes what n emits.
 func normLaunch(object, name string, n *ops.Node, s tensor.Shape, args Args, eps float32) Launch {
 	_, form := emittedForm(n)
 	l := Launch{Object: object, Symbol: object + name, Grid: [3]uint32{uint32(s.Rows())}, Block: [3]uint32{512}}
@@ -48,9 +49,9 @@ func normLaunch(object, name string, n *ops.Node, s tensor.Shape, args Args, eps
 	return l
 }
 
-// registerNorm registers the kernels <name>_f32_wave and _row of an op that normalizes the rows of its first input; args
-// are the addresses that they take. The last result is the norm, which they can write in other forms too. spares says that its
-// address may be null then.
+// registerNorm registers the kernels <name>_f32_wave and _row of an op that normalizes the rows of its first input;
+// args are the addresses that they take. The last result is the norm, which they can write in other forms too. spares
+// says that its address may be null then.
 func registerNorm(op *ops.Def, spares bool, args func(n *ops.Node) Args) {
 	norm := max(1, op.Results) - 1
 	for i, name := range []string{"_f32_wave", "_f32_row"} {
@@ -87,8 +88,9 @@ func registerNormOfAny(op *ops.Def, spares bool) {
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			s := n.In[0].Shape()
-			return one(Launch{Object: op.Name, Symbol: op.Name + "_f32_block", Grid: [3]uint32{uint32(s.Rows())}, Block: [3]uint32{256},
-				Args: args(n).i32s(s.Last()).F32(n.Attrs.(ops.NormAttrs).Eps)})
+			return one(Launch{Object: op.Name, Symbol: op.Name + "_f32_block", Grid: [3]uint32{uint32(s.Rows())},
+				Block: [3]uint32{256},
+				Args:  args(n).i32s(s.Last()).F32(n.Attrs.(ops.NormAttrs).Eps)})
 		},
 	})
 }

@@ -97,7 +97,8 @@ func openOn(rt hiprt.Runtime, name string, ordinal int, o Options) (*Device, err
 
 // info describes a device as its runtime sees it.
 func info(rt hiprt.Runtime, name string, ordinal int, p hiprt.Properties) ops.Info {
-	i := ops.Info{Name: name, Target: p.Target, Model: p.Name, Memory: memoryOf(rt, ordinal, p), Wave: p.Wave, Buckets: true}
+	i := ops.Info{Name: name, Target: p.Target, Model: p.Name, Memory: memoryOf(rt, ordinal, p), Wave: p.Wave,
+		Buckets: true}
 	i.Driver = fmt.Sprintf("%s %v", rt.Name(), rt.Version())
 	if rt.Library() != "" {
 		i.Driver += " (" + rt.Library() + ")"
@@ -112,7 +113,8 @@ func usable(rt hiprt.Runtime, ordinal int, objects string) (hiprt.Properties, co
 		return hiprt.Properties{}, codeobj.Set{}, withHint(rt.Name(), "/dev", err)
 	}
 	if ordinal >= n {
-		return hiprt.Properties{}, codeobj.Set{}, fmt.Errorf("there are %d devices, numbered from 0: %w", n, hiprt.ErrNoDevice)
+		return hiprt.Properties{}, codeobj.Set{},
+			fmt.Errorf("there are %d devices, numbered from 0: %w", n, hiprt.ErrNoDevice)
 	}
 	p, err := rt.Properties(ordinal)
 	if err != nil {
@@ -160,7 +162,8 @@ func (f Found) rank() []int {
 		return 0
 	}
 	kind, _, _ := strings.Cut(f.Info.Name, ":")
-	return []int{bit(f.Err != nil), slices.Index([]string{"hip", "cuda", "emu"}, kind), bit(f.Integrated), -int(f.Info.Memory >> 20), -f.width}
+	return []int{bit(f.Err != nil), slices.Index([]string{"hip", "cuda", "emu"}, kind), bit(f.Integrated),
+		-int(f.Info.Memory >> 20), -f.width}
 }
 
 // discover is Devices, unordered.
@@ -185,7 +188,8 @@ func discover() []Found {
 		}
 		for i := range n {
 			p, set, err := usable(rt, i, objects)
-			f := Found{Info: info(rt, fmt.Sprintf("%s:%d", kind, i), i, p), Integrated: p.Integrated, Err: err, width: p.MemKHz / 1000 * p.BusBits}
+			f := Found{Info: info(rt, fmt.Sprintf("%s:%d", kind, i), i, p), Integrated: p.Integrated, Err: err,
+				width: p.MemKHz / 1000 * p.BusBits}
 			if err == nil {
 				f.Info.Target = set.Target
 			}
@@ -200,7 +204,8 @@ func emulators() []Found {
 	var found []Found
 	for _, t := range codeobj.Targets() {
 		if strings.HasPrefix(t, "gfx") {
-			found = append(found, Found{Info: ops.Info{Name: "emu:" + t, Target: t, Model: "emulator", Wave: waveLanes, Buckets: true}})
+			found = append(found, Found{Info: ops.Info{Name: "emu:" + t, Target: t, Model: "emulator", Wave: waveLanes,
+				Buckets: true}})
 		}
 	}
 	return found

@@ -8,10 +8,10 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// packOp makes a pack: activations in a form that the kernels of other nodes read instead of floats. Its result is bytes.
-// Graphs that are recorded never have it: the device inserts it before the first kernel that wants the pack, and all
-// that want the same of one value share it. Kernels that can write a pack with their result save its launch. So what is
-// packed is not said by the graph, and no other device sees it.
+// packOp makes a pack: activations in a form that the kernels of other nodes read instead of floats. Its result is
+// bytes. Graphs that are recorded never have it: the device inserts it before the first kernel that wants the pack,
+// and all that want the same of one value share it. Kernels that can write a pack with their result save its launch.
+// So what is packed is not said by the graph, and no other device sees it.
 var packOp = &ops.Def{
 	Name: "pack",
 	Infer: func(*ops.Node) error {
@@ -19,8 +19,8 @@ var packOp = &ops.Def{
 	},
 }
 
-// packForm is a form of activations, the attributes of packOp: rows of k elements each. Where halves lie before scales,
-// scales start at the next multiple of memAlign.
+// packForm is a form of activations, the attributes of packOp: rows of k elements each. Where halves lie before
+// scales, scales start at the next multiple of memAlign.
 type packForm struct {
 	kind  packKind
 	first int // row of the activations
@@ -62,8 +62,8 @@ func (f packForm) bytes() int64 {
 	return f.scales() + 4*int64(f.rows)
 }
 
-// pack is what a kernel wants: an input of its node in a form. Its Launch finds the pack behind the inputs that the node
-// was recorded with.
+// pack is what a kernel wants: an input of its node in a form. Its Launch finds the pack behind the inputs that the
+// node was recorded with.
 type pack struct {
 	of   ops.Value
 	form packForm
@@ -72,9 +72,11 @@ type pack struct {
 // pack adds the addresses of a pack: of what it holds, and of its scales.
 func (a Args) pack(v ops.Value, f packForm) Args { return a.Ptr(v).PtrAt(v, f.scales()) }
 
-// forms are those that kernels can write with their results, of a matrix of rows by k, in the order of norm_form in norm.h.
+// forms are those that kernels can write with their results, of a matrix of rows by k, in the order of norm_form in
+// norm.h.
 func forms(rows, k int) []packForm {
-	return []packForm{codeForm(rows, k), {kind: packF16, rows: rows, k: k}, {kind: packF16, rows: rows, k: k, low: rows}}
+	return []packForm{codeForm(rows, k), {kind: packF16, rows: rows, k: k},
+		{kind: packF16, rows: rows, k: k, low: rows}}
 }
 
 // emittedForm returns the form in which n writes its last result too, and its number in norm.h, 0 for none.
@@ -107,8 +109,8 @@ func (a Args) emittedOf(n *ops.Node, r int) Args {
 	return a.pack(n.Result(max(1, n.Op.Results)), f)
 }
 
-// key returns the pack that p is the same as: views of a value have its bytes. A state may be updated between two nodes
-// that read it, so that each of them packs it anew.
+// key returns the pack that p is the same as: views of a value have its bytes. A state may be updated between two
+// nodes that read it, so that each of them packs it anew.
 func (p pack) key() (pack, bool) {
 	p.of = viewed(p.of)
 	return p, ops.Root(p.of).Leaf != ops.State
@@ -149,8 +151,9 @@ func (ps packs) spared(n *ops.Node, k Kernel) (vs []ops.Value) {
 	return vs
 }
 
-// add gives n, for which k was chosen, the packs that k wants as further inputs, and returns the nodes that must make them
-// before n: none for those that the kernel of what is packed can write as well, which becomes a further result of its node.
+// add gives n, for which k was chosen, the packs that k wants as further inputs, and returns the nodes that must make
+// them before n: none for those that the kernel of what is packed can write as well, which becomes a further result
+// of its node.
 func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 	ps.chosen[n] = k
 	var wanted []pack
@@ -178,7 +181,8 @@ func (ps packs) add(n *ops.Node, k Kernel, t *Target) ([]*ops.Node, error) {
 				return nil, fmt.Errorf("opship: %s: %v: kernel %s wants a pack of %d bytes", n.Pos, n, k.Name, size)
 			}
 			typ := ops.Type{DType: tensor.I8, Shape: tensor.Shape{int(size)}}
-			// A kernel that writes the pack has its own way of rounding: then it must not depend on the number of rows.
+			// A kernel that writes the pack has its own way of rounding: then it must not depend on the number of
+			// rows.
 			if from := key.of.Node(); shared && !t.Invariant && ps.emits(key) {
 				from.Out = append(slices.Clone(from.Out), typ)
 				v = from.Result(len(from.Out) - 1)
@@ -214,7 +218,8 @@ func (ps packs) emits(p pack) bool {
 			same = append(same, f)
 		}
 	}
-	return len(same) == 1 && same[0].kind == p.form.kind && same[0].low == p.form.low && k.emits(n, p.of.Index(), p.form)
+	return len(same) == 1 && same[0].kind == p.form.kind && same[0].low == p.form.low &&
+		k.emits(n, p.of.Index(), p.form)
 }
 
 // alone returns what k launches for n, the only node of its graph, with the packs that it wants.

@@ -11,8 +11,8 @@ import (
 
 // Plan is a compiled graph: launches with final addresses. Its first run issues them one by one, since runtimes load
 // code when it is first launched and must not do so while capturing. The second run captures them into a graph of
-// the runtime, which it and later runs replay; if that fails, or is switched off, all runs are like the first. When the
-// plan's arena has moved, the next run is a first one again.
+// the runtime, which it and later runs replay; if that fails, or is switched off, all runs are like the first. When
+// the plan's arena has moved, the next run is a first one again.
 type Plan struct {
 	dev      *Device
 	arena    *ops.Arena // inputs, activations, outputs, then scratch memory
@@ -214,6 +214,7 @@ func (p *Plan) capture() {
 	}
 	p.noGraph = err
 	if !p.quiet && !errors.Is(err, hiprt.ErrNoGraphs) {
-		d.opt.Log.Warn("kernels are launched one by one: capturing a graph failed", "device", d.info.Name, "launches", len(p.launches), "reason", err)
+		d.opt.Log.Warn("kernels are launched one by one: capturing a graph failed", "device", d.info.Name, "launches",
+			len(p.launches), "reason", err)
 	}
 }

@@ -42,7 +42,8 @@ func TestPlanModes(t *testing.T) {
 			}
 			got, mode := runModel(t, d, 3, 67, 3)
 			results = append(results, got)
-			if want := c.mode; mode != want && (c.err == nil || !strings.HasPrefix(mode, "direct: ") || !strings.HasSuffix(mode, c.err.Error())) {
+			if want := c.mode; mode != want &&
+				(c.err == nil || !strings.HasPrefix(mode, "direct: ") || !strings.HasSuffix(mode, c.err.Error())) {
 				t.Errorf("mode %q, want %q", mode, want)
 			}
 			calls := rt.Calls()
@@ -125,10 +126,11 @@ func TestPlanCounters(t *testing.T) {
 	d, rt := fakeDevice(t, Options{})
 	defer closing(t, d.Close)
 	d.opt.kernels = registry{}
-	d.opt.kernels.add(Kernel{Name: "k", Op: ops.ScaleOp, Match: func(*ops.Node, *Target) int { return 0 }, Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-		return []Launch{{Object: "elementwise", Symbol: "test_scale", Block: [3]uint32{256}, Counters: 100,
-			Args: Args{}.F32(2).Ptr(n.In[0]).U32(6).CounterPtr()}}, nil
-	}})
+	d.opt.kernels.add(Kernel{Name: "k", Op: ops.ScaleOp, Match: func(*ops.Node, *Target) int { return 0 },
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			return []Launch{{Object: "elementwise", Symbol: "test_scale", Block: [3]uint32{256}, Counters: 100,
+				Args: Args{}.F32(2).Ptr(n.In[0]).U32(6).CounterPtr()}}, nil
+		}})
 	before := d.Used()
 	var plans []*Plan
 	for range 2 {
@@ -173,22 +175,29 @@ func TestCompileErrors(t *testing.T) {
 		{"object", func(l *Launch) { l.Object = "nothing" }, []string{"nothing", "gfx1100", "no such code object"}},
 		{"symbol", func(l *Launch) { l.Symbol = "nobody" }, []string{"elementwise", "no kernel nobody"}},
 		{"missing argument", func(l *Launch) { l.Args = Args{}.F32(2) }, []string{"test_scale takes arguments"}},
-		{"argument size", func(l *Launch) { l.Args = Args{}.U64(2).NullPtr().U32(6).NullPtr() }, []string{"test_scale takes arguments"}},
-		{"argument kind", func(l *Launch) { l.Args = Args{}.F32(2).U64(0).U32(6).NullPtr() }, []string{"test_scale takes arguments"}},
+		{"argument size", func(l *Launch) { l.Args = Args{}.U64(2).NullPtr().U32(6).NullPtr() },
+			[]string{"test_scale takes arguments"}},
+		{"argument kind", func(l *Launch) { l.Args = Args{}.F32(2).U64(0).U32(6).NullPtr() },
+			[]string{"test_scale takes arguments"}},
 		{"block", func(l *Launch) { l.Block = [3]uint32{512} }, []string{"blocks of up to 256 threads", "512"}},
 		{"grid", func(l *Launch) { l.Grid = [3]uint32{1, 1 << 16} }, []string{"too large in dimension 1"}},
 		{"grid times block", func(l *Launch) { l.Grid = [3]uint32{1 << 30} }, []string{"too large in dimension 0"}},
 		{"scratch size", func(l *Launch) { l.Scratch = -1 }, []string{"-1 bytes of scratch memory"}},
-		{"scratch offset", func(l *Launch) { l.Args = Args{}.F32(2).ScratchPtr(8).U32(6).NullPtr(); l.Scratch = 8 }, []string{"byte 8 of 8 bytes of scratch"}},
+		{"scratch offset", func(l *Launch) { l.Args = Args{}.F32(2).ScratchPtr(8).U32(6).NullPtr(); l.Scratch = 8 },
+			[]string{"byte 8 of 8 bytes of scratch"}},
 		{"counters", func(l *Launch) { l.Counters = -1 }, []string{"-1 counters"}},
-		{"no counters", func(l *Launch) { l.Args = Args{}.F32(2).CounterPtr().U32(6).NullPtr() }, []string{"points to counters, of which the launch has 0"}},
-		{"foreign value", func(l *Launch) { l.Args = Args{}.F32(2).Ptr(stranger).U32(6).NullPtr() }, []string{"no input or result of the node"}},
-		{"offset", func(l *Launch) { l.Args = Args{}.F32(2).PtrAt(l.Args.relocs[0].value, 24).U32(6).NullPtr() }, []string{"byte 24 of F32[2 3], which has 24"}},
+		{"no counters", func(l *Launch) { l.Args = Args{}.F32(2).CounterPtr().U32(6).NullPtr() },
+			[]string{"points to counters, of which the launch has 0"}},
+		{"foreign value", func(l *Launch) { l.Args = Args{}.F32(2).Ptr(stranger).U32(6).NullPtr() },
+			[]string{"no input or result of the node"}},
+		{"offset", func(l *Launch) { l.Args = Args{}.F32(2).PtrAt(l.Args.relocs[0].value, 24).U32(6).NullPtr() },
+			[]string{"byte 24 of F32[2 3], which has 24"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, rt := fakeDevice(t, Options{})
 			d.opt.kernels = registry{}
-			d.opt.kernels.add(Kernel{Name: "k", Op: ops.ScaleOp, Match: func(*ops.Node, *Target) int { return 0 }, Launch: launchOf(c.edit)})
+			d.opt.kernels.add(Kernel{Name: "k", Op: ops.ScaleOp, Match: func(*ops.Node, *Target) int { return 0 },
+				Launch: launchOf(c.edit)})
 			g, other := &ops.Graph{}, &ops.Graph{}
 			stranger = other.Input("s", tensor.F32, 1)
 			_, err := d.Compile(g, nil, ops.Scale(g, g.Input("x", tensor.F32, 2, 3), 2))
@@ -220,7 +229,9 @@ func TestCompileErrors(t *testing.T) {
 		}
 		defer closing(t, buf.Free)
 		g := &ops.Graph{}
-		_, err = b.Compile(g, nil, ops.Scale(g, g.Weight(tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{2, 3}, Buf: buf}), 2))
+		_, err = b.Compile(g, nil,
+			ops.Scale(g, g.Weight(tensor.Tensor{Name: "w", DType: tensor.F32, Shape: tensor.Shape{2, 3}, Buf: buf}),
+				2))
 		wantError(t, err, `"w"`, "another device")
 	})
 }

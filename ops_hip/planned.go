@@ -12,13 +12,13 @@ type Planned struct {
 	Kernel string    // registered name
 	Launch Launch
 
-	// Scratch is how many bytes of scratch memory it reads and writes, if all of each part that it has an address of: parts
-	// end where another begins that a launch for the node has an address of.
+	// Scratch is how many bytes of scratch memory it reads and writes, if all of each part that it has an address of:
+	// parts end where another begins that a launch for the node has an address of.
 	Scratch int64
 }
 
-// Planned returns the launches of a plan of g in order. It allocates nothing on the device, and neither weights nor states
-// of g need a buffer.
+// Planned returns the launches of a plan of g in order. It allocates nothing on the device, and neither weights nor
+// states of g need a buffer.
 func (d *Device) Planned(g *ops.Graph, outs ...ops.Value) ([]Planned, error) {
 	l, err := d.lower(g, outs)
 	if err != nil {
@@ -68,8 +68,8 @@ func (a Args) scratchOffsets() (offsets []int64) {
 // Packs reports whether the launch converts activations for the kernels of other nodes and does nothing else.
 func (p Planned) Packs() bool { return p.Node.Op == packOp }
 
-// Values returns the values that the block points to, each once, in the order of the arguments. What is in scratch memory
-// is none of them.
+// Values returns the values that the block points to, each once, in the order of the arguments. What is in scratch
+// memory is none of them.
 func (a Args) Values() []ops.Value {
 	var vs []ops.Value
 	seen := map[ops.Value]bool{}

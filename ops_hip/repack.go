@@ -103,7 +103,8 @@ func (d *Device) withLayoutHint(g *ops.Graph, err error) error {
 		if l := d.Layout(ops.WeightUse{Name: n.Name, DType: n.Tensor.DType, Shape: n.Tensor.Shape}); !l.IsZero() {
 			want = fmt.Sprintf("in layout %q", l.Name)
 		}
-		return fmt.Errorf("%w: weight %q of type %v lies %s, kernels read it %s", err, n.Name, n.Tensor.DType, lies, want)
+		return fmt.Errorf("%w: weight %q of type %v lies %s, kernels read it %s", err, n.Name, n.Tensor.DType, lies,
+			want)
 	}
 	return err
 }
@@ -146,7 +147,8 @@ func (s *stream) uploadRepacked(dst tensor.Tensor, src []byte) error {
 	k := dst.Shape.Last()
 	from, to := k/l.block*l.file, int(l.row(k))
 	if len(src)%from != 0 {
-		return fmt.Errorf("opship: upload of %q: %d bytes are not whole rows of %d, which repacking needs", dst.Name, len(src), from)
+		return fmt.Errorf("opship: upload of %q: %d bytes are not whole rows of %d, which repacking needs", dst.Name,
+			len(src), from)
 	}
 	addr, err := s.check("upload", dst, len(src), int64(len(src)/from)*int64(to))
 	for err == nil && len(src) > 0 {

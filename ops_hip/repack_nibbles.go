@@ -3,8 +3,8 @@ package opship
 import "github.com/hipengine/hipengine/tensor/quant"
 
 func init() {
-	// The types whose blocks of 32 elements end with 16 bytes of nibbles; before those are a head, and four bytes of high bits
-	// or none.
+	// The types whose blocks of 32 elements end with 16 bytes of nibbles; before those are a head, and four bytes of
+	// high bits or none.
 	layouts[quant.Q4_0] = nibbleLayout(2, 0)
 	layouts[quant.Q4_1] = nibbleLayout(4, 0)
 	layouts[quant.Q5_0] = nibbleLayout(2, 4)

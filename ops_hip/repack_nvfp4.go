@@ -6,7 +6,8 @@ func init() {
 	layouts[quant.NVFP4] = layout{block: 64, file: 36, packed: 36, repack: repackNVFP4}
 }
 
-// repackNVFP4 writes the planes of kernels/quant_nvfp4.h: nibbles, 32 bytes a block, in the order of quant_nibbles.h; scales, 4.
+// repackNVFP4 writes the planes of kernels/quant_nvfp4.h: nibbles, 32 bytes a block, in the order of quant_nibbles.h;
+// scales, 4.
 func repackNVFP4(dst, src []byte, n int) {
 	for b := range n {
 		in, out := src[36*b:][:36], dst[32*b:][:32]

@@ -6,8 +6,8 @@ func init() {
 	layouts[quant.Q3_K] = layout{block: 256, file: 110, packed: 114, repack: repackQ3_K}
 }
 
-// repackQ3_K writes the planes of kernels/quant_q3_k.h: qs, 64 bytes a block; flipped high bits by strips, 32; scales by strips
-// as signed bytes, 16; d, 2.
+// repackQ3_K writes the planes of kernels/quant_q3_k.h: qs, 64 bytes a block; flipped high bits by strips, 32; scales
+// by strips as signed bytes, 16; d, 2.
 func repackQ3_K(dst, src []byte, n int) {
 	for b := range n {
 		in := src[110*b:][:110]

@@ -113,7 +113,8 @@ func TestRepack(t *testing.T) {
 		t.Run(dt.String(), func(t *testing.T) {
 			f, _ := dt.Format()
 			if l.block != f.Block || l.file != f.Bytes {
-				t.Errorf("blocks of %d elements and %d bytes, the type has %d and %d", l.block, l.file, f.Block, f.Bytes)
+				t.Errorf("blocks of %d elements and %d bytes, the type has %d and %d", l.block, l.file, f.Block,
+					f.Bytes)
 			}
 			d, rt := fakeDevice(t, Options{})
 			defer closing(t, d.Close)
@@ -152,7 +153,8 @@ func randomBlocks(n, size int) []byte {
 }
 
 // uploadWeight uploads file in two pieces and calls check with the rows as they lie on the device.
-func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, shape tensor.Shape, file []byte, check func(row func(int) []byte)) {
+func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, shape tensor.Shape, file []byte,
+	check func(row func(int) []byte)) {
 	t.Helper()
 	whole := planed(dt, shape...)
 	size, err := ops.WeightBytes(whole)
@@ -166,7 +168,8 @@ func uploadWeight(t *testing.T, d *Device, rt *fakert.Runtime, dt tensor.DType, 
 	k, rows := shape.Last(), shape[:len(shape)-1].Elems()
 	onDevice, stored, first := int(size)/rows, len(file)/rows, rows/3
 	piece := func(lo, hi int) {
-		w := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{hi - lo, k}, Layout: whole.Layout, Buf: buf, Off: int64(lo * onDevice)}
+		w := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{hi - lo, k}, Layout: whole.Layout, Buf: buf,
+			Off: int64(lo * onDevice)}
 		if lo < hi {
 			must(t, s.Upload(w, file[lo*stored:hi*stored]))
 		}
@@ -230,10 +233,12 @@ func TestLayouts(t *testing.T) {
 	if l := LayoutOf(ops.WeightUse{DType: tensor.F16, Shape: tensor.Shape{4, 256}}); !l.IsZero() {
 		t.Errorf("F16 has layout %+v", l)
 	}
-	if l, want := planed(quant.Q4_K, 2, 3, 256).Layout, (tensor.Layout{Name: "planes", Bytes: 6 * 160, Rows: 1}); l != want {
+	if l, want := planed(quant.Q4_K, 2, 3, 256).Layout,
+		(tensor.Layout{Name: "planes", Bytes: 6 * 160, Rows: 1}); l != want {
 		t.Errorf("layout %+v, want %+v", l, want)
 	}
-	d, err := openOn(fakert.New("gfx1100", nil), "hip:0", 0, Options{CodeObjects: objectDir(t)}) // the product's kernels
+	// the product's kernels
+	d, err := openOn(fakert.New("gfx1100", nil), "hip:0", 0, Options{CodeObjects: objectDir(t)})
 	must(t, err)
 	defer closing(t, d.Close)
 	buf, err := d.Alloc(1<<20, ops.MemWeights)
@@ -250,11 +255,16 @@ func TestLayouts(t *testing.T) {
 		dt   tensor.DType
 		want []string
 	}{
-		{"as in files", func(w *tensor.Tensor) { w.Layout = tensor.Layout{} }, quant.Q4_K, []string{`weight "w" of type Q4_K lies as in files`, `layout "planes"`}},
-		{"of another name", func(w *tensor.Tensor) { w.Layout.Name = "tiles" }, quant.Q4_K, []string{`lies in layout "tiles"`, `layout "planes"`}},
-		{"where there is none", func(w *tensor.Tensor) { w.Layout = tensor.Layout{Name: "planes", Bytes: 5, Rows: 1} }, tensor.F16, []string{`type F16 lies in layout "planes"`, "read it as in files"}},
-		{"of another size", func(w *tensor.Tensor) { w.Layout.Bytes++ }, quant.Q4_K, []string{"Bytes:641", "Bytes:640"}},
-		{"larger than its memory", func(w *tensor.Tensor) { w.Off = 1<<20 - 639 }, quant.Q4_K, []string{"640 bytes at", "outside of its buffer"}},
+		{"as in files", func(w *tensor.Tensor) { w.Layout = tensor.Layout{} }, quant.Q4_K,
+			[]string{`weight "w" of type Q4_K lies as in files`, `layout "planes"`}},
+		{"of another name", func(w *tensor.Tensor) { w.Layout.Name = "tiles" }, quant.Q4_K,
+			[]string{`lies in layout "tiles"`, `layout "planes"`}},
+		{"where there is none", func(w *tensor.Tensor) { w.Layout = tensor.Layout{Name: "planes", Bytes: 5, Rows: 1} },
+			tensor.F16, []string{`type F16 lies in layout "planes"`, "read it as in files"}},
+		{"of another size", func(w *tensor.Tensor) { w.Layout.Bytes++ }, quant.Q4_K,
+			[]string{"Bytes:641", "Bytes:640"}},
+		{"larger than its memory", func(w *tensor.Tensor) { w.Off = 1<<20 - 639 }, quant.Q4_K,
+			[]string{"640 bytes at", "outside of its buffer"}},
 	} {
 		w := planed(c.dt, 4, 256)
 		c.edit(&w)

@@ -12,7 +12,8 @@ func init() {
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			s, rows := n.In[0].Shape(), n.In[1].Shape()[0]
-			return one(Launch{Object: "replace_rows", Symbol: "replace_rows_f32", Grid: [3]uint32{uint32(s[0]), Blocks(s[1], 256)}, Block: [3]uint32{256},
+			return one(Launch{Object: "replace_rows", Symbol: "replace_rows_f32",
+				Grid: [3]uint32{uint32(s[0]), Blocks(s[1], 256)}, Block: [3]uint32{256},
 				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.Result(0)).i32s(rows, s[1])})
 		},
 	})

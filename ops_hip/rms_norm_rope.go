@@ -18,7 +18,8 @@ func init() {
 			}
 			return one(Launch{Object: "rms_norm_rope", Symbol: "rms_norm_rope_f32_" + a.RoPE.Pairing.String(),
 				Grid: [3]uint32{Blocks(s.Rows(), 4)}, Block: [3]uint32{128},
-				Args: args.Ptr(n.Result(0)).i32s(s.Rows(), s[1], s[2], a.RoPE.NRot/2).F32(a.Norm.Eps).F32(a.RoPE.MScale)})
+				Args: args.Ptr(n.Result(0)).i32s(s.Rows(), s[1], s[2], a.RoPE.NRot/2).F32(a.Norm.Eps).
+					F32(a.RoPE.MScale)})
 		},
 	})
 }

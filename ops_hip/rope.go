@@ -15,7 +15,8 @@ func init() {
 			half := a.NRot / 2
 			return one(Launch{Object: "rope", Symbol: "rope_f32_" + a.Pairing.String(),
 				Grid: [3]uint32{uint32(s[0]), Blocks(s[1]*(s[2]-half), 256)}, Block: [3]uint32{256},
-				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.Result(0)).i32s(s[1], s[2], half).F32(a.MScale)})
+				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.Result(0)).i32s(s[1], s[2],
+					half).F32(a.MScale)})
 		},
 	})
 }

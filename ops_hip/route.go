@@ -8,7 +8,8 @@ const (
 	maxRouteK       = 32
 )
 
-var routeKernels = map[ops.Gating]string{ops.Softmax: "route_f32_softmax", ops.SigmoidGate: "route_f32_sigmoid", ops.SoftmaxTopK: "route_f32_topk"}
+var routeKernels = map[ops.Gating]string{ops.Softmax: "route_f32_softmax", ops.SigmoidGate: "route_f32_sigmoid",
+	ops.SoftmaxTopK: "route_f32_topk"}
 
 func init() {
 	Register(Kernel{
@@ -25,8 +26,10 @@ func init() {
 			if a.Norm {
 				norm = 1
 			}
-			return one(Launch{Object: "route", Symbol: routeKernels[a.Gating], Grid: [3]uint32{uint32(s[0])}, Block: [3]uint32{32},
-				Args: Args{}.Ptr(n.In[0]).optional(n, 1).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(s[1], a.K, norm).F32(a.Scale)})
+			return one(Launch{Object: "route", Symbol: routeKernels[a.Gating], Grid: [3]uint32{uint32(s[0])},
+				Block: [3]uint32{32},
+				Args: Args{}.Ptr(n.In[0]).optional(n, 1).Ptr(n.Result(0)).Ptr(n.Result(1)).i32s(s[1], a.K,
+					norm).F32(a.Scale)})
 		},
 	})
 }

@@ -2,10 +2,12 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// selfAttentionOf returns the attention of a node of that op, whose queries are at the start of the node's scratch memory.
+// selfAttentionOf returns the attention of a node of that op, whose queries are at the start of the node's scratch
+// memory.
 func selfAttentionOf(n *ops.Node) attend {
 	q, k := n.In[0].Shape(), n.In[1].Shape()
-	a := attend{tokens: q[0], heads: q[1], dim: k[2], k: n.In[6], v: n.In[7], pos: n.In[3], seq: n.In[4], pages: n.In[5],
+	a := attend{tokens: q[0], heads: q[1], dim: k[2], k: n.In[6], v: n.In[7], pos: n.In[3], seq: n.In[4],
+		pages: n.In[5],
 		attrs: n.Attrs.(ops.SelfAttentionAttrs).Attention, scratch: aligned(4 * int64(q[0]*q[1]) * int64(k[2]))}
 	if len(n.Out) > 0 {
 		a.o = n.Result(0)
@@ -53,7 +55,8 @@ func appendSelf(n *ops.Node) []Launch {
 		args = args.NullPtr()
 	}
 	args = args.ScratchPtr(0).Ptr(self.k).Ptr(self.v).i32s(q[0], q[1], k[1], k[2], q[2], a.RoPE.NRot/2)
-	return []Launch{{Object: "norm_rope_append", Symbol: "norm_rope_append_" + cacheTypes[self.k.DType()] + "_" + a.RoPE.Pairing.String(),
+	return []Launch{{Object: "norm_rope_append", Symbol: "norm_rope_append_" + cacheTypes[self.k.DType()] + "_" +
+		a.RoPE.Pairing.String(),
 		Grid: [3]uint32{Blocks(q[0]*(q[1]+2*k[1]), 4)}, Block: [3]uint32{128}, Scratch: self.scratch,
 		Args: args.F32(a.Norm.Eps).F32(a.RoPE.MScale).i32s(cache[1], self.pages.Shape()[1])}}
 }
@@ -61,6 +64,7 @@ func appendSelf(n *ops.Node) []Launch {
 func init() {
 	registerAttention(ops.SelfAttentionOp, func(n *ops.Node) (attend, bool) {
 		q, k := n.In[0].Shape(), n.In[1].Shape()
-		return selfAttentionOf(n), k[2]%4 == 0 && k[2] <= normWave && fits(q[0]*(q[1]+2*k[1]), q.Elems(), n.In[1].Shape().Elems())
+		return selfAttentionOf(n), k[2]%4 == 0 && k[2] <= normWave &&
+			fits(q[0]*(q[1]+2*k[1]), q.Elems(), n.In[1].Shape().Elems())
 	}, appendSelf)
 }

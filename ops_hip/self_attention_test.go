@@ -17,8 +17,10 @@ func selfAttentionCases() []ops.Case {
 		if gated {
 			width *= 2
 		}
-		c := ops.Case{Name: fmt.Sprint(dt, "/", name), Attrs: a, Args: []ops.Arg{input(n, heads, width), input(n, kv, dim), input(n, kv, dim),
-			ints(t.pos...), ints(t.seq...), t.pages, state(dt, t.total, 32, kv, dim), state(dt, t.total, 32, kv, dim)}}
+		c := ops.Case{Name: fmt.Sprint(dt, "/", name), Attrs: a,
+			Args: []ops.Arg{input(n, heads, width), input(n, kv, dim), input(n, kv, dim),
+				ints(t.pos...), ints(t.seq...), t.pages, state(dt, t.total, 32, kv, dim),
+				state(dt, t.total, 32, kv, dim)}}
 		if a.Norm.Eps > 0 {
 			c.Args = append(c.Args, input(dim), input(dim))
 		}
@@ -26,7 +28,8 @@ func selfAttentionCases() []ops.Case {
 		cs = append(cs, c)
 	}
 	attrs := func(eps float32, rot int, p ops.Pairing) ops.SelfAttentionAttrs {
-		return ops.SelfAttentionAttrs{Norm: ops.NormAttrs{Eps: eps}, RoPE: ops.RoPEAttrs{NRot: rot, Pairing: p, MScale: 1.25}, Attention: ops.AttentionAttrs{Scale: 0.08}}
+		return ops.SelfAttentionAttrs{Norm: ops.NormAttrs{Eps: eps},
+			RoPE: ops.RoPEAttrs{NRot: rot, Pairing: p, MScale: 1.25}, Attention: ops.AttentionAttrs{Scale: 0.08}}
 	}
 	few := stepOf(32, 2, 10, [2]int32{1, 300}, [2]int32{-1, 0}, [2]int32{0, 31})
 	var prompt [][2]int32

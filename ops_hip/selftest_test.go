@@ -59,7 +59,8 @@ func TestSelfTestWithoutCache(t *testing.T) {
 	defer closing(t, d.Close)
 	for want := 1; want <= 2; want++ {
 		runs := 0
-		if err := SelfTest(t.Context(), d, func(context.Context, ops.Device) error { runs++; return nil }); err != nil || runs != 1 {
+		if err := SelfTest(t.Context(), d,
+			func(context.Context, ops.Device) error { runs++; return nil }); err != nil || runs != 1 {
 			t.Errorf("start %d: %d runs, error %v", want, runs, err)
 		}
 	}

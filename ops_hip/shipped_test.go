@@ -39,7 +39,8 @@ func TestShippedObjects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Count("\n"+string(sums), "\n") - strings.Count("\n"+string(sums), "\n#") - 1; got != len(names) {
+		if got := strings.Count("\n"+string(sums), "\n") - strings.Count("\n"+string(sums),
+			"\n#") - 1; got != len(names) {
 			t.Errorf("%s: %d objects, %d hashes", target, len(names), got)
 		}
 		for _, name := range names {
@@ -47,7 +48,8 @@ func TestShippedObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if line := fmt.Sprintf("%x  %s%s\n", sha256.Sum256(image), name, codeobj.Ext(target)); !strings.Contains(string(sums), line) {
+			if line := fmt.Sprintf("%x  %s%s\n", sha256.Sum256(image), name,
+				codeobj.Ext(target)); !strings.Contains(string(sums), line) {
 				t.Errorf("%s: %s is not what SHA256SUMS says", target, name)
 			}
 			o, err := kmeta.Read(image)
@@ -169,7 +171,8 @@ func caseNode(t *testing.T, op *ops.Def, c ops.Case) *ops.Node {
 		leaf := tensor.Tensor{Name: fmt.Sprint("arg", i), DType: a.DType, Shape: a.Shape}
 		switch a.Leaf {
 		case ops.Weight:
-			leaf.Layout = LayoutOf(ops.WeightUse{Name: leaf.Name, DType: leaf.DType, Shape: leaf.Shape, Ops: []*ops.Def{op}})
+			leaf.Layout = LayoutOf(ops.WeightUse{Name: leaf.Name, DType: leaf.DType, Shape: leaf.Shape,
+				Ops: []*ops.Def{op}})
 			in = append(in, g.Weight(leaf))
 		case ops.State:
 			in = append(in, g.State(leaf))

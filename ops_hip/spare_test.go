@@ -8,8 +8,8 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// TestSpares writes what products read in the form that they want, and as floats too only where somebody reads those, through
-// a view or not. What nobody writes takes no memory.
+// TestSpares writes what products read in the form that they want, and as floats too only where somebody reads those,
+// through a view or not. What nobody writes takes no memory.
 func TestSpares(t *testing.T) {
 	const k = 1 << 12
 	product := func(g *ops.Graph, x ops.Value, dt tensor.DType) ops.Value {
@@ -25,7 +25,10 @@ func TestSpares(t *testing.T) {
 		{"products", true, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), product(g, ops.Reshape(g, x, x.Shape()...), quant.Q4_K)}
 		}},
-		{"an output", false, func(g *ops.Graph, x ops.Value) []ops.Value { return []ops.Value{product(g, x, quant.Q8_0), x} }},
+		{"an output", false, func(g *ops.Graph,
+			x ops.Value) []ops.Value {
+			return []ops.Value{product(g, x, quant.Q8_0), x}
+		}},
 		{"a view of it", false, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), ops.Reshape(g, x, x.Shape().Elems())}
 		}},
@@ -49,16 +52,19 @@ func TestSpares(t *testing.T) {
 			must(t, err)
 			norm := l.steps[0]
 			if norm.node.Op != ops.RMSNormOp || len(norm.node.Out) != 2 {
-				t.Fatalf("%s: %d tokens: the first step is %v of %d results, want a norm and its pack", c.name, tokens, norm.node, len(norm.node.Out))
+				t.Fatalf("%s: %d tokens: the first step is %v of %d results, want a norm and its pack", c.name, tokens,
+					norm.node, len(norm.node.Out))
 			}
 			pointed := map[ops.Value]bool{}
 			for _, r := range norm.launches[0].Args.relocs {
 				pointed[r.value] = true
 			}
 			if pointed[norm.node.Result(0)] == c.spared || !pointed[norm.node.Result(1)] {
-				t.Errorf("%s: %d tokens: the norm writes floats: %v, its pack: %v", c.name, tokens, pointed[norm.node.Result(0)], pointed[norm.node.Result(1)])
+				t.Errorf("%s: %d tokens: the norm writes floats: %v, its pack: %v", c.name, tokens,
+					pointed[norm.node.Result(0)], pointed[norm.node.Result(1)])
 			}
-			if c.spared && l.arena.Bytes >= int64(4*k+2*4*tokens*k) { // the weights of the norm, its input and its floats
+			// the weights of the norm, its input and its floats
+			if c.spared && l.arena.Bytes >= int64(4*k+2*4*tokens*k) {
 				t.Errorf("%s: %d tokens take %d bytes", c.name, tokens, l.arena.Bytes)
 			}
 		}

@@ -204,8 +204,8 @@ func (s *stream) Upload(dst tensor.Tensor, src []byte) error {
 	return s.send(dst.Buf, addr, src)
 }
 
-// send copies src to addr, which is in the given buffer, by way of the upload ring. What continues the upload before becomes
-// part of it: each copy costs some microseconds, and a step uploads its index data input by input.
+// send copies src to addr, which is in the given buffer, by way of the upload ring. What continues the upload before
+// becomes part of it: each copy costs some microseconds, and a step uploads its index data input by input.
 func (s *stream) send(into tensor.Buffer, addr hiprt.Ptr, src []byte) (err error) {
 	if n := len(s.pending); n > 0 {
 		c := &s.pending[n-1]

@@ -52,7 +52,8 @@ func (s *stream) copyCommand(dst, src tensor.Tensor) (c command, err error) {
 func (s *stream) memory(t tensor.Tensor) (d *Device, addr hiprt.Ptr, n int64, err error) {
 	b, ok := t.Buf.(*buffer)
 	if !ok || b.dev.rt != s.dev.rt {
-		return nil, 0, 0, fmt.Errorf("tensor %q is of another device than %s (buffer %T)", t.Name, s.dev.info.Name, t.Buf)
+		return nil, 0, 0, fmt.Errorf("tensor %q is of another device than %s (buffer %T)", t.Name, s.dev.info.Name,
+			t.Buf)
 	}
 	if b.kind == ops.MemPinned {
 		return nil, 0, 0, fmt.Errorf("tensor %q is in %s, not on the device", t.Name, kindName(b.kind))

@@ -144,7 +144,8 @@ func TestPeers(t *testing.T) {
 	must(t, errors.Join(ss[1].Wait(e), ss[1].Copy(bytesOf(bs[1], 100, 0), bytesOf(bs[0], 100, 0)),
 		ss[1].Download(got, bytesOf(bs[1], 100, 0)), ss[1].Sync(t.Context())))
 	calls := strings.Join(rt.Calls(), " ")
-	if !strings.Contains(calls, "WaitEvent") || !strings.Contains(calls, "CopyPeer CopyToHost SyncStream") || strings.Contains(calls, "SyncEvent") {
+	if !strings.Contains(calls, "WaitEvent") || !strings.Contains(calls, "CopyPeer CopyToHost SyncStream") ||
+		strings.Contains(calls, "SyncEvent") {
 		t.Errorf("calls %s", calls)
 	}
 	if !bytes.Equal(got, want) {
@@ -166,7 +167,8 @@ func TestOnDeviceErrors(t *testing.T) {
 		must(t, err)
 		return b
 	}
-	a, b, foreign, pinned, freed := alloc(d, ops.MemState), alloc(d, ops.MemWeights), alloc(other, ops.MemState), alloc(d, ops.MemPinned), alloc(d, ops.MemState)
+	a, b, foreign, pinned, freed := alloc(d, ops.MemState), alloc(d, ops.MemWeights), alloc(other, ops.MemState),
+		alloc(d, ops.MemPinned), alloc(d, ops.MemState)
 	for _, b := range []tensor.Buffer{a, b, foreign, pinned} {
 		defer closing(t, b.Free)
 	}
@@ -244,7 +246,8 @@ func TestOnDeviceErrors(t *testing.T) {
 		t.Errorf("error %v of a cancelled wait", err)
 	}
 	closing(t, s.Close)
-	for name, err := range map[string]error{"copy": s.Copy(bytesOf(a, 1, 0), bytesOf(a, 1, 1)), "zero": s.Zero(bytesOf(a, 1, 0)), "wait": s.Wait(e)} {
+	for name, err := range map[string]error{"copy": s.Copy(bytesOf(a, 1, 0), bytesOf(a, 1, 1)),
+		"zero": s.Zero(bytesOf(a, 1, 0)), "wait": s.Wait(e)} {
 		t.Run("closed: "+name, func(t *testing.T) { wantError(t, err, "stream is closed") })
 	}
 	_, err = s.Mark()

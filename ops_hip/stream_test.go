@@ -93,7 +93,8 @@ func TestUploadIsPipelined(t *testing.T) {
 	}
 	defer closing(t, s.Close)
 	rt.Calls()
-	if err := s.Upload(tensor.Tensor{DType: tensor.I8, Shape: tensor.Shape{n}, Buf: buf}, make([]byte, n)); err != nil {
+	if err := s.Upload(tensor.Tensor{DType: tensor.I8, Shape: tensor.Shape{n}, Buf: buf},
+		make([]byte, n)); err != nil {
 		t.Fatal(err)
 	}
 	calls := strings.Join(rt.Calls(), " ")
@@ -146,12 +147,15 @@ func TestStreamErrors(t *testing.T) {
 		err  error
 		want []string
 	}{
-		{"too long for the tensor", s.Upload(place(buf, 8, 0), make([]byte, 9)), []string{`"kv"`, "9 bytes in a tensor of 8"}},
-		{"outside of the buffer", s.Upload(place(buf, 8, 9), make([]byte, 8)), []string{`"kv"`, "8 bytes at 9", "buffer of 16"}},
+		{"too long for the tensor", s.Upload(place(buf, 8, 0), make([]byte, 9)),
+			[]string{`"kv"`, "9 bytes in a tensor of 8"}},
+		{"outside of the buffer", s.Upload(place(buf, 8, 9), make([]byte, 8)),
+			[]string{`"kv"`, "8 bytes at 9", "buffer of 16"}},
 		{"negative offset", s.Download(make([]byte, 8), place(buf, 8, -1)), []string{"8 bytes at -1"}},
 		{"of another device", s.Download(make([]byte, 8), place(foreign, 8, 0)), []string{`"kv"`, "another device"}},
 		{"without a buffer", s.Upload(place(nil, 8, 0), make([]byte, 8)), []string{"another device"}},
-		{"bad type", s.Upload(tensor.Tensor{Name: "kv", Shape: tensor.Shape{4}, Buf: buf}, nil), []string{"not registered"}},
+		{"bad type", s.Upload(tensor.Tensor{Name: "kv", Shape: tensor.Shape{4}, Buf: buf}, nil),
+			[]string{"not registered"}},
 		{"closed plan", s.Run(closed), []string{"closed"}},
 		{"plan of another device", s.Run(foreignPlan), []string{"another device"}},
 		{"plan of another backend", s.Run(nil), []string{"another device"}},
@@ -159,14 +163,16 @@ func TestStreamErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { wantError(t, c.err, c.want...) })
 	}
 	t.Run("device error", func(t *testing.T) {
-		fault := &hiprt.Error{Call: "hipStreamSynchronize", Code: 700, Name: "hipErrorIllegalAddress", Meaning: "an illegal memory access", Async: true}
+		fault := &hiprt.Error{Call: "hipStreamSynchronize", Code: 700, Name: "hipErrorIllegalAddress",
+			Meaning: "an illegal memory access", Async: true}
 		got := []byte{1, 2}
 		if err := s.Download(got, place(buf, 2, 0)); err != nil {
 			t.Fatal(err)
 		}
 		rt.Fail["SyncStream"] = []error{fault}
 		err := s.Sync(t.Context())
-		wantError(t, err, "hip:0", "hipStreamSynchronize", "hipErrorIllegalAddress (700)", "illegal memory access", "earlier asynchronous call")
+		wantError(t, err, "hip:0", "hipStreamSynchronize", "hipErrorIllegalAddress (700)", "illegal memory access",
+			"earlier asynchronous call")
 		var e *hiprt.Error
 		if !errors.As(err, &e) || e.Code != 700 {
 			t.Errorf("the runtime's error is not found in %v", err)

@@ -12,8 +12,9 @@ func init() {
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			elems := n.In[0].Shape().Elems()
-			return one(Launch{Object: "swiglu", Symbol: "swiglu_f32", Grid: [3]uint32{Blocks(elems, 256)}, Block: [3]uint32{256},
-				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).emitted(n).U32(uint32(elems))})
+			return one(Launch{Object: "swiglu", Symbol: "swiglu_f32", Grid: [3]uint32{Blocks(elems, 256)},
+				Block: [3]uint32{256},
+				Args:  Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).emitted(n).U32(uint32(elems))})
 		},
 	})
 }

@@ -24,8 +24,9 @@ type Target struct {
 	CUs  int    // compute units (streaming multiprocessors); 0 if not known
 	LDS  int    // bytes of LDS that a block may declare
 
-	// VGPRs is how many vector registers a SIMD has for each lane, which all waves on it share; 0 if not known. Targets of one
-	// generation differ: a kernel that leaves room for eight waves on one may leave it for five on another.
+	// VGPRs is how many vector registers a SIMD has for each lane, which all waves on it share; 0 if not known.
+	// Targets of one generation differ: a kernel that leaves room for eight waves on one may leave it for five on
+	// another.
 	VGPRs int
 
 	MMA MMA

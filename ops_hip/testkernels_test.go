@@ -41,28 +41,34 @@ func objectDir(t testing.TB) string {
 func testRegistry() registry {
 	always := func(*ops.Node, *Target) int { return 0 }
 	r := registry{}
-	r.add(Kernel{Name: "test_add", Op: ops.AddOp, Match: always, Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-		x, y, out := n.In[0], n.In[1], n.Result(0)
-		e := x.Shape().Elems()
-		return []Launch{{Object: "elementwise", Symbol: "test_add", Grid: [3]uint32{Blocks(e, 256)}, Block: [3]uint32{256},
-			Args: Args{}.Ptr(x).Ptr(y).Ptr(out).U32(uint32(e)).U32(uint32(y.Shape().Elems()))}}, nil
-	}})
-	r.add(Kernel{Name: "test_scale", Op: ops.ScaleOp, Match: always, Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-		e := n.In[0].Shape().Elems()
-		return []Launch{{Object: "elementwise", Symbol: "test_scale", Grid: [3]uint32{Blocks(e, 256)}, Block: [3]uint32{256},
-			Args: Args{}.F32(n.Attrs.(ops.ScaleAttrs).By).Ptr(n.In[0]).U32(uint32(e)).Ptr(n.Result(0))}}, nil
-	}})
-	r.add(Kernel{Name: "test_rms_norm", Op: ops.RMSNormOp, Match: always, Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-		x := n.In[0]
-		rows, cols := x.Shape().Rows(), x.Shape().Last()
-		grid, block, scratch := [3]uint32{uint32(rows)}, [3]uint32{128}, int64(256+4*rows)
-		return []Launch{
-			{Object: "rms_norm", Symbol: "test_rms_sums", Grid: grid, Block: block, Scratch: scratch,
-				Args: Args{}.Ptr(x).ScratchPtr(256).U32(uint32(cols))},
-			{Object: "rms_norm", Symbol: "test_rms_apply", Grid: grid, Block: block, Scratch: scratch,
-				Args: Args{}.Ptr(x).Ptr(n.In[1]).ScratchPtr(256).Ptr(n.Result(0)).U32(uint32(cols)).F32(n.Attrs.(ops.NormAttrs).Eps)},
-		}, nil
-	}})
+	r.add(Kernel{Name: "test_add", Op: ops.AddOp, Match: always,
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			x, y, out := n.In[0], n.In[1], n.Result(0)
+			e := x.Shape().Elems()
+			return []Launch{{Object: "elementwise", Symbol: "test_add", Grid: [3]uint32{Blocks(e, 256)},
+				Block: [3]uint32{256},
+				Args:  Args{}.Ptr(x).Ptr(y).Ptr(out).U32(uint32(e)).U32(uint32(y.Shape().Elems()))}}, nil
+		}})
+	r.add(Kernel{Name: "test_scale", Op: ops.ScaleOp, Match: always,
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			e := n.In[0].Shape().Elems()
+			return []Launch{{Object: "elementwise", Symbol: "test_scale", Grid: [3]uint32{Blocks(e, 256)},
+				Block: [3]uint32{256},
+				Args:  Args{}.F32(n.Attrs.(ops.ScaleAttrs).By).Ptr(n.In[0]).U32(uint32(e)).Ptr(n.Result(0))}}, nil
+		}})
+	r.add(Kernel{Name: "test_rms_norm", Op: ops.RMSNormOp, Match: always,
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			x := n.In[0]
+			rows, cols := x.Shape().Rows(), x.Shape().Last()
+			grid, block, scratch := [3]uint32{uint32(rows)}, [3]uint32{128}, int64(256+4*rows)
+			return []Launch{
+				{Object: "rms_norm", Symbol: "test_rms_sums", Grid: grid, Block: block, Scratch: scratch,
+					Args: Args{}.Ptr(x).ScratchPtr(256).U32(uint32(cols))},
+				{Object: "rms_norm", Symbol: "test_rms_apply", Grid: grid, Block: block, Scratch: scratch,
+					Args: Args{}.Ptr(x).Ptr(n.In[1]).ScratchPtr(256).Ptr(n.Result(0)).U32(uint32(cols)).
+						F32(n.Attrs.(ops.NormAttrs).Eps)},
+			}, nil
+		}})
 	return r
 }
 
@@ -105,7 +111,8 @@ var goKernels = map[string]fakert.Kernel{
 	"test_rms_apply": func(rt *fakert.Runtime, grid, _ [3]uint32, args []byte) {
 		b := block(args)
 		rows, n, eps := int(grid[0]), b.u32(32), b.f32(36)
-		x, w, sums, out := rt.Floats(b.ptr(0), rows*n), rt.Floats(b.ptr(8), n), rt.Floats(b.ptr(16), rows), rt.Floats(b.ptr(24), rows*n)
+		x, w, sums, out := rt.Floats(b.ptr(0), rows*n), rt.Floats(b.ptr(8), n), rt.Floats(b.ptr(16), rows),
+			rt.Floats(b.ptr(24), rows*n)
 		for i := range x {
 			out[i] = x[i] / float32(math.Sqrt(float64(sums[i/n]/float32(n)+eps))) * w[i%n]
 		}
@@ -152,7 +159,8 @@ func normal(r *rand.Rand, n int) []float32 {
 }
 
 // upload allocates a tensor on d and fills it.
-func upload(t testing.TB, d ops.Device, s ops.Stream, name string, x []float32, kind ops.MemKind, shape ...int) tensor.Tensor {
+func upload(t testing.TB, d ops.Device, s ops.Stream, name string, x []float32, kind ops.MemKind,
+	shape ...int) tensor.Tensor {
 	t.Helper()
 	buf, err := d.Alloc(int64(4*len(x)), kind)
 	if err != nil {

@@ -13,14 +13,16 @@ func init() {
 	registerTopK("top_k", maxTopK, matchPlain)
 }
 
-// registerTopK adds the kernels that find up to most elements: one for parts of rows, and one that joins what those found.
+// registerTopK adds the kernels that find up to most elements: one for parts of rows, and one that joins what those
+// found.
 func registerTopK(name string, most, score int) {
 	Register(Kernel{
 		Name: name + "_f32",
 		Op:   ops.TopKOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			s := n.In[0].Shape()
-			return matchIf(n.Attrs.(ops.TopKAttrs).K <= most && fits(s[0], s[1]) && cover(s[1], topKPart) <= maxGridYZ, score)
+			return matchIf(n.Attrs.(ops.TopKAttrs).K <= most && fits(s[0], s[1]) && cover(s[1], topKPart) <= maxGridYZ,
+				score)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			s, k := n.In[0].Shape(), n.Attrs.(ops.TopKAttrs).K
@@ -37,7 +39,8 @@ func registerTopK(name string, most, score int) {
 				{Object: "top_k", Symbol: name + "_part", Grid: [3]uint32{rows, parts}, Block: [3]uint32{256},
 					Args: sizes(Args{}.Ptr(n.In[0]).ScratchPtr(0)), Scratch: scratch},
 				{Object: "top_k", Symbol: name + "_join", Grid: [3]uint32{rows}, Block: [3]uint32{256},
-					Args: sizes(Args{}.Ptr(n.In[0]).ScratchPtr(0).Ptr(n.Result(0)).Ptr(n.Result(1))), Scratch: scratch},
+					Args:    sizes(Args{}.Ptr(n.In[0]).ScratchPtr(0).Ptr(n.Result(0)).Ptr(n.Result(1))),
+					Scratch: scratch},
 			}, nil
 		},
 	})

@@ -30,8 +30,8 @@ var typesDef string
 // weightTypes is typesDef by the canonical name of the type ("Q4_K").
 var weightTypes = parseTypes(typesDef)
 
-// parseTypes reads the lines "#ifdef TYPES_<group>" and "TYPE(<kernel>, <name>, <block>, <bytes>)", or TYPE_WIDE, TYPE_DOT or
-// TYPE_DOT1. It panics on others that look like a type: the list is part of the program.
+// parseTypes reads the lines "#ifdef TYPES_<group>" and "TYPE(<kernel>, <name>, <block>, <bytes>)", or TYPE_WIDE,
+// TYPE_DOT or TYPE_DOT1. It panics on others that look like a type: the list is part of the program.
 func parseTypes(def string) map[string]weightType {
 	m := map[string]weightType{}
 	group, dots := "", 0

@@ -11,8 +11,9 @@ import (
 
 // process is a model in the answer of /admin/ps.
 type process struct {
-	ID        string  `json:"id"`
-	State     string  `json:"state"` // waiting, loading, loaded, unloading; or unloaded, of those that were loaded before
+	ID string `json:"id"`
+	// waiting, loading, loaded, unloading; or unloaded, of those that were loaded before
+	State     string  `json:"state"`
 	Pinned    bool    `json:"pinned"`
 	Bytes     int64   `json:"memory_bytes"`     // that are promised to it
 	Idle      float64 `json:"idle_seconds"`     // since a request used it last; 0 while one does
@@ -40,8 +41,9 @@ func (s *Server) ps(w http.ResponseWriter, _ *http.Request) {
 		p := process{
 			ID: m.ID, State: m.State.String(), Pinned: m.Pinned, Bytes: m.Bytes, Users: m.Users, Loading: m.Waiting,
 			Running: m.Stats.Running, Waiting: m.Stats.Waiting, Slots: m.Limits.Seqs, Context: m.Limits.Context,
-			Invariant: m.Limits.Invariant, KVTokens: m.Stats.HeldTokens, Prompt: m.Stats.PromptTokens, Generated: m.Stats.GeneratedTokens,
-			Loads: m.Loads, Failures: m.Failures,
+			Invariant: m.Limits.Invariant, KVTokens: m.Stats.HeldTokens, Prompt: m.Stats.PromptTokens,
+			Generated: m.Stats.GeneratedTokens,
+			Loads:     m.Loads, Failures: m.Failures,
 		}
 		if m.Users == 0 && !m.Used.IsZero() {
 			p.Idle = time.Since(m.Used).Seconds()
@@ -61,7 +63,8 @@ func (s *Server) load(w http.ResponseWriter, r *http.Request) { s.change(w, r, S
 func (s *Server) unload(w http.ResponseWriter, r *http.Request) { s.change(w, r, Source.Unload) }
 
 // change does something to the model that a request names, and answers what the model is then.
-func (s *Server) change(w http.ResponseWriter, r *http.Request, do func(s Source, ctx context.Context, id string) error) {
+func (s *Server) change(w http.ResponseWriter, r *http.Request,
+	do func(s Source, ctx context.Context, id string) error) {
 	body, err := s.body(w, r)
 	if err != nil {
 		s.fail(w, r, err)

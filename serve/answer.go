@@ -45,7 +45,8 @@ func badGrammar(err error, param string) error {
 	if errors.Is(err, toolcall.ErrNoCalls) {
 		code = openai.CodeUnsupported
 	}
-	return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: code, Message: err.Error()}
+	return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: code,
+		Message: err.Error()}
 }
 
 // tailTokens are those of a prompt that are looked at for thoughts that it leaves open.
@@ -71,7 +72,8 @@ func (m *Model) thoughts(req *openai.ChatRequest, prompt []int32) (*engine.Thoug
 	if err != nil {
 		return nil, err
 	}
-	return &engine.Thoughts{Budget: budget, Open: m.opens(req, prompt), Opener: opener, Closers: closers, End: ids}, nil
+	return &engine.Thoughts{Budget: budget, Open: m.opens(req, prompt), Opener: opener, Closers: closers, End: ids},
+		nil
 }
 
 // writer returns what makes the parser of each choice, and the grammar that holds the answers to their form and calls
@@ -85,8 +87,8 @@ func (m *Model) writer(
 		return func() *answer { return &answer{} }, form, err
 	}
 	a := toolcall.Answer{Required: req.ToolChoice.Required, Parallel: !req.OneCall, Continued: req.Continue}
-	// Where the answer is not free, thoughts come first if they are asked for: a model that does not think would not end
-	// them.
+	// Where the answer is not free, thoughts come first if they are asked for: a model that does not think would not
+	// end them.
 	a.Thinks = !a.Required && req.Form == nil || req.Thinks()
 	a.Open = m.opens(req, prompt)
 	param := "tools"
@@ -119,9 +121,11 @@ func (m *Model) writer(
 	switch {
 	case held || a.Tools == nil:
 	case a.Required:
-		return nil, nil, badGrammar(errors.New("a call cannot be forced with ignore_eos, or with this model"), "tool_choice")
+		return nil, nil, badGrammar(errors.New("a call cannot be forced with ignore_eos, or with this model"),
+			"tool_choice")
 	case len(req.Inputs) > 0:
-		return nil, nil, badGrammar(errors.New("no tool is held to a grammar with ignore_eos, or with this model"), "tools")
+		return nil, nil, badGrammar(errors.New("no tool is held to a grammar with ignore_eos, or with this model"),
+			"tools")
 	}
 	return func() *answer {
 		if f == nil {

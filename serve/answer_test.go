@@ -24,7 +24,8 @@ func TestNoForms(t *testing.T) {
 	} {
 		status, _, body := s.call(t, "POST", "/v1/chat/completions", hello+members+"}")
 		var e struct{ Error struct{ Param, Code string } }
-		if err := json.Unmarshal([]byte(body), &e); err != nil || status != 400 || e.Error.Param != param || e.Error.Code != "unsupported" {
+		if err := json.Unmarshal([]byte(body), &e); err != nil || status != 400 || e.Error.Param != param ||
+			e.Error.Code != "unsupported" {
 			t.Errorf("%s: %d %s", members, status, body)
 		}
 	}
@@ -78,7 +79,8 @@ func TestCallsOfChoices(t *testing.T) {
 		call := c.Message.ToolCalls[0]
 		ids[call.ID] = true
 		var args struct{ A *int64 }
-		if err := json.Unmarshal([]byte(call.Function.Arguments), &args); err != nil || args.A == nil || call.Function.Name != "add" {
+		if err := json.Unmarshal([]byte(call.Function.Arguments), &args); err != nil || args.A == nil ||
+			call.Function.Name != "add" {
 			t.Errorf("%+v: %v", call, err)
 		}
 	}

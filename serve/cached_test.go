@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// TestCachedTokens sends the turns of a conversation, and expects that the usage says what was not read: of the same key
-// alone, in chats, completions and their streams.
+// TestCachedTokens sends the turns of a conversation, and expects that the usage says what was not read: of the same
+// key alone, in chats, completions and their streams.
 func TestCachedTokens(t *testing.T) {
 	r := &fake.Runner{Lim: runner.Limits{Rewinds: true}, Checkpoints: 8, Reply: "ok"}
 	s := open(t, r, func(c *Config) { c.APIKeys = []string{"alpha", "beta"} })

@@ -107,13 +107,15 @@ func (c *chatChoice) add(t engine.Token) (deltas []openai.ChatDelta) {
 			c.reasoning.WriteString(e.Text)
 			d.ReasoningContent = &e.Text
 		case toolcall.Begin:
-			c.calls = append(c.calls, openai.ToolCall{ID: e.ID, Type: "function", Function: openai.CallFunction{Name: e.Text}})
+			c.calls = append(c.calls,
+				openai.ToolCall{ID: e.ID, Type: "function", Function: openai.CallFunction{Name: e.Text}})
 			d.ToolCalls = []openai.ToolCallDelta{{
 				Index: e.Call, ID: e.ID, Type: "function", Function: openai.CallFunctionDelta{Name: e.Text},
 			}}
 		case toolcall.Arguments:
 			c.calls[e.Call].Function.Arguments += e.Text
-			d.ToolCalls = []openai.ToolCallDelta{{Index: e.Call, Function: openai.CallFunctionDelta{Arguments: e.Text}}}
+			d.ToolCalls = []openai.ToolCallDelta{{Index: e.Call,
+				Function: openai.CallFunctionDelta{Arguments: e.Text}}}
 		case toolcall.End:
 			continue
 		}
@@ -136,8 +138,9 @@ func (c *chatChoice) message() openai.ChatMessage {
 func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, choices []*chatChoice) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
-	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk, Created: time.Now().Unix(),
-		Model: g.model.ID, Build: s.fingerprint()}
+	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk,
+		Created: time.Now().Unix(),
+		Model:   g.model.ID, Build: s.fingerprint()}
 	send := func(c openai.ChatChunkChoice) {
 		chunk.Choices = []openai.ChatChunkChoice{c}
 		out.event(chunk)
@@ -177,7 +180,8 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 		out.event(told)
 	}, func() {
 		if g.options.IncludeUsage {
-			chunk.Choices, chunk.Usage, chunk.Timings = []openai.ChatChunkChoice{}, new(chatUsage(g, choices)), g.timings(0)
+			chunk.Choices, chunk.Usage, chunk.Timings = []openai.ChatChunkChoice{}, new(chatUsage(g, choices)),
+				g.timings(0)
 			out.event(chunk)
 		}
 	}})

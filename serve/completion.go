@@ -48,7 +48,8 @@ func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.close(r.Context())
-	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(), Model: m.ID,
+	answer := openai.Completion{ID: "cmpl-" + rand.Text(), Object: openai.ObjectCompletion, Created: time.Now().Unix(),
+		Model: m.ID,
 		Build: s.fingerprint()}
 	if req.Stream {
 		s.streamCompletion(w, r, g, answer, newEchoes(g, req))

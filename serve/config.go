@@ -27,12 +27,12 @@ type Config struct {
 	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
 	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
 	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
-	// LlamaRoutes are the parts of llama.cpp's own API that are offered, [LlamaCompletion] and [LlamaSlots]. With any, the
-	// error of a prompt that does not fit has the type that llama.cpp gives it.
+	// LlamaRoutes are the parts of llama.cpp's own API that are offered, [LlamaCompletion] and [LlamaSlots]. With
+	// any, the error of a prompt that does not fit has the type that llama.cpp gives it.
 	LlamaRoutes []string
 
-	// Aliases are further names of models, each with the ID that it stands for. AnyName lets any name mean the model, as
-	// long as there is only one.
+	// Aliases are further names of models, each with the ID that it stands for. AnyName lets any name mean the model,
+	// as long as there is only one.
 	Aliases map[string]string
 	AnyName bool
 
@@ -118,11 +118,11 @@ type Model struct {
 
 // Tokenizer is what the server needs of a tokenizer. Its methods are called from several goroutines.
 type Tokenizer interface {
-	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What the
-	// model expects before a text, such as BOS, is added unless the text begins with it.
+	// EncodePrompt returns the ids of a text to go on with, in which the texts of special tokens stand for them. What
+	// the model expects before a text, such as BOS, is added unless the text begins with it.
 	EncodePrompt(text string) ([]int32, error)
-	// EncodeText returns the ids of a text. With addSpecial, what the model expects round a text is added, such as BOS;
-	// with parseSpecial, the texts of special tokens stand for them.
+	// EncodeText returns the ids of a text. With addSpecial, what the model expects round a text is added, such as
+	// BOS; with parseSpecial, the texts of special tokens stand for them.
 	EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error)
 	// EOG returns the ids that end a generation.
 	EOG() []int32

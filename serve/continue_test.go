@@ -13,7 +13,8 @@ func TestContinueFinalMessage(t *testing.T) {
 	var seen map[string]json.RawMessage
 	s := open(t, &fake.Runner{Reply: " <think> of Paris."}, func(c *Config) {
 		withFormat(t, "hermes")(c)
-		c.Models[0].Prompt = func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error) {
+		c.Models[0].Prompt = func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32,
+			error) {
 			seen = kwargs
 			return prompt(messages, tools, kwargs)
 		}
@@ -24,15 +25,18 @@ func TestContinueFinalMessage(t *testing.T) {
 		{`,"add_generation_prompt":true`, "", "true", ``},
 		{`,"add_generation_prompt":false`, "", "false", ``},
 		{`,"continue_final_message":true`, "true", "false", `"content":" <think> of Paris."`},
-		{`,"continue_final_message":true,"add_generation_prompt":false`, "true", "false", `"content":" <think> of Paris."`},
+		{`,"continue_final_message":true,"add_generation_prompt":false`, "true", "false",
+			`"content":" <think> of Paris."`},
 		{`,"continue_final_message":true,` + oneTool, "true", "false", `"content":" <think> of Paris."`},
 		{`,"continue_final_message":false`, "", "", ``},
 	} {
 		status, _, body := s.call(t, "POST", "/v1/chat/completions", begun+c.members+"}")
-		if status != 200 || string(seen["continue_final_message"]) != c.goesOn || string(seen["add_generation_prompt"]) != c.starts {
+		if status != 200 || string(seen["continue_final_message"]) != c.goesOn ||
+			string(seen["add_generation_prompt"]) != c.starts {
 			t.Errorf("%s: %d %s with %s", c.members, status, body, seen)
 		}
-		if want := strings.Replace(c.want, `"content":"of`, `"reasoning_content":"of`, 1); !strings.Contains(body, want) {
+		if want := strings.Replace(c.want, `"content":"of`, `"reasoning_content":"of`, 1); !strings.Contains(body,
+			want) {
 			t.Errorf("%s: %s, want %s", c.members, body, want)
 		}
 	}
@@ -50,9 +54,11 @@ func TestAllowedTools(t *testing.T) {
 	})
 	two := `"tools":[{"type":"function","function":{"name":"add"}},{"type":"function","function":{"name":"sub"}}]`
 	for seed := range 8 {
-		_, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"temperature":5,"seed":`+string(rune('0'+seed))+`,"parallel_tool_calls":false,`+two+
+		_, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"temperature":5,"seed":`+string(rune('0'+seed))+
+			`,"parallel_tool_calls":false,`+two+
 			`,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"sub"}}]}}}`)
-		if !strings.Contains(body, `"name":"sub"`) || strings.Contains(body, `"name":"add"`) || !strings.Contains(tools, `"add"`) {
+		if !strings.Contains(body, `"name":"sub"`) || strings.Contains(body, `"name":"add"`) ||
+			!strings.Contains(tools, `"add"`) {
 			t.Errorf("%s with %s", body, tools)
 		}
 	}

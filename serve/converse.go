@@ -43,7 +43,8 @@ func apply[T any](f func(messages, tools json.RawMessage, kwargs map[string]json
 	req *openai.ChatRequest) (out T, err error) {
 	if f == nil {
 		return out, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model",
+			Code:    openai.CodeUnsupported,
 			Message: "this model has no chat template; use /v1/completions",
 		}
 	}

@@ -19,8 +19,8 @@ func (s *Server) debugHandler() http.Handler {
 	return s.sameSite(mux)
 }
 
-// ServeDebug offers profiles for net/http/pprof on a listener until Shutdown, and then returns nil. It refuses one that
-// other machines can reach.
+// ServeDebug offers profiles for net/http/pprof on a listener until Shutdown, and then returns nil. It refuses one
+// that other machines can reach.
 func (s *Server) ServeDebug(l net.Listener) error {
 	if !IsLocal(l.Addr()) {
 		return fmt.Errorf("serve: profiles are for this machine alone, and %v can be reached from others", l.Addr())

@@ -1,5 +1,5 @@
-// Package serve is the HTTP server: OpenAI's chat completions, completions, responses and models and Anthropic's messages
-// over engines, with health endpoints and metrics, on net/http.
+// Package serve is the HTTP server: OpenAI's chat completions, completions, responses and models and Anthropic's
+// messages over engines, with health endpoints and metrics, on net/http.
 //
 //	POST /v1/chat/completions   answer a conversation, at once or as server-sent events
 //	POST /v1/completions        continue prompts
@@ -34,13 +34,15 @@
 //
 // # Forms and tools
 //
-// What holds the answers to a form is compiled before anything runs, and what cannot be compiled is a 400 that names the
-// field. Calls of tools and thoughts are found in the text as the model's template marks them (package text/toolcall).
+// What holds the answers to a form is compiled before anything runs, and what cannot be compiled is a 400 that names
+// the field. Calls of tools and thoughts are found in the text as the model's template marks them (package
+// text/toolcall).
 //
 // # Several models
 //
-// The models of a [Source] are loaded when a request asks for them. It waits until then, in a bounded queue and as long
-// as it may take at all; requests of other models go on. A server with such models is ready though none is loaded.
+// The models of a [Source] are loaded when a request asks for them. It waits until then, in a bounded queue and as
+// long as it may take at all; requests of other models go on. A server with such models is ready though none is
+// loaded.
 //
 // # Sampling
 //

@@ -135,7 +135,8 @@ func (e *embedded) run(ctx context.Context, s *Server) error {
 func (e *embedded) check() error {
 	if !e.request.Native && e.model.Pooling == engine.PoolNone {
 		return &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model",
+			Code: openai.CodeUnsupported,
 			Message: "this model is served with pooling none, which gives no single vector of a text; " +
 				"POST /embedding returns those of its tokens",
 		}
@@ -186,8 +187,8 @@ func invalidField(param, message string) error {
 	}
 }
 
-// normalize scales a vector, in place, as llama.cpp's embd_normalize says: 2 to length 1, 1 and more than 2 to length 1
-// by that power's norm, 0 so that the largest number is 32760, and -1 not at all. One of zeros stays as it is.
+// normalize scales a vector, in place, as llama.cpp's embd_normalize says: 2 to length 1, 1 and more than 2 to length
+// 1 by that power's norm, 0 so that the largest number is 32760, and -1 not at all. One of zeros stays as it is.
 func normalize(v []float32, norm int) {
 	var size float64
 	switch norm {

@@ -96,11 +96,13 @@ func TestEmbeddings(t *testing.T) {
 		{`"input":"cat","dimensions":6,"encoding_format":"base64","user":"u"`, []string{"cat"}, fake.Embd, 4},
 	} {
 		a := embed(t, s, c.members)
-		if a.Object != "list" || a.Model != "fake" || len(a.Data) != len(c.texts) || a.Usage.PromptTokens != c.tokens || a.Usage.TotalTokens != c.tokens {
+		if a.Object != "list" || a.Model != "fake" || len(a.Data) != len(c.texts) ||
+			a.Usage.PromptTokens != c.tokens || a.Usage.TotalTokens != c.tokens {
 			t.Fatalf("%s: %+v", c.members, a)
 		}
 		for i, d := range a.Data {
-			if base64 := strings.Contains(c.members, "base64"); d.Object != "embedding" || d.Index != i || (d.Embedding[0] == '"') != base64 {
+			if base64 := strings.Contains(c.members, "base64"); d.Object != "embedding" || d.Index != i ||
+				(d.Embedding[0] == '"') != base64 {
 				t.Errorf("%s: %+v", c.members, d)
 			}
 			if got, want := floats(t, d.Embedding), vector(c.texts[i], c.dimensions); !slices.Equal(got, want) {
@@ -116,7 +118,8 @@ func TestEmbeddings(t *testing.T) {
 		t.Error("the log does not count the tokens")
 	}
 	_, _, metrics := s.call(t, "GET", "/metrics", "")
-	if want := fmt.Sprintf(`hipengine_prompts_embedded_total{model_name="fake"} %d`, 2048+11); !strings.Contains(metrics, want) {
+	if want := fmt.Sprintf(`hipengine_prompts_embedded_total{model_name="fake"} %d`,
+		2048+11); !strings.Contains(metrics, want) {
 		t.Errorf("metrics lack %q", want)
 	}
 }
@@ -151,7 +154,8 @@ func TestEmbeddingErrors(t *testing.T) {
 			t.Errorf("%.80s: %d %q %q, want %q and %q", c.body, status, param, message, c.param, c.say)
 		}
 	}
-	if status, param, _ := wireErrorOf(t, s, "/v1/embeddings", `{"model":"other","input":"a"}`); status != 404 || param != "model" {
+	if status, param, _ := wireErrorOf(t, s, "/v1/embeddings", `{"model":"other","input":"a"}`); status != 404 ||
+		param != "model" {
 		t.Errorf("%d %q", status, param)
 	}
 	if status, _, _ := s.call(t, "GET", "/v1/embeddings", ""); status != 405 {
@@ -181,7 +185,8 @@ func TestNativeEmbeddings(t *testing.T) {
 	}
 	s := openEmbedding(t, nil)
 	for body, size := range map[string]float64{
-		`"embd_normalize":-1`: 1, `"embd_normalize":1`: one, `"embd_normalize":3`: math.Cbrt(cubes), `"embd_normalize":0`: most / 32760,
+		`"embd_normalize":-1`: 1, `"embd_normalize":1`: one, `"embd_normalize":3`: math.Cbrt(cubes),
+		`"embd_normalize":0`: most / 32760,
 	} {
 		got := post(s, "/embedding", `{"content":"cat",`+body+`}`)
 		for i, x := range got[0].Embedding[0] {
@@ -191,7 +196,8 @@ func TestNativeEmbeddings(t *testing.T) {
 		}
 	}
 	got := post(s, "/embeddings", `{"input":["cat","a"]}`)
-	if len(got) != 2 || got[1].Index != 1 || len(got[0].Embedding) != 1 || !slices.Equal(got[0].Embedding[0], vector("cat", fake.Embd)) {
+	if len(got) != 2 || got[1].Index != 1 || len(got[0].Embedding) != 1 ||
+		!slices.Equal(got[0].Embedding[0], vector("cat", fake.Embd)) {
 		t.Errorf("%+v", got)
 	}
 
@@ -246,7 +252,8 @@ func TestRerank(t *testing.T) {
 	for _, path := range []string{"/v1/rerank", "/rerank", "/reranking", "/v1/reranking", "/v2/rerank"} {
 		status, _, body := s.call(t, "POST", path, `{"model":"fake","query":"q",`+docs+`}`)
 		want := `{"object":"list","model":"fake","usage":{"prompt_tokens":25,"total_tokens":25},"results":[{"index":2,"relevance_score":0.9},` +
-			`{"index":1,"relevance_score":0.5},{"index":3,"relevance_score":0.5},{"index":0,"relevance_score":0.1}]}` + "\n"
+			`{"index":1,"relevance_score":0.5},{"index":3,"relevance_score":0.5},{"index":0,"relevance_score":0.1}]}` +
+			"\n"
 		if status != 200 || body != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}

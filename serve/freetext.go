@@ -65,7 +65,8 @@ func escapeSize(s string) int {
 		return 1
 	}
 	n := unicode(s)
-	if n == 6 && strings.ContainsRune("dD", rune(s[2])) && strings.ContainsRune("89abAB", rune(s[3])) { // half of a pair
+	// half of a pair
+	if n == 6 && strings.ContainsRune("dD", rune(s[2])) && strings.ContainsRune("89abAB", rune(s[3])) {
 		switch {
 		case len(s) == 6:
 			return 0

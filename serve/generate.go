@@ -63,7 +63,8 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := &generation{
-		params: params, model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel, events: make(chan event),
+		params: params, model: m, options: o, prompts: prompts, tokens: make([]int, len(prompts)*o.N), cancel: cancel,
+		events: make(chan event),
 	}
 	if o.Progress && o.Stream {
 		g.read = make(chan struct{}, 1)
@@ -116,11 +117,13 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 	return g, nil
 }
 
-// checkContext reports prompts that leave no room in the context that a request asks for, and one that the model has not.
+// checkContext reports prompts that leave no room in the context that a request asks for, and one that the model has
+// not.
 func (m *Model) checkContext(asked int, prompts [][]int32) error {
 	if has := m.Engine.Limits().Context; asked > has {
-		return invalidField("options.num_ctx", fmt.Sprintf("asks for a context of %d tokens, the model was loaded with %d (serve --ctx)",
-			asked, has))
+		return invalidField("options.num_ctx",
+			fmt.Sprintf("asks for a context of %d tokens, the model was loaded with %d (serve --ctx)",
+				asked, has))
 	}
 	for _, p := range prompts {
 		if asked > 0 && len(p) >= asked {

@@ -85,8 +85,8 @@ func (s *Server) sameSite(next http.Handler) http.Handler {
 	})
 }
 
-// probes are the endpoints that answer to any Host: they say nothing that a page could use, and what watches a server from
-// behind a proxy sends the name of that.
+// probes are the endpoints that answer to any Host: they say nothing that a page could use, and what watches a server
+// from behind a proxy sends the name of that.
 var probes = map[string]bool{"/health": true, "/livez": true, "/readyz": true, "/startupz": true}
 
 // hostAllowed checks the Host of requests on connections to loopback addresses. A browser cannot open others that are

@@ -14,7 +14,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// keys are the hashes of keys, which have one length and so compare in constant time. The keys themselves are not kept.
+// keys are the hashes of keys, which have one length and so compare in constant time. The keys themselves are not
+// kept.
 type keys []key
 
 type key struct {
@@ -36,7 +37,8 @@ func newKeys(given []string) (keys, error) {
 		if h, ok := strings.CutPrefix(g, hashPrefix); ok {
 			b, err := hex.DecodeString(h)
 			if err != nil || len(b) != sha256.Size {
-				return nil, fmt.Errorf("serve: key %d begins with %s but is not followed by %d hexadecimal digits", i+1, hashPrefix, 2*sha256.Size)
+				return nil, fmt.Errorf("serve: key %d begins with %s but is not followed by %d hexadecimal digits",
+					i+1, hashPrefix, 2*sha256.Size)
 			}
 			n.sum = [sha256.Size]byte(b)
 		} else {
@@ -48,8 +50,8 @@ func newKeys(given []string) (keys, error) {
 }
 
 // ReadKeys reads a file of keys for Config.APIKeys and Config.AdminKeys: one a line, as it is or as "sha256:" and the
-// hash in hexadecimal. Empty lines and those that begin with # are left out. A file without a key is an error, since its
-// owner means to lock the server.
+// hash in hexadecimal. Empty lines and those that begin with # are left out. A file without a key is an error, since
+// its owner means to lock the server.
 func ReadKeys(r io.Reader) ([]string, error) {
 	var list []string
 	lines := bufio.NewScanner(r)
@@ -62,7 +64,8 @@ func ReadKeys(r io.Reader) ([]string, error) {
 			return nil, fmt.Errorf("serve: line %d of the keys: a key has no spaces", n)
 		}
 		if _, err := newKeys([]string{line}); err != nil {
-			return nil, fmt.Errorf("serve: line %d of the keys: want %d hexadecimal digits after %s", n, 2*sha256.Size, hashPrefix)
+			return nil, fmt.Errorf("serve: line %d of the keys: want %d hexadecimal digits after %s", n, 2*sha256.Size,
+				hashPrefix)
 		}
 		list = append(list, line)
 	}
@@ -120,8 +123,8 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 			})
 			return
 		}
-		// Whoever has another key neither gets the states that this one's prompts left, nor sees by the time that an answer
-		// takes that they are there.
+		// Whoever has another key neither gets the states that this one's prompts left, nor sees by the time that an
+		// answer takes that they are there.
 		recordOf(r.Context()).space = string(k.sum[:])
 		defer k.active.Add(-1)
 		if n := k.active.Add(1); s.c.MaxPerKey > 0 && n > int64(s.c.MaxPerKey) {

@@ -15,13 +15,15 @@ func hashed(key string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([
 
 func TestHashedKeys(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) { c.APIKeys = []string{"plain", hashed("hidden")} })
-	for key, want := range map[string]int{"plain": 200, "hidden": 200, hashed("hidden"): 401, hashed("plain"): 401, "": 401} {
+	for key, want := range map[string]int{"plain": 200, "hidden": 200, hashed("hidden"): 401, hashed("plain"): 401,
+		"": 401} {
 		if status, _, body := s.call(t, "GET", "/v1/models", "", "Authorization", "Bearer "+key); status != want {
 			t.Errorf("%q: %d %s, want %d", key, status, body, want)
 		}
 	}
 	for _, bad := range []string{"sha256:", "sha256:12", "sha256:" + strings.Repeat("x", 64), hashed("a") + "0"} {
-		if _, err := New(Config{APIKeys: []string{"one", bad}}); err == nil || !strings.Contains(err.Error(), "key 2") {
+		if _, err := New(Config{APIKeys: []string{"one", bad}}); err == nil ||
+			!strings.Contains(err.Error(), "key 2") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -32,7 +34,8 @@ func TestReadKeys(t *testing.T) {
 	if want := []string{"one", hashed("two")}; err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%q, %v", got, err)
 	}
-	for text, want := range map[string]string{"": "no key", "# none\n": "no key", "one\ntwo three\n": "line 2", "a\nb\nsha256:1\n": "line 3"} {
+	for text, want := range map[string]string{"": "no key", "# none\n": "no key", "one\ntwo three\n": "line 2",
+		"a\nb\nsha256:1\n": "line 3"} {
 		if _, err := ReadKeys(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
@@ -40,7 +43,8 @@ func TestReadKeys(t *testing.T) {
 }
 
 func TestAdmin(t *testing.T) {
-	s := open(t, &fake.Runner{Reply: "abc"}, func(c *Config) { c.APIKeys, c.AdminKeys = []string{"user"}, []string{hashed("boss")} })
+	s := open(t, &fake.Runner{Reply: "abc"},
+		func(c *Config) { c.APIKeys, c.AdminKeys = []string{"user"}, []string{hashed("boss")} })
 	s.call(t, "POST", "/v1/completions", `{"prompt":"xyz"}`, "Authorization", "Bearer user")
 	for key, want := range map[string]int{"user": 401, "boss": 200, "": 401} {
 		if status, _, body := s.call(t, "GET", "/admin/ps", "", "Authorization", "Bearer "+key); status != want {
@@ -75,7 +79,8 @@ func TestAdminIsClosedWithoutKey(t *testing.T) {
 // TestRequestsOfAKeyAreBounded keeps two streams of one key open, and asks for a third and for one of another key.
 func TestRequestsOfAKeyAreBounded(t *testing.T) {
 	gate := make(chan struct{})
-	s := open(t, &fake.Runner{Gate: gate, Reply: "x"}, func(c *Config) { c.APIKeys, c.MaxPerKey = []string{"a", "b"}, 2 })
+	s := open(t, &fake.Runner{Gate: gate, Reply: "x"},
+		func(c *Config) { c.APIKeys, c.MaxPerKey = []string{"a", "b"}, 2 })
 	done := make(chan int, 3)
 	post := func(key string) {
 		status, _, _ := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`, "Authorization", "Bearer "+key)
@@ -100,7 +105,8 @@ func TestRequestsOfAKeyAreBounded(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	}
-	if status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`, "Authorization", "Bearer a"); status != 200 {
+	if status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`, "Authorization",
+		"Bearer a"); status != 200 {
 		t.Errorf("after they ended: %d %s", status, body)
 	}
 }
@@ -124,10 +130,13 @@ func TestRequestIDs(t *testing.T) {
 func TestLogQuotesNoRequest(t *testing.T) {
 	s := open(t, &fake.Runner{}, nil)
 	bodies := []string{
-		`{"messages":[{"role":"confidential","content":"x"}]}`, `{"messages":"confidential"}`, `{"messages":[],"confidential":1}`,
+		`{"messages":[{"role":"confidential","content":"x"}]}`, `{"messages":"confidential"}`,
+		`{"messages":[],"confidential":1}`,
 		`{"confidential`, `confidential`, `{"model":"confidential","messages":[{"role":"user","content":"hi"}]}`,
-		`{"messages":[{"role":"user","content":"refuse"}]}`, `{"messages":[{"role":"user","content":"x"}],"stop":[{"confidential":1}]}`,
-		`{"messages":[{"role":"user","content":"x","confidential":"y"}]}`, `{"messages":[{"role":"user","content":[{"type":"confidential"}]}]}`,
+		`{"messages":[{"role":"user","content":"refuse"}]}`,
+		`{"messages":[{"role":"user","content":"x"}],"stop":[{"confidential":1}]}`,
+		`{"messages":[{"role":"user","content":"x","confidential":"y"}]}`,
+		`{"messages":[{"role":"user","content":[{"type":"confidential"}]}]}`,
 	}
 	for _, b := range bodies {
 		if status, _, body := s.call(t, "POST", "/v1/chat/completions", b); status < 400 || status > 499 {
@@ -135,7 +144,8 @@ func TestLogQuotesNoRequest(t *testing.T) {
 		}
 	}
 	wait(t, "the log lines", func() bool { return strings.Count(s.log.String(), "msg=request") == len(bodies) })
-	if log := s.log.String(); strings.Contains(log, "confidential") || strings.Contains(log, "alternate") || !strings.Contains(log, "conversation_refused in messages") {
+	if log := s.log.String(); strings.Contains(log, "confidential") || strings.Contains(log, "alternate") ||
+		!strings.Contains(log, "conversation_refused in messages") {
 		t.Errorf("log:\n%s", log)
 	}
 }

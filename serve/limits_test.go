@@ -29,8 +29,8 @@ func (s *site) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// TestSlowClientsHoldNoSlot opens connections whose headers and bodies drip in, byte by byte, so that no single wait is
-// long. Others are answered meanwhile, and the slow ones are told to go.
+// TestSlowClientsHoldNoSlot opens connections whose headers and bodies drip in, byte by byte, so that no single wait
+// is long. Others are answered meanwhile, and the slow ones are told to go.
 func TestSlowClientsHoldNoSlot(t *testing.T) {
 	const limit = 150 * time.Millisecond
 	s := open(t, &fake.Runner{Reply: "x"}, func(c *Config) { c.HeaderTimeout, c.ReadTimeout = limit, limit })
@@ -109,7 +109,8 @@ func TestBodiesAreBounded(t *testing.T) {
 	if status, _, text := s.call(t, "POST", "/v1/completions", body(1000)); status != 200 {
 		t.Errorf("at the limit: %d %s", status, text)
 	}
-	if status, _, text := s.call(t, "POST", "/v1/completions", body(1001)); status != 413 || !strings.Contains(text, "1000 bytes") {
+	if status, _, text := s.call(t, "POST", "/v1/completions", body(1001)); status != 413 ||
+		!strings.Contains(text, "1000 bytes") {
 		t.Errorf("above it: %d %s", status, text)
 	}
 	// A body without a length.
@@ -126,29 +127,33 @@ func TestBodiesAreBounded(t *testing.T) {
 func TestDepthIsBounded(t *testing.T) {
 	s := open(t, &fake.Runner{}, nil)
 	deep := strings.Repeat("[", 100_000)
-	for _, body := range []string{deep, `{"messages":` + deep, `{"messages":` + deep + strings.Repeat("]", 100_000) + `}`} {
+	for _, body := range []string{deep, `{"messages":` + deep, `{"messages":` + deep + strings.Repeat("]", 100_000) +
+		`}`} {
 		if status, _, text := s.call(t, "POST", "/v1/chat/completions", body); status != 400 || len(text) > 1000 {
 			t.Errorf("%d, %d bytes: %.200s", status, len(text), text)
 		}
 	}
 }
 
-// TestMalformedRequests sends 10,000 requests that are wrong in many ways. Each is the client's fault, none reaches the
-// engine, and the server then answers as before.
+// TestMalformedRequests sends 10,000 requests that are wrong in many ways. Each is the client's fault, none reaches
+// the engine, and the server then answers as before.
 func TestMalformedRequests(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "abc"}, func(c *Config) { c.Log = nil })
 	_, _, before := s.call(t, "POST", "/v1/chat/completions", hi+`,"seed":1}`)
 	random := rand.New(rand.NewPCG(1, 2))
 	bodies := map[string]string{
-		"/v1/chat/completions": hi + `,"temperature":0.5,"stop":["a","b"],"logit_bias":{"5":1},"max_tokens":3,"n":2,"stream":true}`,
-		"/v1/completions":      `{"model":"fake","prompt":["x","y"],"temperature":0.5,"stop":"a","logit_bias":{"5":1},"max_tokens":3,"echo":false}`,
+		"/v1/chat/completions": hi +
+			`,"temperature":0.5,"stop":["a","b"],"logit_bias":{"5":1},"max_tokens":3,"n":2,"stream":true}`,
+		"/v1/completions": `{"model":"fake","prompt":["x","y"],"temperature":0.5,"stop":"a","logit_bias":{"5":1},"max_tokens":3,"echo":false}`,
 	}
 	paths := []string{"/v1/chat/completions", "/v1/completions"}
-	values := []string{`null,"x":1`, `-2`, `1e999`, `[[]]`, `{"a":{}}`, `"\ud800"`, `99999999999999999999`, `true`, `"` + strings.Repeat("y", 300) + `"`}
+	values := []string{`null,"x":1`, `-2`, `1e999`, `[[]]`, `{"a":{}}`, `"\ud800"`, `99999999999999999999`, `true`,
+		`"` + strings.Repeat("y", 300) + `"`}
 	breakers := []func(body string) string{
 		func(b string) string { return b[:random.IntN(len(b))] },                                        // cut off
 		func(b string) string { return b[:len(b)-1] + `,"unknown` + fmt.Sprint(random.Int()) + `":1}` }, // unknown
-		func(b string) string { return b + string(rune('a'+random.IntN(26))) },                          // more follows
+		// more follows
+		func(b string) string { return b + string(rune('a'+random.IntN(26))) },
 		func(b string) string { // no number
 			return strings.Replace(b, "0.5", []string{`"x"`, "{}", "1e999", "-1", ".", "NaN"}[random.IntN(6)], 1)
 		},
@@ -192,10 +197,13 @@ func TestMalformedHTTP(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "x"}, nil)
 	const post = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
 	for _, text := range []string{
-		"\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /livez HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-		"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n",
+		"\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /livez HTTP/1.1\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+		"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+		"GET /livez HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n",
 		post + "Content-Length: -5\r\n\r\n", post + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
-		post + "Transfer-Encoding: gzip\r\n\r\nx", post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", post + "Content-Length: 99999999999999999999\r\n\r\n",
+		post + "Transfer-Encoding: gzip\r\n\r\nx", post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", post +
+			"Content-Length: 99999999999999999999\r\n\r\n",
 	} {
 		c := s.dial(t)
 		io.WriteString(c, text)

@@ -28,7 +28,8 @@ func (s *Server) llamaRoutes(routes map[string]http.Handler) {
 		}
 		return func(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r,
-				notSupported("this server does not offer "+part+" of llama.cpp's API; its owner can, with --llama-routes"))
+				notSupported("this server does not offer "+part+
+					" of llama.cpp's API; its owner can, with --llama-routes"))
 		}
 	}
 	for _, path := range []string{"/completion", "/completions"} {
@@ -206,11 +207,13 @@ func (a *llamaAnswer) prompt() []int32 { return a.g.prompts[a.index/a.req.N] }
 func (a *llamaAnswer) final() (any, error) {
 	m, tokens := a.g.model, a.g.tokens[a.index]
 	c := openai.LlamaCompletion{
-		Index: a.index, Tokens: []int32{}, Slot: -1, Stop: true, Model: m.ID, Predicted: tokens, Evaluated: len(a.prompt()),
-		Settings: m.generationSettings(a.g, a.req), Prompt: m.Tokenizer.Decode(a.prompt(), true),
+		Index: a.index, Tokens: []int32{}, Slot: -1, Stop: true, Model: m.ID, Predicted: tokens,
+		Evaluated: len(a.prompt()),
+		Settings:  m.generationSettings(a.g, a.req), Prompt: m.Tokenizer.Decode(a.prompt(), true),
 		HasNewLine: strings.Contains(a.content.String(), "\n"),
 		Truncated:  a.last.Finish == engine.FinishLength && (a.req.BudgetOpen || tokens < a.req.MaxTokens),
-		StopType:   "limit", StopWord: a.last.StopString, TokensTotal: len(a.prompt()) + tokens, Timings: a.g.timings(a.index),
+		StopType:   "limit", StopWord: a.last.StopString, TokensTotal: len(a.prompt()) + tokens,
+		Timings: a.g.timings(a.index),
 	}
 	switch {
 	case a.last.StopString != "":

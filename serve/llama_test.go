@@ -43,13 +43,16 @@ func TestLlamaCompletion(t *testing.T) {
 		{"by both names", `{"prompt":"x","n_predict":3,"max_tokens":2}`, "one", "limit", "", false},
 		{"by a word", `{"prompt":"x","stop":["\n"]}`, "one", "word", "\n", false},
 		{"to the end of the context", `{"prompt":"0123456789012345678901234567890123456"}`, "on", "limit", "", true},
-		{"as much as fits", `{"prompt":"0123456789012345678901234567890123456","n_predict":2}`, "on", "limit", "", false},
+		{"as much as fits", `{"prompt":"0123456789012345678901234567890123456","n_predict":2}`, "on", "limit", "",
+			false},
 		{"of an object", `{"prompt":{"prompt_string":"x"}}`, "one\ntwo", "eos", "", false},
 		{"of tokens and texts", `{"prompt":[1,2,"x",3]}`, "one\ntwo", "eos", "", false},
-		{"with nothing of note", `{"prompt":"x","seed":-1,"stop":[],"cache_prompt":true,"id_slot":-1,"lora":[]}`, "one\ntwo", "eos", "", false},
+		{"with nothing of note", `{"prompt":"x","seed":-1,"stop":[],"cache_prompt":true,"id_slot":-1,"lora":[]}`,
+			"one\ntwo", "eos", "", false},
 	} {
 		a := s.completion(t, c.body)
-		if a.Content != c.content || a.StopType != c.stop || a.StopWord != c.word || a.Truncated != c.truncated || !a.Stop ||
+		if a.Content != c.content || a.StopType != c.stop || a.StopWord != c.word || a.Truncated != c.truncated ||
+			!a.Stop ||
 			a.HasNewLine != strings.Contains(c.content, "\n") || a.Timings.PredictedN != a.Predicted {
 			t.Errorf("%s: %+v", c.name, a)
 		}
@@ -59,10 +62,12 @@ func TestLlamaCompletion(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	set := a.Settings
-	if set.NPredict != 3 || set.Seed != 7 || set.Temperature != 0.5 || len(set.LogitBias) != 4 || set.LogitBias[0].Token != 'a' || set.LogitBias[3].Bias != nil {
+	if set.NPredict != 3 || set.Seed != 7 || set.Temperature != 0.5 || len(set.LogitBias) != 4 ||
+		set.LogitBias[0].Token != 'a' || set.LogitBias[3].Bias != nil {
 		t.Errorf("settings %+v", set)
 	}
-	if a := s.completion(t, `{"prompt":"x"}`); a.Settings.NPredict != -1 || len(a.Settings.LogitBias) != 0 || len(a.Tokens) != 0 {
+	if a := s.completion(t, `{"prompt":"x"}`); a.Settings.NPredict != -1 || len(a.Settings.LogitBias) != 0 ||
+		len(a.Tokens) != 0 {
 		t.Errorf("%+v", a)
 	}
 	wantBodies(t, s, []struct {
@@ -74,7 +79,8 @@ func TestLlamaCompletion(t *testing.T) {
 			`{"content":"one","generation_settings/n_predict":3}`},
 		{"/completions", `{"prompt":["x","y"],"response_fields":["index","content"]}`, 200,
 			`[{"content":"one\ntwo","index":0},{"content":"one\ntwo","index":1}]`},
-		{"/completion", `{"prompt":[[1],"y"],"n_cmpl":2,"response_fields":["index"]}`, 200, `[{"index":0},{"index":1},{"index":2},{"index":3}]`},
+		{"/completion", `{"prompt":[[1],"y"],"n_cmpl":2,"response_fields":["index"]}`, 200,
+			`[{"index":0},{"index":1},{"index":2},{"index":3}]`},
 		{"/completion", `{}`, 400, "prompt: is required"},
 		{"/completion", `{"prompt":[]}`, 400, "must not be empty"},
 		{"/completion", `{"prompt":[300]}`, 400, "ids 0 to 257"},
@@ -93,7 +99,8 @@ func TestLlamaCompletion(t *testing.T) {
 func TestLlamaProbs(t *testing.T) {
 	s := openLlama(t, &fake.Runner{Reply: "abc"})
 	a := s.completion(t, `{"prompt":"x","n_probs":3,"stop":"c"}`)
-	if len(a.Probs) != 2 || a.Probs[1].ID != 'b' || a.Probs[1].Token != "b" || len(a.Probs[1].Top) != 3 || a.Probs[1].Bytes[0] != 'b' {
+	if len(a.Probs) != 2 || a.Probs[1].ID != 'b' || a.Probs[1].Token != "b" || len(a.Probs[1].Top) != 3 ||
+		a.Probs[1].Bytes[0] != 'b' {
 		t.Errorf("%+v", a.Probs)
 	}
 	if a := s.completion(t, `{"prompt":"x"}`); a.Probs != nil {
@@ -103,7 +110,8 @@ func TestLlamaProbs(t *testing.T) {
 
 func TestLlamaStream(t *testing.T) {
 	s := openLlama(t, &fake.Runner{Reply: "aöb"})
-	status, h, body := s.call(t, http.MethodPost, "/completion", `{"prompt":"x","stream":true,"n_probs":1,"return_progress":true,"timings_per_token":true}`)
+	status, h, body := s.call(t, http.MethodPost, "/completion",
+		`{"prompt":"x","stream":true,"n_probs":1,"return_progress":true,"timings_per_token":true}`)
 	if status != 200 || h.Get("Content-Type") != "text/event-stream" || strings.Contains(body, "[DONE]") {
 		t.Fatalf("%d %v %s", status, h, body)
 	}
@@ -142,13 +150,16 @@ func TestInfill(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"/infill", `{"input_prefix":"a<bos>","input_suffix":"b","prompt":"c","response_fields":["prompt","content"]}`, 200,
+		{"/infill", `{"input_prefix":"a<bos>","input_suffix":"b","prompt":"c","response_fields":["prompt","content"]}`,
+			200,
 			"{\"content\":\"z\",\"prompt\":\"<bos>\\u0001a<bos>\\u0002b\\u0003c\"}"},
 		{"/infill", `{"input_prefix":"a","input_suffix":"b","input_extra":[{"filename":"f","text":"t"}],"response_fields":["prompt"]}`, 200,
 			"{\"prompt\":\"\\u0004project\\n\\u0005f\\nt\\u0005file\\n<bos>\\u0001a\\u0002b\\u0003\"}"},
 		{"/infill", `{"input_prefix":"a"}`, 400, "input_suffix: is required"},
-		{"/infill", `{"input_prefix":"a","input_suffix":"b","input_extra":[{"filename":1,"text":"t"}]}`, 400, "input_extra[0].filename"},
-		{"/infill", `{"input_prefix":"a","input_suffix":"b","input_extra":[{"filename":"f"}]}`, 400, "input_extra[0].text"},
+		{"/infill", `{"input_prefix":"a","input_suffix":"b","input_extra":[{"filename":1,"text":"t"}]}`, 400,
+			"input_extra[0].filename"},
+		{"/infill", `{"input_prefix":"a","input_suffix":"b","input_extra":[{"filename":"f"}]}`, 400,
+			"input_extra[0].text"},
 	})
 	s = open(t, &fake.Runner{}, func(c *Config) { c.LlamaRoutes = []string{LlamaCompletion} })
 	wantBodies(t, s, []struct {
@@ -167,7 +178,8 @@ func TestSlots(t *testing.T) {
 	slots := func() (busy int) {
 		_, _, body := s.call(t, http.MethodGet, "/slots", "")
 		var list []openai.Slot
-		if err := json.Unmarshal([]byte(body), &list); err != nil || len(list) != 2 || list[1].ID != 1 || list[0].NCtx != 4096 {
+		if err := json.Unmarshal([]byte(body), &list); err != nil || len(list) != 2 || list[1].ID != 1 ||
+			list[0].NCtx != 4096 {
 			t.Fatalf("%s, %v", body, err)
 		}
 		for _, l := range list {
@@ -192,9 +204,11 @@ func TestSlots(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"/slots/0?action=erase", "", 501, "--cache-dir"}, {"/slots/0?action=turn", "", 400, "action: must be save, restore or erase"},
+		{"/slots/0?action=erase", "", 501, "--cache-dir"},
+		{"/slots/0?action=turn", "", 400, "action: must be save, restore or erase"},
 	} {
-		if status, _, body := s.call(t, http.MethodPost, c.path, c.body); status != c.status || !strings.Contains(body, c.want) {
+		if status, _, body := s.call(t, http.MethodPost, c.path, c.body); status != c.status ||
+			!strings.Contains(body, c.want) {
 			t.Errorf("%s: %d %s", c.path, status, body)
 		}
 	}

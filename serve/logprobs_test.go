@@ -45,7 +45,8 @@ func (a logprobAnswer) listed() (tokens string, n []int) {
 			}
 			tokens += t
 		}
-		n = append(n, len(c.Logprobs.Tokens), len(c.Logprobs.TokenLogprobs), len(c.Logprobs.TopLogprobs), len(c.Logprobs.TextOffset))
+		n = append(n, len(c.Logprobs.Tokens), len(c.Logprobs.TokenLogprobs), len(c.Logprobs.TopLogprobs),
+			len(c.Logprobs.TextOffset))
 	}
 	return tokens, n
 }
@@ -56,7 +57,8 @@ func TestLogprobsEndWithTheText(t *testing.T) {
 	const reply = "one tö STOPPED"
 	s := open(t, &fake.Runner{Reply: reply}, nil)
 	for _, c := range []struct{ stop, want string }{
-		{"", reply}, {"STOP", "one tö "}, {"STOPPED!", reply}, {"ö STOPPED", "one t"}, {"on", ""}, {"D", "one tö STOPPE"},
+		{"", reply}, {"STOP", "one tö "}, {"STOPPED!", reply}, {"ö STOPPED", "one t"}, {"on", ""},
+		{"D", "one tö STOPPE"},
 	} {
 		for _, path := range []string{"/v1/chat/completions", "/v1/completions"} {
 			request := `{"prompt":"x","max_tokens":64,"logprobs":2`
@@ -75,7 +77,8 @@ func TestLogprobsEndWithTheText(t *testing.T) {
 			if got, _ := whole.listed(); text != c.want || got != text {
 				t.Errorf("%s, stop %q: text %q, tokens %q, want %q", path, c.stop, text, got, c.want)
 			}
-			if strings.Contains(body, "[]") != (c.want == "") || strings.Count(body, "null") != strings.Count(body, `"refusal":null`) {
+			if strings.Contains(body, "[]") != (c.want == "") ||
+				strings.Count(body, "null") != strings.Count(body, `"refusal":null`) {
 				t.Errorf("%s, stop %q: a list is null, or empty beside text: %s", path, c.stop, body)
 			}
 			_, _, body = s.call(t, "POST", path, request+`,"stream":true}`)
@@ -129,12 +132,17 @@ func TestLogprobQueue(t *testing.T) {
 		tokens []engine.Token
 		want   string // ids that each token releases
 	}{
-		{"free", []engine.Token{{ID: 1, Text: "ab"}, {ID: 2, Start: 2, Text: "c", Finish: engine.FinishLength}}, "[1] [2]"},
-		{"cut in two", []engine.Token{{ID: 1, Text: "ab"}, {ID: 2, Start: 2}, {ID: 3, Start: 3}, {ID: 4, Start: 5, Text: "c", Finish: engine.FinishStop, StopString: "de"}},
+		{"free", []engine.Token{{ID: 1, Text: "ab"}, {ID: 2, Start: 2, Text: "c", Finish: engine.FinishLength}},
+			"[1] [2]"},
+		{"cut in two", []engine.Token{{ID: 1, Text: "ab"}, {ID: 2, Start: 2}, {ID: 3, Start: 3},
+			{ID: 4, Start: 5, Text: "c", Finish: engine.FinishStop, StopString: "de"}},
 			"[1] [] [] [2]"},
-		{"held, then free", []engine.Token{{ID: 1}, {ID: 2, Start: 1}, {ID: 3, Start: 2, Text: "abc"}}, "[] [] [1 2 3]"},
-		{"end of generation", []engine.Token{{ID: 1}, {ID: 2, Start: 1, Text: "a", EOG: true, Finish: engine.FinishStop}}, "[] [1]"},
-		{"without text", []engine.Token{{ID: 1}, {ID: 2, Text: "a"}, {ID: 3, Start: 1}, {ID: 4, Start: 1, Finish: engine.FinishLength}}, "[] [1 2] [] [3 4]"},
+		{"held, then free", []engine.Token{{ID: 1}, {ID: 2, Start: 1}, {ID: 3, Start: 2, Text: "abc"}},
+			"[] [] [1 2 3]"},
+		{"end of generation", []engine.Token{{ID: 1},
+			{ID: 2, Start: 1, Text: "a", EOG: true, Finish: engine.FinishStop}}, "[] [1]"},
+		{"without text", []engine.Token{{ID: 1}, {ID: 2, Text: "a"}, {ID: 3, Start: 1},
+			{ID: 4, Start: 1, Finish: engine.FinishLength}}, "[] [1 2] [] [3 4]"},
 	} {
 		var q logprobQueue
 		var got []string
@@ -167,7 +175,8 @@ func TestEcho(t *testing.T) {
 		}
 		answer := plain.Choices[0].Text
 		_, _, body = s.call(t, "POST", "/v1/completions", request+`,"echo":true}`)
-		if err := json.Unmarshal([]byte(body), &got); err != nil || got.Choices[1].Text != c.echo+answer || got.Choices[1].Logprobs != nil {
+		if err := json.Unmarshal([]byte(body), &got); err != nil || got.Choices[1].Text != c.echo+answer ||
+			got.Choices[1].Logprobs != nil {
 			t.Errorf("%s: %s, want %q before %q", c.prompt, body, c.echo, answer)
 		}
 		_, _, body = s.call(t, "POST", "/v1/completions", request+`,"echo":true,"logprobs":1}`)
@@ -180,7 +189,8 @@ func TestEcho(t *testing.T) {
 			n := len(l.Tokens) - 3
 			last := len([]rune(c.echo))
 			want := strings.TrimSuffix(c.offsets, "]") + fmt.Sprintf(" %d %d %d]", last, last+1, last+2)
-			if fmt.Sprintf("%q", l.Tokens[:n]) != c.tokens || strings.Join(l.Tokens[n:], "") != answer || fmt.Sprint(l.TextOffset) != want ||
+			if fmt.Sprintf("%q", l.Tokens[:n]) != c.tokens || strings.Join(l.Tokens[n:], "") != answer ||
+				fmt.Sprint(l.TextOffset) != want ||
 				l.TopLogprobs[0] != nil || l.TopLogprobs[1] == nil || len(l.TokenLogprobs) != n+3 {
 				t.Errorf("%s: %q, offsets %v: %s", c.prompt, l.Tokens, l.TextOffset, body)
 			}
@@ -188,7 +198,8 @@ func TestEcho(t *testing.T) {
 		if !strings.Contains(body, `"token_logprobs":[null,-`) {
 			t.Errorf("%s: the first token has a log-probability: %s", c.prompt, body)
 		}
-		_, _, body = s.call(t, "POST", "/v1/completions", strings.Replace(request, `"n":2`, `"n":1`, 1)+`,"echo":true,"logprobs":1,"stream":true}`)
+		_, _, body = s.call(t, "POST", "/v1/completions", strings.Replace(request, `"n":2`, `"n":1`, 1)+
+			`,"echo":true,"logprobs":1,"stream":true}`)
 		text, listed := "", 0
 		for line := range strings.Lines(body) {
 			var e logprobAnswer

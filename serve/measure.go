@@ -10,7 +10,8 @@ func (s *Server) count(r *http.Request, out *responseWriter, took time.Duration)
 	s.metrics.Request(endpoint(r), status(out), took)
 }
 
-// endpoint returns the pattern that took a request. Clients choose paths, so that requests are not told apart by these.
+// endpoint returns the pattern that took a request. Clients choose paths, so that requests are not told apart by
+// these.
 func endpoint(r *http.Request) string {
 	if r.Pattern == "" || r.Pattern == "/" {
 		return "other"

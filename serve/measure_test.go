@@ -76,8 +76,9 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"llamacpp:prompt_tokens_total{}": 19 + 4, "llamacpp:tokens_predicted_total{}": 5 + 6, "llamacpp:prompt_tokens_cached_total{}": 0,
-		"llamacpp:requests_processing{}": 0, "llamacpp:requests_deferred{}": 0,
+		"llamacpp:prompt_tokens_total{}": 19 + 4, "llamacpp:tokens_predicted_total{}": 5 + 6,
+		"llamacpp:prompt_tokens_cached_total{}": 0,
+		"llamacpp:requests_processing{}":        0, "llamacpp:requests_deferred{}": 0,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v, want %v", name, v, want)
@@ -88,13 +89,15 @@ func TestMetrics(t *testing.T) {
 	}
 	const label = "{model_name=fake}"
 	l := s.engine.Limits()
-	blocks := fmt.Sprintf("{block_size=%d,model_name=fake,num_gpu_blocks=%d}", runner.PageSize, l.Seqs*l.Context/runner.PageSize)
+	blocks := fmt.Sprintf("{block_size=%d,model_name=fake,num_gpu_blocks=%d}", runner.PageSize,
+		l.Seqs*l.Context/runner.PageSize)
 	for _, name := range []string{"hipengine_cache_config_info", "vllm:cache_config_info"} {
 		if got[name+blocks] != 1 {
 			t.Errorf("%s%s is %v, want 1", name, blocks, got[name+blocks])
 		}
 	}
-	// 19 tokens of the chat's prompt; the completion's BOS and 3, read once for both choices. 4 tokens and an end; twice 3.
+	// 19 tokens of the chat's prompt; the completion's BOS and 3, read once for both choices. 4 tokens and an end;
+	// twice 3.
 	for names, want := range map[[2]string]float64{
 		{"hipengine_prompt_tokens_total", "vllm:prompt_tokens_total"}:                             19 + 4,
 		{"hipengine_generation_tokens_total", "vllm:generation_tokens_total"}:                     5 + 6,
@@ -114,10 +117,12 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	}
-	if a, b := got["hipengine_request_seconds_sum"+label], got["vllm:e2e_request_latency_seconds_sum"+label]; a <= 0 || a != b {
+	if a, b := got["hipengine_request_seconds_sum"+label], got["vllm:e2e_request_latency_seconds_sum"+label]; a <= 0 ||
+		a != b {
 		t.Errorf("the requests took %v s, and %v s by vLLM's name", a, b)
 	}
-	if status, _, body := s.call(t, "GET", "/metrics", ""); status != 200 || !strings.Contains(body, `version="v1.2.3"`) {
+	if status, _, body := s.call(t, "GET", "/metrics", ""); status != 200 ||
+		!strings.Contains(body, `version="v1.2.3"`) {
 		t.Errorf("%d, no version in %s", status, body)
 	}
 }
@@ -132,7 +137,8 @@ func TestMetricsOfTheCache(t *testing.T) {
 	prompt := 2 * float64(len("a text of twenty-two..")+1)
 	hits := got["hipengine_cached_tokens_total{model_name=fake}"]
 	if hits < 20 || hits > prompt/2 || got["vllm:prefix_cache_hits_total{model_name=fake}"] != hits ||
-		got["vllm:prefix_cache_queries_total{model_name=fake}"] != prompt || got["vllm:prompt_tokens_total{model_name=fake}"] != prompt-hits {
+		got["vllm:prefix_cache_queries_total{model_name=fake}"] != prompt ||
+		got["vllm:prompt_tokens_total{model_name=fake}"] != prompt-hits {
 		t.Errorf("%v of %v tokens cached, in %v", hits, prompt, got)
 	}
 }
@@ -159,7 +165,8 @@ func TestMetricsOfTheQueue(t *testing.T) {
 	wait(t, "the second step", func() bool { return s.engine.Stats().Steps == 2 })
 	got := s.scrape(t)
 	for name, want := range map[string]float64{
-		"vllm:num_requests_running": 1, "vllm:num_requests_waiting": 1, "hipengine_kv_cache_tokens": 5, "vllm:kv_cache_usage_perc": 0.05,
+		"vllm:num_requests_running": 1, "vllm:num_requests_waiting": 1, "hipengine_kv_cache_tokens": 5,
+		"vllm:kv_cache_usage_perc": 0.05,
 	} {
 		if v := got[name+"{model_name=fake}"]; v != want {
 			t.Errorf("%s is %v, want %v", name, v, want)

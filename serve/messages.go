@@ -30,7 +30,8 @@ func anthropicErrors(next http.Handler) http.Handler {
 func tooLong(err error) error {
 	var length *engine.ContextLengthError
 	if errors.As(err, &length) && length.Prompt >= length.Limit {
-		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: "context_length_exceeded",
+		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest,
+			Code:    "context_length_exceeded",
 			Message: fmt.Sprintf("prompt is too long: %d tokens > %d maximum", length.Prompt, length.Limit-1)}
 	}
 	return err
@@ -135,7 +136,8 @@ func (b *messageBuilder) token(_ int, t engine.Token) {
 	if !b.begun {
 		b.begun = true
 		b.message.Usage = b.usage()
-		b.event(anthropic.EventMessageStart, anthropic.MessageStart{Type: anthropic.EventMessageStart, Message: b.message})
+		b.event(anthropic.EventMessageStart,
+			anthropic.MessageStart{Type: anthropic.EventMessageStart, Message: b.message})
 	}
 	for _, e := range b.add(t) {
 		b.take(e)
@@ -194,7 +196,8 @@ func (b *messageBuilder) grow(text string, d anthropic.Delta) {
 }
 
 func (b *messageBuilder) delta(d anthropic.Delta) {
-	b.event(anthropic.EventBlockDelta, anthropic.BlockDelta{Type: anthropic.EventBlockDelta, Index: b.index(), Delta: d})
+	b.event(anthropic.EventBlockDelta,
+		anthropic.BlockDelta{Type: anthropic.EventBlockDelta, Index: b.index(), Delta: d})
 }
 
 // end completes the open block, if there is one.
@@ -227,8 +230,9 @@ func (b *messageBuilder) finish() {
 		b.message.StopSequence = &b.stop
 	}
 	b.message.Usage = b.usage()
-	b.event(anthropic.EventMessageDelta, anthropic.MessageDelta{Type: anthropic.EventMessageDelta, Usage: b.message.Usage,
-		Delta: anthropic.Stop{StopReason: b.message.StopReason, StopSequence: b.message.StopSequence}})
+	b.event(anthropic.EventMessageDelta,
+		anthropic.MessageDelta{Type: anthropic.EventMessageDelta, Usage: b.message.Usage,
+			Delta: anthropic.Stop{StopReason: b.message.StopReason, StopSequence: b.message.StopSequence}})
 	b.event(anthropic.EventMessageStop, anthropic.Plain{Type: anthropic.EventMessageStop})
 }
 

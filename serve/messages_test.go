@@ -27,7 +27,8 @@ func withFormat(t *testing.T, name string) func(*Config) {
 
 const ask = `{"model":"fake","max_tokens":99,"messages":[{"role":"user","content":"hi"}]`
 
-var messageID = regexp.MustCompile(`(msg_|call_|resp_|rs_|fc_|ctc_|"created_at":|"completed_at":)([A-Z2-7]{26}|[0-9]{9,})`)
+var messageID = regexp.MustCompile(
+	`(msg_|call_|resp_|rs_|fc_|ctc_|"created_at":|"completed_at":)([A-Z2-7]{26}|[0-9]{9,})`)
 
 // plainIDs replaces ids and times by constants.
 func plainIDs(s string) string { return messageID.ReplaceAllString(s, `${1}0`) }
@@ -55,11 +56,13 @@ func eventsOf(t *testing.T, body string) []namedEvent {
 
 func TestMessages(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "Hellö <b>"}, nil)
-	status, h, body := s.call(t, "POST", "/v1/messages?beta=true", ask+`}`, "Anthropic-Version", "2023-06-01", "Anthropic-Beta", "x")
+	status, h, body := s.call(t, "POST", "/v1/messages?beta=true", ask+`}`, "Anthropic-Version", "2023-06-01",
+		"Anthropic-Beta", "x")
 	want := `{"id":"msg_0","type":"message","role":"assistant","model":"fake","content":[{"type":"text","text":"Hellö <b>"}],` +
 		`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":34,"cache_creation_input_tokens":0,` +
 		`"cache_read_input_tokens":0,"output_tokens":11}}` + "\n"
-	if status != 200 || plainIDs(body) != want || h.Get("Request-Id") == "" || h.Get("Request-Id") != h.Get("X-Request-Id") {
+	if status != 200 || plainIDs(body) != want || h.Get("Request-Id") == "" ||
+		h.Get("Request-Id") != h.Get("X-Request-Id") {
 		t.Errorf("status %d, headers %v, body\n%s, want\n%s", status, h, plainIDs(body), want)
 	}
 	if strings.Contains(body, "citations") {
@@ -99,7 +102,8 @@ message_stop {"type":"message_stop"}
 `
 	got := ""
 	for _, e := range eventsOf(t, plainIDs(body)) {
-		got += e.name + " " + regexp.MustCompile(`"input_tokens":\d+`).ReplaceAllString(e.data, `"input_tokens":N`) + "\n"
+		got += e.name + " " + regexp.MustCompile(`"input_tokens":\d+`).ReplaceAllString(e.data, `"input_tokens":N`) +
+			"\n"
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the stream differs (-want +got):\n%s", diff)
@@ -142,7 +146,8 @@ func messageOf(t *testing.T, events []namedEvent) string {
 				}
 			}
 		case anthropic.EventMessageDelta:
-			m["stop_reason"], m["stop_sequence"], m["usage"] = v.Delta["stop_reason"], v.Delta["stop_sequence"], v.Usage
+			m["stop_reason"], m["stop_sequence"], m["usage"] = v.Delta["stop_reason"], v.Delta["stop_sequence"],
+				v.Usage
 		}
 	}
 	m["content"] = blocks
@@ -182,9 +187,11 @@ func TestMessagesAreTheirStreams(t *testing.T) {
 	for _, reply := range replies {
 		s := open(t, &fake.Runner{Reply: reply}, withFormat(t, "hermes"))
 		s.Server.c.Models[0].Vocabulary = nil
-		for _, fields := range []string{"", `,"stop_sequences":["x","la"]`, `,"thinking":{"type":"adaptive","display":"omitted"}`} {
+		for _, fields := range []string{"", `,"stop_sequences":["x","la"]`,
+			`,"thinking":{"type":"adaptive","display":"omitted"}`} {
 			for _, budget := range []string{"3", "60", "200"} {
-				body := `{"max_tokens":` + budget + `,"messages":[{"role":"user","content":"hi"}],"temperature":0,` + anthropicTool + fields
+				body := `{"max_tokens":` + budget + `,"messages":[{"role":"user","content":"hi"}],"temperature":0,` +
+					anthropicTool + fields
 				_, _, whole := s.call(t, "POST", "/v1/messages", body+"}")
 				_, _, stream := s.call(t, "POST", "/v1/messages", body+`,"stream":true}`)
 				sameJSON(t, whole, messageOf(t, eventsOf(t, stream)))
@@ -227,9 +234,11 @@ func TestBudgetOfThoughts(t *testing.T) {
 	})
 	for _, c := range []struct{ path, body, want string }{
 		{"/v1/messages", ask + `,"thinking":{"type":"enabled","budget_tokens":3}`, `"thinking":"one","signature"`},
-		{"/v1/messages", ask + `,"thinking":{"type":"adaptive"}`, `"thinking":"one two three four five six","signature"`},
+		{"/v1/messages", ask + `,"thinking":{"type":"adaptive"}`,
+			`"thinking":"one two three four five six","signature"`},
 		{"/v1/responses", `{"input":"hi","thinking_budget":3`, `"content":[{"type":"reasoning_text","text":"one"}]`},
-		{"/v1/responses", `{"input":"hi","reasoning":{"summary":"auto"},"thinking_budget":3`, `"summary":[{"type":"summary_text","text":"one"}]`},
+		{"/v1/responses", `{"input":"hi","reasoning":{"summary":"auto"},"thinking_budget":3`,
+			`"summary":[{"type":"summary_text","text":"one"}]`},
 	} {
 		status, _, body := s.call(t, "POST", c.path, c.body+`,"temperature":0}`)
 		if status != 200 || !strings.Contains(body, c.want) {
@@ -240,7 +249,8 @@ func TestBudgetOfThoughts(t *testing.T) {
 
 // TestMessageErrors expects Anthropic's form of what goes wrong before, in and outside a request.
 func TestMessageErrors(t *testing.T) {
-	s := open(t, &fake.Runner{Reply: "x", Lim: runner.Limits{Context: 64}}, func(c *Config) { c.APIKeys = []string{"k"} })
+	s := open(t, &fake.Runner{Reply: "x", Lim: runner.Limits{Context: 64}},
+		func(c *Config) { c.APIKeys = []string{"k"} })
 	for _, c := range []struct {
 		method, body, key string
 		status            int
@@ -250,18 +260,22 @@ func TestMessageErrors(t *testing.T) {
 		{"POST", ask + "}", "wrong", 401, "authentication_error", "API key", "invalid_api_key"},
 		{"POST", "{", "k", 400, "invalid_request_error", "JSON", "invalid_json"},
 		{"POST", ask + `,"model2":1}`, "k", 400, "invalid_request_error", "model2: unknown field", "unknown_field"},
-		{"POST", strings.Replace(ask, "fake", "other", 1) + "}", "k", 404, "not_found_error", "other", "model_not_found"},
+		{"POST", strings.Replace(ask, "fake", "other", 1) + "}", "k", 404, "not_found_error", "other",
+			"model_not_found"},
 		{"POST", strings.Replace(ask, "hi", strings.Repeat("long ", 20), 1) + "}", "k", 400, "invalid_request_error",
 			"prompt is too long: 132 tokens > 63 maximum", "context_length_exceeded"},
-		{"POST", ask + `,"thread":{"type":"create"}}`, "k", 400, "invalid_request_error", "thread: ", anthropic.CodeThread},
-		{"POST", strings.Replace(ask, "hi", "refuse", 1) + "}", "k", 400, "invalid_request_error", "roles must alternate", "conversation_refused"},
+		{"POST", ask + `,"thread":{"type":"create"}}`, "k", 400, "invalid_request_error", "thread: ",
+			anthropic.CodeThread},
+		{"POST", strings.Replace(ask, "hi", "refuse", 1) + "}", "k", 400, "invalid_request_error",
+			"roles must alternate", "conversation_refused"},
 	} {
 		status, h, body := s.call(t, c.method, "/v1/messages", c.body, "X-Api-Key", c.key)
 		var e anthropic.Error
 		if err := json.Unmarshal([]byte(body), &e); err != nil {
 			t.Fatal(err)
 		}
-		if status != c.status || e.Type != "error" || e.Error.Type != c.kind || !strings.Contains(e.Error.Message, c.say) ||
+		if status != c.status || e.Type != "error" || e.Error.Type != c.kind ||
+			!strings.Contains(e.Error.Message, c.say) ||
 			e.Error.Details.ErrorCode != c.code || e.RequestID != h.Get("Request-Id") || e.RequestID == "" {
 			t.Errorf("%s %s: %d %s", c.method, c.body, status, body)
 		}
@@ -284,7 +298,8 @@ func TestMessageStreamError(t *testing.T) {
 	_, _, body := s.call(t, "POST", "/v1/messages", ask+`,"stream":true}`)
 	events := eventsOf(t, body)
 	last := events[len(events)-1]
-	if events[0].name != "message_start" || last.name != "error" || !strings.Contains(last.data, `"type":"api_error"`) {
+	if events[0].name != "message_start" || last.name != "error" ||
+		!strings.Contains(last.data, `"type":"api_error"`) {
 		t.Errorf("%v", events)
 	}
 }
@@ -296,7 +311,8 @@ func TestCountTokens(t *testing.T) {
 	if body != `{"input_tokens":34}`+"\n" || !strings.Contains(whole, `"input_tokens":34,`) {
 		t.Errorf("%s for %s", body, whole)
 	}
-	if status, _, body := s.call(t, "POST", "/v1/messages/count_tokens", `{"messages":[]}`); status != 400 || !strings.Contains(body, `"type":"error"`) {
+	if status, _, body := s.call(t, "POST", "/v1/messages/count_tokens", `{"messages":[]}`); status != 400 ||
+		!strings.Contains(body, `"type":"error"`) {
 		t.Errorf("%d %s", status, body)
 	}
 }

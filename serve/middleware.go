@@ -139,9 +139,9 @@ func (s *Server) generates(r *http.Request) bool {
 	return strings.HasPrefix(pattern, "/v1/") || s.short[pattern]
 }
 
-// timeoutHeader is how long a client wants to wait for a whole answer, in seconds. When the time is over, the request ends
-// as one does that takes longer than the server allows: with status 504, or the error event of a stream. What was made so
-// far would pass for an answer.
+// timeoutHeader is how long a client wants to wait for a whole answer, in seconds. When the time is over, the request
+// ends as one does that takes longer than the server allows: with status 504, or the error event of a stream. What
+// was made so far would pass for an answer.
 const timeoutHeader = "X-Request-Timeout"
 
 // maxTimeout bounds it.
@@ -155,7 +155,8 @@ func timeoutOf(r *http.Request) (time.Duration, error) {
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(seconds >= 0.001) || seconds > maxTimeout.Seconds() {
-		return 0, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: timeoutHeader, Code: openai.CodeValue,
+		return 0, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: timeoutHeader,
+			Code:    openai.CodeValue,
 			Message: fmt.Sprintf("the header must say seconds, from 0.001 to %.0f", maxTimeout.Seconds())}
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
@@ -165,11 +166,13 @@ func timeoutOf(r *http.Request) (time.Duration, error) {
 func (s *Server) log(r *http.Request, rec *record, out *responseWriter, took time.Duration) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
-		slog.String("id", rec.id), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", out.status),
+		slog.String("id", rec.id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", out.status),
 		slog.Int64("bytes", out.bytes), slog.Duration("took", took),
 	}
 	if rec.model != "" {
-		attrs = append(attrs, slog.String("model", rec.model), slog.Int("prompt_tokens", rec.prompt), slog.Int("completion_tokens", rec.generated))
+		attrs = append(attrs, slog.String("model", rec.model), slog.Int("prompt_tokens", rec.prompt),
+			slog.Int("completion_tokens", rec.generated))
 	}
 	if id := rec.span.TraceID(); id != "" {
 		attrs = append(attrs, slog.String("trace_id", id))
@@ -192,7 +195,8 @@ func (s *Server) trace(r *http.Request, rec *record, out *responseWriter) {
 	if rec.span == nil {
 		return
 	}
-	o := tracing.Outcome{Method: r.Method, Route: endpoint(r), Status: status(out), RequestID: rec.id, Model: rec.model, Prompt: rec.prompt,
+	o := tracing.Outcome{Method: r.Method, Route: endpoint(r), Status: status(out), RequestID: rec.id,
+		Model: rec.model, Prompt: rec.prompt,
 		Cached: rec.cached, Generated: rec.generated}
 	if rec.err != nil {
 		o.Error = rec.err.Error()

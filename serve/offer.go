@@ -23,8 +23,8 @@ type Loaded interface {
 	Prove(ctx context.Context) error
 	// Engine returns the engine that makes the model's answers. It stays the model's.
 	Engine() (*engine.Engine, error)
-	// Prompt is as [PromptFunc]. An error that has a method Refused() string, which returns the template's words, means
-	// that the template refuses the conversation.
+	// Prompt is as [PromptFunc]. An error that has a method Refused() string, which returns the template's words,
+	// means that the template refuses the conversation.
 	Prompt(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) ([]int32, error)
 	// Render is as [RenderFunc], with errors as those of Prompt.
 	Render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (string, error)
@@ -77,7 +77,8 @@ func offer(m Loaded) (Model, error) {
 	}
 	var infill InfillTokens
 	infill.Prefix, infill.Suffix, infill.Middle, infill.Repo, infill.File = m.InfillTokens()
-	return Model{Infill: infill, ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt, Render: render,
+	return Model{Infill: infill, ID: m.ID(), Created: m.Created(), Engine: e, Tokenizer: m, Prompt: prompt,
+		Render:   render,
 		Uses:     m.TemplateUses,
 		Template: m.ChatTemplate(), File: file, Defaults: m.Defaults(), Vocabulary: m.Vocabulary, Format: m.Format(),
 		Pooling: m.Pooling(), Ranker: m.Ranker(),

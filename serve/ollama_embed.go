@@ -56,7 +56,8 @@ func (s *Server) ollamaEmbedded(w http.ResponseWriter, r *http.Request,
 		return nil, nil, err
 	}
 	defer release()
-	e := &embedded{model: m, load: load, request: &openai.EmbeddingRequest{Param: req.Param, Dimensions: req.Dimensions}}
+	e := &embedded{model: m, load: load,
+		request: &openai.EmbeddingRequest{Param: req.Param, Dimensions: req.Dimensions}}
 	limit := m.Engine.Limits().Context
 	if req.Context > limit {
 		return nil, nil, m.checkContext(req.Context, nil)

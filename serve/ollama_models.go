@@ -41,7 +41,8 @@ func (s *Server) ollamaPS(w http.ResponseWriter, r *http.Request) {
 func (s *Server) ollamaListed(m pool.Status) ollama.Listed {
 	d, _ := s.details.Load(m.ID)
 	details, _ := d.(Details)
-	return ollama.Listed{Name: m.ID, Model: m.ID, ModifiedAt: m.Created.UTC(), Size: m.Bytes, Details: details.ollama()}
+	return ollama.Listed{Name: m.ID, Model: m.ID, ModifiedAt: m.Created.UTC(), Size: m.Bytes,
+		Details: details.ollama()}
 }
 
 // ollamaShow serves POST /api/show. It waits until the model is loaded.
@@ -64,7 +65,8 @@ func (s *Server) ollamaShow(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	d, limits := m.Details, m.Engine.Limits()
 	show := ollama.Show{
-		Parameters: ollamaParameters(m.Defaults), Template: m.Template, Details: d.ollama(), ModifiedAt: m.Created.UTC(),
+		Parameters: ollamaParameters(m.Defaults), Template: m.Template, Details: d.ollama(),
+		ModifiedAt: m.Created.UTC(),
 		ModelInfo: map[string]any{
 			"general.architecture":               d.Architecture,
 			"general.parameter_count":            d.Parameters,
@@ -132,7 +134,8 @@ type Details struct {
 // ollama returns details in Ollama's form.
 func (d Details) ollama() ollama.Details {
 	o := ollama.Details{
-		Format: "gguf", Family: d.Architecture, Families: []string{}, QuantizationLevel: strings.ToUpper(d.Quantization),
+		Format: "gguf", Family: d.Architecture, Families: []string{},
+		QuantizationLevel: strings.ToUpper(d.Quantization),
 	}
 	if d.Architecture != "" {
 		o.Families = []string{d.Architecture}

@@ -65,7 +65,8 @@ func ollamaCall(t *testing.T, s *site, path, body string) (lines []ollamaLine) {
 		if err := json.Unmarshal([]byte(raw), &l); err != nil {
 			t.Fatalf("line %q: %v", raw, err)
 		}
-		if l.Model != "fake" || !strings.HasSuffix(l.CreatedAt, "Z") || strings.Contains(path, "chat") && l.Message.Role != "assistant" {
+		if l.Model != "fake" || !strings.HasSuffix(l.CreatedAt, "Z") || strings.Contains(path, "chat") &&
+			l.Message.Role != "assistant" {
 			t.Errorf("line %s", raw)
 		}
 		lines = append(lines, l)
@@ -93,7 +94,8 @@ func joined(lines []ollamaLine) string {
 		}
 	}
 	last := lines[len(lines)-1]
-	return fmt.Sprintf("%q %q %v %q %s %d+%d", thinking.String(), text.String(), calls, tokens, last.DoneReason, last.PromptEvalCount, last.EvalCount)
+	return fmt.Sprintf("%q %q %v %q %s %d+%d", thinking.String(), text.String(), calls, tokens, last.DoneReason,
+		last.PromptEvalCount, last.EvalCount)
 }
 
 // openThinker is a site whose model thinks and calls, in the form hermes.
@@ -117,7 +119,8 @@ func TestOllamaStreams(t *testing.T) {
 		{"/api/chat", "Hellö", ask + `,"options":{"num_predict":3}`, `"" "Hel" [] "" length 19+3`},
 		{"/api/chat", "Hellö", ask + `,"options":{"stop":["l"]}`, `"" "He" [] "" stop 19+3`},
 		{"/api/chat", "Hi", ask + `,"logprobs":true,"top_logprobs":2`, `"" "Hi" [] "H/2 i/2 " stop 19+3`},
-		{"/api/chat", call, ask + "," + oneTool + `,"options":{"num_predict":70}`, `"hm, add" "Let me." [] "" length 159+70`},
+		{"/api/chat", call, ask + "," + oneTool + `,"options":{"num_predict":70}`,
+			`"hm, add" "Let me." [] "" length 159+70`},
 		{"/api/generate", "<think>a</think>b", `"prompt":"hi"`, `"a" "b" [] "" stop 19+18`},
 		{"/api/generate", "Hi", `"prompt":"hi","system":"be"`, `"" "Hi" [] "" stop 29+3`},
 		{"/api/generate", "<think>a</think>b", `"prompt":"hi","raw":true`, `"" "<think>a</think>b" [] "" stop 3+18`},
@@ -147,12 +150,14 @@ func TestOllamaFields(t *testing.T) {
 	s := openThinker(t, &fake.Runner{})
 	ask := func(members string) string {
 		t.Helper()
-		l := ollamaCall(t, s, "/api/chat", `{"stream":false,"messages":[{"role":"user","content":"hi"}],"options":{"num_predict":12`+members+`}`)
+		l := ollamaCall(t, s, "/api/chat",
+			`{"stream":false,"messages":[{"role":"user","content":"hi"}],"options":{"num_predict":12`+members+`}`)
 		return fmt.Sprint(l[0].Message.Content, l[0].PromptEvalCount)
 	}
 	plain := ask(`,"temperature":0}`)
 	for members, same := range map[string]bool{
-		`,"temperature":0,"num_gpu":1}`: true, `,"temperature":0},"keep_alive":"5m"`: true, `,"temperature":0},"think":true`: false,
+		`,"temperature":0,"num_gpu":1}`: true, `,"temperature":0},"keep_alive":"5m"`: true,
+		`,"temperature":0},"think":true`:                             false,
 		`,"temperature":0,"repeat_penalty":10,"presence_penalty":2}`: false,
 		`,"temperature":5,"seed":1,"top_k":0,"top_p":1,"min_p":0}`:   false,
 	} {
@@ -164,13 +169,15 @@ func TestOllamaFields(t *testing.T) {
 		t.Errorf("one seed gives %q and %q", a, b)
 	}
 	// What holds the text to a form needs a vocabulary, which this model lacks.
-	for members, param := range map[string]string{`"format":"json"`: "format", `"format":{"type":"object"}`: "format"} {
+	for members, param := range map[string]string{`"format":"json"`: "format",
+		`"format":{"type":"object"}`: "format"} {
 		status, _, body := s.call(t, "POST", "/api/chat", `{"messages":[{"role":"user","content":"hi"}],`+members+`}`)
 		if status != 400 || !strings.HasPrefix(body, `{"error":"`+param+`: `) {
 			t.Errorf("%s: %d %s", members, status, body)
 		}
 	}
-	for body, reason := range map[string]string{`{"stream":false}`: "load", `{"stream":false,"keep_alive":"5m"}`: "load"} {
+	for body, reason := range map[string]string{`{"stream":false}`: "load",
+		`{"stream":false,"keep_alive":"5m"}`: "load"} {
 		for _, path := range []string{"/api/chat", "/api/generate"} {
 			if l := ollamaCall(t, s, path, body); l[0].DoneReason != reason || l[0].EvalCount != 0 {
 				t.Errorf("%s %s: %+v", path, body, l)
@@ -193,7 +200,8 @@ func TestOllamaSuffix(t *testing.T) {
 	if got := r.Steps()[0][0].Tokens; l[0].Response != "mid" || !slices.Equal(got, want) {
 		t.Errorf("%q behind %v, want %v", l[0].Response, got, want)
 	}
-	if got := fmt.Sprint((&Model{Infill: InfillTokens{Prefix: 1, Suffix: 2, Middle: 3}}).capabilities()); got != "[completion insert]" {
+	if got := fmt.Sprint((&Model{Infill: InfillTokens{Prefix: 1, Suffix: 2, Middle: 3}}).
+		capabilities()); got != "[completion insert]" {
 		t.Error(got)
 	}
 }
@@ -226,9 +234,12 @@ func TestOllamaErrors(t *testing.T) {
 		status             int
 		say                string
 	}{
-		{"POST", "/api/chat", `{"model":"other","messages":[{"role":"user","content":"x"}]}`, 404, `model not found: model \"other\"`},
-		{"POST", "/api/chat", `{"model":"fake","options":{"num_ctx":5000},"messages":[{"role":"user","content":"x"}]}`, 400, "loaded with 4096"},
-		{"POST", "/api/chat", `{"options":{"num_ctx":10},"messages":[{"role":"user","content":"x"}]}`, 400, "context size of 10 tokens"},
+		{"POST", "/api/chat", `{"model":"other","messages":[{"role":"user","content":"x"}]}`, 404,
+			`model not found: model \"other\"`},
+		{"POST", "/api/chat", `{"model":"fake","options":{"num_ctx":5000},"messages":[{"role":"user","content":"x"}]}`,
+			400, "loaded with 4096"},
+		{"POST", "/api/chat", `{"options":{"num_ctx":10},"messages":[{"role":"user","content":"x"}]}`, 400,
+			"context size of 10 tokens"},
 		{"POST", "/api/chat", `{"messages":[{"role":"user","content":"refuse"}]}`, 400, "roles must alternate"},
 		{"POST", "/api/chat", `{"messages":`, 400, "not valid JSON"},
 		{"POST", "/api/generate", `{"prompt":"x","images":["aGk="]}`, 400, "images are not offered"},
@@ -250,13 +261,16 @@ func TestOllamaErrors(t *testing.T) {
 		{"POST", "/api/blobs/sha256:29", `x`, 501, "hipengine convert"},
 	} {
 		status, _, body := s.call(t, c.method, c.path, c.body)
-		if status != c.status || !strings.Contains(body, c.say) || c.say != "" && !strings.HasPrefix(body, `{"error":"`) {
+		if status != c.status || !strings.Contains(body, c.say) || c.say != "" &&
+			!strings.HasPrefix(body, `{"error":"`) {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, status, body)
 		}
 	}
 	locked := open(t, &fake.Runner{}, func(c *Config) { c.APIKeys = []string{"k"} })
 	for _, path := range []string{"/api/chat", "/api/tags", "/api/pull", "/api/version"} {
-		if status, _, body := locked.call(t, map[bool]string{true: "GET", false: "POST"}[strings.HasSuffix(path, "s") || strings.HasSuffix(path, "n")], path, `{}`); status != 401 ||
+		if status, _, body := locked.call(t,
+			map[bool]string{true: "GET", false: "POST"}[strings.HasSuffix(path, "s") || strings.HasSuffix(path, "n")],
+			path, `{}`); status != 401 ||
 			!strings.HasPrefix(body, `{"error":"`) {
 			t.Errorf("%s without a key: %d %s", path, status, body)
 		}
@@ -272,7 +286,8 @@ func TestOllamaStreamError(t *testing.T) {
 	}}, nil)
 	_, _, body := s.call(t, "POST", "/api/generate", `{"prompt":"hi","raw":true}`)
 	lines := strings.Split(strings.TrimSpace(body), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], `"response":"a"`) || !strings.HasPrefix(lines[1], `{"error":"the model failed`) {
+	if len(lines) != 2 || !strings.Contains(lines[0], `"response":"a"`) ||
+		!strings.HasPrefix(lines[1], `{"error":"the model failed`) {
 		t.Errorf("%s", body)
 	}
 }
@@ -298,14 +313,16 @@ func TestOllamaEmbed(t *testing.T) {
 			PromptEvalCount int   `json:"prompt_eval_count"`
 		}
 		err := json.Unmarshal([]byte(body), &a)
-		if err != nil || status != 200 || a.Model != "fake" || a.TotalDuration <= 0 || (a.PromptEvalCount > 0) != (len(want) > 0) ||
+		if err != nil || status != 200 || a.Model != "fake" || a.TotalDuration <= 0 ||
+			(a.PromptEvalCount > 0) != (len(want) > 0) ||
 			a.Embeddings == nil || !slices.EqualFunc(a.Embeddings, want, slices.Equal[[]float32]) {
 			t.Errorf("%.60s: %d %.200s", members, status, body)
 		}
 	}
 	status, _, body := s.call(t, "POST", "/api/embeddings", `{"model":"fake","prompt":"cat"}`)
 	var old struct{ Embedding []float32 }
-	if err := json.Unmarshal([]byte(body), &old); err != nil || status != 200 || !slices.Equal(old.Embedding, state("cat")) {
+	if err := json.Unmarshal([]byte(body), &old); err != nil || status != 200 ||
+		!slices.Equal(old.Embedding, state("cat")) {
 		t.Errorf("%d %s", status, body)
 	}
 }
@@ -315,7 +332,8 @@ func TestOllamaModels(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) {
 		m := &c.Models[0]
 		m.Details = Details{Architecture: "llama", Parameters: 7_240_000_000, Quantization: "q4_k_m"}
-		m.File, m.Template, m.Defaults = "fake.gguf", "template", sample.Overrides{Temperature: new(float32(0.5)), TopK: new(9)}
+		m.File, m.Template, m.Defaults = "fake.gguf", "template",
+			sample.Overrides{Temperature: new(float32(0.5)), TopK: new(9)}
 		c.Version = "1.2.3"
 	})
 	get := func(path string) (a map[string]any) {
@@ -331,7 +349,8 @@ func TestOllamaModels(t *testing.T) {
 	for _, path := range []string{"/api/tags", "/api/ps"} {
 		list := get(path)["models"].([]any)
 		m := list[0].(map[string]any)
-		if len(list) != 1 || m["name"] != "fake" || m["model"] != "fake" || fmt.Sprint(m["details"]) != fmt.Sprint(details) {
+		if len(list) != 1 || m["name"] != "fake" || m["model"] != "fake" ||
+			fmt.Sprint(m["details"]) != fmt.Sprint(details) {
 			t.Errorf("%s: %v", path, list)
 		}
 		if path == "/api/ps" && (m["context_length"] != 4096.0 || m["expires_at"] == nil || m["size_vram"] == nil) {
@@ -351,15 +370,18 @@ func TestOllamaModels(t *testing.T) {
 			t.Fatalf("%s: %d %s", body, status, text)
 		}
 		info := a["model_info"].(map[string]any)
-		if fmt.Sprint(a["details"]) != fmt.Sprint(details) || a["template"] != "template" || a["modelfile"] != "FROM fake.gguf\n" ||
-			a["parameters"] != "temperature 0.5\ntop_k 9\n" || info["llama.context_length"] != 4096.0 || info["general.architecture"] != "llama" ||
+		if fmt.Sprint(a["details"]) != fmt.Sprint(details) || a["template"] != "template" ||
+			a["modelfile"] != "FROM fake.gguf\n" ||
+			a["parameters"] != "temperature 0.5\ntop_k 9\n" || info["llama.context_length"] != 4096.0 ||
+			info["general.architecture"] != "llama" ||
 			fmt.Sprint(a["capabilities"]) != "[completion]" {
 			t.Errorf("%s: %s", body, text)
 		}
 	}
 	for want, m := range map[string]Model{
-		"[embedding]": {Details: Details{Embeds: true}}, "[completion tools thinking]": {Format: format(t, "hermes"), Template: "<think>"},
-		"[completion tools]": {Format: format(t, "hermes")}, "[completion]": {Template: "think"},
+		"[embedding]":                 {Details: Details{Embeds: true}},
+		"[completion tools thinking]": {Format: format(t, "hermes"), Template: "<think>"},
+		"[completion tools]":          {Format: format(t, "hermes")}, "[completion]": {Template: "think"},
 	} {
 		if got := fmt.Sprint(m.capabilities()); got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -48,7 +48,8 @@ var describedBy = sync.OnceValues(func() (*description, error) {
 		err = json.NewDecoder(in.Body).Decode(&v)
 		return v, err
 	})
-	d.validator, errs = validator.NewValidator(document, config.WithoutSecurityValidation(), config.WithBodyDecoder("text/event-stream", event),
+	d.validator, errs = validator.NewValidator(document, config.WithoutSecurityValidation(),
+		config.WithBodyDecoder("text/event-stream", event),
 		config.WithBodyDecoder("application/x-ndjson", event))
 	if errs != nil {
 		return nil, errs[0]
@@ -56,8 +57,8 @@ var describedBy = sync.OnceValues(func() (*description, error) {
 	return d, nil
 })
 
-// find returns the path under which the document describes a request, and the request's own as it is validated. short are
-// the paths that stand for others below /v1.
+// find returns the path under which the document describes a request, and the request's own as it is validated. short
+// are the paths that stand for others below /v1.
 func (d *description) find(r *http.Request, short map[string]bool) (template, path string) {
 	path = r.URL.Path
 	if short[path] || strings.HasPrefix(path, "/models/") {
@@ -106,7 +107,8 @@ func checked(t *testing.T, s *Server) http.Handler {
 		}{io.TeeReader(r.Body, &e.body), r.Body}
 		defer func() {
 			if problems := d.check(e); problems != nil { // the first event tells enough
-				t.Errorf("openapi: %s %s: %s\nrequest  %.500s\nstatus   %d\nresponse %.1500s", r.Method, r.URL, problems[0], e.body.String(),
+				t.Errorf("openapi: %s %s: %s\nrequest  %.500s\nstatus   %d\nresponse %.1500s", r.Method, r.URL,
+					problems[0], e.body.String(),
 					e.status, e.response.String())
 			}
 		}()
@@ -178,7 +180,8 @@ func (d *description) check(e *exchange) (problems []string) {
 		}
 	}
 	request := func() *http.Request {
-		r := &http.Request{Method: method, URL: &url.URL{Path: path, RawQuery: e.request.URL.RawQuery}, Header: http.Header{}}
+		r := &http.Request{Method: method, URL: &url.URL{Path: path, RawQuery: e.request.URL.RawQuery},
+			Header: http.Header{}}
 		if unescaped, err := url.PathUnescape(path); err == nil && unescaped != path {
 			r.URL.Path, r.URL.RawPath = unescaped, path
 		}
@@ -195,7 +198,8 @@ func (d *description) check(e *exchange) (problems []string) {
 	kind, _, _ := strings.Cut(e.header.Get("Content-Type"), ";")
 	response := func(body []byte) {
 		_, errs := d.validator.ValidateHttpResponse(request(), &http.Response{
-			StatusCode: e.status, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(bytes.NewReader(body)),
+			StatusCode: e.status, Header: http.Header{"Content-Type": {kind}},
+			Body: io.NopCloser(bytes.NewReader(body)),
 		})
 		report("response", errs)
 	}
@@ -233,7 +237,8 @@ func TestDescription(t *testing.T) {
 	}
 	status, h, body := s.call(t, "GET", "/openapi.json", "")
 	var served struct{ OpenAPI string }
-	if err := json.Unmarshal([]byte(body), &served); err != nil || status != 200 || served.OpenAPI != openapi.Version ||
+	if err := json.Unmarshal([]byte(body), &served); err != nil || status != 200 ||
+		served.OpenAPI != openapi.Version ||
 		h.Get("Content-Type") != "application/json" {
 		t.Errorf("status %d, headers %v, body %.100s", status, h, body)
 	}
@@ -273,23 +278,32 @@ func TestDescriptionIsStrict(t *testing.T) {
 		"another kind":     {"GET", "/health", "", "text/html", `ok`, 200, false},
 		"another endpoint": {"GET", "/unknown", "", "application/json", `{}`, 200, false},
 		"another method":   {"PUT", "/health", "", "application/json", `{"status":"ok"}`, 200, false},
-		"an error":         {"GET", "/health", "", "application/json", `{"error":{"message":"m","type":"server_error","param":null,"code":null}}`, 503, true},
-		"a bare error":     {"GET", "/health", "", "application/json", `{"error":"m"}`, 503, false},
-		"a request":        {"POST", "/admin/load", `{"model":"x"}`, "application/json", `{"id":"x","state":"loaded"}`, 200, true},
-		"a field of it":    {"POST", "/admin/load", `{"model":"x","y":1}`, "application/json", `{"id":"x","state":"loaded"}`, 200, false},
-		"a shared field":   {"POST", "/v1/chat/completions", hi + `,"seed":1}`, "text/event-stream", "data: " + chunk + "}\n\n", 200, true},
-		"an unknown field": {"POST", "/v1/chat/completions", hi + `,"tempo":1}`, "text/event-stream", "data: " + chunk + "}\n\n", 200, false},
-		"an event":         {"POST", "/v1/chat/completions", hi + `}`, "text/event-stream", "data: " + chunk + `,"more":1}` + "\n\n", 200, false},
+		"an error": {"GET", "/health", "", "application/json",
+			`{"error":{"message":"m","type":"server_error","param":null,"code":null}}`, 503, true},
+		"a bare error": {"GET", "/health", "", "application/json", `{"error":"m"}`, 503, false},
+		"a request": {"POST", "/admin/load", `{"model":"x"}`, "application/json", `{"id":"x","state":"loaded"}`,
+			200, true},
+		"a field of it": {"POST", "/admin/load", `{"model":"x","y":1}`, "application/json",
+			`{"id":"x","state":"loaded"}`, 200, false},
+		"a shared field": {"POST", "/v1/chat/completions", hi + `,"seed":1}`, "text/event-stream",
+			"data: " + chunk + "}\n\n", 200, true},
+		"an unknown field": {"POST", "/v1/chat/completions", hi + `,"tempo":1}`, "text/event-stream",
+			"data: " + chunk + "}\n\n", 200, false},
+		"an event": {"POST", "/v1/chat/completions", hi + `}`, "text/event-stream",
+			"data: " + chunk + `,"more":1}` + "\n\n", 200, false},
 		"a typed event": {"POST", "/v1/responses", `{"input":"x"}`, "text/event-stream",
 			`data: {"type":"response.reasoning_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"delta":"x"}` + "\n\n", 200, true},
 		"of another type": {"POST", "/v1/responses", `{"input":"x"}`, "text/event-stream",
 			`data: {"type":"response.reasoning_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"text":"x"}` + "\n\n", 200, false},
 		"with another field": {"POST", "/v1/responses", `{"input":"x"}`, "text/event-stream",
 			`data: {"type":"response.reasoning_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"delta":"x","x":1}` + "\n\n", 200, false},
-		"a parameter": {"GET", "/v1/responses/resp_1/input_items", "", "application/json", `{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}`, 200, true},
-		"a model":     {"GET", "/v1/models/a/b", "", "application/json", `{"id":"a/b","object":"model","created":1,"owned_by":"me"}`, 200, false},
+		"a parameter": {"GET", "/v1/responses/resp_1/input_items", "", "application/json",
+			`{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}`, 200, true},
+		"a model": {"GET", "/v1/models/a/b", "", "application/json",
+			`{"id":"a/b","object":"model","created":1,"owned_by":"me"}`, 200, false},
 	} {
-		e := &exchange{request: &http.Request{Method: c.method, URL: &url.URL{Path: c.path}}, status: c.status, header: http.Header{"Content-Type": {c.kind}}}
+		e := &exchange{request: &http.Request{Method: c.method, URL: &url.URL{Path: c.path}}, status: c.status,
+			header: http.Header{"Content-Type": {c.kind}}}
 		e.body.WriteString(c.body)
 		e.response.WriteString(c.response)
 		if problems := d.check(e); (len(problems) == 0) != c.ok {

@@ -86,28 +86,29 @@ func (m *swapped) Close() error {
 
 // spec is a model that takes a place in the house and as long to load.
 func (h *house) spec(id string, takes time.Duration, r *fake.Runner) pool.Spec[*swapped] {
-	return pool.Spec[*swapped]{ID: id, Created: time.Unix(7, 0), Load: func(ctx context.Context, room pool.Room) (*swapped, error) {
-		for {
-			h.mu.Lock()
-			free := h.room
-			if free > 0 {
-				h.room--
+	return pool.Spec[*swapped]{ID: id, Created: time.Unix(7, 0),
+		Load: func(ctx context.Context, room pool.Room) (*swapped, error) {
+			for {
+				h.mu.Lock()
+				free := h.room
+				if free > 0 {
+					h.room--
+					h.mu.Unlock()
+					break
+				}
 				h.mu.Unlock()
-				break
+				if err := room(ctx, 1, 0); err != nil {
+					return nil, err
+				}
 			}
-			h.mu.Unlock()
-			if err := room(ctx, 1, 0); err != nil {
-				return nil, err
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
 			}
-		}
-		select {
-		case <-time.After(takes):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }})
-		return &swapped{id: id, runner: r, engine: e, house: h}, err
-	}}
+			e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }})
+			return &swapped{id: id, runner: r, engine: e, house: h}, err
+		}}
 }
 
 // openPool starts a site with the models of a pool.
@@ -136,7 +137,8 @@ func openPool(t *testing.T, c pool.Config[*swapped], change func(*Config)) (*sit
 func TestSwapOverHTTP(t *testing.T) {
 	h := &house{t: t, room: 1}
 	s, _ := openPool(t, pool.Config[*swapped]{Specs: []pool.Spec[*swapped]{
-		h.spec("red", time.Millisecond, &fake.Runner{Reply: "I am red"}), h.spec("blue", time.Millisecond, &fake.Runner{Reply: "I am blue"}),
+		h.spec("red", time.Millisecond, &fake.Runner{Reply: "I am red"}),
+		h.spec("blue", time.Millisecond, &fake.Runner{Reply: "I am blue"}),
 	}}, nil)
 	var wg sync.WaitGroup
 	const clients, turns = 6, 20
@@ -155,7 +157,8 @@ func TestSwapOverHTTP(t *testing.T) {
 				resp.Body.Close()
 				ok := strings.Contains(string(b), `"I am `+id+`"`)
 				if stream {
-					ok = strings.HasSuffix(string(b), "data: [DONE]\n\n") && strings.Contains(string(b), `"text":"`+id[:1]+`"`)
+					ok = strings.HasSuffix(string(b), "data: [DONE]\n\n") &&
+						strings.Contains(string(b), `"text":"`+id[:1]+`"`)
 				}
 				if err != nil || resp.StatusCode != 200 || !ok {
 					t.Errorf("%s: %d %s, %v", id, resp.StatusCode, b, err)
@@ -204,7 +207,9 @@ func TestNothingLoaded(t *testing.T) {
 	if got := loaded(); got != "[{false} {false}]" {
 		t.Errorf("before the first request, loaded: %s", got)
 	}
-	if status, _, body := s.call(t, "POST", "/v1/chat/completions", `{"model":"blue","messages":[{"role":"user","content":"hi"}]}`); status != 200 || !strings.Contains(body, `"y"`) {
+	if status, _, body := s.call(t, "POST", "/v1/chat/completions",
+		`{"model":"blue","messages":[{"role":"user","content":"hi"}]}`); status != 200 ||
+		!strings.Contains(body, `"y"`) {
 		t.Errorf("%d %s", status, body)
 	}
 	if got := loaded(); got != "[{false} {true}]" {
@@ -212,10 +217,12 @@ func TestNothingLoaded(t *testing.T) {
 	}
 	wait(t, "the unload of an idle model", func() bool { return loaded() == "[{false} {false}]" })
 	ready("after the unload")
-	if status, _, body := s.call(t, "GET", "/v1/models/red", ""); status != 200 || !strings.Contains(body, `"loaded":false`) {
+	if status, _, body := s.call(t, "GET", "/v1/models/red", ""); status != 200 ||
+		!strings.Contains(body, `"loaded":false`) {
 		t.Errorf("%d %s", status, body)
 	}
-	if status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`); status != 400 || !strings.Contains(body, `"param":"model"`) {
+	if status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`); status != 400 ||
+		!strings.Contains(body, `"param":"model"`) {
 		t.Errorf("without a model: %d %s", status, body)
 	}
 }
@@ -234,15 +241,18 @@ func TestLoadErrors(t *testing.T) {
 			return nil, err
 		}}
 	}
-	panics := pool.Spec[*swapped]{ID: "panics", Load: func(context.Context, pool.Room) (*swapped, error) { panic("a bad file") }}
+	panics := pool.Spec[*swapped]{ID: "panics",
+		Load: func(context.Context, pool.Room) (*swapped, error) { panic("a bad file") }}
 	s, p := openPool(t, pool.Config[*swapped]{MaxWaiting: 2, Specs: []pool.Spec[*swapped]{
-		good, failing("broken", errors.New("tensor 7 is missing")), h.spec("large", 0, &fake.Runner{}), panics, failing("slow", nil),
+		good, failing("broken", errors.New("tensor 7 is missing")), h.spec("large", 0, &fake.Runner{}), panics,
+		failing("slow", nil),
 	}}, func(c *Config) { c.RequestTimeout = time.Second })
 	if err := p.Load(t.Context(), "good"); err != nil {
 		t.Fatal(err)
 	}
 	post := func(model string) (int, string) {
-		status, _, body := s.call(t, "POST", "/v1/completions", fmt.Sprintf(`{"model":%q,"prompt":"x","stream":true}`, model))
+		status, _, body := s.call(t, "POST", "/v1/completions",
+			fmt.Sprintf(`{"model":%q,"prompt":"x","stream":true}`, model))
 		return status, body
 	}
 	for _, c := range []struct {
@@ -250,7 +260,8 @@ func TestLoadErrors(t *testing.T) {
 		want  int
 		text  string
 	}{
-		{"broken", 500, `"code":"model_load_failed"`}, {"broken", 500, "tensor 7 is missing"}, {"large", 503, `"code":"model_does_not_fit"`},
+		{"broken", 500, `"code":"model_load_failed"`}, {"broken", 500, "tensor 7 is missing"},
+		{"large", 503, `"code":"model_does_not_fit"`},
 		{"panics", 500, "a bad file"}, {"nothing", 404, `"code":"model_not_found"`}, {"slow", 504, `"code":"timeout"`},
 	} {
 		if status, body := post(c.model); status != c.want || !strings.Contains(body, c.text) {
@@ -283,7 +294,8 @@ func TestAdminLoads(t *testing.T) {
 	pinned := h.spec("pinned", 0, &fake.Runner{})
 	pinned.Pinned = true
 	gate := make(chan struct{})
-	s, p := openPool(t, pool.Config[*swapped]{Specs: []pool.Spec[*swapped]{pinned, h.spec("red", 0, &fake.Runner{Reply: "red", Gate: gate})}}, nil)
+	s, p := openPool(t, pool.Config[*swapped]{Specs: []pool.Spec[*swapped]{pinned,
+		h.spec("red", 0, &fake.Runner{Reply: "red", Gate: gate})}}, nil)
 	post := func(path, body, key string) (int, string) {
 		status, _, text := s.call(t, "POST", path, body, "Authorization", "Bearer "+key)
 		return status, text
@@ -293,14 +305,19 @@ func TestAdminLoads(t *testing.T) {
 		want            int
 		text            string
 	}{
-		{"/admin/load", `{"model":"red"}`, "", 401, "invalid_admin_key"}, {"/admin/unload", `{"model":"red"}`, "x", 401, "invalid_admin_key"},
+		{"/admin/load", `{"model":"red"}`, "", 401, "invalid_admin_key"},
+		{"/admin/unload", `{"model":"red"}`, "x", 401, "invalid_admin_key"},
 		{"/admin/load", `{"model":"red"}`, "boss", 200, `{"id":"red","state":"loaded"}`},
 		{"/admin/unload", `{"model":"red"}`, "boss", 200, `{"id":"red","state":"unloaded"}`},
 		{"/admin/unload", `{"model":"red"}`, "boss", 200, `{"id":"red","state":"unloaded"}`},
-		{"/admin/load", `{"model":"pinned"}`, "boss", 200, `"loaded"`}, {"/admin/unload", `{"model":"pinned"}`, "boss", 409, "model_pinned"},
-		{"/admin/load", `{"model":"green"}`, "boss", 404, "model_not_found"}, {"/admin/unload", `{"model":"green"}`, "boss", 404, "model_not_found"},
-		{"/admin/load", `{}`, "boss", 400, "missing_field"}, {"/admin/load", `{"model":7}`, "boss", 400, "invalid_type"},
-		{"/admin/load", `{"model":"red","force":true}`, "boss", 400, "unknown_field"}, {"/admin/load", ``, "boss", 400, "invalid_json"},
+		{"/admin/load", `{"model":"pinned"}`, "boss", 200, `"loaded"`},
+		{"/admin/unload", `{"model":"pinned"}`, "boss", 409, "model_pinned"},
+		{"/admin/load", `{"model":"green"}`, "boss", 404, "model_not_found"},
+		{"/admin/unload", `{"model":"green"}`, "boss", 404, "model_not_found"},
+		{"/admin/load", `{}`, "boss", 400, "missing_field"},
+		{"/admin/load", `{"model":7}`, "boss", 400, "invalid_type"},
+		{"/admin/load", `{"model":"red","force":true}`, "boss", 400, "unknown_field"},
+		{"/admin/load", ``, "boss", 400, "invalid_json"},
 	} {
 		if status, text := post(c.path, c.body, c.key); status != c.want || !strings.Contains(text, c.text) {
 			t.Errorf("%s %s: %d %s, want %d with %s", c.path, c.body, status, text, c.want, c.text)
@@ -322,7 +339,8 @@ func TestAdminLoads(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	_, _, body := s.call(t, "GET", "/admin/ps", "", "Authorization", "Bearer boss")
-	if !strings.Contains(body, `{"id":"red","state":"loaded","pinned":false,"memory_bytes":1,"idle_seconds":0,"requests":1,`) {
+	if !strings.Contains(body,
+		`{"id":"red","state":"loaded","pinned":false,"memory_bytes":1,"idle_seconds":0,"requests":1,`) {
 		t.Errorf("ps: %s", body)
 	}
 	close(gate)
@@ -338,10 +356,12 @@ func TestAdminLoads(t *testing.T) {
 func TestResidentModels(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) { c.AdminKeys = []string{"boss"} })
 	for path, want := range map[string]int{"/admin/load": 200, "/admin/unload": 409} {
-		if status, _, body := s.call(t, "POST", path, `{"model":"fake"}`, "Authorization", "Bearer boss"); status != want {
+		if status, _, body := s.call(t, "POST", path, `{"model":"fake"}`, "Authorization",
+			"Bearer boss"); status != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
-		if status, _, body := s.call(t, "POST", path, `{"model":"other"}`, "Authorization", "Bearer boss"); status != 404 {
+		if status, _, body := s.call(t, "POST", path, `{"model":"other"}`, "Authorization",
+			"Bearer boss"); status != 404 {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// props serves GET /props: what a model is, and what requests get that say nothing. The query model=NAME chooses one of
-// several. It does not load a model that was loaded before, so that whoever asks keeps none awake.
+// props serves GET /props: what a model is, and what requests get that say nothing. The query model=NAME chooses one
+// of several. It does not load a model that was loaded before, so that whoever asks keeps none awake.
 func (s *Server) props(w http.ResponseWriter, r *http.Request) {
 	id, err := s.resolve(r.URL.Query().Get("model"))
 	if err != nil {
@@ -58,8 +58,9 @@ func (s *Server) describe(ctx context.Context, id string) error {
 			NCtx: limits.Context,
 		},
 		TotalSlots: limits.Seqs, ModelAlias: m.ID, ModelPath: m.File, ChatTemplate: m.Template,
-		BOSToken: m.Tokenizer.BOSText(), EOSToken: m.Tokenizer.EOSText(), BuildInfo: s.fingerprint(), WithoutEffect: openai.WithoutEffect(),
-		HostedTools: slices.Sorted(slices.Values(slices.Concat(openai.HostedTools, anthropic.HostedTools))),
+		BOSToken: m.Tokenizer.BOSText(), EOSToken: m.Tokenizer.EOSText(), BuildInfo: s.fingerprint(),
+		WithoutEffect: openai.WithoutEffect(),
+		HostedTools:   slices.Sorted(slices.Values(slices.Concat(openai.HostedTools, anthropic.HostedTools))),
 	})
 	return nil
 }
@@ -67,12 +68,14 @@ func (s *Server) describe(ctx context.Context, id string) error {
 // samplingSettings returns parameters under llama.cpp's names.
 func samplingSettings(p sample.Params, seeded bool) openai.SamplingSettings {
 	o := openai.SamplingSettings{
-		Seed: -1, Temperature: p.Temperature, DynatempRange: p.DynatempRange, DynatempExponent: p.DynatempExponent, TopK: p.TopK,
+		Seed: -1, Temperature: p.Temperature, DynatempRange: p.DynatempRange, DynatempExponent: p.DynatempExponent,
+		TopK: p.TopK,
 		TopP: cmp.Or(p.TopP, 1), MinP: p.MinP, TopNSigma: cmp.Or(p.TopNSigma, -1), XTCProbability: p.XTCProbability,
 		XTCThreshold: p.XTCThreshold, TypicalP: cmp.Or(p.TypicalP, 1),
 		RepeatLastN: cmp.Or(p.RepeatLastN, sample.DefaultRepeatLastN), RepeatPenalty: cmp.Or(p.RepeatPenalty, 1),
 		PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
-		DRYMultiplier: p.DRYMultiplier, DRYBase: p.DRYBase, DRYAllowedLength: p.DRYAllowedLength, DRYLastN: cmp.Or(p.DRYLastN, -1),
+		DRYMultiplier: p.DRYMultiplier, DRYBase: p.DRYBase, DRYAllowedLength: p.DRYAllowedLength,
+		DRYLastN:    cmp.Or(p.DRYLastN, -1),
 		DRYBreakers: append([]string{}, p.DRYBreakers...), Mirostat: p.Mirostat, MirostatTau: p.MirostatTau,
 		MirostatEta: p.MirostatEta, MinKeep: p.MinKeep,
 	}

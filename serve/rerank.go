@@ -68,7 +68,8 @@ func (s *Server) scores(r *http.Request, m *Model, req *openai.RerankRequest) ([
 	var usage openai.InputUsage
 	if m.Ranker == nil {
 		return nil, usage, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model",
+			Code: openai.CodeUnsupported,
 			Message: "this model was not made to rank documents: its file does not name the pooling rank, " +
 				"which rerankers do",
 		}

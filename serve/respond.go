@@ -74,8 +74,8 @@ func (s *Server) wireError(ctx context.Context, err error) *openai.Error {
 	return e
 }
 
-// refusal is an error of a request as the log has it. The client's error quotes the request, and so may hold a part of a
-// prompt.
+// refusal is an error of a request as the log has it. The client's error quotes the request, and so may hold a part
+// of a prompt.
 type refusal struct{ e *openai.Error }
 
 // Error implements error. It names the field, unless its name is the client's.
@@ -92,7 +92,8 @@ func translate(err error, rec *record) *openai.Error {
 	var length *engine.ContextLengthError
 	var panicked *engine.PanicError
 	invalid := func(code, message string) *openai.Error {
-		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: code, Message: message}
+		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: code,
+			Message: message}
 	}
 	switch {
 	case errors.As(err, &wire):
@@ -113,17 +114,21 @@ func translate(err error, rec *record) *openai.Error {
 		e.Param = "messages"
 		return e
 	case errors.Is(err, engine.ErrQueueFull):
-		return &openai.Error{Status: http.StatusTooManyRequests, Type: openai.TypeRateLimit, Code: "queue_full", Message: "too many requests are waiting; try again"}
+		return &openai.Error{Status: http.StatusTooManyRequests, Type: openai.TypeRateLimit, Code: "queue_full",
+			Message: "too many requests are waiting; try again"}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, errShutdown):
 		return unavailable(errShutdown.Error())
 	case errors.Is(err, errTimeout), errors.Is(err, errDeadline):
-		return &openai.Error{Status: http.StatusGatewayTimeout, Type: openai.TypeServer, Code: "timeout", Message: err.Error()}
+		return &openai.Error{Status: http.StatusGatewayTimeout, Type: openai.TypeServer, Code: "timeout",
+			Message: err.Error()}
 	case errors.Is(err, context.Canceled):
-		return &openai.Error{Status: statusClientGone, Type: openai.TypeInvalidRequest, Code: "client_gone", Message: "the client closed the connection"}
+		return &openai.Error{Status: statusClientGone, Type: openai.TypeInvalidRequest, Code: "client_gone",
+			Message: "the client closed the connection"}
 	case errors.As(err, &panicked):
 		rec.stack = panicked.Stack
 	}
-	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer, Message: "the model failed: " + plainMessage(err)}
+	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer,
+		Message: "the model failed: " + plainMessage(err)}
 }
 
 // Answers of a server that does what it should: before it has its models, and while it drains.
@@ -136,11 +141,13 @@ var (
 // nothing.
 func plainMessage(err error) string { return packageNames.ReplaceAllString(err.Error(), "$1") }
 
-var packageNames = regexp.MustCompile(`(^|: )(?:engine: bad request: |(?:chat|engine|grammar|hipengine|jinja|kv|ops|openai|` +
-	`pool|runner|sample|serve|tokenizer|toolcall): )+`)
+var packageNames = regexp.MustCompile(
+	`(^|: )(?:engine: bad request: |(?:chat|engine|grammar|hipengine|jinja|kv|ops|openai|` +
+		`pool|runner|sample|serve|tokenizer|toolcall): )+`)
 
 func unavailable(message string) *openai.Error {
-	return &openai.Error{Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Code: "unavailable", Message: message}
+	return &openai.Error{Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Code: "unavailable",
+		Message: message}
 }
 
 // body reads a request's body within the limits of size and time.
@@ -163,7 +170,8 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 	case err != nil:
 		return nil, &openai.Error{
-			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: "body_incomplete", Message: "the request's body cannot be read",
+			Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: "body_incomplete",
+			Message: "the request's body cannot be read",
 		}
 	}
 	// From here on, the deadline that observe has set would take a client that waits for one that is gone.

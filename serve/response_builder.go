@@ -156,7 +156,8 @@ func (b *responseBuilder) fail(e *openai.Error) {
 // usage counts the tokens so far.
 func (b *responseBuilder) usage() *openai.ResponseUsage {
 	u := b.generation.usage()
-	r := &openai.ResponseUsage{InputTokens: u.PromptTokens, OutputTokens: u.CompletionTokens, TotalTokens: u.TotalTokens}
+	r := &openai.ResponseUsage{InputTokens: u.PromptTokens, OutputTokens: u.CompletionTokens,
+		TotalTokens: u.TotalTokens}
 	if u.PromptTokensDetails != nil {
 		r.InputTokensDetails = *u.PromptTokensDetails
 	}

@@ -56,7 +56,8 @@ type reasoningItem struct {
 
 func newReasoningItem(summary bool) *reasoningItem {
 	r := &reasoningItem{&openai.ReasoningItem{ID: "rs_" + rand.Text(), Type: openai.ItemReasoning,
-		Status: openai.StatusInProgress, Summary: []*openai.Part{}}, &openai.Part{Type: openai.PartReasoningText}, summary}
+		Status: openai.StatusInProgress, Summary: []*openai.Part{}}, &openai.Part{Type: openai.PartReasoningText},
+		summary}
 	if summary {
 		r.part.Type = openai.PartSummaryText
 	}

@@ -22,7 +22,8 @@ const (
 
 func TestResponses(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "Hellö <b>"}, nil)
-	status, _, body := s.call(t, "POST", "/v1/responses", `{"model":"fake","input":"hi","metadata":{"a":"b"},"instructions":"i"}`)
+	status, _, body := s.call(t, "POST", "/v1/responses",
+		`{"model":"fake","input":"hi","metadata":{"a":"b"},"instructions":"i"}`)
 	want := `{"id":"resp_0","object":"response","created_at":0,"completed_at":0,"status":"completed","model":"fake","output":[{"id":"msg_0","type":"message",` +
 		`"status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hellö <b>","annotations":[],"logprobs":[]}]}],` +
 		`"error":null,"incomplete_details":null,"usage":{"input_tokens":28,"input_tokens_details":{"cached_tokens":0},"output_tokens":11,` +
@@ -75,7 +76,8 @@ func shape(t *testing.T, e namedEvent) string {
 // TestResponsesStream expects every event in its place.
 func TestResponsesStream(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "<think>\na\n</think>\n\nb" + twoCalls}, withFormat(t, "hermes"))
-	request := `{"input":"hi","stream":true,"temperature":0,"tools":[` + functionTool + `,{"type":"custom","name":"edit"}]`
+	request := `{"input":"hi","stream":true,"temperature":0,"tools":[` + functionTool +
+		`,{"type":"custom","name":"edit"}]`
 	for _, c := range []struct{ members, thoughts string }{
 		{"", `2 output_item.added #0 reasoning in_progress
 3 content_part.added #0 reasoning_text ""
@@ -135,9 +137,11 @@ func TestResponsesAreTheirStreams(t *testing.T) {
 	for _, reply := range append(replies, twoCalls) {
 		s := open(t, &fake.Runner{Reply: reply}, withFormat(t, "hermes"))
 		s.Server.c.Models[0].Vocabulary = nil
-		for _, members := range []string{"", `,"reasoning":{"summary":"auto"}`, `,"include":["message.output_text.logprobs"],"top_logprobs":2`, `,"stop":["x","la"]`} {
+		for _, members := range []string{"", `,"reasoning":{"summary":"auto"}`,
+			`,"include":["message.output_text.logprobs"],"top_logprobs":2`, `,"stop":["x","la"]`} {
 			for _, budget := range []string{"2", "50", "99", "400"} {
-				body := `{"input":"hi","temperature":0,"max_output_tokens":` + budget + `,"tools":[` + functionTool + `,{"type":"custom","name":"edit"}]` + members
+				body := `{"input":"hi","temperature":0,"max_output_tokens":` + budget + `,"tools":[` + functionTool +
+					`,{"type":"custom","name":"edit"}]` + members
 				_, _, whole := s.call(t, "POST", "/v1/responses", body+"}")
 				_, _, stream := s.call(t, "POST", "/v1/responses", body+`,"stream":true}`)
 				events := eventsOf(t, stream)
@@ -223,15 +227,20 @@ func TestResponsesFields(t *testing.T) {
 		`"text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{"enum":[7]}},"verbosity":"low"}`: `"text":"7"`,
 		`"text":{"format":{"type":"text"}}`: `"text":"one two"`,
 		`"tools":[{"type":"web_search"},{"type":"image_generation","size":"auto"}],"tool_choice":"auto"`: `"text":"one two"`,
-		`"tools":[],"tool_choice":"auto"`:                                                            `"tools":[]`,
-		`"tools":[` + functionTool + `],"tool_choice":"required"`:                                    `"name":"add","arguments":"{`,
-		`"tools":[` + functionTool + `,` + patch + `],"tool_choice":{"type":"custom","name":"edit"}`: `"type":"custom_tool_call"`,
-		`"tools":[` + patch + `],"tool_choice":"required"`:                                           `"name":"edit","input":"a\n\"b\\"}`,
-		`"tools":[` + functionTool + `,` + patch + `],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"custom","name":"edit"}]}`:                  `"name":"edit","input":"a\n\"b\\"}`,
-		`"tools":[{"type":"custom","name":"edit","format":{"type":"grammar","syntax":"regex","definition":"x{3}"}}],"tool_choice":"required"`:                              `"input":"xxx"}`,
-		`"tools":[{"type":"namespace","name":"box","description":"d","tools":[` + functionTool + `]}],"tool_choice":{"type":"function","name":"add"}`:                      `"name":"add","namespace":"box","arguments":"{`,
-		`"tools":[` + functionTool + `,{"type":"namespace","name":"box","tools":[` + functionTool + `]}],"tool_choice":{"type":"function","name":"add","namespace":"box"}`: `"name":"add","namespace":"box"`,
-		`"user":"u","prompt_cache_key":"k","truncation":"auto","service_tier":"auto","background":false,"client_metadata":{}`:                                              `"text":"one two"`,
+		`"tools":[],"tool_choice":"auto"`: `"tools":[]`,
+		`"tools":[` + functionTool +
+			`],"tool_choice":"required"`: `"name":"add","arguments":"{`,
+		`"tools":[` + functionTool + `,` + patch +
+			`],"tool_choice":{"type":"custom","name":"edit"}`: `"type":"custom_tool_call"`,
+		`"tools":[` + patch + `],"tool_choice":"required"`: `"name":"edit","input":"a\n\"b\\"}`,
+		`"tools":[` + functionTool + `,` + patch +
+			`],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"custom","name":"edit"}]}`: `"name":"edit","input":"a\n\"b\\"}`,
+		`"tools":[{"type":"custom","name":"edit","format":{"type":"grammar","syntax":"regex","definition":"x{3}"}}],"tool_choice":"required"`: `"input":"xxx"}`,
+		`"tools":[{"type":"namespace","name":"box","description":"d","tools":[` + functionTool +
+			`]}],"tool_choice":{"type":"function","name":"add"}`: `"name":"add","namespace":"box","arguments":"{`,
+		`"tools":[` + functionTool + `,{"type":"namespace","name":"box","tools":[` + functionTool +
+			`]}],"tool_choice":{"type":"function","name":"add","namespace":"box"}`: `"name":"add","namespace":"box"`,
+		`"user":"u","prompt_cache_key":"k","truncation":"auto","service_tier":"auto","background":false,"client_metadata":{}`: `"text":"one two"`,
 	} {
 		status, _, body := s.call(t, "POST", "/v1/responses", `{"input":"hi",`+members+"}")
 		if status != 200 || !strings.Contains(body, want) {
@@ -240,7 +249,9 @@ func TestResponsesFields(t *testing.T) {
 	}
 	// Whether there is a server at all.
 	for _, input := range []string{`""`, `[]`} {
-		if status, _, body := s.call(t, "POST", "/v1/responses", `{"input":`+input+`,"max_output_tokens":1}`); status != 200 || !strings.Contains(body, `"output_tokens":1,`) {
+		if status, _, body := s.call(t, "POST", "/v1/responses",
+			`{"input":`+input+`,"max_output_tokens":1}`); status != 200 ||
+			!strings.Contains(body, `"output_tokens":1,`) {
 			t.Errorf("input %s: %d %s", input, status, body)
 		}
 	}
@@ -264,8 +275,9 @@ func TestDeveloperTurns(t *testing.T) {
 			return fake.Tokenizer{}.EncodePrompt(seen)
 		}
 	})
-	status, _, body := s.call(t, "POST", "/v1/responses", `{"instructions":"a","input":[{"role":"developer","content":"b"},{"role":"user","content":"c"},`+
-		`{"role":"developer","content":[{"type":"input_text","text":"d"}]},{"role":"assistant","content":"e"},{"role":"user","content":"f"}]}`)
+	status, _, body := s.call(t, "POST", "/v1/responses",
+		`{"instructions":"a","input":[{"role":"developer","content":"b"},{"role":"user","content":"c"},`+
+			`{"role":"developer","content":[{"type":"input_text","text":"d"}]},{"role":"assistant","content":"e"},{"role":"user","content":"f"}]}`)
 	want := `[{"role":"system","content":"a\n\nb"},{"role":"user","content":"c\n\nd"},{"role":"assistant","content":"e"},{"role":"user","content":"f"}]`
 	if status != 200 || seen != want {
 		t.Errorf("%d %s\nthe template saw %s, want %s", status, body, seen, want)
@@ -299,7 +311,8 @@ func TestStoredResponses(t *testing.T) {
 		status, _, body := s.call(t, method, "/v1/responses/"+path, "", "Authorization", "Bearer "+key)
 		return status, body
 	}
-	if status, body := get("GET", first.ID, "alpha"); status != 200 || !strings.Contains(body, `"text":"yes"`) || !strings.Contains(body, first.ID) {
+	if status, body := get("GET", first.ID, "alpha"); status != 200 || !strings.Contains(body, `"text":"yes"`) ||
+		!strings.Contains(body, first.ID) {
 		t.Errorf("%d %s", status, body)
 	}
 	texts := func(query string) (list []string, page openai.ItemList) {
@@ -323,7 +336,8 @@ func TestStoredResponses(t *testing.T) {
 		t.Errorf("%v %+v", list, page)
 	}
 	list, page := texts("?limit=2")
-	if rest, _ := texts("?limit=2&after=" + *page.LastID); !page.HasMore || len(list) != 2 || !slices.Equal(rest, []string{"user"}) {
+	if rest, _ := texts("?limit=2&after=" + *page.LastID); !page.HasMore || len(list) != 2 ||
+		!slices.Equal(rest, []string{"user"}) {
 		t.Errorf("%v, then %v", list, rest)
 	}
 	for _, c := range []struct {
@@ -349,7 +363,8 @@ func TestStoredResponses(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d and %s", c.method, c.path, status, body, c.status, c.say)
 		}
 	}
-	if status, _, body := s.call(t, "POST", "/v1/responses", `{"input":"x","previous_response_id":"`+first.ID+`"}`, "X-Api-Key", "alpha"); status != 404 ||
+	if status, _, body := s.call(t, "POST", "/v1/responses", `{"input":"x","previous_response_id":"`+first.ID+`"}`,
+		"X-Api-Key", "alpha"); status != 404 ||
 		!strings.Contains(body, `"param":"previous_response_id","code":"previous_response_not_found"`) {
 		t.Errorf("%d %s", status, body)
 	}
@@ -360,18 +375,21 @@ func TestStoredBudget(t *testing.T) {
 	store := newStoredResponses(8000)
 	add := func(id string, bytes int) bool {
 		return store.add("", openai.Response{ID: id, Output: []openai.ResponseItem{}},
-			[]openai.ResponseItem{&openai.MessageItem{ID: id, Content: []*openai.Part{{Text: strings.Repeat("x", bytes)}}}})
+			[]openai.ResponseItem{&openai.MessageItem{ID: id,
+				Content: []*openai.Part{{Text: strings.Repeat("x", bytes)}}}})
 	}
 	if add("huge", 10_000) || !add("a", 2500) || !add("b", 2500) {
 		t.Fatal("what fits is not what is kept")
 	}
-	if store.get("", "a") == nil || !add("c", 2500) || store.get("", "b") != nil || store.get("", "a") == nil || store.get("", "c") == nil {
+	if store.get("", "a") == nil || !add("c", 2500) || store.get("", "b") != nil || store.get("", "a") == nil ||
+		store.get("", "c") == nil {
 		t.Error("the one that was used least recently is not the one that went")
 	}
 	if store.get("other", "a") != nil || store.item("other", "a") != nil || store.item("", "a") == nil {
 		t.Error("spaces are not apart")
 	}
-	if store.bytes > store.budget || !store.remove("", "a") || !store.remove("", "c") || store.bytes != 0 || store.recent.Len() != 0 {
+	if store.bytes > store.budget || !store.remove("", "a") || !store.remove("", "c") || store.bytes != 0 ||
+		store.recent.Len() != 0 {
 		t.Errorf("%d bytes are left", store.bytes)
 	}
 	none := newStoredResponses(-1)
@@ -389,13 +407,17 @@ func TestItemReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := func(item string) string {
-		_, _, body := s.call(t, "POST", "/v1/responses/input_tokens", `{"input":[{"role":"user","content":"one"},`+item+`,{"role":"user","content":"two"}]}`)
+		_, _, body := s.call(t, "POST", "/v1/responses/input_tokens", `{"input":[{"role":"user","content":"one"},`+
+			item+`,{"role":"user","content":"two"}]}`)
 		return body
 	}
-	if a, b := tokens(`{"type":"item_reference","id":"`+v.Output[0].ID+`"}`), tokens(`{"role":"assistant","content":"yes"}`); a != b || !strings.Contains(a, `"object":"response.input_tokens"`) {
+	if a, b := tokens(`{"type":"item_reference","id":"`+v.Output[0].ID+`"}`),
+		tokens(`{"role":"assistant","content":"yes"}`); a != b ||
+		!strings.Contains(a, `"object":"response.input_tokens"`) {
 		t.Errorf("%s, want %s", a, b)
 	}
-	if body := tokens(`{"type":"item_reference","id":"msg_x"}`); !strings.Contains(body, `"param":"input[1].id","code":"item_not_found"`) {
+	if body := tokens(`{"type":"item_reference","id":"msg_x"}`); !strings.Contains(body,
+		`"param":"input[1].id","code":"item_not_found"`) {
 		t.Error(body)
 	}
 }
@@ -404,7 +426,8 @@ func TestResponsesFailed(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "abc", Fail: failAtStep(3)}, nil)
 	_, _, body := s.call(t, "POST", "/v1/responses", `{"input":"hi","stream":true}`)
 	events := eventsOf(t, body)
-	if last := events[len(events)-1]; last.name != openai.EventFailed || !strings.Contains(last.data, `"status":"failed"`) ||
+	if last := events[len(events)-1]; last.name != openai.EventFailed ||
+		!strings.Contains(last.data, `"status":"failed"`) ||
 		!strings.Contains(last.data, `"error":{"code":"server_error"`) || strings.Contains(body, "[DONE]") {
 		t.Errorf("%v", last)
 	}

@@ -30,7 +30,8 @@ func wantsHTML(r *http.Request) bool {
 	for _, header := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(header, ",") {
 			kind, params, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), "text/html") && strings.ReplaceAll(params, " ", "") != "q=0" {
+			if strings.EqualFold(strings.TrimSpace(kind), "text/html") &&
+				strings.ReplaceAll(params, " ", "") != "q=0" {
 				return true
 			}
 		}

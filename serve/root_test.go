@@ -16,7 +16,8 @@ func TestRoot(t *testing.T) {
 			page           bool
 		}{
 			{"GET", browser, !noPage}, {"HEAD", browser, !noPage}, {"GET", "*/*", false}, {"HEAD", "", false},
-			{"GET", "application/json", false}, {"GET", "application/json, text/html; q=0", false}, {"GET", "TEXT/HTML;q=0.5", !noPage},
+			{"GET", "application/json", false}, {"GET", "application/json, text/html; q=0", false},
+			{"GET", "TEXT/HTML;q=0.5", !noPage},
 		} {
 			status, h, body := s.call(t, c.method, "/", "", "Accept", c.accept)
 			want, kind := `{"name":"hipengine","version":"1.2","api":"/openapi.json"}`+"\n", "application/json"
@@ -26,9 +27,11 @@ func TestRoot(t *testing.T) {
 			if c.method == "HEAD" {
 				want = ""
 			}
-			if status != 200 || !strings.HasPrefix(body, want) || h.Get("Content-Type") != kind || (h.Get("Content-Security-Policy") != "") != c.page ||
+			if status != 200 || !strings.HasPrefix(body, want) || h.Get("Content-Type") != kind ||
+				(h.Get("Content-Security-Policy") != "") != c.page ||
 				h.Get("Vary") != "Accept" {
-				t.Errorf("without a page %v: %s with Accept %q: status %d, headers %v, body %.80q", noPage, c.method, c.accept, status, h, body)
+				t.Errorf("without a page %v: %s with Accept %q: status %d, headers %v, body %.80q", noPage, c.method,
+					c.accept, status, h, body)
 			}
 		}
 		if status, _, body := s.call(t, "POST", "/", ""); status != 405 {

@@ -42,7 +42,8 @@ func (m *Model) checkIDs(param string, lists ...[]int32) error {
 		for _, id := range ids {
 			if int(id) >= vocab {
 				return &openai.Error{
-					Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: openai.CodeValue,
+					Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param,
+					Code:    openai.CodeValue,
 					Message: fmt.Sprintf("token %d: the model's vocabulary has ids 0 to %d", id, vocab-1),
 				}
 			}

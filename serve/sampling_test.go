@@ -42,7 +42,8 @@ func letters(text string) string {
 }
 
 // free are parameters with which every token can come.
-var free = sample.Overrides{Temperature: new(float32(1)), TopK: new(0), TopP: new(float32(1)), MinP: new(float32(0)), Seed: new(uint64(3))}
+var free = sample.Overrides{Temperature: new(float32(1)), TopK: new(0), TopP: new(float32(1)), MinP: new(float32(0)),
+	Seed: new(uint64(3))}
 
 // TestSamplingFields asks for each field of the samplers and looks at what can be drawn then.
 func TestSamplingFields(t *testing.T) {
@@ -64,7 +65,8 @@ func TestSamplingFields(t *testing.T) {
 		`"xtc_probability":1`:                     "cd",
 		`"xtc_probability":1,"xtc_threshold":0.4`: "abcd",
 		`"xtc_probability":0`:                     "abcd",
-		`"mirostat":2,"mirostat_tau":0`:           "a", `"mirostat":1,"mirostat_tau":0`: "a", `"mirostat":2,"mirostat_tau":50`: "abcd",
+		`"mirostat":2,"mirostat_tau":0`:           "a", `"mirostat":1,"mirostat_tau":0`: "a",
+		`"mirostat":2,"mirostat_tau":50`:                   "abcd",
 		`"mirostat":2,"mirostat_tau":1.5,"mirostat_eta":0`: "abc", // a surprise of at most 3 bits
 		`"samplers":["min_p"],"top_k":1,"min_p":0.5`:       "ab", `"samplers":"kt","top_k":3,"min_p":1`: "abc",
 		`"samplers":"top_p;top_k","top_p":0.6,"top_k":1`: "a", `"samplers":[],"top_k":1`: "abcd",
@@ -80,7 +82,8 @@ func TestSamplingFields(t *testing.T) {
 		if got := letters(text); got != want || len(text) != 400 {
 			t.Errorf("%s: letters %s in %d tokens, want %s", members, got, len(text), want)
 		}
-		if strings.Contains(members, `"aa"`) && (strings.Contains(text, "aa") || strings.Contains(text, "bb") || strings.Contains(text, "cc")) {
+		if strings.Contains(members, `"aa"`) &&
+			(strings.Contains(text, "aa") || strings.Contains(text, "bb") || strings.Contains(text, "cc")) {
 			t.Errorf("%s: a bad word in %s", members, text)
 		}
 	}
@@ -88,18 +91,20 @@ func TestSamplingFields(t *testing.T) {
 	for members, want := range map[string]string{
 		`"n":1`:                                "aaaaaaaaaaaa",
 		`"repeat_penalty":2,"repeat_last_n":1`: "abababababab",
-		`"repetition_penalty":10,"repeat_last_n":3`: "abcdabcdabcd",
-		`"presence_penalty":2,"repeat_last_n":2`:    "abcabcabcabc",
-		`"presence_penalty":0.6,"repeat_last_n":-1`: "abaaaaaaaaaa",
-		`"repeat_penalty":2,"repeat_last_n":0`:      "aaaaaaaaaaaa",
-		`"frequency_penalty":0.6`:                   "abacbacbacba", `"dry_multiplier":100,"dry_allowed_length":1`: "aabacada\x00a\x01a",
+		`"repetition_penalty":10,"repeat_last_n":3`:                          "abcdabcdabcd",
+		`"presence_penalty":2,"repeat_last_n":2`:                             "abcabcabcabc",
+		`"presence_penalty":0.6,"repeat_last_n":-1`:                          "abaaaaaaaaaa",
+		`"repeat_penalty":2,"repeat_last_n":0`:                               "aaaaaaaaaaaa",
+		`"frequency_penalty":0.6`:                                            "abacbacbacba",
+		`"dry_multiplier":100,"dry_allowed_length":1`:                        "aabacada\x00a\x01a",
 		`"dry_multiplier":100`:                                               "aaabaacaadaa",
 		`"dry_multiplier":0.1,"dry_base":2`:                                  "aaaaaabaaaaa",
 		`"dry_multiplier":0.1,"dry_base":1`:                                  "aaaaaaaaaaaa",
 		`"dry_multiplier":100,"dry_penalty_last_n":0`:                        "aaaaaaaaaaaa",
 		`"dry_multiplier":100,"dry_allowed_length":1,"dry_penalty_last_n":2`: "aabaabaabaab",
 		`"dry_multiplier":100,"dry_sequence_breakers":["a"]`:                 "aaaaaaaaaaaa",
-		`"xtc_probability":1,"xtc_threshold":0.1`:                            "cccccccccccc", `"typical_p":0.2`: "bbbbbbbbbbbb",
+		`"xtc_probability":1,"xtc_threshold":0.1`:                            "cccccccccccc",
+		`"typical_p":0.2`:                                                    "bbbbbbbbbbbb",
 	} {
 		if text, _ := completionOf(t, s, greedy+members); text != want {
 			t.Errorf("%s: %q, want %q", members, text, want)
@@ -109,7 +114,8 @@ func TestSamplingFields(t *testing.T) {
 	if text, _ := completionOf(t, s, `"max_tokens":400,"temperature":0,"dynatemp_range":3`); letters(text) == "a" {
 		t.Errorf("dynatemp_range: %s", text)
 	}
-	if text, _ := completionOf(t, s, `"max_tokens":400,"temperature":0,"dynatemp_range":3,"dynatemp_exponent":10`); letters(text) != "a" {
+	if text, _ := completionOf(t, s,
+		`"max_tokens":400,"temperature":0,"dynatemp_range":3,"dynatemp_exponent":10`); letters(text) != "a" {
 		t.Errorf("dynatemp_exponent: %s", text)
 	}
 	one, _ := completionOf(t, s, `"temperature":1,"seed":5,"max_tokens":60`)
@@ -138,12 +144,15 @@ func TestEndFields(t *testing.T) {
 		}
 	}
 	const most = `"max_tokens":12,`
-	for _, members := range []string{`"min_tokens":9`, `"min_tokens":9,"stop":["a","b","c"]`, `"min_tokens":9,"stop_token_ids":[97,98,99,120]`} {
-		if text, _ := completionOf(t, s, most+members); len(text) < 8 || !strings.Contains(members, "stop") && !strings.HasPrefix(text, "abc") {
+	for _, members := range []string{`"min_tokens":9`, `"min_tokens":9,"stop":["a","b","c"]`,
+		`"min_tokens":9,"stop_token_ids":[97,98,99,120]`} {
+		if text, _ := completionOf(t, s, most+members); len(text) < 8 || !strings.Contains(members, "stop") &&
+			!strings.HasPrefix(text, "abc") {
 			t.Errorf("%s: %q", members, text)
 		}
 	}
-	if text, finish := completionOf(t, s, most+`"ignore_eos":true`); finish != "length" || !strings.HasPrefix(text, "abc") {
+	if text, finish := completionOf(t, s, most+`"ignore_eos":true`); finish != "length" ||
+		!strings.HasPrefix(text, "abc") {
 		t.Errorf("ignore_eos: %q, %s", text, finish)
 	}
 	for _, c := range []struct{ members, param string }{
@@ -172,7 +181,8 @@ func TestServerSampling(t *testing.T) {
 			t.Errorf("%s: %s, want letters %s", members, text, want)
 		}
 	}
-	if _, err := New(Config{Sampling: sample.Overrides{TopP: new(float32(2))}}); err == nil || !strings.Contains(err.Error(), "top_p 2") {
+	if _, err := New(Config{Sampling: sample.Overrides{TopP: new(float32(2))}}); err == nil ||
+		!strings.Contains(err.Error(), "top_p 2") {
 		t.Errorf("top_p 2: %v", err)
 	}
 }

@@ -88,13 +88,15 @@ func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	t.Helper()
 	before := runtime.NumGoroutine()
-	e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }, MaxQueue: 64, Checkpoints: r.Checkpoints})
+	e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }, MaxQueue: 64,
+		Checkpoints: r.Checkpoints})
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := &logBuffer{}
 	c := Config{
-		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt, Render: render,
+		Models: []Model{{ID: "fake", Created: time.Unix(7, 0), Engine: e, Tokenizer: fake.Tokenizer{}, Prompt: prompt,
+			Render:   render,
 			Template: "a template", File: "fake.gguf"}},
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}
@@ -128,7 +130,8 @@ func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 		if n := r.OpenSeqs(); n != 0 {
 			t.Errorf("%d sequences were left open", n)
 		}
-		for end := time.Now().Add(3 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(3 * time.Second); runtime.NumGoroutine() > before; time.Sleep(
+			10 * time.Millisecond) {
 			if time.Now().After(end) {
 				stack := make([]byte, 1<<16)
 				t.Fatalf("goroutines were left:\n%s", stack[:runtime.Stack(stack, true)])
@@ -189,14 +192,16 @@ func TestChat(t *testing.T) {
 	status, h, body := s.call(t, "POST", "/v1/chat/completions", hi+`}`)
 	want := `{"id":"chatcmpl-0","object":"chat.completion","created":0,"model":"fake","system_fingerprint":"build-unknown","choices":[{"index":0,"message":{"role":"assistant",` +
 		`"content":"Hellö <b>","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":11,"total_tokens":30}}` + "\n"
-	if status != 200 || fixed(body) != want || h.Get("Content-Type") != "application/json" || h.Get("X-Request-Id") == "" {
+	if status != 200 || fixed(body) != want || h.Get("Content-Type") != "application/json" ||
+		h.Get("X-Request-Id") == "" {
 		t.Errorf("status %d, headers %v, body\n%s, want\n%s", status, h, fixed(body), want)
 	}
 }
 
 func TestChatStream(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "aö STOP"}, nil)
-	status, h, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"stop":["STOP"],"stream":true,"stream_options":{"include_usage":true}}`)
+	status, h, body := s.call(t, "POST", "/v1/chat/completions",
+		hi+`,"stop":["STOP"],"stream":true,"stream_options":{"include_usage":true}}`)
 	const head = `data: {"id":"chatcmpl-0","object":"chat.completion.chunk","created":0,"model":"fake","system_fingerprint":"build-unknown","choices":[`
 	const null = `"logprobs":null,"finish_reason":`
 	want := head + `{"index":0,"delta":{"role":"assistant","content":null},` + null + "null}]}\n\n" +
@@ -227,7 +232,8 @@ func TestCompletion(t *testing.T) {
 	}
 	_, _, body = s.call(t, "POST", "/v1/completions", `{"prompt":[120,121],"stream":true,"max_tokens":2}`)
 	const head = `data: {"id":"cmpl-0","object":"text_completion","created":0,"model":"fake","system_fingerprint":"build-unknown","choices":[{"index":0,"text":`
-	want = head + `"a","logprobs":null,"finish_reason":null}]}` + "\n\n" + head + `"b","logprobs":null,"finish_reason":"length"}]}` + "\n\ndata: [DONE]\n\n"
+	want = head + `"a","logprobs":null,"finish_reason":null}]}` + "\n\n" + head +
+		`"b","logprobs":null,"finish_reason":"length"}]}` + "\n\ndata: [DONE]\n\n"
 	if fixed(body) != want {
 		t.Errorf("body\n%s, want\n%s", fixed(body), want)
 	}
@@ -255,7 +261,8 @@ func TestLogprobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := chat.Choices[0].Logprobs.Content
-	if len(content) != 3 || content[1].Token != "\uFFFD" || content[1].Bytes[0] != 0xc3 || len(content[0].TopLogprobs) != 2 ||
+	if len(content) != 3 || content[1].Token != "\uFFFD" || content[1].Bytes[0] != 0xc3 ||
+		len(content[0].TopLogprobs) != 2 ||
 		content[0].TopLogprobs[0].Token != "a" || !(content[0].Logprob > -1e-3 && content[0].Logprob <= 0) {
 		t.Errorf("logprobs %+v", content)
 	}
@@ -274,7 +281,8 @@ func TestLogprobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := completion.Choices[0].Logprobs
-	if fmt.Sprint(l.TextOffset) != "[0 1 1]" || len(l.Tokens) != 3 || len(l.TokenLogprobs) != 3 || len(l.TopLogprobs[0]) != 3 {
+	if fmt.Sprint(l.TextOffset) != "[0 1 1]" || len(l.Tokens) != 3 || len(l.TokenLogprobs) != 3 ||
+		len(l.TopLogprobs[0]) != 3 {
 		t.Errorf("logprobs %+v", l)
 	}
 	_, _, body = s.call(t, "POST", "/v1/chat/completions", hi+`,"logprobs":true,"stream":true}`)
@@ -293,7 +301,8 @@ func TestLogprobs(t *testing.T) {
 func TestTemplateGetsToolsAndKwargs(t *testing.T) {
 	r := &fake.Runner{Reply: "x"}
 	s := open(t, r, nil)
-	status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"tools":[{"type":"function","function":{"name":"f"}}],"chat_template_kwargs":{"enable_thinking":false}}`)
+	status, _, body := s.call(t, "POST", "/v1/chat/completions",
+		hi+`,"tools":[{"type":"function","function":{"name":"f"}}],"chat_template_kwargs":{"enable_thinking":false}}`)
 	if status != 200 {
 		t.Fatal(body)
 	}
@@ -321,14 +330,17 @@ func TestModels(t *testing.T) {
 		status             int
 		want               string
 	}{
-		{"GET", "/v1/models", "", 200, `{"object":"list","data":[` + fakeModel + "," + plain + `],"models":[{"slug":"fake",`},
+		{"GET", "/v1/models", "", 200, `{"object":"list","data":[` + fakeModel + "," + plain +
+			`],"models":[{"slug":"fake",`},
 		{"GET", "/v1/models/fake", "", 200, fakeModel + "\n"},
 		{"GET", "/v1/models/org/plain", "", 200, plain + "\n"},
 		{"GET", "/v1/models/other", "", 404, `"code":"model_not_found"`},
 		{"GET", "/v1/models/", "", 404, `"code":"not_found"`},
-		{"POST", "/v1/completions", `{"prompt":"x"}`, 400, `this server has 2 models","type":"invalid_request_error","param":"model"`},
+		{"POST", "/v1/completions", `{"prompt":"x"}`, 400,
+			`this server has 2 models","type":"invalid_request_error","param":"model"`},
 		{"POST", "/v1/completions", `{"prompt":"x","model":"gpt-4"}`, 404, `"param":"model"`},
-		{"POST", "/v1/chat/completions", `{"model":"org/plain","messages":[{"role":"user","content":"x"}]}`, 400, "no chat template"},
+		{"POST", "/v1/chat/completions", `{"model":"org/plain","messages":[{"role":"user","content":"x"}]}`, 400,
+			"no chat template"},
 		{"GET", "/nothing", "", 404, `"code":"not_found"`},
 		{"GET", "/v1/completions", "", 405, `use the method POST`},
 		{"DELETE", "/v1/models", "", 405, `use the method GET`},
@@ -350,10 +362,14 @@ func TestErrors(t *testing.T) {
 		{"wrong type", "chat/completions", hi + `,"temperature":"hot"}`, 400, "temperature", "a number, not a string"},
 		{"unknown field", "chat/completions", hi + `,"n_discard":-1}`, 400, "n_discard", "unknown field"},
 		{"not JSON", "chat/completions", `{`, 400, "", "not valid JSON"},
-		{"template refuses", "chat/completions", `{"messages":[{"role":"user","content":"refuse"}]}`, 400, "messages", "roles must alternate"},
-		{"template breaks", "chat/completions", `{"messages":[{"role":"user","content":"break"}]}`, 500, "", "no filter"},
-		{"prompt too long", "completions", `{"prompt":"` + strings.Repeat("x", 100) + `"}`, 400, "", "the prompt of 101 tokens exceeds"},
-		{"logit_bias beyond vocabulary", "completions", `{"prompt":"x","logit_bias":{"258":1}}`, 400, "logit_bias", "ids 0 to 257"},
+		{"template refuses", "chat/completions", `{"messages":[{"role":"user","content":"refuse"}]}`, 400, "messages",
+			"roles must alternate"},
+		{"template breaks", "chat/completions", `{"messages":[{"role":"user","content":"break"}]}`, 500, "",
+			"no filter"},
+		{"prompt too long", "completions", `{"prompt":"` + strings.Repeat("x", 100) + `"}`, 400, "",
+			"the prompt of 101 tokens exceeds"},
+		{"logit_bias beyond vocabulary", "completions", `{"prompt":"x","logit_bias":{"258":1}}`, 400, "logit_bias",
+			"ids 0 to 257"},
 		{"prompt token beyond vocabulary", "completions", `{"prompt":[1,258]}`, 400, "prompt", "ids 0 to 257"},
 		{"body too long", "completions", `{"prompt":"` + strings.Repeat("x", 5000) + `"}`, 413, "", "5000 bytes"},
 	} {
@@ -372,7 +388,8 @@ func TestErrors(t *testing.T) {
 			if e.Error.Param != nil {
 				param = *e.Error.Param
 			}
-			if status != c.status || param != c.param || !strings.Contains(e.Error.Message, c.say) || e.Error.Type == "" || h.Get("X-Request-Id") != "my-id.1" {
+			if status != c.status || param != c.param || !strings.Contains(e.Error.Message, c.say) ||
+				e.Error.Type == "" || h.Get("X-Request-Id") != "my-id.1" {
 				t.Errorf("%d %s, want %d for %q with %q", status, body, c.status, c.param, c.say)
 			}
 		})
@@ -386,7 +403,8 @@ func TestErrors(t *testing.T) {
 }
 
 func TestSeed(t *testing.T) {
-	s := open(t, &fake.Runner{}, func(c *Config) { c.Models[0].Defaults = sample.Overrides{Temperature: new(float32(2))} })
+	s := open(t, &fake.Runner{},
+		func(c *Config) { c.Models[0].Defaults = sample.Overrides{Temperature: new(float32(2))} })
 	texts := func(members string) [2]string {
 		_, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"max_tokens":20,"n":2`+members+`}`)
 		var c struct {
@@ -414,13 +432,15 @@ func TestSeed(t *testing.T) {
 }
 
 func TestDefaultsOfModelApply(t *testing.T) {
-	s := open(t, &fake.Runner{}, func(c *Config) { c.Models[0].Defaults = sample.Overrides{Temperature: new(float32(0))} })
+	s := open(t, &fake.Runner{},
+		func(c *Config) { c.Models[0].Defaults = sample.Overrides{Temperature: new(float32(0))} })
 	_, _, a := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`)
 	_, _, b := s.call(t, "POST", "/v1/completions", `{"prompt":"x"}`)
 	if fixed(a) != fixed(b) {
 		t.Errorf("a greedy model gave\n%s, then\n%s", a, b)
 	}
-	if _, err := New(Config{Models: []Model{{ID: "x", Engine: s.engine, Tokenizer: fake.Tokenizer{}, Defaults: sample.Overrides{TopP: new(float32(7))}}}}); err == nil {
+	if _, err := New(Config{Models: []Model{{ID: "x", Engine: s.engine, Tokenizer: fake.Tokenizer{},
+		Defaults: sample.Overrides{TopP: new(float32(7))}}}}); err == nil {
 		t.Error("defaults out of range: no error")
 	}
 }

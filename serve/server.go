@@ -66,7 +66,8 @@ func New(c Config) (*Server, error) {
 	}
 	for _, part := range s.c.LlamaRoutes {
 		if part != LlamaCompletion && part != LlamaSlots {
-			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part, LlamaCompletion, LlamaSlots)
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part,
+				LlamaCompletion, LlamaSlots)
 		}
 	}
 	s.metrics = metrics.New(s.c.Version, s.list)
@@ -126,7 +127,8 @@ func New(c Config) (*Server, error) {
 		MaxHeaderBytes:    MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelWarn),
 	}
-	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout, MaxHeaderBytes: MaxHeaderBytes}
+	s.debug = &http.Server{Handler: s.debugHandler(), ReadHeaderTimeout: s.c.HeaderTimeout,
+		MaxHeaderBytes: MaxHeaderBytes}
 	return s, nil
 }
 
@@ -138,7 +140,8 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // if no API key is set, unless Config.AllowPublic is.
 func (s *Server) Serve(l net.Listener) error {
 	if !IsLocal(l.Addr()) && s.keys.empty() && !s.c.AllowPublic {
-		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one", l.Addr())
+		return fmt.Errorf("serve: %v can be reached from other machines: set an API key, or allow it without one",
+			l.Addr())
 	}
 	if err := s.http.Serve(LimitConns(l, s.c.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
 		return err

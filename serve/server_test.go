@@ -19,14 +19,17 @@ func TestHealth(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) { models, c.Models = c.Models, nil })
 	check := func(when string, startup, want int) {
 		t.Helper()
-		for path, status := range map[string]int{"/livez": 200, "/startupz": startup, "/readyz": want, "/health": want} {
-			if got, h, body := s.call(t, "GET", path, ""); got != status || (got == 503) != (h.Get("Retry-After") != "") {
+		for path, status := range map[string]int{"/livez": 200, "/startupz": startup, "/readyz": want,
+			"/health": want} {
+			if got, h, body := s.call(t, "GET", path, ""); got != status ||
+				(got == 503) != (h.Get("Retry-After") != "") {
 				t.Errorf("%s: %s answers %d %s, want %d", when, path, got, body, status)
 			}
 		}
 	}
 	check("loading", 503, 503)
-	if status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`}`); status != 503 || !strings.Contains(body, "loading") {
+	if status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`}`); status != 503 ||
+		!strings.Contains(body, "loading") {
 		t.Errorf("chat while loading: %d %s", status, body)
 	}
 	if _, _, body := s.call(t, "GET", "/v1/models", ""); body != `{"object":"list","data":[],"models":[]}`+"\n" {
@@ -58,7 +61,8 @@ func TestSetModelsErrors(t *testing.T) {
 }
 
 func TestShutdownFinishesStreams(t *testing.T) {
-	s := open(t, &fake.Runner{Reply: "hello", Delay: 20 * time.Millisecond}, func(c *Config) { c.DrainDelay = 10 * time.Millisecond })
+	s := open(t, &fake.Runner{Reply: "hello", Delay: 20 * time.Millisecond},
+		func(c *Config) { c.DrainDelay = 10 * time.Millisecond })
 	lines, cancel := s.begin(t, "")
 	defer cancel()
 	done := make(chan error)
@@ -95,7 +99,8 @@ func TestShutdownEndsStreamsAfterGrace(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("Shutdown reported no cut-off request")
 	}
-	if !strings.Contains(text.String(), `{"error":{"message":"the server is shutting down"`) || strings.Contains(text.String(), "[DONE]") {
+	if !strings.Contains(text.String(), `{"error":{"message":"the server is shutting down"`) ||
+		strings.Contains(text.String(), "[DONE]") {
 		t.Errorf("stream %s", text.String())
 	}
 	wait(t, "the end of the sequence", func() bool { return s.engine.Stats().Cancelled == 1 })
@@ -107,7 +112,8 @@ func TestAPIKeys(t *testing.T) {
 		path, header string
 		want         int
 	}{
-		{"/v1/models", "", 401}, {"/v1/models", "Bearer three", 401}, {"/v1/models", "Basic one", 401}, {"/v1/models", "one", 401},
+		{"/v1/models", "", 401}, {"/v1/models", "Bearer three", 401}, {"/v1/models", "Basic one", 401},
+		{"/v1/models", "one", 401},
 		{"/v1/models", "Bearer ", 401}, {"/v1/models", "Bearer one", 200}, {"/v1/models", "bearer two", 200},
 		{"/health", "", 200}, {"/livez", "", 200}, {"/readyz", "", 200},
 	} {
@@ -132,12 +138,16 @@ func TestHostsAndOrigins(t *testing.T) {
 		host, origin string
 		want         int
 	}{
-		{"localhost", "", 200}, {"LOCALHOST:8080", "", 200}, {"127.0.0.1:1", "", 200}, {"[::1]:1", "", 200}, {"127.9.9.9", "", 200},
+		{"localhost", "", 200}, {"LOCALHOST:8080", "", 200}, {"127.0.0.1:1", "", 200}, {"[::1]:1", "", 200},
+		{"127.9.9.9", "", 200},
 		{"llm.example", "", 200}, {"llm.example:80", "", 200}, {"a.localhost", "", 200},
-		{"evil.example", "", 403}, {"localhost.evil.example", "", 403}, {"127.0.0.1.evil.example", "", 403}, {"192.168.1.1", "", 403},
-		{"localhost", "http://localhost:3000", 200}, {"localhost", "http://127.0.0.1", 200}, {"localhost", "https://app.example", 200},
+		{"evil.example", "", 403}, {"localhost.evil.example", "", 403}, {"127.0.0.1.evil.example", "", 403},
+		{"192.168.1.1", "", 403},
+		{"localhost", "http://localhost:3000", 200}, {"localhost", "http://127.0.0.1", 200},
+		{"localhost", "https://app.example", 200},
 		{"llm.example", "https://llm.example", 200},
-		{"localhost", "https://evil.example", 403}, {"localhost", "null", 403}, {"localhost", "http://localhost.evil.example", 403},
+		{"localhost", "https://evil.example", 403}, {"localhost", "null", 403},
+		{"localhost", "http://localhost.evil.example", 403},
 		{"localhost", "http://app.example", 403}, {"localhost", "://", 403},
 	} {
 		status, h, body := s.call(t, "GET", "/v1/models", "", "Host", c.host, "Origin", c.origin)
@@ -145,16 +155,19 @@ func TestHostsAndOrigins(t *testing.T) {
 			t.Errorf("host %q, origin %q: %d %s, want %d", c.host, c.origin, status, body, c.want)
 		}
 		allowed := h.Get("Access-Control-Allow-Origin")
-		if want := map[bool]string{true: c.origin}[status == 200]; allowed != want || h.Get("Access-Control-Allow-Credentials") != "" {
+		if want := map[bool]string{true: c.origin}[status == 200]; allowed != want ||
+			h.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("host %q, origin %q: headers %v", c.host, c.origin, h)
 		}
 	}
 	status, h, _ := s.call(t, "OPTIONS", "/v1/chat/completions", "", "Origin", "https://app.example",
 		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
-	if status != 200 || h.Get("Access-Control-Allow-Headers") != "authorization" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") {
+	if status != 200 || h.Get("Access-Control-Allow-Headers") != "authorization" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") {
 		t.Errorf("preflight: %d %v", status, h)
 	}
-	_, h, _ = s.call(t, "OPTIONS", "/v1/chat/completions", "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
+	_, h, _ = s.call(t, "OPTIONS", "/v1/chat/completions", "", "Origin", "https://evil.example",
+		"Access-Control-Request-Method", "POST")
 	for name := range h {
 		if strings.HasPrefix(name, "Access-Control") {
 			t.Errorf("preflight of another origin: %v", h)
@@ -180,11 +193,13 @@ func TestPanicIsAnErrorAndTheServerGoesOn(t *testing.T) {
 func TestLogHasNoText(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "confidential answer"}, nil)
 	for _, stream := range []string{"true", "false"} {
-		s.call(t, "POST", "/v1/chat/completions?q=confidential", `{"messages":[{"role":"user","content":"confidential question"}],"stream":`+stream+`}`)
+		s.call(t, "POST", "/v1/chat/completions?q=confidential",
+			`{"messages":[{"role":"user","content":"confidential question"}],"stream":`+stream+`}`)
 	}
 	wait(t, "the log lines", func() bool { return strings.Count(s.log.String(), "msg=request") == 2 })
 	log := s.log.String()
-	if strings.Contains(log, "confidential") || !strings.Contains(log, "model=fake") || !strings.Contains(log, "prompt_tokens=38") || !strings.Contains(log, "completion_tokens=20") {
+	if strings.Contains(log, "confidential") || !strings.Contains(log, "model=fake") ||
+		!strings.Contains(log, "prompt_tokens=38") || !strings.Contains(log, "completion_tokens=20") {
 		t.Errorf("log:\n%s", log)
 	}
 }
@@ -255,7 +270,8 @@ func TestHandlerInAnotherServer(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "x"}, nil)
 	other := httptest.NewServer(s.Handler())
 	defer other.Close()
-	resp, err := http.Post(other.URL+"/v1/chat/completions", "application/json", strings.NewReader(hi+`,"stream":true}`))
+	resp, err := http.Post(other.URL+"/v1/chat/completions", "application/json",
+		strings.NewReader(hi+`,"stream":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,8 +37,9 @@ func (s *Server) slots(w http.ResponseWriter, r *http.Request) {
 func (s *Server) changeSlot(w http.ResponseWriter, r *http.Request) {
 	switch action := r.URL.Query().Get("action"); action {
 	case "save", "restore", "erase":
-		s.fail(w, r, notSupported("states of prompts belong to no slot: a prompt that begins like an earlier one finds "+
-			"its state by itself, with --cache-dir also after the server was stopped"))
+		s.fail(w, r, notSupported(
+			"states of prompts belong to no slot: a prompt that begins like an earlier one finds "+
+				"its state by itself, with --cache-dir also after the server was stopped"))
 	default:
 		s.fail(w, r, &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "action",
 			Code:    openai.CodeValue,

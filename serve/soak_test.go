@@ -41,7 +41,8 @@ func emberPrompt(tok *tokenizer.Tokenizer) PromptFunc {
 		}
 		var pieces []tokenizer.Piece
 		for _, m := range list {
-			pieces = append(pieces, tokenizer.Piece{Text: "<|im_start|>" + m.Role + "\n"}, tokenizer.Piece{Text: m.Content, Plain: true},
+			pieces = append(pieces, tokenizer.Piece{Text: "<|im_start|>" + m.Role + "\n"},
+				tokenizer.Piece{Text: m.Content, Plain: true},
 				tokenizer.Piece{Text: "<|im_end|>\n"})
 		}
 		return tok.EncodePieces(append(pieces, tokenizer.Piece{Text: "<|im_start|>assistant\n"}))
@@ -75,8 +76,8 @@ func soakTime(t *testing.T) time.Duration {
 }
 
 // TestSoak lets 64 clients stream answers of Ember from a server that has too few pages for them, a prefix cache and a
-// folder, while others cancel, ask for less time than it takes, or send nonsense. No stream fails and none starves; at the
-// end no goroutine, page, checkpoint or file is left that should not be.
+// folder, while others cancel, ask for less time than it takes, or send nonsense. No stream fails and none starves;
+// at the end no goroutine, page, checkpoint or file is left that should not be.
 func TestSoak(t *testing.T) {
 	const streams, seqs, checkpoints = 64, 24, 12
 	duration := soakTime(t)
@@ -103,7 +104,8 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := runner.New(dev, m, w, runner.Options{Context: 256, Seqs: seqs, Checkpoints: checkpoints, Pages: 50, KVType: tensor.F16})
+	r, err := runner.New(dev, m,
+		w, runner.Options{Context: 256, Seqs: seqs, Checkpoints: checkpoints, Pages: 50, KVType: tensor.F16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,8 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.New(engine.Config{Runner: r, EOG: tok.IsEOG, Checkpoints: checkpoints, HostBytes: 32 << 20, Disk: store, MaxQueue: 512,
+	e, err := engine.New(engine.Config{Runner: r, EOG: tok.IsEOG, Checkpoints: checkpoints, HostBytes: 32 << 20,
+		Disk: store, MaxQueue: 512,
 		Piece: func(id int32) ([]byte, bool) { return tok.Piece(id, false), tok.IsMarker(id) }})
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +132,8 @@ func TestSoak(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 
-	clients := soakClients{url: "http://" + l.Addr().String(), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}, t: t}
+	clients := soakClients{url: "http://" + l.Addr().String(),
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}, t: t}
 	ctx, stop := context.WithTimeout(t.Context(), 20*duration)
 	defer stop()
 	tokens := make([]atomic.Int64, streams)
@@ -137,7 +141,8 @@ func TestSoak(t *testing.T) {
 	var wait sync.WaitGroup
 	wait.Go(func() { // on a slow machine, a few answers take longer
 		defer stop()
-		for sum := int64(0); ctx.Err() == nil && (time.Since(started) < duration || sum < 16*streams); time.Sleep(10 * time.Millisecond) {
+		for sum := int64(0); ctx.Err() == nil &&
+			(time.Since(started) < duration || sum < 16*streams); time.Sleep(10 * time.Millisecond) {
 			sum = 0
 			for i := range tokens {
 				sum += tokens[i].Load()
@@ -158,11 +163,13 @@ func TestSoak(t *testing.T) {
 	}
 	slices.Sort(each)
 	t.Logf("%v: %d streams of %d to %d tokens, median %d; %d cancelled, %d late, %d refused; made room %d times, %d tokens cached", time.Since(started).Round(time.Second),
-		streams, each[0], each[streams-1], each[streams/2], clients.cancelled.Load(), clients.late.Load(), clients.refused.Load(), stats.Preempted, stats.CachedTokens)
+		streams, each[0], each[streams-1], each[streams/2], clients.cancelled.Load(), clients.late.Load(),
+		clients.refused.Load(), stats.Preempted, stats.CachedTokens)
 	if each[0] < each[streams/2]/2 || each[0] == 0 {
 		t.Errorf("the slowest stream got %d tokens, the median is %d: %d", each[0], each[streams/2], each)
 	}
-	if clients.cancelled.Load() == 0 || clients.late.Load() == 0 || clients.refused.Load() == 0 || stats.Preempted == 0 || stats.CachedTokens == 0 {
+	if clients.cancelled.Load() == 0 || clients.late.Load() == 0 || clients.refused.Load() == 0 ||
+		stats.Preempted == 0 || stats.CachedTokens == 0 {
 		t.Error("something that should disturb did not happen")
 	}
 	if stats.Failed != 0 {
@@ -206,7 +213,8 @@ func TestSoak(t *testing.T) {
 	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			stack := make([]byte, 1<<16)
-			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stack[:runtime.Stack(stack, true)])
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before,
+				stack[:runtime.Stack(stack, true)])
 		}
 	}
 }
@@ -237,8 +245,10 @@ type soakClients struct {
 
 // conversation returns a request of one of a few conversations, which begin alike.
 func conversation(rng *rand.Rand, more string) string {
-	text := fmt.Sprintf("Once upon a time there were %d birds. %s", rng.IntN(6), strings.Repeat("They sat on a tree and sang. ", rng.IntN(8)))
-	return fmt.Sprintf(`{"messages":[{"role":"user","content":%q}],"seed":%d,"temperature":0.9%s}`, text, rng.IntN(1000), more)
+	text := fmt.Sprintf("Once upon a time there were %d birds. %s", rng.IntN(6),
+		strings.Repeat("They sat on a tree and sang. ", rng.IntN(8)))
+	return fmt.Sprintf(`{"messages":[{"role":"user","content":%q}],"seed":%d,"temperature":0.9%s}`, text,
+		rng.IntN(1000), more)
 }
 
 func (c *soakClients) post(ctx context.Context, rng *rand.Rand, body string, timeout string) (*http.Response, error) {
@@ -257,7 +267,8 @@ func (c *soakClients) post(ctx context.Context, rng *rand.Rand, body string, tim
 func (c *soakClients) stream(ctx context.Context, seed uint64, tokens *atomic.Int64) {
 	rng := rand.New(rand.NewPCG(seed, 64))
 	for ctx.Err() == nil {
-		resp, err := c.post(context.Background(), rng, conversation(rng, `,"max_tokens":6,"ignore_eos":true,"stream":true`), "")
+		resp, err := c.post(context.Background(), rng,
+			conversation(rng, `,"max_tokens":6,"ignore_eos":true,"stream":true`), "")
 		if err != nil {
 			c.t.Errorf("stream %d: %v", seed, err)
 			return
@@ -300,7 +311,8 @@ func (c *soakClients) disturb(ctx context.Context, seed uint64) {
 			}
 			cancel()
 		case 1:
-			resp, err := c.post(context.Background(), rng, conversation(rng, `,"max_tokens":120`), fmt.Sprintf("%.3f", 0.02+rng.Float64()/5))
+			resp, err := c.post(context.Background(), rng, conversation(rng, `,"max_tokens":120`),
+				fmt.Sprintf("%.3f", 0.02+rng.Float64()/5))
 			if err != nil {
 				c.t.Errorf("a late request: %v", err)
 				return
@@ -313,7 +325,8 @@ func (c *soakClients) disturb(ctx context.Context, seed uint64) {
 				c.t.Errorf("a late request: status %d", resp.StatusCode)
 			}
 		case 2:
-			bad := []string{`{"messages":`, `{"messages":[],"max_tokens":-1}`, `{"x":1}`, conversation(rng, `,"max_tokens":"many"`), ""}[rng.IntN(5)]
+			bad := []string{`{"messages":`, `{"messages":[],"max_tokens":-1}`, `{"x":1}`,
+				conversation(rng, `,"max_tokens":"many"`), ""}[rng.IntN(5)]
 			resp, err := c.post(context.Background(), rng, bad, "")
 			if err != nil {
 				c.t.Errorf("a wrong request: %v", err)

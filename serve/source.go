@@ -14,8 +14,8 @@ import (
 type Source interface {
 	// List returns the models that are offered, loaded or not.
 	List() []pool.Status
-	// Acquire returns a model for one request, which calls release when it is done. It may have to wait until the model
-	// is loaded. Errors are those of pool.Pool.Acquire.
+	// Acquire returns a model for one request, which calls release when it is done. It may have to wait until the
+	// model is loaded. Errors are those of pool.Pool.Acquire.
 	Acquire(ctx context.Context, id string) (m *Model, release func(), err error)
 	// Load loads a model for requests to come, Unload unloads one that nobody uses. Errors are those of pool.Pool, and
 	// pool.ErrPinned if the models stay as they are.
@@ -145,7 +145,8 @@ func loadError(err error) *openai.Error {
 	case errors.As(err, &unknown):
 		return modelNotFound(unknown.ID)
 	case errors.As(err, &load) && load.NoRoom:
-		e := unavailable(fmt.Sprintf("there is no memory for model %q beside those that stay loaded: %v", load.ID, load.Err))
+		e := unavailable(fmt.Sprintf("there is no memory for model %q beside those that stay loaded: %v", load.ID,
+			load.Err))
 		e.Code = "model_does_not_fit"
 		return e
 	case errors.As(err, &load):

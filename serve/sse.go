@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// stream writes server-sent events, or lines of JSON. Each write has a deadline of its own, so that a client that does not read is cut
-// off. The first error of a write sticks.
+// stream writes server-sent events, or lines of JSON. Each write has a deadline of its own, so that a client that
+// does not read is cut off. The first error of a write sticks.
 type stream struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController

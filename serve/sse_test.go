@@ -10,8 +10,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// FuzzStream writes texts as events, with pings between them, and reads them as clients do: whatever is in a text, each
-// event is one line of data with the same text in it.
+// FuzzStream writes texts as events, with pings between them, and reads them as clients do: whatever is in a text,
+// each event is one line of data with the same text in it.
 func FuzzStream(f *testing.F) {
 	f.Add("plain", "two\nlines\r\n\n")
 	f.Add("data: x\n\ndata: [DONE]\n\n", "\u2028<\x00é")

@@ -33,7 +33,8 @@ func TestStopwatch(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		s.Read(100)
 		s.Drew()
-		if got := *s.timings(1); got.PromptMS != 300 || got.PredictedN != 1 || got.PredictedPerSecond != 0 || got.PredictedPerTokenMS != 0 || got.PredictedMS <= 0 {
+		if got := *s.timings(1); got.PromptMS != 300 || got.PredictedN != 1 || got.PredictedPerSecond != 0 ||
+			got.PredictedPerTokenMS != 0 || got.PredictedMS <= 0 {
 			t.Errorf("after one token: %+v", got)
 		}
 		for range 4 {
@@ -41,7 +42,8 @@ func TestStopwatch(t *testing.T) {
 			s.Drew()
 		}
 		s.Ended()
-		want := openai.Timings{CacheN: 40, PromptN: 60, PromptMS: 300, PromptPerTokenMS: 5, PromptPerSecond: 200, PredictedN: 5,
+		want := openai.Timings{CacheN: 40, PromptN: 60, PromptMS: 300, PromptPerTokenMS: 5, PromptPerSecond: 200,
+			PredictedN:  5,
 			PredictedMS: 200, PredictedPerTokenMS: 50, PredictedPerSecond: 20}
 		if got := *s.timings(5); got != want {
 			t.Errorf("%+v, want %+v", got, want)
@@ -86,10 +88,12 @@ func TestTimings(t *testing.T) {
 	} {
 		_, _, body := s.call(t, http.MethodPost, c.path, c.body+`}`)
 		var whole chunk
-		if err := json.Unmarshal([]byte(body), &whole); err != nil || whole.Timings == nil || whole.Timings.PredictedN != 4 || whole.Timings.PromptN < 10 {
+		if err := json.Unmarshal([]byte(body), &whole); err != nil || whole.Timings == nil ||
+			whole.Timings.PredictedN != 4 || whole.Timings.PromptN < 10 {
 			t.Errorf("%s: %s, %v", c.path, body, err)
 		}
-		for _, fields := range []string{"", `,"timings_per_token":true,"return_progress":true,"stream_options":{"include_usage":true}`} {
+		for _, fields := range []string{"",
+			`,"timings_per_token":true,"return_progress":true,"stream_options":{"include_usage":true}`} {
 			_, _, body := s.call(t, http.MethodPost, c.path, c.body+`,"stream":true`+fields+`}`)
 			timed, progress, drawn := 0, 0, 0
 			for line := range strings.Lines(body) {

@@ -8,8 +8,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// storedResponses keeps responses for later requests of the same API key, as many as their bytes allow. Those that were
-// used least recently go first.
+// storedResponses keeps responses for later requests of the same API key, as many as their bytes allow. Those that
+// were used least recently go first.
 type storedResponses struct {
 	mu     sync.Mutex
 	budget int64

@@ -18,11 +18,14 @@ import (
 func TestRoom(t *testing.T) {
 	s := open(t, &fake.Runner{Lim: runner.Limits{Context: 100}}, nil)
 	status, _, body := s.call(t, http.MethodPost, "/v1/completions", `{"prompt":"xxx","max_tokens":1000}`)
-	if status != 200 || !strings.Contains(body, `"finish_reason":"length"`) || !strings.Contains(body, `"completion_tokens":96,`) {
+	if status != 200 || !strings.Contains(body, `"finish_reason":"length"`) ||
+		!strings.Contains(body, `"completion_tokens":96,`) {
 		t.Errorf("beyond the room: %d %s", status, body)
 	}
-	for field, want := range map[string]string{`"n_predict":3`: `"completion_tokens":3,`, `"max_tokens":-1`: `"completion_tokens":96,`, `"n":1`: `"completion_tokens":16,`} {
-		if status, _, body := s.call(t, http.MethodPost, "/v1/completions", `{"prompt":"xxx",`+field+`}`); status != 200 || !strings.Contains(body, want) {
+	for field, want := range map[string]string{`"n_predict":3`: `"completion_tokens":3,`,
+		`"max_tokens":-1`: `"completion_tokens":96,`, `"n":1`: `"completion_tokens":16,`} {
+		if status, _, body := s.call(t, http.MethodPost, "/v1/completions",
+			`{"prompt":"xxx",`+field+`}`); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", field, status, body)
 		}
 	}
@@ -38,7 +41,8 @@ func TestRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "the prompt of 101 tokens exceeds the available context size of 100 tokens"
-	if e.Error.Message != want || status != 400 || e.Error.Code != "context_length_exceeded" || e.Error.Prompt != 101 || e.Error.Context != 100 {
+	if e.Error.Message != want || status != 400 || e.Error.Code != "context_length_exceeded" ||
+		e.Error.Prompt != 101 || e.Error.Context != 100 {
 		t.Errorf("%d %s", status, body)
 	}
 }
@@ -48,7 +52,8 @@ func TestPlainMessage(t *testing.T) {
 		err  error
 		want string
 	}{
-		{fmt.Errorf("%w: sample: top_k -3: must not be negative", engine.ErrBadRequest), "top_k -3: must not be negative"},
+		{fmt.Errorf("%w: sample: top_k -3: must not be negative", engine.ErrBadRequest),
+			"top_k -3: must not be negative"},
 		{fmt.Errorf("engine: step: %w", errors.New("runner: plan: no memory")), "step: plan: no memory"},
 		{errors.New("a request of my engine: fails"), "a request of my engine: fails"},
 		{errors.New("plain"), "plain"},

@@ -10,7 +10,8 @@ import (
 )
 
 // thoughtAnswer asks for an answer and returns its parts.
-func thoughtAnswer(t *testing.T, s *site, members string) (thoughts, text, finish string, reasoningTokens int, logprobs string) {
+func thoughtAnswer(t *testing.T, s *site, members string) (thoughts, text, finish string, reasoningTokens int,
+	logprobs string) {
 	t.Helper()
 	status, _, body := s.call(t, "POST", "/v1/chat/completions", hi+`,"temperature":0,`+members+`}`)
 	var a struct {
@@ -61,8 +62,10 @@ func TestThinkingBudget(t *testing.T) {
 		{`"reasoning_effort":"none","thinking_budget":4`, "one"}, // a number goes before a word; the space is trimmed
 	} {
 		thoughts, text, finish, n, _ := thoughtAnswer(t, s, c.members)
-		if strings.TrimSpace(thoughts) != c.thoughts || finish != "stop" || (n == 0) != (c.thoughts == "") && c.thoughts != "" {
-			t.Errorf("%s: thoughts %q, text %q, %s, %d reasoning tokens, want %q", c.members, thoughts, text, finish, n, c.thoughts)
+		if strings.TrimSpace(thoughts) != c.thoughts || finish != "stop" || (n == 0) != (c.thoughts == "") &&
+			c.thoughts != "" {
+			t.Errorf("%s: thoughts %q, text %q, %s, %d reasoning tokens, want %q", c.members, thoughts, text, finish,
+				n, c.thoughts)
 		}
 		// With log-probabilities the tokens come one by one, and are the same.
 		again, other, _, _, listed := thoughtAnswer(t, s, c.members+`,"logprobs":true`)

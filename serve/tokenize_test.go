@@ -80,25 +80,30 @@ func TestProps(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &p); err != nil || status != 200 {
 		t.Fatalf("%d %s: %v", status, body, err)
 	}
-	if p.Defaults.NCtx != 4096 || p.Slots != 4 || p.Path != "fake.gguf" || p.Template != "a template" || p.BOS != "<bos>" || p.Build != "build-v7" {
+	if p.Defaults.NCtx != 4096 || p.Slots != 4 || p.Path != "fake.gguf" || p.Template != "a template" ||
+		p.BOS != "<bos>" || p.Build != "build-v7" {
 		t.Errorf("%+v", p)
 	}
-	if temperature, seed := p.Defaults.Params["temperature"], p.Defaults.Params["seed"]; temperature != 0. || seed != -1. {
+	if temperature, seed := p.Defaults.Params["temperature"], p.Defaults.Params["seed"]; temperature != 0. ||
+		seed != -1. {
 		t.Errorf("temperature %v and seed %v by default", temperature, seed)
 	}
 	// What is listed is accepted, whatever it holds.
 	for _, field := range p.WithoutEffect {
-		if status, _, body := s.call(t, http.MethodPost, "/v1/chat/completions", hi+`,"max_tokens":1,"`+field+`":{"a":[1]}}`); status != 200 {
+		if status, _, body := s.call(t, http.MethodPost, "/v1/chat/completions",
+			hi+`,"max_tokens":1,"`+field+`":{"a":[1]}}`); status != 200 {
 			t.Errorf("%s: %d %s", field, status, body)
 		}
 	}
-	if status, _, body := s.call(t, http.MethodGet, "/props?model=other", ""); status != 404 || !strings.Contains(body, "model_not_found") {
+	if status, _, body := s.call(t, http.MethodGet, "/props?model=other", ""); status != 404 ||
+		!strings.Contains(body, "model_not_found") {
 		t.Errorf("props of another model: %d %s", status, body)
 	}
 }
 
 func TestAliases(t *testing.T) {
-	s := open(t, &fake.Runner{Reply: "x"}, func(c *Config) { c.Aliases = map[string]string{"twin": "fake", "none": "other"} })
+	s := open(t, &fake.Runner{Reply: "x"},
+		func(c *Config) { c.Aliases = map[string]string{"twin": "fake", "none": "other"} })
 	_, _, body := s.call(t, http.MethodGet, "/models", "")
 	if !strings.Contains(body, `"id":"fake"`) || !strings.Contains(body, `"aliases":["twin"]`) {
 		t.Errorf("models: %s", body)
@@ -109,7 +114,8 @@ func TestAliases(t *testing.T) {
 			t.Errorf("model %s: %d %s, want %d", model, status, body, want)
 		}
 	}
-	if status, _, body := s.call(t, http.MethodGet, "/v1/models/twin", ""); status != 200 || !strings.Contains(body, `"id":"fake"`) {
+	if status, _, body := s.call(t, http.MethodGet, "/v1/models/twin", ""); status != 200 ||
+		!strings.Contains(body, `"id":"fake"`) {
 		t.Errorf("model by its alias: %d %s", status, body)
 	}
 }
@@ -126,7 +132,8 @@ func TestAnyName(t *testing.T) {
 func TestUnversioned(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "x"}, nil)
 	for _, c := range []struct{ method, path, body string }{
-		{"POST", "/chat/completions", hi + `}`}, {"POST", "/completions", `{"prompt":"a"}`}, {"GET", "/models", ""}, {"GET", "/models/fake", ""},
+		{"POST", "/chat/completions", hi + `}`}, {"POST", "/completions", `{"prompt":"a"}`}, {"GET", "/models", ""},
+		{"GET", "/models/fake", ""},
 	} {
 		if status, _, body := s.call(t, c.method, c.path, c.body); status != 200 {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)

@@ -87,10 +87,12 @@ func TestTraces(t *testing.T) {
 	}
 	h := &house{t: t, room: 1}
 	s, _ := openPool(t, pool.Config[*swapped]{Specs: []pool.Spec[*swapped]{
-		h.spec("red", 20*time.Millisecond, &fake.Runner{Reply: "confidential answer", Delay: time.Millisecond})}}, func(c *Config) { c.Tracer = tracer })
+		h.spec("red", 20*time.Millisecond, &fake.Runner{Reply: "confidential answer", Delay: time.Millisecond})}},
+		func(c *Config) { c.Tracer = tracer })
 	const id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	post := func(flags, body string) int {
-		status, _, _ := s.call(t, "POST", "/v1/completions", body, "traceparent", "00-"+id+"-"+parent+"-"+flags, "X-Request-Id", "mine")
+		status, _, _ := s.call(t, "POST", "/v1/completions", body, "traceparent", "00-"+id+"-"+parent+"-"+flags,
+			"X-Request-Id", "mine")
 		return status
 	}
 	const question = `{"model":"red","prompt":"confidential question","n":2,"max_tokens":5}`
@@ -106,7 +108,8 @@ func TestTraces(t *testing.T) {
 	if n := strings.Count(s.log.String(), "trace_id="); n != 2 || !strings.Contains(s.log.String(), "trace_id="+id) {
 		t.Errorf("%d trace ids in the log:\n%s", n, s.log)
 	}
-	wait(t, "the ends of the sequences", func() bool { return s.scrape(t)["hipengine_request_seconds_count{model_name=red}"] == 4 })
+	wait(t, "the ends of the sequences",
+		func() bool { return s.scrape(t)["hipengine_request_seconds_count{model_name=red}"] == 4 })
 	if err := tracer.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -128,13 +131,15 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	slices.Sort(mine)
-	if want := "[POST /v1/completions decode decode load prefill prefill queue queue]"; fmt.Sprint(mine) != want || root == nil {
+	if want := "[POST /v1/completions decode decode load prefill prefill queue queue]"; fmt.Sprint(mine) != want ||
+		root == nil {
 		t.Fatalf("spans of the request's trace: %v, want %s", mine, want)
 	}
 	if fmt.Sprint(others) != "[POST /v1/completions 404]" {
 		t.Errorf("other spans: %v", others)
 	}
-	for key, want := range map[string]string{"http.response.status_code": "200", "hipengine.request_id": "mine", "gen_ai.request.model": "red",
+	for key, want := range map[string]string{"http.response.status_code": "200", "hipengine.request_id": "mine",
+		"gen_ai.request.model":       "red",
 		"gen_ai.usage.output_tokens": "10", "gen_ai.usage.input_tokens": "22"} {
 		if v := attribute(root, key); v != want {
 			t.Errorf("%s is %q, want %q", key, v, want)
@@ -142,7 +147,8 @@ func TestTraces(t *testing.T) {
 	}
 	for _, span := range got.spans {
 		if hex.EncodeToString(span.TraceId) == id && span != root {
-			if !bytes.Equal(span.ParentSpanId, root.SpanId) || span.StartTimeUnixNano < root.StartTimeUnixNano || span.EndTimeUnixNano < span.StartTimeUnixNano {
+			if !bytes.Equal(span.ParentSpanId, root.SpanId) || span.StartTimeUnixNano < root.StartTimeUnixNano ||
+				span.EndTimeUnixNano < span.StartTimeUnixNano {
 				t.Errorf("%v is not within %v", span, root)
 			}
 		}
@@ -179,7 +185,8 @@ func TestTracesWithoutCollector(t *testing.T) {
 		t.Errorf("%v", failed[0])
 	}
 	for _, bad := range []string{"", "localhost:4318", "ftp://x", "http://"} {
-		if _, err := tracing.New(t.Context(), bad, "", nil); err == nil || !strings.Contains(err.Error(), "no address") {
+		if _, err := tracing.New(t.Context(), bad, "", nil); err == nil ||
+			!strings.Contains(err.Error(), "no address") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
-// thinking are the variables by which templates are told of thoughts. Each knows some of them, so that one that is known
-// will do.
+// thinking are the variables by which templates are told of thoughts. Each knows some of them, so that one that is
+// known will do.
 var thinking = []string{"reasoning_effort", "enable_thinking", "thinking", "thinking_budget"}
 
 // unread refuses variables of a chat request that change nothing with this model: its template names none of them, and
@@ -33,7 +33,8 @@ func (s *Server) unread(m *Model, req *openai.ChatRequest) error {
 		}
 		if !known {
 			return &openai.Error{
-				Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: name, Code: openai.CodeUnsupported,
+				Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: name,
+				Code:    openai.CodeUnsupported,
 				Message: name + " changes nothing with this model: its chat template does not know it; a server with --lenient accepts it",
 			}
 		}

@@ -119,7 +119,8 @@ func (c *psCmd) Run(ctx context.Context, std stdio) error {
 		if m.State == "loaded" && m.Requests == 0 {
 			idle = time.Duration(m.Idle * float64(time.Second)).Round(time.Second).String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.1f MiB\t%d of %d\t%d\t%d\t%s\n", m.ID, state, float64(m.Bytes)/(1<<20), m.Running, m.Slots,
+		fmt.Fprintf(w, "%s\t%s\t%.1f MiB\t%d of %d\t%d\t%d\t%s\n", m.ID, state, float64(m.Bytes)/(1<<20), m.Running,
+			m.Slots,
 			m.Waiting+m.Loading, m.Context, idle)
 	}
 	if err := w.Flush(); err != nil {

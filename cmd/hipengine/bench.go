@@ -89,8 +89,9 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	dev := m.Device()
-	r := &benchReport{Model: m.ID(), Arch: m.Architecture(), Device: dev.Name, Chip: dev.Chip, Weights: m.WeightBytes(),
-		KVType: c.KVType, Reps: c.Reps, Rows: []bench.Result{}}
+	r := &benchReport{Model: m.ID(), Arch: m.Architecture(), Device: dev.Name, Chip: dev.Chip,
+		Weights: m.WeightBytes(),
+		KVType:  c.KVType, Reps: c.Reps, Rows: []bench.Result{}}
 	r.Version, _ = programVersion()
 	if r.Bandwidth, err = m.Bandwidth(ctx); err != nil {
 		return fmt.Errorf("measuring the memory: %w", err)

@@ -53,7 +53,8 @@ func (r *benchReport) print(out io.Writer) error {
 func (r *benchReport) writeMarkdown(out io.Writer) error {
 	var b strings.Builder
 	row := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	fmt.Fprintf(&b, "%s; hipengine %s, KV %s, %d repetitions\n\n", strings.ReplaceAll(r.title(), "|", `\|`), r.Version, r.KVType, r.Reps)
+	fmt.Fprintf(&b, "%s; hipengine %s, KV %s, %d repetitions\n\n", strings.ReplaceAll(r.title(), "|", `\|`), r.Version,
+		r.KVType, r.Reps)
 	var heads, rules []string
 	for i, c := range benchColumns {
 		heads = append(heads, strings.ToLower(c))
@@ -132,8 +133,8 @@ var sizes = []struct {
 	{"batch", func(x bench.Result) int { return x.Batch }},
 }
 
-// rowsPlot draws a value of rows over that of their sizes that has the most values; each combination of the others is a
-// line.
+// rowsPlot draws a value of rows over that of their sizes that has the most values; each combination of the others is
+// a line.
 func rowsPlot(title, y string, rows []bench.Result, value func(bench.Result) float64) *plot {
 	values := make([][]int, len(sizes))
 	for i, s := range sizes {

@@ -148,8 +148,8 @@ func (c *benchServeCmd) measure(ctx context.Context, o bench.Options, std stdio)
 	return r, device, nil
 }
 
-// serve serves the model on a port of its own, for sequences of at most length tokens (0 for its own length) unless the
-// flags say how long, and measures it.
+// serve serves the model on a port of its own, for sequences of at most length tokens (0 for its own length) unless
+// the flags say how long, and measures it.
 func (c *benchServeCmd) serve(ctx context.Context, o bench.Options, streams, length int, bar *progress,
 	std stdio) (*bench.Report, string, error) {
 	h, err := c.host(std.err)

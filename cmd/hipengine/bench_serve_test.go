@@ -17,8 +17,8 @@ var quickBench = []string{"--streams", "1,3", "--requests", "2", "--prompt-words
 	"--shared-words", "40",
 	"--shared-streams", "2", "--turns", "4", "--system-words", "30", "--turn-words", "5", "--cold-every", "2"}
 
-// TestBenchServe measures Ember on a server of its own, and on one that runs; the conversation's turns must be found in
-// the cache.
+// TestBenchServe measures Ember on a server of its own, and on one that runs; the conversation's turns must be found
+// in the cache.
 func TestBenchServe(t *testing.T) {
 	_, url := startServer(t, "ember", q4, "--api-key", "k")
 	page := filepath.Join(t.TempDir(), "report.html")
@@ -144,7 +144,8 @@ func TestBenchConfig(t *testing.T) {
 			}
 		}
 	}
-	if code, file, _, errOut := settings(t, "[bench.serve]\nturn = 9\n", "config"); code != exitUsage || !strings.Contains(errOut, file+`:2: unknown key "bench.serve.turn"`) {
+	if code, file, _, errOut := settings(t, "[bench.serve]\nturn = 9\n", "config"); code != exitUsage ||
+		!strings.Contains(errOut, file+`:2: unknown key "bench.serve.turn"`) {
 		t.Errorf("%d %s", code, errOut)
 	}
 }

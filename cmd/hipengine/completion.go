@@ -21,7 +21,8 @@ func (c *completionCmd) Run(std stdio) error {
 		return err
 	}
 	refs := references(parser.Model)
-	write := map[string]func(*strings.Builder, []reference){"bash": writeBash, "zsh": writeZsh, "fish": writeFish}[c.Shell]
+	write := map[string]func(*strings.Builder, []reference){"bash": writeBash, "zsh": writeZsh,
+		"fish": writeFish}[c.Shell]
 	var b strings.Builder
 	write(&b, refs)
 	_, err = io.WriteString(std.out, b.String())
@@ -98,7 +99,8 @@ _hipengine() {
 		for _, f := range withCommon(r, refs) {
 			names = append(names, "--"+f.Name)
 		}
-		fmt.Fprintf(b, "    %s) subs=%s flags=%s ;;\n", single(r.name), single(strings.Join(subs, " ")), single(strings.Join(names, " ")))
+		fmt.Fprintf(b, "    %s) subs=%s flags=%s ;;\n", single(r.name), single(strings.Join(subs, " ")),
+			single(strings.Join(names, " ")))
 	}
 	b.WriteString("  esac\n  case \"$command $prev\" in\n")
 	for _, r := range refs {
@@ -146,7 +148,8 @@ func writeZsh(b *strings.Builder, refs []reference) {
 		b.WriteString("  _arguments \\\n")
 		writeZshFlags(b, withCommon(r, refs))
 		if subs := subcommands(refs, r.name); len(subs) > 0 {
-			fmt.Fprintf(b, "    '1: : _alternative \"command:command:(%s)\" \"file:file:_files\"' \\\n", strings.Join(subs, " "))
+			fmt.Fprintf(b, "    '1: : _alternative \"command:command:(%s)\" \"file:file:_files\"' \\\n",
+				strings.Join(subs, " "))
 		}
 		b.WriteString("    '*:file:_files'\n}\n")
 	}
@@ -191,7 +194,8 @@ func writeZshFlags(b *strings.Builder, flags []*kong.Flag) {
 		if f.IsSlice() {
 			several = "*"
 		}
-		fmt.Fprintf(b, "    %s \\\n", single(several+"--"+f.Name+"=["+help+"]:"+escape.Replace(placeholder(f))+":"+action))
+		fmt.Fprintf(b, "    %s \\\n",
+			single(several+"--"+f.Name+"=["+help+"]:"+escape.Replace(placeholder(f))+":"+action))
 	}
 }
 
@@ -251,7 +255,8 @@ function __hipengine_command --description 'the command of the line, of one word
 				files = " -f"
 			}
 			fmt.Fprintf(b, "complete -c hipengine -n %s%s -a %s -d %s\n",
-				single(fmt.Sprintf(`test "$(__hipengine_command)" = %q`, above)), files, last, single(firstSentence(r.help)))
+				single(fmt.Sprintf(`test "$(__hipengine_command)" = %q`, above)), files, last,
+				single(firstSentence(r.help)))
 		}
 	}
 }

@@ -62,7 +62,8 @@ func (c *configCmd) Run(all *commands, std stdio) error {
 			v := reflect.ValueOf(shown.file.models[id])
 			for i := range v.NumField() {
 				if !v.Field(i).IsNil() {
-					fmt.Fprintf(w, "model.%s.%s\t%v\t%s\n", id, v.Type().Field(i).Tag.Get("toml"), v.Field(i).Elem().Interface(), path)
+					fmt.Fprintf(w, "model.%s.%s\t%v\t%s\n", id, v.Type().Field(i).Tag.Get("toml"),
+						v.Field(i).Elem().Interface(), path)
 				}
 			}
 		}

@@ -86,7 +86,8 @@ func configError(path string, schema configSchema, err error) error {
 		var errs []error
 		for _, e := range unknown.Errors {
 			line, _ := e.Position()
-			errs = append(errs, fmt.Errorf("configuration: %s:%d: unknown key %q", path, line, strings.Join(e.Key(), ".")))
+			errs = append(errs, fmt.Errorf("configuration: %s:%d: unknown key %q", path, line,
+				strings.Join(e.Key(), ".")))
 		}
 		return errors.Join(errs...)
 	}
@@ -206,12 +207,14 @@ func (s configSchema) want(key []string) string {
 		return "a table"
 	}
 	return map[reflect.Kind]string{
-		reflect.String: "a string", reflect.Bool: "true or false", reflect.Int64: "an integer", reflect.Float64: "a number",
+		reflect.String: "a string", reflect.Bool: "true or false", reflect.Int64: "an integer",
+		reflect.Float64: "a number",
 	}[t.Elem().Kind()]
 }
 
 func configField(i int, name string, t reflect.Type) reflect.StructField {
-	return reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: t, Tag: reflect.StructTag(fmt.Sprintf("toml:%q", name))}
+	return reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: t,
+		Tag: reflect.StructTag(fmt.Sprintf("toml:%q", name))}
 }
 
 // configType returns the type of a flag in a file: nil is absence. Durations are texts, such as "30s".

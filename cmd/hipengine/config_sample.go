@@ -107,7 +107,8 @@ func defaultTOML(f *kong.Flag) string {
 		return "[]"
 	case t.Kind() == reflect.Slice:
 		return `["` + strings.Join(strings.Split(f.Default, ","), `", "`) + `"]`
-	case f.Default == "" && configType(f) == reflect.TypeFor[*string]() && f.Target.Type().Kind() == reflect.Int64: // a duration
+	case f.Default == "" && configType(f) == reflect.TypeFor[*string]() &&
+		f.Target.Type().Kind() == reflect.Int64: // a duration
 		return `"0s"`
 	case f.Default == "":
 		return zeroTOML(t.Elem().Kind())

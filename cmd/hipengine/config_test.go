@@ -47,7 +47,8 @@ ctx = 77            # of another command
 		t.Fatalf("%d %s", code, errOut)
 	}
 	for _, want := range []string{
-		"file: FILE", "device auto default", "threads 2 FILE", "port 9000 FILE", "parallel 3 environment HIPENGINE_PARALLEL",
+		"file: FILE", "device auto default", "threads 2 FILE", "port 9000 FILE",
+		"parallel 3 environment HIPENGINE_PARALLEL",
 		"max-conns 30 flag", "host ::1 flag", "grace 5s FILE", "public true FILE", "origin http://a,b,http://c FILE",
 		"api-key (hidden) FILE", "ctx 0 default", "max-per-key 0 default", "log text default",
 	} {
@@ -91,7 +92,8 @@ func TestConfigErrors(t *testing.T) {
 		want       []string
 	}{
 		{"unknown key", "threads = 1\n\nprt = 7\n", []string{`FILE:3: unknown key "prt"`}},
-		{"unknown keys", "prt = 7\n[serve]\nport = 1\ngracee = \"1s\"\n", []string{`FILE:1: unknown key "prt"`, `FILE:4: unknown key "serve.gracee"`}},
+		{"unknown keys", "prt = 7\n[serve]\nport = 1\ngracee = \"1s\"\n",
+			[]string{`FILE:1: unknown key "prt"`, `FILE:4: unknown key "serve.gracee"`}},
 		{"unknown table", "[server]\nport = 1\n", []string{"FILE:1:", "server"}},
 		{"flag of another command", "[run]\nport = 1\n", []string{`FILE:2: unknown key "run.port"`}},
 		{"string for integer", "[serve]\nport = \"x\"\n", []string{"FILE:2: serve.port: want an integer"}},
@@ -117,7 +119,9 @@ func TestConfigErrors(t *testing.T) {
 		})
 	}
 	var out, errOut bytes.Buffer
-	if code := run([]string{"--config", "/nowhere/c.toml", "version"}, stdio{strings.NewReader(""), &out, &errOut}); code != exitUsage || !strings.Contains(errOut.String(), "/nowhere/c.toml") {
+	if code := run([]string{"--config", "/nowhere/c.toml", "version"},
+		stdio{strings.NewReader(""), &out, &errOut}); code != exitUsage ||
+		!strings.Contains(errOut.String(), "/nowhere/c.toml") {
 		t.Errorf("a file that is not there: %d %s", code, &errOut)
 	}
 }
@@ -138,7 +142,8 @@ func TestConfigOfUser(t *testing.T) {
 	if code := run([]string{"config", "run"}, stdio{strings.NewReader(""), &out, &errOut}); code != exitDone {
 		t.Fatalf("%d %s", code, &errOut)
 	}
-	if !strings.HasPrefix(out.String(), "file: "+file+"\n") || !regexp.MustCompile(`(?m)^threads +5 +`+regexp.QuoteMeta(file)).MatchString(out.String()) {
+	if !strings.HasPrefix(out.String(), "file: "+file+"\n") ||
+		!regexp.MustCompile(`(?m)^threads +5 +`+regexp.QuoteMeta(file)).MatchString(out.String()) {
 		t.Errorf("%s", &out)
 	}
 }

@@ -45,7 +45,8 @@ func (c *conformCmd) Run(ctx context.Context, std stdio) error {
 	if c.Kernels {
 		return h.ListKernels(ctx, std.out)
 	}
-	report, err := h.Conform(ctx, conformance.Options{Match: match, Seed: c.Seed, GGUF: c.GGUF, NoSkip: c.NoSkip, Tap: c.Tap})
+	report, err := h.Conform(ctx,
+		conformance.Options{Match: match, Seed: c.Seed, GGUF: c.GGUF, NoSkip: c.NoSkip, Tap: c.Tap})
 	if err != nil {
 		return err
 	}

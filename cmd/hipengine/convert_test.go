@@ -24,12 +24,14 @@ func TestConvertQuantize(t *testing.T) {
 	}{
 		{"convert", full, "bf16", []string{"convert", folder, full}},
 		{"quantize", small, "q8_0", []string{"quantize", full, small, "--type", "Q8_0"}},
-		{"convert at once", filepath.Join(dir, "once.gguf"), "q8_0", []string{"convert", folder, filepath.Join(dir, "once.gguf"), "--type", "q8_0"}},
+		{"convert at once", filepath.Join(dir, "once.gguf"), "q8_0",
+			[]string{"convert", folder, filepath.Join(dir, "once.gguf"), "--type", "q8_0"}},
 	} {
 		if r := command(t, "", c.args...); r.code != 0 || !strings.Contains(r.out, c.typ) {
 			t.Fatalf("%s: exit %d, out %q, err %q", c.name, r.code, r.out, r.errOut)
 		}
-		if r := command(t, "", "run", c.out, "--temp", "0", france); r.code != 0 || r.out != "The capital of France is Paris.\n" {
+		if r := command(t, "", "run", c.out, "--temp", "0", france); r.code != 0 ||
+			r.out != "The capital of France is Paris.\n" {
 			t.Errorf("%s: exit %d, out %q, err %q", c.name, r.code, r.out, r.errOut)
 		}
 	}
@@ -38,7 +40,8 @@ func TestConvertQuantize(t *testing.T) {
 	if err1 != nil || err2 != nil || len(a) != len(b) {
 		t.Errorf("quantizing in two steps gives %d bytes, at once %d (%v, %v)", len(a), len(b), err1, err2)
 	}
-	if r := command(t, "", "quantize", small, filepath.Join(dir, "no.gguf"), "--type", "q4_k_m"); r.code != exitFailed || !strings.Contains(r.errOut, "already") {
+	if r := command(t, "", "quantize", small, filepath.Join(dir, "no.gguf"), "--type",
+		"q4_k_m"); r.code != exitFailed || !strings.Contains(r.errOut, "already") {
 		t.Errorf("quantizing twice: exit %d, err %q", r.code, r.errOut)
 	}
 	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 3 {
@@ -62,8 +65,10 @@ func TestConvertUsage(t *testing.T) {
 		{"no such file", []string{"quantize", "none.gguf", out, "--type", "q8_0"}, exitFailed, "none.gguf"},
 		{"no such name", []string{"quantize", "none", out, "--type", "q8_0"}, exitFailed, "none"},
 		{"output is a folder", []string{"quantize", file, dir, "--type", "q8_0"}, exitUsage, "no file"},
-		{"no folder for output", []string{"quantize", file, filepath.Join(dir, "none", "out.gguf"), "--type", "q8_0"}, exitFailed, "cannot write"},
-		{"missing matrix", []string{"quantize", file, out, "--type", "q8_0", "--imatrix", filepath.Join(dir, "none")}, exitFailed, "none"},
+		{"no folder for output", []string{"quantize", file, filepath.Join(dir, "none", "out.gguf"), "--type", "q8_0"},
+			exitFailed, "cannot write"},
+		{"missing matrix", []string{"quantize", file, out, "--type", "q8_0", "--imatrix", filepath.Join(dir, "none")},
+			exitFailed, "none"},
 		{"folder without a model", []string{"convert", dir, out}, exitFailed, "config.json"},
 		{"threads", []string{"quantize", file, out, "--type", "q8_0", "--threads", "-1"}, exitUsage, "--threads"},
 	} {
@@ -89,7 +94,8 @@ func TestStoppedWriting(t *testing.T) {
 	}
 	start := func(t *testing.T, limit string, args ...string) (cmd *exec.Cmd, errOut *bytes.Buffer) {
 		t.Helper()
-		cmd = exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -f "$1" && shift && exec "$@"`, "sh", limit, exe}, args...)...)
+		cmd = exec.CommandContext(t.Context(), "sh",
+			append([]string{"-c", `ulimit -f "$1" && shift && exec "$@"`, "sh", limit, exe}, args...)...)
 		cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1")
 		errOut = &bytes.Buffer{}
 		cmd.Stderr = errOut
@@ -109,7 +115,8 @@ func TestStoppedWriting(t *testing.T) {
 	}
 	t.Run("full", func(t *testing.T) { // the limit of file sizes stands in for a full disk
 		dir := t.TempDir()
-		cmd, errOut := start(t, "100", "quantize", "../../internal/ember/ember-Q8_0.gguf", filepath.Join(dir, "out.gguf"), "--type", "q8_0")
+		cmd, errOut := start(t, "100", "quantize", "../../internal/ember/ember-Q8_0.gguf",
+			filepath.Join(dir, "out.gguf"), "--type", "q8_0")
 		check(t, cmd.Wait(), errOut, "out.gguf", dir)
 	})
 	t.Run("interrupt", func(t *testing.T) {

@@ -15,11 +15,12 @@ import (
 	"time"
 )
 
-// TestKill kills a server in the middle of streams, and starts another in its place: no file is left that was not there
-// before, the port is free, and it answers as before. There is nothing to repair.
+// TestKill kills a server in the middle of streams, and starts another in its place: no file is left that was not
+// there before, the port is free, and it answers as before. There is nothing to repair.
 func TestKill(t *testing.T) {
 	home := t.TempDir()
-	for _, name := range []string{"HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"} {
+	for _, name := range []string{"HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+		"XDG_STATE_HOME", "XDG_RUNTIME_DIR"} {
 		t.Setenv(name, home)
 	}
 	left := func() (list []string) {
@@ -66,10 +67,11 @@ func content(answer string) string {
 	return text
 }
 
-// TestStopFinishesAll stops a server with more streams than slots, a request that waits for another model to be loaded,
-// and one that is no stream: all are answered in full, and the server exits with 0.
+// TestStopFinishesAll stops a server with more streams than slots, a request that waits for another model to be
+// loaded, and one that is no stream: all are answered in full, and the server exits with 0.
 func TestStopFinishesAll(t *testing.T) {
-	s := launch(t, "ember", q4, "--parallel", "2", "--ctx", "1024", "--pin", "ember", "--on-demand", "--drain-delay", "500ms")
+	s := launch(t, "ember", q4, "--parallel", "2", "--ctx", "1024", "--pin", "ember", "--on-demand", "--drain-delay",
+		"500ms")
 	const tokens = 120
 	var wg sync.WaitGroup
 	read := func(lines *bufio.Scanner) {
@@ -97,7 +99,8 @@ func TestStopFinishesAll(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		b, err := io.ReadAll(resp.Body)
-		if want := fmt.Sprintf(`"completion_tokens":%d`, tokens); err != nil || resp.StatusCode != 200 || !strings.Contains(string(b), want) {
+		if want := fmt.Sprintf(`"completion_tokens":%d`, tokens); err != nil || resp.StatusCode != 200 ||
+			!strings.Contains(string(b), want) {
 			t.Errorf("%s: %d %s, %v", body, resp.StatusCode, b, err)
 		}
 	}
@@ -125,7 +128,8 @@ func TestMalformedThenRight(t *testing.T) {
 	_, before := askFrance(t, s.url, "ember")
 	const body = `{"model":"ember","messages":[{"role":"user","content":"hi"}],"max_tokens":3,"temperature":0.5,"stop":["a"],"n":1}`
 	request := func(method, version, headers, body string) string {
-		return fmt.Sprintf("%s /v1/chat/completions %s\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", method, version, headers, len(body), body)
+		return fmt.Sprintf("%s /v1/chat/completions %s\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", method,
+			version, headers, len(body), body)
 	}
 	const host = "Host: localhost\r\n"
 	kinds := []func(r *rand.Rand) string{
@@ -139,7 +143,8 @@ func TestMalformedThenRight(t *testing.T) {
 			return request("POST", "HTTP/1.1", host+"Origin: http://evil.example\r\n", body)
 		},
 		func(r *rand.Rand) string {
-			return request("POST", "HTTP/1.1", host+fmt.Sprintf("X%c: y\r\n", []byte("\x00\x7f ()<>@,;[]?={}")[r.IntN(16)]), body)
+			return request("POST", "HTTP/1.1",
+				host+fmt.Sprintf("X%c: y\r\n", []byte("\x00\x7f ()<>@,;[]?={}")[r.IntN(16)]), body)
 		},
 		func(r *rand.Rand) string {
 			return request("POST", "HTTP/1.1", host+"X-Large: "+strings.Repeat("x", 70<<10)+"\r\n", body)
@@ -148,7 +153,8 @@ func TestMalformedThenRight(t *testing.T) {
 		func(r *rand.Rand) string { return request("POST", "HTTP/1.1", host, body[:r.IntN(len(body))]) },
 		func(r *rand.Rand) string { // a value of another kind or size
 			keys := []string{`"max_tokens":`, `"temperature":`, `"stop":`, `"n":`, `"messages":`, `"model":`}
-			values := []string{`{}`, `[[[]]]`, `-1e400`, `-7`, `"\u0000"`, `1e30`, `"` + strings.Repeat("z", 1+r.IntN(300)) + `"`, `{"a":[]}`, `true`}
+			values := []string{`{}`, `[[[]]]`, `-1e400`, `-7`, `"\u0000"`, `1e30`,
+				`"` + strings.Repeat("z", 1+r.IntN(300)) + `"`, `{"a":[]}`, `true`}
 			key := keys[r.IntN(len(keys))]
 			i := strings.Index(body, key) + len(key)
 			v := values[r.IntN(len(values))]
@@ -186,14 +192,16 @@ func TestMalformedThenRight(t *testing.T) {
 				line, _ := bufio.NewReader(conn).ReadString('\n')
 				conn.Close()
 				var status int
-				if _, err := fmt.Sscanf(line, "HTTP/1.1 %d", &status); err != nil || (status < 400 || status > 499) && status != 505 {
+				if _, err := fmt.Sscanf(line, "HTTP/1.1 %d", &status); err != nil || (status < 400 || status > 499) &&
+					status != 505 {
 					t.Errorf("request %d, %.300q: %q", i, text, line)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if status, after := askFrance(t, s.url, "ember"); status != 200 || content(after) == "" || content(after) != content(before) {
+	if status, after := askFrance(t, s.url, "ember"); status != 200 || content(after) == "" ||
+		content(after) != content(before) {
 		t.Errorf("after them: %d %s, before %s", status, after, before)
 	}
 	s.signal(t)

@@ -50,7 +50,8 @@ func TestDocumentedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules := string(makefile) + string(kernels)
-	commandLine := regexp.MustCompile(`(?:^|&& |env \S+ )(?:HIPENGINE_\S+ )?(?:go run \./cmd/|bin/)?hipengine ([a-z-].*)$`)
+	commandLine := regexp.MustCompile(
+		`(?:^|&& |env \S+ )(?:HIPENGINE_\S+ )?(?:go run \./cmd/|bin/)?hipengine ([a-z-].*)$`)
 	target := regexp.MustCompile(`\bmake ([a-z0-9-]+)`)
 	quoted := regexp.MustCompile("`[^`\n]+`")
 	count := 0
@@ -92,8 +93,10 @@ func TestDocumentedCommands(t *testing.T) {
 // TestDocumentedCommandsNotices checks that the test above would see what is wrong.
 func TestDocumentedCommandsNotices(t *testing.T) {
 	var lines []string
-	fenced("hipengine a\n```\nhipengine b 'c d' # e\n```\n```toml\nf\n```\n", func(line string) { lines = append(lines, line) })
-	if !slices.Equal(lines, []string{"hipengine b 'c d' # e"}) || !slices.Equal(shellWords(lines[0]), []string{"hipengine", "b", "c d"}) {
+	fenced("hipengine a\n```\nhipengine b 'c d' # e\n```\n```toml\nf\n```\n",
+		func(line string) { lines = append(lines, line) })
+	if !slices.Equal(lines, []string{"hipengine b 'c d' # e"}) ||
+		!slices.Equal(shellWords(lines[0]), []string{"hipengine", "b", "c d"}) {
 		t.Errorf("%q", lines)
 	}
 }

@@ -50,7 +50,8 @@ func TestDoctorRoot(t *testing.T) {
 		!report.GPUs[0].Kernels || len(report.Findings) != 5 || report.Proofs != nil {
 		t.Errorf("%v: %s", err, r.out)
 	}
-	for _, args := range [][]string{{"--root", good + "/none"}, {"--root", good + "/etc/os-release"}, {"--gtt", "-1"}} {
+	for _, args := range [][]string{{"--root", good + "/none"}, {"--root", good + "/etc/os-release"},
+		{"--gtt", "-1"}} {
 		if r := command(t, "", append([]string{"doctor"}, args...)...); r.code != exitUsage ||
 			!strings.Contains(r.errOut, args[0]) {
 			t.Errorf("%q: exit %d, err %q", args, r.code, r.errOut)

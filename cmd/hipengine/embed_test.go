@@ -31,7 +31,8 @@ func TestEmbed(t *testing.T) {
 	}
 	args := embed("", "ember", "one <b>", "two")
 	piped := embed("one <b>\r\ntwo\n"+strings.Repeat("more\n", 70), "ember")
-	if len(args) != 2 || len(piped) != 72 || args[0].Text != "one <b>" || len(args[0].Embedding) != 256 || piped[0].Text != args[0].Text {
+	if len(args) != 2 || len(piped) != 72 || args[0].Text != "one <b>" || len(args[0].Embedding) != 256 ||
+		piped[0].Text != args[0].Text {
 		t.Fatalf("%d and %d lines", len(args), len(piped))
 	}
 	for i := range args {
@@ -42,7 +43,8 @@ func TestEmbed(t *testing.T) {
 		}
 	}
 	short := embed("", "ember", "one <b>", "--dimensions", "3", "--pooling", "mean")
-	if v := short[0].Embedding; len(v) != 3 || slices.Equal(v, args[0].Embedding[:3]) || math.Abs(float64(v[0]*v[0]+v[1]*v[1]+v[2]*v[2])-1) > 1e-5 {
+	if v := short[0].Embedding; len(v) != 3 || slices.Equal(v, args[0].Embedding[:3]) ||
+		math.Abs(float64(v[0]*v[0]+v[1]*v[1]+v[2]*v[2])-1) > 1e-5 {
 		t.Errorf("%v", v)
 	}
 	for want, args := range map[string][]string{
@@ -51,7 +53,9 @@ func TestEmbed(t *testing.T) {
 		"--dimensions 257 is outside 0..256":                    {"ember", "x", "--dimensions", "257"},
 		"line 2 of standard input is empty":                     {"ember"},
 	} {
-		if r := command(t, "a\n\nb\n", append([]string{"embed", "--device", "cpu", "--ctx", "64"}, args...)...); r.code == 0 || !strings.Contains(r.errOut, want) {
+		if r := command(t, "a\n\nb\n",
+			append([]string{"embed", "--device", "cpu", "--ctx", "64"}, args...)...); r.code == 0 ||
+			!strings.Contains(r.errOut, want) {
 			t.Errorf("%q: exit %d, err %q, want %q", args, r.code, r.errOut, want)
 		}
 	}

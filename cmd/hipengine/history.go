@@ -60,7 +60,8 @@ func historyPath() string {
 // Add implements term.History. Lines that repeat the last one are left out, and those with pastes, of which they hold
 // marks alone.
 func (h *history) Add(line string) {
-	if strings.TrimSpace(line) == "" || strings.Contains(line, pasteMark) || len(h.lines) > 0 && h.lines[len(h.lines)-1] == line {
+	if strings.TrimSpace(line) == "" || strings.Contains(line, pasteMark) || len(h.lines) > 0 &&
+		h.lines[len(h.lines)-1] == line {
 		return
 	}
 	if h.lines = append(h.lines, line); len(h.lines) > maxHistory {

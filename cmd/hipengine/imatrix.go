@@ -53,6 +53,7 @@ func (c *imatrixCmd) Run(ctx context.Context, std stdio) (err error) {
 	if err := m.Write(c.Out); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.out, "%s: %d tensors from %d tokens in %d chunks\n", c.Out, len(m.Entries), len(chunks)*c.Chunk, len(chunks))
+	_, err = fmt.Fprintf(std.out, "%s: %d tensors from %d tokens in %d chunks\n", c.Out, len(m.Entries),
+		len(chunks)*c.Chunk, len(chunks))
 	return err
 }

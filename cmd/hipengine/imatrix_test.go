@@ -14,8 +14,10 @@ import (
 func TestImatrix(t *testing.T) {
 	folder := testfiles.Path(t, "builtin-model")
 	dir := t.TempDir()
-	out, full, small := filepath.Join(dir, "imatrix.gguf"), filepath.Join(dir, "full.gguf"), filepath.Join(dir, "small.gguf")
-	if r := command(t, "", "imatrix", "ember", writeText(t), out, "--chunk", "16", "--device", "cpu"); r.code != 0 || !strings.Contains(r.out, "tensors") {
+	out, full, small := filepath.Join(dir, "imatrix.gguf"), filepath.Join(dir, "full.gguf"),
+		filepath.Join(dir, "small.gguf")
+	if r := command(t, "", "imatrix", "ember", writeText(t), out, "--chunk", "16", "--device", "cpu"); r.code != 0 ||
+		!strings.Contains(r.out, "tensors") {
 		t.Fatalf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
 	m, err := convert.ReadImatrix(out)
@@ -33,7 +35,8 @@ func TestImatrix(t *testing.T) {
 		}
 		e, ok := m.Entries[i.Name]
 		if !ok || len(e.Sums) != i.Shape.Last() || len(e.Counts) != 1 || e.Counts[0] != float32(m.Chunks*16) {
-			t.Errorf("tensor %q: entry %t of %d sums, counts %v, want %d sums of %d tokens", i.Name, ok, len(e.Sums), e.Counts, i.Shape.Last(), m.Chunks*16)
+			t.Errorf("tensor %q: entry %t of %d sums, counts %v, want %d sums of %d tokens", i.Name, ok, len(e.Sums),
+				e.Counts, i.Shape.Last(), m.Chunks*16)
 		}
 	}
 	for _, args := range [][]string{

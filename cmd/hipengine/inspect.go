@@ -72,7 +72,8 @@ func (c *inspectCmd) Run(ctx context.Context, std stdio) error {
 }
 
 func inspect(f *hipengine.File) inspection {
-	in := inspection{Supported: true, FileBytes: f.Size(), Tensors: []inspectedTensor{}, Types: []typeCount{}, Metadata: []metadata{}}
+	in := inspection{Supported: true, FileBytes: f.Size(), Tensors: []inspectedTensor{}, Types: []typeCount{},
+		Metadata: []metadata{}}
 	in.Architecture, _ = f.Meta().StringOr("general.architecture", "") // a wrong type shows in Problem
 	if err := f.Check(); err != nil {
 		in.Supported, in.Problem = false, err.Error()

@@ -92,7 +92,8 @@ func (c *klCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if !slices.EqualFunc(chunks, other, slices.Equal) {
-		return fmt.Errorf("%s and %s have different tokenizers: their predictions cannot be compared", base.ID(), m.ID())
+		return fmt.Errorf("%s and %s have different tokenizers: their predictions cannot be compared", base.ID(),
+			m.ID())
 	}
 	bar := newProgress(std.err, m.ID()+" against "+base.ID())
 	cmp, err := hipengine.Compare(ctx, base, m, chunks, func(done int, c *eval.Comparison) {
@@ -146,7 +147,8 @@ func finite(x float64) float64 {
 func describeToken(m *hipengine.Model, t eval.Token, chunk []int32) worstToken {
 	const before = 12
 	one := func(id int32) string { return m.Decode([]int32{id}, true) }
-	return worstToken{KL: t.KL, Chunk: t.Chunk, At: t.At, Context: m.Decode(chunk[max(0, t.At-before):t.At], true), Token: one(chunk[t.At]),
+	return worstToken{KL: t.KL, Chunk: t.Chunk, At: t.At, Context: m.Decode(chunk[max(0, t.At-before):t.At], true),
+		Token: one(chunk[t.At]),
 		PBase: math.Exp(t.Base), PModel: math.Exp(t.Model), TopBase: one(t.BaseTop), TopModel: one(t.ModelTop)}
 }
 
@@ -169,7 +171,8 @@ func (r *klReport) print(out io.Writer) error {
 		fmt.Fprintf(w, "\nKL\tTOKEN\tP\tTOP\tAFTER\n")
 	}
 	for _, t := range r.Worst {
-		fmt.Fprintf(w, "%.4g\t%q\t%.3f → %.3f\t%q → %q\t%q\n", t.KL, t.Token, t.PBase, t.PModel, t.TopBase, t.TopModel, t.Context)
+		fmt.Fprintf(w, "%.4g\t%q\t%.3f → %.3f\t%q → %q\t%q\n", t.KL, t.Token, t.PBase, t.PModel, t.TopBase, t.TopModel,
+			t.Context)
 	}
 	return w.Flush()
 }

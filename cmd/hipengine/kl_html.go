@@ -56,7 +56,8 @@ func (r *klReport) writeHTML(w io.Writer, c *eval.Comparison) error {
 	for d := klLow; d < klHigh; d++ {
 		ticks = append(ticks, klTick{float64(d-klLow) * klDecade, fmt.Sprintf("1e%d", d)})
 	}
-	return klPage.Execute(w, map[string]any{"R": r, "Bars": klHistogram(c), "Ticks": ticks, "Width": klWidth, "Height": klHeight, "Full": klHeight + klLabelPadding})
+	return klPage.Execute(w, map[string]any{"R": r, "Bars": klHistogram(c), "Ticks": ticks, "Width": klWidth,
+		"Height": klHeight, "Full": klHeight + klLabelPadding})
 }
 
 var klPage = template.Must(template.New("kl").Funcs(template.FuncMap{

@@ -8,7 +8,8 @@ import (
 )
 
 func TestConformLimits(t *testing.T) {
-	r := command(t, "", "conform", "--limits", "--device", "emu:gfx1201", "--match", "^rms_norm_f32_(block|wave)$|^mul_mat_q8_0_dot1$|Qwen3-32B|Qwen3-8B")
+	r := command(t, "", "conform", "--limits", "--device", "emu:gfx1201", "--match",
+		"^rms_norm_f32_(block|wave)$|^mul_mat_q8_0_dot1$|Qwen3-32B|Qwen3-8B")
 	if r.code != 0 {
 		t.Fatalf("exit code %d: %s", r.code, r.errOut)
 	}
@@ -21,13 +22,15 @@ func TestConformLimits(t *testing.T) {
 			t.Errorf("line %q does not name its GPU and say %q", l, limits.Label)
 		}
 	}
-	for _, want := range []string{"mul_mat_q8_0_dot1", "memory binds", "lds 0.", "of mul_mat F32 1x4096, Q8_0 1024x4096", "does not fit"} {
+	for _, want := range []string{"mul_mat_q8_0_dot1", "memory binds", "lds 0.",
+		"of mul_mat F32 1x4096, Q8_0 1024x4096", "does not fit"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("no %q in:\n%s", want, r.out)
 		}
 	}
 	for _, device := range []string{"cpu", "emu:gfx1103"} {
-		if r := command(t, "", "conform", "--limits", "--device", device); r.code != exitUsage || !strings.Contains(r.errOut, "--limits") {
+		if r := command(t, "", "conform", "--limits", "--device", device); r.code != exitUsage ||
+			!strings.Contains(r.errOut, "--limits") {
 			t.Errorf("%s: exit code %d, %q", device, r.code, r.errOut)
 		}
 	}

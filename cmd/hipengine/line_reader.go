@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// lineReader edits messages on a terminal, which is in raw mode only while one is read: then Ctrl-C is a key, otherwise
-// it is a signal.
+// lineReader edits messages on a terminal, which is in raw mode only while one is read: then Ctrl-C is a key,
+// otherwise it is a signal.
 type lineReader struct {
 	fd     int
 	term   *term.Terminal
@@ -58,8 +58,8 @@ func (l *lineReader) message() (string, error) {
 	return l.read()
 }
 
-// read reads a line, or several that are one message: those that end with a backslash, with the next, and those between
-// lines of three quotes.
+// read reads a line, or several that are one message: those that end with a backslash, with the next, and those
+// between lines of three quotes.
 func (l *lineReader) read() (string, error) {
 	const quotes = `"""`
 	var lines []string

@@ -151,7 +151,8 @@ var negativeNumber = regexp.MustCompile(`^-[0-9.]+$`)
 // joinNumbers writes --flag -1 as --flag=-1, since kong takes what begins with a hyphen for a flag.
 func joinNumbers(args []string) (out []string) {
 	for i, a := range args {
-		if i > 0 && negativeNumber.MatchString(a) && strings.HasPrefix(args[i-1], "--") && !strings.Contains(args[i-1], "=") {
+		if i > 0 && negativeNumber.MatchString(a) && strings.HasPrefix(args[i-1], "--") &&
+			!strings.Contains(args[i-1], "=") {
 			out[len(out)-1] += "=" + a
 		} else {
 			out = append(out, a)
@@ -197,6 +198,7 @@ func describe(err error) string {
 }
 
 var profiles = map[string]func(*profile.Profile){
-	"cpu": profile.CPUProfile, "mem": profile.MemProfile, "alloc": profile.MemProfileAllocs, "block": profile.BlockProfile,
+	"cpu": profile.CPUProfile, "mem": profile.MemProfile, "alloc": profile.MemProfileAllocs,
+	"block": profile.BlockProfile,
 	"mutex": profile.MutexProfile, "goroutine": profile.GoroutineProfile, "trace": profile.TraceProfile,
 }

@@ -45,7 +45,8 @@ func command(t *testing.T, stdin string, args ...string) result {
 	}
 	cmd := exec.CommandContext(t.Context(), exe, args...)
 	peak := filepath.Join(t.TempDir(), "peak")
-	cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_TEST_PEAK="+peak, "HIPENGINE_MODELS="+t.TempDir(), "HIPENGINE_DEVICE=")
+	cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_TEST_PEAK="+peak,
+		"HIPENGINE_MODELS="+t.TempDir(), "HIPENGINE_DEVICE=")
 	var out, errOut bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errOut
 	err = cmd.Run()
@@ -107,7 +108,8 @@ func TestLogits(t *testing.T) {
 	var first []float32
 	for _, cut := range [][]string{nil, {"--chunk", "7"}, {"--step"}, {"--oracle"}} {
 		file := filepath.Join(t.TempDir(), "logits.f32")
-		r := command(t, "", append([]string{"logits", "ember", "--device", "ref", "--prompt", prompts[0].Prompt, "--out", file}, cut...)...)
+		r := command(t, "", append([]string{"logits", "ember", "--device", "ref", "--prompt", prompts[0].Prompt,
+			"--out", file}, cut...)...)
 		got, err := os.ReadFile(file)
 		if r.code != 0 || err != nil || len(got) != 15*4096*4 {
 			t.Fatalf("%v: exit %d, %d bytes, %v, err %q", cut, r.code, len(got), err, r.errOut)
@@ -137,7 +139,8 @@ func TestInspect(t *testing.T) {
 	}
 	var in inspection
 	r = command(t, "", "inspect", "--json")
-	if err := json.Unmarshal([]byte(r.out), &in); err != nil || !in.Supported || in.Parameters < 9e6 || len(in.Tensors) < 80 {
+	if err := json.Unmarshal([]byte(r.out), &in); err != nil || !in.Supported || in.Parameters < 9e6 ||
+		len(in.Tensors) < 80 {
 		t.Errorf("exit %d, %d tensors, %d parameters, %v", r.code, len(in.Tensors), in.Parameters, err)
 	}
 }
@@ -153,7 +156,8 @@ func TestTokenize(t *testing.T) {
 	if got := ids(command(t, "", "tokenize", "ember", "<|im_end|>").out); !slices.Equal(got, []int32{2}) {
 		t.Errorf("a special token gives %v", got)
 	}
-	if got := ids(command(t, "", "tokenize", "ember", "--plain", "<|im_end|>").out); len(got) < 3 || slices.Contains(got, 2) {
+	if got := ids(command(t, "", "tokenize", "ember", "--plain", "<|im_end|>").out); len(got) < 3 ||
+		slices.Contains(got, 2) {
 		t.Errorf("with --plain it gives %v", got)
 	}
 	if got := ids(command(t, "", "tokenize", "ember", "").out); len(got) != 0 {
@@ -163,7 +167,8 @@ func TestTokenize(t *testing.T) {
 	if r.code != 0 || strings.Count(r.out, "{\"ids\":[") != 2 {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
-	if r := command(t, "{\"txt\": 1}", "tokenize", "ember", "--json"); r.code != 1 || !strings.Contains(r.errOut, "object 1") {
+	if r := command(t, "{\"txt\": 1}", "tokenize", "ember", "--json"); r.code != 1 ||
+		!strings.Contains(r.errOut, "object 1") {
 		t.Errorf("exit %d, err %q", r.code, r.errOut)
 	}
 }
@@ -198,8 +203,10 @@ func TestUsage(t *testing.T) {
 		{"too long", []string{"run", "--ctx", "64", strings.Repeat("word ", 100)}, 1, "64"},
 		{"logits without prompt", []string{"logits", "ember", "--out", "x"}, 2, "--tokens"},
 		{"logits token", []string{"logits", "ember", "--out", os.DevNull + "/x", "--tokens", "1,x"}, 2, `"x"`},
-		{"oracle on cpu", []string{"logits", "ember", "--oracle", "--device", "cpu", "--out", "x", "--tokens", "1"}, 2, "--oracle"},
-		{"logits range", []string{"logits", "ember", "--out", filepath.Join(os.TempDir(), "hipengine-range"), "--tokens", "99999"}, 1, "99999"},
+		{"oracle on cpu", []string{"logits", "ember", "--oracle", "--device", "cpu", "--out", "x", "--tokens", "1"},
+			2, "--oracle"},
+		{"logits range", []string{"logits", "ember", "--out", filepath.Join(os.TempDir(), "hipengine-range"),
+			"--tokens", "99999"}, 1, "99999"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := command(t, "", c.args...)
@@ -228,14 +235,15 @@ func TestBrokenFiles(t *testing.T) {
 	// The offset of the first tensor stands behind its name, dimensions and type.
 	offset := bytes.Index(good, []byte("output_norm.weight")) + len("output_norm.weight") + 4 + 8 + 4
 	for name, content := range map[string][]byte{
-		"empty":                {},
-		"text":                 []byte("This is not a model.\n"),
-		"random":               noise,
-		"truncated in header":  good[:60_000],
-		"truncated in data":    good[:len(good)-1000],
-		"huge counts":          patch(8, 255, 255, 255, 255, 255, 255, 255, 127),
-		"offsets outside":      patch(offset, 0, 0, 0, 0, 0, 1),
-		"huge vocabulary size": patch(bytes.Index(good, []byte("tokenizer.ggml.tokens"))+len("tokenizer.ggml.tokens")+8, 255, 255, 255, 255, 255, 0),
+		"empty":               {},
+		"text":                []byte("This is not a model.\n"),
+		"random":              noise,
+		"truncated in header": good[:60_000],
+		"truncated in data":   good[:len(good)-1000],
+		"huge counts":         patch(8, 255, 255, 255, 255, 255, 255, 255, 127),
+		"offsets outside":     patch(offset, 0, 0, 0, 0, 0, 1),
+		"huge vocabulary size": patch(bytes.Index(good, []byte("tokenizer.ggml.tokens"))+len("tokenizer.ggml.tokens")+
+			8, 255, 255, 255, 255, 255, 0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "broken.gguf")
@@ -244,7 +252,8 @@ func TestBrokenFiles(t *testing.T) {
 			}
 			for _, args := range [][]string{{"run", file, "Hi"}, {"inspect", file}, {"tokenize", file, "x"}} {
 				r := command(t, "", args...)
-				if r.code != 1 || strings.Count(r.errOut, "\n") != 1 || !strings.Contains(r.errOut, "broken.gguf") || r.out != "" {
+				if r.code != 1 || strings.Count(r.errOut, "\n") != 1 || !strings.Contains(r.errOut, "broken.gguf") ||
+					r.out != "" {
 					t.Errorf("%s: exit %d, out %q, err %q", args[0], r.code, r.out, r.errOut)
 				}
 				if r.maxRSS == 0 && runtime.GOOS == "linux" || r.maxRSS > 200<<20 {
@@ -258,19 +267,22 @@ func TestBrokenFiles(t *testing.T) {
 func TestConform(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
 	r := command(t, "", "conform", "--device", "ref", "--match", "rope|swiglu", "-v", "--json", file)
-	if r.code != 0 || !strings.Contains(r.out, "device ref") || !strings.Contains(r.out, "pass") || !strings.Contains(r.out, "0 fail") {
+	if r.code != 0 || !strings.Contains(r.out, "device ref") || !strings.Contains(r.out, "pass") ||
+		!strings.Contains(r.out, "0 fail") {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
 	if b, err := os.ReadFile(file); err != nil || !json.Valid(b) {
 		t.Errorf("the report is not JSON: %v", err)
 	}
-	if r := command(t, "", "conform", "--match", "no such check"); r.code != 1 || !strings.Contains(r.errOut, "no check matched") {
+	if r := command(t, "", "conform", "--match", "no such check"); r.code != 1 ||
+		!strings.Contains(r.errOut, "no check matched") {
 		t.Errorf("exit %d, err %q", r.code, r.errOut)
 	}
 }
 
 func TestJoinNumbers(t *testing.T) {
-	got := joinNumbers([]string{"run", "--top-k", "-1", "--seed=3", "-5", "--think", "-n", "-2", "--temp", "-.5", "-x"})
+	got := joinNumbers([]string{"run", "--top-k", "-1", "--seed=3", "-5", "--think", "-n", "-2", "--temp", "-.5",
+		"-x"})
 	want := []string{"run", "--top-k=-1", "--seed=3", "-5", "--think", "-n", "-2", "--temp=-.5", "-x"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -133,8 +133,9 @@ func writePage(w io.Writer, r reference, refs []reference, version string) error
 // manFiles are the files of all commands, and what they are for.
 var manFiles = [][2]string{
 	{"~/.config/hipengine/config.toml", "Values of flags, for this user. If it is there, the next one is not read."},
-	{"/etc/hipengine/config.toml", "Values of flags, for the machine: a key is the flag of that name of all commands; in a table with " +
-		"the name of a command, of that command alone. Flags and the environment go before. \"hipengine config --sample\" lists all."},
+	{"/etc/hipengine/config.toml",
+		"Values of flags, for the machine: a key is the flag of that name of all commands; in a table with " +
+			"the name of a command, of that command alone. Flags and the environment go before. \"hipengine config --sample\" lists all."},
 	{"~/.local/share/hipengine/models", "Models that are found by name."},
 }
 

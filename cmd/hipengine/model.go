@@ -30,7 +30,8 @@ func (f modelFlags) host(log io.Writer) (*hipengine.Host, error) {
 
 // options are the flags as the library has them.
 func (f modelFlags) options() hipengine.Options {
-	o := hipengine.Options{Context: f.Context, KVType: f.KVType, Quant: f.Quant, Imatrix: f.Imatrix, Folder: f.Models, Invariant: f.Invariant}
+	o := hipengine.Options{Context: f.Context, KVType: f.KVType, Quant: f.Quant, Imatrix: f.Imatrix, Folder: f.Models,
+		Invariant: f.Invariant}
 	if f.exact {
 		o.PrefixCache = -1 // for prompts that follow on each other
 	}
@@ -41,7 +42,8 @@ func (f modelFlags) options() hipengine.Options {
 }
 
 // load opens a model for seqs sequences at once. Progress goes to log if it is a terminal.
-func (f modelFlags) load(ctx context.Context, h *hipengine.Host, name string, seqs int, log io.Writer) (*hipengine.Model, error) {
+func (f modelFlags) load(ctx context.Context, h *hipengine.Host, name string, seqs int,
+	log io.Writer) (*hipengine.Model, error) {
 	if err := f.fetch(ctx, log, name); err != nil {
 		return nil, err
 	}
@@ -51,7 +53,8 @@ func (f modelFlags) load(ctx context.Context, h *hipengine.Host, name string, se
 }
 
 // loadWith opens a model. Progress goes to log if it is a terminal.
-func loadWith(ctx context.Context, h *hipengine.Host, name string, o hipengine.Options, log io.Writer) (*hipengine.Model, error) {
+func loadWith(ctx context.Context, h *hipengine.Host, name string, o hipengine.Options,
+	log io.Writer) (*hipengine.Model, error) {
 	doing := "loading "
 	if o.Quant != "" {
 		doing = "quantizing "

@@ -57,7 +57,8 @@ func TestNotify(t *testing.T) {
 			if err := s.exit(t, 30*time.Second); err != nil {
 				t.Errorf("exit: %v", err)
 			}
-			if code := run([]string{"health", "--url", s.url}, stdio{strings.NewReader(""), io.Discard, io.Discard}); code != exitFailed {
+			if code := run([]string{"health", "--url", s.url},
+				stdio{strings.NewReader(""), io.Discard, io.Discard}); code != exitFailed {
 				t.Errorf("health of a server that stopped exits with %d", code)
 			}
 		})

@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// pasteReader takes what is pasted out of the keys of a terminal with bracketed paste, so that its lines send nothing and
-// nothing of it is lost: an editor of lines would break it up, and drop tabs and what is too long. Short pastes of one
-// line go through as if typed; for others a mark stands in the line.
+// pasteReader takes what is pasted out of the keys of a terminal with bracketed paste, so that its lines send nothing
+// and nothing of it is lost: an editor of lines would break it up, and drop tabs and what is too long. Short pastes
+// of one line go through as if typed; for others a mark stands in the line.
 type pasteReader struct {
 	r       io.Reader
 	pending []byte // read, and not yet looked at

@@ -83,7 +83,8 @@ type scoreJSON struct {
 
 // scoreOf describes a score.
 func scoreOf(model string, s eval.Score, chunks, size int) scoreJSON {
-	j := scoreJSON{Model: model, Perplexity: s.Perplexity(), NLL: s.NLL.Value(), Tokens: s.NLL.N, Chunks: chunks, Chunk: size}
+	j := scoreJSON{Model: model, Perplexity: s.Perplexity(), NLL: s.NLL.Value(), Tokens: s.NLL.N, Chunks: chunks,
+		Chunk: size}
 	if e := s.Err(); e == e {
 		j.Err = &e
 	}
@@ -120,6 +121,7 @@ func (c *perplexityCmd) Run(ctx context.Context, std stdio) error {
 	if c.JSON {
 		return json.NewEncoder(std.out).Encode(scoreOf(m.ID(), score, len(chunks), c.Chunk))
 	}
-	_, err = fmt.Fprintf(std.out, "perplexity %.4f ± %.4f over %d tokens in %d chunks of %d\n", score.Perplexity(), score.Err(), score.NLL.N, len(chunks), c.Chunk)
+	_, err = fmt.Fprintf(std.out, "perplexity %.4f ± %.4f over %d tokens in %d chunks of %d\n", score.Perplexity(),
+		score.Err(), score.NLL.N, len(chunks), c.Chunk)
 	return err
 }

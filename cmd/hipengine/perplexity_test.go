@@ -28,7 +28,8 @@ func TestPerplexityCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &s); r.code != 0 || err != nil {
 		t.Fatalf("exit %d, %v, out %q, err %q", r.code, err, r.out, r.errOut)
 	}
-	if s.Chunk != 16 || s.Chunks < 2 || s.Tokens != 7*s.Chunks || !(s.Perplexity > 1) || math.Abs(math.Log(s.Perplexity)-s.NLL) > 1e-9 || s.Err == nil || !(*s.Err > 0) {
+	if s.Chunk != 16 || s.Chunks < 2 || s.Tokens != 7*s.Chunks || !(s.Perplexity > 1) ||
+		math.Abs(math.Log(s.Perplexity)-s.NLL) > 1e-9 || s.Err == nil || !(*s.Err > 0) {
 		t.Errorf("score %+v", s)
 	}
 	for _, c := range []struct {
@@ -55,19 +56,22 @@ func TestPerplexityCommand(t *testing.T) {
 func TestKLCommand(t *testing.T) {
 	file := writeText(t)
 	page := filepath.Join(t.TempDir(), "kl.html")
-	r := command(t, "", "kl", "ember", "ember", file, "--chunk", "16", "--device", "cpu", "--json", "--worst", "2", "--html", page)
+	r := command(t, "", "kl", "ember", "ember", file, "--chunk", "16", "--device", "cpu", "--json", "--worst", "2",
+		"--html", page)
 	var k klReport
 	if err := json.Unmarshal([]byte(r.out), &k); r.code != 0 || err != nil {
 		t.Fatalf("exit %d, %v, out %q, err %q", r.code, err, r.out, r.errOut)
 	}
-	if k.KL != 0 || k.Top1 != 1 || k.DeltaP != 0 || len(k.Worst) != 2 || k.Base.Perplexity != k.Model.Perplexity || k.Base.Tokens == 0 {
+	if k.KL != 0 || k.Top1 != 1 || k.DeltaP != 0 || len(k.Worst) != 2 || k.Base.Perplexity != k.Model.Perplexity ||
+		k.Base.Tokens == 0 {
 		t.Errorf("a model against itself: %+v", k)
 	}
 	b, err := os.ReadFile(page)
 	if err != nil || !strings.Contains(string(b), "<rect") || !strings.HasSuffix(string(b), "</html>\n") {
 		t.Errorf("page %q, %v", b, err)
 	}
-	if r := command(t, "", "kl", "ember", "ember", file, "--chunk", "16", "--device", "cpu"); r.code != 0 || !strings.Contains(r.out, "100.000 ± 0.000 %") {
+	if r := command(t, "", "kl", "ember", "ember", file, "--chunk", "16", "--device", "cpu"); r.code != 0 ||
+		!strings.Contains(r.out, "100.000 ± 0.000 %") {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
 }

@@ -113,10 +113,12 @@ func (p *plot) svg() template.HTML {
 	text := func(x, y float64, class, s string) {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="%s">%s</text>`+"\n", x, y, class, template.HTMLEscapeString(s))
 	}
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`+"\n", plotWidth, plotHeight, template.HTMLEscapeString(p.title))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`+"\n", plotWidth, plotHeight,
+		template.HTMLEscapeString(p.title))
 	ticks, y := p.scale()
 	for _, t := range ticks {
-		fmt.Fprintf(&b, `<line x1="%g" x2="%g" y1="%.1f" y2="%.1f" class="grid"/>`+"\n", plotLeft, plotWidth-plotRight, y(t), y(t))
+		fmt.Fprintf(&b, `<line x1="%g" x2="%g" y1="%.1f" y2="%.1f" class="grid"/>`+"\n", plotLeft, plotWidth-plotRight,
+			y(t), y(t))
 		text(plotLeft-6, y(t)+3.5, "end", number(t))
 	}
 	skip := 1 + (len(p.places)-1)/24
@@ -174,8 +176,10 @@ func (p *plot) drawLines(b *strings.Builder, y func(float64) float64) {
 		fmt.Fprintf(b, `<polyline points="%s" class="s%d"/>`+"\n", strings.Join(points, " "), k)
 		for i, v := range s.values {
 			if p.has(v) {
-				fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3.5" class="s%d"><title>%s, %s: %s</title></circle>`+"\n",
-					p.at(i), y(v), k, template.HTMLEscapeString(p.places[i]), template.HTMLEscapeString(s.name), number(v))
+				fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3.5" class="s%d"><title>%s, %s: %s</title></circle>`+
+					"\n",
+					p.at(i), y(v), k, template.HTMLEscapeString(p.places[i]), template.HTMLEscapeString(s.name),
+					number(v))
 			}
 		}
 	}

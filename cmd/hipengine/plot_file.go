@@ -16,7 +16,8 @@ func svgFile(title string, plots []*plot) string {
 	const head, between = 34.0, 26.0
 	var b strings.Builder
 	height := head + float64(len(plots))*(plotHeight+between)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g">`+"\n", plotWidth, height,
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g">`+"\n",
+		plotWidth, height,
 		plotWidth, height)
 	b.WriteString("<style>\ntext{font:11px system-ui,sans-serif;fill:#222}.title{font-weight:600;font-size:13px}.axis{fill:#666}" +
 		".mid{text-anchor:middle}.end{text-anchor:end}.grid{stroke:#d8dadd;stroke-width:1}.page{fill:#fff}" +

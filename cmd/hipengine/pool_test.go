@@ -89,11 +89,13 @@ func TestServeSwaps(t *testing.T) {
 		code int
 		out  string
 	}{
-		{[]string{"unload", "ember"}, 0, "ember: unloaded\n"}, {[]string{"unload", "ember-Q4_K_M"}, 0, "ember-Q4_K_M: unloaded\n"},
+		{[]string{"unload", "ember"}, 0, "ember: unloaded\n"},
+		{[]string{"unload", "ember-Q4_K_M"}, 0, "ember-Q4_K_M: unloaded\n"},
 		{[]string{"load", "ember"}, 0, "ember: loaded\n"}, {[]string{"ps"}, 0, "ember         loaded"},
 		{[]string{"load", "other"}, 1, `the server answers 404 Not Found: model: model "other" is not here`},
 		{[]string{"ps", "--admin-key", "user"}, 1, "the server answers 401 Unauthorized: the admin key is needed"},
-		{[]string{"ps", "--admin-key="}, 2, "--admin-key is needed"}, {[]string{"load", "x", "--admin-key=x", "--url", "localhost"}, 2, "--url"},
+		{[]string{"ps", "--admin-key="}, 2, "--admin-key is needed"},
+		{[]string{"load", "x", "--admin-key=x", "--url", "localhost"}, 2, "--url"},
 	} {
 		args := append([]string{c.args[0], "--url", url}, c.args[1:]...)
 		if !strings.Contains(fmt.Sprint(args), "--admin-key") {
@@ -195,7 +197,8 @@ func TestServeModelErrors(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		args := append([]string{"serve", "--config", file, "--port", "0", "--device", "cpu", "--models", "no/such/folder"}, c.args...)
+		args := append([]string{"serve", "--config", file, "--port", "0", "--device", "cpu", "--models",
+			"no/such/folder"}, c.args...)
 		if r := command(t, "", args...); r.code != c.code || !strings.Contains(r.errOut, c.want) {
 			t.Errorf("%q %v: %d %s, want %d with %s", c.text, c.args, r.code, r.errOut, c.code, c.want)
 		}

@@ -58,5 +58,6 @@ func (p *progress) count(done, total int, watch string) {
 	p.shown = time.Now()
 	each := p.shown.Sub(p.start) / time.Duration(done)
 	left := (each * time.Duration(total-done)).Round(time.Second)
-	fmt.Fprintf(p.w, "\r\x1b[K%s: %d of %d, %s, %.3g s each, %v left", p.what, done, total, watch, each.Seconds(), left)
+	fmt.Fprintf(p.w, "\r\x1b[K%s: %d of %d, %s, %.3g s each, %v left", p.what, done, total, watch, each.Seconds(),
+		left)
 }

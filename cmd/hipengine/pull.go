@@ -156,8 +156,8 @@ func (c *rmCmd) Run(std stdio) error {
 	return nil
 }
 
-// remove removes a model, and returns the bytes that became free. Only names work: what has a path was not put there by
-// this program.
+// remove removes a model, and returns the bytes that became free. Only names work: what has a path was not put there
+// by this program.
 func remove(name, folder string) (int64, error) {
 	if hub.IsRef(name) {
 		r, err := hub.ParseRef(name)

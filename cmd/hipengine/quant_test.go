@@ -39,7 +39,8 @@ func TestQuantOnLoad(t *testing.T) {
 			succeed(t, "quantize", whole, small, "--type", c.typ)
 			logits := func(name string, args ...string) []byte {
 				out := filepath.Join(dir, name)
-				succeed(t, append([]string{"logits", "--device", "cpu", "--tokens", "5,17,300,42,7,256", "--out", out}, args...)...)
+				succeed(t, append([]string{"logits", "--device", "cpu", "--tokens", "5,17,300,42,7,256", "--out", out},
+					args...)...)
 				b, err := os.ReadFile(out)
 				if err != nil || len(b) == 0 {
 					t.Fatalf("%d bytes of logits: %v", len(b), err)
@@ -65,7 +66,8 @@ func TestQuantCommands(t *testing.T) {
 	succeed(t, "imatrix", "ember", writeText(t), matrix, "--chunk", "16", "--device", "cpu")
 	succeed(t, "convert", folder, small, "--type", "q4_k_m", "--imatrix", matrix)
 
-	if r := succeed(t, "run", folder, "--quant", "q8_0", "--device", "cpu", france); r.out != "The capital of France is Paris.\n" {
+	if r := succeed(t, "run", folder, "--quant", "q8_0", "--device", "cpu",
+		france); r.out != "The capital of France is Paris.\n" {
 		t.Errorf("run: out %q", r.out)
 	}
 	var want, got scoreJSON
@@ -82,7 +84,8 @@ func TestQuantCommands(t *testing.T) {
 		t.Errorf("perplexity with --quant %v, of the file %v", got, want)
 	}
 	var report benchReport
-	r := succeed(t, "bench", folder, "--quant", "q8_0", "--device", "cpu", "--pp", "8", "--tg", "2", "--reps", "1", "--json")
+	r := succeed(t, "bench", folder, "--quant", "q8_0", "--device", "cpu", "--pp", "8", "--tg", "2", "--reps", "1",
+		"--json")
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +100,9 @@ func TestQuantCommands(t *testing.T) {
 		t.Errorf("inspect: %d bytes of tensors, the file in Q8_0 has 10720192", in.TensorBytes)
 	}
 	var kl klReport
-	if err := json.Unmarshal([]byte(succeed(t, "kl", folder, folder, text, "--quant", "q2_k", "--device", "cpu", "--chunk", "16", "--json").out), &kl); err != nil {
+	if err := json.Unmarshal(
+		[]byte(succeed(t, "kl", folder, folder, text, "--quant", "q2_k", "--device", "cpu", "--chunk", "16",
+			"--json").out), &kl); err != nil {
 		t.Fatal(err)
 	}
 	if !(kl.KL > 1e-4) {
@@ -115,16 +120,25 @@ func TestQuantUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{"run of a file", []string{"run", file, "--quant", "q8_0", "hi"}, exitUsage, "--quant q8_0: ember-Q8_0 is a GGUF file"},
+		{"run of a file", []string{"run", file, "--quant", "q8_0", "hi"}, exitUsage,
+			"--quant q8_0: ember-Q8_0 is a GGUF file"},
 		{"run of Ember", []string{"run", "--quant", "q8_0", "hi"}, exitUsage, "--quant q8_0: ember is a GGUF file"},
-		{"serve of a file", []string{"serve", file, "--quant", "q8_0", "--port", "0"}, exitUsage, "--quant q8_0: ember-Q8_0 is a GGUF file"},
-		{"bench of a file", []string{"bench", file, "--quant", "q8_0"}, exitUsage, "--quant q8_0: ember-Q8_0 is a GGUF file"},
-		{"logits of a file", []string{"logits", file, "--quant", "q8_0", "--tokens", "1", "--out", out}, exitUsage, "--quant q8_0: ember-Q8_0 is a GGUF file"},
-		{"perplexity of a file", []string{"perplexity", file, text, "--quant", "q8_0"}, exitUsage, "--quant q8_0: ember-Q8_0 is a GGUF file"},
-		{"unknown type", []string{"logits", folder, "--quant", "q9", "--tokens", "1", "--out", out}, exitUsage, "--quant: convert: unknown type \"q9\" (known: "},
-		{"type that needs a matrix", []string{"logits", folder, "--quant", "iq2_xxs", "--tokens", "1", "--out", out}, exitFailed, "needs an importance matrix"},
-		{"matrix alone", []string{"logits", folder, "--imatrix", "x", "--tokens", "1", "--out", out}, exitUsage, "--imatrix is for --quant"},
-		{"missing matrix", []string{"logits", folder, "--quant", "q4_k_m", "--imatrix", "none", "--tokens", "1", "--out", out}, exitFailed, "none"},
+		{"serve of a file", []string{"serve", file, "--quant", "q8_0", "--port", "0"}, exitUsage,
+			"--quant q8_0: ember-Q8_0 is a GGUF file"},
+		{"bench of a file", []string{"bench", file, "--quant", "q8_0"}, exitUsage,
+			"--quant q8_0: ember-Q8_0 is a GGUF file"},
+		{"logits of a file", []string{"logits", file, "--quant", "q8_0", "--tokens", "1", "--out", out}, exitUsage,
+			"--quant q8_0: ember-Q8_0 is a GGUF file"},
+		{"perplexity of a file", []string{"perplexity", file, text, "--quant", "q8_0"}, exitUsage,
+			"--quant q8_0: ember-Q8_0 is a GGUF file"},
+		{"unknown type", []string{"logits", folder, "--quant", "q9", "--tokens", "1", "--out", out}, exitUsage,
+			"--quant: convert: unknown type \"q9\" (known: "},
+		{"type that needs a matrix", []string{"logits", folder, "--quant", "iq2_xxs", "--tokens", "1", "--out", out},
+			exitFailed, "needs an importance matrix"},
+		{"matrix alone", []string{"logits", folder, "--imatrix", "x", "--tokens", "1", "--out", out}, exitUsage,
+			"--imatrix is for --quant"},
+		{"missing matrix", []string{"logits", folder, "--quant", "q4_k_m", "--imatrix", "none", "--tokens", "1",
+			"--out", out}, exitFailed, "none"},
 		{"no value", []string{"logits", folder, "--quant"}, exitUsage, "--quant"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -34,7 +34,8 @@ func (c *quantizeCmd) Run(ctx context.Context, std stdio) error {
 	case err != nil:
 		return err
 	case st.IsDir():
-		return usageError{fmt.Errorf("%s is a folder: hipengine convert %[1]s %s --type %s does both at once", c.In, c.Out, c.Type)}
+		return usageError{fmt.Errorf("%s is a folder: hipengine convert %[1]s %s --type %s does both at once", c.In,
+			c.Out, c.Type)}
 	}
 	o, err := c.options(c.Type, c.Out)
 	if err != nil {

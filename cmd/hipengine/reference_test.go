@@ -73,7 +73,8 @@ func TestConfigSample(t *testing.T) {
 				if v.text == "" {
 					continue
 				}
-				if err := f.Parse(kong.ScanFromTokens(kong.Token{Type: kong.FlagValueToken, Value: v.text}), v.to); err != nil {
+				if err := f.Parse(kong.ScanFromTokens(kong.Token{Type: kong.FlagValueToken, Value: v.text}),
+					v.to); err != nil {
 					t.Errorf("--%s of %q: %v", f.Name, commandName(n), err)
 				}
 			}
@@ -111,7 +112,8 @@ func TestManPages(t *testing.T) {
 			}
 		}
 		for _, line := range strings.Split(string(page), "\n") {
-			if strings.HasPrefix(line, ".") && !regexp.MustCompile(`^\.(\\"|TH|SH|PP|TP|B|BR|I)( |$)`).MatchString(line) {
+			if strings.HasPrefix(line, ".") &&
+				!regexp.MustCompile(`^\.(\\"|TH|SH|PP|TP|B|BR|I)( |$)`).MatchString(line) {
 				t.Errorf("%s: %q reads as a request", r.name, line)
 			}
 		}
@@ -157,7 +159,8 @@ words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _hipengine; e
 		cmd := exec.Command(bash, "--norc", "-c", script+"words "+strings.Join(words, " "))
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
-		if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != fmt.Sprintf("%s. %d", c.want, c.n) {
+		if got := strings.Join(strings.Fields(string(out)), " "); err != nil ||
+			got != fmt.Sprintf("%s. %d", c.want, c.n) {
 			t.Errorf("%q: %q, %v, want %q", c.words, got, err, c.want)
 		}
 	}

@@ -81,7 +81,8 @@ func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 // looksLikeModel reports whether a word has what names of models have and other words rarely do: letters, digits, and
 // signs that join them.
 func looksLikeModel(word string) bool {
-	return nameLetters.MatchString(word) && strings.ContainsAny(word, "0123456789") && strings.ContainsAny(word, "-_:.")
+	return nameLetters.MatchString(word) && strings.ContainsAny(word, "0123456789") &&
+		strings.ContainsAny(word, "-_:.")
 }
 
 var nameLetters = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]*$`)
@@ -145,8 +146,8 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 	return w.WriteByte('\n')
 }
 
-// piped returns what standard input holds, and whether it is a terminal. Beside words of a prompt, which say what to do
-// with it, it is read if it is a pipe or a file.
+// piped returns what standard input holds, and whether it is a terminal. Beside words of a prompt, which say what to
+// do with it, it is read if it is a pipe or a file.
 func (c *runCmd) piped(in io.Reader, words bool) (text string, terminal bool, err error) {
 	if f, ok := in.(*os.File); ok {
 		if term.IsTerminal(int(f.Fd())) {

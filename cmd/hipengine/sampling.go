@@ -38,8 +38,9 @@ type samplerFlags struct {
 // params are the flags as the library has them.
 func (f samplerFlags) params() hipengine.Params {
 	p := hipengine.Params{Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, TypicalP: f.TypicalP,
-		TopNSigma: f.TopNSigma, MinKeep: f.MinKeep, DynatempRange: f.DynatempRange, DynatempExponent: f.DynatempExponent,
-		XTCProbability: f.XTCProbability, XTCThreshold: f.XTCThreshold, RepeatPenalty: f.RepeatPenalty,
+		TopNSigma: f.TopNSigma, MinKeep: f.MinKeep, DynatempRange: f.DynatempRange,
+		DynatempExponent: f.DynatempExponent,
+		XTCProbability:   f.XTCProbability, XTCThreshold: f.XTCThreshold, RepeatPenalty: f.RepeatPenalty,
 		PresencePenalty: f.PresencePenalty, FrequencyPenalty: f.FrequencyPenalty, RepeatLastN: f.RepeatLastN,
 		DRYMultiplier: f.DRYMultiplier, DRYBase: f.DRYBase, DRYAllowedLength: f.DRYAllowedLength, DRYLastN: f.DRYLastN,
 		DRYBreakers: f.DRYBreakers, Mirostat: f.Mirostat, MirostatTau: f.MirostatTau,

@@ -77,9 +77,12 @@ func TestSamplerFlags(t *testing.T) {
 
 // TestSamplerFlagsInFiles sets flags of serve in a file, with the types of TOML.
 func TestSamplerFlagsInFiles(t *testing.T) {
-	code, _, out, errOut := settings(t, "temp = 0.5\ntop-k = -1\n[serve]\ndry-sequence-breaker = [\"a,b\", \"c\"]\nsamplers = \"xtc\"\n", "config", "serve",
+	code, _, out, errOut := settings(t,
+		"temp = 0.5\ntop-k = -1\n[serve]\ndry-sequence-breaker = [\"a,b\", \"c\"]\nsamplers = \"xtc\"\n", "config",
+		"serve",
 		"--top-p", "0.25")
-	for _, want := range []string{`temp +0\.5 `, `top-k +-1 `, `dry-sequence-breaker +a,b,c `, `samplers +xtc `, `top-p +0\.25 `, `min-p +- `} {
+	for _, want := range []string{`temp +0\.5 `, `top-k +-1 `, `dry-sequence-breaker +a,b,c `, `samplers +xtc `,
+		`top-p +0\.25 `, `min-p +- `} {
 		if code != exitDone || !regexp.MustCompile("(?m)^"+want).MatchString(out) {
 			t.Errorf("%d, no %s in %s%s", code, want, out, errOut)
 		}
@@ -92,7 +95,8 @@ func TestSamplerFlagsInFiles(t *testing.T) {
 		"--top-p", "2"}, {"serve",
 		"--samplers", "infill"}, {"run",
 		"--xtc-probability", "2", "x"}} {
-		if code, _, _, errOut := settings(t, "", args...); code != exitUsage || !strings.Contains(errOut, strings.TrimPrefix(strings.ReplaceAll(args[1], "-", "_"), "__")) {
+		if code, _, _, errOut := settings(t, "", args...); code != exitUsage ||
+			!strings.Contains(errOut, strings.TrimPrefix(strings.ReplaceAll(args[1], "-", "_"), "__")) {
 			t.Errorf("%v: %d %s", args, code, errOut)
 		}
 	}

@@ -90,7 +90,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		}
 	}
 	if c.CacheDirSize < 1 || c.CacheDirSize > 1<<40 || c.CacheDir != "" && c.Cache < 0 {
-		return usageError{fmt.Errorf("--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize, int64(1)<<40)}
+		return usageError{fmt.Errorf(
+			"--cache-dir-size %d is outside 1..%d, or --cache-dir is given without a prefix cache", c.CacheDirSize,
+			int64(1)<<40)}
 	}
 	config, err := c.config(std)
 	if err != nil {
@@ -146,7 +148,8 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 			return err
 		}
 		if !serve.IsLocal(d.Addr()) {
-			return usageError{fmt.Errorf("--pprof %s can be reached from other machines; name a loopback address", c.Pprof)}
+			return usageError{fmt.Errorf("--pprof %s can be reached from other machines; name a loopback address",
+				c.Pprof)}
 		}
 		go server.ServeDebug(d) // ends with the server
 		fmt.Fprintf(std.err, "hipengine: profiles on http://%s/debug/pprof/\n", d.Addr())
@@ -220,9 +223,11 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	version, _ := programVersion()
 	config := serve.Config{
 		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin,
-		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, Lenient: c.Lenient, LlamaRoutes: c.LlamaRoutes, AllowPublic: c.Public, NoPage: c.NoPage,
+		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, Lenient: c.Lenient, LlamaRoutes: c.LlamaRoutes,
+		AllowPublic: c.Public, NoPage: c.NoPage,
 		MaxPerKey: c.MaxPerKey,
-		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std), Version: version,
+		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std),
+		Version: version,
 	}
 	config.Limits.BodyBytes = c.MaxBody
 	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
@@ -233,14 +238,17 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 		return config, usageError{err}
 	}
 	if c.MaxPerKey < 0 || c.MaxConns < 1 || c.MaxConns > 1<<16 || c.MaxBody < 1 || c.MaxBody > 1<<30 {
-		return config, usageError{fmt.Errorf("--max-per-key %d, --max-conns %d or --max-body %d is outside 0.., 1..%d or 1..%d",
+		return config, usageError{fmt.Errorf(
+			"--max-per-key %d, --max-conns %d or --max-body %d is outside 0.., 1..%d or 1..%d",
 			c.MaxPerKey, c.MaxConns, c.MaxBody, 1<<16, 1<<30)}
 	}
 	if c.StoredBytes < 0 {
 		return config, usageError{fmt.Errorf("--stored-responses %d must not be negative", c.StoredBytes)}
 	}
 	if c.RequestTimeout < 0 || c.DrainDelay < 0 || c.Grace < 0 {
-		return config, usageError{fmt.Errorf("--request-timeout %v, --drain-delay %v and --grace %v must not be negative", c.RequestTimeout, c.DrainDelay, c.Grace)}
+		return config, usageError{fmt.Errorf(
+			"--request-timeout %v, --drain-delay %v and --grace %v must not be negative", c.RequestTimeout,
+			c.DrainDelay, c.Grace)}
 	}
 	for _, f := range []struct {
 		path string

@@ -50,7 +50,8 @@ func TestAliases(t *testing.T) {
 			for _, m := range s.models {
 				ids = append(ids, m.Options.ID)
 			}
-			if err != nil || strings.Join(ids, " ") != c.ids || strings.Join(s.start, " ") != c.ids || strings.Join(got, " ") != c.names {
+			if err != nil || strings.Join(ids, " ") != c.ids || strings.Join(s.start, " ") != c.ids ||
+				strings.Join(got, " ") != c.names {
 				t.Errorf("ids %v, start %v, names %v, error %v", ids, s.start, got, err)
 			}
 		})

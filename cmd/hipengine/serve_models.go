@@ -65,8 +65,9 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 		return o, usageError{fmt.Errorf("%sparallel %d is outside 1..1024", option(t, id), parallel)}
 	}
 	if cache < -1 || host < 0 || max(cache, host) > 1<<40 || cache < 0 && host > 0 {
-		return o, usageError{fmt.Errorf("%sprefix-cache %d must be -1 or more, and prefix-cache-host %d not negative, and 0 "+
-			"without a prefix cache", option(t, id), cache, host)}
+		return o, usageError{fmt.Errorf(
+			"%sprefix-cache %d must be -1 or more, and prefix-cache-host %d not negative, and 0 "+
+				"without a prefix cache", option(t, id), cache, host)}
 	}
 	length := or(t.Context, int64(o.Context))
 	if length < 0 || length > hipengine.MaxContext {
@@ -164,7 +165,8 @@ func (c *serveCmd) served(tables map[string]servedModel, log io.Writer) (s serve
 }
 
 // pool returns the models that the server offers, of which those of the start are still to be loaded.
-func (c *serveCmd) pool(h *hipengine.Host, s served, worker *supervise.Worker, log *slog.Logger, std stdio) (*hipengine.Pool, error) {
+func (c *serveCmd) pool(h *hipengine.Host, s served, worker *supervise.Worker, log *slog.Logger,
+	std stdio) (*hipengine.Pool, error) {
 	o := hipengine.PoolOptions{Models: s.models, Idle: c.IdleUnload}
 	if c.All {
 		if o.Folder = c.Models; o.Folder == "" {

@@ -14,8 +14,8 @@ import (
 	"github.com/hipengine/hipengine/serve"
 )
 
-// hasGPU reports whether there is a file by which programs reach AMD GPUs: of the kernel's driver, or of Windows below WSL.
-// What is behind it is left to the process that computes.
+// hasGPU reports whether there is a file by which programs reach AMD GPUs: of the kernel's driver, or of Windows
+// below WSL. What is behind it is left to the process that computes.
 func hasGPU() bool {
 	for _, node := range []string{"/dev/kfd", "/dev/dxg"} {
 		if _, err := os.Stat(node); err == nil {
@@ -50,7 +50,8 @@ func (c *serveCmd) supervise(ctx context.Context, config serve.Config, std stdio
 	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping, std.err) })
 	return supervise.Run(ctx, supervise.Config{
 		Listener: serve.LimitConns(l, config.MaxConns), Args: os.Args[1:], Device: c.Device,
-		HeaderTimeout: config.HeaderTimeout, IdleTimeout: config.IdleTimeout, ReadTimeout: config.ReadTimeout, WriteTimeout: config.WriteTimeout,
+		HeaderTimeout: config.HeaderTimeout, IdleTimeout: config.IdleTimeout, ReadTimeout: config.ReadTimeout,
+		WriteTimeout:   config.WriteTimeout,
 		MaxHeaderBytes: serve.MaxHeaderBytes,
 		Ready:          func() { notify(daemon.SdNotifyReady, std.err) },
 		Say:            func(text string) { fmt.Fprintf(std.err, "hipengine: %s\n", text) },

@@ -33,8 +33,8 @@ func (s *service) worker(t *testing.T) int {
 	return 0
 }
 
-// TestSupervised kills the worker of a server as a GPU runtime would, gets an answer of the next one, and stops the server
-// in the middle of a stream.
+// TestSupervised kills the worker of a server as a GPU runtime would, gets an answer of the next one, and stops the
+// server in the middle of a stream.
 func TestSupervised(t *testing.T) {
 	s := launch(t, "--supervise", "always")
 	lines, cancel := s.stream(t, 4000)
@@ -122,7 +122,8 @@ func TestSupervisedAuto(t *testing.T) {
 		gpu, want       bool
 	}{
 		{"auto", "", false, false}, {"auto", "", true, true}, {"auto", "cpu", true, false}, {"cpu", "", true, false},
-		{"ref", "", true, false}, {"emu:gfx1100", "", true, false}, {"hip:0", "", false, true}, {"cuda:1", "", false, true},
+		{"ref", "", true, false}, {"emu:gfx1100", "", true, false}, {"hip:0", "", false, true},
+		{"cuda:1", "", false, true},
 		{"hip:0", "cpu", true, false},
 	} {
 		cmd := serveCmd{Supervise: "auto"}

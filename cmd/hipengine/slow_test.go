@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// TestSlowHTTP lets slowhttptest, the program, open hundreds of connections to a server that speaks with Ember: headers
-// and bodies that drip in, and answers that are read byte by byte. Others are answered meanwhile, nothing of it reaches
-// the engine, and in the end all connections are closed.
+// TestSlowHTTP lets slowhttptest, the program, open hundreds of connections to a server that speaks with Ember:
+// headers and bodies that drip in, and answers that are read byte by byte. Others are answered meanwhile, nothing of
+// it reaches the engine, and in the end all connections are closed.
 func TestSlowHTTP(t *testing.T) {
 	program, err := exec.LookPath("slowhttptest")
 	if err != nil {
@@ -37,7 +37,8 @@ func TestSlowHTTP(t *testing.T) {
 	for name, args := range map[string][]string{
 		"headers": {"-H", "-i", "1", "-l", "20", "-t", "POST", "-u", s.url + "/v1/chat/completions"},
 		"bodies":  {"-B", "-i", "1", "-l", "40", "-s", "100000", "-t", "POST", "-u", s.url + "/v1/chat/completions"},
-		"readers": {"-X", "-l", "20", "-w", "1", "-y", "16", "-n", "2", "-z", "1", "-k", "3", "-u", s.url + "/metrics"},
+		"readers": {"-X", "-l", "20", "-w", "1", "-y", "16", "-n", "2", "-z", "1", "-k", "3", "-u",
+			s.url + "/metrics"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			attack := exec.Command(program, append(args, common...)...)
@@ -59,7 +60,8 @@ func TestSlowHTTP(t *testing.T) {
 				case <-time.After(200 * time.Millisecond):
 				}
 				start := time.Now()
-				if status, answer := askFrance(t, s.url, "ember"); status != 200 || !strings.Contains(answer, "Paris") {
+				if status, answer := askFrance(t, s.url, "ember"); status != 200 ||
+					!strings.Contains(answer, "Paris") {
 					t.Errorf("beside slow %s: %d %s", name, status, answer)
 				}
 				answers++

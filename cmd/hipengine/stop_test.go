@@ -32,7 +32,9 @@ func launch(t *testing.T, args ...string) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{Cmd: exec.Command(exe, append([]string{"serve", "--port", "0", "--device", "cpu", "--log", "none"}, args...)...), done: make(chan error, 1)}
+	s := &service{Cmd: exec.Command(exe,
+		append([]string{"serve", "--port", "0", "--device", "cpu", "--log", "none"}, args...)...),
+		done: make(chan error, 1)}
 	s.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_MODELS="+t.TempDir())
 	out, err := s.StderrPipe()
 	if err != nil {
@@ -159,7 +161,8 @@ func TestStopAtOnce(t *testing.T) {
 // TestStopSendsTraces stops a server right after a request, whose trace is not lost.
 func TestStopSendsTraces(t *testing.T) {
 	sent := make(chan int64, 100)
-	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { sent <- r.ContentLength }))
+	collector := httptest.NewServer(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { sent <- r.ContentLength }))
 	defer collector.Close()
 	s := launch(t, "--otlp-endpoint", collector.URL)
 	if status, answer := askFrance(t, s.url, "ember"); status != 200 {
@@ -192,7 +195,8 @@ func TestKeyFiles(t *testing.T) {
 		url, key string
 		want     int
 	}{
-		{s.url + "/v1/models", "user-key", 200}, {s.url + "/v1/models", "admin-key", 401}, {s.url + "/v1/models", hash, 401},
+		{s.url + "/v1/models", "user-key", 200}, {s.url + "/v1/models", "admin-key", 401},
+		{s.url + "/v1/models", hash, 401},
 		{s.url + "/admin/ps", "admin-key", 200}, {s.url + "/admin/ps", "user-key", 401}, {s.url + "/metrics", "", 200},
 		{s.pprof + "/debug/pprof/", "", 200}, {s.url + "/debug/pprof/", "", 404},
 	} {

@@ -53,7 +53,8 @@ func (c *templateCmd) Run(ctx context.Context, std stdio) error {
 	if err := json.Unmarshal(raw, &kwargs); err != nil {
 		return fmt.Errorf("standard input: %w", err)
 	}
-	for _, name := range []string{"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token", "now"} {
+	for _, name := range []string{"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token",
+		"now"} {
 		delete(kwargs, name)
 	}
 	now := time.Now()

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestTextFiles gives tokenize and template what has no weights: folders with some of a tokenizer's files, and the files
-// themselves. The tokenizer is Ember's, which the built-in model has too.
+// TestTextFiles gives tokenize and template what has no weights: folders with some of a tokenizer's files, and the
+// files themselves. The tokenizer is Ember's, which the built-in model has too.
 func TestTextFiles(t *testing.T) {
 	vocab, err := os.ReadFile("../../models/hf/testdata/tiny/tokenizer.json")
 	if err != nil {
@@ -42,7 +42,8 @@ func TestTextFiles(t *testing.T) {
 		}
 	}
 	const messages = `{"messages": [{"role": "user", "content": "Hi"}]}`
-	for path, want := range map[string]string{whole: "jinja Hi", file: "jinja Hi", jinja: "jinja Hi", configFile: "config Hi"} {
+	for path, want := range map[string]string{whole: "jinja Hi", file: "jinja Hi", jinja: "jinja Hi",
+		configFile: "config Hi"} {
 		if r := command(t, messages, "template", path); r.code != 0 || r.out != want {
 			t.Errorf("template %s: exit %d, out %q, err %q", path, r.code, r.out, r.errOut)
 		}

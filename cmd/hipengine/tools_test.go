@@ -61,7 +61,8 @@ func TestEmberTools(t *testing.T) {
 			t.Fatalf("no single call in %+v", a)
 		}
 		c := a.Choices[0]
-		if c.FinishReason != "tool_calls" || c.Message.Content != nil || c.Message.ToolCalls[0].ID == "" || c.Message.ToolCalls[0].Type != "function" {
+		if c.FinishReason != "tool_calls" || c.Message.Content != nil || c.Message.ToolCalls[0].ID == "" ||
+			c.Message.ToolCalls[0].Type != "function" {
 			t.Errorf("%+v", c)
 		}
 		return c.Message.ToolCalls[0].Function.Name + c.Message.ToolCalls[0].Function.Arguments
@@ -75,7 +76,8 @@ func TestEmberTools(t *testing.T) {
 	id := a.Choices[0].Message.ToolCalls[0].ID
 	a, _ = ask(t, url, fmt.Sprintf(`"messages":[{"role":"user","content":"What is the weather in Paris?"},{"role":"assistant","content":null,"tool_calls":[{"id":%q,"type":"function",
 		"function":{"name":"get_weather","arguments":"{\"city\": \"Paris\"}"}}]},{"role":"tool","tool_call_id":%q,"content":"{\"weather\": \"sunny\", \"degrees\": 21}"}]`, id, id)+tools+greedy)
-	if m := a.Choices[0].Message; m.Content == nil || *m.Content != "It is sunny in Paris, with 21 degrees." || m.ToolCalls != nil || a.Choices[0].FinishReason != "stop" {
+	if m := a.Choices[0].Message; m.Content == nil || *m.Content != "It is sunny in Paris, with 21 degrees." ||
+		m.ToolCalls != nil || a.Choices[0].FinishReason != "stop" {
 		t.Errorf("after the result: %+v", a.Choices[0])
 	}
 	if a, _ = ask(t, url, user("Use the tool to add 17 and 25.")+tools+greedy); call(a) != `add{"a": 17, "b": 25}` {
@@ -84,7 +86,9 @@ func TestEmberTools(t *testing.T) {
 
 	// A named tool is called for a question that asks for none, and its arguments fit at any temperature.
 	for seed := range 3 {
-		a, _ := ask(t, url, user("Tell me a story.")+tools+fmt.Sprintf(`,"seed":%d,"temperature":1.5,"tool_choice":{"type":"function","function":{"name":"add"}}`, seed))
+		a, _ := ask(t, url, user("Tell me a story.")+tools+
+			fmt.Sprintf(`,"seed":%d,"temperature":1.5,"tool_choice":{"type":"function","function":{"name":"add"}}`,
+				seed))
 		got := call(a)
 		var args struct{ A, B *int }
 		text, ok := strings.CutPrefix(got, "add")
@@ -92,10 +96,12 @@ func TestEmberTools(t *testing.T) {
 			t.Errorf("%s: %v", got, err)
 		}
 	}
-	if a, _ = ask(t, url, user("Hello!")+tools+`,"tool_choice":"required","parallel_tool_calls":false`); call(a) == "" {
+	if a, _ = ask(t, url, user("Hello!")+tools+
+		`,"tool_choice":"required","parallel_tool_calls":false`); call(a) == "" {
 		t.Errorf("%+v", a)
 	}
-	if a, _ = ask(t, url, user("What is the weather in Paris?")+tools+greedy+`,"tool_choice":"none"`); len(a.Choices[0].Message.ToolCalls) != 0 {
+	if a, _ = ask(t, url, user("What is the weather in Paris?")+tools+greedy+
+		`,"tool_choice":"none"`); len(a.Choices[0].Message.ToolCalls) != 0 {
 		t.Errorf("with tool_choice none: %+v", a)
 	}
 
@@ -107,10 +113,12 @@ func TestEmberTools(t *testing.T) {
 		Capital string
 		N       *int
 	}
-	if err := json.Unmarshal([]byte(*a.Choices[0].Message.Content), &v); err != nil || v.N == nil || *v.N > 9 || v.Capital == "" || a.Choices[0].FinishReason != "stop" {
+	if err := json.Unmarshal([]byte(*a.Choices[0].Message.Content), &v); err != nil || v.N == nil || *v.N > 9 ||
+		v.Capital == "" || a.Choices[0].FinishReason != "stop" {
 		t.Errorf("%s: %v", *a.Choices[0].Message.Content, err)
 	}
-	a, _ = ask(t, url, user("Give me JSON for a person named Ivy, aged 48.")+`,"response_format":{"type":"json_object"}`+greedy)
+	a, _ = ask(t, url, user("Give me JSON for a person named Ivy, aged 48.")+
+		`,"response_format":{"type":"json_object"}`+greedy)
 	if got := *a.Choices[0].Message.Content; got != `{"name": "Ivy", "age": 48}` {
 		t.Errorf("json_object: %s", got)
 	}
@@ -122,7 +130,8 @@ func TestEmberTools(t *testing.T) {
 		`"response_format":{"type":"json_object","schema":{"enum":["x"]}}`:          `^"x"$`,
 		`"structured_outputs":{"grammar":"start: \"a\"~2 LF\n%import common.LF\n"}`: "^aa\n$",
 	} {
-		if a, _ := ask(t, url, user("What is the capital of France?")+","+form); !matches(want, *a.Choices[0].Message.Content) {
+		if a, _ := ask(t, url, user("What is the capital of France?")+","+form); !matches(want,
+			*a.Choices[0].Message.Content) {
 			t.Errorf("%s: %q", form, *a.Choices[0].Message.Content)
 		}
 	}
@@ -133,12 +142,15 @@ func TestEmberTools(t *testing.T) {
 		`"response_format":{"type":"json_schema","json_schema":{"schema":false}}`:     "response_format.json_schema.schema",
 		`"grammar":"root ::= root"`:                                         "grammar",
 		`"tool_choice":{"type":"function","function":{"name":"x"}}` + tools: "tool_choice.function.name",
-		`"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"type":"object","properties":{"a":{"if":{}}}}}}]`:                "tools",
-		`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","ignore_eos":true`:                                               "tool_choice",
-		`"structured_outputs":{"regex":"` + strings.Repeat("(a|b)*a", 1) + strings.Repeat("(a|b)", 30) + `"}`:                                            "structured_outputs.regex",
-		`"response_format":{"type":"json_schema","json_schema":{"schema":{"anyOf":[` + strings.Repeat(`{"type":"null"},`, 20000) + `{"type":"null"}]}}}`: "response_format.json_schema.schema",
+		`"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"type":"object","properties":{"a":{"if":{}}}}}}]`: "tools",
+		`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","ignore_eos":true`:                                "tool_choice",
+		`"structured_outputs":{"regex":"` + strings.Repeat("(a|b)*a", 1) + strings.Repeat("(a|b)", 30) +
+			`"}`: "structured_outputs.regex",
+		`"response_format":{"type":"json_schema","json_schema":{"schema":{"anyOf":[` +
+			strings.Repeat(`{"type":"null"},`, 20000) + `{"type":"null"}]}}}`: "response_format.json_schema.schema",
 	} {
-		if a, status := ask(t, url, user("Hi")+","+members); status != http.StatusBadRequest || a.Error.Param != param {
+		if a, status := ask(t, url, user("Hi")+","+members); status != http.StatusBadRequest ||
+			a.Error.Param != param {
 			t.Errorf("%.100s: %d, %+v", members, status, a.Error)
 		}
 	}
@@ -147,8 +159,9 @@ func TestEmberTools(t *testing.T) {
 // TestEmberToolStream reads a call and thoughts from a stream.
 func TestEmberToolStream(t *testing.T) {
 	_, url := startServer(t)
-	resp, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader("{"+user("Use the tool to add 17 and 25.")+
-		`,"tools":`+emberTools+`,"temperature":0,"stream":true}`))
+	resp, err := http.Post(url+"/v1/chat/completions", "application/json",
+		strings.NewReader("{"+user("Use the tool to add 17 and 25.")+
+			`,"tools":`+emberTools+`,"temperature":0,"stream":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,19 +209,24 @@ func TestEmberToolStream(t *testing.T) {
 			}
 		}
 	}
-	if len(ids) != 1 || names[0] != "add" || strings.Join(arguments, "") != `{"a": 17, "b": 25}` || len(arguments) < 3 || finish != "tool_calls" {
+	if len(ids) != 1 || names[0] != "add" || strings.Join(arguments, "") != `{"a": 17, "b": 25}` ||
+		len(arguments) < 3 || finish != "tool_calls" {
 		t.Errorf("ids %v, names %v, arguments %q, finish %q", ids, names, arguments, finish)
 	}
 
 	a, _ := ask(t, url, user("What is 2 + 2?")+`,"temperature":0,"chat_template_kwargs":{"enable_thinking":true}`)
-	if m := a.Choices[0].Message; m.ReasoningContent == "" || m.Content == nil || strings.Contains(*m.Content+m.ReasoningContent, "think>") {
+	if m := a.Choices[0].Message; m.ReasoningContent == "" || m.Content == nil ||
+		strings.Contains(*m.Content+m.ReasoningContent, "think>") {
 		t.Errorf("with thoughts: %+v", a.Choices[0])
 	}
-	raw, _ := ask(t, url, user("What is 2 + 2?")+`,"temperature":0,"chat_template_kwargs":{"enable_thinking":true},"reasoning_format":"none"`)
-	if m := raw.Choices[0].Message; m.ReasoningContent != "" || m.Content == nil || !strings.Contains(*m.Content, "</think>") {
+	raw, _ := ask(t, url, user("What is 2 + 2?")+
+		`,"temperature":0,"chat_template_kwargs":{"enable_thinking":true},"reasoning_format":"none"`)
+	if m := raw.Choices[0].Message; m.ReasoningContent != "" || m.Content == nil ||
+		!strings.Contains(*m.Content, "</think>") {
 		t.Errorf("with raw thoughts: %+v", raw.Choices[0])
 	}
-	resp, err = http.Post(url+"/v1/completions", "application/json", strings.NewReader(`{"prompt":"Once","response_format":{"type":"json_object"},"max_tokens":200}`))
+	resp, err = http.Post(url+"/v1/completions", "application/json",
+		strings.NewReader(`{"prompt":"Once","response_format":{"type":"json_object"},"max_tokens":200}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,10 @@ func (versionCmd) Run(std stdio) error {
 		commit = " " + commit
 	}
 	list := func(names []string) string { return strings.Join(names, " ") }
-	_, err := fmt.Fprintf(std.out, "hipengine %s%s\n%s %s/%s\nGPU targets: %s\narchitectures: %s\nweight types: %s\n", version,
-		commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, list(hipengine.Targets()), list(hipengine.Architectures()),
+	_, err := fmt.Fprintf(std.out, "hipengine %s%s\n%s %s/%s\nGPU targets: %s\narchitectures: %s\nweight types: %s\n",
+		version,
+		commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, list(hipengine.Targets()),
+		list(hipengine.Architectures()),
 		list(hipengine.WeightTypes()))
 	return err
 }

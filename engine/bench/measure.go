@@ -44,7 +44,8 @@ type Result struct {
 
 // Measure runs a test reps times on r, after once that makes plans and warms up. r must have Batch free sequences and
 // a context of Depth+Tokens. bandwidth is the memory's in bytes per second, 0 if it is not known.
-func Measure(ctx context.Context, r *runner.Runner, t Test, reps int, traffic Traffic, bandwidth float64) (Result, error) {
+func Measure(ctx context.Context, r *runner.Runner, t Test, reps int, traffic Traffic, bandwidth float64) (Result,
+	error) {
 	res := Result{Test: t}
 	for i := range reps + 1 {
 		rate, err := once(ctx, r, t)

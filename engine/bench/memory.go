@@ -20,8 +20,8 @@ const (
 )
 
 // Bandwidth returns the bytes per second at which the device's memory delivers weights: the best of products of
-// one vector with a large matrix in several types, and on a CPU of a plain sum too. It returns 0 for devices whose time
-// says nothing.
+// one vector with a large matrix in several types, and on a CPU of a plain sum too. It returns 0 for devices whose
+// time says nothing.
 func Bandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	kind, _, _ := strings.Cut(dev.Info().Name, ":")
 	var best float64

@@ -21,8 +21,9 @@ type Traffic struct {
 	perToken float64 // keys and values of one token of the context
 }
 
-// NewTraffic adds up the weights of a model, which tensors lists with what else its file holds: all but an embedding that is not the output too, of which a step reads
-// single rows, and but layers behind those that a step runs; and keys and values, which are of type kv.
+// NewTraffic adds up the weights of a model, which tensors lists with what else its file holds: all but an embedding
+// that is not the output too, of which a step reads single rows, and but layers behind those that a step runs; and
+// keys and values, which are of type kv.
 func NewTraffic(m models.Model, meta *gguf.Meta, tensors []gguf.TensorInfo, kv tensor.DType) (Traffic, error) {
 	var t Traffic
 	k := models.NewKeys(meta)

@@ -14,8 +14,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// TestPlansShareMemory plans eight sizes of steps of a model of 27 billion parameters on the CPU, and lets the arena of a
-// runner grow for one after the other: it must end with the bytes of the largest, which is what PlanMemory says.
+// TestPlansShareMemory plans eight sizes of steps of a model of 27 billion parameters on the CPU, and lets the arena
+// of a runner grow for one after the other: it must end with the bytes of the largest, which is what PlanMemory says.
 func TestPlansShareMemory(t *testing.T) {
 	shape, err := synth.Lookup("27b")
 	if err != nil {
@@ -59,15 +59,17 @@ func TestPlansShareMemory(t *testing.T) {
 	defer arena.Free()
 	var each []int64
 	var sum int64
-	steps := []models.Sizes{{Tokens: 1, Seqs: 1, Pages: 1, Rows: 1}, {Tokens: 4, Seqs: 4, Pages: 4, Rows: 4}, {Tokens: 4, Seqs: 4, Pages: 256, Rows: 4}}
+	steps := []models.Sizes{{Tokens: 1, Seqs: 1, Pages: 1, Rows: 1}, {Tokens: 4, Seqs: 4, Pages: 4, Rows: 4},
+		{Tokens: 4, Seqs: 4, Pages: 256, Rows: 4}}
 	for _, n := range []int{7, 32, 100, 256, 512} {
 		steps = append(steps, models.Sizes{Tokens: n, Seqs: 4, Pages: 256, Rows: 4})
 	}
 	for _, k := range steps {
 		all := k
 		all.Rows = k.Tokens
-		n, err := o.planBytes(dev.Caps(), m, w, states, []planKey{{Sizes: k}, {Sizes: k, top: topOf(dev, m.Params().Vocab)},
-			{Sizes: all, hidden: true}})
+		n, err := o.planBytes(dev.Caps(), m, w, states,
+			[]planKey{{Sizes: k}, {Sizes: k, top: topOf(dev, m.Params().Vocab)},
+				{Sizes: all, hidden: true}})
 		if err != nil {
 			t.Fatal(err)
 		}

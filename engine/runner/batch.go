@@ -32,7 +32,8 @@ func (r *Runner) batch(work []Work) error {
 		}
 		for i, id := range w.Tokens {
 			if id < 0 || int(id) >= r.limits.Vocab {
-				return fmt.Errorf("runner: sequence %d: token %d at %d is outside 0..%d", w.Seq, id, i, r.limits.Vocab-1)
+				return fmt.Errorf("runner: sequence %d: token %d at %d is outside 0..%d", w.Seq, id,
+					i, r.limits.Vocab-1)
 			}
 		}
 		if err := w.checkEmbeds(r.model.Params().Embd); err != nil {

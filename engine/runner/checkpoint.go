@@ -43,8 +43,8 @@ func (r *Runner) Fork(id SeqID) (SeqID, error) {
 	return r.resume(int(id))
 }
 
-// Checkpoint keeps the state of a sequence, which stays open, until Drop. It shares pages and copies as Fork does. Errors
-// are ErrNoCheckpoint, and others that wrap kv.ErrNoPages.
+// Checkpoint keeps the state of a sequence, which stays open, until Drop. It shares pages and copies as Fork does.
+// Errors are ErrNoCheckpoint, and others that wrap kv.ErrNoPages.
 func (r *Runner) Checkpoint(id SeqID) (CheckpointID, error) {
 	if _, err := r.sequence(id); err != nil {
 		return 0, err
@@ -60,8 +60,8 @@ func (r *Runner) Checkpoint(id SeqID) (CheckpointID, error) {
 	return CheckpointID(slot - r.limits.Seqs), nil
 }
 
-// Resume opens a sequence that continues where the checkpoint was made: the same tokens in the same steps give the same
-// logits, bit for bit. It may be called any number of times. Errors are those of Fork.
+// Resume opens a sequence that continues where the checkpoint was made: the same tokens in the same steps give the
+// same logits, bit for bit. It may be called any number of times. Errors are those of Fork.
 func (r *Runner) Resume(cp CheckpointID) (SeqID, error) {
 	slot, err := r.checkpoint(cp)
 	if err != nil {
@@ -141,7 +141,8 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 	need := make([]int, len(s.tables))
 	for i, t := range s.tables {
 		if n > 0 && behind(r.windows[i], n) < t.first {
-			return &TruncateError{s.len, n, fmt.Sprintf("keys and values before the window of %d tokens are gone", r.windows[i])}
+			return &TruncateError{s.len,
+				n, fmt.Sprintf("keys and values before the window of %d tokens are gone", r.windows[i])}
 		}
 		if rest > 0 && r.pools[i].Shared(t.pages[pages-1]) {
 			need[i] = 1

@@ -31,8 +31,8 @@ func (l *loaded) fresh(t *testing.T, head, tail []int32) []float32 {
 	return step(t, r, id, tail...)
 }
 
-// TestCheckpoint resumes twice from a checkpoint, after its sequence went on and after it ended, and expects the bits of
-// a sequence of its own.
+// TestCheckpoint resumes twice from a checkpoint, after its sequence went on and after it ended, and expects the bits
+// of a sequence of its own.
 func TestCheckpoint(t *testing.T) {
 	a, b := prompt(20, 45), prompt(21, 45)
 	for _, arch := range []string{"llama", "qwen35", "gemma4"} {
@@ -102,7 +102,8 @@ func TestTruncate(t *testing.T) {
 		to   int
 		want string // of the error
 	}{
-		{"llama", 100, ""}, {"llama", 99, ""}, {"llama", 64, ""}, {"llama", 40, ""}, {"llama", 1, ""}, {"llama", 0, ""},
+		{"llama", 100, ""}, {"llama", 99, ""}, {"llama", 64, ""}, {"llama", 40, ""}, {"llama", 1, ""},
+		{"llama", 0, ""},
 		{"llama", 101, "cannot be cut to 101"}, {"llama", -1, "cannot be cut to -1"},
 		{"qwen35", 100, ""}, {"qwen35", 0, ""}, {"qwen35", 99, "recurrent state"},
 		{"gemma4", 99, ""}, {"gemma4", 70, ""}, {"gemma4", 40, "window of 5 tokens"}, {"gemma4", 0, ""},
@@ -122,7 +123,8 @@ func TestTruncate(t *testing.T) {
 					}
 				}
 				n := c.to
-				if err := r.Truncate(id, n); (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				if err := r.Truncate(id, n); (err != nil) != (c.want != "") || err != nil &&
+					!strings.Contains(err.Error(), c.want) {
 					t.Fatalf("error %v, want one that says %q", err, c.want)
 				} else if err != nil {
 					if known := n >= 0 && n <= 100; errors.As(err, new(*TruncateError)) != known {
@@ -131,7 +133,8 @@ func TestTruncate(t *testing.T) {
 					n = 100
 				}
 				if r.Len(id) != n || !slices.Equal(step(t, r, id, tail...), l.fresh(t, head[:n], tail)) {
-					t.Errorf("shared %v: logits after the cut differ from those of a sequence that never was longer", shared)
+					t.Errorf("shared %v: logits after the cut differ from those of a sequence that never was longer",
+						shared)
 				}
 				if shared && !slices.Equal(step(t, r, other, tail...), l.fresh(t, head, tail)) {
 					t.Error("the cut changes a sequence that shares pages")
@@ -275,7 +278,8 @@ func TestStateStaysOnTheDevice(t *testing.T) {
 			t.Fatalf("%s: %v", op.name, err)
 		}
 		if c.uploads != 0 || c.downloads != 0 || c.copies > 0 != op.copies || c.clears > 0 != op.clears {
-			t.Errorf("%s: %d uploads, %d downloads, %d copies, %d clears", op.name, c.uploads, c.downloads, c.copies, c.clears)
+			t.Errorf("%s: %d uploads, %d downloads, %d copies, %d clears", op.name, c.uploads, c.downloads, c.copies,
+				c.clears)
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// TestEmbeds replaces tokens by the rows that they stand for and expects the same bits, alone, beside another sequence,
-// and padded.
+// TestEmbeds replaces tokens by the rows that they stand for and expects the same bits, alone, beside another
+// sequence, and padded.
 func TestEmbeds(t *testing.T) {
 	l := load(t, "llama")
 	embd := l.m.Params().Embd
@@ -77,7 +77,8 @@ func TestEmbeds(t *testing.T) {
 		{rows, []int32{-1, 3}, "embedding 3 at 1 of 3"},
 		{[][]float32{{1, 2}}, []int32{-1, 0}, "embedding 0 has 2 numbers, the model's have 64"},
 	} {
-		_, err := r.Step(t.Context(), []Work{{Seq: id, Tokens: []int32{1, 2}, Rows: 1, Embeds: c.embeds, EmbedIDs: c.ids}})
+		_, err := r.Step(t.Context(),
+			[]Work{{Seq: id, Tokens: []int32{1, 2}, Rows: 1, Embeds: c.embeds, EmbedIDs: c.ids}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want one that says %q", err, c.want)
 		}

@@ -39,7 +39,8 @@ func TestStepHidden(t *testing.T) {
 				sum += float64(x) * float64(w)
 			}
 			if d := math.Abs(sum - float64(want[i*tiny.Vocab+id])); d > 1e-4 {
-				t.Fatalf("token %d: the state gives logit %d as %v, the step gave %v", i, id, sum, want[i*tiny.Vocab+id])
+				t.Fatalf("token %d: the state gives logit %d as %v, the step gave %v", i, id, sum,
+					want[i*tiny.Vocab+id])
 			}
 		}
 	}
@@ -65,8 +66,10 @@ func TestStepHidden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if rows := w[0].Rows + w[1].Rows; d.downed != 4*embd*rows || len(got[0]) != w[0].Rows*embd || len(got[1]) != w[1].Rows*embd {
-				t.Errorf("padded %v: %d bytes came for %d rows: %d and %d numbers", pads, d.downed, rows, len(got[0]), len(got[1]))
+			if rows := w[0].Rows + w[1].Rows; d.downed != 4*embd*rows || len(got[0]) != w[0].Rows*embd ||
+				len(got[1]) != w[1].Rows*embd {
+				t.Errorf("padded %v: %d bytes came for %d rows: %d and %d numbers", pads, d.downed, rows, len(got[0]),
+					len(got[1]))
 			}
 			if w[0].Seq == a && !slices.Equal(got[0], states[8*embd:]) {
 				t.Errorf("padded %v: the states of the last tokens differ from those of one step", pads)

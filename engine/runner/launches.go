@@ -9,9 +9,9 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// Launches returns the kernels that dev starts for a step of m of the given sizes, in order. Weights are those of src by
-// type and shape alone: nothing is read, and nothing allocated on the device. The error is that of PlanMemory, or says that
-// the device does not count what it starts.
+// Launches returns the kernels that dev starts for a step of m of the given sizes, in order. Weights are those of src
+// by type and shape alone: nothing is read, and nothing allocated on the device. The error is that of PlanMemory, or
+// says that the device does not count what it starts.
 func Launches(dev ops.Device, m models.Model, src models.Source, o Options, n models.Sizes) ([]string, error) {
 	launches := dev.Caps().Launches
 	if launches == nil {
@@ -28,9 +28,10 @@ func Launches(dev ops.Device, m models.Model, src models.Source, o Options, n mo
 	return names, nil
 }
 
-// Record records a step of m of the given sizes as a runner of dev would compile it. Weights are those of src by type and
-// shape, in the layouts of dev, and like the states without memory. The error is that of PlanMemory.
-func Record(dev ops.Device, m models.Model, src models.Source, o Options, n models.Sizes) (*ops.Graph, models.Outputs, error) {
+// Record records a step of m of the given sizes as a runner of dev would compile it. Weights are those of src by type
+// and shape, in the layouts of dev, and like the states without memory. The error is that of PlanMemory.
+func Record(dev ops.Device, m models.Model, src models.Source, o Options, n models.Sizes) (*ops.Graph, models.Outputs,
+	error) {
 	var none models.Outputs
 	o, err := o.with(m.Params())
 	if err != nil {

@@ -52,7 +52,8 @@ func (m Memory) parts() string {
 	if m.Seqs != 1 {
 		seqs = fmt.Sprintf("%d sequences", m.Seqs)
 	}
-	return fmt.Sprintf("weights %s, state %s (%s of %d tokens), plans %s", gibibytes(m.Weights), gibibytes(m.State), seqs, m.Context, gibibytes(m.Plans))
+	return fmt.Sprintf("weights %s, state %s (%s of %d tokens), plans %s", gibibytes(m.Weights), gibibytes(m.State),
+		seqs, m.Context, gibibytes(m.Plans))
 }
 
 // gibibytes formats a size: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
@@ -72,7 +73,8 @@ type MemoryError struct{ Memory }
 // Error names each part, what is free, by how much it is too little, and what would fit.
 func (e *MemoryError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "runner: the model does not fit on %s: %s are %s, and %s is free: %s too little", e.Device, e.parts(),
+	fmt.Fprintf(&b, "runner: the model does not fit on %s: %s are %s, and %s is free: %s too little", e.Device,
+		e.parts(),
 		gibibytes(e.Need()), gibibytes(e.Free), gibibytes(e.Need()-e.Free))
 	switch {
 	case e.Fits > 0:
@@ -152,8 +154,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	return mem, nil
 }
 
-// mostPages returns how many pages fit, where all do not. What is needed grows with the context. Plans take time to make and
-// grow little, so that what fits beside the largest is where to begin.
+// mostPages returns how many pages fit, where all do not. What is needed grows with the context. Plans take time to
+// make and grow little, so that what fits beside the largest is where to begin.
 func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int {
 	low := sort.Search(all, func(n int) bool { return !fits(n+1, plans) })
 	step := 1
@@ -164,8 +166,8 @@ func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int
 	return low + sort.Search(min(step, all-low)-1, func(n int) bool { return !fits(low+n+1, -1) })
 }
 
-// FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that o has
-// without any. The error is about o.
+// FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that
+// o has without any. The error is about o.
 func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, error) {
 	at := func(n int) (total int64, err error) {
 		o := o
@@ -190,7 +192,8 @@ func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, err
 }
 
 // planBytes returns the memory of the arena that the given plans share.
-func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor, plans []planKey) (int64, error) {
+func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor,
+	plans []planKey) (int64, error) {
 	var most int64
 	for _, k := range plans {
 		g, out, err := o.record(m, w, states, k.Sizes)
@@ -206,11 +209,12 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 	return most, nil
 }
 
-// largestPlans returns the keys of the largest prefill and of the decoding of all sequences, with all logits and with the
-// top largest of each row, and of the largest step that returns the hidden states of all its tokens.
+// largestPlans returns the keys of the largest prefill and of the decoding of all sequences, with all logits and with
+// the top largest of each row, and of the largest step that returns the hidden states of all its tokens.
 func largestPlans(o Options, buckets bool, top int) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
-	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context), Rows: o.Seqs}
+	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),
+		Rows: o.Seqs}
 	decode := prefill
 	decode.Tokens = o.Seqs
 	hidden := prefill

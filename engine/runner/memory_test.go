@@ -13,7 +13,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// small is a device with a ledger: it has free bytes, and refuses what does not fit. It follows the arena of one runner.
+// small is a device with a ledger: it has free bytes, and refuses what does not fit. It follows the arena of one
+// runner.
 type small struct {
 	*opsref.Device
 	free   int64
@@ -115,14 +116,16 @@ func TestPlanMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			works := []Work{{Seq: ids[0], Tokens: make([]int32, 38), Rows: 1}, {Seq: ids[1], Tokens: []int32{1}, Rows: 1}, {Seq: ids[2], Tokens: []int32{1}, Rows: 1}}
+			works := []Work{{Seq: ids[0], Tokens: make([]int32, 38), Rows: 1},
+				{Seq: ids[1], Tokens: []int32{1}, Rows: 1}, {Seq: ids[2], Tokens: []int32{1}, Rows: 1}}
 			r.Release(ids[0])
 			works[0].Seq = open(t, r)
 			if _, err := r.Step(t.Context(), works); err != nil {
 				t.Error(err)
 			}
 			r.Release(ids[1])
-			if _, err := r.StepHidden(t.Context(), []Work{{Seq: open(t, r), Tokens: make([]int32, 40), Rows: 40}}); err != nil {
+			if _, err := r.StepHidden(t.Context(),
+				[]Work{{Seq: open(t, r), Tokens: make([]int32, 40), Rows: 40}}); err != nil {
 				t.Error(err)
 			}
 			if n := r.arena.Bytes(); n > mem.Plans || len(r.plans.order) < 6 {
@@ -155,7 +158,9 @@ func TestPlanMemoryRefuses(t *testing.T) {
 		fits bool
 	}{
 		{"exactly", full.Need(), nil, false},
-		{"a byte too little", full.Need() - 1, []string{"does not fit on ref", "weights", "state", "2 sequences of 256 tokens", "plans", "too little", "a context of"}, true},
+		{"a byte too little", full.Need() - 1,
+			[]string{"does not fit on ref", "weights", "state", "2 sequences of 256 tokens", "plans", "too little",
+				"a context of"}, true},
 		{"half of the state", full.Weights + full.Plans + full.State/2, []string{"a context of"}, true},
 		{"weights only", full.Weights, []string{"no context fits beside the weights"}, false},
 		{"less than the weights", full.Weights - 1, []string{"the weights alone do not fit"}, false},
@@ -215,7 +220,8 @@ func TestPlanMemoryRefuses(t *testing.T) {
 		}
 	})
 	t.Run("out of range", func(t *testing.T) {
-		if _, err := PlanMemory(d, m, src, Options{Context: 1 << 30}); err == nil || errors.As(err, new(*MemoryError)) {
+		if _, err := PlanMemory(d, m, src, Options{Context: 1 << 30}); err == nil ||
+			errors.As(err, new(*MemoryError)) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -47,9 +47,13 @@ func TestPaddingChangesNothing(t *testing.T) {
 				open(t, padded) // both hand out the same slots in the same order
 			}
 			for i, work := range [][]Work{
-				{{Seq: ids[1], Tokens: prompt(1, 5), Rows: 3}, {Seq: ids[4], Tokens: prompt(2, 2), Rows: 2}, {Seq: ids[0], Tokens: prompt(3, 6), Rows: 0}},
-				{{Seq: ids[0], Tokens: prompt(4, 1), Rows: 1}, {Seq: ids[2], Tokens: prompt(5, 1), Rows: 1}, {Seq: ids[4], Tokens: prompt(6, 1), Rows: 1}, {Seq: ids[3], Tokens: prompt(7, 9), Rows: 9}, {Seq: ids[1], Tokens: prompt(8, 1), Rows: 1}},
-				{{Seq: ids[3], Tokens: prompt(9, 1), Rows: 1}, {Seq: ids[1], Tokens: prompt(10, 3), Rows: 3}, {Seq: ids[0], Tokens: prompt(11, 1), Rows: 1}},
+				{{Seq: ids[1], Tokens: prompt(1, 5), Rows: 3}, {Seq: ids[4], Tokens: prompt(2, 2), Rows: 2},
+					{Seq: ids[0], Tokens: prompt(3, 6), Rows: 0}},
+				{{Seq: ids[0], Tokens: prompt(4, 1), Rows: 1}, {Seq: ids[2], Tokens: prompt(5, 1), Rows: 1},
+					{Seq: ids[4], Tokens: prompt(6, 1), Rows: 1}, {Seq: ids[3], Tokens: prompt(7, 9), Rows: 9},
+					{Seq: ids[1], Tokens: prompt(8, 1), Rows: 1}},
+				{{Seq: ids[3], Tokens: prompt(9, 1), Rows: 1}, {Seq: ids[1], Tokens: prompt(10, 3), Rows: 3},
+					{Seq: ids[0], Tokens: prompt(11, 1), Rows: 1}},
 				{{Seq: ids[2], Tokens: prompt(12, 3), Rows: 0}},
 			} {
 				want, err := plain.Step(t.Context(), work)

@@ -8,8 +8,8 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// planCache keeps the most recently used plans. Their memory is the arena of the runner, so that one costs no more than
-// its record and what a device captured of it.
+// planCache keeps the most recently used plans. Their memory is the arena of the runner, so that one costs no more
+// than its record and what a device captured of it.
 type planCache struct {
 	order []cachedPlan // oldest first
 }

@@ -30,13 +30,13 @@ type Options struct {
 	KVType    tensor.DType // of keys and values; Invalid: F32
 	StateType tensor.DType // of recurrent state; Invalid: F32
 
-	// Invariant demands that the logits of a sequence follow from its tokens alone, bit for bit: not from the steps in which
-	// they came, nor from what else was in those, nor from a checkpoint in between. The device must be able to (ops.Caps);
-	// it costs speed.
+	// Invariant demands that the logits of a sequence follow from its tokens alone, bit for bit: not from the steps
+	// in which they came, nor from what else was in those, nor from a checkpoint in between. The device must be able
+	// to (ops.Caps); it costs speed.
 	Invariant bool
 
-	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out. Of the rest, it counts at
-	// most Limit bytes as free; 0 is no limit.
+	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out. Of the rest, it
+	// counts at most Limit bytes as free; 0 is no limit.
 	Reserved, Limit int64
 }
 
@@ -142,10 +142,12 @@ func (o Options) with(p models.Hparams) (Options, error) {
 		o.StateType = tensor.F32
 	}
 	if o.Context < 1 || o.Context > p.Context {
-		return o, fmt.Errorf("runner: context of %d tokens is outside 1..%d, what the model was made for", o.Context, p.Context)
+		return o, fmt.Errorf("runner: context of %d tokens is outside 1..%d, what the model was made for", o.Context,
+			p.Context)
 	}
 	if o.Seqs < 1 || o.Seqs > 1<<16 || o.Batch < 1 || o.Batch > 1<<20 {
-		return o, fmt.Errorf("runner: %d sequences with %d tokens per step are outside the limits 1..%d and 1..%d", o.Seqs, o.Batch, 1<<16, 1<<20)
+		return o, fmt.Errorf("runner: %d sequences with %d tokens per step are outside the limits 1..%d and 1..%d",
+			o.Seqs, o.Batch, 1<<16, 1<<20)
 	}
 	if o.Checkpoints < 0 || o.Checkpoints > 1<<16 {
 		return o, fmt.Errorf("runner: %d checkpoints are outside 0..%d", o.Checkpoints, 1<<16)
@@ -155,7 +157,8 @@ func (o Options) with(p models.Hparams) (Options, error) {
 		o.Pages = perSeq*o.Seqs + o.Checkpoints
 	}
 	if o.Pages < perSeq {
-		return o, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize, o.Context)
+		return o, fmt.Errorf("runner: %d pages of %d tokens do not hold one context of %d", o.Pages, PageSize,
+			o.Context)
 	}
 	return o, nil
 }
@@ -169,7 +172,8 @@ func (o Options) check(dev ops.Device) error {
 }
 
 // record is models.Record of a step of a runner with options o.
-func (o Options) record(m models.Model, w models.Weights, states map[string]tensor.Tensor, k models.Sizes) (*ops.Graph, models.Outputs, error) {
+func (o Options) record(m models.Model, w models.Weights, states map[string]tensor.Tensor, k models.Sizes) (*ops.Graph,
+	models.Outputs, error) {
 	g, out, err := models.Record(m, w, states, o.Context, k)
 	if err != nil {
 		return nil, out, fmt.Errorf("runner: %w", err)
@@ -288,8 +292,8 @@ func (r *Runner) Step(ctx context.Context, work []Work) ([][]float32, error) {
 	return r.split(work, logits, r.limits.Vocab), nil
 }
 
-// StepHidden is [Runner.Step] with the hidden states of the rows in place of their logits: for each work item Rows times
-// Limits.Embd numbers, what the output matrix would multiply. No logits are computed.
+// StepHidden is [Runner.Step] with the hidden states of the rows in place of their logits: for each work item Rows
+// times Limits.Embd numbers, what the output matrix would multiply. No logits are computed.
 func (r *Runner) StepHidden(ctx context.Context, work []Work) ([][]float32, error) {
 	p, err := r.begin(work, planKey{hidden: true})
 	if err != nil {
@@ -339,8 +343,8 @@ func (r *Runner) took(w Work) {
 	r.trim(s)
 }
 
-// tableWidth returns the length of the page tables of a step, the longest of which has the given pages: a power of four,
-// so that a growing sequence meets few plans, but no more than a context needs.
+// tableWidth returns the length of the page tables of a step, the longest of which has the given pages: a power of
+// four, so that a growing sequence meets few plans, but no more than a context needs.
 func tableWidth(pages, context int) int {
 	return min(1<<((bits.Len(uint(pages-1))+1)&^1), models.Bucket(pagesFor(context)))
 }

@@ -174,7 +174,8 @@ func TestTogetherAsAlone(t *testing.T) {
 				running = slices.DeleteFunc(running, (*script).done)
 			}
 			if !permuted || most < 4 {
-				t.Errorf("the test is too tame: page tables permuted: %v, most sequences in a step: %d", permuted, most)
+				t.Errorf("the test is too tame: page tables permuted: %v, most sequences in a step: %d", permuted,
+					most)
 			}
 			for i, s := range together {
 				for j := range s.rows {
@@ -295,7 +296,8 @@ func TestFork(t *testing.T) {
 // TestContextPicksTable checks that LongRoPE's table follows the context of the runner, not that of the model.
 func TestContextPicksTable(t *testing.T) {
 	meta := tiny.Meta("llama")
-	for key, v := range map[string]any{"llama.rope.scaling.type": "longrope", "llama.rope.scaling.original_context_length": uint32(64)} {
+	for key, v := range map[string]any{"llama.rope.scaling.type": "longrope",
+		"llama.rope.scaling.original_context_length": uint32(64)} {
 		if err := meta.Set(key, v); err != nil {
 			t.Fatal(err)
 		}
@@ -331,11 +333,13 @@ func TestStepErrors(t *testing.T) {
 	}{
 		{"context", []Work{{Seq: a, Tokens: prompt(2, 37), Rows: 1}}, "37 tokens after 60 exceed the context of 96"},
 		{"pages", []Work{{Seq: b, Tokens: prompt(2, 65), Rows: 1}}, "3 wanted, 2 free of 4"},
-		{"batch", []Work{{Seq: a, Tokens: prompt(2, 30), Rows: 1}, {Seq: b, Tokens: prompt(2, 60), Rows: 1}}, "90 tokens in a step of 1..80"},
+		{"batch", []Work{{Seq: a, Tokens: prompt(2, 30), Rows: 1}, {Seq: b, Tokens: prompt(2, 60), Rows: 1}},
+			"90 tokens in a step of 1..80"},
 		{"empty", []Work{{Seq: a, Tokens: nil, Rows: 0}}, "0 rows wanted of 0 tokens"},
 		{"none", nil, "0 tokens in a step"},
 		{"rows", []Work{{Seq: a, Tokens: prompt(2, 3), Rows: 4}}, "4 rows wanted of 3 tokens"},
-		{"twice", []Work{{Seq: a, Tokens: []int32{1}, Rows: 1}, {Seq: a, Tokens: []int32{1}, Rows: 1}}, "twice in the step"},
+		{"twice", []Work{{Seq: a, Tokens: []int32{1}, Rows: 1}, {Seq: a, Tokens: []int32{1}, Rows: 1}},
+			"twice in the step"},
 		{"closed", []Work{{Seq: 7, Tokens: []int32{1}, Rows: 1}}, "sequence 7 is not open"},
 		{"token", []Work{{Seq: a, Tokens: []int32{3, tiny.Vocab}, Rows: 1}}, "token 96 at 1 is outside 0..95"},
 		{"negative token", []Work{{Seq: a, Tokens: []int32{-1}, Rows: 1}}, "token -1 at 0"},

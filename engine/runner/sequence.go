@@ -126,8 +126,8 @@ func (r *Runner) table(p kv.Paged) int {
 	panic("runner: a window that kv.Spec.Windows does not list")
 }
 
-// branch lets slot to, which is empty, continue where slot from is. Full pages are shared; the last one, which both will
-// write, and recurrent state are copied on the device.
+// branch lets slot to, which is empty, continue where slot from is. Full pages are shared; the last one, which both
+// will write, and recurrent state are copied on the device.
 func (r *Runner) branch(from, to int) error {
 	f, s := &r.seqs[from], &r.seqs[to]
 	full, rest := f.len/PageSize, f.len%PageSize
@@ -142,7 +142,8 @@ func (r *Runner) branch(from, to int) error {
 	if rest > 0 {
 		for _, p := range r.spec.Paged {
 			i := r.table(p)
-			if err := r.stream.Copy(r.page(p, s.tables[i].pages[full], rest), r.page(p, f.tables[i].pages[full], rest)); err != nil {
+			if err := r.stream.Copy(r.page(p, s.tables[i].pages[full], rest),
+				r.page(p, f.tables[i].pages[full], rest)); err != nil {
 				return fmt.Errorf("runner: copying %q: %w", p.Name, err)
 			}
 		}

@@ -98,7 +98,8 @@ func (r *Runner) Restore(ctx context.Context, snap *Snapshot) (SeqID, error) {
 	}
 	if snap.context != r.limits.Context {
 		// Rotary tables may depend on the context, and with them the keys.
-		return 0, fmt.Errorf("runner: a snapshot of a runner with a context of %d tokens does not fit one of %d", snap.context, r.limits.Context)
+		return 0, fmt.Errorf("runner: a snapshot of a runner with a context of %d tokens does not fit one of %d",
+			snap.context, r.limits.Context)
 	}
 	slot := r.take(0, r.limits.Seqs)
 	if slot < 0 {
@@ -141,7 +142,8 @@ func (r *Runner) fill(ctx context.Context, es []extent, states []savedState) err
 		}
 		for j, t := range e.parts {
 			if n, err := tensor.Bytes(t.DType, t.Shape); err != nil || n != int64(len(st.parts[j])) {
-				return fmt.Errorf("state %q has %d bytes for %v %v (%v)", e.name, len(st.parts[j]), t.DType, t.Shape, err)
+				return fmt.Errorf("state %q has %d bytes for %v %v (%v)", e.name, len(st.parts[j]), t.DType, t.Shape,
+					err)
 			}
 			if err := r.stream.Upload(t, st.parts[j]); err != nil {
 				return fmt.Errorf("state %q: %w", e.name, err)

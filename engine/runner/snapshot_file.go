@@ -58,8 +58,8 @@ func (s *Snapshot) WriteTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// ReadSnapshot reads what WriteTo wrote, of the given number of bytes, of which it never allocates more. Whether it fits a
-// runner, Restore says.
+// ReadSnapshot reads what WriteTo wrote, of the given number of bytes, of which it never allocates more. Whether it
+// fits a runner, Restore says.
 func ReadSnapshot(r io.Reader, bytes int64) (*Snapshot, error) {
 	left := bytes
 	var err error

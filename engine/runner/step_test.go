@@ -9,7 +9,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// still is a device that compiles and moves nothing, so that what is measured is the runner alone. Downloads are zeros.
+// still is a device that compiles and moves nothing, so that what is measured is the runner alone. Downloads are
+// zeros.
 type still struct {
 	ops.Device
 	widths []int // of the page tables that plans were compiled for
@@ -34,8 +35,8 @@ func (stillStream) Sync(context.Context) error                 { return nil }
 func (stillStream) Close() error                               { return nil }
 func (stillStream) Download(dst []byte, _ tensor.Tensor) error { clear(dst); return nil }
 
-// TestStepDoesNotAllocate decodes three sequences, with all logits, without, and with none, on models with windows, recurrent state and
-// experts, within a page: a new one can meet a new plan.
+// TestStepDoesNotAllocate decodes three sequences, with all logits, without, and with none, on models with windows,
+// recurrent state and experts, within a page: a new one can meet a new plan.
 func TestStepDoesNotAllocate(t *testing.T) {
 	for _, arch := range []string{"llama", "gemma4", "qwen35moe"} {
 		l := load(t, arch)
@@ -102,7 +103,8 @@ func TestPlansOfGrowingSequence(t *testing.T) {
 
 func TestTableWidth(t *testing.T) {
 	for _, c := range []struct{ pages, context, want int }{
-		{1, 4096, 1}, {2, 4096, 4}, {4, 4096, 4}, {5, 4096, 16}, {17, 4096, 64}, {65, 4096, 128}, {128, 4096, 128}, {3, 96, 4},
+		{1, 4096, 1}, {2, 4096, 4}, {4, 4096, 4}, {5, 4096, 16}, {17, 4096, 64}, {65, 4096, 128}, {128, 4096, 128},
+		{3, 96, 4},
 		{2, 64, 2}, {1, 1, 1}, {4096, 131072, 4096}, {1025, 131072, 4096}, {1024, 131072, 1024},
 	} {
 		if got := tableWidth(c.pages, c.context); got != c.want {

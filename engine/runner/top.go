@@ -33,7 +33,8 @@ func topOf(dev ops.Device, vocab int) int {
 // only they cross to the host. With k = 1 the ids alone do, and Logit is zero. k is from 1 to Limits.Top.
 func (r *Runner) StepTop(ctx context.Context, work []Work, k int) ([][]sample.Logit, error) {
 	if k < 1 || k > r.limits.Top {
-		return nil, fmt.Errorf("runner: the %d largest logits of each row are wanted, of which 1 to %d can be had", k, r.limits.Top)
+		return nil, fmt.Errorf("runner: the %d largest logits of each row are wanted, of which 1 to %d can be had", k,
+			r.limits.Top)
 	}
 	planned := 1
 	if k > 1 {

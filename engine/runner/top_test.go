@@ -58,8 +58,8 @@ func ranked(row []float32, k int) []sample.Logit {
 	return all[:k]
 }
 
-// TestStepTop compares what the device finds with the order of all logits, with and without padding, and counts what is
-// downloaded.
+// TestStepTop compares what the device finds with the order of all logits, with and without padding, and counts what
+// is downloaded.
 func TestStepTop(t *testing.T) {
 	for _, arch := range []string{"llama", "qwen35"} {
 		l := load(t, arch)
@@ -83,7 +83,8 @@ func TestStepTop(t *testing.T) {
 				open(t, all)
 			}
 			for i, k := range []int{1, 64, 5, 1} {
-				work := []Work{{Seq: ids[2], Tokens: prompt(uint64(i), 3), Rows: 2}, {Seq: ids[0], Tokens: prompt(7, 4)}, {Seq: ids[1], Tokens: prompt(8, 1), Rows: 1}}
+				work := []Work{{Seq: ids[2], Tokens: prompt(uint64(i), 3), Rows: 2},
+					{Seq: ids[0], Tokens: prompt(7, 4)}, {Seq: ids[1], Tokens: prompt(8, 1), Rows: 1}}
 				want, err := all.Step(t.Context(), work)
 				if err != nil {
 					t.Fatal(err)
@@ -106,12 +107,14 @@ func TestStepTop(t *testing.T) {
 						rank = append(rank, ranked(want[j][row*tiny.Vocab:(row+1)*tiny.Vocab], k)...)
 					}
 					if !slices.Equal(got[j], rank) {
-						t.Errorf("%s, step %d: the %d largest of sequence %d are %v, want %v", arch, i, k, j, got[j], rank)
+						t.Errorf("%s, step %d: the %d largest of sequence %d are %v, want %v", arch, i, k, j, got[j],
+							rank)
 					}
 				}
 			}
 			for _, k := range []int{0, 65} {
-				if _, err := r.StepTop(t.Context(), []Work{{Seq: ids[0], Tokens: prompt(1, 1), Rows: 1}}, k); err == nil {
+				if _, err := r.StepTop(t.Context(), []Work{{Seq: ids[0], Tokens: prompt(1, 1), Rows: 1}},
+					k); err == nil {
 					t.Errorf("%d logits could be had", k)
 				}
 			}

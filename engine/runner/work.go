@@ -12,8 +12,8 @@ type Work struct {
 	Rows   int     // outputs are returned for the last Rows of Tokens; 0 while a prompt is only partly in
 
 	// Embeds are rows of n_embd numbers that enter the first layer in place of tokens, such as those of an image: that
-	// of Tokens[i] is Embeds[EmbedIDs[i]], or the token's own where the index is negative. EmbedIDs is nil if there are
-	// none.
+	// of Tokens[i] is Embeds[EmbedIDs[i]], or the token's own where the index is negative. EmbedIDs is nil if there
+	// are none.
 	Embeds   [][]float32
 	EmbedIDs []int32
 }
@@ -24,7 +24,8 @@ func (w Work) checkEmbeds(embd int) error {
 		return nil
 	}
 	if len(w.EmbedIDs) != len(w.Tokens) {
-		return fmt.Errorf("runner: sequence %d: %d indices of embeddings for %d tokens", w.Seq, len(w.EmbedIDs), len(w.Tokens))
+		return fmt.Errorf("runner: sequence %d: %d indices of embeddings for %d tokens", w.Seq, len(w.EmbedIDs),
+			len(w.Tokens))
 	}
 	for i, id := range w.EmbedIDs {
 		if int(id) >= len(w.Embeds) {
@@ -33,7 +34,8 @@ func (w Work) checkEmbeds(embd int) error {
 	}
 	for i, row := range w.Embeds {
 		if len(row) != embd {
-			return fmt.Errorf("runner: sequence %d: embedding %d has %d numbers, the model's have %d", w.Seq, i, len(row), embd)
+			return fmt.Errorf("runner: sequence %d: embedding %d has %d numbers, the model's have %d", w.Seq, i,
+				len(row), embd)
 		}
 	}
 	return nil
@@ -50,8 +52,8 @@ type Limits struct {
 	// Top is the most that StepTop can be asked for; 0 if the device does not find the largest logits.
 	Top int
 
-	// Checkpoints is how many states there is room for beside the open sequences, and Rewinds whether a sequence can be
-	// cut to any length.
+	// Checkpoints is how many states there is room for beside the open sequences, and Rewinds whether a sequence can
+	// be cut to any length.
 	Checkpoints int
 	Rewinds     bool
 

@@ -68,8 +68,8 @@ func TestConstraint(t *testing.T) {
 	}
 }
 
-// BenchmarkConstrain measures what a mask costs a draw: one of few tokens, as for JSON's punctuation, and one of nearly
-// all, as within a string.
+// BenchmarkConstrain measures what a mask costs a draw: one of few tokens, as for JSON's punctuation, and one of
+// nearly all, as within a string.
 func BenchmarkConstrain(b *testing.B) {
 	row := bigRow()
 	few, most := make(only, len(row)/64+1), make(only, len(row)/64+1)

@@ -17,7 +17,8 @@ func definition(p Params, history []int32, row []float32, breaks ...bool) []floa
 	var c []one
 	for id, l := range row {
 		b := p.LogitBias[int32(id)]
-		if never(b) || slices.ContainsFunc(p.BadWords, func(w []int32) bool { return len(w) == 1 && int(w[0]) == id }) ||
+		if never(b) || slices.ContainsFunc(p.BadWords,
+			func(w []int32) bool { return len(w) == 1 && int(w[0]) == id }) ||
 			p.MinTokens > 0 && slices.Contains(p.Ends, int32(id)) {
 			continue
 		}
@@ -33,7 +34,8 @@ func definition(p Params, history []int32, row []float32, breaks ...bool) []floa
 }
 
 // branch runs the stages of order and adds what is left to out, with a weight.
-func branch(p Params, history []int32, breaks []bool, c []one, t float64, order []Stage, weight float64, out []float64) {
+func branch(p Params, history []int32, breaks []bool, c []one, t float64, order []Stage, weight float64,
+	out []float64) {
 	slices.SortStableFunc(c, func(a, b one) int {
 		switch {
 		case a.logit > b.logit:
@@ -189,7 +191,8 @@ func repeated(p Params, history []int32, breaks []bool, c []one, t float64) []on
 			longest = max(longest, n)
 		}
 		if longest >= p.DRYAllowedLength {
-			c[i].logit -= float32(float64(p.DRYMultiplier) * math.Pow(float64(p.DRYBase), float64(longest-p.DRYAllowedLength)) * t)
+			c[i].logit -= float32(float64(p.DRYMultiplier) * math.Pow(float64(p.DRYBase),
+				float64(longest-p.DRYAllowedLength)) * t)
 		}
 	}
 	return c

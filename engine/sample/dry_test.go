@@ -36,7 +36,8 @@ func TestDRYBreakers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	row := make([]float32, len(texts))
 	for range 500 {
-		p := Params{Temperature: 1, DRYMultiplier: 0.5, DRYBase: 1.5, DRYAllowedLength: 1 + rng.IntN(3), DRYLastN: rng.IntN(40) - 1,
+		p := Params{Temperature: 1, DRYMultiplier: 0.5, DRYBase: 1.5, DRYAllowedLength: 1 + rng.IntN(3),
+			DRYLastN:    rng.IntN(40) - 1,
 			DRYBreakers: []string{"\n", "<br>", "", "ab"}, Piece: func(id int32) []byte { return []byte(texts[id]) }}
 		s, err := NewSampler(p, len(texts))
 		if err != nil {

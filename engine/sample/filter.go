@@ -89,8 +89,8 @@ func (s *Sampler) topNSigma() {
 	s.keep(func(c candidate) bool { return float64(c.logit) >= lowest })
 }
 
-// cutAt returns the last candidate of the shortest prefix, in rank order, of the scratch candidates that has this share
-// of their weight, and MinKeep of them at least.
+// cutAt returns the last candidate of the shortest prefix, in rank order, of the scratch candidates that has this
+// share of their weight, and MinKeep of them at least.
 func (s *Sampler) cutAt(share, total float64) candidate {
 	cut := massCut(s.scratch, share*total)
 	if n := min(s.p.MinKeep, len(s.scratch)); n > 1 {
@@ -155,8 +155,8 @@ func (s *Sampler) entropy(highest float32, total float64) (h float64) {
 	return h
 }
 
-// xtc drops, with probability XTCProbability, the candidates that have XTCThreshold of the probability or more, but for
-// the least likely of them.
+// xtc drops, with probability XTCProbability, the candidates that have XTCThreshold of the probability or more, but
+// for the least likely of them.
 func (s *Sampler) xtc() {
 	if s.rng.Float64() >= float64(s.p.XTCProbability) {
 		return

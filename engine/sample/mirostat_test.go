@@ -51,7 +51,8 @@ func mirostatDefinition(p Params, mu float64, row []float32) []float64 {
 // TestMirostat draws at several targets of surprise, and follows how they move.
 func TestMirostat(t *testing.T) {
 	for _, p := range []Params{
-		{Temperature: 1, Mirostat: 1}, {Temperature: 1, Mirostat: 2}, {Temperature: 1.5, Mirostat: 1}, {Temperature: 0.7, Mirostat: 2},
+		{Temperature: 1, Mirostat: 1}, {Temperature: 1, Mirostat: 2}, {Temperature: 1.5, Mirostat: 1},
+		{Temperature: 0.7, Mirostat: 2},
 	} {
 		p.MirostatTau, p.MirostatEta = 3, 0.1
 		for name, row := range rows() {
@@ -77,7 +78,8 @@ func TestMirostat(t *testing.T) {
 					}
 				}
 				if stat, df := chiSquare(counts, want); !(stat <= critical(df)) {
-					t.Errorf("version %d, %s, mu %v: chi-square %.1f with %d degrees of freedom", p.Mirostat, name, mu, stat, df)
+					t.Errorf("version %d, %s, mu %v: chi-square %.1f with %d degrees of freedom", p.Mirostat, name, mu,
+						stat, df)
 				}
 			}
 		}

@@ -31,7 +31,8 @@ type Params struct {
 	RepeatPenalty    float32 // 0 and 1 are off; above 1 discourages
 	PresencePenalty  float32 // 0 is off
 	FrequencyPenalty float32 // 0 is off
-	RepeatLastN      int     // tokens that the penalties look back on; 0 is DefaultRepeatLastN, negative is all of them
+	// tokens that the penalties look back on; 0 is DefaultRepeatLastN, negative is all of them
+	RepeatLastN int
 
 	DRYMultiplier    float32  // 0 is off
 	DRYBase          float32  // at least 1
@@ -39,7 +40,8 @@ type Params struct {
 	DRYLastN         int      // tokens that DRY looks back on; 0 and negative are all of them
 	DRYBreakers      []string // texts that no repetition reaches across; they need Piece
 
-	Mirostat    int     // 1 or 2 is the version, which takes the place of the chain but for bias and temperature; 0 is off
+	// 1 or 2 is the version, which takes the place of the chain but for bias and temperature; 0 is off
+	Mirostat    int
 	MirostatTau float32 // surprise to aim at, in bits
 	MirostatEta float32 // share of the error that a token corrects
 
@@ -62,8 +64,8 @@ type Params struct {
 
 // Constraint holds a sequence to a form. One goroutine uses it.
 type Constraint interface {
-	// Mask returns the tokens that may come next, a bit for each id from the lowest of the first word on; ids beyond its
-	// end may not. It is not changed, and valid until the next call. It is an error if no token may come.
+	// Mask returns the tokens that may come next, a bit for each id from the lowest of the first word on; ids beyond
+	// its end may not. It is not changed, and valid until the next call. It is an error if no token may come.
 	Mask() ([]uint64, error)
 	// Accept goes on by a token that was taken.
 	Accept(id int32) error

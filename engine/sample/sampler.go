@@ -72,8 +72,8 @@ func (s *Sampler) AcceptPrompt(ids ...int32) {
 	}
 }
 
-// Accept appends a token that was really taken to the history. Next does not do it by itself, so that a drawn token may
-// be discarded.
+// Accept appends a token that was really taken to the history. Next does not do it by itself, so that a drawn token
+// may be discarded.
 func (s *Sampler) Accept(id int32) {
 	s.taken++
 	s.remember(id)

@@ -30,7 +30,8 @@ func paramCases() map[string]Params {
 		"frequency":         {Temperature: 1, FrequencyPenalty: 0.4, RepeatLastN: -1},
 		"bias":              {Temperature: 1, LogitBias: map[int32]float32{3: 4, 5: -4}},
 		"min keep":          {Temperature: 1, TopP: 0.01, MinP: 0.9, MinKeep: 5},
-		"never":             {Temperature: 1, LogitBias: map[int32]float32{3: float32(math.Inf(-1)), 40: float32(math.Inf(-1))}},
+		"never": {Temperature: 1,
+			LogitBias: map[int32]float32{3: float32(math.Inf(-1)), 40: float32(math.Inf(-1))}},
 		"typical":           {Temperature: 1, TypicalP: 0.5},
 		"typical greedy":    {TypicalP: 0.3},
 		"typical kept":      {Temperature: 1.2, TypicalP: 0.05, MinKeep: 9, TopK: 30},
@@ -53,12 +54,15 @@ func paramCases() map[string]Params {
 		"temperature first": {Temperature: 0.4, TopP: 0.8, MinP: 0.2, Order: []Stage{Temperature, MinP, TopP}},
 		"top-p, then k":     {Temperature: 1, TopP: 0.7, TopK: 9, Order: []Stage{TopP, TopK}},
 		"cold, then sorted": {Temperature: 0, TopK: 5, Order: []Stage{TopK, Temperature, XTC}, XTCProbability: 1},
-		"late penalties": {Temperature: 0.5, TopK: 20, RepeatPenalty: 1.3, PresencePenalty: 0.5, DRYMultiplier: 1, DRYBase: 1.5,
+		"late penalties": {Temperature: 0.5, TopK: 20, RepeatPenalty: 1.3, PresencePenalty: 0.5, DRYMultiplier: 1,
+			DRYBase:          1.5,
 			DRYAllowedLength: 1, Order: []Stage{TopK, Temperature, Penalties, DRY, TopP}, TopP: 0.9},
 		"late penalties, greedy": {TopK: 20, PresencePenalty: 5, Order: []Stage{TopK, Penalties, Temperature}},
 		"twice":                  {Temperature: 1.5, TopP: 0.9, Order: []Stage{TopP, Temperature, TopP, Temperature}},
-		"every stage": {Temperature: 1.1, TopK: 40, TopP: 0.95, MinP: 0.01, TypicalP: 0.9, TopNSigma: 2, XTCProbability: 1, XTCThreshold: 0.1,
-			DynatempRange: 0.3, DynatempExponent: 1, RepeatPenalty: 1.1, DRYMultiplier: 0.8, DRYBase: 1.75, DRYAllowedLength: 2, MinKeep: 2},
+		"every stage": {Temperature: 1.1, TopK: 40, TopP: 0.95, MinP: 0.01, TypicalP: 0.9, TopNSigma: 2,
+			XTCProbability: 1, XTCThreshold: 0.1,
+			DynatempRange: 0.3, DynatempExponent: 1, RepeatPenalty: 1.1, DRYMultiplier: 0.8, DRYBase: 1.75,
+			DRYAllowedLength: 2, MinKeep: 2},
 		"everything": {Temperature: 1.3, TopK: 20, TopP: 0.9, MinP: 0.02, RepeatPenalty: 1.1, PresencePenalty: 0.2,
 			FrequencyPenalty: 0.1, RepeatLastN: 12, LogitBias: map[int32]float32{0: 2, 63: 3}},
 	}
@@ -183,7 +187,8 @@ func TestDrawsFollowDefinition(t *testing.T) {
 				}
 				stat, df := chiSquare(counts, definition(p, history(), row))
 				if !(stat <= critical(df)) {
-					t.Errorf("chi-square %.1f with %d degrees of freedom, at most %.1f expected", stat, df, critical(df))
+					t.Errorf("chi-square %.1f with %d degrees of freedom, at most %.1f expected", stat, df,
+						critical(df))
 				}
 			})
 		}
@@ -264,7 +269,8 @@ func TestNotFiniteLogitsAreErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			if id, err := s.Next(row); err == nil || !strings.Contains(err.Error(), "token 17") {
-				t.Errorf("%s, temperature %v: Next = %d, %v, want an error that names token 17", name, p.Temperature, id, err)
+				t.Errorf("%s, temperature %v: Next = %d, %v, want an error that names token 17", name, p.Temperature,
+					id, err)
 			}
 			if _, _, err := Logprobs(row, 0, 3); err == nil || !strings.Contains(err.Error(), "token 17") {
 				t.Errorf("%s: Logprobs error %v, want one that names token 17", name, err)
@@ -370,7 +376,8 @@ func TestOverridesApplyInOrder(t *testing.T) {
 	model := Overrides{Temperature: new(float32(0)), TopK: new(20)}
 	request := Overrides{TopK: new(5), Seed: new(uint64(7)), LogitBias: map[int32]float32{1: 2}}
 	got := request.Apply(model.Apply(Defaults()))
-	if got.Temperature != 0 || got.TopK != 5 || got.TopP != 0.95 || got.MinP != 0.05 || got.Seed != 7 || got.LogitBias[1] != 2 {
+	if got.Temperature != 0 || got.TopK != 5 || got.TopP != 0.95 || got.MinP != 0.05 || got.Seed != 7 ||
+		got.LogitBias[1] != 2 {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -378,7 +385,8 @@ func TestOverridesApplyInOrder(t *testing.T) {
 func TestNextDoesNotAllocate(t *testing.T) {
 	row := bigRow()
 	all := Defaults()
-	all.TopNSigma, all.TypicalP, all.XTCProbability, all.DynatempRange, all.RepeatPenalty, all.MinKeep = 3, 0.9, 0.5, 0.2, 1.1, 2
+	all.TopNSigma, all.TypicalP, all.XTCProbability, all.DynatempRange, all.RepeatPenalty, all.MinKeep = 3, 0.9, 0.5,
+		0.2, 1.1, 2
 	all.DRYMultiplier, all.DRYLastN, all.LogitBias = 0.8, 200, map[int32]float32{3: 1, 4: float32(math.Inf(-1))}
 	newline := []byte("\n")
 	all.Piece = func(int32) []byte { return newline }
@@ -422,7 +430,8 @@ func BenchmarkNext(b *testing.B) {
 	row := bigRow()
 	for name, p := range map[string]Params{
 		"greedy": {}, "defaults": Defaults(), "top-p alone": {Temperature: 1, TopP: 0.95}, "plain": {Temperature: 1},
-		"typical alone": {Temperature: 1, TypicalP: 0.9}, "sigma": {Temperature: 1, TopNSigma: 1}, "mirostat": {Temperature: 1, Mirostat: 2, MirostatTau: 5},
+		"typical alone": {Temperature: 1, TypicalP: 0.9}, "sigma": {Temperature: 1, TopNSigma: 1},
+		"mirostat": {Temperature: 1, Mirostat: 2, MirostatTau: 5},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s, err := NewSampler(p, len(row))

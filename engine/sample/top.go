@@ -11,9 +11,9 @@ type Logit struct {
 	Logit float32
 }
 
-// Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others, or
-// 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a chain that does not
-// begin with top-k weighs them all.
+// Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others,
+// or 0 if it takes all: those with a bias, a penalty or a constraint may come from anywhere, and a chain that does
+// not begin with top-k weighs them all.
 func (p Params) Top() int {
 	if len(p.LogitBias)+len(p.BadWords) > 0 || p.MinTokens > 0 && len(p.Ends) > 0 || p.Constraint != nil ||
 		p.Mirostat != 0 {
@@ -33,7 +33,8 @@ func (p Params) Top() int {
 }
 
 // NextTop draws the token that [Sampler.Next] would draw from a row of which top are the logits of highest rank, in
-// this order. There must be Params.Top of them at least, which must not be 0, and all logits of the row must be finite.
+// this order. There must be Params.Top of them at least, which must not be 0, and all logits of the row must be
+// finite.
 func (s *Sampler) NextTop(top []Logit) (int32, error) {
 	n := s.p.Top()
 	if n == 0 || len(top) < n {

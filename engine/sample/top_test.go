@@ -12,15 +12,19 @@ func TestNextTop(t *testing.T) {
 		rowsOf = append(rowsOf, row)
 	}
 	for _, p := range []Params{
-		{}, {TopK: 7, Seed: 1}, {Temperature: 1, TopK: 1}, {Temperature: 0.8, TopK: 5, TopP: 0.95, MinP: 0.05, Seed: 2}, Defaults(),
+		{}, {TopK: 7, Seed: 1}, {Temperature: 1, TopK: 1},
+		{Temperature: 0.8, TopK: 5, TopP: 0.95, MinP: 0.05, Seed: 2}, Defaults(),
 		{Temperature: 1, TopK: 30, TypicalP: 0.6, TopP: 0.9, MinKeep: 3, Seed: 5}, {TopK: 9, TypicalP: 0.5, Seed: 6},
-		{Temperature: 1, TopK: 25, XTCProbability: 0.5, XTCThreshold: 0.05, Seed: 7}, {TopP: 0.5, MinP: 0.2, TopNSigma: 1},
+		{Temperature: 1, TopK: 25, XTCProbability: 0.5, XTCThreshold: 0.05, Seed: 7},
+		{TopP: 0.5, MinP: 0.2, TopNSigma: 1},
 		{Temperature: 1, DynatempRange: 0.5, DynatempExponent: 1, TopK: 20, Seed: 8},
 		{Temperature: 0.5, TopK: 8, TopP: 0.9, Order: []Stage{TopK, Temperature, TopP}, Seed: 9},
-		{Temperature: 1.5, TopK: 12, TopP: 0.5, Seed: 3}, {Temperature: 3, TopK: 3, MinP: 0.5, RepeatPenalty: 1, Seed: 4},
+		{Temperature: 1.5, TopK: 12, TopP: 0.5, Seed: 3},
+		{Temperature: 3, TopK: 3, MinP: 0.5, RepeatPenalty: 1, Seed: 4},
 	} {
 		n := p.Top()
-		if want := max(1, p.TopK); n != want && (p.Temperature != 0 || p.TypicalP != 0) || p.Temperature == 0 && p.TypicalP == 0 && n != 1 {
+		if want := max(1, p.TopK); n != want && (p.Temperature != 0 || p.TypicalP != 0) || p.Temperature == 0 &&
+			p.TypicalP == 0 && n != 1 {
 			t.Fatalf("%+v needs %d logits, want %d", p, n, want)
 		}
 		for _, row := range rowsOf {

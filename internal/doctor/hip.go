@@ -80,7 +80,8 @@ var packaged = []struct {
 
 // install returns the lines that install a HIP runtime of at least a version, for a target.
 func (d distro) install(need [2]int, target string) []string {
-	amd := map[string]string{"debian": "sudo apt install hip-runtime-amd", "ubuntu": "sudo apt install hip-runtime-amd",
+	amd := map[string]string{"debian": "sudo apt install hip-runtime-amd",
+		"ubuntu": "sudo apt install hip-runtime-amd",
 		"fedora": "sudo dnf install hip-runtime-amd"}[d.kind]
 	for _, p := range packaged {
 		if p.kind != d.kind || p.version != "" && p.version != d.version {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// kernelFrom are the kernels from which on cards work well. Older ones may have no driver for them, or one of its first
-// months. Sources: release notes of Linux, reports of users of ROCm, and for Debian's the changelog of its kernel.
+// kernelFrom are the kernels from which on cards work well. Older ones may have no driver for them, or one of its
+// first months. Sources: release notes of Linux, reports of users of ROCm, and for Debian's the changelog of its
+// kernel.
 var kernelFrom = []struct {
 	prefix string
 	first  [3]int
@@ -55,8 +56,9 @@ func (r *Report) known() {
 			}
 		}
 		if g.Node >= 0 && !g.cwsr && atLeast(kernel, [3]int{6, 12, 0}) {
-			r.find(Note, "kernel", nil, "the driver does not say how large queues of %s must be, as kernels from 6.12 "+
-				"on do: it is not the kernel's own", g.Name)
+			r.find(Note, "kernel", nil,
+				"the driver does not say how large queues of %s must be, as kernels from 6.12 "+
+					"on do: it is not the kernel's own", g.Name)
 		}
 	}
 }
@@ -109,8 +111,9 @@ func (r *Report) cards() {
 		switch {
 		case g.Target == "":
 			g.Problem = "it is none of the GPUs that this program knows"
-			r.find(Note, "kernels", nil, "%s (%s) is none of the GPUs that this program knows, which are RDNA3, RDNA3.5 "+
-				"and RDNA4", g.Name, g.PCI)
+			r.find(Note, "kernels", nil,
+				"%s (%s) is none of the GPUs that this program knows, which are RDNA3, RDNA3.5 "+
+					"and RDNA4", g.Name, g.PCI)
 		case g.Node < 0 && g.Kernels && g.Problem == "" && r.System.Driver != "not loaded":
 			g.Problem = "the driver does not compute on it"
 			r.find(Problem, "driver", []string{"sudo dmesg | grep -iE 'kfd|amdgpu'"},

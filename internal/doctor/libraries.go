@@ -10,8 +10,8 @@ import (
 
 const hipName = "libamdhip64.so."
 
-// libraries finds the HIP runtimes where the program looks for them, in its order: first those in the loader's path, by
-// major version, then those of AMD's packages.
+// libraries finds the HIP runtimes where the program looks for them, in its order: first those in the loader's path,
+// by major version, then those of AMD's packages.
 func (r *Report) libraries(t tree) {
 	loader := []string{"usr/lib/*-linux-gnu", "usr/lib64", "usr/lib", "lib64", "lib/*-linux-gnu"}
 	for _, f := range t.glob("etc/ld.so.conf.d/*.conf") {

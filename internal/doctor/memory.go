@@ -8,8 +8,8 @@ import (
 // pagesPerGiB is in units of ttm.pages_limit.
 const pagesPerGiB = 1 << 30 / 4096
 
-// gtt checks how much of the host's memory an integrated GPU may use. asked is what the user wants in bytes, 0 for what
-// is sensible.
+// gtt checks how much of the host's memory an integrated GPU may use. asked is what the user wants in bytes, 0 for
+// what is sensible.
 func (r *Report) gtt(t tree, asked int64) {
 	for _, g := range r.GPUs {
 		if !g.Integrated || !g.Kernels || g.GTT == 0 {

@@ -41,7 +41,8 @@ type Memory struct {
 type CPU struct {
 	Name    string `json:"name"`
 	Threads int    `json:"threads"`
-	Level   string `json:"level"` // instructions that kernels are there for: generic, avx2, avx512, amx, neon, neon+dotprod
+	// instructions that kernels are there for: generic, avx2, avx512, amx, neon, neon+dotprod
+	Level string `json:"level"`
 }
 
 // Runtime is the HIP runtime that would be loaded.
@@ -70,8 +71,9 @@ type GPU struct {
 	Usable     int64             `json:"usable"` // for models: VRAM, and GTT too where both are the host's memory
 	Peers      []int             `json:"peers,omitempty"`
 	Firmware   map[string]string `json:"firmware,omitempty"`
-	Device     string            `json:"device,omitempty"`  // as --device spells it, if nothing keeps it from being used
-	Problem    string            `json:"problem,omitempty"` // else what does
+	// as --device spells it, if nothing keeps it from being used
+	Device  string `json:"device,omitempty"`
+	Problem string `json:"problem,omitempty"` // else what does
 
 	bandwidth int64 // what tells equal sizes apart
 	render    string

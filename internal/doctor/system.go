@@ -85,7 +85,8 @@ func (r *Report) system(t tree) {
 	if m := r.Memory; m.Locked > 1<<30 {
 		r.find(Warning, "memory", nil,
 			"%s are locked, as weights are that programs map and lock. The kernel may count them among "+
-				"the %s that it calls available, but they cannot give way: rely on %s", gib(m.Locked), gib(m.Available),
+				"the %s that it calls available, but they cannot give way: rely on %s", gib(m.Locked),
+			gib(m.Available),
 			gib(max(0, m.Available-m.Locked)))
 	}
 }

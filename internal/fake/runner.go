@@ -283,7 +283,8 @@ func Hidden(tokens []int32) []float32 {
 }
 
 // step runs work with at most the given rows for each item, which outputs makes once the tokens are in.
-func (r *Runner) step(ctx context.Context, work []runner.Work, rows int, outputs func(s *sequence, rows int) []float32) ([][]float32, error) {
+func (r *Runner) step(ctx context.Context, work []runner.Work, rows int,
+	outputs func(s *sequence, rows int) []float32) ([][]float32, error) {
 	if r.Gate != nil {
 		select {
 		case <-r.Gate:

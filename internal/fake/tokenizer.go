@@ -24,8 +24,8 @@ func (t Tokenizer) EncodePrompt(text string) ([]int32, error) {
 	return append([]int32{BOS}, t.Encode(strings.TrimPrefix(text, "<bos>"))...), nil
 }
 
-// EncodeText returns the bytes of text, in which "<bos>" and "<eog>" stand for the tokens with parseSpecial, behind BOS
-// with addSpecial.
+// EncodeText returns the bytes of text, in which "<bos>" and "<eog>" stand for the tokens with parseSpecial, behind
+// BOS with addSpecial.
 func (t Tokenizer) EncodeText(text string, addSpecial, parseSpecial bool) ([]int32, error) {
 	var ids []int32
 	if addSpecial {

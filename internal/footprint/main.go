@@ -1,5 +1,5 @@
-// Command footprint measures what a build of hipengine takes before it does any work: bytes of the file, time to start,
-// time until a server with the built-in model is ready, and resident memory then.
+// Command footprint measures what a build of hipengine takes before it does any work: bytes of the file, time to
+// start, time until a server with the built-in model is ready, and resident memory then.
 package main
 
 import (
@@ -67,7 +67,8 @@ func measure(program string, reps int) (time.Duration, error) {
 		}
 		readies, resident, after = append(readies, s.ready), append(resident, s.resident), append(after, s.after)
 	}
-	fmt.Printf("| %s | %.1f | %.0f | %.0f | %.0f | %.0f |\n", program, float64(info.Size())/1e6, milliseconds(median(starts)),
+	fmt.Printf("| %s | %.1f | %.0f | %.0f | %.0f | %.0f |\n", program, float64(info.Size())/1e6,
+		milliseconds(median(starts)),
 		milliseconds(median(readies)), float64(median(resident))/1e6, float64(median(after))/1e6)
 	return median(readies), nil
 }

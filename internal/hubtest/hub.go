@@ -19,8 +19,8 @@ import (
 // Commit is that of the repository.
 const Commit = "0123456789abcdef0123456789abcdef01234567"
 
-// Hub is a server with one repository, a/b, of one commit, main and v1.0. Its large files lie on another host, as those
-// of real hubs do. Fields are set before the first request.
+// Hub is a server with one repository, a/b, of one commit, main and v1.0. Its large files lie on another host, as
+// those of real hubs do. Fields are set before the first request.
 type Hub struct {
 	*httptest.Server
 	Storage *httptest.Server  // the other host

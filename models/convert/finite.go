@@ -29,8 +29,9 @@ func checkSource(x []float32, cols, lo int) (large bool, err error) {
 }
 
 // checkTarget returns an error that names the first value of x, rows of cols elements from row lo on, that dst, which
-// was made of it with the importance w, does not hold because it, or a scale that it needs, is beyond what the type can
-// have. What is smaller by a power of two has the same codes and smaller scales, so that it tells what dst should hold.
+// was made of it with the importance w, does not hold because it, or a scale that it needs, is beyond what the type
+// can have. What is smaller by a power of two has the same codes and smaller scales, so that it tells what dst should
+// hold.
 func checkTarget(to tensor.DType, dst []byte, x []float32, cols, lo int, w []float32) error {
 	const smaller = 256
 	scaled := make([]float32, len(x))

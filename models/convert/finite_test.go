@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestNonFinite refuses weights that are no numbers, and those that the new type cannot hold, by name, row and element.
+// TestNonFinite refuses weights that are no numbers, and those that the new type cannot hold, by name, row and
+// element.
 func TestNonFinite(t *testing.T) {
 	const name, row, element = "model.layers.0.mlp.down_proj.weight", 3, 70
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))

@@ -16,11 +16,13 @@ func TestHarmless(t *testing.T) {
 		note             string
 	}{
 		{"numbers of Python", "config.json",
-			strings.Replace(config, "{", `{"time_step_limit":[0.0,Infinity,-Infinity,NaN],"s":"NaN, \\\"Infinity",`, 1), ""},
+			strings.Replace(config, "{", `{"time_step_limit":[0.0,Infinity,-Infinity,NaN],"s":"NaN, \\\"Infinity",`,
+				1), ""},
 		{"index of an older model", indexFile, `{"weight_map":{"gone":"model-00001-of-00002.safetensors"}}`, ""},
 		{"padding that is no token", "tokenizer_config.json", `{"pad_token":"<nope>"}`, `pad_token "<nope>"`},
 		{"EOS that is no token", "tokenizer_config.json", `{"eos_token":"<nope>"}`, `eos_token "<nope>"`},
-		{"one EOS outside the vocabulary", "generation_config.json", `{"eos_token_id":[2,512]}`, "eos_token_id [2 512]"},
+		{"one EOS outside the vocabulary", "generation_config.json", `{"eos_token_id":[2,512]}`,
+			"eos_token_id [2 512]"},
 		{"infinite length", "tokenizer_config.json", `{"model_max_length":Infinity}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

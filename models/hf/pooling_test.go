@@ -25,7 +25,8 @@ func qwen3Folder(t *testing.T, class, prefix, more string, extra map[string]stTe
 	for name, x := range extra {
 		ts[name] = x
 	}
-	return makeFolder(t, `{"architectures":["`+class+`"],`+sizes+`,"head_dim":4,"intermediate_size":24,"rope_theta":10000.0,`+
+	return makeFolder(t, `{"architectures":["`+class+`"],`+sizes+
+		`,"head_dim":4,"intermediate_size":24,"rope_theta":10000.0,`+
 		`"tie_word_embeddings":true`+more+`}`, ts)
 }
 
@@ -42,21 +43,32 @@ func TestPooling(t *testing.T) {
 		err   string
 	}{
 		{"nothing", nil, models.PoolingUnspecified, ""},
-		{"last", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode_cls_token":false,"pooling_mode_lasttoken":true,"include_prompt":true}`}, models.PoolingLast, ""},
-		{"mean", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode_mean_tokens":true}`}, models.PoolingMean, ""},
-		{"newer", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode":"cls"}`}, models.PoolingCLS, ""},
-		{"max", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode_max_tokens":true}`}, 0, `pooling "pooling_mode_max_tokens" is not read`},
-		{"two", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode_max_tokens":true,"pooling_mode_lasttoken":true}`}, 0, "is not read (one of"},
-		{"none", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{}`}, 0, `pooling "" is not read`},
-		{"not a boolean", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode_lasttoken":1}`}, 0, "not true or false"},
+		{"last", map[string]string{"modules.json": modules,
+			"1_Pooling/config.json": `{"pooling_mode_cls_token":false,"pooling_mode_lasttoken":true,"include_prompt":true}`}, models.PoolingLast, ""},
+		{"mean", map[string]string{"modules.json": modules,
+			"1_Pooling/config.json": `{"pooling_mode_mean_tokens":true}`}, models.PoolingMean, ""},
+		{"newer", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{"pooling_mode":"cls"}`},
+			models.PoolingCLS, ""},
+		{"max", map[string]string{"modules.json": modules,
+			"1_Pooling/config.json": `{"pooling_mode_max_tokens":true}`}, 0,
+			`pooling "pooling_mode_max_tokens" is not read`},
+		{"two", map[string]string{"modules.json": modules,
+			"1_Pooling/config.json": `{"pooling_mode_max_tokens":true,"pooling_mode_lasttoken":true}`}, 0,
+			"is not read (one of"},
+		{"none", map[string]string{"modules.json": modules, "1_Pooling/config.json": `{}`}, 0,
+			`pooling "" is not read`},
+		{"not a boolean", map[string]string{"modules.json": modules,
+			"1_Pooling/config.json": `{"pooling_mode_lasttoken":1}`}, 0, "not true or false"},
 		{"missing", map[string]string{"modules.json": modules}, 0, "1_Pooling/config.json is missing"},
 		{"dense", map[string]string{"modules.json": `[{"path":"2_Dense","type":"sentence_transformers.models.Dense"}]`}, 0, `module "sentence_transformers.models.Dense" is not read`},
-		{"outside", map[string]string{"modules.json": `[{"path":"../x","type":"a.Pooling"}]`}, 0, "leads out of the folder"},
+		{"outside", map[string]string{"modules.json": `[{"path":"../x","type":"a.Pooling"}]`}, 0,
+			"leads out of the folder"},
 		{"no list", map[string]string{"modules.json": `{}`}, 0, "modules.json"},
 		{"no JSON", map[string]string{"modules.json": `[`}, 0, "modules.json: not valid JSON"},
 		{"card", map[string]string{"README.md": card}, models.PoolingRank, ""},
 		{"card of another", map[string]string{"README.md": "---\npipeline_tag: text-generation\n---\npipeline_tag: text-ranking\n"}, models.PoolingUnspecified, ""},
-		{"card without metadata", map[string]string{"README.md": "pipeline_tag: text-ranking\n"}, models.PoolingUnspecified, ""},
+		{"card without metadata", map[string]string{"README.md": "pipeline_tag: text-ranking\n"},
+			models.PoolingUnspecified, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := qwen3Folder(t, "Qwen3Model", "", "", nil)

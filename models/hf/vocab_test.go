@@ -187,19 +187,23 @@ func TestText(t *testing.T) {
 		params    sample.Params
 	}{
 		{name: "nothing", eog: nil, params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05}},
-		{name: "jinja file first", template: "A", params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
+		{name: "jinja file first", template: "A",
+			params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
 			files: map[string]string{"chat_template.jinja": "A", "tokenizer_config.json": `{"chat_template":"B"}`,
 				"chat_template.json": `{"chat_template":"C"}`}},
-		{name: "tokenizer config", template: "B", params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
+		{name: "tokenizer config", template: "B",
+			params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
 			files: map[string]string{"tokenizer_config.json": `{"chat_template":"B"}`,
 				"chat_template.json": `{"chat_template":"C"}`}},
-		{name: "list", template: "D", templates: map[string]string{"tool_use": "T"}, params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
-			files: map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"tool_use","template":"T"},{"name":"default","template":"D"}]}`}},
+		{name: "list", template: "D", templates: map[string]string{"tool_use": "T"},
+			params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
+			files:  map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"tool_use","template":"T"},{"name":"default","template":"D"}]}`}},
 		{name: "JSON file", template: "C", params: sample.Params{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05},
 			files: map[string]string{"chat_template.json": `{"chat_template":"C"}`}},
 		{name: "generation", eog: []int32{7, 9},
-			params: sample.Params{Temperature: 0.6, TopK: 20, TopP: 0.9, MinP: 0.02, TypicalP: 0.9, RepeatPenalty: 1.1},
-			files:  map[string]string{"generation_config.json": `{"eos_token_id":[7,9],"temperature":0.6,"top_k":20,"top_p":0.9,"min_p":0.02,"typical_p":0.9,"repetition_penalty":1.1,"do_sample":true}`}},
+			params: sample.Params{Temperature: 0.6, TopK: 20, TopP: 0.9, MinP: 0.02, TypicalP: 0.9,
+				RepeatPenalty: 1.1},
+			files: map[string]string{"generation_config.json": `{"eos_token_id":[7,9],"temperature":0.6,"top_k":20,"top_p":0.9,"min_p":0.02,"typical_p":0.9,"repetition_penalty":1.1,"do_sample":true}`}},
 		{name: "greedy", eog: []int32{7}, params: sample.Params{TopK: 40, TopP: 0.95, MinP: 0.05},
 			files: map[string]string{"generation_config.json": `{"eos_token_id":7,"temperature":0.6,"do_sample":false}`}},
 	} {
@@ -220,7 +224,8 @@ func TestText(t *testing.T) {
 			if !slices.Equal(f.Vocab.ExtraEOG, c.eog) {
 				t.Errorf("generations end at %v, want %v", f.Vocab.ExtraEOG, c.eog)
 			}
-			if got := f.Sampling.Apply(sample.Params{TopK: 40, TopP: 0.95, MinP: 0.05, Temperature: 0.8}); fmt.Sprint(got) != fmt.Sprint(c.params) {
+			if got := f.Sampling.Apply(sample.Params{TopK: 40, TopP: 0.95, MinP: 0.05, Temperature: 0.8}); fmt.Sprint(
+				got) != fmt.Sprint(c.params) {
 				t.Errorf("sampling %+v, want %+v", got, c.params)
 			}
 		})

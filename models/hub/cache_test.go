@@ -79,11 +79,13 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	shards := []string{"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "x/y.json"}
+	shards := []string{"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+		"x/y.json"}
 	if got, err := choose(mustRef(t, "hf:a/b"), shards); err != nil || !slices.Equal(got, shards[:3]) {
 		t.Errorf("of shards: %v, %v", got, err)
 	}
-	if got, err := choose(mustRef(t, "hf:a/b"), shards[:2]); err == nil || !strings.Contains(err.Error(), "1 of the parts") {
+	if got, err := choose(mustRef(t, "hf:a/b"), shards[:2]); err == nil ||
+		!strings.Contains(err.Error(), "1 of the parts") {
 		t.Errorf("of one shard: %v, %v", got, err)
 	}
 	if got, err := choose(mustRef(t, "hf:a/b"), []string{"README.md"}); err == nil {

@@ -188,7 +188,8 @@ func safetensors(r Ref, files []string) (model []string, err error) {
 	}
 	for of, there := range parts {
 		if n, err := strconv.Atoi(of); err != nil || n != there {
-			return nil, &SelectionError{r, fmt.Sprintf("%d of the parts of its weights are there, which are %s", there, of), nil}
+			return nil, &SelectionError{r,
+				fmt.Sprintf("%d of the parts of its weights are there, which are %s", there, of), nil}
 		}
 	}
 	return model, nil

@@ -37,10 +37,11 @@ type Client struct {
 	// Progress is told how many bytes of a Pull came, of those that were missing, by one goroutine. Nil is nobody.
 	Progress func(done, total int64)
 
-	wait  func(ctx context.Context, d time.Duration) error // between tries; tests do not wait
-	stall time.Duration                                    // after which a silent connection is given up; 0 is a minute
-	chunk int64                                            // bytes of a part; 0 is chunkBytes
-	free  func(dir string) (int64, error)                  // of the disk
+	wait func(ctx context.Context, d time.Duration) error // between tries; tests do not wait
+	// after which a silent connection is given up; 0 is a minute
+	stall time.Duration
+	chunk int64                           // bytes of a part; 0 is chunkBytes
+	free  func(dir string) (int64, error) // of the disk
 }
 
 // DefaultClient returns a client of the hub $HF_ENDPOINT, with the token that programs for the hub share: $HF_TOKEN,

@@ -39,8 +39,8 @@ func (e entry) hasher() hash.Hash {
 	return h
 }
 
-// fetch makes the file blob with the contents of e, and reports bytes that come. What is in blob.incomplete is kept: it
-// is a beginning of the contents, which is all that is ever written there, by huggingface_hub too.
+// fetch makes the file blob with the contents of e, and reports bytes that come. What is in blob.incomplete is kept:
+// it is a beginning of the contents, which is all that is ever written there, by huggingface_hub too.
 func (c *Client) fetch(ctx context.Context, source *location, e entry, blob string, came func(int64)) error {
 	for {
 		resumed, err := c.fetchOnce(ctx, source, e, blob, came)
@@ -101,8 +101,8 @@ func (c *Client) fetchOnce(ctx context.Context, source *location, e entry, blob 
 	return resumed, nil
 }
 
-// location is where a file is: what the hub redirected to is asked directly, since hubs bound how often they are asked,
-// until that refuses, as it does when its signature expires.
+// location is where a file is: what the hub redirected to is asked directly, since hubs bound how often they are
+// asked, until that refuses, as it does when its signature expires.
 type location struct {
 	client *Client
 	source *url.URL
@@ -143,7 +143,8 @@ type piece struct {
 	err  error
 }
 
-// chunks writes the bytes of e from offset have on, in order, while several parts of them are fetched at the same time.
+// chunks writes the bytes of e from offset have on, in order, while several parts of them are fetched at the same
+// time.
 func (c *Client) chunks(ctx context.Context, source *location, e entry, have int64, w io.Writer,
 	came func(int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -215,7 +216,8 @@ func (c *Client) part(ctx context.Context, source *location, e entry, at, n int6
 	return data, err
 }
 
-// stream writes all of e from a server that does not send parts. A failure starts from the beginning, at the next Pull.
+// stream writes all of e from a server that does not send parts. A failure starts from the beginning, at the next
+// Pull.
 func (c *Client) stream(ctx context.Context, source *location, e entry, w io.Writer, came func(int64)) error {
 	var resp *http.Response
 	if err := c.retry(ctx, func() (_ bool, err error) {

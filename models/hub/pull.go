@@ -21,7 +21,8 @@ type SpaceError struct {
 
 // Error names both.
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("hub: %s: %.2f GB are missing of the model, and the disk has %.2f GB: %.2f GB too little", e.Dir,
+	return fmt.Sprintf("hub: %s: %.2f GB are missing of the model, and the disk has %.2f GB: %.2f GB too little",
+		e.Dir,
 		float64(e.Need)/1e9, float64(e.Free)/1e9, float64(e.Need-e.Free)/1e9)
 }
 

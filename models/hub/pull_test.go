@@ -133,7 +133,8 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// TestResolvesOnce: a file in many parts asks the hub for its place once, or as often as its connections start at once.
+// TestResolvesOnce: a file in many parts asks the hub for its place once, or as often as its connections start at
+// once.
 func TestResolvesOnce(t *testing.T) {
 	h := hubtest.New(t, ggufs())
 	client, _ := testClient(h)

@@ -30,8 +30,8 @@ var (
 // IsRef reports whether name means a model on a hub, well formed or not.
 func IsRef(name string) bool { return strings.HasPrefix(name, Scheme) }
 
-// ParseRef reads a name: hf:OWNER/NAME, hf:OWNER/NAME:Q4_K_M, hf:OWNER/NAME/FOLDER/FILE.gguf, each with @REVISION after
-// NAME. The error says which part is wrong, and what a name looks like.
+// ParseRef reads a name: hf:OWNER/NAME, hf:OWNER/NAME:Q4_K_M, hf:OWNER/NAME/FOLDER/FILE.gguf, each with @REVISION
+// after NAME. The error says which part is wrong, and what a name looks like.
 func ParseRef(name string) (r Ref, err error) {
 	bad := func(format string, args ...any) (Ref, error) {
 		return Ref{}, fmt.Errorf("hub: %q: %s: want hf:OWNER/NAME[@REVISION][:QUANT or /FILE]", name,

@@ -104,9 +104,9 @@ type Set struct {
 }
 
 // For returns the objects to use on a device of the given target. Of each owner they are those for the same target;
-// for NVIDIA, whose objects are compiled on the device, those for the highest capability that the device has. Target of
-// the result is then the highest of these. dir, if not empty, is a folder that replaces all registered objects. The
-// error wraps ErrNone.
+// for NVIDIA, whose objects are compiled on the device, those for the highest capability that the device has. Target
+// of the result is then the highest of these. dir, if not empty, is a folder that replaces all registered objects.
+// The error wraps ErrNone.
 func For(device, dir string) (Set, error) {
 	have := sets
 	if dir != "" {

@@ -64,7 +64,8 @@ func TestSets(t *testing.T) {
 		if b, err := s.Read("add"); err != nil || string(b) != c.add {
 			t.Errorf("%s: add is %q, %v", c.device, b, err)
 		}
-		if _, err := s.Read("nothing"); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "nothing for "+c.target) {
+		if _, err := s.Read("nothing"); !errors.Is(err, ErrNone) ||
+			!strings.Contains(err.Error(), "nothing for "+c.target) {
 			t.Errorf("%s: error %v", c.device, err)
 		}
 	}

@@ -19,13 +19,13 @@ type Counts struct {
 	Loaded             float64 // bytes that lanes load from global memory, whoever holds them
 	LDSLoad, LDSStored float64 // bytes that lanes load from LDS and store there
 
-	// Links of the chains of loads from global memory that wait for each other, of all waves and of the longest. Fresh ones
-	// load a line that nothing in the work has loaded before.
+	// Links of the chains of loads from global memory that wait for each other, of all waves and of the longest.
+	// Fresh ones load a line that nothing in the work has loaded before.
 	Trips, Fresh, LongestTrips, LongestFresh float64
 }
 
-// FromClasses returns counts from wave-instructions by class, named as those of opship.KernelStats. The rest is left to
-// the caller.
+// FromClasses returns counts from wave-instructions by class, named as those of opship.KernelStats. The rest is left
+// to the caller.
 func FromClasses(by map[string]uint64) Counts {
 	n := func(class string) float64 { return float64(by[class]) }
 	return Counts{
@@ -36,7 +36,8 @@ func FromClasses(by map[string]uint64) Counts {
 
 // Times returns the counts of f times the work, as more waves that do the same.
 func (c Counts) Times(f float64) Counts {
-	for _, p := range []*float64{&c.Bytes, &c.Vector, &c.Multiply, &c.Double, &c.Trans, &c.WMMA, &c.Scalar, &c.SMem, &c.Branch,
+	for _, p := range []*float64{&c.Bytes, &c.Vector, &c.Multiply, &c.Double, &c.Trans, &c.WMMA, &c.Scalar, &c.SMem,
+		&c.Branch,
 		&c.VMem, &c.LDS, &c.Loaded, &c.LDSLoad, &c.LDSStored, &c.Trips, &c.Fresh} {
 		*p *= f
 	}
@@ -60,7 +61,8 @@ type Bound struct{ Memory, Issue, L0, LDS, Latency float64 }
 
 // Clocks that a wave of 32 lanes occupies the unit for.
 const (
-	transClocks    = 4 // transcendental functions have a quarter of the rate of other vector instructions: an assumption
+	// transcendental functions have a quarter of the rate of other vector instructions: an assumption
+	transClocks    = 4
 	multiplyClocks = 4 // and so have products of integers of 32 bits
 )
 
@@ -89,9 +91,9 @@ func (c Counts) vectorClocks(g GPU) float64 {
 	return c.Vector + multiplyClocks*c.Multiply + g.DoubleClocks*c.Double + c.Trans
 }
 
-// On returns the bound of c on g while resident waves run at once, as [GPU.Resident] has them. Work is taken as spread evenly
-// over all SIMDs. Matrix instructions and others share the vector units of a SIMD where g says so or apart is false, and
-// overlap wholly otherwise.
+// On returns the bound of c on g while resident waves run at once, as [GPU.Resident] has them. Work is taken as
+// spread evenly over all SIMDs. Matrix instructions and others share the vector units of a SIMD where g says so or
+// apart is false, and overlap wholly otherwise.
 func (c Counts) On(g GPU, resident int, apart bool) Bound {
 	vector, matrix := c.vectorClocks(g), g.mmaClocks()*c.WMMA
 	if g.MMAShares || !apart {
@@ -121,8 +123,8 @@ func (b Bound) Achievable(g GPU) float64 {
 	return b.Seconds()
 }
 
-// Binding returns the resource that needs the most time; memory before issue before L0 before LDS before latency where they
-// are equal.
+// Binding returns the resource that needs the most time; memory before issue before L0 before LDS before latency
+// where they are equal.
 func (b Bound) Binding() Resource {
 	switch b.Seconds() {
 	case b.Memory:

@@ -15,8 +15,8 @@ type GPU struct {
 	// MMAFlops is what a compute unit's matrix units do per clock on f16 and bf16 operands, a multiply-add being two.
 	MMAFlops int
 
-	// MMAShares says that matrix instructions occupy the vector units: RDNA3 states the rate of its dot products for them.
-	// Whether RDNA4 overlaps them with others is not documented.
+	// MMAShares says that matrix instructions occupy the vector units: RDNA3 states the rate of its dot products for
+	// them. Whether RDNA4 overlaps them with others is not documented.
 	MMAShares bool
 
 	DoubleClocks float64 // that a wave's arithmetic of doubles occupies a vector unit for
@@ -24,8 +24,8 @@ type GPU struct {
 	Efficiency  float64 // part of GBps that large reads have been seen to reach
 	LaunchMicro float64 // microseconds from one dependent launch of a graph to the next, beside its work
 
-	// MissNs and HitNs are what a load takes to come back from memory under load, and from a cache: assumptions, rounded from
-	// published latencies of idle RDNA3 cards (L0 about 50, Infinity Cache 150, memory 250 to 300).
+	// MissNs and HitNs are what a load takes to come back from memory under load, and from a cache: assumptions,
+	// rounded from published latencies of idle RDNA3 cards (L0 about 50, Infinity Cache 150, memory 250 to 300).
 	MissNs, HitNs float64
 
 	Source string // where the numbers come from
@@ -36,9 +36,12 @@ const simdsPerCU = 2
 
 // GPUs are the GPUs that bounds are shown for, one of each generation of instructions.
 var GPUs = []GPU{
-	{"RX 7900 XTX", "gfx1100", 96, 2.5, 960, 24, 512, true, 16, 0.85, 3.0, 600, 50, "press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency, launches); assumptions (latency)"},
-	{"Strix Halo 8060S", "gfx1151", 40, 2.9, 256, 128, 512, true, 16, 0.83, 1.9, 600, 50, "press reports of the published specifications of Ryzen AI Max+ 395 (units, boost clock, LPDDR5X-8000 on 256 bits); GPUOpen (rates as RDNA3); reports of users (efficiency, launches); assumptions (latency)"},
-	{"RX 9070 XT", "gfx1201", 64, 2.97, 640, 16, 1024, false, 32, 0.90, 3.0, 600, 50, "press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency); assumptions (latency, launches as RDNA3)"},
+	{"RX 7900 XTX", "gfx1100", 96, 2.5, 960, 24, 512, true, 16, 0.85, 3.0, 600, 50,
+		"press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency, launches); assumptions (latency)"},
+	{"Strix Halo 8060S", "gfx1151", 40, 2.9, 256, 128, 512, true, 16, 0.83, 1.9, 600, 50,
+		"press reports of the published specifications of Ryzen AI Max+ 395 (units, boost clock, LPDDR5X-8000 on 256 bits); GPUOpen (rates as RDNA3); reports of users (efficiency, launches); assumptions (latency)"},
+	{"RX 9070 XT", "gfx1201", 64, 2.97, 640, 16, 1024, false, 32, 0.90, 3.0, 600, 50,
+		"press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency); assumptions (latency, launches as RDNA3)"},
 }
 
 // simdClocks returns the clocks that all SIMDs together offer per second.

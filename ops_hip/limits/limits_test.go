@@ -26,21 +26,29 @@ func TestBound(t *testing.T) {
 	}{
 		{"nothing", limits.Counts{}, limits.Bound{}, 0, 0, limits.Memory},
 		{"memory", limits.Counts{Bytes: 3e9, Vector: 2e9}, limits.Bound{Memory: 3, Issue: 1}, 3, 6, limits.Memory},
-		{"vector", limits.Counts{Bytes: 1e9, Vector: 8e9, Scalar: 2e9}, limits.Bound{Memory: 1, Issue: 4}, 4, 4, limits.Issue},
+		{"vector", limits.Counts{Bytes: 1e9, Vector: 8e9, Scalar: 2e9}, limits.Bound{Memory: 1, Issue: 4}, 4, 4,
+			limits.Issue},
 		{"scalar", limits.Counts{Vector: 2e9, Scalar: 6e9}, limits.Bound{Issue: 3}, 3, 3, limits.Issue},
 		{"scalar loads", limits.Counts{Vector: 2e9, SMem: 6e9}, limits.Bound{Issue: 3}, 3, 3, limits.Issue},
 		{"branches", limits.Counts{Vector: 2e9, Branch: 6e9}, limits.Bound{Issue: 3}, 3, 3, limits.Issue},
 		{"transcendental", limits.Counts{Vector: 1e9, Trans: 1e9}, limits.Bound{Issue: 2}, 2, 2, limits.Issue},
-		{"products of integers", limits.Counts{Vector: 2e9, Multiply: 1e9}, limits.Bound{Issue: 3}, 3, 3, limits.Issue},
+		{"products of integers", limits.Counts{Vector: 2e9, Multiply: 1e9}, limits.Bound{Issue: 3}, 3, 3,
+			limits.Issue},
 		{"doubles", limits.Counts{Vector: 2e9, Double: 1e9}, limits.Bound{Issue: 9}, 9, 9, limits.Issue},
 		{"memory instructions", limits.Counts{Vector: 2e9, VMem: 4e9}, limits.Bound{Issue: 2}, 2, 2, limits.Issue},
-		{"matrix", limits.Counts{Bytes: 1e9, Vector: 2e9, WMMA: 1e9}, limits.Bound{Memory: 1, Issue: 17}, 17, 17, limits.Issue},
+		{"matrix", limits.Counts{Bytes: 1e9, Vector: 2e9, WMMA: 1e9}, limits.Bound{Memory: 1, Issue: 17}, 17, 17,
+			limits.Issue},
 		{"L0", limits.Counts{VMem: 1e9, Loaded: 512e9}, limits.Bound{Issue: .5, L0: 4}, 4, 4, limits.L0},
-		{"LDS instructions", limits.Counts{Vector: 1e9, LDS: 6e9, LDSLoad: 128e9}, limits.Bound{Issue: .5, LDS: 3}, 3, 3, limits.LDS},
-		{"LDS loads", limits.Counts{LDS: 1e9, LDSLoad: 512e9, LDSStored: 128e9}, limits.Bound{LDS: 4}, 4, 4, limits.LDS},
-		{"LDS stores", limits.Counts{LDS: 1e9, LDSLoad: 128e9, LDSStored: 256e9}, limits.Bound{LDS: 2}, 2, 2, limits.LDS},
-		{"one long chain", limits.Counts{Trips: 3e7, Fresh: 2e7, LongestTrips: 3e7, LongestFresh: 2e7}, limits.Bound{Latency: 2.1}, 2.1, 2.1, limits.Latency},
-		{"many chains", limits.Counts{Trips: 5e8, Fresh: 4e8, LongestTrips: 1e7, LongestFresh: 1e7}, limits.Bound{Latency: 4.1}, 4.1, 4.1, limits.Latency},
+		{"LDS instructions", limits.Counts{Vector: 1e9, LDS: 6e9, LDSLoad: 128e9}, limits.Bound{Issue: .5, LDS: 3}, 3,
+			3, limits.LDS},
+		{"LDS loads", limits.Counts{LDS: 1e9, LDSLoad: 512e9, LDSStored: 128e9}, limits.Bound{LDS: 4}, 4, 4,
+			limits.LDS},
+		{"LDS stores", limits.Counts{LDS: 1e9, LDSLoad: 128e9, LDSStored: 256e9}, limits.Bound{LDS: 2}, 2, 2,
+			limits.LDS},
+		{"one long chain", limits.Counts{Trips: 3e7, Fresh: 2e7, LongestTrips: 3e7, LongestFresh: 2e7},
+			limits.Bound{Latency: 2.1}, 2.1, 2.1, limits.Latency},
+		{"many chains", limits.Counts{Trips: 5e8, Fresh: 4e8, LongestTrips: 1e7, LongestFresh: 1e7},
+			limits.Bound{Latency: 4.1}, 4.1, 4.1, limits.Latency},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := c.counts.On(unit, 10, true)
@@ -48,8 +56,10 @@ func TestBound(t *testing.T) {
 				t.Errorf("latency %g s, want %g", got.Latency, c.want.Latency)
 			}
 			got.Latency = c.want.Latency
-			if got != c.want || got.Seconds() != c.seconds || got.Achievable(unit) != c.achievable || got.Binding() != c.binding {
-				t.Errorf("%+v, %g s, %s; want %+v, %g s, %s", got, got.Seconds(), got.Binding(), c.want, c.seconds, c.binding)
+			if got != c.want || got.Seconds() != c.seconds || got.Achievable(unit) != c.achievable ||
+				got.Binding() != c.binding {
+				t.Errorf("%+v, %g s, %s; want %+v, %g s, %s", got, got.Seconds(), got.Binding(), c.want, c.seconds,
+					c.binding)
 			}
 		})
 	}
@@ -75,9 +85,11 @@ func TestMatrixShares(t *testing.T) {
 }
 
 func TestFromClasses(t *testing.T) {
-	got := limits.FromClasses(map[string]uint64{"valu": 1, "dot": 10, "mul": 2, "f64": 3, "trans": 100, "wmma": 1000, "salu": 5, "vmem": 6,
+	got := limits.FromClasses(map[string]uint64{"valu": 1, "dot": 10, "mul": 2, "f64": 3, "trans": 100, "wmma": 1000,
+		"salu": 5, "vmem": 6,
 		"lds": 7, "smem": 8, "branch": 9, "other": 1 << 20})
-	want := limits.Counts{Vector: 11, Multiply: 2, Double: 3, Trans: 100, WMMA: 1000, Scalar: 5, VMem: 6, LDS: 7, SMem: 8, Branch: 9}
+	want := limits.Counts{Vector: 11, Multiply: 2, Double: 3, Trans: 100, WMMA: 1000, Scalar: 5, VMem: 6, LDS: 7,
+		SMem: 8, Branch: 9}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -110,7 +122,8 @@ func TestResident(t *testing.T) {
 		{"gfx1103", limits.Block{Threads: 32, VGPRs: 72}, 12},
 		{"gfx1150", limits.Block{Threads: 32, VGPRs: 256}, 4},
 		{"gfx1100", limits.Block{Threads: 128, VGPRs: 193, LDS: 15 << 10}, 7},
-		{"gfx1100", limits.Block{Threads: 64, VGPRs: 242, LDS: 39 << 10}, 1.5}, // three blocks of two waves on four SIMDs
+		// three blocks of two waves on four SIMDs
+		{"gfx1100", limits.Block{Threads: 64, VGPRs: 242, LDS: 39 << 10}, 1.5},
 		{"gfx1100", limits.Block{Threads: 1024, VGPRs: 96, LDS: 1}, 16},
 		{"gfx1100", limits.Block{Threads: 64, VGPRs: 1}, 16},
 		{"gfx1100", limits.Block{Threads: 32, VGPRs: 1, LDS: 64 << 10}, 0.5},
@@ -129,7 +142,8 @@ func TestResident(t *testing.T) {
 func TestSheet(t *testing.T) {
 	published := map[string]float64{"gfx1100": 122.9e12, "gfx1151": 59.4e12, "gfx1201": 194.6e12}
 	for _, g := range limits.GPUs {
-		if g.Efficiency <= 0.5 || g.Efficiency > 1 || g.LaunchMicro <= 0 || g.HitNs <= 0 || g.MissNs <= g.HitNs || g.DoubleClocks <= 1 {
+		if g.Efficiency <= 0.5 || g.Efficiency > 1 || g.LaunchMicro <= 0 || g.HitNs <= 0 || g.MissNs <= g.HitNs ||
+			g.DoubleClocks <= 1 {
 			t.Errorf("%+v", g)
 		}
 		if g.Source == "" || !near(g.Flops(), published[g.Target], 0.001) {

@@ -2,13 +2,14 @@ package limits
 
 // Model is what the speed of a whole model at batch 1 is bounded by.
 type Model struct {
-	Name       string
-	File       float64 // bytes of the tensors
-	PerToken   float64 // bytes of weights that each generated token reads: all but an embedding that is looked up
-	Params     float64 // weights among them
-	Head       float64 // weights of the output layer, which a prompt's tokens do not pass (all but the last)
-	State      float64 // bytes of recurrent state, read and written by each token
-	KVPerToken float64 // bytes of f16 keys and values that a token adds to what later ones read; sliding windows left out
+	Name     string
+	File     float64 // bytes of the tensors
+	PerToken float64 // bytes of weights that each generated token reads: all but an embedding that is looked up
+	Params   float64 // weights among them
+	Head     float64 // weights of the output layer, which a prompt's tokens do not pass (all but the last)
+	State    float64 // bytes of recurrent state, read and written by each token
+	// bytes of f16 keys and values that a token adds to what later ones read; sliding windows left out
+	KVPerToken float64
 }
 
 // Models are the shapes that bounds are shown for, in Q4_K_M without MTP blocks. Bytes follow from

@@ -17,8 +17,8 @@ const (
 	blocksOfWGP = 32        // with more than one wave
 )
 
-// VGPRs returns the vector registers that a SIMD of a target has for each lane, and the granule that a wave gets them in, as
-// compilers have them; zeros for a target that is not RDNA3 or RDNA4.
+// VGPRs returns the vector registers that a SIMD of a target has for each lane, and the granule that a wave gets them
+// in, as compilers have them; zeros for a target that is not RDNA3 or RDNA4.
 func VGPRs(target string) (file, granule int) {
 	switch target {
 	case "gfx1100", "gfx1101", "gfx1151", "gfx1200", "gfx1201":
@@ -29,8 +29,8 @@ func VGPRs(target string) (file, granule int) {
 	return 0, 0
 }
 
-// SIMDWaves returns how many waves of b a SIMD of a target runs at once if there are enough: what registers, LDS and the
-// hardware's own limit leave, spread over the SIMDs of a workgroup processor. It is 0 if no block fits.
+// SIMDWaves returns how many waves of b a SIMD of a target runs at once if there are enough: what registers, LDS and
+// the hardware's own limit leave, spread over the SIMDs of a workgroup processor. It is 0 if no block fits.
 func (b Block) SIMDWaves(target string) float64 { return float64(b.wgpWaves(target)) / simds }
 
 // wgpWaves returns the waves of whole blocks on a workgroup processor.

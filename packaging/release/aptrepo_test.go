@@ -21,7 +21,8 @@ func testDeb(t *testing.T, dir, arch, version, description string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := nfpm.WithDefaults(&nfpm.Info{Name: "hipengine", Arch: arch, Version: version, VersionSchema: "none", Release: "1",
+	info := nfpm.WithDefaults(&nfpm.Info{Name: "hipengine", Arch: arch, Version: version, VersionSchema: "none",
+		Release:    "1",
 		Maintainer: maintainer, Description: description, MTime: testProject().epoch})
 	file := filepath.Join(dir, packager.ConventionalFileName(info))
 	if err := writeFile(file, func(f *os.File) error { return packager.Package(info, f) }); err != nil {
@@ -91,7 +92,8 @@ func TestAptRepo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer detached.Close()
-	if _, err := openpgp.CheckArmoredDetachedSignature(openpgp.EntityList{key}, bytes.NewReader(release), detached, nil); err != nil {
+	if _, err := openpgp.CheckArmoredDetachedSignature(openpgp.EntityList{key}, bytes.NewReader(release), detached,
+		nil); err != nil {
 		t.Error(err)
 	}
 	_, sums, _ := strings.Cut(string(release), "SHA256:\n")
@@ -104,12 +106,14 @@ func TestAptRepo(t *testing.T) {
 		if sum, err := hashFile(filepath.Join(dir, words[2])); err != nil || sum != words[0] {
 			t.Errorf("%s: %s, %v, want %s", words[2], sum, err, words[0])
 		}
-		if sum, err := hashFile(filepath.Join(dir, filepath.Dir(words[2]), "by-hash", "SHA256", words[0])); err != nil || sum != words[0] {
+		if sum, err := hashFile(filepath.Join(dir, filepath.Dir(words[2]), "by-hash", "SHA256",
+			words[0])); err != nil || sum != words[0] {
 			t.Errorf("%s by its hash: %s, %v", words[2], sum, err)
 		}
 	}
 	list, err := os.ReadFile(filepath.Join(dir, "main", "binary-amd64", "Packages"))
-	if err != nil || strings.Count(string(list), "Package: hipengine\n") != 2 || strings.Count(string(list), "\n\n") != 2 {
+	if err != nil || strings.Count(string(list), "Package: hipengine\n") != 2 ||
+		strings.Count(string(list), "\n\n") != 2 {
 		t.Errorf("%v\n%s", err, list)
 	}
 	public, err := os.ReadFile(filepath.Join(out, "apt", keyring))

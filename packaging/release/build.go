@@ -22,7 +22,8 @@ var debBinaries = []binary{{arch: "amd64"}, {arch: "arm64", nogpu: true}}
 
 // env are the variables of the build, whatever those of the caller are.
 func (b binary) env() []string {
-	return []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + b.arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT="}
+	return []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + b.arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=",
+		"GOEXPERIMENT="}
 }
 
 func (b binary) tags() string {
@@ -107,8 +108,9 @@ func (p *project) stage(ctx context.Context, b binary, dir string) error {
 		}
 	}
 	for to, from := range map[string]string{
-		"hipengine.service": "packaging/systemd/hipengine.service", "hipengine.sysusers": "packaging/systemd/hipengine.sysusers",
-		"LICENSE": "LICENSE", "CHANGELOG.md": "CHANGELOG.md",
+		"hipengine.service":  "packaging/systemd/hipengine.service",
+		"hipengine.sysusers": "packaging/systemd/hipengine.sysusers",
+		"LICENSE":            "LICENSE", "CHANGELOG.md": "CHANGELOG.md",
 	} {
 		text, err := os.ReadFile(filepath.Join(p.root, filepath.FromSlash(from)))
 		if err != nil {

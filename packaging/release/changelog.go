@@ -61,8 +61,8 @@ func parseChangelog(text string) ([]change, error) {
 	return changes, nil
 }
 
-// debianChangelog returns the changelog in Debian's form. The newest entry is that of the package, whose version may be
-// one before that of the changelog.
+// debianChangelog returns the changelog in Debian's form. The newest entry is that of the package, whose version may
+// be one before that of the changelog.
 func (p *project) debianChangelog() string {
 	var b strings.Builder
 	for i, c := range p.changes {

@@ -10,8 +10,10 @@ import (
 )
 
 func TestParseChangelog(t *testing.T) {
-	changes, err := parseChangelog("# Changelog\n\nProse.\n\n## 2026.12.1 (2026-12-24)\n\n* One\n  goes on.\n* Two.\n\n## 2026.9.0 (2026-09-01)\n* Old.\n")
-	if err != nil || len(changes) != 2 || changes[0].version != "2026.12.1" || strings.Join(changes[0].items, "|") != "One goes on.|Two." {
+	changes, err := parseChangelog(
+		"# Changelog\n\nProse.\n\n## 2026.12.1 (2026-12-24)\n\n* One\n  goes on.\n* Two.\n\n## 2026.9.0 (2026-09-01)\n* Old.\n")
+	if err != nil || len(changes) != 2 || changes[0].version != "2026.12.1" ||
+		strings.Join(changes[0].items, "|") != "One goes on.|Two." {
 		t.Errorf("%v %v", changes, err)
 	}
 	for text, want := range map[string]string{

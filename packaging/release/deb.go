@@ -63,7 +63,8 @@ func (p *project) deb(ctx context.Context, b binary, out string) (string, error)
 		return "", err
 	}
 	settings := os.Expand(string(text), func(name string) string {
-		return map[string]string{"ARCH": b.arch, "VERSION": p.version, "STAGE": dir, "LIBC": libc, "MAINTAINER": maintainer}[name]
+		return map[string]string{"ARCH": b.arch, "VERSION": p.version, "STAGE": dir, "LIBC": libc,
+			"MAINTAINER": maintainer}[name]
 	})
 	config, err := nfpm.Parse(strings.NewReader(settings))
 	if err != nil {

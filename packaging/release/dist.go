@@ -51,7 +51,8 @@ func (p *project) dist(ctx context.Context, out string) error {
 		if err != nil {
 			return err
 		}
-		if err := writeFile(base+".licenses.txt", func(f *os.File) error { _, err := f.Write(licences); return err }); err != nil {
+		if err := writeFile(base+".licenses.txt",
+			func(f *os.File) error { _, err := f.Write(licences); return err }); err != nil {
 			return err
 		}
 		if b.nogpu {
@@ -70,7 +71,8 @@ func (p *project) dist(ctx context.Context, out string) error {
 // archive packs what a folder has for users who install by hand.
 func (p *project) archive(dir, file string) error {
 	for from, to := range map[string]string{
-		"completion.bash": "completions/hipengine.bash", "completion.zsh": "completions/_hipengine", "completion.fish": "completions/hipengine.fish",
+		"completion.bash": "completions/hipengine.bash", "completion.zsh": "completions/_hipengine",
+		"completion.fish":   "completions/hipengine.fish",
 		"hipengine.service": "systemd/hipengine.service", "hipengine.sysusers": "systemd/hipengine.sysusers",
 	} {
 		target := filepath.Join(dir, filepath.FromSlash(to))
@@ -89,7 +91,8 @@ func (p *project) archive(dir, file string) error {
 		if err != nil {
 			return err
 		}
-		if err := writeTar(z, os.DirFS(dir), strings.TrimSuffix(filepath.Base(file), ".tar.zst"), p.epoch); err != nil {
+		if err := writeTar(z, os.DirFS(dir), strings.TrimSuffix(filepath.Base(file), ".tar.zst"),
+			p.epoch); err != nil {
 			return err
 		}
 		return z.Close()
@@ -143,7 +146,8 @@ func (p *project) materials(ctx context.Context, program, file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.command(ctx, []string{"GOFLAGS="}, "go", "run", cyclonedx, "bin", "-json", "-licenses", "-std", "-noserial", "-notimestamp",
+	_, err = p.command(ctx, []string{"GOFLAGS="}, "go", "run", cyclonedx, "bin", "-json", "-licenses", "-std",
+		"-noserial", "-notimestamp",
 		"-version", p.version, "-output", abs, program)
 	return err
 }

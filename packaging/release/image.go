@@ -48,7 +48,8 @@ func (p *project) image(programs map[string]string, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := whole.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": p.version})); err != nil {
+	if err := whole.AppendIndex(index,
+		layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": p.version})); err != nil {
 		return err
 	}
 	return writeFile(file, func(f *os.File) error { return writeTar(f, os.DirFS(dir), "", p.epoch) })
@@ -58,7 +59,8 @@ func (p *project) image(programs map[string]string, file string) error {
 func (p *project) imageOf(arch string, program []byte) (v1.Image, error) {
 	var content bytes.Buffer
 	t := tar.NewWriter(&content)
-	err := t.WriteHeader(&tar.Header{Name: "hipengine", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(program)), ModTime: p.epoch})
+	err := t.WriteHeader(&tar.Header{Name: "hipengine", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(program)),
+		ModTime: p.epoch})
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +70,16 @@ func (p *project) imageOf(arch string, program []byte) (v1.Image, error) {
 	if err := t.Close(); err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil },
+	layer, err := tarball.LayerFromOpener(
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil },
 		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
 	}
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	if img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{Created: v1.Time{Time: p.epoch}, CreatedBy: "release"}}); err != nil {
+	if img, err = mutate.Append(img,
+		mutate.Addendum{Layer: layer,
+			History: v1.History{Created: v1.Time{Time: p.epoch}, CreatedBy: "release"}}); err != nil {
 		return nil, err
 	}
 	config, err := img.ConfigFile()
@@ -86,14 +91,18 @@ func (p *project) imageOf(arch string, program []byte) (v1.Image, error) {
 	config.Config = v1.Config{
 		User: imageUser, Entrypoint: []string{"/hipengine"}, Cmd: []string{"serve"}, WorkingDir: "/",
 		// A server that others reach needs a key: it says so unless HIPENGINE_API_KEY is set.
-		Env:          []string{"HIPENGINE_HOST=0.0.0.0", "XDG_DATA_HOME=/data", "XDG_CACHE_HOME=/cache", "XDG_CONFIG_HOME=/config"},
+		Env: []string{"HIPENGINE_HOST=0.0.0.0", "XDG_DATA_HOME=/data", "XDG_CACHE_HOME=/cache",
+			"XDG_CONFIG_HOME=/config"},
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
 		// OCI has no health checks; Docker and Podman know this one.
-		Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "/hipengine", "health"}, Interval: 30 * time.Second, Timeout: 10 * time.Second,
+		Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "/hipengine", "health"}, Interval: 30 * time.Second,
+			Timeout:     10 * time.Second,
 			StartPeriod: 10 * time.Minute},
 		Labels: map[string]string{
-			"org.opencontainers.image.title": "hipengine", "org.opencontainers.image.version": p.version, "org.opencontainers.image.revision": p.commit,
-			"org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.source": "https://github.com/hipengine/hipengine",
+			"org.opencontainers.image.title": "hipengine", "org.opencontainers.image.version": p.version,
+			"org.opencontainers.image.revision":    p.commit,
+			"org.opencontainers.image.licenses":    "Apache-2.0",
+			"org.opencontainers.image.source":      "https://github.com/hipengine/hipengine",
 			"org.opencontainers.image.description": "LLM inference on the CPU; GPUs need the runtime libraries of their makers, which are not in here",
 		},
 	}

@@ -77,7 +77,8 @@ func TestImage(t *testing.T) {
 	if err := os.Mkdir(at, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if names := unpack(t, bytes.NewReader(files[0]), at); !slices.Contains(names, "oci-layout") || !slices.Contains(names, "index.json") {
+	if names := unpack(t, bytes.NewReader(files[0]), at); !slices.Contains(names, "oci-layout") ||
+		!slices.Contains(names, "index.json") {
 		t.Fatalf("files %v", names)
 	}
 	whole, err := layout.ImageIndexFromPath(at)
@@ -88,7 +89,8 @@ func TestImage(t *testing.T) {
 		t.Error(err)
 	}
 	top, err := whole.IndexManifest()
-	if err != nil || len(top.Manifests) != 1 || top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != "2026.11.0" {
+	if err != nil || len(top.Manifests) != 1 ||
+		top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != "2026.11.0" {
 		t.Fatalf("index %+v, %v", top, err)
 	}
 	index, err := whole.ImageIndex(top.Manifests[0].Digest)
@@ -124,7 +126,8 @@ func TestImage(t *testing.T) {
 		if names := unpack(t, content, below); len(names) != 1 {
 			t.Errorf("%s: files %v", arch, names)
 		}
-		if got, err := os.ReadFile(filepath.Join(below, config.Config.Entrypoint[0])); string(got) != "program for "+arch {
+		if got, err := os.ReadFile(filepath.Join(below, config.Config.Entrypoint[0])); string(got) != "program for "+
+			arch {
 			t.Errorf("%s: the entry point is %q, %v", arch, got, err)
 		}
 	}

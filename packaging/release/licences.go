@@ -76,7 +76,8 @@ var (
 	licenceFile   = regexp.MustCompile(`(?i)^(licen[cs]e|copying)(\.(txt|md))?$`)
 	noticeFile    = regexp.MustCompile(`(?i)^notice(\.(txt|md))?$`)
 	copyrightLine = regexp.MustCompile(`(?mi)^\s*Copyright (?:(?:\(c\) |© )(.+)|(\d{4}.*|The .*))$`)
-	debianName    = map[string]string{"MIT": "Expat", "BSD-2-Clause": "BSD-2-clause", "BSD-3-Clause": "BSD-3-clause", "Apache-2.0": "Apache-2.0"}
+	debianName    = map[string]string{"MIT": "Expat", "BSD-2-Clause": "BSD-2-clause", "BSD-3-Clause": "BSD-3-clause",
+		"Apache-2.0": "Apache-2.0"}
 )
 
 // readPart reads the licence of a module in its folder.

@@ -19,17 +19,20 @@ func TestParts(t *testing.T) {
 		}
 		list, copyright := licenceList(parts), debianCopyright(parts)
 		for _, m := range parts {
-			if m.version == "" || m.licence == "" || m.text == "" || !strings.Contains(list, "\n"+m.path+" "+m.version+" ("+m.licence+")\n") ||
+			if m.version == "" || m.licence == "" || m.text == "" ||
+				!strings.Contains(list, "\n"+m.path+" "+m.version+" ("+m.licence+")\n") ||
 				!strings.Contains(list, m.text) || !strings.Contains(list, m.notice) {
 				t.Errorf("%s %q %q", m.path, m.version, m.licence)
 			}
 			with[nogpu] += m.path + "\n"
 		}
 		if strings.Count(copyright, "\nFiles: ") != len(parts)+1 || strings.Contains(copyright, "Definitions.") {
-			t.Errorf("%d entries of %d parts, or the Apache License in full", strings.Count(copyright, "\nFiles: "), len(parts))
+			t.Errorf("%d entries of %d parts, or the Apache License in full", strings.Count(copyright, "\nFiles: "),
+				len(parts))
 		}
 	}
-	if !strings.Contains(with[false], "ebitengine/purego") || strings.Contains(with[true], "ebitengine/purego") || !strings.Contains(with[true], "Go standard library") {
+	if !strings.Contains(with[false], "ebitengine/purego") || strings.Contains(with[true], "ebitengine/purego") ||
+		!strings.Contains(with[true], "Go standard library") {
 		t.Errorf("parts with GPU runtimes:\n%s\nwithout:\n%s", with[false], with[true])
 	}
 }
@@ -44,7 +47,8 @@ func TestUnknownLicence(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if m, err := readPart("example.com/x", "v1.0.0", dir); err == nil || !strings.Contains(err.Error(), "example.com/x") {
+		if m, err := readPart("example.com/x", "v1.0.0", dir); err == nil ||
+			!strings.Contains(err.Error(), "example.com/x") {
 			t.Errorf("%s: %+v %v", name, m, err)
 		}
 	}

@@ -25,8 +25,8 @@ type project struct {
 	temporary []string // folders that close removes
 }
 
-// openProject reads the changelog and asks git for the commit. The version is the newest of the changelog if the commit
-// has it as a tag; other commits are made on the way to it, and get versions that sort before it.
+// openProject reads the changelog and asks git for the commit. The version is the newest of the changelog if the
+// commit has it as a tag; other commits are made on the way to it, and get versions that sort before it.
 func openProject(ctx context.Context, root string) (*project, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -67,7 +67,8 @@ func openProject(ctx context.Context, root string) (*project, error) {
 	return p, nil
 }
 
-// versionOf returns the version of a commit on the way to next. "~" sorts before the end of a version, and "+" behind it.
+// versionOf returns the version of a commit on the way to next. "~" sorts before the end of a version, and "+" behind
+// it.
 func versionOf(next string, tags []string, commit string, epoch time.Time, dirty bool) string {
 	for _, t := range tags {
 		if t == next && !dirty {
@@ -95,7 +96,8 @@ func (p *project) command(ctx context.Context, env []string, name string, args .
 	cmd.Stderr = &errOut
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err), errors.New(strings.TrimSpace(errOut.String())))
+		return nil, errors.Join(fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err),
+			errors.New(strings.TrimSpace(errOut.String())))
 	}
 	return out, nil
 }

@@ -41,7 +41,8 @@ func (q *Request) readMessages(f openai.Fields, v openai.Value, before []openai.
 	last, text := messages[len(messages)-1], t.list[len(t.list)-1].Content
 	switch {
 	case string(q.Kwargs["enable_thinking"]) == "true":
-		last.Fail(openai.CodeValue, "an answer that is begun cannot go on with thinking; end with a message of the user")
+		last.Fail(openai.CodeValue,
+			"an answer that is begun cannot go on with thinking; end with a message of the user")
 	case text != nil && strings.TrimRight(*text, " \t\r\n") != *text:
 		last.Fail(openai.CodeValue, "the text of an answer that is begun cannot end in white space")
 	}

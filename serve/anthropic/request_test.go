@@ -13,7 +13,8 @@ import (
 // read parses a request of one message, with further members.
 func read(t *testing.T, members string) *Request {
 	t.Helper()
-	q, err := Parse([]byte(`{"max_tokens":100,"messages":[{"role":"user","content":"hi"}],`+members+`}`), openai.Limits{})
+	q, err := Parse([]byte(`{"max_tokens":100,"messages":[{"role":"user","content":"hi"}],`+members+`}`),
+		openai.Limits{})
 	if err != nil {
 		t.Fatalf("%s: %v", members, err)
 	}
@@ -37,22 +38,28 @@ func TestFields(t *testing.T) {
 		{`"max_output_tokens":100`, func(q *Request) any { return q.MaxTokens }, "100"},
 		{`"stop_sequences":["a","b"]`, func(q *Request) any { return q.Stop }, "[a b]"},
 		{`"temperature":0.5`, func(q *Request) any { return *q.Sampling.Temperature }, "0.5"},
-		{`"top_k":7,"top_p":0.25`, func(q *Request) any { return fmt.Sprint(*q.Sampling.TopK, *q.Sampling.TopP) }, "7 0.25"},
+		{`"top_k":7,"top_p":0.25`, func(q *Request) any { return fmt.Sprint(*q.Sampling.TopK, *q.Sampling.TopP) },
+			"7 0.25"},
 		{`"metadata":null`, thinking, "false false "},
 		{`"thinking":{"type":"disabled"}`, thinking, "false false "},
 		{`"thinking":{"type":"adaptive"}`, thinking, "true true "},
 		{`"thinking":{"type":"enabled","budget_tokens":99}`, thinking, "true true 99"},
 		{`"thinking":{"type":"adaptive","display":"omitted"}`, func(q *Request) any { return q.OmitThinking }, "true"},
-		{`"thinking":{"type":"adaptive","display":"summarized"}`, func(q *Request) any { return q.OmitThinking }, "false"},
-		{`"output_config":{"effort":"high"}`, func(q *Request) any { return string(q.Kwargs["reasoning_effort"]) }, `"high"`},
+		{`"thinking":{"type":"adaptive","display":"summarized"}`, func(q *Request) any { return q.OmitThinking },
+			"false"},
+		{`"output_config":{"effort":"high"}`, func(q *Request) any { return string(q.Kwargs["reasoning_effort"]) },
+			`"high"`},
 		{`"output_config":{"format":{"type":"json_schema","schema":{"type":"null"}}}`,
-			func(q *Request) any { return q.Form.JSONSchema + " " + q.Form.Param }, `{"type":"null"} output_config.format.schema`},
+			func(q *Request) any { return q.Form.JSONSchema + " " + q.Form.Param },
+			`{"type":"null"} output_config.format.schema`},
 		{tool, func(q *Request) any { return string(q.Tools) },
 			`[{"type":"function","function":{"name":"f","description":"d","parameters":{"z":1,"a":2},"strict":true}}]`},
-		{tool + `,"tool_choice":{"type":"auto"}`, func(q *Request) any { return fmt.Sprint(q.ToolChoice, q.OneCall) }, "{false []} false"},
+		{tool + `,"tool_choice":{"type":"auto"}`, func(q *Request) any { return fmt.Sprint(q.ToolChoice, q.OneCall) },
+			"{false []} false"},
 		{tool + `,"tool_choice":{"type":"any","disable_parallel_tool_use":true}`,
 			func(q *Request) any { return fmt.Sprint(q.ToolChoice, q.OneCall) }, "{true []} true"},
-		{tool + `,"tool_choice":{"type":"tool","name":"f"}`, func(q *Request) any { return q.ToolChoice }, "{true [f]}"},
+		{tool + `,"tool_choice":{"type":"tool","name":"f"}`, func(q *Request) any { return q.ToolChoice },
+			"{true [f]}"},
 		{tool + `,"tool_choice":{"type":"none"}`, func(q *Request) any { return q.Tools == nil }, "true"},
 		{`"tools":[]`, func(q *Request) any { return q.Tools == nil }, "true"},
 	} {
@@ -66,7 +73,8 @@ func TestFields(t *testing.T) {
 func TestConversations(t *testing.T) {
 	for _, c := range []struct{ name, members, want string }{
 		{"text", `"messages":[{"role":"user","content":"x"}]`, `[{"role":"user","content":"x"}]`},
-		{"system", `"system":"s","messages":[{"role":"user","content":"x"}]`, `[{"role":"system","content":"s"},{"role":"user","content":"x"}]`},
+		{"system", `"system":"s","messages":[{"role":"user","content":"x"}]`,
+			`[{"role":"system","content":"s"},{"role":"user","content":"x"}]`},
 		{"blocks", `"system":[{"type":"text","text":"a"},{"type":"text","text":"b","citations":null}],
 			"messages":[{"role":"user","content":[{"type":"text","text":"c","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"text","text":"d"}]}]`,
 			`[{"role":"system","content":"a\nb"},{"role":"user","content":"c\nd"}]`},
@@ -74,7 +82,8 @@ func TestConversations(t *testing.T) {
 			"messages":[{"role":"user","content":"x"}]`, `[{"role":"system","content":"s"},{"role":"user","content":"x"}]`},
 		{"billing line", `"system":"x-anthropic-billing-header: cch=9f\ns","messages":[{"role":"user","content":"x"}]`,
 			`[{"role":"system","content":"s"},{"role":"user","content":"x"}]`},
-		{"billing alone", `"system":"x-anthropic-billing-header: cch=9f","messages":[{"role":"user","content":"x"}]`, `[{"role":"user","content":"x"}]`},
+		{"billing alone", `"system":"x-anthropic-billing-header: cch=9f","messages":[{"role":"user","content":"x"}]`,
+			`[{"role":"user","content":"x"}]`},
 		{"billing behind", `"system":[{"type":"text","text":"s"},{"type":"text","text":"x-anthropic-billing-header"}],"messages":[{"role":"user","content":"x"}]`,
 			`[{"role":"system","content":"s\nx-anthropic-billing-header"},{"role":"user","content":"x"}]`},
 		{"calls", `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[
@@ -92,7 +101,8 @@ func TestConversations(t *testing.T) {
 				`{"role":"tool","content":"","name":"f","tool_call_id":"1"}]`},
 		{"begun", `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"text","text":"It is"}]}]`,
 			`[{"role":"user","content":"x"},{"role":"assistant","content":"It is"}]`},
-		{"begun with nothing", `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":""}]`, `[{"role":"user","content":"x"}]`},
+		{"begun with nothing", `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":""}]`,
+			`[{"role":"user","content":"x"}]`},
 	} {
 		q, err := Parse([]byte(`{"max_tokens":9,`+c.members+`}`), openai.Limits{})
 		if err != nil {
@@ -118,16 +128,25 @@ var fieldErrors = []struct{ body, param, say string }{
 	{`{"max_tokens":9,"messages":[{"role":"user"}]}`, "messages[0].content", "required"},
 	{`{"max_tokens":9,"messages":[{"role":"user","content":[]}]}`, "messages[0].content", "empty"},
 	{`{"max_tokens":9,"messages":[{"role":"user","content":"x","name":"n"}]}`, "messages[0].name", "unknown"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages[0].content[0].type", "required"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"text"}]}]}`, "messages[0].content[0].text", "required"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]}`, "messages[0].content[0].type", "images"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{}}]}]}`, "messages[0].content[0].type", "documents"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"thinking","thinking":""}]}]}`, "messages[0].content[0].type", "in this role"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"7"}]}]}`, "messages[0].content[0].tool_use_id", `"7"`},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}`, "messages[0].content[0].tool_use_id", "required"},
-	{`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f"}]}]}`, "messages[0].content[0].input", "required"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages[0].content[0].type",
+		"required"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"text"}]}]}`, "messages[0].content[0].text",
+		"required"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]}`,
+		"messages[0].content[0].type", "images"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{}}]}]}`,
+		"messages[0].content[0].type", "documents"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"thinking","thinking":""}]}]}`,
+		"messages[0].content[0].type", "in this role"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"7"}]}]}`,
+		"messages[0].content[0].tool_use_id", `"7"`},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}`,
+		"messages[0].content[0].tool_use_id", "required"},
+	{`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f"}]}]}`,
+		"messages[0].content[0].input", "required"},
 	{`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":"{}"}]}]}`, "messages[0].content[0].input", "an object"},
-	{`{"max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"a "}]}`, "messages[1]", "white space"},
+	{`{"max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"a "}]}`, "messages[1]",
+		"white space"},
 	{`{"max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":{}}]}]}`, "messages[1]", "without calls"},
 }
 
@@ -150,7 +169,8 @@ var memberErrors = []struct{ members, param, say string }{
 	{`"thinking":{"type":"on"}`, "thinking.type", "enabled or adaptive or disabled"},
 	{`"thinking":{"type":"enabled"}`, "thinking.budget_tokens", "required"},
 	{`"thinking":{"type":"enabled","budget_tokens":0}`, "thinking.budget_tokens", "from 1"},
-	{`"thinking":{"type":"enabled","budget_tokens":100}`, "thinking.budget_tokens", "less than max_tokens, which is 100"},
+	{`"thinking":{"type":"enabled","budget_tokens":100}`, "thinking.budget_tokens",
+		"less than max_tokens, which is 100"},
 	{`"thinking":{"type":"adaptive","budget_tokens":9}`, "thinking.budget_tokens", "unknown"},
 	{`"thinking":{"type":"adaptive","display":"all"}`, "thinking.display", "summarized or omitted"},
 	{`"output_config":{"effort":"huge"}`, "output_config.effort", "low"},

@@ -38,7 +38,8 @@ func (c *client) agent(ctx context.Context, o Options, tell func(turn int)) (*Ag
 		if err != nil {
 			return a, fmt.Errorf("turn %d: %w", turn+1, err)
 		}
-		t := Turn{Prompt: s.usage.Prompt, Cached: s.usage.Details.Cached, Generated: s.usage.Completion, First: s.first.Seconds(),
+		t := Turn{Prompt: s.usage.Prompt, Cached: s.usage.Details.Cached, Generated: s.usage.Completion,
+			First: s.first.Seconds(),
 			Whole: s.whole.Seconds()}
 		if turn == o.Turns-1 || o.ColdEvery > 0 && (turn+1)%o.ColdEvery == 0 {
 			cold, err := c.cold(ctx, o, turn, messages)

@@ -50,11 +50,12 @@ func (r *Report) Errors() (n int, first string) {
 	return n, first
 }
 
-// Run measures a server. Requests under load that fail are counted; another that fails ends the run. tell, which may be
-// nil, is told what is done, in parts of the whole.
+// Run measures a server. Requests under load that fail are counted; another that fails ends the run. tell, which may
+// be nil, is told what is done, in parts of the whole.
 func Run(ctx context.Context, t Target, o Options, tell func(done, total int, what string)) (*Report, error) {
 	if o.Tokens < 1 || o.Words < 1 || o.Requests < 1 {
-		return nil, fmt.Errorf("bench: %d tokens, %d words and %d requests must be positive", o.Tokens, o.Words, o.Requests)
+		return nil, fmt.Errorf("bench: %d tokens, %d words and %d requests must be positive", o.Tokens, o.Words,
+			o.Requests)
 	}
 	if tell == nil {
 		tell = func(int, int, string) {}

@@ -46,7 +46,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Usage bool `json:"include_usage"`
 		} `json:"stream_options"`
 	}
-	if err := json.NewDecoder(r.Body).Decode(&req); err != nil || req.Model != "first" || !req.Stream || !req.Options.Usage || !req.Ignore {
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil || req.Model != "first" || !req.Stream ||
+		!req.Options.Usage || !req.Ignore {
 		http.Error(w, fmt.Sprintf("bad request %+v, %v", req, err), http.StatusBadRequest)
 		return
 	}
@@ -106,10 +107,12 @@ func start(t *testing.T, s *server) Target {
 // TestRun measures a server whose times are known.
 func TestRun(t *testing.T) {
 	s := &server{}
-	o := Options{Streams: []int{1, 3}, Requests: 2, Words: 5, Tokens: 9, SharedWords: 50, SharedStreams: 2, Turns: 4, AgentSystem: 20,
-		AgentWords: 3, ColdEvery: 2}
+	o := Options{Streams: []int{1, 3}, Requests: 2, Words: 5, Tokens: 9, SharedWords: 50, SharedStreams: 2, Turns: 4,
+		AgentSystem: 20,
+		AgentWords:  3, ColdEvery: 2}
 	var told []string
-	r, err := Run(t.Context(), start(t, s), o, func(done, total int, what string) { told = append(told, fmt.Sprint(done, "/", total, " ", what)) })
+	r, err := Run(t.Context(), start(t, s), o,
+		func(done, total int, what string) { told = append(told, fmt.Sprint(done, "/", total, " ", what)) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,10 +121,12 @@ func TestRun(t *testing.T) {
 	}
 	for i, l := range append(r.Load, *r.Shared) {
 		n := []int{2, 6, 4}[i]
-		if l.Requests != n || l.Generated != 4*n || l.First.Count != n || l.Between.Count != 3*n || l.Whole.Count != n {
+		if l.Requests != n || l.Generated != 4*n || l.First.Count != n || l.Between.Count != 3*n ||
+			l.Whole.Count != n {
 			t.Errorf("level %d: %+v", i, l)
 		}
-		if l.First.P50 < .02 || l.First.P50 > l.First.P99 || l.First.P99 > l.First.Max || l.Between.P50 < .008 || l.Whole.P50 < .05 {
+		if l.First.P50 < .02 || l.First.P50 > l.First.P99 || l.First.P99 > l.First.Max || l.Between.P50 < .008 ||
+			l.Whole.P50 < .05 {
 			t.Errorf("level %d: times are too short: %+v", i, l)
 		}
 		if l.Rate <= 0 || math.Abs(l.Rate-float64(l.Generated)/l.Seconds) > 1e-9 || l.Slowest <= 0 || l.Slowest > 1 {
@@ -153,7 +158,8 @@ func TestRun(t *testing.T) {
 	first := append([]string(nil), s.prompts...)
 	s.prompts = nil
 	o.Streams, o.Requests, o.SharedStreams = []int{1}, 1, 1
-	if _, err := Run(t.Context(), start(t, s), o, nil); err != nil || s.prompts[0] != first[0] || s.prompts[1] != first[1] {
+	if _, err := Run(t.Context(), start(t, s), o, nil); err != nil || s.prompts[0] != first[0] ||
+		s.prompts[1] != first[1] {
 		t.Errorf("%v: another run of the same seed asks %q, not %q", err, s.prompts[:2], first[:2])
 	}
 }
@@ -174,18 +180,21 @@ func TestErrors(t *testing.T) {
 	if n, first := r.Errors(); n != 2 || r.Load[0].Requests != 2 || !strings.Contains(first, "status 429: no more") {
 		t.Errorf("%d errors, %q, %+v", n, first, r.Load)
 	}
-	for _, tail := range []string{"data: {\"error\":{\"message\":\"device lost\"}}\n\n", "data: nonsense\n\n", ": end\n\n"} {
+	for _, tail := range []string{"data: {\"error\":{\"message\":\"device lost\"}}\n\n", "data: nonsense\n\n",
+		": end\n\n"} {
 		s := &server{tail: tail}
 		if _, err := Run(t.Context(), start(t, s), load, nil); err == nil {
 			t.Errorf("%q: no error", tail)
 		}
 	}
 	var refused *StatusError
-	if _, err := Run(t.Context(), Target{URL: start(t, &server{}).URL, Key: "wrong"}, load, nil); !errors.As(err, &refused) || refused.Status != 401 || refused.Message != "who are you?" {
+	if _, err := Run(t.Context(), Target{URL: start(t, &server{}).URL, Key: "wrong"}, load, nil); !errors.As(err,
+		&refused) || refused.Status != 401 || refused.Message != "who are you?" {
 		t.Errorf("a wrong key: %v", err)
 	}
 	for _, url := range []string{"", "localhost:80", "ftp://x", "http://"} {
-		if _, err := Run(t.Context(), Target{URL: url}, load, nil); err == nil || !strings.Contains(err.Error(), "no address") {
+		if _, err := Run(t.Context(), Target{URL: url}, load, nil); err == nil ||
+			!strings.Contains(err.Error(), "no address") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

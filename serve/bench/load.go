@@ -31,7 +31,8 @@ type Load struct {
 }
 
 // load lets streams ask requests times each, one after the other. prompt returns the text of a request.
-func (c *client) load(ctx context.Context, streams, requests int, prompt func(stream, request int) string) (Load, error) {
+func (c *client) load(ctx context.Context, streams, requests int, prompt func(stream, request int) string) (Load,
+	error) {
 	type result struct {
 		sample
 		err error

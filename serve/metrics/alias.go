@@ -9,7 +9,8 @@ type aliased struct {
 }
 
 func alias(of *prometheus.HistogramVec, name string) aliased {
-	return aliased{of, prometheus.NewDesc(name, "The same as the server's metric of its own name.", []string{modelLabel}, nil)}
+	return aliased{of, prometheus.NewDesc(name, "The same as the server's metric of its own name.",
+		[]string{modelLabel}, nil)}
 }
 
 // Describe implements prometheus.Collector.

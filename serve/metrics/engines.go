@@ -39,28 +39,37 @@ func counter(of func(engine.Stats) uint64, help string, names ...string) value {
 var values = []value{
 	gauge(func(m pool.Status) int { return m.Stats.Running }, "Sequences that have a slot.",
 		"hipengine_requests_running", "vllm:num_requests_running"),
-	gauge(func(m pool.Status) int { return m.Stats.Waiting + m.Waiting }, "Sequences that wait for a slot, and requests that wait for the model to be loaded.",
+	gauge(func(m pool.Status) int { return m.Stats.Waiting + m.Waiting },
+		"Sequences that wait for a slot, and requests that wait for the model to be loaded.",
 		"hipengine_requests_waiting", "vllm:num_requests_waiting"),
-	gauge(func(m pool.Status) int { return m.Limits.Seqs }, "Slots: sequences that can run at once.", "hipengine_slots"),
-	gauge(func(m pool.Status) int { return m.Limits.Context }, "Most tokens of a sequence.", "hipengine_context_tokens"),
-	gauge(func(m pool.Status) int { return m.Stats.HeldTokens }, "Tokens in the KV cache of running sequences.", "hipengine_kv_cache_tokens"),
+	gauge(func(m pool.Status) int { return m.Limits.Seqs }, "Slots: sequences that can run at once.",
+		"hipengine_slots"),
+	gauge(func(m pool.Status) int { return m.Limits.Context }, "Most tokens of a sequence.",
+		"hipengine_context_tokens"),
+	gauge(func(m pool.Status) int { return m.Stats.HeldTokens }, "Tokens in the KV cache of running sequences.",
+		"hipengine_kv_cache_tokens"),
 	read(prometheus.GaugeValue, kvUsage, "Share of the KV cache that running sequences fill, from 0 to 1.",
 		"hipengine_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc"),
 	counter(func(s engine.Stats) uint64 { return s.PromptTokens }, "Tokens of prompts that were computed.",
 		"hipengine_prompt_tokens_total", "vllm:prompt_tokens_total"),
-	counter(func(s engine.Stats) uint64 { return s.CachedTokens }, "Tokens of prompts that were not computed, because their state was kept.",
+	counter(func(s engine.Stats) uint64 { return s.CachedTokens },
+		"Tokens of prompts that were not computed, because their state was kept.",
 		"hipengine_cached_tokens_total", "vllm:prefix_cache_hits_total"),
-	counter(func(s engine.Stats) uint64 { return s.PromptTokens + s.CachedTokens }, "Tokens of prompts, computed or cached.",
+	counter(func(s engine.Stats) uint64 { return s.PromptTokens + s.CachedTokens },
+		"Tokens of prompts, computed or cached.",
 		"hipengine_cache_queried_tokens_total", "vllm:prefix_cache_queries_total"),
 	counter(func(s engine.Stats) uint64 { return s.GeneratedTokens }, "Tokens that were drawn.",
 		"hipengine_generation_tokens_total", "vllm:generation_tokens_total"),
 	counter(func(s engine.Stats) uint64 { return s.Steps }, "Steps of the model.", "hipengine_steps_total"),
-	counter(func(s engine.Stats) uint64 { return s.StepTokens }, "Tokens of all steps.", "hipengine_step_tokens_total"),
-	counter(func(s engine.Stats) uint64 { return s.Rejected }, "Requests that were refused because the queue was full.",
+	counter(func(s engine.Stats) uint64 { return s.StepTokens }, "Tokens of all steps.",
+		"hipengine_step_tokens_total"),
+	counter(func(s engine.Stats) uint64 { return s.Rejected },
+		"Requests that were refused because the queue was full.",
 		"hipengine_requests_rejected_total"),
 	counter(func(s engine.Stats) uint64 { return s.Embedded }, "Prompts that were read for an embedding or a score.",
 		"hipengine_prompts_embedded_total"),
-	counter(func(s engine.Stats) uint64 { return s.Preempted }, "Times that a sequence made room for others and went on later.",
+	counter(func(s engine.Stats) uint64 { return s.Preempted },
+		"Times that a sequence made room for others and went on later.",
 		"hipengine_preemptions_total", "vllm:num_preemptions_total"),
 }
 
@@ -92,12 +101,14 @@ var reasons = []struct {
 }
 
 var (
-	finished = prometheus.NewDesc("hipengine_requests_finished_total", "Sequences that ended, by reason: stop, length, abort or error.",
+	finished = prometheus.NewDesc("hipengine_requests_finished_total",
+		"Sequences that ended, by reason: stop, length, abort or error.",
 		[]string{modelLabel, "finished_reason"}, nil)
 	success = prometheus.NewDesc("vllm:request_success_total", "The same as the server's metric of its own name.",
 		[]string{modelLabel, "finished_reason"}, nil)
 	cacheInfo = []*prometheus.Desc{
-		prometheus.NewDesc("hipengine_cache_config_info", "The size of the KV cache: pages and tokens of a page; always 1.",
+		prometheus.NewDesc("hipengine_cache_config_info",
+			"The size of the KV cache: pages and tokens of a page; always 1.",
 			[]string{modelLabel, "block_size", "num_gpu_blocks"}, nil),
 		prometheus.NewDesc("vllm:cache_config_info", "The same as the server's metric of its own name.",
 			[]string{modelLabel, "block_size", "num_gpu_blocks"}, nil),
@@ -106,12 +117,18 @@ var (
 
 // What a pool does with its models.
 var (
-	loaded = prometheus.NewDesc("hipengine_model_loaded", "1 if the model is loaded, 0 if it would have to be.", []string{modelLabel}, nil)
-	loads  = prometheus.NewDesc("hipengine_model_loads_total", "How often the model was loaded.", []string{modelLabel}, nil)
-	failed = prometheus.NewDesc("hipengine_model_load_failures_total", "How often loading the model failed.", []string{modelLabel}, nil)
-	spent  = prometheus.NewDesc("hipengine_model_load_seconds_total", "Time that loading the model took in all.", []string{modelLabel}, nil)
-	memory = prometheus.NewDesc("hipengine_model_memory_bytes", "Memory of the device that is promised to the model.", []string{modelLabel}, nil)
-	went   = prometheus.NewDesc("hipengine_model_unloads_total", "How often the model was unloaded, by reason: room, idle or asked.",
+	loaded = prometheus.NewDesc("hipengine_model_loaded", "1 if the model is loaded, 0 if it would have to be.",
+		[]string{modelLabel}, nil)
+	loads = prometheus.NewDesc("hipengine_model_loads_total", "How often the model was loaded.", []string{modelLabel},
+		nil)
+	failed = prometheus.NewDesc("hipengine_model_load_failures_total", "How often loading the model failed.",
+		[]string{modelLabel}, nil)
+	spent = prometheus.NewDesc("hipengine_model_load_seconds_total", "Time that loading the model took in all.",
+		[]string{modelLabel}, nil)
+	memory = prometheus.NewDesc("hipengine_model_memory_bytes", "Memory of the device that is promised to the model.",
+		[]string{modelLabel}, nil)
+	went = prometheus.NewDesc("hipengine_model_unloads_total",
+		"How often the model was unloaded, by reason: room, idle or asked.",
 		[]string{modelLabel, "reason"}, nil)
 )
 

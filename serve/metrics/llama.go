@@ -25,7 +25,8 @@ func llamaMetric(name, help string, kind prometheus.ValueType, of func(s engine.
 var llamaValues = []llamaValue{
 	llamaMetric("prompt_tokens_total", "Tokens of prompts that were computed.", prometheus.CounterValue,
 		func(s engine.Stats) float64 { return float64(s.PromptTokens) }),
-	llamaMetric("prompt_tokens_cached_total", "Tokens of prompts that were not computed, because their state was kept.",
+	llamaMetric("prompt_tokens_cached_total",
+		"Tokens of prompts that were not computed, because their state was kept.",
 		prometheus.CounterValue, func(s engine.Stats) float64 { return float64(s.CachedTokens) }),
 	llamaMetric("tokens_predicted_total", "Tokens that were drawn.", prometheus.CounterValue,
 		func(s engine.Stats) float64 { return float64(s.GeneratedTokens) }),

@@ -12,8 +12,10 @@ import (
 func (m *Metrics) Sequence(model string, arrived time.Time) engine.Observer {
 	return &sequence{
 		arrived: arrived, queued: time.Now(),
-		queue: m.queue.WithLabelValues(model), prefill: m.prefill.WithLabelValues(model), decode: m.decode.WithLabelValues(model),
-		first: m.first.WithLabelValues(model), between: m.between.WithLabelValues(model), whole: m.whole.WithLabelValues(model),
+		queue: m.queue.WithLabelValues(model), prefill: m.prefill.WithLabelValues(model),
+		decode: m.decode.WithLabelValues(model),
+		first:  m.first.WithLabelValues(model), between: m.between.WithLabelValues(model),
+		whole: m.whole.WithLabelValues(model),
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 
 // noEffect are options of Ollama's runners that cannot change an answer here.
 var noEffect = []string{
-	"num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "numa", "use_mmap", "use_mlock", "low_vram", "f16_kv",
+	"num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "numa", "use_mmap", "use_mlock", "low_vram",
+	"f16_kv",
 	"vocab_only", "penalize_newline", "draft_num_predict",
 }
 

@@ -32,10 +32,11 @@ func TestFields(t *testing.T) {
 		{`"options":{"temperature":0.5,"top_k":7,"top_p":0.25,"min_p":0.125}`, func(q *Chat) any {
 			return fmt.Sprint(*q.Sampling.Temperature, *q.Sampling.TopK, *q.Sampling.TopP, *q.Sampling.MinP)
 		}, "0.5 7 0.25 0.125"},
-		{`"options":{"repeat_penalty":1.5,"presence_penalty":1,"frequency_penalty":0.5,"repeat_last_n":9,"seed":42}`, func(q *Chat) any {
-			s := q.Sampling
-			return fmt.Sprint(*s.RepeatPenalty, *s.PresencePenalty, *s.FrequencyPenalty, *s.RepeatLastN, *s.Seed)
-		}, "1.5 1 0.5 9 42"},
+		{`"options":{"repeat_penalty":1.5,"presence_penalty":1,"frequency_penalty":0.5,"repeat_last_n":9,"seed":42}`,
+			func(q *Chat) any {
+				s := q.Sampling
+				return fmt.Sprint(*s.RepeatPenalty, *s.PresencePenalty, *s.FrequencyPenalty, *s.RepeatLastN, *s.Seed)
+			}, "1.5 1 0.5 9 42"},
 		{`"options":{"stop":["a","b"]}`, func(q *Chat) any { return q.Stop }, "[a b]"},
 		{`"options":{"num_gpu":1,"num_thread":4,"num_batch":8,"use_mmap":true,"numa":false,"num_keep":4,"main_gpu":0,"low_vram":false,
 			"penalize_newline":true,"tfs_z":1.0,"mirostat":0,"mirostat_tau":5.0,"mirostat_eta":0.1,"draft_num_predict":4}`,
@@ -48,7 +49,8 @@ func TestFields(t *testing.T) {
 		{`"think":"high"`, func(q *Chat) any {
 			return string(q.Kwargs["reasoning_effort"]) + string(q.Kwargs["enable_thinking"])
 		}, `"high"true`},
-		{`"logprobs":true,"top_logprobs":3`, func(q *Chat) any { return fmt.Sprint(q.Logprobs, q.TopLogprobs) }, "true 3"},
+		{`"logprobs":true,"top_logprobs":3`, func(q *Chat) any { return fmt.Sprint(q.Logprobs, q.TopLogprobs) },
+			"true 3"},
 		{`"truncate":false,"shift":false`, func(q *Chat) any { return q.Empty }, "false"},
 		{`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"z":1,"a":2}}}]`,
 			func(q *Chat) any { return string(q.Tools) },
@@ -112,7 +114,8 @@ func TestGenerate(t *testing.T) {
 		g, err := ParseGenerate([]byte(body), openai.Limits{})
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
-		} else if got := fmt.Sprint(g.Raw, g.Empty, " ", string(g.Messages)); strings.Replace(got, "  ", " ", 1) != want {
+		} else if got := fmt.Sprint(g.Raw, g.Empty, " ", string(g.Messages)); strings.Replace(got, "  ", " ",
+			1) != want {
 			t.Errorf("%s: %s, want %s", body, got, want)
 		}
 	}
@@ -171,14 +174,17 @@ func TestErrors(t *testing.T) {
 		{`"messages":[{"role":"robot","content":"x"}]`, "messages[0].role", "robot"},
 		{`"messages":[{"role":"user"}]`, "messages[0].content", "required"},
 		{`"messages":[{"role":"user","content":["x"]}]`, "messages[0].content", "a string"},
-		{`"messages":[{"role":"user","content":"x","images":["aGk="]}]`, "messages[0].images", "images are not offered"},
+		{`"messages":[{"role":"user","content":"x","images":["aGk="]}]`, "messages[0].images",
+			"images are not offered"},
 		{`"messages":[{"role":"user","content":"x","name":"n"}]`, "messages[0].name", "unknown field"},
 		{`"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]`,
 			"messages[0].tool_calls[0].function.arguments", "an object"},
-		{`"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"a b"}}]}]`, "messages[0].tool_calls[0].function.name", "letters"},
+		{`"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"a b"}}]}]`,
+			"messages[0].tool_calls[0].function.name", "letters"},
 		{`"messages":[{"role":"assistant","tool_calls":[{}]}]`, "messages[0].tool_calls[0].function", "required"},
 		{`"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web"}]`, "tools[0].type", "function"},
-		{`"messages":[{"role":"user","content":"x"}],"tools":[{"function":{"name":"f","parameters":1}}]`, "tools[0].function.parameters", "an object"},
+		{`"messages":[{"role":"user","content":"x"}],"tools":[{"function":{"name":"f","parameters":1}}]`,
+			"tools[0].function.parameters", "an object"},
 		{`"messages":[],"keep_alive":0`, "keep_alive", "hipengine unload"},
 	})
 	generate := func(b []byte) error { _, err := ParseGenerate(b, openai.Limits{}); return err }
@@ -193,7 +199,8 @@ func TestErrors(t *testing.T) {
 		{`"suffix":"s","think":true`, "suffix", "is not allowed with raw, system or think"},
 		{`"tools":[]`, "tools", "unknown field"},
 	}...))
-	checkRefused(t, `{"prompt":%s}`, generate, []refused{{`7`, "prompt", "a string"}, {`"","keep_alive":"0s"`, "keep_alive", "hipengine unload"}})
+	checkRefused(t, `{"prompt":%s}`, generate,
+		[]refused{{`7`, "prompt", "a string"}, {`"","keep_alive":"0s"`, "keep_alive", "hipengine unload"}})
 	checkRefused(t, `{%s}`, func(b []byte) error { _, err := ParseEmbed(b, openai.Limits{}); return err }, []refused{
 		{``, "input", "required"},
 		{`"input":1`, "input", "an array"},
@@ -203,11 +210,14 @@ func TestErrors(t *testing.T) {
 		{`"input":"a","prompt":"b"`, "prompt", "unknown field"},
 		{`"input":"a","options":{"num_ctx":-1}`, "options.num_ctx", "from 1"},
 	})
-	checkRefused(t, `{%s}`, func(b []byte) error { _, err := ParseEmbeddings(b, openai.Limits{}); return err }, []refused{
-		{``, "prompt", "required"}, {`"prompt":["a"]`, "prompt", "a string"}, {`"prompt":"a","dimensions":1`, "dimensions", "unknown field"},
-	})
+	checkRefused(t, `{%s}`, func(b []byte) error { _, err := ParseEmbeddings(b, openai.Limits{}); return err },
+		[]refused{
+			{``, "prompt", "required"}, {`"prompt":["a"]`, "prompt", "a string"},
+			{`"prompt":"a","dimensions":1`, "dimensions", "unknown field"},
+		})
 	checkRefused(t, `{%s}`, func(b []byte) error { _, err := ParseShow(b, openai.Limits{}); return err }, []refused{
-		{``, "model", "required"}, {`"model":1`, "model", "a string"}, {`"model":"a","verbose":1`, "verbose", "a boolean"},
+		{``, "model", "required"}, {`"model":1`, "model", "a string"},
+		{`"model":"a","verbose":1`, "verbose", "a boolean"},
 	})
 }
 
@@ -216,7 +226,8 @@ func FuzzRequest(f *testing.F) {
 	for _, body := range []string{
 		`{"model":"m","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]},{"role":"tool","content":"x"}]}`,
 		`{"prompt":"x","system":"s","raw":false,"options":{"num_predict":-1,"stop":["a"],"mirostat":0}}`,
-		`{"input":["a","b"],"truncate":false,"dimensions":3}`, `{"name":"m","verbose":true}`, `{"messages":[],"keep_alive":"0"}`,
+		`{"input":["a","b"],"truncate":false,"dimensions":3}`, `{"name":"m","verbose":true}`,
+		`{"messages":[],"keep_alive":"0"}`,
 		`{"messages":[{"role":"user","content":"x"}],"format":{"type":"object"},"think":"low","logprobs":true,"top_logprobs":2}`,
 	} {
 		f.Add([]byte(body))
@@ -230,7 +241,8 @@ func FuzzRequest(f *testing.F) {
 		c, err := ParseChat(body, openai.Limits{})
 		if check(t, err); err == nil {
 			var list []map[string]any
-			if e := json.Unmarshal(c.Messages, &list); e != nil && string(c.Messages) != "null" || c.MaxTokens < 0 || c.Context < 0 || c.N != 1 {
+			if e := json.Unmarshal(c.Messages, &list); e != nil && string(c.Messages) != "null" || c.MaxTokens < 0 ||
+				c.Context < 0 || c.N != 1 {
 				t.Errorf("%+v: %v", c, e)
 			}
 		}
@@ -239,7 +251,8 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("%+v", g)
 		}
 		e, err := ParseEmbed(body, openai.Limits{})
-		if check(t, err); err == nil && (len(e.Inputs) > openai.DefaultLimits().Inputs || e.Dimensions < 0 || e.Context < 0) {
+		if check(t, err); err == nil &&
+			(len(e.Inputs) > openai.DefaultLimits().Inputs || e.Dimensions < 0 || e.Context < 0) {
 			t.Errorf("%+v", e)
 		}
 		e, err = ParseEmbeddings(body, openai.Limits{})

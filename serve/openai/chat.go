@@ -119,7 +119,8 @@ func (f fields) kwargs() map[string]json.RawMessage {
 		return kwargs
 	}
 	k := r.object("chat_template_kwargs", raw)
-	for _, name := range []string{"enable_thinking", "thinking", "preserve_thinking", "clear_thinking", "drop_thinking", "tools_in_user_message"} {
+	for _, name := range []string{"enable_thinking", "thinking", "preserve_thinking", "clear_thinking",
+		"drop_thinking", "tools_in_user_message"} {
 		if raw := k.take(name); raw != nil {
 			if kwargs[name] = raw; kind(raw) != "a boolean" {
 				r.wrongType(k.path+name, "a boolean", raw)
@@ -144,7 +145,8 @@ func (f fields) kwargs() map[string]json.RawMessage {
 // Thinks reports whether the request asks for thoughts.
 func (c *ChatRequest) Thinks() bool {
 	effort, on := string(c.Kwargs["reasoning_effort"]), string(c.Kwargs["enable_thinking"])
-	return on == "true" || string(c.Kwargs["thinking"]) == "true" || on != "false" && effort != "" && effort != `"none"`
+	return on == "true" || string(c.Kwargs["thinking"]) == "true" || on != "false" && effort != "" &&
+		effort != `"none"`
 }
 
 // effort checks a level of reasoning effort.
@@ -323,7 +325,8 @@ func (r *reader) function(f fields, schema string) (fn ToolFunction) {
 func (r *reader) functionName(param string, raw json.RawMessage) string {
 	name := r.text(param, raw, 128)
 	bad := func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.')
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' ||
+			c == '.')
 	}
 	if name == "" || strings.ContainsFunc(name, bad) {
 		r.fail(param, CodeValue, "must be of letters, digits, _, - and ., not %s", quote(name))

@@ -43,7 +43,8 @@ func (c *CompletionRequest) read(f fields) {
 		c.Prompts = r.prompts("prompt", raw, r.limits.Prompts)
 	}
 	if n := len(c.Prompts) * c.N; n > r.limits.Choices {
-		r.fail("n", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n, r.limits.Choices)
+		r.fail("n", CodeValue, "%d choices of %d prompts are %d, at most %d are allowed", c.N, len(c.Prompts), n,
+			r.limits.Choices)
 	}
 	all := f.unbounded()
 	if c.MaxTokens = f.budget(); c.MaxTokens == 0 && !all {

@@ -28,8 +28,8 @@ func ParseEmbedding(body []byte, l Limits) (*EmbeddingRequest, error) {
 	return parseEmbedding(body, l, false)
 }
 
-// ParseNativeEmbedding reads a request in the form that llama.cpp's /embedding has: the text may be called content, and
-// embd_normalize says how vectors are scaled. The error is an *[Error].
+// ParseNativeEmbedding reads a request in the form that llama.cpp's /embedding has: the text may be called content,
+// and embd_normalize says how vectors are scaled. The error is an *[Error].
 func ParseNativeEmbedding(body []byte, l Limits) (*EmbeddingRequest, error) {
 	return parseEmbedding(body, l, true)
 }

@@ -84,8 +84,10 @@ func TestVector(t *testing.T) {
 }
 
 func FuzzEmbeddingRequest(f *testing.F) {
-	for _, c := range []string{`"input":"x"`, `"input":["a","b"],"encoding_format":"base64"`, `"input":[[1],[2]],"dimensions":3`,
-		`"content":[1,2],"embd_normalize":-1`, `"query":"q","documents":["a",{"text":"b"}],"top_n":1`, `"query":"q","texts":["a"],"truncate":false`} {
+	for _, c := range []string{`"input":"x"`, `"input":["a","b"],"encoding_format":"base64"`,
+		`"input":[[1],[2]],"dimensions":3`,
+		`"content":[1,2],"embd_normalize":-1`, `"query":"q","documents":["a",{"text":"b"}],"top_n":1`,
+		`"query":"q","texts":["a"],"truncate":false`} {
 		f.Add([]byte(fmt.Sprintf(`{%s}`, c)))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

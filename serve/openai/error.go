@@ -74,7 +74,8 @@ const (
 // invalid returns an error 400 about a field.
 func invalid(param, code, format string, args ...any) *Error {
 	return &Error{
-		Status: http.StatusBadRequest, Type: TypeInvalidRequest, Param: param, Code: code, Message: fmt.Sprintf(format, args...),
+		Status: http.StatusBadRequest, Type: TypeInvalidRequest, Param: param, Code: code,
+		Message: fmt.Sprintf(format, args...),
 	}
 }
 

@@ -16,7 +16,8 @@ var HostedItems = []string{
 // input reads the input of a response: a text of the user, or items.
 func (r *reader) input(param string, raw json.RawMessage) []ResponseItem {
 	if raw[0] == '"' {
-		return []ResponseItem{&MessageItem{ID: "msg_" + rand.Text(), Type: ItemMessage, Status: StatusCompleted, Role: "user",
+		return []ResponseItem{&MessageItem{ID: "msg_" + rand.Text(), Type: ItemMessage, Status: StatusCompleted,
+			Role:    "user",
 			Content: []*Part{{Type: PartInputText, Text: r.text(param, raw, int(r.limits.BodyBytes))}}}}
 	}
 	if raw[0] != '[' {
@@ -153,7 +154,8 @@ func (r *reader) texts(param string, raw json.RawMessage, kinds ...string) []*Pa
 		p := &Part{}
 		if raw := f.need("type"); raw != nil {
 			if p.Type = r.text(f.path+"type", raw, 256); !slices.Contains(kinds, p.Type) {
-				r.fail(f.path+"type", CodeUnsupported, "parts of type %s are not offered here; use %s", quote(p.Type), kinds[0])
+				r.fail(f.path+"type", CodeUnsupported, "parts of type %s are not offered here; use %s", quote(p.Type),
+					kinds[0])
 			}
 		}
 		name := "text"

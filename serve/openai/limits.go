@@ -26,7 +26,8 @@ type Limits struct {
 // DefaultLimits returns the limits that a server has unless it is told otherwise.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes: 16 << 20, Depth: 64, Members: 4096, Messages: 4096, Parts: 256, Tools: 256, ToolCalls: 128, Prompts: 64, Inputs: 2048,
+		BodyBytes: 16 << 20, Depth: 64, Members: 4096, Messages: 4096, Parts: 256, Tools: 256, ToolCalls: 128,
+		Prompts: 64, Inputs: 2048,
 		PromptTokens: 1 << 20, N: 16, Choices: 64,
 		Stop: 16, StopBytes: 256, MaxTokens: 1 << 20, LogitBias: 1024, Words: 256, WordBytes: 256, TopLogprobs: 20,
 	}
@@ -42,8 +43,10 @@ func (l Limits) WithDefaults() Limits {
 		p *int
 		v int
 	}{
-		{&l.Depth, d.Depth}, {&l.Members, d.Members}, {&l.Messages, d.Messages}, {&l.Parts, d.Parts}, {&l.Tools, d.Tools}, {&l.ToolCalls, d.ToolCalls},
-		{&l.Prompts, d.Prompts}, {&l.Inputs, d.Inputs}, {&l.PromptTokens, d.PromptTokens}, {&l.N, d.N}, {&l.Choices, d.Choices}, {&l.Stop, d.Stop}, {&l.StopBytes, d.StopBytes},
+		{&l.Depth, d.Depth}, {&l.Members, d.Members}, {&l.Messages, d.Messages}, {&l.Parts, d.Parts},
+		{&l.Tools, d.Tools}, {&l.ToolCalls, d.ToolCalls},
+		{&l.Prompts, d.Prompts}, {&l.Inputs, d.Inputs}, {&l.PromptTokens, d.PromptTokens}, {&l.N, d.N},
+		{&l.Choices, d.Choices}, {&l.Stop, d.Stop}, {&l.StopBytes, d.StopBytes},
 		{&l.MaxTokens, d.MaxTokens}, {&l.LogitBias, d.LogitBias}, {&l.Words, d.Words}, {&l.WordBytes, d.WordBytes},
 		{&l.TopLogprobs, d.TopLogprobs},
 	} {

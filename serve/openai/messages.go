@@ -99,7 +99,8 @@ func (r *reader) content(param string, raw json.RawMessage) string {
 		p := r.object(index(param, i), e)
 		if raw := p.need("type"); raw != nil {
 			if t := r.text(p.path+"type", raw, 256); t != "text" {
-				r.fail(p.path+"type", CodeUnsupported, "parts of type %s are not offered by this server; use text", quote(t))
+				r.fail(p.path+"type", CodeUnsupported, "parts of type %s are not offered by this server; use text",
+					quote(t))
 			}
 		}
 		if raw := p.need("text"); raw != nil {

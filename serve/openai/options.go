@@ -30,10 +30,11 @@ type Options struct {
 	Progress     bool // a stream says how far the prompt is
 }
 
-// noEffect are the fields that cannot change the answer of this server: bookkeeping of OpenAI's platform, hints for its
-// caches, and what llama.cpp's server is told of slots and caches, which this one keeps by itself.
+// noEffect are the fields that cannot change the answer of this server: bookkeeping of OpenAI's platform, hints for
+// its caches, and what llama.cpp's server is told of slots and caches, which this one keeps by itself.
 var noEffect = []string{
-	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction",
+	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+	"prediction",
 	"cache_prompt", "id_slot", "n_cache_reuse", "n_keep", "backend_sampling", "reasoning_control", "speculative.n_max",
 	"speculative.n_min", "speculative.p_min",
 	"client_metadata", "max_tool_calls", // of responses; the latter counts calls of tools that are left out
@@ -78,7 +79,8 @@ func (f fields) options() Options {
 	return o
 }
 
-// maxTokens reads a count of tokens to generate under a name; 0 if absent, or -1, which is llama.cpp's way to say open.
+// maxTokens reads a count of tokens to generate under a name; 0 if absent, or -1, which is llama.cpp's way to say
+// open.
 func (f fields) maxTokens(name string) int {
 	if string(f.members[name]) == "-1" {
 		f.ignore(name)

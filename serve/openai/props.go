@@ -15,7 +15,8 @@ type Props struct {
 	BuildInfo     string        `json:"build_info"`
 	IsSleeping    bool          `json:"is_sleeping"`           // unloaded, until a request asks for it
 	WithoutEffect []string      `json:"fields_without_effect"` // of requests; not llama.cpp's
-	HostedTools   []string      `json:"tools_without_effect"`  // beginnings of the types of tools that are left out; not llama.cpp's
+	// beginnings of the types of tools that are left out; not llama.cpp's
+	HostedTools []string `json:"tools_without_effect"`
 }
 
 // PropsDefaults are the settings of a request that says nothing.

@@ -28,7 +28,8 @@ func TestParseChatReadsEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"model": "m", "n": "3", "max": "99", "stop": "[a b]", "stream": "true", "usage": "true", "logprobs": "true 4", "eos": "true",
+		"model": "m", "n": "3", "max": "99", "stop": "[a b]", "stream": "true", "usage": "true", "logprobs": "true 4",
+		"eos":      "true",
 		"messages": `[{"role":"user","content":"hi"}]`, "effort": `"high"`, "think": "false", "budget": "100",
 		"tools":   `[{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"z": 1, "a": 2}, "strict": false}}]`,
 		"samp":    "0.5 0.9 20 0.1 1.1 0.2 -0.3 -1",
@@ -38,11 +39,13 @@ func TestParseChatReadsEveryField(t *testing.T) {
 	}
 	s := got.Sampling
 	for name, v := range map[string]any{
-		"model": got.Model, "n": got.N, "max": got.MaxTokens, "stop": got.Stop, "stream": got.Stream, "usage": got.IncludeUsage,
+		"model": got.Model, "n": got.N, "max": got.MaxTokens, "stop": got.Stop, "stream": got.Stream,
+		"usage":    got.IncludeUsage,
 		"logprobs": fmt.Sprint(got.Logprobs, got.TopLogprobs), "eos": got.IgnoreEOS, "messages": string(got.Messages),
 		"effort": string(got.Kwargs["reasoning_effort"]), "think": string(got.Kwargs["enable_thinking"]),
 		"budget": string(got.Kwargs["thinking_budget"]), "tools": string(got.Tools),
-		"samp": fmt.Sprint(*s.Temperature, *s.TopP, *s.TopK, *s.MinP, *s.RepeatPenalty, *s.PresencePenalty, *s.FrequencyPenalty, *s.RepeatLastN),
+		"samp": fmt.Sprint(*s.Temperature, *s.TopP, *s.TopK, *s.MinP, *s.RepeatPenalty, *s.PresencePenalty,
+			*s.FrequencyPenalty, *s.RepeatLastN),
 		"seed": *s.Seed, "bias": s.LogitBias, "nothing": "",
 	} {
 		if fmt.Sprint(v) != want[name] {
@@ -71,7 +74,8 @@ func TestParseChatAbsentAndNullAreEqual(t *testing.T) {
 
 func TestMessagesForTemplates(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
-		{"text parts", `[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]`, `[{"role":"user","content":"a\nb"}]`},
+		{"text parts", `[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]`,
+			`[{"role":"user","content":"a\nb"}]`},
 		{"empty content", `[{"role":"user","content":""}]`, `[{"role":"user","content":""}]`},
 		{"no parts", `[{"role":"user","content":[]}]`, `[{"role":"user","content":""}]`},
 		{"developer", `[{"role":"developer","content":"x"}]`, `[{"role":"system","content":"x"}]`},
@@ -113,13 +117,16 @@ func TestWireSamplingMeansWhatItSays(t *testing.T) {
 		t.Errorf("top_k -1 became %d", *k)
 	}
 	if s := parse(`"typical_p":0,"top_n_sigma":-1,"seed":-1,"dry_multiplier":1,"dry_penalty_last_n":0,"dry_sequence_breakers":[],"samplers":""`).Sampling; !(*s.TypicalP > 0) ||
-		*s.TopNSigma != 0 || s.Seed != nil || *s.DRYMultiplier != 0 || s.DRYLastN != nil || s.DRYBreakers == nil || s.Order == nil {
+		*s.TopNSigma != 0 || s.Seed != nil || *s.DRYMultiplier != 0 || s.DRYLastN != nil || s.DRYBreakers == nil ||
+		s.Order == nil {
 		t.Errorf("typical_p 0, top_n_sigma -1, seed -1, dry_penalty_last_n 0 and empty lists became %+v", s)
 	}
-	if c := parse(`"logit_bias":[[5,1],["a b",false],[5,2]]`); c.Sampling.LogitBias[5] != 3 || len(c.BiasTexts) != 1 || c.BiasTexts[0].Text != "a b" || !(c.BiasTexts[0].Bias < -1e38) {
+	if c := parse(`"logit_bias":[[5,1],["a b",false],[5,2]]`); c.Sampling.LogitBias[5] != 3 || len(c.BiasTexts) != 1 ||
+		c.BiasTexts[0].Text != "a b" || !(c.BiasTexts[0].Bias < -1e38) {
 		t.Errorf("logit_bias became %v and %v", c.Sampling.LogitBias, c.BiasTexts)
 	}
-	if s := parse(`"repeat_last_n":0,"repeat_penalty":2,"presence_penalty":1`).Sampling; *s.RepeatPenalty != 1 || *s.PresencePenalty != 0 || s.RepeatLastN != nil {
+	if s := parse(`"repeat_last_n":0,"repeat_penalty":2,"presence_penalty":1`).Sampling; *s.RepeatPenalty != 1 ||
+		*s.PresencePenalty != 0 || s.RepeatLastN != nil {
 		t.Errorf("repeat_last_n 0 left %+v", s)
 	}
 	if p := parse(`"repetition_penalty":1.25`).Sampling.RepeatPenalty; *p != 1.25 {
@@ -211,7 +218,8 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"temperature":1,"temperature":2`, "", "comes twice"},
 }
 
-func checkFieldErrors(t *testing.T, request string, parse func([]byte) error, cases []struct{ members, param, say string }) {
+func checkFieldErrors(t *testing.T, request string, parse func([]byte) error,
+	cases []struct{ members, param, say string }) {
 	t.Helper()
 	for _, c := range cases {
 		body := fmt.Sprintf(request, c.members)
@@ -221,64 +229,76 @@ func checkFieldErrors(t *testing.T, request string, parse func([]byte) error, ca
 			t.Errorf("%s: error %v, want an *Error", c.members, err)
 			continue
 		}
-		if e.Status != 400 || e.Type != TypeInvalidRequest || e.Param != c.param || !strings.Contains(e.Message, c.say) {
-			t.Errorf("%.200s: got %d %q %q, want param %q and %q", c.members, e.Status, e.Param, e.Message, c.param, c.say)
+		if e.Status != 400 || e.Type != TypeInvalidRequest || e.Param != c.param ||
+			!strings.Contains(e.Message, c.say) {
+			t.Errorf("%.200s: got %d %q %q, want param %q and %q", c.members, e.Status, e.Param, e.Message, c.param,
+				c.say)
 		}
 	}
 }
 
 func TestChatErrorsNameTheField(t *testing.T) {
 	parse := func(b []byte) error { _, err := ParseChat(b, Limits{}); return err }
-	checkFieldErrors(t, `{"messages":[{"role":"user","content":"x"}],%s}`, parse, slices.Concat(fieldErrors, []struct{ members, param, say string }{
-		{`"continue_final_message":true`, "continue_final_message", "the assistant's"},
-		{`"continue_final_message":1`, "continue_final_message", "a boolean"},
-		{`"add_generation_prompt":"x"`, "add_generation_prompt", "a boolean"},
-		{`"continue_final_message":true,"add_generation_prompt":true`, "add_generation_prompt", "continue_final_message"},
-		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}`, "tool_choice.function.name", `"g"`},
-		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools"}`, "tool_choice.allowed_tools", "required"},
-		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"x"}]}}`,
-			"tool_choice.allowed_tools.tools[0].type", "function"},
-		{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}`,
-			"tool_choice.allowed_tools.tools", "required"},
-		{`"max_tokens":5,"max_completion_tokens":6`, "max_tokens", "another name"},
-		{`"logprobs":3`, "logprobs", "a boolean, not a number"},
-		{`"top_logprobs":3`, "top_logprobs", "logprobs is true"},
-		{`"logprobs":true,"top_logprobs":21`, "top_logprobs", "from 0 to 20"},
-		{`"tools":{}`, "tools", "an array, not an object"},
-		{`"tools":[{"type":"web_search"}]`, "tools[0].type", "web_search"},
-		{`"tools":[{"type":"function"}]`, "tools[0].function", "required"},
-		{`"tools":[{"type":"function","function":{}}]`, "tools[0].function.name", "required"},
-		{`"tools":[{"type":"function","function":{"name":"a b"}}]`, "tools[0].function.name", "letters"},
-		{`"tools":[{"type":"function","function":{"name":"a","parameters":"x"}}]`, "tools[0].function.parameters", "an object"},
-		{`"tools":[{"type":"function","function":{"name":"a","strict":1}}]`, "tools[0].function.strict", "a boolean"},
-		{`"tools":[{"type":"function","function":{"name":"a"},"x":1}]`, "tools[0].x", "unknown field"},
-		{`"tool_choice":"required"`, "tool_choice", "no tools"},
-		{`"tool_choice":{"type":"function","function":{"name":"a"}}`, "tool_choice", "no tools"},
-		{`"tool_choice":{"type":"function","function":{}}`, "tool_choice.function.name", "required"},
-		{`"tool_choice":{"type":"custom"}`, "tool_choice.type", "function"},
-		{`"tool_choice":"sometimes"`, "tool_choice", "auto or none"},
-		{`"parallel_tool_calls":1`, "parallel_tool_calls", "a boolean"},
-		{`"reasoning_format":"some"`, "reasoning_format", "none"},
-		{`"tool_choice":1`, "tool_choice", "a string"},
-		{`"response_format":{"type":"json_schema","json_schema":{}}`, "response_format.json_schema.schema", "required"},
-		{`"response_format":{"type":"json_schema"}`, "response_format.json_schema.schema", "required"},
-		{`"response_format":{"type":"json_schema","json_schema":{"schema":1}}`, "response_format.json_schema.schema", "a JSON Schema"},
-		{`"response_format":{"type":"xml"}`, "response_format.type", "json_object"},
-		{`"response_format":{"type":"json_object"},"grammar":"root ::= x"`, "grammar", "response_format"},
-		{`"response_format":{"type":"json_object"},"ignore_eos":true`, "ignore_eos", "response_format"},
-		{`"structured_outputs":{"choice":[]}`, "structured_outputs.choice", "empty"},
-		{`"structured_outputs":{"xgrammar":1}`, "structured_outputs.xgrammar", "unknown"},
-		{`"guided_choice":[1]`, "guided_choice[0]", "a string"},
-		{`"json_schema":"{"`, "json_schema", "JSON"},
-		{`"modalities":["text","audio"]`, "modalities[1]", "audio"},
-		{`"functions":[]`, "functions", "tools"},
-		{`"audio":{}`, "audio", "not offered"},
-		{`"web_search_options":{}`, "web_search_options", "not offered"},
-		{`"chat_template_kwargs":{"evil":1}`, "chat_template_kwargs.evil", "unknown field"},
-		{`"chat_template_kwargs":{"enable_thinking":"no"}`, "chat_template_kwargs.enable_thinking", "a boolean"},
-		{`"chat_template_kwargs":{"reasoning_effort":"big"}`, "chat_template_kwargs.reasoning_effort", "must be none"},
-		{`"reasoning_effort":"low","chat_template_kwargs":{"reasoning_effort":"high"}`, "chat_template_kwargs.reasoning_effort", "differs"},
-	}))
+	checkFieldErrors(t, `{"messages":[{"role":"user","content":"x"}],%s}`, parse,
+		slices.Concat(fieldErrors, []struct{ members, param, say string }{
+			{`"continue_final_message":true`, "continue_final_message", "the assistant's"},
+			{`"continue_final_message":1`, "continue_final_message", "a boolean"},
+			{`"add_generation_prompt":"x"`, "add_generation_prompt", "a boolean"},
+			{`"continue_final_message":true,"add_generation_prompt":true`, "add_generation_prompt",
+				"continue_final_message"},
+			{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}`, "tool_choice.function.name", `"g"`},
+			{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools"}`,
+				"tool_choice.allowed_tools", "required"},
+			{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"x"}]}}`,
+				"tool_choice.allowed_tools.tools[0].type", "function"},
+			{`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}`,
+				"tool_choice.allowed_tools.tools", "required"},
+			{`"max_tokens":5,"max_completion_tokens":6`, "max_tokens", "another name"},
+			{`"logprobs":3`, "logprobs", "a boolean, not a number"},
+			{`"top_logprobs":3`, "top_logprobs", "logprobs is true"},
+			{`"logprobs":true,"top_logprobs":21`, "top_logprobs", "from 0 to 20"},
+			{`"tools":{}`, "tools", "an array, not an object"},
+			{`"tools":[{"type":"web_search"}]`, "tools[0].type", "web_search"},
+			{`"tools":[{"type":"function"}]`, "tools[0].function", "required"},
+			{`"tools":[{"type":"function","function":{}}]`, "tools[0].function.name", "required"},
+			{`"tools":[{"type":"function","function":{"name":"a b"}}]`, "tools[0].function.name", "letters"},
+			{`"tools":[{"type":"function","function":{"name":"a","parameters":"x"}}]`, "tools[0].function.parameters",
+				"an object"},
+			{`"tools":[{"type":"function","function":{"name":"a","strict":1}}]`, "tools[0].function.strict",
+				"a boolean"},
+			{`"tools":[{"type":"function","function":{"name":"a"},"x":1}]`, "tools[0].x", "unknown field"},
+			{`"tool_choice":"required"`, "tool_choice", "no tools"},
+			{`"tool_choice":{"type":"function","function":{"name":"a"}}`, "tool_choice", "no tools"},
+			{`"tool_choice":{"type":"function","function":{}}`, "tool_choice.function.name", "required"},
+			{`"tool_choice":{"type":"custom"}`, "tool_choice.type", "function"},
+			{`"tool_choice":"sometimes"`, "tool_choice", "auto or none"},
+			{`"parallel_tool_calls":1`, "parallel_tool_calls", "a boolean"},
+			{`"reasoning_format":"some"`, "reasoning_format", "none"},
+			{`"tool_choice":1`, "tool_choice", "a string"},
+			{`"response_format":{"type":"json_schema","json_schema":{}}`, "response_format.json_schema.schema",
+				"required"},
+			{`"response_format":{"type":"json_schema"}`, "response_format.json_schema.schema", "required"},
+			{`"response_format":{"type":"json_schema","json_schema":{"schema":1}}`,
+				"response_format.json_schema.schema",
+				"a JSON Schema"},
+			{`"response_format":{"type":"xml"}`, "response_format.type", "json_object"},
+			{`"response_format":{"type":"json_object"},"grammar":"root ::= x"`, "grammar", "response_format"},
+			{`"response_format":{"type":"json_object"},"ignore_eos":true`, "ignore_eos", "response_format"},
+			{`"structured_outputs":{"choice":[]}`, "structured_outputs.choice", "empty"},
+			{`"structured_outputs":{"xgrammar":1}`, "structured_outputs.xgrammar", "unknown"},
+			{`"guided_choice":[1]`, "guided_choice[0]", "a string"},
+			{`"json_schema":"{"`, "json_schema", "JSON"},
+			{`"modalities":["text","audio"]`, "modalities[1]", "audio"},
+			{`"functions":[]`, "functions", "tools"},
+			{`"audio":{}`, "audio", "not offered"},
+			{`"web_search_options":{}`, "web_search_options", "not offered"},
+			{`"chat_template_kwargs":{"evil":1}`, "chat_template_kwargs.evil", "unknown field"},
+			{`"chat_template_kwargs":{"enable_thinking":"no"}`, "chat_template_kwargs.enable_thinking", "a boolean"},
+			{`"chat_template_kwargs":{"reasoning_effort":"big"}`, "chat_template_kwargs.reasoning_effort",
+				"must be none"},
+			{`"reasoning_effort":"low","chat_template_kwargs":{"reasoning_effort":"high"}`,
+				"chat_template_kwargs.reasoning_effort", "differs"},
+		}))
 	checkFieldErrors(t, `{"messages":%s}`, parse, []struct{ members, param, say string }{
 		{`"hi"`, "messages", "an array, not a string"},
 		{`[]`, "messages", "empty"},
@@ -290,15 +310,20 @@ func TestChatErrorsNameTheField(t *testing.T) {
 		{`[{"role":"robot","content":"x"}]`, "messages[0].role", "robot"},
 		{`[{"role":"user"}]`, "messages[0].content", "required"},
 		{`[{"role":"user","content":5}]`, "messages[0].content", "a string or an array"},
-		{`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]`, "messages[0].content[0].type", "image_url"},
+		{`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]`, "messages[0].content[0].type",
+			"image_url"},
 		{`[{"role":"user","content":[{"type":"text"}]}]`, "messages[0].content[0].text", "required"},
 		{`[{"role":"user","content":["x"]}]`, "messages[0].content[0]", "an object"},
-		{`[{"role":"user","content":"x"},{"role":"user","content":"x","cache_control":{}}]`, "messages[1].cache_control", "unknown field"},
+		{`[{"role":"user","content":"x"},{"role":"user","content":"x","cache_control":{}}]`,
+			"messages[1].cache_control", "unknown field"},
 		{`[{"role":"user","content":"x","tool_calls":[]}]`, "messages[0].tool_calls", "unknown field"},
 		{`[{"role":"tool","content":"x"}]`, "messages[0].tool_call_id", "required"},
-		{`[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{"}}]}]`, "messages[0].tool_calls[0].function.arguments", "JSON"},
-		{`[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"[1]"}}]}]`, "messages[0].tool_calls[0].function.arguments", "an array"},
-		{`[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]}]`, "messages[0].tool_calls[0].function.arguments", "a string, not an object"},
+		{`[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{"}}]}]`,
+			"messages[0].tool_calls[0].function.arguments", "JSON"},
+		{`[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"[1]"}}]}]`,
+			"messages[0].tool_calls[0].function.arguments", "an array"},
+		{`[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]}]`,
+			"messages[0].tool_calls[0].function.arguments", "a string, not an object"},
 		{`[{"role":"assistant","refusal":"no","content":"x"}]`, "messages[0].refusal", "not offered"},
 	})
 }
@@ -361,7 +386,8 @@ func manyMembers(n int) string {
 
 func TestCount(t *testing.T) {
 	for array, want := range map[string]int{
-		`[]`: 0, "[ \n]": 0, `[1]`: 1, `[1, 2]`: 2, `["a,b","\\",[1,2,3]]`: 3, `[{"a":[1,2]}]`: 1, `[[]]`: 1, `["\","]`: 1, `[null,{}]`: 2,
+		`[]`: 0, "[ \n]": 0, `[1]`: 1, `[1, 2]`: 2, `["a,b","\\",[1,2,3]]`: 3, `[{"a":[1,2]}]`: 1, `[[]]`: 1,
+		`["\","]`: 1, `[null,{}]`: 2,
 	} {
 		var list []json.RawMessage
 		if err := json.Unmarshal([]byte(array), &list); err != nil || len(list) != want {
@@ -394,7 +420,8 @@ func TestMalformedBodies(t *testing.T) {
 			"completion": func(b []byte) error { _, err := ParseCompletion(b, Limits{}); return err },
 		} {
 			var e *Error
-			if err := parse([]byte(c.body)); !errors.As(err, &e) || e.Status != 400 || !strings.Contains(e.Message, c.say) {
+			if err := parse([]byte(c.body)); !errors.As(err, &e) || e.Status != 400 ||
+				!strings.Contains(e.Message, c.say) {
 				t.Errorf("%s, %s: error %v, want one that says %q", name, c.name, err, c.say)
 			}
 		}
@@ -410,8 +437,10 @@ func TestErrorForm(t *testing.T) {
 		e    *Error
 		want string
 	}{
-		{&Error{Message: "m", Type: TypeServer}, `{"error":{"message":"m","type":"server_error","param":null,"code":null}}`},
-		{invalid("a.b", CodeType, "x %d", 1), `{"error":{"message":"a.b: x 1","type":"invalid_request_error","param":"a.b","code":"invalid_type"}}`},
+		{&Error{Message: "m", Type: TypeServer},
+			`{"error":{"message":"m","type":"server_error","param":null,"code":null}}`},
+		{invalid("a.b", CodeType, "x %d", 1),
+			`{"error":{"message":"a.b: x 1","type":"invalid_request_error","param":"a.b","code":"invalid_type"}}`},
 	} {
 		got, err := json.Marshal(c.e)
 		if err != nil || string(got) != c.want {
@@ -423,7 +452,8 @@ func TestErrorForm(t *testing.T) {
 // checkOptions reports options that lie outside the limits.
 func checkOptions(t *testing.T, o Options) {
 	l := DefaultLimits()
-	if o.N < 1 || o.N > l.N || o.MaxTokens < 0 || o.MaxTokens > l.MaxTokens || len(o.Stop) > l.Stop || o.TopLogprobs > l.TopLogprobs ||
+	if o.N < 1 || o.N > l.N || o.MaxTokens < 0 || o.MaxTokens > l.MaxTokens || len(o.Stop) > l.Stop ||
+		o.TopLogprobs > l.TopLogprobs ||
 		len(o.Sampling.LogitBias) > l.LogitBias {
 		t.Errorf("out of limits: %+v", o)
 	}

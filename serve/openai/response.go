@@ -17,7 +17,8 @@ type Usage struct {
 	CompletionTokens int `json:"completion_tokens"`
 	TotalTokens      int `json:"total_tokens"`
 
-	PromptTokensDetails     *PromptTokensDetails     `json:"prompt_tokens_details,omitempty"` // of servers that keep prompts
+	// of servers that keep prompts
+	PromptTokensDetails     *PromptTokensDetails     `json:"prompt_tokens_details,omitempty"`
 	CompletionTokensDetails *CompletionTokensDetails `json:"completion_tokens_details,omitempty"`
 }
 
@@ -108,15 +109,16 @@ type LogprobEntry struct {
 
 // ChatChunk is an event of a chat stream.
 type ChatChunk struct {
-	ID       string            `json:"id"`
-	Object   string            `json:"object"`
-	Created  int64             `json:"created"`
-	Model    string            `json:"model"`
-	Build    string            `json:"system_fingerprint"`
-	Choices  []ChatChunkChoice `json:"choices"` // empty in the chunk with the usage
-	Usage    *Usage            `json:"usage,omitempty"`
-	Timings  *Timings          `json:"timings,omitempty"`         // of the choice, in its last chunk, and wherever they are asked for
-	Progress *PromptProgress   `json:"prompt_progress,omitempty"` // in chunks of their own, if they are asked for
+	ID      string            `json:"id"`
+	Object  string            `json:"object"`
+	Created int64             `json:"created"`
+	Model   string            `json:"model"`
+	Build   string            `json:"system_fingerprint"`
+	Choices []ChatChunkChoice `json:"choices"` // empty in the chunk with the usage
+	Usage   *Usage            `json:"usage,omitempty"`
+	// of the choice, in its last chunk, and wherever they are asked for
+	Timings  *Timings        `json:"timings,omitempty"`
+	Progress *PromptProgress `json:"prompt_progress,omitempty"` // in chunks of their own, if they are asked for
 }
 
 // ChatChunkChoice is a change of one choice.
@@ -174,12 +176,14 @@ type CompletionLogprobs struct {
 	Tokens        []string             `json:"tokens"`
 	TokenLogprobs []*float32           `json:"token_logprobs"` // null for the first token of a prompt
 	TopLogprobs   []map[string]float32 `json:"top_logprobs"`   // with the token itself, so that there may be one more
-	TextOffset    []int                `json:"text_offset"`    // character at which the token's text starts in the choice's text
+	// character at which the token's text starts in the choice's text
+	TextOffset []int `json:"text_offset"`
 }
 
 // NewCompletionLogprobs returns empty lists.
 func NewCompletionLogprobs() *CompletionLogprobs {
-	return &CompletionLogprobs{Tokens: []string{}, TokenLogprobs: []*float32{}, TopLogprobs: []map[string]float32{}, TextOffset: []int{}}
+	return &CompletionLogprobs{Tokens: []string{}, TokenLogprobs: []*float32{}, TopLogprobs: []map[string]float32{},
+		TextOffset: []int{}}
 }
 
 // Model is an entry of the list of models.

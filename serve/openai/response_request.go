@@ -162,7 +162,8 @@ func (q *ResponseRequest) readReasoning(f fields) {
 	}
 	for _, name := range []string{"summary", "generate_summary"} {
 		if raw := o.take(name); raw != nil {
-			q.Summaries = r.oneOf("reasoning."+name, raw, "auto", "concise", "detailed", "none") != "none" || q.Summaries
+			q.Summaries = r.oneOf("reasoning."+name, raw, "auto", "concise", "detailed", "none") != "none" ||
+				q.Summaries
 		}
 	}
 	o.end()
@@ -230,7 +231,8 @@ func (q *ResponseRequest) Resolve(find func(id string) ResponseItem) error {
 			continue
 		}
 		if q.Input[i] = find(ref.ID); q.Input[i] == nil {
-			return &Error{Status: 404, Type: TypeInvalidRequest, Param: index("input", i) + ".id", Code: "item_not_found",
+			return &Error{Status: 404, Type: TypeInvalidRequest, Param: index("input", i) + ".id",
+				Code:    "item_not_found",
 				Message: fmt.Sprintf("%s is no item of a stored response", quote(ref.ID))}
 		}
 	}
@@ -246,7 +248,8 @@ func (q *ResponseRequest) Converse(previous []ResponseItem) error {
 	}
 	for i, item := range append(previous[:len(previous):len(previous)], q.Input...) {
 		if id, found := c.item(item); !found {
-			return invalid(index("input", i-len(previous))+".call_id", CodeValue, "%s is the id of no call before it", quote(id))
+			return invalid(index("input", i-len(previous))+".call_id", CodeValue, "%s is the id of no call before it",
+				quote(id))
 		}
 	}
 	c.flush()

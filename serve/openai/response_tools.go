@@ -61,7 +61,8 @@ func (t *responseTools) read(param string, raw json.RawMessage, namespace string
 			t.namespace(f)
 		case slices.ContainsFunc(HostedTools, hosted):
 		default:
-			r.fail(f.path+"type", CodeUnsupported, "tools of type %s are not offered by this server; use function", quote(kind))
+			r.fail(f.path+"type", CodeUnsupported, "tools of type %s are not offered by this server; use function",
+				quote(kind))
 		}
 	}
 }
@@ -108,7 +109,8 @@ func (t *responseTools) custom(f fields, namespace string) {
 	said := "The text that the tool takes."
 	if raw := f.take("format"); raw != nil {
 		format := r.object(f.path+"format", raw)
-		if kind := format.need("type"); kind != nil && r.oneOf(format.path+"type", kind, "text", "grammar") == "grammar" {
+		if kind := format.need("type"); kind != nil &&
+			r.oneOf(format.path+"type", kind, "text", "grammar") == "grammar" {
 			var syntax, definition string
 			if raw := format.need("syntax"); raw != nil {
 				syntax = r.oneOf(format.path+"syntax", raw, "lark", "regex")

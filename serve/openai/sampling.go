@@ -59,7 +59,8 @@ func (f fields) sampling(o *Options) {
 	}
 	if p := f.number("repetition_penalty", 0.01, 10); p != nil {
 		if s.RepeatPenalty != nil && *s.RepeatPenalty != *p {
-			r.fail(f.path+"repetition_penalty", CodeValue, "is another name of repeat_penalty, which has another value")
+			r.fail(f.path+"repetition_penalty", CodeValue,
+				"is another name of repeat_penalty, which has another value")
 		}
 		s.RepeatPenalty = p
 	}
@@ -97,7 +98,8 @@ func (f fields) ends(o *Options) {
 	}
 	if raw := f.take("stop_token_ids"); raw != nil {
 		for i, e := range r.elements(f.path+"stop_token_ids", raw, r.limits.Words) {
-			o.StopTokens = append(o.StopTokens, int32(r.integer(index(f.path+"stop_token_ids", i), e, 0, math.MaxInt32)))
+			o.StopTokens = append(o.StopTokens,
+				int32(r.integer(index(f.path+"stop_token_ids", i), e, 0, math.MaxInt32)))
 		}
 	}
 }

@@ -37,8 +37,8 @@ func (c *ChatRequest) readThinking(f fields) {
 	}
 }
 
-// ThinkingBudget returns how many tokens of thoughts there may be, if that is bounded: by the request's budget, or else
-// its effort, if that is not for the chat template to know.
+// ThinkingBudget returns how many tokens of thoughts there may be, if that is bounded: by the request's budget, or
+// else its effort, if that is not for the chat template to know.
 func (c *ChatRequest) ThinkingBudget(template string) (tokens int, bounded bool) {
 	if raw := c.Kwargs["thinking_budget"]; raw != nil {
 		n, err := strconv.Atoi(string(raw))

@@ -1,8 +1,8 @@
 // Package openapi is the description of the server's endpoints, an OpenAPI document of version 3.1.
 //
 // It is written by hand, in one file for each part of the API, so that it says what a client may count on rather than
-// what types happen to hold. The tests of package serve validate every answer and every request that succeeds by it, and
-// that each endpoint is described.
+// what types happen to hold. The tests of package serve validate every answer and every request that succeeds by it,
+// and that each endpoint is described.
 package openapi
 
 import (
@@ -28,13 +28,14 @@ type document struct {
 	Components map[string]map[string]json.RawMessage `json:"components"` // by kind and name
 }
 
-// Document returns the description, as JSON, of a program of this version. Its parts are joined; what is in two of them
-// is a fault of this package.
+// Document returns the description, as JSON, of a program of this version. Its parts are joined; what is in two of
+// them is a fault of this package.
 func Document(version string) []byte {
 	if version == "" {
 		version = "unknown"
 	}
-	whole := document{OpenAPI: Version, Paths: map[string]json.RawMessage{}, Components: map[string]map[string]json.RawMessage{}}
+	whole := document{OpenAPI: Version, Paths: map[string]json.RawMessage{},
+		Components: map[string]map[string]json.RawMessage{}}
 	names, err := fs.Glob(files, "*.json")
 	if err != nil {
 		panic(err)

@@ -35,8 +35,10 @@ func New(ctx context.Context, endpoint, version string, failed func(error)) (*Tr
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/v1/traces"
 	}
-	e, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()), otlptracehttp.WithTimeout(10*time.Second),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second,
+	e, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()),
+		otlptracehttp.WithTimeout(10*time.Second),
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second,
+			MaxInterval:    5 * time.Second,
 			MaxElapsedTime: 20 * time.Second}))
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
@@ -130,8 +132,10 @@ func (s *Span) End(o Outcome) {
 	s.span.SetAttributes(attribute.String("http.request.method", o.Method), attribute.String("http.route", o.Route),
 		attribute.Int("http.response.status_code", o.Status), attribute.String("hipengine.request_id", o.RequestID))
 	if o.Model != "" {
-		s.span.SetAttributes(attribute.String("gen_ai.request.model", o.Model), attribute.Int("gen_ai.usage.input_tokens", o.Prompt),
-			attribute.Int("gen_ai.usage.cache_read.input_tokens", o.Cached), attribute.Int("gen_ai.usage.output_tokens", o.Generated))
+		s.span.SetAttributes(attribute.String("gen_ai.request.model", o.Model),
+			attribute.Int("gen_ai.usage.input_tokens", o.Prompt),
+			attribute.Int("gen_ai.usage.cache_read.input_tokens", o.Cached),
+			attribute.Int("gen_ai.usage.output_tokens", o.Generated))
 	}
 	if o.Error != "" {
 		s.span.SetAttributes(attribute.String("error.type", o.Error))

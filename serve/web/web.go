@@ -16,7 +16,8 @@ import (
 var files embed.FS
 
 // scripts are the parts of the page's program, in the order in which they run.
-var scripts = []string{"dom.js", "colours.js", "markdown.js", "store.js", "api.js", "settings.js", "view.js", "chats.js", "main.js"}
+var scripts = []string{"dom.js", "colours.js", "markdown.js", "store.js", "api.js", "settings.js", "view.js",
+	"chats.js", "main.js"}
 
 // Page is the document with its headers. It is an http.Handler for GET and HEAD, safe for concurrent use.
 type Page struct {
@@ -42,7 +43,8 @@ func New() *Page {
 	return &Page{
 		document: []byte(document),
 		policy: strings.Join([]string{
-			"default-src 'none'", "script-src " + strings.Join(sources, " "), "style-src " + source(style), "connect-src 'self'",
+			"default-src 'none'", "script-src " + strings.Join(sources, " "), "style-src " + source(style),
+			"connect-src 'self'",
 			"img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
 			"require-trusted-types-for 'script'", "trusted-types 'none'",
 		}, "; "),

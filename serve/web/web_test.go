@@ -24,10 +24,12 @@ func get(t *testing.T, method string, headers ...string) *httptest.ResponseRecor
 
 func TestPage(t *testing.T) {
 	w := get(t, "GET")
-	if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), "<!doctype html>") || !strings.HasSuffix(w.Body.String(), "</html>\n") {
+	if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), "<!doctype html>") ||
+		!strings.HasSuffix(w.Body.String(), "</html>\n") {
 		t.Fatalf("status %d, %d bytes", w.Code, w.Body.Len())
 	}
-	if h := get(t, "HEAD"); h.Code != http.StatusOK || h.Body.Len() != 0 || h.Header().Get("Content-Length") != w.Header().Get("Content-Length") {
+	if h := get(t, "HEAD"); h.Code != http.StatusOK || h.Body.Len() != 0 ||
+		h.Header().Get("Content-Length") != w.Header().Get("Content-Length") {
 		t.Errorf("HEAD: status %d, %d bytes, headers %v", h.Code, h.Body.Len(), h.Header())
 	}
 	tag := w.Header().Get("Etag")
@@ -56,7 +58,8 @@ func TestPolicy(t *testing.T) {
 	if n := strings.Count(policy, "'sha256-"); n != len(inline) {
 		t.Errorf("the policy has %d hashes for %d parts", n, len(inline))
 	}
-	for _, want := range []string{"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"} {
+	for _, want := range []string{"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'",
+		"require-trusted-types-for 'script'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("the policy lacks %s: %s", want, policy)
 		}
@@ -64,7 +67,8 @@ func TestPolicy(t *testing.T) {
 	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
 		t.Errorf("the policy allows too much: %s", policy)
 	}
-	for _, bad := range []string{"<script ", " src=", "innerHTML", "insertAdjacentHTML", "document.write", "eval(", `style="`, " onclick=", "@import", "url("} {
+	for _, bad := range []string{"<script ", " src=", "innerHTML", "insertAdjacentHTML", "document.write", "eval(",
+		`style="`, " onclick=", "@import", "url("} {
 		if strings.Contains(document, bad) {
 			t.Errorf("the document contains %q", bad)
 		}

@@ -12,11 +12,12 @@ import (
 	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
-// TestContinueFinal continues the last message in every published template: the prompt ends with its text as the client
-// wrote it, and is how the whole conversation begins.
+// TestContinueFinal continues the last message in every published template: the prompt ends with its text as the
+// client wrote it, and is how the whole conversation begins.
 func TestContinueFinal(t *testing.T) {
 	const text = "The <answer> \"is\" \\ 4 "
-	raw, err := json.Marshal([]map[string]string{{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": text}})
+	raw, err := json.Marshal([]map[string]string{{"role": "user", "content": "2+2?"},
+		{"role": "assistant", "content": text}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,8 @@ func TestContinueFinalErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := render(tmpl, Input{Messages: json.RawMessage(c.messages), ContinueFinal: true}); !errors.Is(err, ErrContinue) {
+		if got, err := render(tmpl, Input{Messages: json.RawMessage(c.messages), ContinueFinal: true}); !errors.Is(err,
+			ErrContinue) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}

@@ -145,7 +145,8 @@ func (c *compiler) nullable() ([]bool, error) {
 		for i := len(c.nodes) - 1; i >= 0; i-- {
 			n := &c.nodes[i]
 			if !empty[i] && (n.accept || n.loopEnd >= 0 ||
-				slices.ContainsFunc(n.calls, func(e call) bool { return empty[e.start] && (e.ret < 0 || empty[e.ret]) }) ||
+				slices.ContainsFunc(n.calls,
+					func(e call) bool { return empty[e.start] && (e.ret < 0 || empty[e.ret]) }) ||
 				slices.ContainsFunc(n.loops, func(l int32) bool {
 					d := c.loopDefs[l]
 					return empty[d.after] && (d.min == 0 || empty[d.start])

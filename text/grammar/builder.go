@@ -170,8 +170,8 @@ func JSONObject(v *Vocabulary) (*Grammar, error) {
 	return build(v, (*Builder).Object)
 }
 
-// Regexp returns the grammar of the texts that a regular expression matches as a whole. Errors are a *[SyntaxError], or
-// wrap those of [Builder.Compile].
+// Regexp returns the grammar of the texts that a regular expression matches as a whole. Errors are a *[SyntaxError],
+// or wrap those of [Builder.Compile].
 func Regexp(v *Vocabulary, pattern string) (*Grammar, error) {
 	return build(v, func(b *Builder) (Part, error) { return b.Regexp(pattern) })
 }

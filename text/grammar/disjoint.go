@@ -2,8 +2,8 @@ package grammar
 
 import "slices"
 
-// checkDisjoint reports a oneOf whose branches a value may fit two of. They are told apart by their types, by values of
-// enum and const, and by members that both require.
+// checkDisjoint reports a oneOf whose branches a value may fit two of. They are told apart by their types, by values
+// of enum and const, and by members that both require.
 func (c *schemaCompiler) checkDisjoint(ch choice) error {
 	for i, a := range ch.branches {
 		for j, b := range ch.branches[:i] {
@@ -12,8 +12,9 @@ func (c *schemaCompiler) checkDisjoint(ch choice) error {
 				return err
 			}
 			if !ok {
-				return fault(ch.of, "oneOf", "a value may fit the branches %d and %d, and only one is allowed; use anyOf, or tell "+
-					"them apart by type or by a required property with const", j, i)
+				return fault(ch.of, "oneOf",
+					"a value may fit the branches %d and %d, and only one is allowed; use anyOf, or tell "+
+						"them apart by type or by a required property with const", j, i)
 			}
 		}
 	}

@@ -1,18 +1,20 @@
 package grammar
 
-// formats are the formats of strings that are enforced, each by a regular expression for the whole string. Dates may be
-// those of any month's 31 days only where the month has them.
+// formats are the formats of strings that are enforced, each by a regular expression for the whole string. Dates may
+// be those of any month's 31 days only where the month has them.
 var formats = map[string]string{
 	"date":      fullDate,
 	"time":      fullTime,
 	"date-time": fullDate + `[Tt]` + fullTime,
-	"duration":  `P(([0-9]{1,4}W)|([0-9]{1,4}D(T` + timeSpan + `)?)|([0-9]{1,4}M([0-9]{1,4}D)?(T` + timeSpan + `)?)|([0-9]{1,4}Y([0-9]{1,4}M([0-9]{1,4}D)?)?(T` + timeSpan + `)?)|(T` + timeSpan + `))`,
-	"uuid":      `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`,
-	"email":     `[a-zA-Z0-9_+-]{1,24}(\.[a-zA-Z0-9_+-]{1,16}){0,2}@` + hostname,
-	"hostname":  hostname,
-	"ipv4":      ipv4,
-	"ipv6":      `([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|::([0-9a-fA-F]{1,4})?`,
-	"uri":       `[a-zA-Z][a-zA-Z0-9+-]{0,15}://` + hostname + `(:[0-9]{1,4})?(/[a-zA-Z0-9_.~-]*)*(\?[a-zA-Z0-9_.~=&-]*)?(#[a-zA-Z0-9_.~-]*)?`,
+	"duration": `P(([0-9]{1,4}W)|([0-9]{1,4}D(T` + timeSpan + `)?)|([0-9]{1,4}M([0-9]{1,4}D)?(T` + timeSpan +
+		`)?)|([0-9]{1,4}Y([0-9]{1,4}M([0-9]{1,4}D)?)?(T` + timeSpan + `)?)|(T` + timeSpan + `))`,
+	"uuid":     `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`,
+	"email":    `[a-zA-Z0-9_+-]{1,24}(\.[a-zA-Z0-9_+-]{1,16}){0,2}@` + hostname,
+	"hostname": hostname,
+	"ipv4":     ipv4,
+	"ipv6":     `([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|::([0-9a-fA-F]{1,4})?`,
+	"uri": `[a-zA-Z][a-zA-Z0-9+-]{0,15}://` + hostname +
+		`(:[0-9]{1,4})?(/[a-zA-Z0-9_.~-]*)*(\?[a-zA-Z0-9_.~=&-]*)?(#[a-zA-Z0-9_.~-]*)?`,
 }
 
 const (
@@ -31,5 +33,6 @@ const (
 var integerFormats = map[string][2]string{
 	"int8": {"-128", "127"}, "int16": {"-32768", "32767"}, "int32": {"-2147483648", "2147483647"},
 	"int64": {"-9223372036854775808", "9223372036854775807"},
-	"uint8": {"0", "255"}, "uint16": {"0", "65535"}, "uint32": {"0", "4294967295"}, "uint64": {"0", "18446744073709551615"},
+	"uint8": {"0", "255"}, "uint16": {"0", "65535"}, "uint32": {"0", "4294967295"},
+	"uint64": {"0", "18446744073709551615"},
 }

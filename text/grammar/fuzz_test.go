@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// walk takes tokens of a grammar at random and reports what breaks a promise: a token of the mask that is rejected, one
-// outside it that is not, or a forced token that is not in it.
+// walk takes tokens of a grammar at random and reports what breaks a promise: a token of the mask that is rejected,
+// one outside it that is not, or a forced token that is not in it.
 func walk(t *testing.T, g *Grammar, seed uint64) (out []byte, complete bool) {
 	m := g.NewMatcher()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -50,8 +50,10 @@ func walk(t *testing.T, g *Grammar, seed uint64) (out []byte, complete bool) {
 // FuzzCompile compiles text in every language. What compiles is walked through.
 func FuzzCompile(f *testing.F) {
 	for _, text := range []string{
-		applyPatch, "root ::= \"a\" [b-z]{2,300} root | \"<tool>\" .*", `{"type":"object","properties":{"a":{"$ref":"#"}}}`,
-		`{"anyOf":[{"type":"string","pattern":"^(a|b)*$","maxLength":9},{"type":"number","minimum":0.5}]}`, `(a|b)*c{2,}\d[^x]`,
+		applyPatch, "root ::= \"a\" [b-z]{2,300} root | \"<tool>\" .*",
+		`{"type":"object","properties":{"a":{"$ref":"#"}}}`,
+		`{"anyOf":[{"type":"string","pattern":"^(a|b)*$","maxLength":9},{"type":"number","minimum":0.5}]}`,
+		`(a|b)*c{2,}\d[^x]`,
 		"start: (A | /b+/i)~2..4 [\"c\"..\"f\"]\nA: \"x\" -> y\n%import common.INT\n", `{"enum":[1,"a",{"b":[null]}]}`,
 	} {
 		f.Add([]byte(text), uint64(1))
@@ -119,6 +121,7 @@ func TestMaskMemory(t *testing.T) {
 		walk(t, g, seed)
 	}
 	if v.masks.bytes > v.masks.most || v.masks.order.Len() != len(v.masks.index) || v.masks.order.Len() == 0 {
-		t.Errorf("%d bytes in %d masks, at most %d bytes are allowed", v.masks.bytes, v.masks.order.Len(), v.masks.most)
+		t.Errorf("%d bytes in %d masks, at most %d bytes are allowed", v.masks.bytes, v.masks.order.Len(),
+			v.masks.most)
 	}
 }

@@ -92,7 +92,8 @@ type gbnf struct {
 // gbnfSource reads a grammar in GBNF, which begins with the rule root.
 func gbnfSource(text string) (source, error) {
 	if len(text) > maxGrammar {
-		return source{}, fmt.Errorf("%w: a grammar of %d bytes, at most %d are allowed", ErrTooLarge, len(text), maxGrammar)
+		return source{}, fmt.Errorf("%w: a grammar of %d bytes, at most %d are allowed", ErrTooLarge, len(text),
+			maxGrammar)
 	}
 	if !utf8.ValidString(text) {
 		return source{}, &SyntaxError{"GBNF", 1, "the text is not UTF-8"}

@@ -13,7 +13,8 @@ func byteVocabulary(t testing.TB, more ...string) *Vocabulary {
 	for b := range 256 {
 		tokens = append(tokens, Token{Bytes: []byte{byte(b)}})
 	}
-	tokens = append(tokens, Token{Bytes: []byte("<end>"), Control: true}, Token{Bytes: []byte("<tool>"), Control: true})
+	tokens = append(tokens, Token{Bytes: []byte("<end>"), Control: true},
+		Token{Bytes: []byte("<tool>"), Control: true})
 	for _, m := range more {
 		tokens = append(tokens, Token{Bytes: []byte(m)})
 	}
@@ -102,9 +103,11 @@ func TestGBNF(t *testing.T) {
 	v := byteVocabulary(t)
 	for _, c := range []struct{ grammar, yes, no string }{
 		{"root ::= \"a\" [b-d]+ # text\n", "ab|abcd", "a|ae"},
-		{"root ::= expr\nexpr ::= term (\"+\" term)*\nterm ::= num | \"(\" expr \")\"\nnum ::= [0-9]{1,3}", "1+(2+33)|7", "1+|(1|1234"},
+		{"root ::= expr\nexpr ::= term (\"+\" term)*\nterm ::= num | \"(\" expr \")\"\nnum ::= [0-9]{1,3}",
+			"1+(2+33)|7", "1+|(1|1234"},
 		{"root ::= (\n  \"x\" |\n  \"y\"\n)\n  | \"z\"", "x|y|z", "xy"},
-		{"list ::= \"[\" ws (root (\",\" ws root)*)? \"]\"\nws ::= [ \\t\\n]*\nroot ::= list | \"1\"", "[[1, []]]|1|[]", "[|[1,]|[1 ]"},
+		{"list ::= \"[\" ws (root (\",\" ws root)*)? \"]\"\nws ::= [ \\t\\n]*\nroot ::= list | \"1\"",
+			"[[1, []]]|1|[]", "[|[1,]|[1 ]"},
 		{"root ::= \"\\x41\\u00e9\\\"\\\\\" .", "Aé\"\\x", "A"},
 		{"root ::= \"a\" root | \"\"", "|a|aaaaaaaa", "b"},
 		{"root ::= item{2,} \nitem ::= [^\\n]{1,3} \"\\n\"", "a\nbc\n|a\nb\nc\n", "a\n|abcd\nb\n"},
@@ -170,7 +173,8 @@ func TestLark(t *testing.T) {
 		"*** Begin Patch\n*** Delete File: x\n*** Delete File: y\n*** End Patch",
 		"*** Begin Patch\n*** End Patch|*** Begin Patch\n*** Add File: a\n*** End Patch|*** Begin Patch\n*** Update File: b\nx\n*** End Patch")
 	for _, c := range []struct{ grammar, yes, no string }{
-		{"start: \"a\"i B~2..3 [c]\nB: \"x\"..\"z\" // letters\n?c: /[0-9]+/ | \"(\" start \")\" -> nested\n", "axy|Axyz12|axx(Ayy)", "ax|axyzz"},
+		{"start: \"a\"i B~2..3 [c]\nB: \"x\"..\"z\" // letters\n?c: /[0-9]+/ | \"(\" start \")\" -> nested\n",
+			"axy|Axyz12|axx(Ayy)", "ax|axyzz"},
 		{"start: WORD (\",\" WORD)*\n%import common (WORD, INT)\n", "ab,c", "ab,"},
 		{"start: a\n   | b\na.2: \"1\"\nb: \"2\"", "1|2", "12"},
 	} {
@@ -181,7 +185,8 @@ func TestLark(t *testing.T) {
 		}
 		check(t, g, c.grammar, c.yes, c.no)
 	}
-	for _, grammar := range []string{"start: x", "start \"a\"", "%ignore WS\nstart: \"a\"", "start: /(?=a)/", "start: \"a", "x: \"a\"", "start{a}: a"} {
+	for _, grammar := range []string{"start: x", "start \"a\"", "%ignore WS\nstart: \"a\"", "start: /(?=a)/",
+		"start: \"a", "x: \"a\"", "start{a}: a"} {
 		if _, err := Lark(v, grammar); err == nil {
 			t.Errorf("%s: no error", grammar)
 		}
@@ -241,7 +246,8 @@ func TestText(t *testing.T) {
 
 func TestForced(t *testing.T) {
 	v := byteVocabulary(t, `{"`, `name`, `": "`, `"a`, `true`)
-	g, err := JSONSchema(v, []byte(`{"type":"object","properties":{"name":{"const":true}},"required":["name"],"additionalProperties":false}`))
+	g, err := JSONSchema(v, []byte(
+		`{"type":"object","properties":{"name":{"const":true}},"required":["name"],"additionalProperties":false}`))
 	if err != nil {
 		t.Fatal(err)
 	}

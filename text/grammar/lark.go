@@ -21,7 +21,8 @@ var larkCommon = map[string]string{
 // larkSource reads a grammar in Lark's language, which begins with the rule start.
 func larkSource(text string) (source, error) {
 	if len(text) > maxGrammar {
-		return source{}, fmt.Errorf("%w: a grammar of %d bytes, at most %d are allowed", ErrTooLarge, len(text), maxGrammar)
+		return source{}, fmt.Errorf("%w: a grammar of %d bytes, at most %d are allowed", ErrTooLarge, len(text),
+			maxGrammar)
 	}
 	if !utf8.ValidString(text) {
 		return source{}, &SyntaxError{"Lark", 1, "the text is not UTF-8"}

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// partial is what one config makes of the tokens, whoever called its rule: those that end within the rule or at its end,
-// and the nodes of the trie at which the rule ends and tokens go on.
+// partial is what one config makes of the tokens, whoever called its rule: those that end within the rule or at its
+// end, and the nodes of the trie at which the rule ends and tokens go on.
 type partial struct {
 	ids   []int32  // tokens, if they are few
 	bits  []uint64 // else a bit for each
@@ -24,8 +24,8 @@ type partialKey struct {
 	node, count int32
 }
 
-// sameCount returns a count that every token treats as it does this one, since its loop's bounds are farther away than a
-// token is long.
+// sameCount returns a count that every token treats as it does this one, since its loop's bounds are farther away
+// than a token is long.
 func (g *Grammar) sameCount(l *loop, count int32) int32 {
 	far := int32(min(g.vocab.longest, 1<<20)) + 1
 	switch {
@@ -108,8 +108,8 @@ func (g *Grammar) partial(at config) *partial {
 	return p
 }
 
-// walk goes through the trie below node n, at which the state is s. It calls visit at each node at which the text fits,
-// and token for each token that does.
+// walk goes through the trie below node n, at which the state is s. It calls visit at each node at which the text
+// fits, and token for each token that does.
 func (g *Grammar) walk(n int32, s *state, visit func(n int32, s *state), token func(id int32)) {
 	t := &g.vocab.trie
 	base := t.depthOf(n)

@@ -20,7 +20,8 @@ var maskForms = []struct {
 		"[" + strings.Repeat(`{"name": "A name of some length, é", "age": 41, "mail": "someone@example.org", "tags": ["red", "blue"], "zip": "12345"}, `, 40) +
 			`{"name": "last", "age": 0}]`},
 	{"any JSON", Spec{JSONObject: true},
-		`{"list": [` + strings.Repeat(`{"a": [1, -2.5e3, {"b": null}], "text": "some text with \"quotes\" and \u00e9"}, `, 40) + `true]}`},
+		`{"list": [` + strings.Repeat(
+			`{"a": [1, -2.5e3, {"b": null}], "text": "some text with \"quotes\" and \u00e9"}, `, 40) + `true]}`},
 	{"GBNF", Spec{GBNF: `root ::= (line "\n")+
 		line ::= name " = " sum ";"
 		sum ::= term (" + " term)*
@@ -40,8 +41,8 @@ var maskForms = []struct {
 }
 
 // BenchmarkMaskForms measures what the mask of each token costs over the 152 thousand of Qwen 3: the median and what
-// one token in a hundred exceeds, while a grammar is new ("first", with its masks still to be made), and once its masks
-// are kept ("again").
+// one token in a hundred exceeds, while a grammar is new ("first", with its masks still to be made), and once its
+// masks are kept ("again").
 func BenchmarkMaskForms(b *testing.B) {
 	v := published(b, "qwen3")
 	for _, f := range maskForms {
@@ -50,7 +51,8 @@ func BenchmarkMaskForms(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, first := range []bool{true, false} {
-			b.Run(fmt.Sprintf("%s/%s", strings.ReplaceAll(f.name, " ", "-"), map[bool]string{true: "first", false: "again"}[first]), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%s", strings.ReplaceAll(f.name, " ", "-"),
+				map[bool]string{true: "first", false: "again"}[first]), func(b *testing.B) {
 				var took []time.Duration
 				var compile time.Duration
 				var g *Grammar

@@ -28,8 +28,8 @@ func (m *Matcher) Clone() *Matcher {
 // Complete reports whether the text may end here.
 func (m *Matcher) Complete() bool { return m.ended || m.at.final }
 
-// Mask returns the tokens that may come next, a bit for each id; end-of-generation tokens are among them where the text
-// may end. The slice is shared and must not be changed. The error wraps [ErrNoToken] if there is none.
+// Mask returns the tokens that may come next, a bit for each id; end-of-generation tokens are among them where the
+// text may end. The slice is shared and must not be changed. The error wraps [ErrNoToken] if there is none.
 func (m *Matcher) Mask() ([]uint64, error) {
 	m.g.mu.Lock()
 	defer m.g.mu.Unlock()
@@ -58,7 +58,8 @@ func (m *Matcher) refresh() {
 	m.at = m.g.current(m.at)
 }
 
-// Accept goes on by a token. The error wraps [ErrRejected] if the token does not fit; the matcher then stays where it is.
+// Accept goes on by a token. The error wraps [ErrRejected] if the token does not fit; the matcher then stays where it
+// is.
 func (m *Matcher) Accept(id int32) error {
 	if id < 0 || int(id) >= len(m.g.vocab.tokens) {
 		return fmt.Errorf("%w: %d is outside the vocabulary of %d tokens", ErrRejected, id, len(m.g.vocab.tokens))
@@ -134,9 +135,9 @@ func (g *Grammar) only(s *state) (b byte, ok bool) {
 	return b, ok
 }
 
-// Forced returns the tokens that must come next, which are not accepted yet: those of the bytes without a choice, as far
-// as no token that the model may prefer reaches beyond them, and the end-of-generation token where nothing else can
-// follow.
+// Forced returns the tokens that must come next, which are not accepted yet: those of the bytes without a choice, as
+// far as no token that the model may prefer reaches beyond them, and the end-of-generation token where nothing else
+// can follow.
 func (m *Matcher) Forced() []int32 {
 	if m.ended || m.at.isDead() {
 		return nil
@@ -169,8 +170,8 @@ func (m *Matcher) Forced() []int32 {
 	return ids
 }
 
-// split returns the tokens of a text. Unless it is closed they end before one that is the beginning of a longer one with
-// what may follow. whole says if they are all.
+// split returns the tokens of a text. Unless it is closed they end before one that is the beginning of a longer one
+// with what may follow. whole says if they are all.
 func (v *Vocabulary) split(text []byte, closed bool) (ids []int32, whole bool) {
 	if v.encode == nil {
 		return nil, false

@@ -12,14 +12,16 @@ type Member struct {
 }
 
 // Members returns the properties of an object schema in their order. Texts of strings do not hold shut, by which the
-// form ends them, and strings within JSON no "<". Errors are those of Schema, also for schemas of other members than declared ones.
+// form ends them, and strings within JSON no "<". Errors are those of Schema, also for schemas of other members than
+// declared ones.
 func (b *Builder) Members(schema []byte, shut string) ([]Member, error) {
 	root, err := parseJSON(schema)
 	if err != nil {
 		return nil, err
 	}
 	c := &schemaCompiler{
-		root: root, rules: b.rules, memo: map[string]int{}, shared: map[string]int{}, budget: newBudget(), tagless: true,
+		root: root, rules: b.rules, memo: map[string]int{}, shared: map[string]int{}, budget: newBudget(),
+		tagless: true,
 	}
 	t, err := c.expand([]*value{root})
 	if err != nil {
@@ -86,7 +88,8 @@ func (c *schemaCompiler) member(m *Member, schemas []*value, shut string) error 
 		}
 		if fixed {
 			for _, name := range types {
-				allowed[name] = allowed[name] && slices.ContainsFunc(values, func(v *value) bool { return v.typeName() == name })
+				allowed[name] = allowed[name] &&
+					slices.ContainsFunc(values, func(v *value) bool { return v.typeName() == name })
 			}
 		}
 		m.IsPlain = !allowed["string"] && !allowed["object"] && !allowed["array"]
@@ -151,7 +154,8 @@ func (c *schemaCompiler) plainText(bases []*value, shut string) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	free, err := c.budget.product(text, avoiding([]string{shut}), defaultLimits.nodes, func(a, b bool) bool { return a && b })
+	free, err := c.budget.product(text, avoiding([]string{shut}), defaultLimits.nodes,
+		func(a, b bool) bool { return a && b })
 	if err != nil {
 		return nil, err
 	}

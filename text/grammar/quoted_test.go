@@ -14,7 +14,8 @@ func TestQuoted(t *testing.T) {
 		spec      Spec
 		good, bad []string
 	}{
-		{Spec{Lark: "start: \"a\\n\" B+\nB: /[\"\\\\x]/"}, []string{"a\n\"", "a\nx\\\""}, []string{"", "a\n", "a\ny", "ax"}},
+		{Spec{Lark: "start: \"a\\n\" B+\nB: /[\"\\\\x]/"}, []string{"a\n\"", "a\nx\\\""},
+			[]string{"", "a\n", "a\ny", "ax"}},
 		{Spec{Regexp: `(é|\t){2}`}, []string{"é\t", "\té"}, []string{"é", "tt", "\t\t\t"}},
 		{Spec{GBNF: `root ::= "<" [^>]* ">"`}, []string{"<>", "<\x01\"a\\>", "<é😀>"}, []string{"<", "<>>"}},
 	} {

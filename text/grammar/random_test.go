@@ -69,8 +69,10 @@ func (w *schemaWriter) schema(depth int) any {
 		return object{"anyOf": []any{w.schema(depth - 1), w.schema(depth - 1)}}
 	case 1:
 		return object{"oneOf": []any{
-			object{"type": "object", "properties": object{"kind": object{"const": "x"}, "v": w.schema(depth - 1)}, "required": []string{"kind"}},
-			object{"type": "object", "properties": object{"kind": object{"enum": []string{"y", "z"}}}, "required": []string{"kind", "w"}},
+			object{"type": "object", "properties": object{"kind": object{"const": "x"}, "v": w.schema(depth - 1)},
+				"required": []string{"kind"}},
+			object{"type": "object", "properties": object{"kind": object{"enum": []string{"y", "z"}}},
+				"required": []string{"kind", "w"}},
 			w.text(),
 		}}
 	case 2:
@@ -78,7 +80,8 @@ func (w *schemaWriter) schema(depth int) any {
 		for _, k := range []string{"additionalProperties", "minProperties", "maxProperties"} {
 			delete(o, k) // with which there may be nothing that fits both
 		}
-		return object{"allOf": []any{o, object{"properties": object{"extra": w.schema(depth - 1)}, "required": []string{"extra"}}}}
+		return object{"allOf": []any{o,
+			object{"properties": object{"extra": w.schema(depth - 1)}, "required": []string{"extra"}}}}
 	}
 	return object{"$ref": "#/$defs/list"}
 }
@@ -117,7 +120,8 @@ func (w *schemaWriter) text() object {
 	s := object{"type": "string", "description": "d"}
 	switch w.IntN(5) {
 	case 0:
-		s["format"] = w.some("date", "time", "date-time", "uuid", "ipv4", "ipv6", "email", "hostname", "uri", "duration")
+		s["format"] = w.some("date", "time", "date-time", "uuid", "ipv4", "ipv6", "email", "hostname", "uri",
+			"duration")
 	case 1:
 		s["pattern"] = w.some("^[a-z]{2,5}$", "x|^y+$", "\\d-\\d", "^(\\w+ ?)*$", "\"", "^[^\\\\/]*$", "^\\S+$")
 	case 2:
@@ -133,7 +137,8 @@ func (w *schemaWriter) text() object {
 
 func (w *schemaWriter) object(depth int) object {
 	if w.IntN(4) == 0 {
-		return object{"type": "object", "additionalProperties": w.schema(depth - 1), "minProperties": w.IntN(2), "maxProperties": 1 + w.IntN(4)}
+		return object{"type": "object", "additionalProperties": w.schema(depth - 1), "minProperties": w.IntN(2),
+			"maxProperties": 1 + w.IntN(4)}
 	}
 	properties, required := object{}, []string{}
 	for i := range 1 + w.IntN(5) {
@@ -182,7 +187,8 @@ func TestRandomSchemas(t *testing.T) {
 	tokens := 0
 	for i := range schemas {
 		root := object{"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": object{"list": object{
-			"type": "object", "properties": object{"v": w.integer(), "next": object{"anyOf": []any{object{"type": "null"}, object{"$ref": "#/$defs/list"}}}},
+			"type": "object", "properties": object{"v": w.integer(),
+				"next": object{"anyOf": []any{object{"type": "null"}, object{"$ref": "#/$defs/list"}}}},
 			"required": []string{"v"}}}, "allOf": []any{w.schema(3)}}
 		text, err := json.Marshal(root)
 		if err != nil {

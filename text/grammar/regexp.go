@@ -76,8 +76,8 @@ func unsupportedPattern(what string) error {
 	return &SyntaxError{"regular expression", 1, what + " is not supported"}
 }
 
-// whole returns what a text looks like of which re matches a part. first and last say that the text's begin and end are
-// still to be written: where re is not held to them by anchors, the gap comes before and behind.
+// whole returns what a text looks like of which re matches a part. first and last say that the text's begin and end
+// are still to be written: where re is not held to them by anchors, the gap comes before and behind.
 func (p *regexpParser) whole(re *syntax.Regexp, first, last bool) (*expr, error) {
 	if p.work++; p.work > 1<<12 {
 		return nil, fmt.Errorf("%w: a regular expression with too many anchors", ErrTooLarge)

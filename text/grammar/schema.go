@@ -10,8 +10,9 @@ import (
 
 // annotations are the keywords that say nothing about what fits.
 var annotations = map[string]bool{
-	"$schema": true, "$id": true, "$comment": true, "$defs": true, "definitions": true, "$anchor": true, "$vocabulary": true,
-	"title": true, "description": true, "default": true, "examples": true, "example": true, "deprecated": true,
+	"$schema": true, "$id": true, "$comment": true, "$defs": true, "definitions": true, "$anchor": true,
+	"$vocabulary": true,
+	"title":       true, "description": true, "default": true, "examples": true, "example": true, "deprecated": true,
 	"readOnly": true, "writeOnly": true, "contentEncoding": true, "contentMediaType": true, "contentSchema": true,
 	"nullable": true, "discriminator": true, "externalDocs": true, "xml": true, "markdownDescription": true,
 }
@@ -23,7 +24,8 @@ var assertions = map[string]string{
 	"patternProperties": "object", "propertyNames": "object", "minProperties": "object", "maxProperties": "object",
 	"items": "array", "prefixItems": "array", "minItems": "array", "maxItems": "array", "uniqueItems": "array",
 	"minLength": "string", "maxLength": "string", "pattern": "string", "format": "string",
-	"minimum": "number", "maximum": "number", "exclusiveMinimum": "number", "exclusiveMaximum": "number", "multipleOf": "number",
+	"minimum": "number", "maximum": "number", "exclusiveMinimum": "number", "exclusiveMaximum": "number",
+	"multipleOf": "number",
 }
 
 // schemaCompiler turns a JSON Schema into rules.
@@ -276,7 +278,8 @@ func (c *schemaCompiler) alternatives(t together) (*expr, error) {
 			list = append(list, ref(i))
 			continue
 		}
-		both := together{never: more.never, bases: slices.Clone(t.bases), choices: slices.Concat(t.choices[1:], more.choices)}
+		both := together{never: more.never, bases: slices.Clone(t.bases),
+			choices: slices.Concat(t.choices[1:], more.choices)}
 		for _, v := range more.bases {
 			if !slices.Contains(both.bases, v) {
 				both.bases = append(both.bases, v)
@@ -485,7 +488,8 @@ func (c *schemaCompiler) enumerated(bases, values []*value, allowed map[string]b
 
 // typeName returns the type of a value.
 func (v *value) typeName() string {
-	return map[byte]string{'{': "object", '[': "array", '"': "string", '0': "number", 'b': "boolean", 'n': "null"}[v.kind]
+	return map[byte]string{'{': "object", '[': "array", '"': "string", '0': "number", 'b': "boolean",
+		'n': "null"}[v.kind]
 }
 
 // matches reports whether an automaton without calls accepts a text.

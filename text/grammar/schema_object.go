@@ -161,7 +161,8 @@ func (w *objectWriter) others(bases []*value, names []string) error {
 		}
 		if p := b.get("patternProperties"); p != nil && len(p.members) > 0 {
 			if len(p.members) > 1 || patterns != nil || len(names) > 0 {
-				return fault(b, "patternProperties", "is supported with one pattern, and without properties and required")
+				return fault(b, "patternProperties",
+					"is supported with one pattern, and without properties and required")
 			}
 			patterns = b
 		}
@@ -175,7 +176,8 @@ func (w *objectWriter) others(bases []*value, names []string) error {
 	if patterns != nil {
 		m := patterns.get("patternProperties").members[0]
 		if len(keys) > 0 || len(schemas) > 0 {
-			return fault(patterns, "patternProperties", "is not supported together with propertyNames or schemas of additionalProperties")
+			return fault(patterns, "patternProperties",
+				"is not supported together with propertyNames or schemas of additionalProperties")
 		}
 		k, err := parseRegexp(m.name, false, w.c.runes)
 		if err != nil {

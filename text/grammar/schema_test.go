@@ -17,8 +17,10 @@ func TestSchema(t *testing.T) {
 		{`{"type":"integer","enum":["a",1,1.5,2],"maximum":1}`, `1`, `2|"a"|1.5`},
 		{`{"const":"x","type":"string","minLength":1}`, `"x"`, `""`},
 		{`{"properties":{"a":{"type":"integer"},"b":{"type":"boolean"}},"required":["a"]}`,
-			`{"a": 1}|{"a":1,"b":true}|{ "a": 1, "b": false }`, `{}|{"b":true}|{"b":true,"a":1}|{"a":1,"c":2}|{"a":1,}`},
-		{`{"properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"minProperties":1}`, `{"a": 1}|{"b": 1}|{"a": 1, "b": 2}`, `{}`},
+			`{"a": 1}|{"a":1,"b":true}|{ "a": 1, "b": false }`,
+			`{}|{"b":true}|{"b":true,"a":1}|{"a":1,"c":2}|{"a":1,}`},
+		{`{"properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"minProperties":1}`,
+			`{"a": 1}|{"b": 1}|{"a": 1, "b": 2}`, `{}`},
 		{`{"properties":{"a":{"type":"integer"},"b":{"type":"integer"},"c":{"type":"integer"}},"maxProperties":2,"minProperties":2}`,
 			`{"a": 1, "c": 1}|{"b": 1, "c": 2}`, `{}|{"a": 1}|{"a": 1, "b": 1, "c": 1}`},
 		{`{"properties":{"a":{"type":"integer"}},"additionalProperties":{"type":"string"}}`,
@@ -28,22 +30,28 @@ func TestSchema(t *testing.T) {
 		{`{"type":"object","additionalProperties":false}`, `{}|{ }`, `{"a":1}`},
 		{`{"type":"object","propertyNames":{"pattern":"^[a-c]$"},"additionalProperties":{"type":"integer"},"minProperties":1,"maxProperties":2}`,
 			`{"a":1}|{"a":1,"c":2}`, `{}|{"d":1}|{"a":1,"b":2,"c":3}`},
-		{`{"type":"object","patternProperties":{"^x-":{"type":"integer"}},"additionalProperties":false}`, `{"x-":1}|{}`, `{"y":1}`},
-		{`{"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3}`, `[1]|[1,2,3]|[ 1, 2 ]`, `[]|[1,2,3,4]|["a"]`},
-		{`{"type":"array","items":{"const":1},"minItems":150,"maxItems":200}`, "[" + strings.Repeat("1, ", 149) + "1]|[" + strings.Repeat("1,", 199) + "1]",
+		{`{"type":"object","patternProperties":{"^x-":{"type":"integer"}},"additionalProperties":false}`,
+			`{"x-":1}|{}`, `{"y":1}`},
+		{`{"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3}`, `[1]|[1,2,3]|[ 1, 2 ]`,
+			`[]|[1,2,3,4]|["a"]`},
+		{`{"type":"array","items":{"const":1},"minItems":150,"maxItems":200}`, "[" + strings.Repeat("1, ", 149) +
+			"1]|[" + strings.Repeat("1,", 199) + "1]",
 			"[" + strings.Repeat("1,", 148) + "1]|[" + strings.Repeat("1,", 200) + "1]"},
 		{`{"prefixItems":[{"type":"integer"},{"type":"string"}],"minItems":1}`, `[1]|[1,"a"]`, `[]|["a"]|[1,"a",2]`},
-		{`{"prefixItems":[{"type":"integer"}],"items":{"type":"string"},"maxItems":3}`, `[]|[1]|[1,"a","b"]`, `[1,2]|[1,"a","b","c"]`},
+		{`{"prefixItems":[{"type":"integer"}],"items":{"type":"string"},"maxItems":3}`, `[]|[1]|[1,"a","b"]`,
+			`[1,2]|[1,"a","b","c"]`},
 		{`{"type":"array","items":false}`, `[]`, `[1]`},
 		{`{"type":"string","minLength":2,"maxLength":3}`, `"ab"|"aé\n"|"\u00e9\ud83d\ude00"`, `"a"|"abcd"`},
-		{`{"type":"string","maxLength":5000}`, `"` + strings.Repeat("é", 5000) + `"|""`, `"` + strings.Repeat("a", 5001) + `"`},
+		{`{"type":"string","maxLength":5000}`, `"` + strings.Repeat("é", 5000) + `"|""`,
+			`"` + strings.Repeat("a", 5001) + `"`},
 		{`{"type":"string","pattern":"^[a-z]+\\d?$"}`, `"ab"|"a1"`, `"1"|"ab12"|"A"`},
 		{`{"type":"string","pattern":"b\"+"}`, `"b\""|"aab\"\"c"`, `"b"|"b"x"`},
 		{`{"type":"string","pattern":"^(a|b$)"}`, `"a"|"axx"|"b"`, `"bx"|"xa"`},
 		{`{"type":"string","pattern":"^\\u0061[^\\n]$"}`, `"ab"`, `"a\n"|"bb"`},
 		{`{"type":"string","pattern":"^[a-z]*$","minLength":2,"maxLength":4}`, `"ab"|"abcd"`, `"a"|"abcde"|"AB"`},
 		{`{"type":"string","format":"date"}`, `"2024-02-29"|"2023-12-31"`, `"2023-02-29"|"2023-13-01"|"x"`},
-		{`{"type":"string","format":"date-time"}`, `"2024-02-29T23:59:59.5Z"|"2023-12-31T00:00:00+01:00"`, `"2023-02-28"|"2023-02-28T24:00:00Z"`},
+		{`{"type":"string","format":"date-time"}`, `"2024-02-29T23:59:59.5Z"|"2023-12-31T00:00:00+01:00"`,
+			`"2023-02-28"|"2023-02-28T24:00:00Z"`},
 		{`{"type":"string","format":"uuid"}`, `"01234567-89ab-cdef-0123-456789abcdef"`, `"01234567"`},
 		{`{"type":"string","format":"ipv4"}`, `"255.0.10.1"`, `"256.0.0.1"`},
 		{`{"type":"string","format":"anything"}`, `"x"`, `1`},
@@ -51,7 +59,8 @@ func TestSchema(t *testing.T) {
 		{`{"type":"integer","minimum":-5,"maximum":12}`, `-5|0|9|12|-1`, `-6|13|-0|00|100`},
 		{`{"type":"integer","exclusiveMinimum":99,"maximum":1000}`, `100|999|1000`, `99|1001|10`},
 		{`{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}`,
-			`-9223372036854775808|9223372036854775807|0|-1|1000000000000000000`, `9223372036854775808|-9223372036854775809`},
+			`-9223372036854775808|9223372036854775807|0|-1|1000000000000000000`,
+			`9223372036854775808|-9223372036854775809`},
 		{`{"type":"integer","format":"int32"}`, `2147483647|-2147483648`, `2147483648`},
 		{`{"type":"integer","minimum":3}`, `3|10|99999`, `2|-3`},
 		{`{"type":"integer","minimum":0.5,"maximum":1.5}`, `1`, `0|2`},
@@ -70,7 +79,8 @@ func TestSchema(t *testing.T) {
 			`{"v": 1, "next": null}|{"v": 1, "next": {"v": 2, "next": null}}`, `{"v": 1}|{"v": 1, "next": {}}`},
 		{`{"type":"array","items":{"$ref":"#"}}`, `[]|[[], [[]]]`, `[1]`},
 		{`{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"t","description":"d","default":1,"type":"integer","x-any":1}`, `1`, `"a"`},
-		{`{"$id":"https://x.org/s","$defs":{"a":{"$anchor":"n","type":"null"}},"$ref":"https://x.org/s#n"}`, `null`, `1`},
+		{`{"$id":"https://x.org/s","$defs":{"a":{"$anchor":"n","type":"null"}},"$ref":"https://x.org/s#n"}`, `null`,
+			`1`},
 		{`{"properties":{"a":false,"b":{"type":"null"}}}`, `{}|{"b": null}`, `{"a": 1}`},
 		{"{\"enum\":[\"\u2028<é>\"]}", "\"\u2028<é>\"", `"x"`},
 	} {
@@ -113,7 +123,8 @@ func TestSchemaErrors(t *testing.T) {
 	} {
 		_, err := JSONSchema(v, []byte(c.schema))
 		var e *SchemaError
-		if !errors.As(err, &e) || e.Pointer != c.pointer || e.Keyword != c.keyword || !strings.Contains(e.Reason, c.say) {
+		if !errors.As(err, &e) || e.Pointer != c.pointer || e.Keyword != c.keyword ||
+			!strings.Contains(e.Reason, c.say) {
 			t.Errorf("%s: error %v, want one at %q of %q that says %q", c.schema, err, c.pointer, c.keyword, c.say)
 		}
 	}

@@ -54,8 +54,8 @@ func (v *Vocabulary) Compile(s Spec) (*Grammar, error) {
 	return v.Cached(s, func() (*Grammar, error) { return build(v, write) })
 }
 
-// Cached returns the grammar that is kept under a key, or else that of compile, which it then keeps as long as there is
-// room. Keys are compared as map keys are.
+// Cached returns the grammar that is kept under a key, or else that of compile, which it then keeps as long as there
+// is room. Keys are compared as map keys are.
 func (v *Vocabulary) Cached(key any, compile func() (*Grammar, error)) (*Grammar, error) {
 	if g, ok := v.grammars.get(key).(*Grammar); ok {
 		return g, nil

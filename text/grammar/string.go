@@ -50,12 +50,15 @@ func jsonChar(bare []runeRange) *expr {
 	high := seq(d, class(runeRange{'8', '9'}, runeRange{'a', 'b'}, runeRange{'A', 'B'}), hex, hex)
 	low := seq(d, class(runeRange{'c', 'f'}, runeRange{'C', 'F'}), hex, hex)
 	other := alt(
-		seq(class(runeRange{'0', '9'}, runeRange{'a', 'c'}, runeRange{'A', 'C'}, runeRange{'e', 'f'}, runeRange{'E', 'F'}),
+		seq(class(runeRange{'0', '9'}, runeRange{'a', 'c'}, runeRange{'A', 'C'}, runeRange{'e', 'f'},
+			runeRange{'E', 'F'}),
 			repeat(hex, 3, 3)),
 		seq(d, digits('0', '7'), hex, hex))
-	short := class(runeRange{'"', '"'}, runeRange{'\\', '\\'}, runeRange{'/', '/'}, runeRange{'b', 'b'}, runeRange{'f', 'f'},
+	short := class(runeRange{'"', '"'}, runeRange{'\\', '\\'}, runeRange{'/', '/'}, runeRange{'b', 'b'},
+		runeRange{'f', 'f'},
 		runeRange{'n', 'n'}, runeRange{'r', 'r'}, runeRange{'t', 't'})
-	return alt(class(bare...), seq(literal(`\`), alt(short, seq(literal("u"), alt(other, seq(high, literal(`\u`), low))))))
+	return alt(class(bare...),
+		seq(literal(`\`), alt(short, seq(literal("u"), alt(other, seq(high, literal(`\u`), low))))))
 }
 
 // jsonString matches a JSON string of low to high characters; high -1 is no bound.
@@ -98,7 +101,8 @@ func (c *schemaCompiler) keyOtherThan(names []string) (*expr, error) {
 	if len(list) == 0 {
 		return seq(literal(`"`), repeat(char, 0, -1), literal(`"`)), nil
 	}
-	taken, err := c.budget.regular(alt(append(list, empty)...)) // the empty one is added so that it is not mistaken for none
+	// the empty one is added so that it is not mistaken for none
+	taken, err := c.budget.regular(alt(append(list, empty)...))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +130,8 @@ func (b *budget) intersection(list ...*expr) (*expr, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first, err = b.product(first, d, defaultLimits.nodes/4, func(a, b bool) bool { return a && b }); err != nil {
+		if first, err = b.product(first, d, defaultLimits.nodes/4,
+			func(a, b bool) bool { return a && b }); err != nil {
 			return nil, err
 		}
 	}

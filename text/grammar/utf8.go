@@ -5,8 +5,8 @@ import "unicode/utf8"
 // byteRange is a range of bytes, both ends included.
 type byteRange struct{ lo, hi byte }
 
-// utf8Sequences calls f with sequences of byte ranges that together match exactly the UTF-8 of the code points lo to hi,
-// among which are no surrogates.
+// utf8Sequences calls f with sequences of byte ranges that together match exactly the UTF-8 of the code points lo to
+// hi, among which are no surrogates.
 func utf8Sequences(lo, hi rune, f func([]byteRange)) {
 	for _, last := range []rune{0x7F, 0x7FF, 0xFFFF} { // the last code points of 1, 2 and 3 bytes
 		if lo <= last && last < hi {

@@ -14,8 +14,8 @@ type Token struct {
 	Control bool   // a marker that text cannot form: grammars allow it only where they name it
 }
 
-// Vocabulary is the tokens that a model can choose from, in the form that grammars need. It does not change, and may be
-// used from several goroutines.
+// Vocabulary is the tokens that a model can choose from, in the form that grammars need. It does not change, and may
+// be used from several goroutines.
 type Vocabulary struct {
 	tokens  []Token
 	control map[string]int32
@@ -60,7 +60,8 @@ func NewVocabulary(tokens []Token, o VocabularyOptions) (*Vocabulary, error) {
 	v.masks, v.grammars = newLRU(o.CacheBytes), newLRU(grammarBytes)
 	for _, id := range v.eog {
 		if id < 0 || int(id) >= len(tokens) {
-			return nil, fmt.Errorf("grammar: end-of-generation id %d is outside the vocabulary of %d tokens", id, len(tokens))
+			return nil, fmt.Errorf("grammar: end-of-generation id %d is outside the vocabulary of %d tokens", id,
+				len(tokens))
 		}
 	}
 	words := make([]word, 0, len(tokens))
@@ -120,8 +121,8 @@ type word struct {
 	id    int32
 }
 
-// trie holds all tokens by their bytes, its nodes in the order in which a search in depth comes upon them. Node 0 is the
-// root.
+// trie holds all tokens by their bytes, its nodes in the order in which a search in depth comes upon them. Node 0 is
+// the root.
 type trie struct {
 	bytes []byte  // the last of each node
 	depth []uint8 // bytes from the root; deeper ones are in deep
@@ -133,7 +134,8 @@ type trie struct {
 }
 
 func newTrie(words []word) trie {
-	slices.SortStableFunc(words, func(a, b word) int { return cmp.Or(bytes.Compare(a.bytes, b.bytes), cmp.Compare(a.id, b.id)) })
+	slices.SortStableFunc(words,
+		func(a, b word) int { return cmp.Or(bytes.Compare(a.bytes, b.bytes), cmp.Compare(a.id, b.id)) })
 	t := trie{more: map[int32][]int32{}, deep: map[int32]int32{}}
 	add := func(c byte, depth int) {
 		if depth >= math.MaxUint8 {

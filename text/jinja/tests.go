@@ -47,7 +47,10 @@ func init() {
 		"==": {"eq", "equalto"}, "!=": {"ne"}, "<": {"lt", "lessthan"}, "<=": {"le"},
 		">": {"gt", "greaterthan"}, ">=": {"ge"}, "in": nil,
 	} {
-		t := &test{params: 1, fn: func(in *interp, v value, a []value) (bool, error) { return in.compare(op, v, a[0]) }}
+		t := &test{params: 1, fn: func(in *interp, v value, a []value) (bool,
+			error) {
+			return in.compare(op, v, a[0])
+		}}
 		for _, name := range append(names, op) {
 			tests[name] = t
 		}

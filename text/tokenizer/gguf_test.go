@@ -93,7 +93,8 @@ func TestFromGGUFNotes(t *testing.T) {
 	}{
 		{"padding", keys{"padding_token_id": uint32(0xFFFFFFFF)}, 1},
 		{"unknown and fill-in", keys{"unknown_token_id": uint32(9), "fim_pad_token_id": uint32(9)}, 2},
-		{"EOS beside a token that ends turns", keys{"eos_token_id": uint32(9), "tokens": []string{"a", "<|im_end|>"}}, 1},
+		{"EOS beside a token that ends turns", keys{"eos_token_id": uint32(9), "tokens": []string{"a", "<|im_end|>"}},
+			1},
 		{"EOS beside EOT", keys{"eos_token_id": uint32(9), "eot_token_id": uint32(1)}, 1},
 		{"EOS alone", keys{"eos_token_id": uint32(9)}, -1},
 		{"BOS that begins nothing", keys{"bos_token_id": uint32(9)}, 1},

@@ -9,7 +9,8 @@ func TestInfill(t *testing.T) {
 		want   InfillTokens
 	}{
 		{"none", []string{"a", "<|im_end|>"}, InfillTokens{-1, -1, -1, -1, -1}},
-		{"qwen", []string{"a", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"},
+		{"qwen", []string{"a", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>",
+			"<|file_sep|>"},
 			InfillTokens{1, 3, 2, 5, 6}},
 		{"deepseek", []string{"<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>", "a"}, InfillTokens{1, 0, 2, -1, -1}},
 	} {

@@ -153,7 +153,8 @@ func deepseekCall(p *Parser, opener string, fail func(string)) func(final bool) 
 	}
 }
 
-// dsml is the form of DeepSeek V3.2 and V4: tags with a name for calls and parameters, which say whether they are strings.
+// dsml is the form of DeepSeek V3.2 and V4: tags with a name for calls and parameters, which say whether they are
+// strings.
 func dsml() *Format {
 	f := &Format{name: "deepseek-dsml", think: thinkTags, call: dsmlCall}
 	f.openers = []string{"<｜DSML｜function_calls>", "<｜DSML｜tool_calls>"}
@@ -198,7 +199,8 @@ func dsmlCall(p *Parser, opener string, fail func(string)) func(final bool) bool
 	var next func(final bool) bool
 	next = func(final bool) bool {
 		rest := strings.TrimLeft(p.buf, blanks)
-		if !final && (strings.HasPrefix(invoke, rest) && rest != invoke || some && strings.HasPrefix(shutAll, rest) && rest != shutAll) {
+		if !final && (strings.HasPrefix(invoke, rest) && rest != invoke || some && strings.HasPrefix(shutAll, rest) &&
+			rest != shutAll) {
 			return false
 		}
 		raw += p.take(len(p.buf) - len(rest))

@@ -40,8 +40,8 @@ type pair struct{ open, close string }
 
 var thinkTags = pair{"<think>", "</think>"}
 
-// formats are all formats, in the order in which templates are looked at, with the markers by which one is told: all of
-// them must be in the template.
+// formats are all formats, in the order in which templates are looked at, with the markers by which one is told: all
+// of them must be in the template.
 var formats = []struct {
 	format  func() *Format
 	markers []string
@@ -117,7 +117,8 @@ func (f *Format) NewID(random string) string {
 
 // Opens reports whether a prompt that ends in tail leaves thoughts open.
 func (f *Format) Opens(tail string) bool {
-	return f.think.open != "" && strings.HasSuffix(strings.TrimRight(tail, blanks), strings.TrimRight(f.think.open, blanks))
+	return f.think.open != "" &&
+		strings.HasSuffix(strings.TrimRight(tail, blanks), strings.TrimRight(f.think.open, blanks))
 }
 
 // Thoughts returns the text with which thoughts begin, those of which each ends them, and the text that ends them

@@ -38,7 +38,8 @@ func TestFreeTextTools(t *testing.T) {
 				t.Fatalf("%s: %+v of %q", name, out, text)
 			}
 			var args map[string]string
-			if err := json.Unmarshal([]byte(out.Calls[0].Arguments), &args); err != nil || len(args) != 1 || !fits.MatchString(args[InputName]) {
+			if err := json.Unmarshal([]byte(out.Calls[0].Arguments), &args); err != nil || len(args) != 1 ||
+				!fits.MatchString(args[InputName]) {
 				t.Errorf("%s: %q of %q: %v", name, args, text, err)
 			}
 		}
@@ -57,7 +58,8 @@ func TestContinued(t *testing.T) {
 			t.Errorf("%s: %+v", name, out)
 		}
 		if open := f.think.open; open != "" {
-			if out := parse(t, f, Options{Reasoning: true, Continued: true}, open+"x"); out.Content != open+"x" || out.Reasoning != "" {
+			if out := parse(t, f, Options{Reasoning: true, Continued: true}, open+"x"); out.Content != open+"x" ||
+				out.Reasoning != "" {
 				t.Errorf("%s: %+v", name, out)
 			}
 		}

@@ -56,7 +56,8 @@ func glmCall(p *Parser, opener string, fail func(string)) func(final bool) bool 
 				if found == "" && !final {
 					return false
 				}
-				key := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(p.take(at), open)), "</arg_key>"))
+				key := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(p.take(at), open)),
+					"</arg_key>"))
 				p.take(len(found))
 				p.state = c.value(key, p.o.Tools.kind(name, key), next)
 			case strings.HasPrefix(p.buf, last):

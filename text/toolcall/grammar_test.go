@@ -22,8 +22,10 @@ func vocabulary(t testing.TB) (*grammar.Vocabulary, []grammar.Token) {
 		tokens = append(tokens, grammar.Token{Bytes: []byte{byte(b)}})
 	}
 	for _, m := range []string{
-		"<end>", "[TOOL_CALLS]", "[ARGS]", "[THINK]", "[/THINK]", "<|tool_call>", "<tool_call|>", `<|"|>`, "<|channel>", "<channel|>",
-		hmStart, hmChannel, hmMessage, hmConstrain, hmEnd, dsCalls, dsCallsEnd, dsCall, dsCallEnd, dsSep, "<|tool_call|>",
+		"<end>", "[TOOL_CALLS]", "[ARGS]", "[THINK]", "[/THINK]", "<|tool_call>", "<tool_call|>", `<|"|>`,
+		"<|channel>", "<channel|>",
+		hmStart, hmChannel, hmMessage, hmConstrain, hmEnd, dsCalls, dsCallsEnd, dsCall, dsCallEnd, dsSep,
+		"<|tool_call|>",
 	} {
 		tokens = append(tokens, grammar.Token{Bytes: []byte(m), Control: true})
 	}
@@ -56,7 +58,9 @@ func drawAnswer(t *testing.T, g *grammar.Grammar, tokens []grammar.Token, rng *r
 				continue
 			}
 			x := rng.Float64()
-			if c := string(tokens[i].Bytes); n > 40 && (i == 256 || c != "" && strings.Contains(" \"}]<>/tool_callparametervfunctioniDSML｜", c) || tokens[i].Control) {
+			if c := string(tokens[i].Bytes); n > 40 &&
+				(i == 256 || c != "" && strings.Contains(" \"}]<>/tool_callparametervfunctioniDSML｜", c) ||
+					tokens[i].Control) {
 				x++
 			}
 			if n > 40 && (i == 256 || tokens[i].Control || i == '"' || i == ' ') {
@@ -122,7 +126,8 @@ func TestGrammar(t *testing.T) {
 				if n := len(out.Calls); a.Required && n == 0 || !a.Parallel && n > 1 {
 					t.Errorf("%s, %+v: %d calls in %q", name, a, n, text)
 				}
-				if a.Required && strings.TrimSpace(out.Content) != "" && name != "harmony" { // which has a channel for it
+				// which has a channel for it
+				if a.Required && strings.TrimSpace(out.Content) != "" && name != "harmony" {
 					t.Errorf("%s: content %q of %q, in which there must be a call", name, out.Content, text)
 				}
 				for _, c := range out.Calls {
@@ -149,7 +154,8 @@ func TestGrammar(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out := parse(t, f, Options{Reasoning: true}, drawAnswer(t, g, tokens, rng)); !strings.HasSuffix(out.Content, "yes") && !strings.HasSuffix(out.Content, "no") {
+		if out := parse(t, f, Options{Reasoning: true}, drawAnswer(t, g, tokens, rng)); !strings.HasSuffix(out.Content,
+			"yes") && !strings.HasSuffix(out.Content, "no") {
 			t.Errorf("%s: %+v", name, out)
 		}
 	}
@@ -160,7 +166,8 @@ func TestGrammarErrors(t *testing.T) {
 	v, _ := vocabulary(t)
 	odd := func(strict bool) *Tools {
 		s := map[bool]string{true: `,"strict":true`}[strict]
-		tools, err := ParseTools([]byte(`[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"if":{}}}}` + s + `}}]`))
+		tools, err := ParseTools(
+			[]byte(`[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"if":{}}}}` + s + `}}]`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +182,8 @@ func TestGrammarErrors(t *testing.T) {
 			continue
 		}
 		var schema *grammar.SchemaError
-		if _, err := f.Grammar(v, name+"strict", Answer{Tools: odd(true), Required: true}); !errors.As(err, &schema) || schema.Keyword != "if" {
+		if _, err := f.Grammar(v, name+"strict", Answer{Tools: odd(true), Required: true}); !errors.As(err, &schema) ||
+			schema.Keyword != "if" {
 			t.Errorf("%s: a strict schema with if: error %v", name, err)
 		}
 		if _, err := f.Grammar(v, name+"lenient", Answer{Tools: odd(false), Required: true}); err != nil {
@@ -200,7 +208,8 @@ func TestValueOf(t *testing.T) {
 		kind valueKind
 		want string
 	}{
-		{"\n1\n", jsonValue, "1"}, {"x", jsonValue, `"x"`}, {"None", jsonValue, "null"}, {"None", autoValue, `"None"`}, {`"q"`, autoValue, `"\"q\""`},
+		{"\n1\n", jsonValue, "1"}, {"x", jsonValue, `"x"`}, {"None", jsonValue, "null"}, {"None", autoValue, `"None"`},
+		{`"q"`, autoValue, `"\"q\""`},
 		{`{"a":1}`, autoValue, `{"a":1}`}, {"", autoValue, `""`}, {"", jsonValue, `""`}, {`"q"`, jsonValue, `"q"`},
 	} {
 		if got := valueOf(c.text, c.kind, true); got != c.want || !json.Valid([]byte(got)) {

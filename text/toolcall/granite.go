@@ -6,8 +6,8 @@ import (
 	"github.com/hipengine/hipengine/text/grammar"
 )
 
-// granite is the form of Granite 3: a list of {"name": ..., "arguments": {...}} behind <|tool_call|>. Granite 4 writes as
-// Hermes does.
+// granite is the form of Granite 3: a list of {"name": ..., "arguments": {...}} behind <|tool_call|>. Granite 4
+// writes as Hermes does.
 func granite() *Format {
 	f := &Format{name: "granite", openers: []string{"<|tool_call|>"}}
 	f.call = func(p *Parser, opener string, fail func(string)) func(bool) bool { return p.list(opener, fail) }

@@ -35,8 +35,8 @@ func harmony() *Format {
 	return f
 }
 
-// harmonyAnswer writes messages of thoughts, and one that is the answer or a call, which the model ends. An answer that
-// the prompt began may have a call behind it.
+// harmonyAnswer writes messages of thoughts, and one that is the answer or a call, which the model ends. An answer
+// that the prompt began may have a call behind it.
 func harmonyAnswer(b *grammar.Builder, calls, form *grammar.Part, a Answer) (grammar.Part, error) {
 	text, err := b.Text()
 	if err != nil {

@@ -38,8 +38,10 @@ func mistralCall(p *Parser, opener string, fail func(string)) func(final bool) b
 		switch {
 		case rest == "" && !final:
 			return false
-		case strings.HasPrefix(rest, "[") && !strings.HasPrefix(rest, "[ARGS]") && !strings.HasPrefix(rest, "[CALL_ID]") &&
-			(final || !strings.HasPrefix("[ARGS]", rest) && !strings.HasPrefix("[CALL_ID]", rest)), strings.HasPrefix(rest, "{"):
+		case strings.HasPrefix(rest, "[") && !strings.HasPrefix(rest, "[ARGS]") &&
+			!strings.HasPrefix(rest, "[CALL_ID]") &&
+			(final || !strings.HasPrefix("[ARGS]", rest) && !strings.HasPrefix("[CALL_ID]", rest)),
+			strings.HasPrefix(rest, "{"):
 			p.state = p.list(opener, fail)
 			return true
 		case strings.HasPrefix(rest, "[") && !final && len(rest) < len("[ARGS]"):

@@ -145,8 +145,8 @@ func (p *Parser) say(k Kind, s string) {
 // marker notes that a marker was read: white space round it is no text.
 func (p *Parser) marker() { p.held, p.fresh = "", true }
 
-// find looks for the first of several markers in what is not yet understood. at is where it begins, or else up to where
-// the text holds none for certain.
+// find looks for the first of several markers in what is not yet understood. at is where it begins, or else up to
+// where the text holds none for certain.
 func (p *Parser) find(final bool, markers ...string) (at int, found string) {
 	at = len(p.buf)
 	for _, m := range markers {

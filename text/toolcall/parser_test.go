@@ -90,27 +90,35 @@ var answers = []struct {
 	want         outcome
 }{
 	{"plain", " Hello \n<tool_call>", false, outcome{Content: " Hello \n<tool_call>"}},
-	{"plain", "<think>\nHm.\n</think>\n\nYes. <think>no</think>\n", false, outcome{"Yes. <think>no</think>\n", "Hm.", nil}},
+	{"plain", "<think>\nHm.\n</think>\n\nYes. <think>no</think>\n", false,
+		outcome{"Yes. <think>no</think>\n", "Hm.", nil}},
 	{"plain", "Hm, a < b.\n</think>\n\nYes", true, outcome{"Yes", "Hm, a < b.", nil}},
 	{"plain", "still thinking", true, outcome{"", "still thinking", nil}},
 	{"plain", "a <thi", false, outcome{Content: "a <thi"}},
 	{"plain", "\n <thin", false, outcome{Content: "\n <thin"}},
 	{"hermes", "Let me see.\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris }\", \"days\": 2}}\n</tool_call>\n<tool_call>\n{\"arguments\": {\"a\": [1, {}]}, \"name\": \"add\"}\n</tool_call>", false,
-		outcome{"Let me see.", "", []call{{"get_weather", "", `{"city": "Paris }", "days": 2}`}, {"add", "", `{"a": [1, {}]}`}}}},
+		outcome{"Let me see.", "",
+			[]call{{"get_weather", "", `{"city": "Paris }", "days": 2}`}, {"add", "", `{"a": [1, {}]}`}}}},
 	{"hermes", "<think>\nweather?\n</think>\n\n<tool_call>{\"name\":\"add\",\"id\":\"x1\",\"arguments\":\"{\\\"a\\\":1}\"}</tool_call> Done.", false,
 		outcome{"Done.", "weather?", []call{{"add", "x1", `{"a":1}`}}}},
 	{"hermes", "<tool_call>\n{\"name\": \"add\"}\n</tool_call>", false, outcome{"", "", []call{{"add", "", "{}"}}}},
-	{"hermes", "Write <tool_call> like this: <tool_call>{\"x\": 1}</tool_call> é", false, outcome{Content: "Write <tool_call> like this: <tool_call>{\"x\": 1}</tool_call> é"}},
-	{"hermes", "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1", false, outcome{"", "", []call{{"add", "", `{"a": 1`}}}},
+	{"hermes", "Write <tool_call> like this: <tool_call>{\"x\": 1}</tool_call> é", false,
+		outcome{Content: "Write <tool_call> like this: <tool_call>{\"x\": 1}</tool_call> é"}},
+	{"hermes", "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1", false,
+		outcome{"", "", []call{{"add", "", `{"a": 1`}}}},
 	{"hermes", "<tool_call>\n{\"name\": \"ad", false, outcome{Content: "<tool_call>\n{\"name\": \"ad"}},
 	{"qwen-xml", "I look.\n\n<tool_call>\n<function=get_weather>\n<parameter=city>\nNew\nYork\n\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=add>\n</function>\n</tool_call>", false,
 		outcome{"I look.", "", []call{{"get_weather", "", `{"city": "New\nYork\n", "days": 3}`}, {"add", "", "{}"}}}},
 	{"qwen-xml", "<tool_call>\n<function=note>\n<parameter=text>\n42 <b> \"q\"\n</parameter>\n<parameter=done>\nTrue\n</parameter>\n<parameter=tags>\n[\"a\", 1]\n</parameter>\n<parameter=other>\nfree text\n</parameter>\n</function>\n</tool_call>", false,
-		outcome{"", "", []call{{"note", "", `{"text": "42 <b> \"q\"", "done": true, "tags": ["a", 1], "other": "free text"}`}}}},
-	{"qwen-xml", "<function=add>\n<parameter=a>1</parameter></function>", false, outcome{"", "", []call{{"add", "", `{"a": 1}`}}}},
+		outcome{"", "", []call{{"note", "",
+			`{"text": "42 <b> \"q\"", "done": true, "tags": ["a", 1], "other": "free text"}`}}}},
+	{"qwen-xml", "<function=add>\n<parameter=a>1</parameter></function>", false,
+		outcome{"", "", []call{{"add", "", `{"a": 1}`}}}},
 	{"qwen-xml", "<tool_call>\nno call", false, outcome{Content: "<tool_call>\nno call"}},
-	{"qwen-xml", "<tool_call>\n<function=note>\n<parameter=text>\ncut o", false, outcome{"", "", []call{{"note", "", `{"text": "cut o"}`}}}},
-	{"llama3", "{\"name\": \"add\", \"parameters\": {\"a\": 1, \"b\": 2}}", false, outcome{"", "", []call{{"add", "", `{"a": 1, "b": 2}`}}}},
+	{"qwen-xml", "<tool_call>\n<function=note>\n<parameter=text>\ncut o", false,
+		outcome{"", "", []call{{"note", "", `{"text": "cut o"}`}}}},
+	{"llama3", "{\"name\": \"add\", \"parameters\": {\"a\": 1, \"b\": 2}}", false,
+		outcome{"", "", []call{{"add", "", `{"a": 1, "b": 2}`}}}},
 	{"llama3", "<|python_tag|>{\"type\": \"function\", \"name\": \"add\", \"parameters\": {\"a\": 1}}; {\"name\": \"note\", \"parameters\": {}}", false,
 		outcome{"", "", []call{{"add", "", `{"a": 1}`}, {"note", "", "{}"}}}},
 	{"llama3", "{\"result\": 5}", false, outcome{Content: "{\"result\": 5}"}},
@@ -123,12 +131,14 @@ var answers = []struct {
 		outcome{"", "", []call{{"add", "123456789", `{"a": 1}`}, {"note", "", `{"text": "]"}`}}}},
 	{"mistral", "[TOOL_CALLS] is a marker", false, outcome{Content: "[TOOL_CALLS] is a marker"}},
 	{"gemma4", "<|channel>thought\nweather\n<channel|>Well.<|tool_call>call:get_weather{city:<|\"|>New \"York\", é<|\"|>,days:2}<tool_call|><|tool_call>call:note{tags:[<|\"|>a<|\"|>,<|\"|>b:{c<|\"|>],text:<|\"|><|\"|>,o:{x:true,y:null}}<tool_call|>", false,
-		outcome{"Well.", "weather", []call{{"get_weather", "", `{"city":"New \"York\", é","days":2}`}, {"note", "", `{"tags":["a","b:{c"],"text":"","o":{"x":true,"y":null}}`}}}},
+		outcome{"Well.", "weather", []call{{"get_weather", "", `{"city":"New \"York\", é","days":2}`},
+			{"note", "", `{"tags":["a","b:{c"],"text":"","o":{"x":true,"y":null}}`}}}},
 	{"gemma4", "<|tool_call>call:add{}<tool_call|>", false, outcome{"", "", []call{{"add", "", "{}"}}}},
 	{"gemma4", "<|tool_call>no<tool_call|>", false, outcome{Content: "<|tool_call>no<tool_call|>"}},
 	{"harmony", "<|channel|>analysis<|message|>User wants weather.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Oslo\"}", false,
 		outcome{"", "User wants weather.", []call{{"get_weather", "", `{"city":"Oslo"}`}}}},
-	{"harmony", "<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>It is\n warm. ", false, outcome{"It is\n warm. ", "Hm.", nil}},
+	{"harmony", "<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>It is\n warm. ", false,
+		outcome{"It is\n warm. ", "Hm.", nil}},
 	{"harmony", " to=functions.add<|channel|>commentary json<|message|>{\"a\": 1}<|start|>assistant to=functions.note<|channel|>commentary json<|message|>{\"text\": \"\"}", false,
 		outcome{"", "", []call{{"add", "", `{"a": 1}`}, {"note", "", `{"text": ""}`}}}},
 	{"harmony", "<|channel|>commentary to=functions. json<|message|>{}", false, outcome{Content: "{}"}},
@@ -170,7 +180,8 @@ func TestParser(t *testing.T) {
 		tryCuts(t, f, o, a.text, rng)
 		for i := range len(a.text) { // also where it is broken off
 			whole := parse(t, f, o, a.text[:i])
-			if bytewise := parse(t, f, o, strings.Split(a.text[:i], "")...); fmt.Sprint(bytewise) != fmt.Sprint(whole) {
+			if bytewise := parse(t, f, o,
+				strings.Split(a.text[:i], "")...); fmt.Sprint(bytewise) != fmt.Sprint(whole) {
 				t.Errorf("%s, %q: byte by byte %+v, whole %+v", a.format, a.text[:i], bytewise, whole)
 			}
 		}
@@ -209,7 +220,8 @@ func TestWithoutTools(t *testing.T) {
 		if a.format == "harmony" || a.open || a.want.Reasoning != "" {
 			continue
 		}
-		if got := parse(t, byName(t, a.format), Options{}, a.text); got.Content != a.text || got.Calls != nil || got.Reasoning != "" {
+		if got := parse(t, byName(t, a.format), Options{}, a.text); got.Content != a.text || got.Calls != nil ||
+			got.Reasoning != "" {
 			t.Errorf("%s, %q: %+v", a.format, a.text, got)
 		}
 	}
@@ -237,8 +249,8 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
-// FuzzParser parses any text: no panic, the same result for every cut, arguments never outside a call, and text without
-// markers as it is.
+// FuzzParser parses any text: no panic, the same result for every cut, arguments never outside a call, and text
+// without markers as it is.
 func FuzzParser(f *testing.F) {
 	for _, a := range answers {
 		f.Add(a.text, a.open, uint64(len(a.text)))

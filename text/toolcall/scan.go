@@ -79,8 +79,8 @@ func escape(s string) string {
 	return q[1 : len(q)-1]
 }
 
-// objectCall reads a call that is a JSON object with a name and arguments, in any order. opener is what was taken before
-// it; then is the state behind it.
+// objectCall reads a call that is a JSON object with a name and arguments, in any order. opener is what was taken
+// before it; then is the state behind it.
 type objectCall struct {
 	p     *Parser
 	raw   strings.Builder // what was taken while it may still be text

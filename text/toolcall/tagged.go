@@ -114,7 +114,8 @@ func valueOf(text string, kind valueKind, trim bool) string {
 }
 
 // members writes the parameters of a tool one after the other, each with what round writes round it.
-func (t Tool) members(b *grammar.Builder, shut string, round func(m grammar.Member) grammar.Part) (grammar.Part, error) {
+func (t Tool) members(b *grammar.Builder, shut string, round func(m grammar.Member) grammar.Part) (grammar.Part,
+	error) {
 	list, err := t.list(b, shut)
 	if err != nil {
 		return grammar.Part{}, err

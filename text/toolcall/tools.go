@@ -106,7 +106,8 @@ func kindsOf(schema json.RawMessage) map[string]valueKind {
 			kinds[name] = jsonValue
 		case json.Unmarshal(p.Type, &many) == nil && len(many) > 0 && !slices.Contains(many, "string"):
 			kinds[name] = jsonValue
-		case p.Type == nil && len(p.Enum) > 0 && !slices.ContainsFunc(p.Enum, func(e json.RawMessage) bool { return e[0] != '"' }):
+		case p.Type == nil && len(p.Enum) > 0 &&
+			!slices.ContainsFunc(p.Enum, func(e json.RawMessage) bool { return e[0] != '"' }):
 			kinds[name] = textValue
 		}
 	}
