@@ -3,6 +3,7 @@ package hipengine
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/gguf"
@@ -143,13 +144,48 @@ func (f *File) Context() (int, error) {
 }
 
 // Check reports why the model cannot run: an architecture that is not known, weights that are missing or have another
-// shape. It reads metadata alone.
+// shape, a tokenizer that cannot be made, sampling parameters out of their ranges. It reads metadata alone. Whether
+// there is memory for it is for [Host.Open] to say.
 func (f *File) Check() error {
 	m, err := models.New(f.meta)
 	if err != nil {
 		return err
 	}
-	return models.Check(m, f)
+	if err := models.Check(m, f); err != nil {
+		return err
+	}
+	tok, err := f.Tokenizer()
+	if err != nil {
+		return err
+	}
+	return f.checkSampling(tok)
+}
+
+// checkSampling reports sampling parameters that no answer could be made with.
+func (f *File) checkSampling(tok *Tokenizer) error {
+	if err := f.sampling.Apply(sample.Defaults()).Validate(tok.VocabSize()); err != nil {
+		return fmt.Errorf("the model's sampling parameters: %w", err)
+	}
+	return nil
+}
+
+// Notes say what a user should know of a model that can run: what was left out, and a chat template that is missing or
+// cannot be used.
+func (f *File) Notes() []string {
+	notes := slices.Clone(f.notes)
+	if tok, err := f.Tokenizer(); err == nil {
+		notes = append(notes, tok.tok.Notes()...)
+	}
+	ts, err := newTemplates(f.template, f.named, Options{})
+	switch {
+	case err != nil: // of options alone
+	case ts.main.err != nil:
+		notes = append(notes, "conversations are refused, since its chat template cannot be used: "+
+			ts.main.err.Error())
+	case f.template == "":
+		notes = append(notes, "it has no chat template; conversations are written in ChatML, which may not be its own form")
+	}
+	return notes
 }
 
 // templateKeys are the chat template that a GGUF file has, and those that it has by name.

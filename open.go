@@ -43,6 +43,9 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	if m.Tokenizer, err = f.Tokenizer(); err != nil {
 		return nil, err
 	}
+	if err := f.checkSampling(m.Tokenizer); err != nil {
+		return nil, err
+	}
 	if m.prompter, err = newPrompter(m.tok, f.template, f.named, o); err != nil {
 		return nil, err
 	}

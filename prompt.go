@@ -93,7 +93,7 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 	t := p.templates.pick(holds(tools), holds(in.Documents))
 	if t.err != nil {
 		reason := fmt.Sprintf("it cannot be used (choose another with --chat-template): %v", t.err)
-		return nil, &ConversationError{Reason: reason, err: errors.New("hipengine: the chat template: " + reason)}
+		return nil, &ConversationError{Reason: reason, err: errors.New("the chat template: " + reason)}
 	}
 	prompt, err := t.tmpl.Render(in)
 	var raised *chat.RaisedError

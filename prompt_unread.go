@@ -80,7 +80,7 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 // leftOut is the error for a part of a conversation that has no place in the prompt.
 func leftOut(what string) error {
 	reason := "it leaves out " + what + "; the option lenient accepts that"
-	return &ConversationError{Reason: reason, err: errors.New("hipengine: the chat template: " + reason)}
+	return &ConversationError{Reason: reason, err: errors.New("the chat template: " + reason)}
 }
 
 // holds reports whether JSON is there and neither null nor empty.

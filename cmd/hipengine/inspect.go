@@ -25,6 +25,7 @@ type inspection struct {
 	Architecture string            `json:"architecture"`
 	Supported    bool              `json:"supported"`
 	Problem      string            `json:"problem,omitempty"` // why the file cannot run
+	Notes        []string          `json:"notes,omitempty"`   // what to know if it can
 	Parameters   int64             `json:"parameters"`
 	TensorBytes  int64             `json:"tensor_bytes"`
 	FileBytes    int64             `json:"file_bytes,omitempty"` // of a GGUF file, all parts
@@ -77,6 +78,8 @@ func inspect(f *hipengine.File) inspection {
 	in.Architecture, _ = f.Meta().StringOr("general.architecture", "") // a wrong type shows in Problem
 	if err := f.Check(); err != nil {
 		in.Supported, in.Problem = false, err.Error()
+	} else {
+		in.Notes = f.Notes()
 	}
 	for _, k := range f.Meta().Keys() {
 		v, _ := f.Meta().Value(k)
@@ -105,6 +108,9 @@ func (in inspection) print(out io.Writer) error {
 		fmt.Fprintf(w, "supported\tyes\n")
 	} else {
 		fmt.Fprintf(w, "supported\tno: %s\n", in.Problem)
+	}
+	for _, n := range in.Notes {
+		fmt.Fprintf(w, "note\t%s\n", n)
 	}
 	fmt.Fprintf(w, "parameters\t%.2f M\n", float64(in.Parameters)/1e6)
 	fmt.Fprintf(w, "tensors\t%.2f MB\n", float64(in.TensorBytes)/1e6)

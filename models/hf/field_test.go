@@ -47,7 +47,7 @@ func TestNonFinite(t *testing.T) {
 	}
 }
 
-// TestAttrKeys writes the rules of special tokens to keys and reads them back.
+// TestAttrKeys writes the rules of special tokens, and further ids that end a generation, to keys and reads them back.
 func TestAttrKeys(t *testing.T) {
 	config, stored := goodLlama(t)
 	dir := makeFolder(t, config, stored)
@@ -61,10 +61,20 @@ func TestAttrKeys(t *testing.T) {
 		t.Fatal("the tokenizer has no added tokens to change")
 	}
 	writeFile(t, dir, "tokenizer.json", []byte(text))
+	writeFile(t, dir, "generation_config.json", []byte(`{"eos_token_id":[2,7,9]}`))
 	f := openFolder(t, dir)
 	v, err := tokenizer.FromGGUF(f.Meta)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := f.Vocab.ExtraEOG; len(want) != 3 || v.EOS < 0 {
+		t.Errorf("the folder has %v", want)
+	} else {
+		for _, id := range want {
+			if id != v.EOS && !slices.Contains(v.ExtraEOG, id) {
+				t.Errorf("id %d ends a generation, the keys have %v", id, v.ExtraEOG)
+			}
+		}
 	}
 	if len(v.Attrs) == 0 {
 		t.Error("no attributes came back")

@@ -114,6 +114,15 @@ func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
 			set(id.name+"_token_id", uint32(id.id))
 		}
 	}
+	var ends []uint32
+	for _, id := range v.ExtraEOG {
+		if id != v.EOS {
+			ends = append(ends, uint32(id))
+		}
+	}
+	if ends != nil {
+		b.setKey(tokenizer.KeyEOG, ends)
+	}
 	tokenizer.AttrKeys(v.Attrs, func(key string, ids []uint32) { b.setKey(key, ids) })
 	return b.affixKeys(v, bos)
 }

@@ -127,6 +127,14 @@ func (f fields) kwargs() map[string]json.RawMessage {
 			}
 		}
 	}
+	if raw := k.take("documents"); raw != nil {
+		for i, e := range r.elements(k.path+"documents", raw, r.limits.Members) {
+			if kind(e) != "an object" {
+				r.wrongType(index(k.path+"documents", i), "an object", e)
+			}
+		}
+		kwargs["documents"] = raw
+	}
 	if raw := k.take("thinking_budget"); raw != nil {
 		r.integer(k.path+"thinking_budget", raw, -1, int64(r.limits.MaxTokens))
 		kwargs["thinking_budget"] = raw

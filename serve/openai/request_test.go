@@ -292,6 +292,8 @@ func TestChatErrorsNameTheField(t *testing.T) {
 			{`"functions":[]`, "functions", "tools"},
 			{`"audio":{}`, "audio", "not offered"},
 			{`"web_search_options":{}`, "web_search_options", "not offered"},
+			{`"chat_template_kwargs":{"documents":[1]}`, "chat_template_kwargs.documents[0]", "an object"},
+			{`"chat_template_kwargs":{"documents":"x"}`, "chat_template_kwargs.documents", "an array"},
 			{`"chat_template_kwargs":{"evil":1}`, "chat_template_kwargs.evil", "unknown field"},
 			{`"chat_template_kwargs":{"enable_thinking":"no"}`, "chat_template_kwargs.enable_thinking", "a boolean"},
 			{`"chat_template_kwargs":{"reasoning_effort":"big"}`, "chat_template_kwargs.reasoning_effort",

@@ -57,7 +57,7 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 	if err := readIDs(meta, &v); err != nil {
 		return Vocab{}, err
 	}
-	if err := readAttrs(meta, &v); err != nil {
+	if err := errors.Join(readAttrs(meta, &v), readEOG(meta, &v)); err != nil {
 		return Vocab{}, err
 	}
 	for key, flag := range map[string]**bool{

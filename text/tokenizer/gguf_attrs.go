@@ -21,6 +21,9 @@ var attrKeys = []struct {
 	{"hipengine.tokenizer.normalized_token_ids", func(a *Attr) *bool { return &a.Normalized }},
 }
 
+// KeyEOG is a key of our own for further ids that end a generation: an array. GGUF has keys for one of each kind.
+const KeyEOG = "hipengine.tokenizer.eog_token_ids"
+
 // AttrKeys calls set for each key of a GGUF file that keeps part of the attributes, with ids in order. FromGGUF reads
 // them; other programs do not know them.
 func AttrKeys(attrs map[int32]Attr, set func(key string, ids []uint32)) {
@@ -35,6 +38,24 @@ func AttrKeys(attrs map[int32]Attr, set func(key string, ids []uint32)) {
 			set(k.key, ids)
 		}
 	}
+}
+
+// readEOG reads KeyEOG.
+func readEOG(meta *gguf.Meta, v *Vocab) error {
+	if !meta.Has(KeyEOG) {
+		return nil
+	}
+	ids, err := meta.Ints(KeyEOG)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if id < 0 || id >= int64(len(v.Tokens)) {
+			return fmt.Errorf("key %q has %d, the vocabulary has ids 0 to %d", KeyEOG, id, len(v.Tokens)-1)
+		}
+		v.ExtraEOG = append(v.ExtraEOG, int32(id))
+	}
+	return nil
 }
 
 // readAttrs reads the matching rules of special tokens: those of our own keys, else those of the Phi-3 family, whose
