@@ -119,6 +119,9 @@ func TestEmberAgentTrace(t *testing.T) {
 	// delta nets, but the numbers are near.
 	engines, m, closed := keeping(t, "cpu")
 	near, turns := 0.0, 20
+	if testing.Short() {
+		turns = 8
+	}
 	if strings.HasSuffix(m.Device().Chip, "amx") {
 		closed()
 		engines, m, closed = keeping(t, "ref")

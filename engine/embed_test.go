@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,7 +123,14 @@ func TestEmbedKeepsNothing(t *testing.T) {
 // the reading.
 func TestEmbedErrors(t *testing.T) {
 	bubble("", t, func(t *testing.T) {
+		var failing atomic.Bool // steps may be under way
 		r := &fake.Runner{Lim: runner.Limits{Context: 8, Seqs: 2}, Delay: time.Second}
+		r.Fail = func([]runner.Work) error {
+			if failing.Load() {
+				return errors.New("the step failed")
+			}
+			return nil
+		}
 		e := start(t, r, nil)
 		for _, c := range []struct {
 			r    engine.EmbedRequest
@@ -157,11 +165,11 @@ func TestEmbedErrors(t *testing.T) {
 		if _, err := e.EmbedAll(ctx, many); err == nil || err.Error() != "enough" {
 			t.Errorf("error %v", err)
 		}
-		r.Fail = func([]runner.Work) error { return errors.New("the step failed") }
+		failing.Store(true)
 		if _, err := e.EmbedAll(t.Context(), many); err == nil || !strings.Contains(err.Error(), "the step failed") {
 			t.Errorf("error %v", err)
 		}
-		r.Fail = nil
+		failing.Store(false)
 		if err := e.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

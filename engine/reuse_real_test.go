@@ -179,7 +179,11 @@ func TestAgentTrace(t *testing.T) {
 				rng := rand.New(rand.NewPCG(18, uint64(c.tail)))
 				history, known := randomIDs(rng, 100), 0
 				tail := randomIDs(rng, c.tail)
-				for turn := range 20 {
+				turns := 20
+				if testing.Short() {
+					turns = 6
+				}
+				for turn := range turns {
 					history = append(history, randomIDs(rng, 10+rng.IntN(30))...)
 					r := engine.Request{
 						Prompt: slices.Concat(history, tail), MaxTokens: 12,
