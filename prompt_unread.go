@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,10 +59,7 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 		}
 		// It may stand there in another form. If it does, the prompt is another without it.
 		without := slices.Clone(messages)
-		without[i] = map[string]json.RawMessage{}
-		for k, v := range m {
-			without[i][k] = v
-		}
+		without[i] = maps.Clone(m)
 		if without[i][field] = json.RawMessage(`"."`); field == "tool_calls" {
 			delete(without[i], field)
 		}
