@@ -30,7 +30,7 @@ func TestConvertAgrees(t *testing.T) {
 	}
 	t.Run("more", func(t *testing.T) {
 		if testing.Short() {
-			t.Skip("left to the long tests")
+			t.Skip("SKIPPED: -short leaves further architectures to make long")
 		}
 		dir := testfiles.Path(t, "fixtures2")
 		entries, err := os.ReadDir(dir)
