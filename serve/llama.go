@@ -173,7 +173,7 @@ func (a *llamaAnswer) add(t engine.Token) {
 	}
 	if a.req.Logprobs {
 		for _, t := range a.queue.add(t) {
-			a.probs = append(a.probs, a.g.model.tokenProb(t))
+			a.probs = append(a.probs, a.g.model.tokenProb(t, a.req.Sampled))
 		}
 	}
 }
@@ -187,7 +187,7 @@ func (a *llamaAnswer) chunk(t engine.Token) openai.LlamaChunk {
 		c.Timings = a.g.timings(a.index)
 	}
 	if a.req.Logprobs {
-		c.Probs = []openai.TokenProb{a.g.model.tokenProb(t)}
+		c.Probs = []openai.TokenProb{a.g.model.tokenProb(t, a.req.Sampled)}
 	}
 	return c
 }
@@ -239,7 +239,7 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 		SamplingSettings: samplingSettings(g.params, true),
 		Stop:             append([]string{}, req.Stop...), MaxTokens: req.MaxTokens,
 		IgnoreEOS: req.IgnoreEOS, Stream: req.Stream, LogitBias: []openai.TokenBias{},
-		NProbs: req.TopLogprobs, TokenTimings: req.TokenTimings,
+		NProbs: req.TopLogprobs, PostSampling: req.Sampled, TokenTimings: req.TokenTimings,
 	}
 	if req.BudgetOpen {
 		o.MaxTokens = -1
@@ -261,21 +261,30 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 	return o
 }
 
-// tokenProb returns the log-probabilities at a token.
-func (m *Model) tokenProb(t engine.Token) openai.TokenProb {
+// tokenProb returns the log-probabilities at a token, or the probabilities if they are of the draw.
+func (m *Model) tokenProb(t engine.Token, sampled bool) openai.TokenProb {
 	entry := func(p sample.Logprob) openai.ProbEntry {
 		piece := m.Tokenizer.Piece(p.ID, true)
-		e := openai.ProbEntry{ID: p.ID, Token: strings.ToValidUTF8(string(piece), "\uFFFD"), Logprob: p.Logprob,
-			Bytes: make([]int, len(piece))}
+		e := openai.ProbEntry{ID: p.ID, Token: strings.ToValidUTF8(string(piece), "\uFFFD"), Bytes: make([]int, len(piece))}
+		if sampled {
+			e.Prob = new(math.Exp(float64(p.Logprob)))
+		} else {
+			e.Logprob = &p.Logprob
+		}
 		for i, b := range piece {
 			e.Bytes[i] = int(b)
 		}
 		return e
 	}
-	out := openai.TokenProb{ProbEntry: entry(sample.Logprob{ID: t.ID, Logprob: t.Logprob}),
-		Top: make([]openai.ProbEntry, len(t.Top))}
+	out := openai.TokenProb{ProbEntry: entry(sample.Logprob{ID: t.ID, Logprob: t.Logprob})}
+	top := make([]openai.ProbEntry, len(t.Top))
 	for i, p := range t.Top {
-		out.Top[i] = entry(p)
+		top[i] = entry(p)
+	}
+	if sampled {
+		out.TopProbs = top
+	} else {
+		out.Top = top
 	}
 	return out
 }

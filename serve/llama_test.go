@@ -103,6 +103,18 @@ func TestLlamaProbs(t *testing.T) {
 		a.Probs[1].Bytes[0] != 'b' {
 		t.Errorf("%+v", a.Probs)
 	}
+	// The fake likes one token more than any other, and top_k 2 leaves two.
+	a = s.completion(t, `{"prompt":"x","n_probs":3,"post_sampling_probs":true,"top_k":2,"temperature":5,"samplers":["top_k","temperature"]}`)
+	for _, p := range a.Probs {
+		if len(p.TopProbs) != 2 || p.Top != nil || p.Logprob != nil || p.Prob == nil || *p.Prob <= 0 ||
+			math.Abs(*p.TopProbs[0].Prob+*p.TopProbs[1].Prob-1) > 1e-6 || *p.TopProbs[0].Prob < *p.TopProbs[1].Prob {
+			t.Errorf("%+v", p)
+		}
+	}
+	if a := s.completion(t, `{"prompt":"x","n_probs":3,"post_sampling_probs":true,"temperature":0}`); len(a.Probs) == 0 ||
+		*a.Probs[0].Prob != 1 || len(a.Probs[0].TopProbs) != 1 {
+		t.Errorf("%+v", a.Probs)
+	}
 	if a := s.completion(t, `{"prompt":"x"}`); a.Probs != nil {
 		t.Errorf("probabilities that nobody asked for: %+v", a.Probs)
 	}
