@@ -15,7 +15,14 @@ import (
 const (
 	LlamaCompletion = "completion" // /completion, /completions and /infill
 	LlamaSlots      = "slots"      // /slots
+	LlamaVerbose    = "verbose"    // __verbose in answers of chat completions, as with verbose of requests
+	LlamaPrefill    = "prefill"    // chat completions go on with a last message that is the assistant's
 )
+
+var llamaParts = []string{LlamaCompletion, LlamaSlots, LlamaVerbose, LlamaPrefill}
+
+// offersLlama reports whether a part of llama.cpp's API is offered.
+func (s *Server) offersLlama(part string) bool { return slices.Contains(s.c.LlamaRoutes, part) }
 
 // llamaRoutes adds the routes of llama.cpp's own API, if any is asked for. Those that are not say so.
 func (s *Server) llamaRoutes(routes map[string]http.Handler) {
@@ -23,7 +30,7 @@ func (s *Server) llamaRoutes(routes map[string]http.Handler) {
 		return
 	}
 	on := func(part string, h http.HandlerFunc) http.HandlerFunc {
-		if slices.Contains(s.c.LlamaRoutes, part) {
+		if s.offersLlama(part) {
 			return h
 		}
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -205,6 +212,15 @@ func (a *llamaAnswer) prompt() []int32 { return a.g.prompts[a.index/a.req.N] }
 
 // final is the whole answer, or the fields of it that the request asks for; in a stream without what was said already.
 func (a *llamaAnswer) final() (any, error) {
+	c := a.whole()
+	if len(a.req.Fields) > 0 {
+		return c.Select(a.req.Fields)
+	}
+	return c, nil
+}
+
+// whole is final for all fields.
+func (a *llamaAnswer) whole() openai.LlamaCompletion {
 	m, tokens := a.g.model, a.g.tokens[a.index]
 	c := openai.LlamaCompletion{
 		Index: a.index, Tokens: []int32{}, Slot: -1, Stop: true, Model: m.ID, Predicted: tokens,
@@ -227,10 +243,7 @@ func (a *llamaAnswer) final() (any, error) {
 			c.Tokens = append(c.Tokens, a.ids...)
 		}
 	}
-	if len(a.req.Fields) > 0 {
-		return c.Select(a.req.Fields)
-	}
-	return c, nil
+	return c
 }
 
 // generationSettings returns the parameters of a request.
