@@ -37,6 +37,7 @@ type Request struct {
 
 	Logprobs    bool // fill Token.Logprob and Token.Top
 	TopLogprobs int  // length of Token.Top
+	Sampled     bool // they are of what the sampler has left, of which Token.Top may hold fewer; not of the prompt
 
 	// PromptLogprobs fills Sequence.PromptLogprobs; with Logprobs alone. The prompt is then read token by token, and
 	// nothing that is kept of others is used.

@@ -84,7 +84,7 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS,
 				Stop: o.Stop, StopTokens: o.StopTokens,
 				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false),
-				Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs,
+				Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs, Sampled: o.Sampled,
 				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)

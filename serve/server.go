@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,9 +66,9 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("%w (admin keys)", err)
 	}
 	for _, part := range s.c.LlamaRoutes {
-		if part != LlamaCompletion && part != LlamaSlots {
-			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part,
-				LlamaCompletion, LlamaSlots)
+		if !slices.Contains(llamaParts, part) {
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s", part,
+				strings.Join(llamaParts, ", "))
 		}
 	}
 	if err := checkReasoning(s.c.Reasoning); err != nil {

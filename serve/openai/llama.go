@@ -109,6 +109,9 @@ func (c *LlamaCompletionRequest) read(f fields) {
 	if n := f.integer("n_probs", 0, int64(r.limits.TopLogprobs)); n != nil && *n > 0 {
 		c.Logprobs, c.TopLogprobs = true, *n
 	}
+	if c.Sampled = f.boolean("post_sampling_probs"); c.Sampled && !c.Logprobs {
+		r.fail("post_sampling_probs", CodeValue, "is only allowed with n_probs")
+	}
 	c.Tokens = f.boolean("return_tokens")
 	if raw := f.take("response_fields"); raw != nil {
 		for i, e := range r.elements("response_fields", raw, 256) {

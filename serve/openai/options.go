@@ -24,6 +24,7 @@ type Options struct {
 	Logprobs     bool
 	TopLogprobs  int
 	EchoLogprobs bool  // log-probabilities of the prompt too
+	Sampled      bool  // they are of what the samplers have left
 	Form         *Form // what the text must be; nil is any
 
 	TokenTimings bool // each chunk of a stream has its timings

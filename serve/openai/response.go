@@ -42,6 +42,8 @@ type ChatCompletion struct {
 	Choices []ChatChoice `json:"choices"`
 	Usage   Usage        `json:"usage"`
 	Timings *Timings     `json:"timings,omitempty"` // of the first choice
+
+	Verbose *LlamaCompletion `json:"__verbose,omitempty"` // the first choice as /completion has it, if that is asked for
 }
 
 // ChatChoice is one answer to the conversation.
@@ -119,6 +121,8 @@ type ChatChunk struct {
 	// of the choice, in its last chunk, and wherever they are asked for
 	Timings  *Timings        `json:"timings,omitempty"`
 	Progress *PromptProgress `json:"prompt_progress,omitempty"` // in chunks of their own, if they are asked for
+
+	Verbose *LlamaCompletion `json:"__verbose,omitempty"` // as in ChatCompletion, in the last chunk of the first choice
 }
 
 // ChatChunkChoice is a change of one choice.
