@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -55,11 +56,6 @@ func TestConstraint(t *testing.T) {
 			if len(seen) != len(allowed) {
 				t.Errorf("%+v: drew %d of %d tokens", p, len(seen), len(allowed))
 			}
-		}
-	}
-	for _, p := range []Params{{}, {Temperature: 1, TopK: 5}} {
-		if p.Constraint = (only{1}); p.Top() != 0 {
-			t.Errorf("%+v needs %d logits, and the constraint may allow any", p, p.Top())
 		}
 	}
 	s, err := NewSampler(Params{Constraint: only{0, 0, 0, 0, 1}}, vocab)
@@ -130,6 +126,63 @@ func TestConstraintIsABan(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestConstraintOfTop draws from the logits of highest rank what is drawn from all, or says that too few of them may come.
+func TestConstraintOfTop(t *testing.T) {
+	const vocab = 300
+	rng := rand.New(rand.NewPCG(4, 4))
+	row := make([]float32, vocab)
+	few, drawn := 0, 0
+	for range 300 {
+		var ids []int32
+		for i := range row {
+			row[i] = float32(rng.IntN(40))
+			ids = append(ids, int32(i))
+		}
+		slices.SortStableFunc(ids, func(a, b int32) int { return int(row[b] - row[a]) })
+		var top []Logit
+		for _, id := range ids[:64] {
+			top = append(top, Logit{id, row[id]})
+		}
+		mask := make(only, 5)
+		mask[rng.IntN(4)] |= 1 << rng.IntN(64)
+		for share := []float64{0, 0.01, 0.1, 0.5, 1}[rng.IntN(5)]; share > 0; share = 0 {
+			for id := range vocab {
+				if rng.Float64() < share {
+					mask[id/64] |= 1 << (id % 64)
+				}
+			}
+		}
+		for _, p := range []Params{{}, {Temperature: 1, TopK: 5}, Defaults(), {Temperature: 1, TopK: 40, TopP: 0.8}} {
+			p.Constraint, p.Seed = mask, rng.Uint64()
+			all, err := NewSampler(p, vocab)
+			if err != nil {
+				t.Fatal(err)
+			}
+			some, err := NewSampler(p, vocab)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := all.Next(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := some.NextTop(top)
+			if errors.Is(err, ErrFewAllowed) {
+				few++
+				got, err = some.Next(row) // as if nobody had asked before
+			} else {
+				drawn++
+			}
+			if err != nil || got != want {
+				t.Fatalf("%+v, mask %x: drew %d, %v, from all logits %d", p, mask, got, err, want)
+			}
+		}
+	}
+	if few < 100 || drawn < 300 {
+		t.Errorf("%d draws from the top, and %d times it held too few", drawn, few)
 	}
 }
 
