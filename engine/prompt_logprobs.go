@@ -17,8 +17,9 @@ func (s *Sequence) PromptLogprobs() []Token {
 	return slices.Clip(s.prompt)
 }
 
-// notePrompt notes the log-probabilities of the tokens of a prompt of which r has a row each: those behind the ones that
-// were read. It returns the row behind the last token of the prompt, if that was read. The error ends the sequence.
+// notePrompt notes the log-probabilities of the tokens of a prompt of which r has a row each: those behind the ones
+// that were read. It returns the row behind the last token of the prompt, if that was read. The error ends the
+// sequence.
 func (e *Engine) notePrompt(s *Sequence, read []int32, r row) (row, error) {
 	vocab := e.limits.Vocab
 	var noted []Token
@@ -39,8 +40,8 @@ func (e *Engine) notePrompt(s *Sequence, read []int32, r row) (row, error) {
 	return row{logits: r.logits[len(next)*vocab:]}, nil
 }
 
-// promptRows returns how many rows each prompt may have in a step whose log-probabilities are wanted, so that all of them
-// stay within what is planned for.
+// promptRows returns how many rows each prompt may have in a step whose log-probabilities are wanted, so that all of
+// them stay within what is planned for.
 func promptRows(seqs ...[]*Sequence) int {
 	n := 0
 	for _, list := range seqs {

@@ -60,8 +60,8 @@ func TestPromptLogprobs(t *testing.T) {
 	}
 }
 
-// TestPromptLogprobsTogether reads prompts of several lengths at once: in no step are there more rows of them than memory
-// is planned for, and each prompt gets what it gets alone.
+// TestPromptLogprobsTogether reads prompts of several lengths at once: in no step are there more rows of them than
+// memory is planned for, and each prompt gets what it gets alone.
 func TestPromptLogprobsTogether(t *testing.T) {
 	run := &fake.Runner{}
 	e := start(t, run, nil)
@@ -87,7 +87,8 @@ func TestPromptLogprobsTogether(t *testing.T) {
 		if _, _, err := read(s); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(alone[i], s.PromptLogprobs()); diff != "" || len(alone[i]) != len(request(prompts[i], 1).Prompt) {
+		diff := cmp.Diff(alone[i], s.PromptLogprobs())
+		if diff != "" || len(alone[i]) != len(request(prompts[i], 1).Prompt) {
 			t.Errorf("prompt %d of %d tokens differs from it alone: %s", i, len(alone[i]), diff)
 		}
 	}

@@ -97,8 +97,8 @@ func (o *oddly) Mask() ([]uint64, error) {
 func (o *oddly) Accept(int32) error { o.taken++; return nil }
 func (o *oddly) Forced() []int32    { return nil }
 
-// TestTopOfConstraint holds texts to a form while the runner finds the largest logits: all logits are fetched only where
-// the form allows too few of those, and the texts are those drawn from all.
+// TestTopOfConstraint holds texts to a form while the runner finds the largest logits: all logits are fetched only
+// where the form allows too few of those, and the texts are those drawn from all.
 func TestTopOfConstraint(t *testing.T) {
 	greedy, top5 := sample.Params{}, sample.Params{Temperature: 1, TopK: 5}
 	for _, c := range []struct {

@@ -97,8 +97,8 @@ func (r *Runner) brokenTop(ctx context.Context, p ops.Plan, planned, row, i int)
 	return broken("logit", row, i, math.Float32frombits(binary.LittleEndian.Uint32(raw[n+4*row*planned:])))
 }
 
-// Logits returns all logits of a row of the last step, for callers whom those of highest rank did not suffice after all:
-// the step was a StepTop with k above 1. Rows count over all work. They are valid until the next call.
+// Logits returns all logits of a row of the last step, for callers whom those of highest rank did not suffice after
+// all: the step was a StepTop with k above 1. Rows count over all work. They are valid until the next call.
 func (r *Runner) Logits(ctx context.Context, row int) ([]float32, error) {
 	if r.last == nil || row < 0 || row >= r.wanted {
 		return nil, fmt.Errorf("runner: logits of row %d, where the last step has none or fewer", row)

@@ -67,8 +67,8 @@ func TestConstraint(t *testing.T) {
 	}
 }
 
-// TestConstraintIsABan draws with a mask what is drawn where all that it leaves out is banned, over chains, sizes of the
-// vocabulary and masks of few, half and nearly all tokens, of which some are shorter than the vocabulary.
+// TestConstraintIsABan draws with a mask what is drawn where all that it leaves out is banned, over chains, sizes of
+// the vocabulary and masks of few, half and nearly all tokens, of which some are shorter than the vocabulary.
 func TestConstraintIsABan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 9))
 	for _, vocab := range []int{1, 63, 64, 65, 200, 1000} {
@@ -129,7 +129,8 @@ func TestConstraintIsABan(t *testing.T) {
 	}
 }
 
-// TestConstraintOfTop draws from the logits of highest rank what is drawn from all, or says that too few of them may come.
+// TestConstraintOfTop draws from the logits of highest rank what is drawn from all, or says that too few of them may
+// come.
 func TestConstraintOfTop(t *testing.T) {
 	const vocab = 300
 	rng := rand.New(rand.NewPCG(4, 4))

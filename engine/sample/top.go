@@ -13,7 +13,8 @@ type Logit struct {
 	Logit float32
 }
 
-// ErrFewAllowed says that a constraint allows too few of the logits that [Sampler.NextTop] was given. Nothing was drawn.
+// ErrFewAllowed says that a constraint allows too few of the logits that [Sampler.NextTop] was given. Nothing was
+// drawn.
 var ErrFewAllowed = errors.New("sample: the constraint allows too few of the logits of highest rank")
 
 // Top returns how many of a row's logits of highest rank decide the draw, so that [Sampler.NextTop] needs no others,
