@@ -15,9 +15,10 @@ type responseBuilder struct {
 	generation *generation
 	request    *openai.ResponseRequest
 	response   openai.Response
-	keep       func() bool // stores the response, which is complete, and reports whether there was room
-	out        *stream     // nil: nobody hears of events
-	number     int         // of the next event
+	keep       func() bool              // stores the response, which is complete, and reports whether there was room
+	seal       func(text string) string // of thoughts; nil if nobody asks
+	out        *stream                  // nil: nobody hears of events
+	number     int                      // of the next event
 
 	queue    logprobQueue
 	logprobs []engine.Token // of tokens that are not known to be text or not
