@@ -136,6 +136,17 @@ func (m *Model) writer(
 	}, form, nil
 }
 
+// silence explains an answer whose tokens ran out before it said anything; empty for others.
+func (a *answer) silence(said bool) string {
+	switch {
+	case said || a.called || a.finish != engine.FinishLength:
+		return ""
+	case a.thoughts > 0:
+		return "all tokens of the answer went to thoughts; allow more, or bound thoughts (thinking_budget, reasoning_effort)"
+	}
+	return "the tokens of the answer ran out before there was text"
+}
+
 // answerKey finds the grammar of answers of one kind.
 type answerKey struct {
 	format, tools, choice string

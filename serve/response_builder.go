@@ -2,6 +2,7 @@ package serve
 
 import (
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
@@ -133,7 +134,8 @@ func (b *responseBuilder) finish() {
 	kind, status := openai.EventCompleted, openai.StatusCompleted
 	if b.answer.finish == engine.FinishLength {
 		kind, status = openai.EventIncomplete, openai.StatusIncomplete
-		b.response.IncompleteDetails = &openai.IncompleteInfo{Reason: openai.ReasonMaxTokens}
+		b.response.IncompleteDetails = &openai.IncompleteInfo{Reason: openai.ReasonMaxTokens,
+			Message: b.silence(b.said())}
 	}
 	b.end(status)
 	b.response.Status, b.response.Usage = status, b.usage()
@@ -142,6 +144,14 @@ func (b *responseBuilder) finish() {
 	}
 	b.response.Store = b.response.Store && b.keep()
 	b.event(kind, openai.ResponseEvent{Response: &b.response})
+}
+
+// said reports whether there is text.
+func (b *responseBuilder) said() bool {
+	return slices.ContainsFunc(b.response.Output, func(item openai.ResponseItem) bool {
+		m, ok := item.(*openai.MessageItem)
+		return ok && len(m.Content) > 0 && m.Content[0].Text != ""
+	})
 }
 
 // ping implements teller.
