@@ -114,7 +114,9 @@ type Stats struct {
 	GeneratedTokens uint64 // tokens drawn
 	Steps           uint64 // steps that succeeded
 	StepTokens      uint64 // tokens over all steps; divided by Steps, the mean batch
+	StepSequences   uint64 // sequences over all steps
 	LastStepTokens  int
+	Longest         int // tokens that one sequence has held, at most
 
 	Stopped, Length   uint64 // sequences that finished, by reason
 	Embedded          uint64 // prompts that were read for an embedding

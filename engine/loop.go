@@ -232,12 +232,14 @@ func (e *Engine) count(seqs []*Sequence, work []runner.Work) {
 		total += len(w.Tokens)
 		s := seqs[i]
 		s.held = len(s.req.Prompt) + s.generated - (len(s.pending) - len(w.Tokens))
+		e.stats.Longest = max(e.stats.Longest, s.held)
 		if !s.decode {
 			e.stats.PromptTokens += uint64(len(w.Tokens))
 		}
 	}
 	e.stats.Steps++
 	e.stats.StepTokens += uint64(total)
+	e.stats.StepSequences += uint64(len(work))
 	e.stats.LastStepTokens = total
 }
 

@@ -94,11 +94,9 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request,
 	}
 	defer release()
 	for _, in := range e.request.Inputs {
-		ids := in.Tokens
-		if ids == nil {
-			if ids, err = e.model.Tokenizer.EncodeText(in.Text, true, false); err != nil {
-				return nil, err
-			}
+		ids, err := e.model.encode(in, true, false)
+		if err != nil {
+			return nil, err
 		}
 		e.prompts = append(e.prompts, ids)
 	}

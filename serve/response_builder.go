@@ -39,6 +39,9 @@ func (b *responseBuilder) event(kind string, e openai.ResponseEvent) {
 	if b.out == nil {
 		return
 	}
+	if b.request.TokenTimings && (e.Delta != nil || e.Response != nil && e.Response.Status != openai.StatusInProgress) {
+		e.Timings = b.generation.timings(0)
+	}
 	e.Type, e.SequenceNumber = kind, b.number
 	b.number++
 	if e.Response == nil {
@@ -51,6 +54,15 @@ func (b *responseBuilder) event(kind string, e openai.ResponseEvent) {
 func (b *responseBuilder) start() {
 	b.event(openai.EventCreated, openai.ResponseEvent{Response: &b.response})
 	b.event(openai.EventInProgress, openai.ResponseEvent{Response: &b.response})
+}
+
+// progress implements progressTeller.
+func (b *responseBuilder) progress(_ int, p promptProgress) {
+	e := openai.ResponseEvent{Response: &b.response, Progress: p.wire()}
+	if b.request.TokenTimings {
+		e.Timings = p.timings()
+	}
+	b.event(openai.EventInProgress, e)
 }
 
 // token implements teller.

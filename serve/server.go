@@ -74,6 +74,9 @@ func New(c Config) (*Server, error) {
 				LlamaCompletion, LlamaSlots)
 		}
 	}
+	if err := checkReasoning(s.c.Reasoning); err != nil {
+		return nil, err
+	}
 	s.metrics = metrics.New(s.c.Version, s.list)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	if len(c.Models) > 0 {
@@ -110,6 +113,11 @@ func New(c Config) (*Server, error) {
 		"/openapi.json":   method(http.MethodGet, http.HandlerFunc(s.openAPI)),
 		"/{$}":            method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":               http.HandlerFunc(s.notFound),
+	}
+	if s.c.NoMetrics {
+		routes["/metrics"] = method(http.MethodGet, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.fail(w, r, notSupported("this server does not offer its metrics; its owner has left them out"))
+		}))
 	}
 	maps.Copy(routes, s.agentRoutes())
 	maps.Copy(routes, s.embeddingRoutes())

@@ -138,7 +138,7 @@ func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	text, err := apply(m.Render, req)
+	text, err := s.renderText(m, req)
 	if err != nil {
 		s.fail(w, r, err)
 		return

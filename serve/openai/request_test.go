@@ -556,6 +556,7 @@ func TestPlainTurns(t *testing.T) {
 		`[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]`:   ``,
 		`[{"role":"system","content":"s"},{"role":"system","content":"t"},{"role":"user","content":"a"}]`:                                    `[{"role":"system","content":"s\n\nt"},{"role":"user","content":"a"}]`,
 		`[{"role":"user","content":"a"},{"role":"system","content":"s"},{"role":"assistant","content":"b"},{"role":"system","content":"t"}]`: `[{"role":"user","content":"a\n\ns"},{"role":"assistant","content":"b"},{"role":"user","content":"t"}]`,
+		`[{"role":"user","content":"a"},{"role":"assistant","content":null}]`:                                                                `[{"role":"user","content":"a"},{"role":"assistant","content":""}]`,
 		`[{"role":"user","content":"a","name":"x"},{"role":"user","content":"b"},{"role":"user","content":"c"}]`:                             `[{"role":"user","content":"a","name":"x"},{"role":"user","content":"b\n\nc"}]`,
 	} {
 		if got := string(PlainTurns(json.RawMessage(in))); got != want {

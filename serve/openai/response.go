@@ -212,6 +212,7 @@ type Model struct {
 	OwnedBy string `json:"owned_by"`
 	// Not OpenAI's: further names of the model.
 	Aliases []string `json:"aliases"`
+	Tags    []string `json:"tags"`   // what its owner says of it
 	Loaded  bool     `json:"loaded"` // not OpenAI's: a request for the model need not wait for it
 }
 

@@ -71,6 +71,7 @@ func (q *ResponseRequest) read(f fields) {
 	q.N, q.Store = 1, true
 	q.Model, q.PreviousID = f.text("model", 256), f.text("previous_response_id", 256)
 	q.Stream, q.MaxTokens = f.boolean("stream"), f.budget()
+	q.TokenTimings, q.Progress = f.boolean("timings_per_token"), f.boolean("return_progress")
 	f.sampling(&q.Options)
 	f.ends(&q.Options)
 	q.Kwargs = f.kwargs()

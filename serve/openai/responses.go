@@ -125,4 +125,7 @@ type ResponseEvent struct {
 	Name           string          `json:"name,omitempty"`
 	Arguments      *string         `json:"arguments,omitempty"`
 	Input          *string         `json:"input,omitempty"`
+
+	Timings  *Timings        `json:"timings,omitempty"`         // with timings_per_token
+	Progress *PromptProgress `json:"prompt_progress,omitempty"` // in events in_progress of their own, if asked for
 }
