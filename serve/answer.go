@@ -46,7 +46,7 @@ func badGrammar(err error, param string) error {
 		code = openai.CodeUnsupported
 	}
 	return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: code,
-		Message: err.Error()}
+		Message: plainMessage(err)}
 }
 
 // tailTokens are those of a prompt that are looked at for thoughts that it leaves open.

@@ -57,6 +57,9 @@ func TestBadSchemas(t *testing.T) {
 			"/api/chat":            `{"model":"fake","messages":[{"role":"user","content":"hi"}],"format":` + schema + `}`,
 		} {
 			status, _, answer := s.call(t, "POST", path, body)
+			if strings.Contains(answer, "grammar: ") {
+				t.Errorf("%s, %s: a name of ours: %.300s", path, name, answer)
+			}
 			if status != 400 || name != "too deep" && !strings.Contains(answer, `"invalid_value"`) &&
 				!strings.HasPrefix(path, "/api/") && path != "/v1/messages" {
 				t.Errorf("%s, %s: status %d, %.300s", path, name, status, answer)
