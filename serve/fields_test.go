@@ -182,6 +182,7 @@ func tellingPrompt(messages, tools json.RawMessage, kwargs map[string]json.RawMe
 // same where the document says so. A field without a probe fails.
 func TestFieldsHaveEffects(t *testing.T) {
 	d, sites := readDocument(t), fieldSites(t)
+	asked := 0
 	for path, pointer := range d.bodies() {
 		if elsewhere[path] != "" {
 			continue
@@ -189,6 +190,7 @@ func TestFieldsHaveEffects(t *testing.T) {
 		fields := fieldsOf{}
 		d.collect(pointer, "", fields)
 		for name, where := range fields {
+			asked++
 			p, known := probeOf(path, name)
 			if d.withoutEffect(where) {
 				p.same = true
@@ -217,6 +219,7 @@ func TestFieldsHaveEffects(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("%d fields of %d paths", asked, len(requests))
 	for path, of := range elsewhere {
 		if _, ok := d.bodies()[path]; !ok {
 			t.Errorf("%s, of %s, is not in the document", path, of)
@@ -274,6 +277,7 @@ func TestFieldsOutOfRange(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("%d values were refused", refused)
 	if refused < 2000 {
 		t.Errorf("%d values were refused", refused)
 	}
