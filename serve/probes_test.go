@@ -165,6 +165,7 @@ var own = map[string]map[string]probe{
 		"parallel_tool_calls": {base: twoTools + `,"max_tokens":200`, site: "calls", with: `"parallel_tool_calls":false`},
 		"reasoning_format":    {site: "thinks", with: `"reasoning_format":"none"`},
 		"modalities":          {with: `"modalities":["text"]`, same: true},
+		"verbose":             {with: `"verbose":true`},
 	},
 	"/v1/completions": {
 		"prompt":   {with: `"prompt":"longer"`},
@@ -313,6 +314,7 @@ var (
 		"n_cmpl":                       {with: `"n_cmpl":2`},
 		"n_predict":                    {with: `"n_predict":3`},
 		"n_probs":                      {with: `"n_probs":2`},
+		"post_sampling_probs":          {base: `"n_probs":2`, with: `"post_sampling_probs":true`},
 		"return_tokens":                {with: `"return_tokens":true`},
 		"response_fields":              {with: `"response_fields":["content"]`},
 		"lora":                         {with: `"lora":[]`, same: true},
