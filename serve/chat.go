@@ -66,7 +66,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for i, c := range choices {
-		list[i].Message, list[i].FinishReason = c.message(), c.finishReason()
+		list[i].Message, list[i].FinishReason, list[i].FinishDetails = c.message(), c.finishReason(), c.details()
 	}
 	s.reply(w, http.StatusOK, openai.ChatCompletion{
 		ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatCompletion, Created: time.Now().Unix(), Model: m.ID,
@@ -160,6 +160,11 @@ func (c *chatChoice) add(t engine.Token) (deltas []openai.ChatDelta) {
 	return deltas
 }
 
+// details explain an answer without text.
+func (c *chatChoice) details() *openai.FinishDetails {
+	return openai.NewFinishDetails(c.silence(c.content.Len() > 0))
+}
+
 // message returns the whole message.
 func (c *chatChoice) message() openai.ChatMessage {
 	m := openai.ChatMessage{Role: "assistant", ReasoningContent: c.reasoning.String(), ToolCalls: c.calls}
@@ -210,7 +215,8 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 			if i == 0 {
 				chunk.Verbose = native.verbose()
 			}
-			send(openai.ChatChunkChoice{Index: i, FinishReason: new(choices[i].finishReason())})
+			send(openai.ChatChunkChoice{Index: i, FinishReason: new(choices[i].finishReason()),
+				FinishDetails: choices[i].details()})
 			chunk.Verbose = nil
 		}
 	}, func(i int, p promptProgress) {

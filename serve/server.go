@@ -37,6 +37,7 @@ type Server struct {
 
 	models    models
 	stored    *storedResponses
+	sealer    *sealer
 	described sync.Map // openai.Props by the ID of the model
 	details   sync.Map // Details by the ID of the model, of those that were loaded
 	draining  atomic.Bool
@@ -59,6 +60,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
+	if s.sealer, err = newSealer(c.SealKey); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
 	}

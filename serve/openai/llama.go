@@ -88,7 +88,9 @@ func (c *LlamaCompletionRequest) read(f fields) {
 	c.Options = f.options()
 	c.BudgetOpen = true
 	if n := f.integer("n_predict", -1, int64(r.limits.MaxTokens)); n != nil {
-		f.ignore(budgetNames...) // as llama.cpp has it, they are other names of this one
+		for _, name := range budgetNames { // as llama.cpp has it, other names of this one, which goes before them
+			f.maxTokens(name)
+		}
 		if c.BudgetOpen = *n < 0; !c.BudgetOpen {
 			c.MaxTokens = *n
 		}

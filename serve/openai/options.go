@@ -14,6 +14,7 @@ type Options struct {
 	IncludeUsage bool // a chunk with the usage ends the stream
 	N            int  // choices; at least 1
 	MaxTokens    int  // 0 if absent
+	NoAnswer     bool // the prompt is read, and nothing follows
 	Context      int  // most tokens of a prompt and its answer; 0 is what the model has
 	Stop         []string
 	Sampling     sample.Overrides

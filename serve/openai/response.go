@@ -52,6 +52,22 @@ type ChatChoice struct {
 	Message      ChatMessage   `json:"message"`
 	Logprobs     *ChatLogprobs `json:"logprobs"`
 	FinishReason string        `json:"finish_reason"`
+
+	FinishDetails *FinishDetails `json:"finish_details,omitempty"`
+}
+
+// FinishDetails explain an answer that says nothing because its tokens ran out. They are not OpenAI's.
+type FinishDetails struct {
+	Type    string `json:"type"` // always "max_tokens"
+	Message string `json:"message"`
+}
+
+// NewFinishDetails returns the details with a message, or nil if it is empty.
+func NewFinishDetails(message string) *FinishDetails {
+	if message == "" {
+		return nil
+	}
+	return &FinishDetails{"max_tokens", message}
 }
 
 // ChatMessage is the assistant's message.
@@ -131,6 +147,8 @@ type ChatChunkChoice struct {
 	Delta        ChatDelta     `json:"delta"`
 	Logprobs     *ChatLogprobs `json:"logprobs"`
 	FinishReason *string       `json:"finish_reason"` // null until the last change
+
+	FinishDetails *FinishDetails `json:"finish_details,omitempty"` // in the last change
 }
 
 // ChatDelta is what a chunk adds to the message. The first has the role.
