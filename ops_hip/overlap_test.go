@@ -9,8 +9,8 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/codeobj"
 )
 
-// weightParams are the parameters that point to weights, of the kernels of these objects that read some before they wait
-// for the launches before them: no launch writes those.
+// weightParams are the parameters that point to weights, of the kernels of these objects that read some before they
+// wait for the launches before them: no launch writes those.
 var weightParams = map[string][]string{
 	"mul_mat_dot":          {"_param_2", "_param_4", "_param_6", "_param_8"},
 	"mul_mat_gated":        {"_param_2", "_param_3"},

@@ -4,9 +4,9 @@ import "testing"
 
 func TestWithWaits(t *testing.T) {
 	const own = ".visible .entry b()\n{\n// %bb.0:\n\tld;\n\tgriddepcontrol.wait;\n\tret;\n}\n"
-	got, err := withWaits([]byte(".target sm_90\n.visible .entry a()\n{\n\t.reg .b32 %r<2>;\n// %bb.0:   // start\n\tret;\n}\n" + own))
-	want := ".target sm_90\n.visible .entry a()\n{\n\t.reg .b32 %r<2>;\n// %bb.0:   // start\n\tgriddepcontrol.wait;\n" +
-		"\tret;\n}\n" + own
+	const start = ".target sm_90\n.visible .entry a()\n{\n\t.reg .b32 %r<2>;\n// %bb.0:   // start\n"
+	got, err := withWaits([]byte(start + "\tret;\n}\n" + own))
+	want := start + "\tgriddepcontrol.wait;\n\tret;\n}\n" + own
 	if err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
