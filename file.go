@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/hipengine/hipengine/engine/sample"
 	"github.com/hipengine/hipengine/gguf"
@@ -71,10 +72,9 @@ func fromGGUF(g *gguf.File, path string, o Options) (*File, error) {
 	f := &File{Source: g, meta: g.Meta, gguf: g, Text: Text{path: path, close: g.Close,
 		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}}
 	var err error
-	if f.template, f.named, err = templateKeys(g.Meta); err == nil {
-		f.sampling, err = samplingKeys(g.Meta)
-	}
-	if err != nil {
+	f.template, f.named, f.notes = templateKeys(g.Meta)
+	f.notes = append(f.notes, unknownSampling(g.Meta)...)
+	if f.sampling, err = samplingKeys(g.Meta); err != nil {
 		g.Close()
 		return nil, err
 	}
@@ -188,23 +188,54 @@ func (f *File) Notes() []string {
 	return notes
 }
 
-// templateKeys are the chat template that a GGUF file has, and those that it has by name.
-func templateKeys(meta *gguf.Meta) (template string, named map[string]string, err error) {
-	if template, err = meta.StringOr("tokenizer.chat_template", ""); err != nil ||
-		!meta.Has("tokenizer.chat_templates") {
-		return template, nil, err
+// templateKeys are the chat template that a GGUF file has, and those that it has by name. Keys of another type are noted
+// and left out: only conversations need them.
+func templateKeys(meta *gguf.Meta) (template string, named map[string]string, notes []string) {
+	const key = "tokenizer.chat_template"
+	text := func(key string) string {
+		s, err := meta.StringOr(key, "")
+		if err != nil {
+			notes = append(notes, err.Error()+"; it is left out")
+		}
+		return s
 	}
-	names, err := meta.Strings("tokenizer.chat_templates")
+	template = text(key)
+	if !meta.Has(key + "s") {
+		return template, nil, notes
+	}
+	names, err := meta.Strings(key + "s")
 	if err != nil {
-		return "", nil, err
+		return template, nil, append(notes, err.Error()+"; it is left out")
 	}
 	named = make(map[string]string, len(names))
 	for _, name := range names {
-		if named[name], err = meta.String("tokenizer.chat_template." + name); err != nil {
-			return "", nil, err
+		switch source := text(key + "." + name); {
+		case source == "": // who asks for it is told that there is none
+		case name == "default" && template == "":
+			template = source
+		default:
+			named[name] = source
 		}
 	}
-	return template, named, nil
+	return template, named, notes
+}
+
+// samplingAt begins the keys of sampling parameters.
+const samplingAt = "general.sampling."
+
+// keyTypicalP is a key of our own for a parameter that generation_config.json has and GGUF has not.
+const keyTypicalP = "hipengine.sampling.typical_p"
+
+// unknownSampling says which sampling keys are not read.
+func unknownSampling(meta *gguf.Meta) (notes []string) {
+	known := strings.Fields("temp top_p min_p xtc_probability xtc_threshold penalty_repeat mirostat_tau mirostat_eta " +
+		"top_k penalty_last_n mirostat sequence")
+	for _, key := range meta.Keys() {
+		if name, ok := strings.CutPrefix(key, samplingAt); ok && !slices.Contains(known, name) {
+			notes = append(notes, fmt.Sprintf("key %q is not known and changes nothing", key))
+		}
+	}
+	return notes
 }
 
 // samplingKeys are the sampling parameters that a GGUF file names.
@@ -225,7 +256,8 @@ func samplingKeys(meta *gguf.Meta) (o sample.Overrides, err error) {
 			}
 		}
 	}
-	const at = "general.sampling."
+	const at = samplingAt
+	number(keyTypicalP, &o.TypicalP)
 	number(at+"temp", &o.Temperature)
 	number(at+"top_p", &o.TopP)
 	number(at+"min_p", &o.MinP)

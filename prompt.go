@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/hipengine/hipengine/text/chat"
 	"github.com/hipengine/hipengine/text/tokenizer"
@@ -91,6 +92,7 @@ func (p *prompter) render(messages, tools json.RawMessage, kwargs map[string]jso
 		delete(in.Kwargs, name)
 	}
 	t := p.templates.pick(holds(tools), holds(in.Documents))
+	t.supply(&in, time.Now())
 	if t.err != nil {
 		reason := fmt.Sprintf("it cannot be used (choose another with --chat-template): %v", t.err)
 		return nil, &ConversationError{Reason: reason, err: errors.New("the chat template: " + reason)}

@@ -1,10 +1,12 @@
 package hipengine
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hipengine/hipengine/text/chat"
 )
@@ -87,4 +89,27 @@ func (ts *templates) pick(tools, documents bool) template {
 		return t
 	}
 	return ts.main
+}
+
+// dates are variables for the date of the day and how templates that name them want it: those of Llama 3, which
+// otherwise say a day of 2024, and of firefunction.
+var dates = map[string]string{"date_string": "02 Jan 2006", "datetime": "Jan 02 2006"}
+
+// supply adds to the variables of a rendering what the template names and nobody has given: dates, and the tools as a
+// text, which is functions for firefunction.
+func (t template) supply(in *chat.Input, now time.Time) {
+	given := map[string]string{}
+	for name, layout := range dates {
+		given[name] = now.Format(layout)
+	}
+	given["functions"] = string(in.Tools)
+	for name, text := range given {
+		if in.Kwargs[name] != nil || t.err != nil || !t.tmpl.Uses(name) {
+			continue
+		}
+		if in.Kwargs == nil {
+			in.Kwargs = make(map[string]json.RawMessage)
+		}
+		in.Kwargs[name], _ = json.Marshal(text)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -36,6 +37,14 @@ func TestTemplates(t *testing.T) {
 		{name: "no tools", main: bareTemplate, named: named, tools: `[]`, want: "systemBe"},
 		{name: "documents", main: bareTemplate, named: named, kwargs: docs, want: "1 documentsBe brief."},
 		{name: "named by option", main: bareTemplate, named: named, option: rag, kwargs: docs, want: "1 documentsBe"},
+		{name: "a date", main: "{{ date_string }}|{{ datetime }}|" + bareTemplate,
+			want: time.Now().Format("02 Jan 2006|Jan 02 2006")},
+		{name: "a date that is given", main: "{{ date_string }}|" + bareTemplate, want: "today",
+			kwargs: map[string]json.RawMessage{"date_string": json.RawMessage(`"today"`)}},
+		{name: "tools as a text", main: "{{ functions }}{% for m in messages %}{{ m.content }}{% endfor %}",
+			tools: someTools, want: someTools + "Be brief."},
+		{name: "no tools as a text", main: "{{ functions }}{{ messages[0].content }}{{ messages[1].content }}",
+			want: "Be brief."},
 		{name: "a form", main: bareTemplate, option: "chatml", want: "<|im_start|>system\nBe brief.<|im_end|>\n"},
 		{name: "a text", main: "{% bad", option: "{{ messages[1].content ~ messages[0].content }}",
 			want: "Hello thereBe brief."},

@@ -20,7 +20,7 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 		name string
 		raw  json.RawMessage
 	}{{"tools", in.Tools}, {"documents", in.Documents}} {
-		if holds(v.raw) && !t.tmpl.Uses(v.name) {
+		if holds(v.raw) && !t.tmpl.Uses(v.name) && !(v.name == "tools" && t.tmpl.Uses("functions")) {
 			return leftOut(v.name)
 		}
 	}

@@ -42,6 +42,9 @@ type Runner interface {
 	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their
 	// ids alone. k is from 1 to Limits.Top.
 	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
+	// Logits returns all logits of a row of the last step, which was a StepTop with k above 1, by its place among the
+	// rows of all work. They are valid until the next call.
+	Logits(ctx context.Context, row int) ([]float32, error)
 }
 
 // Errors of Submit and Tokens.
@@ -111,7 +114,9 @@ type Stats struct {
 	GeneratedTokens uint64 // tokens drawn
 	Steps           uint64 // steps that succeeded
 	StepTokens      uint64 // tokens over all steps; divided by Steps, the mean batch
+	StepSequences   uint64 // sequences over all steps
 	LastStepTokens  int
+	Longest         int // tokens that one sequence has held, at most
 
 	Stopped, Length   uint64 // sequences that finished, by reason
 	Embedded          uint64 // prompts that were read for an embedding
@@ -318,8 +323,11 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	}
 	r.Prompt = slices.Clone(r.Prompt)
 	top := r.Sampling.Top()
-	if r.Logprobs || top > e.limits.Top {
+	switch {
+	case r.Logprobs || top > e.limits.Top:
 		top = 0
+	case top > 0 && r.Sampling.Constraint != nil: // which may not allow the first ones
+		top = e.limits.Top
 	}
 	return &Sequence{
 		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), thinking: newThinking(r.Thoughts),

@@ -190,7 +190,8 @@ func TestStepsMixPrefillAndDecode(t *testing.T) {
 			t.Errorf("steps\n%q, want\n%q", got, want)
 		}
 		s := e.Stats()
-		if s.PromptTokens != 23 || s.GeneratedTokens != 12 || s.Steps != 10 || s.StepTokens != 33 || s.Length != 2 {
+		if s.PromptTokens != 23 || s.GeneratedTokens != 12 || s.Steps != 10 || s.StepTokens != 33 || s.Length != 2 ||
+			s.StepSequences != 14 || s.Longest != 21 {
 			t.Errorf("stats %+v", s)
 		}
 	})

@@ -46,16 +46,20 @@ func badGrammar(err error, param string) error {
 		code = openai.CodeUnsupported
 	}
 	return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: code,
-		Message: err.Error()}
+		Message: plainMessage(err)}
 }
 
 // tailTokens are those of a prompt that are looked at for thoughts that it leaves open.
 const tailTokens = 8
 
+// tail is the end of a prompt's text.
+func (m *Model) tail(prompt []int32) string {
+	return m.Tokenizer.Decode(prompt[max(0, len(prompt)-tailTokens):], true)
+}
+
 // opens reports whether a prompt leaves thoughts open.
 func (m *Model) opens(req *openai.ChatRequest, prompt []int32) bool {
-	tail := prompt[max(0, len(prompt)-tailTokens):]
-	return m.Format != nil && !req.Continue && m.Format.Opens(m.Tokenizer.Decode(tail, true))
+	return m.Format != nil && !req.Continue && m.Format.Opens(m.tail(prompt))
 }
 
 // thoughts returns the bounds of the thoughts of an answer; nil if there are none.
@@ -112,6 +116,7 @@ func (m *Model) writer(
 			a.Tools = nil // the template may say something of them; what the model makes of it is text
 		}
 	}
+	closed := f != nil && !req.Continue && f.Closes(m.tail(prompt))
 	held := a.Tools != nil && !req.IgnoreEOS && m.Vocabulary != nil
 	if a.Form != nil || held {
 		if form, err = m.answerGrammar(req, a, param); err != nil {
@@ -131,9 +136,21 @@ func (m *Model) writer(
 		if f == nil {
 			return &answer{}
 		}
-		o := toolcall.Options{Tools: a.Tools, Reasoning: !req.RawReasoning, Open: a.Open, Continued: a.Continued}
+		o := toolcall.Options{Tools: a.Tools, Reasoning: !req.RawReasoning, Open: a.Open, Continued: a.Continued,
+			Closed: closed}
 		return &answer{format: f, parser: f.NewParser(o), thinking: a.Open && o.Reasoning}
 	}, form, nil
+}
+
+// silence explains an answer whose tokens ran out before it said anything; empty for others.
+func (a *answer) silence(said bool) string {
+	switch {
+	case said || a.called || a.finish != engine.FinishLength:
+		return ""
+	case a.thoughts > 0:
+		return "all tokens of the answer went to thoughts; allow more, or bound thoughts (thinking_budget, reasoning_effort)"
+	}
+	return "the tokens of the answer ran out before there was text"
 }
 
 // answerKey finds the grammar of answers of one kind.

@@ -27,13 +27,13 @@ type Config struct {
 	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
 	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
 	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
-	// LlamaRoutes are the parts of llama.cpp's own API that are offered, [LlamaCompletion] and [LlamaSlots]. With
-	// any, the error of a prompt that does not fit has the type that llama.cpp gives it.
+	// LlamaRoutes are the parts of llama.cpp's own API that are offered, such as [LlamaCompletion]. With any, the error of a prompt that does not fit has the type that llama.cpp gives it.
 	LlamaRoutes []string
 
 	// Aliases are further names of models, each with the ID that it stands for. AnyName lets any name mean the model,
 	// as long as there is only one.
 	Aliases map[string]string
+	Tags    map[string][]string // words about a model, by its ID, for those who list models
 	AnyName bool
 
 	MaxPerKey int // requests of one API key at once; 0 is no bound
@@ -42,6 +42,11 @@ type Config struct {
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
 	AllowPublic    bool     // listen beyond loopback without an API key
 	NoPage         bool     // leave out the page for browsers
+	NoMetrics      bool     // leave out /metrics
+
+	// SealKey is the secret that thoughts are sealed with for clients that keep conversations by themselves. Servers that
+	// have the same take each other's. An empty one is drawn, so that they are good until the program ends.
+	SealKey string
 
 	StoredBytes int64 // of responses that are kept for requests that go on from them; 0 is 64 MiB, negative keeps none
 
@@ -57,6 +62,10 @@ type Config struct {
 	Tracer  *tracing.Tracer // of requests below /v1; the caller closes it, after Shutdown. Nil traces nothing
 	Log     *slog.Logger    // nil discards
 	Version string          // of the program, for the metrics
+
+	// Reasoning is what becomes of thoughts where a chat request says nothing of them: [ReasoningOn] and [ReasoningOff]
+	// tell the templates that know of it, and with the latter there are none. Empty leaves it to the template.
+	Reasoning string
 
 	// Lenient accepts variables for chat templates that change nothing, since the model's does not know them.
 	Lenient bool

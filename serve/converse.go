@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
@@ -15,7 +16,7 @@ import (
 func (s *Server) converse(
 	ctx context.Context, m *Model, req *openai.ChatRequest,
 ) (g *generation, write func() *answer, err error) {
-	prompt, err := m.render(req)
+	prompt, err := s.render(m, req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -33,12 +34,30 @@ func (s *Server) converse(
 }
 
 // render returns the ids of a conversation. One that the template refuses is tried once more with plain turns: clients
-// put the developer's turns anywhere, and many templates have a place for one alone.
-func (m *Model) render(req *openai.ChatRequest) ([]int32, error) {
-	return apply(m.Prompt, req)
+// put the developer's turns anywhere, and many templates have a place for one alone. Thoughts that the template opens
+// although there shall be none are closed.
+func (s *Server) render(m *Model, req *openai.ChatRequest) ([]int32, error) {
+	s.reason(m, req)
+	ids, err := apply(m.Prompt, req)
+	if err != nil {
+		return nil, err
+	}
+	end := m.closer(req, m.tail(ids))
+	if end == "" {
+		return ids, nil
+	}
+	more, err := m.Tokenizer.EncodeText(end, false, true)
+	return slices.Concat(ids, more), err
 }
 
-// apply is render by means of a function of the model, which is nil if there is no template.
+// renderText is render for the text.
+func (s *Server) renderText(m *Model, req *openai.ChatRequest) (string, error) {
+	s.reason(m, req)
+	text, err := apply(m.Render, req)
+	return text + m.closer(req, text), err
+}
+
+// apply is as render, by means of a function of the model, which is nil if there is no template.
 func apply[T any](f func(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) (T, error),
 	req *openai.ChatRequest) (out T, err error) {
 	if f == nil {

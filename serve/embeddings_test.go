@@ -138,6 +138,22 @@ func wireErrorOf(t *testing.T, s *site, path, body string) (status int, param, m
 }
 
 // TestEmbeddingErrors checks what is refused, for the model's part; package openai has the rest.
+// TestMixedInputs embeds ids and texts that follow on each other.
+func TestMixedInputs(t *testing.T) {
+	s := openEmbedding(t, nil)
+	bare := fake.Hidden([]int32{'a', 'b'})
+	engine.Normalize(bare)
+	a := embed(t, s, `"input":["ab",["a",98],[97,"b"],[97,98]]`)
+	for i, want := range [][]float32{vector("ab", len(bare)), vector("ab", len(bare)), bare, bare} {
+		if got := floats(t, a.Data[i].Embedding); !slices.Equal(got, want) {
+			t.Errorf("input %d is %v, want %v", i, got, want)
+		}
+	}
+	if got := floats(t, embed(t, s, `"input":[97,"b"]`).Data[0].Embedding); !slices.Equal(got, bare) {
+		t.Errorf("one input is %v, want %v", got, bare)
+	}
+}
+
 func TestEmbeddingErrors(t *testing.T) {
 	s := openEmbedding(t, nil)
 	for _, c := range []struct{ path, body, param, say string }{

@@ -50,6 +50,14 @@ func (s *site) scrape(t *testing.T) map[string]float64 {
 	return values
 }
 
+// TestNoMetrics leaves them out.
+func TestNoMetrics(t *testing.T) {
+	s := open(t, &fake.Runner{}, func(c *Config) { c.NoMetrics = true })
+	if status, _, body := s.call(t, "GET", "/metrics", ""); status != 501 || !strings.Contains(body, "not_supported_error") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 // TestMetrics scrapes what a stream, a short completion of two choices, a bad request and an unknown path did.
 func TestMetrics(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "abcd"}, func(c *Config) { c.Version = "v1.2.3" })
@@ -82,6 +90,22 @@ func TestMetrics(t *testing.T) {
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v, want %v", name, v, want)
+		}
+	}
+	// The chat's sequence held its prompt and all tokens but the last.
+	if got["llamacpp:n_tokens_max{}"] != 19+4 {
+		t.Errorf("%v tokens at most", got["llamacpp:n_tokens_max{}"])
+	}
+	if busy := got["llamacpp:n_busy_slots_per_decode{}"]; busy < 1 || busy > 2 {
+		t.Errorf("%v sequences of a step", busy)
+	}
+	again := s.scrape(t)
+	for _, c := range []struct{ total, rate string }{
+		{"llamacpp:prompt_seconds_total{}", "llamacpp:prompt_tokens_seconds{}"},
+		{"llamacpp:tokens_predicted_seconds_total{}", "llamacpp:predicted_tokens_seconds{}"},
+	} {
+		if got[c.total] <= 0 || again[c.total] != got[c.total] || again[c.rate] != 0 {
+			t.Errorf("%s is %v and then %v, %s then %v", c.total, got[c.total], again[c.total], c.rate, again[c.rate])
 		}
 	}
 	if got["llamacpp:n_decode_total{}"] != got["hipengine_steps_total{model_name=fake}"] {

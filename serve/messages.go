@@ -107,7 +107,7 @@ func (s *Server) promptTokens(r *http.Request, req *openai.ChatRequest) (int, er
 	}
 	defer release()
 	recordOf(r.Context()).model = m.ID
-	ids, err := m.render(req)
+	ids, err := s.render(m, req)
 	return len(ids), err
 }
 

@@ -73,14 +73,14 @@ func modelNotFound(id string) *openai.Error {
 }
 
 func (s *Server) wireModel(m pool.Status) openai.Model {
-	aliases := []string{}
+	aliases := []string{m.ID}
 	for _, name := range slices.Sorted(maps.Keys(s.c.Aliases)) {
 		if s.c.Aliases[name] == m.ID {
 			aliases = append(aliases, name)
 		}
 	}
 	return openai.Model{ID: m.ID, Object: openai.ObjectModel, Created: m.Created.Unix(), OwnedBy: "hipengine",
-		Aliases: aliases, Loaded: m.State == pool.Loaded}
+		Aliases: aliases, Tags: append([]string{}, s.c.Tags[m.ID]...), Loaded: m.State == pool.Loaded}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {

@@ -65,7 +65,7 @@ func (s *Server) ollamaEmbedded(w http.ResponseWriter, r *http.Request,
 		limit = req.Context
 	}
 	for _, text := range req.Inputs {
-		e.request.Inputs = append(e.request.Inputs, openai.Prompt{Text: text})
+		e.request.Inputs = append(e.request.Inputs, []openai.Prompt{{Text: text}})
 		ids, err := m.embedIDs(text, limit, req.Truncate)
 		if err != nil {
 			return nil, nil, err

@@ -323,8 +323,8 @@ func TestModels(t *testing.T) {
 		m.ID, m.Prompt = "org/plain", nil
 		c.Models = append(c.Models, m)
 	})
-	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine","aliases":[],"loaded":true}`
-	plain := `{"id":"org/plain","object":"model","created":7,"owned_by":"hipengine","aliases":[],"loaded":true}`
+	fakeModel := `{"id":"fake","object":"model","created":7,"owned_by":"hipengine","aliases":["fake"],"tags":[],"loaded":true}`
+	plain := `{"id":"org/plain","object":"model","created":7,"owned_by":"hipengine","aliases":["org/plain"],"tags":[],"loaded":true}`
 	for _, c := range []struct {
 		method, path, body string
 		status             int

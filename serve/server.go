@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type Server struct {
 
 	models    models
 	stored    *storedResponses
+	sealer    *sealer
 	described sync.Map // openai.Props by the ID of the model
 	details   sync.Map // Details by the ID of the model, of those that were loaded
 	draining  atomic.Bool
@@ -58,6 +60,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
+	if s.sealer, err = newSealer(c.SealKey); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
 	}
@@ -65,10 +70,13 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("%w (admin keys)", err)
 	}
 	for _, part := range s.c.LlamaRoutes {
-		if part != LlamaCompletion && part != LlamaSlots {
-			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part,
-				LlamaCompletion, LlamaSlots)
+		if !slices.Contains(llamaParts, part) {
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s", part,
+				strings.Join(llamaParts, ", "))
 		}
+	}
+	if err := checkReasoning(s.c.Reasoning); err != nil {
+		return nil, err
 	}
 	s.metrics = metrics.New(s.c.Version, s.list)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -106,6 +114,11 @@ func New(c Config) (*Server, error) {
 		"/openapi.json":   method(http.MethodGet, http.HandlerFunc(s.openAPI)),
 		"/{$}":            method(http.MethodGet, http.HandlerFunc(s.root)),
 		"/":               http.HandlerFunc(s.notFound),
+	}
+	if s.c.NoMetrics {
+		routes["/metrics"] = method(http.MethodGet, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.fail(w, r, notSupported("this server does not offer its metrics; its owner has left them out"))
+		}))
 	}
 	maps.Copy(routes, s.agentRoutes())
 	maps.Copy(routes, s.embeddingRoutes())

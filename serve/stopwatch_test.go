@@ -124,3 +124,40 @@ func TestTimings(t *testing.T) {
 		}
 	}
 }
+
+// TestResponseTimings: the events of a response say the same, if they are asked to.
+func TestResponseTimings(t *testing.T) {
+	s := open(t, &fake.Runner{Reply: "abc", Lim: runner.Limits{Batch: 8}}, nil)
+	for _, fields := range []string{"", `,"timings_per_token":true,"return_progress":true`} {
+		_, _, body := s.call(t, http.MethodPost, "/v1/responses",
+			`{"model":"fake","input":"a prompt of some bytes","stream":true`+fields+`}`)
+		timed, progress := map[string]int{}, 0
+		for line := range strings.Lines(body) {
+			data, ok := strings.CutPrefix(line, "data: ")
+			if !ok {
+				continue
+			}
+			var known struct {
+				Type     string
+				Timings  *openai.Timings
+				Progress *openai.PromptProgress `json:"prompt_progress"`
+			}
+			if err := json.Unmarshal([]byte(data), &known); err != nil {
+				t.Fatal(err)
+			}
+			if known.Timings != nil {
+				timed[known.Type]++
+			}
+			if p := known.Progress; p != nil {
+				if progress++; p.Processed < p.Cache || p.Total < p.Processed || known.Type != openai.EventInProgress {
+					t.Errorf("progress in %s", data)
+				}
+			}
+		}
+		asked := fields != ""
+		if deltas := timed[openai.EventTextDelta]; asked != (deltas == 3) || asked != (progress >= 3) ||
+			asked != (timed[openai.EventCompleted] == 1) || asked != (timed[openai.EventInProgress] == progress && progress > 0) {
+			t.Errorf("%s: timings %v and %d reports of progress in\n%s", fields, timed, progress, body)
+		}
+	}
+}

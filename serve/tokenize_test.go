@@ -103,9 +103,12 @@ func TestProps(t *testing.T) {
 
 func TestAliases(t *testing.T) {
 	s := open(t, &fake.Runner{Reply: "x"},
-		func(c *Config) { c.Aliases = map[string]string{"twin": "fake", "none": "other"} })
+		func(c *Config) {
+			c.Aliases = map[string]string{"twin": "fake", "none": "other"}
+			c.Tags = map[string][]string{"fake": {"small", "quick"}}
+		})
 	_, _, body := s.call(t, http.MethodGet, "/models", "")
-	if !strings.Contains(body, `"id":"fake"`) || !strings.Contains(body, `"aliases":["twin"]`) {
+	if !strings.Contains(body, `"id":"fake"`) || !strings.Contains(body, `"aliases":["fake","twin"],"tags":["small","quick"]`) {
 		t.Errorf("models: %s", body)
 	}
 	for model, want := range map[string]int{"fake": 200, "twin": 200, "none": 404, "some": 404} {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -83,7 +84,7 @@ func inspect(f *hipengine.File) inspection {
 	}
 	for _, k := range f.Meta().Keys() {
 		v, _ := f.Meta().Value(k)
-		in.Metadata = append(in.Metadata, metadata{k, gguf.TypeName(v), v})
+		in.Metadata = append(in.Metadata, metadata{k, gguf.TypeName(v), printable(v)})
 	}
 	for _, t := range f.Tensors() {
 		in.Parameters += int64(t.Shape.Elems())
@@ -99,6 +100,26 @@ func inspect(f *hipengine.File) inspection {
 	}
 	slices.SortFunc(in.Types, func(a, b typeCount) int { return int(b.Bytes - a.Bytes) })
 	return in
+}
+
+// printable replaces numbers that JSON has no form for, and lists that hold one, by their text.
+func printable(v any) any {
+	bad := func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+	found := false
+	switch v := v.(type) {
+	case float32:
+		found = bad(float64(v))
+	case float64:
+		found = bad(v)
+	case []float32:
+		found = slices.ContainsFunc(v, func(x float32) bool { return bad(float64(x)) })
+	case []float64:
+		found = slices.ContainsFunc(v, bad)
+	}
+	if found {
+		return fmt.Sprint(v)
+	}
+	return v
 }
 
 func (in inspection) print(out io.Writer) error {

@@ -199,6 +199,8 @@ func TestUsage(t *testing.T) {
 		{"unknown name", []string{"inspect", "nothing"}, 1, `"nothing"`},
 		{"context", []string{"run", "--ctx", "5000", "x"}, 1, "5000"},
 		{"temperature", []string{"run", "--temp=-1", "x"}, 2, "temperature"},
+		{"negative context", []string{"run", "--ctx=-1", "x"}, 2, "--ctx -1"},
+		{"negative length", []string{"run", "--max-tokens=-1", "x"}, 2, "--max-tokens -1"},
 		{"no prompt", []string{"run"}, 2, "no prompt"},
 		{"too long", []string{"run", "--ctx", "64", strings.Repeat("word ", 100)}, 1, "64"},
 		{"logits without prompt", []string{"logits", "ember", "--out", "x"}, 2, "--tokens"},
@@ -286,5 +288,18 @@ func TestJoinNumbers(t *testing.T) {
 	want := []string{"run", "--top-k=-1", "--seed=3", "-5", "--think", "-n", "-2", "--temp=-.5", "-x"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestPrintable checks that metadata without a form in JSON becomes text.
+func TestPrintable(t *testing.T) {
+	inf := math.Inf(1)
+	for _, v := range []any{inf, float32(inf), []float64{1, -inf}, []float32{float32(math.NaN())}} {
+		if b, err := json.Marshal(printable(v)); err != nil || b[0] != '"' {
+			t.Errorf("%v is %s (%v)", v, b, err)
+		}
+	}
+	if b, err := json.Marshal(printable([]float32{1.5})); err != nil || string(b) != "[1.5]" {
+		t.Errorf("numbers are %s (%v)", b, err)
 	}
 }

@@ -89,6 +89,10 @@ var nameLetters = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]*$`)
 
 // Run executes the command.
 func (c *runCmd) Run(ctx context.Context, std stdio) error {
+	if c.Context < 0 || c.MaxTokens < 0 {
+		return usageError{fmt.Errorf("--ctx %d and --max-tokens %d must not be negative: 0 takes what there is", c.Context,
+			c.MaxTokens)}
+	}
 	name, prompt, err := c.split(std.err)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (f samplerFlags) params() hipengine.Params {
 
 // answerFlags bound the answer.
 type answerFlags struct {
-	MaxTokens int      `short:"n" help:"Most tokens of an answer; 0 for what fits."`
+	MaxTokens int      `short:"n" help:"Most tokens of an answer, which ends earlier where the context does; 0 for what fits."`
 	MinTokens int      `name:"min-tokens" help:"Tokens before an answer can end."`
 	Stop      []string `sep:"none" placeholder:"TEXT" help:"Text that ends the answer and is not part of it; may be given several times."`
 	IgnoreEOS bool     `name:"ignore-eos" help:"Go on when the model ends its answer."`

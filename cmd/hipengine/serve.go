@@ -27,10 +27,11 @@ type serveCmd struct {
 	samplerFlags
 	chatFlags
 	Model       []string `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
-	Host        string   `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on."`
+	Host        string   `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on, or several with commas between."`
 	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
 	Alias       []string `env:"HIPENGINE_ALIAS" placeholder:"[MODEL=]NAME" help:"Name under which the model is served; further ones mean it too. With several models, MODEL=NAME is another name for one."`
 	AnyName     bool     `name:"any-name" env:"HIPENGINE_ANY_NAME" help:"Answer whatever model a request names, if one is served."`
+	Tags        []string `env:"HIPENGINE_TAGS" placeholder:"[MODEL=]TAG,..." help:"Words about the model for those who list models."`
 	Port        int      `default:"8080" env:"HIPENGINE_PORT" help:"Port to listen on; 0 takes a free one."`
 	Parallel    int      `default:"4" env:"HIPENGINE_PARALLEL" help:"Sequences that run at once; more wait in a queue."`
 	KVTokens    int      `name:"kv-tokens" default:"0" env:"HIPENGINE_KV_TOKENS" help:"Tokens that the cache of keys and values holds over all sequences; where it fills up, the sequence that came last makes room and goes on later. 0 is enough for all at full length."`
@@ -38,6 +39,7 @@ type serveCmd struct {
 	HostCache   int64    `name:"prefix-cache-host" default:"0" env:"HIPENGINE_PREFIX_CACHE_HOST" placeholder:"MIB" help:"Host memory in MiB for those that no longer fit on the device."`
 	poolingFlags
 	llamaFlags
+	Reasoning      string        `enum:"auto,on,off" default:"auto" env:"HIPENGINE_REASONING" help:"Thoughts of models where a request says nothing of them: on, off, or auto, as the template has it."`
 	ToolFormat     string        `name:"tool-format" env:"HIPENGINE_TOOL_FORMAT" placeholder:"NAME" help:"How the models write tool calls and thoughts, in place of what their templates tell: hermes, qwen-xml, llama3, mistral, mistral-list, gemma4, harmony, glm, deepseek, deepseek-fenced, deepseek-dsml, granite or plain."`
 	CacheDir       string        `name:"cache-dir" env:"HIPENGINE_CACHE_DIR" placeholder:"DIR" help:"Folder for those that no longer fit, and for all when the server stops, so that they outlive it. Its files hold tokens of prompts; only their owner can read them."`
 	CacheDirSize   int64         `name:"cache-dir-size" default:"10240" env:"HIPENGINE_CACHE_DIR_SIZE" placeholder:"MIB" help:"Bound for the files of --cache-dir in MiB, for each model."`
@@ -48,10 +50,12 @@ type serveCmd struct {
 	Origin         []string      `placeholder:"URL" help:"Origin of web pages that may call, beside loopback ones."`
 	Public         bool          `help:"Listen beyond this machine without an API key."`
 	NoPage         bool          `name:"no-page" env:"HIPENGINE_NO_PAGE" help:"Leave out the page to chat on, which browsers get at /."`
+	NoMetrics      bool          `name:"no-metrics" env:"HIPENGINE_NO_METRICS" help:"Leave out /metrics, which asks for no key."`
 	MaxPerKey      int           `name:"max-per-key" env:"HIPENGINE_MAX_PER_KEY" help:"Requests of one API key at once; 0 is no bound."`
 	MaxConns       int           `name:"max-conns" default:"512" env:"HIPENGINE_MAX_CONNS" help:"Connections open at once; more wait."`
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
 	StoredBytes    int64         `name:"stored-responses" default:"67108864" env:"HIPENGINE_STORED_RESPONSES" placeholder:"BYTES" help:"Bytes of responses that are kept in memory for requests that go on from them; 0 keeps none."`
+	SealKey        string        `name:"seal-key" env:"HIPENGINE_SEAL_KEY" placeholder:"KEY" help:"Secret of 16 characters or more that thoughts are sealed with for clients that ask for encrypted_content, so that they are good after a restart and at other servers; without one, it is drawn at the start."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"HIPENGINE_REQUEST_TIMEOUT" help:"Time for a whole request; 0 is no bound."`
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
 	OTLP           string        `name:"otlp-endpoint" env:"HIPENGINE_OTLP_ENDPOINT" placeholder:"URL" help:"Collector of OpenTelemetry traces (OTLP over HTTP), such as http://localhost:4318; without one, nothing is traced."`
@@ -99,6 +103,9 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return err
 	}
 	if config.Aliases, err = c.aliases(&models); err != nil {
+		return err
+	}
+	if config.Tags, err = c.tags(models); err != nil {
 		return err
 	}
 	if c.OTLP != "" {
@@ -211,11 +218,27 @@ func (c *serveCmd) listen(worker *supervise.Worker) (net.Listener, error) {
 	if worker != nil {
 		return worker.Listener(), nil
 	}
-	host := c.Host
-	if in, ok := strings.CutPrefix(host, "["); ok { // IPv6, as in URLs
-		host = strings.TrimSuffix(in, "]")
+	var all []net.Listener
+	port := c.Port
+	for host := range strings.SplitSeq(c.Host, ",") {
+		host = strings.TrimSpace(host)
+		if in, ok := strings.CutPrefix(host, "["); ok { // IPv6, as in URLs
+			host = strings.TrimSuffix(in, "]")
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			for _, l := range all {
+				l.Close()
+			}
+			return nil, err
+		}
+		all = append(all, l)
+		port = l.Addr().(*net.TCPAddr).Port // all have the one that was free
 	}
-	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(c.Port)))
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return serve.JoinListeners(all...), nil
 }
 
 // config returns what the flags say of the server.
@@ -223,11 +246,12 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	version, _ := programVersion()
 	config := serve.Config{
 		APIKeys: c.APIKey, AdminKeys: c.AdminKey, AllowedOrigins: c.Origin,
-		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, Lenient: c.Lenient, LlamaRoutes: c.LlamaRoutes,
-		AllowPublic: c.Public, NoPage: c.NoPage,
+		AllowedHosts: c.AllowedHost, AnyName: c.AnyName, Lenient: c.Lenient, Reasoning: c.reasoning(),
+		LlamaRoutes: c.LlamaRoutes,
+		AllowPublic: c.Public, NoPage: c.NoPage, NoMetrics: c.NoMetrics,
 		MaxPerKey: c.MaxPerKey,
 		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std),
-		Version: version,
+		Version: version, SealKey: c.SealKey,
 	}
 	config.Limits.BodyBytes = c.MaxBody
 	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
@@ -244,6 +268,9 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	}
 	if c.StoredBytes < 0 {
 		return config, usageError{fmt.Errorf("--stored-responses %d must not be negative", c.StoredBytes)}
+	}
+	if c.SealKey != "" && len(c.SealKey) < 16 {
+		return config, usageError{errors.New("--seal-key is shorter than 16 characters")}
 	}
 	if c.RequestTimeout < 0 || c.DrainDelay < 0 || c.Grace < 0 {
 		return config, usageError{fmt.Errorf(

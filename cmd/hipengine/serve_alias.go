@@ -51,3 +51,22 @@ func (c *serveCmd) aliases(s *served) (map[string]string, error) {
 	}
 	return names, nil
 }
+
+// tags returns what --tags says of models, by their IDs.
+func (c *serveCmd) tags(s served) (map[string][]string, error) {
+	tags := map[string][]string{}
+	for _, t := range c.Tags {
+		id, tag, ok := strings.Cut(t, "=")
+		if !ok {
+			if len(s.models) != 1 {
+				return nil, usageError{fmt.Errorf("--tags %s: say which model it is for, as in MODEL=%s", t, t)}
+			}
+			id, tag = s.models[0].Options.ID, t
+		}
+		if id == "" || tag == "" {
+			return nil, usageError{fmt.Errorf("--tags %q: want TAG or MODEL=TAG", t)}
+		}
+		tags[id] = append(tags[id], tag)
+	}
+	return tags, nil
+}

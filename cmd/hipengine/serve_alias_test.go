@@ -9,6 +9,29 @@ import (
 	"github.com/hipengine/hipengine"
 )
 
+// TestTags says of which model they are.
+func TestTags(t *testing.T) {
+	for _, c := range []struct {
+		models, tags, of, want, err string
+	}{
+		{models: "a", tags: "x y", of: "a", want: "x y"},
+		{models: "a b", tags: "b=x b=y a=z", of: "b", want: "x y"},
+		{models: "a b", tags: "x", err: "MODEL=x"},
+		{models: "a", tags: "=x", err: "want TAG or MODEL=TAG"},
+	} {
+		var s served
+		for _, id := range strings.Fields(c.models) {
+			s.models = append(s.models, hipengine.PoolModel{Options: hipengine.Options{ID: id}})
+		}
+		cmd := serveCmd{Tags: strings.Fields(c.tags)}
+		tags, err := cmd.tags(s)
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) ||
+			strings.Join(tags[c.of], " ") != c.want {
+			t.Errorf("%s for %s: %v, %v", c.tags, c.models, tags, err)
+		}
+	}
+}
+
 func TestAliases(t *testing.T) {
 	for _, c := range []struct {
 		name       string

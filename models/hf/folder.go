@@ -192,6 +192,9 @@ func (b *builder) samplingKeys(o sample.Overrides) {
 	if o.MinP != nil {
 		b.setKey("general.sampling.min_p", *o.MinP)
 	}
+	if o.TypicalP != nil {
+		b.setKey("hipengine.sampling.typical_p", *o.TypicalP)
+	}
 	if o.RepeatPenalty != nil {
 		b.setKey("general.sampling.penalty_repeat", *o.RepeatPenalty)
 	}

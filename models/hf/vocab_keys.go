@@ -43,7 +43,8 @@ var spellings = strings.NewReplacer("\r", `\r`, "\n", `\n`, `\/`, `/`,
 func (b *builder) preName(v *tokenizer.Vocab) (string, error) {
 	var patterns []string
 	for _, s := range v.Splits {
-		if s.Kind != tokenizer.SplitRegex {
+		whole := s.Behavior == tokenizer.MatchesOnly && strings.HasSuffix(s.Pattern, `|\s+`) // leaves no gaps
+		if s.Kind != tokenizer.SplitRegex || s.Behavior != tokenizer.Isolated && !whole {
 			return "", errors.New("its pre-tokenizer has steps that the keys of GGUF cannot express")
 		}
 		patterns = append(patterns, spellings.Replace(s.Pattern))
@@ -64,26 +65,29 @@ func (b *builder) preName(v *tokenizer.Vocab) (string, error) {
 	if first == "" {
 		return "", fmt.Errorf("its split patterns %q have no name in GGUF", patterns)
 	}
-	b.note("tokenizer.json says ignore_merges is %v; pre-tokenizer %q of GGUF means the opposite", ignore, first)
-	return first, nil
+	return first, nil // stepsKey says what the name does not
 }
 
 // vocabKeys writes the tokenizer.ggml keys of v. An error says what they cannot express.
 func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
+	var unnamed error // why other programs must not read the file, which would give other ids
 	set := func(name string, x any) { b.setKey("tokenizer.ggml."+name, x) }
+	affixes := checkAffixes(v)
 	switch {
 	case v.Model == tokenizer.ModelGPT2:
 		pre, err := b.preName(v)
-		if err != nil {
-			return err
+		if unnamed = err; err != nil {
+			pre = preUnnamed
 		}
 		set("model", v.Model)
 		set("pre", pre)
-		if hasNFC := slices.ContainsFunc(v.Normalizers, isNFC); hasNFC && pre != "qwen2" && pre != "qwen35" {
-			b.note("tokenizer.json normalizes text to NFC, which pre-tokenizer %q of GGUF does not", pre)
-		}
 	case b.arch == "gemma4":
 		set("model", tokenizer.ModelGemma4)
+	case !likeSentencePiece(v), affixes != nil:
+		if unnamed = affixes; unnamed == nil {
+			unnamed = errors.New("its steps are not those of SentencePiece")
+		}
+		set("model", v.Model)
 	default:
 		set("model", tokenizer.ModelLlama)
 		set("pre", "default")
@@ -93,18 +97,17 @@ func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
 		types[i] = int32(t)
 	}
 	set("tokens", v.Tokens)
-	if v.Model != tokenizer.ModelGPT2 {
+	if v.Model != tokenizer.ModelGPT2 && unnamed == nil {
 		set("scores", mergeScores(v))
 	}
 	set("token_type", types)
-	if v.Model == tokenizer.ModelGPT2 || b.arch == "gemma4" {
+	if v.Model == tokenizer.ModelGPT2 || b.arch == "gemma4" || unnamed != nil {
 		set("merges", v.Merges)
 	}
 	bos := v.BOS
-	if bos < 0 {
-		if ids := b.cfg.ids(len(v.Tokens), "bos_token_id"); len(ids) > 0 {
-			bos = ids[0]
-		}
+	if ids := b.cfg.ids(len(v.Tokens), "bos_token_id"); bos < 0 && len(ids) > 0 {
+		bos = ids[0]
+		b.setKey(tokenizer.KeyBOS, false)
 	}
 	for _, id := range []struct {
 		name string
@@ -124,31 +127,103 @@ func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
 		b.setKey(tokenizer.KeyEOG, ends)
 	}
 	tokenizer.AttrKeys(v.Attrs, func(key string, ids []uint32) { b.setKey(key, ids) })
-	return b.affixKeys(v, bos)
+	if affixes == nil {
+		b.affixKeys(v)
+	}
+	// Where keys name none of these, model "llama" has ids of its own for them.
+	implied := v.Model != tokenizer.ModelGPT2 && b.arch != "gemma4" && (v.BOS < 0 || v.EOS < 0 || v.UNK < 0)
+	if implied && unnamed == nil {
+		set("merges", v.Merges)
+	}
+	return b.stepsKey(v, unnamed, affixes != nil || implied)
+}
+
+// preUnnamed is the name of a pre-tokenizer that has none in GGUF. Other programs refuse it, where another name would
+// give other ids in silence.
+const preUnnamed = "hipengine"
+
+// stepsKey keeps the steps of the tokenizer in a key of our own where it is needed, since other keys do not say all of
+// them.
+func (b *builder) stepsKey(v *tokenizer.Vocab, unnamed error, needed bool) error {
+	if unnamed == nil && !needed {
+		if v.Model != tokenizer.ModelGPT2 {
+			return nil // TestVocabKeys compares those that the other keys describe
+		}
+		read, err := tokenizer.FromGGUF(b.meta)
+		if err != nil || tokenizer.SameSteps(*v, read) {
+			return err
+		}
+	}
+	text, err := v.StepsKey()
+	if err != nil {
+		return err
+	}
+	b.setKey(tokenizer.KeySteps, text)
+	if unnamed != nil {
+		b.note("GGUF cannot express the tokenizer (%v): a key of hipengine's own keeps it, and programs that do not know "+
+			"the key refuse the file", unnamed)
+	} else {
+		b.note("GGUF cannot express all of the tokenizer: a key of hipengine's own keeps it, and programs that do not " +
+			"know the key may give some texts other ids")
+	}
+	return nil
+}
+
+// likeSentencePiece reports whether the steps are those that tokenizer.ggml.model "llama" stands for: spaces become
+// marks, of which one may be put in front, and nothing else.
+func likeSentencePiece(v *tokenizer.Vocab) bool {
+	const mark = "▁"
+	marks := 0
+	for _, n := range v.Normalizers {
+		switch {
+		case n.Kind == tokenizer.NormalizePrepend && n.New == mark:
+		case n.Kind == tokenizer.NormalizeReplace && n.Old == " " && n.New == mark:
+			marks++
+		default:
+			return false
+		}
+	}
+	for _, s := range v.Splits {
+		switch {
+		case s.Kind == tokenizer.SplitMetaspace && s.Pattern == mark:
+			marks++
+		case s.Kind == tokenizer.SplitLiteral && s.Pattern == " " && marks > 0: // of which none are left
+		default:
+			return false
+		}
+	}
+	return marks == 1
+}
+
+// checkAffixes reports tokens round a text that GGUF has no keys for.
+func checkAffixes(v *tokenizer.Vocab) error {
+	for _, a := range []struct {
+		ids []int32
+		id  int32
+	}{{v.Prefix, v.BOS}, {v.Suffix, v.EOS}} {
+		if len(a.ids) > 1 || len(a.ids) == 1 && a.ids[0] != a.id {
+			return fmt.Errorf("it puts tokens %v round a text, GGUF has keys for BOS %d and EOS %d alone", a.ids, v.BOS,
+				v.EOS)
+		}
+	}
+	return nil
 }
 
 // affixKeys writes what is put round a text.
-func (b *builder) affixKeys(v *tokenizer.Vocab, bos int32) error {
+func (b *builder) affixKeys(v *tokenizer.Vocab) {
 	for _, a := range []struct {
 		name string
 		ids  []int32
 		id   int32
-	}{{"bos", v.Prefix, bos}, {"eos", v.Suffix, v.EOS}} {
-		if len(a.ids) > 1 || len(a.ids) == 1 && a.ids[0] != a.id {
-			return fmt.Errorf("it puts tokens %v round a text, GGUF has keys for BOS %d and EOS %d alone", a.ids, bos,
-				v.EOS)
-		}
-		if a.id >= 0 && (a.name == "bos" || len(a.ids) > 0) {
+	}{{"bos", v.Prefix, v.BOS}, {"eos", v.Suffix, v.EOS}} {
+		if a.name == "bos" || len(a.ids) > 0 {
 			b.setKey("tokenizer.ggml.add_"+a.name+"_token", len(a.ids) > 0)
 		}
 	}
 	if v.Model != tokenizer.ModelGPT2 {
 		b.setKey("tokenizer.ggml.add_space_prefix", hasSpacePrefix(v))
 	}
-	return nil
 }
-
-func isNFC(n tokenizer.Normalizer) bool { return n.Kind == tokenizer.NormalizeNFC }
 
 // hasSpacePrefix reports whether a space mark is put before a text.
 func hasSpacePrefix(v *tokenizer.Vocab) bool {

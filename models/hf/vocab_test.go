@@ -25,18 +25,18 @@ func vocabBuilder(t testing.TB, arch string) *builder {
 // Face's library. One thing is meant to differ: a text that begins with BOS does not get another one.
 func TestVocabKeys(t *testing.T) {
 	for _, c := range []struct {
-		name, arch, model, pre string
+		name, arch, model, pre, config string
 	}{
-		{"llama3_1", "llama", "gpt2", "llama-bpe"},
-		{"qwen3", "qwen3", "gpt2", "qwen2"},
-		{"gptoss", "gpt-oss", "gpt2", "gpt-4o"},
-		{"deepseek_v3", "deepseek2", "gpt2", "deepseek-v3"},
-		{"llama2", "llama", "llama", "default"},
-		{"gemma3", "gemma3", "llama", "default"},
+		{"llama3_1", "llama", "gpt2", "llama-bpe", ""},
+		{"qwen3", "qwen3", "gpt2", "qwen2", ""},
+		{"gptoss", "gpt-oss", "gpt2", "gpt-4o", ""},
+		{"deepseek_v3", "deepseek2", "gpt2", "deepseek-v3", ""},
+		{"llama2", "llama", "llama", "default", `{"eos_token":"</s>"}`},
+		{"gemma3", "gemma3", "llama", "default", `{"eos_token":"<eos>"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			data, expected := testfiles.Tokenizer(t, c.name)
-			v, err := tokenizer.FromHF(data, nil)
+			v, err := tokenizer.FromHF(data, []byte(c.config))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,6 +83,12 @@ func TestVocabKeys(t *testing.T) {
 			}
 			if differ > 0 {
 				t.Errorf("%d of %d texts give other ids", differ, len(rows))
+			}
+			if testing.Short() {
+				return
+			}
+			if want, err := tokenizer.New(v); err != nil || !slices.Equal(want.EOG(), tok.EOG()) {
+				t.Errorf("answers end at other tokens than the keys say, %v (%v)", tok.EOG(), err)
 			}
 		})
 	}
@@ -133,7 +139,7 @@ func TestPreName(t *testing.T) {
 		{"gpt-2 in short spelling", split(`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`),
 			nil, "gpt-2", 0},
 		{"starcoder", split(`\p{N}`, splitGPT2), nil, "starcoder", 0},
-		{"gpt-2 with ignore_merges", split(splitGPT2), &yes, "gpt-2", 1},
+		{"gpt-2 with ignore_merges", split(splitGPT2), &yes, "gpt-2", 0},
 		{"unknown pattern", split(`\w+`), nil, "", 0},
 		{"other step", []tokenizer.Split{{Kind: tokenizer.SplitPrefixSpace}}, nil, "", 0},
 	} {
@@ -145,34 +151,106 @@ func TestPreName(t *testing.T) {
 	}
 }
 
-// TestNotConvertible checks that what GGUF cannot express is said, and that the folder opens all the same.
-func TestNotConvertible(t *testing.T) {
-	config, stored := goodLlama(t)
-	dir := makeFolder(t, config, stored)
+// TestStepsKey writes tokenizers that the keys of GGUF cannot express: one of our own keeps them, and a note says so.
+func TestStepsKey(t *testing.T) {
 	data, err := os.ReadFile("testdata/tiny/tokenizer.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tok map[string]any
-	if err := json.Unmarshal(data, &tok); err != nil {
+	type m = map[string]any
+	token := func(id int) m { return m{"SpecialToken": m{"id": fmt.Sprint(id)}} }
+	around := func(single ...any) m {
+		ids := m{}
+		for i := range 4 {
+			ids[fmt.Sprint(i)] = m{"ids": []int{i}}
+		}
+		return m{"type": "TemplateProcessing", "single": single, "special_tokens": ids}
+	}
+	text := m{"Sequence": m{"id": "A"}}
+	split := func(pattern, behavior string, invert bool) m {
+		return m{"type": "Split", "pattern": m{"Regex": pattern}, "behavior": behavior, "invert": invert}
+	}
+	bytes := m{"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}
+	steps := func(list ...any) m { return m{"type": "Sequence", "pretokenizers": append(list, bytes)} }
+	qwen2 := split(preTokenizers[2].patterns[0], "Isolated", false)
+	for name, change := range map[string]func(tok, model m){
+		"two tokens before":  func(tok, _ m) { tok["post_processor"] = around(token(1), token(2), text) },
+		"two tokens behind":  func(tok, _ m) { tok["post_processor"] = around(text, token(1), token(2)) },
+		"other pattern":      func(tok, _ m) { tok["pre_tokenizer"] = steps(split(`\w+|\s`, "Isolated", false)) },
+		"dropped spaces":     func(tok, _ m) { tok["pre_tokenizer"] = steps(split(`\s`, "Removed", false)) },
+		"matches alone":      func(tok, _ m) { tok["pre_tokenizer"] = steps(split(`\p{N}`, "Removed", true)) },
+		"merged with next":   func(tok, _ m) { tok["pre_tokenizer"] = steps(split(` `, "MergedWithNext", false)) },
+		"digits":             func(tok, _ m) { tok["pre_tokenizer"] = steps(m{"type": "Digits"}) },
+		"space in front":     func(tok, _ m) { tok["pre_tokenizer"] = m{"type": "ByteLevel", "add_prefix_space": true} },
+		"no pre-tokenizer":   func(tok, _ m) { tok["pre_tokenizer"] = bytes },
+		"NFKC":               func(tok, _ m) { tok["normalizer"] = m{"type": "NFKC"} },
+		"replacement":        func(tok, _ m) { tok["normalizer"] = m{"type": "Replace", "pattern": m{"String": "l"}, "content": "h"} },
+		"prefix":             func(tok, _ m) { tok["normalizer"] = m{"type": "Prepend", "prepend": "x"} },
+		"Qwen 2 without NFC": func(tok, _ m) { tok["pre_tokenizer"], tok["normalizer"] = steps(qwen2), nil },
+		"ignored merges":     func(tok, model m) { tok["pre_tokenizer"], model["ignore_merges"] = steps(qwen2), true },
+		"raw":                func(tok, _ m) { tok["pre_tokenizer"], tok["decoder"] = nil, nil },
+		"marks without EOS": func(tok, model m) {
+			tok["normalizer"] = m{"type": "Replace", "pattern": m{"String": " "}, "content": "▁"}
+			tok["pre_tokenizer"], tok["decoder"], model["unk_token"] = nil, nil, "a"
+		},
+		"raw words": func(tok, _ m) {
+			tok["pre_tokenizer"], tok["decoder"] = split(`\s+`, "Isolated", false), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var tok m
+			if err := json.Unmarshal(data, &tok); err != nil {
+				t.Fatal(err)
+			}
+			change(tok, tok["model"].(m))
+			changed, err := json.Marshal(tok)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := tokenizer.FromHF(changed, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := vocabBuilder(t, "llama")
+			if err := b.vocabKeys(&v); err != nil || b.err != nil {
+				t.Fatal(err, b.err)
+			}
+			if !b.meta.Has(tokenizer.KeySteps) || len(b.notes) != 1 {
+				t.Errorf("keys %q, notes %q", b.meta.Keys(), b.notes)
+			}
+			checkSameIDs(t, v, b.meta, []string{"Hello  world, it's 12345\n\n\tx", "e\u0301 \ufb01 l\u2082", " a", "",
+				"<|im_start|>user\n hi<|im_end|> ", "DON'T 1 22"})
+		})
+	}
+}
+
+// checkSameIDs demands that keys give texts the ids of the vocabulary that they were written from, and end answers at
+// the same tokens.
+func checkSameIDs(t *testing.T, v tokenizer.Vocab, meta *gguf.Meta, texts []string) {
+	t.Helper()
+	fromKeys, err := tokenizer.FromGGUF(meta)
+	if err != nil {
 		t.Fatal(err)
 	}
-	tok["post_processor"] = map[string]any{"type": "TemplateProcessing",
-		"single": []any{map[string]any{"SpecialToken": map[string]any{"id": "<|im_start|>"}},
-			map[string]any{"SpecialToken": map[string]any{"id": "<|im_end|>"}},
-			map[string]any{"Sequence": map[string]any{"id": "A"}}},
-		"special_tokens": map[string]any{"<|im_start|>": map[string]any{"ids": []int{1}},
-			"<|im_end|>": map[string]any{"ids": []int{2}}}}
-	if data, err = json.Marshal(tok); err != nil {
+	want, err1 := tokenizer.New(v)
+	got, err2 := tokenizer.New(fromKeys)
+	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, dir, "tokenizer.json", data)
-	f := openFolder(t, dir)
-	if err := f.Convertible(); err == nil || !strings.Contains(err.Error(), "puts tokens [1 2] round a text") {
-		t.Errorf("convertible: %v", err)
+	if !slices.Equal(want.EOG(), got.EOG()) {
+		t.Errorf("answers end at %v, of the keys at %v", want.EOG(), got.EOG())
 	}
-	if len(f.Notes) == 0 {
-		t.Error("no note says so")
+	for _, text := range texts {
+		for _, o := range []tokenizer.Options{{}, {ParseSpecial: true}, {ParseSpecial: true, AddSpecial: true}} {
+			a, err1 := want.Encode(text, o)
+			b, err2 := got.Encode(text, o)
+			if err := errors.Join(err1, err2); err != nil || !slices.Equal(a, b) {
+				t.Errorf("%q with %+v: %v, of the keys %v (%v)", text, o, a, b, err)
+			}
+			if a, b := want.Decode(a, true), got.Decode(a, true); a != b {
+				t.Errorf("%q is read back as %q, by the keys as %q", text, a, b)
+			}
+		}
 	}
 }
 

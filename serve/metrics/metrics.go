@@ -20,6 +20,8 @@ type Metrics struct {
 	requests                                      *prometheus.CounterVec
 	took                                          *prometheus.HistogramVec
 	queue, prefill, decode, first, between, whole *prometheus.HistogramVec
+
+	pace pace
 }
 
 // New returns metrics without counts. models is called at each scrape, for the models that are offered.
@@ -49,7 +51,7 @@ func New(version string, models func() []pool.Status) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(
 		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		engines{models}, llamaNames{models}, m.requests, m.took, m.queue, m.prefill, m.decode, m.first, m.between,
+		engines{models}, llamaNames{models, &m.pace}, m.requests, m.took, m.queue, m.prefill, m.decode, m.first, m.between,
 		m.whole,
 		alias(m.queue, "vllm:request_queue_time_seconds"),
 		alias(m.prefill, "vllm:request_prefill_time_seconds"),

@@ -11,7 +11,7 @@ import (
 // queue from now on.
 func (m *Metrics) Sequence(model string, arrived time.Time) engine.Observer {
 	return &sequence{
-		arrived: arrived, queued: time.Now(),
+		arrived: arrived, queued: time.Now(), pace: &m.pace,
 		queue: m.queue.WithLabelValues(model), prefill: m.prefill.WithLabelValues(model),
 		decode: m.decode.WithLabelValues(model),
 		first:  m.first.WithLabelValues(model), between: m.between.WithLabelValues(model),
@@ -22,6 +22,8 @@ func (m *Metrics) Sequence(model string, arrived time.Time) engine.Observer {
 // sequence measures the stations of a sequence. The engine's goroutine alone uses it.
 type sequence struct {
 	arrived, queued, started, began, last time.Time
+
+	pace *pace
 
 	queue, prefill, decode, first, between, whole prometheus.Observer
 }
@@ -39,8 +41,10 @@ func (s *sequence) Drew() {
 		s.began = now
 		s.first.Observe(now.Sub(s.arrived).Seconds())
 		s.prefill.Observe(now.Sub(s.started).Seconds())
+		s.pace.began(now.Sub(s.started))
 	} else {
 		s.between.Observe(now.Sub(s.last).Seconds())
+		s.pace.drew(now.Sub(s.last))
 	}
 	s.last = now
 }

@@ -5,17 +5,18 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"slices"
 )
 
 // EmbeddingRequest is the body of POST /v1/embeddings, and of llama.cpp's own POST /embedding.
 type EmbeddingRequest struct {
-	Model      string // empty if absent
-	Inputs     []Prompt
-	Param      string // the field that the inputs came in
-	Native     bool   // it is llama.cpp's own form
-	Base64     bool   // vectors are the text of their bytes
-	Dimensions int    // 0 if absent
-	Norm       int    // as llama.cpp's embd_normalize: 2 for length 1, -1 for none
+	Model      string     // empty if absent
+	Inputs     [][]Prompt // each of parts that follow on each other
+	Param      string     // the field that the inputs came in
+	Native     bool       // it is llama.cpp's own form
+	Base64     bool       // vectors are the text of their bytes
+	Dimensions int        // 0 if absent
+	Norm       int        // as llama.cpp's embd_normalize: 2 for length 1, -1 for none
 }
 
 // refusedEmbedding are fields that would change the answer and that this server does not offer.
@@ -57,7 +58,7 @@ func parseEmbedding(body []byte, l Limits, native bool) (*EmbeddingRequest, erro
 			r.fail(e.Param, CodeMissing, "is required")
 			return
 		}
-		e.Inputs = r.prompts(e.Param, raw, r.limits.Inputs)
+		e.Inputs = r.inputs(e.Param, raw)
 		if raw := f.take("encoding_format"); raw != nil {
 			e.Base64 = r.oneOf("encoding_format", raw, "float", "base64") == "base64"
 		}
@@ -68,6 +69,32 @@ func parseEmbedding(body []byte, l Limits, native bool) (*EmbeddingRequest, erro
 		return nil, err
 	}
 	return &e, nil
+}
+
+// inputs decodes a string, an array of token ids that may have strings among them, or an array of either.
+func (r *reader) inputs(param string, raw json.RawMessage) [][]Prompt {
+	if raw[0] != '[' {
+		return [][]Prompt{r.mixed(param, raw)}
+	}
+	list := r.elements(param, raw, max(r.limits.PromptTokens, r.limits.Inputs))
+	isNumber := func(e json.RawMessage) bool { return kind(e) == "a number" }
+	switch {
+	case len(list) == 0:
+		r.fail(param, CodeValue, "must not be empty")
+		return nil
+	case slices.ContainsFunc(list, isNumber):
+		return [][]Prompt{r.mixed(param, raw)}
+	case len(list) > r.limits.Inputs:
+		r.fail(param, CodeValue, "has %d inputs, at most %d are allowed", len(list), r.limits.Inputs)
+		return nil
+	}
+	inputs := make([][]Prompt, len(list))
+	for i, e := range list {
+		if inputs[i] = r.mixed(index(param, i), e); r.err == nil && len(inputs[i]) == 0 {
+			r.fail(index(param, i), CodeValue, "must not be empty")
+		}
+	}
+	return inputs
 }
 
 // ObjectEmbedding is the value of an embedding's object field.

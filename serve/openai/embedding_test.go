@@ -26,8 +26,10 @@ func TestEmbeddingErrorsNameTheField(t *testing.T) {
 		{`"input":[]`, "input", "empty"},
 		{`"input":[[]]`, "input[0]", "empty"},
 		{`"input":[1,-1]`, "input[1]", "from 0"},
-		{`"input":["a",1]`, "input[1]", "a string, as the first"},
-		{`"input":[` + strings.Repeat(`"a",`, 2048) + `"a"]`, "input", "2049 prompts, at most 2048"},
+		{`"input":["a",-1]`, "input[1]", "from 0"},
+		{`"input":["a",["b",-1]]`, "input[1][1]", "from 0"},
+		{`"input":["a",{}]`, "input[1]", "a string, or an array"},
+		{`"input":[` + strings.Repeat(`"a",`, 2048) + `"a"]`, "input", "2049 inputs, at most 2048"},
 	})
 	parse = func(b []byte) error { _, err := ParseNativeEmbedding(b, Limits{}); return err }
 	checkFieldErrors(t, `{"input":"x",%s}`, parse, []struct{ members, param, say string }{

@@ -206,7 +206,6 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"stop":["a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a"]`, "stop", "17 elements"},
 	{`"n":0`, "n", "from 1 to 16"},
 	{`"n":1000000000`, "n", "from 1 to 16"},
-	{`"max_tokens":0`, "max_tokens", "from 1"},
 	{`"max_tokens":-2`, "max_tokens", "from 1"},
 	{`"stream":"yes"`, "stream", "a boolean, not a string"},
 	{`"stream_options":{"include_usage":true}`, "stream_options", "stream is true"},
@@ -557,6 +556,7 @@ func TestPlainTurns(t *testing.T) {
 		`[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]`:   ``,
 		`[{"role":"system","content":"s"},{"role":"system","content":"t"},{"role":"user","content":"a"}]`:                                    `[{"role":"system","content":"s\n\nt"},{"role":"user","content":"a"}]`,
 		`[{"role":"user","content":"a"},{"role":"system","content":"s"},{"role":"assistant","content":"b"},{"role":"system","content":"t"}]`: `[{"role":"user","content":"a\n\ns"},{"role":"assistant","content":"b"},{"role":"user","content":"t"}]`,
+		`[{"role":"user","content":"a"},{"role":"assistant","content":null}]`:                                                                `[{"role":"user","content":"a"},{"role":"assistant","content":""}]`,
 		`[{"role":"user","content":"a","name":"x"},{"role":"user","content":"b"},{"role":"user","content":"c"}]`:                             `[{"role":"user","content":"a","name":"x"},{"role":"user","content":"b\n\nc"}]`,
 	} {
 		if got := string(PlainTurns(json.RawMessage(in))); got != want {

@@ -39,7 +39,8 @@ type ResponseError struct {
 
 // IncompleteInfo says why a response is not complete.
 type IncompleteInfo struct {
-	Reason string `json:"reason"`
+	Reason  string `json:"reason"`
+	Message string `json:"message,omitempty"` // not OpenAI's: explains a response that says nothing
 }
 
 // ReasonMaxTokens is the reason of responses whose tokens ran out.
@@ -124,4 +125,7 @@ type ResponseEvent struct {
 	Name           string          `json:"name,omitempty"`
 	Arguments      *string         `json:"arguments,omitempty"`
 	Input          *string         `json:"input,omitempty"`
+
+	Timings  *Timings        `json:"timings,omitempty"`         // with timings_per_token
+	Progress *PromptProgress `json:"prompt_progress,omitempty"` // in events in_progress of their own, if asked for
 }

@@ -20,16 +20,17 @@ const ChatML = `{%- for message in messages %}
 // Forms are templates of well-known forms by name, for models whose files have none, or a wrong one. Their markers are
 // those of the models' publishers; system messages that a form has no place for begin the first turn.
 var Forms = map[string]string{
-	"chatml":   ChatML,
-	"alpaca":   firstTurn + alpaca,
-	"deepseek": firstTurn + deepseek,
-	"gemma":    firstTurn + gemma,
-	"llama2":   firstTurn + llama2,
-	"llama3":   texts + llama3,
-	"mistral":  firstTurn + mistral,
-	"phi3":     texts + phi3,
-	"vicuna":   firstTurn + vicuna,
-	"zephyr":   texts + zephyr,
+	"chatml":    ChatML,
+	"alpaca":    firstTurn + alpaca,
+	"command-r": texts + commandR,
+	"deepseek":  firstTurn + deepseek,
+	"gemma":     firstTurn + gemma,
+	"llama2":    firstTurn + llama2,
+	"llama3":    texts + llama3,
+	"mistral":   firstTurn + mistral,
+	"phi3":      texts + phi3,
+	"vicuna":    firstTurn + vicuna,
+	"zephyr":    texts + zephyr,
 }
 
 // texts joins the texts of contents.
@@ -58,6 +59,14 @@ const (
     {%- endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '### Response:\n' }}{% endif %}`
+
+	commandR = `{{- bos_token }}
+{%- set names = {'system': 'SYSTEM', 'developer': 'SYSTEM', 'assistant': 'CHATBOT'} %}
+{%- for m in messages %}
+    {{- '<|START_OF_TURN_TOKEN|><|' ~ names.get(m.role, 'USER') ~ '_TOKEN|>' }}
+    {{- text(m.content) | trim ~ '<|END_OF_TURN_TOKEN|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>' }}{% endif %}`
 
 	deepseek = `{{- bos_token ~ system }}
 {%- for m in turns %}

@@ -57,6 +57,15 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 	if err := readIDs(meta, &v); err != nil {
 		return Vocab{}, err
 	}
+	if meta.Has(KeyBOS) {
+		has, err := meta.Bool(KeyBOS)
+		if err != nil {
+			return Vocab{}, err
+		}
+		if !has {
+			v.BOS = -1
+		}
+	}
 	if err := errors.Join(readAttrs(meta, &v), readEOG(meta, &v)); err != nil {
 		return Vocab{}, err
 	}
@@ -73,7 +82,7 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 		}
 		*flag = &b
 	}
-	return v, nil
+	return v, readSteps(meta, &v)
 }
 
 // readIDs reads the ids of special tokens. One outside the vocabulary is an error where texts need it: BOS where it
@@ -91,14 +100,14 @@ func readIDs(meta *gguf.Meta, v *Vocab) error {
 			continue
 		}
 		n, err := meta.Int(key)
-		if err != nil {
-			return err
-		}
-		if n >= 0 && n < int64(len(v.Tokens)) {
+		if err == nil && n >= 0 && n < int64(len(v.Tokens)) {
 			*k.id = int32(n)
 			continue
 		}
 		wrong := fmt.Sprintf("key %q is %d, the vocabulary has ids 0 to %d", key, n, len(v.Tokens)-1)
+		if err != nil {
+			wrong, err = err.Error(), nil
+		}
 		needed := false
 		switch k.name {
 		case "bos":

@@ -24,6 +24,10 @@ var attrKeys = []struct {
 // KeyEOG is a key of our own for further ids that end a generation: an array. GGUF has keys for one of each kind.
 const KeyEOG = "hipengine.tokenizer.eog_token_ids"
 
+// KeyBOS is a key of our own: false says that the tokenizer has no BOS, so that templates write none, whatever id
+// tokenizer.ggml.bos_token_id takes from the model's configuration.
+const KeyBOS = "hipengine.tokenizer.bos"
+
 // AttrKeys calls set for each key of a GGUF file that keeps part of the attributes, with ids in order. FromGGUF reads
 // them; other programs do not know them.
 func AttrKeys(attrs map[int32]Attr, set func(key string, ids []uint32)) {
@@ -61,7 +65,7 @@ func readEOG(meta *gguf.Meta, v *Vocab) error {
 // readAttrs reads the matching rules of special tokens: those of our own keys, else those of the Phi-3 family, whose
 // published files name no rules. llama.cpp knows the family by the same name (src/llama-vocab.cpp).
 func readAttrs(meta *gguf.Meta, v *Vocab) error {
-	found := false
+	found := meta.Has(KeySteps) // which a writer of our own keys has set
 	for _, k := range attrKeys {
 		if !meta.Has(k.key) {
 			continue

@@ -104,6 +104,7 @@ func FromHF(tokenizerJSON, configJSON []byte) (Vocab, error) {
 			return Vocab{}, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
 		}
 	}
+	l.v.steps = keptSteps{Normalizer: f.Normalizer, PreTokenizer: f.PreTokenizer, Decoder: f.Decoder}
 	return l.v, nil
 }
 

@@ -4,32 +4,32 @@ import "fmt"
 
 // hfStep is a normaliser, pre-tokenizer, post-processor or decoder of a tokenizer.json: the fields of all kinds.
 type hfStep struct {
-	Type          string    `json:"type"`
-	Normalizers   []*hfStep `json:"normalizers"`   // Sequence
-	Pretokenizers []*hfStep `json:"pretokenizers"` // Sequence
-	Processors    []*hfStep `json:"processors"`    // Sequence
-	Decoders      []*hfStep `json:"decoders"`      // Sequence
+	Type          string    `json:"type,omitzero"`
+	Normalizers   []*hfStep `json:"normalizers,omitzero"`   // Sequence
+	Pretokenizers []*hfStep `json:"pretokenizers,omitzero"` // Sequence
+	Processors    []*hfStep `json:"processors,omitzero"`    // Sequence
+	Decoders      []*hfStep `json:"decoders,omitzero"`      // Sequence
 
 	Pattern struct {
-		Regex  *string `json:"Regex"`
-		String *string `json:"String"`
-	} `json:"pattern"` // Split, Replace
-	Behavior         string `json:"behavior"` // Split
-	Invert           bool   `json:"invert"`   // Split
-	Content          string `json:"content"`  // Replace, Strip
-	Prepend          string `json:"prepend"`  // Prepend
-	Start            int    `json:"start"`    // Strip
-	Stop             int    `json:"stop"`     // Strip
-	IndividualDigits bool   `json:"individual_digits"`
+		Regex  *string `json:"Regex,omitzero"`
+		String *string `json:"String,omitzero"`
+	} `json:"pattern,omitzero"` // Split, Replace
+	Behavior         string `json:"behavior,omitzero"` // Split
+	Invert           bool   `json:"invert,omitzero"`   // Split
+	Content          string `json:"content,omitzero"`  // Replace, Strip
+	Prepend          string `json:"prepend,omitzero"`  // Prepend
+	Start            int    `json:"start,omitzero"`    // Strip
+	Stop             int    `json:"stop,omitzero"`     // Strip
+	IndividualDigits bool   `json:"individual_digits,omitzero"`
 
-	AddPrefixSpace *bool  `json:"add_prefix_space"` // ByteLevel, older Metaspace
-	UseRegex       *bool  `json:"use_regex"`        // ByteLevel
-	Replacement    string `json:"replacement"`      // Metaspace
-	PrependScheme  string `json:"prepend_scheme"`   // Metaspace
-	Split          *bool  `json:"split"`            // Metaspace
+	AddPrefixSpace *bool  `json:"add_prefix_space,omitzero"` // ByteLevel, older Metaspace
+	UseRegex       *bool  `json:"use_regex,omitzero"`        // ByteLevel
+	Replacement    string `json:"replacement,omitzero"`      // Metaspace
+	PrependScheme  string `json:"prepend_scheme,omitzero"`   // Metaspace
+	Split          *bool  `json:"split,omitzero"`            // Metaspace
 
-	Single        []hfTemplate         `json:"single"`         // TemplateProcessing
-	SpecialTokens map[string]hfSpecial `json:"special_tokens"` // TemplateProcessing
+	Single        []hfTemplate         `json:"single,omitzero"`         // TemplateProcessing
+	SpecialTokens map[string]hfSpecial `json:"special_tokens,omitzero"` // TemplateProcessing
 }
 
 // hfTemplate is a piece of a template: a special token or the text.

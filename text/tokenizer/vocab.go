@@ -89,6 +89,8 @@ type Vocab struct {
 
 	// Notes are for the user: what the files say that is wrong and was left out, since nothing depends on it.
 	Notes []string
+
+	steps keptSteps // of a tokenizer.json
 }
 
 // Attr holds the matching rules of one special token.

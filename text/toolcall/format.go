@@ -121,6 +121,11 @@ func (f *Format) Opens(tail string) bool {
 		strings.HasSuffix(strings.TrimRight(tail, blanks), strings.TrimRight(f.think.open, blanks))
 }
 
+// Closes reports whether a prompt that ends in tail ends behind thoughts.
+func (f *Format) Closes(tail string) bool {
+	return f.think.close != "" && strings.HasSuffix(strings.TrimRight(tail, blanks), f.think.close)
+}
+
 // Thoughts returns the text with which thoughts begin, those of which each ends them, and the text that ends them
 // early: what the model itself would write between its thoughts and the answer. All are empty for a format without
 // thoughts.

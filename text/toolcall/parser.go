@@ -31,6 +31,7 @@ type Options struct {
 	Reasoning bool   // thoughts are told from the answer
 	Open      bool   // the prompt ends within the thoughts
 	Continued bool   // the prompt ends within the text of the answer
+	Closed    bool   // the prompt ends behind thoughts, so that white space is no text until some comes
 }
 
 // Parser turns the text of one answer into events. It serves one goroutine.
@@ -57,7 +58,7 @@ func (f *Format) NewParser(o Options) *Parser {
 	case f.begin != nil:
 		p.state = f.begin(p)
 	}
-	p.said = o.Continued
+	p.said, p.fresh = o.Continued, o.Closed
 	if o.Open && o.Reasoning && f.think.open != "" {
 		p.fresh = true
 		p.state = p.reasoning
