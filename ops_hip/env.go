@@ -14,9 +14,14 @@ const EnvGraph = "HIPENGINE_HIPGRAPH"
 // ended, also where kernels could wait for them by themselves (NVIDIA from Hopper on). Results are equal bit for bit.
 const EnvOverlap = "HIPENGINE_OVERLAP"
 
-// FromEnv returns the options that the environment asks for: [EnvGraph], [EnvOverlap], and a folder of code objects in
-// HIPENGINE_CODEOBJ. (HIPENGINE_HIP_LIBRARY, the runtime library to use, is read when the runtime is opened.)
+// EnvChoices names the environment variable that names a file of choices between kernels, which go before those that
+// are built in: see [ReadChoices].
+const EnvChoices = "HIPENGINE_CHOICES"
+
+// FromEnv returns the options that the environment asks for: [EnvGraph], [EnvOverlap], [EnvChoices], and a folder of
+// code objects in HIPENGINE_CODEOBJ. (HIPENGINE_HIP_LIBRARY, the runtime library to use, is read when the runtime is
+// opened.)
 func FromEnv() Options {
 	return Options{Direct: os.Getenv(EnvGraph) == "0", InTurn: os.Getenv(EnvOverlap) == "0",
-		CodeObjects: os.Getenv(codeobj.EnvDir)}
+		CodeObjects: os.Getenv(codeobj.EnvDir), Choices: os.Getenv(EnvChoices)}
 }

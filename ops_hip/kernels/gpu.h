@@ -54,7 +54,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define DEV static inline __attribute__((device, always_inline))
 #define DEV_METHOD inline __attribute__((device, always_inline)) // of an object
 #define LDS __attribute__((shared, aligned(16)))
-#define TABLE static __attribute__((device, constant)) const
+#define TABLE static __attribute__((device, constant)) constexpr
 
 template <class To, class From> DEV To bits(From x) { return __builtin_bit_cast(To, x); }
 
