@@ -54,7 +54,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define DEV static inline __attribute__((device, always_inline))
 #define DEV_METHOD inline __attribute__((device, always_inline)) // of an object
 #define LDS __attribute__((shared, aligned(16)))
-#define TABLE static __attribute__((device, constant)) const
+#define TABLE static __attribute__((device, constant)) constexpr
 
 template <class To, class From> DEV To bits(From x) { return __builtin_bit_cast(To, x); }
 
@@ -193,11 +193,38 @@ DEV int opaque(int x) {
   return x;
 }
 
+// A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
+// allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
+// work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
+// kernels without a call begin with one.
+DEV void await_launches() {}
+DEV void allow_launches() {}
+
+// weights_ahead is how many steps of a loop over weights have theirs on the way before the first is used; 0 leaves it to the
+// compiler.
+enum { weights_ahead = 0 };
+
+// load128_whole reads 16 bytes, which the compiler must not read in pieces.
+DEV u32x4 load128_whole(const void* p) { return *(const u32x4*)p; }
+
 #elif GPU_NVIDIA
 
 DEV int opaque(int x) {
   __asm__ volatile("" : "+r"(x));
   return x;
+}
+#if __CUDA_ARCH__ >= 900
+DEV void await_launches() { __asm__ volatile("griddepcontrol.wait;" ::: "memory"); }
+DEV void allow_launches() { __asm__ volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+#else
+DEV void await_launches() {}
+DEV void allow_launches() {}
+#endif
+enum { weights_ahead = 2 }; // more take so many registers that fewer blocks run
+DEV u32x4 load128_whole(const void* p) {
+  u32x4 v;
+  __asm__ volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "l"(p));
+  return v;
 }
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV int block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
