@@ -51,10 +51,12 @@ func (e *Engine) branch(s *Sequence, r row) []*Sequence {
 	if len(c.rest) == 0 {
 		return started
 	}
-	c.row, c.read = r.clone(), true
 	var err error
-	if c.checkpoint, err = e.checkpoint(s.slot); errors.Is(err, runner.ErrNoCheckpoint) ||
-		errors.Is(err, kv.ErrNoPages) {
+	c.read = true
+	if c.row, err = r.clone(); err == nil {
+		c.checkpoint, err = e.checkpoint(s.slot)
+	}
+	if errors.Is(err, runner.ErrNoCheckpoint) || errors.Is(err, kv.ErrNoPages) {
 		c.snapshot, err = e.runner.Save(e.ctx, s.slot)
 	}
 	if err != nil {

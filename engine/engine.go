@@ -42,6 +42,9 @@ type Runner interface {
 	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their
 	// ids alone. k is from 1 to Limits.Top.
 	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
+	// Logits returns all logits of a row of the last step, which was a StepTop with k above 1, by its place among the
+	// rows of all work. They are valid until the next call.
+	Logits(ctx context.Context, row int) ([]float32, error)
 }
 
 // Errors of Submit and Tokens.
@@ -320,8 +323,11 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	}
 	r.Prompt = slices.Clone(r.Prompt)
 	top := r.Sampling.Top()
-	if r.Logprobs || top > e.limits.Top {
+	switch {
+	case r.Logprobs || top > e.limits.Top:
 		top = 0
+	case top > 0 && r.Sampling.Constraint != nil: // which may not allow the first ones
+		top = e.limits.Top
 	}
 	return &Sequence{
 		req: r, sampler: sampler, top: top, stop: NewStopMatcher(r.Stop), thinking: newThinking(r.Thoughts),

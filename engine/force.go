@@ -47,7 +47,14 @@ func (s *Sequence) draw(r row) (t Token, err error) {
 		}
 	}
 	t.ID = id
-	if s.req.Logprobs {
+	switch {
+	case s.req.Logprobs && s.req.Sampled && ok: // nothing else could come
+		t.Top = []sample.Logprob{{ID: id}}[:min(s.req.TopLogprobs, 1)]
+	case s.req.Logprobs && s.req.Sampled:
+		var chosen sample.Logprob
+		chosen, t.Top = s.sampler.Drawn(id, s.req.TopLogprobs)
+		t.Logprob = chosen.Logprob
+	case s.req.Logprobs:
 		var chosen sample.Logprob
 		chosen, t.Top, err = sample.Logprobs(r.logits, t.ID, s.req.TopLogprobs)
 		t.Logprob = chosen.Logprob

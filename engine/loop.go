@@ -49,24 +49,29 @@ func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
 		return
 	}
 	for i, s := range seqs {
+		r := rows[i]
 		s.pending = s.pending[len(work[i].Tokens):]
 		if !s.decode {
 			s.observeRead()
+			if s.req.PromptLogprobs {
+				var err error
+				if r, err = e.notePrompt(s, work[i].Tokens, r); err != nil {
+					e.finish(s, FinishNone, err)
+					continue
+				}
+			}
 		}
 		last := len(s.pending) == 0
 		if !s.decode && (slices.Contains(s.marks, len(s.fed())) || last && e.limits.Rewinds) {
 			e.keep(s)
 		}
 		if !last {
-			if work[i].Rows > 0 {
-				e.notePrompt(s, rows[i])
-			}
 			continue
 		}
-		others := e.branch(s, rows[i])
-		e.draw(s, rows[i])
+		others := e.branch(s, r)
+		e.draw(s, r)
 		for _, o := range others {
-			e.draw(o, rows[i])
+			e.draw(o, r)
 		}
 	}
 }
@@ -126,15 +131,16 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		queue = nil // those that made room come first
 	}
 	snap := Snapshot{Limits: e.limits, Running: make([]Running, len(e.running)), Waiting: make([]int, len(queue))}
+	rows := promptRows(e.running, queue)
 	for i, s := range e.running {
-		snap.Running[i] = Running{Pending: s.takes(), Decode: s.decode, Idle: s.idle}
+		snap.Running[i] = Running{Pending: s.takes(rows), Decode: s.decode, Idle: s.idle}
 	}
 	for i, s := range queue {
 		snap.Waiting[i] = len(s.pending)
 		if i < e.limits.Seqs-len(e.running) { // those that could be admitted
 			h := e.lookup(s)
 			if snap.Waiting[i] = upTo(len(s.req.Prompt), h.n, e.marks(s, h)); s.req.PromptLogprobs {
-				snap.Waiting[i] = 1
+				snap.Waiting[i] = min(snap.Waiting[i], rows)
 			}
 		}
 	}
@@ -153,7 +159,7 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 		if i >= len(snap.Running) && !e.admit(s) {
 			continue
 		}
-		n := min(step.Feed[i], s.takes()) // for a new one, what is kept may have changed since the snapshot
+		n := min(step.Feed[i], s.takes(rows)) // for a new one, what is kept may have changed since the snapshot
 		if n == 0 {
 			s.idle++
 			continue

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
 )
 
@@ -16,19 +17,39 @@ func (s *Sequence) PromptLogprobs() []Token {
 	return slices.Clip(s.prompt)
 }
 
-// notePrompt notes the log-probabilities of the next token of a prompt, whose row is r.
-func (e *Engine) notePrompt(s *Sequence, r row) {
-	next := Token{ID: s.pending[0]}
-	chosen, top, err := sample.Logprobs(r.logits, next.ID, s.req.TopLogprobs)
-	if err != nil {
-		e.finish(s, FinishNone, fmt.Errorf("engine: prompt: %w", err))
-		return
+// notePrompt notes the log-probabilities of the tokens of a prompt of which r has a row each: those behind the ones
+// that were read. It returns the row behind the last token of the prompt, if that was read. The error ends the
+// sequence.
+func (e *Engine) notePrompt(s *Sequence, read []int32, r row) (row, error) {
+	vocab := e.limits.Vocab
+	var noted []Token
+	if len(s.prompt) == 0 {
+		noted = append(noted, Token{ID: read[0]})
 	}
-	next.Logprob, next.Top = chosen.Logprob, top
+	next := slices.Concat(read[1:], s.pending[:min(1, len(s.pending))])
+	for i, id := range next {
+		chosen, top, err := sample.Logprobs(r.logits[i*vocab:(i+1)*vocab], id, s.req.TopLogprobs)
+		if err != nil {
+			return row{}, fmt.Errorf("engine: prompt: %w", err)
+		}
+		noted = append(noted, Token{ID: id, Logprob: chosen.Logprob, Top: top})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.prompt) == 0 {
-		s.prompt = append(s.prompt, Token{ID: s.req.Prompt[0]})
+	s.prompt = append(s.prompt, noted...)
+	return row{logits: r.logits[len(next)*vocab:]}, nil
+}
+
+// promptRows returns how many rows each prompt may have in a step whose log-probabilities are wanted, so that all of
+// them stay within what is planned for.
+func promptRows(seqs ...[]*Sequence) int {
+	n := 0
+	for _, list := range seqs {
+		for _, s := range list {
+			if s.req.PromptLogprobs && !s.decode {
+				n++
+			}
+		}
 	}
-	s.prompt = append(s.prompt, next)
+	return max(1, runner.PromptRows/max(1, n))
 }

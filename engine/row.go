@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,17 +13,37 @@ import (
 type row struct {
 	logits []float32
 	top    []sample.Logit // used if logits is nil
+
+	engine *Engine // that fetches all logits until the next step, where the top may not suffice; nil if none can
+	at     int     // place among the rows of the step
 }
 
+// all fetches all logits.
+func (r row) all() ([]float32, error) { return r.engine.runner.Logits(r.engine.ctx, r.at) }
+
 // clone returns a copy that outlives the step.
-func (r row) clone() row { return row{slices.Clone(r.logits), slices.Clone(r.top)} }
+func (r row) clone() (row, error) {
+	if r.engine != nil {
+		all, err := r.all()
+		return row{logits: slices.Clone(all)}, err
+	}
+	return row{logits: slices.Clone(r.logits), top: slices.Clone(r.top)}, nil
+}
 
 // next draws a token of s.
 func (r row) next(s *sample.Sampler) (int32, error) {
-	if r.logits == nil {
-		return s.NextTop(r.top)
+	if r.logits != nil {
+		return s.Next(r.logits)
 	}
-	return s.Next(r.logits)
+	id, err := s.NextTop(r.top)
+	if !errors.Is(err, sample.ErrFewAllowed) || r.engine == nil {
+		return id, err
+	}
+	all, err := r.all()
+	if err != nil {
+		return 0, err
+	}
+	return s.Next(all)
 }
 
 // needs returns how many logits of highest rank suffice for all that draw from a step, or 0 if one needs all. Of a
@@ -56,7 +77,8 @@ func wider(a, b int) int {
 	return max(a, b)
 }
 
-// rows runs the work, each item of which has a row at most, and returns the rows, which are valid until the next call.
+// rows runs the work and returns what each item of it has: no row, one, or those of a piece of a prompt one behind the
+// other. They are valid until the next call.
 func (e *Engine) rows(seqs []*Sequence, work []runner.Work) ([]row, error) {
 	e.rowBuf = slices.Grow(e.rowBuf[:0], len(work))[:len(work)]
 	out, want := e.rowBuf, 0
@@ -66,8 +88,12 @@ func (e *Engine) rows(seqs []*Sequence, work []runner.Work) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
+		at := 0
 		for i := range min(len(top), len(out)) {
-			out[i].top = top[i]
+			if out[i].top = top[i]; k > 1 {
+				out[i].engine, out[i].at = e, at
+			}
+			at += work[i].Rows
 		}
 		want = k
 	} else {

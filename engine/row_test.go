@@ -80,3 +80,77 @@ func TestTop(t *testing.T) {
 		})
 	}
 }
+
+// oddly allows the tokens whose id, divided by of, leaves what the number of tokens so far leaves: one in so many.
+type oddly struct{ taken, of int32 }
+
+func (o *oddly) Mask() ([]uint64, error) {
+	mask := make([]uint64, (fake.Vocab+63)/64)
+	for id := range int32(fake.Vocab) {
+		if id%o.of == o.taken%o.of && id != fake.EOG {
+			mask[id/64] |= 1 << (id % 64)
+		}
+	}
+	return mask, nil
+}
+
+func (o *oddly) Accept(int32) error { o.taken++; return nil }
+func (o *oddly) Forced() []int32    { return nil }
+
+// TestTopOfConstraint holds texts to a form while the runner finds the largest logits: all logits are fetched only
+// where the form allows too few of those, and the texts are those drawn from all.
+func TestTopOfConstraint(t *testing.T) {
+	greedy, top5 := sample.Params{}, sample.Params{Temperature: 1, TopK: 5}
+	for _, c := range []struct {
+		name    string
+		of      int32
+		fetched bool
+	}{{"half", 2, false}, {"some", 20, true}, {"few", 100, true}} {
+		bubble(c.name, t, func(t *testing.T) {
+			texts := func(top int, together bool) (texts []string, r *fake.Runner) {
+				r = &fake.Runner{Lim: runner.Limits{Seqs: 2, Top: top}}
+				e := start(t, r, nil)
+				var requests []engine.Request
+				for i, p := range []sample.Params{greedy, top5, top5} {
+					req := request("all of them begin like this", 20+i)
+					req.Sampling = p
+					req.Sampling.Seed, req.Sampling.Constraint = uint64(i), &oddly{of: c.of}
+					requests = append(requests, req)
+				}
+				var seqs []*engine.Sequence
+				if together { // the third waits for a slot
+					var err error
+					if seqs, err = e.SubmitChoices(context.Background(), requests...); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					for _, req := range requests {
+						seqs = append(seqs, submit(t, e, req))
+					}
+				}
+				for _, s := range seqs {
+					text, _, err := read(s)
+					if err != nil {
+						t.Fatal(err)
+					}
+					texts = append(texts, text)
+				}
+				return texts, r
+			}
+			want, _ := texts(0, false)
+			for _, together := range []bool{false, true} {
+				got, r := texts(64, together)
+				if !slices.Equal(got, want) {
+					t.Errorf("together %v: %q, from all logits %q", together, got, want)
+				}
+				kept := 0
+				if together {
+					kept = 1 // of the one that waited
+				}
+				if n := r.Fetched() - kept; (n > 0) != c.fetched || n >= 63 || len(r.Tops()) == 0 {
+					t.Errorf("together %v: all logits were fetched %d times in %d steps", together, n, len(r.Tops()))
+				}
+			}
+		})
+	}
+}

@@ -37,9 +37,10 @@ type Request struct {
 
 	Logprobs    bool // fill Token.Logprob and Token.Top
 	TopLogprobs int  // length of Token.Top
+	Sampled     bool // they are of what the sampler has left, of which Token.Top may hold fewer; not of the prompt
 
-	// PromptLogprobs fills Sequence.PromptLogprobs; with Logprobs alone. The prompt is then read token by token, and
-	// nothing that is kept of others is used.
+	// PromptLogprobs fills Sequence.PromptLogprobs; with Logprobs alone. The prompt is then read in pieces of
+	// runner.PromptRows tokens at most, and nothing that is kept of others is used.
 	PromptLogprobs bool
 
 	Observer Observer // nil is nobody
@@ -165,15 +166,16 @@ func (s *Sequence) setCached(n int) {
 // fed returns the tokens that the runner has seen.
 func (s *Sequence) fed() []int32 { return s.ids[:len(s.ids)-len(s.pending)] }
 
-// takes returns how many tokens the sequence could take in one step.
-func (s *Sequence) takes() int {
+// takes returns how many tokens the sequence could take in one step, in which it may have this many rows of a prompt.
+func (s *Sequence) takes(rows int) int {
 	if s.decode {
 		return len(s.pending)
 	}
+	n := upTo(len(s.ids), len(s.ids)-len(s.pending), s.marks)
 	if s.req.PromptLogprobs {
-		return 1
+		n = min(n, rows)
 	}
-	return upTo(len(s.ids), len(s.ids)-len(s.pending), s.marks)
+	return n
 }
 
 // rows returns how many rows of outputs the sequence wants of its next n tokens.
@@ -182,7 +184,9 @@ func (s *Sequence) rows(n int) int {
 	switch {
 	case s.embedding != nil:
 		return s.embedding.rows(n, last)
-	case last, s.req.PromptLogprobs:
+	case s.req.PromptLogprobs && !s.decode:
+		return n
+	case last:
 		return 1
 	}
 	return 0

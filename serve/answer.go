@@ -46,7 +46,7 @@ func badGrammar(err error, param string) error {
 		code = openai.CodeUnsupported
 	}
 	return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: param, Code: code,
-		Message: err.Error()}
+		Message: plainMessage(err)}
 }
 
 // tailTokens are those of a prompt that are looked at for thoughts that it leaves open.
@@ -140,6 +140,17 @@ func (m *Model) writer(
 			Closed: closed}
 		return &answer{format: f, parser: f.NewParser(o), thinking: a.Open && o.Reasoning}
 	}, form, nil
+}
+
+// silence explains an answer whose tokens ran out before it said anything; empty for others.
+func (a *answer) silence(said bool) string {
+	switch {
+	case said || a.called || a.finish != engine.FinishLength:
+		return ""
+	case a.thoughts > 0:
+		return "all tokens of the answer went to thoughts; allow more, or bound thoughts (thinking_budget, reasoning_effort)"
+	}
+	return "the tokens of the answer ran out before there was text"
 }
 
 // answerKey finds the grammar of answers of one kind.

@@ -18,7 +18,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	req, err := openai.ParseChat(body, s.c.Limits)
+	req, err := s.parseChat(body)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -43,8 +43,9 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	for i := range choices {
 		choices[i] = &chatChoice{answer: write()}
 	}
+	native := s.native(g, req)
 	if req.Stream {
-		s.streamChat(w, r, g, choices)
+		s.streamChat(w, r, g, choices, native)
 		return
 	}
 	list := make([]openai.ChatChoice, len(choices))
@@ -55,6 +56,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	err = g.collect(r.Context(), func(i int, t engine.Token) {
 		choices[i].add(t)
+		native.of(i, t)
 		if l := list[i].Logprobs; l != nil {
 			l.Content = append(l.Content, m.chatLogprobs(choices[i].queue.add(t))...)
 		}
@@ -64,12 +66,46 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for i, c := range choices {
-		list[i].Message, list[i].FinishReason = c.message(), c.finishReason()
+		list[i].Message, list[i].FinishReason, list[i].FinishDetails = c.message(), c.finishReason(), c.details()
 	}
 	s.reply(w, http.StatusOK, openai.ChatCompletion{
 		ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatCompletion, Created: time.Now().Unix(), Model: m.ID,
 		Build: s.fingerprint(), Choices: list, Usage: chatUsage(g, choices), Timings: g.timings(0),
+		Verbose: native.verbose(),
 	})
+}
+
+// parseChat reads a chat request as this server takes it.
+func (s *Server) parseChat(body []byte) (*openai.ChatRequest, error) {
+	req, err := openai.ParseChat(body, s.c.Limits)
+	if err == nil && s.offersLlama(LlamaPrefill) {
+		err = req.Prefill()
+	}
+	return req, err
+}
+
+// native collects the first choice in the form of llama.cpp's /completion, if that is asked for; else it is nil.
+func (s *Server) native(g *generation, req *openai.ChatRequest) *llamaAnswer {
+	if !req.Verbose && !s.offersLlama(LlamaVerbose) {
+		return nil
+	}
+	return &llamaAnswer{g: g, req: &openai.LlamaCompletionRequest{
+		Options: req.Options, Tokens: true, BudgetOpen: req.MaxTokens == 0}}
+}
+
+// of adds a token of a choice, if it is that which is collected.
+func (a *llamaAnswer) of(choice int, t engine.Token) {
+	if a != nil && choice == a.index {
+		a.add(t)
+	}
+}
+
+// verbose is what was collected; nil if nothing was.
+func (a *llamaAnswer) verbose() *openai.LlamaCompletion {
+	if a == nil {
+		return nil
+	}
+	return new(a.whole())
 }
 
 // chatUsage counts the tokens of a request, of thoughts too where they are told apart.
@@ -124,6 +160,11 @@ func (c *chatChoice) add(t engine.Token) (deltas []openai.ChatDelta) {
 	return deltas
 }
 
+// details explain an answer without text.
+func (c *chatChoice) details() *openai.FinishDetails {
+	return openai.NewFinishDetails(c.silence(c.content.Len() > 0))
+}
+
 // message returns the whole message.
 func (c *chatChoice) message() openai.ChatMessage {
 	m := openai.ChatMessage{Role: "assistant", ReasoningContent: c.reasoning.String(), ToolCalls: c.calls}
@@ -135,7 +176,8 @@ func (c *chatChoice) message() openai.ChatMessage {
 
 // streamChat sends a chunk with the role for each choice, one for each piece of text or of a call, one with the finish
 // reason, and one with the usage if it was asked for.
-func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, choices []*chatChoice) {
+func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generation, choices []*chatChoice,
+	native *llamaAnswer) {
 	out := newStream(w, s.c.WriteTimeout)
 	defer out.close()
 	chunk := openai.ChatChunk{ID: "chatcmpl-" + rand.Text(), Object: openai.ObjectChatChunk,
@@ -158,6 +200,7 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 				c.Logprobs = &openai.ChatLogprobs{Content: g.model.chatLogprobs(ready)}
 			}
 		}
+		native.of(i, t)
 		deltas := choices[i].add(t)
 		if len(deltas) == 0 && c.Logprobs != nil {
 			deltas = []openai.ChatDelta{{}}
@@ -169,7 +212,12 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, g *generatio
 		}
 		if t.Finish != engine.FinishNone {
 			chunk.Timings = g.timings(i)
-			send(openai.ChatChunkChoice{Index: i, FinishReason: new(choices[i].finishReason())})
+			if i == 0 {
+				chunk.Verbose = native.verbose()
+			}
+			send(openai.ChatChunkChoice{Index: i, FinishReason: new(choices[i].finishReason()),
+				FinishDetails: choices[i].details()})
+			chunk.Verbose = nil
 		}
 	}, func(i int, p promptProgress) {
 		told := chunk

@@ -45,6 +45,10 @@ type Config struct {
 	NoPage         bool     // leave out the page for browsers
 	NoMetrics      bool     // leave out /metrics
 
+	// SealKey is the secret that thoughts are sealed with for clients that keep conversations by themselves. Servers that
+	// have the same take each other's. An empty one is drawn, so that they are good until the program ends.
+	SealKey string
+
 	StoredBytes int64 // of responses that are kept for requests that go on from them; 0 is 64 MiB, negative keeps none
 
 	MaxConns       int           // connections open at once; 0 is 512

@@ -72,6 +72,9 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 	for _, p := range prompts {
 		rec.prompt += len(p)
 		budget := o.MaxTokens
+		if o.NoAnswer {
+			budget = 1 // a draw costs nothing once the prompt is read; it is not told of
+		}
 		if room := o.Context - len(p); o.Context > 0 && (budget == 0 || budget > room) {
 			budget = room
 		}
@@ -84,7 +87,7 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 				Prompt: p, Space: rec.space, MaxTokens: budget, Sampling: params, IgnoreEOG: o.IgnoreEOS,
 				Stop: o.Stop, StopTokens: o.StopTokens,
 				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false),
-				Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs,
+				Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs, Sampled: o.Sampled,
 				Observer: clock,
 			}
 			choices[i].Sampling.Seed += uint64(i)
@@ -102,6 +105,9 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 	for i, seq := range g.seqs {
 		g.wait.Go(func() {
 			for t, err := range seq.Tokens() {
+				if o.NoAnswer && err == nil {
+					t = engine.Token{EOG: true, Finish: engine.FinishLength}
+				}
 				select {
 				case g.events <- event{i, t, err}:
 				case <-ctx.Done():
@@ -162,7 +168,7 @@ func (g *generation) close(ctx context.Context) {
 
 // note counts a token.
 func (g *generation) note(e event) {
-	if e.err == nil {
+	if e.err == nil && !g.options.NoAnswer {
 		g.tokens[e.choice]++
 	}
 }

@@ -106,12 +106,15 @@ func (j *joinedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener.
-func (j *joinedListener) Close() error {
-	j.once.Do(func() { close(j.closed) })
-	var errs []error
-	for _, l := range j.all {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
+// Close implements net.Listener. Who serves it closes it again, which is no error.
+func (j *joinedListener) Close() (err error) {
+	j.once.Do(func() {
+		close(j.closed)
+		var errs []error
+		for _, l := range j.all {
+			errs = append(errs, l.Close())
+		}
+		err = errors.Join(errs...)
+	})
+	return err
 }

@@ -15,7 +15,14 @@ import (
 const (
 	LlamaCompletion = "completion" // /completion, /completions and /infill
 	LlamaSlots      = "slots"      // /slots
+	LlamaVerbose    = "verbose"    // __verbose in answers of chat completions, as with verbose of requests
+	LlamaPrefill    = "prefill"    // chat completions go on with a last message that is the assistant's
 )
+
+var llamaParts = []string{LlamaCompletion, LlamaSlots, LlamaVerbose, LlamaPrefill}
+
+// offersLlama reports whether a part of llama.cpp's API is offered.
+func (s *Server) offersLlama(part string) bool { return slices.Contains(s.c.LlamaRoutes, part) }
 
 // llamaRoutes adds the routes of llama.cpp's own API, if any is asked for. Those that are not say so.
 func (s *Server) llamaRoutes(routes map[string]http.Handler) {
@@ -23,7 +30,7 @@ func (s *Server) llamaRoutes(routes map[string]http.Handler) {
 		return
 	}
 	on := func(part string, h http.HandlerFunc) http.HandlerFunc {
-		if slices.Contains(s.c.LlamaRoutes, part) {
+		if s.offersLlama(part) {
 			return h
 		}
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -173,7 +180,7 @@ func (a *llamaAnswer) add(t engine.Token) {
 	}
 	if a.req.Logprobs {
 		for _, t := range a.queue.add(t) {
-			a.probs = append(a.probs, a.g.model.tokenProb(t))
+			a.probs = append(a.probs, a.g.model.tokenProb(t, a.req.Sampled))
 		}
 	}
 }
@@ -187,7 +194,7 @@ func (a *llamaAnswer) chunk(t engine.Token) openai.LlamaChunk {
 		c.Timings = a.g.timings(a.index)
 	}
 	if a.req.Logprobs {
-		c.Probs = []openai.TokenProb{a.g.model.tokenProb(t)}
+		c.Probs = []openai.TokenProb{a.g.model.tokenProb(t, a.req.Sampled)}
 	}
 	return c
 }
@@ -205,6 +212,15 @@ func (a *llamaAnswer) prompt() []int32 { return a.g.prompts[a.index/a.req.N] }
 
 // final is the whole answer, or the fields of it that the request asks for; in a stream without what was said already.
 func (a *llamaAnswer) final() (any, error) {
+	c := a.whole()
+	if len(a.req.Fields) > 0 {
+		return c.Select(a.req.Fields)
+	}
+	return c, nil
+}
+
+// whole is final for all fields.
+func (a *llamaAnswer) whole() openai.LlamaCompletion {
 	m, tokens := a.g.model, a.g.tokens[a.index]
 	c := openai.LlamaCompletion{
 		Index: a.index, Tokens: []int32{}, Slot: -1, Stop: true, Model: m.ID, Predicted: tokens,
@@ -227,10 +243,7 @@ func (a *llamaAnswer) final() (any, error) {
 			c.Tokens = append(c.Tokens, a.ids...)
 		}
 	}
-	if len(a.req.Fields) > 0 {
-		return c.Select(a.req.Fields)
-	}
-	return c, nil
+	return c
 }
 
 // generationSettings returns the parameters of a request.
@@ -239,7 +252,7 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 		SamplingSettings: samplingSettings(g.params, true),
 		Stop:             append([]string{}, req.Stop...), MaxTokens: req.MaxTokens,
 		IgnoreEOS: req.IgnoreEOS, Stream: req.Stream, LogitBias: []openai.TokenBias{},
-		NProbs: req.TopLogprobs, TokenTimings: req.TokenTimings,
+		NProbs: req.TopLogprobs, PostSampling: req.Sampled, TokenTimings: req.TokenTimings,
 	}
 	if req.BudgetOpen {
 		o.MaxTokens = -1
@@ -261,21 +274,30 @@ func (m *Model) generationSettings(g *generation, req *openai.LlamaCompletionReq
 	return o
 }
 
-// tokenProb returns the log-probabilities at a token.
-func (m *Model) tokenProb(t engine.Token) openai.TokenProb {
+// tokenProb returns the log-probabilities at a token, or the probabilities if they are of the draw.
+func (m *Model) tokenProb(t engine.Token, sampled bool) openai.TokenProb {
 	entry := func(p sample.Logprob) openai.ProbEntry {
 		piece := m.Tokenizer.Piece(p.ID, true)
-		e := openai.ProbEntry{ID: p.ID, Token: strings.ToValidUTF8(string(piece), "\uFFFD"), Logprob: p.Logprob,
-			Bytes: make([]int, len(piece))}
+		e := openai.ProbEntry{ID: p.ID, Token: strings.ToValidUTF8(string(piece), "\uFFFD"), Bytes: make([]int, len(piece))}
+		if sampled {
+			e.Prob = new(math.Exp(float64(p.Logprob)))
+		} else {
+			e.Logprob = &p.Logprob
+		}
 		for i, b := range piece {
 			e.Bytes[i] = int(b)
 		}
 		return e
 	}
-	out := openai.TokenProb{ProbEntry: entry(sample.Logprob{ID: t.ID, Logprob: t.Logprob}),
-		Top: make([]openai.ProbEntry, len(t.Top))}
+	out := openai.TokenProb{ProbEntry: entry(sample.Logprob{ID: t.ID, Logprob: t.Logprob})}
+	top := make([]openai.ProbEntry, len(t.Top))
 	for i, p := range t.Top {
-		out.Top[i] = entry(p)
+		top[i] = entry(p)
+	}
+	if sampled {
+		out.TopProbs = top
+	} else {
+		out.Top = top
 	}
 	return out
 }

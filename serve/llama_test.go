@@ -2,6 +2,7 @@ package serve
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -101,6 +102,18 @@ func TestLlamaProbs(t *testing.T) {
 	a := s.completion(t, `{"prompt":"x","n_probs":3,"stop":"c"}`)
 	if len(a.Probs) != 2 || a.Probs[1].ID != 'b' || a.Probs[1].Token != "b" || len(a.Probs[1].Top) != 3 ||
 		a.Probs[1].Bytes[0] != 'b' {
+		t.Errorf("%+v", a.Probs)
+	}
+	// The fake likes one token more than any other, and top_k 2 leaves two.
+	a = s.completion(t, `{"prompt":"x","n_probs":3,"post_sampling_probs":true,"top_k":2,"temperature":5,"samplers":["top_k","temperature"]}`)
+	for _, p := range a.Probs {
+		if len(p.TopProbs) != 2 || p.Top != nil || p.Logprob != nil || p.Prob == nil || *p.Prob <= 0 ||
+			math.Abs(*p.TopProbs[0].Prob+*p.TopProbs[1].Prob-1) > 1e-6 || *p.TopProbs[0].Prob < *p.TopProbs[1].Prob {
+			t.Errorf("%+v", p)
+		}
+	}
+	if a := s.completion(t, `{"prompt":"x","n_probs":3,"post_sampling_probs":true,"temperature":0}`); len(a.Probs) == 0 ||
+		*a.Probs[0].Prob != 1 || len(a.Probs[0].TopProbs) != 1 {
 		t.Errorf("%+v", a.Probs)
 	}
 	if a := s.completion(t, `{"prompt":"x"}`); a.Probs != nil {
@@ -224,5 +237,61 @@ func TestLlamaRoutesAreOff(t *testing.T) {
 	}
 	if _, err := New(Config{LlamaRoutes: []string{"lora"}}); err == nil || !strings.Contains(err.Error(), "lora") {
 		t.Errorf("an unknown part: %v", err)
+	}
+}
+
+// TestVerbose: a request, or the server's owner, lets chat completions tell their prompt and more.
+func TestVerbose(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		s := open(t, &fake.Runner{Reply: "abc"}, func(c *Config) {
+			if all {
+				c.LlamaRoutes = []string{LlamaVerbose}
+			}
+		})
+		for fields, told := range map[string]bool{`}`: all, `,"verbose":true}`: true, `,"verbose":false}`: all} {
+			_, _, body := s.call(t, http.MethodPost, "/v1/chat/completions", hi+fields)
+			var a openai.ChatCompletion
+			if err := json.Unmarshal([]byte(body), &a); err != nil || (a.Verbose != nil) != told {
+				t.Fatalf("%s: %s, %v", fields, body, err)
+			}
+			if told && (a.Verbose.Content != "abc" || len(a.Verbose.Tokens) != 3 || a.Verbose.StopType != "eos" ||
+				!strings.Contains(a.Verbose.Prompt, "user:hi")) {
+				t.Errorf("%s: %+v", fields, a.Verbose)
+			}
+			_, _, body = s.call(t, http.MethodPost, "/v1/chat/completions",
+				hi+`,"n":2,"stream":true,"stream_options":{"include_usage":true}`+fields)
+			if n := strings.Count(body, `"__verbose":{`); told != (n == 1) {
+				t.Errorf("%s: told %d times in %s", fields, n, body)
+			}
+		}
+	}
+}
+
+// TestPrefill goes on with a last message that is the assistant's, where the owner wants it.
+func TestPrefill(t *testing.T) {
+	s := open(t, &fake.Runner{}, func(c *Config) {
+		c.LlamaRoutes = []string{LlamaPrefill}
+		c.Models[0].Render = func(_, _ json.RawMessage, kwargs map[string]json.RawMessage) (string, error) {
+			return "goes on: " + string(kwargs["continue_final_message"]), nil
+		}
+	})
+	const user, text, call = `{"role":"user","content":"a"}`, `{"role":"assistant","content":"b"}`,
+		`{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]}`
+	for _, c := range []struct {
+		messages, fields string
+		status           int
+		want             string
+	}{
+		{user, ``, 200, `goes on: "`},
+		{user + "," + text, ``, 200, "goes on: true"},
+		{user + "," + text, `,"add_generation_prompt":true`, 200, `goes on: "`},
+		{user + "," + call, ``, 200, `goes on: "`},
+		{user + "," + text, `,"response_format":{"type":"json_object"}`, 200, `goes on: "`},
+		{user + "," + text + "," + text, ``, 400, "two messages of the assistant"},
+	} {
+		status, _, body := s.call(t, http.MethodPost, "/apply-template", `{"messages":[`+c.messages+`]`+c.fields+`}`)
+		if status != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s%s: %d %s, want %s", c.messages, c.fields, status, body, c.want)
+		}
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/internal/fake"
+	"github.com/hipengine/hipengine/serve/openai"
 )
 
 // logprobAnswer is an answer, or an event of one, of both kinds.
@@ -217,6 +220,62 @@ func TestEcho(t *testing.T) {
 		}
 		if text != c.echo+answer || listed != len(strings.Fields(c.offsets))+3 {
 			t.Errorf("%s: streamed %q with %d tokens: %s", c.prompt, text, listed, body)
+		}
+	}
+}
+
+// TestNoAnswer reads prompts and draws nothing: what is said of a prompt is what is said of it before an answer.
+func TestNoAnswer(t *testing.T) {
+	s := open(t, &fake.Runner{}, nil)
+	type completion struct {
+		Choices []openai.CompletionChoice
+		Usage   openai.Usage
+	}
+	ask := func(members string) (c completion) {
+		t.Helper()
+		status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":["some text","é"],`+members+`}`)
+		if err := json.Unmarshal([]byte(body), &c); err != nil || status != 200 {
+			t.Fatalf("%s: %d %s", members, status, body)
+		}
+		return c
+	}
+	all := ask(`"max_tokens":3,"echo":true,"logprobs":2`)
+	none := ask(`"max_tokens":0,"echo":true,"logprobs":2,"n_predict":0`)
+	for i, prompt := range []string{"some text", "é"} {
+		got, want := none.Choices[i], *all.Choices[i].Logprobs
+		n := len(want.Tokens) - 3
+		want.Tokens, want.TokenLogprobs, want.TopLogprobs, want.TextOffset = want.Tokens[:n], want.TokenLogprobs[:n],
+			want.TopLogprobs[:n], want.TextOffset[:n]
+		if diff := cmp.Diff(&want, got.Logprobs); diff != "" || got.Text != prompt || *got.FinishReason != "length" {
+			t.Errorf("%q: %q, %s", prompt, got.Text, diff)
+		}
+	}
+	if u := none.Usage; u.CompletionTokens != 0 || u.PromptTokens != all.Usage.PromptTokens {
+		t.Errorf("usage %+v", u)
+	}
+	if c := ask(`"max_tokens":0`).Choices[0]; c.Text != "" || c.Logprobs != nil || *c.FinishReason != "length" {
+		t.Errorf("without echo: %+v", c)
+	}
+	_, _, stream := s.call(t, "POST", "/v1/completions",
+		`{"prompt":"some text","max_tokens":0,"echo":true,"logprobs":1,"stream":true}`)
+	if strings.Count(stream, "data: ") != 2 || !strings.Contains(stream, `"text":"some text"`) ||
+		!strings.Contains(stream, `"finish_reason":"length"`) {
+		t.Errorf("stream %s", stream)
+	}
+	for members, param := range map[string]string{
+		`"max_tokens":0,"n_predict":1`: "max_tokens", `"max_tokens":0,"n_predict":-1`: "max_tokens",
+		`"max_tokens":0,"min_tokens":1`: "min_tokens", `"max_tokens":0.5`: "max_tokens",
+	} {
+		status, _, body := s.call(t, "POST", "/v1/completions", `{"prompt":"x",`+members+`}`)
+		if status != 400 || !strings.Contains(body, `"param":"`+param+`"`) {
+			t.Errorf("%s: %d %s", members, status, body)
+		}
+	}
+	for path, body := range map[string]string{
+		"/v1/chat/completions": hi + `,"max_tokens":0}`, "/v1/responses": `{"input":"x","max_output_tokens":0}`,
+	} {
+		if status, _, answer := s.call(t, "POST", path, body); status != 400 || !strings.Contains(answer, "from 1 to") {
+			t.Errorf("%s: %d %s", path, status, answer)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine"
@@ -15,9 +16,10 @@ type responseBuilder struct {
 	generation *generation
 	request    *openai.ResponseRequest
 	response   openai.Response
-	keep       func() bool // stores the response, which is complete, and reports whether there was room
-	out        *stream     // nil: nobody hears of events
-	number     int         // of the next event
+	keep       func() bool              // stores the response, which is complete, and reports whether there was room
+	seal       func(text string) string // of thoughts; nil if nobody asks
+	out        *stream                  // nil: nobody hears of events
+	number     int                      // of the next event
 
 	queue    logprobQueue
 	logprobs []engine.Token // of tokens that are not known to be text or not
@@ -144,7 +146,8 @@ func (b *responseBuilder) finish() {
 	kind, status := openai.EventCompleted, openai.StatusCompleted
 	if b.answer.finish == engine.FinishLength {
 		kind, status = openai.EventIncomplete, openai.StatusIncomplete
-		b.response.IncompleteDetails = &openai.IncompleteInfo{Reason: openai.ReasonMaxTokens}
+		b.response.IncompleteDetails = &openai.IncompleteInfo{Reason: openai.ReasonMaxTokens,
+			Message: b.silence(b.said())}
 	}
 	b.end(status)
 	b.response.Status, b.response.Usage = status, b.usage()
@@ -153,6 +156,14 @@ func (b *responseBuilder) finish() {
 	}
 	b.response.Store = b.response.Store && b.keep()
 	b.event(kind, openai.ResponseEvent{Response: &b.response})
+}
+
+// said reports whether there is text.
+func (b *responseBuilder) said() bool {
+	return slices.ContainsFunc(b.response.Output, func(item openai.ResponseItem) bool {
+		m, ok := item.(*openai.MessageItem)
+		return ok && len(m.Content) > 0 && m.Content[0].Text != ""
+	})
 }
 
 // ping implements teller.

@@ -96,6 +96,9 @@ func (r *reasoningItem) grow(b *responseBuilder, text string) {
 func (r *reasoningItem) end(b *responseBuilder, status string) {
 	r.event(b, openai.EventSummaryText, openai.EventReasonDone, openai.ResponseEvent{Text: &r.part.Text})
 	r.event(b, openai.EventSummaryDone, openai.EventPartDone, openai.ResponseEvent{Part: r.part})
+	if b.seal != nil {
+		r.reasoning.EncryptedContent = new(b.seal(r.part.Text))
+	}
 	r.reasoning.Status = status
 }
 

@@ -38,6 +38,9 @@ func (s *Server) responses(w http.ResponseWriter, r *http.Request) {
 	defer g.close(r.Context())
 	b := &responseBuilder{answer: write(), generation: g, request: req, response: newResponse(m, req)}
 	b.response.Store = req.Store && s.stored.budget > 0
+	if space := recordOf(r.Context()).space; req.Sealed {
+		b.seal = func(text string) string { return s.sealer.seal(space, text) }
+	}
 	b.keep = func() bool { return s.stored.add(recordOf(r.Context()).space, b.response, input) }
 	if req.Stream {
 		b.out = newStream(w, s.c.WriteTimeout)
@@ -76,6 +79,10 @@ func (s *Server) conversation(r *http.Request, req *openai.ResponseRequest) ([]o
 			return nil, e
 		}
 		previous = stored.items()
+	}
+	open := func(sealed string) (string, error) { return s.sealer.open(space, sealed) }
+	if err := req.Open(open); err != nil {
+		return nil, err
 	}
 	if err := req.Resolve(func(id string) openai.ResponseItem { return s.stored.item(space, id) }); err != nil {
 		return nil, err

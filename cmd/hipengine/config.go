@@ -95,7 +95,7 @@ func shownValue(f *kong.Flag, v any) string {
 	switch list, isList := v.([]string); {
 	case isList && len(list) == 0, text == "":
 		return "-"
-	case f.Name == "api-key" || f.Name == "admin-key":
+	case f.Name == "api-key" || f.Name == "admin-key" || f.Name == "seal-key":
 		return "(hidden)"
 	case isList:
 		return strings.Join(list, ",")

@@ -39,6 +39,7 @@ grace = "5s"
 public = true
 origin = ["http://a,b", "http://c"]
 api-key = ["very secret"]
+seal-key = "a secret of some length"
 [run]
 ctx = 77            # of another command
 `
@@ -50,7 +51,7 @@ ctx = 77            # of another command
 		"file: FILE", "device auto default", "threads 2 FILE", "port 9000 FILE",
 		"parallel 3 environment HIPENGINE_PARALLEL",
 		"max-conns 30 flag", "host ::1 flag", "grace 5s FILE", "public true FILE", "origin http://a,b,http://c FILE",
-		"api-key (hidden) FILE", "ctx 0 default", "max-per-key 0 default", "log text default",
+		"api-key (hidden) FILE", "seal-key (hidden) FILE", "ctx 0 default", "max-per-key 0 default", "log text default",
 	} {
 		line := regexp.QuoteMeta(strings.ReplaceAll(want, "FILE", file))
 		if !regexp.MustCompile(`(?m)^` + strings.ReplaceAll(line, " ", " +") + `$`).MatchString(out) {

@@ -55,6 +55,7 @@ type serveCmd struct {
 	MaxConns       int           `name:"max-conns" default:"512" env:"HIPENGINE_MAX_CONNS" help:"Connections open at once; more wait."`
 	MaxBody        int64         `name:"max-body" default:"16777216" env:"HIPENGINE_MAX_BODY" help:"Bytes of a request's body."`
 	StoredBytes    int64         `name:"stored-responses" default:"67108864" env:"HIPENGINE_STORED_RESPONSES" placeholder:"BYTES" help:"Bytes of responses that are kept in memory for requests that go on from them; 0 keeps none."`
+	SealKey        string        `name:"seal-key" env:"HIPENGINE_SEAL_KEY" placeholder:"KEY" help:"Secret of 16 characters or more that thoughts are sealed with for clients that ask for encrypted_content, so that they are good after a restart and at other servers; without one, it is drawn at the start."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"HIPENGINE_REQUEST_TIMEOUT" help:"Time for a whole request; 0 is no bound."`
 	DrainDelay     time.Duration `name:"drain-delay" env:"HIPENGINE_DRAIN_DELAY" help:"Time between /readyz going to 503 and the end of accepting connections, for load balancers to notice."`
 	OTLP           string        `name:"otlp-endpoint" env:"HIPENGINE_OTLP_ENDPOINT" placeholder:"URL" help:"Collector of OpenTelemetry traces (OTLP over HTTP), such as http://localhost:4318; without one, nothing is traced."`
@@ -250,7 +251,7 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 		AllowPublic: c.Public, NoPage: c.NoPage, NoMetrics: c.NoMetrics,
 		MaxPerKey: c.MaxPerKey,
 		MaxConns:  c.MaxConns, RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, Log: c.logger(std),
-		Version: version,
+		Version: version, SealKey: c.SealKey,
 	}
 	config.Limits.BodyBytes = c.MaxBody
 	if config.StoredBytes = c.StoredBytes; c.StoredBytes == 0 {
@@ -267,6 +268,9 @@ func (c *serveCmd) config(std stdio) (serve.Config, error) {
 	}
 	if c.StoredBytes < 0 {
 		return config, usageError{fmt.Errorf("--stored-responses %d must not be negative", c.StoredBytes)}
+	}
+	if c.SealKey != "" && len(c.SealKey) < 16 {
+		return config, usageError{errors.New("--seal-key is shorter than 16 characters")}
 	}
 	if c.RequestTimeout < 0 || c.DrainDelay < 0 || c.Grace < 0 {
 		return config, usageError{fmt.Errorf(

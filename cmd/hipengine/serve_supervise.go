@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -45,6 +46,11 @@ func (c *serveCmd) supervise(ctx context.Context, config serve.Config, std stdio
 	l, err := c.listen(nil)
 	if err != nil {
 		return err
+	}
+	if c.SealKey == "" { // so that what one worker sealed the next one opens
+		if err := os.Setenv("HIPENGINE_SEAL_KEY", rand.Text()); err != nil {
+			return err
+		}
 	}
 	config = config.WithDefaults()
 	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping, std.err) })

@@ -214,9 +214,9 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 func largestPlans(o Options, buckets bool, top int) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),
-		Rows: o.Seqs}
+		Rows: min(tokens, o.Seqs+PromptRows)}
 	decode := prefill
-	decode.Tokens = o.Seqs
+	decode.Tokens, decode.Rows = o.Seqs, o.Seqs
 	hidden := prefill
 	hidden.Rows = hidden.Tokens
 	plans := []planKey{{Sizes: prefill}, {Sizes: decode}, {Sizes: hidden, hidden: true}}

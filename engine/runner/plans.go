@@ -72,7 +72,10 @@ func (k planKey) outputs(g *ops.Graph, out models.Outputs) []ops.Value {
 		return []ops.Value{out.Logits}
 	}
 	ids, values := ops.TopK(g, out.Logits, k.top)
-	return []ops.Value{ids, values}
+	if k.top == 1 {
+		return []ops.Value{ids, values}
+	}
+	return []ops.Value{ids, values, out.Logits} // see Logits
 }
 
 // plan returns the compiled step of a key.

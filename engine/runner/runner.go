@@ -89,6 +89,7 @@ type Runner struct {
 	rows    [][]float32
 	top     []sample.Logit
 	tops    [][]sample.Logit
+	last    ops.Plan // of the last step, if it was a StepTop that can give all logits
 }
 
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
@@ -322,6 +323,7 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
+	r.last = nil
 	if err := r.batch(work); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -46,6 +47,9 @@ func (r *Runner) StepTop(ctx context.Context, work []Work, k int) ([][]sample.Lo
 	}
 	if err := r.readTop(ctx, p, planned, k); err != nil {
 		return nil, err
+	}
+	if planned > 1 {
+		r.last = p
 	}
 	r.tops = r.tops[:0]
 	top := r.top
@@ -91,4 +95,24 @@ func (r *Runner) brokenTop(ctx context.Context, p ops.Plan, planned, row, i int)
 		return err
 	}
 	return broken("logit", row, i, math.Float32frombits(binary.LittleEndian.Uint32(raw[n+4*row*planned:])))
+}
+
+// Logits returns all logits of a row of the last step, for callers whom those of highest rank did not suffice after
+// all: the step was a StepTop with k above 1. Rows count over all work. They are valid until the next call.
+func (r *Runner) Logits(ctx context.Context, row int) ([]float32, error) {
+	if r.last == nil || row < 0 || row >= r.wanted {
+		return nil, fmt.Errorf("runner: logits of row %d, where the last step has none or fewer", row)
+	}
+	n := r.limits.Vocab
+	t := r.last.Output(2)
+	t.Shape, t.Off = tensor.Shape{n}, t.Off+int64(4*n*row)
+	r.raw = slices.Grow(r.raw[:0], 4*n)[:4*n]
+	if err := errors.Join(r.stream.Download(r.raw, t), r.stream.Sync(ctx)); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	r.numbers = slices.Grow(r.numbers[:0], n)[:n]
+	if i := decode(r.numbers, r.raw); i >= 0 {
+		return nil, broken("logit", row, i, r.numbers[i])
+	}
+	return r.numbers, nil
 }

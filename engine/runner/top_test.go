@@ -112,6 +112,25 @@ func TestStepTop(t *testing.T) {
 					}
 				}
 			}
+			if _, err := r.Logits(t.Context(), 0); err == nil {
+				t.Error("there are logits of a step that looked for the largest alone")
+			}
+			work := []Work{{Seq: ids[2], Tokens: prompt(5, 2), Rows: 2}, {Seq: ids[1], Tokens: prompt(8, 1), Rows: 1}}
+			want, err := all.Step(t.Context(), work)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.StepTop(t.Context(), work, 40); err != nil {
+				t.Fatal(err)
+			}
+			for row, want := range slices.Collect(slices.Chunk(slices.Concat(want...), tiny.Vocab)) {
+				if got, err := r.Logits(t.Context(), row); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%s: logits of row %d are %.5v, %v, want %.5v", arch, row, got, err, want)
+				}
+			}
+			if _, err := r.Logits(t.Context(), 3); err == nil {
+				t.Error("there are logits of a fourth row of three")
+			}
 			for _, k := range []int{0, 65} {
 				if _, err := r.StepTop(t.Context(), []Work{{Seq: ids[0], Tokens: prompt(1, 1), Rows: 1}},
 					k); err == nil {

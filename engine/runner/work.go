@@ -5,6 +5,9 @@ import "fmt"
 // SeqID names an open sequence of a Runner. Ids are reused after Release.
 type SeqID int
 
+// PromptRows is the number of rows of prompts in a step that memory is planned for, beside one of each sequence.
+const PromptRows = 32
+
 // Work is what one sequence contributes to a step.
 type Work struct {
 	Seq    SeqID

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-
-	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // lookBack returns how many generated tokens bad words look back on.
@@ -27,22 +25,28 @@ func (s *Sampler) forbid() error {
 		}
 		s.logits[w[n]], took = float32(math.Inf(-1)), true
 	}
-	if s.taken < s.p.MinTokens && (s.p.Constraint == nil || s.others()) {
+	if s.taken < s.p.MinTokens && (s.p.Constraint == nil || s.some(s.p.Ends)) {
 		for _, id := range s.p.Ends {
 			s.logits[id], took = float32(math.Inf(-1)), true
 		}
 	}
-	if took && never(s.logits[logits.Argmax(s.logits)]) {
+	if took && !s.some(nil) {
 		return errors.New("sample: no token is left: logit_bias, bad_words, min_tokens and the form of the text forbid all")
 	}
 	return nil
 }
 
-// others reports whether a token may come that does not end the generation.
-func (s *Sampler) others() bool {
-	for id, l := range s.logits {
-		if !never(l) && !slices.Contains(s.p.Ends, int32(id)) {
-			return true
+// some reports whether a token may come that is none of these.
+func (s *Sampler) some(but []int32) bool {
+	for at := 0; at < s.vocab; at += 64 {
+		word := wordOf(s.mask, at)
+		if word == 0 {
+			continue
+		}
+		for i, l := range s.logits[at:min(at+64, s.vocab)] {
+			if word>>i&1 != 0 && !never(l) && !slices.Contains(but, int32(at+i)) {
+				return true
+			}
 		}
 	}
 	return false

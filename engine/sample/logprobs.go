@@ -28,7 +28,7 @@ func Logprobs(row []float32, id int32, n int) (chosen Logprob, top []Logprob, er
 		return Logprob{ID: id, Logprob: float32(float64(l) - norm)}
 	}
 	if n = min(n, len(row)); n > 0 {
-		best := topK(make([]candidate, 0, n), row, n)
+		best := topK(make([]candidate, 0, n), row, nil, n)
 		slices.SortFunc(best, func(a, b candidate) int {
 			if a.before(b) {
 				return -1

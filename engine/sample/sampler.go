@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/hipengine/hipengine/internal/logits"
 )
@@ -25,6 +26,7 @@ type Sampler struct {
 	mu     float64 // of mirostat
 
 	logits      []float32 // the row with bias and penalties applied; minus infinity is what must not come
+	mask        []uint64  // of those that the constraint allows, a bit for each; nil allows all
 	kept        []candidate
 	scratch     []candidate
 	temperature float64 // that the stages so far have divided the logits by
@@ -103,7 +105,7 @@ func (s *Sampler) Next(row []float32) (int32, error) {
 		return 0, err
 	}
 	if s.greedy {
-		return logits.Argmax(s.logits), nil
+		return s.likeliest(), nil
 	}
 	if s.p.Mirostat != 0 {
 		return s.mirostat(), nil
@@ -120,8 +122,8 @@ func (s *Sampler) pick(c []candidate) int32 {
 	return draw(c, s.rng.Float64())
 }
 
-// adjust fills s.logits with the row after bias, the penalties that lead the chain, the constraint and what must not
-// come. It returns the rest of the chain.
+// adjust fills s.logits with the row after bias, the penalties that lead the chain and what must not come, and s.mask
+// by the constraint. It returns the rest of the chain.
 func (s *Sampler) adjust(row []float32) (late []Stage, err error) {
 	if err := checkRow(row, s.vocab); err != nil {
 		return nil, err
@@ -150,42 +152,31 @@ func (s *Sampler) adjust(row []float32) (late []Stage, err error) {
 	return late, s.forbid()
 }
 
-// constrain leaves only the tokens that the constraint allows. The others get a logit of minus infinity, with which no
-// step that follows takes one.
+// constrain asks the constraint which tokens may come. Every step that follows looks at those alone, by whole words of
+// the mask where it can, so that a mask of few tokens makes a draw quicker.
 func (s *Sampler) constrain() error {
 	mask, err := s.p.Constraint.Mask()
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
-	some := false
+	s.mask = mask
 	for at := 0; at < s.vocab; at += 64 {
-		var word uint64
-		if at/64 < len(mask) {
-			word = mask[at/64]
-		}
-		part := s.logits[at:min(at+64, s.vocab)]
-		switch word {
-		case math.MaxUint64:
-			some = true
-			continue
-		case 0:
-			for i := range part {
-				part[i] = float32(math.Inf(-1))
-			}
-			continue
-		}
-		for i := range part {
-			if word>>i&1 == 0 {
-				part[i] = float32(math.Inf(-1))
-			} else {
-				some = true
-			}
+		if word := wordOf(mask, at); word<<max(0, 64-(s.vocab-at)) != 0 {
+			return nil
 		}
 	}
-	if !some {
-		return fmt.Errorf("sample: the constraint allows no token of the %d that there are logits for", s.vocab)
+	return fmt.Errorf("sample: the constraint allows no token of the %d that there are logits for", s.vocab)
+}
+
+// wordOf returns the word of a mask for the ids from at on, a multiple of 64. Nil allows all.
+func wordOf(mask []uint64, at int) uint64 {
+	switch {
+	case mask == nil:
+		return math.MaxUint64
+	case at/64 < len(mask):
+		return mask[at/64]
 	}
-	return nil
+	return 0
 }
 
 // checkRow reports a row of the wrong length or with a value that is not finite.
@@ -213,26 +204,46 @@ func (s *Sampler) distribution(stages []Stage) []candidate {
 	return s.filter(stages)
 }
 
+// likeliest returns the token of highest rank that may come.
+func (s *Sampler) likeliest() int32 {
+	if s.mask == nil {
+		return logits.Argmax(s.logits)
+	}
+	best := candidate{logit: float32(math.Inf(-1))}
+	for at := 0; at < s.vocab; at += 64 {
+		word := wordOf(s.mask, at)
+		if word == 0 {
+			continue
+		}
+		for i, l := range s.logits[at:min(at+64, s.vocab)] {
+			if l > best.logit && word>>i&1 != 0 {
+				best = candidate{id: int32(at + i), logit: l}
+			}
+		}
+	}
+	return best.id
+}
+
 // keepAll makes candidates of all tokens that may come.
 func (s *Sampler) keepAll() {
 	s.kept = s.kept[:0]
-	for i, l := range s.logits {
-		if !never(l) {
-			s.kept = append(s.kept, candidate{id: int32(i), logit: l})
+	for at := 0; at < s.vocab; at += 64 {
+		word := wordOf(s.mask, at)
+		if word == 0 {
+			continue
+		}
+		for i, l := range s.logits[at:min(at+64, s.vocab)] {
+			if word>>i&1 != 0 && !never(l) {
+				s.kept = append(s.kept, candidate{id: int32(at + i), logit: l})
+			}
 		}
 	}
 }
 
-// keepTopK makes candidates of the tokens of highest rank.
+// keepTopK makes candidates of the tokens of highest rank that may come.
 func (s *Sampler) keepTopK() {
-	s.scratch = topK(s.scratch, s.logits, s.p.TopK)
-	s.kept = s.kept[:0]
-	cut := s.scratch[0]
-	for i, l := range s.logits {
-		if (l > cut.logit || (l == cut.logit && int32(i) <= cut.id)) && !never(l) {
-			s.kept = append(s.kept, candidate{id: int32(i), logit: l})
-		}
-	}
+	s.kept = topK(s.kept, s.logits, s.mask, s.p.TopK)
+	slices.SortFunc(s.kept, func(a, b candidate) int { return int(a.id) - int(b.id) })
 }
 
 // weigh sets the weights to exp((logit-highest)/temperature) and returns their sum.

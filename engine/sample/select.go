@@ -1,5 +1,7 @@
 package sample
 
+import "math"
+
 // candidate is a token that may still be chosen.
 type candidate struct {
 	id     int32
@@ -13,21 +15,35 @@ func (a candidate) before(b candidate) bool {
 	return a.logit > b.logit || (a.logit == b.logit && a.id < b.id)
 }
 
-// topK returns the k candidates of logits that rank first, as a heap whose root ranks last of them. It reuses the
-// space of heap. k is from 1 to len(logits).
-func topK(heap []candidate, logits []float32, k int) []candidate {
+// topK returns the k candidates of logits that rank first of those that the mask allows and that may come: fewer if
+// there are fewer. They are in no order. It reuses the space of heap. k is at least 1; a mask of nil allows all.
+func topK(heap []candidate, logits []float32, mask []uint64, k int) []candidate {
 	heap = heap[:0]
-	for i, l := range logits[:k] {
-		heap = append(heap, candidate{id: int32(i), logit: l})
-	}
-	for i := k/2 - 1; i >= 0; i-- {
-		siftDown(heap, i)
-	}
-	for i, l := range logits[k:] {
-		// An equal logit comes with a higher id here, so it ranks after the root.
-		if l > heap[0].logit {
-			heap[0] = candidate{id: int32(k + i), logit: l}
-			siftDown(heap, 0)
+	least := float32(math.Inf(-1)) // what a logit must exceed; the mask is asked only of those that do
+	for at := 0; at < len(logits); at += 64 {
+		word := wordOf(mask, at)
+		if word == 0 {
+			continue
+		}
+		for i, l := range logits[at:min(at+64, len(logits))] {
+			if !(l > least) || word>>i&1 == 0 {
+				continue
+			}
+			c := candidate{id: int32(at + i), logit: l}
+			switch {
+			case len(heap) < k-1:
+				heap = append(heap, c)
+				continue
+			case len(heap) == k-1: // from here on a heap, whose root ranks last
+				heap = append(heap, c)
+				for i := k/2 - 1; i >= 0; i-- {
+					siftDown(heap, i)
+				}
+			default:
+				heap[0] = c
+				siftDown(heap, 0)
+			}
+			least = heap[0].logit // an equal logit comes with a higher id, so that it ranks after the root
 		}
 	}
 	return heap

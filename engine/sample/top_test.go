@@ -67,7 +67,6 @@ func TestNextTop(t *testing.T) {
 func TestTopNeedsAll(t *testing.T) {
 	for name, p := range map[string]Params{
 		"no top-k":           {Temperature: 1, TopP: 0.9, MinP: 0.1},
-		"constraint":         {Constraint: only{1}},
 		"bias":               {LogitBias: map[int32]float32{3: 1}},
 		"repeat penalty":     {RepeatPenalty: 1.1},
 		"presence penalty":   {Temperature: 1, TopK: 4, PresencePenalty: 0.5},

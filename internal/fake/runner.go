@@ -45,6 +45,8 @@ type Runner struct {
 	snapshots   map[*runner.Snapshot]*sequence
 	steps       [][]runner.Work
 	tops        []int
+	rows        [][]float32 // of the last step, if it was a StepTop with k above 1
+	fetched     int
 }
 
 type sequence struct {
@@ -250,21 +252,28 @@ func (r *Runner) Steps() [][]runner.Work {
 
 // Step implements engine.Runner. It reports work that breaks the contract as an error.
 func (r *Runner) Step(ctx context.Context, work []runner.Work) ([][]float32, error) {
-	return r.step(ctx, work, 1, func(s *sequence, _ int) []float32 {
+	r.mu.Lock()
+	r.rows = nil
+	r.mu.Unlock()
+	return r.step(ctx, work, func(s *sequence, rows int) (out []float32) {
+		first := len(s.tokens) - rows + 1
 		if s.prompt == 0 {
-			s.prompt = len(s.tokens)
+			s.prompt = first
 		}
-		row := r.logits(s, r.Limits().Vocab)
-		if r.Alter != nil {
-			r.Alter(row)
+		for n := first; n <= len(s.tokens); n++ {
+			row := r.logits(s.tokens[:n], s.prompt, r.Limits().Vocab)
+			if r.Alter != nil {
+				r.Alter(row)
+			}
+			out = append(out, row...)
 		}
-		return row
+		return out
 	})
 }
 
 // StepHidden implements engine.Runner. The state of a token is [Hidden] of the tokens up to it.
 func (r *Runner) StepHidden(ctx context.Context, work []runner.Work) ([][]float32, error) {
-	return r.step(ctx, work, r.Limits().Batch, func(s *sequence, rows int) (states []float32) {
+	return r.step(ctx, work, func(s *sequence, rows int) (states []float32) {
 		for n := len(s.tokens) - rows; n < len(s.tokens); n++ {
 			states = append(states, Hidden(s.tokens[:n+1])...)
 		}
@@ -282,8 +291,8 @@ func Hidden(tokens []int32) []float32 {
 	return state
 }
 
-// step runs work with at most the given rows for each item, which outputs makes once the tokens are in.
-func (r *Runner) step(ctx context.Context, work []runner.Work, rows int,
+// step runs work, whose rows outputs makes once the tokens are in.
+func (r *Runner) step(ctx context.Context, work []runner.Work,
 	outputs func(s *sequence, rows int) []float32) ([][]float32, error) {
 	if r.Gate != nil {
 		select {
@@ -324,7 +333,7 @@ func (r *Runner) step(ctx context.Context, work []runner.Work, rows int,
 		switch {
 		case s == nil:
 			return nil, fmt.Errorf("fake: sequence %d is not open", w.Seq)
-		case len(w.Tokens) == 0 || w.Rows > min(rows, len(w.Tokens)):
+		case len(w.Tokens) == 0 || w.Rows > len(w.Tokens):
 			return nil, fmt.Errorf("fake: work of %d tokens and %d rows", len(w.Tokens), w.Rows)
 		case len(s.tokens)+len(w.Tokens) > lim.Context:
 			return nil, fmt.Errorf("fake: sequence of %d tokens", len(s.tokens)+len(w.Tokens))
@@ -352,6 +361,14 @@ func (r *Runner) StepTop(ctx context.Context, work []runner.Work, k int) ([][]sa
 	}
 	r.mu.Lock()
 	r.tops = append(r.tops, k)
+	r.rows = nil
+	if k > 1 {
+		for _, row := range rows {
+			if row != nil {
+				r.rows = append(r.rows, row)
+			}
+		}
+	}
 	r.mu.Unlock()
 	out := make([][]sample.Logit, len(rows))
 	for i, row := range rows {
@@ -368,6 +385,24 @@ func (r *Runner) StepTop(ctx context.Context, work []runner.Work, k int) ([][]sa
 	return out, nil
 }
 
+// Logits implements engine.Runner.
+func (r *Runner) Logits(_ context.Context, row int) ([]float32, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if row < 0 || row >= len(r.rows) {
+		return nil, fmt.Errorf("fake: row %d of %d", row, len(r.rows))
+	}
+	r.fetched++
+	return r.rows[row], nil
+}
+
+// Fetched returns how often Logits was called.
+func (r *Runner) Fetched() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fetched
+}
+
 // Tops returns what StepTop was asked for, call by call.
 func (r *Runner) Tops() []int {
 	r.mu.Lock()
@@ -375,10 +410,10 @@ func (r *Runner) Tops() []int {
 	return slices.Clone(r.tops)
 }
 
-// logits favours printable ASCII, by hash, or the next byte of the reply.
-func (r *Runner) logits(s *sequence, vocab int) []float32 {
+// logits favours printable ASCII, by hash, or the next byte of the reply, which begins behind the prompt.
+func (r *Runner) logits(tokens []int32, prompt, vocab int) []float32 {
 	row := make([]float32, vocab)
-	x := hash(s.tokens)
+	x := hash(tokens)
 	for i := range row {
 		x = next(x)
 		row[i] = float32(4 * float64(x>>11) / math.Exp2(53))
@@ -388,7 +423,7 @@ func (r *Runner) logits(s *sequence, vocab int) []float32 {
 	}
 	if r.Reply != "" {
 		next := EOG
-		if n := len(s.tokens) - s.prompt; n < len(r.Reply) {
+		if n := len(tokens) - prompt; n < len(r.Reply) {
 			next = int(r.Reply[n])
 		}
 		row[next] = 40

@@ -120,6 +120,25 @@ test('an answer comes in pieces and can be stopped', async () => {
   assert.equal(await answers().last().innerText(), 'You said: hello');
 });
 
+test('an answer that was cut off goes on', async () => {
+  await visit();
+  await say('cut off');
+  assert.match(await page.locator('.message .note').innerText(), /cut off/);
+  await page.click('text=Go on');
+  await page.waitForFunction(() => document.querySelector('.assistant > .md')?.innerText.includes('second'));
+  await idle();
+  assert.equal(await answers().innerText(), 'The first half, and the second.');
+  assert.equal(await page.locator('.message .note').count(), 0);
+  const body = script.seen.bodies.at(-1);
+  assert.equal(body.continue_final_message, true);
+  assert.deepEqual(body.messages.at(-1), { role: 'assistant', content: 'The first half, ' });
+  await say('hello');
+  assert.equal(script.seen.bodies.at(-1).continue_final_message, undefined);
+  await say('only thoughts');
+  assert.match(await page.locator('.message .note').innerText(), /There is no text: all went to thoughts/);
+  assert.equal(await page.locator('text=Go on').count(), 0);
+});
+
 test('Markdown', async () => {
   await visit();
   await say('Which simple sorts are stable?');

@@ -64,6 +64,9 @@ function deltas(body) {
   if (text === 'think') return [{ reasoning_content: 'Let me see. ' }, { reasoning_content: '17 and 25 make 42.' }, { content: 'It is **42**.' }];
   if (text === 'weather') return [{ tool_calls: [call] }, ...['{"city":', ' "Par', 'is", "days": 2}'].map((a) => ({ tool_calls: [{ index: 0, function: { arguments: a } }] }))];
   if (text === 'slow') return Array.from({ length: 500 }, (_, i) => ({ content: `word${i} ` }));
+  if (text === 'cut off') return [{ content: 'The first half, ' }];
+  if (body.continue_final_message) return [{ content: 'and the second.' }];
+  if (text === 'only thoughts') return [{ reasoning_content: 'Hm. ' }];
   if (text === 'echo') return [{ content: JSON.stringify(body) }];
   return [{ content: `You said: ${text}` }];
 }
@@ -108,7 +111,7 @@ export async function scripted(page, { loading = 0, key = null } = {}) {
     res.on('close', () => { if (!res.writableFinished) seen.aborted++; });
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     const event = (v) => res.write(`data: ${JSON.stringify(v)}\n\n`);
-    const chunk = (delta, finish_reason = null) => event({ id: 'c', object: 'chat.completion.chunk', created: 7, model: body.model, choices: [{ index: 0, delta, finish_reason }] });
+    const chunk = (delta, finish_reason = null, more = {}) => event({ id: 'c', object: 'chat.completion.chunk', created: 7, model: body.model, choices: [{ index: 0, delta, finish_reason, ...more }] });
     chunk({ role: 'assistant', content: '' });
     res.write(': ping\n\n');
     const list = deltas(body), wait = last === 'slow' ? 20 : 2;
@@ -118,7 +121,9 @@ export async function scripted(page, { loading = 0, key = null } = {}) {
       await new Promise((done) => setTimeout(done, wait));
       if (last === 'break') { event({ error: { message: 'the model failed', type: 'server_error', param: null, code: null } }); res.end(); return; }
     }
-    chunk({}, list.some((d) => d.tool_calls) ? 'tool_calls' : 'stop');
+    if (last === 'cut off') chunk({}, 'length');
+    else if (last === 'only thoughts') chunk({}, 'length', { finish_details: { type: 'max_tokens', message: 'all went to thoughts' } });
+    else chunk({}, list.some((d) => d.tool_calls) ? 'tool_calls' : 'stop');
     event({ id: 'c', object: 'chat.completion.chunk', created: 7, model: body.model, choices: [], usage: { prompt_tokens: 900, completion_tokens: list.length, total_tokens: 900 + list.length } });
     res.end('data: [DONE]\n\n');
   });

@@ -14,6 +14,18 @@ func (f fields) unbounded() bool {
 	return slices.ContainsFunc(budgetNames, func(name string) bool { return string(f.members[name]) == "-1" })
 }
 
+// noTokens reports whether a request asks for no answer at all, by 0, and takes the names that say so.
+func (f fields) noTokens() bool {
+	none := false
+	for _, name := range budgetNames {
+		if string(f.members[name]) == "0" {
+			f.ignore(name)
+			none = true
+		}
+	}
+	return none
+}
+
 // budget reads how many tokens may be generated; 0 if the request leaves it open.
 func (f fields) budget() int {
 	n, from := 0, ""

@@ -26,6 +26,7 @@ type ChatRequest struct {
 	OneCall bool
 	// RawReasoning leaves thoughts in the text of the answer.
 	RawReasoning bool
+	Verbose      bool // answer with the first choice as /completion has it, too
 
 	// Continue is set if the last message is the assistant's and goes on; the answer is what comes then.
 	Continue bool
@@ -89,6 +90,7 @@ func (c *ChatRequest) read(f fields) {
 	c.Kwargs = f.kwargs()
 	c.readThinking(f)
 	c.readContinue(f)
+	c.Verbose = f.boolean("verbose")
 	f.textOnly()
 	f.refuse(refusedChat)
 }
@@ -198,6 +200,31 @@ func (c *ChatRequest) continueFinal(r *reader, param string) {
 	c.Continue = true
 	c.Kwargs["continue_final_message"] = json.RawMessage("true")
 	c.Kwargs["add_generation_prompt"] = json.RawMessage("false")
+}
+
+// Prefill lets the answer go on with the last message if that is the assistant's text, as llama.cpp's server has it,
+// unless the request says where the prompt ends. Two such messages are an *[Error].
+func (c *ChatRequest) Prefill() error {
+	r := &reader{limits: DefaultLimits()}
+	var list []Message
+	r.unmarshal("messages", c.Messages, &list)
+	text := func(i int) bool {
+		return i >= 0 && list[i].Role == "assistant" && len(list[i].ToolCalls) == 0 &&
+			list[i].Content != nil && *list[i].Content != ""
+	}
+	last := len(list) - 1
+	if !text(last) || c.Kwargs["add_generation_prompt"] != nil || c.Form != nil || c.ToolChoice.Required {
+		return nil
+	}
+	if text(last - 1) {
+		r.fail("messages", CodeValue, "must not end with two messages of the assistant, of which the last goes on")
+	} else {
+		c.continueFinal(r, "messages")
+	}
+	if r.err != nil {
+		return r.err
+	}
+	return nil
 }
 
 // readToolChoice reads "auto", "none", "required", or an object that names one of the tools or lists several.

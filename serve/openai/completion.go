@@ -47,7 +47,13 @@ func (c *CompletionRequest) read(f fields) {
 			r.limits.Choices)
 	}
 	all := f.unbounded()
-	if c.MaxTokens = f.budget(); c.MaxTokens == 0 && !all {
+	c.NoAnswer = f.noTokens()
+	switch c.MaxTokens = f.budget(); {
+	case c.NoAnswer && (c.MaxTokens > 0 || all):
+		r.fail("max_tokens", CodeValue, "has other names, of which one is 0 and one is not")
+	case c.NoAnswer && c.Sampling.MinTokens != nil && *c.Sampling.MinTokens > 0:
+		r.fail("min_tokens", CodeValue, "is more than max_tokens, which is 0")
+	case c.MaxTokens == 0 && !all:
 		c.MaxTokens = DefaultCompletionTokens
 	}
 	if n := f.integer("logprobs", 0, int64(r.limits.TopLogprobs)); n != nil {

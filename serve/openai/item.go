@@ -53,14 +53,17 @@ func NewOutputText() *Part {
 	return &Part{Type: PartOutputText, Annotations: &[]struct{}{}, Logprobs: &[]TokenLogprob{}}
 }
 
-// ReasoningItem are thoughts. They stand in Summary if a summary was asked for, which nobody makes, else in Content.
+// ReasoningItem are thoughts. They stand in Summary if a summary was asked for, which nobody makes, else in Content, and
+// sealed in EncryptedContent if that was asked for.
 type ReasoningItem struct {
 	ID               string  `json:"id"`
 	Type             string  `json:"type"` // always ItemReasoning
 	Status           string  `json:"status,omitempty"`
 	Summary          []*Part `json:"summary"`
 	Content          []*Part `json:"content,omitempty"`
-	EncryptedContent *string `json:"encrypted_content"` // always null
+	EncryptedContent *string `json:"encrypted_content"`
+
+	param string // of EncryptedContent, in a request
 }
 
 // FunctionCallItem is a call of a function.

@@ -84,7 +84,10 @@ func (r *reader) item(f fields) ResponseItem {
 		if raw := f.take("content"); raw != nil {
 			m.Content = r.texts(f.path+"content", raw, PartReasoningText)
 		}
-		f.ignore("encrypted_content") // another server's
+		if raw := f.take("encrypted_content"); raw != nil {
+			m.param = f.path + "encrypted_content"
+			m.EncryptedContent = new(r.text(m.param, raw, int(r.limits.BodyBytes)))
+		}
 		return m
 	case ItemFunctionCall:
 		c := &FunctionCallItem{ID: id("fc_"), Type: kind, Status: StatusCompleted, CallID: word("call_id"),

@@ -88,7 +88,9 @@ func (c *LlamaCompletionRequest) read(f fields) {
 	c.Options = f.options()
 	c.BudgetOpen = true
 	if n := f.integer("n_predict", -1, int64(r.limits.MaxTokens)); n != nil {
-		f.ignore(budgetNames...) // as llama.cpp has it, they are other names of this one
+		for _, name := range budgetNames { // as llama.cpp has it, other names of this one, which goes before them
+			f.maxTokens(name)
+		}
 		if c.BudgetOpen = *n < 0; !c.BudgetOpen {
 			c.MaxTokens = *n
 		}
@@ -108,6 +110,9 @@ func (c *LlamaCompletionRequest) read(f fields) {
 	c.Many = c.Many || c.N > 1
 	if n := f.integer("n_probs", 0, int64(r.limits.TopLogprobs)); n != nil && *n > 0 {
 		c.Logprobs, c.TopLogprobs = true, *n
+	}
+	if c.Sampled = f.boolean("post_sampling_probs"); c.Sampled && !c.Logprobs {
+		r.fail("post_sampling_probs", CodeValue, "is only allowed with n_probs")
 	}
 	c.Tokens = f.boolean("return_tokens")
 	if raw := f.take("response_fields"); raw != nil {

@@ -53,6 +53,7 @@ type GenerationSettings struct {
 	Stream       bool        `json:"stream"`
 	LogitBias    []TokenBias `json:"logit_bias"`
 	NProbs       int         `json:"n_probs"`
+	PostSampling bool        `json:"post_sampling_probs"`
 	TokenTimings bool        `json:"timings_per_token"`
 }
 
@@ -62,18 +63,21 @@ type TokenBias struct {
 	Bias  *float32 `json:"bias"`
 }
 
-// TokenProb is a token with its log-probability and the most likely tokens in its place.
+// TokenProb is a token with its log-probability and the most likely tokens in its place, or with its probability of
+// being drawn and those that could be.
 type TokenProb struct {
 	ProbEntry
-	Top []ProbEntry `json:"top_logprobs"`
+	Top      []ProbEntry `json:"top_logprobs,omitzero"`
+	TopProbs []ProbEntry `json:"top_probs,omitzero"`
 }
 
-// ProbEntry is a token with its log-probability.
+// ProbEntry is a token with its log-probability, or its probability of being drawn.
 type ProbEntry struct {
-	ID      int32   `json:"id"`
-	Token   string  `json:"token"`
-	Bytes   []int   `json:"bytes"`
-	Logprob float32 `json:"logprob"`
+	ID      int32    `json:"id"`
+	Token   string   `json:"token"`
+	Bytes   []int    `json:"bytes"`
+	Logprob *float32 `json:"logprob,omitempty"`
+	Prob    *float64 `json:"prob,omitempty"`
 }
 
 // Select returns the fields of an answer that a request asks for, each under its name, such as content or

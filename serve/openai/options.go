@@ -14,6 +14,7 @@ type Options struct {
 	IncludeUsage bool // a chunk with the usage ends the stream
 	N            int  // choices; at least 1
 	MaxTokens    int  // 0 if absent
+	NoAnswer     bool // the prompt is read, and nothing follows
 	Context      int  // most tokens of a prompt and its answer; 0 is what the model has
 	Stop         []string
 	Sampling     sample.Overrides
@@ -24,6 +25,7 @@ type Options struct {
 	Logprobs     bool
 	TopLogprobs  int
 	EchoLogprobs bool  // log-probabilities of the prompt too
+	Sampled      bool  // they are of what the samplers have left
 	Form         *Form // what the text must be; nil is any
 
 	TokenTimings bool // each chunk of a stream has its timings

@@ -206,7 +206,6 @@ var fieldErrors = []struct{ members, param, say string }{
 	{`"stop":["a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a"]`, "stop", "17 elements"},
 	{`"n":0`, "n", "from 1 to 16"},
 	{`"n":1000000000`, "n", "from 1 to 16"},
-	{`"max_tokens":0`, "max_tokens", "from 1"},
 	{`"max_tokens":-2`, "max_tokens", "from 1"},
 	{`"stream":"yes"`, "stream", "a boolean, not a string"},
 	{`"stream_options":{"include_usage":true}`, "stream_options", "stream is true"},

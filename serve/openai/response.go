@@ -42,6 +42,8 @@ type ChatCompletion struct {
 	Choices []ChatChoice `json:"choices"`
 	Usage   Usage        `json:"usage"`
 	Timings *Timings     `json:"timings,omitempty"` // of the first choice
+
+	Verbose *LlamaCompletion `json:"__verbose,omitempty"` // the first choice as /completion has it, if that is asked for
 }
 
 // ChatChoice is one answer to the conversation.
@@ -50,6 +52,22 @@ type ChatChoice struct {
 	Message      ChatMessage   `json:"message"`
 	Logprobs     *ChatLogprobs `json:"logprobs"`
 	FinishReason string        `json:"finish_reason"`
+
+	FinishDetails *FinishDetails `json:"finish_details,omitempty"`
+}
+
+// FinishDetails explain an answer that says nothing because its tokens ran out. They are not OpenAI's.
+type FinishDetails struct {
+	Type    string `json:"type"` // always "max_tokens"
+	Message string `json:"message"`
+}
+
+// NewFinishDetails returns the details with a message, or nil if it is empty.
+func NewFinishDetails(message string) *FinishDetails {
+	if message == "" {
+		return nil
+	}
+	return &FinishDetails{"max_tokens", message}
 }
 
 // ChatMessage is the assistant's message.
@@ -119,6 +137,8 @@ type ChatChunk struct {
 	// of the choice, in its last chunk, and wherever they are asked for
 	Timings  *Timings        `json:"timings,omitempty"`
 	Progress *PromptProgress `json:"prompt_progress,omitempty"` // in chunks of their own, if they are asked for
+
+	Verbose *LlamaCompletion `json:"__verbose,omitempty"` // as in ChatCompletion, in the last chunk of the first choice
 }
 
 // ChatChunkChoice is a change of one choice.
@@ -127,6 +147,8 @@ type ChatChunkChoice struct {
 	Delta        ChatDelta     `json:"delta"`
 	Logprobs     *ChatLogprobs `json:"logprobs"`
 	FinishReason *string       `json:"finish_reason"` // null until the last change
+
+	FinishDetails *FinishDetails `json:"finish_details,omitempty"` // in the last change
 }
 
 // ChatDelta is what a chunk adds to the message. The first has the role.

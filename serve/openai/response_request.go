@@ -21,6 +21,7 @@ type ResponseRequest struct {
 	PreviousID   string // of the response that the conversation goes on from; empty is none
 	Store        bool   // the response is kept for later requests
 	Summaries    bool   // thoughts are shown as summaries
+	Sealed       bool   // thoughts come sealed, too
 
 	// Known are the tools by the names that templates see.
 	Known map[string]ResponseTool
@@ -38,15 +39,17 @@ type ResponseEcho struct {
 	Tools      json.RawMessage `json:"tools"`
 }
 
-// included are what a client may ask to be included. Encrypted thoughts are null; of tools that are not offered there
-// is nothing.
+// included are what a client may ask to be included. Of tools that are not offered there is nothing.
 var included = []string{
-	"reasoning.encrypted_content", includeLogprobs, "file_search_call.results", "web_search_call.results",
+	includeSealed, includeLogprobs, "file_search_call.results", "web_search_call.results",
 	"web_search_call.action.sources", "message.input_image.image_url", "computer_call_output.output.image_url",
 	"code_interpreter_call.outputs",
 }
 
-const includeLogprobs = "message.output_text.logprobs"
+const (
+	includeSealed   = "reasoning.encrypted_content"
+	includeLogprobs = "message.output_text.logprobs"
+)
 
 // refusedResponse are fields that would change the answer and that this server does not offer.
 var refusedResponse = map[string]string{
@@ -219,8 +222,29 @@ func (q *ResponseRequest) readLogprobs(f fields) {
 		return
 	}
 	for i, e := range r.elements("include", raw, 64) {
-		q.Logprobs = r.oneOf(index("include", i), e, included...) == includeLogprobs || q.Logprobs
+		switch r.oneOf(index("include", i), e, included...) {
+		case includeLogprobs:
+			q.Logprobs = true
+		case includeSealed:
+			q.Sealed = true
+		}
 	}
+}
+
+// Open sets the thoughts of items whose thoughts come sealed, which open makes text of. Its error becomes an *[Error].
+func (q *ResponseRequest) Open(open func(sealed string) (string, error)) error {
+	for _, item := range q.Input {
+		thoughts, ok := item.(*ReasoningItem)
+		if !ok || thoughts.EncryptedContent == nil {
+			continue
+		}
+		text, err := open(*thoughts.EncryptedContent)
+		if err != nil {
+			return invalid(thoughts.param, "invalid_encrypted_content", "%v", err)
+		}
+		thoughts.Content = []*Part{{Type: PartReasoningText, Text: text}}
+	}
+	return nil
 }
 
 // Resolve puts the items of stored responses in the place of references. find returns nil for an id that it does not

@@ -39,7 +39,8 @@ type ResponseError struct {
 
 // IncompleteInfo says why a response is not complete.
 type IncompleteInfo struct {
-	Reason string `json:"reason"`
+	Reason  string `json:"reason"`
+	Message string `json:"message,omitempty"` // not OpenAI's: explains a response that says nothing
 }
 
 // ReasonMaxTokens is the reason of responses whose tokens ran out.

@@ -83,7 +83,22 @@ func (w *schemaWriter) schema(depth int) any {
 		return object{"allOf": []any{o,
 			object{"properties": object{"extra": w.schema(depth - 1)}, "required": []string{"extra"}}}}
 	}
-	return object{"$ref": "#/$defs/list"}
+	return object{"$ref": w.some("#/$defs/list", "#/$defs/pair", "#/$defs/tree", "#leaf")}
+}
+
+// defs are what schemas refer to: lists and trees of themselves, and what refers to parts of those.
+func (w *schemaWriter) defs() object {
+	return object{
+		"list": object{"type": "object", "properties": object{"v": w.integer(),
+			"next": object{"anyOf": []any{object{"type": "null"}, object{"$ref": "#/$defs/list"}}}},
+			"required": []string{"v"}},
+		"pair": object{"type": "array", "prefixItems": []any{object{"$ref": "#/$defs/list/properties/v"},
+			object{"$ref": "#/$defs/tree"}}, "minItems": 2, "maxItems": 2},
+		"tree": object{"type": "object", "properties": object{"leaf": object{"$ref": "#leaf"},
+			"below": object{"type": "array", "items": object{"$ref": "#/$defs/tree"}, "maxItems": 2}},
+			"required": []string{"leaf"}},
+		"leaf": object{"$anchor": "leaf", "anyOf": []any{w.text(), w.number(), object{"$ref": "#/$defs/list"}}},
+	}
 }
 
 func (w *schemaWriter) integer() object {
@@ -186,10 +201,12 @@ func TestRandomSchemas(t *testing.T) {
 	w := &schemaWriter{Rand: rng}
 	tokens := 0
 	for i := range schemas {
-		root := object{"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": object{"list": object{
-			"type": "object", "properties": object{"v": w.integer(),
-				"next": object{"anyOf": []any{object{"type": "null"}, object{"$ref": "#/$defs/list"}}}},
-			"required": []string{"v"}}}, "allOf": []any{w.schema(3)}}
+		depth := 3
+		if i%10 == 0 {
+			depth = 6
+		}
+		root := object{"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": w.defs(),
+			"allOf": []any{w.schema(depth)}}
 		text, err := json.Marshal(root)
 		if err != nil {
 			t.Fatal(err)

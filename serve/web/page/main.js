@@ -77,6 +77,7 @@
       const on = {
         results: () => sendResults(m),
         again: () => { if (cut(i)) answer(); },
+        goOn: last && (() => answer(m)),
         edit: () => View.editor(el, m, 'Save', (text) => { m.content = text; Store.save(chat); renderThread(); }),
       };
       const writing = last && busy();
@@ -151,12 +152,17 @@
     return out;
   }
 
-  async function answer() {
+  // answer asks for an answer, or for more of one that was cut off, which is the last message.
+  async function answer(cutOff) {
+    if (busy() || !ready) return;
     const c = chat, controller = new AbortController();
-    const msg = { role: 'assistant', content: '', model: modelID() };
-    c.settings.model = msg.model;
+    const msg = cutOff ?? { role: 'assistant', content: '', model: modelID() };
+    c.settings.model = msg.model = modelID();
     const messages = wire(c);
-    c.messages.push(msg);
+    if (cutOff) {
+      delete msg.stopped;
+      delete msg.finish;
+    } else c.messages.push(msg);
     c.updated = Date.now();
     running.set(c.id, { chat: c, controller });
     Store.save(c);
@@ -165,6 +171,7 @@
     const clock = new Clock(msg);
     try {
       const body = { model: msg.model, messages, ...Settings.request(c.settings) };
+      if (cutOff) body.continue_final_message = true;
       clock.start();
       for await (const chunk of API.chat(body, controller.signal)) {
         if (chunk.usage || chunk.timings) clock.usage(chunk.usage, chunk.timings);
@@ -199,6 +206,7 @@
   function take(msg, choice) {
     const d = choice.delta ?? {};
     if (choice.finish_reason) msg.finish = choice.finish_reason;
+    if (choice.finish_details) msg.why = choice.finish_details.message;
     const thought = d.reasoning_content ?? d.reasoning;
     if (thought) msg.reasoning_content = (msg.reasoning_content ?? '') + thought;
     if (d.content) msg.content += d.content;

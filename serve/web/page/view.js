@@ -130,8 +130,11 @@ const View = (() => {
 
   // finish adds what is known when an answer is over: why it ended, what it cost, and what can be done with it.
   function finish(el, msg, on) {
-    const note = msg.stopped ? 'Stopped.' : finishNotes[msg.finish];
+    const note = msg.stopped ? 'Stopped.' : msg.why ? `There is no text: ${msg.why}.` : finishNotes[msg.finish];
     if (note) el.append(h('p', { className: 'note' }, note));
+    if (note && on.goOn && msg.content && !msg.tool_calls && !msg.error) {
+      el.append(h('div', { className: 'row' }, h('button', { type: 'button', className: 'plain', onclick: on.goOn }, 'Go on')));
+    }
     if (msg.error) {
       el.append(h('div', { className: 'failure', role: 'alert' }, icon('warn'), h('p', {}, msg.error),
         h('button', { type: 'button', className: 'plain', onclick: on.again }, 'Try again')));
