@@ -18,6 +18,7 @@ import (
 // Options configure a Device. The zero value is right for use.
 type Options struct {
 	Direct      bool         // launch kernels one by one, never as a captured graph
+	InTurn      bool         // let no launch begin before those before it have ended
 	CodeObjects string       // folder of code objects that replaces the linked ones; empty for those
 	Choices     string       // file of choices between kernels; empty for none
 	Log         *slog.Logger // for what does not fail but should be known; nil: slog.Default

@@ -167,7 +167,6 @@ var own = map[string]map[string]probe{
 		"parallel_tool_calls": {base: twoTools + `,"max_tokens":200`, site: "calls", with: `"parallel_tool_calls":false`},
 		"reasoning_format":    {site: "thinks", with: `"reasoning_format":"none"`},
 		"modalities":          {with: `"modalities":["text"]`, same: true},
-		"verbose":             {with: `"verbose":true`},
 	},
 	"/v1/completions": {
 		"prompt":   {with: `"prompt":"longer"`},

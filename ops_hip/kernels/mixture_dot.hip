@@ -51,6 +51,7 @@ struct routing {
 template <class Q>
 DEV void mixture_glu(const x24& x, const routing& r, const u8* gate, const u8* up, const u8* shared_gate, const u8* shared_up, i8* codes, float* ds,
                      int ff, float* score, int* ids, float* y) {
+  await_launches();
   const int choice = block_y(), t = block_z(), choices = r.top + (shared_gate ? 1 : 0), o = block_x() * 32;
   const i64 bytes = weight_row<Q>::bytes(x.k);
   if (choice < r.top) {

@@ -12,6 +12,7 @@ struct store_pair {
 
 template <class Q>
 DEV void mul_mat_experts_dot(const x24& x, const u8* RESTRICT w, const int* RESTRICT ids, float* RESTRICT y, int n, int per) {
+  await_launches();
   const int p = block_x() * per + block_z();
   dot_pair<Q, 1>(x24::token(x, block_x()), w + (i64)ids[p] * n * weight_row<Q>::bytes(x.k), block_y() * 8 + 2 * uniform(wave()), n, store_pair{y + (i64)p * n});
 }
