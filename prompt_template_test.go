@@ -93,6 +93,11 @@ func TestUnread(t *testing.T) {
 		{"upper case", `{% for m in messages %}{{ m.content | upper }}{% endfor %}`, hiMessages, "", ""},
 		{"texts in parts", bareTemplate, `[{"role":"user","content":[{"type":"text","text":"Hello there"}]}]`, "", ""},
 		{"an empty text", users, `[{"role":"system","content":" "},{"role":"user","content":"Hi"}]`, "", ""},
+		{"a name", bareTemplate, `[{"role":"user","content":"Hi"},{"role":"user","name":"Ann","content":"I am Ann"}]`, "",
+			"messages[1].name"},
+		{"a name that is read", `{% for m in messages %}{{ m.name }}: {{ m.content }}{% endfor %}`,
+			`[{"role":"user","name":"Ann","content":"Hi"}]`, "", ""},
+		{"the name of a tool", bareTemplate, `[{"role":"tool","name":"f","content":"Hi"}]`, "", ""},
 		{"thoughts of the assistant", users, `[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hm"}]`,
 			"", ""},
 	} {

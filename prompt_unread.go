@@ -12,8 +12,8 @@ import (
 )
 
 // unread returns a *ConversationError that names the first part of a conversation that a template leaves out of the
-// prompt, nil if there is none: tools and documents whose variable it never names, and texts and calls of messages
-// that change nothing. What assistants said may be left out, as templates do with old thoughts, and with texts beside
+// prompt, nil if there is none: tools and documents whose variable it never names, and names, texts and calls of
+// messages that change nothing. What assistants said may be left out, as templates do with old thoughts, and with texts beside
 // calls.
 func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 	for _, v := range []struct {
@@ -29,6 +29,18 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 		return nil // the template has rendered it, whatever it is
 	}
 	text := prompt.String()
+	same := func(messages []map[string]json.RawMessage) bool { // whether these make the prompt too
+		other := in
+		var err error
+		if other.Messages, err = json.Marshal(messages); err != nil {
+			return false
+		}
+		second, err := t.tmpl.Render(other)
+		return err == nil && second.String() == text
+	}
+	if i, nameless := withoutNames(messages); i >= 0 && same(nameless) {
+		return leftOut(fmt.Sprintf("messages[%d].name", i))
+	}
 	at := 0 // texts stand in the order of messages, or else are looked for from the start
 	shows := func(probe string) bool {
 		i := strings.Index(text[at:], probe)
@@ -63,16 +75,24 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 		if without[i][field] = json.RawMessage(`"."`); field == "tool_calls" {
 			delete(without[i], field)
 		}
-		other := in
-		var err error
-		if other.Messages, err = json.Marshal(without); err != nil {
-			return nil
-		}
-		if second, err := t.tmpl.Render(other); err == nil && second.String() == text {
+		if same(without) {
 			return leftOut(fmt.Sprintf("messages[%d].%s (role %q)", i, field, role))
 		}
 	}
 	return nil
+}
+
+// withoutNames returns the messages without the names of who speaks, and the first that has one, -1 if none does. The
+// names of tools, which their calls give too, and the assistant's are not looked at.
+func withoutNames(messages []map[string]json.RawMessage) (first int, nameless []map[string]json.RawMessage) {
+	first, nameless = -1, slices.Clone(messages)
+	for i, m := range slices.Backward(messages) {
+		if role := string(m["role"]); (role == `"user"` || role == `"system"`) && holds(m["name"]) {
+			first, nameless[i] = i, maps.Clone(m)
+			delete(nameless[i], "name")
+		}
+	}
+	return first, nameless
 }
 
 // leftOut is the error for a part of a conversation that has no place in the prompt.

@@ -136,6 +136,7 @@ var shared = map[string]probe{
 	"chat_template_kwargs/drop_thinking":         {with: `"chat_template_kwargs":{"drop_thinking":true}`},
 	"chat_template_kwargs/tools_in_user_message": {with: `"chat_template_kwargs":{"tools_in_user_message":true}`},
 	"chat_template_kwargs/documents":             {with: `"chat_template_kwargs":{"documents":[{"text":"d"}]}`},
+	"documents":                                  {with: `"documents":[{"text":"d"}]`},
 	"chat_template_kwargs/thinking_budget":       {site: "thinks", with: `"chat_template_kwargs":{"thinking_budget":3}`},
 	"chat_template_kwargs/reasoning_effort":      {with: `"chat_template_kwargs":{"reasoning_effort":"low"}`},
 }

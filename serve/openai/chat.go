@@ -88,6 +88,7 @@ func (c *ChatRequest) read(f fields) {
 		c.RawReasoning = r.oneOf("reasoning_format", raw, "auto", "deepseek", "none") == "none"
 	}
 	c.Kwargs = f.kwargs()
+	f.documents(c.Kwargs)
 	c.readThinking(f)
 	c.readContinue(f)
 	c.Verbose = f.boolean("verbose")
@@ -129,14 +130,7 @@ func (f fields) kwargs() map[string]json.RawMessage {
 			}
 		}
 	}
-	if raw := k.take("documents"); raw != nil {
-		for i, e := range r.elements(k.path+"documents", raw, r.limits.Members) {
-			if kind(e) != "an object" {
-				r.wrongType(index(k.path+"documents", i), "an object", e)
-			}
-		}
-		kwargs["documents"] = raw
-	}
+	k.documents(kwargs)
 	if raw := k.take("thinking_budget"); raw != nil {
 		r.integer(k.path+"thinking_budget", raw, -1, int64(r.limits.MaxTokens))
 		kwargs["thinking_budget"] = raw
@@ -150,6 +144,24 @@ func (f fields) kwargs() map[string]json.RawMessage {
 	}
 	k.end()
 	return kwargs
+}
+
+// documents reads the documents of a request, which stand beside the messages, as vLLM has them, or in the variables.
+func (f fields) documents(kwargs map[string]json.RawMessage) {
+	raw := f.take("documents")
+	if raw == nil {
+		return
+	}
+	path := f.path + "documents"
+	for i, e := range f.r.elements(path, raw, f.r.limits.Members) {
+		if kind(e) != "an object" {
+			f.r.wrongType(index(path, i), "an object", e)
+		}
+	}
+	if kwargs["documents"] != nil {
+		f.r.fail(path, CodeValue, "is given twice; give documents alone")
+	}
+	kwargs["documents"] = raw
 }
 
 // Thinks reports whether the request asks for thoughts.

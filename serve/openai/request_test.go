@@ -293,6 +293,8 @@ func TestChatErrorsNameTheField(t *testing.T) {
 			{`"web_search_options":{}`, "web_search_options", "not offered"},
 			{`"chat_template_kwargs":{"documents":[1]}`, "chat_template_kwargs.documents[0]", "an object"},
 			{`"chat_template_kwargs":{"documents":"x"}`, "chat_template_kwargs.documents", "an array"},
+			{`"documents":["x"]`, "documents[0]", "an object"},
+			{`"documents":[{}],"chat_template_kwargs":{"documents":[{}]}`, "documents", "given twice"},
 			{`"chat_template_kwargs":{"evil":1}`, "chat_template_kwargs.evil", "unknown field"},
 			{`"chat_template_kwargs":{"enable_thinking":"no"}`, "chat_template_kwargs.enable_thinking", "a boolean"},
 			{`"chat_template_kwargs":{"reasoning_effort":"big"}`, "chat_template_kwargs.reasoning_effort",
