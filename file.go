@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -59,6 +60,9 @@ func openFile(name string, o Options, threads int) (*File, error) {
 	}
 	g, err := gguf.Open(path)
 	if err != nil {
+		if isModel(filepath.Dir(path)) && strings.Contains(filepath.Base(path), ".safetensors") {
+			err = fmt.Errorf("%s belongs to the model %s: give that folder", filepath.Base(path), filepath.Dir(path))
+		}
 		return nil, err
 	}
 	return fromGGUF(g, path, o)

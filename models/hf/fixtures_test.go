@@ -24,7 +24,7 @@ type reference struct {
 func openReference(t *testing.T, dir string) reference {
 	t.Helper()
 	ts := &tensors{byName: map[string]*stored{}}
-	if err := ts.add(dir, "reference.safetensors"); err != nil {
+	if err := ts.add(dir, "reference.safetensors", nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ts.close() })

@@ -59,6 +59,10 @@ func open(dir string) (*Folder, error) {
 		if _, err := os.Stat(dir); err != nil {
 			return nil, err
 		}
+		if found, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.gguf")); len(found) > 0 {
+			return nil, fmt.Errorf("config.json is missing, but there is %s: give that file's path",
+				filepath.Base(found[0]))
+		}
 		return nil, errors.New("config.json is missing: the folder is no Hugging Face model")
 	}
 	fam, err := findFamily(root)

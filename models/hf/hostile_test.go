@@ -217,8 +217,11 @@ func TestBrokenFolders(t *testing.T) {
 		{"index without map", index(`{}`), "no weight_map"},
 		{"index without files", index(`{"weight_map":{}}`), "lists 0 files"},
 		{"missing shard", index(`{"weight_map":{"a":"model-00001-of-00002.safetensors"}}`), "is missing"},
-		{"tensor not in its shard", index(`{"weight_map":{"a":"shard.safetensors"}}`),
-			`tensor "a" is not in shard.safetensors`},
+		{"only GGUF", func(t *testing.T, dir string) {
+			if err := os.Rename(filepath.Join(dir, "config.json"), filepath.Join(dir, "m.gguf")); err != nil {
+				t.Fatal(err)
+			}
+		}, "there is m.gguf"},
 		{"missing tensor", weights(func(_ *testing.T, m map[string]stTensor) { delete(m, q) }),
 			`tensor "` + q + `" is missing`},
 		{"no embedding", weights(func(_ *testing.T, m map[string]stTensor) { delete(m, "model.embed_tokens.weight") }),

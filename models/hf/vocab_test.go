@@ -336,11 +336,30 @@ func TestShards(t *testing.T) {
 	for name, w := range c.want {
 		checkTensor(t, f, name, w)
 	}
-	parts[0][sortedKeys(parts[1])[0]] = parts[1][sortedKeys(parts[1])[0]]
+	// The index says which of two is taken, and does not hide one that is elsewhere.
+	twice := sortedKeys(parts[1])[0]
+	parts[0][twice] = sampleTensor(t, "another", stored[twice].shape...)
 	writeFile(t, dir, "model-00001-of-00003.safetensors", encodeSafetensors(t, parts[0]))
-	if _, err := Open(dir); err == nil ||
-		!strings.Contains(err.Error(), "is in model-00001-of-00003.safetensors and in") {
-		t.Errorf("a tensor in two shards: %v", err)
+	weightMap["gone"] = weightMap[twice]
+	elsewhere := sortedKeys(parts[2])[0]
+	weightMap[elsewhere] = weightMap[twice]
+	for _, known := range []bool{true, false} {
+		if !known {
+			delete(weightMap, twice)
+		}
+		if index, err = json.Marshal(map[string]any{"weight_map": weightMap}); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, dir, indexFile, index)
+		if known {
+			f := openFolder(t, dir)
+			for name, w := range c.want {
+				checkTensor(t, f, name, w)
+			}
+		} else if _, err := Open(dir); err == nil ||
+			!strings.Contains(err.Error(), "is in model-00001-of-00003.safetensors and in") {
+			t.Errorf("a tensor in two shards: %v", err)
+		}
 	}
 }
 
