@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,12 +61,19 @@ func (c *chatSession) greet() {
 		c.model.Architecture(), c.model.Device().Name)
 }
 
-// do carries out a command, or answers a message.
+// do carries out a command, or answers a message. What has several lines, as pasted code has, is a message as it is,
+// unless it begins with a command that there is.
 func (c *chatSession) do(ctx context.Context, text string) error {
-	if strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//") {
-		return c.command(ctx, text)
+	slashed, ok := strings.CutPrefix(text, "/")
+	several := strings.Contains(text, "\n")
+	name, _, _ := strings.Cut(slashed, " ")
+	switch {
+	case !ok, several && !slices.ContainsFunc(chatCommands, func(cmd chatCommand) bool { return cmd.name == name }):
+		return c.answer(ctx, text)
+	case strings.HasPrefix(slashed, "/"):
+		return c.answer(ctx, slashed)
 	}
-	return c.answer(ctx, strings.TrimPrefix(text, "/"))
+	return c.command(ctx, text)
 }
 
 // answer prints the answer to one message; an interrupt ends it.

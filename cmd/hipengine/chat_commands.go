@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/hipengine/hipengine"
@@ -88,7 +89,7 @@ func (c *chatSession) save(_ context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(typedPath(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -96,9 +97,22 @@ func (c *chatSession) save(_ context.Context, name string) error {
 	return errors.Join(err, f.Close())
 }
 
+// typedPath reads a path as people type it for a shell: in quotes, or with ~ for the home folder.
+func typedPath(name string) string {
+	if n := len(name); n > 2 && (name[0] == '"' || name[0] == '\'') && name[n-1] == name[0] {
+		return name[1 : n-1]
+	}
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return name
+}
+
 // changeModel keeps the messages. If the other model cannot be loaded, this one stays.
 func (c *chatSession) changeModel(ctx context.Context, name string) error {
-	m, err := c.open(ctx, name)
+	m, err := c.open(ctx, typedPath(name))
 	if err != nil {
 		return err
 	}

@@ -106,18 +106,25 @@ func TestChatCommands(t *testing.T) {
 	}
 	var out bytes.Buffer
 	c := &chatSession{model: m, conv: conv, open: open, std: stdio{out: &out, err: &out}}
-	saved := filepath.Join(t.TempDir(), "chat.json")
+	saved := filepath.Join(t.TempDir(), "a chat.json")
+	t.Setenv("HOME", filepath.Dir(saved))
 	for _, step := range []struct{ line, want, err string }{
 		{line: "What is the capital of France?", want: "The capital of France is Paris.\n"},
 		{line: "/stats", want: " tokens a second\ncontext: "},
 		{line: "/save " + saved},
 		{line: "/save " + saved, err: "exists"},
+		{line: "/save '" + saved + "'", err: "exists"},
+		{line: "/save ~/a chat.json", err: "exists"},
 		{line: "/save", err: "/save needs FILE"},
 		{line: "/model nowhere.gguf", err: "nowhere.gguf"},
 		{line: "/model ember", want: "ember (qwen35) on"},
 		{line: "/clear now", err: "/clear takes nothing"},
 		{line: "/clear"},
 		{line: "/stats", want: "context: 0 of"},
+		{line: "// What is\n2 + 2?", want: "\n"},
+		{line: "/* What is\n2 + 2? */", want: "\n"},
+		{line: "/save " + saved + "2"},
+		{line: "/system Be\nkind.", want: ""},
 		{line: "/system Be brief.", want: ""},
 		{line: "/help", want: "/system TEXT"},
 		{line: "/halp", err: "/halp: /help lists them"},
@@ -137,6 +144,10 @@ func TestChatCommands(t *testing.T) {
 	var messages []hipengine.Message
 	if err := json.Unmarshal(text, &messages); err != nil || len(messages) != 2 || messages[0].Role != "user" {
 		t.Errorf("saved %s, %v", text, err)
+	}
+	if text, err := os.ReadFile(saved + "2"); err != nil || !bytes.Contains(text, []byte(`"// What`)) ||
+		!bytes.Contains(text, []byte(`"/* What`)) {
+		t.Errorf("messages of several lines: %s, %v", text, err)
 	}
 	if first := c.conv.Messages()[0]; first.Role != "system" || first.Content != "Be brief." {
 		t.Errorf("the system message is %+v", first)

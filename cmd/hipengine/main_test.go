@@ -78,6 +78,8 @@ func TestRun(t *testing.T) {
 		{"words", "", append([]string{"run"}, strings.Fields(france)...)},
 		{"model and prompt", "", []string{"run", "ember", france}},
 		{"standard input", france + "\n", []string{"run"}},
+		{"a dash", france + "\n", []string{"run", "-"}},
+		{"a dash behind a model", france + "\n", []string{"run", "ember", "-"}},
 		{"reference device", "", []string{"run", "--device", "ref", "--threads", "1", france}},
 		{"file", "", []string{"run", "../../internal/ember/ember-Q8_0.gguf", "--temp", "0", france}},
 	} {

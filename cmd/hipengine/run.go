@@ -60,7 +60,14 @@ func (f formFlags) constraint() (c hipengine.Constraint, err error) {
 
 // split tells the model from the prompt. A word that looks like the name of a model, and is none, is an error: Ember
 // must not answer for another.
+// A lone dash stands for standard input, as it does for other commands.
 func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
+	if words := c.Prompt; len(words) > 0 && words[len(words)-1] == stdinWord {
+		c.Prompt = words[:len(words)-1]
+	}
+	if c.Model == stdinWord && len(c.Prompt) == 0 {
+		c.Model = ""
+	}
 	if _, ok := hipengine.Find(c.Model, c.modelFlags.Models); ok || c.Model == "" {
 		return c.Model, strings.Join(c.Prompt, " "), nil
 	}
@@ -171,6 +178,9 @@ func (c *runCmd) piped(in io.Reader, words bool) (text string, terminal bool, er
 	}
 	return strings.TrimSpace(string(raw)), false, nil
 }
+
+// stdinWord is the last word of a prompt that is read from standard input, where it may stand or not.
+const stdinWord = "-"
 
 // maxPiped bounds a prompt on standard input, in bytes.
 const maxPiped = 16 << 20
