@@ -54,18 +54,21 @@ func FuzzParseRef(f *testing.F) {
 
 func TestChoose(t *testing.T) {
 	files := []string{"a-Q4_K_M.gguf", "a-UD-Q4_K_XL.gguf", "a-Q8_0-00002-of-00002.gguf", "a-Q8_0-00001-of-00002.gguf",
-		"mmproj-F16.gguf",
+		"mmproj-F16.gguf", "a_model_iq4_xs.gguf",
 		"a.imatrix.gguf", "x/a-F16.gguf", "y/a-F16.gguf", "z-00001-of-00002.gguf", "config.json"}
 	for name, want := range map[string]string{
 		"hf:a/b":              "a-Q4_K_M.gguf",
 		"hf:a/b:q4_k_m":       "a-Q4_K_M.gguf",
 		"hf:a/b:Q4_K_XL":      "a-UD-Q4_K_XL.gguf",
+		"hf:a/b:Q4-K-M":       "a-Q4_K_M.gguf",
+		"hf:a/b:IQ4_XS":       "a_model_iq4_xs.gguf",
 		"hf:a/b:Q8_0":         "a-Q8_0-00001-of-00002.gguf a-Q8_0-00002-of-00002.gguf",
 		"hf:a/b/y/a-F16.gguf": "y/a-F16.gguf",
 		"hf:a/b/config.json":  "config.json",
-		"hf:a/b:Q4_K": "!no such quantization; there is hf:a/b:Q4_K_M, hf:a/b:Q8_0, hf:a/b:Q4_K_XL, " +
+		"hf:a/b:Q4_K": "!no such quantization; there is hf:a/b:Q4_K_M, hf:a/b:Q8_0, hf:a/b:Q4_K_XL, hf:a/b:iq4_xs, " +
 			"hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
 		"hf:a/b:F16":                   "!means several files; there is hf:a/b/x/a-F16.gguf, hf:a/b/y/a-F16.gguf",
+		"hf:a/b:fp16":                  "!means several files",
 		"hf:a/b/z-00001-of-00002.gguf": "!1 of the 2 parts",
 		"hf:a/b/no.gguf":               "!no such file",
 	} {

@@ -128,10 +128,13 @@ func stem(f string) string {
 	return strings.TrimSuffix(f, ".gguf")
 }
 
-// withQuant returns the models whose file names end in a quantization, or else those whose paths have it in them.
+// withQuant returns the models whose file names end in a quantization, or else those whose paths have it in them. It
+// may be spelled with - for _, and FP16 and F16 are the same.
 func withQuant(models [][]string, quant string) [][]string {
-	for _, form := range []string{`(?i)(^|[-./])%s$`, `(?i)(^|[-./])%s([-./]|$)`} {
-		re := regexp.MustCompile(fmt.Sprintf(form, regexp.QuoteMeta(quant)))
+	spelled := strings.NewReplacer("_", "[-_]", "-", "[-_]").Replace(regexp.QuoteMeta(quant))
+	spelled = float16.ReplaceAllString(spelled, "FP?16")
+	for _, form := range []string{`(?i)(^|[-./])%s$`, `(?i)(^|[-./])%s([-./]|$)`, `(?i)_%s$`} {
+		re := regexp.MustCompile(fmt.Sprintf(form, spelled))
 		var found [][]string
 		for _, m := range models {
 			if re.MatchString(stem(m[0])) {
@@ -145,7 +148,9 @@ func withQuant(models [][]string, quant string) [][]string {
 	return nil
 }
 
-var quantEnd = regexp.MustCompile(`(?i)[-.](I?Q[1-8]_[A-Z0-9_]+|T?Q[1-8]_[A-Z0-9_]+|BF16|F16|F32|FP16|MXFP4(_MOE)?)$`)
+var float16 = regexp.MustCompile(`(?i)^FP?16$`)
+
+var quantEnd = regexp.MustCompile(`(?i)[-._](I?Q[1-8]_[A-Z0-9_]+|T?Q[1-8]_[A-Z0-9_]+|BF16|F16|F32|FP16|MXFP4(_MOE)?)$`)
 
 // nameOf returns the shortest name that means one of models.
 func nameOf(r Ref, model []string, models [][]string) Ref {
