@@ -108,3 +108,17 @@ func ReadMoE(k *models.Keys, d *Decoder) *MoE {
 	m.Scale = float32(k.FloatOr("expert_weights_scale", 0, 0, 1e6))
 	return m
 }
+
+// ReadLeadingDense returns the network of each layer of a model whose first leading_dense_block_count layers, none by
+// default, are dense with a width of feed_forward_length, and whose others are moe.
+func ReadLeadingDense(k *models.Keys, d *Decoder, moe *MoE) []FFN {
+	out := make([]FFN, d.Layers)
+	dense := k.IntOr("leading_dense_block_count", 0, 0, d.Layers)
+	for i := range out {
+		out[i] = moe
+		if i < dense {
+			out[i] = &MLP{Embd: d.Embd, FF: k.Int("feed_forward_length", 1, models.MaxDim)}
+		}
+	}
+	return out
+}

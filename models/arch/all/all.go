@@ -2,6 +2,7 @@
 package all
 
 import (
+	_ "github.com/hipengine/hipengine/models/arch/ernie45"
 	_ "github.com/hipengine/hipengine/models/arch/gemma2"
 	_ "github.com/hipengine/hipengine/models/arch/gemma3"
 	_ "github.com/hipengine/hipengine/models/arch/gemma4"
@@ -16,4 +17,6 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/qwen3"
 	_ "github.com/hipengine/hipengine/models/arch/qwen35"
 	_ "github.com/hipengine/hipengine/models/arch/qwen3next"
+	_ "github.com/hipengine/hipengine/models/arch/seedoss"
+	_ "github.com/hipengine/hipengine/models/arch/smollm3"
 )
