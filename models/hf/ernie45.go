@@ -41,8 +41,7 @@ func init() {
 				from, to := b.layer(i)
 				b.apply(from, to, qwenAttention)
 				if b.qwenFFN(from, to, n, gatedMLP("mlp.shared_experts", "_shexp"), i < dense); i >= dense {
-					b.apply(from, to, []rule{{from: "mlp.moe_statics.e_score_correction_bias",
-						to: "exp_probs_b.bias", optional: true, change: flat}})
+					b.apply(from, to, selectionBias("mlp.moe_statics.e_score_correction_bias"))
 				}
 			}
 			for name := range b.stored { // multi-token prediction, of which files of GGUF have nothing

@@ -109,6 +109,12 @@ func ReadMoE(k *models.Keys, d *Decoder) *MoE {
 	return m
 }
 
+// ReadGating reads expert_gating_func, as llama.cpp counts; def is its default.
+func ReadGating(k *models.Keys, def ops.Gating) ops.Gating {
+	known := []ops.Gating{def, ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK}
+	return known[k.IntOr("expert_gating_func", 0, 0, len(known)-1)]
+}
+
 // ReadLeadingDense returns the network of each layer of a model whose first leading_dense_block_count layers, none by
 // default, are dense with a width of feed_forward_length, and whose others are moe.
 func ReadLeadingDense(k *models.Keys, d *Decoder, moe *MoE) []FFN {
