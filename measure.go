@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hipengine/hipengine/engine/bench"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/eval"
+	opship "github.com/hipengine/hipengine/ops_hip"
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
@@ -121,4 +123,30 @@ func (m *Model) Bench(ctx context.Context, t bench.Test, reps int, bandwidth flo
 		return err
 	})
 	return res, err
+}
+
+// tuneLayers is how many matrices of a kind Tune multiplies with: more than caches hold.
+const tuneLayers = 16
+
+// Tune times the GPU's kernels with the model's matrices and returns choices between them that are faster than the
+// present ones, as lines of the file that HIPENGINE_CHOICES names. The model must be idle, else the error is
+// [ErrBusy].
+func (m *Model) Tune(ctx context.Context) (lines []string, err error) {
+	gpu, ok := m.dev.ops.(*opship.Device)
+	if kind, _, _ := strings.Cut(m.dev.info().Name, ":"); !ok || kind == "emu" {
+		return nil, fmt.Errorf("hipengine: there is nothing to tune on %s: GPUs have kernels to choose from", m.dev.info().Name)
+	}
+	err = m.alone(ctx, func(ctx context.Context, _ *runner.Runner) error {
+		for _, ws := range m.weights.Alike(tuneLayers) {
+			choices, err := gpu.Tune(ctx, ws)
+			if err != nil {
+				return err
+			}
+			for _, c := range choices {
+				lines = append(lines, c.String())
+			}
+		}
+		return nil
+	})
+	return lines, err
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -43,6 +45,33 @@ func (w Weights) Get(g *ops.Graph, name string) ops.Value {
 		return ops.Value{}
 	}
 	return g.Weight(t)
+}
+
+// Alike returns the matrices of w, those of equal type and shape together, up to the given number of each; in the order
+// of names.
+func (w Weights) Alike(most int) [][]tensor.Tensor {
+	type key struct {
+		dtype tensor.DType
+		n, k  int
+	}
+	at := map[key]int{}
+	var groups [][]tensor.Tensor
+	for _, name := range slices.Sorted(maps.Keys(w.tensors)) {
+		t := w.tensors[name]
+		if len(t.Shape) != 2 {
+			continue
+		}
+		k := key{t.DType, t.Shape[0], t.Shape[1]}
+		i, ok := at[k]
+		if !ok {
+			i = len(groups)
+			at[k], groups = i, append(groups, nil)
+		}
+		if len(groups[i]) < most {
+			groups[i] = append(groups[i], t)
+		}
+	}
+	return groups
 }
 
 // Bytes returns the memory that the weights occupy on the device.

@@ -278,9 +278,10 @@ func (p *Plan) prepare(storage map[ops.Value]tensor.Tensor, scratch int64) error
 				if err != nil {
 					return fail(err)
 				}
+				k, _ := d.modules[l.Object].meta.Kernel(l.Symbol) // which function found
 				p.launches = append(p.launches,
 					hiprt.Launch{Func: f, Grid: ones(l.Grid), Block: ones(l.Block), Args: block,
-						Params: l.Args.offsets()})
+						Params: l.Args.offsets(), Overlaps: k.Awaits && !d.opt.InTurn})
 			}
 		}
 		return p.bind(arena, gen)

@@ -1,8 +1,10 @@
 package opship
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/hipengine/hipengine/ops"
@@ -26,7 +28,9 @@ func OpenCounting(target, kernel string, cus int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	choices := d.target.choices
 	d.target = NewTarget(target, cus)
+	d.target.choices = choices
 	m := hiprt.MachineOf(d.rt).(*machine)
 	m.opt.Footprint, m.opt.Trips = true, true
 	return d, nil
@@ -86,7 +90,11 @@ func Candidates(n *ops.Node, target string, cus int) ([]Candidate, error) {
 		}
 		found = append(found, c)
 	}
-	slices.SortStableFunc(found, func(a, b scored) int { return b.score - a.score })
+	if k, ok := kernels.chosen(n, t); ok {
+		i := slices.IndexFunc(found, func(s scored) bool { return s.Kernel == k.Name })
+		found[i].score = math.MaxInt
+	}
+	slices.SortStableFunc(found, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
 	cs := make([]Candidate, len(found))
 	for i, f := range found {
 		cs[i] = f.Candidate

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +78,8 @@ func TestInfo(t *testing.T) {
 	if got := d.Info(); got != want {
 		t.Errorf("info %+v, want %+v", got, want)
 	}
-	if got, want := d.Target(), (Target{Name: "gfx1100", Wave: 32, CUs: 4, LDS: 64 << 10, VGPRs: 1536, MMA: MMAGfx11}); got != want {
+	if got, want := d.Target(), (Target{Name: "gfx1100", Wave: 32, CUs: 4, LDS: 64 << 10, VGPRs: 1536, MMA: MMAGfx11,
+		choices: builtin}); !reflect.DeepEqual(got, want) {
 		t.Errorf("target %+v, want %+v", got, want)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// Kernel is one implementation of an op. An op may have several; for each node the one whose Match is highest
-// is used, and among equals the one registered first.
+// Kernel is one implementation of an op. An op may have several; for each node the one that a [Choice] names is used,
+// else that whose Match is highest, and among equals the one registered first.
 type Kernel struct {
 	Name string // shown in reports; unique
 	Op   *ops.Def
@@ -84,6 +84,9 @@ func (r registry) add(k Kernel) {
 
 // find returns the best kernel for n, or false.
 func (r registry) find(n *ops.Node, t *Target) (Kernel, bool) {
+	if k, ok := r.chosen(n, t); ok {
+		return k, true
+	}
 	best, score := Kernel{}, -1
 	for _, k := range r[n.Op] {
 		if s := k.Match(n, t); s > score {

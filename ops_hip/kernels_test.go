@@ -37,6 +37,8 @@ func TestWeightTypes(t *testing.T) {
 			line = "TYPE_DOT" + line
 		case w.dot.number > 0:
 			line = "TYPE_DOT1" + line
+		case w.dot.grid:
+			line = "TYPE_GRID" + line
 		default:
 			line = "TYPE" + line
 		}

@@ -9,12 +9,11 @@ import (
 
 // Results of Match, the kernels of one op against each other.
 const (
-	matchNone   = -1
-	matchPlain  = 0  // right for all that it takes
-	matchGood   = 10 // better where it applies
-	matchBest   = 20
-	matchSkinny = 25 // see skinnyTokens
-	matchSplit  = 30 // see exactTokens
+	matchNone  = -1
+	matchPlain = 0  // right for all that it takes
+	matchGood  = 10 // better where it applies, or one of those that a Choice names
+	matchBest  = 20
+	matchSplit = 30 // see exactTokens
 
 	// matchInvariant is above all others: kernels whose results do not depend on the number of tokens take their nodes
 	// where that is demanded. Ops whose kernels all keep to it, or differ in their speed alone, do without.

@@ -52,6 +52,12 @@ func (p products) dots() bool {
 	return !slices.ContainsFunc(p.w, func(w ops.Value) bool { return weightTypes[w.DType().String()].dot.number == 0 })
 }
 
+// gridRows are the rows of a block of mul_mat_grid.hip.
+const gridRows = 16
+
+// grid reports whether the kernels of mul_mat_grid.hip take the products.
+func (p products) grid(t *Target) bool { return p.typ.dot.grid && !p.mixed && p.m == 1 && !t.Invariant }
+
 // fewDots reports whether all weights have those for several tokens; dot also that few enough tokens are there for
 // them.
 func (p products) fewDots() bool {
@@ -171,7 +177,7 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 			if split {
 				return matchThree(ok, node)
 			}
-			return matchIf(ok, matchBest)
+			return matchIf(ok, matchGood)
 		}
 		k.packs = func(node *ops.Node, _ *Target) []pack {
 			p, _ := productsOf(node, weights)
@@ -223,8 +229,11 @@ func registerProducts(op *ops.Def, weights int) {
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
 			return vecGroups(p.m, func(first, tokens int) Launch {
-				return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" +
-					p.suffix(t),
+				suffix := p.suffix(t)
+				if p.typ.dot.grid { // one token alone is for mul_mat_grid
+					suffix = "8"
+				}
+				return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_vec" + suffix,
 					Grid: [3]uint32{p.blocks(4)}, Block: [3]uint32{128},
 					Args: Args{}.PtrAt(node.In[0], 4*int64(first)*int64(p.k)).outputs(p.w, results(node),
 						first).i32s(tokens, p.k)}
@@ -236,7 +245,7 @@ func registerProducts(op *ops.Def, weights int) {
 		Op:   op,
 		Match: func(node *ops.Node, t *Target) int {
 			p, ok := productsOf(node, weights)
-			return matchVec(ok && p.dots(), p.m, t, matchBest)
+			return matchVec(ok && (p.dots() || p.grid(t)), p.m, t, matchGood)
 		},
 		packs: func(node *ops.Node, _ *Target) []pack {
 			p, _ := productsOf(node, weights)
@@ -255,6 +264,9 @@ func registerProducts(op *ops.Def, weights int) {
 				}
 				l := Launch{Object: "mul_mat_dot", Symbol: "mul_mat_" + p.typ.kernel + "_dot" + suffix,
 					Grid: [3]uint32{p.blocks(8), rows}, Block: [3]uint32{128}}
+				if p.typ.dot.grid {
+					l.Object, l.Grid = "mul_mat_grid", [3]uint32{p.blocks(gridRows)}
+				}
 				codes := node.In[1+weights+first/vecTokens]
 				l.Args = Args{}.pack(codes, codeFormFrom(first, tokens, p.k)).outputs(p.w, results(node), first)
 				if p.mixed {

@@ -9,7 +9,7 @@ func init() {
 		Match: func(node *ops.Node, _ *Target) int {
 			p, ok := productsOf(node, 1)
 			n := node.Out[0].Shape[1]
-			return matchIf(ok && p.dot() && n%4 == 0 && n <= normRow, matchBest)
+			return matchIf(ok && p.dot() && n%4 == 0 && n <= normRow, matchGood)
 		},
 		packs: codesOf,
 		emits: func(node *ops.Node, r int, f packForm) bool {

@@ -37,7 +37,7 @@ func init() {
 		Op:   ops.MulMatExpertsOp,
 		Match: func(node *ops.Node, t *Target) int {
 			s, ok := expertSizesOf(node)
-			return matchIf(ok && s.w.dot.number == 0, t.invariantFirst(matchPlain))
+			return matchIf(ok && !s.w.experts(), t.invariantFirst(matchPlain))
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			s, _ := expertSizesOf(node)
@@ -53,7 +53,7 @@ func init() {
 		Op:   ops.MulMatExpertsOp,
 		Match: func(node *ops.Node, t *Target) int {
 			s, ok := expertSizesOf(node)
-			return matchIf(ok && s.w.dot.number > 0 && fits(s.rows*s.k), t.invariantFirst(matchPlain))
+			return matchIf(ok && s.w.experts() && fits(s.rows*s.k) && s.per <= maxGridYZ, t.invariantFirst(matchPlain))
 		},
 		packs: func(node *ops.Node, _ *Target) []pack {
 			s, _ := expertSizesOf(node)
@@ -61,8 +61,12 @@ func init() {
 		},
 		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 			s, _ := expertSizesOf(node)
-			return one(Launch{Object: "mul_mat_experts_dot", Symbol: "mul_mat_experts_" + s.w.kernel + "_dot",
-				Grid: [3]uint32{uint32(s.pairs), Blocks(s.n, 8)}, Block: [3]uint32{128},
+			object, rows := "mul_mat_experts_dot", 8
+			if s.w.dot.grid {
+				object, rows = "mul_mat_grid", gridRows
+			}
+			return one(Launch{Object: object, Symbol: "mul_mat_experts_" + s.w.kernel + "_dot",
+				Grid: [3]uint32{uint32(s.rows), Blocks(s.n, rows), uint32(s.per)}, Block: [3]uint32{128},
 				Args: Args{}.pack(node.In[3], codes(s)).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).
 					i32s(s.rows, s.n, s.k, s.per)})
 		},

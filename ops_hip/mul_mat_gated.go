@@ -17,7 +17,7 @@ func registerGated(op *ops.Def, gate int) {
 		Op:   op,
 		Match: func(node *ops.Node, _ *Target) int {
 			p, ok := productsOf(node, 2)
-			return matchIf(ok && p.dot() && !p.mixed && fits(p.m*p.w[0].Shape()[0]), matchBest)
+			return matchIf(ok && p.dot() && !p.mixed && fits(p.m*p.w[0].Shape()[0]), matchGood)
 		},
 		packs: codesOf,
 		emits: func(node *ops.Node, _ int, f packForm) bool {

@@ -34,7 +34,7 @@ func registerSkinny(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 	k.Name, k.Op = op.Name+"_skinny", op
 	k.Match = func(node *ops.Node, t *Target) int {
 		p, ok := productsOf(node, weights)
-		return matchIf(ok && p.skinny(node, t) && (match == nil || match(node, p)), matchSkinny)
+		return matchIf(ok && p.skinny(node, t) && (match == nil || match(node, p)), matchGood)
 	}
 	k.packs = func(node *ops.Node, _ *Target) []pack {
 		p, _ := productsOf(node, weights)

@@ -18,7 +18,9 @@ import (
 // Options configure a Device. The zero value is right for use.
 type Options struct {
 	Direct      bool         // launch kernels one by one, never as a captured graph
+	InTurn      bool         // let no launch begin before those before it have ended
 	CodeObjects string       // folder of code objects that replaces the linked ones; empty for those
+	Choices     string       // file of choices between kernels; empty for none
 	Log         *slog.Logger // for what does not fail but should be known; nil: slog.Default
 
 	kernels registry // nil: the registered ones
@@ -79,6 +81,9 @@ func openOn(rt hiprt.Runtime, name string, ordinal int, o Options) (*Device, err
 		}
 	}
 	d.set, d.target = set, NewTarget(set.Target, p.CUs)
+	if d.target.choices, err = choicesOf(o.Choices); err != nil {
+		return nil, fmt.Errorf("opship: device %s: %w", name, err)
+	}
 	d.info, d.integrated = info(rt, name, ordinal, p), p.Integrated
 	d.info.Target = set.Target
 	d.thread, err = devthread.Start(func() error {

@@ -2,9 +2,14 @@ package opship
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 	"math/rand/v2"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
@@ -89,7 +94,93 @@ var readers = map[tensor.DType]func(row []byte, k, i int) float32{
 		high := row[64*blocks+32*b+8*strip+4*(run/2)+i%4]>>(4*(run%2)+i%16/4)&1 ^ 1
 		return half(row[112*blocks+2*b:]) * float32(int8(row[96*blocks+16*b+4*strip+run])) * float32(int(q|high<<2)-4)
 	},
+	quant.IQ2_XXS: func(row []byte, k, i int) float32 {
+		c := block32(row, 8, i)
+		word := binary.LittleEndian.Uint32(c[4:])
+		d := half(row[k/4+i/256*2:]) * (0.5 + float32(word>>28)) * 0.25
+		return signed(d, levelsIQ2[digit("iq2_xxs", int(c[i%32/8]), 2, i%8)], paritySigns(word, i), i)
+	},
+	quant.IQ2_XS: func(row []byte, k, i int) float32 {
+		c := binary.LittleEndian.Uint16(block32(row, 8, i)[i%32/8*2:])
+		d := half(row[k/256*72+i/256*2:]) * (0.5 + float32(row[k/4+i/32]>>(i%32/16*4)&15)) * 0.25
+		return signed(d, levelsIQ2[digit("iq2_xs", int(c&511), 2, i%8)], paritySigns(uint32(c>>9), 0), i)
+	},
+	quant.IQ2_S: func(row []byte, k, i int) float32 {
+		c, more := block32(row, 8, i), block32(row[k/4:], 2, i)
+		n := int(c[i%32/8]) | int(more[0]>>(i%32/8*2)&3)<<8
+		d := half(row[k/256*80+i/256*2:]) * (0.5 + float32(more[1]>>(i%32/16*4)&15)) * 0.25
+		return signed(d, levelsIQ2[digit("iq2_s", n, 2, i%8)], c[4+i%32/8], i)
+	},
+	quant.IQ3_XXS: func(row []byte, k, i int) float32 {
+		word := binary.LittleEndian.Uint32(block32(row[k/4:], 4, i))
+		d := half(row[k/256*96+i/256*2:]) * (0.5 + float32(word>>28)) * 0.5
+		return signed(d, levelsIQ3XXS[digit("iq3_xxs", int(row[i/4]), 3, i%4)], paritySigns(word, i), i)
+	},
+	quant.IQ3_S: func(row []byte, k, i int) float32 {
+		n := int(row[i/4]) | int(row[k/256*96+i/32]>>(i%32/4)&1)<<8
+		d := half(row[k/256*108+i/256*2:]) * float32(1+2*(row[k/256*104+i/64]>>(i%64/32*4)&15))
+		return signed(d, int8(1+2*digit("iq3_s", n, 3, i%4)), row[k/4+i/8], i)
+	},
+	quant.IQ1_S: func(row []byte, k, i int) float32 {
+		high := binary.LittleEndian.Uint16(block32(row[k/8:], 2, i))
+		n := int(row[i/8]) | int(high>>(i%32/8*3)&7)<<8
+		d := half(row[k/256*48+i/256*2:]) * float32(2*(high>>12&7)+1)
+		return d * (float32(digit("iq1_s", n, 2, i%8)-1) + delta(high>>15))
+	},
+	quant.IQ1_M: func(row []byte, k, i int) float32 {
+		high := row[k/8+i/16] >> (i / 8 % 2 * 4)
+		n := int(row[i/8]) | int(high&7)<<8
+		d := half(row[k/256*56+i/256*2:]) * float32(2*(row[k/256*48+i/32]>>(i%32/16*3)&7)+1)
+		return d * (float32(digit("iq1_s", n, 2, i%8)-1) + delta(uint16(high>>3&1)))
+	},
 }
+
+// delta is what IQ1 types add to coordinates.
+func delta(negative uint16) float32 { return 0.125 - 0.25*float32(negative) }
+
+// block32 returns the given number of bytes of a plane that has as many for each 32 elements, those of element i.
+func block32(plane []byte, bytes, i int) []byte { return plane[i/32*bytes:][:bytes] }
+
+// signed returns d·v, or -d·v if bit i%8 of signs is set.
+func signed(d float32, v int8, signs byte, i int) float32 {
+	if signs>>(i%8)&1 != 0 {
+		v = -v
+	}
+	return d * float32(v)
+}
+
+// paritySigns returns the signs of element i%32, of four indices of seven bits.
+func paritySigns(word uint32, i int) byte {
+	s := byte(word>>(7*(i%32/8))) & 127
+	return s | byte(bits.OnesCount8(s)&1)<<7
+}
+
+// digit returns coordinate i of a point of the grid of that name in tensor/quant/grids: number n, digits of the given
+// number of bits.
+func digit(grid string, n int, bits, i int) int {
+	return int(gridCodes(grid)[n]) >> (bits * i) & (1<<bits - 1)
+}
+
+// gridCodes are the codes of a grid.
+var gridCodes = func() func(string) []uint16 {
+	known := map[string][]uint16{}
+	return func(name string) []uint16 {
+		if known[name] == nil {
+			text, err := os.ReadFile("../tensor/quant/grids/" + name + ".txt")
+			if err != nil {
+				panic(err)
+			}
+			b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(string(text), "\n", ""))
+			if err != nil {
+				panic(err)
+			}
+			for ; len(b) > 0; b = b[2:] {
+				known[name] = append(known[name], binary.LittleEndian.Uint16(b))
+			}
+		}
+		return known[name]
+	}
+}()
 
 // nibble returns element i of a plane of nibbles, 16 bytes for 32 elements.
 func nibble(row []byte, i int) byte { return row[i/32*16+i%16] >> (4 * (i / 16 % 2)) & 15 }
@@ -98,7 +189,10 @@ func nibble(row []byte, i int) byte { return row[i/32*16+i%16] >> (4 * (i / 16 %
 func fifthBit(high []byte, e int) byte { return high[e%4] >> (e / 4) & 1 << 4 }
 
 var (
-	levelsIQ4 = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	levelsIQ4    = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	levelsIQ2    = [3]int8{8, 25, 43}
+	levelsIQ3XXS = [8]int8{4, 12, 20, 28, 36, 44, 52, 62}
+
 	valuesFP4 = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 

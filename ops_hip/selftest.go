@@ -15,8 +15,8 @@ import (
 // same device, driver and program; that is remembered in the user's cache folder. A failure is not remembered. A
 // cache that cannot be read or written only means that the test runs again.
 func SelfTest(ctx context.Context, dev ops.Device, run func(context.Context, ops.Device) error) error {
-	mark := "" // code objects of the user's own are tested every time
-	if dir, err := os.UserCacheDir(); err == nil && FromEnv().CodeObjects == "" {
+	mark := "" // code objects and choices of the user's own are tested every time
+	if dir, err := os.UserCacheDir(); err == nil && FromEnv().CodeObjects == "" && FromEnv().Choices == "" {
 		mark = filepath.Join(dir, "hipengine", "selftest", selfTestKey(dev.Info()))
 		if _, err := os.Stat(mark); err == nil {
 			return nil

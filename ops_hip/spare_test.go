@@ -40,7 +40,7 @@ func TestSpares(t *testing.T) {
 		}},
 		{"another form", false, func(g *ops.Graph, x ops.Value) []ops.Value {
 			if x.Shape()[0] <= vecTokens {
-				return []ops.Value{product(g, x, quant.Q8_0), product(g, x, quant.IQ3_S)}
+				return []ops.Value{product(g, x, quant.Q8_0), product(g, x, quant.TQ2_0)}
 			}
 			return []ops.Value{product(g, x, quant.Q8_0), product(g, x, tensor.BF16)}
 		}},

@@ -31,6 +31,8 @@ type Target struct {
 
 	MMA MMA
 
+	choices []Choice // between kernels, the first before others
+
 	// Invariant is set for graphs that demand it (see ops.Graph): neither the kernel of a node nor how it computes a
 	// token's results may then depend on how many tokens, sequences and pages there are.
 	Invariant bool
@@ -45,7 +47,7 @@ const maxLDS = 64 << 10
 
 // NewTarget returns the properties that follow from a target's name, for a device with cus compute units.
 func NewTarget(name string, cus int) *Target {
-	t := &Target{Name: name, Wave: waveLanes, CUs: cus, LDS: maxLDS}
+	t := &Target{Name: name, Wave: waveLanes, CUs: cus, LDS: maxLDS, choices: builtin}
 	t.VGPRs, _ = limits.VGPRs(name)
 	switch {
 	case strings.HasPrefix(name, "gfx11"):

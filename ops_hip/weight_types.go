@@ -20,7 +20,11 @@ type weightType struct {
 type dotType struct {
 	number int  // as kernels of several types have it, from 1 on; 0 for none
 	few    bool // of several tokens too, and as parts of larger kernels
+	grid   bool // of one token or an expert, of points that are gathered from LDS (mul_mat_grid.hip)
 }
+
+// experts reports whether there are integer dot products with single experts.
+func (w weightType) experts() bool { return w.dot.number > 0 || w.dot.grid }
 
 // typesDef is the list that the kernels are generated from, so that both cannot differ.
 //
@@ -31,7 +35,7 @@ var typesDef string
 var weightTypes = parseTypes(typesDef)
 
 // parseTypes reads the lines "#ifdef TYPES_<group>" and "TYPE(<kernel>, <name>, <block>, <bytes>)", or TYPE_WIDE,
-// TYPE_DOT or TYPE_DOT1. It panics on others that look like a type: the list is part of the program.
+// TYPE_DOT, TYPE_DOT1 or TYPE_GRID. It panics on others that look like a type: the list is part of the program.
 func parseTypes(def string) map[string]weightType {
 	m := map[string]weightType{}
 	group, dots := "", 0
@@ -54,7 +58,9 @@ func parseTypes(def string) map[string]weightType {
 			w.wide = true
 		case "TYPE_DOT", "TYPE_DOT1":
 			dots++
-			w.dot = dotType{dots, macro == "TYPE_DOT"}
+			w.dot = dotType{number: dots, few: macro == "TYPE_DOT"}
+		case "TYPE_GRID":
+			w.dot.grid = true
 		default:
 			panic(fmt.Sprintf("opship: types.def: %q", line))
 		}

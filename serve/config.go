@@ -27,8 +27,8 @@ type Config struct {
 	// Keys are given as they are, or as "sha256:" and the hash in hexadecimal. Of either kind, the hash alone is kept.
 	APIKeys   []string // any of them opens the /v1 endpoints; none means that no key is asked for
 	AdminKeys []string // any of them opens the /admin endpoints; none means that nobody gets in
-	// LlamaRoutes are the parts of llama.cpp's own API that are offered, [LlamaCompletion] and [LlamaSlots]. With
-	// any, the error of a prompt that does not fit has the type that llama.cpp gives it.
+	// LlamaRoutes are the parts of llama.cpp's own API that are offered, such as [LlamaCompletion]. With any, the error of a
+	// prompt that does not fit has the type that llama.cpp gives it.
 	LlamaRoutes []string
 
 	// Aliases are further names of models, each with the ID that it stands for. AnyName lets any name mean the model,

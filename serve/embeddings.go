@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -126,6 +127,13 @@ func (e *embedded) run(ctx context.Context, s *Server) error {
 	}
 	var err error
 	e.vectors, err = s.hidden(ctx, e.model, e.prompts, e.model.Pooling)
+	var length *engine.ContextLengthError
+	if errors.As(err, &length) { // in words that clients of llama.cpp's look for
+		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest,
+			Code: "context_length_exceeded", PromptTokens: length.Prompt, ContextTokens: length.Limit,
+			Message: fmt.Sprintf("the input of %d tokens is too large for the context of %d tokens", length.Prompt,
+				length.Limit)}
+	}
 	return err
 }
 

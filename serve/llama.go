@@ -17,9 +17,10 @@ const (
 	LlamaSlots      = "slots"      // /slots
 	LlamaVerbose    = "verbose"    // __verbose in answers of chat completions, as with verbose of requests
 	LlamaPrefill    = "prefill"    // chat completions go on with a last message that is the assistant's
+	LlamaPredict    = "predict"    // /predict, for Vertex AI
 )
 
-var llamaParts = []string{LlamaCompletion, LlamaSlots, LlamaVerbose, LlamaPrefill}
+var llamaParts = []string{LlamaCompletion, LlamaSlots, LlamaVerbose, LlamaPrefill, LlamaPredict}
 
 // offersLlama reports whether a part of llama.cpp's API is offered.
 func (s *Server) offersLlama(part string) bool { return slices.Contains(s.c.LlamaRoutes, part) }
@@ -43,6 +44,7 @@ func (s *Server) llamaRoutes(routes map[string]http.Handler) {
 		routes[path] = method(http.MethodPost, s.guard(on(LlamaCompletion, s.llamaCompletion)))
 	}
 	routes["/infill"] = method(http.MethodPost, s.guard(on(LlamaCompletion, s.infill)))
+	routes["/predict"] = method(http.MethodPost, s.guard(on(LlamaPredict, s.predict)))
 	routes["/slots"] = method(http.MethodGet, s.guard(on(LlamaSlots, s.slots)))
 	routes["/slots/{id}"] = method(http.MethodPost, s.guard(on(LlamaSlots, s.changeSlot)))
 }

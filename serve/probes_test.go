@@ -32,6 +32,7 @@ var requests = map[string]string{
 
 // elsewhere are paths whose requests are those of others, or that other tests look at.
 var elsewhere = map[string]string{
+	"/predict":                          "TestPredict",
 	"/v1/chat/completions/input_tokens": "/v1/chat/completions", "/apply-template": "/v1/chat/completions",
 	"/v1/messages/count_tokens": "/v1/messages", "/v1/responses/input_tokens": "/v1/responses",
 	"/completions": "/completion", "/embeddings": "/embedding", "/v1/reranking": "/v1/rerank", "/v2/rerank": "/v1/rerank",
@@ -145,6 +146,7 @@ const noBudget = `"max_tokens":null,"max_output_tokens":null,"n_predict":20`
 var own = map[string]map[string]probe{
 	"/v1/chat/completions": {
 		"messages":               {with: `"messages":[{"role":"user","content":"something else"}]`},
+		"verbose":                {with: `"verbose":true`},
 		"continue_final_message": {base: goesOn, with: `"continue_final_message":true`},
 		"add_generation_prompt":  {with: `"add_generation_prompt":false`},
 		"logprobs":               {with: `"logprobs":true`},
@@ -165,7 +167,6 @@ var own = map[string]map[string]probe{
 		"parallel_tool_calls": {base: twoTools + `,"max_tokens":200`, site: "calls", with: `"parallel_tool_calls":false`},
 		"reasoning_format":    {site: "thinks", with: `"reasoning_format":"none"`},
 		"modalities":          {with: `"modalities":["text"]`, same: true},
-		"verbose":             {with: `"verbose":true`},
 	},
 	"/v1/completions": {
 		"prompt":   {with: `"prompt":"longer"`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,7 @@ type benchModelCmd struct {
 	CSV   bool   `name:"csv" xor:"form" help:"Print CSV."`
 	MD    bool   `name:"markdown" xor:"form" help:"Print a table in Markdown."`
 	SVG   string `name:"svg" placeholder:"FILE" help:"Also draw the medians into an SVG file."`
+	Tune  string `placeholder:"FILE" help:"Instead time the GPU's kernels with the model's matrices, and write which to take where to a file for HIPENGINE_CHOICES."`
 }
 
 // benchReport is what bench knows, in the shape of its JSON.
@@ -88,6 +90,9 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if c.Tune != "" {
+		return c.tune(ctx, m, std)
+	}
 	dev := m.Device()
 	r := &benchReport{Model: m.ID(), Arch: m.Architecture(), Device: dev.Name, Chip: dev.Chip,
 		Weights: m.WeightBytes(),
@@ -126,6 +131,26 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		return r.writeMarkdown(std.out)
 	}
 	return r.print(std.out)
+}
+
+// tune writes the choices between kernels that are faster than the present ones.
+func (c *benchModelCmd) tune(ctx context.Context, m *hipengine.Model, std stdio) error {
+	lines, err := m.Tune(ctx)
+	if err != nil {
+		return err
+	}
+	version, _ := programVersion()
+	err = writeFile(c.Tune, func(w *bufio.Writer) error {
+		fmt.Fprintf(w, "# %s on %s, hipengine %s: target, op, type, tokens, sizes, kernel\n", m.ID(), m.Device().Chip, version)
+		for _, l := range lines {
+			fmt.Fprintln(w, l)
+		}
+		return nil
+	})
+	if err == nil {
+		fmt.Fprintf(std.out, "%d choices in %s\n", len(lines), c.Tune)
+	}
+	return err
 }
 
 // tests lists what to measure, in the order in which it is printed.

@@ -54,6 +54,15 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// TestBenchTune refuses to tune what has no kernels to choose from, or whose times say nothing.
+func TestBenchTune(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "choices")
+	r := command(t, "", "bench", "ember", "--device", "cpu", "--tune", file)
+	if _, err := os.Stat(file); r.code != exitFailed || !strings.Contains(r.errOut, "nothing to tune on cpu") || err == nil {
+		t.Errorf("exit %d, err %q, file: %v", r.code, r.errOut, err)
+	}
+}
+
 // checkSVG checks that a picture is well-formed XML of so many plots, each with marks inside it.
 func checkSVG(t *testing.T, text string, plots int) {
 	t.Helper()

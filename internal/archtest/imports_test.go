@@ -127,7 +127,7 @@ var thirdParty = map[string][]string{
 	"github.com/pelletier/go-toml/v2": {"cmd"},
 	"go.opentelemetry.io":             {"serve/tracing"},
 	"golang.org/x/term":               {"cmd"},
-	"golang.org/x/text":               {"text/tokenizer", "internal/testfiles/pack"},
+	"golang.org/x/text":               {"text/jinja", "text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},
 	"golang.org/x/sys":                {"."},
 	"github.com/google/go-cmp":        {}, // tests only, which Imports leaves out

@@ -29,6 +29,7 @@ type Kernel struct {
 	DynamicStack           bool
 	VGPRs, SGPRs           int
 	VGPRSpills, SGPRSpills int
+	Awaits                 bool // PTX: it waits itself for launches before it, and may begin before they have ended
 }
 
 // Arg is a parameter of a kernel. Kind and Access are empty in PTX.

@@ -55,6 +55,14 @@ func TestReadMetadata(t *testing.T) {
 	if _, ok := o.Kernel("bad"); ok {
 		t.Error("there is a kernel bad")
 	}
+	if k.Awaits {
+		t.Error("a kernel without griddepcontrol.wait awaits launches")
+	}
+	w, err := ReadMetadata([]byte(".target sm_90\n.visible .entry a()\n{\n}\n" +
+		".visible .entry b()\n{\ngriddepcontrol.wait;\n}\n"))
+	if err != nil || w.Kernels[0].Awaits || !w.Kernels[1].Awaits {
+		t.Errorf("%+v, %v: want the second alone to await launches", w, err)
+	}
 }
 
 func TestReadMetadataRefuses(t *testing.T) {

@@ -42,7 +42,8 @@ func parsePTX(s string) (*Metadata, error) {
 			end = entries[i+1][0]
 		}
 		body := s[e[1]:end]
-		k := Kernel{Name: s[e[2]:e[3]], Wave: 32, MaxThreads: maxPTXThreads}
+		k := Kernel{Name: s[e[2]:e[3]], Wave: 32, MaxThreads: maxPTXThreads,
+			Awaits: strings.Contains(body, "griddepcontrol.wait")}
 		lds, local, err := ptxDeclared(body)
 		if err != nil {
 			return nil, fmt.Errorf("codeobj: kernel %s: %w", k.Name, err)

@@ -3,14 +3,14 @@
 // A block has up to C columns, each a token and a query head of one KV head, and a share of the keys: all columns use a
 // key or value that was read once. Its 8 waves go through the share in runs of keys, each run by one wave:
 //
-//   - keys: a lane has 16 dims of a key, so that D/16 lanes have a key, and asks for its part of all keys of the run before
-//     it uses any. It adds up its part of each product; sums over lanes are built so that in the end lane i has key i of
-//     the run (fold).
-//   - softmax online (attention.h), a column's scores at once.
+//   - keys: a lane has 16 dims of a key (32 of Q8_0, a block, whose scale is applied to the sum), and asks for its part of
+//     all keys of the run before it uses any. It adds up its part of each product; sums over lanes are built so that in
+//     the end lane i has key i of the run (fold).
+//   - softmax online (attention.h), a column's scores at once. m follows the largest score only when that is far above it.
 //   - values: a lane has 8 or 16 dims of all columns, and the weights of a key come from LDS.
 //
 // Runs never cross pages, so that the place of a run is the same for all lanes. Keys before and behind what any column sees
-// are replaced by ones that some column sees, and have no weight.
+// have no weight, and their values, which might not be numbers, are replaced by ones that some column sees.
 //
 // Keys of a sequence are shared out evenly among as many of the blocks that there are as have enough to do;
 // their number is all that the grid says, and other blocks end at once. Where there is more than one, each leaves m, l
@@ -38,18 +38,27 @@ struct decode_args {
 #define DECODE_WAVES 8
 #define DECODE_SPLITS 64 // most of them
 #define DECODE_PART 256  // fewest keys of a block, where there are several: queries and what they leave cost too
+#define DECODE_SLACK 8.f // scores may exceed m by this many powers of two until it follows
 #define UNSEEN -1e30f    // a score below all others, finite so that e^(UNSEEN-UNSEEN) is 1 before the first key
+
+// dims_of_key is how many dims of a key a lane has: those of a scale, so that it is applied to a sum.
+template <class T> struct dims_of_key { enum { n = 16 }; };
+template <> struct dims_of_key<q8_0> { enum { n = 32 }; };
 
 // decode_shape are the sizes that follow from type, dims and columns.
 template <class T, int D, int C> struct decode_shape {
   enum {
-    key_lanes = D / 16, // of a key
-    dims = D <= 256 ? 8 : 16, // of a value, that a lane has
+    key_dims = dims_of_key<T>::n, // of a key, that a lane has
+    key_lanes = D / key_dims,
+    scaled = cached<T, key_dims>::scaled,
+    zero = cached<T, key_dims>::zero,
+    dims = D > 256 || scaled && C <= 4 ? 16 : 8, // of a value, that a lane has
     value_lanes = D / dims,
-    words = cached<T, 16>::words * key_lanes + cached<T, dims>::words * value_lanes, // of 32 keys and values, in a lane
+    words = cached<T, key_dims>::words * key_lanes + cached<T, dims>::words * value_lanes, // of 32 keys and values, in a lane
     room = C * dims > 48 && D <= 256 ? 96 : 128, // registers for what is read
     run = words <= room ? 32 : words <= 2 * room ? 16 : words <= 4 * room ? 8 : 4,   // keys
     keys_each = run * key_lanes / 32,                                                // that a lane has parts of
+    together = keys_each < 4 ? keys_each : 4,                                        // of them, that use q once it is loaded
     values_once = 32 / value_lanes, // that a wave reads at once
     values_each = run / values_once,
     row = C <= 2 ? 2 : C <= 4 ? 4 : 8, // floats of a key's weights in LDS
@@ -76,7 +85,8 @@ template <class T, int D, int C> struct decode_lds {
   typedef decode_shape<T, D, C> S;
   union {
     struct {
-      f32x4 q[C][4][D / 16];                 // vector r of lane i's dims at [r][i]
+      f32x4 q[C][S::key_dims / 4][S::key_lanes]; // vector r of lane i's dims at [r][i]
+      float start[C][S::key_lanes];              // of the sum of a lane
       float p[DECODE_WAVES][S::run][S::row]; // weights of a run
     };
     f32x4 part[DECODE_WAVES][S::merged][D / 4];
@@ -94,14 +104,17 @@ template <int M> DEV float fold(float a, float b) {
 }
 
 // decode_columns goes through this wave's runs of the keys lo..hi-1 of a sequence, for columns of tokens t..e-1 of the tile.
+// All columns see the keys all_from..all_to-1.
 template <class T, int D, int C>
-DEV void decode_columns(const attention_args& a, const decode_args& x, decode_lds<T, D, C>& lds, int seq, int t, int e, int lo, int hi, int part, int parts,
+DEV void decode_columns(const attention_args& a, const decode_args& x, decode_lds<T, D, C>& lds, int seq, int t, int e, int lo, int hi,
+                        int all_from, int all_to, int part, int parts,
                         float (&m)[C], float (&l)[C], float (&acc)[C][decode_shape<T, D, C>::dims]) {
   typedef decode_shape<T, D, C> S;
   const int key_lane = lane() % S::key_lanes, value_lane = lane() % S::value_lanes;
-  const int key_dim = 16 * key_lane < a.dk ? 16 * key_lane : 0, value_dim = S::dims * value_lane < a.dv ? S::dims * value_lane : 0;
-  const int key0 = lane() / S::key_lanes * S::keys_each, value0 = lane() / S::value_lanes;
+  const u32 key_dim = S::key_dims * key_lane < a.dk ? S::key_dims * key_lane : 0;
+  const u32 value_dim = S::dims * value_lane < a.dv ? S::dims * value_lane : 0;
   const u32 row = row_bytes<T>(a.dk), stride = row * a.kv_heads;
+  const u32 key0 = lane() / S::key_lanes * S::keys_each * stride, value0 = lane() / S::value_lanes * stride; // bytes
   const int first = lo / S::run, runs = (hi + S::run - 1) / S::run - first;
   const int each = (u32)runs / (u32)parts, more = (u32)runs % (u32)parts; // which the first parts have
   const int begin = first + each * part + (part < more ? part : more), end = begin + each + (part < more);
@@ -115,35 +128,49 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
     const i64 place = (i64)page << x.shift;
     const u8* k = a.k + (place + in_page) * stride + block_z() * row;
     const u8* v = a.v + (place + in_page) * stride + block_z() * row;
-    const int least = lo > j0 ? lo - j0 : 0, most = (hi - j0 < S::run ? hi - j0 : S::run) - 1;
-    cached<T, 16> ks[S::keys_each];
-    UNROLL for (int i = 0; i < S::keys_each; i++) {
-      int key = key0 + i;
-      key = key < least ? least : key > most ? most : key;
-      ks[i].load(k, (u32)(key & 31) * stride, key_dim);
-    }
+    cached<T, S::key_dims> ks[S::keys_each];
+    UNROLL for (int i = 0; i < S::keys_each; i++) ks[i].load(k + i * stride, key0, key_dim);
+    const u32 least = lo > j0 ? (lo - j0) * stride : 0, most = ((hi - j0 < S::run ? hi - j0 : S::run) - 1) * stride;
     cached<T, S::dims> vs[S::values_each];
     UNROLL for (int i = 0; i < S::values_each; i++) {
-      int key = value0 + i * S::values_once;
-      key = key < least ? least : key > most ? most : key;
-      vs[i].load(v, (u32)(key & 31) * stride, value_dim);
+      u32 at = value0 + i * S::values_once * stride;
+      at = at < least ? least : at;
+      vs[i].load(v, at > most ? most : at, value_dim);
     }
     page = uniform(pages[(r + DECODE_WAVES < end ? r + DECODE_WAVES : r) * S::run >> x.shift]);
     all_arrived();
-    float s[C][S::keys_each / 4];
-    UNROLL for (int i = 0; i < S::keys_each; i += 4) {
-      float d[C][4] = {};
-      UNROLL for (int e = 0; e < 4; e++) {
-        float y[4][4];
-        UNROLL for (int n = 0; n < 4; n++) ks[i + n].get(e, y[n]);
+    float s[C][S::keys_each / S::together];
+    UNROLL for (int i = 0; i < S::keys_each; i += S::together) {
+      float d[C][S::together];
+      UNROLL for (int c = 0; c < C; c++) {
+        float start = 0;
+        if constexpr (S::zero) start = lds.start[c][key_lane];
+        UNROLL for (int n = 0; n < S::together; n++) d[c][n] = start;
+      }
+      UNROLL for (int e = 0; e < S::key_dims / 4; e++) {
+        float y[S::together][4];
+        UNROLL for (int n = 0; n < S::together; n++)
+          if constexpr (S::scaled)
+            ks[i + n].raw(e, y[n]);
+          else
+            ks[i + n].get(e, y[n]);
         UNROLL for (int c = 0; c < C; c++) {
           f32x4 q = lds.q[c][e][key_lane];
           UNROLL for (int j = 0; j < 4; j++)
-            UNROLL for (int n = 0; n < 4; n++) d[c][n] = __builtin_fmaf(q[j], y[n][j], d[c][n]);
+            UNROLL for (int n = 0; n < S::together; n++) d[c][n] = __builtin_fmaf(q[j], y[n][j], d[c][n]);
         }
         fixed();
       }
-      UNROLL for (int c = 0; c < C; c++) s[c][i / 4] = fold<2>(fold<1>(d[c][0], d[c][1]), fold<1>(d[c][2], d[c][3]));
+      if constexpr (S::scaled)
+        UNROLL for (int n = 0; n < S::together; n++) {
+          float y = ks[i + n].scale();
+          UNROLL for (int c = 0; c < C; c++) d[c][n] *= y;
+        }
+      UNROLL for (int c = 0; c < C; c++) {
+        float y = fold<1>(d[c][0], d[c][1]);
+        if constexpr (S::together == 4) y = fold<2>(y, fold<1>(d[c][2], d[c][3]));
+        s[c][i / S::together] = y;
+      }
       fixed();
     }
     const int mine = lane() / S::key_lanes * S::keys_each + lane() % S::keys_each, key = j0 + mine; // of the run
@@ -167,26 +194,46 @@ DEV void decode_columns(const attention_args& a, const decode_args& x, decode_ld
       }
       UNROLL for (int c = 0; c < C; c++) s[c][0] = p[mine][c];
     }
+    if (j0 < all_from || j0 + S::run > all_to)
+      UNROLL for (int c = 0; c < C; c++) {
+        int seen = lds.columns[c].seen, last = lds.columns[c].position;
+        bool sees = seen >= t && seen < e && key <= last && (a.window == 0 || key > last - a.window);
+        s[c][0] = sees ? s[c][0] : -__builtin_inff();
+      }
+    float above = 0;
+    UNROLL for (int c = 0; c < C; c++) above = __builtin_fmaxf(above, s[c][0] - m[c]);
+    if (any(above > DECODE_SLACK))
+      UNROLL for (int c = 0; c < C; c++) {
+        float top = __builtin_fmaxf(m[c], wave_max(s[c][0])), old = exp2_approx(m[c] - top);
+        m[c] = uniform(top);
+        l[c] *= old;
+        UNROLL for (int d = 0; d < S::dims; d++) acc[c][d] *= old;
+      }
     UNROLL for (int c = 0; c < C; c++) {
-      int seen = lds.columns[c].seen, last = lds.columns[c].position;
-      bool sees = seen >= t && seen < e && key <= last && (a.window == 0 || key > last - a.window);
-      float y = sees ? s[c][0] : -__builtin_inff();
-      float top = __builtin_fmaxf(m[c], wave_max(y)), old = exp2_approx(m[c] - top);
-      y = exp2_approx(y - top);
-      m[c] = uniform(top);
-      l[c] = l[c] * old + y;
-      UNROLL for (int d = 0; d < S::dims; d++) acc[c][d] *= old;
+      float y = exp2_approx(s[c][0] - m[c]);
+      l[c] += y;
       p[mine][c] = y;
     }
     wave_fence();
+    const float(*from)[S::row] = p + lane() / S::value_lanes;
+    constexpr bool by_weight = S::scaled && !S::zero; // scales the weight, not the values
+    float w[2][C]; // of a value, and of the next
+    UNROLL for (int e = 0; e < C; e += 2) *(f32x2*)(w[0] + e) = *(const f32x2*)(from[0] + e);
     UNROLL for (int i = 0; i < S::values_each; i++) {
-      float y[S::dims], w[C];
-      UNROLL for (int e = 0; e < S::dims / 4; e++) vs[i].get(e, y + 4 * e);
-      const float* from = p[value0 + i * S::values_once];
-      UNROLL for (int e = 0; e < C; e += 2) *(f32x2*)(w + e) = *(const f32x2*)(from + e);
+      float y[S::dims];
+      const float* after = from[(i + 1) * S::values_once];
+      if (i + 1 < S::values_each)
+        UNROLL for (int e = 0; e < C; e += 2) *(f32x2*)(w[(i + 1) % 2] + e) = *(const f32x2*)(after + e);
+      UNROLL for (int e = 0; e < S::dims / 4; e++)
+        if constexpr (by_weight)
+          vs[i].raw(e, y + 4 * e);
+        else
+          vs[i].get(e, y + 4 * e);
+      if constexpr (by_weight)
+        UNROLL for (int c = 0; c < C; c++) w[i % 2][c] *= vs[i].scale();
       UNROLL for (int c = 0; c < C; c++)
-        UNROLL for (int d = 0; d < S::dims; d++) acc[c][d] = __builtin_fmaf(w[c], y[d], acc[c][d]);
-      if (i % 4 == 3) fixed();
+        UNROLL for (int d = 0; d < S::dims; d++) acc[c][d] = __builtin_fmaf(w[i % 2][c], y[d], acc[c][d]);
+      fixed();
     }
   }
 }
@@ -224,9 +271,21 @@ template <class T, int D, int C> DEV void attention_decode(const attention_args&
     column at = lds.columns[c];
     f32x4 q = 0;
     if (at.token >= 0 && 4 * d < a.dk) q = ((const f32x4*)(a.q + ((u64)at.token * a.heads + at.head) * a.dk))[d];
-    lds.q[c][d & 3][d >> 2] = q * by;
+    lds.q[c][d % (S::key_dims / 4)][d / (S::key_dims / 4)] = q * by;
   }
   barrier();
+  if constexpr (S::zero) {
+    if (tid() < C * S::key_lanes) {
+      int c = tid() / S::key_lanes, i = tid() % S::key_lanes;
+      float sum = 0;
+      UNROLL for (int e = 0; e < S::key_dims / 4; e++) {
+        f32x4 q = lds.q[c][e][i];
+        sum += (q[0] + q[1]) + (q[2] + q[3]);
+      }
+      lds.start[c][i] = -S::zero * sum;
+    }
+    barrier();
+  }
   float m[C], l[C], acc[C][S::dims];
   UNROLL for (int c = 0; c < C; c++) {
     m[c] = UNSEEN, l[c] = 0;
@@ -234,13 +293,18 @@ template <class T, int D, int C> DEV void attention_decode(const attention_args&
   }
   for (int t = 0; t < x.tile && t0 + t < a.tokens;) {
     // Tokens t..e-1 are of one sequence.
-    int seq = a.seq[t0 + t], lo = 0x7fffffff, hi = 0, e = t;
+    int seq = a.seq[t0 + t], lo = 0x7fffffff, hi = 0, e = t, all_from = 0, all_to = 0x7fffffff;
     for (; e < x.tile && t0 + e < a.tokens && a.seq[t0 + e] == seq; e++) {
       int pos = a.pos[t0 + e], first = a.window > 0 && pos - a.window + 1 > 0 ? pos - a.window + 1 : 0;
       lo = first < lo ? first : lo;
       hi = pos + 1 > hi ? pos + 1 : hi;
+      all_from = first > all_from ? first : all_from;
+      all_to = pos + 1 < all_to ? pos + 1 : all_to;
     }
-    if (seq >= 0) decode_columns<T, D, C>(a, x, lds, seq, t, e, lo, hi, y, parts, m, l, acc);
+    if (seq >= 0) {
+      if (t > 0 || e < x.tile && t0 + e < a.tokens) all_to = 0;
+      decode_columns<T, D, C>(a, x, lds, seq, t, e, lo, hi, all_from, all_to, y, parts, m, l, acc);
+    }
     t = e;
   }
   // Lanes with other keys or values, then waves, then blocks.

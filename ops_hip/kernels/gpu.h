@@ -54,7 +54,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define DEV static inline __attribute__((device, always_inline))
 #define DEV_METHOD inline __attribute__((device, always_inline)) // of an object
 #define LDS __attribute__((shared, aligned(16)))
-#define TABLE static __attribute__((device, constant)) const
+#define TABLE static __attribute__((device, constant)) constexpr
 
 template <class To, class From> DEV To bits(From x) { return __builtin_bit_cast(To, x); }
 
@@ -158,6 +158,9 @@ DEV void all_arrived() {
 // uniform returns x, which all lanes of the wave agree on, so that what follows from it is computed once a wave.
 DEV int uniform(int x) { return __builtin_amdgcn_readfirstlane(x); }
 
+// any reports whether x holds in any lane.
+DEV bool any(bool x) { return __builtin_amdgcn_ballot_w32(x) != 0; }
+
 // load128_2 reads 16 bytes at an address that is aligned to 2.
 DEV u32x4 load128_2(const u8* p) {
   typedef u32x4 loose __attribute__((aligned(2)));
@@ -167,6 +170,14 @@ DEV u32x2 load64_2(const u8* p) {
   typedef u32x2 loose __attribute__((aligned(2)));
   return *(const loose*)p;
 }
+
+// load128_whole and load64_whole do the same in memory that starts and ends at multiples of 8.
+DEV u32x4 load128_whole(const u8* p) { return load128_2(p); }
+DEV u32x2 load64_whole(const u8* p) { return load64_2(p); }
+
+// byte_float returns byte k of w, which is a signed number with its sign flipped, as that number plus BYTE_ZERO.
+#define BYTE_ZERO 128
+DEV float byte_float(u32 w, int k) { return (float)(w >> 8 * k & 255); }
 
 // Blocks of a launch talk through global memory so: all threads of one write, call device_release, and pass a barrier; a
 // thread takes a ticket; who acts on what it says passes a barrier, calls device_acquire, and reads.
@@ -182,11 +193,38 @@ DEV int opaque(int x) {
   return x;
 }
 
+// A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
+// allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
+// work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
+// kernels without a call begin with one.
+DEV void await_launches() {}
+DEV void allow_launches() {}
+
+// weights_ahead is how many steps of a loop over weights have theirs on the way before the first is used; 0 leaves it to the
+// compiler.
+enum { weights_ahead = 0 };
+
+// load128_whole reads 16 bytes, which the compiler must not read in pieces.
+DEV u32x4 load128_whole(const void* p) { return *(const u32x4*)p; }
+
 #elif GPU_NVIDIA
 
 DEV int opaque(int x) {
   __asm__ volatile("" : "+r"(x));
   return x;
+}
+#if __CUDA_ARCH__ >= 900
+DEV void await_launches() { __asm__ volatile("griddepcontrol.wait;" ::: "memory"); }
+DEV void allow_launches() { __asm__ volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+#else
+DEV void await_launches() {}
+DEV void allow_launches() {}
+#endif
+enum { weights_ahead = 2 }; // more take so many registers that fewer blocks run
+DEV u32x4 load128_whole(const void* p) {
+  u32x4 v;
+  __asm__ volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "l"(p));
+  return v;
 }
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV int block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
@@ -238,6 +276,7 @@ DEV float pin(float x) {
   return x;
 }
 DEV int uniform(int x) { return x; }
+DEV bool any(bool x) { return __nvvm_vote_any_sync(0xffffffff, x); }
 DEV void fixed() {}
 DEV void all_arrived() {}
 
@@ -257,6 +296,31 @@ DEV u32x2 load64_2(const u8* p) {
   u32x2 v;
   UNROLL for (int i = 0; i < 2; i++) v[i] = odd ? w[i] >> 16 | w[i + 1] << 16 : w[i];
   return v;
+}
+
+// Conversions of integers are slow here: the byte becomes the end of a mantissa.
+#define BYTE_ZERO 0
+DEV float byte_float(u32 w, int k) { return bits<float>(prmt(w, 0x4b000000, 0x7540 | k)) - (0x1p23f + 128); }
+
+// word_at returns the 32 bits that start at byte `at`, which is even and below 8, of the words w.
+DEV u32 word_at(const u32* w, u32 at) {
+  u32 y, low = at & 4 ? w[1] : w[0], high = at & 4 ? w[2] : w[1];
+  __asm__("shf.r.clamp.b32 %0, %1, %2, %3;" : "=r"(y) : "r"(low), "r"(high), "r"(8 * (at & 2)));
+  return y;
+}
+DEV u32x4 load128_whole(const u8* p) {
+  const u32 at = (u64)p & 7;
+  const u32x2* q = (const u32x2*)(p - at);
+  u32x2 a = q[0], b = q[1], c = q[at ? 2 : 1];
+  u32 w[6] = {a[0], a[1], b[0], b[1], c[0], c[1]};
+  return (u32x4){word_at(w, at), word_at(w + 1, at), word_at(w + 2, at), word_at(w + 3, at)};
+}
+DEV u32x2 load64_whole(const u8* p) {
+  const u32 at = (u64)p & 7;
+  const u32x2* q = (const u32x2*)(p - at);
+  u32x2 a = q[0], b = q[at ? 1 : 0];
+  u32 w[4] = {a[0], a[1], b[0], b[1]};
+  return (u32x2){word_at(w, at), word_at(w + 1, at)};
 }
 DEV void device_release() { __nvvm_membar_gl(); }
 DEV void device_acquire() { __nvvm_membar_gl(); }

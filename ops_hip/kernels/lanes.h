@@ -27,33 +27,57 @@ DEV void add_fifth(run (&r)[2], u32 high) {
 //   one_scale          whether the runs are halves of 32 elements that share a scale
 //   load(w, at, k, r)  the runs of row w at element at + first(), with `at` a multiple of the block: what is the same for
 //                      all lanes is added to the address of the row, which is a scalar then
+//   two_steps          whether there are raw, fetch and open: load in two steps, of which the first only reads
 template <class Q> struct lanes;
 
 // Two lanes a block.
 template <> struct lanes<q8_0> {
-  enum { step = 512, runs = 1, apart = 0, is_signed = 1, mins = 0, own_mins = 0, one_scale = 0 };
+  enum { step = 512, runs = 1, apart = 0, is_signed = 1, mins = 0, own_mins = 0, one_scale = 0, two_steps = 1 };
   DEV int first() { return 16 * lane(); }
+  struct raw {
+    u32x4 q;
+    half d;
+  };
+  DEV void fetch(const u8* w, int at, int k, raw& r) {
+    r.q = load128(weight_row<q8_0>::codes(w + at, first()));
+    r.d = weight_row<q8_0>::step(w + at / 32 * 2, k, lane() / 2);
+  }
+  DEV void open(const raw& w, run (&r)[runs]) { r[0].q = w.q, r[0].scale = (float)w.d; }
   DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
-    r[0].q = load128(weight_row<q8_0>::codes(w + at, first()));
-    r[0].scale = weight_row<q8_0>::scale(w + at / 32 * 2, k, lane() / 2);
+    raw x;
+    fetch(w, at, k, x);
+    open(x, r);
   }
 };
 
 // Eight lanes a super-block; lane 2g+h takes elements 16h to 16h+15 of sub-blocks 2g and 2g+1. The mins of both
 // sub-blocks are the even lane's.
 template <> struct lanes<q4_k> {
-  enum { step = 1024, runs = 2, apart = 32, is_signed = 0, mins = 2, own_mins = 0, one_scale = 0 };
+  enum { step = 1024, runs = 2, apart = 32, is_signed = 0, mins = 2, own_mins = 0, one_scale = 0, two_steps = 1 };
   DEV int first() { return 64 * (lane() / 2) + 16 * (lane() % 2); }
-  DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
-    u32x4 q = load128(w + at / 2 + 16 * lane());
+  struct raw {
+    u32x4 q;
+    u32x2 scales;
+  };
+  DEV void fetch(const u8* w, int at, int k, raw& r) {
+    r.q = load128(w + at / 2 + 16 * lane());
+    r.scales = weight_row<q4_k>::scale_words(w + at / 256 * 20, k, lane() / 8, lane() / 2 % 4);
+  }
+  DEV void open(const raw& w, run (&r)[runs]) {
     float scale[2], min[2];
-    weight_row<q4_k>::scales(w + at / 256 * 20, k, lane() / 8, lane() / 2 % 4, scale, min);
-    UNROLL for (int j = 0; j < 2; j++) r[j] = {q >> 4 * j & 0x0f0f0f0f, scale[j], lane() % 2 ? 0 : min[j]};
+    weight_row<q4_k>::scales_of(w.scales, scale, min);
+    UNROLL for (int j = 0; j < 2; j++) r[j] = {w.q >> 4 * j & 0x0f0f0f0f, scale[j], lane() % 2 ? 0 : min[j]};
+  }
+  DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
+    raw x;
+    fetch(w, at, k, x);
+    open(x, r);
   }
 };
 
 // As Q4_K, with a fifth bit.
 template <> struct lanes<q5_k> : lanes<q4_k> {
+  enum { two_steps = 0 };
   DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
     lanes<q4_k>::load(w, at, k, r);
     add_fifth(r, weight_row<q5_k>::high(w + at / 8, k, lane()));
@@ -62,25 +86,38 @@ template <> struct lanes<q5_k> : lanes<q4_k> {
 
 // Eight lanes a super-block, a strip each: lane 4n+c takes elements 128n+16c to 128n+16c+15 and those 64 on.
 template <> struct lanes<q6_k> {
-  enum { step = 1024, runs = 2, apart = 64, is_signed = 1, mins = 0, own_mins = 0, one_scale = 0 };
+  enum { step = 1024, runs = 2, apart = 64, is_signed = 1, mins = 0, own_mins = 0, one_scale = 0, two_steps = 1 };
   DEV int first() { return 128 * (lane() / 4) + 16 * (lane() % 4); }
-  DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
-    typedef weight_row<q6_k> row;
+  typedef weight_row<q6_k> row;
+  struct raw {
+    u32x4 low;
+    octet high;
+    u32x2 scales;
+  };
+  DEV void fetch(const u8* w, int at, int k, raw& r) {
     u32 b = lane() / 8, s = lane() % 8;
-    u32x4 low = load128(row::low(w + at / 2, b, s));
-    octet high = row::high(w + at / 4, k, b, s);
+    r.low = load128(row::low(w + at / 2, b, s));
+    r.high = row::high(w + at / 4, k, b, s);
+    r.scales = row::scale_words(w + at / 256 * 18, k, b, s);
+  }
+  DEV void open(const raw& w, run (&r)[runs]) {
     float scale[2];
-    row::scales(w + at / 256 * 18, k, b, s, scale);
+    row::scales_of(w.scales, scale);
     UNROLL for (int e = 0; e < 2; e++) {
-      octet p = row::codes(low.xy, high, 0, e), q = row::codes(low.zw, high, 1, e);
+      octet p = row::codes(w.low.xy, w.high, 0, e), q = row::codes(w.low.zw, w.high, 1, e);
       r[e] = {{p[0], p[1], q[0], q[1]}, scale[e], 0};
     }
+  }
+  DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
+    raw x;
+    fetch(w, at, k, x);
+    open(x, r);
   }
 };
 
 // One lane a block of 32 nibbles as in quant_nibbles.h.
 template <int Signed, int Mins> struct nibble_lanes {
-  enum { step = 1024, runs = 2, apart = 16, is_signed = Signed, mins = Mins, own_mins = 0, one_scale = 1 };
+  enum { step = 1024, runs = 2, apart = 16, is_signed = Signed, mins = Mins, own_mins = 0, one_scale = 1, two_steps = 0 };
   DEV int first() { return 32 * lane(); }
   DEV void split(const u8* w, int at, run (&r)[runs], float scale, float min) {
     u32x4 q = load128(w + at / 2 + 16 * lane());
@@ -143,7 +180,7 @@ template <> struct lanes<nvfp4> : nibble_lanes<1, 0> {
 
 // Four lanes a super-block, a strip of 64 elements each.
 template <int Signed, int OwnMins> struct strip_lanes {
-  enum { step = 2048, runs = 4, apart = 32, is_signed = Signed, mins = 0, own_mins = OwnMins, one_scale = 0 };
+  enum { step = 2048, runs = 4, apart = 32, is_signed = Signed, mins = 0, own_mins = OwnMins, one_scale = 0, two_steps = 0 };
   DEV int first() { return 128 * (lane() / 2) + 16 * (lane() % 2); }
 };
 template <> struct lanes<q2_k> : strip_lanes<0, 1> {

@@ -11,11 +11,11 @@
 //                         routes by itself, which takes less time than a launch. LDS 4,352 bytes.
 //   mixture_<q>_sum       out [tokens, n] = Σ_j weights[j]·down[ids[j]]·y[j] + sigmoid(factor)·shared·y[top]; down [experts,
 //                         n, ff], shared [n, ff]; y as codes. Grid (⌈n/16⌉, tokens), blocks of 256, a wave for two rows,
-//                         whose lanes run through the choices as if they were one long row. No LDS.
+//                         whose lanes run through the choices as if they were one long row. LDS 528 bytes.
 //   mixture_<q>_sum_norm  The same, sum [tokens, n] = h + out, and out = rms_norm of sum with weights wn and eps, made by the
 //                         last block to finish, for n a multiple of 4 up to 8192. Unless codes_y are null, n is a multiple
 //                         of 128, and codes_y and ds_y are the 24-bit codes of out; then out may be null. counter is 0
-//                         before and after. LDS 132 bytes.
+//                         before and after. LDS 660 bytes.
 //
 // Numerics: products as in mul_mat_dot.h; weights of choices are multiplied before sums over lanes. Reference: the
 // expansion. Launched by mixture.go.
@@ -51,6 +51,7 @@ struct routing {
 template <class Q>
 DEV void mixture_glu(const x24& x, const routing& r, const u8* gate, const u8* up, const u8* shared_gate, const u8* shared_up, i8* codes, float* ds,
                      int ff, float* score, int* ids, float* y) {
+  await_launches();
   const int choice = block_y(), t = block_z(), choices = r.top + (shared_gate ? 1 : 0), o = block_x() * 32;
   const i64 bytes = weight_row<Q>::bytes(x.k);
   if (choice < r.top) {
@@ -88,40 +89,58 @@ struct second {
   int experts, top, ff, n;
 };
 
+// choice is what a token takes from a matrix, which lies so many bytes behind `down`: an address from LDS would be one of any
+// memory.
+struct choice {
+  i64 at;
+  float weight;
+};
+
+enum { max_choices = 33 };
+
+// find_choices writes those of token t, with the threads of a block.
+template <class Q> DEV void find_choices(const second& m, int t, choice* to) {
+  const int c = tid();
+  if (c < m.top)
+    to[c] = {(i64)m.ids[t * m.top + c] * m.n * weight_row<Q>::bytes(m.ff), m.weights[t * m.top + c]};
+  else if (c == m.top && m.shared)
+    to[c] = {(i64)m.shared - (i64)m.down, sigmoid_f(m.logits[(i64)t * (m.experts + 1) + m.experts])};
+  barrier();
+}
+
 // mixture_sum returns elements o and o+1 of the sum at token t, in all lanes.
-template <class Q> DEV f32x2 mixture_sum(const x24& y, const second& m, int t, int o) {
+template <class Q> DEV f32x2 mixture_sum(const x24& y, const second& m, const choice* of, int t, int o) {
   typedef lanes<Q> L;
-  const int ff = m.ff, top = m.top, choices = top + (m.shared ? 1 : 0);
+  const int ff = m.ff, choices = m.top + (m.shared ? 1 : 0);
   const i64 bytes = weight_row<Q>::bytes(ff), next = o + 1 < m.n ? bytes : 0;
   float acc[2] = {};
   int i = L::first(), c = 0; // element of the row of choice c
-  for (; i >= ff; i -= ff) c++;
-  while (c < choices) {
-    const u8* row;
-    float weight;
-    if (c < top) {
-      row = m.down + ((i64)m.ids[t * top + c] * m.n + o) * bytes;
-      weight = m.weights[t * top + c];
-    } else {
-      row = m.shared + o * bytes;
-      weight = sigmoid_f(m.logits[(i64)t * (m.experts + 1) + m.experts]);
+  for (int from = 0; from < choices * ff; from += L::step) {
+    const int all = opaque(uniform(from)); // as in dot_rows
+    for (; i >= ff; i -= ff) c++;
+    if (c < choices) {
+      const u8* row = m.down + o * bytes + of[c].at;
+      const float weight = of[c].weight;
+      const int at = i - L::first();
+      __builtin_assume((at & (Q::block - 1)) == 0); // divisions of it are shifts
+      run r[2][L::runs];
+      L::load(row, at, ff, r[0]);
+      L::load(row + next, at, ff, r[1]);
+      float v[2] = {};
+      add_products<L>(y, t, all, r, v);
+      UNROLL for (int a = 0; a < 2; a++) acc[a] = __builtin_fmaf(weight, v[a], acc[a]);
     }
-    run r[2][L::runs];
-    L::load(row, i - L::first(), ff, r[0]);
-    L::load(row + next, i - L::first(), ff, r[1]);
-    float v[2] = {};
-    add_products<L>(y, t, c * ff + i - L::first(), r, v);
-    UNROLL for (int a = 0; a < 2; a++) acc[a] = __builtin_fmaf(weight, v[a], acc[a]);
-    for (i += L::step; i >= ff; i -= ff) c++;
+    i += L::step;
   }
   return (f32x2){wave_sum(acc[0]), wave_sum(acc[1])};
 }
 
 // mixture_put writes the elements of each wave, plus those of h unless it is null.
-template <class Q> DEV void mixture_put(const x24& y, const second& m, const float* h, float* out) {
+template <class Q> DEV void mixture_put(const x24& y, const second& m, const float* h, float* out, choice* of) {
   const int o = block_x() * 16 + 2 * uniform(wave()), t = block_y();
+  find_choices<Q>(m, t, of);
   if (o >= m.n) return;
-  f32x2 v = mixture_sum<Q>(y, m, t, o);
+  f32x2 v = mixture_sum<Q>(y, m, of, t, o);
   if (lane() > 0) return;
   const i64 at = (i64)t * m.n + o;
   out[at] = h ? h[at] + v[0] : v[0];
@@ -152,12 +171,16 @@ DEV void mixture_norms(int tokens, const float* sum, const float* wn, float* out
     mixture_glu<q>((x24){xcodes, xds, tokens, k}, (routing){logits, bias, ids, weights, gating, experts, top, norm, scale}, gate, up,  \
                    shared_gate, shared_up, codes, ds, ff, score, chosen, y);                                                \
   }                                                                                                                         \
-  KERNEL(256) mixture_##q##_sum(SECOND, float* RESTRICT out) { mixture_put<q>(Y24, SECOND_OF, 0, out); }                    \
+  KERNEL(256) mixture_##q##_sum(SECOND, float* RESTRICT out) {                                                              \
+    LDS choice of[max_choices];                                                                                             \
+    mixture_put<q>(Y24, SECOND_OF, 0, out, of);                                                                             \
+  }                                                                                                                         \
   KERNEL(256) mixture_##q##_sum_norm(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum, float* RESTRICT out,  \
                                      i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, float eps) {                 \
+    LDS choice of[max_choices];                                                                                             \
     LDS float part[32];                                                                                                     \
     LDS int last;                                                                                                           \
-    mixture_put<q>(Y24, SECOND_OF, h, sum);                                                                                 \
+    mixture_put<q>(Y24, SECOND_OF, h, sum, of);                                                                             \
     if (!last_block(counter, (n + 15) / 16 * tokens, &last)) return;                                                        \
     mixture_norms(tokens, sum, wn, out, n, eps, part, norm_out{codes_y, ds_y, (u32)(tokens * n), codes_y ? form_codes : no_form});  \
   }

@@ -1,6 +1,6 @@
 // y[t][o] = Σ_i x[t][i]·w[o][i]: x float [m, k], w [n, k] of weight type Q, y float [m, n]; all but the third for each of up to
 // four weights (outputs.h). The files mul_mat_*.hip instantiate these kernels for each type of a group, the last not for wide
-// ones, the first two not for those with kernels in mul_mat_dot.hip. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
+// ones, the first two not for those with kernels in mul_mat_dot.hip, the first not for those in mul_mat_grid.hip. Reference: ops_ref/mul_mat.go. Launched by mul_mat.go.
 //
 //   mul_mat_<q>_vec1   m = 1. Grid Σ⌈n/4⌉, blocks of 128, a wave for a row of w. Lanes take groups of 8 elements,
 //                      32 apart; float sums per lane in order of k, then a tree over the lanes. No LDS.
@@ -60,8 +60,9 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
   mma_tile<Q, 64>(x, inverse, row, row, w.w, end, w.block * rows, w.n, k, low, tx, tw);
 }
 
-#define VEC(q)                                                                                                              \
-  KERNEL(128) mul_mat_##q##_vec1(const float* RESTRICT x, OUTPUTS, int m, int k) { mul_mat_vec<q, 1>(x, OUTPUT(4), m, k); } \
+#define VEC1(q) \
+  KERNEL(128) mul_mat_##q##_vec1(const float* RESTRICT x, OUTPUTS, int m, int k) { mul_mat_vec<q, 1>(x, OUTPUT(4), m, k); }
+#define VEC8(q) \
   KERNEL(128) mul_mat_##q##_vec8(const float* RESTRICT x, OUTPUTS, int m, int k) { mul_mat_vec<q, 8>(x, OUTPUT(4), m, k); }
 #define TILE(q)                                                                                                             \
   KERNEL(256) mul_mat_##q##_tile(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) {   \
@@ -77,8 +78,9 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     output o = OUTPUT(rows);                                                                                                \
     mul_mat_mma<q>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, row, tx, tw);                              \
   }
-#define TYPE_WIDE(q, name, block, bytes) VEC(q) TILE(q)
-#define TYPE(q, name, block, bytes) VEC(q) TILE(q) MMA(q)
+#define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q)
+#define TYPE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) MMA(q)
 #define TYPE_DOT(q, name, block, bytes) TILE(q) MMA(q) // whose vectors are for mul_mat_dot.hip
 #define TYPE_DOT1 TYPE_DOT
+#define TYPE_GRID(q, name, block, bytes) VEC8(q) TILE(q) MMA(q) // whose one is for mul_mat_grid.hip
 #include "types.def"

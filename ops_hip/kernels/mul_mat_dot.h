@@ -17,7 +17,7 @@ struct x24 {
   int m, k;
 
   // load returns 16 codes of a plane, of token t from element at + i on, a multiple of 16.
-  DEV u32x4 load(const x24& x, int plane, int t, int at, u32 i) { return *(const u32x4*)(x.codes + (i64)(plane * x.m + t) * x.k + at + i); }
+  DEV u32x4 load(const x24& x, int plane, int t, int at, u32 i) { return load128_whole(x.codes + (i64)(plane * x.m + t) * x.k + at + i); }
 
   // scale returns the step of the codes and the sum of the block of 32 that holds element at + i, `at` a multiple of 32.
   DEV f32x2 scale(const x24& x, int t, int at, u32 i) { return *(const f32x2*)(x.ds + (i64)t * (x.k / 16) + at / 16 + 2 * (i / 32)); }
@@ -63,10 +63,38 @@ template <class L, int A> DEV void add_products(const x24& x, int t, int at, con
   }
 }
 
-// dot_rows writes acc[i][t] = Σ_j x[t][j]·row_i[j], in all lanes, for tokens t < m, and for M = 1.
+// dot_ahead adds to acc the products of the lane's part of two rows with the one token of x, of k elements, a multiple of
+// L::step. Left to itself the NVIDIA compiler reads scales where they are used, and waits for the memory each time.
+template <class L> DEV void dot_ahead(const x24& x, const u8* row0, const u8* row1, float (&acc)[2]) {
+  enum { ahead = weights_ahead };
+  typename L::raw w[ahead][2];
+  UNROLL for (int d = 0; d < ahead; d++)
+    if (d * L::step < x.k) L::fetch(row0, d * L::step, x.k, w[d][0]), L::fetch(row1, d * L::step, x.k, w[d][1]);
+  await_launches();
+  for (int from = 0; from < x.k; from += ahead * L::step)
+    UNROLL for (int d = 0; d < ahead; d++) {
+      const int at = from + d * L::step, next = at + ahead * L::step;
+      if (at >= x.k) break;
+      run r[2][L::runs];
+      L::open(w[d][0], r[0]);
+      L::open(w[d][1], r[1]);
+      if (next < x.k) L::fetch(row0, next, x.k, w[d][0]), L::fetch(row1, next, x.k, w[d][1]);
+      add_products<L>(x, 0, at, r, acc);
+    }
+}
+
+// dot_rows writes acc[i][t] = Σ_j x[t][j]·row_i[j], in all lanes, for tokens t < m, and for M = 1. It awaits the launches before;
+// its callers do it themselves before they read more than weights.
 template <class Q, int M> DEV void dot_rows(const x24& x, const u8* row0, const u8* row1, float (&acc)[2][M]) {
   typedef lanes<Q> L;
   float sum[M][2] = {};
+  if constexpr (weights_ahead && M == 1 && L::two_steps)
+    if (x.k % L::step == 0) {
+      dot_ahead<L>(x, row0, row1, sum[0]);
+      acc[0][0] = wave_sum(sum[0][0]), acc[1][0] = wave_sum(sum[0][1]);
+      return;
+    }
+  await_launches();
   for (int from = 0; from < x.k; from += L::step) {
     const int at = opaque(from); // addresses are sums of a scalar and what a lane adds each time, else they would be vectors
     run r[2][L::runs];
@@ -82,11 +110,12 @@ template <class Q, int M> DEV void dot_rows(const x24& x, const u8* row0, const 
 
 // dot_pair is dot_rows for rows o and o+1 of the n of w, and tells the first lane's put(t, o, y) of the results.
 template <class Q, int M, class Put> DEV void dot_pair(const x24& x, const u8* w, int o, int n, Put put) {
-  if (o >= n) return;
+  if (o >= n) return await_launches();
   const u8* row0 = w + o * weight_row<Q>::bytes(x.k);
   const u8* row1 = o + 1 < n ? row0 + weight_row<Q>::bytes(x.k) : row0;
   float acc[2][M];
   dot_rows<Q, M>(x, row0, row1, acc);
+  allow_launches();
   UNROLL for (int t = 0; t < M; t++)
     if ((M == 1 || t < x.m) && lane() == 0) {
       put(t, o, acc[0][t]);

@@ -1,7 +1,7 @@
 // y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i] for pairs p = (token, choice): x float [rows, k], w [experts, n, k]
 // of weight type Q, ids int [pairs], y float [pairs, n]. Row p of x serves pair p, or row p/per if the choices of a
 // token share one. The files mul_mat_experts_*.hip instantiate for each type of a group, the
-// second not for wide ones, the first not for those of mul_mat_experts_dot.hip:
+// second not for wide ones, the first not for those of mul_mat_experts_dot.hip and mul_mat_grid.hip:
 //
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
@@ -74,4 +74,5 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
 #define TYPE(q, name, block, bytes) VEC(q) MMA(q)
 #define TYPE_DOT(q, name, block, bytes) MMA(q) // whose vectors are for mul_mat_experts_dot.hip
 #define TYPE_DOT1 TYPE_DOT
+#define TYPE_GRID TYPE_DOT
 #include "types.def"

@@ -23,6 +23,8 @@ DEV void mul_mat_gated(const x24& x, const u8* RESTRICT gate, const u8* RESTRICT
     UNROLL for (int t = 0; t < M; t++)
       if ((M == 1 || t < again.m) && lane() == 0) part[t][i] = gated_f(act, acc[0][t], acc[1][t]);
   }
+  allow_launches();
+  await_launches(); // waves without rows too
   barrier();
   int t = wave(), o = block_x() * 32 + lane();
   if (t >= x.m) return;

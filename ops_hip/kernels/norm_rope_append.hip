@@ -73,6 +73,8 @@ template <class T> DEV void norm_rope_append(PARAMS, bool interleaved, float* x)
 
 #define APPEND(type, pairing)                                                \
   KERNEL(128) norm_rope_append_##type##_##pairing(PARAMS) {                  \
+    allow_launches();                                                        \
+    await_launches();                                                        \
     enum { neox, interleaved };                                              \
     LDS float x[4][512];                                                     \
     norm_rope_append<append_##type>(ARGS, pairing == interleaved, x[wave()]); \

@@ -4,10 +4,17 @@
 
 struct iq2_xxs {
   enum { block = 256, bytes = 66, element = 0 };
-  DEV void get(const u8* b, u32 i, group& y) {
-    const u8* qs = b + 2 + 8 * (i >> 2);
-    u32 signs = load32_2(qs + 4);
-    float d = half_at(b) * (0.5f + (float)(signs >> 28)) * 0.25f;
-    put_iq2(y, grid_iq2_xxs[qs[i & 3]], d, parity_signs(signs >> 7 * (i & 3)));
+};
+
+// Repacked row of B blocks, 66·B bytes: the pairs of words of all of them, 64·B; d, 2·B. Packed by repack_iq.go.
+template <> struct weight_row<iq2_xxs> {
+  DEV i64 bytes(int k) { return packed_bytes((i64)k / 256 * 66); }
+
+  // codes returns the words of 32 elements of the row, number s; scale is theirs.
+  DEV u32x2 codes(const u8* row, u32 s) { return octet_8(row + 8 * s); }
+  DEV float scale(const u8* row, int k, u32 s, u32 code) { return half_at(row + (u32)k / 4 + 2 * (s / 8)) * (0.5f + (float)(code >> 28)) * 0.25f; }
+  DEV void get(const u8* row, u32 g, int k, group& y) {
+    u32x2 c = codes(row, g >> 2);
+    put_iq2(y, grid_iq2_xxs[c[0] >> 8 * (g & 3) & 255], scale(row, k, g >> 2, c[1]), parity_signs(c[1] >> 7 * (g & 3)));
   }
 };

@@ -13,15 +13,20 @@ template <> struct weight_row<q4_k> {
   DEV i64 bytes(int k) { return packed_bytes((i64)k / 256 * 148); }
   DEV const u8* codes(const u8* row, u32 b) { return row + 128 * b; }
 
-  // scales returns the scales and mins of sub-blocks 2g and 2g+1 of block b.
-  DEV void scales(const u8* row, int k, u32 b, u32 g, float (&scale)[2], float (&min)[2]) {
+  // scale_words returns what scales_of makes the scales and mins of sub-blocks 2g and 2g+1 of block b from.
+  DEV u32x2 scale_words(const u8* row, int k, u32 b, u32 g) {
     const u8* p = row + (u32)k / 2 + 20 * b;
-    u32 codes = load32(p + 4 * g);
-    half2 d = bits<half2>(load32(p + 16));
+    return (u32x2){load32(p + 4 * g), load32(p + 16)};
+  }
+  DEV void scales_of(u32x2 words, float (&scale)[2], float (&min)[2]) {
+    half2 d = bits<half2>(words[1]);
     UNROLL for (int j = 0; j < 2; j++) {
-      scale[j] = (float)d[0] * (float)(codes >> 8 * j & 255);
-      min[j] = (float)d[1] * (float)(codes >> (16 + 8 * j) & 255);
+      scale[j] = (float)d[0] * (float)(words[0] >> 8 * j & 255);
+      min[j] = (float)d[1] * (float)(words[0] >> (16 + 8 * j) & 255);
     }
+  }
+  DEV void scales(const u8* row, int k, u32 b, u32 g, float (&scale)[2], float (&min)[2]) {
+    scales_of(scale_words(row, k, b, g), scale, min);
   }
   DEV void get(const u8* row, u32 g, int k, group& y) {
     u32 b = g >> 5, s = g >> 2 & 7;

@@ -26,13 +26,15 @@ template <> struct weight_row<q6_k> {
     return ((e ? low >> 2 : low << 2) & 0x3c3c3c3c) | (high << (6 - 4 * h - 2 * e) & 0xc0c0c0c0);
   }
 
-  // scales returns those of codes of the runs of strip s.
-  DEV void scales(const u8* row, int k, u32 b, u32 s, float (&scale)[2]) {
+  // scale_words returns what scales_of makes those of codes of the runs of strip s from.
+  DEV u32x2 scale_words(const u8* row, int k, u32 b, u32 s) {
     const u8* p = row + (u32)k / 4 * 3 + 18 * b;
-    u32 codes = load16(p + 2 * s);
-    float d = half_at(p + 16) * 0.25f;
-    scale[0] = d * (float)(i8)codes;
-    scale[1] = d * (float)(i8)(codes >> 8);
+    return (u32x2){load16(p + 2 * s), load16(p + 16)};
+  }
+  DEV void scales_of(u32x2 words, float (&scale)[2]) {
+    float d = (float)bits<half>((u16)words[1]) * 0.25f;
+    scale[0] = d * (float)(i8)words[0];
+    scale[1] = d * (float)(i8)(words[0] >> 8);
   }
   DEV void get(const u8* row, u32 g, int k, group& y) {
     u32 b = g >> 5, e = g >> 3 & 1, h = g & 1, s = g >> 2 & 4 | g >> 1 & 3;

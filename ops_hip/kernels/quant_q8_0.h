@@ -19,7 +19,8 @@ struct q8_0 {
 template <> struct weight_row<q8_0> {
   DEV i64 bytes(int k) { return packed_bytes((i64)k / 32 * 34); }
   DEV const u8* codes(const u8* row, u32 i) { return row + i; } // of elements i to i+15, for i a multiple of 16
-  DEV float scale(const u8* row, int k, u32 b) { return half_at(row + k + 2 * b); }
+  DEV half step(const u8* row, int k, u32 b) { return *(const half*)(row + k + 2 * b); }
+  DEV float scale(const u8* row, int k, u32 b) { return (float)step(row, k, b); }
   DEV void get(const u8* row, u32 g, int k, group& y) {
     float d = scale(row, k, g >> 2);
     octet q = octet_8(row + 8 * g);

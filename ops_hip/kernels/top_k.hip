@@ -70,6 +70,8 @@ DEV void load_ranks(const float* RESTRICT x, u32 n, u64* r) {
 }
 
 KERNEL(256) argmax_part(const float* RESTRICT x, u64* RESTRICT part, u32 n, u32 parts) {
+  allow_launches();
+  await_launches();
   LDS u64 best[THREADS / 32];
   u64 r[PER_THREAD];
   load_ranks(x + (u64)block_x() * n, n, r);

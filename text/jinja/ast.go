@@ -193,6 +193,11 @@ type (
 		vals    []expr
 		body    []stmt
 	}
+	// unsupportedStmt is a statement that fails where it is reached, and why.
+	unsupportedStmt struct {
+		position
+		why string
+	}
 	// jumpStmt is break or continue.
 	jumpStmt struct {
 		position

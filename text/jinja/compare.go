@@ -144,6 +144,9 @@ func (in *interp) contains(container, item value) (bool, error) {
 		}
 		return strings.Contains(c.s, sub.s), in.scan(len(c.s))
 	case *dict:
+		if _, ok := item.(*tuple); ok {
+			return false, nil // no key is a tuple
+		}
 		_, ok, err := c.get(item)
 		return ok, err
 	case *dictView:

@@ -20,7 +20,8 @@
 // namespace attributes, blocks), macro, call, filter, with, raw, and generation, whose body is rendered as is.
 // Expressions are those of Jinja 3.1. Values print as in Python (True, None, 1.0, ['a']); mappings keep insertion
 // order; integers have up to 16384 bits. The filter tojson is json.dumps with ensure_ascii=False and escapes no HTML.
-// Templates that read other templates (include, import, extends, block) do not parse.
+// Statements that read other templates (include, import, extends) fail where they are reached; a block is printed where
+// it stands.
 //
 // Deliberate differences from Jinja:
 //   - filters that return generators there do all their work at once;

@@ -1,5 +1,7 @@
 package jinja
 
+import "errors"
+
 // signal is how a statement ended: in the usual way, or with a jump to the enclosing loop.
 type signal uint8
 
@@ -150,6 +152,10 @@ func (s *scopeStmt) exec(in *interp) (signal, error) {
 }
 
 func (s *jumpStmt) exec(*interp) (signal, error) { return s.sig, nil }
+
+func (s *unsupportedStmt) exec(*interp) (signal, error) {
+	return sigNone, located(errors.New(s.why), s.position)
+}
 
 func (s *macroStmt) exec(in *interp) (signal, error) {
 	in.scope.set(s.sym, in.newMacro(s.def))

@@ -40,7 +40,7 @@ func init() {
 		"indent":         {signature: sig(0, "width", "first", "blank"), fn: filterIndent},
 		"int":            {signature: sig(0, "default", "base"), fn: filterInt},
 		"length":         {fn: filterLength},
-		"lower":          mapText(strings.ToLower),
+		"lower":          mapText(lowerCase),
 		"pprint":         {fn: filterPPrint},
 		"random":         unsupported("random", "the same conversation must give the same prompt"),
 		"replace":        {signature: sig(2, "old", "new", "count"), fn: filterReplace},
@@ -52,7 +52,7 @@ func init() {
 		"tojson":         {signature: sig(0, "ensure_ascii", "indent", "separators", "sort_keys"), fn: filterToJSON},
 		"trim":           {signature: sig(0, "chars"), fn: filterTrim},
 		"truncate":       {signature: sig(0, "length", "killwords", "end", "leeway"), fn: filterTruncate},
-		"upper":          mapText(strings.ToUpper),
+		"upper":          mapText(upperCase),
 		"urlencode":      {fn: filterURLEncode},
 		"urlize":         unsupported("urlize", "a prompt has no links"),
 		"wordcount":      {fn: filterWordCount},
@@ -120,13 +120,16 @@ func mapText(f func(string) string) *filter {
 // end only at blanks, hyphens and opening brackets.
 func titleWords(s string) string {
 	start := true
-	return strings.Map(func(r rune) rune {
-		defer func() { start = isSpace(r) || strings.ContainsRune("-({[<", r) }()
+	var b strings.Builder
+	for _, r := range s {
 		if start {
-			return unicode.ToUpper(r)
+			b.WriteString(upperCase(string(r)))
+		} else {
+			b.WriteString(lowerCase(string(r)))
 		}
-		return unicode.ToLower(r)
-	}, s)
+		start = isSpace(r) || strings.ContainsRune("-({[<", r)
+	}
+	return b.String()
 }
 
 func filterAbs(_ *interp, v value, _ []value) (value, error) {
@@ -143,6 +146,9 @@ func filterAttr(in *interp, v value, a []value) (value, error) {
 	name, err := argString("attr", "name", a[0], "")
 	if err != nil {
 		return nil, err
+	}
+	if u, ok := v.(undefined); ok {
+		return nil, errUndefined(u)
 	}
 	if m, ok := in.member(v, name); ok {
 		return m, nil
@@ -346,8 +352,8 @@ func filterRound(_ *interp, v value, a []value) (value, error) {
 	x := toFloat(v)
 	switch how {
 	case "common":
-		if n, ok := bigInt(v); ok && precision >= 0 {
-			return normInt(n), nil
+		if n, ok := bigInt(v); ok {
+			return normInt(roundInt(n, -precision)), nil
 		}
 		if precision < 0 {
 			unit := math.Pow(10, float64(-precision))
@@ -363,6 +369,19 @@ func filterRound(_ *interp, v value, a []value) (value, error) {
 		return math.Floor(x*unit) / unit, nil
 	}
 	return nil, errors.New("round: method must be common, ceil or floor")
+}
+
+// roundInt rounds n to a multiple of 10**digits, halves to an even one.
+func roundInt(n *big.Int, digits int64) *big.Int {
+	if digits <= 0 {
+		return n
+	}
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(digits), nil)
+	q, rest := new(big.Int).DivMod(n, unit, new(big.Int))
+	if c := rest.Lsh(rest, 1).Cmp(unit); c > 0 || c == 0 && q.Bit(0) == 1 {
+		q.Add(q, big.NewInt(1))
+	}
+	return q.Mul(q, unit)
 }
 
 func filterToJSON(in *interp, v value, a []value) (value, error) {

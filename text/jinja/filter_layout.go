@@ -9,12 +9,19 @@ import (
 )
 
 // filterFileSize writes a number of bytes with a unit: multiples of 1000, or of 1024.
-func filterFileSize(in *interp, v value, a []value) (value, error) {
-	x, err := filterFloat(in, v, []value{nil})
-	if err != nil {
-		return nil, err
+func filterFileSize(_ *interp, v value, a []value) (value, error) {
+	bytes, base, units := 0.0, 1000.0, "kB MB GB TB PB EB ZB YB"
+	switch s, isString := v.(str); {
+	case isNumber(v):
+		bytes = toFloat(v)
+	case isString:
+		var ok bool
+		if bytes, ok = parseFloat(s.s); !ok {
+			return nil, errorf("filesizeformat: could not convert string to float: %s", strRepr(s.s))
+		}
+	default:
+		return nil, errorf("filesizeformat: a number or a string is needed, not %s", typeName(v))
 	}
-	bytes, base, units := x.(float64), 1000.0, "kB MB GB TB PB EB ZB YB"
 	if argBool(a[0]) {
 		base, units = 1024, "KiB MiB GiB TiB PiB EiB ZiB YiB"
 	}

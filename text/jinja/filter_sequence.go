@@ -340,7 +340,7 @@ func extremeFilter(name, op string) func(in *interp, v value, a []value) (value,
 			return nil, err
 		}
 		best := 0
-		for i := range keys {
+		for i := 1; i < len(keys); i++ {
 			better, err := in.compare(op, keys[i], keys[best])
 			if err != nil {
 				return nil, errorf("%s: %w", name, err)
@@ -433,9 +433,16 @@ func filterSort(in *interp, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := in.allocItems(4 * len(items)); err != nil {
+		return nil, err
+	}
 	keys, err := in.sortKeys(items, a[2], argBool(a[1]))
 	if err != nil {
 		return nil, err
+	}
+	for i, key := range keys {
+		// Jinja compares lists of attributes, in which two undefined values are equal.
+		keys[i] = &tuple{items: []value{key}}
 	}
 	sorted, err := in.sorted(items, keys, argBool(a[0]))
 	if err != nil {

@@ -13,44 +13,71 @@ const maxFormatWidth = 10_000
 
 // numberSpec says how to format one value: the parts that printf and str.format have in common.
 type numberSpec struct {
-	left, plus, space, zero, alt, comma bool
-	width, precision                    int // precision -1 for none
-	verb                                byte
+	left, plus, space, zero, alt bool
+	group                        string // between groups of three digits
+	fill                         rune   // 0 for a blank
+	align                        byte   // one of < > = ^, or 0
+	width, precision             int    // precision -1 for none
+	verb                         byte
+}
+
+// fillers returns what brings n characters to the width of the spec: the text before and behind them.
+func (sp *numberSpec) fillers(n int, align byte) (before, after string) {
+	n = sp.width - n
+	if n <= 0 {
+		return "", ""
+	}
+	fill := " "
+	if sp.fill != 0 {
+		fill = string(sp.fill)
+	}
+	switch align {
+	case '<':
+		return "", strings.Repeat(fill, n)
+	case '^':
+		return strings.Repeat(fill, n/2), strings.Repeat(fill, n-n/2)
+	}
+	return strings.Repeat(fill, n), ""
 }
 
 // pad brings the text of a number to the width of the spec.
 func (sp *numberSpec) pad(s string) string {
-	n := sp.width - utf8.RuneCountInString(s)
-	if n <= 0 {
-		return s
-	}
-	switch {
-	case sp.zero && !sp.left:
-		sign := ""
-		if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
-			sign, s = s[:1], s[1:]
+	align := sp.align
+	if sp.left {
+		align = '<'
+	} else if sp.zero {
+		if align == 0 {
+			align = '='
 		}
-		return sign + strings.Repeat("0", n) + s
-	case sp.left:
-		return s + strings.Repeat(" ", n)
+		if sp.fill == 0 {
+			sp.fill = '0'
+		}
 	}
-	return strings.Repeat(" ", n) + s
+	before, after := sp.fillers(utf8.RuneCountInString(s), align)
+	if align == '=' && s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
+		return s[:1] + before + s[1:]
+	}
+	return before + s + after
 }
 
-// padText brings t to the width of the spec with blanks, which are the template's.
+// padText brings t to the width of the spec with characters that are the template's.
 func (sp *numberSpec) padText(t str) str {
-	n := sp.width - utf8.RuneCountInString(t.s)
-	if n <= 0 {
+	align := sp.align
+	if sp.left {
+		align = '<'
+	}
+	before, after := sp.fillers(utf8.RuneCountInString(t.s), align)
+	if before == "" && after == "" {
 		return t
 	}
+	filler := lit
+	if sp.fill != 0 && t.hasData() {
+		filler = dataStr // it may come from there too
+	}
 	var b strBuilder
-	if !sp.left {
-		b.own(strings.Repeat(" ", n))
-	}
+	b.add(filler(before))
 	b.add(t)
-	if sp.left {
-		b.own(strings.Repeat(" ", n))
-	}
+	b.add(filler(after))
 	return b.str()
 }
 
@@ -91,8 +118,8 @@ func (sp *numberSpec) number(v value) (string, error) {
 			negative, s = true, s[1:]
 		}
 	}
-	if sp.comma {
-		s = groupThousands(s)
+	if sp.group != "" {
+		s = groupThousands(s, sp.group)
 	}
 	switch {
 	case negative:
@@ -150,14 +177,14 @@ func trimGeneral(s string, f float64, precision int) string {
 	return trim(strconv.FormatFloat(f, 'f', max(precision-1-exp, 0), 64))
 }
 
-// groupThousands puts commas between groups of three digits in front of the point.
-func groupThousands(s string) string {
+// groupThousands puts a separator between groups of three digits in front of the point.
+func groupThousands(s, separator string) string {
 	end := strings.IndexAny(s, ".e%")
 	if end < 0 {
 		end = len(s)
 	}
 	for i := end - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+		s = s[:i] + separator + s[i:]
 	}
 	return s
 }
@@ -312,8 +339,8 @@ func (in *interp) formatValue(sp *numberSpec, v value) (str, error) {
 	return sp.padText(s), err
 }
 
-// formatMethod is str.format: fields {}, {0} and {name}, with a conversion (!r, !s) and the parts of a format
-// specification that numbers need. Attributes and elements of fields ({0.x}) are left out.
+// formatMethod is str.format: fields {}, {0} and {name}, with a conversion (!r, !s) and a format
+// specification, in which fields may stand too.
 func formatMethod(in *interp, recv value, a args) (value, error) {
 	format := recv.(str)
 	at, size := 0, len(format.s)
@@ -338,8 +365,8 @@ func formatMethod(in *interp, recv value, a args) (value, error) {
 			at += 2
 			continue
 		}
-		end := strings.IndexByte(rest, '}')
-		if rest[0] == '}' || end < 0 {
+		end := fieldEnd(rest)
+		if end < 0 {
 			return nil, errors.New("single brace encountered in format string")
 		}
 		s, err := in.formatField(rest[1:end], a, &auto)
@@ -358,25 +385,26 @@ func formatMethod(in *interp, recv value, a args) (value, error) {
 func (in *interp) formatField(field string, a args, auto *int) (str, error) {
 	name, spec, _ := strings.Cut(field, ":")
 	name, conversion, converted := strings.Cut(name, "!")
-	if name == "" {
-		name = strconv.Itoa(*auto)
-		*auto++
+	v, err := in.formatArgument(name, a, auto)
+	if err != nil {
+		return str{}, err
 	}
-	var v value
-	if i, err := strconv.Atoi(name); err == nil {
-		if i < 0 || i >= len(a.pos) {
-			return str{}, errorf("format: no positional argument %d", i)
+	for i := strings.IndexByte(spec, '{'); i >= 0; i = strings.IndexByte(spec, '{') {
+		end := fieldEnd(spec[i:])
+		if end < 0 || strings.Contains(spec[i:i+end], ":") {
+			return str{}, errorf("format: bad specification %q", spec)
 		}
-		v = a.pos[i]
-	} else {
-		for _, n := range a.named {
-			if n.name.s == name {
-				v = n.val
-			}
+		s, err := in.formatField(spec[i+1:i+end], a, auto)
+		if err != nil {
+			return str{}, err
 		}
-		if v == nil {
-			return str{}, errorf("format: no argument is named %q", name)
+		if strings.Contains(s.s, "{") {
+			return str{}, errorf("format: bad specification %q", s.s)
 		}
+		if err := in.alloc(len(spec) + len(s.s)); err != nil {
+			return str{}, err
+		}
+		spec = spec[:i] + s.s + spec[i+end+1:]
 	}
 	if converted {
 		var s str
@@ -395,6 +423,9 @@ func (in *interp) formatField(field string, a args, auto *int) (str, error) {
 		v = s
 	}
 	sp, err := parseFormatSpec(spec)
+	if err == nil {
+		err = sp.fits(v)
+	}
 	if err != nil {
 		return str{}, err
 	}
@@ -405,14 +436,18 @@ func (in *interp) formatField(field string, a args, auto *int) (str, error) {
 		if sp.verb == 0 {
 			sp.verb = 's'
 		}
-		sp.left = true
+		sp.zero, sp.left = false, sp.align == 0
 		return in.formatValue(&sp, v)
 	case sp.verb == 0 && isFloat && sp.precision < 0:
 		return lit(sp.pad(floatRepr(v.(float64)))), nil
 	case sp.verb == 0 && isFloat:
 		sp.verb = 'g'
-	case sp.verb == 0:
+	case sp.verb == 0, sp.verb == 'n' && !isFloat:
 		sp.verb = 'd'
+	case sp.verb == 'n':
+		sp.verb = 'g'
+	case sp.verb == 'c':
+		return in.formatValue(&sp, v)
 	}
 	if err := in.alloc(sp.width + 2*max(sp.precision, 0)); err != nil {
 		return str{}, err
@@ -421,10 +456,107 @@ func (in *interp) formatField(field string, a args, auto *int) (str, error) {
 	return lit(text), err
 }
 
-// parseFormatSpec reads [sign][#][0][width][,][.precision][type].
+// fieldEnd returns where the field ends whose "{" begins s, or -1.
+func fieldEnd(s string) int {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i
+			}
+			if depth < 0 {
+				return -1
+			}
+		}
+	}
+	return -1
+}
+
+// formatArgument finds what a field of str.format names: an argument, and then its elements and attributes.
+func (in *interp) formatArgument(name string, a args, auto *int) (v value, err error) {
+	end := strings.IndexAny(name, ".[")
+	if end < 0 {
+		end = len(name)
+	}
+	name, path := name[:end], name[end:]
+	if name == "" {
+		name = strconv.Itoa(*auto)
+		*auto++
+	}
+	if i, err := strconv.Atoi(name); err == nil {
+		if i < 0 || i >= len(a.pos) {
+			return nil, errorf("format: no positional argument %d", i)
+		}
+		v = a.pos[i]
+	} else {
+		for _, n := range a.named {
+			if n.name.s == name {
+				v = n.val
+			}
+		}
+		if v == nil {
+			return nil, errorf("format: no argument is named %q", name)
+		}
+	}
+	for path != "" {
+		var part string
+		if path[0] == '.' {
+			part = path[1:]
+			if end := strings.IndexAny(part, ".["); end >= 0 {
+				part = part[:end]
+			}
+			path = path[1+len(part):]
+			v, err = filterAttr(in, v, []value{lit(part)})
+		} else {
+			closed := false
+			if part, path, closed = strings.Cut(path[1:], "]"); !closed {
+				return nil, errors.New("format: missing ']'")
+			}
+			var key value = lit(part)
+			if n, err := strconv.ParseInt(part, 10, 64); err == nil {
+				key = n
+			}
+			v, err = in.item(v, key)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// fits reports whether the type of the spec is one for v.
+func (sp *numberSpec) fits(v value) error {
+	ok := true
+	_, isFloat := v.(float64)
+	switch {
+	case sp.verb == 0:
+	case !isNumber(v):
+		ok = sp.verb == 's'
+	case isFloat:
+		ok = strings.IndexByte("sbcdoxX", sp.verb) < 0
+	default:
+		ok = sp.verb != 's'
+	}
+	if !ok {
+		return errorf("format: unknown format code %q for %s", sp.verb, typeName(v))
+	}
+	return nil
+}
+
+// parseFormatSpec reads [[fill]align][sign][#][0][width][group][.precision][type].
 func parseFormatSpec(s string) (numberSpec, error) {
 	sp := numberSpec{precision: -1}
 	whole := s
+	isAlign := func(s string) bool { return s != "" && strings.IndexByte("<>=^", s[0]) >= 0 }
+	if fill, n := utf8.DecodeRuneInString(s); isAlign(s[n:]) {
+		sp.fill, sp.align, s = fill, s[n], s[n+1:]
+	} else if isAlign(s) {
+		sp.align, s = s[0], s[1:]
+	}
 	if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
 		sp.plus, sp.space, s = s[0] == '+', s[0] == ' ', s[1:]
 	}
@@ -438,15 +570,15 @@ func parseFormatSpec(s string) (numberSpec, error) {
 	if sp.width, s, err = formatWidth(s); err != nil {
 		return sp, err
 	}
-	if strings.HasPrefix(s, ",") {
-		sp.comma, s = true, s[1:]
+	if s != "" && (s[0] == ',' || s[0] == '_') {
+		sp.group, s = s[:1], s[1:]
 	}
 	if strings.HasPrefix(s, ".") {
 		if sp.precision, s, err = formatWidth(s[1:]); err != nil {
 			return sp, err
 		}
 	}
-	if len(s) > 1 || s != "" && strings.IndexByte("bdeEfFgGosxX%", s[0]) < 0 {
+	if len(s) > 1 || s != "" && strings.IndexByte("bcdeEfFgGnosxX%", s[0]) < 0 {
 		return sp, errorf("format: bad specification %q", whole)
 	}
 	if s != "" {

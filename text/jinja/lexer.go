@@ -348,12 +348,7 @@ func (lx *lexer) inner() error {
 	case c == '"' || c == '\'':
 		return lx.str()
 	case c == '_' || unicode.IsLetter(c):
-		end := strings.IndexFunc(rest, func(r rune) bool {
-			return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r)
-		})
-		if end < 0 {
-			end = len(rest)
-		}
+		end := nameLen(rest)
 		lx.emit(tokName, rest[:end], start)
 		lx.pos += end
 		return nil
@@ -438,6 +433,16 @@ func (lx *lexer) number() error {
 	lx.emit(kind, strings.ReplaceAll(s[:n], "_", ""), start)
 	lx.pos += n
 	return nil
+}
+
+// nameLen returns the length of the name at the start of s.
+func nameLen(s string) int {
+	for i, r := range s {
+		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r) && !unicode.Is(unicode.M, r)) {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // digits returns the length of the run of digits at the start of s; an "_" counts if a digit follows it.

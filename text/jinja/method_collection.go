@@ -15,7 +15,7 @@ func init() {
 		"copy":    {fn: func(in *interp, l value, _ []value) (value, error) { return in.newList(slices.Clone(l.(*list).items)) }},
 		"count":   {signature: sig(1, "value"), fn: countItems},
 		"extend":  {signature: sig(1, "iterable"), fn: listExtend},
-		"index":   {signature: sig(1, "value"), fn: indexOfItem},
+		"index":   {signature: sig(1, "value", "start", "stop"), fn: indexOfItem},
 		"insert":  {signature: sig(2, "index", "object"), fn: listInsert},
 		"pop":     {signature: sig(0, "index"), fn: listPop},
 		"remove":  {signature: sig(1, "value"), fn: listRemove},
@@ -24,7 +24,7 @@ func init() {
 	}
 	tupleMethods = map[string]*method{
 		"count": {signature: sig(1, "value"), fn: countItems},
-		"index": {signature: sig(1, "value"), fn: indexOfItem},
+		"index": {signature: sig(1, "value", "start", "stop"), fn: indexOfItem},
 	}
 	dictMethods = map[string]*method{
 		"clear":      {fn: func(_ *interp, d value, _ []value) (value, error) { *d.(*dict) = dict{}; return none{}, nil }},
@@ -135,11 +135,26 @@ func indexOfItem(in *interp, recv value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, err := in.indexOf(items, a[0])
+	start, err := argInt("index", "start", a[1], 0)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := argInt("index", "stop", a[2], int64(len(items)))
+	if err != nil {
+		return nil, err
+	}
+	bound := func(i int64) int64 {
+		if i < 0 {
+			i += int64(len(items))
+		}
+		return min(max(i, 0), int64(len(items)))
+	}
+	start, stop = bound(start), bound(stop)
+	i, err := in.indexOf(items[start:max(start, stop)], a[0])
 	if err == nil && i < 0 {
 		err = errorf("value is not in %s", typeName(recv))
 	}
-	return int64(i), err
+	return start + int64(i), err
 }
 
 func countItems(in *interp, recv value, a []value) (value, error) {

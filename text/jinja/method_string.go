@@ -14,9 +14,9 @@ var stringMethods map[string]*method
 func init() {
 	stringMethods = map[string]*method{
 		"capitalize": mapString(upperFirst),
-		"casefold":   mapString(strings.ToLower),
-		"lower":      mapString(strings.ToLower),
-		"upper":      mapString(strings.ToUpper),
+		"casefold":   mapString(foldCase),
+		"lower":      mapString(lowerCase),
+		"upper":      mapString(upperCase),
 		"title":      mapString(titleCase),
 		"swapcase":   mapString(swapCase),
 
@@ -26,8 +26,14 @@ func init() {
 		"isdigit":   isString(unicode.IsDigit),
 		"isnumeric": isString(unicode.IsNumber),
 		"isspace":   isString(isSpace),
-		"islower":   {fn: func(_ *interp, s value, _ []value) (value, error) { return isLower(s.(str).s), nil }},
-		"isupper":   {fn: func(_ *interp, s value, _ []value) (value, error) { return isUpper(s.(str).s), nil }},
+		"istitle":   testString(isTitleCase),
+		"isascii":   testString(isASCII),
+		"isprintable": testString(func(s string) bool {
+			return strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+		}),
+		"isidentifier": testString(func(s string) bool { return nameLen(s) == len(s) && s != "" }),
+		"islower":      testString(isLower),
+		"isupper":      testString(isUpper),
 
 		"strip":  stripMethod("strip", true, true),
 		"lstrip": stripMethod("lstrip", true, false),
@@ -47,7 +53,7 @@ func init() {
 		"replace":    {signature: sig(2, "old", "new", "count"), fn: replaceMethod},
 		"format":     {raw: formatMethod},
 
-		"count":  {signature: sig(1, "sub"), fn: countMethod},
+		"count":  {signature: sig(1, "sub", "start", "end"), fn: countMethod},
 		"find":   findMethod("find", strings.Index, false),
 		"rfind":  findMethod("rfind", strings.LastIndex, false),
 		"index":  findMethod("index", strings.Index, true),
@@ -57,6 +63,8 @@ func init() {
 		"rjust":  {signature: sig(1, "width", "fillchar"), fn: padMethod("rjust", 1, 0)},
 		"center": {signature: sig(1, "width", "fillchar"), fn: padMethod("center", 1, 1)},
 		"zfill":  {signature: sig(1, "width"), fn: zfillMethod},
+
+		"expandtabs": {signature: sig(0, "tabsize"), fn: expandTabs},
 	}
 }
 
@@ -79,34 +87,17 @@ func isString(is func(rune) bool) *method {
 	}}
 }
 
+// testString makes a method that tests the whole string.
+func testString(is func(string) bool) *method {
+	return &method{fn: func(_ *interp, s value, _ []value) (value, error) { return is(s.(str).s), nil }}
+}
+
 func isLower(s string) bool {
 	return strings.IndexFunc(s, unicode.IsLower) >= 0 && strings.IndexFunc(s, unicode.IsUpper) < 0
 }
 
 func isUpper(s string) bool {
 	return strings.IndexFunc(s, unicode.IsUpper) >= 0 && strings.IndexFunc(s, unicode.IsLower) < 0
-}
-
-// titleCase puts the first letter of each run of letters in upper case and the rest in lower case.
-func titleCase(s string) string {
-	inWord := false
-	return strings.Map(func(r rune) rune {
-		isLetter := unicode.IsLetter(r)
-		defer func() { inWord = isLetter }()
-		if isLetter && !inWord {
-			return unicode.ToTitle(r)
-		}
-		return unicode.ToLower(r)
-	}, s)
-}
-
-func swapCase(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsUpper(r) {
-			return unicode.ToLower(r)
-		}
-		return unicode.ToUpper(r)
-	}, s)
 }
 
 // trim returns t without the characters at its left and right ends for which drop holds.
@@ -138,29 +129,6 @@ func stripMethod(name string, left, right bool) *method {
 		}
 		chars, err := argString(name, "chars", a[0], "")
 		return recv.(str).trim(anyOf(chars), left, right), err
-	}}
-}
-
-// affixMethod makes startswith or endswith; the argument may be a tuple of candidates.
-func affixMethod(name string, has func(s, affix string) bool) *method {
-	return &method{signature: sig(1, "affix"), fn: func(in *interp, recv value, a []value) (value, error) {
-		candidates := []value{a[0]}
-		if t, ok := a[0].(*tuple); ok {
-			candidates = t.items
-		}
-		for _, c := range candidates {
-			affix, err := argString(name, "affix", c, "")
-			if err != nil {
-				return nil, err
-			}
-			if err := in.scan(len(affix)); err != nil {
-				return nil, err
-			}
-			if has(recv.(str).s, affix) {
-				return true, nil
-			}
-		}
-		return false, nil
 	}}
 }
 
@@ -434,30 +402,6 @@ func (in *interp) replace(s, from, to str, most int64) (value, error) {
 	return b.str(), nil
 }
 
-func countMethod(_ *interp, recv value, a []value) (value, error) {
-	sub, err := argString("count", "sub", a[0], "")
-	return int64(strings.Count(recv.(str).s, sub)), err
-}
-
-// findMethod makes find and its relatives, which count characters; strict ones fail where others return -1.
-func findMethod(name string, index func(s, sub string) int, strict bool) *method {
-	return &method{signature: sig(1, "sub"), fn: func(_ *interp, recv value, a []value) (value, error) {
-		s := recv.(str).s
-		sub, err := argString(name, "sub", a[0], "")
-		if err != nil {
-			return nil, err
-		}
-		i := index(s, sub)
-		switch {
-		case i >= 0:
-			return int64(utf8.RuneCountInString(s[:i])), nil
-		case strict:
-			return nil, errors.New("substring not found")
-		}
-		return int64(-1), nil
-	}}
-}
-
 // padMethod makes ljust, rjust and center, which put the given shares of the padding to the left and right.
 func padMethod(name string, left, right int) func(in *interp, recv value, a []value) (value, error) {
 	return func(in *interp, recv value, a []value) (value, error) {
@@ -513,4 +457,40 @@ func zfillMethod(in *interp, recv value, a []value) (value, error) {
 		return nil, err
 	}
 	return in.concat(sign, padded.(str))
+}
+
+// expandTabs puts blanks in place of tabs, up to the next column that is a multiple of tabsize.
+func expandTabs(in *interp, recv value, a []value) (value, error) {
+	size, err := argInt("expandtabs", "tabsize", a[0], 8)
+	if err != nil {
+		return nil, err
+	}
+	s := recv.(str)
+	w := &textWriter{in: in}
+	at, column := 0, int64(0)
+	for i, r := range s.s {
+		switch r {
+		case '\t':
+			if err := w.add(s.slice(at, i)); err != nil {
+				return nil, err
+			}
+			at = i + 1
+			if size > 0 {
+				blanks, err := in.repeat(lit(" "), size-column%size)
+				if err != nil {
+					return nil, err
+				}
+				if err := w.add(blanks.(str)); err != nil {
+					return nil, err
+				}
+				column = 0
+			}
+		case '\n', '\r':
+			column = 0
+		default:
+			column++
+		}
+	}
+	err = w.add(s.slice(at, len(s.s)))
+	return w.b.str(), err
 }

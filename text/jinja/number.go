@@ -251,9 +251,8 @@ func parseInt(s string, base int) (value, bool) {
 	if len(s) > maxIntBits || strings.Contains(s, "__") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") {
 		return nil, false
 	}
-	if base == 10 {
+	if base != 0 { // big.Int reads them itself
 		s = strings.ReplaceAll(s, "_", "")
-	} else if base != 0 {
 		lower := strings.ToLower(s)
 		for prefix, b := range map[string]int{"0x": 16, "0o": 8, "0b": 2} {
 			if b == base {

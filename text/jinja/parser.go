@@ -246,8 +246,19 @@ func (p *parser) statement(opened string, ends []string) (stmt, error) {
 			sig = sigContinue
 		}
 		return &jumpStmt{t.at, sig}, p.blockEnd()
-	case "include", "import", "from", "extends", "block":
-		return nil, syntaxError(t.at, "statement %q needs other templates, which a chat template has not", t.text)
+	case "autoescape":
+		return p.autoescapeStatement(t.at)
+	case "block":
+		return p.blockStatement(t.at)
+	case "include", "import", "from", "extends":
+		if _, err := p.expression(); err != nil {
+			return nil, err
+		}
+		for p.cur().kind != tokBlockEnd && p.cur().kind != tokEOF {
+			p.i++
+		}
+		what := strconv.Quote(t.text) + " needs other templates, which a chat template has not"
+		return &unsupportedStmt{t.at, what}, p.blockEnd()
 	}
 	if opened != "" {
 		return nil, syntaxError(t.at, "expected a statement or %s for the %s, found %s",
@@ -419,6 +430,44 @@ func (p *parser) callStatement(at position) (stmt, error) {
 		return nil, err
 	}
 	return &callStmt{at, call, def}, nil
+}
+
+// autoescapeStatement reads an autoescape block. Chat templates escape nothing, so that only true would change that.
+func (p *parser) autoescapeStatement(at position) (stmt, error) {
+	x, err := p.expression()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.blockEnd(); err != nil {
+		return nil, err
+	}
+	body, err := p.closedBody(openedBy("autoescape", at), "endautoescape")
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := x.(*constExpr); ok && c.val == false {
+		return &scopeStmt{position: at, body: body}, nil
+	}
+	return &unsupportedStmt{at, "autoescape is supported with false alone"}, nil
+}
+
+// blockStatement reads a block, which is printed where it stands, since no template extends another.
+func (p *parser) blockStatement(at position) (stmt, error) {
+	name, err := p.identifier("the name of the block")
+	if err != nil {
+		return nil, err
+	}
+	_, _ = p.acceptName("scoped"), p.acceptName("required")
+	if err := p.blockEnd(); err != nil {
+		return nil, err
+	}
+	body, err := p.body(openedBy("block", at), "endblock")
+	if err != nil {
+		return nil, err
+	}
+	p.i++
+	p.acceptName(name.text)
+	return &scopeStmt{position: at, body: body}, p.blockEnd()
 }
 
 // params reads the parameters of a macro in parentheses.

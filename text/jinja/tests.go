@@ -106,12 +106,13 @@ func testSame(_ *interp, v value, a []value) (bool, error) {
 	return v == a[0], nil
 }
 
-func testDivisible(_ *interp, v value, a []value) (bool, error) {
+func testDivisible(in *interp, v value, a []value) (bool, error) {
 	x, ok := bigInt(v)
 	y, ok2 := bigInt(a[0])
 	switch {
 	case !ok || !ok2:
-		return false, errors.New("divisibleby needs integers")
+		rest, err := in.operate("%", v, a[0])
+		return err == nil && isNumber(rest) && toFloat(rest) == 0, err
 	case y.Sign() == 0:
 		return false, errZeroDivision
 	}

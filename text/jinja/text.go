@@ -104,6 +104,8 @@ func (w *textWriter) repr(v value) error {
 		return w.mapping("<Namespace {", v.attrs, "}>")
 	case *macro:
 		return w.write("<Macro " + strRepr(v.def.name) + ">")
+	case *loopState:
+		return w.write(fmt.Sprintf("<LoopContext %d/%d>", v.index+1, len(v.items)))
 	case *boundMethod:
 		return w.write("<built-in method " + v.name + " of " + typeName(v.recv) + " object>")
 	default:
@@ -209,10 +211,4 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// upperFirst returns s with its first character in upper case and the rest in lower case.
-func upperFirst(s string) string {
-	_, n := utf8.DecodeRuneInString(s)
-	return strings.ToUpper(s[:n]) + strings.ToLower(s[n:])
 }

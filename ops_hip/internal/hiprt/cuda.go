@@ -265,10 +265,24 @@ func (h *cuda) Function(m Module, name string) (Func, error) {
 func (h *cuda) Prepare(l *Launch, mem []byte) { prepare(l, mem) }
 
 func (h *cuda) Launch(l *Launch, s Stream) error {
+	if l.Overlaps && h.lib.addrs[cuLaunchKernelEx] != 0 && !h.version.Less(overlapVersion) {
+		return h.launchOverlapping(l, s)
+	}
 	if c := h.lib.issue(cuLaunchKernel, l, s); c != cudaSuccess {
 		return h.fail(cuLaunchKernel, c)
 	}
 	return nil
+}
+
+// overlapVersion is the first whose graphs know launches that begin before those that they follow have ended.
+var overlapVersion = Version{12, 3, 0}
+
+func (h *cuda) launchOverlapping(l *Launch, s Stream) error {
+	c := &l.config
+	c.grid, c.block, c.stream = l.Grid, l.Block, s
+	c.attributes, c.count = uintptr(unsafe.Pointer(&c.attribute)), 1
+	c.attribute.id, c.attribute.value[0] = cudaLaunchProgrammaticStreamSerialization, 1
+	return h.call(cuLaunchKernelEx, uintptr(unsafe.Pointer(c)), uintptr(l.Func), l.call[9], 0)
 }
 
 func (h *cuda) NewStream() (Stream, error) {

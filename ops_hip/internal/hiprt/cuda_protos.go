@@ -31,6 +31,7 @@ const (
 	cuModuleUnload
 	cuModuleGetFunction
 	cuLaunchKernel
+	cuLaunchKernelEx
 	cuStreamCreate
 	cuStreamDestroy
 	cuStreamSynchronize
@@ -79,6 +80,7 @@ var cudaProtos = []proto{
 	cuModuleGetFunction:       "cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name)",
 	cuLaunchKernel: "cuLaunchKernel(CUfunction f, unsigned int gridX, unsigned int gridY, unsigned int gridZ, " +
 		"unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int sharedBytes, CUstream stream, void **params, void **extra)",
+	cuLaunchKernelEx:            "*cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **params, void **extra)",
 	cuStreamCreate:              "cuStreamCreate(CUstream *stream, unsigned int flags)",
 	cuStreamDestroy:             "cuStreamDestroy_v2(CUstream stream)",
 	cuStreamSynchronize:         "cuStreamSynchronize(CUstream stream)",
@@ -116,6 +118,8 @@ const (
 	cudaStreamNonBlocking      = 1
 	cudaEventDefault           = 0
 	cudaCaptureModeThreadLocal = 1
+
+	cudaLaunchProgrammaticStreamSerialization = 6
 
 	cudaJITErrorLog     = 5
 	cudaJITErrorLogSize = 6

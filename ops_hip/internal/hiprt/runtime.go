@@ -81,7 +81,26 @@ type Launch struct {
 	Args        []byte    // packed argument block
 	Params      []int     // where in it each parameter of the kernel lies
 
-	call [11]uintptr // words of the native launch function, but for the stream
+	// Overlaps says that the kernel waits itself for the launches before it, so that it may begin while they still run.
+	// Runtimes that cannot do that ignore it.
+	Overlaps bool
+
+	call   [11]uintptr  // words of the native launch function, but for the stream
+	config launchConfig // of a launch that overlaps
+}
+
+// launchConfig is CUlaunchConfig with its only attribute, a CUlaunchAttribute.
+type launchConfig struct {
+	grid, block [3]uint32
+	shared      uint32
+	stream      Stream
+	attributes  uintptr
+	count       uint32
+
+	attribute struct {
+		id    uint32
+		value [64 / 8]uint64
+	}
 }
 
 // Runtime is a GPU runtime. Methods that act on "the current device" act on the one that the calling OS thread

@@ -169,6 +169,11 @@ func (b *builder) compile(source, target string, fl []string, tmp string) ([]byt
 	if err != nil {
 		return nil, err
 	}
+	if sm, ok := strings.CutPrefix(target, "sm_"); ok && sm >= "90" {
+		if image, err = withWaits(image); err != nil {
+			return nil, fmt.Errorf("%s for %s: %w", source, target, err)
+		}
+	}
 	o, err := kmeta.Read(image)
 	if err != nil {
 		return nil, fmt.Errorf("%s for %s: %w", source, target, err)
@@ -180,6 +185,30 @@ func (b *builder) compile(source, target string, fl []string, tmp string) ([]byt
 		return nil, fmt.Errorf("%s for %s: %w", source, target, err)
 	}
 	return image, nil
+}
+
+var (
+	ptxEntry = regexp.MustCompile(`\.visible\s+\.entry\s`)
+	ptxStart = regexp.MustCompile(`(?m)^// %bb\.0:.*\n`) // where the compiler says that a body's instructions start
+)
+
+// withWaits lets the kernels of a PTX file that do not wait for the launches before them begin with that.
+func withWaits(ptx []byte) ([]byte, error) {
+	starts := append(ptxEntry.FindAllIndex(ptx, -1), []int{len(ptx)})
+	out := slices.Clone(ptx[:starts[0][0]])
+	for i, at := range starts[:len(starts)-1] {
+		body := ptx[at[0]:starts[i+1][0]]
+		if !bytes.Contains(body, []byte("griddepcontrol.wait;")) {
+			first := ptxStart.FindIndex(body)
+			if first == nil {
+				return nil, errors.New("a kernel has no first block")
+			}
+			out = append(append(out, body[:first[1]]...), "\tgriddepcontrol.wait;\n"...)
+			body = body[first[1]:]
+		}
+		out = append(out, body...)
+	}
+	return out, nil
 }
 
 // sums returns the SHA256SUMS file of a target.

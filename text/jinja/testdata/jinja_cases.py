@@ -345,6 +345,42 @@ group("more filters", r"""
 {{ ""|wordwrap }}
 {% if no %}{{ s|urlize }}{{ s|random }}{% endif %}ok
 """)
+group("python", r"""
+{{ s.find("o", 5) }} {{ s.find("l", -4, -1) }} {{ s.rfind("o", 0, 5) }} {{ s.find("", 99) }} {{ s.find("", 12) }} {{ uni.find("z", 2) }} {{ uni.index("b", -4) }}
+{{ s.count("l", 3) }} {{ s.count("l", 3, -2) }} {{ uni.count("", 2) }} {{ s.startswith("l", 2) }} {{ s.startswith("l", 2, 4) }} {{ s.endswith("o", 0, 5) }} {{ s.startswith(("x", "W"), 7) }} {{ s.startswith("", 99) }}
+{{ s.index("zz", 3) }}
+{{ s.find("o", "a") }}
+{{ "a\tbc\td\n\te".expandtabs() }}|{{ "a\tb".expandtabs(4) }}|{{ "a\tb".expandtabs(0) }}|{{ "é\tb".expandtabs(tabsize=3) }}
+{{ s.isascii() }}{{ uni.isascii() }}{{ "".isascii() }} {{ s.istitle() }}{{ "Ab cD".istitle() }}{{ "1".istitle() }} {{ s.isprintable() }}{{ "a\n".isprintable() }} {{ "a_1".isidentifier() }}{{ "1a".isidentifier() }}{{ "".isidentifier() }}{{ "é".isidentifier() }}
+{{ "straße ﬁn İ"|upper }} {{ "STRASSE İ ΣΑΣ"|lower }} {{ "ß ﬁ ǆ"|capitalize }} {{ "ß ﬁ ǆ"|title }} {{ "ß ﬁx ǆa o'b".title() }} {{ "ß ﬁ ẞ".casefold() }} {{ "ßA".swapcase() }} {{ "ßa".capitalize() }}
+{{ l.index(1, 1) }} {{ [1, 2, 1].index(1, 1) }} {{ (1, 2, 1).index(1, -1, 9) }}
+{{ [1, 2, 1].index(1, 1, 2) }}
+{{ "{:>5}|{:<5}|{:^6}|{:*^9}|{:é>4}|{:=+5d}|{:05d}|{:<05d}".format(1, "a", "b", "ab", "c", 3, -4, 5) }}
+{{ "{:,}|{:_}|{:n}|{:c}|{:%}|{:.2%}|{:#b}|{:e}|{:.3}|{:10}|{:10}|".format(1234567, 1234567, 5, 65, 0.5, 0.123, 5, 1234.5, "abcdef", "a", 1) }}
+{{ "{a}{b[x]}{c[1]}{0[0]}".format(l, a=1, b={"x": 2}, c=(3, 4)) }} {{ "{:{}}|{:{w}.{p}f}|".format("a", 4, 1.5, w=7, p=2) }} {{ "{!s:>4}{!r:<6}|".format(1, "a") }} {{ "{:>6}{:<6}|".format(true, true) }}
+{{ "{:d}".format(1.5) }}
+{{ "{:s}".format(1) }}
+{{ "{:d}".format("a") }}
+{{ "{a[}".format(a=1) }}
+{{ "{a.nope}".format(a=1) }}
+{{ "{:{}".format(1) }}
+{{ people|sort(attribute="nope")|map(attribute="name")|join }} {{ people|sort(attribute="nope,age")|map(attribute="name")|join }} {{ "b"|sort(attribute="x") }} {{ [d]|max(attribute="nope")|length }}
+{{ (1, 2) in d }} {{ (1, 2) not in d }}
+{{ 17|round(-1) }} {{ 25|round(-1) }} {{ 35|round(-1) }} {{ -15|round(-1) }} {{ 12345678901234567890|round(-3) }} {{ 17.5|round(-1) }}
+{{ "x"|filesizeformat }}
+{{ l|filesizeformat }}
+{{ 3.0 is divisibleby(3) }} {{ 3.5 is divisibleby 3 }} {{ 7 is divisibleby 3.5 }}
+{{ "1_000"|int(0, 16) }} {{ "1_0"|int(base=2) }} {{ "0x_f"|int(0, 16) }}
+{{ nope|attr("name") }}
+{% for i in l %}{{ loop }}{% endfor %}
+{% autoescape false %}{{ "<" }}{% set q = 1 %}{% endautoescape %}
+{% block head %}a{% set q = 1 %}{{ s }}{% endblock %}{{ q }}{% block tail scoped %}b{% endblock tail %}
+{% if no %}{% include "x" %}{% import "y" as y with context %}{% from "z" import a as b, c %}{% extends "w" %}{% endif %}ok
+{% include "x" ignore missing %}
+{% extends "x" %}
+{% include %}
+{% block %}{% endblock %}
+""")
 group("syntax", r"""
 {{ 1
 {% if t %}

@@ -1,0 +1,132 @@
+package opship
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hipengine/hipengine/ops_hip/codeobj"
+)
+
+// weightParams are the parameters that point to weights, of the kernels of these objects that read some before they
+// wait for the launches before them: no launch writes those.
+var weightParams = map[string][]string{
+	"mul_mat_dot":          {"_param_2", "_param_4", "_param_6", "_param_8"},
+	"mul_mat_gated":        {"_param_2", "_param_3"},
+	"mul_mat_add_rms_norm": {"_param_2"},
+}
+
+var (
+	ptxBody     = regexp.MustCompile(`(?s)\.visible \.entry (\w+)\(.*?\n}`)
+	ptxRegister = regexp.MustCompile(`%[a-z]+\d+|_param_\d+`)
+	ptxAccess   = regexp.MustCompile(`^(?:@!?%p\d+ )?(?:ld|st|atom|red)\.`)
+	ptxLocal    = regexp.MustCompile(`^(?:@!?%p\d+ )?(?:ld|st|atom|red)\.(?:param|shared)`)
+	ptxBranch   = regexp.MustCompile(`^(@!?%p\d+ )?bra(?:\.uni)? (\$\w+);`)
+	ptxSwitch   = regexp.MustCompile(`(?s)(\$L_brx_\d+): \.branchtargets(.*?);`)
+	ptxLabel    = regexp.MustCompile(`\$\w+`)
+)
+
+// earlyAccesses returns the instructions of a kernel that may read or write global memory before the kernel has waited,
+// but those whose addresses come from no parameters but weights.
+func earlyAccesses(kernel string, weights []string) (bad []string) {
+	var code []string
+	labels, switches := map[string]int{}, map[string][]string{}
+	for _, s := range ptxSwitch.FindAllStringSubmatch(kernel, -1) {
+		switches[s[1]] = ptxLabel.FindAllString(s[2], -1)
+	}
+	kernel = ptxSwitch.ReplaceAllString(kernel, "")
+	for _, line := range strings.Split(kernel, "\n") {
+		line, _, _ = strings.Cut(strings.Join(strings.Fields(line), " "), " //")
+		if l, ok := strings.CutSuffix(line, ":"); ok {
+			labels[l] = len(code)
+		} else if strings.HasSuffix(line, ";") && !strings.HasPrefix(line, ".") {
+			code = append(code, line)
+		}
+	}
+	// What parameters of 64 bits the values of registers come from, whatever the order of instructions.
+	from := map[string][]string{}
+	for changed := true; changed; {
+		changed = false
+		for _, c := range code {
+			regs := ptxRegister.FindAllString(c, -1)
+			if len(regs) < 2 || ptxAccess.MatchString(c) && !strings.HasPrefix(c, "ld.param.b64") {
+				continue // what is read from memory is no address
+			}
+			for _, r := range regs[1:] {
+				of := from[r]
+				if r[0] == '_' {
+					of = []string{r}
+				}
+				for _, p := range of {
+					if !slices.Contains(from[regs[0]], p) {
+						from[regs[0]], changed = append(from[regs[0]], p), true
+					}
+				}
+			}
+		}
+	}
+	// All that can be reached without a wait.
+	seen := make([]bool, len(code))
+	for todo := []int{0}; len(todo) > 0; {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if i >= len(code) || seen[i] {
+			continue
+		}
+		seen[i] = true
+		c := code[i]
+		if b := ptxBranch.FindStringSubmatch(c); b != nil {
+			todo = append(todo, labels[b[2]])
+			if b[1] == "" {
+				continue
+			}
+		}
+		if strings.HasPrefix(c, "brx.idx") {
+			for _, l := range switches[ptxLabel.FindString(c)] {
+				todo = append(todo, labels[l])
+			}
+			continue
+		}
+		if c == "griddepcontrol.wait;" || c == "ret;" {
+			continue
+		}
+		todo = append(todo, i+1)
+		if ptxAccess.MatchString(c) && !ptxLocal.MatchString(c) {
+			of := from[ptxRegister.FindString(c[strings.IndexByte(c, '['):])]
+			if len(of) == 0 || slices.ContainsFunc(of, func(p string) bool { return !slices.Contains(weights, p) }) {
+				bad = append(bad, c)
+			}
+		}
+	}
+	return bad
+}
+
+// Every kernel that launches may overlap waits before it reads or writes what others do.
+func TestWaitsComeFirst(t *testing.T) {
+	set, err := codeobj.For("sm_90", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := 0
+	for _, name := range set.Names() {
+		image, err := set.Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range ptxBody.FindAllStringSubmatch(string(image), -1) {
+			if !strings.Contains(m[0], "griddepcontrol.wait;") {
+				t.Errorf("%s does not wait", m[1])
+			}
+			if bad := earlyAccesses(m[0], weightParams[name]); bad != nil {
+				t.Errorf("%s reads or writes before it waits: %q", m[1], bad)
+			}
+			if weightParams[name] != nil && earlyAccesses(m[0], nil) != nil {
+				early++
+			}
+		}
+	}
+	if early == 0 {
+		t.Error("no kernel reads weights before it waits, or the test does not see it")
+	}
+}
