@@ -26,6 +26,8 @@ var tinyKeys = map[string]any{
 // Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
 // follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
+	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
+	"exaone4":      tinyWindow,
 	"gemma2": merge(tinyWindow,
 		map[string]any{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)}),
 	"gemma3": tinyWindow,
@@ -36,10 +38,13 @@ var tinyArchs = map[string]map[string]any{
 		"rope.dimension_count_swa":         uint32(32),
 		"embedding_length_per_layer_input": uint32(32), "final_logit_softcapping": float32(30),
 	}),
+	"glm4moe": merge(tinyMoE, tinyLeading, map[string]any{"expert_shared_count": uint32(1),
+		"rope.dimension_count": uint32(16)}),
 	"gpt-oss":    merge(tinyWindow, tinyMoE),
 	"gptoss":     merge(tinyWindow, tinyMoE),
 	"granite":    tinyFactors,
 	"granitemoe": merge(tinyFactors, tinyMoE),
+	"minimax-m2": merge(tinyMoE, map[string]any{"rope.dimension_count": uint32(16)}),
 	"mistral3":   {"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(16)},
 	"phi3":       {"attention.sliding_window": uint32(7)},
 	"qwen2moe":   merge(tinyMoE, tinyShared),
@@ -47,6 +52,7 @@ var tinyArchs = map[string]map[string]any{
 	"qwen3next":  merge(tinyDeltaNet, tinyMoE, tinyShared),
 	"qwen35":     tinyDeltaNet,
 	"qwen35moe":  merge(tinyDeltaNet, tinyMoE, tinyShared),
+	"smollm3":    {"block_count": uint32(4)},
 }
 
 // tinyWindow are the keys of layers with a sliding window, next to others without.
@@ -67,6 +73,9 @@ var tinyShared = map[string]any{"expert_shared_feed_forward_length": uint32(64)}
 var tinyMoE = map[string]any{
 	"expert_count": uint32(4), "expert_used_count": uint32(4), "expert_feed_forward_length": uint32(32),
 }
+
+// tinyLeading are the keys of a dense layer in front of sparse ones.
+var tinyLeading = map[string]any{"leading_dense_block_count": uint32(1)}
 
 // tinyDeltaNet are the keys of a hybrid of gated DeltaNet and attention.
 var tinyDeltaNet = map[string]any{

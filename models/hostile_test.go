@@ -212,7 +212,7 @@ func TestNewErrors(t *testing.T) {
 	}{
 		{"no architecture", map[string]any{"general.architecture": missing}, "general.architecture"},
 		{"unknown architecture", map[string]any{"general.architecture": "rwkv6"},
-			`architecture "rwkv6" is not supported (supported: gemma2, `},
+			`architecture "rwkv6" is not supported (supported: `},
 		{"architecture not a string", map[string]any{"general.architecture": uint32(1)}, "general.architecture"},
 		{"adapter", map[string]any{"general.type": "adapter"}, `"adapter"`},
 		{"empty vocabulary", map[string]any{"tokenizer.ggml.tokens": []string{}, "llama.vocab_size": missing},

@@ -276,6 +276,18 @@ var paperModels = []paperModel{
 		axpy(y, 1/(1+math.Exp(-gate)), p.mlp("_shexp", 0, silu, x))
 		return y
 	})},
+	{"ernie4_5-moe", 16, 1, 1, func(p paper, i int, h []vector) {
+		preNorm(1, func(p paper, xs []vector) []vector {
+			return p.plainAttention(xs, 0.25, interleaved16)
+		}, func(p paper, x vector) vector {
+			if i == 0 { // the leading layer is dense
+				return denseSiLU(p, x)
+			}
+			y := p.moe(true, x)
+			axpy(y, 1, p.mlp("_shexp", 0, silu, x))
+			return y
+		})(p, i, h)
+	}},
 	{"glm4", 32, 1, 1, func(p paper, _ int, h []vector) {
 		half := func(x vector, pos int) { rope(x, pos, freqs(16, 10000), true, 1) }
 		y := p.plainAttention(p.each(func(x vector) vector { return p.norm("attn_norm", x) }, h), 1/math.Sqrt(32),

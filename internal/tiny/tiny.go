@@ -93,6 +93,18 @@ var archs = []struct {
 	{"granitemoe", granite.with(experts, shared)},
 	{"olmo2", wide},
 	{"olmo2/window", wide.with(window, yarn)},
+	{"smollm3", keys{"block_count": uint32(4)}},
+	{"ernie4_5", wide},
+	{"ernie4_5-moe", experts.with(keys{"expert_feed_forward_length": uint32(32), "block_count": uint32(3),
+		"leading_dense_block_count": uint32(1), "expert_shared_feed_forward_length": uint32(64)})},
+	{"seed_oss", wide},
+	{"glm4moe", wide.with(experts, keys{"expert_feed_forward_length": uint32(32), "rope.dimension_count": uint32(16),
+		"block_count": uint32(3), "leading_dense_block_count": uint32(1), "expert_shared_count": uint32(1),
+		"expert_weights_norm": true, "expert_weights_scale": float32(1.5)})},
+	{"exaone4", none},
+	{"exaone4/window", window},
+	{"hunyuan-dense", wide},
+	{"minimax-m2", wide.with(moe, keys{"rope.dimension_count": uint32(16)})},
 	{"glm4", wide.with(keys{"rope.dimension_count": uint32(16)})},
 }
 

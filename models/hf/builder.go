@@ -201,6 +201,23 @@ func (b *builder) add(name string, w weight) {
 	b.entries[name] = e
 }
 
+// skipDrafts leaves out the layers for speculation that stand behind the others.
+func (b *builder) skipDrafts() {
+	for i := range b.cfg.intOr(0, 0, 8, "num_nextn_predict_layers") {
+		from, _ := b.layer(b.layers + i)
+		n := 0
+		for name := range b.stored {
+			if strings.HasPrefix(name, from) {
+				b.used[name] = true
+				n++
+			}
+		}
+		if n > 0 {
+			b.note("skipped %d tensors %s*, a layer for speculation", n, from)
+		}
+	}
+}
+
 // ignored are the endings of stored tensors that carry no weights: tables that are computed, and the scales of
 // activations and caches of quantized checkpoints.
 var ignored = []string{".rotary_emb.inv_freq", ".attn.masked_bias", ".input_scale", ".k_scale", ".v_scale", ".q_scale"}

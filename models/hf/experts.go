@@ -75,6 +75,14 @@ func (b *builder) stackExperts(n int, name func(k int) string, to string) {
 // router is the rule of a router below dir.
 func router(from string) []rule { return []rule{{from: from + ".weight", to: "ffn_gate_inp.weight"}} }
 
+// selectionBias is the rule of what joins a router's choice but not its weights.
+func selectionBias(from string) []rule {
+	return []rule{{from: from, to: "exp_probs_b.bias", optional: true, change: flat}}
+}
+
+// sigmoidGating is llama.cpp's number of routers that take the sigmoid of each expert.
+const sigmoidGating = 2
+
 // sharedExpert are the rules of Qwen's shared expert and its gate.
 var sharedExpert = join(
 	gatedMLP("mlp.shared_expert", "_shexp"),

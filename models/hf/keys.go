@@ -75,7 +75,7 @@ func (b *builder) commonKeys() {
 	}
 	b.scalingKeys(r)
 	b.setFloat("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon"))
-	if c.has("num_experts", "num_local_experts") {
+	if c.has("num_experts", "num_local_experts", "n_routed_experts") {
 		if n := b.experts(); n > 0 {
 			b.setInt("expert_count", n)
 			b.setInt("expert_used_count", c.int(1, n, "num_experts_per_tok", "experts_per_token", "top_k_experts"))
@@ -89,7 +89,7 @@ func (b *builder) commonKeys() {
 
 // experts returns the number of experts, 0 for a dense model.
 func (b *builder) experts() int {
-	return b.cfg.intOr(0, 0, models.MaxExperts, "num_experts", "num_local_experts")
+	return b.cfg.intOr(0, 0, models.MaxExperts, "num_experts", "num_local_experts", "n_routed_experts")
 }
 
 // scalingKeys writes how frequencies are stretched. The scaling of Llama 3 has no keys: it is a tensor, which
@@ -121,6 +121,10 @@ func (b *builder) scalingKeys(r rope) {
 			b.setFloat("rope.scaling.yarn_log_multiplier", v)
 		}
 	case "dynamic":
+		if r.has("alpha") { // Hunyuan's: one base for all lengths
+			b.setFloat("rope.freq_base", r.theta*math.Pow(r.positive("alpha"), float64(b.headDim)/float64(b.headDim-2)))
+			return
+		}
 		b.note("rope scaling %q changes nothing up to the context length and is left out", r.kind)
 	default:
 		b.cfg.fail("rope scaling %q is not known", clip(r.kind))

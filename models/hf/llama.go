@@ -61,6 +61,8 @@ func llamaTensors(b *builder) {
 			continue
 		}
 		b.apply(from, to, router("block_sparse_moe.gate"))
-		b.addExperts(from, to, n, expertForm{dir: "block_sparse_moe.experts.", gate: "w1", up: "w3", down: "w2"})
+		b.addExperts(from, to, n, mixtralExperts)
 	}
 }
+
+var mixtralExperts = expertForm{dir: "block_sparse_moe.experts.", gate: "w1", up: "w3", down: "w2"}

@@ -209,7 +209,8 @@ func (ts *tensors) close() error {
 	return errors.Join(errs...)
 }
 
-// add opens one file of the folder. Of a tensor that is in several files, that of the file which the index says is taken.
+// add opens one file of the folder. Of a tensor that is in several files, that of the one which the index names is
+// taken.
 func (ts *tensors) add(dir, name string, index object) error {
 	f, size, err := openRegular(filepath.Join(dir, name))
 	if err != nil {

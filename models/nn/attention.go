@@ -15,9 +15,10 @@ type QKNorm uint8
 
 // The norms of queries and keys.
 const (
-	NoQKNorm    QKNorm = iota
-	QKNormHeads        // each head by itself, with weights that all heads share
-	QKNormWhole        // all heads of a token together
+	NoQKNorm      QKNorm = iota
+	QKNormHeads          // each head by itself, with weights that all heads share
+	QKNormWhole          // all heads of a token together
+	QKNormIfThere        // as QKNormHeads in files that have the weights, none in others
 )
 
 // Attention is causal self-attention with grouped queries over the paged KV cache. Its projections may have
@@ -28,6 +29,7 @@ type Attention struct {
 	RoPE        *RoPE        // nil: no rotation
 	Temperature *Temperature // nil: none
 	QKNorm      QKNorm
+	RoPEFirst   bool    // queries and keys are rotated before they are normalized, each head by itself
 	VNorm       bool    // RMSNorm without weights of each head of v
 	Eps         float32 // of the norms
 	QKVBias     bool    // the biases of q, k and v must be there
@@ -66,6 +68,8 @@ func (a *Attention) Specs(s *Specs) {
 		s.Norm("attn_k_norm", a.HeadDim)
 	case QKNormWhole:
 		s.Norm("attn_k_norm", kv)
+	case QKNormIfThere:
+		s.optionalNorm("attn_k_norm", a.HeadDim)
 	}
 	if a.VNorm {
 		s.Add(models.WeightSpec{Name: vNorm + ".weight", Shape: tensor.Shape{a.HeadDim}, Vector: true,
@@ -84,6 +88,8 @@ func (a *Attention) querySpecs(s *Specs) {
 		s.Norm("attn_q_norm", a.HeadDim)
 	case QKNormWhole:
 		s.Norm("attn_q_norm", a.Heads*a.HeadDim)
+	case QKNormIfThere:
+		s.optionalNorm("attn_q_norm", a.HeadDim)
 	}
 	if a.Sinks {
 		s.Add(models.WeightSpec{Name: "attn_sinks.weight", Alt: []string{"attn_sinks"}, Shape: tensor.Shape{a.Heads},
@@ -111,7 +117,7 @@ func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x 
 	if !a.KeysAsVals || w.Has("attn_v.weight") {
 		v = Linear(g, w, "attn_v", x)
 	}
-	k = a.rotate(g, w, s, a.norm(g, w, "attn_k_norm", k, a.KVHeads))
+	k = a.place(g, w, s, "attn_k_norm", k, a.KVHeads)
 	v = ops.Reshape(g, v, tokens, a.KVHeads, a.HeadDim)
 	if a.VNorm {
 		v = RMSNorm(g, w, vNorm, v, a.Eps)
@@ -131,7 +137,7 @@ func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x
 		q = ops.Reshape(g, q, tokens, a.Heads, 2*a.HeadDim)
 		q, gate = ops.Slice(g, q, 0, a.HeadDim), ops.Slice(g, q, a.HeadDim, 2*a.HeadDim)
 	}
-	q = a.rotate(g, w, s, a.norm(g, w, "attn_q_norm", q, a.Heads))
+	q = a.place(g, w, s, "attn_q_norm", q, a.Heads)
 	if a.Temperature != nil {
 		q = a.Temperature.Apply(g, w, s.Batch, q)
 	}
@@ -150,6 +156,15 @@ func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x
 	return Linear(g, w, "attn_output", ops.Reshape(g, o, tokens, a.Heads*a.HeadDim))
 }
 
+// place normalizes and rotates queries or keys and returns them as [tokens, heads, head dim].
+func (a *Attention) place(g *ops.Graph, w models.Weights, s *Step, norm string, x ops.Value, heads int) ops.Value {
+	if a.RoPEFirst {
+		x = ops.Reshape(g, x, x.Shape().Elems()/(heads*a.HeadDim), heads, a.HeadDim)
+		return RMSNorm(g, w, norm, a.rotate(g, w, s, x), a.Eps)
+	}
+	return a.rotate(g, w, s, a.norm(g, w, norm, x, heads))
+}
+
 // norm normalizes queries or keys and returns them as [tokens, heads, head dim].
 func (a *Attention) norm(g *ops.Graph, w models.Weights, name string, x ops.Value, heads int) ops.Value {
 	tokens := x.Shape().Elems() / (heads * a.HeadDim)
@@ -157,7 +172,7 @@ func (a *Attention) norm(g *ops.Graph, w models.Weights, name string, x ops.Valu
 		x = RMSNorm(g, w, name, x, a.Eps)
 	}
 	x = ops.Reshape(g, x, tokens, heads, a.HeadDim)
-	if a.QKNorm == QKNormHeads {
+	if a.QKNorm == QKNormHeads || a.QKNorm == QKNormIfThere && w.Has(name+".weight") {
 		x = RMSNorm(g, w, name, x, a.Eps)
 	}
 	return x

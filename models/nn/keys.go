@@ -30,7 +30,7 @@ func ReadSliding(k *models.Keys, d *Decoder, period int) []bool {
 		}
 		period = k.Int(key, 1, models.MaxLayers)
 	}
-	return allButEvery(period, d.Layers)
+	return AllButEvery(period, d.Layers)
 }
 
 // ReadWindow reads the window of layers that slide, in tokens; 0: none.
@@ -45,11 +45,11 @@ func ReadRecurrent(k *models.Keys, d *Decoder) []bool {
 	if r := k.Bools("attention.recurrent_layers", d.Layers); r != nil {
 		return r
 	}
-	return allButEvery(interval, d.Layers)
+	return AllButEvery(interval, d.Layers)
 }
 
-// allButEvery returns n bools of which every p-th is false.
-func allButEvery(p, n int) []bool {
+// AllButEvery returns n bools of which every p-th is false.
+func AllButEvery(p, n int) []bool {
 	out := make([]bool, n)
 	for i := range out {
 		out[i] = (i+1)%p != 0

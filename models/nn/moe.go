@@ -108,3 +108,23 @@ func ReadMoE(k *models.Keys, d *Decoder) *MoE {
 	m.Scale = float32(k.FloatOr("expert_weights_scale", 0, 0, 1e6))
 	return m
 }
+
+// ReadGating reads expert_gating_func, as llama.cpp counts; def is its default.
+func ReadGating(k *models.Keys, def ops.Gating) ops.Gating {
+	known := []ops.Gating{def, ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK}
+	return known[k.IntOr("expert_gating_func", 0, 0, len(known)-1)]
+}
+
+// ReadLeadingDense returns the network of each layer of a model whose first leading_dense_block_count layers, none by
+// default, are dense with a width of feed_forward_length, and whose others are moe.
+func ReadLeadingDense(k *models.Keys, d *Decoder, moe *MoE) []FFN {
+	out := make([]FFN, d.Layers)
+	dense := k.IntOr("leading_dense_block_count", 0, 0, d.Layers)
+	for i := range out {
+		out[i] = moe
+		if i < dense {
+			out[i] = &MLP{Embd: d.Embd, FF: k.Int("feed_forward_length", 1, models.MaxDim)}
+		}
+	}
+	return out
+}

@@ -48,6 +48,10 @@ func (s *Specs) Vector(name string, shape ...int) {
 // Norm adds name.weight of n elements.
 func (s *Specs) Norm(name string, n int) { s.Vector(name+".weight", n) }
 
+func (s *Specs) optionalNorm(name string, n int) {
+	s.Add(models.WeightSpec{Name: name + ".weight", Shape: tensor.Shape{n}, Vector: true, Optional: true})
+}
+
 // Linear adds name.weight, [out, in], and name.bias, which is optional.
 func (s *Specs) Linear(name string, out, in int) {
 	s.linear(models.WeightSpec{Name: name, Shape: tensor.Shape{out, in}}, false)

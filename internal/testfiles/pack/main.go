@@ -20,8 +20,10 @@ import (
 
 // The tiny models that are small enough, and what stands under the Apache License of what others published.
 var (
-	models = []string{"gemma2", "gemma3", "gemma4", "gptoss", "llama", "mistral", "phi3", "qwen2", "qwen35",
-		"qwen3next"}
+	models = []string{"fixtures/gemma2", "fixtures/gemma3", "fixtures/gemma4", "fixtures/gptoss", "fixtures/llama",
+		"fixtures/mistral", "fixtures/phi3", "fixtures/qwen2", "fixtures/qwen35", "fixtures/qwen3next",
+		"fixtures2/exaone4", "fixtures2/glm4_moe", "fixtures2/hunyuan_dense", "fixtures2/minimax_m2",
+		"fixtures2/smollm3"}
 	tokenizers = []string{"gptoss", "qwen3"}
 	templates  = []string{
 		"Apertus-8B-Instruct", "ByteDance-Seed-OSS", "HuggingFaceTB-SmolLM3-3B", "Mistral-Small-3.2-24B-Instruct-2506",
@@ -46,16 +48,16 @@ func main() {
 func run(from string) error {
 	for _, name := range models {
 		files := map[string][]byte{}
-		entries, err := os.ReadDir(filepath.Join(from, "fixtures", name))
+		entries, err := os.ReadDir(filepath.Join(from, name))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if files[e.Name()], err = os.ReadFile(filepath.Join(from, "fixtures", name, e.Name())); err != nil {
+			if files[e.Name()], err = os.ReadFile(filepath.Join(from, name, e.Name())); err != nil {
 				return err
 			}
 		}
-		if err := write("fixtures/"+name, files); err != nil {
+		if err := write(name, files); err != nil {
 			return err
 		}
 	}
