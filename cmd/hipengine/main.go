@@ -190,7 +190,7 @@ func describe(err error) string {
 	if errors.As(err, &missing) && errors.As(missing.Err, new(*hub.NotCachedError)) {
 		text += fmt.Sprintf("; hipengine pull %s fetches it, and so does --pull", missing.Name)
 	} else if missing != nil && missing.Err == nil && missing.Folder == "" {
-		if r, err := hub.ParseRef(hub.Scheme + missing.Name); err == nil {
+		if r, err := hub.ParseRef(refName(missing.Name)); err == nil {
 			text += fmt.Sprintf("; the model of a hub is %v", r)
 		}
 	}

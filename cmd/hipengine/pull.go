@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,7 +19,7 @@ import (
 
 // pullCmd fetches a model.
 type pullCmd struct {
-	Model       string `arg:"" placeholder:"hf:OWNER/NAME:QUANT" help:"hf:OWNER/NAME, with @REVISION behind it, and with :QUANT (Q4_K_M) or /FILE behind that."`
+	Model       string `arg:"" placeholder:"hf:OWNER/NAME:QUANT" help:"hf:OWNER/NAME, with @REVISION behind it, and with :QUANT (Q4_K_M) or /FILE behind that; or the address of its page."`
 	Verify      bool   `help:"Read again what is in the cache, and fetch it anew if it is damaged."`
 	Connections int    `default:"4" help:"Parts of a file that are fetched at the same time, at most 16."`
 }
@@ -28,7 +29,7 @@ func (c *pullCmd) Run(ctx context.Context, std stdio) error {
 	if c.Connections < 1 || c.Connections > 16 {
 		return usageError{fmt.Errorf("--connections %d is outside 1..16", c.Connections)}
 	}
-	r, err := hub.ParseRef(c.Model)
+	r, err := hub.ParseRef(refName(c.Model))
 	if err != nil {
 		return usageError{err}
 	}
@@ -38,6 +39,20 @@ func (c *pullCmd) Run(ctx context.Context, std stdio) error {
 	}
 	_, err = fmt.Fprintln(std.out, path)
 	return err
+}
+
+var (
+	hubAddress = regexp.MustCompile(`^(https?://)?(www\.)?(huggingface\.co|hf\.co)/`)
+	hubPage    = regexp.MustCompile(`^([^/:]+/[^/:]+)/(?:tree|blob|resolve)/([^/?]+)(/[^?]+)?(\?.*)?$`)
+)
+
+// refName returns the name of a model on a hub whose address, or OWNER/NAME alone, is given.
+func refName(s string) string {
+	if hub.IsRef(s) {
+		return s
+	}
+	path := strings.TrimSuffix(hubAddress.ReplaceAllString(s, ""), "/")
+	return hub.Scheme + hubPage.ReplaceAllString(path, "$1@$2$3")
 }
 
 // pull fetches a model into the cache, with progress on log, and returns its path.

@@ -85,7 +85,8 @@ func TestNoModel(t *testing.T) {
 		{[]string{"run", "Embr", "Hi"}, exitUsage, "there is ember;"},
 		{[]string{"run", "--models", folder, "mistrall", "Hi"}, exitUsage, "there is mistral;"},
 		{[]string{"inspect", "--models", folder, "mistrall"}, exitFailed, "there is mistral"},
-		{[]string{"pull", "a/b"}, exitUsage, "does not begin with hf:"},
+		{[]string{"run", "hf.co/a/b:Q8_0", "Hi"}, exitFailed, "the model of a hub is hf:a/b:Q8_0"},
+		{[]string{"pull", "a"}, exitUsage, "want hf:OWNER/NAME"},
 		{[]string{"pull", "--connections", "17", "hf:a/b"}, exitUsage, "--connections"},
 		{[]string{"rm", "hf:a/c"}, exitFailed, "is not in the cache"},
 		{[]string{"rm", "--models", folder, "mistrall"}, exitFailed, "there is mistral"},
@@ -110,5 +111,22 @@ func TestNoModel(t *testing.T) {
 	hub, storage := h.Tokens()
 	if strings.Contains(fmt.Sprint(storage), "sesame") || !strings.Contains(fmt.Sprint(hub), "Bearer sesame") {
 		t.Errorf("tokens %q and %q", hub, storage)
+	}
+}
+
+// TestRefName takes addresses of pages for the models that they show.
+func TestRefName(t *testing.T) {
+	for name, want := range map[string]string{
+		"hf:a/b:Q8_0":                          "hf:a/b:Q8_0",
+		"a/b":                                  "hf:a/b",
+		"hf.co/a/b:Q8_0":                       "hf:a/b:Q8_0",
+		"https://huggingface.co/a/b/":          "hf:a/b",
+		"https://huggingface.co/a/b/tree/main": "hf:a/b@main",
+		"https://huggingface.co/a/b/blob/v1/x/b-Q8_0.gguf":             "hf:a/b@v1/x/b-Q8_0.gguf",
+		"https://huggingface.co/a/b/resolve/main/b.gguf?download=true": "hf:a/b@main/b.gguf",
+	} {
+		if got := refName(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
 	}
 }
