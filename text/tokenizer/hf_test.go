@@ -222,6 +222,8 @@ func TestFromHFSteps(t *testing.T) {
 		{"strips", `"added_tokens":[{"id":8,"content":"<x>","lstrip":true,"rstrip":true},{"id":9,"content":"<y>"}],"pre_tokenizer":{"type":"ByteLevel"},`, "a <x> b <y> a", "a <x> b Ġ <y> Ġ a"},
 		{"strips only space", `"added_tokens":[{"id":8,"content":"<x>","lstrip":true,"rstrip":true}],"pre_tokenizer":{"type":"ByteLevel"},`, " <x>  <x> ", "<x> <x>"},
 		{"single word", `"added_tokens":[{"id":2,"content":"c","single_word":true}],"normalizer":{"type":"Replace","pattern":{"String":"c"},"content":"b"},`, "ac c", "ab <unk> c"},
+		{"what words have", `"added_tokens":[{"id":8,"content":"<x>","single_word":true}],"pre_tokenizer":{"type":"ByteLevel"},`,
+			"²<x>²ab‿<x>Ⅳ<x>", "<x> ab"},
 		{"normalized", `"added_tokens":[{"id":9,"content":"<y>","normalized":true}],"normalizer":{"type":"Replace","pattern":{"String":"q"},"content":"y"},`, "a<q>", "a <y>"},
 		{"not normalized", `"added_tokens":[{"id":9,"content":"<y>"}],"normalizer":{"type":"Replace","pattern":{"String":"q"},"content":"y"},`, "a<q>b", "a <unk> b"},
 		{"fused unknown", ``, "aéüb", "a <unk> b"},

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"cmp"
 	"slices"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -126,13 +127,13 @@ func trimRight(t *classTable, s string, begin, end int) int {
 }
 
 // allowed says whether the attributes of token id let it match s[begin:end].
-func (sp *specials) allowed(t *classTable, s string, begin, end int, id int32) bool {
+func (sp *specials) allowed(s string, begin, end int, id int32) bool {
 	if !sp.attrs[id].SingleWord {
 		return true
 	}
-	wordy := func(r rune, n int) bool {
-		_, c, _ := t.at(string(r), 0)
-		return n > 0 && (r == '_' || c&(clLetter|clMark|clNum) != 0)
+	wordy := func(r rune, n int) bool { // \w of Unicode's regular expressions
+		return n > 0 && unicode.In(r, unicode.L, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc,
+			unicode.Join_Control)
 	}
 	return !wordy(utf8.DecodeLastRuneInString(s[:begin])) && !wordy(utf8.DecodeRuneInString(s[end:]))
 }
@@ -157,7 +158,7 @@ func (sp *specials) leftmostHits(s string, plain plainRanges, t *classTable) []h
 			i++
 			continue
 		}
-		if sp.allowed(t, s, i, i+best.length, best.id) {
+		if sp.allowed(s, i, i+best.length, best.id) {
 			hits = append(hits, best)
 		}
 		i += best.length
@@ -209,7 +210,7 @@ func (sp *specials) longestHits(s string, plain plainRanges, t *classTable) []hi
 			if i+n > len(s) || isTaken(i+n-1) {
 				continue
 			}
-			if id, ok := sp.ids[s[i:i+n]]; ok && sp.counts(plain, i, i+n, id) && sp.allowed(t, s, i, i+n, id) {
+			if id, ok := sp.ids[s[i:i+n]]; ok && sp.counts(plain, i, i+n, id) && sp.allowed(s, i, i+n, id) {
 				found = append(found, hit{i, n, id})
 			}
 		}
