@@ -84,9 +84,9 @@ func (sp *specials) cut(dst []fragment, s string, plain plainRanges, t *classTab
 	var hits []hit
 	if len(sp.ids) > 0 {
 		if sp.leftmost {
-			hits = sp.leftmostHits(s, plain, t)
+			hits = sp.leftmostHits(s, plain)
 		} else {
-			hits = sp.longestHits(s, plain, t)
+			hits = sp.longestHits(s, plain)
 		}
 	}
 	at := 0
@@ -145,7 +145,7 @@ func (sp *specials) counts(plain plainRanges, begin, end int, id int32) bool {
 
 // leftmostHits returns the occurrences of tokens, leftmost first and longest at each place. Those that plain text
 // rules out hide no others: neither a shorter one at the same place nor one that begins inside.
-func (sp *specials) leftmostHits(s string, plain plainRanges, t *classTable) []hit {
+func (sp *specials) leftmostHits(s string, plain plainRanges) []hit {
 	var hits []hit
 	for i := 0; i < len(s); {
 		best := hit{begin: i}
@@ -172,7 +172,7 @@ func (sp *specials) leftmostHits(s string, plain plainRanges, t *classTable) []h
 // It runs in passes, one for each length of which a token occurs. Within a pass at most one token begins at a
 // position, and no earlier cut is shorter, so a candidate is still whole if neither its first nor its last byte
 // is taken.
-func (sp *specials) longestHits(s string, plain plainRanges, t *classTable) []hit {
+func (sp *specials) longestHits(s string, plain plainRanges) []hit {
 	var candidates []int
 	lengths := map[int]bool{}
 	for i := range len(s) {
