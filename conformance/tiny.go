@@ -26,6 +26,8 @@ var tinyKeys = map[string]any{
 // Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
 // follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
+	"cohere2":      merge(tinyLayerNorm, tinyWindow, map[string]any{"logit_scale": float32(0.5)}),
+	"command-r":    merge(tinyLayerNorm, map[string]any{"logit_scale": float32(0.5)}),
 	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
 	"exaone4":      tinyWindow,
 	"gemma2": merge(tinyWindow,
@@ -52,6 +54,8 @@ var tinyArchs = map[string]map[string]any{
 	"qwen3next":  merge(tinyDeltaNet, tinyMoE, tinyShared),
 	"qwen35":     tinyDeltaNet,
 	"qwen35moe":  merge(tinyDeltaNet, tinyMoE, tinyShared),
+	"stablelm":   merge(tinyLayerNorm, map[string]any{"rope.dimension_count": uint32(16)}),
+	"starcoder2": merge(tinyLayerNorm, map[string]any{"attention.sliding_window": uint32(7)}),
 	"smollm3":    {"block_count": uint32(4)},
 }
 
@@ -73,6 +77,9 @@ var tinyShared = map[string]any{"expert_shared_feed_forward_length": uint32(64)}
 var tinyMoE = map[string]any{
 	"expert_count": uint32(4), "expert_used_count": uint32(4), "expert_feed_forward_length": uint32(32),
 }
+
+// tinyLayerNorm are the keys of layer normalization.
+var tinyLayerNorm = map[string]any{"attention.layer_norm_epsilon": float32(1e-5)}
 
 // tinyLeading are the keys of a dense layer in front of sparse ones.
 var tinyLeading = map[string]any{"leading_dense_block_count": uint32(1)}

@@ -55,7 +55,8 @@ var (
 		"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16),
 		"rope.scaling.original_context_length": uint32(16),
 	}
-	gemma4 = wide.with(keys{
+	layerNorm = keys{"attention.layer_norm_epsilon": float32(1e-5), "attention.layer_norm_rms_epsilon": nil}
+	gemma4    = wide.with(keys{
 		"block_count": uint32(6), "attention.sliding_window": uint32(5), "attention.key_length_swa": uint32(16),
 		"attention.sliding_window_pattern": []bool{true, false, true, true, true, false},
 		"attention.head_count_kv":          []int32{2, 1, 2, 2, 2, 2},
@@ -98,6 +99,11 @@ var archs = []struct {
 	{"ernie4_5-moe", experts.with(keys{"expert_feed_forward_length": uint32(32), "block_count": uint32(3),
 		"leading_dense_block_count": uint32(1), "expert_shared_feed_forward_length": uint32(64)})},
 	{"seed_oss", wide},
+	{"command-r", layerNorm.with(keys{"logit_scale": float32(0.25)})},
+	{"cohere2", layerNorm.with(window, keys{"logit_scale": float32(0.25)})},
+	{"starcoder2", layerNorm.with(keys{"attention.sliding_window": uint32(7)})},
+	{"stablelm", layerNorm.with(keys{"rope.dimension_count": uint32(8)})},
+	{"arcee", wide},
 	{"glm4moe", wide.with(experts, keys{"expert_feed_forward_length": uint32(32), "rope.dimension_count": uint32(16),
 		"block_count": uint32(3), "leading_dense_block_count": uint32(1), "expert_shared_count": uint32(1),
 		"expert_weights_norm": true, "expert_weights_scale": float32(1.5)})},
