@@ -1,6 +1,7 @@
 package hipengine
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -24,6 +25,8 @@ type File struct {
 	gguf     *gguf.File // nil for a folder
 	sampling sample.Overrides
 	notes    []string
+
+	samplingErr error // what is wrong with the keys of sampling
 }
 
 // OpenFile opens the model that name means (see [Find]; the empty name is [Ember]) as Host.Open would, without loading
@@ -71,13 +74,12 @@ func fromGGUF(g *gguf.File, path string, o Options) (*File, error) {
 	}
 	f := &File{Source: g, meta: g.Meta, gguf: g, Text: Text{path: path, close: g.Close,
 		vocab: func() (tokenizer.Vocab, error) { return tokenizer.FromGGUF(g.Meta) }}}
-	var err error
 	f.template, f.named, f.notes = templateKeys(g.Meta)
 	f.notes = append(f.notes, unknownSampling(g.Meta)...)
-	if f.sampling, err = samplingKeys(g.Meta); err != nil {
-		g.Close()
-		return nil, err
+	if _, err := fileType(g.Meta); err != nil {
+		f.notes = append(f.notes, err.Error()+"; it is left out")
 	}
+	f.sampling, f.samplingErr = samplingKeys(g.Meta)
 	return f, nil
 }
 
@@ -144,48 +146,82 @@ func (f *File) Context() (int, error) {
 }
 
 // Check reports why the model cannot run: an architecture that is not known, weights that are missing or have another
-// shape, a tokenizer that cannot be made, sampling parameters out of their ranges. It reads metadata alone. Whether
-// there is memory for it is for [Host.Open] to say.
+// shape, a tokenizer that cannot be made, sampling parameters out of their ranges. It reads metadata alone. What a
+// device says to it, [Host.Check] reports.
 func (f *File) Check() error {
+	_, _, err := f.parts()
+	return err
+}
+
+// parts is Check, and returns what a model that can run is made of.
+func (f *File) parts() (models.Model, *Tokenizer, error) {
 	m, err := models.New(f.meta)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := models.Check(m, f); err != nil {
-		return err
+		return nil, nil, err
 	}
 	tok, err := f.Tokenizer()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	return f.checkSampling(tok)
+	return m, tok, f.checkSampling(tok)
 }
 
 // checkSampling reports sampling parameters that no answer could be made with.
 func (f *File) checkSampling(tok *Tokenizer) error {
-	if err := f.sampling.Apply(sample.Defaults()).Validate(tok.VocabSize()); err != nil {
+	err := f.samplingErr
+	if err == nil {
+		err = f.sampling.Apply(sample.Defaults()).Validate(tok.VocabSize())
+	}
+	if err != nil {
 		return fmt.Errorf("the model's sampling parameters: %w", err)
 	}
 	return nil
 }
 
-// Notes say what a user should know of a model that can run: what was left out, and a chat template that is missing or
-// cannot be used.
+// Notes say what a user should know of a model that can run: what was left out, and a chat template that is missing,
+// cannot be used or refuses a question.
 func (f *File) Notes() []string {
-	notes := slices.Clone(f.notes)
-	if tok, err := f.Tokenizer(); err == nil {
-		notes = append(notes, tok.tok.Notes()...)
+	tok, err := f.Tokenizer()
+	if err != nil {
+		return slices.Clone(f.notes)
 	}
-	ts, err := newTemplates(f.template, f.named, Options{})
+	p, err := newPrompter(tok.tok, f.template, f.named, Options{})
+	if err != nil { // of options alone
+		return slices.Clone(f.notes)
+	}
+	return f.notesWith(&p, Options{})
+}
+
+// notesWith is Notes for a prompter that these options made.
+func (f *File) notesWith(p *prompter, o Options) []string {
+	notes := slices.Concat(f.notes, p.tok.Notes())
+	_, err := p.prompt(json.RawMessage(`[{"role":"user","content":"Hi"}]`), nil, nil)
 	switch {
-	case err != nil: // of options alone
-	case ts.main.err != nil:
-		notes = append(notes, "conversations are refused, since its chat template cannot be used: "+
-			ts.main.err.Error())
-	case f.template == "":
-		notes = append(notes, "it has no chat template; conversations are written in ChatML, which may not be its own form")
+	case p.templates.main.err != nil:
+		return append(notes, "conversations are refused: "+err.Error())
+	case err != nil:
+		return append(notes, "a conversation of one question is refused: "+err.Error())
+	case f.template == "" && o.ChatTemplate == "":
+		return append(notes,
+			"it has no chat template; conversations are written in ChatML, which may not be its own form")
 	}
 	return notes
+}
+
+// fileType names the types of the weights together; it is empty if the file does not.
+func fileType(meta *gguf.Meta) (string, error) {
+	const key = "general.file_type"
+	if !meta.Has(key) {
+		return "", nil
+	}
+	n, err := meta.Int(key)
+	if err != nil {
+		return "", err
+	}
+	return convert.FType(n).String(), nil
 }
 
 // templateKeys are the chat template that a GGUF file has, and those that it has by name. Keys of another type are noted

@@ -73,17 +73,33 @@ func newLedger(dev ops.Device, limit int64) *ledger {
 func (l *ledger) reserve(model string, plan func(reserved, limit int64) (runner.Memory, error)) (*promise, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mem, err := plan(l.rest())
+	mem, err := l.planned(model, plan)
 	if err != nil {
 		return nil, err
-	}
-	if err := mem.Err(); err != nil {
-		return nil, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
-			Others: l.models(), err: err}
 	}
 	p := &promise{model: model, planned: mem}
 	l.promises = append(l.promises, p)
 	return p, nil
+}
+
+// plan returns what reserve would promise, or its error, and promises nothing.
+func (l *ledger) plan(model string, plan func(reserved, limit int64) (runner.Memory, error)) (runner.Memory, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.planned(model, plan)
+}
+
+// planned is plan for those who hold mu.
+func (l *ledger) planned(model string, plan func(reserved, limit int64) (runner.Memory, error)) (runner.Memory, error) {
+	mem, err := plan(l.rest())
+	if err != nil {
+		return mem, err
+	}
+	if err := mem.Err(); err != nil {
+		return mem, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
+			Others: l.models(), err: err}
+	}
+	return mem, nil
 }
 
 // rest returns how much of what is free belongs to others, and how much may be taken; 0 is no limit.

@@ -134,7 +134,8 @@ const tuneLayers = 16
 func (m *Model) Tune(ctx context.Context) (lines []string, err error) {
 	gpu, ok := m.dev.ops.(*opship.Device)
 	if kind, _, _ := strings.Cut(m.dev.info().Name, ":"); !ok || kind == "emu" {
-		return nil, fmt.Errorf("hipengine: there is nothing to tune on %s: GPUs have kernels to choose from", m.dev.info().Name)
+		return nil, fmt.Errorf("hipengine: there is nothing to tune on %s: GPUs have kernels to choose from",
+			m.dev.info().Name)
 	}
 	err = m.alone(ctx, func(ctx context.Context, _ *runner.Runner) error {
 		for _, ws := range m.weights.Alike(tuneLayers) {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/eval"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -33,46 +31,13 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 		return nil, err
 	}
 	defer f.Close()
-	m := &Model{id: o.id(name), path: f.path, opened: time.Now(), host: h, defaults: f.sampling}
+	m := &Model{id: o.id(name), path: f.path, opened: time.Now(), host: h}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	arch, err := models.New(f.meta)
+	arch, err := m.read(f, o)
 	if err != nil {
 		return nil, err
 	}
-	m.arch = arch.Params().Arch
-	if m.Tokenizer, err = f.Tokenizer(); err != nil {
-		return nil, err
-	}
-	if err := f.checkSampling(m.Tokenizer); err != nil {
-		return nil, err
-	}
-	if m.prompter, err = newPrompter(m.tok, f.template, f.named, o); err != nil {
-		return nil, err
-	}
-	if t := m.prompter.templates.main; t.err != nil {
-		h.options.Log(m.id + ": conversations are refused, since its chat template cannot be used: " + t.err.Error())
-	} else if f.template == "" && o.ChatTemplate == "" {
-		h.options.Log(m.id + ": it has no chat template; conversations are written in ChatML, which may not be its own form")
-	}
-	if o.ToolFormat != "" {
-		if m.prompter.format, err = toolcall.ByName(o.ToolFormat); err != nil {
-			return nil, &OptionError{Option: "ToolFormat", Err: err}
-		}
-	}
-	if err := m.openPooling(f, o.Pooling); err != nil {
-		return nil, err
-	}
-	for _, t := range f.Tensors() {
-		m.parameters += int64(t.Shape.Elems())
-	}
-	if key := "general.file_type"; f.meta.Has(key) {
-		n, err := f.meta.Int(key)
-		if err != nil {
-			return nil, err
-		}
-		m.quantization = convert.FType(n).String()
-	}
-	for _, note := range slices.Concat(f.notes, m.tok.Notes()) {
+	for _, note := range f.notesWith(&m.prompter, o) {
 		h.options.Log(m.id + ": " + note)
 	}
 	if m.dev, err = h.device(ctx, true); err != nil {
@@ -92,39 +57,101 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 	return m, nil
 }
 
-// load reserves the model's memory and fills it.
-func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) (err error) {
+// Check reports why Open would refuse a model that is open: what [File.Check] finds, and what the options and the
+// device's memory, beside the models of the host, do not allow. Nothing is loaded. Errors are those of Open.
+func (h *Host) Check(ctx context.Context, f *File, o Options) error {
+	kv, err := o.kvType(h.options)
+	if err != nil {
+		return err
+	}
+	m := &Model{id: o.id(f.path), host: h}
+	arch, err := m.read(f, o)
+	if err != nil {
+		return err
+	}
+	if m.dev, err = h.device(ctx, false); err != nil {
+		return err
+	}
+	defer m.dev.users.Done()
+	_, plan, err := m.planner(arch, f, o, kv)
+	if err != nil {
+		return err
+	}
+	_, err = m.dev.ledger.plan(m.id, plan)
+	return err
+}
+
+// read takes what the model is without its weights from a file, and returns its architecture.
+func (m *Model) read(f *File, o Options) (models.Model, error) {
+	arch, tok, err := f.parts()
+	if err != nil {
+		return nil, err
+	}
+	m.arch, m.Tokenizer, m.defaults = arch.Params().Arch, tok, f.sampling
+	if m.prompter, err = newPrompter(m.tok, f.template, f.named, o); err != nil {
+		return nil, err
+	}
+	if o.ToolFormat != "" {
+		if m.prompter.format, err = toolcall.ByName(o.ToolFormat); err != nil {
+			return nil, &OptionError{Option: "ToolFormat", Err: err}
+		}
+	}
+	if err := m.openPooling(f, o.Pooling); err != nil {
+		return nil, err
+	}
+	for _, t := range f.Tensors() {
+		m.parameters += int64(t.Shape.Elems())
+	}
+	m.quantization, _ = fileType(f.meta) // a wrong type is noted
+	return arch, nil
+}
+
+// planner returns with what a runner of the model is made, and what plans its memory when so much of what is free is
+// reserved, and so much may be taken. Planning sets those, and how many checkpoints there is memory for.
+func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) (*runner.Options,
+	func(reserved, limit int64) (runner.Memory, error), error) {
 	length := o.Context
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	r := &runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
 	if o.KVTokens != 0 && o.KVTokens < length {
-		return &OptionError{Option: "KVTokens",
+		return nil, nil, &OptionError{Option: "KVTokens",
 			Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
 	}
 	r.Pages = (o.KVTokens + runner.PageSize - 1) / runner.PageSize
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
-	if r.Checkpoints, err = o.checkpoints(arch, r); err != nil {
+	checkpoints, err := o.checkpoints(arch, *r)
+	if err != nil {
+		return nil, nil, err
+	}
+	dev := m.dev.ops
+	return r, func(reserved, limit int64) (runner.Memory, error) {
+		r.Reserved, r.Limit, r.Checkpoints = reserved, limit, checkpoints
+		mem, err := runner.PlanMemory(dev, arch, f, *r)
+		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
+			r.Checkpoints /= 2 // nobody asked for them
+			mem, err = runner.PlanMemory(dev, arch, f, *r)
+		}
+		if errors.Is(err, runner.ErrInvariant) {
+			err = &OptionError{Option: "Invariant", Err: err}
+		}
+		return mem, err
+	}, nil
+}
+
+// load reserves the model's memory and fills it.
+func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) error {
+	r, plan, err := m.planner(arch, f, o, kv)
+	if err != nil {
+		return err
+	}
+	if err := m.reserve(ctx, o.room, plan); err != nil {
 		return err
 	}
 	dev := m.dev.ops
-	checkpoints := r.Checkpoints
-	if err := m.reserve(ctx, o.room, func(reserved, limit int64) (runner.Memory, error) {
-		r.Reserved, r.Limit, r.Checkpoints = reserved, limit, checkpoints
-		mem, err := runner.PlanMemory(dev, arch, f, r)
-		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
-			r.Checkpoints /= 2 // nobody asked for them
-			mem, err = runner.PlanMemory(dev, arch, f, r)
-		}
-		return mem, err
-	}); errors.Is(err, runner.ErrInvariant) {
-		return &OptionError{Option: "Invariant", Err: err}
-	} else if err != nil {
-		return err
-	}
 	m.hostBytes = o.PrefixCacheHost
 	if o.Progress != nil {
 		o.Progress(0, m.promise.planned.Weights)
@@ -138,7 +165,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		return err
 	}
 	if o.CacheDir != "" {
-		if err := m.openStates(o, f.meta, hash, r); err != nil {
+		if err := m.openStates(o, f.meta, hash, *r); err != nil {
 			return err
 		}
 	}
@@ -146,7 +173,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)
 		dev = ops.Device(m.collector)
 	}
-	if m.runner, err = runner.New(dev, arch, m.weights, r); err != nil {
+	if m.runner, err = runner.New(dev, arch, m.weights, *r); err != nil {
 		return err
 	}
 	m.dev.ledger.loaded(m.promise)

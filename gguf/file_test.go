@@ -14,22 +14,6 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// handmade is a whole file, byte by byte as the specification lays it out.
-func handmade() []byte {
-	b := raw(
-		[]byte{'G', 'G', 'U', 'F', 3, 0, 0, 0},
-		u64(2), u64(3),
-		"general.architecture", u32(8), "llama",
-		"llama.block_count", u32(4), u32(7),
-		"ids", u32(9), u32(5), u64(2), i32(-1), i32(2),
-		"w", u32(2), u64(32), u64(3), u32(8), u64(0), // [in=32, out=3] in file order, Q8_0: 102 bytes
-		"bias", u32(1), u64(5), u32(1), u64(128), // F16: 10 bytes
-	)
-	b = pad(b, 32)
-	b = pad(append(b, pattern(102, 1)...), 32)
-	return pad(append(b, pattern(10, 2)...), 32)
-}
-
 func TestNewReadsLayout(t *testing.T) {
 	data := handmade()
 	for _, version := range []byte{2, 3} {

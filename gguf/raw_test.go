@@ -1,16 +1,15 @@
 package gguf
 
 import (
-	"bytes"
-	"encoding/binary"
 	"io"
 	"testing"
 
+	"github.com/hipengine/hipengine/internal/rawgguf"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// Short names for the field types of hand-made files.
+// Short names for what makes files by hand.
 type (
 	u8  = uint8
 	u16 = uint16
@@ -19,36 +18,13 @@ type (
 	u64 = uint64
 )
 
-// raw lays out fields as the specification says, independently of the package's encoder: integers and floats
-// little-endian, strings after their length, []byte as it is.
-func raw(fields ...any) []byte {
-	var b bytes.Buffer
-	for _, f := range fields {
-		switch f := f.(type) {
-		case string:
-			binary.Write(&b, binary.LittleEndian, u64(len(f)))
-			b.WriteString(f)
-		case []byte:
-			b.Write(f)
-		default:
-			if err := binary.Write(&b, binary.LittleEndian, f); err != nil {
-				panic(err)
-			}
-		}
-	}
-	return b.Bytes()
-}
-
-// head is the start of a version 3 file.
-func head(tensors, pairs u64) []byte { return raw([]byte("GGUF"), u32(3), tensors, pairs) }
-
-// pad appends zeros up to a multiple of n.
-func pad(b []byte, n int) []byte {
-	for len(b)%n != 0 {
-		b = append(b, 0)
-	}
-	return b
-}
+var (
+	raw      = rawgguf.Raw
+	head     = rawgguf.Head
+	pad      = rawgguf.Pad
+	info     = rawgguf.Info
+	handmade = rawgguf.Small
+)
 
 // pattern returns n bytes that differ from their neighbours.
 func pattern(n int, seed byte) []byte {

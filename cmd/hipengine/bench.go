@@ -30,7 +30,7 @@ type benchModelCmd struct {
 	CSV   bool   `name:"csv" xor:"form" help:"Print CSV."`
 	MD    bool   `name:"markdown" xor:"form" help:"Print a table in Markdown."`
 	SVG   string `name:"svg" placeholder:"FILE" help:"Also draw the medians into an SVG file."`
-	Tune  string `placeholder:"FILE" help:"Instead time the GPU's kernels with the model's matrices, and write which to take where to a file for HIPENGINE_CHOICES."`
+	Tune  string `placeholder:"FILE" help:"Time the GPU's kernels instead, and write a file for HIPENGINE_CHOICES."`
 }
 
 // benchReport is what bench knows, in the shape of its JSON.
@@ -141,7 +141,8 @@ func (c *benchModelCmd) tune(ctx context.Context, m *hipengine.Model, std stdio)
 	}
 	version, _ := programVersion()
 	err = writeFile(c.Tune, func(w *bufio.Writer) error {
-		fmt.Fprintf(w, "# %s on %s, hipengine %s: target, op, type, tokens, sizes, kernel\n", m.ID(), m.Device().Chip, version)
+		fmt.Fprintf(w, "# %s on %s, hipengine %s: target, op, type, tokens, sizes, kernel\n", m.ID(), m.Device().Chip,
+			version)
 		for _, l := range lines {
 			fmt.Fprintln(w, l)
 		}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -59,29 +61,51 @@ func (c *inspectCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.fetch(ctx, std.err, c.Model); err != nil {
 		return err
 	}
-	f, err := hipengine.OpenFile(c.Model, c.options())
-	if err != nil {
+	in, err := c.inspect(ctx, std.err)
+	if err != nil && in.Problem == "" {
 		return err
 	}
-	defer f.Close()
-	in := inspect(f)
+	show := in.print
 	if c.JSON {
-		e := json.NewEncoder(std.out)
-		e.SetIndent("", " ")
-		return e.Encode(in)
+		show = in.encode
 	}
-	return in.print(std.out)
+	return cmp.Or(show(std.out), err)
 }
 
-func inspect(f *hipengine.File) inspection {
-	in := inspection{Supported: true, FileBytes: f.Size(), Tensors: []inspectedTensor{}, Types: []typeCount{},
-		Metadata: []metadata{}}
-	in.Architecture, _ = f.Meta().StringOr("general.architecture", "") // a wrong type shows in Problem
-	if err := f.Check(); err != nil {
-		in.Supported, in.Problem = false, err.Error()
-	} else {
-		in.Notes = f.Notes()
+// inspect looks into the model as run would open it. An error that is about the file is the answer's Problem, too.
+func (c *inspectCmd) inspect(ctx context.Context, log io.Writer) (inspection, error) {
+	in := inspection{Tensors: []inspectedTensor{}, Types: []typeCount{}, Metadata: []metadata{}}
+	f, err := hipengine.OpenFile(c.Model, c.options())
+	if err != nil {
+		if !isUsage(err) && !errors.As(err, new(*hipengine.NotFoundError)) {
+			in.Problem = describe(err)
+		}
+		return in, err
 	}
+	defer f.Close()
+	h, err := c.host(log)
+	if err != nil {
+		return in, err
+	}
+	defer h.Close()
+	o := c.options()
+	o.Sequences = 1
+	switch err := h.Check(ctx, f, o); {
+	case err == nil:
+		in.Supported, in.Notes = true, f.Notes()
+	case isUsage(err), ctx.Err() != nil:
+		return in, err
+	default:
+		in.Problem = describe(err)
+	}
+	in.read(f)
+	return in, nil
+}
+
+// read fills in what the file holds.
+func (in *inspection) read(f *hipengine.File) {
+	in.FileBytes = f.Size()
+	in.Architecture, _ = f.Meta().StringOr("general.architecture", "") // a wrong type shows in Problem
 	for _, k := range f.Meta().Keys() {
 		v, _ := f.Meta().Value(k)
 		in.Metadata = append(in.Metadata, metadata{k, gguf.TypeName(v), printable(v)})
@@ -99,7 +123,6 @@ func inspect(f *hipengine.File) inspection {
 		in.Types[i].Bytes += t.Size
 	}
 	slices.SortFunc(in.Types, func(a, b typeCount) int { return int(b.Bytes - a.Bytes) })
-	return in
 }
 
 // printable replaces numbers that JSON has no form for, and lists that hold one, by their text.
@@ -122,13 +145,21 @@ func printable(v any) any {
 	return v
 }
 
+func (in inspection) encode(out io.Writer) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", " ")
+	return e.Encode(in)
+}
+
 func (in inspection) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "architecture\t%s\n", in.Architecture)
 	if in.Supported {
-		fmt.Fprintf(w, "supported\tyes\n")
+		fmt.Fprintf(w, "architecture\t%s\nsupported\tyes\n", in.Architecture)
 	} else {
-		fmt.Fprintf(w, "supported\tno: %s\n", in.Problem)
+		fmt.Fprintf(w, "architecture\t%s\nsupported\tno: %s\n", cmp.Or(in.Architecture, "unknown"), in.Problem)
+	}
+	if len(in.Metadata) == 0 && len(in.Tensors) == 0 {
+		return w.Flush()
 	}
 	for _, n := range in.Notes {
 		fmt.Fprintf(w, "note\t%s\n", n)

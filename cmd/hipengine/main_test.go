@@ -196,7 +196,7 @@ func TestUsage(t *testing.T) {
 		{"threads", []string{"run", "--threads", "-1", "x"}, 2, "--threads"},
 		{"missing file", []string{"run", "no/such/model", "x"}, 1, "no/such/model"},
 		{"missing gguf", []string{"run", "nothing.gguf", "x"}, 1, "nothing.gguf"},
-		{"unknown name", []string{"inspect", "nothing"}, 1, `"nothing"`},
+		{"unknown name", []string{"inspect", "--json", "nothing"}, 1, `"nothing"`},
 		{"context", []string{"run", "--ctx", "5000", "x"}, 1, "5000"},
 		{"temperature", []string{"run", "--temp=-1", "x"}, 2, "temperature"},
 		{"negative context", []string{"run", "--ctx=-1", "x"}, 2, "--ctx -1"},
@@ -254,8 +254,13 @@ func TestBrokenFiles(t *testing.T) {
 			}
 			for _, args := range [][]string{{"run", file, "Hi"}, {"inspect", file}, {"tokenize", file, "x"}} {
 				r := command(t, "", args...)
+				answer := ""
+				if args[0] == "inspect" {
+					reason := strings.TrimPrefix(r.errOut, "hipengine: ")
+					answer = "architecture  unknown\nsupported     no: " + reason
+				}
 				if r.code != 1 || strings.Count(r.errOut, "\n") != 1 || !strings.Contains(r.errOut, "broken.gguf") ||
-					r.out != "" {
+					r.out != answer {
 					t.Errorf("%s: exit %d, out %q, err %q", args[0], r.code, r.out, r.errOut)
 				}
 				if r.maxRSS == 0 && runtime.GOOS == "linux" || r.maxRSS > 200<<20 {

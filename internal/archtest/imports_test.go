@@ -94,6 +94,7 @@ var rules = []rule{
 	{"internal/doctor", []string{"ops_hip"}, "it reads files, and knows which runtimes know which GPU"},
 	{"internal/fake", []string{"engine"}, "what the server needs of an engine"},
 	{"internal/tiny", []string{"gguf", "models", "tensor"}, "tiny models are metadata and random weights"},
+	{"internal/rawgguf", nil, "bytes as the specification lays them out"},
 	{"internal/testfiles", []string{"internal/safetensors"}, "fixtures are files, whoever reads them"},
 	{"internal/logits", nil, "arithmetic on rows needs nothing of ours"},
 	{"internal/safetensors", nil, "a file format needs no compute"},

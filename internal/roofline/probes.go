@@ -40,6 +40,7 @@ const (
 	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
 	plainRows, plainCols     = 512, 1024
 	decodeKeys               = 4096   // keys of the attention of a decode step
+	longKeys                 = 131072 // and of a long one
 	hidden                   = 5120   // width of Qwen3.6-27B
 	vocabulary               = 151936 // of Qwen3
 )
@@ -193,6 +194,10 @@ func (l *probeList) attention() {
 			i32s(rising(0, pages), 1, pages))
 	}
 	add("attention_plain", tensor.F16, 1, decodeKeys, 24, 4, 256)
+	for _, d := range []tensor.DType{tensor.F16, quant.Q8_0} {
+		add("attention_decode", d, 1, longKeys, 4, 1, 128)
+		add("attention_decode", d, 1, longKeys, 6, 1, 256)
+	}
 }
 
 // recurrent are the ops of gated DeltaNet at the sizes of Qwen3.6-27B, in all widths of heads.

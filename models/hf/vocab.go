@@ -85,6 +85,7 @@ func (b *builder) readGeneration(dir string, v *tokenizer.Vocab) (o sample.Overr
 	size := len(v.Tokens)
 	eos := b.eosIDs(b.cfg, size)
 	if root != nil {
+		b.noteDropped(root)
 		g := newConfig("generation_config.json", root)
 		if ids := b.eosIDs(g, size); ids != nil {
 			eos = ids
