@@ -72,6 +72,7 @@ var archs = []struct {
 }{
 	{"llama", none},
 	{"llama/moe", experts},
+	{"llama/window", window.with(keys{"attention.sliding_window_pattern": []bool{true, false, true, false}})},
 	{"mistral3", wide.with(yarn,
 		keys{"rope.scaling.yarn_log_multiplier": float32(1), "attention.temperature_scale": float32(0.1)})},
 	{"qwen2", none},
