@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// tinyKeys are hyper-parameters that most architectures share, without the architecture's prefix. An architecture
-// that is not in tinyArchs is tried with these alone.
+// tinyKeys are hyper-parameters that most architectures share, as tiny.FullKey takes them. An architecture that is not
+// in tinyArchs is tried with these alone.
 var tinyKeys = map[string]any{
 	"vocab_size": uint32(96), "context_length": uint32(128), "embedding_length": uint32(64), "block_count": uint32(2),
 	"feed_forward_length": uint32(96), "attention.head_count": uint32(4), "attention.head_count_kv": uint32(2),
@@ -26,6 +26,8 @@ var tinyKeys = map[string]any{
 // Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
 // follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
+	"apertus": {".xielu.alpha_p": []float32{0.5, -0.5}, ".xielu.alpha_n": []float32{0.3, 0.1},
+		".xielu.beta": []float32{0.5, 0.4}, ".xielu.eps": []float32{-1e-6, -1e-6}},
 	"cohere2":      merge(tinyLayerNorm, tinyWindow, map[string]any{"logit_scale": float32(0.5)}),
 	"command-r":    merge(tinyLayerNorm, map[string]any{"logit_scale": float32(0.5)}),
 	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
@@ -108,7 +110,7 @@ func tinyModel(arch string, seed uint64, own map[string]any) (models.Model, *tin
 		return nil, nil, err
 	}
 	for k, v := range merge(tinyKeys, tinyArchs[arch], own) {
-		if err := meta.Set(arch+"."+k, v); err != nil {
+		if err := meta.Set(tiny.FullKey(arch, k), v); err != nil {
 			return nil, nil, err
 		}
 	}

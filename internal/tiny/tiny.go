@@ -16,7 +16,8 @@ import (
 // Vocab is the number of tokens that the models know.
 const Vocab = 96
 
-// keys are metadata without the architecture's prefix. A nil value takes a key away.
+// keys are metadata without the architecture's prefix; those that have none begin with a dot. A nil value takes a key
+// away.
 type keys map[string]any
 
 // with returns k with more keys.
@@ -105,6 +106,9 @@ var archs = []struct {
 	{"starcoder2", layerNorm.with(keys{"attention.sliding_window": uint32(7)})},
 	{"stablelm", layerNorm.with(keys{"rope.dimension_count": uint32(8)})},
 	{"arcee", wide},
+	{"apertus", wide.with(keys{
+		".xielu.alpha_p": []float32{0.5, -0.5}, ".xielu.alpha_n": []float32{0.3, 0.1}, ".xielu.beta": []float32{0.5, 0.4},
+		".xielu.eps": []float32{-1e-6, -1e-6}})},
 	{"glm4moe", wide.with(experts, keys{"expert_feed_forward_length": uint32(32), "rope.dimension_count": uint32(16),
 		"block_count": uint32(3), "leading_dense_block_count": uint32(1), "expert_shared_count": uint32(1),
 		"expert_weights_norm": true, "expert_weights_scale": float32(1.5)})},
@@ -135,10 +139,18 @@ func Meta(arch string) *gguf.Meta {
 	set(m, "general.architecture", name)
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		if all[k] != nil {
-			set(m, name+"."+k, all[k])
+			set(m, FullKey(name, k), all[k])
 		}
 	}
 	return m
+}
+
+// FullKey puts the prefix of an architecture in front of a key, or takes the dot away from one that has no prefix.
+func FullKey(arch, key string) string {
+	if bare, ok := strings.CutPrefix(key, "."); ok {
+		return bare
+	}
+	return arch + "." + key
 }
 
 func set(m *gguf.Meta, key string, v any) {

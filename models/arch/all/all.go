@@ -2,6 +2,7 @@
 package all
 
 import (
+	_ "github.com/hipengine/hipengine/models/arch/apertus"
 	_ "github.com/hipengine/hipengine/models/arch/arcee"
 	_ "github.com/hipengine/hipengine/models/arch/cohere"
 	_ "github.com/hipengine/hipengine/models/arch/ernie45"
