@@ -108,6 +108,7 @@ func Similar(name, folder string) []string {
 			found = append(found, match{known, far})
 		}
 	}
+	try(Ember, Ember)
 	entries, _ := os.ReadDir(folder) // without one, nothing in it is similar
 	for _, e := range entries {
 		if id := ModelID(e.Name()); isModel(filepath.Join(folder, e.Name())) {
@@ -170,10 +171,19 @@ func (o Options) id(name string) string {
 	return ModelID(name)
 }
 
-// ModelID returns the name under which a model is known that was opened as name: the base of its path, without .gguf.
+// ModelID returns the name under which a model is known that was opened as name: the base of its path, without .gguf, and
+// for a snapshot of a hub's cache the name of its repository.
 func ModelID(name string) string {
 	if name == "" {
 		return Ember
+	}
+	if path, err := filepath.Abs(name); err == nil {
+		if repo := hub.Snapshot(path); repo != "" {
+			return filepath.Base(repo)
+		}
+		if strings.HasSuffix(name, ".") { // "." and ".."
+			name = path
+		}
 	}
 	return strings.TrimSuffix(filepath.Base(name), ".gguf")
 }

@@ -29,16 +29,26 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 		return nil // the template has rendered it, whatever it is
 	}
 	text := prompt.String()
-	at := 0 // texts stand in the order of messages, or else are looked for from the start
-	shows := func(probe string) bool {
-		i := strings.Index(text[at:], probe)
-		if i < 0 {
-			i, at = strings.Index(text, probe), 0
+	var b strings.Builder // what stems from messages: the template's own words prove nothing
+	for _, piece := range prompt {
+		if piece.Plain {
+			b.WriteString(piece.Text)
+		} else {
+			b.WriteByte('\n')
 		}
-		if i >= 0 {
-			at += i
+	}
+	data := b.String()
+	at := 0                     // texts stand in the order of messages
+	proven := map[string]bool{} // roles of which a message is in the prompt
+	shows := func(role, probe string) bool {
+		i := strings.Index(data[at:], probe)
+		// Where the first message of a role has words of another one, it is looked for as those that are not found.
+		if i < 0 || !proven[role] && strings.Count(string(in.Messages), probe) > 1 {
+			return false
 		}
-		return i >= 0
+		at += i + len(probe)
+		proven[role] = true
+		return true
 	}
 	for i, m := range messages {
 		var role string
@@ -54,9 +64,10 @@ func (t *template) unread(in chat.Input, prompt chat.Prompt) error {
 			}
 			probe = calls[0].Function.Name
 		}
-		if probe == "" || shows(probe) {
+		if probe == "" || shows(role, probe) {
 			continue
 		}
+		proven[role] = true
 		// It may stand there in another form. If it does, the prompt is another without it.
 		without := slices.Clone(messages)
 		without[i] = maps.Clone(m)

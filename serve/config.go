@@ -39,7 +39,9 @@ type Config struct {
 
 	MaxPerKey int // requests of one API key at once; 0 is no bound
 
-	AllowedHosts   []string // Host names to answer to, beside loopback names, on connections to loopback addresses
+	// AllowedHosts are host names to answer to, beside loopback names, on connections to loopback addresses: names, *.NAME
+	// for all below one, or * for any.
+	AllowedHosts   []string
 	AllowedOrigins []string // origins of web pages that may call, beside loopback ones; "*" is any
 	AllowPublic    bool     // listen beyond loopback without an API key
 	NoPage         bool     // leave out the page for browsers

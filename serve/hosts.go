@@ -31,12 +31,12 @@ func isLoopbackName(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// hostname removes the port and the brackets of an IPv6 address, and lowers the case.
+// hostname removes the port, the brackets of an IPv6 address and the dot behind a full name, and lowers the case.
 func hostname(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), "."))
 }
 
 // sameSite refuses requests that a web page of another site may have caused: those whose Host is a name that was bound
@@ -47,7 +47,7 @@ func (s *Server) sameSite(next http.Handler) http.Handler {
 		if !s.hostAllowed(r) {
 			s.fail(w, r, &openai.Error{
 				Status: http.StatusForbidden, Type: openai.TypePermission, Code: "host_not_allowed",
-				Message: "this server does not answer to the host name of the request; its owner can allow it",
+				Message: "this server does not answer to the host name of the request; its owner can allow it (serve --allowed-host)",
 			})
 			return
 		}
@@ -65,7 +65,7 @@ func (s *Server) sameSite(next http.Handler) http.Handler {
 			}
 			s.fail(w, r, &openai.Error{
 				Status: http.StatusForbidden, Type: openai.TypePermission, Code: "origin_not_allowed",
-				Message: "this server does not answer to web pages of the request's origin; its owner can allow it",
+				Message: "this server does not answer to web pages of the request's origin; its owner can allow it (serve --origin)",
 			})
 			return
 		}
@@ -99,7 +99,11 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.c.AllowedHosts, func(h string) bool {
-		return strings.EqualFold(h, r.Host) || hostname(h) == hostname(r.Host)
+		host := hostname(r.Host)
+		if domain, ok := strings.CutPrefix(h, "*"); ok && (domain == "" || domain[0] == '.') {
+			return strings.HasSuffix(host, strings.ToLower(domain))
+		}
+		return hostname(h) == host
 	})
 }
 

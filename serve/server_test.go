@@ -132,7 +132,7 @@ func TestAPIKeys(t *testing.T) {
 
 func TestHostsAndOrigins(t *testing.T) {
 	s := open(t, &fake.Runner{}, func(c *Config) {
-		c.AllowedHosts, c.AllowedOrigins = []string{"llm.example"}, []string{"https://app.example"}
+		c.AllowedHosts, c.AllowedOrigins = []string{"llm.example", "*.lan"}, []string{"https://app.example"}
 	})
 	for _, c := range []struct {
 		host, origin string
@@ -142,7 +142,8 @@ func TestHostsAndOrigins(t *testing.T) {
 		{"127.9.9.9", "", 200},
 		{"llm.example", "", 200}, {"llm.example:80", "", 200}, {"a.localhost", "", 200},
 		{"evil.example", "", 403}, {"localhost.evil.example", "", 403}, {"127.0.0.1.evil.example", "", 403},
-		{"192.168.1.1", "", 403},
+		{"192.168.1.1", "", 403}, {"llm.example.", "", 200}, {"localhost.", "", 200},
+		{"a.b.LAN:8080", "", 200}, {"lan", "", 403}, {"evillan", "", 403},
 		{"localhost", "http://localhost:3000", 200}, {"localhost", "http://127.0.0.1", 200},
 		{"localhost", "https://app.example", 200},
 		{"llm.example", "https://llm.example", 200},

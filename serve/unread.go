@@ -18,7 +18,7 @@ func (s *Server) unread(m *Model, req *openai.ChatRequest) error {
 	if s.c.Lenient || m.Uses == nil {
 		return nil
 	}
-	thinks := m.Format.Thinks() || slices.ContainsFunc(thinking, m.Uses)
+	thinks := m.Format.KnowsThoughts() || slices.ContainsFunc(thinking, m.Uses)
 	for _, name := range slices.Sorted(maps.Keys(req.Kwargs)) {
 		switch string(req.Kwargs[name]) {
 		case "false", `"none"`, "0", "-1", "null":

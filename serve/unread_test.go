@@ -20,7 +20,7 @@ func TestUnread(t *testing.T) {
 	for _, c := range []struct {
 		name, members string
 		knows         string // a variable of the template
-		thinks        bool
+		format        *toolcall.Format
 		lenient       bool
 		want          string // in the error
 	}{
@@ -29,19 +29,21 @@ func TestUnread(t *testing.T) {
 		{name: "no effort", members: `"reasoning_effort":"none"`},
 		{name: "effort, which the template knows", members: effort, knows: "reasoning_effort"},
 		{name: "effort of one that knows another name", members: effort, knows: "enable_thinking"},
-		{name: "effort of one that thinks", members: effort, thinks: true},
+		{name: "effort of one that thinks", members: effort, format: hermes},
+		{name: "effort of one that may think", members: effort, format: toolcall.Detect("{{ messages }}"),
+			want: "reasoning_effort"},
+		{name: "effort of one whose template has thoughts", members: effort,
+			format: toolcall.Detect("{{ messages }}<think>")},
 		{name: "thinking", members: on, want: "enable_thinking"},
 		{name: "thinking, lenient", members: on, lenient: true},
-		{name: "another variable", members: `"chat_template_kwargs":{"preserve_thinking":true}`, thinks: true,
+		{name: "another variable", members: `"chat_template_kwargs":{"preserve_thinking":true}`, format: hermes,
 			want: "preserve_thinking"},
 	} {
 		s := open(t, &fake.Runner{}, func(config *Config) {
 			config.Lenient = c.lenient
 			m := &config.Models[0]
 			m.Uses = func(name string) bool { return name == c.knows }
-			if c.thinks {
-				m.Format = hermes
-			}
+			m.Format = c.format
 		})
 		status, _, body := s.call(t, http.MethodPost, "/v1/chat/completions",
 			`{"model":"fake","max_tokens":1,"messages":[{"role":"user","content":"Hi"}],`+c.members+`}`)

@@ -81,6 +81,8 @@ func TestNoModel(t *testing.T) {
 		{[]string{"run", "--pull", "hf:a/b:Q4_0", "Hi"}, exitFailed, "gguf"},
 		{[]string{"run", "a/b", "Hi"}, exitFailed, "the model of a hub is hf:a/b"},
 		{[]string{"run", "qwen3-8b", "Hi"}, exitUsage, "run ember qwen3-8b"},
+		{[]string{"run", "llama3", "Hi"}, exitUsage, "run ember llama3"},
+		{[]string{"run", "Embr", "Hi"}, exitUsage, "there is ember;"},
 		{[]string{"run", "--models", folder, "mistrall", "Hi"}, exitUsage, "there is mistral;"},
 		{[]string{"inspect", "--models", folder, "mistrall"}, exitFailed, "there is mistral"},
 		{[]string{"pull", "a/b"}, exitUsage, "does not begin with hf:"},

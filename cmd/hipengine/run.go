@@ -78,11 +78,9 @@ func (c *runCmd) split(log io.Writer) (model, prompt string, err error) {
 	return "", strings.Join(append([]string{c.Model}, c.Prompt...), " "), nil
 }
 
-// looksLikeModel reports whether a word has what names of models have and other words rarely do: letters, digits, and
-// signs that join them.
+// looksLikeModel reports whether a word has what names of models have and other words rarely do: digits behind letters.
 func looksLikeModel(word string) bool {
-	return nameLetters.MatchString(word) && strings.ContainsAny(word, "0123456789") &&
-		strings.ContainsAny(word, "-_:.")
+	return nameLetters.MatchString(word) && strings.ContainsAny(word, "0123456789")
 }
 
 var nameLetters = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]*$`)

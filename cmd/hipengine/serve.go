@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ type serveCmd struct {
 	chatFlags
 	Model       []string `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host        string   `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on, or several with commas between."`
-	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine."`
+	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine; *.NAME for all below one, * for any."`
 	Alias       []string `env:"HIPENGINE_ALIAS" placeholder:"[MODEL=]NAME" help:"Name under which the model is served; further ones mean it too. With several models, MODEL=NAME is another name for one."`
 	AnyName     bool     `name:"any-name" env:"HIPENGINE_ANY_NAME" help:"Answer whatever model a request names, if one is served."`
 	Tags        []string `env:"HIPENGINE_TAGS" placeholder:"[MODEL=]TAG,..." help:"Words about the model for those who list models."`
@@ -219,13 +220,21 @@ func (c *serveCmd) listen(worker *supervise.Worker) (net.Listener, error) {
 		return worker.Listener(), nil
 	}
 	var all []net.Listener
+	var hosts []string
 	port := c.Port
 	for host := range strings.SplitSeq(c.Host, ",") {
 		host = strings.TrimSpace(host)
 		if in, ok := strings.CutPrefix(host, "["); ok { // IPv6, as in URLs
 			host = strings.TrimSuffix(in, "]")
 		}
+		if slices.Contains(hosts, host) {
+			continue
+		}
+		hosts = append(hosts, host)
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil && port != 0 && slices.ContainsFunc(all, func(l net.Listener) bool { return listensAt(l, host) }) {
+			continue // a name of an address that is taken already, by this server
+		}
 		if err != nil {
 			for _, l := range all {
 				l.Close()
@@ -239,6 +248,12 @@ func (c *serveCmd) listen(worker *supervise.Worker) (net.Listener, error) {
 		return all[0], nil
 	}
 	return serve.JoinListeners(all...), nil
+}
+
+// listensAt reports whether a host is a name of the address of a listener.
+func listensAt(l net.Listener, host string) bool {
+	a, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(host, "0"))
+	return err == nil && a.IP.Equal(l.Addr().(*net.TCPAddr).IP)
 }
 
 // config returns what the flags say of the server.

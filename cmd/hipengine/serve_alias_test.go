@@ -97,3 +97,15 @@ func TestListenIPv6(t *testing.T) {
 		l.Close()
 	}
 }
+
+// TestListenTwice names one address in several ways.
+func TestListenTwice(t *testing.T) {
+	l, err := (&serveCmd{Host: "127.0.0.1, localhost,127.0.0.1"}).listen(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Addr().String(); !strings.HasPrefix(got, "127.0.0.1:") {
+		t.Errorf("listens on %s", got)
+	}
+	l.Close()
+}

@@ -157,6 +157,17 @@ func (c Cache) List() (models []Cached, err error) {
 	return models, nil
 }
 
+// Snapshot returns the repository, as OWNER/NAME, of which a path is a snapshot in a cache, or nothing.
+func Snapshot(path string) string {
+	snapshots, commit := filepath.Split(filepath.Clean(path))
+	repo, folder := filepath.Split(filepath.Clean(snapshots))
+	name, ok := strings.CutPrefix(filepath.Base(repo), "models--")
+	if !ok || folder != "snapshots" || !commitForm.MatchString(commit) {
+		return ""
+	}
+	return strings.Replace(name, "--", "/", 1)
+}
+
 // revisions returns the commits of the revisions that have a name, and the others under their own.
 func (c Cache) revisions(r Ref) map[string]string {
 	commits := map[string]string{}

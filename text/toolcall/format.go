@@ -30,10 +30,15 @@ type Format struct {
 	answer func(b *grammar.Builder, calls, form *grammar.Part, a Answer) (grammar.Part, error)
 	// avoid are the texts that text before a call must not hold; nil stands for the openers.
 	avoid []string
+	// guess is set where answers are looked through for thoughts although the template speaks of none.
+	guess bool
 }
 
 // Thinks reports whether answers can have thoughts. A nil Format has none.
 func (f *Format) Thinks() bool { return f != nil && f.think != pair{} }
+
+// KnowsThoughts reports whether the model was told of thoughts: plain answers are looked through for them anyway.
+func (f *Format) KnowsThoughts() bool { return f.Thinks() && !f.guess }
 
 // pair are the markers round thoughts; empty if there are none.
 type pair struct{ open, close string }
@@ -92,6 +97,7 @@ func Detect(template string) *Format {
 			if format.think == (pair{}) && format.begin == nil && strings.Contains(template, "<think>") {
 				format.think = thinkTags
 			}
+			format.guess = format.think == thinkTags && !strings.Contains(template, "think>")
 			return format
 		}
 	}
