@@ -8,8 +8,11 @@ import (
 // FeedForward is the network down(act(up·x)), without a gate.
 type FeedForward struct {
 	Embd, FF int
-	Act      func(g *ops.Graph, x ops.Value) ops.Value
+	Act      Unary
 }
+
+// Unary is an activation of one operand.
+type Unary func(g *ops.Graph, x ops.Value) ops.Value
 
 // Specs adds the two projections.
 func (f *FeedForward) Specs(s *Specs) {
@@ -22,9 +25,14 @@ func (f *FeedForward) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Val
 	return Linear(g, w, "ffn_down", f.Act(g, Linear(g, w, "ffn_up", x)))
 }
 
-// ReadFeedForward reads feed_forward_length.
-func ReadFeedForward(k *models.Keys, d *Decoder, act func(*ops.Graph, ops.Value) ops.Value) *FeedForward {
-	return &FeedForward{Embd: d.Embd, FF: k.Int("feed_forward_length", 1, models.MaxDim), Act: act}
+// ReadFeedForwards returns the network of each layer: feed_forward_length is one number or a list. acts holds an
+// activation for each layer, or one for all.
+func ReadFeedForwards(k *models.Keys, d *Decoder, acts ...Unary) []FFN {
+	out := make([]FFN, d.Layers)
+	for i, ff := range k.PerLayer("feed_forward_length", d.Layers, 1, models.MaxDim) {
+		out[i] = &FeedForward{Embd: d.Embd, FF: ff, Act: acts[min(i, len(acts)-1)]}
+	}
+	return out
 }
 
 // SquaredReLU returns max(x, 0)² elementwise.

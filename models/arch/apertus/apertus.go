@@ -19,11 +19,11 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 	attn.QKNorm = nn.QKNormHeads
 	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
 	attn.RoPE.Factors = "rope_freqs.weight"
-	ffns := make([]nn.FFN, d.Layers)
-	for i, a := range activations(k, d.Layers) {
-		ffns[i] = nn.ReadFeedForward(k, d, func(g *ops.Graph, x ops.Value) ops.Value { return ops.XIELU(g, x, a) })
+	var acts []nn.Unary
+	for _, a := range activations(k, d.Layers) {
+		acts = append(acts, func(g *ops.Graph, x ops.Value) ops.Value { return ops.XIELU(g, x, a) })
 	}
-	d.Repeat(attn, ffns...)
+	d.Repeat(attn, nn.ReadFeedForwards(k, d, acts...)...)
 	return d, k.Err()
 }
 

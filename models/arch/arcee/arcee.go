@@ -15,6 +15,6 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 	attn := nn.ReadAttention(k, d)
 	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.Interleaved)
 	attn.RoPE.Factors = "rope_freqs.weight"
-	d.Repeat(attn, nn.ReadFeedForward(k, d, nn.SquaredReLU))
+	d.Repeat(attn, nn.ReadFeedForwards(k, d, nn.SquaredReLU)...)
 	return d, k.Err()
 }

@@ -15,6 +15,6 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 	attn := nn.ReadAttention(k, d)
 	attn.Window = nn.ReadWindow(k)
 	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
-	d.Repeat(attn, nn.ReadFeedForward(k, d, ops.GELU))
+	d.Repeat(attn, nn.ReadFeedForwards(k, d, ops.GELU)...)
 	return d, k.Err()
 }
