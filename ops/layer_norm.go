@@ -4,7 +4,8 @@ import (
 	"fmt"
 )
 
-// LayerNormOp is layer normalization with a weight (Ba et al. 2016, arXiv 1607.06450). A bias is an addition of its own.
+// LayerNormOp is layer normalization with a weight (Ba et al. 2016, arXiv 1607.06450). A bias is an addition of its
+// own.
 var LayerNormOp = Register(&Def{
 	Name: "layer_norm",
 	Infer: func(n *Node) error {

@@ -2,8 +2,8 @@ package hf
 
 import "github.com/hipengine/hipengine/models"
 
-// Llama, Mistral, Mixtral, Ministral and Helium share architecture "llama"; Granite adds four factors. Rotary pairs of their files of
-// GGUF are neighbours, so that rows of queries and keys change places.
+// Llama, Mistral, Mixtral, Ministral and Helium share architecture "llama"; Granite adds four factors. Rotary pairs
+// of their files of GGUF are neighbours, so that rows of queries and keys change places.
 
 func init() {
 	register(family{
