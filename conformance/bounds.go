@@ -189,7 +189,7 @@ func terms(n *ops.Node) float64 {
 	case ops.MulMatOp, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op, ops.MulMatSwiGLUOp,
 		ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp,
 		ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp,
-		ops.RouteOp:
+		ops.LayerNormOp, ops.RouteOp:
 		return last(0)
 	case ops.AttentionOp:
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])

@@ -12,8 +12,8 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// tinyKeys are hyper-parameters that most architectures share, without the architecture's prefix. An architecture
-// that is not in tinyArchs is tried with these alone.
+// tinyKeys are hyper-parameters that most architectures share, as tiny.FullKey takes them. An architecture that is not
+// in tinyArchs is tried with these alone.
 var tinyKeys = map[string]any{
 	"vocab_size": uint32(96), "context_length": uint32(128), "embedding_length": uint32(64), "block_count": uint32(2),
 	"feed_forward_length": uint32(96), "attention.head_count": uint32(4), "attention.head_count_kv": uint32(2),
@@ -26,6 +26,10 @@ var tinyKeys = map[string]any{
 // Mixtures use all of their experts: with fewer, the rounding of a device would now and then decide which, and what
 // follows could not be compared. The choice has cases of its own (route).
 var tinyArchs = map[string]map[string]any{
+	"apertus": {".xielu.alpha_p": []float32{0.5, -0.5}, ".xielu.alpha_n": []float32{0.3, 0.1},
+		".xielu.beta": []float32{0.5, 0.4}, ".xielu.eps": []float32{-1e-6, -1e-6}},
+	"cohere2":      merge(tinyLayerNorm, tinyWindow, map[string]any{"logit_scale": float32(0.5)}),
+	"command-r":    merge(tinyLayerNorm, map[string]any{"logit_scale": float32(0.5)}),
 	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
 	"exaone4":      tinyWindow,
 	"gemma2": merge(tinyWindow,
@@ -52,6 +56,8 @@ var tinyArchs = map[string]map[string]any{
 	"qwen3next":  merge(tinyDeltaNet, tinyMoE, tinyShared),
 	"qwen35":     tinyDeltaNet,
 	"qwen35moe":  merge(tinyDeltaNet, tinyMoE, tinyShared),
+	"stablelm":   merge(tinyLayerNorm, map[string]any{"rope.dimension_count": uint32(16)}),
+	"starcoder2": merge(tinyLayerNorm, map[string]any{"attention.sliding_window": uint32(7)}),
 	"smollm3":    {"block_count": uint32(4)},
 }
 
@@ -73,6 +79,9 @@ var tinyShared = map[string]any{"expert_shared_feed_forward_length": uint32(64)}
 var tinyMoE = map[string]any{
 	"expert_count": uint32(4), "expert_used_count": uint32(4), "expert_feed_forward_length": uint32(32),
 }
+
+// tinyLayerNorm are the keys of layer normalization.
+var tinyLayerNorm = map[string]any{"attention.layer_norm_epsilon": float32(1e-5)}
 
 // tinyLeading are the keys of a dense layer in front of sparse ones.
 var tinyLeading = map[string]any{"leading_dense_block_count": uint32(1)}
@@ -101,7 +110,7 @@ func tinyModel(arch string, seed uint64, own map[string]any) (models.Model, *tin
 		return nil, nil, err
 	}
 	for k, v := range merge(tinyKeys, tinyArchs[arch], own) {
-		if err := meta.Set(arch+"."+k, v); err != nil {
+		if err := meta.Set(tiny.FullKey(arch, k), v); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -13,6 +13,7 @@ func init() {
 	Register(ops.SoftplusOp, unary[float32](scalar.Softplus), unary[float64](scalar.Softplus))
 	Register(ops.GELUOp, unary[float32](scalar.GELU), unary[float64](scalar.GELU))
 	Register(ops.ScaleOp, scale[float32], scale[float64])
+	Register(ops.XIELUOp, xielu[float32], xielu[float64])
 	Register(ops.SoftcapOp, softcap[float32], softcap[float64])
 }
 
@@ -41,4 +42,14 @@ func scale[T Float](c *Call[T]) error {
 func softcap[T Float](c *Call[T]) error {
 	limit := float64(c.Attrs.(ops.SoftcapAttrs).Cap)
 	return unary[T](func(x float64) float64 { return limit * math.Tanh(x/limit) })(c)
+}
+
+func xielu[T Float](c *Call[T]) error {
+	a := c.Attrs.(ops.XIELUAttrs)
+	return unary[T](func(x float64) float64 {
+		if x > 0 {
+			return float64(a.Positive)*x*x + float64(a.Linear)*x
+		}
+		return float64(a.Negative)*(math.Expm1(x)-x) + float64(a.Linear)*x
+	})(c)
 }

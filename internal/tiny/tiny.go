@@ -16,7 +16,8 @@ import (
 // Vocab is the number of tokens that the models know.
 const Vocab = 96
 
-// keys are metadata without the architecture's prefix. A nil value takes a key away.
+// keys are metadata without the architecture's prefix; those that have none begin with a dot. A nil value takes a key
+// away.
 type keys map[string]any
 
 // with returns k with more keys.
@@ -55,7 +56,8 @@ var (
 		"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16),
 		"rope.scaling.original_context_length": uint32(16),
 	}
-	gemma4 = wide.with(keys{
+	layerNorm = keys{"attention.layer_norm_epsilon": float32(1e-5), "attention.layer_norm_rms_epsilon": nil}
+	gemma4    = wide.with(keys{
 		"block_count": uint32(6), "attention.sliding_window": uint32(5), "attention.key_length_swa": uint32(16),
 		"attention.sliding_window_pattern": []bool{true, false, true, true, true, false},
 		"attention.head_count_kv":          []int32{2, 1, 2, 2, 2, 2},
@@ -71,6 +73,7 @@ var archs = []struct {
 }{
 	{"llama", none},
 	{"llama/moe", experts},
+	{"llama/window", window.with(keys{"attention.sliding_window_pattern": []bool{true, false, true, false}})},
 	{"mistral3", wide.with(yarn,
 		keys{"rope.scaling.yarn_log_multiplier": float32(1), "attention.temperature_scale": float32(0.1)})},
 	{"qwen2", none},
@@ -98,6 +101,14 @@ var archs = []struct {
 	{"ernie4_5-moe", experts.with(keys{"expert_feed_forward_length": uint32(32), "block_count": uint32(3),
 		"leading_dense_block_count": uint32(1), "expert_shared_feed_forward_length": uint32(64)})},
 	{"seed_oss", wide},
+	{"command-r", layerNorm.with(keys{"logit_scale": float32(0.25)})},
+	{"cohere2", layerNorm.with(window, keys{"logit_scale": float32(0.25)})},
+	{"starcoder2", layerNorm.with(keys{"attention.sliding_window": uint32(7)})},
+	{"stablelm", layerNorm.with(keys{"rope.dimension_count": uint32(8)})},
+	{"arcee", wide},
+	{"apertus", wide.with(keys{
+		".xielu.alpha_p": []float32{0.5, -0.5}, ".xielu.alpha_n": []float32{0.3, 0.1}, ".xielu.beta": []float32{0.5, 0.4},
+		".xielu.eps": []float32{-1e-6, -1e-6}})},
 	{"glm4moe", wide.with(experts, keys{"expert_feed_forward_length": uint32(32), "rope.dimension_count": uint32(16),
 		"block_count": uint32(3), "leading_dense_block_count": uint32(1), "expert_shared_count": uint32(1),
 		"expert_weights_norm": true, "expert_weights_scale": float32(1.5)})},
@@ -128,10 +139,18 @@ func Meta(arch string) *gguf.Meta {
 	set(m, "general.architecture", name)
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		if all[k] != nil {
-			set(m, name+"."+k, all[k])
+			set(m, FullKey(name, k), all[k])
 		}
 	}
 	return m
+}
+
+// FullKey puts the prefix of an architecture in front of a key, or takes the dot away from one that has no prefix.
+func FullKey(arch, key string) string {
+	if bare, ok := strings.CutPrefix(key, "."); ok {
+		return bare
+	}
+	return arch + "." + key
 }
 
 func set(m *gguf.Meta, key string, v any) {

@@ -256,7 +256,8 @@ func (b *builder) head() {
 		return
 	}
 	b.apply(b.prefix, "", []rule{{from: "embed_tokens.weight", to: "token_embd.weight"},
-		{from: "norm.weight", to: "output_norm.weight", change: b.norm}})
+		{from: "norm.weight", to: "output_norm.weight", change: b.norm},
+		{from: "norm.bias", to: "output_norm.bias", optional: true}})
 	if b.err != nil {
 		return
 	}

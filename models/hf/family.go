@@ -21,6 +21,8 @@ type family struct {
 
 	// norm is applied to the output norm; nil leaves it.
 	norm transform
+
+	layerNorm bool // norms subtract the mean, and may have biases
 }
 
 var families = map[string]*family{}

@@ -74,7 +74,11 @@ func (b *builder) commonKeys() {
 		b.setFloat("rope.freq_base", r.theta)
 	}
 	b.scalingKeys(r)
-	b.setFloat("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon"))
+	if b.layerNorm {
+		b.setFloat("attention.layer_norm_epsilon", c.float("layer_norm_eps", "norm_epsilon", "layer_norm_epsilon"))
+	} else {
+		b.setFloat("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon"))
+	}
 	if c.has("num_experts", "num_local_experts", "n_routed_experts") {
 		if n := b.experts(); n > 0 {
 			b.setInt("expert_count", n)

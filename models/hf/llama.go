@@ -2,8 +2,8 @@ package hf
 
 import "github.com/hipengine/hipengine/models"
 
-// Llama, Mistral and Mixtral share architecture "llama"; Granite adds four factors. Rotary pairs of their files of
-// GGUF are neighbours, so that rows of queries and keys change places.
+// Llama, Mistral, Mixtral, Ministral and Helium share architecture "llama"; Granite adds four factors. Rotary pairs
+// of their files of GGUF are neighbours, so that rows of queries and keys change places.
 
 func init() {
 	register(family{
@@ -13,21 +13,43 @@ func init() {
 		tensors: llamaTensors,
 	})
 	register(family{
-		arch:   "granite",
-		models: []string{"GraniteForCausalLM"},
+		arch:    "granite",
+		models:  []string{"GraniteForCausalLM"},
+		keys:    graniteKeys,
+		tensors: llamaTensors,
+	})
+	register(family{
+		arch:   "llama",
+		models: []string{"MinistralForCausalLM"},
 		keys: func(b *builder) {
-			llamaKeys(b)
-			for _, k := range [][2]string{
-				{"attention_multiplier", "attention.scale"}, {"embedding_multiplier", "embedding_scale"},
-				{"residual_multiplier", "residual_scale"}, {"logits_scaling", "logit_scale"},
-			} {
-				if b.cfg.has(k[0]) {
-					b.setFloat(k[1], b.cfg.positive(k[0]))
-				}
+			b.setInt("vocab_size", b.vocab)
+			b.setInt("rope.dimension_count", b.rope("full_attention").rotated(b.headDim))
+			b.slidingWindow()
+			if b.cfg.has("sliding_window") {
+				b.note("other readers of architecture %q do not know windows: they see the whole context in all layers",
+					b.arch)
 			}
 		},
 		tensors: llamaTensors,
 	})
+	register(family{ // its rotary pairs are neighbours already
+		arch:    "llama",
+		models:  []string{"HeliumForCausalLM"},
+		keys:    llamaKeys,
+		tensors: func(b *builder) { b.applyLayers(join(qwenAttention, gatedMLP("mlp", ""))) },
+	})
+}
+
+func graniteKeys(b *builder) {
+	llamaKeys(b)
+	for _, k := range [][2]string{
+		{"attention_multiplier", "attention.scale"}, {"embedding_multiplier", "embedding_scale"},
+		{"residual_multiplier", "residual_scale"}, {"logits_scaling", "logit_scale"},
+	} {
+		if b.cfg.has(k[0]) {
+			b.setFloat(k[1], b.cfg.positive(k[0]))
+		}
+	}
 }
 
 func llamaKeys(b *builder) {

@@ -46,9 +46,11 @@ var SandwichNorms = Norms{Mixer: "attn_norm", MixerOut: "post_attention_norm", F
 // the file has no other.
 type Decoder struct {
 	models.Hparams
-	Eps    float32 // of all norms
-	Norms  Norms   // of every block
-	Blocks []Block
+	Eps       float32 // of all norms
+	Norms     Norms   // of every block
+	LayerNorm bool    // norms of blocks and the final one subtract the mean, and may have biases
+	Parallel  bool    // h ← h + Mixer(h) + FFN(h); a network without a norm of its own shares the mixer's
+	Blocks    []Block
 
 	RoPE        []*RoPE        // the rotary tables that the blocks use, each once
 	Temperature *Temperature   // that of the blocks' attention; nil: none
@@ -98,7 +100,7 @@ const outputScale = "layer_output_scale"
 func (d *Decoder) Weights() []models.WeightSpec {
 	var s Specs
 	s.Add(models.WeightSpec{Name: "token_embd.weight", Shape: tensor.Shape{d.Vocab, d.Embd}})
-	s.Norm("output_norm", d.Embd)
+	d.normSpec(&s, "output_norm")
 	s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true})
 	for _, r := range d.RoPE {
 		r.Specs(&s)
@@ -137,8 +139,12 @@ func (d *Decoder) Weights() []models.WeightSpec {
 }
 
 func (d *Decoder) normSpec(s *Specs, name string) {
-	if name != "" {
-		s.Norm(name, d.Embd)
+	if name == "" {
+		return
+	}
+	s.Norm(name, d.Embd)
+	if d.LayerNorm {
+		s.Add(models.WeightSpec{Name: name + ".bias", Shape: tensor.Shape{d.Embd}, Vector: true, Optional: true})
 	}
 }
 
@@ -169,9 +175,16 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 	}
 	for i, block := range d.Blocks {
 		l := w.Layer(i)
-		y := block.Mixer.Build(g, l, s, i, d.norm(g, l, norms.Mixer, h))
+		x := d.norm(g, l, norms.Mixer, h)
+		y := block.Mixer.Build(g, l, s, i, x)
+		if !d.Parallel || norms.FFN != "" {
+			x = h
+		}
 		h = ops.Add(g, h, scale(g, d.norm(g, l, norms.MixerOut, y), d.ResidualScale))
-		y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, h))
+		if !d.Parallel {
+			x = h
+		}
+		y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, x))
 		h = ops.Add(g, h, scale(g, d.norm(g, l, norms.FFNOut, y), d.ResidualScale))
 		if d.PerLayer != nil {
 			h = ops.Add(g, h, d.PerLayer.BuildLayer(g, l, i, inputs, h))
@@ -181,7 +194,7 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		}
 		d.tap(b, i+1, h)
 	}
-	h = RMSNorm(g, w, "output_norm", ops.Rows(g, h, b.Rows), d.Eps)
+	h = d.norm(g, w, "output_norm", ops.Rows(g, h, b.Rows))
 	y := scale(g, Logits(g, w, h), d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)
@@ -189,10 +202,13 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 	return models.Outputs{Hidden: h, Logits: y}
 }
 
-// norm is RMSNorm, or x itself for a norm without a name.
+// norm is RMSNorm or LayerNorm, or x itself for a norm without a name.
 func (d *Decoder) norm(g *ops.Graph, w models.Weights, name string, x ops.Value) ops.Value {
 	if name == "" {
 		return x
+	}
+	if d.LayerNorm {
+		return LayerNorm(g, w, name, x, d.Eps)
 	}
 	return RMSNorm(g, w, name, x, d.Eps)
 }

@@ -5,7 +5,16 @@ import "github.com/hipengine/hipengine/models"
 // ReadDecoder reads what every decoder has: sizes, context length and the epsilon of the norms. Blocks are the
 // caller's. Draft layers for speculation (nextn_predict_layers) stand behind the layers that a step runs and are
 // not counted.
-func ReadDecoder(k *models.Keys) *Decoder {
+func ReadDecoder(k *models.Keys) *Decoder { return readDecoder(k, "attention.layer_norm_rms_epsilon") }
+
+// ReadLayerNormDecoder is ReadDecoder for models with layer normalization.
+func ReadLayerNormDecoder(k *models.Keys) *Decoder {
+	d := readDecoder(k, "attention.layer_norm_epsilon")
+	d.LayerNorm = true
+	return d
+}
+
+func readDecoder(k *models.Keys, epsilon string) *Decoder {
 	d := &Decoder{}
 	d.Arch, d.Vocab = k.Arch, k.Vocab()
 	blocks := k.Int("block_count", 1, models.MaxLayers)
@@ -16,7 +25,7 @@ func ReadDecoder(k *models.Keys) *Decoder {
 	}
 	d.Embd = k.Int("embedding_length", 1, models.MaxDim)
 	d.Context = k.Int("context_length", 1, models.MaxContext)
-	d.Eps = float32(k.Float("attention.layer_norm_rms_epsilon", 0, 1))
+	d.Eps = float32(k.Float(epsilon, 0, 1))
 	return d
 }
 

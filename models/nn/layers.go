@@ -19,6 +19,15 @@ func RMSNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float
 	return ops.RMSNorm(g, x, w.Get(g, name+".weight"), eps)
 }
 
+// LayerNorm is RMSNorm of what x differs from its mean, plus name.bias if there is one.
+func LayerNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float32) ops.Value {
+	y := ops.LayerNorm(g, x, w.Get(g, name+".weight"), eps)
+	if w.Has(name + ".bias") {
+		y = ops.Add(g, y, w.Get(g, name+".bias"))
+	}
+	return y
+}
+
 // Logits multiplies h, [rows, n_embd], by output.weight, or by the token embedding where the file has none (tied).
 func Logits(g *ops.Graph, w models.Weights, h ops.Value) ops.Value {
 	if w.Has("output.weight") {

@@ -12,6 +12,7 @@ import (
 func init() {
 	Register(ops.RMSNormOp, bindNorm)
 	Register(ops.L2NormOp, bindNorm)
+	Register(ops.LayerNormOp, bindNorm)
 }
 
 // normTask scales rows by what their squares, summed in float64, say.
@@ -19,11 +20,13 @@ type normTask struct {
 	fixed
 	x, out opsref.View[float32]
 	weight []float32 // nil for L2Norm
+	center bool      // LayerNorm: of what differs from the mean
 	eps    float64
 }
 
 func bindNorm(b *Binding) Task {
-	t := &normTask{x: b.Call.In[0], out: b.Call.Out[0], eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
+	t := &normTask{x: b.Call.In[0], out: b.Call.Out[0], eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps),
+		center: b.Node.Op == ops.LayerNormOp}
 	if len(b.Call.In) == 2 {
 		if t.weight = b.Call.In[1].F; t.weight == nil {
 			return nil
@@ -42,9 +45,25 @@ func (t *normTask) Run(w *par.Worker) error {
 			simd.Scale.Apply(y, x, float32(1/math.Sqrt(simd.SumSquares(x)+t.eps)))
 			continue
 		}
+		if t.center {
+			x = centered(y, x)
+		}
 		simd.ScaleMul.Apply(y, x, t.weight, rmsScale(x, t.eps), 0)
 	}
 	return nil
+}
+
+// centered fills y with x less its mean.
+func centered(y, x []float32) []float32 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v)
+	}
+	mean := sum / float64(len(x))
+	for i, v := range x {
+		y[i] = float32(float64(v) - mean)
+	}
+	return y
 }
 
 // rmsScale returns the factor of RMSNorm for a row.

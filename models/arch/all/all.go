@@ -2,6 +2,9 @@
 package all
 
 import (
+	_ "github.com/hipengine/hipengine/models/arch/apertus"
+	_ "github.com/hipengine/hipengine/models/arch/arcee"
+	_ "github.com/hipengine/hipengine/models/arch/cohere"
 	_ "github.com/hipengine/hipengine/models/arch/ernie45"
 	_ "github.com/hipengine/hipengine/models/arch/exaone4"
 	_ "github.com/hipengine/hipengine/models/arch/gemma2"
@@ -22,4 +25,6 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/qwen3next"
 	_ "github.com/hipengine/hipengine/models/arch/seedoss"
 	_ "github.com/hipengine/hipengine/models/arch/smollm3"
+	_ "github.com/hipengine/hipengine/models/arch/stablelm"
+	_ "github.com/hipengine/hipengine/models/arch/starcoder2"
 )

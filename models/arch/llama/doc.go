@@ -4,5 +4,6 @@
 // are permuted so that rotary pairs are interleaved. Mixtral's files have expert_count: softmax over all experts,
 // weights of the chosen ones made to sum to one; feed_forward_length is an expert's width. rope_freqs.weight, where
 // present, holds the factors of Llama 3's scaling.
-// Projections may have biases. Defaults are those of package nn's Read functions.
+// Projections may have biases. Layers see attention.sliding_window tokens where attention.sliding_window_pattern says
+// so, as in Ministral, whose files by this module have both. Defaults are those of package nn's Read functions.
 package llama

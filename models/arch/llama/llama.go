@@ -19,8 +19,14 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 		moe := nn.ReadMoE(k, d)
 		moe.Norm = true
 		d.Repeat(attn, moe)
-	} else {
-		d.Repeat(attn, nn.ReadMLPs(k, d, ops.SwiGLU)...)
+		return d, k.Err()
 	}
+	local := *attn
+	local.Window = nn.ReadWindow(k)
+	sliding := make([]bool, d.Layers)
+	if k.Has("attention.sliding_window_pattern") {
+		sliding = nn.ReadSliding(k, d, 1)
+	}
+	d.Alternate(sliding, &local, attn, nn.ReadMLPs(k, d, ops.SwiGLU)...)
 	return d, k.Err()
 }

@@ -1,0 +1,19 @@
+package stablelm
+
+import (
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/nn"
+	"github.com/hipengine/hipengine/ops"
+)
+
+func init() { models.Register("stablelm", parse) }
+
+func parse(meta *gguf.Meta) (models.Model, error) {
+	k := models.NewKeys(meta)
+	d := nn.ReadLayerNormDecoder(k)
+	attn := nn.ReadAttention(k, d)
+	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
+	d.Repeat(attn, nn.ReadMLPs(k, d, ops.SwiGLU)...)
+	return d, k.Err()
+}

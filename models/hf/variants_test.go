@@ -1,0 +1,56 @@
+package hf
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestUnknownVariants opens models of a known class with a part that nothing here has: an error says which.
+func TestUnknownVariants(t *testing.T) {
+	for _, c := range []struct {
+		model, key string
+		value      any
+	}{
+		{"smollm3", "no_rope_layers", []int{1, 0, 1, 0}},
+		{"glm4_moe", "n_group", 2},
+		{"cohere2", "use_qk_norm", true},
+		{"minimax_m2", "scoring_func", "softmax"},
+		{"stablelm", "qk_layernorm", true},
+		{"stablelm", "use_parallel_residual", true},
+		{"granite4_attn", "layer_types", []string{"mamba", "attention"}},
+		{"granite4_attn", "num_local_experts", 8},
+		{"granite4_attn", "position_embedding_type", "nope"},
+	} {
+		t.Run(c.model+"/"+c.key, func(t *testing.T) {
+			x := readFixture(t, c.model)
+			x.config[c.key] = c.value
+			config, err := json.Marshal(x.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := Open(makeFolder(t, string(config), x.stored))
+			if err == nil {
+				f.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.key) {
+				t.Errorf("error %v, want one about %s", err, c.key)
+			}
+		})
+	}
+}
+
+// TestSkippedDrafts: a layer for speculation behind the others changes nothing but the notes.
+func TestSkippedDrafts(t *testing.T) {
+	x := readFixture(t, "glm4_moe")
+	plain := x.write(t, x.config, 1)
+	x.config["num_nextn_predict_layers"] = 1
+	x.stored["model.layers.3.eh_proj.weight"] = sampleTensor(t, "eh_proj", 128, 256)
+	drafted := x.write(t, x.config, 1)
+	sameModel(t, plain, drafted)
+	note := func(s string) bool { return strings.Contains(s, "model.layers.3.") }
+	if slices.ContainsFunc(plain.Notes, note) || !slices.ContainsFunc(drafted.Notes, note) {
+		t.Errorf("notes %q and %q", plain.Notes, drafted.Notes)
+	}
+}

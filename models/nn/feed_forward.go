@@ -1,0 +1,44 @@
+package nn
+
+import (
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
+)
+
+// FeedForward is the network down(act(up·x)), without a gate.
+type FeedForward struct {
+	Embd, FF int
+	Act      Unary
+}
+
+// Unary is an activation of one operand.
+type Unary func(g *ops.Graph, x ops.Value) ops.Value
+
+// Specs adds the two projections.
+func (f *FeedForward) Specs(s *Specs) {
+	s.Linear("ffn_up", f.FF, f.Embd)
+	s.Linear("ffn_down", f.Embd, f.FF)
+}
+
+// Build records the network.
+func (f *FeedForward) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
+	return Linear(g, w, "ffn_down", f.Act(g, Linear(g, w, "ffn_up", x)))
+}
+
+// ReadFeedForwards returns the network of each layer: feed_forward_length is one number or a list. acts holds an
+// activation for each layer, or one for all.
+func ReadFeedForwards(k *models.Keys, d *Decoder, acts ...Unary) []FFN {
+	out := make([]FFN, d.Layers)
+	for i, ff := range k.PerLayer("feed_forward_length", d.Layers, 1, models.MaxDim) {
+		out[i] = &FeedForward{Embd: d.Embd, FF: ff, Act: acts[min(i, len(acts)-1)]}
+	}
+	return out
+}
+
+// SquaredReLU returns max(x, 0)² elementwise.
+func SquaredReLU(g *ops.Graph, x ops.Value) ops.Value {
+	// Without a slope and with a limit of zero, the clamped activation is min(x, 0)/2.
+	negative := ops.SwiGLUClamped(g, x, x, ops.SwiGLUClampedAttrs{})
+	positive := ops.Add(g, x, ops.Scale(g, negative, -2))
+	return ops.Mul(g, positive, positive)
+}
