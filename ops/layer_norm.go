@@ -25,7 +25,8 @@ var LayerNormOp = Register(&Def{
 	},
 	Cases: func() []Case {
 		var cs []Case
-		for _, s := range [][]int{{1, 2}, {1, 64}, {3, 67}, {5, 256}, {2, 3, 129}, {2, 1025}} {
+		// Not two elements: what they differ by, and so the result, is as uncertain as their own last bits.
+		for _, s := range [][]int{{1, 7}, {1, 64}, {3, 67}, {5, 256}, {2, 3, 129}, {2, 1025}} {
 			cs = append(cs, Case{Name: fmt.Sprint(s), Attrs: NormAttrs{1e-5},
 				Args: []Arg{f32(s...), f32(s[len(s)-1])}})
 		}
