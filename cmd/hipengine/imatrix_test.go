@@ -12,6 +12,9 @@ import (
 
 // TestImatrix makes a matrix of Ember and quantizes with it to a type that needs one.
 func TestImatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves it to make long: TestQuantCommands makes and uses a matrix too")
+	}
 	folder := testfiles.Path(t, "builtin-model")
 	dir := t.TempDir()
 	out, full, small := filepath.Join(dir, "imatrix.gguf"), filepath.Join(dir, "full.gguf"),
