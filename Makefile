@@ -19,7 +19,7 @@ build: ## build bin/hipengine
 	$(GO) build -trimpath -o bin/hipengine ./cmd/hipengine
 
 .PHONY: test
-test: ## run the tests (within 4 minutes on 2 cores) and count what is skipped; the emulator has its own target
+test: ## run the tests (some minutes on 2 cores) and count what is skipped; the emulator has its own target
 	$(GO) run ./internal/testsum -vet=off -short ./... # make lint vets
 
 .PHONY: long

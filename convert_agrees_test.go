@@ -46,6 +46,12 @@ func TestConvertAgrees(t *testing.T) {
 			}
 			if err == nil {
 				f.Close()
+			} else if e.Name() == "granite4_moe" { // layers with state space, of a class that also comes without
+				out := filepath.Join(t.TempDir(), "m.gguf")
+				if e := convert.Convert(t.Context(), path, out, convert.Options{}); e == nil || e.Error() != err.Error() {
+					t.Errorf("the folder: %v, to convert it: %v", err, e)
+				}
+				continue
 			}
 			agreed++
 			t.Run(e.Name(), func(t *testing.T) { checkConverted(t, h, path) })

@@ -42,24 +42,7 @@ func TestTop(t *testing.T) {
 					req.Sampling.Seed = uint64(i)
 					requests = append(requests, req)
 				}
-				var seqs []*engine.Sequence
-				if together {
-					var err error
-					if seqs, err = e.SubmitChoices(context.Background(), requests...); err != nil {
-						t.Fatal(err)
-					}
-				} else {
-					for _, req := range requests {
-						seqs = append(seqs, submit(t, e, req))
-					}
-				}
-				for _, s := range seqs {
-					text, _, err := read(s)
-					if err != nil {
-						t.Fatal(err)
-					}
-					texts = append(texts, text)
-				}
+				texts = append(texts, answers(t, e, requests, together)...)
 				tops = r.Tops()
 				slices.Sort(tops)
 				return texts, slices.Compact(tops)
@@ -117,24 +100,7 @@ func TestTopOfConstraint(t *testing.T) {
 					req.Sampling.Seed, req.Sampling.Constraint = uint64(i), &oddly{of: c.of}
 					requests = append(requests, req)
 				}
-				var seqs []*engine.Sequence
-				if together { // the third waits for a slot
-					var err error
-					if seqs, err = e.SubmitChoices(context.Background(), requests...); err != nil {
-						t.Fatal(err)
-					}
-				} else {
-					for _, req := range requests {
-						seqs = append(seqs, submit(t, e, req))
-					}
-				}
-				for _, s := range seqs {
-					text, _, err := read(s)
-					if err != nil {
-						t.Fatal(err)
-					}
-					texts = append(texts, text)
-				}
+				texts = append(texts, answers(t, e, requests, together)...)
 				return texts, r
 			}
 			want, _ := texts(0, false)
@@ -153,4 +119,28 @@ func TestTopOfConstraint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answers returns the texts of requests that are submitted together, as choices of one, or each for itself.
+func answers(t *testing.T, e *engine.Engine, requests []engine.Request, together bool) (texts []string) {
+	t.Helper()
+	var seqs []*engine.Sequence
+	if together {
+		var err error
+		if seqs, err = e.SubmitChoices(context.Background(), requests...); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		for _, req := range requests {
+			seqs = append(seqs, submit(t, e, req))
+		}
+	}
+	for _, s := range seqs {
+		text, _, err := read(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }
