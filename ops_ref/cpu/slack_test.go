@@ -35,6 +35,8 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 			}
 			return dotSlack(c.Args[1].DType, x, in.floats[1], u, row, dim)
 		}
+	case ops.LayerNormOp: // half a unit each: the difference from the mean, the factor, and two products
+		return relative(func(float64) float64 { return 2 })
 	case ops.WeightedSumOp:
 		k := float64(c.Args[0].Shape[1])
 		return constant(k * ulp * k * largest(x) * largest(in.floats[1]))
