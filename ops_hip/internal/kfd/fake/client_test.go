@@ -232,3 +232,6 @@ func tripped(t testing.TB, m *Machine, rules ...string) {
 		t.Errorf("unexpected violation of %q: %v", r, got)
 	}
 }
+
+// addr returns the address of memory outside of the Go heap.
+func addr(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }

@@ -288,6 +288,9 @@ func (m *Machine) Munmap(addr, n uintptr) error {
 	}
 	for _, g := range m.gpus {
 		for _, b := range g.maps {
+			if b.eventPage && len(m.proc.queues) == 0 {
+				continue // it stays the kernel's as long as the process lives
+			}
 			if b.va < hi && lo < b.va+b.size {
 				m.violate("munmap", "addresses of %v are given back while GPU %#x has it mapped", b, g.id)
 			}
