@@ -140,7 +140,7 @@ func (q *queue) reserve(id, addr uint64) {
 
 // next returns a queue with a packet that can be executed, or nil.
 func (g *gpu) next() *queue {
-	if g.paused || g.removed {
+	if g.paused || g.removed || g.running {
 		return nil
 	}
 	for _, q := range g.queues {
@@ -243,6 +243,9 @@ func (q *queue) step() {
 // policy checks what a header must have beyond what firmware demands.
 func (q *queue) policy(p *abi.Packet) {
 	h, m := p.Header(), q.gpu.m
+	if h&0xff == abi.PacketInvalid {
+		return // that was said when it was published
+	}
 	bad := func(format string, args ...any) {
 		m.violate("packet-policy", "packet %d of queue %d with header %#x: "+format,
 			append([]any{q.next, q.id, h}, args...)...)
