@@ -109,12 +109,22 @@ func (p *Process) noKFD() error {
 	return fmt.Errorf("kfd: the amdgpu driver is not loaded: %w", ErrNoKFD)
 }
 
-// Version returns the version of the interface, 1.0 before the first device was opened.
+// Version returns the version of the interface. It opens /dev/kfd for a moment, unless it is open; where it cannot, that
+// is 1.0.
 func (p *Process) Version() (major, minor int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fd < 0 {
-		return needMajor, 0
+	if p.version.Major == 0 {
+		fd, err := p.sys.Open(kfdPath, syscall.O_RDWR)
+		if err != nil {
+			return needMajor, 0
+		}
+		v := new(abi.Version)
+		err = p.call(fd, abi.IocGetVersion, unsafe.Pointer(v))
+		if p.sys.Close(fd) != nil || err != nil {
+			return needMajor, 0
+		}
+		p.version = *v
 	}
 	return int(p.version.Major), int(p.version.Minor)
 }
@@ -250,7 +260,7 @@ func (p *Process) vmOf(g topo.GPU) (*vm, error) {
 	}
 	v.render = fd
 	if v.info, v.infoErr = topo.DevInfoOf(p.sys, fd); v.infoErr != nil {
-		v.info = topo.Info{CounterKHz: 100000, Integrated: apuTarget(g.Target)}
+		v.info = topo.Info{CounterKHz: 100000, Integrated: Integrated(g.Target)}
 	}
 	a := &abi.AcquireVM{DRMFD: uint32(fd), GPUID: g.ID}
 	if err := p.call(p.fd, abi.IocAcquireVM, unsafe.Pointer(a)); err != nil {
@@ -264,8 +274,8 @@ func (p *Process) vmOf(g topo.GPU) (*vm, error) {
 	return v, nil
 }
 
-// apuTarget reports whether GPUs of a target share the host's memory, where the driver does not say it.
-func apuTarget(target string) bool {
+// Integrated reports whether GPUs of a target share the host's memory, where the driver does not say it.
+func Integrated(target string) bool {
 	return target == "gfx1103" || target == "gfx1150" || target == "gfx1151"
 }
 
