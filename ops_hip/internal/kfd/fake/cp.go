@@ -62,7 +62,7 @@ func (q *queue) fetch(id uint64) abi.Packet {
 // publish checks packets that a doorbell store of v makes known, and reports whether it can be obeyed.
 func (q *queue) publish(v uint64) bool {
 	g, m := q.gpu, q.gpu.m
-	w, r := atomic.LoadUint64(&q.page.WriteDispatchID), atomic.LoadUint64(&q.page.ReadDispatchID)
+	w := atomic.LoadUint64(&q.page.WriteDispatchID)
 	switch {
 	case v+1 <= q.rung:
 		m.violate("doorbell-value", "doorbell %d of queue %d, which has rung with %d", v, q.id, q.rung-1)
@@ -78,9 +78,9 @@ func (q *queue) publish(v uint64) bool {
 	case w != v+1:
 		m.violate("doorbell-value", "doorbell %d of queue %d while write_dispatch_id is %d, want %d", v, q.id, w, w-1)
 	}
-	if w-r > q.size && w >= r {
-		m.violate("ring-overrun", "queue %d: write_dispatch_id %d is more than the ring's %d packets ahead of "+
-			"read_dispatch_id %d", q.id, w, q.size, r)
+	if w > q.next && w-q.next > q.size {
+		m.violate("ring-overrun", "queue %d: write_dispatch_id %d is more than the ring's %d packets ahead of packet %d, "+
+			"which has not completed", q.id, w, q.size, q.next)
 	}
 	if len(q.copies) == 0 {
 		q.copies = make([]abi.Packet, q.size)
@@ -140,7 +140,7 @@ func (q *queue) reserve(id, addr uint64) {
 
 // next returns a queue with a packet that can be executed, or nil.
 func (g *gpu) next() *queue {
-	if g.paused || g.removed {
+	if g.paused || g.removed || g.running {
 		return nil
 	}
 	for _, q := range g.queues {
@@ -243,6 +243,9 @@ func (q *queue) step() {
 // policy checks what a header must have beyond what firmware demands.
 func (q *queue) policy(p *abi.Packet) {
 	h, m := p.Header(), q.gpu.m
+	if h&0xff == abi.PacketInvalid {
+		return // that was said when it was published
+	}
 	bad := func(format string, args ...any) {
 		m.violate("packet-policy", "packet %d of queue %d with header %#x: "+format,
 			append([]any{q.next, q.id, h}, args...)...)

@@ -3,75 +3,42 @@
 package fake
 
 import (
-	"bytes"
 	"testing"
-
-	"github.com/hipengine/hipengine/ops_hip/internal/kfd/drv"
 )
 
-// driver is a device that the driver has opened on a machine.
-type driver struct {
-	m *Machine
-	p *drv.Process
-	d *drv.Device
-	s *drv.Stream
-}
-
-// open opens GPU 0 of a machine with the driver.
-func open(m *Machine, o drv.Options) (*driver, error) {
-	if o.RingPackets == 0 {
-		o.RingPackets = 64
-	}
-	o.Lookup = func(string) (string, bool) { return "", false }
-	p, err := drv.NewProcess(m, o)
-	if err != nil {
-		return nil, err
-	}
-	x := &driver{m: m, p: p}
-	gpus, err := p.Devices()
-	if err != nil {
-		return x, err
-	}
-	if x.d, err = p.Open(gpus[0]); err != nil {
-		return x, err
-	}
-	x.s, err = x.d.NewStream()
-	return x, err
-}
-
+// The driver does right on every kernel, every kind of machine and with every choice that firmware has: no rule is
+// broken, nothing is left.
 func TestDriver(t *testing.T) {
-	m := newMachine(t, Config{})
-	x, err := open(m, drv.Options{})
-	if err != nil {
-		t.Fatalf("open: %v; %v", err, m.KernelFault())
+	code := NewCodeCache()
+	large := Card("gfx1100")
+	large.LargeBAR = true
+	machines := map[string]Config{
+		"6.8 gfx1100": {Kernel: Linux68}, "6.12 gfx1151": {Kernel: Linux612, GPUs: []GPU{Card("gfx1151")}},
+		"6.12 fixed gfx1151":   {Kernel: Linux612Fixed, GPUs: []GPU{Card("gfx1151")}},
+		"7.2 gfx1201":          {GPUs: []GPU{Card("gfx1201")}},
+		"large BAR":            {GPUs: []GPU{large}},
+		"read index first":     {ReadIndexFirst: true, KeepHeaders: true},
+		"headers stay":         {KeepHeaders: true},
+		"one memory":           {OneMemory: true},
+		"packets step by step": {Manual: true},
+		"two GPUs":             twoGPUs,
 	}
-	const n = 10000
-	dev, err := x.d.Malloc(n)
-	if err != nil {
-		t.Fatal(err)
+	for _, target := range []string{"gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1200"} {
+		machines["7.2 "+target] = Config{GPUs: []GPU{Card(target)}}
 	}
-	host, err := x.d.HostAlloc(2 * n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range n {
-		host[i] = byte(i * 7)
-	}
-	at := addr(host)
-	for _, err := range []error{x.s.CopyHost(dev, at, n, false), x.s.CopyHost(at+n, dev, n, true), x.s.Sync()} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(host[:n], host[n:]) {
-		t.Error("a copy to the device and back has changed bytes")
-	}
-	for _, err := range []error{x.d.Free(dev), x.d.Free(at), x.s.Close(), x.d.Close(), x.p.Close()} {
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	for _, v := range m.Shutdown() {
-		t.Error(v)
+	for name, cfg := range machines {
+		t.Run(name, func(t *testing.T) {
+			cfg.Code = code
+			m := newMachine(t, cfg)
+			for range 2 {
+				if err := run(m, m.cfg.GPUs[0].Target); err != nil {
+					t.Errorf("%v; %v", err, m.KernelFault())
+				}
+				m.Restart()
+			}
+			for _, v := range m.Shutdown() {
+				t.Error(v)
+			}
+		})
 	}
 }

@@ -337,7 +337,7 @@ func (m *Machine) quiet() bool {
 	return true
 }
 
-// Step executes one packet of a Manual machine, and reports whether there was one.
+// Step executes one packet, and reports whether there was one that could be; the tool of tests of a Manual machine.
 func (m *Machine) Step() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -347,7 +347,7 @@ func (m *Machine) Step() bool {
 
 func (m *Machine) step() bool {
 	for _, g := range m.gpus {
-		if q := g.next(); q != nil && !g.running {
+		if q := g.next(); q != nil {
 			q.step()
 			return true
 		}
