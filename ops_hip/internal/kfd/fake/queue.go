@@ -102,7 +102,7 @@ func (m *Machine) createQueue(a *abi.CreateQueue) error {
 	if f := m.trip(AtCreateQueue, ""); f != nil {
 		return f.Err
 	}
-	if !m.proc.runtime {
+	if !m.proc.asked {
 		m.violate("runtime-order", "CREATE_QUEUE before RUNTIME_ENABLE: errors of packets would be lost")
 	}
 	q.checkHeader()

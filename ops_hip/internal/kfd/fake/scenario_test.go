@@ -48,7 +48,9 @@ func openOn(s sys.Sys) (*drv.Process, *drv.Device, error) {
 }
 
 // kernels returns the code object that the driver copies with, which also serves as a module of a user.
-func kernels(target string) ([]byte, error) { return os.ReadFile("../drv/objects/" + target + "/copy.co") }
+func kernels(target string) ([]byte, error) {
+	return os.ReadFile("../drv/objects/" + target + "/copy.co")
+}
 
 // run goes through the scenario. The error is the first, joined with those of closing, which is done in any case.
 func run(s sys.Sys, target string) (err error) {
