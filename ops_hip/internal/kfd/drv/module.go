@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"github.com/hipengine/hipengine/internal/codeobj"
@@ -34,9 +35,17 @@ const (
 	wantProps    = codeobj.PropKernargPtr | codeobj.PropWave32
 	rsrc1Refused = 1<<20 | 1<<22 | 1<<24 // PRIV, DEBUG_MODE, BULKY
 	rsrc2Refused = 1 | 1<<6 | 0x7f<<24   // scratch, trap handler, exceptions
-	rsrc3Refused = 0xf | 3<<10           // shared VGPRs, traps at start and end
 	descSize     = 64
 )
+
+// rsrc3Allowed returns the bits of the third register that may be set, the size of the instruction prefetch. On gfx11
+// what follows are traps at start and end, before it shared registers (LLVM's User Guide for AMDGPU Backend).
+func rsrc3Allowed(target string) uint32 {
+	if strings.HasPrefix(target, "gfx12") {
+		return 0xff0
+	}
+	return 0x3f0
+}
 
 // checkKernel refuses kernels that the queue is not made for, or whose descriptor says what nobody should.
 func checkKernel(o *codeobj.Object, f *codeobj.Function) error {
@@ -66,7 +75,7 @@ func checkKernel(o *codeobj.Object, f *codeobj.Function) error {
 	case f.DescriptorAddr%descSize != 0 || f.Entry%256 != 0 || x.EntryOffset <= 0:
 		return fmt.Errorf("descriptor at %#x, code at %#x: not at multiples of 64 and 256, or in the wrong order",
 			f.DescriptorAddr, f.Entry)
-	case x.Rsrc1&rsrc1Refused != 0 || x.Rsrc2&rsrc2Refused != 0 || x.Rsrc3&rsrc3Refused != 0:
+	case x.Rsrc1&rsrc1Refused != 0 || x.Rsrc2&rsrc2Refused != 0 || x.Rsrc3&^rsrc3Allowed(o.Target) != 0:
 		return fmt.Errorf("registers %#x, %#x, %#x ask for privileges, traps or scratch memory", x.Rsrc1, x.Rsrc2, x.Rsrc3)
 	case x.Properties != wantProps:
 		return fmt.Errorf("properties %#x, %#x are supported", x.Properties, wantProps)

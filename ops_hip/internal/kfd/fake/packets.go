@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
@@ -97,6 +98,15 @@ func geometry(d *abi.Dispatch) (grid [3]uint32, b *badPacket) {
 	return grid, nil
 }
 
+// prefetchSize returns the bits of the third register that code may set: the size of the instruction prefetch, which has
+// two bits more on gfx12, where gfx11 has traps.
+func prefetchSize(target string) uint32 {
+	if strings.HasPrefix(target, "gfx12") {
+		return 0xff0
+	}
+	return 0x3f0
+}
+
 // describe checks the descriptor of a dispatch's kernel.
 func (q *queue) describe(d *abi.Dispatch) (*bo, codeobj.Descriptor, *badPacket) {
 	g := q.gpu
@@ -123,7 +133,7 @@ func (q *queue) describe(d *abi.Dispatch) (*bo, codeobj.Descriptor, *badPacket) 
 	case k.Private != 0 || d.PrivateSize != 0 || k.Rsrc2&1 != 0:
 		return nil, k, bad(abi.ECQueueRegister, "kernel at %#x: scratch of %d and %d bytes, the queue has none", at,
 			k.Private, d.PrivateSize)
-	case k.Rsrc1&(privileged|debug|bulky) != 0 || k.Rsrc2&(1<<6|0x7f<<24) != 0 || k.Rsrc3&0xc0f != 0:
+	case k.Rsrc1&(privileged|debug|bulky) != 0 || k.Rsrc2&(1<<6|0x7f<<24) != 0 || k.Rsrc3&^prefetchSize(q.gpu.spec.Target) != 0:
 		return nil, k, bad(abi.ECQueueRegister, "descriptor at %#x: registers %#x, %#x, %#x", at, k.Rsrc1, k.Rsrc2, k.Rsrc3)
 	case d.GroupSize > 65536 || d.GroupSize < k.LDS:
 		return nil, k, bad(abi.ECQueueGroupSegment, "%d bytes of LDS, the kernel has %d", d.GroupSize, k.LDS)
