@@ -125,7 +125,7 @@ func (g *Graph) Launch(s *Stream) error {
 	return nil
 }
 
-// Close waits for the last launch of the graph and releases its arguments.
+// Close waits for the device's work, since mappings are changed at rest alone, and releases the graph's arguments.
 func (g *Graph) Close() error {
 	d := g.d
 	d.mu.Lock()
@@ -135,7 +135,7 @@ func (g *Graph) Close() error {
 	}
 	g.closed = true
 	if d.lost == nil {
-		if err := d.sync(g.last); err != nil && d.hung {
+		if err := d.idle(); err != nil && d.hung {
 			return err
 		}
 	}
