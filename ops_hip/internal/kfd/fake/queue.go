@@ -297,6 +297,9 @@ func (m *Machine) destroyQueue(a *abi.DestroyQueue) error {
 	}
 	if err != nil {
 		q.gpu.reset()
+		if err != syscall.ETIME {
+			return err // and the queue stays
+		}
 	}
 	for q.gpu.running {
 		m.cond.Wait()
