@@ -64,7 +64,7 @@ func (d *Device) bootstrap(image []byte) error {
 		return err
 	}
 	d.copier = final
-	if err := d.idle(); err != nil { // a mark may be on its way
+	if err := d.idle(); err != nil {
 		return err
 	}
 	if err := d.dropModule(first); err != nil {

@@ -14,7 +14,6 @@ type Graph struct {
 	d       *Device
 	packets []abi.Packet
 	args    *buffer
-	last    mark
 	closed  bool
 }
 
@@ -121,11 +120,11 @@ func (g *Graph) Launch(s *Stream) error {
 		d.publish(uint64(n), tail)
 		left = rest
 	}
-	s.last, g.last = m, m
+	s.last = m
 	return nil
 }
 
-// Close waits for the device's work, since mappings are changed at rest alone, and releases the graph's arguments.
+// Close waits for the device's work and releases the arguments.
 func (g *Graph) Close() error {
 	d := g.d
 	d.mu.Lock()
