@@ -28,6 +28,9 @@ func TestDriver(t *testing.T) {
 	}
 	for name, cfg := range machines {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "6.12 gfx1151" && name != "read index first" && name != "7.2 gfx1201" {
+				t.Skip("-short leaves most machines to make long")
+			}
 			cfg.Code = code
 			m := newMachine(t, cfg)
 			for range 2 {
