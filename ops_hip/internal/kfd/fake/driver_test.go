@@ -22,6 +22,8 @@ func TestDriver(t *testing.T) {
 		"one memory":           {OneMemory: true},
 		"packets step by step": {Manual: true},
 		"two GPUs":             twoGPUs,
+		"peers":                peers(),
+		"gap in the topology":  {GPUs: []GPU{{Target: "gfx1201", CUs: 64, VRAM: 1 << 30, GTT: 1 << 30, Node: 7}}},
 	}
 	for _, target := range []string{"gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1200"} {
 		machines["7.2 "+target] = Config{GPUs: []GPU{Card(target)}}

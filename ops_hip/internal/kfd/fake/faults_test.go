@@ -70,6 +70,7 @@ func faultCases() []faultCase {
 			is: drv.ErrNoDevice, text: "reset", least: 2 * time.Second},
 		{name: "no permission for the render node", fault: Fault{At: AtOpen, Name: renderPath + "128",
 			Err: syscall.EACCES}, is: drv.ErrNoDevice, text: "render"},
+		{name: "no GPU", cfg: Config{GPUs: []GPU{}}, do: func(*Machine) {}, is: drv.ErrNoDevice, text: "no AMD GPU"},
 		{name: "hidden node", do: func(m *Machine) { m.Deny(nodesDir+"1/gpu_id", syscall.EPERM) }, is: drv.ErrNoDevice},
 		{name: "no driver", do: func(m *Machine) {
 			m.RemoveFiles("/sys/devices/virtual/kfd")
@@ -175,7 +176,11 @@ func guarded(m *Machine) (err error) {
 			err = fmt.Errorf("the host faults: %v", p)
 		}
 	}()
-	return run(m, m.cfg.GPUs[0].Target)
+	target := ""
+	if len(m.cfg.GPUs) > 0 {
+		target = m.cfg.GPUs[0].Target
+	}
+	return run(m, target)
 }
 
 // Whatever goes wrong, the driver recovers, or says what happened within a bounded time, and leaves nothing.

@@ -211,6 +211,14 @@ func fences() []*mutant {
 		ib("invalidation of all but instructions", 7, abi.GCRCode&^abi.GCRInvInstruction),
 		ib("invalidation of a part of memory", 2, 0x1000),
 		ib("another PM4 packet", 0, abi.Type3(abi.PM4NOP, 7)),
+		{name: "PM4 is changed behind the doorbell", ring: func(x *mutant, v uint64) {
+			x.store(v)
+			x.packets(v, func(p *abi.Packet) {
+				if p.Header() == abi.HeaderVendorSystem {
+					le.PutUint32(bytesAt(uint64(p[2])|uint64(p[3])<<32, 4), abi.Type3(abi.PM4NOP, 7))
+				}
+			})
+		}},
 	}
 }
 
@@ -543,7 +551,7 @@ func allMutants() []*mutant {
 func TestSomeMutants(t *testing.T) {
 	var list []*mutant
 	for i, x := range allMutants() {
-		if i%12 == 1 {
+		if i%15 == 1 {
 			list = append(list, x)
 		}
 	}

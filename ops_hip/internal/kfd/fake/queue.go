@@ -46,7 +46,7 @@ type queue struct {
 	waiting  bool         // a packet has been executed and is not yet done
 	copies   []abi.Packet // packets as doorbells published them, by slot
 	buffers  []*bo
-	kernargs map[uint64][]byte // arguments of published packets in shared memory, by packet
+	kernargs map[uint64][]byte // arguments and PM4 of published packets in shared memory, by packet
 	stalled  time.Duration     // since when a barrier waits; 0: it does not
 }
 
