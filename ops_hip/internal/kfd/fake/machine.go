@@ -79,7 +79,8 @@ var _ sys.Sys = (*Machine)(nil)
 
 // process is what the kernel keeps for a process, even without an open file.
 type process struct {
-	runtime bool // RUNTIME_ENABLE
+	runtime bool // RUNTIME_ENABLE is in force
+	asked   bool // for it
 	events  events
 	queues  map[uint32]*queue
 	bos     map[uint64]*bo

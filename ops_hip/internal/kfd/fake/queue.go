@@ -102,7 +102,7 @@ func (m *Machine) createQueue(a *abi.CreateQueue) error {
 	if f := m.trip(AtCreateQueue, ""); f != nil {
 		return f.Err
 	}
-	if !m.proc.runtime {
+	if !m.proc.asked {
 		m.violate("runtime-order", "CREATE_QUEUE before RUNTIME_ENABLE: errors of packets would be lost")
 	}
 	q.checkHeader()
@@ -297,6 +297,9 @@ func (m *Machine) destroyQueue(a *abi.DestroyQueue) error {
 	}
 	if err != nil {
 		q.gpu.reset()
+		if err != syscall.ETIME {
+			return err // and the queue stays
+		}
 	}
 	for q.gpu.running {
 		m.cond.Wait()

@@ -25,6 +25,7 @@ const counterKHz = 100_000
 // newTree describes a machine as Linux does: node 0 is the processor.
 func newTree(m *Machine) tree {
 	t := tree{kfdPath: ""}
+	t["/proc/sys/kernel/osrelease"] = m.cfg.Kernel.Name + "\n"
 	t["/sys/module/amdgpu/version"] = ""
 	t["/sys/module/amdgpu/parameters/no_system_mem_limit"] = "N\n"
 	t["/sys/module/amdgpu/parameters/cwsr_enable"] = "1\n"
