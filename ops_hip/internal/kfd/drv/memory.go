@@ -259,7 +259,10 @@ func (d *Device) Free(va uint64) error {
 	if !ok {
 		return fmt.Errorf("kfd: no allocation begins at %#x", va)
 	}
-	err := d.idle()
+	var err error
+	if d.lost == nil {
+		err = d.idle()
+	}
 	if d.hung {
 		return err // a kernel may still run, with this memory
 	}

@@ -220,12 +220,14 @@ func (d *Device) wait(s *abi.Signal) error {
 	return d.until(func() bool { return isDone(s) }, waitMS, s.Mailbox == 0)
 }
 
-// idle waits for all work.
+// idle waits for all work, and for the barrier that waiting may put behind it.
 func (d *Device) idle() error {
-	if d.q.tail == nil {
-		return nil
+	for d.q.tail != nil && !isDone(d.q.tail) {
+		if err := d.wait(d.q.tail); err != nil {
+			return err
+		}
 	}
-	return d.wait(d.q.tail)
+	return nil
 }
 
 // Waiting: first by looking, then in the kernel, in pieces, so that no lost interrupt costs more than one.
