@@ -64,6 +64,9 @@ func (d *Device) bootstrap(image []byte) error {
 		return err
 	}
 	d.copier = final
+	if err := d.idle(); err != nil {
+		return err
+	}
 	if err := d.dropModule(first); err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ type Graph struct {
 	d       *Device
 	packets []abi.Packet
 	args    *buffer
-	last    mark
 	closed  bool
 }
 
@@ -121,11 +120,11 @@ func (g *Graph) Launch(s *Stream) error {
 		d.publish(uint64(n), tail)
 		left = rest
 	}
-	s.last, g.last = m, m
+	s.last = m
 	return nil
 }
 
-// Close waits for the last launch of the graph and releases its arguments.
+// Close waits for the device's work and releases the arguments.
 func (g *Graph) Close() error {
 	d := g.d
 	d.mu.Lock()
@@ -135,7 +134,7 @@ func (g *Graph) Close() error {
 	}
 	g.closed = true
 	if d.lost == nil {
-		if err := d.sync(g.last); err != nil && d.hung {
+		if err := d.idle(); err != nil && d.hung {
 			return err
 		}
 	}
