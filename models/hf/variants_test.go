@@ -15,6 +15,12 @@ func TestUnknownVariants(t *testing.T) {
 	}{
 		{"smollm3", "no_rope_layers", []int{1, 0, 1, 0}},
 		{"glm4_moe", "n_group", 2},
+		{"deepseek_v3", "rope_interleave", false},
+		{"deepseek_v3", "scoring_func", "relu"},
+		{"deepseek_v3", "topk_method", "group_limited_greedy"},
+		{"deepseek_v3", "moe_layer_freq", 2},
+		{"deepseek_v3", "kv_lora_rank", nil},
+		{"glm4_moe_lite", "mlp_layer_types", []string{"dense", "sparse", "dense"}},
 		{"cohere2", "use_qk_norm", true},
 		{"minimax_m2", "scoring_func", "softmax"},
 		{"stablelm", "qk_layernorm", true},

@@ -5,6 +5,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/apertus"
 	_ "github.com/hipengine/hipengine/models/arch/arcee"
 	_ "github.com/hipengine/hipengine/models/arch/cohere"
+	_ "github.com/hipengine/hipengine/models/arch/deepseek2"
 	_ "github.com/hipengine/hipengine/models/arch/ernie45"
 	_ "github.com/hipengine/hipengine/models/arch/exaone4"
 	_ "github.com/hipengine/hipengine/models/arch/gemma2"
