@@ -201,7 +201,7 @@ func terms(n *ops.Node) float64 {
 		return last(1) + float64(n.In[5].Shape()[1]*n.In[6].Shape()[1])
 	case ops.CausalConvOp:
 		return last(2)
-	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
+	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
 	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
 		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
