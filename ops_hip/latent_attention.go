@@ -48,8 +48,9 @@ func init() {
 				Scratch: ls[0].Scratch}), nil
 		},
 	})
+	// Heads share what they read, with matrix instructions. A token's result does not depend on how many others there are.
 	Register(Kernel{
-		Name: "latent_attention_mma",
+		Name: "latent_attention_shared",
 		Op:   ops.LatentAttentionOp,
 		Match: func(n *ops.Node, t *Target) int {
 			a, values := latentOf(n), n.Attrs.(ops.LatentAttentionAttrs).Values
