@@ -299,6 +299,9 @@ var exceptions = []Exception{{
 	Reason: "the gates of DeltaNet are exponentials of products with 8-bit activations, and the state carries their error on, " +
 		"which the sum over nodes leaves out; two production engines with such activations are eight times as far from the exact " +
 		"logits of a tiny Qwen 3.5 as from those of a Llama of its size",
+}, {
+	Check: regexp.MustCompile(`^Model/kimi-linear$`), Target: regexp.MustCompile(`^amd64$`), NMSE: 3e-3, Measured: 1.2e-3,
+	Reason: "as for qwen35: the decay of each channel is the exponential of such products",
 }}
 
 // Exceptions returns the table of exceptions.

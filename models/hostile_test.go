@@ -63,8 +63,10 @@ func TestBadMeta(t *testing.T) {
 		{"attention.layer_norm_rms_epsilon", float32(math.NaN()), "layer_norm_rms_epsilon"},
 		{"attention.layer_norm_rms_epsilon", float32(-1), "layer_norm_rms_epsilon"},
 		{"rope.dimension_count", uint32(0), "rope.dimension_count"},
-		{"rope.dimension_count", uint32(7), "odd"},
 		{"rope.dimension_count", uint32(1000), "rope.dimension_count"},
+	}
+	rotary := []bad{
+		{"rope.dimension_count", uint32(7), "odd"},
 		{"rope.freq_base", float32(0), "rope.freq_base"},
 		{"rope.freq_base", float32(math.Inf(1)), "rope.freq_base"},
 		{"rope.scaling.type", "magic", `"magic" is not known`},
@@ -155,6 +157,11 @@ func TestBadMeta(t *testing.T) {
 		"deepseek2": {
 			{"attention.temperature_scale", float32(-1), "attention.temperature_scale"},
 		},
+		"kimi-linear": {
+			{"kda.head_dim", missing, "kda.head_dim"},
+			{"ssm.conv_kernel", uint32(1), "ssm.conv_kernel"},
+			{"attention.head_count_kv", []int32{0, 1}, "attention.head_count_kv"},
+		},
 		"qwen2moe": {
 			{"expert_shared_feed_forward_length", missing, "expert_shared_feed_forward_length"},
 			{"expert_weights_norm", "yes", "a bool"},
@@ -200,6 +207,9 @@ func TestBadMeta(t *testing.T) {
 		}
 		if has("ssm.group_count") {
 			cases = append(cases, delta...)
+		}
+		if name != "kimi-linear" {
+			cases = append(cases, rotary...)
 		}
 		if has("attention.key_length_mla") {
 			cases = append(cases, latent...)

@@ -131,7 +131,9 @@ func TestForms(t *testing.T) {
 		archs []string
 		apply func(s *tiny.Source, prefix string) bool
 	}
-	grouped := slices.DeleteFunc(slices.Clone(tiny.Archs), func(a string) bool { return strings.HasPrefix(a, "deepseek2") })
+	grouped := slices.DeleteFunc(slices.Clone(tiny.Archs), func(a string) bool {
+		return strings.HasPrefix(a, "deepseek2") || a == "kimi-linear"
+	})
 	sparse := []string{"llama/moe", "qwen2moe", "qwen3moe", "qwen35moe", "gpt-oss", "gemma4/moe", "granitemoe"}
 	for _, f := range []form{
 		{"attn_qkv", grouped, func(s *tiny.Source, p string) bool {

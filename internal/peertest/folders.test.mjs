@@ -12,7 +12,7 @@ const shared = hipengine.shared();
 const fixtures = shared && path.join(shared, 'fixtures');
 // Of a second set, what llama.cpp loads: without latent vectors of queries it takes models of 27 layers alone, so that
 // deepseek_v2_lite is not among them.
-const more = ['deepseek_v3', 'glm4_moe_lite'];
+const more = ['deepseek_v3', 'glm4_moe_lite', 'kimi_linear'];
 const folders = fixtures
   ? [...readdirSync(fixtures, { withFileTypes: true }).filter((d) => d.isDirectory()).map((d) => path.join(fixtures, d.name)),
     ...more.map((name) => path.join(shared, 'fixtures2', name))]

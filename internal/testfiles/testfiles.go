@@ -24,7 +24,7 @@ var Models = []string{
 var More = []string{
 	"apertus", "arcee", "cohere", "cohere2", "deepseek_v2_lite", "deepseek_v3", "ernie4_5", "exaone4", "glm4_moe",
 	"glm4_moe_lite", "granite4_attn", "helium",
-	"hunyuan_dense", "minimax_m2", "ministral", "olmo3", "seed_oss", "smollm3", "stablelm", "starcoder2",
+	"hunyuan_dense", "kimi_linear", "minimax_m2", "ministral", "olmo3", "seed_oss", "smollm3", "stablelm", "starcoder2",
 }
 
 // GGUFs are the tiny models in files, of which each has exact logits beside it.

@@ -125,6 +125,8 @@ var archs = []struct {
 	{"exaone4", none},
 	{"exaone4/window", window},
 	{"hunyuan-dense", wide},
+	{"kimi-linear", latent.with(moe, keys{"attention.head_count_kv": []int32{0, 0, 1}, "block_count": uint32(3),
+		"kda.head_dim": uint32(16), "ssm.conv_kernel": uint32(4), "expert_shared_count": uint32(1)})},
 	{"minimax-m2", wide.with(moe, keys{"rope.dimension_count": uint32(16)})},
 	{"glm4", wide.with(keys{"rope.dimension_count": uint32(16)})},
 }

@@ -165,7 +165,7 @@ func (b *builder) deepseekGating(sigmoid bool) {
 	if sigmoid {
 		method = "noaux_tc"
 	}
-	groups, used := c.intOr(1, 1, models.MaxExperts, "n_group"), c.intOr(1, 1, models.MaxExperts, "topk_group")
+	groups := c.intOr(1, 1, models.MaxExperts, "n_group")
 	switch v := c.str("topk_method"); {
 	case v == "greedy":
 		groups = 1
@@ -177,8 +177,13 @@ func (b *builder) deepseekGating(sigmoid bool) {
 		gating = sigmoidGating
 	}
 	b.set("expert_gating_func", uint32(gating))
+	b.groupKeys(groups)
+}
+
+// groupKeys writes the number of groups of experts, if there are several, and of those that a token uses.
+func (b *builder) groupKeys(groups int) {
 	if groups > 1 {
 		b.setInt("expert_group_count", groups)
-		b.setInt("expert_group_used_count", used)
+		b.setInt("expert_group_used_count", b.cfg.int(1, groups, "topk_group"))
 	}
 }

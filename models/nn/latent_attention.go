@@ -115,10 +115,16 @@ func ReadLatentAttention(k *models.Keys, d *Decoder) *LatentAttention {
 	a.Rotated = k.Int("rope.dimension_count", 1, keys-1)
 	a.KeyDim = keys - a.Rotated
 	a.ValueDim = k.Int("attention.value_length_mla", 1, models.MaxDim)
+	if k.Has("attention.head_count_kv") {
+		// Layers of other kinds may list a zero.
+		if n := k.Largest("attention.head_count_kv", 1, models.MaxHeads); n != 1 {
+			k.Fail("attention.head_count_kv is %d, want 1 with latent attention", n)
+		}
+	}
 	for _, c := range []struct {
 		key  string
 		want int
-	}{{"attention.head_count_kv", 1}, {"attention.key_length", a.Rank + a.Rotated}, {"attention.value_length", a.Rank}} {
+	}{{"attention.key_length", a.Rank + a.Rotated}, {"attention.value_length", a.Rank}} {
 		if n := k.IntOr(c.key, c.want, 1, models.MaxDim); n != c.want {
 			k.Fail("%s is %d, want %d with latent attention of these sizes", c.key, n, c.want)
 		}

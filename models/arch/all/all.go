@@ -15,6 +15,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/gptoss"
 	_ "github.com/hipengine/hipengine/models/arch/granite"
 	_ "github.com/hipengine/hipengine/models/arch/hunyuan"
+	_ "github.com/hipengine/hipengine/models/arch/kimilinear"
 	_ "github.com/hipengine/hipengine/models/arch/llama"
 	_ "github.com/hipengine/hipengine/models/arch/minimaxm2"
 	_ "github.com/hipengine/hipengine/models/arch/mistral3"
