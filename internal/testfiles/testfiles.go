@@ -22,6 +22,7 @@ var Models = []string{
 // More are further models of the same kind, whose results were computed in float32 throughout: no rotary table was
 // rounded to BF16.
 var More = []string{
+	"mamba2", "granite4_moe", "bamba", "falcon_h1", "nemotron_h", "lfm2",
 	"apertus", "arcee", "cohere", "cohere2", "ernie4_5", "exaone4", "glm4_moe", "granite4_attn", "helium",
 	"hunyuan_dense", "minimax_m2", "ministral", "olmo3", "seed_oss", "smollm3", "stablelm", "starcoder2",
 }
