@@ -33,8 +33,8 @@ var SSMScanOp = Register(&Def{
 			spans                  []span
 		}{
 			{"decode", 4, 1, 32, 32, []span{{0, 1}, {0, 1}}},
-			{"one", 1, 1, 1, 1, []span{{0, 1}}},
-			{"odd", 3, 3, 5, 7, []span{{0, 3}}},
+			{"one", 1, 1, 1, 4, []span{{0, 1}}},
+			{"odd", 3, 3, 5, 12, []span{{0, 3}}},
 			{"grouped", 6, 2, 16, 16, []span{{0, 5}}},
 			{"rows", 2, 1, 36, 48, []span{{0, 9}, {0, 2}}},
 			{"d128", 2, 1, 64, 128, []span{{0, 19}, {0, 1}}},
@@ -76,6 +76,9 @@ func inferSSMScan(n *Node) error {
 	if groups < 1 || heads%groups != 0 {
 		return fmt.Errorf("%d heads are no multiple of %d groups", heads, groups)
 	}
+	if ds%4 != 0 {
+		return fmt.Errorf("a state of %d columns: the number must be a multiple of 4", ds)
+	}
 	if channels != heads*dim+2*groups*ds || !dt.Shape().Equal(tensor.Shape{tokens, heads}) {
 		return fmt.Errorf("x %v, dt %v, state %v and %d groups do not fit together", x.Shape(), dt.Shape(), s, groups)
 	}
@@ -94,7 +97,7 @@ func inferSSMScan(n *Node) error {
 //
 // and returns y and the updated state. x: F32 [tokens, heads·dim + 2·groups·ds], the x of all heads, then B of all
 // groups, then C; dt: F32 [tokens, heads]; bias, a (negative) and d: F32 [heads]; state: [slots, heads, dim, ds], the
-// matrix S above; starts, slots and padding as for CausalConv. Result F32 [tokens, heads, dim].
+// matrix S above, ds being a multiple of 4; starts, slots and padding as for CausalConv. Result F32 [tokens, heads, dim].
 func SSMScan(g *Graph, x, dt, bias, a, d, state, starts, slots Value, attrs SSMScanAttrs) (y, newState Value) {
 	r := g.Add(SSMScanOp, attrs, x, dt, bias, a, d, state, starts, slots)
 	return r[0], r[1]

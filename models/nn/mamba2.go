@@ -95,13 +95,13 @@ func conv(g *ops.Graph, w models.Weights, b *Step, layer int, name string, x ops
 	return y
 }
 
-// ReadMamba2 reads the sizes. ssm.time_step_rank is the number of heads; ssm.group_count is 1 by default.
+// ReadMamba2 reads the sizes. ssm.time_step_rank is the number of heads.
 func ReadMamba2(k *models.Keys, d *Decoder) *Mamba2 {
 	m := &Mamba2{Embd: d.Embd, Eps: d.Eps}
 	inner := k.Int("ssm.inner_size", 1, models.MaxDim)
 	m.Heads = k.Int("ssm.time_step_rank", 1, models.MaxHeads)
 	m.StateDim = k.Int("ssm.state_size", 1, models.MaxDim)
-	m.Groups = k.IntOr("ssm.group_count", 1, 1, models.MaxHeads)
+	m.Groups = k.Int("ssm.group_count", 1, models.MaxHeads)
 	m.Conv = k.Int("ssm.conv_kernel", 2, 64)
 	m.HeadDim = max(inner/m.Heads, 1)
 	if inner%m.Heads != 0 || m.Heads%m.Groups != 0 {
