@@ -203,6 +203,8 @@ func terms(n *ops.Node) float64 {
 		return last(2)
 	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
+	case ops.SSMScanOp: // a sum over the state, and what each of the tokens adds to it
+		return last(5) + 2*float64(n.In[0].Shape()[0])
 	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
 		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
 	case ops.MixtureOp, ops.SharedMixtureOp: // of the router and both products of an expert
@@ -264,15 +266,20 @@ func storeFloor(dt tensor.DType, nmse float64) float64 {
 // that pass through it. Residual streams carry errors on without amplifying them. A node whose result jumps adds what
 // it may jump by at the error of its operands: rounding in a cache of type kv (of which the graph may be recorded
 // with another), and a router's choice of k among n experts. With normal logits neighbours in the order near the k-th
-// are about 4/n apart, and the wrong expert replaces about 1/k of the layer's output, in amplitude.
+// are about 4/n apart, and the wrong expert replaces about 1/k of the layer's output, in amplitude. A scan of a state
+// space multiplies x, B, C and the step, the last one twice, all of which one product made of the stream, so that the
+// stream's error enters its result five times instead of once; the result of the i-th is one of i+1 parts of the stream.
 func modelFloor(dev ops.Device, g *ops.Graph, kv tensor.DType) float64 {
-	var smooth, jumps float64
+	var smooth, jumps, scans float64
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View {
 			continue
 		}
 		smooth += deviceFloor(dev, n, nil)
 		switch n.Op {
+		case ops.SSMScanOp:
+			scans++
+			smooth += 4 * smooth / (scans + 1)
 		case ops.KVAppendOp, ops.SelfAttentionOp:
 			jumps += storeFloor(kv, smooth)
 		case ops.RouteOp:

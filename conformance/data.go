@@ -122,7 +122,7 @@ func stateUses(in *input) []use {
 		}
 	case ops.CausalConvOp:
 		us[1] = slotUse(args[1].Shape, args[4].Ints)
-	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp:
+	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp, ops.SSMScanOp:
 		us[5] = slotUse(args[5].Shape, args[7].Ints)
 	case ops.DeltaNetCoreOp:
 		us[1], us[9] = slotUse(args[1].Shape, args[4].Ints), slotUse(args[9].Shape, args[4].Ints)

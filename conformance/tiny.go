@@ -36,6 +36,7 @@ var tinyArchs = map[string]map[string]any{
 		"rope.scaling.original_context_length": uint32(16), "rope.scaling.yarn_log_multiplier": float32(0.1)}),
 	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
 	"exaone4":      tinyWindow,
+	"falcon-h1":    tinySSM,
 	"gemma2": merge(tinyWindow,
 		map[string]any{"attn_logit_softcapping": float32(50), "final_logit_softcapping": float32(30)}),
 	"gemma3": tinyWindow,
@@ -52,11 +53,18 @@ var tinyArchs = map[string]map[string]any{
 	"gptoss":     merge(tinyWindow, tinyMoE),
 	"granite":    tinyFactors,
 	"granitemoe": merge(tinyFactors, tinyMoE),
+	"granitehybrid": merge(tinyFactors, tinyMoE, tinyShared, tinySSM, map[string]any{"block_count": uint32(4),
+		"attention.head_count_kv": []int32{0, 0, 2, 0}, "rope.scaling.finetuned": false}),
 	"kimi-linear": merge(tinyMoE, tinyLeading, tinyLatent, map[string]any{"attention.head_count_kv": []int32{0, 0, 0, 1},
 		"block_count": uint32(4), "kda.head_dim": uint32(32), "ssm.conv_kernel": uint32(4),
 		"expert_shared_count": uint32(1), "expert_gating_func": uint32(2)}),
+	"lfm2":       tinyShortConv,
+	"lfm2moe":    merge(tinyShortConv, tinyMoE, tinyLeading),
+	"mamba2":     merge(tinySSM, map[string]any{"attention.head_count": uint32(0)}),
 	"minimax-m2": merge(tinyMoE, map[string]any{"rope.dimension_count": uint32(16)}),
 	"mistral3":   {"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(16)},
+	"nemotron_h": merge(tinySSM, map[string]any{"block_count": uint32(4), "ssm.group_count": uint32(2),
+		"attention.head_count_kv": []int32{0, 0, 2, 0}, "feed_forward_length": []int32{0, 96, 0, 0}}),
 	"phi3":       {"attention.sliding_window": uint32(7)},
 	"qwen2moe":   merge(tinyMoE, tinyShared),
 	"qwen3moe":   tinyMoE,
@@ -106,6 +114,17 @@ var tinyDeltaNet = map[string]any{
 	"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32),
 	"ssm.inner_size":  uint32(128),
 	"ssm.conv_kernel": uint32(4),
+}
+
+// tinySSM are the keys of a state-space mixer.
+var tinySSM = map[string]any{
+	"ssm.group_count": uint32(1), "ssm.time_step_rank": uint32(4), "ssm.state_size": uint32(32),
+	"ssm.inner_size": uint32(128), "ssm.conv_kernel": uint32(4),
+}
+
+// tinyShortConv are the keys of a hybrid of short convolutions and attention.
+var tinyShortConv = map[string]any{
+	"block_count": uint32(3), "attention.head_count_kv": []int32{0, 2, 0}, "shortconv.l_cache": uint32(3),
 }
 
 func merge(parts ...map[string]any) map[string]any {

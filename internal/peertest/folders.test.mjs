@@ -12,7 +12,9 @@ const shared = hipengine.shared();
 const fixtures = shared && path.join(shared, 'fixtures');
 // Of a second set, what llama.cpp loads: without latent vectors of queries it takes models of 27 layers alone, so that
 // deepseek_v2_lite is not among them.
-const more = ['deepseek_v3', 'glm4_moe_lite', 'kimi_linear'];
+// And models whose state is no cache of keys: it wants twice as wide a state space as its embedding, which falcon_h1
+// has not.
+const more = ['deepseek_v3', 'glm4_moe_lite', 'kimi_linear', 'bamba', 'granite4_moe', 'lfm2', 'mamba2', 'nemotron_h'];
 const folders = fixtures
   ? [...readdirSync(fixtures, { withFileTypes: true }).filter((d) => d.isDirectory()).map((d) => path.join(fixtures, d.name)),
     ...more.map((name) => path.join(shared, 'fixtures2', name))]

@@ -47,6 +47,12 @@ var (
 		"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(6),
 		"ssm.state_size": uint32(16), "ssm.inner_size": uint32(96), "ssm.conv_kernel": uint32(4),
 	}
+	ssm = keys{
+		"ssm.group_count": uint32(2), "ssm.time_step_rank": uint32(8), "ssm.state_size": uint32(16),
+		"ssm.inner_size": uint32(128), "ssm.conv_kernel": uint32(4),
+	}
+	shortConv = keys{"block_count": uint32(4), "attention.head_count_kv": []int32{0, 2, 0, 2},
+		"shortconv.l_cache": uint32(3)}
 	granite = keys{
 		"embedding_scale": float32(12), "residual_scale": float32(0.22), "logit_scale": float32(8),
 		"attention.scale": float32(0.1),
@@ -98,6 +104,18 @@ var archs = []struct {
 	{"phi3", keys{"attention.sliding_window": uint32(7)}},
 	{"granite", granite},
 	{"granitemoe", granite.with(experts, shared)},
+	{"granitehybrid", granite.with(experts, shared, ssm, keys{"block_count": uint32(4),
+		"attention.head_count_kv": []int32{0, 0, 2, 0}, "rope.scaling.finetuned": false})},
+	{"granitehybrid/dense", ssm.with(keys{"attention.head_count_kv": []int32{0, 2}, "rope.dimension_count": uint32(8),
+		"rope.scaling.finetuned": true})},
+	{"mamba2", ssm.with(keys{"attention.head_count": uint32(0), "attention.head_count_kv": nil,
+		"feed_forward_length": uint32(0), "rope.freq_base": nil})},
+	{"falcon-h1", wide.with(ssm, keys{"ssm.group_count": uint32(1)})},
+	{"nemotron_h", wide.with(ssm, keys{"block_count": uint32(4), "attention.head_count_kv": []int32{0, 0, 2, 0},
+		"feed_forward_length": []int32{0, 96, 0, 0}})},
+	{"lfm2", shortConv},
+	{"lfm2moe", shortConv.with(experts, keys{"expert_feed_forward_length": uint32(32),
+		"leading_dense_block_count": uint32(2)})},
 	{"olmo2", wide},
 	{"olmo2/window", wide.with(window, yarn)},
 	{"smollm3", keys{"block_count": uint32(4)}},

@@ -35,6 +35,7 @@ type builder struct {
 	err    error
 
 	entries map[string]*entry
+	widened bool // as Folder.Widened
 	slabs   slabCache
 	prefix  string // of the language model's tensors
 
@@ -68,17 +69,17 @@ func (b *builder) setFloat(name string, v float64) { b.set(name, float32(v)) }
 
 // prefixes are the places where a language model's tensors lie, the most special first.
 var prefixes = []string{"model.language_model.", "language_model.model.", "language_model.", "model.text_model.",
-	"model.", ""}
+	"model.backbone.", "backbone.", "model.", ""}
 
 // findPrefix finds the language model by its embedding.
 func (b *builder) findPrefix() {
 	for _, p := range prefixes {
-		if b.has(p + "embed_tokens.weight") {
+		if b.has(p + b.embedding + ".weight") {
 			b.prefix = p
 			return
 		}
 	}
-	b.fail("there is no tensor %q", prefixes[len(prefixes)-2]+"embed_tokens.weight")
+	b.fail("there is no tensor %q", prefixes[len(prefixes)-2]+b.embedding+".weight")
 }
 
 func (b *builder) has(name string) bool { return b.stored[name] != nil }
@@ -168,7 +169,7 @@ func (b *builder) applyLayers(rules []rule) {
 
 // keptF32 are the endings of names of tensors that are F32 whatever their shape, as in llama.cpp's converter.
 var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight", "ssm_conv1d_q.weight",
-	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", ".ssm_a", ".bias"}
+	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", "shortconv.conv.weight", ".ssm_a", ".ssm_d", ".bias"}
 
 // add presents w under its GGUF name.
 func (b *builder) add(name string, w weight) {
@@ -256,16 +257,16 @@ func (b *builder) head() {
 	if b.err != nil {
 		return
 	}
-	b.apply(b.prefix, "", []rule{{from: "embed_tokens.weight", to: "token_embd.weight"},
-		{from: "norm.weight", to: "output_norm.weight", change: b.norm},
-		{from: "norm.bias", to: "output_norm.bias", optional: true}})
+	b.apply(b.prefix, "", []rule{{from: b.embedding + ".weight", to: "token_embd.weight", change: b.embed},
+		{from: b.outputNorm + ".weight", to: b.outputNormTo + ".weight", change: b.norm},
+		{from: b.outputNorm + ".bias", to: b.outputNormTo + ".bias", optional: true}})
 	if b.err != nil {
 		return
 	}
 	embd := b.entries["token_embd.weight"].info.Shape
 	if len(embd) != 2 || embd[1] != b.embd || embd[0] > models.MaxVocab {
 		b.fail("tensor %q has shape %v, want [vocabulary of at most %d, hidden_size %d]",
-			b.prefix+"embed_tokens.weight", embd, models.MaxVocab, b.embd)
+			b.prefix+b.embedding+".weight", embd, models.MaxVocab, b.embd)
 		return
 	}
 	b.vocab = embd[0]
@@ -277,7 +278,7 @@ func (b *builder) head() {
 		case b.cfg.bool(false, "tie_word_embeddings"):
 			b.used[name] = true // the embedding takes its place
 		default:
-			b.apply("", "", []rule{{from: name, to: "output.weight"}})
+			b.apply("", "", []rule{{from: name, to: "output.weight", change: b.output}})
 			if e := b.entries["output.weight"]; e != nil && !e.info.Shape.Equal(embd) {
 				b.fail("tensor %q has shape %v, the embedding %v", name, e.info.Shape, embd)
 			}

@@ -40,14 +40,25 @@ func (b *builder) addExperts(from, to string, n int, f expertForm) {
 	if f.fused {
 		b.add(to+"ffn_gate_up_exps.weight", gateUp)
 	} else {
-		ff := s[1] / 2
 		for i, name := range []string{"ffn_gate_exps", "ffn_up_exps"} {
-			half := weight{name: gateUp.name, shape: []int{n, ff, s[2]}}
-			half.matrix = gateUp.pick(n*ff, func(r int) int { return r/ff*2*ff + i*ff + r%ff })
-			b.add(to+name+".weight", half)
+			b.add(to+name+".weight", expertHalf(i)(b, gateUp))
 		}
 	}
 	b.add(to+"ffn_down_exps.weight", down)
+}
+
+// expertHalf is the transform of one of two matrices of each expert that are stored in one, as [experts, rows, in].
+func expertHalf(i int) transform {
+	return func(b *builder, w weight) weight {
+		if len(w.shape) != 3 || w.shape[1]%2 != 0 {
+			b.fail("tensor %q has shape %v, want two halves of each expert", w.name, w.shape)
+			return w
+		}
+		n, ff := w.shape[0], w.shape[1]/2
+		w.shape = []int{n, ff, w.shape[2]}
+		w.matrix = w.pick(n*ff, func(r int) int { return r/ff*2*ff + i*ff + r%ff })
+		return w
+	}
 }
 
 // stackExperts adds n tensors of equal shape as one.

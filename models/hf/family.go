@@ -19,10 +19,19 @@ type family struct {
 	// drafts returns the number of layers for speculation that stand behind the others; nil means none.
 	drafts func(b *builder) int
 
-	// norm is applied to the output norm; nil leaves it.
-	norm transform
+	// Applied to output norm, embedding and output matrix; nil leaves them.
+	norm, embed, output transform
 
 	layerNorm bool // norms subtract the mean, and may have biases
+
+	// The stored names of embedding and output norm, and GGUF's of the latter, without ".weight"; "" for embed_tokens,
+	// norm and output_norm.
+	embedding, outputNorm, outputNormTo string
+
+	noAttention bool // there are neither heads nor a context length
+
+	// variant returns the family of a folder, where those of one model class belong to several; nil: this one.
+	variant func(c *config) family
 }
 
 var families = map[string]*family{}
@@ -107,13 +116,24 @@ func addOne(_ *builder, w weight) weight {
 }
 
 // permuted is the transform of queries and keys for interleaved rotary pairs.
-func permuted(b *builder, w weight) weight {
-	if n := w.shape[0]; n%b.headDim != 0 {
-		b.fail("tensor %q has %d rows, which are not heads of %d", w.name, n, b.headDim)
+func permuted(b *builder, w weight) weight { return permutedTo(b.headDim)(b, w) }
+
+// permutedTo is permuted for heads of which the first n elements rotate.
+func permutedTo(n int) transform {
+	return func(b *builder, w weight) weight {
+		if rows := w.shape[0]; rows%b.headDim != 0 {
+			b.fail("tensor %q has %d rows, which are not heads of %d", w.name, rows, b.headDim)
+			return w
+		}
+		pairs := interleaveHalves(n)
+		w.matrix = reorder(w.matrix, func(i int) int {
+			if at := i % b.headDim; at < n {
+				return i - at + pairs(at)
+			}
+			return i
+		})
 		return w
 	}
-	w.matrix = reorder(w.matrix, interleaveHalves(b.headDim))
-	return w
 }
 
 // flat drops dimensions of one element.

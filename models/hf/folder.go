@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,10 @@ type Folder struct {
 
 	// Sampling holds what generation_config.json says about sampling.
 	Sampling sample.Overrides
+
+	// Widened says that matrices are F32 though they are stored in fewer bits: the model's factors are multiplied into
+	// them.
+	Widened bool
 
 	// Notes are for the user: what was skipped, and what GGUF cannot express.
 	Notes []string
@@ -81,7 +86,7 @@ func open(dir string) (*Folder, error) {
 		f.Close()
 		return nil, err
 	}
-	f.entries, f.Notes = b.entries, b.notes
+	f.entries, f.Notes, f.Widened = b.entries, b.notes, b.widened
 	return f, nil
 }
 
@@ -97,7 +102,13 @@ func findFamily(root object) (*family, error) {
 	}
 	for _, name := range names {
 		if fam := families[name]; fam != nil {
-			return fam, nil
+			out := *fam
+			if fam.variant != nil {
+				out = fam.variant(c)
+			}
+			out.embedding, out.outputNorm = cmp.Or(out.embedding, "embed_tokens"), cmp.Or(out.outputNorm, "norm")
+			out.outputNormTo = cmp.Or(out.outputNormTo, "output_norm")
+			return &out, *c.err
 		}
 	}
 	if len(names) == 0 {

@@ -2,6 +2,7 @@ package hf
 
 import (
 	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/models"
 )
@@ -50,26 +51,38 @@ func (r rope) rotated(dim int) int { return int(float64(dim)*r.partial) &^ 1 }
 // commonKeys reads the sizes that all families have and writes their keys in the converter's order.
 func (b *builder) commonKeys() {
 	c := b.cfg
-	b.layers = c.int(1, models.MaxLayers, "num_hidden_layers", "n_layers", "num_layers")
+	if b.layers = len(b.blockTypes()); b.layers == 0 {
+		b.layers = c.int(1, models.MaxLayers, "num_hidden_layers", "n_layers", "num_layers")
+	}
 	b.embd = c.int(1, models.MaxDim, "hidden_size", "n_embd")
-	b.heads = c.int(1, models.MaxHeads, "num_attention_heads", "n_head")
-	b.kvHeads = c.intOr(b.heads, 1, models.MaxHeads, "num_key_value_heads")
-	b.headDim = c.intOr(max(b.embd/b.heads, 1), 1, models.MaxDim, "head_dim")
+	context := []string{"max_position_embeddings", "max_sequence_length", "model_max_length"}
+	if b.noAttention {
+		b.heads, b.kvHeads, b.headDim = 0, 0, 1
+	} else {
+		b.heads = c.int(1, models.MaxHeads, "num_attention_heads", "n_head")
+		b.kvHeads = c.intOr(b.heads, 1, models.MaxHeads, "num_key_value_heads")
+		b.headDim = c.intOr(max(b.embd/b.heads, 1), 1, models.MaxDim, "head_dim", "attention_head_dim")
+		if b.heads%b.kvHeads != 0 {
+			c.fail("num_attention_heads %d is not a multiple of num_key_value_heads %d", b.heads, b.kvHeads)
+		}
+	}
 	if b.family.drafts != nil {
 		b.draft = b.family.drafts(b)
 	}
-	if b.heads%b.kvHeads != 0 {
-		c.fail("num_attention_heads %d is not a multiple of num_key_value_heads %d", b.heads, b.kvHeads)
-	}
 	b.setInt("block_count", b.layers+b.draft)
-	b.setInt("context_length", c.int(1, models.MaxContext, "max_position_embeddings", "max_sequence_length",
-		"model_max_length"))
+	if b.noAttention {
+		b.setInt("context_length", c.intOr(1<<20, 1, models.MaxContext, context...))
+	} else {
+		b.setInt("context_length", c.int(1, models.MaxContext, context...))
+	}
 	b.setInt("embedding_length", b.embd)
 	if c.has("intermediate_size") {
 		b.setInt("feed_forward_length", c.int(1, models.MaxDim, "intermediate_size"))
 	}
 	b.setInt("attention.head_count", b.heads)
-	b.setInt("attention.head_count_kv", b.kvHeads)
+	if !b.noAttention {
+		b.setInt("attention.head_count_kv", b.kvHeads)
+	}
 	r := b.rope("full_attention")
 	if r.theta != 0 {
 		b.setFloat("rope.freq_base", r.theta)
@@ -78,7 +91,7 @@ func (b *builder) commonKeys() {
 	if b.layerNorm {
 		b.setFloat("attention.layer_norm_epsilon", c.float("layer_norm_eps", "norm_epsilon", "layer_norm_epsilon"))
 	} else {
-		b.setFloat("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon"))
+		b.setFloat("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon", "norm_eps"))
 	}
 	if c.has("num_experts", "num_local_experts", "n_routed_experts") {
 		if n := b.experts(); n > 0 {
@@ -87,7 +100,7 @@ func (b *builder) commonKeys() {
 				"experts_per_token", "top_k_experts"))
 		}
 	}
-	if c.has("head_dim") {
+	if c.has("head_dim", "attention_head_dim") && !b.noAttention {
 		b.setInt("attention.key_length", b.headDim)
 		b.setInt("attention.value_length", b.headDim)
 	}
@@ -95,6 +108,9 @@ func (b *builder) commonKeys() {
 
 // experts returns the number of experts, 0 for a dense model.
 func (b *builder) experts() int {
+	if types := b.blockTypes(); types != nil && !slices.Contains(types, "moe") {
+		return 0 // though there may be numbers
+	}
 	return b.cfg.intOr(0, 0, models.MaxExperts, "num_experts", "num_local_experts", "n_routed_experts")
 }
 

@@ -212,6 +212,23 @@ func (m *matrix) float(f func(float32) float32) *matrix {
 	return out
 }
 
+// scaled is m in F32 with row i multiplied by by(i).
+func (m *matrix) scaled(by func(i int) float32) *matrix {
+	out := &matrix{dtype: tensor.F32, rows: m.rows, cols: m.cols}
+	out.read = func(dst []byte, lo, hi int) error {
+		x := make([]float32, len(dst)/4)
+		if err := m.floats(x, lo, hi); err != nil {
+			return err
+		}
+		for i := range x {
+			x[i] *= by(lo + i/m.cols)
+		}
+		putFloats(dst, x)
+		return nil
+	}
+	return out
+}
+
 // floats reads rows lo to hi into x.
 func (m *matrix) floats(x []float32, lo, hi int) error {
 	buf := make([]byte, (hi-lo)*m.rowBytes())

@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"cmp"
+
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
@@ -28,7 +30,7 @@ type FFN interface {
 // Block is one layer: h ← h + Mixer(h), then h ← h + FFN(h), with the norms and factors of its [Decoder].
 type Block struct {
 	Mixer Mixer
-	FFN   FFN
+	FFN   FFN // nil: the layer ends with the mixer
 }
 
 // Norms names the RMSNorms of a block. Where a name is empty there is none; the zero value is that of pre-norm
@@ -46,11 +48,13 @@ var SandwichNorms = Norms{Mixer: "attn_norm", MixerOut: "post_attention_norm", F
 // the file has no other.
 type Decoder struct {
 	models.Hparams
-	Eps       float32 // of all norms
-	Norms     Norms   // of every block
-	LayerNorm bool    // norms of blocks and the final one subtract the mean, and may have biases
-	Parallel  bool    // h ← h + Mixer(h) + FFN(h); a network without a norm of its own shares the mixer's
-	Blocks    []Block
+	Eps        float32 // of all norms
+	Norms      Norms   // of every block
+	OutputNorm string  // the final norm's name; "": output_norm
+	BareNorms  bool    // files may name norms without the ending .weight
+	LayerNorm  bool    // norms of blocks and the final one subtract the mean, and may have biases
+	Parallel   bool    // h ← h + Mixer(h) + FFN(h); a network without a norm of its own shares the mixer's
+	Blocks     []Block
 
 	RoPE        []*RoPE        // the rotary tables that the blocks use, each once
 	Temperature *Temperature   // that of the blocks' attention; nil: none
@@ -67,7 +71,8 @@ type Decoder struct {
 	Exact bool
 }
 
-// Repeat appends one block for each layer with the same mixer. ffns holds a network for each layer, or one for all.
+// Repeat appends one block for each layer with the same mixer. ffns holds a network for each layer, or one for all;
+// none for layers that end with the mixer.
 func (d *Decoder) Repeat(m Mixer, ffns ...FFN) { d.Alternate(make([]bool, d.Layers), m, m, ffns...) }
 
 // Alternate appends one block for each layer, with mixer a where choice is true and b where it is not. ffns is as for
@@ -78,7 +83,11 @@ func (d *Decoder) Alternate(choice []bool, a, b Mixer, ffns ...FFN) {
 		if first {
 			m = a
 		}
-		d.Blocks = append(d.Blocks, Block{Mixer: m, FFN: ffns[min(i, len(ffns)-1)]})
+		block := Block{Mixer: m}
+		if len(ffns) > 0 {
+			block.FFN = ffns[min(i, len(ffns)-1)]
+		}
+		d.Blocks = append(d.Blocks, block)
 	}
 }
 
@@ -93,6 +102,9 @@ func (d *Decoder) norms() Norms {
 	return d.Norms
 }
 
+// outputNorm returns the name of the final norm.
+func (d *Decoder) outputNorm() string { return cmp.Or(d.OutputNorm, "output_norm") }
+
 // outputScale is layer_output_scale, repeated for every element of the residual stream.
 const outputScale = "layer_output_scale"
 
@@ -100,7 +112,7 @@ const outputScale = "layer_output_scale"
 func (d *Decoder) Weights() []models.WeightSpec {
 	var s Specs
 	s.Add(models.WeightSpec{Name: "token_embd.weight", Shape: tensor.Shape{d.Vocab, d.Embd}})
-	d.normSpec(&s, "output_norm")
+	d.normSpec(&s, d.outputNorm())
 	s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true})
 	for _, r := range d.RoPE {
 		r.Specs(&s)
@@ -117,9 +129,11 @@ func (d *Decoder) Weights() []models.WeightSpec {
 		d.normSpec(&s, norms.Mixer)
 		b.Mixer.Specs(&s)
 		d.normSpec(&s, norms.MixerOut)
-		d.normSpec(&s, norms.FFN)
-		b.FFN.Specs(&s)
-		d.normSpec(&s, norms.FFNOut)
+		if b.FFN != nil {
+			d.normSpec(&s, norms.FFN)
+			b.FFN.Specs(&s)
+			d.normSpec(&s, norms.FFNOut)
+		}
 		if d.PerLayer != nil {
 			d.PerLayer.LayerSpecs(&s)
 		}
@@ -142,7 +156,11 @@ func (d *Decoder) normSpec(s *Specs, name string) {
 	if name == "" {
 		return
 	}
-	s.Norm(name, d.Embd)
+	spec := models.WeightSpec{Name: name + ".weight", Shape: tensor.Shape{d.Embd}, Vector: true}
+	if d.BareNorms {
+		spec.Alt = []string{name}
+	}
+	s.Add(spec)
 	if d.LayerNorm {
 		s.Add(models.WeightSpec{Name: name + ".bias", Shape: tensor.Shape{d.Embd}, Vector: true, Optional: true})
 	}
@@ -184,8 +202,10 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		if !d.Parallel {
 			x = h
 		}
-		y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, x))
-		h = ops.Add(g, h, scale(g, d.norm(g, l, norms.FFNOut, y), d.ResidualScale))
+		if block.FFN != nil {
+			y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, x))
+			h = ops.Add(g, h, scale(g, d.norm(g, l, norms.FFNOut, y), d.ResidualScale))
+		}
 		if d.PerLayer != nil {
 			h = ops.Add(g, h, d.PerLayer.BuildLayer(g, l, i, inputs, h))
 		}
@@ -194,7 +214,7 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		}
 		d.tap(b, i+1, h)
 	}
-	h = d.norm(g, w, "output_norm", ops.Rows(g, h, b.Rows))
+	h = d.norm(g, w, d.outputNorm(), ops.Rows(g, h, b.Rows))
 	y := scale(g, Logits(g, w, h), d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)

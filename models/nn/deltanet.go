@@ -65,7 +65,7 @@ func (d *DeltaNet) Specs(s *Specs) {
 // State lists the convolution window and the matrix of each value head.
 func (d *DeltaNet) State(layer int) kv.Spec {
 	return kv.Spec{Slots: []kv.Slot{
-		{Name: fmt.Sprintf("blk.%d.conv", layer), Shape: tensor.Shape{d.Conv - 1, d.convDim()}},
+		{Name: convName(layer), Shape: tensor.Shape{d.Conv - 1, d.convDim()}},
 		{Name: fmt.Sprintf("blk.%d.delta", layer), Shape: tensor.Shape{d.ValueHeads, d.Dim, d.Dim}},
 	}}
 }
@@ -75,9 +75,7 @@ func (d *DeltaNet) Build(g *ops.Graph, w models.Weights, b *Step, layer int, x o
 	tokens := x.Shape().Rows()
 
 	mixed := Linear(g, w, "attn_qkv", x)
-	mixed, _ = ops.CausalConv(g, mixed, b.State(g, fmt.Sprintf("blk.%d.conv", layer)), w.Get(g, "ssm_conv1d.weight"),
-		b.Starts, b.Slots)
-	mixed = ops.SiLU(g, mixed)
+	mixed = ops.SiLU(g, conv(g, w, b, layer, "ssm_conv1d", mixed))
 	heads := func(lo, n int) ops.Value {
 		return ops.Reshape(g, ops.Slice(g, mixed, lo, lo+n*d.Dim), tokens, n, d.Dim)
 	}

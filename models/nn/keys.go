@@ -57,6 +57,15 @@ func ReadRecurrent(k *models.Keys, d *Decoder) []bool {
 	return AllButEvery(interval, d.Layers)
 }
 
+// ReadHeadless reports which layers have no heads of keys, those that attention.head_count_kv lists with a zero.
+func ReadHeadless(k *models.Keys, d *Decoder) []bool {
+	out := make([]bool, d.Layers)
+	for i, heads := range k.PerLayer("attention.head_count_kv", d.Layers, 0, models.MaxHeads) {
+		out[i] = heads == 0
+	}
+	return out
+}
+
 // AllButEvery returns n bools of which every p-th is false.
 func AllButEvery(p, n int) []bool {
 	out := make([]bool, n)

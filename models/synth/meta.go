@@ -79,7 +79,8 @@ func (s Shape) vocabulary() (tokens []string, types []int32) {
 }
 
 // keptF32 are the endings of names of matrices that are F32 in files of any type.
-var keptF32 = []string{"ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "ssm_conv1d.weight"}
+var keptF32 = []string{"ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "ssm_conv1d.weight", "shortconv.conv.weight",
+	".ssm_a", ".ssm_d"}
 
 // Tensors returns the tensors of a file of the shape, in its order. The architecture must be linked into the program.
 func (s Shape) Tensors(f convert.FType) ([]gguf.TensorInfo, error) {

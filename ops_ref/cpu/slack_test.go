@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/ops_ref/internal/scalar"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -56,6 +57,8 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 		return constant(attentionSlack(c, in, c.Attrs.(ops.LatentAttentionAttrs).Scale, 1, c.Args[2].Ints))
 	case ops.GatedDeltaNetOp:
 		return constant(deltaSlack(c, in, want, r))
+	case ops.SSMScanOp:
+		return constant(scanSlack(c, in, want, r))
 	}
 	return constant(0)
 }
@@ -117,6 +120,22 @@ func deltaSlack(c ops.Case, in operands, want result, r int) float64 {
 	}
 	scale := float64(c.Attrs.(ops.GatedDeltaNetAttrs).Scale)
 	return scale * q * (state + float64(dk/16+6)*ulp*s)
+}
+
+// scanSlack bounds the error of a scan: each token rounds the decay, its product with the state, and three products of
+// what is written; decays are below 1, so that errors shrink. A product with C has as many terms as a row.
+func scanSlack(c ops.Case, in operands, want result, r int) float64 {
+	ds, tokens := float64(c.Args[5].Shape[3]), float64(c.Args[0].Shape[0])
+	x, delta := largest(in.floats[0]), scalar.Softplus(largest(in.floats[1])+largest(in.floats[2]))
+	s := largest(in.floats[5])
+	for _, v := range want[1] {
+		s = math.Max(s, math.Abs(v))
+	}
+	state := tokens * ulp * (3*s + 4*delta*x*x)
+	if r == 1 {
+		return state
+	}
+	return ds*x*(state+(ds/16+6)*ulp*s) + 3*ulp*largest(in.floats[4])*x
 }
 
 // dotSlack bounds the error of the product of token t and row o, both of k elements. Quantizing moves each activation

@@ -41,6 +41,8 @@ func asmAddRows(FloatType, *float32, int, *byte, int, *float32, int) bool { retu
 
 func asmDelta(*float32, int, int, *Delta) bool { return false }
 
+func asmScan(*float32, int, int, *Scan) bool { return false }
+
 func asmConvert(Conversion, *byte, *byte, int) bool { return false }
 
 func asmExpand(*float32, *runs, int, int) bool { return false }

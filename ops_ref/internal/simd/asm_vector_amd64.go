@@ -125,3 +125,15 @@ func asmDelta(state *float32, quads, steps int, t *Delta) bool {
 	}
 	return true
 }
+
+func asmScan(state *float32, quads, steps int, t *Scan) bool {
+	switch level {
+	case AVX2:
+		scanStepAVX2(state, quads, steps, &t.C[0], &t.B[0], &t.U[0], &t.O[0], t.Decay)
+	case AVX512:
+		scanStepAVX512(state, quads, steps, &t.C[0], &t.B[0], &t.U[0], &t.O[0], t.Decay)
+	default:
+		return false
+	}
+	return true
+}

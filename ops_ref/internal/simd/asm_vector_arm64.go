@@ -115,3 +115,11 @@ func asmDelta(state *float32, quads, steps int, t *Delta) bool {
 	deltaStepNEON(state, quads, steps, &t.Q[0], &t.K[0], &t.V[0], &t.O[0], t.Decay, t.Beta, t.Scale)
 	return true
 }
+
+func asmScan(state *float32, quads, steps int, t *Scan) bool {
+	if level == Generic {
+		return false
+	}
+	scanStepNEON(state, quads, steps, &t.C[0], &t.B[0], &t.U[0], &t.O[0], t.Decay)
+	return true
+}

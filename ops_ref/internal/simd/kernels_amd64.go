@@ -716,3 +716,13 @@ func deltaStepAVX512(state *float32, quads int, steps int, q *float32, k *float3
 //
 //go:noescape
 func deltaStepAVX2(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32, beta float32, scale float32)
+
+// scanStepAVX512 is scanRow for 4*quads rows of 16*steps elements. Both counts must be positive.
+//
+//go:noescape
+func scanStepAVX512(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32)
+
+// scanStepAVX2 is scanRow for 4*quads rows of 16*steps elements. Both counts must be positive.
+//
+//go:noescape
+func scanStepAVX2(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32)

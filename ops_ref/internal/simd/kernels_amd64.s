@@ -32387,68 +32387,68 @@ TEXT ·deltaStepAVX512(SB), NOSPLIT, $0-68
 	LEAQ         (R9)(R9*2), R10
 
 rows:
-	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 	MOVQ   AX, R11
 	MOVQ   SI, R12
 	MOVQ   DX, R13
 
 decayed:
-	VMOVUPS       (R12), Z7
+	VMOVUPS       (R12), Z3
 	VMULPS        (R11), Z0, Z8
 	VMOVUPS       Z8, (R11)
-	VFMADD231PS   Z8, Z7, Z3
+	VFMADD231PS   Z8, Z3, Z4
 	VMULPS        (R11)(R9*1), Z0, Z8
 	VMOVUPS       Z8, (R11)(R9*1)
-	VFMADD231PS   Z8, Z7, Z4
+	VFMADD231PS   Z8, Z3, Z5
 	VMULPS        (R11)(R9*2), Z0, Z8
 	VMOVUPS       Z8, (R11)(R9*2)
-	VFMADD231PS   Z8, Z7, Z5
+	VFMADD231PS   Z8, Z3, Z6
 	VMULPS        (R11)(R10*1), Z0, Z8
 	VMOVUPS       Z8, (R11)(R10*1)
-	VFMADD231PS   Z8, Z7, Z6
+	VFMADD231PS   Z8, Z3, Z7
 	ADDQ          $0x40, R11
 	ADDQ          $0x40, R12
 	DECQ          R13
 	JNZ           decayed
-	VEXTRACTF64X4 $0x01, Z3, Y7
-	VADDPS        Y7, Y3, Y7
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y8, Y4, Y8
-	VEXTRACTF64X4 $0x01, Z5, Y13
-	VADDPS        Y13, Y5, Y13
+	VEXTRACTF64X4 $0x01, Z4, Y15
+	VADDPS        Y15, Y4, Y15
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPS        Y8, Y5, Y8
 	VEXTRACTF64X4 $0x01, Z6, Y14
 	VADDPS        Y14, Y6, Y14
-	VEXTRACTF32X4 $0x01, Y7, X15
-	VADDPS        X15, X7, X15
-	VEXTRACTF32X4 $0x01, Y8, X7
-	VADDPS        X7, X8, X7
-	VEXTRACTF32X4 $0x01, Y13, X8
-	VADDPS        X8, X13, X8
-	VEXTRACTF32X4 $0x01, Y14, X13
-	VADDPS        X13, X14, X13
-	VSHUFPS       $0x88, X7, X15, X14
-	VSHUFPS       $0xdd, X7, X15, X15
-	VADDPS        X15, X14, X14
-	VSHUFPS       $0x88, X13, X8, X7
-	VSHUFPS       $0xdd, X13, X8, X8
-	VADDPS        X8, X7, X7
-	VSHUFPS       $0x88, X7, X14, X8
-	VSHUFPS       $0xdd, X7, X14, X14
-	VADDPS        X14, X8, X8
-	VMOVUPS       (DI), X7
-	VSUBPS        X8, X7, X7
-	VMULPS        X1, X7, X7
-	VSHUFPS       $0x00, X7, X7, X8
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF32X4 $0x01, Y15, X13
+	VADDPS        X13, X15, X13
+	VEXTRACTF32X4 $0x01, Y8, X15
+	VADDPS        X15, X8, X15
+	VEXTRACTF32X4 $0x01, Y14, X8
+	VADDPS        X8, X14, X8
+	VEXTRACTF32X4 $0x01, Y3, X14
+	VADDPS        X14, X3, X14
+	VSHUFPS       $0x88, X15, X13, X3
+	VSHUFPS       $0xdd, X15, X13, X13
+	VADDPS        X13, X3, X3
+	VSHUFPS       $0x88, X14, X8, X13
+	VSHUFPS       $0xdd, X14, X8, X8
+	VADDPS        X8, X13, X13
+	VSHUFPS       $0x88, X13, X3, X8
+	VSHUFPS       $0xdd, X13, X3, X3
+	VADDPS        X3, X8, X8
+	VMOVUPS       (DI), X3
+	VSUBPS        X8, X3, X3
+	VMULPS        X1, X3, X3
+	VSHUFPS       $0x00, X3, X3, X8
 	VBROADCASTSS  X8, Z8
-	VSHUFPS       $0x55, X7, X7, X13
+	VSHUFPS       $0x55, X3, X3, X13
 	VBROADCASTSS  X13, Z13
-	VSHUFPS       $0xaa, X7, X7, X14
+	VSHUFPS       $0xaa, X3, X3, X14
 	VBROADCASTSS  X14, Z14
-	VSHUFPS       $0xff, X7, X7, X7
-	VBROADCASTSS  X7, Z7
+	VSHUFPS       $0xff, X3, X3, X3
+	VBROADCASTSS  X3, Z3
 	MOVQ          SI, R11
 	SUBQ          BX, R11
 	VPXORD        Z9, Z9, Z9
@@ -32474,37 +32474,37 @@ written:
 	VMOVUPS       Z16, (R12)(R9*2)
 	VFMADD231PS   (R13), Z16, Z11
 	VMOVUPS       (R12)(R10*1), Z16
-	VFMADD231PS   Z7, Z15, Z16
+	VFMADD231PS   Z3, Z15, Z16
 	VMOVUPS       Z16, (R12)(R10*1)
 	VFMADD231PS   (R13), Z16, Z12
 	ADDQ          $0x40, R12
 	ADDQ          $0x40, R13
 	DECQ          R14
 	JNZ           written
-	VEXTRACTF64X4 $0x01, Z9, Y7
-	VADDPS        Y7, Y9, Y7
+	VEXTRACTF64X4 $0x01, Z9, Y3
+	VADDPS        Y3, Y9, Y3
 	VEXTRACTF64X4 $0x01, Z10, Y8
 	VADDPS        Y8, Y10, Y8
 	VEXTRACTF64X4 $0x01, Z11, Y13
 	VADDPS        Y13, Y11, Y13
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VADDPS        Y14, Y12, Y14
-	VEXTRACTF32X4 $0x01, Y7, X15
-	VADDPS        X15, X7, X15
-	VEXTRACTF32X4 $0x01, Y8, X7
-	VADDPS        X7, X8, X7
+	VEXTRACTF32X4 $0x01, Y3, X15
+	VADDPS        X15, X3, X15
+	VEXTRACTF32X4 $0x01, Y8, X3
+	VADDPS        X3, X8, X3
 	VEXTRACTF32X4 $0x01, Y13, X8
 	VADDPS        X8, X13, X8
 	VEXTRACTF32X4 $0x01, Y14, X13
 	VADDPS        X13, X14, X13
-	VSHUFPS       $0x88, X7, X15, X14
-	VSHUFPS       $0xdd, X7, X15, X15
+	VSHUFPS       $0x88, X3, X15, X14
+	VSHUFPS       $0xdd, X3, X15, X15
 	VADDPS        X15, X14, X14
-	VSHUFPS       $0x88, X13, X8, X7
+	VSHUFPS       $0x88, X13, X8, X3
 	VSHUFPS       $0xdd, X13, X8, X8
-	VADDPS        X8, X7, X7
-	VSHUFPS       $0x88, X7, X14, X8
-	VSHUFPS       $0xdd, X7, X14, X14
+	VADDPS        X8, X3, X3
+	VSHUFPS       $0x88, X3, X14, X8
+	VSHUFPS       $0xdd, X3, X14, X14
 	VADDPS        X14, X8, X8
 	VMULPS        X2, X8, X8
 	VMOVUPS       X8, (R8)
@@ -32534,13 +32534,13 @@ TEXT ·deltaStepAVX2(SB), NOSPLIT, $0-68
 	LEAQ         (R9)(R9*2), R10
 
 rows:
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	VXORPS Y5, Y5, Y5
+	VXORPS Y4, Y4, Y4
 	VXORPS Y8, Y8, Y8
+	VXORPS Y6, Y6, Y6
 	VXORPS Y9, Y9, Y9
+	VXORPS Y3, Y3, Y3
 	VXORPS Y10, Y10, Y10
 	MOVQ   AX, R11
 	MOVQ   SI, R12
@@ -32550,26 +32550,26 @@ decayed:
 	VMOVUPS      (R12), Y11
 	VMULPS       (R11), Y0, Y12
 	VMOVUPS      Y12, (R11)
-	VFMADD231PS  Y12, Y11, Y3
+	VFMADD231PS  Y12, Y11, Y7
 	VMULPS       (R11)(R9*1), Y0, Y12
 	VMOVUPS      Y12, (R11)(R9*1)
-	VFMADD231PS  Y12, Y11, Y5
+	VFMADD231PS  Y12, Y11, Y4
 	VMULPS       (R11)(R9*2), Y0, Y12
 	VMOVUPS      Y12, (R11)(R9*2)
-	VFMADD231PS  Y12, Y11, Y7
+	VFMADD231PS  Y12, Y11, Y6
 	VMULPS       (R11)(R10*1), Y0, Y12
 	VMOVUPS      Y12, (R11)(R10*1)
-	VFMADD231PS  Y12, Y11, Y9
+	VFMADD231PS  Y12, Y11, Y3
 	VMOVUPS      32(R12), Y11
 	VMULPS       32(R11), Y0, Y12
 	VMOVUPS      Y12, 32(R11)
-	VFMADD231PS  Y12, Y11, Y4
+	VFMADD231PS  Y12, Y11, Y5
 	VMULPS       32(R11)(R9*1), Y0, Y12
 	VMOVUPS      Y12, 32(R11)(R9*1)
-	VFMADD231PS  Y12, Y11, Y6
+	VFMADD231PS  Y12, Y11, Y8
 	VMULPS       32(R11)(R9*2), Y0, Y12
 	VMOVUPS      Y12, 32(R11)(R9*2)
-	VFMADD231PS  Y12, Y11, Y8
+	VFMADD231PS  Y12, Y11, Y9
 	VMULPS       32(R11)(R10*1), Y0, Y12
 	VMOVUPS      Y12, 32(R11)(R10*1)
 	VFMADD231PS  Y12, Y11, Y10
@@ -32577,27 +32577,27 @@ decayed:
 	ADDQ         $0x40, R12
 	DECQ         R13
 	JNZ          decayed
-	VADDPS       Y4, Y3, Y3
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y8, Y7, Y7
-	VADDPS       Y10, Y9, Y9
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPS       X4, X3, X4
-	VEXTRACTF128 $0x01, Y5, X3
-	VADDPS       X3, X5, X3
+	VADDPS       Y5, Y7, Y7
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y9, Y6, Y6
+	VADDPS       Y10, Y3, Y3
 	VEXTRACTF128 $0x01, Y7, X5
 	VADDPS       X5, X7, X5
-	VEXTRACTF128 $0x01, Y9, X6
-	VADDPS       X6, X9, X6
-	VSHUFPS      $0x88, X3, X4, X7
-	VSHUFPS      $0xdd, X3, X4, X4
-	VADDPS       X4, X7, X7
-	VSHUFPS      $0x88, X6, X5, X3
-	VSHUFPS      $0xdd, X6, X5, X5
+	VEXTRACTF128 $0x01, Y4, X7
+	VADDPS       X7, X4, X7
+	VEXTRACTF128 $0x01, Y6, X4
+	VADDPS       X4, X6, X4
+	VEXTRACTF128 $0x01, Y3, X6
+	VADDPS       X6, X3, X6
+	VSHUFPS      $0x88, X7, X5, X3
+	VSHUFPS      $0xdd, X7, X5, X5
 	VADDPS       X5, X3, X3
-	VSHUFPS      $0x88, X3, X7, X4
-	VSHUFPS      $0xdd, X3, X7, X7
-	VADDPS       X7, X4, X4
+	VSHUFPS      $0x88, X6, X4, X5
+	VSHUFPS      $0xdd, X6, X4, X4
+	VADDPS       X4, X5, X5
+	VSHUFPS      $0x88, X5, X3, X4
+	VSHUFPS      $0xdd, X5, X3, X3
+	VADDPS       X3, X4, X4
 	VMOVUPS      (DI), X3
 	VSUBPS       X4, X3, X3
 	VMULPS       X1, X3, X3
@@ -32685,6 +32685,205 @@ written:
 	VADDPS       X7, X4, X4
 	VMULPS       X2, X4, X4
 	VMOVUPS      X4, (R8)
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	LEAQ         (AX)(R9*4), AX
+	DECQ         CX
+	JNZ          rows
+	VZEROUPPER
+	RET
+
+// func scanStepAVX512(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·scanStepAVX512(SB), NOSPLIT, $0-60
+	MOVQ         state+0(FP), AX
+	MOVQ         quads+8(FP), CX
+	MOVQ         steps+16(FP), DX
+	MOVQ         q+24(FP), BX
+	MOVQ         k+32(FP), SI
+	MOVQ         v+40(FP), DI
+	MOVQ         o+48(FP), R8
+	VBROADCASTSS decay+56(FP), Z0
+	MOVQ         DX, R9
+	SHLQ         $0x06, R9
+	LEAQ         (R9)(R9*2), R10
+
+rows:
+	VMOVUPS      (DI), X1
+	VSHUFPS      $0x00, X1, X1, X2
+	VBROADCASTSS X2, Z2
+	VSHUFPS      $0x55, X1, X1, X3
+	VBROADCASTSS X3, Z3
+	VSHUFPS      $0xaa, X1, X1, X4
+	VBROADCASTSS X4, Z4
+	VSHUFPS      $0xff, X1, X1, X1
+	VBROADCASTSS X1, Z1
+	MOVQ         SI, R11
+	SUBQ         BX, R11
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         AX, R12
+	MOVQ         BX, R13
+	MOVQ         DX, R14
+
+written:
+	VMOVUPS       (R13)(R11*1), Z9
+	VMULPS        (R12), Z0, Z10
+	VFMADD231PS   Z2, Z9, Z10
+	VMOVUPS       Z10, (R12)
+	VFMADD231PS   (R13), Z10, Z5
+	VMULPS        (R12)(R9*1), Z0, Z10
+	VFMADD231PS   Z3, Z9, Z10
+	VMOVUPS       Z10, (R12)(R9*1)
+	VFMADD231PS   (R13), Z10, Z6
+	VMULPS        (R12)(R9*2), Z0, Z10
+	VFMADD231PS   Z4, Z9, Z10
+	VMOVUPS       Z10, (R12)(R9*2)
+	VFMADD231PS   (R13), Z10, Z7
+	VMULPS        (R12)(R10*1), Z0, Z10
+	VFMADD231PS   Z1, Z9, Z10
+	VMOVUPS       Z10, (R12)(R10*1)
+	VFMADD231PS   (R13), Z10, Z8
+	ADDQ          $0x40, R12
+	ADDQ          $0x40, R13
+	DECQ          R14
+	JNZ           written
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VADDPS        Y4, Y8, Y4
+	VEXTRACTF32X4 $0x01, Y1, X9
+	VADDPS        X9, X1, X9
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VEXTRACTF32X4 $0x01, Y4, X3
+	VADDPS        X3, X4, X3
+	VSHUFPS       $0x88, X1, X9, X4
+	VSHUFPS       $0xdd, X1, X9, X9
+	VADDPS        X9, X4, X4
+	VSHUFPS       $0x88, X3, X2, X1
+	VSHUFPS       $0xdd, X3, X2, X2
+	VADDPS        X2, X1, X1
+	VSHUFPS       $0x88, X1, X4, X2
+	VSHUFPS       $0xdd, X1, X4, X4
+	VADDPS        X4, X2, X2
+	VMOVUPS       X2, (R8)
+	ADDQ          $0x10, DI
+	ADDQ          $0x10, R8
+	LEAQ          (AX)(R9*4), AX
+	DECQ          CX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func scanStepAVX2(state *float32, quads int, steps int, q *float32, k *float32, v *float32, o *float32, decay float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scanStepAVX2(SB), NOSPLIT, $0-60
+	MOVQ         state+0(FP), AX
+	MOVQ         quads+8(FP), CX
+	MOVQ         steps+16(FP), DX
+	MOVQ         q+24(FP), BX
+	MOVQ         k+32(FP), SI
+	MOVQ         v+40(FP), DI
+	MOVQ         o+48(FP), R8
+	VBROADCASTSS decay+56(FP), Y0
+	MOVQ         DX, R9
+	SHLQ         $0x06, R9
+	LEAQ         (R9)(R9*2), R10
+
+rows:
+	VMOVUPS      (DI), X1
+	VPERMILPS    $0x00, X1, X2
+	VBROADCASTSS X2, Y2
+	VPERMILPS    $0x55, X1, X3
+	VBROADCASTSS X3, Y3
+	VPERMILPS    $0xaa, X1, X4
+	VBROADCASTSS X4, Y4
+	VPERMILPS    $0xff, X1, X1
+	VBROADCASTSS X1, Y1
+	MOVQ         SI, R11
+	SUBQ         BX, R11
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	MOVQ         AX, R12
+	MOVQ         BX, R13
+	MOVQ         DX, R14
+
+written:
+	VMOVUPS      (R13)(R11*1), Y13
+	VMULPS       (R12), Y0, Y14
+	VFMADD231PS  Y2, Y13, Y14
+	VMOVUPS      Y14, (R12)
+	VFMADD231PS  (R13), Y14, Y5
+	VMULPS       (R12)(R9*1), Y0, Y14
+	VFMADD231PS  Y3, Y13, Y14
+	VMOVUPS      Y14, (R12)(R9*1)
+	VFMADD231PS  (R13), Y14, Y7
+	VMULPS       (R12)(R9*2), Y0, Y14
+	VFMADD231PS  Y4, Y13, Y14
+	VMOVUPS      Y14, (R12)(R9*2)
+	VFMADD231PS  (R13), Y14, Y9
+	VMULPS       (R12)(R10*1), Y0, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VMOVUPS      Y14, (R12)(R10*1)
+	VFMADD231PS  (R13), Y14, Y11
+	VMOVUPS      32(R13)(R11*1), Y13
+	VMULPS       32(R12), Y0, Y14
+	VFMADD231PS  Y2, Y13, Y14
+	VMOVUPS      Y14, 32(R12)
+	VFMADD231PS  32(R13), Y14, Y6
+	VMULPS       32(R12)(R9*1), Y0, Y14
+	VFMADD231PS  Y3, Y13, Y14
+	VMOVUPS      Y14, 32(R12)(R9*1)
+	VFMADD231PS  32(R13), Y14, Y8
+	VMULPS       32(R12)(R9*2), Y0, Y14
+	VFMADD231PS  Y4, Y13, Y14
+	VMOVUPS      Y14, 32(R12)(R9*2)
+	VFMADD231PS  32(R13), Y14, Y10
+	VMULPS       32(R12)(R10*1), Y0, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VMOVUPS      Y14, 32(R12)(R10*1)
+	VFMADD231PS  32(R13), Y14, Y12
+	ADDQ         $0x40, R12
+	ADDQ         $0x40, R13
+	DECQ         R14
+	JNZ          written
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y12, Y11, Y11
+	VEXTRACTF128 $0x01, Y5, X1
+	VADDPS       X1, X5, X1
+	VEXTRACTF128 $0x01, Y7, X2
+	VADDPS       X2, X7, X2
+	VEXTRACTF128 $0x01, Y9, X3
+	VADDPS       X3, X9, X3
+	VEXTRACTF128 $0x01, Y11, X4
+	VADDPS       X4, X11, X4
+	VSHUFPS      $0x88, X2, X1, X5
+	VSHUFPS      $0xdd, X2, X1, X1
+	VADDPS       X1, X5, X5
+	VSHUFPS      $0x88, X4, X3, X1
+	VSHUFPS      $0xdd, X4, X3, X3
+	VADDPS       X3, X1, X1
+	VSHUFPS      $0x88, X1, X5, X2
+	VSHUFPS      $0xdd, X1, X5, X5
+	VADDPS       X5, X2, X2
+	VMOVUPS      X2, (R8)
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	LEAQ         (AX)(R9*4), AX

@@ -161,6 +161,11 @@ func widenBF16NEON(dst *float32, src *byte, eights int)
 //go:noescape
 func deltaStepNEON(state *float32, quads, steps int, q, k, v, o *float32, decay, beta, scale float32)
 
+// scanStepNEON is scanRow for 4*quads rows of 16*steps elements. Both counts must be positive.
+//
+//go:noescape
+func scanStepNEON(state *float32, quads, steps int, q, k, v, o *float32, decay float32)
+
 // convertQ4_0NEON is convertBlock for blocks blocks of Q4_0, at least 1, but for the scales of MXFP4.
 //
 //go:noescape

@@ -8571,7 +8571,6 @@ TEXT ·deltaStepNEON(SB), NOSPLIT, $0-68
 	LSL $6, R2, R7
 
 rows:
-	WORD $0x4f00e402 // movi v2.16b, #0
 	WORD $0x4f00e403 // movi v3.16b, #0
 	WORD $0x4f00e404 // movi v4.16b, #0
 	WORD $0x4f00e405 // movi v5.16b, #0
@@ -8587,6 +8586,7 @@ rows:
 	WORD $0x4f00e40f // movi v15.16b, #0
 	WORD $0x4f00e410 // movi v16.16b, #0
 	WORD $0x4f00e411 // movi v17.16b, #0
+	WORD $0x4f00e412 // movi v18.16b, #0
 	MOVD R0, R8
 	ADD R7, R8, R12
 	ADD R7, R12, R13
@@ -8596,74 +8596,74 @@ rows:
 	MOVD R2, R11
 
 decayed:
-	WORD $0x3dc00112 // ldr q18, [x8]
+	WORD $0x3dc00113 // ldr q19, [x8]
 	WORD $0x3dc00120 // ldr q0, [x9]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800112 // str q18, [x8]
-	WORD $0x4e20ce42 // fmla v2.4s, v18.4s, v0.4s
-	WORD $0x3dc00192 // ldr q18, [x12]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800192 // str q18, [x12]
-	WORD $0x4e20ce46 // fmla v6.4s, v18.4s, v0.4s
-	WORD $0x3dc001b2 // ldr q18, [x13]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d8001b2 // str q18, [x13]
-	WORD $0x4e20ce4a // fmla v10.4s, v18.4s, v0.4s
-	WORD $0x3dc001d2 // ldr q18, [x14]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d8001d2 // str q18, [x14]
-	WORD $0x4e20ce4e // fmla v14.4s, v18.4s, v0.4s
-	WORD $0x3dc00512 // ldr q18, [x8, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800113 // str q19, [x8]
+	WORD $0x4e20ce63 // fmla v3.4s, v19.4s, v0.4s
+	WORD $0x3dc00193 // ldr q19, [x12]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800193 // str q19, [x12]
+	WORD $0x4e20ce67 // fmla v7.4s, v19.4s, v0.4s
+	WORD $0x3dc001b3 // ldr q19, [x13]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d8001b3 // str q19, [x13]
+	WORD $0x4e20ce6b // fmla v11.4s, v19.4s, v0.4s
+	WORD $0x3dc001d3 // ldr q19, [x14]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d8001d3 // str q19, [x14]
+	WORD $0x4e20ce6f // fmla v15.4s, v19.4s, v0.4s
+	WORD $0x3dc00513 // ldr q19, [x8, #16]
 	WORD $0x3dc00520 // ldr q0, [x9, #16]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800512 // str q18, [x8, #16]
-	WORD $0x4e20ce43 // fmla v3.4s, v18.4s, v0.4s
-	WORD $0x3dc00592 // ldr q18, [x12, #16]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800592 // str q18, [x12, #16]
-	WORD $0x4e20ce47 // fmla v7.4s, v18.4s, v0.4s
-	WORD $0x3dc005b2 // ldr q18, [x13, #16]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d8005b2 // str q18, [x13, #16]
-	WORD $0x4e20ce4b // fmla v11.4s, v18.4s, v0.4s
-	WORD $0x3dc005d2 // ldr q18, [x14, #16]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d8005d2 // str q18, [x14, #16]
-	WORD $0x4e20ce4f // fmla v15.4s, v18.4s, v0.4s
-	WORD $0x3dc00912 // ldr q18, [x8, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800513 // str q19, [x8, #16]
+	WORD $0x4e20ce64 // fmla v4.4s, v19.4s, v0.4s
+	WORD $0x3dc00593 // ldr q19, [x12, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800593 // str q19, [x12, #16]
+	WORD $0x4e20ce68 // fmla v8.4s, v19.4s, v0.4s
+	WORD $0x3dc005b3 // ldr q19, [x13, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d8005b3 // str q19, [x13, #16]
+	WORD $0x4e20ce6c // fmla v12.4s, v19.4s, v0.4s
+	WORD $0x3dc005d3 // ldr q19, [x14, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d8005d3 // str q19, [x14, #16]
+	WORD $0x4e20ce70 // fmla v16.4s, v19.4s, v0.4s
+	WORD $0x3dc00913 // ldr q19, [x8, #32]
 	WORD $0x3dc00920 // ldr q0, [x9, #32]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800912 // str q18, [x8, #32]
-	WORD $0x4e20ce44 // fmla v4.4s, v18.4s, v0.4s
-	WORD $0x3dc00992 // ldr q18, [x12, #32]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800992 // str q18, [x12, #32]
-	WORD $0x4e20ce48 // fmla v8.4s, v18.4s, v0.4s
-	WORD $0x3dc009b2 // ldr q18, [x13, #32]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d8009b2 // str q18, [x13, #32]
-	WORD $0x4e20ce4c // fmla v12.4s, v18.4s, v0.4s
-	WORD $0x3dc009d2 // ldr q18, [x14, #32]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d8009d2 // str q18, [x14, #32]
-	WORD $0x4e20ce50 // fmla v16.4s, v18.4s, v0.4s
-	WORD $0x3dc00d12 // ldr q18, [x8, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800913 // str q19, [x8, #32]
+	WORD $0x4e20ce65 // fmla v5.4s, v19.4s, v0.4s
+	WORD $0x3dc00993 // ldr q19, [x12, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800993 // str q19, [x12, #32]
+	WORD $0x4e20ce69 // fmla v9.4s, v19.4s, v0.4s
+	WORD $0x3dc009b3 // ldr q19, [x13, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d8009b3 // str q19, [x13, #32]
+	WORD $0x4e20ce6d // fmla v13.4s, v19.4s, v0.4s
+	WORD $0x3dc009d3 // ldr q19, [x14, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d8009d3 // str q19, [x14, #32]
+	WORD $0x4e20ce71 // fmla v17.4s, v19.4s, v0.4s
+	WORD $0x3dc00d13 // ldr q19, [x8, #48]
 	WORD $0x3dc00d20 // ldr q0, [x9, #48]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800d12 // str q18, [x8, #48]
-	WORD $0x4e20ce45 // fmla v5.4s, v18.4s, v0.4s
-	WORD $0x3dc00d92 // ldr q18, [x12, #48]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800d92 // str q18, [x12, #48]
-	WORD $0x4e20ce49 // fmla v9.4s, v18.4s, v0.4s
-	WORD $0x3dc00db2 // ldr q18, [x13, #48]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800db2 // str q18, [x13, #48]
-	WORD $0x4e20ce4d // fmla v13.4s, v18.4s, v0.4s
-	WORD $0x3dc00dd2 // ldr q18, [x14, #48]
-	WORD $0x6e3fde52 // fmul v18.4s, v18.4s, v31.4s
-	WORD $0x3d800dd2 // str q18, [x14, #48]
-	WORD $0x4e20ce51 // fmla v17.4s, v18.4s, v0.4s
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800d13 // str q19, [x8, #48]
+	WORD $0x4e20ce66 // fmla v6.4s, v19.4s, v0.4s
+	WORD $0x3dc00d93 // ldr q19, [x12, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800d93 // str q19, [x12, #48]
+	WORD $0x4e20ce6a // fmla v10.4s, v19.4s, v0.4s
+	WORD $0x3dc00db3 // ldr q19, [x13, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800db3 // str q19, [x13, #48]
+	WORD $0x4e20ce6e // fmla v14.4s, v19.4s, v0.4s
+	WORD $0x3dc00dd3 // ldr q19, [x14, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x3d800dd3 // str q19, [x14, #48]
+	WORD $0x4e20ce72 // fmla v18.4s, v19.4s, v0.4s
 	ADD $64, R8, R8
 	ADD $64, R12, R12
 	ADD $64, R13, R13
@@ -8672,25 +8672,25 @@ decayed:
 	ADD $64, R10, R10
 	SUBS $1, R11, R11
 	BNE decayed
-	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
-	WORD $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
-	WORD $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	WORD $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
-	WORD $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
-	WORD $0x6e26d442 // faddp v2.4s, v2.4s, v6.4s
-	WORD $0x6e2ed54a // faddp v10.4s, v10.4s, v14.4s
-	WORD $0x6e2ad442 // faddp v2.4s, v2.4s, v10.4s
-	WORD $0x3dc000a3 // ldr q3, [x5]
-	WORD $0x4ea2d463 // fsub v3.4s, v3.4s, v2.4s
-	WORD $0x6e3edc63 // fmul v3.4s, v3.4s, v30.4s
-	WORD $0x4f00e402 // movi v2.16b, #0
+	WORD $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD $0x6e27d463 // faddp v3.4s, v3.4s, v7.4s
+	WORD $0x6e2fd56b // faddp v11.4s, v11.4s, v15.4s
+	WORD $0x6e2bd463 // faddp v3.4s, v3.4s, v11.4s
+	WORD $0x3dc000a2 // ldr q2, [x5]
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
+	WORD $0x4f00e403 // movi v3.16b, #0
 	WORD $0x4f00e404 // movi v4.16b, #0
 	WORD $0x4f00e405 // movi v5.16b, #0
 	WORD $0x4f00e406 // movi v6.16b, #0
@@ -8718,73 +8718,73 @@ written:
 	WORD $0x3dc00113 // ldr q19, [x8]
 	WORD $0x3dc00120 // ldr q0, [x9]
 	WORD $0x3dc00141 // ldr q1, [x10]
-	WORD $0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
 	WORD $0x3d800113 // str q19, [x8]
-	WORD $0x4e21ce62 // fmla v2.4s, v19.4s, v1.4s
+	WORD $0x4e21ce63 // fmla v3.4s, v19.4s, v1.4s
 	WORD $0x3dc00193 // ldr q19, [x12]
-	WORD $0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
 	WORD $0x3d800193 // str q19, [x12]
 	WORD $0x4e21ce67 // fmla v7.4s, v19.4s, v1.4s
 	WORD $0x3dc001b3 // ldr q19, [x13]
-	WORD $0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
 	WORD $0x3d8001b3 // str q19, [x13]
 	WORD $0x4e21ce6b // fmla v11.4s, v19.4s, v1.4s
 	WORD $0x3dc001d3 // ldr q19, [x14]
-	WORD $0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
 	WORD $0x3d8001d3 // str q19, [x14]
 	WORD $0x4e21ce6f // fmla v15.4s, v19.4s, v1.4s
 	WORD $0x3dc00513 // ldr q19, [x8, #16]
 	WORD $0x3dc00520 // ldr q0, [x9, #16]
 	WORD $0x3dc00541 // ldr q1, [x10, #16]
-	WORD $0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
 	WORD $0x3d800513 // str q19, [x8, #16]
 	WORD $0x4e21ce64 // fmla v4.4s, v19.4s, v1.4s
 	WORD $0x3dc00593 // ldr q19, [x12, #16]
-	WORD $0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
 	WORD $0x3d800593 // str q19, [x12, #16]
 	WORD $0x4e21ce68 // fmla v8.4s, v19.4s, v1.4s
 	WORD $0x3dc005b3 // ldr q19, [x13, #16]
-	WORD $0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
 	WORD $0x3d8005b3 // str q19, [x13, #16]
 	WORD $0x4e21ce6c // fmla v12.4s, v19.4s, v1.4s
 	WORD $0x3dc005d3 // ldr q19, [x14, #16]
-	WORD $0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
 	WORD $0x3d8005d3 // str q19, [x14, #16]
 	WORD $0x4e21ce70 // fmla v16.4s, v19.4s, v1.4s
 	WORD $0x3dc00913 // ldr q19, [x8, #32]
 	WORD $0x3dc00920 // ldr q0, [x9, #32]
 	WORD $0x3dc00941 // ldr q1, [x10, #32]
-	WORD $0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
 	WORD $0x3d800913 // str q19, [x8, #32]
 	WORD $0x4e21ce65 // fmla v5.4s, v19.4s, v1.4s
 	WORD $0x3dc00993 // ldr q19, [x12, #32]
-	WORD $0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
 	WORD $0x3d800993 // str q19, [x12, #32]
 	WORD $0x4e21ce69 // fmla v9.4s, v19.4s, v1.4s
 	WORD $0x3dc009b3 // ldr q19, [x13, #32]
-	WORD $0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
 	WORD $0x3d8009b3 // str q19, [x13, #32]
 	WORD $0x4e21ce6d // fmla v13.4s, v19.4s, v1.4s
 	WORD $0x3dc009d3 // ldr q19, [x14, #32]
-	WORD $0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
 	WORD $0x3d8009d3 // str q19, [x14, #32]
 	WORD $0x4e21ce71 // fmla v17.4s, v19.4s, v1.4s
 	WORD $0x3dc00d13 // ldr q19, [x8, #48]
 	WORD $0x3dc00d20 // ldr q0, [x9, #48]
 	WORD $0x3dc00d41 // ldr q1, [x10, #48]
-	WORD $0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
 	WORD $0x3d800d13 // str q19, [x8, #48]
 	WORD $0x4e21ce66 // fmla v6.4s, v19.4s, v1.4s
 	WORD $0x3dc00d93 // ldr q19, [x12, #48]
-	WORD $0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
 	WORD $0x3d800d93 // str q19, [x12, #48]
 	WORD $0x4e21ce6a // fmla v10.4s, v19.4s, v1.4s
 	WORD $0x3dc00db3 // ldr q19, [x13, #48]
-	WORD $0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
 	WORD $0x3d800db3 // str q19, [x13, #48]
 	WORD $0x4e21ce6e // fmla v14.4s, v19.4s, v1.4s
 	WORD $0x3dc00dd3 // ldr q19, [x14, #48]
-	WORD $0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
 	WORD $0x3d800dd3 // str q19, [x14, #48]
 	WORD $0x4e21ce72 // fmla v18.4s, v19.4s, v1.4s
 	ADD $64, R8, R8
@@ -8795,9 +8795,9 @@ written:
 	ADD $64, R10, R10
 	SUBS $1, R11, R11
 	BNE written
-	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
@@ -8807,11 +8807,169 @@ written:
 	WORD $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	WORD $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	WORD $0x6e27d442 // faddp v2.4s, v2.4s, v7.4s
+	WORD $0x6e27d463 // faddp v3.4s, v3.4s, v7.4s
 	WORD $0x6e2fd56b // faddp v11.4s, v11.4s, v15.4s
-	WORD $0x6e2bd442 // faddp v2.4s, v2.4s, v11.4s
-	WORD $0x6e3ddc42 // fmul v2.4s, v2.4s, v29.4s
-	WORD $0x3d8000c2 // str q2, [x6]
+	WORD $0x6e2bd463 // faddp v3.4s, v3.4s, v11.4s
+	WORD $0x6e3ddc63 // fmul v3.4s, v3.4s, v29.4s
+	WORD $0x3d8000c3 // str q3, [x6]
+	ADD $16, R5, R5
+	ADD $16, R6, R6
+	ADD R7<<2, R0, R0
+	SUBS $1, R1, R1
+	BNE rows
+	RET
+
+TEXT ·scanStepNEON(SB), NOSPLIT, $0-60
+	MOVWU decay+56(FP), R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVD state+0(FP), R0
+	MOVD quads+8(FP), R1
+	MOVD steps+16(FP), R2
+	MOVD q+24(FP), R3
+	MOVD k+32(FP), R4
+	MOVD v+40(FP), R5
+	MOVD o+48(FP), R6
+	LSL $6, R2, R7
+
+rows:
+	WORD $0x3dc000a2 // ldr q2, [x5]
+	WORD $0x4f00e403 // movi v3.16b, #0
+	WORD $0x4f00e404 // movi v4.16b, #0
+	WORD $0x4f00e405 // movi v5.16b, #0
+	WORD $0x4f00e406 // movi v6.16b, #0
+	WORD $0x4f00e407 // movi v7.16b, #0
+	WORD $0x4f00e408 // movi v8.16b, #0
+	WORD $0x4f00e409 // movi v9.16b, #0
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4f00e40e // movi v14.16b, #0
+	WORD $0x4f00e40f // movi v15.16b, #0
+	WORD $0x4f00e410 // movi v16.16b, #0
+	WORD $0x4f00e411 // movi v17.16b, #0
+	WORD $0x4f00e412 // movi v18.16b, #0
+	MOVD R0, R8
+	ADD R7, R8, R12
+	ADD R7, R12, R13
+	ADD R7, R13, R14
+	MOVD R4, R9
+	MOVD R3, R10
+	MOVD R2, R11
+
+written:
+	WORD $0x3dc00113 // ldr q19, [x8]
+	WORD $0x3dc00120 // ldr q0, [x9]
+	WORD $0x3dc00141 // ldr q1, [x10]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
+	WORD $0x3d800113 // str q19, [x8]
+	WORD $0x4e21ce63 // fmla v3.4s, v19.4s, v1.4s
+	WORD $0x3dc00193 // ldr q19, [x12]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
+	WORD $0x3d800193 // str q19, [x12]
+	WORD $0x4e21ce67 // fmla v7.4s, v19.4s, v1.4s
+	WORD $0x3dc001b3 // ldr q19, [x13]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
+	WORD $0x3d8001b3 // str q19, [x13]
+	WORD $0x4e21ce6b // fmla v11.4s, v19.4s, v1.4s
+	WORD $0x3dc001d3 // ldr q19, [x14]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
+	WORD $0x3d8001d3 // str q19, [x14]
+	WORD $0x4e21ce6f // fmla v15.4s, v19.4s, v1.4s
+	WORD $0x3dc00513 // ldr q19, [x8, #16]
+	WORD $0x3dc00520 // ldr q0, [x9, #16]
+	WORD $0x3dc00541 // ldr q1, [x10, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
+	WORD $0x3d800513 // str q19, [x8, #16]
+	WORD $0x4e21ce64 // fmla v4.4s, v19.4s, v1.4s
+	WORD $0x3dc00593 // ldr q19, [x12, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
+	WORD $0x3d800593 // str q19, [x12, #16]
+	WORD $0x4e21ce68 // fmla v8.4s, v19.4s, v1.4s
+	WORD $0x3dc005b3 // ldr q19, [x13, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
+	WORD $0x3d8005b3 // str q19, [x13, #16]
+	WORD $0x4e21ce6c // fmla v12.4s, v19.4s, v1.4s
+	WORD $0x3dc005d3 // ldr q19, [x14, #16]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
+	WORD $0x3d8005d3 // str q19, [x14, #16]
+	WORD $0x4e21ce70 // fmla v16.4s, v19.4s, v1.4s
+	WORD $0x3dc00913 // ldr q19, [x8, #32]
+	WORD $0x3dc00920 // ldr q0, [x9, #32]
+	WORD $0x3dc00941 // ldr q1, [x10, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
+	WORD $0x3d800913 // str q19, [x8, #32]
+	WORD $0x4e21ce65 // fmla v5.4s, v19.4s, v1.4s
+	WORD $0x3dc00993 // ldr q19, [x12, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
+	WORD $0x3d800993 // str q19, [x12, #32]
+	WORD $0x4e21ce69 // fmla v9.4s, v19.4s, v1.4s
+	WORD $0x3dc009b3 // ldr q19, [x13, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
+	WORD $0x3d8009b3 // str q19, [x13, #32]
+	WORD $0x4e21ce6d // fmla v13.4s, v19.4s, v1.4s
+	WORD $0x3dc009d3 // ldr q19, [x14, #32]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
+	WORD $0x3d8009d3 // str q19, [x14, #32]
+	WORD $0x4e21ce71 // fmla v17.4s, v19.4s, v1.4s
+	WORD $0x3dc00d13 // ldr q19, [x8, #48]
+	WORD $0x3dc00d20 // ldr q0, [x9, #48]
+	WORD $0x3dc00d41 // ldr q1, [x10, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821013 // fmla v19.4s, v0.4s, v2.s[0]
+	WORD $0x3d800d13 // str q19, [x8, #48]
+	WORD $0x4e21ce66 // fmla v6.4s, v19.4s, v1.4s
+	WORD $0x3dc00d93 // ldr q19, [x12, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21013 // fmla v19.4s, v0.4s, v2.s[1]
+	WORD $0x3d800d93 // str q19, [x12, #48]
+	WORD $0x4e21ce6a // fmla v10.4s, v19.4s, v1.4s
+	WORD $0x3dc00db3 // ldr q19, [x13, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4f821813 // fmla v19.4s, v0.4s, v2.s[2]
+	WORD $0x3d800db3 // str q19, [x13, #48]
+	WORD $0x4e21ce6e // fmla v14.4s, v19.4s, v1.4s
+	WORD $0x3dc00dd3 // ldr q19, [x14, #48]
+	WORD $0x6e3fde73 // fmul v19.4s, v19.4s, v31.4s
+	WORD $0x4fa21813 // fmla v19.4s, v0.4s, v2.s[3]
+	WORD $0x3d800dd3 // str q19, [x14, #48]
+	WORD $0x4e21ce72 // fmla v18.4s, v19.4s, v1.4s
+	ADD $64, R8, R8
+	ADD $64, R12, R12
+	ADD $64, R13, R13
+	ADD $64, R14, R14
+	ADD $64, R9, R9
+	ADD $64, R10, R10
+	SUBS $1, R11, R11
+	BNE written
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
+	WORD $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD $0x6e27d463 // faddp v3.4s, v3.4s, v7.4s
+	WORD $0x6e2fd56b // faddp v11.4s, v11.4s, v15.4s
+	WORD $0x6e2bd463 // faddp v3.4s, v3.4s, v11.4s
+	WORD $0x3d8000c3 // str q3, [x6]
 	ADD $16, R5, R5
 	ADD $16, R6, R6
 	ADD R7<<2, R0, R0

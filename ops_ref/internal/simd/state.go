@@ -38,7 +38,7 @@ type Delta struct {
 	Decay, Beta, Scale float32
 }
 
-// DeltaSupported reports whether Step takes states of this size.
+// DeltaSupported reports whether the steps of Delta and Scan take states of this size.
 func DeltaSupported(rows, dk int) bool { return rows%4 == 0 && dk%16 == 0 }
 
 // Step advances state, len(V) rows of len(K) elements: see deltaRow.
@@ -69,6 +69,38 @@ func (t *Delta) deltaRow(s []float32, v float32) float32 {
 		s[i] = fma(u, k, s[i])
 	}
 	return dot(s, t.Q) * t.Scale
+}
+
+// Scan is one token of a state-space model, see ops.SSMScan, as some rows of the state of one head see it.
+type Scan struct {
+	B, C  []float32 // [state dim], a multiple of 16
+	U, O  []float32 // [rows], a multiple of 4: Δ·x, and S·C
+	Decay float32
+}
+
+// Step advances state, len(U) rows of len(B) elements: see scanRow.
+func (t *Scan) Step(state []float32) {
+	ds, rows := len(t.B), len(t.U)
+	if !DeltaSupported(rows, ds) || len(t.C) != ds || len(t.O) != rows || len(state) != rows*ds {
+		panic("simd: wrong sizes of a scan step")
+	}
+	if rows == 0 || ds == 0 {
+		return
+	}
+	if asmScan(&state[0], rows/4, ds/16, t) {
+		return
+	}
+	for j := range rows {
+		t.O[j] = t.scanRow(state[j*ds:][:ds], t.U[j])
+	}
+}
+
+// scanRow is the definition of a step for one row S of the state: decay it, add u·B, and read with C.
+func (t *Scan) scanRow(s []float32, u float32) float32 {
+	for i, b := range t.B {
+		s[i] = fma(u, b, s[i]*t.Decay)
+	}
+	return dot(s, t.C)
 }
 
 // dot is dotF32Row for two vectors of float32.

@@ -197,7 +197,7 @@ func TestAddRowsIsItsDefinition(t *testing.T) {
 	})
 }
 
-func TestDeltaIsItsDefinition(t *testing.T) {
+func TestStepsAreTheirDefinition(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(14, 14))
 		for _, s := range [][2]int{{4, 16}, {8, 32}, {32, 128}, {12, 64}} {
@@ -212,6 +212,14 @@ func TestDeltaIsItsDefinition(t *testing.T) {
 			d.Step(state)
 			equal(t, "state", state, want)
 			equal(t, "output", d.O, wantO)
+
+			x := Scan{B: d.K, C: d.Q, U: d.V, O: make([]float32, rows), Decay: 0.875}
+			for j := range rows {
+				wantO[j] = x.scanRow(want[j*dk:][:dk], x.U[j])
+			}
+			x.Step(state)
+			equal(t, "state of a scan", state, want)
+			equal(t, "output of a scan", x.O, wantO)
 		}
 	})
 }

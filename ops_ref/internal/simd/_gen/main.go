@@ -62,7 +62,9 @@ func main() {
 		addRows(t, false)
 	}
 	attention()
-	deltaStep(true)
-	deltaStep(false)
+	for _, scan := range []bool{false, true} {
+		deltaStep(true, scan)
+		deltaStep(false, scan)
+	}
 	asm.Generate()
 }

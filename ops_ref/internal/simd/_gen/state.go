@@ -87,14 +87,21 @@ func addRows(t floatType, wide bool) {
 	end()
 }
 
-// deltaStep writes one token of the gated delta rule for rows of the state, four at a time.
-func deltaStep(wide bool) {
+// deltaStep writes one token of the gated delta rule for rows of the state, four at a time; or, with scan, one of a
+// state-space model, which writes v as it is and does not scale.
+func deltaStep(wide, scan bool) {
 	level := "AVX2"
 	if wide {
 		level = "AVX512"
 	}
-	begin("deltaStep"+level, "func(state *float32, quads, steps int, q, k, v, o *float32, decay, beta, scale float32)",
-		"is deltaRow for 4*quads rows of 16*steps elements. Both counts must be positive.")
+	const counts = " for 4*quads rows of 16*steps elements. Both counts must be positive."
+	if scan {
+		begin("scanStep"+level, "func(state *float32, quads, steps int, q, k, v, o *float32, decay float32)",
+			"is scanRow"+counts)
+	} else {
+		begin("deltaStep"+level,
+			"func(state *float32, quads, steps int, q, k, v, o *float32, decay, beta, scale float32)", "is deltaRow"+counts)
+	}
 	state, quads, steps := gp("state"), gp("quads"), gp("steps")
 	q, k, v, o := gp("q"), gp("k"), gp("v"), gp("o")
 	broadcast := func(name string, r reg.VecVirtual) {
@@ -123,8 +130,10 @@ func deltaStep(wide bool) {
 	}
 	decay, beta, scale := vec(), asm.XMM(), asm.XMM()
 	broadcast("decay", decay)
-	broadcast("beta", beta)
-	broadcast("scale", scale)
+	if !scan {
+		broadcast("beta", beta)
+		broadcast("scale", scale)
+	}
 	stride, stride3 := asm.GP64(), asm.GP64()
 	asm.MOVQ(steps, stride)
 	asm.SHLQ(op.Imm(6), stride)
@@ -175,16 +184,20 @@ func deltaStep(wide bool) {
 		return fold16(s, wide)
 	}
 	asm.Label("rows")
-	predicted := pass("decayed", k, func(r int, row op.Mem, ks, acc reg.VecVirtual) {
-		x := vec()
-		asm.VMULPS(row, decay, x)
-		asm.VMOVUPS(x, row)
-		asm.VFMADD231PS(x, ks, acc)
-	})
 	u := asm.XMM()
-	asm.VMOVUPS(at(v, 0), u)
-	asm.VSUBPS(predicted, u, u)
-	asm.VMULPS(beta, u, u)
+	if scan {
+		asm.VMOVUPS(at(v, 0), u)
+	} else {
+		predicted := pass("decayed", k, func(r int, row op.Mem, ks, acc reg.VecVirtual) {
+			x := vec()
+			asm.VMULPS(row, decay, x)
+			asm.VMOVUPS(x, row)
+			asm.VFMADD231PS(x, ks, acc)
+		})
+		asm.VMOVUPS(at(v, 0), u)
+		asm.VSUBPS(predicted, u, u)
+		asm.VMULPS(beta, u, u)
+	}
 	var us [4]reg.VecVirtual
 	for r := range us {
 		us[r] = vec()
@@ -228,7 +241,11 @@ func deltaStep(wide bool) {
 					m.Index, m.Scale = stride3, 1
 				}
 				s := vec()
-				asm.VMOVUPS(m, s)
+				if scan {
+					asm.VMULPS(m, decay, s)
+				} else {
+					asm.VMOVUPS(m, s)
+				}
 				asm.VFMADD231PS(us[r], ks, s)
 				asm.VMOVUPS(s, m)
 				asm.VFMADD231PS(at(x, h*size), s, acc[r][h])
@@ -251,7 +268,9 @@ func deltaStep(wide bool) {
 		}
 		return fold16(s, wide)
 	}()
-	asm.VMULPS(scale, result, result)
+	if !scan {
+		asm.VMULPS(scale, result, result)
+	}
 	asm.VMOVUPS(result, at(o, 0))
 	asm.ADDQ(op.Imm(16), v)
 	asm.ADDQ(op.Imm(16), o)

@@ -232,10 +232,15 @@ func addRows(f *file, t floatType) {
 	k.end()
 }
 
-// deltaStep writes one token of the gated delta rule for rows of the state, four at a time.
-func deltaStep(f *file) {
-	k := f.begin("deltaStepNEON", "state *float32, quads, steps int, q, k, v, o *float32, decay, beta, scale float32",
-		"is deltaRow for 4*quads rows of 16*steps elements. Both counts must be positive.")
+// deltaStep writes one token of the gated delta rule for rows of the state, four at a time; or, with scan, one of a
+// state-space model, which writes v as it is and does not scale.
+func deltaStep(f *file, scan bool) {
+	name, definition, factors := "deltaStepNEON", "deltaRow", "decay, beta, scale"
+	if scan {
+		name, definition, factors = "scanStepNEON", "scanRow", "decay"
+	}
+	k := f.begin(name, "state *float32, quads, steps int, q, k, v, o *float32, "+factors+" float32",
+		"is "+definition+" for 4*quads rows of 16*steps elements. Both counts must be positive.")
 	state, quads, steps := k.load("state"), k.load("quads"), k.load("steps")
 	q, key, value, o := k.load("q"), k.load("k"), k.load("v"), k.load("o")
 	stride, p, pk, pq, left := k.gp(), k.gp(), k.gp(), k.gp(), k.gp()
@@ -268,29 +273,38 @@ func deltaStep(f *file) {
 	}
 	ks, qs := k.vec(), k.vec()
 	k.label("rows")
-	predicted := pass("decayed", func(h int, row x, s v, r int, acc v) {
-		if r == 0 {
-			ldrQ(k, ks, pk, 16*h)
-		}
-		fmul(k, s, s, k.broadcast("decay"))
-		strQ(k, s, row, 16*h)
-		fmla(k, acc, s, ks)
-	})
 	u := k.vec()
-	ldrQ(k, u, value, 0)
-	fsub(k, u, u, predicted)
-	fmul(k, u, u, k.broadcast("beta"))
-	k.free(predicted)
+	if scan {
+		ldrQ(k, u, value, 0)
+	} else {
+		predicted := pass("decayed", func(h int, row x, s v, r int, acc v) {
+			if r == 0 {
+				ldrQ(k, ks, pk, 16*h)
+			}
+			fmul(k, s, s, k.broadcast("decay"))
+			strQ(k, s, row, 16*h)
+			fmla(k, acc, s, ks)
+		})
+		ldrQ(k, u, value, 0)
+		fsub(k, u, u, predicted)
+		fmul(k, u, u, k.broadcast("beta"))
+		k.free(predicted)
+	}
 	result := pass("written", func(h int, row x, s v, r int, acc v) {
 		if r == 0 {
 			ldrQ(k, ks, pk, 16*h)
 			ldrQ(k, qs, pq, 16*h)
 		}
+		if scan {
+			fmul(k, s, s, k.broadcast("decay"))
+		}
 		fmlaElement(k, s, ks, u, r)
 		strQ(k, s, row, 16*h)
 		fmla(k, acc, s, qs)
 	})
-	fmul(k, result, result, k.broadcast("scale"))
+	if !scan {
+		fmul(k, result, result, k.broadcast("scale"))
+	}
 	strQ(k, result, o, 0)
 	k.ins("ADD $16, %s, %s", value, value)
 	k.ins("ADD $16, %s, %s", o, o)

@@ -56,7 +56,8 @@ func kernels() *file {
 			widen(f, t)
 		}
 	}
-	deltaStep(f)
+	deltaStep(f, false)
+	deltaStep(f, true)
 	convert(f)
 	expand(f)
 	vectors(f)
