@@ -410,8 +410,12 @@ func TestPapers(t *testing.T) {
 			c.layer(p, i, h)
 		}
 		p.prefix = ""
+		final := "output_norm"
+		if p.get(final+".weight") == nil {
+			final = "token_embd_norm"
+		}
 		for _, x := range h {
-			for _, v := range p.linear("output", 0, p.norm("output_norm", x)) {
+			for _, v := range p.linear("output", 0, p.norm(final, x)) {
 				logits = append(logits, float32(c.logits*v))
 			}
 		}
@@ -441,6 +445,7 @@ func TestPapers(t *testing.T) {
 			compare(t, c, source(c.arch, "exp_probs_b.bias", "rope_freqs.weight"), func([]float32) {})
 		})
 	}
+	t.Run("lfm2moe", func(t *testing.T) { compare(t, lfm2moePaper, source("lfm2moe"), func([]float32) {}) })
 	for _, keysAsValues := range []bool{false, true} {
 		t.Run(fmt.Sprintf("gemma4/keys as values %v", keysAsValues), func(t *testing.T) {
 			src := source("gemma4")

@@ -30,6 +30,7 @@ func init() {
 				}
 			}
 			b.set("feed_forward_length", width)
+			b.setFloat("attention.layer_norm_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon")) // llama.cpp wants both
 			b.kvHeadList(func(i int) bool { return types[i] == "attention" })
 			b.ssmKeys(b.mamba2())
 		},

@@ -98,7 +98,9 @@ func (s Shape) tensors(meta *gguf.Meta, f convert.FType) ([]gguf.TensorInfo, err
 	}
 	var infos []gguf.TensorInfo
 	for _, w := range m.Weights() {
-		if w.Derive != nil || w.Optional && (w.Name != "output.weight" || s.Tied) {
+		has := w.Name == "output.weight" && !s.Tied ||
+			slices.ContainsFunc(s.Optional, func(k string) bool { return strings.HasSuffix(w.Name, k) })
+		if w.Derive != nil || w.Optional && !has {
 			continue
 		}
 		shape := w.Shape

@@ -21,6 +21,9 @@ type Shape struct {
 	Vocab int    // tokens
 	Tied  bool   // the embedding serves as output
 
+	// Optional are the endings of names of tensors that the architecture can do without, but the files have.
+	Optional []string
+
 	// RoPEFactors holds the rotary factors of Llama 3.1 in the tensor rope_freqs.weight; nil for none.
 	RoPEFactors []float32
 }
@@ -55,6 +58,38 @@ var shapes = []Shape{
 			{"rope.scaling.original_context_length", uint32(4096)},
 			{"rope.scaling.yarn_log_multiplier", float32(0.0707)},
 		}},
+	{Name: "granite-4-h-small", Arch: "granitehybrid", Title: "Granite 4.0 H Small", Pre: "dbrx", Vocab: 100352,
+		Tied: true, Optional: []string{".ssm_conv1d.bias"}, Keys: []Key{
+			{"block_count", uint32(40)}, {"context_length", uint32(131072)}, {"embedding_length", uint32(4096)},
+			{"feed_forward_length", uint32(768)}, {"attention.head_count", uint32(32)},
+			{"attention.head_count_kv", headsAt(40, 5, 15, 25, 35)}, {"rope.freq_base", float32(10000)},
+			{"rope.scaling.finetuned", false}, {"attention.layer_norm_rms_epsilon", float32(1e-5)},
+			{"attention.scale", float32(0.0078125)}, {"embedding_scale", float32(12)},
+			{"residual_scale", float32(0.22)}, {"logit_scale", float32(16)},
+			{"expert_count", uint32(72)}, {"expert_used_count", uint32(10)},
+			{"expert_shared_feed_forward_length", uint32(1536)}, {"vocab_size", uint32(100352)},
+			{"rope.dimension_count", uint32(128)}, {"ssm.conv_kernel", uint32(4)}, {"ssm.state_size", uint32(128)},
+			{"ssm.group_count", uint32(1)}, {"ssm.time_step_rank", uint32(128)}, {"ssm.inner_size", uint32(8192)},
+		}},
+	{Name: "lfm2-8b-a1b", Arch: "lfm2moe", Title: "LFM2 8B A1B", Pre: "lfm2", Vocab: 65536, Tied: true,
+		Optional: []string{".exp_probs_b.bias"}, Keys: []Key{
+			{"block_count", uint32(24)}, {"context_length", uint32(128000)}, {"embedding_length", uint32(2048)},
+			{"feed_forward_length", uint32(7168)}, {"attention.head_count", uint32(32)},
+			{"attention.head_count_kv", headsAt(24, 2, 6, 10, 14, 18, 21)}, {"rope.freq_base", float32(1e6)},
+			{"attention.layer_norm_rms_epsilon", float32(1e-5)}, {"vocab_size", uint32(65536)},
+			{"expert_count", uint32(32)}, {"expert_used_count", uint32(4)},
+			{"expert_feed_forward_length", uint32(1792)}, {"leading_dense_block_count", uint32(2)},
+			{"expert_gating_func", uint32(2)}, {"shortconv.l_cache", uint32(3)},
+		}},
+}
+
+// headsAt returns the number of key heads of each layer, 8 for those with attention and 0 for others.
+func headsAt(layers int, attention ...int) []int32 {
+	heads := make([]int32, layers)
+	for _, i := range attention {
+		heads[i] = 8
+	}
+	return heads
 }
 
 // aliases are shorter names of shapes.
