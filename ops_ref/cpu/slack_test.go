@@ -43,14 +43,14 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 	case ops.SigmoidOp, ops.SiLUOp, ops.GatedRMSNormOp, ops.SwiGLUOp,
 		ops.SoftcapOp: // as simd's tests say, and a product
 		return relative(func(float64) float64 { return 8 })
-	case ops.GELUOp, ops.GeGLUOp: // the exponential turns its argument's absolute error into a relative one
+	case ops.GELUOp, ops.GeGLUOp, ops.GELUErfOp: // the exponential turns its argument's absolute error into a relative one
 		return relative(func(v float64) float64 { return 8 + 4*1.6*(v+v*v*v) })
 	case ops.SwiGLUClampedOp:
 		return relative(func(v float64) float64 { return 12 + 2*1.702*v })
 	case ops.CausalConvOp:
 		taps := float64(c.Args[2].Shape[1])
 		return constant(taps * ulp * taps * largest(in.floats[2]) * math.Max(largest(x), largest(in.floats[1])))
-	case ops.AttentionOp:
+	case ops.AttentionOp, ops.BidirectionalAttentionOp:
 		return constant(attentionSlack(c, in))
 	case ops.GatedDeltaNetOp:
 		return constant(deltaSlack(c, in, want, r))
@@ -83,14 +83,20 @@ func norms(x []float32, n int) (sum, length float64) {
 // an error δ of scores changes weights by a factor of 1±2δ; the values are averaged with one rounding for each key. On
 // tiles factors have 16 bits.
 func attentionSlack(c ops.Case, in operands) float64 {
-	a, dk := c.Attrs.(ops.AttentionAttrs), c.Args[0].Shape[2]
+	dk, scale := c.Args[0].Shape[2], float32(0)
+	keys := float64(c.Args[0].Shape[0])
+	switch a := c.Attrs.(type) {
+	case ops.BidirectionalAttentionAttrs:
+		scale = a.Scale
+	case ops.AttentionAttrs:
+		scale = a.Scale
+		for _, p := range c.Args[3].Ints {
+			keys = math.Max(keys, float64(p+1))
+		}
+	}
 	_, q := norms(in.floats[0], dk)
 	_, k := norms(in.floats[1], dk)
-	keys := 0.0
-	for _, p := range c.Args[3].Ints {
-		keys = math.Max(keys, float64(p+1))
-	}
-	score := float64(a.Scale) * q * k
+	score := float64(scale) * q * k
 	factor := 0.0
 	if simd.RoundsColumns() && c.Args[1].DType != tensor.F32 {
 		factor = 0x1p-17
