@@ -22,7 +22,8 @@ var Models = []string{
 // More are further models of the same kind, whose results were computed in float32 throughout: no rotary table was
 // rounded to BF16.
 var More = []string{
-	"apertus", "arcee", "cohere", "cohere2", "ernie4_5", "exaone4", "glm4_moe", "granite4_attn", "helium",
+	"apertus", "arcee", "cohere", "cohere2", "ernie4_5", "exaone4", "glm4_moe", "gpt_neox", "granite4_attn",
+	"helium",
 	"hunyuan_dense", "minimax_m2", "ministral", "olmo3", "seed_oss", "smollm3", "stablelm", "starcoder2",
 }
 

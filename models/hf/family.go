@@ -23,6 +23,24 @@ type family struct {
 	norm transform
 
 	layerNorm bool // norms subtract the mean, and may have biases
+
+	names names // of tensors, where they are not those of most families
+
+	// encoder says that the model makes hidden states alone. Tensors of heads that predict tokens are left out: those
+	// whose names, below the prefix or not, begin with one of skipped.
+	encoder bool
+	skipped []string
+
+	// dense reads the i-th Dense module of sentence-transformers, in a folder of the model's; nil if there may be none.
+	dense func(b *builder, dir, folder string, i int) error
+}
+
+// names are those of tensors, without their ending and below the prefix of the language model.
+type names struct {
+	embed  string // of tokens; "": embed_tokens
+	norm   string // behind the last layer; "": norm
+	output string // of the output matrix, without a prefix; "": lm_head, below several prefixes
+	layers string // in front of a layer's number; "": layers
 }
 
 var families = map[string]*family{}

@@ -74,7 +74,7 @@ func open(dir string) (*Folder, error) {
 		return nil, err
 	}
 	f := &Folder{Meta: &gguf.Meta{}, stored: stored}
-	b := &builder{family: fam, cfg: newConfig("config.json", root), stored: stored.byName, used: map[string]bool{},
+	b := &builder{family: fam, cfg: newConfig("config.json", root), files: stored, stored: stored.byName, used: map[string]bool{},
 		meta:    f.Meta,
 		entries: map[string]*entry{}}
 	if err := f.build(dir, b); err != nil {

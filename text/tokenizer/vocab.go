@@ -69,6 +69,8 @@ type Vocab struct {
 	// Prefix and Suffix, where not nil, are the ids that Options.AddSpecial puts round the text, in place of
 	// what AddBOS and AddEOS say.
 	Prefix, Suffix []int32
+	// Pair are the ids round two texts that EncodePair puts together; nil: those round one text, once.
+	Pair *PairAffixes
 
 	AddSpacePrefix *bool // put a space before each fragment; nil: true for ModelLlama, else false
 	StripSpace     *bool // drop one leading space of decoded text; nil: as AddSpacePrefix
