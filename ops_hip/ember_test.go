@@ -39,6 +39,11 @@ func emberOn(t *testing.T, dev ops.Device) *runner.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := w.Free(); err != nil {
+			t.Error(err)
+		}
+	})
 	r, err := runner.New(dev, m, w, runner.Options{Context: 256})
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +79,26 @@ func greedy(t *testing.T, r *runner.Runner, prompt []int32, n int) (taken []int3
 	}
 }
 
+// recordedPrompt is a prompt with the text that Ember is known to write.
+type recordedPrompt struct {
+	Prompt      string
+	IDs, Greedy []int32
+}
+
+// emberPrompt returns a JSON record, longer than the tests; the first tokens of the story are a near tie.
+func emberPrompt(t *testing.T) recordedPrompt {
+	t.Helper()
+	var prompts []recordedPrompt
+	b, err := os.ReadFile("../testdata/ember/prompts.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &prompts); err != nil {
+		t.Fatal(err)
+	}
+	return prompts[3]
+}
+
 // TestEmberEmulated runs the built-in model through the shipped code of one target of each generation: a prompt, which
 // takes the matrix kernels, and 16 tokens, which take the mat-vec kernels and the recurrent state. All targets must
 // write the reference's text.
@@ -82,18 +107,7 @@ func TestEmberEmulated(t *testing.T) {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
 	}
 	const steps = 16
-	var prompts []struct {
-		Prompt      string
-		IDs, Greedy []int32
-	}
-	b, err := os.ReadFile("../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &prompts); err != nil {
-		t.Fatal(err)
-	}
-	p := prompts[3] // a JSON record, longer than the test; the first tokens of the story are a near tie
+	p := emberPrompt(t)
 	ref := opsref.New(opsref.Options{})
 	t.Cleanup(func() { ref.Close() })
 	text, want := greedy(t, emberOn(t, ref), p.IDs, steps)

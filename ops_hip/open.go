@@ -26,8 +26,8 @@ type Options struct {
 	kernels registry // nil: the registered ones
 }
 
-// Open opens the device that the user names: "hip:N", "cuda:N" (N counts from 0 and may be left out) or
-// "emu:TARGET", with the options of the environment. The error says what to do about it.
+// Open opens the device that the user names: "hip:N", "kfd:N", "cuda:N" (N counts from 0 and may be left
+// out) or "emu:TARGET", with the options of the environment. The error says what to do about it.
 func Open(name string) (*Device, error) { return OpenWith(name, FromEnv()) }
 
 // OpenWith is Open with the given options.
@@ -35,7 +35,7 @@ func OpenWith(name string, o Options) (*Device, error) {
 	kind, arg, _ := strings.Cut(name, ":")
 	ordinal, target := 0, ""
 	switch kind {
-	case "hip", "cuda":
+	case "hip", "kfd", "cuda":
 		if arg != "" {
 			n, err := strconv.Atoi(arg)
 			if err != nil || n < 0 || n > 1<<10 {
@@ -50,7 +50,7 @@ func OpenWith(name string, o Options) (*Device, error) {
 		}
 		target = arg
 	default:
-		return nil, fmt.Errorf("opship: unknown device %q, want hip:N, cuda:N or emu:TARGET", name)
+		return nil, fmt.Errorf("opship: unknown device %q, want hip:N, kfd:N, cuda:N or emu:TARGET", name)
 	}
 	rt, err := hiprt.Open(kind, target)
 	if err != nil {
@@ -150,7 +150,7 @@ type Found struct {
 }
 
 // Devices lists what Open could open, and why not what it could not. It never fails: every problem is an entry.
-// The best device comes first: AMD before NVIDIA before emulators, discrete before integrated, then by memory. Kinds
+// The best device comes first: AMD before NVIDIA before emulators, with ROCm's runtime before without, discrete before integrated, then by memory. Kinds
 // without a usable device come last. Runtimes are loaded by it and stay loaded.
 func Devices() []Found {
 	found := discover()
@@ -167,7 +167,7 @@ func (f Found) rank() []int {
 		return 0
 	}
 	kind, _, _ := strings.Cut(f.Info.Name, ":")
-	return []int{bit(f.Err != nil), slices.Index([]string{"hip", "cuda", "emu"}, kind), bit(f.Integrated),
+	return []int{bit(f.Err != nil), slices.Index([]string{"hip", "kfd", "cuda", "emu"}, kind), bit(f.Integrated),
 		-int(f.Info.Memory >> 20), -f.width}
 }
 

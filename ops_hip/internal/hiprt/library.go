@@ -103,9 +103,6 @@ func goString(b []byte) string {
 // zeroTerminated returns s as a C string.
 func zeroTerminated(s string) []byte { return append([]byte(s), 0) }
 
-// data returns the address of b's first byte, 0 if it has none.
-func data(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
-
 // hostBytes returns the n bytes at p, which is not Go memory.
 func hostBytes(p unsafe.Pointer, n int64) []byte { return unsafe.Slice((*byte)(p), n) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/hipengine/hipengine/ops"
 )
@@ -30,6 +31,7 @@ var (
 	ErrNoDevice    = errors.New("no device")
 	ErrOutOfMemory = ops.ErrOutOfMemory
 	ErrNoGraphs    = errors.New("graphs are not available")
+	ErrHang        = errors.New("the device makes no progress")
 )
 
 // Version is the version of a runtime.
@@ -107,7 +109,7 @@ type launchConfig struct {
 // has chosen with Use, and must stay on that thread; the others may be called from anywhere. No method may be
 // called with handles of another device. Errors are of type *Error where the runtime returned a code.
 type Runtime interface {
-	Name() string     // "hip", "cuda", "emu"
+	Name() string     // "hip", "kfd", "cuda", "emu"
 	Library() string  // file that it was loaded from; empty for an emulator
 	Version() Version // of the runtime, not of the hardware
 	Notes() []string  // what users should know of how the runtime was found
@@ -192,12 +194,15 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: ", e.Call)
-	if e.Name != "" {
+	switch {
+	case e.Name != "":
 		fmt.Fprintf(&b, "%s (%d)", e.Name, e.Code)
-	} else {
+	case e.Code != 0 || e.Meaning == "":
 		fmt.Fprintf(&b, "error %d", e.Code)
+	default: // work that failed, not a call
+		b.WriteString(e.Meaning)
 	}
-	if e.Meaning != "" && e.Meaning != e.Name { // HIP before 6 repeats the name
+	if (e.Name != "" || e.Code != 0) && e.Meaning != "" && e.Meaning != e.Name { // HIP before 6 repeats the name
 		b.WriteString(": " + e.Meaning)
 	}
 	if e.Async {
@@ -240,3 +245,6 @@ func Open(name, target string) (Runtime, error) {
 	}
 	return open(target)
 }
+
+// data returns the address of b's first byte, 0 if it has none.
+func data(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

@@ -82,16 +82,59 @@ func (s *Space) AllocZeros(size int64, name string, readOnly bool) (*Alloc, erro
 func (s *Space) Free(base uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	a := Find(s.Allocs(), base)
+	if !s.remove(base) {
+		return fmt.Errorf("mem: free of %#x: no allocation starts there", base)
+	}
+	s.used -= int64(len(a.Data))
+	return nil
+}
+
+// remove takes the allocation that starts at base out of the table, and reports whether there was one.
+func (s *Space) remove(base uint64) bool {
 	old := s.Allocs()
 	for i, a := range old {
 		if a.Base == base {
 			table := append(append(make([]*Alloc, 0, len(old)), old[:i]...), old[i+1:]...)
 			s.table.Store(&table)
-			s.used -= int64(len(a.Data))
-			return nil
+			return true
 		}
 	}
-	return fmt.Errorf("mem: free of %#x: no allocation starts there", base)
+	return false
+}
+
+// Map puts data at base, where nothing may lie yet, as an allocation that the caller owns: it counts towards no limit,
+// and kernels share its bytes. Alloc and Map are for different spaces: Alloc does not look where mappings lie.
+func (s *Space) Map(base uint64, data []byte, readOnly bool, name string) error {
+	n := uint64(len(data))
+	if n == 0 || base == 0 || base+n < base {
+		return fmt.Errorf("mem: map of %q: %d bytes at %#x are none, or wrap around", name, n, base)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.Allocs()
+	i := sort.Search(len(old), func(i int) bool { return old[i].Base >= base })
+	if i < len(old) && old[i].Base-base < n {
+		return fmt.Errorf("mem: map of %q: %d bytes at %#x overlap %q at %#x", name, n, base, old[i].Name, old[i].Base)
+	}
+	if Find(old, base) != nil {
+		return fmt.Errorf("mem: map of %q: %#x lies in %q at %#x", name, base, old[i-1].Name, old[i-1].Base)
+	}
+	table := make([]*Alloc, 0, len(old)+1)
+	table = append(append(table, old[:i]...), &Alloc{Base: base, Data: data, ReadOnly: readOnly, Name: name})
+	table = append(table, old[i:]...)
+	s.table.Store(&table)
+	return nil
+}
+
+// Unmap takes away what Map put at base.
+func (s *Space) Unmap(base uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.remove(base) {
+		return fmt.Errorf("mem: unmap of %#x: no mapping starts there", base)
+	}
+	return nil
 }
 
 // Allocs returns the allocations sorted by address. The slice is not modified

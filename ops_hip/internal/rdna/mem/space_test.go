@@ -60,6 +60,46 @@ func TestSpace(t *testing.T) {
 	}
 }
 
+func TestMap(t *testing.T) {
+	var s Space
+	low, high := []byte{1, 2, 3, 4}, []byte{5, 6, 7, 8}
+	if err := s.Map(0x2000, high, false, "high"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Map(0x1000, low, true, "low"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		base uint64
+		n    int
+	}{{0x1000, 1}, {0x1003, 1}, {0xfff, 2}, {0x1ffe, 3}, {0x2003, 8}, {0, 1}, {0x3000, 0}, {^uint64(0), 2}} {
+		if err := s.Map(c.base, make([]byte, c.n), false, "bad"); err == nil {
+			t.Errorf("Map(%#x, %d bytes) succeeds", c.base, c.n)
+		}
+	}
+	if err := s.Map(0x1004, make([]byte, 0x1000-4), false, "between"); err != nil {
+		t.Errorf("a mapping that fills the gap: %v", err)
+	}
+	if b, err := s.Bytes(0x2001, 2); err != nil || &b[0] != &high[1] {
+		t.Errorf("Bytes(0x2001) = %v, %v: not the mapped bytes", b, err)
+	}
+	if a := Find(s.Allocs(), 0x1003); a == nil || !a.ReadOnly || a.Name != "low" {
+		t.Errorf("Find(0x1003) = %+v", a)
+	}
+	if err := s.Unmap(0x1001); err == nil {
+		t.Error("unmapping the middle succeeds")
+	}
+	if err := s.Unmap(0x1000); err != nil {
+		t.Error(err)
+	}
+	if Find(s.Allocs(), 0x1000) != nil {
+		t.Error("an unmapped range is still found")
+	}
+	if err := s.Map(0x1000, low, false, "again"); err != nil {
+		t.Errorf("a second mapping at the same place: %v", err)
+	}
+}
+
 func TestConcurrentAllocations(t *testing.T) {
 	var s Space
 	var wg sync.WaitGroup

@@ -1,0 +1,5 @@
+//go:build linux
+
+package fake
+
+const sysMemfdCreate = 319
