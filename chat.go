@@ -76,6 +76,10 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 		}
 		yield(Piece{}, err)
 	}
+	if m.Limits().Encoder {
+		fail(ErrEncoder)
+		return
+	}
 	sampling, err := m.sampling(p)
 	if err != nil {
 		fail(err)

@@ -104,6 +104,36 @@ func TestEmbedReference(t *testing.T) {
 	}
 }
 
+// TestEncoderWritesNothing asks an encoder for text, and for what only models that write have.
+func TestEncoderWritesNothing(t *testing.T) {
+	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
+	m := openModel(t, h, testfiles.Path(t, "fixtures2/emb_bert"), Options{PrefixCache: 1 << 20, KVTokens: 512})
+	answers := map[string]func(func(Piece, error) bool){
+		"chat":   m.Chat(t.Context(), []Message{{Role: "user", Content: "Hi"}}, Params{}),
+		"text":   m.Generate(t.Context(), "Hi", Params{}),
+		"tokens": m.GenerateTokens(t.Context(), []int32{1, 2}, Params{}),
+	}
+	for name, answer := range answers {
+		var last error
+		for _, err := range answer {
+			last = err
+		}
+		if !errors.Is(last, ErrEncoder) {
+			t.Errorf("%s: error %v", name, last)
+		}
+	}
+	e, err := m.Engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Submit(t.Context(), engine.Request{Prompt: []int32{1}}); !errors.Is(err, engine.ErrEncoder) {
+		t.Errorf("error %v of the engine", err)
+	}
+	if _, err := m.Rank(t.Context(), "q", []string{"d"}); !errors.Is(err, ErrNoRanker) {
+		t.Errorf("error %v of a ranker", err)
+	}
+}
+
 // checkEmbedding compares the states of prompts with those of a reference.
 func checkEmbedding(t *testing.T, m *Model, ref reference, pooling engine.Pooling) {
 	t.Helper()
