@@ -20,6 +20,8 @@ type device struct {
 	ledger *ledger
 	tested bool           // needs no self-test, or passed it
 	users  sync.WaitGroup // models and checks, which end before the device
+
+	release func() // of the level of vector instructions
 }
 
 // opener is how devices are opened; tests count with another.
@@ -67,11 +69,19 @@ func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
 		return nil, ErrClosed
 	}
 	if h.dev == nil {
+		release := func() {}
+		if l := h.options.SIMD; l != "" {
+			var err error
+			if release, err = cpu.UseLevel(l); err != nil {
+				return nil, &OptionError{Option: "SIMD", Reason: err.Error()}
+			}
+		}
 		dev, isTested, err := h.choose(ctx)
 		if err != nil {
+			release()
 			return nil, err
 		}
-		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory)}
+		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory), release: release}
 		h.mu.Lock()
 		h.ledger = h.dev.ledger
 		h.mu.Unlock()
@@ -96,7 +106,7 @@ func (h *Host) choose(ctx context.Context) (dev ops.Device, tested bool, err err
 	case "emu":
 		dev, err = h.opener.gpu(h.options.Device)
 		return dev, true, err
-	case "hip", "cuda":
+	case "hip", "kfd", "cuda":
 		dev, err = h.opener.gpu(h.options.Device)
 		return dev, false, err
 	}
@@ -110,9 +120,14 @@ func (h *Host) cpu() ops.Device {
 // auto takes the best AMD GPU, or else the CPU, and says so, and why.
 func (h *Host) auto(ctx context.Context) ops.Device {
 	var unusable []string // GPUs that are there
+	spare := ""           // what could be tried without ROCm
 	for _, d := range h.opener.list() {
-		if kind, _, _ := strings.Cut(d.Info.Name, ":"); kind != "hip" {
-			continue // other kinds are for checking kernels, and have to be asked for
+		kind, _, _ := strings.Cut(d.Info.Name, ":")
+		if kind == "kfd" && d.Err == nil && spare == "" {
+			spare = fmt.Sprintf("; %s (%s) can be tried without ROCm: --device %s", d.Info.Name, d.Info.Model, d.Info.Name)
+		}
+		if kind != "hip" {
+			continue // other kinds have to be asked for
 		}
 		if d.Err != nil {
 			h.options.Why(fmt.Sprintf("%s: %v", d.Info.Name, d.Err))
@@ -133,9 +148,9 @@ func (h *Host) auto(ctx context.Context) ops.Device {
 		unusable = append(unusable, d.Info.Name)
 	}
 	if len(unusable) == 0 {
-		h.options.Log("using the CPU: no GPU was found")
+		h.options.Log("using the CPU: no GPU was found" + spare)
 	} else {
-		h.options.Log(fmt.Sprintf("using the CPU: %s cannot be used", strings.Join(unusable, ", ")))
+		h.options.Log(fmt.Sprintf("using the CPU: %s cannot be used%s", strings.Join(unusable, ", "), spare))
 	}
 	return h.cpu()
 }

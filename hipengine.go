@@ -46,16 +46,22 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 // HostOptions choose where a Host computes. The zero value takes the best AMD GPU, or else the CPU.
 type HostOptions struct {
-	// Device is auto (or empty), cpu, ref (the scalar reference), hip:N, cuda:N or emu:TARGET. Kinds of GPU other than
-	// hip are for checking kernels, so that auto leaves them out.
+	// Device is auto (or empty), cpu, ref (the scalar reference), hip:N, kfd:N, cuda:N or emu:TARGET. auto leaves kinds of
+	// GPU other than hip out: kfd, which needs no ROCm, has not run on a card, and the others are for checking kernels.
 	Device string
 
 	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
 	Threads int
+
+	// SIMD is the set of vector instructions that the CPU uses: generic, avx2, avx512, amx, neon or neon+dotprod; empty
+	// takes the best that there is. It holds for the process: hosts with another cannot use the CPU beside this one.
+	SIMD string
 
 	// Memory is the most memory of the device, in bytes, that all models together may take; 0 is what is free.
 	Memory int64
@@ -93,6 +99,10 @@ func NewHost(o HostOptions) (*Host, error) {
 	if o.Threads < 0 || o.Threads > maxThreads {
 		return nil, &OptionError{Option: "Threads", Reason: fmt.Sprintf("%d is outside 0..%d", o.Threads, maxThreads)}
 	}
+	if levels := cpu.Levels(); o.SIMD != "" && !slices.Contains(levels, o.SIMD) {
+		return nil, &OptionError{Option: "SIMD",
+			Reason: fmt.Sprintf("%q: this processor and program have %s", o.SIMD, strings.Join(levels, ", "))}
+	}
 	if o.Memory < 0 {
 		return nil, &OptionError{Option: "Memory", Reason: fmt.Sprintf("%d is negative", o.Memory)}
 	}
@@ -100,10 +110,10 @@ func NewHost(o HostOptions) (*Host, error) {
 		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of device ref, not of %q", o.Device)}
 	}
 	switch kind, _, _ := strings.Cut(o.Device, ":"); kind {
-	case "", "auto", "cpu", "ref", "hip", "cuda", "emu":
+	case "", "auto", "cpu", "ref", "hip", "kfd", "cuda", "emu":
 	default:
 		return nil, &OptionError{Option: "Device",
-			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, cuda:N or emu:TARGET", o.Device)}
+			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, kfd:N, cuda:N or emu:TARGET", o.Device)}
 	}
 	if o.Log == nil {
 		o.Log = func(string) {}
@@ -144,6 +154,7 @@ func (h *Host) Close() error {
 	if h.dev != nil {
 		h.dev.users.Wait()
 		errs = append(errs, h.dev.ops.Close())
+		h.dev.release()
 		h.dev = nil
 	}
 	return errors.Join(errs...)

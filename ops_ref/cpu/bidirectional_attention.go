@@ -59,6 +59,5 @@ func bindBidirectionalAttention(b *Binding) Task {
 		v:     cache{cast.AsBytes(v.F), simd.F32, v.Shape[2], 4 * v.Shape[2]},
 		attrs: ops.AttentionAttrs{Scale: a.Scale, Window: a.Reach}, at: &step.at, sight: around{&step.segments, a.Reach}}
 	t.group = t.heads / t.kvHeads
-	t.prepare(b)
-	return t
+	return t.prepare(b)
 }

@@ -205,3 +205,7 @@ func (s *Stream) move(what string, n int64, packet func(*Device) (abi.Packet, ma
 	}
 	return s.submit(&p, m)
 }
+
+// CopyObject returns the kernels that copy and fill, for a target: "fill" takes an address, the number of bytes, four
+// equal bytes as a number, and the number of threads.
+func CopyObject(target string) ([]byte, error) { return copyObject(target) }

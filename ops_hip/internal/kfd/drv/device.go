@@ -38,10 +38,7 @@ type Device struct {
 func (p *Process) Open(g topo.GPU) (_ *Device, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := g.Unfit(); err != nil {
-		return nil, fmt.Errorf("kfd: %w", err)
-	}
-	image, err := copyObject(g.Target)
+	image, err := fit(&g)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +49,39 @@ func (p *Process) Open(g topo.GPU) (_ *Device, err error) {
 	if err != nil {
 		return nil, err
 	}
+	d, err := p.device(v, g)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.release())
+		}
+	}()
+	if d.openFree, err = p.available(v); err != nil {
+		return nil, err
+	}
+	for _, stage := range []func() error{d.makeEvents, d.makeSignals, d.makeQueue} {
+		if err := stage(); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.bootstrap(image); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// fit returns the kernels that copy on a GPU, or why it cannot be driven.
+func fit(g *topo.GPU) (image []byte, err error) {
+	if err := g.Unfit(); err != nil {
+		return nil, fmt.Errorf("kfd: %w", err)
+	}
+	return copyObject(g.Target)
+}
+
+// device returns a device without a queue in an address space, which is its own until release.
+func (p *Process) device(v *vm, g topo.GPU) (*Device, error) {
 	switch {
 	case v.lost != nil:
 		return nil, v.lost
@@ -68,30 +98,15 @@ func (p *Process) Open(g topo.GPU) (_ *Device, err error) {
 	if d.counterKHz == 0 {
 		d.counterKHz = 100000
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.release())
-		}
-	}()
-	if d.openFree, err = p.available(v); err != nil {
-		return nil, err
-	}
-	if err := p.eventPage(v); err != nil {
-		return nil, err
-	}
-	if err := d.watchEvents(); err != nil {
-		return nil, err
-	}
-	if err := d.makeSignals(); err != nil {
-		return nil, err
-	}
-	if err := d.makeQueue(); err != nil {
-		return nil, err
-	}
-	if err := d.bootstrap(image); err != nil {
-		return nil, err
-	}
 	return d, nil
+}
+
+// makeEvents makes the events of the device, and the process's page of them if there is none.
+func (d *Device) makeEvents() error {
+	if err := d.p.eventPage(d.vm); err != nil {
+		return err
+	}
+	return d.watchEvents()
 }
 
 // GPU returns what the topology says of the device.

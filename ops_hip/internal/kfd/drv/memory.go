@@ -59,10 +59,9 @@ func (p *Process) alloc(v *vm, n int64, flags uint32, exact bool) (*buffer, erro
 		return nil, undo(err)
 	}
 	b.handle = m.Handle
-	free := undo
-	undo = func(err error) error {
+	undo = func(err error) error { // the host's view first
 		f := &abi.Free{Handle: b.handle}
-		return free(errors.Join(err, p.call(p.fd, abi.IocFree, unsafe.Pointer(f))))
+		return errors.Join(err, p.sys.Munmap(b.va, b.size), p.call(p.fd, abi.IocFree, unsafe.Pointer(f)))
 	}
 	if b.host {
 		_, err := p.sys.Mmap(v.render, m.MmapOffset, b.va, b.size, syscall.PROT_READ|syscall.PROT_WRITE,
@@ -260,7 +259,10 @@ func (d *Device) Free(va uint64) error {
 	if !ok {
 		return fmt.Errorf("kfd: no allocation begins at %#x", va)
 	}
-	err := d.idle()
+	var err error
+	if d.lost == nil {
+		err = d.idle()
+	}
 	if d.hung {
 		return err // a kernel may still run, with this memory
 	}

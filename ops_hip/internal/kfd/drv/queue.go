@@ -29,6 +29,7 @@ type queue struct {
 	doorbell *uint64
 	size     uint32 // packets
 	write    uint64 // next packet
+	work     uint64 // the one behind the last that is no mark of a waiting host
 	tail     *abi.Signal
 }
 
@@ -150,9 +151,11 @@ func (d *Device) closeQueue() error {
 	var errs []error
 	if q.live {
 		x := &abi.DestroyQueue{QueueID: q.id}
-		if err := p.call(p.fd, abi.IocDestroyQueue, unsafe.Pointer(x)); err != nil {
+		err := p.call(p.fd, abi.IocDestroyQueue, unsafe.Pointer(x))
+		if err != nil && errno(err) != syscall.ETIME {
 			return err // its buffers are still in use
 		}
+		errs = append(errs, err) // a queue that did not stop in time is gone: the kernel resets the GPU
 		q.live = false
 	}
 	for _, b := range []*buffer{q.ring, q.page, q.eop, q.cwsr} {
@@ -193,6 +196,9 @@ func (d *Device) publish(n uint64, tail *abi.Signal) {
 	if tail != nil {
 		q.tail = tail
 	}
+	if tail != d.sig.at(markerAt) {
+		q.work = q.write
+	}
 	atomic.StoreUint64(&q.desc.WriteDispatchID, q.write)
 	d.p.sys.Ring(q.doorbell, q.write-1)
 }
@@ -214,12 +220,14 @@ func (d *Device) wait(s *abi.Signal) error {
 	return d.until(func() bool { return isDone(s) }, waitMS, s.Mailbox == 0)
 }
 
-// idle waits for all work.
+// idle waits for all work, and for the barrier that waiting may put behind it.
 func (d *Device) idle() error {
-	if d.q.tail == nil {
-		return nil
+	for d.q.tail != nil && !isDone(d.q.tail) {
+		if err := d.wait(d.q.tail); err != nil {
+			return err
+		}
 	}
-	return d.wait(d.q.tail)
+	return nil
 }
 
 // Waiting: first by looking, then in the kernel, in pieces, so that no lost interrupt costs more than one.
@@ -242,10 +250,11 @@ func (d *Device) until(done func() bool, ms uint32, mark bool) error {
 			return err
 		}
 	}
-	read, since := d.q.read(), s.Now()
+	// Marks are no progress: they complete also where what is waited for never will.
+	read, since := min(d.q.read(), d.q.work), s.Now()
 	for {
 		if mark {
-			d.markTail()
+			mark = !d.markTail()
 		}
 		if done() {
 			return d.failure()
@@ -259,7 +268,7 @@ func (d *Device) until(done func() bool, ms uint32, mark bool) error {
 		if done() {
 			return nil
 		}
-		if now := d.q.read(); now != read {
+		if now := min(d.q.read(), d.q.work); now != read {
 			read, since = now, s.Now()
 		} else if t := d.p.opt.Timeout; t > 0 && s.Now()-since >= t {
 			return d.hang(t)
@@ -267,16 +276,18 @@ func (d *Device) until(done func() bool, ms uint32, mark bool) error {
 	}
 }
 
-// markTail puts a barrier with an interrupt behind all packets, unless one is under way or the ring is full.
-func (d *Device) markTail() {
+// markTail puts a barrier with an interrupt behind all packets, and reports whether it did: not while one is under way
+// or the ring is full.
+func (d *Device) markTail() bool {
 	m := d.sig.at(markerAt)
 	if q := &d.q; !isDone(m) || q.write+1-q.read() > uint64(q.size) {
-		return
+		return false
 	}
 	arm(m, d.p.mailbox(d.watch.queue), d.watch.queue.EventID)
 	p := barrier(m)
 	d.q.put(d.q.write, &p)
 	d.publish(1, m)
+	return true
 }
 
 // barrier returns a packet that completes s after all before it.

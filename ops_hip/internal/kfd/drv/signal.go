@@ -233,7 +233,7 @@ func Elapsed(from, to *Event) (time.Duration, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if from.sig.End == 0 || to.sig.End == 0 {
-		return to.host - from.host, nil
+		return max(0, to.host-from.host), nil // from may have been waited for later
 	}
 	ticks := int64(to.sig.End - from.sig.End)
 	return time.Duration(float64(ticks) / float64(d.counterKHz) * 1e6), nil

@@ -95,6 +95,9 @@ func (q *queue) publish(v uint64) bool {
 		if c := p.Completion(); c != 0 {
 			q.reserve(id, c)
 		}
+		if p.Header()&0xff == abi.PacketVendor {
+			q.kernargs[id] = bytes.Clone(g.host(uint64(p[2])|uint64(p[3])<<32, 4*uint64(p[4]&abi.MaxIndirectDwords)))
+		}
 		if d := p.AsDispatch(); d.Header&0xff == abi.PacketDispatch {
 			if b := g.find(d.Kernarg); b != nil && b.mem != nil {
 				at := d.Kernarg - b.va

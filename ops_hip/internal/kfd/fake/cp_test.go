@@ -277,6 +277,17 @@ func TestRules(t *testing.T) {
 			r.code.bytes()[at+size-1] ^= 1
 			r.launch(r.fill(r.host.va+4096, 16, 1, 0))
 		}},
+		{"code that overwrites itself", []string{"code-changed"}, func(r *rig) {
+			r.invalidate()
+			at, size, _ := segment(r.code.bytes())
+			r.launch(r.fill(r.code.va+at+size-16, 16, 1, 0))
+		}},
+		{"PM4 that changes", []string{"ib-changed"}, func(r *rig) {
+			r.put(abi.Indirect(r.ib.va, 8, 0))
+			r.submit()
+			le.PutUint32(r.ib.bytes(), abi.Type3(abi.PM4NOP, 7))
+			r.steps()
+		}},
 		{"invalidation of too little", []string{"acquire-mem", "stale-code"}, func(r *rig) {
 			le.PutUint32(r.ib.bytes()[28:], abi.GCRInvInstruction)
 			r.invalidate()

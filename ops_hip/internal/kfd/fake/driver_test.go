@@ -22,12 +22,17 @@ func TestDriver(t *testing.T) {
 		"one memory":           {OneMemory: true},
 		"packets step by step": {Manual: true},
 		"two GPUs":             twoGPUs,
+		"peers":                peers(),
+		"gap in the topology":  {GPUs: []GPU{{Target: "gfx1201", CUs: 64, VRAM: 1 << 30, GTT: 1 << 30, Node: 7}}},
 	}
 	for _, target := range []string{"gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1200"} {
 		machines["7.2 "+target] = Config{GPUs: []GPU{Card(target)}}
 	}
 	for name, cfg := range machines {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "6.12 gfx1151" && name != "read index first" && name != "7.2 gfx1201" {
+				t.Skip("-short leaves most machines to make long")
+			}
 			cfg.Code = code
 			m := newMachine(t, cfg)
 			for range 2 {

@@ -166,6 +166,9 @@ func (m *Machine) interrupt(id uint32) {
 func (m *Machine) Interrupt(id uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	if slot := m.slot(id); slot != nil {
 		*slot = uint64(id)
 	}

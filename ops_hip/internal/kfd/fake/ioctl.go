@@ -202,6 +202,7 @@ func (m *Machine) acquireVM(a *abi.AcquireVM) error {
 
 // runtimeEnable is RUNTIME_ENABLE.
 func (m *Machine) runtimeEnable(a *abi.RuntimeEnableArgs) error {
+	m.proc.asked = true
 	if f := m.trip(AtRuntimeEnable, ""); f != nil {
 		return f.Err
 	}

@@ -56,6 +56,8 @@ type Machine struct {
 	cond       *sync.Cond    // something has changed; wakes packet processors
 	changed    chan struct{} // the same for those that wait with a timeout; closed and replaced
 	skew       time.Duration // how far simulated time is ahead
+	still      time.Duration // simulated time while kernels run
+	kernels    int           // that run
 	timers     []timer
 	rng        *rand.Rand
 	closed     bool
@@ -79,7 +81,8 @@ var _ sys.Sys = (*Machine)(nil)
 
 // process is what the kernel keeps for a process, even without an open file.
 type process struct {
-	runtime bool // RUNTIME_ENABLE
+	runtime bool // RUNTIME_ENABLE is in force
+	asked   bool // for it
 	events  events
 	queues  map[uint32]*queue
 	bos     map[uint64]*bo
@@ -253,13 +256,34 @@ func (m *Machine) wake() {
 	m.changed = make(chan struct{})
 }
 
-// now returns simulated time; it runs as real time does, and jumps where the machine would only wait.
-func (m *Machine) now() time.Duration { return time.Since(m.start) + m.skew }
+// now returns simulated time. It runs as real time does, jumps where the machine would only wait, and stands still
+// while kernels run, which takes the emulator far longer than a GPU.
+func (m *Machine) now() time.Duration {
+	if m.kernels > 0 {
+		return m.still
+	}
+	return time.Since(m.start) + m.skew
+}
 
-// Now implements sys.Sys.
+// enter stops the clock for a kernel, and leave lets it go on.
+func (m *Machine) enter() {
+	m.still = m.now()
+	m.kernels++
+}
+
+func (m *Machine) leave() {
+	if m.kernels--; m.kernels == 0 {
+		m.skew = m.still - time.Since(m.start)
+	}
+}
+
+// Now implements sys.Sys. Who looks at a clock that stands sees it move a little, so that loops end.
 func (m *Machine) Now() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.kernels > 0 {
+		m.still += time.Microsecond
+	}
 	return m.now()
 }
 

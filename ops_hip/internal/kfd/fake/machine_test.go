@@ -15,7 +15,7 @@ func TestClean(t *testing.T) {
 	for _, k := range []Kernel{Linux68, Linux612, Linux612Fixed, Linux72} {
 		for _, target := range []string{"gfx1100", "gfx1151", "gfx1201"} {
 			m := newMachine(t, Config{Kernel: k, GPUs: []GPU{Card(target)}})
-			for range 3 {
+			for range 2 {
 				c := newClient(t, m)
 				c.ready()
 				c.start()

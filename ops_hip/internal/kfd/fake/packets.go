@@ -177,9 +177,11 @@ func (q *queue) dispatch(d *abi.Dispatch) (ok bool, b *badPacket) {
 		Block: [3]uint32{uint32(d.GroupX), uint32(d.GroupY), uint32(d.GroupZ)}, LDS: d.GroupSize, Kernarg: d.Kernarg,
 		Workers: m.cfg.Workers, Checks: m.cfg.Checks.Normalize()}
 	g.running, g.wrote = true, true
+	m.enter()
 	m.mu.Unlock()
 	_, err = exec.Run(context.Background(), l)
 	m.mu.Lock()
+	m.leave()
 	g.running = false
 	m.wake()
 	if q.state != active { // reset meanwhile

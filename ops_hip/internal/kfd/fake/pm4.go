@@ -31,12 +31,11 @@ func (q *queue) vendor(p *abi.Packet) *badPacket {
 	if raw == nil || b.flags&abi.MemExecutable == 0 {
 		return bad(abi.ECQueueVendor, "%d dwords of PM4 at %#x are not in executable shared memory", dwords, addr)
 	}
-	ib := bytes.Clone(raw)
-	err := g.pm4(ib)
-	if !bytes.Equal(ib, raw) {
-		g.m.violate("ib-changed", "the PM4 at %#x has changed while it was executed", addr)
+	if old := q.kernargs[q.next]; old != nil && !bytes.Equal(old, raw) {
+		g.m.violate("ib-changed", "the PM4 of packet %d of queue %d at %#x has changed since the doorbell", q.next, q.id,
+			addr)
 	}
-	return err
+	return g.pm4(bytes.Clone(raw))
 }
 
 // pm4 executes packets: those that the driver has a use for.

@@ -46,7 +46,7 @@ type queue struct {
 	waiting  bool         // a packet has been executed and is not yet done
 	copies   []abi.Packet // packets as doorbells published them, by slot
 	buffers  []*bo
-	kernargs map[uint64][]byte // arguments of published packets in shared memory, by packet
+	kernargs map[uint64][]byte // arguments and PM4 of published packets in shared memory, by packet
 	stalled  time.Duration     // since when a barrier waits; 0: it does not
 }
 
@@ -102,7 +102,7 @@ func (m *Machine) createQueue(a *abi.CreateQueue) error {
 	if f := m.trip(AtCreateQueue, ""); f != nil {
 		return f.Err
 	}
-	if !m.proc.runtime {
+	if !m.proc.asked {
 		m.violate("runtime-order", "CREATE_QUEUE before RUNTIME_ENABLE: errors of packets would be lost")
 	}
 	q.checkHeader()
@@ -297,6 +297,9 @@ func (m *Machine) destroyQueue(a *abi.DestroyQueue) error {
 	}
 	if err != nil {
 		q.gpu.reset()
+		if err != syscall.ETIME {
+			return err // and the queue stays
+		}
 	}
 	for q.gpu.running {
 		m.cond.Wait()

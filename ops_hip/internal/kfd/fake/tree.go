@@ -25,6 +25,7 @@ const counterKHz = 100_000
 // newTree describes a machine as Linux does: node 0 is the processor.
 func newTree(m *Machine) tree {
 	t := tree{kfdPath: ""}
+	t["/proc/sys/kernel/osrelease"] = m.cfg.Kernel.Name + "\n"
 	t["/sys/module/amdgpu/version"] = ""
 	t["/sys/module/amdgpu/parameters/no_system_mem_limit"] = "N\n"
 	t["/sys/module/amdgpu/parameters/cwsr_enable"] = "1\n"
@@ -73,7 +74,14 @@ func (g *gpu) bdf() string { return fmt.Sprintf("0000:%02x:00.0", 3+g.index) }
 
 func (t tree) gpu(m *Machine, g *gpu) {
 	size := g.cwsr()
-	links := properties{{"io_links_count", 1}, {"p2p_links_count", 0}}
+	peers := 0
+	for _, x := range m.gpus {
+		if x != g && x.spec.Peer {
+			t[fmt.Sprintf("%s%d/p2p_links/%d/properties", nodesDir, g.node, peers)] = link(g.node, x.node)
+			peers++
+		}
+	}
+	links := properties{{"io_links_count", 1}, {"p2p_links_count", uint64(peers)}}
 	p := properties{{"cpu_cores_count", 0}, {"simd_count", uint64(2 * g.spec.CUs)}, {"mem_banks_count", 1},
 		{"caches_count", 1}, links[0], links[1], {"cpu_core_id_base", 0}, {"simd_id_base", 2147487744},
 		{"max_waves_per_simd", 16}, {"lds_size_in_kb", 64}, {"gds_size_in_kb", 0}, {"num_gws", 64},
