@@ -32,6 +32,9 @@ const (
 func (m *Model) Chat(ctx context.Context, messages []Message, p Params) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		raw, err := json.Marshal(messages)
+		if m.Limits().Encoder { // whatever its template would make of them
+			err = ErrEncoder
+		}
 		if err == nil {
 			var ids []int32
 			if ids, err = m.Prompt(raw, p.Tools, p.Template); err == nil {
@@ -72,6 +75,10 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 			err = ErrClosed
 		}
 		yield(Piece{}, err)
+	}
+	if m.Limits().Encoder {
+		fail(ErrEncoder)
+		return
 	}
 	sampling, err := m.sampling(p)
 	if err != nil {

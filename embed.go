@@ -69,7 +69,7 @@ func (m *Model) EncodeEmbed(text string) ([]int32, error) {
 }
 
 // Pooling is how the model makes one vector of a text, where nobody asks for another way: Options.Pooling, or what its
-// file says, or else the last token's state, which has seen the whole text.
+// file says, or else the last token's state, which has seen the whole text, and of an encoder the mean.
 func (m *Model) Pooling() engine.Pooling { return m.pooling }
 
 // hidden returns the pooled hidden states of prompts.
@@ -91,12 +91,15 @@ func (m *Model) hidden(ctx context.Context, prompts [][]int32, p engine.Pooling)
 }
 
 // openPooling sets how the model embeds, and makes its ranker if it is one.
-func (m *Model) openPooling(f *File, name string) error {
+func (m *Model) openPooling(f *File, name string, encoder bool) error {
 	typ, err := models.Pooling(f.meta)
 	if err != nil {
 		return err
 	}
-	m.embeds = typ > models.PoolingNone && typ < models.PoolingRank
+	if encoder && typ == models.PoolingUnspecified {
+		typ = models.PoolingMean
+	}
+	m.embeds = (encoder || typ > models.PoolingNone) && typ < models.PoolingRank
 	if name == poolingRank {
 		typ = models.PoolingRank
 	}
@@ -113,7 +116,7 @@ func (m *Model) openPooling(f *File, name string) error {
 	if typ != models.PoolingRank {
 		return nil
 	}
-	m.ranker, err = newRanker(f, m.tok)
+	m.ranker, err = newRanker(f, m.tok, encoder)
 	if err != nil && name == poolingRank {
 		return &OptionError{Option: "Pooling", Err: fmt.Errorf("rank: %w", err)}
 	} else if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/convert"
 )
 
 // cosine is that of the angle between two vectors; 0 if their lengths differ.
@@ -74,36 +75,100 @@ func (r reference) floats(t *testing.T, name string) (out []float32) {
 	return out
 }
 
-// TestEmbedReference embeds as PyTorch did, with a folder in the form of sentence-transformers.
+// poolings are those of the embedding models among the fixtures.
+var poolings = map[string]engine.Pooling{
+	"emb_qwen3": engine.PoolLast, "emb_bert": engine.PoolCLS, "emb_xlm_roberta": engine.PoolCLS,
+	"emb_modernbert": engine.PoolMean, "emb_gemma3": engine.PoolMean,
+}
+
+// TestEmbedReference embeds as PyTorch did, with folders in the form of sentence-transformers and with the files that
+// they are converted to: texts together as each alone.
 func TestEmbedReference(t *testing.T) {
-	dir := testfiles.Path(t, "fixtures2/emb_qwen3")
-	ref := readReference(t, dir)
-	for _, device := range []string{"ref", "cpu"} {
-		m := openModel(t, newHost(t, HostOptions{Device: device}), dir, Options{Context: 128, Sequences: 3})
-		if m.Pooling() != engine.PoolLast || m.Ranker() != nil {
-			t.Fatalf("pooling %v, ranker %v", m.Pooling(), m.Ranker())
-		}
-		var prompts [][]int32
-		lengths := []string{"5", "17", "48"}
-		for _, n := range lengths {
-			prompts = append(prompts, ref.ids(t, "ids_"+n))
-		}
-		last, err := m.hidden(t.Context(), prompts, m.Pooling())
-		if err != nil {
-			t.Fatal(err)
-		}
-		all, err := m.hidden(t.Context(), prompts, engine.PoolNone)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, n := range lengths {
-			engine.Normalize(last[i])
-			one, rows := cosine(ref.floats(t, "embedding_"+n), last[i]),
-				cosine(ref.floats(t, "last_hidden_"+n), all[i])
-			t.Logf("%s, %s tokens: cosine %.8f of the embedding, %.8f of all states", device, n, one, rows)
-			if !(min(one, rows) >= 0.99999) {
-				t.Errorf("%s, %s tokens: cosine %v of the embedding, %v of all states", device, n, one, rows)
+	for name, pooling := range poolings {
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Path(t, "fixtures2/"+name)
+			file, devices := filepath.Join(t.TempDir(), name+".gguf"), []string{"ref", "cpu"}
+			if testing.Short() { // what differs is how the fast device computes
+				devices = devices[1:]
 			}
+			if err := convert.Convert(t.Context(), dir, file, convert.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			ref := readReference(t, dir)
+			for _, device := range devices {
+				h := newHost(t, HostOptions{Device: device})
+				checkEmbedding(t, openModel(t, h, dir, Options{Context: 64, Sequences: 3}), ref, pooling)
+				checkEmbedding(t, openModel(t, h, file, Options{Context: 64, Sequences: 3}), ref, pooling)
+			}
+		})
+	}
+}
+
+// TestEncoderWritesNothing asks an encoder for text, and for what only models that write have.
+func TestEncoderWritesNothing(t *testing.T) {
+	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
+	m := openModel(t, h, testfiles.Path(t, "fixtures2/emb_bert"), Options{PrefixCache: 1 << 20, KVTokens: 512})
+	answers := map[string]func(func(Piece, error) bool){
+		"chat":   m.Chat(t.Context(), []Message{{Role: "user", Content: "Hi"}}, Params{}),
+		"text":   m.Generate(t.Context(), "Hi", Params{}),
+		"tokens": m.GenerateTokens(t.Context(), []int32{1, 2}, Params{}),
+	}
+	for name, answer := range answers {
+		var last error
+		for _, err := range answer {
+			last = err
+		}
+		if !errors.Is(last, ErrEncoder) {
+			t.Errorf("%s: error %v", name, last)
+		}
+	}
+	e, err := m.Engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Submit(t.Context(), engine.Request{Prompt: []int32{1}}); !errors.Is(err, engine.ErrEncoder) {
+		t.Errorf("error %v of the engine", err)
+	}
+	if _, err := m.Rank(t.Context(), "q", []string{"d"}); !errors.Is(err, ErrNoRanker) {
+		t.Errorf("error %v of a ranker", err)
+	}
+}
+
+// checkEmbedding compares the states of prompts with those of a reference.
+func checkEmbedding(t *testing.T, m *Model, ref reference, pooling engine.Pooling) {
+	t.Helper()
+	if m.Pooling() != pooling || m.Ranker() != nil || !m.Embeds() {
+		t.Fatalf("pooling %v, ranker %v, embeds %v", m.Pooling(), m.Ranker(), m.Embeds())
+	}
+	var prompts [][]int32
+	lengths := []string{"5", "17", "48"}
+	for _, n := range lengths {
+		prompts = append(prompts, ref.ids(t, "ids_"+n))
+	}
+	pooled, err := m.hidden(t.Context(), prompts, m.Pooling())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dense := m.arch == "gemma-embedding" // whose states come out behind two more matrices
+	all, err := m.hidden(t.Context(), prompts, engine.PoolNone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range lengths {
+		alone, err := m.hidden(t.Context(), prompts[i:i+1], m.Pooling())
+		if err != nil {
+			t.Fatal(err)
+		}
+		together := cosine(alone[0], pooled[i])
+		engine.Normalize(pooled[i])
+		one, rows := cosine(ref.floats(t, "embedding_"+n), pooled[i]), 1.0
+		if !dense {
+			rows = cosine(ref.floats(t, "last_hidden_"+n), all[i])
+		}
+		t.Logf("%s, %s tokens: cosine %.8f of the embedding, %.8f of all states, %.8f together", m.dev.info().Name, n, one,
+			rows, together)
+		if !(min(one, rows, together) >= 0.99999) {
+			t.Errorf("%s tokens: cosine %v of the embedding, %v of all states, %v together", n, one, rows, together)
 		}
 	}
 }
@@ -113,7 +178,7 @@ func TestRankReference(t *testing.T) {
 	check := func(m *Model, ref reference, r engine.Ranker) {
 		t.Helper()
 		for _, n := range []string{"5", "17", "48"} {
-			states, err := m.hidden(t.Context(), [][]int32{ref.ids(t, "ids_"+n)}, engine.PoolLast)
+			states, err := m.hidden(t.Context(), [][]int32{ref.ids(t, "ids_"+n)}, r.Pooling())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,18 +189,29 @@ func TestRankReference(t *testing.T) {
 		}
 	}
 	h := newHost(t, HostOptions{Device: "ref"})
-	dir := testfiles.Path(t, "fixtures2/rerank_qwen3_seqcls")
-	m := openModel(t, h, dir, Options{Context: 256})
-	if m.Ranker() == nil {
-		t.Fatal("a model with a head for scores is no ranker")
+	heads := func(dir string, ref reference) {
+		t.Helper()
+		m := openModel(t, h, dir, Options{})
+		defer m.Close()
+		if m.Ranker() == nil || m.Embeds() {
+			t.Fatalf("%s: a model with a head for scores is no ranker, or embeds", dir)
+		}
+		check(m, ref, m.Ranker())
+		scores, err := m.Rank(t.Context(), "cat", []string{"a cat", "dog", "a cat"})
+		if err != nil || len(scores) != 3 || scores[0] != scores[2] || scores[0] == scores[1] {
+			t.Errorf("%s: scores %v, %v", dir, scores, err)
+		}
 	}
-	check(m, readReference(t, dir), m.Ranker())
-	scores, err := m.Rank(t.Context(), "cat", []string{"a cat", "dog", "a cat"})
-	if err != nil || len(scores) != 3 || scores[0] != scores[2] || scores[0] == scores[1] {
-		t.Errorf("scores %v, %v", scores, err)
+	for _, name := range []string{"rerank_qwen3_seqcls", "rerank_xlm_roberta"} {
+		dir, file := testfiles.Path(t, "fixtures2/"+name), filepath.Join(t.TempDir(), name+".gguf")
+		if err := convert.Convert(t.Context(), dir, file, convert.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		heads(dir, readReference(t, dir))
+		heads(file, readReference(t, dir))
 	}
 
-	dir = testfiles.Path(t, "fixtures2/rerank_qwen3_yesno")
+	dir := testfiles.Path(t, "fixtures2/rerank_qwen3_yesno")
 	f, err := OpenFile(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -147,9 +223,9 @@ func TestRankReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.head = append(r.head, row...)
+		r.head.rows = append(r.head.rows, row...)
 	}
-	m = openModel(t, h, dir, Options{Context: 128})
+	m := openModel(t, h, dir, Options{Context: 128})
 	check(m, readReference(t, dir), r)
 	if _, err := m.Rank(t.Context(), "a", []string{"b"}); !errors.Is(err, ErrNoRanker) {
 		t.Errorf("error %v", err)

@@ -14,6 +14,8 @@ var (
 	ErrClosed = errors.New("hipengine: closed")
 	// ErrBusy says that a measurement needs the model alone, or that one is running.
 	ErrBusy = errors.New("hipengine: the model is in use")
+	// ErrEncoder says that the model is an encoder: it makes embeddings, or ranks, and writes no text.
+	ErrEncoder = errors.New("hipengine: the model is an encoder, which makes embeddings or ranks, and writes no text")
 	// ErrQueueFull says that as many answers wait for their turn as the queue holds.
 	ErrQueueFull = engine.ErrQueueFull
 )

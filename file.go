@@ -202,6 +202,9 @@ func (f *File) Notes() []string {
 // notesWith is Notes for a prompter that these options made.
 func (f *File) notesWith(p *prompter, o Options) []string {
 	notes := slices.Concat(f.notes, p.tok.Notes())
+	if arch, err := models.New(f.meta); err == nil && arch.Params().Encoder {
+		return notes // it has no conversations
+	}
 	_, err := p.prompt(json.RawMessage(`[{"role":"user","content":"Hi"}]`), nil, nil)
 	switch {
 	case p.templates.main.err != nil:

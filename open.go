@@ -96,7 +96,7 @@ func (m *Model) read(f *File, o Options) (models.Model, error) {
 			return nil, &OptionError{Option: "ToolFormat", Err: err}
 		}
 	}
-	if err := m.openPooling(f, o.Pooling); err != nil {
+	if err := m.openPooling(f, o.Pooling, arch.Params().Encoder); err != nil {
 		return nil, err
 	}
 	for _, t := range f.Tensors() {
@@ -124,6 +124,9 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 		r.StateType = tensor.F64
 	}
 	checkpoints, err := o.checkpoints(arch, *r)
+	if arch.Params().Encoder {
+		r.Pages = 0 // there is no cache to bound
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -120,7 +120,7 @@ func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
 		return r.FitCheckpoints(arch, 4+2*r.Seqs, defaultPrefixCache)
 	}
 	n, err := r.FitCheckpoints(arch, maxCheckpoints, o.PrefixCache)
-	if err == nil && n == 0 {
+	if err == nil && n == 0 && !arch.Params().Encoder {
 		err = &OptionError{Option: "PrefixCache",
 			Reason: fmt.Sprintf("%d bytes do not hold the state of one sequence", o.PrefixCache)}
 	}

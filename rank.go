@@ -10,6 +10,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
@@ -29,7 +30,7 @@ func (m *Model) Rank(ctx context.Context, query string, documents []string) ([]f
 			return nil, err
 		}
 	}
-	states, err := m.hidden(ctx, prompts, engine.PoolLast)
+	states, err := m.hidden(ctx, prompts, m.ranker.Pooling())
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +55,50 @@ type ranker struct {
 	parts []string // of the template: what stands before, between and behind the two texts
 	order [2]int   // which of them stand there: 0 the query, 1 the document
 
-	head [][]float32 // a row for each label
-	yes  int         // row of the label that says that the document is relevant
+	pair bool // of an encoder, which reads the two texts without a template
+
+	dense linearMap // of encoders, behind which comes a hyperbolic tangent; none without rows
+	head  linearMap // a row for each label
+	yes   int       // row of the label that says that the document is relevant
+}
+
+// linearMap is a matrix with a bias, or nil for none.
+type linearMap struct {
+	rows [][]float32
+	bias []float32
+}
+
+// apply multiplies x by the matrix and adds the bias.
+func (m linearMap) apply(x []float64) []float64 {
+	out := make([]float64, len(m.rows))
+	for i, row := range m.rows {
+		if m.bias != nil {
+			out[i] = float64(m.bias[i])
+		}
+		for j, w := range row {
+			out[i] += float64(w) * x[j]
+		}
+	}
+	return out
+}
+
+// readLinear reads name.weight, [out, in], and name.bias, if there is one.
+func readLinear(f *File, name string, out, in int) (m linearMap, err error) {
+	t, ok := f.Tensor(name + ".weight")
+	if !ok || len(t.Shape) != 2 || t.Shape[0] != out || t.Shape[1] != in {
+		return m, fmt.Errorf("tensor %q has shape %v, want [%d, %d]", name+".weight", t.Shape, out, in)
+	}
+	if m.rows, err = models.ReadRows(f, t.Name, 0, out); err != nil {
+		return m, err
+	}
+	if t, ok = f.Tensor(name + ".bias"); !ok {
+		return m, nil
+	}
+	if t.Shape.Elems() != out {
+		return m, fmt.Errorf("tensor %q has shape %v, want [%d]", t.Name, t.Shape, out)
+	}
+	m.bias, err = models.ReadRow(f, t, 0)
+	return m, err
 }
 
 // rankTemplate is the prompt of Qwen3-Reranker, from its model card, in the form of llama.cpp's key
@@ -77,12 +120,16 @@ Judge whether the Document meets the requirements based on the Query and the Ins
 `
 
 // newRanker reads the head and the template of a model that ranks.
-func newRanker(f *File, tok *tokenizer.Tokenizer) (*ranker, error) {
+func newRanker(f *File, tok *tokenizer.Tokenizer, encoder bool) (*ranker, error) {
 	arch, err := f.meta.String("general.architecture")
 	if err != nil {
 		return nil, err
 	}
 	r := &ranker{tok: tok}
+	if encoder {
+		r.pair = true
+		return r, r.readEncoderHead(f, arch)
+	}
 	template, err := f.meta.StringOr("tokenizer.chat_template.rerank", "")
 	if err != nil {
 		return nil, err
@@ -123,6 +170,27 @@ func (r *ranker) parse(template string) error {
 	return nil
 }
 
+// readEncoderHead reads the head of an encoder: a dense layer in most models, and the scores.
+func (r *ranker) readEncoderHead(f *File, arch string) error {
+	if types, err := f.meta.IntOr("tokenizer.ggml.token_type_count", 1); err != nil || types > 1 {
+		return errors.Join(err, fmt.Errorf("architecture %q has %d types of tokens, of which rankers know one: "+
+			"the document's would be of the query's type", arch, types))
+	}
+	if _, ok := f.Tensor(models.RankHead); !ok {
+		return fmt.Errorf("tensor %q is missing, the head of a model that ranks", models.RankHead)
+	}
+	if _, ok := f.Tensor("cls.weight"); ok {
+		embd, err := f.meta.Int(arch + ".embedding_length")
+		if err == nil {
+			r.dense, err = readLinear(f, "cls", int(embd), int(embd))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.readHead(f, arch)
+}
+
 // readHead reads the head of a file that has one. Of several labels, one must be called yes.
 func (r *ranker) readHead(f *File, arch string) error {
 	t, _ := f.Tensor(models.RankHead)
@@ -130,11 +198,14 @@ func (r *ranker) readHead(f *File, arch string) error {
 	if err != nil {
 		return err
 	}
+	if len(t.Shape) == 1 { // as readers of GGUF see a matrix of one row
+		t.Shape = tensor.Shape{1, t.Shape[0]}
+	}
 	if len(t.Shape) != 2 || int64(t.Shape[1]) != embd || t.Shape[0] > maxLabels {
 		return fmt.Errorf("tensor %q has shape %v, want [labels of at most %d, %d]", t.Name, t.Shape, maxLabels,
 			embd)
 	}
-	if r.head, err = models.ReadRows(f, t.Name, 0, t.Shape[0]); err != nil || len(r.head) == 1 {
+	if r.head, err = readLinear(f, "cls.output", t.Shape[0], t.Shape[1]); err != nil || len(r.head.rows) == 1 {
 		return err
 	}
 	key := arch + ".classifier.output_labels"
@@ -144,9 +215,9 @@ func (r *ranker) readHead(f *File, arch string) error {
 			return err
 		}
 	}
-	if r.yes = slices.Index(labels, "yes"); r.yes < 0 || r.yes >= len(r.head) {
+	if r.yes = slices.Index(labels, "yes"); r.yes < 0 || r.yes >= len(r.head.rows) {
 		return fmt.Errorf("the model has %d scores, of which none is called yes: it classifies texts, and ranks none",
-			len(r.head))
+			len(r.head.rows))
 	}
 	return nil
 }
@@ -172,13 +243,24 @@ func (r *ranker) readWords(f *File) error {
 		if err != nil {
 			return err
 		}
-		r.head = append(r.head, rows...)
+		r.head.rows = append(r.head.rows, rows...)
 	}
 	return nil
 }
 
+// Pooling implements engine.Ranker.
+func (r *ranker) Pooling() engine.Pooling {
+	if r.pair {
+		return engine.PoolCLS
+	}
+	return engine.PoolLast
+}
+
 // Prompt implements engine.Ranker. Texts of special tokens in query and document are plain text.
 func (r *ranker) Prompt(query, document string) ([]int32, error) {
+	if r.pair {
+		return r.tok.EncodePair(query, document)
+	}
 	texts := [2]string{query, document}
 	return r.tok.EncodePieces([]tokenizer.Piece{
 		{Text: r.parts[0]}, {Text: texts[r.order[0]], Plain: true},
@@ -189,12 +271,17 @@ func (r *ranker) Prompt(query, document string) ([]int32, error) {
 // Score implements engine.Ranker: of one label it is the logistic function of its logit, of several the probability of
 // yes.
 func (r *ranker) Score(state []float32) float64 {
-	logits := make([]float64, len(r.head))
-	for i, row := range r.head {
-		for j, w := range row {
-			logits[i] += float64(w) * float64(state[j])
+	x := make([]float64, len(state))
+	for i, v := range state {
+		x[i] = float64(v)
+	}
+	if r.dense.rows != nil {
+		x = r.dense.apply(x)
+		for i, v := range x {
+			x[i] = math.Tanh(v)
 		}
 	}
+	logits := r.head.apply(x)
 	if len(logits) == 1 {
 		return 1 / (1 + math.Exp(-logits[0]))
 	}

@@ -59,6 +59,8 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 		floor *= scoreFactor(a, n.In[1].Shape().Last(), data, 0, 1)
 	case ops.LatentAttentionAttrs:
 		floor *= scoreFactor(ops.AttentionAttrs{Scale: a.Scale}, n.In[1].Shape().Last(), data, 0, 1)
+	case ops.BidirectionalAttentionAttrs:
+		floor *= scoreFactor(ops.AttentionAttrs{Scale: a.Scale}, n.In[1].Shape().Last(), data, 0, 1)
 	case ops.SelfAttentionAttrs:
 		q, k, freqs := 0, 1, 8
 		if a.Norm.Eps > 0 { // what weights make of numbers of 1 on average
@@ -197,6 +199,8 @@ func terms(n *ops.Node) float64 {
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])
 	case ops.LatentAttentionOp:
 		return last(0) + float64(n.In[4].Shape()[1]*n.In[1].Shape()[1])
+	case ops.BidirectionalAttentionOp:
+		return last(0) + float64(n.In[1].Shape()[0])
 	case ops.SelfAttentionOp:
 		return last(1) + float64(n.In[5].Shape()[1]*n.In[6].Shape()[1])
 	case ops.CausalConvOp:
@@ -230,7 +234,8 @@ func magnitude(n *ops.Node, in *input) float64 {
 		return product(0, 1) * product(0, 2)
 	case ops.CausalConvOp:
 		return product(0, 2)
-	case ops.AttentionOp, ops.LatentAttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
+	case ops.AttentionOp, ops.BidirectionalAttentionOp, ops.LatentAttentionOp, ops.MixtureAddRMSNormOp,
+		ops.SharedMixtureAddRMSNormOp:
 		return 0
 	}
 	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {

@@ -50,12 +50,15 @@ func (s *suite) wantLogits(ctx context.Context, key modelKey, model models.Model
 	return w, nil
 }
 
-// modelChecksOf are the checks of each architecture. Each gets the model on fresh state.
-var modelChecksOf = []struct {
+// modelCheck is a check of a model.
+type modelCheck struct {
 	name string
 	kv   string // type of the caches; empty for F32
 	run  func(ctx context.Context, m *modelRun, r *runner.Runner) Result
-}{
+}
+
+// modelChecksOf are the checks of each architecture. Each gets the model on fresh state.
+var modelChecksOf = []modelCheck{
 	{"prefill", "", inChunks(whole)},
 	{"decode", "", inChunks(1)},
 	{"chunks", "", inChunks(7)},
@@ -75,7 +78,11 @@ var modelChecksOf = []struct {
 func (s *suite) modelChecks() []check {
 	var cs []check
 	for _, arch := range models.Architectures() {
-		for _, c := range modelChecksOf {
+		list := modelChecksOf
+		if s.isEncoder(arch) {
+			list = encoderChecksOf
+		}
+		for _, c := range list {
 			cs = append(cs, check{fmt.Sprintf("Model/%s/%s", arch, c.name), func(ctx context.Context) Result {
 				kv := tensor.Invalid
 				if c.kv != "" {
@@ -174,8 +181,10 @@ func (m *modelRun) judge(res *Result, what string, i int, got []float32) {
 		return
 	}
 	j := judge(float64s(m.want.oracle[i]), float64s(m.want.ref[i]), float64s(got), m.floor, 0)
-	if l, err := CompareLogits(m.want.ref[i], got, m.dev.model.Params().Vocab); err == nil {
-		j.KL, j.Top1 = l.WorstKL, l.Top1
+	if p := m.dev.model.Params(); !p.Encoder {
+		if l, err := CompareLogits(m.want.ref[i], got, p.Vocab); err == nil {
+			j.KL, j.Top1 = l.WorstKL, l.Top1
+		}
 	}
 	res.Metrics, res.Bound = worse(res.Metrics, j.Metrics), math.Max(res.Bound, j.bound)
 	if j.err != nil {
@@ -209,7 +218,7 @@ func batched(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 		}
 		work = append(work, runner.Work{Seq: id, Tokens: p, Rows: len(p)})
 	}
-	rows, err := r.Step(ctx, work)
+	rows, err := step(ctx, r, work)
 	if err != nil {
 		return failure(err, false)
 	}

@@ -49,14 +49,14 @@ func TestBatchBits(t *testing.T) {
 					work = append(work, runner.Work{Seq: id, Tokens: p, Rows: len(p)})
 				}
 				if together {
-					rows, err := r.Step(t.Context(), work)
+					rows, err := step(t.Context(), r, work)
 					if err != nil {
 						t.Fatal(err)
 					}
 					return rows
 				}
 				for _, w := range work {
-					rows, err := r.Step(t.Context(), []runner.Work{w})
+					rows, err := step(t.Context(), r, []runner.Work{w})
 					if err != nil {
 						t.Fatal(err)
 					}

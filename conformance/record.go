@@ -51,7 +51,15 @@ func (l *loaded) options(seqs int, cache tensor.DType, wide bool) runner.Options
 // tinyContext is the longest sequence of the model checks, in tokens.
 const tinyContext = 128
 
-// complete runs ids through a new sequence and returns the logits of every position. Steps have the sizes given, the
+// step is a step of r that returns logits, or the hidden states of an encoder.
+func step(ctx context.Context, r *runner.Runner, work []runner.Work) ([][]float32, error) {
+	if r.Limits().Encoder {
+		return r.StepHidden(ctx, work)
+	}
+	return r.Step(ctx, work)
+}
+
+// complete runs ids through a new sequence and returns the logits of every position, or the hidden states of an encoder. Steps have the sizes given, the
 // last of them for all that is left.
 func complete(ctx context.Context, r *runner.Runner, ids []int32, sizes ...int) ([]float32, error) {
 	id, err := r.Open()
@@ -65,7 +73,7 @@ func complete(ctx context.Context, r *runner.Runner, ids []int32, sizes ...int) 
 		if len(sizes) > 1 {
 			sizes = sizes[1:]
 		}
-		rows, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: ids[:n], Rows: n}})
+		rows, err := step(ctx, r, []runner.Work{{Seq: id, Tokens: ids[:n], Rows: n}})
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +90,7 @@ const whole = tinyContext
 func (l *loaded) graph(tokens, pages int, states map[string]tensor.Tensor) (*ops.Graph, ops.Value, error) {
 	g, out, err := models.Record(l.model, l.weights, states,
 		0, models.Sizes{Tokens: tokens, Seqs: 1, Pages: pages, Rows: tokens})
-	return g, out.Logits, err
+	return g, out.Result(), err
 }
 
 // states allocates the state of one sequence of up to pages pages.

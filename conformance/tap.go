@@ -46,7 +46,8 @@ func (s *suite) tap(ctx context.Context, model models.Model, src models.Source, 
 	return "tap: no node departs when all values are outputs: the defect lies in what the device fuses, or in memory that values share"
 }
 
-// tapAll returns the F32 results of all nodes, for a step of all but the last token of the prompt and one of the last.
+// tapAll returns the F32 results of all nodes, for a step of all but the last token of the prompt and one of the last, or
+// for one step of an encoder.
 // A step whose logits are not numbers is the last.
 func tapAll(ctx context.Context, dev ops.Device, model models.Model, src models.Source,
 	prompt []int32) (steps [][]tapped, err error) {
@@ -75,9 +76,12 @@ func tapAll(ctx context.Context, dev ops.Device, model models.Model, src models.
 	if err != nil {
 		return nil, err
 	}
-	last := len(prompt) - 1
-	for i, ids := range [][]int32{prompt[:last], prompt[last:]} {
-		_, err := r.Step(ctx, []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
+	parts := [][]int32{prompt}
+	if last := len(prompt) - 1; !r.Limits().Encoder {
+		parts = [][]int32{prompt[:last], prompt[last:]}
+	}
+	for i, ids := range parts {
+		_, err := step(ctx, r, []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
 		switch {
 		case err != nil && len(steps) > i:
 			return steps, nil

@@ -28,6 +28,7 @@ var tinyKeys = map[string]any{
 var tinyArchs = map[string]map[string]any{
 	"apertus": {".xielu.alpha_p": []float32{0.5, -0.5}, ".xielu.alpha_n": []float32{0.3, 0.1},
 		".xielu.beta": []float32{0.5, 0.4}, ".xielu.eps": []float32{-1e-6, -1e-6}},
+	"bert":      tinyBERT,
 	"cohere2":   merge(tinyLayerNorm, tinyWindow, map[string]any{"logit_scale": float32(0.5)}),
 	"command-r": merge(tinyLayerNorm, map[string]any{"logit_scale": float32(0.5)}),
 	"deepseek2": merge(tinyMoE, tinyLeading, tinyLatent, map[string]any{"attention.q_lora_rank": uint32(48),
@@ -49,10 +50,15 @@ var tinyArchs = map[string]map[string]any{
 	}),
 	"glm4moe": merge(tinyMoE, tinyLeading, map[string]any{"expert_shared_count": uint32(1),
 		"rope.dimension_count": uint32(16)}),
-	"gpt-oss":    merge(tinyWindow, tinyMoE),
-	"gptoss":     merge(tinyWindow, tinyMoE),
-	"granite":    tinyFactors,
-	"granitemoe": merge(tinyFactors, tinyMoE),
+	"gemma-embedding": merge(tinyWindow, map[string]any{"dense_2_feat_in": uint32(64), "dense_2_feat_out": uint32(96),
+		"dense_3_feat_in": uint32(96), "dense_3_feat_out": uint32(64)}),
+	"gptneox":     merge(tinyLayerNorm, map[string]any{"rope.dimension_count": uint32(16)}),
+	"modern-bert": merge(tinyLayerNorm, tinyWindow),
+	"nomic-bert":  tinyBERT,
+	"gpt-oss":     merge(tinyWindow, tinyMoE),
+	"gptoss":      merge(tinyWindow, tinyMoE),
+	"granite":     tinyFactors,
+	"granitemoe":  merge(tinyFactors, tinyMoE),
 	"granitehybrid": merge(tinyFactors, tinyMoE, tinyShared, tinySSM, map[string]any{"block_count": uint32(4),
 		"attention.head_count_kv": []int32{0, 0, 2, 0}, "rope.scaling.finetuned": false}),
 	"kimi-linear": merge(tinyMoE, tinyLeading, tinyLatent, map[string]any{"attention.head_count_kv": []int32{0, 0, 0, 1},
@@ -98,6 +104,9 @@ var tinyMoE = map[string]any{
 // tinyLayerNorm are the keys of layer normalization.
 var tinyLayerNorm = map[string]any{"attention.layer_norm_epsilon": float32(1e-5)}
 
+// tinyBERT are the keys of BERT.
+var tinyBERT = merge(tinyLayerNorm, map[string]any{".tokenizer.ggml.token_type_count": uint32(2)})
+
 // tinyLeading are the keys of a dense layer in front of sparse ones.
 var tinyLeading = map[string]any{"leading_dense_block_count": uint32(1)}
 
@@ -135,17 +144,24 @@ func merge(parts ...map[string]any) map[string]any {
 	return m
 }
 
+// tinyMeta returns the metadata of tinyModel.
+func tinyMeta(arch string, own map[string]any) (*gguf.Meta, error) {
+	meta := &gguf.Meta{}
+	err := meta.Set("general.architecture", arch)
+	for k, v := range merge(tinyKeys, tinyArchs[arch], own) {
+		if err == nil {
+			err = meta.Set(tiny.FullKey(arch, k), v)
+		}
+	}
+	return meta, err
+}
+
 // tinyModel makes the tiny model of an architecture, weights included, from the seed. own are keys that replace those
 // that we know.
 func tinyModel(arch string, seed uint64, own map[string]any) (models.Model, *tiny.Source, error) {
-	meta := &gguf.Meta{}
-	if err := meta.Set("general.architecture", arch); err != nil {
+	meta, err := tinyMeta(arch, own)
+	if err != nil {
 		return nil, nil, err
-	}
-	for k, v := range merge(tinyKeys, tinyArchs[arch], own) {
-		if err := meta.Set(tiny.FullKey(arch, k), v); err != nil {
-			return nil, nil, err
-		}
 	}
 	m, err := models.New(meta)
 	if err != nil {

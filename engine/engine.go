@@ -52,6 +52,9 @@ var (
 	ErrClosed     = errors.New("engine: closed")
 	ErrQueueFull  = errors.New("engine: queue is full")
 	ErrBadRequest = errors.New("engine: bad request") // wrapped by errors that say what is wrong
+
+	// ErrEncoder says that a model can be asked for embeddings, and not for text.
+	ErrEncoder = fmt.Errorf("%w: the model is an encoder, which makes embeddings and writes no text", ErrBadRequest)
 )
 
 // ContextLengthError says that a prompt does not fit into the context, with room for one more token.
@@ -266,6 +269,9 @@ func (e *Engine) enqueue(ctx context.Context, seqs []*Sequence) error {
 
 // sequence checks a request and makes a sequence of it.
 func (e *Engine) sequence(r Request) (*Sequence, error) {
+	if e.limits.Encoder {
+		return nil, ErrEncoder
+	}
 	if len(r.Prompt) == 0 {
 		return nil, fmt.Errorf("%w: the prompt is empty", ErrBadRequest)
 	}

@@ -79,6 +79,9 @@ type Fair struct {
 
 // Next implements Policy.
 func (f Fair) Next(s Snapshot) Step {
+	if s.Limits.Encoder {
+		return wholly(s)
+	}
 	budget := s.Limits.Batch
 	if f.StepTokens > 0 {
 		budget = min(budget, f.StepTokens)
@@ -137,4 +140,29 @@ func (f Fair) Next(s Snapshot) Step {
 		prompts = left
 	}
 	return Step{Admit: admit, Feed: feed}
+}
+
+// wholly is the step of an encoder: as many prompts, first come, first served, as it has room for as a whole.
+func wholly(s Snapshot) Step {
+	var step Step
+	budget := s.Limits.Batch
+	for i, n := range slices.Concat(pendings(s.Running), s.Waiting) {
+		if i >= len(s.Running) && (n > budget || i >= s.Limits.Seqs) {
+			break
+		}
+		if n > budget {
+			n = 0
+		}
+		step.Feed = append(step.Feed, n)
+		budget -= n
+	}
+	step.Admit = max(0, len(step.Feed)-len(s.Running))
+	return step
+}
+
+func pendings(running []Running) (out []int) {
+	for _, r := range running {
+		out = append(out, r.Pending)
+	}
+	return out
 }

@@ -118,3 +118,27 @@ func TestFairKeepsItsPromises(t *testing.T) {
 		}
 	}
 }
+
+// TestWholePrompts lets encoders take prompts as a whole, first come, first served.
+func TestWholePrompts(t *testing.T) {
+	for _, c := range []struct {
+		running []int
+		waiting []int
+		want    []int
+	}{
+		{nil, []int{5}, []int{5}},
+		{nil, []int{5, 6, 7}, []int{5, 6}},
+		{nil, []int{5, 12, 1}, []int{5}}, // nobody is overtaken
+		{[]int{12}, []int{1}, []int{12}},
+		{[]int{8, 9}, []int{1, 1}, []int{8, 0, 1}}, // the second waits, and there are three slots
+	} {
+		s := engine.Snapshot{Limits: runner.Limits{Seqs: 3, Batch: 12, Context: 12, Encoder: true}, Waiting: c.waiting}
+		for _, n := range c.running {
+			s.Running = append(s.Running, engine.Running{Pending: n})
+		}
+		step := engine.Fair{StepTokens: 4}.Next(s)
+		if err := s.Check(step); err != nil || !slices.Equal(step.Feed, c.want) {
+			t.Errorf("running %v, waiting %v: %+v, want %v; %v", c.running, c.waiting, step, c.want, err)
+		}
+	}
+}

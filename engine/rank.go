@@ -1,8 +1,10 @@
 package engine
 
-// Ranker asks a model how relevant a document is to a query: Score of the last hidden state behind Prompt, which
-// [Engine.Embed] returns. Its methods may be called from several goroutines.
+// Ranker asks a model how relevant a document is to a query: Score of the hidden state of Prompt, which [Engine.Embed]
+// returns with the ranker's pooling. Its methods may be called from several goroutines.
 type Ranker interface {
+	// Pooling says of which token the state is.
+	Pooling() Pooling
 	// Prompt returns the ids of the question.
 	Prompt(query, document string) ([]int32, error)
 	// Score returns the relevance, from 0 to 1.

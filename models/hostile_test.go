@@ -199,6 +199,17 @@ func TestBadMeta(t *testing.T) {
 			{"embedding_length_per_layer_input", uint64(1 << 40), "embedding_length_per_layer_input"},
 			{"final_logit_softcapping", float32(math.NaN()), "final_logit_softcapping"},
 		}, window...),
+		"bert": {
+			{"attention.causal", true, "makes no encoder"},
+			{"context_length", uint32(0), "context_length"},
+		},
+		"gptneox":     {{"hidden_activation", "relu", "\"relu\" is not known"}},
+		"modern-bert": append([]bad{{"hidden_activation", "relu", "\"relu\" is not known"}}, pattern...),
+		"gemma-embedding": append([]bad{
+			{"dense_2_feat_in", uint32(63), "what stands before it makes 64"},
+			{"dense_3_feat_out", uint32(63), "embedding_length is 64"},
+			{"dense_2_feat_out", uint64(1 << 40), "dense_2_feat_out"},
+		}, pattern...),
 		"gpt-oss":    pattern,
 		"gptoss":     pattern,
 		"phi3":       window,
@@ -254,7 +265,11 @@ func TestBadMeta(t *testing.T) {
 			if unread(arch, c.key) || arch == "nemotron_h" && c.key == "feed_forward_length" && c.v == uint32(0) {
 				continue
 			}
-			if arch == "gemma3" && c.key == "attention.layer_norm_rms_epsilon" && c.v == missing {
+			if arch == "bert" && strings.HasPrefix(c.key, "rope.") {
+				continue // it rotates nothing
+			}
+			if (arch == "gemma3" || arch == "gemma-embedding") && c.key == "attention.layer_norm_rms_epsilon" &&
+				c.v == missing {
 				c.want = "" // it has a default
 			}
 			t.Run(fmt.Sprintf("%s/%s=%v", arch, c.key, c.v), func(t *testing.T) {

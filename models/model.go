@@ -19,6 +19,10 @@ type Hparams struct {
 	Embd    int    // hidden size
 	Vocab   int    // length of a logits row
 	Context int    // context length that the model was made for, in tokens
+
+	// Encoder says that tokens see those behind them: all of a sequence is in one step, nothing is kept of it, and
+	// hidden states are all that the model computes.
+	Encoder bool
 }
 
 // Model is one architecture with its hyper-parameters. Methods are pure and may be called from several goroutines.
@@ -38,7 +42,15 @@ type Model interface {
 // Outputs are what a step computes for the rows of its batch. A device computes only what a plan asks for.
 type Outputs struct {
 	Hidden ops.Value // F32 [rows, n_embd]: what the output matrix multiplies, the residual stream after the final norm
-	Logits ops.Value // F32 [rows, vocab]
+	Logits ops.Value // F32 [rows, vocab]; the zero Value for encoders
+}
+
+// Result returns what a model is run for: the logits, or the hidden states of one that has none.
+func (o Outputs) Result() ops.Value {
+	if o.Logits.Valid() {
+		return o.Logits
+	}
+	return o.Hidden
 }
 
 // PageGroup is the page table of all layers whose attention has one window.

@@ -46,18 +46,26 @@ func ReadRows(src Source, name string, lo, n int) ([][]float32, error) {
 	if len(t.Shape) != 2 || lo < 0 || n < 0 || lo > t.Shape[0]-n {
 		return nil, fmt.Errorf("models: tensor %q of shape %v has no rows %d to %d", name, t.Shape, lo, lo+n-1)
 	}
-	size := t.Size / int64(t.Shape[0])
 	rows := make([][]float32, n)
-	raw := make([]byte, size)
 	for i := range rows {
-		rows[i] = make([]float32, t.Shape[1])
-		err := src.ReadTensor(t, raw, int64(lo+i)*size)
-		if err == nil {
-			err = quant.Dequantize(t.DType, rows[i], raw)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("models: row %d of tensor %q: %w", lo+i, name, err)
+		var err error
+		if rows[i], err = ReadRow(src, t, lo+i); err != nil {
+			return nil, err
 		}
 	}
 	return rows, nil
+}
+
+// ReadRow returns row i of a source's tensor as F32: what its innermost dimension holds.
+func ReadRow(src Source, t gguf.TensorInfo, i int) ([]float32, error) {
+	size := t.Size / int64(t.Shape.Rows())
+	raw, row := make([]byte, size), make([]float32, t.Shape.Last())
+	err := src.ReadTensor(t, raw, int64(i)*size)
+	if err == nil {
+		err = quant.Dequantize(t.DType, row, raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("models: row %d of tensor %q: %w", i, t.Name, err)
+	}
+	return row, nil
 }

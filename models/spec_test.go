@@ -48,7 +48,11 @@ func logitsOf(t *testing.T, m models.Model, src models.Source, ids []int32) []fl
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
+	step := r.Step
+	if m.Params().Encoder {
+		step = r.StepHidden
+	}
+	rows, err := step(t.Context(), []runner.Work{{Seq: id, Tokens: ids, Rows: len(ids)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,4 +2,7 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-func init() { registerNormOfAny(ops.L2NormOp, false) }
+func init() {
+	registerNorm(ops.L2NormOp, false, inOut)
+	registerNormOfAny(ops.L2NormOp, inOut)
+}

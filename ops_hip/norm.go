@@ -49,12 +49,15 @@ func normLaunch(object, name string, n *ops.Node, s tensor.Shape, args Args, eps
 	return l
 }
 
-// registerNorm registers the kernels <name>_f32_wave and _row of an op that normalizes the rows of its first input;
-// args are the addresses that they take. The last result is the norm, which they can write in other forms too. spares
-// says that its address may be null then.
-func registerNorm(op *ops.Def, spares bool, args func(n *ops.Node) Args) {
+// registerNorm registers kernels <name>_f32_wave and _row, or those of them whose endings are given, of an op that
+// normalizes the rows of its first input; args are the addresses that they take. The last result is the norm, which they
+// can write in other forms too. spares says that its address may be null then.
+func registerNorm(op *ops.Def, spares bool, args func(n *ops.Node) Args, names ...string) {
 	norm := max(1, op.Results) - 1
-	for i, name := range []string{"_f32_wave", "_f32_row"} {
+	if names == nil {
+		names = []string{"_f32_wave", "_f32_row"}
+	}
+	for i, name := range names {
 		Register(Kernel{
 			Name:   op.Name + name,
 			Op:     op,
@@ -70,16 +73,17 @@ func registerNorm(op *ops.Def, spares bool, args func(n *ops.Node) Args) {
 	}
 }
 
-// registerNormOfAny registers the kernel <name>_f32_block too, which takes rows of any length.
-func registerNormOfAny(op *ops.Def, spares bool) {
-	args := func(n *ops.Node) Args {
-		var a Args
-		for _, v := range n.In {
-			a = a.Ptr(v)
-		}
-		return a.Ptr(n.Result(0))
+// inOut are the addresses of all inputs and of the result.
+func inOut(n *ops.Node) Args {
+	var a Args
+	for _, v := range n.In {
+		a = a.Ptr(v)
 	}
-	registerNorm(op, spares, args)
+	return a.Ptr(n.Result(0))
+}
+
+// registerNormOfAny registers the kernel <name>_f32_block, which takes rows of any length.
+func registerNormOfAny(op *ops.Def, args func(n *ops.Node) Args) {
 	Register(Kernel{
 		Name: op.Name + "_f32_block",
 		Op:   op,

@@ -2,4 +2,7 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-func init() { registerNormOfAny(ops.RMSNormOp, true) }
+func init() {
+	registerNorm(ops.RMSNormOp, true, inOut)
+	registerNormOfAny(ops.RMSNormOp, inOut)
+}

@@ -12,6 +12,7 @@ func init() {
 	Register(ops.SigmoidOp, unary[float32](scalar.Sigmoid), unary[float64](scalar.Sigmoid))
 	Register(ops.SoftplusOp, unary[float32](scalar.Softplus), unary[float64](scalar.Softplus))
 	Register(ops.GELUOp, unary[float32](scalar.GELU), unary[float64](scalar.GELU))
+	Register(ops.GELUErfOp, unary[float32](scalar.GELUErf), unary[float64](scalar.GELUErf))
 	Register(ops.ScaleOp, scale[float32], scale[float64])
 	Register(ops.XIELUOp, xielu[float32], xielu[float64])
 	Register(ops.SoftcapOp, softcap[float32], softcap[float64])

@@ -28,6 +28,10 @@ func rmsNorm[T Float](c *Call[T]) error {
 
 func layerNorm[T Float](c *Call[T]) error {
 	x, w, out := c.In[0], c.In[1].All(), c.Out[0]
+	var bias []T
+	if len(c.In) == 3 {
+		bias = c.In[2].All()
+	}
 	eps := float64(c.Attrs.(ops.NormAttrs).Eps)
 	return c.Pool.For(x.Shape.Rows(), 8, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -42,6 +46,9 @@ func layerNorm[T Float](c *Call[T]) error {
 			s := 1 / math.Sqrt(squares/float64(len(row))+eps)
 			for j, v := range row {
 				y[j] = T((float64(v)-mean)*s) * w[j]
+			}
+			for j, b := range bias {
+				y[j] += b
 			}
 		}
 	})

@@ -23,7 +23,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, release, err := s.model(r.Context(), req.Model)
+	m, release, err := s.writer(r.Context(), req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -247,6 +247,8 @@ func TestEmptyInputs(t *testing.T) {
 // length ranks documents by how near their length is to the query's.
 type length struct{}
 
+func (length) Pooling() engine.Pooling { return engine.PoolLast }
+
 func (length) Prompt(query, document string) ([]int32, error) {
 	return fake.Tokenizer{}.Encode(query + "|" + document), nil
 }

@@ -87,7 +87,7 @@ func (s *Server) infill(w http.ResponseWriter, r *http.Request) {
 
 // llamaGenerate answers a request of either route.
 func (s *Server) llamaGenerate(w http.ResponseWriter, r *http.Request, req *openai.LlamaCompletionRequest) {
-	m, release, err := s.model(r.Context(), req.Model)
+	m, release, err := s.writer(r.Context(), req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return

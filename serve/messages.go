@@ -49,7 +49,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, release, err := s.model(r.Context(), req.Model)
+	m, release, err := s.writer(r.Context(), req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -101,7 +101,7 @@ func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) {
 
 // promptTokens returns how many tokens the prompt of a conversation has.
 func (s *Server) promptTokens(r *http.Request, req *openai.ChatRequest) (int, error) {
-	m, release, err := s.model(r.Context(), req.Model)
+	m, release, err := s.writer(r.Context(), req.Model)
 	if err != nil {
 		return 0, err
 	}

@@ -22,6 +22,29 @@ func (s *Server) model(ctx context.Context, name string) (m *Model, release func
 	return s.acquire(ctx, id)
 }
 
+// writer is model for a request that wants text.
+func (s *Server) writer(ctx context.Context, name string) (m *Model, release func(), err error) {
+	if m, release, err = s.model(ctx, name); err != nil {
+		return nil, nil, err
+	}
+	if err := m.writes(); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return m, release, nil
+}
+
+// writes reports a model that writes no text.
+func (m *Model) writes() error {
+	if !m.Engine.Limits().Encoder {
+		return nil
+	}
+	return &openai.Error{
+		Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Param: "model", Code: openai.CodeUnsupported,
+		Message: "this model is an encoder, which writes no text; use /v1/embeddings, or /v1/rerank if it ranks",
+	}
+}
+
 // resolve returns the ID of the model that a request means by a name: itself, an alias, or, if there is only one, none
 // and, with Config.AnyName, any.
 func (s *Server) resolve(name string) (id string, err error) {

@@ -68,6 +68,19 @@ func (s *Server) ollamaModel(r *http.Request, name string) (m *Model, release fu
 	return m, release, time.Since(start), err
 }
 
+// ollamaWriter is ollamaModel for a request that wants text.
+func (s *Server) ollamaWriter(r *http.Request, name string) (*Model, func(), time.Duration, error) {
+	m, release, took, err := s.ollamaModel(r, name)
+	if err != nil {
+		return nil, nil, took, err
+	}
+	if err := m.writes(); err != nil {
+		release()
+		return nil, nil, took, err
+	}
+	return m, release, took, nil
+}
+
 // offers reports whether a model or an alias has a name.
 func (s *Server) offers(name string) bool {
 	for _, m := range s.list() {
@@ -90,7 +103,7 @@ func (s *Server) ollamaChat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, release, load, err := s.ollamaModel(r, req.Model)
+	m, release, load, err := s.ollamaWriter(r, req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -124,7 +137,7 @@ func (s *Server) ollamaGenerate(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	m, release, load, err := s.ollamaModel(r, req.Model)
+	m, release, load, err := s.ollamaWriter(r, req.Model)
 	if err != nil {
 		s.fail(w, r, err)
 		return

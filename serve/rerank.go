@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
@@ -81,7 +80,7 @@ func (s *Server) scores(r *http.Request, m *Model, req *openai.RerankRequest) ([
 			return nil, usage, err
 		}
 	}
-	states, err := s.hidden(r.Context(), m, prompts, engine.PoolLast)
+	states, err := s.hidden(r.Context(), m, prompts, m.Ranker.Pooling())
 	if err != nil {
 		return nil, usage, err
 	}

@@ -166,7 +166,7 @@ var variants = []struct {
 	{name: "no template", set: map[string]any{"tokenizer.chat_template": nil}},
 	{name: "pre-tokenizer", set: map[string]any{"tokenizer.ggml.pre": "deepseek-llm"}},
 	{name: "unknown pre-tokenizer", set: map[string]any{"tokenizer.ggml.pre": "nope"}, want: refused},
-	{name: "tokenizer of encoders", set: map[string]any{"tokenizer.ggml.model": "bert"}, want: refused},
+	{name: "tokenizer of no kind", set: map[string]any{"tokenizer.ggml.model": "rwkv"}, want: refused},
 	{name: "no tokens", set: map[string]any{"tokenizer.ggml.tokens": nil}, want: refused},
 	{name: "sampling", set: map[string]any{"general.sampling.temp": float32(2),
 		"general.sampling.min_p": float32(1),

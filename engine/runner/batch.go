@@ -27,6 +27,9 @@ func (r *Runner) batch(work []Work) error {
 		if n == 0 || w.Rows < 0 || w.Rows > n {
 			return fmt.Errorf("runner: sequence %d: %d rows wanted of %d tokens", w.Seq, w.Rows, n)
 		}
+		if r.limits.Encoder && s.len > 0 {
+			return fmt.Errorf("%w: sequence %d has %d tokens already", ErrEncoder, w.Seq, s.len)
+		}
 		if s.len+n > r.limits.Context {
 			return &ContextError{s.len, n, r.limits.Context}
 		}

@@ -21,7 +21,7 @@ func Launches(dev ops.Device, m models.Model, src models.Source, o Options, n mo
 	if err != nil {
 		return nil, err
 	}
-	names, err := launches(g, out.Logits)
+	names, err := launches(g, out.Result())
 	if err != nil {
 		return nil, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, n.Tokens, err)
 	}

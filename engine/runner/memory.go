@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -127,6 +128,9 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 		}
 		if caps.PlanBytes != nil && plans {
 			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab))
+			if m.Params().Encoder {
+				keys = slices.DeleteFunc(keys, func(k planKey) bool { return !k.hidden })
+			}
 			mem.Plans, err = o.planBytes(caps, m, w, states, keys)
 		}
 		return mem, err
@@ -169,6 +173,9 @@ func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int
 // FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that
 // o has without any. The error is about o.
 func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, error) {
+	if m.Params().Encoder { // which keeps nothing of a sequence
+		return 0, nil
+	}
 	at := func(n int) (total int64, err error) {
 		o := o
 		o.Checkpoints = n

@@ -106,6 +106,22 @@ func TestPlanMemory(t *testing.T) {
 			for range o.Seqs {
 				ids = append(ids, open(t, r))
 			}
+			if m.Params().Encoder {
+				var works []Work
+				for i, id := range ids {
+					works = append(works, Work{Seq: id, Tokens: make([]int32, []int{60, 30, 10}[i]), Rows: 1})
+				}
+				if _, err := r.Step(t.Context(), works); !errors.Is(err, ErrEncoder) {
+					t.Errorf("logits of an encoder: %v", err)
+				}
+				if _, err := r.StepHidden(t.Context(), works); err != nil {
+					t.Error(err)
+				}
+				if _, err := r.StepHidden(t.Context(), works); !errors.Is(err, ErrEncoder) {
+					t.Errorf("an encoder that goes on: %v", err)
+				}
+				return
+			}
 			// Plans share one arena; the largest of all come last.
 			for n := 1; n <= 64; n *= 2 {
 				works := []Work{{Seq: ids[0], Tokens: make([]int32, min(n, 40)), Rows: 1}}

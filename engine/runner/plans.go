@@ -69,7 +69,7 @@ func (k planKey) outputs(g *ops.Graph, out models.Outputs) []ops.Value {
 	case k.hidden:
 		return []ops.Value{out.Hidden}
 	case k.top == 0:
-		return []ops.Value{out.Logits}
+		return []ops.Value{out.Result()}
 	}
 	ids, values := ops.TopK(g, out.Logits, k.top)
 	if k.top == 1 {

@@ -48,6 +48,9 @@ var (
 	ErrNoSlot = errors.New("runner: all sequences are in use")
 	ErrClosed = errors.New("runner: closed")
 
+	// ErrEncoder reports a step of an encoder for what it does not compute, or with a part of a sequence.
+	ErrEncoder = errors.New("runner: the model is an encoder, which reads whole texts and predicts no tokens")
+
 	// ErrInvariant reports a device that cannot do as Options.Invariant demands.
 	ErrInvariant = errors.New("runner: the device's results depend on what else is in a step")
 )
@@ -113,7 +116,10 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	r.need = make([]int, len(r.windows))
 	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
 	r.limits.KVTokens = min(o.Pages*PageSize, o.Seqs*o.Context)
-	r.limits.Top = topOf(dev, p.Vocab)
+	r.limits.Encoder = p.Encoder
+	if !p.Encoder {
+		r.limits.Top = topOf(dev, p.Vocab)
+	}
 	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
 	for _, w := range r.windows {
 		r.pools = append(r.pools, kv.NewPool(o.pages(w)))
@@ -135,6 +141,9 @@ func (o Options) with(p models.Hparams) (Options, error) {
 	}
 	if o.Batch == 0 {
 		o.Batch = 512
+	}
+	if p.Encoder { // a sequence is in one step
+		o.Batch = max(o.Batch, o.Context)
 	}
 	if o.KVType == tensor.Invalid {
 		o.KVType = tensor.F32
@@ -324,6 +333,9 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 		return nil, ErrClosed
 	}
 	r.last = nil
+	if r.limits.Encoder && !k.hidden {
+		return nil, ErrEncoder
+	}
 	if err := r.batch(work); err != nil {
 		return nil, err
 	}

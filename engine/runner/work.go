@@ -52,6 +52,9 @@ type Limits struct {
 	Seqs    int // most sequences open at once
 	Batch   int // most tokens in one step, over all its sequences
 
+	// Encoder says that StepHidden alone is possible, once for a sequence: with all of its tokens.
+	Encoder bool
+
 	// Top is the most that StepTop can be asked for; 0 if the device does not find the largest logits.
 	Top int
 

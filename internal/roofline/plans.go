@@ -238,7 +238,7 @@ func (s step) plan(dev *opship.Device, m declaredModel) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	ls, err := dev.Planned(g, outs.Logits)
+	ls, err := dev.Planned(g, outs.Result())
 	return plan{newTraffic(s, m.State(), m.chosen), ls, index}, err
 }
 

@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ type builder struct {
 	notes  []string
 	err    error
 
+	files   *tensors // that are open
 	entries map[string]*entry
 	widened bool // as Folder.Widened
 	slabs   slabCache
@@ -68,18 +70,19 @@ func (b *builder) setInt(name string, v int)       { b.set(name, uint32(v)) }
 func (b *builder) setFloat(name string, v float64) { b.set(name, float32(v)) }
 
 // prefixes are the places where a language model's tensors lie, the most special first.
-var prefixes = []string{"model.language_model.", "language_model.model.", "language_model.", "model.text_model.",
-	"model.backbone.", "backbone.", "model.", ""}
+var prefixes = []string{"gpt_neox.", "bert.", "roberta.", "model.language_model.", "language_model.model.",
+	"language_model.", "model.text_model.", "model.backbone.", "backbone.", "model.", ""}
 
 // findPrefix finds the language model by its embedding.
 func (b *builder) findPrefix() {
+	embed := cmp.Or(b.names.embed, "embed_tokens") + ".weight"
 	for _, p := range prefixes {
-		if b.has(p + b.embedding + ".weight") {
+		if b.has(p + embed) {
 			b.prefix = p
 			return
 		}
 	}
-	b.fail("there is no tensor %q", prefixes[len(prefixes)-2]+b.embedding+".weight")
+	b.fail("there is no tensor %q", prefixes[len(prefixes)-2]+embed)
 }
 
 func (b *builder) has(name string) bool { return b.stored[name] != nil }
@@ -156,7 +159,7 @@ func (b *builder) apply(from, to string, rules []rule) {
 
 // layer returns the prefixes of stored and GGUF names of layer i.
 func (b *builder) layer(i int) (from, to string) {
-	return fmt.Sprintf("%slayers.%d.", b.prefix, i), fmt.Sprintf("blk.%d.", i)
+	return fmt.Sprintf("%s%s.%d.", b.prefix, cmp.Or(b.names.layers, "layers"), i), fmt.Sprintf("blk.%d.", i)
 }
 
 // applyLayers applies the same rules to all layers.
@@ -168,8 +171,9 @@ func (b *builder) applyLayers(rules []rule) {
 }
 
 // keptF32 are the endings of names of tensors that are F32 whatever their shape, as in llama.cpp's converter.
-var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight", "ssm_conv1d_q.weight",
-	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", "shortconv.conv.weight", ".ssm_a", ".ssm_d", ".bias"}
+var keptF32 = []string{"_norm.weight", "position_embd.weight", "token_types.weight", "ffn_gate_inp.weight",
+	"ssm_conv1d.weight", "ssm_conv1d_q.weight", "ssm_conv1d_k.weight", "ssm_conv1d_v.weight", "shortconv.conv.weight",
+	".ssm_a", ".ssm_d", ".bias"}
 
 // add presents w under its GGUF name.
 func (b *builder) add(name string, w weight) {
@@ -257,21 +261,33 @@ func (b *builder) head() {
 	if b.err != nil {
 		return
 	}
-	b.apply(b.prefix, "", []rule{{from: b.embedding + ".weight", to: "token_embd.weight", change: b.embed},
-		{from: b.outputNorm + ".weight", to: b.outputNormTo + ".weight", change: b.norm},
-		{from: b.outputNorm + ".bias", to: b.outputNormTo + ".bias", optional: true}})
+	embed, norm := cmp.Or(b.names.embed, "embed_tokens"), cmp.Or(b.names.norm, "norm")
+	normTo := cmp.Or(b.names.normTo, "output_norm")
+	b.apply(b.prefix, "", []rule{{from: embed + ".weight", to: "token_embd.weight", change: b.embed}})
+	if norm != noNorm {
+		b.apply(b.prefix, "", []rule{{from: norm + ".weight", to: normTo + ".weight", change: b.norm},
+			{from: norm + ".bias", to: normTo + ".bias", optional: true}})
+	}
 	if b.err != nil {
 		return
 	}
 	embd := b.entries["token_embd.weight"].info.Shape
 	if len(embd) != 2 || embd[1] != b.embd || embd[0] > models.MaxVocab {
 		b.fail("tensor %q has shape %v, want [vocabulary of at most %d, hidden_size %d]",
-			b.prefix+b.embedding+".weight", embd, models.MaxVocab, b.embd)
+			b.prefix+embed+".weight", embd, models.MaxVocab, b.embd)
 		return
 	}
 	b.vocab = embd[0]
 	b.scores()
-	for _, name := range []string{"lm_head.weight", "language_model.lm_head.weight", b.prefix + "lm_head.weight"} {
+	outputs := []string{"lm_head.weight", "language_model.lm_head.weight", b.prefix + "lm_head.weight"}
+	if b.names.output != "" {
+		outputs = []string{b.names.output + ".weight"}
+	}
+	if b.encoder {
+		b.skipHeads()
+		outputs = nil
+	}
+	for _, name := range outputs {
 		switch {
 		case !b.has(name):
 			continue

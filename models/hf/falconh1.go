@@ -13,11 +13,11 @@ import (
 
 func init() {
 	register(family{
-		arch:       "falcon-h1",
-		models:     []string{"FalconH1ForCausalLM"},
-		outputNorm: "final_layernorm",
-		embed:      func(b *builder, w weight) weight { return times(b.factor("embedding_multiplier"))(b, w) },
-		output:     func(b *builder, w weight) weight { return times(b.factor("lm_head_multiplier"))(b, w) },
+		arch:   "falcon-h1",
+		models: []string{"FalconH1ForCausalLM"},
+		names:  names{norm: "final_layernorm"},
+		embed:  func(b *builder, w weight) weight { return times(b.factor("embedding_multiplier"))(b, w) },
+		output: func(b *builder, w weight) weight { return times(b.factor("lm_head_multiplier"))(b, w) },
 		keys: func(b *builder) {
 			c := b.cfg
 			b.ssmKeys(b.mamba2())

@@ -24,14 +24,29 @@ type family struct {
 
 	layerNorm bool // norms subtract the mean, and may have biases
 
-	// The stored names of embedding and output norm, and GGUF's of the latter, without ".weight"; "" for embed_tokens,
-	// norm and output_norm.
-	embedding, outputNorm, outputNormTo string
-
 	noAttention bool // there are neither heads nor a context length
 
 	// variant returns the family of a folder, where those of one model class belong to several; nil: this one.
 	variant func(c *config) family
+
+	names names // of tensors, where they are not those of most families
+
+	// encoder says that the model makes hidden states alone. Tensors of heads that predict tokens are left out: those
+	// whose names, below the prefix or not, begin with one of skipped.
+	encoder bool
+	skipped []string
+
+	// dense reads the i-th Dense module of sentence-transformers, in a folder of the model's; nil if there may be none.
+	dense func(b *builder, dir, folder string, i int) error
+}
+
+// names are those of tensors, without their ending and below the prefix of the language model.
+type names struct {
+	embed  string // of tokens; "": embed_tokens
+	norm   string // behind the last layer; "": norm
+	normTo string // GGUF's name of it; "": output_norm
+	output string // of the output matrix, without a prefix; "": lm_head, below several prefixes
+	layers string // in front of a layer's number; "": layers
 }
 
 var families = map[string]*family{}

@@ -1,7 +1,6 @@
 package hf
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -79,7 +78,7 @@ func open(dir string) (*Folder, error) {
 		return nil, err
 	}
 	f := &Folder{Meta: &gguf.Meta{}, stored: stored}
-	b := &builder{family: fam, cfg: newConfig("config.json", root), stored: stored.byName, used: map[string]bool{},
+	b := &builder{family: fam, cfg: newConfig("config.json", root), files: stored, stored: stored.byName, used: map[string]bool{},
 		meta:    f.Meta,
 		entries: map[string]*entry{}}
 	if err := f.build(dir, b); err != nil {
@@ -106,8 +105,6 @@ func findFamily(root object) (*family, error) {
 			if fam.variant != nil {
 				out = fam.variant(c)
 			}
-			out.embedding, out.outputNorm = cmp.Or(out.embedding, "embed_tokens"), cmp.Or(out.outputNorm, "norm")
-			out.outputNormTo = cmp.Or(out.outputNormTo, "output_norm")
 			return &out, *c.err
 		}
 	}

@@ -17,14 +17,16 @@ func init() {
 		tensors: func(b *builder) { b.applyLayers(join(gemmaNorms(addOne), qkvo(nil, nil), gatedMLP("mlp", ""))) },
 	})
 	register(family{
-		arch:   "gemma3",
-		models: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"},
-		norm:   addOne,
-		keys:   gemma3Keys,
-		tensors: func(b *builder) {
-			b.applyLayers(join(gemmaNorms(addOne), headNorms(addOne), qkvo(nil, nil), gatedMLP("mlp", "")))
-		},
+		arch:    "gemma3",
+		models:  []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"},
+		norm:    addOne,
+		keys:    gemma3Keys,
+		tensors: gemma3Tensors,
 	})
+}
+
+func gemma3Tensors(b *builder) {
+	b.applyLayers(join(gemmaNorms(addOne), headNorms(addOne), qkvo(nil, nil), gatedMLP("mlp", "")))
 }
 
 func gemmaNorms(change transform) []rule {

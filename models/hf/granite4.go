@@ -30,9 +30,9 @@ func init() {
 		},
 	})
 	register(family{
-		arch:       "granitehybrid",
-		models:     []string{"BambaForCausalLM"},
-		outputNorm: "final_layernorm",
+		arch:   "granitehybrid",
+		models: []string{"BambaForCausalLM"},
+		names:  names{norm: "final_layernorm"},
 		keys: func(b *builder) {
 			b.set("rope.scaling.finetuned", true)
 			b.setInt("rope.dimension_count", b.bambaRotated())

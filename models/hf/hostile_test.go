@@ -266,8 +266,8 @@ func TestBrokenFolders(t *testing.T) {
 
 		{"no tokenizer", remove("tokenizer.json"), "tokenizer.json is missing"},
 		{"tokenizer is no JSON", file("tokenizer.json", "{"), "tokenizer.json"},
-		{"tokenizer of another kind", file("tokenizer.json", `{"model":{"type":"WordPiece","vocab":{"a":0}}}`),
-			`"WordPiece" is not BPE`},
+		{"tokenizer of another kind", file("tokenizer.json", `{"model":{"type":"WordLevel","vocab":{"a":0}}}`),
+			`"WordLevel" is not BPE`},
 		{"token id out of range",
 			file("tokenizer.json", `{"model":{"type":"BPE","vocab":{"a":2000000000},"merges":[]}}`), "2000000000"},
 		{"merge of nothing", file("tokenizer.json", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}}`),

@@ -89,7 +89,8 @@ func (b *builder) commonKeys() {
 	}
 	b.scalingKeys(r)
 	if b.layerNorm {
-		b.setFloat("attention.layer_norm_epsilon", c.float("layer_norm_eps", "norm_epsilon", "layer_norm_epsilon"))
+		b.setFloat("attention.layer_norm_epsilon", c.float("layer_norm_eps", "norm_epsilon", "layer_norm_epsilon",
+			"norm_eps"))
 	} else {
 		b.setFloat("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps", "layer_norm_epsilon", "norm_eps"))
 	}

@@ -10,10 +10,9 @@ import (
 
 func init() {
 	lfm2 := family{
-		arch:         "lfm2",
-		models:       []string{"Lfm2ForCausalLM"},
-		outputNorm:   "embedding_norm",
-		outputNormTo: "token_embd_norm", // what llama.cpp's converter calls it
+		arch:   "lfm2",
+		models: []string{"Lfm2ForCausalLM"},
+		names:  names{norm: "embedding_norm", normTo: "token_embd_norm"}, // the latter is what llama.cpp's converter calls it
 		keys: func(b *builder) {
 			b.lfm2Keys()
 			b.setInt("feed_forward_length", b.lfm2Width())

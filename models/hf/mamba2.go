@@ -12,8 +12,7 @@ func init() {
 	register(family{
 		arch:        "mamba2",
 		models:      []string{"Mamba2ForCausalLM"},
-		embedding:   "embeddings",
-		outputNorm:  "norm_f",
+		names:       names{embed: "embeddings", norm: "norm_f"},
 		noAttention: true,
 		keys: func(b *builder) {
 			b.setInt("feed_forward_length", 0)

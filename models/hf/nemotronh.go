@@ -7,10 +7,9 @@ import "github.com/hipengine/hipengine/models"
 
 func init() {
 	register(family{
-		arch:       "nemotron_h",
-		models:     []string{"NemotronHForCausalLM"},
-		embedding:  "embeddings",
-		outputNorm: "norm_f",
+		arch:   "nemotron_h",
+		models: []string{"NemotronHForCausalLM"},
+		names:  names{embed: "embeddings", norm: "norm_f"},
 		keys: func(b *builder) {
 			c, types := b.cfg, b.blockTypes()
 			if types == nil {

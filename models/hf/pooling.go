@@ -24,9 +24,18 @@ var poolings = map[string]models.PoolingType{
 // pooling writes pooling_type, where the folder says that the model was made for embeddings (by modules.json, in the
 // form of sentence-transformers) or for ranking (by its model card, or a head with scores).
 func (b *builder) pooling(dir string) error {
-	typ, err := readPooling(dir)
+	typ, dense, err := readPooling(dir)
 	if err != nil {
 		return err
+	}
+	if dense != nil && b.dense == nil {
+		return fmt.Errorf("modules.json: module %q is not read in architecture %q (Transformer, Pooling and Normalize are)",
+			dense[0], b.arch)
+	}
+	for i, path := range dense {
+		if err := b.dense(b, dir, path, i); err != nil {
+			return err
+		}
 	}
 	if typ == models.PoolingUnspecified {
 		card, err := readFile(dir, "README.md", maxJSON)
@@ -43,34 +52,41 @@ func (b *builder) pooling(dir string) error {
 	return b.firstErr()
 }
 
-// readPooling reads modules.json and the configuration of the pooling that it names.
-func readPooling(dir string) (typ models.PoolingType, err error) {
+// readPooling reads modules.json and the configuration of the pooling that it names, and returns the folders of Dense
+// modules behind that.
+func readPooling(dir string) (typ models.PoolingType, dense []string, err error) {
 	const file = "modules.json"
 	typ = models.PoolingUnspecified
 	data, err := readFile(dir, file, maxJSON)
 	if err != nil || data == nil {
-		return typ, err
+		return typ, nil, err
 	}
 	if err := strictjson.Check(data, limits); err != nil {
-		return typ, fmt.Errorf("%s: %w", file, err)
+		return typ, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	var list []struct{ Path, Type string }
 	if err := json.Unmarshal(data, &list); err != nil {
-		return typ, fmt.Errorf("%s: %w", file, err)
+		return typ, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	for _, m := range list {
 		switch name := m.Type[strings.LastIndex(m.Type, ".")+1:]; name {
 		case "Transformer", "Normalize":
 		case "Pooling":
 			if typ, err = poolingMode(dir, path.Join(m.Path, "config.json")); err != nil {
-				return typ, err
+				return typ, nil, err
 			}
+		case "Dense":
+			if typ == models.PoolingUnspecified {
+				return typ, nil, fmt.Errorf("%s: module %q stands in front of a pooling, which is not read", file,
+					clip(m.Path))
+			}
+			dense = append(dense, m.Path)
 		default:
-			return typ, fmt.Errorf("%s: module %q is not read (Transformer, Pooling and Normalize are)", file,
+			return typ, nil, fmt.Errorf("%s: module %q is not read (Transformer, Pooling, Dense and Normalize are)", file,
 				clip(m.Type))
 		}
 	}
-	return typ, nil
+	return typ, dense, nil
 }
 
 // poolingMode reads the configuration of a pooling.
@@ -137,11 +153,18 @@ func (b *builder) scores() {
 		b.fail("tensor %q has shape %v, want [labels, hidden_size %d]", "score.weight", shape, b.embd)
 		return
 	}
-	if names := b.cfg.sub("id2label"); names != nil {
-		labels := make([]string, shape[0])
-		for i := range labels {
-			labels[i] = names.str(strconv.Itoa(i))
-		}
-		b.set("classifier.output_labels", labels)
+	b.rankLabels()
+}
+
+// rankLabels writes the names of the scores of a model that has them.
+func (b *builder) rankLabels() {
+	names := b.cfg.sub("id2label")
+	if names == nil || b.err != nil {
+		return
 	}
+	labels := make([]string, b.entries[models.RankHead].info.Shape[0])
+	for i := range labels {
+		labels[i] = names.str(strconv.Itoa(i))
+	}
+	b.set("classifier.output_labels", labels)
 }

@@ -42,6 +42,9 @@ func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
 	for i := range size {
 		if i == len(v.Tokens) {
 			v.Tokens, v.Types = append(v.Tokens, ""), append(v.Types, tokenizer.Unused)
+			if v.Scores != nil {
+				v.Scores = append(v.Scores, 0)
+			}
 		}
 		if v.Types[i] == tokenizer.Unused && v.Tokens[i] == "" {
 			v.Tokens[i] = fmt.Sprintf("[PAD%d]", i)
@@ -53,6 +56,9 @@ func (b *builder) readVocab(dir string, size int) (tokenizer.Vocab, error) {
 // cutVocab drops tokens from size on. Of special tokens those alone must stay that texts or answers need.
 func (b *builder) cutVocab(v *tokenizer.Vocab, size int) error {
 	v.Tokens, v.Types = v.Tokens[:size], v.Types[:size]
+	if v.Scores != nil {
+		v.Scores = v.Scores[:size]
+	}
 	for id := range v.Attrs {
 		if int(id) >= size {
 			delete(v.Attrs, id)

@@ -73,6 +73,9 @@ func (b *builder) vocabKeys(v *tokenizer.Vocab) error {
 	var unnamed error // why other programs must not read the file, which would give other ids
 	set := func(name string, x any) { b.setKey("tokenizer.ggml."+name, x) }
 	affixes := checkAffixes(v)
+	if v.Model == tokenizer.ModelWordPiece || v.Model == tokenizer.ModelUnigram {
+		return b.encoderVocabKeys(v)
+	}
 	switch {
 	case v.Model == tokenizer.ModelGPT2:
 		pre, err := b.preName(v)

@@ -21,8 +21,8 @@ const (
 	QKNormIfThere        // as QKNormHeads in files that have the weights, none in others
 )
 
-// Attention is causal self-attention with grouped queries over the paged KV cache. Its projections may have
-// biases; files may fuse those of q, k and v into attn_qkv.
+// Attention is self-attention with grouped queries, causal over the paged KV cache or that of an encoder. Its
+// projections may have biases; files may fuse those of q, k and v into attn_qkv.
 type Attention struct {
 	Embd, Heads, KVHeads, HeadDim int
 
@@ -39,7 +39,12 @@ type Attention struct {
 	Scale   float32 // on the dot products; 0: 1/sqrt(HeadDim)
 	Softcap float32 // of the scores; 0: none
 	Window  int     // a query at p sees keys at p-Window+1..p; 0: all
-	Sinks   bool    // attn_sinks.weight: a logit per head that joins the softmax without a value
+
+	// Bidirectional attention sees all of the sequence, or the keys at p-Window/2..p+Window/2, and caches nothing. It
+	// has no softcap, gate, temperature or sinks.
+	Bidirectional bool
+
+	Sinks bool // attn_sinks.weight: a logit per head that joins the softmax without a value
 }
 
 // qDim and kvDim are the numbers of rows of attn_q, and of attn_k and attn_v.
@@ -103,6 +108,9 @@ func vName(layer int) string { return fmt.Sprintf("blk.%d.v", layer) }
 
 // State lists the keys and values of the layer.
 func (a *Attention) State(layer int) kv.Spec {
+	if a.Bidirectional {
+		return kv.Spec{}
+	}
 	return kv.Spec{Paged: []kv.Paged{
 		{Name: kName(layer), Heads: a.KVHeads, Dim: a.HeadDim, Window: a.Window},
 		{Name: vName(layer), Heads: a.KVHeads, Dim: a.HeadDim, Window: a.Window},
@@ -121,6 +129,12 @@ func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x 
 	v = ops.Reshape(g, v, tokens, a.KVHeads, a.HeadDim)
 	if a.VNorm {
 		v = RMSNorm(g, w, vNorm, v, a.Eps)
+	}
+	if a.Bidirectional {
+		q := a.place(g, w, s, "attn_q_norm", Linear(g, w, "attn_q", x), a.Heads)
+		o := ops.BidirectionalAttention(g, q, k, v, s.Seq, s.Starts,
+			ops.BidirectionalAttentionAttrs{Scale: a.scale(), Reach: a.Window / 2})
+		return Linear(g, w, "attn_output", ops.Reshape(g, o, tokens, a.Heads*a.HeadDim))
 	}
 	table := s.Table(g, a.Window)
 	s.Update(kName(layer), ops.KVAppend(g, s.State(g, kName(layer)), k, s.Pos, s.Seq, table))
@@ -144,16 +158,21 @@ func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x
 	if a.Sinks {
 		sinks = w.Get(g, "attn_sinks.weight")
 	}
-	attrs := ops.AttentionAttrs{Scale: a.Scale, Softcap: a.Softcap, Window: a.Window}
-	if attrs.Scale == 0 {
-		attrs.Scale = float32(1 / math.Sqrt(float64(a.HeadDim)))
-	}
+	attrs := ops.AttentionAttrs{Scale: a.scale(), Softcap: a.Softcap, Window: a.Window}
 	k, v := s.State(g, kName(layer)), s.State(g, vName(layer))
 	o := ops.Attention(g, q, k, v, s.Pos, s.Seq, s.Table(g, a.Window), sinks, attrs)
 	if a.Gated {
 		o = ops.Mul(g, o, ops.Sigmoid(g, gate))
 	}
 	return Linear(g, w, "attn_output", ops.Reshape(g, o, tokens, a.Heads*a.HeadDim))
+}
+
+// scale returns the factor on the dot products.
+func (a *Attention) scale() float32 {
+	if a.Scale == 0 {
+		return float32(1 / math.Sqrt(float64(a.HeadDim)))
+	}
+	return a.Scale
 }
 
 // place normalizes and rotates queries or keys and returns them as [tokens, heads, head dim].

@@ -30,7 +30,8 @@ type FFN interface {
 // Block is one layer: h ← h + Mixer(h), then h ← h + FFN(h), with the norms and factors of its [Decoder].
 type Block struct {
 	Mixer Mixer
-	FFN   FFN // nil: the layer ends with the mixer
+	FFN   FFN  // nil: the layer ends with the mixer
+	Bare  bool // the mixer takes the residual stream as it is, whatever Norms says
 }
 
 // Norms names the RMSNorms of a block. Where a name is empty there is none; the zero value is that of pre-norm
@@ -53,12 +54,14 @@ type Decoder struct {
 	OutputNorm string  // the final norm's name; "": output_norm
 	BareNorms  bool    // files may name norms without the ending .weight
 	LayerNorm  bool    // norms of blocks and the final one subtract the mean, and may have biases
+	PostNorm   bool    // MixerOut and FFNOut are norms of the residual stream to which a half has been added
 	Parallel   bool    // h ← h + Mixer(h) + FFN(h); a network without a norm of its own shares the mixer's
 	Blocks     []Block
 
 	RoPE        []*RoPE        // the rotary tables that the blocks use, each once
 	Temperature *Temperature   // that of the blocks' attention; nil: none
 	PerLayer    *PerLayerInput // nil: none
+	Encoder     *Encoder       // nil: none; see there
 
 	EmbdScale     float32 // on token embeddings; 0: 1
 	ResidualScale float32 // on what each half of a block adds to the residual stream; 0: 1
@@ -112,8 +115,14 @@ const outputScale = "layer_output_scale"
 func (d *Decoder) Weights() []models.WeightSpec {
 	var s Specs
 	s.Add(models.WeightSpec{Name: "token_embd.weight", Shape: tensor.Shape{d.Vocab, d.Embd}})
-	d.normSpec(&s, d.outputNorm())
-	s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true})
+	if d.Encoder == nil || !d.PostNorm {
+		d.normSpec(&s, d.outputNorm())
+	}
+	if d.Encoder != nil {
+		d.Encoder.specs(&s, d)
+	} else {
+		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true})
+	}
 	for _, r := range d.RoPE {
 		r.Specs(&s)
 	}
@@ -126,7 +135,9 @@ func (d *Decoder) Weights() []models.WeightSpec {
 	norms := d.norms()
 	for i, b := range d.Blocks {
 		s.Layer(i)
-		d.normSpec(&s, norms.Mixer)
+		if !b.Bare {
+			d.normSpec(&s, norms.Mixer)
+		}
 		b.Mixer.Specs(&s)
 		d.normSpec(&s, norms.MixerOut)
 		if b.FFN != nil {
@@ -186,6 +197,9 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 	if b.Embeds.Valid() {
 		h = ops.ReplaceRows(g, h, b.Embeds, b.EmbedIDs)
 	}
+	if d.Encoder != nil {
+		h = d.Encoder.input(g, w, d, b, h)
+	}
 	d.tap(b, 0, h)
 	var inputs ops.Value
 	if d.PerLayer != nil {
@@ -193,18 +207,21 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 	}
 	for i, block := range d.Blocks {
 		l := w.Layer(i)
-		x := d.norm(g, l, norms.Mixer, h)
+		x := h
+		if !block.Bare {
+			x = d.norm(g, l, norms.Mixer, h)
+		}
 		y := block.Mixer.Build(g, l, s, i, x)
 		if !d.Parallel || norms.FFN != "" {
 			x = h
 		}
-		h = ops.Add(g, h, scale(g, d.norm(g, l, norms.MixerOut, y), d.ResidualScale))
+		h = d.add(g, l, norms.MixerOut, h, y)
 		if !d.Parallel {
 			x = h
 		}
 		if block.FFN != nil {
 			y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, x))
-			h = ops.Add(g, h, scale(g, d.norm(g, l, norms.FFNOut, y), d.ResidualScale))
+			h = d.add(g, l, norms.FFNOut, h, y)
 		}
 		if d.PerLayer != nil {
 			h = ops.Add(g, h, d.PerLayer.BuildLayer(g, l, i, inputs, h))
@@ -214,7 +231,11 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		}
 		d.tap(b, i+1, h)
 	}
-	h = d.norm(g, w, d.outputNorm(), ops.Rows(g, h, b.Rows))
+	h = ops.Rows(g, h, b.Rows)
+	if d.Encoder != nil {
+		return models.Outputs{Hidden: d.Encoder.output(g, w, d, h)}
+	}
+	h = d.norm(g, w, d.outputNorm(), h)
 	y := scale(g, Logits(g, w, h), d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)
@@ -231,6 +252,14 @@ func (d *Decoder) norm(g *ops.Graph, w models.Weights, name string, x ops.Value)
 		return LayerNorm(g, w, name, x, d.Eps)
 	}
 	return RMSNorm(g, w, name, x, d.Eps)
+}
+
+// add adds a half of a block to the residual stream, with the norm that stands there.
+func (d *Decoder) add(g *ops.Graph, w models.Weights, norm string, h, y ops.Value) ops.Value {
+	if d.PostNorm {
+		return d.norm(g, w, norm, ops.Add(g, h, scale(g, y, d.ResidualScale)))
+	}
+	return ops.Add(g, h, scale(g, d.norm(g, w, norm, y), d.ResidualScale))
 }
 
 func (d *Decoder) tap(b models.Batch, layer int, h ops.Value) {

@@ -29,6 +29,14 @@ func readDecoder(k *models.Keys, epsilon string) *Decoder {
 	return d
 }
 
+// ReadEncoder makes an encoder of d.
+func ReadEncoder(k *models.Keys, d *Decoder) {
+	if k.BoolOr("attention.causal", false) {
+		k.Fail("attention.causal is true, which makes no encoder")
+	}
+	d.Encoder, d.Hparams.Encoder = &Encoder{}, true
+}
+
 // ReadSliding reports which layers see attention.sliding_window tokens only. attention.sliding_window_pattern is a
 // bool for each layer, or a number n for windows in all but every n-th layer; without it, period is that number.
 func ReadSliding(k *models.Keys, d *Decoder, period int) []bool {

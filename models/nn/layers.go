@@ -21,11 +21,11 @@ func RMSNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float
 
 // LayerNorm is RMSNorm of what x differs from its mean, plus name.bias if there is one.
 func LayerNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps float32) ops.Value {
-	y := ops.LayerNorm(g, x, w.Get(g, name+".weight"), eps)
+	var bias ops.Value
 	if w.Has(name + ".bias") {
-		y = ops.Add(g, y, w.Get(g, name+".bias"))
+		bias = w.Get(g, name+".bias")
 	}
-	return y
+	return ops.LayerNorm(g, x, w.Get(g, name+".weight"), bias, eps)
 }
 
 // Logits multiplies h, [rows, n_embd], by output.weight, or by the token embedding where the file has none (tied).

@@ -32,6 +32,7 @@ type attentionTask struct {
 	group   int // query heads of a KV head
 	attrs   ops.AttentionAttrs
 	at      *index.Paged
+	sight   sight
 	sinks   []float32
 	work    *attentionWork
 	scratch *scratch
@@ -39,6 +40,33 @@ type attentionTask struct {
 
 	panelNext par.Counter
 	rowNext   par.Shares // whose ranges follow one another in the cache
+}
+
+// sight says which keys tokens see, and where those are.
+type sight interface {
+	// seen returns which positions of its sequence a token sees: from first to end-1.
+	seen(token int) (first, end int)
+	// stretch returns the place of a position of a token's sequence, and how many positions from it on, at most n, lie
+	// behind each other.
+	stretch(token, pos, n int) (place, count int)
+}
+
+// causal are the keys in a paged cache up to the token's own, or the last window of them.
+type causal struct {
+	*index.Paged
+	window int
+}
+
+func (c causal) seen(token int) (first, end int) {
+	end = int(c.Pos[token]) + 1
+	if c.window > 0 {
+		first = max(0, end-c.window)
+	}
+	return first, end
+}
+
+func (c causal) stretch(token, pos, n int) (place, count int) {
+	return c.Stretch(int(c.Seq[token]), pos, n)
 }
 
 // cache is the keys or values of a layer.
@@ -93,9 +121,15 @@ func (t *attentionTask) bind(b *Binding, ok bool, indexes int) Task {
 	// Who asks for a cache of float32 wants its precision.
 	t.tiles = simd.HasFloatPanels(t.k.dim) && simd.HasFloatPanels(t.v.dim) && t.k.typ != simd.F32 &&
 		t.v.typ != simd.F32 && !b.Call.Invariant
+	t.sight = causal{t.at, t.attrs.Window}
+	return t.prepare(b)
+}
+
+// prepare gives the task its share of what all nodes use.
+func (t *attentionTask) prepare(b *Binding) Task {
 	t.rowNext = b.Shares()
 	t.work = b.attentionWork(t)
-	tokens := q.Shape[0]
+	tokens := b.Call.In[0].Shape[0]
 	t.scratch = b.Scratch(4*t.rowShared(tokens), 4*max(t.rowLocal(), t.panelLocal(tokens)))
 	return t
 }
@@ -128,11 +162,9 @@ func (t *attentionTask) query(token, head, n int) []float32 {
 
 // seen returns which positions of a chunk a token sees, counted from the start of the chunk: none if from >= to.
 func (t *attentionTask) seen(token, chunk int) (from, to int) {
-	base, pos := chunk*chunkKeys, int(t.at.Pos[token])
-	if t.attrs.Window > 0 {
-		from = max(0, pos-t.attrs.Window+1-base)
-	}
-	return from, min(chunkKeys, pos+1-base)
+	first, end := t.sight.seen(token)
+	base := chunk * chunkKeys
+	return max(0, first-base), min(chunkKeys, end-base)
 }
 
 // start makes the running softmax of heads from one on ready for the first chunk.
@@ -177,9 +209,10 @@ func (f *floatsOf) take(n int) []float32 {
 type attentionWork struct {
 	fixed
 	at      *index.Paged
+	sight   sight
 	group   int // query heads of a KV head
 	kvHeads int
-	window  int
+	whole   bool // sequences are in the step as a whole, and read in panels however short they are
 	padding []int32
 	blocks  []tokenRun // for panels
 	runs    []tokenRun // for rows
@@ -202,7 +235,8 @@ type attentionKey struct {
 func (b *Binding) attentionWork(t *attentionTask) *attentionWork {
 	return b.Once(attentionKey{t.at, t.group, t.kvHeads, t.attrs.Window}, func() (any, Task) {
 		n := len(t.at.Pos)
-		w := &attentionWork{at: t.at, group: t.group, kvHeads: t.kvHeads, window: t.attrs.Window,
+		_, cached := t.sight.(causal)
+		w := &attentionWork{at: t.at, sight: t.sight, group: t.group, kvHeads: t.kvHeads, whole: !cached,
 			padding: make([]int32, 0, n), blocks: make([]tokenRun, 0, n), runs: make([]tokenRun, 0, n)}
 		return w, w
 	}).(*attentionWork)
@@ -225,7 +259,7 @@ func (w *attentionWork) Run(worker *par.Worker) error {
 		for hi < len(seq) && seq[hi] == seq[lo] && pos[hi] > pos[hi-1] {
 			hi++
 		}
-		if !simd.HasQueryPanels() || hi-lo <= few {
+		if !w.whole && (!simd.HasQueryPanels() || hi-lo <= few) {
 			r := w.run(lo, hi)
 			r.part = w.parts
 			w.parts += (hi - lo) * (r.last + 1 - r.first)
@@ -240,9 +274,7 @@ func (w *attentionWork) Run(worker *par.Worker) error {
 }
 
 func (w *attentionWork) run(lo, hi int) tokenRun {
-	r := tokenRun{lo: lo, hi: hi, last: int(w.at.Pos[hi-1]) / chunkKeys}
-	if w.window > 0 {
-		r.first = max(0, int(w.at.Pos[lo])-w.window+1) / chunkKeys
-	}
-	return r
+	first, _ := w.sight.seen(lo)
+	_, end := w.sight.seen(hi - 1)
+	return tokenRun{lo: lo, hi: hi, first: first / chunkKeys, last: (end - 1) / chunkKeys}
 }

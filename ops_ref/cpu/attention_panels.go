@@ -125,9 +125,10 @@ func (b *block) pack(rows []float32) {
 // chunk adds a chunk to the results.
 func (b *block) chunk(c int) {
 	base := c * chunkKeys
-	count := min(chunkKeys, int(b.at.Pos[b.hi-1])+1-base)
+	_, end := b.sight.seen(b.hi - 1)
+	count := min(chunkKeys, end-base)
 	for at := 0; at < count; {
-		place, n := b.at.Stretch(int(b.at.Seq[b.lo]), base+at, count-at)
+		place, n := b.sight.stretch(b.lo, base+at, count-at)
 		simd.WidenRows(b.keys[at*b.k.dim:], b.k.rows(place, b.kvHeads, b.kvHead), n, b.k.dim)
 		simd.WidenRows(b.values[at*b.v.dim:], b.v.rows(place, b.kvHeads, b.kvHead), n, b.v.dim)
 		at += n

@@ -20,6 +20,7 @@ type normTask struct {
 	fixed
 	x, out opsref.View[float32]
 	weight []float32 // nil for L2Norm
+	bias   []float32 // nil for none
 	center bool      // LayerNorm: of what differs from the mean
 	eps    float64
 }
@@ -27,10 +28,11 @@ type normTask struct {
 func bindNorm(b *Binding) Task {
 	t := &normTask{x: b.Call.In[0], out: b.Call.Out[0], eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps),
 		center: b.Node.Op == ops.LayerNormOp}
-	if len(b.Call.In) == 2 {
-		if t.weight = b.Call.In[1].F; t.weight == nil {
+	for i, v := range b.Call.In[1:] {
+		if v.F == nil {
 			return nil
 		}
+		*[]*[]float32{&t.weight, &t.bias}[i] = v.F
 	}
 	return t
 }
@@ -49,6 +51,9 @@ func (t *normTask) Run(w *par.Worker) error {
 			x = centered(y, x)
 		}
 		simd.ScaleMul.Apply(y, x, t.weight, rmsScale(x, t.eps), 0)
+		if t.bias != nil {
+			simd.Add.Apply(y, y, t.bias, 0, 0)
+		}
 	}
 	return nil
 }

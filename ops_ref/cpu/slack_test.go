@@ -44,7 +44,7 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 	case ops.SigmoidOp, ops.SiLUOp, ops.GatedRMSNormOp, ops.SwiGLUOp,
 		ops.SoftcapOp: // as simd's tests say, and a product
 		return relative(func(float64) float64 { return 8 })
-	case ops.GELUOp, ops.GeGLUOp: // the exponential turns its argument's absolute error into a relative one
+	case ops.GELUOp, ops.GeGLUOp, ops.GELUErfOp: // the exponential turns its argument's absolute error into a relative one
 		return relative(func(v float64) float64 { return 8 + 4*1.6*(v+v*v*v) })
 	case ops.SwiGLUClampedOp:
 		return relative(func(v float64) float64 { return 12 + 2*1.702*v })
@@ -55,6 +55,9 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 		return constant(attentionSlack(c, in, c.Attrs.(ops.AttentionAttrs).Scale, 2, c.Args[3].Ints))
 	case ops.LatentAttentionOp:
 		return constant(attentionSlack(c, in, c.Attrs.(ops.LatentAttentionAttrs).Scale, 1, c.Args[2].Ints))
+	case ops.BidirectionalAttentionOp:
+		last := []int32{int32(c.Args[0].Shape[0]) - 1}
+		return constant(attentionSlack(c, in, c.Attrs.(ops.BidirectionalAttentionAttrs).Scale, 2, last))
 	case ops.GatedDeltaNetOp:
 		return constant(deltaSlack(c, in, want, r))
 	case ops.SSMScanOp:

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/gguf"
 )
@@ -82,7 +83,70 @@ func fromGGUF(meta *gguf.Meta) (Vocab, error) {
 		}
 		*flag = &b
 	}
+	if v.Model == ModelWordPiece || v.Model == ModelUnigram {
+		if err := readEncoder(meta, &v); err != nil {
+			return Vocab{}, err
+		}
+	}
 	return v, readSteps(meta, &v)
+}
+
+// readEncoder reads what the tokenizers of encoders have for themselves. Defaults: ids of the tokens that BERT and
+// XLM-RoBERTa have; a space in front, and runs of spaces as one.
+func readEncoder(meta *gguf.Meta, v *Vocab) error {
+	const prefix = "tokenizer.ggml."
+	for _, k := range []struct {
+		id    *int32
+		keys  []string // the first that the file has counts
+		texts []string
+	}{
+		{&v.BOS, []string{"bos_token_id", "cls_token_id"}, []string{"[CLS]", "<s>"}},
+		{&v.EOS, []string{"seperator_token_id", "eos_token_id"}, []string{"[SEP]", "</s>"}},
+		{&v.UNK, []string{"unknown_token_id"}, []string{"[UNK]", "<unk>"}},
+	} {
+		*k.id = -1
+		for _, key := range k.keys {
+			if !meta.Has(prefix + key) {
+				continue
+			}
+			n, err := meta.Int(prefix + key)
+			if err != nil {
+				return err
+			}
+			if n < 0 || n >= int64(len(v.Tokens)) {
+				return fmt.Errorf("key %q is %d, the vocabulary has ids 0 to %d", prefix+key, n, len(v.Tokens)-1)
+			}
+			*k.id = int32(n)
+			break
+		}
+		for _, text := range k.texts {
+			if i := slices.Index(v.Tokens, text); *k.id < 0 && i >= 0 {
+				*k.id = int32(i)
+			}
+		}
+	}
+	var table *charsmap
+	if key := prefix + "precompiled_charsmap"; meta.Has(key) {
+		ints, err := meta.Ints(key)
+		if err != nil {
+			return err
+		}
+		b := make([]byte, len(ints))
+		for i, x := range ints {
+			b[i] = byte(x)
+		}
+		if len(b) > 0 {
+			if table, err = newCharsmap(b); err != nil {
+				return fmt.Errorf("key %q: %w", key, err)
+			}
+		}
+	}
+	collapse, err := meta.BoolOr(prefix+"remove_extra_whitespaces", true)
+	if err != nil {
+		return err
+	}
+	v.fillEncoder(table, boolOr(v.AddSpacePrefix, true), collapse)
+	return nil
 }
 
 // readIDs reads the ids of special tokens. One outside the vocabulary is an error where texts need it: BOS where it

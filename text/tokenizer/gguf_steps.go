@@ -23,12 +23,15 @@ type keptSteps struct {
 	FuseUnk      bool    `json:"fuse_unk,omitempty"`
 	Prefix       []int32 `json:"prefix"`
 	Suffix       []int32 `json:"suffix"`
+
+	Pair *PairAffixes `json:"pair,omitempty"`
 }
 
 // StepsKey returns the value of KeySteps for a Vocab of FromHF.
 func (v *Vocab) StepsKey() (string, error) {
 	s := v.steps
 	s.IgnoreMerges, s.FuseUnk, s.Prefix, s.Suffix = boolOr(v.IgnoreMerges, false), v.FuseUnk, v.Prefix, v.Suffix
+	s.Pair = v.Pair
 	b, err := json.Marshal(s)
 	return string(b), err
 }
@@ -50,7 +53,10 @@ func readSteps(meta *gguf.Meta, v *Vocab) error {
 			}
 		}
 	}
-	v.Model, v.NFC, v.AddBOS, v.AddEOS, v.AddSpacePrefix = ModelRawBPE, false, nil, nil, nil
+	if v.Model != ModelWordPiece && v.Model != ModelUnigram {
+		v.Model = ModelRawBPE
+	}
+	v.NFC, v.AddBOS, v.AddEOS, v.AddSpacePrefix, v.Pair = false, nil, nil, nil, s.Pair
 	v.IgnoreMerges, v.FuseUnk, v.LeftmostSpecial = &s.IgnoreMerges, s.FuseUnk, true
 	v.Prefix, v.Suffix = append([]int32{}, s.Prefix...), append([]int32{}, s.Suffix...)
 	l := &hfLoader{file: &hfFile{Normalizer: s.Normalizer, PreTokenizer: s.PreTokenizer, Decoder: s.Decoder}, v: *v}
@@ -61,6 +67,25 @@ func readSteps(meta *gguf.Meta, v *Vocab) error {
 	}
 	*v = l.v
 	return nil
+}
+
+// SameEncoderSteps is SameSteps for the models of encoders, whose splits count too.
+func SameEncoderSteps(v, w Vocab) bool {
+	if len(v.Normalizers) != len(w.Normalizers) || !slices.Equal(v.Splits, w.Splits) ||
+		!slices.Equal(v.Prefix, w.Prefix) || !slices.Equal(v.Suffix, w.Suffix) || !maps.Equal(v.Attrs, w.Attrs) ||
+		!v.Pair.equal(w.Pair) || v.BOS != w.BOS || v.EOS != w.EOS || v.UNK != w.UNK {
+		return false
+	}
+	for i, n := range v.Normalizers {
+		m := w.Normalizers[i]
+		if !slices.Equal(n.Charsmap(), m.Charsmap()) {
+			return false
+		}
+		if n.table, m.table = nil, nil; n != m {
+			return false
+		}
+	}
+	return true
 }
 
 // SameSteps reports whether two vocabularies of the same tokens treat texts alike round the model, the patterns of

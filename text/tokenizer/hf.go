@@ -30,6 +30,8 @@ type hfFile struct {
 		IgnoreMerges bool            `json:"ignore_merges"`
 		Vocab        json.RawMessage `json:"vocab"`
 		Merges       json.RawMessage `json:"merges"`
+		UnkID        *int64          `json:"unk_id"`                   // Unigram
+		MaxChars     *int            `json:"max_input_chars_per_word"` // WordPiece
 	} `json:"model"`
 }
 
@@ -74,7 +76,7 @@ func (t *hfToken) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// FromHF reads a Hugging Face tokenizer.json with a model of type BPE, and the tokenizer_config.json that goes
+// FromHF reads a Hugging Face tokenizer.json with a model of type BPE, WordPiece or Unigram, and the tokenizer_config.json that goes
 // with it (nil if there is none), into a Vocab for New. What the result could not reproduce exactly is an
 // error that names it: other models, unknown steps, and split patterns whose syntax the engine for unknown patterns
 // does not share with Oniguruma.
@@ -99,7 +101,7 @@ func FromHF(tokenizerJSON, configJSON []byte) (Vocab, error) {
 	}
 	l := &hfLoader{file: &f, config: &c, v: NewVocab(ModelRawBPE), byText: map[string]int32{}}
 	for _, step := range []func() error{l.model, l.addedTokens, l.merges, l.normalizer, l.preTokenizer, l.decoder,
-		l.postProcessor, l.configTokens} {
+		l.postProcessor, l.configTokens, l.encoderTokens} {
 		if err := step(); err != nil {
 			return Vocab{}, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
 		}
@@ -119,8 +121,24 @@ type hfLoader struct {
 // model reads the vocabulary.
 func (l *hfLoader) model() error {
 	m := &l.file.Model
-	if m.Type != "BPE" && m.Type != "" {
-		return fmt.Errorf("model type %q is not BPE", clip(m.Type))
+	var vocab map[string]int64
+	switch m.Type {
+	case "BPE", "":
+	case "WordPiece":
+		l.v.Model = ModelWordPiece
+		if m.WordPrefix != wordPiecePrefix || m.MaxChars != nil && *m.MaxChars != maxWordPiece {
+			return fmt.Errorf("model has continuing_subword_prefix %q and max_input_chars_per_word %d, which must be %q and %d",
+				clip(m.WordPrefix), deref(m.MaxChars), wordPiecePrefix, maxWordPiece)
+		}
+		m.WordPrefix = ""
+	case "Unigram":
+		l.v.Model = ModelUnigram
+		var err error
+		if vocab, err = l.unigram(); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("model type %q is not BPE, WordPiece or Unigram", clip(m.Type))
 	}
 	if m.WordPrefix != "" || m.WordSuffix != "" {
 		return fmt.Errorf("model has continuing_subword_prefix %q and end_of_word_suffix %q, which must be empty",
@@ -129,9 +147,10 @@ func (l *hfLoader) model() error {
 	if len(m.Vocab) == 0 {
 		return fmt.Errorf("model has no vocab")
 	}
-	var vocab map[string]int64
-	if err := json.Unmarshal(m.Vocab, &vocab); err != nil {
-		return fmt.Errorf("model vocab: %w", err)
+	if vocab == nil {
+		if err := json.Unmarshal(m.Vocab, &vocab); err != nil {
+			return fmt.Errorf("model vocab: %w", err)
+		}
 	}
 	added := slices.Clone(l.file.AddedTokens)
 	known := map[int64]bool{}
@@ -185,6 +204,9 @@ func (l *hfLoader) model() error {
 			v.Types[id] = Byte
 		}
 		l.byText[text] = int32(id)
+	}
+	if m.UnkID != nil && *m.UnkID >= 0 && *m.UnkID < int64(len(vocab)) {
+		v.UNK, v.Types[*m.UnkID] = int32(*m.UnkID), Unknown
 	}
 	v.IgnoreMerges = &m.IgnoreMerges
 	v.FuseUnk = m.FuseUnk

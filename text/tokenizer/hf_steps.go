@@ -1,6 +1,9 @@
 package tokenizer
 
-import "fmt"
+import (
+	"encoding/base64"
+	"fmt"
+)
 
 // hfStep is a normaliser, pre-tokenizer, post-processor or decoder of a tokenizer.json: the fields of all kinds.
 type hfStep struct {
@@ -28,6 +31,19 @@ type hfStep struct {
 	PrependScheme  string `json:"prepend_scheme,omitzero"`   // Metaspace
 	Split          *bool  `json:"split,omitzero"`            // Metaspace
 
+	CleanText    *bool `json:"clean_text,omitzero"`           // BertNormalizer
+	ChineseChars *bool `json:"handle_chinese_chars,omitzero"` // BertNormalizer
+	StripAccents *bool `json:"strip_accents,omitzero"`        // BertNormalizer
+	Lowercase    *bool `json:"lowercase,omitzero"`            // BertNormalizer
+	StripLeft    bool  `json:"strip_left,omitzero"`           // Strip
+	StripRight   bool  `json:"strip_right,omitzero"`          // Strip
+
+	Charsmap string `json:"precompiled_charsmap,omitzero"` // Precompiled
+
+	Sep []any `json:"sep,omitzero"` // BertProcessing, RobertaProcessing: a text and its id
+	Cls []any `json:"cls,omitzero"`
+
+	Pair          []hfTemplate         `json:"pair,omitzero"`           // TemplateProcessing
 	Single        []hfTemplate         `json:"single,omitzero"`         // TemplateProcessing
 	SpecialTokens map[string]hfSpecial `json:"special_tokens,omitzero"` // TemplateProcessing
 }
@@ -90,7 +106,39 @@ func (l *hfLoader) normalizer() error {
 			n.Kind = NormalizeNFKD
 		case "Prepend":
 			n = Normalizer{Kind: NormalizePrepend, New: s.Prepend}
+		case "BertNormalizer":
+			lower := isTrue(s.Lowercase, true)
+			l.v.Normalizers = append(l.v.Normalizers, bertNormalizers(isTrue(s.CleanText, true),
+				isTrue(s.ChineseChars, true), isTrue(s.StripAccents, lower), lower)...)
+			return nil
+		case "Lowercase":
+			n.Kind = NormalizeLower
+		case "StripAccents":
+			n.Kind = NormalizeStripMarks
+		case "Strip":
+			if s.StripLeft {
+				l.v.Normalizers = append(l.v.Normalizers, Normalizer{Kind: NormalizeStripLeft})
+			}
+			if !s.StripRight {
+				return nil
+			}
+			n.Kind = NormalizeStripRight
+		case "Precompiled":
+			b, err := base64.StdEncoding.DecodeString(s.Charsmap)
+			if err != nil {
+				return fmt.Errorf("normalizer Precompiled: %w", err)
+			}
+			if n.Kind = NormalizeCharsmap; len(b) == 0 {
+				return nil
+			}
+			if n.table, err = newCharsmap(b); err != nil {
+				return fmt.Errorf("normalizer Precompiled: %w", err)
+			}
 		case "Replace":
+			if deref(s.Pattern.Regex) == " {2,}" {
+				n = Normalizer{Kind: NormalizeRuns, New: s.Content}
+				break
+			}
 			if s.Pattern.String == nil {
 				return fmt.Errorf("normalizer Replace has a regular expression: %q", clip(deref(s.Pattern.Regex)))
 			}
@@ -103,11 +151,12 @@ func (l *hfLoader) normalizer() error {
 	})
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
+// deref returns what p points to, or the zero value.
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	return *s
+	return v
 }
 
 func isTrue(b *bool, absent bool) bool {
@@ -125,7 +174,14 @@ func (l *hfLoader) preTokenizer() error {
 			return fmt.Errorf("pre_tokenizer %q comes after ByteLevel", clip(s.Type))
 		}
 		switch s.Type {
+		case "BertPreTokenizer":
+			l.v.Splits = append(l.v.Splits, bertSplits()...)
+		case "WhitespaceSplit":
+			add(bertSplits()[0])
 		case "ByteLevel":
+			if l.v.Model != ModelRawBPE {
+				return fmt.Errorf("pre_tokenizer ByteLevel stands before a model of type %q", l.file.Model.Type)
+			}
 			l.v.Model = ModelGPT2
 			if isTrue(s.AddPrefixSpace, false) {
 				add(Split{Kind: SplitPrefixSpace})
@@ -207,6 +263,8 @@ func (l *hfLoader) decoder() error {
 		case "ByteLevel":
 			byteLevel = true
 		case "ByteFallback", "Fuse":
+		case "WordPiece":
+			strip = true
 		case "Replace":
 			if deref(s.Pattern.String) != spaceMark || s.Content != " " {
 				return fmt.Errorf("decoder replaces %q by %q, not %q by a space", clip(deref(s.Pattern.String)),
@@ -248,6 +306,21 @@ func (l *hfLoader) postProcessor() error {
 			return nil
 		case "TemplateProcessing":
 			return l.template(s)
+		case "BertProcessing", "RobertaProcessing":
+			cls, err := l.namedID(s.Cls)
+			if err != nil {
+				return err
+			}
+			sep, err := l.namedID(s.Sep)
+			if err != nil {
+				return err
+			}
+			v.Prefix, v.Suffix = append(v.Prefix, cls), append(v.Suffix, sep)
+			v.Pair = &PairAffixes{[]int32{cls}, []int32{sep}, []int32{sep}}
+			if s.Type == "RobertaProcessing" {
+				v.Pair.Between = []int32{sep, sep}
+			}
+			return nil
 		}
 		return fmt.Errorf("unknown post_processor %q", clip(s.Type))
 	})
@@ -263,13 +336,34 @@ func (l *hfLoader) postProcessor() error {
 	return nil
 }
 
+// template reads what stands round one text, and round two.
 func (l *hfLoader) template(s *hfStep) error {
+	single, err := l.templateIDs(s, s.Single)
+	if err != nil {
+		return err
+	}
+	if len(single) != 2 {
+		return fmt.Errorf("post_processor has %d texts in its template for one", len(single)-1)
+	}
 	v := &l.v
-	texts := 0
-	for _, p := range s.Single {
+	v.Prefix, v.Suffix = append(v.Prefix, single[0]...), append(v.Suffix, single[1]...)
+	pair, err := l.templateIDs(s, s.Pair)
+	if err != nil {
+		return err
+	}
+	if len(pair) == 3 {
+		v.Pair = &PairAffixes{pair[0], pair[1], pair[2]}
+	}
+	return nil
+}
+
+// templateIDs returns the ids before, between and behind the texts of a template.
+func (l *hfLoader) templateIDs(s *hfStep, pieces []hfTemplate) ([][]int32, error) {
+	out := [][]int32{nil}
+	for _, p := range pieces {
 		switch {
 		case p.Sequence != nil:
-			texts++
+			out = append(out, nil)
 		case p.SpecialToken != nil:
 			name := p.SpecialToken.ID
 			ids := s.SpecialTokens[name].IDs
@@ -277,23 +371,16 @@ func (l *hfLoader) template(s *hfStep) error {
 				ids = []int64{int64(id)}
 			}
 			if len(ids) == 0 {
-				return fmt.Errorf("post_processor names unknown token %q", clip(name))
+				return nil, fmt.Errorf("post_processor names unknown token %q", clip(name))
 			}
 			for _, id := range ids {
-				if id < 0 || id >= int64(len(v.Tokens)) {
-					return fmt.Errorf("post_processor token %q has id %d outside the vocabulary of %d tokens",
-						clip(name), id, len(v.Tokens))
+				if id < 0 || id >= int64(len(l.v.Tokens)) {
+					return nil, fmt.Errorf("post_processor token %q has id %d outside the vocabulary of %d tokens",
+						clip(name), id, len(l.v.Tokens))
 				}
-				if texts == 0 {
-					v.Prefix = append(v.Prefix, int32(id))
-				} else {
-					v.Suffix = append(v.Suffix, int32(id))
-				}
+				out[len(out)-1] = append(out[len(out)-1], int32(id))
 			}
 		}
 	}
-	if texts != 1 {
-		return fmt.Errorf("post_processor has %d texts in its template for one", texts)
-	}
-	return nil
+	return out, nil
 }

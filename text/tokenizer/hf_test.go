@@ -139,7 +139,8 @@ func TestFromHFErrors(t *testing.T) {
 	const vocab = `"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]`
 	cases := []struct{ name, json, config, want string }{
 		{"no json", `{`, ``, "unexpected end"},
-		{"wordpiece", `{"model":{"type":"WordPiece",` + vocab + `}}`, ``, `model type "WordPiece"`},
+		{"wordpiece", `{"model":{"type":"WordLevel",` + vocab + `}}`, ``, `model type "WordLevel"`},
+		{"wordpiece", `{"model":{"type":"WordPiece",` + vocab + `}}`, ``, `continuing_subword_prefix ""`},
 		{"no vocab", `{"model":{"type":"BPE"}}`, ``, "no vocab"},
 		{"unigram vocab", `{"model":{"type":"BPE","vocab":[["a",0]]}}`, ``, "vocab"},
 		{"negative id", `{"model":{"type":"BPE","vocab":{"a":-1}}}`, ``, "id -1"},
@@ -152,17 +153,24 @@ func TestFromHFErrors(t *testing.T) {
 		{"subword prefix", `{"model":{"type":"BPE","continuing_subword_prefix":"##",` + vocab + `}}`, ``, "##"},
 		{"merge of three", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","b","c"]]}}`, ``, "3 parts"},
 		{"merge with space", `{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a b","c"]]}}`, ``, "space"},
-		{"normalizer", `{"normalizer":{"type":"Lowercase"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Lowercase"`},
+		{"normalizer", `{"normalizer":{"type":"Nmt"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Nmt"`},
+		{"charsmap", `{"normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"model":{"type":"BPE",` + vocab +
+			`}}`, ``, "cut short"},
+		{"charsmap text", `{"normalizer":{"type":"Precompiled","precompiled_charsmap":"*"},"model":{"type":"BPE",` + vocab +
+			`}}`, ``, "base64"},
+		{"unigram", `{"model":{"type":"Unigram","vocab":[["a",1],["a",2]]}}`, ``, "there twice"},
+		{"unigram score", `{"model":{"type":"Unigram","vocab":[["a","b"]]}}`, ``, "no text with its score"},
+		{"unigram bytes", `{"model":{"type":"Unigram","byte_fallback":true,"vocab":[["a",1]]}}`, ``, "byte_fallback"},
 		{"replace regex", `{"normalizer":{"type":"Replace","pattern":{"Regex":"x+"}},"model":{"type":"BPE",` + vocab +
 			`}}`, ``, `"x+"`},
 		{"pre-tokenizer", `{"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE",` + vocab + `}}`, ``,
 			`"Whitespace"`},
 		{"pattern", `{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x{7}+"},"behavior":"Isolated"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"x{7}+"`},
 		{"behavior", `{"pre_tokenizer":{"type":"Split","pattern":{"String":" "},"behavior":"Odd"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"Odd"`},
-		{"decoder", `{"decoder":{"type":"WordPiece"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"WordPiece"`},
+		{"decoder", `{"decoder":{"type":"CTC"},"model":{"type":"BPE",` + vocab + `}}`, ``, `"CTC"`},
 		{"decoder disagrees", `{"decoder":{"type":"ByteLevel"},"model":{"type":"BPE",` + vocab + `}}`, ``, "disagree"},
-		{"post-processor", `{"post_processor":{"type":"BertProcessing"},"model":{"type":"BPE",` + vocab + `}}`, ``,
-			`"BertProcessing"`},
+		{"post-processor", `{"post_processor":{"type":"SpanProcessing"},"model":{"type":"BPE",` + vocab + `}}`, ``,
+			`"SpanProcessing"`},
 		{"template token", `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]},"model":{"type":"BPE",` + vocab + `}}`, ``, `"<s>"`},
 		{"template id", `{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[7]}}},"model":{"type":"BPE",` + vocab + `}}`, ``, "id 7"},
 		{"config token", `{"model":{"type":"BPE",` + vocab + `}}`, `{"bos_token":"<s>","add_bos_token":true}`,

@@ -2,8 +2,10 @@ package tokenizer
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -14,23 +16,52 @@ type NormalizerKind int
 
 // Kinds of normalisers.
 const (
-	NormalizeNFC     NormalizerKind = iota // Unicode normalisation form C
-	NormalizeNFD                           // form D
-	NormalizeNFKC                          // form KC
-	NormalizeNFKD                          // form KD
-	NormalizePrepend                       // put New before a text that is not empty
-	NormalizeReplace                       // replace each Old by New
+	NormalizeNFC        NormalizerKind = iota // Unicode normalisation form C
+	NormalizeNFD                              // form D
+	NormalizeNFKC                             // form KC
+	NormalizeNFKD                             // form KD
+	NormalizePrepend                          // put New before a text that is not empty
+	NormalizeReplace                          // replace each Old by New
+	NormalizeClean                            // drop control characters, and put a space for each space
+	NormalizeIdeographs                       // put spaces round CJK ideographs
+	NormalizeStripMarks                       // drop nonspacing marks
+	NormalizeLower                            // lower case
+	NormalizeStripLeft                        // drop spaces at the beginning
+	NormalizeStripRight                       // drop spaces at the end
+	NormalizeRuns                             // replace each run of two spaces or more by New
+	NormalizeCharsmap                         // SentencePiece's precompiled table
 )
 
 // Normalizer is one step of normalisation. Steps apply to the fragments between special tokens.
 type Normalizer struct {
 	Kind     NormalizerKind
 	Old, New string
+
+	table *charsmap // of NormalizeCharsmap
+}
+
+// Charsmap returns the table of NormalizeCharsmap as SentencePiece writes it, nil for other kinds.
+func (n Normalizer) Charsmap() []byte {
+	if n.table == nil {
+		return nil
+	}
+	return n.table.raw
 }
 
 func (n Normalizer) check() error {
 	switch n.Kind {
-	case NormalizeNFC, NormalizeNFD, NormalizeNFKC, NormalizeNFKD, NormalizePrepend:
+	case NormalizeNFC, NormalizeNFD, NormalizeNFKC, NormalizeNFKD, NormalizePrepend, NormalizeClean,
+		NormalizeIdeographs, NormalizeStripMarks, NormalizeLower, NormalizeStripLeft, NormalizeStripRight:
+		return nil
+	case NormalizeRuns:
+		if !utf8.ValidString(n.New) {
+			return fmt.Errorf("tokenizer: normalizer puts %q, which is not UTF-8", clip(n.New))
+		}
+		return nil
+	case NormalizeCharsmap:
+		if n.table == nil {
+			return fmt.Errorf("tokenizer: normalizer without its table")
+		}
 		return nil
 	case NormalizeReplace:
 		if n.Old == "" {
@@ -59,10 +90,28 @@ func (n Normalizer) apply(s string) string {
 			return s
 		}
 		return n.New + s
+	case NormalizeClean:
+		return cleaned(s)
+	case NormalizeIdeographs:
+		return spacedIdeographs(s)
+	case NormalizeStripMarks:
+		return withoutMarks(s)
+	case NormalizeLower:
+		return lowered(s)
+	case NormalizeStripLeft:
+		return strings.TrimLeftFunc(s, unicode.IsSpace)
+	case NormalizeStripRight:
+		return strings.TrimRightFunc(s, unicode.IsSpace)
+	case NormalizeRuns:
+		return spaceRuns.ReplaceAllLiteralString(s, n.New)
+	case NormalizeCharsmap:
+		return n.table.apply(s)
 	default:
 		return strings.ReplaceAll(s, n.Old, n.New)
 	}
 }
+
+var spaceRuns = regexp.MustCompile(` {2,}`)
 
 // manyMarks is the number of combining marks in a row that sends a text down the slow path. From 30 on,
 // golang.org/x/text/unicode/norm puts in U+034F (the Stream-Safe Text Format of Unicode Standard Annex 15), which

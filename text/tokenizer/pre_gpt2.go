@@ -4,7 +4,9 @@ package tokenizer
 // each with one leading space; whitespace.
 
 const (
-	patGPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+	patGPT2                            = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+	preRoberta, preJinaV1, preJinaCode = "roberta-bpe", "jina-v1-en", "jina-v2-code" // which put EOS between texts twice
+
 	patNum  = `\p{N}`
 	patNums = `\p{N}+`
 )
@@ -17,7 +19,7 @@ func init() {
 
 	registerPre(preTokenizer{patterns: []string{patGPT2}}, "gpt-2", "phi-2", "mpt", "olmo", "exaone4",
 		"modern-bert", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "a.x-4.0", "mellum", "jais",
-		"trillion", "granite-docling")
+		"trillion", "granite-docling", preRoberta, preJinaV1, preJinaCode)
 	registerPre(preTokenizer{patterns: []string{patNum, patGPT2}}, "starcoder", "refact", "command-r", "smollm",
 		"codeshell", "exaone", "minerva-7b", "mellum2")
 }

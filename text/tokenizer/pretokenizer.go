@@ -25,7 +25,7 @@ var patterns = map[string]matcher{}
 var preTokenizers = map[string]preTokenizer{}
 
 // encoderPres are pre-tokenizers of encoders.
-var encoderPres = []string{"jina-v1-en", "jina-v2-code", "roberta-bpe", "whitespace", "granite-embed-multi-311m"}
+var encoderPres = []string{"whitespace", "granite-embed-multi-311m"}
 
 // Pre-tokenizers of files that say they are ModelGPT2 and mean BPE on raw UTF-8, as ModelGemma4 has it.
 const (

@@ -188,6 +188,9 @@ func TestPatternsAgainstRegexp(t *testing.T) {
 		re = strings.Replace(re, `|\s+(?!\S)|\s+`, `|(`+"["+ws+`]+)`, 1)
 		re = strings.ReplaceAll(re, `[^\s`, `[^`+ws)
 		re = strings.ReplaceAll(re, `\s*`, `[`+ws+`]*`)
+		if re == patSpaces {
+			re = `[` + ws + `]+`
+		}
 		return regexp.MustCompile(re)
 	}
 	for re := range patterns {

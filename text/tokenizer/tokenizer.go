@@ -54,6 +54,10 @@ func New(v Vocab) (*Tokenizer, error) {
 	case ModelLlama:
 		m := newSPM(&t.v)
 		t.model, t.cutAtMarks = m, noInnerMarks(m.ids)
+	case ModelWordPiece:
+		t.model = newWordPiece(&t.v)
+	case ModelUnigram:
+		t.model = newUnigram(&t.v)
 	default:
 		var m *raw
 		if m, err = newRaw(&t.v, ignoreMerges); err == nil {
@@ -103,7 +107,7 @@ func (t *Tokenizer) initSplits() (preTokenizer, error) {
 			var ok bool
 			if pre, ok = preTokenizers[v.Pre]; !ok {
 				if slices.Contains(encoderPres, v.Pre) {
-					return pre, fmt.Errorf("tokenizer: pre-tokenizer %q is of encoders, which are not language models",
+					return pre, fmt.Errorf("tokenizer: pre-tokenizer %q of encoders is not read",
 						v.Pre)
 				}
 				return pre, fmt.Errorf("tokenizer: unknown pre-tokenizer %q (known: %s)", v.Pre,

@@ -221,8 +221,7 @@ func TestNewErrors(t *testing.T) {
 		want string
 	}{
 		{"no tokens", func(v *Vocab) { *v = NewVocab(ModelGPT2) }, "no tokens"},
-		{"model", func(v *Vocab) { v.Model = "nope" }, `unknown model "nope" (known: gpt2, llama, gemma4, bpe)`},
-		{"model of encoders", func(v *Vocab) { v.Model = "bert" }, `model "bert" is of encoders`},
+		{"model", func(v *Vocab) { v.Model = "nope" }, `unknown model "nope" (known: gpt2, llama, gemma4, bpe, bert, t5)`},
 		{"pre", func(v *Vocab) { v.Pre = "nope" }, `unknown pre-tokenizer "nope" (known: `},
 		{"pre lists", func(v *Vocab) { v.Pre = "nope" }, "qwen35"},
 		{"types", func(v *Vocab) { v.Types = v.Types[1:] }, "token types for"},

@@ -36,7 +36,14 @@ const (
 	ModelGemma4 = "gemma4" // BPE by merges on raw UTF-8, byte fallback, U+2581 for space, newline runs split off
 	// BPE by merges on raw UTF-8, byte fallback; what Hugging Face files of SentencePiece models hold
 	ModelRawBPE = "bpe"
+	// BERT's: longest tokens first. Tokens that begin a word begin with U+2581, as in GGUF; those that go on do not
+	ModelWordPiece = "bert"
+	ModelUnigram   = "t5" // SentencePiece's unigram model: the cut of the largest sum of scores, U+2581 for space
 )
+
+// models lists them.
+const models = ModelGPT2 + ", " + ModelLlama + ", " + ModelGemma4 + ", " + ModelRawBPE + ", " + ModelWordPiece + ", " +
+	ModelUnigram
 
 // Limits on what New accepts.
 const (
@@ -55,8 +62,8 @@ type Vocab struct {
 
 	Tokens []string    // text of each id
 	Types  []TokenType // type of each id; nil means all Normal
-	Scores []float32   // score of each id; needed by ModelLlama alone
-	Merges []string    // "A B" in order of rank, cut at the first space at byte 1 or later; ModelLlama needs none
+	Scores []float32   // score of each id; needed by ModelLlama and ModelUnigram alone
+	Merges []string    // "A B" in order of rank, cut at the first space at byte 1 or later; ModelLlama, ModelWordPiece and ModelUnigram need none
 
 	BOS, EOS, EOT, EOM, UNK, PAD int32
 	FIMPad, FIMRep, FIMSep       int32 // fill-in-the-middle ids that also end a generation
@@ -69,6 +76,8 @@ type Vocab struct {
 	// Prefix and Suffix, where not nil, are the ids that Options.AddSpecial puts round the text, in place of
 	// what AddBOS and AddEOS say.
 	Prefix, Suffix []int32
+	// Pair are the ids round two texts that EncodePair puts together; nil: those round one text, once.
+	Pair *PairAffixes
 
 	AddSpacePrefix *bool // put a space before each fragment; nil: true for ModelLlama, else false
 	StripSpace     *bool // drop one leading space of decoded text; nil: as AddSpacePrefix
@@ -136,17 +145,13 @@ func (v *Vocab) check() error {
 		return fmt.Errorf("tokenizer: %d merges, the limit is %d", len(v.Merges), MaxMerges)
 	}
 	switch v.Model {
-	case ModelGPT2, ModelGemma4, ModelRawBPE:
-	case ModelLlama:
+	case ModelGPT2, ModelGemma4, ModelRawBPE, ModelWordPiece:
+	case ModelLlama, ModelUnigram:
 		if v.Scores == nil {
 			return fmt.Errorf("tokenizer: model %q needs scores", v.Model)
 		}
-	case "bert", "t5":
-		return fmt.Errorf("tokenizer: model %q is of encoders, which are not language models (known: %s, %s, %s, %s)",
-			v.Model, ModelGPT2, ModelLlama, ModelGemma4, ModelRawBPE)
 	default:
-		return fmt.Errorf("tokenizer: unknown model %q (known: %s, %s, %s, %s)", v.Model, ModelGPT2, ModelLlama,
-			ModelGemma4, ModelRawBPE)
+		return fmt.Errorf("tokenizer: unknown model %q (known: %s)", v.Model, models)
 	}
 	for i, s := range v.Tokens {
 		if len(s) > MaxTokenLength {

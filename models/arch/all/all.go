@@ -4,6 +4,7 @@ package all
 import (
 	_ "github.com/hipengine/hipengine/models/arch/apertus"
 	_ "github.com/hipengine/hipengine/models/arch/arcee"
+	_ "github.com/hipengine/hipengine/models/arch/bert"
 	_ "github.com/hipengine/hipengine/models/arch/cohere"
 	_ "github.com/hipengine/hipengine/models/arch/deepseek2"
 	_ "github.com/hipengine/hipengine/models/arch/ernie45"
@@ -13,6 +14,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/gemma3"
 	_ "github.com/hipengine/hipengine/models/arch/gemma4"
 	_ "github.com/hipengine/hipengine/models/arch/glm4"
+	_ "github.com/hipengine/hipengine/models/arch/gptneox"
 	_ "github.com/hipengine/hipengine/models/arch/gptoss"
 	_ "github.com/hipengine/hipengine/models/arch/granite"
 	_ "github.com/hipengine/hipengine/models/arch/hunyuan"
@@ -22,6 +24,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/mamba2"
 	_ "github.com/hipengine/hipengine/models/arch/minimaxm2"
 	_ "github.com/hipengine/hipengine/models/arch/mistral3"
+	_ "github.com/hipengine/hipengine/models/arch/modernbert"
 	_ "github.com/hipengine/hipengine/models/arch/nemotronh"
 	_ "github.com/hipengine/hipengine/models/arch/olmo2"
 	_ "github.com/hipengine/hipengine/models/arch/phi3"

@@ -24,6 +24,9 @@ func GELU(x float64) float64 {
 	return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 }
 
+// GELUErf returns x·Φ(x).
+func GELUErf(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }
+
 // Softmax replaces x by exp(x) / Σ exp(x).
 func Softmax(x []float64) {
 	m := slices.Max(x)

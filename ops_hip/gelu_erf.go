@@ -1,0 +1,5 @@
+package opship
+
+import "github.com/hipengine/hipengine/ops"
+
+func init() { registerElementwise(ops.GELUErfOp, nil) }
