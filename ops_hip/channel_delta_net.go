@@ -1,13 +1,9 @@
 package opship
 
-import (
-	"fmt"
+import "github.com/hipengine/hipengine/ops"
 
-	"github.com/hipengine/hipengine/ops"
-)
-
-// channelDelta are the widths of heads that kernels are compiled for; narrower ones are padded.
-var channelDelta = []int{32, 64, 128}
+// maxChannelDelta is the widest head of channel_delta_net.hip.
+const maxChannelDelta = 128
 
 func init() {
 	Register(Kernel{
@@ -15,7 +11,7 @@ func init() {
 		Op:   ops.ChannelDeltaNetOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			q, v := n.In[0].Shape(), n.In[2].Shape()
-			return matchIf(isF32(n.In[5]) && atLeast(channelDelta, q[2]) > 0 && fits(v.Elems(), q.Elems()) &&
+			return matchIf(isF32(n.In[5]) && q[2] <= maxChannelDelta && fits(v.Elems(), q.Elems()) &&
 				n.In[7].Shape()[0] < maxGridYZ, matchPlain)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
@@ -24,9 +20,8 @@ func init() {
 			for _, in := range n.In[:6] { // q, k, v, g, beta, state
 				args = args.Ptr(in)
 			}
-			return one(Launch{Object: "channel_delta_net",
-				Symbol: fmt.Sprintf("channel_delta_net_f32_%d", atLeast(channelDelta, q[2])),
-				Grid:   [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(sequences + 1)}, Block: [3]uint32{128},
+			return one(Launch{Object: "channel_delta_net", Symbol: "channel_delta_net_f32",
+				Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(sequences + 1)}, Block: [3]uint32{128},
 				Args: args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(sequences, q[0], q[1], q[2], v[2]).
 					F32(n.Attrs.(ops.ChannelDeltaNetAttrs).Scale)})
 		},

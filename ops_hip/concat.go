@@ -12,7 +12,7 @@ func init() {
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
 			a, b, s := n.In[0].Shape(), n.In[1].Shape(), n.Out[0].Shape
-			return one(Launch{Object: "concat", Symbol: "concat_f32",
+			return one(Launch{Object: "heads", Symbol: "concat_f32",
 				Grid: [3]uint32{uint32(s.Rows()), Blocks(s.Last(), 256)}, Block: [3]uint32{256},
 				Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).i32s(a.Last(), b.Last())})
 		},

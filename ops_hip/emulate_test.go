@@ -343,7 +343,7 @@ func boundOf(kernel string, n *ops.Node) float64 {
 		return boundBHalf
 	case strings.HasSuffix(kernel, "_skinny"):
 		return boundHalf * byChance(n)
-	case strings.HasSuffix(kernel, "_mma"):
+	case strings.HasSuffix(kernel, "_mma") || kernel == "latent_attention_shared":
 		return boundHalf
 	case strings.HasSuffix(kernel, "_dot"):
 		return boundCode

@@ -78,6 +78,9 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.MulMatExpertsOp: expertCases,
 	ops.AttentionOp:     attentionCases,
 	ops.SelfAttentionOp: selfAttentionCases,
+
+	ops.LatentAttentionOp: latentCases,
+
 	ops.CausalConvOp:    convCases,
 	ops.GatedDeltaNetOp: deltaCases,
 
@@ -357,6 +360,21 @@ func attentionCases() []ops.Case {
 	add("odd", tensor.F16, 3, 2, 1, 37, 51, ops.AttentionAttrs{Scale: 0.2}, true, short)
 	add("odd", tensor.F32, 3, 2, 1, 5, 3, ops.AttentionAttrs{Scale: 0.2}, false, short)
 	return append(cs, decodeCases()...)
+}
+
+// latentCases have page tables that make plans split the rows, for the sizes of the matrix kernels and others.
+func latentCases() []ops.Case {
+	few := stepOf(16, 3, 32, [2]int32{0, 300}, [2]int32{1, 2}, [2]int32{-1, 0}, [2]int32{2, 127})
+	var cs []ops.Case
+	for _, dt := range []tensor.DType{tensor.F16, quant.Q8_0} {
+		cs = append(cs, ops.Case{Name: fmt.Sprintf("%v/split", dt),
+			Attrs: ops.LatentAttentionAttrs{Scale: 0.05, Values: latentValues}, Args: []ops.Arg{
+				input(len(few.pos), 18, latentDim), state(dt, few.total, 16, 1, latentDim), ints(few.pos...),
+				ints(few.seq...), few.pages}})
+	}
+	return append(cs, ops.Case{Name: "split/odd", Attrs: ops.LatentAttentionAttrs{Scale: 0.2, Values: 51}, Args: []ops.Arg{
+		input(len(few.pos), 3, 77), state(tensor.BF16, few.total, 16, 1, 77), ints(few.pos...), ints(few.seq...),
+		few.pages}})
 }
 
 func convCases() []ops.Case {

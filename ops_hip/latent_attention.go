@@ -22,10 +22,24 @@ func latentOf(n *ops.Node) attend {
 		gate: func(args Args) Args { return args.NullPtr().I32(0) }}
 }
 
-// latentSplits returns over how many blocks the rows that a token sees are spread.
+// Limits of the splits of latent_attention.hip.
+const (
+	latentSplitKeys = 128 // fewest rows for which a further split pays
+	maxLatentSplits = 128
+	latentPerCU     = 4 // blocks that a compute unit should get
+)
+
+// latentSplits returns over how many blocks the rows that a token sees are spread: see attend.splits.
 func latentSplits(a attend, t *Target) int {
-	blocks := attend{tokens: a.tokens, heads: cover(a.heads, latentHeads), k: a.k, pages: a.pages}
-	return blocks.splits(t)
+	if t.Invariant {
+		return invariantSplits
+	}
+	cus := t.CUs
+	if cus == 0 {
+		cus = assumedCUs
+	}
+	return max(1, min(maxLatentSplits, a.pages.Shape()[1]*a.k.Shape()[1]/latentSplitKeys,
+		cover(latentPerCU*cus, a.tokens*cover(a.heads, latentHeads))))
 }
 
 func init() {

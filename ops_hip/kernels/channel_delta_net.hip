@@ -9,7 +9,7 @@
 // delta_net.h says. Source: Kimi Team 2025 (arXiv 2510.26692). Reference: ops_ref/channel_delta_net.go. Launched by
 // channel_delta_net.go.
 //
-//   channel_delta_net_f32_<n>   Token by token, dk ≤ n for n of 32, 64, 128. LDS 96·n bytes.
+//   channel_delta_net_f32   Token by token, dk ≤ 128; narrower heads are padded. LDS 12,288 bytes.
 #include "delta_net.h"
 
 template <int N> DEV void channel_delta(const delta& a, float (*tk)[N], float (*tq)[N], float (*td)[N]) {
@@ -45,16 +45,11 @@ template <int N> DEV void channel_delta(const delta& a, float (*tk)[N], float (*
   delta_store(r, state, a.dk, row < a.dv);
 }
 
-#define CHANNEL(n)                                                                                                        \
-  KERNEL(128) channel_delta_net_f32_##n(const float* RESTRICT q, const float* RESTRICT k, const float* RESTRICT v,        \
-                                        const float* RESTRICT g, const float* RESTRICT beta, float* RESTRICT state,       \
-                                        float* RESTRICT o, const int* RESTRICT starts, const int* RESTRICT slots,         \
-                                        int sequences, int tokens, int heads, int dk, int dv, float scale) {              \
-    LDS float tk[8][n], tq[8][n], td[8][n];                                                                               \
-    channel_delta<n>(delta{q, k, v, heads * dk, heads * dv, g, beta, 0, 0, 0, 0, state, o, starts, slots, sequences,      \
-                           tokens, heads, heads, dk, dv, 0, scale},                                                       \
-                     tk, tq, td);                                                                                         \
-  }
-CHANNEL(32)
-CHANNEL(64)
-CHANNEL(128)
+KERNEL(128) channel_delta_net_f32(const float* RESTRICT q, const float* RESTRICT k, const float* RESTRICT v, const float* RESTRICT g,
+                                  const float* RESTRICT beta, float* RESTRICT state, float* RESTRICT o, const int* RESTRICT starts,
+                                  const int* RESTRICT slots, int sequences, int tokens, int heads, int dk, int dv, float scale) {
+  LDS float tk[8][128], tq[8][128], td[8][128];
+  channel_delta<128>(delta{q, k, v, heads * dk, heads * dv, g, beta, 0, 0, 0, 0, state, o, starts, slots, sequences, tokens, heads, heads,
+                           dk, dv, 0, scale},
+                     tk, tq, td);
+}

@@ -13,12 +13,12 @@
 //
 // Queries, rows of the cache and the weights p are rounded to half, products accumulate in float. What the cache holds
 // must be within ±65504. Softmax is computed online (Milakov and Gimelshein 2018, arXiv 1805.02867).
+#include "cached_rows.h"
 #include "math.h"
 #include "mma.h"
-#include "quant_f16.h"
-#include "quant_q8_0.h"
 
 enum { DIM = 576, VALUES = 512, WAVES = 8, RUN = 16, STEPS = DIM / 16, OWN = VALUES / 16 / WAVES };
+enum { PARTS = DIM / 8, STRIDE = 32 * WAVES / RUN, LOADS = (PARTS + STRIDE - 1) / STRIDE }; // of eight elements, of a row
 
 struct latent_lds {
   half rows[RUN][DIM + 8];        // of the cache; queries before them
@@ -27,6 +27,31 @@ struct latent_lds {
   half p[16][RUN + 8];            // weights
   float old[16];                  // what a head's sums become by
   float sum[16];                  // of its weights
+};
+
+// latent_run is what a thread has on the way of the next run: every STRIDE-th part of row tid() % RUN.
+template <class T> struct latent_run {
+  cached<T, 8> part[LOADS];
+
+  DEV_METHOD int place(int i) { return tid() / RUN + STRIDE * i; }
+  DEV_METHOD void load(const u8* row) {
+    UNROLL for (int i = 0; i < LOADS; i++)
+      if (place(i) < PARTS) part[i].load(row, 0, 8 * place(i));
+  }
+  // store writes it to LDS, zeros if it is not `live`.
+  DEV_METHOD void store(latent_lds& m, bool live) {
+    const int key = tid() % RUN; // neighbouring threads write neighbouring halves of m.values
+    UNROLL for (int i = 0; i < LOADS; i++) {
+      const int c = place(i);
+      if (c >= PARTS) continue;
+      float y[8];
+      part[i].get(0, y), part[i].get(1, y + 4);
+      UNROLL for (int j = 0; j < 8; j++) y[j] = live ? y[j] : 0;
+      put8(&m.rows[key][8 * c], y);
+      if (c < VALUES / 8)
+        UNROLL for (int j = 0; j < 8; j++) m.values[8 * c + j][key] = (half)y[j];
+    }
+  }
 };
 
 template <class T>
@@ -54,19 +79,18 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
   const int share = ((n + splits - 1) / splits + RUN - 1) / RUN * RUN, lo = share * block_y(), hi = lo + share < n ? lo + share : n;
   Acc acc[OWN] = {};
   float top = -1e30f, sum = 0; // of head tid() / 16; finite, so that e^(top-top) is 1 before the first row
+  const int key = tid() % RUN;
+  latent_run<T> next;
+  // Rows past the last are the last, and not used.
+  auto fetch = [&](int j0) __attribute__((device, always_inline)) {
+    u32 at = j0 + key < hi ? j0 + key : hi - 1;
+    next.load(cache + ((i64)pages[(i64)s * per_seq + at / page] * page + at % page) * bytes);
+  };
+  if (lo < hi) fetch(lo);
   for (int j0 = lo; j0 < hi; j0 += RUN) {
     barrier(); // the last run's rows are read
-    for (int i = tid(); i < RUN * DIM / 8; i += 32 * WAVES) {
-      int key = i % RUN, c = i / RUN; // neighbouring threads write neighbouring halves of m.values
-      group y = {};
-      if (j0 + key < hi) {
-        u32 at = j0 + key;
-        get_group<T>(cache + ((i64)pages[(i64)s * per_seq + at / page] * page + at % page) * bytes, c, DIM, y);
-      }
-      put8(&m.rows[key][8 * c], y);
-      if (c < VALUES / 8)
-        UNROLL for (int j = 0; j < 8; j++) m.values[8 * c + j][key] = (half)y[j];
-    }
+    next.store(m, j0 + key < hi);
+    if (j0 + RUN < hi) fetch(j0 + RUN);
     barrier();
     Acc score = {};
     UNROLL for (int i = 0; i < (STEPS + WAVES - 1) / WAVES; i++)
@@ -74,7 +98,7 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
     UNROLL for (int e = 0; e < 8; e++) m.part[w][acc_row(e)][acc_col(e)] = score[e];
     barrier();
     { // one score a thread: of head tid() / 16 and row tid() % 16
-      const int r = tid() / 16, key = tid() % 16;
+      const int r = tid() / 16;
       float x = 0;
       UNROLL for (int i = 0; i < WAVES; i++) x += m.part[i][r][key];
       x = j0 + key < hi ? scale * LOG2E * x : -__builtin_inff();
