@@ -24,10 +24,14 @@ test: ## run the tests (some minutes on 2 cores) and count what is skipped; the 
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick; make test-all runs them
-	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./ops_ref/cpu ./ops_hip/internal/kbuild ./text/grammar
+	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./engine ./ops_ref/... ./ops_hip/internal/kbuild ./text/...
+
+.PHONY: modules
+modules: ## modules of others that use this one as a library, and that add to it
+	$(GO) test -run '^(TestOutside|TestThirdParty)$$' . ./internal/archtest
 
 .PHONY: test-all
-test-all: lint test long race soak openai page peer slow k8s deb-test ## everything, long fuzzing included
+test-all: lint test long modules race soak openai page peer slow k8s deb-test ## everything, long fuzzing included
 	$(MAKE) fuzz FUZZTIME=60s
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...

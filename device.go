@@ -20,6 +20,8 @@ type device struct {
 	ledger *ledger
 	tested bool           // needs no self-test, or passed it
 	users  sync.WaitGroup // models and checks, which end before the device
+
+	release func() // of the level of vector instructions
 }
 
 // opener is how devices are opened; tests count with another.
@@ -67,11 +69,19 @@ func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
 		return nil, ErrClosed
 	}
 	if h.dev == nil {
+		release := func() {}
+		if l := h.options.SIMD; l != "" {
+			var err error
+			if release, err = cpu.UseLevel(l); err != nil {
+				return nil, &OptionError{Option: "SIMD", Reason: err.Error()}
+			}
+		}
 		dev, isTested, err := h.choose(ctx)
 		if err != nil {
+			release()
 			return nil, err
 		}
-		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory)}
+		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory), release: release}
 		h.mu.Lock()
 		h.ledger = h.dev.ledger
 		h.mu.Unlock()

@@ -82,6 +82,9 @@ func TestFixtures(t *testing.T) {
 	}
 	for _, name := range testfiles.GGUFs {
 		t.Run(dev+"/"+name, func(t *testing.T) {
+			if testing.Short() && !strings.HasSuffix(name, "Q4_K_M") {
+				t.Skip("SKIPPED: -short leaves most types of the same model to make long")
+			}
 			f := readFixture(t, testfiles.GGUF(t, name))
 			cuts := cuts
 			if strings.Contains(f.path, "moe") && dev == "cpu" {

@@ -46,6 +46,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 // HostOptions choose where a Host computes. The zero value takes the best AMD GPU, or else the CPU.
@@ -56,6 +58,10 @@ type HostOptions struct {
 
 	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
 	Threads int
+
+	// SIMD is the set of vector instructions that the CPU uses: generic, avx2, avx512, amx, neon or neon+dotprod; empty
+	// takes the best that there is. It holds for the process: hosts with another cannot use the CPU beside this one.
+	SIMD string
 
 	// Memory is the most memory of the device, in bytes, that all models together may take; 0 is what is free.
 	Memory int64
@@ -92,6 +98,10 @@ type Host struct {
 func NewHost(o HostOptions) (*Host, error) {
 	if o.Threads < 0 || o.Threads > maxThreads {
 		return nil, &OptionError{Option: "Threads", Reason: fmt.Sprintf("%d is outside 0..%d", o.Threads, maxThreads)}
+	}
+	if levels := cpu.Levels(); o.SIMD != "" && !slices.Contains(levels, o.SIMD) {
+		return nil, &OptionError{Option: "SIMD",
+			Reason: fmt.Sprintf("%q: this processor and program have %s", o.SIMD, strings.Join(levels, ", "))}
 	}
 	if o.Memory < 0 {
 		return nil, &OptionError{Option: "Memory", Reason: fmt.Sprintf("%d is negative", o.Memory)}
@@ -144,6 +154,7 @@ func (h *Host) Close() error {
 	if h.dev != nil {
 		h.dev.users.Wait()
 		errs = append(errs, h.dev.ops.Close())
+		h.dev.release()
 		h.dev = nil
 	}
 	return errors.Join(errs...)

@@ -231,7 +231,7 @@ func awaitNoWorkers(t *testing.T) {
 // TestOptionErrors checks that options out of range are typed errors which name the option.
 func TestOptionErrors(t *testing.T) {
 	for option, o := range map[string]HostOptions{"Threads": {Threads: -1}, "Device": {Device: "tpu"},
-		"Oracle": {Device: "cpu", Oracle: true}} {
+		"SIMD": {SIMD: "sse2"}, "Oracle": {Device: "cpu", Oracle: true}} {
 		_, err := NewHost(o)
 		var e *OptionError
 		if !errors.As(err, &e) || e.Option != option || !strings.Contains(err.Error(), option) {

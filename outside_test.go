@@ -11,6 +11,9 @@ import (
 
 // TestOutside runs the program of testdata/outside as a module of its own that requires this one alone.
 func TestOutside(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves other modules to make modules")
+	}
 	program, err := os.ReadFile("testdata/outside/main.go")
 	if err != nil {
 		t.Fatal(err)

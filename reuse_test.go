@@ -78,7 +78,7 @@ func TestEmberPrefixTrees(t *testing.T) {
 	engines, m, closed := keeping(t, "cpu")
 	near, trees, read, total := 0.0, 50, 0, 0
 	if testing.Short() {
-		trees = 5
+		trees = 2
 	}
 	if strings.HasSuffix(m.Device().Chip, "amx") { // as in TestEmberAgentTrace
 		closed()
@@ -120,7 +120,7 @@ func TestEmberAgentTrace(t *testing.T) {
 	engines, m, closed := keeping(t, "cpu")
 	near, turns := 0.0, 20
 	if testing.Short() {
-		turns = 8
+		turns = 5
 	}
 	if strings.HasSuffix(m.Device().Chip, "amx") {
 		closed()

@@ -57,6 +57,8 @@ func Floor(n *ops.Node, data func(operand int) []float32) float64 {
 	switch a := n.Attrs.(type) {
 	case ops.AttentionAttrs:
 		floor *= scoreFactor(a, n.In[1].Shape().Last(), data, 0, 1)
+	case ops.LatentAttentionAttrs:
+		floor *= scoreFactor(ops.AttentionAttrs{Scale: a.Scale}, n.In[1].Shape().Last(), data, 0, 1)
 	case ops.SelfAttentionAttrs:
 		q, k, freqs := 0, 1, 8
 		if a.Norm.Eps > 0 { // what weights make of numbers of 1 on average
@@ -193,11 +195,13 @@ func terms(n *ops.Node) float64 {
 		return last(0)
 	case ops.AttentionOp:
 		return last(0) + float64(n.In[5].Shape()[1]*n.In[1].Shape()[1])
+	case ops.LatentAttentionOp:
+		return last(0) + float64(n.In[4].Shape()[1]*n.In[1].Shape()[1])
 	case ops.SelfAttentionOp:
 		return last(1) + float64(n.In[5].Shape()[1]*n.In[6].Shape()[1])
 	case ops.CausalConvOp:
 		return last(2)
-	case ops.GatedDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
+	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
 	case ops.DeltaNetCoreOp: // the same, of what two norms and the convolution made
 		return last(2) + 6*last(9) + 2*float64(n.In[0].Shape()[0])
@@ -224,7 +228,7 @@ func magnitude(n *ops.Node, in *input) float64 {
 		return product(0, 1) * product(0, 2)
 	case ops.CausalConvOp:
 		return product(0, 2)
-	case ops.AttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
+	case ops.AttentionOp, ops.LatentAttentionOp, ops.MixtureAddRMSNormOp, ops.SharedMixtureAddRMSNormOp:
 		return 0
 	}
 	if n.Op.InPlace != nil || in.c.Args[0].DType != tensor.F32 || in.c.Args[0].Leaf != ops.Input {
@@ -295,6 +299,9 @@ var exceptions = []Exception{{
 	Reason: "the gates of DeltaNet are exponentials of products with 8-bit activations, and the state carries their error on, " +
 		"which the sum over nodes leaves out; two production engines with such activations are eight times as far from the exact " +
 		"logits of a tiny Qwen 3.5 as from those of a Llama of its size",
+}, {
+	Check: regexp.MustCompile(`^Model/kimi-linear$`), Target: regexp.MustCompile(`^amd64$`), NMSE: 3e-3, Measured: 1.2e-3,
+	Reason: "as for qwen35: the decay of each channel is the exponential of such products",
 }}
 
 // Exceptions returns the table of exceptions.

@@ -110,6 +110,9 @@ func stateUses(in *input) []use {
 			us[i] = pagedUse(args[i].Shape, args[3].Ints, args[4].Ints, args[5])
 			clear(us[i].write)
 		}
+	case ops.LatentAttentionOp:
+		us[1] = pagedUse(args[1].Shape, args[2].Ints, args[3].Ints, args[4])
+		clear(us[1].write)
 	case ops.SelfAttentionOp:
 		for i := 6; i <= 7; i++ {
 			us[i] = pagedUse(args[i].Shape, args[3].Ints, args[4].Ints, args[5])
@@ -119,7 +122,7 @@ func stateUses(in *input) []use {
 		}
 	case ops.CausalConvOp:
 		us[1] = slotUse(args[1].Shape, args[4].Ints)
-	case ops.GatedDeltaNetOp:
+	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp:
 		us[5] = slotUse(args[5].Shape, args[7].Ints)
 	case ops.DeltaNetCoreOp:
 		us[1], us[9] = slotUse(args[1].Shape, args[4].Ints), slotUse(args[9].Shape, args[4].Ints)

@@ -19,6 +19,9 @@ func TestBatchBits(t *testing.T) {
 	t.Parallel()
 	for _, arch := range models.Architectures() {
 		t.Run(arch, func(t *testing.T) {
+			if testing.Short() && !slices.Contains([]string{"gemma4", "gpt-oss", "llama", "qwen35moe"}, arch) {
+				t.Skip("SKIPPED: -short leaves most models to make long")
+			}
 			m, src, err := tinyModel(arch, 0, nil)
 			if err != nil {
 				t.Skipf("SKIPPED: no tiny hyper-parameters for %s: %v", arch, err)

@@ -28,8 +28,12 @@ var tinyKeys = map[string]any{
 var tinyArchs = map[string]map[string]any{
 	"apertus": {".xielu.alpha_p": []float32{0.5, -0.5}, ".xielu.alpha_n": []float32{0.3, 0.1},
 		".xielu.beta": []float32{0.5, 0.4}, ".xielu.eps": []float32{-1e-6, -1e-6}},
-	"cohere2":      merge(tinyLayerNorm, tinyWindow, map[string]any{"logit_scale": float32(0.5)}),
-	"command-r":    merge(tinyLayerNorm, map[string]any{"logit_scale": float32(0.5)}),
+	"cohere2":   merge(tinyLayerNorm, tinyWindow, map[string]any{"logit_scale": float32(0.5)}),
+	"command-r": merge(tinyLayerNorm, map[string]any{"logit_scale": float32(0.5)}),
+	"deepseek2": merge(tinyMoE, tinyLeading, tinyLatent, map[string]any{"attention.q_lora_rank": uint32(48),
+		"expert_shared_count": uint32(1), "expert_gating_func": uint32(2), "expert_group_count": uint32(2),
+		"expert_group_used_count": uint32(2), "rope.scaling.type": "yarn", "rope.scaling.factor": float32(8),
+		"rope.scaling.original_context_length": uint32(16), "rope.scaling.yarn_log_multiplier": float32(0.1)}),
 	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
 	"exaone4":      tinyWindow,
 	"gemma2": merge(tinyWindow,
@@ -48,6 +52,9 @@ var tinyArchs = map[string]map[string]any{
 	"gptoss":     merge(tinyWindow, tinyMoE),
 	"granite":    tinyFactors,
 	"granitemoe": merge(tinyFactors, tinyMoE),
+	"kimi-linear": merge(tinyMoE, tinyLeading, tinyLatent, map[string]any{"attention.head_count_kv": []int32{0, 0, 0, 1},
+		"block_count": uint32(4), "kda.head_dim": uint32(32), "ssm.conv_kernel": uint32(4),
+		"expert_shared_count": uint32(1), "expert_gating_func": uint32(2)}),
 	"minimax-m2": merge(tinyMoE, map[string]any{"rope.dimension_count": uint32(16)}),
 	"mistral3":   {"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(16)},
 	"phi3":       {"attention.sliding_window": uint32(7)},
@@ -85,6 +92,13 @@ var tinyLayerNorm = map[string]any{"attention.layer_norm_epsilon": float32(1e-5)
 
 // tinyLeading are the keys of a dense layer in front of sparse ones.
 var tinyLeading = map[string]any{"leading_dense_block_count": uint32(1)}
+
+// tinyLatent are the keys of latent attention.
+var tinyLatent = map[string]any{
+	"attention.head_count_kv": uint32(1), "attention.key_length": uint32(96), "attention.value_length": uint32(64),
+	"attention.kv_lora_rank": uint32(64), "attention.key_length_mla": uint32(64),
+	"attention.value_length_mla": uint32(32), "rope.dimension_count": uint32(32),
+}
 
 // tinyDeltaNet are the keys of a hybrid of gated DeltaNet and attention.
 var tinyDeltaNet = map[string]any{

@@ -19,7 +19,7 @@ import (
 // TestInvariant demands the bits of a request that runs alone, in one step and from nothing, of the same request among
 // others, in chunks and from kept states.
 func TestInvariant(t *testing.T) {
-	for _, arch := range reusing {
+	for _, arch := range reusingModels(t) {
 		for name, dev := range map[string]ops.Device{"cpu": cpu.New(cpu.Options{Threads: 2}),
 			"ref": opsref.New(opsref.Options{Threads: 2})} {
 			n := 10

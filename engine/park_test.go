@@ -71,7 +71,7 @@ func TestMakingRoom(t *testing.T) {
 
 // TestMakingRoomBits demands the bits of sequences that never had to make room.
 func TestMakingRoomBits(t *testing.T) {
-	for _, arch := range reusing {
+	for _, arch := range reusingModels(t) {
 		t.Run(arch, func(t *testing.T) {
 			l := loadTiny(t, arch)
 			cold, done := l.engine(t, runner.Options{Context: 128, Batch: 64}, 0)

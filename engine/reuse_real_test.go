@@ -26,6 +26,15 @@ import (
 // reusing are models whose states can be cut anywhere, within a window, and nowhere.
 var reusing = []string{"qwen3", "gemma3", "qwen35moe"}
 
+// reusingModels are those of them that tests run; with -short the last alone.
+func reusingModels(t *testing.T) []string {
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves most models to make long")
+		return reusing[2:]
+	}
+	return reusing
+}
+
 // tinyModel is a model with a context for conversations and a window of more than a page.
 type tinyModel struct {
 	dev  ops.Device
@@ -165,7 +174,7 @@ func randomIDs(rng *rand.Rand, n int) []int32 {
 // the beginning of the answer, as templates do that strip thoughts. The states move through the host where the device
 // has room for one alone.
 func TestAgentTrace(t *testing.T) {
-	for _, arch := range reusing {
+	for _, arch := range reusingModels(t) {
 		l := loadTiny(t, arch)
 		cold, done := l.engine(t, runner.Options{Batch: 128}, 0)
 		defer done()
@@ -218,7 +227,7 @@ func TestAgentTrace(t *testing.T) {
 
 // TestPrefixTrees asks for the nodes of random trees of prompts in random order, each twice, some at the same time.
 func TestPrefixTrees(t *testing.T) {
-	for _, arch := range reusing {
+	for _, arch := range reusingModels(t) {
 		t.Run(arch, func(t *testing.T) {
 			l := loadTiny(t, arch)
 			cold, done := l.engine(t, runner.Options{Batch: 64}, 0)
@@ -276,7 +285,7 @@ func TestPrefixTrees(t *testing.T) {
 // with the same system message. Both find the state at the turn where they part.
 func TestTurns(t *testing.T) {
 	const turn = 7
-	for _, arch := range reusing {
+	for _, arch := range reusingModels(t) {
 		t.Run(arch, func(t *testing.T) {
 			l := loadTiny(t, arch)
 			hot, done := l.engine(t, runner.Options{Batch: 128, Checkpoints: 12}, 0,
@@ -326,7 +335,7 @@ func TestTurns(t *testing.T) {
 // TestRestart lets a conversation go on in an engine that has but its folder, and expects the bits of reading it all.
 // One file is damaged: then its state is read again.
 func TestRestart(t *testing.T) {
-	for _, arch := range reusing {
+	for _, arch := range reusingModels(t) {
 		t.Run(arch, func(t *testing.T) {
 			l := loadTiny(t, arch)
 			cold, done := l.engine(t, runner.Options{Batch: 128}, 0)

@@ -133,6 +133,9 @@ func stored(t *testing.T, dtype string, shape []int, x []float32) safetensors.Te
 func TestElementTypes(t *testing.T) {
 	for _, name := range []string{"llama", "gemma4moe", "gptoss", "qwen35moe"} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && strings.HasSuffix(name, "moe") {
+				t.Skip("SKIPPED: -short leaves most models to make long")
+			}
 			dir := testfiles.Model(t, name)
 			ref, original := readReference(t, dir), readCheckpoint(t, dir)
 			for _, dtype := range []string{"F32", "F16"} {
@@ -197,6 +200,9 @@ func TestFP8(t *testing.T) {
 		{"scales in BF16", "llama", "BF16", func(x float32) float32 { return x / 448 }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && strings.HasSuffix(c.fixture, "moe") {
+				t.Skip("SKIPPED: -short leaves most models to make long")
+			}
 			const block = 128
 			dir := testfiles.Model(t, c.fixture)
 			original := readCheckpoint(t, dir)

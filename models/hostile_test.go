@@ -55,22 +55,37 @@ func TestBadMeta(t *testing.T) {
 		{"attention.head_count", uint32(1 << 20), "attention.head_count"},
 		{"attention.head_count", []int32{4, 3}, "different values"},
 		{"attention.head_count_kv", uint32(0), "attention.head_count_kv"},
-		{"attention.head_count_kv", uint32(3), "not a multiple of attention.head_count_kv 3"},
 		{"attention.head_count_kv", uint32(8), "attention.head_count_kv"},
-		{"attention.head_count_kv", []int32{}, "empty list"},
 		{"attention.key_length", uint32(0), "attention.key_length"},
 		{"attention.key_length", uint64(1 << 60), "attention.key_length"},
-		{"attention.value_length", uint32(24), "attention.value_length 24 differs"},
 		{"attention.scale", float32(-1), "attention.scale"},
 		{"attention.layer_norm_rms_epsilon", missing, "layer_norm_rms_epsilon"},
 		{"attention.layer_norm_rms_epsilon", float32(math.NaN()), "layer_norm_rms_epsilon"},
 		{"attention.layer_norm_rms_epsilon", float32(-1), "layer_norm_rms_epsilon"},
 		{"rope.dimension_count", uint32(0), "rope.dimension_count"},
-		{"rope.dimension_count", uint32(7), "odd"},
 		{"rope.dimension_count", uint32(1000), "rope.dimension_count"},
+	}
+	rotary := []bad{
+		{"rope.dimension_count", uint32(7), "odd"},
 		{"rope.freq_base", float32(0), "rope.freq_base"},
 		{"rope.freq_base", float32(math.Inf(1)), "rope.freq_base"},
 		{"rope.scaling.type", "magic", `"magic" is not known`},
+	}
+	grouped := []bad{
+		{"attention.head_count_kv", []int32{}, "empty list"},
+		{"attention.head_count_kv", uint32(3), "not a multiple of attention.head_count_kv 3"},
+		{"attention.value_length", uint32(24), "attention.value_length 24 differs"},
+	}
+	latent := []bad{
+		{"attention.kv_lora_rank", missing, "attention.kv_lora_rank"},
+		{"attention.kv_lora_rank", uint32(0), "attention.kv_lora_rank"},
+		{"attention.q_lora_rank", uint64(1 << 40), "attention.q_lora_rank"},
+		{"attention.key_length_mla", missing, "convert the model anew"},
+		{"attention.key_length_mla", uint32(8), "rope.dimension_count"},
+		{"attention.value_length_mla", missing, "attention.value_length_mla"},
+		{"attention.head_count_kv", uint32(4), "attention.head_count_kv is 4, want 1"},
+		{"attention.key_length", uint32(24), "attention.key_length is 24, want 40"},
+		{"attention.value_length", uint32(16), "attention.value_length is 16, want 32"},
 	}
 	dense := []bad{
 		{"feed_forward_length", missing, "feed_forward_length"},
@@ -83,10 +98,17 @@ func TestBadMeta(t *testing.T) {
 	moe := []bad{
 		{"expert_used_count", missing, "expert_used_count"},
 		{"expert_used_count", uint32(0), "expert_used_count"},
-		{"expert_used_count", uint32(6), "is 6, outside 1..5"},
+		{"expert_used_count", uint32(7), "is 7, outside 1.."},
 		{"expert_count", uint32(1 << 20), "expert_count"},
 		{"expert_feed_forward_length", uint32(0), "expert_feed_forward_length"},
 		{"expert_weights_scale", float32(math.NaN()), "expert_weights_scale"},
+	}
+	groups := []bad{
+		{"expert_group_count", uint32(4), "expert_count 6 is not a multiple of expert_group_count 4"},
+		{"expert_group_count", uint32(6), ""}, // of one expert each
+		{"expert_group_used_count", missing, "expert_group_used_count"},
+		{"expert_group_used_count", uint32(4), "expert_group_used_count"},
+		{"expert_used_count", uint32(5), "expert_used_count 5 is more than 2 groups of 2 experts hold"},
 	}
 	delta := []bad{
 		{"ssm.group_count", missing, "ssm.group_count"},
@@ -131,6 +153,14 @@ func TestBadMeta(t *testing.T) {
 			{"attention.temperature_length", uint32(0), "attention.temperature_length"},
 			{"context_length", uint32(1 << 23), "context_length 8388608 is more than"},
 			{"rope.scaling.yarn_log_multiplier", float32(math.NaN()), "yarn_log_multiplier"},
+		},
+		"deepseek2": {
+			{"attention.temperature_scale", float32(-1), "attention.temperature_scale"},
+		},
+		"kimi-linear": {
+			{"kda.head_dim", missing, "kda.head_dim"},
+			{"ssm.conv_kernel", uint32(1), "ssm.conv_kernel"},
+			{"attention.head_count_kv", []int32{0, 1}, "attention.head_count_kv"},
 		},
 		"qwen2moe": {
 			{"expert_shared_feed_forward_length", missing, "expert_shared_feed_forward_length"},
@@ -178,8 +208,19 @@ func TestBadMeta(t *testing.T) {
 		if has("ssm.group_count") {
 			cases = append(cases, delta...)
 		}
-		if !has("attention.key_length") {
-			cases = append(cases, noKeyLength...)
+		if name != "kimi-linear" {
+			cases = append(cases, rotary...)
+		}
+		if has("attention.key_length_mla") {
+			cases = append(cases, latent...)
+		} else {
+			cases = append(cases, grouped...)
+			if !has("attention.key_length") {
+				cases = append(cases, noKeyLength...)
+			}
+		}
+		if has("expert_group_count") {
+			cases = append(cases, groups...)
 		}
 		for _, c := range cases {
 			if has("attention.layer_norm_epsilon") {

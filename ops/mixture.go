@@ -63,8 +63,8 @@ func inferMixture(n *Node) error {
 		return fmt.Errorf("gate %v, up %v and down %v do not fit %d experts and rows of %d", s, up.Shape(),
 			down.Shape(), want[0], in)
 	}
-	if a.Route.K < 1 || a.Route.K > want[0] || a.Route.Gating > SoftmaxTopK {
-		return fmt.Errorf("%d of %d experts with gating %d", a.Route.K, want[0], a.Route.Gating)
+	if err := a.Route.check(want[0]); err != nil {
+		return err
 	}
 	n.Out = []Type{{tensor.F32, tensor.Shape{logits.Shape[0], out}}}
 	if len(n.In) == 6 {
@@ -112,15 +112,23 @@ type mixtureSize struct {
 }
 
 var mixtureSizes = []mixtureSize{
-	{"Q4_K", "Q8_0", 1, 8, 512, 64, 40, 64, RouteAttrs{3, Softmax, true, 1}, false, false, false},
-	{"Q8_0", "Q8_0", 3, 40, 96, 32, 33, 64, RouteAttrs{4, Softmax, false, 1}, false, false, false},
-	{"Q6_K", "Q8_0", 2, 5, 256, 32, 6, 32, RouteAttrs{2, SoftmaxTopK, false, 1}, false, false, false},
-	{"Q8_0", "Q4_K", 8, 24, 64, 256, 36, 256, RouteAttrs{6, SigmoidGate, true, 2.5}, true, false, false},
-	{"Q8_0", "Q6_K", 2, 6, 32, 512, 20, 512, RouteAttrs{4, Softmax, true, 1}, false, true, false},
-	{"F32", "F32", 1, 4, 7, 5, 3, 5, RouteAttrs{2, Softmax, true, 1}, false, false, false},
-	{"Q4_K", "Q8_0", 40, 6, 256, 96, 72, 96, RouteAttrs{2, Softmax, true, 1}, false, false, false},
-	{"Q8_0", "Q6_K", 1, 4, 64, 256, 8, 256, RouteAttrs{2, Softmax, true, 1}, false, false, true},
-	{"Q8_0", "Q8_0", 9, 130, 64, 32, 32, 32, RouteAttrs{2, SigmoidGate, true, 1}, true, false, false},
+	{"Q4_K", "Q8_0", 1, 8, 512, 64, 40, 64,
+		RouteAttrs{K: 3, Gating: Softmax, Norm: true, Scale: 1}, false, false, false},
+	{"Q8_0", "Q8_0", 3, 40, 96, 32, 33, 64,
+		RouteAttrs{K: 4, Gating: Softmax, Norm: false, Scale: 1}, false, false, false},
+	{"Q6_K", "Q8_0", 2, 5, 256, 32, 6, 32,
+		RouteAttrs{K: 2, Gating: SoftmaxTopK, Norm: false, Scale: 1}, false, false, false},
+	{"Q8_0", "Q4_K", 8, 24, 64, 256, 36, 256,
+		RouteAttrs{K: 6, Gating: SigmoidGate, Norm: true, Scale: 2.5}, true, false, false},
+	{"Q8_0", "Q6_K", 2, 6, 32, 512, 20, 512,
+		RouteAttrs{K: 4, Gating: Softmax, Norm: true, Scale: 1}, false, true, false},
+	{"F32", "F32", 1, 4, 7, 5, 3, 5, RouteAttrs{K: 2, Gating: Softmax, Norm: true, Scale: 1}, false, false, false},
+	{"Q4_K", "Q8_0", 40, 6, 256, 96, 72, 96,
+		RouteAttrs{K: 2, Gating: Softmax, Norm: true, Scale: 1}, false, false, false},
+	{"Q8_0", "Q6_K", 1, 4, 64, 256, 8, 256,
+		RouteAttrs{K: 2, Gating: Softmax, Norm: true, Scale: 1}, false, false, true},
+	{"Q8_0", "Q8_0", 9, 130, 64, 32, 32, 32,
+		RouteAttrs{K: 2, Gating: SigmoidGate, Norm: true, Scale: 1}, true, false, false},
 }
 
 func (s mixtureSize) mixture() Case {

@@ -23,6 +23,29 @@ type RouteAttrs struct {
 	Gating Gating
 	Norm   bool    // divide the k weights by their sum (at least 2^-14, as llama.cpp does)
 	Scale  float32 // on the weights, after Norm; 1 for none
+
+	// Groups, where there are several, are equal numbers of neighbouring experts. Experts of the UsedGroups groups with
+	// the largest sums of their GroupBest largest preferences alone can be chosen; the lower group wins a tie.
+	Groups, UsedGroups, GroupBest int
+}
+
+// check says what is wrong with a as the routing of so many experts.
+func (a RouteAttrs) check(experts int) error {
+	if a.K < 1 || a.K > experts || a.Gating > SoftmaxTopK {
+		return fmt.Errorf("%d of %d experts with gating %d", a.K, experts, a.Gating)
+	}
+	if a.Groups <= 1 {
+		return nil
+	}
+	if experts%a.Groups != 0 {
+		return fmt.Errorf("%d experts in %d groups", experts, a.Groups)
+	}
+	each := experts / a.Groups
+	if a.UsedGroups < 1 || a.UsedGroups > a.Groups || a.GroupBest < 1 || a.GroupBest > each || a.K > a.UsedGroups*each {
+		return fmt.Errorf("%d experts from %d of %d groups of %d, which the best %d of each choose", a.K, a.UsedGroups,
+			a.Groups, each, a.GroupBest)
+	}
+	return nil
 }
 
 // RouteOp picks the experts of each token.
@@ -38,8 +61,8 @@ var RouteOp = Register(&Def{
 			return err
 		}
 		s := x.Shape()
-		if a.K < 1 || a.K > s[1] || a.Gating > SoftmaxTopK {
-			return fmt.Errorf("%d of %d experts with gating %d", a.K, s[1], a.Gating)
+		if err := a.check(s[1]); err != nil {
+			return err
 		}
 		picked := tensor.Shape{s[0], a.K}
 		n.Out = []Type{{tensor.I32, picked}, {tensor.F32, picked}}
@@ -55,25 +78,36 @@ var RouteOp = Register(&Def{
 			a               RouteAttrs
 			bias            bool
 		}{
-			{1, 1, RouteAttrs{1, Softmax, false, 1}, false},
-			{3, 8, RouteAttrs{2, Softmax, true, 1}, false},
-			{5, 60, RouteAttrs{4, Softmax, false, 1}, false},
-			{4, 256, RouteAttrs{8, Softmax, true, 1}, false},
-			{3, 32, RouteAttrs{4, SoftmaxTopK, false, 1}, false},
-			{3, 40, RouteAttrs{4, SoftmaxTopK, true, 1}, false},
-			{3, 64, RouteAttrs{6, SigmoidGate, true, 2.5}, true},
+			{1, 1, RouteAttrs{K: 1, Gating: Softmax, Norm: false, Scale: 1}, false},
+			{3, 8, RouteAttrs{K: 2, Gating: Softmax, Norm: true, Scale: 1}, false},
+			{5, 60, RouteAttrs{K: 4, Gating: Softmax, Norm: false, Scale: 1}, false},
+			{4, 256, RouteAttrs{K: 8, Gating: Softmax, Norm: true, Scale: 1}, false},
+			{3, 32, RouteAttrs{K: 4, Gating: SoftmaxTopK, Norm: false, Scale: 1}, false},
+			{3, 40, RouteAttrs{K: 4, Gating: SoftmaxTopK, Norm: true, Scale: 1}, false},
+			{3, 64, RouteAttrs{K: 6, Gating: SigmoidGate, Norm: true, Scale: 2.5}, true},
+			{5, 64, RouteAttrs{K: 6, Gating: SigmoidGate, Norm: true, Scale: 2.5, Groups: 8, UsedGroups: 4,
+				GroupBest: 2}, true},
+			{4, 160, RouteAttrs{K: 6, Gating: Softmax, Scale: 16, Groups: 8, UsedGroups: 3, GroupBest: 1}, false},
+			{3, 12, RouteAttrs{K: 3, Gating: Softmax, Norm: true, Scale: 1, Groups: 4, UsedGroups: 1, GroupBest: 3},
+				false},
 		} {
 			args := []Arg{f32(c.tokens, c.experts)}
 			if c.bias {
 				args = append(args, f32(c.experts))
 			}
-			cs = append(cs, Case{Name: fmt.Sprintf("t%de%dk%dg%d", c.tokens, c.experts, c.a.K, c.a.Gating), Args: args,
-				Attrs: c.a})
+			name := fmt.Sprintf("t%de%dk%dg%d", c.tokens, c.experts, c.a.K, c.a.Gating)
+			if c.a.Groups > 1 {
+				name += fmt.Sprintf("of%d", c.a.Groups)
+			}
+			cs = append(cs, Case{Name: name, Args: args, Attrs: c.a})
 		}
 		// Few distinct logits: the order among equals decides.
 		ties := f32(6, 16)
 		ties.Gen = func(r *rand.Rand) float32 { return float32(r.IntN(3)) }
-		return append(cs, Case{Name: "ties", Args: []Arg{ties}, Attrs: RouteAttrs{4, Softmax, true, 1}})
+		return append(cs,
+			Case{Name: "ties", Args: []Arg{ties}, Attrs: RouteAttrs{K: 4, Gating: Softmax, Norm: true, Scale: 1}},
+			Case{Name: "ties/groups", Args: []Arg{ties}, Attrs: RouteAttrs{K: 4, Gating: SoftmaxTopK, Scale: 1, Groups: 4,
+				UsedGroups: 2, GroupBest: 2}})
 	},
 })
 

@@ -27,7 +27,8 @@ type attend struct {
 	tokens, heads, dim int
 	q                  func(Args) Args // adds the address of the queries
 	k, v               ops.Value       // caches
-	pos, seq, pages, o ops.Value
+	pos, seq, pages    ops.Value
+	result             func(Args) Args // adds the address of the result
 	sinks              ops.Value       // the zero Value for none
 	gate               func(Args) Args // adds the address of the gate and the distance of its rows in elements
 	attrs              ops.AttentionAttrs
@@ -39,9 +40,7 @@ func attentionOf(n *ops.Node) attend {
 	q := n.In[0].Shape()
 	a := attend{tokens: q[0], heads: q[1], dim: q[2], k: n.In[1], v: n.In[2], pos: n.In[3], seq: n.In[4],
 		pages: n.In[5], attrs: n.Attrs.(ops.AttentionAttrs)}
-	if len(n.Out) > 0 { // not while a graph is being lowered
-		a.o = n.Result(0)
-	}
+	a.result = func(args Args) Args { return args.Ptr(n.Result(0)) }
 	a.q = func(args Args) Args { return args.Ptr(n.In[0]) }
 	a.gate = func(args Args) Args { return args.NullPtr().I32(0) }
 	if len(n.In) > 6 {
@@ -53,7 +52,7 @@ func attentionOf(n *ops.Node) attend {
 // args are the arguments that all attention kernels start with.
 func (a attend) args() Args {
 	k, v := a.k.Shape(), a.v.Shape()
-	args := a.optionalSinks(a.q(Args{}).Ptr(a.k).Ptr(a.v).Ptr(a.pos).Ptr(a.seq).Ptr(a.pages)).Ptr(a.o)
+	args := a.result(a.optionalSinks(a.q(Args{}).Ptr(a.k).Ptr(a.v).Ptr(a.pos).Ptr(a.seq).Ptr(a.pages)))
 	return a.gate(args.i32s(a.tokens, a.heads, k[2], a.dim, v[3], k[1], a.pages.Shape()[1]).F32(a.attrs.Scale).
 		F32(a.attrs.Softcap).i32s(a.attrs.Window))
 }
@@ -107,7 +106,7 @@ func (a attend) plain(t *Target) []Launch {
 	l.Args = a.args().ScratchPtr(a.scratch).ScratchPtr(sums).i32s(splits)
 	combine := Launch{Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)},
 		Block: [3]uint32{128}, Scratch: l.Scratch}
-	combine.Args = a.gate(a.optionalSinks(Args{}.ScratchPtr(a.scratch).ScratchPtr(sums).Ptr(a.seq)).Ptr(a.o).
+	combine.Args = a.gate(a.result(a.optionalSinks(Args{}.ScratchPtr(a.scratch).ScratchPtr(sums).Ptr(a.seq))).
 		i32s(a.heads, dv, splits))
 	return []Launch{l, combine}
 }

@@ -86,7 +86,8 @@ func TestInvariantChoice(t *testing.T) {
 				strings.HasSuffix(k.Name, "_chunk") {
 				t.Errorf("%s: kernel %s was chosen", c.Name, k.Name)
 			}
-			if op == ops.AttentionOp && attentionOf(p.node).splits(target) != invariantSplits {
+			if op == ops.AttentionOp && attentionOf(p.node).splits(target) != invariantSplits ||
+				op == ops.LatentAttentionOp && latentSplits(latentOf(p.node), target) != invariantSplits {
 				t.Errorf("%s: the number of splits depends on sizes", c.Name)
 			}
 		}

@@ -9,9 +9,7 @@ func selfAttentionOf(n *ops.Node) attend {
 	a := attend{tokens: q[0], heads: q[1], dim: k[2], k: n.In[6], v: n.In[7], pos: n.In[3], seq: n.In[4],
 		pages: n.In[5],
 		attrs: n.Attrs.(ops.SelfAttentionAttrs).Attention, scratch: aligned(4 * int64(q[0]*q[1]) * int64(k[2]))}
-	if len(n.Out) > 0 {
-		a.o = n.Result(0)
-	}
+	a.result = func(args Args) Args { return args.Ptr(n.Result(0)) }
 	a.q = func(args Args) Args { return args.ScratchPtr(0) }
 	a.gate = func(args Args) Args {
 		if q[2] == k[2] {

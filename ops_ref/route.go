@@ -20,8 +20,9 @@ func route[T Float](c *Call[T]) error {
 	}
 	return c.Pool.For(x.Shape[0], 4, func(lo, hi int) {
 		score := make([]float64, x.Shape[1])
-		order := make([]int32, x.Shape[1])
+		all := make([]int32, x.Shape[1])
 		for t := lo; t < hi; t++ {
+			order := all
 			for e, v := range x.Row(t, nil) {
 				score[e], order[e] = float64(v), int32(e)
 				if a.Gating == ops.SigmoidGate {
@@ -37,7 +38,11 @@ func route[T Float](c *Call[T]) error {
 				}
 				return score[e] + float64(bias[e])
 			}
-			slices.SortStableFunc(order, func(e, f int32) int { return cmp.Compare(preference(f), preference(e)) })
+			better := func(e, f int32) int { return cmp.Compare(preference(f), preference(e)) }
+			if a.Groups > 1 {
+				order = chosenGroups(a, order, preference, better)
+			}
+			slices.SortStableFunc(order, better)
 			picked := order[:a.K]
 			w := make([]float64, a.K)
 			for j, e := range picked {
@@ -61,4 +66,27 @@ func route[T Float](c *Call[T]) error {
 			}
 		}
 	})
+}
+
+// chosenGroups returns those of the experts, which are in order, whose groups are chosen.
+func chosenGroups(a ops.RouteAttrs, experts []int32, preference func(int32) float64,
+	better func(e, f int32) int) []int32 {
+	each := len(experts) / a.Groups
+	sum, groups := make([]float64, a.Groups), make([]int, a.Groups)
+	for g := range groups {
+		best := slices.Clone(experts[g*each : (g+1)*each])
+		slices.SortStableFunc(best, better)
+		for _, e := range best[:a.GroupBest] {
+			sum[g] += preference(e)
+		}
+		groups[g] = g
+	}
+	slices.SortStableFunc(groups, func(g, h int) int { return cmp.Compare(sum[h], sum[g]) })
+	used := groups[:a.UsedGroups]
+	slices.Sort(used)
+	var out []int32
+	for _, g := range used {
+		out = append(out, experts[g*each:(g+1)*each]...)
+	}
+	return out
 }

@@ -11,6 +11,7 @@ import (
 type deviceFlags struct {
 	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu, ref (scalar reference), hip:N, kfd:N (without ROCm), cuda:N or emu:TARGET."`
 	Threads int    `env:"HIPENGINE_THREADS" help:"Threads of the CPU devices; 0 takes one per core."`
+	SIMD    string `name:"simd" env:"HIPENGINE_SIMD" help:"Vector instructions of the CPU device: generic, avx2, avx512, amx, neon or neon+dotprod; empty takes the best."`
 
 	memory int64 // most bytes for all models; set by commands that offer it
 	oracle bool  // compute in float64; set by commands that offer it
@@ -20,7 +21,8 @@ type deviceFlags struct {
 // host returns what the models of a command are opened on. What it has to say is said on log.
 func (f deviceFlags) host(log io.Writer) (*hipengine.Host, error) {
 	say := func(message string) { fmt.Fprintf(log, "hipengine: %s\n", message) }
-	o := hipengine.HostOptions{Device: f.Device, Threads: f.Threads, Oracle: f.oracle, Memory: f.memory, Log: say}
+	o := hipengine.HostOptions{Device: f.Device, Threads: f.Threads, SIMD: f.SIMD, Oracle: f.oracle,
+		Memory: f.memory, Log: say}
 	if f.why {
 		o.Why = say
 	}

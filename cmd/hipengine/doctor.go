@@ -78,7 +78,7 @@ func openDevice(path string) error {
 // memory as its longest answers take. Only the end of ctx is an error.
 func (c *doctorCmd) try(ctx context.Context, r *doctor.Report, log io.Writer) error {
 	why := []string{}
-	h, err := hipengine.NewHost(hipengine.HostOptions{Device: c.Device, Threads: c.Threads,
+	h, err := hipengine.NewHost(hipengine.HostOptions{Device: c.Device, Threads: c.Threads, SIMD: c.SIMD,
 		Log: func(message string) {
 			if !strings.HasPrefix(message, "using ") { // which the report says
 				fmt.Fprintf(log, "hipengine: %s\n", message)

@@ -61,7 +61,7 @@ func (c *fitCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	h, err := hipengine.NewHost(hipengine.HostOptions{Device: c.Device, Threads: c.Threads})
+	h, err := hipengine.NewHost(hipengine.HostOptions{Device: c.Device, Threads: c.Threads, SIMD: c.SIMD})
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,9 @@ func TestQuantOnLoad(t *testing.T) {
 
 // TestQuantCommands gives --quant to all commands that run models.
 func TestQuantCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves it to make long")
+	}
 	folder := testfiles.Path(t, "builtin-model")
 	dir := t.TempDir()
 	matrix, small := filepath.Join(dir, "matrix.gguf"), filepath.Join(dir, "small.gguf")

@@ -140,6 +140,26 @@ func attentionShifted(shift int) opsref.Kernel[float32] {
 	}
 }
 
+// latentEnds takes the last elements of rows for their values.
+func latentEnds(c *call) error {
+	q, cache, out, scale := c.In[0], c.In[1], c.Out[0], c.Attrs.(ops.LatentAttentionAttrs).Scale
+	seq := c.In[3].Ints()
+	whole := make([]float32, q.Shape.Elems())
+	all := &call{In: []opsref.View[float32]{q, cache, cache, c.In[2], c.In[3], c.In[4]}, Pool: c.Pool,
+		Out: []opsref.View[float32]{{DType: tensor.F32, Shape: q.Shape, F: whole}}, Attrs: ops.AttentionAttrs{Scale: scale}}
+	if err := opsref.KernelOf(ops.AttentionOp)(all); err != nil {
+		return err
+	}
+	for i := range out.Shape.Rows() {
+		if y := out.Row(i, nil); seq[i/q.Shape[1]] >= 0 {
+			copy(y, whole[(i+1)*q.Shape[2]-len(y):])
+		} else {
+			clear(y)
+		}
+	}
+	return nil
+}
+
 // convKeepsState computes the convolution and forgets to store the last rows.
 func convKeepsState(c *call) error {
 	x, w, out, state := c.In[0], c.In[2], c.Out[0], c.Out[1]

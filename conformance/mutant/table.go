@@ -40,6 +40,8 @@ func All() []Mutant {
 			kernel(ops.KVAppendOp, kvAppend(true, padding))},
 		{"padding_stored", "padding tokens written to the first page", "Ops/kv_append/",
 			kernel(ops.KVAppendOp, kvAppend(false, func(int, int, int32) bool { return false }))},
+		{"latent_values_last", "the end of a latent vector taken for its values", "Ops/latent_attention/",
+			kernel(ops.LatentAttentionOp, latentEnds)},
 		{"attention_before_append", "a dependency lost: the step's keys are stored after attention has run",
 			"Model/qwen35/", defect{node: readOldCache, order: appendLast}},
 
@@ -97,6 +99,8 @@ func All() []Mutant {
 		{"tie_order", "the higher id wins among equal experts", "Ops/route/", kernel(ops.RouteOp, routeHighestID)},
 		{"weights_not_normalized", "the weights of the chosen experts not divided by their sum", "Ops/route/",
 			attrs(func(a *ops.RouteAttrs) { a.Norm = false })},
+		{"groups_ignored", "experts of all groups chosen", "Ops/route/",
+			attrs(func(a *ops.RouteAttrs) { a.Groups = 0 })},
 
 		// Sampling.
 		{"top_k_order", "the higher id wins among equal logits", "Ops/top_k/ties", kernel(ops.TopKOp, topKHighestID)},

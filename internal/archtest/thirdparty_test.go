@@ -13,6 +13,9 @@ import (
 // Another module can add an op with a kernel for a GPU that we ship kernels for, an architecture and a device, and
 // prove them, with what we export: the module in testdata/thirdparty builds and passes its tests, without a network.
 func TestThirdParty(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves other modules to make modules")
+	}
 	dir := filepath.Join(root, "testdata", "thirdparty")
 	tested := map[string]bool{} // packages with tests
 	// All files are read, so that go test does not take an old result of this test for theirs.

@@ -8,7 +8,7 @@ import { Difference, Limits } from './compare.mjs';
 import * as hipengine from './hipengine.mjs';
 import * as llama from './llama.mjs';
 
-const shapes = ['qwen3-0.6b', 'qwen3-4b', 'qwen3-8b', 'qwen3.6-27b', 'qwen3.6-35b-a3b', 'llama-3.1-8b', 'llama-3.1-70b'];
+const shapes = ['qwen3-0.6b', 'qwen3-4b', 'qwen3-8b', 'qwen3.6-27b', 'qwen3.6-35b-a3b', 'llama-3.1-8b', 'llama-3.1-70b', 'deepseek-v3-lite'];
 const full = (process.env.PEER_SYNTH ?? 'qwen3-0.6b:q8_0 qwen3-0.6b:q4_k_m').split(' ').filter(Boolean);
 const dir = hipengine.folder();
 

@@ -22,8 +22,9 @@ var Models = []string{
 // More are further models of the same kind, whose results were computed in float32 throughout: no rotary table was
 // rounded to BF16.
 var More = []string{
-	"apertus", "arcee", "cohere", "cohere2", "ernie4_5", "exaone4", "glm4_moe", "granite4_attn", "helium",
-	"hunyuan_dense", "minimax_m2", "ministral", "olmo3", "seed_oss", "smollm3", "stablelm", "starcoder2",
+	"apertus", "arcee", "cohere", "cohere2", "deepseek_v2_lite", "deepseek_v3", "ernie4_5", "exaone4", "glm4_moe",
+	"glm4_moe_lite", "granite4_attn", "helium",
+	"hunyuan_dense", "kimi_linear", "minimax_m2", "ministral", "olmo3", "seed_oss", "smollm3", "stablelm", "starcoder2",
 }
 
 // GGUFs are the tiny models in files, of which each has exact logits beside it.

@@ -56,6 +56,10 @@ var (
 		"rope.scaling.type": "yarn", "rope.scaling.factor": float32(16),
 		"rope.scaling.original_context_length": uint32(16),
 	}
+	latent = keys{
+		"attention.head_count_kv": uint32(1), "attention.kv_lora_rank": uint32(32), "attention.key_length_mla": uint32(24),
+		"attention.value_length_mla": uint32(16), "rope.dimension_count": uint32(8),
+	}
 	layerNorm = keys{"attention.layer_norm_epsilon": float32(1e-5), "attention.layer_norm_rms_epsilon": nil}
 	gemma4    = wide.with(keys{
 		"block_count": uint32(6), "attention.sliding_window": uint32(5), "attention.key_length_swa": uint32(16),
@@ -112,9 +116,17 @@ var archs = []struct {
 	{"glm4moe", wide.with(experts, keys{"expert_feed_forward_length": uint32(32), "rope.dimension_count": uint32(16),
 		"block_count": uint32(3), "leading_dense_block_count": uint32(1), "expert_shared_count": uint32(1),
 		"expert_weights_norm": true, "expert_weights_scale": float32(1.5)})},
+	{"deepseek2", latent.with(yarn, keys{"attention.q_lora_rank": uint32(24), "expert_count": uint32(6),
+		"expert_used_count": uint32(2), "expert_feed_forward_length": uint32(32), "block_count": uint32(3),
+		"leading_dense_block_count": uint32(1), "expert_shared_count": uint32(1), "expert_gating_func": uint32(2),
+		"expert_group_count": uint32(3), "expert_group_used_count": uint32(2), "expert_weights_norm": true,
+		"expert_weights_scale": float32(2.5), "rope.scaling.yarn_log_multiplier": float32(0.1)})},
+	{"deepseek2/dense", latent},
 	{"exaone4", none},
 	{"exaone4/window", window},
 	{"hunyuan-dense", wide},
+	{"kimi-linear", latent.with(moe, keys{"attention.head_count_kv": []int32{0, 0, 1}, "block_count": uint32(3),
+		"kda.head_dim": uint32(16), "ssm.conv_kernel": uint32(4), "expert_shared_count": uint32(1)})},
 	{"minimax-m2", wide.with(moe, keys{"rope.dimension_count": uint32(16)})},
 	{"glm4", wide.with(keys{"rope.dimension_count": uint32(16)})},
 }

@@ -34,7 +34,8 @@ type Options struct {
 }
 
 // keptF32 are the endings of names of matrices that are F32 in files of any type.
-var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight", ".bias"}
+var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight", "ssm_conv1d_q.weight",
+	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", ".ssm_a", ".bias"}
 
 // Convert writes the Hugging Face folder dir to a GGUF file at out. Vectors, norms and routers become F32, matrices
 // the type of Options; those that package hf presents in MXFP4 stay so. The quantized types take the mixtures that

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,9 @@ func evenImatrix(f *hf.Folder) *Imatrix {
 func TestQuantized(t *testing.T) {
 	for i, name := range testfiles.Models {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && slices.Contains([]string{"gemma4", "qwen3moe", "qwen35moe"}, name) {
+				t.Skip("SKIPPED: -short leaves the largest models to make long")
+			}
 			dir, tmp := testfiles.Model(t, name), t.TempDir()
 			f, err := hf.Open(dir)
 			if err != nil {

@@ -167,7 +167,8 @@ func (b *builder) applyLayers(rules []rule) {
 }
 
 // keptF32 are the endings of names of tensors that are F32 whatever their shape, as in llama.cpp's converter.
-var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight", ".bias"}
+var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight", "ssm_conv1d_q.weight",
+	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", ".ssm_a", ".bias"}
 
 // add presents w under its GGUF name.
 func (b *builder) add(name string, w weight) {

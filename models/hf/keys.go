@@ -62,7 +62,8 @@ func (b *builder) commonKeys() {
 		c.fail("num_attention_heads %d is not a multiple of num_key_value_heads %d", b.heads, b.kvHeads)
 	}
 	b.setInt("block_count", b.layers+b.draft)
-	b.setInt("context_length", c.int(1, models.MaxContext, "max_position_embeddings", "max_sequence_length"))
+	b.setInt("context_length", c.int(1, models.MaxContext, "max_position_embeddings", "max_sequence_length",
+		"model_max_length"))
 	b.setInt("embedding_length", b.embd)
 	if c.has("intermediate_size") {
 		b.setInt("feed_forward_length", c.int(1, models.MaxDim, "intermediate_size"))
@@ -82,7 +83,8 @@ func (b *builder) commonKeys() {
 	if c.has("num_experts", "num_local_experts", "n_routed_experts") {
 		if n := b.experts(); n > 0 {
 			b.setInt("expert_count", n)
-			b.setInt("expert_used_count", c.int(1, n, "num_experts_per_tok", "experts_per_token", "top_k_experts"))
+			b.setInt("expert_used_count", c.int(1, n, "num_experts_per_tok", "num_experts_per_token",
+				"experts_per_token", "top_k_experts"))
 		}
 	}
 	if c.has("head_dim") {

@@ -15,6 +15,16 @@ func TestUnknownVariants(t *testing.T) {
 	}{
 		{"smollm3", "no_rope_layers", []int{1, 0, 1, 0}},
 		{"glm4_moe", "n_group", 2},
+		{"deepseek_v3", "rope_interleave", false},
+		{"deepseek_v3", "scoring_func", "relu"},
+		{"deepseek_v3", "topk_method", "group_limited_greedy"},
+		{"deepseek_v3", "moe_layer_freq", 2},
+		{"deepseek_v3", "kv_lora_rank", nil},
+		{"kimi_linear", "mla_use_nope", false},
+		{"kimi_linear", "linear_num_heads", 2},
+		{"kimi_linear", "layer_types", nil},
+		{"kimi_linear", "moe_router_activation_func", "softmax"},
+		{"glm4_moe_lite", "mlp_layer_types", []string{"dense", "sparse", "dense"}},
 		{"cohere2", "use_qk_norm", true},
 		{"minimax_m2", "scoring_func", "softmax"},
 		{"stablelm", "qk_layernorm", true},
@@ -53,4 +63,25 @@ func TestSkippedDrafts(t *testing.T) {
 	if slices.ContainsFunc(plain.Notes, note) || !slices.ContainsFunc(drafted.Notes, note) {
 		t.Errorf("notes %q and %q", plain.Notes, drafted.Notes)
 	}
+}
+
+// TestKimiSpelling writes the configuration of Kimi Linear as its owner's files have it.
+func TestKimiSpelling(t *testing.T) {
+	x := readFixture(t, "kimi_linear")
+	want := x.write(t, x.config, 1)
+	c := x.config
+	for _, key := range []string{"linear_head_dim", "linear_conv_kernel_dim", "linear_num_heads", "layer_types",
+		"mlp_layer_types"} {
+		delete(c, key)
+	}
+	c["linear_attn_config"] = map[string]any{"head_dim": 32, "num_heads": 4, "short_conv_kernel_size": 4,
+		"kda_layers": []int{1, 2, 3}, "full_attn_layers": []int{4}}
+	c["first_k_dense_replace"], c["moe_router_activation_func"] = 1, "sigmoid"
+	for _, name := range sortedKeys(x.stored) {
+		if rest, ok := strings.CutPrefix(name, "model.layers.0.block_sparse_moe."); ok {
+			x.stored["model.layers.0.mlp."+rest] = x.stored[name]
+			delete(x.stored, name)
+		}
+	}
+	sameModel(t, want, x.write(t, c, 1))
 }

@@ -21,6 +21,9 @@ type MoE struct {
 	Norm   bool    // weights of a token sum to one
 	Scale  float32 // on the weights; 0: 1
 
+	// Groups of neighbouring experts, of which the best are used, as in ops.RouteAttrs; 0 or 1: no groups.
+	Groups, UsedGroups, GroupBest int
+
 	Shared     int  // FF size of the shared expert; 0: none
 	SharedGate bool // the shared expert's output is multiplied by sigmoid(ffn_gate_inp_shexp·x)
 }
@@ -68,6 +71,9 @@ func (m *MoE) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
 // Route records the router: ids, I32 [tokens, Used], and weights, [tokens, Used], of the experts of x.
 func (m *MoE) Route(g *ops.Graph, w models.Weights, x ops.Value) (ids, weights ops.Value) {
 	attrs := ops.RouteAttrs{K: m.Used, Gating: m.Gating, Norm: m.Norm, Scale: m.Scale}
+	if m.Groups > 1 {
+		attrs.Groups, attrs.UsedGroups, attrs.GroupBest = m.Groups, m.UsedGroups, m.GroupBest
+	}
 	if attrs.Scale == 0 {
 		attrs.Scale = 1
 	}
@@ -113,6 +119,27 @@ func ReadMoE(k *models.Keys, d *Decoder) *MoE {
 func ReadGating(k *models.Keys, def ops.Gating) ops.Gating {
 	known := []ops.Gating{def, ops.Softmax, ops.SigmoidGate, ops.SoftmaxTopK}
 	return known[k.IntOr("expert_gating_func", 0, 0, len(known)-1)]
+}
+
+// ReadGroups reads expert_group_count, 1 by default, and expert_group_used_count. A group is as good as its best expert
+// where scores are softmax (DeepSeek-V2), else as its two best together (DeepSeek-V3); gating must be known before.
+func ReadGroups(k *models.Keys, m *MoE) {
+	if m.Groups = k.IntOr("expert_group_count", 1, 0, m.Experts); m.Groups <= 1 {
+		return
+	}
+	if m.Experts%m.Groups != 0 {
+		k.Fail("expert_count %d is not a multiple of expert_group_count %d", m.Experts, m.Groups)
+		return
+	}
+	m.UsedGroups = k.Int("expert_group_used_count", 1, m.Groups)
+	if m.GroupBest = 2; m.Gating == ops.Softmax {
+		m.GroupBest = 1
+	}
+	each := m.Experts / m.Groups
+	m.GroupBest = min(m.GroupBest, each)
+	if m.Used > m.UsedGroups*each {
+		k.Fail("expert_used_count %d is more than %d groups of %d experts hold", m.Used, m.UsedGroups, each)
+	}
 }
 
 // ReadLeadingDense returns the network of each layer of a model whose first leading_dense_block_count layers, none by

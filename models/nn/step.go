@@ -10,10 +10,11 @@ import (
 type Step struct {
 	models.Batch
 	updated map[string]ops.Value
+	heads   map[int]ops.Value // ids of so many heads
 }
 
 // NewStep returns a step of b in which no state is written yet.
-func NewStep(b models.Batch) *Step { return &Step{b, map[string]ops.Value{}} }
+func NewStep(b models.Batch) *Step { return &Step{b, map[string]ops.Value{}, map[int]ops.Value{}} }
 
 // State returns the state called name: as an earlier block updated it, or declared in g as the step finds it.
 func (s *Step) State(g *ops.Graph, name string) ops.Value {
@@ -25,3 +26,11 @@ func (s *Step) State(g *ops.Graph, name string) ops.Value {
 
 // Update makes v, which an op that writes the state returned, what State returns from now on.
 func (s *Step) Update(name string, v ops.Value) { s.updated[name] = v }
+
+// HeadIDs returns the ids, I32 [tokens, n], that let each of n heads choose its own matrix, recorded once a step.
+func (s *Step) HeadIDs(g *ops.Graph, n int) ops.Value {
+	if !s.heads[n].Valid() {
+		s.heads[n] = ops.HeadIDs(g, s.Pos, n)
+	}
+	return s.heads[n]
+}

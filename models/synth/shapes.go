@@ -25,7 +25,7 @@ type Shape struct {
 	RoPEFactors []float32
 }
 
-// shapes are the models that Lookup knows. Numbers are those of the models' own config.json.
+// shapes are the models that Lookup knows. Numbers are those of the models' own config.json, unless said otherwise.
 var shapes = []Shape{
 	qwen3("qwen3-0.6b", "Qwen3 0.6B", 1024, 3072, 28, 16, true),
 	qwen3("qwen3-4b", "Qwen3 4B", 2560, 9728, 36, 32, true),
@@ -38,6 +38,23 @@ var shapes = []Shape{
 			Key{"expert_feed_forward_length", uint32(512)}, Key{"expert_shared_feed_forward_length", uint32(512)})},
 	llama("llama-3.1-8b", "Llama 3.1 8B", 4096, 14336, 32, 32),
 	llama("llama-3.1-70b", "Llama 3.1 70B", 8192, 28672, 80, 64),
+	// The sizes of DeepSeek-V2-Lite with the router of V3.
+	{Name: "deepseek-v3-lite", Arch: "deepseek2", Title: "DeepSeek V3 Lite", Pre: "deepseek-v3", Vocab: 102400,
+		Keys: []Key{
+			{"block_count", uint32(27)}, {"context_length", uint32(163840)}, {"embedding_length", uint32(2048)},
+			{"feed_forward_length", uint32(10944)}, {"attention.head_count", uint32(16)},
+			{"attention.head_count_kv", uint32(1)}, {"rope.freq_base", float32(10000)},
+			{"attention.layer_norm_rms_epsilon", float32(1e-6)}, {"expert_used_count", uint32(6)},
+			{"leading_dense_block_count", uint32(1)}, {"vocab_size", uint32(102400)},
+			{"attention.kv_lora_rank", uint32(512)}, {"attention.key_length", uint32(576)},
+			{"attention.value_length", uint32(512)}, {"attention.key_length_mla", uint32(192)},
+			{"attention.value_length_mla", uint32(128)}, {"expert_feed_forward_length", uint32(1408)},
+			{"expert_count", uint32(64)}, {"expert_shared_count", uint32(2)}, {"expert_weights_scale", float32(2.5)},
+			{"expert_weights_norm", true}, {"expert_gating_func", uint32(2)}, {"rope.dimension_count", uint32(64)},
+			{"rope.scaling.type", "yarn"}, {"rope.scaling.factor", float32(40)},
+			{"rope.scaling.original_context_length", uint32(4096)},
+			{"rope.scaling.yarn_log_multiplier", float32(0.0707)},
+		}},
 }
 
 // aliases are shorter names of shapes.

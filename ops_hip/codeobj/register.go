@@ -62,6 +62,40 @@ func RegisterZip(target, owner string, data []byte) {
 	Register(target, owner, r)
 }
 
+// RegisterDeltas is RegisterZip for deltas: files named as objects, of which Patch makes the objects from those of the
+// same names that owner registered for the target base, or from nothing where it has none. It panics if owner
+// registered none for base.
+func RegisterDeltas(target, owner, base string, data []byte) {
+	i := slices.IndexFunc(sets, func(s set) bool { return s.target == base && s.owner == owner })
+	if i < 0 {
+		panic(fmt.Sprintf("codeobj: %s has deltas for %s, but no objects for %s", owner, target, base))
+	}
+	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		panic(fmt.Sprintf("codeobj: deltas of %s for %s: %v", owner, target, err))
+	}
+	Register(target, owner, patched{r, sets[i].files})
+}
+
+// patched is a folder of objects that are kept as deltas.
+type patched struct {
+	fs.FS // the deltas, under the names of the objects
+	base  fs.FS
+}
+
+// ReadFile returns an object.
+func (p patched) ReadFile(name string) ([]byte, error) {
+	delta, err := fs.ReadFile(p.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	base, err := fs.ReadFile(p.base, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return Patch(base, delta)
+}
+
 func register(target, owner string, objects fs.FS) error {
 	if target == "" || owner == "" {
 		return fmt.Errorf("codeobj: objects of owner %q for target %q: both need a name", owner, target)

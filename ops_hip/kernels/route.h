@@ -3,6 +3,9 @@
 // bias, with TOPK the softmax of the chosen logits. If norm, weights (which add up to 1 with TOPK anyway) are divided by their
 // sum, at least 2^-14; then they are multiplied by scale. bias may be null. At most 1024 experts and 32 choices. Float; sums
 // over experts in a tree over lanes, sums over choices in order.
+//
+// Where there are groups of neighbouring experts, at most 32, only those of the `used` groups with the largest sums of their
+// `best` largest scores + biases can be taken, the lower group first among equals.
 #pragma once
 #include "math.h"
 
@@ -16,10 +19,44 @@ template <int M> DEV void route_merge(float& best, int& id) {
   if (better) best = b, id = o;
 }
 
+// expert_groups are groups of experts; none by default.
+struct expert_groups {
+  int count = 0, used = 0, best = 0;
+};
+
+// chosen_groups returns a bit for each group that is used, lane g having looked at group g.
+DEV u32 chosen_groups(expert_groups g, const float* score, const float* RESTRICT bias, int experts) {
+  const int each = experts / g.count, l = lane(), e0 = l * each;
+  float sum = 0, below = __builtin_inff(); // what is counted is at least this, and of equals comes up to place `at`
+  int at = -1;
+  NO_UNROLL for (int j = 0; j < g.best && l < g.count; j++) {
+    float top = 0;
+    int id = 0x7fffffff;
+    NO_UNROLL for (int e = e0; e < e0 + each; e++) {
+      float p = bias ? score[e] + bias[e] : score[e];
+      bool left = p < below || (p == below && e > at);
+      if (left && (id == 0x7fffffff || p > top)) top = p, id = e;
+    }
+    sum += top, below = top, at = id;
+  }
+  u32 chosen = 0;
+  NO_UNROLL for (int j = 0; j < g.used; j++) {
+    float top = sum;
+    int id = l < g.count && !(chosen >> l & 1) ? l : 0x7fffffff;
+    route_merge<1>(top, id);
+    route_merge<2>(top, id);
+    route_merge<4>(top, id);
+    route_merge<8>(top, id);
+    route_merge<16>(top, id);
+    chosen |= 1u << id;
+  }
+  return chosen;
+}
+
 // route picks the experts of a token with logits x, all lanes of a wave together: lane j < top returns id and weight of choice
 // j. score is LDS of 1024.
 DEV void route(int gating, const float* RESTRICT x, const float* RESTRICT bias, int experts, int top, int norm, float scale, float* score,
-               int& choice, float& weight) {
+               int& choice, float& weight, expert_groups groups = {}) {
   const int l = lane();
   float m = -__builtin_inff(), sum = 0;
   if (gating == SOFTMAX) {
@@ -37,6 +74,10 @@ DEV void route(int gating, const float* RESTRICT x, const float* RESTRICT bias, 
   }
   wave_fence();
   u32 taken = 0; // bit i: expert l + 32i
+  if (groups.count > 1) {
+    const u32 chosen = chosen_groups(groups, score, bias, experts);
+    NO_UNROLL for (int e = l, i = 0; e < experts; e += 32, i++) taken |= (~chosen >> e / (experts / groups.count) & 1) << i;
+  }
   weight = 0, choice = 0;
   float chosen_sum = 0, first = 0;
   for (int j = 0; j < top; j++) {

@@ -10,7 +10,10 @@ import (
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
 
-func init() { Register(ops.AttentionOp, bindAttention) }
+func init() {
+	Register(ops.AttentionOp, bindAttention)
+	Register(ops.LatentAttentionOp, bindLatentAttention)
+}
 
 // chunkKeys is the number of positions whose softmax is computed together. Chunk i of a sequence holds positions
 // i*chunkKeys on. Each gives a query its largest score, its sum of weights and its weighted sum of values, and what
@@ -61,23 +64,38 @@ func bindAttention(b *Binding) Task {
 	in := b.Call.In
 	k, okK := newCache(in[1])
 	v, okV := newCache(in[2])
-	if !okK || !okV || in[1].Shape[1]%4 != 0 || simd.Current() == simd.Generic {
-		return nil
-	}
-	t := &attentionTask{q: in[0].F, out: b.Call.Out[0].F, k: k, v: v, heads: in[0].Shape[1], kvHeads: in[1].Shape[2],
-		attrs: b.Call.Attrs.(ops.AttentionAttrs), at: b.paged(in[1], 3)}
-	t.group = t.heads / t.kvHeads
-	// Who asks for a cache of float32 wants its precision.
-	t.tiles = simd.HasFloatPanels(k.dim) && simd.HasFloatPanels(v.dim) && k.typ != simd.F32 && v.typ != simd.F32 &&
-		!b.Call.Invariant
+	t := &attentionTask{k: k, v: v, attrs: b.Call.Attrs.(ops.AttentionAttrs)}
 	if len(in) == 7 {
 		if t.sinks = in[6].F; t.sinks == nil {
 			return nil
 		}
 	}
+	return t.bind(b, okK && okV, 3)
+}
+
+// bindLatentAttention binds attention whose values are the beginnings of its keys.
+func bindLatentAttention(b *Binding) Task {
+	a := b.Call.Attrs.(ops.LatentAttentionAttrs)
+	k, ok := newCache(b.Call.In[1])
+	v := k
+	v.dim = a.Values
+	return (&attentionTask{k: k, v: v, attrs: ops.AttentionAttrs{Scale: a.Scale}}).bind(b, ok && v.dim%16 == 0, 2)
+}
+
+// bind completes a task whose caches kernels can read if ok; indexes are the inputs from the given one on.
+func (t *attentionTask) bind(b *Binding, ok bool, indexes int) Task {
+	q, cache := b.Call.In[0], b.Call.In[1]
+	if !ok || cache.Shape[1]%4 != 0 || simd.Current() == simd.Generic {
+		return nil
+	}
+	t.q, t.out, t.heads, t.kvHeads, t.at = q.F, b.Call.Out[0].F, q.Shape[1], cache.Shape[2], b.paged(cache, indexes)
+	t.group = t.heads / t.kvHeads
+	// Who asks for a cache of float32 wants its precision.
+	t.tiles = simd.HasFloatPanels(t.k.dim) && simd.HasFloatPanels(t.v.dim) && t.k.typ != simd.F32 &&
+		t.v.typ != simd.F32 && !b.Call.Invariant
 	t.rowNext = b.Shares()
 	t.work = b.attentionWork(t)
-	tokens := in[0].Shape[0]
+	tokens := q.Shape[0]
 	t.scratch = b.Scratch(4*t.rowShared(tokens), 4*max(t.rowLocal(), t.panelLocal(tokens)))
 	return t
 }

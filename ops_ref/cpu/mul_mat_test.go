@@ -133,7 +133,12 @@ func TestExpertsAreMulMat(t *testing.T) {
 	dev := New(Options{Threads: 3})
 	defer dev.Close()
 	levels(t, func(t *testing.T) {
-		for _, dt := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K, quant.MXFP4, quant.Q3_K, tensor.F16} {
+		types := []tensor.DType{quant.Q8_0, quant.MXFP4, quant.Q4_K, quant.Q6_K, quant.Q3_K, tensor.F16}
+		if testing.Short() {
+			t.Log("SKIPPED: -short leaves most types to make long")
+			types = types[:2]
+		}
+		for _, dt := range types {
 			if simd.Current() == simd.Generic && (dt == quant.Q3_K || dt == tensor.F16) {
 				continue // the reference's kernels
 			}

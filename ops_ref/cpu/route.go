@@ -12,6 +12,9 @@ import (
 
 func init() { Register(ops.RouteOp, bindRoute) }
 
+// maxGroups is the number of groups, and of experts that speak for one, beyond which the reference routes.
+const maxGroups = 64
+
 // routeTask picks the experts of tokens as the reference does, in float64, without sorting those that it leaves.
 type routeTask struct {
 	fixed
@@ -24,9 +27,12 @@ type routeTask struct {
 }
 
 func bindRoute(b *Binding) Task {
-	x := b.Call.In[0]
+	x, a := b.Call.In[0], b.Call.Attrs.(ops.RouteAttrs)
+	if a.Groups > maxGroups || a.GroupBest > maxGroups {
+		return nil
+	}
 	t := &routeTask{logits: x.F, ids: b.Call.Out[0].Ints(), weights: b.Call.Out[1].F, experts: x.Shape[1],
-		attrs: b.Call.Attrs.(ops.RouteAttrs)}
+		attrs: a}
 	if len(b.Call.In) == 2 {
 		if t.bias = b.Call.In[1].F; t.bias == nil {
 			return nil
@@ -63,10 +69,19 @@ func (t *routeTask) token(logits []float32, ids []int32, weights []float32, scor
 	for e, v := range t.bias {
 		preference[e] += float64(v)
 	}
+	each := len(preference)
+	var groups uint64
+	if t.attrs.Groups > 1 {
+		each /= t.attrs.Groups
+		groups = t.groups(preference, each)
+	}
 	var sum float64
 	for j := range picked {
 		best := -1
 		for e, p := range preference {
+			if groups != 0 && groups>>(e/each)&1 == 0 {
+				continue
+			}
 			if !taken(ids[:j], e) && (best < 0 || cmp.Compare(p, preference[best]) > 0) {
 				best = e
 			}
@@ -85,6 +100,35 @@ func (t *routeTask) token(logits []float32, ids []int32, weights []float32, scor
 		}
 		weights[j] = float32(p * float64(t.attrs.Scale))
 	}
+}
+
+// groups returns a bit for each group of so many experts that is chosen.
+func (t *routeTask) groups(preference []float64, each int) (chosen uint64) {
+	var sums [maxGroups]float64
+	for g := range t.attrs.Groups {
+		group := preference[g*each:][:each]
+		var counted [maxGroups]int32 // of the group, in the sum already
+		for j := range t.attrs.GroupBest {
+			best := -1
+			for e, p := range group {
+				if !taken(counted[:j], e) && (best < 0 || cmp.Compare(p, group[best]) > 0) {
+					best = e
+				}
+			}
+			counted[j] = int32(best)
+			sums[g] += group[best]
+		}
+	}
+	for range t.attrs.UsedGroups {
+		best := -1
+		for g, s := range sums[:t.attrs.Groups] {
+			if chosen>>g&1 == 0 && (best < 0 || cmp.Compare(s, sums[best]) > 0) {
+				best = g
+			}
+		}
+		chosen |= 1 << best
+	}
+	return chosen
 }
 
 // taken reports whether ids, a few, hold e.

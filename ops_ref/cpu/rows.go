@@ -12,6 +12,7 @@ func init() {
 	Register(ops.RowsOp, bindGather)
 	Register(ops.EmbedOp, bindGather)
 	Register(ops.SliceOp, bindSlice)
+	Register(ops.ConcatOp, bindConcat)
 }
 
 // gatherTask copies or dequantizes chosen rows.
@@ -68,6 +69,29 @@ func (t *sliceTask) Run(w *par.Worker) error {
 	lo, hi := evenly(w, len(t.x)/t.n, max(1, 4*elementGrain/m))
 	for i := lo; i < hi; i++ {
 		copy(t.out[i*m:][:m], t.x[i*t.n+t.attrs.Lo:])
+	}
+	return nil
+}
+
+// concatTask puts rows side by side.
+type concatTask struct {
+	fixed
+	a, b, out []float32
+	n, m      int // elements of rows of a and b
+}
+
+func bindConcat(b *Binding) Task {
+	in := b.Call.In
+	return &concatTask{a: in[0].F, b: in[1].F, out: b.Call.Out[0].F, n: in[0].Shape.Last(), m: in[1].Shape.Last()}
+}
+
+// Run copies the worker's rows.
+func (t *concatTask) Run(w *par.Worker) error {
+	lo, hi := evenly(w, len(t.a)/t.n, max(1, 4*elementGrain/(t.n+t.m)))
+	for i := lo; i < hi; i++ {
+		y := t.out[i*(t.n+t.m):]
+		copy(y, t.a[i*t.n:][:t.n])
+		copy(y[t.n:], t.b[i*t.m:][:t.m])
 	}
 	return nil
 }

@@ -51,7 +51,9 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 		taps := float64(c.Args[2].Shape[1])
 		return constant(taps * ulp * taps * largest(in.floats[2]) * math.Max(largest(x), largest(in.floats[1])))
 	case ops.AttentionOp:
-		return constant(attentionSlack(c, in))
+		return constant(attentionSlack(c, in, c.Attrs.(ops.AttentionAttrs).Scale, 2, c.Args[3].Ints))
+	case ops.LatentAttentionOp:
+		return constant(attentionSlack(c, in, c.Attrs.(ops.LatentAttentionAttrs).Scale, 1, c.Args[2].Ints))
 	case ops.GatedDeltaNetOp:
 		return constant(deltaSlack(c, in, want, r))
 	}
@@ -81,21 +83,21 @@ func norms(x []float32, n int) (sum, length float64) {
 
 // attentionSlack bounds the error of attention. A score is a product of dk terms and a few roundings of its own size;
 // an error δ of scores changes weights by a factor of 1±2δ; the values are averaged with one rounding for each key. On
-// tiles factors have 16 bits.
-func attentionSlack(c ops.Case, in operands) float64 {
-	a, dk := c.Attrs.(ops.AttentionAttrs), c.Args[0].Shape[2]
+// tiles factors have 16 bits. values is the operand that holds them.
+func attentionSlack(c ops.Case, in operands, scale float32, values int, positions []int32) float64 {
+	dk := c.Args[0].Shape[2]
 	_, q := norms(in.floats[0], dk)
 	_, k := norms(in.floats[1], dk)
 	keys := 0.0
-	for _, p := range c.Args[3].Ints {
+	for _, p := range positions {
 		keys = math.Max(keys, float64(p+1))
 	}
-	score := float64(a.Scale) * q * k
+	score := float64(scale) * q * k
 	factor := 0.0
 	if simd.RoundsColumns() && c.Args[1].DType != tensor.F32 {
 		factor = 0x1p-17
 	}
-	return largest(in.floats[2]) * (2*(float64(dk/16+8)*ulp+factor)*score + (keys+16)*ulp + factor)
+	return largest(in.floats[values]) * (2*(float64(dk/16+8)*ulp+factor)*score + (keys+16)*ulp + factor)
 }
 
 // deltaSlack bounds the error of the recurrence: each token adds the rounding of a product of dk terms of the state,

@@ -161,8 +161,11 @@ func quoteJSON(s string) string {
 	e.SetEscapeHTML(false)
 	e.Encode(s) // a string always marshals
 	out := strings.TrimSuffix(b.String(), "\n")
-	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(out)
+	return separators.Replace(out)
 }
+
+// separators undoes what encoding/json escapes for JavaScript alone. An escaped backslash stays, whatever is behind it.
+var separators = strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")
 
 // equal reports whether two values are the same as JSON Schema has it: numbers by value, objects in any order.
 func (v *value) equal(w *value) bool {

@@ -40,7 +40,8 @@ type schemaCompiler struct {
 	tagless bool // no string holds "<" as it is
 }
 
-// maxSchemaWork bounds the schemas that are looked at, each combination of alternatives by itself.
+// maxSchemaWork bounds the schemas that are looked at, each combination of alternatives by itself with all that it
+// must fit.
 const maxSchemaWork = 1 << 14
 
 // schemaSource is the grammar of the JSON texts that a schema allows.
@@ -249,7 +250,7 @@ func findAnchor(v *value, name string) *value {
 
 // alternatives writes the values that fit t.
 func (c *schemaCompiler) alternatives(t together) (*expr, error) {
-	if c.work++; c.work > maxSchemaWork {
+	if c.work += 1 + len(t.bases); c.work > maxSchemaWork {
 		return nil, fmt.Errorf("%w: a schema with more than %d combinations", ErrTooLarge, maxSchemaWork)
 	}
 	if t.never {

@@ -83,6 +83,7 @@ func TestSchema(t *testing.T) {
 			`1`},
 		{`{"properties":{"a":false,"b":{"type":"null"}}}`, `{}|{"b": null}`, `{"a": 1}`},
 		{"{\"enum\":[\"\u2028<é>\"]}", "\"\u2028<é>\"", `"x"`},
+		{`{"const":"\\\\u2028"}`, `"\\\\u2028"`, "\"\\\\\u2028\""},
 	} {
 		g, err := JSONSchema(v, []byte(c.schema))
 		if err != nil {

@@ -7,9 +7,10 @@ import (
 	_ "embed" // for objects.zip
 
 	"github.com/hipengine/hipengine/ops_hip/codeobj"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/gfx1100" // deltas are from its objects
 )
 
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("gfx1101", "github.com/hipengine/hipengine", objects) }
+func init() { codeobj.RegisterDeltas("gfx1101", "github.com/hipengine/hipengine", "gfx1100", objects) }

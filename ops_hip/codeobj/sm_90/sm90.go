@@ -7,9 +7,10 @@ import (
 	_ "embed" // for objects.zip
 
 	"github.com/hipengine/hipengine/ops_hip/codeobj"
+	_ "github.com/hipengine/hipengine/ops_hip/codeobj/sm_80" // deltas are from its objects
 )
 
 //go:embed objects.zip
 var objects []byte
 
-func init() { codeobj.RegisterZip("sm_90", "github.com/hipengine/hipengine", objects) }
+func init() { codeobj.RegisterDeltas("sm_90", "github.com/hipengine/hipengine", "sm_80", objects) }

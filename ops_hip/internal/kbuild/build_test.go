@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -58,7 +60,7 @@ func tree(t *testing.T, dir string) map[string][]byte {
 // The same sources in two folders give the same bytes; -check sees every kind of difference.
 func TestBuild(t *testing.T) {
 	compiler(t)
-	targets := []string{"gfx1100", "sm_80"}
+	targets := []string{"gfx1100", "gfx1102", "sm_80"}
 	var outs []string
 	for _, name := range []string{"a", "another/folder"} {
 		out := filepath.Join(t.TempDir(), "codeobj")
@@ -80,6 +82,15 @@ func TestBuild(t *testing.T) {
 	objects, err := unpack(first["gfx1100/objects.zip"])
 	if err != nil || len(objects) != 2 || objects["rms_norm.co"] == nil {
 		t.Errorf("%d objects, %v", len(objects), err)
+	}
+	all, err := objectsOf(first, targets)
+	if err != nil || !bytes.Equal(all["gfx1100"]["rms_norm.co"], objects["rms_norm.co"]) ||
+		!bytes.HasPrefix(all["gfx1102"]["rms_norm.co"], []byte("\x7fELF")) {
+		t.Errorf("objects of %d targets, %v", len(all), err)
+	}
+	if sum := fmt.Sprintf("%x", sha256.Sum256(all["gfx1102"]["rms_norm.co"])); !bytes.Contains(
+		first["gfx1102/SHA256SUMS"], []byte(sum)) {
+		t.Error("the delta of gfx1102 gives another object")
 	}
 	if bytes.Contains(objects["rms_norm.co"], []byte(t.TempDir()[:8])) {
 		t.Error("the folder of the sources is in the object")
@@ -200,18 +211,18 @@ func TestCommittedPackages(t *testing.T) {
 	const out = "../../codeobj"
 	have := tree(t, out)
 	var targets []string
-	for name, sums := range have {
-		target, file := filepath.Split(name)
-		if target = filepath.Clean(target); file != "SHA256SUMS" {
-			continue
+	for name := range have {
+		if target, file := filepath.Split(name); file == "SHA256SUMS" {
+			targets = append(targets, filepath.Clean(target))
 		}
-		targets = append(targets, target)
-		objects, err := unpack(have[target+"/objects.zip"])
-		if err != nil {
-			t.Fatal(err)
-		}
+	}
+	all, err := objectsOf(have, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range targets {
 		want := map[string][]byte{}
-		if err := addPackage(want, target, sums, objects); err != nil {
+		if err := addPackage(want, target, have[target+"/SHA256SUMS"], all); err != nil {
 			t.Fatal(err)
 		}
 		for file, text := range want {

@@ -42,11 +42,13 @@ func run(src, out string, check, loose bool, targets []string) error {
 		return err
 	}
 	files := map[string][]byte{} // path below out
+	all := map[string]map[string][]byte{}
 	for _, t := range targets {
-		objects, err := b.build(t)
-		if err != nil {
+		if all[t], err = b.build(t); err != nil {
 			return err
 		}
+	}
+	for t, objects := range all {
 		if loose {
 			for name, o := range objects {
 				files[t+"/"+name] = o
@@ -54,7 +56,7 @@ func run(src, out string, check, loose bool, targets []string) error {
 			files[t+"/SHA256SUMS"] = b.sums(t, objects)
 			continue
 		}
-		if err := addPackage(files, t, b.sums(t, objects), objects); err != nil {
+		if err := addPackage(files, t, b.sums(t, objects), all); err != nil {
 			return err
 		}
 	}

@@ -12,13 +12,17 @@ import (
 // workers park, and expects every worker to take part in every run exactly once, while it lasts.
 func TestRunsAreExact(t *testing.T) {
 	var all sync.WaitGroup
+	runs := 4000
+	if testing.Short() {
+		runs = 1000
+	}
 	for seed := range uint64(6) {
 		all.Go(func() {
 			p := New(3)
 			defer p.Close()
 			r := rand.New(rand.NewPCG(seed, 1))
 			var running atomic.Bool
-			for i := range 4000 {
+			for i := range runs {
 				var took [3]atomic.Int32
 				running.Store(true)
 				if err := p.Run(func(w *Worker) {

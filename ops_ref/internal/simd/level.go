@@ -63,10 +63,13 @@ func Current() Level {
 	return level
 }
 
+// Has reports whether this processor, and this build, can use l.
+func Has(l Level) bool { return l <= best && slices.Contains(Levels(), l) }
+
 // Force makes kernels use l until restore is called, so that tests run all levels on one machine. It reports false,
 // and changes nothing, if the processor or the build lacks l. No kernel may run during either call.
 func Force(l Level) (restore func(), ok bool) {
-	if l > best || !slices.Contains(Levels(), l) {
+	if !Has(l) {
 		return func() {}, false
 	}
 	oldLevel, oldTiles := level, tiles

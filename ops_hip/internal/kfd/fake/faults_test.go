@@ -99,7 +99,7 @@ func faultCases() []faultCase {
 		hang := at("hang", "no progress", Fault{At: AtHang})
 		hang.is, hang.keeps, hang.least = drv.ErrHang, true, timeout
 		gone := at("removal", "", Fault{At: AtRemove})
-		gone.keeps = true
+		gone.is, gone.keeps = syscall.ENODEV, true // from whichever call comes first, and from closing
 		list = append(list, hang, gone, at("reset", "reset", Fault{At: AtReset}),
 			at("memory fault", "0x123456000", Fault{At: AtVMFault, Value: 0x123456789}),
 			at("bad packet", "vendor packet", Fault{At: AtBadPacket, Value: abi.ECQueueVendor}))

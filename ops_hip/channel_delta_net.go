@@ -1,0 +1,34 @@
+package opship
+
+import (
+	"fmt"
+
+	"github.com/hipengine/hipengine/ops"
+)
+
+// channelDelta are the widths of heads that kernels are compiled for; narrower ones are padded.
+var channelDelta = []int{32, 64, 128}
+
+func init() {
+	Register(Kernel{
+		Name: "channel_delta_net_f32",
+		Op:   ops.ChannelDeltaNetOp,
+		Match: func(n *ops.Node, _ *Target) int {
+			q, v := n.In[0].Shape(), n.In[2].Shape()
+			return matchIf(isF32(n.In[5]) && atLeast(channelDelta, q[2]) > 0 && fits(v.Elems(), q.Elems()) &&
+				n.In[7].Shape()[0] < maxGridYZ, matchPlain)
+		},
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			q, v, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[7].Shape()[0]
+			args := Args{}
+			for _, in := range n.In[:6] { // q, k, v, g, beta, state
+				args = args.Ptr(in)
+			}
+			return one(Launch{Object: "channel_delta_net",
+				Symbol: fmt.Sprintf("channel_delta_net_f32_%d", atLeast(channelDelta, q[2])),
+				Grid:   [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(sequences + 1)}, Block: [3]uint32{128},
+				Args: args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(sequences, q[0], q[1], q[2], v[2]).
+					F32(n.Attrs.(ops.ChannelDeltaNetAttrs).Scale)})
+		},
+	})
+}
