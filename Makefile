@@ -32,6 +32,7 @@ test-all: lint test long race soak openai page peer slow k8s deb-test ## everyth
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
 	$(MAKE) emulator EMULATED_TESTS="$(EMULATED)"
+	$(MAKE) kfd
 	$(MAKE) test-arm64
 
 .PHONY: arm64
@@ -167,5 +168,14 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	set -e; for t in gfx1100 gfx1201; do \
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; \
 	  bin/hipengine conform --device emu:$$t --match '^Model/(qwen3|gemma3|qwen35moe)/invariant$$'; done
+
+# Of the suite, models take hours on the fake.
+KFD_MATCH ?= ^(Ops|Quant|Graph|Stream|Memory)/
+
+.PHONY: kfd
+kfd: ## the driver of /dev/kfd on a strict fake of kernel and GPU: conformance, Ember, soak, bringing up (an hour on 2 cores)
+	$(GO) test -timeout 30m ./ops_hip/internal/kfd/...
+	set -e; for t in $(EMULATED_TESTS); do HIPENGINE_TEST_TARGETS=$$t HIPENGINE_KFD_MATCH='$(KFD_MATCH)' \
+	  $(GO) test -count=1 -timeout 90m -run '^TestKFD' -v ./ops_hip; done
 
 include ops_hip/kernels/kernels.mk

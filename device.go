@@ -96,7 +96,7 @@ func (h *Host) choose(ctx context.Context) (dev ops.Device, tested bool, err err
 	case "emu":
 		dev, err = h.opener.gpu(h.options.Device)
 		return dev, true, err
-	case "hip", "cuda":
+	case "hip", "kfd", "cuda":
 		dev, err = h.opener.gpu(h.options.Device)
 		return dev, false, err
 	}
@@ -110,9 +110,14 @@ func (h *Host) cpu() ops.Device {
 // auto takes the best AMD GPU, or else the CPU, and says so, and why.
 func (h *Host) auto(ctx context.Context) ops.Device {
 	var unusable []string // GPUs that are there
+	spare := ""           // what could be tried without ROCm
 	for _, d := range h.opener.list() {
-		if kind, _, _ := strings.Cut(d.Info.Name, ":"); kind != "hip" {
-			continue // other kinds are for checking kernels, and have to be asked for
+		kind, _, _ := strings.Cut(d.Info.Name, ":")
+		if kind == "kfd" && d.Err == nil && spare == "" {
+			spare = fmt.Sprintf("; %s (%s) can be tried without ROCm: --device %s", d.Info.Name, d.Info.Model, d.Info.Name)
+		}
+		if kind != "hip" {
+			continue // other kinds have to be asked for
 		}
 		if d.Err != nil {
 			h.options.Why(fmt.Sprintf("%s: %v", d.Info.Name, d.Err))
@@ -133,9 +138,9 @@ func (h *Host) auto(ctx context.Context) ops.Device {
 		unusable = append(unusable, d.Info.Name)
 	}
 	if len(unusable) == 0 {
-		h.options.Log("using the CPU: no GPU was found")
+		h.options.Log("using the CPU: no GPU was found" + spare)
 	} else {
-		h.options.Log(fmt.Sprintf("using the CPU: %s cannot be used", strings.Join(unusable, ", ")))
+		h.options.Log(fmt.Sprintf("using the CPU: %s cannot be used%s", strings.Join(unusable, ", "), spare))
 	}
 	return h.cpu()
 }

@@ -50,8 +50,8 @@ import (
 
 // HostOptions choose where a Host computes. The zero value takes the best AMD GPU, or else the CPU.
 type HostOptions struct {
-	// Device is auto (or empty), cpu, ref (the scalar reference), hip:N, cuda:N or emu:TARGET. Kinds of GPU other than
-	// hip are for checking kernels, so that auto leaves them out.
+	// Device is auto (or empty), cpu, ref (the scalar reference), hip:N, kfd:N, cuda:N or emu:TARGET. auto leaves kinds of
+	// GPU other than hip out: kfd, which needs no ROCm, has not run on a card, and the others are for checking kernels.
 	Device string
 
 	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
@@ -100,10 +100,10 @@ func NewHost(o HostOptions) (*Host, error) {
 		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of device ref, not of %q", o.Device)}
 	}
 	switch kind, _, _ := strings.Cut(o.Device, ":"); kind {
-	case "", "auto", "cpu", "ref", "hip", "cuda", "emu":
+	case "", "auto", "cpu", "ref", "hip", "kfd", "cuda", "emu":
 	default:
 		return nil, &OptionError{Option: "Device",
-			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, cuda:N or emu:TARGET", o.Device)}
+			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, kfd:N, cuda:N or emu:TARGET", o.Device)}
 	}
 	if o.Log == nil {
 		o.Log = func(string) {}

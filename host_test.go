@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,26 @@ func count(h *Host) *counter {
 		},
 	}
 	return c
+}
+
+// TestAutoMentionsKFD tells of a GPU that could be tried without ROCm, and does not take it.
+func TestAutoMentionsKFD(t *testing.T) {
+	var said []string
+	h := newHost(t, HostOptions{Log: func(s string) { said = append(said, s) }})
+	c := count(h)
+	h.opener.list = func() []opship.Found {
+		return []opship.Found{{Info: ops.Info{Name: "kfd:0", Model: "a card"}}, {Info: ops.Info{Name: "kfd:1", Model: "another"}},
+			{Info: ops.Info{Name: "hip"}, Err: errors.New("no library")}}
+	}
+	d, err := h.device(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.users.Done()
+	want := "using the CPU: no GPU was found; kfd:0 (a card) can be tried without ROCm: --device kfd:0"
+	if c.opens != 0 || c.cpusStarted != 1 || !slices.Contains(said, want) {
+		t.Errorf("%d GPUs and %d CPUs were opened; said %q, want %q", c.opens, c.cpusStarted, said, want)
+	}
 }
 
 // TestDeviceOnce opens two models as serve does, at the same time, and counts: their device is opened and tested once,

@@ -9,7 +9,7 @@ import (
 
 // deviceFlags choose where a command computes.
 type deviceFlags struct {
-	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu, ref (scalar reference), hip:N, cuda:N or emu:TARGET."`
+	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu, ref (scalar reference), hip:N, kfd:N (without ROCm), cuda:N or emu:TARGET."`
 	Threads int    `env:"HIPENGINE_THREADS" help:"Threads of the CPU devices; 0 takes one per core."`
 
 	memory int64 // most bytes for all models; set by commands that offer it

@@ -16,6 +16,7 @@ import (
 // doctorCmd says what is here, what is wrong and what mends it.
 type doctorCmd struct {
 	deviceFlags
+	kfdFlags
 	JSON  bool   `help:"Print JSON."`
 	Root  string `placeholder:"DIR" help:"Read the files of another machine, which DIR holds as its root: etc, sys, proc, dev, usr, opt. Nothing is tried then."`
 	Quick bool   `help:"Only read files; try nothing."`
@@ -27,6 +28,9 @@ func (c *doctorCmd) Run(ctx context.Context, std stdio) error {
 	if c.GTT < 0 || c.GTT > 1<<14 {
 		return usageError{fmt.Errorf("--gtt %d is outside 0..%d", c.GTT, 1<<14)}
 	}
+	if err := c.kfdFlags.check(); err != nil {
+		return usageError{err}
+	}
 	o := doctor.Options{Targets: hipengine.Targets(), GTT: c.GTT << 30}
 	root := c.Root
 	if root == "" {
@@ -35,6 +39,9 @@ func (c *doctorCmd) Run(ctx context.Context, std stdio) error {
 		return usageError{fmt.Errorf("--root: %w", err)}
 	} else if !st.IsDir() {
 		return usageError{fmt.Errorf("--root: %s is no folder", root)}
+	}
+	if c.KFD {
+		return c.bringUp(ctx, std)
 	}
 	o.Root = os.DirFS(root)
 	r := doctor.Examine(o)

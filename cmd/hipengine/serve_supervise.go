@@ -38,7 +38,7 @@ func (c *serveCmd) supervised(profile string, hasGPU func() bool) (bool, error) 
 		return false, nil
 	}
 	kind, _, _ := strings.Cut(c.Device, ":")
-	return kind == "hip" || kind == "cuda" || kind == "auto" && hasGPU(), nil
+	return kind == "hip" || kind == "kfd" || kind == "cuda" || kind == "auto" && hasGPU(), nil
 }
 
 // supervise runs the server of a worker, which has the arguments of this process.

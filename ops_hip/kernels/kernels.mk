@@ -3,11 +3,17 @@ include ops_hip/kernels/targets.mk
 
 .PHONY: kernels kernels-check kernels-testdata
 
+# The driver of /dev/kfd has kernels of its own, for transfers.
+KFD := ops_hip/internal/kfd/drv
+KFD_KERNELS := -loose -src $(KFD)/kernels -out $(KFD)/objects $(filter gfx%,$(KERNEL_TARGETS))
+
 kernels: ## compile the GPU kernels and write the packages that embed them (needs clang-22, lld-22)
 	go run ./ops_hip/internal/kbuild $(KERNEL_TARGETS)
+	go run ./ops_hip/internal/kbuild $(KFD_KERNELS)
 
 kernels-check: ## rebuild the GPU kernels and fail if they differ from the committed ones
 	go run ./ops_hip/internal/kbuild -check $(KERNEL_TARGETS)
+	go run ./ops_hip/internal/kbuild -check $(KFD_KERNELS)
 
 FRAGMENTS := ops_hip/testdata/fragments
 
