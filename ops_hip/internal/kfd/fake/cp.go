@@ -309,7 +309,6 @@ func (q *queue) finish(p *abi.Packet, early *Fault) {
 	delete(g.signals, p.Completion())
 	delete(q.kernargs, id)
 	q.next++
-	m.packets++
 	if m.cfg.ReadIndexFirst {
 		q.retire(id)
 	}

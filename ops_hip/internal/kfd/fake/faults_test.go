@@ -27,7 +27,7 @@ type faultCase struct {
 	least time.Duration    // of simulated time that it takes
 }
 
-// call1 is a fault of the first call.
+// fails is a call that fails the first time.
 func fails(name string, at Point, err syscall.Errno, is error, text string) faultCase {
 	return faultCase{name: name, fault: Fault{At: at, Err: err}, is: is, text: text}
 }

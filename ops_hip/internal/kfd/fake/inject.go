@@ -44,8 +44,6 @@ const (
 	AtLostInterrupt // no interrupt is raised for the packet's event
 	AtEarlyEvent    // the event is raised Delay before the signal's value is stored
 	AtRemove        // the device is taken out while the packet runs
-
-	points
 )
 
 // Fault is something that goes wrong: at its point, after Skip passes, Count times (0: once; below 0: always).

@@ -74,7 +74,6 @@ type Machine struct {
 	retry      map[uint32][]byte // arguments of ioctls that were interrupted, by number
 	firmware   sync.WaitGroup
 	code       *CodeCache
-	packets    uint64 // that have completed
 }
 
 var _ sys.Sys = (*Machine)(nil)
