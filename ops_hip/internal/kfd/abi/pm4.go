@@ -27,9 +27,12 @@ const (
 // Type3 returns the header of a PM4 packet with a body of n dwords.
 func Type3(opcode, n uint32) uint32 { return 3<<30 | (n-1)<<16 | opcode<<8 }
 
+// AcquireMemDwords is the length of ACQUIRE_MEM.
+const AcquireMemDwords = 8
+
 // AcquireMem returns ACQUIRE_MEM over all addresses.
-func AcquireMem(gcr uint32) [8]uint32 {
-	return [8]uint32{Type3(PM4AcquireMem, 7), 0, 0xffffffff, 0x00ffffff, 0, 0, 0xa, gcr}
+func AcquireMem(gcr uint32) [AcquireMemDwords]uint32 {
+	return [AcquireMemDwords]uint32{Type3(PM4AcquireMem, 7), 0, 0xffffffff, 0x00ffffff, 0, 0, 0xa, gcr}
 }
 
 // Values of the vendor packet that runs PM4.

@@ -272,7 +272,7 @@ func (x *exercise) stale() (string, error) {
 				return "", err
 			}
 			if !bytes.Equal(got, bytes.Repeat([]byte{byte(i / places)}, size)) {
-				return "", fmt.Errorf("after %d copies in a row the bytes are % x ...", i, got[:8])
+				return "", fmt.Errorf("after %d copies in a row the bytes begin with % x", i, got[:8])
 			}
 		}
 	}

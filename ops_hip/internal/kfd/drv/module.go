@@ -160,7 +160,7 @@ func (d *Device) dropCode() error {
 	if err != nil {
 		return err
 	}
-	p := abi.Indirect(uint64(d.ib.va), uint32(len(abi.AcquireMem(0))), addressOf(m.sig))
+	p := abi.Indirect(uint64(d.ib.va), abi.AcquireMemDwords, addressOf(m.sig))
 	if err := d.submit(&p, m.sig); err != nil {
 		return err
 	}
