@@ -18,7 +18,7 @@ func TestListKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, arch := range models.Architectures() {
-		if strings.Count(b.String(), arch+" on ref, a step of ") != 2 {
+		if strings.Count("\n"+b.String(), "\n"+arch+" on ref, a step of ") != 2 {
 			t.Errorf("%s is not listed for prefill and decoding", arch)
 		}
 	}
