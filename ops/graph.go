@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/hipengine/hipengine/tensor"
@@ -69,7 +70,7 @@ type Node struct {
 	Attrs  any // the op's own attribute struct, compared with ==
 	Out    []Type
 	Tensor tensor.Tensor // storage of a Weight or State leaf
-	Pos    string        // file:line of the code that recorded it
+	Pos    Pos           // the code that recorded it
 }
 
 // Result returns result i of n.
@@ -149,16 +150,16 @@ func (g *Graph) leaf(n *Node) Value {
 
 // Add records op d and returns its results. Typed builders such as [RMSNorm] call it; models do not.
 func (g *Graph) Add(d *Def, attrs any, in ...Value) []Value {
-	return g.add(d, attrs, in, "")
+	return g.add(d, attrs, in, Pos{})
 }
 
-// add is Add with the recording position given, or found by itself if pos is empty.
-func (g *Graph) add(d *Def, attrs any, in []Value, pos string) []Value {
+// add is Add with the recording position given, or found by itself if pos is zero.
+func (g *Graph) add(d *Def, attrs any, in []Value, pos Pos) []Value {
 	none := make([]Value, d.results())
 	if g.err != nil {
 		return none
 	}
-	if pos == "" {
+	if pos == (Pos{}) {
 		pos = caller(4)
 	}
 	n := &Node{ID: len(g.Nodes), Op: d, In: in, Attrs: attrs, Pos: pos}
@@ -209,10 +210,25 @@ func Owner(v Value) Value {
 	return v
 }
 
-// caller returns file:line of the first frame outside this package's builders, skip frames up at least.
-func caller(skip int) string {
-	var pcs [8]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(skip, pcs[:])])
+// Pos is a place in the code that records a graph. It costs little to take and is looked up when it is printed.
+type Pos struct{ pcs [8]uintptr }
+
+// caller returns the place of the calls on the stack, skip frames up at least.
+func caller(skip int) (p Pos) {
+	runtime.Callers(skip, p.pcs[:])
+	return p
+}
+
+// String returns file:line of the first frame outside this package's builders.
+func (p Pos) String() string {
+	n := slices.Index(p.pcs[:], 0)
+	switch n {
+	case 0:
+		return "nowhere"
+	case -1:
+		n = len(p.pcs)
+	}
+	frames := runtime.CallersFrames(p.pcs[:n])
 	for {
 		f, more := frames.Next()
 		if !more || !strings.Contains(f.Function, "hipengine/ops.") || strings.HasSuffix(f.File, "_test.go") {

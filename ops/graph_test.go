@@ -89,7 +89,7 @@ func TestLowerExpands(t *testing.T) {
 	var names []string
 	for _, n := range lg.Nodes[1:] {
 		names = append(names, n.Op.Name)
-		if !strings.Contains(n.Pos, "graph_test.go:") {
+		if !strings.Contains(n.Pos.String(), "graph_test.go:") {
 			t.Errorf("%s recorded at %s, want the position of the fused op", n.Op.Name, n.Pos)
 		}
 	}

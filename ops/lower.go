@@ -74,7 +74,7 @@ type lowering struct {
 }
 
 // emit adds op d to the lowered graph, or its expansion, recursively.
-func (l *lowering) emit(d *Def, attrs any, in []Value, pos string) ([]Value, error) {
+func (l *lowering) emit(d *Def, attrs any, in []Value, pos Pos) ([]Value, error) {
 	probe := &Node{Op: d, Attrs: attrs, In: in, Pos: pos}
 	if err := probe.infer(); err != nil {
 		return nil, fmt.Errorf("ops: %s: %w", pos, err)

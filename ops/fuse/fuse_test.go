@@ -39,7 +39,7 @@ func wants(t *testing.T, want string, g *ops.Graph, defs []*ops.Def, outs ...ops
 		if a, b := o.Type(), mapped[i].Type(); a.DType != b.DType || !a.Shape.Equal(b.Shape) {
 			t.Errorf("output %d was %v, is %v", i, a, b)
 		}
-		if n := mapped[i].Node(); n.Op != nil && n.Pos != "" && !strings.Contains(n.Pos, "_test.go") {
+		if n := mapped[i].Node(); n.Op != nil && n.Pos != (ops.Pos{}) && !strings.Contains(n.Pos.String(), "_test.go") {
 			t.Errorf("output %d seems to be recorded at %s", i, n.Pos)
 		}
 	}
