@@ -22,17 +22,25 @@ func mulMat[T Float](c *Call[T]) error {
 // dot returns Σ a[i]·b[i] in float64. Element i goes to partial sum i mod 4, and the sums are added in order;
 // that lets the processor overlap the additions.
 func dot[T Float](a, b []T) float64 {
-	var s [4]float64
+	var s0, s1, s2, s3 float64 // in registers, where an array would not be
 	b = b[:len(a)]
-	i := 0
-	for ; i+4 <= len(a); i += 4 {
-		s[0] += float64(a[i]) * float64(b[i])
-		s[1] += float64(a[i+1]) * float64(b[i+1])
-		s[2] += float64(a[i+2]) * float64(b[i+2])
-		s[3] += float64(a[i+3]) * float64(b[i+3])
+	for len(a) >= 4 && len(b) >= 4 { // the latter for the compiler
+		s0 += float64(a[0]) * float64(b[0])
+		s1 += float64(a[1]) * float64(b[1])
+		s2 += float64(a[2]) * float64(b[2])
+		s3 += float64(a[3]) * float64(b[3])
+		a, b = a[4:], b[4:]
 	}
-	for j := 0; i < len(a); i, j = i+1, j+1 {
-		s[j] += float64(a[i]) * float64(b[i])
+	for i := range a {
+		p := float64(a[i]) * float64(b[i])
+		switch i {
+		case 0:
+			s0 += p
+		case 1:
+			s1 += p
+		case 2:
+			s2 += p
+		}
 	}
-	return s[0] + s[1] + s[2] + s[3]
+	return s0 + s1 + s2 + s3
 }
