@@ -205,7 +205,8 @@ func terms(n *ops.Node) float64 {
 		return last(1) + float64(n.In[5].Shape()[1]*n.In[6].Shape()[1])
 	case ops.CausalConvOp:
 		return last(2)
-	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp: // two sums over the key dimension for each of the tokens, whose errors decay
+	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp:
+		// two sums over the key dimension for each of the tokens, whose errors decay
 		return 4*last(0) + 2*float64(n.In[0].Shape()[0])
 	case ops.SSMScanOp: // a sum over the state, and what each of the tokens adds to it
 		return last(5) + 2*float64(n.In[0].Shape()[0])
@@ -273,7 +274,8 @@ func storeFloor(dt tensor.DType, nmse float64) float64 {
 // with another), and a router's choice of k among n experts. With normal logits neighbours in the order near the k-th
 // are about 4/n apart, and the wrong expert replaces about 1/k of the layer's output, in amplitude. A scan of a state
 // space multiplies x, B, C and the step, the last one twice, all of which one product made of the stream, so that the
-// stream's error enters its result five times instead of once; the result of the i-th is one of i+1 parts of the stream.
+// stream's error enters its result five times instead of once; the result of the i-th is one of i+1 parts of the
+// stream.
 func modelFloor(dev ops.Device, g *ops.Graph, kv tensor.DType) float64 {
 	var smooth, jumps, scans float64
 	for _, n := range g.Nodes {

@@ -25,7 +25,8 @@ func run(t *testing.T, dev ops.Device, match string, tap bool) *conformance.Repo
 // scope is what a mutant is run on: all of the op layer, so that failing elsewhere shows, else the checks that must
 // catch it. Short tests run these alone, or some where there are many.
 func scope(m mutant.Mutant) string {
-	few := map[string]string{"Memory/": "Memory/.*Q8_0", "Model/qwen35/": "Model/qwen35/decode$", "Ops/mul_mat": "Ops/mul_mat/"}
+	few := map[string]string{"Memory/": "Memory/.*Q8_0", "Model/qwen35/": "Model/qwen35/decode$",
+		"Ops/mul_mat": "Ops/mul_mat/"}
 	switch {
 	case testing.Short() && few[m.Caught] != "":
 		return "^" + few[m.Caught]
