@@ -5,7 +5,6 @@ import (
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
-	"github.com/hipengine/hipengine/tensor"
 )
 
 // encoderChecksOf are the checks of architectures that read a sequence in one step and keep nothing of it. They compare
@@ -41,14 +40,9 @@ func reusedEncoder(ctx context.Context, m *modelRun, r *runner.Runner) Result {
 
 // invariantEncoder demands of a device that says so that a sequence has the same bits alone and beside others.
 func invariantEncoder(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
-	if !m.dev.dev.Caps().Invariant {
-		return Result{Verdict: Skip, Detail: "the device does not say that it can"}
-	}
-	o := m.dev.options(len(m.prompts), tensor.F16, false)
-	o.Invariant = true
-	r, err := runner.New(m.dev.dev, m.dev.model, m.dev.weights, o)
-	if err != nil {
-		return failure(err, false)
+	r, refused := m.invariantRunner()
+	if r == nil {
+		return refused
 	}
 	defer r.Close()
 	res := Result{Verdict: Pass}

@@ -12,14 +12,9 @@ import (
 // invariant demands of a device that says so (ops.Caps) that the logits of a prompt are right, and the same bits
 // whole, in steps of one token or of several, beside others, and after a checkpoint.
 func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
-	if !m.dev.dev.Caps().Invariant {
-		return Result{Verdict: Skip, Detail: "the device does not say that it can"}
-	}
-	o := m.dev.options(len(m.prompts), tensor.F16, false)
-	o.Invariant = true
-	r, err := runner.New(m.dev.dev, m.dev.model, m.dev.weights, o)
-	if err != nil {
-		return failure(err, false)
+	r, refused := m.invariantRunner()
+	if r == nil {
+		return refused
 	}
 	defer r.Close()
 	res := Result{Verdict: Pass}
@@ -51,6 +46,21 @@ func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
 		return e
 	}
 	return res
+}
+
+// invariantRunner returns a runner for all prompts that has the contract, which the caller closes, or nil and the
+// result of a check on a device that has not.
+func (m *modelRun) invariantRunner() (*runner.Runner, Result) {
+	if !m.dev.dev.Caps().Invariant {
+		return nil, Result{Verdict: Skip, Detail: "the device does not say that it can"}
+	}
+	o := m.dev.options(len(m.prompts), tensor.F16, false)
+	o.Invariant = true
+	r, err := runner.New(m.dev.dev, m.dev.model, m.dev.weights, o)
+	if err != nil {
+		return nil, failure(err, false)
+	}
+	return r, Result{}
 }
 
 // crowd runs all prompts side by side in steps of random size, every third of which goes on from a checkpoint, and

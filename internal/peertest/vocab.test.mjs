@@ -12,15 +12,15 @@ import * as llama from './llama.mjs';
 const source = 'node-llama-cpp@3.22.1';
 const sha512 = 'bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==';
 
-// Vocabularies that no language model has, with what our refusal says.
-const refused = { 'bert-bge': 'model "bert" is of encoders', 'nomic-bert-moe': 'model "t5" is of encoders' };
-
 // Rows in which we differ on purpose: Qwen's tokenizers compose what is decomposed (NFC), and so do we; llama.cpp leaves
 // it to its caller. Composed before, they are equal.
 const composed = { qwen2: [], qwen35: ['e\u0301', 're\u0301sume\u0301', 'a\u0300'.repeat(200)] };
 
+// BERT's tokenizer knows no word of more than 100 characters, and neither do we; llama.cpp has no such limit.
+const long = { 'bert-bge': ['a\u0300'.repeat(200)] };
+
 const dir = hipengine.folder();
-const tally = { files: 0, rows: 0, composed: 0, asked: 0, refused: [] };
+const tally = { files: 0, rows: 0, composed: 0, asked: 0, long: 0 };
 let models;
 
 // rows reads the texts of a vocabulary and their ids, undefined if there are none.
@@ -48,7 +48,7 @@ before(async () => {
 });
 
 after(() => console.log(`vocabularies of llama.cpp: ids of ${tally.rows} texts in ${tally.files} are equal, ${tally.asked} more as llama.cpp says now; `
-  + `${tally.composed} differ since we compose; refused: ${tally.refused.join(', ')}`));
+  + `${tally.composed} differ since we compose, ${tally.long} since a word is too long`));
 
 test('vocabularies', async (t) => {
   const names = readdirSync(models).flatMap((f) => f.match(/^ggml-vocab-(.*)\.gguf$/)?.[1] ?? []);
@@ -57,11 +57,6 @@ test('vocabularies', async (t) => {
   for (const name of names) {
     await t.test(name, async (t) => {
       const file = path.join(models, `ggml-vocab-${name}.gguf`);
-      if (refused[name]) {
-        assert.throws(() => tokenize(file, ['x']), (err) => err.stderr.includes(refused[name]));
-        tally.refused.push(name);
-        return;
-      }
       const known = rows(file);
       if (known) {
         const ours = tokenize(file, known.map((row) => row.text));
@@ -78,9 +73,9 @@ test('vocabularies', async (t) => {
       assert.equal(begin, '');
       const wrong = others.filter((text, i) => model.tokenize(text, false).join() !== ours[i]);
       await model.close();
-      assert.deepEqual(wrong, []);
-      tally.asked += others.length;
+      assert.deepEqual(wrong, long[name] ?? []);
+      tally.long += wrong.length;
+      tally.asked += others.length - wrong.length;
     });
   }
-  assert.deepEqual(tally.refused.sort(), Object.keys(refused).sort());
 });
