@@ -24,8 +24,8 @@ const (
 
 	Embd = 6 // length of a hidden state
 
-	// Context is that of runners that are not told one. As Limits.Rewinds, it lets sequences be cut to any length.
-	Context = 4096
+	// Anywhere is the Limits.Rewinds of a runner that can cut sequences to any length, however long its context is.
+	Anywhere = 1 << 30
 )
 
 // Runner computes logits from a hash of the tokens of a sequence, so that chunks, batches and slots cannot change
@@ -66,7 +66,7 @@ func (r *Runner) Limits() runner.Limits {
 	for _, d := range []struct {
 		p *int
 		v int
-	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, Context}, {&l.Seqs, 4}, {&l.Batch, 64}} {
+	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, 4096}, {&l.Seqs, 4}, {&l.Batch, 64}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}
@@ -208,7 +208,7 @@ func (r *Runner) Truncate(id runner.SeqID, n int) error {
 		return &runner.TruncateError{Len: was, To: n, Reason: "the fake keeps its state"}
 	}
 	cut := &sequence{tokens: slices.Clone(s.tokens[:n]), rewind: max(0, s.rewind-(was-n))}
-	if n >= was-s.rewind {
+	if s.rewind > 0 && n >= was-s.rewind {
 		cut.prompt = s.prompt // only what the last step read is taken back
 	}
 	r.seqs[id] = cut
