@@ -33,6 +33,11 @@ type WeightSpec struct {
 	// when the file stores them otherwise. All others keep the file's type.
 	Vector bool
 
+	// Split says how ranks share the tensor, and Share, of a model that is split, what one of them holds of it: Shape is
+	// that of the share then. What Share does not say is about the whole tensor.
+	Split Split
+	Share *Share
+
 	// Derive computes the contents, F32, of a tensor that no file holds from the tensors that Inputs lists, each
 	// converted to F32. An optional input that is missing is nil.
 	Derive func(inputs [][]float32) ([]float32, error)
@@ -82,6 +87,7 @@ type resolved struct {
 	stored int64        // in the type of t, laid out as in files
 	dtype  tensor.DType // in the source
 	from   []extent     // its bytes in the source, in order; none for a derived tensor
+	cut    *cut         // what a share has of those; nil: all
 	inputs []resolved   // of a derived tensor; without from if missing
 }
 
@@ -137,6 +143,15 @@ func declare(rs []resolved) Weights {
 
 // resolveOne finds one tensor. The result has no extents if it is optional and missing, or derived.
 func resolveOne(spec WeightSpec, src Source) (resolved, error) {
+	if sh := spec.Share; sh != nil {
+		whole := spec
+		whole.Name, whole.Shape, whole.Share = sh.Whole, sh.Of, nil
+		r, err := resolveOne(whole, src)
+		if err == nil {
+			err = r.take(spec)
+		}
+		return r, err
+	}
 	r := resolved{spec: spec, dtype: tensor.F32}
 	if spec.Derive != nil {
 		for _, in := range spec.Inputs {
