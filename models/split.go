@@ -106,7 +106,7 @@ func RankOf(name string) (whole string, rank int, ok bool) {
 	return whole, rank, err == nil && rank >= 0
 }
 
-// ShareOf returns the spec of what rank r holds of s, given the units of each kind that it has; false if it holds nothing.
+// ShareOf returns the spec of what rank r holds of s, given the units of each kind that it has; false if that is nothing.
 func (s WeightSpec) ShareOf(r int, units map[string][]Range) (WeightSpec, bool) {
 	if s.Split.First && r > 0 {
 		return s, false

@@ -15,8 +15,8 @@ type attentionPart struct {
 	queries models.Range // heads of queries
 }
 
-// Split gives each rank heads of keys and values with the queries that read them. Where there are fewer than ranks, some
-// ranks have the same keys and values, and each other queries of them.
+// Split gives each rank heads of keys and values with the queries that read them. Where there are fewer than ranks,
+// some ranks have the same keys and values, and each other queries of them.
 func (a *Attention) Split(r Ranks) ([]Mixer, error) {
 	ps, err := a.divide(r)
 	if err != nil {

@@ -208,8 +208,8 @@ func (d *Decoder) State() kv.Spec {
 	return all
 }
 
-// Build records one step. Every rank of a model that is split has the whole residual stream; a block is the ranks' parts
-// of its halves, and what they make is added.
+// Build records one step. Every rank of a model that is split has the whole residual stream; a block is the ranks'
+// parts of its halves, and what they make is added.
 func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
 	defer func(was bool) { g.Exact = was }(g.Exact)
 	g.Exact = g.Exact || d.Exact

@@ -54,20 +54,22 @@ func (d *DeltaNet) Specs(s *Specs) {
 	values := models.Segment{Kind: "value heads", Units: d.ValueHeads, Size: d.Dim}
 	each := byRows(models.Segment{Kind: "value heads", Units: d.ValueHeads, Size: 1})
 	mixed := byRows(keys, keys, values)
-	s.linear(models.WeightSpec{Name: "attn_qkv", Shape: tensor.Shape{d.convDim(), d.Embd}, Split: mixed, Part: in(func(i int) int {
-		switch k := d.keyDim(); {
-		case i < k:
-			return group(i, d.Dim, 0)
-		case i < 2*k:
-			return group(i-k, d.Dim, d.Dim)
-		default:
-			return group(i-2*k, v, 2*d.Dim)
-		}
-	})}, false)
+	s.linear(models.WeightSpec{Name: "attn_qkv", Shape: tensor.Shape{d.convDim(), d.Embd}, Split: mixed,
+		Part: in(func(i int) int {
+			switch k := d.keyDim(); {
+			case i < k:
+				return group(i, d.Dim, 0)
+			case i < 2*k:
+				return group(i-k, d.Dim, d.Dim)
+			default:
+				return group(i-2*k, v, 2*d.Dim)
+			}
+		})}, false)
 	s.linear(models.WeightSpec{Name: "attn_gate", Shape: tensor.Shape{d.valueDim(), d.Embd}, Split: byRows(values),
 		Part: in(func(i int) int { return group(i, v, 2*d.Dim+v) })}, false)
-	s.linear(models.WeightSpec{Name: "ssm_beta", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(0), Split: each}, false)
-	s.linear(models.WeightSpec{Name: "ssm_alpha", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(r), Split: each}, false)
+	perHead := tensor.Shape{d.ValueHeads, d.Embd}
+	s.linear(models.WeightSpec{Name: "ssm_beta", Shape: perHead, Part: ba(0), Split: each}, false)
+	s.linear(models.WeightSpec{Name: "ssm_alpha", Shape: perHead, Part: ba(r), Split: each}, false)
 	s.SplitLinear("ssm_out", d.Embd, d.valueDim(), byColumns(values))
 	s.splitVector("ssm_conv1d.weight", mixed, d.convDim(), d.Conv)
 	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{d.ValueHeads},

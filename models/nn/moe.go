@@ -55,8 +55,10 @@ func (m *MoE) Specs(s *Specs) {
 	in, out := tensor.Shape{m.Experts, m.FF, m.Embd}, tensor.Shape{m.Experts, m.Embd, m.FF}
 	columns := []models.Segment{{Kind: expertColumns, Units: m.FF, Size: 1}}
 	rows := models.Split{Axis: 1, Segments: columns}
-	s.linear(models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d", Split: rows}, false)
-	s.linear(models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d", Split: rows}, false)
+	gate := models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d", Split: rows}
+	up := models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d", Split: rows}
+	s.linear(gate, false)
+	s.linear(up, false)
 	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d",
 		Split: models.Split{Axis: 2, Segments: columns}}, false)
 	if m.Shared > 0 {

@@ -18,8 +18,8 @@ type Specs struct {
 // Layer makes the names that follow relative to layer i.
 func (s *Specs) Layer(i int) { s.prefix = fmt.Sprintf("blk.%d.", i) }
 
-// Add appends spec with every name of it, those of its inputs included, relative to the current layer; or the share that
-// a rank has of it.
+// Add appends spec with every name of it, those of its inputs included, relative to the current layer; or the share
+// that a rank has of it.
 func (s *Specs) Add(spec models.WeightSpec) {
 	spec = rename(spec, s.prefix, "")
 	if s.part != nil {
@@ -75,8 +75,8 @@ func (s *Specs) SplitLinear(name string, out, in int, split models.Split) {
 }
 
 // linear adds a matrix, [..., out, in], and its bias, [..., out], which is optional unless bias says that it must be
-// there. Names in spec lack their endings; the axis of its Part is that of the rows. Where ranks have columns, what they
-// make is added, and the bias is that of the first.
+// there. Names in spec lack their endings; the axis of its Part is that of the rows. Where ranks have columns, what
+// they make is added, and the bias is that of the first.
 func (s *Specs) linear(spec models.WeightSpec, bias bool) {
 	rows := len(spec.Shape) - 2
 	spec.Part.Axis = rows

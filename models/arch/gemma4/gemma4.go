@@ -164,7 +164,9 @@ func (p *parallel) Split(r nn.Ranks) ([]nn.FFN, error) {
 func (p *parallel) BuildRanks(g *ops.Graph, ranks []nn.Rank, parts []nn.FFN, hs []ops.Value) []ops.Value {
 	n := len(parts)
 	feeds, xs, sparse := make([]nn.FFN, n), make([]ops.Value, n), make([]ops.Value, n)
-	norm := func(r int, name string, x ops.Value) ops.Value { return nn.RMSNorm(g, ranks[r].Weights, name, x, p.eps) }
+	norm := func(r int, name string, x ops.Value) ops.Value {
+		return nn.RMSNorm(g, ranks[r].Weights, name, x, p.eps)
+	}
 	for r, q := range parts {
 		own := q.(*parallel)
 		feeds[r], xs[r] = own.dense, norm(r, "ffn_norm", hs[r])
