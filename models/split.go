@@ -68,7 +68,7 @@ func SplitModel(m Model, n int, src Source) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("models: %s cannot be split over ranks", arch)
 	}
-	rs, _, err := resolve(m, src, nil)
+	rs, err := find(m, src)
 	if err != nil {
 		return nil, err
 	}
