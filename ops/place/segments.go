@@ -77,7 +77,7 @@ type located3 struct {
 const align = 256
 
 // cut makes segments of g.
-func (d *Device) cut(g *ops.Graph, outs []ops.Value) (*cut, error) {
+func (d *Device) cut(g *ops.Graph, outs []ops.Value, ranks func() ops.Ranks) (*cut, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (d *Device) cut(g *ops.Graph, outs []ops.Value) (*cut, error) {
 			return nil, fmt.Errorf("place: output %d is not a value", i)
 		}
 	}
-	a, err := d.assign(g, outs)
+	a, err := d.assign(g, outs, ranks)
 	if err != nil {
 		return nil, err
 	}
