@@ -185,6 +185,9 @@ func (h *cuda) context(dev int) (uintptr, error) {
 
 // Reach implements [Peers].
 func (h *cuda) Reach(dev, peer int) error {
+	if h.lib.addrs[cuDeviceCanAccessPeer] == 0 || h.lib.addrs[cuCtxEnablePeerAccess] == 0 {
+		return fmt.Errorf("hiprt: CUDA %v knows no peers", h.version)
+	}
 	d, err := h.device(dev)
 	if err != nil {
 		return err

@@ -98,8 +98,8 @@ var cudaProtos = []proto{
 	cuGraphDestroy:              "cuGraphDestroy(CUgraph graph)",
 	cuGraphExecDestroy:          "cuGraphExecDestroy(CUgraphExec exec)",
 	cuGraphLaunch:               "cuGraphLaunch(CUgraphExec exec, CUstream stream)",
-	cuDeviceCanAccessPeer:       "cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)",
-	cuCtxEnablePeerAccess:       "cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)",
+	cuDeviceCanAccessPeer:       "*cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)",
+	cuCtxEnablePeerAccess:       "*cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)",
 }
 
 // Constants of cuda.h.
