@@ -128,8 +128,8 @@ type Device interface {
 }
 
 // Ranks are devices that add up what each of them has made. Those who have them record, for each [AllReduce] of a graph
-// that is divided among the devices, what each rank does of it; every rank's plan then meets those of the others while it
-// runs. All ranks must run the same all-reduces in the same order, and no two plans of a rank at once.
+// that is divided among the devices, what each rank does of it; every rank's plan then meets those of the others while
+// it runs. All ranks must run the same all-reduces in the same order, and no two plans of a rank at once.
 type Ranks interface {
 	// AllReduce records in g, a graph of device number rank, the sum of part and the other ranks' parts, in the order of
 	// the ranks; false if it does not take values of this type.

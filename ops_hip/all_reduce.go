@@ -17,7 +17,7 @@ const (
 	maxRankBlocks = 64
 	pieceFloats   = 4096
 	boxPieces     = 64 << 10 // where pieces start; before them, addresses of all boxes, counters and flags
-	finestPiece   = 1024 // floats that a block moves with one instruction a thread
+	finestPiece   = 1024     // floats that a block moves with one instruction a thread
 )
 
 // allReduceRankOp is what one rank does of an all-reduce: it gives its part to the others, and adds theirs.

@@ -22,8 +22,8 @@ type assignment struct {
 	joint map[*ops.Node][]*ops.Node
 	ranks func() ops.Ranks
 
-	read map[ops.Value]bool     // by a node that runs, or as an output
-	want map[*ops.Node]int // the part of the first node behind one that cannot run elsewhere
+	read map[ops.Value]bool // by a node that runs, or as an output
+	want map[*ops.Node]int  // the part of the first node behind one that cannot run elsewhere
 }
 
 // base follows views back to the value that has the storage, or was computed.
@@ -195,8 +195,8 @@ func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
 	return best
 }
 
-// spread replaces a collective op: what each result that is read stands for is computed where the input of its number is,
-// once for inputs of the same part.
+// spread replaces a collective op: what each result that is read stands for is computed where the input of its number
+// is, once for inputs of the same part.
 func (a *assignment) spread(n *ops.Node, arrived map[located2]bool) error {
 	if a.meet(n, arrived) {
 		return nil

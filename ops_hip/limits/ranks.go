@@ -20,12 +20,12 @@ func (l Link) AllReduceSeconds(bytes float64) float64 {
 	return 1e-6*l.Micro + bytes/(l.Efficiency*l.GBps*1e9)
 }
 
-// allReduces returns how many times a step adds what the ranks have made, and the bytes of a token each time: behind both
-// halves of each layer, as floats.
+// allReduces returns how many times a step adds what the ranks have made, and the bytes of a token each time: behind
+// both halves of each layer, as floats.
 func (m Model) allReduces() (times, bytes float64) { return 2 * m.Layers, 4 * m.Embd }
 
-// DecodeOnTwo returns the tokens per second of one sequence on two cards of which each has half of every matrix, head and
-// cache, with memory at the rate that has been seen. What the cards send does not overlap with what they read.
+// DecodeOnTwo returns the tokens per second of one sequence on two cards of which each has half of every matrix, head
+// and cache, with memory at the rate that has been seen. What the cards send does not overlap with what they read.
 func (m Model) DecodeOnTwo(g GPU, l Link, context int) float64 {
 	times, bytes := m.allReduces()
 	return 1 / (m.TokenBytes(context)/2/(g.Efficiency*g.GBps*1e9) + times*l.AllReduceSeconds(bytes))
