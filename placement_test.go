@@ -137,7 +137,7 @@ func TestSplitTensor(t *testing.T) {
 			t.Errorf("%v: want all layers, and half of 10 MB read", p)
 		}
 	}
-	f, err := OpenFile(Ember)
+	f, err := OpenFile(Ember, o)
 	if err != nil {
 		t.Fatal(err)
 	}
