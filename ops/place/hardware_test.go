@@ -16,7 +16,8 @@ import (
 // TestHardwareRanks adds up parts of GPUs many times and says how long it takes. HIPENGINE_TEST_RANKS names them, as in
 // "cuda:0,cuda:1":
 //
-//	go test -c -o place.test ./ops/place && HIPENGINE_TEST_RANKS=cuda:0,cuda:1 ./place.test -test.v -test.run HardwareRanks
+//	go test -c -o place.test ./ops/place
+//	HIPENGINE_TEST_RANKS=cuda:0,cuda:1 ./place.test -test.v -test.run HardwareRanks
 func TestHardwareRanks(t *testing.T) {
 	names := os.Getenv("HIPENGINE_TEST_RANKS")
 	if names == "" {
@@ -40,8 +41,12 @@ func TestHardwareRanks(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	runRounds(t, d, len(parts), 10000)
-	for _, elems := range []int{5120, 512 * 5120} {
+	rounds, sizes := 10000, []int{5120, 512 * 5120}
+	if testing.Short() { // for emulators
+		rounds, sizes = 20, []int{64}
+	}
+	runRounds(t, d, len(parts), rounds)
+	for _, elems := range sizes {
 		with, without := chain(t, d, len(parts), elems, true), chain(t, d, len(parts), elems, false)
 		t.Logf("%s: an all-reduce of %d floats takes %v (a product and an all-reduce %v)", names, elems, with-without, with)
 	}
@@ -57,6 +62,7 @@ func chain(t *testing.T, d *place.Device, ranks, elems int, reduced bool) time.D
 	defer s.Close()
 	g := &ops.Graph{}
 	x, w := make([]ops.Value, ranks), make([]ops.Value, ranks)
+	in := g.Input("x", tensor.F32, 1, elems)
 	for r := range x {
 		v := tensor.Tensor{Name: fmt.Sprintf("half@%d", r), DType: tensor.F32, Shape: tensor.Shape{elems}}
 		on, err := d.Caps().Place(ops.WeightUse{Name: v.Name, DType: v.DType, Shape: v.Shape}, ops.MemWeights)
@@ -71,7 +77,7 @@ func chain(t *testing.T, d *place.Device, ranks, elems int, reduced bool) time.D
 			t.Fatal(err)
 		}
 		w[r] = g.Weight(v)
-		x[r] = ops.Mul(g, g.Input("x", tensor.F32, 1, elems), w[r])
+		x[r] = ops.Mul(g, in, w[r])
 	}
 	for range links {
 		if reduced {
