@@ -5,7 +5,6 @@ import (
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/tensor"
 )
 
 // keeping returns o with the number of states that m needs for o.RewindTokens, which is 0 without recurrent state. On a
@@ -20,9 +19,9 @@ func (o Options) keeping(dev ops.Device, m models.Model, w models.Weights) (Opti
 	if err != nil {
 		return o, err
 	}
-	states := map[string]tensor.Tensor{}
-	for _, t := range ts {
-		states[t.Name] = t
+	states, err := declareStates(dev, ts)
+	if err != nil {
+		return o, err
 	}
 	g, _, err := o.record(m, w, states, models.Sizes{Tokens: 2, Seqs: 1, Pages: 1, Rows: 1, Kept: o.Rewind})
 	if err != nil {
