@@ -161,9 +161,6 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 		if err != nil {
 			return mem, err
 		}
-		if err != nil {
-			return mem, err
-		}
 		states, err := declareStates(dev, ts)
 		if err != nil {
 			return mem, err
