@@ -72,6 +72,10 @@ type Caps struct {
 	// Free, while no plan or stream uses it; nil for other buffers.
 	Map func(b tensor.Buffer) []byte
 
+	// Adopt returns memory of the device that is b, bytes of the process which nobody changes and which outlive the
+	// buffer, such as a file's that are mapped. It can only be read.
+	Adopt func(b []byte) tensor.Buffer
+
 	// Peer reports whether streams of the device Copy to and from memory of another, d, and Wait for its events without
 	// the host.
 	Peer func(d Device) bool

@@ -68,7 +68,7 @@ func (d *Device) assign(g *ops.Graph, outs []ops.Value) (*assignment, error) {
 			a.want[v.Node()] = at
 		}
 	}
-	arrived := map[located2]bool{} // values that are on their way to a part already
+	arrived := map[valueOn]bool{} // values that are on their way to a part already
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View || !live[n] {
 			continue
@@ -89,18 +89,18 @@ func (d *Device) assign(g *ops.Graph, outs []ops.Value) (*assignment, error) {
 	return a, nil
 }
 
-// located2 is a value on a part.
-type located2 struct {
+// valueOn is a value on a part.
+type valueOn struct {
 	v    ops.Value
 	part int
 }
 
 // put places a node.
-func (a *assignment) put(n *ops.Node, part int, arrived map[located2]bool) {
+func (a *assignment) put(n *ops.Node, part int, arrived map[valueOn]bool) {
 	a.nodes = append(a.nodes, n)
 	a.part[n] = part
 	for _, v := range n.In {
-		arrived[located2{a.base(v), part}] = true
+		arrived[valueOn{a.base(v), part}] = true
 	}
 }
 
@@ -146,7 +146,7 @@ func (a *assignment) pin(n *ops.Node) (int, error) {
 }
 
 // choose returns the part on which n, which is bound to none, moves the fewest bytes.
-func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
+func (a *assignment) choose(n *ops.Node, arrived map[valueOn]bool) int {
 	want, wanted := a.want[n]
 	var from []ops.Value
 	for _, v := range n.In {
@@ -164,7 +164,7 @@ func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
 	try := func(p int) {
 		var cost int64
 		for _, v := range from {
-			if a.part[v.Node()] != p && !arrived[located2{v, p}] {
+			if a.part[v.Node()] != p && !arrived[valueOn{v, p}] {
 				cost += bytes(v)
 			}
 		}
@@ -185,7 +185,7 @@ func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
 
 // spread replaces a collective op: what each result stands for is computed where the input of its number is, once for
 // inputs of the same part.
-func (a *assignment) spread(n *ops.Node, arrived map[located2]bool) error {
+func (a *assignment) spread(n *ops.Node, arrived map[valueOn]bool) error {
 	made := map[int][]ops.Value{}
 	for i, v := range n.In {
 		part := 0

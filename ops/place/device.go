@@ -216,6 +216,13 @@ func (p *Part) members() []*Part {
 func (p *Part) Caps() ops.Caps {
 	c := p.Device.Caps()
 	c.Map, c.Parts, c.Place = p.whole.mapped, nil, nil
+	if adopt := c.Adopt; p.number == Everywhere {
+		c.Adopt = nil
+	} else if adopt != nil {
+		c.Adopt = func(b []byte) tensor.Buffer {
+			return &buffer{whole: p.whole, part: p.number, in: []tensor.Buffer{adopt(b)}, size: int64(len(b))}
+		}
+	}
 	c.PlanBytes, c.Launches, c.Kernels = p.whole.planBytes, nil, p.whole.kernels
 	return c
 }

@@ -32,15 +32,15 @@ func (a *assignment) levels() {
 			}
 		}
 	}
-	a.defer_()
+	a.postpone()
 }
 
 // place is a part at a level.
 type place struct{ part, level int }
 
-// defer_ moves nodes with weights that no other part waits for to the level behind, with what depends on them, where
+// postpone moves nodes with weights that no other part waits for to the level behind, with what depends on them, where
 // their part would only wait there: they then run beside what others do with the rest.
-func (a *assignment) defer_() {
+func (a *assignment) postpone() {
 	busy := map[place]bool{}
 	sent := map[*ops.Node]bool{} // read by another part
 	last := 0

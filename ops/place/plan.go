@@ -130,7 +130,7 @@ func (p *plan) locateOutputs(c *cut) error {
 			out.t = owner.Tensor
 		default:
 			s := c.of[n]
-			if t := c.transfers[located2{b, s.part}]; t != nil && t.kept {
+			if t := c.transfers[valueOn{b, s.part}]; t != nil && t.kept {
 				out.t, out.part = p.slot(t), s.part
 				out.t.Buf = &buffer{whole: p.dev, part: s.part, in: []tensor.Buffer{out.t.Buf}, size: out.t.Buf.Size()}
 				break
