@@ -9,19 +9,24 @@ import (
 // read what an earlier one wrote.
 type Step struct {
 	models.Batch
+	suffix  string // of the names of states: that of a rank
 	updated map[string]ops.Value
 	heads   map[int]ops.Value // ids of so many heads
 }
 
 // NewStep returns a step of b in which no state is written yet.
-func NewStep(b models.Batch) *Step { return &Step{b, map[string]ops.Value{}, map[int]ops.Value{}} }
+func NewStep(b models.Batch) *Step { return newStep(b, "") }
+
+func newStep(b models.Batch, suffix string) *Step {
+	return &Step{b, suffix, map[string]ops.Value{}, map[int]ops.Value{}}
+}
 
 // State returns the state called name: as an earlier block updated it, or declared in g as the step finds it.
 func (s *Step) State(g *ops.Graph, name string) ops.Value {
 	if v, ok := s.updated[name]; ok {
 		return v
 	}
-	return s.Batch.State(g, name)
+	return s.Batch.State(g, name+s.suffix)
 }
 
 // Update makes v, which an op that writes the state returned, what State returns from now on.
