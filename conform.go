@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops/place"
 )
 
@@ -30,7 +32,8 @@ func (h *Host) ListKernels(ctx context.Context, w io.Writer) error {
 	return conformance.ListKernels(ctx, c.ops, w)
 }
 
-// conforming returns the host's device. Several have layers, and their experts, by turns, so that all that can cross does.
+// conforming returns the host's device. Several have layers, and their experts, by turns, so that all that can cross does;
+// and ranks of models that are split.
 func (h *Host) conforming(ctx context.Context) (*computer, error) {
 	c, err := h.computer(ctx, "", false)
 	if err != nil || len(c.parts) == 1 {
@@ -41,9 +44,16 @@ func (h *Host) conforming(ctx context.Context) (*computer, error) {
 	for l := range 8 {
 		s.Layers, s.Experts = append(s.Layers, l%n), append(s.Experts, (l+1)%n)
 	}
-	if err := c.place(s); err != nil {
+	dev, err := place.New(c.devices(), func(u ops.WeightUse, kind ops.MemKind) int {
+		if _, _, split := models.RankOf(u.Name); split {
+			return place.ByRank(u, kind)
+		}
+		return s.Place(u, kind)
+	})
+	if err != nil {
 		c.done()
 		return nil, err
 	}
+	c.ops = dev
 	return c, nil
 }

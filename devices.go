@@ -75,6 +75,9 @@ func (h *Host) computer(ctx context.Context, list string, tested bool) (*compute
 
 // done releases the devices.
 func (c *computer) done() {
+	if len(c.parts) > 1 && c.ops != nil {
+		_ = c.ops.Close() // what fails here is a device that others report
+	}
 	for _, d := range c.parts {
 		d.users.Done()
 	}

@@ -61,6 +61,9 @@ func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, 
 			return Fit{}, err
 		}
 	}
+	if arch, err = o.divided(c, arch, f); err != nil {
+		return Fit{}, err
+	}
 	length := o.Context
 	if length == 0 {
 		length = min(arch.Params().Context, MaxContext)

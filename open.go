@@ -52,6 +52,9 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 			m.Close()
 		}
 	}()
+	if arch, err = o.divided(m.on, arch, f); err != nil {
+		return nil, err
+	}
 	if err := m.load(ctx, arch, f, o, kv); err != nil {
 		return nil, err
 	}
@@ -77,6 +80,9 @@ func (h *Host) Check(ctx context.Context, f *File, o Options) error {
 		return err
 	}
 	defer m.on.done()
+	if arch, err = o.divided(m.on, arch, f); err != nil {
+		return err
+	}
 	_, plan, err := m.planner(ctx, arch, f, o, kv)
 	if err != nil {
 		return err

@@ -29,7 +29,8 @@ type Options struct {
 	Device string
 
 	// Split is auto (or empty), which fills the fastest memory first and moves to others what does not fit, or layer,
-	// which gives all devices layers by the memory that they have free.
+	// which gives all devices layers by the memory that they have free, or tensor, which gives each a share of the heads,
+	// columns and rows of every layer, so that they read at the same time: the devices should be alike.
 	Split string
 
 	// Layers says in place of Split which device has how many layers, in the order of the devices: "hip:0=30,cpu=18".

@@ -35,6 +35,9 @@ func (h *Host) split(ctx context.Context, c *computer, arch models.Model, meta *
 	if err != nil {
 		return runner.Memory{}, err
 	}
+	if o.Split == splitTensor {
+		return p.ranks(c, arch, src, r)
+	}
 	s, err := p.split(o)
 	if err != nil {
 		return runner.Memory{}, err
@@ -247,7 +250,7 @@ func (p *plotter) split(o Options) (place.Split, error) {
 		p.fills = true
 		return p.fill(), nil
 	}
-	return place.Split{}, &OptionError{Option: "Split", Reason: fmt.Sprintf("%q: want auto or layer", o.Split)}
+	return place.Split{}, &OptionError{Option: "Split", Reason: fmt.Sprintf("%q: want auto, layer or tensor", o.Split)}
 }
 
 // counted is the split of Options.Layers.

@@ -118,6 +118,35 @@ func TestAutoSplit(t *testing.T) {
 	}
 }
 
+// TestSplitTensor: each of two devices has a share of every layer, and answers are those of one.
+func TestSplitTensor(t *testing.T) {
+	question := "What is the capital of France?"
+	want, err := ask(t.Context(), openModel(t, newHost(t, HostOptions{Device: "cpu", Threads: 1}), Ember, Options{}),
+		question, Params{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, HostOptions{Device: "cpu,cpu", Threads: 1})
+	o := Options{Split: "tensor"}
+	m := openModel(t, h, Ember, o)
+	if got, err := ask(t.Context(), m, question, Params{}); err != nil || got != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	for _, p := range m.on.lies {
+		if len(p.Layers) != 8 || p.Read == 0 || p.Read > 6<<20 {
+			t.Errorf("%v: want all layers, and half of 10 MB read", p)
+		}
+	}
+	f, err := OpenFile(Ember, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if fit, err := h.Fit(t.Context(), f, o, 0); err != nil || len(fit.Parts) != 2 || !fit.Fits() {
+		t.Errorf("%+v, %v", fit, err)
+	}
+}
+
 // TestSplitRefuses: options that do not go with the devices or with each other are errors that name them.
 func TestSplitRefuses(t *testing.T) {
 	for _, list := range []string{"cpu,auto", "cpu,", "tpu,cpu", strings.Repeat("cpu,", 64) + "cpu"} {
@@ -141,6 +170,9 @@ func TestSplitRefuses(t *testing.T) {
 		{"cpu,cpu", "Layers", Options{Layers: "8"}},
 		{"cpu,cpu", "Layers", Options{Layers: "cpu=4,cpu=4", Split: "layer"}},
 		{"cpu,cpu", "Experts", Options{Experts: "hip:0"}},
+		{"cpu", "Split", Options{Split: "tensor"}},
+		{"cpu,cpu", "Experts", Options{Experts: "cpu", Split: "tensor"}},
+		{"cpu,cpu,cpu,cpu,cpu", "Split", Options{Split: "tensor"}},
 		{"cpu,cpu", "Device", Options{Device: "cpu,tpu"}},
 	} {
 		h := newHost(t, HostOptions{Device: c.device, Threads: 1})

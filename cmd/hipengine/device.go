@@ -20,7 +20,7 @@ type deviceFlags struct {
 
 // splitFlags say how a model lies on several devices.
 type splitFlags struct {
-	Split   string `enum:",auto,layer" default:"" env:"HIPENGINE_SPLIT" placeholder:"HOW" help:"How a model lies on several devices: auto fills the fastest memory first (the default), layer gives each layers by what is free on it."`
+	Split   string `enum:",auto,layer,tensor" default:"" env:"HIPENGINE_SPLIT" placeholder:"HOW" help:"How a model lies on several devices: auto fills the fastest memory first (the default), layer gives each layers by what is free on it, tensor a share of every layer."`
 	Layers  string `env:"HIPENGINE_LAYERS" placeholder:"DEVICE=N,..." help:"How many layers each of several devices has, in place of --split: hip:0=30,cpu=18."`
 	Experts string `env:"HIPENGINE_EXPERTS" placeholder:"DEVICE" help:"Device among several that has the matrices of all routed experts, such as cpu."`
 }

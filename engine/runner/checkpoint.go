@@ -140,9 +140,9 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		return fmt.Errorf("runner: a sequence of %d tokens cannot be cut to %d", s.len, n)
 	case n == s.len:
 		return nil
-	case n > 0 && len(r.spec.Slots) > 0 && s.len-n > s.kept:
+	case n > 0 && len(r.spec.Slots) > 0 && s.len-n >= len(s.places):
 		return &TruncateError{s.len, n, fmt.Sprintf("the model keeps recurrent state, which is known at the end and %d "+
-			"tokens back", s.kept)}
+			"tokens back", len(s.places)-1)}
 	}
 	pages, rest := pagesFor(n), n%PageSize
 	need := make([]int, len(s.tables))
@@ -178,9 +178,10 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		}
 	}
 	if n == 0 {
-		s.kept = 0
+		r.keep(s, 0)
+	} else if len(r.spec.Slots) > 0 {
+		r.rewindTo(s, s.len-n)
 	}
-	s.rewind(min(s.len-n, s.kept))
 	s.len = n
 	for _, p := range r.spec.Paged {
 		i := r.table(p)

@@ -24,6 +24,8 @@ type Device struct {
 	all   *Part // Alloc for Everywhere
 	place Placement
 	name  string
+
+	meetings meetings
 }
 
 var _ ops.Device = (*Device)(nil)
@@ -190,8 +192,8 @@ func (d *Device) Supports(n *ops.Node) bool {
 	return true
 }
 
-// Close leaves the parts open.
-func (d *Device) Close() error { return nil }
+// Close leaves the parts open, but frees what the device made of theirs.
+func (d *Device) Close() error { return d.meetings.close() }
 
 // Part is a part of a [Device], for what is allocated and loaded: its memory can be used in graphs and streams of the
 // whole. Plans are those of the whole.

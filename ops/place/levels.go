@@ -10,7 +10,7 @@ import (
 // what it reads of others, and at least that of nodes before it that use its states.
 func (a *assignment) levels() {
 	used := map[*ops.Node]int{} // level of the last node that uses a state
-	for _, n := range a.nodes {
+	least := func(n *ops.Node) int {
 		level := 0
 		for _, v := range n.In {
 			b := a.base(v)
@@ -24,6 +24,15 @@ func (a *assignment) levels() {
 			if s := ops.Root(b); s.Leaf == ops.State {
 				level = max(level, used[s])
 			}
+		}
+		return level
+	}
+	for _, n := range a.nodes {
+		level := least(n)
+		for _, m := range a.joint[n] {
+			// All at one level: no part can then come to wait for another that waits for it. What the others read was
+			// placed before the first of them.
+			level = max(level, least(m))
 		}
 		a.level[n] = level
 		for _, v := range n.In {
@@ -46,6 +55,7 @@ func (a *assignment) postpone() {
 	last := 0
 	for _, n := range a.nodes {
 		busy[place{a.part[n], a.level[n]}] = true
+		sent[n] = sent[n] || a.joint[n] != nil
 		last = max(last, a.level[n])
 		for _, v := range n.In {
 			if m := a.base(v).Node(); m.Op != nil && a.part[m] != a.part[n] {

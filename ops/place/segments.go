@@ -76,7 +76,7 @@ type inputLeaf struct {
 const align = 256
 
 // cut makes segments of g.
-func (d *Device) cut(g *ops.Graph, outs []ops.Value) (*cut, error) {
+func (d *Device) cut(g *ops.Graph, outs []ops.Value, ranks func() ops.Ranks) (*cut, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (d *Device) cut(g *ops.Graph, outs []ops.Value) (*cut, error) {
 			return nil, fmt.Errorf("place: output %d is not a value", i)
 		}
 	}
-	a, err := d.assign(g, outs)
+	a, err := d.assign(g, outs, ranks)
 	if err != nil {
 		return nil, err
 	}
