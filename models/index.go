@@ -15,6 +15,7 @@ type Span struct {
 	Tokens []int32
 	Pos    int       // position of the first of them in the sequence
 	Slot   int       // place of the sequence in per-sequence state
+	Recent int       // place of the sequence in state of its newest tokens
 	Rows   int       // outputs are wanted for the last Rows of Tokens
 	Tables [][]int32 // page tables, in the order of kv.Spec.Windows; negative for pages that nobody reads
 
@@ -26,6 +27,9 @@ type Span struct {
 // memory from step to step and belongs to one goroutine.
 type Index struct {
 	tokens, pos, seq, starts, slots, rows []int32
+
+	recent []int32 // place of each sequence in state of its newest tokens
+	draft  [6][]int32
 
 	embeds   []float32
 	embedded int // rows of embeds
@@ -40,7 +44,7 @@ type Index struct {
 
 // Reset empties x for a model whose page tables have the given windows, in a step whose tables are width pages long.
 func (x *Index) Reset(windows []int, width int) {
-	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs} {
+	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs, &x.recent} {
 		*p = (*p)[:0]
 	}
 	x.starts = append(x.starts, 0)
@@ -81,6 +85,7 @@ func (x *Index) Add(s Span) {
 	}
 	x.starts = append(x.starts, int32(len(x.tokens)))
 	x.slots = append(x.slots, int32(s.Slot))
+	x.recent = append(x.recent, int32(s.Recent))
 	for i, t := range s.Tables {
 		for _, page := range t {
 			x.tables[i] = append(x.tables[i], max(page, 0)) // kernels may touch what they mask
@@ -106,6 +111,7 @@ func (x *Index) Pad(spare int) {
 	}
 	for range Bucket(len(x.slots)) - len(x.slots) {
 		x.starts, x.slots = append(x.starts, end), append(x.slots, int32(spare))
+		x.recent = append(x.recent, 0) // no token of it is kept
 		for i := range x.tables {
 			x.tables[i] = zeros(x.tables[i], x.width)
 		}
@@ -130,14 +136,17 @@ func (x *Index) Upload(s ops.Stream, p ops.Plan) error {
 		data []int32
 	}{{"tokens", x.tokens}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts}, {"slots", x.slots}, {"rows", x.rows},
 		{"embed_ids", x.embedIDs}} {
-		if err := upload(x, s, p, in.name, in.data, func(v int32) uint32 { return uint32(v) }); err != nil {
+		if err := upload(x, s, p, in.name, in.data, word); err != nil {
 			return err
 		}
 	}
 	for i, name := range x.names {
-		if err := upload(x, s, p, name, x.tables[i], func(v int32) uint32 { return uint32(v) }); err != nil {
+		if err := upload(x, s, p, name, x.tables[i], word); err != nil {
 			return err
 		}
+	}
+	if err := x.uploadDraft(s, p); err != nil {
+		return err
 	}
 	return upload(x, s, p, "embeds", x.embeds, math.Float32bits)
 }
@@ -156,6 +165,8 @@ func upload[T any](x *Index, s ops.Stream, p ops.Plan, name string, data []T, wo
 	}
 	return nil
 }
+
+func word(v int32) uint32 { return uint32(v) }
 
 // zeros appends n zeros to x.
 func zeros(x []int32, n int) []int32 {

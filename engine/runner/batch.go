@@ -67,8 +67,8 @@ func (r *Runner) batch(work []Work) error {
 		for _, t := range s.tables {
 			r.tables = append(r.tables, t.pages[:pages])
 		}
-		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: int(w.Seq), Rows: w.Rows, Tables: r.tables,
-			Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
+		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: int(w.Seq), Recent: int(w.Seq), Rows: w.Rows,
+			Tables: r.tables, Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
 		r.wanted += w.Rows
 	}
 	r.index.Fill()

@@ -113,6 +113,9 @@ func (r *Runner) Floor(id SeqID) int {
 		return s.len
 	}
 	n := 1
+	if len(r.spec.Recent) > 0 {
+		n = s.recent + 1
+	}
 	for i, t := range s.tables {
 		if t.first > 0 {
 			n = max(n, t.first*PageSize+r.windows[i]-1) // where behind becomes t.first
@@ -136,8 +139,11 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		return nil
 	case n > 0 && len(r.spec.Slots) > 0:
 		return &TruncateError{s.len, n, "the model keeps recurrent state"}
+	case n > 0 && len(r.spec.Recent) > 0 && n <= s.recent:
+		return &TruncateError{s.len, n, "the hidden states from which drafts go on there are gone"}
 	}
-	pages, rest := pagesFor(n), n%PageSize
+	pages := pagesFor(n)
+	rest := n - r.shareable(n)*PageSize // tokens in a page that is written again
 	need := make([]int, len(s.tables))
 	for i, t := range s.tables {
 		if n > 0 && behind(r.windows[i], n) < t.first {
@@ -155,6 +161,7 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		if err := r.zero(int(id)); err != nil {
 			return err
 		}
+		s.recent = 0
 	}
 	fresh := make([]int32, len(s.tables))
 	for i := range s.tables {

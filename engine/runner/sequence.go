@@ -14,6 +14,7 @@ type sequence struct {
 	len    int     // tokens
 	tables []table // by window
 	step   uint64  // number of the last step that had it
+	recent int     // position of the first token of which state of the newest tokens is known
 }
 
 // table is the page table of one window. What lies wholly outside of the window was given back.
@@ -98,7 +99,7 @@ func (r *Runner) zero(slot int) error {
 	return nil
 }
 
-// slot returns the part of a state tensor that belongs to one slot.
+// slot returns the part of a state tensor that belongs to one slot, or, of the newest tokens, to one sequence.
 func (r *Runner) slot(name string, i int) tensor.Tensor {
 	t := r.states[name]
 	t.Shape = t.Shape[1:]
@@ -130,7 +131,8 @@ func (r *Runner) table(p kv.Paged) int {
 // will write, and recurrent state are copied on the device.
 func (r *Runner) branch(from, to int) error {
 	f, s := &r.seqs[from], &r.seqs[to]
-	full, rest := f.len/PageSize, f.len%PageSize
+	full := r.shareable(f.len)
+	rest := f.len - full*PageSize
 	for i, t := range f.tables {
 		c := &s.tables[i]
 		c.pages, c.first = append(c.pages, t.pages[:t.first]...), t.first
@@ -156,6 +158,21 @@ func (r *Runner) branch(from, to int) error {
 			return fmt.Errorf("runner: copying %q: %w", spec.Name, err)
 		}
 	}
-	s.len = f.len
+	for _, spec := range r.spec.Recent {
+		if err := r.stream.Copy(r.slot(spec.Name, to), r.slot(spec.Name, from)); err != nil {
+			return fmt.Errorf("runner: copying %q: %w", spec.Name, err)
+		}
+	}
+	s.len, s.recent = f.len, f.recent
 	return nil
+}
+
+// shareable returns how many pages of a sequence of n tokens others that begin like it may hold too: those that nobody
+// writes any more. A draft layer keeps the entry of a token in the place of the one before, so that what comes behind
+// a full page still writes to it.
+func (r *Runner) shareable(n int) int {
+	if r.drafts != nil {
+		return max(0, n-1) / PageSize
+	}
+	return n / PageSize
 }
