@@ -60,7 +60,7 @@ type ChainIndex struct {
 
 // Reset is [Index.Reset].
 func (c *ChainIndex) Reset(windows []int, width int) {
-	c.index.Reset(windows, width)
+	c.index.Reset(windows, width, 0)
 	c.depths = c.depths[:0]
 }
 

@@ -14,7 +14,13 @@ type sequence struct {
 	len    int     // tokens
 	tables []table // by window
 	step   uint64  // number of the last step that had it
-	recent int     // position of the first token of which state of the newest tokens is known
+
+	// places are those of recurrent state: the first holds the state of now, and number i of the next kept ones that
+	// of i tokens before. A step reads the first and leaves the last state there, and earlier ones in the next.
+	places []int
+	kept   int
+
+	recent int // position of the first token of which state of the newest tokens is known
 }
 
 // table is the page table of one window. What lies wholly outside of the window was given back.
@@ -69,7 +75,7 @@ func (r *Runner) trim(s *sequence) {
 func (r *Runner) take(lo, hi int) int {
 	for i := lo; i < hi; i++ {
 		if s := &r.seqs[i]; !s.open {
-			*s = sequence{open: true, dirty: s.dirty, tables: make([]table, len(r.windows))}
+			*s = sequence{open: true, dirty: s.dirty, tables: make([]table, len(r.windows)), places: s.places}
 			return i
 		}
 	}
@@ -82,10 +88,10 @@ func (r *Runner) free(slot int) {
 	for i, t := range s.tables {
 		r.pools[i].Return(t.pages[t.first:])
 	}
-	*s = sequence{dirty: s.dirty}
+	*s = sequence{dirty: s.dirty, places: s.places}
 }
 
-// zero clears the recurrent state of a slot.
+// zero clears the recurrent state of the user of a slot.
 func (r *Runner) zero(slot int) error {
 	if !r.seqs[slot].dirty {
 		return nil
@@ -99,8 +105,17 @@ func (r *Runner) zero(slot int) error {
 	return nil
 }
 
-// slot returns the part of a state tensor that belongs to one slot, or, of the newest tokens, to one sequence.
+// slot returns the part of a state tensor that holds the state of the user of slot i now.
 func (r *Runner) slot(name string, i int) tensor.Tensor {
+	t := r.states[name]
+	t.Shape = t.Shape[1:]
+	n, _ := tensor.Bytes(t.DType, t.Shape) // New checked the whole
+	t.Off += int64(r.seqs[i].places[0]) * n
+	return t
+}
+
+// newest returns the part of state of the newest tokens that belongs to the user of slot i.
+func (r *Runner) newest(name string, i int) tensor.Tensor {
 	t := r.states[name]
 	t.Shape = t.Shape[1:]
 	n, _ := tensor.Bytes(t.DType, t.Shape) // New checked the whole
@@ -159,7 +174,7 @@ func (r *Runner) branch(from, to int) error {
 		}
 	}
 	for _, spec := range r.spec.Recent {
-		if err := r.stream.Copy(r.slot(spec.Name, to), r.slot(spec.Name, from)); err != nil {
+		if err := r.stream.Copy(r.newest(spec.Name, to), r.newest(spec.Name, from)); err != nil {
 			return fmt.Errorf("runner: copying %q: %w", spec.Name, err)
 		}
 	}

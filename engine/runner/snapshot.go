@@ -176,7 +176,7 @@ func (r *Runner) extents(slot int) []extent {
 		es = append(es, extent{spec.Name, []tensor.Tensor{r.slot(spec.Name, slot)}})
 	}
 	for _, spec := range r.spec.Recent {
-		es = append(es, extent{spec.Name, []tensor.Tensor{r.slot(spec.Name, slot)}})
+		es = append(es, extent{spec.Name, []tensor.Tensor{r.newest(spec.Name, slot)}})
 	}
 	return es
 }
