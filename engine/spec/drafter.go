@@ -2,6 +2,8 @@ package spec
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
@@ -54,16 +56,46 @@ type Ask struct {
 	Tokens []int32
 	Seen   int
 	Max    int // most tokens to draft, from 1 to MaxDepth
-	// Params are those with which the target draws. Their constraint is the target's alone: a drafter must not ask it,
-	// since it is where Tokens end and moves on with each token that is taken.
-	Params *sample.Params
+	// Sampler returns a copy of the sampler that the target draws with, as it is behind Tokens but for its constraint.
+	// Tokens that a drafter draws with it, of logits like the target's, are those that the target will draw: both use
+	// the same random numbers.
+	Sampler func() *sample.Sampler
+	// Own says that the drafter should draw with random numbers of its own and fill Draft.Probs, where it can: then
+	// the tokens need not follow from the seed of the target's sampler, and more of them are taken.
+	Own bool
 }
 
 // Draft is what a drafter proposes for one sequence.
 type Draft struct {
 	Tokens []int32 // at most Ask.Max
-	// Probs has, for each token, the distribution that it was drawn from, by ascending id: the token is among those of
-	// its own. Nil says that the drafter would always propose these tokens here: all probability is on them.
+	// Probs has, for each token, the distribution that it was drawn from with random numbers that nobody else uses, by
+	// ascending id and with the token itself. Nil says that the tokens are no matter of chance, or of the target's own:
+	// see Ask.Sampler. With Probs, neither Class nor the number of tokens may depend on what was drawn.
 	Probs [][]sample.Prob
 	Class int // of these tokens, below Info.Classes
+}
+
+// Check reports what is wrong with the answer to an ask, for a drafter of the given kind and a vocabulary.
+func (d Draft) Check(a Ask, info Info, vocab int) error {
+	if len(d.Tokens) > a.Max || d.Class < 0 || d.Class >= max(1, info.Classes) {
+		return fmt.Errorf("spec: drafter %s: %d tokens of class %d, asked for %d and with %d classes", info.Name,
+			len(d.Tokens), d.Class, a.Max, info.Classes)
+	}
+	for i, id := range d.Tokens {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("spec: drafter %s: token %d is outside the vocabulary of %d", info.Name, id, vocab)
+		}
+		if d.Probs == nil {
+			continue
+		}
+		if i >= len(d.Probs) {
+			return fmt.Errorf("spec: drafter %s: %d distributions for %d tokens", info.Name, len(d.Probs), len(d.Tokens))
+		}
+		q := d.Probs[i]
+		at, ok := slices.BinarySearchFunc(q, id, func(x sample.Prob, id int32) int { return int(x.ID) - int(id) })
+		if !ok || !(q[at].P > 0) {
+			return fmt.Errorf("spec: drafter %s: token %d has no probability in its own distribution", info.Name, id)
+		}
+	}
+	return nil
 }

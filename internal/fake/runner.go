@@ -32,6 +32,7 @@ type Runner struct {
 	// what every sequence says, followed by EOG; empty lets the hash speak, without end
 	Reply string
 	Delay time.Duration                  // of each step
+	Each  time.Duration                  // of each token beside that
 	Fail  func(work []runner.Work) error // called at each step
 	Gate  chan struct{}                  // each step takes a value
 	Alter func(logits []float32)         // called on each row
@@ -52,9 +53,10 @@ type Runner struct {
 type sequence struct {
 	tokens []int32
 	prompt int // length of the prompt; 0 until it is in
+	fresh  int // tokens of the last step; 0 in copies
 }
 
-func (s *sequence) clone() *sequence { return &sequence{slices.Clone(s.tokens), s.prompt} }
+func (s *sequence) clone() *sequence { return &sequence{slices.Clone(s.tokens), s.prompt, 0} }
 
 // Limits implements engine.Runner.
 func (r *Runner) Limits() runner.Limits {
@@ -200,7 +202,12 @@ func (r *Runner) Truncate(id runner.SeqID, n int) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seqs[id] = &sequence{tokens: slices.Clone(r.seqs[id].tokens[:n])}
+	s := r.seqs[id]
+	if len(s.tokens)-n >= s.fresh { // of an earlier step: a prompt follows
+		s.prompt = 0
+	}
+	s.fresh -= min(s.fresh, len(s.tokens)-n)
+	s.tokens = s.tokens[:n:n]
 	return nil
 }
 
@@ -301,9 +308,13 @@ func (r *Runner) step(ctx context.Context, work []runner.Work,
 			return nil, ctx.Err()
 		}
 	}
-	if r.Delay > 0 {
+	delay := r.Delay
+	for _, w := range work {
+		delay += r.Each * time.Duration(len(w.Tokens))
+	}
+	if delay > 0 {
 		select {
-		case <-time.After(r.Delay):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -340,7 +351,7 @@ func (r *Runner) step(ctx context.Context, work []runner.Work,
 		case total > lim.Batch:
 			return nil, fmt.Errorf("fake: step of %d tokens", total)
 		}
-		s.tokens = append(s.tokens, w.Tokens...)
+		s.tokens, s.fresh = append(s.tokens, w.Tokens...), len(w.Tokens)
 		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows}
 		if w.Rows > 0 {
 			out[i] = outputs(s, w.Rows)
@@ -364,22 +375,22 @@ func (r *Runner) StepTop(ctx context.Context, work []runner.Work, k int) ([][]sa
 	r.rows = nil
 	if k > 1 {
 		for _, row := range rows {
-			if row != nil {
-				r.rows = append(r.rows, row)
-			}
+			r.rows = slices.AppendSeq(r.rows, slices.Chunk(row, r.Limits().Vocab))
 		}
 	}
 	r.mu.Unlock()
 	out := make([][]sample.Logit, len(rows))
-	for i, row := range rows {
-		var all []sample.Logit
-		for id, l := range row {
-			all = append(all, sample.Logit{ID: int32(id), Logit: l})
-		}
-		slices.SortStableFunc(all, func(a, b sample.Logit) int { return cmp.Compare(b.Logit, a.Logit) })
-		out[i] = all[:min(k, len(all))]
-		if k == 1 && len(all) > 0 {
-			out[i][0].Logit = 0
+	for i := range rows {
+		for row := range slices.Chunk(rows[i], r.Limits().Vocab) {
+			var all []sample.Logit
+			for id, l := range row {
+				all = append(all, sample.Logit{ID: int32(id), Logit: l})
+			}
+			slices.SortStableFunc(all, func(a, b sample.Logit) int { return cmp.Compare(b.Logit, a.Logit) })
+			if k == 1 {
+				all[0].Logit = 0
+			}
+			out[i] = append(out[i], all[:k]...)
 		}
 	}
 	return out, nil
