@@ -121,11 +121,11 @@ func stateUses(in *input) []use {
 			}
 		}
 	case ops.CausalConvOp:
-		us[1] = slotUse(args[1].Shape, args[4].Ints)
+		us[1] = slotUse(args[1].Shape, args[3].Ints, args[4])
 	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp, ops.SSMScanOp:
-		us[5] = slotUse(args[5].Shape, args[7].Ints)
+		us[5] = slotUse(args[5].Shape, args[6].Ints, args[7])
 	case ops.DeltaNetCoreOp:
-		us[1], us[9] = slotUse(args[1].Shape, args[4].Ints), slotUse(args[9].Shape, args[4].Ints)
+		us[1], us[9] = slotUse(args[1].Shape, args[3].Ints, args[4]), slotUse(args[9].Shape, args[3].Ints, args[4])
 	}
 	return us
 }
@@ -147,11 +147,18 @@ func pagedUse(shape tensor.Shape, pos, seq []int32, pages ops.Arg) use {
 	return u
 }
 
-// slotUse marks the slots that sequences occupy in a state [slots, ...].
-func slotUse(shape tensor.Shape, slots []int32) use {
+// slotUse marks the slots that sequences occupy in a state [slots, ...], and those in which they keep earlier states.
+func slotUse(shape tensor.Shape, starts []int32, slots ops.Arg) use {
 	u := use{make([]bool, shape[0]), make([]bool, shape[0])}
-	for _, s := range slots {
-		u.read[s], u.write[s] = true, true
+	width := len(slots.Ints) / slots.Shape[0]
+	for b := range slots.Shape[0] {
+		row := slots.Ints[b*width:][:width]
+		u.read[row[0]], u.write[row[0]] = true, true
+		for j, s := range row[1:] {
+			if s >= 0 && j+1 < int(starts[b+1]-starts[b]) {
+				u.write[s] = true
+			}
+		}
 	}
 	return u
 }

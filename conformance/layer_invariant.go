@@ -10,7 +10,7 @@ import (
 )
 
 // invariant demands of a device that says so (ops.Caps) that the logits of a prompt are right, and the same bits
-// whole, in steps of one token or of several, beside others, and after a checkpoint.
+// whole, in steps of one token or of several, beside others, after a checkpoint, and after tokens that were taken back.
 func invariant(ctx context.Context, m *modelRun, _ *runner.Runner) Result {
 	r, refused := m.invariantRunner()
 	if r == nil {
@@ -55,7 +55,7 @@ func (m *modelRun) invariantRunner() (*runner.Runner, Result) {
 		return nil, Result{Verdict: Skip, Detail: "the device does not say that it can"}
 	}
 	o := m.dev.options(len(m.prompts), tensor.F16, false)
-	o.Invariant = true
+	o.Invariant, o.Rewind = true, rewindTokens
 	r, err := runner.New(m.dev.dev, m.dev.model, m.dev.weights, o)
 	if err != nil {
 		return nil, failure(err, false)
@@ -63,8 +63,8 @@ func (m *modelRun) invariantRunner() (*runner.Runner, Result) {
 	return r, Result{}
 }
 
-// crowd runs all prompts side by side in steps of random size, every third of which goes on from a checkpoint, and
-// compares the bits with those of each prompt alone.
+// crowd runs all prompts side by side in steps of random size, every third of which goes on from a checkpoint, and some
+// of which have wrong tokens at the end that are taken back, and compares the bits with those of each prompt alone.
 func (m *modelRun) crowd(ctx context.Context, r *runner.Runner, want [][]float32) Result {
 	rnd := newRand(m.s.o.Seed, "crowd")
 	ids := make([]runner.SeqID, len(m.prompts))
@@ -90,7 +90,8 @@ func (m *modelRun) crowd(ctx context.Context, r *runner.Runner, want [][]float32
 				}
 			}
 			n := stepTokens(rnd, left)
-			work = append(work, runner.Work{Seq: ids[i], Tokens: m.prompts[i][at[i] : at[i]+n], Rows: n})
+			wrong := min(rnd.IntN(rewindTokens+1), r.Limits().Rewinds, tinyContext-at[i]-n)
+			work = append(work, guess(r, ids[i], m.prompts[i][at[i]:at[i]+n], wrong))
 			of = append(of, i)
 		}
 		if len(work) == 0 {
@@ -101,12 +102,15 @@ func (m *modelRun) crowd(ctx context.Context, r *runner.Runner, want [][]float32
 			return failure(err, false)
 		}
 		for j, i := range of {
-			n := len(work[j].Tokens)
-			if e := equalLogits(want[i][at[i]*vocab:(at[i]+n)*vocab], slices.Clone(rows[j]),
+			n := len(work[j].Tokens) - work[j].Rewind
+			if e := equalLogits(want[i][at[i]*vocab:(at[i]+n)*vocab], slices.Clone(rows[j][:n*vocab]),
 				fmt.Sprintf("token %d on, %d of a step of %d sequences", at[i], n, len(work))); e.Verdict != Pass {
 				return e
 			}
 			at[i] += n
+			if err := takeBack(r, work[j]); err != nil {
+				return failf("%v", err)
+			}
 		}
 	}
 }

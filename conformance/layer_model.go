@@ -70,6 +70,7 @@ var modelChecksOf = []modelCheck{
 	{"restore", "", restored},
 	{"fork", "", forked},
 	{"checkpoint", "", checkpointed},
+	{"rewind", "", rewound},
 	{"churn", "", churn},
 	{"invariant", "F16", invariant},
 }

@@ -67,7 +67,7 @@ func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
 			}
 		}
 		last := len(s.pending) == 0
-		if !s.decode && (slices.Contains(s.marks, len(s.fed())) || last && e.limits.Rewinds) {
+		if !s.decode && (slices.Contains(s.marks, len(s.fed())) || last && e.limits.CutsAnywhere()) {
 			e.keep(s)
 		}
 		if !last {

@@ -79,7 +79,7 @@ func (e *Engine) lookup(s *Sequence) (h hit) {
 // marks returns the lengths, in ascending order, at which the state of a prompt is kept while it is read from h.n on,
 // so that no step passes them. Models that can be cut back need none.
 func (e *Engine) marks(s *Sequence, h hit) []int {
-	if e.reuse == nil || e.limits.Rewinds || s.embedding != nil {
+	if e.reuse == nil || e.limits.CutsAnywhere() || s.embedding != nil {
 		return nil
 	}
 	prompt := s.req.Prompt

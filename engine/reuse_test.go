@@ -20,10 +20,10 @@ import (
 func TestReuseUnderLoad(t *testing.T) {
 	for _, c := range []struct {
 		name      string
-		rewinds   bool
+		rewinds   int
 		room      int
 		hostBytes int64
-	}{{"cut anywhere", true, 3, 0}, {"cut nowhere", false, 5, 0}, {"cut nowhere, with host memory", false, 2, 1}} {
+	}{{"cut anywhere", fake.Context, 3, 0}, {"cut nowhere", 0, 5, 0}, {"cut nowhere, with host memory", 0, 2, 1}} {
 		bubble(c.name, t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(18, 10000))
 			var lack *rand.Rand // pages
@@ -141,8 +141,8 @@ func TestReuseUnderLoad(t *testing.T) {
 // TestSpacesAreApart asks for the same random prompts in several spaces, each time in another order, and demands that
 // a space has of a prompt what was asked for in it, and nothing that others gave, on the device and on the host.
 func TestSpacesAreApart(t *testing.T) {
-	for _, rewinds := range []bool{true, false} {
-		bubble(fmt.Sprintf("rewinds %v", rewinds), t, func(t *testing.T) {
+	for _, rewinds := range []int{fake.Context, 0} {
+		bubble(fmt.Sprintf("rewinds %d", rewinds), t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(18, 4))
 			r := &fake.Runner{Lim: runner.Limits{Rewinds: rewinds}, Checkpoints: 3}
 			e := start(t, r, func(o *engine.Config) { o.Checkpoints, o.HostBytes = 3, 1 })
@@ -200,7 +200,7 @@ func unique(ps [][]int32) (out [][]int32) {
 func TestReuseOff(t *testing.T) {
 	for _, c := range []struct{ of, allowed int }{{0, 4}, {4, 0}} {
 		bubble(fmt.Sprintf("%d of %d", c.allowed, c.of), t, func(t *testing.T) {
-			e := start(t, &fake.Runner{Checkpoints: c.of, Lim: runner.Limits{Rewinds: true}},
+			e := start(t, &fake.Runner{Checkpoints: c.of, Lim: runner.Limits{Rewinds: fake.Context}},
 				func(o *engine.Config) { o.Checkpoints = c.allowed })
 			for range 2 {
 				s := submit(t, e, request("a prompt of more than a few tokens", 3))

@@ -138,7 +138,7 @@ func (e *Engine) draft(seqs []*Sequence, work []runner.Work) *round {
 		d.Tokens = d.Tokens[:min(len(d.Tokens), max(0, depth[i]))]
 		if n := len(d.Tokens); n > 0 {
 			work[at].Tokens = slices.Concat(work[at].Tokens, d.Tokens)
-			work[at].Rows = 1 + n
+			work[at].Rows, work[at].Rewind = 1+n, n
 		}
 	}
 	return r
@@ -147,7 +147,7 @@ func (e *Engine) draft(seqs []*Sequence, work []runner.Work) *round {
 // mostDrafts returns how many tokens may be drafted for a sequence: those behind the last that is drawn are never
 // wanted, and the runner must be able to take them back.
 func (e *Engine) mostDrafts(s *Sequence, info spec.Info) int {
-	n := min(spec.MaxDepth, rewind(e.limits), s.req.MaxTokens-s.generated-1, e.limits.Context-len(s.ids))
+	n := min(spec.MaxDepth, e.limits.Rewinds, s.req.MaxTokens-s.generated-1, e.limits.Context-len(s.ids))
 	if info.Most > 0 {
 		n = min(n, info.Most)
 	}
@@ -155,14 +155,6 @@ func (e *Engine) mostDrafts(s *Sequence, info spec.Info) int {
 		n = min(n, s.req.MaxDrafts)
 	}
 	return max(0, n)
-}
-
-// rewind returns how many tokens of its last step a runner can take back from any sequence.
-func rewind(l runner.Limits) int {
-	if l.Rewinds {
-		return spec.MaxDepth
-	}
-	return 0
 }
 
 // ask has drafts made, of as many tokens as are wanted of each member, and returns how many sequences each drafter was
@@ -251,7 +243,7 @@ func (r *round) withdraw(work []runner.Work) bool {
 	for i, at := range r.of {
 		w, d := &work[at], &r.drafts[i]
 		if n := len(d.Tokens); n > 0 {
-			w.Tokens, w.Rows, took = w.Tokens[:len(w.Tokens)-n], 1, true
+			w.Tokens, w.Rows, w.Rewind, took = w.Tokens[:len(w.Tokens)-n], 1, 0, true
 			*d = spec.Draft{}
 		}
 	}

@@ -15,6 +15,7 @@ type Span struct {
 	Tokens []int32
 	Pos    int       // position of the first of them in the sequence
 	Slot   int       // place of the sequence in per-sequence state
+	Kept   []int     // places for its state without the last token, without the last two and so on; none: it keeps none
 	Rows   int       // outputs are wanted for the last Rows of Tokens
 	Tables [][]int32 // page tables, in the order of kv.Spec.Windows; negative for pages that nobody reads
 
@@ -31,6 +32,7 @@ type Index struct {
 	embedded int // rows of embeds
 	embedIDs []int32
 
+	kept    int // places for each sequence beside its own
 	windows []int
 	names   []string  // of the inputs that hold the tables
 	tables  [][]int32 // [seqs, width] for each window
@@ -38,8 +40,9 @@ type Index struct {
 	raw     []byte
 }
 
-// Reset empties x for a model whose page tables have the given windows, in a step whose tables are width pages long.
-func (x *Index) Reset(windows []int, width int) {
+// Reset empties x for a model whose page tables have the given windows, in a step whose tables are width pages long and
+// in which a sequence keeps up to kept states beside its last.
+func (x *Index) Reset(windows []int, width, kept int) {
 	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs} {
 		*p = (*p)[:0]
 	}
@@ -51,16 +54,16 @@ func (x *Index) Reset(windows []int, width int) {
 			x.names = append(x.names, tableName(w))
 		}
 	}
-	x.width = width
+	x.width, x.kept = width, kept
 	x.tables = slices.Grow(x.tables[:0], len(windows))[:len(windows)]
 	for i := range x.tables {
 		x.tables[i] = x.tables[i][:0]
 	}
 }
 
-// Add appends a sequence, whose tables must be as Reset was told.
+// Add appends a sequence, whose tables and kept states must be as Reset was told.
 func (x *Index) Add(s Span) {
-	seq := int32(len(x.slots))
+	seq := int32(len(x.starts) - 1)
 	for i := range s.Tokens {
 		x.pos, x.seq = append(x.pos, int32(s.Pos+i)), append(x.seq, seq)
 	}
@@ -80,12 +83,24 @@ func (x *Index) Add(s Span) {
 		x.rows = append(x.rows, int32(len(x.tokens)-s.Rows+i))
 	}
 	x.starts = append(x.starts, int32(len(x.tokens)))
-	x.slots = append(x.slots, int32(s.Slot))
+	x.place(s.Slot, s.Kept)
 	for i, t := range s.Tables {
 		for _, page := range t {
 			x.tables[i] = append(x.tables[i], max(page, 0)) // kernels may touch what they mask
 		}
 		x.tables[i] = zeros(x.tables[i], x.width-len(t))
+	}
+}
+
+// place appends the places of a sequence's states.
+func (x *Index) place(slot int, kept []int) {
+	x.slots = append(x.slots, int32(slot))
+	for j := range x.kept {
+		at := -1
+		if j < len(kept) {
+			at = kept[j]
+		}
+		x.slots = append(x.slots, int32(at))
 	}
 }
 
@@ -104,8 +119,10 @@ func (x *Index) Pad(spare int) {
 		x.tokens, x.pos, x.seq = append(x.tokens, 0), append(x.pos, 0), append(x.seq, -1)
 		x.embedIDs = append(x.embedIDs, -1)
 	}
-	for range Bucket(len(x.slots)) - len(x.slots) {
-		x.starts, x.slots = append(x.starts, end), append(x.slots, int32(spare))
+	seqs := len(x.starts) - 1
+	for range Bucket(seqs) - seqs {
+		x.starts = append(x.starts, end)
+		x.place(spare, nil)
 		for i := range x.tables {
 			x.tables[i] = zeros(x.tables[i], x.width)
 		}
@@ -120,7 +137,8 @@ func (x *Index) Pad(spare int) {
 
 // Sizes returns the sizes of the step.
 func (x *Index) Sizes() Sizes {
-	return Sizes{Tokens: len(x.tokens), Seqs: len(x.slots), Pages: x.width, Rows: len(x.rows), Embeds: x.embedded}
+	return Sizes{Tokens: len(x.tokens), Seqs: len(x.starts) - 1, Pages: x.width, Rows: len(x.rows), Embeds: x.embedded,
+		Kept: x.kept}
 }
 
 // Upload copies the data to the inputs of p, but for those that the plan does not use.

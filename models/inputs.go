@@ -14,6 +14,7 @@ type Sizes struct {
 	Pages  int // length of a sequence's page tables
 	Rows   int // tokens whose outputs are wanted
 	Embeds int // rows that replace tokens
+	Kept   int // places for states of a sequence after tokens before its last, see ops.CausalConv
 }
 
 // Inputs declares the index data of a step of m in g, as inputs that [Index.Upload] fills. States, Context and Tap are
@@ -24,8 +25,12 @@ func Inputs(g *ops.Graph, m Model, n Sizes) Batch {
 		Pos:    g.Input("pos", tensor.I32, n.Tokens),
 		Seq:    g.Input("seq", tensor.I32, n.Tokens),
 		Starts: g.Input("starts", tensor.I32, n.Seqs+1),
-		Slots:  g.Input("slots", tensor.I32, n.Seqs),
 		Rows:   g.Input("rows", tensor.I32, n.Rows),
+	}
+	if n.Kept > 0 {
+		b.Slots = g.Input("slots", tensor.I32, n.Seqs, 1+n.Kept)
+	} else {
+		b.Slots = g.Input("slots", tensor.I32, n.Seqs)
 	}
 	for _, w := range m.State().Windows() {
 		b.Pages = append(b.Pages, PageGroup{w, g.Input(tableName(w), tensor.I32, n.Seqs, n.Pages)})

@@ -67,7 +67,7 @@ type Batch struct {
 	Seq    ops.Value   // [tokens] which sequence of the batch each token belongs to; negative for padding
 	Pages  []PageGroup // page tables, one for each of kv.Spec.Windows
 	Starts ops.Value   // [sequences+1] first row of each sequence
-	Slots  ops.Value   // [sequences] place of each sequence in per-sequence state
+	Slots  ops.Value   // [sequences] or [sequences, 1+kept] places in per-sequence state, see ops.CausalConv
 	Rows   ops.Value   // [rows] tokens whose outputs are wanted
 
 	// Embeds, where valid, are rows, F32 [m, n_embd], that enter the first layer in place of what the token makes

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -68,6 +69,7 @@ type batch struct {
 	tokens                         int
 	pos, seq, starts, slots, pages []int32
 	seqPages, totalPages           int // page table width; pages in the cache
+	places                         int // in per-sequence state
 }
 
 // layout places the spans in a paged cache. Pages are handed out in a scrambled order and slots in reverse, so
@@ -77,7 +79,7 @@ func layout(page int, spans ...span) batch {
 	for _, s := range spans {
 		b.seqPages = max(b.seqPages, (s.past+s.fresh+page-1)/page)
 	}
-	b.totalPages = len(spans)*b.seqPages + 1
+	b.totalPages, b.places = len(spans)*b.seqPages+1, len(spans)+1
 	b.starts = []int32{0}
 	for i, s := range spans {
 		for t := range s.fresh {
@@ -105,6 +107,31 @@ func (b batch) padded(n int) batch {
 		b.pos, b.seq = append(b.pos, 0), append(b.seq, -1)
 	}
 	return b
+}
+
+// keptStates is how many states the cases called "kept" keep of a sequence beside the last.
+const keptStates = 3
+
+// keeping returns b and the operand slots. In cases whose names begin with "kept", every second sequence, the first
+// included, keeps states, at places that lie in no order, and the others keep none.
+func (b batch) keeping(name string) (batch, Arg) {
+	if !strings.HasPrefix(name, "kept") {
+		return b, i32(b.slots)
+	}
+	n := len(b.slots)
+	b.places = n*(1+keptStates) + 1
+	slots := Arg{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{n, 1 + keptStates}}
+	for i, s := range b.slots {
+		slots.Ints = append(slots.Ints, s)
+		for j := range keptStates {
+			place := -1
+			if i%2 == 0 {
+				place = n + (j+1)%keptStates*n + i
+			}
+			slots.Ints = append(slots.Ints, int32(place))
+		}
+	}
+	return b, slots
 }
 
 // pageTable is the I32 operand [sequences, pages].

@@ -42,15 +42,18 @@ var CausalConvOp = Register(&Def{
 			{"first", 1, []span{{0, 1}}}, {"two", 33, []span{{0, 2}}}, {"prefill", 96, []span{{0, 21}}},
 			{"batch", 64, []span{{0, 3}, {0, 1}, {0, 5}, {0, 2}}},
 			{"padded", 64, []span{{0, 3}, {0, 2}, {0, 0}, {0, 0}}},
+			{"kept", 40, []span{{0, 4}}},
+			{"kept batch", 64, []span{{0, 5}, {0, 1}, {0, 21}, {0, 3}, {0, 0}}},
+			{"kept run", 33, []span{{0, 40}}},
 		} {
-			b := layout(8, c.spans...)
+			b, slots := layout(8, c.spans...).keeping(c.name)
 			tokens := b.tokens
-			if c.name == "padded" {
+			if c.name == "padded" || c.name == "kept batch" {
 				tokens += 3
 			}
 			cs = append(cs, Case{Name: c.name, Args: []Arg{f32(tokens, c.channels),
-				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, 3, c.channels}},
-				f32(c.channels, 4), i32(b.starts), i32(b.slots)}})
+				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, 3, c.channels}},
+				f32(c.channels, 4), i32(b.starts), slots}})
 		}
 		return cs
 	},
@@ -63,6 +66,11 @@ var CausalConvOp = Register(&Def{
 // starts[b]..starts[b+1]-1; slots: I32 [sequences], the place of each sequence in state. A sequence without tokens
 // is padding: its place is neither read nor written, and may be that of other padding. Rows of y from
 // starts[sequences] on, padding tokens, are zero.
+//
+// With slots [sequences, 1+k] the states after up to k tokens before a sequence's last are kept too, for those who take
+// tokens back: slots[b][0] is the place of the sequence as above, and slots[b][j] the one to which the state goes that
+// all but the last j of its tokens leave. No place is written where that number is negative, or where j tokens are all
+// of them or more. Sequences all of whose further numbers are negative keep nothing.
 func CausalConv(g *Graph, x, state, w, starts, slots Value) (y, newState Value) {
 	r := g.Add(CausalConvOp, nil, x, state, w, starts, slots)
 	return r[0], r[1]
@@ -70,8 +78,21 @@ func CausalConv(g *Graph, x, state, w, starts, slots Value) (y, newState Value) 
 
 // sequences checks the index operands that address per-sequence state.
 func sequences(starts, slots Value) error {
-	if err := is(slots, "slots", tensor.I32, 1); err != nil {
-		return err
+	if s := slots.Shape(); slots.DType() != tensor.I32 || len(s) != 1 && (len(s) != 2 || s[1] < 1) {
+		return fmt.Errorf("slots is %v, want I32[sequences] or I32[sequences, places]", slots.Type())
 	}
 	return ints(starts, "starts", slots.Shape()[0]+1)
 }
+
+// Kept returns how many states of a sequence the op keeps beside the last, by the shape of its operand slots: see
+// [CausalConv].
+func Kept(slots Value) int {
+	if s := slots.Shape(); len(s) == 2 {
+		return s[1] - 1
+	}
+	return 0
+}
+
+// stateMoves is how often an op with the operand slots moves a state of each sequence: it reads it, and writes it and
+// those that it keeps.
+func stateMoves(slots Value) int64 { return int64(slots.Shape()[0]) * int64(2+Kept(slots)) }

@@ -46,7 +46,7 @@ var ChannelDeltaNetOp = Register(&Def{
 		v, s := n.In[2].Shape(), n.In[5]
 		sb, _ := tensor.Bytes(s.DType(), s.Shape()[1:]) // a state that exists has a size
 		return 7 * int64(v[0]) * int64(s.Shape()[1:].Elems()),
-			2*sb*int64(n.In[7].Shape()[0]) + 4*int64(n.In[0].Shape().Elems()*3+2*v.Elems())
+			sb*stateMoves(n.In[7]) + 4*int64(n.In[0].Shape().Elems()*3+2*v.Elems())
 	},
 	Cases: func() []Case {
 		var cs []Case
@@ -60,9 +60,11 @@ var ChannelDeltaNetOp = Register(&Def{
 			{"d128", 1, 128, 128, []span{{0, 9}, {0, 1}}},
 			{"d48", 1, 48, 20, []span{{0, 5}}},
 			{"padded", 2, 32, 32, []span{{0, 5}, {0, 1}, {0, 0}}},
+			{"kept", 2, 20, 36, []span{{0, 4}, {0, 2}, {0, 11}, {0, 1}}},
+			{"kept padded", 1, 128, 128, []span{{0, 2}, {0, 3}, {0, 0}}},
 		} {
-			b := layout(8, c.spans...)
-			if c.name == "padded" {
+			b, slots := layout(8, c.spans...).keeping(c.name)
+			if c.name == "padded" || c.name == "kept padded" {
 				b.tokens += 2
 			}
 			unit := f32(b.tokens, c.heads, c.dk) // about unit length, as after L2Norm
@@ -71,8 +73,8 @@ var ChannelDeltaNetOp = Register(&Def{
 			g.Gen, beta.Gen = between(-3, 0), between(0, 1)
 			cs = append(cs, Case{Name: c.name, Attrs: ChannelDeltaNetAttrs{0.25}, Args: []Arg{
 				unit, unit, f32(b.tokens, c.heads, c.dv), g, beta,
-				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, c.heads, c.dv, c.dk}},
-				i32(b.starts), i32(b.slots)}})
+				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.heads, c.dv, c.dk}},
+				i32(b.starts), slots}})
 		}
 		return cs
 	},

@@ -38,10 +38,10 @@ var DeltaNetCoreOp = Register(&Def{
 	},
 	Work: func(n *Node) (flop, bytes int64) {
 		x, conv, w, state, z := n.In[0].Shape(), n.In[1].Shape(), n.In[2].Shape(), n.In[9].Shape(), n.In[11].Shape()
-		tokens, sequences := int64(x[0]), int64(n.In[4].Shape()[0])
+		tokens := int64(x[0])
 		perToken := 2*int64(w.Elems()) + 7*int64(state[1:].Elems())
 		states := int64(conv[1:].Elems()) + int64(state[1:].Elems())
-		return tokens * perToken, 4 * (int64(x.Elems()) + 2*int64(z.Elems()) + int64(w.Elems()) + 2*sequences*states)
+		return tokens * perToken, 4 * (int64(x.Elems()) + 2*int64(z.Elems()) + int64(w.Elems()) + states*stateMoves(n.In[4]))
 	},
 	Cases: func() []Case {
 		var cs []Case
@@ -59,13 +59,17 @@ var DeltaNetCoreOp = Register(&Def{
 			{"chunks d128", 1, 1, 128, true, []span{{0, 33}}},
 			{"padded", 2, 4, 64, true, []span{{0, 2}, {0, 5}, {0, 1}, {0, 0}}},
 			{"chunks padded", 1, 2, 64, true, []span{{0, 70}, {0, 1}}},
+			{"kept", 2, 4, 32, true, []span{{0, 4}}},
+			{"kept few", 1, 2, 128, true, []span{{0, 3}, {0, 2}, {0, 2}, {0, 1}}},
+			{"kept taps", 2, 6, 32, false, []span{{0, 5}, {0, 3}}},
+			{"kept mixed", 1, 2, 64, true, []span{{0, 4}, {0, 70}, {0, 1}, {0, 2}, {0, 0}}},
 		} {
-			b := layout(8, c.spans...)
-			if c.name == "padded" || c.name == "chunks padded" {
+			b, slots := layout(8, c.spans...).keeping(c.name)
+			if c.name == "padded" || c.name == "chunks padded" || c.name == "kept mixed" {
 				b.tokens += 2
 			}
 			taps := 4
-			if c.name == "few" {
+			if c.name == "few" || c.name == "kept taps" {
 				taps = 3
 			}
 			keys, channels := c.nk*c.d, (2*c.nk+c.nv)*c.d
@@ -76,10 +80,10 @@ var DeltaNetCoreOp = Register(&Def{
 					SliceAttrs{2 * keys, channels},
 					NormAttrs{1e-6}, NormAttrs{1e-5}, GatedDeltaNetAttrs{0.25, c.tiled}, NormAttrs{1e-4}},
 				Args: []Arg{f32(b.tokens, channels),
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, taps - 1, channels}},
-					f32(channels, taps), i32(b.starts), i32(b.slots), f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias,
+					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, taps - 1, channels}},
+					f32(channels, taps), i32(b.starts), slots, f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias,
 					decay,
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, c.nv, c.d, c.d}},
+					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, c.d, c.d}},
 					f32(c.d), f32(b.tokens, c.nv, c.d)}})
 		}
 		return cs

@@ -55,7 +55,7 @@ var GatedDeltaNetOp = Register(&Def{
 		v, s := n.In[2].Shape(), n.In[5]
 		sb, _ := tensor.Bytes(s.DType(), s.Shape()[1:]) // a state that exists has a size
 		return 7 * int64(v[0]) * int64(s.Shape()[1:].Elems()),
-			2*sb*int64(n.In[7].Shape()[0]) + 4*int64(n.In[0].Shape().Elems()*2+2*v.Elems())
+			sb*stateMoves(n.In[7]) + 4*int64(n.In[0].Shape().Elems()*2+2*v.Elems())
 	},
 	Cases: func() []Case {
 		var cs []Case
@@ -75,9 +75,12 @@ var GatedDeltaNetOp = Register(&Def{
 			{"dv48", 1, 2, 32, 48, true, []span{{0, 9}}},
 			{"mixed", 2, 4, 32, 32, true, []span{{0, 130}, {0, 1}, {0, 7}, {0, 1}}},
 			{"padded", 2, 4, 32, 32, true, []span{{0, 5}, {0, 1}, {0, 0}, {0, 0}}},
+			{"kept", 2, 4, 32, 32, true, []span{{0, 4}}},
+			{"kept few", 1, 2, 20, 36, false, []span{{0, 6}, {0, 2}, {0, 2}, {0, 1}}},
+			{"kept mixed", 1, 2, 32, 32, true, []span{{0, 4}, {0, 130}, {0, 1}, {0, 2}, {0, 0}}},
 		} {
-			b := layout(8, c.spans...)
-			if c.name == "padded" {
+			b, slots := layout(8, c.spans...).keeping(c.name)
+			if c.name == "padded" || c.name == "kept mixed" {
 				b.tokens += 2
 			}
 			unit := func(heads, dim int) Arg { // about unit length, as after L2Norm
@@ -89,8 +92,8 @@ var GatedDeltaNetOp = Register(&Def{
 			g.Gen, beta.Gen = between(-3, 0), between(0, 1)
 			cs = append(cs, Case{Name: c.name, Attrs: GatedDeltaNetAttrs{0.25, c.tiled}, Args: []Arg{
 				unit(c.nk, c.dk), unit(c.nk, c.dk), f32(b.tokens, c.nv, c.dv), g, beta,
-				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, c.nv, c.dv, c.dk}},
-				i32(b.starts), i32(b.slots)}})
+				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, c.dv, c.dk}},
+				i32(b.starts), slots}})
 		}
 		return cs
 	},

@@ -23,7 +23,7 @@ var SSMScanOp = Register(&Def{
 		sb, _ := tensor.Bytes(s.DType(), s.Shape()[1:]) // a state that exists has a size
 		heads, dim := int64(s.Shape()[1]), int64(s.Shape()[2])
 		return 5 * int64(x[0]) * int64(s.Shape()[1:].Elems()),
-			2*sb*int64(n.In[7].Shape()[0]) + 4*int64(x[0])*(int64(x[1])+heads+heads*dim)
+			sb*stateMoves(n.In[7]) + 4*int64(x[0])*(int64(x[1])+heads+heads*dim)
 	},
 	Cases: func() []Case {
 		var cs []Case
@@ -41,17 +41,19 @@ var SSMScanOp = Register(&Def{
 			{"d256", 2, 2, 8, 256, []span{{0, 4}}},
 			{"mixed", 4, 2, 32, 64, []span{{0, 70}, {0, 1}, {0, 7}, {0, 1}}},
 			{"padded", 4, 1, 32, 32, []span{{0, 5}, {0, 1}, {0, 0}, {0, 0}}},
+			{"kept", 2, 1, 36, 48, []span{{0, 4}, {0, 2}, {0, 11}, {0, 1}}},
+			{"kept padded", 2, 2, 8, 256, []span{{0, 2}, {0, 3}, {0, 0}}},
 		} {
-			b := layout(8, c.spans...)
-			if c.name == "padded" {
+			b, slots := layout(8, c.spans...).keeping(c.name)
+			if c.name == "padded" || c.name == "kept padded" {
 				b.tokens += 2
 			}
 			a := f32(c.heads)
 			a.Gen = between(-4, -0.05)
 			cs = append(cs, Case{Name: c.name, Attrs: SSMScanAttrs{c.groups}, Args: []Arg{
 				f32(b.tokens, c.heads*c.dim+2*c.groups*c.ds), f32(b.tokens, c.heads), f32(c.heads), a, f32(c.heads),
-				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{len(b.slots) + 1, c.heads, c.dim, c.ds}},
-				i32(b.starts), i32(b.slots)}})
+				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.heads, c.dim, c.ds}},
+				i32(b.starts), slots}})
 		}
 		return cs
 	},

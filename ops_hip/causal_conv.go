@@ -43,7 +43,7 @@ func init() {
 			},
 		})
 	}
-	match := func(n *ops.Node) bool { return isF32(n.In[1]) && convFits(n.In[0].Shape()) }
+	match := func(n *ops.Node) bool { return isF32(n.In[1]) && ops.Kept(n.In[4]) == 0 && convFits(n.In[0].Shape()) }
 	register("causal_conv_f32_serial", true, func(n *ops.Node) int { return matchIf(match(n), matchPlain) })
 	register("causal_conv_f32_tokens", false, func(n *ops.Node) int {
 		return matchIf(match(n) && convRuns(n.In[0].Shape(), n.In[2].Shape()[1], n.In[4].Shape()[0]), matchGood)

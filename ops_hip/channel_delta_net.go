@@ -11,7 +11,7 @@ func init() {
 		Op:   ops.ChannelDeltaNetOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			q, v := n.In[0].Shape(), n.In[2].Shape()
-			return matchIf(isF32(n.In[5]) && q[2] <= maxChannelDelta && fits(v.Elems(), q.Elems()) &&
+			return matchIf(isF32(n.In[5]) && ops.Kept(n.In[7]) == 0 && q[2] <= maxChannelDelta && fits(v.Elems(), q.Elems()) &&
 				n.In[7].Shape()[0] < maxGridYZ, matchPlain)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {

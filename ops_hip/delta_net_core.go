@@ -52,7 +52,7 @@ func coreForm(n *ops.Node) packForm {
 func init() {
 	match := func(n *ops.Node) bool {
 		a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
-		ok := isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) &&
+		ok := ops.Kept(n.In[4]) == 0 && isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) &&
 			fits(x.Elems(), s[1:].Elems(), n.In[11].Shape().Elems())
 		aligned := a.Q.Lo%4 == 0 && a.K.Lo%4 == 0 && a.V.Lo%4 == 0 && x[1]%4 == 0
 		return ok && aligned && atLeast(coreWidths, s[3]) == s[3] && s[2]%4 == 0 && s[2] <= maxCoreValues &&

@@ -28,7 +28,7 @@ func atLeast(sizes []int, n int) int {
 func init() {
 	match := func(n *ops.Node, widths []int) bool {
 		q, v, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[7].Shape()[0]
-		return isF32(n.In[5]) && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences < maxGridYZ
+		return isF32(n.In[5]) && ops.Kept(n.In[7]) == 0 && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences < maxGridYZ
 	}
 	launch := func(n *ops.Node, form string, widths []int) ([]Launch, error) {
 		q, v, a := n.In[0].Shape(), n.In[2].Shape(), n.Attrs.(ops.GatedDeltaNetAttrs)

@@ -15,7 +15,7 @@ func init() {
 		Op:   ops.SSMScanOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			x, s, sequences := n.In[0].Shape(), n.In[5].Shape(), n.In[7].Shape()[0]
-			return matchIf(isF32(n.In[5]) && atLeast(scanWidths, s[3]) > 0 && fits(x.Elems(), s[1]*s[2]) &&
+			return matchIf(isF32(n.In[5]) && ops.Kept(n.In[7]) == 0 && atLeast(scanWidths, s[3]) > 0 && fits(x.Elems(), s[1]*s[2]) &&
 				sequences < maxGridYZ, matchPlain)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {

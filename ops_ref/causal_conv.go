@@ -9,29 +9,29 @@ func init() { Register(ops.CausalConvOp, causalConv[float32], causalConv[float64
 
 func causalConv[T Float](c *Call[T]) error {
 	x, w, out, state := c.In[0], c.In[2].All(), c.Out[0], c.Out[1]
-	starts, slots := c.In[3].Ints(), c.In[4].Ints()
-	if err := index.NewSequences(starts, slots, state.Shape[0]).Check(x.Shape[0]); err != nil {
+	at := index.NewSequences(c.In[3].Ints(), c.In[4].Ints(), state.Shape[0])
+	if err := at.Check(x.Shape[0]); err != nil {
 		return err
 	}
 	channels, taps := x.Shape[1], c.In[2].Shape[1]
-	clear(out.F[int(starts[len(slots)])*channels:])
-	return c.Pool.For(len(slots), 1, func(lo, hi int) {
+	clear(out.F[at.End()*channels:])
+	return c.Pool.For(at.Len(), 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			tokens := int(starts[b+1] - starts[b])
+			first, tokens := int(at.Starts[b]), int(at.Starts[b+1]-at.Starts[b])
 			if tokens == 0 {
 				continue
 			}
 			// window is the K-1 rows before the step, followed by the step's rows.
 			window := make([][]T, 0, taps-1+tokens)
 			for j := range taps - 1 {
-				old := state.Row(int(slots[b])*(taps-1)+j, make([]T, channels))
+				old := state.Row(at.Slot(b)*(taps-1)+j, make([]T, channels))
 				window = append(window, append([]T(nil), old...))
 			}
 			for t := range tokens {
-				window = append(window, x.Row(int(starts[b])+t, nil))
+				window = append(window, x.Row(first+t, nil))
 			}
 			for t := range tokens {
-				y := out.Row(int(starts[b])+t, nil)
+				y := out.Row(first+t, nil)
 				for ch := range channels {
 					var s float64
 					for j := range taps {
@@ -40,9 +40,18 @@ func causalConv[T Float](c *Call[T]) error {
 					y[ch] = T(s)
 				}
 			}
-			for j := range taps - 1 {
-				state.SetRow(int(slots[b])*(taps-1)+j, window[tokens+j])
+			// store keeps the rows that the tokens after the first t need.
+			store := func(slot, t int) {
+				for j := range taps - 1 {
+					state.SetRow(slot*(taps-1)+j, window[t+j])
+				}
 			}
+			for t := range tokens {
+				if slot := at.Kept(b, first+t); slot >= 0 {
+					store(slot, t+1)
+				}
+			}
+			store(at.Slot(b), tokens)
 		}
 	})
 }

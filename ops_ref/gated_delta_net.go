@@ -12,35 +12,44 @@ func init() { Register(ops.GatedDeltaNetOp, gatedDeltaNet[float32], gatedDeltaNe
 // deltaChunk is the number of tokens that the chunked form takes at a time.
 const deltaChunk = 64
 
-// gatedDeltaNet runs the recurrence for single tokens and the chunked form for longer stretches, each value head
-// of each sequence by itself.
+// gatedDeltaNet runs the recurrence for single tokens, and for sequences of which states are kept, and the chunked form
+// for longer stretches, each value head of each sequence by itself.
 func gatedDeltaNet[T Float](c *Call[T]) error {
 	q, k, v, out, state := c.In[0], c.In[1], c.In[2], c.Out[0], c.Out[1]
 	g, beta := c.In[3].F, c.In[4].F
-	starts, slots := c.In[6].Ints(), c.In[7].Ints()
+	at := index.NewSequences(c.In[6].Ints(), c.In[7].Ints(), state.Shape[0])
 	a := c.Attrs.(ops.GatedDeltaNetAttrs)
-	if err := index.NewSequences(starts, slots, state.Shape[0]).Check(q.Shape[0]); err != nil {
+	if err := at.Check(q.Shape[0]); err != nil {
 		return err
 	}
 	nk, nv, dv, dk := q.Shape[1], v.Shape[1], v.Shape[2], q.Shape[2]
-	clear(out.F[int(starts[len(slots)])*nv*dv:])
-	return c.Pool.For(len(slots)*nv, 1, func(lo, hi int) {
+	clear(out.F[at.End()*nv*dv:])
+	return c.Pool.For(at.Len()*nv, 1, func(lo, hi int) {
 		s := deltaHead[T]{dk: dk, dv: dv, scale: float64(a.Scale), state: make([][]T, dv)}
 		for i := lo; i < hi; i++ {
 			b, h := i/nv, i%nv
-			if starts[b] == starts[b+1] {
+			first, end := int(at.Starts[b]), int(at.Starts[b+1])
+			if first == end {
 				continue
 			}
 			key := h / (nv / nk)
 			if a.Tiled {
 				key = h % nk
 			}
-			stateRow := (int(slots[b])*nv + h) * dv
 			for j := range dv {
-				s.state[j] = append(s.state[j][:0], state.Row(stateRow+j, make([]T, dk))...)
+				s.state[j] = append(s.state[j][:0], state.Row((at.Slot(b)*nv+h)*dv+j, make([]T, dk))...)
 			}
-			for t := int(starts[b]); t < int(starts[b+1]); {
-				n := min(deltaChunk, int(starts[b+1])-t)
+			store := func(slot int) {
+				for j := range dv {
+					state.SetRow((slot*nv+h)*dv+j, s.state[j])
+				}
+			}
+			keeps := at.Keeps(b)
+			for t := first; t < end; {
+				n := min(deltaChunk, end-t)
+				if keeps {
+					n = 1
+				}
 				s.tokens = s.tokens[:0]
 				for ; n > 0; n, t = n-1, t+1 {
 					s.tokens = append(s.tokens,
@@ -52,10 +61,11 @@ func gatedDeltaNet[T Float](c *Call[T]) error {
 				} else {
 					s.chunk()
 				}
+				if slot := at.Kept(b, t-1); slot >= 0 {
+					store(slot)
+				}
 			}
-			for j := range dv {
-				state.SetRow(stateRow+j, s.state[j])
-			}
+			store(at.Slot(b))
 		}
 	})
 }

@@ -16,7 +16,7 @@ func (r *Runner) batch(work []Work) error {
 	r.steps++
 	need := r.need
 	clear(need)
-	total, width := 0, 0
+	total, width, kept := 0, 0, 0
 	for _, w := range work {
 		if int(w.Seq) < 0 || int(w.Seq) >= r.limits.Seqs || !r.seqs[w.Seq].open || r.seqs[w.Seq].step == r.steps {
 			return fmt.Errorf("runner: sequence %d is not open or twice in the step", w.Seq)
@@ -26,6 +26,13 @@ func (r *Runner) batch(work []Work) error {
 		n := len(w.Tokens)
 		if n == 0 || w.Rows < 0 || w.Rows > n {
 			return fmt.Errorf("runner: sequence %d: %d rows wanted of %d tokens", w.Seq, w.Rows, n)
+		}
+		if w.Rewind < 0 || w.Rewind >= n || w.Rewind > r.limits.Rewinds {
+			return fmt.Errorf("runner: sequence %d: %d of %d tokens are to be taken back, of which a step allows %d, and "+
+				"all but the first", w.Seq, w.Rewind, n, r.limits.Rewinds)
+		}
+		if len(s.places) > 1 && w.Rewind > 0 {
+			kept = r.kept // so that there are few plans
 		}
 		if r.limits.Encoder && s.len > 0 {
 			return fmt.Errorf("%w: sequence %d has %d tokens already", ErrEncoder, w.Seq, s.len)
@@ -55,7 +62,7 @@ func (r *Runner) batch(work []Work) error {
 	if err := r.enough(need); err != nil {
 		return err
 	}
-	r.index.Reset(r.windows, tableWidth(width, r.limits.Context))
+	r.index.Reset(r.windows, tableWidth(width, r.limits.Context), kept)
 	r.wanted = 0
 	for _, w := range work {
 		s := &r.seqs[w.Seq]
@@ -67,13 +74,17 @@ func (r *Runner) batch(work []Work) error {
 		for _, t := range s.tables {
 			r.tables = append(r.tables, t.pages[:pages])
 		}
-		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: int(w.Seq), Rows: w.Rows, Tables: r.tables,
-			Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
+		span := models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Rows: w.Rows, Tables: r.tables,
+			Embeds: w.Embeds, EmbedIDs: w.EmbedIDs}
+		if kept > 0 {
+			span.Kept = s.places[1 : 1+w.Rewind]
+		}
+		r.index.Add(span)
 		r.wanted += w.Rows
 	}
 	r.index.Fill()
 	if r.buckets {
-		r.index.Pad(len(r.seqs)) // the spare slot is behind all others
+		r.index.Pad(len(r.seqs) + r.limits.Seqs*r.kept) // the spare slot is behind all others
 	}
 	return nil
 }

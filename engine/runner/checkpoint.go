@@ -103,7 +103,7 @@ func (r *Runner) Drop(cp CheckpointID) {
 }
 
 // Floor returns the smallest length, but for 0, to which Truncate can cut an open sequence now, and a checkpoint of it
-// that was resumed.
+// that was resumed. What Work.Rewind allows goes below, for the sequence alone.
 func (r *Runner) Floor(id SeqID) int {
 	s, err := r.sequence(id)
 	if err != nil {
@@ -112,6 +112,11 @@ func (r *Runner) Floor(id SeqID) int {
 	if len(r.spec.Slots) > 0 {
 		return s.len
 	}
+	return r.pagesFloor(s)
+}
+
+// pagesFloor is Floor as far as keys and values go.
+func (r *Runner) pagesFloor(s *sequence) int {
 	n := 1
 	for i, t := range s.tables {
 		if t.first > 0 {
@@ -121,10 +126,11 @@ func (r *Runner) Floor(id SeqID) int {
 	return min(n, s.len)
 }
 
-// Truncate cuts a sequence to its first n tokens. The error is a *TruncateError if the model keeps recurrent state, of
-// which only the end and the start are known, or if n lies further back than the pages that attention with a window
-// keeps; or it wraps kv.ErrNoPages where a page that other sequences share must be copied. The sequence is as it was
-// then.
+// Truncate cuts a sequence to its first n tokens. Recurrent state is known at the start, at the end, and before each of
+// the last Work.Rewind tokens of the last step: to take those back copies nothing, and leads to the state of a sequence
+// that never had them. The error is a *TruncateError if n is another length of such a model, or if it lies further back
+// than the pages that attention with a window keeps; or it wraps kv.ErrNoPages where a page that other sequences share
+// must be copied. The sequence is as it was then.
 func (r *Runner) Truncate(id SeqID, n int) error {
 	s, err := r.sequence(id)
 	switch {
@@ -134,8 +140,9 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		return fmt.Errorf("runner: a sequence of %d tokens cannot be cut to %d", s.len, n)
 	case n == s.len:
 		return nil
-	case n > 0 && len(r.spec.Slots) > 0:
-		return &TruncateError{s.len, n, "the model keeps recurrent state"}
+	case n > 0 && len(r.spec.Slots) > 0 && s.len-n > s.kept:
+		return &TruncateError{s.len, n, fmt.Sprintf("the model keeps recurrent state, which is known at the end and %d "+
+			"tokens back", s.kept)}
 	}
 	pages, rest := pagesFor(n), n%PageSize
 	need := make([]int, len(s.tables))
@@ -170,6 +177,10 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 			fresh[i] = page[0]
 		}
 	}
+	if n == 0 {
+		s.kept = 0
+	}
+	s.rewind(min(s.len-n, s.kept))
 	s.len = n
 	for _, p := range r.spec.Paged {
 		i := r.table(p)

@@ -41,6 +41,9 @@ func Record(dev ops.Device, m models.Model, src models.Source, o Options, n mode
 	if err != nil {
 		return nil, none, err
 	}
+	if o, err = o.keeping(dev, m, w); err != nil {
+		return nil, none, err
+	}
 	ts, _, err := stateTensors(m.State(), o, dev.Info().Buckets)
 	if err != nil {
 		return nil, none, err

@@ -22,6 +22,9 @@ type Memory struct {
 	Context int // tokens of a sequence that State and Plans are for
 	Seqs    int // sequences
 
+	// Kept is how many recurrent states State has of each sequence beside its last, for Options.Rewind.
+	Kept int
+
 	// Fits is the longest context that fits where Context does not, in tokens; 0 if none does.
 	Fits int
 }
@@ -53,8 +56,12 @@ func (m Memory) parts() string {
 	if m.Seqs != 1 {
 		seqs = fmt.Sprintf("%d sequences", m.Seqs)
 	}
-	return fmt.Sprintf("weights %s, state %s (%s of %d tokens), plans %s", gibibytes(m.Weights), gibibytes(m.State),
-		seqs, m.Context, gibibytes(m.Plans))
+	kept := ""
+	if m.Kept > 0 {
+		kept = fmt.Sprintf(", %d of which can be taken back", m.Kept)
+	}
+	return fmt.Sprintf("weights %s, state %s (%s of %d tokens%s), plans %s", gibibytes(m.Weights), gibibytes(m.State),
+		seqs, m.Context, kept, gibibytes(m.Plans))
 }
 
 // gibibytes formats a size: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
@@ -103,6 +110,10 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if err != nil {
 		return Memory{}, err
 	}
+	if full, err = full.keeping(dev, m, w); err != nil {
+		return Memory{}, err
+	}
+	o.Rewind, o.kept = full.Rewind, full.kept
 	free, caps := int64(-1), dev.Caps()
 	if caps.Free != nil {
 		if free, err = caps.Free(); err != nil {
@@ -116,7 +127,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	}
 	// at is what o needs, with or without plans.
 	at := func(o Options, plans bool) (Memory, error) {
-		mem := Memory{Device: dev.Info().Name, Weights: weights, Free: free, Context: o.Context, Seqs: o.Seqs}
+		mem := Memory{Device: dev.Info().Name, Weights: weights, Free: free, Context: o.Context, Seqs: o.Seqs,
+			Kept: o.kept}
 		ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)
 		if err != nil {
 			return mem, err
@@ -216,19 +228,28 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 	return most, nil
 }
 
-// largestPlans returns the keys of the largest prefill and of the decoding of all sequences, with all logits and with
-// the top largest of each row, and of the largest step that returns the hidden states of all its tokens.
+// largestPlans returns the keys of the largest prefill, of the decoding of all sequences, and of the largest step of
+// which tokens can be taken back, with all logits and with the top largest of each row, and of the largest step that
+// returns the hidden states of all its tokens.
 func largestPlans(o Options, buckets bool, top int) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),
 		Rows: min(tokens, o.Seqs+PromptRows)}
 	decode := prefill
 	decode.Tokens, decode.Rows = o.Seqs, o.Seqs
+	verify := prefill // of proposed tokens, beside prompts
+	verify.Kept, verify.Rows = o.kept, min(tokens, (1+o.Rewind)*o.Seqs+PromptRows)
 	hidden := prefill
 	hidden.Rows = hidden.Tokens
 	plans := []planKey{{Sizes: prefill}, {Sizes: decode}, {Sizes: hidden, hidden: true}}
 	if top > 0 {
 		plans = append(plans, planKey{Sizes: prefill, top: top}, planKey{Sizes: decode, top: top})
+	}
+	if o.Rewind > 0 {
+		plans = append(plans, planKey{Sizes: verify})
+	}
+	if o.Rewind > 0 && top > 0 {
+		plans = append(plans, planKey{Sizes: verify, top: top})
 	}
 	if buckets {
 		for i := range plans {

@@ -71,14 +71,14 @@ func newSmall(t *testing.T, free int64) *small {
 
 // TestPlanMemory gives each architecture exactly the memory that was planned, and runs the largest steps in it.
 func TestPlanMemory(t *testing.T) {
-	for _, arch := range models.Architectures() {
+	for i, arch := range models.Architectures() {
 		t.Run(arch, func(t *testing.T) {
 			m, err := models.New(tiny.Meta(arch))
 			if err != nil {
 				t.Fatal(err)
 			}
 			src := tiny.Weights(m, tensor.F32, 1)
-			o := Options{Context: 100, Seqs: 3, Batch: 40, KVType: tensor.F16}
+			o := Options{Context: 100, Seqs: 3, Batch: 40, KVType: tensor.F16, Rewind: i % 3}
 			d := newSmall(t, 1<<40)
 			mem, err := PlanMemory(d, m, src, o)
 			if err != nil {
@@ -134,6 +134,16 @@ func TestPlanMemory(t *testing.T) {
 			}
 			works := []Work{{Seq: ids[0], Tokens: make([]int32, 38), Rows: 1},
 				{Seq: ids[1], Tokens: []int32{1}, Rows: 1}, {Seq: ids[2], Tokens: []int32{1}, Rows: 1}}
+			r.Release(ids[0])
+			works[0].Seq = open(t, r)
+			if _, err := r.Step(t.Context(), works); err != nil {
+				t.Error(err)
+			}
+			for j := range works { // as many tokens as can be taken back, and a prompt beside them
+				n := 1 + o.Rewind
+				works[j].Tokens, works[j].Rows, works[j].Rewind = make([]int32, n), n, o.Rewind
+			}
+			works[0].Tokens = make([]int32, 40-2*(1+o.Rewind))
 			r.Release(ids[0])
 			works[0].Seq = open(t, r)
 			if _, err := r.Step(t.Context(), works); err != nil {

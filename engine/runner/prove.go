@@ -9,7 +9,8 @@ func (r *Runner) Prove() error {
 	if r.closed {
 		return ErrClosed
 	}
-	o := Options{Context: r.limits.Context, Seqs: r.limits.Seqs, Batch: r.limits.Batch}
+	o := Options{Context: r.limits.Context, Seqs: r.limits.Seqs, Batch: r.limits.Batch, Rewind: r.rewind,
+		kept: r.kept}
 	for _, k := range largestPlans(o, r.buckets, r.limits.Top) {
 		if _, err := r.plan(k); err != nil {
 			return fmt.Errorf("runner: the largest step: %w", err)

@@ -27,6 +27,11 @@ type Options struct {
 	// checkpoint. Layers that see a window alone have fewer if fewer suffice.
 	Pages int
 
+	// Rewind is how many tokens of its last step can be taken back of a sequence, from 0 to MaxRewind: see Work.Rewind.
+	// For each of them there is memory for one more recurrent state of every open sequence, and for a row more that
+	// steps return.
+	Rewind int
+
 	KVType    tensor.DType // of keys and values; Invalid: F32
 	StateType tensor.DType // of recurrent state; Invalid: F32
 
@@ -38,7 +43,12 @@ type Options struct {
 	// Reserved bytes of what is free on the device belong to others: PlanMemory leaves them out. Of the rest, it
 	// counts at most Limit bytes as free; 0 is no limit.
 	Reserved, Limit int64
+
+	kept int // states of an open sequence beside its last: see keeping
 }
+
+// MaxRewind is the most that Options.Rewind can be.
+const MaxRewind = 16
 
 // PageSize is the number of tokens in a page of the KV cache.
 const PageSize = kv.PageSize
@@ -75,6 +85,8 @@ type Runner struct {
 	pools   []*kv.Pool // of pages, by window
 	states  map[string]tensor.Tensor
 	spec    kv.Spec
+	rewind  int // as in Options
+	kept    int
 	plans   planCache
 	arena   ops.Arena // of all plans: no two run at a time
 
@@ -105,6 +117,9 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	if err := o.check(dev); err != nil {
 		return nil, err
 	}
+	if o, err = o.keeping(dev, m, w); err != nil {
+		return nil, err
+	}
 	s, err := dev.Stream()
 	if err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
@@ -120,7 +135,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	if !p.Encoder {
 		r.limits.Top = topOf(dev, p.Vocab)
 	}
-	r.limits.Rewinds = len(r.spec.Slots) == 0 && (len(r.windows) == 0 || r.windows[len(r.windows)-1] == 0)
+	r.layOut(o)
 	for _, w := range r.windows {
 		r.pools = append(r.pools, kv.NewPool(o.pages(w)))
 	}
@@ -161,6 +176,9 @@ func (o Options) with(p models.Hparams) (Options, error) {
 	}
 	if o.Checkpoints < 0 || o.Checkpoints > 1<<16 {
 		return o, fmt.Errorf("runner: %d checkpoints are outside 0..%d", o.Checkpoints, 1<<16)
+	}
+	if o.Rewind < 0 || o.Rewind > MaxRewind {
+		return o, fmt.Errorf("runner: taking back %d tokens of a step is outside 0..%d", o.Rewind, MaxRewind)
 	}
 	perSeq := pagesFor(o.Context)
 	if o.Pages == 0 {
@@ -205,7 +223,7 @@ func (o Options) pages(window int) int {
 // stateTensors returns the tensors of a model's state, without memory, and their sizes in bytes. o has its defaults.
 // A device that wants sizes padded gets a slot for the sequences that pad a step.
 func stateTensors(spec kv.Spec, o Options, buckets bool) (ts []tensor.Tensor, sizes []int64, err error) {
-	slots := o.Seqs + o.Checkpoints
+	slots := o.places()
 	if buckets {
 		slots++
 	}
@@ -345,7 +363,7 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 		return nil, err
 	}
 	for i := range work {
-		r.seqs[work[i].Seq].dirty = true
+		r.seqs[work[i].Seq].dirty, r.seqs[work[i].Seq].kept = true, 0
 	}
 	return p, r.run(p)
 }
@@ -354,6 +372,9 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 func (r *Runner) took(w Work) {
 	s := &r.seqs[w.Seq]
 	s.len += len(w.Tokens)
+	if len(s.places) > 1 {
+		s.kept = w.Rewind
+	}
 	r.trim(s)
 }
 

@@ -14,6 +14,11 @@ type sequence struct {
 	len    int     // tokens
 	tables []table // by window
 	step   uint64  // number of the last step that had it
+
+	// places are those of recurrent state: the first holds the state of now, and number i of the next kept ones that
+	// of i tokens before. A step reads the first and leaves the last state there, and earlier ones in the next.
+	places []int
+	kept   int
 }
 
 // table is the page table of one window. What lies wholly outside of the window was given back.
@@ -68,7 +73,7 @@ func (r *Runner) trim(s *sequence) {
 func (r *Runner) take(lo, hi int) int {
 	for i := lo; i < hi; i++ {
 		if s := &r.seqs[i]; !s.open {
-			*s = sequence{open: true, dirty: s.dirty, tables: make([]table, len(r.windows))}
+			*s = sequence{open: true, dirty: s.dirty, tables: make([]table, len(r.windows)), places: s.places}
 			return i
 		}
 	}
@@ -81,10 +86,10 @@ func (r *Runner) free(slot int) {
 	for i, t := range s.tables {
 		r.pools[i].Return(t.pages[t.first:])
 	}
-	*s = sequence{dirty: s.dirty}
+	*s = sequence{dirty: s.dirty, places: s.places}
 }
 
-// zero clears the recurrent state of a slot.
+// zero clears the recurrent state of the user of a slot.
 func (r *Runner) zero(slot int) error {
 	if !r.seqs[slot].dirty {
 		return nil
@@ -98,12 +103,12 @@ func (r *Runner) zero(slot int) error {
 	return nil
 }
 
-// slot returns the part of a state tensor that belongs to one slot.
+// slot returns the part of a state tensor that holds the state of the user of slot i now.
 func (r *Runner) slot(name string, i int) tensor.Tensor {
 	t := r.states[name]
 	t.Shape = t.Shape[1:]
 	n, _ := tensor.Bytes(t.DType, t.Shape) // New checked the whole
-	t.Off += int64(i) * n
+	t.Off += int64(r.seqs[i].places[0]) * n
 	return t
 }
 

@@ -14,12 +14,19 @@ type Work struct {
 	Tokens []int32 // appended to the sequence by this step; at least one
 	Rows   int     // outputs are returned for the last Rows of Tokens; 0 while a prompt is only partly in
 
+	// Rewind is how many of Tokens, from the end, Truncate can take back until the next step of the sequence: fewer
+	// than Tokens, and at most Limits.Rewinds. Models without recurrent state need not be told.
+	Rewind int
+
 	// Embeds are rows of n_embd numbers that enter the first layer in place of tokens, such as those of an image: that
 	// of Tokens[i] is Embeds[EmbedIDs[i]], or the token's own where the index is negative. EmbedIDs is nil if there
 	// are none.
 	Embeds   [][]float32
 	EmbedIDs []int32
 }
+
+// CutsAnywhere reports whether sequences can be cut to any length at any time.
+func (l Limits) CutsAnywhere() bool { return l.Rewinds >= l.Context }
 
 // checkEmbeds reports what is wrong with the rows that replace tokens.
 func (w Work) checkEmbeds(embd int) error {
@@ -58,10 +65,14 @@ type Limits struct {
 	// Top is the most that StepTop can be asked for; 0 if the device does not find the largest logits.
 	Top int
 
-	// Checkpoints is how many states there is room for beside the open sequences, and Rewinds whether a sequence can
-	// be cut to any length.
+	// Checkpoints is how many states there is room for beside the open sequences.
 	Checkpoints int
-	Rewinds     bool
+
+	// Rewinds is how many tokens of its last step can be taken back of a sequence: Context if it can be cut to any
+	// length, as those whose states are keys and values alone; a page where attention has a window; of models with
+	// recurrent state those of Options.Rewind, if the step had them in Work.Rewind, and 0 on a device that has no
+	// kernels for that.
+	Rewinds int
 
 	KVTokens  int  // that the cache of keys and values holds over all sequences; 0: Seqs of Context
 	Invariant bool // see Options

@@ -23,6 +23,9 @@ const (
 	Vocab = 258
 
 	Embd = 6 // length of a hidden state
+
+	// Context is that of runners that are not told one. As Limits.Rewinds, it lets sequences be cut to any length.
+	Context = 4096
 )
 
 // Runner computes logits from a hash of the tokens of a sequence, so that chunks, batches and slots cannot change
@@ -53,10 +56,10 @@ type Runner struct {
 type sequence struct {
 	tokens []int32
 	prompt int // length of the prompt; 0 until it is in
-	fresh  int // tokens of the last step; 0 in copies
+	rewind int // tokens of the last step that can be taken back
 }
 
-func (s *sequence) clone() *sequence { return &sequence{slices.Clone(s.tokens), s.prompt, 0} }
+func (s *sequence) clone() *sequence { return &sequence{tokens: slices.Clone(s.tokens), prompt: s.prompt} }
 
 // Limits implements engine.Runner.
 func (r *Runner) Limits() runner.Limits {
@@ -64,7 +67,7 @@ func (r *Runner) Limits() runner.Limits {
 	for _, d := range []struct {
 		p *int
 		v int
-	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, 4096}, {&l.Seqs, 4}, {&l.Batch, 64}} {
+	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, Context}, {&l.Seqs, 4}, {&l.Batch, 64}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}
@@ -189,7 +192,7 @@ func (r *Runner) Restore(_ context.Context, key *runner.Snapshot) (runner.SeqID,
 // Floor implements engine.Runner.
 func (r *Runner) Floor(id runner.SeqID) int {
 	n := len(r.copyOf(id).tokens)
-	if r.Limits().Rewinds {
+	if r.Limits().CutsAnywhere() {
 		n = min(n, 1)
 	}
 	return n
@@ -197,17 +200,19 @@ func (r *Runner) Floor(id runner.SeqID) int {
 
 // Truncate implements engine.Runner.
 func (r *Runner) Truncate(id runner.SeqID, n int) error {
-	if was := len(r.copyOf(id).tokens); n > was || n < r.Floor(id) {
-		return &runner.TruncateError{Len: was, To: n, Reason: "the fake keeps its state"}
-	}
+	floor := r.Floor(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.seqs[id]
-	if len(s.tokens)-n >= s.fresh { // of an earlier step: a prompt follows
-		s.prompt = 0
+	was := len(s.tokens)
+	if n > was || n < min(floor, was-s.rewind) {
+		return &runner.TruncateError{Len: was, To: n, Reason: "the fake keeps its state"}
 	}
-	s.fresh -= min(s.fresh, len(s.tokens)-n)
-	s.tokens = s.tokens[:n:n]
+	cut := &sequence{tokens: slices.Clone(s.tokens[:n]), rewind: max(0, s.rewind-(was-n))}
+	if n >= was-s.rewind {
+		cut.prompt = s.prompt // only what the last step read is taken back
+	}
+	r.seqs[id] = cut
 	return nil
 }
 
@@ -350,9 +355,11 @@ func (r *Runner) step(ctx context.Context, work []runner.Work,
 			return nil, fmt.Errorf("fake: sequence of %d tokens", len(s.tokens)+len(w.Tokens))
 		case total > lim.Batch:
 			return nil, fmt.Errorf("fake: step of %d tokens", total)
+		case w.Rewind < 0 || w.Rewind >= len(w.Tokens) || w.Rewind > lim.Rewinds:
+			return nil, fmt.Errorf("fake: %d of %d tokens to be taken back", w.Rewind, len(w.Tokens))
 		}
-		s.tokens, s.fresh = append(s.tokens, w.Tokens...), len(w.Tokens)
-		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows}
+		s.tokens, s.rewind = append(s.tokens, w.Tokens...), w.Rewind
+		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows, Rewind: w.Rewind}
 		if w.Rows > 0 {
 			out[i] = outputs(s, w.Rows)
 		}

@@ -36,7 +36,7 @@ func (s step) index(m models.Model) (models.Sizes, map[string][]byte, error) {
 	var x models.Index
 	windows := m.State().Windows()
 	pages := (s.context + kv.PageSize - 1) / kv.PageSize
-	x.Reset(windows, models.Bucket(pages))
+	x.Reset(windows, models.Bucket(pages), 0)
 	each := s.tokens / s.seqs
 	for i := range s.seqs {
 		table := make([]int32, pages)

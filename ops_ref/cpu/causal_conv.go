@@ -37,7 +37,7 @@ func bindCausalConv(b *Binding) Task {
 // Run takes channels.
 func (t *causalConvTask) Run(w *par.Worker) error {
 	if w.ID == 0 {
-		clear(t.out[int(t.at.Starts[len(t.at.Slots)])*t.channels:]) // padding
+		clear(t.out[t.at.End()*t.channels:]) // padding
 	}
 	filters := cast.Of[float32](t.scratch.local[w.ID].b)
 	for {
@@ -50,7 +50,7 @@ func (t *causalConvTask) Run(w *par.Worker) error {
 				filters[j*convChannels+c-lo] = t.w[c*t.taps+j]
 			}
 		}
-		for b := range t.at.Slots {
+		for b := range t.at.Len() {
 			t.sequence(b, lo, hi, filters)
 		}
 	}
@@ -62,7 +62,7 @@ func (t *causalConvTask) sequence(b, lo, hi int, filters []float32) {
 	// row returns row i of the window: the K-1 rows of the state, followed by the step's rows.
 	row := func(i int) []float32 {
 		if i < t.taps-1 {
-			return t.state[(int(t.at.Slots[b])*(t.taps-1)+i)*t.channels:][lo:hi]
+			return t.state[(t.at.Slot(b)*(t.taps-1)+i)*t.channels:][lo:hi]
 		}
 		return t.x[(start+i-(t.taps-1))*t.channels:][lo:hi]
 	}
@@ -71,6 +71,13 @@ func (t *causalConvTask) sequence(b, lo, hi int, filters []float32) {
 		simd.Mul.Apply(y, row(token), filters[:hi-lo], 0, 0)
 		for j := 1; j < t.taps; j++ {
 			simd.MulAdd(y, row(token+j), filters[j*convChannels:][:hi-lo], y)
+		}
+	}
+	for token := range tokens {
+		if slot := t.at.Kept(b, start+token); slot >= 0 {
+			for j := range t.taps - 1 {
+				copy(t.state[(slot*(t.taps-1)+j)*t.channels:][lo:hi], row(token+1+j))
+			}
 		}
 	}
 	for j := range t.taps - 1 {

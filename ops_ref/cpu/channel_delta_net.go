@@ -37,18 +37,19 @@ func bindChannelDeltaNet(b *Binding) Task {
 // Run takes blocks of rows of a head of a sequence.
 func (t *channelDeltaTask) Run(w *par.Worker) error {
 	if w.ID == 0 {
-		clear(t.out[int(t.at.Starts[len(t.at.Slots)])*t.heads*t.dv:]) // padding
+		clear(t.out[t.at.End()*t.heads*t.dv:]) // padding
 	}
 	decay := cast.Of[float32](t.decay.local[w.ID].b)[:t.dk]
 	blocks := (t.dv + deltaRows - 1) / deltaRows
 	for {
-		i, _, ok := t.next.Take(1, len(t.at.Slots)*t.heads*blocks)
+		i, _, ok := t.next.Take(1, t.at.Len()*t.heads*blocks)
 		if !ok {
 			return nil
 		}
 		b, h, lo := i/blocks/t.heads, i/blocks%t.heads, i%blocks*deltaRows
 		hi := min(lo+deltaRows, t.dv)
-		s := t.state[((int(t.at.Slots[b])*t.heads+h)*t.dv+lo)*t.dk:][:(hi-lo)*t.dk]
+		place := func(slot int) []float32 { return t.state[((slot*t.heads+h)*t.dv+lo)*t.dk:][:(hi-lo)*t.dk] }
+		s := place(t.at.Slot(b))
 		for token := int(t.at.Starts[b]); token < int(t.at.Starts[b+1]); token++ {
 			head := token*t.heads + h
 			qk, vo := head*t.dk, head*t.dv
@@ -60,6 +61,9 @@ func (t *channelDeltaTask) Run(w *par.Worker) error {
 			d := simd.Delta{Q: t.q[qk:][:t.dk], K: t.k[qk:][:t.dk], V: t.v[vo+lo : vo+hi], O: t.out[vo+lo : vo+hi],
 				Decay: 1, Beta: t.beta[head], Scale: t.scale}
 			d.Step(s)
+			if slot := t.at.Kept(b, token); slot >= 0 {
+				copy(place(slot), s)
+			}
 		}
 	}
 }

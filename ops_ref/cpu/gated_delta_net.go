@@ -40,11 +40,11 @@ func bindGatedDeltaNet(b *Binding) Task {
 // Run takes blocks of rows of a head of a sequence.
 func (t *gatedDeltaTask) Run(w *par.Worker) error {
 	if w.ID == 0 {
-		clear(t.out[int(t.at.Starts[len(t.at.Slots)])*t.nv*t.dv:]) // padding
+		clear(t.out[t.at.End()*t.nv*t.dv:]) // padding
 	}
 	blocks := (t.dv + deltaRows - 1) / deltaRows
 	for {
-		i, _, ok := t.next.Take(1, len(t.at.Slots)*t.nv*blocks)
+		i, _, ok := t.next.Take(1, t.at.Len()*t.nv*blocks)
 		if !ok {
 			return nil
 		}
@@ -59,12 +59,16 @@ func (t *gatedDeltaTask) rows(b, h, lo, hi int) {
 	if t.attrs.Tiled {
 		key = h % t.nk
 	}
-	s := t.state[((int(t.at.Slots[b])*t.nv+h)*t.dv+lo)*t.dk:][:(hi-lo)*t.dk]
+	place := func(slot int) []float32 { return t.state[((slot*t.nv+h)*t.dv+lo)*t.dk:][:(hi-lo)*t.dk] }
+	s := place(t.at.Slot(b))
 	for token := int(t.at.Starts[b]); token < int(t.at.Starts[b+1]); token++ {
 		qk, vo, gate := (token*t.nk+key)*t.dk, (token*t.nv+h)*t.dv, token*t.nv+h
 		d := simd.Delta{Q: t.q[qk:][:t.dk], K: t.k[qk:][:t.dk], V: t.v[vo+lo : vo+hi], O: t.out[vo+lo : vo+hi],
 			Decay: float32(math.Exp(float64(t.g[gate]))), Beta: t.beta[gate], Scale: t.attrs.Scale}
 		d.Step(s)
+		if slot := t.at.Kept(b, token); slot >= 0 {
+			copy(place(slot), s)
+		}
 	}
 }
 

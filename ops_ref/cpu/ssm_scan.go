@@ -38,11 +38,11 @@ func bindSSMScan(b *Binding) Task {
 // Run takes blocks of rows of a head of a sequence.
 func (t *ssmScanTask) Run(w *par.Worker) error {
 	if w.ID == 0 {
-		clear(t.out[int(t.at.Starts[len(t.at.Slots)])*t.heads*t.dim:]) // padding
+		clear(t.out[t.at.End()*t.heads*t.dim:]) // padding
 	}
 	blocks := (t.dim + deltaRows - 1) / deltaRows
 	for {
-		i, _, ok := t.next.Take(1, len(t.at.Slots)*t.heads*blocks)
+		i, _, ok := t.next.Take(1, t.at.Len()*t.heads*blocks)
 		if !ok {
 			return nil
 		}
@@ -54,7 +54,8 @@ func (t *ssmScanTask) Run(w *par.Worker) error {
 // rows advances rows lo to hi-1 of the state of sequence b and head h.
 func (t *ssmScanTask) rows(b, h, lo, hi int) {
 	inner, group := t.heads*t.dim, h/(t.heads/t.groups)
-	s := t.state[((int(t.at.Slots[b])*t.heads+h)*t.dim+lo)*t.ds:][:(hi-lo)*t.ds]
+	place := func(slot int) []float32 { return t.state[((slot*t.heads+h)*t.dim+lo)*t.ds:][:(hi-lo)*t.ds] }
+	s := place(t.at.Slot(b))
 	var scratch [deltaRows]float32
 	u := scratch[:hi-lo]
 	for token := int(t.at.Starts[b]); token < int(t.at.Starts[b+1]); token++ {
@@ -69,6 +70,9 @@ func (t *ssmScanTask) rows(b, h, lo, hi int) {
 		step.Step(s)
 		for j, v := range x {
 			out[j] += float32(t.d[h] * v)
+		}
+		if slot := t.at.Kept(b, token); slot >= 0 {
+			copy(place(slot), s)
 		}
 	}
 }
