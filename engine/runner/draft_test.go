@@ -192,6 +192,37 @@ func TestDraftBeside(t *testing.T) {
 	}
 }
 
+// TestDraftFork lets two sequences go on from one with different tokens, by turns. What one drafts is no matter to the
+// other, also where the first ends with a page.
+func TestDraftFork(t *testing.T) {
+	l := loadDrafting(t, "qwen35")
+	alone := l.runner(t, Options{Invariant: true})
+	for _, n := range []int{1, PageSize - 1, PageSize, PageSize + 1, 2 * PageSize} {
+		r := l.runner(t, Options{Seqs: 2, Invariant: true})
+		ids := [][]int32{prompt(1, n), prompt(1, n)}
+		seqs := []SeqID{open(t, r), 0}
+		step(t, r, seqs[0], ids[0]...)
+		var err error
+		if seqs[1], err = r.Fork(seqs[0]); err != nil {
+			t.Fatal(err)
+		}
+		for round := range 3 {
+			for i, id := range seqs {
+				token := int32(10*i + round)
+				draft(t, r, id, token, 3)
+				step(t, r, id, token)
+				ids[i] = append(ids[i], token)
+			}
+			for i, id := range seqs {
+				got, want := draft(t, r, id, 3, 4), draftAlone(t, alone, append(slices.Clone(ids[i]), 3), 4)
+				if !slices.Equal(got, want) {
+					t.Errorf("%d tokens, round %d: drafts of branch %d are %v, of its tokens alone %v", n, round, i, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestDraftLimits asks for drafts that cannot be.
 func TestDraftLimits(t *testing.T) {
 	if r := load(t, "qwen35").runner(t, Options{}); r.Limits().Drafts != 0 ||
