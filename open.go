@@ -114,7 +114,9 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := &runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	r := &runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant,
+		Rewind: o.rewind(arch)}
+	_, asked := o.specs(arch)
 	if o.KVTokens != 0 && o.KVTokens < length {
 		return nil, nil, &OptionError{Option: "KVTokens",
 			Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
@@ -136,6 +138,10 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 		mem, err := runner.PlanMemory(dev, arch, f, *r)
 		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
 			r.Checkpoints /= 2 // nobody asked for them
+			mem, err = runner.PlanMemory(dev, arch, f, *r)
+		}
+		if err == nil && mem.Err() != nil && r.Rewind > 0 && !asked {
+			r.Rewind = 0 // nobody asked for that either
 			mem, err = runner.PlanMemory(dev, arch, f, *r)
 		}
 		if errors.Is(err, runner.ErrInvariant) {
@@ -177,6 +183,9 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		dev = ops.Device(m.collector)
 	}
 	if m.runner, err = runner.New(dev, arch, m.weights, *r); err != nil {
+		return err
+	}
+	if err := m.openDrafters(arch, o); err != nil {
 		return err
 	}
 	m.dev.ledger.loaded(m.promise)

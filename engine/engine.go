@@ -213,6 +213,9 @@ func New(c Config) (*Engine, error) {
 // Reuses reports whether states of sequences are kept for prompts that begin with the same tokens.
 func (e *Engine) Reuses() bool { return e.reuse != nil }
 
+// Speculates reports whether tokens of sequences are guessed, unless their requests say otherwise.
+func (e *Engine) Speculates() bool { return e.spec != nil }
+
 // Limits returns the capacities of the runner.
 func (e *Engine) Limits() runner.Limits { return e.limits }
 

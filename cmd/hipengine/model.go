@@ -22,6 +22,11 @@ type modelFlags struct {
 	exact bool // take f32 for keys and values unless told otherwise; set by commands that measure logits
 }
 
+// specFlags say what guesses tokens.
+type specFlags struct {
+	Spec string `default:"auto" env:"HIPENGINE_SPEC" placeholder:"HOW" help:"What guesses next tokens, so that one step checks several: ngram (what followed the same text before), off, or auto, which takes what costs no memory. Answers do not depend on it; where it would be slower, nothing is guessed."`
+}
+
 // host is that of the device, which says more if the flags ask for it.
 func (f modelFlags) host(log io.Writer) (*hipengine.Host, error) {
 	f.why = f.Verbose

@@ -209,7 +209,7 @@ func (r *Runner) Truncate(id runner.SeqID, n int) error {
 		return &runner.TruncateError{Len: was, To: n, Reason: "the fake keeps its state"}
 	}
 	cut := &sequence{tokens: slices.Clone(s.tokens[:n]), rewind: max(0, s.rewind-(was-n))}
-	if n >= was-s.rewind {
+	if s.rewind > 0 && n >= was-s.rewind {
 		cut.prompt = s.prompt // only what the last step read is taken back
 	}
 	r.seqs[id] = cut
