@@ -106,17 +106,27 @@ func (m *Model) read(f *File, o Options) (models.Model, error) {
 	return arch, nil
 }
 
+// setup is with what a runner is made, and how it guesses tokens.
+type setup struct {
+	runner.Options
+	guessing
+}
+
 // planner returns with what a runner of the model is made, and what plans its memory when so much of what is free is
-// reserved, and so much may be taken. Planning sets those, and how many checkpoints there is memory for.
-func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) (*runner.Options,
+// reserved, and so much may be taken. Planning sets those, how many checkpoints there is memory for, and whether there
+// is any for guessing tokens.
+func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) (*setup,
 	func(reserved, limit int64) (runner.Memory, error), error) {
 	length := o.Context
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := &runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant,
-		Rewind: o.rewind(arch)}
-	_, asked := o.specs(arch)
+	r := &setup{Options: runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv,
+		Invariant: o.Invariant}}
+	guesses, err := o.guesses(arch, f)
+	if err != nil {
+		return nil, nil, err
+	}
 	if o.KVTokens != 0 && o.KVTokens < length {
 		return nil, nil, &OptionError{Option: "KVTokens",
 			Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
@@ -125,7 +135,7 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
-	checkpoints, err := o.checkpoints(arch, *r)
+	checkpoints, err := o.checkpoints(guesses.arch, r.Options)
 	if arch.Params().Encoder {
 		r.Pages = 0 // there is no cache to bound
 	}
@@ -135,14 +145,18 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 	dev := m.dev.ops
 	return r, func(reserved, limit int64) (runner.Memory, error) {
 		r.Reserved, r.Limit, r.Checkpoints = reserved, limit, checkpoints
-		mem, err := runner.PlanMemory(dev, arch, f, *r)
-		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
-			r.Checkpoints /= 2 // nobody asked for them
-			mem, err = runner.PlanMemory(dev, arch, f, *r)
+		take := func(g guessing) (runner.Memory, error) {
+			r.guessing, r.Rewind = g, g.rewind
+			return runner.PlanMemory(dev, g.arch, f, r.Options)
 		}
-		if err == nil && mem.Err() != nil && r.Rewind > 0 && !asked {
-			r.Rewind = 0 // nobody asked for that either
-			mem, err = runner.PlanMemory(dev, arch, f, *r)
+		mem, err := take(guesses)
+		if cannot := guesses.rewind > 0 && mem.Kept == 0 && len(arch.State().Slots) > 0; err == nil &&
+			(cannot || mem.Err() != nil) && !guesses.asked {
+			mem, err = take(guesses.modest()) // nobody asked for more
+		}
+		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
+			r.Checkpoints /= 2 // nor for them
+			mem, err = runner.PlanMemory(dev, r.arch, f, r.Options)
 		}
 		if errors.Is(err, runner.ErrInvariant) {
 			err = &OptionError{Option: "Invariant", Err: err}
@@ -170,11 +184,11 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if o.CacheDir != "" {
 		src = hash
 	}
-	if m.weights, err = models.LoadWeights(ctx, arch, src, dev, o.Progress); err != nil {
+	if m.weights, err = models.LoadWeights(ctx, r.arch, src, dev, o.Progress); err != nil {
 		return err
 	}
 	if o.CacheDir != "" {
-		if err := m.openStates(o, f.meta, hash, *r); err != nil {
+		if err := m.openStates(o, f.meta, hash, r.Options); err != nil {
 			return err
 		}
 	}
@@ -182,10 +196,10 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)
 		dev = ops.Device(m.collector)
 	}
-	if m.runner, err = runner.New(dev, arch, m.weights, *r); err != nil {
+	if m.runner, err = runner.New(dev, r.arch, m.weights, r.Options); err != nil {
 		return err
 	}
-	if err := m.openDrafters(arch, o); err != nil {
+	if err := m.openDrafters(r.guessing); err != nil {
 		return err
 	}
 	m.dev.ledger.loaded(m.promise)

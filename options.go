@@ -38,10 +38,11 @@ type Options struct {
 	Invariant bool
 
 	// Spec is what guesses the next tokens of answers, so that one step of the model can check several of them: one of
-	// SpecAuto, which is also meant by nothing, SpecNGram and SpecOff. What is answered does not depend on it: tokens are
+	// SpecAuto, which is also meant by nothing, SpecMTP, SpecNGram and SpecOff. What is answered does not depend on it: tokens are
 	// drawn as they would be without, from the same probabilities up to rounding, and with Invariant they are the same.
-	// How many tokens are guessed follows from what it is measured to gain; often that is none. Models with recurrent
-	// state take memory for it, so that SpecAuto guesses nothing for those.
+	// How many tokens are guessed follows from what it is measured to gain; often that is none. SpecMTP takes memory for a layer
+	// of the file's, and models with recurrent state take some for the states that they can go back to; SpecAuto takes
+	// no more than 1 GiB of that, and nothing where it would not fit.
 	Spec string
 
 	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with

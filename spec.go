@@ -3,62 +3,105 @@ package hipengine
 import (
 	"fmt"
 
+	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/spec"
 	"github.com/hipengine/hipengine/models"
 )
 
 // Values of Options.Spec and Params.Spec.
 const (
-	SpecAuto  = "auto"  // a layer of the model's own, or else what SpecNGram does where that costs no memory
+	SpecAuto  = "auto"  // what SpecMTP does where the model can, or else what SpecNGram does; neither for much memory
 	SpecOff   = "off"   // nothing is guessed
+	SpecMTP   = "mtp"   // what a layer of the model predicts that was trained for it
 	SpecNGram = "ngram" // what followed where the text was the same before
 )
 
 // stateDepth is how many tokens are guessed at once at most where a state of the sequence is kept for each.
 const stateDepth = 4
 
-// specs reports whether tokens are to be guessed, and whether somebody asked for that.
-func (o Options) specs(arch models.Model) (guess, asked bool) {
-	switch {
-	case o.Spec == SpecOff || o.Collect || arch.Params().Encoder:
-		return false, false
-	case o.Spec == "" || o.Spec == SpecAuto:
-		return len(arch.State().Slots) == 0, false
-	}
-	return true, true
+// maxKeptStates bounds the memory for such states that is taken without being asked for, in bytes.
+const maxKeptStates = 1 << 30
+
+// guessing is what a model is opened with to guess tokens.
+type guessing struct {
+	arch   models.Model // with its layer for guesses, where that is used
+	names  []string     // of the drafters, the one that is used first
+	rewind int          // tokens of a step that the runner must be able to take back
+	asked  bool         // the options ask for it
 }
 
-// rewind returns how many tokens of a step a runner shall be able to take back.
-func (o Options) rewind(arch models.Model) int {
-	guess, _ := o.specs(arch)
-	switch {
-	case !guess:
-		return 0
-	case len(arch.State().Slots) > 0:
-		return stateDepth
+// guesses returns how tokens are to be guessed for sequences of a model whose weights src has.
+func (o Options) guesses(arch models.Model, src models.Source) (guessing, error) {
+	plain := guessing{arch: arch}
+	layer, lacks := models.WithDrafts(arch)
+	if lacks == nil {
+		lacks = models.Check(layer, src)
 	}
-	return spec.MaxDepth
+	kept := int64(len(arch.State().Slots))
+	rewind := spec.MaxDepth
+	if kept > 0 {
+		rewind = stateDepth
+	}
+	asked := o.Spec != "" && o.Spec != SpecAuto && o.Spec != SpecOff
+	switch {
+	case asked && o.Spec != SpecMTP && o.Spec != SpecNGram:
+		return plain, &OptionError{Option: "Spec", Reason: fmt.Sprintf("%q: want %s, %s, %s or %s", o.Spec, SpecAuto,
+			SpecOff, SpecMTP, SpecNGram)}
+	case asked && arch.Params().Encoder:
+		return plain, &OptionError{Option: "Spec", Err: fmt.Errorf("%s: %w", o.Spec, runner.ErrEncoder)}
+	case o.Spec == SpecOff || o.Collect || arch.Params().Encoder:
+		return plain, nil
+	case o.Spec == SpecMTP && lacks != nil:
+		return plain, &OptionError{Option: "Spec", Err: fmt.Errorf("%s: %w", o.Spec, lacks)}
+	case o.Spec == SpecMTP:
+		return guessing{layer, []string{SpecMTP}, rewind, true}, nil
+	case o.Spec == SpecNGram:
+		return guessing{arch, []string{SpecNGram}, rewind, true}, nil
+	}
+	if kept > 0 { // of which each takes four bytes an element
+		each := 4 * arch.State().SlotElems() * int64(max(o.Sequences, 1))
+		rewind = int(min(stateDepth, maxKeptStates/max(each, 1)))
+	}
+	switch {
+	case lacks == nil && rewind > 0:
+		return guessing{layer, []string{SpecMTP, SpecNGram}, rewind, false}, nil
+	case kept == 0:
+		return guessing{arch, []string{SpecNGram}, rewind, false}, nil
+	}
+	return plain, nil
+}
+
+// modest is g for a device that has no memory for what it takes.
+func (g guessing) modest() guessing {
+	m := guessing{arch: g.arch}
+	if d, ok := g.arch.(*models.Drafting); ok {
+		m.arch = d.Drafter
+	}
+	if len(m.arch.State().Slots) == 0 { // it takes none
+		m.names, m.rewind = []string{SpecNGram}, g.rewind
+	}
+	return m
 }
 
 // openDrafters makes what guesses tokens of a model whose runner is there.
-func (m *Model) openDrafters(arch models.Model, o Options) error {
-	guess, asked := o.specs(arch)
+func (m *Model) openDrafters(g guessing) error {
 	switch {
-	case !guess:
+	case len(g.names) == 0:
 		return nil
 	case m.runner.Limits().Rewinds > 0:
-	case asked:
+	case g.asked:
 		return &OptionError{Option: "Spec", Reason: fmt.Sprintf("%s: the device %s cannot take tokens back that this "+
-			"model (%s) has read", o.Spec, m.dev.info().Name, m.arch)}
+			"model (%s) has read", g.names[0], m.dev.info().Name, m.arch)}
 	default:
 		return nil
 	}
-	switch o.Spec {
-	case "", SpecAuto, SpecNGram:
-		m.drafters = append(m.drafters, spec.NewNGram())
-	default:
-		return &OptionError{Option: "Spec", Reason: fmt.Sprintf("%q: want %s, %s or %s", o.Spec, SpecAuto, SpecOff,
-			SpecNGram)}
+	for _, name := range g.names {
+		switch name {
+		case SpecMTP:
+			m.drafters = append(m.drafters, spec.NewMTP(m.runner))
+		case SpecNGram:
+			m.drafters = append(m.drafters, spec.NewNGram())
+		}
 	}
 	return nil
 }

@@ -74,8 +74,8 @@ func (r *Runner) batch(work []Work) error {
 		for _, t := range s.tables {
 			r.tables = append(r.tables, t.pages[:pages])
 		}
-		span := models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Rows: w.Rows, Tables: r.tables,
-			Embeds: w.Embeds, EmbedIDs: w.EmbedIDs}
+		span := models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Recent: int(w.Seq), Rows: w.Rows,
+			Tables: r.tables, Embeds: w.Embeds, EmbedIDs: w.EmbedIDs}
 		if kept > 0 {
 			span.Kept = s.places[1 : 1+w.Rewind]
 		}

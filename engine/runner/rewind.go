@@ -3,6 +3,7 @@ package runner
 import (
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -62,6 +63,9 @@ func (r *Runner) layOut(o Options) {
 	}
 	if len(r.spec.Slots) > 0 {
 		r.limits.Rewinds = min(r.limits.Rewinds, o.kept)
+	}
+	if len(r.spec.Recent) > 0 {
+		r.limits.Rewinds = min(r.limits.Rewinds, kv.RecentTokens-1)
 	}
 }
 

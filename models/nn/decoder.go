@@ -57,6 +57,7 @@ type Decoder struct {
 	PostNorm   bool    // MixerOut and FFNOut are norms of the residual stream to which a half has been added
 	Parallel   bool    // h ← h + Mixer(h) + FFN(h); a network without a norm of its own shares the mixer's
 	Blocks     []Block
+	NextN      *NextN // nil: none
 
 	RoPE        []*RoPE        // the rotary tables that the blocks use, each once
 	Temperature *Temperature   // that of the blocks' attention; nil: none
@@ -132,19 +133,8 @@ func (d *Decoder) Weights() []models.WeightSpec {
 	if d.PerLayer != nil {
 		d.PerLayer.Specs(&s)
 	}
-	norms := d.norms()
 	for i, b := range d.Blocks {
-		s.Layer(i)
-		if !b.Bare {
-			d.normSpec(&s, norms.Mixer)
-		}
-		b.Mixer.Specs(&s)
-		d.normSpec(&s, norms.MixerOut)
-		if b.FFN != nil {
-			d.normSpec(&s, norms.FFN)
-			b.FFN.Specs(&s)
-			d.normSpec(&s, norms.FFNOut)
-		}
+		d.blockSpecs(&s, i, b)
 		if d.PerLayer != nil {
 			d.PerLayer.LayerSpecs(&s)
 		}
@@ -161,6 +151,22 @@ func (d *Decoder) Weights() []models.WeightSpec {
 		}
 	}
 	return s.List
+}
+
+// blockSpecs adds the weights of a layer.
+func (d *Decoder) blockSpecs(s *Specs, layer int, b Block) {
+	norms := d.norms()
+	s.Layer(layer)
+	if !b.Bare {
+		d.normSpec(s, norms.Mixer)
+	}
+	b.Mixer.Specs(s)
+	d.normSpec(s, norms.MixerOut)
+	if b.FFN != nil {
+		d.normSpec(s, norms.FFN)
+		b.FFN.Specs(s)
+		d.normSpec(s, norms.FFNOut)
+	}
 }
 
 func (d *Decoder) normSpec(s *Specs, name string) {
@@ -192,7 +198,7 @@ func (d *Decoder) State() kv.Spec {
 func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
 	defer func(was bool) { g.Exact = was }(g.Exact)
 	g.Exact = g.Exact || d.Exact
-	s, norms := NewStep(b), d.norms()
+	s := NewStep(b)
 	h := scale(g, ops.Embed(g, w.Get(g, "token_embd.weight"), b.Tokens), d.EmbdScale)
 	if b.Embeds.Valid() {
 		h = ops.ReplaceRows(g, h, b.Embeds, b.EmbedIDs)
@@ -207,22 +213,7 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 	}
 	for i, block := range d.Blocks {
 		l := w.Layer(i)
-		x := h
-		if !block.Bare {
-			x = d.norm(g, l, norms.Mixer, h)
-		}
-		y := block.Mixer.Build(g, l, s, i, x)
-		if !d.Parallel || norms.FFN != "" {
-			x = h
-		}
-		h = d.add(g, l, norms.MixerOut, h, y)
-		if !d.Parallel {
-			x = h
-		}
-		if block.FFN != nil {
-			y = block.FFN.Build(g, l, d.norm(g, l, norms.FFN, x))
-			h = d.add(g, l, norms.FFNOut, h, y)
-		}
+		h = d.block(g, l, s, i, block, h)
 		if d.PerLayer != nil {
 			h = ops.Add(g, h, d.PerLayer.BuildLayer(g, l, i, inputs, h))
 		}
@@ -231,16 +222,47 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		}
 		d.tap(b, i+1, h)
 	}
+	var out models.Outputs
+	if b.Every {
+		out.Every = d.norm(g, w, d.outputNorm(), h)
+	}
 	h = ops.Rows(g, h, b.Rows)
 	if d.Encoder != nil {
 		return models.Outputs{Hidden: d.Encoder.output(g, w, d, h)}
 	}
-	h = d.norm(g, w, d.outputNorm(), h)
-	y := scale(g, Logits(g, w, h), d.LogitScale)
+	out.Hidden = d.norm(g, w, d.outputNorm(), h)
+	out.Logits = d.logits(g, Logits(g, w, out.Hidden))
+	return out
+}
+
+// block records one layer, whose weights are w, of the residual stream h.
+func (d *Decoder) block(g *ops.Graph, w models.Weights, s *Step, layer int, b Block, h ops.Value) ops.Value {
+	norms, x := d.norms(), h
+	if !b.Bare {
+		x = d.norm(g, w, norms.Mixer, h)
+	}
+	y := b.Mixer.Build(g, w, s, layer, x)
+	if !d.Parallel || norms.FFN != "" {
+		x = h
+	}
+	h = d.add(g, w, norms.MixerOut, h, y)
+	if !d.Parallel {
+		x = h
+	}
+	if b.FFN != nil {
+		y = b.FFN.Build(g, w, d.norm(g, w, norms.FFN, x))
+		h = d.add(g, w, norms.FFNOut, h, y)
+	}
+	return h
+}
+
+// logits returns what the output matrix gives as the model means it.
+func (d *Decoder) logits(g *ops.Graph, y ops.Value) ops.Value {
+	y = scale(g, y, d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)
 	}
-	return models.Outputs{Hidden: h, Logits: y}
+	return y
 }
 
 // norm is RMSNorm or LayerNorm, or x itself for a norm without a name.

@@ -13,8 +13,14 @@ type Step struct {
 	heads   map[int]ops.Value // ids of so many heads
 }
 
-// NewStep returns a step of b in which no state is written yet.
-func NewStep(b models.Batch) *Step { return &Step{b, map[string]ops.Value{}, map[int]ops.Value{}} }
+// NewStep returns a step of b in which no state is written yet but those of b.Updated.
+func NewStep(b models.Batch) *Step {
+	updated := b.Updated
+	if updated == nil {
+		updated = map[string]ops.Value{}
+	}
+	return &Step{b, updated, map[int]ops.Value{}}
+}
 
 // State returns the state called name: as an earlier block updated it, or declared in g as the step finds it.
 func (s *Step) State(g *ops.Graph, name string) ops.Value {
