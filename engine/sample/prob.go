@@ -102,3 +102,9 @@ func (s *Sampler) Clone() *Sampler {
 
 // Greedy reports whether no random numbers are used: the token of highest rank is taken of what the penalties leave.
 func (s *Sampler) Greedy() bool { return s.greedy }
+
+// Vocab returns the number of logits of a row.
+func (s *Sampler) Vocab() int { return s.vocab }
+
+// Reseed makes the sampler go on with other random numbers.
+func (s *Sampler) Reseed(seed uint64) { s.source.Seed(seed, samplerStream) }

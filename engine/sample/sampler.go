@@ -38,6 +38,9 @@ type Sampler struct {
 	rest     []candidate // what the distribution exceeds the proposal by
 }
 
+// samplerStream is the second half of the generator's seed.
+const samplerStream = 0x68697065_6e67696e
+
 // NewSampler returns a sampler with parameters p over a vocabulary of vocab ids. The error names the parameter that
 // is out of range.
 func NewSampler(p Params, vocab int) (*Sampler, error) {
@@ -47,7 +50,7 @@ func NewSampler(p Params, vocab int) (*Sampler, error) {
 	if err := p.Validate(vocab); err != nil {
 		return nil, err
 	}
-	source := rand.NewPCG(p.Seed, 0x68697065_6e67696e)
+	source := rand.NewPCG(p.Seed, samplerStream)
 	s := &Sampler{p: p, vocab: vocab, source: source, rng: rand.New(source), mu: 2 * float64(p.MirostatTau)}
 	s.plan = p.plan(nil)
 	for _, b := range p.LogitBias {
