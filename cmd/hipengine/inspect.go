@@ -31,7 +31,7 @@ type inspection struct {
 	Notes        []string          `json:"notes,omitempty"`   // what to know if it can
 	Parameters   int64             `json:"parameters"`
 	TensorBytes  int64             `json:"tensor_bytes"`
-	FileBytes    int64             `json:"file_bytes,omitempty"` // of a GGUF file, all parts
+	FileBytes    int64             `json:"file_bytes,omitempty"`        // of a GGUF file, all parts
 	DraftLayer   int64             `json:"draft_layer_bytes,omitempty"` // of a layer that predicts further tokens
 	Types        []typeCount       `json:"types"`
 	Metadata     []metadata        `json:"metadata"`
