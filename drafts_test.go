@@ -267,4 +267,3 @@ func checkDraftLogits(t *testing.T, device string, invariant bool, most float64)
 		}
 	}
 }
-

@@ -95,7 +95,7 @@ func TestEmbed(t *testing.T) {
 
 // TestEmbedKeepsNothing reads a prompt twice with states kept: neither reading uses them or leaves one.
 func TestEmbedKeepsNothing(t *testing.T) {
-	for _, rewinds := range []int{0, fake.Context} {
+	for _, rewinds := range []int{0, fake.Anywhere} {
 		bubble(fmt.Sprint(rewinds), t, func(t *testing.T) {
 			r := &fake.Runner{Lim: runner.Limits{Rewinds: rewinds}, Checkpoints: 4}
 			e := start(t, r, func(c *engine.Config) { c.Checkpoints, c.HostBytes = 4, 1<<20 })

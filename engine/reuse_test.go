@@ -23,7 +23,7 @@ func TestReuseUnderLoad(t *testing.T) {
 		rewinds   int
 		room      int
 		hostBytes int64
-	}{{"cut anywhere", fake.Context, 3, 0}, {"cut nowhere", 0, 5, 0}, {"cut nowhere, with host memory", 0, 2, 1}} {
+	}{{"cut anywhere", fake.Anywhere, 3, 0}, {"cut nowhere", 0, 5, 0}, {"cut nowhere, with host memory", 0, 2, 1}} {
 		bubble(c.name, t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(18, 10000))
 			var lack *rand.Rand // pages
@@ -141,7 +141,7 @@ func TestReuseUnderLoad(t *testing.T) {
 // TestSpacesAreApart asks for the same random prompts in several spaces, each time in another order, and demands that
 // a space has of a prompt what was asked for in it, and nothing that others gave, on the device and on the host.
 func TestSpacesAreApart(t *testing.T) {
-	for _, rewinds := range []int{fake.Context, 0} {
+	for _, rewinds := range []int{fake.Anywhere, 0} {
 		bubble(fmt.Sprintf("rewinds %d", rewinds), t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(18, 4))
 			r := &fake.Runner{Lim: runner.Limits{Rewinds: rewinds}, Checkpoints: 3}
@@ -200,7 +200,7 @@ func unique(ps [][]int32) (out [][]int32) {
 func TestReuseOff(t *testing.T) {
 	for _, c := range []struct{ of, allowed int }{{0, 4}, {4, 0}} {
 		bubble(fmt.Sprintf("%d of %d", c.allowed, c.of), t, func(t *testing.T) {
-			e := start(t, &fake.Runner{Checkpoints: c.of, Lim: runner.Limits{Rewinds: fake.Context}},
+			e := start(t, &fake.Runner{Checkpoints: c.of, Lim: runner.Limits{Rewinds: fake.Anywhere}},
 				func(o *engine.Config) { o.Checkpoints = c.allowed })
 			for range 2 {
 				s := submit(t, e, request("a prompt of more than a few tokens", 3))

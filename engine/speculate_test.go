@@ -20,7 +20,7 @@ import (
 
 // rewinding is a fake whose sequences can be cut.
 func rewinding(reply string) *fake.Runner {
-	return &fake.Runner{Reply: reply, Lim: runner.Limits{Rewinds: fake.Context, Batch: 96, Top: 64}}
+	return &fake.Runner{Reply: reply, Lim: runner.Limits{Rewinds: fake.Anywhere, Batch: 96, Top: 64}}
 }
 
 // told is what a consumer sees of a sequence.

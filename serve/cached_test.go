@@ -15,7 +15,7 @@ import (
 // TestCachedTokens sends the turns of a conversation, and expects that the usage says what was not read: of the same
 // key alone, in chats, completions and their streams.
 func TestCachedTokens(t *testing.T) {
-	r := &fake.Runner{Lim: runner.Limits{Rewinds: fake.Context}, Checkpoints: 8, Reply: "ok"}
+	r := &fake.Runner{Lim: runner.Limits{Rewinds: fake.Anywhere}, Checkpoints: 8, Reply: "ok"}
 	s := open(t, r, func(c *Config) { c.APIKeys = []string{"alpha", "beta"} })
 	// usage returns the prompt's tokens, and the cached ones.
 	usage := func(path, body, key string) (int, int) {

@@ -153,7 +153,7 @@ func TestMetrics(t *testing.T) {
 
 // TestMetricsOfTheCache sends a prompt twice, of which the second time all but a token is cached.
 func TestMetricsOfTheCache(t *testing.T) {
-	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: fake.Context}, Checkpoints: 8, Reply: "ok"}, nil)
+	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: fake.Anywhere}, Checkpoints: 8, Reply: "ok"}, nil)
 	for range 2 {
 		s.call(t, "POST", "/v1/completions", `{"prompt":"a text of twenty-two.."}`)
 	}

@@ -319,7 +319,7 @@ func TestCountTokens(t *testing.T) {
 
 // TestMessagesCached counts what was kept of a prompt by itself.
 func TestMessagesCached(t *testing.T) {
-	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: fake.Context}, Checkpoints: 8, Reply: "ok"}, nil)
+	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: fake.Anywhere}, Checkpoints: 8, Reply: "ok"}, nil)
 	var u struct{ Usage anthropic.Usage }
 	for range 2 {
 		_, _, body := s.call(t, "POST", "/v1/messages", strings.Replace(ask, "hi", strings.Repeat("x", 200), 1)+"}")

@@ -434,7 +434,7 @@ func TestResponsesFailed(t *testing.T) {
 }
 
 func TestResponsesCached(t *testing.T) {
-	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: fake.Context}, Checkpoints: 8, Reply: "ok"}, nil)
+	s := open(t, &fake.Runner{Lim: runner.Limits{Rewinds: fake.Anywhere}, Checkpoints: 8, Reply: "ok"}, nil)
 	var u struct{ Usage openai.ResponseUsage }
 	for range 2 {
 		_, _, body := s.call(t, "POST", "/v1/responses", `{"input":"`+strings.Repeat("x", 200)+`"}`)

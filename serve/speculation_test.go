@@ -17,7 +17,7 @@ import (
 // TestSpeculation lets a model repeat itself, and expects that the usage, the timings and the metrics tell what was
 // guessed, as far as requests allow it.
 func TestSpeculation(t *testing.T) {
-	r := &fake.Runner{Lim: runner.Limits{Rewinds: fake.Context}, Reply: strings.Repeat("abcde", 12)}
+	r := &fake.Runner{Lim: runner.Limits{Rewinds: fake.Anywhere}, Reply: strings.Repeat("abcde", 12)}
 	s := openEngine(t, engine.Config{Runner: r, Drafters: []spec.Drafter{spec.NewNGram()}, Depth: spec.Fixed(3)},
 		func(c *Config) { c.LlamaRoutes = []string{LlamaCompletion, LlamaSlots} })
 	type answer struct {

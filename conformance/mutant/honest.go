@@ -189,10 +189,12 @@ func attention32(c *call) error {
 func deltaNet32(c *call) error {
 	q, k, v, out, state := c.In[0], c.In[1], c.In[2], c.Out[0], c.Out[1]
 	starts, slots, a := c.In[6].Ints(), c.In[7].Ints(), c.Attrs.(ops.GatedDeltaNetAttrs)
+	seqs := len(starts) - 1
+	width := len(slots) / seqs
 	nk, nv, dv := q.Shape[1], v.Shape[1], v.Shape[2]
 	same := operand(tensor.F32)
-	clear(out.F[int(starts[len(slots)])*nv*dv:])
-	for i := range len(slots) * nv {
+	clear(out.F[int(starts[seqs])*nv*dv:])
+	for i := range seqs * nv {
 		b, h := i/nv, i%nv
 		head := h / (nv / nk)
 		if a.Tiled {
@@ -202,7 +204,7 @@ func deltaNet32(c *call) error {
 			keys, queries := k.Row(t*nk+head, nil), q.Row(t*nk+head, nil)
 			decay, beta := exp32(c.In[3].F[t*nv+h]), c.In[4].F[t*nv+h]
 			for j := range dv {
-				row := state.Row((int(slots[b])*nv+h)*dv+j, nil)
+				row := state.Row((int(slots[b*width])*nv+h)*dv+j, nil)
 				for d := range row {
 					row[d] *= decay
 				}
@@ -211,6 +213,9 @@ func deltaNet32(c *call) error {
 					row[d] += u * keys[d]
 				}
 				out.Row(t*nv+h, nil)[j] = a.Scale * dot32(row, queries, same)
+				if back := int(starts[b+1]) - 1 - t; back > 0 && back < width && slots[b*width+back] >= 0 {
+					state.SetRow((int(slots[b*width+back])*nv+h)*dv+j, row)
+				}
 			}
 		}
 	}

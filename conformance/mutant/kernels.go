@@ -164,7 +164,8 @@ func latentEnds(c *call) error {
 func convKeepsState(c *call) error {
 	x, w, out, state := c.In[0], c.In[2], c.Out[0], c.Out[1]
 	starts, slots, taps := c.In[3].Ints(), c.In[4].Ints(), w.Shape[1]
-	for b, slot := range slots {
+	for b := range len(starts) - 1 {
+		slot := slots[b*(len(slots)/(len(starts)-1))]
 		for t := starts[b]; t < starts[b+1]; t++ {
 			y := out.Row(int(t), nil)
 			for ch := range y {
@@ -180,6 +181,24 @@ func convKeepsState(c *call) error {
 					s += float64(v) * float64(w.Row(ch, make([]float32, taps))[j])
 				}
 				y[ch] = float32(s)
+			}
+		}
+	}
+	return nil
+}
+
+// deltaKeepsLast keeps the last state of a sequence where an earlier one is wanted.
+func deltaKeepsLast(c *call) error {
+	if err := opsref.KernelOf(ops.GatedDeltaNetOp)(c); err != nil {
+		return err
+	}
+	starts, slots, state := c.In[6].Ints(), c.In[7].Ints(), c.Out[1]
+	width, rows := len(slots)/(len(starts)-1), state.Shape[1]*state.Shape[2]
+	for b := range len(starts) - 1 {
+		own := slots[b*width:][:width]
+		for j := 1; j < min(width, int(starts[b+1]-starts[b])); j++ {
+			for i := 0; i < rows && own[j] >= 0; i++ {
+				state.SetRow(int(own[j])*rows+i, state.Row(int(own[0])*rows+i, nil))
 			}
 		}
 	}

@@ -94,6 +94,8 @@ func All() []Mutant {
 			attrs(func(a *ops.GatedDeltaNetAttrs) { a.Tiled = !a.Tiled })},
 		{"conv_state_not_shifted", "the convolution's window not stored", "Ops/causal_conv/",
 			kernel(ops.CausalConvOp, convKeepsState)},
+		{"wrong_state_kept", "the last state kept where an earlier one is wanted", "Ops/gated_delta_net/kept",
+			kernel(ops.GatedDeltaNetOp, deltaKeepsLast)},
 
 		// Experts.
 		{"tie_order", "the higher id wins among equal experts", "Ops/route/", kernel(ops.RouteOp, routeHighestID)},

@@ -24,8 +24,8 @@ const (
 
 	Embd = 6 // length of a hidden state
 
-	// Context is that of runners that are not told one. As Limits.Rewinds, it lets sequences be cut to any length.
-	Context = 4096
+	// Anywhere is the Limits.Rewinds of a runner that can cut sequences to any length, however long its context is.
+	Anywhere = 1 << 30
 )
 
 // Runner computes logits from a hash of the tokens of a sequence, so that chunks, batches and slots cannot change
@@ -67,7 +67,7 @@ func (r *Runner) Limits() runner.Limits {
 	for _, d := range []struct {
 		p *int
 		v int
-	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, Context}, {&l.Seqs, 4}, {&l.Batch, 64}} {
+	}{{&l.Vocab, Vocab}, {&l.Embd, Embd}, {&l.Context, 4096}, {&l.Seqs, 4}, {&l.Batch, 64}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}
