@@ -59,7 +59,9 @@ type sequence struct {
 	rewind int // tokens of the last step that can be taken back
 }
 
-func (s *sequence) clone() *sequence { return &sequence{tokens: slices.Clone(s.tokens), prompt: s.prompt} }
+func (s *sequence) clone() *sequence {
+	return &sequence{tokens: slices.Clone(s.tokens), prompt: s.prompt}
+}
 
 // Limits implements engine.Runner.
 func (r *Runner) Limits() runner.Limits {
