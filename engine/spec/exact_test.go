@@ -23,7 +23,7 @@ const (
 var prompt = []int32{0, 1, 2, 3, 0, 1, 2, 4, 0, 1}
 
 func tiny() *fake.Runner {
-	return &fake.Runner{Lim: runner.Limits{Vocab: vocab, Rewinds: fake.Context, Seqs: 4, Batch: 64, Top: vocab}}
+	return &fake.Runner{Lim: runner.Limits{Vocab: vocab, Rewinds: fake.Anywhere, Seqs: 4, Batch: 64, Top: vocab}}
 }
 
 // chains are the samplers, each with what follows from it and the tokens before alone.
