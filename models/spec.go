@@ -88,8 +88,20 @@ type resolved struct {
 // align is the alignment of weights in device memory, in bytes.
 const align = 64
 
+// home is a device that weights lie on, in one buffer.
+type home struct {
+	dev  ops.Device
+	rs   []*resolved // in the order of their places
+	size int64
+	buf  tensor.Buffer
+
+	progress func(done int64) // is told how much of size is there
+}
+
 // resolve finds every tensor and gives it a layout and a place on dev, which may be nil if only the finding matters.
-func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, err error) {
+// total is the memory of all homes.
+func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, err error) {
+	var rs []*resolved
 	for _, spec := range m.Weights() {
 		r, err := resolveOne(spec, src)
 		if err != nil {
@@ -99,35 +111,54 @@ func resolve(m Model, src Source, dev ops.Device) (rs []resolved, total int64, e
 			continue
 		}
 		r.size = r.stored
-		rs = append(rs, r)
+		rs = append(rs, &r)
 	}
 	if dev == nil {
-		return rs, 0, nil
+		return nil, 0, nil
 	}
 	readers, err := uses(m, declare(rs))
 	if err != nil {
 		return nil, 0, err
 	}
-	for i := range rs {
-		r := &rs[i]
+	for _, r := range rs {
 		t := &r.t
-		t.Layout = dev.Layout(ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape, Ops: readers[t.Name]})
+		u := ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape, Ops: readers[t.Name]}
+		on := dev
+		if place := dev.Caps().Place; place != nil {
+			if on, err = place(u, ops.MemWeights); err != nil {
+				return nil, 0, fmt.Errorf("models: %w", err)
+			}
+		}
+		t.Layout = on.Layout(u)
 		if r.size, err = ops.WeightBytes(*t); err != nil {
 			return nil, 0, fmt.Errorf("models: tensor %q: %w", t.Name, err)
 		}
 		l, rows := t.Layout, t.Shape.Rows()
 		if !l.IsZero() && (l.Rows < 1 || rows%l.Rows != 0 || l.Bytes < 1 || l.Bytes%int64(rows/l.Rows) != 0) {
 			return nil, 0, fmt.Errorf("models: tensor %q: layout %+v of %s does not fit %v %v", t.Name, l,
-				dev.Info().Name, t.DType, t.Shape)
+				on.Info().Name, t.DType, t.Shape)
 		}
-		t.Off = total
-		total = (total + r.size + align - 1) &^ (align - 1)
+		i := len(homes) - 1 // that of the whole, if there are no others
+		if dev.Caps().Place != nil {
+			i = slices.IndexFunc(homes, func(h *home) bool { return h.dev == on })
+		}
+		if i < 0 {
+			i = len(homes)
+			homes = append(homes, &home{dev: on})
+		}
+		h := homes[i]
+		h.rs = append(h.rs, r)
+		t.Off = h.size
+		h.size = (h.size + r.size + align - 1) &^ (align - 1)
 	}
-	return rs, total, nil
+	for _, h := range homes {
+		total += h.size
+	}
+	return homes, total, nil
 }
 
 // declare returns weights without memory.
-func declare(rs []resolved) Weights {
+func declare(rs []*resolved) Weights {
 	w := Weights{tensors: map[string]tensor.Tensor{}}
 	for _, r := range rs {
 		w.tensors[r.spec.Name] = r.t

@@ -16,7 +16,8 @@ import (
 type Weights struct {
 	tensors map[string]tensor.Tensor
 	prefix  string
-	buf     tensor.Buffer
+	bufs    []tensor.Buffer // one for each device that weights lie on
+	homes   []Home
 }
 
 // Layer returns the weights whose names start with "blk.i.", to be used without that prefix.
@@ -75,47 +76,74 @@ func (w Weights) Alike(most int) [][]tensor.Tensor {
 }
 
 // Bytes returns the memory that the weights occupy on the device.
-func (w Weights) Bytes() int64 {
-	if w.buf == nil {
-		return 0
+func (w Weights) Bytes() (total int64) {
+	for _, b := range w.bufs {
+		total += b.Size()
 	}
-	return w.buf.Size()
+	return total
 }
+
+// Home is a device with the bytes of weights that lie on it.
+type Home struct {
+	Device ops.Device
+	Bytes  int64
+}
+
+// Homes lists the devices that weights lie on, or were declared for: what its Place returned, where a device consists of
+// several. The result must not be changed.
+func (w Weights) Homes() []Home { return w.homes }
 
 // Free releases the device memory.
 func (w Weights) Free() error {
-	if w.buf == nil {
-		return nil
+	var errs []error
+	for _, b := range w.bufs {
+		errs = append(errs, b.Free())
 	}
-	return w.buf.Free()
+	return errors.Join(errs...)
 }
 
 // LoadWeights copies the weights of m from src to dev, each in the type that the source stores and in the layout that
-// dev chooses for the ops that read it, all in one allocation. Nothing is allocated before every tensor was found with
-// the right shape. progress, which may be nil, is told the bytes copied so far and in all. An error, or the end of
-// ctx, frees what was allocated.
-func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progress func(done, total int64)) (Weights,
-	error) {
-	rs, total, err := resolve(m, src, dev)
+// dev chooses for the ops that read it: in one allocation, or, of a device that consists of several, in one on each that
+// its Place names. Nothing is allocated before every tensor was found with the right shape. progress, which may be nil,
+// is told the bytes copied so far and in all. An error, or the end of ctx, frees what was allocated.
+func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progress func(done, total int64)) (w Weights,
+	err error) {
+	homes, total, err := resolve(m, src, dev)
 	if err != nil {
 		return Weights{}, err
 	}
-	buf, err := dev.Alloc(total, ops.MemWeights)
-	if err != nil {
-		return Weights{}, fmt.Errorf("models: %d bytes of weights: %w", total, err)
+	w = Weights{tensors: map[string]tensor.Tensor{}, homes: sizes(homes)}
+	defer func() {
+		if err != nil {
+			w, err = Weights{}, errors.Join(err, w.Free())
+		}
+	}()
+	for _, h := range homes {
+		if h.buf, err = h.dev.Alloc(h.size, ops.MemWeights); err != nil {
+			return w, fmt.Errorf("models: %d bytes of weights: %w", h.size, err)
+		}
+		w.bufs = append(w.bufs, h.buf)
 	}
-	w := Weights{tensors: map[string]tensor.Tensor{}, buf: buf}
-	var host []byte
-	if mapped := dev.Caps().Map; mapped != nil {
-		host = mapped(buf)
-	}
-	if host != nil {
-		err = w.loadHost(ctx, rs, src, dev, host, progress)
-	} else {
-		err = w.load(ctx, rs, src, dev, progress, total)
-	}
-	if err != nil {
-		return Weights{}, errors.Join(err, buf.Free())
+	var before int64
+	for _, h := range homes {
+		h.progress = func(done int64) {
+			if progress != nil {
+				progress(before+done, total)
+			}
+		}
+		var host []byte
+		if mapped := h.dev.Caps().Map; mapped != nil {
+			host = mapped(h.buf)
+		}
+		if host != nil {
+			err = w.loadHost(ctx, h, src, host)
+		} else {
+			err = w.load(ctx, h, src)
+		}
+		if err != nil {
+			return w, err
+		}
+		before += h.size
 	}
 	return w, nil
 }
@@ -123,25 +151,43 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 // DeclareWeights returns the weights of m as LoadWeights would place them on dev, without memory, and the memory that
 // they would take. Graphs can be recorded with them, but not compiled.
 func DeclareWeights(m Model, src Source, dev ops.Device) (Weights, int64, error) {
-	rs, total, err := resolve(m, src, dev)
+	homes, total, err := resolve(m, src, dev)
 	if err != nil {
 		return Weights{}, 0, err
 	}
-	return declare(rs), total, nil
+	w := Weights{tensors: map[string]tensor.Tensor{}, homes: sizes(homes)}
+	for _, h := range homes {
+		if dev.Caps().Place != nil {
+			if h.buf, err = h.dev.Alloc(0, ops.MemWeights); err != nil {
+				return Weights{}, 0, fmt.Errorf("models: %w", err)
+			}
+		}
+		for _, r := range h.rs {
+			r.t.Buf = h.buf
+			w.tensors[r.spec.Name] = r.t
+		}
+	}
+	return w, total, nil
+}
+
+// sizes lists the bytes of each home.
+func sizes(homes []*home) (list []Home) {
+	for _, h := range homes {
+		list = append(list, Home{h.dev, h.size})
+	}
+	return list
 }
 
 // load fills the buffer through a small staging area, so that no large tensor is in host memory as a whole.
-func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.Device, progress func(done, total int64),
-	total int64) (err error) {
-	s, err := dev.Stream()
+func (w Weights) load(ctx context.Context, h *home, src Source) (err error) {
+	s, err := h.dev.Stream()
 	if err != nil {
 		return fmt.Errorf("models: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	var staging []byte
-	for i := range rs {
-		r := &rs[i]
-		r.t.Buf = w.buf
+	for _, r := range h.rs {
+		r.t.Buf = h.buf
 		w.tensors[r.spec.Name] = r.t
 		for _, p := range r.pieces() {
 			if err := ctx.Err(); err != nil {
@@ -150,14 +196,10 @@ func (w Weights) load(ctx context.Context, rs []resolved, src Source, dev ops.De
 			if staging, err = p.upload(s, src, staging); err != nil {
 				return fmt.Errorf("models: tensor %q: %w", r.spec.Name, err)
 			}
-			if progress != nil {
-				progress(p.at+p.size, total)
-			}
+			h.progress(p.at + p.size)
 		}
 	}
-	if progress != nil {
-		progress(total, total)
-	}
+	h.progress(h.size)
 	if err := s.Sync(ctx); err != nil {
 		return fmt.Errorf("models: %w", err)
 	}

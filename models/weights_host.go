@@ -6,21 +6,17 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-
-	"github.com/hipengine/hipengine/ops"
 )
 
 // readers is the number of reads under way, so that the disk, the copies out of its cache and the new memory do not
 // wait for each other.
 const readers = 8
 
-// loadHost fills host, the memory of w, straight from src where dev leaves weights as files have them.
-func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev ops.Device, host []byte,
-	progress func(done, total int64)) error {
+// loadHost fills host, the memory of h, straight from src where its device leaves weights as files have them.
+func (w Weights) loadHost(ctx context.Context, h *home, src Source, host []byte) error {
 	var pieces []piece
-	for i := range rs {
-		r := &rs[i]
-		r.t.Buf = w.buf
+	for _, r := range h.rs {
+		r.t.Buf = h.buf
 		w.tensors[r.spec.Name] = r.t
 		pieces = append(pieces, r.pieces()...)
 	}
@@ -30,7 +26,7 @@ func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev op
 	var mu sync.Mutex // guards done, and calls of progress
 	var done int64
 	read := func() (err error) {
-		s, err := dev.Stream()
+		s, err := h.dev.Stream()
 		if err != nil {
 			return err
 		}
@@ -52,9 +48,7 @@ func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev op
 			}
 			mu.Lock()
 			done += p.size
-			if progress != nil {
-				progress(done, int64(len(host)))
-			}
+			h.progress(done)
 			mu.Unlock()
 		}
 		return s.Sync(context.WithoutCancel(ctx))
@@ -71,8 +65,6 @@ func (w Weights) loadHost(ctx context.Context, rs []resolved, src Source, dev op
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if progress != nil {
-		progress(int64(len(host)), int64(len(host)))
-	}
+	h.progress(h.size)
 	return nil
 }

@@ -23,6 +23,11 @@ type Def struct {
 	// Results is the number of results; 0 means 1.
 	Results int
 
+	// Collective says that there are as many results as inputs, one for each rank of a model that several devices
+	// share: input i comes from rank i, and result i is computed from all inputs where that lives. All results are
+	// equal.
+	Collective bool
+
 	// InPlace maps a result to the input that it updates in place, which must be a state: after the op, that
 	// input's storage holds the result.
 	InPlace map[int]int
@@ -37,7 +42,13 @@ type Def struct {
 	Cases func() []Case
 }
 
-func (d *Def) results() int { return max(1, d.Results) }
+// results returns the number of results of a node with so many inputs.
+func (d *Def) results(inputs int) int {
+	if d.Collective {
+		return inputs
+	}
+	return max(1, d.Results)
+}
 
 // alias returns the input that result r updates in place, or -1.
 func (d *Def) alias(r int) int {

@@ -72,6 +72,17 @@ type Caps struct {
 	// Free, while no plan or stream uses it; nil for other buffers.
 	Map func(b tensor.Buffer) []byte
 
+	// Peer reports whether streams of the device Copy to and from memory of another, d, and Wait for its events without
+	// the host.
+	Peer func(d Device) bool
+
+	// Parts returns the devices that the device consists of, if there are several: their Alloc makes memory for graphs of
+	// the whole, and takes nothing for no bytes. Place returns which of them a weight or a state is to be allocated on,
+	// or one that stands for all, where each has a copy; kind is MemWeights or MemState. PartBytes is PlanBytes on each.
+	Parts     func() []Device
+	Place     func(u WeightUse, kind MemKind) (Device, error)
+	PartBytes func(g *Graph, outs ...Value) ([]int64, error)
+
 	// Invariant says that Compile does as Graph.Invariant demands.
 	Invariant bool
 

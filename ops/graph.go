@@ -155,7 +155,7 @@ func (g *Graph) Add(d *Def, attrs any, in ...Value) []Value {
 
 // add is Add with the recording position given, or found by itself if pos is zero.
 func (g *Graph) add(d *Def, attrs any, in []Value, pos Pos) []Value {
-	none := make([]Value, d.results())
+	none := make([]Value, d.results(len(in)))
 	if g.err != nil {
 		return none
 	}
@@ -184,8 +184,8 @@ func (n *Node) infer() error {
 	if err := n.Op.Infer(n); err != nil {
 		return fmt.Errorf("%v: %w", n, err)
 	}
-	if len(n.Out) != n.Op.results() {
-		return fmt.Errorf("%s: %d results inferred, %d declared", n.Op.Name, len(n.Out), n.Op.results())
+	if len(n.Out) != n.Op.results(len(n.In)) {
+		return fmt.Errorf("%s: %d results inferred, %d declared", n.Op.Name, len(n.Out), n.Op.results(len(n.In)))
 	}
 	for r := range n.Out {
 		if i := n.Op.alias(r); i >= 0 && Root(n.In[i]).Leaf != State {

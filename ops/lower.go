@@ -101,8 +101,8 @@ func (l *lowering) emit(d *Def, attrs any, in []Value, pos Pos) ([]Value, error)
 	if sub.err != nil {
 		return nil, fmt.Errorf("ops: %s: expanding %v: %w", pos, probe, sub.err)
 	}
-	if len(outs) != d.results() {
-		return nil, fmt.Errorf("ops: %s: expanding %v: %d results, want %d", pos, probe, len(outs), d.results())
+	if len(outs) != d.results(len(in)) {
+		return nil, fmt.Errorf("ops: %s: expanding %v: %d results, want %d", pos, probe, len(outs), d.results(len(in)))
 	}
 	m := map[Value]Value{}
 	for i, v := range leaves {

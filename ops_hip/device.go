@@ -127,7 +127,13 @@ func fusedFor(g *ops.Graph) []*ops.Def {
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
 	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused,
-		Invariant: true}
+		Peer: d.peer, Invariant: true}
+}
+
+// peer is Peer of the device's ops.Caps: one runtime copies between its devices, and orders their streams.
+func (d *Device) peer(other ops.Device) bool {
+	o, ok := other.(*Device)
+	return ok && o.rt == d.rt
 }
 
 // planKernels returns the nodes of a plan of this package with their kernels, nil for other plans.

@@ -221,7 +221,7 @@ func (m *mixture) dot() []Launch {
 	}
 	return []Launch{
 		{Object: "mixture_dot", Symbol: "mixture_router_f32",
-			Grid: [3]uint32{Blocks(m.rows(), 8), uint32(m.tokens)}, Block: [3]uint32{256}, Scratch: scratch,
+			Grid: [3]uint32{Blocks(m.rows(), 2), uint32(m.tokens)}, Block: [3]uint32{64}, Scratch: scratch,
 			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
 		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
 			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512},

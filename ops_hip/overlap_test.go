@@ -15,6 +15,7 @@ var weightParams = map[string][]string{
 	"mul_mat_dot":          {"_param_2", "_param_4", "_param_6", "_param_8"},
 	"mul_mat_gated":        {"_param_2", "_param_3"},
 	"mul_mat_add_rms_norm": {"_param_2"},
+	"mixture_dot":          {"_param_1", "_param_2"}, // of the router
 }
 
 var (

@@ -69,7 +69,7 @@ func TestPlansShareMemory(t *testing.T) {
 		all.Rows = k.Tokens
 		n, err := o.planBytes(dev.Caps(), m, w, states,
 			[]planKey{{Sizes: k}, {Sizes: k, top: topOf(dev, m.Params().Vocab)},
-				{Sizes: all, hidden: true}})
+				{Sizes: all, hidden: true}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/tensor"
 )
 
 // Launches returns the kernels that dev starts for a step of m of the given sizes, in order. Weights are those of src
@@ -48,9 +47,9 @@ func Record(dev ops.Device, m models.Model, src models.Source, o Options, n mode
 	if err != nil {
 		return nil, none, err
 	}
-	states := map[string]tensor.Tensor{}
-	for _, t := range ts {
-		states[t.Name] = t
+	states, err := declareStates(dev, ts)
+	if err != nil {
+		return nil, none, err
 	}
 	return o.record(m, w, states, n)
 }

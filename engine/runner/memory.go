@@ -27,6 +27,35 @@ type Memory struct {
 
 	// Fits is the longest context that fits where Context does not, in tokens; 0 if none does.
 	Fits int
+
+	// Parts are the devices that the device consists of, each with its part of the sums above; none if it is one.
+	Parts []PartMemory
+}
+
+// PartMemory is what a model needs on one of several devices, in bytes, and what there is.
+type PartMemory struct {
+	Device                string
+	Weights, State, Plans int64
+	Free                  int64 // as in Memory; devices of one name share it
+}
+
+// Need returns what the model needs there.
+func (p PartMemory) Need() int64 { return p.Weights + p.State + p.Plans }
+
+// crowded returns the needs of the first device that has less than all its parts need.
+func (m Memory) crowded() (p PartMemory, ok bool) {
+	for i, first := range m.Parts {
+		sum := first
+		for _, q := range m.Parts[i+1:] {
+			if q.Device == first.Device {
+				sum.Weights, sum.State, sum.Plans = sum.Weights+q.Weights, sum.State+q.State, sum.Plans+q.Plans
+			}
+		}
+		if sum.Free >= 0 && sum.Need() > sum.Free {
+			return sum, true
+		}
+	}
+	return PartMemory{}, false
 }
 
 // Need returns what the model needs in all.
@@ -35,7 +64,11 @@ func (m Memory) Need() int64 { return m.Weights + m.State + m.Plans }
 // Err returns a *MemoryError if the device has less than the model needs, else nil. A device that cannot tell what is
 // free may be tried.
 func (m Memory) Err() error {
-	if m.Free < 0 || m.Need() <= m.Free {
+	if p, ok := m.crowded(); ok {
+		m.Device, m.Weights, m.State, m.Plans, m.Free, m.Parts = p.Device, p.Weights, p.State, p.Plans, p.Free, nil
+		return &MemoryError{m}
+	}
+	if len(m.Parts) > 0 || m.Free < 0 || m.Need() <= m.Free {
 		return nil
 	}
 	return &MemoryError{m}
@@ -114,16 +147,11 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 		return Memory{}, err
 	}
 	o.Rewind, o.kept = full.Rewind, full.kept
-	free, caps := int64(-1), dev.Caps()
-	if caps.Free != nil {
-		if free, err = caps.Free(); err != nil {
-			free = -1 // then nothing can be refused
-		} else {
-			free = max(0, free-o.Reserved)
-		}
-	}
-	if o.Limit > 0 && (free < 0 || free > o.Limit) {
-		free = o.Limit
+	caps := dev.Caps()
+	free := o.free(dev)
+	parts, err := o.parts(dev, w)
+	if err != nil {
+		return Memory{}, err
 	}
 	// at is what o needs, with or without plans.
 	at := func(o Options, plans bool) (Memory, error) {
@@ -133,10 +161,20 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 		if err != nil {
 			return mem, err
 		}
-		states := map[string]tensor.Tensor{}
+		states, err := declareStates(dev, ts)
+		if err != nil {
+			return mem, err
+		}
+		mem.Parts = slices.Clone(parts)
 		for i, t := range ts {
-			states[t.Name] = t
 			mem.State += sizes[i]
+			if len(parts) > 0 {
+				on, err := homeOf(dev, t)
+				if err != nil {
+					return mem, err
+				}
+				mem.Parts[slices.Index(caps.Parts(), on)].State += sizes[i]
+			}
 		}
 		if caps.PlanBytes != nil && plans {
 			_, drafts := m.(*models.Drafting)
@@ -144,12 +182,12 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			if m.Params().Encoder {
 				keys = slices.DeleteFunc(keys, func(k planKey) bool { return !k.hidden })
 			}
-			mem.Plans, err = o.planBytes(caps, m, w, states, keys)
+			mem.Plans, err = o.planBytes(caps, m, w, states, keys, mem.Parts)
 		}
 		return mem, err
 	}
 	mem, err := at(full, true)
-	if err != nil || mem.Err() == nil || weights >= free {
+	if err != nil || mem.Err() == nil || free >= 0 && weights >= free {
 		return mem, err
 	}
 	// fits reports whether a number of pages fits beside plans of a size, or, if that is negative, beside their own.
@@ -165,10 +203,58 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			tried, err = at(smaller, true)
 		}
 		tried.Plans = max(tried.Plans, plans)
+		if plans >= 0 {
+			for i := range tried.Parts {
+				tried.Parts[i].Plans = mem.Parts[i].Plans
+			}
+		}
 		return err == nil && tried.Err() == nil
 	}
 	mem.Fits = min(full.Context, mostPages(pagesFor(full.Context), mem.Plans, fits)*PageSize)
 	return mem, nil
+}
+
+// free returns how much of a device's memory the options leave; -1 if it cannot tell.
+func (o Options) free(dev ops.Device) int64 {
+	free := int64(-1)
+	if f := dev.Caps().Free; f != nil {
+		if n, err := f(); err == nil { // else nothing can be refused
+			free = max(0, n-o.Reserved)
+		}
+	}
+	if o.Limit > 0 && (free < 0 || free > o.Limit) {
+		free = o.Limit
+	}
+	return free
+}
+
+// parts returns the devices that dev consists of, with the weights that lie on each; nil if it is one.
+func (o Options) parts(dev ops.Device, w models.Weights) ([]PartMemory, error) {
+	caps := dev.Caps()
+	if caps.Parts == nil {
+		return nil, nil
+	}
+	devs := caps.Parts()
+	parts := make([]PartMemory, len(devs))
+	for i, d := range devs {
+		name := d.Info().Name
+		part := o
+		part.Reserved, part.Limit = 0, 0
+		if o.Share != nil {
+			part.Reserved, part.Limit = o.Share(name)
+		}
+		parts[i] = PartMemory{Device: name, Free: part.free(d)}
+	}
+	for _, h := range w.Homes() {
+		if i := slices.Index(devs, h.Device); i >= 0 {
+			parts[i].Weights += h.Bytes
+			continue
+		}
+		for i := range parts { // a copy for each
+			parts[i].Weights += h.Bytes
+		}
+	}
+	return parts, nil
 }
 
 // mostPages returns how many pages fit, where all do not. What is needed grows with the context. Plans take time to
@@ -212,19 +298,36 @@ func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, err
 }
 
 // planBytes returns the memory of the arena that the given plans share.
+// parts is told what it takes on each device of several.
 func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, states map[string]tensor.Tensor,
-	plans []planKey) (int64, error) {
+	plans []planKey, parts []PartMemory) (int64, error) {
 	var most int64
 	for _, k := range plans {
 		g, outs, err := o.recordPlan(m, w, states, k)
 		if err != nil {
 			return 0, err
 		}
-		n, err := caps.PlanBytes(g, outs...)
+		var n int64
+		if len(parts) == 0 {
+			n, err = caps.PlanBytes(g, outs...)
+		} else {
+			var each []int64
+			each, err = caps.PartBytes(g, outs...)
+			for i, b := range each {
+				n += b
+				parts[i].Plans = max(parts[i].Plans, b)
+			}
+		}
 		if err != nil {
 			return 0, fmt.Errorf("runner: planning %s for %d tokens: %w", m.Params().Arch, k.Tokens, err)
 		}
 		most = max(most, n)
+	}
+	if len(parts) > 0 { // each grows by itself
+		most = 0
+		for _, p := range parts {
+			most += p.Plans
+		}
 	}
 	return most, nil
 }

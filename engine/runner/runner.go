@@ -44,6 +44,9 @@ type Options struct {
 	// counts at most Limit bytes as free; 0 is no limit.
 	Reserved, Limit int64
 
+	// Share returns Reserved and Limit of each of the devices that the device consists of, by its name; nil: none.
+	Share func(device string) (reserved, limit int64)
+
 	kept int // states of an open sequence beside its last: see keeping
 }
 
@@ -248,6 +251,38 @@ func stateTensors(spec kv.Spec, o Options, buckets bool) (ts []tensor.Tensor, si
 	return ts, sizes, nil
 }
 
+// homeOf returns the device that a state is allocated on.
+func homeOf(dev ops.Device, t tensor.Tensor) (ops.Device, error) {
+	place := dev.Caps().Place
+	if place == nil {
+		return dev, nil
+	}
+	on, err := place(ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape}, ops.MemState)
+	if err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	return on, nil
+}
+
+// declareStates returns the storage of states by name, without memory, but with the place of each on a device that
+// consists of several.
+func declareStates(dev ops.Device, ts []tensor.Tensor) (map[string]tensor.Tensor, error) {
+	states := map[string]tensor.Tensor{}
+	for _, t := range ts {
+		if dev.Caps().Place != nil {
+			on, err := homeOf(dev, t)
+			if err != nil {
+				return nil, err
+			}
+			if t.Buf, err = on.Alloc(0, ops.MemState); err != nil {
+				return nil, fmt.Errorf("runner: %w", err)
+			}
+		}
+		states[t.Name] = t
+	}
+	return states, nil
+}
+
 // alloc makes the state tensors.
 func (r *Runner) alloc(o Options) error {
 	ts, sizes, err := stateTensors(r.spec, o, r.buckets)
@@ -255,7 +290,11 @@ func (r *Runner) alloc(o Options) error {
 		return err
 	}
 	for i, t := range ts {
-		if t.Buf, err = r.dev.Alloc(sizes[i], ops.MemState); err != nil {
+		on, err := homeOf(r.dev, t)
+		if err != nil {
+			return err
+		}
+		if t.Buf, err = on.Alloc(sizes[i], ops.MemState); err != nil {
 			return fmt.Errorf("runner: state %q: %w", t.Name, err)
 		}
 		r.states[t.Name] = t

@@ -325,6 +325,11 @@ DEV u32x2 load64_whole(const u8* p) {
 DEV void device_release() { __nvvm_membar_gl(); }
 DEV void device_acquire() { __nvvm_membar_gl(); }
 DEV u32 take_ticket(u32* p) { return __atomic_fetch_add(p, 1u, __ATOMIC_RELAXED); }
+DEV u32 wave_max(u32 x) {
+  u32 y;
+  __asm__ volatile("redux.sync.max.u32 %0, %1, 0xffffffff;" : "=r"(y) : "r"(x));
+  return y;
+}
 
 #endif
 
@@ -354,6 +359,16 @@ template <int N> DEV float lanes_max(float x) {
 }
 DEV float wave_sum(float x) { return lanes_sum<32>(x); }
 DEV float wave_max(float x) { return lanes_max<32>(x); }
+
+// wave_max and wave_min of unsigned numbers return the largest and the smallest of the wave, in all lanes.
+#if GPU_AMD
+template <int M> DEV u32 max_across(u32 x) {
+  u32 y = (u32)shfl_xor<M>((int)x);
+  return x > y ? x : y;
+}
+DEV u32 wave_max(u32 x) { return max_across<16>(max_across<8>(max_across<4>(max_across<2>(max_across<1>(x))))); }
+#endif
+DEV u32 wave_min(u32 x) { return ~wave_max(~x); }
 
 // block_sum returns the sum of x over a block of 32·WAVES threads, in all of them. part is LDS that nothing else
 // uses between the barrier before the call and the one after it.

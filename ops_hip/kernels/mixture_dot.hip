@@ -2,7 +2,7 @@
 // every token, else 0; it counts as choice `top` of each. Weights of experts are Q8_0, Q4_K or Q6_K.
 //
 //   mixture_router_f32    logits [tokens, experts+S]: x [tokens, k] times router [experts, k], then, if S, times factor [k];
-//                         k is a multiple of 8. Grid (⌈(experts+S)/8⌉, tokens), blocks of 256, a wave for a row. No LDS.
+//                         k is a multiple of 8. Grid (⌈(experts+S)/2⌉, tokens), blocks of 64, a wave for a row. No LDS.
 //                         Sums in the order of mul_mat_f32_vec1.
 //   mixture_<q>_glu       Routes (see route.h), and writes ids and weights [tokens, top], the factor of S not among them.
 //                         The 24-bit codes (q24.h) of y [tokens, top+S, ff] = silu(gate·x)·(up·x) for each choice; gate, up
@@ -23,18 +23,30 @@
 #include "route.h"
 #include "sum_norm.h"
 
-KERNEL(256) mixture_router_f32(const float* RESTRICT x, const float* RESTRICT router, const float* RESTRICT factor, float* RESTRICT logits,
-                               int experts, int rows, int k) {
-  const int o = block_x() * 8 + wave(), t = block_y();
-  if (o >= rows) return;
+KERNEL(64) mixture_router_f32(const float* RESTRICT x, const float* RESTRICT router, const float* RESTRICT factor, float* RESTRICT logits,
+                              int experts, int rows, int k) {
+  const int o = block_x() * 2 + wave(), t = block_y();
   const f32x4* w = (const f32x4*)(o < experts ? router + (i64)o * k : factor);
   const f32x4* v = (const f32x4*)(x + (i64)t * k);
+  f32x4 a[2][2]; // of the router, the next on the way
+  if (o < rows)
+    UNROLL for (int i = 0; i < 2; i++) {
+      const int g = lane() + 32 * i;
+      if (g < k / 8) a[i][0] = w[2 * g], a[i][1] = w[2 * g + 1];
+    }
+  await_launches();
+  if (o >= rows) return;
   float sum = 0;
-  _Pragma("unroll 4") for (int g = lane(); g < k / 8; g += 32) {
-    f32x4 a0 = w[2 * g], a1 = w[2 * g + 1], b0 = v[2 * g], b1 = v[2 * g + 1];
-    UNROLL for (int j = 0; j < 4; j++) sum = __builtin_fmaf(a0[j], b0[j], sum);
-    UNROLL for (int j = 0; j < 4; j++) sum = __builtin_fmaf(a1[j], b1[j], sum);
-  }
+  for (int from = lane(); from < k / 8; from += 64)
+    UNROLL for (int i = 0; i < 2; i++) {
+      const int g = from + 32 * i, next = g + 64;
+      if (g >= k / 8) break;
+      f32x4 b0 = v[2 * g], b1 = v[2 * g + 1];
+      UNROLL for (int j = 0; j < 4; j++) sum = __builtin_fmaf(a[i][0][j], b0[j], sum);
+      UNROLL for (int j = 0; j < 4; j++) sum = __builtin_fmaf(a[i][1][j], b1[j], sum);
+      if (next < k / 8) a[i][0] = w[2 * next], a[i][1] = w[2 * next + 1];
+    }
+  allow_launches();
   sum = wave_sum(sum);
   if (lane() == 0) logits[(i64)t * rows + o] = sum;
 }

@@ -53,6 +53,15 @@ DEV u32 chosen_groups(expert_groups g, const float* score, const float* RESTRICT
   return chosen;
 }
 
+// route_quick is how many experts' keys the registers hold.
+enum { route_quick = 256 };
+
+// route_key orders scores as unsigned numbers; 0 is none.
+DEV u32 route_key(float score) {
+  const u32 b = bits<u32>(score + 0.0f); // there is one zero
+  return b >> 31 ? ~b : b | 0x80000000;
+}
+
 // route picks the experts of a token with logits x, all lanes of a wave together: lane j < top returns id and weight of choice
 // j. score is LDS of 1024.
 DEV void route(int gating, const float* RESTRICT x, const float* RESTRICT bias, int experts, int top, int norm, float scale, float* score,
@@ -80,20 +89,37 @@ DEV void route(int gating, const float* RESTRICT x, const float* RESTRICT bias, 
   }
   weight = 0, choice = 0;
   float chosen_sum = 0, first = 0;
-  for (int j = 0; j < top; j++) {
-    float best = 0;
-    int id = 0x7fffffff;
-    for (int e = l, i = 0; e < experts; e += 32, i++) {
-      float s = score[e], p = bias ? s + bias[e] : s;
-      if (!(taken >> i & 1) && (id == 0x7fffffff || p > best)) best = p, id = e;
+  const bool quick = experts <= route_quick && groups.count <= 1;
+  u32 key[route_quick / 32] = {};
+  if (quick)
+    UNROLL for (int i = 0; i < route_quick / 32; i++) {
+      const int e = l + 32 * i;
+      if (e < experts) key[i] = route_key(bias ? score[e] + bias[e] : score[e]);
     }
-    route_merge<1>(best, id);
-    route_merge<2>(best, id);
-    route_merge<4>(best, id);
-    route_merge<8>(best, id);
-    route_merge<16>(best, id);
+  for (int j = 0; j < top; j++) {
+    int id = 0x7fffffff;
+    if (quick) {
+      u32 most = 0;
+      UNROLL for (int i = 0; i < route_quick / 32; i++)
+        if (key[i] > most) most = key[i], id = l + 32 * i;
+      const u32 all = wave_max(most);
+      id = (int)wave_min(most == all ? (u32)id : 0x7fffffff);
+      UNROLL for (int i = 0; i < route_quick / 32; i++)
+        if (id == l + 32 * i) key[i] = 0;
+    } else {
+      float best = 0;
+      for (int e = l, i = 0; e < experts; e += 32, i++) {
+        float s = score[e], p = bias ? s + bias[e] : s;
+        if (!(taken >> i & 1) && (id == 0x7fffffff || p > best)) best = p, id = e;
+      }
+      route_merge<1>(best, id);
+      route_merge<2>(best, id);
+      route_merge<4>(best, id);
+      route_merge<8>(best, id);
+      route_merge<16>(best, id);
+      if (id % 32 == l) taken |= 1u << id / 32;
+    }
     float best_score = score[id];
-    if (id % 32 == l) taken |= 1u << id / 32;
     if (j == 0) first = best_score;
     float v = gating == TOPK ? exp_f(best_score - first) : best_score;
     chosen_sum += v;
