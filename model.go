@@ -41,6 +41,7 @@ type Model struct {
 	hostBytes      int64       // for kept states
 	states         *disk.Store // nil if they have no folder
 	drafters       []spec.Drafter
+	depth          spec.Chooser // of drafts; nil is the engine's choice
 
 	traffic   bench.Traffic
 	collector *eval.Collector   // with Options.Collect
@@ -168,7 +169,7 @@ func (m *Model) enter() (*engine.Engine, error) {
 			Piece:       func(id int32) ([]byte, bool) { return m.tok.Piece(id, false), m.tok.IsMarker(id) },
 			TurnStart:   m.prompter.turnStart,
 			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes, Disk: m.states,
-			Drafters: m.drafters, DrafterFailed: m.drafterFailed})
+			Drafters: m.drafters, Depth: m.depth, DrafterFailed: m.drafterFailed})
 		if err != nil {
 			return nil, err
 		}

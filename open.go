@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
@@ -21,7 +22,19 @@ import (
 //
 // Errors that callers branch on are *[NotFoundError], *[OptionError], *[MemoryError] and [ErrClosed]. Others say what
 // is wrong with the file or the device.
-func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err error) {
+func (h *Host) Open(ctx context.Context, name string, o Options) (*Model, error) {
+	m, err := h.open(ctx, name, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.enlist(m); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// open is Open of a model that belongs to the caller alone.
+func (h *Host) open(ctx context.Context, name string, o Options) (_ *Model, err error) {
 	kv, err := o.kvType(h.options)
 	if err != nil {
 		return nil, err
@@ -49,9 +62,6 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 		}
 	}()
 	if err := m.load(ctx, arch, f, o, kv); err != nil {
-		return nil, err
-	}
-	if err := h.enlist(m); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -124,6 +134,9 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 	r := &setup{Options: runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv,
 		Invariant: o.Invariant}}
 	guesses, err := o.guesses(arch, f)
+	if err == nil && slices.Contains(guesses.names, SpecModel) {
+		err = m.checkDraft(o)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,7 +212,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if m.runner, err = runner.New(dev, r.arch, m.weights, r.Options); err != nil {
 		return err
 	}
-	if err := m.openDrafters(r.guessing); err != nil {
+	if err := m.openDrafters(ctx, r.guessing, o); err != nil {
 		return err
 	}
 	m.dev.ledger.loaded(m.promise)

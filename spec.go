@@ -1,6 +1,7 @@
 package hipengine
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/hipengine/hipengine/engine/runner"
@@ -44,9 +45,6 @@ func (o Options) guesses(arch models.Model, src models.Source) (guessing, error)
 	}
 	asked := o.Spec != "" && o.Spec != SpecAuto && o.Spec != SpecOff
 	switch {
-	case asked && o.Spec != SpecMTP && o.Spec != SpecNGram:
-		return plain, &OptionError{Option: "Spec", Reason: fmt.Sprintf("%q: want %s, %s, %s or %s", o.Spec, SpecAuto,
-			SpecOff, SpecMTP, SpecNGram)}
 	case asked && arch.Params().Encoder:
 		return plain, &OptionError{Option: "Spec", Err: fmt.Errorf("%s: %w", o.Spec, runner.ErrEncoder)}
 	case o.Spec == SpecOff || o.Collect || arch.Params().Encoder:
@@ -57,6 +55,8 @@ func (o Options) guesses(arch models.Model, src models.Source) (guessing, error)
 		return guessing{layer, []string{SpecMTP}, rewind, true}, nil
 	case o.Spec == SpecNGram:
 		return guessing{arch, []string{SpecNGram}, rewind, true}, nil
+	case asked:
+		return guessing{arch, []string{SpecModel, SpecNGram}, rewind, true}, nil
 	}
 	if kept > 0 { // of which each takes four bytes an element
 		each := 4 * arch.State().SlotElems() * int64(max(o.Sequences, 1))
@@ -84,7 +84,7 @@ func (g guessing) modest() guessing {
 }
 
 // openDrafters makes what guesses tokens of a model whose runner is there.
-func (m *Model) openDrafters(g guessing) error {
+func (m *Model) openDrafters(ctx context.Context, g guessing, o Options) error {
 	switch {
 	case len(g.names) == 0:
 		return nil
@@ -101,6 +101,12 @@ func (m *Model) openDrafters(g guessing) error {
 			m.drafters = append(m.drafters, spec.NewMTP(m.runner))
 		case SpecNGram:
 			m.drafters = append(m.drafters, spec.NewNGram())
+		case SpecModel:
+			d, err := m.openDraft(ctx, o)
+			if err != nil {
+				return fmt.Errorf("hipengine: draft model %s: %w", o.Spec, err)
+			}
+			m.drafters = append(m.drafters, d)
 		}
 	}
 	return nil
