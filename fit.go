@@ -55,8 +55,13 @@ func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, 
 	if length == 0 {
 		length = min(arch.Params().Context, MaxContext)
 	}
-	if o.Spec == SpecAuto || o.Spec == "" {
+	switch o.Spec {
+	case "", SpecAuto:
 		o.Spec = SpecOff
+	case SpecOff, SpecMTP, SpecNGram:
+	default:
+		return Fit{}, &OptionError{Option: "Spec", Reason: fmt.Sprintf("%q: want %s, %s or %s, as a draft model is planned "+
+			"like any other", o.Spec, SpecOff, SpecMTP, SpecNGram)}
 	}
 	guesses, err := o.guesses(arch, f)
 	if err != nil {
