@@ -89,7 +89,8 @@ func (g guessing) on(devices int) (guessing, error) {
 	case devices < 2 || len(g.names) == 0 || g.names[0] != SpecMTP:
 		return g, nil
 	case g.asked:
-		return g, &OptionError{Option: "Spec", Reason: SpecMTP + ": the model lies on several devices, the layer can be on one alone"}
+		return g, &OptionError{Option: "Spec", Reason: SpecMTP + ": the model lies on several devices, its layer for " +
+			"guesses can be on one alone"}
 	}
 	return g.modest(), nil
 }

@@ -255,7 +255,8 @@ func TestDraftLimits(t *testing.T) {
 	if !errors.Is(err, kv.ErrNoPages) {
 		t.Errorf("error %v without a page for a second draft", err)
 	}
-	if got, want := draft(t, r, id, 5, 1), draftAlone(t, l.runner(t, Options{}), append(prompt(1, PageSize), 5), 1); !slices.Equal(got, want) {
+	want := draftAlone(t, l.runner(t, Options{}), append(prompt(1, PageSize), 5), 1)
+	if got := draft(t, r, id, 5, 1); !slices.Equal(got, want) {
 		t.Errorf("draft %v, want %v", got, want)
 	}
 	r.Release(other)
