@@ -12,12 +12,19 @@ import (
 
 // TestProve proves a model in the memory that was planned for it, and then in a byte less.
 func TestProve(t *testing.T) {
-	m, err := models.New(tiny.Meta("llama"))
-	if err != nil {
-		t.Fatal(err)
+	for _, arch := range []string{"llama", "qwen35"} {
+		m, err := models.New(tiny.Meta(arch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		proves(t, m, Options{Context: 128, Seqs: 2, Batch: 32})
+		proves(t, m, Options{Context: 128, Seqs: 2, Batch: 64, Rewind: 3, RewindTokens: 4})
 	}
+}
+
+func proves(t *testing.T, m models.Model, o Options) {
+	t.Helper()
 	src := tiny.Weights(m, tensor.F32, 1)
-	o := Options{Context: 256, Seqs: 2, Batch: 32}
 	for _, missing := range []int64{0, 1} {
 		d := newSmall(t, 1<<40)
 		mem, err := PlanMemory(d, m, src, o)
