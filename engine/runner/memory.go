@@ -268,6 +268,23 @@ func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int
 	return low + sort.Search(min(step, all-low)-1, func(n int) bool { return !fits(low+n+1, -1) })
 }
 
+// StateSizes lists the states of a runner of m with options o on dev, and what each takes. The error is about o.
+func (o Options) StateSizes(dev ops.Device, m models.Model) ([]models.Sized, error) {
+	o, err := o.with(m.Params())
+	if err != nil {
+		return nil, err
+	}
+	ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)
+	if err != nil {
+		return nil, err
+	}
+	var list []models.Sized
+	for i, t := range ts {
+		list = append(list, models.Sized{Use: ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape}, Bytes: sizes[i]})
+	}
+	return list, nil
+}
+
 // FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that
 // o has without any. The error is about o.
 func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, error) {
