@@ -44,6 +44,11 @@ func proves(t *testing.T, m models.Model, o Options) {
 		if missing == 0 && (err != nil || r.arena.Bytes() != mem.Plans) {
 			t.Errorf("with all memory: %v; the arena has %d bytes, planned were %d", err, r.arena.Bytes(), mem.Plans)
 		}
+		for _, c := range r.plans.order {
+			if most := o.Seqs + o.RewindTokens + PromptRows; missing == 0 && !c.key.hidden && c.key.Rows > most {
+				t.Errorf("a plan for %d rows of logits was proven, the most are %d", c.key.Rows, most)
+			}
+		}
 		if missing > 0 && !errors.Is(err, ops.ErrOutOfMemory) {
 			t.Errorf("with too little: %v", err)
 		}
