@@ -83,7 +83,8 @@ func (r *Runner) batch(work []Work) error {
 		if kept > 0 {
 			r.keep(s, w.Rewind)
 		}
-		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Kept: s.places[1:], Rows: w.Rows,
+		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Kept: s.places[1:],
+			Recent: int(w.Seq), Rows: w.Rows,
 			Tables: r.tables, Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
 		r.wanted += w.Rows
 	}

@@ -177,7 +177,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			}
 		}
 		if caps.PlanBytes != nil && plans {
-			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab))
+			_, drafts := m.(*models.Drafting)
+			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab), drafts)
 			if m.Params().Encoder {
 				keys = slices.DeleteFunc(keys, func(k planKey) bool { return !k.hidden })
 			}
@@ -319,11 +320,10 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 	plans []planKey, parts []PartMemory) (int64, error) {
 	var most int64
 	for _, k := range plans {
-		g, out, err := o.record(m, w, states, k.Sizes)
+		g, outs, err := o.recordPlan(m, w, states, k)
 		if err != nil {
 			return 0, err
 		}
-		outs := k.outputs(g, out)
 		var n int64
 		if len(parts) == 0 {
 			n, err = caps.PlanBytes(g, outs...)
@@ -350,9 +350,9 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 }
 
 // largestPlans returns the keys of the largest prefill, of the decoding of all sequences, and of the largest step of
-// which tokens can be taken back, with all logits and with the top largest of each row, and of the largest step that
-// returns the hidden states of all its tokens.
-func largestPlans(o Options, buckets bool, top int) []planKey {
+// which tokens can be taken back, with all logits and with the top largest of each row, of the largest step that returns
+// the hidden states of all its tokens, and of the most drafts.
+func largestPlans(o Options, buckets bool, top int, drafts bool) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),
 		Rows: min(tokens, o.Seqs+PromptRows)}
@@ -374,6 +374,9 @@ func largestPlans(o Options, buckets bool, top int) []planKey {
 	}
 	if o.Rewind > 0 && top > 0 {
 		plans = append(plans, planKey{Sizes: verify, top: top})
+	}
+	if drafts {
+		plans = append(plans, planKey{Sizes: decode, drafts: MaxDrafts})
 	}
 	if buckets {
 		for i := range plans {

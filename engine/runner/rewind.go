@@ -3,6 +3,7 @@ package runner
 import (
 	"slices"
 
+	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 )
@@ -59,6 +60,9 @@ func (r *Runner) layOut(o Options) {
 	}
 	if len(r.spec.Slots) > 0 {
 		l.Rewinds, l.RewindTokens = min(l.Rewinds, o.Rewind), o.kept
+	}
+	if len(r.spec.Recent) > 0 {
+		r.limits.Rewinds = min(r.limits.Rewinds, kv.RecentTokens-1)
 	}
 }
 

@@ -78,6 +78,7 @@ func (e *ContextError) Error() string {
 // Runner runs steps of one model on one device. It belongs to one goroutine at a time.
 type Runner struct {
 	model   models.Model
+	drafts  *models.Drafting // the model, if it has a draft layer to use; else nil
 	weights models.Weights
 	dev     ops.Device
 	stream  ops.Stream
@@ -102,6 +103,7 @@ type Runner struct {
 	steps   uint64
 	need    []int // pages of each window
 	index   models.Index
+	chain   models.ChainIndex
 	wanted  int // rows whose logits the caller gets; others are padding
 	tables  [][]int32
 	raw     []byte
@@ -139,6 +141,13 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	r.limits.Encoder = p.Encoder
 	if !p.Encoder {
 		r.limits.Top = topOf(dev, p.Vocab)
+	}
+	if r.drafts, _ = m.(*models.Drafting); r.drafts != nil {
+		if r.limits.Top < 1 {
+			s.Close()
+			return nil, fmt.Errorf("runner: %s cannot draft: it has no kernel for %s", dev.Info().Name, ops.TopKOp.Name)
+		}
+		r.limits.Drafts = MaxDrafts
 	}
 	r.layOut(o)
 	for _, w := range r.windows {
@@ -240,7 +249,8 @@ func stateTensors(spec kv.Spec, o Options, buckets bool) (ts []tensor.Tensor, si
 	if buckets {
 		slots++
 	}
-	ts, err = spec.Tensors(kv.Storage{Pages: o.pages, Slots: slots, KVType: o.KVType, Type: o.StateType})
+	ts, err = spec.Tensors(kv.Storage{Pages: o.pages, Slots: slots, KVType: o.KVType, Type: o.StateType,
+		Recent: o.Seqs + o.Checkpoints})
 	if err != nil {
 		return nil, nil, fmt.Errorf("runner: %w", err)
 	}
@@ -421,6 +431,7 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 func (r *Runner) took(w Work) {
 	s := &r.seqs[w.Seq]
 	s.len += len(w.Tokens)
+	s.recent = max(s.recent, s.len-kv.RecentTokens)
 	r.trim(s)
 }
 

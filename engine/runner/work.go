@@ -75,6 +75,8 @@ type Limits struct {
 	// kernels for that. RewindTokens is how many that can be of all sequences of a step.
 	Rewinds, RewindTokens int
 
+	Drafts int // most tokens that Draft can be asked for; 0: the model's draft layer is not there, or not in use
+
 	KVTokens  int  // that the cache of keys and values holds over all sequences; 0: Seqs of Context
 	Invariant bool // see Options
 }
