@@ -46,7 +46,7 @@ func (o Options) places() int { return o.Seqs + o.Checkpoints + o.kept }
 
 // layOut gives the slots their places, and says how far sequences can be cut back.
 func (r *Runner) layOut(o Options) {
-	r.rewind, r.kept = o.Rewind, o.kept
+	r.rewind, r.rewinds, r.kept = o.Rewind, o.RewindTokens, o.kept
 	for i := range r.seqs {
 		r.seqs[i].places = append(make([]int, 0, 1+o.Rewind), i)
 	}

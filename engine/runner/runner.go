@@ -89,8 +89,9 @@ type Runner struct {
 	pools   []*kv.Pool // of pages, by window
 	states  map[string]tensor.Tensor
 	spec    kv.Spec
-	rewind  int // as in Options
-	kept    int
+	rewind  int   // as in Options
+	rewinds int   // Options.RewindTokens
+	kept    int   // as in Options
 	spare   []int // places for states beside the last ones of sequences that nobody uses
 	plans   planCache
 	arena   ops.Arena // of all plans: no two run at a time
