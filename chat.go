@@ -104,7 +104,8 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 	seq, err := e.Submit(ctx, engine.Request{
 		Thoughts: thoughts,
 		Prompt:   ids, MaxTokens: p.MaxTokens, Sampling: sampling, Decoder: d, Stop: p.Stop, StopTokens: p.StopTokens,
-		IgnoreEOG: p.IgnoreEOS,
+		IgnoreEOG: p.IgnoreEOS, Drafter: p.Spec, MaxDrafts: p.MaxGuesses,
+		Unseeded: p.Seed == nil && m.defaults.Seed == nil,
 	})
 	if err != nil {
 		fail(err)

@@ -36,9 +36,9 @@ func (f Fit) Need() int64 { return f.Weights + f.State + f.Plans }
 func (f Fit) Fits() bool { return !f.crowded && (f.Free < 0 || f.Need() <= f.Free) }
 
 // Fit says what a model that is open would need on the host's device, and whether it fits, from metadata alone:
-// nothing is loaded. Of the options, Context, Sequences, KVType and Invariant matter; a Context of 0 is the longest
-// that the model was made for. memory is what there is in bytes, on each of several devices; 0 is what is free on the device beside the models of
-// the host. Errors are those of Host.Open about the file and the options.
+// nothing is loaded. Of the options, Context, Sequences, KVType, Invariant and Spec matter; a Context of 0 is the
+// longest that the model was made for, and SpecAuto guesses nothing, since it takes what is left. memory is what there
+// is in bytes, on each of several devices; 0 is what is free on the device beside the models of the host. Errors are those of Host.Open about the file and the options.
 func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, error) {
 	kv, err := o.kvType(h.options)
 	if err != nil {
@@ -68,7 +68,24 @@ func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, 
 	if length == 0 {
 		length = min(arch.Params().Context, MaxContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	switch o.Spec {
+	case "", SpecAuto:
+		o.Spec = SpecOff
+	case SpecOff, SpecMTP, SpecNGram:
+	default:
+		return Fit{}, &OptionError{Option: "Spec", Reason: fmt.Sprintf("%q: want %s, %s or %s, as a draft model is planned "+
+			"like any other", o.Spec, SpecOff, SpecMTP, SpecNGram)}
+	}
+	guesses, err := o.guesses(arch, f)
+	if err == nil {
+		guesses, err = guesses.on(len(c.parts))
+	}
+	if err != nil {
+		return Fit{}, err
+	}
+	arch = guesses.arch
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant,
+		Rewind: guesses.rewind}
 	var mem runner.Memory
 	err = c.with(func(share func(string) (int64, int64)) (err error) {
 		if memory > 0 {

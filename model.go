@@ -13,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/engine/spec"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/eval"
 	"github.com/hipengine/hipengine/text/toolcall"
@@ -42,6 +43,8 @@ type Model struct {
 	ranker         *ranker     // nil if it does not rank
 	hostBytes      int64       // for kept states
 	states         *disk.Store // nil if they have no folder
+	drafters       []spec.Drafter
+	depth          spec.Chooser // of drafts; nil is the engine's choice
 
 	traffic   bench.Traffic
 	collector *eval.Collector   // with Options.Collect
@@ -168,7 +171,8 @@ func (m *Model) enter() (*engine.Engine, error) {
 		e, err := engine.New(engine.Config{Runner: m.runner, EOG: m.tok.IsEOG,
 			Piece:       func(id int32) ([]byte, bool) { return m.tok.Piece(id, false), m.tok.IsMarker(id) },
 			TurnStart:   m.prompter.turnStart,
-			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes, Disk: m.states})
+			Checkpoints: m.runner.Limits().Checkpoints, HostBytes: m.hostBytes, Disk: m.states,
+			Drafters: m.drafters, Depth: m.depth, DrafterFailed: m.drafterFailed})
 		if err != nil {
 			return nil, err
 		}
@@ -238,6 +242,9 @@ func (m *Model) end() error {
 	}
 	if m.states != nil {
 		errs = append(errs, m.states.Close())
+	}
+	for _, d := range m.drafters {
+		errs = append(errs, d.Close())
 	}
 	if m.runner != nil {
 		errs = append(errs, m.runner.Close())

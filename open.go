@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hipengine/hipengine/engine/bench"
@@ -21,7 +22,19 @@ import (
 //
 // Errors that callers branch on are *[NotFoundError], *[OptionError], *[MemoryError] and [ErrClosed]. Others say what
 // is wrong with the file or the device.
-func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err error) {
+func (h *Host) Open(ctx context.Context, name string, o Options) (*Model, error) {
+	m, err := h.openModel(ctx, name, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.enlist(m); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// openModel is Open of a model that belongs to the caller alone.
+func (h *Host) openModel(ctx context.Context, name string, o Options) (_ *Model, err error) {
 	kv, err := o.kvType(h.options)
 	if err != nil {
 		return nil, err
@@ -56,9 +69,6 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (_ *Model, err 
 		return nil, err
 	}
 	if err := m.load(ctx, arch, f, o, kv); err != nil {
-		return nil, err
-	}
-	if err := h.enlist(m); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -128,15 +138,33 @@ func (m *Model) read(f *File, o Options) (models.Model, error) {
 	return arch, nil
 }
 
+// setup is with what a runner is made, and how it guesses tokens.
+type setup struct {
+	runner.Options
+	guessing
+}
+
 // planner returns with what a runner of the model is made, and what plans its memory. Planning sets how much of that is
-// free, how many checkpoints there is memory for, and how the model lies on several devices.
-func (m *Model) planner(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) (*runner.Options,
-	planning, error) {
+// free, how many checkpoints there is memory for, whether there is any for guessing tokens, and how the model lies on
+// several devices.
+func (m *Model) planner(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) (*setup, planning,
+	error) {
 	length := o.Context
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
 	}
-	r := &runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	r := &setup{Options: runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv,
+		Invariant: o.Invariant}}
+	guesses, err := o.guesses(arch, f)
+	if err == nil {
+		guesses, err = guesses.on(len(m.on.parts))
+	}
+	if err == nil && slices.Contains(guesses.names, SpecModel) {
+		err = m.checkDraft(o)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	if o.KVTokens != 0 && o.KVTokens < length {
 		return nil, nil, &OptionError{Option: "KVTokens",
 			Reason: fmt.Sprintf("%d is less than one context of %d tokens", o.KVTokens, length)}
@@ -145,7 +173,7 @@ func (m *Model) planner(ctx context.Context, arch models.Model, f *File, o Optio
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
-	checkpoints, err := o.checkpoints(arch, *r)
+	checkpoints, err := o.checkpoints(guesses.arch, r.Options)
 	if arch.Params().Encoder {
 		r.Pages = 0 // there is no cache to bound
 	}
@@ -158,13 +186,20 @@ func (m *Model) planner(ctx context.Context, arch models.Model, f *File, o Optio
 		m.source = f
 		plan := func() (runner.Memory, error) {
 			if len(m.on.parts) > 1 {
-				return m.host.split(ctx, m.on, arch, f.meta, m.source, o, *r)
+				return m.host.split(ctx, m.on, r.arch, f.meta, m.source, o, r.Options)
 			}
-			return runner.PlanMemory(m.on.ops, arch, m.source, *r)
+			return runner.PlanMemory(m.on.ops, r.arch, m.source, r.Options)
 		}
+		r.guessing, r.Rewind = guesses, guesses.rewind
 		mem, err := plan()
+		if cannot := guesses.rewind > 0 && mem.Kept == 0 && len(arch.State().Slots) > 0; err == nil &&
+			(cannot || mem.Err() != nil) && !guesses.asked {
+			r.guessing = guesses.modest() // nobody asked for more
+			r.Rewind = r.guessing.rewind
+			mem, err = plan()
+		}
 		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
-			r.Checkpoints /= 2 // nobody asked for them
+			r.Checkpoints /= 2 // nor for them
 			mem, err = plan()
 		}
 		// What is too large to be copied may still be used where it is. States on a disk need weights that were read.
@@ -202,7 +237,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if o.CacheDir != "" {
 		src = hash
 	}
-	if m.weights, err = models.LoadWeights(ctx, arch, src, dev, o.Progress); err != nil {
+	if m.weights, err = models.LoadWeights(ctx, r.arch, src, dev, o.Progress); err != nil {
 		return err
 	}
 	if n := m.weights.Mapped(); n > 0 {
@@ -212,7 +247,7 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 			float64(n)/(1<<30)))
 	}
 	if o.CacheDir != "" {
-		if err := m.openStates(o, f.meta, hash, *r); err != nil {
+		if err := m.openStates(o, f.meta, hash, r.Options); err != nil {
 			return err
 		}
 	}
@@ -220,7 +255,10 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 		m.collector, m.names = eval.NewCollector(dev), eval.FileNames(arch, f)
 		dev = ops.Device(m.collector)
 	}
-	if m.runner, err = runner.New(dev, arch, m.weights, *r); err != nil {
+	if m.runner, err = runner.New(dev, r.arch, m.weights, r.Options); err != nil {
+		return err
+	}
+	if err := m.openDrafters(ctx, r.guessing, o); err != nil {
 		return err
 	}
 	m.promise.loaded()

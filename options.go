@@ -55,6 +55,15 @@ type Options struct {
 	// in rounded probabilities. A device that cannot is refused.
 	Invariant bool
 
+	// Spec is what guesses the next tokens of answers, so that one step of the model can check several of them: one of
+	// SpecAuto, which is also meant by nothing, SpecMTP, SpecNGram and SpecOff, or a small model with the same vocabulary,
+	// by a name as for Host.Open, which is loaded too. What is answered does not depend on it: tokens are drawn as they
+	// would be without, from the same probabilities up to rounding, and with Invariant and a Seed they are the same.
+	// How many tokens are guessed follows from what it is measured to gain; often that is none. SpecMTP takes memory for
+	// a layer of the file's, and models with recurrent state take some for the states that they can go back to; SpecAuto
+	// takes no more than 1 GiB of that, and nothing where it would not fit.
+	Spec string
+
 	// PrefixCache is the device memory, in bytes, for states of sequences that are kept for prompts that begin with
 	// the same tokens, such as the next turn of a conversation; pages of the cache that no sequence uses are used
 	// beside it. 0 takes room for 4 states and 2 for each sequence, at most 1 GiB, or as much of it as fits. Negative

@@ -51,6 +51,12 @@ type Params struct {
 	// Constraint holds the answer to a form: JSON, a grammar or a regular expression. The zero value is none.
 	Constraint Constraint
 
+	// Spec is what guesses tokens of the answer: empty is what the model was opened with, SpecOff nothing, and others are
+	// names of what it was opened with. Without Seed, more guesses can be right. MaxGuesses is the most tokens that are
+	// guessed at once; 0 leaves that to the engine.
+	Spec       string
+	MaxGuesses int
+
 	MaxTokens  int      // most tokens of the answer; 0 is what the context allows, which is never exceeded
 	MinTokens  int      // tokens before an end-of-generation token, a stop token or a stop text can end the answer
 	Stop       []string // texts that end the answer and are not part of it

@@ -90,7 +90,12 @@ func (p PartPlacement) Bound() float64 {
 // 960 GB/s".
 func (p PartPlacement) String() string {
 	var b strings.Builder
-	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
+	gib := func(n int64) string {
+		if n < 1<<30/10 {
+			return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+		}
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
 	fmt.Fprintf(&b, "%s: %s", p.Device, ranges(p.Layers))
 	if p.Experts > 0 {
 		fmt.Fprintf(&b, ", experts of %d layers", p.Experts)

@@ -37,7 +37,7 @@ func newPool(t *testing.T, h *Host, o PoolOptions) *Pool {
 // TestPoolSwaps lets clients of two models ask without a pause, with memory for one of them: both get right answers,
 // no error, and the ledger holds never more than its limit.
 func TestPoolSwaps(t *testing.T) {
-	o := Options{Context: 256, Sequences: 2, PrefixCache: -1}
+	o := Options{Context: 256, Sequences: 2, PrefixCache: -1, Spec: SpecOff}
 	limit := max(planned(t, files[0], o), planned(t, files[1], o)) * 5 / 4
 	h := newHost(t, HostOptions{Device: "cpu", Threads: 1, Memory: limit})
 	p := newPool(t, h, PoolOptions{Models: []PoolModel{{Name: files[0], Options: o}, {Name: files[1], Options: o}}})
@@ -207,7 +207,7 @@ func TestPoolErrors(t *testing.T) {
 
 // TestMemoryLimit bounds what models may take, on a device that knows what is free and on one that does not.
 func TestMemoryLimit(t *testing.T) {
-	o := Options{Context: 256, PrefixCache: -1}
+	o := Options{Context: 256, PrefixCache: -1, Spec: SpecOff}
 	for _, device := range []string{"cpu", "ref"} {
 		h := newHost(t, HostOptions{Device: device, Threads: 1})
 		one := openModel(t, h, Ember, o).Bytes()

@@ -20,7 +20,7 @@ func TestParamsSetEverySampler(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := []string{"Constraint", "MaxTokens", "MinTokens", "Stop", "StopTokens", "IgnoreEOS", "ThinkingBudget",
-		"Tools", "Template"}
+		"Tools", "Template", "Spec", "MaxGuesses"}
 	typ := reflect.TypeFor[Params]()
 	for i := range typ.NumField() {
 		name := typ.Field(i).Name

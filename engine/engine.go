@@ -10,6 +10,7 @@ import (
 	"github.com/hipengine/hipengine/engine/disk"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/sample"
+	"github.com/hipengine/hipengine/engine/spec"
 )
 
 // Runner computes steps. Only the engine's goroutine calls it, after New has read its limits.
@@ -105,6 +106,13 @@ type Config struct {
 	// Disk keeps states that had to make room, and those that are there at the end, for later; nil is nobody. The
 	// engine does not close it.
 	Disk *disk.Store
+
+	// Drafters guess tokens of sequences that decode, so that one step can check several. Requests name one; those that
+	// do not get the first. The engine does not close them.
+	Drafters []spec.Drafter
+	Depth    spec.Chooser // of how many tokens are drafted; nil is a spec.Policy
+	// DrafterFailed is told of a drafter that is not used any more, by the engine's goroutine. Nil is nobody.
+	DrafterFailed func(drafter string, err error)
 }
 
 // Stats are counts since the start and the present state, taken at one moment.
@@ -126,6 +134,11 @@ type Stats struct {
 	Cancelled, Failed uint64 // sequences that ended without a finish reason
 	Rejected          uint64 // submissions refused because the queue was full
 	Preempted         uint64 // times that a sequence made room for others and went on later
+
+	Drafts         uint64 // of sequences, in all steps
+	DraftedTokens  uint64 // in them
+	AcceptedTokens uint64 // of these, that were drawn
+	LastDepth      int    // most tokens drafted for one sequence in the last step of sequences that all decode
 }
 
 // Engine schedules sequences over a runner. Its methods may be called from any goroutine.
@@ -139,6 +152,7 @@ type Engine struct {
 	reuse    *reuse // nil if no states are kept
 	rowBuf   []row  // of the last step
 	verbatim *verbatim
+	spec     *speculation // nil if nothing is ever drafted
 
 	admitted uint64         // sequences; of the loop
 	freed    bool           // a sequence ended since the last attempt to let one go on that made room; of the loop
@@ -190,6 +204,7 @@ func New(c Config) (*Engine, error) {
 	if e.reuse != nil {
 		e.verbatim = newVerbatim(c, l.Invariant)
 	}
+	e.spec = newSpeculation(c)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	go e.loop()
 	return e, nil
@@ -197,6 +212,9 @@ func New(c Config) (*Engine, error) {
 
 // Reuses reports whether states of sequences are kept for prompts that begin with the same tokens.
 func (e *Engine) Reuses() bool { return e.reuse != nil }
+
+// Speculates reports whether tokens of sequences are guessed, unless their requests say otherwise.
+func (e *Engine) Speculates() bool { return e.spec != nil }
 
 // Limits returns the capacities of the runner.
 func (e *Engine) Limits() runner.Limits { return e.limits }
@@ -288,6 +306,12 @@ func (e *Engine) sequence(r Request) (*Sequence, error) {
 	}
 	if len(r.Stop) > 0 && r.Decoder == nil {
 		return nil, fmt.Errorf("%w: stop strings without a decoder", ErrBadRequest)
+	}
+	if r.MaxDrafts < 0 {
+		return nil, fmt.Errorf("%w: %d tokens at most to draft must not be negative", ErrBadRequest, r.MaxDrafts)
+	}
+	if err := e.spec.check(r.Drafter); err != nil {
+		return nil, err
 	}
 	if r.PromptLogprobs && !r.Logprobs {
 		return nil, fmt.Errorf("%w: log-probabilities of the prompt come with those of the answer", ErrBadRequest)

@@ -42,15 +42,20 @@ func (e *Engine) loop() {
 // write does the work of sequences that draw tokens.
 func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
 	var rows []row
+	round := e.draft(seqs, work)
 	if !e.step(seqs, work, func() (err error) {
 		rows, err = e.rows(seqs, work)
+		if errors.Is(err, kv.ErrNoPages) && round.withdraw(work) { // drafts make nobody go
+			rows, err = e.rows(seqs, work)
+		}
 		return err
 	}) {
 		return
 	}
+	defer e.end(round, seqs, work)
 	for i, s := range seqs {
 		r := rows[i]
-		s.pending = s.pending[len(work[i].Tokens):]
+		s.pending = s.pending[min(len(s.pending), len(work[i].Tokens)):]
 		if !s.decode {
 			s.observeRead()
 			if s.req.PromptLogprobs {
@@ -68,8 +73,17 @@ func (e *Engine) write(seqs []*Sequence, work []runner.Work) {
 		if !last {
 			continue
 		}
+		before := s.generated
+		if d, at := round.drafted(i); at >= 0 {
+			round.verified[at], round.taken[at] = e.verify(s, r, d)
+			round.drawn += s.generated - before
+			continue
+		}
 		others := e.branch(s, r)
 		e.draw(s, r)
+		if round != nil {
+			round.drawn += s.generated - before
+		}
 		for _, o := range others {
 			e.draw(o, r)
 		}
@@ -231,7 +245,7 @@ func (e *Engine) count(seqs []*Sequence, work []runner.Work) {
 	for i, w := range work {
 		total += len(w.Tokens)
 		s := seqs[i]
-		s.held = len(s.req.Prompt) + s.generated - (len(s.pending) - len(w.Tokens))
+		s.held = len(s.req.Prompt) + s.generated - max(0, len(s.pending)-len(w.Tokens)) // without drafts
 		e.stats.Longest = max(e.stats.Longest, s.held)
 		if !s.decode {
 			e.stats.PromptTokens += uint64(len(w.Tokens))
@@ -313,7 +327,9 @@ func (e *Engine) accept(s *Sequence, t Token) bool {
 		e.verbatim.add(s.req.Space, s.ids, len(s.req.Prompt))
 	}
 	// The slot is freed before the consumer learns of the end, so that what it does next finds it free.
-	e.keep(s)
+	if err := e.cutBack(s); err == nil {
+		e.keep(s)
+	}
 	e.release(s, t.Finish, nil)
 	s.emit(t)
 	s.end(nil)
@@ -333,6 +349,7 @@ func (e *Engine) release(s *Sequence, reason FinishReason, err error) {
 		s.open = false
 	}
 	e.leave(s)
+	e.spec.forget(s)
 	s.req.Observer.Ended()
 	e.mu.Lock()
 	defer e.mu.Unlock()

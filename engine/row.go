@@ -30,6 +30,20 @@ func (r row) clone() (row, error) {
 	return row{logits: slices.Clone(r.logits), top: slices.Clone(r.top)}, nil
 }
 
+// behind returns the i-th of n rows that lie one behind the other.
+func (r row) behind(i, n int) row {
+	part := func(length int) (lo, hi int) { return i * length / n, (i + 1) * length / n }
+	if r.logits != nil {
+		lo, hi := part(len(r.logits))
+		r.logits = r.logits[lo:hi:hi]
+	} else {
+		lo, hi := part(len(r.top))
+		r.top = r.top[lo:hi:hi]
+	}
+	r.at += i
+	return r
+}
+
 // next draws a token of s.
 func (r row) next(s *sample.Sampler) (int32, error) {
 	if r.logits != nil {

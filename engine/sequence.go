@@ -43,6 +43,13 @@ type Request struct {
 	// runner.PromptRows tokens at most, and nothing that is kept of others is used.
 	PromptLogprobs bool
 
+	// Drafter names that of the engine which guesses tokens: empty is the first, NoDrafter none. MaxDrafts is the most
+	// tokens that it guesses at once; 0 leaves that to the engine.
+	Drafter   string
+	MaxDrafts int
+	// Unseeded says that the tokens need not follow from Sampling.Seed: then more drafts are taken.
+	Unseeded bool
+
 	Observer Observer // nil is nobody
 }
 
@@ -102,15 +109,19 @@ type Sequence struct {
 	embedding *embedding       // what the prompt is read for; nil: to draw tokens behind it
 	generated int
 	decoded   int // bytes that the decoder has returned
+	drafted   int // tokens of the step that is being verified
+	ahead     int // of these, which are in the runner's state and not among ids
 	held      int // tokens in the runner's state after the last step; written under the engine's mutex
 
 	mu     sync.Mutex
 	tokens []Token // drawn and not yet taken; at most MaxTokens
 	prompt []Token // with log-probabilities
 	cached int     // tokens of the prompt that were not read
-	err    error
-	done   bool
-	ready  chan struct{} // of capacity 1: tokens, err or done changed
+
+	accepted, rejected int // tokens that were drafted
+	err                error
+	done               bool
+	ready              chan struct{} // of capacity 1: tokens, err or done changed
 }
 
 // Tokens yields the tokens as they are drawn. It ends after a token with a finish reason or with an error: the cause

@@ -9,6 +9,7 @@ func (s Stats) Add(o Stats) Stats {
 		Longest: max(s.Longest, o.Longest),
 		Stopped: s.Stopped + o.Stopped, Length: s.Length + o.Length, Cancelled: s.Cancelled + o.Cancelled,
 		Embedded: s.Embedded + o.Embedded, Failed: s.Failed + o.Failed, Rejected: s.Rejected + o.Rejected,
-		Preempted: s.Preempted + o.Preempted,
+		Preempted: s.Preempted + o.Preempted, Drafts: s.Drafts + o.Drafts,
+		DraftedTokens: s.DraftedTokens + o.DraftedTokens, AcceptedTokens: s.AcceptedTokens + o.AcceptedTokens,
 	}
 }

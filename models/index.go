@@ -16,6 +16,7 @@ type Span struct {
 	Pos    int       // position of the first of them in the sequence
 	Slot   int       // place of the sequence in per-sequence state
 	Kept   []int     // places for its state without the last token, without the last two and so on; none: it keeps none
+	Recent int       // place of the sequence in state of its newest tokens
 	Rows   int       // outputs are wanted for the last Rows of Tokens
 	Tables [][]int32 // page tables, in the order of kv.Spec.Windows; negative for pages that nobody reads
 
@@ -27,6 +28,9 @@ type Span struct {
 // memory from step to step and belongs to one goroutine.
 type Index struct {
 	tokens, pos, seq, starts, slots, rows []int32
+
+	recent []int32 // place of each sequence in state of its newest tokens
+	draft  [6][]int32
 
 	embeds   []float32
 	embedded int // rows of embeds
@@ -43,7 +47,7 @@ type Index struct {
 // Reset empties x for a model whose page tables have the given windows, in a step whose tables are width pages long and
 // in which a sequence keeps up to kept states beside its last.
 func (x *Index) Reset(windows []int, width, kept int) {
-	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs} {
+	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs, &x.recent} {
 		*p = (*p)[:0]
 	}
 	x.starts = append(x.starts, 0)
@@ -84,6 +88,7 @@ func (x *Index) Add(s Span) {
 	}
 	x.starts = append(x.starts, int32(len(x.tokens)))
 	x.place(s.Slot, s.Kept)
+	x.recent = append(x.recent, int32(s.Recent))
 	for i, t := range s.Tables {
 		for _, page := range t {
 			x.tables[i] = append(x.tables[i], max(page, 0)) // kernels may touch what they mask
@@ -123,6 +128,7 @@ func (x *Index) Pad(spare int) {
 	for range Bucket(seqs) - seqs {
 		x.starts = append(x.starts, end)
 		x.place(spare, nil)
+		x.recent = append(x.recent, 0) // no token of it is kept
 		for i := range x.tables {
 			x.tables[i] = zeros(x.tables[i], x.width)
 		}
@@ -148,14 +154,17 @@ func (x *Index) Upload(s ops.Stream, p ops.Plan) error {
 		data []int32
 	}{{"tokens", x.tokens}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts}, {"slots", x.slots}, {"rows", x.rows},
 		{"embed_ids", x.embedIDs}} {
-		if err := upload(x, s, p, in.name, in.data, func(v int32) uint32 { return uint32(v) }); err != nil {
+		if err := upload(x, s, p, in.name, in.data, word); err != nil {
 			return err
 		}
 	}
 	for i, name := range x.names {
-		if err := upload(x, s, p, name, x.tables[i], func(v int32) uint32 { return uint32(v) }); err != nil {
+		if err := upload(x, s, p, name, x.tables[i], word); err != nil {
 			return err
 		}
+	}
+	if err := x.uploadDraft(s, p); err != nil {
+		return err
 	}
 	return upload(x, s, p, "embeds", x.embeds, math.Float32bits)
 }
@@ -174,6 +183,8 @@ func upload[T any](x *Index, s ops.Stream, p ops.Plan, name string, data []T, wo
 	}
 	return nil
 }
+
+func word(v int32) uint32 { return uint32(v) }
 
 // zeros appends n zeros to x.
 func zeros(x []int32, n int) []int32 {

@@ -43,6 +43,9 @@ type Model interface {
 type Outputs struct {
 	Hidden ops.Value // F32 [rows, n_embd]: what the output matrix multiplies, the residual stream after the final norm
 	Logits ops.Value // F32 [rows, vocab]; the zero Value for encoders
+
+	// Every is what Hidden is, for all tokens of the step: F32 [tokens, n_embd]. It is there if the batch asks for it.
+	Every ops.Value
 }
 
 // Result returns what a model is run for: the logits, or the hidden states of one that has none.
@@ -76,6 +79,13 @@ type Batch struct {
 	EmbedIDs ops.Value // [tokens]
 
 	States map[string]tensor.Tensor // storage of the State entries, by name
+
+	// Updated are states as what was recorded before in the graph leaves them, and gets those that are written. Nil is
+	// for all that is recorded of a graph at once.
+	Updated map[string]ops.Value
+
+	Draft DraftIndex // of a step of a Drafting
+	Every bool       // Outputs.Every is wanted; encoders do not have it
 
 	// Context is the most tokens that a sequence may hold while this cache lives; 0: as many as the model was
 	// made for. Some rotary tables depend on it, and keys that were cached under one table are wrong under

@@ -25,7 +25,10 @@ var ReshapeOp = Register(&Def{
 		if x := n.In[0].Shape(); s.Elems() != x.Elems() {
 			return fmt.Errorf("%v has %d elements, %v has %d", s, s.Elems(), x, x.Elems())
 		}
-		n.Out = []Type{{tensor.F32, s}}
+		n.Out = []Type{{n.In[0].DType(), s}}
+		if n.In[0].DType() == tensor.I32 {
+			return nil
+		}
 		return floats(n.In[0], "x")
 	},
 	Cases: func() []Case {
@@ -33,7 +36,7 @@ var ReshapeOp = Register(&Def{
 	},
 })
 
-// Reshape returns x with the given dimensions, at most four, of the same number of elements in the same order: x
+// Reshape returns x, F32 or I32, with the given dimensions, at most four, of the same number of elements in the same order: x
 // itself where it has them.
 func Reshape(g *Graph, x Value, dims ...int) Value {
 	a := ReshapeAttrs{Rank: len(dims)}
@@ -41,7 +44,7 @@ func Reshape(g *Graph, x Value, dims ...int) Value {
 		g.Fail(fmt.Errorf("ops: reshape: %d dimensions, at most 4", len(dims)))
 		return Value{}
 	}
-	if x.Valid() && x.DType() == tensor.F32 && x.Shape().Equal(dims) {
+	if x.Valid() && (x.DType() == tensor.F32 || x.DType() == tensor.I32) && x.Shape().Equal(dims) {
 		return x
 	}
 	return one(g.Add(ReshapeOp, a, x))

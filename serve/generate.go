@@ -88,7 +88,8 @@ func (s *Server) generateWithin(ctx context.Context, m *Model, o openai.Options,
 				Stop: o.Stop, StopTokens: o.StopTokens,
 				Thoughts: held.thoughts, Decoder: m.Tokenizer.NewStream(false),
 				Logprobs: o.Logprobs, TopLogprobs: o.TopLogprobs, PromptLogprobs: o.EchoLogprobs, Sampled: o.Sampled,
-				Observer: clock,
+				Observer: clock, Drafter: o.Drafter, MaxDrafts: o.MaxDrafts,
+				Unseeded: o.Sampling.Seed == nil && s.c.Sampling.Seed == nil && m.Defaults.Seed == nil,
 			}
 			choices[i].Sampling.Seed += uint64(i)
 			if held.form != nil {
@@ -141,7 +142,10 @@ func (m *Model) checkContext(asked int, prompts [][]int32) error {
 
 // timings are those of a choice so far.
 func (g *generation) timings(choice int) *openai.Timings {
-	return g.clocks[choice].timings(g.tokens[choice])
+	t := g.clocks[choice].timings(g.tokens[choice])
+	accepted, rejected := g.seqs[choice].Speculated()
+	t.DraftN, t.DraftNAccepted = accepted+rejected, accepted
+	return t
 }
 
 // tellProgress tells how far prompts are, if anything is new of it.
@@ -191,6 +195,15 @@ func (g *generation) usage() openai.Usage {
 			}
 			u.PromptTokensDetails.CachedTokens += cached
 		}
+	}
+	if g.model.Engine.Speculates() {
+		accepted, rejected := 0, 0
+		for _, s := range g.seqs {
+			a, r := s.Speculated()
+			accepted, rejected = accepted+a, rejected+r
+		}
+		u.CompletionTokensDetails = &openai.CompletionTokensDetails{AcceptedPredictionTokens: &accepted,
+			RejectedPredictionTokens: &rejected}
 	}
 	return u
 }

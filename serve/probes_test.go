@@ -72,6 +72,8 @@ var shared = map[string]probe{
 	"mirostat_tau":          {base: `"mirostat":2`, with: `"mirostat_tau":0`},
 	"mirostat_eta":          {base: `"mirostat":2,"mirostat_tau":1.5,"mirostat_eta":0`, with: `"mirostat_eta":1`},
 	"min_keep":              {base: `"top_p":0`, with: `"min_keep":3`},
+	"speculative.type":      {with: `"speculative.type":"nonsense"`, status: 400},
+	"speculative.n_max":     {with: `"speculative.n_max":1`, same: true}, // see TestSpeculation
 	"samplers":              {base: `"top_k":1`, with: `"samplers":[]`},
 	"presence_penalty":      {base: greedily, with: `"presence_penalty":2`},
 	"frequency_penalty":     {base: greedily, with: `"frequency_penalty":0.6`},

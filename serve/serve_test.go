@@ -87,9 +87,15 @@ func render(messages, tools json.RawMessage, kwargs map[string]json.RawMessage) 
 // open starts a site. At the test's end, it checks that no slot and no goroutine is left.
 func open(t *testing.T, r *fake.Runner, change func(*Config)) *site {
 	t.Helper()
-	before := runtime.NumGoroutine()
-	e, err := engine.New(engine.Config{Runner: r, EOG: func(id int32) bool { return id == fake.EOG }, MaxQueue: 64,
-		Checkpoints: r.Checkpoints})
+	return openEngine(t, engine.Config{Runner: r, Checkpoints: r.Checkpoints}, change)
+}
+
+// openEngine is open with an engine on a fake.
+func openEngine(t *testing.T, ec engine.Config, change func(*Config)) *site {
+	t.Helper()
+	before, r := runtime.NumGoroutine(), ec.Runner.(*fake.Runner)
+	ec.EOG, ec.MaxQueue = func(id int32) bool { return id == fake.EOG }, 64
+	e, err := engine.New(ec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ func (s *Server) slots(w http.ResponseWriter, r *http.Request) {
 		}
 		list := make([]openai.Slot, m.Limits.Seqs)
 		for i := range list {
-			list[i] = openai.Slot{ID: i, NCtx: m.Limits.Context, Processing: i < m.Stats.Running}
+			list[i] = openai.Slot{ID: i, NCtx: m.Limits.Context, Processing: i < m.Stats.Running,
+				Speculative: m.Stats.Drafts > 0}
 		}
 		s.reply(w, http.StatusOK, list)
 		return

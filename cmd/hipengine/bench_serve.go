@@ -20,6 +20,7 @@ import (
 // benchServeCmd measures a server: one that runs, or one of its own.
 type benchServeCmd struct {
 	modelFlags
+	specFlags
 	Target string `arg:"" optional:"" placeholder:"URL|MODEL" help:"Address of a server that speaks OpenAI's interface, or a model to serve for the measurement; without any, Ember."`
 
 	Name   string   `name:"served-model" placeholder:"ID" help:"Model to ask for at URL; without it, the first that the server lists."`
@@ -161,7 +162,7 @@ func (c *benchServeCmd) serve(ctx context.Context, o bench.Options, streams, len
 		return nil, "", err
 	}
 	options := c.options()
-	options.Sequences = streams
+	options.Sequences, options.Spec = streams, c.Spec
 	if options.Context == 0 && length > 0 {
 		f, err := hipengine.OpenFile(c.Target, options)
 		if err != nil {

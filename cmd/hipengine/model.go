@@ -23,6 +23,11 @@ type modelFlags struct {
 	exact bool // take f32 for keys and values unless told otherwise; set by commands that measure logits
 }
 
+// specFlags say what guesses tokens.
+type specFlags struct {
+	Spec string `default:"auto" env:"HIPENGINE_SPEC" placeholder:"HOW" help:"What guesses next tokens, so that one step checks several: mtp (a layer of the model that was trained for it), ngram (what followed the same text before), the name of a small model with the same vocabulary, off, or auto: mtp or ngram, for little memory. Answers do not depend on it; where it would be slower, nothing is guessed."`
+}
+
 // host is that of the device, which says more if the flags ask for it.
 func (f modelFlags) host(log io.Writer) (*hipengine.Host, error) {
 	f.why = f.Verbose

@@ -22,6 +22,7 @@ type runCmd struct {
 	formFlags
 	answerFlags
 	chatFlags
+	specFlags
 	System string   `help:"System message."`
 	Think  bool     `help:"Let the model think before it answers, if its template knows how."`
 	Model  string   `arg:"" optional:"" help:"A model: a file, a path, a known name or hf:OWNER/NAME:QUANT. Anything else is the first word of a prompt for Ember."`
@@ -122,7 +123,7 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 			return nil, err
 		}
 		o := c.options()
-		o.Sequences = 1
+		o.Sequences, o.Spec = 1, c.Spec
 		if err := c.chatFlags.apply(&o); err != nil {
 			return nil, err
 		}

@@ -27,6 +27,7 @@ type serveCmd struct {
 	poolFlags
 	samplerFlags
 	chatFlags
+	specFlags
 	Model       []string `arg:"" optional:"" help:"Model files, or names, which are loaded at the start; without any, Ember."`
 	Host        string   `default:"127.0.0.1" env:"HIPENGINE_HOST" help:"Address to listen on, or several with commas between."`
 	AllowedHost []string `name:"allowed-host" env:"HIPENGINE_ALLOWED_HOST" placeholder:"NAME" help:"Host name of requests that is answered on loopback addresses, beside those of loopback, such as that of a proxy on this machine; *.NAME for all below one, * for any."`

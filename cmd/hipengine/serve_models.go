@@ -89,7 +89,7 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 		return o, usageError{fmt.Errorf("%sctx %d is outside 0..%d", option(t, id), length, hipengine.MaxContext)}
 	}
 	o.Context, o.Sequences, o.PrefixCache, o.PrefixCacheHost = int(length), int(parallel), cache<<20, host<<20
-	o.KVTokens = c.KVTokens
+	o.KVTokens, o.Spec = c.KVTokens, c.Spec
 	if c.CacheDir != "" && cache >= 0 {
 		o.CacheDir, o.CacheDirBytes = c.CacheDir, c.CacheDirSize<<20
 	}

@@ -109,7 +109,7 @@ func TestSupervisedStopAtOnce(t *testing.T) {
 
 // TestSupervisedFails passes on what a worker that cannot start says, and its exit code.
 func TestSupervisedFails(t *testing.T) {
-	r := command(t, "", "serve", "--port", "0", "--device", "cpu", "--supervise", "always", "--kv-type", "f8")
+	r := process(t, "", "serve", "--port", "0", "--device", "cpu", "--supervise", "always", "--kv-type", "f8")
 	if r.code != exitUsage || strings.Count(r.errOut, "--kv-type") != 1 || strings.Contains(r.errOut, "worker") {
 		t.Errorf("exit code %d: %s", r.code, r.errOut)
 	}

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -14,6 +15,8 @@ const PageSize = 32
 type Spec struct {
 	Paged []Paged // grows with the sequence: attention keys and values
 	Slots []Slot  // of fixed size: recurrent state
+
+	Recent []Recent // of the newest tokens alone
 }
 
 // Paged is a tensor with one row of heads for each token, stored in pages.
@@ -33,6 +36,16 @@ type Slot struct {
 	Shape tensor.Shape // of one sequence
 }
 
+// Recent is a tensor with one row for each of the RecentTokens newest tokens of a sequence, always F32: that of the
+// token at position p is in place p mod RecentTokens. A sequence that is cut by few tokens so has all that it needs.
+type Recent struct {
+	Name string
+	Dim  int
+}
+
+// RecentTokens is the number of tokens of a sequence that a Recent keeps.
+const RecentTokens = PageSize
+
 // Windows returns the windows of paged tensors, each once, in ascending order: one for each page table.
 func (s Spec) Windows() []int {
 	var ws []int
@@ -50,10 +63,11 @@ type Storage struct {
 	Slots  int                  // sequences
 	KVType tensor.DType         // of keys and values
 	Type   tensor.DType         // of recurrent state
+	Recent int                  // sequences whose newest tokens are kept; 0: Slots
 }
 
-// Tensors returns the tensors of s, without memory: paged ones [pages, PageSize, heads, dim], then the others [slots,
-// ...]. The error names one that is too large.
+// Tensors returns the tensors of s, without memory: paged ones [pages, PageSize, heads, dim], then recurrent state
+// [slots, ...] and what is recent [sequences, RecentTokens, 1, dim]. The error names one that is too large.
 func (s Spec) Tensors(o Storage) ([]tensor.Tensor, error) {
 	var ts []tensor.Tensor
 	add := func(name string, dt tensor.DType, shape tensor.Shape) error {
@@ -70,6 +84,12 @@ func (s Spec) Tensors(o Storage) ([]tensor.Tensor, error) {
 	}
 	for _, t := range s.Slots {
 		if err := add(t.Name, o.Type, append(tensor.Shape{o.Slots}, t.Shape...)); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range s.Recent {
+		shape := tensor.Shape{cmp.Or(o.Recent, o.Slots), RecentTokens, 1, t.Dim}
+		if err := add(t.Name, tensor.F32, shape); err != nil {
 			return nil, err
 		}
 	}

@@ -118,6 +118,9 @@ func (r *Runner) Floor(id SeqID) int {
 // pagesFloor is Floor as far as keys and values go.
 func (r *Runner) pagesFloor(s *sequence) int {
 	n := 1
+	if len(r.spec.Recent) > 0 {
+		n = s.recent + 1
+	}
 	for i, t := range s.tables {
 		if t.first > 0 {
 			n = max(n, t.first*PageSize+r.windows[i]-1) // where behind becomes t.first
@@ -140,11 +143,14 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		return fmt.Errorf("runner: a sequence of %d tokens cannot be cut to %d", s.len, n)
 	case n == s.len:
 		return nil
-	case n > 0 && len(r.spec.Slots) > 0 && s.len-n > s.kept:
+	case n > 0 && len(r.spec.Slots) > 0 && s.len-n >= len(s.places):
 		return &TruncateError{s.len, n, fmt.Sprintf("the model keeps recurrent state, which is known at the end and %d "+
-			"tokens back", s.kept)}
+			"tokens back", len(s.places)-1)}
+	case n > 0 && len(r.spec.Recent) > 0 && n <= s.recent:
+		return &TruncateError{s.len, n, "the hidden states from which drafts go on there are gone"}
 	}
-	pages, rest := pagesFor(n), n%PageSize
+	pages := pagesFor(n)
+	rest := n - r.shareable(n)*PageSize // tokens in a page that is written again
 	need := make([]int, len(s.tables))
 	for i, t := range s.tables {
 		if n > 0 && behind(r.windows[i], n) < t.first {
@@ -162,6 +168,7 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		if err := r.zero(int(id)); err != nil {
 			return err
 		}
+		s.recent = 0
 	}
 	fresh := make([]int32, len(s.tables))
 	for i := range s.tables {
@@ -178,9 +185,10 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		}
 	}
 	if n == 0 {
-		s.kept = 0
+		r.keep(s, 0)
+	} else if len(r.spec.Slots) > 0 {
+		r.rewindTo(s, s.len-n)
 	}
-	s.rewind(min(s.len-n, s.kept))
 	s.len = n
 	for _, p := range r.spec.Paged {
 		i := r.table(p)

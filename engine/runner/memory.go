@@ -22,7 +22,7 @@ type Memory struct {
 	Context int // tokens of a sequence that State and Plans are for
 	Seqs    int // sequences
 
-	// Kept is how many recurrent states State has of each sequence beside its last, for Options.Rewind.
+	// Kept is how many recurrent states State has beside the last ones of sequences, for Options.RewindTokens.
 	Kept int
 
 	// Fits is the longest context that fits where Context does not, in tokens; 0 if none does.
@@ -91,7 +91,7 @@ func (m Memory) parts() string {
 	}
 	kept := ""
 	if m.Kept > 0 {
-		kept = fmt.Sprintf(", %d of which can be taken back", m.Kept)
+		kept = fmt.Sprintf(" and %d earlier states", m.Kept)
 	}
 	return fmt.Sprintf("weights %s, state %s (%s of %d tokens%s), plans %s", gibibytes(m.Weights), gibibytes(m.State),
 		seqs, m.Context, kept, gibibytes(m.Plans))
@@ -146,7 +146,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if full, err = full.keeping(dev, m, w); err != nil {
 		return Memory{}, err
 	}
-	o.Rewind, o.kept = full.Rewind, full.kept
+	o.Rewind, o.RewindTokens, o.kept = full.Rewind, full.RewindTokens, full.kept
 	caps := dev.Caps()
 	free := o.free(dev)
 	parts, err := o.parts(dev, w)
@@ -177,7 +177,8 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			}
 		}
 		if caps.PlanBytes != nil && plans {
-			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab))
+			_, drafts := m.(*models.Drafting)
+			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab), drafts)
 			if m.Params().Encoder {
 				keys = slices.DeleteFunc(keys, func(k planKey) bool { return !k.hidden })
 			}
@@ -319,11 +320,10 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 	plans []planKey, parts []PartMemory) (int64, error) {
 	var most int64
 	for _, k := range plans {
-		g, out, err := o.record(m, w, states, k.Sizes)
+		g, outs, err := o.recordPlan(m, w, states, k)
 		if err != nil {
 			return 0, err
 		}
-		outs := k.outputs(g, out)
 		var n int64
 		if len(parts) == 0 {
 			n, err = caps.PlanBytes(g, outs...)
@@ -350,16 +350,19 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 }
 
 // largestPlans returns the keys of the largest prefill, of the decoding of all sequences, and of the largest step of
-// which tokens can be taken back, with all logits and with the top largest of each row, and of the largest step that
-// returns the hidden states of all its tokens.
-func largestPlans(o Options, buckets bool, top int) []planKey {
+// which tokens can be taken back, with all logits and with the top largest of each row, of the largest step that returns
+// the hidden states of all its tokens, and of the most drafts.
+func largestPlans(o Options, buckets bool, top int, drafts bool) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),
 		Rows: min(tokens, o.Seqs+PromptRows)}
 	decode := prefill
 	decode.Tokens, decode.Rows = o.Seqs, o.Seqs
 	verify := prefill // of proposed tokens, beside prompts
-	verify.Kept, verify.Rows = o.kept, min(tokens, (1+o.Rewind)*o.Seqs+PromptRows)
+	verify.Rows = min(tokens, o.Seqs+o.RewindTokens+PromptRows)
+	if o.kept > 0 {
+		verify.Kept = o.Rewind
+	}
 	hidden := prefill
 	hidden.Rows = hidden.Tokens
 	plans := []planKey{{Sizes: prefill}, {Sizes: decode}, {Sizes: hidden, hidden: true}}
@@ -371,6 +374,9 @@ func largestPlans(o Options, buckets bool, top int) []planKey {
 	}
 	if o.Rewind > 0 && top > 0 {
 		plans = append(plans, planKey{Sizes: verify, top: top})
+	}
+	if drafts {
+		plans = append(plans, planKey{Sizes: decode, drafts: MaxDrafts})
 	}
 	if buckets {
 		for i := range plans {

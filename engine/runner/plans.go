@@ -6,6 +6,7 @@ import (
 
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
 )
 
 // planCache keeps the most recently used plans. Their memory is the arena of the runner, so that one costs no more
@@ -24,6 +25,7 @@ type planKey struct {
 	models.Sizes
 	top    int  // largest logits of each row; 0: all logits
 	hidden bool // the hidden state of each row in place of logits
+	drafts int  // drafts one after the other; 0: a step of the model itself
 }
 
 // maxPlans bounds the records: prompts of many lengths would otherwise each leave one behind. It holds the sizes in
@@ -78,17 +80,34 @@ func (k planKey) outputs(g *ops.Graph, out models.Outputs) []ops.Value {
 	return []ops.Value{ids, values, out.Logits} // see Logits
 }
 
+// recordPlan records what a plan of the key computes of m.
+func (o Options) recordPlan(m models.Model, w models.Weights, states map[string]tensor.Tensor, k planKey) (*ops.Graph,
+	[]ops.Value, error) {
+	if k.drafts > 0 {
+		g, ids, _, err := models.RecordChain(m.(*models.Drafting), w, states, o.Context, k.Sizes, k.drafts)
+		if err != nil {
+			return nil, nil, fmt.Errorf("runner: %w", err)
+		}
+		g.Invariant = o.Invariant
+		return g, ids, nil
+	}
+	g, out, err := o.record(m, w, states, k.Sizes)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g, k.outputs(g, out), nil
+}
+
 // plan returns the compiled step of a key.
 func (r *Runner) plan(k planKey) (ops.Plan, error) {
 	if p := r.plans.get(k); p != nil {
 		return p, nil
 	}
 	o := Options{Context: r.limits.Context, Invariant: r.limits.Invariant}
-	g, out, err := o.record(r.model, r.weights, r.states, k.Sizes)
+	g, outs, err := o.recordPlan(r.model, r.weights, r.states, k)
 	if err != nil {
 		return nil, err
 	}
-	outs := k.outputs(g, out)
 	p, err := r.dev.Compile(g, &r.arena, outs...)
 	if errors.Is(err, ops.ErrOutOfMemory) && len(r.plans.order) > 0 {
 		// Plans for other sizes can be compiled again when they are needed.

@@ -15,10 +15,11 @@ type sequence struct {
 	tables []table // by window
 	step   uint64  // number of the last step that had it
 
-	// places are those of recurrent state: the first holds the state of now, and number i of the next kept ones that
-	// of i tokens before. A step reads the first and leaves the last state there, and earlier ones in the next.
+	// places are those of recurrent state: number i holds the state of i tokens before now. A step reads the first and
+	// leaves the last state there, and earlier ones in others, which are the sequence's until the next step.
 	places []int
-	kept   int
+
+	recent int // position of the first token of which state of the newest tokens is known
 }
 
 // table is the page table of one window. What lies wholly outside of the window was given back.
@@ -86,6 +87,7 @@ func (r *Runner) free(slot int) {
 	for i, t := range s.tables {
 		r.pools[i].Return(t.pages[t.first:])
 	}
+	r.keep(s, 0)
 	*s = sequence{dirty: s.dirty, places: s.places}
 }
 
@@ -112,6 +114,15 @@ func (r *Runner) slot(name string, i int) tensor.Tensor {
 	return t
 }
 
+// newest returns the part of state of the newest tokens that belongs to the user of slot i.
+func (r *Runner) newest(name string, i int) tensor.Tensor {
+	t := r.states[name]
+	t.Shape = t.Shape[1:]
+	n, _ := tensor.Bytes(t.DType, t.Shape) // New checked the whole
+	t.Off += int64(i) * n
+	return t
+}
+
 // page returns the part of a paged tensor that holds the first n tokens of a page.
 func (r *Runner) page(p kv.Paged, page int32, n int) tensor.Tensor {
 	t := r.states[p.Name]
@@ -135,7 +146,8 @@ func (r *Runner) table(p kv.Paged) int {
 // will write, and recurrent state are copied on the device.
 func (r *Runner) branch(from, to int) error {
 	f, s := &r.seqs[from], &r.seqs[to]
-	full, rest := f.len/PageSize, f.len%PageSize
+	full := r.shareable(f.len)
+	rest := f.len - full*PageSize
 	for i, t := range f.tables {
 		c := &s.tables[i]
 		c.pages, c.first = append(c.pages, t.pages[:t.first]...), t.first
@@ -161,6 +173,21 @@ func (r *Runner) branch(from, to int) error {
 			return fmt.Errorf("runner: copying %q: %w", spec.Name, err)
 		}
 	}
-	s.len = f.len
+	for _, spec := range r.spec.Recent {
+		if err := r.stream.Copy(r.newest(spec.Name, to), r.newest(spec.Name, from)); err != nil {
+			return fmt.Errorf("runner: copying %q: %w", spec.Name, err)
+		}
+	}
+	s.len, s.recent = f.len, f.recent
 	return nil
+}
+
+// shareable returns how many pages of a sequence of n tokens others that begin like it may hold too: those that nobody
+// writes any more. A draft layer keeps the entry of a token in the place of the one before, so that what comes behind
+// a full page still writes to it.
+func (r *Runner) shareable(n int) int {
+	if r.drafts != nil {
+		return max(0, n-1) / PageSize
+	}
+	return n / PageSize
 }

@@ -13,6 +13,7 @@ import (
 // runners of the same weights, context and state types.
 type Snapshot struct {
 	len, context int
+	recent       int   // position of the first token of which state of the newest tokens is known
 	first        []int // first page of each window's table
 	states       []savedState
 }
@@ -58,7 +59,7 @@ func (r *Runner) SaveCheckpoint(ctx context.Context, cp CheckpointID) (*Snapshot
 // snapshot copies the state of a slot to the host.
 func (r *Runner) snapshot(ctx context.Context, slot int) (_ *Snapshot, err error) {
 	s := &r.seqs[slot]
-	snap := &Snapshot{len: s.len, context: r.limits.Context}
+	snap := &Snapshot{len: s.len, context: r.limits.Context, recent: s.recent}
 	for _, t := range s.tables {
 		snap.first = append(snap.first, t.first)
 	}
@@ -123,7 +124,7 @@ func (r *Runner) restore(ctx context.Context, id SeqID, snap *Snapshot) error {
 	if err := r.grow(s, pagesFor(snap.len)); err != nil {
 		return err
 	}
-	s.len, s.dirty = snap.len, true // even if only a part arrives
+	s.len, s.recent, s.dirty = snap.len, snap.recent, true // even if only a part arrives
 	if err := r.fill(ctx, r.extents(int(id)), snap.states); err != nil {
 		return fmt.Errorf("runner: restoring %d tokens: %w", snap.len, err)
 	}
@@ -173,6 +174,9 @@ func (r *Runner) extents(slot int) []extent {
 	}
 	for _, spec := range r.spec.Slots {
 		es = append(es, extent{spec.Name, []tensor.Tensor{r.slot(spec.Name, slot)}})
+	}
+	for _, spec := range r.spec.Recent {
+		es = append(es, extent{spec.Name, []tensor.Tensor{r.newest(spec.Name, slot)}})
 	}
 	return es
 }

@@ -17,7 +17,7 @@ const maxSnapshotCount = 1 << 20
 
 // FileBytes returns how many bytes WriteTo writes.
 func (s *Snapshot) FileBytes() int64 {
-	n := int64(8 + 8 + 4 + 4*len(s.first) + 4)
+	n := int64(8 + 8 + 8 + 4 + 4*len(s.first) + 4)
 	for _, st := range s.states {
 		n += int64(4 + len(st.name) + 4 + 4 + 8*len(st.parts))
 		for _, p := range st.parts {
@@ -40,6 +40,7 @@ func (s *Snapshot) WriteTo(w io.Writer) (n int64, err error) {
 	u64 := func(x int) { put(binary.LittleEndian.AppendUint64(nil, uint64(x))) }
 	u64(s.len)
 	u64(s.context)
+	u64(s.recent)
 	u32(len(s.first))
 	for _, f := range s.first {
 		u32(f)
@@ -87,11 +88,11 @@ func ReadSnapshot(r io.Reader, bytes int64) (*Snapshot, error) {
 		return n
 	}
 	s := &Snapshot{}
-	length, context := u64(), u64()
-	if err == nil && (length < 0 || context < length || context > 1<<40) {
-		err = fmt.Errorf("%w: %d tokens of %d", errSnapshot, length, context)
+	length, context, recent := u64(), u64(), u64()
+	if err == nil && (length < 0 || context < length || context > 1<<40 || recent < 0 || recent > length) {
+		err = fmt.Errorf("%w: %d tokens of %d, the newest from %d on", errSnapshot, length, context, recent)
 	}
-	s.len, s.context = int(length), int(context)
+	s.len, s.context, s.recent = int(length), int(context), int(recent)
 	for range count() {
 		f := count()
 		if err == nil && f > pagesFor(s.len) {

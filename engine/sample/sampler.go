@@ -14,6 +14,7 @@ import (
 type Sampler struct {
 	p      Params
 	vocab  int
+	source *rand.PCG // of rng
 	rng    *rand.Rand
 	plan   []Stage // the active stages
 	greedy bool    // the token of highest rank is taken
@@ -24,13 +25,21 @@ type Sampler struct {
 	taken  int     // tokens that were generated
 	said   []int32 // the last of them, as many as bad words look back on
 	mu     float64 // of mirostat
+	last   int32   // that was drawn greedily
 
 	logits      []float32 // the row with bias and penalties applied; minus infinity is what must not come
 	mask        []uint64  // of those that the constraint allows, a bit for each; nil allows all
 	kept        []candidate
 	scratch     []candidate
 	temperature float64 // that the stages so far have divided the logits by
+
+	proposed int32       // see Propose
+	proposal []Prob      // nil if nothing is proposed
+	rest     []candidate // what the distribution exceeds the proposal by
 }
+
+// samplerStream is the second half of the generator's seed.
+const samplerStream = 0x68697065_6e67696e
 
 // NewSampler returns a sampler with parameters p over a vocabulary of vocab ids. The error names the parameter that
 // is out of range.
@@ -41,8 +50,8 @@ func NewSampler(p Params, vocab int) (*Sampler, error) {
 	if err := p.Validate(vocab); err != nil {
 		return nil, err
 	}
-	rng := rand.New(rand.NewPCG(p.Seed, 0x68697065_6e67696e))
-	s := &Sampler{p: p, vocab: vocab, rng: rng, mu: 2 * float64(p.MirostatTau)}
+	source := rand.NewPCG(p.Seed, samplerStream)
+	s := &Sampler{p: p, vocab: vocab, source: source, rng: rand.New(source), mu: 2 * float64(p.MirostatTau)}
 	s.plan = p.plan(nil)
 	for _, b := range p.LogitBias {
 		s.bans = s.bans || never(b)
@@ -105,7 +114,9 @@ func (s *Sampler) Next(row []float32) (int32, error) {
 		return 0, err
 	}
 	if s.greedy {
-		return s.likeliest(), nil
+		s.proposal = nil // with no choice, there is nothing to weigh
+		s.last = s.likeliest()
+		return s.last, nil
 	}
 	if s.p.Mirostat != 0 {
 		return s.mirostat(), nil
@@ -116,8 +127,12 @@ func (s *Sampler) Next(row []float32) (int32, error) {
 // pick draws one of the candidates. Where there is no choice it takes no random value, so that what follows does not
 // depend on whether somebody asked.
 func (s *Sampler) pick(c []candidate) int32 {
-	if len(c) == 1 {
+	defer func() { s.proposal = nil }()
+	switch {
+	case len(c) == 1:
 		return c[0].id
+	case s.proposal != nil:
+		return s.verify(c)
 	}
 	return draw(c, s.rng.Float64())
 }

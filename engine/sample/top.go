@@ -63,7 +63,8 @@ func (s *Sampler) NextTop(top []Logit) (int32, error) {
 		return 0, ErrFewAllowed
 	}
 	if s.greedy {
-		return s.kept[0].id, nil
+		s.proposal, s.last = nil, s.kept[0].id
+		return s.last, nil
 	}
 	slices.SortFunc(s.kept, func(a, b candidate) int { return int(a.id) - int(b.id) })
 	return s.pick(s.filter(s.plan[1:])), nil

@@ -90,6 +90,7 @@ var rules = []rule{
 		"ops", "ops_ref", "models", "gguf", "tensor", "engine/kv", "engine/runner", "internal/logits", "internal/tiny",
 	}, "a third party must not need HIP"},
 	{"internal/ember", []string{"gguf"}, "the built-in model is a file like any other"},
+	{"internal/ember/pack", []string{"gguf", "internal/safetensors", "models/convert"}, "a command that writes the file of the built-in model"},
 	{"internal/hubtest", nil, "a hub serves files, whatever they are"},
 	{"internal/doctor", []string{"ops_hip"}, "it reads files, and knows which runtimes know which GPU"},
 	{"internal/fake", []string{"engine"}, "what the server needs of an engine"},

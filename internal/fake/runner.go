@@ -35,6 +35,7 @@ type Runner struct {
 	// what every sequence says, followed by EOG; empty lets the hash speak, without end
 	Reply string
 	Delay time.Duration                  // of each step
+	Each  time.Duration                  // of each token beside that
 	Fail  func(work []runner.Work) error // called at each step
 	Gate  chan struct{}                  // each step takes a value
 	Alter func(logits []float32)         // called on each row
@@ -58,7 +59,9 @@ type sequence struct {
 	rewind int // tokens of the last step that can be taken back
 }
 
-func (s *sequence) clone() *sequence { return &sequence{tokens: slices.Clone(s.tokens), prompt: s.prompt} }
+func (s *sequence) clone() *sequence {
+	return &sequence{tokens: slices.Clone(s.tokens), prompt: s.prompt}
+}
 
 // Limits implements engine.Runner.
 func (r *Runner) Limits() runner.Limits {
@@ -312,9 +315,13 @@ func (r *Runner) step(ctx context.Context, work []runner.Work,
 			return nil, ctx.Err()
 		}
 	}
-	if r.Delay > 0 {
+	delay := r.Delay
+	for _, w := range work {
+		delay += r.Each * time.Duration(len(w.Tokens))
+	}
+	if delay > 0 {
 		select {
-		case <-time.After(r.Delay):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -377,22 +384,22 @@ func (r *Runner) StepTop(ctx context.Context, work []runner.Work, k int) ([][]sa
 	r.rows = nil
 	if k > 1 {
 		for _, row := range rows {
-			if row != nil {
-				r.rows = append(r.rows, row)
-			}
+			r.rows = slices.AppendSeq(r.rows, slices.Chunk(row, r.Limits().Vocab))
 		}
 	}
 	r.mu.Unlock()
 	out := make([][]sample.Logit, len(rows))
-	for i, row := range rows {
-		var all []sample.Logit
-		for id, l := range row {
-			all = append(all, sample.Logit{ID: int32(id), Logit: l})
-		}
-		slices.SortStableFunc(all, func(a, b sample.Logit) int { return cmp.Compare(b.Logit, a.Logit) })
-		out[i] = all[:min(k, len(all))]
-		if k == 1 && len(all) > 0 {
-			out[i][0].Logit = 0
+	for i := range rows {
+		for row := range slices.Chunk(rows[i], r.Limits().Vocab) {
+			var all []sample.Logit
+			for id, l := range row {
+				all = append(all, sample.Logit{ID: int32(id), Logit: l})
+			}
+			slices.SortStableFunc(all, func(a, b sample.Logit) int { return cmp.Compare(b.Logit, a.Logit) })
+			if k == 1 {
+				all[0].Logit = 0
+			}
+			out[i] = append(out[i], all[:k]...)
 		}
 	}
 	return out, nil

@@ -101,13 +101,20 @@ func kernelLimits(ctx context.Context, out io.Writer, g limits.GPU, match *regex
 		return err
 	}
 	for _, symbol := range missing {
-		if match.MatchString(symbol) {
-			fmt.Fprintf(w, "%s\t%s\tnot executed: no size of a model and no conformance case launches it\t[%s]\n",
-				g.Name, symbol, limits.Label)
+		if !match.MatchString(symbol) {
+			continue
 		}
+		why := "no size of a model and no conformance case launches it"
+		if slices.Contains(joint, symbol) {
+			why = "it waits for other devices"
+		}
+		fmt.Fprintf(w, "%s\t%s\tnot executed: %s\t[%s]\n", g.Name, symbol, why, limits.Label)
 	}
 	return w.Flush()
 }
+
+// joint are the kernels that several devices run together, which one alone cannot execute.
+var joint = []string{"all_reduce_f32"}
 
 // execution is a probe with the kernels of code objects that it launches.
 type execution struct {

@@ -18,7 +18,7 @@ import (
 )
 
 // TestLimitsNameEveryKernel compares what conform --limits executes with the code objects: every kernel in them is
-// executed.
+// executed, but for those that wait for other devices.
 func TestLimitsNameEveryKernel(t *testing.T) {
 	for _, g := range limits.GPUs {
 		runs, missing, err := planRuns(g)
@@ -32,7 +32,10 @@ func TestLimitsNameEveryKernel(t *testing.T) {
 			}
 		}
 		for _, m := range missing {
-			t.Errorf("%s: nothing executes %s", g.Target, m)
+			if !slices.Contains(joint, m) {
+				t.Errorf("%s: nothing executes %s", g.Target, m)
+			}
+			named[m] = true
 		}
 		shipped, err := opship.Shipped(g.Target)
 		if err != nil {

@@ -181,6 +181,18 @@ func Meta(arch string) *gguf.Meta {
 	return m
 }
 
+// Drafting returns Meta of an architecture with a layer more, which predicts further tokens.
+func Drafting(arch string) *gguf.Meta {
+	m := Meta(arch)
+	blocks, err := m.Int(arch + ".block_count")
+	if err != nil {
+		panic(err)
+	}
+	set(m, arch+".block_count", uint32(blocks+1))
+	set(m, arch+".nextn_predict_layers", uint32(1))
+	return m
+}
+
 // FullKey puts the prefix of an architecture in front of a key, or takes the dot away from one that has no prefix.
 func FullKey(arch, key string) string {
 	if bare, ok := strings.CutPrefix(key, "."); ok {

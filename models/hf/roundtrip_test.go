@@ -179,12 +179,20 @@ func TestEmberRoundTrip(t *testing.T) {
 			return i
 		}
 	}
-	for i := range 8 {
+	u.put("blk.8.nextn.eh_proj.weight", "mtp.fc.weight", nil, nil)
+	for from, to := range map[string]string{"enorm": "pre_fc_norm_embedding", "hnorm": "pre_fc_norm_hidden",
+		"shared_head_norm": "norm"} {
+		u.put("blk.8.nextn."+from+".weight", "mtp."+to+".weight", nil, minusOne)
+	}
+	for i := range 9 {
 		blk, l := fmt.Sprintf("blk.%d.", i), fmt.Sprintf("model.layers.%d.", i)
+		if i == 8 {
+			l = "mtp.layers.0."
+		}
 		u.put(blk+"attn_norm.weight", l+"input_layernorm.weight", nil, minusOne)
 		u.put(blk+"post_attention_norm.weight", l+"post_attention_layernorm.weight", nil, minusOne)
 		plain := map[string]string{"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-		if i%4 == 3 {
+		if i%4 == 3 || i == 8 {
 			for from, to := range map[string]string{"attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj",
 				"attn_output": "o_proj"} {
 				plain[from] = "self_attn." + to

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
@@ -57,6 +58,7 @@ type Decoder struct {
 	PostNorm   bool    // MixerOut and FFNOut are norms of the residual stream to which a half has been added
 	Parallel   bool    // h ← h + Mixer(h) + FFN(h); a network without a norm of its own shares the mixer's
 	Blocks     []Block
+	NextN      *NextN // nil: none
 
 	RoPE        []*RoPE        // the rotary tables that the blocks use, each once
 	Temperature *Temperature   // that of the blocks' attention; nil: none
@@ -145,19 +147,8 @@ func (d *Decoder) specs(s *Specs, blocks []Block) {
 	if d.PerLayer != nil {
 		d.PerLayer.Specs(s)
 	}
-	norms := d.norms()
 	for i, b := range blocks {
-		s.Layer(i)
-		if !b.Bare {
-			d.normSpec(s, norms.Mixer)
-		}
-		b.Mixer.Specs(s)
-		d.normSpec(s, norms.MixerOut)
-		if b.FFN != nil {
-			d.normSpec(s, norms.FFN)
-			b.FFN.Specs(s)
-			d.normSpec(s, norms.FFNOut)
-		}
+		d.blockSpecs(s, i, b)
 		if d.PerLayer != nil {
 			d.PerLayer.LayerSpecs(s)
 		}
@@ -172,6 +163,22 @@ func (d *Decoder) specs(s *Specs, blocks []Block) {
 					return repeat(in[0][0], d.Embd), nil
 				}})
 		}
+	}
+}
+
+// blockSpecs adds the weights of a layer.
+func (d *Decoder) blockSpecs(s *Specs, layer int, b Block) {
+	norms := d.norms()
+	s.Layer(layer)
+	if !b.Bare {
+		d.normSpec(s, norms.Mixer)
+	}
+	b.Mixer.Specs(s)
+	d.normSpec(s, norms.MixerOut)
+	if b.FFN != nil {
+		d.normSpec(s, norms.FFN)
+		b.FFN.Specs(s)
+		d.normSpec(s, norms.FFNOut)
 	}
 }
 
@@ -213,7 +220,7 @@ func (d *Decoder) State() kv.Spec {
 func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
 	defer func(was bool) { g.Exact = was }(g.Exact)
 	g.Exact = g.Exact || d.Exact
-	ranks, norms := d.begin(w, b), d.norms()
+	ranks := d.begin(w, b)
 	hs := d.embed(g, ranks, b)
 	d.tap(b, 0, hs[0])
 	inputs := make([]ops.Value, len(hs))
@@ -222,38 +229,14 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 			inputs[r] = d.PerLayer.Build(g, ranks[r].Weights, b, h)
 		}
 	}
-	xs := make([]ops.Value, len(hs))
-	for i := range d.Blocks {
+	for i, block := range d.Blocks {
 		ls := make([]Rank, len(ranks))
 		for r, rank := range ranks {
 			ls[r] = Rank{rank.Weights.Layer(i), rank.Step}
-			if xs[r] = hs[r]; !d.Blocks[i].Bare {
-				xs[r] = d.norm(g, ls[r].Weights, norms.Mixer, hs[r])
-			}
 		}
-		ys := allReduce(g, mix(g, ls, d.mixers(i), i, xs))
+		d.block(g, ls, i, block.Bare, d.mixers(i), d.ffns(i), hs)
 		if g.Err() != nil {
 			return models.Outputs{}
-		}
-		for r, h := range hs {
-			if !d.Parallel || norms.FFN != "" {
-				xs[r] = h
-			}
-			if hs[r] = d.add(g, ls[r].Weights, norms.MixerOut, h, ys[r]); !d.Parallel {
-				xs[r] = hs[r]
-			}
-		}
-		if d.Blocks[i].FFN != nil {
-			for r := range xs {
-				xs[r] = d.norm(g, ls[r].Weights, norms.FFN, xs[r])
-			}
-			ys = feed(g, ls, d.ffns(i), xs)
-			if g.Err() != nil {
-				return models.Outputs{}
-			}
-			for r, h := range hs {
-				hs[r] = d.add(g, ls[r].Weights, norms.FFNOut, h, ys[r])
-			}
 		}
 		for r, l := range ls {
 			if d.PerLayer != nil {
@@ -265,17 +248,63 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		}
 		d.tap(b, i+1, hs[0])
 	}
+	var out models.Outputs
+	if b.Every {
+		out.Every = d.norm(g, ranks[0].Weights, d.outputNorm(), hs[0])
+	}
 	if d.Encoder != nil {
 		return models.Outputs{Hidden: d.Encoder.output(g, ranks[0].Weights, d, ops.Rows(g, hs[0], b.Rows))}
 	}
 	for r, h := range hs {
 		hs[r] = d.norm(g, ranks[r].Weights, d.outputNorm(), ops.Rows(g, h, b.Rows))
 	}
-	y := scale(g, d.logits(g, ranks, hs), d.LogitScale)
+	out.Hidden, out.Logits = hs[0], d.tamed(g, d.logits(g, ranks, hs))
+	return out
+}
+
+// block records one layer, whose weights and parts the ranks have, of the residual streams hs, which it replaces. After
+// an error of g they are undefined.
+func (d *Decoder) block(g *ops.Graph, ls []Rank, layer int, bare bool, mixers []Mixer, ffns []FFN, hs []ops.Value) {
+	norms, xs := d.norms(), slices.Clone(hs)
+	if !bare {
+		for r, h := range hs {
+			xs[r] = d.norm(g, ls[r].Weights, norms.Mixer, h)
+		}
+	}
+	ys := allReduce(g, mix(g, ls, mixers, layer, xs))
+	if g.Err() != nil {
+		return
+	}
+	for r, h := range hs {
+		if !d.Parallel || norms.FFN != "" {
+			xs[r] = h
+		}
+		if hs[r] = d.add(g, ls[r].Weights, norms.MixerOut, h, ys[r]); !d.Parallel {
+			xs[r] = hs[r]
+		}
+	}
+	if ffns[0] == nil {
+		return
+	}
+	for r := range xs {
+		xs[r] = d.norm(g, ls[r].Weights, norms.FFN, xs[r])
+	}
+	ys = feed(g, ls, ffns, xs)
+	if g.Err() != nil {
+		return
+	}
+	for r, h := range hs {
+		hs[r] = d.add(g, ls[r].Weights, norms.FFNOut, h, ys[r])
+	}
+}
+
+// tamed returns the logits that the model means with those of the output matrix.
+func (d *Decoder) tamed(g *ops.Graph, y ops.Value) ops.Value {
+	y = scale(g, y, d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)
 	}
-	return models.Outputs{Hidden: hs[0], Logits: y}
+	return y
 }
 
 // norm is RMSNorm or LayerNorm, or x itself for a norm without a name.

@@ -14,11 +14,15 @@ type Step struct {
 	heads   map[int]ops.Value // ids of so many heads
 }
 
-// NewStep returns a step of b in which no state is written yet.
+// NewStep returns a step of b in which no state is written yet but those of b.Updated.
 func NewStep(b models.Batch) *Step { return newStep(b, "") }
 
 func newStep(b models.Batch, suffix string) *Step {
-	return &Step{b, suffix, map[string]ops.Value{}, map[int]ops.Value{}}
+	updated := b.Updated
+	if updated == nil {
+		updated = map[string]ops.Value{}
+	}
+	return &Step{b, suffix, updated, map[int]ops.Value{}}
 }
 
 // State returns the state called name: as an earlier block updated it, or declared in g as the step finds it.

@@ -96,6 +96,11 @@ func (s Shape) tensors(meta *gguf.Meta, f convert.FType) ([]gguf.TensorInfo, err
 	if err != nil {
 		return nil, fmt.Errorf("synth: shape %q: %w", s.Name, err)
 	}
+	if s.MTP {
+		if m, err = models.WithDrafts(m); err != nil {
+			return nil, fmt.Errorf("synth: shape %q: %w", s.Name, err)
+		}
+	}
 	var infos []gguf.TensorInfo
 	for _, w := range m.Weights() {
 		has := w.Name == "output.weight" && !s.Tied ||

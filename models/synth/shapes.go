@@ -2,6 +2,7 @@ package synth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +25,9 @@ type Shape struct {
 	// Optional are the endings of names of tensors that the architecture can do without, but the files have.
 	Optional []string
 
+	// MTP says that a layer stands behind the others that predicts further tokens: see WithMTP.
+	MTP bool
+
 	// RoPEFactors holds the rotary factors of Llama 3.1 in the tensor rope_freqs.weight; nil for none.
 	RoPEFactors []float32
 }
@@ -33,6 +37,8 @@ var shapes = []Shape{
 	qwen3("qwen3-0.6b", "Qwen3 0.6B", 1024, 3072, 28, 16, true),
 	qwen3("qwen3-4b", "Qwen3 4B", 2560, 9728, 36, 32, true),
 	qwen3("qwen3-8b", "Qwen3 8B", 4096, 12288, 36, 32, false),
+	{Name: "qwen3.5-4b", Arch: "qwen35", Title: "Qwen3.5 4B", Pre: "qwen35", Vocab: 248320, Tied: true,
+		Keys: append(qwen35(2560, 32, 16, 4, 32), Key{"feed_forward_length", uint32(9216)})},
 	{Name: "qwen3.6-27b", Arch: "qwen35", Title: "Qwen3.6 27B", Pre: "qwen35", Vocab: 248320,
 		Keys: append(qwen35(5120, 64, 24, 4, 48), Key{"feed_forward_length", uint32(17408)})},
 	{Name: "qwen3.6-35b-a3b", Arch: "qwen35moe", Title: "Qwen3.6 35B A3B", Pre: "qwen35", Vocab: 248320,
@@ -119,6 +125,23 @@ func Lookup(name string) (Shape, error) {
 		}
 	}
 	return Shape{}, fmt.Errorf("synth: unknown shape %q (known: %s)", name, strings.Join(Names(), ", "))
+}
+
+// WithMTP returns the shape of a file that has the layer that the model was published with and that predicts further
+// tokens, which converters may leave out.
+func (s Shape) WithMTP() (Shape, error) {
+	if s.Arch != "qwen35" && s.Arch != "qwen35moe" {
+		return s, fmt.Errorf("synth: shape %q has no layer that predicts further tokens (MTP)", s.Name)
+	}
+	s.MTP, s.Keys = true, slices.Clone(s.Keys)
+	for i, k := range s.Keys {
+		if n, ok := k.Value.(uint32); ok && k.Name == "block_count" {
+			s.Keys[i].Value = n + 1
+		}
+	}
+	s.Keys = append(s.Keys, Key{"nextn_predict_layers", uint32(1)})
+	s.Optional = append(slices.Clip(s.Optional), ".nextn.shared_head_norm.weight")
+	return s, nil
 }
 
 func qwen3(name, title string, embd, ff, layers, heads int, tied bool) Shape {

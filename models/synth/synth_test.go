@@ -34,10 +34,15 @@ func TestSizes(t *testing.T) {
 		{"qwen3-0.6b", 0.596, 390_753_280}, {"qwen3-4b", 4.022, 2_491_323_904}, {"qwen3-8b", 8.191, 5_021_827_072},
 		{"llama-3.1-8b", 8.030, 4_912_898_048 + ropeBytes}, {"70b", 70.554, 42_512_531_456 + ropeBytes},
 		{"qwen3.6-27b", 26.896, 16_536_406_016}, {"35b-a3b", 34.661, 21_155_768_832},
+		{"qwen3.6-27b/mtp", 27.321, 16_799_719_424}, {"35b-a3b/mtp", 35.505, 21_702_472_192}, {"qwen3.5-4b", 4.206, 0},
 		{"granite-4-h-small", 32.208, 0}, {"lfm2-8b-a1b", 8.340, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := synth.Lookup(c.name)
+			name, mtp := strings.CutSuffix(c.name, "/mtp")
+			s, err := synth.Lookup(name)
+			if err == nil && mtp {
+				s, err = s.WithMTP()
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -71,6 +71,15 @@ var values = []value{
 	counter(func(s engine.Stats) uint64 { return s.Preempted },
 		"Times that a sequence made room for others and went on later.",
 		"hipengine_preemptions_total", "vllm:num_preemptions_total"),
+	counter(func(s engine.Stats) uint64 { return s.Drafts }, "Times that tokens were guessed for a sequence.",
+		"hipengine_spec_drafts_total", "vllm:spec_decode_num_drafts_total"),
+	counter(func(s engine.Stats) uint64 { return s.DraftedTokens }, "Tokens that were guessed.",
+		"hipengine_spec_draft_tokens_total", "vllm:spec_decode_num_draft_tokens_total"),
+	counter(func(s engine.Stats) uint64 { return s.AcceptedTokens }, "Tokens that were guessed and drawn.",
+		"hipengine_spec_accepted_tokens_total", "vllm:spec_decode_num_accepted_tokens_total"),
+	gauge(func(m pool.Status) int { return m.Stats.LastDepth },
+		"Most tokens that were guessed for one sequence in the last step of sequences that all decode.",
+		"hipengine_spec_depth"),
 }
 
 // kvTokens returns how many tokens the cache has room for.

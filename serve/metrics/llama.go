@@ -28,9 +28,6 @@ func llamaMetric(name, help string, kind prometheus.ValueType, of func(s engine.
 	return llamaValue{prometheus.NewDesc("llamacpp:"+name, help, nil, nil), kind, of}
 }
 
-// none is the count of what never happens here.
-func none(engine.Stats, paces) float64 { return 0 }
-
 var llamaValues = []llamaValue{
 	llamaMetric("prompt_tokens_total", "Tokens of prompts that were computed.", prometheus.CounterValue,
 		func(s engine.Stats, _ paces) float64 { return float64(s.PromptTokens) }),
@@ -60,11 +57,12 @@ var llamaValues = []llamaValue{
 		func(s engine.Stats, _ paces) float64 { return float64(s.Running) }),
 	llamaMetric("requests_deferred", "Sequences that wait for a slot.", prometheus.GaugeValue,
 		func(s engine.Stats, _ paces) float64 { return float64(s.Waiting) }),
-	llamaMetric("spec_decode_num_draft_tokens_total", "Tokens of drafts, of which this server makes none.",
-		prometheus.CounterValue, none),
-	llamaMetric("spec_decode_num_accepted_tokens_total", "Tokens of drafts that were accepted: none.",
-		prometheus.CounterValue, none),
-	llamaMetric("spec_decode_num_drafts_total", "Drafts: none.", prometheus.CounterValue, none),
+	llamaMetric("spec_decode_num_draft_tokens_total", "Tokens that were guessed.", prometheus.CounterValue,
+		func(s engine.Stats, _ paces) float64 { return float64(s.DraftedTokens) }),
+	llamaMetric("spec_decode_num_accepted_tokens_total", "Tokens that were guessed and drawn.",
+		prometheus.CounterValue, func(s engine.Stats, _ paces) float64 { return float64(s.AcceptedTokens) }),
+	llamaMetric("spec_decode_num_drafts_total", "Times that tokens were guessed for a sequence.",
+		prometheus.CounterValue, func(s engine.Stats, _ paces) float64 { return float64(s.Drafts) }),
 }
 
 // rate is so many a second; 0 where there are none.

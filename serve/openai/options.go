@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 
 	"github.com/hipengine/hipengine/engine/sample"
 )
@@ -30,6 +31,9 @@ type Options struct {
 
 	TokenTimings bool // each chunk of a stream has its timings
 	Progress     bool // a stream says how far the prompt is
+
+	Drafter   string // what guesses tokens: "off", or a name of what the server has; empty is its choice
+	MaxDrafts int    // most tokens that are guessed at once; 0 is the server's choice
 }
 
 // noEffect are the fields that cannot change the answer of this server: bookkeeping of OpenAI's platform, hints for
@@ -37,8 +41,8 @@ type Options struct {
 var noEffect = []string{
 	"user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
 	"prediction",
-	"cache_prompt", "id_slot", "n_cache_reuse", "n_keep", "backend_sampling", "reasoning_control", "speculative.n_max",
-	"speculative.n_min", "speculative.p_min",
+	"cache_prompt", "id_slot", "n_cache_reuse", "n_keep", "backend_sampling", "reasoning_control",
+	"speculative.n_min", "speculative.p_min", // how much is guessed is measured
 	"client_metadata", "max_tool_calls", // of responses; the latter counts calls of tools that are left out
 }
 
@@ -69,6 +73,7 @@ func (f fields) options() Options {
 		s.ignore("include_obfuscation")
 		s.end()
 	}
+	f.speculation(&o)
 	f.sampling(&o)
 	f.ends(&o)
 	if o.Form = f.form(); o.Form != nil && o.IgnoreEOS {
@@ -79,6 +84,21 @@ func (f fields) options() Options {
 	}
 	f.ignore(noEffect...)
 	return o
+}
+
+// speculation reads what is said of guesses, under llama.cpp's names.
+func (f fields) speculation(o *Options) {
+	o.Drafter = f.text("speculative.type", 64)
+	if o.Drafter == "none" {
+		o.Drafter = "off"
+	} else if o.Drafter == "auto" {
+		o.Drafter = ""
+	}
+	if n := f.integer("speculative.n_max", 0, math.MaxInt32); n != nil {
+		if o.MaxDrafts = *n; *n == 0 {
+			o.Drafter = "off"
+		}
+	}
 }
 
 // maxTokens reads a count of tokens to generate under a name; 0 if absent, or -1, which is llama.cpp's way to say

@@ -30,6 +30,11 @@ type PromptTokensDetails struct {
 // CompletionTokensDetails says what tokens were generated for.
 type CompletionTokensDetails struct {
 	ReasoningTokens int `json:"reasoning_tokens"` // thoughts and their markers
+
+	// of servers that guess tokens: those that became part of the answer, and those that did not and are not counted
+	// elsewhere
+	AcceptedPredictionTokens *int `json:"accepted_prediction_tokens,omitempty"`
+	RejectedPredictionTokens *int `json:"rejected_prediction_tokens,omitempty"`
 }
 
 // ChatCompletion is the answer to a chat request without stream.

@@ -72,6 +72,7 @@ func (q *ResponseRequest) read(f fields) {
 	q.Model, q.PreviousID = f.text("model", 256), f.text("previous_response_id", 256)
 	q.Stream, q.MaxTokens = f.boolean("stream"), f.budget()
 	q.TokenTimings, q.Progress = f.boolean("timings_per_token"), f.boolean("return_progress")
+	f.speculation(&q.Options)
 	f.sampling(&q.Options)
 	f.ends(&q.Options)
 	q.Kwargs = f.kwargs()

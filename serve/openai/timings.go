@@ -12,6 +12,8 @@ type Timings struct {
 	PredictedMS         float64 `json:"predicted_ms"`
 	PredictedPerTokenMS float64 `json:"predicted_per_token_ms"`
 	PredictedPerSecond  float64 `json:"predicted_per_second"`
+	DraftN              int     `json:"draft_n,omitempty"`          // tokens that were guessed
+	DraftNAccepted      int     `json:"draft_n_accepted,omitempty"` // of these, that became part of the answer
 }
 
 // PromptProgress says how far a prompt is, as llama.cpp's server has it.

@@ -74,7 +74,10 @@ func run(from string) error {
 	if err := packTemplates(filepath.Join(from, "chat-templates")); err != nil {
 		return err
 	}
-	return emberReference(filepath.Join(from, "builtin-model"))
+	if err := emberReference(filepath.Join(from, "builtin-model")); err != nil {
+		return err
+	}
+	return emberDrafts(filepath.Join(from, "builtin-model"))
 }
 
 func write(name string, files map[string][]byte) error {

@@ -31,5 +31,6 @@ func hybrid(k *models.Keys, d *nn.Decoder, ffns ...nn.FFN) (models.Model, error)
 	attn.QKNorm, attn.Gated = nn.QKNormHeads, true
 	attn.RoPE = nn.ReadRoPE(k, d, attn.HeadDim, ops.NeoX)
 	d.Alternate(nn.ReadRecurrent(k, d), nn.ReadDeltaNet(k, d, true), attn, ffns...)
+	nn.ReadNextN(k, d, attn, ffns[len(ffns)-1])
 	return d, k.Err()
 }

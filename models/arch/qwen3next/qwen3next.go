@@ -22,5 +22,6 @@ func parse(meta *gguf.Meta) (models.Model, error) {
 	moe.Shared = k.IntOr("expert_shared_feed_forward_length", 0, 0, models.MaxDim)
 	moe.SharedGate = true
 	d.Alternate(nn.ReadRecurrent(k, d), delta, attn, moe)
+	nn.ReadNextN(k, d, attn, moe)
 	return d, k.Err()
 }

@@ -1,0 +1,269 @@
+package hipengine
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/internal/logits"
+	"github.com/hipengine/hipengine/internal/safetensors"
+	"github.com/hipengine/hipengine/internal/testfiles"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/models/hf"
+	"github.com/hipengine/hipengine/ops"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// draftReference is what PyTorch made with Ember's draft layer of sequences whose tokens and hidden states are given.
+type draftReference struct {
+	tensors map[string]safetensors.Tensor
+	rows    []int // that each tensor of logits holds
+}
+
+func readDraftReference(t *testing.T, dir string) draftReference {
+	t.Helper()
+	var doc struct{ Rows []int }
+	b, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &doc)
+	}
+	if err == nil {
+		b, err = os.ReadFile(filepath.Join(dir, "reference.safetensors"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors, err := safetensors.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return draftReference{tensors, doc.Rows}
+}
+
+func (r draftReference) ints(name string) []int32 {
+	b := r.tensors[name].Data
+	out := make([]int32, len(b)/4)
+	for i := range out {
+		out[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
+}
+
+func (r draftReference) floats(name string) []float32 {
+	b := r.tensors[name].Data
+	out := make([]float32, len(b)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
+}
+
+// draftLayer is a model's draft layer on a device, in a graph of its own.
+type draftLayer struct {
+	t       *testing.T
+	dev     ops.Device
+	stream  ops.Stream
+	model   *models.Drafting
+	weights models.Weights
+	states  map[string]tensor.Tensor
+
+	invariant bool // of graphs
+}
+
+func openDraftLayer(t *testing.T, device, dir string, pages int) *draftLayer {
+	t.Helper()
+	h, err := NewHost(HostOptions{Device: device})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	d, err := h.device(t.Context(), device, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.users.Done)
+	f, err := hf.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := models.New(f.Meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &draftLayer{t: t, dev: d.ops, states: map[string]tensor.Tensor{}}
+	if l.model, err = models.WithDrafts(m); err != nil {
+		t.Fatal(err)
+	}
+	if l.weights, err = models.LoadWeights(t.Context(), l.model, f, l.dev, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.weights.Free() })
+	if l.stream, err = l.dev.Stream(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.stream.Close() })
+	ts, err := l.model.DraftState().Tensors(kv.Storage{Pages: func(int) int { return pages }, Slots: 1,
+		KVType: tensor.F32, Type: tensor.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range ts {
+		n, err := tensor.Bytes(s.DType, s.Shape)
+		if err == nil {
+			s.Buf, err = l.dev.Alloc(n, ops.MemState)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Buf.Free() })
+		l.states[s.Name] = s
+	}
+	return l
+}
+
+// entries are what passes of the layer are made of: for each pass, the token, place and sequence of each entry.
+type entries struct {
+	tokens, pos, seq [][]int32
+	tables           []int32   // [sequences, width]
+	hidden           []float32 // of the first pass
+}
+
+// run makes the passes, each of which reads the hidden states of the one before it, and returns the logits of each; or
+// only writes keys and values.
+func (l *draftLayer) run(e entries, seqs int, outputs bool) [][]float32 {
+	l.t.Helper()
+	g := &ops.Graph{Invariant: l.invariant}
+	n, embd := len(e.tokens[0]), l.model.Params().Embd
+	b := models.DraftBatch{Batch: models.Batch{States: l.states, Updated: map[string]ops.Value{}}}
+	b.Pages = []models.PageGroup{{Table: g.Input("pages", tensor.I32, seqs, len(e.tables)/seqs)}}
+	b.Hidden = g.Input("hidden", tensor.F32, n, embd)
+	var outs []ops.Value
+	for i := range e.tokens {
+		b.Tokens = g.Input(fmt.Sprint("tokens", i), tensor.I32, n)
+		b.Pos, b.Seq = g.Input(fmt.Sprint("pos", i), tensor.I32, n), g.Input(fmt.Sprint("seq", i), tensor.I32, n)
+		out := l.model.Draft(g, l.weights, b)
+		outs, b.Hidden = append(outs, out.Logits), out.Hidden
+	}
+	if !outputs {
+		outs = nil
+	}
+	p, err := l.dev.Compile(g, nil, outs...)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer p.Close()
+	upload := func(name string, data any) {
+		raw, err := binary.Append(nil, binary.LittleEndian, data)
+		if t, ok := p.Input(name); err == nil && ok {
+			err = l.stream.Upload(t, raw)
+		}
+		if err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	upload("pages", e.tables)
+	upload("hidden", e.hidden)
+	for i := range e.tokens {
+		upload(fmt.Sprint("tokens", i), e.tokens[i])
+		upload(fmt.Sprint("pos", i), e.pos[i])
+		upload(fmt.Sprint("seq", i), e.seq[i])
+	}
+	if err := l.stream.Run(p); err != nil {
+		l.t.Fatal(err)
+	}
+	raws := make([][]byte, len(outs))
+	for i := range outs {
+		raws[i] = make([]byte, 4*n*l.model.Params().Vocab)
+		if err := l.stream.Download(raws[i], p.Output(i)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	if err := l.stream.Sync(l.t.Context()); err != nil {
+		l.t.Fatal(err)
+	}
+	all := make([][]float32, len(outs))
+	for i, raw := range raws {
+		all[i] = make([]float32, len(raw)/4)
+		if _, err := binary.Decode(raw, binary.LittleEndian, all[i]); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// TestDraftLogits compares the logits of Ember's draft layer, at depths one to three, with those of PyTorch: for some
+// entries of two sequences, each of which goes on from all true entries before it.
+func TestDraftLogits(t *testing.T) {
+	for _, dev := range []string{"ref", "cpu"} {
+		t.Run(dev, func(t *testing.T) { checkDraftLogits(t, dev, false, 1e-4) })
+	}
+	for _, dev := range []string{"emu:gfx1100", "emu:gfx1201"} {
+		t.Run(dev, func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
+			}
+			checkDraftLogits(t, dev, true, 1e-4) // the kernels for few tokens, as drafts of few sequences take them
+			if dev == "emu:gfx1100" {
+				checkDraftLogits(t, dev, false, 3e-3) // those for many, which round activations to the weights' BF16
+			}
+		})
+	}
+}
+
+func checkDraftLogits(t *testing.T, device string, invariant bool, most float64) {
+	t.Helper()
+	dir := testfiles.Path(t, "ember/mtp")
+	ref := readDraftReference(t, dir)
+	const width = 2 // pages of a sequence
+	seqs := 2 * len(ref.rows)
+	l := openDraftLayer(t, device, dir, width*seqs)
+	embd, vocab := l.model.Params().Embd, l.model.Params().Vocab
+	var first, chain entries
+	first.tokens, first.pos, first.seq = make([][]int32, 1), make([][]int32, 1), make([][]int32, 1)
+	chain.tokens, chain.pos, chain.seq = make([][]int32, 3), make([][]int32, 3), make([][]int32, 3)
+	for i := range 2 {
+		ids, hidden := ref.ints(fmt.Sprintf("ids_%d", i)), ref.floats(fmt.Sprintf("hidden_%d", i))
+		for j, row := range ref.rows {
+			seq := int32(i*len(ref.rows) + j)
+			for k := range int32(width) {
+				first.tables = append(first.tables, width*seq+k)
+			}
+			add := func(e *entries, pass, at int) { // the entry of token at+1
+				e.tokens[pass] = append(e.tokens[pass], ids[at+1])
+				e.pos[pass], e.seq[pass] = append(e.pos[pass], int32(at)), append(e.seq[pass], seq)
+				if pass == 0 {
+					e.hidden = append(e.hidden, hidden[at*embd:(at+1)*embd]...)
+				}
+			}
+			for at := range row {
+				add(&first, 0, at)
+			}
+			for depth := range 3 {
+				add(&chain, depth, row+depth)
+			}
+		}
+	}
+	chain.tables = first.tables
+	l.invariant = invariant
+	l.run(first, seqs, false)
+	for depth, got := range l.run(chain, seqs, true) {
+		var want []float32
+		for i := range 2 {
+			want = append(want, ref.floats(fmt.Sprintf("mtp%d_%d", depth+1, i))...)
+		}
+		if len(want) != seqs*vocab {
+			t.Fatalf("%d logits for %d sequences", len(want), seqs)
+		}
+		rms := logits.RelativeRMS(want, got)
+		t.Logf("%s: depth %d: relative RMS %.3g", device, depth+1, rms)
+		if !(rms <= most) {
+			t.Errorf("depth %d: relative RMS %g of the logits, want at most %g", depth+1, rms, most)
+		}
+	}
+}

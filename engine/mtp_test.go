@@ -1,0 +1,105 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/hipengine/hipengine/engine"
+	"github.com/hipengine/hipengine/engine/runner"
+	"github.com/hipengine/hipengine/engine/spec"
+	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
+	"github.com/hipengine/hipengine/tensor"
+)
+
+// TestEmberDrafts lets Ember guess with its own layer: its greedy answers are those without, alone and all at the same
+// time, and a step gives three and a half tokens on average.
+func TestEmberDrafts(t *testing.T) {
+	f, err := ember.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := models.New(f.Meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := models.WithDrafts(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := cpu.New(cpu.Options{})
+	defer dev.Close()
+	w, err := models.LoadWeights(t.Context(), d, f, dev, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Free()
+	var prompts []struct{ IDs, Greedy []int32 }
+	b, err := os.ReadFile("../testdata/ember/prompts.json")
+	if err == nil {
+		err = json.Unmarshal(b, &prompts)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := func(m models.Model, drafting bool, seqs int) ([][]int32, engine.Stats) {
+		t.Helper()
+		r, err := runner.New(dev, m, w, runner.Options{Context: 1024, Seqs: seqs, Rewind: spec.MaxDepth,
+			KVType: tensor.F16, Checkpoints: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		c := engine.Config{Runner: r, EOG: func(id int32) bool { return id == 2 }}
+		if drafting {
+			c.Drafters, c.Depth = []spec.Drafter{spec.NewMTP(r)}, spec.Fixed(3)
+			c.DrafterFailed = func(name string, err error) { t.Errorf("%s: %v", name, err) }
+		}
+		e, err := engine.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close(context.Background())
+		out := make([][]int32, len(prompts))
+		for from := 0; from < len(prompts); from += seqs {
+			var running []*engine.Sequence
+			for _, p := range prompts[from:min(from+seqs, len(prompts))] {
+				s, err := e.Submit(t.Context(), engine.Request{Prompt: p.IDs, MaxTokens: 96})
+				if err != nil {
+					t.Fatal(err)
+				}
+				running = append(running, s)
+			}
+			for i, s := range running {
+				for tok, err := range s.Tokens() {
+					if err != nil {
+						t.Fatal(err)
+					}
+					out[from+i] = append(out[from+i], tok.ID)
+				}
+			}
+		}
+		return out, e.Stats()
+	}
+	want, _ := answers(m, false, 1)
+	for _, seqs := range []int{1, len(prompts)} {
+		got, stats := answers(d, true, seqs)
+		for i, ids := range got {
+			if !slices.Equal(ids, want[i]) {
+				t.Errorf("%d at a time, prompt %d: with drafts %v, without %v", seqs, i, ids, want[i])
+			}
+		}
+		rounds, tokens := stats.Drafts, stats.GeneratedTokens
+		perRound := float64(rounds+stats.AcceptedTokens) / float64(rounds)
+		t.Logf("%d at a time: %d tokens, %d drafted in %d rounds, %d of them accepted: %.2f tokens a round", seqs, tokens,
+			stats.DraftedTokens, rounds, stats.AcceptedTokens, perRound)
+		if perRound < 3.5 {
+			t.Errorf("%.2f tokens a round, want at least 3.5", perRound)
+		}
+	}
+}
