@@ -149,6 +149,26 @@ func (f *File) Context() (int, error) {
 	return m.Params().Context, nil
 }
 
+// DraftLayer returns the bytes of the layer with which the model predicts further tokens, see [SpecMTP], as the file has
+// them; 0 if it has none, or this program cannot use it.
+func (f *File) DraftLayer() (bytes int64) {
+	m, err := models.New(f.meta)
+	if err != nil {
+		return 0
+	}
+	d, err := models.WithDrafts(m)
+	if err != nil || models.Check(d, f) != nil {
+		return 0
+	}
+	prefix := fmt.Sprintf("blk.%d.", m.Params().Layers)
+	for _, t := range f.Tensors() {
+		if strings.HasPrefix(t.Name, prefix) {
+			bytes += t.Size
+		}
+	}
+	return bytes
+}
+
 // Check reports why the model cannot run: an architecture that is not known, weights that are missing or have another
 // shape, a tokenizer that cannot be made, sampling parameters out of their ranges. It reads metadata alone. What a
 // device says to it, [Host.Check] reports.

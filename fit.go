@@ -31,8 +31,8 @@ func (f Fit) Need() int64 { return f.Weights + f.State + f.Plans }
 func (f Fit) Fits() bool { return f.Free < 0 || f.Need() <= f.Free }
 
 // Fit says what a model that is open would need on the host's device, and whether it fits, from metadata alone:
-// nothing is loaded. Of the options, Context, Sequences, KVType and Invariant matter; a Context of 0 is the longest
-// that the model was made for. memory is what there is in bytes; 0 is what is free on the device beside the models of
+// nothing is loaded. Of the options, Context, Sequences, KVType, Invariant and Spec matter; a Context of 0 is the longest
+// that the model was made for, and SpecAuto guesses nothing, since it takes what is left. memory is what there is in bytes; 0 is what is free on the device beside the models of
 // the host. Errors are those of Host.Open about the file and the options.
 func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, error) {
 	kv, err := o.kvType(h.options)
@@ -55,7 +55,15 @@ func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, 
 	if length == 0 {
 		length = min(arch.Params().Context, MaxContext)
 	}
-	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant}
+	if o.Spec == SpecAuto || o.Spec == "" {
+		o.Spec = SpecOff
+	}
+	guesses, err := o.guesses(arch, f)
+	if err != nil {
+		return Fit{}, err
+	}
+	r := runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv, Invariant: o.Invariant,
+		Rewind: guesses.rewind}
 	var on ops.Device = dev.ops
 	if memory > 0 {
 		on = sized{dev.ops, memory}
@@ -64,7 +72,7 @@ func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, 
 		r.Reserved, r.Limit = dev.ledger.rest()
 		dev.ledger.mu.Unlock()
 	}
-	mem, err := runner.PlanMemory(on, arch, f, r)
+	mem, err := runner.PlanMemory(on, guesses.arch, f, r)
 	if errors.Is(err, runner.ErrInvariant) {
 		return Fit{}, &OptionError{Option: "Invariant", Err: err}
 	} else if err != nil {

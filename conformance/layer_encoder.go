@@ -10,10 +10,11 @@ import (
 // encoderChecksOf are the checks of architectures that read a sequence in one step and keep nothing of it. They compare
 // hidden states.
 var encoderChecksOf = []modelCheck{
-	{"prefill", "", inChunks(whole)},
-	{"batch", "", batched},
-	{"reuse", "", reusedEncoder},
-	{"invariant", "F16", invariantEncoder},
+	{"prefill", "", inChunks(whole), 0},
+	{"batch", "", batched, 0},
+	{"reuse", "", reusedEncoder, 0},
+	{"invariant", "F16", invariantEncoder, 0},
+	{"ranks=2", "", batched, 2},
 }
 
 // isEncoder reports whether an architecture is one of encoders.

@@ -28,8 +28,9 @@ type wantedLogits struct{ oracle, ref [][]float32 }
 
 // modelKey says which tiny model has certain logits.
 type modelKey struct {
-	arch string
-	kv   tensor.DType
+	arch  string
+	kv    tensor.DType
+	split bool // it has the sizes of a model that is split
 }
 
 // wantLogits computes logits on the first use.
@@ -52,27 +53,29 @@ func (s *suite) wantLogits(ctx context.Context, key modelKey, model models.Model
 
 // modelCheck is a check of a model.
 type modelCheck struct {
-	name string
-	kv   string // type of the caches; empty for F32
-	run  func(ctx context.Context, m *modelRun, r *runner.Runner) Result
+	name  string
+	kv    string // type of the caches; empty for F32
+	run   func(ctx context.Context, m *modelRun, r *runner.Runner) Result
+	ranks int // over which the model is split; 0: it is not
 }
 
 // modelChecksOf are the checks of each architecture. Each gets the model on fresh state.
 var modelChecksOf = []modelCheck{
-	{"prefill", "", inChunks(whole)},
-	{"decode", "", inChunks(1)},
-	{"chunks", "", inChunks(7)},
-	{"kv-F16", "F16", inChunks(9)},
-	{"kv-Q8_0", "Q8_0", inChunks(9)},
-	{"batch", "", batched},
-	{"pages", "", scrambledPages},
-	{"reuse", "", reusedSlot},
-	{"restore", "", restored},
-	{"fork", "", forked},
-	{"checkpoint", "", checkpointed},
-	{"rewind", "", rewound},
-	{"churn", "", churn},
-	{"invariant", "F16", invariant},
+	{"prefill", "", inChunks(whole), 0},
+	{"decode", "", inChunks(1), 0},
+	{"chunks", "", inChunks(7), 0},
+	{"kv-F16", "F16", inChunks(9), 0},
+	{"kv-Q8_0", "Q8_0", inChunks(9), 0},
+	{"batch", "", batched, 0},
+	{"pages", "", scrambledPages, 0},
+	{"reuse", "", reusedSlot, 0},
+	{"restore", "", restored, 0},
+	{"fork", "", forked, 0},
+	{"checkpoint", "", checkpointed, 0},
+	{"rewind", "", rewound, 0},
+	{"churn", "", churn, 0},
+	{"invariant", "F16", invariant, 0},
+	{"ranks=2", "", inChunks(9), 2},
 }
 
 // modelChecks is layer 6: every linked architecture as a tiny model with random weights.
@@ -89,16 +92,18 @@ func (s *suite) modelChecks() []check {
 				if c.kv != "" {
 					kv, _ = tensor.ParseDType(c.kv)
 				}
-				return s.modelCheck(ctx, arch, kv, c.run)
+				return s.modelCheck(ctx, arch, kv, c)
 			}})
 		}
 	}
 	return cs
 }
 
-func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType,
-	run func(context.Context, *modelRun, *runner.Runner) Result) (res Result) {
+func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType, c modelCheck) (res Result) {
 	own, given := s.o.Hparams[arch]
+	if c.ranks > 0 {
+		own = merge(tinySplit, own)
+	}
 	model, src, err := tinyModel(arch, s.o.Seed, own)
 	if err != nil {
 		if _, listed := tinyArchs[arch]; !listed && !given {
@@ -108,8 +113,13 @@ func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType,
 		return failf("%v", err)
 	}
 	m := &modelRun{s: s, prompts: prompts(model.Params().Vocab, s.o.Seed)}
-	if m.want, err = s.wantLogits(ctx, modelKey{arch, kv}, model, src, m.prompts); err != nil {
+	if m.want, err = s.wantLogits(ctx, modelKey{arch, kv, c.ranks > 0}, model, src, m.prompts); err != nil {
 		return failf("%v", err)
+	}
+	if c.ranks > 0 {
+		if model, err = models.SplitModel(model, c.ranks, src); err != nil {
+			return failf("%v", err)
+		}
 	}
 	if m.dev, err = load(ctx, s.dev, model, src); err != nil {
 		return failure(err, false)
@@ -132,7 +142,7 @@ func (s *suite) modelCheck(ctx context.Context, arch string, kv tensor.DType,
 			res = failf("%v", err)
 		}
 	}()
-	res = run(ctx, m, r)
+	res = c.run(ctx, m, r)
 	if res.Verdict == Fail && s.o.Tap {
 		res.Detail += "; " + s.tap(ctx, model, src, m.prompts[0])
 	}

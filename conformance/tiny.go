@@ -101,6 +101,10 @@ var tinyMoE = map[string]any{
 	"expert_count": uint32(4), "expert_used_count": uint32(4), "expert_feed_forward_length": uint32(32),
 }
 
+// tinySplit are the keys of models that are split over two ranks: experts of two blocks. The networks of dense layers
+// are three, so that ranks have shares of different sizes.
+var tinySplit = map[string]any{"expert_feed_forward_length": uint32(64)}
+
 // tinyLayerNorm are the keys of layer normalization.
 var tinyLayerNorm = map[string]any{"attention.layer_norm_epsilon": float32(1e-5)}
 

@@ -16,6 +16,7 @@ import (
 	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/internal/testfiles"
+	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/models/convert"
 	"github.com/hipengine/hipengine/models/hf"
 	"github.com/hipengine/hipengine/tensor"
@@ -327,7 +328,7 @@ func TestMXFP4(t *testing.T) {
 // TestDraftLayers adds a layer for speculation to fixtures. It must reach the file that convert makes, and change
 // nothing of what the model computes.
 func TestDraftLayers(t *testing.T) {
-	for _, name := range []string{"qwen35", "qwen35moe"} {
+	for _, name := range []string{"qwen35", "qwen35moe", "qwen3next"} {
 		t.Run(name, func(t *testing.T) {
 			dir := testfiles.Model(t, name)
 			c := readCheckpoint(t, dir)
@@ -367,6 +368,9 @@ func TestDraftLayers(t *testing.T) {
 			if info, ok := g.Tensor("blk.4.nextn.eh_proj.weight"); !ok ||
 				!info.Shape.Equal(tensor.Shape{embd, 2 * embd}) {
 				t.Errorf("nextn.eh_proj.weight: %v (%t)", info.Shape, ok)
+			}
+			if d, err := models.WithDrafts(newModel(t, g.Meta)); err != nil || models.Check(d, g) != nil {
+				t.Errorf("the draft layer cannot be used: %v", errors.Join(err, models.Check(d, g)))
 			}
 			for form, got := range map[string][]float32{"folder": folderLogits(t, path, ids),
 				"file": logitsOf(t, newModel(t, g.Meta), g, ids)} {

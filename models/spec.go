@@ -33,6 +33,11 @@ type WeightSpec struct {
 	// when the file stores them otherwise. All others keep the file's type.
 	Vector bool
 
+	// Split says how ranks share the tensor, and Share, of a model that is split, what one of them holds of it: Shape is
+	// that of the share then. What Share does not say is about the whole tensor.
+	Split Split
+	Share *Share
+
 	// Derive computes the contents, F32, of a tensor that no file holds from the tensors that Inputs lists, each
 	// converted to F32. An optional input that is missing is nil.
 	Derive func(inputs [][]float32) ([]float32, error)
@@ -64,7 +69,7 @@ type Source interface {
 
 // Check reports the first tensor of m that src lacks or has in another shape, or nil. It reads no contents.
 func Check(m Model, src Source) error {
-	_, _, err := resolve(m, src, nil)
+	_, err := find(m, src)
 	return err
 }
 
@@ -82,6 +87,7 @@ type resolved struct {
 	stored int64        // in the type of t, laid out as in files
 	dtype  tensor.DType // in the source
 	from   []extent     // its bytes in the source, in order; none for a derived tensor
+	cut    *cut         // what a share has of those; nil: all
 	inputs []resolved   // of a derived tensor; without from if missing
 }
 
@@ -98,14 +104,12 @@ type home struct {
 	progress func(done int64) // is told how much of size is there
 }
 
-// resolve finds every tensor and gives it a layout and a place on dev, which may be nil if only the finding matters.
-// total is the memory of all homes.
-func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, err error) {
-	var rs []*resolved
+// find finds every tensor of m.
+func find(m Model, src Source) (rs []*resolved, err error) {
 	for _, spec := range m.Weights() {
 		r, err := resolveOne(spec, src)
 		if err != nil {
-			return nil, 0, fmt.Errorf("models: %w", err)
+			return nil, fmt.Errorf("models: %w", err)
 		}
 		if spec.Derive == nil && r.from == nil {
 			continue
@@ -113,8 +117,14 @@ func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, e
 		r.size = r.stored
 		rs = append(rs, &r)
 	}
-	if dev == nil {
-		return nil, 0, nil
+	return rs, nil
+}
+
+// resolve finds every tensor and gives it a layout and a place on dev. total is the memory of all homes.
+func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, err error) {
+	rs, err := find(m, src)
+	if err != nil {
+		return nil, 0, err
 	}
 	readers, err := uses(m, declare(rs))
 	if err != nil {
@@ -168,6 +178,15 @@ func declare(rs []*resolved) Weights {
 
 // resolveOne finds one tensor. The result has no extents if it is optional and missing, or derived.
 func resolveOne(spec WeightSpec, src Source) (resolved, error) {
+	if sh := spec.Share; sh != nil {
+		whole := spec
+		whole.Name, whole.Shape, whole.Share = sh.Whole, sh.Of, nil
+		r, err := resolveOne(whole, src)
+		if err == nil {
+			err = r.take(spec)
+		}
+		return r, err
+	}
 	r := resolved{spec: spec, dtype: tensor.F32}
 	if spec.Derive != nil {
 		for _, in := range spec.Inputs {

@@ -16,6 +16,7 @@ import (
 type Weights struct {
 	tensors map[string]tensor.Tensor
 	prefix  string
+	suffix  string
 	bufs    []tensor.Buffer // one for each device that weights lie on
 	homes   []Home
 }
@@ -32,17 +33,25 @@ func (w Weights) Model() Weights {
 	return w
 }
 
+// Rank returns the weights of rank r of a model that is split, to be used under the names of the whole.
+func (w Weights) Rank(r int) Weights {
+	w.suffix = RankName("", r)
+	return w
+}
+
+func (w Weights) name(name string) string { return w.prefix + name + w.suffix }
+
 // Has reports whether the tensor is present.
 func (w Weights) Has(name string) bool {
-	_, ok := w.tensors[w.prefix+name]
+	_, ok := w.tensors[w.name(name)]
 	return ok
 }
 
 // Get declares the tensor in g. A missing one is an error of g.
 func (w Weights) Get(g *ops.Graph, name string) ops.Value {
-	t, ok := w.tensors[w.prefix+name]
+	t, ok := w.tensors[w.name(name)]
 	if !ok {
-		g.Fail(fmt.Errorf("models: weight %q was not loaded", w.prefix+name))
+		g.Fail(fmt.Errorf("models: weight %q was not loaded", w.name(name)))
 		return ops.Value{}
 	}
 	return g.Weight(t)
@@ -262,9 +271,20 @@ func (p piece) upload(s ops.Stream, src Source, staging []byte) ([]byte, error) 
 }
 
 // read reads p, of a tensor that is stored, from the extents of the source that hold it.
-func (p piece) read(src Source, to []byte) error {
-	off := p.off
-	for _, x := range p.r.from {
+func (p piece) read(src Source, to []byte) error { return p.r.read(src, to, p.off) }
+
+// read fills to with the bytes of a tensor that is stored, from off on.
+func (r *resolved) read(src Source, to []byte, off int64) error {
+	whole := func(to []byte, off int64) error { return readExtents(src, r.from, to, off) }
+	if r.cut != nil {
+		return r.cut.read(to, off, whole)
+	}
+	return whole(to, off)
+}
+
+// readExtents fills to with bytes of extents that follow each other, from off on.
+func readExtents(src Source, from []extent, to []byte, off int64) error {
+	for _, x := range from {
 		if off >= x.size {
 			off -= x.size
 			continue
@@ -303,20 +323,28 @@ func (r *resolved) floats(src Source) ([]float32, error) {
 			}
 		}
 		x, err := r.spec.Derive(in)
-		if err == nil && len(x) != r.spec.Shape.Elems() {
-			err = fmt.Errorf("%d values derived for shape %v", len(x), r.spec.Shape)
+		shape, sh := r.spec.Shape, r.spec.Share
+		if sh != nil {
+			shape = sh.Of
+		}
+		if err == nil && len(x) != shape.Elems() {
+			err = fmt.Errorf("%d values derived for shape %v", len(x), shape)
+		}
+		if err == nil && sh != nil {
+			x = sh.floats(x)
 		}
 		return x, err
 	}
 	if r.from == nil {
 		return nil, nil
 	}
-	var raw []byte
-	for _, x := range r.from {
-		raw = append(raw, make([]byte, x.size)...)
-		if err := src.ReadTensor(x.info, raw[int64(len(raw))-x.size:], x.off); err != nil {
-			return nil, err
-		}
+	n, err := tensor.Bytes(r.dtype, r.t.Shape)
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, n)
+	if err := r.read(src, raw, 0); err != nil {
+		return nil, err
 	}
 	x := make([]float32, r.spec.Shape.Elems())
 	f, _ := r.dtype.Format() // resolve checked it

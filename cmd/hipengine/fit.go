@@ -24,6 +24,7 @@ type fitCmd struct {
 	KVTypes   []string  `name:"kv-types" default:"f16,q8_0" placeholder:"TYPE,..." help:"Types of keys and values in the cache."`
 	Into      []float64 `placeholder:"GIB,..." help:"Sizes of memory to fit into, in GiB (default: what is free on the device). With --device emu:gfx1100, weights lie as that card wants them."`
 	Sequences int       `default:"1" help:"Answers at the same time, each with its own context."`
+	Spec      string    `default:"off" placeholder:"HOW" help:"Count what guessing tokens takes: mtp (a layer of the model, and the states that it can go back to), ngram or off."`
 	JSON      bool      `help:"Print JSON."`
 }
 
@@ -153,7 +154,7 @@ func (c *fitCmd) fit(ctx context.Context, h *hipengine.Host, name string, memory
 	}
 	longest := max(slices.Max(lengths), min(r.Trained, hipengine.MaxContext))
 	for _, kv := range c.KVTypes {
-		o := hipengine.Options{KVType: kv, Sequences: c.Sequences}
+		o := hipengine.Options{KVType: kv, Sequences: c.Sequences, Spec: c.Spec}
 		o.Context = longest
 		var free []int64
 		for _, m := range memory {

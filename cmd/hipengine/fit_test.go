@@ -39,6 +39,10 @@ func TestFit(t *testing.T) {
 	if n := sent.Load(); n == 0 || n > 2<<20 {
 		t.Errorf("%d bytes came of a file of %d", n, all[1].FileBytes)
 	}
+	drafting := read("ember", "--into", "24", "--contexts", "512", "--kv-types", "f16", "--spec", "mtp")[0].Rows[0]
+	if plain := all[0].Rows[0]; drafting.Weights < plain.Weights+1e6 || drafting.State < plain.State+4e6 {
+		t.Errorf("with a layer that predicts tokens, and four states: %+v, without %+v", drafting, plain)
+	}
 	if all := read("--kv-types", "f32"); len(all[0].Rows) != 1 || all[0].Largest[0].Context != 4096 ||
 		all[0].Largest[0].Memory <= 0 {
 		t.Errorf("what is free here: %+v", all)
@@ -56,6 +60,8 @@ func TestFit(t *testing.T) {
 		{[]string{"--contexts", "0"}, exitUsage, "--contexts 0"},
 		{[]string{"--into=-1"}, exitUsage, "--into -1"},
 		{[]string{"--sequences", "0"}, exitUsage, "--sequences 0"},
+		{[]string{"--spec", "some"}, exitUsage, "--spec \"some\""},
+		{[]string{"../../testdata/ember/ember-Q4_K_M.gguf", "--spec", "mtp"}, exitUsage, "no layer that predicts"},
 		{[]string{"--kv-types", "f7"}, exitUsage, "--kv-type"},
 		{[]string{"hf:a/b:Q4_0"}, exitFailed, "broken-Q4_0.gguf"},
 		{[]string{"hf:a/b:Q3_K"}, exitFailed, "no such quantization"},
@@ -65,5 +71,17 @@ func TestFit(t *testing.T) {
 		if r.code != c.code || !strings.Contains(r.errOut, c.want) {
 			t.Errorf("%q: exit %d, err %q", c.args, r.code, r.errOut)
 		}
+	}
+}
+
+// TestInspectDraftLayer says what the layer that predicts further tokens takes of a file, if it has one.
+func TestInspectDraftLayer(t *testing.T) {
+	r := command(t, "", "inspect", "--device", "cpu", "ember")
+	if r.code != 0 || !strings.Contains(r.out, "draft layer   1.33 MB of them") {
+		t.Errorf("exit %d: %s", r.code, r.out[:min(len(r.out), 600)])
+	}
+	r = command(t, "", "inspect", "--device", "cpu", "../../testdata/ember/ember-Q4_K_M.gguf")
+	if r.code != 0 || strings.Contains(r.out, "draft layer") {
+		t.Errorf("exit %d: %s", r.code, r.out[:min(len(r.out), 600)])
 	}
 }

@@ -31,7 +31,8 @@ type inspection struct {
 	Notes        []string          `json:"notes,omitempty"`   // what to know if it can
 	Parameters   int64             `json:"parameters"`
 	TensorBytes  int64             `json:"tensor_bytes"`
-	FileBytes    int64             `json:"file_bytes,omitempty"` // of a GGUF file, all parts
+	FileBytes    int64             `json:"file_bytes,omitempty"`        // of a GGUF file, all parts
+	DraftLayer   int64             `json:"draft_layer_bytes,omitempty"` // of a layer that predicts further tokens
 	Types        []typeCount       `json:"types"`
 	Metadata     []metadata        `json:"metadata"`
 	Tensors      []inspectedTensor `json:"tensors"`
@@ -104,7 +105,7 @@ func (c *inspectCmd) inspect(ctx context.Context, log io.Writer) (inspection, er
 
 // read fills in what the file holds.
 func (in *inspection) read(f *hipengine.File) {
-	in.FileBytes = f.Size()
+	in.FileBytes, in.DraftLayer = f.Size(), f.DraftLayer()
 	in.Architecture, _ = f.Meta().StringOr("general.architecture", "") // a wrong type shows in Problem
 	for _, k := range f.Meta().Keys() {
 		v, _ := f.Meta().Value(k)
@@ -166,6 +167,9 @@ func (in inspection) print(out io.Writer) error {
 	}
 	fmt.Fprintf(w, "parameters\t%.2f M\n", float64(in.Parameters)/1e6)
 	fmt.Fprintf(w, "tensors\t%.2f MB\n", float64(in.TensorBytes)/1e6)
+	if in.DraftLayer > 0 {
+		fmt.Fprintf(w, "draft layer\t%.2f MB of them: --spec mtp uses it\n", float64(in.DraftLayer)/1e6)
+	}
 	for _, t := range in.Types {
 		fmt.Fprintf(w, "%s\t%d tensors, %.2f MB\n", t.Type, t.Tensors, float64(t.Bytes)/1e6)
 	}

@@ -16,12 +16,7 @@ func init() {
 		{arch: "qwen35moe", models: []string{"Qwen3_5MoeForCausalLM", "Qwen3_5MoeForConditionalGeneration"}},
 	} {
 		f.norm = addOne
-		f.drafts = func(b *builder) int {
-			if !b.has("mtp.fc.weight") {
-				return 0
-			}
-			return b.cfg.intOr(1, 1, 8, "mtp_num_hidden_layers")
-		}
+		f.drafts = mtpLayers
 		f.keys = func(b *builder) {
 			sections := make([]int32, 4)
 			for i, v := range b.rope("full_attention").floats("mrope_section") {
@@ -33,9 +28,6 @@ func init() {
 			}
 			b.set("rope.dimension_sections", sections)
 			b.deltaNetKeys()
-			if b.draft > 0 {
-				b.setInt("nextn_predict_layers", b.draft)
-			}
 		}
 		f.tensors = qwen35Tensors
 		register(f)
@@ -63,7 +55,7 @@ func (b *builder) deltaNet() deltaNet {
 	return d
 }
 
-// deltaNetKeys writes the keys of gated DeltaNet and of the attention beside it.
+// deltaNetKeys writes the keys of gated DeltaNet, of the attention beside it, and of layers for speculation.
 func (b *builder) deltaNetKeys() {
 	c, d := b.cfg, b.deltaNet()
 	if !c.has("head_dim") {
@@ -78,6 +70,9 @@ func (b *builder) deltaNetKeys() {
 	b.setInt("ssm.inner_size", d.valueDim*d.valueHeads)
 	b.setInt("full_attention_interval", b.attentionInterval())
 	b.setInt("rope.dimension_count", b.rope("full_attention").rotated(b.headDim))
+	if b.draft > 0 {
+		b.setInt("nextn_predict_layers", b.draft)
+	}
 }
 
 // attentionInterval returns n where each n-th layer is full attention, as layer_types must say too.
@@ -116,6 +111,19 @@ func qwen35Tensors(b *builder) {
 		}
 		b.qwenFFN(from, to, experts, sharedExpert, experts == 0)
 	}
+	b.mtpTensors(attention, experts)
+}
+
+// mtpLayers is the number of layers for multi-token prediction of a folder.
+func mtpLayers(b *builder) int {
+	if !b.has("mtp.fc.weight") {
+		return 0
+	}
+	return b.cfg.intOr(1, 1, 8, "mtp_num_hidden_layers")
+}
+
+// mtpTensors adds these layers, each of which is like one with attention.
+func (b *builder) mtpTensors(attention []rule, experts int) {
 	for i := range b.draft {
 		from, to := fmt.Sprintf("mtp.layers.%d.", i), fmt.Sprintf("blk.%d.", b.layers+i)
 		b.apply(from, to, attention)

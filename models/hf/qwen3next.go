@@ -7,13 +7,14 @@ import (
 )
 
 // Qwen3-Next: as Qwen 3.5, with the DeltaNet's inputs in two fused projections, grouped by key head. GGUF splits one
-// of them and keeps the order of the value heads.
+// of them and keeps the order of the value heads. Layers for speculation are those of Qwen 3.5.
 
 func init() {
 	register(family{
 		arch:    "qwen3next",
 		models:  []string{"Qwen3NextForCausalLM"},
 		norm:    addOne,
+		drafts:  mtpLayers,
 		keys:    (*builder).deltaNetKeys,
 		tensors: qwen3nextTensors,
 	})
@@ -47,6 +48,7 @@ func qwen3nextTensors(b *builder) {
 		b.qwenFFN(from, to, experts, sharedExpert, slices.Contains(dense, float64(i)) || experts == 0 ||
 			(i+1)%step != 0)
 	}
+	b.mtpTensors(attention, experts)
 }
 
 // splitQKVZ splits a projection whose rows are, key head by key head, q, k, the head's v and the head's z.

@@ -45,6 +45,8 @@ type Attention struct {
 	Bidirectional bool
 
 	Sinks bool // attn_sinks.weight: a logit per head that joins the softmax without a value
+
+	split *attentionPart // of one rank; nil: the whole
 }
 
 // qDim and kvDim are the numbers of rows of attn_q, and of attn_k and attn_v.
@@ -62,12 +64,18 @@ const vNorm = "attn_v_norm"
 
 // Specs adds the projections, the norms and the sinks.
 func (a *Attention) Specs(s *Specs) {
+	if a.split != nil {
+		a.split.specs(s, a.split.whole.Specs)
+		return
+	}
 	a.querySpecs(s)
 	q, kv := a.qDim(), a.kvDim()
 	part := func(lo int) models.Part { return models.Part{Name: "attn_qkv", Lo: lo, Of: q + 2*kv} }
 	shape := tensor.Shape{kv, a.Embd}
-	s.linear(models.WeightSpec{Name: "attn_k", Shape: shape, Part: part(q)}, a.QKVBias)
-	s.linear(models.WeightSpec{Name: "attn_v", Shape: shape, Part: part(q + kv), Optional: a.KeysAsVals}, a.QKVBias)
+	s.linear(models.WeightSpec{Name: "attn_k", Shape: shape, Part: part(q),
+		Split: byRows(models.Segment{Kind: "keys", Units: a.KVHeads, Size: a.HeadDim})}, a.QKVBias)
+	s.linear(models.WeightSpec{Name: "attn_v", Shape: shape, Part: part(q + kv), Optional: a.KeysAsVals,
+		Split: byRows(models.Segment{Kind: "values", Units: a.KVHeads, Size: a.HeadDim})}, a.QKVBias)
 	switch a.QKNorm {
 	case QKNormHeads:
 		s.Norm("attn_k_norm", a.HeadDim)
@@ -84,9 +92,16 @@ func (a *Attention) Specs(s *Specs) {
 
 // querySpecs adds what has nothing to do with keys and values.
 func (a *Attention) querySpecs(s *Specs) {
-	s.linear(models.WeightSpec{Name: "attn_q", Shape: tensor.Shape{a.qDim(), a.Embd},
+	if a.split != nil {
+		a.split.specs(s, a.split.whole.querySpecs)
+		return
+	}
+	heads := models.Segment{Kind: "heads", Units: a.Heads, Size: a.HeadDim}
+	rows := heads
+	rows.Size = a.qDim() / a.Heads
+	s.linear(models.WeightSpec{Name: "attn_q", Shape: tensor.Shape{a.qDim(), a.Embd}, Split: byRows(rows),
 		Part: models.Part{Name: "attn_qkv", Of: a.qDim() + 2*a.kvDim()}}, a.QKVBias)
-	s.linear(models.WeightSpec{Name: "attn_output", Alt: []string{"attn_out"},
+	s.linear(models.WeightSpec{Name: "attn_output", Alt: []string{"attn_out"}, Split: byColumns(heads),
 		Shape: tensor.Shape{a.Embd, a.Heads * a.HeadDim}}, false)
 	switch a.QKNorm {
 	case QKNormHeads:
@@ -98,7 +113,7 @@ func (a *Attention) querySpecs(s *Specs) {
 	}
 	if a.Sinks {
 		s.Add(models.WeightSpec{Name: "attn_sinks.weight", Alt: []string{"attn_sinks"}, Shape: tensor.Shape{a.Heads},
-			Vector: true})
+			Vector: true, Split: byRows(models.Segment{Kind: "heads", Units: a.Heads, Size: 1})})
 	}
 }
 
@@ -119,8 +134,12 @@ func (a *Attention) State(layer int) kv.Spec {
 
 // Build records the attention of x, [tokens, n_embd]. Keys are cached after norm and rotation.
 func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x ops.Value) ops.Value {
+	return a.build(g, w, s, layer, x, Linear(g, w, "attn_k", x), ops.Value{})
+}
+
+// build is Build with the projection k of keys, and that of queries unless q is invalid.
+func (a *Attention) build(g *ops.Graph, w models.Weights, s *Step, layer int, x, k, q ops.Value) ops.Value {
 	tokens := x.Shape().Rows()
-	k := Linear(g, w, "attn_k", x)
 	v := k
 	if !a.KeysAsVals || w.Has("attn_v.weight") {
 		v = Linear(g, w, "attn_v", x)
@@ -131,7 +150,7 @@ func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x 
 		v = RMSNorm(g, w, vNorm, v, a.Eps)
 	}
 	if a.Bidirectional {
-		q := a.place(g, w, s, "attn_q_norm", Linear(g, w, "attn_q", x), a.Heads)
+		q = a.place(g, w, s, "attn_q_norm", a.queries(g, w, x, q), a.Heads)
 		o := ops.BidirectionalAttention(g, q, k, v, s.Seq, s.Starts,
 			ops.BidirectionalAttentionAttrs{Scale: a.scale(), Reach: a.Window / 2})
 		return Linear(g, w, "attn_output", ops.Reshape(g, o, tokens, a.Heads*a.HeadDim))
@@ -139,13 +158,21 @@ func (a *Attention) Build(g *ops.Graph, w models.Weights, s *Step, layer int, x 
 	table := s.Table(g, a.Window)
 	s.Update(kName(layer), ops.KVAppend(g, s.State(g, kName(layer)), k, s.Pos, s.Seq, table))
 	s.Update(vName(layer), ops.KVAppend(g, s.State(g, vName(layer)), v, s.Pos, s.Seq, table))
-	return a.attend(g, w, s, layer, x)
+	return a.attend(g, w, s, layer, x, q)
 }
 
-// attend records queries of x over the keys and values of the given layer.
-func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x ops.Value) ops.Value {
+// queries returns q if it is valid, or the projection of x.
+func (a *Attention) queries(g *ops.Graph, w models.Weights, x, q ops.Value) ops.Value {
+	if q.Valid() {
+		return q
+	}
+	return Linear(g, w, "attn_q", x)
+}
+
+// attend records queries, q or those of x, over the keys and values of the given layer.
+func (a *Attention) attend(g *ops.Graph, w models.Weights, s *Step, layer int, x, q ops.Value) ops.Value {
 	tokens := x.Shape().Rows()
-	q := Linear(g, w, "attn_q", x)
+	q = a.queries(g, w, x, q)
 	var gate, sinks ops.Value
 	if a.Gated {
 		q = ops.Reshape(g, q, tokens, a.Heads, 2*a.HeadDim)
@@ -219,7 +246,7 @@ func (a *SharedAttention) State(int) kv.Spec { return kv.Spec{} }
 
 // Build records the attention of x, [tokens, n_embd].
 func (a *SharedAttention) Build(g *ops.Graph, w models.Weights, s *Step, _ int, x ops.Value) ops.Value {
-	return a.attend(g, w, s, a.From, x)
+	return a.attend(g, w, s, a.From, x, ops.Value{})
 }
 
 // ReadAttention reads the head counts, the head dimension and the scale of dot products. Defaults:

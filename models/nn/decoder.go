@@ -2,6 +2,7 @@ package nn
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
@@ -73,6 +74,8 @@ type Decoder struct {
 	// Exact asks for exact products, see ops.MulMatAttrs, as models with routed experts need them everywhere: what
 	// any product rounds reaches a later router.
 	Exact bool
+
+	ranks []rankBlocks // of a model that is split; nil: one that is whole
 }
 
 // Repeat appends one block for each layer with the same mixer. ffns holds a network for each layer, or one for all;
@@ -112,31 +115,42 @@ func (d *Decoder) outputNorm() string { return cmp.Or(d.OutputNorm, "output_norm
 // outputScale is layer_output_scale, repeated for every element of the residual stream.
 const outputScale = "layer_output_scale"
 
-// Weights lists the tensors of the model.
+// Weights lists the tensors of the model, those of one rank after those of another.
 func (d *Decoder) Weights() []models.WeightSpec {
 	var s Specs
-	s.Add(models.WeightSpec{Name: "token_embd.weight", Shape: tensor.Shape{d.Vocab, d.Embd}})
+	for _, r := range d.parts() {
+		s.part, s.prefix = r.part, ""
+		d.specs(&s, r.blocks)
+	}
+	return s.List
+}
+
+// specs adds the tensors of the model with the given blocks.
+func (d *Decoder) specs(s *Specs, blocks []Block) {
+	s.Add(models.WeightSpec{Name: "token_embd.weight", Shape: tensor.Shape{d.Vocab, d.Embd},
+		Split: byColumns(models.Segment{Kind: embdColumns, Units: d.Embd, Size: 1})})
 	if d.Encoder == nil || !d.PostNorm {
-		d.normSpec(&s, d.outputNorm())
+		d.normSpec(s, d.outputNorm())
 	}
 	if d.Encoder != nil {
-		d.Encoder.specs(&s, d)
+		d.Encoder.specs(s, d)
 	} else {
-		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true})
+		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true,
+			Split: byRows(models.Segment{Kind: vocabRows, Units: d.Vocab, Size: 1})})
 	}
 	for _, r := range d.RoPE {
-		r.Specs(&s)
+		r.Specs(s)
 	}
 	if d.Temperature != nil {
-		d.Temperature.Specs(&s)
+		d.Temperature.Specs(s)
 	}
 	if d.PerLayer != nil {
-		d.PerLayer.Specs(&s)
+		d.PerLayer.Specs(s)
 	}
-	for i, b := range d.Blocks {
-		d.blockSpecs(&s, i, b)
+	for i, b := range blocks {
+		d.blockSpecs(s, i, b)
 		if d.PerLayer != nil {
-			d.PerLayer.LayerSpecs(&s)
+			d.PerLayer.LayerSpecs(s)
 		}
 		if d.OutputScale {
 			s.Add(models.WeightSpec{Name: outputScale, Shape: tensor.Shape{d.Embd}, Vector: true,
@@ -150,7 +164,6 @@ func (d *Decoder) Weights() []models.WeightSpec {
 				}})
 		}
 	}
-	return s.List
 }
 
 // blockSpecs adds the weights of a layer.
@@ -186,78 +199,107 @@ func (d *Decoder) normSpec(s *Specs, name string) {
 // State lists the state of all layers.
 func (d *Decoder) State() kv.Spec {
 	var all kv.Spec
-	for i, b := range d.Blocks {
-		s := b.Mixer.State(i)
-		all.Paged = append(all.Paged, s.Paged...)
-		all.Slots = append(all.Slots, s.Slots...)
+	for _, r := range d.parts() {
+		for i, b := range r.blocks {
+			s := b.Mixer.State(i)
+			for _, p := range s.Paged {
+				p.Name += r.suffix()
+				all.Paged = append(all.Paged, p)
+			}
+			for _, p := range s.Slots {
+				p.Name += r.suffix()
+				all.Slots = append(all.Slots, p)
+			}
+		}
 	}
 	return all
 }
 
-// Build records one step.
+// Build records one step. Every rank of a model that is split has the whole residual stream; a block is the ranks'
+// parts of its halves, and what they make is added.
 func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.Outputs {
 	defer func(was bool) { g.Exact = was }(g.Exact)
 	g.Exact = g.Exact || d.Exact
-	s := NewStep(b)
-	h := scale(g, ops.Embed(g, w.Get(g, "token_embd.weight"), b.Tokens), d.EmbdScale)
-	if b.Embeds.Valid() {
-		h = ops.ReplaceRows(g, h, b.Embeds, b.EmbedIDs)
-	}
-	if d.Encoder != nil {
-		h = d.Encoder.input(g, w, d, b, h)
-	}
-	d.tap(b, 0, h)
-	var inputs ops.Value
+	ranks := d.begin(w, b)
+	hs := d.embed(g, ranks, b)
+	d.tap(b, 0, hs[0])
+	inputs := make([]ops.Value, len(hs))
 	if d.PerLayer != nil {
-		inputs = d.PerLayer.Build(g, w, b, h)
+		for r, h := range hs {
+			inputs[r] = d.PerLayer.Build(g, ranks[r].Weights, b, h)
+		}
 	}
 	for i, block := range d.Blocks {
-		l := w.Layer(i)
-		h = d.block(g, l, s, i, block, h)
-		if d.PerLayer != nil {
-			h = ops.Add(g, h, d.PerLayer.BuildLayer(g, l, i, inputs, h))
+		ls := make([]Rank, len(ranks))
+		for r, rank := range ranks {
+			ls[r] = Rank{rank.Weights.Layer(i), rank.Step}
 		}
-		if d.OutputScale {
-			h = ops.Mul(g, h, l.Get(g, outputScale))
+		d.block(g, ls, i, block.Bare, d.mixers(i), d.ffns(i), hs)
+		if g.Err() != nil {
+			return models.Outputs{}
 		}
-		d.tap(b, i+1, h)
+		for r, l := range ls {
+			if d.PerLayer != nil {
+				hs[r] = ops.Add(g, hs[r], d.PerLayer.BuildLayer(g, l.Weights, i, inputs[r], hs[r]))
+			}
+			if d.OutputScale {
+				hs[r] = ops.Mul(g, hs[r], l.Weights.Get(g, outputScale))
+			}
+		}
+		d.tap(b, i+1, hs[0])
 	}
 	var out models.Outputs
 	if b.Every {
-		out.Every = d.norm(g, w, d.outputNorm(), h)
+		out.Every = d.norm(g, ranks[0].Weights, d.outputNorm(), hs[0])
 	}
-	h = ops.Rows(g, h, b.Rows)
 	if d.Encoder != nil {
-		return models.Outputs{Hidden: d.Encoder.output(g, w, d, h)}
+		return models.Outputs{Hidden: d.Encoder.output(g, ranks[0].Weights, d, ops.Rows(g, hs[0], b.Rows))}
 	}
-	out.Hidden = d.norm(g, w, d.outputNorm(), h)
-	out.Logits = d.logits(g, Logits(g, w, out.Hidden))
+	for r, h := range hs {
+		hs[r] = d.norm(g, ranks[r].Weights, d.outputNorm(), ops.Rows(g, h, b.Rows))
+	}
+	out.Hidden, out.Logits = hs[0], d.tamed(g, d.logits(g, ranks, hs))
 	return out
 }
 
-// block records one layer, whose weights are w, of the residual stream h.
-func (d *Decoder) block(g *ops.Graph, w models.Weights, s *Step, layer int, b Block, h ops.Value) ops.Value {
-	norms, x := d.norms(), h
-	if !b.Bare {
-		x = d.norm(g, w, norms.Mixer, h)
+// block records one layer, whose weights and parts the ranks have, of the residual streams hs, which it replaces. After
+// an error of g they are undefined.
+func (d *Decoder) block(g *ops.Graph, ls []Rank, layer int, bare bool, mixers []Mixer, ffns []FFN, hs []ops.Value) {
+	norms, xs := d.norms(), slices.Clone(hs)
+	if !bare {
+		for r, h := range hs {
+			xs[r] = d.norm(g, ls[r].Weights, norms.Mixer, h)
+		}
 	}
-	y := b.Mixer.Build(g, w, s, layer, x)
-	if !d.Parallel || norms.FFN != "" {
-		x = h
+	ys := allReduce(g, mix(g, ls, mixers, layer, xs))
+	if g.Err() != nil {
+		return
 	}
-	h = d.add(g, w, norms.MixerOut, h, y)
-	if !d.Parallel {
-		x = h
+	for r, h := range hs {
+		if !d.Parallel || norms.FFN != "" {
+			xs[r] = h
+		}
+		if hs[r] = d.add(g, ls[r].Weights, norms.MixerOut, h, ys[r]); !d.Parallel {
+			xs[r] = hs[r]
+		}
 	}
-	if b.FFN != nil {
-		y = b.FFN.Build(g, w, d.norm(g, w, norms.FFN, x))
-		h = d.add(g, w, norms.FFNOut, h, y)
+	if ffns[0] == nil {
+		return
 	}
-	return h
+	for r := range xs {
+		xs[r] = d.norm(g, ls[r].Weights, norms.FFN, xs[r])
+	}
+	ys = feed(g, ls, ffns, xs)
+	if g.Err() != nil {
+		return
+	}
+	for r, h := range hs {
+		hs[r] = d.add(g, ls[r].Weights, norms.FFNOut, h, ys[r])
+	}
 }
 
-// logits returns what the output matrix gives as the model means it.
-func (d *Decoder) logits(g *ops.Graph, y ops.Value) ops.Value {
+// tamed returns the logits that the model means with those of the output matrix.
+func (d *Decoder) tamed(g *ops.Graph, y ops.Value) ops.Value {
 	y = scale(g, y, d.LogitScale)
 	if d.LogitSoftcap != 0 {
 		y = ops.Softcap(g, y, d.LogitSoftcap)

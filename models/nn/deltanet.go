@@ -19,6 +19,13 @@ type DeltaNet struct {
 	Conv                 int // length of the convolution's filters
 	Eps                  float32
 	Tiled                bool // as in ops.GatedDeltaNetAttrs
+
+	split *deltaPart // of one rank; nil: the whole
+}
+
+type deltaPart struct {
+	*part
+	whole *DeltaNet
 }
 
 // keyDim, valueDim and convDim are the widths of the projections: q and k each, v, and all three.
@@ -29,6 +36,10 @@ func (d *DeltaNet) convDim() int  { return 2*d.keyDim() + d.valueDim() }
 // Specs adds the projections, the filters, and the parameters of decay and norm. Files may hold ssm_alpha and
 // ssm_beta as ssm_ba, and attn_qkv and attn_gate as ssm_in; rows of both are grouped by key head.
 func (d *DeltaNet) Specs(s *Specs) {
+	if d.split != nil {
+		d.split.specs(s, d.split.whole.Specs)
+		return
+	}
 	r := d.ValueHeads / d.KeyHeads
 	v := r * d.Dim // values of a key head
 	in := func(at func(i int) int) models.Part {
@@ -39,27 +50,59 @@ func (d *DeltaNet) Specs(s *Specs) {
 	}
 	// group returns the row of ssm_in where row i of a part lies that has n rows for each key head, from lo on.
 	group := func(i, n, lo int) int { return i/n*2*(d.Dim+v) + lo + i%n }
-	s.linear(models.WeightSpec{Name: "attn_qkv", Shape: tensor.Shape{d.convDim(), d.Embd}, Part: in(func(i int) int {
-		switch k := d.keyDim(); {
-		case i < k:
-			return group(i, d.Dim, 0)
-		case i < 2*k:
-			return group(i-k, d.Dim, d.Dim)
-		default:
-			return group(i-2*k, v, 2*d.Dim)
-		}
-	})}, false)
-	s.linear(models.WeightSpec{Name: "attn_gate", Shape: tensor.Shape{d.valueDim(), d.Embd}, Part: in(func(i int) int {
-		return group(i, v, 2*d.Dim+v)
-	})}, false)
-	s.linear(models.WeightSpec{Name: "ssm_beta", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(0)}, false)
-	s.linear(models.WeightSpec{Name: "ssm_alpha", Shape: tensor.Shape{d.ValueHeads, d.Embd}, Part: ba(r)}, false)
-	s.Linear("ssm_out", d.Embd, d.valueDim())
-	s.Vector("ssm_conv1d.weight", d.convDim(), d.Conv)
+	keys := models.Segment{Kind: "key heads", Units: d.KeyHeads, Size: d.Dim}
+	values := models.Segment{Kind: "value heads", Units: d.ValueHeads, Size: d.Dim}
+	each := byRows(models.Segment{Kind: "value heads", Units: d.ValueHeads, Size: 1})
+	mixed := byRows(keys, keys, values)
+	s.linear(models.WeightSpec{Name: "attn_qkv", Shape: tensor.Shape{d.convDim(), d.Embd}, Split: mixed,
+		Part: in(func(i int) int {
+			switch k := d.keyDim(); {
+			case i < k:
+				return group(i, d.Dim, 0)
+			case i < 2*k:
+				return group(i-k, d.Dim, d.Dim)
+			default:
+				return group(i-2*k, v, 2*d.Dim)
+			}
+		})}, false)
+	s.linear(models.WeightSpec{Name: "attn_gate", Shape: tensor.Shape{d.valueDim(), d.Embd}, Split: byRows(values),
+		Part: in(func(i int) int { return group(i, v, 2*d.Dim+v) })}, false)
+	perHead := tensor.Shape{d.ValueHeads, d.Embd}
+	s.linear(models.WeightSpec{Name: "ssm_beta", Shape: perHead, Part: ba(0), Split: each}, false)
+	s.linear(models.WeightSpec{Name: "ssm_alpha", Shape: perHead, Part: ba(r), Split: each}, false)
+	s.SplitLinear("ssm_out", d.Embd, d.valueDim(), byColumns(values))
+	s.splitVector("ssm_conv1d.weight", mixed, d.convDim(), d.Conv)
 	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{d.ValueHeads},
-		Vector: true})
-	s.Vector("ssm_a", d.ValueHeads)
+		Vector: true, Split: each})
+	s.splitVector("ssm_a", each, d.ValueHeads)
 	s.Norm("ssm_norm", d.Dim)
+}
+
+// Split gives each rank key heads and the value heads that they serve, or, where there are fewer key heads than ranks,
+// some ranks the same key head and each other value heads.
+func (d *DeltaNet) Split(r Ranks) ([]Mixer, error) {
+	each := d.ValueHeads / d.KeyHeads
+	shares, err := r.headGroups("value heads", d.KeyHeads, each)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Mixer, r.N)
+	for i, p := range parts(r.N) {
+		sh := shares[i]
+		values := []models.Range{sh.heads(each)}
+		if d.Tiled {
+			values = nil
+			for tile := sh.within.Lo; tile < sh.within.Hi; tile++ {
+				values = append(values, models.Range{Lo: tile*d.KeyHeads + sh.groups.Lo, Hi: tile*d.KeyHeads + sh.groups.Hi})
+			}
+		}
+		p.units["key heads"], p.units["value heads"] = []models.Range{sh.groups}, values
+		own := *d
+		own.KeyHeads, own.ValueHeads = sh.groups.Len(), sh.groups.Len()*sh.within.Len()
+		own.split = &deltaPart{p, d}
+		out[i] = &own
+	}
+	return out, nil
 }
 
 // State lists the convolution window and the matrix of each value head.

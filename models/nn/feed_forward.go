@@ -9,6 +9,13 @@ import (
 type FeedForward struct {
 	Embd, FF int
 	Act      Unary
+
+	split *feedForwardPart // of one rank; nil: the whole
+}
+
+type feedForwardPart struct {
+	*part
+	whole *FeedForward
 }
 
 // Unary is an activation of one operand.
@@ -16,8 +23,29 @@ type Unary func(g *ops.Graph, x ops.Value) ops.Value
 
 // Specs adds the two projections.
 func (f *FeedForward) Specs(s *Specs) {
-	s.Linear("ffn_up", f.FF, f.Embd)
-	s.Linear("ffn_down", f.Embd, f.FF)
+	if f.split != nil {
+		f.split.specs(s, f.split.whole.Specs)
+		return
+	}
+	columns := models.Segment{Kind: "ffn_down", Units: f.FF, Size: 1}
+	s.SplitLinear("ffn_up", f.FF, f.Embd, byRows(columns))
+	s.SplitLinear("ffn_down", f.Embd, f.FF, byColumns(columns))
+}
+
+// Split gives each rank rows of up and columns of down.
+func (f *FeedForward) Split(r Ranks) ([]FFN, error) {
+	shares, err := r.columns("ffn_down", f.FF)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]FFN, r.N)
+	for i, p := range parts(r.N) {
+		p.units["ffn_down"] = shares[i : i+1]
+		own := *f
+		own.FF, own.split = shares[i].Len(), &feedForwardPart{p, f}
+		out[i] = &own
+	}
+	return out, nil
 }
 
 // Build records the network.

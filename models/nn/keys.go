@@ -3,8 +3,8 @@ package nn
 import "github.com/hipengine/hipengine/models"
 
 // ReadDecoder reads what every decoder has: sizes, context length and the epsilon of the norms. Blocks are the
-// caller's. Draft layers for speculation (nextn_predict_layers) stand behind the layers that a step runs and are
-// not counted.
+// caller's. Layers that predict further tokens (nextn_predict_layers) stand behind the layers that a step runs and are
+// not counted; see [ReadNextN].
 func ReadDecoder(k *models.Keys) *Decoder { return readDecoder(k, "attention.layer_norm_rms_epsilon") }
 
 // ReadLayerNormDecoder is ReadDecoder for models with layer normalization.

@@ -18,6 +18,13 @@ type KimiDelta struct {
 	Dim         int // of a head: keys and values
 	Conv        int // length of the convolutions' filters
 	Eps         float32
+
+	split *kimiPart // of one rank; nil: the whole
+}
+
+type kimiPart struct {
+	*part
+	whole *KimiDelta
 }
 
 // kimiUnitEps is the epsilon of the lengths of q and k, as the model's own code has it.
@@ -30,20 +37,27 @@ const kimiDecay = "ssm_a.channels"
 
 // Specs adds the projections, the filters, and the parameters of decay and norm.
 func (m *KimiDelta) Specs(s *Specs) {
+	if m.split != nil {
+		m.split.specs(s, m.split.whole.Specs)
+		return
+	}
+	heads := models.Segment{Kind: "heads", Units: m.Heads, Size: m.Dim}
+	rows := byRows(heads)
 	for _, x := range []string{"q", "k", "v"} {
-		s.Linear("attn_"+x, m.inner(), m.Embd)
+		s.SplitLinear("attn_"+x, m.inner(), m.Embd, rows)
 		filter := "ssm_conv1d_" + x + ".weight"
-		s.Add(models.WeightSpec{Name: filter + ".taps", Shape: tensor.Shape{m.inner(), m.Conv}, Vector: true,
+		s.Add(models.WeightSpec{Name: filter + ".taps", Shape: tensor.Shape{m.inner(), m.Conv}, Vector: true, Split: rows,
 			Inputs: []models.WeightSpec{{Name: filter, Shape: tensor.Shape{m.inner(), 1, m.Conv}, Vector: true}},
 			Derive: func(in [][]float32) ([]float32, error) { return in[0], nil }})
 	}
 	s.Linear("ssm_f_a", m.Dim, m.Embd)
-	s.Linear("ssm_f_b", m.inner(), m.Dim)
+	s.SplitLinear("ssm_f_b", m.inner(), m.Dim, rows)
 	s.Linear("ssm_g_a", m.Dim, m.Embd)
-	s.Linear("ssm_g_b", m.inner(), m.Dim)
-	s.Linear("ssm_beta", m.Heads, m.Embd)
-	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{m.inner()}, Vector: true})
-	s.Add(models.WeightSpec{Name: kimiDecay, Shape: tensor.Shape{m.inner()}, Vector: true,
+	s.SplitLinear("ssm_g_b", m.inner(), m.Dim, rows)
+	s.SplitLinear("ssm_beta", m.Heads, m.Embd, byRows(models.Segment{Kind: "heads", Units: m.Heads, Size: 1}))
+	s.Add(models.WeightSpec{Name: "ssm_dt.bias", Alt: []string{"ssm_dt"}, Shape: tensor.Shape{m.inner()}, Vector: true,
+		Split: rows})
+	s.Add(models.WeightSpec{Name: kimiDecay, Shape: tensor.Shape{m.inner()}, Vector: true, Split: rows,
 		Inputs: []models.WeightSpec{{Name: "ssm_a", Shape: tensor.Shape{m.Heads, 1}, Vector: true}},
 		Derive: func(in [][]float32) ([]float32, error) {
 			var out []float32
@@ -53,7 +67,23 @@ func (m *KimiDelta) Specs(s *Specs) {
 			return out, nil
 		}})
 	s.Norm("ssm_norm", m.Dim)
-	s.Linear("attn_output", m.Embd, m.inner())
+	s.SplitLinear("attn_output", m.Embd, m.inner(), byColumns(heads))
+}
+
+// Split gives each rank heads.
+func (m *KimiDelta) Split(r Ranks) ([]Mixer, error) {
+	shares, err := r.headGroups("heads", m.Heads, 1)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Mixer, r.N)
+	for i, p := range parts(r.N) {
+		p.units["heads"] = []models.Range{shares[i].groups}
+		own := *m
+		own.Heads, own.split = shares[i].groups.Len(), &kimiPart{p, m}
+		out[i] = &own
+	}
+	return out, nil
 }
 
 // State lists the windows of the convolutions and the matrix of each head.

@@ -29,23 +29,54 @@ type LatentAttention struct {
 	RoPE        *RoPE        // nil: no rotation
 	Temperature *Temperature // nil: none
 	Scale       float32      // on the dot products; 0: 1/sqrt(KeyDim+Rotated)
+
+	split *latentPart // of one rank; nil: the whole
+}
+
+type latentPart struct {
+	*part
+	whole *LatentAttention
 }
 
 // Specs adds the projections and the norms of latent vectors.
 func (a *LatentAttention) Specs(s *Specs) {
+	if a.split != nil {
+		a.split.specs(s, a.split.whole.Specs)
+		return
+	}
+	heads := func(size int) models.Segment { return models.Segment{Kind: "heads", Units: a.Heads, Size: size} }
+	queries := byRows(heads(a.KeyDim + a.Rotated))
 	q := a.Heads * (a.KeyDim + a.Rotated)
 	if a.QRank > 0 {
 		s.Linear("attn_q_a", a.QRank, a.Embd)
 		s.Norm("attn_q_a_norm", a.QRank)
-		s.Linear("attn_q_b", q, a.QRank)
+		s.SplitLinear("attn_q_b", q, a.QRank, queries)
 	} else {
-		s.Linear("attn_q", q, a.Embd)
+		s.SplitLinear("attn_q", q, a.Embd, queries)
 	}
 	s.Linear("attn_kv_a_mqa", a.Rank+a.Rotated, a.Embd)
 	s.Norm("attn_kv_a_norm", a.Rank)
-	s.Add(models.WeightSpec{Name: "attn_k_b.weight", Shape: tensor.Shape{a.Heads, a.Rank, a.KeyDim}})
-	s.Add(models.WeightSpec{Name: "attn_v_b.weight", Shape: tensor.Shape{a.Heads, a.ValueDim, a.Rank}})
-	s.Linear("attn_output", a.Embd, a.Heads*a.ValueDim)
+	s.Add(models.WeightSpec{Name: "attn_k_b.weight", Shape: tensor.Shape{a.Heads, a.Rank, a.KeyDim},
+		Split: byRows(heads(1))})
+	s.Add(models.WeightSpec{Name: "attn_v_b.weight", Shape: tensor.Shape{a.Heads, a.ValueDim, a.Rank},
+		Split: byRows(heads(1))})
+	s.SplitLinear("attn_output", a.Embd, a.Heads*a.ValueDim, byColumns(heads(a.ValueDim)))
+}
+
+// Split gives each rank heads. All ranks keep the latent vectors, which all heads read.
+func (a *LatentAttention) Split(r Ranks) ([]Mixer, error) {
+	shares, err := r.headGroups("heads", a.Heads, 1)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Mixer, r.N)
+	for i, p := range parts(r.N) {
+		p.units["heads"] = []models.Range{shares[i].groups}
+		own := *a
+		own.Heads, own.split = shares[i].groups.Len(), &latentPart{p, a}
+		out[i] = &own
+	}
+	return out, nil
 }
 
 // latentName is the name of what the tokens of a layer keep.

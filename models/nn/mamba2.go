@@ -20,6 +20,16 @@ type Mamba2 struct {
 	Conv           int // length of the convolution's filters
 	Eps            float32
 	NormIfThere    bool // files without ssm_norm are right: nothing is normalized then
+
+	split *mambaPart // of one rank; nil: the whole
+}
+
+// mambaPart is the heads that a rank has. Whole says whether it has all heads of its groups.
+type mambaPart struct {
+	*part
+	of    *Mamba2
+	heads models.Range
+	whole bool
 }
 
 // inner and convDim are the widths of z and of what is convolved.
@@ -31,20 +41,29 @@ const groupOnes = "ssm_group_ones"
 
 // Specs adds the projections, the filters, and the parameters of scan and norm.
 func (m *Mamba2) Specs(s *Specs) {
-	s.Linear("ssm_in", m.inner()+m.convDim()+m.Heads, m.Embd)
-	s.Vector("ssm_conv1d.weight", m.convDim(), m.Conv)
-	s.Add(models.WeightSpec{Name: "ssm_conv1d.bias", Shape: tensor.Shape{m.convDim()}, Vector: true, Optional: true})
-	s.Vector("ssm_dt.bias", m.Heads)
-	s.Vector("ssm_a", m.Heads, 1)
-	s.Vector("ssm_d", m.Heads, 1)
+	if m.split != nil {
+		m.split.specs(s, m.split.of.Specs)
+		return
+	}
+	inner := models.Segment{Kind: "heads", Units: m.Heads, Size: m.HeadDim}
+	groups := models.Segment{Kind: "groups", Units: m.Groups, Size: m.StateDim}
+	heads := models.Segment{Kind: "heads", Units: m.Heads, Size: 1}
+	mixed := byRows(inner, groups, groups)
+	s.SplitLinear("ssm_in", m.inner()+m.convDim()+m.Heads, m.Embd, byRows(inner, inner, groups, groups, heads))
+	s.splitVector("ssm_conv1d.weight", mixed, m.convDim(), m.Conv)
+	s.Add(models.WeightSpec{Name: "ssm_conv1d.bias", Shape: tensor.Shape{m.convDim()}, Vector: true, Optional: true,
+		Split: mixed})
+	s.splitVector("ssm_dt.bias", byRows(heads), m.Heads)
+	s.splitVector("ssm_a", byRows(heads), m.Heads, 1)
+	s.splitVector("ssm_d", byRows(heads), m.Heads, 1)
 	width := m.inner() / m.Groups
 	s.Add(models.WeightSpec{Name: "ssm_norm.weight", Shape: tensor.Shape{m.Groups, width}, Vector: true,
-		Optional: m.NormIfThere})
+		Optional: m.NormIfThere, Split: byRows(models.Segment{Kind: "normalized groups", Units: m.Groups, Size: 1})})
 	if m.Groups > 1 {
 		s.Add(models.WeightSpec{Name: groupOnes, Shape: tensor.Shape{width}, Vector: true,
 			Derive: func([][]float32) ([]float32, error) { return repeat(1, width), nil }})
 	}
-	s.Linear("ssm_out", m.Embd, m.inner())
+	s.SplitLinear("ssm_out", m.Embd, m.inner(), byColumns(inner))
 }
 
 // State lists the convolution window and the matrix of each head.
@@ -57,6 +76,15 @@ func (m *Mamba2) State(layer int) kv.Spec {
 
 // Build records the mixer over x, [tokens, n_embd].
 func (m *Mamba2) Build(g *ops.Graph, w models.Weights, b *Step, layer int, x ops.Value) ops.Value {
+	y := m.scan(g, w, b, layer, x)
+	if w.Has("ssm_norm.weight") {
+		y = m.norm(g, w, y)
+	}
+	return Linear(g, w, "ssm_out", y)
+}
+
+// scan records the mixer up to the norm, [tokens, inner].
+func (m *Mamba2) scan(g *ops.Graph, w models.Weights, b *Step, layer int, x ops.Value) ops.Value {
 	in, inner := Linear(g, w, "ssm_in", x), m.inner()
 	z := ops.Slice(g, in, 0, inner)
 	mixed := ops.Slice(g, in, inner, inner+m.convDim())
@@ -65,11 +93,7 @@ func (m *Mamba2) Build(g *ops.Graph, w models.Weights, b *Step, layer int, x ops
 	heads := func(name string) ops.Value { return ops.Reshape(g, w.Get(g, name), m.Heads) }
 	y, _ := ops.SSMScan(g, mixed, dt, w.Get(g, "ssm_dt.bias"), heads("ssm_a"), heads("ssm_d"),
 		b.State(g, fmt.Sprintf("blk.%d.ssm", layer)), b.Starts, b.Slots, ops.SSMScanAttrs{Groups: m.Groups})
-	y = ops.SwiGLU(g, z, ops.Reshape(g, y, x.Shape().Rows(), inner))
-	if w.Has("ssm_norm.weight") {
-		y = m.norm(g, w, y)
-	}
-	return Linear(g, w, "ssm_out", y)
+	return ops.SwiGLU(g, z, ops.Reshape(g, y, x.Shape().Rows(), inner))
 }
 
 // norm normalizes each group of y, [tokens, inner].

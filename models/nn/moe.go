@@ -26,12 +26,23 @@ type MoE struct {
 
 	Shared     int  // FF size of the shared expert; 0: none
 	SharedGate bool // the shared expert's output is multiplied by sigmoid(ffn_gate_inp_shexp·x)
+
+	split *moePart // of one rank; nil: the whole
+}
+
+type moePart struct {
+	*part
+	whole *MoE
 }
 
 func (m *MoE) shared() *MLP { return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"} }
 
 // Specs adds router, experts and shared expert.
 func (m *MoE) Specs(s *Specs) {
+	if m.split != nil {
+		m.split.specs(s, m.split.whole.Specs)
+		return
+	}
 	s.Linear("ffn_gate_inp", m.Experts, m.Embd)
 	s.Add(models.WeightSpec{Name: "exp_probs_b.bias", Shape: tensor.Shape{m.Experts}, Vector: true, Optional: true})
 	fused := func(half int) models.Part {
@@ -42,15 +53,46 @@ func (m *MoE) Specs(s *Specs) {
 		return p
 	}
 	in, out := tensor.Shape{m.Experts, m.FF, m.Embd}, tensor.Shape{m.Experts, m.Embd, m.FF}
-	s.linear(models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d"}, false)
-	s.linear(models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d"}, false)
-	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d"}, false)
+	columns := []models.Segment{{Kind: expertColumns, Units: m.FF, Size: 1}}
+	rows := models.Split{Axis: 1, Segments: columns}
+	gate := models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d", Split: rows}
+	up := models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d", Split: rows}
+	s.linear(gate, false)
+	s.linear(up, false)
+	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d",
+		Split: models.Split{Axis: 2, Segments: columns}}, false)
 	if m.Shared > 0 {
 		m.shared().Specs(s)
 		if m.SharedGate {
 			s.Add(models.WeightSpec{Name: "ffn_gate_inp_shexp.weight", Shape: tensor.Shape{1, m.Embd}})
 		}
 	}
+}
+
+// expertColumns names the columns of experts.
+const expertColumns = "ffn_down_exps"
+
+// Split gives each rank columns of every expert and of the shared one; each runs the router. Whole experts would leave
+// ranks idle: of the few that a token uses, one rank may have most.
+func (m *MoE) Split(r Ranks) ([]FFN, error) {
+	shares, err := r.columns(expertColumns, m.FF)
+	if err != nil {
+		return nil, err
+	}
+	shared := make([]models.Range, r.N)
+	if m.Shared > 0 {
+		if shared, err = r.columns(m.shared().kind(), m.Shared); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]FFN, r.N)
+	for i, p := range parts(r.N) {
+		p.units[expertColumns], p.units[m.shared().kind()] = shares[i:i+1], shared[i:i+1]
+		own := *m
+		own.FF, own.Shared, own.split = shares[i].Len(), shared[i].Len(), &moePart{p, m}
+		out[i] = &own
+	}
+	return out, nil
 }
 
 // Build records the mixture.

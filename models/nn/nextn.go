@@ -35,8 +35,8 @@ func ReadNextN(k *models.Keys, d *Decoder, m Mixer, f FFN) {
 	}
 }
 
-// Drafts implements [models.Drafter].
-func (d *Decoder) Drafts() bool { return d.NextN != nil }
+// Drafts implements [models.Drafter]. The layer of a model that is split is not known in parts.
+func (d *Decoder) Drafts() bool { return d.NextN != nil && d.ranks == nil }
 
 // DraftWeights lists the tensors of the layer.
 func (d *Decoder) DraftWeights() []models.WeightSpec {
@@ -70,7 +70,11 @@ func (d *Decoder) Draft(g *ops.Graph, w models.Weights, b models.DraftBatch) mod
 	}
 	h := Linear(g, l, nextnProj, ops.Concat(g, RMSNorm(g, l, nextnENorm, x, d.Eps),
 		RMSNorm(g, l, nextnHNorm, b.Hidden, d.Eps)))
-	h = d.block(g, l, NewStep(b.Batch), n.Layer, n.Block, h)
+	hs := []ops.Value{h}
+	d.block(g, []Rank{{l, NewStep(b.Batch)}}, n.Layer, n.Bare, []Mixer{n.Mixer}, []FFN{n.FFN}, hs)
+	if h = hs[0]; g.Err() != nil {
+		return models.Outputs{}
+	}
 	if l.Has(nextnNorm + ".weight") {
 		h = RMSNorm(g, l, nextnNorm, h, d.Eps)
 	} else {
@@ -82,5 +86,5 @@ func (d *Decoder) Draft(g *ops.Graph, w models.Weights, b models.DraftBatch) mod
 	} else {
 		y = Logits(g, w, h)
 	}
-	return models.Outputs{Hidden: h, Logits: d.logits(g, y)}
+	return models.Outputs{Hidden: h, Logits: d.tamed(g, y)}
 }

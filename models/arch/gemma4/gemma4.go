@@ -130,11 +130,52 @@ func (p *parallel) Specs(s *nn.Specs) {
 func (p *parallel) Build(g *ops.Graph, w models.Weights, h ops.Value) ops.Value {
 	norm := func(name string, x ops.Value) ops.Value { return nn.RMSNorm(g, w, name, x, p.eps) }
 	dense := norm("post_ffw_norm_1", p.dense.Build(g, w, norm("ffn_norm", h)))
+	return ops.Add(g, dense, norm("post_ffw_norm_2", p.sparse(g, w, h)))
+}
 
+// sparse records the experts over h.
+func (p *parallel) sparse(g *ops.Graph, w models.Weights, h ops.Value) ops.Value {
+	norm := func(name string) ops.Value { return nn.RMSNorm(g, w, name, h, p.eps) }
 	tokens, used := h.Shape().Rows(), p.moe.Used
-	ids, weights := p.moe.Route(g, w, norm(routerNorm, h))
+	ids, weights := p.moe.Route(g, w, norm(routerNorm))
 	weights = ops.MulMatExperts(g, ops.Reshape(g, weights, tokens, used, 1), w.Get(g, expertScales), ids)
 	weights = ops.Reshape(g, weights, tokens, used)
-	sparse := norm("post_ffw_norm_2", p.moe.Mix(g, w, norm("pre_ffw_norm_2", h), ids, weights))
-	return ops.Add(g, dense, sparse)
+	return p.moe.Mix(g, w, norm("pre_ffw_norm_2"), ids, weights)
+}
+
+// Split gives each rank parts of both networks.
+func (p *parallel) Split(r nn.Ranks) ([]nn.FFN, error) {
+	dense, err := nn.SplitFeed(p.dense, r)
+	if err != nil {
+		return nil, err
+	}
+	sparse, err := p.moe.Split(r)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]nn.FFN, r.N)
+	for i := range out {
+		out[i] = &parallel{dense[i], sparse[i].(*nn.MoE), p.eps}
+	}
+	return out, nil
+}
+
+// BuildRanks records both networks of all ranks, which add what each of them makes before its norm.
+func (p *parallel) BuildRanks(g *ops.Graph, ranks []nn.Rank, parts []nn.FFN, hs []ops.Value) []ops.Value {
+	n := len(parts)
+	feeds, xs, sparse := make([]nn.FFN, n), make([]ops.Value, n), make([]ops.Value, n)
+	norm := func(r int, name string, x ops.Value) ops.Value {
+		return nn.RMSNorm(g, ranks[r].Weights, name, x, p.eps)
+	}
+	for r, q := range parts {
+		own := q.(*parallel)
+		feeds[r], xs[r] = own.dense, norm(r, "ffn_norm", hs[r])
+		sparse[r] = own.sparse(g, ranks[r].Weights, hs[r])
+	}
+	dense := nn.FeedRanks(g, ranks, feeds, xs)
+	sparse = ops.AllReduce(g, sparse...)
+	for r := range dense {
+		dense[r] = ops.Add(g, norm(r, "post_ffw_norm_1", dense[r]), norm(r, "post_ffw_norm_2", sparse[r]))
+	}
+	return dense
 }
