@@ -13,7 +13,7 @@ import (
 
 // TestEmber reads a file that llama.cpp wrote and checks what its description says.
 func TestEmber(t *testing.T) {
-	f, err := Open(testfiles.Path(t, "builtin-model/ember-Q8_0.gguf"))
+	f, err := Open(testfiles.Path(t, "builtin-model/ember-Q4_K_M.gguf"))
 	if err != nil {
 		t.Fatal(err)
 	}

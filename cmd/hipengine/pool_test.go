@@ -34,7 +34,8 @@ func askFrance(t *testing.T, url, model string) (int, string) {
 // TestServeSwaps serves two models with memory for one, to clients of both at once, and manages them from the command
 // line.
 func TestServeSwaps(t *testing.T) {
-	small := []string{"ember", q4, "--ctx", "256", "--parallel", "2", "--prefix-cache=-1", "--admin-key", "boss"}
+	small := []string{"ember", q4, "--ctx", "256", "--parallel", "2", "--prefix-cache=-1", "--admin-key", "boss",
+		"--spec", "off"}
 	_, url := startServer(t, small...)
 	ps := func(url string) (list []struct {
 		ID    string
