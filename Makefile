@@ -58,7 +58,7 @@ generate: ## write the CPU's vector kernels anew
 
 .PHONY: race
 race: ## run the concurrent packages under the race detector, and the server against its OpenAPI document (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short -tags openapi -skip "^TestFields" ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./models/hub ./serve/...
+	CGO_ENABLED=1 $(GO) test -race -short -tags openapi -skip "^TestFields" ./ops_ref/internal/par ./engine ./engine/kv ./engine/pool ./engine/prefix ./engine/disk ./models/hub ./ops/place ./serve/...
 
 .PHONY: k8s
 k8s: ## the manifests of packaging/k8s against published types and schemas, and the server

@@ -21,7 +21,8 @@ type device struct {
 	tested bool           // needs no self-test, or passed it
 	users  sync.WaitGroup // models and checks, which end before the device
 
-	release func() // of the level of vector instructions
+	rate  float64 // bytes per second of its memory, once measured
+	rated bool
 }
 
 // opener is how devices are opened; tests count with another.
@@ -55,59 +56,87 @@ type DeviceInfo struct {
 	Driver string // runtime and version; empty where there is none
 }
 
-func (d *device) info() DeviceInfo {
-	i := d.ops.Info()
+func (d *device) info() DeviceInfo { return infoOf(d.ops) }
+
+func infoOf(d ops.Device) DeviceInfo {
+	i := d.Info()
 	return DeviceInfo{Name: i.Name, Chip: i.Model, Target: i.Target, Driver: i.Driver}
 }
 
-// device returns the host's device, opened the first time. Unless the caller checks it itself, a GPU has passed a test
-// of its kernels. The caller calls users.Done.
-func (h *Host) device(ctx context.Context, tested bool) (*device, error) {
+// device returns a device, opened the first time. Unless the caller checks it itself, a GPU has passed a test of its
+// kernels. The caller calls users.Done.
+func (h *Host) device(ctx context.Context, name string, tested bool) (*device, error) {
 	h.opening.Lock()
 	defer h.opening.Unlock()
 	if h.isClosed() {
 		return nil, ErrClosed
 	}
-	if h.dev == nil {
-		release := func() {}
-		if l := h.options.SIMD; l != "" {
-			var err error
-			if release, err = cpu.UseLevel(l); err != nil {
-				return nil, &OptionError{Option: "SIMD", Reason: err.Error()}
-			}
-		}
-		dev, isTested, err := h.choose(ctx)
-		if err != nil {
-			release()
+	d := h.devs[name]
+	if d == nil {
+		var err error
+		if d, err = h.open(ctx, name); err != nil {
 			return nil, err
 		}
-		h.dev = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory), release: release}
-		h.mu.Lock()
-		h.ledger = h.dev.ledger
-		h.mu.Unlock()
 	}
-	if tested && !h.dev.tested {
-		if err := h.selfTest(ctx, h.dev.ops, h.dev.ops.Info().Name); err != nil {
+	if tested && !d.tested {
+		if err := h.selfTest(ctx, d.ops, d.ops.Info().Name); err != nil {
 			return nil, err
 		}
-		h.dev.tested = true
+		d.tested = true
 	}
-	h.dev.users.Add(1)
-	return h.dev, nil
+	d.users.Add(1)
+	return d, nil
 }
 
-// choose opens the device that the options name, and says whether it may be used without a self-test.
-func (h *Host) choose(ctx context.Context) (dev ops.Device, tested bool, err error) {
-	switch kind, _, _ := strings.Cut(h.options.Device, ":"); kind {
+// open opens a device, unless it is open under another name, as what auto chose is.
+func (h *Host) open(ctx context.Context, name string) (*device, error) {
+	if l := h.options.SIMD; l != "" && h.release == nil {
+		release, err := cpu.UseLevel(l)
+		if err != nil {
+			return nil, &OptionError{Option: "SIMD", Reason: err.Error()}
+		}
+		h.release = release
+	}
+	dev, isTested, err := h.choose(ctx, name)
+	if err != nil {
+		if len(h.opened) == 0 && h.release != nil {
+			h.release()
+			h.release = nil
+		}
+		return nil, err
+	}
+	own := dev.Info().Name
+	d := h.devs[own]
+	if d != nil {
+		if err := dev.Close(); err != nil {
+			return nil, err
+		}
+	} else {
+		d = &device{ops: dev, tested: isTested, ledger: newLedger(dev, h.options.Memory)}
+		h.devs[own] = d
+		h.opened = append(h.opened, d)
+		h.mu.Lock()
+		if h.ledger == nil {
+			h.ledger = d.ledger
+		}
+		h.mu.Unlock()
+	}
+	h.devs[name] = d
+	return d, nil
+}
+
+// choose opens the device of a name, and says whether it may be used without a self-test.
+func (h *Host) choose(ctx context.Context, name string) (dev ops.Device, tested bool, err error) {
+	switch kind, _, _ := strings.Cut(name, ":"); kind {
 	case "cpu":
 		return h.cpu(), true, nil
 	case "ref":
 		return h.opener.ref(opsref.Options{Threads: h.options.Threads, Oracle: h.options.Oracle}), true, nil
 	case "emu":
-		dev, err = h.opener.gpu(h.options.Device)
+		dev, err = h.opener.gpu(name)
 		return dev, true, err
 	case "hip", "kfd", "cuda":
-		dev, err = h.opener.gpu(h.options.Device)
+		dev, err = h.opener.gpu(name)
 		return dev, false, err
 	}
 	return h.auto(ctx), true, nil

@@ -82,7 +82,7 @@ func openDraftLayer(t *testing.T, device, dir string, pages int) *draftLayer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	d, err := h.device(t.Context(), false)
+	d, err := h.device(t.Context(), device, false)
 	if err != nil {
 		t.Fatal(err)
 	}

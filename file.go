@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -128,6 +129,19 @@ func (f *File) Tensors() []gguf.TensorInfo {
 		return f.gguf.Tensors
 	}
 	return f.Source.(interface{ Tensors() []gguf.TensorInfo }).Tensors()
+}
+
+// mapped returns the file as a source whose tensors are in the process's memory, where the system can do that.
+func (f *File) mapped() (models.Source, bool) {
+	if f.gguf == nil || runtime.GOOS == "windows" {
+		return nil, false
+	}
+	for _, p := range f.gguf.Parts {
+		if p.Path == "" {
+			return nil, false
+		}
+	}
+	return models.MappedSource{Source: f, Map: f.gguf.Map}, true
 }
 
 // Size returns the bytes of all parts of a GGUF file; 0 for a folder.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/hipengine/hipengine/internal/hubtest"
@@ -88,7 +89,7 @@ func TestOpenRemote(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := host.Fit(t.Context(), want, Options{}, 1<<40)
-		if err != nil || a != b || a.Weights == 0 {
+		if err != nil || !reflect.DeepEqual(a, b) || a.Weights == 0 {
 			t.Errorf("%+v there, %+v here, %v", a, b, err)
 		}
 	}

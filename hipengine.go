@@ -54,6 +54,8 @@ import (
 type HostOptions struct {
 	// Device is auto (or empty), cpu, ref (the scalar reference), hip:N, kfd:N, cuda:N or emu:TARGET. auto leaves kinds of
 	// GPU other than hip out: kfd, which needs no ROCm, has not run on a card, and the others are for checking kernels.
+	// Several with commas between them share each model, as Options.Split and the like say. Models can name others:
+	// Options.Device.
 	Device string
 
 	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
@@ -77,18 +79,21 @@ type HostOptions struct {
 	Why func(message string)
 }
 
-// Host owns a device, the ledger of its memory, and the models that are loaded on it. The device is opened when it is
+// Host owns devices, the ledgers of their memory, and the models that are loaded on them. A device is opened when it is
 // first needed; a GPU then proves its kernels, unless it did so before with the same driver and program. Its methods
 // may be called from several goroutines.
 type Host struct {
 	options HostOptions
 	opener  opener
 
-	opening sync.Mutex // guards dev, and is held while a device is opened and tested
-	dev     *device    // nil until first needed
+	opening sync.Mutex         // is held while a device is opened and tested
+	devs    map[string]*device // by what they were asked for as
+	opened  []*device          // in order
+	rating  sync.Mutex         // guards rates of devices
+	release func()             // of the level of vector instructions; nil before the first device
 
 	mu     sync.Mutex
-	ledger *ledger  // of dev
+	ledger *ledger  // of the first device
 	models []*Model // in the order of opening
 	pools  []*Pool
 	closed bool
@@ -109,11 +114,8 @@ func NewHost(o HostOptions) (*Host, error) {
 	if o.Oracle && o.Device != "ref" {
 		return nil, &OptionError{Option: "Oracle", Reason: fmt.Sprintf("is a mode of device ref, not of %q", o.Device)}
 	}
-	switch kind, _, _ := strings.Cut(o.Device, ":"); kind {
-	case "", "auto", "cpu", "ref", "hip", "kfd", "cuda", "emu":
-	default:
-		return nil, &OptionError{Option: "Device",
-			Reason: fmt.Sprintf("%q: want auto, cpu, ref, hip:N, kfd:N, cuda:N or emu:TARGET", o.Device)}
+	if err := checkDevices(o.Device); err != nil {
+		return nil, err
 	}
 	if o.Log == nil {
 		o.Log = func(string) {}
@@ -121,7 +123,7 @@ func NewHost(o HostOptions) (*Host, error) {
 	if o.Why == nil {
 		o.Why = func(string) {}
 	}
-	return &Host{options: o, opener: realOpener}, nil
+	return &Host{options: o, opener: realOpener, devs: map[string]*device{}}, nil
 }
 
 const maxThreads = 1024
@@ -151,11 +153,14 @@ func (h *Host) Close() error {
 	// A model that is being loaded holds the device until it notices that the host is closed.
 	h.opening.Lock()
 	defer h.opening.Unlock()
-	if h.dev != nil {
-		h.dev.users.Wait()
-		errs = append(errs, h.dev.ops.Close())
-		h.dev.release()
-		h.dev = nil
+	for _, d := range h.opened {
+		d.users.Wait()
+		errs = append(errs, d.ops.Close())
+	}
+	h.devs, h.opened = nil, nil
+	if h.release != nil {
+		h.release()
+		h.release = nil
 	}
 	return errors.Join(errs...)
 }

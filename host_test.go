@@ -110,7 +110,7 @@ func TestAutoMentionsKFD(t *testing.T) {
 		return []opship.Found{{Info: ops.Info{Name: "kfd:0", Model: "a card"}}, {Info: ops.Info{Name: "kfd:1", Model: "another"}},
 			{Info: ops.Info{Name: "hip"}, Err: errors.New("no library")}}
 	}
-	d, err := h.device(t.Context(), false)
+	d, err := h.device(t.Context(), "auto", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// Memory is what a Host knows of the memory of its device, in bytes.
+// Memory is what a Host knows of the memory of a device, in bytes.
 type Memory struct {
 	Device  string
 	Free    int64 // as the device says now; -1 if it cannot tell
@@ -25,7 +25,8 @@ type ModelMemory struct {
 	Used    int64 // 0 while the model is being loaded
 }
 
-// Memory returns the ledger. Before the first model is opened it is empty. It does not block on loading.
+// Memory returns the ledger of the first device. Before the first model is opened it is empty. It does not block on
+// loading.
 func (h *Host) Memory() Memory {
 	h.mu.Lock()
 	l := h.ledger
@@ -51,6 +52,7 @@ type ledger struct {
 // promise is the memory of one model.
 type promise struct {
 	model   string
+	ledger  *ledger
 	planned runner.Memory
 	loaded  bool // weights and state are allocated
 	proven  bool // so are the largest plans
@@ -67,42 +69,7 @@ func newLedger(dev ops.Device, limit int64) *ledger {
 	}}
 }
 
-// reserve promises what plan says that a model needs, or returns a *MemoryError. plan is told how much of what is free
-// belongs to others, and how much may be taken (0 is no limit). Models that are planned at the same time wait for each
-// other.
-func (l *ledger) reserve(model string, plan func(reserved, limit int64) (runner.Memory, error)) (*promise, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	mem, err := l.planned(model, plan)
-	if err != nil {
-		return nil, err
-	}
-	p := &promise{model: model, planned: mem}
-	l.promises = append(l.promises, p)
-	return p, nil
-}
-
-// plan returns what reserve would promise, or its error, and promises nothing.
-func (l *ledger) plan(model string, plan func(reserved, limit int64) (runner.Memory, error)) (runner.Memory, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.planned(model, plan)
-}
-
-// planned is plan for those who hold mu.
-func (l *ledger) planned(model string, plan func(reserved, limit int64) (runner.Memory, error)) (runner.Memory, error) {
-	mem, err := plan(l.rest())
-	if err != nil {
-		return mem, err
-	}
-	if err := mem.Err(); err != nil {
-		return mem, &MemoryError{Model: model, Device: mem.Device, Need: mem.Need(), Free: mem.Free, Fits: mem.Fits,
-			Others: l.models(), err: err}
-	}
-	return mem, nil
-}
-
-// rest returns how much of what is free belongs to others, and how much may be taken; 0 is no limit.
+// rest returns how much of what is free belongs to others, and how much may be taken; 0 is no limit. mu is held.
 func (l *ledger) rest() (reserved, limit int64) {
 	if limit = l.limit; limit > 0 {
 		limit = max(1, limit-l.promised())

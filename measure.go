@@ -109,7 +109,7 @@ func (m *Model) Imatrix(ctx context.Context, chunks [][]int32, progress func(don
 // [ErrBusy].
 func (m *Model) Bandwidth(ctx context.Context) (rate float64, err error) {
 	err = m.alone(ctx, func(ctx context.Context, _ *runner.Runner) error {
-		rate, err = bench.Bandwidth(ctx, m.dev.ops)
+		rate, err = m.host.bandwidth(ctx, m.on)
 		return err
 	})
 	return rate, err
@@ -132,10 +132,10 @@ const tuneLayers = 16
 // present ones, as lines of the file that HIPENGINE_CHOICES names. The model must be idle, else the error is
 // [ErrBusy].
 func (m *Model) Tune(ctx context.Context) (lines []string, err error) {
-	gpu, ok := m.dev.ops.(*opship.Device)
-	if kind, _, _ := strings.Cut(m.dev.info().Name, ":"); !ok || kind == "emu" {
+	gpu, ok := m.on.ops.(*opship.Device)
+	if kind, _, _ := strings.Cut(m.Device().Name, ":"); !ok || kind == "emu" {
 		return nil, fmt.Errorf("hipengine: there is nothing to tune on %s: GPUs have kernels to choose from",
-			m.dev.info().Name)
+			m.Device().Name)
 	}
 	err = m.alone(ctx, func(ctx context.Context, _ *runner.Runner) error {
 		for _, ws := range m.weights.Alike(tuneLayers) {

@@ -27,9 +27,12 @@ type Model struct {
 	id, path, arch string
 	opened         time.Time
 	host           *Host
-	dev            *device
-	promise        *promise
+	dev            *device // the first of on
+	on             *computer
+	promise        *promised
 	weights        models.Weights
+	source         models.Source  // of the weights
+	file           *File          // that weights lie in; nil if they were copied
 	runner         *runner.Runner // of the engine, or of what measures
 	prompter       prompter
 	defaults       sample.Overrides
@@ -85,8 +88,8 @@ func (m *Model) Quantization() string { return m.quantization }
 // Embeds reports whether the model was made for embeddings: its file names a pooling that makes a vector.
 func (m *Model) Embeds() bool { return m.embeds }
 
-// Device describes the device that the model is on.
-func (m *Model) Device() DeviceInfo { return m.dev.info() }
+// Device describes the device that the model is on, or several with commas between them.
+func (m *Model) Device() DeviceInfo { return infoOf(m.on.ops) }
 
 // Context returns the most tokens that a sequence may hold.
 func (m *Model) Context() int { return m.runner.Limits().Context }
@@ -247,10 +250,13 @@ func (m *Model) end() error {
 		errs = append(errs, m.runner.Close())
 	}
 	errs = append(errs, m.weights.Free())
-	if m.promise != nil {
-		m.dev.ledger.release(m.promise)
+	if m.file != nil {
+		errs = append(errs, m.file.Close())
 	}
-	m.dev.users.Done()
+	if m.promise != nil {
+		m.promise.release()
+	}
+	m.on.done()
 	m.host.forget(m)
 	return errors.Join(errs...)
 }

@@ -23,7 +23,7 @@ import (
 // Errors that callers branch on are *[NotFoundError], *[OptionError], *[MemoryError] and [ErrClosed]. Others say what
 // is wrong with the file or the device.
 func (h *Host) Open(ctx context.Context, name string, o Options) (*Model, error) {
-	m, err := h.open(ctx, name, o)
+	m, err := h.openModel(ctx, name, o)
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +33,8 @@ func (h *Host) Open(ctx context.Context, name string, o Options) (*Model, error)
 	return m, nil
 }
 
-// open is Open of a model that belongs to the caller alone.
-func (h *Host) open(ctx context.Context, name string, o Options) (_ *Model, err error) {
+// openModel is Open of a model that belongs to the caller alone.
+func (h *Host) openModel(ctx context.Context, name string, o Options) (_ *Model, err error) {
 	kv, err := o.kvType(h.options)
 	if err != nil {
 		return nil, err
@@ -43,8 +43,12 @@ func (h *Host) open(ctx context.Context, name string, o Options) (_ *Model, err 
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	m := &Model{id: o.id(name), path: f.path, opened: time.Now(), host: h}
+	defer func() {
+		if m.file == nil || err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	arch, err := m.read(f, o)
 	if err != nil {
@@ -53,7 +57,7 @@ func (h *Host) open(ctx context.Context, name string, o Options) (_ *Model, err 
 	for _, note := range f.notesWith(&m.prompter, o) {
 		h.options.Log(m.id + ": " + note)
 	}
-	if m.dev, err = h.device(ctx, true); err != nil {
+	if err := m.compute(ctx, o, true); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -61,6 +65,9 @@ func (h *Host) open(ctx context.Context, name string, o Options) (_ *Model, err 
 			m.Close()
 		}
 	}()
+	if arch, err = o.divided(m.on, arch, f); err != nil {
+		return nil, err
+	}
 	if err := m.load(ctx, arch, f, o, kv); err != nil {
 		return nil, err
 	}
@@ -79,16 +86,31 @@ func (h *Host) Check(ctx context.Context, f *File, o Options) error {
 	if err != nil {
 		return err
 	}
-	if m.dev, err = h.device(ctx, false); err != nil {
+	if err := m.compute(ctx, o, false); err != nil {
 		return err
 	}
-	defer m.dev.users.Done()
-	_, plan, err := m.planner(arch, f, o, kv)
+	defer m.on.done()
+	if arch, err = o.divided(m.on, arch, f); err != nil {
+		return err
+	}
+	_, plan, err := m.planner(ctx, arch, f, o, kv)
 	if err != nil {
 		return err
 	}
-	_, err = m.dev.ledger.plan(m.id, plan)
-	return err
+	return m.on.check(m.id, plan)
+}
+
+// compute opens the devices that the model is to be on.
+func (m *Model) compute(ctx context.Context, o Options, tested bool) (err error) {
+	if m.on, err = m.host.computer(ctx, o.Device, tested); err != nil {
+		return err
+	}
+	m.dev = m.on.parts[0]
+	if len(m.on.parts) == 1 && (o.Split != "" || o.Layers != "" || o.Experts != "") {
+		m.on.done()
+		return o.splitNeeds()
+	}
+	return nil
 }
 
 // read takes what the model is without its weights from a file, and returns its architecture.
@@ -122,11 +144,11 @@ type setup struct {
 	guessing
 }
 
-// planner returns with what a runner of the model is made, and what plans its memory when so much of what is free is
-// reserved, and so much may be taken. Planning sets those, how many checkpoints there is memory for, and whether there
-// is any for guessing tokens.
-func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) (*setup,
-	func(reserved, limit int64) (runner.Memory, error), error) {
+// planner returns with what a runner of the model is made, and what plans its memory. Planning sets how much of that is
+// free, how many checkpoints there is memory for, whether there is any for guessing tokens, and how the model lies on
+// several devices.
+func (m *Model) planner(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) (*setup, planning,
+	error) {
 	length := o.Context
 	if length == 0 {
 		length = min(arch.Params().Context, defaultContext)
@@ -134,6 +156,9 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 	r := &setup{Options: runner.Options{Context: length, Seqs: max(o.Sequences, 1), KVType: kv,
 		Invariant: o.Invariant}}
 	guesses, err := o.guesses(arch, f)
+	if err == nil {
+		guesses, err = guesses.on(len(m.on.parts))
+	}
 	if err == nil && slices.Contains(guesses.names, SpecModel) {
 		err = m.checkDraft(o)
 	}
@@ -155,21 +180,35 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 	if err != nil {
 		return nil, nil, err
 	}
-	dev := m.dev.ops
-	return r, func(reserved, limit int64) (runner.Memory, error) {
-		r.Reserved, r.Limit, r.Checkpoints = reserved, limit, checkpoints
-		take := func(g guessing) (runner.Memory, error) {
-			r.guessing, r.Rewind = g, g.rewind
-			return runner.PlanMemory(dev, g.arch, f, r.Options)
+	return r, func(share func(string) (int64, int64)) (runner.Memory, error) {
+		r.Share, r.Checkpoints = share, checkpoints
+		r.Reserved, r.Limit = share(m.dev.ledger.device)
+		m.source = f
+		plan := func() (runner.Memory, error) {
+			if len(m.on.parts) > 1 {
+				return m.host.split(ctx, m.on, r.arch, f.meta, m.source, o, r.Options)
+			}
+			return runner.PlanMemory(m.on.ops, r.arch, m.source, r.Options)
 		}
-		mem, err := take(guesses)
+		r.guessing, r.Rewind = guesses, guesses.rewind
+		mem, err := plan()
 		if cannot := guesses.rewind > 0 && mem.Kept == 0 && len(arch.State().Slots) > 0; err == nil &&
 			(cannot || mem.Err() != nil) && !guesses.asked {
-			mem, err = take(guesses.modest()) // nobody asked for more
+			r.guessing = guesses.modest() // nobody asked for more
+			r.Rewind = r.guessing.rewind
+			mem, err = plan()
 		}
 		for err == nil && mem.Err() != nil && r.Checkpoints > 0 && o.PrefixCache == 0 {
 			r.Checkpoints /= 2 // nor for them
-			mem, err = runner.PlanMemory(dev, r.arch, f, r.Options)
+			mem, err = plan()
+		}
+		// What is too large to be copied may still be used where it is. States on a disk need weights that were read.
+		if src, ok := f.mapped(); ok && err == nil && mem.Err() != nil && m.on.adopts() && o.CacheDir == "" {
+			copied := mem
+			m.source = src
+			if mem, err = plan(); err == nil && mem.Err() != nil {
+				m.source, mem = f, copied
+			}
 		}
 		if errors.Is(err, runner.ErrInvariant) {
 			err = &OptionError{Option: "Invariant", Err: err}
@@ -180,25 +219,32 @@ func (m *Model) planner(arch models.Model, f *File, o Options, kv tensor.DType) 
 
 // load reserves the model's memory and fills it.
 func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options, kv tensor.DType) error {
-	r, plan, err := m.planner(arch, f, o, kv)
+	r, plan, err := m.planner(ctx, arch, f, o, kv)
 	if err != nil {
 		return err
 	}
 	if err := m.reserve(ctx, o.room, plan); err != nil {
 		return err
 	}
-	dev := m.dev.ops
+	m.host.sayPlacement(m.id, m.on)
+	dev := m.on.ops
 	m.hostBytes = o.PrefixCacheHost
 	if o.Progress != nil {
 		o.Progress(0, m.promise.planned.Weights)
 	}
 	hash := &contentHash{Source: f}
-	var src models.Source = f
+	src := m.source
 	if o.CacheDir != "" {
 		src = hash
 	}
 	if m.weights, err = models.LoadWeights(ctx, r.arch, src, dev, o.Progress); err != nil {
 		return err
+	}
+	if n := m.weights.Mapped(); n > 0 {
+		m.file = f
+		m.host.options.Log(fmt.Sprintf("%s: %.2f GiB of its weights stay in the file and are read as they are needed, since "+
+			"there is too little memory for them: that is slow where the system does not keep them", m.id,
+			float64(n)/(1<<30)))
 	}
 	if o.CacheDir != "" {
 		if err := m.openStates(o, f.meta, hash, r.Options); err != nil {
@@ -215,17 +261,16 @@ func (m *Model) load(ctx context.Context, arch models.Model, f *File, o Options,
 	if err := m.openDrafters(ctx, r.guessing, o); err != nil {
 		return err
 	}
-	m.dev.ledger.loaded(m.promise)
+	m.promise.loaded()
 	m.traffic, err = bench.NewTraffic(arch, f.meta, f.Tensors(), kv)
 	return err
 }
 
 // reserve reserves what plan says that the model needs, and asks for room as long as there is too little.
-func (m *Model) reserve(ctx context.Context, room pool.Room,
-	plan func(reserved, limit int64) (runner.Memory, error)) error {
+func (m *Model) reserve(ctx context.Context, room pool.Room, plan planning) error {
 	for {
 		var err error
-		m.promise, err = m.dev.ledger.reserve(m.id, plan)
+		m.promise, err = m.on.reserve(m.id, plan)
 		var lack *MemoryError
 		if room == nil || !errors.As(err, &lack) {
 			return err

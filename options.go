@@ -1,7 +1,9 @@
 package hipengine
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hipengine/hipengine/engine/pool"
@@ -21,6 +23,22 @@ type Options struct {
 
 	// Sequences is how many answers are made at the same time, each with its own context; 0 is 1.
 	Sequences int
+
+	// Device is where the model computes, as HostOptions.Device spells it; empty is the host's. The three that follow say
+	// how the model lies on several devices.
+	Device string
+
+	// Split is auto (or empty), which fills the fastest memory first and moves to others what does not fit, or layer,
+	// which gives all devices layers by the memory that they have free, or tensor, which gives each a share of the heads,
+	// columns and rows of every layer, so that they read at the same time: the devices should be alike.
+	Split string
+
+	// Layers says in place of Split which device has how many layers, in the order of the devices: "hip:0=30,cpu=18".
+	Layers string
+
+	// Experts names the device among them that has the matrices of all routed experts, such as cpu; empty leaves them
+	// with their layers, or to auto.
+	Experts string
 
 	// KVTokens is how many tokens the cache of keys and values holds over all sequences; 0 is enough for all of them
 	// at full length. With fewer, more sequences than fit at full length can run: where it fills up, the one that
@@ -146,7 +164,7 @@ func (o Options) kvType(host HostOptions) (tensor.DType, error) {
 	}
 	switch strings.ToLower(o.KVType) {
 	case "", "auto":
-		if host.Device == "ref" {
+		if slices.Contains(deviceNames(cmp.Or(o.Device, host.Device)), "ref") {
 			return tensor.F32, nil
 		}
 		return tensor.F16, nil

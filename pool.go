@@ -69,6 +69,11 @@ func (h *Host) NewPool(o PoolOptions) (*Pool, error) {
 
 // spec describes a model that can run.
 func (h *Host) spec(name string, o Options) (pool.Spec[*Model], error) {
+	if o.Device != "" {
+		if err := checkDevices(o.Device); err != nil {
+			return pool.Spec[*Model]{}, err
+		}
+	}
 	f, err := openFile(name, o, h.options.Threads)
 	if err != nil {
 		return pool.Spec[*Model]{}, err

@@ -14,7 +14,7 @@ func (m *Model) Prove(ctx context.Context) error {
 		if err := r.Prove(); err != nil {
 			return err
 		}
-		m.dev.ledger.proven(m.promise)
+		m.promise.proven()
 		return nil
 	})
 }

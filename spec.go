@@ -83,6 +83,17 @@ func (g guessing) modest() guessing {
 	return m
 }
 
+// on is g for a model that lies on so many devices. The layer for guesses is not known in parts.
+func (g guessing) on(devices int) (guessing, error) {
+	switch {
+	case devices < 2 || len(g.names) == 0 || g.names[0] != SpecMTP:
+		return g, nil
+	case g.asked:
+		return g, &OptionError{Option: "Spec", Reason: SpecMTP + ": the model lies on several devices, the layer can be on one alone"}
+	}
+	return g.modest(), nil
+}
+
 // openDrafters makes what guesses tokens of a model whose runner is there.
 func (m *Model) openDrafters(ctx context.Context, g guessing, o Options) error {
 	switch {

@@ -78,7 +78,7 @@ func (m *Model) openDraft(ctx context.Context, o Options) (spec.Drafter, error) 
 	if !cutsAnywhere(arch) {
 		seqs *= 2 // it writes in forks
 	}
-	d, err := m.host.open(ctx, o.Spec, Options{ID: m.id + "/" + SpecModel, Folder: o.Folder, KVType: o.KVType,
+	d, err := m.host.openModel(ctx, o.Spec, Options{ID: m.id + "/" + SpecModel, Folder: o.Folder, KVType: o.KVType,
 		Context: min(limits.Context, arch.Params().Context), Sequences: seqs, Spec: SpecOff, PrefixCache: -1,
 		Lenient: true, room: o.room})
 	if err != nil {

@@ -46,7 +46,7 @@ func (c *contentHash) ReadTensor(t gguf.TensorInfo, p []byte, off int64) error {
 // makes its identity: weights, metadata, device, the kernels of this program, and the types and sizes that the runner
 // was asked for. Weights were read through c.
 func (m *Model) openStates(o Options, meta *gguf.Meta, c *contentHash, r runner.Options) (err error) {
-	info := m.dev.ops.Info()
+	info := m.on.ops.Info()
 	kind, _, _ := strings.Cut(info.Name, ":")
 	h := sha256.New()
 	for _, key := range meta.Keys() {
@@ -56,6 +56,9 @@ func (m *Model) openStates(o Options, meta *gguf.Meta, c *contentHash, r runner.
 	_, level, _ := strings.Cut(info.Model, ", ") // without the number of threads, which decides nothing
 	if kind != "cpu" {
 		level = info.Model
+	}
+	if m.on.split != "" { // devices need not compute alike
+		kind = info.Name + " " + m.on.split
 	}
 	build, _ := debug.ReadBuildInfo()
 	program := ""

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -31,8 +32,12 @@ func newRand(seed uint64, format string, args ...any) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// newInput generates the operands of a case.
-func newInput(d *ops.Def, c ops.Case, seed uint64) (*input, error) {
+// weightCache holds operands in block types by name: the layers ask for the same ones, and the search for their codes
+// takes longer than most checks. A nil one keeps nothing.
+type weightCache map[string][]byte
+
+// newInput generates the operands of a case. weights is for those of one seed.
+func newInput(d *ops.Def, c ops.Case, seed uint64, weights weightCache) (*input, error) {
 	in := &input{def: d, c: c, name: d.Name + "/" + c.Name, data: make([][]byte, len(c.Args))}
 	for i, a := range c.Args {
 		size, err := tensor.Bytes(a.DType, a.Shape)
@@ -51,7 +56,12 @@ func newInput(d *ops.Def, c ops.Case, seed uint64) (*input, error) {
 		if f.Quant == nil {
 			return nil, fmt.Errorf("conformance: %s: operand %d: %v has no quantizer", in.name, i, a.DType)
 		}
-		r := newRand(seed, "%s/%d", in.name, i)
+		key := fmt.Sprintf("%s/%d", in.name, i)
+		if kept, ok := weights[key]; ok {
+			in.data[i] = slices.Clone(kept)
+			continue
+		}
+		r := newRand(seed, "%s", key)
 		x := make([]float32, a.Shape.Elems())
 		for j := range x {
 			if a.Gen != nil {
@@ -62,6 +72,9 @@ func newInput(d *ops.Def, c ops.Case, seed uint64) (*input, error) {
 		}
 		in.data[i] = make([]byte, size)
 		f.Quant(in.data[i], x)
+		if weights != nil && f.Block > 1 && a.Gen == nil { // generators may keep state
+			weights[key] = slices.Clone(in.data[i])
+		}
 	}
 	in.uses = stateUses(in)
 	for i, u := range in.uses {

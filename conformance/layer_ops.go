@@ -28,7 +28,9 @@ func opCases() []opCase {
 }
 
 // input generates the case's data. Generators of operands may keep state, so each call asks for the cases anew.
-func (c opCase) input(seed uint64) (*input, error) { return newInput(c.def, c.def.Cases()[c.i], seed) }
+func (c opCase) input(seed uint64, weights weightCache) (*input, error) {
+	return newInput(c.def, c.def.Cases()[c.i], seed, weights)
+}
 
 // perCase makes one check of a layer for each case.
 func (s *suite) perCase(layer string, optional func(*ops.Def) bool,
@@ -37,7 +39,7 @@ func (s *suite) perCase(layer string, optional func(*ops.Def) bool,
 	for _, c := range opCases() {
 		name := layer + "/" + c.name
 		cs = append(cs, check{name, func(ctx context.Context) Result {
-			in, err := c.input(s.o.Seed)
+			in, err := c.input(s.o.Seed, s.weights)
 			if err != nil {
 				return failf("%v", err)
 			}

@@ -61,7 +61,7 @@ func (s *suite) checkQueued(ctx context.Context) (err error) {
 		q := &queued{}
 		for i := range q.data {
 			cases := d.Cases()
-			in, err := newInput(d, cases[len(cases)-1], s.o.Seed+uint64(i))
+			in, err := newInput(d, cases[len(cases)-1], s.o.Seed+uint64(i), nil)
 			if err != nil {
 				return err
 			}

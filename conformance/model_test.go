@@ -78,7 +78,7 @@ func TestBatchBits(t *testing.T) {
 // TestStateUses checks that every op with a state says which of its rows it uses: nothing is poisoned otherwise.
 func TestStateUses(t *testing.T) {
 	for _, c := range opCases() {
-		in, err := c.input(0)
+		in, err := c.input(0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

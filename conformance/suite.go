@@ -86,13 +86,14 @@ type suite struct {
 	ref, oracle *opsref.Device
 	o           Options
 	logits      map[modelKey]*wantedLogits
+	weights     weightCache
 }
 
 // newSuite gives the scalar devices one thread: cases are so small that others would only wait for them.
 func newSuite(dev ops.Device, o Options) *suite {
 	return &suite{dev: dev, o: o,
 		ref: opsref.New(opsref.Options{Threads: 1}), oracle: opsref.New(opsref.Options{Threads: 1, Oracle: true}),
-		logits: map[modelKey]*wantedLogits{}}
+		logits: map[modelKey]*wantedLogits{}, weights: weightCache{}}
 }
 
 func (s *suite) close() error { return errors.Join(s.ref.Close(), s.oracle.Close()) }

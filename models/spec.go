@@ -89,6 +89,8 @@ type resolved struct {
 	from   []extent     // its bytes in the source, in order; none for a derived tensor
 	cut    *cut         // what a share has of those; nil: all
 	inputs []resolved   // of a derived tensor; without from if missing
+	use    ops.WeightUse
+	mapped bool // it is used where the source has it
 }
 
 // align is the alignment of weights in device memory, in bytes.
@@ -96,10 +98,11 @@ const align = 64
 
 // home is a device that weights lie on, in one buffer.
 type home struct {
-	dev  ops.Device
-	rs   []*resolved // in the order of their places
-	size int64
-	buf  tensor.Buffer
+	dev    ops.Device
+	rs     []*resolved // in the order of their places
+	mapped []*resolved // those that lie where the source has them, which takes nothing
+	size   int64
+	buf    tensor.Buffer
 
 	progress func(done int64) // is told how much of size is there
 }
@@ -139,7 +142,11 @@ func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, e
 				return nil, 0, fmt.Errorf("models: %w", err)
 			}
 		}
-		t.Layout = on.Layout(u)
+		r.use = u
+		r.mapped = r.mappable(src, on)
+		if !r.mapped {
+			t.Layout = on.Layout(u)
+		}
 		if r.size, err = ops.WeightBytes(*t); err != nil {
 			return nil, 0, fmt.Errorf("models: tensor %q: %w", t.Name, err)
 		}
@@ -157,6 +164,10 @@ func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, e
 			homes = append(homes, &home{dev: on})
 		}
 		h := homes[i]
+		if r.mapped {
+			h.mapped = append(h.mapped, r)
+			continue
+		}
 		h.rs = append(h.rs, r)
 		t.Off = h.size
 		h.size = (h.size + r.size + align - 1) &^ (align - 1)

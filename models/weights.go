@@ -19,6 +19,7 @@ type Weights struct {
 	suffix  string
 	bufs    []tensor.Buffer // one for each device that weights lie on
 	homes   []Home
+	mapped  []tensor.Buffer // one for each weight that lies where the source has it
 }
 
 // Layer returns the weights whose names start with "blk.i.", to be used without that prefix.
@@ -102,10 +103,18 @@ type Home struct {
 // several. The result must not be changed.
 func (w Weights) Homes() []Home { return w.homes }
 
+// Mapped returns the bytes of weights that lie where their source has them.
+func (w Weights) Mapped() (total int64) {
+	for _, b := range w.mapped {
+		total += b.Size()
+	}
+	return total
+}
+
 // Free releases the device memory.
 func (w Weights) Free() error {
 	var errs []error
-	for _, b := range w.bufs {
+	for _, b := range append(w.mapped, w.bufs...) {
 		errs = append(errs, b.Free())
 	}
 	return errors.Join(errs...)
@@ -128,6 +137,9 @@ func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progr
 		}
 	}()
 	for _, h := range homes {
+		if err = w.adopt(h, src); err != nil {
+			return w, err
+		}
 		if h.buf, err = h.dev.Alloc(h.size, ops.MemWeights); err != nil {
 			return w, fmt.Errorf("models: %d bytes of weights: %w", h.size, err)
 		}
@@ -171,7 +183,7 @@ func DeclareWeights(m Model, src Source, dev ops.Device) (Weights, int64, error)
 				return Weights{}, 0, fmt.Errorf("models: %w", err)
 			}
 		}
-		for _, r := range h.rs {
+		for _, r := range append(h.rs, h.mapped...) {
 			r.t.Buf = h.buf
 			w.tensors[r.spec.Name] = r.t
 		}
@@ -350,4 +362,25 @@ func (r *resolved) floats(src Source) ([]float32, error) {
 	f, _ := r.dtype.Format() // resolve checked it
 	f.Dequant(x, raw)
 	return x, nil
+}
+
+// Sized is a weight with the bytes that it takes.
+type Sized struct {
+	Use   ops.WeightUse
+	Bytes int64
+}
+
+// WeightSizes lists the weights of m, and what each takes in the layout that dev chooses.
+func WeightSizes(m Model, src Source, dev ops.Device) ([]Sized, error) {
+	homes, _, err := resolve(m, src, dev)
+	if err != nil {
+		return nil, err
+	}
+	var list []Sized
+	for _, h := range homes {
+		for _, r := range append(h.rs, h.mapped...) {
+			list = append(list, Sized{r.use, r.size})
+		}
+	}
+	return list, nil
 }

@@ -1,6 +1,9 @@
 package ops
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // AllReduceOp adds what the ranks of a model have computed.
 var AllReduceOp = Register(&Def{
@@ -55,5 +58,5 @@ func collective(g *Graph, d *Def, parts []Value) []Value {
 		g.Fail(fmt.Errorf("ops: %s of no parts", d.Name))
 		return nil
 	}
-	return g.Add(d, nil, parts...)
+	return g.Add(d, nil, slices.Clone(parts)...) // the node keeps them
 }

@@ -62,7 +62,9 @@ var DeltaNetCoreOp = Register(&Def{
 			{"kept", 2, 4, 32, true, []span{{0, 4}}},
 			{"kept few", 1, 2, 128, true, []span{{0, 3}, {0, 2}, {0, 2}, {0, 1}}},
 			{"kept taps", 2, 6, 32, false, []span{{0, 5}, {0, 3}}},
-			{"kept mixed", 1, 2, 64, true, []span{{0, 4}, {0, 70}, {0, 1}, {0, 2}, {0, 0}}},
+			{"kept d32", 1, 2, 32, true, []span{{0, 2}, {0, 31}}},
+			{"kept d128", 1, 1, 128, true, []span{{0, 3}, {0, 40}}},
+			{"kept mixed", 1, 2, 64, true, []span{{0, 4}, {0, 90}, {0, 1}, {0, 2}, {0, 0}}},
 		} {
 			b, slots := layout(8, c.spans...).keeping(c.name)
 			if c.name == "padded" || c.name == "chunks padded" || c.name == "kept mixed" {

@@ -72,6 +72,10 @@ type Caps struct {
 	// Free, while no plan or stream uses it; nil for other buffers.
 	Map func(b tensor.Buffer) []byte
 
+	// Adopt returns memory of the device that is b, bytes of the process which nobody changes and which outlive the
+	// buffer, such as a file's that are mapped. It can only be read.
+	Adopt func(b []byte) tensor.Buffer
+
 	// Peer reports whether streams of the device Copy to and from memory of another, d, and Wait for its events without
 	// the host.
 	Peer func(d Device) bool
@@ -82,6 +86,10 @@ type Caps struct {
 	Parts     func() []Device
 	Place     func(u WeightUse, kind MemKind) (Device, error)
 	PartBytes func(g *Graph, outs ...Value) ([]int64, error)
+
+	// Ranks lets several devices, of which this is the first, add up parts without the host. The error says why they
+	// cannot.
+	Ranks func(devices []Device) (Ranks, error)
 
 	// Invariant says that Compile does as Graph.Invariant demands.
 	Invariant bool
@@ -120,6 +128,18 @@ type Device interface {
 	Stream() (Stream, error)
 
 	// Close releases the device; plans, streams and buffers must be closed before.
+	Close() error
+}
+
+// Ranks are devices that add up what each of them has made. Those who have them record, for each [AllReduce] of a graph
+// that is divided among the devices, what each rank does of it; every rank's plan then meets those of the others while
+// it runs. All ranks must run the same all-reduces in the same order, and no two plans of a rank at once.
+type Ranks interface {
+	// AllReduce records in g, a graph of device number rank, the sum of part and the other ranks' parts, in the order of
+	// the ranks; false if it does not take values of this type.
+	AllReduce(g *Graph, rank int, part Value) (Value, bool)
+
+	// Close frees what they share. Plans must be closed before.
 	Close() error
 }
 

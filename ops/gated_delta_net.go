@@ -77,6 +77,10 @@ var GatedDeltaNetOp = Register(&Def{
 			{"padded", 2, 4, 32, 32, true, []span{{0, 5}, {0, 1}, {0, 0}, {0, 0}}},
 			{"kept", 2, 4, 32, 32, true, []span{{0, 4}}},
 			{"kept few", 1, 2, 20, 36, false, []span{{0, 6}, {0, 2}, {0, 2}, {0, 1}}},
+			{"kept d16", 1, 1, 16, 16, true, []span{{0, 2}}},
+			{"kept d64", 1, 2, 64, 48, false, []span{{0, 3}}},
+			{"kept d128", 1, 2, 128, 128, true, []span{{0, 4}, {0, 2}}},
+			{"kept d256", 1, 1, 200, 33, true, []span{{0, 11}}},
 			{"kept mixed", 1, 2, 32, 32, true, []span{{0, 4}, {0, 130}, {0, 1}, {0, 2}, {0, 0}}},
 		} {
 			b, slots := layout(8, c.spans...).keeping(c.name)

@@ -28,6 +28,18 @@ func convRuns(x tensor.Shape, taps, sequences int) bool {
 	return x[0] > convRun*sequences && taps <= convRun+1
 }
 
+// convLaunch is the launch of a kernel for a convolution of x with the filters w, whose result goes where y says. The
+// kernel that keeps states is taken where slots have places for them.
+func convLaunch(name string, serial bool, x, state, w, starts, slots ops.Value, y func(Args) Args) Launch {
+	args := y(Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots)).
+		i32s(slots.Shape()[0], x.Shape()[0], x.Shape()[1], w.Shape()[1])
+	if kept := ops.Kept(slots); kept > 0 {
+		name, args = name+"_kept", args.i32s(kept)
+	}
+	return Launch{Object: "causal_conv", Symbol: name, Grid: convGrid(x.Shape(), slots.Shape()[0], serial),
+		Block: [3]uint32{256}, Args: args}
+}
+
 func init() {
 	register := func(name string, serial bool, match func(n *ops.Node) int) {
 		Register(Kernel{
@@ -35,15 +47,12 @@ func init() {
 			Op:    ops.CausalConvOp,
 			Match: func(n *ops.Node, _ *Target) int { return match(n) },
 			Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
-				x, state, w, starts, slots := n.In[0], n.In[1], n.In[2], n.In[3], n.In[4]
-				return one(Launch{Object: "causal_conv", Symbol: name,
-					Grid: convGrid(x.Shape(), slots.Shape()[0], serial), Block: [3]uint32{256},
-					Args: Args{}.Ptr(x).Ptr(state).Ptr(w).Ptr(starts).Ptr(slots).Ptr(n.Result(0)).
-						i32s(slots.Shape()[0], x.Shape()[0], x.Shape()[1], w.Shape()[1])})
+				return one(convLaunch(name, serial, n.In[0], n.In[1], n.In[2], n.In[3], n.In[4],
+					func(a Args) Args { return a.Ptr(n.Result(0)) }))
 			},
 		})
 	}
-	match := func(n *ops.Node) bool { return isF32(n.In[1]) && ops.Kept(n.In[4]) == 0 && convFits(n.In[0].Shape()) }
+	match := func(n *ops.Node) bool { return isF32(n.In[1]) && convFits(n.In[0].Shape()) }
 	register("causal_conv_f32_serial", true, func(n *ops.Node) int { return matchIf(match(n), matchPlain) })
 	register("causal_conv_f32_tokens", false, func(n *ops.Node) int {
 		return matchIf(match(n) && convRuns(n.In[0].Shape(), n.In[2].Shape()[1], n.In[4].Shape()[0]), matchGood)

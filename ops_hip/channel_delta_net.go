@@ -11,7 +11,7 @@ func init() {
 		Op:   ops.ChannelDeltaNetOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			q, v := n.In[0].Shape(), n.In[2].Shape()
-			return matchIf(isF32(n.In[5]) && ops.Kept(n.In[7]) == 0 && q[2] <= maxChannelDelta && fits(v.Elems(), q.Elems()) &&
+			return matchIf(isF32(n.In[5]) && q[2] <= maxChannelDelta && fits(v.Elems(), q.Elems()) &&
 				n.In[7].Shape()[0] < maxGridYZ, matchPlain)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
@@ -20,10 +20,14 @@ func init() {
 			for _, in := range n.In[:6] { // q, k, v, g, beta, state
 				args = args.Ptr(in)
 			}
-			return one(Launch{Object: "channel_delta_net", Symbol: "channel_delta_net_f32",
-				Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(sequences + 1)}, Block: [3]uint32{128},
-				Args: args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(sequences, q[0], q[1], q[2], v[2]).
-					F32(n.Attrs.(ops.ChannelDeltaNetAttrs).Scale)})
+			args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(sequences, q[0], q[1], q[2], v[2]).
+				F32(n.Attrs.(ops.ChannelDeltaNetAttrs).Scale)
+			symbol := "channel_delta_net_f32"
+			if kept := ops.Kept(n.In[7]); kept > 0 {
+				symbol, args = symbol+"_kept", args.i32s(kept)
+			}
+			return one(Launch{Object: "channel_delta_net", Symbol: symbol,
+				Grid: [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(sequences + 1)}, Block: [3]uint32{128}, Args: args})
 		},
 	})
 }

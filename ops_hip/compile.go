@@ -67,6 +67,9 @@ func (d *Device) lower(g *ops.Graph, outs []ops.Value) (l lowered, err error) {
 			return l, err
 		}
 	}
+	if err := inTurn(l.g); err != nil {
+		return l, err
+	}
 	spared, err := d.selectKernels(&l)
 	if err != nil {
 		return l, err

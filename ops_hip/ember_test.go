@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func emberOn(t *testing.T, dev ops.Device) *runner.Runner {
 			t.Error(err)
 		}
 	})
-	r, err := runner.New(dev, m, w, runner.Options{Context: 256})
+	r, err := runner.New(dev, m, w, runner.Options{Context: 256, Rewind: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +152,59 @@ func TestEmberEmulated(t *testing.T) {
 			}
 			t.Logf("%v; %d positions in %.1f s, %.1f million wave-instructions", l, l.Positions,
 				time.Since(start).Seconds(), float64(instructions)/1e6)
+		})
+	}
+}
+
+// TestEmberRewindEmulated writes the text that the reference writes with two right guesses in each step and a wrong one
+// behind them, which is taken back, or with wrong ones alone.
+func TestEmberRewindEmulated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+	}
+	p := emberPrompt(t)
+	for _, target := range []string{"gfx1100", "gfx1201"} {
+		t.Run(target, func(t *testing.T) {
+			dev, err := opship.Open("emu:" + target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { dev.Close() })
+			r := emberOn(t, dev)
+			id, err := r.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, text := p.IDs, p.Greedy[:13]
+			for at, right := 0, 0; at < len(text); at, right = at+1+right, 2-right {
+				right = min(right, len(text)-at-1)
+				tokens := append(slices.Clone(next), text[at:at+right]...)
+				for range 3 - right {
+					tokens = append(tokens, text[at]+1)
+				}
+				rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: tokens, Rows: 4, Rewind: 3}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range 1 + right {
+					if got := logits.Argmax(rows[0][i*r.Limits().Vocab:][:r.Limits().Vocab]); got != text[at+i] {
+						t.Fatalf("token %d is %d, the reference writes %d", at+i, got, text[at+i])
+					}
+				}
+				if err := r.Truncate(id, r.Len(id)-3+right); err != nil {
+					t.Fatal(err)
+				}
+				next = text[at+right : at+right+1]
+			}
+			for _, k := range []string{"delta_net_core_f32_step_kept", "delta_net_core_f32_chunk_kept"} {
+				launched := false
+				for symbol, e := range dev.Executed() {
+					launched = launched || strings.HasPrefix(symbol, k) && e.Launches > 0
+				}
+				if !launched {
+					t.Errorf("%s was not launched", k)
+				}
+			}
 		})
 	}
 }

@@ -28,7 +28,7 @@ func atLeast(sizes []int, n int) int {
 func init() {
 	match := func(n *ops.Node, widths []int) bool {
 		q, v, sequences := n.In[0].Shape(), n.In[2].Shape(), n.In[7].Shape()[0]
-		return isF32(n.In[5]) && ops.Kept(n.In[7]) == 0 && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences < maxGridYZ
+		return isF32(n.In[5]) && atLeast(widths, q[2]) > 0 && fits(v.Elems(), q.Elems()) && sequences < maxGridYZ
 	}
 	launch := func(n *ops.Node, form string, widths []int) ([]Launch, error) {
 		q, v, a := n.In[0].Shape(), n.In[2].Shape(), n.Attrs.(ops.GatedDeltaNetAttrs)
@@ -42,6 +42,9 @@ func init() {
 		}
 		args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(n.In[7].Shape()[0], q[0], q[1], v[1], q[2], v[2],
 			tiled).F32(a.Scale)
+		if kept := ops.Kept(n.In[7]); kept > 0 {
+			args = args.i32s(kept)
+		}
 		return one(Launch{Object: "gated_delta_net",
 			Symbol: fmt.Sprintf("gated_delta_net_f32_%s%d", form, atLeast(widths, q[2])),
 			Grid:   [3]uint32{uint32(v[1]) * Blocks(v[2], 32), uint32(n.In[7].Shape()[0] + 1)}, Block: [3]uint32{128},
@@ -52,16 +55,24 @@ func init() {
 		Op:   ops.GatedDeltaNetOp,
 		Match: func(n *ops.Node,
 			t *Target) int {
-			return matchIf(match(n, deltaSerial), t.invariantFirst(matchPlain))
+			return matchIf(match(n, deltaSerial) && ops.Kept(n.In[7]) == 0, t.invariantFirst(matchPlain))
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "serial", deltaSerial) },
+	})
+	Register(Kernel{
+		Name: "gated_delta_net_f32_kept",
+		Op:   ops.GatedDeltaNetOp,
+		Match: func(n *ops.Node, _ *Target) int {
+			return matchIf(match(n, deltaSerial) && ops.Kept(n.In[7]) > 0, matchPlain)
+		},
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "kept", deltaSerial) },
 	})
 	Register(Kernel{
 		Name: "gated_delta_net_f32_chunk",
 		Op:   ops.GatedDeltaNetOp,
 		Match: func(n *ops.Node, _ *Target) int {
-			return matchIf(match(n, deltaChunk) && n.In[0].Shape()[0] >= deltaChunkTokens*n.In[7].Shape()[0],
-				matchGood)
+			many := n.In[0].Shape()[0] >= deltaChunkTokens*n.In[7].Shape()[0]
+			return matchIf(match(n, deltaChunk) && ops.Kept(n.In[7]) == 0 && many, matchGood)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "chunk", deltaChunk) },
 	})

@@ -15,7 +15,7 @@ func init() {
 		Op:   ops.SSMScanOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			x, s, sequences := n.In[0].Shape(), n.In[5].Shape(), n.In[7].Shape()[0]
-			return matchIf(isF32(n.In[5]) && ops.Kept(n.In[7]) == 0 && atLeast(scanWidths, s[3]) > 0 && fits(x.Elems(), s[1]*s[2]) &&
+			return matchIf(isF32(n.In[5]) && atLeast(scanWidths, s[3]) > 0 && fits(x.Elems(), s[1]*s[2]) &&
 				sequences < maxGridYZ, matchPlain)
 		},
 		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
@@ -26,8 +26,12 @@ func init() {
 			}
 			args = args.Ptr(n.Result(0)).Ptr(n.In[6]).Ptr(n.In[7]).i32s(sequences, n.In[0].Shape()[0], s[1], s[2], s[3],
 				n.Attrs.(ops.SSMScanAttrs).Groups)
+			form := ""
+			if kept := ops.Kept(n.In[7]); kept > 0 {
+				form, args = "kept_", args.i32s(kept)
+			}
 			return one(Launch{Object: "ssm_scan",
-				Symbol: fmt.Sprintf("ssm_scan_f32_%d", atLeast(scanWidths, s[3])),
+				Symbol: fmt.Sprintf("ssm_scan_f32_%s%d", form, atLeast(scanWidths, s[3])),
 				Grid:   [3]uint32{uint32(s[1]) * Blocks(s[2], 32), uint32(sequences + 1)}, Block: [3]uint32{128}, Args: args})
 		},
 	})

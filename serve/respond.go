@@ -91,6 +91,7 @@ func translate(err error, rec *record) *openai.Error {
 	var wire *openai.Error
 	var length *engine.ContextLengthError
 	var panicked *engine.PanicError
+	var device interface{ DeviceFailed() string }
 	invalid := func(code, message string) *openai.Error {
 		return &openai.Error{Status: http.StatusBadRequest, Type: openai.TypeInvalidRequest, Code: code,
 			Message: message}
@@ -126,6 +127,8 @@ func translate(err error, rec *record) *openai.Error {
 			Message: "the client closed the connection"}
 	case errors.As(err, &panicked):
 		rec.stack = panicked.Stack
+	case errors.As(err, &device): // one of several, of which the others go on
+		return unavailable(fmt.Sprintf("the device %s failed: try again", device.DeviceFailed()))
 	}
 	return &openai.Error{Status: http.StatusInternalServerError, Type: openai.TypeServer,
 		Message: "the model failed: " + plainMessage(err)}

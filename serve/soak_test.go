@@ -61,11 +61,14 @@ func (t emberTokenizer) EncodeText(text string, addSpecial, parseSpecial bool) (
 	return t.Encode(text, tokenizer.Options{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
 }
 
-// soakTime is how long the soak test lasts: a few seconds, or what HIPENGINE_SOAK says.
+// soakTime is how long the soak test lasts: a few seconds, one with -short, or what HIPENGINE_SOAK says.
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("HIPENGINE_SOAK")
-	if text == "" {
+	switch {
+	case text == "" && testing.Short(): // make soak has a minute
+		return time.Second
+	case text == "":
 		return 3 * time.Second
 	}
 	d, err := time.ParseDuration(text)

@@ -47,6 +47,19 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// deviceError is an error of one of several devices.
+type deviceError struct{ error }
+
+func (deviceError) DeviceFailed() string { return "hip:1" }
+
+// TestDeviceFailed: a device that fails in a step is an answer 503, which clients repeat.
+func TestDeviceFailed(t *testing.T) {
+	err := fmt.Errorf("engine: step: %w", deviceError{errors.New("gone")})
+	if e := translate(err, &record{}); e.Status != 503 || !strings.Contains(e.Message, "hip:1 failed") {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestPlainMessage(t *testing.T) {
 	for _, c := range []struct {
 		err  error

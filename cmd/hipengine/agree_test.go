@@ -202,7 +202,7 @@ var variants = []struct {
 	{name: "template that reads no tools", set: map[string]any{
 		"tokenizer.chat_template": "{% for m in messages %}{{ m.role + m.content }}{% endfor %}"}},
 	{name: "penalty", set: map[string]any{"general.sampling.penalty_repeat": float32(1.3)}},
-	{name: "too little memory", memory: 1 << 20, want: refused},
+	{name: "too little memory", memory: 1 << 12, want: refused}, // even with the weights left in the file,
 	{name: "a context that does not fit", context: 4096, memory: 2 << 20, want: refused},
 	{name: "a context that the model was not made for", context: 1 << 20, want: refused},
 }

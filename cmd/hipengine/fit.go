@@ -18,6 +18,7 @@ import (
 // fitCmd says what fits where.
 type fitCmd struct {
 	deviceFlags
+	splitFlags
 	Models    string    `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Model     []string  `arg:"" optional:"" help:"Model files, or names; of hf:OWNER/NAME:QUANT that are not in the cache only headers are fetched."`
 	Contexts  []int     `placeholder:"N,..." help:"Context lengths in tokens (default: 4096, 16384, 65536 and so on, up to the model's own)."`
@@ -36,6 +37,19 @@ type fitReport struct {
 	Trained   int          `json:"trained_context"`
 	Rows      []fitRow     `json:"rows"`
 	Largest   []fitLargest `json:"largest"`
+	Parts     []fitPart    `json:"parts,omitempty"` // of several devices, at the longest context
+}
+
+// fitPart is what one of several devices has of a model.
+type fitPart struct {
+	Device  string  `json:"device"`
+	Layers  []int   `json:"layers"`
+	Experts int     `json:"experts"` // layers of other devices whose experts are there
+	Need    int64   `json:"need"`    // bytes
+	Free    int64   `json:"free"`    // -1 if the device cannot tell
+	Read    int64   `json:"read"`    // bytes of weights that a token reads
+	Rate    float64 `json:"rate"`    // bytes per second of the memory; 0 if it was not measured
+	text    string
 }
 
 // fitRow is what a context takes, in bytes.
@@ -155,6 +169,7 @@ func (c *fitCmd) fit(ctx context.Context, h *hipengine.Host, name string, memory
 	longest := max(slices.Max(lengths), min(r.Trained, hipengine.MaxContext))
 	for _, kv := range c.KVTypes {
 		o := hipengine.Options{KVType: kv, Sequences: c.Sequences, Spec: c.Spec}
+		c.splitFlags.apply(&o)
 		o.Context = longest
 		var free []int64
 		for _, m := range memory {
@@ -163,6 +178,11 @@ func (c *fitCmd) fit(ctx context.Context, h *hipengine.Host, name string, memory
 				return r, fmt.Errorf("%s: %w", name, err)
 			}
 			r.Device, free = fit.Device, append(free, fit.Free)
+			r.Parts = nil
+			for _, p := range fit.Parts {
+				r.Parts = append(r.Parts, fitPart{p.Device, append([]int{}, p.Layers...), p.Experts,
+					p.Weights + p.State + p.Plans, p.Free, p.Read, p.Rate, p.String()})
+			}
 			r.Largest = append(r.Largest, fitLargest{fit.Free, kv, fit.Largest})
 		}
 		for _, n := range lengths {
@@ -190,6 +210,9 @@ func (r fitReport) print(out io.Writer) error {
 		size = fmt.Sprintf(", %.2f GB", float64(r.FileBytes)/1e9)
 	}
 	fmt.Fprintf(out, "%s%s, made for %d tokens, on %s\n", r.Model, size, r.Trained, r.Device)
+	for _, p := range r.Parts {
+		fmt.Fprintln(out, "  "+p.text)
+	}
 	gib := func(n int64) string { return fmt.Sprintf("%.2f", float64(n)/(1<<30)) }
 	where := func(l fitLargest) string {
 		if l.Memory < 0 {

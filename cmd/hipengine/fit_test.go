@@ -52,6 +52,16 @@ func TestFit(t *testing.T) {
 		"IN 0.00 GIB\n") {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
+	split := command(t, "", "fit", "--device", "cpu,cpu", "--layers", "cpu=2,cpu=6", "--kv-types", "f16")
+	for _, want := range []string{"on cpu,cpu\n", "\n  cpu: layers 0-1, ", "\n  cpu: layers 2-7, ", "; a token reads "} {
+		if split.code != 0 || !strings.Contains(split.out, want) {
+			t.Errorf("exit %d, no %q in %q, err %q", split.code, want, split.out, split.errOut)
+		}
+	}
+	if all := read("--device", "cpu,cpu", "--split", "layer"); len(all[0].Parts) != 2 || len(all[0].Parts[1].Layers) != 4 ||
+		all[0].Parts[0].Need+all[0].Parts[1].Need < all[0].Rows[0].Weights {
+		t.Errorf("%+v", all[0])
+	}
 	for _, c := range []struct {
 		args []string
 		code int

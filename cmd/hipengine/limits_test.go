@@ -14,11 +14,12 @@ func TestConformLimits(t *testing.T) {
 		t.Fatalf("exit code %d: %s", r.code, r.errOut)
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if len(lines) != 8 {
-		t.Errorf("%d lines, want 8: the GPU, two products, three normalizations, two models\n%s", len(lines), r.out)
+	if len(lines) != 11 {
+		t.Errorf("%d lines, want 11: the GPU, two products, three normalizations, two models, of which two cards hold one\n%s",
+			len(lines), r.out)
 	}
 	for _, l := range lines {
-		if !strings.HasSuffix(l, "["+limits.Label+"]") || !strings.HasPrefix(l, "RX 9070 XT") {
+		if !strings.HasSuffix(l, "["+limits.Label+"]") || !strings.HasPrefix(strings.TrimPrefix(l, "2x "), "RX 9070 XT") {
 			t.Errorf("line %q does not name its GPU and say %q", l, limits.Label)
 		}
 	}

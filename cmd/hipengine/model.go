@@ -10,6 +10,7 @@ import (
 // modelFlags say how a model is found and loaded.
 type modelFlags struct {
 	deviceFlags
+	splitFlags
 	Models    string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Pull      bool   `env:"HIPENGINE_PULL" help:"Fetch a model that is named hf:OWNER/NAME:QUANT and not in the cache, as pull does."`
 	Verbose   bool   `short:"v" help:"Say what kept auto from other devices."`
@@ -37,6 +38,7 @@ func (f modelFlags) host(log io.Writer) (*hipengine.Host, error) {
 func (f modelFlags) options() hipengine.Options {
 	o := hipengine.Options{Context: f.Context, KVType: f.KVType, Quant: f.Quant, Imatrix: f.Imatrix, Folder: f.Models,
 		Invariant: f.Invariant}
+	f.splitFlags.apply(&o)
 	if f.exact {
 		o.PrefixCache = -1 // for prompts that follow on each other
 	}

@@ -120,6 +120,7 @@ func TestServeConfiguredModels(t *testing.T) {
 	}
 	file := filepath.Join(dir, "c.toml")
 	text := fmt.Sprintf("[serve]\nall = true\nctx = 512\n[serve.model.quick]\nfile = %q\nctx = 128\nparallel = 1\n"+
+		"device = 'cpu,cpu'\nsplit = 'layer'\n"+
 		"[serve.model.ember]\npin = true\n", abs)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -187,6 +188,8 @@ func TestServeModelErrors(t *testing.T) {
 		{"[serve]\nmodel = 'x'\n", nil, 2, ":2: serve.model: want a table"},
 		{"[serve.model.x]\nfile = 'ember'\nparallel = 0\n", nil, 2, "serve.model.x.parallel 0"},
 		{"[serve.model.x]\nfile = 'nothing.gguf'\n", nil, 1, "nothing.gguf"},
+		{"[serve.model.x]\nfile = 'ember'\ndevice = 'cpu,tpu'\n", nil, 2, `"tpu"`},
+		{"[serve.model.ember]\npin = true\nlayers = 'cpu=8'\n", nil, 2, "--layers"},
 		{"", []string{"ember", "ember"}, 1, `two models have the id "ember"`},
 		{"", []string{"--all"}, 1, "folder of models"},
 		{"", []string{"--pin", "nothing"}, 1, `no model "nothing"`},

@@ -132,7 +132,7 @@ func (c *serveCmd) run(ctx context.Context, worker *supervise.Worker, all *comma
 		return usageError{err}
 	}
 	if worker == nil {
-		switch yes, err := c.supervised(all.Profile, hasGPU); {
+		switch yes, err := c.supervised(all.Profile, models.devices(), hasGPU); {
 		case err != nil:
 			return err
 		case yes:

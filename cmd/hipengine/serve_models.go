@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hipengine/hipengine"
@@ -34,6 +35,10 @@ type servedModel struct {
 	Cache     *int64  `toml:"prefix-cache"`      // MiB
 	HostCache *int64  `toml:"prefix-cache-host"` // MiB
 	Pooling   *string `toml:"pooling"`
+	Device    *string `toml:"device"`
+	Split     *string `toml:"split"`
+	Layers    *string `toml:"layers"`
+	Experts   *string `toml:"experts"`
 	Pin       *bool   `toml:"pin"`
 }
 
@@ -49,6 +54,16 @@ func or[T any](key *T, otherwise T) T {
 type served struct {
 	models []hipengine.PoolModel
 	start  []string // ids of those that are loaded at the start
+}
+
+// devices are those that models name themselves.
+func (s served) devices() (list []string) {
+	for _, m := range s.models {
+		if m.Options.Device != "" {
+			list = append(list, m.Options.Device)
+		}
+	}
+	return list
 }
 
 // loadOptions are the flags as the library has them, for a model that the table t describes. Its zero value describes
@@ -80,6 +95,10 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 	}
 	o.KVType, o.Quant, o.Imatrix = or(t.KVType, o.KVType), or(t.Quant, o.Quant), or(t.Imatrix, o.Imatrix)
 	o.Pooling = or(t.Pooling, c.Pooling)
+	if o.Device = or(t.Device, ""); o.Device != "" { // the flags are about their own devices
+		o.Split, o.Layers, o.Experts = "", "", ""
+	}
+	o.Split, o.Layers, o.Experts = or(t.Split, o.Split), or(t.Layers, o.Layers), or(t.Experts, o.Experts)
 	o.Progress = loadProgress(log, id, o.Quant != "")
 	return o, nil
 }
@@ -185,9 +204,15 @@ func (c *serveCmd) pool(h *hipengine.Host, s served, worker *supervise.Worker, l
 		if log != nil {
 			logModel(log, e)
 		}
+		var devices []string
 		for _, m := range h.Models() {
-			worker.Device(fmt.Sprintf("%s (%s)", m.Device().Name, m.Device().Chip))
-			break // all are on one
+			d := m.Device()
+			if name := fmt.Sprintf("%s (%s)", d.Name, d.Chip); !slices.Contains(devices, name) {
+				devices = append(devices, name)
+			}
+		}
+		if len(devices) > 0 {
+			worker.Device(strings.Join(devices, "; "))
 		}
 	}
 	return h.NewPool(o)

@@ -26,9 +26,9 @@ func hasGPU() bool {
 	return false
 }
 
-// supervised reports whether models run in a process of their own. profile is the kind of profile that is written, and
-// hasGPU says whether device auto may be a GPU.
-func (c *serveCmd) supervised(profile string, hasGPU func() bool) (bool, error) {
+// supervised reports whether models run in a process of their own. profile is the kind of profile that is written, own
+// are devices that models name themselves, and hasGPU says whether device auto may be a GPU.
+func (c *serveCmd) supervised(profile string, own []string, hasGPU func() bool) (bool, error) {
 	switch {
 	case c.Supervise == "always" && profile != "":
 		return false, usageError{errors.New("--profile describes one process: it goes with --supervise never")}
@@ -37,8 +37,12 @@ func (c *serveCmd) supervised(profile string, hasGPU func() bool) (bool, error) 
 	case c.Supervise == "never" || profile != "" || runtime.GOOS != "linux":
 		return false, nil
 	}
-	kind, _, _ := strings.Cut(c.Device, ":")
-	return kind == "hip" || kind == "kfd" || kind == "cuda" || kind == "auto" && hasGPU(), nil
+	gpu := false
+	for _, device := range strings.Split(strings.Join(append([]string{c.Device}, own...), ","), ",") {
+		kind, _, _ := strings.Cut(device, ":")
+		gpu = gpu || kind == "hip" || kind == "kfd" || kind == "cuda" || kind == "auto" && hasGPU()
+	}
+	return gpu, nil
 }
 
 // supervise runs the server of a worker, which has the arguments of this process.

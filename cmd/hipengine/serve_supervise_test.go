@@ -109,7 +109,7 @@ func TestSupervisedStopAtOnce(t *testing.T) {
 
 // TestSupervisedFails passes on what a worker that cannot start says, and its exit code.
 func TestSupervisedFails(t *testing.T) {
-	r := command(t, "", "serve", "--port", "0", "--device", "cpu", "--supervise", "always", "--kv-type", "f8")
+	r := process(t, "", "serve", "--port", "0", "--device", "cpu", "--supervise", "always", "--kv-type", "f8")
 	if r.code != exitUsage || strings.Count(r.errOut, "--kv-type") != 1 || strings.Contains(r.errOut, "worker") {
 		t.Errorf("exit code %d: %s", r.code, r.errOut)
 	}
@@ -124,16 +124,21 @@ func TestSupervisedAuto(t *testing.T) {
 		{"auto", "", false, false}, {"auto", "", true, true}, {"auto", "cpu", true, false}, {"cpu", "", true, false},
 		{"ref", "", true, false}, {"emu:gfx1100", "", true, false}, {"hip:0", "", false, true},
 		{"cuda:1", "", false, true},
-		{"hip:0", "cpu", true, false},
+		{"hip:0", "cpu", true, false}, {"cpu,hip:0", "", false, true}, {"cpu,cpu", "", true, false},
 	} {
 		cmd := serveCmd{Supervise: "auto"}
 		cmd.Device = c.device
-		if got, err := cmd.supervised(c.profile, func() bool { return c.gpu }); got != c.want || err != nil {
+		if got, err := cmd.supervised(c.profile, nil, func() bool { return c.gpu }); got != c.want || err != nil {
 			t.Errorf("%+v: %v, %v", c, got, err)
 		}
 	}
+	own := serveCmd{Supervise: "auto"}
+	own.Device = "cpu"
+	if got, err := own.supervised("", []string{"cpu", "cpu,cuda:0"}, nil); !got || err != nil {
+		t.Errorf("a model on a GPU: %v, %v", got, err)
+	}
 	cmd := serveCmd{Supervise: "always"}
-	if _, err := cmd.supervised("cpu", hasGPU); err == nil || !isUsage(err) {
+	if _, err := cmd.supervised("cpu", nil, hasGPU); err == nil || !isUsage(err) {
 		t.Errorf("always with a profile: %v", err)
 	}
 }

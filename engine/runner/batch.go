@@ -16,7 +16,7 @@ func (r *Runner) batch(work []Work) error {
 	r.steps++
 	need := r.need
 	clear(need)
-	total, width, kept := 0, 0, 0
+	total, width, rewind := 0, 0, 0
 	for _, w := range work {
 		if int(w.Seq) < 0 || int(w.Seq) >= r.limits.Seqs || !r.seqs[w.Seq].open || r.seqs[w.Seq].step == r.steps {
 			return fmt.Errorf("runner: sequence %d is not open or twice in the step", w.Seq)
@@ -31,9 +31,7 @@ func (r *Runner) batch(work []Work) error {
 			return fmt.Errorf("runner: sequence %d: %d of %d tokens are to be taken back, of which a step allows %d, and "+
 				"all but the first", w.Seq, w.Rewind, n, r.limits.Rewinds)
 		}
-		if len(s.places) > 1 && w.Rewind > 0 {
-			kept = r.kept // so that there are few plans
-		}
+		rewind += w.Rewind
 		if r.limits.Encoder && s.len > 0 {
 			return fmt.Errorf("%w: sequence %d has %d tokens already", ErrEncoder, w.Seq, s.len)
 		}
@@ -59,9 +57,17 @@ func (r *Runner) batch(work []Work) error {
 	if total == 0 || total > r.limits.Batch {
 		return fmt.Errorf("runner: %d tokens in a step of 1..%d", total, r.limits.Batch)
 	}
+	if rewind > r.limits.RewindTokens {
+		return fmt.Errorf("runner: %d tokens are to be taken back, of which a step allows %d", rewind, r.limits.RewindTokens)
+	}
 	if err := r.enough(need); err != nil {
 		return err
 	}
+	kept := 0
+	if rewind > 0 && r.kept > 0 {
+		kept = r.rewind // so that there are few plans
+	}
+	r.forget()
 	r.index.Reset(r.windows, tableWidth(width, r.limits.Context), kept)
 	r.wanted = 0
 	for _, w := range work {
@@ -74,17 +80,17 @@ func (r *Runner) batch(work []Work) error {
 		for _, t := range s.tables {
 			r.tables = append(r.tables, t.pages[:pages])
 		}
-		span := models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Recent: int(w.Seq), Rows: w.Rows,
-			Tables: r.tables, Embeds: w.Embeds, EmbedIDs: w.EmbedIDs}
 		if kept > 0 {
-			span.Kept = s.places[1 : 1+w.Rewind]
+			r.keep(s, w.Rewind)
 		}
-		r.index.Add(span)
+		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Kept: s.places[1:],
+			Recent: int(w.Seq), Rows: w.Rows,
+			Tables: r.tables, Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
 		r.wanted += w.Rows
 	}
 	r.index.Fill()
 	if r.buckets {
-		r.index.Pad(len(r.seqs) + r.limits.Seqs*r.kept) // the spare slot is behind all others
+		r.index.Pad(len(r.seqs) + r.kept) // the spare slot is behind all others
 	}
 	return nil
 }

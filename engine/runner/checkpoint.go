@@ -143,9 +143,9 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		return fmt.Errorf("runner: a sequence of %d tokens cannot be cut to %d", s.len, n)
 	case n == s.len:
 		return nil
-	case n > 0 && len(r.spec.Slots) > 0 && s.len-n > s.kept:
+	case n > 0 && len(r.spec.Slots) > 0 && s.len-n >= len(s.places):
 		return &TruncateError{s.len, n, fmt.Sprintf("the model keeps recurrent state, which is known at the end and %d "+
-			"tokens back", s.kept)}
+			"tokens back", len(s.places)-1)}
 	case n > 0 && len(r.spec.Recent) > 0 && n <= s.recent:
 		return &TruncateError{s.len, n, "the hidden states from which drafts go on there are gone"}
 	}
@@ -185,9 +185,10 @@ func (r *Runner) Truncate(id SeqID, n int) error {
 		}
 	}
 	if n == 0 {
-		s.kept = 0
+		r.keep(s, 0)
+	} else if len(r.spec.Slots) > 0 {
+		r.rewindTo(s, s.len-n)
 	}
-	s.rewind(min(s.len-n, s.kept))
 	s.len = n
 	for _, p := range r.spec.Paged {
 		i := r.table(p)

@@ -105,7 +105,8 @@ func TestTruncate(t *testing.T) {
 		{"llama", 100, ""}, {"llama", 99, ""}, {"llama", 64, ""}, {"llama", 40, ""}, {"llama", 1, ""},
 		{"llama", 0, ""},
 		{"llama", 101, "cannot be cut to 101"}, {"llama", -1, "cannot be cut to -1"},
-		{"qwen35", 100, ""}, {"qwen35", 0, ""}, {"qwen35", 99, "recurrent state, which is known at the end and 0 tokens back"},
+		{"qwen35", 100, ""}, {"qwen35", 0, ""},
+		{"qwen35", 99, "recurrent state, which is known at the end and 0 tokens back"},
 		{"gemma4", 99, ""}, {"gemma4", 70, ""}, {"gemma4", 40, "window of 5 tokens"}, {"gemma4", 0, ""},
 	} {
 		t.Run(fmt.Sprintf("%s/%d", c.arch, c.to), func(t *testing.T) {

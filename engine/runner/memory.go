@@ -22,7 +22,7 @@ type Memory struct {
 	Context int // tokens of a sequence that State and Plans are for
 	Seqs    int // sequences
 
-	// Kept is how many recurrent states State has of each sequence beside its last, for Options.Rewind.
+	// Kept is how many recurrent states State has beside the last ones of sequences, for Options.RewindTokens.
 	Kept int
 
 	// Fits is the longest context that fits where Context does not, in tokens; 0 if none does.
@@ -91,7 +91,7 @@ func (m Memory) parts() string {
 	}
 	kept := ""
 	if m.Kept > 0 {
-		kept = fmt.Sprintf(", %d of which can be taken back", m.Kept)
+		kept = fmt.Sprintf(" and %d earlier states", m.Kept)
 	}
 	return fmt.Sprintf("weights %s, state %s (%s of %d tokens%s), plans %s", gibibytes(m.Weights), gibibytes(m.State),
 		seqs, m.Context, kept, gibibytes(m.Plans))
@@ -146,7 +146,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	if full, err = full.keeping(dev, m, w); err != nil {
 		return Memory{}, err
 	}
-	o.Rewind, o.kept = full.Rewind, full.kept
+	o.Rewind, o.RewindTokens, o.kept = full.Rewind, full.RewindTokens, full.kept
 	caps := dev.Caps()
 	free := o.free(dev)
 	parts, err := o.parts(dev, w)
@@ -269,6 +269,23 @@ func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int
 	return low + sort.Search(min(step, all-low)-1, func(n int) bool { return !fits(low+n+1, -1) })
 }
 
+// StateSizes lists the states of a runner of m with options o on dev, and what each takes. The error is about o.
+func (o Options) StateSizes(dev ops.Device, m models.Model) ([]models.Sized, error) {
+	o, err := o.with(m.Params())
+	if err != nil {
+		return nil, err
+	}
+	ts, sizes, err := stateTensors(m.State(), o, dev.Info().Buckets)
+	if err != nil {
+		return nil, err
+	}
+	var list []models.Sized
+	for i, t := range ts {
+		list = append(list, models.Sized{Use: ops.WeightUse{Name: t.Name, DType: t.DType, Shape: t.Shape}, Bytes: sizes[i]})
+	}
+	return list, nil
+}
+
 // FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that
 // o has without any. The error is about o.
 func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, error) {
@@ -342,7 +359,10 @@ func largestPlans(o Options, buckets bool, top int, drafts bool) []planKey {
 	decode := prefill
 	decode.Tokens, decode.Rows = o.Seqs, o.Seqs
 	verify := prefill // of proposed tokens, beside prompts
-	verify.Kept, verify.Rows = o.kept, min(tokens, (1+o.Rewind)*o.Seqs+PromptRows)
+	verify.Rows = min(tokens, o.Seqs+o.RewindTokens+PromptRows)
+	if o.kept > 0 {
+		verify.Kept = o.Rewind
+	}
 	hidden := prefill
 	hidden.Rows = hidden.Tokens
 	plans := []planKey{{Sizes: prefill}, {Sizes: decode}, {Sizes: hidden, hidden: true}}

@@ -10,7 +10,7 @@ func (r *Runner) Prove() error {
 		return ErrClosed
 	}
 	o := Options{Context: r.limits.Context, Seqs: r.limits.Seqs, Batch: r.limits.Batch, Rewind: r.rewind,
-		kept: r.kept}
+		RewindTokens: r.limits.RewindTokens, kept: r.kept}
 	for _, k := range largestPlans(o, r.buckets, r.limits.Top, r.drafts != nil) {
 		if _, err := r.plan(k); err != nil {
 			return fmt.Errorf("runner: the largest step: %w", err)

@@ -112,7 +112,8 @@ func TestRewindBeside(t *testing.T) {
 	for _, arch := range archs {
 		t.Run(arch, func(t *testing.T) {
 			l := load(t, arch)
-			r := l.runner(t, Options{Context: 96, Seqs: 4, Checkpoints: 2, Rewind: k, Invariant: true})
+			r := l.runner(t, Options{Context: 96, Seqs: 4, Checkpoints: 2, Rewind: k, RewindTokens: 7,
+				Invariant: true})
 			alone := l.runner(t, Options{Context: 96, Invariant: true})
 			rng := rand.New(rand.NewPCG(5, 6))
 			type text struct {
@@ -144,28 +145,37 @@ func TestRewindBeside(t *testing.T) {
 			vocab := l.m.Params().Vocab
 			for round := range rounds {
 				var work []Work
+				var of []*text
+				left := 7
 				for i := range texts {
+					if rng.IntN(5) == 0 {
+						continue
+					}
 					n := 1 + rng.IntN(k+1)
 					if round%5 == i {
 						n += 9
 					}
 					w := Work{Seq: texts[i].id, Tokens: prompt(rng.Uint64(), n), Rows: n}
 					if rng.IntN(4) > 0 {
-						w.Rewind = min(n-1, k)
+						w.Rewind = min(n-1, k, left)
 					}
+					left -= w.Rewind
 					if len(texts[i].ids)+n > 96 {
 						r.Release(texts[i].id)
 						texts[i] = text{id: open(t, r)}
 						w.Seq = texts[i].id
 					}
-					work = append(work, w)
+					work, of = append(work, w), append(of, &texts[i])
+				}
+				if len(work) == 0 {
+					continue
 				}
 				rows, err := r.Step(t.Context(), work)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for i, w := range work {
-					x := &texts[i]
+					x := of[i]
 					x.ids = append(x.ids, w.Tokens...)
 					id := open(t, alone)
 					all := step(t, alone, id, x.ids...)
@@ -175,7 +185,7 @@ func TestRewindBeside(t *testing.T) {
 					}
 				}
 				for i, w := range work {
-					x := &texts[i]
+					x := of[i]
 					for left := w.Rewind; left > 0 && rng.IntN(3) > 0; {
 						n := 1 + rng.IntN(left)
 						left -= n
@@ -263,11 +273,62 @@ func TestRewindLimits(t *testing.T) {
 	run(Work{Tokens: prompt(1, 3)})
 	at(0)
 	run(Work{Tokens: prompt(1, 3), Rewind: 1})
+	at(1)
+	other := open(t, r)
+	step(t, r, other, 1)
+	at(0) // the places are those of the last step
+	run(Work{Tokens: prompt(1, 3), Rewind: 1})
 	if err := r.Truncate(id, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := step(t, r, id, prompt(4, 12)...), l.fresh(t, nil, prompt(4, 12)); !slices.Equal(got, want) {
 		t.Error("logits after a cut to nothing differ from those of a new sequence")
+	}
+}
+
+// TestRewindTokens shares places for three earlier states among sequences, and gives them back when sequences end.
+func TestRewindTokens(t *testing.T) {
+	l := load(t, "qwen35")
+	for _, o := range []Options{{Rewind: 3, RewindTokens: 2}, {Seqs: 2, Rewind: 3, RewindTokens: 7}, {RewindTokens: 1}} {
+		if _, err := New(l.dev, l.m, l.w, o); err == nil || !strings.Contains(err.Error(), "of a step") {
+			t.Errorf("%+v: error %v", o, err)
+		}
+	}
+	r := l.runner(t, Options{Seqs: 3, Rewind: 3, RewindTokens: 3})
+	if lim := r.Limits(); lim.Rewinds != 3 || lim.RewindTokens != 3 {
+		t.Errorf("limits %d and %d", lim.Rewinds, lim.RewindTokens)
+	}
+	for range 3 {
+		ids := []SeqID{open(t, r), open(t, r)}
+		work := []Work{{Seq: ids[0], Tokens: prompt(1, 4), Rewind: 2}, {Seq: ids[1], Tokens: prompt(1, 4), Rewind: 2}}
+		if _, err := r.Step(t.Context(), work); err == nil || !strings.Contains(err.Error(), "a step allows 3") {
+			t.Errorf("four tokens: error %v", err)
+		}
+		work[1].Rewind = 1
+		if _, err := r.Step(t.Context(), work); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Truncate(ids[0], 2); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := r.Rewindable(ids[0]), r.Rewindable(ids[1]); a != 0 || b != 1 {
+			t.Errorf("%d and %d tokens can be taken back, want 0 and 1", a, b)
+		}
+		r.Release(ids[0])
+		r.Release(ids[1])
+		if len(r.spare) != 3 {
+			t.Fatalf("%d places are left of 3", len(r.spare))
+		}
+	}
+	used := map[int]bool{}
+	for _, s := range r.seqs {
+		used[s.places[0]] = true
+	}
+	for _, p := range r.spare {
+		used[p] = true
+	}
+	if len(used) != 6 {
+		t.Errorf("%d places of 6 are in use or spare", len(used))
 	}
 }
 
@@ -354,10 +415,11 @@ func TestRewindUnsupported(t *testing.T) {
 		if plains {
 			want = 0
 		}
-		if r.Limits().Rewinds != want || mem.Kept != want {
-			t.Errorf("limits say %d, the plan %d, want %d", r.Limits().Rewinds, mem.Kept, want)
+		if l := r.Limits(); l.Rewinds != want || l.RewindTokens != 2*want || mem.Kept != 2*want {
+			t.Errorf("limits say %d and %d, the plan %d, want %d of each of two sequences", l.Rewinds, l.RewindTokens, mem.Kept,
+				want)
 		}
-		if said := strings.Contains(mem.String(), fmt.Sprintf("%d of which can be taken back", want)); said != (want > 0) {
+		if said := strings.Contains(mem.String(), fmt.Sprintf("tokens and %d earlier states)", 2*want)); said != (want > 0) {
 			t.Errorf("the plan says %q", mem)
 		}
 		return mem.State

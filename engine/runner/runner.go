@@ -27,10 +27,10 @@ type Options struct {
 	// checkpoint. Layers that see a window alone have fewer if fewer suffice.
 	Pages int
 
-	// Rewind is how many tokens of its last step can be taken back of a sequence, from 0 to MaxRewind: see Work.Rewind.
-	// For each of them there is memory for one more recurrent state of every open sequence, and for a row more that
-	// steps return.
-	Rewind int
+	// Rewind is how many tokens of the last step can be taken back of a sequence, from 0 to MaxRewind, and RewindTokens
+	// how many of all its sequences, 0 being as many as Rewind allows: see Work.Rewind. For each of the latter there is
+	// memory for a recurrent state and for a row more that steps return.
+	Rewind, RewindTokens int
 
 	KVType    tensor.DType // of keys and values; Invalid: F32
 	StateType tensor.DType // of recurrent state; Invalid: F32
@@ -47,7 +47,7 @@ type Options struct {
 	// Share returns Reserved and Limit of each of the devices that the device consists of, by its name; nil: none.
 	Share func(device string) (reserved, limit int64)
 
-	kept int // states of an open sequence beside its last: see keeping
+	kept int // recurrent states beside the last ones of sequences: see keeping
 }
 
 // MaxRewind is the most that Options.Rewind can be.
@@ -91,6 +91,7 @@ type Runner struct {
 	spec    kv.Spec
 	rewind  int // as in Options
 	kept    int
+	spare   []int // places for states beside the last ones of sequences that nobody uses
 	plans   planCache
 	arena   ops.Arena // of all plans: no two run at a time
 
@@ -190,7 +191,15 @@ func (o Options) with(p models.Hparams) (Options, error) {
 		return o, fmt.Errorf("runner: %d checkpoints are outside 0..%d", o.Checkpoints, 1<<16)
 	}
 	if o.Rewind < 0 || o.Rewind > MaxRewind {
-		return o, fmt.Errorf("runner: taking back %d tokens of a step is outside 0..%d", o.Rewind, MaxRewind)
+		return o, fmt.Errorf("runner: taking back %d tokens of a sequence is outside 0..%d", o.Rewind, MaxRewind)
+	}
+	if most := o.Rewind * o.Seqs; o.RewindTokens < 0 || o.RewindTokens > most || o.RewindTokens > 0 &&
+		o.RewindTokens < o.Rewind {
+		return o, fmt.Errorf("runner: taking back %d tokens of a step, %d of a sequence, is outside %d..%d", o.RewindTokens,
+			o.Rewind, o.Rewind, most)
+	}
+	if o.RewindTokens == 0 {
+		o.RewindTokens = o.Rewind * o.Seqs
 	}
 	perSeq := pagesFor(o.Context)
 	if o.Pages == 0 {
@@ -412,7 +421,7 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 		return nil, err
 	}
 	for i := range work {
-		r.seqs[work[i].Seq].dirty, r.seqs[work[i].Seq].kept = true, 0
+		r.seqs[work[i].Seq].dirty = true
 	}
 	return p, r.run(p)
 }
@@ -422,9 +431,6 @@ func (r *Runner) took(w Work) {
 	s := &r.seqs[w.Seq]
 	s.len += len(w.Tokens)
 	s.recent = max(s.recent, s.len-kv.RecentTokens)
-	if len(s.places) > 1 {
-		s.kept = w.Rewind
-	}
 	r.trim(s)
 }
 

@@ -15,10 +15,9 @@ type sequence struct {
 	tables []table // by window
 	step   uint64  // number of the last step that had it
 
-	// places are those of recurrent state: the first holds the state of now, and number i of the next kept ones that
-	// of i tokens before. A step reads the first and leaves the last state there, and earlier ones in the next.
+	// places are those of recurrent state: number i holds the state of i tokens before now. A step reads the first and
+	// leaves the last state there, and earlier ones in others, which are the sequence's until the next step.
 	places []int
-	kept   int
 
 	recent int // position of the first token of which state of the newest tokens is known
 }
@@ -88,6 +87,7 @@ func (r *Runner) free(slot int) {
 	for i, t := range s.tables {
 		r.pools[i].Return(t.pages[t.first:])
 	}
+	r.keep(s, 0)
 	*s = sequence{dirty: s.dirty, places: s.places}
 }
 

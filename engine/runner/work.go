@@ -14,8 +14,9 @@ type Work struct {
 	Tokens []int32 // appended to the sequence by this step; at least one
 	Rows   int     // outputs are returned for the last Rows of Tokens; 0 while a prompt is only partly in
 
-	// Rewind is how many of Tokens, from the end, Truncate can take back until the next step of the sequence: fewer
-	// than Tokens, and at most Limits.Rewinds. Models without recurrent state need not be told.
+	// Rewind is how many of Tokens, from the end, Truncate can take back until the next step: fewer than Tokens, at most
+	// Limits.Rewinds, and of all work together at most Limits.RewindTokens. Models without recurrent state need not be
+	// told.
 	Rewind int
 
 	// Embeds are rows of n_embd numbers that enter the first layer in place of tokens, such as those of an image: that
@@ -71,8 +72,8 @@ type Limits struct {
 	// Rewinds is how many tokens of its last step can be taken back of a sequence: Context if it can be cut to any
 	// length, as those whose states are keys and values alone; a page where attention has a window; of models with
 	// recurrent state those of Options.Rewind, if the step had them in Work.Rewind, and 0 on a device that has no
-	// kernels for that.
-	Rewinds int
+	// kernels for that. RewindTokens is how many that can be of all sequences of a step.
+	Rewinds, RewindTokens int
 
 	Drafts int // most tokens that Draft can be asked for; 0: the model's draft layer is not there, or not in use
 

@@ -20,7 +20,7 @@ import (
 // Options say what Write shows.
 type Options struct {
 	Target  string         // of the GPUs; empty for all of the sheet
-	Match   *regexp.Regexp // kernels, "model/NAME", "plan/NAME STEP" and "bound/NAME STEP" to show; nil for all
+	Match   *regexp.Regexp // kernels, "model/NAME", "ranks/NAME", "plan/NAME STEP" and "bound/NAME STEP" to show; nil for all
 	Kernels bool           // list the kernels of each plan
 }
 
@@ -52,6 +52,9 @@ func Write(ctx context.Context, out io.Writer, o Options) error {
 			return err
 		}
 		if err := modelLimits(out, g, match); err != nil {
+			return err
+		}
+		if err := rankLimits(out, g, match); err != nil {
 			return err
 		}
 		if err := planLimits(ctx, out, g, match, o.Kernels); err != nil {

@@ -10,9 +10,11 @@ import (
 
 // arenas is the memory of plans that never run at a time: an arena of each part, and what crosses between segments.
 type arenas struct {
+	dev   *Device
 	parts []*ops.Arena
 
 	mu      sync.Mutex
+	ranks   ops.Ranks // of plans in which the parts meet; nil: none yet
 	regions []*region // of each part; nil: none yet
 }
 
@@ -25,7 +27,7 @@ type region struct {
 }
 
 func newArenas(d *Device) *arenas {
-	a := &arenas{regions: make([]*region, len(d.parts))}
+	a := &arenas{dev: d, regions: make([]*region, len(d.parts))}
 	for range d.parts {
 		a.parts = append(a.parts, &ops.Arena{})
 	}
@@ -54,7 +56,21 @@ func (a *arenas) Free() error {
 		errs = append(errs, p.Free(), a.regions[i].release())
 		a.regions[i] = nil
 	}
+	if a.ranks != nil {
+		a.dev.meetings.put(a.ranks)
+		a.ranks = nil
+	}
 	return errors.Join(errs...)
+}
+
+// meeting returns what plans of the arenas meet in, nil if the parts cannot meet without the host.
+func (a *arenas) meeting() ops.Ranks {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ranks == nil {
+		a.ranks = a.dev.meetings.take(a.dev)
+	}
+	return a.ranks
 }
 
 // take returns memory of part p for a plan, which releases it.

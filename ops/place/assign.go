@@ -18,7 +18,12 @@ type assignment struct {
 	// same has, for results of nodes that were replaced, what stands for them.
 	same map[ops.Value]ops.Value
 
-	want map[*ops.Node]int // the part of the first node behind one that cannot run elsewhere
+	// joint has nodes of several parts that wait for each other while they run, each with all of them.
+	joint map[*ops.Node][]*ops.Node
+	ranks func() ops.Ranks
+
+	read map[ops.Value]bool // by a node that runs, or as an output
+	want map[*ops.Node]int  // the part of the first node behind one that cannot run elsewhere
 }
 
 // base follows views back to the value that has the storage, or was computed.
@@ -44,15 +49,22 @@ func bytes(v ops.Value) int64 {
 }
 
 // assign places the nodes of g that outs or a state need.
-func (d *Device) assign(g *ops.Graph, outs []ops.Value) (*assignment, error) {
+func (d *Device) assign(g *ops.Graph, outs []ops.Value, ranks func() ops.Ranks) (*assignment, error) {
 	a := &assignment{dev: d, part: map[*ops.Node]int{}, level: map[*ops.Node]int{}, same: map[ops.Value]ops.Value{},
-		want: map[*ops.Node]int{}}
+		want: map[*ops.Node]int{}, joint: map[*ops.Node][]*ops.Node{}, ranks: ranks,
+		read: map[ops.Value]bool{}}
 	live := ops.Needed(g, outs)
+	for _, o := range outs {
+		a.read[o] = true
+	}
 	pinned := map[*ops.Node]int{}
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		n := g.Nodes[i]
 		if n.Op == nil || !live[n] {
 			continue
+		}
+		for _, v := range n.In {
+			a.read[v] = true
 		}
 		at, err := a.pin(n)
 		if err != nil {
@@ -68,7 +80,7 @@ func (d *Device) assign(g *ops.Graph, outs []ops.Value) (*assignment, error) {
 			a.want[v.Node()] = at
 		}
 	}
-	arrived := map[located2]bool{} // values that are on their way to a part already
+	arrived := map[valueOn]bool{} // values that are on their way to a part already
 	for _, n := range g.Nodes {
 		if n.Op == nil || n.Op.View || !live[n] {
 			continue
@@ -89,18 +101,18 @@ func (d *Device) assign(g *ops.Graph, outs []ops.Value) (*assignment, error) {
 	return a, nil
 }
 
-// located2 is a value on a part.
-type located2 struct {
+// valueOn is a value on a part.
+type valueOn struct {
 	v    ops.Value
 	part int
 }
 
 // put places a node.
-func (a *assignment) put(n *ops.Node, part int, arrived map[located2]bool) {
+func (a *assignment) put(n *ops.Node, part int, arrived map[valueOn]bool) {
 	a.nodes = append(a.nodes, n)
 	a.part[n] = part
 	for _, v := range n.In {
-		arrived[located2{a.base(v), part}] = true
+		arrived[valueOn{a.base(v), part}] = true
 	}
 }
 
@@ -146,7 +158,7 @@ func (a *assignment) pin(n *ops.Node) (int, error) {
 }
 
 // choose returns the part on which n, which is bound to none, moves the fewest bytes.
-func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
+func (a *assignment) choose(n *ops.Node, arrived map[valueOn]bool) int {
 	want, wanted := a.want[n]
 	var from []ops.Value
 	for _, v := range n.In {
@@ -164,7 +176,7 @@ func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
 	try := func(p int) {
 		var cost int64
 		for _, v := range from {
-			if a.part[v.Node()] != p && !arrived[located2{v, p}] {
+			if a.part[v.Node()] != p && !arrived[valueOn{v, p}] {
 				cost += bytes(v)
 			}
 		}
@@ -183,11 +195,17 @@ func (a *assignment) choose(n *ops.Node, arrived map[located2]bool) int {
 	return best
 }
 
-// spread replaces a collective op: what each result stands for is computed where the input of its number is, once for
-// inputs of the same part.
-func (a *assignment) spread(n *ops.Node, arrived map[located2]bool) error {
+// spread replaces a collective op: what each result that is read stands for is computed where the input of its number
+// is, once for inputs of the same part.
+func (a *assignment) spread(n *ops.Node, arrived map[valueOn]bool) error {
+	if a.meet(n, arrived) {
+		return nil
+	}
 	made := map[int][]ops.Value{}
 	for i, v := range n.In {
+		if !a.read[n.Result(i)] {
+			continue
+		}
 		part := 0
 		if b := a.base(v); b.Node().Op != nil {
 			part = a.part[b.Node()]
@@ -224,4 +242,40 @@ func (a *assignment) spread(n *ops.Node, arrived map[located2]bool) error {
 		a.same[n.Result(i)] = made[part][i]
 	}
 	return nil
+}
+
+// meet replaces an all-reduce of as many parts as there are by what each of them does of it, if they can without the
+// host.
+func (a *assignment) meet(n *ops.Node, arrived map[valueOn]bool) bool {
+	if n.Op != ops.AllReduceOp || len(n.In) != len(a.dev.parts) || len(n.In) < 2 {
+		return false
+	}
+	for i, v := range n.In {
+		// A part whose result nobody reads would not run its node, for which the others wait.
+		if b := a.base(v); b.Node().Op == nil || a.part[b.Node()] != i || !a.read[n.Result(i)] {
+			return false
+		}
+	}
+	ranks := a.ranks()
+	if ranks == nil {
+		return false
+	}
+	nodes := make([]*ops.Node, len(n.In))
+	for i, v := range n.In {
+		sub := &ops.Graph{}
+		leaf := sub.Input("part", v.DType(), v.Shape()...)
+		sum, ok := ranks.AllReduce(sub, i, leaf)
+		if !ok || sub.Err() != nil || sum.Node().Op == nil || len(sub.Nodes) != 2 {
+			return false
+		}
+		sum.Node().Pos = n.Pos
+		nodes[i] = sum.Node()
+		a.same[leaf] = v
+	}
+	for i, m := range nodes {
+		a.put(m, i, arrived)
+		a.same[n.Result(i)] = m.Result(0)
+		a.joint[m] = nodes
+	}
+	return true
 }

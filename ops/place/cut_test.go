@@ -206,7 +206,7 @@ func TestBeside(t *testing.T) {
 	near := ops.MulMat(g, x, g.Weight(b.tensor("near", ops.MemWeights, w, 4, 4)))
 	far := ops.MulMat(g, x, g.Weight(b.tensor("far", ops.MemWeights, w, 4, 4)))
 	c, err := b.d.cut(g, []ops.Value{ops.RMSNorm(g, ops.Add(g, near, far),
-		g.Weight(b.tensor("last", ops.MemWeights, w[:4], 4)), 1)})
+		g.Weight(b.tensor("last", ops.MemWeights, w[:4], 4)), 1)}, b.d.planned)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ type Device struct {
 	all   *Part // Alloc for Everywhere
 	place Placement
 	name  string
+
+	meetings meetings
 }
 
 var _ ops.Device = (*Device)(nil)
@@ -190,8 +192,8 @@ func (d *Device) Supports(n *ops.Node) bool {
 	return true
 }
 
-// Close leaves the parts open.
-func (d *Device) Close() error { return nil }
+// Close leaves the parts open, but frees what the device made of theirs.
+func (d *Device) Close() error { return d.meetings.close() }
 
 // Part is a part of a [Device], for what is allocated and loaded: its memory can be used in graphs and streams of the
 // whole. Plans are those of the whole.
@@ -216,6 +218,13 @@ func (p *Part) members() []*Part {
 func (p *Part) Caps() ops.Caps {
 	c := p.Device.Caps()
 	c.Map, c.Parts, c.Place = p.whole.mapped, nil, nil
+	if adopt := c.Adopt; p.number == Everywhere {
+		c.Adopt = nil
+	} else if adopt != nil {
+		c.Adopt = func(b []byte) tensor.Buffer {
+			return &buffer{whole: p.whole, part: p.number, in: []tensor.Buffer{adopt(b)}, size: int64(len(b))}
+		}
+	}
 	c.PlanBytes, c.Launches, c.Kernels = p.whole.planBytes, nil, p.whole.kernels
 	return c
 }

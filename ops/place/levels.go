@@ -10,7 +10,7 @@ import (
 // what it reads of others, and at least that of nodes before it that use its states.
 func (a *assignment) levels() {
 	used := map[*ops.Node]int{} // level of the last node that uses a state
-	for _, n := range a.nodes {
+	least := func(n *ops.Node) int {
 		level := 0
 		for _, v := range n.In {
 			b := a.base(v)
@@ -25,6 +25,15 @@ func (a *assignment) levels() {
 				level = max(level, used[s])
 			}
 		}
+		return level
+	}
+	for _, n := range a.nodes {
+		level := least(n)
+		for _, m := range a.joint[n] {
+			// All at one level: no part can then come to wait for another that waits for it. What the others read was
+			// placed before the first of them.
+			level = max(level, least(m))
+		}
 		a.level[n] = level
 		for _, v := range n.In {
 			if s := ops.Root(a.base(v)); s.Leaf == ops.State {
@@ -32,20 +41,21 @@ func (a *assignment) levels() {
 			}
 		}
 	}
-	a.defer_()
+	a.postpone()
 }
 
 // place is a part at a level.
 type place struct{ part, level int }
 
-// defer_ moves nodes with weights that no other part waits for to the level behind, with what depends on them, where
+// postpone moves nodes with weights that no other part waits for to the level behind, with what depends on them, where
 // their part would only wait there: they then run beside what others do with the rest.
-func (a *assignment) defer_() {
+func (a *assignment) postpone() {
 	busy := map[place]bool{}
 	sent := map[*ops.Node]bool{} // read by another part
 	last := 0
 	for _, n := range a.nodes {
 		busy[place{a.part[n], a.level[n]}] = true
+		sent[n] = sent[n] || a.joint[n] != nil
 		last = max(last, a.level[n])
 		for _, v := range n.In {
 			if m := a.base(v).Node(); m.Op != nil && a.part[m] != a.part[n] {

@@ -31,12 +31,8 @@ type output struct {
 
 // Compile makes plans of the parts. The errors are theirs, and those of graphs whose states are apart.
 func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (_ ops.Plan, err error) {
-	c, err := d.cut(g, outs)
-	if err != nil {
-		return nil, err
-	}
-	p := &plan{dev: d, segments: c.segments, programs: make([][]*segment, len(d.parts)),
-		regions: make([]*region, len(d.parts)), inputs: map[string]tensor.Tensor{}}
+	p := &plan{dev: d, programs: make([][]*segment, len(d.parts)), regions: make([]*region, len(d.parts)),
+		inputs: map[string]tensor.Tensor{}}
 	if a == nil {
 		a = &ops.Arena{}
 		p.own = a
@@ -56,6 +52,11 @@ func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (_ ops.P
 	if !ok || len(arenas.parts) != len(d.parts) {
 		return nil, fmt.Errorf("place: the arena is of another device than %s (buffer %T)", d.name, b)
 	}
+	c, err := d.cut(g, outs, arenas.meeting)
+	if err != nil {
+		return nil, err
+	}
+	p.segments = c.segments
 	p.arenas = arenas
 	for i, n := range c.bytes {
 		if n == 0 {
@@ -130,7 +131,7 @@ func (p *plan) locateOutputs(c *cut) error {
 			out.t = owner.Tensor
 		default:
 			s := c.of[n]
-			if t := c.transfers[located2{b, s.part}]; t != nil && t.kept {
+			if t := c.transfers[valueOn{b, s.part}]; t != nil && t.kept {
 				out.t, out.part = p.slot(t), s.part
 				out.t.Buf = &buffer{whole: p.dev, part: s.part, in: []tensor.Buffer{out.t.Buf}, size: out.t.Buf.Size()}
 				break
@@ -187,9 +188,12 @@ func (p *plan) Close() error {
 	return errors.Join(errs...)
 }
 
+// planned returns what plans would meet in, for those that are not compiled.
+func (d *Device) planned() ops.Ranks { return d.meetings.planned(d) }
+
 // partBytes is PartBytes of the device's ops.Caps.
 func (d *Device) partBytes(g *ops.Graph, outs ...ops.Value) ([]int64, error) {
-	c, err := d.cut(g, outs)
+	c, err := d.cut(g, outs, d.planned)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +225,7 @@ func (d *Device) planBytes(g *ops.Graph, outs ...ops.Value) (total int64, err er
 
 // launches is Launches of the device's ops.Caps: of one segment after another.
 func (d *Device) launches(g *ops.Graph, outs ...ops.Value) (all []string, err error) {
-	c, err := d.cut(g, outs)
+	c, err := d.cut(g, outs, d.planned)
 	if err != nil {
 		return nil, err
 	}

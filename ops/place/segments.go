@@ -56,19 +56,18 @@ type cut struct {
 	outs      []ops.Value
 	segments  []*segment // in an order in which each can run
 	of        map[*ops.Node]*segment
-	transfers map[located2]*transfer
+	transfers map[valueOn]*transfer
 	order     []*transfer
 
-	inputs  []map[*ops.Node]*ops.Node // of each part: the leaf of its graphs that is an input's memory
-	inOff   []map[*ops.Node]int64
-	inLeafs map[*ops.Node][]located3
+	inOff   []map[*ops.Node]int64 // of each part: where in its region an input lies
+	inLeafs map[*ops.Node][]inputLeaf
 	bytes   []int64 // of each part's region
 	stage   []bool  // it needs memory of the host
 	before  [][]bool
 }
 
-// located3 is a leaf of a segment's graph that stands for an input.
-type located3 struct {
+// inputLeaf is a leaf of a segment's graph that stands for an input.
+type inputLeaf struct {
 	part int
 	leaf *ops.Node
 }
@@ -77,7 +76,7 @@ type located3 struct {
 const align = 256
 
 // cut makes segments of g.
-func (d *Device) cut(g *ops.Graph, outs []ops.Value) (*cut, error) {
+func (d *Device) cut(g *ops.Graph, outs []ops.Value, ranks func() ops.Ranks) (*cut, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
@@ -86,12 +85,12 @@ func (d *Device) cut(g *ops.Graph, outs []ops.Value) (*cut, error) {
 			return nil, fmt.Errorf("place: output %d is not a value", i)
 		}
 	}
-	a, err := d.assign(g, outs)
+	a, err := d.assign(g, outs, ranks)
 	if err != nil {
 		return nil, err
 	}
-	c := &cut{assignment: a, g: g, outs: outs, of: map[*ops.Node]*segment{}, transfers: map[located2]*transfer{},
-		inLeafs: map[*ops.Node][]located3{}, bytes: make([]int64, len(d.parts)), stage: make([]bool, len(d.parts))}
+	c := &cut{assignment: a, g: g, outs: outs, of: map[*ops.Node]*segment{}, transfers: map[valueOn]*transfer{},
+		inLeafs: map[*ops.Node][]inputLeaf{}, bytes: make([]int64, len(d.parts)), stage: make([]bool, len(d.parts))}
 	c.collect()
 	for _, s := range slices.Clone(c.segments) {
 		if err := c.record(s); err != nil {
@@ -241,7 +240,7 @@ func (c *cut) weight(s *segment, n *ops.Node) (ops.Value, error) {
 func (c *cut) input(s *segment, n *ops.Node) ops.Value {
 	x := s.add(ops.Node{Leaf: ops.Weight, Name: n.Name, Out: n.Out, Pos: n.Pos,
 		Tensor: tensor.Tensor{Name: n.Name, DType: n.Out[0].DType, Shape: n.Out[0].Shape}})
-	c.inLeafs[n] = append(c.inLeafs[n], located3{s.part, x.Node()})
+	c.inLeafs[n] = append(c.inLeafs[n], inputLeaf{s.part, x.Node()})
 	return x
 }
 
@@ -256,7 +255,7 @@ func (c *cut) crossing(s, from *segment, v ops.Value) ops.Value {
 
 // transfer returns the copy of a value for a part.
 func (c *cut) transfer(from *segment, v ops.Value, to int) *transfer {
-	key := located2{v, to}
+	key := valueOn{v, to}
 	t := c.transfers[key]
 	if t == nil {
 		t = &transfer{v: v, from: from, to: to, how: c.dev.route(from.part, to)}
@@ -293,7 +292,7 @@ func (c *cut) keep() error {
 		b := c.base(o)
 		if b.Node().Op == nil {
 			if b.Node().Leaf == ops.Input && c.inLeafs[b.Node()] == nil {
-				c.inLeafs[b.Node()] = []located3{{0, nil}}
+				c.inLeafs[b.Node()] = []inputLeaf{{0, nil}}
 			}
 			continue
 		}

@@ -1,6 +1,7 @@
 package place
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,10 +29,9 @@ func (s Split) Place(u ops.WeightUse, kind ops.MemKind) int {
 	case kind == ops.MemWeights && len(u.Shape) < 2:
 		return Everywhere
 	}
-	for _, d := range u.Ops {
-		if strings.HasPrefix(u.Name, "output") || d == ops.MulMatOp && strings.HasPrefix(u.Name, "token_embd") {
-			return s.Output
-		}
+	if strings.HasPrefix(u.Name, "output") ||
+		strings.HasPrefix(u.Name, "token_embd") && slices.Contains(u.Ops, ops.MulMatOp) {
+		return s.Output
 	}
 	return s.Input
 }

@@ -58,8 +58,27 @@ func (w *worker) describe(err error) error {
 	if len(w.part.whole.parts) == 1 {
 		return err
 	}
-	return fmt.Errorf("part %d of %s: %w", w.part.number, w.part.whole.name, err)
+	return &PartError{Device: w.part.Device.Info().Name, Part: w.part.number, Whole: w.part.whole.name, Err: err}
 }
+
+// PartError is an error of one of several devices while it worked.
+type PartError struct {
+	Device string // name of the part
+	Part   int    // its number
+	Whole  string // the names of all
+	Err    error
+}
+
+// Error names the part.
+func (e *PartError) Error() string {
+	return fmt.Sprintf("place: part %d of %s, %s, failed: %v", e.Part, e.Whole, e.Device, e.Err)
+}
+
+// Unwrap returns the part's error.
+func (e *PartError) Unwrap() error { return e.Err }
+
+// DeviceFailed returns the name of the device. Package serve tells by this method that it is not the request's fault.
+func (e *PartError) DeviceFailed() string { return e.Device }
 
 // guarded makes an error of a panic.
 func guarded(job func() error) (err error) {

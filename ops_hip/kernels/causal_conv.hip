@@ -9,6 +9,9 @@
 //   causal_conv_f32_tokens   Grid (sequences+1, ⌈channels/256⌉, ⌈tokens/16⌉), blocks of 256: 16 tokens a thread. The
 //                            first 16 alone read the state, so that their thread replaces it.
 //   causal_conv_silu_f32_*   The same with silu(y) in place of y.
+//   *_kept                   The same with slots [sequences, 1+kept]: the last K-1 rows of all but the last j tokens go to
+//                            place slots[b][j], as kept.h says.
+#include "kept.h"
 #include "math.h"
 
 // row_at returns channel c of row t of a sequence: x from 0 on, the state before.
@@ -38,9 +41,9 @@ DEV span span_of(const int* starts, int b, int sequences, int tokens) {
 }
 
 // run convolves up to `most` tokens of a channel from token `from` of a sequence on, and replaces the state if that is 0.
-template <bool SILU>
+template <bool SILU, bool KEPT>
 DEV void run(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts, const int* RESTRICT slots,
-             float* RESTRICT y, int sequences, int tokens, int channels, int taps, int from, int most) {
+             float* RESTRICT y, int sequences, int tokens, int channels, int taps, int from, int most, int kept) {
   int b = block_x(), c = block_y() * 256 + tid();
   span s = span_of(starts, b, sequences, tokens);
   if (c >= channels || from >= s.n) return;
@@ -50,22 +53,31 @@ DEV void run(const float* RESTRICT x, float* state, const float* RESTRICT w, con
     for (int t = from; t < to; t++) y[(i64)t * channels] = 0;
     return;
   }
-  w += (i64)c * taps, state += (i64)slots[b] * (taps - 1) * channels + c;
+  float* const states = state;
+  w += (i64)c * taps, state += (i64)slots[b * (1 + kept)] * (taps - 1) * channels + c;
   for (int t = from; t < to; t++) {
     float v = convolve(x, state, w, t, channels, taps);
     y[(i64)t * channels] = SILU ? silu_f(v) : v;
   }
-  if (from == 0) advance(x, state, s.n, channels, taps);
+  if (from != 0) return;
+  if (KEPT) // which read what advance replaces
+    for (int j = 1; j <= kept; j++) {
+      const int at = kept_at(slots, kept, b, j, s.n);
+      for (int i = 0; at >= 0 && i < taps - 1; i++)
+        states[((i64)slots[at] * (taps - 1) + i) * channels + c] = row_at(x, state, s.n - j - taps + 1 + i, channels, taps);
+    }
+  advance(x, state, s.n, channels, taps);
 }
 
+#define ARGS                                                                                                           \
+  const float *RESTRICT x, float *state, const float *RESTRICT w, const int *RESTRICT starts, const int *RESTRICT slots, \
+      float *RESTRICT y, int sequences, int tokens, int channels, int taps
+#define RUN(SILU, KEPT, from, most, kept)                                                                              \
+  run<SILU, KEPT>(x, state, w, starts, slots, y, sequences, tokens, channels, taps, from, most, kept)
 #define KERNELS(name, SILU)                                                                                            \
-  KERNEL(256) name##_f32_serial(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts, \
-                                const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) { \
-    run<SILU>(x, state, w, starts, slots, y, sequences, tokens, channels, taps, 0, tokens);                            \
-  }                                                                                                                    \
-  KERNEL(256) name##_f32_tokens(const float* RESTRICT x, float* state, const float* RESTRICT w, const int* RESTRICT starts, \
-                                const int* RESTRICT slots, float* RESTRICT y, int sequences, int tokens, int channels, int taps) { \
-    run<SILU>(x, state, w, starts, slots, y, sequences, tokens, channels, taps, block_z() * 16, 16);                   \
-  }
+  KERNEL(256) name##_f32_serial(ARGS) { RUN(SILU, false, 0, tokens, 0); }                                              \
+  KERNEL(256) name##_f32_tokens(ARGS) { RUN(SILU, false, block_z() * 16, 16, 0); }                                     \
+  KERNEL(256) name##_f32_serial_kept(ARGS, int kept) { RUN(SILU, true, 0, tokens, kept); }                             \
+  KERNEL(256) name##_f32_tokens_kept(ARGS, int kept) { RUN(SILU, true, block_z() * 16, 16, kept); }
 KERNELS(causal_conv, false)
 KERNELS(causal_conv_silu, true)

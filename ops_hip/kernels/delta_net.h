@@ -9,8 +9,11 @@
 // to unit length where they are read, in the order of l2_norm_f32_wave, and g = decay·softplus(alpha + bias), beta =
 // sigmoid(raw).
 //
+// With kept above 0, slots has rows of 1+kept: see kept.h.
+//
 // Float; a row's dot products are summed per lane over its columns in order, then over the four lanes.
 #pragma once
+#include "kept.h"
 #include "norm.h"
 
 enum { DELTA_PLAIN, DELTA_CORE };
@@ -26,6 +29,7 @@ struct delta {
   const int *starts, *slots;
   int sequences, tokens, nk, nv, dk, dv, tiled;
   float scale;
+  int kept;
 };
 
 DEV int delta_key_head(const delta& a, int h) { return a.tiled ? h % a.nk : h / (a.nv / a.nk); }
@@ -49,10 +53,10 @@ template <int N> struct delta_row {
   DEV f32x4 part(const float* x, int i) { return *(const f32x4*)(x + column(i)); }
 };
 
-// delta_row_at returns where row `row` of S of head h is; rows beyond the last are that.
-DEV float* delta_row_at(const delta& a, int b, int h, int row) {
+// delta_row_at returns where row `row` of S of head h is in slot a.slots[at]; rows beyond the last are that.
+DEV float* delta_row_at(const delta& a, int at, int h, int row) {
   row = row < a.dv ? row : a.dv - 1;
-  return a.state + (((i64)a.slots[b] * a.nv + h) * a.dv + row) * a.dk;
+  return a.state + (((i64)a.slots[at] * a.nv + h) * a.dv + row) * a.dk;
 }
 
 template <int N> DEV void delta_load(delta_row<N>& r, const float* state, int dk) {
@@ -74,6 +78,13 @@ template <int N> DEV void delta_store(const delta_row<N>& r, float* state, int d
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int j = 0; j < 4; j++)
       if (r.column(i) + j < dk) state[r.column(i) + j] = r.s[i][j];
+}
+
+// delta_keep stores the row that token t of sequence b leaves, if that is kept beside the last.
+template <int N> DEV void delta_keep(const delta_row<N>& r, const delta& a, int b, int t, int h, int row) {
+  const int end = a.starts[b + 1], at = kept_at(a.slots, a.kept, b, end - 1 - t, end - a.starts[b]);
+  // Which columns there are would be kept for all tokens, in more registers than there are for the widest rows.
+  if (at >= 0) delta_store(r, delta_row_at(a, at, h, row), N > 128 ? opaque(a.dk) : a.dk, row < a.dv);
 }
 
 // delta_dot returns S·x of the lane's row, x padded in LDS.

@@ -5,6 +5,9 @@
 //
 //   delta_net_core_f32_step<n>    Token by token, for few. LDS 8·n + 528 bytes.
 //   delta_net_core_f32_chunk<n>   16 tokens at a time; window is null. LDS 36,160 bytes for n = 128.
+//   delta_net_core_f32_step_kept<n>, delta_net_core_f32_chunk_kept<n>
+//                                 The same with slots [sequences, 1+kept]. The chunked form leaves sequences alone that keep
+//                                 states, and the step, if `only`, all others and the padding.
 //
 // y [tokens, nv, dv] = the gated norm (w [dv], z as y, eps) of the rule's result. dv is a multiple of 4, up to 128. Grid (nv,
 // sequences), blocks of 512: a block has a head, and the first sequence's has the padding too, where the rule's result counts
@@ -82,17 +85,31 @@ struct conv_lane {
   }
 };
 
-// core_advance replaces the rows of the channels [from, from+n) before the first token by the last three of each sequence.
-DEV void core_advance(const core_conv& c, const delta& a, int from, int n) {
+// core_window copies the three rows before token `rows` of a sequence to the window in slot a.slots[to], channels i to i+3.
+// They are rows of x from the sequence's first token on, and of the window in its own slot, a.slots[own], before.
+DEV void core_window(const core_conv& c, const delta& a, int to, int own, int first, int rows, int i) {
+  UNROLL for (int j = 0; j < 3; j++) { // rows only move down
+    const int t = rows - 3 + j;
+    const float* src = t < 0 ? core_conv::row(c, a.slots[own], t + 3) : c.x + (i64)(first + t) * c.channels;
+    *(f32x4*)(core_conv::row(c, a.slots[to], j) + i) = *(const f32x4*)(src + i);
+  }
+}
+
+// core_advance replaces the rows of the channels [from, from+n) before the first token by the last three of each sequence,
+// and keeps those of the tokens before the last where that is wanted.
+template <bool KEPT> DEV void core_advance(const core_conv& c, const delta& a, int from, int n) {
   for (int b = 0; b < a.sequences; b++) {
     const int first = a.starts[b], rows = a.starts[b + 1] - first;
     if (rows == 0) continue;
-    for (int i = from + 4 * tid(); i < from + n; i += 4 * 512)
-      UNROLL for (int j = 0; j < 3; j++) { // rows only move down
-        const int t = rows - 3 + j;
-        const float* src = t < 0 ? core_conv::row(c, a.slots[b], t + 3) : c.x + (i64)(first + t) * c.channels;
-        *(f32x4*)(core_conv::row(c, a.slots[b], j) + i) = *(const f32x4*)(src + i);
-      }
+    const int own = b * (1 + a.kept);
+    for (int i = from + 4 * tid(); i < from + n; i += 4 * 512) {
+      if (KEPT)
+        for (int j = 1; j <= a.kept; j++) {
+          const int at = kept_at(a.slots, a.kept, b, j, rows);
+          if (at >= 0) core_window(c, a, at, own, first, rows - j, i);
+        }
+      core_window(c, a, own, own, first, rows, i);
+    }
   }
 }
 
@@ -102,16 +119,17 @@ template <int N> struct step_lds {
   int last;
 };
 
-template <int N> DEV void delta_step(const delta& a, const core& c, const core_conv& cv, step_lds<N>& m) {
+// delta_step takes all sequences, or only those that keep states.
+template <int N, bool KEPT> DEV void delta_step(const delta& a, const core& c, const core_conv& cv, bool only, step_lds<N>& m) {
   const int h = block_x(), b = block_y(), row = tid() / 4, part = tid() % 4;
   const int key = delta_key_head(a, h), first = a.starts[b], last = a.starts[b + 1];
   const int vectors = a.dv / 4, l = lane() < vectors ? lane() : vectors - 1;
   const f32x4* zs = (const f32x4*)c.z + h * vectors + l;
   const f32x4 w = ((const f32x4*)c.w)[l];
-  if (first < last) {
-    const int slot = a.slots[b];
+  if (first < last && (!KEPT || !only || keeps(a.slots, a.kept, b, last - first))) {
+    const int slot = a.slots[b * (1 + a.kept)];
     const int value = h * a.dv + (row < a.dv ? row : a.dv - 1), own = key * N + 4 * (lane() < N / 4 ? lane() : N / 4 - 1);
-    float* state = delta_row_at(a, b, h, row);
+    float* state = delta_row_at(a, b * (1 + a.kept), h, row);
     delta_row<N> r;
     delta_load(r, state, N);
     conv_lane unit = {};
@@ -145,15 +163,21 @@ template <int N> DEV void delta_step(const delta& a, const core& c, const core_c
       if (part == 0) m.o[row] = a.scale * o;
       barrier();
       if (wave() == 0) core_end(c, a, t, h, *(const f32x4*)(m.o + 4 * l), w, z);
+      if (KEPT) {
+        const int at = kept_at(a.slots, a.kept, b, last - 1 - t, last - first);
+        if (at >= 0) delta_store(r, delta_row_at(a, at, h, row), N, row < a.dv);
+        if (at >= 0 && cv.window && part == 0 && row < a.dv)
+          UNROLL for (int j = 0; j < 3; j++) core_conv::row(cv, a.slots[at], j)[cv.v + value] = old[j];
+      }
     }
     delta_store(r, state, N, row < a.dv);
     if (cv.window && part == 0 && row < a.dv)
       UNROLL for (int j = 0; j < 3; j++) core_conv::row(cv, slot, j)[cv.v + value] = old[j];
   }
-  if (b == 0) core_padding(a, c, h, wave(), 16, w, zs);
+  if (b == 0 && (!KEPT || !only)) core_padding(a, c, h, wave(), 16, w, zs);
   if (!cv.window || !last_block(cv.counter, a.nv * a.sequences, &m.last)) return;
-  core_advance(cv, a, cv.k, a.nk * N);
-  core_advance(cv, a, cv.q, a.nk * N);
+  core_advance<KEPT>(cv, a, cv.k, a.nk * N);
+  core_advance<KEPT>(cv, a, cv.q, a.nk * N);
 }
 
 // in_turn keeps the compiler from moving loads ahead, which would cost registers.
@@ -179,14 +203,14 @@ template <int N> struct core_lds {
 //
 // Tokens past the end count as zeros, which change nothing. Each wave has a token when tokens are read and written, and eight
 // rows of S in between, of whose u all lanes of a row keep all.
-template <int N> DEV void delta_chunk(const delta& a, const core& c, core_lds<N>& m) {
+template <int N, bool KEPT> DEV void delta_chunk(const delta& a, const core& c, core_lds<N>& m) {
   const int h = block_x(), b = block_y(), row = tid() / 4, p = tid() % 4, own = wave();
   const int key = delta_key_head(a, h), first = a.starts[b], last = a.starts[b + 1];
   const int vectors = a.dv / 4, l = lane() < vectors ? lane() : vectors - 1;
   const f32x4* zs = (const f32x4*)c.z + h * vectors + l;
   const f32x4 w = ((const f32x4*)c.w)[l];
-  if (first < last) {
-    float* state = delta_row_at(a, b, h, row);
+  if (first < last && !(KEPT && keeps(a.slots, a.kept, b, last - first))) {
+    float* state = delta_row_at(a, b * (1 + a.kept), h, row);
     delta_row<N> r;
     delta_load(r, state, N);
     for (int t0 = first; t0 < last; t0 += 16) {
@@ -264,19 +288,28 @@ template <int N> DEV void delta_chunk(const delta& a, const core& c, core_lds<N>
       const int *RESTRICT starts, const int *RESTRICT slots, int channels, int q, int k, int v, int sequences, int tokens, \
       int nk, int nv, int dk, int dv, int tiled, float scale, float q_eps, float k_eps, const float *RESTRICT w,           \
       const float *RESTRICT z, float *RESTRICT y, i8 *RESTRICT codes, float *RESTRICT ds, float eps
-#define DELTA                                                                                                             \
+#define DELTA(kept)                                                                                                       \
   (delta{x + q, x + k, x + v, channels, channels, alpha, beta, bias, decay, q_eps, k_eps, state, 0, starts, slots, sequences,    \
-         tokens, nk, nv, dk, dv, tiled, scale})
+         tokens, nk, nv, dk, dv, tiled, scale, kept})
+#define CONV (core_conv{x, window, filters, counter, channels, q, k, v})
 #define CORE (core{w, z, y, q24_out{codes, ds, (u32)(tokens * nv * dv)}, eps})
 
 #define KERNELS(n)                                                                                                        \
   KERNEL(512) delta_net_core_f32_step##n(PARAMS) {                                                                        \
     LDS step_lds<n> m;                                                                                                    \
-    delta_step<n>(DELTA, CORE, core_conv{x, window, filters, counter, channels, q, k, v}, m);                             \
+    delta_step<n, false>(DELTA(0), CORE, CONV, false, m);                                                                 \
   }                                                                                                                       \
   KERNEL(512) delta_net_core_f32_chunk##n(PARAMS) {                                                                       \
     LDS core_lds<n> m;                                                                                                    \
-    delta_chunk<n>(DELTA, CORE, m);                                                                                       \
+    delta_chunk<n, false>(DELTA(0), CORE, m);                                                                             \
+  }                                                                                                                       \
+  KERNEL(512) delta_net_core_f32_step_kept##n(PARAMS, int kept, int only) {                                               \
+    LDS step_lds<n> m;                                                                                                    \
+    delta_step<n, true>(DELTA(kept), CORE, CONV, only, m);                                                                \
+  }                                                                                                                       \
+  KERNEL(512) delta_net_core_f32_chunk_kept##n(PARAMS, int kept) {                                                        \
+    LDS core_lds<n> m;                                                                                                    \
+    delta_chunk<n, true>(DELTA(kept), CORE, m);                                                                           \
   }
 KERNELS(32)
 KERNELS(64)

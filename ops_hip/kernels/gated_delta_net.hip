@@ -7,6 +7,7 @@
 //
 //   gated_delta_net_f32_serial<n>   Token by token, dk ≤ n for n of 16, 32, 64, 128, 256. LDS 64·n bytes.
 //   gated_delta_net_f32_chunk<n>    32 tokens at a time, dk ≤ n for n of 32, 64, 128. LDS 46,848 bytes for n = 128.
+//   gated_delta_net_f32_kept<n>     As serial, with slots [sequences, 1+kept].
 #include "delta_net.h"
 
 // delta_padding zeroes row `row` of head h of the padding, if this block is the one after the last sequence.
@@ -16,12 +17,12 @@ DEV bool delta_padding(const delta& a, int h, int row) {
   return true;
 }
 
-template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
+template <int N, bool KEPT> DEV void delta_serial(const delta& a, float* tk, float* tq) {
   const int slices = (a.dv + 31) / 32, h = block_x() / slices, row = block_x() % slices * 32 + tid() / 4;
   if (delta_padding(a, h, row)) return;
   const int key = delta_key_head(a, h), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
   if (first == last) return;
-  float* state = delta_row_at(a, b, h, row);
+  float* state = delta_row_at(a, b * (1 + a.kept), h, row);
   delta_row<N> r;
   delta_load(r, state, a.dk);
   for (int t0 = first; t0 < last; t0 += 8) {
@@ -39,6 +40,7 @@ template <int N> DEV void delta_serial(const delta& a, float* tk, float* tq) {
       delta_add(r, decay, u, tk + i * N);
       float o = delta_dot(r, tq + i * N);
       if (row < a.dv && tid() % 4 == 0) a.o[at * a.dv + row] = a.scale * o;
+      if (KEPT) delta_keep(r, a, b, t0 + i, h, row);
     }
   }
   delta_store(r, state, a.dk, row < a.dv);
@@ -68,7 +70,7 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
   if (delta_padding(a, h, row)) return;
   const int key = delta_key_head(a, h), b = block_y(), first = a.starts[b], last = a.starts[b + 1];
   if (first == last) return;
-  float* state = delta_row_at(a, b, h, row);
+  float* state = delta_row_at(a, b * (1 + a.kept), h, row);
   delta_row<N> r;
   delta_load(r, state, a.dk);
   for (int t0 = first; t0 < last; t0 += 32) {
@@ -140,13 +142,17 @@ template <int N> DEV void delta_chunk(const delta& a, delta_lds<N>& m) {
   const float *RESTRICT q, const float *RESTRICT k, const float *RESTRICT v, const float *RESTRICT g, const float *RESTRICT beta, \
       float *RESTRICT state, float *RESTRICT o, const int *RESTRICT starts, const int *RESTRICT slots, int sequences, int tokens, int nk, int nv, int dk,    \
       int dv, int tiled, float scale
-#define DELTA                                                                                                             \
-  (delta{q, k, v, nk * dk, nv * dv, g, beta, 0, 0, 0, 0, state, o, starts, slots, sequences, tokens, nk, nv, dk, dv, tiled, scale})
+#define DELTA(kept)                                                                                                       \
+  (delta{q, k, v, nk * dk, nv * dv, g, beta, 0, 0, 0, 0, state, o, starts, slots, sequences, tokens, nk, nv, dk, dv, tiled, scale, kept})
 
 #define SERIAL(n)                                                                                                         \
   KERNEL(128) gated_delta_net_f32_serial##n(ARGS) {                                                                       \
     LDS float tk[8 * n], tq[8 * n];                                                                                       \
-    delta_serial<n>(DELTA, tk, tq);                                                                                       \
+    delta_serial<n, false>(DELTA(0), tk, tq);                                                                             \
+  }                                                                                                                       \
+  KERNEL(128) gated_delta_net_f32_kept##n(ARGS, int kept) {                                                               \
+    LDS float tk[8 * n], tq[8 * n];                                                                                       \
+    delta_serial<n, true>(DELTA(kept), tk, tq);                                                                           \
   }
 SERIAL(16)
 SERIAL(32)
@@ -157,7 +163,7 @@ SERIAL(256)
 #define CHUNK(n)                                                                                                          \
   KERNEL(128) gated_delta_net_f32_chunk##n(ARGS) {                                                                        \
     LDS delta_lds<n> m;                                                                                                   \
-    delta_chunk<n>(DELTA, m);                                                                                \
+    delta_chunk<n>(DELTA(0), m);                                                                                \
   }
 CHUNK(32)
 CHUNK(64)

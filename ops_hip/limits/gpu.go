@@ -29,6 +29,8 @@ type GPU struct {
 	MissNs, HitNs float64
 
 	Source string // where the numbers come from
+
+	Card bool // of which a board can have two
 }
 
 // simdsPerCU is the number of SIMDs of a compute unit of RDNA.
@@ -37,11 +39,11 @@ const simdsPerCU = 2
 // GPUs are the GPUs that bounds are shown for, one of each generation of instructions.
 var GPUs = []GPU{
 	{"RX 7900 XTX", "gfx1100", 96, 2.5, 960, 24, 512, true, 16, 0.85, 3.0, 600, 50,
-		"press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency, launches); assumptions (latency)"},
+		"press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency, launches); assumptions (latency)", true},
 	{"Strix Halo 8060S", "gfx1151", 40, 2.9, 256, 128, 512, true, 16, 0.83, 1.9, 600, 50,
-		"press reports of the published specifications of Ryzen AI Max+ 395 (units, boost clock, LPDDR5X-8000 on 256 bits); GPUOpen (rates as RDNA3); reports of users (efficiency, launches); assumptions (latency)"},
+		"press reports of the published specifications of Ryzen AI Max+ 395 (units, boost clock, LPDDR5X-8000 on 256 bits); GPUOpen (rates as RDNA3); reports of users (efficiency, launches); assumptions (latency)", false},
 	{"RX 9070 XT", "gfx1201", 64, 2.97, 640, 16, 1024, false, 32, 0.90, 3.0, 600, 50,
-		"press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency); assumptions (latency, launches as RDNA3)"},
+		"press reports of the published specifications (units, boost clock, memory, rate of doubles); GPUOpen, matrix cores of RDNA4 (rates); reports of users (efficiency); assumptions (latency, launches as RDNA3)", true},
 }
 
 // simdClocks returns the clocks that all SIMDs together offer per second.

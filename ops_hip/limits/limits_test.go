@@ -207,3 +207,18 @@ func TestModels(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoCards works out by hand what two cards give of one.
+func TestTwoCards(t *testing.T) {
+	g := limits.GPU{GBps: 1000, Efficiency: 0.8, CUs: 10, GHz: 1, MMAFlops: 100, GiB: 1}
+	l := limits.Link{GBps: 10, Efficiency: 0.5, Micro: 10}
+	m := limits.Model{PerToken: 8e9, Params: 2e6, Head: 1e6, Layers: 50, Embd: 1250}
+	// Half of 8 GB at 800 GB/s, and a hundred times 10 µs and 5 kB at 5 GB/s.
+	if got, want := m.DecodeOnTwo(g, l, 0), 1/(0.005+100*(10e-6+1e-6)); math.Abs(got/want-1) > 1e-12 {
+		t.Errorf("decode: %v token/s, want %v", got, want)
+	}
+	// A teraflop/s for 2 Mflop a token, of which half the rate is reached, on two; and 5 kB for each of 100 tokens.
+	if got, want := m.PrefillOnTwo(g, l, 100, 0.5), 100/(100*2e-6+100*(10e-6+100e-6)); math.Abs(got/want-1) > 1e-12 {
+		t.Errorf("prefill: %v token/s, want %v", got, want)
+	}
+}

@@ -67,6 +67,7 @@ func (d *Device) Caps() ops.Caps {
 		Rounds:  rounds,
 		Kernels: kernelsOf,
 		Map:     host.Map,
+		Adopt:   host.Adopt,
 
 		Invariant: true,
 	}

@@ -149,6 +149,45 @@ func prompts(t testing.TB) [][]int32 {
 	return ids
 }
 
+// TestEmberRewind reads the prompts with wrong tokens in between that are taken back, and expects the bits of the prompts
+// in one step, where the device says that these depend on nothing else, and else the same most likely tokens.
+func TestEmberRewind(t *testing.T) {
+	for _, invariant := range []bool{true, false} {
+		r, _ := openEmber(t, "Q8_0", cpu.New(cpu.Options{}), runner.Options{Rewind: 7, Invariant: invariant})
+		for i, ids := range prompts(t) {
+			if testing.Short() && i > 1 {
+				break
+			}
+			want := slices.Clone(logits(t, r, ids, 512))
+			id, err := r.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []float32
+			for at, right, wrong := 0, 1, 0; at < len(ids); at, right, wrong = at+right, at%4+1, (at+3)%8 {
+				right = min(right, len(ids)-at)
+				tokens := append(slices.Clone(ids[at:at+right]), ids[:wrong]...)
+				rows, err := r.Step(t.Context(), []runner.Work{{Seq: id, Tokens: tokens, Rows: len(tokens), Rewind: wrong}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, rows[0][:right*r.Limits().Vocab]...)
+				if err := r.Truncate(id, at+right); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.Release(id)
+			l, err := conformance.CompareLogits(want, got, r.Limits().Vocab)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if invariant && !slices.Equal(got, want) || l.Top1 < 1-1e-9 || !(l.MeanKL <= 4*7.7e-6) {
+				t.Errorf("prompt %d, invariant %v: %v against the prompt in one step", i, invariant, l)
+			}
+		}
+	}
+}
+
 // TestEmber compares the fast device's logits with logits computed exactly from the file's weights. What differs
 // is the quantization of activations to 8 bits, whose steps are about those of Q8_0. It must cost no more than four
 // times what quantizing the weights to Q8_0 did, on average 7.7e-6 against the unquantized model, and no more than

@@ -31,6 +31,9 @@ func (s stream) Upload(dst tensor.Tensor, src []byte) error {
 		return fmt.Errorf("cpu: upload %q: rows of %v%v cannot be interleaved", dst.Name, dst.DType, dst.Shape)
 	}
 	m, _, err := host.Memory(dst, int64(len(src)))
+	if err == nil {
+		err = host.Writable(dst)
+	}
 	if err != nil {
 		return fmt.Errorf("cpu: upload %q: %w", dst.Name, err)
 	}

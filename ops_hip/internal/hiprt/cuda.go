@@ -158,21 +158,63 @@ func (h *cuda) Properties(dev int) (Properties, error) {
 }
 
 func (h *cuda) Use(dev int) error {
+	ctx, err := h.context(dev)
+	if err != nil {
+		return err
+	}
+	return h.call(cuCtxSetCurrent, ctx)
+}
+
+// context returns the primary context of a device.
+func (h *cuda) context(dev int) (uintptr, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ctx, ok := h.contexts[dev]
 	if !ok {
 		d, err := h.device(dev)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := h.call(cuDevicePrimaryCtxRetain, uintptr(unsafe.Pointer(&ctx)), d); err != nil {
-			return err
+			return 0, err
 		}
 		h.contexts[dev] = ctx
 	}
-	return h.call(cuCtxSetCurrent, ctx)
+	return ctx, nil
 }
+
+// Reach implements [Peers].
+func (h *cuda) Reach(dev, peer int) error {
+	if h.lib.addrs[cuDeviceCanAccessPeer] == 0 || h.lib.addrs[cuCtxEnablePeerAccess] == 0 {
+		return fmt.Errorf("hiprt: CUDA %v knows no peers", h.version)
+	}
+	d, err := h.device(dev)
+	if err != nil {
+		return err
+	}
+	p, err := h.device(peer)
+	if err != nil {
+		return err
+	}
+	var can int32
+	if err := h.call(cuDeviceCanAccessPeer, uintptr(unsafe.Pointer(&can)), d, p); err != nil {
+		return err
+	}
+	if can == 0 {
+		return fmt.Errorf("hiprt: the driver does not let device %d reach the memory of device %d", dev, peer)
+	}
+	ctx, err := h.context(peer)
+	if err != nil {
+		return err
+	}
+	if c := h.lib.code(cuCtxEnablePeerAccess, ctx, 0); c != cudaSuccess && c != cudaErrorPeerReached {
+		return h.fail(cuCtxEnablePeerAccess, c)
+	}
+	return nil
+}
+
+// MallocShared implements [Peers]: the cache of a device is where its peers' accesses go too.
+func (h *cuda) MallocShared(n int64) (Ptr, error) { return h.Malloc(n) }
 
 func (h *cuda) MemInfo(int) (free, total int64, err error) {
 	var f, t uint64

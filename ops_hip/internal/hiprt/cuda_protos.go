@@ -47,6 +47,8 @@ const (
 	cuGraphDestroy
 	cuGraphExecDestroy
 	cuGraphLaunch
+	cuDeviceCanAccessPeer
+	cuCtxEnablePeerAccess
 )
 
 // cudaProtos are prototypes from cuda.h of CUDA 11.4 to 13. The symbols that end in _v2 are what the header's
@@ -96,6 +98,8 @@ var cudaProtos = []proto{
 	cuGraphDestroy:              "cuGraphDestroy(CUgraph graph)",
 	cuGraphExecDestroy:          "cuGraphExecDestroy(CUgraphExec exec)",
 	cuGraphLaunch:               "cuGraphLaunch(CUgraphExec exec, CUstream stream)",
+	cuDeviceCanAccessPeer:       "*cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)",
+	cuCtxEnablePeerAccess:       "*cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)",
 }
 
 // Constants of cuda.h.
@@ -104,6 +108,7 @@ const (
 	cudaErrorOutOfMemory = 2
 	cudaErrorNoDevice    = 100
 	cudaErrorBadDevice   = 101
+	cudaErrorPeerReached = 704 // access is enabled already
 
 	cudaAttrWarpSize        = 10
 	cudaAttrClockRate       = 13

@@ -179,6 +179,37 @@ func (h *hip) Malloc(n int64) (Ptr, error) {
 	return p, err
 }
 
+// Reach implements [Peers].
+func (h *hip) Reach(dev, peer int) error {
+	if h.lib.addrs[hipDeviceCanAccessPeer] == 0 || h.lib.addrs[hipDeviceEnablePeerAccess] == 0 {
+		return fmt.Errorf("hiprt: HIP %v knows no peers", h.version)
+	}
+	var can int32
+	if err := h.call(hipDeviceCanAccessPeer, uintptr(unsafe.Pointer(&can)), uintptr(dev), uintptr(peer)); err != nil {
+		return err
+	}
+	if can == 0 {
+		return fmt.Errorf("hiprt: the driver does not let device %d reach the memory of device %d", dev, peer)
+	}
+	if c := h.lib.code(hipDeviceEnablePeerAccess, uintptr(peer), 0); c != hipSuccess && c != hipErrorPeerReached {
+		return h.fail(hipDeviceEnablePeerAccess, c)
+	}
+	return nil
+}
+
+// MallocShared implements [Peers]. What hipMalloc returns may stay in the cache of its own device while peers write it.
+func (h *hip) MallocShared(n int64) (Ptr, error) {
+	if h.lib.addrs[hipExtMallocWithFlags] == 0 {
+		return 0, fmt.Errorf("hiprt: HIP %v has no memory that no cache keeps", h.version)
+	}
+	var p Ptr
+	err := h.call(hipExtMallocWithFlags, uintptr(unsafe.Pointer(&p)), uintptr(n), hipMallocUncached)
+	if err != nil {
+		err = h.call(hipExtMallocWithFlags, uintptr(unsafe.Pointer(&p)), uintptr(n), hipMallocFinegrained)
+	}
+	return p, err
+}
+
 func (h *hip) Free(p Ptr) error { return h.call(hipFree, uintptr(p)) }
 
 func (h *hip) HostAlloc(n int64) (Host, error) {

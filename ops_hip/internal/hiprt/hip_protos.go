@@ -42,6 +42,9 @@ const (
 	hipGraphDestroy
 	hipGraphExecDestroy
 	hipGraphLaunch
+	hipDeviceCanAccessPeer
+	hipDeviceEnablePeerAccess
+	hipExtMallocWithFlags
 )
 
 // hipProtos are prototypes from hip_runtime_api.h of ROCm 5.2 to 7. All of these functions pass integers and
@@ -87,6 +90,10 @@ var hipProtos = []proto{
 	hipGraphDestroy:          "hipGraphDestroy(hipGraph_t graph)",
 	hipGraphExecDestroy:      "hipGraphExecDestroy(hipGraphExec_t exec)",
 	hipGraphLaunch:           "hipGraphLaunch(hipGraphExec_t exec, hipStream_t stream)",
+
+	hipDeviceCanAccessPeer:    "*hipDeviceCanAccessPeer(int *can, int device, int peer)",
+	hipDeviceEnablePeerAccess: "*hipDeviceEnablePeerAccess(int peer, unsigned int flags)",
+	hipExtMallocWithFlags:     "*hipExtMallocWithFlags(void **ptr, size_t size, unsigned int flags)",
 }
 
 // Constants of hip_runtime_api.h.
@@ -94,6 +101,7 @@ const (
 	hipSuccess          = 0
 	hipErrorOutOfMemory = 2
 	hipErrorNoDevice    = 100
+	hipErrorPeerReached = 704 // access is enabled already
 	hipErrorBadDevice   = 101 // what hipInit of ROCm 5.2 returns on a machine without a device
 
 	hipMemcpyHostToDevice = 1
@@ -103,6 +111,8 @@ const (
 	hipEventDefault            = 0
 	hipCaptureModeThreadLocal  = 1
 	hipHostMallocMapped        = 2
+	hipMallocUncached          = 3 // by the device's caches; since ROCm 5.3
+	hipMallocFinegrained       = 1
 	hipPropertiesBytes         = 4096 // more than any version of the struct
 	hipWorkgroupProcessorUnits = 2    // compute units of a workgroup processor, what RDNA parts count
 )

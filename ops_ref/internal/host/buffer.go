@@ -13,6 +13,8 @@ type Buffer struct {
 	mem  *pages.Memory // plans that use it hold it too; nil once freed
 	b    []byte
 	wide bool
+
+	fixed bool // may not be written
 }
 
 // maxBytes is far above what any machine has, and far below what overflows.
@@ -30,6 +32,9 @@ func NewBuffer(bytes int64, wide bool) (*Buffer, error) {
 	return &Buffer{mem: m, b: m.Bytes(), wide: wide}, nil
 }
 
+// Adopt returns a buffer that is b, which may not be written and outlives it.
+func Adopt(b []byte) tensor.Buffer { return &Buffer{mem: pages.Of(b), b: b, fixed: true} }
+
 // Size returns the number of bytes, 0 once it is freed.
 func (b *Buffer) Size() int64 { return int64(len(b.b)) }
 
@@ -43,13 +48,24 @@ func (b *Buffer) Free() error {
 	return nil
 }
 
-// Map returns the memory of a buffer of this package, nil for other buffers.
+// Map returns the memory of a buffer of this package, nil for other buffers and what may not be written.
 func Map(b tensor.Buffer) []byte {
-	if b, ok := b.(*Buffer); ok {
+	if b, ok := b.(*Buffer); ok && !b.fixed {
 		return b.b
 	}
 	return nil
 }
+
+// Writable reports a tensor in memory that may not be written.
+func Writable(t tensor.Tensor) error {
+	if b, ok := t.Buf.(*Buffer); ok && b.fixed {
+		return errFixed
+	}
+	return nil
+}
+
+// errFixed reports a write to what Adopt returned.
+var errFixed = errors.New("the memory can only be read")
 
 // errForeign reports a buffer that is not of this package.
 var errForeign = errors.New("buffer is of another device")

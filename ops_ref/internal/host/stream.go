@@ -40,6 +40,9 @@ func (happened) Close() error { return nil }
 // Upload copies src to the start of dst, which must lie as in files.
 func (Stream) Upload(dst tensor.Tensor, src []byte) error {
 	m, wide, err := Memory(dst, int64(len(src)))
+	if err == nil {
+		err = Writable(dst)
+	}
 	if err == nil && !dst.Layout.IsZero() {
 		err = fmt.Errorf("no kernel writes layout %q", dst.Layout.Name)
 	}
@@ -88,6 +91,9 @@ func copyTensor(dst, src tensor.Tensor) error {
 		return fmt.Errorf("from layout %q to layout %q", src.Layout.Name, dst.Layout.Name)
 	}
 	to, wideTo, err := all(dst)
+	if err == nil {
+		err = Writable(dst)
+	}
 	if err != nil {
 		return err
 	}
@@ -113,6 +119,9 @@ func copyTensor(dst, src tensor.Tensor) error {
 // Zero clears dst.
 func (Stream) Zero(dst tensor.Tensor) error {
 	m, _, err := all(dst)
+	if err == nil {
+		err = Writable(dst)
+	}
 	if err != nil {
 		return fmt.Errorf("host: zero %q: %w", dst.Name, err)
 	}

@@ -35,6 +35,13 @@ func New(n int64) (*Memory, error) {
 	return m, nil
 }
 
+// Of returns a block that is b, which is somebody else's and stays theirs.
+func Of(b []byte) *Memory {
+	m := &Memory{b: b}
+	m.holders.Store(1)
+	return m
+}
+
 // Huge is the size of a huge page of most processors. Blocks below it come from the Go heap.
 const Huge = 2 << 20
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,17 +17,21 @@ import (
 
 // doorbellCode is all that ringing may be: load both arguments, a fence, and one plain store of 64 bits. No exchange,
 // no prefix, no second store.
-var doorbellCode = map[string][]string{
-	"amd64": {"488b442408", "488b4c2410", // MOVQ 8(SP), AX; MOVQ 16(SP), CX
-		"0faef8", "488908", "c3"}, // SFENCE; MOVQ CX, (AX), which is REX.W 89 /r; RET
-	"arm64": {"f94007e0", "f9400be1", // LDR X0, [SP, 8]; LDR X1, [SP, 16]
-		"d50332bf", "f9000001", "d65f03c0"}, // DMB OSHST; STR X1, [X0]; RET
+var doorbellCode = map[string]string{
+	"amd64": "488b442408 488b4c2410" + // MOVQ 8(SP), AX; MOVQ 16(SP), CX
+		" 0faef8 488908 c3", // SFENCE; MOVQ CX, (AX), which is REX.W 89 /r; RET
+	"arm64": "e00740f9 e10b40f9" + // LDR X0, [SP, 8]; LDR X1, [SP, 16]
+		" bf3203d5 010000f9 c0035fd6", // DMB OSHST; STR X1, [X0]; RET
 }
 
-// TestDoorbell disassembles the store that rings doorbells, for both architectures.
+// codeLine is a line of the assembler's listing with bytes of a function: its offset, up to 16 bytes, and the same as
+// text.
+var codeLine = regexp.MustCompile(`^\t0x[0-9a-f]{4}((?: [0-9a-f]{2}){1,16}) `)
+
+// TestDoorbell looks at the bytes of the store that rings doorbells, for both architectures.
 func TestDoorbell(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("SKIPPED: no go command to assemble and disassemble with")
+		t.Skip("SKIPPED: no go command to assemble with")
 	}
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -34,27 +39,25 @@ func TestDoorbell(t *testing.T) {
 	}
 	include := filepath.Join(strings.TrimSpace(string(out)), "pkg", "include")
 	for arch, want := range doorbellCode {
-		object := filepath.Join(t.TempDir(), arch+".o")
-		cmd := exec.Command("go", "tool", "asm", "-p", "sys", "-I", include, "-o", object, "doorbell_"+arch+".s")
+		// Not go tool objdump, which go would have to build first.
+		cmd := exec.Command("go", "tool", "asm", "-S", "-p", "sys", "-I", include,
+			"-o", filepath.Join(t.TempDir(), arch+".o"), "doorbell_"+arch+".s")
 		cmd.Env = append(os.Environ(), "GOARCH="+arch)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		out, err := cmd.CombinedOutput()
+		if err != nil {
 			t.Fatalf("%s: %v\n%s", arch, err, out)
 		}
-		out, err := exec.Command("go", "tool", "objdump", object).Output()
-		if err != nil {
-			t.Fatalf("%s: %v", arch, err)
-		}
-		var code []string
+		code := ""
 		for line := range strings.Lines(string(out)) {
-			f := strings.Fields(line)
-			if len(f) >= 4 && strings.HasPrefix(f[0], "doorbell_") && f[3] != "?" { // zeros behind the code
-				code = append(code, f[2])
+			if m := codeLine.FindStringSubmatch(line); m != nil {
+				code += strings.ReplaceAll(m[1], " ", "")
 			}
 		}
-		if !slices.Equal(code, want) {
-			t.Errorf("%s: ringing a doorbell is %v, want %v\n%s", arch, code, want, out)
+		want = strings.ReplaceAll(want, " ", "")
+		if behind, ok := strings.CutPrefix(code, want); !ok || strings.Trim(behind, "0") != "" {
+			t.Errorf("%s: ringing a doorbell is %s, want %s and zeros\n%s", arch, code, want, out)
 		}
-		if n := strings.Count(string(out), "TEXT "); n != 1 {
+		if n := strings.Count(string(out), " STEXT "); n != 1 {
 			t.Errorf("%s: %d functions, want 1", arch, n)
 		}
 	}

@@ -272,7 +272,7 @@ func (k *worker) run(ctx context.Context, l *Launch, thr *threaded, entry int32,
 				k.left -= int64(before - max(w.slice, 0) - w.passed)
 				w.passed = 0
 				progress = true
-				if w.state == yielded && k.left <= 0 {
+				if w.state == yielded && k.left <= 0 && budget.Load() <= 0 {
 					w.pc = max(w.pc, 1)
 					w.fail(Budget, -1, "the launch executed as many instructions as it may")
 				}
