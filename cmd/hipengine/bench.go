@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/engine/bench"
@@ -30,21 +32,25 @@ type benchModelCmd struct {
 	CSV   bool   `name:"csv" xor:"form" help:"Print CSV."`
 	MD    bool   `name:"markdown" xor:"form" help:"Print a table in Markdown."`
 	SVG   string `name:"svg" placeholder:"FILE" help:"Also draw the medians into an SVG file."`
+	Spec  string `default:"off" placeholder:"HOW" help:"Also measure answers with guesses of next tokens and without, in turns: as --spec of run."`
+	Guess int    `name:"spec-depth" placeholder:"N" help:"With --spec, always guess so many tokens at once; 0 leaves that to what pays."`
+	Right string `name:"spec-accept" placeholder:"SHARE" help:"With --spec, have this share of the guesses be right, from 0 to 1, whatever is guessed."`
 	Tune  string `placeholder:"FILE" help:"Time the GPU's kernels instead, and write a file for HIPENGINE_CHOICES."`
 }
 
 // benchReport is what bench knows, in the shape of its JSON.
 type benchReport struct {
-	Model     string         `json:"model"`
-	Arch      string         `json:"architecture"`
-	Device    string         `json:"device"`
-	Chip      string         `json:"chip"`
-	Weights   int64          `json:"weight_bytes"`        // on the device
-	Bandwidth float64        `json:"bandwidth,omitempty"` // of the device's memory as measured, bytes per second
-	KVType    string         `json:"kv_type"`             // as asked for
-	Reps      int            `json:"repetitions"`
-	Version   string         `json:"version"` // of the program
-	Rows      []bench.Result `json:"rows"`
+	Model     string                 `json:"model"`
+	Arch      string                 `json:"architecture"`
+	Device    string                 `json:"device"`
+	Chip      string                 `json:"chip"`
+	Weights   int64                  `json:"weight_bytes"`        // on the device
+	Bandwidth float64                `json:"bandwidth,omitempty"` // of the device's memory as measured, bytes per second
+	KVType    string                 `json:"kv_type"`             // as asked for
+	Reps      int                    `json:"repetitions"`
+	Version   string                 `json:"version"` // of the program
+	Rows      []bench.Result         `json:"rows"`
+	Spec      []hipengine.SpecResult `json:"spec,omitempty"`
 }
 
 // check reports sizes that make no sense, and returns the most sequences.
@@ -65,7 +71,13 @@ func (c *benchModelCmd) check() (seqs int, err error) {
 			return 0, usageError{fmt.Errorf("%s is empty", l.flag)}
 		}
 	}
+	if _, err := c.specTest(); err != nil {
+		return 0, err
+	}
 	length := slices.Max(c.Depth) + max(slices.Max(c.PP), slices.Max(c.TG))
+	if c.Spec != hipengine.SpecOff {
+		length = max(length, hipengine.SpecPrompt+slices.Max(c.TG))
+	}
 	if c.Context == 0 {
 		c.Context = max(length, 1)
 	}
@@ -86,7 +98,12 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer h.Close()
-	m, err := c.load(ctx, h, c.Model, seqs, std.err)
+	if err := c.fetch(ctx, std.err, c.Model); err != nil {
+		return err
+	}
+	o := c.options()
+	o.Sequences, o.Spec = seqs, c.Spec
+	m, err := loadWith(ctx, h, c.Model, o, std.err)
 	if err != nil {
 		return err
 	}
@@ -112,6 +129,14 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 			}
 			r.Rows = append(r.Rows, row)
 		}
+		if c.Spec != hipengine.SpecOff && t.Kind == bench.Decode && t.Tokens > 1 {
+			st, _ := c.specTest() // checked
+			row, err := m.BenchSpec(ctx, t, c.Reps, st)
+			if err != nil {
+				return err
+			}
+			r.Spec = append(r.Spec, row)
+		}
 		bar.count(i+1, len(tests), t.String())
 	}
 	bar.done()
@@ -131,6 +156,27 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		return r.writeMarkdown(std.out)
 	}
 	return r.print(std.out)
+}
+
+// specTest returns how guesses are measured.
+func (c *benchModelCmd) specTest() (st hipengine.SpecTest, err error) {
+	if c.Spec == hipengine.SpecOff && (c.Guess != 0 || c.Right != "") {
+		return st, usageError{errors.New("--spec-depth and --spec-accept are for --spec, which is off")}
+	}
+	if c.Spec != hipengine.SpecOff && (c.CSV || c.SVG != "") {
+		return st, usageError{errors.New("--csv and --svg have no place for what --spec measures; --json has")}
+	}
+	if c.Guess < 0 || c.Guess > hipengine.MaxGuesses {
+		return st, usageError{fmt.Errorf("--spec-depth %d is outside 0..%d", c.Guess, hipengine.MaxGuesses)}
+	}
+	st.Depth = c.Guess
+	if c.Right != "" {
+		st.Thin = true
+		if st.Accept, err = strconv.ParseFloat(c.Right, 64); err != nil || !(st.Accept >= 0 && st.Accept <= 1) {
+			return st, usageError{fmt.Errorf("--spec-accept %q is no share from 0 to 1", c.Right)}
+		}
+	}
+	return st, nil
 }
 
 // tune writes the choices between kernels that are faster than the present ones.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/hipengine/hipengine"
 	"github.com/hipengine/hipengine/engine/bench"
 )
 
@@ -47,7 +48,20 @@ func (r *benchReport) print(out io.Writer) error {
 	for _, x := range r.Rows {
 		fmt.Fprintln(w, strings.Join(cells(x), "\t"))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, x := range r.Spec {
+		fmt.Fprintln(out, specLine(x))
+	}
+	return nil
+}
+
+// specLine says what guesses are worth.
+func specLine(x hipengine.SpecResult) string {
+	return fmt.Sprintf("%v at depth %d, %d at once, with guesses (%s): %.3f times as fast (median of %d pairs), %.2f "+
+		"tokens a step, %.0f %% of the guesses right, %.1f at once", x.Test, x.Test.Depth, x.Batch, x.Spec, x.Ratio,
+		len(x.Plain), x.PerStep, 100*x.Right, x.Depth)
 }
 
 func (r *benchReport) writeMarkdown(out io.Writer) error {
@@ -67,6 +81,9 @@ func (r *benchReport) writeMarkdown(out io.Writer) error {
 	row(rules)
 	for _, x := range r.Rows {
 		row(cells(x))
+	}
+	for _, x := range r.Spec {
+		fmt.Fprintf(&b, "\n%s\n", specLine(x))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -46,6 +46,28 @@ func TestBench(t *testing.T) {
 	if rows, err := csv.NewReader(strings.NewReader(r.out)).ReadAll(); r.code != 0 || err != nil || len(rows) != 7 {
 		t.Errorf("exit %d, %v, out %q, err %q", r.code, err, r.out, r.errOut)
 	}
+	args = append(args[:len(args):len(args)], "--spec", "mtp", "--spec-depth", "2", "--spec-accept", "0.5")
+	r = command(t, "", append(args, "--json")...)
+	b = benchReport{}
+	if err := json.Unmarshal([]byte(r.out), &b); r.code != 0 || err != nil || len(b.Rows) != 6 || len(b.Spec) != 4 {
+		t.Fatalf("exit %d, %v, out %q, err %q", r.code, err, r.out, r.errOut)
+	}
+	for _, x := range b.Spec {
+		if x.Spec != "mtp" || len(x.Plain) != 2 || len(x.Guessed) != 2 || !(x.Ratio > 0) || !(x.PerStep >= 1) ||
+			!(x.Depth >= 1 && x.Depth <= 2) || !(x.Right >= 0 && x.Right <= 1) {
+			t.Errorf("guesses %+v", x)
+		}
+	}
+	if r := command(t, "", args...); r.code != 0 || strings.Count(r.out, "with guesses (mtp)") != 4 {
+		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
+	}
+	for _, wrong := range [][]string{{"--spec-depth", "2"}, {"--spec", "ngram", "--spec-depth", "9"},
+		{"--spec", "ngram", "--spec-accept", "1.5"}, {"--spec", "ngram", "--csv"}, {"--spec", "ngrams"}} {
+		r := command(t, "", append([]string{"bench", "ember", "--device", "cpu"}, wrong...)...)
+		if r.code != exitUsage || !strings.Contains(r.errOut, "--spec") {
+			t.Errorf("%s: exit %d, err %q", wrong, r.code, r.errOut)
+		}
+	}
 	for _, c := range []struct {
 		flag, value string
 	}{{"--pp", "-1"}, {"--batch", "0"}, {"--reps", "0"}, {"--ctx", "8"}} {

@@ -55,7 +55,7 @@ func (f modelFlags) load(ctx context.Context, h *hipengine.Host, name string, se
 		return nil, err
 	}
 	o := f.options()
-	o.Sequences = seqs
+	o.Sequences, o.Spec = seqs, hipengine.SpecOff
 	return loadWith(ctx, h, name, o, log)
 }
 

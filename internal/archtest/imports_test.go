@@ -78,6 +78,7 @@ var rules = []rule{
 	{"engine", []string{"models", "ops", "tensor"}, "the engine is testable with a fake device"},
 	{"engine/kv", []string{"tensor"}, "layouts of state are data, which models declare"},
 	{"engine/sample", []string{"internal/logits"}, "a sampler sees logits alone"},
+	{"engine/spec", []string{"engine/kv", "engine/runner", "engine/sample"}, "drafters know runners and samplers, and no engine"},
 	{"engine/bench", []string{"engine", "models", "ops", "tensor", "gguf"}, "measurements know what a file holds"},
 	{"serve", []string{"engine", "internal/strictjson", "text/grammar", "text/toolcall"}, "the server is testable with a fake engine"},
 	{"serve/openai", []string{"engine/sample", "internal/strictjson", "text/grammar", "text/toolcall"}, "wire types know no engine"},
