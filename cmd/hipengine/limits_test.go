@@ -14,8 +14,8 @@ func TestConformLimits(t *testing.T) {
 		t.Fatalf("exit code %d: %s", r.code, r.errOut)
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if len(lines) != 11 {
-		t.Errorf("%d lines, want 11: the GPU, two products, three normalizations, two models, of which two cards hold one\n%s",
+	if len(lines) != 12 {
+		t.Errorf("%d lines, want 12: the GPU, two products, three normalizations, two models, both on two cards by two links\n%s",
 			len(lines), r.out)
 	}
 	for _, l := range lines {
