@@ -25,7 +25,7 @@ func CopyPeer(to *Device, dst uint64, from *Device, src uint64, n int64) (err er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, from.Free(uint64(b.va))) }()
+	defer func() { err = errors.Join(err, from.closeWindow(b, to)) }()
 	for n > 0 {
 		piece := min(n, int64(b.size))
 		if err := from.piece(uint64(b.va), src, piece, src); err != nil {
@@ -58,6 +58,32 @@ func (d *Device) window(other *Device) (*buffer, error) {
 	}
 	d.mem.add(b)
 	return b, nil
+}
+
+// closeWindow frees memory that d and another device map, once all work of both is done: the kernel takes it from both.
+func (d *Device) closeWindow(b *buffer, other *Device) error {
+	first, second := d, other
+	if second.vm.gpu.ID < first.vm.gpu.ID { // all callers lock in one order
+		first, second = second, first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	if d.closed {
+		return errClosed
+	}
+	d.mem.take(b.va)
+	var errs []error
+	for _, x := range []*Device{d, other} {
+		if x.lost == nil && !x.closed {
+			errs = append(errs, x.idle())
+		}
+		if x.hung {
+			return errors.Join(errs...) // a kernel may still run, with this memory
+		}
+	}
+	return errors.Join(append(errs, d.p.free(b))...)
 }
 
 // piece copies n bytes and waits; own is the side that must be d's.
