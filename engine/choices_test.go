@@ -75,7 +75,8 @@ func TestChoicesReadTheirPromptOnce(t *testing.T) {
 // TestChoicesTakeTurns checks that choices are served before requests that came later.
 func TestChoicesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := start(t, &fake.Runner{Lim: runner.Limits{Seqs: 1}}, nil)
+		r := &fake.Runner{Lim: runner.Limits{Seqs: 1}, Gate: make(chan struct{})}
+		e := start(t, r, nil)
 		seqs, err := e.SubmitChoices(context.Background(), choices("abc", 3, 9)...)
 		if err != nil {
 			t.Fatal(err)
@@ -84,6 +85,7 @@ func TestChoicesTakeTurns(t *testing.T) {
 		if s := e.Stats(); s.Running+s.Waiting != 4 {
 			t.Errorf("stats %+v", s)
 		}
+		close(r.Gate)
 		if _, _, err := read(later); err != nil {
 			t.Fatal(err)
 		}
