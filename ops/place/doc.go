@@ -10,5 +10,6 @@
 //   - each part has a goroutine, so that segments that do not need each other run side by side. What a part is not asked
 //     for by others waits until what they want is on its way.
 //
-// Results are those of one device, bit for bit, where all parts compute alike: no sum is split.
+// Results are those of one device, bit for bit, where all parts compute alike: placing splits no sum. A model that was
+// split over ranks ([ByRank]) has collective ops, which the parts run together within their plans where they can.
 package place

@@ -259,14 +259,21 @@ func (d *Device) Free(va uint64) error {
 	if !ok {
 		return fmt.Errorf("kfd: no allocation begins at %#x", va)
 	}
-	var err error
-	if d.lost == nil {
-		err = d.idle()
+	return release(b, d)
+}
+
+// release frees memory that the devices map, all of them locked, once all work that was given to them is done.
+func release(b *buffer, users ...*Device) error {
+	var errs []error
+	for _, d := range users {
+		if d.lost == nil && !d.closed {
+			errs = append(errs, d.idle())
+		}
+		if d.hung {
+			return errors.Join(errs...) // a kernel may still run, with this memory
+		}
 	}
-	if d.hung {
-		return err // a kernel may still run, with this memory
-	}
-	return errors.Join(err, d.p.free(b))
+	return errors.Join(append(errs, users[0].p.free(b))...)
 }
 
 // Memory returns the bytes that are free and that exist, as far as the kernel says. Of a discrete GPU a little is left

@@ -60,7 +60,7 @@ func (d *Device) window(other *Device) (*buffer, error) {
 	return b, nil
 }
 
-// closeWindow frees memory that d and another device map, once all work of both is done: the kernel takes it from both.
+// closeWindow frees memory that d and another device map, once both are idle: the kernel takes it from both.
 func (d *Device) closeWindow(b *buffer, other *Device) error {
 	first, second := d, other
 	if second.vm.gpu.ID < first.vm.gpu.ID { // all callers lock in one order
@@ -74,16 +74,7 @@ func (d *Device) closeWindow(b *buffer, other *Device) error {
 		return errClosed
 	}
 	d.mem.take(b.va)
-	var errs []error
-	for _, x := range []*Device{d, other} {
-		if x.lost == nil && !x.closed {
-			errs = append(errs, x.idle())
-		}
-		if x.hung {
-			return errors.Join(errs...) // a kernel may still run, with this memory
-		}
-	}
-	return errors.Join(append(errs, d.p.free(b))...)
+	return release(b, d, other)
 }
 
 // piece copies n bytes and waits; own is the side that must be d's.
