@@ -10,10 +10,9 @@
 // Grid Σ⌈n/32⌉, gated ⌈n/16⌉; blocks of 256, whose eight waves share out k in steps of 128 or 256, each for 32 rows, or 16 of both
 // weights. LDS 16,896 bytes for each 16 tokens.
 //
-// On NVIDIA, whose matrix instructions take 8 tokens, m is up to 8 in
-//
-//   mul_mat_skinny8    and there skinny8 and skinny16 have blocks of 16 rows, grid Σ⌈n/16⌉: small matrices are to fill the chip;
-//   mul_mat_skinny8_gated, mul_mat_skinny16_gated   are those with gate. LDS 49,152 bytes.
+// On NVIDIA, whose matrix instructions take 8 tokens, there are mul_mat_skinny8 for m of up to 8, and _gated of it and of skinny16
+// for those with gate. Those without have blocks of 16 rows, grid Σ⌈n/16⌉: small matrices are to fill the chip. LDS 49,152 bytes,
+// through which weights of Q4_K and Q6_K come (add_staged).
 //
 // Numerics: tokens are rounded to halves, and weights as well but on NVIDIA (tiles.h); products accumulate in float, eight sums in
 // the order of the waves. Weights must be within ±65504. Reference: ops_ref/mul_mat.go. Launched by mul_mat_skinny.go.
@@ -178,12 +177,12 @@ template <int TOKENS, int R> DEV void mul_mat_skinny(const skinny& a, u32 types,
   }
 }
 
-#define SKINNY(name, tokens, R, KERNEL)                                                                                     \
-  KERNEL(256) mul_mat_skinny##name(const half* RESTRICT x, const float* RESTRICT inverse, OUTPUTS, const float* RESTRICT add, \
-                                   u32 types, int m, int k, int gate) {                                                      \
-    LDS float part[skinny_waves * (stage_bytes ? stage_bytes / 4 : tokens * skinny_pitch)];                                  \
-    output w = OUTPUT(R > 1 && gate ? 16 : 16 * R);                                                                          \
-    mul_mat_skinny<tokens, R>(skinny{x, inverse, w, w1, add, m, k, gate}, types, part);                                      \
+#define SKINNY(name, tokens, R, KERNEL)                                                                                         \
+  KERNEL(256) mul_mat_skinny##name(const half* RESTRICT x, const float* RESTRICT inverse, OUTPUTS, const float* RESTRICT add,   \
+                                   u32 types, int m, int k, int gate) {                                                         \
+    LDS float part[skinny_waves * (stage_bytes ? stage_bytes / 4 : tokens * skinny_pitch)];                                     \
+    output w = OUTPUT(R > 1 && gate ? 16 : 16 * R);                                                                             \
+    mul_mat_skinny<tokens, R>(skinny{x, inverse, w, w1, add, m, k, gate}, types, part);                                         \
   }
 #if GPU_NVIDIA
 SKINNY(8, 8, 1, KERNEL_TWICE)

@@ -1,5 +1,5 @@
-// Rows of weights and of activations as operands of matrix instructions that lanes load themselves, without LDS. Since the order
-// of elements along k is free as long as both operands have the same, a lane takes whole octets of a window of 32 elements:
+// Rows of weights and of activations as operands of matrix instructions that lanes load themselves. Since the order of elements
+// along k is free as long as both operands have the same, a lane takes whole octets of a window of 32 elements:
 //
 //            rows of a tile of 16    octets of each row
 //   gfx11    lane mod 16             all four
@@ -45,8 +45,8 @@ DEV half8 octet_halves(octet b, f32x2 scale) {
 DEV octet signed_bytes(octet q) { return q ^ 0x80808080; }
 DEV f32x2 signed_scale(float step) { return (f32x2){step, 128 * step}; }
 
-// tiles<Q> says how lanes read rows of weights, a step of elements at a time, from `at` on. A step has parts, and a part windows:
-// lanes load parts ahead of where they are used.
+// tiles<Q> says how lanes read rows of weights, a step of elements at a time, from `at` on. A step has parts, and a part windows,
+// which share what is loaded of it.
 //
 //   parts, windows       of a step, and of a part
 //   runs                 2 where the halves of a window are scaled differently, else 1
