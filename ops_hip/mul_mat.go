@@ -280,7 +280,7 @@ func registerProducts(op *ops.Def, weights int) {
 	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
 		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
 	})
-	registerSkinny(op, weights, Kernel{}, nil, func(node *ops.Node, p products) []Launch {
-		return []Launch{skinnyLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0)}
+	registerSkinny(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products) []Launch {
+		return []Launch{skinnyLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0)}
 	})
 }

@@ -40,7 +40,7 @@ func init() {
 		return after(node, matrixLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
 	})
 	registerSkinny(ops.MulMatAddRMSNormOp, 1, apart, func(node *ops.Node, _ products) bool { return match(node) },
-		func(node *ops.Node, p products) []Launch {
-			return after(node, skinnyLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0))
+		func(t *Target, node *ops.Node, p products) []Launch {
+			return after(node, skinnyLaunch(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0))
 		})
 }

@@ -38,7 +38,7 @@ func registerGated(op *ops.Def, gate int) {
 		return []Launch{matrixLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate, split)}
 	})
 	registerSkinny(op, 2, Kernel{}, func(_ *ops.Node, p products) bool { return !p.mixed },
-		func(node *ops.Node, p products) []Launch {
-			return []Launch{skinnyLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
+		func(t *Target, node *ops.Node, p products) []Launch {
+			return []Launch{skinnyLaunch(t, p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
 		})
 }

@@ -14,10 +14,19 @@ func (p products) skinny(node *ops.Node, t *Target) bool {
 }
 
 // skinnyLaunch is that of mul_mat_skinny for node, whose halves are in pack x. add and gate are those of matrixLaunch.
-func skinnyLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int) Launch {
+func skinnyLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int) Launch {
 	suffix, rows := "16", 32
 	if p.m > 16 {
 		suffix = "32"
+	} else if t.MMA == MMANvidia {
+		if p.m <= 8 { // its instructions take so few
+			suffix = "8"
+		}
+		if gate != 0 {
+			suffix += "_gated"
+		} else {
+			rows = 16
+		}
 	}
 	blocks := p.blocks(rows)
 	if gate != 0 {
@@ -30,7 +39,7 @@ func skinnyLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate i
 
 // registerSkinny registers kernel <op>_skinny of op, which has the given number of weights. k is what it has beside.
 func registerSkinny(op *ops.Def, weights int, k Kernel, match func(node *ops.Node, p products) bool,
-	launch func(node *ops.Node, p products) []Launch) {
+	launch func(t *Target, node *ops.Node, p products) []Launch) {
 	k.Name, k.Op = op.Name+"_skinny", op
 	k.Match = func(node *ops.Node, t *Target) int {
 		p, ok := productsOf(node, weights)
@@ -40,9 +49,9 @@ func registerSkinny(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 		p, _ := productsOf(node, weights)
 		return []pack{{node.In[0], p.halves(false)}}
 	}
-	k.Launch = func(node *ops.Node, _ *Target) ([]Launch, error) {
+	k.Launch = func(node *ops.Node, t *Target) ([]Launch, error) {
 		p, _ := productsOf(node, weights)
-		return launch(node, p), nil
+		return launch(t, node, p), nil
 	}
 	Register(k)
 }

@@ -15,21 +15,46 @@ template <> struct operand_of<bf16> {
 template <class Q> using operand = typename operand_of<Q>::type;
 
 // half_row converts a row of k floats to halves, all threads of a block of 256 together, scaled by half_scale. Thread 0 stores
-// the inverse of the scale. Where low is not null, what rounding took goes there. part: LDS of 8.
-DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, float* part) {
-  float m = 0;
-  for (int i = tid(); i < k; i += 256) m = __builtin_fmaxf(m, __builtin_fabsf(x[i]));
+// the inverse of the scale. Where low is not null, what rounding took goes there. Rows of up to 20,480 floats, a multiple of 4,
+// are read once: all of a thread's before it uses any, since that time is what a decoded token waits for. part: LDS of 8.
+enum { half_row_vectors = 20 };
+DEV float half_row_scale(float m, float* inverse, float* part) {
   m = wave_max(m);
   if (lane() == 0) part[wave()] = m;
   barrier();
   UNROLL for (int i = 0; i < 8; i++) m = __builtin_fmaxf(m, part[i]);
   float unscale, scale = half_scale(m, unscale);
+  if (tid() == 0) *inverse = unscale;
+  return scale;
+}
+DEV void half_row(const float* x, half* y, half* low, float* inverse, int k, float* part) {
+  float m = 0;
+  if (k % 4 == 0 && k <= 1024 * half_row_vectors) {
+    const int vectors = k / 4;
+    f32x4 v[half_row_vectors];
+    UNROLL for (int j = 0; j < half_row_vectors; j++) {
+      if (256 * j >= vectors) continue; // the same for all threads
+      const int i = tid() + 256 * j;
+      v[j] = ((const f32x4*)x)[i < vectors ? i : vectors - 1];
+    }
+    UNROLL for (int j = 0; j < half_row_vectors; j++) {
+      if (256 * j >= vectors) continue;
+      UNROLL for (int e = 0; e < 4; e++) m = __builtin_fmaxf(m, __builtin_fabsf(v[j][e]));
+    }
+    const float scale = half_row_scale(m, inverse, part);
+    UNROLL for (int j = 0; j < half_row_vectors; j++) {
+      const int i = tid() + 256 * j;
+      if (i < vectors) half4_at(y + 4 * i, low ? low + 4 * i : 0, v[j] * scale);
+    }
+    return;
+  }
+  for (int i = tid(); i < k; i += 256) m = __builtin_fmaxf(m, __builtin_fabsf(x[i]));
+  const float scale = half_row_scale(m, inverse, part);
   for (int i = tid(); i < k; i += 256) {
     float v = x[i] * scale;
     y[i] = (half)v;
     if (low) low[i] = (half)rest(v, (float)y[i]);
   }
-  if (tid() == 0) *inverse = unscale;
 }
 
 // vec_row adds to acc[t] the products of the lanes' groups of weight row w with row t of x, t < min(m, M), for

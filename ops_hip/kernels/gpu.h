@@ -47,6 +47,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define GPU_NVIDIA 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #define KERNEL_LARGE(n) KERNEL(n)
+#define KERNEL_TWICE(n) extern "C" __attribute__((global, launch_bounds(n, 2))) void // two blocks run at once
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
@@ -224,6 +225,26 @@ enum { weights_ahead = 2 }; // more take so many registers that fewer blocks run
 DEV u32x4 load128_whole(const void* p) {
   u32x4 v;
   __asm__ volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "l"(p));
+  return v;
+}
+
+// Copies from global memory to LDS that no register waits for, of 16 and of 8 bytes, aligned so. A wave has its copies in
+// groups; copies_done<N> waits for all of its groups but the last N. lds_address is what they and lds64 take.
+DEV u32 lds_address(const void* p) {
+  u64 a;
+  __asm__("cvta.to.shared.u64 %0, %1;" : "=l"(a) : "l"(p));
+  return (u32)a;
+}
+DEV void copy16(u32 lds, const void* p) { __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(lds), "l"(p) : "memory"); }
+DEV void copy8(u32 lds, const void* p) { __asm__ volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(lds), "l"(p) : "memory"); }
+DEV void copies_end() { __asm__ volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> DEV void copies_done() {
+  __asm__ volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+  __nvvm_bar_warp_sync(0xffffffff);
+}
+DEV u32x2 lds64(u32 lds) {
+  u32x2 v;
+  __asm__ volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(v[0]), "=r"(v[1]) : "r"(lds) : "memory");
   return v;
 }
 DEV int tid() { return __nvvm_read_ptx_sreg_tid_x(); }

@@ -129,6 +129,15 @@ MMA_PTX(Acc, float, "f", FragA, "m16n8k16.row.col.f32.f16.f16.f32")
 MMA_PTX(Acc, float, "f", FragAb, "m16n8k16.row.col.f32.bf16.bf16.f32")
 MMA_PTX(Acc8, int, "r", FragA8, "m16n8k32.row.col.s32.s8.s8.s32")
 
+// AccHalf is elements 0 to 3 of an Acc, of 8 columns of B, which are words n and 2 + n of a FragB for n = 0.
+typedef f32x4 AccHalf;
+DEV AccHalf mma(AccHalf c, FragA a, u32x2 b) {
+  __asm__("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+          : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+          : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b[0]), "r"(b[1]));
+  return c;
+}
+
 #else
 #error "no matrix instructions known for this target"
 #endif

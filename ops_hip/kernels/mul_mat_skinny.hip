@@ -10,13 +10,17 @@
 // Grid Σ⌈n/32⌉, gated ⌈n/16⌉; blocks of 256, whose eight waves share out k in steps of 128 or 256, each for 32 rows, or 16 of both
 // weights. LDS 16,896 bytes for each 16 tokens.
 //
-// Numerics: weights are rounded to halves, products accumulate in float, eight sums in the order of the waves. Weights must be
-// within ±65504. Reference: ops_ref/mul_mat.go. Launched by mul_mat_skinny.go.
+// On NVIDIA, whose matrix instructions take 8 tokens, there are mul_mat_skinny8 for m of up to 8, and _gated of it and of skinny16
+// for those with gate. Those without have blocks of 16 rows, grid Σ⌈n/16⌉: small matrices are to fill the chip. LDS 49,152 bytes,
+// through which weights of Q4_K and Q6_K come (add_staged).
+//
+// Numerics: tokens are rounded to halves, and weights as well but on NVIDIA (tiles.h); products accumulate in float, eight sums in
+// the order of the waves. Weights must be within ±65504. Reference: ops_ref/mul_mat.go. Launched by mul_mat_skinny.go.
 #include "dot_types.h"
 #include "outputs.h"
 #include "tiles.h"
 
-enum { skinny_waves = 8, skinny_rows = 32, skinny_pitch = skinny_rows + 1 };
+enum { skinny_waves = 8, skinny_pitch = 33 };
 
 // skinny is the operands of a block.
 struct skinny {
@@ -28,79 +32,164 @@ struct skinny {
   int m, k, gate;
 };
 
-template <class Q, int NT> DEV void mul_mat_skinny(const skinny& a, float* part) {
+// lane_rows are the rows of weights and of activations that a lane reads.
+template <int NT, int R> struct lane_rows {
+  const u8* w[R][tile_lane_rows];
+  const half* x[NT];
+  int k;
+
+  // load_x reads the lane's of a window from element `from` on, of which those past the end are multiplied by nothing.
+  DEV_METHOD void load_x(half8 (&to)[NT][tile_octets], int from) const {
+    if (from >= k) from = 0;
+    UNROLL for (int t = 0; t < NT; t++)
+      UNROLL for (int j = 0; j < tile_octets; j++) to[t][j] = *(const half8*)(x[t] + from + 8 * j);
+  }
+};
+
+// add_rows adds to sums the products of what falls to the wave of the rows.
+template <class Q, int WAVES, int NT, int R> DEV void add_rows(tile_sum (&sums)[NT][R], const lane_rows<NT, R>& rows) {
   typedef tiles<Q> T;
-  const bool gated = a.gate != ungated;
-  const int rows = gated ? skinny_rows / 2 : skinny_rows, o0 = a.w.block * rows, k = a.k;
-  const i64 bytes = weight_row<Q>::bytes(k);
-  const u8* w[2][tile_lane_rows];
-  const half* x[NT][tile_lane_rows];
-  UNROLL for (int i = 0; i < tile_lane_rows; i++) {
-    UNROLL for (int r = 0; r < 2; r++) {
+  constexpr int step = 32 * T::parts * T::windows;
+  await_launches();
+  for (int at = step * uniform(wave()); at < rows.k; at += step * WAVES) {
+    typename T::head head[R][tile_lane_rows];
+    typename T::part d[T::parts][R][tile_lane_rows];
+    UNROLL for (int r = 0; r < R; r++)
+      UNROLL for (int i = 0; i < tile_lane_rows; i++) {
+        T::load_head(head[r][i], rows.w[r][i], rows.k, at);
+        UNROLL for (int p = 0; p < T::parts; p++) T::load_part(d[p][r][i], rows.w[r][i], rows.k, at, p);
+      }
+    UNROLL for (int p = 0; p < T::parts; p++)
+      UNROLL for (int i = 0; i < T::windows; i++) {
+        fixed(); // all activations at once take too many registers
+        half8 xs[NT][tile_octets];
+        rows.load_x(xs, at + T::start(p, i));
+        add_window<Q>(sums, head, d[p], p, i, xs);
+      }
+  }
+}
+
+#if GPU_NVIDIA
+// add_staged does the same by way of LDS, of which the wave has stage_bytes at `lds`: so many units are on the way while one is
+// used.
+enum { stage_bytes = 6144 };
+template <class Q, int WAVES, int NT, int R> DEV void add_staged(tile_sum (&sums)[NT][R], const lane_rows<NT, R>& rows, u8* lds) {
+  typedef tiles<Q> T;
+  typedef staged<Q> S;
+  constexpr int slot_bytes = S::bytes * R, slots = stage_bytes / slot_bytes;
+  const int units = rows.k / 128;
+  const u32 base = lds_address(lds), g = (u32)lane() >> 2;
+  auto copy = [&](int u, int slot) {
+    if (u < units)
+      UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int i = 0; i < 2; i++) S::copy(base + slot * slot_bytes + S::bytes * r, 8 * i + g, rows.w[r][i], rows.k, u);
+    copies_end();
+  };
+  auto load_words = [&](u32 (&words)[R][2], int u) {
+    UNROLL for (int r = 0; r < R; r++)
+      UNROLL for (int i = 0; i < 2; i++) words[r][i] = S::load_word(rows.w[r][i], rows.k, u < units ? u : 0);
+  };
+  typedef half8 windows_of[2][NT][tile_octets];
+  auto load_x = [&](windows_of& xs, int u, int p) {
+    UNROLL for (int i = 0; i < 2; i++) rows.load_x(xs[i], 128 * u + T::start(p, i));
+  };
+  int u = uniform(wave()), slot = 0;
+  u32 words[R][2];
+  windows_of xs[2];
+  UNROLL for (int n = 0; n < slots - 1; n++) copy(u + n * WAVES, n);
+  load_words(words, u);
+  await_launches();
+  load_x(xs[0], u, 0);
+  for (; u < units; u += WAVES) {
+    copy(u + (slots - 1) * WAVES, slot ? slot - 1 : slots - 1);
+    typename T::head head[R][2];
+    UNROLL for (int r = 0; r < R; r++)
+      UNROLL for (int i = 0; i < 2; i++) S::set_head(head[r][i], words[r][i]);
+    load_words(words, u + WAVES);
+    copies_done<slots - 1>();
+    UNROLL for (int p = 0; p < 2; p++) {
+      p ? load_x(xs[0], u + WAVES, 0) : load_x(xs[1], u, 1);
+      typename T::part d[R][2];
+      UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int i = 0; i < 2; i++) S::load_part(d[r][i], base + slot * slot_bytes + S::bytes * r, 8 * i + g, p);
+      UNROLL for (int i = 0; i < 2; i++) add_window<Q>(sums, head, d, p, i, xs[p][i]);
+    }
+    wave_fence(); // before others copy to where this lane has read
+    slot = slot + 1 < slots ? slot + 1 : 0;
+  }
+}
+#else
+enum { stage_bytes = 0 };
+#endif
+
+template <class Q, int TOKENS, int R> DEV void mul_mat_skinny(const skinny& a, float* part) {
+  constexpr int NT = TOKENS / token_tile, pitch = stage_bytes ? stage_bytes / 4 : TOKENS * skinny_pitch;
+  const bool gated = R > 1 && a.gate != ungated;
+  const int rows = gated ? 16 : 16 * R, o0 = a.w.block * rows;
+  const i64 bytes = weight_row<Q>::bytes(a.k);
+  lane_rows<NT, R> own;
+  own.k = a.k;
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int i = 0; i < tile_lane_rows; i++) {
       int o = o0 + tile_row(i) + (gated ? 0 : 16 * r);
-      w[r][i] = (gated && r ? a.up : a.w.w) + (o < a.w.n ? o : a.w.n - 1) * bytes;
+      own.w[r][i] = (gated && r ? a.up : a.w.w) + (o < a.w.n ? o : a.w.n - 1) * bytes;
     }
-    UNROLL for (int t = 0; t < NT; t++) {
-      int token = 16 * t + tile_row(i);
-      x[t][i] = a.x + (i64)(token < a.m ? token : a.m - 1) * k + 8 * tile_octet();
-    }
+  UNROLL for (int t = 0; t < NT; t++) {
+    int token = token_tile * t + tile_row(0);
+    own.x[t] = a.x + (i64)(token < a.m ? token : a.m - 1) * a.k + 8 * tile_octet();
   }
-  Acc acc[NT][2] = {};
-  const int step = 32 * T::windows;
-  for (int at = step * uniform(wave()); at < k; at += step * skinny_waves) {
-    typename T::raw raw[2][tile_lane_rows];
-    UNROLL for (int r = 0; r < 2; r++)
-      UNROLL for (int i = 0; i < tile_lane_rows; i++) T::load(raw[r][i], w[r][i], k, at);
-    UNROLL for (int n = 0; n < T::windows; n++) {
-      if (NT > 1) fixed(); // all activations at once take too many registers
-      const int from = at + T::start(n) < k ? at + T::start(n) : 0;
-      window xs[NT], ws[2];
-      UNROLL for (int i = 0; i < tile_lane_rows; i++)
-        UNROLL for (int j = 0; j < tile_octets; j++) {
-          UNROLL for (int t = 0; t < NT; t++) xs[t].octet[i][j] = *(const half8*)(x[t][i] + from + 8 * j);
-          UNROLL for (int r = 0; r < 2; r++) ws[r].octet[i][j] = T::octet(raw[r][i], n, j);
-        }
-      UNROLL for (int s = 0; s < 2; s++)
-        UNROLL for (int t = 0; t < NT; t++)
-          UNROLL for (int r = 0; r < 2; r++) acc[t][r] = mma(acc[t][r], window_part(ws[r], s), window_part(xs[t], s));
-    }
-  }
-  float* own = part + wave() * (16 * NT * skinny_pitch);
+  tile_sum sums[NT][R] = {};
+  float* sums_at = part + wave() * pitch;
+#if GPU_NVIDIA
+  if constexpr (staged<Q>::bytes)
+    add_staged<Q, skinny_waves>(sums, own, (u8*)sums_at);
+  else
+#endif
+    add_rows<Q, skinny_waves>(sums, own);
+  allow_launches();
   UNROLL for (int t = 0; t < NT; t++)
-    UNROLL for (int r = 0; r < 2; r++)
-      UNROLL for (int e = 0; e < 8; e++) own[(16 * t + acc_col(e)) * skinny_pitch + 16 * r + acc_row(e)] = acc[t][r][e];
+    UNROLL for (int r = 0; r < R; r++)
+      UNROLL for (int e = 0; e < (int)(sizeof(tile_sum) / 4); e++)
+        sums_at[(token_tile * t + sum_token(e)) * skinny_pitch + 16 * r + sum_row(e)] = sums[t][r][e];
   barrier();
   const int row = lane(), o = o0 + row;
-  UNROLL for (int b = 0; b < 2 * NT; b++) {
+  UNROLL for (int b = 0; b < TOKENS / skinny_waves; b++) {
     const int t = skinny_waves * b + wave();
     if (t >= a.m || row >= rows || o >= a.w.n) continue;
     const float s = a.inverse[t];
     const float* p = part + t * skinny_pitch + row;
     float v = 0, u = 0;
-    UNROLL for (int i = 0; i < skinny_waves; i++) v += p[i * (16 * NT * skinny_pitch)];
-    if (gated) UNROLL for (int i = 0; i < skinny_waves; i++) u += p[i * (16 * NT * skinny_pitch) + 16];
+    UNROLL for (int i = 0; i < skinny_waves; i++) v += p[i * pitch];
+    if (gated) UNROLL for (int i = 0; i < skinny_waves; i++) u += p[i * pitch + 16];
     const i64 to = (i64)t * a.w.n + o;
     a.w.y[to] = gated ? gated_f(a.gate, v * s, u * s) : a.add ? a.add[to] + v * s : v * s;
   }
 }
 
-template <int NT> DEV void mul_mat_skinny(const skinny& a, u32 types, float* part) {
+template <int TOKENS, int R> DEV void mul_mat_skinny(const skinny& a, u32 types, float* part) {
   switch (types >> 8 * a.w.index & 255) {
 #define TYPE_DOT(q, name, block, bytes) \
-  case type_##q: return mul_mat_skinny<q, NT>(a, part);
+  case type_##q: return mul_mat_skinny<q, TOKENS, R>(a, part);
 #define TYPE_DOT1(q, name, block, bytes) \
   case type_##q:                         \
-    if constexpr (NT == 1) return mul_mat_skinny<q, 1>(a, part);
+    if constexpr (TOKENS <= 16) return mul_mat_skinny<q, TOKENS, R>(a, part);
 #include "dot_types.def"
   }
 }
 
-#define SKINNY(tokens)                                                                                                          \
-  KERNEL(256) mul_mat_skinny##tokens(const half* RESTRICT x, const float* RESTRICT inverse, OUTPUTS, const float* RESTRICT add, \
-                                     u32 types, int m, int k, int gate) {                                                       \
-    LDS float part[skinny_waves * tokens * skinny_pitch];                                                                       \
-    output w = OUTPUT(gate ? skinny_rows / 2 : skinny_rows);                                                                    \
-    mul_mat_skinny<tokens / 16>(skinny{x, inverse, w, w1, add, m, k, gate}, types, part);                                       \
+#define SKINNY(name, tokens, R, KERNEL)                                                                                         \
+  KERNEL(256) mul_mat_skinny##name(const half* RESTRICT x, const float* RESTRICT inverse, OUTPUTS, const float* RESTRICT add,   \
+                                   u32 types, int m, int k, int gate) {                                                         \
+    LDS float part[skinny_waves * (stage_bytes ? stage_bytes / 4 : tokens * skinny_pitch)];                                     \
+    output w = OUTPUT(R > 1 && gate ? 16 : 16 * R);                                                                             \
+    mul_mat_skinny<tokens, R>(skinny{x, inverse, w, w1, add, m, k, gate}, types, part);                                         \
   }
-SKINNY(16)
-SKINNY(32)
+#if GPU_NVIDIA
+SKINNY(8, 8, 1, KERNEL_TWICE)
+SKINNY(8_gated, 8, 2, KERNEL_TWICE)
+SKINNY(16, 16, 1, KERNEL_TWICE)
+SKINNY(16_gated, 16, 2, KERNEL_TWICE)
+#else
+SKINNY(16, 16, 2, KERNEL)
+#endif
+SKINNY(32, 32, 2, KERNEL)

@@ -1,5 +1,5 @@
-// Rows of weights and of activations as operands of matrix instructions that lanes load themselves, without LDS. Since the order
-// of elements along k is free as long as both operands have the same, a lane takes whole octets of a window of 32 elements:
+// Rows of weights and of activations as operands of matrix instructions that lanes load themselves. Since the order of elements
+// along k is free as long as both operands have the same, a lane takes whole octets of a window of 32 elements:
 //
 //            rows of a tile of 16    octets of each row
 //   gfx11    lane mod 16             all four
@@ -9,277 +9,421 @@
 #include "gemm.h"
 
 #if GPU_NVIDIA
-enum { tile_lane_rows = 2, tile_octets = 1 };
+enum { tile_lane_rows = 2, tile_octets = 1, tile_scaled = 1 };
 DEV int tile_row(int i) { return (lane() >> 2) + 8 * i; }
 DEV int tile_octet() { return lane() & 3; }
 #elif defined(__GFX12__)
-enum { tile_lane_rows = 1, tile_octets = 2 };
+enum { tile_lane_rows = 1, tile_octets = 2, tile_scaled = 0 };
 DEV int tile_row(int) { return lane() & 15; }
 DEV int tile_octet() { return lane() >> 4 << 1; }
 #else
-enum { tile_lane_rows = 1, tile_octets = 4 };
+enum { tile_lane_rows = 1, tile_octets = 4, tile_scaled = 0 };
 DEV int tile_row(int) { return lane() & 15; }
 DEV int tile_octet() { return 0; }
 #endif
 
-// window is what a lane holds of 32 elements of the rows of a tile.
-struct window {
-  half8 octet[tile_lane_rows][tile_octets];
-};
-
-// window_part returns the fragment of half s of the elements.
-DEV FragA window_part(const window& w, int s) {
-#if GPU_NVIDIA
-  u32x4 a = bits<u32x4>(w.octet[0][0]), b = bits<u32x4>(w.octet[1][0]);
-  return {(u32x4){a[2 * s], b[2 * s], a[2 * s + 1], b[2 * s + 1]}};
-#elif defined(__GFX12__)
-  return w.octet[0][s];
-#else
-  return __builtin_shufflevector(w.octet[0][2 * s], w.octet[0][2 * s + 1], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#endif
+// code_halves returns halves 1024 + b for eight bytes b, for which no conversion is needed.
+DEV half8 code_halves(octet b) {
+  u32x4 y;
+  UNROLL for (int j = 0; j < 4; j++) y[j] = byte_pair(b[j / 2], j % 2);
+  return bits<half8>(y);
 }
 
-// rounded2 returns h·d + c for two halves, rounded once.
-DEV half2 rounded2(half2 h, float d, float c) { return halves(__builtin_fmaf((float)h[0], d, c), __builtin_fmaf((float)h[1], d, c)); }
-
-// octet_halves returns d·(b - bias) - min for eight bytes b. They are turned to halves 1024+b first, for which no conversion is
-// needed.
-DEV half8 octet_halves(octet b, float d, float bias, float min = 0) {
-  const float c = -(1024 + bias) * d - min;
+// octet_halves returns step·b - off for eight bytes b, rounded once.
+DEV half8 octet_halves(octet b, f32x2 scale) {
+  const half8 h = code_halves(b);
+  const float step = scale[0], c = -1024 * step - scale[1];
   half8 y;
-  UNROLL for (int j = 0; j < 4; j++) {
-    half2 h = rounded2(bits<half2>(byte_pair(b[j / 2], j % 2)), d, c);
-    y[2 * j] = h[0], y[2 * j + 1] = h[1];
+  UNROLL for (int j = 0; j < 8; j += 2) {
+    half2 v = halves(__builtin_fmaf((float)h[j], step, c), __builtin_fmaf((float)h[j + 1], step, c));
+    y[j] = v[0], y[j + 1] = v[1];
   }
   return y;
 }
-DEV half8 signed_halves(octet b, float d) { return octet_halves(b ^ 0x80808080, d, 128); }
 
-// tiles<Q> says how lanes read a step of elements of rows of weights, from `at` on: as windows.
+// signed_bytes turns signed bytes q into those of which 128 is to be taken, and signed_scale is (step, off) of q·step then.
+DEV octet signed_bytes(octet q) { return q ^ 0x80808080; }
+DEV f32x2 signed_scale(float step) { return (f32x2){step, 128 * step}; }
+
+// tiles<Q> says how lanes read rows of weights, a step of elements at a time, from `at` on. A step has parts, and a part windows,
+// which share what is loaded of it.
 //
-//   windows              of a step, which has 32 elements for each
-//   raw                  what a lane loads of a row
-//   start(i)             the element of the step at which window i starts
-//   load(r, w, k, at)
-//   octet(r, i, j)       octet j of the lane's of window i, as halves
+//   parts, windows       of a step, and of a part
+//   runs                 2 where the halves of a window are scaled differently, else 1
+//   start(p, i)          the element of the step at which window i of part p starts
+//   part, load_part(d, w, k, at, p)      what a lane loads of a part of a row
+//   head, load_head(d, w, k, at)         what it loads of a step beside
+//   codes(d, i, j)       octet j of the lane's of window i: unsigned bytes b, which stand for step·b - off
+//   scale(h, d, p, i, n) step and off of half n of that window, of those halves that the lane scales
 template <class Q> struct tiles;
 
-// tile_halves is how many halves of a window a lane has octets of, the first of which is tile_half().
-enum { tile_halves = tile_octets == 4 ? 2 : 1 };
+// tile_halves is how many halves of a window a lane has octets of, the first of which is tile_half(); scale_halves and
+// scale_half() are the same of what it scales: on NVIDIA sums of lanes with all octets.
+enum { tile_halves = tile_octets == 4 ? 2 : 1, scale_halves = tile_scaled ? 2 : tile_halves };
 DEV int tile_half() { return tile_octet() / 2; }
+DEV int scale_half() { return tile_scaled ? 0 : tile_half(); }
+
+// part_word is one word for each of four parts that lie next to each other. On NVIDIA the four lanes of a row have one each.
+#if GPU_NVIDIA
+struct part_word {
+  u32 own;
+  DEV_METHOD u32 of(int p) const { return (u32)shfl((int)own, (lane() & ~3) | p); }
+};
+DEV void load_words(part_word& s, const u8* p) { s.own = load32(p + 4 * (lane() & 3)); }
+DEV void load_words_2(part_word& s, const u8* p) { s.own = load32_2(p + 4 * (lane() & 3)); }
+#else
+struct part_word {
+  u32x4 all;
+  DEV_METHOD u32 of(int p) const { return all[p]; }
+};
+DEV void load_words(part_word& s, const u8* p) { s.all = load128_4(p); }
+DEV void load_words_2(part_word& s, const u8* p) {
+  UNROLL for (int i = 0; i < 4; i++) s.all[i] = load32_2(p + 4 * i);
+}
+#endif
 
 // window_bytes are a lane's of a window that has a byte an element.
 struct window_bytes {
-  octet part[tile_octets];
+  octet octets[tile_octets];
 };
 DEV void load_window(window_bytes& b, const u8* p) {
   p += 8 * tile_octet();
   if constexpr (tile_octets == 1)
-    b.part[0] = octet_8(p);
+    b.octets[0] = octet_8(p);
   else
     UNROLL for (int j = 0; j < tile_octets; j += 2) {
       u32x4 v = *(const u32x4*)(p + 8 * j);
-      b.part[j] = v.xy, b.part[j + 1] = v.zw;
+      b.octets[j] = v.xy, b.octets[j + 1] = v.zw;
     }
 }
 
+struct no_head {};
+
 template <> struct tiles<q8_0> {
-  enum { windows = 4 };
-  struct raw {
-    window_bytes codes[windows];
-    float scale[windows];
+  enum { parts = 4, windows = 1, runs = 1 };
+  struct part {
+    window_bytes codes;
+    float step;
   };
-  DEV int start(int i) { return 32 * i; }
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    UNROLL for (int i = 0; i < windows; i++) {
-      const int from = at + 32 * i < k ? at + 32 * i : 0; // what is past the end of the row counts as 0
-      load_window(r.codes[i], w + from);
-      r.scale[i] = weight_row<q8_0>::scale(w, k, from / 32);
-    }
-    UNROLL for (int i = 0; i < windows; i++) r.scale[i] = at + 32 * i < k ? r.scale[i] : 0;
+  typedef no_head head;
+  DEV int start(int p, int) { return 32 * p; }
+  DEV void load_head(head&, const u8*, int, int) {}
+  DEV void load_part(part& d, const u8* w, int k, int at, int p) {
+    const int from = at + 32 * p < k ? at + 32 * p : 0; // what is past the end of the row counts as 0
+    load_window(d.codes, w + from);
+    float step = weight_row<q8_0>::scale(w, k, from / 32);
+    d.step = at + 32 * p < k ? step : 0;
   }
-  DEV half8 octet(const raw& r, int i, int j) { return signed_halves(r.codes[i].part[j], r.scale[i]); }
+  DEV octet codes(const part& d, int, int j) { return signed_bytes(d.codes.octets[j]); }
+  DEV f32x2 scale(const head&, const part& d, int, int, int) { return signed_scale(d.step); }
 };
 
-// Windows 2g and 2g+1 are sub-blocks, which share bytes.
+// The windows of a part are sub-blocks that share bytes.
 template <> struct tiles<q4_k> {
-  enum { windows = 8 };
-  struct raw {
-    window_bytes codes[4];
-    u32 scales[4];
+  enum { parts = 4, windows = 2, runs = 1 };
+  struct part {
+    window_bytes codes;
+  };
+  struct head {
+    part_word scales;
     half2 d;
   };
-  DEV int start(int i) { return 32 * i; }
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    const u8* codes = weight_row<q4_k>::codes(w, (u32)at / 256);
-    UNROLL for (int i = 0; i < 4; i++) load_window(r.codes[i], codes + 32 * i);
-    const u8* head = w + (u32)k / 2 + (u32)at / 256 * 20;
-    u32x4 s = load128_4(head);
-    UNROLL for (int i = 0; i < 4; i++) r.scales[i] = s[i];
-    r.d = bits<half2>(load32(head + 16));
+  DEV int start(int p, int i) { return 64 * p + 32 * i; }
+  DEV void load_head(head& h, const u8* w, int k, int at) {
+    const u8* p = w + (u32)k / 2 + (u32)at / 256 * 20;
+    load_words(h.scales, p);
+    h.d = bits<half2>(load32(p + 16));
   }
-  DEV f32x2 scale(const raw& r, int i) {
-    const u32 code = r.scales[i / 2] >> 8 * (i % 2);
-    return (f32x2){(float)r.d[0] * (float)(code & 255), (float)r.d[1] * (float)(code >> 16 & 255)};
+  DEV void load_part(part& d, const u8* w, int, int at, int p) {
+    load_window(d.codes, weight_row<q4_k>::codes(w, (u32)at / 256) + 32 * p);
   }
-  DEV half8 octet(const raw& r, int i, int j) {
-    const u32 in = i % 2 ? 16 : 1; // codes are at the top of bytes in odd windows
-    const float d = scale(r, i)[0], m = scale(r, i)[1];
-    const float step = d * (1.0f / in), c = -(1024.0f / in) * d - m;
-    const u32 mask = 0x000f000f * in;
-    half8 y;
-    UNROLL for (int v = 0; v < 2; v++) {
-      u32 q = r.codes[i / 2].part[j][v];
-      half2 even = rounded2(bits<half2>((q & mask) | 0x64006400), step, c), odd = rounded2(bits<half2>((q >> 8 & mask) | 0x64006400), step, c);
-      y[4 * v] = even[0], y[4 * v + 1] = odd[0], y[4 * v + 2] = even[1], y[4 * v + 3] = odd[1];
-    }
-    return y;
+  DEV octet codes(const part& d, int i, int j) { return d.codes.octets[j] & (i ? 0xf0f0f0f0 : 0x0f0f0f0f); }
+  DEV f32x2 scale_of(const head& h, int p, int i) {
+    const u32 code = h.scales.of(p) >> 8 * i;
+    return (f32x2){(float)h.d[0] * (float)(code & 255), (float)h.d[1] * (float)(code >> 16 & 255)};
   }
-};
-
-// Windows 4n+c and 4n+2+c are two runs each of strips 4n+2c and 4n+2c+1.
-template <> struct tiles<q6_k> {
-  enum { windows = 8 };
-  enum { strips = tile_halves };
-  struct raw {
-    window_bytes low[4];
-    ::octet high[4][strips];
-    u32 scales[4][strips];
-    float d;
-  };
-  DEV int start(int i) { return 128 * (i / 4) + 32 * (i % 2) + 64 * (i / 2 % 2); }
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    typedef weight_row<q6_k> row;
-    const u32 b = (u32)at / 256;
-    const u8* scales = w + (u32)k / 4 * 3 + 18 * b;
-    UNROLL for (int i = 0; i < 4; i++) {
-      load_window(r.low[i], row::low(w, b, 2 * i));
-      UNROLL for (int e = 0; e < strips; e++) {
-        const u32 s = 2 * i + tile_half() + e;
-        r.high[i][e] = row::high(w, k, b, s);
-        r.scales[i][e] = load16(scales + 2 * s);
-      }
-    }
-    r.d = half_at(scales + 16) * 0.25f;
-  }
-  DEV half8 octet(const raw& r, int i, int j) {
-    const int pair = i / 4 * 2 + i % 2, e = i / 2 % 2, s = j / 2;
-    const ::octet q = weight_row<q6_k>::codes(r.low[pair].part[j], r.high[pair][s], tile_octets == 1 ? tile_octet() % 2 : j % 2, e);
-    return signed_halves(q, r.d * (float)(i8)(r.scales[pair][s] >> 8 * e));
+  DEV f32x2 scale(const head& h, const part&, int p, int i, int) {
+    f32x2 s = scale_of(h, p, i);
+    return (f32x2){i ? s[0] * 0.0625f : s[0], s[1]}; // codes are at the top of bytes in the second
   }
 };
 
 template <> struct tiles<q5_k> : tiles<q4_k> {
-  struct raw : tiles<q4_k>::raw {
-    u32 high[4][tile_halves];
+  struct part : tiles<q4_k>::part {
+    u32 high[tile_halves];
   };
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    tiles<q4_k>::load(r, w, k, at);
-    UNROLL for (int i = 0; i < 4; i++)
-      UNROLL for (int h = 0; h < tile_halves; h++) r.high[i][h] = weight_row<q5_k>::high(w, k, (u32)at / 256 * 8 + 2 * i + tile_half() + h);
+  DEV void load_part(part& d, const u8* w, int k, int at, int p) {
+    tiles<q4_k>::load_part(d, w, k, at, p);
+    UNROLL for (int h = 0; h < tile_halves; h++)
+      d.high[h] = weight_row<q5_k>::high(w, k, (u32)at / 256 * 8 + 2 * p + tile_half() + h);
   }
-  DEV half8 octet(const raw& r, int i, int j) {
-    ::octet q = r.codes[i / 2].part[j] >> 4 * (i % 2) & 0x0f0f0f0f;
-    q = with_fifth(q, r.high[i / 2][j / 2], 2 * (i % 2) + (tile_octet() + j) % 2);
-    f32x2 d = scale(r, i);
-    return octet_halves(q, d[0], 0, d[1]);
+  DEV octet codes(const part& d, int i, int j) {
+    return with_fifth(d.codes.octets[j] >> 4 * i & 0x0f0f0f0f, d.high[j / 2], 2 * i + (tile_octet() + j) % 2);
+  }
+  DEV f32x2 scale(const head& h, const part&, int p, int i, int) { return scale_of(h, p, i); }
+};
+
+// The windows of part 2n+c are two runs each of strips 4n+2c and 4n+2c+1.
+template <> struct tiles<q6_k> {
+  enum { parts = 4, windows = 2, runs = 2 };
+  typedef weight_row<q6_k> row;
+  struct part {
+    window_bytes low;
+    octet high[tile_halves];
+  };
+  struct head {
+    part_word scales; // of both strips and runs
+    float d;
+  };
+  DEV int start(int p, int i) { return 128 * (p / 2) + 32 * (p % 2) + 64 * i; }
+  DEV void load_head(head& h, const u8* w, int k, int at) {
+    const u8* p = w + (u32)k / 4 * 3 + 18 * ((u32)at / 256);
+    load_words_2(h.scales, p);
+    h.d = half_at(p + 16) * 0.25f;
+  }
+  DEV void load_part(part& d, const u8* w, int k, int at, int p) {
+    const u32 b = (u32)at / 256, strip = 2 * p;
+    load_window(d.low, row::low(w, b, strip));
+    UNROLL for (int h = 0; h < tile_halves; h++) d.high[h] = row::high(w, k, b, strip + tile_half() + h);
+  }
+  DEV octet codes(const part& d, int i, int j) {
+    return signed_bytes(row::codes(d.low.octets[j], d.high[j / 2], tile_octets == 1 ? tile_octet() % 2 : j % 2, i));
+  }
+  DEV f32x2 scale(const head& h, const part&, int p, int i, int n) {
+    return signed_scale(h.d * (float)(i8)(h.scales.of(p) >> (16 * (scale_half() + n) + 8 * i)));
   }
 };
 
-// Windows 4n+j are runs j of strips 2n and 2n+1.
+// The windows of a part are runs of strips 2p and 2p+1.
 struct strip_tiles {
-  enum { windows = 8 };
-  struct raw {
-    window_bytes codes[2];
-    u32 scales[2][tile_halves];
+  enum { parts = 2, windows = 4, runs = 2 };
+  struct part {
+    window_bytes codes;
+    u32 scales[scale_halves];
   };
-  DEV int start(int i) { return 32 * i; }
-  template <class Row> DEV void load(raw& r, const u8* w, int k, u32 strip) {
-    UNROLL for (int n = 0; n < 2; n++) {
-      load_window(r.codes[n], Row::codes(w, strip + 2 * n));
-      UNROLL for (int h = 0; h < tile_halves; h++) r.scales[n][h] = Row::scales(w, k, strip + 2 * n + tile_half() + h);
-    }
+  DEV int start(int p, int i) { return 128 * p + 32 * i; }
+  template <class Row> DEV void load_strips(part& d, const u8* w, int k, int at, int p) {
+    const u32 strip = (u32)at / 64 + 2 * p;
+    load_window(d.codes, Row::codes(w, strip));
+    UNROLL for (int h = 0; h < scale_halves; h++) d.scales[h] = Row::scales(w, k, strip + scale_half() + h);
   }
 };
 template <> struct tiles<q2_k> : strip_tiles {
-  struct raw : strip_tiles::raw {
+  struct head {
     half2 d;
   };
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    strip_tiles::load<weight_row<q2_k>>(r, w, k, (u32)at / 64);
-    r.d = weight_row<q2_k>::ends(w, k, (u32)at / 256);
-  }
-  DEV half8 octet(const raw& r, int i, int j) {
-    const u32 code = r.scales[i / 4][j / 2] >> 8 * (i % 4);
-    return octet_halves(r.codes[i / 4].part[j] >> 2 * (i % 4) & 0x03030303, (float)r.d[0] * (float)(code & 15), 0, (float)r.d[1] * (float)(code >> 4 & 15));
+  DEV void load_head(head& h, const u8* w, int k, int at) { h.d = weight_row<q2_k>::ends(w, k, (u32)at / 256); }
+  DEV void load_part(part& d, const u8* w, int k, int at, int p) { load_strips<weight_row<q2_k>>(d, w, k, at, p); }
+  DEV octet codes(const part& d, int i, int j) { return d.codes.octets[j] >> 2 * i & 0x03030303; }
+  DEV f32x2 scale(const head& h, const part& d, int, int i, int n) {
+    const u32 code = d.scales[n] >> 8 * i;
+    return (f32x2){(float)h.d[0] * (float)(code & 15), (float)h.d[1] * (float)(code >> 4 & 15)};
   }
 };
 template <> struct tiles<q3_k> : strip_tiles {
-  struct raw : strip_tiles::raw {
-    ::octet high[2][tile_halves];
+  typedef weight_row<q3_k> row;
+  struct part : strip_tiles::part {
+    octet high[tile_halves];
+  };
+  struct head {
     float d;
   };
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    typedef weight_row<q3_k> row;
-    strip_tiles::load<row>(r, w, k, (u32)at / 64);
-    UNROLL for (int n = 0; n < 2; n++)
-      UNROLL for (int h = 0; h < tile_halves; h++) r.high[n][h] = row::high(w, k, (u32)at / 64 + 2 * n + tile_half() + h);
-    r.d = row::scale(w, k, (u32)at / 256);
+  DEV void load_head(head& h, const u8* w, int k, int at) { h.d = row::scale(w, k, (u32)at / 256); }
+  DEV void load_part(part& d, const u8* w, int k, int at, int p) {
+    load_strips<row>(d, w, k, at, p);
+    UNROLL for (int h = 0; h < tile_halves; h++) d.high[h] = row::high(w, k, (u32)at / 64 + 2 * p + tile_half() + h);
   }
-  DEV half8 octet(const raw& r, int i, int j) {
-    const ::octet low = r.codes[i / 4].part[j], high = r.high[i / 4][j / 2];
+  DEV octet codes(const part& d, int i, int j) {
+    const octet low = d.codes.octets[j], high = d.high[j / 2];
     const u32 v = 2 * ((tile_octet() + j) % 2);
-    const ::octet q = {weight_row<q3_k>::values(low[0], high, i % 4, v), weight_row<q3_k>::values(low[1], high, i % 4, v + 1)};
-    return signed_halves(q, r.d * (float)(i8)(r.scales[i / 4][j / 2] >> 8 * (i % 4)));
+    return signed_bytes((octet){row::values(low[0], high, i, v), row::values(low[1], high, i, v + 1)});
+  }
+  DEV f32x2 scale(const head& h, const part& d, int, int i, int n) {
+    return signed_scale(h.d * (float)(i8)(d.scales[n] >> 8 * i));
   }
 };
 
-// The types of quant_nibbles.h. block<Q> says what a block has beside nibbles, and value() what becomes of octet o of it.
+// The types of quant_nibbles.h. block() says what a block has beside nibbles, value() what bytes octet o of it becomes, and
+// scale() step and off of half n.
 struct nibble_block {
   float scale, min;
   u32 more; // high bits, or codes of scales
 };
 template <class Q> struct nibble_type;
 template <class Q> struct nibble_tiles {
-  enum { windows = 4 };
-  struct raw {
-    octet codes[windows][tile_octets == 1 ? 1 : 2];
-    nibble_block block[windows];
+  typedef nibble_type<Q> type;
+  enum { parts = 4, windows = 1, runs = type::runs };
+  struct part {
+    octet codes[tile_octets == 1 ? 1 : 2];
+    nibble_block block;
   };
-  DEV int start(int i) { return 32 * i; }
-  DEV void load(raw& r, const u8* w, int k, int at) {
-    UNROLL for (int i = 0; i < windows; i++) {
-      const int from = at + 32 * i < k ? at + 32 * i : 0; // what is past the end of the row counts as 0
-      const u8* p = w + (u32)from / 2;
-      if constexpr (tile_octets == 1) {
-        r.codes[i][0] = octet_8(p + 8 * (tile_octet() % 2));
-      } else {
-        u32x4 q = *(const u32x4*)p;
-        r.codes[i][0] = q.xy, r.codes[i][1] = q.zw;
-      }
-      r.block[i] = nibble_type<Q>::block(w, k, (u32)from / 32);
+  typedef no_head head;
+  DEV int start(int p, int) { return 32 * p; }
+  DEV void load_head(head&, const u8*, int, int) {}
+  DEV void load_part(part& d, const u8* w, int k, int at, int n) {
+    const int from = at + 32 * n < k ? at + 32 * n : 0; // what is past the end of the row counts as 0
+    const u8* p = w + (u32)from / 2;
+    if constexpr (tile_octets == 1) {
+      d.codes[0] = octet_8(p + 8 * (tile_octet() % 2));
+    } else {
+      u32x4 q = *(const u32x4*)p;
+      d.codes[0] = q.xy, d.codes[1] = q.zw;
     }
-    UNROLL for (int i = 0; i < windows; i++)
-      if (at + 32 * i >= k) r.block[i].scale = r.block[i].min = 0;
+    d.block = type::block(w, k, (u32)from / 32);
+    if (at + 32 * n >= k) d.block.scale = d.block.min = 0;
   }
-  DEV half8 octet(const raw& r, int i, int j) {
+  DEV octet codes(const part& d, int, int j) {
     const int o = tile_octet() + j;
-    return nibble_type<Q>::value(r.codes[i][tile_octets == 1 ? 0 : j % 2] >> 4 * (o / 2) & 0x0f0f0f0f, r.block[i], o);
+    return type::value(d.codes[tile_octets == 1 ? 0 : j % 2] >> 4 * (o / 2) & 0x0f0f0f0f, d.block, o);
+  }
+  DEV f32x2 scale(const head&, const part& d, int, int, int n) { return type::scale(d.block, scale_half() + n); }
+};
+#define NIBBLE_TILES(q, RUNS, BLOCK, VALUE, SCALE)                           \
+  template <> struct nibble_type<q> {                                        \
+    typedef weight_row<q> row;                                               \
+    enum { runs = RUNS };                                                    \
+    DEV nibble_block block(const u8* w, int k, u32 n) { return BLOCK; }      \
+    DEV octet value(octet v, const nibble_block& b, int o) { return VALUE; } \
+    DEV f32x2 scale(const nibble_block& b, int n) { return SCALE; }          \
+  };                                                                         \
+  template <> struct tiles<q> : nibble_tiles<q> {};
+NIBBLE_TILES(q4_0, 1, (nibble_block{row::scale(w, k, n)}), v, ((f32x2){b.scale, 8 * b.scale}))
+NIBBLE_TILES(q4_1, 1, (nibble_block{row::scales(w, k, n)[0], -(float)row::scales(w, k, n)[1]}), v, ((f32x2){b.scale, b.min}))
+NIBBLE_TILES(q5_0, 1, (nibble_block{row::scale(w, k, n), 0, row::high(w, k, n)}), with_fifth(v, b.more, o),
+             ((f32x2){b.scale, 16 * b.scale}))
+NIBBLE_TILES(q5_1, 1, (nibble_block{row::scales(w, k, n)[0], -(float)row::scales(w, k, n)[1], row::high(w, k, n)}),
+             with_fifth(v, b.more, o), ((f32x2){b.scale, b.min}))
+NIBBLE_TILES(iq4_nl, 1, (nibble_block{row::scale(w, k, n)}), signed_bytes(iq4_values(v)), signed_scale(b.scale))
+NIBBLE_TILES(iq4_xs, 1, (nibble_block{row::end(w, k, n / 8) * row::scale(w, k, n)}), signed_bytes(iq4_values(v)),
+             signed_scale(b.scale))
+NIBBLE_TILES(mxfp4, 1, (nibble_block{row::scale(w, k, n)}), signed_bytes(fp4_values(v)), signed_scale(b.scale))
+NIBBLE_TILES(nvfp4, 2, (nibble_block{1, 0, row::scales(w, k, n)}), signed_bytes(fp4_values(v)),
+             signed_scale(b.scale * row::value(b.more >> 8 * n)))
+
+// token_tile tokens are taken at once, in sums of 16 rows of weights each, of which element e is that of row sum_row(e) and token
+// sum_token(e). x[j] are octet j of the lane's of a window of token tile_row(0).
+//
+// add_window adds to sums[t][r] the products of tile t of the tokens with window i of part p of the rows of tile r.
+#if GPU_NVIDIA
+
+// staged<Q> says how a wave copies a unit of 128 elements of rows to LDS, two parts, ahead of where they are used: what registers
+// could hold of the weights does not keep the memory busy. A row's lanes copy what they read.
+//
+//   bytes                                of a unit of 16 rows
+//   copy(lds, row, w, k, u)              copies the lane's of unit u of a row
+//   load_part(d, lds, row, p)            reads the lane's of part p from there
+//   load_word(w, k, u)                   loads the lane's word of what a unit has beside, which set_head makes a head of
+template <class Q> struct staged {
+  enum { bytes = 0 };
+};
+
+// chunk_of returns where the 64 bytes of a row have those from 16·c on: such that rows meet in no bank.
+DEV u32 chunk_of(u32 row, u32 c) { return 64 * row + 16 * (c ^ (row & 2)); }
+DEV octet staged_octet(u32 lds, u32 row, int p) {
+  return lds64(lds + chunk_of(row, 2 * p + tile_octet() / 2) + 8 * (tile_octet() % 2));
+}
+// unit_word is where a lane's word lies behind a plane whose blocks have so many bytes, d at byte 16.
+DEV u32 unit_word(u32 block, int u) { return block * (u32)(u / 2) + (tile_octet() < 2 ? 8 * (u % 2) + 4 * tile_octet() : 16); }
+
+template <> struct staged<q4_k> {
+  typedef tiles<q4_k> T;
+  enum { bytes = 1024 };
+  DEV void copy(u32 lds, u32 row, const u8* w, int, int u) {
+    copy16(lds + chunk_of(row, tile_octet()), w + 64 * u + 16 * tile_octet());
+  }
+  DEV void load_part(T::part& d, u32 lds, u32 row, int p) { d.codes.octets[0] = staged_octet(lds, row, p); }
+  DEV u32 load_word(const u8* w, int k, int u) { return load32(w + (u32)k / 2 + unit_word(20, u)); }
+  DEV void set_head(T::head& h, u32 word) {
+    h.scales.own = word;
+    h.d = bits<half2>(h.scales.of(2));
   }
 };
-#define NIBBLE_TILES(q, BLOCK, VALUE)                                                     \
-  template <> struct nibble_type<q> {                                                     \
-    typedef weight_row<q> row;                                                            \
-    DEV nibble_block block(const u8* w, int k, u32 n) { return BLOCK; }                   \
-    DEV half8 value(octet v, const nibble_block& b, int o) { return VALUE; }              \
-  };                                                                                      \
-  template <> struct tiles<q> : nibble_tiles<q> {};
-NIBBLE_TILES(q4_0, (nibble_block{row::scale(w, k, n)}), octet_halves(v, b.scale, 8))
-NIBBLE_TILES(q4_1, (nibble_block{row::scales(w, k, n)[0], -(float)row::scales(w, k, n)[1]}), octet_halves(v, b.scale, 0, b.min))
-NIBBLE_TILES(q5_0, (nibble_block{row::scale(w, k, n), 0, row::high(w, k, n)}), octet_halves(with_fifth(v, b.more, o), b.scale, 16))
-NIBBLE_TILES(q5_1, (nibble_block{row::scales(w, k, n)[0], -(float)row::scales(w, k, n)[1], row::high(w, k, n)}),
-             octet_halves(with_fifth(v, b.more, o), b.scale, 0, b.min))
-NIBBLE_TILES(iq4_nl, (nibble_block{row::scale(w, k, n)}), signed_halves(iq4_values(v), b.scale))
-NIBBLE_TILES(iq4_xs, (nibble_block{row::end(w, k, n / 8) * row::scale(w, k, n)}), signed_halves(iq4_values(v), b.scale))
-NIBBLE_TILES(mxfp4, (nibble_block{row::scale(w, k, n)}), signed_halves(fp4_values(v), b.scale))
-NIBBLE_TILES(nvfp4, (nibble_block{1, 0, row::scales(w, k, n)}), signed_halves(fp4_values(v), b.scale * row::value(b.more >> 8 * (o / 2))))
+template <> struct staged<q6_k> {
+  typedef tiles<q6_k> T;
+  enum { bytes = 1536, high = 1024 };
+  DEV void copy(u32 lds, u32 row, const u8* w, int k, int u) {
+    copy16(lds + chunk_of(row, tile_octet()), w + 64 * u + 16 * tile_octet());
+    copy8(lds + high + 32 * row + 8 * tile_octet(), w + (u32)k / 2 + 32 * u + 8 * tile_octet());
+  }
+  DEV void load_part(T::part& d, u32 lds, u32 row, int p) {
+    d.low.octets[0] = staged_octet(lds, row, p);
+    d.high[0] = lds64(lds + high + 32 * row + 8 * (2 * p + tile_half()));
+  }
+  DEV u32 load_word(const u8* w, int k, int u) {
+    const u8* p = w + (u32)k / 4 * 3 + unit_word(18, u);
+    return load16(p) | (tile_octet() < 2 ? load16(p + 2) << 16 : 0);
+  }
+  DEV void set_head(T::head& h, u32 word) {
+    h.scales.own = word;
+    h.d = (float)bits<half>((u16)h.scales.of(2)) * 0.25f;
+  }
+};
+
+// Codes are multiplied as they are, as halves 1024 + b, and sums of a window scaled. What is to be taken off takes the sum of the
+// tokens, products with ones. So nothing is rounded but tokens and sums, and a weight costs less than an instruction.
+enum { token_tile = 8 };
+typedef AccHalf tile_sum;
+DEV int sum_row(int e) { return (lane() >> 2) + 8 * (e >> 1); }
+DEV int sum_token(int e) { return 2 * (lane() & 3) + (e & 1); }
+
+template <class Q, int NT, int R>
+DEV void add_window(tile_sum (&sums)[NT][R], const typename tiles<Q>::head (&head)[R][tile_lane_rows],
+                    const typename tiles<Q>::part (&d)[R][tile_lane_rows], int p, int i, const half8 (&x)[NT][tile_octets]) {
+  typedef tiles<Q> T;
+  const FragA ones = {(u32x4)(0x3c003c00)};
+  FragA w[R][2];
+  UNROLL for (int r = 0; r < R; r++) {
+    u32x4 a = bits<u32x4>(code_halves(T::codes(d[r][0], i, 0))), b = bits<u32x4>(code_halves(T::codes(d[r][1], i, 0)));
+    w[r][0] = {(u32x4){a[0], b[0], a[1], b[1]}}, w[r][1] = {(u32x4){a[2], b[2], a[3], b[3]}};
+  }
+  UNROLL for (int h = 0; h < T::runs; h++) {
+    f32x2 scale[R][2];
+    UNROLL for (int r = 0; r < R; r++)
+      UNROLL for (int g = 0; g < 2; g++) {
+        f32x2 s = T::scale(head[r][g], d[r][g], p, i, h);
+        scale[r][g] = (f32x2){s[0], __builtin_fmaf(-1024, s[0], -s[1])};
+      }
+    UNROLL for (int t = 0; t < NT; t++) {
+      const u32x4 whole = bits<u32x4>(x[t][0]), run = T::runs == 1 || tile_half() == h ? whole : (u32x4)(0);
+      const tile_sum all = mma(mma(tile_sum{}, ones, run.xy), ones, run.zw);
+      UNROLL for (int r = 0; r < R; r++) {
+        const tile_sum c = mma(mma(tile_sum{}, w[r][0], run.xy), w[r][1], run.zw);
+        UNROLL for (int e = 0; e < 4; e++) {
+          const f32x2 s = scale[r][e / 2];
+          sums[t][r][e] = __builtin_fmaf(s[1], all[e], __builtin_fmaf(s[0], c[e], sums[t][r][e]));
+        }
+      }
+    }
+  }
+}
+
+#else
+
+enum { token_tile = 16 };
+typedef Acc tile_sum;
+DEV int sum_row(int e) { return acc_row(e); }
+DEV int sum_token(int e) { return acc_col(e); }
+
+// window_part returns the fragment of half s of the elements.
+DEV FragA window_part(const half8 (&o)[tile_octets], int s) {
+#if defined(__GFX12__)
+  return o[s];
+#else
+  return __builtin_shufflevector(o[2 * s], o[2 * s + 1], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#endif
+}
+
+template <class Q, int NT, int R>
+DEV void add_window(tile_sum (&sums)[NT][R], const typename tiles<Q>::head (&head)[R][tile_lane_rows],
+                    const typename tiles<Q>::part (&d)[R][tile_lane_rows], int p, int i, const half8 (&x)[NT][tile_octets]) {
+  typedef tiles<Q> T;
+  half8 w[R][tile_octets];
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int j = 0; j < tile_octets; j++)
+      w[r][j] = octet_halves(T::codes(d[r][0], i, j), T::scale(head[r][0], d[r][0], p, i, j / 2));
+  UNROLL for (int s = 0; s < 2; s++)
+    UNROLL for (int t = 0; t < NT; t++)
+      UNROLL for (int r = 0; r < R; r++) sums[t][r] = mma(sums[t][r], window_part(w[r], s), window_part(x[t], s));
+}
+
+#endif
