@@ -102,14 +102,7 @@ func TestEmberOnDevice(t *testing.T) {
 	if dev == "" {
 		t.Skip("SKIPPED: HIPENGINE_TEST_DEVICE names no device")
 	}
-	var prompts []struct{ IDs []int32 }
-	b, err := os.ReadFile("testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &prompts); err != nil {
-		t.Fatal(err)
-	}
+	prompts := testfiles.EmberPrompts(t)
 	for typ, path := range map[string]string{"Q8_0": "internal/ember/ember-Q8_0.gguf",
 		"Q4_K_M": "testdata/ember/ember-Q4_K_M.gguf"} {
 		for _, i := range []int{0, 2} {

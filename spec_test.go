@@ -3,6 +3,7 @@ package hipengine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,5 +145,66 @@ func TestSpecErrors(t *testing.T) {
 		if !errors.As(err, &o) || o.Option != "Spec" || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", name, err, want)
 		}
+	}
+}
+
+// TestSpecOnFixtures compares greedy answers of tiny models with guesses, of which some are right, to those without.
+func TestSpecOnFixtures(t *testing.T) {
+	if testing.Short() {
+		specOnFixture(t, "cpu", "qwen35-Q4_K_M", 2, false)
+		return
+	}
+	for _, name := range testfiles.GGUFs {
+		t.Run("cpu/"+name, func(t *testing.T) { specOnFixture(t, "cpu", name, 72, false) })
+	}
+	for _, target := range []string{"gfx1100", "gfx1201"} {
+		for _, name := range []string{"llama-Q4_K_M", "qwen35-Q4_K_M", "qwen35moe-Q4_K_M"} {
+			t.Run(target+"/"+name, func(t *testing.T) {
+				specOnFixture(t, "emu:"+target, name, 4, false)
+				specOnFixture(t, "emu:"+target, name, 2, true)
+			})
+		}
+	}
+}
+
+// specOnFixture makes n greedy answers behind parts of the tokens of a fixture.
+func specOnFixture(t *testing.T, device, name string, n int, invariant bool) {
+	t.Helper()
+	f := readFixture(t, testfiles.GGUF(t, name))
+	h, err := NewHost(HostOptions{Device: device})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	m, err := h.Open(t.Context(), f.path, Options{Context: 256, Spec: SpecNGram, Invariant: invariant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(prompt []int32, drafter string) []int32 {
+		ids := slices.Clone(prompt)
+		for p, err := range m.GenerateTokens(t.Context(), prompt, Params{MaxTokens: 24, Temperature: new(float32(0)),
+			IgnoreEOS: true, Spec: drafter}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, p.Token)
+		}
+		return ids
+	}
+	var texts [][]int32
+	for i := range n {
+		size := 3 + i%13
+		texts = append(texts, answer(f.tokens[i%(len(f.tokens)-size):][:size], SpecOff))
+	}
+	m.engine.Close(t.Context())
+	m.engine, m.depth = nil, spec.Fixed(4)
+	m.drafters = []spec.Drafter{spec.NewReplay(texts, 0.7, m.VocabSize(), 1, nil)}
+	for i, want := range texts {
+		if got := answer(want[:len(want)-24], ""); !slices.Equal(got, want) {
+			t.Errorf("%s on %s, invariant %v, text %d: %v, without guesses %v", name, device, invariant, i, got, want)
+		}
+	}
+	if s := m.Stats(); s.AcceptedTokens < uint64(8*n) || s.AcceptedTokens == s.DraftedTokens {
+		t.Errorf("%s on %s: %d of %d guesses were right", name, device, s.AcceptedTokens, s.DraftedTokens)
 	}
 }

@@ -36,7 +36,7 @@ func pytorch(t *testing.T, prompt int) []float32 {
 // average up to 7.7e-6 (Q8_0) and 1.4e-4 (Q4_K_M) away, as the makers of the files measured.
 func TestEmberAgainstPyTorch(t *testing.T) {
 	t.Parallel()
-	prompts := emberPrompts(t)
+	prompts := testfiles.EmberPrompts(t)
 	for typ, bound := range map[string]float64{"Q8_0": 2e-5, "Q4_K_M": 2e-4} {
 		r := open(t, emberFiles[typ], runner.Options{})
 		for i, p := range prompts {
@@ -61,7 +61,7 @@ func TestEmberAgainstPyTorch(t *testing.T) {
 // candidates are within 0.003 of each other, and the quantized file takes the other one.
 func TestEmberGreedy(t *testing.T) {
 	t.Parallel()
-	prompts := emberPrompts(t)
+	prompts := testfiles.EmberPrompts(t)
 	r := open(t, emberFiles["Q8_0"], runner.Options{})
 	for _, i := range []int{0, 2, 3, 4} {
 		t.Run(fmt.Sprintf("prompt%d", i), func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestEmberGreedy(t *testing.T) {
 // TestEmberBatchIsBitEqual runs two sequences in one step, at different lengths and cut differently, and expects
 // the very bits that each gives alone.
 func TestEmberBatchIsBitEqual(t *testing.T) {
-	prompts := emberPrompts(t)
+	prompts := testfiles.EmberPrompts(t)
 	a, b := prompts[0].IDs, prompts[2].IDs
 	alone := open(t, emberFiles["Q8_0"], runner.Options{})
 	wantA := append(logits(t, alone, a[:10], 10), nil...)

@@ -2,7 +2,6 @@ package conformance_test
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -16,26 +15,6 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	opsref "github.com/hipengine/hipengine/ops_ref"
 )
-
-// emberPrompt is one entry of testdata/ember/prompts.json.
-type emberPrompt struct {
-	Prompt, Reply string
-	IDs           []int32
-	Greedy        []int32
-}
-
-func emberPrompts(t *testing.T) []emberPrompt {
-	t.Helper()
-	var ps []emberPrompt
-	b, err := os.ReadFile("../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &ps); err != nil {
-		t.Fatal(err)
-	}
-	return ps
-}
 
 func readFloats(t *testing.T, path string) []float32 {
 	t.Helper()
@@ -122,7 +101,7 @@ var emberFiles = map[string]string{
 // dequantized weights, however the prompt is cut into steps.
 func TestEmberLogits(t *testing.T) {
 	t.Parallel()
-	prompts := emberPrompts(t)
+	prompts := testfiles.EmberPrompts(t)
 	for typ, path := range emberFiles {
 		r := open(t, path, runner.Options{})
 		for _, i := range []int{0, 2, 4} {

@@ -2,8 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"encoding/json"
-	"os"
 	"slices"
 	"testing"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/engine/spec"
 	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops_ref/cpu"
 	"github.com/hipengine/hipengine/tensor"
@@ -39,14 +38,7 @@ func TestEmberDrafts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Free()
-	var prompts []struct{ IDs, Greedy []int32 }
-	b, err := os.ReadFile("../testdata/ember/prompts.json")
-	if err == nil {
-		err = json.Unmarshal(b, &prompts)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	prompts := testfiles.EmberPrompts(t)
 	answers := func(m models.Model, drafting bool, seqs int) ([][]int32, engine.Stats) {
 		t.Helper()
 		r, err := runner.New(dev, m, w, runner.Options{Context: 1024, Seqs: seqs, Rewind: spec.MaxDepth,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
@@ -53,7 +54,7 @@ func TestEmberDraftsEmulated(t *testing.T) {
 }
 
 // emberDrafts returns, for each of four tokens of a recorded answer, three guesses behind it and two behind the next.
-func emberDrafts(t *testing.T, dev ops.Device, p recordedPrompt) (drafts [][][]int32) {
+func emberDrafts(t *testing.T, dev ops.Device, p testfiles.EmberPrompt) (drafts [][][]int32) {
 	t.Helper()
 	f, err := ember.Open()
 	if err != nil {

@@ -1,8 +1,6 @@
 package opship_test
 
 import (
-	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +10,7 @@ import (
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/ember"
 	"github.com/hipengine/hipengine/internal/logits"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops"
@@ -80,24 +79,10 @@ func greedy(t *testing.T, r *runner.Runner, prompt []int32, n int) (taken []int3
 	}
 }
 
-// recordedPrompt is a prompt with the text that Ember is known to write.
-type recordedPrompt struct {
-	Prompt      string
-	IDs, Greedy []int32
-}
-
 // emberPrompt returns a JSON record, longer than the tests; the first tokens of the story are a near tie.
-func emberPrompt(t *testing.T) recordedPrompt {
+func emberPrompt(t *testing.T) testfiles.EmberPrompt {
 	t.Helper()
-	var prompts []recordedPrompt
-	b, err := os.ReadFile("../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &prompts); err != nil {
-		t.Fatal(err)
-	}
-	return prompts[3]
+	return testfiles.EmberPrompts(t)[3]
 }
 
 // TestEmberEmulated runs the built-in model through the shipped code of one target of each generation: a prompt, which

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/testfiles"
 )
 
 // TestMain lets the test binary stand in for the command, so that tests can look at whole processes.
@@ -147,14 +149,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestLogits(t *testing.T) {
-	var prompts []struct{ Prompt string }
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &prompts); err != nil {
-		t.Fatal(err)
-	}
+	prompts := testfiles.EmberPrompts(t)
 	var first []float32
 	for _, cut := range [][]string{nil, {"--chunk", "7"}, {"--step"}, {"--oracle"}} {
 		file := filepath.Join(t.TempDir(), "logits.f32")

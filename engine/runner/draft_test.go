@@ -60,7 +60,7 @@ func draftAlone(t *testing.T, r *Runner, ids []int32, n int) []int32 {
 // across the ends of pages. Drafts are always those behind the same tokens alone, and steps know nothing of drafts.
 func TestDraftBeside(t *testing.T) {
 	const k, context = 4, 112
-	archs, rounds := []string{"qwen35", "qwen35moe", "qwen3next"}, 50
+	archs, rounds := []string{"qwen35", "qwen35moe", "qwen3next", "glm4moe"}, 50
 	if testing.Short() {
 		archs, rounds = archs[:1], 12
 	}

@@ -24,6 +24,7 @@ type Policy struct {
 	round  int
 	credit float64 // seconds that trying may still cost
 	tries  int
+	first  bool    // what is drafted now may take longer than it will
 	pace   float64 // tokens in a second that a try is compared with; 0: the step is none
 }
 
@@ -88,7 +89,7 @@ func (p *Policy) Choose(members []Member, sequences, tokens, room int) []int {
 		if !t.covers(tokens + n + 1) {
 			break // it is measured when it is tried
 		}
-		drafting, ok := p.drafting(members, depth, 0)
+		drafting, ok := p.drafting(members, depth)
 		if now := made / (t.at(tokens+n+1) + drafting); ok && now > max(pace, least) {
 			pace, best = now, slices.Clone(depth)
 		}
@@ -146,26 +147,50 @@ func asked(members []Member, depth []int) (seqs, most map[string]int) {
 	return seqs, most
 }
 
-// drafting returns the seconds that making these drafts takes. If it was not measured, ok is false, and for a drafter
-// of which nothing was measured it is taken to be unmeasured.
-func (p *Policy) drafting(members []Member, depth []int, unmeasured float64) (s float64, ok bool) {
+// drafting returns the seconds that making these drafts takes. It was not measured if ok is false.
+func (p *Policy) drafting(members []Member, depth []int) (s float64, ok bool) {
 	seqs, most := asked(members, depth)
-	ok = true
 	for name, n := range seqs {
-		t := p.drafts[draftKey{name, n}]
-		for more := n; more <= len(members) && !t.covers(most[name]); more++ { // for more sequences it takes no less
-			if o := p.drafts[draftKey{name, more}]; t == nil || o.covers(most[name]) {
-				t = o
-			}
-		}
-		ok = ok && t.covers(most[name])
-		if t == nil {
-			s += unmeasured
-			continue
+		t := p.draftTimes(name, n, most[name], len(members))
+		if !t.covers(most[name]) {
+			return 0, false
 		}
 		s += t.at(most[name])
 	}
-	return s, ok
+	return s, true
+}
+
+// draftTimes returns what drafting took for so many sequences, or more, for which it takes no less: of the fewest for
+// which the depth is covered, else of the fewest; nil if nothing was measured.
+func (p *Policy) draftTimes(drafter string, sequences, depth, all int) (t *times) {
+	for n := sequences; n <= all && !t.covers(depth); n++ {
+		if o := p.drafts[draftKey{drafter, n}]; t == nil || o.covers(depth) {
+			t = o
+		}
+	}
+	return t
+}
+
+// expected returns the seconds that a step with these drafts takes, drafting included, to judge whether it may be
+// tried. What was never measured takes as much as it can in reason: each further token as long as those of a plain step,
+// and each further draft as long as the first, or as a step. What was measured once takes no more either: preparing it
+// may have been a part of that.
+func (p *Policy) expected(members []Member, depth []int, sequences, tokens int) float64 {
+	t, n := p.steps[sequences], tokens
+	for _, d := range depth {
+		n += d
+	}
+	plain := t.at(tokens)
+	s := t.bound(n, plain/float64(tokens))
+	seqs, most := asked(members, depth)
+	for name, k := range seqs {
+		d, unit := p.draftTimes(name, k, most[name], len(members)), plain
+		if d.proven(1) {
+			unit = d.at(1)
+		}
+		s += d.bound(most[name], unit)
+	}
+	return s
 }
 
 // try returns what to try in place of the best depths, or nil if nothing is worth it or too much was lost already.
@@ -177,18 +202,15 @@ func (p *Policy) try(members []Member, sequences, tokens int, order []draft, bes
 	if slices.Equal(depth, best) {
 		return nil
 	}
-	n, made := tokens, float64(sequences)
+	made := float64(sequences)
 	for i, d := range depth {
-		n += d
 		chances := p.chances(members[i], d, 0)
 		for _, c := range chances[:d] {
 			made += c
 		}
 	}
-	// Of what nothing is known, nothing is taken, and it costs as much as a step.
-	t := p.steps[sequences]
-	drafting, _ := p.drafting(members, depth, t.at(tokens))
-	if loss := t.at(n) + drafting - made/pace; loss > p.credit+tryOver*t.at(tokens) {
+	loss := p.expected(members, depth, sequences, tokens) - made/pace // with drafts of which nothing is known, all are wrong
+	if loss > p.credit+tryOver*p.steps[sequences].at(tokens) {
 		return nil
 	}
 	return depth
@@ -222,7 +244,10 @@ func (p *Policy) candidate(members []Member, sequences, tokens int, order []draf
 		}
 		at := -1 // never
 		if i, ok := t.find(tokens + e); ok {
-			if at = t.sizes[i].round; t.sizes[i].seen < firstFew {
+			switch at = t.sizes[i].round; {
+			case t.sizes[i].seen == 1:
+				at = -2 // before others: it may look slower than it is
+			case t.sizes[i].seen < firstFew:
 				at = 0
 			}
 		}
@@ -261,6 +286,7 @@ func (p *Policy) Drafted(drafter string, sequences, most int, took time.Duration
 		p.drafts[k] = &times{}
 	}
 	p.drafts[k].add(most, max(took, 1), p.round) // a clock may be too coarse for it
+	p.first = p.first || !p.drafts[k].proven(most)
 }
 
 // Outcome is how a sequence fared in a step.
@@ -282,8 +308,13 @@ func (p *Policy) Stepped(sequences, tokens, drawn int, took, drafting time.Durat
 	}
 	p.steps[sequences].add(tokens, took, p.round)
 	if p.pace > 0 {
-		p.credit -= max(0, all-float64(drawn)/p.pace)
+		loss := max(0, all-float64(drawn)/p.pace)
+		if p.first || !p.steps[sequences].proven(tokens) {
+			loss = min(loss, tryOver*p.steps[sequences].at(sequences)) // the rest prepared what later ones need
+		}
+		p.credit -= loss
 	}
+	p.first = false
 	p.credit = min(p.credit+tryShare*all, tryMost*p.steps[sequences].at(sequences))
 	for _, o := range outcomes {
 		if o.Verified == 0 {

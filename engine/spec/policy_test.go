@@ -16,18 +16,27 @@ type machine struct {
 	noise   float64 // all takes up to so much more, as a share
 	seqs    int
 	perStep float64 // of each sequence beside the first
+	prepare float64 // what each number of tokens, and of drafts, takes beside that when it comes first
 }
 
 // unit is a step of one token.
 const unit = time.Millisecond
 
 // answer makes n tokens of each sequence, and returns how many times as fast as without drafts they came with those
-// that choose chooses, and how many tokens a sequence got of a step with drafts.
+// that choose chooses, without what is prepared once, and how many tokens a sequence got of a step with drafts.
 func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, perRound float64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	c := choose()
 	cost := func(x float64) time.Duration {
 		return time.Duration(x * (1 + m.noise*rng.Float64()) * float64(unit))
+	}
+	prepared := map[[3]int]bool{}
+	first := func(sequences, tokens, drafts int) (more time.Duration) { // what preparing this takes, once
+		if k := [3]int{sequences, tokens, drafts}; !prepared[k] {
+			prepared[k] = true
+			more = time.Duration(m.prepare * float64(unit))
+		}
+		return more
 	}
 	const name = "mtp"
 	left, plain := make([]int, m.seqs), time.Duration(0)
@@ -58,7 +67,7 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 		var drafting time.Duration
 		if deepest > 0 {
 			drafting = cost(m.draft * float64(deepest) * (1 + m.perStep*float64(asked-1)))
-			c.Drafted(name, asked, deepest, drafting)
+			c.Drafted(name, asked, deepest, drafting+first(asked, 0, deepest))
 		}
 		step := cost(1 + m.perStep*float64(running-1) + m.each*float64(tokens-running))
 		drawn := 0
@@ -78,7 +87,7 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 				running--
 			}
 		}
-		c.Stepped(len(members), tokens, drawn, step, drafting, outcomes)
+		c.Stepped(len(members), tokens, drawn, step+first(len(members), tokens, 0), drafting, outcomes)
 		took += step + drafting
 	}
 	return plain.Seconds() / took.Seconds(), float64(made) / float64(max(1, rounds))
@@ -100,7 +109,8 @@ func TestPolicyFindsTheDepth(t *testing.T) {
 		{machine{each: 0.4, draft: 0.25, share: 0.97, seqs: 1, noise: 0.3}, 0.9, 0.95},
 		{machine{each: 0.08, draft: 0.2, share: 0.8, seqs: 1, noise: 0.1}, 0.9, 0.94},
 		{machine{each: 0.05, draft: 0.1, share: 0.5, seqs: 1, noise: 0.1}, 0.9, 0.94},
-		{machine{each: 0.05, draft: 0.1, share: 0.9, seqs: 4, noise: 0.1, perStep: 0.1}, 0.7, 0.85},
+		{machine{each: 0.05, draft: 0.2, share: 0.97, seqs: 1, noise: 0.1, prepare: 20}, 0.7, 0.9},
+		{machine{each: 0.05, draft: 0.1, share: 0.9, seqs: 4, noise: 0.1, perStep: 0.1}, 0.7, 0.8},
 		{machine{each: 0.08, draft: 0.2, share: 0, seqs: 1, noise: 0.1}, 0.965, 0.99},
 		{machine{each: 0.9, draft: 0.2, share: 0.9, seqs: 1, noise: 0.1}, 0.955, 0.975},
 		{machine{each: 0.5, draft: 0.1, share: 0, seqs: 16, noise: 0.1, perStep: 0.5}, 0.97, 0.99},

@@ -69,6 +69,35 @@ func (t *times) covers(n int) bool {
 	return t != nil && len(t.sizes) > 0 && t.sizes[len(t.sizes)-1].n >= n
 }
 
+// proven reports whether a step of size n was measured often enough not to be the one that prepared it.
+func (t *times) proven(n int) bool {
+	if t == nil {
+		return false
+	}
+	i, ok := t.find(n)
+	return ok && t.sizes[i].seen > 1
+}
+
+// bound returns the seconds that a step of size n takes at most in reason: each unit beyond the largest size that is
+// proven takes so many seconds. It is as long as what was measured, or less.
+func (t *times) bound(n int, unit float64) float64 {
+	if t.proven(n) {
+		return t.at(n)
+	}
+	s, from := 0.0, 0
+	if t != nil {
+		for _, x := range t.sizes {
+			if x.n < n && x.seen > 1 {
+				s, from = t.level*x.ratio, x.n
+			}
+		}
+	}
+	if s += unit * float64(n-from); t.covers(n) {
+		s = min(s, t.at(n))
+	}
+	return s
+}
+
 // at returns the seconds of a step of size n; 0 if nothing was measured. Between sizes it is a line. Beyond the
 // largest each further unit is taken to cost as much as the first ones.
 func (t *times) at(n int) float64 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/logits"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/tensor"
 	"github.com/hipengine/hipengine/tensor/quant"
 	"github.com/hipengine/hipengine/text/tokenizer"
@@ -223,19 +224,11 @@ func TestEmberRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var prompts []struct{ IDs []int32 }
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &prompts); err != nil {
-		t.Fatal(err)
-	}
 	dir := u.folder(string(config))
 	for _, name := range []string{"generation_config.json", "tokenizer_config.json", "chat_template.jinja"} {
 		copyFile(t, "ember/"+name, dir)
 	}
-	checkLogits(t, dir, prompts[0].IDs, "../../testdata/ember/ember-Q8_0.logits_0.f32")
+	checkLogits(t, dir, testfiles.EmberPrompts(t)[0].IDs, "../../testdata/ember/ember-Q8_0.logits_0.f32")
 
 	// But for the tokenizer, which is not Ember's own, the keys are those of the file.
 	f := openFolder(t, dir)

@@ -3,7 +3,6 @@ package cpu_test
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models"
 	_ "github.com/hipengine/hipengine/models/arch/all"
 	"github.com/hipengine/hipengine/ops"
@@ -134,16 +134,8 @@ func logits(t testing.TB, r *runner.Runner, ids []int32, chunk int) []float32 {
 // prompts are the token ids of Ember's reference prompts.
 func prompts(t testing.TB) [][]int32 {
 	t.Helper()
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ps []struct{ IDs []int32 }
-	if err := json.Unmarshal(b, &ps); err != nil {
-		t.Fatal(err)
-	}
 	var ids [][]int32
-	for _, p := range ps {
+	for _, p := range testfiles.EmberPrompts(t) {
 		ids = append(ids, p.IDs)
 	}
 	return ids

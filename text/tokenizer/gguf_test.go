@@ -1,15 +1,14 @@
 package tokenizer_test
 
 import (
-	"encoding/json"
 	"maps"
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/internal/ember"
+	"github.com/hipengine/hipengine/internal/testfiles"
 	_ "github.com/hipengine/hipengine/tensor/quant"
 	"github.com/hipengine/hipengine/text/tokenizer"
 )
@@ -29,18 +28,7 @@ func TestFromGGUF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var prompts []struct {
-		Prompt, Reply string
-		IDs, Greedy   []int32
-	}
-	if err := json.Unmarshal(b, &prompts); err != nil || len(prompts) == 0 {
-		t.Fatalf("%d prompts: %v", len(prompts), err)
-	}
-	for _, p := range prompts {
+	for _, p := range testfiles.EmberPrompts(t) {
 		ids, err := tok.Encode(p.Prompt, tokenizer.Options{ParseSpecial: true, AddSpecial: true})
 		if err != nil {
 			t.Fatal(err)

@@ -107,22 +107,8 @@ func emberVocab(t testing.TB) Vocab {
 
 // TestEmberReference compares with the prompts and replies that Ember's reference run stored as ids.
 func TestEmberReference(t *testing.T) {
-	var rows []struct {
-		Prompt, Reply string
-		IDs, Greedy   []int32
-	}
-	b, err := os.ReadFile("../../testdata/ember/prompts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &rows); err != nil {
-		t.Fatal(err)
-	}
 	tok := newTokenizer(t, emberVocab(t))
-	if len(rows) == 0 {
-		t.Fatal("no rows")
-	}
-	for i, r := range rows {
+	for i, r := range testfiles.EmberPrompts(t) {
 		if got := encode(t, tok, r.Prompt, Options{ParseSpecial: true, AddSpecial: true}); !slices.Equal(got, r.IDs) {
 			t.Errorf("prompt %d\n got %v\nwant %v", i, got, r.IDs)
 		}

@@ -8,5 +8,5 @@
 // Source: the GGUF files that llama.cpp's converter writes. Defaults: sigmoid without expert_gating_func, weights that
 // are not made to sum to one without expert_weights_norm, no shared expert without expert_shared_count, no dense
 // layers without leading_dense_block_count; others are those of package nn's Read functions. A layer for speculation
-// behind the others is not run.
+// behind the others, a mixture too, is what package nn makes of it.
 package glm4

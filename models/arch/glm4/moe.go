@@ -21,5 +21,6 @@ func parseMoE(meta *gguf.Meta) (models.Model, error) {
 	moe.Norm = k.BoolOr("expert_weights_norm", false)
 	moe.Shared = moe.FF * k.IntOr("expert_shared_count", 0, 0, models.MaxDim/moe.FF)
 	d.Repeat(attn, nn.ReadLeadingDense(k, d, moe)...)
+	nn.ReadNextN(k, d, attn, moe)
 	return d, k.Err()
 }
