@@ -14,8 +14,8 @@ MODULE  := github.com/hipengine/hipengine
 PLAIN   := github.com/... google.golang.org/... go.opentelemetry.io/... golang.org/x/net/... net/... go/... \
   crypto/tls crypto/x509
 INLINED := github.com/ebitengine/purego/... github.com/dlclark/regexp2/... \
-  $(addprefix $(MODULE)/,conformance/... ops_hip/internal/rdna/... ops_ref/... tensor/... text/grammar text/jinja \
-  text/tokenizer)
+  $(addprefix $(MODULE)/,conformance/... engine/bench ops_hip/internal/rdna/... ops_ref/... tensor/... text/grammar \
+  text/jinja text/tokenizer)
 TESTFLAGS := $(strip $(GOFLAGS) -gcflags=all=-dwarf=false $(foreach p,$(PLAIN),'-gcflags=$p=-dwarf=false -l') \
   $(foreach p,$(INLINED),-gcflags=$p=-dwarf=false))
 test long modules race lint: export GOFLAGS := $(TESTFLAGS)
