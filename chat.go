@@ -13,9 +13,17 @@ import (
 type Piece struct {
 	// Text is what became certain with this token: empty while a character, or what may be a stop text, is incomplete.
 	// The texts of all pieces, joined, are the answer.
-	Text   string
-	Token  int32
-	Finish string // of the last piece: [FinishStop] or [FinishLength]; else empty
+	Text    string
+	Token   int32
+	Finish  string  // of the last piece: [FinishStop] or [FinishLength]; else empty
+	Guessed Guessed // of the whole answer, with the last piece
+}
+
+// Guessed counts the tokens of an answer that were guessed ahead, as [Options.Spec] says.
+type Guessed struct {
+	Steps  int // of the model that checked guesses; each gave one token more than guesses that were right
+	Tokens int // guesses
+	Right  int // of these
 }
 
 // Why an answer ended.
@@ -116,7 +124,12 @@ func (m *Model) answer(ctx context.Context, ids []int32, conversation bool, d en
 			fail(err)
 			return
 		}
-		if !yield(Piece{Text: t.Text, Token: t.ID, Finish: string(t.Finish)}, nil) {
+		p := Piece{Text: t.Text, Token: t.ID, Finish: string(t.Finish)}
+		if p.Finish != "" {
+			s := seq.Speculated()
+			p.Guessed = Guessed{Steps: s.Rounds, Tokens: s.Accepted + s.Rejected, Right: s.Accepted}
+		}
+		if !yield(p, nil) {
 			return
 		}
 	}

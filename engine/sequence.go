@@ -118,10 +118,10 @@ type Sequence struct {
 	prompt []Token // with log-probabilities
 	cached int     // tokens of the prompt that were not read
 
-	accepted, rejected int // tokens that were drafted
-	err                error
-	done               bool
-	ready              chan struct{} // of capacity 1: tokens, err or done changed
+	speculated Speculated
+	err        error
+	done       bool
+	ready      chan struct{} // of capacity 1: tokens, err or done changed
 }
 
 // Tokens yields the tokens as they are drawn. It ends after a token with a finish reason or with an error: the cause

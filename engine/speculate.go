@@ -348,13 +348,20 @@ func (e *Engine) end(r *round, seqs []*Sequence, work []runner.Work) {
 func (s *Sequence) countDrafts(drafted, taken int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.accepted += taken
-	s.rejected += drafted - taken
+	s.speculated.Rounds++
+	s.speculated.Accepted += taken
+	s.speculated.Rejected += drafted - taken
 }
 
-// Speculated returns how many tokens that were drafted for the sequence became its own, and how many did not.
-func (s *Sequence) Speculated() (accepted, rejected int) {
+// Speculated counts what was drafted for a sequence.
+type Speculated struct {
+	Rounds             int // steps with drafts
+	Accepted, Rejected int // tokens of them that became the sequence's own, and others
+}
+
+// Speculated returns what was drafted for the sequence so far. With the last token, all is counted.
+func (s *Sequence) Speculated() Speculated {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.accepted, s.rejected
+	return s.speculated
 }

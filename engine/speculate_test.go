@@ -272,26 +272,27 @@ func TestDrafterOfRequest(t *testing.T) {
 		e := start(t, rewinding(strings.Repeat("abcd", 20)), func(c *engine.Config) {
 			c.Drafters, c.Depth = []spec.Drafter{spec.NewNGram(), &guess{rng: rand.New(rand.NewPCG(1, 1))}}, spec.Fixed(4)
 		})
-		ask := func(name string, most int) (accepted, rejected int) {
+		ask := func(name string, most int) (rounds, accepted, rejected int) {
 			r := request("abcd", 40)
 			r.Drafter, r.MaxDrafts = name, most
 			s := submit(t, e, r)
 			if _, tokens, err := read(s); len(tokens) != 40 || err != nil {
 				t.Errorf("%s: %d tokens, %v", name, len(tokens), err)
 			}
-			return s.Speculated()
+			n := s.Speculated()
+			return n.Rounds, n.Accepted, n.Rejected
 		}
-		if a, r := ask("", 0); a != 30 && a < 25 || r > 4 {
-			t.Errorf("by default: %d accepted, %d rejected", a, r)
+		if n, a, r := ask("", 0); a < 25 || r > 4 || n < (a+r)/4 || n > 40-a {
+			t.Errorf("by default: %d accepted, %d rejected in %d rounds", a, r, n)
 		}
-		if a, r := ask("ngram", 1); a < 17 || a > 20 || r > 1 {
-			t.Errorf("one at a time: %d accepted, %d rejected", a, r)
+		if n, a, r := ask("ngram", 1); a < 17 || a > 20 || r > 1 || n != a+r {
+			t.Errorf("one at a time: %d accepted, %d rejected in %d rounds", a, r, n)
 		}
-		if a, r := ask("guess", 0); a > r {
+		if _, a, r := ask("guess", 0); a > r {
 			t.Errorf("guesses: %d accepted, %d rejected", a, r)
 		}
-		if a, r := ask("off", 0); a+r > 0 {
-			t.Errorf("off: %d accepted, %d rejected", a, r)
+		if n, a, r := ask("off", 0); n+a+r > 0 {
+			t.Errorf("off: %d accepted, %d rejected in %d rounds", a, r, n)
 		}
 		r := request("abcd", 4)
 		r.Drafter = "mtp"

@@ -143,8 +143,8 @@ func (m *Model) checkContext(asked int, prompts [][]int32) error {
 // timings are those of a choice so far.
 func (g *generation) timings(choice int) *openai.Timings {
 	t := g.clocks[choice].timings(g.tokens[choice])
-	accepted, rejected := g.seqs[choice].Speculated()
-	t.DraftN, t.DraftNAccepted = accepted+rejected, accepted
+	s := g.seqs[choice].Speculated()
+	t.DraftN, t.DraftNAccepted = s.Accepted+s.Rejected, s.Accepted
 	return t
 }
 
@@ -197,13 +197,13 @@ func (g *generation) usage() openai.Usage {
 		}
 	}
 	if g.model.Engine.Speculates() {
-		accepted, rejected := 0, 0
+		var all engine.Speculated
 		for _, s := range g.seqs {
-			a, r := s.Speculated()
-			accepted, rejected = accepted+a, rejected+r
+			one := s.Speculated()
+			all.Accepted, all.Rejected = all.Accepted+one.Accepted, all.Rejected+one.Rejected
 		}
-		u.CompletionTokensDetails = &openai.CompletionTokensDetails{AcceptedPredictionTokens: &accepted,
-			RejectedPredictionTokens: &rejected}
+		u.CompletionTokensDetails = &openai.CompletionTokensDetails{AcceptedPredictionTokens: &all.Accepted,
+			RejectedPredictionTokens: &all.Rejected}
 	}
 	return u
 }

@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hipengine/hipengine"
 )
@@ -24,9 +23,8 @@ type chatSession struct {
 	// open loads the model of a name in place of the one that is there.
 	open func(ctx context.Context, name string) (*hipengine.Model, error)
 
-	std    stdio
-	tokens int           // of the last answer
-	took   time.Duration // from its first token to its last
+	std stdio
+	how answered // the last answer
 }
 
 // run reads messages from a terminal until Ctrl-D. Ctrl-C stops an answer, or clears the line. The arrow keys recall
@@ -80,20 +78,13 @@ func (c *chatSession) do(ctx context.Context, text string) error {
 func (c *chatSession) answer(ctx context.Context, text string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	var first, last time.Time
-	c.tokens = 0
-	err := answer(ctx, c.conv, text, bufio.NewWriter(c.std.out), func() {
-		if last = time.Now(); c.tokens == 0 {
-			first = last
-		}
-		c.tokens++
-	})
-	c.took = last.Sub(first)
+	c.how = answered{}
+	err := answer(ctx, c.conv, text, bufio.NewWriter(c.std.out), c.how.add)
 	if ctx.Err() != nil {
 		fmt.Fprintln(c.std.out, " [stopped]")
 		return nil
 	}
-	if err == nil || c.tokens > 0 {
+	if err == nil || c.how.tokens > 0 {
 		fmt.Fprintln(c.std.out)
 	}
 	return err

@@ -25,7 +25,7 @@ var chatCommands = []chatCommand{
 	{"system", "TEXT", "begin anew with this system message, or none", false, (*chatSession).setSystem},
 	{"save", "FILE", "write the messages as JSON to a new file", true, (*chatSession).save},
 	{"model", "NAME", "go on with another model", true, (*chatSession).changeModel},
-	{"stats", "", "tokens a second of the last answer, and how full the context is", false, (*chatSession).stats},
+	{"stats", "", "how fast the last answer came, how much of it was guessed, and how full the context is", false, (*chatSession).stats},
 }
 
 // command carries out a line that begins with a slash.
@@ -127,9 +127,8 @@ func (c *chatSession) changeModel(ctx context.Context, name string) error {
 }
 
 func (c *chatSession) stats(context.Context, string) error {
-	if c.tokens > 1 && c.took > 0 {
-		fmt.Fprintf(c.std.out, "last answer: %d tokens, %.1f tokens a second\n", c.tokens,
-			float64(c.tokens-1)/c.took.Seconds())
+	if c.how.tokens > 0 {
+		fmt.Fprintf(c.std.out, "last answer: %v\n", &c.how)
 	}
 	raw, err := json.Marshal(c.conv.Messages())
 	if err != nil {

@@ -110,7 +110,9 @@ func TestChatCommands(t *testing.T) {
 	t.Setenv("HOME", filepath.Dir(saved))
 	for _, step := range []struct{ line, want, err string }{
 		{line: "What is the capital of France?", want: "The capital of France is Paris.\n"},
-		{line: "/stats", want: " tokens a second\ncontext: "},
+		{line: "/stats", want: "last answer: 8 tokens, "},
+		{line: "/stats", want: " tokens a second"},
+		{line: "/stats", want: "\ncontext: "},
 		{line: "/save " + saved},
 		{line: "/save " + saved, err: "exists"},
 		{line: "/save '" + saved + "'", err: "exists"},

@@ -133,6 +133,21 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+	t.Run("figures", func(t *testing.T) {
+		r := command(t, "", "run", "--device", "cpu", "-v", "-n", "60", "Tell me a story.")
+		var tokens, guessed, right int
+		var rate, step float64
+		_, line, _ := strings.Cut(r.errOut, "hipengine: 60")
+		n, err := fmt.Sscanf("60"+line, "%d tokens, %f tokens a second; %d guessed, %d of them right: %f tokens a step with guesses\n",
+			&tokens, &rate, &guessed, &right, &step)
+		if r.code != 0 || n != 5 || err != nil || !(rate > 0) || right < 1 || right > guessed || step <= 1 || step > 9 {
+			t.Errorf("exit %d, err %q: %d figures, %v", r.code, r.errOut, n, err)
+		}
+		if r := command(t, "", "run", "--device", "cpu", "-v", "--spec", "off", france); r.code != 0 ||
+			!strings.Contains(r.errOut, "hipengine: 8 tokens, ") || strings.Contains(r.errOut, "guess") {
+			t.Errorf("without guesses: exit %d, err %q", r.code, r.errOut)
+		}
+	})
 	t.Run("seed", func(t *testing.T) {
 		args := []string{"run", "--temp", "1.5", "--seed", "7", "-n", "12", "Tell me a story."}
 		a, b := command(t, "", args...), process(t, "", args...)

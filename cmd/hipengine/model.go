@@ -13,7 +13,7 @@ type modelFlags struct {
 	splitFlags
 	Models    string `env:"HIPENGINE_MODELS" placeholder:"DIR" help:"Folder in which models are found by name (default: hipengine/models in the XDG data folder)."`
 	Pull      bool   `env:"HIPENGINE_PULL" help:"Fetch a model that is named hf:OWNER/NAME:QUANT and not in the cache, as pull does."`
-	Verbose   bool   `short:"v" help:"Say what kept auto from other devices."`
+	Verbose   bool   `short:"v" help:"Say what kept auto from other devices and, behind an answer of run, how fast it came and how much of it was guessed."`
 	Context   int    `name:"ctx" help:"Context length in tokens, of prompt and answer together: at most what the model was made for; 0 takes that, but no more than 8192."`
 	KVType    string `name:"kv-type" default:"auto" env:"HIPENGINE_KV_TYPE" help:"Type of keys and values in the cache: f32, f16, bf16 or q8_0; auto takes f16, but f32 on the reference and where logits are measured."`
 	Quant     string `placeholder:"TYPE" help:"Quantize the weights of a Hugging Face folder while they are loaded, as convert and quantize would (q8_0, q4_k_m, ...)."`

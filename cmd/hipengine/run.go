@@ -150,10 +150,18 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 	}
 	w := bufio.NewWriter(std.out)
 	defer w.Flush()
-	if err := answer(ctx, conv, prompt, w, nil); err != nil {
+	var how answered
+	if err := answer(ctx, conv, prompt, w, how.add); err != nil {
 		return err
 	}
-	return w.WriteByte('\n')
+	if err := w.WriteByte('\n'); err != nil || !c.Verbose {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.err, "hipengine: %v\n", &how)
+	return err
 }
 
 // piped returns what standard input holds, and whether it is a terminal. Beside words of a prompt, which say what to
@@ -199,13 +207,12 @@ func (c *runCmd) chat(ctx context.Context, talk *chatSession) error {
 	return talk.run(ctx, h)
 }
 
-// answer writes the answer to a question piece by piece. token, which may be nil, is called for each token.
-func answer(ctx context.Context, conv *hipengine.Conversation, question string, w *bufio.Writer, token func()) error {
+// answer writes the answer to a question piece by piece, and calls each for each of them.
+func answer(ctx context.Context, conv *hipengine.Conversation, question string, w *bufio.Writer,
+	each func(hipengine.Piece)) error {
 	for piece, err := range conv.Ask(ctx, question) {
 		if err == nil {
-			if token != nil {
-				token()
-			}
+			each(piece)
 			if _, err = w.WriteString(piece.Text); err == nil {
 				err = w.Flush()
 			}

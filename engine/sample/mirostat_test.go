@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // mirostatDefinition returns the distribution of the next token at mu.
@@ -77,7 +79,7 @@ func TestMirostat(t *testing.T) {
 						t.Fatalf("%+v, %s: mu went from %v to %v, want %v", p, name, mu, s.mu, next)
 					}
 				}
-				if stat, df := chiSquare(counts, want); !(stat <= critical(df)) {
+				if stat, df := logits.ChiSquare(counts, want); !(stat <= logits.ChiSquareBound(df)) {
 					t.Errorf("version %d, %s, mu %v: chi-square %.1f with %d degrees of freedom", p.Mirostat, name, mu,
 						stat, df)
 				}

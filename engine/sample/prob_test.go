@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 // proposals are distributions that a drafter may have for a row: one that is close, one that is not, one of few tokens
@@ -71,8 +73,9 @@ func TestProposalsKeepTheDistribution(t *testing.T) {
 							taken++
 						}
 					}
-					if stat, df := chiSquare(counts, want); !(stat <= critical(df)) {
-						t.Errorf("chi-square %.1f with %d degrees of freedom, at most %.1f expected", stat, df, critical(df))
+					if stat, df := logits.ChiSquare(counts, want); !(stat <= logits.ChiSquareBound(df)) {
+						t.Errorf("chi-square %.1f with %d degrees of freedom, at most %.1f expected", stat, df,
+							logits.ChiSquareBound(df))
 					}
 					if p.XTCProbability > 0 && p.XTCProbability < 1 {
 						return // a mixture, with each part of which the proposal overlaps otherwise

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hipengine/hipengine/internal/logits"
 )
 
 func paramCases() map[string]Params {
@@ -126,46 +128,6 @@ func TestDistributionEqualsDefinition(t *testing.T) {
 	}
 }
 
-// chiSquare returns the statistic of counts against probabilities and its degrees of freedom. Cells that expect fewer
-// than 5 draws are pooled, as the test's approximation demands; a draw of probability 0 gives +Inf.
-func chiSquare(counts []int, prob []float64) (stat float64, df int) {
-	n := 0
-	for _, c := range counts {
-		n += c
-	}
-	var pooled, pooledWant float64
-	add := func(got, want float64) {
-		stat += (got - want) * (got - want) / want
-		df++
-	}
-	for i, p := range prob {
-		want := p * float64(n)
-		switch {
-		case p == 0 && counts[i] > 0:
-			return math.Inf(1), 1
-		case want < 5:
-			pooled += float64(counts[i])
-			pooledWant += want
-		default:
-			add(float64(counts[i]), want)
-		}
-	}
-	if pooledWant > 0 {
-		add(pooled, max(pooledWant, 1e-9))
-	}
-	return stat, df - 1
-}
-
-// critical returns the value that a chi-square variable with df degrees of freedom exceeds with probability of about
-// 1e-6 (Wilson and Hilferty's cube approximation; 4.753 is that quantile of the normal distribution).
-func critical(df int) float64 {
-	if df <= 0 {
-		return 1e-6
-	}
-	v := 2 / (9 * float64(df))
-	return float64(df) * math.Pow(1-v+4.753*math.Sqrt(v), 3)
-}
-
 func TestDrawsFollowDefinition(t *testing.T) {
 	draws := 8000
 	if testing.Short() {
@@ -189,10 +151,10 @@ func TestDrawsFollowDefinition(t *testing.T) {
 					}
 					counts[id]++
 				}
-				stat, df := chiSquare(counts, definition(p, history(), row))
-				if !(stat <= critical(df)) {
+				stat, df := logits.ChiSquare(counts, definition(p, history(), row))
+				if !(stat <= logits.ChiSquareBound(df)) {
 					t.Errorf("chi-square %.1f with %d degrees of freedom, at most %.1f expected", stat, df,
-						critical(df))
+						logits.ChiSquareBound(df))
 				}
 			})
 		}
@@ -218,7 +180,7 @@ func TestChiSquareSees(t *testing.T) {
 		"temperature": {Temperature: 1.1}, "top-p": {Temperature: 1, TopP: 0.95}, "top-k": {Temperature: 1, TopK: 63},
 		"bias": {Temperature: 1, LogitBias: map[int32]float32{7: 1.5}},
 	} {
-		if stat, df := chiSquare(counts, definition(p, nil, row)); stat <= critical(df) {
+		if stat, df := logits.ChiSquare(counts, definition(p, nil, row)); stat <= logits.ChiSquareBound(df) {
 			t.Errorf("%s: chi-square %.1f with %d degrees of freedom did not notice", name, stat, df)
 		}
 	}

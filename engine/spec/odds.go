@@ -44,17 +44,18 @@ func (o *odds) estimate(place int, prior, trust float64) float64 {
 	return (o.taken[place] + trust*prior) / (o.seen[place] + trust)
 }
 
-// unknown are the odds of a drafter of which nothing was taken or rejected yet.
+// unknown are the odds of a drafter of which nothing was taken or rejected yet: enough to try it.
 const unknown = 0.3
 
 // chances returns the probability that each of the first n drafts of a member is taken: that it is, and all before it.
-func (p *Policy) chances(m Member, n int) (out [MaxDepth]float64) {
+// prior is that of the first as long as nothing is known.
+func (p *Policy) chances(m Member, n int, prior float64) (out [MaxDepth]float64) {
 	k := classKey{m.Drafter, m.Class}
 	all, own := p.total[k], (*odds)(nil)
 	if h := p.seqs[m.Key]; h != nil {
 		own = h.odds[k]
 	}
-	prior, chance := unknown, 1.0
+	chance := 1.0
 	for i := range n {
 		prior = all.estimate(i, prior, trustPlace)
 		chance *= own.estimate(i, prior, trustOthers)

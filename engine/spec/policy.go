@@ -43,9 +43,14 @@ type (
 // start, so that a short answer can have drafts too.
 const (
 	tryShare = 0.015
-	tryFirst = 2
+	tryFirst = 1
 	tryMost  = 10
+	tryOver  = 1 // so many more may be expected to be lost by one try: most that are unknown lose less
 )
+
+// leastGain is by which share drafts must look faster than none: what is measured is not exact, and the fastest of many
+// that look so is often none that is.
+const leastGain = 0.02
 
 // tryGain is the share of tokens by which drafts must be able to raise those of a step, if they cost nothing, for its
 // size to be worth measuring.
@@ -76,15 +81,15 @@ func (p *Policy) Choose(members []Member, sequences, tokens, room int) []int {
 		return depth // the first steps are plain, to have something to compare with
 	}
 	best, pace := slices.Clone(depth), float64(sequences)/t.at(tokens)
-	made, order := float64(sequences), p.order(members, room)
+	made, order, least := float64(sequences), p.order(members, room), pace*(1+leastGain)
 	for n, next := range order {
 		depth[next.member]++
 		made += next.chance
 		if !t.covers(tokens + n + 1) {
 			break // it is measured when it is tried
 		}
-		drafting, ok := p.drafting(members, depth)
-		if now := made / (t.at(tokens+n+1) + drafting); ok && now > pace {
+		drafting, ok := p.drafting(members, depth, 0)
+		if now := made / (t.at(tokens+n+1) + drafting); ok && now > max(pace, least) {
 			pace, best = now, slices.Clone(depth)
 		}
 	}
@@ -107,7 +112,7 @@ func (p *Policy) order(members []Member, room int) []draft {
 	var all []draft
 	for i, m := range members {
 		n := min(m.Most, MaxDepth, room)
-		chances := p.chances(m, n)
+		chances := p.chances(m, n, unknown)
 		for _, c := range chances[:max(0, n)] {
 			all = append(all, draft{i, c})
 		}
@@ -141,20 +146,26 @@ func asked(members []Member, depth []int) (seqs, most map[string]int) {
 	return seqs, most
 }
 
-// drafting returns the seconds that making these drafts takes. It was not measured if ok is false.
-func (p *Policy) drafting(members []Member, depth []int) (s float64, ok bool) {
+// drafting returns the seconds that making these drafts takes. If it was not measured, ok is false, and for a drafter
+// of which nothing was measured it is taken to be unmeasured.
+func (p *Policy) drafting(members []Member, depth []int, unmeasured float64) (s float64, ok bool) {
 	seqs, most := asked(members, depth)
+	ok = true
 	for name, n := range seqs {
-		for n < len(members) && !p.drafts[draftKey{name, n}].covers(most[name]) {
-			n++ // for more sequences it takes no less
-		}
 		t := p.drafts[draftKey{name, n}]
-		if !t.covers(most[name]) {
-			return 0, false
+		for more := n; more <= len(members) && !t.covers(most[name]); more++ { // for more sequences it takes no less
+			if o := p.drafts[draftKey{name, more}]; t == nil || o.covers(most[name]) {
+				t = o
+			}
+		}
+		ok = ok && t.covers(most[name])
+		if t == nil {
+			s += unmeasured
+			continue
 		}
 		s += t.at(most[name])
 	}
-	return s, true
+	return s, ok
 }
 
 // try returns what to try in place of the best depths, or nil if nothing is worth it or too much was lost already.
@@ -166,18 +177,18 @@ func (p *Policy) try(members []Member, sequences, tokens int, order []draft, bes
 	if slices.Equal(depth, best) {
 		return nil
 	}
-	n := tokens
-	for _, d := range depth {
+	n, made := tokens, float64(sequences)
+	for i, d := range depth {
 		n += d
+		chances := p.chances(members[i], d, 0)
+		for _, c := range chances[:d] {
+			made += c
+		}
 	}
-	// At worst nothing is taken. What was never measured is taken to cost as much as a step.
-	worst := p.steps[sequences].at(n) - float64(sequences)/pace
-	if drafting, ok := p.drafting(members, depth); ok {
-		worst += drafting
-	} else {
-		worst += p.steps[sequences].at(tokens)
-	}
-	if worst > p.credit {
+	// Of what nothing is known, nothing is taken, and it costs as much as a step.
+	t := p.steps[sequences]
+	drafting, _ := p.drafting(members, depth, t.at(tokens))
+	if loss := t.at(n) + drafting - made/pace; loss > p.credit+tryOver*t.at(tokens) {
 		return nil
 	}
 	return depth

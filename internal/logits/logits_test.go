@@ -89,3 +89,28 @@ func TestRelativeRMS(t *testing.T) {
 		}
 	}
 }
+
+// TestChiSquare compares bounds with quantiles, of which they may be somewhat above for few degrees of freedom, and
+// statistics with sums by hand.
+func TestChiSquare(t *testing.T) {
+	for df, want := range map[int]float64{1: 23.93, 5: 35.89, 20: 65.42, 100: 182.13} {
+		if got := logits.ChiSquareBound(df); !(got >= want && got <= 1.15*want) {
+			t.Errorf("%d degrees of freedom: at most %v, want %v", df, got, want)
+		}
+	}
+	for _, c := range []struct {
+		counts []int
+		prob   []float64
+		stat   float64
+		df     int
+	}{
+		{[]int{60, 40}, []float64{0.5, 0.5}, 4, 1},
+		{[]int{50, 50, 0}, []float64{0.5, 0.5, 0}, 0, 1},
+		{[]int{50, 49, 1}, []float64{0.5, 0.5, 0}, inf, 1},
+		{[]int{90, 6, 4}, []float64{0.92, 0.04, 0.04}, 4.0/92 + 4.0/8, 1}, // the last two are one
+	} {
+		if stat, df := logits.ChiSquare(c.counts, c.prob); !near(stat, c.stat, 1e-12) || df != c.df {
+			t.Errorf("%v of %v: %v with %d degrees of freedom, want %v with %d", c.counts, c.prob, stat, df, c.stat, c.df)
+		}
+	}
+}

@@ -2,29 +2,26 @@
 
 package simd
 
-// interleavedDots are the kernels on interleaved rows for 1, 2 and 4 columns.
-var interleavedDots = [...][3]func(out *float32, outBytes int, w *byte, groups, blocks int, act *byte, actBytes int){
-	Q8_0: {dotWovenQ8_0AVX512, dotWovenQ8_0x2AVX512, dotWovenQ8_0x4AVX512},
-	Q4_K: {dotWovenQ4KAVX512, dotWovenQ4Kx2AVX512, dotWovenQ4Kx4AVX512},
-	Q5_K: {dotWovenQ5KAVX512, dotWovenQ5Kx2AVX512, dotWovenQ5Kx4AVX512},
-	Q6_K: {dotWovenQ6KAVX512, dotWovenQ6Kx2AVX512, dotWovenQ6Kx4AVX512},
+// interleavedDots are the kernels on interleaved rows, by the number of columns less one.
+var interleavedDots = [...][4]func(out *float32, outBytes int, w *byte, groups, blocks int, act *byte, actBytes int){
+	Q8_0: {dotWovenQ8_0AVX512, dotWovenQ8_0x2AVX512, dotWovenQ8_0x3AVX512, dotWovenQ8_0x4AVX512},
+	Q4_K: {dotWovenQ4KAVX512, dotWovenQ4Kx2AVX512, dotWovenQ4Kx3AVX512, dotWovenQ4Kx4AVX512},
+	Q5_K: {dotWovenQ5KAVX512, dotWovenQ5Kx2AVX512, dotWovenQ5Kx3AVX512, dotWovenQ5Kx4AVX512},
+	Q6_K: {dotWovenQ6KAVX512, dotWovenQ6Kx2AVX512, dotWovenQ6Kx3AVX512, dotWovenQ6Kx4AVX512},
 }
 
 // asmDotInterleaved runs a kernel of f for groups of sixteen interleaved rows, steps super-blocks (or groups of four
-// blocks) each, and as many columns as it has one for, at most cols. It returns that number, 0 if the level has none.
+// blocks) each, and some of cols columns. It returns their number, 0 if the level has no kernel. Calls for the others
+// take about as many each: kernels for few columns wait for their own sums.
 func asmDotInterleaved(f Format, out *float32, outBytes int, w *byte, groups, steps int, act *byte, actBytes,
 	cols int) int {
 	if level < AVX512 {
 		return 0
 	}
-	kernel, n := 0, 1
-	switch {
-	case cols >= 4:
-		kernel, n = 2, 4
-	case cols >= 2:
-		kernel, n = 1, 2
-	}
-	interleavedDots[f][kernel](out, outBytes, w, groups, steps, act, actBytes)
+	most := len(interleavedDots[f])
+	calls := (cols + most - 1) / most
+	n := (cols + calls - 1) / calls
+	interleavedDots[f][n-1](out, outBytes, w, groups, steps, act, actBytes)
 	return n
 }
 

@@ -54,7 +54,7 @@ func TestDotInterleavedIsDot(t *testing.T) {
 				acts := activations(r, k)
 				for wname, w := range weights(r, f, rows, k) {
 					woven := interleaved(f, w, k)
-					for _, cols := range []int{1, 2, 3, 4, 7} {
+					for _, cols := range []int{1, 2, 3, 4, 5, 7} {
 						columnsAreDot(t, f, wname, w, rows, k, cols, acts,
 							func(out []float32, stride int, columns []byte) {
 								DotInterleaved(f, out, stride, woven, rows, columns, cols, k)

@@ -308,6 +308,34 @@ func dotWovenQ5Kx2AVX512(out *float32, outBytes int, w *byte, groups int, blocks
 //go:noescape
 func dotWovenQ6Kx2AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
 
+// dotWovenQ8_0x3AVX512 is dotQ8_0Row
+// for 3 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ8_0x3AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ4Kx3AVX512 is dotQ4KRow
+// for 3 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ4Kx3AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ5Kx3AVX512 is dotQ5KRow
+// for 3 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ5Kx3AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
+// dotWovenQ6Kx3AVX512 is dotQ6KRow
+// for 3 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
+// types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func dotWovenQ6Kx3AVX512(out *float32, outBytes int, w *byte, groups int, blocks int, act *byte, actBytes int)
+
 // dotWovenQ8_0x4AVX512 is dotQ8_0Row
 // for 4 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
 // types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.

@@ -34,6 +34,9 @@ type woven struct {
 	zero     reg.VecVirtual
 }
 
+// wovenCols are the numbers of columns for which there are kernels on interleaved rows.
+var wovenCols = []int{1, 2, 3, 4}
+
 const wovenSignature = "func(out *float32, outBytes int, w *byte, groups, blocks int, act *byte, actBytes int)"
 
 // beginWoven starts a kernel for cols columns; start opens its loops.
@@ -500,7 +503,7 @@ func wovenKernels() {
 	dwords(high, []uint32{0xf0f0f0f0})
 	dwords(sub0, []uint32{0xff0})
 	dwords(top2, []uint32{0xc0c0c0c0})
-	for _, cols := range dotCols {
+	for _, cols := range wovenCols {
 		wovenQ8_0Dot(cols)
 		q4K.wovenDot(cols)
 		q5K.wovenDot(cols)
