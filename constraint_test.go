@@ -13,7 +13,7 @@ import (
 
 func openEmber(t *testing.T) *hipengine.Model {
 	t.Helper()
-	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu"})
+	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

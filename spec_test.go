@@ -15,7 +15,7 @@ import (
 func answers(t *testing.T, o Options, prompts []string, p Params, depth spec.Chooser) (texts []string, tokens,
 	guessed uint64) {
 	t.Helper()
-	h, err := NewHost(HostOptions{Device: "cpu"})
+	h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestSpecChangesNothing(t *testing.T) {
 
 // TestSpecOfRequest asks for answers with and without guesses of a model that has two kinds.
 func TestSpecOfRequest(t *testing.T) {
-	h, err := NewHost(HostOptions{Device: "cpu"})
+	h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestSpecOfRequest(t *testing.T) {
 
 // TestSpecErrors opens models with what cannot guess for them.
 func TestSpecErrors(t *testing.T) {
-	h, err := NewHost(HostOptions{Device: "cpu"})
+	h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

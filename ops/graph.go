@@ -105,6 +105,7 @@ type Graph struct {
 	// say that it can, and costs speed.
 	Invariant bool
 
+	at      Pos // where all that is recorded stands, of expansions; else each node's own
 	lowered bool
 	err     error
 }
@@ -153,11 +154,20 @@ func (g *Graph) Add(d *Def, attrs any, in ...Value) []Value {
 	return g.add(d, attrs, in, Pos{})
 }
 
+// AddAt is Add for what copies a graph: the op is recorded at the place of the one that it stands for. Finding its own
+// costs more than all else that recording does.
+func (g *Graph) AddAt(pos Pos, d *Def, attrs any, in ...Value) []Value {
+	return g.add(d, attrs, in, pos)
+}
+
 // add is Add with the recording position given, or found by itself if pos is zero.
 func (g *Graph) add(d *Def, attrs any, in []Value, pos Pos) []Value {
 	none := make([]Value, d.results(len(in)))
 	if g.err != nil {
 		return none
+	}
+	if pos == (Pos{}) {
+		pos = g.at
 	}
 	if pos == (Pos{}) {
 		pos = caller(4)

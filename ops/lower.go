@@ -86,7 +86,7 @@ func (l *lowering) emit(d *Def, attrs any, in []Value, pos Pos) ([]Value, error)
 	if d.Expand == nil {
 		return nil, fmt.Errorf("ops: %s: %w: %v on %s", pos, ErrUnsupported, probe, l.dev.Info().Name)
 	}
-	sub := &Graph{}
+	sub := &Graph{at: pos}
 	leaves := make([]Value, len(in))
 	for i, v := range in {
 		// Expansions see states as states, so that their own in-place ops are accepted.

@@ -3,6 +3,7 @@
 package opship
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +40,8 @@ func TestFakeLibraries(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			cmd := exec.Command(os.Args[0], "-test.run=^"+c.test+"$", "-test.v")
+			cmd := exec.Command(os.Args[0], "-test.run=^"+c.test+"$", "-test.v",
+				fmt.Sprintf("-test.short=%v", testing.Short()))
 			cmd.Env = append(os.Environ(), c.env)
 			out, err = cmd.CombinedOutput()
 			if err != nil || strings.Contains(string(out), "SKIP") || !strings.Contains(string(out), c.mentions) ||

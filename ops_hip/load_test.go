@@ -141,6 +141,7 @@ func count(calls []string, name string) int {
 
 // TestLoadFails breaks off in the middle of a tensor. The error names it, and everything is released.
 func TestLoadFails(t *testing.T) {
+	m, whole := loadCase()
 	stuck := errors.New("stuck")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -175,11 +176,11 @@ func TestLoadFails(t *testing.T) {
 		}, stuck, `tensor "packed"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, src := loadCase()
+			src := *whole
 			d, rt := fakeDevice(t, Options{})
 			live := rt.Live()
-			c.spoil(rt, src)
-			_, err := models.LoadWeights(ctx, m, src, d, nil)
+			c.spoil(rt, &src)
+			_, err := models.LoadWeights(ctx, m, &src, d, nil)
 			if !errors.Is(err, c.want) {
 				t.Errorf("error %v, want %v", err, c.want)
 			}

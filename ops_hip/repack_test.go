@@ -239,10 +239,7 @@ func TestRepack(t *testing.T) {
 // randomBlocks returns blocks of random bits.
 func randomBlocks(n, size int) []byte {
 	b := make([]byte, n*size)
-	r := rand.New(rand.NewPCG(1, 2))
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{1, 2}).Read(b)
 	return b
 }
 

@@ -96,7 +96,7 @@ func TestStoppedWriting(t *testing.T) {
 		t.Helper()
 		cmd = exec.CommandContext(t.Context(), "sh",
 			append([]string{"-c", `ulimit -f "$1" && shift && exec "$@"`, "sh", limit, exe}, args...)...)
-		cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1")
+		cmd.Env = processEnv(t)
 		errOut = &bytes.Buffer{}
 		cmd.Stderr = errOut
 		if err := cmd.Start(); err != nil {

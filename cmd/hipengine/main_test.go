@@ -39,9 +39,23 @@ type result struct {
 	maxRSS      int64  // bytes that process held at once; 0 of command, and where the system does not say
 }
 
-// surroundings is the environment of commands: none of the models and choices of whoever runs the tests.
+// surroundings is the environment of commands: none of the models and choices of whoever runs the tests. With -short
+// commands take one thread: those that wait for each other would keep the tests of other packages from a core.
 func surroundings(t *testing.T) map[string]string {
-	return map[string]string{"HIPENGINE_MODELS": t.TempDir(), "HIPENGINE_DEVICE": ""}
+	threads := "0"
+	if testing.Short() {
+		threads = "1"
+	}
+	return map[string]string{"HIPENGINE_MODELS": t.TempDir(), "HIPENGINE_DEVICE": "", "HIPENGINE_THREADS": threads}
+}
+
+// processEnv is the environment of processes.
+func processEnv(t *testing.T, more ...string) []string {
+	env := append(os.Environ(), "HIPENGINE_TEST_COMMAND=1")
+	for name, value := range surroundings(t) {
+		env = append(env, name+"="+value)
+	}
+	return append(env, more...)
 }
 
 // command runs a command line in this process, which saves the start of one.
@@ -73,10 +87,7 @@ func process(t *testing.T, stdin string, args ...string) result {
 	}
 	cmd := exec.CommandContext(t.Context(), exe, args...)
 	peak := filepath.Join(t.TempDir(), "peak")
-	cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_TEST_PEAK="+peak)
-	for name, value := range surroundings(t) {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	cmd.Env = processEnv(t, "HIPENGINE_TEST_PEAK="+peak)
 	var out, errOut bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errOut
 	err = cmd.Run()

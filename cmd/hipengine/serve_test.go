@@ -24,7 +24,7 @@ func startServer(t *testing.T, args ...string) (*os.Process, string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, append([]string{"serve", "--port", "0", "--device", "cpu", "--log", "none"}, args...)...)
-	cmd.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_MODELS="+t.TempDir())
+	cmd.Env = processEnv(t)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func launch(t *testing.T, args ...string) *service {
 	s := &service{Cmd: exec.Command(exe,
 		append([]string{"serve", "--port", "0", "--device", "cpu", "--log", "none"}, args...)...),
 		done: make(chan error, 1)}
-	s.Env = append(os.Environ(), "HIPENGINE_TEST_COMMAND=1", "HIPENGINE_MODELS="+t.TempDir())
+	s.Env = processEnv(t)
 	out, err := s.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -25,8 +25,9 @@ func run(t *testing.T, dev ops.Device, match string, tap bool) *conformance.Repo
 // scope is what a mutant is run on: all of the op layer, so that failing elsewhere shows, else the checks that must
 // catch it. Short tests run these alone, or some where there are many.
 func scope(m mutant.Mutant) string {
-	few := map[string]string{"Memory/": "Memory/.*Q8_0", "Model/qwen35/": "Model/qwen35/decode$",
-		"Ops/mul_mat": "Ops/mul_mat/"}
+	few := map[string]string{"Memory/": "Memory/attention/Q8_0", "Model/qwen35/": "Model/qwen35/decode$",
+		"Ops/mul_mat":               "Ops/mul_mat/(F16|F32|Q8_0)/",
+		"Ops/mul_mat_add_rms_norm/": "Ops/mul_mat_add_rms_norm/(F32|Q8_0)/"}
 	switch {
 	case testing.Short() && few[m.Caught] != "":
 		return "^" + few[m.Caught]

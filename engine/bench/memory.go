@@ -17,29 +17,43 @@ const (
 	memoryCols  = 4096
 	memoryBytes = 512 << 20
 	memoryReps  = 4
+	memoryTime  = 10 * time.Millisecond // of a product that is measured alone
 )
 
 // Bandwidth returns the bytes per second at which the device's memory delivers weights: the best of products of
 // one vector with a large matrix in several types, and on a CPU of a plain sum too. It returns 0 for devices whose
 // time says nothing.
-func Bandwidth(ctx context.Context, dev ops.Device) (float64, error) {
+func Bandwidth(ctx context.Context, dev ops.Device) (best float64, err error) {
 	kind, _, _ := strings.Cut(dev.Info().Name, ":")
-	var best float64
-	switch kind {
-	case "emu", "ref":
+	if kind == "emu" || kind == "ref" {
 		return 0, nil
-	case "cpu":
-		var err error
-		if best, err = sumBandwidth(dev); err != nil {
-			return 0, err
-		}
 	}
+	size := int64(memoryBytes)
+	var weights []tensor.Tensor
 	for _, name := range []string{"F16", "Q8_0", "F32"} {
 		dt, ok := tensor.ParseDType(name)
 		if !ok {
 			continue
 		}
-		rate, err := productBandwidth(ctx, dev, dt)
+		t, bytes, err := matrix(dev, dt)
+		if err != nil {
+			return 0, err
+		}
+		weights = append(weights, t)
+		size = max(size, bytes)
+	}
+	buf, err := dev.Alloc(size, ops.MemWeights)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, buf.Free()) }()
+	x := written(dev, buf)
+	if kind == "cpu" {
+		best = sumBandwidth(x[:min(len(x), memoryBytes)])
+	}
+	for _, t := range weights {
+		t.Buf = buf
+		rate, err := productBandwidth(ctx, dev, t)
 		if errors.Is(err, ops.ErrUnsupported) {
 			continue
 		}
@@ -51,14 +65,8 @@ func Bandwidth(ctx context.Context, dev ops.Device) (float64, error) {
 	return best, nil
 }
 
-// sumBandwidth reads memory of the kind that weights lie in, on all cores.
-func sumBandwidth(dev ops.Device) (_ float64, err error) {
-	buf, err := dev.Alloc(memoryBytes, ops.MemWeights)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, buf.Free()) }()
-	x := written(dev, buf)
+// sumBandwidth reads x, which lies where weights do, on all cores.
+func sumBandwidth(x []byte) float64 {
 	const parts = 64
 	var best float64
 	var sums [parts]uint64
@@ -79,9 +87,9 @@ func sumBandwidth(dev ops.Device) (_ float64, err error) {
 			})
 		}
 		wg.Wait()
-		best = max(best, memoryBytes/time.Since(start).Seconds())
+		best = max(best, float64(len(x))/time.Since(start).Seconds())
 	}
-	return best, nil
+	return best
 }
 
 // written returns the memory of a buffer, nil if it is not in the process, after a write to each page: those that were
@@ -101,26 +109,24 @@ func written(dev ops.Device, buf tensor.Buffer) []byte {
 // word returns the first eight bytes of b.
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
-// productBandwidth multiplies one vector with a matrix of about zeros, which a device reads like any other.
-func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ float64, err error) {
+// matrix returns a matrix of memoryBytes without its memory, as the device lays it out, and the bytes that takes.
+func matrix(dev ops.Device, dt tensor.DType) (tensor.Tensor, int64, error) {
 	row, err := tensor.Bytes(dt, tensor.Shape{memoryCols})
 	if err != nil {
-		return 0, err
+		return tensor.Tensor{}, 0, err
 	}
-	shape := tensor.Shape{int(memoryBytes / row), memoryCols}
-	t := tensor.Tensor{Name: "w", DType: dt, Shape: shape}
-	t.Layout = dev.Layout(ops.WeightUse{Name: t.Name, DType: dt, Shape: shape, Ops: []*ops.Def{ops.MulMatOp}})
+	t := tensor.Tensor{Name: "w", DType: dt, Shape: tensor.Shape{int(memoryBytes / row), memoryCols}}
+	t.Layout = dev.Layout(ops.WeightUse{Name: t.Name, DType: dt, Shape: t.Shape, Ops: []*ops.Def{ops.MulMatOp}})
+	size, err := ops.WeightBytes(t)
+	return t, size, err
+}
+
+// productBandwidth multiplies one vector with a matrix of about zeros, which a device reads like any other.
+func productBandwidth(ctx context.Context, dev ops.Device, t tensor.Tensor) (best float64, err error) {
 	size, err := ops.WeightBytes(t)
 	if err != nil {
 		return 0, err
 	}
-	buf, err := dev.Alloc(size, ops.MemWeights)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, buf.Free()) }()
-	written(dev, buf)
-	t.Buf = buf
 	g := &ops.Graph{}
 	y := ops.MulMat(g, g.Input("x", tensor.F32, 1, memoryCols), g.Weight(t))
 	if err := g.Err(); err != nil {
@@ -136,10 +142,10 @@ func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ f
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	var best float64
+	times := 1
 	for range memoryReps {
 		start := time.Now()
-		for range memoryReps {
+		for range times {
 			if err := s.Run(plan); err != nil {
 				return 0, err
 			}
@@ -147,7 +153,11 @@ func productBandwidth(ctx context.Context, dev ops.Device, dt tensor.DType) (_ f
 		if err := s.Sync(ctx); err != nil {
 			return 0, err
 		}
-		best = max(best, memoryReps*float64(buf.Size())/time.Since(start).Seconds())
+		took := time.Since(start)
+		best = max(best, float64(times)*float64(size)/took.Seconds())
+		if took < memoryTime {
+			times = memoryReps // so that launching counts for little
+		}
 	}
 	return best, nil
 }

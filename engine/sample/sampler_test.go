@@ -129,7 +129,11 @@ func TestDistributionEqualsDefinition(t *testing.T) {
 }
 
 func TestDrawsFollowDefinition(t *testing.T) {
-	const draws = 8000
+	draws := 8000
+	if testing.Short() {
+		draws = 2500
+		t.Log("SKIPPED: -short leaves two of three draws to make long")
+	}
 	for name, p := range paramCases() {
 		for rowName, row := range rows() {
 			t.Run(name+"/"+rowName, func(t *testing.T) {

@@ -44,12 +44,11 @@ func Group(g *ops.Graph, outs []ops.Value, supports func(*ops.Node) bool) (*ops.
 				results = append(results, p.Result(0))
 			}
 		}
-		res := to.Add(op, attrs, mapped(m, in)...)
+		res := to.AddAt(n.Pos, op, attrs, mapped(m, in)...)
 		if err := to.Err(); err != nil {
 			return nil, nil, fmt.Errorf("fuse: %s: %w", n.Pos, err)
 		}
 		for i, r := range results {
-			res[i].Node().Pos = n.Pos
 			m[r] = res[i]
 		}
 	}

@@ -56,12 +56,11 @@ func rewrite(g *ops.Graph, ps []*pattern, outs []ops.Value) (*ops.Graph, []ops.V
 			}
 			op, attrs, in, results = f.pattern.def, f.attrs, f.in, f.outs
 		}
-		res := to.Add(op, attrs, mapped(m, in)...)
+		res := to.AddAt(n.Pos, op, attrs, mapped(m, in)...)
 		if err := to.Err(); err != nil {
 			return nil, nil, fmt.Errorf("fuse: %s: %w", n.Pos, err)
 		}
 		for i, r := range results {
-			res[i].Node().Pos = n.Pos
 			m[r] = res[i]
 		}
 	}

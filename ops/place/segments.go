@@ -146,12 +146,11 @@ func (c *cut) record(s *segment) error {
 				return err
 			}
 		}
-		res := s.g.Add(n.Op, n.Attrs, in...)
+		res := s.g.AddAt(n.Pos, n.Op, n.Attrs, in...)
 		if err := s.g.Err(); err != nil {
 			return fmt.Errorf("place: %s: %w", n.Pos, err)
 		}
 		for r, v := range res {
-			v.Node().Pos = n.Pos
 			s.m[n.Result(r)] = v
 		}
 	}
@@ -182,10 +181,8 @@ func (c *cut) value(s *segment, v ops.Value) (ops.Value, error) {
 	case n.Op.View:
 		var in ops.Value
 		if in, err = c.value(s, n.In[0]); err == nil {
-			x = s.g.Add(n.Op, n.Attrs, in)[0]
-			if err = s.g.Err(); err == nil {
-				x.Node().Pos = n.Pos
-			}
+			x = s.g.AddAt(n.Pos, n.Op, n.Attrs, in)[0]
+			err = s.g.Err()
 		}
 	case ops.Owner(v).Node().Leaf == ops.State:
 		x, err = c.value(s, ops.Owner(v)) // updated by a segment before, in place

@@ -1,6 +1,7 @@
 package fakert
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -80,6 +81,8 @@ type launch struct {
 
 // poison fills memory that nobody has written.
 const poison = 0xff
+
+var poisoned = [4096]byte(bytes.Repeat([]byte{poison}, 4096))
 
 // New returns a runtime with one device of the given target.
 func New(target string, kernels map[string]Kernel) *Runtime {
@@ -211,10 +214,7 @@ func (r *Runtime) Malloc(n int64) (hiprt.Ptr, error) {
 		return 0, &hiprt.Error{Call: "fakeMalloc", Code: 2, Name: "fakeErrorOutOfMemory", Meaning: "out of memory",
 			Cause: hiprt.ErrOutOfMemory}
 	}
-	m := make([]byte, n)
-	for i := range m {
-		m[i] = poison
-	}
+	m := bytes.Repeat([]byte{poison}, int(n))
 	p := hiprt.Ptr(unsafe.Pointer(unsafe.SliceData(m)))
 	r.mem[p] = m
 	r.used += n
@@ -240,10 +240,7 @@ func (r *Runtime) HostAlloc(n int64) (hiprt.Host, error) {
 	if err := r.call("HostAlloc"); err != nil {
 		return hiprt.Host{}, err
 	}
-	m := make([]byte, n)
-	for i := range m {
-		m[i] = poison
-	}
+	m := bytes.Repeat([]byte{poison}, int(n))
 	r.host[&m[0]] = true
 	return hiprt.Host{Bytes: m, Addr: hiprt.Ptr(unsafe.Pointer(&m[0]))}, nil
 }
@@ -256,8 +253,8 @@ func (r *Runtime) HostFree(h hiprt.Host) error {
 		return errors.New("fakert: free of unknown host memory")
 	}
 	delete(r.host, &h.Bytes[0])
-	for i := range h.Bytes {
-		h.Bytes[i] = poison
+	for b := h.Bytes; len(b) > 0; {
+		b = b[copy(b, poisoned[:]):]
 	}
 	return r.call("HostFree")
 }
