@@ -15,13 +15,14 @@ var weightParams = map[string][]string{
 	"mul_mat_dot":          {"_param_2", "_param_4", "_param_6", "_param_8"},
 	"mul_mat_gated":        {"_param_2", "_param_3"},
 	"mul_mat_add_rms_norm": {"_param_2"},
+	"mul_mat_skinny":       {"_param_2", "_param_4", "_param_6", "_param_8"},
 	"mixture_dot":          {"_param_1", "_param_2"}, // of the router
 }
 
 var (
 	ptxBody     = regexp.MustCompile(`(?s)\.visible \.entry (\w+)\(.*?\n}`)
 	ptxRegister = regexp.MustCompile(`%[a-z]+\d+|_param_\d+`)
-	ptxAccess   = regexp.MustCompile(`^(?:@!?%p\d+ )?(?:ld|st|atom|red)\.`)
+	ptxAccess   = regexp.MustCompile(`^(?:@!?%p\d+ )?(?:ld|st|atom|red|cp\.async\.c[ag])\.`)
 	ptxLocal    = regexp.MustCompile(`^(?:@!?%p\d+ )?(?:ld|st|atom|red)\.(?:param|shared)`)
 	ptxBranch   = regexp.MustCompile(`^(@!?%p\d+ )?bra(?:\.uni)? (\$\w+);`)
 	ptxSwitch   = regexp.MustCompile(`(?s)(\$L_brx_\d+): \.branchtargets(.*?);`)
@@ -94,7 +95,7 @@ func earlyAccesses(kernel string, weights []string) (bad []string) {
 		}
 		todo = append(todo, i+1)
 		if ptxAccess.MatchString(c) && !ptxLocal.MatchString(c) {
-			of := from[ptxRegister.FindString(c[strings.IndexByte(c, '['):])]
+			of := from[ptxRegister.FindString(c[strings.LastIndexByte(c, '['):])] // copies name where to in LDS first
 			if len(of) == 0 || slices.ContainsFunc(of, func(p string) bool { return !slices.Contains(weights, p) }) {
 				bad = append(bad, c)
 			}
