@@ -34,9 +34,11 @@ all: lint test ## lint and test
 build: ## build bin/hipengine
 	$(GO) build -trimpath -o bin/hipengine ./cmd/hipengine
 
+# On one core each, as packages are tested side by side: threads that wait for each other would spin for one that others
+# have. Tests that need two take them; make long and race take all.
 .PHONY: test
 test: ## run the tests (some minutes on 2 cores) and count what is skipped; the emulator has its own target
-	$(GO) run ./internal/testsum -vet=off -short ./... # make lint vets
+	$(GO) run ./internal/testsum -vet=off -short -cpu 1 ./... # make lint vets
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick; make test-all runs them

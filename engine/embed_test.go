@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -202,6 +203,7 @@ func TestEmbedManyPrompts(t *testing.T) {
 
 // TestEmbedMakesRoom reads prompts beside answers with too few pages for all, so that both make room for each other.
 func TestEmbedMakesRoom(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))) // what asks is to overlap
 	bubble("", t, func(t *testing.T) {
 		r := &fake.Runner{Lim: runner.Limits{Seqs: 6, Batch: 16, Context: 100}, Pages: 120}
 		e := start(t, r, nil)

@@ -25,6 +25,9 @@ func TestInvariant(t *testing.T) {
 			n := 10
 			if name == "ref" {
 				n = 4 // it is slow
+				if testing.Short() {
+					n = 2
+				}
 			}
 			t.Run(arch+"/"+name, func(t *testing.T) {
 				l := loadTinyOn(t, arch, dev)

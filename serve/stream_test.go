@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -270,6 +271,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 // TestSlowReadersHoldNoSlot opens more streams than there are slots, for clients that never read. Others are answered
 // meanwhile, and the slow ones are cut off.
 func TestSlowReadersHoldNoSlot(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))) // streams begin together
 	r := &fake.Runner{Reply: strings.Repeat("x", 300), Lim: runner.Limits{Seqs: 2}}
 	s := open(t, r, func(c *Config) { c.WriteTimeout = 500 * time.Millisecond })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
