@@ -3,6 +3,7 @@ package par
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 // runs everything on the caller. One run or loop is in progress at a time; others wait for it.
 type Pool struct {
 	threads int
+	crowded bool  // more threads than processors
 	outer   *Pool // set in the pool that Inner returns
 
 	busy    sync.Mutex
@@ -58,6 +60,7 @@ const spinBetweenRuns = 100 * time.Microsecond
 // New returns a pool that uses threads goroutines, the caller among them.
 func New(threads int) *Pool {
 	p := &Pool{threads: max(1, threads)}
+	p.crowded = p.threads > runtime.GOMAXPROCS(0)
 	p.inner = &Pool{threads: p.threads, outer: p}
 	p.workers = make([]Worker, p.threads)
 	for i := range p.workers {
@@ -124,7 +127,7 @@ func (w *Worker) await() {
 	start := time.Now()
 	for i := 1; p.dist.Load() == w.seen; i++ {
 		simd.Pause(1)
-		if i%64 != 0 || time.Since(start) < spinBetweenRuns {
+		if !p.crowded && (i%64 != 0 || time.Since(start) < spinBetweenRuns) {
 			continue
 		}
 		w.parked.Store(true)
@@ -174,7 +177,7 @@ func (p *Pool) Run(body func(*Worker)) error {
 	p.dispatch(body)
 	p.workers[0].run(body)
 	for i := 1; p.pending.Load() > 0; i++ {
-		relax(i)
+		p.relax(i)
 	}
 	return p.settle()
 }
@@ -228,7 +231,7 @@ func (w *Worker) wait(i int) {
 	if w.pool.broken.Load() {
 		panic(errBroken)
 	}
-	relax(i)
+	w.pool.relax(i)
 }
 
 // Assist runs the loops of worker 0 that go through the pool's Inner, until worker 0 calls it too.

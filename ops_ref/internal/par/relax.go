@@ -15,12 +15,13 @@ const (
 	sleepStep        = 20 * time.Microsecond
 )
 
-// relax is step i of a loop that waits for another thread: it spins, which is best if the other is about to come;
-// then it gives way to other goroutines; and then it sleeps, because with fewer processors than threads, or other
-// programs on them, the other may need this one's processor to get anywhere.
-func relax(i int) {
+// relax is step i of a loop that waits for another thread of the pool: it spins, which is best if the other is about to
+// come; then it gives way to other goroutines; and then it sleeps, because with other programs on the processors the
+// other may need this one's to get anywhere. It does need it where the pool has more threads than there are processors:
+// there is no spinning then.
+func (p *Pool) relax(i int) {
 	switch {
-	case i%spinsBeforeYield != 0 && i < spinsBeforeSleep:
+	case !p.crowded && i%spinsBeforeYield != 0 && i < spinsBeforeSleep:
 		simd.Pause(1)
 	case i < spinsBeforeSleep:
 		runtime.Gosched()
