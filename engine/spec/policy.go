@@ -172,9 +172,9 @@ func (p *Policy) draftTimes(drafter string, sequences, depth, all int) (t *times
 }
 
 // expected returns the seconds that a step with these drafts takes, drafting included, to judge whether it may be
-// tried. What was never measured takes as much as it can in reason: each further token as long as those of a plain step,
-// and each further draft as long as the first, or as a step. What was measured once takes no more either: preparing it
-// may have been a part of that.
+// tried. What was never measured takes as much as it can in reason: each further token as long as those of a plain
+// step, and each further draft as long as the first, or as a step. What was measured once takes no more either:
+// preparing it may have been a part of that.
 func (p *Policy) expected(members []Member, depth []int, sequences, tokens int) float64 {
 	t, n := p.steps[sequences], tokens
 	for _, d := range depth {
@@ -209,7 +209,8 @@ func (p *Policy) try(members []Member, sequences, tokens int, order []draft, bes
 			made += c
 		}
 	}
-	loss := p.expected(members, depth, sequences, tokens) - made/pace // with drafts of which nothing is known, all are wrong
+	// With drafts of which nothing is known, all are wrong.
+	loss := p.expected(members, depth, sequences, tokens) - made/pace
 	if loss > p.credit+tryOver*p.steps[sequences].at(tokens) {
 		return nil
 	}
