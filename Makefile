@@ -20,7 +20,7 @@ TESTFLAGS := $(strip $(GOFLAGS) -gcflags=all=-dwarf=false $(foreach p,$(PLAIN),'
   $(foreach p,$(INLINED),-gcflags=$p=-dwarf=false))
 test long modules race lint: export GOFLAGS := $(TESTFLAGS)
 
-# Most tests keep little and allocate much: collecting garbage less often saves a fifth of their time.
+# Most tests keep little and allocate much: collecting garbage less often saves a sixth of their time.
 test long: export GOGC ?= 400
 
 .PHONY: help

@@ -13,7 +13,7 @@ import (
 
 func openEmber(t *testing.T) *hipengine.Model {
 	t.Helper()
-	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu", Threads: 1})
+	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // TestConvertAgrees converts the tiny models in folders, all of those whose architecture is known: text becomes the
 // same ids, conversations the same text, answers end at the same tokens, and logits are equal bit by bit.
 func TestConvertAgrees(t *testing.T) {
-	h, err := NewHost(HostOptions{Device: "ref", Threads: 1})
+	h, err := NewHost(HostOptions{Device: "ref"})
 	if err != nil {
 		t.Fatal(err)
 	}

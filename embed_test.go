@@ -96,7 +96,7 @@ func TestEmbedReference(t *testing.T) {
 			}
 			ref := readReference(t, dir)
 			for _, device := range devices {
-				h := newHost(t, HostOptions{Device: device, Threads: 1})
+				h := newHost(t, HostOptions{Device: device})
 				checkEmbedding(t, openModel(t, h, dir, Options{Context: 64, Sequences: 3}), ref, pooling)
 				checkEmbedding(t, openModel(t, h, file, Options{Context: 64, Sequences: 3}), ref, pooling)
 			}
@@ -188,7 +188,7 @@ func TestRankReference(t *testing.T) {
 			}
 		}
 	}
-	h := newHost(t, HostOptions{Device: "ref", Threads: 1})
+	h := newHost(t, HostOptions{Device: "ref"})
 	heads := func(dir string, ref reference) {
 		t.Helper()
 		m := openModel(t, h, dir, Options{})
@@ -241,7 +241,7 @@ func TestRankReference(t *testing.T) {
 func TestEmbedEmber(t *testing.T) {
 	texts := []string{"Paris", "The capital of France is Paris.", strings.Repeat("A long story about a dog. ", 120),
 		"Paris"}
-	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
+	h := newHost(t, HostOptions{Device: "cpu"})
 	for _, invariant := range []bool{false, true} {
 		m := openModel(t, h, Ember, Options{Context: 1024, Sequences: 3, Invariant: invariant})
 		for _, pooling := range []string{"", "mean"} {
@@ -365,7 +365,7 @@ func rankFolder(t *testing.T) string {
 // TestRankWords ranks with a model that answers with words: by the rows of the output matrix that stand for them,
 // behind a prompt in which texts of special tokens from outside stay text.
 func TestRankWords(t *testing.T) {
-	m := openModel(t, newHost(t, HostOptions{Device: "ref", Threads: 1}), rankFolder(t), Options{Context: 512})
+	m := openModel(t, newHost(t, HostOptions{Device: "ref"}), rankFolder(t), Options{Context: 512})
 	if m.Ranker() == nil {
 		t.Fatal("no ranker")
 	}

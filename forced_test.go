@@ -14,7 +14,7 @@ import (
 // several choices at once.
 func TestForcedSpans(t *testing.T) {
 	for _, invariant := range []bool{false, true} {
-		h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
+		h, err := NewHost(HostOptions{Device: "cpu"})
 		if err != nil {
 			t.Fatal(err)
 		}

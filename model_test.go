@@ -70,7 +70,7 @@ func TestMeasureAlone(t *testing.T) {
 
 // TestManyAnswers asks from more goroutines than there are sequences.
 func TestManyAnswers(t *testing.T) {
-	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
+	h := newHost(t, HostOptions{Device: "cpu"})
 	m := openModel(t, h, Ember, Options{Context: 256, Sequences: 2})
 	var wg sync.WaitGroup
 	for range 5 {
@@ -86,7 +86,7 @@ func TestManyAnswers(t *testing.T) {
 
 // TestAnswers checks parameters, stop texts, lengths and errors of answers.
 func TestAnswers(t *testing.T) {
-	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
+	h := newHost(t, HostOptions{Device: "cpu"})
 	m := openModel(t, h, Ember, Options{Context: 64})
 	if got, err := ask(t.Context(), m, france, Params{Stop: []string{" France"}}); err != nil ||
 		got != "The capital of" {
@@ -127,7 +127,7 @@ func TestAnswers(t *testing.T) {
 
 // TestConversation: answers are remembered, as far as they came when the caller stops.
 func TestConversation(t *testing.T) {
-	h := newHost(t, HostOptions{Device: "cpu", Threads: 1})
+	h := newHost(t, HostOptions{Device: "cpu"})
 	m := openModel(t, h, Ember, Options{Context: 512})
 	c, err := m.NewConversation("Be brief.", Params{})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 func answers(t *testing.T, o Options, prompts []string, p Params, depth spec.Chooser) (texts []string, tokens,
 	guessed uint64) {
 	t.Helper()
-	h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
+	h, err := NewHost(HostOptions{Device: "cpu"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestSpecChangesNothing(t *testing.T) {
 
 // TestSpecOfRequest asks for answers with and without guesses of a model that has two kinds.
 func TestSpecOfRequest(t *testing.T) {
-	h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
+	h, err := NewHost(HostOptions{Device: "cpu"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestSpecOfRequest(t *testing.T) {
 
 // TestSpecErrors opens models with what cannot guess for them.
 func TestSpecErrors(t *testing.T) {
-	h, err := NewHost(HostOptions{Device: "cpu", Threads: 1})
+	h, err := NewHost(HostOptions{Device: "cpu"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +151,7 @@ func TestSpecErrors(t *testing.T) {
 // TestSpecOnFixtures compares greedy answers of tiny models with guesses, of which some are right, to those without.
 func TestSpecOnFixtures(t *testing.T) {
 	if testing.Short() {
+		t.Log("SKIPPED: -short leaves most fixtures and all emulators to make long")
 		specOnFixture(t, "cpu", "qwen35-Q4_K_M", 2, false)
 		return
 	}

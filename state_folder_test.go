@@ -13,7 +13,7 @@ import (
 // TestCacheDir closes a model and opens it again: what its folder has of a prompt is not read. The same model with
 // another context has a folder of its own.
 func TestCacheDir(t *testing.T) {
-	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu", Threads: 1})
+	h, err := hipengine.NewHost(hipengine.HostOptions{Device: "cpu"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ func TestInvariant(t *testing.T) {
 			if name == "ref" {
 				n = 4 // it is slow
 				if testing.Short() {
+					t.Logf("SKIPPED: -short leaves half of the requests on the scalar device to make long: %s", arch)
 					n = 2
 				}
 			}

@@ -27,6 +27,9 @@ func TestFakeLibraries(t *testing.T) {
 	if cc == "" {
 		t.Skip("SKIP: no C compiler to build the libraries with (Debian package gcc)")
 	}
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves transfers of five times the ring to make emulator")
+	}
 	dir := t.TempDir()
 	for _, c := range []struct{ source, lib, test, env, mentions string }{
 		{"fake_hip.c", "libamdhip64.so.6", "TestHIP", hiprt.EnvLibrary + "=" + filepath.Join(dir, "libamdhip64.so.6"),

@@ -102,11 +102,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var o cpu.Options
-	if testing.Short() {
-		o.Threads = 1 // the tests of another package have the other core
-	}
-	dev := cpu.New(o)
+	dev := cpu.New(cpu.Options{})
 	w, err := llm.LoadWeights(t.Context(), m, f, dev, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,8 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 }
 
 // TestPolicyFindsTheDepth lets the policy choose for machines on which drafts gain much, little and nothing, and
-// compares what it gains with what the best fixed depth does: in short texts, of which it has to learn, and in long ones.
+// compares what it gains with what the best fixed depth does: in short texts, of which it has to learn, and in long
+// ones.
 func TestPolicyFindsTheDepth(t *testing.T) {
 	seeds := uint64(4)
 	if !testing.Short() {

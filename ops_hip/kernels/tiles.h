@@ -97,17 +97,20 @@ DEV void load_window(window_bytes& b, const u8* p) {
     }
 }
 
-struct no_head {};
+// block_tiles are those of types whose blocks are windows, with all of their own.
+struct block_tiles {
+  enum { parts = 4, windows = 1 };
+  struct head {};
+  DEV int start(int p, int) { return 32 * p; }
+  DEV void load_head(head&, const u8*, int, int) {}
+};
 
-template <> struct tiles<q8_0> {
-  enum { parts = 4, windows = 1, runs = 1 };
+template <> struct tiles<q8_0> : block_tiles {
+  enum { runs = 1 };
   struct part {
     window_bytes codes;
     float step;
   };
-  typedef no_head head;
-  DEV int start(int p, int) { return 32 * p; }
-  DEV void load_head(head&, const u8*, int, int) {}
   DEV void load_part(part& d, const u8* w, int k, int at, int p) {
     const int from = at + 32 * p < k ? at + 32 * p : 0; // what is past the end of the row counts as 0
     load_window(d.codes, w + from);
@@ -250,16 +253,13 @@ struct nibble_block {
   u32 more; // high bits, or codes of scales
 };
 template <class Q> struct nibble_type;
-template <class Q> struct nibble_tiles {
+template <class Q> struct nibble_tiles : block_tiles {
   typedef nibble_type<Q> type;
-  enum { parts = 4, windows = 1, runs = type::runs };
+  enum { runs = type::runs };
   struct part {
     octet codes[tile_octets == 1 ? 1 : 2];
     nibble_block block;
   };
-  typedef no_head head;
-  DEV int start(int p, int) { return 32 * p; }
-  DEV void load_head(head&, const u8*, int, int) {}
   DEV void load_part(part& d, const u8* w, int k, int at, int n) {
     const int from = at + 32 * n < k ? at + 32 * n : 0; // what is past the end of the row counts as 0
     const u8* p = w + (u32)from / 2;
@@ -360,7 +360,7 @@ template <> struct staged<q6_k> {
 };
 
 // Codes are multiplied as they are, as halves 1024 + b, and sums of a window scaled. What is to be taken off takes the sum of the
-// tokens, products with ones. So nothing is rounded but tokens and sums, and a weight costs less than an instruction.
+// tokens, products with ones. So nothing is rounded but tokens and sums, and no weight is converted by itself.
 enum { token_tile = 8 };
 typedef AccHalf tile_sum;
 DEV int sum_row(int e) { return (lane() >> 2) + 8 * (e >> 1); }

@@ -91,7 +91,7 @@ func TestFastPlansTogether(t *testing.T) {
 
 // TestReferenceKernelsInFastPlans checks nodes without a fast kernel: they run with the other workers' help.
 func TestReferenceKernelsInFastPlans(t *testing.T) {
-	ref, mixed := opsref.New(opsref.Options{Threads: 1}), New(Options{Threads: 3})
+	ref, mixed := opsref.New(opsref.Options{}), New(Options{Threads: 3})
 	mixed.override = map[*ops.Def]opsref.Kernel[float32]{}
 	for _, d := range ops.Defs() {
 		if k := opsref.KernelOf(d); k != nil {
