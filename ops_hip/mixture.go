@@ -108,7 +108,7 @@ func init() {
 			matrix.Match = func(n *ops.Node, t *Target) int {
 				m, ok := mixtureOf(n)
 				ok = ok && m.tokens > vecTokens && mmaWeights(t, m.first, m.in) && mmaWeights(t, m.last, m.ff) &&
-					cover(m.tokens, 64) <= maxGridYZ &&
+					cover(m.tokens, 64) <= maxGridYZ && fits(m.tokens*m.in, m.tokens*m.choices*m.ff) &&
 					m.experts < maxSortExperts && (!m.norm || normName(n.Out[1].Shape) != "")
 				if split {
 					return matchThree(ok, n)

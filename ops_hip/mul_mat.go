@@ -75,7 +75,7 @@ func (p products) dotTypes() (types uint32) {
 
 // matrix reports whether matrix kernels take the products, which are of many tokens.
 func (p products) matrix(t *Target) bool {
-	return p.m > vecTokens && !p.mixed && mmaWeights(t, p.typ, p.k)
+	return p.m > vecTokens && !p.mixed && mmaWeights(t, p.typ, p.k) && fits(p.m*p.k) && p.blocks(64) <= maxGridYZ
 }
 
 // suffix says which mat-vec kernel takes the tokens.
@@ -146,24 +146,40 @@ func results(node *ops.Node) []ops.Value {
 	return ys
 }
 
+// matrixTokens are the tokens of a tile of the matrix kernels: 128, or 64 where that leaves fewer places without one.
+func (p products) matrixTokens() int {
+	if cover(p.m, 128)*128 <= cover(p.m, 64)*64+p.m/8 {
+		return 128
+	}
+	return 64
+}
+
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product,
 // or the zero Value; gate is one of math.h.
-func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
+func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
 	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
 	a = a.or(add)
 	blocks := p.blocks(128)
 	if gate != 0 {
 		blocks = Blocks(p.w[0].Shape()[0], 64)
 	}
-	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma",
-		Grid: [3]uint32{blocks, Blocks(p.m, 64)}, Block: [3]uint32{128}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
+	suffix, tokens, threads := "", p.matrixTokens(), uint32(128)
+	if tokens == 128 {
+		suffix = "128"
+		if t.MMA != MMANvidia {
+			threads = 256
+		}
+	}
+	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma" + suffix,
+		Grid: [3]uint32{Blocks(p.m, tokens), blocks}, Block: [3]uint32{threads},
+		Args: a.i32s(p.m, p.k, p.low(split), gate)}
 }
 
 // registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3
 // of three products, see matchThree. match says what else they want of a node, nil for nothing; k is what they have
 // beside.
 func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Node) bool,
-	launch func(node *ops.Node, p products, split bool) []Launch) {
+	launch func(t *Target, node *ops.Node, p products, split bool) []Launch) {
 	for _, split := range []bool{false, true} {
 		k := k
 		k.Name, k.Op = op.Name+"_mma", op
@@ -183,9 +199,9 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 			p, _ := productsOf(node, weights)
 			return []pack{{node.In[0], p.halves(split)}}
 		}
-		k.Launch = func(node *ops.Node, _ *Target) ([]Launch, error) {
+		k.Launch = func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
-			return launch(node, p, split), nil
+			return launch(t, node, p, split), nil
 		}
 		Register(k)
 	}
@@ -277,8 +293,8 @@ func registerProducts(op *ops.Def, weights int) {
 			})
 		},
 	})
-	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
-		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
+	registerMatrix(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products, split bool) []Launch {
+		return []Launch{matrixLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
 	})
 	registerSkinny(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products) []Launch {
 		return []Launch{skinnyLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0)}

@@ -73,7 +73,8 @@ func init() {
 	})
 	mma := func(node *ops.Node, t *Target) bool {
 		s, ok := expertSizesOf(node)
-		return ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k)
+		return ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k) &&
+			fits(s.rows*s.k)
 	}
 	// split says whether what rounding takes from x is multiplied too.
 	register := func(name string, split bool, match func(ok bool, node *ops.Node) int) {

@@ -1,18 +1,6 @@
 // Matrix products with dequantized weights, shared by mul_mat and mul_mat_experts.
 #pragma once
-#include "halves.h"
-#include "math.h"
-#include "mma.h"
-#include "quants.h"
-
-// operand<Q> is the type that matrix kernels multiply weights of type Q in.
-template <class Q> struct operand_of {
-  typedef half type;
-};
-template <> struct operand_of<bf16> {
-  typedef bhalf type;
-};
-template <class Q> using operand = typename operand_of<Q>::type;
+#include "panels.h"
 
 // half_row converts a row of k floats to halves, all threads of a block of 256 together, scaled by half_scale. Thread 0 stores
 // the inverse of the scale. Where low is not null, what rounding took goes there. Rows of up to 20,480 floats, a multiple of 4,
@@ -73,20 +61,19 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
   }
 }
 
-// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 128 rows o of w
-// from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is
-// a multiple of 32. Weights are rounded to the type of x, products accumulate in float in the order of k.
+// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 128 rows o of w from o0 on.
+// src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is a multiple of 32; rows of x start less than
+// 2^31 elements behind it. Weights are rounded to the type of x, products accumulate in float in the order of k.
 //
-// low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split
-// from the weights as well, and each step along k adds x·w, low x·w and x·low w: 22 bits of each factor count with
-// halves, 16 with bfloat16.
+// low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split from the weights
+// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16.
 //
 // A tile_end says what becomes of the products p and where they go.
 //
-// Four waves cover the tile: with TM = 64 each 32 tokens by 64 rows, with TM = 32 each all tokens by 32 rows. Both
-// operands go through LDS in steps of 32 along k, in rows of 40 halves so that the 16 rows of a fragment start in
-// different banks. LDS: (TM + 128)·80 bytes.
-enum { tile_rows = 128, tile_pitch = 40 };
+// Both operands go through LDS in windows of 32 elements along k, one in use while the next is written. Weights of a part are
+// loaded when those before are in LDS. x comes through registers a window ahead, on NVIDIA by copies two ahead. One barrier a
+// window. LDS: see tile_lds.
+enum { tile_rows = 128 };
 
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
 // are the products with the rows of up: w and up then share the tile, 64 rows of each, 16 by 16.
@@ -97,64 +84,187 @@ struct tile_end {
   int gate;
 };
 
-template <class Q, int TM>
-DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
-                  const u8* RESTRICT w, const tile_end& end, int o0, int n, int k, int low, operand<Q>* tx, operand<Q>* tw) {
-  constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
-  const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
-  const i64 pitch = weight_row<Q>::bytes(k);
-  Acc acc[2][NB] = {};
-  const int products = low ? 3 : 1;
-  const bool gated = end.gate != ungated;
-  const int first = o0 + (gated ? t / 4 & 15 : t / 4), step = gated ? 16 : 32; // of the rows that the thread loads
-  if (gated && t & 64) w = end.up;
-  for (int k0 = 0; k0 < k; k0 += 32)
-    NO_UNROLL for (int product = 0; product < products; product++) {
-      const i64 from = product == 1 ? low : 0;
-      UNROLL for (int i = 0; i < WM; i++) {
-        int r = t / 4 + 32 * i, c = t % 4 * 8;
-        half8 v = {};
-        if (dst[r] >= 0) v = *(const half8*)(x + (from + src[r]) * k + k0 + c);
-        *(half8*)(tx + r * S + c) = v;
+// tile_shape is how the waves of a block cover a tile of TM tokens: tokens_waves by rows_waves of them, each with token_tiles by
+// row_tiles of 16 by 16.
+template <int TM> struct tile_shape {
+#if GPU_NVIDIA
+  enum { threads = 128, token_waves = TM >= 64 ? 2 : 1 };
+#else
+  enum { threads = TM >= 128 ? 256 : 128, token_waves = TM / 32 };
+#endif
+  enum {
+    row_waves = threads / 32 / token_waves,
+    token_tiles = TM / 16 / token_waves,
+    row_tiles = tile_rows / 16 / row_waves,
+    chunks = 4 * TM / threads,           // of eight elements of x in a window, for a thread
+    halves = 2 * tile_rows / threads,    // of windows of weights, for a thread
+    x_buffers = GPU_COPIES ? 3 : 2,
+  };
+};
+
+template <class T, int TM> struct tile_lds {
+  T x[tile_shape<TM>::x_buffers][TM * lds_row], w[2][tile_rows * lds_row];
+  int src[TM], dst[TM];
+};
+
+// tile_operands is what a thread brings to LDS.
+template <class Q, int TM> struct tile_operands {
+  typedef tile_shape<TM> shape;
+  typedef operand<Q> T;
+  const T* x; // the same for all threads
+  u32 x_at[shape::chunks];
+  const u8* w; // the same for a wave
+  u32 w_at[shape::halves];
+  int k;
+  typename panel<Q>::raw raw[shape::halves];
+
+  DEV_METHOD int parts() const { return k / (32 * panel<Q>::windows); }
+  DEV_METHOD int clamped(int n) const { return n < parts() ? n : parts() - 1; }
+  DEV_METHOD void load_weights(int n) {
+    UNROLL for (int i = 0; i < shape::halves; i++) panel<Q>::load(raw[i], w + w_at[i], k, clamped(n));
+  }
+  template <bool REST> DEV_METHOD void put_weights(T* to, int i) const {
+    UNROLL for (int h = 0; h < shape::halves; h++)
+      UNROLL for (int j = 0; j < 2; j++) {
+        const int r = tid() / 2 + shape::threads / 2 * h;
+        *(operand8<Q>*)(to + lds_at(r, 2 * (tid() & 1) + j)) = panel<Q>::template octet<REST>(raw[h], i, j);
       }
-      if (product != 1) UNROLL_2 for (int i = 0; i < tile_rows / 32; i++) { // all at once takes too many registers
-        int r = t / 4 + 32 * i, c = t % 4, o = first + step * i;
-        group v = {};
-        if (o < n) weight_row<Q>::get(w + o * pitch, k0 / 8 + c, k, v);
-        UNROLL for (int j = 0; j < 8; j++) v[j] = product == 2 ? rest(v[j], rounded(operand<Q>(), v[j])) : v[j];
-        put8(tw + r * S + 8 * c, v);
-      }
-      barrier();
+  }
+  // row_of and chunk_of say where the thread's c-th chunk of a window of x is.
+  DEV_METHOD int row_of(int c) const { return tid() / 4 + shape::threads / 4 * c; }
+  DEV_METHOD int window_start(int n, int i) const {
+    constexpr int W = panel<Q>::windows;
+    return panel<Q>::start(clamped(n + i / W), i % W);
+  }
+#if GPU_COPIES
+  DEV_METHOD void copy_x(T* to, int n, int i) const {
+    const T* from = x + window_start(n, i);
+    UNROLL for (int c = 0; c < shape::chunks; c++) copy16(lds_address(to + lds_at(row_of(c), tid() & 3)), from + x_at[c]);
+    copies_end();
+  }
+#else
+  operand8<Q> chunk[shape::chunks];
+  DEV_METHOD void load_x(int n, int i) {
+    const T* from = x + window_start(n, i);
+    UNROLL for (int c = 0; c < shape::chunks; c++) chunk[c] = *(const operand8<Q>*)(from + x_at[c]);
+  }
+  DEV_METHOD void put_x(T* to) const {
+    UNROLL for (int c = 0; c < shape::chunks; c++) *(operand8<Q>*)(to + lds_at(row_of(c), tid() & 3)) = chunk[c];
+  }
+#endif
+
+  // bring writes window `next` of the part in registers to LDS, where it follows window i of part n, and asks for what comes after.
+  template <bool REST> DEV_METHOD void bring(tile_lds<T, TM>& m, int buffer, int n, int i, int next) {
+#if !GPU_COPIES
+    put_x(m.x[buffer]);
+#endif
+    put_weights<REST>(m.w[buffer], next);
+    if (next == panel<Q>::windows - 1) load_weights(n + 1 + (i + 1) / panel<Q>::windows);
+#if !GPU_COPIES
+    load_x(n, i + 2);
+#endif
+  }
+};
+
+// mma_pass adds the products of x with the weights, or with what rounding takes from them, to acc.
+template <class Q, int TM, bool REST>
+DEV void mma_pass(Acc (&acc)[tile_shape<TM>::token_tiles][tile_shape<TM>::row_tiles], tile_operands<Q, TM>& in, tile_lds<operand<Q>, TM>& m) {
+  typedef tile_shape<TM> shape;
+  constexpr int W = panel<Q>::windows, MI = shape::token_tiles, NB = shape::row_tiles;
+  const int m0 = wave() / shape::row_waves * (16 * MI), n0 = wave() % shape::row_waves * (16 * NB);
+  int slot = 0; // of x in use
+  in.load_weights(0);
+#if GPU_COPIES
+  in.copy_x(m.x[0], 0, 0);
+  in.copy_x(m.x[1], 0, 1);
+#else
+  in.load_x(0, 0);
+  in.put_x(m.x[0]);
+#endif
+  in.template put_weights<REST>(m.w[0], 0);
+  if (W == 1) in.load_weights(1);
+#if GPU_COPIES
+  copies_done<1>();
+#else
+  in.load_x(0, 1);
+#endif
+  barrier();
+  const int parts = in.parts();
+  NO_UNROLL for (int n = 0; n < parts; n++)
+    UNROLL for (int i = 0; i < W; i++) {
+      const int b = W % 2 ? n & 1 : i & 1, next = (i + 1) % W;
+#if GPU_COPIES
+      in.copy_x(m.x[slot == 0 ? 2 : slot - 1], n, i + 2);
+      const operand<Q>* x = m.x[slot];
+#else
+      const operand<Q>* x = m.x[b];
+      in.template bring<REST>(m, b ^ 1, n, i, next);
+#endif
       UNROLL for (int kk = 0; kk < 32; kk += 16) {
-        auto a0 = load_a(tx + m0 * S + kk, S), a1 = load_a(tx + (m0 + 16) * S + kk, S);
+        decltype(fragment_a(x, 0, 0)) a[MI];
+        UNROLL for (int t = 0; t < MI; t++) a[t] = fragment_a(x, m0 + 16 * t, kk);
         UNROLL for (int j = 0; j < NB; j++) {
-          auto b = load_b(tw + (n0 + 16 * j) * S + kk, S);
-          acc[0][j] = mma(acc[0][j], a0, b);
-          acc[1][j] = mma(acc[1][j], a1, b);
+          auto w = fragment_b(m.w[b], n0 + 16 * j, kk);
+          UNROLL for (int t = 0; t < MI; t++) acc[t][j] = mma(acc[t][j], a[t], w);
         }
+        if (GPU_COPIES && kk == 0) in.template bring<REST>(m, b ^ 1, n, i, next); // while matrix instructions are on their way
       }
+#if GPU_COPIES
+      slot = slot == 2 ? 0 : slot + 1;
+      copies_done<1>();
+#endif
       barrier();
     }
-  // Two fragments of a wave at a time lie side by side in LDS, so that a loop stores 32 results of a token each time.
-  constexpr int P = 33;
-  float* side = (float*)tw + wave() * (16 * P);
-  UNROLL for (int i = 0; i < 2; i++)
-    UNROLL for (int j = 0; j < NB; j += 2) {
-      UNROLL for (int e = 0; e < 8; e++) {
-        float* p = side + acc_row(e) * P + acc_col(e);
-        p[0] = acc[i][j][e], p[16] = acc[i][j + 1][e];
+#if GPU_COPIES
+  copies_done<0>(); // before others use that LDS
+  barrier();
+#endif
+}
+
+template <class Q, int TM>
+DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const tile_end& end, int o0, int n,
+                  int k, int low, tile_lds<operand<Q>, TM>& m) {
+  typedef tile_shape<TM> shape;
+  constexpr int MI = shape::token_tiles, NB = shape::row_tiles;
+  const i64 pitch = weight_row<Q>::bytes(k);
+  const bool gated = end.gate != ungated;
+  tile_operands<Q, TM> in;
+  in.x = x, in.k = k;
+  UNROLL for (int c = 0; c < shape::chunks; c++) in.x_at[c] = (u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3);
+  // A wave brings 16 rows next to each other.
+  const bool up = gated && uniform(wave()) & 1;
+  in.w = (up ? end.up : w) + o0 * pitch;
+  UNROLL for (int i = 0; i < shape::halves; i++) {
+    int r = tid() / 2 + shape::threads / 2 * i;
+    if (gated) r = r / 32 * 16 + r % 16;
+    in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
+  }
+  Acc acc[MI][NB] = {};
+  mma_pass<Q, TM, false>(acc, in, m);
+  if (low) {
+    mma_pass<Q, TM, true>(acc, in, m);
+    in.x = x + (i64)low * k;
+    mma_pass<Q, TM, false>(acc, in, m);
+  }
+  allow_launches();
+  const int m0 = wave() / shape::row_waves * (16 * MI), n0 = wave() % shape::row_waves * (16 * NB);
+  UNROLL for (int t = 0; t < MI; t++)
+    UNROLL for (int e = 0; e < 8; e++) {
+      const int r = m0 + 16 * t + acc_row(e), to = m.dst[r];
+      if (to < 0) continue;
+      const float s = inverse[m.src[r]];
+      const i64 at = (i64)to * n;
+      UNROLL for (int j = 0; j < NB; j += 2) {
+        if (gated) {
+          const int o = o0 + (n0 + 16 * j) / 2 + acc_col(e);
+          if (o < n) end.y[at + o] = gated_f(end.gate, acc[t][j][e] * s, acc[t][j + 1][e] * s);
+          continue;
+        }
+        UNROLL for (int i = 0; i < 2; i++) {
+          const int o = o0 + n0 + 16 * (j + i) + acc_col(e);
+          const float v = acc[t][j + i][e] * s;
+          if (o < n) end.y[at + o] = end.add ? end.add[at + o] + v : v;
+        }
       }
-      wave_fence();
-      NO_UNROLL for (int r = 0; r < 16; r++) {
-        int t = m0 + 16 * i + r, o = o0 + (gated ? n0 / 2 + 8 * j : n0 + 16 * j) + lane();
-        if (dst[t] < 0 || o >= n) continue;
-        float s = inverse[src[t]], v = side[r * P + lane()] * s;
-        const i64 at = (i64)dst[t] * n + o;
-        if (!gated)
-          end.y[at] = end.add ? end.add[at] + v : v;
-        else if (lane() < 16)
-          end.y[at] = gated_f(end.gate, v, side[r * P + 16 + lane()] * s);
-      }
-      wave_fence();
     }
 }

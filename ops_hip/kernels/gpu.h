@@ -41,10 +41,13 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 
 #if defined(__AMDGCN__)
 #define GPU_AMD 1
+#define GPU_COPIES 0 // from global memory to LDS that no register waits for
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
+#define KERNEL_TWICE(n) KERNEL(n)
 #define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
+#define GPU_COPIES 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #define KERNEL_LARGE(n) KERNEL(n)
 #define KERNEL_TWICE(n) extern "C" __attribute__((global, launch_bounds(n, 2))) void // two blocks run at once

@@ -34,13 +34,13 @@ struct expert_weights {
 
 template <class Q>
 DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, expert_weights e, const int* RESTRICT order,
-                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, int* src, int* dst, operand<Q>* tx, operand<Q>* tw) {
+                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, tile_lds<operand<Q>, 32>& lds) {
   if (block_x() >= tiles[0]) return;
   const int* tile = tiles + 1 + 3 * block_x();
   int expert = tile[0], first = tile[1], count = tile[2], t = tid();
   if (t < 32) {
-    dst[t] = t < count ? order[first + t] : -1;
-    src[t] = t < count ? order[first + t] / per : 0;
+    lds.dst[t] = t < count ? order[first + t] : -1;
+    lds.src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
   const bool gated = e.up;
@@ -52,7 +52,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     e.w = e.shared, e.up = e.shared_up;
   }
   const tile_end end = {y, 0, e.up, gated ? gate_swiglu : ungated};
-  mma_tile<Q, 32>(x, inverse, src, dst, e.w, end, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, tx, tw);
+  mma_tile<Q, 32>(x, inverse, e.w, end, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, lds);
 }
 
 #define VEC(q)                                                                                                        \
@@ -66,9 +66,8 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
                                         const u8* RESTRICT shared_up, const int* RESTRICT order,                      \
                                         const int* RESTRICT tiles, float* RESTRICT y, int experts, int n, int k,      \
                                         int per, int low) {                                                           \
-    LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                   \
-    LDS int src[32], dst[32];                                                                                         \
-    mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, src, dst, tx, tw);  \
+    LDS tile_lds<operand<q>, 32> lds;                                                                                 \
+    mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, lds);  \
   }
 #define TYPE_WIDE(q, name, block, bytes) VEC(q)
 #define TYPE(q, name, block, bytes) VEC(q) MMA(q)
