@@ -103,7 +103,7 @@ template <int TOKENS, int THREADS, int TOKEN_WAVES, bool SOME> struct tile_shape
 };
 #if GPU_NVIDIA
 typedef tile_shape<128, 128, 2, false> tile_whole;
-typedef tile_shape<128, 128, 1, true> tile_some;
+typedef tile_shape<128, 256, 2, true> tile_some;
 #else
 typedef tile_shape<128, 256, 4, false> tile_whole;
 typedef tile_shape<128, 256, 2, true> tile_some;
@@ -125,6 +125,7 @@ template <class S> struct tile_sums {
     if constexpr (S::some) {
       decltype(fragment_b(w, 0, 0)) b[S::row_tiles];
       UNROLL for (int j = 0; j < S::row_tiles; j++) b[j] = fragment_b(w, n0() + 16 * j, kk);
+      used = opaque(used);
       UNROLL for (int t = 0; t < S::token_tiles; t++) {
         if (t >= used) break;
         auto a = fragment_a(x, m0() + 16 * t, kk);
@@ -145,9 +146,9 @@ template <class S> struct tile_sums {
 template <class Q, class S> struct tile_operands {
   typedef operand<Q> T;
   enum { windows = panel<Q>::windows };
-  const T* x; // the same for all threads
-  u32 x_at[S::chunks];
-  const u8* w; // the same for a wave
+  const T* x;            // the same for all threads
+  u32 x_at[S::chunks];   // in bytes, as the offsets that follow
+  const u8* w;           // the same for a wave
   u32 w_at[S::halves];
   int k, count;
   typename panel<Q>::raw raw[S::halves];
@@ -165,23 +166,26 @@ template <class Q, class S> struct tile_operands {
       }
   }
 
-  // row_of is the row of the thread's c-th chunk of a window of x; has_chunk reports whether any thread's has a token.
+  // row_of is the row of the thread's c-th chunk of a window of x; has_chunk reports whether any thread's has a token (asked anew, since
+  // answers that are kept cost registers).
   DEV int row_of(int c) { return tid() / 4 + S::threads / 4 * c; }
-  DEV_METHOD bool has_chunk(int c) const { return !S::some || S::threads / 4 * c < count; }
-  DEV_METHOD const T* x_window(int n, int i) const { return x + panel<Q>::start(clamped(n + i / windows), i % windows); }
+  DEV_METHOD bool has_chunk(int c) const { return !S::some || S::threads / 4 * c < opaque(count); }
+  // chunk_at is where the c-th chunk of a window is.
+  DEV_METHOD const operand8<Q>* chunk_at(int n, int i, int c) {
+    in_loop(x_at[c]);
+    return (const operand8<Q>*)((const u8*)(x + panel<Q>::start(clamped(n + i / windows), i % windows)) + x_at[c]);
+  }
 #if GPU_COPIES
-  DEV_METHOD void copy_x(T* to, int n, int i) const {
-    const T* from = x_window(n, i);
+  DEV_METHOD void copy_x(T* to, int n, int i) {
     UNROLL for (int c = 0; c < S::chunks; c++)
-      if (has_chunk(c)) copy16(lds_address(to + lds_at(row_of(c), tid() & 3)), from + x_at[c]);
+      if (has_chunk(c)) copy16(lds_address(to + lds_at(row_of(c), tid() & 3)), chunk_at(n, i, c));
     copies_end();
   }
 #else
   operand8<Q> chunk[S::chunks];
   DEV_METHOD void load_x(int n, int i) {
-    const T* from = x_window(n, i);
     UNROLL for (int c = 0; c < S::chunks; c++)
-      if (has_chunk(c)) chunk[c] = *(const operand8<Q>*)(from + x_at[c]);
+      if (has_chunk(c)) chunk[c] = *chunk_at(n, i, c);
   }
   DEV_METHOD void put_x(T* to) const {
     UNROLL for (int c = 0; c < S::chunks; c++)
@@ -253,7 +257,7 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
   const bool gated = end.gate != ungated;
   tile_operands<Q, S> in;
   in.x = x, in.k = k, in.count = count;
-  UNROLL for (int c = 0; c < S::chunks; c++) in.x_at[c] = (u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3);
+  UNROLL for (int c = 0; c < S::chunks; c++) in.x_at[c] = 2 * ((u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3));
   // A wave brings 16 rows next to each other.
   const bool up = gated && uniform(wave()) & 1;
   in.w = (up ? end.up : w) + o0 * pitch;
@@ -270,24 +274,26 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
     mma_pass<false>(sums, in, m);
   }
   allow_launches();
-  UNROLL for (int t = 0; t < S::token_tiles; t++)
+  const int first = gated ? sums.n0() / 2 : sums.n0(), left = n - o0 - first;
+  UNROLL for (int t = 0; t < S::token_tiles; t++) {
+    if (S::some && uniform(sums.m0()) + 16 * t >= count) break;
     UNROLL for (int e = 0; e < 8; e++) {
-      const int r = sums.m0() + 16 * t + acc_row(e), to = m.dst[r];
+      const int r = sums.m0() + 16 * t + acc_row(e), to = m.dst[r], c = acc_col(e);
       if (to < 0) continue;
       const float s = inverse[m.src[r]];
-      const i64 at = (i64)to * n;
-      UNROLL for (int j = 0; j < S::row_tiles; j += 2) {
-        const int first = sums.n0() + 16 * j;
-        if (gated) {
-          const int o = o0 + first / 2 + acc_col(e);
-          if (o < n) end.y[at + o] = gated_f(end.gate, sums.acc[t][j][e] * s, sums.acc[t][j + 1][e] * s);
-          continue;
-        }
-        UNROLL for (int i = 0; i < 2; i++) {
-          const int o = o0 + first + 16 * i + acc_col(e);
-          const float v = sums.acc[t][j + i][e] * s;
-          if (o < n) end.y[at + o] = end.add ? end.add[at + o] + v : v;
-        }
+      const i64 at = (i64)to * n + (o0 + first + c);
+      float* y = end.y + at;
+      if (gated) {
+        UNROLL for (int j = 0; j < S::row_tiles; j += 2)
+          if (8 * j + c < left) y[8 * j] = gated_f(end.gate, sums.acc[t][j][e] * s, sums.acc[t][j + 1][e] * s);
+      } else if (end.add) {
+        const float* add = end.add + at;
+        UNROLL for (int j = 0; j < S::row_tiles; j++)
+          if (16 * j + c < left) y[16 * j] = add[16 * j] + sums.acc[t][j][e] * s;
+      } else {
+        UNROLL for (int j = 0; j < S::row_tiles; j++)
+          if (16 * j + c < left) y[16 * j] = sums.acc[t][j][e] * s;
       }
     }
+  }
 }
