@@ -120,9 +120,9 @@ func init() {
 				return []pack{{m.x, m.halves(m.first, m.tokens, m.in, split)}}
 			}
 			matrix.emits = func(n *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(n.Out[1].Shape, f) }
-			matrix.Launch = func(n *ops.Node, t *Target) ([]Launch, error) {
+			matrix.Launch = func(n *ops.Node, _ *Target) ([]Launch, error) {
 				m, _ := mixtureOf(n)
-				return m.matrix(t, split), nil
+				return m.matrix(split), nil
 			}
 			Register(matrix)
 		}
@@ -141,7 +141,7 @@ func (m *mixture) halves(w weightType, rows, k int, split bool) packForm {
 
 // matrix is the launches for many tokens: router, choice, tiles of experts, first half, its pack, second half, and
 // the sum.
-func (m *mixture) matrix(t *Target, split bool) []Launch {
+func (m *mixture) matrix(split bool) []Launch {
 	n, norm, pairs := m.node, 0, m.tokens*m.choices
 	if m.route.Norm {
 		norm = 1
@@ -157,7 +157,7 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	scratch := second + 4*int64(pairs*m.out)
 	product := func(w weightType, a Args, result int64, rows, tile, k, per int, f packForm) Launch {
 		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
-			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{t.matrixThreads()},
+			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{matrixThreads},
 			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
 	}
 	ls := []Launch{

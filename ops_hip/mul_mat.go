@@ -149,16 +149,15 @@ func results(node *ops.Node) []ops.Value {
 // matrixTile is the tokens, and the rows of weights, of a tile of the matrix kernels.
 const matrixTile = 128
 
-// whole reports whether so few places of such tiles have no token that it pays to fill all of them.
-func (p products) whole() bool { return cover(p.m, matrixTile)*matrixTile <= p.m+p.m/4 }
-
-// matrixThreads are the threads of a block of the matrix kernels.
-func (t *Target) matrixThreads() uint32 {
-	if t.MMA == MMANvidia {
-		return 128
-	}
-	return 256
+// whole reports whether there is a kernel of whole tiles for the weights, and so few places of them have no token that
+// it pays.
+func (p products) whole(split bool) bool {
+	kernel := p.typ.dot.number > 0 || p.typ.group == "float"
+	return kernel && !split && cover(p.m, matrixTile)*matrixTile <= p.m+p.m/4
 }
+
+// matrixThreads are the threads of a block of the matrix kernels, but on NVIDIA of those of whole tiles.
+const matrixThreads = 256
 
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product,
 // or the zero Value; gate is one of math.h.
@@ -169,11 +168,15 @@ func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Va
 	if gate != 0 {
 		blocks = Blocks(p.w[0].Shape()[0], matrixTile/2)
 	}
-	if p.whole() {
+	threads := uint32(matrixThreads)
+	if p.whole(split) {
 		symbol += "128"
+		if t.MMA == MMANvidia {
+			threads = 128
+		}
 	}
 	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: symbol, Grid: [3]uint32{Blocks(p.m, matrixTile), blocks},
-		Block: [3]uint32{t.matrixThreads()}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
+		Block: [3]uint32{threads}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
 }
 
 // registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3

@@ -67,7 +67,8 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 // order of k.
 //
 // low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split from the weights
-// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16.
+// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16. Whole tiles take no
+// low: only small steps ask for it.
 //
 // A tile_end says what becomes of the products p and where they go.
 //
@@ -267,10 +268,14 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
     in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
   }
   tile_sums<S> sums = {};
-  mma_pass<false>(sums, in, m);
-  if (low) {
-    mma_pass<true>(sums, in, m);
-    in.x = x + (i64)low * k;
+  if constexpr (S::some) {
+    NO_UNROLL for (int pass = 0; pass < (low ? 2 : 1); pass++) {
+      mma_pass<false>(sums, in, m);
+      in.x = x + (i64)low * k;
+    }
+    in.x = x;
+    if (low) mma_pass<true>(sums, in, m);
+  } else {
     mma_pass<false>(sums, in, m);
   }
   allow_launches();

@@ -9,10 +9,10 @@
 //                      LDS 17,408 bytes.
 //   mul_mat_<q>_mma    k a multiple of 32, x as halves (BF16: bfloat16) with inverse scales and, with
 //                      low = m, their rest (see mul_mat_x.hip). Grid (⌈m/128⌉, Σ⌈n/128⌉), since blocks next to each other
-//                      should share weights; blocks of 256, on NVIDIA of 128. Numerics and LDS: see mma_tile in gemm.h. Weights
+//                      should share weights; blocks of 256. Numerics and LDS: see mma_tile in gemm.h. Weights
 //                      must be within ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
 //                      of math.h, w1 are the rows of up, y is gated, and the grid is (⌈m/128⌉, ⌈n/64⌉).
-//   mul_mat_<q>_mma128 The same, faster where most tiles have 128 tokens.
+//   mul_mat_<q>_mma128 The same without low, blocks of 128 on NVIDIA, faster where most tiles have 128 tokens; for the types of lanes.h and those of 16 bits.
 #pragma once
 #include "gemm.h"
 #include "outputs.h"
@@ -81,10 +81,11 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     output o = OUTPUT_Y(rows);                                                                                              \
     mul_mat_mma<q, S>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, lds);                                   \
   }
-#define MMA(q) MMA_OF(q, _mma, tile_some) MMA_OF(q, _mma128, tile_whole)
+#define MMA(q) MMA_OF(q, _mma, tile_some)
+#define MMA128(q) MMA_OF(q, _mma128, tile_whole)
 #define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q)
 #define TYPE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) MMA(q)
-#define TYPE_DOT(q, name, block, bytes) TILE(q) MMA(q) // whose vectors are for mul_mat_dot.hip
+#define TYPE_DOT(q, name, block, bytes) TILE(q) MMA(q) MMA128(q) // whose vectors are for mul_mat_dot.hip
 #define TYPE_DOT1 TYPE_DOT
 #define TYPE_GRID(q, name, block, bytes) VEC8(q) TILE(q) MMA(q) // whose one is for mul_mat_grid.hip
 #include "types.def"
