@@ -301,6 +301,6 @@ func registerProducts(op *ops.Def, weights int) {
 		return []Launch{matrixLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
 	})
 	registerSkinny(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products) []Launch {
-		return []Launch{skinnyLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0)}
+		return skinnyLaunches(t, p, node.In[1+weights], results(node), ops.Value{}, 0)
 	})
 }
