@@ -150,7 +150,7 @@ func init() {
 	// another launch, for the sequences that keep some: those have few tokens.
 	fewest := func(n *ops.Node) int {
 		if kept := ops.Kept(n.In[4]); kept > 0 {
-			return max(coreChunkTokens, 4*(1+kept))
+			return max(coreChunkTokens/2, 4*(1+kept))
 		}
 		return coreChunkTokens / 2
 	}

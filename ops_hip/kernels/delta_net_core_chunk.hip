@@ -10,7 +10,7 @@
 // What does not depend on S is made for all chunks at once. Three launches, whose chunks are those of sequence 0, then those of
 // sequence 1, and so on:
 //
-//   delta_net_core_f32_chunk_keys<n>   k, q, T = 1/(1+A) and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 46,080 bytes
+//   delta_net_core_f32_chunk_keys<n>   k, q, T = 1/(1+A) and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 47,104 bytes
 //                                      for n = 128.
 //   delta_net_core_f32_chunk<n>        S from chunk to chunk, and o. Grid (nv·⌈dv/64⌉, sequences), blocks of 128. No LDS. A wave
 //                                      has 16 rows of S of a head, which no other wave needs.
@@ -21,7 +21,7 @@
 //
 // Numerics: factors of products are split into a half and the half of what it lacks, 22 bits, and the product of the two rests
 // is left out; sums are in float. Rows of S, X and U are scaled by powers of two, each by its largest element, so that halves hold
-// them; k, q, T and B, none of whose elements is much above 1, by 2^12. T is solved for in float.
+// them; k, q, T and B, none of whose elements is much above 1, by 2^12. T is solved for in float. Sums of g are in two floats.
 //
 // Reference: the expansion. Launched by delta_net_core.go.
 #include "delta_net_core.h"
@@ -32,15 +32,17 @@ enum { chunk_tokens = 32, tile_halves = 256, pair_halves = 2 * tile_halves };
 
 // Products have one operand of which each wave has its own, S, X or U with 16 values v, and one that all waves of a key head share,
 // k, q, T or B. Accumulators are those of the transposed product on NVIDIA, so that on all targets but gfx11 they become the wave's
-// operand of the next product without any exchange. Element e of one is at own_x(e) of what the shared operand has, and at
-// own_v(e), of which a lane has own_vs.
+// operand of the next product without any exchange. Element e of one is at own_x(e) + lane_x() of what the shared operand has, and at
+// own_v(e) + lane_v(), of which a lane has own_vs.
 #if GPU_NVIDIA
 typedef FragA FragOwn;
 typedef FragB FragShared;
 enum { own_vs = 2 };
 DEV int own_index(int e) { return e >> 1 & 1; }
-DEV int own_x(int e) { return acc_col(e); }
-DEV int own_v(int e) { return acc_row(e); }
+DEV int own_x(int e) { return (e & 1) + 8 * (e >> 2); }
+DEV int own_v(int e) { return 8 * (e >> 1 & 1); }
+DEV int lane_x() { return 2 * (lane() & 3); }
+DEV int lane_v() { return lane() >> 2; }
 DEV Acc mma_own(Acc c, FragShared s, FragOwn o) { return mma(c, o, s); }
 DEV float own_max(float m) { return lanes_max<4>(m); }
 #else
@@ -48,29 +50,66 @@ typedef FragB FragOwn;
 typedef FragA FragShared;
 enum { own_vs = 1 };
 DEV int own_index(int) { return 0; }
-DEV int own_x(int e) { return acc_row(e); }
-DEV int own_v(int) { return acc_col(0); }
+#if defined(__GFX12__)
+DEV int own_x(int e) { return e; }
+DEV int lane_x() { return 8 * (lane() >> 4); }
+#else
+DEV int own_x(int e) { return 2 * e; }
+DEV int lane_x() { return lane() >> 4; }
+#endif
+DEV int own_v(int) { return 0; }
+DEV int lane_v() { return lane() & 15; }
 DEV Acc mma_own(Acc c, FragShared s, FragOwn o) { return mma(c, s, o); }
 DEV float own_max(float m) { return __builtin_fmaxf(m, shfl_xor<16>(m)); }
 #endif
 
-// Shared operands are in memory as lanes load them: lane l has elements (shared_row(e), shared_k(e)) of a tile at 8l + e.
+// Shared operands are in memory as lanes load them: lane l has elements (shared_row(e), shared_k(e)) of a tile at 8l + e. On gfx11,
+// where both halves of a wave need all of an operand and have every second row of an accumulator, those along k that one half has
+// come before those of the other. In LDS, column c of a row is at column_at(c), and that of a lane's element e at shared_at(e).
 #if GPU_NVIDIA
 DEV int shared_row(int e) { return (lane() >> 2) + 8 * (e >> 2); }
 DEV int shared_k(int e) { return 2 * (lane() & 3) + (e & 1) + 8 * (e >> 1 & 1); }
-DEV FragShared load_shared(const half* tile) { return {*(const u32x4*)(tile + 8 * lane())}; }
+DEV int shared_at(int e) { return shared_k(e); }
+DEV FragShared load_shared(const half* tile, u32 at) { return {*(const u32x4*)((const u8*)tile + at)}; }
 #else
 DEV int shared_row(int) { return lane() & 15; }
-DEV int shared_k(int e) { return 8 * (lane() >> 4) + e; }
-DEV FragShared load_shared(const half* tile) {
+DEV int shared_at(int e) { return 8 * (lane() >> 4) + e; }
 #if defined(__GFX12__)
-  return *(const half8*)(tile + 8 * lane());
+DEV int shared_k(int e) { return shared_at(e); }
+DEV FragShared load_shared(const half* tile, u32 at) { return *(const half8*)((const u8*)tile + at); }
 #else
-  tile += 8 * (lane() & 15);
-  half8 lo = *(const half8*)tile, hi = *(const half8*)(tile + 128);
+DEV int shared_k(int e) { return 2 * e + (lane() >> 4); }
+DEV FragShared load_shared(const half* tile, u32 at) {
+  half8 lo = *(const half8*)((const u8*)tile + at), hi = *(const half8*)((const u8*)(tile + 128) + at);
   return __builtin_shufflevector(lo, hi, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#endif
 }
+#endif
+#endif
+
+// lane_shared is at which byte of a tile a lane loads.
+#if GPU_AMD && defined(__GFX11__)
+DEV u32 lane_shared() { return 16 * (lane() & 15); }
+DEV int column_at(int c) { return (c & ~15) + 8 * (c & 1) + (c >> 1 & 7); }
+DEV void put_four(half* row, int c, half4 v) {
+  *(half2*)(row + column_at(c)) = v.xz;
+  *(half2*)(row + column_at(c + 1)) = v.yw;
+}
+#else
+DEV u32 lane_shared() { return 16 * lane(); }
+DEV int column_at(int c) { return c; }
+DEV void put_four(half* row, int c, half4 v) { *(half4*)(row + c) = v; }
+#endif
+
+// apart keeps the compiler from adding what is the same for all lanes to what is not, where addresses have room for both.
+#if GPU_AMD
+DEV int apart(int x) { return opaque(x); }
+DEV u32 lane_apart(u32 x) {
+  __asm__ volatile("" : "+v"(x));
+  return x;
+}
+#else
+DEV int apart(int x) { return x; }
+DEV u32 lane_apart(u32 x) { return x; }
 #endif
 
 // Vectors over the tokens of a chunk are stored in the order that gives a lane the elements of an accumulator next to each other:
@@ -93,28 +132,32 @@ DEV void token_values(const float* p, int tile, float (&v)[8]) {
 }
 #endif
 
-// near_halves rounds to two halves that are near: what they lack is in their rests.
-DEV half2 near_halves(float a, float b) {
+// whole keeps the compiler from making a half anew instead of taking it from the pair.
+DEV half2 whole(half2 x) {
 #if GPU_AMD
-  return bits<half2>(__builtin_amdgcn_cvt_pkrtz(a, b));
-#else
-  return halves(a, b);
+  u32 y = bits<u32>(x);
+  __asm__("" : "+v"(y));
+  x = bits<half2>(y);
 #endif
+  return x;
 }
 
-// split8 splits eight floats.
-DEV void split8(Acc v, u32x4& high, u32x4& low) {
-  UNROLL for (int j = 0; j < 4; j++) {
-    const half2 h = near_halves(v[2 * j], v[2 * j + 1]);
-    high[j] = bits<u32>(h);
-    low[j] = bits<u32>(near_halves(v[2 * j] - (float)h[0], v[2 * j + 1] - (float)h[1]));
+// split8 splits eight floats, scaled.
+DEV void split8(Acc v, const float (&scale)[8], u32x4& high, u32x4& low) {
+  UNROLL for (int j = 0; j < 8; j += 2) {
+    const float a = scale[j], b = scale[j + 1];
+    const half2 h = whole(halves(__builtin_fmaf(v[j], a, 0.0f), __builtin_fmaf(v[j + 1], b, 0.0f)));
+    high[j / 2] = bits<u32>(h);
+    low[j / 2] = bits<u32>(halves(__builtin_fmaf(v[j], a, -(float)h[0]), __builtin_fmaf(v[j + 1], b, -(float)h[1])));
   }
 }
 
-// put_pair stores the lane's part of a tile of a shared operand, and of its rests behind it.
+// put_pair stores the lane's part of a tile of a shared operand, scaled, and of its rests behind it.
 DEV void put_pair(half* pair, Acc v) {
   u32x4 high, low;
-  split8(v, high, low);
+  float scale[8];
+  UNROLL for (int e = 0; e < 8; e++) scale[e] = CHUNK_SCALE;
+  split8(v, scale, high, low);
   *(u32x4*)(pair + 8 * lane()) = high;
   *(u32x4*)(pair + tile_halves + 8 * lane()) = low;
 }
@@ -126,14 +169,10 @@ DEV FragOwn own_words(u32x4 w) {
 #elif defined(__GFX12__)
   return bits<half8>(w);
 #else
-  // A lane has every second row, the other half of the wave those in between.
-  const bool upper = lane() >> 4;
-  const u32 first = upper ? 0x05040100 : 0x01000504, second = upper ? 0x07060302 : 0x03020706;
   u32 y[8];
   UNROLL for (int j = 0; j < 4; j++) {
-    const u32 other = (u32)shfl_xor<16>((int)w[j]);
-    y[2 * j] = __builtin_amdgcn_perm(w[j], other, first);
-    y[2 * j + 1] = __builtin_amdgcn_perm(w[j], other, second);
+    y[j] = (u32)shfl((int)w[j], lane() & 15);
+    y[4 + j] = (u32)shfl((int)w[j], lane() & 15 | 16);
   }
   typedef u32 u32x8 __attribute__((ext_vector_type(8)));
   return bits<half16>((u32x8){y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7]});
@@ -147,15 +186,20 @@ struct shared_pair {
   FragShared high, low;
 };
 
-DEV shared_pair load_pair(const half* pair) { return {load_shared(pair), load_shared(pair + tile_halves)}; }
+DEV shared_pair load_pair(const half* pair, u32 at) { return {load_shared(pair, at), load_shared(pair + tile_halves, at)}; }
 
 // pairs_ahead are two pairs of operands in use, and the two that follow on their way.
 struct pairs_ahead {
+  const half* first;
+  u32 at;
   shared_pair now[2], next[2];
 
-  DEV_METHOD explicit pairs_ahead(const half* first) { now[0] = load_pair(first), now[1] = load_pair(first + pair_halves); }
-  DEV_METHOD void load(const half* p, bool more) {
-    if (more) next[0] = load_pair(p), next[1] = load_pair(p + pair_halves);
+  DEV_METHOD pairs_ahead(const half* p, u32 lane_at) : first(p), at(lane_at) { load(0, true), now[0] = next[0], now[1] = next[1]; }
+  DEV_METHOD void load(int step, bool more) {
+    if (!more) return;
+    at = lane_apart(at);
+    const half* p = first + apart(2 * step * pair_halves);
+    next[0] = load_pair(p, at), next[1] = load_pair(p + pair_halves, at);
   }
   DEV_METHOD void step() {
     now[0] = next[0], now[1] = next[1];
@@ -163,26 +207,31 @@ struct pairs_ahead {
   }
 };
 
-// own_scales are the powers of two that a lane's rows are multiplied by, and their inverses.
+// own_scales are the powers of two that a lane's rows are multiplied by, and their inverses. None is for less than `least`.
 struct own_scales {
   float scale[own_vs], unscale[own_vs];
 };
 
-template <int TILES> DEV own_scales scales_of(const Acc (&x)[TILES]) {
+template <int TILES> DEV own_scales scales_of(const Acc (&x)[TILES], const float (&least)[own_vs]) {
   float m[own_vs] = {};
   UNROLL for (int i = 0; i < TILES; i++)
     UNROLL for (int e = 0; e < 8; e++) m[own_index(e)] = __builtin_fmaxf(m[own_index(e)], __builtin_fabsf(x[i][e]));
   own_scales s;
-  UNROLL for (int i = 0; i < own_vs; i++) s.scale[i] = half_scale(own_max(m[i]), s.unscale[i]);
+  UNROLL for (int i = 0; i < own_vs; i++) s.scale[i] = half_scale(__builtin_fmaxf(own_max(m[i]), least[i]), s.unscale[i]);
   return s;
 }
 
-// split makes a wave's operand of an accumulator.
-DEV own_pair split(Acc x, const own_scales& s) {
-  UNROLL for (int e = 0; e < 8; e++) x[e] *= s.scale[own_index(e)];
+// split makes a wave's operand of an accumulator, element e of which is multiplied by factor[e] before all else.
+DEV own_pair split(Acc x, const own_scales& s, const float (&factor)[8]) {
+  float scale[8];
+  UNROLL for (int e = 0; e < 8; e++) scale[e] = s.scale[own_index(e)] * factor[e];
   u32x4 high, low;
-  split8(x, high, low);
+  split8(x, scale, high, low);
   return {own_words(high), own_words(low)};
+}
+DEV own_pair split(Acc x, const own_scales& s) {
+  const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+  return split(x, s, ones);
 }
 
 // mma_pairs adds products of N pairs with one of the wave's to N accumulators.
@@ -226,7 +275,8 @@ template <int N> struct chunk_lds {
     float columns[4][chunk_tokens][36];     // of A, then of T, of four value heads
   };
   float products[2][chunk_tokens][36]; // k·k and q·k
-  float g[8][chunk_tokens], beta[8][chunk_tokens];
+  f32x2 g[8][chunk_tokens]; // sums
+  float beta[8][chunk_tokens];
 };
 
 // chunk_rows brings k and q of a chunk to LDS, at unit length.
@@ -243,7 +293,9 @@ template <int N> DEV void chunk_rows(const delta& a, int key, int t0, int last, 
     const float s = rsqrt(wave_sum(has ? sum_squares(x[i], 0) : 0) + (i < 4 ? a.k_eps : a.q_eps));
     f32x4 v = t0 + row < last ? x[i] * s : 0;
     const int at = row + (i < 4 ? 0 : chunk_tokens);
-    if (has) half4_at(&m.parts[0][at][4 * l], &m.parts[1][at][4 * l], v * CHUNK_SCALE);
+    half4 high, low;
+    half4_at((half*)&high, (half*)&low, v * CHUNK_SCALE);
+    if (has) put_four(m.parts[0][at], 4 * l, high), put_four(m.parts[1][at], 4 * l, low);
   }
 }
 
@@ -253,13 +305,13 @@ template <int N> DEV void chunk_export(chunk_key<N>& to, const chunk_lds<N>& m) 
     UNROLL for (int p = 0; p < 2; p++) {
       u32x4 w;
       UNROLL for (int j = 0; j < 4; j++)
-        w[j] = *(const u32*)&m.parts[p][16 * (i % 4) + shared_row(2 * j)][16 * (i / 4) + shared_k(2 * j)];
+        w[j] = *(const u32*)&m.parts[p][16 * (i % 4) + shared_row(2 * j)][16 * (i / 4) + shared_at(2 * j)];
       *(u32x4*)(to.kq[i / 4][i % 4] + tile_halves * p + 8 * lane()) = w;
     }
   for (int i = wave(); i < 2 * (N / 16); i += 8)
     UNROLL for (int p = 0; p < 2; p++) {
       half8 v;
-      UNROLL for (int e = 0; e < 8; e++) v[e] = m.parts[p][16 * (i % 2) + shared_k(e)][16 * (i / 2) + shared_row(e)];
+      UNROLL for (int e = 0; e < 8; e++) v[e] = m.parts[p][16 * (i % 2) + shared_k(e)][column_at(16 * (i / 2) + shared_row(e))];
       *(half8*)(to.transposed[i / 4][i % 2][i / 2 % 2] + tile_halves * p + 8 * lane()) = v;
     }
 }
@@ -285,14 +337,24 @@ template <int N> DEV void chunk_products(chunk_lds<N>& m) {
 DEV int chunk_tile_row(int i, int e) { return (i > 0 ? 16 : 0) + shared_row(e); }
 DEV int chunk_tile_col(int i, int e) { return (i > 1 ? 16 : 0) + shared_k(e); }
 
+// A sum of logarithms is in two floats, high and low: differences of sums count, where one float would not have much of them left
+// behind tokens that forget. sum_of adds, and difference returns a - b.
+DEV f32x2 sum_of(f32x2 a, f32x2 b) {
+  const float s = pin(a[0] + b[0]), t = pin(s - a[0]), rest = (a[0] - pin(s - t)) + (b[0] - t);
+  return (f32x2){s, a[1] + b[1] + rest};
+}
+DEV float difference(f32x2 a, f32x2 b) { return (a[0] - b[0]) + (a[1] - b[1]); }
+
 // chunk_gates puts G and beta of the wave's value head into LDS, and returns those of the lane's token.
-template <int N> DEV void chunk_gates(const delta& a, int h, int t0, int last, chunk_lds<N>& m, float& sum, float& beta) {
+template <int N> DEV void chunk_gates(const delta& a, int h, int t0, int last, chunk_lds<N>& m, f32x2& sum, float& beta) {
   const int t = t0 + lane();
-  delta_gates<DELTA_CORE>(a, t < last ? t : last - 1, h, sum, beta);
-  if (t >= last) sum = 0, beta = 0;
+  float g;
+  delta_gates<DELTA_CORE>(a, t < last ? t : last - 1, h, g, beta);
+  if (t >= last) g = 0, beta = 0;
+  sum = (f32x2){g, 0};
   UNROLL for (int d = 1; d < 32; d *= 2) {
-    const float before = shfl(sum, lane() - d & 31);
-    if (lane() >= d) sum += before;
+    const f32x2 before = {shfl(sum[0], lane() - d & 31), shfl(sum[1], lane() - d & 31)};
+    if (lane() >= d) sum = sum_of(sum, before);
   }
   m.g[wave()][lane()] = sum, m.beta[wave()][lane()] = beta;
   wave_fence();
@@ -300,19 +362,20 @@ template <int N> DEV void chunk_gates(const delta& a, int h, int t0, int last, c
 
 // chunk_solve stores T and the vectors: lane j of a wave has column j.
 template <int N> DEV void chunk_solve(const delta& a, int h, int t0, int last, chunk_value& to, chunk_lds<N>& m) {
-  float sum, beta, t[chunk_tokens];
+  f32x2 sum;
+  float beta, t[chunk_tokens];
   chunk_gates(a, h, t0, last, m, sum, beta);
-  const float *g = m.g[wave()], *betas = m.beta[wave()];
-  const float total = g[chunk_tokens - 1], decay = exp_f(sum);
+  const f32x2* g = m.g[wave()];
+  const float *betas = m.beta[wave()], decay = exp_f(sum[0] + sum[1]);
   const int at = token_slot(lane());
-  to.beta[at] = beta, to.from[at] = beta * decay, to.decay[at] = decay, to.tail[at] = exp_f(total - sum);
+  to.beta[at] = beta, to.from[at] = beta * decay, to.decay[at] = decay, to.tail[at] = exp_f(difference(g[chunk_tokens - 1], sum));
   if (lane() == chunk_tokens - 1) to.total[0] = decay;
   float(*columns)[36] = m.columns[wave() % 4];
   UNROLL for (int i = 0; i < chunk_tokens; i += 4) {
     f32x4 v;
     UNROLL for (int e = 0; e < 4; e++) {
       const bool below = lane() < i + e;
-      v[e] = below ? betas[i + e] * exp_f(below ? g[i + e] - sum : 0) * m.products[0][i + e][lane()] : 0;
+      v[e] = below ? betas[i + e] * exp_f(below ? difference(g[i + e], sum) : 0) * m.products[0][i + e][lane()] : 0;
     }
     *(f32x4*)&columns[lane()][i] = v;
   }
@@ -329,21 +392,22 @@ template <int N> DEV void chunk_solve(const delta& a, int h, int t0, int last, c
   wave_fence();
   UNROLL for (int i = 0; i < 3; i++) {
     Acc v;
-    UNROLL for (int e = 0; e < 8; e++) v[e] = CHUNK_SCALE * columns[chunk_tile_col(i, e)][chunk_tile_row(i, e)];
+    UNROLL for (int e = 0; e < 8; e++) v[e] = columns[chunk_tile_col(i, e)][chunk_tile_row(i, e)];
     put_pair(to.t[i], v);
   }
 }
 
 // chunk_reads stores B.
 template <int N> DEV void chunk_reads(const delta& a, int h, int t0, int last, chunk_value& to, chunk_lds<N>& m) {
-  float sum, beta;
+  f32x2 sum;
+  float beta;
   chunk_gates(a, h, t0, last, m, sum, beta);
-  const float* g = m.g[wave()];
+  const f32x2* g = m.g[wave()];
   UNROLL for (int i = 0; i < 3; i++) {
     Acc v;
     UNROLL for (int e = 0; e < 8; e++) {
       const int row = chunk_tile_row(i, e), col = chunk_tile_col(i, e);
-      v[e] = col <= row ? exp_f(col <= row ? g[row] - g[col] : 0) * CHUNK_SCALE * m.products[1][row][col] : 0;
+      v[e] = col <= row ? exp_f(col <= row ? difference(g[row], g[col]) : 0) * m.products[1][row][col] : 0;
     }
     put_pair(to.b[i], v);
   }
@@ -371,7 +435,59 @@ template <int N> DEV void chunk_keys(const delta& a, chunk_key<N>* keys, chunk_v
   }
 }
 
-// chunk_scan takes 16 rows of S of a head through the chunks of a sequence.
+// token_rows are the rows of 32 tokens from t0 on of a matrix, `pitch` elements apart, at columns of the wave. A lane has the
+// elements of two accumulators. Rows from `last` on do not exist.
+template <class T> struct token_rows {
+  T* p; // of row t0, the same for all lanes
+  int pitch, t0, last;
+
+  DEV_METHOD bool whole() const { return t0 + chunk_tokens <= last; }
+  DEV_METHOD u32 lane_at() const { return 4 * (u32)(lane_x() * pitch + lane_v()); }
+  DEV_METHOD T& element(int i, int e, int rows, u32& at) const {
+    at = lane_apart(at);
+    return *(T*)((u8*)(p + (i64)(16 * i + own_x(e)) * rows + own_v(e)) + at);
+  }
+  DEV_METHOD void load(Acc (&v)[2]) const {
+    if (whole()) {
+      const int rows = apart(pitch);
+      u32 at = lane_at();
+      UNROLL for (int i = 0; i < 2; i++)
+        UNROLL for (int e = 0; e < 8; e++) v[i][e] = element(i, e, rows, at);
+      return;
+    }
+    UNROLL for (int i = 0; i < 2; i++)
+      UNROLL for (int e = 0; e < 8; e++) {
+        const int t = t0 + 16 * i + own_x(e) + lane_x();
+        v[i][e] = p[(i64)((t < last ? t : last - 1) - t0) * pitch + own_v(e) + lane_v()];
+      }
+  }
+  DEV_METHOD void store(const Acc (&v)[2]) const {
+    const int rows = apart(pitch); // or products with it would be kept for all chunks
+    u32 at = lane_at();
+    if (whole()) {
+      UNROLL for (int i = 0; i < 2; i++)
+        UNROLL for (int e = 0; e < 8; e++) element(i, e, rows, at) = v[i][e];
+      return;
+    }
+    UNROLL for (int i = 0; i < 2; i++)
+      UNROLL for (int e = 0; e < 8; e++)
+        if (t0 + 16 * i + own_x(e) + lane_x() < last) element(i, e, rows, at) = v[i][e];
+  }
+};
+
+// mma_lower returns the product of a matrix of three tiles of a chunk_value with the wave's.
+DEV void mma_lower(Acc (&y)[2], const half* tiles, u32 at, const own_pair (&x)[2]) {
+  at = lane_apart(at);
+  const shared_pair first[2] = {load_pair(tiles, at), load_pair(tiles + pair_halves, at)}, last[1] = {load_pair(tiles + 2 * pair_halves, at)};
+  Acc more[1] = {};
+  y[0] = 0, y[1] = 0;
+  mma_pairs(y, first, x[0]);
+  mma_pairs(more, last, x[1]);
+  UNROLL for (int e = 0; e < 8; e++) y[1][e] += more[0][e];
+}
+
+// chunk_scan takes 16 rows of S of a head through the chunks of a sequence. What it holds is S over `step`, a power of two for
+// each row, such that products with U are added as they come.
 template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, const chunk_value* values) {
   const int slices = (a.dv + 63) / 64, h = block_x() / slices, b = block_y(), first = a.starts[b], last = a.starts[b + 1];
   const int v0 = block_x() % slices * 64 + 16 * uniform(wave());
@@ -380,94 +496,93 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
   for (int i = 0; i < b; i++) c += chunk_count(a.starts[i + 1] - a.starts[i]);
   const chunk_key<N>* kc = keys + (i64)c * a.nk + delta_key_head(a, h);
   const chunk_value* vc = values + (i64)c * a.nv + h;
-  float* state = a.state + (((i64)a.slots[b * (1 + a.kept)] * a.nv + h) * a.dv + v0) * N;
+  float* state = a.state + (((i64)a.slots[b * (1 + a.kept)] * a.nv + h) * a.dv + v0) * N + lane_v() * N + lane_x();
   Acc s[N / 16];
+  float step[own_vs];
+  UNROLL for (int i = 0; i < own_vs; i++) step[i] = 1;
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int e = 0; e < 8; e++) s[i][e] = state[own_v(e) * N + 16 * i + own_x(e)];
   NO_UNROLL for (int t0 = first; t0 < last; t0 += chunk_tokens, kc += a.nk, vc += a.nv) {
+    const u32 at = lane_apart(lane_shared());
+    const float none[own_vs] = {};
     Acc v[2];
-    UNROLL for (int i = 0; i < 2; i++)
-      UNROLL for (int e = 0; e < 8; e++) {
-        const int t = t0 + 16 * i + own_x(e);
-        v[i][e] = a.v[(i64)(t < last ? t : last - 1) * a.v_pitch + h * a.dv + v0 + own_v(e)];
-      }
-    Acc p[2][2] = {}; // S·k, S·q
-    const own_scales of_s = scales_of(s);
-    pairs_ahead x(kc->kq[0][0]);
+    token_rows<const float>{a.v + (i64)t0 * a.v_pitch + h * a.dv + v0, a.v_pitch, t0, last}.load(v);
+    Acc p[2][2] = {}; // S·k and S·q
+    const own_scales of_s = scales_of(s, none);
+    pairs_ahead kq(kc->kq[0][0], at);
     UNROLL for (int k = 0; k < N / 16; k++) {
-      const own_pair o = split(s[k], of_s);
+      const own_pair x = split(s[k], of_s);
       UNROLL for (int i = 0; i < 2; i++) {
-        x.load(kc->kq[0][0] + 2 * (2 * k + i + 1) * pair_halves, 2 * k + i + 1 < N / 8);
-        mma_pairs(p[i], x.now, o);
-        x.step();
+        kq.load(2 * k + i + 1, 2 * k + i + 1 < N / 8);
+        mma_pairs(p[i], kq.now, x);
+        kq.step();
       }
     }
-    Acc u[2] = {};
+    // What the units of p, and then of U and o, are.
+    float p_step[own_vs], u_step[own_vs], o_step[own_vs];
+    UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = of_s.unscale[i] * (1 / CHUNK_SCALE) * step[i];
+    Acc u[2], o[2];
     { // U = T·X
       UNROLL for (int i = 0; i < 2; i++) {
         float beta[8], from[8];
         token_values(vc->beta, i, beta), token_values(vc->from, i, from);
-        UNROLL for (int e = 0; e < 8; e++)
-          v[i][e] = beta[e] * v[i][e] - from[e] * (of_s.unscale[own_index(e)] * (1 / CHUNK_SCALE)) * p[0][i][e];
+        UNROLL for (int e = 0; e < 8; e++) v[i][e] = beta[e] * v[i][e] - from[e] * (p_step[own_index(e)] * p[0][i][e]);
       }
-      const own_scales of_x = scales_of(v);
+      const own_scales of_x = scales_of(v, none);
       const own_pair x[2] = {split(v[0], of_x), split(v[1], of_x)};
       fixed();
-      const shared_pair t[2] = {load_pair(vc->t[0]), load_pair(vc->t[1])}, end[1] = {load_pair(vc->t[2])};
-      mma_pairs(u, t, x[0]);
-      Acc more[1] = {u[1]};
-      mma_pairs(more, end, x[1]);
-      u[1] = more[0];
-      UNROLL for (int i = 0; i < 2; i++)
-        UNROLL for (int e = 0; e < 8; e++) u[i][e] *= of_x.unscale[own_index(e)] * (1 / CHUNK_SCALE);
+      mma_lower(u, vc->t[0], at, x);
+      UNROLL for (int i = 0; i < own_vs; i++) u_step[i] = of_x.unscale[i] * (1 / CHUNK_SCALE);
     }
     fixed();
-    const own_scales of_u = scales_of(u);
+    float least[own_vs]; // such that S does not overflow where U is nothing beside it
+    UNROLL for (int i = 0; i < own_vs; i++) least[i] = 0x1p-14f * of_s.unscale[i] * (step[i] / u_step[i]);
+    const own_scales of_u = scales_of(u, least);
     { // o
       const own_pair x[2] = {split(u[0], of_u), split(u[1], of_u)};
       fixed();
-      const shared_pair w[2] = {load_pair(vc->b[0]), load_pair(vc->b[1])}, end[1] = {load_pair(vc->b[2])};
-      Acc o[2] = {};
-      mma_pairs(o, w, x[0]);
-      Acc more[1] = {o[1]};
-      mma_pairs(more, end, x[1]);
-      o[1] = more[0];
+      mma_lower(o, vc->b[0], at, x);
+      UNROLL for (int i = 0; i < own_vs; i++) {
+        o_step[i] = a.scale * (1 / CHUNK_SCALE) * (of_u.unscale[i] * u_step[i]);
+        p_step[i] *= a.scale;
+      }
       UNROLL for (int i = 0; i < 2; i++) {
         float decay[8];
         token_values(vc->decay, i, decay);
-        UNROLL for (int e = 0; e < 8; e++) {
-          const int t = t0 + 16 * i + own_x(e);
-          const float before = decay[e] * of_s.unscale[own_index(e)] * p[1][i][e];
-          const float y = a.scale * (1 / CHUNK_SCALE) * __builtin_fmaf(o[i][e], of_u.unscale[own_index(e)], before);
-          if (t < last) a.o[((i64)t * a.nv + h) * a.dv + v0 + own_v(e)] = y;
-        }
+        UNROLL for (int e = 0; e < 8; e++) o[i][e] = o_step[own_index(e)] * o[i][e] + decay[e] * (p_step[own_index(e)] * p[1][i][e]);
       }
+      token_rows<float>{a.o + ((i64)t0 * a.nv + h) * a.dv + v0, a.nv * a.dv, t0, last}.store(o);
     }
     fixed();
     { // S
+      own_pair x[2];
       UNROLL for (int i = 0; i < 2; i++) {
         float tail[8];
         token_values(vc->tail, i, tail);
-        UNROLL for (int e = 0; e < 8; e++) u[i][e] *= tail[e];
+        x[i] = split(u[i], of_u, tail);
       }
-      const own_pair x[2] = {split(u[0], of_u), split(u[1], of_u)};
-      const float total = vc->total[0];
-      pairs_ahead w(kc->transposed[0][0][0]);
+      float factor[own_vs];
+      UNROLL for (int i = 0; i < own_vs; i++) {
+        const float next = of_u.unscale[i] * u_step[i] * (1 / CHUNK_SCALE);
+        factor[i] = step[i] / next * vc->total[0];
+        step[i] = next;
+      }
+      pairs_ahead w(kc->transposed[0][0][0], at);
       UNROLL for (int k = 0; k < N / 16; k += 2) {
-        Acc d[2] = {};
+        Acc d[2] = {s[k], s[k + 1]};
+        UNROLL for (int i = 0; i < 2; i++)
+          UNROLL for (int e = 0; e < 8; e++) d[i][e] *= factor[own_index(e)];
         UNROLL for (int i = 0; i < 2; i++) {
-          w.load(kc->transposed[0][0][0] + 2 * (k + i + 1) * pair_halves, k + i + 1 < N / 16);
+          w.load(k + i + 1, k + i + 1 < N / 16);
           mma_pairs(d, w.now, x[i]);
           w.step();
         }
-        UNROLL for (int i = 0; i < 2; i++)
-          UNROLL for (int e = 0; e < 8; e++)
-            s[k + i][e] = __builtin_fmaf(d[i][e], of_u.unscale[own_index(e)] * (1 / CHUNK_SCALE), total * s[k + i][e]);
+        s[k] = d[0], s[k + 1] = d[1];
       }
     }
   }
   UNROLL for (int i = 0; i < N / 16; i++)
-    UNROLL for (int e = 0; e < 8; e++) state[own_v(e) * N + 16 * i + own_x(e)] = s[i][e];
+    UNROLL for (int e = 0; e < 8; e++) state[own_v(e) * N + 16 * i + own_x(e)] = step[own_index(e)] * s[i][e];
 }
 
 #define KERNELS(n)                                                                                                               \
