@@ -3,11 +3,11 @@
 // keys and values start at the channels q, k and v, heads of dk and dv floats after each other. The rest is as in
 // delta_net.h: alpha, beta [tokens, nv]; bias, decay [nv]; state [slots, nv, dv, dk]. dk is n.
 //
-//   delta_net_core_f32_step<n>    Token by token, for few. LDS 8·n + 528 bytes.
-//   delta_net_core_f32_chunk<n>   16 tokens at a time; window is null. LDS 36,160 bytes for n = 128.
-//   delta_net_core_f32_step_kept<n>, delta_net_core_f32_chunk_kept<n>
-//                                 The same with slots [sequences, 1+kept]. The chunked form leaves sequences alone that keep
-//                                 states, and the step, if `only`, all others and the padding.
+//   delta_net_core_f32_step<n>        LDS 8·n + 528 bytes.
+//   delta_net_core_f32_step_kept<n>   The same with slots [sequences, 1+kept]. If `only`, it leaves sequences alone that keep no
+//                                     states, and the padding.
+//
+// They go token by token, for few; delta_net_core_chunk.hip is for many.
 //
 // y [tokens, nv, dv] = the gated norm (w [dv], z as y, eps) of the rule's result. dv is a multiple of 4, up to 128. Grid (nv,
 // sequences), blocks of 512: a block has a head, and the first sequence's has the padding too, where the rule's result counts
@@ -16,7 +16,7 @@
 // Value heads share channels of queries and keys, so that the last block to finish advances the window of these; counter
 // tells which one that is.
 //
-// The step gives the bits of what it replaces: causal_conv, l2_norm, softplus, gated_delta_net and so on. Reference: the
+// Results are the bits of what the kernels replace: causal_conv, l2_norm, softplus, gated_delta_net and so on. Reference: the
 // expansion. Launched by delta_net_core.go.
 #include "delta_net_core.h"
 
