@@ -146,12 +146,18 @@ func results(node *ops.Node) []ops.Value {
 	return ys
 }
 
-// matrixTokens are the tokens of a tile of the matrix kernels: 128, or 64 where that leaves fewer places without one.
-func (p products) matrixTokens() int {
-	if cover(p.m, 128)*128 <= cover(p.m, 64)*64+p.m/8 {
+// matrixTile is the tokens, and the rows of weights, of a tile of the matrix kernels.
+const matrixTile = 128
+
+// whole reports whether so few places of such tiles have no token that it pays to fill all of them.
+func (p products) whole() bool { return cover(p.m, matrixTile)*matrixTile <= p.m+p.m/4 }
+
+// matrixThreads are the threads of a block of the matrix kernels.
+func (t *Target) matrixThreads() uint32 {
+	if t.MMA == MMANvidia {
 		return 128
 	}
-	return 64
+	return 256
 }
 
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product,
@@ -159,20 +165,15 @@ func (p products) matrixTokens() int {
 func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
 	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
 	a = a.or(add)
-	blocks := p.blocks(128)
+	symbol, blocks := "mul_mat_"+p.typ.kernel+"_mma", p.blocks(matrixTile)
 	if gate != 0 {
-		blocks = Blocks(p.w[0].Shape()[0], 64)
+		blocks = Blocks(p.w[0].Shape()[0], matrixTile/2)
 	}
-	suffix, tokens, threads := "", p.matrixTokens(), uint32(128)
-	if tokens == 128 {
-		suffix = "128"
-		if t.MMA != MMANvidia {
-			threads = 256
-		}
+	if p.whole() {
+		symbol += "128"
 	}
-	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma" + suffix,
-		Grid: [3]uint32{Blocks(p.m, tokens), blocks}, Block: [3]uint32{threads},
-		Args: a.i32s(p.m, p.k, p.low(split), gate)}
+	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: symbol, Grid: [3]uint32{Blocks(p.m, matrixTile), blocks},
+		Block: [3]uint32{t.matrixThreads()}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
 }
 
 // registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3

@@ -8,11 +8,11 @@
 //   mul_mat_<q>_tile   Any m. Grid (⌈n/64⌉, ⌈m/64⌉), blocks of 256, a thread for 4x4 results; float, in order of k.
 //                      LDS 17,408 bytes.
 //   mul_mat_<q>_mma    k a multiple of 32, x as halves (BF16: bfloat16) with inverse scales and, with
-//                      low = m, their rest (see mul_mat_x.hip). Grid (⌈m/64⌉, Σ⌈n/128⌉), since blocks next to each other
-//                      should share weights; blocks of 128. Numerics and LDS: see mma_tile in gemm.h. Weights must be within
-//                      ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate of math.h,
-//                      w1 are the rows of up, y is gated, and the grid is (⌈m/64⌉, ⌈n/64⌉).
-//   mul_mat_<q>_mma128 The same with tiles of 128 tokens, for 64. Blocks of 256, on NVIDIA of 128.
+//                      low = m, their rest (see mul_mat_x.hip). Grid (⌈m/128⌉, Σ⌈n/128⌉), since blocks next to each other
+//                      should share weights; blocks of 256, on NVIDIA of 128. Numerics and LDS: see mma_tile in gemm.h. Weights
+//                      must be within ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
+//                      of math.h, w1 are the rows of up, y is gated, and the grid is (⌈m/128⌉, ⌈n/64⌉).
+//   mul_mat_<q>_mma128 The same, faster where most tiles have 128 tokens.
 #pragma once
 #include "gemm.h"
 #include "outputs.h"
@@ -52,16 +52,16 @@ DEV void mul_mat_tile(const float* RESTRICT x, const u8* RESTRICT w, float* REST
       if (m0 + b + j < m && o0 + a + i < n) y[(i64)(m0 + b + j) * n + o0 + a + i] = acc[j][i];
 }
 
-template <class Q, int TM>
+template <class Q, class S>
 DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const output& w, const tile_end& end, int rows, int m,
-                     int k, int low, tile_lds<operand<Q>, TM>& lds) {
-  const int t = tid(), m0 = block_x() * TM;
-  if (t < TM) {
+                     int k, int low, tile_lds<operand<Q>, S>& lds) {
+  const int t = tid(), m0 = block_x() * S::tokens;
+  if (t < S::tokens) {
     lds.src[t] = m0 + t < m ? m0 + t : m - 1;
     lds.dst[t] = m0 + t < m ? m0 + t : -1;
   }
   barrier();
-  mma_tile<Q, TM>(x, inverse, w.w, end, w.block * rows, w.n, k, low, lds);
+  mma_tile<Q, S>(x, inverse, w.w, end, m - m0, w.block * rows, w.n, k, low, lds);
 }
 
 #define VEC1(q) \
@@ -73,15 +73,15 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     LDS float tw[32][68], tx[32][68];                                                                                       \
     mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
   }
-#define MMA_OF(q, name, TM, KERNEL)                                                                                         \
-  KERNEL(tile_shape<TM>::threads) mul_mat_##q##name(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,   \
-                                                    const float* RESTRICT add, int m, int k, int low, int gate) {           \
-    LDS tile_lds<operand<q>, TM> lds;                                                                                       \
+#define MMA_OF(q, name, S)                                                                                                  \
+  KERNEL_TWICE(S::threads) mul_mat_##q##name(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,          \
+                                             const float* RESTRICT add, int m, int k, int low, int gate) {                        \
+    LDS tile_lds<operand<q>, S> lds;                                                                                        \
     int rows = gate ? tile_rows / 2 : tile_rows;                                                                            \
     output o = OUTPUT_Y(rows);                                                                                              \
-    mul_mat_mma<q, TM>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, lds);                                  \
+    mul_mat_mma<q, S>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, lds);                                   \
   }
-#define MMA(q) MMA_OF(q, _mma, 64, KERNEL) MMA_OF(q, _mma128, 128, KERNEL_TWICE)
+#define MMA(q) MMA_OF(q, _mma, tile_some) MMA_OF(q, _mma128, tile_whole)
 #define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q)
 #define TYPE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) MMA(q)
 #define TYPE_DOT(q, name, block, bytes) TILE(q) MMA(q) // whose vectors are for mul_mat_dot.hip
