@@ -52,7 +52,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     e.w = e.shared, e.up = e.shared_up;
   }
   const tile_end end = {y, 0, e.up, gated ? gate_swiglu : ungated};
-  mma_tile<Q, tile_some>(x, inverse, e.w, end, count, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, lds);
+  mma_tile<Q, tile_some>(x, inverse, e.w, end, count, block_y() * (gated ? tile_some::rows / 2 : tile_some::rows), n, k, low, lds);
 }
 
 #define VEC(q)                                                                                                        \
