@@ -12,8 +12,8 @@
 //
 //   delta_net_core_f32_chunk_keys<n>   k, q, T = 1/(1+A) and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 47,104 bytes
 //                                      for n = 128.
-//   delta_net_core_f32_chunk<n>        S from chunk to chunk, and o. Grid (nv·⌈dv/64⌉, sequences), blocks of 128. No LDS. A wave
-//                                      has 16 rows of S of a head, which no other wave needs.
+//   delta_net_core_f32_chunk<n>        S from chunk to chunk, and o. Grid (nv·⌈dv/64⌉, sequences), blocks of 128. A wave has 16 rows
+//                                      of S of a head, which no other wave needs. LDS 16 KiB, or 32 where copies need no registers.
 //   delta_net_core_f32_chunk_end       The gated norm of o, and of zeros for padding. Grid ⌈tokens·nv/8⌉, blocks of 256. No LDS.
 //
 // Sequences that keep states, if kept is above 0, are left alone. Tokens past the end of a sequence count as zeros, which change
@@ -70,32 +70,30 @@ DEV float own_max(float m) { return __builtin_fmaxf(m, shfl_xor<16>(m)); }
 DEV int shared_row(int e) { return (lane() >> 2) + 8 * (e >> 2); }
 DEV int shared_k(int e) { return 2 * (lane() & 3) + (e & 1) + 8 * (e >> 1 & 1); }
 DEV int shared_at(int e) { return shared_k(e); }
-DEV FragShared load_shared(const half* tile, u32 at) { return {*(const u32x4*)((const u8*)tile + at)}; }
+DEV FragShared load_shared(const half* tile) { return {*(const u32x4*)(tile + 8 * lane())}; }
 #else
 DEV int shared_row(int) { return lane() & 15; }
 DEV int shared_at(int e) { return 8 * (lane() >> 4) + e; }
 #if defined(__GFX12__)
 DEV int shared_k(int e) { return shared_at(e); }
-DEV FragShared load_shared(const half* tile, u32 at) { return *(const half8*)((const u8*)tile + at); }
+DEV FragShared load_shared(const half* tile) { return *(const half8*)(tile + 8 * lane()); }
 #else
 DEV int shared_k(int e) { return 2 * e + (lane() >> 4); }
-DEV FragShared load_shared(const half* tile, u32 at) {
-  half8 lo = *(const half8*)((const u8*)tile + at), hi = *(const half8*)((const u8*)(tile + 128) + at);
+DEV FragShared load_shared(const half* tile) {
+  tile += 8 * (lane() & 15);
+  half8 lo = *(const half8*)tile, hi = *(const half8*)(tile + 128);
   return __builtin_shufflevector(lo, hi, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 #endif
 #endif
 
-// lane_shared is at which byte of a tile a lane loads.
 #if GPU_AMD && defined(__GFX11__)
-DEV u32 lane_shared() { return 16 * (lane() & 15); }
 DEV int column_at(int c) { return (c & ~15) + 8 * (c & 1) + (c >> 1 & 7); }
 DEV void put_four(half* row, int c, half4 v) {
   *(half2*)(row + column_at(c)) = v.xz;
   *(half2*)(row + column_at(c + 1)) = v.yw;
 }
 #else
-DEV u32 lane_shared() { return 16 * lane(); }
 DEV int column_at(int c) { return c; }
 DEV void put_four(half* row, int c, half4 v) { *(half4*)(row + c) = v; }
 #endif
@@ -186,24 +184,34 @@ struct shared_pair {
   FragShared high, low;
 };
 
-DEV shared_pair load_pair(const half* pair, u32 at) { return {load_shared(pair, at), load_shared(pair + tile_halves, at)}; }
+DEV shared_pair load_pair(const half* pair) { return {load_shared(pair), load_shared(pair + tile_halves)}; }
 
-// pairs_ahead are two pairs of operands in use, and the two that follow on their way.
+// here keeps the compiler from moving what makes two accumulators down, or what follows up.
+DEV void here(Acc (&c)[2]) {
+#if GPU_AMD
+  __asm__ volatile("" : "+v"(c[0]), "+v"(c[1]));
+#endif
+  fixed();
+}
+
+// pairs_ahead are two pairs of operands of those in LDS. add multiplies with them, and asks for the next two as soon as registers
+// are free.
 struct pairs_ahead {
   const half* first;
-  u32 at;
-  shared_pair now[2], next[2];
+  FragShared high[2], low[2];
 
-  DEV_METHOD pairs_ahead(const half* p, u32 lane_at) : first(p), at(lane_at) { load(0, true), now[0] = next[0], now[1] = next[1]; }
-  DEV_METHOD void load(int step, bool more) {
-    if (!more) return;
-    at = lane_apart(at);
-    const half* p = first + apart(2 * step * pair_halves);
-    next[0] = load_pair(p, at), next[1] = load_pair(p + pair_halves, at);
+  DEV_METHOD explicit pairs_ahead(const half* p) : first(p) { load(low, 0, tile_halves), load(high, 0, 0); }
+  DEV_METHOD void load(FragShared (&to)[2], int n, int at) {
+    UNROLL for (int i = 0; i < 2; i++) to[i] = load_shared(first + (2 * n + i) * pair_halves + at);
   }
-  DEV_METHOD void step() {
-    now[0] = next[0], now[1] = next[1];
-    fixed();
+  DEV_METHOD void add(Acc (&c)[2], const own_pair& o, int next, bool more) {
+    UNROLL for (int i = 0; i < 2; i++) c[i] = mma_own(c[i], low[i], o.high);
+    here(c);
+    if (more) load(low, next, tile_halves);
+    UNROLL for (int i = 0; i < 2; i++) c[i] = mma_own(c[i], high[i], o.low);
+    UNROLL for (int i = 0; i < 2; i++) c[i] = mma_own(c[i], high[i], o.high);
+    here(c);
+    if (more) load(high, next, 0);
   }
 };
 
@@ -435,50 +443,50 @@ template <int N> DEV void chunk_keys(const delta& a, chunk_key<N>* keys, chunk_v
   }
 }
 
-// token_rows are the rows of 32 tokens from t0 on of a matrix, `pitch` elements apart, at columns of the wave. A lane has the
-// elements of two accumulators. Rows from `last` on do not exist.
+// token_rows are the rows of 32 tokens of a matrix, `pitch` elements apart, at columns of the wave, of which a lane has the elements
+// of two accumulators. Only the first `rows` exist.
 template <class T> struct token_rows {
-  T* p; // of row t0, the same for all lanes
-  int pitch, t0, last;
+  T* p; // the same for all lanes
+  int pitch, rows;
 
-  DEV_METHOD bool whole() const { return t0 + chunk_tokens <= last; }
-  DEV_METHOD u32 lane_at() const { return 4 * (u32)(lane_x() * pitch + lane_v()); }
-  DEV_METHOD T& element(int i, int e, int rows, u32& at) const {
-    at = lane_apart(at);
-    return *(T*)((u8*)(p + (i64)(16 * i + own_x(e)) * rows + own_v(e)) + at);
+  // at returns the element at row r, which is the same for all lanes, from the lane's place.
+  DEV_METHOD T& at(int r, int e, u32& lane_bytes) const {
+    lane_bytes = lane_apart(lane_bytes);
+    return *(T*)((u8*)(p + (i64)r * pitch + own_v(e)) + lane_bytes);
   }
+  DEV_METHOD token_rows opaque_pitch() const { return {p, apart(pitch), rows}; } // or products with it are kept for all chunks
   DEV_METHOD void load(Acc (&v)[2]) const {
-    if (whole()) {
-      const int rows = apart(pitch);
-      u32 at = lane_at();
+    const token_rows r = opaque_pitch();
+    if (rows >= chunk_tokens) {
+      u32 lane_bytes = 4 * (u32)(lane_x() * r.pitch + lane_v());
       UNROLL for (int i = 0; i < 2; i++)
-        UNROLL for (int e = 0; e < 8; e++) v[i][e] = element(i, e, rows, at);
+        UNROLL for (int e = 0; e < 8; e++) v[i][e] = r.at(16 * i + own_x(e), e, lane_bytes);
       return;
     }
     UNROLL for (int i = 0; i < 2; i++)
       UNROLL for (int e = 0; e < 8; e++) {
-        const int t = t0 + 16 * i + own_x(e) + lane_x();
-        v[i][e] = p[(i64)((t < last ? t : last - 1) - t0) * pitch + own_v(e) + lane_v()];
+        const int row = 16 * i + own_x(e) + lane_x();
+        u32 lane_bytes = 4 * (u32)((row < rows ? row : rows - 1) * r.pitch + lane_v());
+        v[i][e] = r.at(0, e, lane_bytes);
       }
   }
   DEV_METHOD void store(const Acc (&v)[2]) const {
-    const int rows = apart(pitch); // or products with it would be kept for all chunks
-    u32 at = lane_at();
-    if (whole()) {
+    const token_rows r = opaque_pitch();
+    u32 lane_bytes = 4 * (u32)(lane_x() * r.pitch + lane_v());
+    if (rows >= chunk_tokens) {
       UNROLL for (int i = 0; i < 2; i++)
-        UNROLL for (int e = 0; e < 8; e++) element(i, e, rows, at) = v[i][e];
+        UNROLL for (int e = 0; e < 8; e++) r.at(16 * i + own_x(e), e, lane_bytes) = v[i][e];
       return;
     }
     UNROLL for (int i = 0; i < 2; i++)
       UNROLL for (int e = 0; e < 8; e++)
-        if (t0 + 16 * i + own_x(e) + lane_x() < last) element(i, e, rows, at) = v[i][e];
+        if (16 * i + own_x(e) + lane_x() < rows) r.at(16 * i + own_x(e), e, lane_bytes) = v[i][e];
   }
 };
 
 // mma_lower returns the product of a matrix of three tiles of a chunk_value with the wave's.
-DEV void mma_lower(Acc (&y)[2], const half* tiles, u32 at, const own_pair (&x)[2]) {
-  at = lane_apart(at);
-  const shared_pair first[2] = {load_pair(tiles, at), load_pair(tiles + pair_halves, at)}, last[1] = {load_pair(tiles + 2 * pair_halves, at)};
+DEV void mma_lower(Acc (&y)[2], const half (&tiles)[3][pair_halves], const own_pair (&x)[2]) {
+  const shared_pair first[2] = {load_pair(tiles[0]), load_pair(tiles[1])}, last[1] = {load_pair(tiles[2])};
   Acc more[1] = {};
   y[0] = 0, y[1] = 0;
   mma_pairs(y, first, x[0]);
@@ -486,52 +494,142 @@ DEV void mma_lower(Acc (&y)[2], const half* tiles, u32 at, const own_pair (&x)[2
   UNROLL for (int e = 0; e < 8; e++) y[1][e] += more[0][e];
 }
 
+// chunk_stream brings what is in memory of the chunks of a head to LDS, in groups of 8 KiB: columns 32g to 32g+31 of k and q in
+// group g, then the chunk_value, then two or four tiles of rows of k transposed. One group is in use while others are on their
+// way: the next but one in registers, or three by copies. A step of all waves is
+//
+//   const half* p = stream.enter(m, g);   p is where group g is
+//   ...
+//   stream.leave(m, g);
+template <int N> struct chunk_stream {
+  enum {
+    group_halves = 4096,
+    pieces = group_halves / 8 / 128, // of 16 bytes, for a thread
+    kq_groups = N / 32,
+    back_groups = N > 64 ? N / 64 : 1,
+    groups = kq_groups + 1 + back_groups,
+    buffers = GPU_COPIES ? 4 : 2,
+  };
+  struct lds {
+    half group[buffers][group_halves];
+  };
+
+  const chunk_key<N>*key, *next_key;
+  const chunk_value *value, *next_value;
+  int slot; // of the group in use
+#if !GPU_COPIES
+  u32x4 piece[pieces];
+#endif
+
+  // ask asks for group g, those of the next chunk following.
+  DEV_METHOD void ask(lds& m, int g, int to) {
+    const bool next = g >= groups;
+    const chunk_key<N>* k = next ? next_key : key;
+    const chunk_value* v = next ? next_value : value;
+    g = next ? g - groups : g;
+    const u8* p = g < kq_groups ? (const u8*)k->kq : g == kq_groups ? (const u8*)v : (const u8*)k->transposed;
+    const int first = 2 * group_halves * (g < kq_groups ? g : g == kq_groups ? 0 : g - kq_groups - 1);
+    const int size = g == kq_groups ? sizeof(chunk_value) : g < kq_groups || N > 32 ? 2 * group_halves : sizeof(k->transposed);
+    UNROLL for (int i = 0; i < pieces; i++) {
+      const int end = size / 16 - 128 * i - 1; // the last piece of all threads
+      if (end < 0) continue;
+      const u32 at = lane_apart(16 * (u32)(end >= 127 || tid() < end ? tid() : end));
+      const u8* from = p + apart(first + 4096 * (i / 2)) + 2048 * (i % 2);
+#if GPU_COPIES
+      copy16(lds_address(m.group[to] + 8 * (tid() + 128 * i)), from + at);
+#else
+      piece[i] = *(const u32x4*)(from + at);
+#endif
+    }
+#if GPU_COPIES
+    copies_end();
+#endif
+  }
+#if !GPU_COPIES
+  DEV_METHOD void put(lds& m, int to) {
+    UNROLL for (int i = 0; i < pieces; i++) *(u32x4*)(m.group[to] + 8 * (tid() + 128 * i)) = piece[i];
+  }
+#endif
+  DEV_METHOD void start(lds& m) {
+    slot = 0;
+    ask(m, 0, 0);
+#if GPU_COPIES
+    ask(m, 1, 1), ask(m, 2, 2);
+    copies_done<2>();
+#else
+    put(m, 0);
+    ask(m, 1, 1);
+#endif
+    barrier();
+  }
+  DEV_METHOD const half* enter(lds& m, int g) {
+#if GPU_COPIES
+    ask(m, g + 3, slot + 3 & 3);
+#endif
+    return m.group[slot];
+  }
+  DEV_METHOD void leave(lds& m, int g) {
+#if GPU_COPIES
+    copies_done<2>();
+    slot = slot + 1 & 3;
+#else
+    slot ^= 1;
+    put(m, slot);
+    ask(m, g + 2, slot);
+#endif
+    barrier();
+  }
+};
+
 // chunk_scan takes 16 rows of S of a head through the chunks of a sequence. What it holds is S over `step`, a power of two for
 // each row, such that products with U are added as they come.
-template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, const chunk_value* values) {
+template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, const chunk_value* values, typename chunk_stream<N>::lds& m) {
+  typedef chunk_stream<N> stream;
   const int slices = (a.dv + 63) / 64, h = block_x() / slices, b = block_y(), first = a.starts[b], last = a.starts[b + 1];
-  const int v0 = block_x() % slices * 64 + 16 * uniform(wave());
-  if (v0 >= a.dv || first == last || a.kept && keeps(a.slots, a.kept, b, last - first)) return;
+  const int own = block_x() % slices * 64 + 16 * uniform(wave()), v0 = own < a.dv ? own : a.dv - 16;
+  if (first == last || a.kept && keeps(a.slots, a.kept, b, last - first)) return;
   int c = 0;
   for (int i = 0; i < b; i++) c += chunk_count(a.starts[i + 1] - a.starts[i]);
-  const chunk_key<N>* kc = keys + (i64)c * a.nk + delta_key_head(a, h);
-  const chunk_value* vc = values + (i64)c * a.nv + h;
+  stream in;
+  in.key = in.next_key = keys + (i64)c * a.nk + delta_key_head(a, h);
+  in.value = in.next_value = values + (i64)c * a.nv + h;
+  if (first + chunk_tokens < last) in.next_key += a.nk, in.next_value += a.nv;
+  in.start(m);
   float* state = a.state + (((i64)a.slots[b * (1 + a.kept)] * a.nv + h) * a.dv + v0) * N + lane_v() * N + lane_x();
   Acc s[N / 16];
   float step[own_vs];
   UNROLL for (int i = 0; i < own_vs; i++) step[i] = 1;
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int e = 0; e < 8; e++) s[i][e] = state[own_v(e) * N + 16 * i + own_x(e)];
-  NO_UNROLL for (int t0 = first; t0 < last; t0 += chunk_tokens, kc += a.nk, vc += a.nv) {
-    const u32 at = lane_apart(lane_shared());
+  NO_UNROLL for (int t0 = first; t0 < last; t0 += chunk_tokens) {
     const float none[own_vs] = {};
     Acc v[2];
-    token_rows<const float>{a.v + (i64)t0 * a.v_pitch + h * a.dv + v0, a.v_pitch, t0, last}.load(v);
+    token_rows<const float>{a.v + (i64)t0 * a.v_pitch + h * a.dv + v0, a.v_pitch, last - t0}.load(v);
     Acc p[2][2] = {}; // S·k and S·q
     const own_scales of_s = scales_of(s, none);
-    pairs_ahead kq(kc->kq[0][0], at);
-    UNROLL for (int k = 0; k < N / 16; k++) {
-      const own_pair x = split(s[k], of_s);
-      UNROLL for (int i = 0; i < 2; i++) {
-        kq.load(2 * k + i + 1, 2 * k + i + 1 < N / 8);
-        mma_pairs(p[i], kq.now, x);
-        kq.step();
+    UNROLL for (int g = 0; g < stream::kq_groups; g++) {
+      pairs_ahead kq(in.enter(m, g));
+      UNROLL for (int k = 0; k < 2; k++) {
+        const own_pair x = split(s[2 * g + k], of_s);
+        UNROLL for (int i = 0; i < 2; i++) kq.add(p[i], x, 2 * k + i + 1, 2 * k + i < 3);
       }
+      in.leave(m, g);
     }
     // What the units of p, and then of U and o, are.
     float p_step[own_vs], u_step[own_vs], o_step[own_vs];
     UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = of_s.unscale[i] * (1 / CHUNK_SCALE) * step[i];
+    const chunk_value& own_value = *(const chunk_value*)in.enter(m, stream::kq_groups);
     Acc u[2], o[2];
     { // U = T·X
       UNROLL for (int i = 0; i < 2; i++) {
         float beta[8], from[8];
-        token_values(vc->beta, i, beta), token_values(vc->from, i, from);
+        token_values(own_value.beta, i, beta), token_values(own_value.from, i, from);
         UNROLL for (int e = 0; e < 8; e++) v[i][e] = beta[e] * v[i][e] - from[e] * (p_step[own_index(e)] * p[0][i][e]);
       }
       const own_scales of_x = scales_of(v, none);
       const own_pair x[2] = {split(v[0], of_x), split(v[1], of_x)};
       fixed();
-      mma_lower(u, vc->t[0], at, x);
+      mma_lower(u, own_value.t, x);
       UNROLL for (int i = 0; i < own_vs; i++) u_step[i] = of_x.unscale[i] * (1 / CHUNK_SCALE);
     }
     fixed();
@@ -541,46 +639,57 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
     { // o
       const own_pair x[2] = {split(u[0], of_u), split(u[1], of_u)};
       fixed();
-      mma_lower(o, vc->b[0], at, x);
+      mma_lower(o, own_value.b, x);
       UNROLL for (int i = 0; i < own_vs; i++) {
         o_step[i] = a.scale * (1 / CHUNK_SCALE) * (of_u.unscale[i] * u_step[i]);
         p_step[i] *= a.scale;
       }
       UNROLL for (int i = 0; i < 2; i++) {
         float decay[8];
-        token_values(vc->decay, i, decay);
+        token_values(own_value.decay, i, decay);
         UNROLL for (int e = 0; e < 8; e++) o[i][e] = o_step[own_index(e)] * o[i][e] + decay[e] * (p_step[own_index(e)] * p[1][i][e]);
       }
-      token_rows<float>{a.o + ((i64)t0 * a.nv + h) * a.dv + v0, a.nv * a.dv, t0, last}.store(o);
+      if (own < a.dv) token_rows<float>{a.o + ((i64)t0 * a.nv + h) * a.dv + v0, a.nv * a.dv, last - t0}.store(o);
     }
     fixed();
     { // S
       own_pair x[2];
       UNROLL for (int i = 0; i < 2; i++) {
         float tail[8];
-        token_values(vc->tail, i, tail);
+        token_values(own_value.tail, i, tail);
         x[i] = split(u[i], of_u, tail);
       }
       float factor[own_vs];
       UNROLL for (int i = 0; i < own_vs; i++) {
         const float next = of_u.unscale[i] * u_step[i] * (1 / CHUNK_SCALE);
-        factor[i] = step[i] / next * vc->total[0];
+        factor[i] = step[i] / next * own_value.total[0];
         step[i] = next;
       }
-      pairs_ahead w(kc->transposed[0][0][0], at);
-      UNROLL for (int k = 0; k < N / 16; k += 2) {
-        Acc d[2] = {s[k], s[k + 1]};
-        UNROLL for (int i = 0; i < 2; i++)
-          UNROLL for (int e = 0; e < 8; e++) d[i][e] *= factor[own_index(e)];
-        UNROLL for (int i = 0; i < 2; i++) {
-          w.load(k + i + 1, k + i + 1 < N / 16);
-          mma_pairs(d, w.now, x[i]);
-          w.step();
+      in.leave(m, stream::kq_groups);
+      UNROLL for (int g = 0; g < stream::back_groups; g++) {
+        pairs_ahead w(in.enter(m, stream::kq_groups + 1 + g));
+        const int from = 4 * g, steps = N / 16 < 4 ? 2 : 4;
+        UNROLL for (int k = 0; k < steps; k += 2) {
+          Acc d[2] = {s[from + k], s[from + k + 1]};
+          UNROLL for (int i = 0; i < 2; i++)
+            UNROLL for (int e = 0; e < 8; e++) d[i][e] *= factor[own_index(e)];
+          UNROLL for (int i = 0; i < 2; i++) w.add(d, x[i], k + i + 1, k + i + 1 < steps);
+          s[from + k] = d[0], s[from + k + 1] = d[1];
         }
-        s[k] = d[0], s[k + 1] = d[1];
+        if (g == stream::back_groups - 1) {
+          in.leave(m, stream::groups - 1);
+          in.key = in.next_key, in.value = in.next_value;
+          if (t0 + 2 * chunk_tokens < last) in.next_key += a.nk, in.next_value += a.nv;
+        } else {
+          in.leave(m, stream::kq_groups + 1 + g);
+        }
       }
     }
   }
+#if GPU_COPIES
+  copies_done<0>();
+#endif
+  if (own >= a.dv) return;
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int e = 0; e < 8; e++) state[own_v(e) * N + 16 * i + own_x(e)] = step[own_index(e)] * s[i][e];
 }
@@ -600,9 +709,10 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       const float* RESTRICT x, const chunk_key<n>* RESTRICT keys, const chunk_value* RESTRICT values, float* RESTRICT state,     \
       float* RESTRICT o, const int* RESTRICT starts, const int* RESTRICT slots, int channels, int v, int sequences, int nk,      \
       int nv, int dv, int tiled, float scale, int kept) {                                                                        \
+    LDS chunk_stream<n>::lds m;                                                                                                  \
     chunk_scan<n>(delta{0, 0, x + v, 0, channels, 0, 0, 0, 0, 0, 0, state, o, starts, slots, sequences, 0, nk, nv, n, dv,        \
                         tiled, scale, kept},                                                                                     \
-                  keys, values);                                                                                                 \
+                  keys, values, m);                                                                                              \
   }
 KERNELS(32)
 KERNELS(64)
