@@ -129,6 +129,8 @@ var thirdParty = map[string][]string{
 	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
 	"github.com/pelletier/go-toml/v2": {"cmd"},
 	"go.opentelemetry.io":             {"serve/tracing"},
+	"google.golang.org/protobuf":      {"serve/tracing"}, // in which OpenTelemetry has its messages
+	"github.com/cenkalti/backoff/v5":  {"serve/tracing"},
 	"golang.org/x/term":               {"cmd"},
 	"golang.org/x/text":               {"text/jinja", "text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},
