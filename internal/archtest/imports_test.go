@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -22,11 +23,16 @@ type pkg struct {
 	Imports    []string // without those of tests
 }
 
-func packages(t *testing.T) []pkg {
-	t.Helper()
+// list asks the go command once.
+var list = sync.OnceValues(func() ([]byte, error) {
 	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports", "./...")
 	cmd.Dir = filepath.Join("..", "..")
-	out, err := cmd.Output()
+	return cmd.Output()
+})
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := list()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
