@@ -32,24 +32,7 @@ func bindMulMat(b *Binding) Task {
 		t.local = b.Scratch(0, local)
 		return t
 	}
-	if simd.Current() == simd.Generic {
-		return nil // the definition of the float kernels is slower than the reference
-	}
-	t := &mulMatFloat{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
-	t.choose(t.tokens)
-	local := t.scratch()
-	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) && !b.Call.Invariant {
-		t.panelType = simd.F32
-		if typ, ok := floatFormats[m.format.DType]; ok {
-			t.panelType = typ
-		}
-		t.columns = b.FloatColumns(t.panelType)
-		t.panelAt = 4 * floatPanelRows * m.k
-		t.sumsAt = t.panelAt + panelGroup*t.panelType.PanelBytes(t.chunk())
-		local = max(local, t.sumsAt+sumsBytes(t.tokens))
-	}
-	t.local = b.Scratch(0, local)
-	return t
+	return bindMulMatFloat(b, m)
 }
 
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
@@ -179,70 +162,3 @@ func rowGrain(n, rowBytes int, w *par.Worker) int {
 
 // cachedRows returns how many rows fit in about half of the first cache.
 func cachedRows(rowBytes int) int { return min(64, max(4, 16<<10/rowBytes&^3)) }
-
-// fewFloatTokens is the number of tokens up to which weights are not taken apart into panels.
-const fewFloatTokens = 16
-
-// floatPanelRows is the number of rows that become part of a panel of floats at a time.
-const floatPanelRows = simd.FloatRows / 2
-
-// mulMatFloat multiplies weights as float32 with activations. Types that no kernel reads are converted row by row.
-type mulMatFloat struct {
-	next par.Shares
-	matrix
-	tokens int
-	x, out []float32
-	local  *scratch
-
-	columns   *activations // x in panels; nil: few tokens, or no such kernels
-	panelType simd.FloatType
-	panelAt   int // where panels are in local, after rows as float32
-	sumsAt    int // and their results
-}
-
-// Reset starts the loop over rows again.
-func (t *mulMatFloat) Reset() { t.next.Reset() }
-
-// Run takes rows.
-func (t *mulMatFloat) Run(w *par.Worker) error {
-	local := t.local.local[w.ID].b
-	grain := rowGrain(t.rows, t.rowBytes, w)
-	if t.columns != nil {
-		grain = panelGrain(t.rows, w)
-	}
-	for {
-		lo, hi, ok := t.next.Take(w, grain, t.rows)
-		if !ok {
-			return nil
-		}
-		if n := (hi - lo) / simd.FloatRows; t.columns != nil && n > 0 {
-			t.panels(local, lo, n)
-			lo += n * simd.FloatRows
-		}
-		for r := lo; r < hi; r += floatRows {
-			n := min(floatRows, hi-r)
-			m := t.rowsAsFloat(local, r, n)
-			simd.MulFloat(t.out[r:], t.rows, m, n, t.x, t.k, t.tokens, t.k)
-		}
-	}
-}
-
-// chunk returns the elements of a row in a panel: whole blocks.
-func (t *mulMatFloat) chunk() int { return min(t.k, max(t.panelType.Chunk(), t.format.Block)) }
-
-// panels multiplies n panels of rows from lo on with all tokens.
-func (t *mulMatFloat) panels(local []byte, lo, n int) {
-	panels, dense, rows := local[t.panelAt:t.sumsAt], cast.Of[float32](local[:t.panelAt]), n*simd.FloatRows
-	sums := cast.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
-	chunk := t.chunk()
-	for first := 0; first < t.k; first += chunk {
-		size := min(chunk, t.k-first)
-		bytes := t.panelType.PanelBytes(size)
-		for i := range 2 * n {
-			t.floats(dense, lo+i*floatPanelRows, floatPanelRows, first, size)
-			t.panelType.RepackFloats(panels[i/2*bytes:], i%2, dense, size, size)
-		}
-		t.panelType.MulFloatPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
-	}
-	spread(t.out[lo:], t.rows, sums, rows, t.tokens)
-}

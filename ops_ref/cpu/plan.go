@@ -47,6 +47,7 @@ type actLayout struct {
 	block  int            // elements that share a scale; 0 for floats
 	floats simd.FloatType // of the weights that floats are for
 	panels bool
+	plain  bool // as they are
 }
 
 // activations is a buffer of activations in a layout.
@@ -128,6 +129,17 @@ func (p *plan) floatColumns(s *step, t simd.FloatType) *activations {
 	if !held {
 		p.tasks = append(p.tasks, task{&packFloatsTask{x: x, weights: t, to: a}, s})
 		a.size = max(a.size, t.ColumnsBytes(x.Shape.Rows(), x.Shape.Last()))
+	}
+	return a
+}
+
+// plainColumns is quantized for weights as float32, without tiles.
+func (p *plan) plainColumns(s *step) *activations {
+	x := s.call.In[0]
+	a, held := p.buffer(s, actLayout{plain: true, panels: true})
+	if !held {
+		p.tasks = append(p.tasks, task{&packPlainTask{x: x, to: a}, s})
+		a.size = max(a.size, 4*simd.FloatColumnsLen(x.Shape.Rows(), x.Shape.Last()))
 	}
 	return a
 }

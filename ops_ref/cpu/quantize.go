@@ -2,6 +2,7 @@ package cpu
 
 import (
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/ops_ref/internal/par"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
@@ -64,5 +65,26 @@ func (t *packFloatsTask) Run(w *par.Worker) error {
 			return nil
 		}
 		t.weights.PackFloats(t.to.b, t.x.Row(c, nil), c)
+	}
+}
+
+// packPlainTask arranges activations in panels as they are.
+type packPlainTask struct {
+	shared
+	x  opsref.View[float32]
+	to *activations
+}
+
+// Run takes tokens, as many at a time as a panel has.
+func (t *packPlainTask) Run(w *par.Worker) error {
+	columns := cast.Of[float32](t.to.b)
+	for {
+		lo, hi, ok := t.next.Take(simd.TileColumns, t.x.Shape.Rows())
+		if !ok {
+			return nil
+		}
+		for c := lo; c < hi; c++ {
+			simd.PackFloatColumn(columns, t.x.Row(c, nil), c)
+		}
 	}
 }

@@ -45,6 +45,9 @@ func main() {
 		dotFloatAVX2(t)
 		widen(t)
 	}
+	for _, t := range []floatType{f32, f16, bf16} {
+		floatColumnPanels(t)
+	}
 	laneNumbers()
 	repackQ8_0()
 	q4K.repack()
