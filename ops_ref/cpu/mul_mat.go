@@ -17,17 +17,19 @@ func bindMulMat(b *Binding) Task {
 		local := m.scratch()
 		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k) &&
 			!(b.Call.Invariant && simd.RoundsColumns())
-		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
-			t.acts = b.Activations(m.f)
-		}
 		if panels {
-			t.columns = b.Columns(m.f)
+			t.columns = b.Columns(m.f) // quantized on the way, without tiles
 			if t.chunk = m.f.PanelChunk(m.k, t.tokens); m.convert {
 				t.chunk = m.k // rows are converted once
 			}
 			t.panelAt = local
-			t.sumsAt = t.panelAt + m.f.PanelsBytes(panelGroup, t.chunk)
-			local = t.sumsAt + sumsBytes(t.tokens)
+			if local += m.f.PanelsBytes(1, t.chunk); simd.RoundsColumns() {
+				t.sumsAt = t.panelAt + m.f.PanelsBytes(panelGroup, t.chunk)
+				local = t.sumsAt + sumsBytes(t.tokens)
+			}
+		}
+		if !panels || m.rows%simd.TileRows != 0 {
+			t.acts = b.Activations(m.f)
 		}
 		t.local = b.Scratch(0, local)
 		return t
@@ -64,7 +66,7 @@ type mulMatInteger struct {
 	matrix
 	tokens  int
 	x       []float32
-	acts    *activations // quantized; nil: panels of all rows meet columns that are not
+	acts    *activations // quantized; nil: panels of all rows meet columns
 	columns *activations // in panels; nil: few tokens, or no such kernels
 	out     []float32    // [tokens, rows]
 	local   *scratch     // converted rows, panels of weights, and their results
@@ -109,6 +111,25 @@ func panelGrain(n int, w *par.Worker) int {
 
 // panels multiplies n panels of rows from lo on with all tokens.
 func (t *mulMatInteger) panels(local []byte, lo, n int) {
+	if simd.RoundsColumns() {
+		t.tilePanels(local, lo, n)
+		return
+	}
+	panel := local[t.panelAt:]
+	for ; n > 0; n, lo = n-1, lo+simd.TileRows {
+		rows := t.rowsAsInteger(local, lo, simd.TileRows)
+		for first := 0; first < t.k; first += t.chunk {
+			size := min(t.chunk, t.k-first)
+			rows.repack(panel, 0, first, size)
+			t.f.MulPanels(t.out[lo:], t.rows, panel, 1, t.columns.b, t.tokens, t.k, first, size)
+		}
+		t.again(local, lo, rows.wide)
+	}
+}
+
+// tilePanels is panels on tiles. Several panels meet the columns together, and results are kept together until all
+// parts of the rows have been multiplied.
+func (t *mulMatInteger) tilePanels(local []byte, lo, n int) {
 	panels, rows := local[t.panelAt:t.sumsAt], n*simd.TileRows
 	sums := cast.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
 	var wide [panelGroup]uint32

@@ -110,15 +110,15 @@ func (p *plan) quantized(s *step, f simd.Format, panels bool) *activations {
 		return a
 	}
 	rows, k := x.Shape.Rows(), x.Shape.Last()
-	var t Task
-	if panels {
-		t = &packTask{format: f, rows: rows, k: k, from: p.quantized(s, f, false), to: a}
-		a.size = max(a.size, f.ColumnsBytes(rows, k))
-	} else {
-		t = &quantizeTask{x: x, format: f, to: a}
+	if !panels {
 		a.size = max(a.size, rows*f.ActBytes(k))
+		p.tasks = append(p.tasks, task{&quantizeTask{x: x, format: f, to: a}, s})
+		return a
 	}
-	p.tasks = append(p.tasks, task{t, s})
+	a.size = max(a.size, f.ColumnsBytes(rows, k))
+	from, held := p.buffer(s, actLayout{block: f.Block()})
+	from.size = max(from.size, rows*f.ActBytes(k))
+	p.tasks = append(p.tasks, task{&packTask{x: x, format: f, quantize: !held, from: from, to: a}, s})
 	return a
 }
 

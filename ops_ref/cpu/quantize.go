@@ -27,25 +27,32 @@ func (t *quantizeTask) Run(w *par.Worker) error {
 	}
 }
 
-// packTask arranges quantized activations in panels.
+// packTask arranges quantized activations in panels. It quantizes them first if nobody has.
 type packTask struct {
 	shared
+	x        opsref.View[float32]
 	format   simd.Format
-	rows, k  int
+	quantize bool
 	from, to *activations
 }
 
 // Run takes tokens, as many at a time as share the cache lines of a panel.
 func (t *packTask) Run(w *par.Worker) error {
-	size := t.format.ActBytes(t.k)
+	rows, k := t.x.Shape.Rows(), t.x.Shape.Last()
+	size := t.format.ActBytes(k)
 	for {
-		lo, hi, ok := t.next.Take(simd.TileColumns, t.rows)
+		lo, hi, ok := t.next.Take(simd.TileColumns, rows)
 		if !ok {
 			return nil
 		}
-		for c := lo; c < hi; c++ {
-			t.format.PackColumn(t.to.b, t.from.b[c*size:], c, t.rows, t.k)
+		var acts [simd.TileColumns][]byte
+		for c := range hi - lo {
+			acts[c] = t.from.b[(lo+c)*size:][:size]
+			if t.quantize {
+				t.format.Quantize(acts[c], t.x.Row(lo+c, nil))
+			}
 		}
+		t.format.PackColumns(t.to.b, acts[:hi-lo], lo, rows, k)
 	}
 }
 

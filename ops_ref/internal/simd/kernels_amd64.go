@@ -436,23 +436,40 @@ func unweaveQ5KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
 //go:noescape
 func unweaveQ6KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
 
-// gemmQ8_0AVX512 is dotQ8_0Row
-// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+// packColumnsKAVX512 is packColumnK
+// for six columns, whose quantized activations are where acts says, of blocks blocks (groups of four for types with
+// blocks of 32), at least 1.
 //
 //go:noescape
-func gemmQ8_0AVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+func packColumnsKAVX512(panel *byte, acts **byte, blocks int)
+
+// packColumns32AVX512 is packColumn32
+// for six columns, whose quantized activations are where acts says, of blocks blocks (groups of four for types with
+// blocks of 32), at least 1.
+//
+//go:noescape
+func packColumns32AVX512(panel *byte, acts **byte, blocks int)
+
+// gemmQ8_0AVX512 is dotQ8_0Row
+// for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns
+// of out are outBytes apart.
+//
+//go:noescape
+func gemmQ8_0AVX512(blocks int, w *byte, a *byte, out *float32, outBytes int, set int)
 
 // gemmQ4KAVX512 is dotQ4KRow
-// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+// for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns
+// of out are outBytes apart.
 //
 //go:noescape
-func gemmQ4KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+func gemmQ4KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int, set int)
 
 // gemmQ6KAVX512 is dotQ6KRow
-// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+// for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns
+// of out are outBytes apart.
 //
 //go:noescape
-func gemmQ6KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+func gemmQ6KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int, set int)
 
 // sigmoidAVX2 is Sigmoid.
 //
