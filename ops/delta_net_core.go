@@ -71,6 +71,7 @@ var DeltaNetCoreOp = Register(&Def{
 			{"long idle", 1, 1, 32, false, []span{{0, 310}}},
 			{"chunks forgetting", 2, 10, 32, true, []span{{0, 40}, {0, 33}, {0, 31}}},
 			{"chunks wide", 2, 4, 32, false, []span{{0, 50}}},
+			{"chunks blank", 1, 1, 32, true, []span{{0, 50}}},
 		} {
 			b, slots := layout(8, c.spans...).keeping(c.name)
 			if c.name == "padded" || c.name == "chunks padded" || c.name == "kept mixed" {
@@ -85,7 +86,9 @@ var DeltaNetCoreOp = Register(&Def{
 				dv = 80
 			}
 			keys, channels := c.nk*c.d, 2*c.nk*c.d+c.nv*dv
-			beta, bias, decay := f32(b.tokens, c.nv), f32(c.nv), f32(c.nv)
+			x, beta, bias, decay := f32(b.tokens, channels), f32(b.tokens, c.nv), f32(c.nv), f32(c.nv)
+			conv := Arg{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, taps - 1, channels}}
+			state := Arg{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, dv, c.d}}
 			decay.Gen = between(-3, 0)
 			switch _, gates, _ := strings.Cut(c.name, " "); gates {
 			case "remembering": // all that is written, and for long
@@ -94,15 +97,14 @@ var DeltaNetCoreOp = Register(&Def{
 				beta.Gen, decay.Gen = between(5, 20), between(-90, -10)
 			case "idle":
 				beta.Gen, decay.Gen = between(-20, -5), between(-0.01, 0)
+			case "blank":
+				x.Gen, conv.Gen, state.Gen = scaled(0), scaled(0), scaled(0)
 			}
 			cs = append(cs, Case{Name: c.name,
 				Attrs: DeltaNetCoreAttrs{SliceAttrs{0, keys}, SliceAttrs{keys, 2 * keys},
 					SliceAttrs{2 * keys, channels},
 					NormAttrs{1e-6}, NormAttrs{1e-5}, GatedDeltaNetAttrs{0.25, c.tiled}, NormAttrs{1e-4}},
-				Args: []Arg{f32(b.tokens, channels),
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, taps - 1, channels}},
-					f32(channels, taps), i32(b.starts), slots, beta, f32(b.tokens, c.nv), bias, decay,
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, dv, c.d}},
+				Args: []Arg{x, conv, f32(channels, taps), i32(b.starts), slots, beta, f32(b.tokens, c.nv), bias, decay, state,
 					f32(dv), f32(b.tokens, c.nv, dv)}})
 		}
 		return cs

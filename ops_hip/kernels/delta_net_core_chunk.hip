@@ -215,7 +215,7 @@ struct pairs_ahead {
   }
 };
 
-// own_scales are the powers of two that a lane's rows are multiplied by, and their inverses. None is for less than `least`.
+// own_scales are the powers of two that a lane's rows are multiplied by, and their inverses, for elements of `least` at least.
 struct own_scales {
   float scale[own_vs], unscale[own_vs];
 };
@@ -602,11 +602,13 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int e = 0; e < 8; e++) s[i][e] = state[own_v(e) * N + 16 * i + own_x(e)];
   NO_UNROLL for (int t0 = first; t0 < last; t0 += chunk_tokens) {
-    const float none[own_vs] = {};
+    // Rows of nothing count as of little, such that products of steps do not underflow.
+    float little[own_vs], least[own_vs];
+    UNROLL for (int i = 0; i < own_vs; i++) little[i] = 0x1p-60f;
     Acc v[2];
     token_rows<const float>{a.v + (i64)t0 * a.v_pitch + h * a.dv + v0, a.v_pitch, last - t0}.load(v);
     Acc p[2][2] = {}; // S·k and S·q
-    const own_scales of_s = scales_of(s, none);
+    const own_scales of_s = scales_of(s, little);
     UNROLL for (int g = 0; g < stream::kq_groups; g++) {
       pairs_ahead kq(in.enter(m, g));
       UNROLL for (int k = 0; k < 2; k++) {
@@ -616,7 +618,7 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       in.leave(m, g);
     }
     // What the units of p, and then of U and o, are.
-    float p_step[own_vs], u_step[own_vs], o_step[own_vs];
+    float p_step[own_vs], u_step[own_vs], o_step[own_vs], growth[own_vs]; // the last one is that of S
     UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = of_s.unscale[i] * (1 / CHUNK_SCALE) * step[i];
     const chunk_value& own_value = *(const chunk_value*)in.enter(m, stream::kq_groups);
     Acc u[2], o[2];
@@ -626,15 +628,18 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
         token_values(own_value.beta, i, beta), token_values(own_value.from, i, from);
         UNROLL for (int e = 0; e < 8; e++) v[i][e] = beta[e] * v[i][e] - from[e] * (p_step[own_index(e)] * p[0][i][e]);
       }
-      const own_scales of_x = scales_of(v, none);
+      const own_scales of_x = scales_of(v, little);
       const own_pair x[2] = {split(v[0], of_x), split(v[1], of_x)};
       fixed();
       mma_lower(u, own_value.t, x);
-      UNROLL for (int i = 0; i < own_vs; i++) u_step[i] = of_x.unscale[i] * (1 / CHUNK_SCALE);
+      UNROLL for (int i = 0; i < own_vs; i++) {
+        u_step[i] = of_x.unscale[i] * (1 / CHUNK_SCALE);
+        growth[i] = step[i] * (of_x.scale[i] * CHUNK_SCALE);
+      }
     }
     fixed();
-    float least[own_vs]; // such that S does not overflow where U is nothing beside it
-    UNROLL for (int i = 0; i < own_vs; i++) least[i] = 0x1p-14f * of_s.unscale[i] * (step[i] / u_step[i]);
+    // S does not overflow where U is nothing beside it.
+    UNROLL for (int i = 0; i < own_vs; i++) least[i] = __builtin_fmaxf(0x1p-10f, 0x1p-14f * of_s.unscale[i] * growth[i]);
     const own_scales of_u = scales_of(u, least);
     { // o
       const own_pair x[2] = {split(u[0], of_u), split(u[1], of_u)};
@@ -661,9 +666,8 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       }
       float factor[own_vs];
       UNROLL for (int i = 0; i < own_vs; i++) {
-        const float next = of_u.unscale[i] * u_step[i] * (1 / CHUNK_SCALE);
-        factor[i] = step[i] / next * own_value.total[0];
-        step[i] = next;
+        factor[i] = growth[i] * (of_u.scale[i] * CHUNK_SCALE) * own_value.total[0];
+        step[i] = of_u.unscale[i] * u_step[i] * (1 / CHUNK_SCALE);
       }
       in.leave(m, stream::kq_groups);
       UNROLL for (int g = 0; g < stream::back_groups; g++) {
