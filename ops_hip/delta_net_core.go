@@ -12,8 +12,13 @@ var coreWidths = []int{32, 64, 128}
 // maxCoreValues is the widest value head that they take.
 const maxCoreValues = 128
 
-// coreChunkTokens is the number of tokens that the chunked kernels take at a time, and from half of which on they pay.
-const coreChunkTokens = 16
+// The chunked kernels take coreChunkTokens at a time, from half of which on they pay, and values of a head in parts of
+// coreChunkValues, of which blocks have coreChunkSlice.
+const (
+	coreChunkTokens = 32
+	coreChunkValues = 16
+	coreChunkSlice  = 64
+)
 
 // coreTaps is the number of taps of the convolutions that the step makes itself.
 const coreTaps = 4
@@ -49,6 +54,58 @@ func coreForm(n *ops.Node) packForm {
 	return packForm{kind: packQ24, rows: y[0], k: y[1] * y[2]}
 }
 
+// coreMemory is the scratch memory of a node. The convolution's result lies at its start.
+type coreMemory struct {
+	chunks          int   // of all sequences, at most
+	conv            int64 // bytes of the convolution's result
+	keys, values, o int64 // where what chunks make starts: see kernels/delta_net_core_chunk.hip
+	all             int64 // bytes, with the chunks
+}
+
+// coreScratch returns the scratch memory of n.
+func coreScratch(n *ops.Node) coreMemory {
+	x, s, a := n.In[0].Shape(), n.In[9].Shape(), n.Attrs.(ops.DeltaNetCoreAttrs)
+	const pair = 2 * 2 * 16 * 16 // bytes of a tile of halves and the rests
+	keyBytes := 6 * pair * int64(s[3]/16)
+	const valueBytes = 6*pair + 4*(4*coreChunkTokens+4)
+	m := coreMemory{chunks: x[0]/coreChunkTokens + n.In[4].Shape()[0], conv: 4 * int64(x.Elems())}
+	m.keys = aligned(m.conv)
+	m.values = m.keys + aligned(int64(m.chunks*((a.Q.Hi-a.Q.Lo)/s[3]))*keyBytes)
+	m.o = m.values + aligned(int64(m.chunks*s[1])*valueBytes)
+	m.all = m.o + 4*int64(n.Out[0].Shape.Elems())
+	return m
+}
+
+// coreChunks are the launches of the chunked form behind the convolution.
+func coreChunks(n *ops.Node) []Launch {
+	a, x, s, m := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape(), coreScratch(n)
+	keyHeads, sequences, kept, tiled := (a.Q.Hi-a.Q.Lo)/s[3], n.In[4].Shape()[0], ops.Kept(n.In[4]), 0
+	if a.Delta.Tiled {
+		tiled = 1
+	}
+	l := func(symbol string, threads uint32, grid [3]uint32, args Args) Launch {
+		return Launch{Object: "delta_net_core_chunk", Symbol: "delta_net_core_f32_chunk" + symbol, Grid: grid,
+			Block: [3]uint32{threads}, Args: args, Scratch: m.all}
+	}
+	end := Args{}.ScratchPtr(m.o).Ptr(n.In[10]).Ptr(n.In[11]).Ptr(n.Result(0))
+	if len(n.Out) == n.Op.Results {
+		end = end.NullPtr().NullPtr()
+	} else {
+		end = end.pack(n.Result(n.Op.Results), coreForm(n))
+	}
+	return []Launch{
+		l(fmt.Sprintf("_keys%d", s[3]), 256, [3]uint32{uint32(keyHeads), uint32(m.chunks)},
+			Args{}.ScratchPtr(0).Ptr(n.In[6]).Ptr(n.In[5]).Ptr(n.In[7]).Ptr(n.In[8]).Ptr(n.In[3]).Ptr(n.In[4]).
+				ScratchPtr(m.keys).ScratchPtr(m.values).i32s(x[1], a.Q.Lo, a.K.Lo, sequences, keyHeads, s[1], tiled).
+				F32(a.QNorm.Eps).F32(a.KNorm.Eps).i32s(kept)),
+		l(fmt.Sprint(s[3]), 128, [3]uint32{uint32(s[1]) * Blocks(s[2], coreChunkSlice), uint32(sequences)},
+			Args{}.ScratchPtr(0).ScratchPtr(m.keys).ScratchPtr(m.values).Ptr(n.In[9]).ScratchPtr(m.o).Ptr(n.In[3]).
+				Ptr(n.In[4]).i32s(x[1], a.V.Lo, sequences, keyHeads, s[1], s[2], tiled).F32(a.Delta.Scale).i32s(kept)),
+		l("_end", 256, [3]uint32{Blocks(x[0]*s[1], 8)}, end.Ptr(n.In[3]).Ptr(n.In[4]).i32s(sequences, x[0], s[1], s[2]).
+			F32(a.Norm.Eps).i32s(kept)),
+	}
+}
+
 func init() {
 	match := func(n *ops.Node) bool {
 		a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
@@ -62,49 +119,38 @@ func init() {
 		y := n.Out[0].Shape
 		return r == 0 && f.kind == packQ24 && y[2] == maxCoreValues && f.rows*f.k == y.Elems()
 	}
-	// rule is the launch of the rule in a form, with the convolution or behind it. The step of sequences that keep states
-	// takes only those, or all.
-	rule := func(n *ops.Node, form string, conv bool, only int) Launch {
-		s, args := n.In[9].Shape(), coreArgs(n, conv)
+	// step is the launch of the step, with the convolution or behind it, for the sequences that keep states only, or all.
+	step := func(n *ops.Node, conv bool, only int) Launch {
+		s, args, form := n.In[9].Shape(), coreArgs(n, conv), "step"
 		if kept := ops.Kept(n.In[4]); kept > 0 {
-			args = args.i32s(kept)
-			if form == "step" {
-				args = args.i32s(only)
-			}
-			form += "_kept"
+			args, form = args.i32s(kept, only), "step_kept"
 		}
 		l := Launch{Object: "delta_net_core", Symbol: fmt.Sprintf("delta_net_core_f32_%s%d", form, s[3]),
 			Grid: [3]uint32{uint32(s[1]), uint32(n.In[4].Shape()[0])}, Block: [3]uint32{512}, Args: args}
 		if conv {
 			l.Counters = 1
 		} else {
-			l.Scratch = 4 * int64(n.In[0].Shape().Elems())
+			l.Scratch = coreScratch(n).conv
 		}
 		return l
 	}
-	launch := func(n *ops.Node, form string) []Launch {
+	// conv is the launch of the convolution.
+	conv := func(n *ops.Node) Launch {
 		x, w := n.In[0].Shape(), n.In[2].Shape()
-		if form == "step" && w[1] == coreTaps {
-			return []Launch{rule(n, form, true, 0)}
-		}
-		serial, convForm := !convRuns(x, w[1], n.In[4].Shape()[0]), "tokens"
+		serial, form := !convRuns(x, w[1], n.In[4].Shape()[0]), "tokens"
 		if serial {
-			convForm = "serial"
+			form = "serial"
 		}
-		conv := convLaunch("causal_conv_silu_f32_"+convForm, serial, n.In[0], n.In[1], n.In[2], n.In[3], n.In[4],
+		l := convLaunch("causal_conv_silu_f32_"+form, serial, n.In[0], n.In[1], n.In[2], n.In[3], n.In[4],
 			func(a Args) Args { return a.ScratchPtr(0) })
-		conv.Scratch = 4 * int64(x.Elems())
-		launches := []Launch{conv, rule(n, form, false, 0)}
-		if form == "chunk" && ops.Kept(n.In[4]) > 0 {
-			launches = append(launches, rule(n, "step", false, 1))
-		}
-		return launches
+		l.Scratch = coreScratch(n).conv
+		return l
 	}
 	// fewest is from how many tokens on, of a sequence on average, the chunked form pays. Where states are kept, it takes
 	// another launch, for the sequences that keep some: those have few tokens.
 	fewest := func(n *ops.Node) int {
 		if kept := ops.Kept(n.In[4]); kept > 0 {
-			return max(coreChunkTokens, 4*(1+kept))
+			return max(coreChunkTokens/2, 4*(1+kept))
 		}
 		return coreChunkTokens / 2
 	}
@@ -114,16 +160,30 @@ func init() {
 		Match:  func(n *ops.Node, t *Target) int { return matchIf(match(n), t.invariantFirst(matchPlain)) },
 		emits:  emits,
 		spares: func(_ *ops.Node, r int) bool { return r == 0 },
-		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "step"), nil },
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			if n.In[2].Shape()[1] == coreTaps {
+				return one(step(n, true, 0))
+			}
+			return []Launch{conv(n), step(n, false, 0)}, nil
+		},
 	})
 	Register(Kernel{
 		Name: "delta_net_core_f32_chunk",
 		Op:   ops.DeltaNetCoreOp,
 		Match: func(n *ops.Node, _ *Target) int {
-			return matchIf(match(n) && n.In[0].Shape()[0] >= fewest(n)*n.In[4].Shape()[0], matchGood)
+			tokens, sequences := n.In[0].Shape()[0], n.In[4].Shape()[0]
+			ok := match(n) && n.In[9].Shape()[2]%coreChunkValues == 0 && coreScratch(n).chunks <= maxGridYZ &&
+				fits(tokens*n.In[9].Shape()[1])
+			return matchIf(ok && tokens >= fewest(n)*sequences, matchGood)
 		},
 		emits:  emits,
 		spares: func(_ *ops.Node, r int) bool { return r == 0 },
-		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) { return launch(n, "chunk"), nil },
+		Launch: func(n *ops.Node, _ *Target) ([]Launch, error) {
+			launches := append([]Launch{conv(n)}, coreChunks(n)...)
+			if ops.Kept(n.In[4]) > 0 {
+				launches = append(launches, step(n, false, 1))
+			}
+			return launches, nil
+		},
 	})
 }

@@ -29,7 +29,7 @@ const maxMatrixRow = 1 << 22
 // and of what that took from either: nearly those of floats. Mixtures of experts ask for them: see ops.MulMatAttrs.
 // Experts get few tokens in such steps, so that much of the time goes to reading their weights; larger steps are for
 // speed.
-const exactTokens = 256
+const exactTokens = 128
 
 // matchThree is the match of a kernel of three products. It takes all nodes that the one of a single product takes, so
 // that either can be checked on any graph, but leaves them to others where it does not pay.

@@ -36,7 +36,7 @@ func (p probe) String() string {
 const (
 	decodeRows, decodeCols   = 1024, 4096 // a quarter of the rows of an 8B model's attention output
 	prefillTokens            = 256
-	prefillRows, prefillCols = 2048, 2048
+	prefillRows, prefillCols = 1024, 4096
 	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
 	plainRows, plainCols     = 512, 1024
 	decodeKeys               = 4096   // keys of the attention of a decode step

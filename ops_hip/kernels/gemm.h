@@ -61,22 +61,22 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
   }
 }
 
-// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 128 rows o of w from o0 on.
-// src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is a multiple of 32; rows of x start less than
-// 2^31 elements behind it. Weights are rounded to the type of x, products accumulate in float in the order of k.
+// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of tokens, of which the first `count` are
+// there, and the rows o of w from o0 on. src and dst are LDS arrays; a negative dst marks a place without a token. k is a multiple of
+// 32; rows of x start less than 2^31 elements behind it. Weights are rounded to the type of x, products accumulate in float in the
+// order of k.
 //
 // low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split from the weights
-// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16.
+// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16. Whole tiles take no
+// low: only small steps ask for it.
 //
 // A tile_end says what becomes of the products p and where they go.
 //
 // Both operands go through LDS in windows of 32 elements along k, one in use while the next is written. Weights of a part are
 // loaded when those before are in LDS. x comes through registers a window ahead, on NVIDIA by copies two ahead. One barrier a
 // window. LDS: see tile_lds.
-enum { tile_rows = 128 };
-
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
-// are the products with the rows of up: w and up then share the tile, 64 rows of each, 16 by 16.
+// are the products with the rows of up: w and up then share the tile, half of the rows of each, 16 by 16.
 struct tile_end {
   float* y;
   const float* add;
@@ -84,97 +84,136 @@ struct tile_end {
   int gate;
 };
 
-// tile_shape is how the waves of a block cover a tile of TM tokens: tokens_waves by rows_waves of them, each with token_tiles by
-// row_tiles of 16 by 16.
-template <int TM> struct tile_shape {
-#if GPU_NVIDIA
-  enum { threads = 128, token_waves = TM >= 64 ? 2 : 1 };
-#else
-  enum { threads = TM >= 128 ? 256 : 128, token_waves = TM / 32 };
-#endif
+// tile_shape is how the waves of a block cover a tile: token_waves by row_waves of them, each with token_tiles by row_tiles of 16 by
+// 16. SOME says that those without tokens are left out.
+template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME> struct tile_shape {
   enum {
+    tokens = TOKENS,
+    rows = ROWS,
+    threads = THREADS,
+    token_waves = TOKEN_WAVES,
     row_waves = threads / 32 / token_waves,
-    token_tiles = TM / 16 / token_waves,
-    row_tiles = tile_rows / 16 / row_waves,
-    chunks = 4 * TM / threads,           // of eight elements of x in a window, for a thread
-    halves = 2 * tile_rows / threads,    // of windows of weights, for a thread
+    token_tiles = tokens / 16 / token_waves,
+    row_tiles = rows / 16 / row_waves,
+    chunks = 4 * tokens / threads, // of eight elements of x in a window, for a thread
+    halves = 2 * rows / threads,   // of windows of weights, for a thread
+    some = SOME,
     x_buffers = GPU_COPIES ? 3 : 2,
   };
 };
+#if GPU_NVIDIA
+typedef tile_shape<128, 128, 128, 2, false> tile_whole;
+#else
+typedef tile_shape<128, 128, 256, 4, false> tile_whole;
+#endif
+typedef tile_shape<128, 128, 256, 2, true> tile_some;
+typedef tile_shape<64, 64, 128, 2, true> tile_small;
 
-template <class T, int TM> struct tile_lds {
-  T x[tile_shape<TM>::x_buffers][TM * lds_row], w[2][tile_rows * lds_row];
-  int src[TM], dst[TM];
+template <class T, class S> struct tile_lds {
+  T x[S::x_buffers][S::tokens * lds_row], w[2][S::rows * lds_row];
+  int src[S::tokens], dst[S::tokens];
+};
+
+// tile_sums are a wave's, of which the first token is m0 and the first row n0.
+template <class S> struct tile_sums {
+  Acc acc[S::token_tiles][S::row_tiles];
+  DEV int m0() { return wave() / S::row_waves * (16 * S::token_tiles); }
+  DEV int n0() { return wave() % S::row_waves * (16 * S::row_tiles); }
+
+  // add adds 16 products to each, of the windows x and w from kk on; `used` tiles of tokens have some.
+  template <class T> DEV_METHOD void add(const T* x, const T* w, int kk, int used) {
+    if constexpr (S::some) {
+      decltype(fragment_b(w, 0, 0)) b[S::row_tiles];
+      UNROLL for (int j = 0; j < S::row_tiles; j++) b[j] = fragment_b(w, n0() + 16 * j, kk);
+      used = opaque(used);
+      UNROLL for (int t = 0; t < S::token_tiles; t++) {
+        if (t >= used) break;
+        auto a = fragment_a(x, m0() + 16 * t, kk);
+        UNROLL for (int j = 0; j < S::row_tiles; j++) acc[t][j] = mma(acc[t][j], a, b[j]);
+      }
+    } else {
+      decltype(fragment_a(x, 0, 0)) a[S::token_tiles];
+      UNROLL for (int t = 0; t < S::token_tiles; t++) a[t] = fragment_a(x, m0() + 16 * t, kk);
+      UNROLL for (int j = 0; j < S::row_tiles; j++) {
+        auto b = fragment_b(w, n0() + 16 * j, kk);
+        UNROLL for (int t = 0; t < S::token_tiles; t++) acc[t][j] = mma(acc[t][j], a[t], b);
+      }
+    }
+  }
 };
 
 // tile_operands is what a thread brings to LDS.
-template <class Q, int TM> struct tile_operands {
-  typedef tile_shape<TM> shape;
+template <class Q, class S> struct tile_operands {
   typedef operand<Q> T;
-  const T* x; // the same for all threads
-  u32 x_at[shape::chunks];
-  const u8* w; // the same for a wave
-  u32 w_at[shape::halves];
-  int k;
-  typename panel<Q>::raw raw[shape::halves];
+  enum { windows = panel<Q>::windows };
+  const T* x;            // the same for all threads
+  u32 x_at[S::chunks];   // in bytes, as the offsets that follow
+  const u8* w;           // the same for a wave
+  u32 w_at[S::halves];
+  int k, count;
+  typename panel<Q>::raw raw[S::halves];
 
-  DEV_METHOD int parts() const { return k / (32 * panel<Q>::windows); }
+  DEV_METHOD int parts() const { return k / (32 * windows); }
   DEV_METHOD int clamped(int n) const { return n < parts() ? n : parts() - 1; }
   DEV_METHOD void load_weights(int n) {
-    UNROLL for (int i = 0; i < shape::halves; i++) panel<Q>::load(raw[i], w + w_at[i], k, clamped(n));
+    UNROLL for (int i = 0; i < S::halves; i++) panel<Q>::load(raw[i], w + w_at[i], k, clamped(n));
   }
   template <bool REST> DEV_METHOD void put_weights(T* to, int i) const {
-    UNROLL for (int h = 0; h < shape::halves; h++)
+    UNROLL for (int h = 0; h < S::halves; h++)
       UNROLL for (int j = 0; j < 2; j++) {
-        const int r = tid() / 2 + shape::threads / 2 * h;
+        const int r = tid() / 2 + S::threads / 2 * h;
         *(operand8<Q>*)(to + lds_at(r, 2 * (tid() & 1) + j)) = panel<Q>::template octet<REST>(raw[h], i, j);
       }
   }
-  // row_of and chunk_of say where the thread's c-th chunk of a window of x is.
-  DEV_METHOD int row_of(int c) const { return tid() / 4 + shape::threads / 4 * c; }
-  DEV_METHOD int window_start(int n, int i) const {
-    constexpr int W = panel<Q>::windows;
-    return panel<Q>::start(clamped(n + i / W), i % W);
+
+  // row_of is the row of the thread's c-th chunk of a window of x; has_chunk reports whether any thread's has a token (asked anew, since
+  // answers that are kept cost registers).
+  DEV int row_of(int c) { return tid() / 4 + S::threads / 4 * c; }
+  DEV_METHOD bool has_chunk(int c) const { return !S::some || S::threads / 4 * c < opaque(count); }
+  // chunk_at is where the c-th chunk of a window is.
+  DEV_METHOD const operand8<Q>* chunk_at(int n, int i, int c) {
+    in_loop(x_at[c]);
+    return (const operand8<Q>*)((const u8*)(x + panel<Q>::start(clamped(n + i / windows), i % windows)) + x_at[c]);
   }
 #if GPU_COPIES
-  DEV_METHOD void copy_x(T* to, int n, int i) const {
-    const T* from = x + window_start(n, i);
-    UNROLL for (int c = 0; c < shape::chunks; c++) copy16(lds_address(to + lds_at(row_of(c), tid() & 3)), from + x_at[c]);
+  DEV_METHOD void copy_x(T* to, int n, int i) {
+    UNROLL for (int c = 0; c < S::chunks; c++)
+      if (has_chunk(c)) copy16(lds_address(to + lds_at(row_of(c), tid() & 3)), chunk_at(n, i, c));
     copies_end();
   }
 #else
-  operand8<Q> chunk[shape::chunks];
+  operand8<Q> chunk[S::chunks];
   DEV_METHOD void load_x(int n, int i) {
-    const T* from = x + window_start(n, i);
-    UNROLL for (int c = 0; c < shape::chunks; c++) chunk[c] = *(const operand8<Q>*)(from + x_at[c]);
+    UNROLL for (int c = 0; c < S::chunks; c++)
+      if (has_chunk(c)) chunk[c] = *chunk_at(n, i, c);
   }
   DEV_METHOD void put_x(T* to) const {
-    UNROLL for (int c = 0; c < shape::chunks; c++) *(operand8<Q>*)(to + lds_at(row_of(c), tid() & 3)) = chunk[c];
+    UNROLL for (int c = 0; c < S::chunks; c++)
+      if (has_chunk(c)) *(operand8<Q>*)(to + lds_at(row_of(c), tid() & 3)) = chunk[c];
   }
 #endif
 
   // bring writes window `next` of the part in registers to LDS, where it follows window i of part n, and asks for what comes after.
-  template <bool REST> DEV_METHOD void bring(tile_lds<T, TM>& m, int buffer, int n, int i, int next) {
+  template <bool REST> DEV_METHOD void bring(tile_lds<T, S>& m, int buffer, int n, int i, int next) {
 #if !GPU_COPIES
     put_x(m.x[buffer]);
 #endif
     put_weights<REST>(m.w[buffer], next);
-    if (next == panel<Q>::windows - 1) load_weights(n + 1 + (i + 1) / panel<Q>::windows);
+    if (next == windows - 1) load_weights(n + 1 + (i + 1) / windows);
 #if !GPU_COPIES
     load_x(n, i + 2);
 #endif
   }
 };
 
-// mma_pass adds the products of x with the weights, or with what rounding takes from them, to acc.
-template <class Q, int TM, bool REST>
-DEV void mma_pass(Acc (&acc)[tile_shape<TM>::token_tiles][tile_shape<TM>::row_tiles], tile_operands<Q, TM>& in, tile_lds<operand<Q>, TM>& m) {
-  typedef tile_shape<TM> shape;
-  constexpr int W = panel<Q>::windows, MI = shape::token_tiles, NB = shape::row_tiles;
-  const int m0 = wave() / shape::row_waves * (16 * MI), n0 = wave() % shape::row_waves * (16 * NB);
-  int slot = 0; // of x in use
+// mma_pass adds the products of x with the weights, or with what rounding takes from them.
+template <bool REST, class Q, class S>
+DEV void mma_pass(tile_sums<S>& sums, tile_operands<Q, S>& in, tile_lds<operand<Q>, S>& m) {
+  constexpr int W = panel<Q>::windows;
+  const int parts = in.parts(), used = uniform((in.count - sums.m0() + 15) / 16);
   in.load_weights(0);
 #if GPU_COPIES
+  int slot = 0; // of x in use
   in.copy_x(m.x[0], 0, 0);
   in.copy_x(m.x[1], 0, 1);
 #else
@@ -189,29 +228,19 @@ DEV void mma_pass(Acc (&acc)[tile_shape<TM>::token_tiles][tile_shape<TM>::row_ti
   in.load_x(0, 1);
 #endif
   barrier();
-  const int parts = in.parts();
   NO_UNROLL for (int n = 0; n < parts; n++)
     UNROLL for (int i = 0; i < W; i++) {
       const int b = W % 2 ? n & 1 : i & 1, next = (i + 1) % W;
 #if GPU_COPIES
       in.copy_x(m.x[slot == 0 ? 2 : slot - 1], n, i + 2);
-      const operand<Q>* x = m.x[slot];
-#else
-      const operand<Q>* x = m.x[b];
-      in.template bring<REST>(m, b ^ 1, n, i, next);
-#endif
-      UNROLL for (int kk = 0; kk < 32; kk += 16) {
-        decltype(fragment_a(x, 0, 0)) a[MI];
-        UNROLL for (int t = 0; t < MI; t++) a[t] = fragment_a(x, m0 + 16 * t, kk);
-        UNROLL for (int j = 0; j < NB; j++) {
-          auto w = fragment_b(m.w[b], n0 + 16 * j, kk);
-          UNROLL for (int t = 0; t < MI; t++) acc[t][j] = mma(acc[t][j], a[t], w);
-        }
-        if (GPU_COPIES && kk == 0) in.template bring<REST>(m, b ^ 1, n, i, next); // while matrix instructions are on their way
-      }
-#if GPU_COPIES
+      sums.add(m.x[slot], m.w[b], 0, used);
+      in.template bring<REST>(m, b ^ 1, n, i, next); // while matrix instructions are on their way
+      sums.add(m.x[slot], m.w[b], 16, used);
       slot = slot == 2 ? 0 : slot + 1;
       copies_done<1>();
+#else
+      in.template bring<REST>(m, b ^ 1, n, i, next);
+      UNROLL for (int kk = 0; kk < 32; kk += 16) sums.add(m.x[b], m.w[b], kk, used);
 #endif
       barrier();
     }
@@ -221,50 +250,54 @@ DEV void mma_pass(Acc (&acc)[tile_shape<TM>::token_tiles][tile_shape<TM>::row_ti
 #endif
 }
 
-template <class Q, int TM>
-DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const tile_end& end, int o0, int n,
-                  int k, int low, tile_lds<operand<Q>, TM>& m) {
-  typedef tile_shape<TM> shape;
-  constexpr int MI = shape::token_tiles, NB = shape::row_tiles;
+template <class Q, class S>
+DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const tile_end& end, int count, int o0,
+                  int n, int k, int low, tile_lds<operand<Q>, S>& m) {
   const i64 pitch = weight_row<Q>::bytes(k);
   const bool gated = end.gate != ungated;
-  tile_operands<Q, TM> in;
-  in.x = x, in.k = k;
-  UNROLL for (int c = 0; c < shape::chunks; c++) in.x_at[c] = (u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3);
+  tile_operands<Q, S> in;
+  in.x = x, in.k = k, in.count = count;
+  UNROLL for (int c = 0; c < S::chunks; c++) in.x_at[c] = 2 * ((u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3));
   // A wave brings 16 rows next to each other.
   const bool up = gated && uniform(wave()) & 1;
   in.w = (up ? end.up : w) + o0 * pitch;
-  UNROLL for (int i = 0; i < shape::halves; i++) {
-    int r = tid() / 2 + shape::threads / 2 * i;
+  UNROLL for (int i = 0; i < S::halves; i++) {
+    int r = tid() / 2 + S::threads / 2 * i;
     if (gated) r = r / 32 * 16 + r % 16;
     in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
   }
-  Acc acc[MI][NB] = {};
-  mma_pass<Q, TM, false>(acc, in, m);
-  if (low) {
-    mma_pass<Q, TM, true>(acc, in, m);
-    in.x = x + (i64)low * k;
-    mma_pass<Q, TM, false>(acc, in, m);
+  tile_sums<S> sums = {};
+  if constexpr (S::some) {
+    NO_UNROLL for (int pass = 0; pass < (low ? 2 : 1); pass++) {
+      mma_pass<false>(sums, in, m);
+      in.x = x + (i64)low * k;
+    }
+    in.x = x;
+    if (low) mma_pass<true>(sums, in, m);
+  } else {
+    mma_pass<false>(sums, in, m);
   }
   allow_launches();
-  const int m0 = wave() / shape::row_waves * (16 * MI), n0 = wave() % shape::row_waves * (16 * NB);
-  UNROLL for (int t = 0; t < MI; t++)
+  const int first = gated ? sums.n0() / 2 : sums.n0(), left = n - o0 - first;
+  UNROLL for (int t = 0; t < S::token_tiles; t++) {
+    if (S::some && uniform(sums.m0()) + 16 * t >= count) break;
     UNROLL for (int e = 0; e < 8; e++) {
-      const int r = m0 + 16 * t + acc_row(e), to = m.dst[r];
+      const int r = sums.m0() + 16 * t + acc_row(e), to = m.dst[r], c = acc_col(e);
       if (to < 0) continue;
       const float s = inverse[m.src[r]];
-      const i64 at = (i64)to * n;
-      UNROLL for (int j = 0; j < NB; j += 2) {
-        if (gated) {
-          const int o = o0 + (n0 + 16 * j) / 2 + acc_col(e);
-          if (o < n) end.y[at + o] = gated_f(end.gate, acc[t][j][e] * s, acc[t][j + 1][e] * s);
-          continue;
-        }
-        UNROLL for (int i = 0; i < 2; i++) {
-          const int o = o0 + n0 + 16 * (j + i) + acc_col(e);
-          const float v = acc[t][j + i][e] * s;
-          if (o < n) end.y[at + o] = end.add ? end.add[at + o] + v : v;
-        }
+      const i64 at = (i64)to * n + (o0 + first + c);
+      float* y = end.y + at;
+      if (gated) {
+        UNROLL for (int j = 0; j < S::row_tiles; j += 2)
+          if (8 * j + c < left) y[8 * j] = gated_f(end.gate, sums.acc[t][j][e] * s, sums.acc[t][j + 1][e] * s);
+      } else if (end.add) {
+        const float* add = end.add + at;
+        UNROLL for (int j = 0; j < S::row_tiles; j++)
+          if (16 * j + c < left) y[16 * j] = add[16 * j] + sums.acc[t][j][e] * s;
+      } else {
+        UNROLL for (int j = 0; j < S::row_tiles; j++)
+          if (16 * j + c < left) y[16 * j] = sums.acc[t][j][e] * s;
       }
     }
+  }
 }

@@ -198,6 +198,9 @@ DEV int opaque(int x) {
   return x;
 }
 
+// in_loop keeps the compiler from widening an offset ahead of a loop, after which it would not add it to an address for nothing.
+DEV void in_loop(u32& offset) { __asm__("" : "+v"(offset)); }
+
 // A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
 // allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
 // work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
@@ -214,6 +217,7 @@ DEV u32x4 load128_whole(const void* p) { return *(const u32x4*)p; }
 
 #elif GPU_NVIDIA
 
+DEV void in_loop(u32&) {}
 DEV int opaque(int x) {
   __asm__ volatile("" : "+r"(x));
   return x;

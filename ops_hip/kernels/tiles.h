@@ -233,7 +233,8 @@ template <class P> struct tiles<q6_k, P> {
     UNROLL for (int h = 0; h < P::halves; h++) d.high[h] = row::high(w, k, b, strip + P::half() + h);
   }
   DEV octet codes(const part& d, int i, int j) {
-    return signed_bytes(row::codes(d.low.octets[j], d.high[j / 2], P::octets == 1 ? P::octet() % 2 : j % 2, i));
+    const octet high = d.high[j / 2] ^ 0xaaaaaaaa; // flips the signs of all codes at once
+    return row::codes(d.low.octets[j], high, P::octets == 1 ? P::octet() % 2 : j % 2, i);
   }
   DEV f32x2 scale(const head& h, const part&, int p, int i, int n) {
     return signed_scale(h.d * (float)(i8)(h.scales.of(p) >> (16 * (P::scale_half() + n) + 8 * i)));
