@@ -75,6 +75,7 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 // Both operands go through LDS in windows of 32 elements along k, one in use while the next is written. Weights of a part are
 // loaded when those before are in LDS. x comes through registers a window ahead, on NVIDIA by copies two ahead. One barrier a
 // window. LDS: see tile_lds.
+
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
 // are the products with the rows of up: w and up then share the tile, half of the rows of each, 16 by 16.
 struct tile_end {
@@ -102,6 +103,8 @@ template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME, bool SP
     x_buffers = GPU_COPIES ? 3 : 2,
   };
 };
+
+// tile_whole is for many tokens, tile_some for up to 128, and tile_small for so few that larger ones would not fill the device.
 #if GPU_NVIDIA
 typedef tile_shape<128, 128, 128, 2, false, false> tile_whole;
 #else
