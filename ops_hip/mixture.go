@@ -157,13 +157,13 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	scratch := second + 4*int64(pairs*m.out)
 	product := func(w weightType, a Args, result int64, rows, tile, k, per int, f packForm) Launch {
 		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
-			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{t.matrixThreads()},
+			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{matrixThreads},
 			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
 	}
+	router := tileLaunch(t, weightTypes[tensor.F32.String()], m.tokens, m.experts, m.in)
+	router.Args = Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)
 	ls := []Launch{
-		{Object: "mul_mat_float", Symbol: "mul_mat_f32_tile",
-			Grid: [3]uint32{Blocks(m.experts, 64), Blocks(m.tokens, 64)}, Block: [3]uint32{256},
-			Args: Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)},
+		router,
 		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
 			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
 				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},

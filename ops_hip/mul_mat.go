@@ -149,31 +149,53 @@ func results(node *ops.Node) []ops.Value {
 // matrixTile is the tokens, and the rows of weights, of a tile of the matrix kernels.
 const matrixTile = 128
 
-// whole reports whether so few places of such tiles have no token that it pays to fill all of them.
-func (p products) whole() bool { return cover(p.m, matrixTile)*matrixTile <= p.m+p.m/4 }
-
-// matrixThreads are the threads of a block of the matrix kernels.
-func (t *Target) matrixThreads() uint32 {
-	if t.MMA == MMANvidia {
-		return 128
-	}
-	return 256
+// whole reports whether there is a kernel of whole tiles for the weights, and so few places of them have no token that
+// it pays.
+func (p products) whole(split bool) bool {
+	kernel := p.typ.dot.number > 0 || p.typ.group == "float"
+	return kernel && !split && cover(p.m, matrixTile)*matrixTile <= p.m+p.m/4
 }
+
+// matrixThreads are the threads of a block of the matrix kernels, but on NVIDIA of those of whole tiles.
+const matrixThreads = 256
 
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product,
 // or the zero Value; gate is one of math.h.
 func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
-	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
-	a = a.or(add)
-	symbol, blocks := "mul_mat_"+p.typ.kernel+"_mma", p.blocks(matrixTile)
-	if gate != 0 {
-		blocks = Blocks(p.w[0].Shape()[0], matrixTile/2)
+	// grid is that of tiles of so many tokens and rows of weights.
+	grid := func(tile int) [3]uint32 {
+		g := [3]uint32{Blocks(p.m, tile), p.blocks(tile)}
+		if gate != 0 {
+			g[1] = Blocks(p.w[0].Shape()[0], tile/2)
+		}
+		return g
 	}
-	if p.whole() {
-		symbol += "128"
+	l := Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma", Grid: grid(matrixTile),
+		Block: [3]uint32{matrixThreads},
+		Args:  Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0).or(add).i32s(p.m, p.k, p.low(split), gate)}
+	switch {
+	case p.typ.dot.few && !split && int(l.Grid[0]*l.Grid[1]) < t.units():
+		l.Symbol += "64"
+		l.Grid, l.Block[0] = grid(64), 128
+	case p.whole(split):
+		l.Symbol += "128"
+		if t.MMA == MMANvidia {
+			l.Block[0] = 128
+		}
 	}
-	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: symbol, Grid: [3]uint32{Blocks(p.m, matrixTile), blocks},
-		Block: [3]uint32{t.matrixThreads()}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
+	return l
+}
+
+// tileLaunch is that of mul_mat_<q>_tile, or of its smaller tiles where they are few, for m rows of k elements of x and
+// n of weights of type w.
+func tileLaunch(t *Target, w weightType, m, n, k int) Launch {
+	l := Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_tile",
+		Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}}
+	if w.wide && int(l.Grid[0]*l.Grid[1]) < 4*t.units() && cover(m, 32) <= maxGridYZ {
+		l.Symbol += "32"
+		l.Grid = [3]uint32{Blocks(n, 32), Blocks(m, 32)}
+	}
+	return l
 }
 
 // registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3
@@ -223,12 +245,12 @@ func init() {
 			_, ok := productsOf(node, 1)
 			return matchIf(ok, matchPlain)
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 1)
 			n := p.w[0].Shape()[0]
-			return one(Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_tile",
-				Grid: [3]uint32{Blocks(n, 64), Blocks(p.m, 64)}, Block: [3]uint32{256},
-				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(p.m, n, p.k)})
+			l := tileLaunch(t, p.typ, p.m, n, p.k)
+			l.Args = Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(p.m, n, p.k)
+			return one(l)
 		},
 	})
 	registerProducts(ops.MulMatOp, 1)
@@ -298,6 +320,6 @@ func registerProducts(op *ops.Def, weights int) {
 		return []Launch{matrixLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
 	})
 	registerSkinny(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products) []Launch {
-		return []Launch{skinnyLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0)}
+		return skinnyLaunches(t, p, node.In[1+weights], results(node), ops.Value{}, 0)
 	})
 }

@@ -89,7 +89,7 @@ func init() {
 				s, _ := expertSizesOf(node)
 				return []pack{{node.In[0], matrixForm(s.w, s.rows, low(s), s.k)}}
 			},
-			Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
+			Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
 				s, _ := expertSizesOf(node)
 				tiles := aligned(4 * int64(s.pairs))
 				scratch := tiles + 4*int64(1+3*s.tiles())
@@ -99,7 +99,7 @@ func init() {
 						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
 					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
 						Grid:  [3]uint32{uint32(s.tiles()), Blocks(s.n, matrixTile)},
-						Block: [3]uint32{t.matrixThreads()}, Scratch: scratch,
+						Block: [3]uint32{matrixThreads}, Scratch: scratch,
 						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).NullPtr().
 							NullPtr().NullPtr().
 							ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per,

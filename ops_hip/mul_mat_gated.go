@@ -39,6 +39,6 @@ func registerGated(op *ops.Def, gate int) {
 	})
 	registerSkinny(op, 2, Kernel{}, func(_ *ops.Node, p products) bool { return !p.mixed },
 		func(t *Target, node *ops.Node, p products) []Launch {
-			return []Launch{skinnyLaunch(t, p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
+			return skinnyLaunches(t, p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)
 		})
 }

@@ -62,22 +62,21 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 }
 
 // mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of tokens, of which the first `count` are
-// there, and 128 rows o of w from o0 on. src and dst are LDS arrays; a negative dst marks a place without a token. k is a multiple of
+// there, and the rows o of w from o0 on. src and dst are LDS arrays; a negative dst marks a place without a token. k is a multiple of
 // 32; rows of x start less than 2^31 elements behind it. Weights are rounded to the type of x, products accumulate in float in the
 // order of k.
 //
 // low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split from the weights
-// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16.
+// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16. Whole tiles take no
+// low: only small steps ask for it.
 //
 // A tile_end says what becomes of the products p and where they go.
 //
 // Both operands go through LDS in windows of 32 elements along k, one in use while the next is written. Weights of a part are
 // loaded when those before are in LDS. x comes through registers a window ahead, on NVIDIA by copies two ahead. One barrier a
 // window. LDS: see tile_lds.
-enum { tile_rows = 128 };
-
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
-// are the products with the rows of up: w and up then share the tile, 64 rows of each, 16 by 16.
+// are the products with the rows of up: w and up then share the tile, half of the rows of each, 16 by 16.
 struct tile_end {
   float* y;
   const float* add;
@@ -87,30 +86,31 @@ struct tile_end {
 
 // tile_shape is how the waves of a block cover a tile: token_waves by row_waves of them, each with token_tiles by row_tiles of 16 by
 // 16. SOME says that those without tokens are left out.
-template <int TOKENS, int THREADS, int TOKEN_WAVES, bool SOME> struct tile_shape {
+template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME> struct tile_shape {
   enum {
     tokens = TOKENS,
+    rows = ROWS,
     threads = THREADS,
     token_waves = TOKEN_WAVES,
     row_waves = threads / 32 / token_waves,
     token_tiles = tokens / 16 / token_waves,
-    row_tiles = tile_rows / 16 / row_waves,
-    chunks = 4 * tokens / threads,    // of eight elements of x in a window, for a thread
-    halves = 2 * tile_rows / threads, // of windows of weights, for a thread
+    row_tiles = rows / 16 / row_waves,
+    chunks = 4 * tokens / threads, // of eight elements of x in a window, for a thread
+    halves = 2 * rows / threads,   // of windows of weights, for a thread
     some = SOME,
     x_buffers = GPU_COPIES ? 3 : 2,
   };
 };
 #if GPU_NVIDIA
-typedef tile_shape<128, 128, 2, false> tile_whole;
-typedef tile_shape<128, 256, 2, true> tile_some;
+typedef tile_shape<128, 128, 128, 2, false> tile_whole;
 #else
-typedef tile_shape<128, 256, 4, false> tile_whole;
-typedef tile_shape<128, 256, 2, true> tile_some;
+typedef tile_shape<128, 128, 256, 4, false> tile_whole;
 #endif
+typedef tile_shape<128, 128, 256, 2, true> tile_some;
+typedef tile_shape<64, 64, 128, 2, true> tile_small;
 
 template <class T, class S> struct tile_lds {
-  T x[S::x_buffers][S::tokens * lds_row], w[2][tile_rows * lds_row];
+  T x[S::x_buffers][S::tokens * lds_row], w[2][S::rows * lds_row];
   int src[S::tokens], dst[S::tokens];
 };
 
@@ -267,10 +267,14 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
     in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
   }
   tile_sums<S> sums = {};
-  mma_pass<false>(sums, in, m);
-  if (low) {
-    mma_pass<true>(sums, in, m);
-    in.x = x + (i64)low * k;
+  if constexpr (S::some) {
+    NO_UNROLL for (int pass = 0; pass < (low ? 2 : 1); pass++) {
+      mma_pass<false>(sums, in, m);
+      in.x = x + (i64)low * k;
+    }
+    in.x = x;
+    if (low) mma_pass<true>(sums, in, m);
+  } else {
     mma_pass<false>(sums, in, m);
   }
   allow_launches();

@@ -145,6 +145,25 @@ DEV AccHalf mma(AccHalf c, FragA a, u32x2 b) {
   return c;
 }
 
+// ldmatrix returns four tiles of 8 rows by 16 bytes, of which lane l gives the address of row l mod 8 of tile l/8.
+DEV u32x4 ldmatrix(u32 lds) {
+  u32x4 w;
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
+                   : "r"(lds)
+                   : "memory");
+  return w;
+}
+// ldmatrix_transposed does the same, and transposes each.
+DEV u32x4 ldmatrix_transposed(u32 lds) {
+  u32x4 w;
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
+                   : "r"(lds)
+                   : "memory");
+  return w;
+}
+
 #else
 #error "no matrix instructions known for this target"
 #endif

@@ -6,7 +6,7 @@
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
 //                             rest (mul_mat_x.hip), pairs in the order and the tiles of
-//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 256, on NVIDIA of 128; blocks
+//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 256; blocks
 //                             beyond the number of tiles leave. Tiles are up to 128 pairs of one expert by 128 rows of w. Expert `experts`
 //                             has the matrix shared [n, k]. If up, as w, is not null, y is silu(w·x)·(up·x), in tiles of 64
 //                             rows of each: grid (most tiles, ⌈n/64⌉); shared_up is that of the shared expert. Numerics:
@@ -52,7 +52,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     e.w = e.shared, e.up = e.shared_up;
   }
   const tile_end end = {y, 0, e.up, gated ? gate_swiglu : ungated};
-  mma_tile<Q, tile_some>(x, inverse, e.w, end, count, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, lds);
+  mma_tile<Q, tile_some>(x, inverse, e.w, end, count, block_y() * (gated ? tile_some::rows / 2 : tile_some::rows), n, k, low, lds);
 }
 
 #define VEC(q)                                                                                                        \

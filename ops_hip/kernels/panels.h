@@ -76,16 +76,6 @@ template <class Q> struct panel<Q, decltype((void)sizeof(tiles<Q, shared_place>)
 enum { lds_row = 32 };
 DEV int lds_at(int r, int c) { return lds_row * r + 8 * (c ^ (r >> 1 & 3)); }
 
-// ldmatrix returns four tiles of 8 rows by 16 bytes, of which lane l gives the address of row l mod 8 of tile l/8.
-DEV u32x4 ldmatrix(u32 lds) {
-  u32x4 w;
-  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                   : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
-                   : "r"(lds)
-                   : "memory");
-  return w;
-}
-
 // fragment_a and fragment_b read 16 rows of a tile from r on, elements k to k+15.
 template <class T> DEV FragOfA<T> fragment_a(const T* tile, int r, int k) {
   return {ldmatrix(lds_address(tile) + 2 * lds_at(r + (lane() & 15), k / 8 + (lane() >> 4)))};

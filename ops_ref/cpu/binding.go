@@ -41,6 +41,9 @@ func (b *Binding) Columns(f simd.Format) *activations {
 // FloatColumns returns input 0 of the node in panels of columns for weights of type t, see simd.FloatType.PackFloats.
 func (b *Binding) FloatColumns(t simd.FloatType) *activations { return b.plan.floatColumns(b.step, t) }
 
+// PlainColumns returns input 0 of the node in panels of columns for weights as float32, see simd.PackFloatColumn.
+func (b *Binding) PlainColumns() *activations { return b.plan.plainColumns(b.step) }
+
 // Once returns the value of key, which make gives when it is first asked for, with a task that prepares it in each run
 // before the node: tables and checks that several nodes share. make may return nil for a task.
 func (b *Binding) Once(key any, make func() (any, Task)) any {

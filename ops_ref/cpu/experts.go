@@ -144,19 +144,12 @@ func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32
 
 // tiles does part's work for whole tiles of rows, through panels, and returns the first row that is left.
 func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int32) int {
-	size := t.f.ActBytes(t.k)
 	panel, columns := local[t.panelAt:t.columnsAt], local[t.columnsAt:t.tileAt]
 	tile := cast.Of[float32](local[t.tileAt:][:4*simd.TileRows*expertColumns])
 	hi = lo + (hi-lo)/simd.TileRows*simd.TileRows
 	for first := 0; first < len(users); first += expertColumns {
 		some := users[first:min(first+expertColumns, len(users))]
-		for c, u := range some {
-			if simd.RoundsColumns() {
-				simd.Rounded.PackFloats(columns, t.x[t.input(u)*t.k:][:t.k], c)
-				continue
-			}
-			t.f.PackColumn(columns, t.acts.b[t.input(u)*size:], c, len(some), t.k)
-		}
+		t.pack(columns, some)
 		for r := lo; r < hi; r += simd.TileRows {
 			w := t.rowsAsInteger(local, expert*t.outs+r, simd.TileRows)
 			w.repack(panel, 0, 0, t.k)
@@ -168,6 +161,25 @@ func (t *mulMatExpertsTask) tiles(local []byte, expert, lo, hi int, users []int3
 		}
 	}
 	return hi
+}
+
+// pack writes the activations of users as columns.
+func (t *mulMatExpertsTask) pack(columns []byte, users []int32) {
+	if simd.RoundsColumns() {
+		for c, u := range users {
+			simd.Rounded.PackFloats(columns, t.x[t.input(u)*t.k:][:t.k], c)
+		}
+		return
+	}
+	size := t.f.ActBytes(t.k)
+	var acts [simd.TileColumns][]byte
+	for c := 0; c < len(users); c += len(acts) {
+		n := min(len(acts), len(users)-c)
+		for i, u := range users[c:][:n] {
+			acts[i] = t.acts.b[t.input(u)*size:][:size]
+		}
+		t.f.PackColumns(columns, acts[:n], c, len(users), t.k)
+	}
 }
 
 // again computes the rows from r on of which wide has a bit as floating-point numbers.

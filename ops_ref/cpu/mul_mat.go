@@ -17,39 +17,24 @@ func bindMulMat(b *Binding) Task {
 		local := m.scratch()
 		panels := t.tokens > m.few() && m.rows >= simd.TileRows && m.f.HasPanels(m.k) &&
 			!(b.Call.Invariant && simd.RoundsColumns())
-		if !panels || m.rows%simd.TileRows != 0 || !simd.RoundsColumns() {
-			t.acts = b.Activations(m.f)
-		}
 		if panels {
-			t.columns = b.Columns(m.f)
+			t.columns = b.Columns(m.f) // quantized on the way, without tiles
 			if t.chunk = m.f.PanelChunk(m.k, t.tokens); m.convert {
 				t.chunk = m.k // rows are converted once
 			}
 			t.panelAt = local
-			t.sumsAt = t.panelAt + m.f.PanelsBytes(panelGroup, t.chunk)
-			local = t.sumsAt + sumsBytes(t.tokens)
+			if local += m.f.PanelsBytes(1, t.chunk); simd.RoundsColumns() {
+				t.sumsAt = t.panelAt + m.f.PanelsBytes(panelGroup, t.chunk)
+				local = t.sumsAt + sumsBytes(t.tokens)
+			}
+		}
+		if !panels || m.rows%simd.TileRows != 0 {
+			t.acts = b.Activations(m.f)
 		}
 		t.local = b.Scratch(0, local)
 		return t
 	}
-	if simd.Current() == simd.Generic {
-		return nil // the definition of the float kernels is slower than the reference
-	}
-	t := &mulMatFloat{next: b.Shares(), matrix: m, tokens: x.Shape[0], x: x.F, out: out.F}
-	t.choose(t.tokens)
-	local := t.scratch()
-	if t.tokens > fewFloatTokens && m.rows >= simd.FloatRows && simd.HasFloatPanels(m.k) && !b.Call.Invariant {
-		t.panelType = simd.F32
-		if typ, ok := floatFormats[m.format.DType]; ok {
-			t.panelType = typ
-		}
-		t.columns = b.FloatColumns(t.panelType)
-		t.panelAt = 4 * floatPanelRows * m.k
-		t.sumsAt = t.panelAt + panelGroup*t.panelType.PanelBytes(t.chunk())
-		local = max(local, t.sumsAt+sumsBytes(t.tokens))
-	}
-	t.local = b.Scratch(0, local)
-	return t
+	return bindMulMatFloat(b, m)
 }
 
 // panelGroup is the largest number of panels that meet the columns together, so that these are read less often.
@@ -81,7 +66,7 @@ type mulMatInteger struct {
 	matrix
 	tokens  int
 	x       []float32
-	acts    *activations // quantized; nil: panels of all rows meet columns that are not
+	acts    *activations // quantized; nil: panels of all rows meet columns
 	columns *activations // in panels; nil: few tokens, or no such kernels
 	out     []float32    // [tokens, rows]
 	local   *scratch     // converted rows, panels of weights, and their results
@@ -126,6 +111,25 @@ func panelGrain(n int, w *par.Worker) int {
 
 // panels multiplies n panels of rows from lo on with all tokens.
 func (t *mulMatInteger) panels(local []byte, lo, n int) {
+	if simd.RoundsColumns() {
+		t.tilePanels(local, lo, n)
+		return
+	}
+	panel := local[t.panelAt:]
+	for ; n > 0; n, lo = n-1, lo+simd.TileRows {
+		rows := t.rowsAsInteger(local, lo, simd.TileRows)
+		for first := 0; first < t.k; first += t.chunk {
+			size := min(t.chunk, t.k-first)
+			rows.repack(panel, 0, first, size)
+			t.f.MulPanels(t.out[lo:], t.rows, panel, 1, t.columns.b, t.tokens, t.k, first, size)
+		}
+		t.again(local, lo, rows.wide)
+	}
+}
+
+// tilePanels is panels on tiles. Several panels meet the columns together, and results are kept together until all
+// parts of the rows have been multiplied.
+func (t *mulMatInteger) tilePanels(local []byte, lo, n int) {
 	panels, rows := local[t.panelAt:t.sumsAt], n*simd.TileRows
 	sums := cast.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
 	var wide [panelGroup]uint32
@@ -179,70 +183,3 @@ func rowGrain(n, rowBytes int, w *par.Worker) int {
 
 // cachedRows returns how many rows fit in about half of the first cache.
 func cachedRows(rowBytes int) int { return min(64, max(4, 16<<10/rowBytes&^3)) }
-
-// fewFloatTokens is the number of tokens up to which weights are not taken apart into panels.
-const fewFloatTokens = 16
-
-// floatPanelRows is the number of rows that become part of a panel of floats at a time.
-const floatPanelRows = simd.FloatRows / 2
-
-// mulMatFloat multiplies weights as float32 with activations. Types that no kernel reads are converted row by row.
-type mulMatFloat struct {
-	next par.Shares
-	matrix
-	tokens int
-	x, out []float32
-	local  *scratch
-
-	columns   *activations // x in panels; nil: few tokens, or no such kernels
-	panelType simd.FloatType
-	panelAt   int // where panels are in local, after rows as float32
-	sumsAt    int // and their results
-}
-
-// Reset starts the loop over rows again.
-func (t *mulMatFloat) Reset() { t.next.Reset() }
-
-// Run takes rows.
-func (t *mulMatFloat) Run(w *par.Worker) error {
-	local := t.local.local[w.ID].b
-	grain := rowGrain(t.rows, t.rowBytes, w)
-	if t.columns != nil {
-		grain = panelGrain(t.rows, w)
-	}
-	for {
-		lo, hi, ok := t.next.Take(w, grain, t.rows)
-		if !ok {
-			return nil
-		}
-		if n := (hi - lo) / simd.FloatRows; t.columns != nil && n > 0 {
-			t.panels(local, lo, n)
-			lo += n * simd.FloatRows
-		}
-		for r := lo; r < hi; r += floatRows {
-			n := min(floatRows, hi-r)
-			m := t.rowsAsFloat(local, r, n)
-			simd.MulFloat(t.out[r:], t.rows, m, n, t.x, t.k, t.tokens, t.k)
-		}
-	}
-}
-
-// chunk returns the elements of a row in a panel: whole blocks.
-func (t *mulMatFloat) chunk() int { return min(t.k, max(t.panelType.Chunk(), t.format.Block)) }
-
-// panels multiplies n panels of rows from lo on with all tokens.
-func (t *mulMatFloat) panels(local []byte, lo, n int) {
-	panels, dense, rows := local[t.panelAt:t.sumsAt], cast.Of[float32](local[:t.panelAt]), n*simd.FloatRows
-	sums := cast.Of[float32](local[t.sumsAt:][:sumsBytes(t.tokens)])
-	chunk := t.chunk()
-	for first := 0; first < t.k; first += chunk {
-		size := min(chunk, t.k-first)
-		bytes := t.panelType.PanelBytes(size)
-		for i := range 2 * n {
-			t.floats(dense, lo+i*floatPanelRows, floatPanelRows, first, size)
-			t.panelType.RepackFloats(panels[i/2*bytes:], i%2, dense, size, size)
-		}
-		t.panelType.MulFloatPanels(sums, rows+sumsGap, panels, n, t.columns.b, t.tokens, t.k, first, size)
-	}
-	spread(t.out[lo:], t.rows, sums, rows, t.tokens)
-}

@@ -47,6 +47,7 @@ type actLayout struct {
 	block  int            // elements that share a scale; 0 for floats
 	floats simd.FloatType // of the weights that floats are for
 	panels bool
+	plain  bool // as they are
 }
 
 // activations is a buffer of activations in a layout.
@@ -109,15 +110,15 @@ func (p *plan) quantized(s *step, f simd.Format, panels bool) *activations {
 		return a
 	}
 	rows, k := x.Shape.Rows(), x.Shape.Last()
-	var t Task
-	if panels {
-		t = &packTask{format: f, rows: rows, k: k, from: p.quantized(s, f, false), to: a}
-		a.size = max(a.size, f.ColumnsBytes(rows, k))
-	} else {
-		t = &quantizeTask{x: x, format: f, to: a}
+	if !panels {
 		a.size = max(a.size, rows*f.ActBytes(k))
+		p.tasks = append(p.tasks, task{&quantizeTask{x: x, format: f, to: a}, s})
+		return a
 	}
-	p.tasks = append(p.tasks, task{t, s})
+	a.size = max(a.size, f.ColumnsBytes(rows, k))
+	from, held := p.buffer(s, actLayout{block: f.Block()})
+	from.size = max(from.size, rows*f.ActBytes(k))
+	p.tasks = append(p.tasks, task{&packTask{x: x, format: f, quantize: !held, from: from, to: a}, s})
 	return a
 }
 
@@ -128,6 +129,17 @@ func (p *plan) floatColumns(s *step, t simd.FloatType) *activations {
 	if !held {
 		p.tasks = append(p.tasks, task{&packFloatsTask{x: x, weights: t, to: a}, s})
 		a.size = max(a.size, t.ColumnsBytes(x.Shape.Rows(), x.Shape.Last()))
+	}
+	return a
+}
+
+// plainColumns is quantized for weights as float32, without tiles.
+func (p *plan) plainColumns(s *step) *activations {
+	x := s.call.In[0]
+	a, held := p.buffer(s, actLayout{plain: true, panels: true})
+	if !held {
+		p.tasks = append(p.tasks, task{&packPlainTask{x: x, to: a}, s})
+		a.size = max(a.size, 4*simd.FloatColumnsLen(x.Shape.Rows(), x.Shape.Last()))
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/ops_ref/internal/par"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
 )
@@ -26,25 +27,32 @@ func (t *quantizeTask) Run(w *par.Worker) error {
 	}
 }
 
-// packTask arranges quantized activations in panels.
+// packTask arranges quantized activations in panels. It quantizes them first if nobody has.
 type packTask struct {
 	shared
+	x        opsref.View[float32]
 	format   simd.Format
-	rows, k  int
+	quantize bool
 	from, to *activations
 }
 
 // Run takes tokens, as many at a time as share the cache lines of a panel.
 func (t *packTask) Run(w *par.Worker) error {
-	size := t.format.ActBytes(t.k)
+	rows, k := t.x.Shape.Rows(), t.x.Shape.Last()
+	size := t.format.ActBytes(k)
 	for {
-		lo, hi, ok := t.next.Take(simd.TileColumns, t.rows)
+		lo, hi, ok := t.next.Take(simd.TileColumns, rows)
 		if !ok {
 			return nil
 		}
-		for c := lo; c < hi; c++ {
-			t.format.PackColumn(t.to.b, t.from.b[c*size:], c, t.rows, t.k)
+		var acts [simd.TileColumns][]byte
+		for c := range hi - lo {
+			acts[c] = t.from.b[(lo+c)*size:][:size]
+			if t.quantize {
+				t.format.Quantize(acts[c], t.x.Row(lo+c, nil))
+			}
 		}
+		t.format.PackColumns(t.to.b, acts[:hi-lo], lo, rows, k)
 	}
 }
 
@@ -64,5 +72,26 @@ func (t *packFloatsTask) Run(w *par.Worker) error {
 			return nil
 		}
 		t.weights.PackFloats(t.to.b, t.x.Row(c, nil), c)
+	}
+}
+
+// packPlainTask arranges activations in panels as they are.
+type packPlainTask struct {
+	shared
+	x  opsref.View[float32]
+	to *activations
+}
+
+// Run takes tokens, as many at a time as a panel has.
+func (t *packPlainTask) Run(w *par.Worker) error {
+	columns := cast.Of[float32](t.to.b)
+	for {
+		lo, hi, ok := t.next.Take(simd.TileColumns, t.x.Shape.Rows())
+		if !ok {
+			return nil
+		}
+		for c := lo; c < hi; c++ {
+			simd.PackFloatColumn(columns, t.x.Row(c, nil), c)
+		}
 	}
 }

@@ -135,15 +135,32 @@ func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
 	}
 }
 
-// asmGemm adds the products of a tile to out. The level must have panels.
-func asmGemm(f Format, steps int, w, a *byte, out *float32, outBytes int) {
+// asmPackColumns writes a panel of columns and reports whether it did.
+func asmPackColumns(f Format, panel *byte, acts *[TileColumns]*byte, steps int) bool {
+	if level != AVX512 {
+		return false
+	}
+	if f.super() {
+		packColumnsKAVX512(panel, &acts[0], steps)
+	} else {
+		packColumns32AVX512(panel, &acts[0], steps)
+	}
+	return true
+}
+
+// asmGemm adds the products of a tile to out, or sets it to them. The level must have panels.
+func asmGemm(f Format, steps int, w, a *byte, out []float32, outStride int, set bool) {
+	first := 0
+	if set {
+		first = 1
+	}
 	switch f {
 	case Q8_0:
-		gemmQ8_0AVX512(steps, w, a, out, outBytes)
+		gemmQ8_0AVX512(steps, w, a, &out[0], 4*outStride, first)
 	case Q4_K, Q5_K:
-		gemmQ4KAVX512(steps, w, a, out, outBytes)
+		gemmQ4KAVX512(steps, w, a, &out[0], 4*outStride, first)
 	case Q6_K:
-		gemmQ6KAVX512(steps, w, a, out, outBytes)
+		gemmQ6KAVX512(steps, w, a, &out[0], 4*outStride, first)
 	}
 }
 

@@ -109,15 +109,23 @@ func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
 	}
 }
 
-// asmGemm adds the products of a tile to out. The level must have panels.
-func asmGemm(f Format, steps int, w, a *byte, out *float32, outBytes int) {
+// asmPackColumns reports that there is no kernel.
+func asmPackColumns(Format, *byte, *[TileColumns]*byte, int) bool { return false }
+
+// asmGemm adds the products of a tile to out, or sets it to them. The level must have panels.
+func asmGemm(f Format, steps int, w, a *byte, out []float32, outStride int, set bool) {
+	if set {
+		for c := range TileColumns {
+			clear(out[c*outStride:][:TileRows])
+		}
+	}
 	switch f {
 	case Q8_0:
-		gemmQ8_0NEONDot(steps, w, a, out, outBytes)
+		gemmQ8_0NEONDot(steps, w, a, &out[0], 4*outStride)
 	case Q4_K, Q5_K:
-		gemmQ4KNEONDot(steps, w, a, out, outBytes)
+		gemmQ4KNEONDot(steps, w, a, &out[0], 4*outStride)
 	case Q6_K:
-		gemmQ6KNEONDot(steps, w, a, out, outBytes)
+		gemmQ6KNEONDot(steps, w, a, &out[0], 4*outStride)
 	}
 }
 

@@ -19,7 +19,9 @@ func Pause(int) {}
 
 func asmRepack(Format, *byte, *byte, int, int) { panic("simd: no panels") }
 
-func asmGemm(Format, int, *byte, *byte, *float32, int) { panic("simd: no panels") }
+func asmPackColumns(Format, *byte, *[TileColumns]*byte, int) bool { return false }
+
+func asmGemm(Format, int, *byte, *byte, []float32, int, bool) { panic("simd: no panels") }
 
 func asmUnary(Unary, *float32, *float32, int, float32) bool { return false }
 

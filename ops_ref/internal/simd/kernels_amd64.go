@@ -203,6 +203,30 @@ func dotBF16x1AVX2(out *float32, w *byte, rowBytes int, quads int, k int, x *flo
 //go:noescape
 func widenBF16AVX2(dst *float32, src *byte, eights int)
 
+// floatColumnsF32AVX512 is dotF32Row
+// for 16*steps elements of 4*quads rows, rowBytes bytes apart, and 6 columns, side by side in x. The sixteen
+// partial sums of each product are kept in sums between phases. Phase has bit 0 if they start from zero; with bit 1
+// they are added up, and results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func floatColumnsF32AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, steps int, x *float32, sums *float32, phase int)
+
+// floatColumnsF16AVX512 is dotF32Row
+// for 16*steps elements of 4*quads rows, rowBytes bytes apart, and 6 columns, side by side in x. The sixteen
+// partial sums of each product are kept in sums between phases. Phase has bit 0 if they start from zero; with bit 1
+// they are added up, and results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func floatColumnsF16AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, steps int, x *float32, sums *float32, phase int)
+
+// floatColumnsBF16AVX512 is dotF32Row
+// for 16*steps elements of 4*quads rows, rowBytes bytes apart, and 6 columns, side by side in x. The sixteen
+// partial sums of each product are kept in sums between phases. Phase has bit 0 if they start from zero; with bit 1
+// they are added up, and results of a column are outBytes bytes from those of the next. Both counts are at least 1.
+//
+//go:noescape
+func floatColumnsBF16AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, steps int, x *float32, sums *float32, phase int)
+
 // repackQ8_0AVX512 is the layout of Q8_0 in Panels
 // for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
 //
@@ -412,23 +436,40 @@ func unweaveQ5KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
 //go:noescape
 func unweaveQ6KAVX512(dst *byte, w *byte, groupBytes int, blocks int)
 
-// gemmQ8_0AVX512 is dotQ8_0Row
-// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+// packColumnsKAVX512 is packColumnK
+// for six columns, whose quantized activations are where acts says, of blocks blocks (groups of four for types with
+// blocks of 32), at least 1.
 //
 //go:noescape
-func gemmQ8_0AVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+func packColumnsKAVX512(panel *byte, acts **byte, blocks int)
+
+// packColumns32AVX512 is packColumn32
+// for six columns, whose quantized activations are where acts says, of blocks blocks (groups of four for types with
+// blocks of 32), at least 1.
+//
+//go:noescape
+func packColumns32AVX512(panel *byte, acts **byte, blocks int)
+
+// gemmQ8_0AVX512 is dotQ8_0Row
+// for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns
+// of out are outBytes apart.
+//
+//go:noescape
+func gemmQ8_0AVX512(blocks int, w *byte, a *byte, out *float32, outBytes int, set int)
 
 // gemmQ4KAVX512 is dotQ4KRow
-// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+// for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns
+// of out are outBytes apart.
 //
 //go:noescape
-func gemmQ4KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+func gemmQ4KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int, set int)
 
 // gemmQ6KAVX512 is dotQ6KRow
-// for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.
+// for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns
+// of out are outBytes apart.
 //
 //go:noescape
-func gemmQ6KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int)
+func gemmQ6KAVX512(blocks int, w *byte, a *byte, out *float32, outBytes int, set int)
 
 // sigmoidAVX2 is Sigmoid.
 //

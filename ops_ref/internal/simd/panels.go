@@ -77,7 +77,7 @@ func (f Format) PanelChunk(k, cols int) int {
 	case tiles:
 		return min(k, Rounded.Chunk())
 	}
-	return min(k, 3072)
+	return min(k, 12288)
 }
 
 // columnBytes returns the size of a panel of TileColumns columns of k activations.
@@ -129,19 +129,34 @@ func (f Format) repack(panels []byte, i int, w []byte, steps, step, stride int,
 	}
 }
 
-// PackColumn writes quantized activations as column c of the panels of cols columns and leaves the others alone.
-// Columns that are never written may hold anything. See RoundsColumns for when this is not how columns are made.
-func (f Format) PackColumn(columns, act []byte, c, cols, k int) {
-	if tiles || c < 0 || c >= cols || len(columns) < f.ColumnsBytes(cols, k) || len(act) < f.ActBytes(k) {
+// PackColumns writes quantized activations, at most TileColumns, as the columns from c on, a multiple of TileColumns, of
+// the panels of cols columns. Columns that are never written may hold anything. See RoundsColumns for when this is not
+// how columns are made.
+func (f Format) PackColumns(columns []byte, acts [][]byte, c, cols, k int) {
+	size := f.columnBytes(k)
+	if tiles || len(acts) < 1 || len(acts) > TileColumns || c < 0 || c%TileColumns != 0 || c+len(acts) > cols ||
+		!f.HasPanels(k) || len(columns) < f.ColumnsBytes(cols, k) {
 		panic("simd: wrong sizes to pack")
 	}
-	panel := columns[c/TileColumns*f.columnBytes(k):]
-	c %= TileColumns
-	for b := range k / f.step() {
-		if f.super() {
-			packColumnK(panel[b*colsKBytes:][:colsKBytes], act[b*ActKBytes:][:ActKBytes], c)
-		} else {
-			packColumn32(panel[b*cols32Bytes:][:cols32Bytes], act[b*Act32Bytes:][:Act32Bytes], c)
+	panel := columns[c/TileColumns*size:][:size]
+	var all [TileColumns]*byte // the last stands for those that lack
+	for i := range all {
+		act := acts[min(i, len(acts)-1)]
+		if len(act) < f.ActBytes(k) {
+			panic("simd: wrong sizes to pack")
+		}
+		all[i] = &act[0]
+	}
+	if asmPackColumns(f, &panel[0], &all, k/f.step()) {
+		return
+	}
+	for i, act := range acts {
+		for b := range k / f.step() {
+			if f.super() {
+				packColumnK(panel[b*colsKBytes:][:colsKBytes], act[b*ActKBytes:][:ActKBytes], i)
+			} else {
+				packColumn32(panel[b*cols32Bytes:][:cols32Bytes], act[b*Act32Bytes:][:Act32Bytes], i)
+			}
 		}
 	}
 }
@@ -171,10 +186,6 @@ func packColumn32(panel, act []byte, c int) {
 	}
 }
 
-// cachedSteps is the number of super-blocks (or twice as many groups) of a panel that pass all columns before the
-// next: they stay in the first cache.
-const cachedSteps = 4
-
 // MulPanels sets out[c*outStride+r] to the product of row r of count panels and column c of k elements, for all rows
 // and cols columns. If the panels hold a part of the rows, n elements from first on, it adds to what the elements
 // before gave; parts must come in order.
@@ -189,37 +200,28 @@ func (f Format) MulPanels(out []float32, outStride int, panels []byte, count int
 		Rounded.MulFloatPanels(out, outStride, panels[panelBytes[f]:], count, columns, cols, k, first, n)
 		return
 	}
-	if first == 0 {
-		for c := range cols {
-			clear(out[c*outStride:][:count*TileRows])
-		}
-	}
 	steps, colBytes := n/f.step(), f.columnBytes(k)
-	cached := cachedSteps * 256 / f.step()
 	for i := range count {
-		for s := 0; s < steps; s += cached {
-			n := min(cached, steps-s)
-			w := &panels[(i*steps+s)*panelBytes[f]]
-			for c := 0; c < cols; c += TileColumns {
-				a := &columns[c/TileColumns*colBytes+(first/f.step()+s)*f.columnBytes(f.step())]
-				y := out[c*outStride+i*TileRows:]
-				if cols-c >= TileColumns {
-					asmGemm(f, n, w, a, &y[0], 4*outStride)
-					continue
-				}
-				f.edge(y, outStride, n, w, a, cols-c)
+		w := &panels[i*steps*panelBytes[f]]
+		for c := 0; c < cols; c += TileColumns {
+			a := &columns[c/TileColumns*colBytes+f.columnBytes(first)]
+			y := out[c*outStride+i*TileRows:]
+			if cols-c >= TileColumns {
+				asmGemm(f, steps, w, a, y, outStride, first == 0)
+				continue
 			}
+			f.edge(y, outStride, steps, w, a, cols-c, first == 0)
 		}
 	}
 }
 
 // edge computes a tile of fewer columns than a panel has.
-func (f Format) edge(out []float32, outStride, n int, w, a *byte, cols int) {
+func (f Format) edge(out []float32, outStride, n int, w, a *byte, cols int, set bool) {
 	var tile [TileColumns * TileRows]float32
 	for c := range cols {
 		copy(tile[c*TileRows:][:TileRows], out[c*outStride:])
 	}
-	asmGemm(f, n, w, a, &tile[0], 4*TileRows)
+	asmGemm(f, n, w, a, tile[:], TileRows, set)
 	for c := range cols {
 		copy(out[c*outStride:][:TileRows], tile[c*TileRows:])
 	}

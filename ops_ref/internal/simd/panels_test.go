@@ -28,13 +28,26 @@ func packColumns(f Format, x [][]float32) (columns, acts []byte) {
 	acts, columns = cast.Bytes(int64(len(x)*actBytes)), cast.Bytes(int64(f.ColumnsBytes(len(x), k)))
 	for c := range x {
 		f.Quantize(acts[c*actBytes:], x[c])
-		if RoundsColumns() {
-			Rounded.PackFloats(columns, x[c], c)
-		} else {
-			f.PackColumn(columns, acts[c*actBytes:], c, len(x), k)
+	}
+	packQuantized(f, columns, acts, x)
+	return columns, acts
+}
+
+// packQuantized writes activations, or what they were quantized from, as columns.
+func packQuantized(f Format, columns, acts []byte, x [][]float32) {
+	k, size := len(x[0]), f.ActBytes(len(x[0]))
+	for c := 0; c < len(x); c += TileColumns {
+		var some [][]byte
+		for i := range min(TileColumns, len(x)-c) {
+			if RoundsColumns() {
+				Rounded.PackFloats(columns, x[c+i], c+i)
+			}
+			some = append(some, acts[(c+i)*size:][:size])
+		}
+		if !RoundsColumns() {
+			f.PackColumns(columns, some, c, len(x), k)
 		}
 	}
-	return columns, acts
 }
 
 // mulPanels computes all columns of two panels, n elements at a time.
@@ -216,13 +229,7 @@ func BenchmarkFewColumns(b *testing.B) {
 							}
 						}
 						t1 := time.Now()
-						for c := range cols {
-							if RoundsColumns() {
-								Rounded.PackFloats(columns, x[c], c)
-							} else {
-								f.PackColumn(columns, acts[c*actBytes:], c, cols, k)
-							}
-						}
+						packQuantized(f, columns, acts, x)
 						for i := range rows / TileRows {
 							f.Repack(panels, i, w[i*TileRows*size:], size, k)
 						}

@@ -10,6 +10,7 @@ import (
 type gemm struct {
 	blocks, w, a, out, outBytes reg.Register
 	ws, as, sc, n, o            reg.Register
+	from, fromBytes, i          reg.Register // where sums so far are, and o's place there
 }
 
 var zregs = []reg.VecPhysical{reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11,
@@ -21,16 +22,29 @@ func isum(h, c int) reg.VecPhysical { return zregs[h*tileColumns+c] }
 func fsum(h, c int) reg.VecPhysical { return zregs[12+h*tileColumns+c] }
 
 func beginGemm(name, doc string) gemm {
-	begin(name, "func(blocks int, w, a *byte, out *float32, outBytes int)", doc,
-		"for the products of blocks blocks of 32 rows and 6 columns, added to out. Columns of out are outBytes apart.")
+	begin(name, "func(blocks int, w, a *byte, out *float32, outBytes, set int)", doc,
+		"for the products of blocks blocks of 32 rows and 6 columns, added to out, or written there if set is not 0. Columns",
+		"of out are outBytes apart.")
 	g := gemm{blocks: reg.RAX, w: reg.RSI, a: reg.RDI, out: reg.RDX, outBytes: reg.RCX,
-		ws: reg.R9, as: reg.R10, sc: reg.R11, n: reg.R12, o: reg.R8}
+		ws: reg.R9, as: reg.R10, sc: reg.R11, n: reg.R12, o: reg.R8, from: reg.RBX, fromBytes: reg.R14, i: reg.R15}
 	asm.Load(asm.Param("blocks"), g.blocks)
 	asm.Load(asm.Param("w"), g.w)
 	asm.Load(asm.Param("a"), g.a)
 	asm.Load(asm.Param("out"), g.out)
 	asm.Load(asm.Param("outBytes"), g.outBytes)
+	g.fromOut()
+	asm.Load(asm.Param("set"), g.n)
+	asm.TESTQ(g.n, g.n)
+	asm.JZ(op.LabelRef("block"))
+	asm.LEAQ(sym("noSums", 0), g.from)
+	asm.XORQ(g.fromBytes, g.fromBytes)
 	return g
+}
+
+// fromOut makes out the sums so far.
+func (g *gemm) fromOut() {
+	asm.MOVQ(g.out, g.from)
+	asm.MOVQ(g.outBytes, g.fromBytes)
 }
 
 // steps adds the products of 4*n elements to the sums of integers.
@@ -76,6 +90,7 @@ func (g *gemm) scaled() {
 }
 
 func (g *gemm) next(wBytes, aBytes int) {
+	g.fromOut()
 	asm.ADDQ(op.U32(uint32(wBytes)), g.w)
 	asm.ADDQ(op.U32(uint32(aBytes)), g.a)
 	asm.DECQ(g.blocks)
@@ -83,16 +98,21 @@ func (g *gemm) next(wBytes, aBytes int) {
 	end()
 }
 
-// columns calls f for each column, with g.o pointing to its results.
+// columns calls f for each column, with g.o pointing to its results and g.i to its sums so far.
 func (g *gemm) columns(f func(c int)) {
 	asm.MOVQ(g.out, g.o)
+	asm.MOVQ(g.from, g.i)
 	for c := range tileColumns {
 		f(c)
 		if c < tileColumns-1 {
 			asm.ADDQ(g.outBytes, g.o)
+			asm.ADDQ(g.fromBytes, g.i)
 		}
 	}
 }
+
+// gemmConstants writes the constant of that name.
+func gemmConstants() { dwords("noSums", make([]uint32, tileRows)) }
 
 func gemmQ4K() {
 	g := beginGemm("gemmQ4KAVX512", "is dotQ4KRow")
@@ -127,7 +147,7 @@ func gemmQ4K() {
 			asm.VMULPS(at(g.w, panelQ4KDmin+h*halfStep), m, m)
 			asm.VSUBPS(m, s, s)
 			asm.VMULPS_BCST(at(g.a, colsKD+4*c), s, s)
-			asm.VADDPS(at(g.o, h*halfStep), s, s)
+			asm.VADDPS(at(g.i, h*halfStep), s, s)
 			asm.VMOVUPS(s, at(g.o, h*halfStep))
 		}
 	})
@@ -160,7 +180,7 @@ func gemmQ6K() {
 			asm.VCVTDQ2PS(s, s)
 			asm.VMULPS(at(g.w, panelQ6KD+h*halfStep), s, s)
 			asm.VMULPS_BCST(at(g.a, colsKD+4*c), s, s)
-			asm.VADDPS(at(g.o, h*halfStep), s, s)
+			asm.VADDPS(at(g.i, h*halfStep), s, s)
 			asm.VMOVUPS(s, at(g.o, h*halfStep))
 		}
 	})
@@ -169,12 +189,13 @@ func gemmQ6K() {
 
 func gemmQ8_0() {
 	g := beginGemm("gemmQ8_0AVX512", "is dotQ8_0Row")
+	asm.Label("block") // once: sums stay in registers
 	g.columns(func(c int) {
 		for h := range 2 {
-			asm.VMOVUPS(at(g.o, h*halfStep), fsum(h, c))
+			asm.VMOVUPS(at(g.i, h*halfStep), fsum(h, c))
 		}
 	})
-	asm.Label("block")
+	asm.Label("group")
 	asm.MOVQ(g.w, g.ws)
 	asm.MOVQ(g.a, g.as)
 	asm.LEAQ(at(g.w, panelQ8_0D), g.sc)
@@ -202,7 +223,7 @@ func gemmQ8_0() {
 	asm.ADDQ(op.U32(panelQ8_0), g.w)
 	asm.ADDQ(op.U32(cols32), g.a)
 	asm.DECQ(g.blocks)
-	asm.JNZ(op.LabelRef("block"))
+	asm.JNZ(op.LabelRef("group"))
 	g.columns(func(c int) {
 		for h := range 2 {
 			asm.VMOVUPS(fsum(h, c), at(g.o, h*halfStep))

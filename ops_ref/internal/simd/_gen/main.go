@@ -45,6 +45,9 @@ func main() {
 		dotFloatAVX2(t)
 		widen(t)
 	}
+	for _, t := range []floatType{f32, f16, bf16} {
+		floatColumnPanels(t)
+	}
 	laneNumbers()
 	repackQ8_0()
 	q4K.repack()
@@ -53,6 +56,10 @@ func main() {
 	convert()
 	expand()
 	wovenKernels()
+	packConstants()
+	packColumnsK()
+	packColumns32()
+	gemmConstants()
 	gemmQ8_0()
 	gemmQ4K()
 	gemmQ6K()
