@@ -271,10 +271,20 @@ func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
 //go:noescape
 func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
 
+// convertQ3KAVX2 is convertQ3K for blocks blocks, at least 1.
+//
+//go:noescape
+func convertQ3KAVX2(dst *byte, src *byte, blocks int)
+
+// convertIQ3SAVX2 is convertIQ3S for blocks blocks, at least 1.
+//
+//go:noescape
+func convertIQ3SAVX2(dst *byte, src *byte, blocks int, grid *uint32)
+
 // expandAVX2 is expand for subs sub-blocks, at least 1.
 //
 //go:noescape
-func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
+func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32)
 
 // dotWovenQ8_0AVX512 is dotQ8_0Row
 // for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for

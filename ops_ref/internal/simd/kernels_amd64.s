@@ -14405,31 +14405,581 @@ block:
 	VZEROUPPER
 	RET
 
-// func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
+DATA two2<>+0(SB)/1, $0x03
+DATA two2<>+1(SB)/1, $0x03
+DATA two2<>+2(SB)/1, $0x03
+DATA two2<>+3(SB)/1, $0x03
+DATA two2<>+4(SB)/1, $0x03
+DATA two2<>+5(SB)/1, $0x03
+DATA two2<>+6(SB)/1, $0x03
+DATA two2<>+7(SB)/1, $0x03
+DATA two2<>+8(SB)/1, $0x03
+DATA two2<>+9(SB)/1, $0x03
+DATA two2<>+10(SB)/1, $0x03
+DATA two2<>+11(SB)/1, $0x03
+DATA two2<>+12(SB)/1, $0x03
+DATA two2<>+13(SB)/1, $0x03
+DATA two2<>+14(SB)/1, $0x03
+DATA two2<>+15(SB)/1, $0x03
+DATA two2<>+16(SB)/1, $0x03
+DATA two2<>+17(SB)/1, $0x03
+DATA two2<>+18(SB)/1, $0x03
+DATA two2<>+19(SB)/1, $0x03
+DATA two2<>+20(SB)/1, $0x03
+DATA two2<>+21(SB)/1, $0x03
+DATA two2<>+22(SB)/1, $0x03
+DATA two2<>+23(SB)/1, $0x03
+DATA two2<>+24(SB)/1, $0x03
+DATA two2<>+25(SB)/1, $0x03
+DATA two2<>+26(SB)/1, $0x03
+DATA two2<>+27(SB)/1, $0x03
+DATA two2<>+28(SB)/1, $0x03
+DATA two2<>+29(SB)/1, $0x03
+DATA two2<>+30(SB)/1, $0x03
+DATA two2<>+31(SB)/1, $0x03
+GLOBL two2<>(SB), RODATA|NOPTR, $32
+
+DATA third<>+0(SB)/1, $0x04
+DATA third<>+1(SB)/1, $0x04
+DATA third<>+2(SB)/1, $0x04
+DATA third<>+3(SB)/1, $0x04
+DATA third<>+4(SB)/1, $0x04
+DATA third<>+5(SB)/1, $0x04
+DATA third<>+6(SB)/1, $0x04
+DATA third<>+7(SB)/1, $0x04
+DATA third<>+8(SB)/1, $0x04
+DATA third<>+9(SB)/1, $0x04
+DATA third<>+10(SB)/1, $0x04
+DATA third<>+11(SB)/1, $0x04
+DATA third<>+12(SB)/1, $0x04
+DATA third<>+13(SB)/1, $0x04
+DATA third<>+14(SB)/1, $0x04
+DATA third<>+15(SB)/1, $0x04
+DATA third<>+16(SB)/1, $0x04
+DATA third<>+17(SB)/1, $0x04
+DATA third<>+18(SB)/1, $0x04
+DATA third<>+19(SB)/1, $0x04
+DATA third<>+20(SB)/1, $0x04
+DATA third<>+21(SB)/1, $0x04
+DATA third<>+22(SB)/1, $0x04
+DATA third<>+23(SB)/1, $0x04
+DATA third<>+24(SB)/1, $0x04
+DATA third<>+25(SB)/1, $0x04
+DATA third<>+26(SB)/1, $0x04
+DATA third<>+27(SB)/1, $0x04
+DATA third<>+28(SB)/1, $0x04
+DATA third<>+29(SB)/1, $0x04
+DATA third<>+30(SB)/1, $0x04
+DATA third<>+31(SB)/1, $0x04
+GLOBL third<>(SB), RODATA|NOPTR, $32
+
+DATA bits45<>+0(SB)/1, $0x30
+DATA bits45<>+1(SB)/1, $0x30
+DATA bits45<>+2(SB)/1, $0x30
+DATA bits45<>+3(SB)/1, $0x30
+DATA bits45<>+4(SB)/1, $0x30
+DATA bits45<>+5(SB)/1, $0x30
+DATA bits45<>+6(SB)/1, $0x30
+DATA bits45<>+7(SB)/1, $0x30
+DATA bits45<>+8(SB)/1, $0x30
+DATA bits45<>+9(SB)/1, $0x30
+DATA bits45<>+10(SB)/1, $0x30
+DATA bits45<>+11(SB)/1, $0x30
+DATA bits45<>+12(SB)/1, $0x30
+DATA bits45<>+13(SB)/1, $0x30
+DATA bits45<>+14(SB)/1, $0x30
+DATA bits45<>+15(SB)/1, $0x30
+DATA bits45<>+16(SB)/1, $0x30
+DATA bits45<>+17(SB)/1, $0x30
+DATA bits45<>+18(SB)/1, $0x30
+DATA bits45<>+19(SB)/1, $0x30
+DATA bits45<>+20(SB)/1, $0x30
+DATA bits45<>+21(SB)/1, $0x30
+DATA bits45<>+22(SB)/1, $0x30
+DATA bits45<>+23(SB)/1, $0x30
+DATA bits45<>+24(SB)/1, $0x30
+DATA bits45<>+25(SB)/1, $0x30
+DATA bits45<>+26(SB)/1, $0x30
+DATA bits45<>+27(SB)/1, $0x30
+DATA bits45<>+28(SB)/1, $0x30
+DATA bits45<>+29(SB)/1, $0x30
+DATA bits45<>+30(SB)/1, $0x30
+DATA bits45<>+31(SB)/1, $0x30
+GLOBL bits45<>(SB), RODATA|NOPTR, $32
+
+DATA twentyEight<>+0(SB)/1, $0x1c
+DATA twentyEight<>+1(SB)/1, $0x1c
+DATA twentyEight<>+2(SB)/1, $0x1c
+DATA twentyEight<>+3(SB)/1, $0x1c
+DATA twentyEight<>+4(SB)/1, $0x1c
+DATA twentyEight<>+5(SB)/1, $0x1c
+DATA twentyEight<>+6(SB)/1, $0x1c
+DATA twentyEight<>+7(SB)/1, $0x1c
+DATA twentyEight<>+8(SB)/1, $0x1c
+DATA twentyEight<>+9(SB)/1, $0x1c
+DATA twentyEight<>+10(SB)/1, $0x1c
+DATA twentyEight<>+11(SB)/1, $0x1c
+DATA twentyEight<>+12(SB)/1, $0x1c
+DATA twentyEight<>+13(SB)/1, $0x1c
+DATA twentyEight<>+14(SB)/1, $0x1c
+DATA twentyEight<>+15(SB)/1, $0x1c
+DATA twentyEight<>+16(SB)/1, $0x1c
+DATA twentyEight<>+17(SB)/1, $0x1c
+DATA twentyEight<>+18(SB)/1, $0x1c
+DATA twentyEight<>+19(SB)/1, $0x1c
+DATA twentyEight<>+20(SB)/1, $0x1c
+DATA twentyEight<>+21(SB)/1, $0x1c
+DATA twentyEight<>+22(SB)/1, $0x1c
+DATA twentyEight<>+23(SB)/1, $0x1c
+DATA twentyEight<>+24(SB)/1, $0x1c
+DATA twentyEight<>+25(SB)/1, $0x1c
+DATA twentyEight<>+26(SB)/1, $0x1c
+DATA twentyEight<>+27(SB)/1, $0x1c
+DATA twentyEight<>+28(SB)/1, $0x1c
+DATA twentyEight<>+29(SB)/1, $0x1c
+DATA twentyEight<>+30(SB)/1, $0x1c
+DATA twentyEight<>+31(SB)/1, $0x1c
+GLOBL twentyEight<>(SB), RODATA|NOPTR, $32
+
+DATA thirtyTwo<>+0(SB)/1, $0x20
+DATA thirtyTwo<>+1(SB)/1, $0x20
+DATA thirtyTwo<>+2(SB)/1, $0x20
+DATA thirtyTwo<>+3(SB)/1, $0x20
+DATA thirtyTwo<>+4(SB)/1, $0x20
+DATA thirtyTwo<>+5(SB)/1, $0x20
+DATA thirtyTwo<>+6(SB)/1, $0x20
+DATA thirtyTwo<>+7(SB)/1, $0x20
+DATA thirtyTwo<>+8(SB)/1, $0x20
+DATA thirtyTwo<>+9(SB)/1, $0x20
+DATA thirtyTwo<>+10(SB)/1, $0x20
+DATA thirtyTwo<>+11(SB)/1, $0x20
+DATA thirtyTwo<>+12(SB)/1, $0x20
+DATA thirtyTwo<>+13(SB)/1, $0x20
+DATA thirtyTwo<>+14(SB)/1, $0x20
+DATA thirtyTwo<>+15(SB)/1, $0x20
+DATA thirtyTwo<>+16(SB)/1, $0x20
+DATA thirtyTwo<>+17(SB)/1, $0x20
+DATA thirtyTwo<>+18(SB)/1, $0x20
+DATA thirtyTwo<>+19(SB)/1, $0x20
+DATA thirtyTwo<>+20(SB)/1, $0x20
+DATA thirtyTwo<>+21(SB)/1, $0x20
+DATA thirtyTwo<>+22(SB)/1, $0x20
+DATA thirtyTwo<>+23(SB)/1, $0x20
+DATA thirtyTwo<>+24(SB)/1, $0x20
+DATA thirtyTwo<>+25(SB)/1, $0x20
+DATA thirtyTwo<>+26(SB)/1, $0x20
+DATA thirtyTwo<>+27(SB)/1, $0x20
+DATA thirtyTwo<>+28(SB)/1, $0x20
+DATA thirtyTwo<>+29(SB)/1, $0x20
+DATA thirtyTwo<>+30(SB)/1, $0x20
+DATA thirtyTwo<>+31(SB)/1, $0x20
+GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $32
+
+DATA crumbShifts<>+0(SB)/4, $0x00000000
+DATA crumbShifts<>+4(SB)/4, $0x00000002
+DATA crumbShifts<>+8(SB)/4, $0x00000004
+DATA crumbShifts<>+12(SB)/4, $0x00000006
+GLOBL crumbShifts<>(SB), RODATA|NOPTR, $16
+
+DATA bitShifts<>+0(SB)/4, $0x00000000
+DATA bitShifts<>+4(SB)/4, $0x00000001
+DATA bitShifts<>+8(SB)/4, $0x00000002
+DATA bitShifts<>+12(SB)/4, $0x00000003
+DATA bitShifts<>+16(SB)/4, $0x00000004
+DATA bitShifts<>+20(SB)/4, $0x00000005
+DATA bitShifts<>+24(SB)/4, $0x00000006
+DATA bitShifts<>+28(SB)/4, $0x00000007
+GLOBL bitShifts<>(SB), RODATA|NOPTR, $32
+
+DATA bit0<>+0(SB)/4, $0x00000001
+DATA bit0<>+4(SB)/4, $0x00000001
+DATA bit0<>+8(SB)/4, $0x00000001
+DATA bit0<>+12(SB)/4, $0x00000001
+DATA bit0<>+16(SB)/4, $0x00000001
+DATA bit0<>+20(SB)/4, $0x00000001
+DATA bit0<>+24(SB)/4, $0x00000001
+DATA bit0<>+28(SB)/4, $0x00000001
+GLOBL bit0<>(SB), RODATA|NOPTR, $32
+
+DATA fourTimes<>+0(SB)/1, $0x00
+DATA fourTimes<>+1(SB)/1, $0x00
+DATA fourTimes<>+2(SB)/1, $0x00
+DATA fourTimes<>+3(SB)/1, $0x00
+DATA fourTimes<>+4(SB)/1, $0x01
+DATA fourTimes<>+5(SB)/1, $0x01
+DATA fourTimes<>+6(SB)/1, $0x01
+DATA fourTimes<>+7(SB)/1, $0x01
+DATA fourTimes<>+8(SB)/1, $0x02
+DATA fourTimes<>+9(SB)/1, $0x02
+DATA fourTimes<>+10(SB)/1, $0x02
+DATA fourTimes<>+11(SB)/1, $0x02
+DATA fourTimes<>+12(SB)/1, $0x03
+DATA fourTimes<>+13(SB)/1, $0x03
+DATA fourTimes<>+14(SB)/1, $0x03
+DATA fourTimes<>+15(SB)/1, $0x03
+GLOBL fourTimes<>(SB), RODATA|NOPTR, $16
+
+DATA upperPairs<>+0(SB)/4, $0xffff0000
+DATA upperPairs<>+4(SB)/4, $0xffff0000
+DATA upperPairs<>+8(SB)/4, $0xffff0000
+DATA upperPairs<>+12(SB)/4, $0xffff0000
+GLOBL upperPairs<>(SB), RODATA|NOPTR, $16
+
+// func convertQ3KAVX2(dst *byte, src *byte, blocks int)
 // Requires: AVX, AVX2
-TEXT ·expandAVX2(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+8(FP), CX
-	MOVQ         subs+16(FP), DX
-	MOVQ         steps+24(FP), BX
-	MOVQ         mins+32(FP), SI
-	VPBROADCASTD offset+40(FP), Y0
+TEXT ·convertQ3KAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VMOVDQU      (CX), Y0
+	VMOVDQU      32(CX), Y1
+	VPSLLW       $0x02, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPAND        two2<>+0(SB), Y1, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       twentyEight<>+0(SB), Y2, Y2
+	VPSLLW       $0x01, Y0, Y3
+	VPAND        third<>+0(SB), Y3, Y3
+	VPSRLW       $0x02, Y1, Y4
+	VPAND        two2<>+0(SB), Y4, Y4
+	VPOR         Y3, Y4, Y3
+	VPADDB       twentyEight<>+0(SB), Y3, Y3
+	VPAND        third<>+0(SB), Y0, Y4
+	VPSRLW       $0x04, Y1, Y5
+	VPAND        two2<>+0(SB), Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VPADDB       twentyEight<>+0(SB), Y4, Y4
+	VPSRLW       $0x01, Y0, Y5
+	VPAND        third<>+0(SB), Y5, Y5
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPOR         Y5, Y1, Y1
+	VPADDB       twentyEight<>+0(SB), Y1, Y1
+	VPAND        low4y<>+0(SB), Y2, Y5
+	VPAND        low4y<>+0(SB), Y4, Y6
+	VPSLLW       $0x04, Y6, Y6
+	VPOR         Y5, Y6, Y5
+	VMOVDQU      Y5, (AX)
+	VPAND        low4y<>+0(SB), Y3, Y5
+	VPAND        low4y<>+0(SB), Y1, Y6
+	VPSLLW       $0x04, Y6, Y6
+	VPOR         Y5, Y6, Y5
+	VMOVDQU      Y5, 32(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        two2<>+0(SB), Y2, Y2
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPSLLW       $0x02, Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPSRLW       $0x04, Y4, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPSLLW       $0x04, Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x06, Y1, Y1
+	VPOR         Y2, Y1, Y1
+	VMOVDQU      Y1, 128(AX)
+	VMOVDQU      64(CX), Y1
+	VPSRLW       $0x02, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPAND        two2<>+0(SB), Y1, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       twentyEight<>+0(SB), Y2, Y2
+	VPSRLW       $0x03, Y0, Y3
+	VPAND        third<>+0(SB), Y3, Y3
+	VPSRLW       $0x02, Y1, Y4
+	VPAND        two2<>+0(SB), Y4, Y4
+	VPOR         Y3, Y4, Y3
+	VPADDB       twentyEight<>+0(SB), Y3, Y3
+	VPSRLW       $0x04, Y0, Y4
+	VPAND        third<>+0(SB), Y4, Y4
+	VPSRLW       $0x04, Y1, Y5
+	VPAND        two2<>+0(SB), Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VPADDB       twentyEight<>+0(SB), Y4, Y4
+	VPSRLW       $0x05, Y0, Y0
+	VPAND        third<>+0(SB), Y0, Y0
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPADDB       twentyEight<>+0(SB), Y0, Y0
+	VPAND        low4y<>+0(SB), Y2, Y1
+	VPAND        low4y<>+0(SB), Y4, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y1, Y5, Y1
+	VMOVDQU      Y1, 64(AX)
+	VPAND        low4y<>+0(SB), Y3, Y1
+	VPAND        low4y<>+0(SB), Y0, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y1, Y5, Y1
+	VMOVDQU      Y1, 96(AX)
+	VPSRLW       $0x04, Y2, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSRLW       $0x04, Y3, Y2
+	VPAND        two2<>+0(SB), Y2, Y2
+	VPSLLW       $0x02, Y2, Y2
+	VPOR         Y1, Y2, Y1
+	VPSRLW       $0x04, Y4, Y2
+	VPAND        two2<>+0(SB), Y2, Y2
+	VPSLLW       $0x04, Y2, Y2
+	VPOR         Y1, Y2, Y1
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        two2<>+0(SB), Y0, Y0
+	VPSLLW       $0x06, Y0, Y0
+	VPOR         Y1, Y0, Y0
+	VMOVDQU      Y0, 160(AX)
+	VPBROADCASTQ 96(CX), X0
+	VPSRLW       $0x04, X0, X1
+	VPBLENDD     $0x0c, X1, X0, X0
+	VPAND        low4y<>+0(SB), X0, X0
+	VPBROADCASTD 104(CX), X1
+	VPSRLVD      crumbShifts<>+0(SB), X1, X1
+	VPSLLW       $0x04, X1, X1
+	VPAND        bits45<>+0(SB), X1, X1
+	VPOR         X1, X0, X0
+	VPSUBB       thirtyTwo<>+0(SB), X0, X0
+	VMOVDQU      X0, 192(AX)
+	MOVWLZX      108(CX), BX
+	MOVW         BX, 208(AX)
+	ADDQ         $0x6e, CX
+	ADDQ         $0x000000d2, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertIQ3SAVX2(dst *byte, src *byte, blocks int, grid *uint32)
+// Requires: AVX, AVX2
+TEXT ·convertIQ3SAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	MOVQ grid+24(FP), BX
+
+block:
+	VPMOVZXBD    2(CX), Y0
+	VPBROADCASTB 66(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*4), Y2
+	VPBROADCASTD 74(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VPADDB       thirtyTwo<>+0(SB), Y2, Y0
+	VPMOVZXBD    10(CX), Y1
+	VPBROADCASTB 67(CX), Y2
+	VPSRLVD      bitShifts<>+0(SB), Y2, Y2
+	VPAND        bit0<>+0(SB), Y2, Y2
+	VPSLLD       $0x08, Y2, Y2
+	VPOR         Y2, Y1, Y1
+	VPCMPEQD     Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPGATHERDD   Y2, (BX)(Y1*4), Y3
+	VPBROADCASTD 78(CX), Y1
+	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
+	VPOR         bitTest<>+0(SB), Y1, Y1
+	VPCMPEQB     ones8<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y3, Y3
+	VPSUBB       Y1, Y3, Y3
+	VPADDB       thirtyTwo<>+0(SB), Y3, Y1
+	VPMOVZXBD    18(CX), Y2
+	VPBROADCASTB 68(CX), Y3
+	VPSRLVD      bitShifts<>+0(SB), Y3, Y3
+	VPAND        bit0<>+0(SB), Y3, Y3
+	VPSLLD       $0x08, Y3, Y3
+	VPOR         Y3, Y2, Y2
+	VPCMPEQD     Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPGATHERDD   Y3, (BX)(Y2*4), Y4
+	VPBROADCASTD 82(CX), Y2
+	VPSHUFB      bitSpread<>+0(SB), Y2, Y2
+	VPOR         bitTest<>+0(SB), Y2, Y2
+	VPCMPEQB     ones8<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y4, Y4
+	VPSUBB       Y2, Y4, Y4
+	VPADDB       thirtyTwo<>+0(SB), Y4, Y2
+	VPMOVZXBD    26(CX), Y3
+	VPBROADCASTB 69(CX), Y4
+	VPSRLVD      bitShifts<>+0(SB), Y4, Y4
+	VPAND        bit0<>+0(SB), Y4, Y4
+	VPSLLD       $0x08, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPCMPEQD     Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPGATHERDD   Y4, (BX)(Y3*4), Y5
+	VPBROADCASTD 86(CX), Y3
+	VPSHUFB      bitSpread<>+0(SB), Y3, Y3
+	VPOR         bitTest<>+0(SB), Y3, Y3
+	VPCMPEQB     ones8<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y5, Y5
+	VPSUBB       Y3, Y5, Y5
+	VPADDB       thirtyTwo<>+0(SB), Y5, Y3
+	VPAND        low4y<>+0(SB), Y0, Y4
+	VPAND        low4y<>+0(SB), Y2, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, (AX)
+	VPAND        low4y<>+0(SB), Y1, Y4
+	VPAND        low4y<>+0(SB), Y3, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, 32(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        two2<>+0(SB), Y0, Y0
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y2, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y3, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x06, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VMOVDQU      Y0, 128(AX)
+	VPMOVZXBD    34(CX), Y0
+	VPBROADCASTB 70(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*4), Y2
+	VPBROADCASTD 90(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VPADDB       thirtyTwo<>+0(SB), Y2, Y0
+	VPMOVZXBD    42(CX), Y1
+	VPBROADCASTB 71(CX), Y2
+	VPSRLVD      bitShifts<>+0(SB), Y2, Y2
+	VPAND        bit0<>+0(SB), Y2, Y2
+	VPSLLD       $0x08, Y2, Y2
+	VPOR         Y2, Y1, Y1
+	VPCMPEQD     Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPGATHERDD   Y2, (BX)(Y1*4), Y3
+	VPBROADCASTD 94(CX), Y1
+	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
+	VPOR         bitTest<>+0(SB), Y1, Y1
+	VPCMPEQB     ones8<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y3, Y3
+	VPSUBB       Y1, Y3, Y3
+	VPADDB       thirtyTwo<>+0(SB), Y3, Y1
+	VPMOVZXBD    50(CX), Y2
+	VPBROADCASTB 72(CX), Y3
+	VPSRLVD      bitShifts<>+0(SB), Y3, Y3
+	VPAND        bit0<>+0(SB), Y3, Y3
+	VPSLLD       $0x08, Y3, Y3
+	VPOR         Y3, Y2, Y2
+	VPCMPEQD     Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPGATHERDD   Y3, (BX)(Y2*4), Y4
+	VPBROADCASTD 98(CX), Y2
+	VPSHUFB      bitSpread<>+0(SB), Y2, Y2
+	VPOR         bitTest<>+0(SB), Y2, Y2
+	VPCMPEQB     ones8<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y4, Y4
+	VPSUBB       Y2, Y4, Y4
+	VPADDB       thirtyTwo<>+0(SB), Y4, Y2
+	VPMOVZXBD    58(CX), Y3
+	VPBROADCASTB 73(CX), Y4
+	VPSRLVD      bitShifts<>+0(SB), Y4, Y4
+	VPAND        bit0<>+0(SB), Y4, Y4
+	VPSLLD       $0x08, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPCMPEQD     Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPGATHERDD   Y4, (BX)(Y3*4), Y5
+	VPBROADCASTD 102(CX), Y3
+	VPSHUFB      bitSpread<>+0(SB), Y3, Y3
+	VPOR         bitTest<>+0(SB), Y3, Y3
+	VPCMPEQB     ones8<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y5, Y5
+	VPSUBB       Y3, Y5, Y5
+	VPADDB       thirtyTwo<>+0(SB), Y5, Y3
+	VPAND        low4y<>+0(SB), Y0, Y4
+	VPAND        low4y<>+0(SB), Y2, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, 64(AX)
+	VPAND        low4y<>+0(SB), Y1, Y4
+	VPAND        low4y<>+0(SB), Y3, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, 96(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        two2<>+0(SB), Y0, Y0
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y2, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y3, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x06, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VMOVDQU      Y0, 160(AX)
+	VPBROADCASTD 106(CX), X0
+	VPSHUFB      fourTimes<>+0(SB), X0, X0
+	VPSRLW       $0x04, X0, X1
+	VPAND        upperPairs<>+0(SB), X1, X1
+	VMOVDQU      upperPairs<>+0(SB), X2
+	VPANDN       X0, X2, X0
+	VPOR         X1, X0, X0
+	VPAND        low4y<>+0(SB), X0, X0
+	VPADDB       X0, X0, X0
+	VPSUBB       ones8<>+0(SB), X0, X0
+	VMOVDQU      X0, 192(AX)
+	MOVWLZX      (CX), SI
+	MOVW         SI, 208(AX)
+	ADDQ         $0x6e, CX
+	ADDQ         $0x000000d2, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32)
+// Requires: AVX, AVX2
+TEXT ·expandAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ codes+8(FP), CX
+	MOVQ subs+16(FP), DX
+	MOVQ steps+24(FP), BX
+	MOVQ mins+32(FP), SI
 
 sub:
-	VBROADCASTSS (BX), Y1
-	VBROADCASTSS (SI), Y2
-	VPMOVZXBD    (CX), Y3
-	VPSUBD       Y0, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VADDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, (AX)
-	VPMOVZXBD    8(CX), Y3
-	VPSUBD       Y0, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VADDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 32(AX)
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
+	VPMOVZXBD    (CX), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPMOVZXBD    8(CX), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 32(AX)
 	ADDQ         $0x40, AX
 	ADDQ         $0x10, CX
 	ADDQ         $0x04, BX
