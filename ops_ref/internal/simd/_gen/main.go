@@ -57,6 +57,7 @@ func main() {
 	convertQ6KConstants()
 	convertQ3K()
 	convertIQ3S()
+	convertedKernels()
 	expand()
 	wovenKernels()
 	packConstants()
