@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hipengine/hipengine/conformance"
+	"github.com/hipengine/hipengine/engine/bench"
 	"github.com/hipengine/hipengine/ops"
 	opship "github.com/hipengine/hipengine/ops_hip"
 	opsref "github.com/hipengine/hipengine/ops_ref"
@@ -25,13 +26,14 @@ type device struct {
 	rated bool
 }
 
-// opener is how devices are opened; tests count with another.
+// opener is how devices are opened and measured; tests count with another.
 type opener struct {
-	cpu      func(cpu.Options) ops.Device
-	ref      func(opsref.Options) ops.Device
-	gpu      func(name string) (ops.Device, error)
-	list     func() []opship.Found
-	selfTest func(ctx context.Context, dev ops.Device, run func(context.Context, ops.Device) error) error
+	cpu       func(cpu.Options) ops.Device
+	ref       func(opsref.Options) ops.Device
+	gpu       func(name string) (ops.Device, error)
+	list      func() []opship.Found
+	selfTest  func(ctx context.Context, dev ops.Device, run func(context.Context, ops.Device) error) error
+	bandwidth func(ctx context.Context, dev ops.Device) (float64, error)
 }
 
 var realOpener = opener{
@@ -44,8 +46,9 @@ var realOpener = opener{
 		}
 		return d, nil
 	},
-	list:     opship.Devices,
-	selfTest: opship.SelfTest,
+	list:      opship.Devices,
+	selfTest:  opship.SelfTest,
+	bandwidth: bench.Bandwidth,
 }
 
 // DeviceInfo describes the device of a model.

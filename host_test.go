@@ -20,13 +20,15 @@ const france = "What is the capital of France?"
 // files are two models: the built-in one and another file of it.
 var files = []string{Ember, "testdata/ember/ember-Q4_K_M.gguf"}
 
-// newHost returns a host that the test closes.
+// newHost returns a host that is closed with the test, and whose memory is as fast as it is told: to measure that takes
+// a second, which tests of the commands spend.
 func newHost(t *testing.T, o HostOptions) *Host {
 	t.Helper()
 	h, err := NewHost(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.opener.bandwidth = steady
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			t.Error(err)
@@ -34,6 +36,8 @@ func newHost(t *testing.T, o HostOptions) *Host {
 	})
 	return h
 }
+
+func steady(context.Context, ops.Device) (float64, error) { return 1e10, nil }
 
 // openModel opens a model that the host closes.
 func openModel(t *testing.T, h *Host, name string, o Options) *Model {
@@ -97,6 +101,7 @@ func count(h *Host) *counter {
 			c.tests++
 			return nil
 		},
+		bandwidth: steady,
 	}
 	return c
 }

@@ -9,10 +9,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/engine/bench"
-	"github.com/hipengine/hipengine/serve"
 )
-
-var _ serve.Loaded = (*Model)(nil)
 
 // TestMeasureAlone: measurements need the model to themselves, and answers go on afterwards.
 func TestMeasureAlone(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hipengine/hipengine/engine/bench"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
@@ -207,7 +206,7 @@ func (h *Host) rate(ctx context.Context, d *device) float64 {
 	h.rating.Lock()
 	defer h.rating.Unlock()
 	if !d.rated {
-		rate, err := bench.Bandwidth(ctx, d.ops)
+		rate, err := h.opener.bandwidth(ctx, d.ops)
 		if err != nil {
 			h.options.Log(fmt.Sprintf("the memory of %s was not measured: %v", d.ledger.device, err))
 			rate = 0
@@ -221,7 +220,7 @@ func (h *Host) rate(ctx context.Context, d *device) float64 {
 func (h *Host) bandwidth(ctx context.Context, c *computer) (float64, error) {
 	least := math.Inf(1)
 	for _, d := range c.parts {
-		rate, err := bench.Bandwidth(ctx, d.ops)
+		rate, err := h.opener.bandwidth(ctx, d.ops)
 		if err != nil {
 			return 0, err
 		}

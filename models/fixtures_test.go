@@ -244,6 +244,10 @@ func compareWithPyTorch(t *testing.T, ref reference, meta *gguf.Meta, src models
 		var want []int32
 		if n == "9" {
 			want = ref.ids(t, "greedy_9")
+			if testing.Short() {
+				t.Log("SKIPPED: -short leaves two of three greedy tokens to make long")
+				want = want[:len(want)/3]
+			}
 		}
 		got, next := greedy(t, r, ref.ids(t, "ids_"+n), len(want), banned)
 		exact := ref.floats(t, "logits_"+n)

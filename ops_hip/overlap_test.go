@@ -48,13 +48,17 @@ func earlyAccesses(kernel string, weights []string) (bad []string) {
 	}
 	// What parameters of 64 bits the values of registers come from, whatever the order of instructions.
 	from := map[string][]string{}
+	var moves [][]string // registers of an instruction, the one it writes first
+	for _, c := range code {
+		regs := ptxRegister.FindAllString(c, -1)
+		if len(regs) < 2 || ptxAccess.MatchString(c) && !strings.HasPrefix(c, "ld.param.b64") {
+			continue // what is read from memory is no address
+		}
+		moves = append(moves, regs)
+	}
 	for changed := true; changed; {
 		changed = false
-		for _, c := range code {
-			regs := ptxRegister.FindAllString(c, -1)
-			if len(regs) < 2 || ptxAccess.MatchString(c) && !strings.HasPrefix(c, "ld.param.b64") {
-				continue // what is read from memory is no address
-			}
+		for _, regs := range moves {
 			for _, r := range regs[1:] {
 				of := from[r]
 				if r[0] == '_' {

@@ -24,13 +24,15 @@ func mulMat[T Float](c *Call[T]) error {
 func dot[T Float](a, b []T) float64 {
 	var s0, s1, s2, s3 float64 // in registers, where an array would not be
 	b = b[:len(a)]
-	for len(a) >= 4 && len(b) >= 4 { // the latter for the compiler
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		a, b := a[i:i+4:i+4], b[i:i+4:i+4] // one check of bounds for four
 		s0 += float64(a[0]) * float64(b[0])
 		s1 += float64(a[1]) * float64(b[1])
 		s2 += float64(a[2]) * float64(b[2])
 		s3 += float64(a[3]) * float64(b[3])
-		a, b = a[4:], b[4:]
 	}
+	a, b = a[i:], b[i:]
 	for i := range a {
 		p := float64(a[i]) * float64(b[i])
 		switch i {

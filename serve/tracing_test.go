@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -43,7 +42,7 @@ func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = z
 	}
 	b, err := io.ReadAll(body)
-	var req collector.ExportTraceServiceRequest
+	var req otlp.TracesData
 	if err == nil {
 		err = proto.Unmarshal(b, &req)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -22,11 +23,16 @@ type pkg struct {
 	Imports    []string // without those of tests
 }
 
-func packages(t *testing.T) []pkg {
-	t.Helper()
+// list asks the go command once.
+var list = sync.OnceValues(func() ([]byte, error) {
 	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports", "./...")
 	cmd.Dir = filepath.Join("..", "..")
-	out, err := cmd.Output()
+	return cmd.Output()
+})
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := list()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -129,6 +135,8 @@ var thirdParty = map[string][]string{
 	"github.com/prometheus":           {"serve/metrics"}, // the client library and the types of its interface
 	"github.com/pelletier/go-toml/v2": {"cmd"},
 	"go.opentelemetry.io":             {"serve/tracing"},
+	"google.golang.org/protobuf":      {"serve/tracing"}, // in which OpenTelemetry has its messages
+	"github.com/cenkalti/backoff/v5":  {"serve/tracing"},
 	"golang.org/x/term":               {"cmd"},
 	"golang.org/x/text":               {"text/jinja", "text/tokenizer", "internal/testfiles/pack"},
 	"golang.org/x/exp":                {"."},

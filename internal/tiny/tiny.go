@@ -218,18 +218,17 @@ type Source struct {
 func Weights(m models.Model, dt tensor.DType, seed uint64) *Source {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	return Make(m, func(spec models.WeightSpec) (tensor.DType, func() float32) {
-		return dt, func() float32 {
-			n := rng.NormFloat64()
-			switch {
-			case strings.HasSuffix(spec.Name, "norm.weight"), strings.Contains(spec.Name, "rope_f"):
-				return float32(1 + 0.3*rng.Float64())
-			case strings.HasSuffix(spec.Name, "ssm_a"):
-				return float32(-math.Exp(n))
-			case spec.Vector:
-				return float32(0.3 * n)
-			}
-			return float32(2 * n / math.Sqrt(float64(spec.Shape.Last())))
+		width := math.Sqrt(float64(spec.Shape.Last()))
+		draw := func(n float64) float32 { return float32(2 * n / width) }
+		switch {
+		case strings.HasSuffix(spec.Name, "norm.weight"), strings.Contains(spec.Name, "rope_f"):
+			draw = func(float64) float32 { return float32(1 + 0.3*rng.Float64()) }
+		case strings.HasSuffix(spec.Name, "ssm_a"):
+			draw = func(n float64) float32 { return float32(-math.Exp(n)) }
+		case spec.Vector:
+			draw = func(n float64) float32 { return float32(0.3 * n) }
 		}
+		return dt, func() float32 { return draw(rng.NormFloat64()) }
 	})
 }
 

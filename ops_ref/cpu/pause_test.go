@@ -88,6 +88,9 @@ func medianPause(t *testing.T, run func()) float64 {
 // twice what Go code alone sees at the time, on a machine that is busy otherwise; the longest are made by the
 // operating system, when it takes the processor from a thread in assembly.
 func TestPauses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves what takes a machine for itself to make long")
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))) // the collector runs beside calls
 	const dim, positions = 4096, 4096
 	r := rand.New(rand.NewPCG(5, 5))

@@ -9,7 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -25,8 +25,9 @@ type Tracer struct {
 
 // New returns a tracer that sends to a collector, such as http://localhost:4318; without a path in it, to /v1/traces
 // there. Traces are sent in the background, and those that a collector does not take are dropped; failed, which may be
-// nil, is told why. What else the exporter needs, such as headers, it takes from the environment variables of
-// OpenTelemetry.
+// nil, is told why. Headers, compression, encoding and certificates are those of OpenTelemetry's environment
+// variables (OTEL_EXPORTER_OTLP_HEADERS, _COMPRESSION, _PROTOCOL, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY,
+// and the same with _TRACES for traces alone).
 func New(ctx context.Context, endpoint, version string, failed func(error)) (*Tracer, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -35,11 +36,11 @@ func New(ctx context.Context, endpoint, version string, failed func(error)) (*Tr
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/v1/traces"
 	}
-	e, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()),
-		otlptracehttp.WithTimeout(10*time.Second),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second,
-			MaxInterval:    5 * time.Second,
-			MaxElapsedTime: 20 * time.Second}))
+	c, err := newClient(u, version)
+	if err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
+	e, err := otlptrace.New(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}

@@ -101,7 +101,7 @@ func TestHostileTemplates(t *testing.T) {
 	}
 	in := messages("[]")
 	for i, tt := range tests {
-		if i%5 > 0 && testing.Short() {
+		if i%5 != 4 && testing.Short() {
 			t.Logf("SKIPPED: -short leaves four of five templates to make long: %s", tt.name)
 			continue
 		}
