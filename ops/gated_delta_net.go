@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -82,9 +83,11 @@ var GatedDeltaNetOp = Register(&Def{
 			{"kept d128", 1, 2, 128, 128, true, []span{{0, 4}, {0, 2}}},
 			{"kept d256", 1, 1, 200, 33, true, []span{{0, 11}}},
 			{"kept mixed", 1, 2, 32, 32, true, []span{{0, 4}, {0, 130}, {0, 1}, {0, 2}, {0, 0}}},
+			{"long", 1, 2, 32, 80, true, []span{{0, 301}, {0, 33}}},
+			{"chunk padded", 1, 5, 64, 64, false, []span{{0, 70}, {0, 40}, {0, 0}}},
 		} {
 			b, slots := layout(8, c.spans...).keeping(c.name)
-			if c.name == "padded" || c.name == "kept mixed" {
+			if strings.HasSuffix(c.name, "padded") || c.name == "kept mixed" {
 				b.tokens += 2
 			}
 			unit := func(heads, dim int) Arg { // about unit length, as after L2Norm

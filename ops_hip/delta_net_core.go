@@ -12,14 +12,6 @@ var coreWidths = []int{32, 64, 128}
 // maxCoreValues is the widest value head that they take.
 const maxCoreValues = 128
 
-// The chunked kernels take coreChunkTokens at a time, from half of which on they pay, and values of a head in parts of
-// coreChunkValues, of which blocks have coreChunkSlice.
-const (
-	coreChunkTokens = 32
-	coreChunkValues = 16
-	coreChunkSlice  = 64
-)
-
 // coreTaps is the number of taps of the convolutions that the step makes itself.
 const coreTaps = 4
 
@@ -54,56 +46,40 @@ func coreForm(n *ops.Node) packForm {
 	return packForm{kind: packQ24, rows: y[0], k: y[1] * y[2]}
 }
 
-// coreMemory is the scratch memory of a node. The convolution's result lies at its start.
-type coreMemory struct {
-	chunks          int   // of all sequences, at most
-	conv            int64 // bytes of the convolution's result
-	keys, values, o int64 // where what chunks make starts: see kernels/delta_net_core_chunk.hip
-	all             int64 // bytes, with the chunks
+// coreChunk returns what the chunked kernels need to know of n, and where their scratch memory starts, behind the
+// convolution's result. The rule's result is in scratch memory too, from o on.
+func coreChunk(n *ops.Node) (r chunkedRule, at, o int64) {
+	a, x, s := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape()
+	r = chunkedRule{tokens: x[0], keyHeads: (a.Q.Hi - a.Q.Lo) / s[3], state: n.In[9], starts: n.In[3], slots: n.In[4],
+		attrs: a.Delta}
+	at = aligned(coreConvBytes(n))
+	return r, at, at + r.bytes()
 }
 
-// coreScratch returns the scratch memory of n.
-func coreScratch(n *ops.Node) coreMemory {
-	x, s, a := n.In[0].Shape(), n.In[9].Shape(), n.Attrs.(ops.DeltaNetCoreAttrs)
-	const pair = 2 * 2 * 16 * 16 // bytes of a tile of halves and the rests
-	keyBytes := 6 * pair * int64(s[3]/16)
-	const valueBytes = 6*pair + 4*(4*coreChunkTokens+4)
-	m := coreMemory{chunks: x[0]/coreChunkTokens + n.In[4].Shape()[0], conv: 4 * int64(x.Elems())}
-	m.keys = aligned(m.conv)
-	m.values = m.keys + aligned(int64(m.chunks*((a.Q.Hi-a.Q.Lo)/s[3]))*keyBytes)
-	m.o = m.values + aligned(int64(m.chunks*s[1])*valueBytes)
-	m.all = m.o + 4*int64(n.Out[0].Shape.Elems())
-	return m
-}
+// coreConvBytes is the size of the convolution's result, which lies at the start of scratch memory.
+func coreConvBytes(n *ops.Node) int64 { return 4 * int64(n.In[0].Shape().Elems()) }
 
 // coreChunks are the launches of the chunked form behind the convolution.
 func coreChunks(n *ops.Node) []Launch {
-	a, x, s, m := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[9].Shape(), coreScratch(n)
-	keyHeads, sequences, kept, tiled := (a.Q.Hi-a.Q.Lo)/s[3], n.In[4].Shape()[0], ops.Kept(n.In[4]), 0
-	if a.Delta.Tiled {
-		tiled = 1
-	}
-	l := func(symbol string, threads uint32, grid [3]uint32, args Args) Launch {
-		return Launch{Object: "delta_net_core_chunk", Symbol: "delta_net_core_f32_chunk" + symbol, Grid: grid,
-			Block: [3]uint32{threads}, Args: args, Scratch: m.all}
-	}
-	end := Args{}.ScratchPtr(m.o).Ptr(n.In[10]).Ptr(n.In[11]).Ptr(n.Result(0))
+	a, x, z := n.Attrs.(ops.DeltaNetCoreAttrs), n.In[0].Shape(), n.In[11].Shape()
+	r, at, o := coreChunk(n)
+	column := func(c int) reloc { return reloc{off: 4 * int64(c)} } // of the convolution's result
+	keys := Args{}.ptr(column(a.Q.Lo)).ptr(column(a.K.Lo)).Ptr(n.In[6]).Ptr(n.In[5]).Ptr(n.In[7]).Ptr(n.In[8])
+	end := Args{}.ScratchPtr(o).Ptr(n.In[10]).Ptr(n.In[11]).Ptr(n.Result(0))
 	if len(n.Out) == n.Op.Results {
 		end = end.NullPtr().NullPtr()
 	} else {
 		end = end.pack(n.Result(n.Op.Results), coreForm(n))
 	}
-	return []Launch{
-		l(fmt.Sprintf("_keys%d", s[3]), 256, [3]uint32{uint32(keyHeads), uint32(m.chunks)},
-			Args{}.ScratchPtr(0).Ptr(n.In[6]).Ptr(n.In[5]).Ptr(n.In[7]).Ptr(n.In[8]).Ptr(n.In[3]).Ptr(n.In[4]).
-				ScratchPtr(m.keys).ScratchPtr(m.values).i32s(x[1], a.Q.Lo, a.K.Lo, sequences, keyHeads, s[1], tiled).
-				F32(a.QNorm.Eps).F32(a.KNorm.Eps).i32s(kept)),
-		l(fmt.Sprint(s[3]), 128, [3]uint32{uint32(s[1]) * Blocks(s[2], coreChunkSlice), uint32(sequences)},
-			Args{}.ScratchPtr(0).ScratchPtr(m.keys).ScratchPtr(m.values).Ptr(n.In[9]).ScratchPtr(m.o).Ptr(n.In[3]).
-				Ptr(n.In[4]).i32s(x[1], a.V.Lo, sequences, keyHeads, s[1], s[2], tiled).F32(a.Delta.Scale).i32s(kept)),
-		l("_end", 256, [3]uint32{Blocks(x[0]*s[1], 8)}, end.Ptr(n.In[3]).Ptr(n.In[4]).i32s(sequences, x[0], s[1], s[2]).
-			F32(a.Norm.Eps).i32s(kept)),
+	launches := append(r.launches("delta_net_core", at, keys, x[1], a.QNorm.Eps, a.KNorm.Eps, column(a.V.Lo), x[1],
+		reloc{off: o}, false),
+		Launch{Object: chunkObject, Symbol: "delta_net_core_f32_chunk_end", Grid: [3]uint32{Blocks(z[0]*z[1], 8)},
+			Block: [3]uint32{256}, Args: end.Ptr(r.starts).Ptr(r.slots).i32s(r.slots.Shape()[0], z[0], z[1], z[2]).
+				F32(a.Norm.Eps).i32s(ops.Kept(r.slots))})
+	for i := range launches {
+		launches[i].Scratch = o + 4*int64(z.Elems())
 	}
+	return launches
 }
 
 func init() {
@@ -130,7 +106,7 @@ func init() {
 		if conv {
 			l.Counters = 1
 		} else {
-			l.Scratch = coreScratch(n).conv
+			l.Scratch = coreConvBytes(n)
 		}
 		return l
 	}
@@ -143,16 +119,16 @@ func init() {
 		}
 		l := convLaunch("causal_conv_silu_f32_"+form, serial, n.In[0], n.In[1], n.In[2], n.In[3], n.In[4],
 			func(a Args) Args { return a.ScratchPtr(0) })
-		l.Scratch = coreScratch(n).conv
+		l.Scratch = coreConvBytes(n)
 		return l
 	}
 	// fewest is from how many tokens on, of a sequence on average, the chunked form pays. Where states are kept, it takes
 	// another launch, for the sequences that keep some: those have few tokens.
 	fewest := func(n *ops.Node) int {
 		if kept := ops.Kept(n.In[4]); kept > 0 {
-			return max(coreChunkTokens/2, 4*(1+kept))
+			return max(chunkTokens/2, 4*(1+kept))
 		}
-		return coreChunkTokens / 2
+		return chunkTokens / 2
 	}
 	Register(Kernel{
 		Name:   "delta_net_core_f32_step",
@@ -172,8 +148,8 @@ func init() {
 		Op:   ops.DeltaNetCoreOp,
 		Match: func(n *ops.Node, _ *Target) int {
 			tokens, sequences := n.In[0].Shape()[0], n.In[4].Shape()[0]
-			ok := match(n) && n.In[9].Shape()[2]%coreChunkValues == 0 && coreScratch(n).chunks <= maxGridYZ &&
-				fits(tokens*n.In[9].Shape()[1])
+			r, _, _ := coreChunk(n)
+			ok := match(n) && r.fits() && fits(tokens*n.In[9].Shape()[1])
 			return matchIf(ok && tokens >= fewest(n)*sequences, matchGood)
 		},
 		emits:  emits,

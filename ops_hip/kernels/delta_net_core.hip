@@ -7,7 +7,7 @@
 //   delta_net_core_f32_step_kept<n>   The same with slots [sequences, 1+kept]. If `only`, it leaves sequences alone that keep no
 //                                     states, and the padding.
 //
-// They go token by token, for few; delta_net_core_chunk.hip is for many.
+// They go token by token, for few; delta_net_chunk.hip is for many.
 //
 // y [tokens, nv, dv] = the gated norm (w [dv], z as y, eps) of the rule's result. dv is a multiple of 4, up to 128. Grid (nv,
 // sequences), blocks of 512: a block has a head, and the first sequence's has the padding too, where the rule's result counts

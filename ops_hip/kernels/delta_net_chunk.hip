@@ -1,5 +1,6 @@
-// A DeltaNet layer behind its convolution, 32 tokens at a time, with matrix instructions. Operands are those of
-// delta_net_core.hip; x [tokens, channels] is the result of causal_conv_silu_f32_*. dk is n; dv is a multiple of 16 up to 128.
+// The gated delta rule, 32 tokens at a time, with matrix instructions: for gated_delta_net, whose operands those of
+// gated_delta_net.hip are, and for delta_net_core behind its convolution, with operands as those of delta_net_core.hip. dk is n; dv
+// is a multiple of 16.
 //
 // With G_i the sum of g up to token i of a chunk and S the state before it (section 3 of the paper that delta_net.h names):
 //
@@ -10,25 +11,28 @@
 // What does not depend on S is made for all chunks at once. Three launches, whose chunks are those of sequence 0, then those of
 // sequence 1, and so on:
 //
-//   delta_net_core_f32_chunk_keys<n>   k, q, T = 1/(1+A) and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 47,104 bytes
-//                                      for n = 128.
-//   delta_net_core_f32_chunk<n>        S from chunk to chunk, and o. Grid (nv·⌈dv/64⌉, sequences), blocks of 128. A wave has 16 rows
-//                                      of S of a head, which no other wave needs. LDS 16 KiB, or 32 where copies need no registers.
-//   delta_net_core_f32_chunk_end       The gated norm of o, and of zeros for padding. Grid ⌈tokens·nv/8⌉, blocks of 256. No LDS.
+//   gated_delta_net_f32_chunk_keys<n>, delta_net_core_f32_chunk_keys<n>
+//                   k, q, T = 1/(1+A) and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 47,168 bytes for n = 128.
+//   delta_net_f32_chunk<n>
+//                   S from chunk to chunk, and o. Grid (nv·⌈dv/64⌉, sequences), blocks of 128; in another row of blocks o of the
+//                   padding becomes 0. A wave has 16 rows of S of a head, which no other wave needs. LDS 16 KiB, or 32 where
+//                   copies need no registers.
+//   delta_net_core_f32_chunk_end
+//                   The gated norm of o, and of zeros for padding. Grid ⌈tokens·nv/8⌉, blocks of 256. No LDS. dv is at most 128.
 //
 // Sequences that keep states, if kept is above 0, are left alone. Tokens past the end of a sequence count as zeros, which change
 // nothing. No exponent is positive.
 //
 // Numerics: factors of products are split into a half and the half of what it lacks, 22 bits, and the product of the two rests
-// is left out; sums are in float. Rows of S, X and U are scaled by powers of two, each by its largest element, so that halves hold
-// them; k, q, T and B, none of whose elements is much above 1, by 2^12. T is solved for in float. Sums of g are in two floats.
+// is left out; sums are in float. Factors are scaled by powers of two, such that halves hold them: rows of S, X and U, T and B
+// each by its largest element, k and q too unless they have unit length. T is solved for in float. Sums of g are in two floats.
 //
-// Reference: the expansion. Launched by delta_net_core.go.
+// References: ops_ref/gated_delta_net.go, and the expansion of delta_net_core. Launched by delta_net_chunk.go.
 #include "delta_net_core.h"
 #include "mma.h"
 
 enum { chunk_tokens = 32, tile_halves = 256, pair_halves = 2 * tile_halves };
-#define CHUNK_SCALE 4096.0f // of what is about 1 at most
+#define UNIT_SCALE 4096.0f // of elements of vectors of unit length
 
 // Products have one operand of which each wave has its own, S, X or U with 16 values v, and one that all waves of a key head share,
 // k, q, T or B. Accumulators are those of the transposed product on NVIDIA, so that on all targets but gfx11 they become the wave's
@@ -151,10 +155,10 @@ DEV void split8(Acc v, const float (&scale)[8], u32x4& high, u32x4& low) {
 }
 
 // put_pair stores the lane's part of a tile of a shared operand, scaled, and of its rests behind it.
-DEV void put_pair(half* pair, Acc v) {
+DEV void put_pair(half* pair, Acc v, float by) {
   u32x4 high, low;
   float scale[8];
-  UNROLL for (int e = 0; e < 8; e++) scale[e] = CHUNK_SCALE;
+  UNROLL for (int e = 0; e < 8; e++) scale[e] = by;
   split8(v, scale, high, low);
   *(u32x4*)(pair + 8 * lane()) = high;
   *(u32x4*)(pair + tile_halves + 8 * lane()) = low;
@@ -259,7 +263,9 @@ template <int N> struct chunk_key {
 struct chunk_value {
   half t[3][pair_halves], b[3][pair_halves];
   float beta[chunk_tokens], from[chunk_tokens], decay[chunk_tokens], tail[chunk_tokens]; // from is beta·e^G, decay e^G, tail e^(G_n-G)
-  float total[4];                                                                         // e^G_n, once
+  float total, k_scale, t_scale;                                                          // total is e^G_n
+  float k_unscale, q_unscale, t_unscale, b_unscale;                                       // inverses of what these are scaled by
+  float unused;
 };
 
 // chunk_count returns how many chunks n tokens are.
@@ -285,26 +291,50 @@ template <int N> struct chunk_lds {
   float products[2][chunk_tokens][36]; // k·k and q·k
   f32x2 g[8][chunk_tokens]; // sums
   float beta[8][chunk_tokens];
+  float largest[2][8]; // of k and q, by waves
 };
 
-// chunk_rows brings k and q of a chunk to LDS, at unit length.
-template <int N> DEV void chunk_rows(const delta& a, int key, int t0, int last, chunk_lds<N>& m) {
+// chunk_scales are what k and q are multiplied by, and the inverses.
+struct chunk_scales {
+  float k, q, k_unscale, q_unscale;
+};
+
+// chunk_rows brings k and q of a chunk to LDS, scaled, and at unit length if FORM is DELTA_CORE.
+template <int N, int FORM> DEV chunk_scales chunk_rows(const delta& a, int key, int t0, int last, chunk_lds<N>& m) {
   const int l = lane() < N / 4 ? lane() : N / 4 - 1;
+  const bool has = lane() < N / 4;
   f32x4 x[8];
   UNROLL for (int i = 0; i < 8; i++) {
     const int t = t0 + wave() + 8 * (i % 4);
     x[i] = *(const f32x4*)((i < 4 ? a.k : a.q) + (i64)(t < last ? t : last - 1) * a.qk_pitch + key * N + 4 * l);
   }
   UNROLL for (int i = 0; i < 8; i++) {
-    const int row = wave() + 8 * (i % 4);
-    const bool has = lane() < N / 4;
-    const float s = rsqrt(wave_sum(has ? sum_squares(x[i], 0) : 0) + (i < 4 ? a.k_eps : a.q_eps));
-    f32x4 v = t0 + row < last ? x[i] * s : 0;
-    const int at = row + (i < 4 ? 0 : chunk_tokens);
+    float s = 1;
+    if (FORM == DELTA_CORE) s = rsqrt(wave_sum(has ? sum_squares(x[i], 0) : 0) + (i < 4 ? a.k_eps : a.q_eps));
+    x[i] = t0 + wave() + 8 * (i % 4) < last ? x[i] * s : 0;
+  }
+  chunk_scales by = {UNIT_SCALE, UNIT_SCALE, 1 / UNIT_SCALE, 1 / UNIT_SCALE};
+  if (FORM != DELTA_CORE) {
+    float most[2] = {};
+    UNROLL for (int i = 0; i < 8; i++)
+      UNROLL for (int e = 0; e < 4; e++) most[i / 4] = __builtin_fmaxf(most[i / 4], __builtin_fabsf(x[i][e]));
+    UNROLL for (int i = 0; i < 2; i++) {
+      const float w = wave_max(most[i]);
+      if (lane() == 0) m.largest[i][wave()] = w;
+    }
+    barrier();
+    UNROLL for (int i = 0; i < 2; i++)
+      UNROLL for (int w = 0; w < 8; w++) most[i] = __builtin_fmaxf(most[i], m.largest[i][w]);
+    const float least = 0x1p-14f; // scales beyond would add nothing but exponents that steps of S cannot hold
+    by.k = half_scale(__builtin_fmaxf(most[0], least), by.k_unscale), by.q = half_scale(__builtin_fmaxf(most[1], least), by.q_unscale);
+  }
+  UNROLL for (int i = 0; i < 8; i++) {
+    const int at = wave() + 8 * (i % 4) + (i < 4 ? 0 : chunk_tokens);
     half4 high, low;
-    half4_at((half*)&high, (half*)&low, v * CHUNK_SCALE);
+    half4_at((half*)&high, (half*)&low, x[i] * (i < 4 ? by.k : by.q));
     if (has) put_four(m.parts[0][at], 4 * l, high), put_four(m.parts[1][at], 4 * l, low);
   }
+  return by;
 }
 
 // chunk_export stores what all value heads share, of which each wave has every eighth tile.
@@ -325,7 +355,7 @@ template <int N> DEV void chunk_export(chunk_key<N>& to, const chunk_lds<N>& m) 
 }
 
 // chunk_products computes k·k and q·k where a tile has elements on or below the diagonal: a tile for each of six waves.
-template <int N> DEV void chunk_products(chunk_lds<N>& m) {
+template <int N> DEV void chunk_products(const chunk_scales& by, chunk_lds<N>& m) {
   const int w = uniform(wave());
   if (w >= 6) return;
   const int row = w % 3 > 0 ? 16 : 0, col = w % 3 > 1 ? 16 : 0, first = w < 3 ? row : chunk_tokens + row;
@@ -337,8 +367,9 @@ template <int N> DEV void chunk_products(chunk_lds<N>& m) {
     high = mma(high, a, b);
     low = mma(low, a, b_low);
   }
+  const float unscale = w < 3 ? by.k_unscale : by.q_unscale;
   UNROLL for (int e = 0; e < 8; e++)
-    m.products[w / 3][row + acc_row(e)][col + acc_col(e)] = (high[e] + low[e]) * (1 / (CHUNK_SCALE * CHUNK_SCALE));
+    m.products[w / 3][row + acc_row(e)][col + acc_col(e)] = (high[e] + low[e]) * unscale * by.k_unscale;
 }
 
 // chunk_tile says which elements of a chunk's matrix are in tile i of chunk_value.
@@ -354,10 +385,10 @@ DEV f32x2 sum_of(f32x2 a, f32x2 b) {
 DEV float difference(f32x2 a, f32x2 b) { return (a[0] - b[0]) + (a[1] - b[1]); }
 
 // chunk_gates puts G and beta of the wave's value head into LDS, and returns those of the lane's token.
-template <int N> DEV void chunk_gates(const delta& a, int h, int t0, int last, chunk_lds<N>& m, f32x2& sum, float& beta) {
+template <int N, int FORM> DEV void chunk_gates(const delta& a, int h, int t0, int last, chunk_lds<N>& m, f32x2& sum, float& beta) {
   const int t = t0 + lane();
   float g;
-  delta_gates<DELTA_CORE>(a, t < last ? t : last - 1, h, g, beta);
+  delta_gates<FORM>(a, t < last ? t : last - 1, h, g, beta);
   if (t >= last) g = 0, beta = 0;
   sum = (f32x2){g, 0};
   UNROLL for (int d = 1; d < 32; d *= 2) {
@@ -369,15 +400,16 @@ template <int N> DEV void chunk_gates(const delta& a, int h, int t0, int last, c
 }
 
 // chunk_solve stores T and the vectors: lane j of a wave has column j.
-template <int N> DEV void chunk_solve(const delta& a, int h, int t0, int last, chunk_value& to, chunk_lds<N>& m) {
+template <int N, int FORM>
+DEV void chunk_solve(const delta& a, int h, int t0, int last, const chunk_scales& by, chunk_value& to, chunk_lds<N>& m) {
   f32x2 sum;
   float beta, t[chunk_tokens];
-  chunk_gates(a, h, t0, last, m, sum, beta);
+  chunk_gates<N, FORM>(a, h, t0, last, m, sum, beta);
   const f32x2* g = m.g[wave()];
   const float *betas = m.beta[wave()], decay = exp_f(sum[0] + sum[1]);
   const int at = token_slot(lane());
   to.beta[at] = beta, to.from[at] = beta * decay, to.decay[at] = decay, to.tail[at] = exp_f(difference(g[chunk_tokens - 1], sum));
-  if (lane() == chunk_tokens - 1) to.total[0] = decay;
+  if (lane() == chunk_tokens - 1) to.total = decay, to.k_scale = by.k, to.k_unscale = by.k_unscale, to.q_unscale = by.q_unscale;
   float(*columns)[36] = m.columns[wave() % 4];
   UNROLL for (int i = 0; i < chunk_tokens; i += 4) {
     f32x4 v;
@@ -398,48 +430,54 @@ template <int N> DEV void chunk_solve(const delta& a, int h, int t0, int last, c
   wave_fence();
   UNROLL for (int i = 0; i < chunk_tokens; i += 4) *(f32x4*)&columns[lane()][i] = (f32x4){t[i], t[i + 1], t[i + 2], t[i + 3]};
   wave_fence();
+  float most = 0, unscale;
+  UNROLL for (int i = 0; i < chunk_tokens; i++) most = __builtin_fmaxf(most, __builtin_fabsf(t[i]));
+  const float scale = half_scale(wave_max(most), unscale);
+  if (lane() == 0) to.t_scale = scale, to.t_unscale = unscale;
   UNROLL for (int i = 0; i < 3; i++) {
     Acc v;
     UNROLL for (int e = 0; e < 8; e++) v[e] = columns[chunk_tile_col(i, e)][chunk_tile_row(i, e)];
-    put_pair(to.t[i], v);
+    put_pair(to.t[i], v, scale);
   }
 }
 
 // chunk_reads stores B.
-template <int N> DEV void chunk_reads(const delta& a, int h, int t0, int last, chunk_value& to, chunk_lds<N>& m) {
+template <int N, int FORM> DEV void chunk_reads(const delta& a, int h, int t0, int last, chunk_value& to, chunk_lds<N>& m) {
   f32x2 sum;
-  float beta;
-  chunk_gates(a, h, t0, last, m, sum, beta);
+  float beta, most = 0, unscale;
+  chunk_gates<N, FORM>(a, h, t0, last, m, sum, beta);
   const f32x2* g = m.g[wave()];
-  UNROLL for (int i = 0; i < 3; i++) {
-    Acc v;
+  Acc v[3];
+  UNROLL for (int i = 0; i < 3; i++)
     UNROLL for (int e = 0; e < 8; e++) {
       const int row = chunk_tile_row(i, e), col = chunk_tile_col(i, e);
-      v[e] = col <= row ? exp_f(col <= row ? difference(g[row], g[col]) : 0) * m.products[1][row][col] : 0;
+      v[i][e] = col <= row ? exp_f(col <= row ? difference(g[row], g[col]) : 0) * m.products[1][row][col] : 0;
+      most = __builtin_fmaxf(most, __builtin_fabsf(v[i][e]));
     }
-    put_pair(to.b[i], v);
-  }
+  const float scale = half_scale(wave_max(most), unscale);
+  if (lane() == 0) to.b_unscale = unscale;
+  UNROLL for (int i = 0; i < 3; i++) put_pair(to.b[i], v[i], scale);
 }
 
 // chunk_keys prepares a chunk of a key head. Half of the waves solve for T of a value head each, the others make B.
-template <int N> DEV void chunk_keys(const delta& a, chunk_key<N>* keys, chunk_value* values, chunk_lds<N>& m) {
+template <int N, int FORM> DEV void chunk_keys(const delta& a, chunk_key<N>* keys, chunk_value* values, chunk_lds<N>& m) {
   const int key = block_x(), c = block_y(), group = a.nv / a.nk, w = uniform(wave());
   int b, t0;
   if (!chunk_at(a.starts, a.sequences, c, b, t0)) return;
   const int last = a.starts[b + 1];
   if (a.kept && keeps(a.slots, a.kept, b, last - a.starts[b])) return;
-  chunk_rows(a, key, t0, last, m);
+  const chunk_scales by = chunk_rows<N, FORM>(a, key, t0, last, m);
   barrier();
   chunk_export(keys[(i64)c * a.nk + key], m);
-  chunk_products(m);
+  chunk_products(by, m);
   barrier();
   for (int i = w % 4; i < group; i += 4) {
     const int h = a.tiled ? key + i * a.nk : key * group + i;
     chunk_value& to = values[(i64)c * a.nv + h];
     if (w < 4)
-      chunk_solve(a, h, t0, last, to, m);
+      chunk_solve<N, FORM>(a, h, t0, last, by, to, m);
     else
-      chunk_reads(a, h, t0, last, to, m);
+      chunk_reads<N, FORM>(a, h, t0, last, to, m);
   }
 }
 
@@ -581,12 +619,22 @@ template <int N> struct chunk_stream {
   }
 };
 
+// chunk_padding zeroes the block's columns of o in the rows of the padding.
+DEV void chunk_padding(const delta& a, int h, int slice) {
+  for (int t = a.starts[a.sequences] + wave(); t < a.tokens; t += 4)
+    for (int v = 64 * slice + lane(); v < a.dv && v < 64 * slice + 64; v += 32) a.o[((i64)t * a.nv + h) * a.dv + v] = 0;
+}
+
 // chunk_scan takes 16 rows of S of a head through the chunks of a sequence. What it holds is S over `step`, a power of two for
 // each row, such that products with U are added as they come.
 template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, const chunk_value* values, typename chunk_stream<N>::lds& m) {
   typedef chunk_stream<N> stream;
-  const int slices = (a.dv + 63) / 64, h = block_x() / slices, b = block_y(), first = a.starts[b], last = a.starts[b + 1];
-  const int own = block_x() % slices * 64 + 16 * uniform(wave()), v0 = own < a.dv ? own : a.dv - 16;
+  const int slices = (a.dv + 63) / 64, h = block_x() / slices, slice = block_x() % slices, b = block_y();
+  if (b == a.sequences) {
+    chunk_padding(a, h, slice);
+    return;
+  }
+  const int first = a.starts[b], last = a.starts[b + 1], own = slice * 64 + 16 * uniform(wave()), v0 = own < a.dv ? own : a.dv - 16;
   if (first == last || a.kept && keeps(a.slots, a.kept, b, last - first)) return;
   int c = 0;
   for (int i = 0; i < b; i++) c += chunk_count(a.starts[i + 1] - a.starts[i]);
@@ -619,22 +667,23 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
     }
     // What the units of p, and then of U and o, are.
     float p_step[own_vs], u_step[own_vs], o_step[own_vs], growth[own_vs]; // the last one is that of S
-    UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = of_s.unscale[i] * (1 / CHUNK_SCALE) * step[i];
     const chunk_value& own_value = *(const chunk_value*)in.enter(m, stream::kq_groups);
+    UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = of_s.unscale[i] * step[i];
     Acc u[2], o[2];
     { // U = T·X
       UNROLL for (int i = 0; i < 2; i++) {
         float beta[8], from[8];
         token_values(own_value.beta, i, beta), token_values(own_value.from, i, from);
-        UNROLL for (int e = 0; e < 8; e++) v[i][e] = beta[e] * v[i][e] - from[e] * (p_step[own_index(e)] * p[0][i][e]);
+        UNROLL for (int e = 0; e < 8; e++)
+          v[i][e] = beta[e] * v[i][e] - from[e] * (p_step[own_index(e)] * own_value.k_unscale * p[0][i][e]);
       }
       const own_scales of_x = scales_of(v, little);
       const own_pair x[2] = {split(v[0], of_x), split(v[1], of_x)};
       fixed();
       mma_lower(u, own_value.t, x);
       UNROLL for (int i = 0; i < own_vs; i++) {
-        u_step[i] = of_x.unscale[i] * (1 / CHUNK_SCALE);
-        growth[i] = step[i] * (of_x.scale[i] * CHUNK_SCALE);
+        u_step[i] = of_x.unscale[i] * own_value.t_unscale;
+        growth[i] = step[i] * (of_x.scale[i] * own_value.t_scale);
       }
     }
     fixed();
@@ -646,8 +695,8 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       fixed();
       mma_lower(o, own_value.b, x);
       UNROLL for (int i = 0; i < own_vs; i++) {
-        o_step[i] = a.scale * (1 / CHUNK_SCALE) * (of_u.unscale[i] * u_step[i]);
-        p_step[i] *= a.scale;
+        o_step[i] = a.scale * own_value.b_unscale * (of_u.unscale[i] * u_step[i]);
+        p_step[i] *= a.scale * own_value.q_unscale;
       }
       UNROLL for (int i = 0; i < 2; i++) {
         float decay[8];
@@ -666,8 +715,8 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       }
       float factor[own_vs];
       UNROLL for (int i = 0; i < own_vs; i++) {
-        factor[i] = growth[i] * (of_u.scale[i] * CHUNK_SCALE) * own_value.total[0];
-        step[i] = of_u.unscale[i] * u_step[i] * (1 / CHUNK_SCALE);
+        factor[i] = growth[i] * (of_u.scale[i] * own_value.k_scale) * own_value.total;
+        step[i] = of_u.unscale[i] * u_step[i] * own_value.k_unscale;
       }
       in.leave(m, stream::kq_groups);
       UNROLL for (int g = 0; g < stream::back_groups; g++) {
@@ -698,24 +747,27 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
     UNROLL for (int e = 0; e < 8; e++) state[own_v(e) * N + 16 * i + own_x(e)] = step[own_index(e)] * s[i][e];
 }
 
-#define KERNELS(n)                                                                                                               \
-  KERNEL(256) delta_net_core_f32_chunk_keys##n(                                                                                  \
-      const float* RESTRICT x, const float* RESTRICT alpha, const float* RESTRICT beta, const float* RESTRICT bias,              \
-      const float* RESTRICT decay, const int* RESTRICT starts, const int* RESTRICT slots, chunk_key<n>* RESTRICT keys,           \
-      chunk_value* RESTRICT values, int channels, int q, int k, int sequences, int nk, int nv, int tiled, float q_eps, float k_eps, \
-      int kept) {                                                                                                                \
+#define KEYS(name, n, form)                                                                                                      \
+  KERNEL(256) name##_f32_chunk_keys##n(                                                                                          \
+      const float* RESTRICT q, const float* RESTRICT k, const float* RESTRICT g, const float* RESTRICT beta,                     \
+      const float* RESTRICT bias, const float* RESTRICT decay, const int* RESTRICT starts, const int* RESTRICT slots,            \
+      chunk_key<n>* RESTRICT keys, chunk_value* RESTRICT values, int pitch, int sequences, int nk, int nv, int tiled,            \
+      float q_eps, float k_eps, int kept) {                                                                                      \
     LDS chunk_lds<n> m;                                                                                                          \
-    chunk_keys<n>(delta{x + q, x + k, 0, channels, 0, alpha, beta, bias, decay, q_eps, k_eps, 0, 0, starts, slots, sequences, 0, \
-                        nk, nv, n, 0, tiled, 0, kept},                                                                           \
-                  keys, values, m);                                                                                              \
-  }                                                                                                                              \
-  KERNEL(128) delta_net_core_f32_chunk##n(                                                                                       \
-      const float* RESTRICT x, const chunk_key<n>* RESTRICT keys, const chunk_value* RESTRICT values, float* RESTRICT state,     \
-      float* RESTRICT o, const int* RESTRICT starts, const int* RESTRICT slots, int channels, int v, int sequences, int nk,      \
+    chunk_keys<n, form>(delta{q, k, 0, pitch, 0, g, beta, bias, decay, q_eps, k_eps, 0, 0, starts, slots, sequences, 0, nk, nv,  \
+                              n, 0, tiled, 0, kept},                                                                             \
+                        keys, values, m);                                                                                        \
+  }
+#define KERNELS(n)                                                                                                               \
+  KEYS(gated_delta_net, n, DELTA_PLAIN)                                                                                          \
+  KEYS(delta_net_core, n, DELTA_CORE)                                                                                            \
+  KERNEL(128) delta_net_f32_chunk##n(                                                                                            \
+      const float* RESTRICT v, const chunk_key<n>* RESTRICT keys, const chunk_value* RESTRICT values, float* RESTRICT state,     \
+      float* RESTRICT o, const int* RESTRICT starts, const int* RESTRICT slots, int pitch, int sequences, int tokens, int nk,    \
       int nv, int dv, int tiled, float scale, int kept) {                                                                        \
     LDS chunk_stream<n>::lds m;                                                                                                  \
-    chunk_scan<n>(delta{0, 0, x + v, 0, channels, 0, 0, 0, 0, 0, 0, state, o, starts, slots, sequences, 0, nk, nv, n, dv,        \
-                        tiled, scale, kept},                                                                                     \
+    chunk_scan<n>(delta{0, 0, v, 0, pitch, 0, 0, 0, 0, 0, 0, state, o, starts, slots, sequences, tokens, nk, nv, n, dv, tiled,   \
+                        scale, kept},                                                                                            \
                   keys, values, m);                                                                                              \
   }
 KERNELS(32)
