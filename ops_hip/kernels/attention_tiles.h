@@ -54,10 +54,10 @@ template <int D> struct query_tile {
 
 // load_keys and load_values read a tile that starts `at` halves behind p. Rows of keys and of values in LDS: a row is a key.
 template <int STRIDE> DEV key_frag load_keys(const half* p, int at) {
-  return {ldmatrix(lds_address(p) + 2 * (((lane() >> 1 & 8) + (lane() & 7)) * STRIDE + (lane() & 8)) + 2 * at)};
+  return {ldmatrix(lds_address(p) + 2 * (((lane() >> 1 & 8) + (lane() & 7)) * STRIDE + (lane() & 8)), 2 * at)};
 }
 template <int STRIDE> DEV value_frag load_values(const half* p, int at) {
-  return {ldmatrix_transposed(lds_address(p) + 2 * ((lane() & 15) * STRIDE + (lane() >> 1 & 8)) + 2 * at)};
+  return {ldmatrix_transposed(lds_address(p) + 2 * ((lane() & 15) * STRIDE + (lane() >> 1 & 8)), 2 * at)};
 }
 
 // weight_sums adds up what the weights were rounded to.
