@@ -67,14 +67,15 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
 // order of k.
 //
 // low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split from the weights
-// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16. Whole tiles take no
-// low: only small steps ask for it.
+// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16. Only tile_some takes
+// low: small steps alone ask for it.
 //
 // A tile_end says what becomes of the products p and where they go.
 //
 // Both operands go through LDS in windows of 32 elements along k, one in use while the next is written. Weights of a part are
 // loaded when those before are in LDS. x comes through registers a window ahead, on NVIDIA by copies two ahead. One barrier a
 // window. LDS: see tile_lds.
+
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
 // are the products with the rows of up: w and up then share the tile, half of the rows of each, 16 by 16.
 struct tile_end {
@@ -85,8 +86,8 @@ struct tile_end {
 };
 
 // tile_shape is how the waves of a block cover a tile: token_waves by row_waves of them, each with token_tiles by row_tiles of 16 by
-// 16. SOME says that those without tokens are left out.
-template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME> struct tile_shape {
+// 16. SOME says that those without tokens are left out, SPLIT that low may be asked for.
+template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME, bool SPLIT> struct tile_shape {
   enum {
     tokens = TOKENS,
     rows = ROWS,
@@ -98,16 +99,19 @@ template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME> struct 
     chunks = 4 * tokens / threads, // of eight elements of x in a window, for a thread
     halves = 2 * rows / threads,   // of windows of weights, for a thread
     some = SOME,
+    split = SPLIT,
     x_buffers = GPU_COPIES ? 3 : 2,
   };
 };
+
+// tile_whole is for many tokens, tile_some for up to 128, and tile_small for so few that larger ones would not fill the device.
 #if GPU_NVIDIA
-typedef tile_shape<128, 128, 128, 2, false> tile_whole;
+typedef tile_shape<128, 128, 128, 2, false, false> tile_whole;
 #else
-typedef tile_shape<128, 128, 256, 4, false> tile_whole;
+typedef tile_shape<128, 128, 256, 4, false, false> tile_whole;
 #endif
-typedef tile_shape<128, 128, 256, 2, true> tile_some;
-typedef tile_shape<64, 64, 128, 2, true> tile_small;
+typedef tile_shape<128, 128, 256, 2, true, true> tile_some;
+typedef tile_shape<64, 64, 128, 2, true, false> tile_small;
 
 template <class T, class S> struct tile_lds {
   T x[S::x_buffers][S::tokens * lds_row], w[2][S::rows * lds_row];
@@ -267,7 +271,7 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
     in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
   }
   tile_sums<S> sums = {};
-  if constexpr (S::some) {
+  if constexpr (S::split) {
     NO_UNROLL for (int pass = 0; pass < (low ? 2 : 1); pass++) {
       mma_pass<false>(sums, in, m);
       in.x = x + (i64)low * k;
