@@ -50,12 +50,12 @@ func (r chunkedRule) bytes() int64 {
 	return r.values() + aligned(int64(r.chunks()*r.state.Shape()[1])*chunkValueBytes)
 }
 
-// launches returns those of the rule, whose scratch memory starts at byte `at`: what is made of queries and keys, in the
-// kernels of the op named so, and the states. qk are the arguments of the first up to the vectors of the value heads,
-// rows of queries and keys qkPitch floats apart; v is the address of the values, vPitch apart, o that of the result. padded
-// says that o of padding becomes zero. The caller sets Scratch.
-func (r chunkedRule) launches(op string, at int64, qk Args, qkPitch int, qEps, kEps float32, v reloc, vPitch int, o reloc,
-	padded bool) []Launch {
+// launches returns those of the rule, whose scratch memory starts at byte `at`: what is made of queries and keys, in
+// the kernels of the op named so, and the states. qk are the arguments of the first up to the vectors of value heads,
+// rows of queries and keys qkPitch floats apart; v is the address of the values, vPitch apart, o that of the result.
+// padded says that o of padding becomes zero. The caller sets Scratch.
+func (r chunkedRule) launches(op string, at int64, qk Args, qkPitch int, qEps, kEps float32, v reloc, vPitch int,
+	o reloc, padded bool) []Launch {
 	s, sequences, kept, tiled := r.state.Shape(), r.slots.Shape()[0], ops.Kept(r.slots), 0
 	if r.attrs.Tiled {
 		tiled = 1
