@@ -17,14 +17,14 @@ template <int D, int WAVES, int RUN> struct key_sizes {
 #else
     value_row = row, values = RUN * row,
 #endif
-    own = RUN / WAVES,              // keys that a wave brings
-    place = own < 8 ? own : 8,      // of them, that follow each other in the cache
+    own = RUN / WAVES,         // keys that a wave brings
+    place = own < 8 ? own : 8, // of them, that follow each other in the cache
     places = own / place,
-    octets = D / 8,                 // of a row
-    at_once = 32 / octets,          // rows that a wave loads at once
-    late = D > 128, // registers are too few for the next keys while scores are computed
-    ahead = late ? 1 : 2, // fragments
-    each = place / at_once,         // keys of a place, of which a lane has an octet
+    octets = D / 8,         // of a row
+    at_once = 32 / octets,  // rows that a wave loads at once
+    each = place / at_once, // keys of a place, of which a lane has an octet
+    late = D > 128,         // registers are too few for the next keys while scores are computed
+    ahead = late ? 1 : 2,   // fragments on the way
   };
 };
 

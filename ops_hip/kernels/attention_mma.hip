@@ -46,7 +46,6 @@ struct wave_view {
   u32 window; // large for all
   int from, to, all_from, all_to;
 
-  DEV_METHOD bool some(int j0, int run) const { return j0 < to && j0 + run > from; }
   DEV_METHOD bool all(int j0, int run) const { return j0 >= all_from && j0 + run <= all_to; }
   DEV_METHOD bool sees(int i, int key) const { return (u32)(last[i] - key) < window; }
   DEV_METHOD void look(const int (&seq)[lane_queries], const int (&pos)[lane_queries], int cur) {
@@ -86,16 +85,15 @@ template <int N> DEV float score_max(const Acc (&s)[N], int i) {
   return m;
 }
 
-// in_order uses fragments 0 to COUNT-1, of which AHEAD, two at most, are on the way: more would not find room in registers.
+// in_order uses fragments 0 to COUNT-1, of which AHEAD, one or two, are on the way: more would not find room in registers.
 template <int COUNT, int AHEAD, class Load, class Use> DEV void in_order(Load load, Use use) {
   auto now = load(0), next = now;
   if (AHEAD == 2) next = load(1);
   UNROLL for (int i = 0; i < COUNT; i++) {
     auto after = next;
-    if (AHEAD > 0 && i + AHEAD < COUNT) (AHEAD == 1 ? next : after) = load(i + AHEAD);
+    if (i + AHEAD < COUNT) (AHEAD == 1 ? next : after) = load(i + AHEAD);
     use(i, now);
     fixed();
-    if (AHEAD == 0 && i + 1 < COUNT) next = load(i + 1);
     now = next, next = after;
   }
 }
@@ -147,7 +145,7 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
   while (more) {
     runs.keys_ready(m.keys, k, v, j0);
     weight_frag p[N];
-    {
+    { // of scores s
       Acc s[N] = {};
       query_frag x;
       in_order<D / 16 * N, S::ahead>(
