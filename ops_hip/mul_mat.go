@@ -191,7 +191,7 @@ func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Va
 func tileLaunch(t *Target, w weightType, m, n, k int) Launch {
 	l := Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_tile",
 		Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}}
-	if w.wide && int(l.Grid[0]*l.Grid[1]) < 4*t.units() && cover(m, 32) <= maxGridYZ {
+	if w.wide && int(l.Grid[0]*l.Grid[1]) < 2*t.units() && cover(m, 32) <= maxGridYZ {
 		l.Symbol += "32"
 		l.Grid = [3]uint32{Blocks(n, 32), Blocks(m, 32)}
 	}

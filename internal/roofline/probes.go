@@ -111,6 +111,9 @@ func (l *probeList) products() {
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
 			weightOf(d, prefillRows, prefillCols))
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
+		if d == tensor.F32 || d == tensor.F64 { // whose tiles are smaller where they are few
+			l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(640, 32), weightOf(d, 640, 32))
+		}
 		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))
 	}
 }

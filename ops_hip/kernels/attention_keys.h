@@ -73,6 +73,10 @@ template <class T, int D, int WAVES, int RUN> struct key_runs {
       const int k0 = first(p, j0);
       const u8* at = from + (((i64)uniform(page[p]) << shift) + (k0 & ((1 << shift) - 1))) * stride;
       const u32 least = lo > k0 ? (lo - k0) * stride : 0, most = (hi - k0 < S::place ? hi - 1 - k0 : S::place - 1) * stride;
+      if (GPU_COPIES && lo <= k0 && k0 + S::place <= hi) { // few instructions more than copies
+        UNROLL for (int i = 0; i < S::each; i++) f(p, i, at + lane_row, i * stride);
+        continue;
+      }
       UNROLL for (int i = 0; i < S::each; i++) {
         u32 row = lane_row + i * (u32)opaque((int)stride); // lest each takes a register
         row = row < least ? least : row;
@@ -82,7 +86,9 @@ template <class T, int D, int WAVES, int RUN> struct key_runs {
   }
   // load asks for a run whose place is known.
   DEV_METHOD void load(const u8* from, int j0) {
-    rows(from, j0, [&] __attribute__((device, always_inline))(int p, int i, const u8* at, u32 row) { raw[p][i].load(at, row, 8 * octet()); });
+    rows(from, j0, [&] __attribute__((device, always_inline))(int p, int i, const u8* at, u32 row) {
+      raw[p][i].load(at, row, 8 * octet());
+    });
   }
   DEV_METHOD void put_rows(half* to) const {
     UNROLL for (int p = 0; p < S::places; p++)

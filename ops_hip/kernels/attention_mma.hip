@@ -2,11 +2,12 @@
 // 256 for keys and values alike; caches of F16, BF16 and Q8_0, with pages of 8 tokens or more, a power of two. Reference:
 // ops_ref/attention.go. Launched by attention.go.
 //
-//   attention_<type>_mma<D>   Grid (KV heads · ⌈⌈tokens/16⌉·group/waves⌉), where `group` query heads share a KV head; blocks of 8
-//                             waves, 4 on NVIDIA. A wave has 16 tokens of one query head. The waves of a block have the heads of
-//                             one KV head, token after token, and go through the keys that one of them sees together, in
-//                             runs of 64 (32 or 16 for D = 256), once for each sequence among their tokens, in order of sequence.
-//                             Blocks with the last tokens, which see most, come first. LDS 18,784, 36,320 and up to 45,920 bytes.
+//   attention_<type>_mma<D>   Grid (KV heads · ⌈⌈tokens/16⌉·group/waves⌉), where `group` query heads share a KV head; blocks of
+//                             8 waves, 4 on NVIDIA. A wave has 16 tokens of one query head. The waves of a block have the
+//                             heads of one KV head, token after token, and go through the keys that one of them sees
+//                             together, in runs of 64 (32 or 16 for D = 256), once for each sequence among their tokens, in
+//                             order of sequence. Blocks with the last tokens, which see most, come first. LDS 18,784, 36,320
+//                             and up to 38,112 bytes; for D = 256 on NVIDIA 46,192.
 //
 // Queries, keys, values and the weights p are rounded to half; products accumulate in float, and so do m and l. Keys
 // and values must be within ±65504. m follows the largest score only when that is far above it, so that weights are up to
@@ -150,7 +151,7 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
       Acc s[N] = {};
       query_frag x;
       in_order<D / 16 * N, S::ahead>(
-          [&] __attribute__((device, always_inline))(int i) { return load_keys<S::row>(m.keys.k + 16 * (i % N * S::row + i / N)); },
+          [&] __attribute__((device, always_inline))(int i) { return load_keys<S::row>(m.keys.k, 16 * (i % N * S::row + i / N)); },
           [&] __attribute__((device, always_inline))(int i, const key_frag& y) {
             if (i % N == 0) x = q.get(i / N);
             s[i % N] = score_mma(s[i % N], x, y);
@@ -203,9 +204,9 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
           [&] __attribute__((device, always_inline))(int i) {
             const int n = i / (D / 16), d = i % (D / 16);
 #if GPU_AMD
-            return load_values<S::value_row>(m.keys.v + 2 * d * S::value_octet + 16 * n);
+            return load_values<S::value_row>(m.keys.v, 2 * d * S::value_octet + 16 * n);
 #else
-            return load_values<S::value_row>(m.keys.v + 16 * n * S::row + 16 * d);
+            return load_values<S::value_row>(m.keys.v, 16 * n * S::row + 16 * d);
 #endif
           },
           [&] __attribute__((device, always_inline))(int i, const value_frag& y) {
@@ -228,38 +229,39 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
     const i64 r = (i64)t * a.heads + h;
     UNROLL for (int d = 0; d < D / 16; d++)
       UNROLL for (int j = 0; j < lane_parts; j++) {
-        float y[lane_dims];
-        fixed();
-        dims_of(o[d], i, j, y);
-        if (t >= a.tokens) continue;
+        lane_part y = dims_of(o[d], i, j) * part;
         const int c = 16 * d + first_dim(j);
-        UNROLL for (int e = 0; e < lane_dims; e++) {
-          y[e] = none ? 0 : y[e] * part;
-          a.o[r * D + c + e] = gated(a.gate, a.gate_stride, r, c + e, y[e]);
+        fixed();
+        if (t >= a.tokens) continue;
+        if (none) y = 0;
+        if (a.gate) {
+          const lane_part g = *(const lane_part*)(a.gate + r * a.gate_stride + c);
+          UNROLL for (int e = 0; e < lane_dims; e++) y[e] *= sigmoid_f(g[e]);
         }
+        *(lane_part*)(a.o + r * D + c) = y;
       }
   }
 }
 
+// run_of is how many keys a run has: as many as registers allow.
+#if defined(__GFX11__)
+template <class T, int D> struct run_of { enum { keys = D > 128 ? 16 : 64 }; };
+#else
+template <class T, int D> struct run_of { enum { keys = D <= 128 ? 64 : !GPU_COPIES || is_half<T>::yes ? 32 : 16 }; };
+#endif
 #if GPU_NVIDIA
-#define WAVES 4
-#define WIDE_RUN(type) (is_half<type>::yes ? 32 : 16)
+enum { WAVES = 4 };
 #else
-#define WAVES 8
-#if defined(__GFX12__)
-#define WIDE_RUN(type) 32
-#else
-#define WIDE_RUN(type) 16
+enum { WAVES = 8 };
 #endif
-#endif
-#define MMA(type, d, run)                                                      \
+
+#define MMA(type, d)                                                           \
   KERNEL_TWICE(WAVES * 32) attention_##type##_mma##d(ATTENTION_PARAMS) {       \
+    enum { run = run_of<type, d>::keys };                                      \
     LDS attention_lds<d, WAVES, run> m;                                        \
     attention_mma<type, d, WAVES, run>(ATTENTION_ARGS, m);                     \
   }
-#define TYPES(d, run) MMA(f16, d, run) MMA(bf16, d, run) MMA(q8_0, d, run)
-TYPES(64, 64)
-TYPES(128, 64)
-MMA(f16, 256, WIDE_RUN(f16))
-MMA(bf16, 256, WIDE_RUN(bf16))
-MMA(q8_0, 256, WIDE_RUN(q8_0))
+#define TYPES(d) MMA(f16, d) MMA(bf16, d) MMA(q8_0, d)
+TYPES(64)
+TYPES(128)
+TYPES(256)

@@ -26,26 +26,38 @@ DEV weight_frag weights_of(half2 (&p)[4]) {
   return {(u32x4){bits<u32>(p[0]), bits<u32>(p[1]), bits<u32>(p[2]), bits<u32>(p[3])}};
 }
 
-// query_tile has D dims of 16 queries. rows are those of the lane's queries.
+// query_tile has D dims of 16 queries. rows are those of the lane's queries; lds, of the wave alone, takes what finds no room in
+// registers.
 template <int D> struct query_tile {
-  enum { shared = 0, room = 8 };
-  query_frag part[D / 16];
-  DEV_METHOD void load(const float* const (&rows)[lane_queries], half*) {
-    UNROLL for (int d = 0; d < D / 16; d++)
+  enum { kept = D > 128 ? 10 : D / 16, room = (D / 16 - kept) * 32 * 8 + 8 };
+  query_frag part[kept];
+  const u32x4* rest;
+  DEV_METHOD void load(const float* const (&rows)[lane_queries], half* lds) {
+    rest = (u32x4*)lds + lane();
+    UNROLL for (int d = 0; d < D / 16; d++) {
+      query_frag x;
       UNROLL for (int i = 0; i < 4; i++) {
         f32x2 y = *(const f32x2*)(rows[i & 1] + 16 * d + 8 * (i >> 1) + 2 * (lane() & 3));
-        part[d].word[i] = bits<u32>(halves(y[0], y[1]));
+        x.word[i] = bits<u32>(halves(y[0], y[1]));
       }
+      if (d < kept)
+        part[d] = x;
+      else
+        ((u32x4*)lds)[32 * (d - kept) + lane()] = x.word;
+    }
   }
-  DEV_METHOD query_frag get(int d) const { return part[d]; }
+  DEV_METHOD query_frag get(int d) const {
+    if (d < kept) return part[d];
+    return {rest[32 * (d - kept)]};
+  }
 };
 
-// Rows of keys and of values in LDS: a row is a key.
-template <int STRIDE> DEV key_frag load_keys(const half* p) {
-  return {ldmatrix(lds_address(p + ((lane() >> 1 & 8) + (lane() & 7)) * STRIDE + (lane() & 8)))};
+// load_keys and load_values read a tile that starts `at` halves behind p. Rows of keys and of values in LDS: a row is a key.
+template <int STRIDE> DEV key_frag load_keys(const half* p, int at) {
+  return {ldmatrix(lds_address(p) + 2 * (((lane() >> 1 & 8) + (lane() & 7)) * STRIDE + (lane() & 8)), 2 * at)};
 }
-template <int STRIDE> DEV value_frag load_values(const half* p) {
-  return {ldmatrix_transposed(lds_address(p + (lane() & 15) * STRIDE + (lane() >> 1 & 8)))};
+template <int STRIDE> DEV value_frag load_values(const half* p, int at) {
+  return {ldmatrix_transposed(lds_address(p) + 2 * ((lane() & 15) * STRIDE + (lane() >> 1 & 8)), 2 * at)};
 }
 
 // weight_sums adds up what the weights were rounded to.
@@ -59,15 +71,15 @@ struct weight_sums {
 // dims_of returns dims of query i that the lane has of 16 in sums: part j, lane_dims of them from first_dim(j) on.
 enum { lane_parts = 2 };
 DEV int first_dim(int j) { return 8 * j + 2 * (lane() & 3); }
-DEV void dims_of(const Acc& o, int i, int j, float (&y)[lane_dims]) {
-  UNROLL for (int k = 0; k < 2; k++) y[k] = o[4 * j + 2 * i + k];
-}
+typedef f32x2 lane_part;
+DEV lane_part dims_of(const Acc& o, int i, int j) { return (lane_part){o[4 * j + 2 * i], o[4 * j + 2 * i + 1]}; }
 
 #else
 
 typedef FragB query_frag, weight_frag;
 typedef FragA key_frag, value_frag;
 enum { lane_queries = 1, lane_dims = 8 };
+typedef f32x8 lane_part __attribute__((aligned(16)));
 DEV int query_of(int) { return lane() & 15; }
 DEV int query_index(int) { return 0; }
 DEV int key_of(int e) { return acc_row(e); }
@@ -77,16 +89,18 @@ DEV Acc value_mma(Acc o, weight_frag p, value_frag v) { return mma(o, v, p); }
 
 // Rows of keys in LDS: a row is a key. Of values: a row is a dim, and eight rows are followed by a gap of eight halves.
 #if defined(__GFX12__)
-template <int STRIDE> DEV key_frag load_keys(const half* p) { return load_a(p, STRIDE); }
+template <int STRIDE> DEV key_frag load_keys(const half* p, int at) { return load_a(p + at, STRIDE); }
 #else
 // As load_a, in words: of halves the compiler makes copies, one by one.
-template <int STRIDE> DEV key_frag load_keys(const half* p) {
-  const u32x4* q = (const u32x4*)(p + (lane() & 15) * STRIDE);
-  u32x4 low = q[0], high = q[1];
+DEV key_frag two_vectors(const u32x4* p, int distance) {
+  u32x4 low = p[0], high = p[distance];
   return bits<key_frag>(__builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7));
 }
+template <int STRIDE> DEV key_frag load_keys(const half* p, int at) {
+  return two_vectors((const u32x4*)(p + (lane() & 15) * STRIDE + at), 1);
+}
 #endif
-template <int STRIDE> DEV value_frag load_values(const half* p) { return load_keys<STRIDE>(p + (lane() & 8)); }
+template <int STRIDE> DEV value_frag load_values(const half* p, int at) { return load_keys<STRIDE>(p + (lane() & 8), at); }
 
 // settled keeps the compiler from rounding where a fragment is used, until when it would have floats.
 DEV query_frag settled(query_frag x) {
@@ -101,7 +115,7 @@ DEV weight_frag weights_of(half2 (&p)[4]) {
   return bits<weight_frag>((u32x4){bits<u32>(p[0]), bits<u32>(p[1]), bits<u32>(p[2]), bits<u32>(p[3])});
 }
 template <int D> struct query_tile {
-  enum { shared = 0, room = 8 };
+  enum { room = 8 };
   query_frag part[D / 16];
   DEV_METHOD void load(const float* const (&rows)[lane_queries], half*) {
     UNROLL for (int d = 0; d < D / 16; d++) {
@@ -114,9 +128,7 @@ template <int D> struct query_tile {
   DEV_METHOD query_frag get(int d) const { return part[d]; }
 };
 DEV int first_dim(int) { return lane() >> 1 & 8; }
-DEV void dims_of(const Acc& o, int, int, float (&y)[lane_dims]) {
-  UNROLL for (int k = 0; k < 8; k++) y[k] = o[k];
-}
+DEV lane_part dims_of(const Acc& o, int, int) { return o; }
 #else
 // A lane has every second key: those of the other half of the wave are between them.
 DEV weight_frag weights_of(half2 (&p)[4]) {
@@ -132,9 +144,9 @@ DEV weight_frag weights_of(half2 (&p)[4]) {
 // Both halves of a wave want all of a fragment. Where registers are few, each has every second, and gives it to the other each time;
 // the last are in LDS.
 template <int D> struct query_tile {
-  enum { shared = D > 128, parts = D / (shared ? 32 : 16), kept = shared ? 6 : parts, row = 24, room = shared ? (parts - kept) * 32 * row : 8 };
+  enum { shared = D > 128, parts = D / (shared ? 32 : 16), kept = shared ? 6 : parts, room = (parts - kept) * 512 + 8 };
   query_frag part[kept];
-  const half* rest;
+  const u32x4* rest;
   DEV_METHOD void load(const float* const (&rows)[lane_queries], half* lds) {
     UNROLL for (int d = 0; d < parts; d++) {
       query_frag x;
@@ -149,15 +161,15 @@ template <int D> struct query_tile {
         continue;
       }
       u32x8 y = bits<u32x8>(x);
-      u32x4* to = (u32x4*)(lds + ((d - kept) * 32 + lane()) * row);
-      to[0] = y.lo, to[1] = y.hi;
+      u32x4* to = (u32x4*)lds + 64 * (d - kept) + lane();
+      to[0] = y.lo, to[32] = y.hi;
     }
-    rest = lds;
+    rest = (u32x4*)lds + (lane() & 15);
     wave_fence();
   }
   DEV_METHOD query_frag get(int d) const {
     if constexpr (!shared) return part[d];
-    if (d >= 2 * kept) return load_keys<row>(rest + (d - 2 * kept) * 16 * row);
+    if (d >= 2 * kept) return two_vectors(rest + 32 * (d - 2 * kept) - 16 * (d & 1), 32);
     u32x8 y = bits<u32x8>(part[d / 2]);
     UNROLL for (int i = 0; i < 8; i++) y[i] = (u32)shfl((int)y[i], (lane() & 15) + 16 * (d & 1));
     return bits<query_frag>(y);
@@ -165,12 +177,14 @@ template <int D> struct query_tile {
 };
 DEV int first_dim(int) { return lane() >> 1 & 8; }
 // A lane has every second dim: it gives four of them for four.
-DEV void dims_of(const Acc& o, int, int, float (&y)[lane_dims]) {
+DEV lane_part dims_of(const Acc& o, int, int) {
+  lane_part y;
   const bool up = lane() & 16;
   UNROLL for (int k = 0; k < 4; k++) {
     float own = up ? o[k + 4] : o[k], other = shfl_xor<16>(up ? o[k] : o[k + 4]);
     y[2 * k] = up ? other : own, y[2 * k + 1] = up ? own : other;
   }
+  return y;
 }
 #endif
 enum { lane_parts = 1 };

@@ -145,21 +145,21 @@ DEV AccHalf mma(AccHalf c, FragA a, u32x2 b) {
   return c;
 }
 
-// ldmatrix returns four tiles of 8 rows by 16 bytes, of which lane l gives the address of row l mod 8 of tile l/8.
-DEV u32x4 ldmatrix(u32 lds) {
+// ldmatrix returns four tiles of 8 rows by 16 bytes, of which lane l gives the address of row l mod 8 of tile l/8, less `at`, which
+// must be known when the kernel is compiled. ldmatrix_transposed does the same, and transposes each.
+DEV u32x4 ldmatrix(u32 lds, int at = 0) {
   u32x4 w;
-  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4+%5];"
                    : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
-                   : "r"(lds)
+                   : "r"(lds), "i"(at)
                    : "memory");
   return w;
 }
-// ldmatrix_transposed does the same, and transposes each.
-DEV u32x4 ldmatrix_transposed(u32 lds) {
+DEV u32x4 ldmatrix_transposed(u32 lds, int at) {
   u32x4 w;
-  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4+%5];"
                    : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
-                   : "r"(lds)
+                   : "r"(lds), "i"(at)
                    : "memory");
   return w;
 }
