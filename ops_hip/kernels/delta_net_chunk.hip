@@ -431,9 +431,9 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int e = 0; e < 8; e++) s[i][e] = state[own_v(e) * N + 16 * i + own_x(e)];
   NO_UNROLL for (int t0 = first; t0 < last; t0 += chunk_tokens) {
-    // Rows of nothing count as of little, such that products of steps do not underflow.
+    // Rows of nothing count as of little, such that products of scales neither overflow nor underflow.
     float little[own_vs], least[own_vs];
-    UNROLL for (int i = 0; i < own_vs; i++) little[i] = 0x1p-60f;
+    UNROLL for (int i = 0; i < own_vs; i++) little[i] = 0x1p-40f;
     Acc v[2];
     token_rows<const float>{a.v + (i64)t0 * a.v_pitch + h * a.dv + v0, a.v_pitch, last - t0}.load(v);
     Acc p[2][2] = {}; // S·k and S·q
