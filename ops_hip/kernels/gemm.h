@@ -118,6 +118,13 @@ template <class T, class S> struct tile_lds {
   int src[S::tokens], dst[S::tokens];
 };
 
+// few is up to four fragments. Of an array of them the compiler would make one wide vector, and pick it apart again.
+template <class F> struct few {
+  F a, b, c, d;
+  DEV_METHOD F get(int i) const { return i == 0 ? a : i == 1 ? b : i == 2 ? c : d; }
+  DEV_METHOD void set(int i, F f) { (i == 0 ? a : i == 1 ? b : i == 2 ? c : d) = f; }
+};
+
 // tile_sums are a wave's, of which the first token is m0 and the first row n0.
 template <class S> struct tile_sums {
   Acc acc[S::token_tiles][S::row_tiles];
@@ -127,20 +134,20 @@ template <class S> struct tile_sums {
   // add adds 16 products to each, of the windows x and w from kk on; `used` tiles of tokens have some.
   template <class T> DEV_METHOD void add(const T* x, const T* w, int kk, int used) {
     if constexpr (S::some) {
-      decltype(fragment_b(w, 0, 0)) b[S::row_tiles];
-      UNROLL for (int j = 0; j < S::row_tiles; j++) b[j] = fragment_b(w, n0() + 16 * j, kk);
+      few<decltype(fragment_b(w, 0, 0))> b;
+      UNROLL for (int j = 0; j < S::row_tiles; j++) b.set(j, fragment_b(w, n0() + 16 * j, kk));
       used = opaque(used);
       UNROLL for (int t = 0; t < S::token_tiles; t++) {
         if (t >= used) break;
         auto a = fragment_a(x, m0() + 16 * t, kk);
-        UNROLL for (int j = 0; j < S::row_tiles; j++) acc[t][j] = mma(acc[t][j], a, b[j]);
+        UNROLL for (int j = 0; j < S::row_tiles; j++) acc[t][j] = mma(acc[t][j], a, b.get(j));
       }
     } else {
-      decltype(fragment_a(x, 0, 0)) a[S::token_tiles];
-      UNROLL for (int t = 0; t < S::token_tiles; t++) a[t] = fragment_a(x, m0() + 16 * t, kk);
+      few<decltype(fragment_a(x, 0, 0))> a;
+      UNROLL for (int t = 0; t < S::token_tiles; t++) a.set(t, fragment_a(x, m0() + 16 * t, kk));
       UNROLL for (int j = 0; j < S::row_tiles; j++) {
         auto b = fragment_b(w, n0() + 16 * j, kk);
-        UNROLL for (int t = 0; t < S::token_tiles; t++) acc[t][j] = mma(acc[t][j], a[t], b);
+        UNROLL for (int t = 0; t < S::token_tiles; t++) acc[t][j] = mma(acc[t][j], a.get(t), b);
       }
     }
   }
