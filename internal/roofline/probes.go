@@ -110,6 +110,10 @@ func (l *probeList) products() {
 		}
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
 			weightOf(d, prefillRows, prefillCols))
+		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K { // whose tiles are smaller where they are few
+			l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
+				weightOf(d, 3*prefillRows, prefillCols))
+		}
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
 		if d == tensor.F32 || d == tensor.F64 { // whose tiles are smaller where they are few
 			l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(640, 32), weightOf(d, 640, 32))
