@@ -134,11 +134,18 @@ func (t *mulMatExpertsTask) part(local []byte, expert, lo, hi int, users []int32
 			t.asFloat(t.rowsAsFloat(local, row, n), r, n, users)
 			continue
 		}
-		rows := t.rowsAsInteger(local, row, n)
-		for _, u := range users {
-			rows.dot(t.out[int(u)*t.outs+r:], n, t.acts.b[t.input(u)*t.f.ActBytes(t.k):], 1)
+		var wide uint32
+		if len(users) == 1 {
+			u := users[0]
+			wide = t.multiply(local, row, n, t.out[int(u)*t.outs+r:], n, t.acts.b[t.input(u)*t.f.ActBytes(t.k):], 1)
+		} else { // converted once
+			rows := t.rowsAsInteger(local, row, n)
+			for _, u := range users {
+				rows.dot(t.out[int(u)*t.outs+r:], n, t.acts.b[t.input(u)*t.f.ActBytes(t.k):], 1)
+			}
+			wide = rows.wide
 		}
-		t.again(local, expert, r, rows.wide, users)
+		t.again(local, expert, r, wide, users)
 	}
 }
 

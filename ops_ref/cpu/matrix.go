@@ -13,13 +13,12 @@ import (
 var integerFormats = map[tensor.DType]simd.Format{quant.Q8_0: simd.Q8_0, quant.Q4_K: simd.Q4_K, quant.Q5_K: simd.Q5_K,
 	quant.Q6_K: simd.Q6_K}
 
-// conversions are the weight types that become Q8_0 on their way to such kernels.
+// conversions are the weight types that become such a format on their way to kernels.
 var conversions = map[tensor.DType]simd.Conversion{quant.Q4_0: simd.Q4_0, quant.Q5_0: simd.Q5_0,
-	quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4}
+	quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4, quant.Q3_K: simd.Q3_K, quant.IQ3_S: simd.IQ3_S}
 
 // expansions are the weight types that kernels turn into float32.
-var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K,
-	quant.Q3_K: simd.Q3_K}
+var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K}
 
 // floatFormats are the weight types that kernels read as floating-point numbers.
 var floatFormats = map[tensor.DType]simd.FloatType{tensor.F32: simd.F32, tensor.F16: simd.F16, tensor.BF16: simd.BF16}
@@ -33,7 +32,7 @@ type matrix struct {
 	integer     bool // kernels on integers, of format f
 	f           simd.Format
 	interleaved bool // rows of that format, as simd.InterleavedRows says
-	convert     bool // rows become Q8_0 first
+	convert     bool // rows become that format first
 	conv        simd.Conversion
 
 	typ   simd.FloatType // of rows as floating-point numbers
@@ -48,7 +47,7 @@ func newMatrix(w opsref.View[float32]) matrix {
 		interleaved: w.Layout.Name == interleaved}
 	m.f, m.integer = integerFormats[w.DType]
 	if m.conv, m.convert = conversions[w.DType]; m.convert {
-		m.integer, m.f = true, simd.Q8_0
+		m.integer, m.f = true, m.conv.Format()
 	}
 	m.choose(1)
 	return m
@@ -79,8 +78,8 @@ func (m *matrix) scratch() int {
 	return 4 * m.k * floatRows
 }
 
-// converted returns the bytes of a row as Q8_0, rounded up so that what follows is aligned.
-func (m *matrix) converted() int { return (m.k/32*34 + 63) &^ 63 }
+// converted returns the bytes of a converted row, rounded up so that what follows is aligned.
+func (m *matrix) converted() int { return (m.f.Bytes(m.k) + 63) &^ 63 }
 
 // The numbers of tokens up to which rows are multiplied as they are, or as they are interleaved. Above them, panels of
 // rows are made first. Experts keep to the smaller: where panels are more exact (see simd.RoundsColumns), routers of
@@ -130,6 +129,17 @@ func (m *matrix) rowsAsInteger(local []byte, r, n int) integerRows {
 		}
 	}
 	return rows
+}
+
+// multiply sets out[c*stride+i] to the product of row r+i and column c of acts, for n rows, at most simd.TileRows if they
+// must be converted. It returns what integerRows calls wide.
+func (m *matrix) multiply(local []byte, r, n int, out []float32, stride int, acts []byte, cols int) (wide uint32) {
+	if m.convert && m.conv.Dot(out, stride, m.from(r), m.rowBytes, n, acts, cols, m.k) {
+		return 0
+	}
+	rows := m.rowsAsInteger(local, r, n)
+	rows.dot(out, stride, acts, cols)
+	return rows.wide
 }
 
 // dot sets out[c*stride+i] to the product of row i and column c of acts.
@@ -189,8 +199,8 @@ func rounds(n *ops.Node) int {
 	if f, ok := integerFormats[w]; ok {
 		return f.Block()
 	}
-	if _, ok := conversions[w]; ok {
-		return simd.Q8_0.Block()
+	if c, ok := conversions[w]; ok {
+		return c.Format().Block()
 	}
 	return 0
 }

@@ -155,9 +155,8 @@ func (t *mulMatInteger) dot(local []byte, lo, hi int) {
 		step = t.dotRows()
 	}
 	for r := lo; r < hi; r += step {
-		rows := t.rowsAsInteger(local, r, min(step, hi-r))
-		rows.dot(t.out[r:], t.rows, t.acts.b, t.tokens)
-		t.again(local, r, rows.wide)
+		wide := t.multiply(local, r, min(step, hi-r), t.out[r:], t.rows, t.acts.b, t.tokens)
+		t.again(local, r, wide)
 	}
 }
 

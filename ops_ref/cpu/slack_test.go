@@ -146,8 +146,8 @@ func scanSlack(c ops.Case, in operands, want result, r int) float64 {
 // quantized weights a few times per block.
 func dotSlack(dt tensor.DType, x, w []float32, t, o, k int) float64 {
 	f, quantized := integerFormats[dt]
-	if _, ok := conversions[dt]; ok {
-		f, quantized = simd.Q8_0, true
+	if c, ok := conversions[dt]; ok {
+		f, quantized = c.Format(), true
 	}
 	var moved, size float64
 	for i := range k {

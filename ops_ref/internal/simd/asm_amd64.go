@@ -164,7 +164,7 @@ func asmGemm(f Format, steps int, w, a *byte, out []float32, outStride int, set 
 	}
 }
 
-// asmConvert converts blocks to Q8_0 and reports whether it did.
+// asmConvert converts blocks and reports whether it did.
 func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 	if level == Generic {
 		return false
@@ -178,15 +178,19 @@ func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 		convertIQ4_NLAVX2(dst, src, blocks)
 	case MXFP4:
 		convertMXFP4AVX2(dst, src, blocks)
+	case Q3_K:
+		convertQ3KAVX2(dst, src, blocks)
+	case IQ3_S:
+		convertIQ3SAVX2(dst, src, blocks, &gridIQ3S()[0])
 	}
 	return true
 }
 
 // asmExpand writes subs runs as float32 and reports whether it did.
-func asmExpand(dst *float32, r *runs, subs, offset int) bool {
+func asmExpand(dst *float32, r *runs, subs int) bool {
 	if level == Generic {
 		return false
 	}
-	expandAVX2(dst, &r.codes[0], subs, &r.steps[0], &r.mins[0], offset)
+	expandAVX2(dst, &r.codes[0], subs, &r.steps[0], &r.mins[0])
 	return true
 }

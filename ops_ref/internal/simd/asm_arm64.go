@@ -129,7 +129,7 @@ func asmGemm(f Format, steps int, w, a *byte, out []float32, outStride int, set 
 	}
 }
 
-// asmConvert converts blocks to Q8_0 and reports whether it did.
+// asmConvert converts blocks and reports whether it did.
 func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 	if level == Generic {
 		return false
@@ -143,15 +143,17 @@ func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 		convertIQ4_NLNEON(dst, src, blocks)
 	case MXFP4:
 		convertMXFP4NEON(dst, src, blocks)
+	default:
+		return false
 	}
 	return true
 }
 
 // asmExpand writes subs runs as float32 and reports whether it did.
-func asmExpand(dst *float32, r *runs, subs, offset int) bool {
+func asmExpand(dst *float32, r *runs, subs int) bool {
 	if level == Generic {
 		return false
 	}
-	expandNEON(dst, &r.codes[0], subs, &r.steps[0], &r.mins[0], offset)
+	expandNEON(dst, &r.codes[0], subs, &r.steps[0], &r.mins[0])
 	return true
 }

@@ -34,3 +34,21 @@ func asmDotColumns(f Format, out *float32, outBytes int, w *byte, rowBytes, quad
 	}
 	return 2
 }
+
+// hasDotConverted reports whether the level has kernels for rows of type c that are not converted first.
+func hasDotConverted(c Conversion) bool { return level == AVX512 && c == Q3_K }
+
+// asmDotConverted runs such a kernel for 4*quads rows of steps blocks and returns its number of columns, at most cols.
+func asmDotConverted(_ Conversion, out *float32, outBytes int, w *byte, rowBytes, quads, steps int, act *byte, actBytes,
+	cols int) int {
+	switch {
+	case cols >= 4:
+		dotQ3Kx4AVX512(out, outBytes, w, rowBytes, quads, steps, act, actBytes)
+		return 4
+	case cols >= 2:
+		dotQ3Kx2AVX512(out, outBytes, w, rowBytes, quads, steps, act, actBytes)
+		return 2
+	}
+	dotQ3KAVX512(out, w, rowBytes, quads, steps, act)
+	return 1
+}

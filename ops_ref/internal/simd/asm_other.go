@@ -47,4 +47,4 @@ func asmScan(*float32, int, int, *Scan) bool { return false }
 
 func asmConvert(Conversion, *byte, *byte, int) bool { return false }
 
-func asmExpand(*float32, *runs, int, int) bool { return false }
+func asmExpand(*float32, *runs, int) bool { return false }

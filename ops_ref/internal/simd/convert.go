@@ -2,8 +2,8 @@ package simd
 
 import "encoding/binary"
 
-// Conversion is a weight type with blocks of 32, one scale and no minimum, whose codes fit in 8 bits: its blocks are
-// blocks of Q8_0 in another form.
+// Conversion is a weight type without minimum whose blocks are blocks of a format in another form: those of 32 with codes
+// of at most 8 bits of Q8_0, and those of 256 with codes of at most 6 bits of Q6_K.
 type Conversion uint8
 
 // The types, named as in tensor/quant.
@@ -12,10 +12,18 @@ const (
 	Q5_0
 	IQ4_NL
 	MXFP4
+	Q3_K
+	IQ3_S
 )
 
-// sizes are the bytes of a block.
-var sizes = [...]int{Q4_0: 18, Q5_0: 22, IQ4_NL: 18, MXFP4: 17}
+// conversions holds the bytes of a block and the format that it becomes one of.
+var conversions = [...]struct {
+	bytes int
+	to    Format
+}{Q4_0: {18, Q8_0}, Q5_0: {22, Q8_0}, IQ4_NL: {18, Q8_0}, MXFP4: {17, Q8_0}, Q3_K: {110, Q6_K}, IQ3_S: {110, Q6_K}}
+
+// Format returns the format that blocks of c become blocks of.
+func (c Conversion) Format() Format { return conversions[c].to }
 
 // iq4Values are the values of IQ4_NL's codes, fp4Values twice those of MXFP4's.
 var (
@@ -23,16 +31,17 @@ var (
 	fp4Values = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 
-// Convert writes the blocks of src, a row, as blocks of Q8_0, which hold the same numbers. It reports false if they
+// Convert writes the blocks of src, a row, as blocks of c.Format(), which hold the same numbers. It reports false if they
 // cannot: scales of MXFP4 have a wider range than float16.
 func (c Conversion) Convert(dst, src []byte) bool {
-	n := len(src) / sizes[c]
-	if n == 0 || len(dst) < 34*n {
+	from, to := conversions[c].bytes, layouts[c.Format()].bytes
+	n := len(src) / from
+	if n == 0 || len(dst) < to*n {
 		panic("simd: wrong sizes to convert")
 	}
 	if !asmConvert(c, &dst[0], &src[0], n) {
 		for b := range n {
-			c.convertBlock(dst[34*b:][:34], src[sizes[c]*b:][:sizes[c]])
+			c.convertBlock(dst[to*b:][:to], src[from*b:][:from])
 		}
 	}
 	if c != MXFP4 {
@@ -60,6 +69,14 @@ func halfExponent(e byte) (h uint16, ok bool) {
 
 // convertBlock is the definition of Convert for one block, but for the scale of MXFP4.
 func (c Conversion) convertBlock(dst, src []byte) {
+	switch c {
+	case Q3_K:
+		convertQ3K(dst, src)
+		return
+	case IQ3_S:
+		convertIQ3S(dst, src)
+		return
+	}
 	copy(dst, src[:2])
 	qs := src[len(src)-16:]
 	for i := range 32 {

@@ -11,16 +11,10 @@ const (
 	Q4_1 Expansion = iota
 	Q5_1
 	Q2_K
-	Q3_K
 )
 
-// expansions holds elements and bytes of a block, and what codes are too large by.
-var expansions = [...]struct{ block, bytes, offset int }{
-	Q4_1: {32, 20, 0},
-	Q5_1: {32, 24, 0},
-	Q2_K: {256, 84, 0},
-	Q3_K: {256, 110, 4},
-}
+// expansions holds elements and bytes of a block.
+var expansions = [...]struct{ block, bytes int }{Q4_1: {32, 20}, Q5_1: {32, 24}, Q2_K: {256, 84}}
 
 // runs are up to 256 elements on their way: each run of 16 has a step and a minimum.
 type runs struct {
@@ -41,17 +35,17 @@ func (e Expansion) Floats(dst []float32, src []byte) {
 			e.unpack(&r, i, src)
 			src = src[x.bytes:]
 		}
-		if !asmExpand(&dst[0], &r, n/16, x.offset) {
-			expand(dst[:n], &r, x.offset)
+		if !asmExpand(&dst[0], &r, n/16) {
+			expand(dst[:n], &r)
 		}
 		dst = dst[n:]
 	}
 }
 
 // expand is the definition of the kernel, each operation rounded.
-func expand(dst []float32, r *runs, offset int) {
+func expand(dst []float32, r *runs) {
 	for i := range dst {
-		dst[i] = float32(r.steps[i/16]*float32(int(r.codes[i])-offset)) + r.mins[i/16]
+		dst[i] = float32(r.steps[i/16]*float32(r.codes[i])) + r.mins[i/16]
 	}
 }
 
@@ -77,19 +71,6 @@ func (e Expansion) unpack(r *runs, i int, src []byte) {
 			r.steps[s], r.mins[s] = d*float32(sm&15), -float32(dmin*float32(sm>>4))
 		}
 		pairs(&r.codes, src[16:80])
-	case Q3_K:
-		d := halfAt(src[108:])
-		for s := range 16 {
-			r.steps[s], r.mins[s] = d*float32(scaleQ3K(src[96:108], s)), 0
-		}
-		pairs(&r.codes, src[32:96])
-		for l := 0; l < 32; l += 8 {
-			high := binary.LittleEndian.Uint64(src[l:])
-			for t := range 8 {
-				at := r.codes[32*t+l:][:8]
-				binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)|high>>t&0x0101010101010101<<2)
-			}
-		}
 	}
 }
 
@@ -102,7 +83,7 @@ func nibbles(codes, qs []byte) {
 	}
 }
 
-// pairs writes the codes of two bits that Q2_K and Q3_K share.
+// pairs writes the codes of two bits of Q2_K.
 func pairs(codes *[256]byte, qs []byte) {
 	for j := 0; j < 64; j += 8 {
 		q := binary.LittleEndian.Uint64(qs[j:])
@@ -116,12 +97,4 @@ func pairs(codes *[256]byte, qs []byte) {
 func spreadBits(b byte) uint64 {
 	x := uint64(b) * 0x0101010101010101 & 0x8040201008040201 // byte i is bit i in its place, or zero
 	return (x&0x7f7f7f7f7f7f7f7f + 0x7f7f7f7f7f7f7f7f | x) >> 7 & 0x0101010101010101
-}
-
-// scaleQ3K returns scale j of the 12 bytes b in which Q3_K packs sixteen, -32..31: the low four bits lie as the
-// nibbles of 8 bytes, the high two in the last 4 bytes.
-func scaleQ3K(b []byte, j int) int8 {
-	low := b[j%8] >> (4 * (j / 8)) & 15
-	high := b[8+j%4] >> (2 * (j / 4)) & 3
-	return int8(low|high<<4) - 32
 }

@@ -271,10 +271,43 @@ func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
 //go:noescape
 func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
 
+// convertQ3KAVX2 is convertQ3K for blocks blocks, at least 1.
+//
+//go:noescape
+func convertQ3KAVX2(dst *byte, src *byte, blocks int)
+
+// convertIQ3SAVX2 is convertIQ3S for blocks blocks, at least 1.
+//
+//go:noescape
+func convertIQ3SAVX2(dst *byte, src *byte, blocks int, grid *uint32)
+
+// dotQ3KAVX512 is dotQ6KRow of what convertQ3K makes
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ3KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotQ3Kx2AVX512 is dotQ6KRow of what convertQ3K makes
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ3Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ3Kx4AVX512 is dotQ6KRow of what convertQ3K makes
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ3Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
 // expandAVX2 is expand for subs sub-blocks, at least 1.
 //
 //go:noescape
-func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
+func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32)
 
 // dotWovenQ8_0AVX512 is dotQ8_0Row
 // for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for

@@ -14405,31 +14405,2067 @@ block:
 	VZEROUPPER
 	RET
 
-// func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32, offset int)
+DATA two2<>+0(SB)/1, $0x03
+DATA two2<>+1(SB)/1, $0x03
+DATA two2<>+2(SB)/1, $0x03
+DATA two2<>+3(SB)/1, $0x03
+DATA two2<>+4(SB)/1, $0x03
+DATA two2<>+5(SB)/1, $0x03
+DATA two2<>+6(SB)/1, $0x03
+DATA two2<>+7(SB)/1, $0x03
+DATA two2<>+8(SB)/1, $0x03
+DATA two2<>+9(SB)/1, $0x03
+DATA two2<>+10(SB)/1, $0x03
+DATA two2<>+11(SB)/1, $0x03
+DATA two2<>+12(SB)/1, $0x03
+DATA two2<>+13(SB)/1, $0x03
+DATA two2<>+14(SB)/1, $0x03
+DATA two2<>+15(SB)/1, $0x03
+DATA two2<>+16(SB)/1, $0x03
+DATA two2<>+17(SB)/1, $0x03
+DATA two2<>+18(SB)/1, $0x03
+DATA two2<>+19(SB)/1, $0x03
+DATA two2<>+20(SB)/1, $0x03
+DATA two2<>+21(SB)/1, $0x03
+DATA two2<>+22(SB)/1, $0x03
+DATA two2<>+23(SB)/1, $0x03
+DATA two2<>+24(SB)/1, $0x03
+DATA two2<>+25(SB)/1, $0x03
+DATA two2<>+26(SB)/1, $0x03
+DATA two2<>+27(SB)/1, $0x03
+DATA two2<>+28(SB)/1, $0x03
+DATA two2<>+29(SB)/1, $0x03
+DATA two2<>+30(SB)/1, $0x03
+DATA two2<>+31(SB)/1, $0x03
+GLOBL two2<>(SB), RODATA|NOPTR, $32
+
+DATA third<>+0(SB)/1, $0x04
+DATA third<>+1(SB)/1, $0x04
+DATA third<>+2(SB)/1, $0x04
+DATA third<>+3(SB)/1, $0x04
+DATA third<>+4(SB)/1, $0x04
+DATA third<>+5(SB)/1, $0x04
+DATA third<>+6(SB)/1, $0x04
+DATA third<>+7(SB)/1, $0x04
+DATA third<>+8(SB)/1, $0x04
+DATA third<>+9(SB)/1, $0x04
+DATA third<>+10(SB)/1, $0x04
+DATA third<>+11(SB)/1, $0x04
+DATA third<>+12(SB)/1, $0x04
+DATA third<>+13(SB)/1, $0x04
+DATA third<>+14(SB)/1, $0x04
+DATA third<>+15(SB)/1, $0x04
+DATA third<>+16(SB)/1, $0x04
+DATA third<>+17(SB)/1, $0x04
+DATA third<>+18(SB)/1, $0x04
+DATA third<>+19(SB)/1, $0x04
+DATA third<>+20(SB)/1, $0x04
+DATA third<>+21(SB)/1, $0x04
+DATA third<>+22(SB)/1, $0x04
+DATA third<>+23(SB)/1, $0x04
+DATA third<>+24(SB)/1, $0x04
+DATA third<>+25(SB)/1, $0x04
+DATA third<>+26(SB)/1, $0x04
+DATA third<>+27(SB)/1, $0x04
+DATA third<>+28(SB)/1, $0x04
+DATA third<>+29(SB)/1, $0x04
+DATA third<>+30(SB)/1, $0x04
+DATA third<>+31(SB)/1, $0x04
+GLOBL third<>(SB), RODATA|NOPTR, $32
+
+DATA bits45<>+0(SB)/1, $0x30
+DATA bits45<>+1(SB)/1, $0x30
+DATA bits45<>+2(SB)/1, $0x30
+DATA bits45<>+3(SB)/1, $0x30
+DATA bits45<>+4(SB)/1, $0x30
+DATA bits45<>+5(SB)/1, $0x30
+DATA bits45<>+6(SB)/1, $0x30
+DATA bits45<>+7(SB)/1, $0x30
+DATA bits45<>+8(SB)/1, $0x30
+DATA bits45<>+9(SB)/1, $0x30
+DATA bits45<>+10(SB)/1, $0x30
+DATA bits45<>+11(SB)/1, $0x30
+DATA bits45<>+12(SB)/1, $0x30
+DATA bits45<>+13(SB)/1, $0x30
+DATA bits45<>+14(SB)/1, $0x30
+DATA bits45<>+15(SB)/1, $0x30
+DATA bits45<>+16(SB)/1, $0x30
+DATA bits45<>+17(SB)/1, $0x30
+DATA bits45<>+18(SB)/1, $0x30
+DATA bits45<>+19(SB)/1, $0x30
+DATA bits45<>+20(SB)/1, $0x30
+DATA bits45<>+21(SB)/1, $0x30
+DATA bits45<>+22(SB)/1, $0x30
+DATA bits45<>+23(SB)/1, $0x30
+DATA bits45<>+24(SB)/1, $0x30
+DATA bits45<>+25(SB)/1, $0x30
+DATA bits45<>+26(SB)/1, $0x30
+DATA bits45<>+27(SB)/1, $0x30
+DATA bits45<>+28(SB)/1, $0x30
+DATA bits45<>+29(SB)/1, $0x30
+DATA bits45<>+30(SB)/1, $0x30
+DATA bits45<>+31(SB)/1, $0x30
+GLOBL bits45<>(SB), RODATA|NOPTR, $32
+
+DATA twentyEight<>+0(SB)/1, $0x1c
+DATA twentyEight<>+1(SB)/1, $0x1c
+DATA twentyEight<>+2(SB)/1, $0x1c
+DATA twentyEight<>+3(SB)/1, $0x1c
+DATA twentyEight<>+4(SB)/1, $0x1c
+DATA twentyEight<>+5(SB)/1, $0x1c
+DATA twentyEight<>+6(SB)/1, $0x1c
+DATA twentyEight<>+7(SB)/1, $0x1c
+DATA twentyEight<>+8(SB)/1, $0x1c
+DATA twentyEight<>+9(SB)/1, $0x1c
+DATA twentyEight<>+10(SB)/1, $0x1c
+DATA twentyEight<>+11(SB)/1, $0x1c
+DATA twentyEight<>+12(SB)/1, $0x1c
+DATA twentyEight<>+13(SB)/1, $0x1c
+DATA twentyEight<>+14(SB)/1, $0x1c
+DATA twentyEight<>+15(SB)/1, $0x1c
+DATA twentyEight<>+16(SB)/1, $0x1c
+DATA twentyEight<>+17(SB)/1, $0x1c
+DATA twentyEight<>+18(SB)/1, $0x1c
+DATA twentyEight<>+19(SB)/1, $0x1c
+DATA twentyEight<>+20(SB)/1, $0x1c
+DATA twentyEight<>+21(SB)/1, $0x1c
+DATA twentyEight<>+22(SB)/1, $0x1c
+DATA twentyEight<>+23(SB)/1, $0x1c
+DATA twentyEight<>+24(SB)/1, $0x1c
+DATA twentyEight<>+25(SB)/1, $0x1c
+DATA twentyEight<>+26(SB)/1, $0x1c
+DATA twentyEight<>+27(SB)/1, $0x1c
+DATA twentyEight<>+28(SB)/1, $0x1c
+DATA twentyEight<>+29(SB)/1, $0x1c
+DATA twentyEight<>+30(SB)/1, $0x1c
+DATA twentyEight<>+31(SB)/1, $0x1c
+GLOBL twentyEight<>(SB), RODATA|NOPTR, $32
+
+DATA thirtyTwo<>+0(SB)/1, $0x20
+DATA thirtyTwo<>+1(SB)/1, $0x20
+DATA thirtyTwo<>+2(SB)/1, $0x20
+DATA thirtyTwo<>+3(SB)/1, $0x20
+DATA thirtyTwo<>+4(SB)/1, $0x20
+DATA thirtyTwo<>+5(SB)/1, $0x20
+DATA thirtyTwo<>+6(SB)/1, $0x20
+DATA thirtyTwo<>+7(SB)/1, $0x20
+DATA thirtyTwo<>+8(SB)/1, $0x20
+DATA thirtyTwo<>+9(SB)/1, $0x20
+DATA thirtyTwo<>+10(SB)/1, $0x20
+DATA thirtyTwo<>+11(SB)/1, $0x20
+DATA thirtyTwo<>+12(SB)/1, $0x20
+DATA thirtyTwo<>+13(SB)/1, $0x20
+DATA thirtyTwo<>+14(SB)/1, $0x20
+DATA thirtyTwo<>+15(SB)/1, $0x20
+DATA thirtyTwo<>+16(SB)/1, $0x20
+DATA thirtyTwo<>+17(SB)/1, $0x20
+DATA thirtyTwo<>+18(SB)/1, $0x20
+DATA thirtyTwo<>+19(SB)/1, $0x20
+DATA thirtyTwo<>+20(SB)/1, $0x20
+DATA thirtyTwo<>+21(SB)/1, $0x20
+DATA thirtyTwo<>+22(SB)/1, $0x20
+DATA thirtyTwo<>+23(SB)/1, $0x20
+DATA thirtyTwo<>+24(SB)/1, $0x20
+DATA thirtyTwo<>+25(SB)/1, $0x20
+DATA thirtyTwo<>+26(SB)/1, $0x20
+DATA thirtyTwo<>+27(SB)/1, $0x20
+DATA thirtyTwo<>+28(SB)/1, $0x20
+DATA thirtyTwo<>+29(SB)/1, $0x20
+DATA thirtyTwo<>+30(SB)/1, $0x20
+DATA thirtyTwo<>+31(SB)/1, $0x20
+GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $32
+
+DATA crumbShifts<>+0(SB)/4, $0x00000000
+DATA crumbShifts<>+4(SB)/4, $0x00000002
+DATA crumbShifts<>+8(SB)/4, $0x00000004
+DATA crumbShifts<>+12(SB)/4, $0x00000006
+GLOBL crumbShifts<>(SB), RODATA|NOPTR, $16
+
+DATA bitShifts<>+0(SB)/4, $0x00000000
+DATA bitShifts<>+4(SB)/4, $0x00000001
+DATA bitShifts<>+8(SB)/4, $0x00000002
+DATA bitShifts<>+12(SB)/4, $0x00000003
+DATA bitShifts<>+16(SB)/4, $0x00000004
+DATA bitShifts<>+20(SB)/4, $0x00000005
+DATA bitShifts<>+24(SB)/4, $0x00000006
+DATA bitShifts<>+28(SB)/4, $0x00000007
+GLOBL bitShifts<>(SB), RODATA|NOPTR, $32
+
+DATA bit0<>+0(SB)/4, $0x00000001
+DATA bit0<>+4(SB)/4, $0x00000001
+DATA bit0<>+8(SB)/4, $0x00000001
+DATA bit0<>+12(SB)/4, $0x00000001
+DATA bit0<>+16(SB)/4, $0x00000001
+DATA bit0<>+20(SB)/4, $0x00000001
+DATA bit0<>+24(SB)/4, $0x00000001
+DATA bit0<>+28(SB)/4, $0x00000001
+GLOBL bit0<>(SB), RODATA|NOPTR, $32
+
+DATA fourTimes<>+0(SB)/1, $0x00
+DATA fourTimes<>+1(SB)/1, $0x00
+DATA fourTimes<>+2(SB)/1, $0x00
+DATA fourTimes<>+3(SB)/1, $0x00
+DATA fourTimes<>+4(SB)/1, $0x01
+DATA fourTimes<>+5(SB)/1, $0x01
+DATA fourTimes<>+6(SB)/1, $0x01
+DATA fourTimes<>+7(SB)/1, $0x01
+DATA fourTimes<>+8(SB)/1, $0x02
+DATA fourTimes<>+9(SB)/1, $0x02
+DATA fourTimes<>+10(SB)/1, $0x02
+DATA fourTimes<>+11(SB)/1, $0x02
+DATA fourTimes<>+12(SB)/1, $0x03
+DATA fourTimes<>+13(SB)/1, $0x03
+DATA fourTimes<>+14(SB)/1, $0x03
+DATA fourTimes<>+15(SB)/1, $0x03
+GLOBL fourTimes<>(SB), RODATA|NOPTR, $16
+
+DATA upperPairs<>+0(SB)/4, $0xffff0000
+DATA upperPairs<>+4(SB)/4, $0xffff0000
+DATA upperPairs<>+8(SB)/4, $0xffff0000
+DATA upperPairs<>+12(SB)/4, $0xffff0000
+GLOBL upperPairs<>(SB), RODATA|NOPTR, $16
+
+// func convertQ3KAVX2(dst *byte, src *byte, blocks int)
 // Requires: AVX, AVX2
-TEXT ·expandAVX2(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), AX
-	MOVQ         codes+8(FP), CX
-	MOVQ         subs+16(FP), DX
-	MOVQ         steps+24(FP), BX
-	MOVQ         mins+32(FP), SI
-	VPBROADCASTD offset+40(FP), Y0
+TEXT ·convertQ3KAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VMOVDQU      (CX), Y0
+	VMOVDQU      32(CX), Y1
+	VPSLLW       $0x02, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPAND        two2<>+0(SB), Y1, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       twentyEight<>+0(SB), Y2, Y2
+	VPSLLW       $0x01, Y0, Y3
+	VPAND        third<>+0(SB), Y3, Y3
+	VPSRLW       $0x02, Y1, Y4
+	VPAND        two2<>+0(SB), Y4, Y4
+	VPOR         Y3, Y4, Y3
+	VPADDB       twentyEight<>+0(SB), Y3, Y3
+	VPAND        third<>+0(SB), Y0, Y4
+	VPSRLW       $0x04, Y1, Y5
+	VPAND        two2<>+0(SB), Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VPADDB       twentyEight<>+0(SB), Y4, Y4
+	VPSRLW       $0x01, Y0, Y5
+	VPAND        third<>+0(SB), Y5, Y5
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPOR         Y5, Y1, Y1
+	VPADDB       twentyEight<>+0(SB), Y1, Y1
+	VPAND        low4y<>+0(SB), Y2, Y5
+	VPAND        low4y<>+0(SB), Y4, Y6
+	VPSLLW       $0x04, Y6, Y6
+	VPOR         Y5, Y6, Y5
+	VMOVDQU      Y5, (AX)
+	VPAND        low4y<>+0(SB), Y3, Y5
+	VPAND        low4y<>+0(SB), Y1, Y6
+	VPSLLW       $0x04, Y6, Y6
+	VPOR         Y5, Y6, Y5
+	VMOVDQU      Y5, 32(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        two2<>+0(SB), Y2, Y2
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPSLLW       $0x02, Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPSRLW       $0x04, Y4, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPSLLW       $0x04, Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x06, Y1, Y1
+	VPOR         Y2, Y1, Y1
+	VMOVDQU      Y1, 128(AX)
+	VMOVDQU      64(CX), Y1
+	VPSRLW       $0x02, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPAND        two2<>+0(SB), Y1, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       twentyEight<>+0(SB), Y2, Y2
+	VPSRLW       $0x03, Y0, Y3
+	VPAND        third<>+0(SB), Y3, Y3
+	VPSRLW       $0x02, Y1, Y4
+	VPAND        two2<>+0(SB), Y4, Y4
+	VPOR         Y3, Y4, Y3
+	VPADDB       twentyEight<>+0(SB), Y3, Y3
+	VPSRLW       $0x04, Y0, Y4
+	VPAND        third<>+0(SB), Y4, Y4
+	VPSRLW       $0x04, Y1, Y5
+	VPAND        two2<>+0(SB), Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VPADDB       twentyEight<>+0(SB), Y4, Y4
+	VPSRLW       $0x05, Y0, Y0
+	VPAND        third<>+0(SB), Y0, Y0
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPADDB       twentyEight<>+0(SB), Y0, Y0
+	VPAND        low4y<>+0(SB), Y2, Y1
+	VPAND        low4y<>+0(SB), Y4, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y1, Y5, Y1
+	VMOVDQU      Y1, 64(AX)
+	VPAND        low4y<>+0(SB), Y3, Y1
+	VPAND        low4y<>+0(SB), Y0, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y1, Y5, Y1
+	VMOVDQU      Y1, 96(AX)
+	VPSRLW       $0x04, Y2, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSRLW       $0x04, Y3, Y2
+	VPAND        two2<>+0(SB), Y2, Y2
+	VPSLLW       $0x02, Y2, Y2
+	VPOR         Y1, Y2, Y1
+	VPSRLW       $0x04, Y4, Y2
+	VPAND        two2<>+0(SB), Y2, Y2
+	VPSLLW       $0x04, Y2, Y2
+	VPOR         Y1, Y2, Y1
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        two2<>+0(SB), Y0, Y0
+	VPSLLW       $0x06, Y0, Y0
+	VPOR         Y1, Y0, Y0
+	VMOVDQU      Y0, 160(AX)
+	VPBROADCASTQ 96(CX), X0
+	VPSRLW       $0x04, X0, X1
+	VPBLENDD     $0x0c, X1, X0, X0
+	VPAND        low4y<>+0(SB), X0, X0
+	VPBROADCASTD 104(CX), X1
+	VPSRLVD      crumbShifts<>+0(SB), X1, X1
+	VPSLLW       $0x04, X1, X1
+	VPAND        bits45<>+0(SB), X1, X1
+	VPOR         X1, X0, X0
+	VPSUBB       thirtyTwo<>+0(SB), X0, X0
+	VMOVDQU      X0, 192(AX)
+	MOVWLZX      108(CX), BX
+	MOVW         BX, 208(AX)
+	ADDQ         $0x6e, CX
+	ADDQ         $0x000000d2, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertIQ3SAVX2(dst *byte, src *byte, blocks int, grid *uint32)
+// Requires: AVX, AVX2
+TEXT ·convertIQ3SAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	MOVQ grid+24(FP), BX
+
+block:
+	VPMOVZXBD    2(CX), Y0
+	VPBROADCASTB 66(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*4), Y2
+	VPBROADCASTD 74(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VPADDB       thirtyTwo<>+0(SB), Y2, Y0
+	VPMOVZXBD    10(CX), Y1
+	VPBROADCASTB 67(CX), Y2
+	VPSRLVD      bitShifts<>+0(SB), Y2, Y2
+	VPAND        bit0<>+0(SB), Y2, Y2
+	VPSLLD       $0x08, Y2, Y2
+	VPOR         Y2, Y1, Y1
+	VPCMPEQD     Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPGATHERDD   Y2, (BX)(Y1*4), Y3
+	VPBROADCASTD 78(CX), Y1
+	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
+	VPOR         bitTest<>+0(SB), Y1, Y1
+	VPCMPEQB     ones8<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y3, Y3
+	VPSUBB       Y1, Y3, Y3
+	VPADDB       thirtyTwo<>+0(SB), Y3, Y1
+	VPMOVZXBD    18(CX), Y2
+	VPBROADCASTB 68(CX), Y3
+	VPSRLVD      bitShifts<>+0(SB), Y3, Y3
+	VPAND        bit0<>+0(SB), Y3, Y3
+	VPSLLD       $0x08, Y3, Y3
+	VPOR         Y3, Y2, Y2
+	VPCMPEQD     Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPGATHERDD   Y3, (BX)(Y2*4), Y4
+	VPBROADCASTD 82(CX), Y2
+	VPSHUFB      bitSpread<>+0(SB), Y2, Y2
+	VPOR         bitTest<>+0(SB), Y2, Y2
+	VPCMPEQB     ones8<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y4, Y4
+	VPSUBB       Y2, Y4, Y4
+	VPADDB       thirtyTwo<>+0(SB), Y4, Y2
+	VPMOVZXBD    26(CX), Y3
+	VPBROADCASTB 69(CX), Y4
+	VPSRLVD      bitShifts<>+0(SB), Y4, Y4
+	VPAND        bit0<>+0(SB), Y4, Y4
+	VPSLLD       $0x08, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPCMPEQD     Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPGATHERDD   Y4, (BX)(Y3*4), Y5
+	VPBROADCASTD 86(CX), Y3
+	VPSHUFB      bitSpread<>+0(SB), Y3, Y3
+	VPOR         bitTest<>+0(SB), Y3, Y3
+	VPCMPEQB     ones8<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y5, Y5
+	VPSUBB       Y3, Y5, Y5
+	VPADDB       thirtyTwo<>+0(SB), Y5, Y3
+	VPAND        low4y<>+0(SB), Y0, Y4
+	VPAND        low4y<>+0(SB), Y2, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, (AX)
+	VPAND        low4y<>+0(SB), Y1, Y4
+	VPAND        low4y<>+0(SB), Y3, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, 32(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        two2<>+0(SB), Y0, Y0
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y2, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y3, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x06, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VMOVDQU      Y0, 128(AX)
+	VPMOVZXBD    34(CX), Y0
+	VPBROADCASTB 70(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*4), Y2
+	VPBROADCASTD 90(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VPADDB       thirtyTwo<>+0(SB), Y2, Y0
+	VPMOVZXBD    42(CX), Y1
+	VPBROADCASTB 71(CX), Y2
+	VPSRLVD      bitShifts<>+0(SB), Y2, Y2
+	VPAND        bit0<>+0(SB), Y2, Y2
+	VPSLLD       $0x08, Y2, Y2
+	VPOR         Y2, Y1, Y1
+	VPCMPEQD     Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPGATHERDD   Y2, (BX)(Y1*4), Y3
+	VPBROADCASTD 94(CX), Y1
+	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
+	VPOR         bitTest<>+0(SB), Y1, Y1
+	VPCMPEQB     ones8<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y3, Y3
+	VPSUBB       Y1, Y3, Y3
+	VPADDB       thirtyTwo<>+0(SB), Y3, Y1
+	VPMOVZXBD    50(CX), Y2
+	VPBROADCASTB 72(CX), Y3
+	VPSRLVD      bitShifts<>+0(SB), Y3, Y3
+	VPAND        bit0<>+0(SB), Y3, Y3
+	VPSLLD       $0x08, Y3, Y3
+	VPOR         Y3, Y2, Y2
+	VPCMPEQD     Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPGATHERDD   Y3, (BX)(Y2*4), Y4
+	VPBROADCASTD 98(CX), Y2
+	VPSHUFB      bitSpread<>+0(SB), Y2, Y2
+	VPOR         bitTest<>+0(SB), Y2, Y2
+	VPCMPEQB     ones8<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y4, Y4
+	VPSUBB       Y2, Y4, Y4
+	VPADDB       thirtyTwo<>+0(SB), Y4, Y2
+	VPMOVZXBD    58(CX), Y3
+	VPBROADCASTB 73(CX), Y4
+	VPSRLVD      bitShifts<>+0(SB), Y4, Y4
+	VPAND        bit0<>+0(SB), Y4, Y4
+	VPSLLD       $0x08, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPCMPEQD     Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPGATHERDD   Y4, (BX)(Y3*4), Y5
+	VPBROADCASTD 102(CX), Y3
+	VPSHUFB      bitSpread<>+0(SB), Y3, Y3
+	VPOR         bitTest<>+0(SB), Y3, Y3
+	VPCMPEQB     ones8<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y5, Y5
+	VPSUBB       Y3, Y5, Y5
+	VPADDB       thirtyTwo<>+0(SB), Y5, Y3
+	VPAND        low4y<>+0(SB), Y0, Y4
+	VPAND        low4y<>+0(SB), Y2, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, 64(AX)
+	VPAND        low4y<>+0(SB), Y1, Y4
+	VPAND        low4y<>+0(SB), Y3, Y5
+	VPSLLW       $0x04, Y5, Y5
+	VPOR         Y4, Y5, Y4
+	VMOVDQU      Y4, 96(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        two2<>+0(SB), Y0, Y0
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y2, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VPSRLW       $0x04, Y3, Y1
+	VPAND        two2<>+0(SB), Y1, Y1
+	VPSLLW       $0x06, Y1, Y1
+	VPOR         Y0, Y1, Y0
+	VMOVDQU      Y0, 160(AX)
+	VPBROADCASTD 106(CX), X0
+	VPSHUFB      fourTimes<>+0(SB), X0, X0
+	VPSRLW       $0x04, X0, X1
+	VPAND        upperPairs<>+0(SB), X1, X1
+	VMOVDQU      upperPairs<>+0(SB), X2
+	VPANDN       X0, X2, X0
+	VPOR         X1, X0, X0
+	VPAND        low4y<>+0(SB), X0, X0
+	VPADDB       X0, X0, X0
+	VPSUBB       ones8<>+0(SB), X0, X0
+	VMOVDQU      X0, 192(AX)
+	MOVWLZX      (CX), SI
+	MOVW         SI, 208(AX)
+	ADDQ         $0x6e, CX
+	ADDQ         $0x000000d2, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+DATA fours<>+0(SB)/4, $0x04040404
+GLOBL fours<>(SB), RODATA|NOPTR, $4
+
+DATA q3Crumbs0<>+0(SB)/2, $0x0000
+DATA q3Crumbs0<>+2(SB)/2, $0x0000
+DATA q3Crumbs0<>+4(SB)/2, $0x0000
+DATA q3Crumbs0<>+6(SB)/2, $0x0000
+DATA q3Crumbs0<>+8(SB)/2, $0x0000
+DATA q3Crumbs0<>+10(SB)/2, $0x0000
+DATA q3Crumbs0<>+12(SB)/2, $0x0000
+DATA q3Crumbs0<>+14(SB)/2, $0x0000
+DATA q3Crumbs0<>+16(SB)/2, $0x0000
+DATA q3Crumbs0<>+18(SB)/2, $0x0000
+DATA q3Crumbs0<>+20(SB)/2, $0x0000
+DATA q3Crumbs0<>+22(SB)/2, $0x0000
+DATA q3Crumbs0<>+24(SB)/2, $0x0000
+DATA q3Crumbs0<>+26(SB)/2, $0x0000
+DATA q3Crumbs0<>+28(SB)/2, $0x0000
+DATA q3Crumbs0<>+30(SB)/2, $0x0000
+DATA q3Crumbs0<>+32(SB)/2, $0x0002
+DATA q3Crumbs0<>+34(SB)/2, $0x0002
+DATA q3Crumbs0<>+36(SB)/2, $0x0002
+DATA q3Crumbs0<>+38(SB)/2, $0x0002
+DATA q3Crumbs0<>+40(SB)/2, $0x0002
+DATA q3Crumbs0<>+42(SB)/2, $0x0002
+DATA q3Crumbs0<>+44(SB)/2, $0x0002
+DATA q3Crumbs0<>+46(SB)/2, $0x0002
+DATA q3Crumbs0<>+48(SB)/2, $0x0002
+DATA q3Crumbs0<>+50(SB)/2, $0x0002
+DATA q3Crumbs0<>+52(SB)/2, $0x0002
+DATA q3Crumbs0<>+54(SB)/2, $0x0002
+DATA q3Crumbs0<>+56(SB)/2, $0x0002
+DATA q3Crumbs0<>+58(SB)/2, $0x0002
+DATA q3Crumbs0<>+60(SB)/2, $0x0002
+DATA q3Crumbs0<>+62(SB)/2, $0x0002
+GLOBL q3Crumbs0<>(SB), RODATA|NOPTR, $64
+
+DATA q3Crumbs1<>+0(SB)/2, $0x0004
+DATA q3Crumbs1<>+2(SB)/2, $0x0004
+DATA q3Crumbs1<>+4(SB)/2, $0x0004
+DATA q3Crumbs1<>+6(SB)/2, $0x0004
+DATA q3Crumbs1<>+8(SB)/2, $0x0004
+DATA q3Crumbs1<>+10(SB)/2, $0x0004
+DATA q3Crumbs1<>+12(SB)/2, $0x0004
+DATA q3Crumbs1<>+14(SB)/2, $0x0004
+DATA q3Crumbs1<>+16(SB)/2, $0x0004
+DATA q3Crumbs1<>+18(SB)/2, $0x0004
+DATA q3Crumbs1<>+20(SB)/2, $0x0004
+DATA q3Crumbs1<>+22(SB)/2, $0x0004
+DATA q3Crumbs1<>+24(SB)/2, $0x0004
+DATA q3Crumbs1<>+26(SB)/2, $0x0004
+DATA q3Crumbs1<>+28(SB)/2, $0x0004
+DATA q3Crumbs1<>+30(SB)/2, $0x0004
+DATA q3Crumbs1<>+32(SB)/2, $0x0006
+DATA q3Crumbs1<>+34(SB)/2, $0x0006
+DATA q3Crumbs1<>+36(SB)/2, $0x0006
+DATA q3Crumbs1<>+38(SB)/2, $0x0006
+DATA q3Crumbs1<>+40(SB)/2, $0x0006
+DATA q3Crumbs1<>+42(SB)/2, $0x0006
+DATA q3Crumbs1<>+44(SB)/2, $0x0006
+DATA q3Crumbs1<>+46(SB)/2, $0x0006
+DATA q3Crumbs1<>+48(SB)/2, $0x0006
+DATA q3Crumbs1<>+50(SB)/2, $0x0006
+DATA q3Crumbs1<>+52(SB)/2, $0x0006
+DATA q3Crumbs1<>+54(SB)/2, $0x0006
+DATA q3Crumbs1<>+56(SB)/2, $0x0006
+DATA q3Crumbs1<>+58(SB)/2, $0x0006
+DATA q3Crumbs1<>+60(SB)/2, $0x0006
+DATA q3Crumbs1<>+62(SB)/2, $0x0006
+GLOBL q3Crumbs1<>(SB), RODATA|NOPTR, $64
+
+DATA q3Mask0<>+0(SB)/1, $0x01
+DATA q3Mask0<>+1(SB)/1, $0x01
+DATA q3Mask0<>+2(SB)/1, $0x01
+DATA q3Mask0<>+3(SB)/1, $0x01
+DATA q3Mask0<>+4(SB)/1, $0x01
+DATA q3Mask0<>+5(SB)/1, $0x01
+DATA q3Mask0<>+6(SB)/1, $0x01
+DATA q3Mask0<>+7(SB)/1, $0x01
+DATA q3Mask0<>+8(SB)/1, $0x01
+DATA q3Mask0<>+9(SB)/1, $0x01
+DATA q3Mask0<>+10(SB)/1, $0x01
+DATA q3Mask0<>+11(SB)/1, $0x01
+DATA q3Mask0<>+12(SB)/1, $0x01
+DATA q3Mask0<>+13(SB)/1, $0x01
+DATA q3Mask0<>+14(SB)/1, $0x01
+DATA q3Mask0<>+15(SB)/1, $0x01
+DATA q3Mask0<>+16(SB)/1, $0x01
+DATA q3Mask0<>+17(SB)/1, $0x01
+DATA q3Mask0<>+18(SB)/1, $0x01
+DATA q3Mask0<>+19(SB)/1, $0x01
+DATA q3Mask0<>+20(SB)/1, $0x01
+DATA q3Mask0<>+21(SB)/1, $0x01
+DATA q3Mask0<>+22(SB)/1, $0x01
+DATA q3Mask0<>+23(SB)/1, $0x01
+DATA q3Mask0<>+24(SB)/1, $0x01
+DATA q3Mask0<>+25(SB)/1, $0x01
+DATA q3Mask0<>+26(SB)/1, $0x01
+DATA q3Mask0<>+27(SB)/1, $0x01
+DATA q3Mask0<>+28(SB)/1, $0x01
+DATA q3Mask0<>+29(SB)/1, $0x01
+DATA q3Mask0<>+30(SB)/1, $0x01
+DATA q3Mask0<>+31(SB)/1, $0x01
+DATA q3Mask0<>+32(SB)/1, $0x02
+DATA q3Mask0<>+33(SB)/1, $0x02
+DATA q3Mask0<>+34(SB)/1, $0x02
+DATA q3Mask0<>+35(SB)/1, $0x02
+DATA q3Mask0<>+36(SB)/1, $0x02
+DATA q3Mask0<>+37(SB)/1, $0x02
+DATA q3Mask0<>+38(SB)/1, $0x02
+DATA q3Mask0<>+39(SB)/1, $0x02
+DATA q3Mask0<>+40(SB)/1, $0x02
+DATA q3Mask0<>+41(SB)/1, $0x02
+DATA q3Mask0<>+42(SB)/1, $0x02
+DATA q3Mask0<>+43(SB)/1, $0x02
+DATA q3Mask0<>+44(SB)/1, $0x02
+DATA q3Mask0<>+45(SB)/1, $0x02
+DATA q3Mask0<>+46(SB)/1, $0x02
+DATA q3Mask0<>+47(SB)/1, $0x02
+DATA q3Mask0<>+48(SB)/1, $0x02
+DATA q3Mask0<>+49(SB)/1, $0x02
+DATA q3Mask0<>+50(SB)/1, $0x02
+DATA q3Mask0<>+51(SB)/1, $0x02
+DATA q3Mask0<>+52(SB)/1, $0x02
+DATA q3Mask0<>+53(SB)/1, $0x02
+DATA q3Mask0<>+54(SB)/1, $0x02
+DATA q3Mask0<>+55(SB)/1, $0x02
+DATA q3Mask0<>+56(SB)/1, $0x02
+DATA q3Mask0<>+57(SB)/1, $0x02
+DATA q3Mask0<>+58(SB)/1, $0x02
+DATA q3Mask0<>+59(SB)/1, $0x02
+DATA q3Mask0<>+60(SB)/1, $0x02
+DATA q3Mask0<>+61(SB)/1, $0x02
+DATA q3Mask0<>+62(SB)/1, $0x02
+DATA q3Mask0<>+63(SB)/1, $0x02
+GLOBL q3Mask0<>(SB), RODATA|NOPTR, $64
+
+DATA q3Mask1<>+0(SB)/1, $0x04
+DATA q3Mask1<>+1(SB)/1, $0x04
+DATA q3Mask1<>+2(SB)/1, $0x04
+DATA q3Mask1<>+3(SB)/1, $0x04
+DATA q3Mask1<>+4(SB)/1, $0x04
+DATA q3Mask1<>+5(SB)/1, $0x04
+DATA q3Mask1<>+6(SB)/1, $0x04
+DATA q3Mask1<>+7(SB)/1, $0x04
+DATA q3Mask1<>+8(SB)/1, $0x04
+DATA q3Mask1<>+9(SB)/1, $0x04
+DATA q3Mask1<>+10(SB)/1, $0x04
+DATA q3Mask1<>+11(SB)/1, $0x04
+DATA q3Mask1<>+12(SB)/1, $0x04
+DATA q3Mask1<>+13(SB)/1, $0x04
+DATA q3Mask1<>+14(SB)/1, $0x04
+DATA q3Mask1<>+15(SB)/1, $0x04
+DATA q3Mask1<>+16(SB)/1, $0x04
+DATA q3Mask1<>+17(SB)/1, $0x04
+DATA q3Mask1<>+18(SB)/1, $0x04
+DATA q3Mask1<>+19(SB)/1, $0x04
+DATA q3Mask1<>+20(SB)/1, $0x04
+DATA q3Mask1<>+21(SB)/1, $0x04
+DATA q3Mask1<>+22(SB)/1, $0x04
+DATA q3Mask1<>+23(SB)/1, $0x04
+DATA q3Mask1<>+24(SB)/1, $0x04
+DATA q3Mask1<>+25(SB)/1, $0x04
+DATA q3Mask1<>+26(SB)/1, $0x04
+DATA q3Mask1<>+27(SB)/1, $0x04
+DATA q3Mask1<>+28(SB)/1, $0x04
+DATA q3Mask1<>+29(SB)/1, $0x04
+DATA q3Mask1<>+30(SB)/1, $0x04
+DATA q3Mask1<>+31(SB)/1, $0x04
+DATA q3Mask1<>+32(SB)/1, $0x08
+DATA q3Mask1<>+33(SB)/1, $0x08
+DATA q3Mask1<>+34(SB)/1, $0x08
+DATA q3Mask1<>+35(SB)/1, $0x08
+DATA q3Mask1<>+36(SB)/1, $0x08
+DATA q3Mask1<>+37(SB)/1, $0x08
+DATA q3Mask1<>+38(SB)/1, $0x08
+DATA q3Mask1<>+39(SB)/1, $0x08
+DATA q3Mask1<>+40(SB)/1, $0x08
+DATA q3Mask1<>+41(SB)/1, $0x08
+DATA q3Mask1<>+42(SB)/1, $0x08
+DATA q3Mask1<>+43(SB)/1, $0x08
+DATA q3Mask1<>+44(SB)/1, $0x08
+DATA q3Mask1<>+45(SB)/1, $0x08
+DATA q3Mask1<>+46(SB)/1, $0x08
+DATA q3Mask1<>+47(SB)/1, $0x08
+DATA q3Mask1<>+48(SB)/1, $0x08
+DATA q3Mask1<>+49(SB)/1, $0x08
+DATA q3Mask1<>+50(SB)/1, $0x08
+DATA q3Mask1<>+51(SB)/1, $0x08
+DATA q3Mask1<>+52(SB)/1, $0x08
+DATA q3Mask1<>+53(SB)/1, $0x08
+DATA q3Mask1<>+54(SB)/1, $0x08
+DATA q3Mask1<>+55(SB)/1, $0x08
+DATA q3Mask1<>+56(SB)/1, $0x08
+DATA q3Mask1<>+57(SB)/1, $0x08
+DATA q3Mask1<>+58(SB)/1, $0x08
+DATA q3Mask1<>+59(SB)/1, $0x08
+DATA q3Mask1<>+60(SB)/1, $0x08
+DATA q3Mask1<>+61(SB)/1, $0x08
+DATA q3Mask1<>+62(SB)/1, $0x08
+DATA q3Mask1<>+63(SB)/1, $0x08
+GLOBL q3Mask1<>(SB), RODATA|NOPTR, $64
+
+DATA q3Mask2<>+0(SB)/1, $0x10
+DATA q3Mask2<>+1(SB)/1, $0x10
+DATA q3Mask2<>+2(SB)/1, $0x10
+DATA q3Mask2<>+3(SB)/1, $0x10
+DATA q3Mask2<>+4(SB)/1, $0x10
+DATA q3Mask2<>+5(SB)/1, $0x10
+DATA q3Mask2<>+6(SB)/1, $0x10
+DATA q3Mask2<>+7(SB)/1, $0x10
+DATA q3Mask2<>+8(SB)/1, $0x10
+DATA q3Mask2<>+9(SB)/1, $0x10
+DATA q3Mask2<>+10(SB)/1, $0x10
+DATA q3Mask2<>+11(SB)/1, $0x10
+DATA q3Mask2<>+12(SB)/1, $0x10
+DATA q3Mask2<>+13(SB)/1, $0x10
+DATA q3Mask2<>+14(SB)/1, $0x10
+DATA q3Mask2<>+15(SB)/1, $0x10
+DATA q3Mask2<>+16(SB)/1, $0x10
+DATA q3Mask2<>+17(SB)/1, $0x10
+DATA q3Mask2<>+18(SB)/1, $0x10
+DATA q3Mask2<>+19(SB)/1, $0x10
+DATA q3Mask2<>+20(SB)/1, $0x10
+DATA q3Mask2<>+21(SB)/1, $0x10
+DATA q3Mask2<>+22(SB)/1, $0x10
+DATA q3Mask2<>+23(SB)/1, $0x10
+DATA q3Mask2<>+24(SB)/1, $0x10
+DATA q3Mask2<>+25(SB)/1, $0x10
+DATA q3Mask2<>+26(SB)/1, $0x10
+DATA q3Mask2<>+27(SB)/1, $0x10
+DATA q3Mask2<>+28(SB)/1, $0x10
+DATA q3Mask2<>+29(SB)/1, $0x10
+DATA q3Mask2<>+30(SB)/1, $0x10
+DATA q3Mask2<>+31(SB)/1, $0x10
+DATA q3Mask2<>+32(SB)/1, $0x20
+DATA q3Mask2<>+33(SB)/1, $0x20
+DATA q3Mask2<>+34(SB)/1, $0x20
+DATA q3Mask2<>+35(SB)/1, $0x20
+DATA q3Mask2<>+36(SB)/1, $0x20
+DATA q3Mask2<>+37(SB)/1, $0x20
+DATA q3Mask2<>+38(SB)/1, $0x20
+DATA q3Mask2<>+39(SB)/1, $0x20
+DATA q3Mask2<>+40(SB)/1, $0x20
+DATA q3Mask2<>+41(SB)/1, $0x20
+DATA q3Mask2<>+42(SB)/1, $0x20
+DATA q3Mask2<>+43(SB)/1, $0x20
+DATA q3Mask2<>+44(SB)/1, $0x20
+DATA q3Mask2<>+45(SB)/1, $0x20
+DATA q3Mask2<>+46(SB)/1, $0x20
+DATA q3Mask2<>+47(SB)/1, $0x20
+DATA q3Mask2<>+48(SB)/1, $0x20
+DATA q3Mask2<>+49(SB)/1, $0x20
+DATA q3Mask2<>+50(SB)/1, $0x20
+DATA q3Mask2<>+51(SB)/1, $0x20
+DATA q3Mask2<>+52(SB)/1, $0x20
+DATA q3Mask2<>+53(SB)/1, $0x20
+DATA q3Mask2<>+54(SB)/1, $0x20
+DATA q3Mask2<>+55(SB)/1, $0x20
+DATA q3Mask2<>+56(SB)/1, $0x20
+DATA q3Mask2<>+57(SB)/1, $0x20
+DATA q3Mask2<>+58(SB)/1, $0x20
+DATA q3Mask2<>+59(SB)/1, $0x20
+DATA q3Mask2<>+60(SB)/1, $0x20
+DATA q3Mask2<>+61(SB)/1, $0x20
+DATA q3Mask2<>+62(SB)/1, $0x20
+DATA q3Mask2<>+63(SB)/1, $0x20
+GLOBL q3Mask2<>(SB), RODATA|NOPTR, $64
+
+DATA q3Mask3<>+0(SB)/1, $0x40
+DATA q3Mask3<>+1(SB)/1, $0x40
+DATA q3Mask3<>+2(SB)/1, $0x40
+DATA q3Mask3<>+3(SB)/1, $0x40
+DATA q3Mask3<>+4(SB)/1, $0x40
+DATA q3Mask3<>+5(SB)/1, $0x40
+DATA q3Mask3<>+6(SB)/1, $0x40
+DATA q3Mask3<>+7(SB)/1, $0x40
+DATA q3Mask3<>+8(SB)/1, $0x40
+DATA q3Mask3<>+9(SB)/1, $0x40
+DATA q3Mask3<>+10(SB)/1, $0x40
+DATA q3Mask3<>+11(SB)/1, $0x40
+DATA q3Mask3<>+12(SB)/1, $0x40
+DATA q3Mask3<>+13(SB)/1, $0x40
+DATA q3Mask3<>+14(SB)/1, $0x40
+DATA q3Mask3<>+15(SB)/1, $0x40
+DATA q3Mask3<>+16(SB)/1, $0x40
+DATA q3Mask3<>+17(SB)/1, $0x40
+DATA q3Mask3<>+18(SB)/1, $0x40
+DATA q3Mask3<>+19(SB)/1, $0x40
+DATA q3Mask3<>+20(SB)/1, $0x40
+DATA q3Mask3<>+21(SB)/1, $0x40
+DATA q3Mask3<>+22(SB)/1, $0x40
+DATA q3Mask3<>+23(SB)/1, $0x40
+DATA q3Mask3<>+24(SB)/1, $0x40
+DATA q3Mask3<>+25(SB)/1, $0x40
+DATA q3Mask3<>+26(SB)/1, $0x40
+DATA q3Mask3<>+27(SB)/1, $0x40
+DATA q3Mask3<>+28(SB)/1, $0x40
+DATA q3Mask3<>+29(SB)/1, $0x40
+DATA q3Mask3<>+30(SB)/1, $0x40
+DATA q3Mask3<>+31(SB)/1, $0x40
+DATA q3Mask3<>+32(SB)/1, $0x80
+DATA q3Mask3<>+33(SB)/1, $0x80
+DATA q3Mask3<>+34(SB)/1, $0x80
+DATA q3Mask3<>+35(SB)/1, $0x80
+DATA q3Mask3<>+36(SB)/1, $0x80
+DATA q3Mask3<>+37(SB)/1, $0x80
+DATA q3Mask3<>+38(SB)/1, $0x80
+DATA q3Mask3<>+39(SB)/1, $0x80
+DATA q3Mask3<>+40(SB)/1, $0x80
+DATA q3Mask3<>+41(SB)/1, $0x80
+DATA q3Mask3<>+42(SB)/1, $0x80
+DATA q3Mask3<>+43(SB)/1, $0x80
+DATA q3Mask3<>+44(SB)/1, $0x80
+DATA q3Mask3<>+45(SB)/1, $0x80
+DATA q3Mask3<>+46(SB)/1, $0x80
+DATA q3Mask3<>+47(SB)/1, $0x80
+DATA q3Mask3<>+48(SB)/1, $0x80
+DATA q3Mask3<>+49(SB)/1, $0x80
+DATA q3Mask3<>+50(SB)/1, $0x80
+DATA q3Mask3<>+51(SB)/1, $0x80
+DATA q3Mask3<>+52(SB)/1, $0x80
+DATA q3Mask3<>+53(SB)/1, $0x80
+DATA q3Mask3<>+54(SB)/1, $0x80
+DATA q3Mask3<>+55(SB)/1, $0x80
+DATA q3Mask3<>+56(SB)/1, $0x80
+DATA q3Mask3<>+57(SB)/1, $0x80
+DATA q3Mask3<>+58(SB)/1, $0x80
+DATA q3Mask3<>+59(SB)/1, $0x80
+DATA q3Mask3<>+60(SB)/1, $0x80
+DATA q3Mask3<>+61(SB)/1, $0x80
+DATA q3Mask3<>+62(SB)/1, $0x80
+DATA q3Mask3<>+63(SB)/1, $0x80
+GLOBL q3Mask3<>(SB), RODATA|NOPTR, $64
+
+// func dotQ3KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ3KAVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	VMOVDQU64    q6Scale0<>+0(SB), Z0
+	VMOVDQU64    q6Scale1<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VPBROADCASTD fours<>+0(SB), Z3
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X4, X4, X4
+
+block:
+	VMOVDQA64       Z2, Z5
+	VPDPBUSD        (R11), Z3, Z5
+	VPSUBD          Z5, Z2, Z5
+	VMOVDQA64       Z2, Z6
+	VPDPBUSD        64(R11), Z3, Z6
+	VPSUBD          Z6, Z2, Z6
+	VMOVDQA64       Z2, Z7
+	VPDPBUSD        128(R11), Z3, Z7
+	VPSUBD          Z7, Z2, Z7
+	VMOVDQA64       Z2, Z8
+	VPDPBUSD        192(R11), Z3, Z8
+	VPSUBD          Z8, Z2, Z8
+	VPBROADCASTQ    96(R10), X9
+	VPSRLW          $0x04, X9, X10
+	VPBLENDD        $0x0c, X10, X9, X9
+	VPAND           low4y<>+0(SB), X9, X9
+	VPBROADCASTD    104(R10), X10
+	VPSRLVD         crumbShifts<>+0(SB), X10, X10
+	VPSLLW          $0x04, X10, X10
+	VPAND           bits45<>+0(SB), X10, X10
+	VPOR            X10, X9, X9
+	VPSUBB          thirtyTwo<>+0(SB), X9, X9
+	VPMOVSXBW       X9, Y9
+	VMOVDQA64       Z2, Z10
+	VBROADCASTI64X4 (R10), Z11
+	VBROADCASTI64X4 32(R10), Z12
+	VPSRLVW         q3Crumbs0<>+0(SB), Z12, Z13
+	VPANDD.BCST     low2<>+0(SB), Z13, Z13
+	VPTESTMB        q3Mask0<>+0(SB), Z11, K1
+	VPADDB          Z3, Z13, K1, Z13
+	VPSRLVW         q3Crumbs1<>+0(SB), Z12, Z12
+	VPANDD.BCST     low2<>+0(SB), Z12, Z12
+	VPTESTMB        q3Mask1<>+0(SB), Z11, K1
+	VPADDB          Z3, Z12, K1, Z12
+	VMOVDQA64       Z5, Z14
+	VMOVDQA64       Z6, Z15
+	VPDPBUSD        (R11), Z13, Z14
+	VPDPBUSD        64(R11), Z12, Z15
+	VPERMW          Z9, Z0, Z12
+	VPACKSSDW       Z15, Z14, Z14
+	VPDPWSSD        Z12, Z14, Z10
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VBROADCASTI64X4 64(R10), Z12
+	VPSRLVW         q3Crumbs0<>+0(SB), Z12, Z13
+	VPANDD.BCST     low2<>+0(SB), Z13, Z13
+	VPTESTMB        q3Mask2<>+0(SB), Z11, K1
+	VPADDB          Z3, Z13, K1, Z13
+	VPSRLVW         q3Crumbs1<>+0(SB), Z12, Z12
+	VPANDD.BCST     low2<>+0(SB), Z12, Z12
+	VPTESTMB        q3Mask3<>+0(SB), Z11, K1
+	VPADDB          Z3, Z12, K1, Z12
+	VMOVDQA64       Z7, Z11
+	VMOVDQA64       Z8, Z14
+	VPDPBUSD        128(R11), Z13, Z11
+	VPDPBUSD        192(R11), Z12, Z14
+	VPERMW          Z9, Z1, Z12
+	VPACKSSDW       Z14, Z11, Z11
+	VPDPWSSD        Z12, Z11, Z10
+	VPBROADCASTQ    96(R10)(DX*1), X9
+	VPSRLW          $0x04, X9, X11
+	VPBLENDD        $0x0c, X11, X9, X9
+	VPAND           low4y<>+0(SB), X9, X9
+	VPBROADCASTD    104(R10)(DX*1), X11
+	VPSRLVD         crumbShifts<>+0(SB), X11, X11
+	VPSLLW          $0x04, X11, X11
+	VPAND           bits45<>+0(SB), X11, X11
+	VPOR            X11, X9, X9
+	VPSUBB          thirtyTwo<>+0(SB), X9, X9
+	VPMOVSXBW       X9, Y9
+	VMOVDQA64       Z2, Z11
+	VBROADCASTI64X4 (R10)(DX*1), Z12
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VBROADCASTI64X4 32(R10)(DX*1), Z13
+	VPSRLVW         q3Crumbs0<>+0(SB), Z13, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask0<>+0(SB), Z12, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VPSRLVW         q3Crumbs1<>+0(SB), Z13, Z13
+	VPANDD.BCST     low2<>+0(SB), Z13, Z13
+	VPTESTMB        q3Mask1<>+0(SB), Z12, K1
+	VPADDB          Z3, Z13, K1, Z13
+	VMOVDQA64       Z5, Z15
+	VMOVDQA64       Z6, Z16
+	VPDPBUSD        (R11), Z14, Z15
+	VPDPBUSD        64(R11), Z13, Z16
+	VPERMW          Z9, Z0, Z13
+	VPACKSSDW       Z16, Z15, Z15
+	VPDPWSSD        Z13, Z15, Z11
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VBROADCASTI64X4 64(R10)(DX*1), Z13
+	VPSRLVW         q3Crumbs0<>+0(SB), Z13, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask2<>+0(SB), Z12, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VPSRLVW         q3Crumbs1<>+0(SB), Z13, Z13
+	VPANDD.BCST     low2<>+0(SB), Z13, Z13
+	VPTESTMB        q3Mask3<>+0(SB), Z12, K1
+	VPADDB          Z3, Z13, K1, Z13
+	VMOVDQA64       Z7, Z12
+	VMOVDQA64       Z8, Z15
+	VPDPBUSD        128(R11), Z14, Z12
+	VPDPBUSD        192(R11), Z13, Z15
+	VPERMW          Z9, Z1, Z13
+	VPACKSSDW       Z15, Z12, Z12
+	VPDPWSSD        Z13, Z12, Z11
+	VPBROADCASTQ    96(R10)(DX*2), X9
+	VPSRLW          $0x04, X9, X12
+	VPBLENDD        $0x0c, X12, X9, X9
+	VPAND           low4y<>+0(SB), X9, X9
+	VPBROADCASTD    104(R10)(DX*2), X12
+	VPSRLVD         crumbShifts<>+0(SB), X12, X12
+	VPSLLW          $0x04, X12, X12
+	VPAND           bits45<>+0(SB), X12, X12
+	VPOR            X12, X9, X9
+	VPSUBB          thirtyTwo<>+0(SB), X9, X9
+	VPMOVSXBW       X9, Y9
+	VMOVDQA64       Z2, Z12
+	VBROADCASTI64X4 (R10)(DX*2), Z13
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VBROADCASTI64X4 32(R10)(DX*2), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask0<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask1<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z5, Z16
+	VMOVDQA64       Z6, Z17
+	VPDPBUSD        (R11), Z15, Z16
+	VPDPBUSD        64(R11), Z14, Z17
+	VPERMW          Z9, Z0, Z14
+	VPACKSSDW       Z17, Z16, Z16
+	VPDPWSSD        Z14, Z16, Z12
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VBROADCASTI64X4 64(R10)(DX*2), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask2<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask3<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z7, Z13
+	VMOVDQA64       Z8, Z16
+	VPDPBUSD        128(R11), Z15, Z13
+	VPDPBUSD        192(R11), Z14, Z16
+	VPERMW          Z9, Z1, Z14
+	VPACKSSDW       Z16, Z13, Z13
+	VPDPWSSD        Z14, Z13, Z12
+	VPBROADCASTQ    96(R10)(R8*1), X9
+	VPSRLW          $0x04, X9, X13
+	VPBLENDD        $0x0c, X13, X9, X9
+	VPAND           low4y<>+0(SB), X9, X9
+	VPBROADCASTD    104(R10)(R8*1), X13
+	VPSRLVD         crumbShifts<>+0(SB), X13, X13
+	VPSLLW          $0x04, X13, X13
+	VPAND           bits45<>+0(SB), X13, X13
+	VPOR            X13, X9, X9
+	VPSUBB          thirtyTwo<>+0(SB), X9, X9
+	VPMOVSXBW       X9, Y9
+	VMOVDQA64       Z2, Z13
+	VBROADCASTI64X4 (R10)(R8*1), Z14
+	PREFETCHT1      320(R9)
+	PREFETCHT0      -14016(R9)
+	VBROADCASTI64X4 32(R10)(R8*1), Z15
+	VPSRLVW         q3Crumbs0<>+0(SB), Z15, Z16
+	VPANDD.BCST     low2<>+0(SB), Z16, Z16
+	VPTESTMB        q3Mask0<>+0(SB), Z14, K1
+	VPADDB          Z3, Z16, K1, Z16
+	VPSRLVW         q3Crumbs1<>+0(SB), Z15, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask1<>+0(SB), Z14, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VMOVDQA64       Z5, Z5
+	VMOVDQA64       Z6, Z6
+	VPDPBUSD        (R11), Z16, Z5
+	VPDPBUSD        64(R11), Z15, Z6
+	VPERMW          Z9, Z0, Z15
+	VPACKSSDW       Z6, Z5, Z5
+	VPDPWSSD        Z15, Z5, Z13
+	PREFETCHT1      384(R9)
+	PREFETCHT0      -13952(R9)
+	VBROADCASTI64X4 64(R10)(R8*1), Z5
+	VPSRLVW         q3Crumbs0<>+0(SB), Z5, Z6
+	VPANDD.BCST     low2<>+0(SB), Z6, Z6
+	VPTESTMB        q3Mask2<>+0(SB), Z14, K1
+	VPADDB          Z3, Z6, K1, Z6
+	VPSRLVW         q3Crumbs1<>+0(SB), Z5, Z5
+	VPANDD.BCST     low2<>+0(SB), Z5, Z5
+	VPTESTMB        q3Mask3<>+0(SB), Z14, K1
+	VPADDB          Z3, Z5, K1, Z5
+	VMOVDQA64       Z7, Z7
+	VMOVDQA64       Z8, Z8
+	VPDPBUSD        128(R11), Z6, Z7
+	VPDPBUSD        192(R11), Z5, Z8
+	VPERMW          Z9, Z1, Z5
+	VPACKSSDW       Z8, Z7, Z7
+	VPDPWSSD        Z5, Z7, Z13
+	MOVWLZX         108(R10), R13
+	VMOVD           R13, X6
+	VPINSRW         $0x01, 108(R10)(DX*1), X6, X6
+	VPINSRW         $0x02, 108(R10)(DX*2), X6, X6
+	VPINSRW         $0x03, 108(R10)(R8*1), X6, X6
+	VCVTPH2PS       X6, X6
+	VPUNPCKLDQ      Z11, Z10, Z5
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z5, Z5
+	VPUNPCKLDQ      Z13, Z12, Z7
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z12, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z5, Z8
+	VPUNPCKHQDQ     Z7, Z5, Z5
+	VPADDD          Z5, Z8, Z8
+	VEXTRACTI64X4   $0x01, Z8, Y5
+	VPADDD          Y5, Y8, Y5
+	VEXTRACTI32X4   $0x01, Y5, X7
+	VPADDD          X7, X5, X7
+	VCVTDQ2PS       X7, X7
+	VMULPS          X6, X7, X7
+	VBROADCASTSS    304(R11), X5
+	VMULPS          X5, X7, X7
+	VADDPS          X7, X4, X4
+	ADDQ            $0x000001b8, R9
+	ADDQ            $0x0000006e, R10
+	ADDQ            $0x00000140, R11
+	DECQ            R12
+	JNZ             block
+	VMOVUPS         X4, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ3Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ3Kx2AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VMOVDQU64    q6Scale0<>+0(SB), Z0
+	VMOVDQU64    q6Scale1<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VPBROADCASTD fours<>+0(SB), Z3
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+
+block:
+	VPBROADCASTQ    96(R11), X6
+	VPSRLW          $0x04, X6, X7
+	VPBLENDD        $0x0c, X7, X6, X6
+	VPAND           low4y<>+0(SB), X6, X6
+	VPBROADCASTD    104(R11), X7
+	VPSRLVD         crumbShifts<>+0(SB), X7, X7
+	VPSLLW          $0x04, X7, X7
+	VPAND           bits45<>+0(SB), X7, X7
+	VPOR            X7, X6, X6
+	VPSUBB          thirtyTwo<>+0(SB), X6, X6
+	VPMOVSXBW       X6, Y6
+	VPMADDWD        256(R12), Y6, Y7
+	VPSLLD          $0x02, Y7, Y7
+	VPSUBD          Y7, Y2, Y7
+	VPMADDWD        256(R12)(R10*1), Y6, Y8
+	VPSLLD          $0x02, Y8, Y8
+	VPSUBD          Y8, Y2, Y8
+	VBROADCASTI64X4 (R11), Z9
+	VBROADCASTI64X4 32(R11), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask0<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask1<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12), Z11, Z18
+	VPDPBUSD        64(R12), Z10, Z19
+	VPERMW          Z6, Z0, Z20
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z20, Z18, Z7
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12)(R10*1), Z11, Z18
+	VPDPBUSD        64(R12)(R10*1), Z10, Z19
+	VPERMW          Z6, Z0, Z10
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z10, Z18, Z8
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VBROADCASTI64X4 64(R11), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask2<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask3<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z11, Z9
+	VPDPBUSD        192(R12), Z10, Z18
+	VPERMW          Z6, Z1, Z19
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z19, Z9, Z7
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z11, Z9
+	VPDPBUSD        192(R12)(R10*1), Z10, Z18
+	VPERMW          Z6, Z1, Z10
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z10, Z9, Z8
+	VPBROADCASTQ    96(R11)(DX*1), X6
+	VPSRLW          $0x04, X6, X9
+	VPBLENDD        $0x0c, X9, X6, X6
+	VPAND           low4y<>+0(SB), X6, X6
+	VPBROADCASTD    104(R11)(DX*1), X9
+	VPSRLVD         crumbShifts<>+0(SB), X9, X9
+	VPSLLW          $0x04, X9, X9
+	VPAND           bits45<>+0(SB), X9, X9
+	VPOR            X9, X6, X6
+	VPSUBB          thirtyTwo<>+0(SB), X6, X6
+	VPMOVSXBW       X6, Y6
+	VPMADDWD        256(R12), Y6, Y12
+	VPSLLD          $0x02, Y12, Y12
+	VPSUBD          Y12, Y2, Y12
+	VPMADDWD        256(R12)(R10*1), Y6, Y13
+	VPSLLD          $0x02, Y13, Y13
+	VPSUBD          Y13, Y2, Y13
+	VBROADCASTI64X4 (R11)(DX*1), Z9
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VBROADCASTI64X4 32(R11)(DX*1), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask0<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask1<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12), Z11, Z18
+	VPDPBUSD        64(R12), Z10, Z19
+	VPERMW          Z6, Z0, Z20
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z20, Z18, Z12
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12)(R10*1), Z11, Z18
+	VPDPBUSD        64(R12)(R10*1), Z10, Z19
+	VPERMW          Z6, Z0, Z10
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z10, Z18, Z13
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VBROADCASTI64X4 64(R11)(DX*1), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask2<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask3<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z11, Z9
+	VPDPBUSD        192(R12), Z10, Z18
+	VPERMW          Z6, Z1, Z19
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z19, Z9, Z12
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z11, Z9
+	VPDPBUSD        192(R12)(R10*1), Z10, Z18
+	VPERMW          Z6, Z1, Z10
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z10, Z9, Z13
+	VPBROADCASTQ    96(R11)(DX*2), X6
+	VPSRLW          $0x04, X6, X9
+	VPBLENDD        $0x0c, X9, X6, X6
+	VPAND           low4y<>+0(SB), X6, X6
+	VPBROADCASTD    104(R11)(DX*2), X9
+	VPSRLVD         crumbShifts<>+0(SB), X9, X9
+	VPSLLW          $0x04, X9, X9
+	VPAND           bits45<>+0(SB), X9, X9
+	VPOR            X9, X6, X6
+	VPSUBB          thirtyTwo<>+0(SB), X6, X6
+	VPMOVSXBW       X6, Y6
+	VPMADDWD        256(R12), Y6, Y14
+	VPSLLD          $0x02, Y14, Y14
+	VPSUBD          Y14, Y2, Y14
+	VPMADDWD        256(R12)(R10*1), Y6, Y15
+	VPSLLD          $0x02, Y15, Y15
+	VPSUBD          Y15, Y2, Y15
+	VBROADCASTI64X4 (R11)(DX*2), Z9
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VBROADCASTI64X4 32(R11)(DX*2), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask0<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask1<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12), Z11, Z18
+	VPDPBUSD        64(R12), Z10, Z19
+	VPERMW          Z6, Z0, Z20
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z20, Z18, Z14
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12)(R10*1), Z11, Z18
+	VPDPBUSD        64(R12)(R10*1), Z10, Z19
+	VPERMW          Z6, Z0, Z10
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z10, Z18, Z15
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VBROADCASTI64X4 64(R11)(DX*2), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask2<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask3<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z11, Z9
+	VPDPBUSD        192(R12), Z10, Z18
+	VPERMW          Z6, Z1, Z19
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z19, Z9, Z14
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z11, Z9
+	VPDPBUSD        192(R12)(R10*1), Z10, Z18
+	VPERMW          Z6, Z1, Z10
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z10, Z9, Z15
+	VPBROADCASTQ    96(R11)(R8*1), X6
+	VPSRLW          $0x04, X6, X9
+	VPBLENDD        $0x0c, X9, X6, X6
+	VPAND           low4y<>+0(SB), X6, X6
+	VPBROADCASTD    104(R11)(R8*1), X9
+	VPSRLVD         crumbShifts<>+0(SB), X9, X9
+	VPSLLW          $0x04, X9, X9
+	VPAND           bits45<>+0(SB), X9, X9
+	VPOR            X9, X6, X6
+	VPSUBB          thirtyTwo<>+0(SB), X6, X6
+	VPMOVSXBW       X6, Y6
+	VPMADDWD        256(R12), Y6, Y16
+	VPSLLD          $0x02, Y16, Y16
+	VPSUBD          Y16, Y2, Y16
+	VPMADDWD        256(R12)(R10*1), Y6, Y17
+	VPSLLD          $0x02, Y17, Y17
+	VPSUBD          Y17, Y2, Y17
+	VBROADCASTI64X4 (R11)(R8*1), Z9
+	PREFETCHT1      320(R9)
+	PREFETCHT0      -14016(R9)
+	VBROADCASTI64X4 32(R11)(R8*1), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask0<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask1<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12), Z11, Z18
+	VPDPBUSD        64(R12), Z10, Z19
+	VPERMW          Z6, Z0, Z20
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z20, Z18, Z16
+	VMOVDQA64       Z2, Z18
+	VMOVDQA64       Z2, Z19
+	VPDPBUSD        (R12)(R10*1), Z11, Z18
+	VPDPBUSD        64(R12)(R10*1), Z10, Z19
+	VPERMW          Z6, Z0, Z10
+	VPACKSSDW       Z19, Z18, Z18
+	VPDPWSSD        Z10, Z18, Z17
+	PREFETCHT1      384(R9)
+	PREFETCHT0      -13952(R9)
+	VBROADCASTI64X4 64(R11)(R8*1), Z10
+	VPSRLVW         q3Crumbs0<>+0(SB), Z10, Z11
+	VPANDD.BCST     low2<>+0(SB), Z11, Z11
+	VPTESTMB        q3Mask2<>+0(SB), Z9, K1
+	VPADDB          Z3, Z11, K1, Z11
+	VPSRLVW         q3Crumbs1<>+0(SB), Z10, Z10
+	VPANDD.BCST     low2<>+0(SB), Z10, Z10
+	VPTESTMB        q3Mask3<>+0(SB), Z9, K1
+	VPADDB          Z3, Z10, K1, Z10
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12), Z11, Z9
+	VPDPBUSD        192(R12), Z10, Z18
+	VPERMW          Z6, Z1, Z19
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z19, Z9, Z16
+	VMOVDQA64       Z2, Z9
+	VMOVDQA64       Z2, Z18
+	VPDPBUSD        128(R12)(R10*1), Z11, Z9
+	VPDPBUSD        192(R12)(R10*1), Z10, Z18
+	VPERMW          Z6, Z1, Z10
+	VPACKSSDW       Z18, Z9, Z9
+	VPDPWSSD        Z10, Z9, Z17
+	MOVWLZX         108(R11), R14
+	VMOVD           R14, X6
+	VPINSRW         $0x01, 108(R11)(DX*1), X6, X6
+	VPINSRW         $0x02, 108(R11)(DX*2), X6, X6
+	VPINSRW         $0x03, 108(R11)(R8*1), X6, X6
+	VCVTPH2PS       X6, X6
+	VPUNPCKLDQ      Z12, Z7, Z9
+	VPUNPCKHDQ      Z12, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	VPUNPCKLDQ      Z16, Z14, Z10
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z11
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z11, Z11
+	VEXTRACTI64X4   $0x01, Z11, Y7
+	VPADDD          Y7, Y11, Y7
+	VEXTRACTI32X4   $0x01, Y7, X9
+	VPADDD          X9, X7, X9
+	VCVTDQ2PS       X9, X9
+	VMULPS          X6, X9, X9
+	VBROADCASTSS    304(R12), X7
+	VMULPS          X7, X9, X9
+	VADDPS          X9, X4, X4
+	VPUNPCKLDQ      Z13, Z8, Z9
+	VPUNPCKHDQ      Z13, Z8, Z8
+	VPADDD          Z8, Z9, Z9
+	VPUNPCKLDQ      Z17, Z15, Z10
+	VPUNPCKHDQ      Z17, Z15, Z15
+	VPADDD          Z15, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z11
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z11, Z11
+	VEXTRACTI64X4   $0x01, Z11, Y7
+	VPADDD          Y7, Y11, Y7
+	VEXTRACTI32X4   $0x01, Y7, X8
+	VPADDD          X8, X7, X8
+	VCVTDQ2PS       X8, X8
+	VMULPS          X6, X8, X8
+	VBROADCASTSS    304(R12)(R10*1), X6
+	VMULPS          X6, X8, X8
+	VADDPS          X8, X5, X5
+	ADDQ            $0x000001b8, R9
+	ADDQ            $0x0000006e, R11
+	ADDQ            $0x00000140, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X4, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X5, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ3Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotQ3Kx4AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	LEAQ         (R10)(R10*2), R11
+	VMOVDQU64    q6Scale0<>+0(SB), Z0
+	VMOVDQU64    q6Scale1<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VPBROADCASTD fours<>+0(SB), Z3
+
+rows:
+	MOVQ   CX, R12
+	MOVQ   DI, R13
+	MOVQ   SI, R14
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+
+block:
+	VPBROADCASTQ    96(R12), X8
+	VPSRLW          $0x04, X8, X9
+	VPBLENDD        $0x0c, X9, X8, X8
+	VPAND           low4y<>+0(SB), X8, X8
+	VPBROADCASTD    104(R12), X9
+	VPSRLVD         crumbShifts<>+0(SB), X9, X9
+	VPSLLW          $0x04, X9, X9
+	VPAND           bits45<>+0(SB), X9, X9
+	VPOR            X9, X8, X8
+	VPSUBB          thirtyTwo<>+0(SB), X8, X8
+	VPMOVSXBW       X8, Y8
+	VPMADDWD        256(R13), Y8, Y9
+	VPSLLD          $0x02, Y9, Y9
+	VPSUBD          Y9, Y2, Y9
+	VPMADDWD        256(R13)(R10*1), Y8, Y10
+	VPSLLD          $0x02, Y10, Y10
+	VPSUBD          Y10, Y2, Y10
+	VPMADDWD        256(R13)(R10*2), Y8, Y11
+	VPSLLD          $0x02, Y11, Y11
+	VPSUBD          Y11, Y2, Y11
+	VPMADDWD        256(R13)(R11*1), Y8, Y12
+	VPSLLD          $0x02, Y12, Y12
+	VPSUBD          Y12, Y2, Y12
+	VBROADCASTI64X4 (R12), Z13
+	VBROADCASTI64X4 32(R12), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask0<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask1<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13), Z15, Z28
+	VPDPBUSD        64(R13), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z9
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*1), Z15, Z28
+	VPDPBUSD        64(R13)(R10*1), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z10
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*2), Z15, Z28
+	VPDPBUSD        64(R13)(R10*2), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z11
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R11*1), Z15, Z28
+	VPDPBUSD        64(R13)(R11*1), Z14, Z29
+	VPERMW          Z8, Z0, Z14
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z14, Z28, Z12
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VBROADCASTI64X4 64(R12), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask2<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask3<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z15, Z13
+	VPDPBUSD        192(R13), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z9
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z15, Z13
+	VPDPBUSD        192(R13)(R10*1), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z10
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z15, Z13
+	VPDPBUSD        192(R13)(R10*2), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z11
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z15, Z13
+	VPDPBUSD        192(R13)(R11*1), Z14, Z28
+	VPERMW          Z8, Z1, Z14
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z14, Z13, Z12
+	VPBROADCASTQ    96(R12)(DX*1), X8
+	VPSRLW          $0x04, X8, X13
+	VPBLENDD        $0x0c, X13, X8, X8
+	VPAND           low4y<>+0(SB), X8, X8
+	VPBROADCASTD    104(R12)(DX*1), X13
+	VPSRLVD         crumbShifts<>+0(SB), X13, X13
+	VPSLLW          $0x04, X13, X13
+	VPAND           bits45<>+0(SB), X13, X13
+	VPOR            X13, X8, X8
+	VPSUBB          thirtyTwo<>+0(SB), X8, X8
+	VPMOVSXBW       X8, Y8
+	VPMADDWD        256(R13), Y8, Y16
+	VPSLLD          $0x02, Y16, Y16
+	VPSUBD          Y16, Y2, Y16
+	VPMADDWD        256(R13)(R10*1), Y8, Y17
+	VPSLLD          $0x02, Y17, Y17
+	VPSUBD          Y17, Y2, Y17
+	VPMADDWD        256(R13)(R10*2), Y8, Y18
+	VPSLLD          $0x02, Y18, Y18
+	VPSUBD          Y18, Y2, Y18
+	VPMADDWD        256(R13)(R11*1), Y8, Y19
+	VPSLLD          $0x02, Y19, Y19
+	VPSUBD          Y19, Y2, Y19
+	VBROADCASTI64X4 (R12)(DX*1), Z13
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VBROADCASTI64X4 32(R12)(DX*1), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask0<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask1<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13), Z15, Z28
+	VPDPBUSD        64(R13), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z16
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*1), Z15, Z28
+	VPDPBUSD        64(R13)(R10*1), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z17
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*2), Z15, Z28
+	VPDPBUSD        64(R13)(R10*2), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z18
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R11*1), Z15, Z28
+	VPDPBUSD        64(R13)(R11*1), Z14, Z29
+	VPERMW          Z8, Z0, Z14
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z14, Z28, Z19
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VBROADCASTI64X4 64(R12)(DX*1), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask2<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask3<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z15, Z13
+	VPDPBUSD        192(R13), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z16
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z15, Z13
+	VPDPBUSD        192(R13)(R10*1), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z17
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z15, Z13
+	VPDPBUSD        192(R13)(R10*2), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z18
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z15, Z13
+	VPDPBUSD        192(R13)(R11*1), Z14, Z28
+	VPERMW          Z8, Z1, Z14
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z14, Z13, Z19
+	VPBROADCASTQ    96(R12)(DX*2), X8
+	VPSRLW          $0x04, X8, X13
+	VPBLENDD        $0x0c, X13, X8, X8
+	VPAND           low4y<>+0(SB), X8, X8
+	VPBROADCASTD    104(R12)(DX*2), X13
+	VPSRLVD         crumbShifts<>+0(SB), X13, X13
+	VPSLLW          $0x04, X13, X13
+	VPAND           bits45<>+0(SB), X13, X13
+	VPOR            X13, X8, X8
+	VPSUBB          thirtyTwo<>+0(SB), X8, X8
+	VPMOVSXBW       X8, Y8
+	VPMADDWD        256(R13), Y8, Y20
+	VPSLLD          $0x02, Y20, Y20
+	VPSUBD          Y20, Y2, Y20
+	VPMADDWD        256(R13)(R10*1), Y8, Y21
+	VPSLLD          $0x02, Y21, Y21
+	VPSUBD          Y21, Y2, Y21
+	VPMADDWD        256(R13)(R10*2), Y8, Y22
+	VPSLLD          $0x02, Y22, Y22
+	VPSUBD          Y22, Y2, Y22
+	VPMADDWD        256(R13)(R11*1), Y8, Y23
+	VPSLLD          $0x02, Y23, Y23
+	VPSUBD          Y23, Y2, Y23
+	VBROADCASTI64X4 (R12)(DX*2), Z13
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VBROADCASTI64X4 32(R12)(DX*2), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask0<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask1<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13), Z15, Z28
+	VPDPBUSD        64(R13), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z20
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*1), Z15, Z28
+	VPDPBUSD        64(R13)(R10*1), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z21
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*2), Z15, Z28
+	VPDPBUSD        64(R13)(R10*2), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z22
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R11*1), Z15, Z28
+	VPDPBUSD        64(R13)(R11*1), Z14, Z29
+	VPERMW          Z8, Z0, Z14
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z14, Z28, Z23
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VBROADCASTI64X4 64(R12)(DX*2), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask2<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask3<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z15, Z13
+	VPDPBUSD        192(R13), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z20
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z15, Z13
+	VPDPBUSD        192(R13)(R10*1), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z21
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z15, Z13
+	VPDPBUSD        192(R13)(R10*2), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z22
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z15, Z13
+	VPDPBUSD        192(R13)(R11*1), Z14, Z28
+	VPERMW          Z8, Z1, Z14
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z14, Z13, Z23
+	VPBROADCASTQ    96(R12)(R8*1), X8
+	VPSRLW          $0x04, X8, X13
+	VPBLENDD        $0x0c, X13, X8, X8
+	VPAND           low4y<>+0(SB), X8, X8
+	VPBROADCASTD    104(R12)(R8*1), X13
+	VPSRLVD         crumbShifts<>+0(SB), X13, X13
+	VPSLLW          $0x04, X13, X13
+	VPAND           bits45<>+0(SB), X13, X13
+	VPOR            X13, X8, X8
+	VPSUBB          thirtyTwo<>+0(SB), X8, X8
+	VPMOVSXBW       X8, Y8
+	VPMADDWD        256(R13), Y8, Y24
+	VPSLLD          $0x02, Y24, Y24
+	VPSUBD          Y24, Y2, Y24
+	VPMADDWD        256(R13)(R10*1), Y8, Y25
+	VPSLLD          $0x02, Y25, Y25
+	VPSUBD          Y25, Y2, Y25
+	VPMADDWD        256(R13)(R10*2), Y8, Y26
+	VPSLLD          $0x02, Y26, Y26
+	VPSUBD          Y26, Y2, Y26
+	VPMADDWD        256(R13)(R11*1), Y8, Y27
+	VPSLLD          $0x02, Y27, Y27
+	VPSUBD          Y27, Y2, Y27
+	VBROADCASTI64X4 (R12)(R8*1), Z13
+	PREFETCHT1      320(R9)
+	PREFETCHT0      -14016(R9)
+	VBROADCASTI64X4 32(R12)(R8*1), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask0<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask1<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13), Z15, Z28
+	VPDPBUSD        64(R13), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z24
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*1), Z15, Z28
+	VPDPBUSD        64(R13)(R10*1), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z25
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R10*2), Z15, Z28
+	VPDPBUSD        64(R13)(R10*2), Z14, Z29
+	VPERMW          Z8, Z0, Z30
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z30, Z28, Z26
+	VMOVDQA64       Z2, Z28
+	VMOVDQA64       Z2, Z29
+	VPDPBUSD        (R13)(R11*1), Z15, Z28
+	VPDPBUSD        64(R13)(R11*1), Z14, Z29
+	VPERMW          Z8, Z0, Z14
+	VPACKSSDW       Z29, Z28, Z28
+	VPDPWSSD        Z14, Z28, Z27
+	PREFETCHT1      384(R9)
+	PREFETCHT0      -13952(R9)
+	VBROADCASTI64X4 64(R12)(R8*1), Z14
+	VPSRLVW         q3Crumbs0<>+0(SB), Z14, Z15
+	VPANDD.BCST     low2<>+0(SB), Z15, Z15
+	VPTESTMB        q3Mask2<>+0(SB), Z13, K1
+	VPADDB          Z3, Z15, K1, Z15
+	VPSRLVW         q3Crumbs1<>+0(SB), Z14, Z14
+	VPANDD.BCST     low2<>+0(SB), Z14, Z14
+	VPTESTMB        q3Mask3<>+0(SB), Z13, K1
+	VPADDB          Z3, Z14, K1, Z14
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13), Z15, Z13
+	VPDPBUSD        192(R13), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z24
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*1), Z15, Z13
+	VPDPBUSD        192(R13)(R10*1), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z25
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R10*2), Z15, Z13
+	VPDPBUSD        192(R13)(R10*2), Z14, Z28
+	VPERMW          Z8, Z1, Z29
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z29, Z13, Z26
+	VMOVDQA64       Z2, Z13
+	VMOVDQA64       Z2, Z28
+	VPDPBUSD        128(R13)(R11*1), Z15, Z13
+	VPDPBUSD        192(R13)(R11*1), Z14, Z28
+	VPERMW          Z8, Z1, Z14
+	VPACKSSDW       Z28, Z13, Z13
+	VPDPWSSD        Z14, Z13, Z27
+	MOVWLZX         108(R12), R15
+	VMOVD           R15, X8
+	VPINSRW         $0x01, 108(R12)(DX*1), X8, X8
+	VPINSRW         $0x02, 108(R12)(DX*2), X8, X8
+	VPINSRW         $0x03, 108(R12)(R8*1), X8, X8
+	VCVTPH2PS       X8, X8
+	VPUNPCKLDQ      Z16, Z9, Z13
+	VPUNPCKHDQ      Z16, Z9, Z9
+	VPADDD          Z9, Z13, Z13
+	VPUNPCKLDQ      Z24, Z20, Z14
+	VPUNPCKHDQ      Z24, Z20, Z20
+	VPADDD          Z20, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z15
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPADDD          Z13, Z15, Z15
+	VEXTRACTI64X4   $0x01, Z15, Y9
+	VPADDD          Y9, Y15, Y9
+	VEXTRACTI32X4   $0x01, Y9, X13
+	VPADDD          X13, X9, X13
+	VCVTDQ2PS       X13, X13
+	VMULPS          X8, X13, X13
+	VBROADCASTSS    304(R13), X9
+	VMULPS          X9, X13, X13
+	VADDPS          X13, X4, X4
+	VPUNPCKLDQ      Z17, Z10, Z13
+	VPUNPCKHDQ      Z17, Z10, Z10
+	VPADDD          Z10, Z13, Z13
+	VPUNPCKLDQ      Z25, Z21, Z14
+	VPUNPCKHDQ      Z25, Z21, Z21
+	VPADDD          Z21, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z15
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPADDD          Z13, Z15, Z15
+	VEXTRACTI64X4   $0x01, Z15, Y9
+	VPADDD          Y9, Y15, Y9
+	VEXTRACTI32X4   $0x01, Y9, X10
+	VPADDD          X10, X9, X10
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VBROADCASTSS    304(R13)(R10*1), X9
+	VMULPS          X9, X10, X10
+	VADDPS          X10, X5, X5
+	VPUNPCKLDQ      Z18, Z11, Z13
+	VPUNPCKHDQ      Z18, Z11, Z11
+	VPADDD          Z11, Z13, Z13
+	VPUNPCKLDQ      Z26, Z22, Z14
+	VPUNPCKHDQ      Z26, Z22, Z22
+	VPADDD          Z22, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z15
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPADDD          Z13, Z15, Z15
+	VEXTRACTI64X4   $0x01, Z15, Y9
+	VPADDD          Y9, Y15, Y9
+	VEXTRACTI32X4   $0x01, Y9, X10
+	VPADDD          X10, X9, X10
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VBROADCASTSS    304(R13)(R10*2), X9
+	VMULPS          X9, X10, X10
+	VADDPS          X10, X6, X6
+	VPUNPCKLDQ      Z19, Z12, Z13
+	VPUNPCKHDQ      Z19, Z12, Z12
+	VPADDD          Z12, Z13, Z13
+	VPUNPCKLDQ      Z27, Z23, Z14
+	VPUNPCKHDQ      Z27, Z23, Z23
+	VPADDD          Z23, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z15
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPADDD          Z13, Z15, Z15
+	VEXTRACTI64X4   $0x01, Z15, Y9
+	VPADDD          Y9, Y15, Y9
+	VEXTRACTI32X4   $0x01, Y9, X10
+	VPADDD          X10, X9, X10
+	VCVTDQ2PS       X10, X10
+	VMULPS          X8, X10, X10
+	VBROADCASTSS    304(R13)(R11*1), X8
+	VMULPS          X8, X10, X10
+	VADDPS          X10, X7, X7
+	ADDQ            $0x000001b8, R9
+	ADDQ            $0x0000006e, R12
+	ADDQ            $0x00000140, R13
+	DECQ            R14
+	JNZ             block
+	VMOVUPS         X4, (AX)
+	MOVQ            AX, R12
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X5, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X6, (R12)
+	ADDQ            outBytes+8(FP), R12
+	VMOVUPS         X7, (R12)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32)
+// Requires: AVX, AVX2
+TEXT ·expandAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ codes+8(FP), CX
+	MOVQ subs+16(FP), DX
+	MOVQ steps+24(FP), BX
+	MOVQ mins+32(FP), SI
 
 sub:
-	VBROADCASTSS (BX), Y1
-	VBROADCASTSS (SI), Y2
-	VPMOVZXBD    (CX), Y3
-	VPSUBD       Y0, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VADDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, (AX)
-	VPMOVZXBD    8(CX), Y3
-	VPSUBD       Y0, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VADDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 32(AX)
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
+	VPMOVZXBD    (CX), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPMOVZXBD    8(CX), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 32(AX)
 	ADDQ         $0x40, AX
 	ADDQ         $0x10, CX
 	ADDQ         $0x04, BX

@@ -189,7 +189,7 @@ func convertIQ4_NLNEON(dst, src *byte, blocks int)
 // expandNEON is expand for subs sub-blocks, at least 1.
 //
 //go:noescape
-func expandNEON(dst *float32, codes *byte, subs int, steps, mins *float32, offset int)
+func expandNEON(dst *float32, codes *byte, subs int, steps, mins *float32)
 
 // sigmoidNEON is Sigmoid.
 //

@@ -9090,45 +9090,39 @@ block:
 	BNE block
 	RET
 
-TEXT ·expandNEON(SB), NOSPLIT, $0-48
+TEXT ·expandNEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0
 	MOVD codes+8(FP), R1
 	MOVD subs+16(FP), R2
 	MOVD steps+24(FP), R3
 	MOVD mins+32(FP), R4
-	MOVD offset+40(FP), R5
-	WORD $0x4e040ca0 // dup v0.4s, w5
 
 sub:
-	WORD $0x4d40c861 // ld1r { v1.4s }, [x3]
-	WORD $0x4d40c882 // ld1r { v2.4s }, [x4]
-	WORD $0x3dc00023 // ldr q3, [x1]
-	WORD $0x6f08a465 // uxtl2 v5.8h, v3.16b
-	WORD $0x2f08a463 // uxtl v3.8h, v3.8b
-	WORD $0x6f10a464 // uxtl2 v4.4s, v3.8h
-	WORD $0x2f10a463 // uxtl v3.4s, v3.4h
-	WORD $0x6f10a4a6 // uxtl2 v6.4s, v5.8h
-	WORD $0x2f10a4a5 // uxtl v5.4s, v5.4h
-	WORD $0x6ea08463 // sub v3.4s, v3.4s, v0.4s
+	WORD $0x4d40c860 // ld1r { v0.4s }, [x3]
+	WORD $0x4d40c881 // ld1r { v1.4s }, [x4]
+	WORD $0x3dc00022 // ldr q2, [x1]
+	WORD $0x6f08a444 // uxtl2 v4.8h, v2.16b
+	WORD $0x2f08a442 // uxtl v2.8h, v2.8b
+	WORD $0x6f10a443 // uxtl2 v3.4s, v2.8h
+	WORD $0x2f10a442 // uxtl v2.4s, v2.4h
+	WORD $0x6f10a485 // uxtl2 v5.4s, v4.8h
+	WORD $0x2f10a484 // uxtl v4.4s, v4.4h
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
+	WORD $0x3d800002 // str q2, [x0]
 	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
-	WORD $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
-	WORD $0x3d800003 // str q3, [x0]
-	WORD $0x6ea08484 // sub v4.4s, v4.4s, v0.4s
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	WORD $0x3d800403 // str q3, [x0, #16]
 	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
-	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
-	WORD $0x3d800404 // str q4, [x0, #16]
-	WORD $0x6ea084a5 // sub v5.4s, v5.4s, v0.4s
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
+	WORD $0x3d800804 // str q4, [x0, #32]
 	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
-	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
-	WORD $0x3d800805 // str q5, [x0, #32]
-	WORD $0x6ea084c6 // sub v6.4s, v6.4s, v0.4s
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
-	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
-	WORD $0x3d800c06 // str q6, [x0, #48]
+	WORD $0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
+	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
+	WORD $0x3d800c05 // str q5, [x0, #48]
 	ADD $64, R0, R0
 	ADD $16, R1, R1
 	ADD $4, R3, R3

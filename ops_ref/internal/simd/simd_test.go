@@ -463,16 +463,16 @@ func BenchmarkDot(b *testing.B) {
 	}
 }
 
-// TestConvert compares with the definitions of the types and of Q8_0, on all blocks' worth of random bytes.
+// TestConvert compares with the definitions of the types and of what they become, on all blocks' worth of random bytes.
 func TestConvert(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 15))
-		q8, _ := quant.Q8_0.Format()
 		for c, dt := range map[Conversion]tensor.DType{Q4_0: quant.Q4_0, Q5_0: quant.Q5_0, IQ4_NL: quant.IQ4_NL,
-			MXFP4: quant.MXFP4} {
+			MXFP4: quant.MXFP4, Q3_K: quant.Q3_K, IQ3_S: quant.IQ3_S} {
 			f, _ := dt.Format()
+			to, _ := dtypes[c.Format()].Format()
 			const blocks = 500
-			src, dst := make([]byte, blocks*f.Bytes), make([]byte, blocks*34)
+			src, dst := make([]byte, blocks*f.Bytes), make([]byte, blocks*to.Bytes)
 			for i := range src {
 				src[i] = byte(r.Uint32())
 			}
@@ -491,8 +491,8 @@ func TestConvert(t *testing.T) {
 					}
 				}
 			}
-			got, want := make([]float32, 32*blocks), make([]float32, 32*blocks)
-			q8.Dequant(got, dst)
+			got, want := make([]float32, f.Block*blocks), make([]float32, f.Block*blocks)
+			to.Dequant(got, dst)
 			f.Dequant(want, src)
 			equal(t, dt.String(), got, want)
 		}
@@ -503,8 +503,7 @@ func TestConvert(t *testing.T) {
 func TestExpand(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(16, 16))
-		for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K,
-			Q3_K: quant.Q3_K} {
+		for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K} {
 			f, _ := dt.Format()
 			for _, n := range []int{f.Block, 256, 256 + f.Block, 256 * 50} {
 				src := make([]byte, n/f.Block*f.Bytes)
@@ -526,8 +525,7 @@ func TestExpand(t *testing.T) {
 
 // BenchmarkExpand measures expansion beside the definitions of the types.
 func BenchmarkExpand(b *testing.B) {
-	for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K,
-		Q3_K: quant.Q3_K} {
+	for e, dt := range map[Expansion]tensor.DType{Q4_1: quant.Q4_1, Q5_1: quant.Q5_1, Q2_K: quant.Q2_K} {
 		f, _ := dt.Format()
 		dst, src := make([]float32, 4096), make([]byte, 4096/f.Block*f.Bytes)
 		for name, run := range map[string]func(){"definition": func() { f.Dequant(dst, src) },

@@ -9,16 +9,9 @@ import (
 // convert writes the conversions of types with blocks of 32, a float16 scale and no minimum to Q8_0.
 func convert() {
 	const signature = "func(dst, src *byte, blocks int)"
-	sixteen := func(name string, b byte) {
-		bs := make([]byte, 32)
-		for i := range bs {
-			bs[i] = b
-		}
-		bytes(name, bs)
-	}
-	sixteen("eight8", 8)
-	sixteen("low4y", 0x0f)
-	sixteen("high4y", 0xf0)
+	even("eight8", 8)
+	even("low4y", 0x0f)
+	even("high4y", 0xf0)
 	// Q5_0: byte i of the result takes byte i/8 of the bits, of which it tests bit i%8.
 	var spread, test []byte
 	for i := range 32 {
@@ -33,7 +26,7 @@ func convert() {
 		nl = append(nl, byte(table[i%16]))
 	}
 	bytes("iq4Values", nl)
-	sixteen("ones8", 0xff)
+	even("ones8", 0xff)
 	var fp4 []byte
 	for i := range 32 {
 		fp4 = append(fp4, byte([]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}[i%16]))
@@ -94,15 +87,9 @@ func convert() {
 
 // expand writes the step from codes and scales to float32.
 func expand() {
-	begin("expandAVX2", "func(dst *float32, codes *byte, subs int, steps, mins *float32, offset int)",
+	begin("expandAVX2", "func(dst *float32, codes *byte, subs int, steps, mins *float32)",
 		"is expand for subs sub-blocks, at least 1.")
 	dst, codes, n, steps, mins := gp("dst"), gp("codes"), gp("subs"), gp("steps"), gp("mins")
-	offset := asm.YMM()
-	addr, err := asm.Param("offset").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	asm.VPBROADCASTD(addr.Addr, offset)
 	asm.Label("sub")
 	step, least := asm.YMM(), asm.YMM()
 	asm.VBROADCASTSS(at(steps, 0), step)
@@ -110,7 +97,6 @@ func expand() {
 	for h := range 2 {
 		y := asm.YMM()
 		asm.VPMOVZXBD(at(codes, 8*h), y)
-		asm.VPSUBD(offset, y, y)
 		asm.VCVTDQ2PS(y, y)
 		asm.VMULPS(step, y, y)
 		asm.VADDPS(least, y, y)

@@ -69,10 +69,9 @@ func convert(f *file) {
 
 // expand writes the step from codes and scales to float32.
 func expand(f *file) {
-	k := f.begin("expandNEON", "dst *float32, codes *byte, subs int, steps, mins *float32, offset int", "is expand for subs sub-blocks, at least 1.")
-	dst, codes, n, steps, mins, by := k.load("dst"), k.load("codes"), k.load("subs"), k.load("steps"), k.load("mins"), k.load("offset")
-	offset, step, least := k.vec(), k.vec(), k.vec()
-	dupR(k, offset, by)
+	k := f.begin("expandNEON", "dst *float32, codes *byte, subs int, steps, mins *float32", "is expand for subs sub-blocks, at least 1.")
+	dst, codes, n, steps, mins := k.load("dst"), k.load("codes"), k.load("subs"), k.load("steps"), k.load("mins")
+	step, least := k.vec(), k.vec()
 	k.label("sub")
 	ld1r(k, step, steps)
 	ld1r(k, least, mins)
@@ -85,7 +84,6 @@ func expand(f *file) {
 		uxtlH(k, r, r)
 	}
 	for i, r := range y {
-		sub4s(k, r, r, offset)
 		scvtf(k, r, r)
 		fmul(k, r, r, step)
 		fadd(k, r, r, least)
