@@ -42,7 +42,7 @@ test: ## run the tests (some minutes on 2 cores) and count what is skipped; the 
 
 .PHONY: long
 long: ## the cases that `make test` leaves out to be quick; make test-all runs them
-	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./engine ./engine/sample ./engine/spec ./ops/place ./ops_ref/... ./ops_hip/internal/kbuild ./text/...
+	$(GO) run ./internal/testsum -vet=off -timeout 60m . ./cmd/hipengine ./conformance/... ./models/... ./engine ./engine/runner ./engine/sample ./engine/spec ./internal/roofline ./ops/place ./ops_ref/... ./ops_hip/internal/kbuild ./serve ./text/...
 
 .PHONY: modules
 modules: ## modules of others that use this one as a library, and that add to it

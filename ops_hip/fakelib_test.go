@@ -3,7 +3,6 @@
 package opship
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,9 @@ import (
 // real, from the search for the library to the packed arguments of a launch inside a captured graph. Each runs in a
 // process of its own, which loads its library for good.
 func TestFakeLibraries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves libraries that are compiled first to make emulator")
+	}
 	cc := ""
 	for _, name := range []string{"clang-22", "gcc", "cc"} {
 		if p, err := exec.LookPath(name); err == nil {
@@ -26,9 +28,6 @@ func TestFakeLibraries(t *testing.T) {
 	}
 	if cc == "" {
 		t.Skip("SKIP: no C compiler to build the libraries with (Debian package gcc)")
-	}
-	if testing.Short() {
-		t.Log("SKIPPED: -short leaves transfers of five times the ring to make emulator")
 	}
 	dir := t.TempDir()
 	for _, c := range []struct{ source, lib, test, env, mentions string }{
@@ -43,8 +42,7 @@ func TestFakeLibraries(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			cmd := exec.Command(os.Args[0], "-test.run=^"+c.test+"$", "-test.v",
-				fmt.Sprintf("-test.short=%v", testing.Short()))
+			cmd := exec.Command(os.Args[0], "-test.run=^"+c.test+"$", "-test.v")
 			cmd.Env = append(os.Environ(), c.env)
 			out, err = cmd.CombinedOutput()
 			if err != nil || strings.Contains(string(out), "SKIP") || !strings.Contains(string(out), c.mentions) ||

@@ -17,6 +17,9 @@ import (
 // TestPlansShareMemory plans eight sizes of steps of a model of 27 billion parameters on the CPU, and lets the arena
 // of a runner grow for one after the other: it must end with the bytes of the largest, which is what PlanMemory says.
 func TestPlansShareMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves plans of a large model to make long")
+	}
 	shape, err := synth.Lookup("27b")
 	if err != nil {
 		t.Fatal(err)

@@ -126,8 +126,11 @@ func scripts(n int) []*script {
 // TestTogetherAsAlone checks that sequences that share steps, slots and pages in random ways get the same logits,
 // bit for bit, as one sequence in a runner of its own.
 func TestTogetherAsAlone(t *testing.T) {
-	for _, arch := range []string{"llama", "qwen3moe", "qwen35", "qwen35moe", "gemma4", "mistral3"} {
+	for i, arch := range []string{"llama", "qwen35moe", "gemma4", "qwen3moe", "qwen35", "mistral3"} {
 		t.Run(arch, func(t *testing.T) {
+			if testing.Short() && i > 2 {
+				t.Skip("SKIPPED: -short leaves models much like others to make long")
+			}
 			l := load(t, arch)
 			alone, together := scripts(16), scripts(16)
 			for _, s := range alone {
@@ -201,8 +204,11 @@ func TestSnapshot(t *testing.T) {
 		kv   tensor.DType
 	}{{"llama", tensor.F32}, {"qwen3", tensor.F16}, {"qwen35", tensor.F32}, {"qwen35moe", tensor.BF16}} {
 		l := load(t, c.arch)
-		for _, n := range []int{0, 1, 31, 32, 33, 64, 100} {
+		for i, n := range []int{0, 1, 31, 32, 33, 64, 100} {
 			t.Run(fmt.Sprintf("%s/%d", c.arch, n), func(t *testing.T) {
+				if testing.Short() && i%2 > 0 {
+					t.Skip("SKIPPED: -short leaves some lengths to make long")
+				}
 				r := l.runner(t, Options{Seqs: 3, KVType: c.kv})
 				noise := open(t, r)
 				step(t, r, noise, prompt(8, 70)...)

@@ -47,6 +47,9 @@ func newSearch(g *ops.Graph, outs []ops.Value) *search {
 
 // find puts n and the nodes before it in a group of their own if n is the end of a match of p.
 func (s *search) find(p *pattern, n *ops.Node) {
+	if n.Op != p.nodes[len(p.nodes)-1].Op {
+		return
+	}
 	bound := map[ops.Value]ops.Value{} // what stands for the inputs of p
 	m := &match{pattern: p, nodes: make([]*ops.Node, len(p.nodes)), last: n}
 	if !s.unify(m, bound, p.nodes[len(p.nodes)-1], n) {

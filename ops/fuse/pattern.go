@@ -86,6 +86,11 @@ func (p *pattern) connected() bool {
 	return !slices.ContainsFunc(p.leaves, func(v ops.Value) bool { return !seen[v] })
 }
 
+// within reports whether a graph of these ops may match.
+func (p *pattern) within(has map[*ops.Def]bool) bool {
+	return !slices.ContainsFunc(p.nodes, func(n *ops.Node) bool { return !has[n.Op] })
+}
+
 // sameShape reports whether p and q are made of the same ops in the same way, whatever their attributes.
 func sameShape(p, q *pattern) bool {
 	if len(p.nodes) != len(q.nodes) || len(p.leaves) != len(q.leaves) {

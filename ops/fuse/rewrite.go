@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 )
@@ -14,28 +15,45 @@ func Rewrite(g *ops.Graph, defs []*ops.Def, outs []ops.Value) (*ops.Graph, []ops
 	if err := g.Err(); err != nil {
 		return nil, nil, err
 	}
+	has := opsOf(g)
 	for _, d := range defs {
 		ps, err := patterns(d)
 		if err != nil {
 			return nil, nil, err
 		}
-		if g, outs, err = rewrite(g, ps, outs); err != nil {
-			return nil, nil, err
+		if ps = slices.DeleteFunc(ps, func(p *pattern) bool { return !p.within(has) }); len(ps) == 0 {
+			continue
 		}
-	}
-	return g, outs, nil
-}
-
-// rewrite replaces all matches of patterns.
-func rewrite(g *ops.Graph, ps []*pattern, outs []ops.Value) (*ops.Graph, []ops.Value, error) {
-	s := newSearch(g, outs)
-	for _, p := range ps {
-		for _, n := range g.Nodes {
-			if s.live[n] && s.group[n] == nil {
-				s.find(p, n)
+		s := newSearch(g, outs)
+		for _, p := range ps {
+			for _, n := range g.Nodes {
+				if s.live[n] && s.group[n] == nil {
+					s.find(p, n)
+				}
 			}
 		}
+		if len(s.group) == 0 {
+			continue
+		}
+		if g, outs, err = s.replace(g, outs); err != nil {
+			return nil, nil, err
+		}
+		has = opsOf(g)
 	}
+	return newSearch(g, outs).replace(g, outs) // drops what the last matches made superfluous
+}
+
+// opsOf returns the ops of g's nodes.
+func opsOf(g *ops.Graph) map[*ops.Def]bool {
+	has := map[*ops.Def]bool{}
+	for _, n := range g.Nodes {
+		has[n.Op] = true
+	}
+	return has
+}
+
+// replace returns a copy of g with a fused op for each match, and without what is not needed.
+func (s *search) replace(g *ops.Graph, outs []ops.Value) (*ops.Graph, []ops.Value, error) {
 	to := &ops.Graph{Invariant: g.Invariant}
 	m := map[ops.Value]ops.Value{}
 	for _, n := range g.Nodes {

@@ -29,12 +29,19 @@ func product(t *testing.T, dev ops.Device, dt tensor.DType, raw []byte, x []floa
 func TestMulMatColumns(t *testing.T) {
 	dev := New(Options{Threads: 2})
 	defer dev.Close()
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves one of two sizes for each type to make long")
+	}
 	levels(t, func(t *testing.T) {
-		for _, f := range tensor.Formats() {
+		for i, f := range tensor.Formats() {
 			if f.Quant == nil {
 				continue
 			}
-			for _, n := range []int{67, 80} {
+			sizes := []int{67, 80}
+			if testing.Short() {
+				sizes = sizes[i%2:][:1]
+			}
+			for _, n := range sizes {
 				t.Run(fmt.Sprintf("%s/%d", f.Name, n), func(t *testing.T) { mulMatColumns(t, dev, f, n) })
 			}
 		}
