@@ -173,7 +173,7 @@ func (m *Model) planner(ctx context.Context, arch models.Model, f *File, o Optio
 	if m.host.options.Oracle {
 		r.StateType = tensor.F64
 	}
-	checkpoints, err := o.checkpoints(guesses.arch, r.Options)
+	checkpoints, err := o.checkpoints(m.on.ops, guesses.arch, r.Options)
 	if arch.Params().Encoder {
 		r.Pages = 0 // there is no cache to bound
 	}

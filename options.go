@@ -9,6 +9,7 @@ import (
 	"github.com/hipengine/hipengine/engine/pool"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )
 
@@ -128,7 +129,7 @@ const defaultContext = 8192
 const defaultPrefixCache = 1 << 30
 
 // checkpoints returns how many states r shall have room for.
-func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
+func (o Options) checkpoints(dev ops.Device, arch models.Model, r runner.Options) (int, error) {
 	switch {
 	case o.PrefixCacheHost < 0:
 		return 0, &OptionError{Option: "PrefixCacheHost",
@@ -144,9 +145,9 @@ func (o Options) checkpoints(arch models.Model, r runner.Options) (int, error) {
 	case o.PrefixCache < 0 || o.Collect:
 		return 0, nil
 	case o.PrefixCache == 0:
-		return r.FitCheckpoints(arch, 4+2*r.Seqs, defaultPrefixCache)
+		return r.FitCheckpoints(dev, arch, 4+2*r.Seqs, defaultPrefixCache)
 	}
-	n, err := r.FitCheckpoints(arch, maxCheckpoints, o.PrefixCache)
+	n, err := r.FitCheckpoints(dev, arch, maxCheckpoints, o.PrefixCache)
 	if err == nil && n == 0 && !arch.Params().Encoder {
 		err = &OptionError{Option: "PrefixCache",
 			Reason: fmt.Sprintf("%d bytes do not hold the state of one sequence", o.PrefixCache)}

@@ -73,9 +73,12 @@ type Policy interface {
 // Tokens that a constraint forces are read like a prompt's.
 type Fair struct {
 	// StepTokens bounds the tokens of a step, and with it the time between two tokens of a sequence that decodes while
-	// prompts come in. 0 means Limits.Batch.
+	// prompts come in. 0 means Limits.Batch, and 512 while any decodes.
 	StepTokens int
 }
+
+// besideDecoding is StepTokens of steps in which sequences decode, where nothing else was asked for.
+const besideDecoding = 512
 
 // Next implements Policy.
 func (f Fair) Next(s Snapshot) Step {
@@ -85,6 +88,8 @@ func (f Fair) Next(s Snapshot) Step {
 	budget := s.Limits.Batch
 	if f.StepTokens > 0 {
 		budget = min(budget, f.StepTokens)
+	} else if slices.ContainsFunc(s.Running, func(r Running) bool { return r.Decode }) {
+		budget = min(budget, max(besideDecoding, len(s.Running)))
 	}
 	seqs := slices.Clone(s.Running)
 	admit := min(len(s.Waiting), max(0, s.Limits.Seqs-len(seqs)))

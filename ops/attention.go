@@ -54,8 +54,8 @@ var AttentionOp = Register(&Def{
 		add := func(name string, dt tensor.DType, heads, kv, dk, dv int, a AttentionAttrs, sinks bool, b batch) {
 			c := Case{Name: name, Attrs: a, Args: []Arg{
 				f32(b.tokens, heads, dk),
-				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, 8, kv, dk}},
-				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, 8, kv, dv}},
+				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, b.page, kv, dk}},
+				{Leaf: State, DType: dt, Shape: tensor.Shape{b.totalPages, b.page, kv, dv}},
 				i32(b.pos), i32(b.seq), b.pageTable()}}
 			if sinks {
 				c.Args = append(c.Args, f32(heads))
@@ -70,6 +70,10 @@ var AttentionOp = Register(&Def{
 			add(fmt.Sprintf("%v/prefill", dt), dt, 4, 1, 64, 64, plain, false, layout(8, span{0, 33}))
 			add(fmt.Sprintf("%v/mixed", dt), dt, 2, 2, 128, 128, plain, false,
 				layout(8, span{5, 17}, span{64, 1}, span{0, 3}))
+			// Many runs of keys, and groups of heads that blocks of matrix kernels are no multiple of.
+			add(fmt.Sprintf("%v/long", dt), dt, 6, 2, 128, 128, plain, false, layout(8, span{90, 40}, span{0, 21}))
+			add(fmt.Sprintf("%v/long/d256", dt), dt, 3, 1, 256, 256, AttentionAttrs{Scale: -0.0625}, true,
+				layout(16, span{75, 37}))
 		}
 		add("d256", tensor.F32, 2, 1, 256, 256, AttentionAttrs{Scale: 0.0625}, false, layout(8, span{3, 19}))
 		add("d64v96", tensor.F32, 6, 2, 64, 96, plain, false, layout(8, span{9, 5}))
@@ -79,6 +83,10 @@ var AttentionOp = Register(&Def{
 		add("softcap", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 1, Softcap: 5}, false, layout(8, span{2, 9}))
 		add("sinks", tensor.F32, 4, 2, 32, 32, plain, true, layout(8, span{0, 9}, span{20, 1}))
 		add("padded", tensor.F32, 2, 1, 32, 32, plain, false, layout(8, span{0, 4}, span{17, 1}).padded(3))
+		add("long/window", tensor.F16, 4, 1, 128, 128, AttentionAttrs{Scale: 0.1, Window: 40}, true,
+			layout(64, span{150, 35}).padded(2))
+		add("long/softcap", tensor.BF16, 2, 2, 64, 64, AttentionAttrs{Scale: -0.3, Softcap: 4}, false,
+			layout(32, span{100, 33}))
 		// scores near ±1000
 		add("large", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 40}, false, layout(8, span{30, 3}))
 		return cs

@@ -68,14 +68,14 @@ type span struct{ past, fresh int }
 type batch struct {
 	tokens                         int
 	pos, seq, starts, slots, pages []int32
-	seqPages, totalPages           int // page table width; pages in the cache
+	seqPages, totalPages, page     int // page table width; pages in the cache; tokens of a page
 	places                         int // in per-sequence state
 }
 
 // layout places the spans in a paged cache. Pages are handed out in a scrambled order and slots in reverse, so
 // that a kernel that ignores either table fails.
 func layout(page int, spans ...span) batch {
-	var b batch
+	b := batch{page: page}
 	for _, s := range spans {
 		b.seqPages = max(b.seqPages, (s.past+s.fresh+page-1)/page)
 	}

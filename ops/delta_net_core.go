@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -65,6 +66,12 @@ var DeltaNetCoreOp = Register(&Def{
 			{"kept d32", 1, 2, 32, true, []span{{0, 2}, {0, 31}}},
 			{"kept d128", 1, 1, 128, true, []span{{0, 3}, {0, 40}}},
 			{"kept mixed", 1, 2, 64, true, []span{{0, 4}, {0, 90}, {0, 1}, {0, 2}, {0, 0}}},
+			{"long", 1, 2, 32, true, []span{{0, 301}, {0, 64}}},
+			{"long remembering", 1, 1, 64, true, []span{{0, 330}}},
+			{"long idle", 1, 1, 32, false, []span{{0, 310}}},
+			{"chunks forgetting", 2, 10, 32, true, []span{{0, 40}, {0, 33}, {0, 31}}},
+			{"chunks wide", 2, 4, 32, false, []span{{0, 50}}},
+			{"chunks blank", 1, 1, 32, true, []span{{0, 50}}},
 		} {
 			b, slots := layout(8, c.spans...).keeping(c.name)
 			if c.name == "padded" || c.name == "chunks padded" || c.name == "kept mixed" {
@@ -74,19 +81,31 @@ var DeltaNetCoreOp = Register(&Def{
 			if c.name == "few" || c.name == "kept taps" {
 				taps = 3
 			}
-			keys, channels := c.nk*c.d, (2*c.nk+c.nv)*c.d
-			bias, decay := f32(c.nv), f32(c.nv)
+			dv := c.d
+			if strings.HasSuffix(c.name, "wide") {
+				dv = 80
+			}
+			keys, channels := c.nk*c.d, 2*c.nk*c.d+c.nv*dv
+			x, beta, bias, decay := f32(b.tokens, channels), f32(b.tokens, c.nv), f32(c.nv), f32(c.nv)
+			conv := Arg{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, taps - 1, channels}}
+			state := Arg{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, dv, c.d}}
 			decay.Gen = between(-3, 0)
+			switch _, gates, _ := strings.Cut(c.name, " "); gates {
+			case "remembering": // all that is written, and for long
+				beta.Gen, decay.Gen = between(5, 20), between(-0.01, 0)
+			case "forgetting": // all at once: e^-88 is the smallest normal number
+				beta.Gen, decay.Gen = between(5, 20), between(-90, -10)
+			case "idle":
+				beta.Gen, decay.Gen = between(-20, -5), between(-0.01, 0)
+			case "blank":
+				x.Gen, conv.Gen, state.Gen = scaled(0), scaled(0), scaled(0)
+			}
 			cs = append(cs, Case{Name: c.name,
 				Attrs: DeltaNetCoreAttrs{SliceAttrs{0, keys}, SliceAttrs{keys, 2 * keys},
 					SliceAttrs{2 * keys, channels},
 					NormAttrs{1e-6}, NormAttrs{1e-5}, GatedDeltaNetAttrs{0.25, c.tiled}, NormAttrs{1e-4}},
-				Args: []Arg{f32(b.tokens, channels),
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, taps - 1, channels}},
-					f32(channels, taps), i32(b.starts), slots, f32(b.tokens, c.nv), f32(b.tokens, c.nv), bias,
-					decay,
-					{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, c.d, c.d}},
-					f32(c.d), f32(b.tokens, c.nv, c.d)}})
+				Args: []Arg{x, conv, f32(channels, taps), i32(b.starts), slots, beta, f32(b.tokens, c.nv), bias, decay, state,
+					f32(dv), f32(b.tokens, c.nv, dv)}})
 		}
 		return cs
 	},

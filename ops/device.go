@@ -94,6 +94,9 @@ type Caps struct {
 	// Invariant says that Compile does as Graph.Invariant demands.
 	Invariant bool
 
+	// StepTokens is how many tokens of a prompt at a time keep the device busy; 0 if it does not say.
+	StepTokens int
+
 	// Fuse lists the fused ops that package fuse should make, because the device has kernels for them that pay.
 	Fuse []*Def
 }

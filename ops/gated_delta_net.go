@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -82,9 +83,12 @@ var GatedDeltaNetOp = Register(&Def{
 			{"kept d128", 1, 2, 128, 128, true, []span{{0, 4}, {0, 2}}},
 			{"kept d256", 1, 1, 200, 33, true, []span{{0, 11}}},
 			{"kept mixed", 1, 2, 32, 32, true, []span{{0, 4}, {0, 130}, {0, 1}, {0, 2}, {0, 0}}},
+			{"long", 1, 2, 32, 80, true, []span{{0, 301}, {0, 33}}},
+			{"chunk padded", 1, 5, 64, 64, false, []span{{0, 70}, {0, 40}, {0, 0}}},
+			{"chunk blank", 1, 1, 32, 32, false, []span{{0, 40}}},
 		} {
 			b, slots := layout(8, c.spans...).keeping(c.name)
-			if c.name == "padded" || c.name == "kept mixed" {
+			if strings.HasSuffix(c.name, "padded") || c.name == "kept mixed" {
 				b.tokens += 2
 			}
 			unit := func(heads, dim int) Arg { // about unit length, as after L2Norm
@@ -94,9 +98,12 @@ var GatedDeltaNetOp = Register(&Def{
 			}
 			g, beta := f32(b.tokens, c.nv), f32(b.tokens, c.nv)
 			g.Gen, beta.Gen = between(-3, 0), between(0, 1)
-			cs = append(cs, Case{Name: c.name, Attrs: GatedDeltaNetAttrs{0.25, c.tiled}, Args: []Arg{
-				unit(c.nk, c.dk), unit(c.nk, c.dk), f32(b.tokens, c.nv, c.dv), g, beta,
-				{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, c.dv, c.dk}},
+			q, k, v := unit(c.nk, c.dk), unit(c.nk, c.dk), f32(b.tokens, c.nv, c.dv)
+			state := Arg{Leaf: State, DType: tensor.F32, Shape: tensor.Shape{b.places, c.nv, c.dv, c.dk}}
+			if strings.HasSuffix(c.name, "blank") {
+				q.Gen, k.Gen, v.Gen, state.Gen = scaled(0), scaled(0), scaled(0), scaled(0)
+			}
+			cs = append(cs, Case{Name: c.name, Attrs: GatedDeltaNetAttrs{0.25, c.tiled}, Args: []Arg{q, k, v, g, beta, state,
 				i32(b.starts), slots}})
 		}
 		return cs

@@ -55,7 +55,8 @@ var MulMatOp = Register(&Def{
 			k := f.Block
 			// One block and one row; odd row counts; token counts around the tile sizes that kernels use.
 			for _, s := range [][3]int{{1, 1, k}, {1, 37, max(256, k)}, {3, 5, max(2*k, 64)}, {17, 33, max(256, k)},
-				{65, 66, max(512, k)}} {
+				{65, 66, max(512, k)},
+				{115, 130, max(256, k)}} {
 				cs = append(cs, Case{Name: fmt.Sprintf("%s/m%dn%dk%d", f.Name, s[0], s[1], s[2]), Args: []Arg{
 					f32(s[0], s[2]), {Leaf: Weight, DType: f.DType, Shape: tensor.Shape{s[1], s[2]}}}})
 			}

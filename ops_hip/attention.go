@@ -11,6 +11,7 @@ import (
 const (
 	maxKeyDim      = 576 // LDS for a query
 	mmaQueries     = 16  // tokens of a wave of the matrix kernels, fewer leave them idle
+	mmaPage        = 8   // fewest tokens of a page there
 	splitKeys      = 256 // fewest keys for which a further split pays
 	maxSplits      = 64
 	splitPerCU     = 2  // blocks that a compute unit should get
@@ -111,22 +112,27 @@ func (a attend) plain(t *Target) []Launch {
 	return []Launch{l, combine}
 }
 
-// mmaWaves are the waves of a block of attention_mma by head dim.
-var mmaWaves = map[int]int{64: 4, 128: 4, 256: 2}
+// mmaWaves returns the waves of a block of attention_mma.
+func mmaWaves(t *Target) int {
+	if t.MMA == MMANvidia {
+		return 4
+	}
+	return 8
+}
 
 // matchesMMA reports whether attention_mma takes a. Who asks for a cache of floats wants their precision.
 func (a attend) matchesMMA(t *Target) bool {
-	return a.matches() && t.MMA != MMANone && mmaWaves[a.dim] > 0 && a.v.Shape()[3] == a.dim &&
-		a.tokens >= mmaQueries && a.k.DType() != tensor.F32
+	page := a.k.Shape()[1]
+	return a.matches() && t.MMA != MMANone && (a.dim == 64 || a.dim == 128 || a.dim == 256) && a.v.Shape()[3] == a.dim &&
+		page >= mmaPage && page&(page-1) == 0 && a.tokens >= mmaQueries && a.k.DType() != tensor.F32
 }
 
 // mma returns the launch of attention_mma.
-func (a attend) mma() Launch {
-	w := mmaWaves[a.dim]
+func (a attend) mma(t *Target) Launch {
+	w, kv := mmaWaves(t), a.k.Shape()[2]
+	blocks := Blocks(int(Blocks(a.tokens, mmaQueries))*a.heads/kv, w)
 	return Launch{Object: "attention_mma", Symbol: fmt.Sprintf("attention_%s_mma%d", cacheTypes[a.k.DType()], a.dim),
-		Scratch: a.scratch,
-		Grid:    [3]uint32{Blocks(a.tokens, mmaQueries*w), uint32(a.heads)}, Block: [3]uint32{uint32(32 * w)},
-		Args: a.args()}
+		Scratch: a.scratch, Grid: [3]uint32{uint32(kv) * blocks}, Block: [3]uint32{uint32(32 * w)}, Args: a.args()}
 }
 
 // registerAttention registers kernels <name>_plain, _mma and _decode for an op that is an attention once what before
@@ -157,7 +163,7 @@ func registerAttention(op *ops.Def, of func(n *ops.Node) (attend, bool), before 
 	register("plain", matchPlain, false, func(a attend, _ *Target) bool { return a.matches() },
 		func(_ *ops.Node, a attend, t *Target) []Launch { return a.plain(t) })
 	register("mma", matchGood, false, attend.matchesMMA,
-		func(_ *ops.Node, a attend, _ *Target) []Launch { return []Launch{a.mma()} })
+		func(_ *ops.Node, a attend, t *Target) []Launch { return []Launch{a.mma(t)} })
 	register("decode", matchBest, true, attend.matchesDecode,
 		func(n *ops.Node, a attend, t *Target) []Launch { return []Launch{a.decode(n, t)} })
 }

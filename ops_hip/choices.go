@@ -26,8 +26,9 @@ type Choice struct {
 	Kernel string // what its name has behind that of the op: "skinny" of mul_mat_skinny
 }
 
-// builtin are the choices that no file makes, for all targets.
+// builtin are the choices that no file makes. On NVIDIA, tiles of few tokens would leave most of the device idle.
 var builtin = []Choice{
+	{"sm_*", "mul_mat*", "*", [2]int{skinnyTokens + 1, skinnyMost}, 0, 0, "skinny"},
 	{"*", "mul_mat*", "*", [2]int{2, skinnyTokens}, 0, 0, "skinny"},
 	{"*", "mul_mat*", "*", [2]int{1, vecTokens}, 0, 0, "dot"},
 	{"*", "mul_mat*", "*", [2]int{1, vecTokens}, 0, 0, "vec"},

@@ -127,7 +127,7 @@ func fusedFor(g *ops.Graph) []*ops.Def {
 // Caps returns what the device can do beyond its methods.
 func (d *Device) Caps() ops.Caps {
 	return ops.Caps{Free: d.free, PlanBytes: d.planBytes, Launches: d.launches, Kernels: planKernels, Fuse: fused,
-		Peer: d.peer, Ranks: newRanks, Invariant: true}
+		Peer: d.peer, Ranks: newRanks, Invariant: true, StepTokens: d.target.stepTokens()}
 }
 
 // peer is Peer of the device's ops.Caps: one runtime copies between its devices, and orders their streams.

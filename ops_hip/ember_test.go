@@ -181,7 +181,7 @@ func TestEmberRewindEmulated(t *testing.T) {
 				}
 				next = text[at+right : at+right+1]
 			}
-			for _, k := range []string{"delta_net_core_f32_step_kept", "delta_net_core_f32_chunk_kept"} {
+			for _, k := range []string{"delta_net_core_f32_step_kept", "delta_net_f32_chunk"} {
 				launched := false
 				for symbol, e := range dev.Executed() {
 					launched = launched || strings.HasPrefix(symbol, k) && e.Launches > 0

@@ -243,6 +243,9 @@ func relative(got, want []float32) float64 {
 		e := float64(got[i]) - float64(want[i])
 		diff, sum = diff+e*e, sum+float64(want[i])*float64(want[i])
 	}
+	if diff == 0 { // of zeros too
+		return 0
+	}
 	return diff / sum
 }
 

@@ -269,6 +269,7 @@ func mulMatCases() []ops.Case {
 		add("", f.DType, nil, 3, 5, 512)
 		add("", f.DType, nil, 17, 66, 256)
 	}
+	add("", tensor.F64, nil, 130, 67, 40)
 	for _, dt := range []tensor.DType{tensor.F32, tensor.F16, tensor.BF16, tensor.F64} {
 		add("", dt, nil, 2, 5, 37)
 		add("", dt, nil, 19, 5, 37)

@@ -108,7 +108,7 @@ func init() {
 			matrix.Match = func(n *ops.Node, t *Target) int {
 				m, ok := mixtureOf(n)
 				ok = ok && m.tokens > vecTokens && mmaWeights(t, m.first, m.in) && mmaWeights(t, m.last, m.ff) &&
-					cover(m.tokens, 64) <= maxGridYZ &&
+					cover(m.tokens, 64) <= maxGridYZ && fits(m.tokens*m.in, m.tokens*m.choices*m.ff) &&
 					m.experts < maxSortExperts && (!m.norm || normName(n.Out[1].Shape) != "")
 				if split {
 					return matchThree(ok, n)
@@ -120,9 +120,9 @@ func init() {
 				return []pack{{m.x, m.halves(m.first, m.tokens, m.in, split)}}
 			}
 			matrix.emits = func(n *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(n.Out[1].Shape, f) }
-			matrix.Launch = func(n *ops.Node, _ *Target) ([]Launch, error) {
+			matrix.Launch = func(n *ops.Node, t *Target) ([]Launch, error) {
 				m, _ := mixtureOf(n)
-				return m.matrix(split), nil
+				return m.matrix(t, split), nil
 			}
 			Register(matrix)
 		}
@@ -141,7 +141,7 @@ func (m *mixture) halves(w weightType, rows, k int, split bool) packForm {
 
 // matrix is the launches for many tokens: router, choice, tiles of experts, first half, its pack, second half, and
 // the sum.
-func (m *mixture) matrix(split bool) []Launch {
+func (m *mixture) matrix(t *Target, split bool) []Launch {
 	n, norm, pairs := m.node, 0, m.tokens*m.choices
 	if m.route.Norm {
 		norm = 1
@@ -157,25 +157,25 @@ func (m *mixture) matrix(split bool) []Launch {
 	scratch := second + 4*int64(pairs*m.out)
 	product := func(w weightType, a Args, result int64, rows, tile, k, per int, f packForm) Launch {
 		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
-			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{128},
+			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{matrixThreads},
 			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
 	}
+	router := tileLaunch(t, weightTypes[tensor.F32.String()], m.tokens, m.experts, m.in)
+	router.Args = Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)
 	ls := []Launch{
-		{Object: "mul_mat_float", Symbol: "mul_mat_f32_tile",
-			Grid: [3]uint32{Blocks(m.experts, 64), Blocks(m.tokens, 64)}, Block: [3]uint32{256},
-			Args: Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)},
+		router,
 		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
 			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
 				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},
 		{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(0).ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, m.rows())},
 		product(m.first, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
-			floats, m.ff, 64, m.in, m.choices, x),
+			floats, m.ff, matrixTile/2, m.in, m.choices, x),
 		{Object: "mul_mat_x", Symbol: string(y.kind), Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(floats).ScratchPtr(packed).ScratchPtr(packed+y.scales()).i32s(m.ff, y.low)},
 		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).
 			NullPtr(),
-			second, m.out, 128, m.ff, 1, y),
+			second, m.out, matrixTile, m.ff, 1, y),
 	}
 	if m.norm {
 		ls = append(ls, normLaunch("mixture_norm", normName(n.Out[1].Shape), n, n.Out[1].Shape,

@@ -75,7 +75,7 @@ func (p products) dotTypes() (types uint32) {
 
 // matrix reports whether matrix kernels take the products, which are of many tokens.
 func (p products) matrix(t *Target) bool {
-	return p.m > vecTokens && !p.mixed && mmaWeights(t, p.typ, p.k)
+	return p.m > vecTokens && !p.mixed && mmaWeights(t, p.typ, p.k) && fits(p.m*p.k) && p.blocks(64) <= maxGridYZ
 }
 
 // suffix says which mat-vec kernel takes the tokens.
@@ -146,24 +146,63 @@ func results(node *ops.Node) []ops.Value {
 	return ys
 }
 
+// matrixTile is the tokens, and the rows of weights, of a tile of the matrix kernels.
+const matrixTile = 128
+
+// whole reports whether there is a kernel of whole tiles for the weights, and so few places of them have no token that
+// it pays.
+func (p products) whole(split bool) bool {
+	kernel := p.typ.dot.number > 0 || p.typ.group == "float"
+	return kernel && !split && cover(p.m, matrixTile)*matrixTile <= p.m+p.m/4
+}
+
+// matrixThreads are the threads of a block of the matrix kernels, but on NVIDIA of those of whole tiles.
+const matrixThreads = 256
+
 // matrixLaunch is that of mul_mat_<q>_mma for node, which sees halves in pack x. add is what is added to the product,
 // or the zero Value; gate is one of math.h.
-func matrixLaunch(p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
-	a := Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0)
-	a = a.or(add)
-	blocks := p.blocks(128)
-	if gate != 0 {
-		blocks = Blocks(p.w[0].Shape()[0], 64)
+func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int, split bool) Launch {
+	// grid is that of tiles of so many tokens and rows of weights.
+	grid := func(tile int) [3]uint32 {
+		g := [3]uint32{Blocks(p.m, tile), p.blocks(tile)}
+		if gate != 0 {
+			g[1] = Blocks(p.w[0].Shape()[0], tile/2)
+		}
+		return g
 	}
-	return Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma",
-		Grid: [3]uint32{blocks, Blocks(p.m, 64)}, Block: [3]uint32{128}, Args: a.i32s(p.m, p.k, p.low(split), gate)}
+	l := Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_mma", Grid: grid(matrixTile),
+		Block: [3]uint32{matrixThreads},
+		Args:  Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0).or(add).i32s(p.m, p.k, p.low(split), gate)}
+	switch {
+	case p.typ.dot.few && !split && int(l.Grid[0]*l.Grid[1]) < t.units():
+		l.Symbol += "64"
+		l.Grid, l.Block[0] = grid(64), 128
+	case p.whole(split):
+		l.Symbol += "128"
+		if t.MMA == MMANvidia {
+			l.Block[0] = 128
+		}
+	}
+	return l
+}
+
+// tileLaunch is that of mul_mat_<q>_tile, or of its smaller tiles where they are few, for m rows of k elements of x and
+// n of weights of type w.
+func tileLaunch(t *Target, w weightType, m, n, k int) Launch {
+	l := Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_tile",
+		Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}}
+	if w.wide && int(l.Grid[0]*l.Grid[1]) < 2*t.units() && cover(m, 32) <= maxGridYZ {
+		l.Symbol += "32"
+		l.Grid = [3]uint32{Blocks(n, 32), Blocks(m, 32)}
+	}
+	return l
 }
 
 // registerMatrix registers the matrix kernels of op, which has the given number of weights: <op>_mma, and <op>_mma3
 // of three products, see matchThree. match says what else they want of a node, nil for nothing; k is what they have
 // beside.
 func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Node) bool,
-	launch func(node *ops.Node, p products, split bool) []Launch) {
+	launch func(t *Target, node *ops.Node, p products, split bool) []Launch) {
 	for _, split := range []bool{false, true} {
 		k := k
 		k.Name, k.Op = op.Name+"_mma", op
@@ -183,9 +222,9 @@ func registerMatrix(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 			p, _ := productsOf(node, weights)
 			return []pack{{node.In[0], p.halves(split)}}
 		}
-		k.Launch = func(node *ops.Node, _ *Target) ([]Launch, error) {
+		k.Launch = func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, weights)
-			return launch(node, p, split), nil
+			return launch(t, node, p, split), nil
 		}
 		Register(k)
 	}
@@ -206,12 +245,12 @@ func init() {
 			_, ok := productsOf(node, 1)
 			return matchIf(ok, matchPlain)
 		},
-		Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 1)
 			n := p.w[0].Shape()[0]
-			return one(Launch{Object: "mul_mat_" + p.typ.group, Symbol: "mul_mat_" + p.typ.kernel + "_tile",
-				Grid: [3]uint32{Blocks(n, 64), Blocks(p.m, 64)}, Block: [3]uint32{256},
-				Args: Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(p.m, n, p.k)})
+			l := tileLaunch(t, p.typ, p.m, n, p.k)
+			l.Args = Args{}.Ptr(node.In[0]).Ptr(node.In[1]).Ptr(node.Result(0)).i32s(p.m, n, p.k)
+			return one(l)
 		},
 	})
 	registerProducts(ops.MulMatOp, 1)
@@ -277,10 +316,10 @@ func registerProducts(op *ops.Def, weights int) {
 			})
 		},
 	})
-	registerMatrix(op, weights, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
-		return []Launch{matrixLaunch(p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
+	registerMatrix(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products, split bool) []Launch {
+		return []Launch{matrixLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0, split)}
 	})
 	registerSkinny(op, weights, Kernel{}, nil, func(t *Target, node *ops.Node, p products) []Launch {
-		return []Launch{skinnyLaunch(t, p, node.In[1+weights], results(node), ops.Value{}, 0)}
+		return skinnyLaunches(t, p, node.In[1+weights], results(node), ops.Value{}, 0)
 	})
 }

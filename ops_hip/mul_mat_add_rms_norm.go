@@ -31,16 +31,16 @@ func init() {
 	match := func(node *ops.Node) bool { return normName(node.Out[0].Shape) != "" }
 	emits := func(node *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(node.Out[1].Shape, f) }
 	apart := Kernel{emits: emits, spares: func(_ *ops.Node, r int) bool { return r == 1 }}
-	after := func(node *ops.Node, l Launch) []Launch {
+	after := func(node *ops.Node, ls ...Launch) []Launch {
 		y := node.Out[0].Shape
-		return []Launch{l, normLaunch("rms_norm", normName(y), node, y,
-			Args{}.Ptr(node.Result(0)).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps)}
+		return append(ls, normLaunch("rms_norm", normName(y), node, y,
+			Args{}.Ptr(node.Result(0)).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps))
 	}
-	registerMatrix(ops.MulMatAddRMSNormOp, 1, apart, match, func(node *ops.Node, p products, split bool) []Launch {
-		return after(node, matrixLaunch(p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
+	registerMatrix(ops.MulMatAddRMSNormOp, 1, apart, match, func(t *Target, node *ops.Node, p products, split bool) []Launch {
+		return after(node, matrixLaunch(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
 	})
 	registerSkinny(ops.MulMatAddRMSNormOp, 1, apart, func(node *ops.Node, _ products) bool { return match(node) },
 		func(t *Target, node *ops.Node, p products) []Launch {
-			return after(node, skinnyLaunch(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0))
+			return after(node, skinnyLaunches(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0)...)
 		})
 }

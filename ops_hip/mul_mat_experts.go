@@ -2,11 +2,8 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// Sizes of the matrix kernels over experts.
-const (
-	expertTile     = 32   // pairs of token and choice in a tile
-	maxSortExperts = 1024 // LDS of the sort
-)
+// maxSortExperts is how many experts the sort of the matrix kernels has LDS for.
+const maxSortExperts = 1024
 
 // expertSizes are the sizes of a mul_mat_experts.
 type expertSizes struct {
@@ -29,7 +26,7 @@ func expertSizesOf(node *ops.Node) (expertSizes, bool) {
 }
 
 // tiles returns how many tiles of the matrix kernels there are at most.
-func (s expertSizes) tiles() int { return cover(s.pairs, expertTile) + min(s.pairs, s.experts) }
+func (s expertSizes) tiles() int { return cover(s.pairs, matrixTile) + min(s.pairs, s.experts) }
 
 func init() {
 	Register(Kernel{
@@ -73,7 +70,8 @@ func init() {
 	})
 	mma := func(node *ops.Node, t *Target) bool {
 		s, ok := expertSizesOf(node)
-		return ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k)
+		return ok && node.In[0].Shape()[0] > vecTokens && s.experts <= maxSortExperts && mmaWeights(t, s.w, s.k) &&
+			fits(s.rows*s.k)
 	}
 	// split says whether what rounding takes from x is multiplied too.
 	register := func(name string, split bool, match func(ok bool, node *ops.Node) int) {
@@ -100,7 +98,8 @@ func init() {
 						Block: [3]uint32{256}, Scratch: scratch,
 						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
 					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
-						Grid: [3]uint32{uint32(s.tiles()), Blocks(s.n, 128)}, Block: [3]uint32{128}, Scratch: scratch,
+						Grid:  [3]uint32{uint32(s.tiles()), Blocks(s.n, matrixTile)},
+						Block: [3]uint32{matrixThreads}, Scratch: scratch,
 						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).NullPtr().
 							NullPtr().NullPtr().
 							ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per,

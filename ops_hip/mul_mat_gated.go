@@ -34,11 +34,11 @@ func registerGated(op *ops.Def, gate int) {
 					emitted(node).i32s(p.m, n, p.k, gate)})
 		},
 	})
-	registerMatrix(op, 2, Kernel{}, nil, func(node *ops.Node, p products, split bool) []Launch {
-		return []Launch{matrixLaunch(p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate, split)}
+	registerMatrix(op, 2, Kernel{}, nil, func(t *Target, node *ops.Node, p products, split bool) []Launch {
+		return []Launch{matrixLaunch(t, p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate, split)}
 	})
 	registerSkinny(op, 2, Kernel{}, func(_ *ops.Node, p products) bool { return !p.mixed },
 		func(t *Target, node *ops.Node, p products) []Launch {
-			return []Launch{skinnyLaunch(t, p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)}
+			return skinnyLaunches(t, p, node.In[3], []ops.Value{node.Result(0)}, ops.Value{}, gate)
 		})
 }

@@ -2,39 +2,53 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// skinnyTokens is the largest number of tokens that mul_mat_skinny.hip takes: matrix instructions whose operands
+// skinnyTokens is the largest number of tokens that mul_mat_skinny.hip takes at once: matrix instructions whose operands
 // lanes load themselves, since each weight serves few tokens.
 const skinnyTokens = 32
+
+// skinnyMost is how many several launches of those kernels take.
+const skinnyMost = 3 * skinnyTokens
 
 // skinny reports whether those kernels take the products: of several tokens, which must not be the same alone, and of
 // halves.
 func (p products) skinny(node *ops.Node, t *Target) bool {
-	kernel := p.m <= 16 && p.dots() || p.m <= skinnyTokens && p.fewDots()
+	kernel := p.m <= 16 && p.dots() || p.m <= skinnyMost && p.fewDots()
 	return kernel && p.m > 1 && !t.Invariant && t.MMA != MMANone && p.k%mmaStep == 0 && !ops.Exact(node)
 }
 
-// skinnyLaunch is that of mul_mat_skinny for node, whose halves are in pack x. add and gate are those of matrixLaunch.
-func skinnyLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int) Launch {
-	suffix, rows := "16", 32
-	if p.m > 16 {
-		suffix = "32"
-	} else if t.MMA == MMANvidia {
-		if p.m <= 8 { // its instructions take so few
-			suffix = "8"
+// skinnyLaunches are those of mul_mat_skinny for node, whose halves are in pack x. add and gate are those of
+// matrixLaunch.
+func skinnyLaunches(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Value, gate int) (ls []Launch) {
+	for first := 0; first < p.m; first += skinnyTokens {
+		tokens := min(skinnyTokens, p.m-first)
+		suffix, rows := "16", 32
+		if tokens > 16 {
+			suffix = "32"
+		} else if t.MMA == MMANvidia {
+			if tokens <= 8 { // its instructions take so few
+				suffix = "8"
+			}
+			if gate != 0 {
+				suffix += "_gated"
+			} else {
+				rows = 16
+			}
 		}
+		blocks := p.blocks(rows)
 		if gate != 0 {
-			suffix += "_gated"
-		} else {
-			rows = 16
+			blocks = Blocks(p.w[0].Shape()[0], rows/2)
 		}
+		a := Args{}.PtrAt(x, 2*int64(first)*int64(p.k)).PtrAt(x, p.halves(false).scales()+4*int64(first)).
+			outputs(p.w, ys, first)
+		if add.Valid() {
+			a = a.PtrAt(add, 4*int64(first)*int64(p.w[0].Shape()[0]))
+		} else {
+			a = a.NullPtr()
+		}
+		ls = append(ls, Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_skinny" + suffix, Grid: [3]uint32{blocks},
+			Block: [3]uint32{256}, Args: a.U32(p.dotTypes()).i32s(tokens, p.k, gate)})
 	}
-	blocks := p.blocks(rows)
-	if gate != 0 {
-		blocks = Blocks(p.w[0].Shape()[0], rows/2)
-	}
-	return Launch{Object: "mul_mat_skinny", Symbol: "mul_mat_skinny" + suffix, Grid: [3]uint32{blocks},
-		Block: [3]uint32{256},
-		Args:  Args{}.pack(x, p.halves(false)).outputs(p.w, ys, 0).or(add).U32(p.dotTypes()).i32s(p.m, p.k, gate)}
+	return ls
 }
 
 // registerSkinny registers kernel <op>_skinny of op, which has the given number of weights. k is what it has beside.

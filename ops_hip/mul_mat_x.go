@@ -22,11 +22,14 @@ func codeForm(rows, k int) packForm { return codeFormFrom(0, rows, k) }
 // mmaStep is the number of elements along k that the matrix kernels take at a time; k must be a multiple.
 const mmaStep = 32
 
+// maxMatrixRow is the longest row of the matrix kernels, which count the bytes of 128 rows of weights in 32 bits.
+const maxMatrixRow = 1 << 22
+
 // exactTokens is the largest step whose exact matrix products are made of three, of both factors rounded to 16 bits
 // and of what that took from either: nearly those of floats. Mixtures of experts ask for them: see ops.MulMatAttrs.
 // Experts get few tokens in such steps, so that much of the time goes to reading their weights; larger steps are for
 // speed.
-const exactTokens = 256
+const exactTokens = 128
 
 // matchThree is the match of a kernel of three products. It takes all nodes that the one of a single product takes, so
 // that either can be checked on any graph, but leaves them to others where it does not pay.
@@ -40,5 +43,5 @@ func matchThree(ok bool, node *ops.Node) int {
 // mmaWeights reports whether the matrix kernels should multiply weights of the given type: they round weights to 16
 // bits, which types of 32 bits or more are there to avoid.
 func mmaWeights(t *Target, w weightType, k int) bool {
-	return t.MMA != MMANone && k%mmaStep == 0 && !w.wide
+	return t.MMA != MMANone && k%mmaStep == 0 && k <= maxMatrixRow && !w.wide
 }

@@ -45,6 +45,24 @@ const waveLanes = 32
 // a kernel that runs there also compiles for RDNA.
 const maxLDS = 64 << 10
 
+// units are what blocks run on: compute units, or pairs of them where two share what a block needs.
+func (t *Target) units() int {
+	if t.MMA == MMANvidia {
+		return t.CUs
+	}
+	return t.CUs / 2
+}
+
+// stepTokens returns how many tokens of a prompt at a time keep a device busy: a power of two, from 512 on, of which
+// the product with a matrix of 4,096 rows, a small one of a large model, has two blocks for each unit that runs some.
+func (t *Target) stepTokens() int {
+	tokens := 512
+	for cover(tokens, matrixTile)*cover(4096, matrixTile) < 2*t.units() {
+		tokens *= 2
+	}
+	return tokens
+}
+
 // NewTarget returns the properties that follow from a target's name, for a device with cus compute units.
 func NewTarget(name string, cus int) *Target {
 	t := &Target{Name: name, Wave: waveLanes, CUs: cus, LDS: maxLDS, choices: builtin}

@@ -42,7 +42,7 @@ func TestPlansShareMemory(t *testing.T) {
 	}
 	dev := cpu.New(cpu.Options{Threads: 1})
 	defer dev.Close()
-	o, err := Options{Context: 8192, Seqs: 4}.with(m.Params())
+	o, err := Options{Context: 8192, Seqs: 4}.with(m.Params(), dev)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func Launches(dev ops.Device, m models.Model, src models.Source, o Options, n mo
 func Record(dev ops.Device, m models.Model, src models.Source, o Options, n models.Sizes) (*ops.Graph, models.Outputs,
 	error) {
 	var none models.Outputs
-	o, err := o.with(m.Params())
+	o, err := o.with(m.Params(), dev)
 	if err != nil {
 		return nil, none, err
 	}

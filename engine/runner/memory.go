@@ -132,7 +132,7 @@ func (e *MemoryError) Error() string {
 // row of logits for each sequence. It allocates nothing on the device. The error is not about memory: tensors that src
 // lacks, options out of range, ops that the device cannot do.
 func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (Memory, error) {
-	full, err := o.with(m.Params())
+	full, err := o.with(m.Params(), dev)
 	if err == nil {
 		err = o.check(dev)
 	}
@@ -194,7 +194,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 	fits := func(pages int, plans int64) bool {
 		smaller := o
 		smaller.Context, smaller.Pages = min(full.Context, pages*PageSize), 0
-		smaller, err := smaller.with(m.Params())
+		smaller, err := smaller.with(m.Params(), dev)
 		if err != nil {
 			return false
 		}
@@ -271,7 +271,7 @@ func mostPages(all int, plans int64, fits func(pages int, plans int64) bool) int
 
 // StateSizes lists the states of a runner of m with options o on dev, and what each takes. The error is about o.
 func (o Options) StateSizes(dev ops.Device, m models.Model) ([]models.Sized, error) {
-	o, err := o.with(m.Params())
+	o, err := o.with(m.Params(), dev)
 	if err != nil {
 		return nil, err
 	}
@@ -288,14 +288,14 @@ func (o Options) StateSizes(dev ops.Device, m models.Model) ([]models.Sized, err
 
 // FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that
 // o has without any. The error is about o.
-func (o Options) FitCheckpoints(m models.Model, most int, bytes int64) (int, error) {
+func (o Options) FitCheckpoints(dev ops.Device, m models.Model, most int, bytes int64) (int, error) {
 	if m.Params().Encoder { // which keeps nothing of a sequence
 		return 0, nil
 	}
 	at := func(n int) (total int64, err error) {
 		o := o
 		o.Checkpoints = n
-		if o, err = o.with(m.Params()); err != nil {
+		if o, err = o.with(m.Params(), dev); err != nil {
 			return 0, err
 		}
 		_, sizes, err := stateTensors(m.State(), o, true)

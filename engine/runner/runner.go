@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Context int // tokens per sequence; 0: as the model was made for
 	Seqs    int // sequences open at once; 0: 1
-	Batch   int // tokens per step; 0: 512
+	Batch   int // tokens per step; 0: as many as keep the device busy, or 512
 
 	// Checkpoints is how many states of sequences can be kept beside those that are open. For each there is memory for
 	// the recurrent state of a sequence and a page of keys and values; full pages are shared with the sequence.
@@ -117,7 +117,7 @@ type Runner struct {
 // New allocates the state of sequences and returns a runner. weights stay the caller's; Close frees the rest.
 func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, error) {
 	p := m.Params()
-	o, err := o.with(p)
+	o, err := o.with(p, dev)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,9 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	return r, nil
 }
 
-// with returns o with the defaults for a model, or an error if it is outside of what the model or a Runner can do.
-func (o Options) with(p models.Hparams) (Options, error) {
+// with returns o with the defaults for a model on dev, or an error if it is outside of what the model or a Runner can
+// do.
+func (o Options) with(p models.Hparams, dev ops.Device) (Options, error) {
 	if o.Context == 0 {
 		o.Context = p.Context
 	}
@@ -169,7 +170,9 @@ func (o Options) with(p models.Hparams) (Options, error) {
 		o.Seqs = 1
 	}
 	if o.Batch == 0 {
-		o.Batch = 512
+		if o.Batch = dev.Caps().StepTokens; o.Batch == 0 {
+			o.Batch = 512
+		}
 	}
 	if p.Encoder { // a sequence is in one step
 		o.Batch = max(o.Batch, o.Context)

@@ -60,7 +60,7 @@ func TestLimitsCounts(t *testing.T) {
 		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
 	}
 	small := regexp.MustCompile(
-		`^(mul_mat_q8_0_dot1|mul_mat_q4_k_mma|rms_norm_f32_block|attention_q8_0_plain|gated_delta_net_f32_serial128)$`)
+		`^(mul_mat_q8_0_dot1|mul_mat_q4_k_mma64|rms_norm_f32_block|attention_q8_0_plain|gated_delta_net_f32_serial128)$`)
 	for _, g := range limits.GPUs[1:] {
 		runs, _, err := planRuns(g)
 		if err != nil {
@@ -115,7 +115,7 @@ func TestLimitsCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range []string{"mul_mat_q8_0_dot1", "mul_mat_x_f16", "mul_mat_q4_k_mma", "attention_combine"} {
+		for _, s := range []string{"mul_mat_q8_0_dot1", "mul_mat_x_f16", "mul_mat_q4_k_mma64", "attention_combine"} {
 			if !seen[s] {
 				t.Errorf("%s: %s was not executed", g.Target, s)
 			}

@@ -36,7 +36,7 @@ func (p probe) String() string {
 const (
 	decodeRows, decodeCols   = 1024, 4096 // a quarter of the rows of an 8B model's attention output
 	prefillTokens            = 256
-	prefillRows, prefillCols = 2048, 2048
+	prefillRows, prefillCols = 1024, 4096
 	plainTokens              = 64 // of kernels without matrix instructions, which take long to emulate
 	plainRows, plainCols     = 512, 1024
 	decodeKeys               = 4096   // keys of the attention of a decode step
@@ -110,7 +110,14 @@ func (l *probeList) products() {
 		}
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
 			weightOf(d, prefillRows, prefillCols))
+		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K { // whose tiles are smaller where they are few
+			l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
+				weightOf(d, 3*prefillRows, prefillCols))
+		}
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
+		if d == tensor.F32 || d == tensor.F64 { // whose tiles are smaller where they are few
+			l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(640, 32), weightOf(d, 640, 32))
+		}
 		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))
 	}
 }

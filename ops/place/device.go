@@ -87,6 +87,7 @@ func (d *Device) Caps() ops.Caps {
 		Launches: d.launches, Kernels: d.kernels, Rounds: d.rounds, Free: d.free, Map: d.mapped}
 	for _, p := range d.parts {
 		pc := p.Device.Caps()
+		c.StepTokens = max(c.StepTokens, pc.StepTokens)
 		c.Invariant = c.Invariant && pc.Invariant
 		if pc.Free == nil {
 			c.Free = nil

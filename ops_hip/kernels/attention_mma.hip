@@ -1,129 +1,265 @@
 // Attention with matrix instructions, for many tokens: see attention.h for what it computes. Head dims of 64, 128 or
-// 256 for keys and values alike; caches of F16, BF16 and Q8_0. Reference: ops_ref/attention.go. Launched by
-// attention.go.
+// 256 for keys and values alike; caches of F16, BF16 and Q8_0, with pages of 8 tokens or more, a power of two. Reference:
+// ops_ref/attention.go. Launched by attention.go.
 //
-//   attention_<type>_mma<D>   Grid (⌈tokens/(16·waves)⌉, heads), blocks of 4 waves (2 for D = 256). A wave has 16
-//                             tokens; the block goes through the keys in runs of 32 (16 for D = 256), which all
-//                             waves share, once for each sequence among its tokens, in order of sequence. LDS
-//                             24,576, 41,984 and 39,424 bytes.
+//   attention_<type>_mma<D>   Grid (KV heads · ⌈⌈tokens/16⌉·group/waves⌉), where `group` query heads share a KV head; blocks of
+//                             8 waves, 4 on NVIDIA. A wave has 16 tokens of one query head. The waves of a block have the
+//                             heads of one KV head, token after token, and go through the keys that one of them sees
+//                             together, in runs of 64 (32 or 16 for D = 256), once for each sequence among their tokens, in
+//                             order of sequence. Blocks with the last tokens, which see most, come first. LDS 18,784, 36,320
+//                             and up to 38,112 bytes; for D = 256 on NVIDIA 46,192.
 //
 // Queries, keys, values and the weights p are rounded to half; products accumulate in float, and so do m and l. Keys
-// and values must be within ±65504.
-#include "attention.h"
-#include "mma.h"
+// and values must be within ±65504. m follows the largest score only when that is far above it, so that weights are up to
+// 2^SLACK.
+#include "attention_keys.h"
+
+#define SLACK 8.0f
+#define UNSEEN -1e30f // a score below all others, finite so that e^(UNSEEN-UNSEEN) is 1 before the first key
 
 template <int D, int WAVES, int RUN> struct attention_lds {
-  enum { pad = RUN + 8 }; // halves in a row of keys
-  half q[16 * WAVES][D + 8], k[RUN][D + 8];
-  half v[D][pad];         // transposed: a fragment's K is the keys
-  half p[WAVES][16][pad]; // weights, from accumulator to fragment layout
-  int seq[16 * WAVES], pos[16 * WAVES];
+  key_lds<D, WAVES, RUN> keys;
+  half q[WAVES][query_tile<D>::room]; // of queries that find no room in registers
+  u32 next[WAVES], lo[WAVES], hi[WAVES]; // what waves want
 };
 
-template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const attention_args& a, attention_lds<D, WAVES, RUN>& m) {
-  constexpr int pad = RUN + 8, tiles = RUN / 16;
-  const int tokens = 16 * WAVES, t0 = block_x() * tokens, h = block_y(), kv = h / (a.heads / a.kv_heads), w = wave();
-  const int *seq = m.seq + 16 * w, *pos = m.pos + 16 * w;
-  const i64 bytes = row_bytes<T>(D);
-  if (tid() < tokens) {
-    int t = t0 + tid();
-    m.seq[tid()] = t < a.tokens ? a.seq[t] : -1;
-    m.pos[tid()] = t < a.tokens ? a.pos[t] : 0;
-  }
-  for (int i = tid(); i < tokens * D / 8; i += tokens * 2) {
-    int r = i / (D / 8), c = i % (D / 8);
-    group y = {};
-    if (t0 + r < a.tokens) get_floats<false>(a.q + ((i64)(t0 + r) * a.heads + h) * D, c, D, y);
-    put8(&m.q[r][8 * c], y);
-  }
-  Acc o[D / 16] = {}, top, sum = {};
-  UNROLL for (int e = 0; e < 8; e++) top[e] = -1e30f; // finite, so that e^(top-top) is 1 before the first key
+DEV u32 least_of(u32 a, u32 b) { return a < b ? a : b; }
+DEV u32 most_of(u32 a, u32 b) { return a > b ? a : b; }
+
+// next_sequence returns the least sequence after cur among the tokens of the block.
+#define NO_SEQUENCE 0x7fffffff
+template <int WAVES> DEV int next_sequence(u32* of_waves, const int (&seq)[lane_queries], int cur) {
+  u32 next = NO_SEQUENCE;
+  UNROLL for (int i = 0; i < lane_queries; i++)
+    if (seq[i] > cur) next = least_of(next, seq[i]);
+  next = wave_min(next);
+  if (lane() == 0) of_waves[wave()] = next;
   barrier();
-  for (int cur = -1;;) {
-    // The next sequence among the block's tokens, and the positions that its tokens see.
-    int next = 0x7fffffff, lo = 0x7fffffff, hi = 0;
-    for (int i = 0; i < tokens; i++)
-      if (m.seq[i] > cur && m.seq[i] < next) next = m.seq[i];
-    if (next == 0x7fffffff) break;
-    cur = next;
-    for (int i = 0; i < tokens; i++) {
-      if (m.seq[i] != cur) continue;
-      int first = a.window > 0 && m.pos[i] - a.window + 1 > 0 ? m.pos[i] - a.window + 1 : 0;
-      lo = first < lo ? first : lo;
-      hi = m.pos[i] + 1 > hi ? m.pos[i] + 1 : hi;
+  UNROLL for (int i = 0; i < WAVES; i++) next = least_of(next, of_waves[i]);
+  return uniform((int)next);
+}
+
+// wave_view is what the tokens of a wave see of a sequence: the lane's i-th the `window` keys up to last[i], which is -1 for none. All
+// that see any see the keys all_from to all_to-1, none sees others than from to to-1.
+struct wave_view {
+  int last[lane_queries];
+  u32 window; // large for all
+  int from, to, all_from, all_to;
+
+  DEV_METHOD bool all(int j0, int run) const { return j0 >= all_from && j0 + run <= all_to; }
+  DEV_METHOD bool sees(int i, int key) const { return (u32)(last[i] - key) < window; }
+  DEV_METHOD void look(const int (&seq)[lane_queries], const int (&pos)[lane_queries], int cur) {
+    const u32 none = 0x7fffffff;
+    u32 f = none, t = 0, af = 0, at = none;
+    UNROLL for (int i = 0; i < lane_queries; i++) {
+      const bool in = seq[i] == cur;
+      const u32 first = (u32)pos[i] >= window ? pos[i] - window + 1 : 0;
+      last[i] = in ? pos[i] : -1;
+      f = least_of(f, in ? first : none), t = most_of(t, last[i] + 1);
+      af = most_of(af, in ? first : 0);
+      at = least_of(at, seq[i] < 0 ? none : last[i] + 1); // results of padding do not matter
     }
-    for (int j0 = lo; j0 < hi; j0 += RUN) {
-      for (int i = tid(); i < RUN * D / 8; i += tokens * 2) {
-        int key = i % RUN, c = i / RUN; // neighbouring threads write neighbouring halves of m.v
-        group y = {}, z = {};
-        if (j0 + key < hi) {
-          i64 at = ((i64)cache_row(a, cur, j0 + key) * a.kv_heads + kv) * bytes;
-          get_group<T>(a.k + at, c, D, y);
-          get_group<T>(a.v + at, c, D, z);
-        }
-        put8(&m.k[key][8 * c], y);
-        UNROLL for (int j = 0; j < 8; j++) m.v[8 * c + j][key] = (half)z[j];
-      }
-      barrier();
-      Acc s[tiles] = {};
-      UNROLL for (int d = 0; d < D; d += 16) {
-        FragA q = load_a(&m.q[16 * w][d], D + 8);
-        UNROLL for (int n = 0; n < tiles; n++) s[n] = mma(s[n], q, load_b(&m.k[16 * n][d], D + 8));
-      }
-      UNROLL for (int n = 0; n < tiles; n++)
-        UNROLL for (int e = 0; e < 8; e++) {
-          int r = acc_row(e), key = j0 + 16 * n + acc_col(e), last = pos[r];
-          bool seen = seq[r] == cur && key <= last && (a.window == 0 || key > last - a.window);
-          s[n][e] = seen ? score_of(a, s[n][e]) * LOG2E : -__builtin_inff();
-        }
-      Acc to = s[0], p = {};
-      if (tiles == 2) to = __builtin_elementwise_max(to, s[tiles - 1]);
-      to = acc_row_max(to);
-      UNROLL for (int e = 0; e < 8; e++) {
-        to[e] = __builtin_fmaxf(to[e], top[e]);
-        float old = exp2_approx(top[e] - to[e]);
-        UNROLL for (int n = 0; n < tiles; n++) {
-          half x = (half)exp2_approx(s[n][e] - to[e]);
-          m.p[w][acc_row(e)][16 * n + acc_col(e)] = x;
-          p[e] += (float)x;
-        }
-        sum[e] *= old;
-        UNROLL for (int d = 0; d < D / 16; d++) o[d][e] *= old;
-      }
-      sum += acc_row_sum(p);
-      top = to;
-      wave_fence();
-      UNROLL for (int j = 0; j < RUN; j += 16) {
-        FragA x = load_a(&m.p[w][0][j], pad);
-        UNROLL for (int d = 0; d < D / 16; d++) o[d] = mma(o[d], x, load_b(&m.v[16 * d][j], pad));
-      }
-      barrier();
-    }
+    from = uniform((int)wave_min(f)), to = uniform((int)wave_max(t));
+    all_from = uniform((int)wave_max(af)), all_to = uniform((int)wave_min(at));
   }
-  UNROLL for (int e = 0; e < 8; e++) {
-    int r = acc_row(e), t = t0 + 16 * w + r;
-    float by = 1, l = sum[e];
-    if (a.sinks) {
-      float sink = a.sinks[h] * LOG2E, to = __builtin_fmaxf(top[e], sink);
-      by = exp2_approx(top[e] - to);
-      l = l * by + exp2_approx(sink - to);
-    }
-    by = seq[r] < 0 ? 0 : by / l;
-    if (t >= a.tokens) continue;
-    i64 row = (i64)t * a.heads + h;
-    UNROLL for (int d = 0; d < D / 16; d++) {
-      int c = 16 * d + acc_col(e);
-      a.o[row * D + c] = gated(a.gate, a.gate_stride, row, c, o[d][e] * by);
-    }
+};
+
+// block_range writes what all waves of the block see together.
+template <int WAVES> DEV void block_range(u32* los, u32* his, const wave_view& v, int& lo, int& hi) {
+  if (lane() == 0) los[wave()] = v.from, his[wave()] = v.to;
+  barrier();
+  u32 l = v.from, h = v.to;
+  UNROLL for (int i = 0; i < WAVES; i++) l = least_of(l, los[i]), h = most_of(h, his[i]);
+  lo = uniform((int)l), hi = uniform((int)h);
+}
+
+// capped returns softcap·tanh(x·cap/(2·LOG2E)); low is -2·softcap. What cancels near 0 is little in a score.
+DEV float capped(float x, float cap, float low, float softcap) { return __builtin_fmaf(low, rcp(1 + exp2_approx(x * cap)), softcap); }
+
+// score_max returns the largest score of query i, of the lane's.
+template <int N> DEV float score_max(const Acc (&s)[N], int i) {
+  float m = UNSEEN;
+  UNROLL for (int n = 0; n < N; n++)
+    UNROLL for (int e = 0; e < 8; e++)
+      if (query_index(e) == i) m = __builtin_fmaxf(m, s[n][e]);
+  return m;
+}
+
+// in_order uses fragments 0 to COUNT-1, of which AHEAD, one or two, are on the way: more would not find room in registers.
+template <int COUNT, int AHEAD, class Load, class Use> DEV void in_order(Load load, Use use) {
+  auto now = load(0), next = now;
+  if (AHEAD == 2) next = load(1);
+  UNROLL for (int i = 0; i < COUNT; i++) {
+    auto after = next;
+    if (i + AHEAD < COUNT) (AHEAD == 1 ? next : after) = load(i + AHEAD);
+    use(i, now);
+    fixed();
+    now = next, next = after;
   }
 }
 
-#define MMA(type, d, waves, run)                                               \
-  KERNEL(waves * 32) attention_##type##_mma##d(ATTENTION_PARAMS) {             \
-    LDS attention_lds<d, waves, run> m;                                        \
-    attention_mma<type, d, waves, run>(ATTENTION_ARGS, m);                     \
+template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const attention_args& a, attention_lds<D, WAVES, RUN>& m) {
+  constexpr int N = RUN / 16, Q = lane_queries;
+  typedef key_sizes<D, WAVES, RUN> S;
+  const int group = a.heads / a.kv_heads, kv = block_x() % a.kv_heads, w = uniform(wave());
+  const int units = (a.tokens + 15) / 16 * group; // of 16 tokens and a head
+  const int unit = ((units + WAVES - 1) / WAVES - 1 - block_x() / a.kv_heads) * WAVES + w;
+  const int t0 = unit / group * 16, h = kv * group + unit % group;
+  const u32 row = row_bytes<T>(D);
+  const u8 *k = a.k + kv * row, *v = a.v + kv * row;
+  const float* rows[Q];
+  UNROLL for (int i = 0; i < Q; i++) {
+    const int t = t0 + query_of(i);
+    rows[i] = a.q + ((i64)(t < a.tokens ? t : a.tokens - 1) * a.heads + h) * D;
   }
-#define TYPES(d, waves, run) MMA(f16, d, waves, run) MMA(bf16, d, waves, run) MMA(q8_0, d, waves, run)
-TYPES(64, 4, 32)
-TYPES(128, 4, 32)
-TYPES(256, 2, 16)
+  query_tile<D> q;
+  q.load(rows, m.q[w]);
+  // Scores times by are powers of two. Masked ones stay infinite if the scale is 0.
+  const float by = uniform(a.softcap > 0 ? LOG2E : __builtin_fmaxf(__builtin_fabsf(a.scale) * LOG2E, 1e-20f));
+  const float slack = uniform(SLACK / by), cap = uniform(2 * LOG2E * a.scale / a.softcap), low = uniform(-2 * a.softcap);
+  Acc o[D / 16] = {};
+  weight_sums sums = {};
+  float top[Q];
+  UNROLL for (int i = 0; i < Q; i++) top[i] = UNSEEN;
+  wave_view see;
+  see.window = a.window > 0 ? a.window : 0x7fffffff;
+  key_runs<T, D, WAVES, RUN> runs;
+  runs.shift = __builtin_ctz(a.page), runs.stride = row * a.kv_heads, runs.hi = 0;
+  int cur = -1, j0 = 0;
+  auto start = [&] __attribute__((device, always_inline))() { // with the next sequence
+    int seq[Q], pos[Q]; // loaded anew, lest they take registers
+    UNROLL for (int i = 0; i < Q; i++) {
+      const int t = opaque(t0) + query_of(i);
+      seq[i] = t < a.tokens ? a.seq[t] : -1, pos[i] = t < a.tokens ? a.pos[t] : 0;
+    }
+    cur = next_sequence<WAVES>(m.next, seq, cur);
+    if (cur == NO_SEQUENCE) return false;
+    see.look(seq, pos, cur);
+    runs.pages = a.pages + (i64)cur * a.per_seq;
+    block_range<WAVES>(m.lo, m.hi, see, runs.lo, runs.hi);
+    j0 = runs.lo & -RUN;
+    runs.begin(m.keys, k, v, j0);
+    return true;
+  };
+  bool more = start();
+  while (more) {
+    runs.keys_ready(m.keys, k, v, j0);
+    weight_frag p[N];
+    { // of scores s
+      Acc s[N] = {};
+      query_frag x;
+      in_order<D / 16 * N, S::ahead>(
+          [&] __attribute__((device, always_inline))(int i) { return load_keys<S::row>(m.keys.k, 16 * (i % N * S::row + i / N)); },
+          [&] __attribute__((device, always_inline))(int i, const key_frag& y) {
+            if (i % N == 0) x = q.get(i / N);
+            s[i % N] = score_mma(s[i % N], x, y);
+          });
+      runs.keys_used(k, j0);
+      if (a.softcap > 0)
+        UNROLL for (int n = 0; n < N; n++)
+          UNROLL for (int e = 0; e < 8; e++) s[n][e] = capped(s[n][e], cap, low, a.softcap);
+      else if (a.scale < 0)
+        UNROLL for (int n = 0; n < N; n++) s[n] = -s[n];
+      if (!see.all(j0, RUN))
+        UNROLL for (int n = 0; n < N; n++)
+          UNROLL for (int e = 0; e < 8; e++) {
+            const bool sees = see.sees(query_index(e), j0 + 16 * n + key_of(e));
+            s[n][e] = sees ? s[n][e] : -__builtin_inff();
+          }
+      float most[Q];
+      bool above = false;
+      UNROLL for (int i = 0; i < Q; i++) {
+        most[i] = score_max(s, i);
+        above |= most[i] > top[i] + slack;
+      }
+      if (any(above)) {
+        float old[Q];
+        UNROLL for (int i = 0; i < Q; i++) {
+          const float t = __builtin_fmaxf(top[i], max_of_query(most[i]));
+          old[i] = exp2_approx((top[i] - t) * by);
+          top[i] = t;
+          sums.scale(i, old[i]);
+        }
+        Acc times;
+        UNROLL for (int e = 0; e < 8; e++) times[e] = old[query_index(e)];
+        UNROLL for (int d = 0; d < D / 16; d++) o[d] *= times;
+      }
+      float off[Q];
+      UNROLL for (int i = 0; i < Q; i++) off[i] = top[i] * -by;
+      UNROLL for (int n = 0; n < N; n++) {
+        half2 x[4];
+        UNROLL for (int e = 0; e < 8; e += 2) {
+          const float z = off[query_index(e)];
+          x[e / 2] = halves(exp2_approx(__builtin_fmaf(s[n][e], by, z)), exp2_approx(__builtin_fmaf(s[n][e + 1], by, z)));
+        }
+        p[n] = weights_of(x);
+        sums.add(p[n], x);
+      }
+    }
+    runs.values_ready(m.keys, k, v, j0);
+    {
+      in_order<N * D / 16, S::ahead>(
+          [&] __attribute__((device, always_inline))(int i) {
+            const int n = i / (D / 16), d = i % (D / 16);
+#if GPU_AMD
+            return load_values<S::value_row>(m.keys.v, 2 * d * S::value_octet + 16 * n);
+#else
+            return load_values<S::value_row>(m.keys.v, 16 * n * S::row + 16 * d);
+#endif
+          },
+          [&] __attribute__((device, always_inline))(int i, const value_frag& y) {
+            o[i % (D / 16)] = value_mma(o[i % (D / 16)], p[i / (D / 16)], y);
+          });
+    }
+    j0 += RUN;
+    if (j0 >= runs.hi) more = start();
+  }
+  UNROLL for (int i = 0; i < Q; i++) {
+    const int t = opaque(t0) + query_of(i);
+    float l = sums.total(i), part = 1;
+    if (a.sinks) {
+      float x = top[i] * by, sink = a.sinks[h] * LOG2E, to = __builtin_fmaxf(x, sink);
+      part = exp2_approx(x - to);
+      l = l * part + exp2_approx(sink - to);
+    }
+    const bool none = t >= a.tokens || a.seq[t] < 0;
+    part = none ? 0 : part / l;
+    const i64 r = (i64)t * a.heads + h;
+    UNROLL for (int d = 0; d < D / 16; d++)
+      UNROLL for (int j = 0; j < lane_parts; j++) {
+        lane_part y = dims_of(o[d], i, j) * part;
+        const int c = 16 * d + first_dim(j);
+        fixed();
+        if (t >= a.tokens) continue;
+        if (none) y = 0;
+        if (a.gate) {
+          const lane_part g = *(const lane_part*)(a.gate + r * a.gate_stride + c);
+          UNROLL for (int e = 0; e < lane_dims; e++) y[e] *= sigmoid_f(g[e]);
+        }
+        *(lane_part*)(a.o + r * D + c) = y;
+      }
+  }
+}
+
+// run_of is how many keys a run has: as many as registers allow.
+#if defined(__GFX11__)
+template <class T, int D> struct run_of { enum { keys = D > 128 ? 16 : 64 }; };
+#else
+template <class T, int D> struct run_of { enum { keys = D <= 128 ? 64 : !GPU_COPIES || is_half<T>::yes ? 32 : 16 }; };
+#endif
+#if GPU_NVIDIA
+enum { WAVES = 4 };
+#else
+enum { WAVES = 8 };
+#endif
+
+#define MMA(type, d)                                                           \
+  KERNEL_TWICE(WAVES * 32) attention_##type##_mma##d(ATTENTION_PARAMS) {       \
+    enum { run = run_of<type, d>::keys };                                      \
+    LDS attention_lds<d, WAVES, run> m;                                        \
+    attention_mma<type, d, WAVES, run>(ATTENTION_ARGS, m);                     \
+  }
+#define TYPES(d) MMA(f16, d) MMA(bf16, d) MMA(q8_0, d)
+TYPES(64)
+TYPES(128)
+TYPES(256)

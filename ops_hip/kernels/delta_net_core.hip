@@ -3,11 +3,11 @@
 // keys and values start at the channels q, k and v, heads of dk and dv floats after each other. The rest is as in
 // delta_net.h: alpha, beta [tokens, nv]; bias, decay [nv]; state [slots, nv, dv, dk]. dk is n.
 //
-//   delta_net_core_f32_step<n>    Token by token, for few. LDS 8·n + 528 bytes.
-//   delta_net_core_f32_chunk<n>   16 tokens at a time; window is null. LDS 36,160 bytes for n = 128.
-//   delta_net_core_f32_step_kept<n>, delta_net_core_f32_chunk_kept<n>
-//                                 The same with slots [sequences, 1+kept]. The chunked form leaves sequences alone that keep
-//                                 states, and the step, if `only`, all others and the padding.
+//   delta_net_core_f32_step<n>        LDS 8·n + 528 bytes.
+//   delta_net_core_f32_step_kept<n>   The same with slots [sequences, 1+kept]. If `only`, it leaves sequences alone that keep no
+//                                     states, and the padding.
+//
+// They go token by token, for few; delta_net_chunk.hip is for many.
 //
 // y [tokens, nv, dv] = the gated norm (w [dv], z as y, eps) of the rule's result. dv is a multiple of 4, up to 128. Grid (nv,
 // sequences), blocks of 512: a block has a head, and the first sequence's has the padding too, where the rule's result counts
@@ -16,31 +16,9 @@
 // Value heads share channels of queries and keys, so that the last block to finish advances the window of these; counter
 // tells which one that is.
 //
-// The step gives the bits of what it replaces: causal_conv, l2_norm, softplus, gated_delta_net and so on. Reference: the
+// Results are the bits of what the kernels replace: causal_conv, l2_norm, softplus, gated_delta_net and so on. Reference: the
 // expansion. Launched by delta_net_core.go.
-#include "delta_net.h"
-
-// core is what the end of the layer reads and writes.
-struct core {
-  const float *w, *z;
-  float* y;
-  q24_out out;
-  float eps;
-};
-
-// core_end writes the norm of the rule's result at token t of head h, of which lane l of a wave has vector l.
-DEV void core_end(const core& c, const delta& a, int t, int h, f32x4 v, f32x4 w, f32x4 z) {
-  const int last = a.dv / 4 - 1, l = lane();
-  float factor = rms_factor(wave_sum(l <= last ? sum_squares(v, 0) : 0), a.dv, c.eps);
-  f32x4 g;
-  UNROLL for (int e = 0; e < 4; e++) g[e] = silu_f(z[e]);
-  v = rms_scale(v, w, factor) * g;
-  u32 at = (u32)(t * a.nv + h) * (a.dv / 4) + l;
-  if (l <= last) {
-    if (c.y) ((f32x4*)c.y)[at] = v;
-    if (c.out.codes) q24_vectors(v, at, c.out);
-  }
-}
+#include "delta_net_core.h"
 
 // core_padding writes the padding, of which wave `first` of a block has the first token and each other the next.
 DEV void core_padding(const delta& a, const core& c, int h, int first, int waves, f32x4 w, const f32x4* zs) {
@@ -180,108 +158,6 @@ template <int N, bool KEPT> DEV void delta_step(const delta& a, const core& c, c
   core_advance<KEPT>(cv, a, cv.q, a.nk * N);
 }
 
-// in_turn keeps the compiler from moving loads ahead, which would cost registers.
-DEV void in_turn() {
-#if GPU_AMD
-  __builtin_amdgcn_sched_barrier(0);
-#endif
-}
-
-// core_lds is what the chunked form keeps in LDS. Rows are padded against bank conflicts.
-template <int N> struct core_lds {
-  float k[16][N + 4], q[16][N + 4];
-  float u[16][132], o[16][132]; // by token and row of S
-  float kk[16][16], qk[16][16]; // 0 above the diagonal, kk on it too
-  float g[16], beta[16], sum[16], decay[16], tail[16];
-};
-
-// delta_chunk runs the rule for 16 tokens at once (section 3 of the paper), with G_i the sum of g up to token i:
-//
-//   u_i = beta_i·(v_i - e^G_i·S·k_i - Σ_{j<i} kk_ij·u_j),  kk_ij = e^(G_i-G_j)·k_i·k_j
-//   o_i = scale·(e^G_i·S·q_i + Σ_{j≤i} qk_ij·u_j),         qk_ij = e^(G_i-G_j)·q_i·k_j
-//   S   = e^G_n·S + Σ_j e^(G_n-G_j)·u_j⊗k_j
-//
-// Tokens past the end count as zeros, which change nothing. Each wave has a token when tokens are read and written, and eight
-// rows of S in between, of whose u all lanes of a row keep all.
-template <int N, bool KEPT> DEV void delta_chunk(const delta& a, const core& c, core_lds<N>& m) {
-  const int h = block_x(), b = block_y(), row = tid() / 4, p = tid() % 4, own = wave();
-  const int key = delta_key_head(a, h), first = a.starts[b], last = a.starts[b + 1];
-  const int vectors = a.dv / 4, l = lane() < vectors ? lane() : vectors - 1;
-  const f32x4* zs = (const f32x4*)c.z + h * vectors + l;
-  const f32x4 w = ((const f32x4*)c.w)[l];
-  if (first < last && !(KEPT && keeps(a.slots, a.kept, b, last - first))) {
-    float* state = delta_row_at(a, b * (1 + a.kept), h, row);
-    delta_row<N> r;
-    delta_load(r, state, N);
-    for (int t0 = first; t0 < last; t0 += 16) {
-      const bool in = t0 + own < last;
-      const int t = in ? t0 + own : last - 1;
-      barrier();
-      delta_stage<N, DELTA_CORE>(m.k[own], a.k, a.qk_pitch, in ? t : -1, key, N, a.k_eps);
-      delta_stage<N, DELTA_CORE>(m.q[own], a.q, a.qk_pitch, in ? t : -1, key, N, a.q_eps);
-      f32x4 z = zs[(i64)t * a.nv * vectors];
-      float g, beta;
-      delta_gates<DELTA_CORE>(a, t, h, g, beta);
-      if (lane() == 0) m.g[own] = in ? g : 0, m.beta[own] = in ? beta : 0;
-      barrier();
-      if (tid() < 16) {
-        float s = 0, total = 0;
-        for (int i = 0; i < 16; i++) {
-          total += m.g[i];
-          if (i == tid()) s = total;
-        }
-        m.sum[tid()] = s, m.decay[tid()] = exp_f(s), m.tail[tid()] = exp_f(total - s);
-      }
-      barrier();
-      { // half a wave has k·k of its token with all others, the other half q·k
-        const int j = lane() % 16;
-        const float* x = lane() < 16 ? m.k[own] : m.q[own];
-        float s = 0;
-        NO_UNROLL for (int i = 0; i < N; i += 4) {
-          f32x4 y = *(const f32x4*)(x + i), k = *(const f32x4*)&m.k[j][i];
-          UNROLL for (int e = 0; e < 4; e++) s = __builtin_fmaf(y[e], k[e], s);
-        }
-        s *= exp_f(j <= own ? m.sum[own] - m.sum[j] : 0);
-        if (lane() < 16)
-          m.kk[own][j] = j < own ? s : 0;
-        else
-          m.qk[own][j] = j <= own ? s : 0;
-      }
-      NO_UNROLL for (int i = 0; i < 16; i++) {
-        float decay = m.decay[i], sk = decay * delta_dot(r, m.k[i]), sq = decay * delta_dot(r, m.q[i]);
-        if (p == 0) m.u[i][row] = sk, m.o[i][row] = sq;
-      }
-      barrier();
-      float u[16];
-      const float* v = a.v + h * a.dv + (row < a.dv ? row : a.dv - 1);
-      UNROLL for (int i = 0; i < 16; i++) {
-        int at = t0 + i < last ? t0 + i : last - 1; // whose u is 0 beyond the end, like beta
-        u[i] = v[(i64)at * a.v_pitch] - m.u[i][row];
-      }
-      UNROLL for (int i = 0; i < 16; i++) {
-        float s = 0;
-        UNROLL for (int j = 0; j < i; j++) s = __builtin_fmaf(m.kk[i][j], u[j], s);
-        u[i] = m.beta[i] * (u[i] - s);
-        in_turn();
-      }
-      NO_UNROLL for (int i = p; i < 16; i += 4) {
-        float s = m.o[i][row];
-        UNROLL for (int j = 0; j < 16; j++) s = __builtin_fmaf(m.qk[i][j], u[j], s);
-        m.o[i][row] = a.scale * s;
-      }
-      wave_fence();
-      if (p == 0) UNROLL for (int j = 0; j < 16; j++) m.u[j][row] = m.tail[j] * u[j];
-      wave_fence();
-      float total = m.decay[15];
-      NO_UNROLL for (int j = 0; j < 16; j++) delta_add(r, j == 0 ? total : 1.0f, m.u[j][row], m.k[j]);
-      barrier();
-      if (in) core_end(c, a, t, h, *(const f32x4*)&m.o[own][4 * l], w, z);
-    }
-    delta_store(r, state, N, row < a.dv);
-  }
-  if (b == 0) core_padding(a, c, h, own, 16, w, zs);
-}
-
 #define PARAMS                                                                                                            \
   const float *RESTRICT x, float *RESTRICT window, const float *RESTRICT filters, u32 *counter, const float *RESTRICT alpha, \
       const float *RESTRICT beta, const float *RESTRICT bias, const float *RESTRICT decay, float *RESTRICT state,          \
@@ -299,17 +175,9 @@ template <int N, bool KEPT> DEV void delta_chunk(const delta& a, const core& c, 
     LDS step_lds<n> m;                                                                                                    \
     delta_step<n, false>(DELTA(0), CORE, CONV, false, m);                                                                 \
   }                                                                                                                       \
-  KERNEL(512) delta_net_core_f32_chunk##n(PARAMS) {                                                                       \
-    LDS core_lds<n> m;                                                                                                    \
-    delta_chunk<n, false>(DELTA(0), CORE, m);                                                                             \
-  }                                                                                                                       \
   KERNEL(512) delta_net_core_f32_step_kept##n(PARAMS, int kept, int only) {                                               \
     LDS step_lds<n> m;                                                                                                    \
     delta_step<n, true>(DELTA(kept), CORE, CONV, only, m);                                                                \
-  }                                                                                                                       \
-  KERNEL(512) delta_net_core_f32_chunk_kept##n(PARAMS, int kept) {                                                        \
-    LDS core_lds<n> m;                                                                                                    \
-    delta_chunk<n, true>(DELTA(kept), CORE, m);                                                                           \
   }
 KERNELS(32)
 KERNELS(64)

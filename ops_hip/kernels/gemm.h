@@ -1,18 +1,6 @@
 // Matrix products with dequantized weights, shared by mul_mat and mul_mat_experts.
 #pragma once
-#include "halves.h"
-#include "math.h"
-#include "mma.h"
-#include "quants.h"
-
-// operand<Q> is the type that matrix kernels multiply weights of type Q in.
-template <class Q> struct operand_of {
-  typedef half type;
-};
-template <> struct operand_of<bf16> {
-  typedef bhalf type;
-};
-template <class Q> using operand = typename operand_of<Q>::type;
+#include "panels.h"
 
 // half_row converts a row of k floats to halves, all threads of a block of 256 together, scaled by half_scale. Thread 0 stores
 // the inverse of the scale. Where low is not null, what rounding took goes there. Rows of up to 20,480 floats, a multiple of 4,
@@ -73,23 +61,23 @@ DEV void vec_row(const u8* RESTRICT w, const float* RESTRICT x, int stride, int 
   }
 }
 
-// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of TM tokens and 128 rows o of w
-// from o0 on, with a block of 128. src and dst are LDS arrays of TM; a negative dst marks a place without a token. k is
-// a multiple of 32. Weights are rounded to the type of x, products accumulate in float in the order of k.
+// mma_tile computes y[dst[t]][o] = inverse[src[t]]·Σ_i x[src[t]][i]·w[o][i] for a tile of tokens, of which the first `count` are
+// there, and the rows o of w from o0 on. src and dst are LDS arrays; a negative dst marks a place without a token. k is a multiple of
+// 32; rows of x start less than 2^31 elements behind it. Weights are rounded to the type of x, products accumulate in float in the
+// order of k.
 //
-// low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split
-// from the weights as well, and each step along k adds x·w, low x·w and x·low w: 22 bits of each factor count with
-// halves, 16 with bfloat16.
+// low is 0, or the rows of x after which those follow that hold what rounding took from each. Then so much is split from the weights
+// as well, and x·w, low x·w and x·low w are added: 22 bits of each factor count with halves, 16 with bfloat16. Only tile_some takes
+// low: small steps alone ask for it.
 //
 // A tile_end says what becomes of the products p and where they go.
 //
-// Four waves cover the tile: with TM = 64 each 32 tokens by 64 rows, with TM = 32 each all tokens by 32 rows. Both
-// operands go through LDS in steps of 32 along k, in rows of 40 halves so that the 16 rows of a fragment start in
-// different banks. LDS: (TM + 128)·80 bytes.
-enum { tile_rows = 128, tile_pitch = 40 };
+// Both operands go through LDS in windows of 32 elements along k, one in use while the next is written. Weights of a part are
+// loaded when those before are in LDS. x comes through registers a window ahead, on NVIDIA by copies two ahead. One barrier a
+// window. LDS: see tile_lds.
 
 // tile_end is y[t][o] = p[t][o], or add[t][o] + p[t][o] if add is not null. Gated, it is y[t][o] = act(p[t][o])·q[t][o], where q
-// are the products with the rows of up: w and up then share the tile, 64 rows of each, 16 by 16.
+// are the products with the rows of up: w and up then share the tile, half of the rows of each, 16 by 16.
 struct tile_end {
   float* y;
   const float* add;
@@ -97,64 +85,230 @@ struct tile_end {
   int gate;
 };
 
-template <class Q, int TM>
-DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const int* src, const int* dst,
-                  const u8* RESTRICT w, const tile_end& end, int o0, int n, int k, int low, operand<Q>* tx, operand<Q>* tw) {
-  constexpr int S = tile_pitch, WM = TM / 32, WN = 4 / WM, NB = tile_rows / 16 / WN;
-  const int t = tid(), m0 = wave() / WN * 32, n0 = wave() % WN * (16 * NB);
+// tile_shape is how the waves of a block cover a tile: token_waves by row_waves of them, each with token_tiles by row_tiles of 16 by
+// 16. SOME says that those without tokens are left out, SPLIT that low may be asked for.
+template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME, bool SPLIT> struct tile_shape {
+  enum {
+    tokens = TOKENS,
+    rows = ROWS,
+    threads = THREADS,
+    token_waves = TOKEN_WAVES,
+    row_waves = threads / 32 / token_waves,
+    token_tiles = tokens / 16 / token_waves,
+    row_tiles = rows / 16 / row_waves,
+    chunks = 4 * tokens / threads, // of eight elements of x in a window, for a thread
+    halves = 2 * rows / threads,   // of windows of weights, for a thread
+    some = SOME,
+    split = SPLIT,
+    x_buffers = GPU_COPIES ? 3 : 2,
+  };
+};
+
+// tile_whole is for many tokens, tile_some for up to 128, and tile_small for so few that larger ones would not fill the device.
+#if GPU_NVIDIA
+typedef tile_shape<128, 128, 128, 2, false, false> tile_whole;
+#else
+typedef tile_shape<128, 128, 256, 4, false, false> tile_whole;
+#endif
+typedef tile_shape<128, 128, 256, 2, true, true> tile_some;
+typedef tile_shape<64, 64, 128, 2, true, false> tile_small;
+
+template <class T, class S> struct tile_lds {
+  T x[S::x_buffers][S::tokens * lds_row], w[2][S::rows * lds_row];
+  int src[S::tokens], dst[S::tokens];
+};
+
+// few is up to four fragments. Of an array of them the compiler would make one wide vector, and pick it apart again.
+template <class F> struct few {
+  F a, b, c, d;
+  DEV_METHOD F get(int i) const { return i == 0 ? a : i == 1 ? b : i == 2 ? c : d; }
+  DEV_METHOD void set(int i, F f) { (i == 0 ? a : i == 1 ? b : i == 2 ? c : d) = f; }
+};
+
+// tile_sums are a wave's, of which the first token is m0 and the first row n0.
+template <class S> struct tile_sums {
+  Acc acc[S::token_tiles][S::row_tiles];
+  DEV int m0() { return wave() / S::row_waves * (16 * S::token_tiles); }
+  DEV int n0() { return wave() % S::row_waves * (16 * S::row_tiles); }
+
+  // add adds 16 products to each, of the windows x and w from kk on; `used` tiles of tokens have some.
+  template <class T> DEV_METHOD void add(const T* x, const T* w, int kk, int used) {
+    if constexpr (S::some) {
+      few<decltype(fragment_b(w, 0, 0))> b;
+      UNROLL for (int j = 0; j < S::row_tiles; j++) b.set(j, fragment_b(w, n0() + 16 * j, kk));
+      used = opaque(used);
+      UNROLL for (int t = 0; t < S::token_tiles; t++) {
+        if (t >= used) break;
+        auto a = fragment_a(x, m0() + 16 * t, kk);
+        UNROLL for (int j = 0; j < S::row_tiles; j++) acc[t][j] = mma(acc[t][j], a, b.get(j));
+      }
+    } else {
+      few<decltype(fragment_a(x, 0, 0))> a;
+      UNROLL for (int t = 0; t < S::token_tiles; t++) a.set(t, fragment_a(x, m0() + 16 * t, kk));
+      UNROLL for (int j = 0; j < S::row_tiles; j++) {
+        auto b = fragment_b(w, n0() + 16 * j, kk);
+        UNROLL for (int t = 0; t < S::token_tiles; t++) acc[t][j] = mma(acc[t][j], a.get(t), b);
+      }
+    }
+  }
+};
+
+// tile_operands is what a thread brings to LDS.
+template <class Q, class S> struct tile_operands {
+  typedef operand<Q> T;
+  enum { windows = panel<Q>::windows };
+  const T* x;            // the same for all threads
+  u32 x_at[S::chunks];   // in bytes, as the offsets that follow
+  const u8* w;           // the same for a wave
+  u32 w_at[S::halves];
+  int k, count;
+  typename panel<Q>::raw raw[S::halves];
+
+  DEV_METHOD int parts() const { return k / (32 * windows); }
+  DEV_METHOD int clamped(int n) const { return n < parts() ? n : parts() - 1; }
+  DEV_METHOD void load_weights(int n) {
+    UNROLL for (int i = 0; i < S::halves; i++) panel<Q>::load(raw[i], w + w_at[i], k, clamped(n));
+  }
+  template <bool REST> DEV_METHOD void put_weights(T* to, int i) const {
+    UNROLL for (int h = 0; h < S::halves; h++)
+      UNROLL for (int j = 0; j < 2; j++) {
+        const int r = tid() / 2 + S::threads / 2 * h;
+        *(operand8<Q>*)(to + lds_at(r, 2 * (tid() & 1) + j)) = panel<Q>::template octet<REST>(raw[h], i, j);
+      }
+  }
+
+  // row_of is the row of the thread's c-th chunk of a window of x; has_chunk reports whether any thread's has a token (asked anew, since
+  // answers that are kept cost registers).
+  DEV int row_of(int c) { return tid() / 4 + S::threads / 4 * c; }
+  DEV_METHOD bool has_chunk(int c) const { return !S::some || S::threads / 4 * c < opaque(count); }
+  // chunk_at is where the c-th chunk of a window is.
+  DEV_METHOD const operand8<Q>* chunk_at(int n, int i, int c) {
+    in_loop(x_at[c]);
+    return (const operand8<Q>*)((const u8*)(x + panel<Q>::start(clamped(n + i / windows), i % windows)) + x_at[c]);
+  }
+#if GPU_COPIES
+  DEV_METHOD void copy_x(T* to, int n, int i) {
+    UNROLL for (int c = 0; c < S::chunks; c++)
+      if (has_chunk(c)) copy16(lds_address(to + lds_at(row_of(c), tid() & 3)), chunk_at(n, i, c));
+    copies_end();
+  }
+#else
+  operand8<Q> chunk[S::chunks];
+  DEV_METHOD void load_x(int n, int i) {
+    UNROLL for (int c = 0; c < S::chunks; c++)
+      if (has_chunk(c)) chunk[c] = *chunk_at(n, i, c);
+  }
+  DEV_METHOD void put_x(T* to) const {
+    UNROLL for (int c = 0; c < S::chunks; c++)
+      if (has_chunk(c)) *(operand8<Q>*)(to + lds_at(row_of(c), tid() & 3)) = chunk[c];
+  }
+#endif
+
+  // bring writes window `next` of the part in registers to LDS, where it follows window i of part n, and asks for what comes after.
+  template <bool REST> DEV_METHOD void bring(tile_lds<T, S>& m, int buffer, int n, int i, int next) {
+#if !GPU_COPIES
+    put_x(m.x[buffer]);
+#endif
+    put_weights<REST>(m.w[buffer], next);
+    if (next == windows - 1) load_weights(n + 1 + (i + 1) / windows);
+#if !GPU_COPIES
+    load_x(n, i + 2);
+#endif
+  }
+};
+
+// mma_pass adds the products of x with the weights, or with what rounding takes from them.
+template <bool REST, class Q, class S>
+DEV void mma_pass(tile_sums<S>& sums, tile_operands<Q, S>& in, tile_lds<operand<Q>, S>& m) {
+  constexpr int W = panel<Q>::windows;
+  const int parts = in.parts(), used = uniform((in.count - sums.m0() + 15) / 16);
+  in.load_weights(0);
+#if GPU_COPIES
+  int slot = 0; // of x in use
+  in.copy_x(m.x[0], 0, 0);
+  in.copy_x(m.x[1], 0, 1);
+#else
+  in.load_x(0, 0);
+  in.put_x(m.x[0]);
+#endif
+  in.template put_weights<REST>(m.w[0], 0);
+  if (W == 1) in.load_weights(1);
+#if GPU_COPIES
+  copies_done<1>();
+#else
+  in.load_x(0, 1);
+#endif
+  barrier();
+  NO_UNROLL for (int n = 0; n < parts; n++)
+    UNROLL for (int i = 0; i < W; i++) {
+      const int b = W % 2 ? n & 1 : i & 1, next = (i + 1) % W;
+#if GPU_COPIES
+      in.copy_x(m.x[slot == 0 ? 2 : slot - 1], n, i + 2);
+      sums.add(m.x[slot], m.w[b], 0, used);
+      in.template bring<REST>(m, b ^ 1, n, i, next); // while matrix instructions are on their way
+      sums.add(m.x[slot], m.w[b], 16, used);
+      slot = slot == 2 ? 0 : slot + 1;
+      copies_done<1>();
+#else
+      in.template bring<REST>(m, b ^ 1, n, i, next);
+      UNROLL for (int kk = 0; kk < 32; kk += 16) sums.add(m.x[b], m.w[b], kk, used);
+#endif
+      barrier();
+    }
+#if GPU_COPIES
+  copies_done<0>(); // before others use that LDS
+  barrier();
+#endif
+}
+
+template <class Q, class S>
+DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const tile_end& end, int count, int o0,
+                  int n, int k, int low, tile_lds<operand<Q>, S>& m) {
   const i64 pitch = weight_row<Q>::bytes(k);
-  Acc acc[2][NB] = {};
-  const int products = low ? 3 : 1;
   const bool gated = end.gate != ungated;
-  const int first = o0 + (gated ? t / 4 & 15 : t / 4), step = gated ? 16 : 32; // of the rows that the thread loads
-  if (gated && t & 64) w = end.up;
-  for (int k0 = 0; k0 < k; k0 += 32)
-    NO_UNROLL for (int product = 0; product < products; product++) {
-      const i64 from = product == 1 ? low : 0;
-      UNROLL for (int i = 0; i < WM; i++) {
-        int r = t / 4 + 32 * i, c = t % 4 * 8;
-        half8 v = {};
-        if (dst[r] >= 0) v = *(const half8*)(x + (from + src[r]) * k + k0 + c);
-        *(half8*)(tx + r * S + c) = v;
-      }
-      if (product != 1) UNROLL_2 for (int i = 0; i < tile_rows / 32; i++) { // all at once takes too many registers
-        int r = t / 4 + 32 * i, c = t % 4, o = first + step * i;
-        group v = {};
-        if (o < n) weight_row<Q>::get(w + o * pitch, k0 / 8 + c, k, v);
-        UNROLL for (int j = 0; j < 8; j++) v[j] = product == 2 ? rest(v[j], rounded(operand<Q>(), v[j])) : v[j];
-        put8(tw + r * S + 8 * c, v);
-      }
-      barrier();
-      UNROLL for (int kk = 0; kk < 32; kk += 16) {
-        auto a0 = load_a(tx + m0 * S + kk, S), a1 = load_a(tx + (m0 + 16) * S + kk, S);
-        UNROLL for (int j = 0; j < NB; j++) {
-          auto b = load_b(tw + (n0 + 16 * j) * S + kk, S);
-          acc[0][j] = mma(acc[0][j], a0, b);
-          acc[1][j] = mma(acc[1][j], a1, b);
-        }
-      }
-      barrier();
+  tile_operands<Q, S> in;
+  in.x = x, in.k = k, in.count = count;
+  UNROLL for (int c = 0; c < S::chunks; c++) in.x_at[c] = 2 * ((u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3));
+  // A wave brings 16 rows next to each other.
+  const bool up = gated && uniform(wave()) & 1;
+  in.w = (up ? end.up : w) + o0 * pitch;
+  UNROLL for (int i = 0; i < S::halves; i++) {
+    int r = tid() / 2 + S::threads / 2 * i;
+    if (gated) r = r / 32 * 16 + r % 16;
+    in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
+  }
+  tile_sums<S> sums = {};
+  if constexpr (S::split) {
+    NO_UNROLL for (int pass = 0; pass < (low ? 2 : 1); pass++) {
+      mma_pass<false>(sums, in, m);
+      in.x = x + (i64)low * k;
     }
-  // Two fragments of a wave at a time lie side by side in LDS, so that a loop stores 32 results of a token each time.
-  constexpr int P = 33;
-  float* side = (float*)tw + wave() * (16 * P);
-  UNROLL for (int i = 0; i < 2; i++)
-    UNROLL for (int j = 0; j < NB; j += 2) {
-      UNROLL for (int e = 0; e < 8; e++) {
-        float* p = side + acc_row(e) * P + acc_col(e);
-        p[0] = acc[i][j][e], p[16] = acc[i][j + 1][e];
+    in.x = x;
+    if (low) mma_pass<true>(sums, in, m);
+  } else {
+    mma_pass<false>(sums, in, m);
+  }
+  allow_launches();
+  const int first = gated ? sums.n0() / 2 : sums.n0(), left = n - o0 - first;
+  UNROLL for (int t = 0; t < S::token_tiles; t++) {
+    if (S::some && uniform(sums.m0()) + 16 * t >= count) break;
+    UNROLL for (int e = 0; e < 8; e++) {
+      const int r = sums.m0() + 16 * t + acc_row(e), to = m.dst[r], c = acc_col(e);
+      if (to < 0) continue;
+      const float s = inverse[m.src[r]];
+      const i64 at = (i64)to * n + (o0 + first + c);
+      float* y = end.y + at;
+      if (gated) {
+        UNROLL for (int j = 0; j < S::row_tiles; j += 2)
+          if (8 * j + c < left) y[8 * j] = gated_f(end.gate, sums.acc[t][j][e] * s, sums.acc[t][j + 1][e] * s);
+      } else if (end.add) {
+        const float* add = end.add + at;
+        UNROLL for (int j = 0; j < S::row_tiles; j++)
+          if (16 * j + c < left) y[16 * j] = add[16 * j] + sums.acc[t][j][e] * s;
+      } else {
+        UNROLL for (int j = 0; j < S::row_tiles; j++)
+          if (16 * j + c < left) y[16 * j] = sums.acc[t][j][e] * s;
       }
-      wave_fence();
-      NO_UNROLL for (int r = 0; r < 16; r++) {
-        int t = m0 + 16 * i + r, o = o0 + (gated ? n0 / 2 + 8 * j : n0 + 16 * j) + lane();
-        if (dst[t] < 0 || o >= n) continue;
-        float s = inverse[src[t]], v = side[r * P + lane()] * s;
-        const i64 at = (i64)dst[t] * n + o;
-        if (!gated)
-          end.y[at] = end.add ? end.add[at] + v : v;
-        else if (lane() < 16)
-          end.y[at] = gated_f(end.gate, v, side[r * P + 16 + lane()] * s);
-      }
-      wave_fence();
     }
+  }
 }

@@ -29,6 +29,7 @@ typedef int i32x4 __attribute__((ext_vector_type(4)));
 typedef int i32x8 __attribute__((ext_vector_type(8)));
 typedef u32 u32x2 __attribute__((ext_vector_type(2)));
 typedef u32 u32x4 __attribute__((ext_vector_type(4)));
+typedef u32 u32x8 __attribute__((ext_vector_type(8)));
 typedef half half2 __attribute__((ext_vector_type(2)));
 typedef half half8 __attribute__((ext_vector_type(8)));
 typedef half half16 __attribute__((ext_vector_type(16)));
@@ -41,10 +42,13 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 
 #if defined(__AMDGCN__)
 #define GPU_AMD 1
+#define GPU_COPIES 0 // from global memory to LDS that no register waits for
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
+#define KERNEL_TWICE(n) KERNEL(n)
 #define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
+#define GPU_COPIES 1
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #define KERNEL_LARGE(n) KERNEL(n)
 #define KERNEL_TWICE(n) extern "C" __attribute__((global, launch_bounds(n, 2))) void // two blocks run at once
@@ -194,6 +198,9 @@ DEV int opaque(int x) {
   return x;
 }
 
+// in_loop keeps the compiler from widening an offset ahead of a loop, after which it would not add it to an address for nothing.
+DEV void in_loop(u32& offset) { __asm__("" : "+v"(offset)); }
+
 // A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
 // allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
 // work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
@@ -210,6 +217,7 @@ DEV u32x4 load128_whole(const void* p) { return *(const u32x4*)p; }
 
 #elif GPU_NVIDIA
 
+DEV void in_loop(u32&) {}
 DEV int opaque(int x) {
   __asm__ volatile("" : "+r"(x));
   return x;

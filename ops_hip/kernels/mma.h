@@ -90,13 +90,20 @@ DEV Acc8 mma(Acc8 c, FragA8 a, FragB8 b) {
 
 #elif GPU_NVIDIA
 
-// Fragments are four words; the types differ so that mma tells them apart.
-template <class T> struct Frag {
+// Fragments are four words; the types differ so that mma tells them apart. Those of B are in the order that puts the two of an
+// instruction, columns 0..7 and then 8..15, next to each other, as its registers must be.
+template <class T> struct FragOfA {
   u32x4 word;
 };
-typedef Frag<half> FragA, FragB;
-typedef Frag<bhalf> FragAb, FragBb;
-typedef Frag<i8> FragA8, FragB8;
+template <class T> struct FragOfB {
+  u32x4 word;
+};
+typedef FragOfA<half> FragA;
+typedef FragOfB<half> FragB;
+typedef FragOfA<bhalf> FragAb;
+typedef FragOfB<bhalf> FragBb;
+typedef FragOfA<i8> FragA8;
+typedef FragOfB<i8> FragB8;
 
 DEV int acc_row(int i) { return (lane() >> 2) + 8 * (i >> 1 & 1); }
 DEV int acc_col(int i) { return 2 * (lane() & 3) + (i & 1) + 8 * (i >> 2); }
@@ -107,35 +114,54 @@ DEV u32x4 load_words(const void* tile, int stride) {
   return (u32x4){load32(p), load32(p + 8 * stride), load32(p + 16), load32(p + 8 * stride + 16)};
 }
 DEV FragA load_a(const half* p, int stride) { return {load_words(p, 2 * stride)}; }
-DEV FragB load_b(const half* p, int stride) { return {load_words(p, 2 * stride)}; }
+DEV FragB load_b(const half* p, int stride) { return {load_words(p, 2 * stride).xzyw}; }
 DEV FragAb load_a(const bhalf* p, int stride) { return {load_words(p, 2 * stride)}; }
-DEV FragBb load_b(const bhalf* p, int stride) { return {load_words(p, 2 * stride)}; }
+DEV FragBb load_b(const bhalf* p, int stride) { return {load_words(p, 2 * stride).xzyw}; }
 DEV FragA8 load_a8(const i8* p, int stride) { return {load_words(p, stride)}; }
-DEV FragB8 load_b8(const i8* p, int stride) { return {load_words(p, stride)}; }
+DEV FragB8 load_b8(const i8* p, int stride) { return {load_words(p, stride).xzyw}; }
 
 // MMA_PTX defines mma for one type: two instructions, for columns 0..7 and 8..15.
-#define MMA_PTX(C, element, constraint, A, instruction)                                                                    \
-  DEV C mma(C c, A a, A b) {                                                                                               \
+#define MMA_PTX(C, element, constraint, A, B, instruction)                                                                 \
+  DEV C mma(C c, A a, B b) {                                                                                               \
     UNROLL for (int n = 0; n < 2; n++) {                                                                                   \
       element c0 = c[4 * n], c1 = c[4 * n + 1], c2 = c[4 * n + 2], c3 = c[4 * n + 3];                                      \
       __asm__("mma.sync.aligned." instruction " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                     \
               : "+" constraint(c0), "+" constraint(c1), "+" constraint(c2), "+" constraint(c3)                             \
-              : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[n]), "r"(b.word[2 + n]));       \
+              : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[2 * n]), "r"(b.word[2 * n + 1])); \
       c[4 * n] = c0, c[4 * n + 1] = c1, c[4 * n + 2] = c2, c[4 * n + 3] = c3;                                              \
     }                                                                                                                      \
     return c;                                                                                                              \
   }
-MMA_PTX(Acc, float, "f", FragA, "m16n8k16.row.col.f32.f16.f16.f32")
-MMA_PTX(Acc, float, "f", FragAb, "m16n8k16.row.col.f32.bf16.bf16.f32")
-MMA_PTX(Acc8, int, "r", FragA8, "m16n8k32.row.col.s32.s8.s8.s32")
+MMA_PTX(Acc, float, "f", FragA, FragB, "m16n8k16.row.col.f32.f16.f16.f32")
+MMA_PTX(Acc, float, "f", FragAb, FragBb, "m16n8k16.row.col.f32.bf16.bf16.f32")
+MMA_PTX(Acc8, int, "r", FragA8, FragB8, "m16n8k32.row.col.s32.s8.s8.s32")
 
-// AccHalf is elements 0 to 3 of an Acc, of 8 columns of B, which are words n and 2 + n of a FragB for n = 0.
+// AccHalf is elements 0 to 3 of an Acc, of 8 columns of B, which are the first two words of a FragB.
 typedef f32x4 AccHalf;
 DEV AccHalf mma(AccHalf c, FragA a, u32x2 b) {
   __asm__("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
           : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
           : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b[0]), "r"(b[1]));
   return c;
+}
+
+// ldmatrix returns four tiles of 8 rows by 16 bytes, of which lane l gives the address of row l mod 8 of tile l/8, less `at`, which
+// must be known when the kernel is compiled. ldmatrix_transposed does the same, and transposes each.
+DEV u32x4 ldmatrix(u32 lds, int at = 0) {
+  u32x4 w;
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4+%5];"
+                   : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
+                   : "r"(lds), "i"(at)
+                   : "memory");
+  return w;
+}
+DEV u32x4 ldmatrix_transposed(u32 lds, int at) {
+  u32x4 w;
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4+%5];"
+                   : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
+                   : "r"(lds), "i"(at)
+                   : "memory");
+  return w;
 }
 
 #else

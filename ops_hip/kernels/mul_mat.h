@@ -8,10 +8,16 @@
 //   mul_mat_<q>_tile   Any m. Grid (⌈n/64⌉, ⌈m/64⌉), blocks of 256, a thread for 4x4 results; float, in order of k.
 //                      LDS 17,408 bytes.
 //   mul_mat_<q>_mma    k a multiple of 32, x as halves (BF16: bfloat16) with inverse scales and, with
-//                      low = m, their rest (see mul_mat_x.hip). Grid (Σ⌈n/128⌉,
-//                      ⌈m/64⌉), blocks of 128. Numerics and LDS (15,616 bytes): see mma_tile in gemm.h. Weights must
-//                      be within ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
-//                      of math.h, w1 are the rows of up, y is gated, and the grid is (⌈n/64⌉, ⌈m/64⌉).
+//                      low = m, their rest (see mul_mat_x.hip). Grid (⌈m/128⌉, Σ⌈n/128⌉), since blocks next to each other
+//                      should share weights; blocks of 256. Numerics and LDS: see mma_tile in gemm.h. Weights
+//                      must be within ±65504. Of a single weight, y = add + x·wᵀ where add [m, n] is not null. With gate, a gate
+//                      of math.h, w1 are the rows of up, y is gated, and the grid is (⌈m/128⌉, ⌈n/64⌉).
+//   mul_mat_<q>_mma128 The same without low, faster where most tiles have 128 tokens, for the types of lanes.h and those of 16
+//                      bits; blocks of 128 on NVIDIA.
+//   mul_mat_<q>_mma64  The same in tiles of 64 by 64, where those of 128 are fewer than fill the device, for the types with
+//                      TYPE_DOT in types.def: grid (⌈m/64⌉, Σ⌈n/64⌉), gated (⌈m/64⌉, ⌈n/32⌉), blocks of 128.
+//
+// Of F32 and F64 there is mul_mat_<q>_tile32 too, as _tile but with tiles of 32 by 32, for few of them. LDS 18,432 bytes.
 #pragma once
 #include "gemm.h"
 #include "outputs.h"
@@ -51,13 +57,46 @@ DEV void mul_mat_tile(const float* RESTRICT x, const u8* RESTRICT w, float* REST
       if (m0 + b + j < m && o0 + a + i < n) y[(i64)(m0 + b + j) * n + o0 + a + i] = acc[j][i];
 }
 
+// mul_mat_tile32 asks for the operands of a step ahead of the one before.
 template <class Q>
-DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const output& w, const tile_end& end, int rows, int m, int k, int low,
-                     int* row, operand<Q>* tx, operand<Q>* tw) {
-  int t = tid(), m0 = block_y() * 64;
-  if (t < 64) row[t] = m0 + t < m ? m0 + t : -1;
+DEV void mul_mat_tile32(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, float (*tw)[36], float (*tx)[36]) {
+  const int o0 = block_x() * 32, m0 = block_y() * 32, r = tid() / 8, c = tid() % 8, a = tid() % 16 * 2, b = tid() / 16 * 2;
+  const u8* row = w + (o0 + r < n ? o0 + r : n - 1) * weight_row<Q>::bytes(k);
+  const float* token = x + (i64)(m0 + r < m ? m0 + r : m - 1) * k;
+  f32x2 acc[2] = {};
+  group v = {}, u = {};
+  for (int k0 = -64; k0 < k; k0 += 64) {
+    if (k0 >= 0) {
+      barrier();
+      UNROLL for (int j = 0; j < 8; j++) tw[8 * c + j][r] = v[j], tx[8 * c + j][r] = u[j];
+      barrier();
+    }
+    const u32 g = (k0 + 64) / 8 + c;
+    const bool in = (int)(8 * g) < k;
+    weight_row<Q>::get(row, in ? g : 0, k, v);
+    get_floats<Q::element>(token, in ? g : 0, k, u);
+    UNROLL for (int j = 0; j < 8; j++) v[j] = in ? v[j] : 0, u[j] = in ? u[j] : 0;
+    if (k0 < 0) continue;
+    UNROLL for (int i = 0; i < 64; i++) {
+      f32x2 p = *(const f32x2*)&tw[i][a], q = *(const f32x2*)&tx[i][b];
+      UNROLL for (int j = 0; j < 2; j++) acc[j] += p * q[j];
+    }
+  }
+  UNROLL for (int j = 0; j < 2; j++)
+    UNROLL for (int i = 0; i < 2; i++)
+      if (m0 + b + j < m && o0 + a + i < n) y[(i64)(m0 + b + j) * n + o0 + a + i] = acc[j][i];
+}
+
+template <class Q, class S>
+DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const output& w, const tile_end& end, int rows, int m,
+                     int k, int low, tile_lds<operand<Q>, S>& lds) {
+  const int t = tid(), m0 = block_x() * S::tokens;
+  if (t < S::tokens) {
+    lds.src[t] = m0 + t < m ? m0 + t : m - 1;
+    lds.dst[t] = m0 + t < m ? m0 + t : -1;
+  }
   barrier();
-  mma_tile<Q, 64>(x, inverse, row, row, w.w, end, w.block * rows, w.n, k, low, tx, tw);
+  mma_tile<Q, S>(x, inverse, w.w, end, m - m0, w.block * rows, w.n, k, low, lds);
 }
 
 #define VEC1(q) \
@@ -69,18 +108,25 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     LDS float tw[32][68], tx[32][68];                                                                                       \
     mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
   }
-#define MMA(q)                                                                                                              \
-  KERNEL(128) mul_mat_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,                       \
-                                const float* RESTRICT add, int m, int k, int low, int gate) {                               \
-    LDS operand<q> tx[64 * tile_pitch], tw[tile_rows * tile_pitch];                                                         \
-    LDS int row[64];                                                                                                        \
-    int rows = gate ? tile_rows / 2 : tile_rows;                                                                            \
-    output o = OUTPUT(rows);                                                                                                \
-    mul_mat_mma<q>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, row, tx, tw);                              \
+#define MMA_OF(q, name, S)                                                                                                  \
+  KERNEL_TWICE(S::threads) mul_mat_##q##name(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,          \
+                                             const float* RESTRICT add, int m, int k, int low, int gate) {                        \
+    LDS tile_lds<operand<q>, S> lds;                                                                                        \
+    int rows = gate ? S::rows / 2 : S::rows;                                                                                    \
+    output o = OUTPUT_Y(rows);                                                                                              \
+    mul_mat_mma<q, S>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, lds);                                   \
   }
-#define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q)
+#define MMA(q) MMA_OF(q, _mma, tile_some)
+#define MMA128(q) MMA_OF(q, _mma128, tile_whole)
+#define MMA64(q) MMA_OF(q, _mma64, tile_small)
+#define TILE32(q)                                                                                                           \
+  KERNEL(256) mul_mat_##q##_tile32(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) { \
+    LDS float tw[64][36], tx[64][36];                                                                                       \
+    mul_mat_tile32<q>(x, w, y, m, n, k, tw, tx);                                                                            \
+  }
+#define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) TILE32(q)
 #define TYPE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) MMA(q)
-#define TYPE_DOT(q, name, block, bytes) TILE(q) MMA(q) // whose vectors are for mul_mat_dot.hip
-#define TYPE_DOT1 TYPE_DOT
+#define TYPE_DOT(q, name, block, bytes) TYPE_DOT1(q, name, block, bytes) MMA64(q)
+#define TYPE_DOT1(q, name, block, bytes) TILE(q) MMA(q) MMA128(q) // whose vectors are for mul_mat_dot.hip
 #define TYPE_GRID(q, name, block, bytes) VEC8(q) TILE(q) MMA(q) // whose one is for mul_mat_grid.hip
 #include "types.def"

@@ -6,11 +6,11 @@
 //   mul_mat_experts_<q>_vec   Grid (pairs, ⌈n/4⌉), blocks of 128, a wave for a row of w. As mul_mat_<q>_vec1.
 //   mul_mat_experts_<q>_mma   k a multiple of 32; x as halves (BF16: bfloat16) and, with low = rows, their
 //                             rest (mul_mat_x.hip), pairs in the order and the tiles of
-//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 128; blocks beyond the
-//                             number of tiles leave. Tiles are 32 pairs of one expert by 128 rows of w. Expert `experts`
+//                             mul_mat_experts_sort. Grid (most tiles, ⌈n/128⌉), blocks of 256; blocks
+//                             beyond the number of tiles leave. Tiles are up to 128 pairs of one expert by 128 rows of w. Expert `experts`
 //                             has the matrix shared [n, k]. If up, as w, is not null, y is silu(w·x)·(up·x), in tiles of 64
 //                             rows of each: grid (most tiles, ⌈n/64⌉); shared_up is that of the shared expert. Numerics:
-//                             see mma_tile in gemm.h. LDS 13,056 bytes. A result does not depend on its place in a tile.
+//                             and LDS: see mma_tile in gemm.h. A result does not depend on its place in a tile.
 //
 // Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
 #pragma once
@@ -34,13 +34,13 @@ struct expert_weights {
 
 template <class Q>
 DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, expert_weights e, const int* RESTRICT order,
-                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, int* src, int* dst, operand<Q>* tx, operand<Q>* tw) {
+                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, tile_lds<operand<Q>, tile_some>& lds) {
   if (block_x() >= tiles[0]) return;
   const int* tile = tiles + 1 + 3 * block_x();
   int expert = tile[0], first = tile[1], count = tile[2], t = tid();
-  if (t < 32) {
-    dst[t] = t < count ? order[first + t] : -1;
-    src[t] = t < count ? order[first + t] / per : 0;
+  if (t < tile_some::tokens) {
+    lds.dst[t] = t < count ? order[first + t] : -1;
+    lds.src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
   const bool gated = e.up;
@@ -52,7 +52,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     e.w = e.shared, e.up = e.shared_up;
   }
   const tile_end end = {y, 0, e.up, gated ? gate_swiglu : ungated};
-  mma_tile<Q, 32>(x, inverse, src, dst, e.w, end, block_y() * (gated ? tile_rows / 2 : tile_rows), n, k, low, tx, tw);
+  mma_tile<Q, tile_some>(x, inverse, e.w, end, count, block_y() * (gated ? tile_some::rows / 2 : tile_some::rows), n, k, low, lds);
 }
 
 #define VEC(q)                                                                                                        \
@@ -61,14 +61,13 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
     mul_mat_experts_vec<q>(x, w, ids, y, n, k, per);                                                                  \
   }
 #define MMA(q)                                                                                                        \
-  KERNEL(128) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse,                  \
+  KERNEL_TWICE(tile_some::threads) mul_mat_experts_##q##_mma(const operand<q>* RESTRICT x, const float* RESTRICT inverse,                  \
                                         const u8* RESTRICT w, const u8* RESTRICT up, const u8* RESTRICT shared,       \
                                         const u8* RESTRICT shared_up, const int* RESTRICT order,                      \
                                         const int* RESTRICT tiles, float* RESTRICT y, int experts, int n, int k,      \
                                         int per, int low) {                                                           \
-    LDS operand<q> tx[32 * tile_pitch], tw[tile_rows * tile_pitch];                                                   \
-    LDS int src[32], dst[32];                                                                                         \
-    mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, src, dst, tx, tw);  \
+    LDS tile_lds<operand<q>, tile_some> lds;                                                                          \
+    mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, lds);  \
   }
 #define TYPE_WIDE(q, name, block, bytes) VEC(q)
 #define TYPE(q, name, block, bytes) VEC(q) MMA(q)

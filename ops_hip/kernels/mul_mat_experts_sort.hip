@@ -6,6 +6,8 @@
 // no result depends on it. Launched by mul_mat_experts.go.
 #include "gpu.h"
 
+enum { tile_pairs = 128 }; // at most, in a tile
+
 // scan returns the sum of x over the threads before this one, and in total that over all; sums is LDS of 8.
 DEV int scan(int x, int* sums, int& total) {
   int v = x;
@@ -33,16 +35,16 @@ KERNEL(256) mul_mat_experts_sort(const int* RESTRICT ids, int* RESTRICT order, i
   int n = 0, made = 0, total;
   UNROLL for (int i = 0; i < 4; i++) {
     int c = count[4 * tid() + i];
-    n += c, made += (c + 31) / 32;
+    n += c, made += (c + tile_pairs - 1) / tile_pairs;
   }
   int first = scan(n, sums[0], total), tile = scan(made, sums[1], total);
   if (tid() == 0) tiles[0] = total;
   for (int i = 0; i < 4; i++) {
     const int e = 4 * tid() + i, c = count[e];
     place[e] = first;
-    for (int at = 0; at < c; at += 32, tile++) {
+    for (int at = 0; at < c; at += tile_pairs, tile++) {
       int* t = tiles + 1 + 3 * tile;
-      t[0] = e, t[1] = first + at, t[2] = c - at < 32 ? c - at : 32;
+      t[0] = e, t[1] = first + at, t[2] = c - at < tile_pairs ? c - at : tile_pairs;
     }
     first += c;
   }

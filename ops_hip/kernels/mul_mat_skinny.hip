@@ -48,7 +48,7 @@ template <int NT, int R> struct lane_rows {
 
 // add_rows adds to sums the products of what falls to the wave of the rows.
 template <class Q, int WAVES, int NT, int R> DEV void add_rows(tile_sum (&sums)[NT][R], const lane_rows<NT, R>& rows) {
-  typedef tiles<Q> T;
+  typedef own_tiles<Q> T;
   constexpr int step = 32 * T::parts * T::windows;
   await_launches();
   for (int at = step * uniform(wave()); at < rows.k; at += step * WAVES) {
@@ -56,7 +56,7 @@ template <class Q, int WAVES, int NT, int R> DEV void add_rows(tile_sum (&sums)[
     typename T::part d[T::parts][R][tile_lane_rows];
     UNROLL for (int r = 0; r < R; r++)
       UNROLL for (int i = 0; i < tile_lane_rows; i++) {
-        T::load_head(head[r][i], rows.w[r][i], rows.k, at);
+        T::load_head(head[r][i], rows.w[r][i], rows.k, at, 0);
         UNROLL for (int p = 0; p < T::parts; p++) T::load_part(d[p][r][i], rows.w[r][i], rows.k, at, p);
       }
     UNROLL for (int p = 0; p < T::parts; p++)
@@ -74,7 +74,7 @@ template <class Q, int WAVES, int NT, int R> DEV void add_rows(tile_sum (&sums)[
 // used.
 enum { stage_bytes = 6144 };
 template <class Q, int WAVES, int NT, int R> DEV void add_staged(tile_sum (&sums)[NT][R], const lane_rows<NT, R>& rows, u8* lds) {
-  typedef tiles<Q> T;
+  typedef own_tiles<Q> T;
   typedef staged<Q> S;
   constexpr int slot_bytes = S::bytes * R, slots = stage_bytes / slot_bytes;
   const int units = rows.k / 128;

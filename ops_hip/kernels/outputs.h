@@ -1,5 +1,5 @@
-// Products of one input with up to four weight matrices in one launch: their blocks lie one behind the other along x of the
-// grid, ⌈n/rows⌉ for each.
+// Products of one input with up to four weight matrices in one launch: their blocks lie one behind the other along one dimension of
+// the grid, ⌈n/rows⌉ for each.
 #pragma once
 #include "gpu.h"
 
@@ -15,12 +15,14 @@ struct output {
   const u8 *RESTRICT w0, float *RESTRICT y0, const u8 *RESTRICT w1, float *RESTRICT y1, const u8 *RESTRICT w2,           \
       float *RESTRICT y2, const u8 *RESTRICT w3, float *RESTRICT y3, int n0, int n1, int n2, int n3
 
-// OUTPUT is the output that this block belongs to, of blocks of the given number of rows.
-#define OUTPUT(rows) output_of(rows, w0, y0, w1, y1, w2, y2, w3, y3, n0, n1, n2, n3)
+// OUTPUT is the output that this block belongs to, of blocks of the given number of rows along x; OUTPUT_Y along y.
+#define OUTPUT(rows) OUTPUT_AT(block_x(), rows)
+#define OUTPUT_Y(rows) OUTPUT_AT(block_y(), rows)
+#define OUTPUT_AT(b, rows) output_of(b, rows, w0, y0, w1, y1, w2, y2, w3, y3, n0, n1, n2, n3)
 
-DEV output output_of(int rows, const u8* w0, float* y0, const u8* w1, float* y1, const u8* w2, float* y2, const u8* w3, float* y3,
+DEV output output_of(int b, int rows, const u8* w0, float* y0, const u8* w1, float* y1, const u8* w2, float* y2, const u8* w3, float* y3,
                      int n0, int n1, int n2, int n3) {
-  int b = block_x(), a = (n0 + rows - 1) / rows;
+  int a = (n0 + rows - 1) / rows;
   output o = {w0, y0, n0, 0, b};
   if (b >= a) {
     b -= a, a = (n1 + rows - 1) / rows;

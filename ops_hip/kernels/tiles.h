@@ -6,21 +6,55 @@
 //   gfx12    lane mod 16             two, those of its half of the wave
 //   NVIDIA   g and g+8, lane 4g+t    one, number t
 #pragma once
-#include "gemm.h"
+#include "halves.h"
+#include "math.h"
+#include "mma.h"
+#include "quants.h"
+
+enum { words_all = 4, word_of_lane = 2, word_of_part = 1 };
+
+// place says which octets of a window a lane has: how many, and from which one on. scaled says that what it scales are sums of
+// lanes with all octets. words is how many words it loads of four for the parts of a step: all, one for itself and the other lanes
+// of the row, or the one of the part it asks for.
+template <int OCTETS, int WORDS, bool SCALED> struct place {
+  enum { octets = OCTETS, words = WORDS, scaled = SCALED };
+  // halves is how many halves of a window the lane has octets of, the first of which is half(); scale_halves and scale_half() are
+  // the same of what it scales.
+  enum { halves = octets == 4 ? 2 : 1, scale_halves = scaled ? 2 : halves };
+};
 
 #if GPU_NVIDIA
-enum { tile_lane_rows = 2, tile_octets = 1, tile_scaled = 1 };
+enum { tile_lane_rows = 2 };
 DEV int tile_row(int i) { return (lane() >> 2) + 8 * i; }
-DEV int tile_octet() { return lane() & 3; }
-#elif defined(__GFX12__)
-enum { tile_lane_rows = 1, tile_octets = 2, tile_scaled = 0 };
-DEV int tile_row(int) { return lane() & 15; }
-DEV int tile_octet() { return lane() >> 4 << 1; }
+struct own_place : place<1, word_of_lane, true> {
+  DEV int octet() { return lane() & 3; }
+  DEV int half() { return octet() / 2; }
+  DEV int scale_half() { return 0; }
+};
 #else
-enum { tile_lane_rows = 1, tile_octets = 4, tile_scaled = 0 };
+enum { tile_lane_rows = 1 };
 DEV int tile_row(int) { return lane() & 15; }
-DEV int tile_octet() { return 0; }
+#if defined(__GFX12__)
+struct own_place : place<2, words_all, false> {
+  DEV int octet() { return lane() >> 4 << 1; }
+#else
+struct own_place : place<4, words_all, false> {
+  DEV int octet() { return 0; }
 #endif
+  DEV int half() { return octet() / 2; }
+  DEV int scale_half() { return half(); }
+};
+#endif
+enum { tile_octets = own_place::octets };
+DEV int tile_octet() { return own_place::octet(); }
+DEV int tile_half() { return own_place::half(); }
+
+// shared_place is that of two threads next to each other that bring a window of a row to LDS.
+struct shared_place : place<2, word_of_part, false> {
+  DEV int octet() { return 2 * (tid() & 1); }
+  DEV int half() { return tid() & 1; }
+  DEV int scale_half() { return half(); }
+};
 
 // code_halves returns halves 1024 + b for eight bytes b, for which no conversion is needed.
 DEV half8 code_halves(octet b) {
@@ -41,57 +75,65 @@ DEV half8 octet_halves(octet b, f32x2 scale) {
   return y;
 }
 
+// octet_rests returns what that rounding takes from them, rounded.
+DEV half8 octet_rests(octet b, f32x2 scale) {
+  const half8 h = code_halves(b), y = octet_halves(b, scale);
+  const float step = scale[0], c = -1024 * step - scale[1];
+  half8 r;
+  UNROLL for (int j = 0; j < 8; j++) r[j] = (half)rest(__builtin_fmaf((float)h[j], step, c), (float)y[j]);
+  return r;
+}
+
 // signed_bytes turns signed bytes q into those of which 128 is to be taken, and signed_scale is (step, off) of q·step then.
 DEV octet signed_bytes(octet q) { return q ^ 0x80808080; }
 DEV f32x2 signed_scale(float step) { return (f32x2){step, 128 * step}; }
 
-// tiles<Q> says how lanes read rows of weights, a step of elements at a time, from `at` on. A step has parts, and a part windows,
+// tiles<Q, P> says how lanes in place P read rows of weights, a step of elements at a time, from `at` on. A step has parts, and a part windows,
 // which share what is loaded of it.
 //
 //   parts, windows       of a step, and of a part
 //   runs                 2 where the halves of a window are scaled differently, else 1
 //   start(p, i)          the element of the step at which window i of part p starts
 //   part, load_part(d, w, k, at, p)      what a lane loads of a part of a row
-//   head, load_head(d, w, k, at)         what it loads of a step beside
+//   head, load_head(d, w, k, at, p)      what it loads of a step beside, for part p or for all
 //   codes(d, i, j)       octet j of the lane's of window i: unsigned bytes b, which stand for step·b - off
 //   scale(h, d, p, i, n) step and off of half n of that window, of those halves that the lane scales
-template <class Q> struct tiles;
+template <class Q, class P> struct tiles;
+template <class Q> using own_tiles = tiles<Q, own_place>;
 
-// tile_halves is how many halves of a window a lane has octets of, the first of which is tile_half(); scale_halves and
-// scale_half() are the same of what it scales: on NVIDIA sums of lanes with all octets.
-enum { tile_halves = tile_octets == 4 ? 2 : 1, scale_halves = tile_scaled ? 2 : tile_halves };
-DEV int tile_half() { return tile_octet() / 2; }
-DEV int scale_half() { return tile_scaled ? 0 : tile_half(); }
-
-// part_word is one word for each of four parts that lie next to each other. On NVIDIA the four lanes of a row have one each.
-#if GPU_NVIDIA
-struct part_word {
-  u32 own;
-  DEV_METHOD u32 of(int p) const { return (u32)shfl((int)own, (lane() & ~3) | p); }
+// part_word is one word for each of four parts that lie next to each other; load<A> reads from an address that is aligned to A,
+// what part p of the step wants if the place asks for one.
+template <class P> struct part_word {
+  u32 word[P::words == words_all ? 4 : 1];
+  template <int A> DEV_METHOD void load(const u8* at, int p) {
+    if constexpr (P::words == words_all) {
+      if constexpr (A == 4) {
+        const u32x4 all = load128_4(at);
+        UNROLL for (int i = 0; i < 4; i++) word[i] = all[i];
+      } else {
+        UNROLL for (int i = 0; i < 4; i++) word[i] = load32_2(at + 4 * i);
+      }
+      return;
+    }
+    at += 4 * (P::words == word_of_lane ? lane() & 3 : p);
+    word[0] = A == 4 ? load32(at) : load32_2(at);
+  }
+  DEV_METHOD u32 of(int p) const {
+    if constexpr (P::words == word_of_lane) return (u32)shfl((int)word[0], (lane() & ~3) | p);
+    return word[P::words == words_all ? p : 0];
+  }
 };
-DEV void load_words(part_word& s, const u8* p) { s.own = load32(p + 4 * (lane() & 3)); }
-DEV void load_words_2(part_word& s, const u8* p) { s.own = load32_2(p + 4 * (lane() & 3)); }
-#else
-struct part_word {
-  u32x4 all;
-  DEV_METHOD u32 of(int p) const { return all[p]; }
-};
-DEV void load_words(part_word& s, const u8* p) { s.all = load128_4(p); }
-DEV void load_words_2(part_word& s, const u8* p) {
-  UNROLL for (int i = 0; i < 4; i++) s.all[i] = load32_2(p + 4 * i);
-}
-#endif
 
 // window_bytes are a lane's of a window that has a byte an element.
-struct window_bytes {
-  octet octets[tile_octets];
+template <class P> struct window_bytes {
+  octet octets[P::octets];
 };
-DEV void load_window(window_bytes& b, const u8* p) {
-  p += 8 * tile_octet();
-  if constexpr (tile_octets == 1)
+template <class P> DEV void load_window(window_bytes<P>& b, const u8* p) {
+  p += 8 * P::octet();
+  if constexpr (P::octets == 1)
     b.octets[0] = octet_8(p);
   else
-    UNROLL for (int j = 0; j < tile_octets; j += 2) {
+    UNROLL for (int j = 0; j < P::octets; j += 2) {
       u32x4 v = *(const u32x4*)(p + 8 * j);
       b.octets[j] = v.xy, b.octets[j + 1] = v.zw;
     }
@@ -102,13 +144,13 @@ struct block_tiles {
   enum { parts = 4, windows = 1 };
   struct head {};
   DEV int start(int p, int) { return 32 * p; }
-  DEV void load_head(head&, const u8*, int, int) {}
+  DEV void load_head(head&, const u8*, int, int, int) {}
 };
 
-template <> struct tiles<q8_0> : block_tiles {
+template <class P> struct tiles<q8_0, P> : block_tiles {
   enum { runs = 1 };
   struct part {
-    window_bytes codes;
+    window_bytes<P> codes;
     float step;
   };
   DEV void load_part(part& d, const u8* w, int k, int at, int p) {
@@ -122,19 +164,19 @@ template <> struct tiles<q8_0> : block_tiles {
 };
 
 // The windows of a part are sub-blocks that share bytes.
-template <> struct tiles<q4_k> {
+template <class P> struct tiles<q4_k, P> {
   enum { parts = 4, windows = 2, runs = 1 };
   struct part {
-    window_bytes codes;
+    window_bytes<P> codes;
   };
   struct head {
-    part_word scales;
+    part_word<P> scales;
     half2 d;
   };
   DEV int start(int p, int i) { return 64 * p + 32 * i; }
-  DEV void load_head(head& h, const u8* w, int k, int at) {
+  DEV void load_head(head& h, const u8* w, int k, int at, int n) {
     const u8* p = w + (u32)k / 2 + (u32)at / 256 * 20;
-    load_words(h.scales, p);
+    h.scales.template load<4>(p, n);
     h.d = bits<half2>(load32(p + 16));
   }
   DEV void load_part(part& d, const u8* w, int, int at, int p) {
@@ -151,94 +193,99 @@ template <> struct tiles<q4_k> {
   }
 };
 
-template <> struct tiles<q5_k> : tiles<q4_k> {
-  struct part : tiles<q4_k>::part {
-    u32 high[tile_halves];
+template <class P> struct tiles<q5_k, P> : tiles<q4_k, P> {
+  typedef typename tiles<q4_k, P>::head head;
+  struct part : tiles<q4_k, P>::part {
+    u32 high[P::halves];
   };
   DEV void load_part(part& d, const u8* w, int k, int at, int p) {
-    tiles<q4_k>::load_part(d, w, k, at, p);
-    UNROLL for (int h = 0; h < tile_halves; h++)
-      d.high[h] = weight_row<q5_k>::high(w, k, (u32)at / 256 * 8 + 2 * p + tile_half() + h);
+    tiles<q4_k, P>::load_part(d, w, k, at, p);
+    UNROLL for (int h = 0; h < P::halves; h++)
+      d.high[h] = weight_row<q5_k>::high(w, k, (u32)at / 256 * 8 + 2 * p + P::half() + h);
   }
   DEV octet codes(const part& d, int i, int j) {
-    return with_fifth(d.codes.octets[j] >> 4 * i & 0x0f0f0f0f, d.high[j / 2], 2 * i + (tile_octet() + j) % 2);
+    return with_fifth(d.codes.octets[j] >> 4 * i & 0x0f0f0f0f, d.high[j / 2], 2 * i + (P::octet() + j) % 2);
   }
-  DEV f32x2 scale(const head& h, const part&, int p, int i, int) { return scale_of(h, p, i); }
+  DEV f32x2 scale(const head& h, const part&, int p, int i, int) { return tiles<q4_k, P>::scale_of(h, p, i); }
 };
 
 // The windows of part 2n+c are two runs each of strips 4n+2c and 4n+2c+1.
-template <> struct tiles<q6_k> {
+template <class P> struct tiles<q6_k, P> {
   enum { parts = 4, windows = 2, runs = 2 };
   typedef weight_row<q6_k> row;
   struct part {
-    window_bytes low;
-    octet high[tile_halves];
+    window_bytes<P> low;
+    octet high[P::halves];
   };
   struct head {
-    part_word scales; // of both strips and runs
+    part_word<P> scales; // of both strips and runs
     float d;
   };
   DEV int start(int p, int i) { return 128 * (p / 2) + 32 * (p % 2) + 64 * i; }
-  DEV void load_head(head& h, const u8* w, int k, int at) {
+  DEV void load_head(head& h, const u8* w, int k, int at, int n) {
     const u8* p = w + (u32)k / 4 * 3 + 18 * ((u32)at / 256);
-    load_words_2(h.scales, p);
+    h.scales.template load<2>(p, n);
     h.d = half_at(p + 16) * 0.25f;
   }
   DEV void load_part(part& d, const u8* w, int k, int at, int p) {
     const u32 b = (u32)at / 256, strip = 2 * p;
     load_window(d.low, row::low(w, b, strip));
-    UNROLL for (int h = 0; h < tile_halves; h++) d.high[h] = row::high(w, k, b, strip + tile_half() + h);
+    UNROLL for (int h = 0; h < P::halves; h++) d.high[h] = row::high(w, k, b, strip + P::half() + h);
   }
   DEV octet codes(const part& d, int i, int j) {
-    return signed_bytes(row::codes(d.low.octets[j], d.high[j / 2], tile_octets == 1 ? tile_octet() % 2 : j % 2, i));
+    const octet high = d.high[j / 2] ^ 0xaaaaaaaa; // flips the signs of all codes at once
+    return row::codes(d.low.octets[j], high, P::octets == 1 ? P::octet() % 2 : j % 2, i);
   }
   DEV f32x2 scale(const head& h, const part&, int p, int i, int n) {
-    return signed_scale(h.d * (float)(i8)(h.scales.of(p) >> (16 * (scale_half() + n) + 8 * i)));
+    return signed_scale(h.d * (float)(i8)(h.scales.of(p) >> (16 * (P::scale_half() + n) + 8 * i)));
   }
 };
 
 // The windows of a part are runs of strips 2p and 2p+1.
-struct strip_tiles {
+template <class P> struct strip_tiles {
   enum { parts = 2, windows = 4, runs = 2 };
   struct part {
-    window_bytes codes;
-    u32 scales[scale_halves];
+    window_bytes<P> codes;
+    u32 scales[P::scale_halves];
   };
   DEV int start(int p, int i) { return 128 * p + 32 * i; }
   template <class Row> DEV void load_strips(part& d, const u8* w, int k, int at, int p) {
     const u32 strip = (u32)at / 64 + 2 * p;
     load_window(d.codes, Row::codes(w, strip));
-    UNROLL for (int h = 0; h < scale_halves; h++) d.scales[h] = Row::scales(w, k, strip + scale_half() + h);
+    UNROLL for (int h = 0; h < P::scale_halves; h++) d.scales[h] = Row::scales(w, k, strip + P::scale_half() + h);
   }
 };
-template <> struct tiles<q2_k> : strip_tiles {
+template <class P> struct tiles<q2_k, P> : strip_tiles<P> {
+  typedef typename strip_tiles<P>::part part;
   struct head {
     half2 d;
   };
-  DEV void load_head(head& h, const u8* w, int k, int at) { h.d = weight_row<q2_k>::ends(w, k, (u32)at / 256); }
-  DEV void load_part(part& d, const u8* w, int k, int at, int p) { load_strips<weight_row<q2_k>>(d, w, k, at, p); }
+  DEV void load_head(head& h, const u8* w, int k, int at, int) { h.d = weight_row<q2_k>::ends(w, k, (u32)at / 256); }
+  DEV void load_part(part& d, const u8* w, int k, int at, int p) {
+    strip_tiles<P>::template load_strips<weight_row<q2_k>>(d, w, k, at, p);
+  }
   DEV octet codes(const part& d, int i, int j) { return d.codes.octets[j] >> 2 * i & 0x03030303; }
   DEV f32x2 scale(const head& h, const part& d, int, int i, int n) {
     const u32 code = d.scales[n] >> 8 * i;
     return (f32x2){(float)h.d[0] * (float)(code & 15), (float)h.d[1] * (float)(code >> 4 & 15)};
   }
 };
-template <> struct tiles<q3_k> : strip_tiles {
+template <class P> struct tiles<q3_k, P> : strip_tiles<P> {
   typedef weight_row<q3_k> row;
-  struct part : strip_tiles::part {
-    octet high[tile_halves];
+  struct part : strip_tiles<P>::part {
+    octet high[P::halves];
   };
   struct head {
     float d;
   };
-  DEV void load_head(head& h, const u8* w, int k, int at) { h.d = row::scale(w, k, (u32)at / 256); }
+  DEV void load_head(head& h, const u8* w, int k, int at, int) { h.d = row::scale(w, k, (u32)at / 256); }
   DEV void load_part(part& d, const u8* w, int k, int at, int p) {
-    load_strips<row>(d, w, k, at, p);
-    UNROLL for (int h = 0; h < tile_halves; h++) d.high[h] = row::high(w, k, (u32)at / 64 + 2 * p + tile_half() + h);
+    strip_tiles<P>::template load_strips<row>(d, w, k, at, p);
+    UNROLL for (int h = 0; h < P::halves; h++) d.high[h] = row::high(w, k, (u32)at / 64 + 2 * p + P::half() + h);
   }
   DEV octet codes(const part& d, int i, int j) {
     const octet low = d.codes.octets[j], high = d.high[j / 2];
-    const u32 v = 2 * ((tile_octet() + j) % 2);
+    const u32 v = 2 * ((P::octet() + j) % 2);
     return signed_bytes((octet){row::values(low[0], high, i, v), row::values(low[1], high, i, v + 1)});
   }
   DEV f32x2 scale(const head& h, const part& d, int, int i, int n) {
@@ -253,18 +300,18 @@ struct nibble_block {
   u32 more; // high bits, or codes of scales
 };
 template <class Q> struct nibble_type;
-template <class Q> struct nibble_tiles : block_tiles {
+template <class Q, class P> struct nibble_tiles : block_tiles {
   typedef nibble_type<Q> type;
   enum { runs = type::runs };
   struct part {
-    octet codes[tile_octets == 1 ? 1 : 2];
+    octet codes[P::octets == 1 ? 1 : 2];
     nibble_block block;
   };
   DEV void load_part(part& d, const u8* w, int k, int at, int n) {
     const int from = at + 32 * n < k ? at + 32 * n : 0; // what is past the end of the row counts as 0
     const u8* p = w + (u32)from / 2;
-    if constexpr (tile_octets == 1) {
-      d.codes[0] = octet_8(p + 8 * (tile_octet() % 2));
+    if constexpr (P::octets == 1) {
+      d.codes[0] = octet_8(p + 8 * (P::octet() % 2));
     } else {
       u32x4 q = *(const u32x4*)p;
       d.codes[0] = q.xy, d.codes[1] = q.zw;
@@ -273,10 +320,10 @@ template <class Q> struct nibble_tiles : block_tiles {
     if (at + 32 * n >= k) d.block.scale = d.block.min = 0;
   }
   DEV octet codes(const part& d, int, int j) {
-    const int o = tile_octet() + j;
-    return type::value(d.codes[tile_octets == 1 ? 0 : j % 2] >> 4 * (o / 2) & 0x0f0f0f0f, d.block, o);
+    const int o = P::octet() + j;
+    return type::value(d.codes[P::octets == 1 ? 0 : j % 2] >> 4 * (o / 2) & 0x0f0f0f0f, d.block, o);
   }
-  DEV f32x2 scale(const head&, const part& d, int, int, int n) { return type::scale(d.block, scale_half() + n); }
+  DEV f32x2 scale(const head&, const part& d, int, int, int n) { return type::scale(d.block, P::scale_half() + n); }
 };
 #define NIBBLE_TILES(q, RUNS, BLOCK, VALUE, SCALE)                           \
   template <> struct nibble_type<q> {                                        \
@@ -286,7 +333,7 @@ template <class Q> struct nibble_tiles : block_tiles {
     DEV octet value(octet v, const nibble_block& b, int o) { return VALUE; } \
     DEV f32x2 scale(const nibble_block& b, int n) { return SCALE; }          \
   };                                                                         \
-  template <> struct tiles<q> : nibble_tiles<q> {};
+  template <class P> struct tiles<q, P> : nibble_tiles<q, P> {};
 NIBBLE_TILES(q4_0, 1, (nibble_block{row::scale(w, k, n)}), v, ((f32x2){b.scale, 8 * b.scale}))
 NIBBLE_TILES(q4_1, 1, (nibble_block{row::scales(w, k, n)[0], -(float)row::scales(w, k, n)[1]}), v, ((f32x2){b.scale, b.min}))
 NIBBLE_TILES(q5_0, 1, (nibble_block{row::scale(w, k, n), 0, row::high(w, k, n)}), with_fifth(v, b.more, o),
@@ -326,7 +373,7 @@ DEV octet staged_octet(u32 lds, u32 row, int p) {
 DEV u32 unit_word(u32 block, int u) { return block * (u32)(u / 2) + (tile_octet() < 2 ? 8 * (u % 2) + 4 * tile_octet() : 16); }
 
 template <> struct staged<q4_k> {
-  typedef tiles<q4_k> T;
+  typedef own_tiles<q4_k> T;
   enum { bytes = 1024 };
   DEV void copy(u32 lds, u32 row, const u8* w, int, int u) {
     copy16(lds + chunk_of(row, tile_octet()), w + 64 * u + 16 * tile_octet());
@@ -334,12 +381,12 @@ template <> struct staged<q4_k> {
   DEV void load_part(T::part& d, u32 lds, u32 row, int p) { d.codes.octets[0] = staged_octet(lds, row, p); }
   DEV u32 load_word(const u8* w, int k, int u) { return load32(w + (u32)k / 2 + unit_word(20, u)); }
   DEV void set_head(T::head& h, u32 word) {
-    h.scales.own = word;
+    h.scales.word[0] = word;
     h.d = bits<half2>(h.scales.of(2));
   }
 };
 template <> struct staged<q6_k> {
-  typedef tiles<q6_k> T;
+  typedef own_tiles<q6_k> T;
   enum { bytes = 1536, high = 1024 };
   DEV void copy(u32 lds, u32 row, const u8* w, int k, int u) {
     copy16(lds + chunk_of(row, tile_octet()), w + 64 * u + 16 * tile_octet());
@@ -354,7 +401,7 @@ template <> struct staged<q6_k> {
     return load16(p) | (tile_octet() < 2 ? load16(p + 2) << 16 : 0);
   }
   DEV void set_head(T::head& h, u32 word) {
-    h.scales.own = word;
+    h.scales.word[0] = word;
     h.d = (float)bits<half>((u16)h.scales.of(2)) * 0.25f;
   }
 };
@@ -367,9 +414,9 @@ DEV int sum_row(int e) { return (lane() >> 2) + 8 * (e >> 1); }
 DEV int sum_token(int e) { return 2 * (lane() & 3) + (e & 1); }
 
 template <class Q, int NT, int R>
-DEV void add_window(tile_sum (&sums)[NT][R], const typename tiles<Q>::head (&head)[R][tile_lane_rows],
-                    const typename tiles<Q>::part (&d)[R][tile_lane_rows], int p, int i, const half8 (&x)[NT][tile_octets]) {
-  typedef tiles<Q> T;
+DEV void add_window(tile_sum (&sums)[NT][R], const typename own_tiles<Q>::head (&head)[R][tile_lane_rows],
+                    const typename own_tiles<Q>::part (&d)[R][tile_lane_rows], int p, int i, const half8 (&x)[NT][tile_octets]) {
+  typedef own_tiles<Q> T;
   const FragA ones = {(u32x4)(0x3c003c00)};
   FragA w[R][2];
   UNROLL for (int r = 0; r < R; r++) {
@@ -414,9 +461,9 @@ DEV FragA window_part(const half8 (&o)[tile_octets], int s) {
 }
 
 template <class Q, int NT, int R>
-DEV void add_window(tile_sum (&sums)[NT][R], const typename tiles<Q>::head (&head)[R][tile_lane_rows],
-                    const typename tiles<Q>::part (&d)[R][tile_lane_rows], int p, int i, const half8 (&x)[NT][tile_octets]) {
-  typedef tiles<Q> T;
+DEV void add_window(tile_sum (&sums)[NT][R], const typename own_tiles<Q>::head (&head)[R][tile_lane_rows],
+                    const typename own_tiles<Q>::part (&d)[R][tile_lane_rows], int p, int i, const half8 (&x)[NT][tile_octets]) {
+  typedef own_tiles<Q> T;
   half8 w[R][tile_octets];
   UNROLL for (int r = 0; r < R; r++)
     UNROLL for (int j = 0; j < tile_octets; j++)

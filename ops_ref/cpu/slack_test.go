@@ -98,7 +98,7 @@ func attentionSlack(c ops.Case, in operands, scale float32, values int, position
 	for _, p := range positions {
 		keys = math.Max(keys, float64(p+1))
 	}
-	score := float64(scale) * q * k
+	score := math.Abs(float64(scale)) * q * k
 	factor := 0.0
 	if simd.RoundsColumns() && c.Args[1].DType != tensor.F32 {
 		factor = 0x1p-17
