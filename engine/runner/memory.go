@@ -287,7 +287,7 @@ func (o Options) StateSizes(dev ops.Device, m models.Model) ([]models.Sized, err
 }
 
 // FitCheckpoints returns how many Checkpoints, at most most, take no more than the given bytes beside the state that
-// o has without any. The error is about o.
+// o has without any, for which dev may be nil. The error is about o.
 func (o Options) FitCheckpoints(dev ops.Device, m models.Model, most int, bytes int64) (int, error) {
 	if m.Params().Encoder { // which keeps nothing of a sequence
 		return 0, nil

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,8 +161,8 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	return r, nil
 }
 
-// with returns o with the defaults for a model on dev, or an error if it is outside of what the model or a Runner can
-// do.
+// with returns o with the defaults for a model on dev, nil where it is not known yet, or an error if it is outside of
+// what the model or a Runner can do.
 func (o Options) with(p models.Hparams, dev ops.Device) (Options, error) {
 	if o.Context == 0 {
 		o.Context = p.Context
@@ -170,8 +171,9 @@ func (o Options) with(p models.Hparams, dev ops.Device) (Options, error) {
 		o.Seqs = 1
 	}
 	if o.Batch == 0 {
-		if o.Batch = dev.Caps().StepTokens; o.Batch == 0 {
-			o.Batch = 512
+		o.Batch = 512
+		if dev != nil {
+			o.Batch = cmp.Or(dev.Caps().StepTokens, o.Batch)
 		}
 	}
 	if p.Encoder { // a sequence is in one step
