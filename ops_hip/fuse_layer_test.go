@@ -111,7 +111,7 @@ func TestLayerFuses(t *testing.T) {
 		{3, ops.GeGLU, true, "x_q24 q8_0_dot8_norm q4_k_dot8_gated q6_k_dot8_norm mixed_dot8"},
 		{3, ops.GeGLU, false, "x_f16 skinny16 rms_norm_f32_wave skinny16 x_f16 skinny16 rms_norm_f32_wave skinny16"},
 		{20, ops.SwiGLU, false, "x_f16 skinny32 rms_norm_f32_wave skinny32 x_f16 skinny32 rms_norm_f32_wave skinny32"},
-		{40, ops.SwiGLU, false, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma"},
+		{40, ops.SwiGLU, false, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma64"},
 		{40, ops.GeGLU, true, "x_f16 q8_0_mma rms_norm_f32_wave q4_k_mma x_f16 q6_k_mma rms_norm_f32_wave q4_k_mma q6_k_mma"},
 	} {
 		for _, target := range emulated {

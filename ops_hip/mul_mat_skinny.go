@@ -6,13 +6,14 @@ import "github.com/hipengine/hipengine/ops"
 // lanes load themselves, since each weight serves few tokens.
 const skinnyTokens = 32
 
-// skinnyMost is how many several launches of those kernels take.
+// skinnyMost is how many several launches of those kernels take, of weights of one type: those of several are better
+// multiplied apart.
 const skinnyMost = 3 * skinnyTokens
 
 // skinny reports whether those kernels take the products: of several tokens, which must not be the same alone, and of
 // halves.
 func (p products) skinny(node *ops.Node, t *Target) bool {
-	kernel := p.m <= 16 && p.dots() || p.m <= skinnyMost && p.fewDots()
+	kernel := p.m <= 16 && p.dots() || p.fewDots() && (p.m <= skinnyTokens || p.m <= skinnyMost && !p.mixed)
 	return kernel && p.m > 1 && !t.Invariant && t.MMA != MMANone && p.k%mmaStep == 0 && !ops.Exact(node)
 }
 
