@@ -174,7 +174,7 @@ func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Va
 		Block: [3]uint32{matrixThreads},
 		Args:  Args{}.pack(x, p.halves(split)).outputs(p.w, ys, 0).or(add).i32s(p.m, p.k, p.low(split), gate)}
 	switch {
-	case p.typ.dot.few && !split && int(l.Grid[0]*l.Grid[1]) < t.units():
+	case p.typ.dot.few && !split && int(l.Grid[0])*int(l.Grid[1]) < t.units():
 		l.Symbol += "64"
 		l.Grid, l.Block[0] = grid(64), 128
 	case p.whole(split):
@@ -191,7 +191,7 @@ func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Va
 func tileLaunch(t *Target, w weightType, m, n, k int) Launch {
 	l := Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_tile",
 		Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}}
-	if w.wide && int(l.Grid[0]*l.Grid[1]) < 2*t.units() && cover(m, 32) <= maxGridYZ {
+	if w.wide && int(l.Grid[0])*int(l.Grid[1]) < 2*t.units() && cover(m, 32) <= maxGridYZ {
 		l.Symbol += "32"
 		l.Grid = [3]uint32{Blocks(n, 32), Blocks(m, 32)}
 	}

@@ -36,9 +36,10 @@ func init() {
 		return append(ls, normLaunch("rms_norm", normName(y), node, y,
 			Args{}.Ptr(node.Result(0)).Ptr(node.In[3]).Ptr(node.Result(1)), node.Attrs.(ops.MulMatNormAttrs).Norm.Eps))
 	}
-	registerMatrix(ops.MulMatAddRMSNormOp, 1, apart, match, func(t *Target, node *ops.Node, p products, split bool) []Launch {
-		return after(node, matrixLaunch(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
-	})
+	registerMatrix(ops.MulMatAddRMSNormOp, 1, apart, match,
+		func(t *Target, node *ops.Node, p products, split bool) []Launch {
+			return after(node, matrixLaunch(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0, split))
+		})
 	registerSkinny(ops.MulMatAddRMSNormOp, 1, apart, func(node *ops.Node, _ products) bool { return match(node) },
 		func(t *Target, node *ops.Node, p products) []Launch {
 			return after(node, skinnyLaunches(t, p, node.In[4], []ops.Value{node.Result(0)}, node.In[2], 0)...)
