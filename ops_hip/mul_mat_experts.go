@@ -34,10 +34,13 @@ type expertTiles struct {
 	block  uint32
 }
 
-// fewPairs are those of a tile of mul_mat_experts_few.hip. It takes steps with that many for each expert, or less: its tiles
-// leave fewer places empty, and dequantize for less. What experts that are chosen more often then cost is bounded, since
-// there are at most twice as many tiles.
-const fewPairs = 16
+// fewPairs are those of a tile of mul_mat_experts_few.hip, which dequantizes for less than the larger tiles and leaves fewer
+// places empty. It takes steps with at most fewMean pairs for each expert. Experts that are chosen more often have several
+// tiles then, which is bounded: there are at most as many tiles again as experts.
+const (
+	fewPairs = 16
+	fewMean  = 16
+)
 
 // fewThree reports whether there is a kernel of those that multiplies what rounding took, too.
 func fewThree(t *Target, w weightType) bool {
@@ -47,7 +50,7 @@ func fewThree(t *Target, w weightType) bool {
 // tilesOf returns the tiles of pairs with experts, which all are of types ws. split says whether what rounding takes is multiplied too.
 func tilesOf(t *Target, pairs, experts int, split bool, ws ...weightType) expertTiles {
 	e := expertTiles{pairs: matrixTile, rows: matrixTile, suffix: "_mma", block: matrixThreads}
-	few := pairs <= fewPairs*experts
+	few := pairs <= fewMean*experts
 	for _, w := range ws {
 		few = few && w.dot.number > 0 && (!split || fewThree(t, w))
 	}
