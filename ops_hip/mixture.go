@@ -163,19 +163,18 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	if m.route.Norm {
 		norm = 1
 	}
-	s := expertSizes{pairs: pairs, experts: m.rows()}
+	e := tilesOf(t, pairs, m.rows(), split, m.first, m.last)
 	x, y := m.halves(m.first, m.tokens, m.in, split), m.halves(m.last, pairs, m.ff, split)
 	weights := aligned(4 * int64(pairs)) // behind ids
 	order := 2 * weights
 	tiles := 3 * weights
-	packed := tiles + aligned(4*int64(1+3*s.tiles()))
+	packed := tiles + aligned(e.bytes())
 	floats := packed + aligned(y.bytes()) // logits, then the first half's result
 	second := floats + aligned(4*max(int64(m.tokens*m.experts), int64(pairs*m.ff)))
 	scratch := second + 4*int64(pairs*m.out)
-	product := func(w weightType, a Args, result int64, rows, tile, k, per int, f packForm) Launch {
-		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
-			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{matrixThreads},
-			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
+	product := func(w weightType, gated bool, a Args, result int64, rows, k, per int, f packForm) Launch {
+		return e.launch(w, rows, gated, a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).
+			i32s(m.experts, rows, k, per, f.low))
 	}
 	router := tileLaunch(t, weightTypes[tensor.F32.String()], m.tokens, m.experts, m.in)
 	router.Args = Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)
@@ -184,15 +183,13 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
 			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
 				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},
-		{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256},
-			Args: Args{}.ScratchPtr(0).ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, m.rows())},
-		product(m.first, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
-			floats, m.ff, matrixTile/2, m.in, m.choices, x),
+		e.sort(Args{}.ScratchPtr(0), order, tiles, pairs, m.rows()),
+		product(m.first, true, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
+			floats, m.ff, m.in, m.choices, x),
 		{Object: "mul_mat_x", Symbol: string(y.kind), Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(floats).ScratchPtr(packed).ScratchPtr(packed+y.scales()).i32s(m.ff, y.low)},
-		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).
-			NullPtr(),
-			second, m.out, matrixTile, m.ff, 1, y),
+		product(m.last, false, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().
+			or(m.sharedDown).NullPtr(), second, m.out, m.ff, 1, y),
 	}
 	if m.norm {
 		ls = append(ls, normLaunch("mixture_norm", normName(n.Out[1].Shape), n, n.Out[1].Shape,
