@@ -105,11 +105,7 @@ func init() {
 		stream.Name = op.Name + "_stream"
 		stream.Match = func(n *ops.Node, t *Target) int {
 			m, ok := mixtureOf(n)
-			score := matchPlain
-			if t.MMA == MMANvidia { // where few blocks run at once, and wait for each other's ends
-				score = matchGood + 1
-			}
-			return matchIf(ok && dots(&m) && m.tokens == 1 && !t.Invariant, score)
+			return matchIf(ok && dots(&m) && m.tokens == 1 && m.out >= 4 && !t.Invariant, matchStream(t))
 		}
 		stream.Launch = func(n *ops.Node, t *Target) ([]Launch, error) {
 			m, _ := mixtureOf(n)
@@ -279,8 +275,8 @@ func (m *mixture) dot() []Launch {
 // stream is the same for one token. See kernels/mixture_stream.hip.
 func (m *mixture) stream(t *Target) []Launch {
 	l, pairs := m.fewLayout(), m.choices*m.ff
-	first, blocks := streamRows(t, 1, streamPairs, streamed{pairs, m.in, m.gate.DType()})
-	last, sums := streamRows(t, 2, 2*streamPairs, streamed{m.out, pairs, m.down.DType()})
+	first, blocks := streamRows(t, 2, 2*streamFours, streamed{pairs, m.in, m.gate.DType()})
+	last, sums := streamRows(t, 4, 4*streamFours, streamed{m.out, pairs, m.down.DType()})
 	return []Launch{
 		m.routerLaunch(l),
 		{Object: "mixture_stream", Symbol: "mixture_" + m.first.kernel + "_stream_glu", Grid: [3]uint32{uint32(blocks)},

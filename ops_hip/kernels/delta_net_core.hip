@@ -104,20 +104,26 @@ template <int N, bool KEPT> DEV void delta_step(const delta& a, const core& c, c
   const int vectors = a.dv / 4, l = lane() < vectors ? lane() : vectors - 1;
   const f32x4* zs = (const f32x4*)c.z + h * vectors + l;
   const f32x4 w = ((const f32x4*)c.w)[l];
-  if (first < last && (!KEPT || !only || keeps(a.slots, a.kept, b, last - first))) {
-    const int slot = a.slots[b * (1 + a.kept)];
-    const int value = h * a.dv + (row < a.dv ? row : a.dv - 1), own = key * N + 4 * (lane() < N / 4 ? lane() : N / 4 - 1);
-    float* state = delta_row_at(a, b * (1 + a.kept), h, row);
-    delta_row<N> r;
+  // What no launch of the step but this one writes is on the way while that before ends.
+  allow_launches();
+  const bool takes = first < last && (!KEPT || !only || keeps(a.slots, a.kept, b, last - first));
+  const int slot = takes ? a.slots[b * (1 + a.kept)] : 0;
+  const int value = h * a.dv + (row < a.dv ? row : a.dv - 1), own = key * N + 4 * (lane() < N / 4 ? lane() : N / 4 - 1);
+  float* state = takes ? delta_row_at(a, b * (1 + a.kept), h, row) : 0;
+  delta_row<N> r;
+  conv_lane unit = {};
+  f32x4 filter = {};
+  float old[3] = {};
+  if (takes) {
     delta_load(r, state, N);
-    conv_lane unit = {};
-    f32x4 filter = {};
-    float old[3] = {};
     if (cv.window) {
       filter = *(const f32x4*)(cv.w + 4 * (cv.v + value));
       UNROLL for (int j = 0; j < 3; j++) old[j] = core_conv::row(cv, slot, j)[cv.v + value];
       if (wave() < 2) unit = conv_lane::at(cv, slot, (wave() == 0 ? cv.k : cv.q) + own);
     }
+  }
+  await_launches();
+  if (takes) {
     for (int t = first; t < last; t++) {
       float g, beta;
       delta_gates<DELTA_CORE>(a, t, h, g, beta);

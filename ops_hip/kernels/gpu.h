@@ -205,8 +205,8 @@ DEV void in_loop(u32& offset) { __asm__("" : "+v"(offset)); }
 
 // A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
 // allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
-// work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
-// kernels without a call begin with one.
+// work is done, or by kernels of few blocks. Before await_launches a kernel writes nothing, and reads only weights and what none of
+// the launches right before it writes; kbuild lets kernels without a call begin with one.
 DEV void await_launches() {}
 DEV void allow_launches() {}
 
