@@ -53,14 +53,17 @@ template <class Q> DEV void stream_sum(const x24& y, const second& m, const floa
   const int first = block_x() * rows, count = m.n - first < rows ? m.n - first : rows, fours = (count + 3) / 4;
   const i64 bytes = weight_row<Q>::bytes(m.ff);
   const choice_sums<Q> source = {m.ff, (m.top + (m.shared ? 1 : 0)) * m.ff, m.down, of, bytes, first, m.n};
-  dot_stream<Q>(y, fours, source, sums);
+  const int i = tid(), p = i / 4;
+  float add = 0;
+  dot_stream<Q>(y, fours, source, sums, [&] {
+    if (h && i < count) add = h[first + i];
+  });
   allow_launches();
   barrier();
-  const int i = tid(), p = i / 4;
   if (i >= count) return;
   const stream_share<Q> share(fours, source.total);
   const float v = share.sum(sums, p, first + i - from_end(first + 4 * p, 4, m.n));
-  out[first + i] = h ? h[first + i] + v : v;
+  out[first + i] = h ? add + v : v;
 }
 
 #define SECOND                                                                                                                     \

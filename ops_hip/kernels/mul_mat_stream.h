@@ -68,8 +68,9 @@ template <class L> struct x_step {
 };
 
 // dot_stream writes what falls to the wave of the products of so many fours of rows, at most stream_fours, with the one token of x.
-// It awaits the launches before, which what a source reads must not come from.
-template <class Q, class Source> DEV void dot_stream(const x24& x, int fours, const Source& of, stream_sums& out) {
+// It awaits the launches before, which what a source reads must not come from, and then calls ahead(), which asks for what the end
+// needs.
+template <class Q, class Source, class Ahead> DEV void dot_stream(const x24& x, int fours, const Source& of, stream_sums& out, Ahead ahead) {
   typedef lanes<Q> L;
   const stream_share<Q> share(fours, of.total);
   const int first = share.each * uniform(wave()), all = fours * share.steps;
@@ -98,6 +99,7 @@ template <class Q, class Source> DEV void dot_stream(const x24& x, int fours, co
     UNROLL for (int r = 0; r < 4; r++) read(r);
   }
   await_launches();
+  ahead();
   f32x4 acc = 0;
   for (int left = n; left > 0; left--) {
     const bool had = has;
@@ -194,7 +196,7 @@ DEV void emit_codes(const float* own, const gated_outputs& m, int first, int cou
 template <class Q, class Source>
 DEV void stream_gate(const x24& x, const Source& of, int act, const gated_outputs& m, int first, stream_sums& sums, float* own) {
   const int rows = m.n - first < m.rows ? m.n - first : m.rows, fours = (rows + 1) / 2;
-  dot_stream<Q>(x, fours, of, sums);
+  dot_stream<Q>(x, fours, of, sums, [] {});
   allow_launches();
   barrier();
   const int i = tid();

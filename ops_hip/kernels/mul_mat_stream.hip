@@ -26,15 +26,17 @@ struct stream_out {
 
 // stream_rows writes y = add + w·x for so many rows of the n from `first` on.
 template <class Q> DEV void stream_rows(const x24& x, const stream_out& o, stream_sums& sums) {
-  const int fours = (o.rows + 3) / 4;
-  dot_stream<Q>(x, fours, adjacent_rows<Q>(o.w, o.first, o.n, x.k), sums);
+  const int fours = (o.rows + 3) / 4, i = tid(), p = i / 4;
+  float add = 0;
+  dot_stream<Q>(x, fours, adjacent_rows<Q>(o.w, o.first, o.n, x.k), sums, [&] {
+    if (o.add && i < o.rows) add = o.add[o.first + i];
+  });
   allow_launches();
   barrier();
   const stream_share<Q> share(fours, x.k);
-  const int i = tid(), p = i / 4;
   if (i >= o.rows) return;
   const float v = share.sum(sums, p, o.first + i - from_end(o.first + 4 * p, 4, o.n));
-  o.y[o.first + i] = o.add ? o.add[o.first + i] + v : v;
+  o.y[o.first + i] = o.add ? add + v : v;
 }
 
 // OF_TYPE returns f<q>(...) of the weights' type.
