@@ -79,12 +79,14 @@ func init() {
 			},
 			spares: func(_ *ops.Node, r int) bool { return r == 1 },
 		}
+		dots := func(m *mixture) bool {
+			return fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 && m.tokens <= vecTokens
+		}
 		dot := k
 		dot.Name = op.Name + "_dot"
 		dot.Match = func(n *ops.Node, _ *Target) int {
 			m, ok := mixtureOf(n)
-			return matchIf(ok && fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 &&
-				m.tokens <= vecTokens, matchGood)
+			return matchIf(ok && dots(&m), matchGood)
 		}
 		dot.packs = func(n *ops.Node, _ *Target) []pack {
 			m, _ := mixtureOf(n)
@@ -99,6 +101,21 @@ func init() {
 			return m.dot(), nil
 		}
 		Register(dot)
+		stream := dot
+		stream.Name = op.Name + "_stream"
+		stream.Match = func(n *ops.Node, t *Target) int {
+			m, ok := mixtureOf(n)
+			score := matchPlain
+			if t.MMA == MMANvidia { // where few blocks run at once, and wait for each other's ends
+				score = matchGood + 1
+			}
+			return matchIf(ok && dots(&m) && m.tokens == 1 && !t.Invariant, score)
+		}
+		stream.Launch = func(n *ops.Node, t *Target) ([]Launch, error) {
+			m, _ := mixtureOf(n)
+			return m.stream(t), nil
+		}
+		Register(stream)
 		for _, split := range []bool{false, true} {
 			matrix := k
 			matrix.Name = op.Name + "_mma"
@@ -190,25 +207,43 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	return ls
 }
 
-// dot is the launches for few tokens: router; choice and first half; second half. See kernels/mixture_dot.hip.
-func (m *mixture) dot() []Launch {
-	n, norm := m.node, 0
-	if m.route.Norm {
-		norm = 1
-	}
+// fewLayout is where the kernels for few tokens have what they tell each other, in scratch memory.
+type fewLayout struct {
+	codes, scales, logits, ids, weights, y, bytes int64
+}
+
+func (m *mixture) fewLayout() (l fewLayout) {
 	y := codeForm(m.tokens*m.choices, m.ff)
-	codes := int64(0)
-	logits := codes + aligned(y.bytes())
-	ids := logits + aligned(4*int64(m.tokens*m.rows()))
-	weights := ids + aligned(4*int64(m.tokens*m.route.K))
-	scratch := weights + 4*int64(m.tokens*m.route.K)
-	x := n.In[len(n.In)-1] // packed
-	sum := Launch{Object: "mixture_dot", Symbol: "mixture_" + m.last.kernel + "_sum",
-		Grid:  [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
-		Block: [3]uint32{256}, Scratch: scratch}
-	sum.Args = Args{}.ScratchPtr(codes).ScratchPtr(codes+y.scales()).ScratchPtr(ids).ScratchPtr(weights).
-		ScratchPtr(logits).Ptr(m.down).or(m.sharedDown).
-		i32s(m.tokens, m.experts, m.route.K, m.ff, m.out)
+	l.scales = y.scales()
+	l.logits = aligned(y.bytes())
+	l.ids = l.logits + aligned(4*int64(m.tokens*m.rows()))
+	l.weights = l.ids + aligned(4*int64(m.tokens*m.route.K))
+	l.y = l.weights + aligned(4*int64(m.tokens*m.route.K))
+	l.bytes = l.y + 4*int64(m.tokens*m.choices*m.ff)
+	return l
+}
+
+// routerLaunch is that of the router for few tokens.
+func (m *mixture) routerLaunch(l fewLayout) Launch {
+	return Launch{Object: "mixture_dot", Symbol: "mixture_router_f32",
+		Grid: [3]uint32{Blocks(m.rows(), 2), uint32(m.tokens)}, Block: [3]uint32{64}, Scratch: l.bytes,
+		Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(l.logits).i32s(m.experts, m.rows(), m.in)}
+}
+
+// glu is the arguments of the first half for few tokens, up to where its codes go.
+func (m *mixture) glu(l fewLayout) Args {
+	x := m.node.In[len(m.node.In)-1] // packed
+	return Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(l.logits).or(m.bias).Ptr(m.gate).Ptr(m.up).
+		or(m.sharedGate).or(m.sharedUp).ScratchPtr(l.ids).ScratchPtr(l.weights).ScratchPtr(l.codes).ScratchPtr(l.scales)
+}
+
+// sum is the launch of the second half for few tokens, of the kernels whose names start so; args are the sizes that
+// they want.
+func (m *mixture) sum(l fewLayout, object, name string, grid [3]uint32, args ...int) Launch {
+	n := m.node
+	sum := Launch{Object: object, Symbol: name + "_sum", Grid: grid, Block: [3]uint32{256}, Scratch: l.bytes}
+	sum.Args = Args{}.ScratchPtr(l.codes).ScratchPtr(l.scales).ScratchPtr(l.ids).ScratchPtr(l.weights).
+		ScratchPtr(l.logits).Ptr(m.down).or(m.sharedDown).i32s(args...)
 	if m.norm {
 		sum.Symbol, sum.Counters = sum.Symbol+"_norm", 1
 		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().
@@ -216,17 +251,43 @@ func (m *mixture) dot() []Launch {
 	} else {
 		sum.Args = sum.Args.Ptr(n.Result(0))
 	}
+	return sum
+}
+
+// renormed is 1 if the weights of the choices are made to add up to 1.
+func (m *mixture) renormed() int {
+	if m.route.Norm {
+		return 1
+	}
+	return 0
+}
+
+// dot is the launches for few tokens: router; choice and first half; second half. See kernels/mixture_dot.hip.
+func (m *mixture) dot() []Launch {
+	l := m.fewLayout()
 	return []Launch{
-		{Object: "mixture_dot", Symbol: "mixture_router_f32",
-			Grid: [3]uint32{Blocks(m.rows(), 2), uint32(m.tokens)}, Block: [3]uint32{64}, Scratch: scratch,
-			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
+		m.routerLaunch(l),
 		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
 			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512},
-			Scratch: scratch,
-			Args: Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(logits).or(m.bias).Ptr(m.gate).Ptr(m.up).
-				or(m.sharedGate).or(m.sharedUp).
-				ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(codes).ScratchPtr(codes+y.scales()).
-				i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K, norm).F32(m.route.Scale)},
-		sum,
+			Scratch: l.bytes, Args: m.glu(l).i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K,
+				m.renormed()).F32(m.route.Scale)},
+		m.sum(l, "mixture_dot", "mixture_"+m.last.kernel, [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
+			m.tokens, m.experts, m.route.K, m.ff, m.out),
+	}
+}
+
+// stream is the same for one token. See kernels/mixture_stream.hip.
+func (m *mixture) stream(t *Target) []Launch {
+	l, pairs := m.fewLayout(), m.choices*m.ff
+	first, blocks := streamRows(t, 1, streamPairs, streamed{pairs, m.in, m.gate.DType()})
+	last, sums := streamRows(t, 2, 2*streamPairs, streamed{m.out, pairs, m.down.DType()})
+	return []Launch{
+		m.routerLaunch(l),
+		{Object: "mixture_stream", Symbol: "mixture_" + m.first.kernel + "_stream_glu", Grid: [3]uint32{uint32(blocks)},
+			Block: [3]uint32{32 * streamWaves}, Scratch: l.bytes, Counters: pairs / 32,
+			Args: m.glu(l).ScratchPtr(l.y).CounterPtr().i32s(m.in, m.ff, int(m.route.Gating), m.experts, m.route.K,
+				m.renormed(), first[0]).F32(m.route.Scale)},
+		m.sum(l, "mixture_stream", "mixture_"+m.last.kernel+"_stream", [3]uint32{uint32(sums)}, m.experts, m.route.K,
+			m.ff, m.out, last[0]),
 	}
 }
