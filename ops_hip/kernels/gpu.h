@@ -45,7 +45,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define GPU_COPIES 0 // from global memory to LDS that no register waits for
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
 #define KERNEL_TWICE(n) KERNEL(n)
-#define KERNEL_FOUR(n) KERNEL(n)
+#define KERNEL_THREE(n) KERNEL(n)
 #define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
@@ -53,7 +53,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #define KERNEL_LARGE(n) KERNEL(n)
 #define KERNEL_TWICE(n) extern "C" __attribute__((global, launch_bounds(n, 2))) void // two blocks run at once
-#define KERNEL_FOUR(n) extern "C" __attribute__((global, launch_bounds(n, 4))) void  // four do
+#define KERNEL_THREE(n) extern "C" __attribute__((global, launch_bounds(n, 3))) void // three do
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
