@@ -169,7 +169,7 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	second := floats + aligned(4*max(int64(m.tokens*m.experts), int64(pairs*m.ff)))
 	scratch := second + 4*int64(pairs*m.out)
 	product := func(w weightType, gated bool, a Args, result int64, rows, k, per int, f packForm) Launch {
-		return e.launch(w, rows, gated, a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).
+		return e.launch(w, rows, k, gated, a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).
 			i32s(m.experts, rows, k, per, f.low))
 	}
 	router := tileLaunch(t, weightTypes[tensor.F32.String()], m.tokens, m.experts, m.in)
