@@ -129,6 +129,8 @@ var mixtureSizes = []mixtureSize{
 		RouteAttrs{K: 2, Gating: Softmax, Norm: true, Scale: 1}, false, false, true},
 	{"Q8_0", "Q8_0", 9, 130, 64, 32, 32, 32,
 		RouteAttrs{K: 2, Gating: SigmoidGate, Norm: true, Scale: 1}, true, false, false},
+	{"Q4_K", "Q6_K", 33, 16, 512, 256, 72, 256,
+		RouteAttrs{K: 4, Gating: Softmax, Norm: true, Scale: 1}, false, false, false},
 }
 
 func (s mixtureSize) mixture() Case {

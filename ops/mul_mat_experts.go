@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -49,6 +50,24 @@ var MulMatExpertsOp = Register(&Def{
 		for _, f := range quantTypes() {
 			add(f, 3, 1, 2, 4, 5, max(256, f.Block))
 			add(f, 2, 2, 2, 4, 33, max(256, f.Block))
+		}
+		// Experts get as many tokens as tiles of 8, 16 and 32 have, one more and one less; rows of a few blocks.
+		counts := []int{0, 1, 33, 7, 8, 9, 15, 16, 17}
+		for _, f := range quantTypes() {
+			k, n := max(512, f.Block), 37
+			if f.Block <= 32 {
+				k, n = 288, 130
+			}
+			c := Case{Name: fmt.Sprintf("%s/counts/n%di%d", f.Name, n, k)}
+			var ids []int32
+			for expert, tokens := range counts {
+				ids = append(ids, slices.Repeat([]int32{int32(expert)}, tokens)...)
+			}
+			slices.Reverse(ids)
+			c.Args = []Arg{f32(len(ids), 1, k),
+				{Leaf: Weight, DType: f.DType, Shape: tensor.Shape{len(counts), n, k}},
+				{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(ids), 1}, Ints: ids}}
+			cs = append(cs, c)
 		}
 		f, _ := tensor.F32.Format()
 		add(f, 1, 1, 1, 1, 1, 1)

@@ -28,6 +28,7 @@ type Choice struct {
 
 // builtin are the choices that no file makes. On NVIDIA, tiles of few tokens would leave most of the device idle.
 var builtin = []Choice{
+	{"sm_*", "mul_mat*", "*", [2]int{1, 1}, 0, 0, "stream"},
 	{"sm_*", "mul_mat*", "*", [2]int{skinnyTokens + 1, skinnyMost}, 0, 0, "skinny"},
 	{"*", "mul_mat*", "*", [2]int{2, skinnyTokens}, 0, 0, "skinny"},
 	{"*", "mul_mat*", "*", [2]int{1, vecTokens}, 0, 0, "dot"},

@@ -345,7 +345,7 @@ func boundOf(kernel string, n *ops.Node) float64 {
 		return boundHalf * byChance(n)
 	case strings.HasSuffix(kernel, "_mma") || kernel == "latent_attention_shared":
 		return boundHalf
-	case strings.HasSuffix(kernel, "_dot"):
+	case strings.HasSuffix(kernel, "_dot") || strings.HasSuffix(kernel, "_stream"):
 		return boundCode
 	}
 	return boundFloat

@@ -284,6 +284,7 @@ func mulMatCases() []ops.Case {
 		dt := f.DType
 		add("", dt, nil, 8, 6, 1280)
 		add("", dt, nil, 1, 3, 4096)
+		add("", dt, nil, 1, 47, 2560)
 		add("", dt, nil, 2, 3, 256)
 	}
 	add("", quant.Q8_0, nil, 1, 43, 96)

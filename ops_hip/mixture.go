@@ -79,12 +79,14 @@ func init() {
 			},
 			spares: func(_ *ops.Node, r int) bool { return r == 1 },
 		}
+		dots := func(m *mixture) bool {
+			return fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 && m.tokens <= vecTokens
+		}
 		dot := k
 		dot.Name = op.Name + "_dot"
 		dot.Match = func(n *ops.Node, _ *Target) int {
 			m, ok := mixtureOf(n)
-			return matchIf(ok && fewDot(m.gate) && fewDot(m.down) && m.in%32 == 0 && m.ff%32 == 0 &&
-				m.tokens <= vecTokens, matchGood)
+			return matchIf(ok && dots(&m), matchGood)
 		}
 		dot.packs = func(n *ops.Node, _ *Target) []pack {
 			m, _ := mixtureOf(n)
@@ -99,6 +101,21 @@ func init() {
 			return m.dot(), nil
 		}
 		Register(dot)
+		stream := dot
+		stream.Name = op.Name + "_stream"
+		stream.Match = func(n *ops.Node, t *Target) int {
+			m, ok := mixtureOf(n)
+			score := matchPlain
+			if t.MMA == MMANvidia { // where few blocks run at once, and wait for each other's ends
+				score = matchGood + 1
+			}
+			return matchIf(ok && dots(&m) && m.tokens == 1 && !t.Invariant, score)
+		}
+		stream.Launch = func(n *ops.Node, t *Target) ([]Launch, error) {
+			m, _ := mixtureOf(n)
+			return m.stream(t), nil
+		}
+		Register(stream)
 		for _, split := range []bool{false, true} {
 			matrix := k
 			matrix.Name = op.Name + "_mma"
@@ -146,19 +163,18 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	if m.route.Norm {
 		norm = 1
 	}
-	s := expertSizes{pairs: pairs, experts: m.rows()}
+	e := tilesOf(t, pairs, m.rows(), split, m.first, m.last)
 	x, y := m.halves(m.first, m.tokens, m.in, split), m.halves(m.last, pairs, m.ff, split)
 	weights := aligned(4 * int64(pairs)) // behind ids
 	order := 2 * weights
 	tiles := 3 * weights
-	packed := tiles + aligned(4*int64(1+3*s.tiles()))
+	packed := tiles + aligned(e.bytes())
 	floats := packed + aligned(y.bytes()) // logits, then the first half's result
 	second := floats + aligned(4*max(int64(m.tokens*m.experts), int64(pairs*m.ff)))
 	scratch := second + 4*int64(pairs*m.out)
-	product := func(w weightType, a Args, result int64, rows, tile, k, per int, f packForm) Launch {
-		return Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
-			Grid: [3]uint32{uint32(s.tiles()), Blocks(rows, tile)}, Block: [3]uint32{matrixThreads},
-			Args: a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).i32s(m.experts, rows, k, per, f.low)}
+	product := func(w weightType, gated bool, a Args, result int64, rows, k, per int, f packForm) Launch {
+		return e.launch(w, rows, gated, a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).
+			i32s(m.experts, rows, k, per, f.low))
 	}
 	router := tileLaunch(t, weightTypes[tensor.F32.String()], m.tokens, m.experts, m.in)
 	router.Args = Args{}.Ptr(m.x).Ptr(m.router).ScratchPtr(floats).i32s(m.tokens, m.experts, m.in)
@@ -167,15 +183,13 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
 			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
 				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},
-		{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1}, Block: [3]uint32{256},
-			Args: Args{}.ScratchPtr(0).ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, m.rows())},
-		product(m.first, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
-			floats, m.ff, matrixTile/2, m.in, m.choices, x),
+		e.sort(Args{}.ScratchPtr(0), order, tiles, pairs, m.rows()),
+		product(m.first, true, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
+			floats, m.ff, m.in, m.choices, x),
 		{Object: "mul_mat_x", Symbol: string(y.kind), Grid: [3]uint32{uint32(pairs)}, Block: [3]uint32{256},
 			Args: Args{}.ScratchPtr(floats).ScratchPtr(packed).ScratchPtr(packed+y.scales()).i32s(m.ff, y.low)},
-		product(m.last, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().or(m.sharedDown).
-			NullPtr(),
-			second, m.out, matrixTile, m.ff, 1, y),
+		product(m.last, false, Args{}.ScratchPtr(packed).ScratchPtr(packed+y.scales()).Ptr(m.down).NullPtr().
+			or(m.sharedDown).NullPtr(), second, m.out, m.ff, 1, y),
 	}
 	if m.norm {
 		ls = append(ls, normLaunch("mixture_norm", normName(n.Out[1].Shape), n, n.Out[1].Shape,
@@ -193,25 +207,43 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	return ls
 }
 
-// dot is the launches for few tokens: router; choice and first half; second half. See kernels/mixture_dot.hip.
-func (m *mixture) dot() []Launch {
-	n, norm := m.node, 0
-	if m.route.Norm {
-		norm = 1
-	}
+// fewLayout is where the kernels for few tokens have what they tell each other, in scratch memory.
+type fewLayout struct {
+	codes, scales, logits, ids, weights, y, bytes int64
+}
+
+func (m *mixture) fewLayout() (l fewLayout) {
 	y := codeForm(m.tokens*m.choices, m.ff)
-	codes := int64(0)
-	logits := codes + aligned(y.bytes())
-	ids := logits + aligned(4*int64(m.tokens*m.rows()))
-	weights := ids + aligned(4*int64(m.tokens*m.route.K))
-	scratch := weights + 4*int64(m.tokens*m.route.K)
-	x := n.In[len(n.In)-1] // packed
-	sum := Launch{Object: "mixture_dot", Symbol: "mixture_" + m.last.kernel + "_sum",
-		Grid:  [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
-		Block: [3]uint32{256}, Scratch: scratch}
-	sum.Args = Args{}.ScratchPtr(codes).ScratchPtr(codes+y.scales()).ScratchPtr(ids).ScratchPtr(weights).
-		ScratchPtr(logits).Ptr(m.down).or(m.sharedDown).
-		i32s(m.tokens, m.experts, m.route.K, m.ff, m.out)
+	l.scales = y.scales()
+	l.logits = aligned(y.bytes())
+	l.ids = l.logits + aligned(4*int64(m.tokens*m.rows()))
+	l.weights = l.ids + aligned(4*int64(m.tokens*m.route.K))
+	l.y = l.weights + aligned(4*int64(m.tokens*m.route.K))
+	l.bytes = l.y + 4*int64(m.tokens*m.choices*m.ff)
+	return l
+}
+
+// routerLaunch is that of the router for few tokens.
+func (m *mixture) routerLaunch(l fewLayout) Launch {
+	return Launch{Object: "mixture_dot", Symbol: "mixture_router_f32",
+		Grid: [3]uint32{Blocks(m.rows(), 2), uint32(m.tokens)}, Block: [3]uint32{64}, Scratch: l.bytes,
+		Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(l.logits).i32s(m.experts, m.rows(), m.in)}
+}
+
+// glu is the arguments of the first half for few tokens, up to where its codes go.
+func (m *mixture) glu(l fewLayout) Args {
+	x := m.node.In[len(m.node.In)-1] // packed
+	return Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(l.logits).or(m.bias).Ptr(m.gate).Ptr(m.up).
+		or(m.sharedGate).or(m.sharedUp).ScratchPtr(l.ids).ScratchPtr(l.weights).ScratchPtr(l.codes).ScratchPtr(l.scales)
+}
+
+// sum is the launch of the second half for few tokens, of the kernels whose names start so; args are the sizes that
+// they want.
+func (m *mixture) sum(l fewLayout, object, name string, grid [3]uint32, args ...int) Launch {
+	n := m.node
+	sum := Launch{Object: object, Symbol: name + "_sum", Grid: grid, Block: [3]uint32{256}, Scratch: l.bytes}
+	sum.Args = Args{}.ScratchPtr(l.codes).ScratchPtr(l.scales).ScratchPtr(l.ids).ScratchPtr(l.weights).
+		ScratchPtr(l.logits).Ptr(m.down).or(m.sharedDown).i32s(args...)
 	if m.norm {
 		sum.Symbol, sum.Counters = sum.Symbol+"_norm", 1
 		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().
@@ -219,17 +251,43 @@ func (m *mixture) dot() []Launch {
 	} else {
 		sum.Args = sum.Args.Ptr(n.Result(0))
 	}
+	return sum
+}
+
+// renormed is 1 if the weights of the choices are made to add up to 1.
+func (m *mixture) renormed() int {
+	if m.route.Norm {
+		return 1
+	}
+	return 0
+}
+
+// dot is the launches for few tokens: router; choice and first half; second half. See kernels/mixture_dot.hip.
+func (m *mixture) dot() []Launch {
+	l := m.fewLayout()
 	return []Launch{
-		{Object: "mixture_dot", Symbol: "mixture_router_f32",
-			Grid: [3]uint32{Blocks(m.rows(), 2), uint32(m.tokens)}, Block: [3]uint32{64}, Scratch: scratch,
-			Args: Args{}.Ptr(m.x).Ptr(m.router).or(m.factor).ScratchPtr(logits).i32s(m.experts, m.rows(), m.in)},
+		m.routerLaunch(l),
 		{Object: "mixture_dot", Symbol: "mixture_" + m.first.kernel + "_glu",
 			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512},
-			Scratch: scratch,
-			Args: Args{}.pack(x, codeForm(m.tokens, m.in)).ScratchPtr(logits).or(m.bias).Ptr(m.gate).Ptr(m.up).
-				or(m.sharedGate).or(m.sharedUp).
-				ScratchPtr(ids).ScratchPtr(weights).ScratchPtr(codes).ScratchPtr(codes+y.scales()).
-				i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K, norm).F32(m.route.Scale)},
-		sum,
+			Scratch: l.bytes, Args: m.glu(l).i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K,
+				m.renormed()).F32(m.route.Scale)},
+		m.sum(l, "mixture_dot", "mixture_"+m.last.kernel, [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
+			m.tokens, m.experts, m.route.K, m.ff, m.out),
+	}
+}
+
+// stream is the same for one token. See kernels/mixture_stream.hip.
+func (m *mixture) stream(t *Target) []Launch {
+	l, pairs := m.fewLayout(), m.choices*m.ff
+	first, blocks := streamRows(t, 1, streamPairs, streamed{pairs, m.in, m.gate.DType()})
+	last, sums := streamRows(t, 2, 2*streamPairs, streamed{m.out, pairs, m.down.DType()})
+	return []Launch{
+		m.routerLaunch(l),
+		{Object: "mixture_stream", Symbol: "mixture_" + m.first.kernel + "_stream_glu", Grid: [3]uint32{uint32(blocks)},
+			Block: [3]uint32{32 * streamWaves}, Scratch: l.bytes, Counters: pairs / 32,
+			Args: m.glu(l).ScratchPtr(l.y).CounterPtr().i32s(m.in, m.ff, int(m.route.Gating), m.experts, m.route.K,
+				m.renormed(), first[0]).F32(m.route.Scale)},
+		m.sum(l, "mixture_stream", "mixture_"+m.last.kernel+"_stream", [3]uint32{uint32(sums)}, m.experts, m.route.K,
+			m.ff, m.out, last[0]),
 	}
 }

@@ -25,8 +25,67 @@ func expertSizesOf(node *ops.Node) (expertSizes, bool) {
 	return s, ok && fits(s.rows, s.pairs, s.n, s.k) && cover(s.n, 4) <= maxGridYZ
 }
 
-// tiles returns how many tiles of the matrix kernels there are at most.
-func (s expertSizes) tiles() int { return cover(s.pairs, matrixTile) + min(s.pairs, s.experts) }
+// expertTiles is how matrix kernels share pairs of token and expert out.
+type expertTiles struct {
+	pairs  int    // of a tile at most, all of one expert
+	most   int    // tiles
+	rows   int    // of weights that a block takes; half of each where it takes gate and up
+	suffix string // of the kernel's name
+	block  uint32
+}
+
+// fewPairs are those of a tile of mul_mat_experts_few.hip, which dequantizes for less than the larger tiles and leaves fewer
+// places empty. It takes steps with at most fewMean pairs for each expert. Experts that are chosen more often have several
+// tiles then, which is bounded: there are at most as many tiles again as experts.
+const (
+	fewPairs = 16
+	fewMean  = 16
+)
+
+// fewThree reports whether there is a kernel of those that multiplies what rounding took, too.
+func fewThree(t *Target, w weightType) bool {
+	return t.MMA == MMANvidia && w.dot.few && w.group == "k"
+}
+
+// tilesOf returns the tiles of pairs with experts, which all are of types ws. split says whether what rounding takes is multiplied too.
+func tilesOf(t *Target, pairs, experts int, split bool, ws ...weightType) expertTiles {
+	e := expertTiles{pairs: matrixTile, rows: matrixTile, suffix: "_mma", block: matrixThreads}
+	few := pairs <= fewMean*experts
+	for _, w := range ws {
+		few = few && w.dot.number > 0 && (!split || fewThree(t, w))
+	}
+	if few {
+		e.pairs, e.suffix, e.block = fewPairs, "_few", 128
+		if split {
+			e.suffix += "3"
+		}
+	}
+	e.most = cover(pairs, e.pairs) + min(pairs, experts)
+	return e
+}
+
+// bytes is how many the list of tiles has.
+func (e expertTiles) bytes() int64 { return 4 * int64(1+3*e.most) }
+
+// sort is the launch that lists the tiles, of pairs whose experts are at ids.
+func (e expertTiles) sort(ids Args, order, tiles int64, pairs, experts int) Launch {
+	return Launch{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1},
+		Block: [3]uint32{256}, Args: ids.ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, experts, e.pairs)}
+}
+
+// launch is the product with weights of type w, of which a is the operands; gated if both w and up are among them.
+func (e expertTiles) launch(w weightType, n int, gated bool, a Args) Launch {
+	rows := e.rows
+	if gated {
+		rows /= 2
+	}
+	l := Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + e.suffix,
+		Grid: [3]uint32{uint32(e.most), Blocks(n, rows)}, Block: [3]uint32{e.block}, Args: a}
+	if e.pairs == fewPairs {
+		l.Object = "mul_mat_experts_few"
+	}
+	return l
+}
 
 func init() {
 	Register(Kernel{
@@ -89,22 +148,20 @@ func init() {
 				s, _ := expertSizesOf(node)
 				return []pack{{node.In[0], matrixForm(s.w, s.rows, low(s), s.k)}}
 			},
-			Launch: func(node *ops.Node, _ *Target) ([]Launch, error) {
+			Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 				s, _ := expertSizesOf(node)
 				tiles := aligned(4 * int64(s.pairs))
-				scratch := tiles + 4*int64(1+3*s.tiles())
-				return []Launch{
-					{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1},
-						Block: [3]uint32{256}, Scratch: scratch,
-						Args: Args{}.Ptr(node.In[2]).ScratchPtr(0).ScratchPtr(tiles).i32s(s.pairs, s.experts)},
-					{Object: "mul_mat_experts_" + s.w.group, Symbol: "mul_mat_experts_" + s.w.kernel + "_mma",
-						Grid:  [3]uint32{uint32(s.tiles()), Blocks(s.n, matrixTile)},
-						Block: [3]uint32{matrixThreads}, Scratch: scratch,
-						Args: Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).Ptr(node.In[1]).NullPtr().
-							NullPtr().NullPtr().
-							ScratchPtr(0).ScratchPtr(tiles).Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per,
-							low(s))},
-				}, nil
+				e := tilesOf(t, s.pairs, s.experts, split, s.w)
+				ls := []Launch{
+					e.sort(Args{}.Ptr(node.In[2]), 0, tiles, s.pairs, s.experts),
+					e.launch(s.w, s.n, false, Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).
+						Ptr(node.In[1]).NullPtr().NullPtr().NullPtr().ScratchPtr(0).ScratchPtr(tiles).
+						Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per, low(s))),
+				}
+				for i := range ls {
+					ls[i].Scratch = tiles + e.bytes()
+				}
+				return ls, nil
 			},
 		})
 	}

@@ -45,6 +45,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define GPU_COPIES 0 // from global memory to LDS that no register waits for
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
 #define KERNEL_TWICE(n) KERNEL(n)
+#define KERNEL_FOUR(n) KERNEL(n)
 #define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
@@ -52,6 +53,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #define KERNEL_LARGE(n) KERNEL(n)
 #define KERNEL_TWICE(n) extern "C" __attribute__((global, launch_bounds(n, 2))) void // two blocks run at once
+#define KERNEL_FOUR(n) extern "C" __attribute__((global, launch_bounds(n, 4))) void  // four do
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
@@ -240,7 +242,7 @@ DEV u32x4 load128_whole(const void* p) {
 }
 
 // Copies from global memory to LDS that no register waits for, of 16 and of 8 bytes, aligned so. A wave has its copies in
-// groups; copies_done<N> waits for all of its groups but the last N. lds_address is what they and lds64 take.
+// groups; copies_done<N> waits for all of its groups but the last N. lds_address is what they, lds64 and lds128 take.
 DEV u32 lds_address(const void* p) {
   u64 a;
   __asm__("cvta.to.shared.u64 %0, %1;" : "=l"(a) : "l"(p));
@@ -252,6 +254,11 @@ DEV void copies_end() { __asm__ volatile("cp.async.commit_group;" ::: "memory");
 template <int N> DEV void copies_done() {
   __asm__ volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
   __nvvm_bar_warp_sync(0xffffffff);
+}
+DEV u32x4 lds128(u32 lds) {
+  u32x4 v;
+  __asm__ volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(lds) : "memory");
+  return v;
 }
 DEV u32x2 lds64(u32 lds) {
   u32x2 v;

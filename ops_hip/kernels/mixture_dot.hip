@@ -19,6 +19,7 @@
 //
 // Numerics: products as in mul_mat_dot.h; weights of choices are multiplied before sums over lanes. Reference: the
 // expansion. Launched by mixture.go.
+#include "mixture.h"
 #include "mul_mat_dot.h"
 #include "route.h"
 #include "sum_norm.h"
@@ -51,15 +52,6 @@ KERNEL(64) mixture_router_f32(const float* RESTRICT x, const float* RESTRICT rou
   if (lane() == 0) logits[(i64)t * rows + o] = sum;
 }
 
-// routing is how a mixture chooses experts.
-struct routing {
-  const float *logits, *bias;
-  int* ids;
-  float* weights;
-  int gating, experts, top, norm;
-  float scale;
-};
-
 template <class Q>
 DEV void mixture_glu(const x24& x, const routing& r, const u8* gate, const u8* up, const u8* shared_gate, const u8* shared_up, i8* codes, float* ds,
                      int ff, float* score, int* ids, float* y) {
@@ -91,33 +83,6 @@ DEV void mixture_glu(const x24& x, const routing& r, const u8* gate, const u8* u
   if (wave() > 0) return;
   u32 rows = (u32)x.m * choices;
   q24_lanes(y[lane()], (u64)(t * choices + choice) * ff + o + lane(), q24_out{codes, ds, rows * ff});
-}
-
-// second is the second half of a mixture.
-struct second {
-  const int* ids;
-  const float *weights, *logits;
-  const u8 *down, *shared;
-  int experts, top, ff, n;
-};
-
-// choice is what a token takes from a matrix, which lies so many bytes behind `down`: an address from LDS would be one of any
-// memory.
-struct choice {
-  i64 at;
-  float weight;
-};
-
-enum { max_choices = 33 };
-
-// find_choices writes those of token t, with the threads of a block.
-template <class Q> DEV void find_choices(const second& m, int t, choice* to) {
-  const int c = tid();
-  if (c < m.top)
-    to[c] = {(i64)m.ids[t * m.top + c] * m.n * weight_row<Q>::bytes(m.ff), m.weights[t * m.top + c]};
-  else if (c == m.top && m.shared)
-    to[c] = {(i64)m.shared - (i64)m.down, sigmoid_f(m.logits[(i64)t * (m.experts + 1) + m.experts])};
-  barrier();
 }
 
 // mixture_sum returns elements o and o+1 of the sum at token t, in all lanes.

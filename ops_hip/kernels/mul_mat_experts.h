@@ -14,6 +14,7 @@
 //
 // Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
 #pragma once
+#include "experts.h"
 #include "gemm.h"
 
 template <class Q>
@@ -25,12 +26,6 @@ DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, cons
   float s = wave_sum(acc[0]);
   if (lane() == 0) y[(i64)p * n + o] = s;
 }
-
-// expert_weights are the matrices of a product with experts.
-struct expert_weights {
-  const u8 *w, *up, *shared, *shared_up;
-  int experts;
-};
 
 template <class Q>
 DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, expert_weights e, const int* RESTRICT order,
@@ -44,13 +39,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
   }
   barrier();
   const bool gated = e.up;
-  if (expert < e.experts) {
-    i64 at = (i64)expert * n * weight_row<Q>::bytes(k);
-    e.w += at;
-    if (gated) e.up += at;
-  } else {
-    e.w = e.shared, e.up = e.shared_up;
-  }
+  e.choose(expert, n * weight_row<Q>::bytes(k));
   const tile_end end = {y, 0, e.up, gated ? gate_swiglu : ungated};
   mma_tile<Q, tile_some>(x, inverse, e.w, end, count, block_y() * (gated ? tile_some::rows / 2 : tile_some::rows), n, k, low, lds);
 }

@@ -1,0 +1,410 @@
+// Weights of few tokens: tiles of up to 16 rows of activations, which come through LDS, 128 elements at a time, and rows of weights
+// of which a wave has few_row_tiles times 16 for itself. Each weight is dequantized once, by one lane (see tiles.h for the order of
+// elements).
+#pragma once
+#include "tiles.h"
+
+enum { few_tokens = 16, few_waves = 4, few_row_tiles = 2, few_unit = 128 };
+
+// few_product is what a block multiplies: `count` rows of x, that of the t-th token at x + at(t)·k, with the rows of w; low is 0, or how many elements
+// behind a row of x that with what rounding took from it lies.
+struct few_product {
+  const half* x;
+  const int* order;
+  int count, per, k;
+  i64 low;
+  const u8* w[few_row_tiles]; // of the wave's tiles the first rows
+  int left[few_row_tiles];    // rows that are there from them on
+
+  DEV_METHOD int pair(int t) const { return order[t < count ? t : count - 1]; }
+  DEV_METHOD u32 row_at(int t) const { return 2 * (u32)(pair(t) / per) * (u32)k; } // in bytes
+  DEV_METHOD const u8* row(int tile, int r, i64 bytes) const {
+    const int last = left[tile] > 0 ? left[tile] - 1 : 0;
+    return w[tile] + (r < last ? r : last) * bytes;
+  }
+  DEV_METHOD int units() const { return (k + few_unit - 1) / few_unit; }
+  // element is where thread's chunk of unit u starts; what is past the end of the row is multiplied with nothing.
+  DEV_METHOD int element(int u) const {
+    const int e = few_unit * u + 8 * (tid() & 15);
+    return e < k ? e : 0;
+  }
+};
+
+#if GPU_NVIDIA
+
+// The sums of a tile of 16 rows of weights and 8 tokens.
+enum { few_token_tile = 8 };
+
+// few_ring brings units of x to LDS, and of weights of type Q where those are staged, some ahead of where they are used. PARTS is 2
+// where the rests of x come too.
+//
+// A unit has rows of 256 bytes for tokens, of which x_chunk says where lanes find 16 bytes, and then staged<Q>::bytes for each wave
+// and tile of rows.
+template <class Q, int NT, int PARTS> struct few_ring {
+  typedef staged<Q> S;
+  enum { x_part = 256 * few_tokens, tile_bytes = S::bytes, w_bytes = few_row_tiles * tile_bytes };
+  enum { slot_bytes = PARTS * x_part + few_waves * w_bytes, most = 49152 / slot_bytes, slots = most < 4 ? most : 4 };
+  enum { bytes = slots * slot_bytes };
+
+  const few_product& f;
+  u32 base, slot, x_at[NT];
+  const u8* rows[few_row_tiles][2];
+  u32 x_to, x_lane;
+  int u;
+
+  // swizzled is what the number of a chunk of 16 bytes of token row r is xored with, beside the bit above three.
+  DEV u32 swizzled(u32 r) { return r & 1 ? 5 : 0; }
+
+  DEV_METHOD few_ring(const few_product& f, u8* lds) : f(f), base(lds_address(lds)), slot(0), u(0) {
+    const u32 row = (u32)tid() >> 4, c = tid() & 15;
+    UNROLL for (int t = 0; t < NT; t++) x_at[t] = f.row_at((int)row + 8 * t);
+    x_to = 256 * row + 16 * (c ^ (c >> 3) ^ swizzled(row));
+    x_lane = 256 * ((u32)lane() >> 2) + 16 * swizzled((u32)lane() >> 2);
+    if constexpr (S::bytes)
+      UNROLL for (int r = 0; r < few_row_tiles; r++)
+        UNROLL for (int i = 0; i < 2; i++) rows[r][i] = f.row(r, tile_row(i), weight_row<Q>::bytes(f.k));
+    UNROLL for (int n = 0; n < slots - 1; n++) copy(n, n);
+  }
+  DEV_METHOD u32 slot_at(u32 s) const { return base + slot_bytes * s; }
+  DEV_METHOD u32 weights_of(u32 s, int r) const { return slot_at(s) + PARTS * x_part + w_bytes * wave() + tile_bytes * r; }
+  DEV_METHOD void copy(int n, u32 to) const {
+    if (n < f.units()) {
+      const int e = f.element(n);
+      UNROLL for (int p = 0; p < PARTS; p++)
+        UNROLL for (int t = 0; t < NT; t++)
+          copy16(slot_at(to) + x_to + x_part * p + 256 * few_token_tile * t, (const u8*)(f.x + p * f.low + e) + x_at[t]);
+      if constexpr (S::bytes)
+        UNROLL for (int r = 0; r < few_row_tiles; r++)
+          UNROLL for (int i = 0; i < 2; i++) S::copy(weights_of(to, r), tile_row(i), rows[r][i], f.k, n);
+    }
+    copies_end();
+  }
+  // next waits for the next unit, the first one at first, and asks for one more.
+  DEV_METHOD void next() {
+    copies_done<slots - 2>();
+    barrier(); // all have used the last one as well
+    if (u) slot = slot + 1 < slots ? slot + 1 : 0;
+    copy(u + slots - 1, slot ? slot - 1 : slots - 1);
+    u++;
+  }
+  // x returns chunk c of the unit of the lane's row of token tile t; c is `of_lane` xor `known`.
+  DEV_METHOD u32x4 x(u32 of_lane, u32 known, int t, int part) const {
+    const u32 c = of_lane ^ (of_lane >> 3) ^ known ^ (known >> 3);
+    return lds128((slot_at(slot) + x_lane ^ 16 * c) + x_part * part + 256 * few_token_tile * t);
+  }
+  DEV_METHOD void end() const {
+    copies_done<0>();
+    barrier();
+  }
+};
+
+// scaled_units<Q> multiplies units of weights of types whose steps are integers times one of a block of 256, times the codes, which are
+// integers as well: the products of both are nearly always exact as halves.
+//
+// Of a unit a lane has 16 elements each of two runs, which lie next to each other in x as in the codes.
+template <class Q> struct scaled_units {
+  enum { known = false };
+};
+
+DEV half2 splat(half v) { return (half2){v, v}; }
+
+// scaled returns scale·h + off for four words of two halves each, of two rows: the fragments of 16 by 8 elements, 4 of each lane.
+struct few_pair {
+  FragA of[2];
+};
+DEV few_pair few_fragments(const half2 (&a)[4], const half2 (&b)[4]) {
+  few_pair f;
+  UNROLL for (int j = 0; j < 2; j++)
+    f.of[j] = {(u32x4){bits<u32>(a[2 * j]), bits<u32>(b[2 * j]), bits<u32>(a[2 * j + 1]), bits<u32>(b[2 * j + 1])}};
+  return f;
+}
+
+// Lane t of the four of a row has half t mod 2 of each of the windows of part t/2 of the unit.
+template <> struct scaled_units<q4_k> {
+  enum { known = true, min = true };
+  struct block { // of a row
+    u32 scales, d;
+  };
+  DEV void load(block& b, const u8* w, int k, u32 n) {
+    const u8* p = w + (u32)k / 2 + 20 * n;
+    b.scales = load32(p + 4 * tile_octet()), b.d = load32(p + 16);
+  }
+  struct unit {
+    half2 scale, off; // of both runs
+    u32x4 codes;
+  };
+  DEV half2 bytes(u32 word, int i) { return bits<half2>(byte_pair(word, i)) - splat(1024); }
+  DEV void set(unit& x, const block& b, u32 lds, u32 row, int u) {
+    const u32 word = (u32)shfl((int)b.scales, (lane() & ~3) | (2 * u + tile_octet() / 2));
+    x.scale = bytes(word, 0);
+    x.off = x.scale * (half2){-1024, -64};
+    x.codes = lds128(lds + chunk_of(row, tile_octet()));
+  }
+  DEV u32 chunk() { return 8 * ((u32)tile_octet() / 2) + 2 * ((u32)tile_octet() % 2); } // of run 0; that of run 1 is this xor run_chunk
+  enum { run_chunk = 4 };
+  // codes writes eight codes of run i, the j-th, as halves: 1024 more than they are in run 0, and 64 in run 1.
+  DEV void codes(half2 (&h)[4], const unit& x, int i, int j) {
+    UNROLL for (int e = 0; e < 4; e++) {
+      const u32 q = x.codes[2 * j + e / 2] & (i ? 0xf0f0f0f0 : 0x0f0f0f0f);
+      h[e] = bits<half2>(prmt(q, i ? 0x54545454 : 0x64646464, e % 2 ? 0x4342 : 0x4140));
+    }
+  }
+  DEV float step(const block& b) { return (float)bits<half2>(b.d)[0]; }
+  DEV float min_step(const block& b) { return (float)bits<half2>(b.d)[1]; }
+  // window is that of the block that run i of unit u is of, and mins those of the lane's: windows 2t and 2t+1.
+  DEV int window(int u, int i) { return 4 * u + 2 * (tile_octet() / 2) + i; }
+  DEV half2 mins(const block& b) { return bytes(b.scales, 1); }
+};
+
+// Lane t of the four of a row has strip t of the unit.
+template <> struct scaled_units<q6_k> {
+  enum { known = true, min = false };
+  struct block {
+    u32 scales, d; // two bytes for each unit
+  };
+  DEV void load(block& b, const u8* w, int k, u32 n) {
+    const u8* p = w + (u32)k / 4 * 3 + 18 * n;
+    b.scales = load16(p + 2 * tile_octet()) | load16(p + 8 + 2 * tile_octet()) << 16;
+    b.d = load16(p + 16);
+  }
+  struct unit {
+    half2 scale, off;
+    u32x4 low;
+    octet high;
+  };
+  DEV void set(unit& x, const block& b, u32 lds, u32 row, int u) {
+    // signed bytes: flipped, and 128 more
+    x.scale = bits<half2>(byte_pair(b.scales ^ 0x80808080, u)) - splat(1024 + 128);
+    x.off = x.scale * splat(-96);
+    x.low = lds128(lds + chunk_of(row, tile_octet()));
+    x.high = lds64(lds + staged<q6_k>::high + 32 * row + 8 * tile_octet());
+  }
+  DEV u32 chunk() { return 2 * (u32)tile_octet(); }
+  enum { run_chunk = 8 };
+  // codes writes 64 more than they are, those without sign.
+  DEV void codes(half2 (&h)[4], const unit& x, int i, int j) {
+    UNROLL for (int e = 0; e < 4; e++) {
+      const u32 l = x.low[2 * j + e / 2];
+      const u32 low = (i ? l : l << 4) & 0xf0f0f0f0, high = (x.high[e / 2] >> (4 * j + 2 * i) & 0x03030303) ^ 0x56565656;
+      h[e] = bits<half2>(prmt(low, high, e % 2 ? 0x7362 : 0x5140));
+    }
+  }
+  DEV float step(const block& b) { return (float)bits<half>((u16)b.d); }
+};
+
+// add_scaled adds to sums the products of x with all rows. Where PARTS is 2, those with the rests of x and of the weights too.
+template <class Q, int NT, int PARTS>
+DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u8* lds) {
+  typedef scaled_units<Q> U;
+  typedef typename U::block block;
+  few_ring<Q, NT, PARTS> ring(f, lds);
+  const u32 blocks = (u32)f.k / 256, chunk = U::chunk();
+  block next[few_row_tiles][2];
+  auto load = [&](u32 n) {
+    UNROLL for (int r = 0; r < few_row_tiles; r++)
+      UNROLL for (int i = 0; i < 2; i++) U::load(next[r][i], ring.rows[r][i], f.k, n < blocks ? n : 0);
+  };
+  load(0);
+  NO_UNROLL for (u32 n = 0; n < blocks; n++) {
+    block head[few_row_tiles][2];
+    UNROLL for (int r = 0; r < few_row_tiles; r++)
+      UNROLL for (int i = 0; i < 2; i++) head[r][i] = next[r][i];
+    load(n + 1);
+    tile_sum acc[NT][few_row_tiles] = {}, window_sums = {};
+    UNROLL for (int u = 0; u < 2; u++) {
+      ring.next();
+      typename U::unit w[few_row_tiles][2];
+      UNROLL for (int r = 0; r < few_row_tiles; r++)
+        UNROLL for (int i = 0; i < 2; i++) U::set(w[r][i], head[r][i], ring.weights_of(ring.slot, r), 8 * i + ((u32)lane() >> 2), u);
+      UNROLL for (int i = 0; i < 2; i++)
+        UNROLL for (int j = 0; j < 2; j++) {
+          u32x4 x[NT][PARTS];
+          UNROLL for (int t = 0; t < NT; t++)
+            UNROLL for (int p = 0; p < PARTS; p++) x[t][p] = ring.x(chunk, (i ? U::run_chunk : 0) ^ j, t, p);
+          if constexpr (U::min) {
+            // Column c of the sums is that of window c: what is multiplied is 1 in its column alone.
+            const u32 one = (lane() >> 2) == U::window(u, i) ? 0x3c003c00 : 0;
+            UNROLL for (int p = 0; p < PARTS; p++)
+              UNROLL for (int h = 0; h < 2; h++) {
+                const u32x4 a = x[0][p], b = NT > 1 ? x[NT - 1][p] : (u32x4)(0);
+                window_sums = mma(window_sums, FragA{(u32x4){a[2 * h], b[2 * h], a[2 * h + 1], b[2 * h + 1]}}, (u32x2){one, one});
+              }
+          }
+          UNROLL for (int r = 0; r < few_row_tiles; r++) {
+            half2 y[2][4], rest[2][4];
+            UNROLL for (int g = 0; g < 2; g++) {
+              const half2 s = splat(w[r][g].scale[i]), o = splat(w[r][g].off[i]);
+              U::codes(y[g], w[r][g], i, j);
+              UNROLL for (int e = 0; e < 4; e++) {
+                const half2 v = __builtin_elementwise_fma(y[g][e], s, o);
+                if (PARTS > 1 && !U::min) rest[g][e] = __builtin_elementwise_fma(y[g][e] - splat(96), s, -v);
+                y[g][e] = v;
+              }
+            }
+            const few_pair whole = few_fragments(y[0], y[1]);
+            UNROLL for (int t = 0; t < NT; t++) {
+              UNROLL for (int p = 0; p < PARTS; p++)
+                UNROLL for (int h = 0; h < 2; h++)
+                  acc[t][r] = mma(acc[t][r], whole.of[h], h ? x[t][p].zw : x[t][p].xy);
+              if constexpr (PARTS > 1 && !U::min) {
+                const few_pair rests = few_fragments(rest[0], rest[1]);
+                UNROLL for (int h = 0; h < 2; h++) acc[t][r] = mma(acc[t][r], rests.of[h], h ? x[t][0].zw : x[t][0].xy);
+              }
+            }
+          }
+        }
+    }
+    UNROLL for (int t = 0; t < NT; t++) {
+      // The sums of windows 2t and 2t+1 and their rests, as large as halves can be, are multiplied with what is to be taken from
+      // the codes of those.
+      u32x2 all;
+      if constexpr (U::min) {
+        const float a = window_sums[2 * t] * 0x1p-6f, b = window_sums[2 * t + 1] * 0x1p-6f;
+        const half2 whole = halves(a, b);
+        all = (u32x2){bits<u32>(whole), bits<u32>(halves(a - (float)whole[0], b - (float)whole[1]))};
+      }
+      UNROLL for (int r = 0; r < few_row_tiles; r++) {
+        tile_sum off = {};
+        if constexpr (U::min) {
+          const u32 a = bits<u32>(U::mins(head[r][0])), b = bits<u32>(U::mins(head[r][1]));
+          off = mma(off, FragA{(u32x4){a, b, a, b}}, all);
+        }
+        UNROLL for (int e = 0; e < 4; e++) {
+          const block& b = head[r][e / 2];
+          if constexpr (U::min) sums[t][r][e] = __builtin_fmaf(-0x1p6f * U::min_step(b), off[e], sums[t][r][e]);
+          sums[t][r][e] = __builtin_fmaf(U::step(b), acc[t][r][e], sums[t][r][e]);
+        }
+      }
+    }
+  }
+  ring.end();
+}
+
+typedef own_place few_place;
+DEV int few_sum_row(int e) { return sum_row(e); }
+DEV int few_sum_token(int e) { return sum_token(e); }
+
+template <class Q, int NT, class Ring>
+DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename own_tiles<Q>::head (&head)[few_row_tiles][tile_lane_rows],
+                    const typename own_tiles<Q>::part (&d)[few_row_tiles][tile_lane_rows], int p, int i, const Ring& ring) {
+  half8 x[NT][tile_octets];
+  UNROLL for (int t = 0; t < NT; t++)
+    x[t][0] = bits<half8>(ring.x((u32)tile_octet(), (u32)own_tiles<Q>::start(p, i) % few_unit / 8, t, 0));
+  add_window<Q>(sums, head, d, p, i, x);
+}
+
+#else
+
+// The sums of a tile of 16 tokens and 16 rows of weights, which are the columns: each lane has one of them.
+enum { few_token_tile = 16 };
+DEV int few_sum_row(int e) { return acc_col(e); }
+DEV int few_sum_token(int e) { return acc_row(e); }
+
+// A lane dequantizes two octets of a row. Where lanes multiply all four, they exchange them by way of LDS.
+struct few_place : place<2, words_all, false> {
+  DEV int octet() { return lane() >> 4 << 1; }
+  DEV int half() { return octet() / 2; }
+  DEV int scale_half() { return half(); }
+};
+template <class Q, int, int> struct few_ring {
+  enum { x_row = few_unit + 8, w_row = 40, x_halves = few_tokens * x_row };
+#if defined(__GFX12__)
+  enum { w_halves = 0 };
+#else
+  enum { w_halves = 16 * w_row };
+#endif
+  enum { bytes = 2 * (2 * x_halves + few_waves * few_row_tiles * w_halves) };
+
+  const few_product& f;
+  half *lds, *own;
+  u32 x_at[2];
+  half8 chunk[2];
+  int u;
+
+  DEV_METHOD few_ring(const few_product& f, u8* to) : f(f), lds((half*)to), own(lds + 2 * x_halves), u(0) {
+    own += uniform(wave()) * few_row_tiles * w_halves;
+    UNROLL for (int i = 0; i < 2; i++) x_at[i] = f.row_at((tid() >> 4) + 8 * i);
+    load(0);
+  }
+  DEV_METHOD void load(int n) {
+    const int e = f.element(n);
+    UNROLL for (int i = 0; i < 2; i++) chunk[i] = *(const half8*)((const u8*)(f.x + e) + x_at[i]);
+  }
+  DEV_METHOD half* unit() const { return lds + (u & 1 ? 0 : x_halves); } // the one in use: u is behind it
+  DEV_METHOD void next() {
+    u++;
+    UNROLL for (int i = 0; i < 2; i++) *(half8*)(unit() + ((tid() >> 4) + 8 * i) * x_row + 8 * (tid() & 15)) = chunk[i];
+    barrier();
+    load(u < f.units() ? u : 0);
+  }
+  // fragment is 16 of the elements of a window that starts at element `start` of the unit.
+  DEV_METHOD FragA x(int start, int s) const {
+    const half* p = unit() + (lane() & 15) * x_row + start;
+#if defined(__GFX12__)
+    return *(const half8*)(p + 8 * (few_place::octet() + s));
+#else
+    return load_a(p - (lane() & 15) * x_row + 16 * s, x_row);
+#endif
+  }
+  DEV_METHOD void end() const {}
+};
+
+template <class Q, int NT, class Ring>
+DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename tiles<Q, few_place>::head (&head)[few_row_tiles][1],
+                    const typename tiles<Q, few_place>::part (&d)[few_row_tiles][1], int p, int i, const Ring& ring) {
+  typedef tiles<Q, few_place> T;
+  half8 w[few_row_tiles][2];
+  UNROLL for (int r = 0; r < few_row_tiles; r++)
+    UNROLL for (int j = 0; j < 2; j++)
+      w[r][j] = octet_halves(T::codes(d[r][0], i, j), T::scale(head[r][0], d[r][0], p, i, 0));
+#if !defined(__GFX12__)
+  UNROLL for (int r = 0; r < few_row_tiles; r++)
+    UNROLL for (int j = 0; j < 2; j++)
+      *(half8*)(ring.own + r * Ring::w_halves + (lane() & 15) * Ring::w_row + 8 * (few_place::octet() + j)) = w[r][j];
+  wave_fence();
+#endif
+  UNROLL for (int s = 0; s < 2; s++) {
+    const FragA x = ring.x(T::start(p, i) % few_unit, s);
+    UNROLL for (int r = 0; r < few_row_tiles; r++)
+#if defined(__GFX12__)
+      sums[0][r] = mma(sums[0][r], x, w[r][s]);
+#else
+      sums[0][r] = mma(sums[0][r], x, load_b(ring.own + r * Ring::w_halves + 16 * s, Ring::w_row));
+#endif
+  }
+#if !defined(__GFX12__)
+  wave_fence(); // before lanes write the next window where others have read
+#endif
+}
+
+#endif
+
+// add_few adds to sums the products of x with all rows, each of whose lanes loads its weights itself, a part ahead.
+template <class Q, int NT> DEV void add_few(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u8* lds) {
+  typedef tiles<Q, few_place> T;
+  constexpr int step = 32 * T::parts * T::windows, unit_parts = few_unit / (32 * T::windows);
+  const u8* rows[few_row_tiles][tile_lane_rows];
+  UNROLL for (int r = 0; r < few_row_tiles; r++)
+    UNROLL for (int i = 0; i < tile_lane_rows; i++) rows[r][i] = f.row(r, tile_row(i), weight_row<Q>::bytes(f.k));
+  few_ring<Q, NT, 1> ring(f, lds);
+  typename T::part d[2][few_row_tiles][tile_lane_rows];
+  auto load_part = [&](int to, int at, int p) {
+    UNROLL for (int r = 0; r < few_row_tiles; r++)
+      UNROLL for (int i = 0; i < tile_lane_rows; i++) T::load_part(d[to][r][i], rows[r][i], f.k, at, p);
+  };
+  load_part(0, 0, 0);
+  NO_UNROLL for (int at = 0; at < f.k; at += step) {
+    typename T::head head[few_row_tiles][tile_lane_rows];
+    UNROLL for (int r = 0; r < few_row_tiles; r++)
+      UNROLL for (int i = 0; i < tile_lane_rows; i++) T::load_head(head[r][i], rows[r][i], f.k, at, 0);
+    UNROLL for (int p = 0; p < T::parts; p++) {
+      if (p % unit_parts == 0) ring.next();
+      if (p + 1 < T::parts)
+        load_part((p + 1) & 1, at, p + 1);
+      else
+        load_part(0, at + step < f.k ? at + step : 0, 0);
+      UNROLL for (int i = 0; i < T::windows; i++) few_window<Q>(sums, head, d[p & 1], p, i, ring);
+    }
+  }
+  ring.end();
+}

@@ -1,0 +1,108 @@
+// The products of mul_mat_dot.hip, mul_mat_gated.hip and mul_mat_add_rms_norm.hip for one token, as a stream (mul_mat_stream.h), of
+// weights of Q8_0, Q4_K and Q6_K.
+//
+//   mul_mat_stream         y_i [n_i] = w_i·x of up to four weights w_i [n_i, k] (outputs.h): byte i of types is the dot_type of w_i, and byte i
+//                          of rows the rows of a block of it, an even number up to 144. Grid Σ⌈n_i/rows_i⌉.
+//   mul_mat_stream_gated   y [n] = act(gate·x)·(up·x), of gate and up [n, k] of one type; act is a gate of math.h. Unless codes_y are null,
+//                          n is a multiple of 32 and codes_y and ds_y are the 24-bit codes of y (q24.h). Those of 32 results that
+//                          several blocks make come from the last of these; counters are n/32, 0 before and after. Grid ⌈n/rows⌉, rows at
+//                          most 72.
+//   mul_mat_stream_norm    sum [n] = h + w·x, and out = rms_norm of sum as in mul_mat_add_rms_norm.hip, n a multiple of 4 up to 8192.
+//                          Grid ⌈n/rows⌉, rows an even number up to 144. counter is 0 before and after.
+//
+// Blocks of 256. LDS 4,608 bytes, and 288 or 132 more. Reference: the expansions. Launched by mul_mat_stream.go.
+#include "dot_types.h"
+#include "math.h"
+#include "mul_mat_stream.h"
+#include "outputs.h"
+#include "sum_norm.h"
+
+struct stream_out {
+  const u8* w;
+  float* y;
+  const float* add; // null for none
+  int first, rows;
+};
+
+// stream_rows writes y = add + w·x for rows first to first+rows-1.
+template <class Q> DEV void stream_rows(const x24& x, const stream_out& o, stream_sums& sums) {
+  const int pairs = (o.rows + 1) / 2;
+  dot_stream<Q>(x, pairs, adjacent_rows<Q>(o.w, o.first, o.rows, x.k), sums);
+  allow_launches();
+  barrier();
+  const stream_share<Q> share(pairs, x.k);
+  const int i = tid();
+  if (i >= o.rows) return;
+  const float v = share.sum(sums, i / 2, i % 2);
+  o.y[o.first + i] = o.add ? o.add[o.first + i] + v : v;
+}
+
+// OF_TYPE returns f<q>(...) of the weights' type.
+#define OF_TYPE(type, f, ...)                     \
+  switch (type) {                                 \
+    case type_q8_0: return f<q8_0>(__VA_ARGS__);  \
+    case type_q4_k: return f<q4_k>(__VA_ARGS__);  \
+    case type_q6_k: return f<q6_k>(__VA_ARGS__);  \
+  }
+
+DEV void stream_rows_of(u32 type, const x24& x, const stream_out& o, stream_sums& sums) { OF_TYPE(type, stream_rows, x, o, sums) }
+
+KERNEL_TWICE(256) mul_mat_stream(const i8* RESTRICT codes, const float* RESTRICT ds, OUTPUTS, u32 types, u32 rows, int k) {
+  LDS stream_sums sums;
+  const u8* w[] = {w0, w1, w2, w3};
+  float* y[] = {y0, y1, y2, y3};
+  const int n[] = {n0, n1, n2, n3};
+  stream_out o = {};
+  int b = block_x();
+  u32 type = 0;
+  UNROLL for (int i = 0; i < 4; i++) {
+    const int r = rows >> 8 * i & 255, blocks = n[i] ? (n[i] + r - 1) / r : 0;
+    if (b >= 0 && b < blocks) {
+      const int first = b * r;
+      o = {w[i], y[i], 0, first, n[i] - first < r ? n[i] - first : r};
+      type = types >> 8 * i & 255;
+    }
+    b -= blocks;
+  }
+  stream_rows_of(type, (x24){codes, ds, 1, k}, o, sums);
+}
+
+// gated_rows are the rows of gate and up with one number.
+template <class Q> struct gated_rows : whole_rows<Q> {
+  const u8 *gate, *up;
+  DEV_METHOD gated_rows(const u8* gate, const u8* up, int first, int k)
+      : whole_rows<Q>(k), gate(gate + first * this->bytes), up(up + first * this->bytes) {}
+  DEV_METHOD void pair(int p, const u8*& a, const u8*& b) const { a = gate + p * this->bytes, b = up + p * this->bytes; }
+};
+
+template <class Q>
+DEV void stream_gate_rows(const x24& x, const u8* gate, const u8* up, int act, const gated_outputs& m, stream_sums& sums, float* own) {
+  const int first = block_x() * m.rows;
+  stream_gate<Q>(x, gated_rows<Q>(gate, up, first, x.k), act, m, first, sums, own);
+}
+
+DEV void stream_gate_rows_of(u32 type, const x24& x, const u8* gate, const u8* up, int act, const gated_outputs& m, stream_sums& sums,
+                             float* own) {
+  OF_TYPE(type, stream_gate_rows, x, gate, up, act, m, sums, own)
+}
+
+KERNEL_TWICE(256) mul_mat_stream_gated(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT gate, const u8* RESTRICT up,
+                                       float* y, i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counters, u32 type, int rows, int n, int k,
+                                       int act) {
+  LDS stream_sums sums;
+  LDS float own[stream_pairs];
+  stream_gate_rows_of(type, (x24){codes, ds, 1, k}, gate, up, act, gated_outputs{y, q24_out{codes_y, ds_y, (u32)n}, counters, n, rows}, sums,
+                      own);
+}
+
+KERNEL_TWICE(256) mul_mat_stream_norm(const i8* RESTRICT codes, const float* RESTRICT ds, const u8* RESTRICT w, const float* RESTRICT h,
+                                      const float* RESTRICT wn, float* sum, float* RESTRICT out, i8* RESTRICT codes_y, float* RESTRICT ds_y,
+                                      u32* counter, u32 type, int rows, u32 n, int k, float eps) {
+  LDS stream_sums sums;
+  LDS float part[32];
+  LDS int last;
+  const int first = block_x() * rows, count = (int)n - first < rows ? (int)n - first : rows;
+  stream_rows_of(type, (x24){codes, ds, 1, k}, stream_out{w, sum, h, first, count}, sums);
+  if (!last_block(counter, (n + rows - 1) / rows, &last)) return;
+  sum_norms<false>(1, sum, wn, out, n, eps, part, norm_out{codes_y, ds_y, n, codes_y ? form_codes : no_form});
+}
