@@ -150,6 +150,9 @@ DEV float pin(float x) {
   return x;
 }
 
+// within returns x, or -most or most where it is beyond, and any of those for a NaN.
+DEV float within(float x, float most) { return __builtin_amdgcn_fmed3f(x, -most, most); }
+
 // fixed keeps the compiler from moving instructions across it, which lengthens the lives of registers.
 DEV void fixed() { __builtin_amdgcn_sched_barrier(0); }
 
@@ -314,6 +317,7 @@ DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
   return x;
 }
+DEV float within(float x, float most) { return __builtin_fminf(__builtin_fmaxf(x, -most), most); }
 DEV int uniform(int x) { return x; }
 DEV bool any(bool x) { return __nvvm_vote_any_sync(0xffffffff, x); }
 DEV void fixed() {}
