@@ -5,23 +5,23 @@
 
 enum { few_waves = 4, few_row_tiles = 2, few_unit = 128 };
 
-// few_product is what a block multiplies: `count` rows of x, that of the t-th token at x + at(t)·k, with rows of w, or of w and up, n
-// of each, of so many bytes. low is how many elements behind a row of x that with what rounding took from it lies.
+// few_product is what a block multiplies: `count` rows of x with rows of w, or of w and up, n of each, of so many bytes. Lane t has
+// the pair of the t-th token, its row of x, and the inverse of that row's scale. low is how many elements behind a row of x that with
+// what rounding took from it lies.
 //
 // A group is the rows that a block multiplies at once; o0 is the wave's first row of the first group, and `groups` how many it
 // multiplies one after the other.
 struct few_product {
   const half* x;
-  const int* order;
-  int count, per, k;
+  int count, k, pair, row;
+  float inverse;
   i64 low;
   const u8 *w, *up;
   int n, bytes, o0, groups;
 
-  DEV_METHOD int pair(int t) const { return order[t < count ? t : count - 1]; }
   // x_at is where the thread's 16 bytes of a unit are in row t, from its first on. chunk_at is the same in unit u for weights of type
   // Q: its first bytes take the place of those past the end of the row, which are multiplied with nothing.
-  DEV_METHOD u32 x_at(int t) const { return 2 * ((u32)(pair(t) / per) * (u32)k + 8 * (tid() & 15)); }
+  DEV_METHOD u32 x_at(int t) const { return 2 * ((u32)shfl(row, t) * (u32)k + 8 * (tid() & 15)); }
   template <class Q> DEV_METHOD u32 chunk_at(u32 x_at, int u) const {
     const int c = tid() & 15;
     return Q::block % few_unit && few_unit * u + 8 * c >= k ? x_at - 16 * c : x_at;
