@@ -36,7 +36,8 @@ template <class Q, int TOKENS, int NT, int PARTS> DEV void few_tile(const few_pr
   if constexpr (scaled_units<Q>::known) {
     few_ring<Q, TOKENS, PARTS> ring(f, lds);
     few_heads<Q> heads;
-    load_heads<Q>(heads, f, 0, 0);
+    heads.begin(f, 0);
+    heads.load(ring.row_at, f.k, 0);
     NO_UNROLL for (int g = 0; g < f.groups; g++) {
       tile_sum sums[NT][few_row_tiles] = {};
       add_scaled<Q, NT, PARTS>(sums, f, ring, g, heads);
