@@ -2,7 +2,7 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// maxSortExperts is how many experts the sort of the matrix kernels has LDS for.
+// maxSortExperts is how many experts the sort of the matrix kernels has threads for.
 const maxSortExperts = 1024
 
 // expertSizes are the sizes of a mul_mat_experts.
@@ -77,7 +77,7 @@ func (e expertTiles) bytes() int64 { return 4 * int64(1+3*e.most) }
 // sort is the launch that lists the tiles, of pairs whose experts are at ids.
 func (e expertTiles) sort(ids Args, order, tiles int64, pairs, experts int) Launch {
 	return Launch{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1},
-		Block: [3]uint32{256}, Args: ids.ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, experts, e.pairs)}
+		Block: [3]uint32{maxSortExperts}, Args: ids.ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, experts, e.pairs)}
 }
 
 // launch is the product with n rows of k weights of type w, of which a is the operands, gated if up is among them.
