@@ -105,11 +105,7 @@ func init() {
 		stream.Name = op.Name + "_stream"
 		stream.Match = func(n *ops.Node, t *Target) int {
 			m, ok := mixtureOf(n)
-			score := matchPlain
-			if t.MMA == MMANvidia { // where few blocks run at once, and wait for each other's ends
-				score = matchGood + 1
-			}
-			return matchIf(ok && dots(&m) && m.tokens == 1 && !t.Invariant, score)
+			return matchIf(ok && dots(&m) && m.tokens == 1 && m.out >= 4 && !t.Invariant, matchStream(t))
 		}
 		stream.Launch = func(n *ops.Node, t *Target) ([]Launch, error) {
 			m, _ := mixtureOf(n)
@@ -173,7 +169,7 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 	second := floats + aligned(4*max(int64(m.tokens*m.experts), int64(pairs*m.ff)))
 	scratch := second + 4*int64(pairs*m.out)
 	product := func(w weightType, gated bool, a Args, result int64, rows, k, per int, f packForm) Launch {
-		return e.launch(w, rows, gated, a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).
+		return e.launch(w, rows, k, gated, a.ScratchPtr(order).ScratchPtr(tiles).ScratchPtr(result).
 			i32s(m.experts, rows, k, per, f.low))
 	}
 	router := tileLaunch(t, weightTypes[tensor.F32.String()], m.tokens, m.experts, m.in)
@@ -279,8 +275,8 @@ func (m *mixture) dot() []Launch {
 // stream is the same for one token. See kernels/mixture_stream.hip.
 func (m *mixture) stream(t *Target) []Launch {
 	l, pairs := m.fewLayout(), m.choices*m.ff
-	first, blocks := streamRows(t, 1, streamPairs, streamed{pairs, m.in, m.gate.DType()})
-	last, sums := streamRows(t, 2, 2*streamPairs, streamed{m.out, pairs, m.down.DType()})
+	first, blocks := streamRows(t, 2, 2*streamFours, streamed{pairs, m.in, m.gate.DType()})
+	last, sums := streamRows(t, 4, 4*streamFours, streamed{m.out, pairs, m.down.DType()})
 	return []Launch{
 		m.routerLaunch(l),
 		{Object: "mixture_stream", Symbol: "mixture_" + m.first.kernel + "_stream_glu", Grid: [3]uint32{uint32(blocks)},

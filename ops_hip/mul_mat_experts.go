@@ -27,37 +27,44 @@ func expertSizesOf(node *ops.Node) (expertSizes, bool) {
 
 // expertTiles is how matrix kernels share pairs of token and expert out.
 type expertTiles struct {
-	pairs  int    // of a tile at most, all of one expert
-	most   int    // tiles
-	rows   int    // of weights that a block takes; half of each where it takes gate and up
-	suffix string // of the kernel's name
-	block  uint32
+	pairs int  // of a tile at most, all of one expert
+	most  int  // tiles
+	few   bool // those of mul_mat_experts_few.hip
+	split bool
 }
 
-// fewPairs are those of a tile of mul_mat_experts_few.hip, which dequantizes for less than the larger tiles and leaves fewer
-// places empty. It takes steps with at most fewMean pairs for each expert. Experts that are chosen more often have several
-// tiles then, which is bounded: there are at most as many tiles again as experts.
+// The kernels of mul_mat_experts_few.hip dequantize for less than those of larger tiles, and leave fewer places empty. They
+// take steps with at most fewMean pairs for each expert. Experts that are chosen more often have several tiles then, which
+// is bounded: there are at most as many tiles again as experts.
 const (
-	fewPairs = 16
-	fewMean  = 16
+	fewPairs   = 16 // of a tile
+	fewScaled  = 32 // of those of weights whose scales are integers, where there are such kernels
+	fewMean    = 16
+	fewThreads = 128
+	fewRows    = 128 // of weights that a block multiplies at once
+	fewRow     = 2048
 )
 
-// fewThree reports whether there is a kernel of those that multiplies what rounding took, too.
-func fewThree(t *Target, w weightType) bool {
+// scaledFew reports whether a kernel multiplies the scales of weights of type w with their codes, which makes them as exact
+// as split wants.
+func scaledFew(t *Target, w weightType) bool {
 	return t.MMA == MMANvidia && w.dot.few && w.group == "k"
 }
 
-// tilesOf returns the tiles of pairs with experts, which all are of types ws. split says whether what rounding takes is multiplied too.
+// tilesOf returns the tiles of pairs with experts, which all are of types ws. split says whether what rounding takes from
+// either factor is multiplied too.
 func tilesOf(t *Target, pairs, experts int, split bool, ws ...weightType) expertTiles {
-	e := expertTiles{pairs: matrixTile, rows: matrixTile, suffix: "_mma", block: matrixThreads}
-	few := pairs <= fewMean*experts
+	e := expertTiles{pairs: matrixTile, few: pairs <= fewMean*experts, split: split}
+	scaled := true
 	for _, w := range ws {
-		few = few && w.dot.number > 0 && (!split || fewThree(t, w))
+		e.few = e.few && w.dot.number > 0
+		scaled = scaled && scaledFew(t, w)
 	}
-	if few {
-		e.pairs, e.suffix, e.block = fewPairs, "_few", 128
-		if split {
-			e.suffix += "3"
+	e.few = e.few && (scaled || !split)
+	if e.few {
+		e.pairs = fewPairs
+		if scaled && !split {
+			e.pairs = fewScaled
 		}
 	}
 	e.most = cover(pairs, e.pairs) + min(pairs, experts)
@@ -73,16 +80,24 @@ func (e expertTiles) sort(ids Args, order, tiles int64, pairs, experts int) Laun
 		Block: [3]uint32{256}, Args: ids.ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, experts, e.pairs)}
 }
 
-// launch is the product with weights of type w, of which a is the operands; gated if both w and up are among them.
-func (e expertTiles) launch(w weightType, n int, gated bool, a Args) Launch {
-	rows := e.rows
+// launch is the product with n rows of k weights of type w, of which a is the operands, gated if up is among them.
+func (e expertTiles) launch(w weightType, n, k int, gated bool, a Args) Launch {
+	rows := matrixTile
 	if gated {
 		rows /= 2
 	}
-	l := Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + e.suffix,
-		Grid: [3]uint32{uint32(e.most), Blocks(n, rows)}, Block: [3]uint32{e.block}, Args: a}
-	if e.pairs == fewPairs {
-		l.Object = "mul_mat_experts_few"
+	l := Launch{Object: "mul_mat_experts_" + w.group, Symbol: "mul_mat_experts_" + w.kernel + "_mma",
+		Grid: [3]uint32{uint32(e.most), Blocks(n, rows)}, Block: [3]uint32{matrixThreads}, Args: a}
+	if e.few {
+		groups := 1
+		if e.pairs == fewScaled || e.split { // a block of short rows would do little but begin and end
+			groups = max(1, fewRow/k)
+		}
+		l.Object, l.Symbol = "mul_mat_experts_few", "mul_mat_experts_"+w.kernel+"_few"
+		if e.split {
+			l.Symbol += "3"
+		}
+		l.Grid[1], l.Block[0], l.Args = Blocks(n, rows*groups), fewThreads, a.i32s(groups)
 	}
 	return l
 }
@@ -154,7 +169,7 @@ func init() {
 				e := tilesOf(t, s.pairs, s.experts, split, s.w)
 				ls := []Launch{
 					e.sort(Args{}.Ptr(node.In[2]), 0, tiles, s.pairs, s.experts),
-					e.launch(s.w, s.n, false, Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).
+					e.launch(s.w, s.n, s.k, false, Args{}.pack(node.In[3], matrixForm(s.w, s.rows, low(s), s.k)).
 						Ptr(node.In[1]).NullPtr().NullPtr().NullPtr().ScratchPtr(0).ScratchPtr(tiles).
 						Ptr(node.Result(0)).i32s(s.experts, s.n, s.k, s.per, low(s))),
 				}

@@ -1,32 +1,75 @@
-// Weights of few tokens: tiles of up to 16 rows of activations, which come through LDS, 128 elements at a time, and rows of weights
-// of which a wave has few_row_tiles times 16 for itself. Each weight is dequantized once, by one lane (see tiles.h for the order of
-// elements).
+// Weights of few tokens: tiles of rows of activations, which come through LDS, 128 elements at a time, and rows of weights of which a
+// wave has few_row_tiles times 16 for itself. Each weight is dequantized once, by one lane (see tiles.h for the order of elements).
 #pragma once
 #include "tiles.h"
 
-enum { few_tokens = 16, few_waves = 4, few_row_tiles = 2, few_unit = 128 };
+enum { few_waves = 4, few_row_tiles = 2, few_unit = 128 };
 
-// few_product is what a block multiplies: `count` rows of x, that of the t-th token at x + at(t)·k, with the rows of w; low is 0, or how many elements
-// behind a row of x that with what rounding took from it lies.
+// few_product is what a block multiplies: `count` rows of x, that of the t-th token at x + at(t)·k, with rows of w, or of w and up, n
+// of each, of so many bytes. low is how many elements behind a row of x that with what rounding took from it lies.
+//
+// A group is the rows that a block multiplies at once; o0 is the wave's first row of the first group, and `groups` how many it
+// multiplies one after the other.
 struct few_product {
   const half* x;
   const int* order;
   int count, per, k;
   i64 low;
-  const u8* w[few_row_tiles]; // of the wave's tiles the first rows
-  int left[few_row_tiles];    // rows that are there from them on
+  const u8 *w, *up;
+  int n, bytes, o0, groups;
 
   DEV_METHOD int pair(int t) const { return order[t < count ? t : count - 1]; }
-  DEV_METHOD u32 row_at(int t) const { return 2 * (u32)(pair(t) / per) * (u32)k; } // in bytes
-  DEV_METHOD const u8* row(int tile, int r, i64 bytes) const {
-    const int last = left[tile] > 0 ? left[tile] - 1 : 0;
-    return w[tile] + (r < last ? r : last) * bytes;
+  // x_at is where the thread's 16 bytes of a unit are in row t, from its first on. chunk_at is the same in unit u for weights of type
+  // Q: its first bytes take the place of those past the end of the row, which are multiplied with nothing.
+  DEV_METHOD u32 x_at(int t) const { return 2 * ((u32)(pair(t) / per) * (u32)k + 8 * (tid() & 15)); }
+  template <class Q> DEV_METHOD u32 chunk_at(u32 x_at, int u) const {
+    const int c = tid() & 15;
+    return Q::block % few_unit && few_unit * u + 8 * c >= k ? x_at - 16 * c : x_at;
   }
   DEV_METHOD int units() const { return (k + few_unit - 1) / few_unit; }
-  // element is where thread's chunk of unit u starts; what is past the end of the row is multiplied with nothing.
-  DEV_METHOD int element(int u) const {
-    const int e = few_unit * u + 8 * (tid() & 15);
-    return e < k ? e : 0;
+
+  // first is the first row that tile r of group g is for. The tile starts at `from`, before that where 16 are not left, and row_at is
+  // where its row is behind w_at.
+  DEV_METHOD int first(int g, int r) const { return o0 + few_waves * (up ? 16 : 16 * few_row_tiles) * g + (up ? 0 : 16 * r); }
+  DEV_METHOD int from(int g, int r) const {
+    const int o = first(g, r), last = n > 16 ? n - 16 : 0;
+    return o < last ? o : last;
+  }
+  DEV_METHOD const u8* w_at(int g, int r) const { return (r && up ? up : w) + from(g, r) * (i64)bytes; }
+  DEV_METHOD u32 row_at(int row) const { return (u32)((row < n ? row : n - 1) * bytes); }
+};
+
+#if GPU_NVIDIA
+typedef own_place few_place;
+#else
+// A lane dequantizes two octets of a row.
+struct few_place : place<2, words_all, false> {
+  DEV int octet() { return lane() >> 4 << 1; }
+  DEV int half() { return octet() / 2; }
+  DEV int scale_half() { return half(); }
+};
+#endif
+
+DEV half2 splat(half v) { return (half2){v, v}; }
+
+// q6_scales returns the signed bytes 0 and 1 of word, and q6_codes the codes j·8 to j·8+7 of run i of a strip of Q6_K as halves,
+// 64 more than they are without sign: low and high are its bytes with those, and its high bits.
+DEV half2 q6_scales(u32 word) { return bits<half2>(byte_pair(word ^ 0x8080, 0)) - splat(1024 + 128); }
+DEV void q6_codes(half2 (&h)[4], octet low, octet high, int i, int j) {
+  UNROLL for (int e = 0; e < 4; e++) {
+    const u32 l = (i ? low[e / 2] : low[e / 2] << 4) & 0xf0f0f0f0;
+    h[e] = bits<half2>(byte_pairs(l, ((high[e / 2] ^ 0xaaaaaaaa) >> (4 * j + 2 * i) & 0x03030303) | 0x54545454, e % 2));
+  }
+}
+
+// few_loads<Q> loads what a lane wants of weights, at offsets from w, which is the same for the wave, that set makes of that of its row.
+template <class Q> struct few_loads {
+  typedef tiles<Q, few_place> T;
+  enum { places = 1, blocks = false };
+  DEV void set(u32 (&at)[places], u32 row) { at[0] = row; }
+  DEV void head(typename T::head& h, const u8* w, const u32 (&at)[places], int k, int from) { T::load_head(h, w + at[0], k, from, 0); }
+  DEV void part(typename T::part& d, const u8* w, const u32 (&at)[places], int k, int from, int p) {
+    T::load_part(d, w + at[0], k, from, p);
   }
 };
 
@@ -35,59 +78,60 @@ struct few_product {
 // The sums of a tile of 16 rows of weights and 8 tokens.
 enum { few_token_tile = 8 };
 
-// few_ring brings units of x to LDS, and of weights of type Q where those are staged, some ahead of where they are used. PARTS is 2
-// where the rests of x come too.
+// few_ring brings units of TOKENS rows of x to LDS, and of weights of type Q where those are staged, some ahead of where they are
+// used, one group after the other. PARTS is 2 where the rests of x come too.
 //
-// A unit has rows of 256 bytes for tokens, of which x_chunk says where lanes find 16 bytes, and then staged<Q>::bytes for each wave
-// and tile of rows.
-template <class Q, int NT, int PARTS> struct few_ring {
+// A unit has rows of 256 bytes for tokens, and then staged<Q>::bytes for each wave and tile of rows.
+template <class Q, int TOKENS, int PARTS> struct few_ring {
   typedef staged<Q> S;
-  enum { x_part = 256 * few_tokens, tile_bytes = S::bytes, w_bytes = few_row_tiles * tile_bytes };
+  enum { x_part = 256 * TOKENS, w_bytes = few_row_tiles * S::bytes, copies = TOKENS / few_token_tile };
   enum { slot_bytes = PARTS * x_part + few_waves * w_bytes, most = 49152 / slot_bytes, slots = most < 4 ? most : 4 };
   enum { bytes = slots * slot_bytes };
 
   const few_product& f;
-  u32 base, slot, x_at[NT];
-  const u8* rows[few_row_tiles][2];
+  u32 base, slot, x_at[copies], row_at[2];
+  const u8* w[few_row_tiles];
   u32 x_to, x_lane;
-  int u;
+  int unit, group; // to be copied next
 
-  // swizzled is what the number of a chunk of 16 bytes of token row r is xored with, beside the bit above three.
+  // swizzled is what the number of a chunk of 16 bytes of token row r is xored with, beside its bit 3.
   DEV u32 swizzled(u32 r) { return r & 1 ? 5 : 0; }
 
-  DEV_METHOD few_ring(const few_product& f, u8* lds) : f(f), base(lds_address(lds)), slot(0), u(0) {
+  DEV_METHOD few_ring(const few_product& f, u8* lds) : f(f), base(lds_address(lds)), slot(slots - 1), unit(0), group(0) {
     const u32 row = (u32)tid() >> 4, c = tid() & 15;
-    UNROLL for (int t = 0; t < NT; t++) x_at[t] = f.row_at((int)row + 8 * t);
+    UNROLL for (int t = 0; t < copies; t++) x_at[t] = f.x_at((int)row + few_token_tile * t);
     x_to = 256 * row + 16 * (c ^ (c >> 3) ^ swizzled(row));
     x_lane = 256 * ((u32)lane() >> 2) + 16 * swizzled((u32)lane() >> 2);
-    if constexpr (S::bytes)
-      UNROLL for (int r = 0; r < few_row_tiles; r++)
-        UNROLL for (int i = 0; i < 2; i++) rows[r][i] = f.row(r, tile_row(i), weight_row<Q>::bytes(f.k));
-    UNROLL for (int n = 0; n < slots - 1; n++) copy(n, n);
+    UNROLL for (int i = 0; i < 2; i++) row_at[i] = f.row_at(tile_row(i));
+    UNROLL for (int r = 0; r < few_row_tiles; r++) w[r] = f.w_at(0, r);
+    UNROLL for (int n = 0; n < slots - 1; n++) copy(n);
   }
   DEV_METHOD u32 slot_at(u32 s) const { return base + slot_bytes * s; }
-  DEV_METHOD u32 weights_of(u32 s, int r) const { return slot_at(s) + PARTS * x_part + w_bytes * wave() + tile_bytes * r; }
-  DEV_METHOD void copy(int n, u32 to) const {
-    if (n < f.units()) {
-      const int e = f.element(n);
+  DEV_METHOD u32 weights_of(u32 s, int r) const { return slot_at(s) + PARTS * x_part + w_bytes * wave() + S::bytes * r; }
+  DEV_METHOD void copy(u32 to) {
+    if (group < f.groups) {
       UNROLL for (int p = 0; p < PARTS; p++)
-        UNROLL for (int t = 0; t < NT; t++)
-          copy16(slot_at(to) + x_to + x_part * p + 256 * few_token_tile * t, (const u8*)(f.x + p * f.low + e) + x_at[t]);
+        UNROLL for (int t = 0; t < copies; t++)
+          copy16(slot_at(to) + x_to + x_part * p + 256 * few_token_tile * t,
+                 (const u8*)(f.x + p * f.low + few_unit * unit) + f.template chunk_at<Q>(x_at[t], unit));
       if constexpr (S::bytes)
         UNROLL for (int r = 0; r < few_row_tiles; r++)
-          UNROLL for (int i = 0; i < 2; i++) S::copy(weights_of(to, r), tile_row(i), rows[r][i], f.k, n);
+          UNROLL for (int i = 0; i < 2; i++) S::copy(weights_of(to, r), tile_row(i), w[r] + row_at[i], f.k, unit);
+      if (++unit == f.units()) {
+        unit = 0, group++;
+        UNROLL for (int r = 0; r < few_row_tiles; r++) w[r] = f.w_at(group, r);
+      }
     }
     copies_end();
   }
-  // next waits for the next unit, the first one at first, and asks for one more.
+  // next waits for the next unit, and asks for one more in place of the last one.
   DEV_METHOD void next() {
     copies_done<slots - 2>();
-    barrier(); // all have used the last one as well
-    if (u) slot = slot + 1 < slots ? slot + 1 : 0;
-    copy(u + slots - 1, slot ? slot - 1 : slots - 1);
-    u++;
+    barrier();
+    copy(slot);
+    slot = slot + 1 < slots ? slot + 1 : 0;
   }
-  // x returns chunk c of the unit of the lane's row of token tile t; c is `of_lane` xor `known`.
+  // x returns a chunk of 16 bytes of the unit, of the lane's row of token tile t: that of number `of_lane` xor `known`.
   DEV_METHOD u32x4 x(u32 of_lane, u32 known, int t, int part) const {
     const u32 c = of_lane ^ (of_lane >> 3) ^ known ^ (known >> 3);
     return lds128((slot_at(slot) + x_lane ^ 16 * c) + x_part * part + 256 * few_token_tile * t);
@@ -105,8 +149,6 @@ template <class Q, int NT, int PARTS> struct few_ring {
 template <class Q> struct scaled_units {
   enum { known = false };
 };
-
-DEV half2 splat(half v) { return (half2){v, v}; }
 
 // scaled returns scale·h + off for four words of two halves each, of two rows: the fragments of 16 by 8 elements, 4 of each lane.
 struct few_pair {
@@ -173,44 +215,36 @@ template <> struct scaled_units<q6_k> {
     octet high;
   };
   DEV void set(unit& x, const block& b, u32 lds, u32 row, int u) {
-    // signed bytes: flipped, and 128 more
-    x.scale = bits<half2>(byte_pair(b.scales ^ 0x80808080, u)) - splat(1024 + 128);
+    x.scale = q6_scales(b.scales >> 16 * u);
     x.off = x.scale * splat(-96);
     x.low = lds128(lds + chunk_of(row, tile_octet()));
     x.high = lds64(lds + staged<q6_k>::high + 32 * row + 8 * tile_octet());
   }
   DEV u32 chunk() { return 2 * (u32)tile_octet(); }
   enum { run_chunk = 8 };
-  // codes writes 64 more than they are, those without sign.
-  DEV void codes(half2 (&h)[4], const unit& x, int i, int j) {
-    UNROLL for (int e = 0; e < 4; e++) {
-      const u32 l = x.low[2 * j + e / 2];
-      const u32 low = (i ? l : l << 4) & 0xf0f0f0f0, high = (x.high[e / 2] >> (4 * j + 2 * i) & 0x03030303) ^ 0x56565656;
-      h[e] = bits<half2>(prmt(low, high, e % 2 ? 0x7362 : 0x5140));
-    }
-  }
+  DEV void codes(half2 (&h)[4], const unit& x, int i, int j) { q6_codes(h, j ? x.low.zw : x.low.xy, x.high, i, j); }
   DEV float step(const block& b) { return (float)bits<half>((u16)b.d); }
 };
 
-// add_scaled adds to sums the products of x with all rows. Where PARTS is 2, those with the rests of x and of the weights too.
-template <class Q, int NT, int PARTS>
-DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u8* lds) {
+// add_scaled adds to sums the products of x with the rows of group g, whose units are next in the ring. Where PARTS is 2, those with
+// the rests of x and of the weights too. b is what the first block has beside, and becomes that of the next group's.
+template <class Q> using few_heads = typename scaled_units<Q>::block[few_row_tiles][2];
+template <class Q> DEV void load_heads(few_heads<Q>& b, const few_product& f, int g, u32 n) {
+  UNROLL for (int r = 0; r < few_row_tiles; r++)
+    UNROLL for (int i = 0; i < 2; i++) scaled_units<Q>::load(b[r][i], f.w_at(g, r) + f.row_at(tile_row(i)), f.k, n);
+}
+template <class Q, int NT, int PARTS, class Ring>
+DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, Ring& ring, int g, few_heads<Q>& next) {
   typedef scaled_units<Q> U;
   typedef typename U::block block;
-  few_ring<Q, NT, PARTS> ring(f, lds);
+  constexpr int pairs = (NT + 1) / 2;
   const u32 blocks = (u32)f.k / 256, chunk = U::chunk();
-  block next[few_row_tiles][2];
-  auto load = [&](u32 n) {
-    UNROLL for (int r = 0; r < few_row_tiles; r++)
-      UNROLL for (int i = 0; i < 2; i++) U::load(next[r][i], ring.rows[r][i], f.k, n < blocks ? n : 0);
-  };
-  load(0);
   NO_UNROLL for (u32 n = 0; n < blocks; n++) {
     block head[few_row_tiles][2];
     UNROLL for (int r = 0; r < few_row_tiles; r++)
       UNROLL for (int i = 0; i < 2; i++) head[r][i] = next[r][i];
-    load(n + 1);
-    tile_sum acc[NT][few_row_tiles] = {}, window_sums = {};
+    load_heads<Q>(next, f, n + 1 < blocks ? g : g + 1, n + 1 < blocks ? n + 1 : 0);
+    tile_sum acc[NT][few_row_tiles] = {}, window_sums[pairs] = {};
     UNROLL for (int u = 0; u < 2; u++) {
       ring.next();
       typename U::unit w[few_row_tiles][2];
@@ -224,21 +258,23 @@ DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u
           if constexpr (U::min) {
             // Column c of the sums is that of window c: what is multiplied is 1 in its column alone.
             const u32 one = (lane() >> 2) == U::window(u, i) ? 0x3c003c00 : 0;
-            UNROLL for (int p = 0; p < PARTS; p++)
-              UNROLL for (int h = 0; h < 2; h++) {
-                const u32x4 a = x[0][p], b = NT > 1 ? x[NT - 1][p] : (u32x4)(0);
-                window_sums = mma(window_sums, FragA{(u32x4){a[2 * h], b[2 * h], a[2 * h + 1], b[2 * h + 1]}}, (u32x2){one, one});
-              }
+            UNROLL for (int t = 0; t < NT; t += 2)
+              UNROLL for (int p = 0; p < PARTS; p++)
+                UNROLL for (int h = 0; h < 2; h++) {
+                  const u32x4 a = x[t][p], b = t + 1 < NT ? x[t + 1 < NT ? t + 1 : 0][p] : (u32x4)(0);
+                  window_sums[t / 2] =
+                      mma(window_sums[t / 2], FragA{(u32x4){a[2 * h], b[2 * h], a[2 * h + 1], b[2 * h + 1]}}, (u32x2){one, one});
+                }
           }
           UNROLL for (int r = 0; r < few_row_tiles; r++) {
             half2 y[2][4], rest[2][4];
-            UNROLL for (int g = 0; g < 2; g++) {
-              const half2 s = splat(w[r][g].scale[i]), o = splat(w[r][g].off[i]);
-              U::codes(y[g], w[r][g], i, j);
+            UNROLL for (int i2 = 0; i2 < 2; i2++) {
+              const half2 s = splat(w[r][i2].scale[i]), o = splat(w[r][i2].off[i]);
+              U::codes(y[i2], w[r][i2], i, j);
               UNROLL for (int e = 0; e < 4; e++) {
-                const half2 v = __builtin_elementwise_fma(y[g][e], s, o);
-                if (PARTS > 1 && !U::min) rest[g][e] = __builtin_elementwise_fma(y[g][e] - splat(96), s, -v);
-                y[g][e] = v;
+                const half2 v = __builtin_elementwise_fma(y[i2][e], s, o);
+                if (PARTS > 1 && !U::min) rest[i2][e] = __builtin_elementwise_fma(y[i2][e] - splat(96), s, -v);
+                y[i2][e] = v;
               }
             }
             const few_pair whole = few_fragments(y[0], y[1]);
@@ -259,7 +295,7 @@ DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u
       // the codes of those.
       u32x2 all;
       if constexpr (U::min) {
-        const float a = window_sums[2 * t] * 0x1p-6f, b = window_sums[2 * t + 1] * 0x1p-6f;
+        const float a = window_sums[t / 2][2 * (t % 2)] * 0x1p-6f, b = window_sums[t / 2][2 * (t % 2) + 1] * 0x1p-6f;
         const half2 whole = halves(a, b);
         all = (u32x2){bits<u32>(whole), bits<u32>(halves(a - (float)whole[0], b - (float)whole[1]))};
       }
@@ -277,12 +313,14 @@ DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u
       }
     }
   }
-  ring.end();
 }
 
-typedef own_place few_place;
+template <class Q> struct few_weights : few_loads<Q> {};
 DEV int few_sum_row(int e) { return sum_row(e); }
 DEV int few_sum_token(int e) { return sum_token(e); }
+
+// few_most is how many tokens a block takes at most.
+template <class Q> DEV constexpr int few_most() { return scaled_units<Q>::known ? 32 : 16; }
 
 template <class Q, int NT, class Ring>
 DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename own_tiles<Q>::head (&head)[few_row_tiles][tile_lane_rows],
@@ -297,17 +335,13 @@ DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename own_tile
 
 // The sums of a tile of 16 tokens and 16 rows of weights, which are the columns: each lane has one of them.
 enum { few_token_tile = 16 };
+template <class Q> DEV constexpr int few_most() { return 16; }
 DEV int few_sum_row(int e) { return acc_col(e); }
 DEV int few_sum_token(int e) { return acc_row(e); }
 
-// A lane dequantizes two octets of a row. Where lanes multiply all four, they exchange them by way of LDS.
-struct few_place : place<2, words_all, false> {
-  DEV int octet() { return lane() >> 4 << 1; }
-  DEV int half() { return octet() / 2; }
-  DEV int scale_half() { return half(); }
-};
-template <class Q, int, int> struct few_ring {
-  enum { x_row = few_unit + 8, w_row = 40, x_halves = few_tokens * x_row };
+// Where lanes multiply all octets of a row, they exchange them by way of LDS.
+template <class Q, int TOKENS, int> struct few_ring {
+  enum { x_row = few_unit + 8, w_row = 40, x_halves = TOKENS * x_row };
 #if defined(__GFX12__)
   enum { w_halves = 0 };
 #else
@@ -323,12 +357,14 @@ template <class Q, int, int> struct few_ring {
 
   DEV_METHOD few_ring(const few_product& f, u8* to) : f(f), lds((half*)to), own(lds + 2 * x_halves), u(0) {
     own += uniform(wave()) * few_row_tiles * w_halves;
-    UNROLL for (int i = 0; i < 2; i++) x_at[i] = f.row_at((tid() >> 4) + 8 * i);
+    UNROLL for (int i = 0; i < 2; i++) x_at[i] = f.x_at((tid() >> 4) + 8 * i);
     load(0);
   }
   DEV_METHOD void load(int n) {
-    const int e = f.element(n);
-    UNROLL for (int i = 0; i < 2; i++) chunk[i] = *(const half8*)((const u8*)(f.x + e) + x_at[i]);
+    UNROLL for (int i = 0; i < 2; i++) {
+      in_loop(x_at[i]);
+      chunk[i] = *(const half8*)((const u8*)(f.x + few_unit * n) + f.template chunk_at<Q>(x_at[i], n));
+    }
   }
   DEV_METHOD half* unit() const { return lds + (u & 1 ? 0 : x_halves); } // the one in use: u is behind it
   DEV_METHOD void next() {
@@ -346,7 +382,63 @@ template <class Q, int, int> struct few_ring {
     return load_a(p - (lane() & 15) * x_row + 16 * s, x_row);
 #endif
   }
-  DEV_METHOD void end() const {}
+  DEV_METHOD void end() const { barrier(); }
+};
+
+// few_weights<Q> says how a lane dequantizes its octets of window i of part p. With blocks, weights are multiplied with step(head)
+// still.
+template <class Q> struct few_weights : few_loads<Q> {
+  typedef tiles<Q, few_place> T;
+  DEV float step(const typename T::head&) { return 1; }
+  DEV void window(half8 (&w)[2], const typename T::head& head, const typename T::part& d, int p, int i) {
+    UNROLL for (int j = 0; j < 2; j++) w[j] = octet_halves(T::codes(d, i, j), T::scale(head, d, p, i, 0));
+  }
+};
+
+template <> struct few_loads<q4_k> {
+  typedef tiles<q4_k, few_place> T;
+  enum { places = 2, blocks = false };
+  DEV void set(u32 (&at)[places], u32 row) { at[0] = row, at[1] = row + 16 * few_place::half(); }
+  DEV void head(T::head& h, const u8* w, const u32 (&at)[places], int k, int from) {
+    const u8* p = w + ((u32)k / 2 + (u32)from / 256 * 20);
+    h.scales.load<4>(p + at[0], 0);
+    h.d = bits<half2>(load32(p + 16 + at[0]));
+  }
+  DEV void part(T::part& d, const u8* w, const u32 (&at)[places], int, int from, int p) {
+    const u32x4 codes = *(const u32x4*)(w + ((u32)from / 2 + 32 * p) + at[1]);
+    d.codes.octets[0] = codes.xy, d.codes.octets[1] = codes.zw;
+  }
+};
+
+// Products of scales, which are integers, with codes take few instructions: see codes_q6.
+template <> struct few_weights<q6_k> {
+  typedef tiles<q6_k, few_place> T;
+  enum { places = 3, blocks = true };
+  DEV void set(u32 (&at)[places], u32 row) {
+    at[0] = row, at[1] = row + 16 * few_place::half(), at[2] = row + 8 * few_place::half();
+  }
+  DEV void head(T::head& h, const u8* w, const u32 (&at)[places], int k, int from) {
+    const u8* p = w + ((u32)k / 4 * 3 + (u32)from / 256 * 18);
+    h.scales.load<2>(p + at[0], 0);
+    h.d = half_at(p + 16 + at[0]);
+  }
+  DEV void part(T::part& d, const u8* w, const u32 (&at)[places], int k, int from, int p) {
+    const u32x4 low = *(const u32x4*)(w + ((u32)from / 2 + 32 * p) + at[1]);
+    d.low.octets[0] = low.xy, d.low.octets[1] = low.zw;
+    d.high[0] = octet_8(w + ((u32)k / 2 + (u32)from / 4 + 16 * p) + at[2]);
+  }
+  DEV float step(const T::head& head) { return head.d; }
+  DEV void window(half8 (&w)[2], const T::head& head, const T::part& d, int p, int i) {
+    const half2 scales = q6_scales(head.scales.of(p) >> 16 * few_place::half()), offs = scales * splat(-96);
+    UNROLL for (int j = 0; j < 2; j++) {
+      half2 h[4];
+      q6_codes(h, d.low.octets[j], d.high[0], i, j);
+      UNROLL for (int e = 0; e < 4; e++) {
+        h[e] = __builtin_elementwise_fma(h[e], splat(scales[i]), splat(offs[i]));
+        w[j][2 * e] = h[e][0], w[j][2 * e + 1] = h[e][1];
+      }
+    }
+  }
 };
 
 template <class Q, int NT, class Ring>
@@ -354,9 +446,7 @@ DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename tiles<Q,
                     const typename tiles<Q, few_place>::part (&d)[few_row_tiles][1], int p, int i, const Ring& ring) {
   typedef tiles<Q, few_place> T;
   half8 w[few_row_tiles][2];
-  UNROLL for (int r = 0; r < few_row_tiles; r++)
-    UNROLL for (int j = 0; j < 2; j++)
-      w[r][j] = octet_halves(T::codes(d[r][0], i, j), T::scale(head[r][0], d[r][0], p, i, 0));
+  UNROLL for (int r = 0; r < few_row_tiles; r++) few_weights<Q>::window(w[r], head[r][0], d[r][0], p, i);
 #if !defined(__GFX12__)
   UNROLL for (int r = 0; r < few_row_tiles; r++)
     UNROLL for (int j = 0; j < 2; j++)
@@ -379,32 +469,46 @@ DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename tiles<Q,
 
 #endif
 
-// add_few adds to sums the products of x with all rows, each of whose lanes loads its weights itself, a part ahead.
-template <class Q, int NT> DEV void add_few(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, u8* lds) {
+// add_few adds to sums the products of x with the rows of group g, each of whose lanes loads its weights itself, a part ahead.
+template <class Q, int TOKENS, int NT> DEV void add_few(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, int g, u8* lds) {
   typedef tiles<Q, few_place> T;
   constexpr int step = 32 * T::parts * T::windows, unit_parts = few_unit / (32 * T::windows);
-  const u8* rows[few_row_tiles][tile_lane_rows];
+  typedef few_weights<Q> L;
+  u32 rows[few_row_tiles][tile_lane_rows][L::places];
   UNROLL for (int r = 0; r < few_row_tiles; r++)
-    UNROLL for (int i = 0; i < tile_lane_rows; i++) rows[r][i] = f.row(r, tile_row(i), weight_row<Q>::bytes(f.k));
-  few_ring<Q, NT, 1> ring(f, lds);
+    UNROLL for (int i = 0; i < tile_lane_rows; i++) L::set(rows[r][i], f.row_at(tile_row(i)));
+  const u8* w[few_row_tiles];
+  UNROLL for (int r = 0; r < few_row_tiles; r++) w[r] = f.w_at(g, r);
+  few_ring<Q, TOKENS, 1> ring(f, lds);
   typename T::part d[2][few_row_tiles][tile_lane_rows];
   auto load_part = [&](int to, int at, int p) {
     UNROLL for (int r = 0; r < few_row_tiles; r++)
-      UNROLL for (int i = 0; i < tile_lane_rows; i++) T::load_part(d[to][r][i], rows[r][i], f.k, at, p);
+      UNROLL for (int i = 0; i < tile_lane_rows; i++) L::part(d[to][r][i], w[r], rows[r][i], f.k, at, p);
   };
   load_part(0, 0, 0);
   NO_UNROLL for (int at = 0; at < f.k; at += step) {
     typename T::head head[few_row_tiles][tile_lane_rows];
     UNROLL for (int r = 0; r < few_row_tiles; r++)
-      UNROLL for (int i = 0; i < tile_lane_rows; i++) T::load_head(head[r][i], rows[r][i], f.k, at, 0);
+      UNROLL for (int i = 0; i < tile_lane_rows; i++) {
+        UNROLL for (int n = 0; n < L::places; n++) in_loop(rows[r][i][n]);
+        L::head(head[r][i], w[r], rows[r][i], f.k, at);
+      }
+    tile_sum block[NT][few_row_tiles] = {}; // of weights without what blocks of 256 are multiplied with
     UNROLL for (int p = 0; p < T::parts; p++) {
       if (p % unit_parts == 0) ring.next();
       if (p + 1 < T::parts)
         load_part((p + 1) & 1, at, p + 1);
       else
         load_part(0, at + step < f.k ? at + step : 0, 0);
-      UNROLL for (int i = 0; i < T::windows; i++) few_window<Q>(sums, head, d[p & 1], p, i, ring);
+      UNROLL for (int i = 0; i < T::windows; i++) few_window<Q>(L::blocks ? block : sums, head, d[p & 1], p, i, ring);
     }
+    if constexpr (L::blocks)
+      UNROLL for (int r = 0; r < few_row_tiles; r++) {
+        const float step = L::step(head[r][0]);
+        UNROLL for (int t = 0; t < NT; t++)
+          UNROLL for (int e = 0; e < (int)(sizeof(tile_sum) / 4); e++)
+            sums[t][r][e] = __builtin_fmaf(step, block[t][r][e], sums[t][r][e]);
+      }
   }
   ring.end();
 }

@@ -45,7 +45,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define GPU_COPIES 0 // from global memory to LDS that no register waits for
 #define KERNEL(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n))) void
 #define KERNEL_TWICE(n) KERNEL(n)
-#define KERNEL_FOUR(n) KERNEL(n)
+#define KERNEL_THREE(n) KERNEL(n)
 #define KERNEL_LARGE(n) extern "C" __attribute__((global, amdgpu_flat_work_group_size(n, n), amdgpu_waves_per_eu(2, 2))) void
 #elif defined(__NVPTX__)
 #define GPU_NVIDIA 1
@@ -53,7 +53,7 @@ typedef half half16 __attribute__((ext_vector_type(16)));
 #define KERNEL(n) extern "C" __attribute__((global, launch_bounds(n))) void
 #define KERNEL_LARGE(n) KERNEL(n)
 #define KERNEL_TWICE(n) extern "C" __attribute__((global, launch_bounds(n, 2))) void // two blocks run at once
-#define KERNEL_FOUR(n) extern "C" __attribute__((global, launch_bounds(n, 4))) void  // four do
+#define KERNEL_THREE(n) extern "C" __attribute__((global, launch_bounds(n, 3))) void // three do
 #else
 #error "neither an AMD nor an NVIDIA target"
 #endif
@@ -134,7 +134,9 @@ DEV u32 lut16(const lut& t, u32 index) {
 }
 
 // byte_pair returns bytes 2i and 2i+1 of b as two halves, 1024 more than they are.
+// byte_pairs returns those bytes of low, each with that of high above it.
 DEV u32 byte_pair(u32 b, int i) { return __builtin_amdgcn_perm(0x64646464, b, i ? 0x04030402 : 0x04010400); }
+DEV u32 byte_pairs(u32 low, u32 high, int i) { return __builtin_amdgcn_perm(high, low, i ? 0x07030602 : 0x05010400); }
 
 // halves rounds to two halves.
 DEV half2 halves(float a, float b) { return (half2){(half)a, (half)b}; }
@@ -208,8 +210,8 @@ DEV void in_loop(u32& offset) { __asm__("" : "+v"(offset)); }
 
 // A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
 // allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
-// work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
-// kernels without a call begin with one.
+// work is done, or by kernels of few blocks. Before await_launches a kernel writes nothing, and reads only weights and what none of
+// the launches right before it writes; kbuild lets kernels without a call begin with one.
 DEV void await_launches() {}
 DEV void allow_launches() {}
 
@@ -304,6 +306,7 @@ DEV u32 lut16(const lut& t, u32 index) {
   return prmt(prmt(t.word[0], t.word[1], n & 0x7777), prmt(t.word[2], t.word[3], n & 0x7777), 0x3210 | (n >> 1 & 0x4444));
 }
 DEV u32 byte_pair(u32 b, int i) { return prmt(b, 0x64646464, i ? 0x4342 : 0x4140); }
+DEV u32 byte_pairs(u32 low, u32 high, int i) { return prmt(low, high, i ? 0x7362 : 0x5140); }
 DEV half2 halves(float a, float b) {
   u32 y;
   __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(b), "f"(a));
