@@ -182,7 +182,7 @@ func (l *probeList) experts() {
 	l.add(ops.WeightedSumOp, "weighted_sum_f32", nil, f32s(prefillTokens, chosen, in), f32s(prefillTokens, chosen))
 }
 
-// attention is attention at the sizes of Qwen3-8B, and of Qwen3.6-27B for heads of 256, and the cache.
+// attention is attention at the sizes of Qwen3-8B, of Qwen3.6-27B for heads of 256 and of Gemma 4 for those of 512, and the cache.
 func (l *probeList) attention() {
 	add := func(kernel string, d tensor.DType, tokens, keys, heads, kv, dim int) {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize
@@ -201,15 +201,19 @@ func (l *probeList) attention() {
 			add("attention_decode", d, 1, decodeKeys, heads, 4, 256)
 		}
 		add("attention_decode", d, 1, decodeKeys, 8, 2, 512)
-		for _, dim := range []int{64, 128} {
+		for _, dim := range []int{64, 96, 128} {
 			add("attention_mma", d, prefillTokens, prefillTokens, 32, 8, dim)
 		}
 		add("attention_mma", d, prefillTokens, prefillTokens, 24, 4, 256)
+		add("attention_mma", d, prefillTokens, prefillTokens, 16, 2, 512)
 		pages := prefillTokens / runner.PageSize
 		l.add(ops.KVAppendOp, "kv_append", nil, stateOf(d, pages, runner.PageSize, 8, 128),
 			f32s(prefillTokens, 8, 128),
 			i32s(rising(0, prefillTokens), prefillTokens), i32s(make([]int32, prefillTokens), prefillTokens),
 			i32s(rising(0, pages), 1, pages))
+	}
+	for _, d := range []tensor.DType{tensor.F16, tensor.BF16} { // rows of Q8_0 are multiples of 32
+		add("attention_mma", d, prefillTokens, prefillTokens, 32, 32, 80)
 	}
 	add("attention_plain", tensor.F16, 1, decodeKeys, 24, 4, 256)
 	for _, d := range []tensor.DType{tensor.F16, quant.Q8_0} {
