@@ -74,8 +74,14 @@ var AttentionOp = Register(&Def{
 			add(fmt.Sprintf("%v/long", dt), dt, 6, 2, 128, 128, plain, false, layout(8, span{90, 40}, span{0, 21}))
 			add(fmt.Sprintf("%v/long/d256", dt), dt, 3, 1, 256, 256, AttentionAttrs{Scale: -0.0625}, true,
 				layout(16, span{75, 37}))
+			add(fmt.Sprintf("%v/d96", dt), dt, 3, 1, 96, 96, AttentionAttrs{Scale: 0.1, Window: 50}, true,
+				layout(8, span{65, 18}, span{3, 5}))
+			add(fmt.Sprintf("%v/d512", dt), dt, 3, 1, 512, 512, AttentionAttrs{Scale: 0.04, Softcap: 30}, false,
+				layout(16, span{35, 18}).padded(1))
 		}
 		add("d256", tensor.F32, 2, 1, 256, 256, AttentionAttrs{Scale: 0.0625}, false, layout(8, span{3, 19}))
+		add("f16/d80", tensor.F16, 4, 2, 80, 80, AttentionAttrs{Scale: 0.1}, true, layout(8, span{70, 20}))
+		add("bf16/d80", tensor.BF16, 2, 1, 80, 80, AttentionAttrs{Scale: 0.1, Window: 9}, false, layout(8, span{2, 17}))
 		add("d64v96", tensor.F32, 6, 2, 64, 96, plain, false, layout(8, span{9, 5}))
 		add("window1", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 0.2, Window: 1}, false, layout(8, span{4, 6}))
 		add("window16", tensor.F32, 2, 1, 32, 32, AttentionAttrs{Scale: 0.2, Window: 16}, false,

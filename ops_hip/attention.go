@@ -2,6 +2,7 @@ package opship
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -112,6 +113,9 @@ func (a attend) plain(t *Target) []Launch {
 	return []Launch{l, combine}
 }
 
+// mmaDims are the dims of heads that attention_mma is compiled for.
+var mmaDims = []int{64, 80, 96, 128, 256, 512}
+
 // mmaWaves returns the waves of a block of attention_mma.
 func mmaWaves(t *Target) int {
 	if t.MMA == MMANvidia {
@@ -120,19 +124,32 @@ func mmaWaves(t *Target) int {
 	return 8
 }
 
+// mmaUnits returns how many times a block of attention_mma has 16 queries of a head. A wave has them, but where its
+// registers do not hold sums of all dims: then several waves share queries.
+func mmaUnits(t *Target, dim int) int {
+	own := dim
+	if dim > 256 {
+		own = 128
+		if t.MMA == MMAGfx12 {
+			own = 256
+		}
+	}
+	return mmaWaves(t) * own / dim
+}
+
 // matchesMMA reports whether attention_mma takes a. Who asks for a cache of floats wants their precision.
 func (a attend) matchesMMA(t *Target) bool {
 	page := a.k.Shape()[1]
-	return a.matches() && t.MMA != MMANone && (a.dim == 64 || a.dim == 128 || a.dim == 256) && a.v.Shape()[3] == a.dim &&
+	return a.matches() && t.MMA != MMANone && slices.Contains(mmaDims, a.dim) && a.v.Shape()[3] == a.dim &&
 		page >= mmaPage && page&(page-1) == 0 && a.tokens >= mmaQueries && a.k.DType() != tensor.F32
 }
 
 // mma returns the launch of attention_mma.
 func (a attend) mma(t *Target) Launch {
-	w, kv := mmaWaves(t), a.k.Shape()[2]
-	blocks := Blocks(int(Blocks(a.tokens, mmaQueries))*a.heads/kv, w)
+	kv, waves := a.k.Shape()[2], mmaWaves(t)
+	blocks := Blocks(int(Blocks(a.tokens, mmaQueries))*a.heads/kv, mmaUnits(t, a.dim))
 	return Launch{Object: "attention_mma", Symbol: fmt.Sprintf("attention_%s_mma%d", cacheTypes[a.k.DType()], a.dim),
-		Scratch: a.scratch, Grid: [3]uint32{uint32(kv) * blocks}, Block: [3]uint32{uint32(32 * w)}, Args: a.args()}
+		Scratch: a.scratch, Grid: [3]uint32{uint32(kv) * blocks}, Block: [3]uint32{uint32(32 * waves)}, Args: a.args()}
 }
 
 // registerAttention registers kernels <name>_plain, _mma and _decode for an op that is an attention once what before

@@ -17,7 +17,7 @@ const (
 	// bytes of what is kept of a chunk, for each key head and tile of its columns, and for each value head
 	chunkTile       = 2 * 2 * 16 * 16 // a tile of halves, and of what they lack
 	chunkKeyBytes   = 6 * chunkTile
-	chunkValueBytes = 6*chunkTile + 4*(4*chunkTokens+8)
+	chunkValueBytes = 6*chunkTile + 4*(2*chunkTokens+8)
 )
 
 // chunkWidths are the widths of key heads that they are compiled for.

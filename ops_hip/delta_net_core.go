@@ -73,9 +73,10 @@ func coreChunks(n *ops.Node) []Launch {
 	}
 	launches := append(r.launches("delta_net_core", at, keys, x[1], a.QNorm.Eps, a.KNorm.Eps, column(a.V.Lo), x[1],
 		reloc{off: o}, false),
-		Launch{Object: chunkObject, Symbol: "delta_net_core_f32_chunk_end", Grid: [3]uint32{Blocks(z[0]*z[1], 8)},
-			Block: [3]uint32{256}, Args: end.Ptr(r.starts).Ptr(r.slots).i32s(r.slots.Shape()[0], z[0], z[1], z[2]).
-				F32(a.Norm.Eps).i32s(ops.Kept(r.slots))})
+		Launch{Object: chunkObject, Symbol: "delta_net_core_f32_chunk_end",
+			Grid: [3]uint32{uint32(z[0]), Blocks(z[1], 16)}, Block: [3]uint32{128},
+			Args: end.Ptr(r.starts).Ptr(r.slots).i32s(r.slots.Shape()[0], z[0], z[1], z[2]).
+				F32(a.Norm.Eps).F32(1 / float32(z[2])).i32s(ops.Kept(r.slots))})
 	for i := range launches {
 		launches[i].Scratch = o + 4*int64(z.Elems())
 	}

@@ -339,10 +339,14 @@ func attentionCases() []ops.Case {
 	}
 	long := stepOf(16, 2, 5, mixed...)
 	for _, dt := range []tensor.DType{tensor.F16, tensor.BF16, quant.Q8_0} {
-		for _, d := range []int{64, 128, 256} {
+		for _, d := range []int{64, 96, 128, 256} {
 			add(fmt.Sprintf("%v/d%d", dt, d), dt, 16, 4, 2, d, d, ops.AttentionAttrs{Scale: 0.1}, false, long)
 		}
+		// Waves that share queries, of more blocks than one for each KV head.
+		add(fmt.Sprintf("%v/d512", dt), dt, 16, 3, 1, 512, 512, ops.AttentionAttrs{Scale: 0.05, Window: 21}, true, long)
 	}
+	add("f16/d80", tensor.F16, 16, 2, 1, 80, 80, ops.AttentionAttrs{Scale: 0.1, Softcap: 9}, true, long)
+	add("bf16/d80", tensor.BF16, 8, 3, 3, 80, 80, ops.AttentionAttrs{Scale: 0.1, Window: 30}, false, long)
 	add("mma/window", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 0.1, Window: 7}, false, long)
 	add("mma/softcap", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 1, Softcap: 5}, false, long)
 	add("mma/sinks", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 0.1}, true, long)

@@ -8,16 +8,27 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// What mul_mat_stream.hip is written for: blocks that a compute unit runs at once, and most pairs of rows of a block.
+// What mul_mat_stream.h is written for: blocks that a compute unit runs at once, their waves, and the most fours of rows
+// of a block.
 const (
 	streamBlocks = 2
 	streamWaves  = 8
-	streamPairs  = 72
+	streamFours  = 36
 )
 
 // streams reports whether those kernels take the products of node: of one token, where results may depend on that.
-func (p products) streams(node *ops.Node, t *Target) bool {
-	return p.m == 1 && p.fewDots() && !t.Invariant && !ops.Exact(node)
+func (p products) streams(t *Target) bool {
+	few := slices.ContainsFunc(p.w, func(w ops.Value) bool { return w.Shape()[0] < 4 })
+	return p.m == 1 && p.fewDots() && !few && !t.Invariant
+}
+
+// matchStream is how well those kernels suit one token: best on NVIDIA, where few blocks run at once, and products of
+// many end with most of the device idle.
+func matchStream(t *Target) int {
+	if t.MMA == MMANvidia {
+		return matchGood + 1
+	}
+	return matchPlain
 }
 
 // streamed is weights of n rows of k elements that blocks share out.
@@ -72,7 +83,7 @@ func init() {
 			op = ops.MulMatGroupOp(n)
 		}
 		registerStream(op, n, Kernel{}, nil, func(t *Target, node *ops.Node, p products) Launch {
-			rows, blocks := streamRows(t, 2, 2*streamPairs, p.streamed()...)
+			rows, blocks := streamRows(t, 4, 4*streamFours, p.streamed()...)
 			packed := uint32(0)
 			for i, r := range rows {
 				packed |= uint32(r) << (8 * i)
@@ -94,7 +105,7 @@ func init() {
 		n := node.Out[0].Shape[1]
 		return n%4 == 0 && n <= normRow
 	}, func(t *Target, node *ops.Node, p products) Launch {
-		rows, blocks := streamRows(t, 2, 2*streamPairs, p.streamed()...)
+		rows, blocks := streamRows(t, 4, 4*streamFours, p.streamed()...)
 		return Launch{Symbol: "mul_mat_stream_norm", Grid: [3]uint32{uint32(blocks)}, Counters: 1,
 			Args: Args{}.pack(node.In[4], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.In[3]).
 				Ptr(node.Result(0)).Ptr(node.Result(1)).emitted(node).CounterPtr().U32(p.dotTypes()).
@@ -110,10 +121,10 @@ func registerStreamGated(op *ops.Def, gate int) {
 	}
 	registerStream(op, 2, Kernel{emits: emits}, func(_ *ops.Node, p products) bool { return !p.mixed },
 		func(t *Target, node *ops.Node, p products) Launch {
-			rows, blocks := streamRows(t, 1, streamPairs, p.streamed()[0])
+			rows, blocks := streamRows(t, 2, 2*streamFours, p.streamed()[0])
 			n := p.w[0].Shape()[0]
 			return Launch{Symbol: "mul_mat_stream_gated", Grid: [3]uint32{uint32(blocks)}, Counters: cover(n, 32),
-				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.In[2]).Ptr(node.Result(0)).
+				Args: Args{}.pack(node.In[3], p.codes()).Ptr(node.In[1]).Ptr(node.Result(0)).Ptr(node.In[2]).
 					emitted(node).CounterPtr().U32(p.dotTypes()&255).i32s(rows[0], n, p.k, gate)}
 		})
 }
@@ -125,7 +136,7 @@ func registerStream(op *ops.Def, weights int, k Kernel, match func(node *ops.Nod
 	k.Name, k.Op = op.Name+"_stream", op
 	k.Match = func(node *ops.Node, t *Target) int {
 		p, ok := productsOf(node, weights)
-		return matchIf(ok && p.streams(node, t) && (match == nil || match(node, p)), matchPlain)
+		return matchIf(ok && p.streams(t) && (match == nil || match(node, p)), matchStream(t))
 	}
 	k.packs = codesOf
 	k.Launch = func(node *ops.Node, t *Target) ([]Launch, error) {

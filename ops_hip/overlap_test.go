@@ -9,13 +9,16 @@ import (
 	"github.com/hipengine/hipengine/ops_hip/codeobj"
 )
 
-// weightParams are the parameters that point to weights, of the kernels of these objects that read some before they
-// wait for the launches before them: no launch writes those.
+// weightParams are the parameters that point to weights, and to what else the launches right before never write, of the
+// kernels of these objects that read some before they wait for those.
 var weightParams = map[string][]string{
+	"attention_decode":     {"_param_3", "_param_4"},                                                   // positions, sequences
+	"delta_net_core":       {"_param_1", "_param_2", "_param_8", "_param_9", "_param_10", "_param_25"}, // and states
 	"mul_mat_dot":          {"_param_2", "_param_4", "_param_6", "_param_8"},
 	"mul_mat_gated":        {"_param_2", "_param_3"},
 	"mul_mat_add_rms_norm": {"_param_2"},
 	"mul_mat_skinny":       {"_param_2", "_param_4", "_param_6", "_param_8"},
+	"mul_mat_stream":       {"_param_2", "_param_4", "_param_6", "_param_8"},
 	"mixture_dot":          {"_param_1", "_param_2"}, // of the router
 }
 

@@ -108,6 +108,15 @@ func (l *probeList) products() {
 				ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w,
 				f32s(tokens, decodeRows), f32s(decodeRows))
 		}
+		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K {
+			x, w := f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols)
+			l.add(ops.MulMatOp, "mul_mat_stream", nil, x, w)
+			l.add(ops.MulMatGroup3Op, "mul_mat_group3_stream", ops.MulMatAttrs{}, x, w, w,
+				weightOf(quant.Q8_0, decodeRows, decodeCols))
+			l.add(ops.MulMatSwiGLUOp, "mul_mat_swiglu_stream", ops.MulMatAttrs{}, x, w, w)
+			l.add(ops.MulMatAddRMSNormOp, "mul_mat_add_rms_norm_stream",
+				ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w, f32s(1, decodeRows), f32s(decodeRows))
+		}
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
 			weightOf(d, prefillRows, prefillCols))
 		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K { // whose tiles are smaller where they are few
@@ -157,8 +166,10 @@ func (l *probeList) experts() {
 		l.add(ops.SharedMixtureOp, kernel, a, args...)
 	}
 	for _, d := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K} {
-		mixture("shared_mixture_dot", 1, in, chosen, d, d, false)
-		mixture("shared_mixture_add_rms_norm_dot", 1, in, chosen, d, d, true)
+		for _, kernel := range []string{"dot", "stream"} {
+			mixture("shared_mixture_"+kernel, 1, in, chosen, d, d, false)
+			mixture("shared_mixture_add_rms_norm_"+kernel, 1, in, chosen, d, d, true)
+		}
 	}
 	mixture("shared_mixture_add_rms_norm_mma", plainTokens, in, 16, quant.Q4_K, quant.Q4_K, true)
 	mixture("shared_mixture_add_rms_norm_mma", plainTokens, 512, 16, quant.Q4_K, quant.Q4_K, true)
@@ -171,7 +182,7 @@ func (l *probeList) experts() {
 	l.add(ops.WeightedSumOp, "weighted_sum_f32", nil, f32s(prefillTokens, chosen, in), f32s(prefillTokens, chosen))
 }
 
-// attention is attention at the sizes of Qwen3-8B, and of Qwen3.6-27B for heads of 256, and the cache.
+// attention is attention at the sizes of Qwen3-8B, of Qwen3.6-27B for heads of 256 and of Gemma 4 for those of 512, and the cache.
 func (l *probeList) attention() {
 	add := func(kernel string, d tensor.DType, tokens, keys, heads, kv, dim int) {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize
@@ -190,15 +201,19 @@ func (l *probeList) attention() {
 			add("attention_decode", d, 1, decodeKeys, heads, 4, 256)
 		}
 		add("attention_decode", d, 1, decodeKeys, 8, 2, 512)
-		for _, dim := range []int{64, 128} {
+		for _, dim := range []int{64, 96, 128} {
 			add("attention_mma", d, prefillTokens, prefillTokens, 32, 8, dim)
 		}
 		add("attention_mma", d, prefillTokens, prefillTokens, 24, 4, 256)
+		add("attention_mma", d, prefillTokens, prefillTokens, 16, 2, 512)
 		pages := prefillTokens / runner.PageSize
 		l.add(ops.KVAppendOp, "kv_append", nil, stateOf(d, pages, runner.PageSize, 8, 128),
 			f32s(prefillTokens, 8, 128),
 			i32s(rising(0, prefillTokens), prefillTokens), i32s(make([]int32, prefillTokens), prefillTokens),
 			i32s(rising(0, pages), 1, pages))
+	}
+	for _, d := range []tensor.DType{tensor.F16, tensor.BF16} { // rows of Q8_0 are multiples of 32
+		add("attention_mma", d, prefillTokens, prefillTokens, 32, 32, 80)
 	}
 	add("attention_plain", tensor.F16, 1, decodeKeys, 24, 4, 256)
 	for _, d := range []tensor.DType{tensor.F16, quant.Q8_0} {

@@ -253,6 +253,7 @@ DEV void decode_store(const attention_args& a, const decode_args& x, const colum
 template <class T, int D, int C> DEV void attention_decode(const attention_args& a, const decode_args& x, decode_lds<T, D, C>& lds) {
   typedef decode_shape<T, D, C> S;
   const int chunks = (x.group + C - 1) / C, t0 = block_x() / chunks * x.tile, y = block_y();
+  allow_launches();
   // How many blocks share the keys of the longest sequence of the tile.
   int parts = 1;
   for (int t = t0; t < t0 + x.tile && t < a.tokens; t++) {
@@ -263,6 +264,7 @@ template <class T, int D, int C> DEV void attention_decode(const attention_args&
   }
   parts = parts < x.splits ? parts : x.splits;
   if (y >= parts) return;
+  await_launches();
   if (tid() < C) lds.columns[tid()] = column_of(a, x, tid(), C);
   barrier();
   const float by = a.softcap > 0 ? a.scale : a.scale * LOG2E;

@@ -13,7 +13,7 @@ template <int D, int WAVES, int RUN> struct key_sizes {
   enum {
     row = D + 8, // halves, of a key
 #if GPU_AMD
-    value_row = RUN + 8, value_octet = 8 * value_row + 8, values = D / 8 * value_octet,
+    value_row = RUN + (D > 256 ? 0 : 8), value_octet = 8 * value_row + 8, values = D / 8 * value_octet,
 #else
     value_row = row, values = RUN * row,
 #endif
@@ -21,7 +21,9 @@ template <int D, int WAVES, int RUN> struct key_sizes {
     place = own < 8 ? own : 8, // of them, that follow each other in the cache
     places = own / place,
     octets = D / 8,         // of a row
-    at_once = 32 / octets,  // rows that a wave loads at once
+    lanes = octets <= 4 ? 4 : octets <= 8 ? 8 : octets <= 16 ? 16 : 32, // that load a row, of which the last might be too many
+    at_once = 32 / lanes,   // rows that a wave loads at once
+    turns = octets > 32 ? octets / 32 : 1, // octets of a row that a lane has, every 32nd
     each = place / at_once, // keys of a place, of which a lane has an octet
     late = D > 128,         // registers are too few for the next keys while scores are computed
     ahead = late ? 1 : 2,   // fragments on the way
@@ -55,10 +57,11 @@ template <class T, int D, int WAVES, int RUN> struct key_runs {
   u32 stride;        // bytes from a key to the next
   u32 lane_row;      // of the first of a place that the lane has
   int page[S::places];
-  cached<T, 8> raw[S::places][S::each];
+  cached<T, 8> raw[S::places][S::each][S::turns];
 
-  DEV_METHOD int octet() const { return lane() % S::octets; }
-  DEV_METHOD int key() const { return lane() / S::octets * S::each; } // first of a place
+  DEV_METHOD bool spare() const { return S::lanes > S::octets && lane() % S::lanes >= S::octets; }
+  DEV_METHOD int octet() const { return spare() ? S::octets - 1 : lane() % S::lanes; }
+  DEV_METHOD int key() const { return lane() / S::lanes * S::each; } // first of a place
   DEV_METHOD int in_run(int p) const { return own + p * S::place; }
   DEV_METHOD int first(int p, int j0) const {
     const int f = j0 + in_run(p), least = lo & -S::place, most = (hi - 1) & -S::place;
@@ -87,18 +90,22 @@ template <class T, int D, int WAVES, int RUN> struct key_runs {
   // load asks for a run whose place is known.
   DEV_METHOD void load(const u8* from, int j0) {
     rows(from, j0, [&] __attribute__((device, always_inline))(int p, int i, const u8* at, u32 row) {
-      raw[p][i].load(at, row, 8 * octet());
+      UNROLL for (int n = 0; n < S::turns; n++) raw[p][i][n].load(at, row, 8 * (octet() + 32 * n));
     });
   }
   DEV_METHOD void put_rows(half* to) const {
+    if (spare()) return;
     UNROLL for (int p = 0; p < S::places; p++)
-      UNROLL for (int i = 0; i < S::each; i++) *(half8*)(to + (in_run(p) + key() + i) * S::row + 8 * octet()) = halves8(raw[p][i]);
+      UNROLL for (int i = 0; i < S::each; i++)
+        UNROLL for (int n = 0; n < S::turns; n++)
+          *(half8*)(to + (in_run(p) + key() + i) * S::row + 8 * (octet() + 32 * n)) = halves8(raw[p][i][n]);
   }
 #if GPU_COPIES
   DEV_METHOD void copy(half* to, const u8* from, int j0) {
     u32 lds = lds_address(to + (in_run(0) + key()) * S::row + 8 * octet());
     rows(from + 16 * octet(), j0, [&] __attribute__((device, always_inline))(int p, int i, const u8* at, u32 row) {
-      copy16(lds + 2 * (p * S::place + i) * S::row, at + row);
+      if (!spare())
+        UNROLL for (int n = 0; n < S::turns; n++) copy16(lds + 2 * (p * S::place + i) * S::row + 512 * n, at + row + 512 * n);
     });
     copies_end();
   }
@@ -107,12 +114,15 @@ template <class T, int D, int WAVES, int RUN> struct key_runs {
   DEV_METHOD void put_values(half* to) const {
     typedef half some __attribute__((ext_vector_type(S::each)));
     static_assert(S::places == 1, "");
-    half8 x[S::each];
-    UNROLL for (int i = 0; i < S::each; i++) x[i] = halves8(raw[0][i]);
-    UNROLL for (int j = 0; j < 8; j++) {
-      some y;
-      UNROLL for (int i = 0; i < S::each; i++) y[i] = x[i][j];
-      *(some*)(to + octet() * S::value_octet + j * S::value_row + in_run(0) + key()) = y;
+    if (spare()) return;
+    UNROLL for (int n = 0; n < S::turns; n++) {
+      half8 x[S::each];
+      UNROLL for (int i = 0; i < S::each; i++) x[i] = halves8(raw[0][i][n]);
+      UNROLL for (int j = 0; j < 8; j++) {
+        some y;
+        UNROLL for (int i = 0; i < S::each; i++) y[i] = x[i][j];
+        *(some*)(to + (octet() + 32 * n) * S::value_octet + j * S::value_row + in_run(0) + key()) = y;
+      }
     }
   }
 #else

@@ -1,13 +1,15 @@
-// Attention with matrix instructions, for many tokens: see attention.h for what it computes. Head dims of 64, 128 or
-// 256 for keys and values alike; caches of F16, BF16 and Q8_0, with pages of 8 tokens or more, a power of two. Reference:
+// Attention with matrix instructions, for many tokens: see attention.h for what it computes. Head dims of 64, 80, 96, 128,
+// 256 or 512 for keys and values alike; caches of F16, BF16 and Q8_0, with pages of 8 tokens or more, a power of two. Reference:
 // ops_ref/attention.go. Launched by attention.go.
 //
-//   attention_<type>_mma<D>   Grid (KV heads · ⌈⌈tokens/16⌉·group/waves⌉), where `group` query heads share a KV head; blocks of
-//                             8 waves, 4 on NVIDIA. A wave has 16 tokens of one query head. The waves of a block have the
-//                             heads of one KV head, token after token, and go through the keys that one of them sees
-//                             together, in runs of 64 (32 or 16 for D = 256), once for each sequence among their tokens, in
-//                             order of sequence. Blocks with the last tokens, which see most, come first. LDS 18,784, 36,320
-//                             and up to 38,112 bytes; for D = 256 on NVIDIA 46,192.
+//   attention_<type>_mma<D>   Grid (KV heads · ⌈⌈tokens/16⌉·group/units⌉), where `group` query heads share a KV head; blocks of
+//                             8 waves, 4 on NVIDIA. A wave is a unit: it has 16 tokens of one query head. For D = 512 two waves
+//                             are, on gfx11 and NVIDIA four, of which each has a part of the dims: they add up their scores. The
+//                             units of a block have the heads of one KV head, token after token, and go through the keys that
+//                             one of them sees together, in runs of 64 (32 or 16 for D = 256, 16 for D = 512), once for each
+//                             sequence among their tokens, in order of sequence. Blocks with the last tokens, which see most,
+//                             come first. LDS 18,784 (D = 64), 23,168, 27,552, 36,320, up to 38,112 and 42,464 bytes; for
+//                             D = 256 on NVIDIA 46,192.
 //
 // Queries, keys, values and the weights p are rounded to half; products accumulate in float, and so do m and l. Keys
 // and values must be within ±65504. m follows the largest score only when that is far above it, so that weights are up to
@@ -17,10 +19,12 @@
 #define SLACK 8.0f
 #define UNSEEN -1e30f // a score below all others, finite so that e^(UNSEEN-UNSEEN) is 1 before the first key
 
-template <int D, int WAVES, int RUN> struct attention_lds {
+template <int D, int WAVES, int RUN, int PARTS> struct attention_lds {
+  typedef query_tile<D / PARTS> queries;
   key_lds<D, WAVES, RUN> keys;
-  half q[WAVES][query_tile<D>::room]; // of queries that find no room in registers
+  half q[WAVES][queries::room]; // of queries that find no room in registers
   u32 next[WAVES], lo[WAVES], hi[WAVES]; // what waves want
+  f32x8 scores[PARTS > 1 ? WAVES : 0][RUN / 16][32]; // of parts of dims
 };
 
 DEV u32 least_of(u32 a, u32 b) { return a < b ? a : b; }
@@ -98,26 +102,40 @@ template <int COUNT, int AHEAD, class Load, class Use> DEV void in_order(Load lo
   }
 }
 
-template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const attention_args& a, attention_lds<D, WAVES, RUN>& m) {
-  constexpr int N = RUN / 16, Q = lane_queries;
+// add_parts makes scores of those of parts of dims, which the waves that share queries have. All threads of the block call it: it
+// has a barrier.
+template <int PARTS, int N> DEV void add_parts(f32x8 (*of_waves)[N][32], int w, Acc (&s)[N]) {
+  UNROLL for (int n = 0; n < N; n++) of_waves[w][n][lane()] = s[n];
+  barrier();
+  UNROLL for (int n = 0; n < N; n++) {
+    s[n] = of_waves[w / PARTS * PARTS][n][lane()];
+    UNROLL for (int p = 1; p < PARTS; p++) s[n] += of_waves[w / PARTS * PARTS + p][n][lane()];
+  }
+}
+
+template <class T, int D, int WAVES, int RUN, int PARTS>
+DEV void attention_mma(const attention_args& a, attention_lds<D, WAVES, RUN, PARTS>& m) {
+  constexpr int N = RUN / 16, Q = lane_queries, OWN = D / PARTS; // dims of a wave
   typedef key_sizes<D, WAVES, RUN> S;
   const int group = a.heads / a.kv_heads, kv = block_x() % a.kv_heads, w = uniform(wave());
   const int units = (a.tokens + 15) / 16 * group; // of 16 tokens and a head
-  const int unit = ((units + WAVES - 1) / WAVES - 1 - block_x() / a.kv_heads) * WAVES + w;
+  constexpr int UNITS = WAVES / PARTS;
+  const int unit = ((units + UNITS - 1) / UNITS - 1 - block_x() / a.kv_heads) * UNITS + (PARTS > 1 ? w / PARTS : w);
+  const int dim0 = PARTS > 1 ? w % PARTS * OWN : 0;
   const int t0 = unit / group * 16, h = kv * group + unit % group;
   const u32 row = row_bytes<T>(D);
   const u8 *k = a.k + kv * row, *v = a.v + kv * row;
   const float* rows[Q];
   UNROLL for (int i = 0; i < Q; i++) {
     const int t = t0 + query_of(i);
-    rows[i] = a.q + ((i64)(t < a.tokens ? t : a.tokens - 1) * a.heads + h) * D;
+    rows[i] = a.q + ((i64)(t < a.tokens ? t : a.tokens - 1) * a.heads + h) * D + dim0;
   }
-  query_tile<D> q;
+  typename attention_lds<D, WAVES, RUN, PARTS>::queries q;
   q.load(rows, m.q[w]);
   // Scores times by are powers of two. Masked ones stay infinite if the scale is 0.
   const float by = uniform(a.softcap > 0 ? LOG2E : __builtin_fmaxf(__builtin_fabsf(a.scale) * LOG2E, 1e-20f));
   const float slack = uniform(SLACK / by), cap = uniform(2 * LOG2E * a.scale / a.softcap), low = uniform(-2 * a.softcap);
-  Acc o[D / 16] = {};
+  Acc o[OWN / 16] = {};
   weight_sums sums = {};
   float top[Q];
   UNROLL for (int i = 0; i < Q; i++) top[i] = UNSEEN;
@@ -148,13 +166,16 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
     { // of scores s
       Acc s[N] = {};
       query_frag x;
-      in_order<D / 16 * N, S::ahead>(
-          [&] __attribute__((device, always_inline))(int i) { return load_keys<S::row>(m.keys.k, 16 * (i % N * S::row + i / N)); },
+      in_order<OWN / 16 * N, S::ahead>(
+          [&] __attribute__((device, always_inline))(int i) {
+            return load_keys<S::row>(m.keys.k + dim0, 16 * (i % N * S::row + i / N));
+          },
           [&] __attribute__((device, always_inline))(int i, const key_frag& y) {
             if (i % N == 0) x = q.get(i / N);
             s[i % N] = score_mma(s[i % N], x, y);
           });
       runs.keys_used(k, j0);
+      if constexpr (PARTS > 1) add_parts<PARTS>(m.scores, w, s);
       if (a.softcap > 0)
         UNROLL for (int n = 0; n < N; n++)
           UNROLL for (int e = 0; e < 8; e++) s[n][e] = capped(s[n][e], cap, low, a.softcap);
@@ -182,7 +203,7 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
         }
         Acc times;
         UNROLL for (int e = 0; e < 8; e++) times[e] = old[query_index(e)];
-        UNROLL for (int d = 0; d < D / 16; d++) o[d] *= times;
+        UNROLL for (int d = 0; d < OWN / 16; d++) o[d] *= times;
       }
       float off[Q];
       UNROLL for (int i = 0; i < Q; i++) off[i] = top[i] * -by;
@@ -198,17 +219,17 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
     }
     runs.values_ready(m.keys, k, v, j0);
     {
-      in_order<N * D / 16, S::ahead>(
+      in_order<N * OWN / 16, S::ahead>(
           [&] __attribute__((device, always_inline))(int i) {
-            const int n = i / (D / 16), d = i % (D / 16);
+            const int n = i / (OWN / 16), d = i % (OWN / 16);
 #if GPU_AMD
-            return load_values<S::value_row>(m.keys.v, 2 * d * S::value_octet + 16 * n);
+            return load_values<S::value_row>(m.keys.v + dim0 / 8 * S::value_octet, 2 * d * S::value_octet + 16 * n);
 #else
-            return load_values<S::value_row>(m.keys.v, 16 * n * S::row + 16 * d);
+            return load_values<S::value_row>(m.keys.v + dim0, 16 * n * S::row + 16 * d);
 #endif
           },
           [&] __attribute__((device, always_inline))(int i, const value_frag& y) {
-            o[i % (D / 16)] = value_mma(o[i % (D / 16)], p[i / (D / 16)], y);
+            o[i % (OWN / 16)] = value_mma(o[i % (OWN / 16)], p[i / (OWN / 16)], y);
           });
     }
     j0 += RUN;
@@ -225,10 +246,10 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
     const bool none = t >= a.tokens || a.seq[t] < 0;
     part = none ? 0 : part / l;
     const i64 r = (i64)t * a.heads + h;
-    UNROLL for (int d = 0; d < D / 16; d++)
+    UNROLL for (int d = 0; d < OWN / 16; d++)
       UNROLL for (int j = 0; j < lane_parts; j++) {
         lane_part y = dims_of(o[d], i, j) * part;
-        const int c = 16 * d + first_dim(j);
+        const int c = dim0 + 16 * d + first_dim(j);
         fixed();
         if (t >= a.tokens) continue;
         if (none) y = 0;
@@ -245,21 +266,27 @@ template <class T, int D, int WAVES, int RUN> DEV void attention_mma(const atten
 #if defined(__GFX11__)
 template <class T, int D> struct run_of { enum { keys = D > 128 ? 16 : 64 }; };
 #else
-template <class T, int D> struct run_of { enum { keys = D <= 128 ? 64 : !GPU_COPIES || is_half<T>::yes ? 32 : 16 }; };
+template <class T, int D> struct run_of { enum { keys = D <= 128 ? 64 : D <= 256 && (!GPU_COPIES || is_half<T>::yes) ? 32 : 16 }; };
 #endif
+// Waves of a block, and the most dims that one has sums of if they are divided.
 #if GPU_NVIDIA
-enum { WAVES = 4 };
+enum { WAVES = 4, MOST = 128 };
+#elif defined(__GFX11__)
+enum { WAVES = 8, MOST = 128 };
 #else
-enum { WAVES = 8 };
+enum { WAVES = 8, MOST = 256 };
 #endif
 
 #define MMA(type, d)                                                           \
   KERNEL_TWICE(WAVES * 32) attention_##type##_mma##d(ATTENTION_PARAMS) {       \
-    enum { run = run_of<type, d>::keys };                                      \
-    LDS attention_lds<d, WAVES, run> m;                                        \
-    attention_mma<type, d, WAVES, run>(ATTENTION_ARGS, m);                     \
+    enum { run = run_of<type, d>::keys, parts = d > 256 ? d / MOST : 1 };      \
+    LDS attention_lds<d, WAVES, run, parts> m;                                 \
+    attention_mma<type, d, WAVES, run, parts>(ATTENTION_ARGS, m);              \
   }
 #define TYPES(d) MMA(f16, d) MMA(bf16, d) MMA(q8_0, d)
 TYPES(64)
+MMA(f16, 80) MMA(bf16, 80) // rows of Q8_0 are multiples of 32
+TYPES(96)
 TYPES(128)
 TYPES(256)
+TYPES(512)

@@ -66,13 +66,15 @@ DEV FragShared load_shared(const half* tile) {
 
 #if GPU_AMD && defined(__GFX11__)
 DEV int column_at(int c) { return (c & ~15) + 8 * (c & 1) + (c >> 1 & 7); }
-DEV void put_four(half* row, int c, half4 v) {
-  *(half2*)(row + column_at(c)) = v.xz;
-  *(half2*)(row + column_at(c + 1)) = v.yw;
+DEV void put_four(half* row, int c, const half2 (&v)[2]) {
+  *(half2*)(row + column_at(c)) = v[0];
+  *(half2*)(row + column_at(c + 1)) = v[1];
 }
+enum { four_step = 2 };
 #else
 DEV int column_at(int c) { return c; }
-DEV void put_four(half* row, int c, half4 v) { *(half4*)(row + c) = v; }
+DEV void put_four(half* row, int c, const half2 (&v)[2]) { *(half4*)(row + c) = __builtin_shufflevector(v[0], v[1], 0, 1, 2, 3); }
+enum { four_step = 1 };
 #endif
 
 // apart keeps the compiler from adding what is the same for all lanes to what is not, where addresses have room for both.
@@ -126,6 +128,55 @@ DEV void split8(Acc v, const float (&scale)[8], u32x4& high, u32x4& low) {
     low[j / 2] = bits<u32>(halves(__builtin_fmaf(v[j], a, -(float)h[0]), __builtin_fmaf(v[j + 1], b, -(float)h[1])));
   }
 }
+
+// split_four splits four neighbours, scaled, into two pairs of neighbours, or of every second, for put_four.
+DEV void split_four(f32x4 v, float s, half2 (&high)[2], half2 (&low)[2]) {
+  UNROLL for (int i = 0; i < 2; i++) {
+    const float a = v[i * (3 - four_step)], b = v[i * (3 - four_step) + four_step];
+    high[i] = whole(halves(__builtin_fmaf(a, s, 0.0f), __builtin_fmaf(b, s, 0.0f)));
+    low[i] = halves(__builtin_fmaf(a, s, -(float)high[i][0]), __builtin_fmaf(b, s, -(float)high[i][1]));
+  }
+}
+
+// halves_below returns two floats as halves whose rests halves hold, by one instruction where there is one.
+#if GPU_AMD
+DEV half2 halves_below(float a, float b) { return bits<half2>(__builtin_amdgcn_cvt_pkrtz(a, b)); }
+// opaque_one is 1, by which products with halves are one instruction with what follows them.
+DEV float opaque_one() {
+  float x = 1;
+  __asm__("" : "+s"(x));
+  return x;
+}
+#else
+DEV half2 halves_below(float a, float b) { return halves(a, b); }
+DEV float opaque_one() { return 1; }
+#endif
+
+// twice is a float, on AMD in two registers: instructions for neighbouring elements issue together if they share no register.
+struct twice {
+  float of[2];
+
+  DEV_METHOD explicit twice(float x) : of{x, x} {
+#if GPU_AMD
+    __asm__("" : "+v"(of[1]));
+#endif
+  }
+  DEV_METHOD float at(int e) const { return of[e & 1]; }
+};
+
+// times_power returns x·2^n.
+#if GPU_AMD
+DEV float times_power(float x, int n) { return __builtin_amdgcn_ldexpf(x, n); }
+#else
+DEV float times_power(float x, int n) { return x * bits<float>((u32)(n < -127 ? 0 : n > 128 ? 255 : n + 127) << 23); }
+#endif
+
+// in_lane returns x in lane i, and 0 in all others.
+#if GPU_AMD
+DEV float in_lane(int i, float x) { return __builtin_amdgcn_inverse_ballot_w32(1u << i) ? x : 0; }
+#else
+DEV float in_lane(int i, float x) { return i == lane() ? x : 0; }
+#endif
 
 // put_pair stores the lane's part of a tile of a shared operand, scaled, and of its rests behind it.
 DEV void put_pair(half* pair, Acc v, float by) {
@@ -192,31 +243,61 @@ struct pairs_ahead {
   }
 };
 
-// own_scales are the powers of two that a lane's rows are multiplied by, and their inverses, for elements of `least` at least.
+// own_max finds the largest magnitudes of a lane's rows.
+template <int TILES> DEV void own_max(const Acc (&x)[TILES], float (&most)[own_vs]) {
+  UNROLL for (int i = 0; i < own_vs; i++) most[i] = 0;
+  UNROLL for (int i = 0; i < TILES; i++)
+    UNROLL for (int e = 0; e < 8; e++) most[own_index(e)] = __builtin_fmaxf(most[own_index(e)], __builtin_fabsf(x[i][e]));
+  UNROLL for (int i = 0; i < own_vs; i++) most[i] = own_max(most[i]);
+}
+
+// own_scales are the powers of two that a lane's rows are multiplied by whose largest magnitudes are `most`, or `least` if that is
+// more, and their inverses.
 struct own_scales {
   float scale[own_vs], unscale[own_vs];
+
+  DEV_METHOD own_scales(const float (&most)[own_vs], float least) {
+    UNROLL for (int i = 0; i < own_vs; i++) scale[i] = half_scale(__builtin_fmaxf(most[i], least), unscale[i]);
+  }
 };
 
-template <int TILES> DEV own_scales scales_of(const Acc (&x)[TILES], const float (&least)[own_vs]) {
-  float m[own_vs] = {};
-  UNROLL for (int i = 0; i < TILES; i++)
-    UNROLL for (int e = 0; e < 8; e++) m[own_index(e)] = __builtin_fmaxf(m[own_index(e)], __builtin_fabsf(x[i][e]));
-  own_scales s;
-  UNROLL for (int i = 0; i < own_vs; i++) s.scale[i] = half_scale(__builtin_fmaxf(own_max(m[i]), least[i]), s.unscale[i]);
-  return s;
-}
+// own_factors are what a lane's rows are multiplied by.
+struct own_factors {
+  twice x;
+
+  DEV_METHOD explicit own_factors(const float (&from)[own_vs]) : x(from[0]) {
+    if (own_vs > 1) x.of[1] = from[own_vs - 1];
+  }
+  DEV_METHOD float at(int e) const { return x.at(own_vs > 1 ? own_index(e) : e); }
+};
 
 // split makes a wave's operand of an accumulator, element e of which is multiplied by factor[e] before all else.
 DEV own_pair split(Acc x, const own_scales& s, const float (&factor)[8]) {
   float scale[8];
-  UNROLL for (int e = 0; e < 8; e++) scale[e] = s.scale[own_index(e)] * factor[e];
+  const own_factors own(s.scale);
+  UNROLL for (int e = 0; e < 8; e++) scale[e] = own.at(e) * factor[e];
   u32x4 high, low;
   split8(x, scale, high, low);
   return {own_words(high), own_words(low)};
 }
 DEV own_pair split(Acc x, const own_scales& s) {
-  const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-  return split(x, s, ones);
+  float scale[8];
+  UNROLL for (int e = 0; e < 8; e++) scale[e] = s.scale[own_index(e)];
+  u32x4 high, low;
+  split8(x, scale, high, low);
+  return {own_words(high), own_words(low)};
+}
+
+// split makes a wave's operand of an accumulator that halves hold.
+DEV own_pair split(Acc x) {
+  u32x4 high, low;
+  const float one = opaque_one();
+  UNROLL for (int j = 0; j < 8; j += 2) {
+    const half2 h = halves_below(x[j], x[j + 1]);
+    high[j / 2] = bits<u32>(h);
+    low[j / 2] = bits<u32>(halves(__builtin_fmaf(x[j], one, -(float)h[0]), __builtin_fmaf(x[j + 1], one, -(float)h[1])));
+  }
+  return {own_words(high), own_words(low)};
 }
 
 // mma_pairs adds products of N pairs with one of the wave's to N accumulators.

@@ -4,35 +4,39 @@
 //
 // With G_i the sum of g up to token i of a chunk and S the state before it (section 3 of the paper that delta_net.h names):
 //
-//   (1 + A)·U = X    A_ij = beta_i·e^(G_i-G_j)·k_i·k_j, j < i    X_i = beta_i·(v_i - e^G_i·S·k_i)
-//   o_i = scale·(e^G_i·S·q_i + Σ_j B_ij·U_j)                     B_ij = e^(G_i-G_j)·q_i·k_j, j ≤ i
+//   (1 + A)·U = beta·X    A_ij = beta_i·e^(G_i-G_j)·k_i·k_j, j < i    X_i = v_i - e^G_i·S·k_i
+//   o_i = scale·(e^G_i·S·q_i + Σ_j B_ij·U_j)    B_ij = e^(G_i-G_j)·q_i·k_j, j ≤ i
 //   S'  = e^G_n·S + Σ_j e^(G_n-G_j)·U_j⊗k_j
 //
 // What does not depend on S is made for all chunks at once. Three launches, whose chunks are those of sequence 0, then those of
 // sequence 1, and so on:
 //
 //   gated_delta_net_f32_chunk_keys<n>, delta_net_core_f32_chunk_keys<n>
-//                   k, q, T = 1/(1+A) and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 47,168 bytes for n = 128.
+//                   k, q, T = 1/(1+A)·beta and B. Grid (nk, ⌊tokens/32⌋ + sequences), blocks of 256. LDS 48,192 bytes for n = 128.
 //   delta_net_f32_chunk<n>
 //                   S from chunk to chunk, and o. Grid (nv·⌈dv/64⌉, sequences), blocks of 128; in another row of blocks o of the
 //                   padding becomes 0. A wave has 16 rows of S of a head, which no other wave needs. LDS 16 KiB, or 32 where
 //                   copies need no registers.
 //   delta_net_core_f32_chunk_end
-//                   The gated norm of o, and of zeros for padding. Grid ⌈tokens·nv/8⌉, blocks of 256. No LDS. dv is at most 128.
+//                   The gated norm of o, and of zeros for padding; `share` is 1/dv. Grid (tokens, ⌈nv/16⌉), blocks of 128: half
+//                   of a wave has two rows. No LDS. dv is at most 128.
 //
 // Sequences that keep states, if kept is above 0, are left alone. Tokens past the end of a sequence count as zeros, which change
 // nothing. No exponent is positive.
 //
 // Numerics: factors of products are split into a half and the half of what it lacks, 22 bits, and the product of the two rests
 // is left out; sums are in float. Factors are scaled by powers of two, such that halves hold them: rows of S, X and U, T and B
-// each by its largest element, k and q too unless they have unit length. T is solved for in float. Sums of g are in two floats.
+// each by its largest element, k and q too unless they have unit length. T is solved for in float. Sums of g are in 64 bits, exactly.
 //
 // References: ops_ref/gated_delta_net.go, and the expansion of delta_net_core. Launched by delta_net_chunk.go.
 #include "delta_net_chunk.h"
 #include "delta_net_core.h"
+#include "math.h"
 
 enum { chunk_tokens = 32 };
-#define UNIT_SCALE 4096.0f // of elements of vectors of unit length
+// What elements of vectors of unit length are scaled by. Scaled elements of k are at most 64 in any case: see chunk_scan.
+#define KEY_SCALE 64.0f
+#define QUERY_SCALE 4096.0f
 
 // chunk_key is what the value heads of a key head share of a chunk.
 template <int N> struct chunk_key {
@@ -43,9 +47,9 @@ template <int N> struct chunk_key {
 // chunk_value is what a value head has of its own: tiles (0, 0), (1, 0) and (1, 1) of matrices, and vectors.
 struct chunk_value {
   half t[3][pair_halves], b[3][pair_halves];
-  float beta[chunk_tokens], from[chunk_tokens], decay[chunk_tokens], tail[chunk_tokens]; // from is beta·e^G, decay e^G, tail e^(G_n-G)
-  float total, k_scale, t_scale;                                                          // total is e^G_n
-  float k_unscale, q_unscale, t_unscale, b_unscale;                                       // inverses of what these are scaled by
+  float decay[chunk_tokens], tail[chunk_tokens];         // e^G, and e^(G_n-G)
+  float total, k_scale, t_scale;                         // total is e^G_n
+  float k_unscale, q_unscale, t_unscale, b_unscale;      // inverses of what these are scaled by
   float unused;
 };
 
@@ -63,6 +67,12 @@ DEV bool chunk_at(const int* starts, int sequences, int c, int& b, int& t) {
   return false;
 }
 
+// chunk_power is factor·2^exponent.
+struct chunk_power {
+  float factor;
+  int exponent;
+};
+
 // chunk_lds is what chunk_keys keeps in LDS. Rows are padded against bank conflicts.
 template <int N> struct chunk_lds {
   union {
@@ -70,9 +80,8 @@ template <int N> struct chunk_lds {
     float columns[4][chunk_tokens][36];     // of A, then of T, of four value heads
   };
   float products[2][chunk_tokens][36]; // k·k and q·k
-  f32x2 g[8][chunk_tokens]; // sums
-  float beta[8][chunk_tokens];
-  float largest[2][8]; // of k and q, by waves
+  chunk_power rows[8][chunk_tokens], cols[8][chunk_tokens]; // what waves multiply those by: see chunk_gates
+  float largest[2][8];                 // of k and q, by waves
 };
 
 // chunk_scales are what k and q are multiplied by, and the inverses.
@@ -82,37 +91,37 @@ struct chunk_scales {
 
 // chunk_rows brings k and q of a chunk to LDS, scaled, and at unit length if FORM is DELTA_CORE.
 template <int N, int FORM> DEV chunk_scales chunk_rows(const delta& a, int key, int t0, int last, chunk_lds<N>& m) {
-  const int l = lane() < N / 4 ? lane() : N / 4 - 1;
+  const int l = lane() < N / 4 ? lane() : N / 4 - 1, w = uniform(wave());
   const bool has = lane() < N / 4;
   f32x4 x[8];
   UNROLL for (int i = 0; i < 8; i++) {
-    const int t = t0 + wave() + 8 * (i % 4);
-    x[i] = *(const f32x4*)((i < 4 ? a.k : a.q) + (i64)(t < last ? t : last - 1) * a.qk_pitch + key * N + 4 * l);
+    const int t = t0 + w + 8 * (i % 4);
+    const float* row = (i < 4 ? a.k : a.q) + (i64)(t < last ? t : last - 1) * a.qk_pitch + key * N;
+    x[i] = *(const f32x4*)((const u8*)row + lane_apart(16 * (u32)l));
   }
-  UNROLL for (int i = 0; i < 8; i++) {
-    float s = 1;
-    if (FORM == DELTA_CORE) s = rsqrt(wave_sum(has ? sum_squares(x[i], 0) : 0) + (i < 4 ? a.k_eps : a.q_eps));
-    x[i] = t0 + wave() + 8 * (i % 4) < last ? x[i] * s : 0;
-  }
-  chunk_scales by = {UNIT_SCALE, UNIT_SCALE, 1 / UNIT_SCALE, 1 / UNIT_SCALE};
+  chunk_scales by = {KEY_SCALE, QUERY_SCALE, 1 / KEY_SCALE, 1 / QUERY_SCALE};
   if (FORM != DELTA_CORE) {
     float most[2] = {};
     UNROLL for (int i = 0; i < 8; i++)
       UNROLL for (int e = 0; e < 4; e++) most[i / 4] = __builtin_fmaxf(most[i / 4], __builtin_fabsf(x[i][e]));
     UNROLL for (int i = 0; i < 2; i++) {
-      const float w = wave_max(most[i]);
-      if (lane() == 0) m.largest[i][wave()] = w;
+      const float all = wave_max(most[i]);
+      if (lane() == 0) m.largest[i][w] = all;
     }
     barrier();
     UNROLL for (int i = 0; i < 2; i++)
-      UNROLL for (int w = 0; w < 8; w++) most[i] = __builtin_fmaxf(most[i], m.largest[i][w]);
+      UNROLL for (int o = 0; o < 8; o++) most[i] = __builtin_fmaxf(most[i], m.largest[i][o]);
     const float least = 0x1p-14f; // scales beyond would add nothing but exponents that steps of S cannot hold
-    by.k = half_scale(__builtin_fmaxf(most[0], least), by.k_unscale), by.q = half_scale(__builtin_fmaxf(most[1], least), by.q_unscale);
+    by.k = half_scale(__builtin_fmaxf(most[0], least), by.k_unscale) * 0x1p-9f, by.k_unscale *= 0x1p9f;
+    by.q = half_scale(__builtin_fmaxf(most[1], least), by.q_unscale);
   }
   UNROLL for (int i = 0; i < 8; i++) {
-    const int at = wave() + 8 * (i % 4) + (i < 4 ? 0 : chunk_tokens);
-    half4 high, low;
-    half4_at((half*)&high, (half*)&low, x[i] * (i < 4 ? by.k : by.q));
+    const int at = w + 8 * (i % 4) + (i < 4 ? 0 : chunk_tokens);
+    float s = i < 4 ? by.k : by.q;
+    if (FORM == DELTA_CORE) s *= rsqrt(wave_sum(has ? sum_squares(x[i], 0) : 0) + (i < 4 ? a.k_eps : a.q_eps));
+    s = t0 + w + 8 * (i % 4) < last ? s : 0;
+    half2 high[2], low[2];
+    split_four(x[i], s, high, low);
     if (has) put_four(m.parts[0][at], 4 * l, high), put_four(m.parts[1][at], 4 * l, low);
   }
   return by;
@@ -120,94 +129,120 @@ template <int N, int FORM> DEV chunk_scales chunk_rows(const delta& a, int key, 
 
 // chunk_export stores what all value heads share, of which each wave has every eighth tile.
 template <int N> DEV void chunk_export(chunk_key<N>& to, const chunk_lds<N>& m) {
-  for (int i = wave(); i < 4 * (N / 16); i += 8)
+  const int w = uniform(wave());
+  const u32 own = lane_apart(16 * (u32)lane());
+  UNROLL for (int i = w / 4, n = 0; n < N / 32; i += 2, n++)
     UNROLL for (int p = 0; p < 2; p++) {
-      u32x4 w;
+      u32x4 words;
       UNROLL for (int j = 0; j < 4; j++)
-        w[j] = *(const u32*)&m.parts[p][16 * (i % 4) + shared_row(2 * j)][16 * (i / 4) + shared_at(2 * j)];
-      *(u32x4*)(to.kq[i / 4][i % 4] + tile_halves * p + 8 * lane()) = w;
+        words[j] = *(const u32*)&m.parts[p][16 * (w % 4) + shared_row(2 * j)][16 * i + shared_at(2 * j)];
+      *(u32x4*)((u8*)(to.kq[i][w % 4] + tile_halves * p) + own) = words;
     }
-  for (int i = wave(); i < 2 * (N / 16); i += 8)
+  if (N < 64 && w >= 4) return;
+  UNROLL for (int i = w / 2, n = 0; n < (N + 63) / 64; i += 4, n++)
     UNROLL for (int p = 0; p < 2; p++) {
       half8 v;
-      UNROLL for (int e = 0; e < 8; e++) v[e] = m.parts[p][16 * (i % 2) + shared_k(e)][column_at(16 * (i / 2) + shared_row(e))];
-      *(half8*)(to.transposed[i / 4][i % 2][i / 2 % 2] + tile_halves * p + 8 * lane()) = v;
+      UNROLL for (int e = 0; e < 8; e++) v[e] = m.parts[p][16 * (w % 2) + shared_k(e)][column_at(16 * i + shared_row(e))];
+      *(half8*)((u8*)(to.transposed[i / 2][w % 2][i % 2] + tile_halves * p) + own) = v;
     }
 }
 
-// chunk_products computes k·k and q·k where a tile has elements on or below the diagonal: a tile for each of six waves.
+// chunk_products computes k·k and q·k where a tile has elements on or below the diagonal: a tile for each of six waves. In tiles
+// of k·k on the diagonal, what the rests add on one side is what they add on the other, across the diagonal.
 template <int N> DEV void chunk_products(const chunk_scales& by, chunk_lds<N>& m) {
   const int w = uniform(wave());
+  if (w == 6) // what chunk_solve reads and does not use
+    UNROLL for (int i = 0; i < 2; i++) *(f32x4*)&m.products[0][8 * i + lane() / 4][16 + 4 * (lane() % 4)] = 0;
   if (w >= 6) return;
   const int row = w % 3 > 0 ? 16 : 0, col = w % 3 > 1 ? 16 : 0, first = w < 3 ? row : chunk_tokens + row;
+  const bool mirrored = w < 3 && row == col;
   Acc high = {}, low = {};
   UNROLL for (int k = 0; k < N; k += 16) {
     const FragA a = load_a(&m.parts[0][first][k], N + 8), a_low = load_a(&m.parts[1][first][k], N + 8);
-    const FragB b = load_b(&m.parts[0][col][k], N + 8), b_low = load_b(&m.parts[1][col][k], N + 8);
+    const FragB b = load_b(&m.parts[0][col][k], N + 8);
     low = mma(low, a_low, b);
     high = mma(high, a, b);
-    low = mma(low, a, b_low);
+    if (!mirrored) low = mma(low, a, load_b(&m.parts[1][col][k], N + 8));
   }
-  const float unscale = w < 3 ? by.k_unscale : by.q_unscale;
-  UNROLL for (int e = 0; e < 8; e++)
-    m.products[w / 3][row + acc_row(e)][col + acc_col(e)] = (high[e] + low[e]) * unscale * by.k_unscale;
+  float(*to)[36] = &m.products[w / 3][row];
+  if (mirrored) {
+    UNROLL for (int e = 0; e < 8; e++) to[acc_row(e)][col + acc_col(e)] = low[e];
+    wave_fence();
+    UNROLL for (int e = 0; e < 8; e++) low[e] += to[acc_col(e)][col + acc_row(e)];
+    wave_fence();
+  }
+  const float unscale = (w < 3 ? by.k_unscale : by.q_unscale) * by.k_unscale;
+  UNROLL for (int e = 0; e < 8; e++) to[acc_row(e)][col + acc_col(e)] = (high[e] + low[e]) * unscale;
 }
 
 // chunk_tile says which elements of a chunk's matrix are in tile i of chunk_value.
 DEV int chunk_tile_row(int i, int e) { return (i > 0 ? 16 : 0) + shared_row(e); }
 DEV int chunk_tile_col(int i, int e) { return (i > 1 ? 16 : 0) + shared_k(e); }
 
-// A sum of logarithms is in two floats, high and low: differences of sums count, where one float would not have much of them left
-// behind tokens that forget. sum_of adds, and difference returns a - b.
-DEV f32x2 sum_of(f32x2 a, f32x2 b) {
-  const float s = pin(a[0] + b[0]), t = pin(s - a[0]), rest = (a[0] - pin(s - t)) + (b[0] - t);
-  return (f32x2){s, a[1] + b[1] + rest};
+// power_of returns e^g as a power of two, with 32 bits of the exponent behind the point: sums of those are exact, and differences
+// of sums count, where a float would not have much of them left behind tokens that forget.
+DEV i64 power_of(float g) {
+  g = within(g, 0x1p16f); // what is beyond leaves nothing, or is infinite
+  const float n = __builtin_rintf(g * LOG2E), rest = __builtin_fmaf(g, LOG2E_LOW, __builtin_fmaf(g, LOG2E, -n));
+  return ((i64)(int)n << 32) + ((i64)(int)(rest * 0x1p31f) << 1);
 }
-DEV float difference(f32x2 a, f32x2 b) { return (a[0] - b[0]) + (a[1] - b[1]); }
 
-// chunk_gates puts G and beta of the wave's value head into LDS, and returns those of the lane's token.
-template <int N, int FORM> DEV void chunk_gates(const delta& a, int h, int t0, int last, chunk_lds<N>& m, f32x2& sum, float& beta) {
+// chunk_gate is what is known of the lane's token.
+struct chunk_gate {
+  float beta;
+  chunk_power sum, inverse; // e^G, whose factor is at least 1, and e^-G
+};
+
+// chunk_gates returns those of the wave's value head. No factor of a power is far from 1, so that e^(G_i-G_j) is the product of
+// factors with the difference of exponents, which does not overflow.
+template <int FORM> DEV chunk_gate chunk_gates(const delta& a, int h, int t0, int last) {
   const int t = t0 + lane();
-  float g;
+  float g, beta;
   delta_gates<FORM>(a, t < last ? t : last - 1, h, g, beta);
-  if (t >= last) g = 0, beta = 0;
-  sum = (f32x2){g, 0};
+  if (g != g) beta = g;
+  i64 sum = power_of(g);
+  if (t >= last) sum = 0, beta = 0;
   UNROLL for (int d = 1; d < 32; d *= 2) {
-    const f32x2 before = {shfl(sum[0], lane() - d & 31), shfl(sum[1], lane() - d & 31)};
-    if (lane() >= d) sum = sum_of(sum, before);
+    const u32 low = (u32)shfl((int)sum, lane() - d & 31);
+    const int high = shfl((int)(sum >> 32), lane() - d & 31);
+    if (lane() >= d) sum += (i64)high << 32 | low;
   }
-  m.g[wave()][lane()] = sum, m.beta[wave()][lane()] = beta;
-  wave_fence();
+  const int n = (int)(sum >> 32);
+  const float f = (float)(u32)sum * 0x1p-32f;
+  return {beta, {exp2_approx(f), n}, {exp2_approx(-f), -n}};
 }
 
-// chunk_solve stores T and the vectors: lane j of a wave has column j.
+// chunk_solve stores T with columns multiplied by beta, and the vectors: lane j of a wave has column j.
 template <int N, int FORM>
 DEV void chunk_solve(const delta& a, int h, int t0, int last, const chunk_scales& by, chunk_value& to, chunk_lds<N>& m) {
-  f32x2 sum;
-  float beta, t[chunk_tokens];
-  chunk_gates<N, FORM>(a, h, t0, last, m, sum, beta);
-  const f32x2* g = m.g[wave()];
-  const float *betas = m.beta[wave()], decay = exp_f(sum[0] + sum[1]);
-  const int at = token_slot(lane());
-  to.beta[at] = beta, to.from[at] = beta * decay, to.decay[at] = decay, to.tail[at] = exp_f(difference(g[chunk_tokens - 1], sum));
+  const chunk_gate own = chunk_gates<FORM>(a, h, t0, last);
+  float t[chunk_tokens];
+  chunk_power* const rows = m.rows[wave()];
+  rows[lane()] = {-own.beta * own.sum.factor, own.sum.exponent};
+  const int at = token_slot(lane()), end = shfl(own.sum.exponent, chunk_tokens - 1);
+  const float decay = times_power(own.sum.factor, own.sum.exponent);
+  to.decay[at] = decay;
+  to.tail[at] = times_power(shfl(own.sum.factor, chunk_tokens - 1) * own.inverse.factor, end + own.inverse.exponent);
   if (lane() == chunk_tokens - 1) to.total = decay, to.k_scale = by.k, to.k_unscale = by.k_unscale, to.q_unscale = by.q_unscale;
   float(*columns)[36] = m.columns[wave() % 4];
-  UNROLL for (int i = 0; i < chunk_tokens; i += 4) {
+  wave_fence();
+  const twice inverse(own.inverse.factor);
+  UNROLL for (int i = 0; i < chunk_tokens; i += 4) { // -A; what is not below the diagonal is not used
     f32x4 v;
-    UNROLL for (int e = 0; e < 4; e++) {
-      const bool below = lane() < i + e;
-      v[e] = below ? betas[i + e] * exp_f(below ? difference(g[i + e], sum) : 0) * m.products[0][i + e][lane()] : 0;
-    }
+    UNROLL for (int e = 0; e < 4; e++)
+      v[e] = times_power(m.products[0][i + e][lane()] * rows[i + e].factor * inverse.at(e), rows[i + e].exponent + own.inverse.exponent);
     *(f32x4*)&columns[lane()][i] = v;
   }
   wave_fence();
-  UNROLL for (int i = 0; i < chunk_tokens; i++) t[i] = i == lane() ? 1 : 0;
-  UNROLL for (int j = 0; j < chunk_tokens - 1; j++)
+  UNROLL for (int i = 0; i < chunk_tokens; i++) t[i] = in_lane(i, own.beta);
+  UNROLL for (int j = 0; j < chunk_tokens - 1; j++) {
+    const twice known(t[j]);
     UNROLL for (int i = j + 1 & ~3; i < chunk_tokens; i += 4) {
       const f32x4 v = *(const f32x4*)&columns[j][i];
       UNROLL for (int e = 0; e < 4; e++)
-        if (i + e > j) t[i + e] = __builtin_fmaf(-v[e], t[j], t[i + e]);
+        if (i + e > j) t[i + e] = __builtin_fmaf(v[e], known.at(e), t[i + e]);
     }
+  }
   wave_fence();
   UNROLL for (int i = 0; i < chunk_tokens; i += 4) *(f32x4*)&columns[lane()][i] = (f32x4){t[i], t[i + 1], t[i + 2], t[i + 3]};
   wave_fence();
@@ -224,15 +259,17 @@ DEV void chunk_solve(const delta& a, int h, int t0, int last, const chunk_scales
 
 // chunk_reads stores B.
 template <int N, int FORM> DEV void chunk_reads(const delta& a, int h, int t0, int last, chunk_value& to, chunk_lds<N>& m) {
-  f32x2 sum;
-  float beta, most = 0, unscale;
-  chunk_gates<N, FORM>(a, h, t0, last, m, sum, beta);
-  const f32x2* g = m.g[wave()];
+  const chunk_gate own = chunk_gates<FORM>(a, h, t0, last);
+  chunk_power *const rows = m.rows[wave()], *const cols = m.cols[wave()];
+  rows[lane()] = own.sum, cols[lane()] = own.inverse;
+  wave_fence();
+  float most = 0, unscale;
   Acc v[3];
   UNROLL for (int i = 0; i < 3; i++)
     UNROLL for (int e = 0; e < 8; e++) {
       const int row = chunk_tile_row(i, e), col = chunk_tile_col(i, e);
-      v[i][e] = col <= row ? exp_f(col <= row ? difference(g[row], g[col]) : 0) * m.products[1][row][col] : 0;
+      const float b = times_power(m.products[1][row][col] * rows[row].factor * cols[col].factor, rows[row].exponent + cols[col].exponent);
+      v[i][e] = i == 1 || shared_k(e) <= shared_row(e) ? b : 0;
       most = __builtin_fmaxf(most, __builtin_fabsf(v[i][e]));
     }
   const float scale = half_scale(wave_max(most), unscale);
@@ -252,14 +289,12 @@ template <int N, int FORM> DEV void chunk_keys(const delta& a, chunk_key<N>* key
   chunk_export(keys[(i64)c * a.nk + key], m);
   chunk_products(by, m);
   barrier();
-  for (int i = w % 4; i < group; i += 4) {
-    const int h = a.tiled ? key + i * a.nk : key * group + i;
-    chunk_value& to = values[(i64)c * a.nv + h];
-    if (w < 4)
-      chunk_solve<N, FORM>(a, h, t0, last, by, to, m);
-    else
-      chunk_reads<N, FORM>(a, h, t0, last, to, m);
-  }
+  const int h0 = a.tiled ? key : key * group, step = a.tiled ? a.nk : 1;
+  chunk_value* to = values + (i64)c * a.nv + h0;
+  if (w < 4)
+    for (int i = w; i < group; i += 4) chunk_solve<N, FORM>(a, h0 + i * step, t0, last, by, to[i * step], m);
+  else
+    for (int i = w - 4; i < group; i += 4) chunk_reads<N, FORM>(a, h0 + i * step, t0, last, to[i * step], m);
 }
 
 // token_rows are the rows of 32 tokens of a matrix, `pitch` elements apart, at columns of the wave, of which a lane has the elements
@@ -306,11 +341,11 @@ template <class T> struct token_rows {
 // mma_lower returns the product of a matrix of three tiles of a chunk_value with the wave's.
 DEV void mma_lower(Acc (&y)[2], const half (&tiles)[3][pair_halves], const own_pair (&x)[2]) {
   const shared_pair first[2] = {load_pair(tiles[0]), load_pair(tiles[1])}, last[1] = {load_pair(tiles[2])};
-  Acc more[1] = {};
   y[0] = 0, y[1] = 0;
   mma_pairs(y, first, x[0]);
+  Acc more[1] = {y[1]};
   mma_pairs(more, last, x[1]);
-  UNROLL for (int e = 0; e < 8; e++) y[1][e] += more[0][e];
+  y[1] = more[0];
 }
 
 // chunk_stream brings what is in memory of the chunks of a head to LDS, in groups of 8 KiB: columns 32g to 32g+31 of k and q in
@@ -349,10 +384,11 @@ template <int N> struct chunk_stream {
     const u8* p = g < kq_groups ? (const u8*)k->kq : g == kq_groups ? (const u8*)v : (const u8*)k->transposed;
     const int first = 2 * group_halves * (g < kq_groups ? g : g == kq_groups ? 0 : g - kq_groups - 1);
     const int size = g == kq_groups ? sizeof(chunk_value) : g < kq_groups || N > 32 ? 2 * group_halves : sizeof(k->transposed);
+    const u32 own = lane_apart(16 * (u32)tid());
     UNROLL for (int i = 0; i < pieces; i++) {
       const int end = size / 16 - 128 * i - 1; // the last piece of all threads
       if (end < 0) continue;
-      const u32 at = lane_apart(16 * (u32)(end >= 127 || tid() < end ? tid() : end));
+      const u32 at = end >= 127 || tid() < end ? own : 16 * (u32)end;
       const u8* from = p + apart(first + 4096 * (i / 2)) + 2048 * (i % 2);
 #if GPU_COPIES
       copy16(lds_address(m.group[to] + 8 * (tid() + 128 * i)), from + at);
@@ -407,7 +443,7 @@ DEV void chunk_padding(const delta& a, int h, int slice) {
 }
 
 // chunk_scan takes 16 rows of S of a head through the chunks of a sequence. What it holds is S over `step`, a power of two for
-// each row, such that products with U are added as they come.
+// each row, such that products with U are added as they come, and that no element is above `bound`, at most 2^15: halves hold it.
 template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, const chunk_value* values, typename chunk_stream<N>::lds& m) {
   typedef chunk_stream<N> stream;
   const int slices = (a.dv + 63) / 64, h = block_x() / slices, slice = block_x() % slices, b = block_y();
@@ -426,22 +462,26 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
   in.start(m);
   float* state = a.state + (((i64)a.slots[b * (1 + a.kept)] * a.nv + h) * a.dv + v0) * N + lane_v() * N + lane_x();
   Acc s[N / 16];
-  float step[own_vs];
-  UNROLL for (int i = 0; i < own_vs; i++) step[i] = 1;
+  float step[own_vs], bound[own_vs];
   UNROLL for (int i = 0; i < N / 16; i++)
     UNROLL for (int e = 0; e < 8; e++) s[i][e] = state[own_v(e) * N + 16 * i + own_x(e)];
+  {
+    own_max(s, bound);
+    const own_scales of_s(bound, 0x1p-40f);
+    const own_factors scale(of_s.scale);
+    UNROLL for (int i = 0; i < own_vs; i++) step[i] = of_s.unscale[i], bound[i] = 0x1p15f;
+    UNROLL for (int i = 0; i < N / 16; i++)
+      UNROLL for (int e = 0; e < 8; e++) s[i][e] *= scale.at(e);
+  }
   NO_UNROLL for (int t0 = first; t0 < last; t0 += chunk_tokens) {
-    // Rows of nothing count as of little, such that products of scales neither overflow nor underflow.
-    float little[own_vs], least[own_vs];
-    UNROLL for (int i = 0; i < own_vs; i++) little[i] = 0x1p-40f;
+    if (t0 > first && (t0 - first) % (8 * chunk_tokens) == 0) own_max(s, bound); // sums of bounds get far from what S is
     Acc v[2];
     token_rows<const float>{a.v + (i64)t0 * a.v_pitch + h * a.dv + v0, a.v_pitch, last - t0}.load(v);
     Acc p[2][2] = {}; // S·k and S·q
-    const own_scales of_s = scales_of(s, little);
     UNROLL for (int g = 0; g < stream::kq_groups; g++) {
       pairs_ahead kq(in.enter(m, g));
       UNROLL for (int k = 0; k < 2; k++) {
-        const own_pair x = split(s[2 * g + k], of_s);
+        const own_pair x = split(s[2 * g + k]);
         UNROLL for (int i = 0; i < 2; i++) kq.add(p[i], x, 2 * k + i + 1, 2 * k + i < 3);
       }
       in.leave(m, g);
@@ -449,16 +489,20 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
     // What the units of p, and then of U and o, are.
     float p_step[own_vs], u_step[own_vs], o_step[own_vs], growth[own_vs]; // the last one is that of S
     const chunk_value& own_value = *(const chunk_value*)in.enter(m, stream::kq_groups);
-    UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = of_s.unscale[i] * step[i];
+    UNROLL for (int i = 0; i < own_vs; i++) p_step[i] = step[i];
     Acc u[2], o[2];
     { // U = T·X
+      float unit[own_vs];
+      UNROLL for (int i = 0; i < own_vs; i++) unit[i] = -p_step[i] * own_value.k_unscale;
+      const own_factors less(unit);
       UNROLL for (int i = 0; i < 2; i++) {
-        float beta[8], from[8];
-        token_values(own_value.beta, i, beta), token_values(own_value.from, i, from);
-        UNROLL for (int e = 0; e < 8; e++)
-          v[i][e] = beta[e] * v[i][e] - from[e] * (p_step[own_index(e)] * own_value.k_unscale * p[0][i][e]);
+        float decay[8];
+        token_values(own_value.decay, i, decay);
+        UNROLL for (int e = 0; e < 8; e++) v[i][e] = __builtin_fmaf(less.at(e) * decay[e], p[0][i][e], v[i][e]);
       }
-      const own_scales of_x = scales_of(v, little);
+      float most[own_vs];
+      own_max(v, most);
+      const own_scales of_x(most, 0x1p-40f); // nothing counts as little: products of scales neither overflow nor underflow
       const own_pair x[2] = {split(v[0], of_x), split(v[1], of_x)};
       fixed();
       mma_lower(u, own_value.t, x);
@@ -468,10 +512,10 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       }
     }
     fixed();
-    // S does not overflow where U is nothing beside it.
-    UNROLL for (int i = 0; i < own_vs; i++) least[i] = __builtin_fmaxf(0x1p-10f, 0x1p-14f * of_s.unscale[i] * growth[i]);
-    const own_scales of_u = scales_of(u, least);
+    float most[own_vs];
+    own_max(u, most);
     { // o
+      const own_scales of_u(most, 0x1p-10f);
       const own_pair x[2] = {split(u[0], of_u), split(u[1], of_u)};
       fixed();
       mma_lower(o, own_value.b, x);
@@ -479,15 +523,23 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
         o_step[i] = a.scale * own_value.b_unscale * (of_u.unscale[i] * u_step[i]);
         p_step[i] *= a.scale * own_value.q_unscale;
       }
+      const own_factors of_o(o_step), of_p(p_step);
       UNROLL for (int i = 0; i < 2; i++) {
         float decay[8];
         token_values(own_value.decay, i, decay);
-        UNROLL for (int e = 0; e < 8; e++) o[i][e] = o_step[own_index(e)] * o[i][e] + decay[e] * (p_step[own_index(e)] * p[1][i][e]);
+        UNROLL for (int e = 0; e < 8; e++) o[i][e] = of_o.at(e) * o[i][e] + decay[e] * (of_p.at(e) * p[1][i][e]);
       }
       if (own < a.dv) token_rows<float>{a.o + ((i64)t0 * a.nv + h) * a.dv + v0, a.nv * a.dv, last - t0}.store(o);
     }
     fixed();
     { // S
+      // Scaled by of_u, U has elements below 8, so that its products with k add less than 2^14, as much as is left of S.
+      float room[own_vs];
+      UNROLL for (int i = 0; i < own_vs; i++) {
+        growth[i] *= own_value.k_scale * own_value.total;
+        room[i] = __builtin_fmaxf(0x1p12f * most[i], 2 * growth[i] * bound[i]);
+      }
+      const own_scales of_u(room, 4);
       own_pair x[2];
       UNROLL for (int i = 0; i < 2; i++) {
         float tail[8];
@@ -496,9 +548,11 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
       }
       float factor[own_vs];
       UNROLL for (int i = 0; i < own_vs; i++) {
-        factor[i] = growth[i] * (of_u.scale[i] * own_value.k_scale) * own_value.total;
+        factor[i] = growth[i] * of_u.scale[i];
         step[i] = of_u.unscale[i] * u_step[i] * own_value.k_unscale;
+        bound[i] = factor[i] * bound[i] + 0x1p11f * (of_u.scale[i] * most[i]);
       }
+      const own_factors keep(factor);
       in.leave(m, stream::kq_groups);
       UNROLL for (int g = 0; g < stream::back_groups; g++) {
         pairs_ahead w(in.enter(m, stream::kq_groups + 1 + g));
@@ -506,7 +560,7 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
         UNROLL for (int k = 0; k < steps; k += 2) {
           Acc d[2] = {s[from + k], s[from + k + 1]};
           UNROLL for (int i = 0; i < 2; i++)
-            UNROLL for (int e = 0; e < 8; e++) d[i][e] *= factor[own_index(e)];
+            UNROLL for (int e = 0; e < 8; e++) d[i][e] *= keep.at(e);
           UNROLL for (int i = 0; i < 2; i++) w.add(d, x[i], k + i + 1, k + i + 1 < steps);
           s[from + k] = d[0], s[from + k + 1] = d[1];
         }
@@ -524,8 +578,9 @@ template <int N> DEV void chunk_scan(const delta& a, const chunk_key<N>* keys, c
   copies_done<0>();
 #endif
   if (own >= a.dv) return;
+  const own_factors of_s(step);
   UNROLL for (int i = 0; i < N / 16; i++)
-    UNROLL for (int e = 0; e < 8; e++) state[own_v(e) * N + 16 * i + own_x(e)] = step[own_index(e)] * s[i][e];
+    UNROLL for (int e = 0; e < 8; e++) state[own_v(e) * N + 16 * i + own_x(e)] = of_s.at(e) * s[i][e];
 }
 
 #define KEYS(name, n, form)                                                                                                      \
@@ -555,20 +610,43 @@ KERNELS(32)
 KERNELS(64)
 KERNELS(128)
 
-KERNEL(256) delta_net_core_f32_chunk_end(const float* RESTRICT o, const float* RESTRICT w, const float* RESTRICT z, float* RESTRICT y,
+KERNEL(128) delta_net_core_f32_chunk_end(const float* RESTRICT o, const float* RESTRICT w, const float* RESTRICT z, float* RESTRICT y,
                                          i8* RESTRICT codes, float* RESTRICT ds, const int* RESTRICT starts,
-                                         const int* RESTRICT slots, int sequences, int tokens, int nv, int dv, float eps, int kept) {
-  const int row = block_x() * 8 + uniform(wave()), t = row / nv, vectors = dv / 4, l = lane() < vectors ? lane() : vectors - 1;
-  if (t >= tokens) return;
+                                         const int* RESTRICT slots, int sequences, int tokens, int nv, int dv, float eps, float share,
+                                         int kept) {
+  const int t = block_x(), h0 = 16 * block_y() + 4 * uniform(wave()), half_lane = lane() & 15, vectors = dv / 4;
+  if (h0 >= nv) return;
   const bool padding = t >= starts[sequences];
   if (kept && !padding) {
     int b = 0;
     while (t >= starts[b + 1]) b++;
     if (keeps(slots, kept, b, starts[b + 1] - starts[b])) return;
   }
-  delta a = {};
-  a.nv = nv, a.dv = dv;
-  const i64 at = (i64)row * vectors + l;
-  const f32x4 v = padding ? 0 : ((const f32x4*)o)[at];
-  core_end(core{w, z, y, q24_out{codes, ds, (u32)(tokens * nv * dv)}, eps}, a, t, row % nv, v, ((const f32x4*)w)[l], ((const f32x4*)z)[at]);
+  const i64 first = ((i64)t * nv + h0) * vectors;
+  f32x4 weight[2];
+  UNROLL for (int j = 0; j < 2; j++) {
+    const int l = half_lane + 16 * j;
+    weight[j] = *(const f32x4*)((const u8*)w + lane_apart(16 * (u32)(l < vectors ? l : vectors - 1)));
+  }
+  UNROLL for (int i = 0; i < 4; i += 2) {
+    const int h = i + (lane() >> 4), row = h0 + h < nv ? h : nv - 1 - h0;
+    f32x4 v[2], gate[2];
+    UNROLL for (int j = 0; j < 2; j++) {
+      const int l = half_lane + 16 * j;
+      const u32 at = lane_apart(16 * (u32)(row * vectors + (l < vectors ? l : vectors - 1)));
+      v[j] = 0;
+      if (!padding) v[j] = *(const f32x4*)((const u8*)(o + 4 * first) + at);
+      gate[j] = *(const f32x4*)((const u8*)(z + 4 * first) + at);
+    }
+    float sum = 0;
+    UNROLL for (int j = 0; j < 2; j++) sum = half_lane + 16 * j < vectors ? sum_squares(v[j], sum) : sum;
+    const float factor = rsqrt(__builtin_fmaf(lanes_sum<16>(sum), share, eps));
+    UNROLL for (int j = 0; j < 2; j++) {
+      const int l = half_lane + 16 * j;
+      UNROLL for (int e = 0; e < 4; e++) v[j][e] = rms_scale(v[j][e], weight[j][e], factor) * silu_ranged(gate[j][e]);
+      const bool live = l < vectors && h0 + h < nv;
+      if (y && live) *(f32x4*)((u8*)(y + 4 * first) + 16 * (u32)(row * vectors + l)) = v[j];
+      if (codes) q24_vectors(v[j], (u32)first + row * vectors + l, q24_out{codes, ds, (u32)(tokens * nv * dv)}, live);
+    }
+  }
 }

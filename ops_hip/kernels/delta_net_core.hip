@@ -13,8 +13,8 @@
 // sequences), blocks of 512: a block has a head, and the first sequence's has the padding too, where the rule's result counts
 // as 0. Unless codes are null, dv is 128, and codes and ds are the 24-bit codes of y (q24.h); then y may be null.
 //
-// Value heads share channels of queries and keys, so that the last block to finish advances the window of these; counter
-// tells which one that is.
+// Value heads share channels of queries and keys, so that the last block to have read the window of these advances it; counter tells
+// which one that is.
 //
 // Results are the bits of what the kernels replace: causal_conv, l2_norm, softplus, gated_delta_net and so on. Reference: the
 // expansion. Launched by delta_net_core.go.
@@ -91,6 +91,15 @@ template <bool KEPT> DEV void core_advance(const core_conv& c, const delta& a, i
   }
 }
 
+// core_read tells that the block has read the window of queries and keys: what it read is in registers, and in LDS behind the barrier
+// before. It returns how many blocks had told before, to the one thread that core_teller names.
+DEV bool core_teller() { return tid() == 480; }
+DEV u32 core_read(const core_conv& c) {
+  if (!core_teller()) return 0;
+  device_release();
+  return take_ticket(c.counter);
+}
+
 // step_lds is what the step keeps in LDS.
 template <int N> struct step_lds {
   float k[N], q[N], o[128];
@@ -104,20 +113,28 @@ template <int N, bool KEPT> DEV void delta_step(const delta& a, const core& c, c
   const int vectors = a.dv / 4, l = lane() < vectors ? lane() : vectors - 1;
   const f32x4* zs = (const f32x4*)c.z + h * vectors + l;
   const f32x4 w = ((const f32x4*)c.w)[l];
-  if (first < last && (!KEPT || !only || keeps(a.slots, a.kept, b, last - first))) {
-    const int slot = a.slots[b * (1 + a.kept)];
-    const int value = h * a.dv + (row < a.dv ? row : a.dv - 1), own = key * N + 4 * (lane() < N / 4 ? lane() : N / 4 - 1);
-    float* state = delta_row_at(a, b * (1 + a.kept), h, row);
-    delta_row<N> r;
+  // What no launch of the step but this one writes is on the way while that before ends.
+  allow_launches();
+  const bool takes = first < last && (!KEPT || !only || keeps(a.slots, a.kept, b, last - first));
+  const int slot = takes ? a.slots[b * (1 + a.kept)] : 0;
+  const int value = h * a.dv + (row < a.dv ? row : a.dv - 1), own = key * N + 4 * (lane() < N / 4 ? lane() : N / 4 - 1);
+  float* state = takes ? delta_row_at(a, b * (1 + a.kept), h, row) : 0;
+  delta_row<N> r;
+  conv_lane unit = {};
+  f32x4 filter = {};
+  float old[3] = {};
+  if (takes) {
     delta_load(r, state, N);
-    conv_lane unit = {};
-    f32x4 filter = {};
-    float old[3] = {};
     if (cv.window) {
       filter = *(const f32x4*)(cv.w + 4 * (cv.v + value));
       UNROLL for (int j = 0; j < 3; j++) old[j] = core_conv::row(cv, slot, j)[cv.v + value];
       if (wave() < 2) unit = conv_lane::at(cv, slot, (wave() == 0 ? cv.k : cv.q) + own);
     }
+  }
+  await_launches();
+  u32 told = 0;
+  if (cv.window && !takes) told = core_read(cv);
+  if (takes) {
     for (int t = first; t < last; t++) {
       float g, beta;
       delta_gates<DELTA_CORE>(a, t, h, g, beta);
@@ -135,6 +152,7 @@ template <int N, bool KEPT> DEV void delta_step(const delta& a, const core& c, c
         old[0] = old[1], old[1] = old[2], old[2] = x;
       }
       barrier();
+      if (cv.window && t == first) told = core_read(cv);
       float decay = exp_f(g), u = beta * (v - decay * delta_dot(r, m.k));
       delta_add(r, decay, u, m.k);
       float o = delta_dot(r, m.q);
@@ -153,7 +171,15 @@ template <int N, bool KEPT> DEV void delta_step(const delta& a, const core& c, c
       UNROLL for (int j = 0; j < 3; j++) core_conv::row(cv, slot, j)[cv.v + value] = old[j];
   }
   if (b == 0 && (!KEPT || !only)) core_padding(a, c, h, wave(), 16, w, zs);
-  if (!cv.window || !last_block(cv.counter, a.nv * a.sequences, &m.last)) return;
+  if (!cv.window) return;
+  if (core_teller()) {
+    const bool all = told == (u32)(a.nv * a.sequences) - 1;
+    if (all) *cv.counter = 0;
+    m.last = all;
+  }
+  barrier();
+  if (!m.last) return;
+  device_acquire();
   core_advance<KEPT>(cv, a, cv.k, a.nk * N);
   core_advance<KEPT>(cv, a, cv.q, a.nk * N);
 }

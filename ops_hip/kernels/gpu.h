@@ -150,6 +150,9 @@ DEV float pin(float x) {
   return x;
 }
 
+// within returns x, or -most or most where it is beyond, and any of those for a NaN.
+DEV float within(float x, float most) { return __builtin_amdgcn_fmed3f(x, -most, most); }
+
 // fixed keeps the compiler from moving instructions across it, which lengthens the lives of registers.
 DEV void fixed() { __builtin_amdgcn_sched_barrier(0); }
 
@@ -207,8 +210,8 @@ DEV void in_loop(u32& offset) { __asm__("" : "+v"(offset)); }
 
 // A launch may begin before the one that it follows has ended, on targets that can: once all blocks of that have called
 // allow_launches or ended. Blocks that come too early take the places of others unevenly, so that it is called when most of the
-// work is done, or by kernels of few blocks. Before await_launches a kernel reads weights alone and writes nothing; kbuild lets
-// kernels without a call begin with one.
+// work is done, or by kernels of few blocks. Before await_launches a kernel writes nothing, and reads only weights and what none of
+// the launches right before it writes; kbuild lets kernels without a call begin with one.
 DEV void await_launches() {}
 DEV void allow_launches() {}
 
@@ -314,6 +317,7 @@ DEV float pin(float x) {
   __asm__ volatile("" : "+f"(x));
   return x;
 }
+DEV float within(float x, float most) { return __builtin_fminf(__builtin_fmaxf(x, -most), most); }
 DEV int uniform(int x) { return x; }
 DEV bool any(bool x) { return __nvvm_vote_any_sync(0xffffffff, x); }
 DEV void fixed() {}

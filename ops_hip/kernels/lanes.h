@@ -28,6 +28,8 @@ DEV void add_fifth(run (&r)[2], u32 high) {
 //   load(w, at, k, r)  the runs of row w at element at + first(), with `at` a multiple of the block: what is the same for
 //                      all lanes is added to the address of the row, which is a scalar then
 //   two_steps          whether there are raw, fetch and open: load in two steps, of which the first only reads
+//   cursor             where the lane reads, with next() for the next step; start(w, at, k) makes one, and read(c, row, r) fetches
+//                      from so many bytes behind it
 template <class Q> struct lanes;
 
 // Two lanes a block.
@@ -42,6 +44,12 @@ template <> struct lanes<q8_0> {
     r.q = load128(weight_row<q8_0>::codes(w + at, first()));
     r.d = weight_row<q8_0>::step(w + at / 32 * 2, k, lane() / 2);
   }
+  struct cursor {
+    const u8 *q, *d;
+    DEV_METHOD void next() { q += step, d += step / 16; }
+  };
+  DEV cursor start(const u8* w, int at, int k) { return {w + at + first(), w + k + at / 16 + 2 * (lane() / 2)}; }
+  DEV void read(const cursor& c, i64 row, raw& r) { r.q = load128(c.q + row), r.d = *(const half*)(c.d + row); }
   DEV void open(const raw& w, run (&r)[runs]) { r[0].q = w.q, r[0].scale = (float)w.d; }
   DEV void load(const u8* w, int at, int k, run (&r)[runs]) {
     raw x;
@@ -62,6 +70,16 @@ template <> struct lanes<q4_k> {
   DEV void fetch(const u8* w, int at, int k, raw& r) {
     r.q = load128(w + at / 2 + 16 * lane());
     r.scales = weight_row<q4_k>::scale_words(w + at / 256 * 20, k, lane() / 8, lane() / 2 % 4);
+  }
+  struct cursor {
+    const u8 *q, *scales;
+    DEV_METHOD void next() { q += step / 2, scales += step / 256 * 20; }
+  };
+  DEV cursor start(const u8* w, int at, int k) { return {w + at / 2 + 16 * lane(), w + k / 2 + (at / 256 + lane() / 8) * 20}; }
+  DEV void read(const cursor& c, i64 row, raw& r) {
+    const u8* p = c.scales + row;
+    r.q = load128(c.q + row);
+    r.scales = (u32x2){load32(p + 4 * (lane() / 2 % 4)), load32(p + 16)};
   }
   DEV void open(const raw& w, run (&r)[runs]) {
     float scale[2], min[2];
@@ -99,6 +117,19 @@ template <> struct lanes<q6_k> {
     r.low = load128(row::low(w + at / 2, b, s));
     r.high = row::high(w + at / 4, k, b, s);
     r.scales = row::scale_words(w + at / 256 * 18, k, b, s);
+  }
+  struct cursor {
+    const u8 *low, *high, *scales;
+    DEV_METHOD void next() { low += step / 2, high += step / 4, scales += step / 256 * 18; }
+  };
+  DEV cursor start(const u8* w, int at, int k) {
+    return {w + at / 2 + 16 * lane(), w + k / 2 + at / 4 + 8 * lane(), w + k / 4 * 3 + (at / 256 + lane() / 8) * 18};
+  }
+  DEV void read(const cursor& c, i64 bytes, raw& r) {
+    const u8* p = c.scales + bytes;
+    r.low = load128(c.low + bytes);
+    r.high = octet_8(c.high + bytes);
+    r.scales = (u32x2){load16(p + 2 * (lane() % 8)), load16(p + 16)};
   }
   DEV void open(const raw& w, run (&r)[runs]) {
     float scale[2];

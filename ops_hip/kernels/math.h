@@ -22,6 +22,14 @@ DEV float sigmoid_f(float x) { return rcp(1.0f + exp_f(-x)); }
 // silu_f returns x / (1 + e^-x): 6 ulp.
 DEV float silu_f(float x) { return x * sigmoid_f(x); }
 
+// silu_ranged is silu_f with the exponent kept within what the correction of exp_f holds for, in fewer instructions: beyond, the
+// sigmoid is 1 or 0 already.
+DEV float silu_ranged(float x) {
+  float y = within(x, 126.0f), h = pin(y * -LOG2E);
+  float low = __builtin_fmaf(y, -LOG2E_LOW, __builtin_fmaf(y, -LOG2E, -h));
+  return x * rcp(__builtin_fmaf(exp2_approx(h), __builtin_fmaf(low, LN2, 1.0f), 1.0f));
+}
+
 // gelu_arg returns 2u, u = √(2/π)(x + 0.044715x³).
 DEV float gelu_arg(float x) {
   float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);

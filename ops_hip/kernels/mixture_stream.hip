@@ -1,11 +1,12 @@
 // Mixtures of experts for one token, as in mixture_dot.hip but for how products are shared out (mul_mat_stream.h): rows of all
 // choices are one long list, of which blocks take ranges. Behind mixture_router_f32 come
 //
-//   mixture_<q>_stream_glu        What mixture_<q>_glu does. y [top+S, ff] is written as floats too. Those of 32 results that several blocks
+//   mixture_glu_stream_<q>        What mixture_<q>_glu does. y [top+S, ff] is written as floats too. Those of 32 results that several blocks
 //                                 make come from the last of these; counters are (top+S)·ff/32, 0 before and after. Grid
-//                                 ⌈(top+S)·ff/rows⌉, rows at most 72.
-//   mixture_<q>_stream_sum        What mixture_<q>_sum does; h is null, or added. Grid ⌈n/rows⌉, rows an even number up to 144.
-//   mixture_<q>_stream_sum_norm   What mixture_<q>_sum_norm does, of the same grid.
+//                                 ⌈(top+S)·ff/rows⌉, rows an even number up to 72.
+//   mixture_sum_stream_<q>        What mixture_<q>_sum does; h is null, or added. Grid ⌈n/rows⌉, rows a multiple of 4 up to 144, n at
+//                                 least 4.
+//   mixture_sum_norm_stream_<q>   What mixture_<q>_sum_norm does, of the same grid.
 //
 // Blocks of 256. LDS 9,248, 5,136 and 5,268 bytes. Reference: the expansion. Launched by mixture.go.
 #include "mixture.h"
@@ -18,23 +19,23 @@ template <class Q> struct chosen_rows : whole_rows<Q> {
   const int* ids;
   int top, ff, first;
   DEV_METHOD chosen_rows(int k) : whole_rows<Q>(k) {}
-  DEV_METHOD void pair(int p, const u8*& a, const u8*& b) const {
-    const u32 row = (u32)(first + p), c = row / (u32)ff;
+  DEV_METHOD four_rows four(int p) const {
+    const u32 row = (u32)(first + 2 * p), c = row / (u32)ff;
     const bool own = (int)c < top;
     const i64 at = (i64)(row - c * ff) * this->bytes + (own ? (i64)ids[c] * ff * this->bytes : 0);
-    a = (own ? gate : shared_gate) + at, b = (own ? up : shared_up) + at;
+    return {(own ? gate : shared_gate) + at, this->bytes, own ? up - gate : shared_up - shared_gate};
   }
 };
 
-// choice_sums are pairs of neighbours among the rows of down, each of which is that of all choices one behind the other.
+// choice_sums are fours of neighbours among the n rows of down, from `first` on, each of which is that of all choices one behind the other.
 template <class Q> struct choice_sums {
   enum { weighted = 1 };
   int k, total;
   const u8* w;
   const choice* of;
   i64 bytes;
-  int rows;
-  DEV_METHOD void pair(int p, const u8*& a, const u8*& b) const { a = w + 2 * p * bytes, b = 2 * p + 1 < rows ? a + bytes : a; }
+  int first, n;
+  DEV_METHOD four_rows four(int p) const { return {w + from_end(first + 4 * p, 4, n) * bytes, bytes, 2 * bytes}; }
   DEV_METHOD u32 place(int s) const { return (u32)(s * lanes<Q>::step + lanes<Q>::first()); }
   DEV_METHOD bool find(int s, int& at, i64& skip) const {
     const u32 i = place(s), c = i / (u32)k;
@@ -49,17 +50,20 @@ template <class Q> struct choice_sums {
 template <class Q> DEV void stream_sum(const x24& y, const second& m, const float* h, float* out, int rows, stream_sums& sums, choice* of) {
   await_launches();
   find_choices<Q>(m, 0, of);
-  const int first = block_x() * rows, count = m.n - first < rows ? m.n - first : rows, pairs = (count + 1) / 2;
+  const int first = block_x() * rows, count = m.n - first < rows ? m.n - first : rows, fours = (count + 3) / 4;
   const i64 bytes = weight_row<Q>::bytes(m.ff);
-  const choice_sums<Q> source = {m.ff, (m.top + (m.shared ? 1 : 0)) * m.ff, m.down + first * bytes, of, bytes, count};
-  dot_stream<Q>(y, pairs, source, sums);
+  const choice_sums<Q> source = {m.ff, (m.top + (m.shared ? 1 : 0)) * m.ff, m.down, of, bytes, first, m.n};
+  const int i = tid(), p = i / 4;
+  float add = 0;
+  dot_stream<Q>(y, fours, source, sums, [&] {
+    if (h && i < count) add = h[first + i];
+  });
   allow_launches();
   barrier();
-  const int i = tid();
   if (i >= count) return;
-  const stream_share<Q> share(pairs, source.total);
-  const float v = share.sum(sums, i / 2, i % 2);
-  out[first + i] = h ? h[first + i] + v : v;
+  const stream_share<Q> share(fours, source.total);
+  const float v = share.sum(sums, p, first + i - from_end(first + 4 * p, 4, m.n));
+  out[first + i] = h ? add + v : v;
 }
 
 #define SECOND                                                                                                                     \
@@ -69,12 +73,12 @@ template <class Q> DEV void stream_sum(const x24& y, const second& m, const floa
 #define Y24 ((x24){codes, ds, 1, (top + (shared ? 1 : 0)) * ff})
 
 #define MIXTURE(q)                                                                                                                 \
-  KERNEL_TWICE(256) mixture_##q##_stream_glu(const i8* RESTRICT xcodes, const float* RESTRICT xds, const float* RESTRICT logits,   \
+  KERNEL_TWICE(256) mixture_glu_stream_##q(const i8* RESTRICT xcodes, const float* RESTRICT xds, const float* RESTRICT logits,   \
                                        const float* RESTRICT bias, const u8* RESTRICT gate, const u8* RESTRICT up,                 \
                                        const u8* RESTRICT shared_gate, const u8* RESTRICT shared_up, int* RESTRICT ids,            \
                                        float* RESTRICT weights, i8* RESTRICT codes, float* RESTRICT ds, float* y, u32* counters,   \
                                        int k, int ff, int gating, int experts, int top, int norm, int rows, float scale) {         \
-    LDS float score[1024], own[stream_pairs];                                                                                      \
+    LDS float score[1024], own[2 * stream_fours];                                                                                      \
     LDS int chosen[32];                                                                                                            \
     LDS stream_sums sums;                                                                                                          \
     await_launches();                                                                                                              \
@@ -93,12 +97,12 @@ template <class Q> DEV void stream_sum(const x24& y, const second& m, const floa
     stream_gate<q>((x24){xcodes, xds, 1, k}, source, gate_swiglu, gated_outputs{y, q24_out{codes, ds, (u32)all}, counters, all, rows}, \
                    source.first, sums, own);                                                                                       \
   }                                                                                                                                \
-  KERNEL_TWICE(256) mixture_##q##_stream_sum(SECOND, float* RESTRICT out) {                                                        \
+  KERNEL_TWICE(256) mixture_sum_stream_##q(SECOND, float* RESTRICT out) {                                                        \
     LDS stream_sums sums;                                                                                                          \
     LDS choice of[max_choices];                                                                                                    \
     stream_sum<q>(Y24, SECOND_OF, 0, out, rows, sums, of);                                                                         \
   }                                                                                                                                \
-  KERNEL_TWICE(256) mixture_##q##_stream_sum_norm(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum,           \
+  KERNEL_TWICE(256) mixture_sum_norm_stream_##q(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum,           \
                                             float* RESTRICT out, i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, float eps) { \
     LDS stream_sums sums;                                                                                                          \
     LDS choice of[max_choices];                                                                                                    \

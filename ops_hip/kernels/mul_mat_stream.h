@@ -1,83 +1,134 @@
 // Integer dot products of one token's 24-bit activations with many rows of weights (mul_mat_dot.h), as a stream: a block takes a
-// range of pairs of rows, of such a size that all blocks run at once and end together. Steps of all its pairs, one behind the other,
-// are shared out evenly among its waves, each of which has the weights of its next steps on the way while it multiplies, across the
-// ends of rows too. Sums of a pair are one for each wave that had some of its steps, added in the order of waves.
+// range of rows, of such a size that all blocks run at once and end together. Four rows share what is read of the activations. Steps
+// of all fours, one behind the other, are shared out evenly among the block's waves, each of which has the weights of its next step
+// on the way while it multiplies, across the ends of rows too. Sums of four rows are one for each wave that had some of their
+// steps, added in the order of waves.
 #pragma once
 #include "math.h"
 #include "mul_mat_dot.h"
 #include "q24.h"
 
-enum { stream_waves = 8, stream_pairs = 72, stream_ahead = 2 };
+enum { stream_waves = 8, stream_fours = 36 };
 
-typedef f32x2 stream_sums[stream_waves][stream_pairs];
+typedef f32x4 stream_sums[stream_waves][stream_fours];
 
-// A source tells dot_stream where the steps of pairs of rows are. It has
+// four_rows are rows of weights: at w, and next, second and second + next bytes behind it.
+struct four_rows {
+  const u8* w;
+  i64 next, second;
+};
+
+// A source tells dot_stream where the steps of four rows are. It has
 //
 //   k                    the elements of a row as weights lie
-//   total                those that a pair has in all, of which a step has lanes<Q>::step
-//   pair(p, a, b)        the rows of pair p
-//   find(s, at, skip)    whether the lane has elements of step s: from lanes<Q>::first() + at on, in rows `skip` bytes behind a and b
-//   weight(s)            what their products are multiplied with; only asked if `weighted`
+//   total                those that a row has in all, of which a step has lanes<Q>::step
+//   four(p)              the rows of four p
+//   find(s, at, skip)    whether the lane has elements of step s: from lanes<Q>::first() + at on, in rows `skip` bytes behind those
+//   weight(s)            what their products are multiplied with; asked if `weighted`, and else steps follow each other in a row
 
-// stream_share is how the steps of so many pairs are shared out.
+// stream_share is how the steps of so many fours are shared out.
 template <class Q> struct stream_share {
-  int steps, each; // of a pair; of a wave
-  DEV_METHOD stream_share(int pairs, int total) {
+  int steps, each; // of a four; of a wave
+  DEV_METHOD stream_share(int fours, int total) {
     steps = (total + lanes<Q>::step - 1) / lanes<Q>::step;
-    each = (pairs * steps + stream_waves - 1) / stream_waves;
+    each = (fours * steps + stream_waves - 1) / stream_waves;
   }
 
-  // sum returns that of row `row` of pair p; all waves are done.
+  // sum returns that of a row of four p; all waves are done.
   DEV_METHOD float sum(const stream_sums& sums, int p, int row) const {
     float v = 0;
-    for (int w = p * steps / each, last = ((p + 1) * steps - 1) / each; w <= last; w++) v += sums[w][p][row];
+    for (int w = p * steps / each, last = ((p + 1) * steps - 1) / each; w <= last; w++) v += ((const float*)&sums[w][p])[row];
     return v;
   }
 };
 
-// dot_stream writes what falls to the wave of the products of `pairs` pairs of rows, at most stream_pairs, with the one token of x.
-// It awaits the launches before, which what a source reads must not come from.
-template <class Q, class Source> DEV void dot_stream(const x24& x, int pairs, const Source& of, stream_sums& sums) {
+// x_step is what a lane reads of the activations for a step.
+template <class L> struct x_step {
+  u32x4 codes[L::runs][3];
+  f32x2 scale[L::runs];
+  DEV_METHOD void load(const x24& x, int at) {
+    UNROLL for (int j = 0; j < L::runs; j++) {
+      const u32 i = L::first() + j * L::apart;
+      UNROLL for (int p = 0; p < 3; p++) codes[j][p] = x24::load(x, p, 0, at, i);
+      scale[j] = x24::scale(x, 0, at, i);
+    }
+  }
+
+  // products returns the sum of those with the runs of a row.
+  DEV_METHOD float products(const run (&r)[L::runs]) const {
+    float v = 0;
+    UNROLL for (int j = 0; j < L::runs; j++) {
+      sums s = {};
+      s.add(r[j].q, codes[j][0], codes[j][1], codes[j][2], L::is_signed);
+      v += r[j].scale * (scale[j][0] * s.all());
+      if (j < L::mins) v -= r[j].min * scale[j][1];
+    }
+    return v;
+  }
+};
+
+// dot_stream writes what falls to the wave of the products of so many fours of rows, at most stream_fours, with the one token of x.
+// It awaits the launches before, which what a source reads must not come from, and then calls ahead(), which asks for what the end
+// needs.
+template <class Q, class Source, class Ahead> DEV void dot_stream(const x24& x, int fours, const Source& of, stream_sums& out, Ahead ahead) {
   typedef lanes<Q> L;
-  const stream_share<Q> share(pairs, of.total);
-  const int first = share.each * uniform(wave()), all = pairs * share.steps;
-  int n = all - first < share.each ? all - first : share.each; // steps that are left
+  const stream_share<Q> share(fours, of.total);
+  const int first = share.each * uniform(wave()), all = fours * share.steps;
+  const int n = all - first < share.each ? all - first : share.each;
   int p = first / share.steps, s = first - p * share.steps;
-  int coming = n, next_p = p, next_s = s;
-  const u8 *a = 0, *b = 0;
-  if (n > 0) of.pair(p, a, b);
-  typename L::raw w[stream_ahead][2] = {};
-  auto fetch = [&](typename L::raw (&to)[2]) {
-    if (coming <= 0) return;
+  int next_p = p, next_s = s;
+  four_rows rows = {};
+  typename L::cursor c = {};
+  bool has = false; // elements of the step that comes next
+  auto find = [&](bool again) {
     int at;
     i64 skip;
-    if (of.find(next_s, at, skip)) L::fetch(a + skip, at, of.k, to[0]), L::fetch(b + skip, at, of.k, to[1]);
-    if (--coming > 0 && ++next_s == share.steps) next_s = 0, of.pair(++next_p, a, b);
+    has = of.find(next_s, at, skip);
+    if (again) rows = of.four(next_p);
+    if (Source::weighted || again)
+      c = L::start(rows.w + (has ? skip : 0), has ? at : 0, of.k);
+    else
+      c.next();
   };
-  UNROLL for (int d = 0; d < stream_ahead; d++) fetch(w[d]);
+  typename L::raw w[4] = {};
+  auto read = [&](int r) {
+    if (has) L::read(c, (r & 1 ? rows.next : 0) + (r & 2 ? rows.second : 0), w[r]);
+  };
+  if (n > 0) {
+    find(true);
+    UNROLL for (int r = 0; r < 4; r++) read(r);
+  }
   await_launches();
-  float acc[2] = {};
-  while (n > 0) UNROLL for (int d = 0; d < stream_ahead; d++) {
-      if (n <= 0) break;
-      run r[2][L::runs];
-      L::open(w[d][0], r[0]);
-      L::open(w[d][1], r[1]);
-      fetch(w[d]);
-      if (s * L::step + L::first() < of.total) {
-        if constexpr (Source::weighted) {
-          float v[2] = {};
-          add_products<L>(x, 0, s * L::step, r, v);
-          const float weight = of.weight(s);
-          UNROLL for (int i = 0; i < 2; i++) acc[i] = __builtin_fmaf(weight, v[i], acc[i]);
-        } else {
-          add_products<L>(x, 0, s * L::step, r, acc);
-        }
-      }
-      if (--n > 0 && ++s < share.steps) continue;
-      const float u = wave_sum(acc[0]), v = wave_sum(acc[1]);
-      if (lane() == 0) sums[wave()][p] = (f32x2){u, v};
-      acc[0] = acc[1] = 0, s = 0, p++;
+  ahead();
+  f32x4 acc = 0;
+  for (int left = n; left > 0; left--) {
+    const bool had = has;
+    x_step<L> xs = {};
+    if (had) xs.load(x, s * L::step);
+    const bool ends = s + 1 == share.steps;
+    has = false;
+    if (left > 1) {
+      next_s = ends ? 0 : s + 1, next_p = p + ends;
+      find(ends);
     }
+    float v[4];
+    UNROLL for (int r = 0; r < 4; r++) {
+      run u[L::runs];
+      L::open(w[r], u);
+      read(r);
+      v[r] = xs.products(u);
+    }
+    if (had) {
+      const float weight = Source::weighted ? of.weight(s) : 1;
+      UNROLL for (int r = 0; r < 4; r++) acc[r] = Source::weighted ? __builtin_fmaf(weight, v[r], acc[r]) : acc[r] + v[r];
+    }
+    if (ends || left == 1) {
+      UNROLL for (int r = 0; r < 4; r++) acc[r] = wave_sum(acc[r]);
+      if (lane() == 0) out[wave()][p] = acc;
+      acc = 0;
+    }
+    s = ends ? 0 : s + 1, p += ends;
+  }
 }
 
 // whole_rows are rows that are multiplied as they lie.
@@ -93,14 +144,16 @@ template <class Q> struct whole_rows {
   DEV_METHOD float weight(int) const { return 1; }
 };
 
-// adjacent_rows are pairs of neighbours among so many rows of w, of which the last may be alone.
+// from_end returns the first of so many rows that the group has whose first would be `at`: the last group starts earlier, so that it
+// has as many.
+DEV int from_end(int at, int group, int n) { return at < n - group ? at : n - group; }
+
+// adjacent_rows are fours of neighbours among the n rows of w, at least 4, from `first` on.
 template <class Q> struct adjacent_rows : whole_rows<Q> {
   const u8* w;
-  int rows;
-  DEV_METHOD adjacent_rows(const u8* w, int first, int rows, int k) : whole_rows<Q>(k), w(w + first * this->bytes), rows(rows) {}
-  DEV_METHOD void pair(int p, const u8*& a, const u8*& b) const {
-    a = w + 2 * p * this->bytes, b = 2 * p + 1 < rows ? a + this->bytes : a;
-  }
+  int first, n;
+  DEV_METHOD adjacent_rows(const u8* w, int first, int n, int k) : whole_rows<Q>(k), w(w), first(first), n(n) {}
+  DEV_METHOD four_rows four(int p) const { return {w + from_end(first + 4 * p, 4, n) * this->bytes, this->bytes, 2 * this->bytes}; }
 };
 
 // gated_outputs are results that a product is gated for: where they go, how many there are in all and in a block, and what counts
@@ -138,17 +191,19 @@ DEV void emit_codes(const float* own, const gated_outputs& m, int first, int cou
   }
 }
 
-// stream_gate writes the block's results act(a·x)·(b·x) of the pairs of a source, which is that of pairs from `first` on.
+// stream_gate writes the block's results act(a·x)·(b·x), of a source whose fours are two rows of a and the same of b, from `first`
+// on.
 template <class Q, class Source>
 DEV void stream_gate(const x24& x, const Source& of, int act, const gated_outputs& m, int first, stream_sums& sums, float* own) {
-  const int rows = m.n - first < m.rows ? m.n - first : m.rows;
-  dot_stream<Q>(x, rows, of, sums);
+  const int rows = m.n - first < m.rows ? m.n - first : m.rows, fours = (rows + 1) / 2;
+  dot_stream<Q>(x, fours, of, sums, [] {});
   allow_launches();
   barrier();
   const int i = tid();
   if (i < rows) {
-    const stream_share<Q> share(rows, of.total);
-    const float v = gated_f(act, share.sum(sums, i, 0), share.sum(sums, i, 1));
+    const stream_share<Q> share(fours, of.total);
+    const int p = i / 2, row = first + i - from_end(first + 2 * p, 2, m.n);
+    const float v = gated_f(act, share.sum(sums, p, row), share.sum(sums, p, 2 + row));
     m.y[first + i] = own[i] = v;
   }
   if (m.out.codes) emit_codes(own, m, first, rows);
