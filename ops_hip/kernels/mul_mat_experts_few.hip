@@ -73,9 +73,9 @@ DEV void mul_mat_experts_few(const half* x, const float* inverse, expert_weights
   f.w = e.w, f.up = e.up, f.n = n, f.bytes = (int)bytes;
   f.o0 = rows * (few_waves * first + uniform(wave()));
   f.groups = groups < all - first ? groups : all - first;
-  constexpr int most = TOKENS / few_token_tile, half_most = most > 1 ? most / 2 : 1;
-  if (half_most < most && f.count <= half_most * few_token_tile)
-    few_tile<Q, TOKENS, half_most, PARTS>(f, y, lds);
+  constexpr int most = TOKENS / few_token_tile, fewer = most > 2 ? 2 : 1;
+  if (fewer < most && f.count <= fewer * few_token_tile)
+    few_tile<Q, TOKENS, fewer, PARTS>(f, y, lds);
   else
     few_tile<Q, TOKENS, most, PARTS>(f, y, lds);
   allow_launches();
