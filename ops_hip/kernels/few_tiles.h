@@ -150,7 +150,7 @@ template <class Q> struct scaled_units {
   enum { known = false };
 };
 
-// scaled returns scale·h + off for four words of two halves each, of two rows: the fragments of 16 by 8 elements, 4 of each lane.
+// few_fragments are those of 16 rows by 32 elements, of which a lane has eight of each of two rows, a and b.
 struct few_pair {
   FragA of[2];
 };

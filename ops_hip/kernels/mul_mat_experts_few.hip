@@ -1,13 +1,15 @@
-// Products with experts of few pairs each (mul_mat_experts.h has those of many): y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i], with
-// the weights of a tile dequantized once, by the lanes that multiply them (few_tiles.h).
+// Products with experts of few pairs each (mul_mat_experts.h has those of many): y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i], each
+// weight dequantized once, by the lanes that multiply it (few_tiles.h).
 //
-//   mul_mat_experts_<q>_few   the operands of mul_mat_experts_<q>_mma, tiles of up to 16 pairs, k a multiple of 32; low is 0. For the types of
-//                             dot_types.def. Grid (most tiles, ⌈n/128⌉), gated (most tiles, ⌈n/64⌉), blocks of 128.
-//   mul_mat_experts_<q>_few3  on NVIDIA, Q4_K and Q6_K: low is rows, and the rests of x and of weights are multiplied as well.
+//   mul_mat_experts_<q>_few   The operands of mul_mat_experts_<q>_mma, of which low is 0, and how many groups of rows a block takes; k a
+//                             multiple of 32. For the types of dot_types.def. Tiles of up to 16 pairs, on NVIDIA 32 of Q4_K and
+//                             Q6_K. Grid (most tiles, ⌈n/(128·groups)⌉), gated (most tiles, ⌈n/(64·groups)⌉), blocks of 128.
+//   mul_mat_experts_<q>_few3  The same where low is rows: the rests of x, and of weights that are rounded, are multiplied as well. On
+//                             NVIDIA, Q4_K and Q6_K; tiles of up to 16 pairs.
 //
 // LDS up to 49,152 bytes. Numerics: tokens are rounded to halves; products accumulate in float, in the order of k. Weights are rounded
-// to halves, on NVIDIA only those of Q6_K, by less (scaled_units in few_tiles.h). Weights must be within ±65504. A result does not depend on its place in
-// a tile. Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
+// to halves, but not on NVIDIA, except that those of Q6_K lose there what they have beyond 11 bits; and must be within ±65504. A result
+// does not depend on its place in a tile. Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
 #include "experts.h"
 #include "few_tiles.h"
 
@@ -71,9 +73,9 @@ DEV void mul_mat_experts_few(const half* x, const float* inverse, expert_weights
   f.w = e.w, f.up = e.up, f.n = n, f.bytes = (int)bytes;
   f.o0 = rows * (few_waves * first + uniform(wave()));
   f.groups = groups < all - first ? groups : all - first;
-  constexpr int most = TOKENS / few_token_tile, half_most = most > 1 ? most / 2 : 1;
-  if (half_most < most && f.count <= half_most * few_token_tile)
-    few_tile<Q, TOKENS, half_most, PARTS>(f, y, lds);
+  constexpr int most = TOKENS / few_token_tile, fewer = most > 2 ? 2 : 1;
+  if (fewer < most && f.count <= fewer * few_token_tile)
+    few_tile<Q, TOKENS, fewer, PARTS>(f, y, lds);
   else
     few_tile<Q, TOKENS, most, PARTS>(f, y, lds);
   allow_launches();
