@@ -346,7 +346,7 @@ func attentionCases() []ops.Case {
 		add(fmt.Sprintf("%v/d512", dt), dt, 16, 3, 1, 512, 512, ops.AttentionAttrs{Scale: 0.05, Window: 21}, true, long)
 	}
 	add("f16/d80", tensor.F16, 16, 2, 1, 80, 80, ops.AttentionAttrs{Scale: 0.1, Softcap: 9}, true, long)
-	add("bf16/d80", tensor.BF16, 8, 3, 3, 80, 80, ops.AttentionAttrs{Scale: 0.1, Window: 30}, false, long)
+	add("bf16/d80", tensor.BF16, 16, 3, 3, 80, 80, ops.AttentionAttrs{Scale: 0.1, Window: 30}, false, long)
 	add("mma/window", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 0.1, Window: 7}, false, long)
 	add("mma/softcap", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 1, Softcap: 5}, false, long)
 	add("mma/sinks", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 0.1}, true, long)
