@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )
 
 // bo is a buffer object.
@@ -31,6 +32,8 @@ type bo struct {
 type view struct {
 	dev  []byte // bytes as kernels of the GPU see them
 	base []byte // bytes as host and GPU last agreed; nil: they are the same memory
+
+	stores *mem.Stores // pages of dev that may differ from base; nil without base
 }
 
 // release gives the bytes back that are the view's own.
@@ -306,13 +309,14 @@ func (m *Machine) mapOn(b *bo, g *gpu) error {
 			_ = syscall.Munmap(v.dev)
 			return err
 		}
+		v.stores = mem.NewStores(len(v.dev))
 		b.mem.written(func(lo, hi int) {
 			copy(v.dev[lo:hi], b.mem.data[lo:hi])
 			copy(v.base[lo:hi], b.mem.data[lo:hi])
 		})
 	}
 	if !g.hidden(b) {
-		if err := g.space.Map(b.va, v.dev, false, b.String()); err != nil {
+		if err := g.space.Map(b.va, v.dev, false, b.String(), v.stores); err != nil {
 			m.violate("map-overlap", "%v", err)
 			return syscall.EINVAL
 		}
@@ -378,7 +382,7 @@ func (b *bo) hide() {
 func (b *bo) show() {
 	for g, v := range b.views {
 		if !g.hidden(b) {
-			_ = g.space.Map(b.va, v.dev, false, b.String())
+			_ = g.space.Map(b.va, v.dev, false, b.String(), v.stores)
 		}
 	}
 }
