@@ -73,6 +73,13 @@ func kfdOptions(getenv func(string) string) (drv.Options, error) {
 	default:
 		return o, fmt.Errorf("hiprt: %s=%q, it can be system", EnvKFDFences, v)
 	}
+	switch v := getenv(drv.EnvBootstrap); v {
+	case "":
+	case "vram":
+		o.BootstrapVRAM = true
+	default:
+		return o, fmt.Errorf("hiprt: %s=%q, it can be vram", drv.EnvBootstrap, v)
+	}
 	return o, nil
 }
 

@@ -144,6 +144,7 @@ type gpu struct {
 	maps      []*bo // that the GPU has mapped
 	queues    []*queue
 	doorbell  *shared
+	registers *shared // that the host may map
 	icache    map[*bo]*loaded
 	lastTime  uint64 // timestamp
 	used      int64  // bytes of device memory
@@ -168,7 +169,11 @@ func newGPU(m *Machine, i int, spec GPU) *gpu {
 	for k := range bell.data {
 		bell.data[k] = 0xff
 	}
-	g := &gpu{m: m, spec: spec, gen: gen, version: version, id: uint32(0x4000 + 0x1357*i), index: i, node: i + 1,
+	registers, err := newShared(abi.PageSize)
+	if err != nil {
+		panic(fmt.Sprintf("kfd fake: memory for registers: %v", err))
+	}
+	g := &gpu{m: m, spec: spec, registers: registers, gen: gen, version: version, id: uint32(0x4000 + 0x1357*i), index: i, node: i + 1,
 		minor: 128 + i, vmFD: -1, doorbell: bell, icache: map[*bo]*loaded{}, signals: map[uint64]uint64{}}
 	if spec.Node != 0 {
 		g.node = spec.Node
@@ -213,7 +218,7 @@ func (g *gpu) find(addr uint64) *bo {
 // host returns n bytes of host memory at an address that the GPU has mapped.
 func (g *gpu) host(addr uint64, n uint64) []byte {
 	b := g.find(addr)
-	if b == nil || b.mem == nil {
+	if b == nil || !b.shared() {
 		return nil
 	}
 	off := addr - b.va

@@ -11,16 +11,32 @@ import (
 // acquire brings what the host has stored in shared memory to a GPU: a system acquire.
 func (g *gpu) acquire() {
 	for _, b := range g.maps {
-		v := b.views[g]
-		if v.base == nil || g.hidden(b) {
-			continue
+		if !b.buffered() {
+			g.see(b)
 		}
-		b.mem.written(func(lo, hi int) {
-			for at := lo; at < hi; at += abi.PageSize {
-				g.acquirePage(b, v, at)
-			}
-		})
 	}
+}
+
+// flush brings what the host has stored in a GPU's device memory there.
+func (g *gpu) flush() {
+	for _, b := range g.maps {
+		if b.buffered() {
+			g.see(b)
+		}
+	}
+}
+
+// see brings what the host has stored in b to a GPU.
+func (g *gpu) see(b *bo) {
+	v := b.views[g]
+	if v.base == nil || g.hidden(b) {
+		return
+	}
+	b.mem.written(func(lo, hi int) {
+		for at := lo; at < hi; at += abi.PageSize {
+			g.acquirePage(b, v, at)
+		}
+	})
 }
 
 func (g *gpu) acquirePage(b *bo, v *view, at int) {
