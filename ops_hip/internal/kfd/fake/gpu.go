@@ -72,6 +72,9 @@ func Card(target string) GPU {
 type shared struct {
 	fd   int
 	data []byte
+
+	blocks int64    // that the memory took when ranges were found
+	ranges [][2]int // of whole pages that somebody has stored to
 }
 
 func newShared(n uint64) (*shared, error) {
@@ -89,7 +92,7 @@ func newShared(n uint64) (*shared, error) {
 		_ = syscall.Close(int(fd))
 		return nil, err
 	}
-	return &shared{int(fd), data}, nil
+	return &shared{fd: int(fd), data: data}, nil
 }
 
 func (s *shared) release() {
@@ -100,9 +103,23 @@ func (s *shared) release() {
 	}
 }
 
-// written calls f with each range of whole pages that somebody has stored to; the rest is zero.
+// written calls f with each range of whole pages that somebody has stored to; the rest is zero. A page that has memory
+// keeps it, so that ranges are those of before unless there is more memory.
 func (s *shared) written(f func(lo, hi int)) {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(s.fd, &st); err != nil || st.Blocks != s.blocks {
+		s.blocks = st.Blocks
+		s.find()
+	}
+	for _, r := range s.ranges {
+		f(r[0], r[1])
+	}
+}
+
+// find looks for ranges that have memory.
+func (s *shared) find() {
 	const data, hole = 3, 4 // SEEK_DATA, SEEK_HOLE
+	s.ranges = s.ranges[:0]
 	for hi := int64(0); hi < int64(len(s.data)); {
 		lo, err := syscall.Seek(s.fd, hi, data)
 		if err != nil {
@@ -111,7 +128,7 @@ func (s *shared) written(f func(lo, hi int)) {
 		if hi, err = syscall.Seek(s.fd, lo, hole); err != nil {
 			return
 		}
-		f(int(lo), int(hi))
+		s.ranges = append(s.ranges, [2]int{int(lo), int(hi)})
 	}
 }
 
