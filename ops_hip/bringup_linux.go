@@ -16,14 +16,14 @@ import (
 // step that fails, whose error it returns.
 func BringUp(ctx context.Context, w io.Writer, o BringUpOptions) error {
 	b := bringup.Options{Device: o.Device, Soak: o.Soak, Limits: o.Limits, Idle: o.Idle, Suspend: o.Suspend, Only: o.Only}
+	if o.Root != "" {
+		b.Read = true
+		b.Driver.Lookup = func(string) (string, bool) { return "", false } // this machine's environment says nothing of it
+		return bringup.Run(ctx, bringup.Rooted{Sys: sys.NewLinux(), Root: strings.TrimSuffix(o.Root, "/")}, w, b)
+	}
 	var err error
 	if b.Driver, err = hiprt.KFDOptions(); err != nil {
 		return err
 	}
-	var machine sys.Sys = sys.NewLinux()
-	if o.Root != "" {
-		machine, b.Read = bringup.Rooted{Sys: machine, Root: strings.TrimSuffix(o.Root, "/")}, true
-		b.Driver.Lookup = func(string) (string, bool) { return "", false } // this machine's environment says nothing of it
-	}
-	return bringup.Run(ctx, machine, w, b)
+	return bringup.Run(ctx, sys.NewLinux(), w, b)
 }

@@ -73,6 +73,9 @@ func kfdNumber(device string) (int, error) {
 
 // bringUp runs the steps, and then what takes other processes. What it prints goes to the report, too.
 func (c *doctorCmd) bringUp(ctx context.Context, std stdio) (err error) {
+	if c.Root != "" && (c.Limits || c.Suspend || c.Destructive || c.Only != "") {
+		return usageError{errors.New("--limits, --suspend, --destructive and --only try a GPU of this machine, not one of --root")}
+	}
 	n := 0
 	if c.Device != "" && c.Device != "auto" {
 		if n, err = kfdNumber(c.Device); err != nil {

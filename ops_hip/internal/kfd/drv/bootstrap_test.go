@@ -50,7 +50,8 @@ func TestBootstrapRefused(t *testing.T) {
 	}
 }
 
-// TestFirstKernelsFail has GPUs that cannot run kernels from memory of the host: the error says where else they can begin, if they can.
+// TestFirstKernelsFail has GPUs that cannot run kernels from memory of the host: the error says where else they can
+// begin, if they can.
 func TestFirstKernelsFail(t *testing.T) {
 	for _, large := range []bool{false, true} {
 		card := fake.Card("gfx1100")
