@@ -1,6 +1,8 @@
 package opship
 
 import (
+	"fmt"
+
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
 )
@@ -233,15 +235,19 @@ func (m *mixture) glu(l fewLayout) Args {
 		or(m.sharedGate).or(m.sharedUp).ScratchPtr(l.ids).ScratchPtr(l.weights).ScratchPtr(l.codes).ScratchPtr(l.scales)
 }
 
-// sum is the launch of the second half for few tokens, of the kernels whose names start so; args are the sizes that
-// they want.
-func (m *mixture) sum(l fewLayout, object, name string, grid [3]uint32, args ...int) Launch {
-	n := m.node
-	sum := Launch{Object: object, Symbol: name + "_sum", Grid: grid, Block: [3]uint32{256}, Scratch: l.bytes}
+// sum is the launch of the second half for few tokens by the kernel called so, with or without a norm; args are the
+// sizes that it wants.
+func (m *mixture) sum(l fewLayout, object, format string, grid [3]uint32, args ...int) Launch {
+	n, name := m.node, "sum"
+	if m.norm {
+		name = "sum_norm"
+	}
+	sum := Launch{Object: object, Symbol: fmt.Sprintf(format, name, m.last.kernel), Grid: grid, Block: [3]uint32{256},
+		Scratch: l.bytes}
 	sum.Args = Args{}.ScratchPtr(l.codes).ScratchPtr(l.scales).ScratchPtr(l.ids).ScratchPtr(l.weights).
 		ScratchPtr(l.logits).Ptr(m.down).or(m.sharedDown).i32s(args...)
 	if m.norm {
-		sum.Symbol, sum.Counters = sum.Symbol+"_norm", 1
+		sum.Counters = 1
 		sum.Args = sum.Args.Ptr(n.In[0]).Ptr(n.In[1]).Ptr(n.Result(0)).Ptr(n.Result(1)).emitted(n).CounterPtr().
 			F32(n.Attrs.(ops.MixtureNormAttrs).Norm.Eps)
 	} else {
@@ -267,7 +273,7 @@ func (m *mixture) dot() []Launch {
 			Grid: [3]uint32{uint32(m.ff / 32), uint32(m.choices), uint32(m.tokens)}, Block: [3]uint32{512},
 			Scratch: l.bytes, Args: m.glu(l).i32s(m.tokens, m.in, m.ff, int(m.route.Gating), m.experts, m.route.K,
 				m.renormed()).F32(m.route.Scale)},
-		m.sum(l, "mixture_dot", "mixture_"+m.last.kernel, [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
+		m.sum(l, "mixture_dot", "mixture_%[2]s_%[1]s", [3]uint32{Blocks(m.out, 16), uint32(m.tokens)},
 			m.tokens, m.experts, m.route.K, m.ff, m.out),
 	}
 }
@@ -279,11 +285,11 @@ func (m *mixture) stream(t *Target) []Launch {
 	last, sums := streamRows(t, 4, 4*streamFours, streamed{m.out, pairs, m.down.DType()})
 	return []Launch{
 		m.routerLaunch(l),
-		{Object: "mixture_stream", Symbol: "mixture_" + m.first.kernel + "_stream_glu", Grid: [3]uint32{uint32(blocks)},
+		{Object: "mixture_stream", Symbol: "mixture_glu_stream_" + m.first.kernel, Grid: [3]uint32{uint32(blocks)},
 			Block: [3]uint32{32 * streamWaves}, Scratch: l.bytes, Counters: pairs / 32,
 			Args: m.glu(l).ScratchPtr(l.y).CounterPtr().i32s(m.in, m.ff, int(m.route.Gating), m.experts, m.route.K,
 				m.renormed(), first[0]).F32(m.route.Scale)},
-		m.sum(l, "mixture_stream", "mixture_"+m.last.kernel+"_stream", [3]uint32{uint32(sums)}, m.experts, m.route.K,
+		m.sum(l, "mixture_stream", "mixture_%s_stream_%s", [3]uint32{uint32(sums)}, m.experts, m.route.K,
 			m.ff, m.out, last[0]),
 	}
 }

@@ -2,7 +2,7 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
-// maxSortExperts is how many experts the sort of the matrix kernels has LDS for.
+// maxSortExperts is how many experts the sort of the matrix kernels has threads for.
 const maxSortExperts = 1024
 
 // expertSizes are the sizes of a mul_mat_experts.
@@ -34,15 +34,13 @@ type expertTiles struct {
 }
 
 // The kernels of mul_mat_experts_few.hip dequantize for less than those of larger tiles, and leave fewer places empty. They
-// take steps with at most fewMean pairs for each expert. Experts that are chosen more often have several tiles then, which
-// is bounded: there are at most as many tiles again as experts.
+// take steps with at most as many pairs for each expert as a tile has. Experts that are chosen more often have several
+// tiles then, which is bounded: there are at most as many tiles again as experts.
 const (
 	fewPairs   = 16 // of a tile
 	fewScaled  = 32 // of those of weights whose scales are integers, where there are such kernels
-	fewMean    = 16
 	fewThreads = 128
-	fewRows    = 128 // of weights that a block multiplies at once
-	fewRow     = 2048
+	fewRow     = 2048 // elements of rows that a block multiplies one after the other
 )
 
 // scaledFew reports whether a kernel multiplies the scales of weights of type w with their codes, which makes them as exact
@@ -54,18 +52,18 @@ func scaledFew(t *Target, w weightType) bool {
 // tilesOf returns the tiles of pairs with experts, which all are of types ws. split says whether what rounding takes from
 // either factor is multiplied too.
 func tilesOf(t *Target, pairs, experts int, split bool, ws ...weightType) expertTiles {
-	e := expertTiles{pairs: matrixTile, few: pairs <= fewMean*experts, split: split}
-	scaled := true
+	scaled, few := true, true
 	for _, w := range ws {
-		e.few = e.few && w.dot.number > 0
+		few = few && w.dot.number > 0
 		scaled = scaled && scaledFew(t, w)
 	}
-	e.few = e.few && (scaled || !split)
-	if e.few {
-		e.pairs = fewPairs
-		if scaled && !split {
-			e.pairs = fewScaled
-		}
+	e := expertTiles{pairs: fewPairs, split: split}
+	if scaled && !split {
+		e.pairs = fewScaled
+	}
+	e.few = few && (scaled || !split) && pairs <= e.pairs*experts
+	if !e.few {
+		e.pairs = matrixTile
 	}
 	e.most = cover(pairs, e.pairs) + min(pairs, experts)
 	return e
@@ -77,7 +75,7 @@ func (e expertTiles) bytes() int64 { return 4 * int64(1+3*e.most) }
 // sort is the launch that lists the tiles, of pairs whose experts are at ids.
 func (e expertTiles) sort(ids Args, order, tiles int64, pairs, experts int) Launch {
 	return Launch{Object: "mul_mat_experts_sort", Symbol: "mul_mat_experts_sort", Grid: [3]uint32{1},
-		Block: [3]uint32{256}, Args: ids.ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, experts, e.pairs)}
+		Block: [3]uint32{maxSortExperts}, Args: ids.ScratchPtr(order).ScratchPtr(tiles).i32s(pairs, experts, e.pairs)}
 }
 
 // launch is the product with n rows of k weights of type w, of which a is the operands, gated if up is among them.

@@ -108,6 +108,15 @@ func (l *probeList) products() {
 				ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w,
 				f32s(tokens, decodeRows), f32s(decodeRows))
 		}
+		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K {
+			x, w := f32s(1, decodeCols), weightOf(d, decodeRows, decodeCols)
+			l.add(ops.MulMatOp, "mul_mat_stream", nil, x, w)
+			l.add(ops.MulMatGroup3Op, "mul_mat_group3_stream", ops.MulMatAttrs{}, x, w, w,
+				weightOf(quant.Q8_0, decodeRows, decodeCols))
+			l.add(ops.MulMatSwiGLUOp, "mul_mat_swiglu_stream", ops.MulMatAttrs{}, x, w, w)
+			l.add(ops.MulMatAddRMSNormOp, "mul_mat_add_rms_norm_stream",
+				ops.MulMatNormAttrs{Norm: ops.NormAttrs{Eps: 1e-6}}, x, w, f32s(1, decodeRows), f32s(decodeRows))
+		}
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
 			weightOf(d, prefillRows, prefillCols))
 		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K { // whose tiles are smaller where they are few
@@ -157,8 +166,10 @@ func (l *probeList) experts() {
 		l.add(ops.SharedMixtureOp, kernel, a, args...)
 	}
 	for _, d := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K} {
-		mixture("shared_mixture_dot", 1, in, chosen, d, d, false)
-		mixture("shared_mixture_add_rms_norm_dot", 1, in, chosen, d, d, true)
+		for _, kernel := range []string{"dot", "stream"} {
+			mixture("shared_mixture_"+kernel, 1, in, chosen, d, d, false)
+			mixture("shared_mixture_add_rms_norm_"+kernel, 1, in, chosen, d, d, true)
+		}
 	}
 	mixture("shared_mixture_add_rms_norm_mma", plainTokens, in, 16, quant.Q4_K, quant.Q4_K, true)
 	mixture("shared_mixture_add_rms_norm_mma", plainTokens, 512, 16, quant.Q4_K, quant.Q4_K, true)

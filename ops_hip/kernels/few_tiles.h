@@ -5,23 +5,23 @@
 
 enum { few_waves = 4, few_row_tiles = 2, few_unit = 128 };
 
-// few_product is what a block multiplies: `count` rows of x, that of the t-th token at x + at(t)·k, with rows of w, or of w and up, n
-// of each, of so many bytes. low is how many elements behind a row of x that with what rounding took from it lies.
+// few_product is what a block multiplies: `count` rows of x with rows of w, or of w and up, n of each, of so many bytes. Lane t has
+// the pair of the t-th token, its row of x, and the inverse of that row's scale. low is how many elements behind a row of x that with
+// what rounding took from it lies.
 //
 // A group is the rows that a block multiplies at once; o0 is the wave's first row of the first group, and `groups` how many it
 // multiplies one after the other.
 struct few_product {
   const half* x;
-  const int* order;
-  int count, per, k;
+  int count, k, pair, row;
+  float inverse;
   i64 low;
   const u8 *w, *up;
   int n, bytes, o0, groups;
 
-  DEV_METHOD int pair(int t) const { return order[t < count ? t : count - 1]; }
   // x_at is where the thread's 16 bytes of a unit are in row t, from its first on. chunk_at is the same in unit u for weights of type
   // Q: its first bytes take the place of those past the end of the row, which are multiplied with nothing.
-  DEV_METHOD u32 x_at(int t) const { return 2 * ((u32)(pair(t) / per) * (u32)k + 8 * (tid() & 15)); }
+  DEV_METHOD u32 x_at(int t) const { return 2 * ((u32)shfl(row, t) * (u32)k + 8 * (tid() & 15)); }
   template <class Q> DEV_METHOD u32 chunk_at(u32 x_at, int u) const {
     const int c = tid() & 15;
     return Q::block % few_unit && few_unit * u + 8 * c >= k ? x_at - 16 * c : x_at;
@@ -150,7 +150,7 @@ template <class Q> struct scaled_units {
   enum { known = false };
 };
 
-// scaled returns scale·h + off for four words of two halves each, of two rows: the fragments of 16 by 8 elements, 4 of each lane.
+// few_fragments are those of 16 rows by 32 elements, of which a lane has eight of each of two rows, a and b.
 struct few_pair {
   FragA of[2];
 };
@@ -228,23 +228,30 @@ template <> struct scaled_units<q6_k> {
 
 // add_scaled adds to sums the products of x with the rows of group g, whose units are next in the ring. Where PARTS is 2, those with
 // the rests of x and of the weights too. b is what the first block has beside, and becomes that of the next group's.
-template <class Q> using few_heads = typename scaled_units<Q>::block[few_row_tiles][2];
-template <class Q> DEV void load_heads(few_heads<Q>& b, const few_product& f, int g, u32 n) {
-  UNROLL for (int r = 0; r < few_row_tiles; r++)
-    UNROLL for (int i = 0; i < 2; i++) scaled_units<Q>::load(b[r][i], f.w_at(g, r) + f.row_at(tile_row(i)), f.k, n);
-}
+template <class Q> struct few_heads {
+  typename scaled_units<Q>::block of[few_row_tiles][2];
+  const u8* w[few_row_tiles];
+
+  DEV_METHOD void begin(const few_product& f, int g) {
+    UNROLL for (int r = 0; r < few_row_tiles; r++) w[r] = f.w_at(g, r);
+  }
+  DEV_METHOD void load(const u32 (&row_at)[2], int k, u32 n) {
+    UNROLL for (int r = 0; r < few_row_tiles; r++)
+      UNROLL for (int i = 0; i < 2; i++) scaled_units<Q>::load(of[r][i], w[r] + row_at[i], k, n);
+  }
+};
 template <class Q, int NT, int PARTS, class Ring>
 DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, Ring& ring, int g, few_heads<Q>& next) {
   typedef scaled_units<Q> U;
   typedef typename U::block block;
-  constexpr int pairs = (NT + 1) / 2;
   const u32 blocks = (u32)f.k / 256, chunk = U::chunk();
   NO_UNROLL for (u32 n = 0; n < blocks; n++) {
     block head[few_row_tiles][2];
     UNROLL for (int r = 0; r < few_row_tiles; r++)
-      UNROLL for (int i = 0; i < 2; i++) head[r][i] = next[r][i];
-    load_heads<Q>(next, f, n + 1 < blocks ? g : g + 1, n + 1 < blocks ? n + 1 : 0);
-    tile_sum acc[NT][few_row_tiles] = {}, window_sums[pairs] = {};
+      UNROLL for (int i = 0; i < 2; i++) head[r][i] = next.of[r][i];
+    if (n + 1 == blocks) next.begin(f, g + 1);
+    next.load(ring.row_at, f.k, n + 1 < blocks ? n + 1 : 0);
+    tile_sum acc[NT][few_row_tiles], window_sums[NT];
     UNROLL for (int u = 0; u < 2; u++) {
       ring.next();
       typename U::unit w[few_row_tiles][2];
@@ -252,19 +259,18 @@ DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, R
         UNROLL for (int i = 0; i < 2; i++) U::set(w[r][i], head[r][i], ring.weights_of(ring.slot, r), 8 * i + ((u32)lane() >> 2), u);
       UNROLL for (int i = 0; i < 2; i++)
         UNROLL for (int j = 0; j < 2; j++) {
+          const bool first = u == 0 && i == 0 && j == 0;
           u32x4 x[NT][PARTS];
           UNROLL for (int t = 0; t < NT; t++)
             UNROLL for (int p = 0; p < PARTS; p++) x[t][p] = ring.x(chunk, (i ? U::run_chunk : 0) ^ j, t, p);
           if constexpr (U::min) {
-            // Column c of the sums is that of window c: what is multiplied is 1 in its column alone.
+            // Column c of the sums is that of window c: what is multiplied is 1 in its column alone. Row g has those of words 0 and 2
+            // of token g, row g+8 the others.
             const u32 one = (lane() >> 2) == U::window(u, i) ? 0x3c003c00 : 0;
-            UNROLL for (int t = 0; t < NT; t += 2)
+            UNROLL for (int t = 0; t < NT; t++)
               UNROLL for (int p = 0; p < PARTS; p++)
-                UNROLL for (int h = 0; h < 2; h++) {
-                  const u32x4 a = x[t][p], b = t + 1 < NT ? x[t + 1 < NT ? t + 1 : 0][p] : (u32x4)(0);
-                  window_sums[t / 2] =
-                      mma(window_sums[t / 2], FragA{(u32x4){a[2 * h], b[2 * h], a[2 * h + 1], b[2 * h + 1]}}, (u32x2){one, one});
-                }
+                window_sums[t] = first && p == 0 ? mma(FragA{x[t][p]}, (u32x2){one, one})
+                                                 : mma(window_sums[t], FragA{x[t][p]}, (u32x2){one, one});
           }
           UNROLL for (int r = 0; r < few_row_tiles; r++) {
             half2 y[2][4], rest[2][4];
@@ -281,7 +287,8 @@ DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, R
             UNROLL for (int t = 0; t < NT; t++) {
               UNROLL for (int p = 0; p < PARTS; p++)
                 UNROLL for (int h = 0; h < 2; h++)
-                  acc[t][r] = mma(acc[t][r], whole.of[h], h ? x[t][p].zw : x[t][p].xy);
+                  acc[t][r] = first && p == 0 && h == 0 ? mma(whole.of[0], x[t][p].xy)
+                                                        : mma(acc[t][r], whole.of[h], h ? x[t][p].zw : x[t][p].xy);
               if constexpr (PARTS > 1 && !U::min) {
                 const few_pair rests = few_fragments(rest[0], rest[1]);
                 UNROLL for (int h = 0; h < 2; h++) acc[t][r] = mma(acc[t][r], rests.of[h], h ? x[t][0].zw : x[t][0].xy);
@@ -295,15 +302,16 @@ DEV void add_scaled(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, R
       // the codes of those.
       u32x2 all;
       if constexpr (U::min) {
-        const float a = window_sums[t / 2][2 * (t % 2)] * 0x1p-6f, b = window_sums[t / 2][2 * (t % 2) + 1] * 0x1p-6f;
+        const tile_sum s = window_sums[t];
+        const float a = (s[0] + s[2]) * 0x1p-6f, b = (s[1] + s[3]) * 0x1p-6f;
         const half2 whole = halves(a, b);
         all = (u32x2){bits<u32>(whole), bits<u32>(halves(a - (float)whole[0], b - (float)whole[1]))};
       }
       UNROLL for (int r = 0; r < few_row_tiles; r++) {
-        tile_sum off = {};
+        tile_sum off;
         if constexpr (U::min) {
           const u32 a = bits<u32>(U::mins(head[r][0])), b = bits<u32>(U::mins(head[r][1]));
-          off = mma(off, FragA{(u32x4){a, b, a, b}}, all);
+          off = mma(FragA{(u32x4){a, b, a, b}}, all);
         }
         UNROLL for (int e = 0; e < 4; e++) {
           const block& b = head[r][e / 2];

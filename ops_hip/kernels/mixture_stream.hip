@@ -1,12 +1,12 @@
 // Mixtures of experts for one token, as in mixture_dot.hip but for how products are shared out (mul_mat_stream.h): rows of all
 // choices are one long list, of which blocks take ranges. Behind mixture_router_f32 come
 //
-//   mixture_<q>_stream_glu        What mixture_<q>_glu does. y [top+S, ff] is written as floats too. Those of 32 results that several blocks
+//   mixture_glu_stream_<q>        What mixture_<q>_glu does. y [top+S, ff] is written as floats too. Those of 32 results that several blocks
 //                                 make come from the last of these; counters are (top+S)·ff/32, 0 before and after. Grid
 //                                 ⌈(top+S)·ff/rows⌉, rows an even number up to 72.
-//   mixture_<q>_stream_sum        What mixture_<q>_sum does; h is null, or added. Grid ⌈n/rows⌉, rows a multiple of 4 up to 144, n at
+//   mixture_sum_stream_<q>        What mixture_<q>_sum does; h is null, or added. Grid ⌈n/rows⌉, rows a multiple of 4 up to 144, n at
 //                                 least 4.
-//   mixture_<q>_stream_sum_norm   What mixture_<q>_sum_norm does, of the same grid.
+//   mixture_sum_norm_stream_<q>   What mixture_<q>_sum_norm does, of the same grid.
 //
 // Blocks of 256. LDS 9,248, 5,136 and 5,268 bytes. Reference: the expansion. Launched by mixture.go.
 #include "mixture.h"
@@ -73,7 +73,7 @@ template <class Q> DEV void stream_sum(const x24& y, const second& m, const floa
 #define Y24 ((x24){codes, ds, 1, (top + (shared ? 1 : 0)) * ff})
 
 #define MIXTURE(q)                                                                                                                 \
-  KERNEL_TWICE(256) mixture_##q##_stream_glu(const i8* RESTRICT xcodes, const float* RESTRICT xds, const float* RESTRICT logits,   \
+  KERNEL_TWICE(256) mixture_glu_stream_##q(const i8* RESTRICT xcodes, const float* RESTRICT xds, const float* RESTRICT logits,   \
                                        const float* RESTRICT bias, const u8* RESTRICT gate, const u8* RESTRICT up,                 \
                                        const u8* RESTRICT shared_gate, const u8* RESTRICT shared_up, int* RESTRICT ids,            \
                                        float* RESTRICT weights, i8* RESTRICT codes, float* RESTRICT ds, float* y, u32* counters,   \
@@ -97,12 +97,12 @@ template <class Q> DEV void stream_sum(const x24& y, const second& m, const floa
     stream_gate<q>((x24){xcodes, xds, 1, k}, source, gate_swiglu, gated_outputs{y, q24_out{codes, ds, (u32)all}, counters, all, rows}, \
                    source.first, sums, own);                                                                                       \
   }                                                                                                                                \
-  KERNEL_TWICE(256) mixture_##q##_stream_sum(SECOND, float* RESTRICT out) {                                                        \
+  KERNEL_TWICE(256) mixture_sum_stream_##q(SECOND, float* RESTRICT out) {                                                        \
     LDS stream_sums sums;                                                                                                          \
     LDS choice of[max_choices];                                                                                                    \
     stream_sum<q>(Y24, SECOND_OF, 0, out, rows, sums, of);                                                                         \
   }                                                                                                                                \
-  KERNEL_TWICE(256) mixture_##q##_stream_sum_norm(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum,           \
+  KERNEL_TWICE(256) mixture_sum_norm_stream_##q(SECOND, const float* RESTRICT h, const float* RESTRICT wn, float* sum,           \
                                             float* RESTRICT out, i8* RESTRICT codes_y, float* RESTRICT ds_y, u32* counter, float eps) { \
     LDS stream_sums sums;                                                                                                          \
     LDS choice of[max_choices];                                                                                                    \

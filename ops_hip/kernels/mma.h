@@ -145,6 +145,17 @@ DEV AccHalf mma(AccHalf c, FragA a, u32x2 b) {
   return c;
 }
 
+// The same without what it is added to.
+DEV AccHalf mma(FragA a, u32x2 b) {
+  AccHalf c;
+  float c0, c1, c2, c3;
+  __asm__("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+          : "=f"(c0), "=f"(c1), "=f"(c2), "=f"(c3)
+          : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b[0]), "r"(b[1]), "f"(0.0f));
+  c[0] = c0, c[1] = c1, c[2] = c2, c[3] = c3;
+  return c;
+}
+
 // ldmatrix returns four tiles of 8 rows by 16 bytes, of which lane l gives the address of row l mod 8 of tile l/8, less `at`, which
 // must be known when the kernel is compiled. ldmatrix_transposed does the same, and transposes each.
 DEV u32x4 ldmatrix(u32 lds, int at = 0) {

@@ -1,26 +1,27 @@
-// Products with experts of few pairs each (mul_mat_experts.h has those of many): y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i], with
-// the weights of a tile dequantized once, by the lanes that multiply them (few_tiles.h).
+// Products with experts of few pairs each (mul_mat_experts.h has those of many): y[p][o] = Σ_i x[x row of p][i]·w[ids[p]][o][i], each
+// weight dequantized once, by the lanes that multiply it (few_tiles.h).
 //
-//   mul_mat_experts_<q>_few   the operands of mul_mat_experts_<q>_mma, tiles of up to 16 pairs, k a multiple of 32; low is 0. For the types of
-//                             dot_types.def. Grid (most tiles, ⌈n/128⌉), gated (most tiles, ⌈n/64⌉), blocks of 128.
-//   mul_mat_experts_<q>_few3  on NVIDIA, Q4_K and Q6_K: low is rows, and the rests of x and of weights are multiplied as well.
+//   mul_mat_experts_<q>_few   The operands of mul_mat_experts_<q>_mma, of which low is 0, and how many groups of rows a block takes; k a
+//                             multiple of 32. For the types of dot_types.def. Tiles of up to 16 pairs, on NVIDIA 32 of Q4_K and
+//                             Q6_K. Grid (most tiles, ⌈n/(128·groups)⌉), gated (most tiles, ⌈n/(64·groups)⌉), blocks of 128.
+//   mul_mat_experts_<q>_few3  The same where low is rows: the rests of x, and of weights that are rounded, are multiplied as well. On
+//                             NVIDIA, Q4_K and Q6_K; tiles of up to 16 pairs.
 //
 // LDS up to 49,152 bytes. Numerics: tokens are rounded to halves; products accumulate in float, in the order of k. Weights are rounded
-// to halves, on NVIDIA only those of Q6_K, by less (scaled_units in few_tiles.h). Weights must be within ±65504. A result does not depend on its place in
-// a tile. Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
+// to halves, but not on NVIDIA, except that those of Q6_K lose there what they have beyond 11 bits; and must be within ±65504. A result
+// does not depend on its place in a tile. Reference: ops_ref/experts.go. Launched by mul_mat_experts.go.
 #include "experts.h"
 #include "few_tiles.h"
 
 // few_store writes the sums of group g.
 template <int NT>
-DEV void few_store(const tile_sum (&sums)[NT][few_row_tiles], const few_product& f, const float* inverse, float* y, int g) {
+DEV void few_store(const tile_sum (&sums)[NT][few_row_tiles], const few_product& f, float* y, int g) {
   UNROLL for (int t = 0; t < NT; t++)
     UNROLL for (int e = 0; e < (int)(sizeof(tile_sum) / 4); e++) {
       const int token = few_token_tile * t + few_sum_token(e);
+      const float s = shfl(f.inverse, token);
+      float* to = y + (i64)shfl(f.pair, token) * f.n;
       if (token >= f.count) continue;
-      const int pair = f.pair(token);
-      const float s = inverse[pair / f.per];
-      float* to = y + (i64)pair * f.n;
       UNROLL for (int r = 0; r < few_row_tiles; r++) {
         const int o = f.from(g, r) + few_sum_row(e);
         if (o < f.first(g, r) || o >= f.n) continue; // an other tile's, or none
@@ -32,16 +33,17 @@ DEV void few_store(const tile_sum (&sums)[NT][few_row_tiles], const few_product&
     }
 }
 
-template <class Q, int TOKENS, int NT, int PARTS> DEV void few_tile(const few_product& f, const float* inverse, float* y, u8* lds) {
+template <class Q, int TOKENS, int NT, int PARTS> DEV void few_tile(const few_product& f, float* y, u8* lds) {
 #if GPU_NVIDIA
   if constexpr (scaled_units<Q>::known) {
     few_ring<Q, TOKENS, PARTS> ring(f, lds);
     few_heads<Q> heads;
-    load_heads<Q>(heads, f, 0, 0);
+    heads.begin(f, 0);
+    heads.load(ring.row_at, f.k, 0);
     NO_UNROLL for (int g = 0; g < f.groups; g++) {
       tile_sum sums[NT][few_row_tiles] = {};
       add_scaled<Q, NT, PARTS>(sums, f, ring, g, heads);
-      few_store(sums, f, inverse, y, g);
+      few_store(sums, f, y, g);
     }
     ring.end();
     return;
@@ -50,7 +52,7 @@ template <class Q, int TOKENS, int NT, int PARTS> DEV void few_tile(const few_pr
   NO_UNROLL for (int g = 0; g < f.groups; g++) {
     tile_sum sums[NT][few_row_tiles] = {};
     add_few<Q, TOKENS>(sums, f, g, lds);
-    few_store(sums, f, inverse, y, g);
+    few_store(sums, f, y, g);
   }
 }
 
@@ -63,13 +65,19 @@ DEV void mul_mat_experts_few(const half* x, const float* inverse, expert_weights
   e.choose(tile[0], n * bytes);
   const int rows = e.up ? 16 : 16 * few_row_tiles, all = (n + few_waves * rows - 1) / (few_waves * rows), first = block_y() * groups;
   if (first >= all) return;
-  const few_product f = {x,         order + tile[1], tile[2], per,        k,  (i64)low * k, e.w, e.up, n,
-                         (int)bytes, rows * (few_waves * first + uniform(wave())), groups < all - first ? groups : all - first};
-  constexpr int most = TOKENS / few_token_tile, half_most = most > 1 ? most / 2 : 1;
-  if (half_most < most && f.count <= half_most * few_token_tile)
-    few_tile<Q, TOKENS, half_most, PARTS>(f, inverse, y, lds);
+  few_product f;
+  f.x = x, f.count = tile[2], f.k = k, f.low = (i64)low * k;
+  f.pair = order[tile[1] + (lane() < f.count ? lane() : f.count - 1)];
+  f.row = f.pair / per;
+  f.inverse = inverse[f.row];
+  f.w = e.w, f.up = e.up, f.n = n, f.bytes = (int)bytes;
+  f.o0 = rows * (few_waves * first + uniform(wave()));
+  f.groups = groups < all - first ? groups : all - first;
+  constexpr int most = TOKENS / few_token_tile, fewer = most > 2 ? 2 : 1;
+  if (fewer < most && f.count <= fewer * few_token_tile)
+    few_tile<Q, TOKENS, fewer, PARTS>(f, y, lds);
   else
-    few_tile<Q, TOKENS, most, PARTS>(f, inverse, y, lds);
+    few_tile<Q, TOKENS, most, PARTS>(f, y, lds);
   allow_launches();
 }
 
