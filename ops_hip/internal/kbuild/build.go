@@ -25,7 +25,7 @@ import (
 )
 
 // maxTotal is the budget of all objects together, compressed.
-const maxTotal = 12 << 20
+const maxTotal = 13 << 20
 
 // pinned is the major version of the compiler. Others give other code. Releases before 20 lack the wait that GFX12
 // needs between vector reads of a scalar register, its next write and the read after that.
