@@ -341,6 +341,8 @@ func boundOf(kernel string, n *ops.Node) float64 {
 	case strings.HasSuffix(kernel, "_mma") &&
 		slices.ContainsFunc(n.In, func(v ops.Value) bool { return v.DType() == tensor.BF16 }):
 		return boundBHalf
+	case strings.HasSuffix(kernel, "attention_mma"):
+		return 2 * boundHalf // weights of values come of a product
 	case strings.HasSuffix(kernel, "_skinny"):
 		return boundHalf * byChance(n)
 	case strings.HasSuffix(kernel, "_mma") || kernel == "latent_attention_shared":

@@ -84,6 +84,7 @@ var moreCases = map[*ops.Def]func() []ops.Case{
 	ops.CausalConvOp:    convCases,
 	ops.GatedDeltaNetOp: deltaCases,
 
+	ops.MixtureOp:           oneTokenMixtures,
 	ops.MixtureAddRMSNormOp: mixtureCases,
 }
 
@@ -270,6 +271,9 @@ func mulMatCases() []ops.Case {
 		add("", f.DType, nil, 17, 66, 256)
 	}
 	add("", tensor.F64, nil, 130, 67, 40)
+	for _, dt := range []tensor.DType{tensor.F32, tensor.F64} { // in tiles of 32
+		add("", dt, nil, 40, 70, 72)
+	}
 	for _, dt := range []tensor.DType{tensor.F32, tensor.F16, tensor.BF16, tensor.F64} {
 		add("", dt, nil, 2, 5, 37)
 		add("", dt, nil, 19, 5, 37)
@@ -346,7 +350,7 @@ func attentionCases() []ops.Case {
 		add(fmt.Sprintf("%v/d512", dt), dt, 16, 3, 1, 512, 512, ops.AttentionAttrs{Scale: 0.05, Window: 21}, true, long)
 	}
 	add("f16/d80", tensor.F16, 16, 2, 1, 80, 80, ops.AttentionAttrs{Scale: 0.1, Softcap: 9}, true, long)
-	add("bf16/d80", tensor.BF16, 8, 3, 3, 80, 80, ops.AttentionAttrs{Scale: 0.1, Window: 30}, false, long)
+	add("bf16/d80", tensor.BF16, 16, 3, 3, 80, 80, ops.AttentionAttrs{Scale: 0.1, Window: 30}, false, long)
 	add("mma/window", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 0.1, Window: 7}, false, long)
 	add("mma/softcap", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 1, Softcap: 5}, false, long)
 	add("mma/sinks", tensor.F16, 16, 2, 1, 64, 64, ops.AttentionAttrs{Scale: 0.1}, true, long)
@@ -443,6 +447,23 @@ func mixtureCases() []ops.Case {
 			Args: []ops.Arg{input(c.tokens, 516), input(516), input(c.tokens, 32), weight(tensor.F32, 3, 32),
 				weight(quant.Q8_0, 3, c.ff, 32),
 				weight(quant.Q8_0, 3, c.ff, 32), weight(c.down, 3, 516, c.ff)}})
+	}
+	for _, c := range oneTokenMixtures() {
+		out := c.Args[4].Shape[1]
+		cs = append(cs, ops.Case{Name: c.Name, Attrs: ops.MixtureNormAttrs{Mixture: c.Attrs.(ops.MixtureAttrs),
+			Norm: ops.NormAttrs{Eps: 1e-6}}, Args: append([]ops.Arg{input(1, out), input(out)}, c.Args...)})
+	}
+	return cs
+}
+
+// oneTokenMixtures are those of each type with integer dot products for several tokens.
+func oneTokenMixtures() []ops.Case {
+	var cs []ops.Case
+	for _, d := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q6_K} {
+		cs = append(cs, ops.Case{Name: fmt.Sprintf("one/%v", d),
+			Attrs: ops.MixtureAttrs{Route: ops.RouteAttrs{K: 3, Norm: true, Scale: 1}},
+			Args: []ops.Arg{input(1, 256), weight(tensor.F32, 5, 256), weight(d, 5, 256, 256),
+				weight(d, 5, 256, 256), weight(d, 5, 44, 256)}})
 	}
 	return cs
 }

@@ -51,8 +51,10 @@ func TestKFDConformance(t *testing.T) {
 				t.Error(err)
 			}
 			m.Check(t)
-			t.Logf("%d cases in %.0f s, %d violations", len(report.Results), time.Since(start).Seconds(),
-				len(m.Violations()))
+			n := report.Counts()
+			t.Logf("%d checks in %.0f s: %d pass, %d fail, %d unsupported, %d skip; %d violations", len(report.Results),
+				time.Since(start).Seconds(), n[conformance.Pass], n[conformance.Fail], n[conformance.Unsupported],
+				n[conformance.Skip], len(m.Violations()))
 		})
 	}
 }

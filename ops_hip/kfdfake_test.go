@@ -33,7 +33,7 @@ func OpenKFDFake(t testing.TB, name string, cfg fake.Config) (*Device, *fake.Mac
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := openOn(rt, name, 0, Options{})
+	dev, err := openOn(rt, name, 0, FromEnv())
 	if err != nil {
 		t.Fatal(fmt.Errorf("%w; %v", err, m.Violations()))
 	}

@@ -1,6 +1,7 @@
 package opship
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hipengine/hipengine/ops"
@@ -191,9 +192,12 @@ func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Va
 func tileLaunch(t *Target, w weightType, m, n, k int) Launch {
 	l := Launch{Object: "mul_mat_" + w.group, Symbol: "mul_mat_" + w.kernel + "_tile",
 		Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}}
-	if w.wide && int(l.Grid[0])*int(l.Grid[1]) < 2*t.units() && cover(m, 32) <= maxGridYZ {
-		l.Symbol += "32"
-		l.Grid = [3]uint32{Blocks(n, 32), Blocks(m, 32)}
+	few := func() bool { return w.wide && int(l.Grid[0])*int(l.Grid[1]) < 2*t.units() }
+	for _, tile := range []int{32, 16} {
+		if few() && cover(m, tile) <= maxGridYZ {
+			l.Symbol = fmt.Sprintf("mul_mat_%s_tile%d", w.kernel, tile)
+			l.Grid = [3]uint32{Blocks(n, tile), Blocks(m, tile)}
+		}
 	}
 	return l
 }

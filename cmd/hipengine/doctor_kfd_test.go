@@ -50,7 +50,9 @@ func TestDoctorKFD(t *testing.T) {
 		t.Errorf("a second device: exit %d, out %q, err %q", r.code, r.out, r.errOut)
 	}
 	for _, args := range [][]string{{"--kfd", "--device", "hip:0"}, {"--kfd", "--device", "kfd:x"}, {"--limits"},
-		{"--report", report}, {"--kfd", "--soak", "1"}} {
+		{"--report", report}, {"--kfd", "--soak", "1"}, {"--suspend"}, {"--idle", "1s"}, {"--only", "soak"},
+		{"--kfd", "--idle", "-1s"}, {"--kfd", "--only", "all"}, {"--kfd", "--only", "hang", "--destructive"},
+		{"--kfd", "--root", root, "--only", "soak"}} {
 		if r := command(t, "", append([]string{"doctor"}, args...)...); r.code != exitUsage {
 			t.Errorf("%q: exit %d, err %q", args, r.code, r.errOut)
 		}

@@ -17,7 +17,8 @@
 //   mul_mat_<q>_mma64  The same in tiles of 64 by 64, where those of 128 are fewer than fill the device, for the types with
 //                      TYPE_DOT in types.def: grid (⌈m/64⌉, Σ⌈n/64⌉), gated (⌈m/64⌉, ⌈n/32⌉), blocks of 128.
 //
-// Of F32 and F64 there is mul_mat_<q>_tile32 too, as _tile but with tiles of 32 by 32, for few of them. LDS 18,432 bytes.
+// Of F32 and F64 there are mul_mat_<q>_tile32 and _tile16 too, as _tile but with tiles of 32 by 32 and of 16 by 16, for few of them. LDS
+// 18,432 and 8,704 bytes. All sum in order of k.
 #pragma once
 #include "gemm.h"
 #include "outputs.h"
@@ -87,6 +88,38 @@ DEV void mul_mat_tile32(const float* RESTRICT x, const u8* RESTRICT w, float* RE
       if (m0 + b + j < m && o0 + a + i < n) y[(i64)(m0 + b + j) * n + o0 + a + i] = acc[j][i];
 }
 
+// mul_mat_tile16 has a thread for each result, which reads four elements of either operand at once.
+template <class Q>
+DEV void mul_mat_tile16(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, float (*tw)[68], float (*tx)[68]) {
+  const int o0 = block_x() * 16, m0 = block_y() * 16, r = tid() / 8 % 16, c = tid() % 8, a = tid() % 16, b = tid() / 16;
+  const bool weights = tid() < 128; // which half of the threads reads
+  const u8* row = w + (o0 + r < n ? o0 + r : n - 1) * weight_row<Q>::bytes(k);
+  const float* token = x + (i64)(m0 + r < m ? m0 + r : m - 1) * k;
+  float acc = 0;
+  group v = {};
+  for (int k0 = -64; k0 < k; k0 += 64) {
+    if (k0 >= 0) {
+      barrier();
+      float* to = (weights ? tw : tx)[r] + 8 * c;
+      UNROLL for (int j = 0; j < 8; j++) to[j] = v[j];
+      barrier();
+    }
+    const u32 g = (k0 + 64) / 8 + c;
+    const bool in = (int)(8 * g) < k;
+    if (weights)
+      weight_row<Q>::get(row, in ? g : 0, k, v);
+    else
+      get_floats<Q::element>(token, in ? g : 0, k, v);
+    UNROLL for (int j = 0; j < 8; j++) v[j] = in ? v[j] : 0;
+    if (k0 < 0) continue;
+    UNROLL for (int i = 0; i < 64; i += 4) {
+      const f32x4 p = *(const f32x4*)&tw[a][i], q = *(const f32x4*)&tx[b][i];
+      UNROLL for (int j = 0; j < 4; j++) acc = __builtin_fmaf(p[j], q[j], acc);
+    }
+  }
+  if (m0 + b < m && o0 + a < n) y[(i64)(m0 + b) * n + o0 + a] = acc;
+}
+
 template <class Q, class S>
 DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const output& w, const tile_end& end, int rows, int m,
                      int k, int low, tile_lds<operand<Q>, S>& lds) {
@@ -124,7 +157,12 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     LDS float tw[64][36], tx[64][36];                                                                                       \
     mul_mat_tile32<q>(x, w, y, m, n, k, tw, tx);                                                                            \
   }
-#define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) TILE32(q)
+#define TILE16(q)                                                                                                           \
+  KERNEL(256) mul_mat_##q##_tile16(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) { \
+    LDS float tw[16][68], tx[16][68];                                                                                       \
+    mul_mat_tile16<q>(x, w, y, m, n, k, tw, tx);                                                                            \
+  }
+#define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) TILE32(q) TILE16(q)
 #define TYPE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) MMA(q)
 #define TYPE_DOT(q, name, block, bytes) TYPE_DOT1(q, name, block, bytes) MMA64(q)
 #define TYPE_DOT1(q, name, block, bytes) TILE(q) MMA(q) MMA128(q) // whose vectors are for mul_mat_dot.hip

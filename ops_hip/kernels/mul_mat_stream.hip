@@ -55,15 +55,16 @@ KERNEL_TWICE(256) mul_mat_stream(const i8* RESTRICT codes, const float* RESTRICT
   const u8* w[] = {w0, w1, w2, w3};
   float* y[] = {y0, y1, y2, y3};
   const int n[] = {n0, n1, n2, n3};
-  stream_out o = {};
+  stream_out o;
   int b = block_x();
-  u32 type = 0;
+  u32 type;
+  bool found = false;
   UNROLL for (int i = 0; i < 4; i++) {
-    const int r = rows >> 8 * i & 255, blocks = n[i] ? (n[i] + r - 1) / r : 0;
-    if (b >= 0 && b < blocks) {
-      const int first = b * r;
+    const int r = rows >> 8 * i & 255, blocks = i < 3 && n[i] ? (n[i] + r - 1) / r : 0, first = b * r;
+    if (!found && (i == 3 || b < blocks)) {
       o = {w[i], y[i], 0, n[i], first, n[i] - first < r ? n[i] - first : r};
       type = types >> 8 * i & 255;
+      found = true;
     }
     b -= blocks;
   }

@@ -56,10 +56,11 @@ DEV u32 chosen_groups(expert_groups g, const float* score, const float* RESTRICT
 // route_quick is how many experts' keys the registers hold.
 enum { route_quick = 256 };
 
-// route_key orders scores as unsigned numbers; 0 is none.
+// route_key orders scores as unsigned numbers; 0 is none, and no score has it, not even the NaN whose bits are all set.
 DEV u32 route_key(float score) {
   const u32 b = bits<u32>(score + 0.0f); // there is one zero
-  return b >> 31 ? ~b : b | 0x80000000;
+  const u32 below = ~b;
+  return b >> 31 ? (below ? below : 1) : b | 0x80000000;
 }
 
 // route picks the experts of a token with logits x, all lanes of a wave together: lane j < top returns id and weight of choice

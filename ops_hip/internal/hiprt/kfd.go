@@ -40,7 +40,7 @@ func openKFD(string) (Runtime, error) {
 	if theKFD.rt != nil {
 		return theKFD.rt, nil
 	}
-	o, err := kfdOptions(os.Getenv)
+	o, err := KFDOptions()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,10 @@ func openKFD(string) (Runtime, error) {
 	return rt, nil
 }
 
-// kfdOptions returns the options that the environment asks for.
+// KFDOptions returns the options of the driver that the environment asks for. The error names the variable.
+func KFDOptions() (drv.Options, error) { return kfdOptions(os.Getenv) }
+
+// kfdOptions is KFDOptions in another environment.
 func kfdOptions(getenv func(string) string) (drv.Options, error) {
 	o := drv.Options{Timeout: kfdTimeout}
 	switch v := getenv(EnvKFDTimeout); v {
@@ -72,6 +75,13 @@ func kfdOptions(getenv func(string) string) (drv.Options, error) {
 		o.SystemFences = true
 	default:
 		return o, fmt.Errorf("hiprt: %s=%q, it can be system", EnvKFDFences, v)
+	}
+	switch v := getenv(drv.EnvBootstrap); v {
+	case "":
+	case "vram":
+		o.BootstrapVRAM = true
+	default:
+		return o, fmt.Errorf("hiprt: %s=%q, it can be vram", drv.EnvBootstrap, v)
 	}
 	return o, nil
 }

@@ -44,6 +44,19 @@ func TestKFDOptions(t *testing.T) {
 	}
 }
 
+func TestKFDBootstrap(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "vram": true} {
+		o, err := kfdOptions(func(k string) string { return map[string]string{drv.EnvBootstrap: value}[k] })
+		if err != nil || o.BootstrapVRAM != want {
+			t.Errorf("%s=%q: %v, %v", drv.EnvBootstrap, value, o.BootstrapVRAM, err)
+		}
+	}
+	if _, err := kfdOptions(func(k string) string { return map[string]string{drv.EnvBootstrap: "gtt"}[k] }); err == nil ||
+		!strings.Contains(err.Error(), drv.EnvBootstrap) {
+		t.Errorf("%s=gtt: %v", drv.EnvBootstrap, err)
+	}
+}
+
 func TestKFDError(t *testing.T) {
 	if kfdError(nil) != nil {
 		t.Error("no error becomes one")

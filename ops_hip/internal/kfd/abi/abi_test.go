@@ -205,6 +205,7 @@ func program() string {
 		"NO_SUBSTITUTE", "AQL_QUEUE_MEM", "COHERENT", "UNCACHED", "EXT_COHERENT", "CONTIGUOUS"} {
 		fmt.Fprintf(&b, "#ifdef KFD_IOC_ALLOC_MEM_FLAGS_%s\nN((unsigned)KFD_IOC_ALLOC_MEM_FLAGS_%s)\n#endif\n", n, n)
 	}
+	b.WriteString("N(KFD_MMIO_REMAP_HDP_MEM_FLUSH_CNTL)\n")
 	b.WriteString("return 0; }\n")
 	return b.String()
 }
@@ -271,6 +272,7 @@ func compare(t *testing.T, out string) {
 	for n, f := range flags {
 		want["number (unsigned)KFD_IOC_ALLOC_MEM_FLAGS_"+n] = uint64(f)
 	}
+	want["number KFD_MMIO_REMAP_HDP_MEM_FLUSH_CNTL"] = HDPMemFlush
 	for line := range strings.Lines(out) {
 		var kind, name string
 		var value uint64

@@ -140,6 +140,11 @@ const (
 	// DeviceFlags are of memory that kernels alone touch, HostFlags of memory that the host maps too.
 	DeviceFlags = MemVRAM | MemWritable | MemExecutable | MemNoSubstitute
 	HostFlags   = MemGTT | MemWritable | MemExecutable | MemNoSubstitute | MemCoherent | MemUncached
+
+	// WindowFlags are of device memory that the host maps through the BAR, MMIOFlags of the page of registers that flush
+	// what it stores there.
+	WindowFlags = DeviceFlags | MemPublic
+	MMIOFlags   = MemMMIORemap | MemWritable | MemCoherent
 )
 
 // Alloc is the argument of ALLOC_MEMORY_OF_GPU.
@@ -286,10 +291,14 @@ type DestroyQueue struct{ QueueID, Pad uint32 }
 
 // Types of offsets for mmap of /dev/kfd, bits 62 and 63; the GPU's id stands in bits 46 to 61.
 const (
+	MmapMMIO     uint64 = 0 << 62
 	MmapEvents   uint64 = 2 << 62
 	MmapDoorbell uint64 = 3 << 62
 	MmapGPUShift        = 46
 )
+
+// HDPMemFlush is the offset, in the page of MMIO_REMAP, of the register of 32 bits that flushes stores to device memory.
+const HDPMemFlush = 0
 
 // DRMInfo is the argument of DRM_IOCTL_AMDGPU_INFO.
 type DRMInfo struct {

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/drv"
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/sys"
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/topo"
@@ -20,14 +22,20 @@ import (
 
 // Options say how much is done.
 type Options struct {
-	Device      int  // number of the GPU, as HIP counts
-	Soak        int  // dispatches; 0: 10,000
-	Read        bool // read files alone, open nothing
-	Limits      bool // take nearly all memory, too
-	Destructive bool // at the end let a kernel store to memory that is not there
-	Timeout     time.Duration
-	Lookup      func(string) (string, bool) // environment that chooses devices; nil: os.LookupEnv
+	Device  int           // number of the GPU, as HIP counts
+	Soak    int           // dispatches; 0: 10,000
+	Read    bool          // read files alone, open nothing
+	Limits  bool          // take nearly all memory, too
+	Idle    time.Duration // leave the GPU alone so long, and use it again; 0: not
+	Suspend bool          // wait until the machine was in suspend, and use the GPU again
+	Only    string        // one of Parts: open the GPU without proofs, and do that alone
+	Driver  drv.Options
 }
+
+// Parts are what can be done alone: dispatches, each checked; and what must be noticed, after which the process cannot
+// use the GPU any more: a packet that firmware refuses, a kernel that stores to memory that is not there, and a queue that
+// makes no progress.
+var Parts = []string{"soak", "packet", "fault", "hang"}
 
 // run is one bringing up.
 type run struct {
@@ -79,11 +87,14 @@ func (r *run) step(name string, f func() (string, error)) error {
 }
 
 func (r *run) all() error {
+	if r.o.Only != "" && !slices.Contains(Parts, r.o.Only) {
+		return fmt.Errorf("kfd: there is no part %q to do alone, but %s", r.o.Only, strings.Join(Parts, ", "))
+	}
 	r.printf("hipengine: bringing up kfd:%d\n", r.o.Device)
 	if err := r.step("environment", r.environment); err != nil {
 		return err
 	}
-	p, err := drv.NewProcess(r.s, drv.Options{Timeout: r.o.Timeout, Lookup: r.o.Lookup})
+	p, err := drv.NewProcess(r.s, r.o.Driver)
 	if err != nil {
 		return err
 	}
@@ -104,20 +115,33 @@ func (r *run) all() error {
 	if r.o.Read {
 		return nil
 	}
-	d, err := p.BringUp(gpu, r.step)
+	d, err := r.open(p, gpu)
 	if err != nil {
 		return errors.Join(err, p.Close())
 	}
 	x := &exercise{run: r, d: d}
 	err = x.all()
-	if lost := d.Lost(); lost != nil && err == nil && !r.o.Destructive {
+	lost := d.Lost()
+	if lost != nil && err == nil && (r.o.Only == "" || r.o.Only == "soak") {
 		err = lost
 	}
 	cerr := d.Close()
-	if errors.Is(err, drv.ErrHang) {
-		return errors.Join(err, cerr) // what a hung kernel uses stays
+	if errors.Is(lost, drv.ErrHang) {
+		return errors.Join(err, cerr) // what a hung queue uses stays
 	}
 	return errors.Join(err, cerr, p.Close())
+}
+
+// open opens the GPU, with proofs unless a part alone is wanted.
+func (r *run) open(p *drv.Process, gpu topo.GPU) (d *drv.Device, err error) {
+	if r.o.Only == "" {
+		return p.BringUp(gpu, r.step)
+	}
+	err = r.step("open", func() (string, error) {
+		d, err = p.Open(gpu)
+		return gpu.Target, err
+	})
+	return d, err
 }
 
 // environment prints what explains later steps.
@@ -151,6 +175,9 @@ func describe(gpus []topo.GPU) string {
 		fmt.Fprintf(&b, "\n        kfd:%d %s, %s, %s, node %d, id %d, renderD%d, %d CUs, %d MiB, firmware %d, "+
 			"capability %#x, cwsr_size %d, ctl_stack_size %d", i, g.Name, g.Target, g.PCI, g.Node, g.ID, g.Render, g.CUs,
 			g.Memory>>20, g.Firmware, g.Capability, g.CWSR, g.CtlStack)
+		if s := abi.CWSRSizes(g.CUs, abi.VGPRBytes(g.Version)); g.CWSR != 0 && (s.Save != g.CWSR || s.Ctl != g.CtlStack) {
+			fmt.Fprintf(&b, "; UNUSUAL: other Linux kernels want cwsr_size %d, ctl_stack_size %d", s.Save, s.Ctl)
+		}
 		if err := g.Unfit(); err != nil {
 			fmt.Fprintf(&b, "; UNFIT: %v", err)
 		}

@@ -27,7 +27,7 @@ func TestRun(t *testing.T) {
 	for _, target := range []string{"gfx1100", "gfx1151", "gfx1201"} {
 		m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card(target)}, OneMemory: true})
 		var out bytes.Buffer
-		err := Run(t.Context(), m, &out, Options{Soak: 500, Limits: true, Lookup: noEnv})
+		err := Run(t.Context(), m, &out, Options{Soak: 500, Limits: true, Driver: drv.Options{Lookup: noEnv}})
 		if err != nil || !strings.Contains(out.String(), "all steps passed") || strings.Contains(out.String(), "FAIL") {
 			t.Errorf("%s: %v\n%s", target, err, out.String())
 		}
@@ -41,21 +41,86 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestDestructive lets a fake fault: the step passes, and nothing is left.
-func TestDestructive(t *testing.T) {
+// TestProvoked does what must be noticed: each step passes, says what was wrong, and leaves nothing but what a hung queue
+// uses.
+func TestProvoked(t *testing.T) {
+	for _, x := range []struct{ part, step, want, rule string }{
+		{"fault", "a store to nowhere", "not mapped at 0x10000000", ""},
+		{"packet", "a bad packet", "invalid size of workgroups", "bad-packet"},
+		{"hang", "a queue that hangs", "no progress for 2s", "leak"},
+		{"soak", "stale caches", "10 kernels", ""},
+	} {
+		m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1201")}, OneMemory: true})
+		var out bytes.Buffer
+		err := Run(t.Context(), m, &out, Options{Soak: 10, Only: x.part, Driver: drv.Options{Timeout: 2 * time.Second, Lookup: noEnv}})
+		if err != nil || !strings.Contains(out.String(), "OK   "+x.step) || !strings.Contains(out.String(), x.want) {
+			t.Errorf("%s: %v\n%s", x.part, err, out.String())
+		}
+		for _, v := range m.Shutdown() {
+			if v.Rule != x.rule {
+				t.Errorf("%s: %v", x.part, v)
+			}
+		}
+	}
+	var out bytes.Buffer
+	m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1201")}})
+	defer m.Shutdown()
+	if err := Run(t.Context(), m, &out, Options{Only: "nothing", Driver: drv.Options{Lookup: noEnv}}); err == nil ||
+		!strings.Contains(err.Error(), `"nothing"`) {
+		t.Errorf("a part that there is not: %v", err)
+	}
+}
+
+// TestUnnoticed has errors of the device that are not those which were provoked.
+func TestUnnoticed(t *testing.T) {
+	m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1100")}, OneMemory: true})
+	var out bytes.Buffer
+	w := writer(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte("OK   open")) {
+			m.Inject(fake.Fault{At: fake.AtHang})
+		}
+		return out.Write(b)
+	})
+	err := Run(t.Context(), m, w, Options{Only: "packet", Driver: drv.Options{Timeout: time.Second, Lookup: noEnv}})
+	if !errors.Is(err, drv.ErrHang) || !strings.Contains(out.String(), "a queue error was provoked, noticed was: hang") {
+		t.Errorf("a hang in place of a bad packet: %v\n%s", err, out.String())
+	}
+	m.Shutdown()
+}
+
+// TestPauses leaves the GPU alone, and lets the machine suspend.
+func TestPauses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves bringing up fakes to make kfd")
 	}
-	m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1201")}, OneMemory: true})
-	var out bytes.Buffer
-	err := Run(t.Context(), m, &out, Options{Soak: 10, Destructive: true, Lookup: noEnv})
-	if err != nil || !strings.Contains(out.String(), "OK   a store to nowhere") || !strings.Contains(out.String(), "not mapped at 0x10000000") {
-		t.Errorf("%v\n%s", err, out.String())
-	}
-	for _, v := range m.Shutdown() {
-		t.Error(v)
+	for _, lost := range []bool{false, true} {
+		m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1151")}, OneMemory: true})
+		var out bytes.Buffer
+		w := writer(func(b []byte) (int, error) {
+			if bytes.Contains(b, []byte("suspend the machine now")) {
+				if m.Suspend(time.Hour); lost {
+					m.Reset(0)
+				}
+			}
+			return out.Write(b)
+		})
+		err := Run(t.Context(), m, w, Options{Soak: 2, Idle: time.Minute, Suspend: true,
+			Driver: drv.Options{Timeout: 2 * time.Second, Lookup: noEnv}})
+		if !strings.Contains(out.String(), "OK   idle") || (err == nil) == lost ||
+			!lost && !strings.Contains(out.String(), "run after 1h0m0s in suspend") ||
+			lost && !strings.Contains(out.String(), "FAIL suspend") {
+			t.Errorf("memory lost %v: %v\n%s", lost, err, out.String())
+		}
+		for _, v := range m.Shutdown() {
+			t.Errorf("memory lost %v: %v", lost, v)
+		}
 	}
 }
+
+// writer is a function that writes.
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 // TestFailures stops at the first step that fails, and says which.
 func TestFailures(t *testing.T) {
@@ -72,7 +137,7 @@ func TestFailures(t *testing.T) {
 		m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1100")}})
 		x.damage(m)
 		var out bytes.Buffer
-		err := Run(t.Context(), m, &out, Options{Lookup: noEnv})
+		err := Run(t.Context(), m, &out, Options{Driver: drv.Options{Lookup: noEnv}})
 		if err == nil || !strings.Contains(out.String(), x.want) || !strings.Contains(out.String(), "stopped: ") {
 			t.Errorf("%s: %v\n%s", x.name, err, out.String())
 		}
@@ -87,7 +152,7 @@ func TestWatchdog(t *testing.T) {
 	m := fake.New(fake.Config{GPUs: []fake.GPU{fake.Card("gfx1100")}})
 	m.Inject(fake.Fault{At: fake.AtStart})
 	var out bytes.Buffer
-	err := Run(t.Context(), m, &out, Options{Lookup: noEnv, Timeout: time.Second})
+	err := Run(t.Context(), m, &out, Options{Driver: drv.Options{Lookup: noEnv, Timeout: time.Second}})
 	if !errors.Is(err, drv.ErrHang) || !strings.Contains(out.String(), "FAIL a barrier, looked at") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
@@ -100,7 +165,7 @@ func TestRooted(t *testing.T) {
 	root := t.TempDir()
 	copyTree(t, m, "/sys", root)
 	var out bytes.Buffer
-	if err := Run(t.Context(), Rooted{sys.NewLinux(), root}, &out, Options{Read: true, Lookup: noEnv}); err != nil {
+	if err := Run(t.Context(), Rooted{sys.NewLinux(), root}, &out, Options{Read: true, Driver: drv.Options{Lookup: noEnv}}); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{"2 GPUs", "kfd:0 AMD Radeon 8060S or 8050S, gfx1151", "kfd:1 AMD Radeon RX 9070", "cwsr_size 19185664"} {
@@ -110,6 +175,19 @@ func TestRooted(t *testing.T) {
 	}
 	for _, v := range m.Shutdown() {
 		t.Error(v)
+	}
+}
+
+// TestSizes names GPUs whose save area has another size than by the formula that kernels have.
+func TestSizes(t *testing.T) {
+	for kernel, unusual := range map[fake.Kernel]bool{fake.Linux612: true, fake.Linux612Fixed: false} {
+		m := fake.New(fake.Config{Kernel: kernel, GPUs: []fake.GPU{fake.Card("gfx1151")}})
+		var out bytes.Buffer
+		err := Run(t.Context(), m, &out, Options{Read: true, Driver: drv.Options{Lookup: noEnv}})
+		if err != nil || strings.Contains(out.String(), "UNUSUAL: other Linux kernels want cwsr_size 19185664") != unusual {
+			t.Errorf("Linux %s: %v\n%s", kernel.Name, err, out.String())
+		}
+		m.Shutdown()
 	}
 }
 

@@ -45,29 +45,45 @@ func (x *exercise) all() (err error) {
 	if x.dev, err = x.d.Malloc(exerciseBytes); err != nil {
 		return err
 	}
-	steps := []struct {
-		name string
-		f    func() (string, error)
-	}{{"transfers", x.transfers}, {"module", x.module}, {"ring that wraps", x.wrap}, {"graph", x.graph},
-		{"soak", x.soak}, {"stale caches", x.stale}, {"bandwidth", x.bandwidth}}
-	if x.o.Limits {
-		steps = append(steps, struct {
-			name string
-			f    func() (string, error)
-		}{"nearly all memory", x.limits})
-	}
-	if x.o.Destructive {
-		steps = append(steps, struct {
-			name string
-			f    func() (string, error)
-		}{"a store to nowhere", x.fault})
-	}
-	for _, s := range steps {
+	for _, s := range x.steps() {
 		if err := x.step(s.name, s.f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// exerciseStep is a step with a device that is up.
+type exerciseStep struct {
+	name string
+	f    func() (string, error)
+}
+
+// steps returns what is to be done.
+func (x *exercise) steps() []exerciseStep {
+	module, soak := exerciseStep{"module", x.module}, exerciseStep{"soak", x.soak}
+	switch x.o.Only {
+	case "soak":
+		return []exerciseStep{soak, {"stale caches", x.stale}}
+	case "packet":
+		return []exerciseStep{{"a bad packet", x.packet}}
+	case "fault":
+		return []exerciseStep{module, {"a store to nowhere", x.fault}}
+	case "hang":
+		return []exerciseStep{{"a queue that hangs", x.hang}}
+	}
+	steps := []exerciseStep{{"transfers", x.transfers}, module, {"ring that wraps", x.wrap}, {"graph", x.graph}, soak,
+		{"stale caches", x.stale}, {"bandwidth", x.bandwidth}}
+	if x.o.Limits {
+		steps = append(steps, exerciseStep{"nearly all memory", x.limits})
+	}
+	if x.o.Idle > 0 {
+		steps = append(steps, exerciseStep{"idle", x.idle})
+	}
+	if x.o.Suspend {
+		steps = append(steps, exerciseStep{"suspend", x.suspend})
+	}
+	return steps
 }
 
 // release gives back what the exercise holds.
@@ -344,14 +360,4 @@ func (x *exercise) limits() (text string, err error) {
 		return "", fmt.Errorf("more memory than there is: %v, want %w", err, drv.ErrOutOfMemory)
 	}
 	return fmt.Sprintf("%d pieces of 256 MiB; more is refused", len(held)), nil
-}
-
-// fault stores to memory that is not mapped. The device is lost after it, which is what is wanted.
-func (x *exercise) fault() (string, error) {
-	const nowhere = 0x1000_0000
-	err := errors.Join(x.launch(0, nowhere, 4096, 1), x.s.Sync())
-	if lost := x.d.Lost(); lost == nil || err == nil {
-		return "", fmt.Errorf("nobody noticed: %v", err)
-	}
-	return err.Error(), nil
 }

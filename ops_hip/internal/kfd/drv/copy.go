@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"unsafe"
 
-	"github.com/hipengine/hipengine/internal/codeobj"
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
 )
 
@@ -33,61 +32,6 @@ const (
 	blocksPerCU  = 4   // so that enough loads are under way for memory that is far away
 	stagingBytes = 256 << 10
 )
-
-// bootstrap brings the kernels that copy to the device. They cannot copy themselves before they run: the first of them
-// run from memory that the host writes.
-func (d *Device) bootstrap(image []byte) error {
-	o, err := parse(image, d.vm.gpu.Target)
-	if err != nil {
-		return err
-	}
-	if d.ib, err = d.p.alloc(d.vm, abi.PageSize, abi.HostFlags, true); err != nil {
-		return err
-	}
-	code := abi.AcquireMem(abi.GCRCode)
-	*(*[8]uint32)(pointer(d.ib.va)) = code
-	if d.staging, err = d.p.alloc(d.vm, stagingBytes, abi.HostFlags, true); err != nil {
-		return err
-	}
-	b, err := d.p.alloc(d.vm, int64(len(o.Image)), abi.HostFlags, true)
-	if err != nil {
-		return err
-	}
-	copy(b.bytes(), o.Image)
-	first := d.module(o, b)
-	d.copier = first
-	if err := d.dropCode(); err != nil {
-		return err
-	}
-	final, err := d.load(o)
-	if err != nil {
-		return err
-	}
-	d.copier = final
-	if err := d.idle(); err != nil {
-		return err
-	}
-	if err := d.dropModule(first); err != nil {
-		return err
-	}
-	return d.proveCopies(o)
-}
-
-// proveCopies reads back what bootstrap wrote, by kernels alone.
-func (d *Device) proveCopies(o *codeobj.Object) error {
-	b := d.staging.bytes()
-	n := min(len(o.Image), len(b))
-	clear(b)
-	if err := d.copyNow(uint64(d.staging.va), uint64(d.copier.buf.va), int64(n)); err != nil {
-		return err
-	}
-	for i, x := range o.Image[:n] {
-		if b[i] != x {
-			return fmt.Errorf("kfd: byte %d of what was copied to the device comes back as %#x, not %#x", i, b[i], x)
-		}
-	}
-	return nil
-}
 
 // upload copies b to the device, through the staging memory, and waits.
 func (d *Device) upload(to uint64, b []byte) error {

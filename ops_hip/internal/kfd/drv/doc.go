@@ -10,5 +10,8 @@
 // reserved without access. All streams of a device share its queue, in the order of calls. Every packet waits for those
 // before it.
 //
+// The kernels that copy cannot copy themselves to the device: they begin in memory of the host or, with
+// [Options.BootstrapVRAM], in device memory that the host maps, whose stores are flushed by a register.
+//
 // Methods are safe for concurrent use; those that wait hold the device meanwhile.
 package drv

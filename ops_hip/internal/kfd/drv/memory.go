@@ -43,7 +43,7 @@ func (p *Process) alloc(v *vm, n int64, flags uint32, exact bool) (*buffer, erro
 	if n >= hugePage && !exact {
 		align = hugePage
 	}
-	b := &buffer{size: (uintptr(n) + align - 1) &^ (align - 1), want: n, on: v, host: flags&abi.MemGTT != 0}
+	b := &buffer{size: (uintptr(n) + align - 1) &^ (align - 1), want: n, on: v, host: flags&(abi.MemGTT|abi.MemPublic) != 0}
 	if err := p.reserve(b, align); err != nil {
 		return nil, err
 	}

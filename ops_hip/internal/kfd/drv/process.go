@@ -23,7 +23,14 @@ type Options struct {
 	SystemFences bool                        // every packet acquires and releases for the system
 	RingPackets  uint32                      // of a queue, a power of two from 64; 0: 8192
 	Lookup       func(string) (string, bool) // environment that chooses devices; nil: os.LookupEnv
+
+	// BootstrapVRAM lets the first kernels, which copy the others, begin in device memory, all of which the host must be
+	// able to map, in place of memory of the host. It is for GPUs that cannot run kernels from there.
+	BootstrapVRAM bool
 }
+
+// EnvBootstrap names the environment variable that, set to "vram", asks for Options.BootstrapVRAM.
+const EnvBootstrap = "HIPENGINE_KFD_BOOTSTRAP"
 
 // Versions of the interface.
 const (

@@ -25,6 +25,8 @@
 // Memory: memory that host and GPU share has bytes of both sides. A system acquire brings the host's stores to the
 // GPU, a system release the GPU's to the host, and nothing else does. Bytes that both have changed are a violation.
 // Fresh device memory holds 0xff bytes; what was freed is mapped nowhere, and its addresses rest before they return.
+// What the host stores in device memory that it maps, which only code may be in and only where Config.NoSharedCode lets
+// it, comes there by a flush.
 // Code runs as it was when the instruction cache was last invalidated; code that has changed since is a violation.
 //
 // # What it cannot prove

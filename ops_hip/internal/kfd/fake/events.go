@@ -50,7 +50,7 @@ func (m *Machine) createEvent(a *abi.CreateEvent) error {
 	if a.PageOffset != 0 {
 		b := m.proc.bos[a.PageOffset]
 		switch {
-		case ev.page != nil, ev.private, b == nil, b.mem == nil, b.size < abi.EventPageSize:
+		case ev.page != nil, ev.private, b == nil, !b.shared(), b.size < abi.EventPageSize:
 			return syscall.EINVAL
 		}
 		if b.size != abi.EventPageSize {

@@ -5,7 +5,9 @@ package fake
 import (
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
 )
@@ -193,6 +195,9 @@ func (m *Machine) mapKFD(off, lo, size uint64, prot, flags int) (uintptr, error)
 			g = x
 		}
 	}
+	if off>>62 == abi.MmapMMIO>>62 && g != nil && m.cfg.NoSharedCode {
+		return m.mapRegisters(g, lo, size, prot, flags)
+	}
 	switch {
 	case off>>62 != abi.MmapDoorbell>>62:
 		m.violate("doorbell-mmap", "mmap of /dev/kfd at %#x, which is no doorbell", off)
@@ -223,6 +228,41 @@ func (m *Machine) mapKFD(off, lo, size uint64, prot, flags int) (uintptr, error)
 	}
 	m.spans.set(span{lo: p, hi: p + size, kind: doorbells, gpu: g})
 	return uintptr(p), nil
+}
+
+// mapRegisters maps the page of registers of a GPU.
+func (m *Machine) mapRegisters(g *gpu, lo, size uint64, prot, flags int) (uintptr, error) {
+	if f := m.trip(AtMmapRegisters, ""); f != nil {
+		return 0, f.Err
+	}
+	var b *bo
+	for _, x := range m.proc.bos {
+		if x.gpu == g && x.flags&abi.MemMMIORemap != 0 {
+			b = x
+		}
+	}
+	if size != abi.PageSize || flags&syscall.MAP_SHARED == 0 {
+		return 0, syscall.EINVAL
+	}
+	if b == nil || flags&syscall.MAP_FIXED == 0 || lo != b.va || prot != syscall.PROT_READ|syscall.PROT_WRITE {
+		m.violate("registers-mmap", "registers of GPU %#x are mapped at %#x: they are not allocated there, readable and "+
+			"writable", g.id, lo)
+		return 0, syscall.EINVAL
+	}
+	p, err := rawMap(lo, size, prot, flags, g.registers.fd, 0)
+	if err != nil {
+		return 0, err
+	}
+	m.spans.set(span{lo: p, hi: p + size, kind: registers, bo: b, gpu: g})
+	return uintptr(p), nil
+}
+
+// takeRegisters does what the host has stored in registers.
+func (g *gpu) takeRegisters() {
+	flush := (*uint32)(unsafe.Pointer(&g.registers.data[abi.HDPMemFlush]))
+	if atomic.SwapUint32(flush, 0) != 0 {
+		g.flush()
+	}
 }
 
 // mapBuffer maps a buffer for the host.
@@ -278,6 +318,9 @@ func (m *Machine) Munmap(addr, n uintptr) error {
 		return syscall.EINVAL
 	}
 	for _, s := range m.spans {
+		if s.kind == registers && s.lo < hi && lo < s.hi {
+			s.gpu.takeRegisters()
+		}
 		if s.kind == doorbells && s.lo < hi && lo < s.hi {
 			for id, q := range m.proc.queues {
 				if q.gpu == s.gpu {

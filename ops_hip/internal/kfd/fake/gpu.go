@@ -72,6 +72,9 @@ func Card(target string) GPU {
 type shared struct {
 	fd   int
 	data []byte
+
+	blocks int64    // that the memory took when ranges were found
+	ranges [][2]int // of whole pages that somebody has stored to
 }
 
 func newShared(n uint64) (*shared, error) {
@@ -89,7 +92,7 @@ func newShared(n uint64) (*shared, error) {
 		_ = syscall.Close(int(fd))
 		return nil, err
 	}
-	return &shared{int(fd), data}, nil
+	return &shared{fd: int(fd), data: data}, nil
 }
 
 func (s *shared) release() {
@@ -100,9 +103,23 @@ func (s *shared) release() {
 	}
 }
 
-// written calls f with each range of whole pages that somebody has stored to; the rest is zero.
+// written calls f with each range of whole pages that somebody has stored to; the rest is zero. A page that has memory
+// keeps it, so that ranges are those of before unless there is more memory.
 func (s *shared) written(f func(lo, hi int)) {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(s.fd, &st); err != nil || st.Blocks != s.blocks {
+		s.blocks = st.Blocks
+		s.find()
+	}
+	for _, r := range s.ranges {
+		f(r[0], r[1])
+	}
+}
+
+// find looks for ranges that have memory.
+func (s *shared) find() {
 	const data, hole = 3, 4 // SEEK_DATA, SEEK_HOLE
+	s.ranges = s.ranges[:0]
 	for hi := int64(0); hi < int64(len(s.data)); {
 		lo, err := syscall.Seek(s.fd, hi, data)
 		if err != nil {
@@ -111,7 +128,7 @@ func (s *shared) written(f func(lo, hi int)) {
 		if hi, err = syscall.Seek(s.fd, lo, hole); err != nil {
 			return
 		}
-		f(int(lo), int(hi))
+		s.ranges = append(s.ranges, [2]int{int(lo), int(hi)})
 	}
 }
 
@@ -144,6 +161,7 @@ type gpu struct {
 	maps      []*bo // that the GPU has mapped
 	queues    []*queue
 	doorbell  *shared
+	registers *shared // that the host may map
 	icache    map[*bo]*loaded
 	lastTime  uint64 // timestamp
 	used      int64  // bytes of device memory
@@ -168,7 +186,11 @@ func newGPU(m *Machine, i int, spec GPU) *gpu {
 	for k := range bell.data {
 		bell.data[k] = 0xff
 	}
-	g := &gpu{m: m, spec: spec, gen: gen, version: version, id: uint32(0x4000 + 0x1357*i), index: i, node: i + 1,
+	registers, err := newShared(abi.PageSize)
+	if err != nil {
+		panic(fmt.Sprintf("kfd fake: memory for registers: %v", err))
+	}
+	g := &gpu{m: m, spec: spec, registers: registers, gen: gen, version: version, id: uint32(0x4000 + 0x1357*i), index: i, node: i + 1,
 		minor: 128 + i, vmFD: -1, doorbell: bell, icache: map[*bo]*loaded{}, signals: map[uint64]uint64{}}
 	if spec.Node != 0 {
 		g.node = spec.Node
@@ -213,7 +235,7 @@ func (g *gpu) find(addr uint64) *bo {
 // host returns n bytes of host memory at an address that the GPU has mapped.
 func (g *gpu) host(addr uint64, n uint64) []byte {
 	b := g.find(addr)
-	if b == nil || b.mem == nil {
+	if b == nil || !b.shared() {
 		return nil
 	}
 	off := addr - b.va

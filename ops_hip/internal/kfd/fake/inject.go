@@ -29,6 +29,7 @@ const (
 	AtMmapAnonymous              // mmap of addresses
 	AtMmapBuffer                 // mmap of a buffer
 	AtMmapDoorbell               // mmap of doorbells
+	AtMmapRegisters              // mmap of registers
 
 	// Points of packets and of the hardware.
 
@@ -107,7 +108,7 @@ func (g *gpu) reset() {
 		q.state = dead
 	}
 	for _, b := range g.m.proc.bos {
-		if b.gpu == g && b.mem == nil {
+		if b.gpu == g && b.flags&abi.MemVRAM != 0 {
 			fill(b.vram, 0)
 		}
 	}
@@ -127,6 +128,13 @@ func (m *Machine) Remove(i int) {
 func (g *gpu) remove() {
 	g.reset()
 	g.removed = true
+}
+
+// Suspend lets the machine sleep for d and wake up, as it does without the driver's knowing.
+func (m *Machine) Suspend(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.suspended += d
 }
 
 // Evict stops the queues of GPU i for a while, as when memory runs short.

@@ -238,7 +238,7 @@ func (m *Machine) clocks(a *abi.ClockCounters) error {
 		return syscall.EINVAL
 	}
 	t := uint64(m.now().Nanoseconds())
-	*a = abi.ClockCounters{GPU: g.clock(), CPU: t + 1e9, System: t + 2e9, Freq: 1e9, GPUID: a.GPUID}
+	*a = abi.ClockCounters{GPU: g.clock(), CPU: t + 1e9, System: t + 2e9 + uint64(m.suspended), Freq: 1e9, GPUID: a.GPUID}
 	return nil
 }
 

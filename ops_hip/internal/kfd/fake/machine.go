@@ -31,6 +31,10 @@ type Config struct {
 	// headers of completed packets as they were. Firmware may do either.
 	ReadIndexFirst, KeepHeaders bool
 
+	// NoSharedCode has GPUs fault at kernels in shared memory. The driver may put code into device memory that the host
+	// maps, which is a broken rule otherwise.
+	NoSharedCode bool
+
 	Checks  rdna.Checks // of kernels
 	Workers int         // goroutines of a kernel; 0: one for each CPU
 	Code    *CodeCache  // decoded kernels to share with other machines, or nil
@@ -57,6 +61,7 @@ type Machine struct {
 	changed    chan struct{} // the same for those that wait with a timeout; closed and replaced
 	skew       time.Duration // how far simulated time is ahead
 	still      time.Duration // simulated time while kernels run
+	suspended  time.Duration // time in suspend, when all clocks stood but that since boot
 	kernels    int           // that run
 	timers     []timer
 	rng        *rand.Rand
@@ -166,6 +171,7 @@ func (m *Machine) Shutdown() []Violation {
 	}
 	for _, g := range m.gpus {
 		g.doorbell.release()
+		g.registers.release()
 	}
 	for _, s := range append(slices.Clone(m.spans), m.rest...) {
 		_ = rawUnmap(s.lo, s.hi-s.lo)

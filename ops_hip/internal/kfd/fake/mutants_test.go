@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
+	"github.com/hipengine/hipengine/ops_hip/internal/kfd/drv"
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/sys"
 )
 
@@ -26,6 +27,7 @@ type mutant struct {
 	mmap  func(x *mutant, fd int, off uint64, addr, n uintptr, prot, flags int) (uintptr, error)
 	unmap func(x *mutant, addr, n uintptr) error
 	shut  func(x *mutant, fd int) error
+	opt   drv.Options
 
 	bell  *uint64
 	args  abi.CreateQueue // of the queue
@@ -514,20 +516,24 @@ func (x *mutant) scenario() (err error) {
 			err = fmt.Errorf("the host faults: %v", p)
 		}
 	}()
-	return run(x, x.cfg.GPUs[0].Target)
+	return runWith(x, x.cfg.GPUs[0].Target, x.opt)
 }
 
 // mutants runs the scenario with the right driver and with each of the wrong ones, which must be caught: by a broken
 // rule, or by what they do.
 func mutants(t *testing.T, list []*mutant) {
-	code := NewCodeCache()
-	open := func() *Machine { return New(Config{GPUs: []GPU{Card("gfx1100")}, Manual: true, Code: code}) }
-	if how := survives(&mutant{Machine: open()}); how != "" {
+	mutantsOn(t, Config{GPUs: []GPU{Card("gfx1100")}}, drv.Options{}, list)
+}
+
+// mutantsOn is mutants on another machine, with options of the driver.
+func mutantsOn(t *testing.T, cfg Config, o drv.Options, list []*mutant) {
+	cfg.Manual, cfg.Code = true, NewCodeCache()
+	if how := survives(&mutant{Machine: New(cfg), opt: o}); how != "" {
 		t.Fatalf("the driver itself is caught: %s", how)
 	}
 	by := map[string]int{}
 	for _, x := range list {
-		x.Machine = open()
+		x.Machine, x.opt = New(cfg), o
 		how := survives(x)
 		if how == "" {
 			t.Errorf("%s: not caught", x.name)

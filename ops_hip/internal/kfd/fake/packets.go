@@ -169,6 +169,10 @@ func (q *queue) dispatch(d *abi.Dispatch) (ok bool, b *badPacket) {
 		return false, b
 	}
 	entry := d.KernelObject + uint64(k.EntryOffset) - code.va
+	if m.cfg.NoSharedCode && code.shared() {
+		g.fault(abi.MemoryException{NoExecute: true, VA: (code.va + entry) &^ (abi.PageSize - 1), GPUID: g.id})
+		return false, nil
+	}
 	prog, name, err := g.program(code, d.KernelObject-code.va, entry)
 	if err != nil {
 		return false, bad(abi.ECQueueCodeAddress, "%v", err)

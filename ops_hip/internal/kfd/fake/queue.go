@@ -188,10 +188,10 @@ func (q *queue) acquireBuffers() error {
 	if err != nil {
 		return err
 	}
-	if w.mem == nil || w.gpu != g {
+	if !w.shared() || w.gpu != g {
 		return syscall.EINVAL // the scheduler pins the page into the GART
 	}
-	if ring.mem == nil || r.mem == nil || save.mem == nil {
+	if !ring.shared() || !r.shared() || !save.shared() {
 		m.violate("queue-buffers", "CREATE_QUEUE: ring, pointers and save area are shared memory")
 		return syscall.EINVAL
 	}

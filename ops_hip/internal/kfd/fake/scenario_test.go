@@ -34,9 +34,12 @@ const (
 const timeout = 3 * time.Second
 
 // openOn opens the first GPU by way of s.
-func openOn(s sys.Sys) (*drv.Process, *drv.Device, error) {
-	p, err := drv.NewProcess(s, drv.Options{Timeout: timeout, RingPackets: 64,
-		Lookup: func(string) (string, bool) { return "", false }})
+func openOn(s sys.Sys) (*drv.Process, *drv.Device, error) { return openWith(s, drv.Options{}) }
+
+// openWith is openOn with options beside those of every scenario.
+func openWith(s sys.Sys, o drv.Options) (*drv.Process, *drv.Device, error) {
+	o.Timeout, o.RingPackets, o.Lookup = timeout, 64, func(string) (string, bool) { return "", false }
+	p, err := drv.NewProcess(s, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,8 +57,11 @@ func kernels(target string) ([]byte, error) {
 }
 
 // run goes through the scenario. The error is the first, joined with those of closing, which is done in any case.
-func run(s sys.Sys, target string) (err error) {
-	p, d, err := openOn(s)
+func run(s sys.Sys, target string) error { return runWith(s, target, drv.Options{}) }
+
+// runWith is run with options.
+func runWith(s sys.Sys, target string, o drv.Options) (err error) {
+	p, d, err := openWith(s, o)
 	if d != nil {
 		x := &scenario{d: d}
 		err = x.work(target)

@@ -17,11 +17,12 @@ const (
 	anonymous                 // anonymous with access
 	buffer                    // of a render node
 	doorbells                 // of /dev/kfd
+	registers                 // of /dev/kfd
 )
 
 // String returns the kind in words.
 func (k spanKind) String() string {
-	return [...]string{"reservation", "anonymous memory", "buffer", "doorbells"}[k]
+	return [...]string{"reservation", "anonymous memory", "buffer", "doorbells", "registers"}[k]
 }
 
 // span is a range of the process's addresses that is mapped.
@@ -29,7 +30,7 @@ type span struct {
 	lo, hi uint64
 	kind   spanKind
 	bo     *bo
-	gpu    *gpu // of doorbells
+	gpu    *gpu // of doorbells and registers
 }
 
 // spans are disjoint and sorted.

@@ -11,16 +11,32 @@ import (
 // acquire brings what the host has stored in shared memory to a GPU: a system acquire.
 func (g *gpu) acquire() {
 	for _, b := range g.maps {
-		v := b.views[g]
-		if v.base == nil || g.hidden(b) {
-			continue
+		if !b.buffered() {
+			g.see(b)
 		}
-		b.mem.written(func(lo, hi int) {
-			for at := lo; at < hi; at += abi.PageSize {
-				g.acquirePage(b, v, at)
-			}
-		})
 	}
+}
+
+// flush brings what the host has stored in a GPU's device memory there.
+func (g *gpu) flush() {
+	for _, b := range g.maps {
+		if b.buffered() {
+			g.see(b)
+		}
+	}
+}
+
+// see brings what the host has stored in b to a GPU.
+func (g *gpu) see(b *bo) {
+	v := b.views[g]
+	if v.base == nil || g.hidden(b) {
+		return
+	}
+	b.mem.written(func(lo, hi int) {
+		for at := lo; at < hi; at += abi.PageSize {
+			g.acquirePage(b, v, at)
+		}
+	})
 }
 
 func (g *gpu) acquirePage(b *bo, v *view, at int) {
@@ -51,12 +67,11 @@ func (g *gpu) release() {
 		if v.base == nil || g.hidden(b) {
 			continue
 		}
-		for at := 0; at < len(v.base); at += abi.PageSize {
-			base, dev := v.base[at:at+abi.PageSize], v.dev[at:at+abi.PageSize]
+		v.stores.Each(func(at, end int) bool {
+			base, dev, page := v.base[at:end], v.dev[at:end], b.mem.data[at:end]
 			if bytes.Equal(dev, base) {
-				continue
+				return false
 			}
-			page := b.mem.data[at : at+abi.PageSize]
 			for i, x := range dev {
 				if x == base[i] {
 					continue
@@ -66,7 +81,8 @@ func (g *gpu) release() {
 				}
 				page[i], base[i] = x, x
 			}
-		}
+			return false
+		})
 	}
 }
 
@@ -83,7 +99,17 @@ func (g *gpu) unreleased() *bo {
 		return nil
 	}
 	for _, b := range g.maps {
-		if v := b.views[g]; v.base != nil && !g.hidden(b) && !bytes.Equal(v.dev, v.base) {
+		v := b.views[g]
+		if v.base == nil || g.hidden(b) {
+			continue
+		}
+		found := false
+		v.stores.Each(func(lo, hi int) bool {
+			differs := !bytes.Equal(v.dev[lo:hi], v.base[lo:hi])
+			found = found || differs
+			return differs
+		})
+		if found {
 			return b
 		}
 	}

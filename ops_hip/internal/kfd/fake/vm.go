@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/hipengine/hipengine/ops_hip/internal/kfd/abi"
+	"github.com/hipengine/hipengine/ops_hip/internal/rdna/mem"
 )
 
 // bo is a buffer object.
@@ -20,8 +21,8 @@ type bo struct {
 	size   uint64
 	flags  uint32
 
-	mem       *shared         // bytes of the host; nil: device memory
-	vram      []byte          // bytes of device memory
+	mem       *shared         // bytes of the host; nil: device memory that only kernels touch, and registers
+	vram      []byte          // bytes of device memory that only kernels touch
 	views     map[*gpu]*view  // what GPUs that mapped it see of mem
 	pins      map[*queue]bool // queues that it is a buffer of
 	eventPage bool
@@ -31,6 +32,8 @@ type bo struct {
 type view struct {
 	dev  []byte // bytes as kernels of the GPU see them
 	base []byte // bytes as host and GPU last agreed; nil: they are the same memory
+
+	stores *mem.Stores // pages of dev that may differ from base; nil without base
 }
 
 // release gives the bytes back that are the view's own.
@@ -43,11 +46,25 @@ func (v *view) release() {
 // String describes b.
 func (b *bo) String() string {
 	kind := "shared memory"
-	if b.mem == nil {
+	switch {
+	case b.flags&abi.MemMMIORemap != 0:
+		kind = "registers"
+	case b.mem == nil:
 		kind = "device memory"
+	case b.window():
+		kind = "device memory that the host maps"
 	}
 	return fmt.Sprintf("%#x bytes of %s at %#x (handle %#x)", b.size, kind, b.va, b.handle)
 }
+
+// window reports whether b is device memory that the host maps.
+func (b *bo) window() bool { return b.mem != nil && b.flags&abi.MemVRAM != 0 }
+
+// buffered reports whether what the host stores in b waits for a flush: that of cards does.
+func (b *bo) buffered() bool { return b.window() && !b.gpu.spec.APU }
+
+// shared reports whether b is memory of the host that a GPU maps.
+func (b *bo) shared() bool { return b.mem != nil && !b.window() }
 
 func (b *bo) release() {
 	for _, v := range b.views {
@@ -81,6 +98,9 @@ func (m *Machine) alloc(a *abi.Alloc) error {
 	case g.vmFD < 0:
 		return syscall.ENODEV
 	}
+	if kind == abi.MemMMIORemap && m.cfg.NoSharedCode {
+		return m.allocRegisters(g, a)
+	}
 	if kind != abi.MemVRAM && kind != abi.MemGTT {
 		m.violate("alloc-kind", "ALLOC with flags %#x: memory is device memory or shared memory, and no other kind",
 			a.Flags)
@@ -99,7 +119,7 @@ func (m *Machine) alloc(a *abi.Alloc) error {
 	if kind == abi.MemVRAM && a.Flags&(abi.MemCoherent|abi.MemUncached) != 0 {
 		m.violate("alloc-flags", "ALLOC of device memory with flags %#x is not cached", a.Flags)
 	}
-	if kind == abi.MemVRAM && a.Flags&abi.MemPublic != 0 {
+	if kind == abi.MemVRAM && a.Flags&abi.MemPublic != 0 && !m.cfg.NoSharedCode {
 		m.violate("alloc-flags", "ALLOC of device memory with flags %#x, which the host can map", a.Flags)
 	}
 	if a.MmapOffset != 0 && kind != abi.MemUserptr || a.Handle != 0 {
@@ -118,7 +138,7 @@ func (m *Machine) alloc(a *abi.Alloc) error {
 		return syscall.ENOMEM
 	}
 	b := &bo{m: m, gpu: g, va: a.VA, size: a.Size, flags: a.Flags, views: map[*gpu]*view{}, pins: map[*queue]bool{}}
-	if kind == abi.MemVRAM {
+	if kind == abi.MemVRAM && a.Flags&abi.MemPublic == 0 {
 		vram, err := memory(n)
 		if err != nil {
 			return err
@@ -133,13 +153,32 @@ func (m *Machine) alloc(a *abi.Alloc) error {
 			return err
 		}
 		b.mem = mem
+		if b.window() {
+			fill(mem.data, 0xff)
+		}
 	}
 	m.proc.nextBO++
-	b.handle = uint64(g.id)<<32 | uint64(m.proc.nextBO)
 	b.offset = uint64(1)<<32 + uint64(m.proc.nextBO)<<28
+	m.add(b, a)
+	return nil
+}
+
+// add gives a buffer its handle.
+func (m *Machine) add(b *bo, a *abi.Alloc) {
+	b.handle = uint64(b.gpu.id)<<32 | uint64(m.proc.nextBO)
 	m.proc.bos[b.handle] = b
-	g.account(b, +1)
+	b.gpu.account(b, +1)
 	a.Handle, a.MmapOffset = b.handle, b.offset
+}
+
+// allocRegisters is ALLOC of the page of registers, which the host maps by /dev/kfd.
+func (m *Machine) allocRegisters(g *gpu, a *abi.Alloc) error {
+	if a.Flags != abi.MMIOFlags {
+		m.violate("alloc-flags", "ALLOC of registers with flags %#x, want %#x", a.Flags, abi.MMIOFlags)
+	}
+	m.proc.nextBO++
+	m.add(&bo{m: m, gpu: g, va: a.VA, size: a.Size, flags: a.Flags, offset: abi.MmapMMIO | uint64(g.id)<<abi.MmapGPUShift,
+		views: map[*gpu]*view{}, pins: map[*queue]bool{}}, a)
 	return nil
 }
 
@@ -159,9 +198,10 @@ func fill(b []byte, v byte) {
 
 func (g *gpu) account(b *bo, sign int64) {
 	n := sign * int64(pages(b.size))
-	if b.mem == nil {
+	switch b.flags & kindFlags {
+	case abi.MemVRAM:
 		g.used += n
-	} else {
+	case abi.MemGTT:
 		g.usedGTT += n
 	}
 }
@@ -281,7 +321,10 @@ func (m *Machine) mapOn(b *bo, g *gpu) error {
 	switch {
 	case b.va == 0, b.va%abi.PageSize != 0, end > addressLimit, end < b.va:
 		return syscall.EINVAL
-	case b.mem == nil && g != b.gpu && !b.gpu.spec.Peer:
+	case b.flags&abi.MemMMIORemap != 0:
+		m.violate("map-registers", "MAP of %v, which kernels have no business with", b)
+		return syscall.EINVAL
+	case b.flags&abi.MemVRAM != 0 && g != b.gpu && !b.gpu.spec.Peer:
 		return syscall.EINVAL
 	}
 	for _, x := range g.maps {
@@ -295,7 +338,7 @@ func (m *Machine) mapOn(b *bo, g *gpu) error {
 	}
 	v := &view{dev: b.vram}
 	switch {
-	case b.mem != nil && m.cfg.OneMemory:
+	case b.mem != nil && m.cfg.OneMemory && !b.window():
 		v.dev = b.mem.data
 	case b.mem != nil:
 		var err error
@@ -306,13 +349,14 @@ func (m *Machine) mapOn(b *bo, g *gpu) error {
 			_ = syscall.Munmap(v.dev)
 			return err
 		}
+		v.stores = mem.NewStores(len(v.dev))
 		b.mem.written(func(lo, hi int) {
 			copy(v.dev[lo:hi], b.mem.data[lo:hi])
 			copy(v.base[lo:hi], b.mem.data[lo:hi])
 		})
 	}
 	if !g.hidden(b) {
-		if err := g.space.Map(b.va, v.dev, false, b.String()); err != nil {
+		if err := g.space.Map(b.va, v.dev, false, b.String(), v.stores); err != nil {
 			m.violate("map-overlap", "%v", err)
 			return syscall.EINVAL
 		}
@@ -378,7 +422,7 @@ func (b *bo) hide() {
 func (b *bo) show() {
 	for g, v := range b.views {
 		if !g.hidden(b) {
-			_ = g.space.Map(b.va, v.dev, false, b.String())
+			_ = g.space.Map(b.va, v.dev, false, b.String(), v.stores)
 		}
 	}
 }

@@ -90,3 +90,9 @@ func (l *Linux) Now() time.Duration { return time.Since(l.start) }
 //
 //go:noescape
 func ring(p *uint64, v uint64)
+
+// Store32 stores v to a register of a device with one plain 32-bit store, after the stores before it, those that the
+// processor combines among them.
+//
+//go:noescape
+func Store32(p *uint32, v uint32)

@@ -15,21 +15,25 @@ import (
 	"unsafe"
 )
 
-// doorbellCode is all that ringing may be: load both arguments, a fence, and one plain store of 64 bits. No exchange,
-// no prefix, no second store.
-var doorbellCode = map[string]string{
-	"amd64": "488b442408 488b4c2410" + // MOVQ 8(SP), AX; MOVQ 16(SP), CX
+// storeCode is all that ringing a doorbell and storing to a register may be, by file: load both arguments, a fence, and
+// one plain store of 64 bits, of 32. No exchange, no prefix, no second store.
+var storeCode = map[string]string{
+	"doorbell_amd64": "488b442408 488b4c2410" + // MOVQ 8(SP), AX; MOVQ 16(SP), CX
 		" 0faef8 488908 c3", // SFENCE; MOVQ CX, (AX), which is REX.W 89 /r; RET
-	"arm64": "e00740f9 e10b40f9" + // LDR X0, [SP, 8]; LDR X1, [SP, 16]
+	"doorbell_arm64": "e00740f9 e10b40f9" + // LDR X0, [SP, 8]; LDR X1, [SP, 16]
 		" bf3203d5 010000f9 c0035fd6", // DMB OSHST; STR X1, [X0]; RET
+	"store32_amd64": "488b442408 8b4c2410" + // MOVQ 8(SP), AX; MOVL 16(SP), CX
+		" 0faef8 8908 c3", // SFENCE; MOVL CX, (AX); RET
+	"store32_arm64": "e00740f9 e11340b9" + // LDR X0, [SP, 8]; LDR W1, [SP, 16]
+		" bf3203d5 010000b9 c0035fd6", // DMB OSHST; STR W1, [X0]; RET
 }
 
 // codeLine is a line of the assembler's listing with bytes of a function: its offset, up to 16 bytes, and the same as
 // text.
 var codeLine = regexp.MustCompile(`^\t0x[0-9a-f]{4}((?: [0-9a-f]{2}){1,16}) `)
 
-// TestDoorbell looks at the bytes of the store that rings doorbells, for both architectures.
-func TestDoorbell(t *testing.T) {
+// TestStores looks at the bytes of the stores to devices, for both architectures.
+func TestStores(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("SKIPPED: no go command to assemble with")
 	}
@@ -38,14 +42,15 @@ func TestDoorbell(t *testing.T) {
 		t.Fatal(err)
 	}
 	include := filepath.Join(strings.TrimSpace(string(out)), "pkg", "include")
-	for arch, want := range doorbellCode {
+	for name, want := range storeCode {
+		_, arch, _ := strings.Cut(name, "_")
 		// Not go tool objdump, which go would have to build first.
 		cmd := exec.Command("go", "tool", "asm", "-S", "-p", "sys", "-I", include,
-			"-o", filepath.Join(t.TempDir(), arch+".o"), "doorbell_"+arch+".s")
+			"-o", filepath.Join(t.TempDir(), name+".o"), name+".s")
 		cmd.Env = append(os.Environ(), "GOARCH="+arch)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", arch, err, out)
+			t.Fatalf("%s: %v\n%s", name, err, out)
 		}
 		code := ""
 		for line := range strings.Lines(string(out)) {
@@ -55,16 +60,20 @@ func TestDoorbell(t *testing.T) {
 		}
 		want = strings.ReplaceAll(want, " ", "")
 		if behind, ok := strings.CutPrefix(code, want); !ok || strings.Trim(behind, "0") != "" {
-			t.Errorf("%s: ringing a doorbell is %s, want %s and zeros\n%s", arch, code, want, out)
+			t.Errorf("%s: the code is %s, want %s and zeros\n%s", name, code, want, out)
 		}
 		if n := strings.Count(string(out), " STEXT "); n != 1 {
-			t.Errorf("%s: %d functions, want 1", arch, n)
+			t.Errorf("%s: %d functions, want 1", name, n)
 		}
 	}
 	var x uint64
 	NewLinux().Ring(&x, 0x0123456789abcdef)
 	if x != 0x0123456789abcdef {
 		t.Errorf("the doorbell holds %#x", x)
+	}
+	two := [2]uint32{5, 6}
+	if Store32(&two[0], 0x89abcdef); two != [2]uint32{0x89abcdef, 6} {
+		t.Errorf("a store to the first of two registers leaves %#x", two)
 	}
 }
 

@@ -82,6 +82,9 @@ func (w *wave) bytesAt(addr uint64, n, lane int, write bool) []byte {
 	if f := w.wg.l.touched[a]; f != nil {
 		w.fresh = f.mark(off, n, write) || w.fresh
 	}
+	if write && a.Stores != nil {
+		a.Stores.Mark(off, n)
+	}
 	return a.Data[off : off+uint64(n) : off+uint64(n)]
 }
 

@@ -147,6 +147,11 @@ func (m *vmem) storeGlobal(w *wave, n int) bool {
 	if f := w.wg.l.touched[a]; f != nil {
 		f.markLanes(&off, n, e, true)
 	}
+	if s := a.Stores; s != nil {
+		for e := e; e != 0; e &= e - 1 {
+			s.Mark(off[bits.TrailingZeros32(e)&(lanes-1)], n)
+		}
+	}
 	data := a.Data
 	w.wg.worker.stats.GlobalStoreBytes += uint64(n * bits.OnesCount32(e))
 	for ; e != 0; e &= e - 1 {

@@ -339,3 +339,37 @@ func TestWMMAConstantC(t *testing.T) {
 		}
 	})
 }
+
+// TestMarkedStores has the allocation told of the pages of every lane that stores, on every path, and of no others.
+func TestMarkedStores(t *testing.T) {
+	const page = 4096
+	each(t, func(t *testing.T, g decode.Gen) {
+		a := asm{t, g}
+		for _, exec := range []uint32{fullExec, 0x80f00f01} {
+			for _, c := range []struct {
+				op     string
+				strict bool // takes the general path
+				want   uint32
+			}{{"global_store_b32", false, exec}, {"global_store_b32", true, exec}, {"global_store_b8", false, exec},
+				{"global_atomic_add_u32", false, exec}, {"global_load_b32", false, 0}} {
+				var s *mem.Stores
+				run(t, g, a.global(c.op, 4, 0, 4, 16, false), func(m *machine) {
+					m.buffer(lanes*page, page)
+					alloc := m.space.Allocs()[len(m.space.Allocs())-1]
+					s = mem.NewStores(len(alloc.Data))
+					alloc.Stores = s
+					m.l.StrictAlign = c.strict
+					m.w.s[execIdx] = exec
+				}).ok()
+				got := uint32(0)
+				s.Each(func(lo, _ int) bool {
+					got |= 1 << (lo / page)
+					return false
+				})
+				if got != c.want {
+					t.Errorf("%s, aligned %v, lanes %#x: pages %#x are marked, want %#x", c.op, c.strict, exec, got, c.want)
+				}
+			}
+		}
+	})
+}

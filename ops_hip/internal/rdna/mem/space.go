@@ -27,6 +27,7 @@ type Alloc struct {
 	Data     []byte
 	ReadOnly bool // guest stores and atomics fault
 	Name     string
+	Stores   *Stores // pages that kernels store to; nil: nobody asks
 }
 
 // Space is a device address space. The zero value is ready for use. Methods may
@@ -104,8 +105,9 @@ func (s *Space) remove(base uint64) bool {
 }
 
 // Map puts data at base, where nothing may lie yet, as an allocation that the caller owns: it counts towards no limit,
-// and kernels share its bytes. Alloc and Map are for different spaces: Alloc does not look where mappings lie.
-func (s *Space) Map(base uint64, data []byte, readOnly bool, name string) error {
+// and kernels share its bytes. Alloc and Map are for different spaces: Alloc does not look where mappings lie. stores, if
+// it is not nil, has the pages of data, and is told of stores.
+func (s *Space) Map(base uint64, data []byte, readOnly bool, name string, stores *Stores) error {
 	n := uint64(len(data))
 	if n == 0 || base == 0 || base+n < base {
 		return fmt.Errorf("mem: map of %q: %d bytes at %#x are none, or wrap around", name, n, base)
@@ -121,7 +123,7 @@ func (s *Space) Map(base uint64, data []byte, readOnly bool, name string) error 
 		return fmt.Errorf("mem: map of %q: %#x lies in %q at %#x", name, base, old[i-1].Name, old[i-1].Base)
 	}
 	table := make([]*Alloc, 0, len(old)+1)
-	table = append(append(table, old[:i]...), &Alloc{Base: base, Data: data, ReadOnly: readOnly, Name: name})
+	table = append(append(table, old[:i]...), &Alloc{base, data, readOnly, name, stores})
 	table = append(table, old[i:]...)
 	s.table.Store(&table)
 	return nil

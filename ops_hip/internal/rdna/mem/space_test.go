@@ -2,6 +2,7 @@ package mem
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -63,21 +64,21 @@ func TestSpace(t *testing.T) {
 func TestMap(t *testing.T) {
 	var s Space
 	low, high := []byte{1, 2, 3, 4}, []byte{5, 6, 7, 8}
-	if err := s.Map(0x2000, high, false, "high"); err != nil {
+	if err := s.Map(0x2000, high, false, "high", nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Map(0x1000, low, true, "low"); err != nil {
+	if err := s.Map(0x1000, low, true, "low", nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		base uint64
 		n    int
 	}{{0x1000, 1}, {0x1003, 1}, {0xfff, 2}, {0x1ffe, 3}, {0x2003, 8}, {0, 1}, {0x3000, 0}, {^uint64(0), 2}} {
-		if err := s.Map(c.base, make([]byte, c.n), false, "bad"); err == nil {
+		if err := s.Map(c.base, make([]byte, c.n), false, "bad", nil); err == nil {
 			t.Errorf("Map(%#x, %d bytes) succeeds", c.base, c.n)
 		}
 	}
-	if err := s.Map(0x1004, make([]byte, 0x1000-4), false, "between"); err != nil {
+	if err := s.Map(0x1004, make([]byte, 0x1000-4), false, "between", nil); err != nil {
 		t.Errorf("a mapping that fills the gap: %v", err)
 	}
 	if b, err := s.Bytes(0x2001, 2); err != nil || &b[0] != &high[1] {
@@ -95,7 +96,7 @@ func TestMap(t *testing.T) {
 	if Find(s.Allocs(), 0x1000) != nil {
 		t.Error("an unmapped range is still found")
 	}
-	if err := s.Map(0x1000, low, false, "again"); err != nil {
+	if err := s.Map(0x1000, low, false, "again", nil); err != nil {
 		t.Errorf("a second mapping at the same place: %v", err)
 	}
 }
@@ -123,5 +124,30 @@ func TestConcurrentAllocations(t *testing.T) {
 	wg.Wait()
 	if n := len(s.Allocs()); n != 0 {
 		t.Errorf("%d allocations are left", n)
+	}
+}
+
+func TestStores(t *testing.T) {
+	s := NewStores(2*storePage + 10)
+	marked := func(keep bool) (pages [][2]int) {
+		s.Each(func(lo, hi int) bool {
+			pages = append(pages, [2]int{lo, hi})
+			return keep
+		})
+		return pages
+	}
+	if got := marked(true); got != nil {
+		t.Errorf("before any store: %v", got)
+	}
+	s.Mark(storePage-1, 2) // ends in the second
+	s.Mark(2*storePage+9, 1)
+	want := [][2]int{{0, storePage}, {storePage, 2 * storePage}, {2 * storePage, 2*storePage + 10}}
+	for _, keep := range []bool{true, false} {
+		if got := marked(keep); !slices.Equal(got, want) {
+			t.Errorf("after stores to all pages: %v, want %v", got, want)
+		}
+	}
+	if got := marked(true); got != nil {
+		t.Errorf("after they were forgotten: %v", got)
 	}
 }
