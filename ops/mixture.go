@@ -27,6 +27,7 @@ var MixtureOp = Register(&Def{
 		for _, c := range mixtureSizes {
 			cs = append(cs, c.mixture())
 		}
+		cs = append(cs, exactMixture(cs[len(cs)-1]))
 		return knownTypes(cs)
 	},
 })
@@ -131,6 +132,14 @@ var mixtureSizes = []mixtureSize{
 		RouteAttrs{K: 2, Gating: SigmoidGate, Norm: true, Scale: 1}, true, false, false},
 	{"Q4_K", "Q6_K", 33, 16, 512, 256, 72, 256,
 		RouteAttrs{K: 4, Gating: Softmax, Norm: true, Scale: 1}, false, false, false},
+}
+
+// exactMixture returns c, of which all products are to be exact.
+func exactMixture(c Case) Case {
+	a := c.Attrs.(MixtureAttrs)
+	a.MulMat.Exact = true
+	c.Name, c.Attrs = c.Name+"/exact", a
+	return c
 }
 
 func (s mixtureSize) mixture() Case {

@@ -68,6 +68,11 @@ var MulMatExpertsOp = Register(&Def{
 				{Leaf: Weight, DType: f.DType, Shape: tensor.Shape{len(counts), n, k}},
 				{Leaf: Input, DType: tensor.I32, Shape: tensor.Shape{len(ids), 1}, Ints: ids}}
 			cs = append(cs, c)
+			if f.Name == "Q4_K" || f.Name == "Q6_K" || f.Name == "Q8_0" {
+				c.Name += "/exact"
+				c.Attrs = MulMatAttrs{Exact: true}
+				cs = append(cs, c)
+			}
 		}
 		f, _ := tensor.F32.Format()
 		add(f, 1, 1, 1, 1, 1, 1)

@@ -47,6 +47,7 @@ var SharedMixtureOp = Register(&Def{
 			c.Name += fmt.Sprintf("-%s-%s-%d", first, down, s.shared)
 			cs = append(cs, c)
 		}
+		cs = append(cs, exactMixture(cs[len(cs)-1]))
 		return knownTypes(cs)
 	},
 })
