@@ -125,7 +125,9 @@ func (l *probeList) products() {
 		}
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
 		if d == tensor.F32 || d == tensor.F64 { // whose tiles are smaller where they are few
-			l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(640, 32), weightOf(d, 640, 32))
+			for _, n := range []int{320, 640} {
+				l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(n, 32), weightOf(d, n, 32))
+			}
 		}
 		l.add(ops.EmbedOp, "embed", nil, weightOf(d, plainRows, hidden), i32s(rising(0, prefillTokens), prefillTokens))
 	}
