@@ -156,15 +156,44 @@ func (r *run) environment() (string, error) {
 	var parts []string
 	for _, x := range []struct{ name, path string }{{"kernel", "/proc/sys/kernel/osrelease"},
 		{"amdgpu", "/sys/module/amdgpu/version"}, {"taint", "/proc/sys/kernel/tainted"},
-		{"command line", "/proc/cmdline"}, {"pages for the GPU", "/sys/module/ttm/parameters/pages_limit"},
+		{"pages for the GPU", "/sys/module/ttm/parameters/pages_limit"},
 		{"no_system_mem_limit", "/sys/module/amdgpu/parameters/no_system_mem_limit"},
 		{"control group", "/proc/self/cgroup"}} {
 		parts = append(parts, x.name+" "+strings.ReplaceAll(read(x.path), "\n", " "))
 	}
+	parts = append(parts, "command line "+driverOptions(read("/proc/cmdline")), "groups "+groups(read("/proc/self/status")))
 	if !topo.Loaded(r.s) {
 		parts = append(parts, "the amdgpu driver is not loaded")
 	}
 	return strings.Join(parts, "; "), nil
+}
+
+// driverOptions returns the options of a kernel's command line that concern a GPU's driver; the others are nobody's business
+// who reads the report.
+func driverOptions(line string) string {
+	var list []string
+	for _, o := range strings.Fields(line) {
+		for _, prefix := range []string{"amdgpu.", "ttm.", "amd_iommu", "iommu", "pci=", "pcie_", "mem=", "split_lock_detect"} {
+			if strings.HasPrefix(o, prefix) {
+				list = append(list, o)
+				break
+			}
+		}
+	}
+	if list == nil {
+		return "without options of drivers"
+	}
+	return strings.Join(list, " ")
+}
+
+// groups returns the numbers of the groups in /proc/self/status.
+func groups(status string) string {
+	for line := range strings.Lines(status) {
+		if list, ok := strings.CutPrefix(line, "Groups:"); ok {
+			return strings.Join(strings.Fields(list), " ")
+		}
+	}
+	return "unknown"
 }
 
 // describe lists GPUs with the numbers that matter.

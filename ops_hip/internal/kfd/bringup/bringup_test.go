@@ -178,6 +178,28 @@ func TestRooted(t *testing.T) {
 	}
 }
 
+// TestEnvironment has the options of drivers alone, and groups.
+func TestEnvironment(t *testing.T) {
+	root := t.TempDir()
+	for path, text := range map[string]string{
+		"proc/cmdline":     "root=/dev/secret amdgpu.gpu_recovery=1 quiet ttm.pages_limit=5 iommu=pt\n",
+		"proc/self/status": "Name:\tx\nGroups:\t44 992 \nVmPeak:\t1 kB\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755),
+			os.WriteFile(filepath.Join(root, path), []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	if err := Run(t.Context(), Rooted{sys.NewLinux(), root}, &out, Options{Read: true, Driver: drv.Options{Lookup: noEnv}}); err == nil {
+		t.Error("a machine without GPUs passes")
+	}
+	if text := out.String(); strings.Contains(text, "secret") ||
+		!strings.Contains(text, "command line amdgpu.gpu_recovery=1 ttm.pages_limit=5 iommu=pt; groups 44 992;") {
+		t.Errorf("the report is\n%s", text)
+	}
+}
+
 // TestSizes names GPUs whose save area has another size than by the formula that kernels have.
 func TestSizes(t *testing.T) {
 	for kernel, unusual := range map[fake.Kernel]bool{fake.Linux612: true, fake.Linux612Fixed: false} {
