@@ -316,6 +316,9 @@ var exceptions = []Exception{{
 }, {
 	Check: regexp.MustCompile(`^Model/kimi-linear$`), Target: regexp.MustCompile(`^amd64$`), NMSE: 3e-3, Measured: 1.2e-3,
 	Reason: "as for qwen35: the decay of each channel is the exponential of such products",
+}, {
+	Check: regexp.MustCompile(`^Model/kimi-linear$`), Target: regexp.MustCompile(`^(gfx|sm_)`), NMSE: 4e-5, Measured: 1.18e-5,
+	Reason: "the same of products whose factors are rounded to halves, as those of many tokens are",
 }}
 
 // Exceptions returns the table of exceptions.

@@ -123,7 +123,7 @@ func TestHybridLayer(t *testing.T) {
 	for tokens, want := range map[int]string{
 		40: "rms_norm_f32_wave q8_0_mma causal_conv_silu_f32_tokens delta_net_core_f32_chunk_keys128 " +
 			"delta_net_f32_chunk128 delta_net_core_f32_chunk_end x_f16 q8_0_mma rms_norm_f32_wave " +
-			"f32_tile32 mixture_route experts_sort experts_q8_0_mma x_f16 experts_q8_0_mma mixture_norm_f32_wave q8_0_mma",
+			"f32_tile16 mixture_route experts_sort experts_q8_0_mma x_f16 experts_q8_0_mma mixture_norm_f32_wave q8_0_mma",
 		1: "rms_norm_f32_wave q8_0_dot1 delta_net_core_f32_step128 q8_0_dot1_norm mixture_router_f32 mixture_q8_0_glu mixture_q8_0_sum_norm q8_0_dot1",
 		3: "rms_norm_f32_wave q8_0_dot8 delta_net_core_f32_step128 q8_0_dot8_norm mixture_router_f32 mixture_q8_0_glu mixture_q8_0_sum_norm q8_0_dot8",
 	} {
