@@ -54,6 +54,7 @@ test-all: lint test long modules race soak openai page peer slow k8s deb-test ##
 	GOAMD64=v3 $(GO) test ./tensor/... ./ops_ref/... ./conformance/...
 	$(GO) test -tags noasm ./ops_ref/... ./conformance/...
 	$(MAKE) emulator EMULATED_TESTS="$(EMULATED)"
+	$(MAKE) kernels-check
 	$(MAKE) kfd
 	$(MAKE) test-arm64
 

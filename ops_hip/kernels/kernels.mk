@@ -1,7 +1,7 @@
 # Included by the Makefile at the root of the repository.
 include ops_hip/kernels/targets.mk
 
-.PHONY: kernels kernels-check kernels-testdata
+.PHONY: kernels kernels-check kernels-sums kernels-testdata
 
 # The driver of /dev/kfd has kernels of its own, for transfers.
 KFD := ops_hip/internal/kfd/drv
@@ -10,6 +10,12 @@ KFD_KERNELS := -loose -src $(KFD)/kernels -out $(KFD)/objects $(filter gfx%,$(KE
 kernels: ## compile the GPU kernels and write the packages that embed them (needs clang-22, lld-22)
 	go run ./ops_hip/internal/kbuild $(KERNEL_TARGETS)
 	go run ./ops_hip/internal/kbuild $(KFD_KERNELS)
+
+# Targets that kernels-sums rebuilds: of each generation one.
+KERNELS_SUMS ?= gfx1100 gfx1201 sm_90
+
+kernels-sums: ## rebuild the GPU kernels of some targets and fail if their hashes are not the committed ones
+	go run ./ops_hip/internal/kbuild -check -sums $(KERNELS_SUMS)
 
 kernels-check: ## rebuild the GPU kernels and fail if they differ from the committed ones
 	go run ./ops_hip/internal/kbuild -check $(KERNEL_TARGETS)

@@ -64,7 +64,7 @@ func TestBuild(t *testing.T) {
 	var outs []string
 	for _, name := range []string{"a", "another/folder"} {
 		out := filepath.Join(t.TempDir(), "codeobj")
-		if err := run(copySources(t, name), out, false, false, targets); err != nil {
+		if err := run(copySources(t, name), out, options{}, targets); err != nil {
 			t.Fatal(err)
 		}
 		outs = append(outs, out)
@@ -96,9 +96,13 @@ func TestBuild(t *testing.T) {
 		t.Error("the folder of the sources is in the object")
 	}
 	src, out := copySources(t, "c"), outs[0]
-	check := func() error { return run(src, out, true, false, targets) }
+	check := func() error { return run(src, out, options{check: true}, targets) }
 	if err := check(); err != nil {
 		t.Fatalf("check of fresh output: %v", err)
+	}
+	sums := func() error { return run(src, out, options{check: true, sums: true}, targets[:1]) }
+	if err := sums(); err != nil {
+		t.Fatalf("check of the hashes of one target: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(out, "gfx1100", "keep_test.go"), nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -122,7 +126,10 @@ func TestBuild(t *testing.T) {
 		if err := check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: check says %v", c.name, err)
 		}
-		if err := run(src, out, false, false, targets); err != nil {
+		if err := sums(); (err == nil) != (c.name == "removed target") {
+			t.Errorf("%s: check of hashes says %v", c.name, err)
+		}
+		if err := run(src, out, options{}, targets); err != nil {
 			t.Fatal(err)
 		}
 		if err := check(); err != nil {
@@ -152,7 +159,7 @@ func TestBuildErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "out")
-		if err := run(src, out, false, false, []string{c.target}); err == nil ||
+		if err := run(src, out, options{}, []string{c.target}); err == nil ||
 			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
@@ -160,16 +167,16 @@ func TestBuildErrors(t *testing.T) {
 			t.Errorf("%s: files were written", c.name)
 		}
 	}
-	if err := run("x", "y", false, false, nil); err == nil {
+	if err := run("x", "y", options{}, nil); err == nil {
 		t.Error("no error without targets")
 	}
 	t.Setenv("CLANG", "true")
-	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil ||
+	if err := run("x", "y", options{}, []string{"gfx1100"}); err == nil ||
 		!strings.Contains(err.Error(), "the kernels are built with clang version 22.") {
 		t.Errorf("another compiler: %v", err)
 	}
 	t.Setenv("CLANG", "no-such-compiler")
-	if err := run("x", "y", false, false, []string{"gfx1100"}); err == nil ||
+	if err := run("x", "y", options{}, []string{"gfx1100"}); err == nil ||
 		!strings.Contains(err.Error(), "Debian package clang-22") {
 		t.Errorf("no compiler: %v", err)
 	}
@@ -249,15 +256,15 @@ func TestTestKernelsAreReproducible(t *testing.T) {
 			bytes.SplitN(out, []byte("\n"), 2)[0]) {
 		t.Skipf("SKIP: this is not the release of clang 22 that built them: %s", out)
 	}
-	if err := run("../../testdata/kernels", "../../testdata/codeobj", true, true,
+	if err := run("../../testdata/kernels", "../../testdata/codeobj", options{check: true, loose: true},
 		[]string{"gfx1100", "gfx1201", "sm_80", "sm_90"}); err != nil {
 		t.Error(err)
 	}
-	if err := run(outside+"kernels", outside+"codeobj", true, true, []string{"gfx1100"}); err != nil {
+	if err := run(outside+"kernels", outside+"codeobj", options{check: true, loose: true}, []string{"gfx1100"}); err != nil {
 		t.Error(err)
 	}
 	amd := []string{"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200", "gfx1201"}
-	if err := run("../../testdata/fragments", "../../testdata/fragments", true, true, amd); err != nil {
+	if err := run("../../testdata/fragments", "../../testdata/fragments", options{check: true, loose: true}, amd); err != nil {
 		t.Error(err)
 	}
 }

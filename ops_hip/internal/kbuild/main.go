@@ -1,6 +1,6 @@
 // Command kbuild compiles the GPU kernels for all targets and writes the packages that embed them.
 //
-//	kbuild [-check] [-loose] [-src DIR] [-out DIR] TARGET...
+//	kbuild [-check [-sums]] [-loose] [-src DIR] [-out DIR] TARGET...
 //
 // For each target it writes OUT/TARGET/: objects.zip, SHA256SUMS (with the compiler, its flags and a hash of the
 // sources) and a Go file; and OUT/all, which imports them. The output depends on sources, compiler and flags
@@ -19,19 +19,26 @@ import (
 
 func main() {
 	check := flag.Bool("check", false, "compare, write nothing")
+	sums := flag.Bool("sums", false, "with -check, compare the hashes of the objects of the targets alone")
 	loose := flag.Bool("loose", false, "write objects as files, without Go packages")
 	src := flag.String("src", "ops_hip/kernels", "folder of the sources")
 	out := flag.String("out", "ops_hip/codeobj", "folder to write to")
 	flag.Parse()
-	if err := run(*src, *out, *check, *loose, flag.Args()); err != nil {
+	if err := run(*src, *out, options{*check, *sums, *loose}, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "kbuild:", err)
 		os.Exit(1)
 	}
 }
 
-func run(src, out string, check, loose bool, targets []string) error {
+// options are the flags.
+type options struct{ check, sums, loose bool }
+
+func run(src, out string, o options, targets []string) error {
 	if len(targets) == 0 {
 		return fmt.Errorf("no targets given")
+	}
+	if o.sums && !o.check {
+		return fmt.Errorf("-sums compares: it needs -check")
 	}
 	compiler := os.Getenv("CLANG")
 	if compiler == "" {
@@ -49,9 +56,13 @@ func run(src, out string, check, loose bool, targets []string) error {
 		}
 	}
 	for t, objects := range all {
-		if loose {
-			for name, o := range objects {
-				files[t+"/"+name] = o
+		if o.sums { // which TestShippedObjects compares with the objects
+			files[t+"/SHA256SUMS"] = b.sums(t, objects)
+			continue
+		}
+		if o.loose {
+			for name, object := range objects {
+				files[t+"/"+name] = object
 			}
 			files[t+"/SHA256SUMS"] = b.sums(t, objects)
 			continue
@@ -60,14 +71,15 @@ func run(src, out string, check, loose bool, targets []string) error {
 			return err
 		}
 	}
-	if !loose {
+	if !o.loose && !o.sums {
 		files["all/all.go"] = allFile(targets)
 	}
-	return sync(out, files, check)
+	return sync(out, files, o.check, !o.sums)
 }
 
-// sync makes the files below out what they should be, or reports the first that is not.
-func sync(out string, files map[string][]byte, check bool) error {
+// sync makes the files below out what they should be, or reports the first that is not. Where they are all that belongs
+// there, others go.
+func sync(out string, files map[string][]byte, check, all bool) error {
 	total := 0
 	for name, want := range files {
 		total += len(want)
@@ -87,6 +99,9 @@ func sync(out string, files map[string][]byte, check bool) error {
 	}
 	if total > maxTotal {
 		return fmt.Errorf("%d bytes of compressed objects, the budget is %d", total, maxTotal)
+	}
+	if !all {
+		return nil
 	}
 	return stale(out, files, check)
 }
