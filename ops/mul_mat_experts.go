@@ -52,8 +52,11 @@ var MulMatExpertsOp = Register(&Def{
 			add(f, 2, 2, 2, 4, 33, max(256, f.Block))
 		}
 		// Experts get as many tokens as tiles of 8, 16 and 32 have, one more and one less; rows of a few blocks.
-		counts := []int{0, 1, 33, 7, 8, 9, 15, 16, 17}
 		for _, f := range quantTypes() {
+			counts := []int{0, 3, 17}
+			if f.Name == "Q4_K" || f.Name == "Q6_K" || f.Name == "Q8_0" {
+				counts = []int{0, 1, 33, 7, 8, 9, 15, 16, 17}
+			}
 			k, n := max(512, f.Block), 37
 			if f.Block <= 32 {
 				k, n = 288, 130
