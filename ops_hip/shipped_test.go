@@ -28,7 +28,7 @@ func TestShippedObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := make([]bool, len(limits))
-	kernelsSeen := 0
+	kernelsSeen, left := 0, 0
 	for _, target := range codeobj.Targets() {
 		set, err := codeobj.For(target, "")
 		if err != nil {
@@ -70,6 +70,10 @@ func TestShippedObjects(t *testing.T) {
 					}
 					used[i] = true
 					bounded = bounded || l.VGPRs > 0
+					if testing.Short() && l.Has != "" && target != "gfx1100" && target != "gfx1201" {
+						left++
+						continue
+					}
 					if code == nil && !o.PTX && l.Has != "" {
 						if code, err = kmeta.Code(image); err != nil {
 							t.Fatal(err)
@@ -89,6 +93,9 @@ func TestShippedObjects(t *testing.T) {
 		if !used[i] && kernelsSeen > 0 {
 			t.Errorf("limits.txt line %d: no kernel matches %s on %s", l.Line, l.Kernel, l.Target)
 		}
+	}
+	if left > 0 {
+		t.Log("SKIPPED: -short leaves instructions of targets beside gfx1100 and gfx1201 to make emulator")
 	}
 	t.Logf("%d kernels for %d targets", kernelsSeen, len(codeobj.Targets()))
 }
