@@ -86,10 +86,7 @@ func (a attend) splits(t *Target) int {
 	if w := a.attrs.Window; w > 0 {
 		keys = min(keys, w)
 	}
-	cus := t.CUs
-	if cus == 0 {
-		cus = assumedCUs
-	}
+	cus := t.computeUnits()
 	return max(1, min(maxSplits, keys/splitKeys, cover(splitPerCU*cus, a.tokens*a.heads)))
 }
 

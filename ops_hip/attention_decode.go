@@ -67,10 +67,7 @@ func planDecode(a attend, t *Target) (p decodePlan, ok bool) {
 		}
 	}
 	p.blocks = cover(a.tokens, p.tile) * p.chunks
-	cus := t.CUs
-	if cus == 0 {
-		cus = assumedCUs
-	}
+	cus := t.computeUnits()
 	// A block for each: two on a workgroup processor, which leave room for what a wave keeps in flight.
 	p.splits = max(1, min(decodeSplits, cus/(p.blocks*k[2])))
 	return p, true

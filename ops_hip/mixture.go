@@ -157,10 +157,7 @@ func (m *mixture) halves(w weightType, rows, k int, split bool) packForm {
 // matrix is the launches for many tokens: router, choice, tiles of experts, first half, its pack, second half, and
 // the sum.
 func (m *mixture) matrix(t *Target, split bool) []Launch {
-	n, norm, pairs := m.node, 0, m.tokens*m.choices
-	if m.route.Norm {
-		norm = 1
-	}
+	n, pairs := m.node, m.tokens*m.choices
 	e := tilesOf(t, pairs, m.rows(), split, m.first, m.last)
 	x, y := m.halves(m.first, m.tokens, m.in, split), m.halves(m.last, pairs, m.ff, split)
 	weights := aligned(4 * int64(pairs)) // behind ids
@@ -180,7 +177,7 @@ func (m *mixture) matrix(t *Target, split bool) []Launch {
 		router,
 		{Object: "mixture_route", Symbol: "mixture_route", Grid: [3]uint32{uint32(m.tokens)}, Block: [3]uint32{32},
 			Args: Args{}.ScratchPtr(floats).or(m.bias).Ptr(m.x).or(m.factor).ScratchPtr(0).ScratchPtr(weights).
-				i32s(m.experts, m.route.K, int(m.route.Gating), norm, m.in).F32(m.route.Scale)},
+				i32s(m.experts, m.route.K, int(m.route.Gating), m.renormed(), m.in).F32(m.route.Scale)},
 		e.sort(Args{}.ScratchPtr(0), order, tiles, pairs, m.rows()),
 		product(m.first, true, Args{}.pack(n.In[len(n.In)-1], x).Ptr(m.gate).Ptr(m.up).or(m.sharedGate).or(m.sharedUp),
 			floats, m.ff, m.in, m.choices, x),

@@ -2,6 +2,13 @@ package opship
 
 import "github.com/hipengine/hipengine/ops"
 
+// emitsSumNorm and sparesNorm are what kernels of one token or few emit of the norm, codes, and that it may be nothing
+// else.
+func emitsSumNorm(node *ops.Node, r int, f packForm) bool {
+	return f.kind == packQ24 && r == 1 && f.k == node.Out[1].Shape[1] && f.k%128 == 0
+}
+func sparesNorm(_ *ops.Node, r int) bool { return r == 1 }
+
 func init() {
 	Register(Kernel{
 		Name: "mul_mat_add_rms_norm_dot",
@@ -11,11 +18,9 @@ func init() {
 			n := node.Out[0].Shape[1]
 			return matchIf(ok && p.dot() && n%4 == 0 && n <= normRow, matchGood)
 		},
-		packs: codesOf,
-		emits: func(node *ops.Node, r int, f packForm) bool {
-			return f.kind == packQ24 && r == 1 && f.k == node.Out[1].Shape[1] && f.k%128 == 0
-		},
-		spares: func(_ *ops.Node, r int) bool { return r == 1 },
+		packs:  codesOf,
+		emits:  emitsSumNorm,
+		spares: sparesNorm,
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 1)
 			n := node.Out[0].Shape[1]
@@ -30,7 +35,7 @@ func init() {
 	// Of many tokens, the norm is a launch of its own.
 	match := func(node *ops.Node) bool { return normName(node.Out[0].Shape) != "" }
 	emits := func(node *ops.Node, r int, f packForm) bool { return r == 1 && normEmits(node.Out[1].Shape, f) }
-	apart := Kernel{emits: emits, spares: func(_ *ops.Node, r int) bool { return r == 1 }}
+	apart := Kernel{emits: emits, spares: sparesNorm}
 	after := func(node *ops.Node, ls ...Launch) []Launch {
 		y := node.Out[0].Shape
 		return append(ls, normLaunch("rms_norm", normName(y), node, y,

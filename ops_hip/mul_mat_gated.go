@@ -9,6 +9,11 @@ func init() {
 	registerGated(ops.MulMatGeGLUOp, 2)
 }
 
+// emitsGated is what kernels of one token or few emit: codes.
+func emitsGated(node *ops.Node, _ int, f packForm) bool {
+	return f.kind == packQ24 && f.k == node.Out[0].Shape[1] && f.k%32 == 0
+}
+
 // registerGated registers the kernels of both products of a gated network. gate is the activation's number in math.h.
 // Gate and up must have one type.
 func registerGated(op *ops.Def, gate int) {
@@ -19,10 +24,8 @@ func registerGated(op *ops.Def, gate int) {
 			p, ok := productsOf(node, 2)
 			return matchIf(ok && p.dot() && !p.mixed && fits(p.m*p.w[0].Shape()[0]), matchGood)
 		},
-		packs: codesOf,
-		emits: func(node *ops.Node, _ int, f packForm) bool {
-			return f.kind == packQ24 && f.k == node.Out[0].Shape[1] && f.k%32 == 0
-		},
+		packs:  codesOf,
+		emits:  emitsGated,
 		spares: func(*ops.Node, int) bool { return true },
 		Launch: func(node *ops.Node, t *Target) ([]Launch, error) {
 			p, _ := productsOf(node, 2)

@@ -8,15 +8,16 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// What mul_mat_stream.h is written for: blocks that a compute unit runs at once, their waves, and the most fours of rows
-// of a block.
+// What mul_mat_stream.h is written for: blocks that a compute unit runs at once, their waves, and the most fours of
+// rows of a block.
 const (
 	streamBlocks = 2
 	streamWaves  = 8
 	streamFours  = 36
 )
 
-// streams reports whether those kernels take the products of node: of one token, where results may depend on that.
+// streams reports whether those kernels take the products: of one token, where results may depend on that, with at least
+// as many rows as are read at once.
 func (p products) streams(t *Target) bool {
 	few := slices.ContainsFunc(p.w, func(w ops.Value) bool { return w.Shape()[0] < 4 })
 	return p.m == 1 && p.fewDots() && !few && !t.Invariant
@@ -49,10 +50,7 @@ func (p products) streamed() (ws []streamed) {
 // blocks there are: as many as run at once or a little less, or some times that many, which read about as many bytes
 // each.
 func streamRows(t *Target, unit, most int, ws ...streamed) (rows []int, blocks int) {
-	cus := t.CUs
-	if cus == 0 {
-		cus = assumedCUs
-	}
+	cus := t.computeUnits()
 	bytes := make([]int64, len(ws)) // of a row
 	for i, w := range ws {
 		b, _ := tensor.Bytes(w.dtype, tensor.Shape{1, w.k})
@@ -95,12 +93,7 @@ func init() {
 	}
 	registerStreamGated(ops.MulMatSwiGLUOp, 1)
 	registerStreamGated(ops.MulMatGeGLUOp, 2)
-	norm := Kernel{
-		emits: func(node *ops.Node, r int, f packForm) bool {
-			return f.kind == packQ24 && r == 1 && f.k == node.Out[1].Shape[1] && f.k%128 == 0
-		},
-		spares: func(_ *ops.Node, r int) bool { return r == 1 },
-	}
+	norm := Kernel{emits: emitsSumNorm, spares: sparesNorm}
 	registerStream(ops.MulMatAddRMSNormOp, 1, norm, func(node *ops.Node, _ products) bool {
 		n := node.Out[0].Shape[1]
 		return n%4 == 0 && n <= normRow
@@ -116,10 +109,7 @@ func init() {
 // registerStreamGated registers the kernel of both products of a gated network; gate is the activation's number in
 // math.h. Gate and up must have one type.
 func registerStreamGated(op *ops.Def, gate int) {
-	emits := func(node *ops.Node, _ int, f packForm) bool {
-		return f.kind == packQ24 && f.k == node.Out[0].Shape[1] && f.k%32 == 0
-	}
-	registerStream(op, 2, Kernel{emits: emits}, func(_ *ops.Node, p products) bool { return !p.mixed },
+	registerStream(op, 2, Kernel{emits: emitsGated}, func(_ *ops.Node, p products) bool { return !p.mixed },
 		func(t *Target, node *ops.Node, p products) Launch {
 			rows, blocks := streamRows(t, 2, 2*streamFours, p.streamed()[0])
 			n := p.w[0].Shape()[0]

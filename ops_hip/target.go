@@ -1,6 +1,7 @@
 package opship
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hipengine/hipengine/ops_hip/limits"
@@ -44,6 +45,9 @@ const waveLanes = 32
 // maxLDS is the LDS of a block that every shipped target has. NVIDIA parts have more, which is not used, so that
 // a kernel that runs there also compiles for RDNA.
 const maxLDS = 64 << 10
+
+// computeUnits returns t.CUs, or a usual number where the device does not say.
+func (t *Target) computeUnits() int { return cmp.Or(t.CUs, assumedCUs) }
 
 // units are what blocks run on: compute units, or pairs of them where two share what a block needs.
 func (t *Target) units() int {

@@ -3,7 +3,7 @@
 // keys and values start at the channels q, k and v, heads of dk and dv floats after each other. The rest is as in
 // delta_net.h: alpha, beta [tokens, nv]; bias, decay [nv]; state [slots, nv, dv, dk]. dk is n.
 //
-//   delta_net_core_f32_step<n>        LDS 8·n + 528 bytes.
+//   delta_net_core_f32_step<n>        LDS 8·n + 516 bytes.
 //   delta_net_core_f32_step_kept<n>   The same with slots [sequences, 1+kept]. If `only`, it leaves sequences alone that keep no
 //                                     states, and the padding.
 //

@@ -8,7 +8,7 @@
 //                                 least 4.
 //   mixture_sum_norm_stream_<q>   What mixture_<q>_sum_norm does, of the same grid.
 //
-// Blocks of 256. LDS 9,248, 5,136 and 5,268 bytes. Reference: the expansion. Launched by mixture.go.
+// Blocks of 256. LDS 9,120, 5,136 and 5,268 bytes. Reference: the expansion. Launched by mixture.go.
 #include "mixture.h"
 #include "mul_mat_stream.h"
 #include "route.h"
