@@ -53,7 +53,7 @@ type Fault struct {
 	Name    string // of a path or an ioctl; empty: any
 	Skip    int
 	Count   int
-	Chance  float64 // of each pass behind Skip; 0: it happens for certain
+	Chance  float64 // of each pass behind Skip but the first, which it hits for certain; 0: it hits all of them
 	Err     syscall.Errno
 	Partial bool
 	Delay   time.Duration
@@ -86,7 +86,7 @@ func (m *Machine) trip(at Point, name string) *Fault {
 			continue
 		case f.Count >= 0 && f.happened >= max(f.Count, 1):
 			continue
-		case f.Chance > 0 && m.rng.Float64() >= f.Chance:
+		case f.Chance > 0 && f.happened > 0 && m.rng.Float64() >= f.Chance:
 			continue
 		}
 		f.happened++
