@@ -43,8 +43,11 @@ func (m *matrix) reshape(cols int) *matrix {
 	if cols == m.cols {
 		return m
 	}
-	out := &matrix{dtype: m.dtype, rows: m.rows * m.cols / cols, cols: cols}
 	f, _ := m.dtype.Format()
+	if cols%f.Block != 0 {
+		return m.float(nil).reshape(cols)
+	}
+	out := &matrix{dtype: m.dtype, rows: m.rows * m.cols / cols, cols: cols}
 	out.read = func(dst []byte, lo, hi int) error {
 		first, last := lo*cols/m.cols, (hi*cols+m.cols-1)/m.cols
 		buf := make([]byte, (last-first)*m.rowBytes())
@@ -120,9 +123,12 @@ func stack(ms []*matrix) *matrix {
 
 // pickColumns moves groups of width columns: the i-th group of the result is group at(i) of m.
 func (m *matrix) pickColumns(width int, at func(i int) int) *matrix {
-	out := &matrix{dtype: m.dtype, rows: m.rows, cols: m.cols}
 	f, _ := m.dtype.Format()
-	size, group := m.rowBytes(), width*f.Bytes
+	if width%f.Block != 0 {
+		return m.float(nil).pickColumns(width, at)
+	}
+	out := &matrix{dtype: m.dtype, rows: m.rows, cols: m.cols}
+	size, group := m.rowBytes(), width/f.Block*f.Bytes
 	out.read = func(dst []byte, lo, hi int) error {
 		src := make([]byte, len(dst))
 		if err := m.read(src, lo, hi); err != nil {
@@ -172,6 +178,9 @@ func (c *slabCache) get(m *matrix, slabRows, k int) ([]byte, error) {
 
 // transpose turns a stack of slabs [rows, cols] into one of [cols, rows].
 func (m *matrix) transpose(slabRows int, c *slabCache) *matrix {
+	if f, _ := m.dtype.Format(); f.Block > 1 {
+		m = m.float(nil)
+	}
 	out := &matrix{dtype: m.dtype, rows: m.rows / slabRows * m.cols, cols: slabRows}
 	size := out.rowBytes()
 	out.read = func(dst []byte, lo, hi int) error {
