@@ -55,9 +55,10 @@ func awq(group int, qweight, qzeros, scales *stored) (*integers, error) {
 	x.codes = func() (func(dst []int16, lo, hi int), error) {
 		words, err := qweight.all()
 		return func(dst []int16, lo, hi int) {
-			for c := range x.cols {
-				for r := lo; r < hi; r++ {
-					dst[(r-lo)*x.cols+c] = at(words, c, r)
+			for r := lo; r < hi; r++ {
+				shift, row := awqShift[r%8], dst[(r-lo)*x.cols:][:x.cols]
+				for c := range row {
+					row[c] = int16(binary.LittleEndian.Uint32(words[c*x.rows/2+r/8*4:]) >> shift & 15)
 				}
 			}
 		}, err

@@ -126,8 +126,9 @@ func packedIntegers(bits []int, packed, shape, scales, zeros, gIdx *stored) (*in
 		b, err := packed.all()
 		return func(dst []int16, lo, hi int) {
 			for r := lo; r < hi; r++ {
-				for c := range cols {
-					dst[(r-lo)*cols+c] = bitsAt(b[4*r*words:], c*n, n, 4)
+				row, per := dst[(r-lo)*cols:][:cols], 32/n
+				for i := range words {
+					unpackWord(row[i*per:min(i*per+per, cols)], b[4*(r*words+i):], n)
 				}
 			}
 		}, err

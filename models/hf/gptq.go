@@ -81,9 +81,18 @@ func gptq(s gptqScheme, qweight, qzeros, scales, gIdx *stored) (*integers, error
 	x.codes = func() (func(dst []int16, lo, hi int), error) {
 		words, err := qweight.all()
 		return func(dst []int16, lo, hi int) {
-			for c := range x.cols {
+			if s.bits == 3 { // numbers begin in one word and end in the next
+				for c := range x.cols {
+					for r := lo; r < hi; r++ {
+						dst[(r-lo)*x.cols+c] = bitsAt(words[4*r:], c*s.bits, s.bits, 4*x.rows)
+					}
+				}
+				return
+			}
+			per := 32 / s.bits
+			for i := range x.cols / per {
 				for r := lo; r < hi; r++ {
-					dst[(r-lo)*x.cols+c] = bitsAt(words[4*r:], c*s.bits, s.bits, 4*x.rows)
+					unpackWord(dst[(r-lo)*x.cols+i*per:][:per], words[4*(i*x.rows+r):], s.bits)
 				}
 			}
 		}, err

@@ -257,6 +257,15 @@ func columnGroups(t *stored, cols, size int) ([]int32, error) {
 	return g, nil
 }
 
+// unpackWord fills dst with the numbers of the given bits in the 32-bit word that b begins with, the lowest first.
+func unpackWord(dst []int16, b []byte, bits int) {
+	w, mask := binary.LittleEndian.Uint32(b), uint32(1)<<bits-1
+	for k := range dst {
+		dst[k] = int16(w & mask)
+		w >>= bits
+	}
+}
+
 // bitsAt returns the number of the given bits that begins at bit i of 32-bit words which lie stride bytes apart.
 func bitsAt(words []byte, i, bits, stride int) int16 {
 	at, shift := i/32*stride, i%32
