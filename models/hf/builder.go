@@ -197,6 +197,9 @@ func (b *builder) add(name string, w weight) {
 	if b.err != nil {
 		return
 	}
+	if w.factors != nil && (name == "token_embd.weight" || !strings.HasSuffix(name, ".weight")) {
+		w.matrix = w.float(nil) // no product applies the factor
+	}
 	e := &entry{data: w.matrix}
 	if t := b.stored[w.name]; t != nil && machineTypes[t.dtype] == tensor.Invalid {
 		e.quantized = cmp.Or(map[string]string{"U8": "MXFP4", "F8_E4M3": "FP8", "F8_E5M2": "FP8"}[t.dtype], t.dtype)
@@ -205,6 +208,9 @@ func (b *builder) add(name string, w weight) {
 	case len(w.shape) == 1 || slices.ContainsFunc(keptF32, func(s string) bool { return strings.HasSuffix(name, s) }):
 		e.data = w.float(nil)
 		e.exact = e.data
+	case w.factors != nil:
+		e.exact = w.float(nil)
+		b.add(strings.TrimSuffix(name, "weight")+"scale", weight{matrix: values(w.factors), shape: []int{len(w.factors)}})
 	case e.quantized != "" && w.dtype == tensor.F32:
 		e.exact, e.data = w.matrix, w.narrowed()
 	default:

@@ -197,7 +197,7 @@ func (b *builder) noteRounding() {
 		e := b.entries[name]
 		switch {
 		case e.quantized == "":
-		case e.exact == e.data:
+		case e.exact == e.data, e.data.factors != nil:
 			kept[fmt.Sprintf("%s: kept as %v, exactly", e.quantized, e.info.DType)]++
 		default:
 			rounded[e.quantized] = append(rounded[e.quantized], name)

@@ -3,7 +3,6 @@ package hf
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -329,108 +328,6 @@ func TestQuantizedLogits(t *testing.T) {
 		if rms := logits.RelativeRMS(want, got); !(rms <= 1e-6) || len(got) != len(ids)*vocab {
 			t.Errorf("%s: relative RMS %g over %d logits", c.name, rms, len(got))
 		}
-	}
-}
-
-// fp4Folder is the model with matrices of 4-bit floats, drawn by chance: codes with the even element in the low bits,
-// and scales by scale for each group of columns, which are stored under the names of a producer.
-func fp4Folder(t *testing.T, config string, group int, store func(m map[string]stTensor, module string, codes, scales stTensor),
-	value func(code, scale byte) float32) (*Folder, map[string][]float32) {
-	t.Helper()
-	rng := rand.New(rand.NewPCG(8, 9))
-	m, want := quantizedTensors(t), map[string][]float32{}
-	for _, name := range sortedKeys(quantizedShapes) {
-		rows, cols := quantizedShapes[name][0], quantizedShapes[name][1]
-		codes, scales := make([]byte, rows*cols/2), make([]byte, rows*cols/group)
-		for i := range codes {
-			codes[i] = byte(rng.IntN(256))
-		}
-		for i := range scales {
-			scales[i] = byte(0x60 + rng.IntN(0x1E))
-		}
-		x := make([]float32, rows*cols)
-		for i := range x {
-			x[i] = value(codes[i/2]>>(4*(i%2))&15, scales[i/group])
-		}
-		want["blk.0."+quantizedGGUF[name]+".weight"] = x
-		store(m, layer0+name, stTensor{"U8", []int{rows, cols / 2}, codes},
-			stTensor{"U8", []int{rows, cols / group}, scales})
-	}
-	return openFolder(t, makeFolder(t, `{"architectures":["Qwen2ForCausalLM"],`+quantizedSizes+config+`}`, m)), want
-}
-
-// f32s are F32 numbers.
-func f32s(x ...float32) stTensor {
-	t := stTensor{"F32", []int{len(x)}, make([]byte, 4*len(x))}
-	for i, v := range x {
-		binary.LittleEndian.PutUint32(t.data[4*i:], math.Float32bits(v))
-	}
-	return t
-}
-
-// TestFP4 reads 4-bit floats of each producer.
-func TestFP4(t *testing.T) {
-	e4m3fn := func(b byte) float64 { return math.Ldexp(1+float64(b&7)/8, int(b>>3&15)-7) } // normal numbers
-	modelOpt := func(m map[string]stTensor, module string, codes, scales stTensor) {
-		scales.dtype = "F8_E4M3"
-		m[module+".weight"], m[module+".weight_scale"], m[module+".weight_scale_2"] = codes, scales, f32s(0.0123)
-		m[module+".weight_scale_2"] = stTensor{"F32", nil, f32s(0.0123).data}
-		m[module+".input_scale"] = f32s(1)
-	}
-	modelOptValue := func(code, scale byte) float32 {
-		return e2m1[code] * (float32(e4m3fn(scale)) * float32(0.0123))
-	}
-	for _, c := range []struct {
-		name, config, file string
-		group              int
-		dtype              tensor.DType
-		note               string
-		store              func(m map[string]stTensor, module string, codes, scales stTensor)
-		value              func(code, scale byte) float32
-	}{
-		{name: "NVFP4 of ModelOpt", config: `,"quantization_config":{"quant_method":"modelopt","quant_algo":"NVFP4","ignore":["lm_head"]}`,
-			group: 16, dtype: tensor.BF16, note: "weights in NVFP4: rounded to BF16 (tensors: 7), with a relative RMS error of 0.0",
-			store: modelOpt, value: modelOptValue},
-		{name: "NVFP4 of compressed-tensors",
-			config: `,"quantization_config":{"quant_method":"compressed-tensors","format":"nvfp4-pack-quantized","config_groups":{"group_0":{"weights":{"num_bits":4,"type":"float"}}}}`,
-			group:  16, dtype: tensor.BF16,
-			store: func(m map[string]stTensor, module string, codes, scales stTensor) {
-				scales.dtype = "F8_E4M3"
-				m[module+".weight_packed"], m[module+".weight_scale"] = codes, scales
-				m[module+".weight_global_scale"], m[module+".input_global_scale"] = f32s(2688), f32s(3)
-			},
-			value: func(code, scale byte) float32 {
-				return e2m1[code] * (float32(e4m3fn(scale)) * (1 / float32(2688)))
-			}},
-		{name: "MXFP4 of compressed-tensors", config: `,"quantization_config":{"quant_method":"compressed-tensors","format":"mxfp4-pack-quantized"}`,
-			group: 32, dtype: quant.MXFP4, note: "weights in MXFP4: kept as MXFP4, exactly (tensors: 7)",
-			store: func(m map[string]stTensor, module string, codes, scales stTensor) {
-				m[module+".weight_packed"], m[module+".weight_scale"] = codes, scales
-			},
-			value: func(code, scale byte) float32 { return float32(math.Ldexp(float64(e2m1[code]), int(scale)-127)) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f, want := fp4Folder(t, c.config, c.group, c.store, c.value)
-			for name, x := range want {
-				info, _ := f.Tensor(name)
-				if info.DType != c.dtype {
-					t.Errorf("%s is %v, want %v", name, info.DType, c.dtype)
-				}
-				exact := make([]float32, len(x))
-				if err := f.ReadRows(info, exact, 0); err != nil {
-					t.Fatal(err)
-				}
-				readFloats(t, f, name)
-				for i, v := range x {
-					if exact[i] != v {
-						t.Fatalf("%s: element %d is %v, want %v", name, i, exact[i], v)
-					}
-				}
-			}
-			if notes := strings.Join(f.Notes, "\n"); !strings.Contains(notes, c.note) {
-				t.Errorf("notes %q, want %q", notes, c.note)
-			}
-		})
 	}
 }
 
