@@ -39,7 +39,7 @@ func asmDotColumns(f Format, out *float32, outBytes int, w *byte, rowBytes, quad
 	return 2
 }
 
-// dotConverteds are the kernels for rows that are not converted first, for four columns where there is one, two and one.
+// dotConverteds are the kernels for rows that are not converted first: for four columns, which not all have, two and one.
 var dotConverteds = [...]struct {
 	four, two func(out *float32, outBytes int, w *byte, rowBytes, quads, steps int, act *byte, actBytes int)
 	one       func(out *float32, w *byte, rowBytes, quads, steps int, act *byte)

@@ -2,8 +2,8 @@ package simd
 
 import "encoding/binary"
 
-// Conversion is a weight type without minimum whose blocks are blocks of a format in another form: those of 32 with codes
-// of at most 8 bits of Q8_0, and those of 256 of Codes.
+// Conversion is a weight type without minimum whose blocks are blocks of a format in another form: those of 32 with
+// codes of at most 8 bits of Q8_0, and those of 256 of Codes.
 type Conversion uint8
 
 // The types, named as in tensor/quant.
@@ -42,8 +42,8 @@ var (
 	fp4Values = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 
-// Convert writes the blocks of src, a row, as blocks of c.Format(), which hold the same numbers. It reports false if they
-// cannot: scales of MXFP4 have a wider range than float16.
+// Convert writes the blocks of src, a row, as blocks of c.Format(), which hold the same numbers. It reports false if
+// they cannot: scales of MXFP4 have a wider range than float16.
 func (c Conversion) Convert(dst, src []byte) bool {
 	from, to := conversions[c].bytes, layouts[c.Format()].bytes
 	n := len(src) / from

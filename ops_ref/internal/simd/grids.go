@@ -9,13 +9,12 @@ import (
 )
 
 // grid holds the points of four or eight elements that a weight type codes as an index. Kernels want them as words, in
-// which each element has the place of its value among all: elements 0, 2, 4, 6 in the low byte, the others above them in
-// the same order, of two bits each for eight elements and of four for four.
+// which each element has the place of its value among all: those with even numbers in the low byte, the others above
+// them in the same order, of two bits each for eight elements and of four for four.
 type grid struct {
 	words  []uint16
 	values [16]byte // by place: codes of Codes
 	factor float32  // of d, for scales that are odd integers
-	size   int      // elements of a point
 	points []uint64 // eight values of [Codes] each, or four
 }
 
@@ -72,7 +71,7 @@ var gridIQ1 = sync.OnceValue(func() *grid {
 // integers of the elements of blocks with a scale of 1.
 func newGrid(dt tensor.DType, n, size int, by, factor float32, put func(block []byte, i, index int)) *grid {
 	f, _ := dt.Format()
-	g := &grid{factor: factor, size: size}
+	g := &grid{factor: factor}
 	places := map[byte]uint16{}
 	x := make([]float32, f.Block)
 	for first := 0; first < n; first += f.Block / size {
