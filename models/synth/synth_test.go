@@ -35,7 +35,7 @@ func TestSizes(t *testing.T) {
 		{"llama-3.1-8b", 8.030, 4_912_898_048 + ropeBytes}, {"70b", 70.554, 42_512_531_456 + ropeBytes},
 		{"qwen3.6-27b", 26.896, 16_536_406_016}, {"35b-a3b", 34.661, 21_155_768_832},
 		{"qwen3.6-27b/mtp", 27.321, 16_799_719_424}, {"35b-a3b/mtp", 35.505, 21_702_472_192}, {"qwen3.5-4b", 4.206, 0},
-		{"granite-4-h-small", 32.208, 0}, {"lfm2-8b-a1b", 8.340, 0},
+		{"granite-4-h-small", 32.208, 0}, {"lfm2-8b-a1b", 8.340, 0}, {"qwen3-30b-a3b", 30.532, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name, mtp := strings.CutSuffix(c.name, "/mtp")
