@@ -13,7 +13,7 @@ var (
 	ptxEntry  = regexp.MustCompile(`\.visible\s+\.entry\s+(\w+)\s*\(([^)]*)\)`)
 	ptxParam  = regexp.MustCompile(`\.param\s+(?:\.align\s+\d+\s+)?\.[busf](\d+)\s+(?:\.ptr\s+)?[^,\[]*(\[(\d+)\])?`)
 	ptxLimit  = regexp.MustCompile(`\.(?:maxntid|reqntid)\s+(\d+)(?:,\s*(\d+))?(?:,\s*(\d+))?`)
-	ptxMemory = regexp.MustCompile(`(?m)^\s*\.(shared|local)\s+(?:\.align\s+\d+\s+)?\.[busf](\d+)\s+\w+(?:\[(\d+)\])?`)
+	ptxMemory = regexp.MustCompile(`^\.(shared|local)\s+(?:\.align\s+\d+\s+)?\.[busf](\d+)\s+\w+(?:\[(\d+)\])?`)
 )
 
 // maxPTXThreads is the largest block of NVIDIA devices, and what a kernel without a limit of its own takes.
@@ -79,7 +79,15 @@ func parsePTX(s string) (*Metadata, error) {
 
 // ptxDeclared sums the shared and local memory that a piece of PTX declares, in bytes.
 func ptxDeclared(s string) (shared, local int, err error) {
-	for _, m := range ptxMemory.FindAllStringSubmatch(s, -1) {
+	for line := range strings.Lines(s) {
+		line = strings.TrimLeft(line, " \t")
+		if !strings.HasPrefix(line, ".shared") && !strings.HasPrefix(line, ".local") { // most lines are instructions
+			continue
+		}
+		m := ptxMemory.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
 		bits, _ := strconv.Atoi(m[2])
 		n := 1
 		if m[3] != "" {

@@ -45,15 +45,15 @@ func newSearch(g *ops.Graph, outs []ops.Value) *search {
 	return s
 }
 
-// find puts n and the nodes before it in a group of their own if n is the end of a match of p.
-func (s *search) find(p *pattern, n *ops.Node) {
+// find puts n and the nodes before it in a group of their own if n is the end of a match of p, and reports that.
+func (s *search) find(p *pattern, n *ops.Node) bool {
 	if n.Op != p.nodes[len(p.nodes)-1].Op {
-		return
+		return false
 	}
 	bound := map[ops.Value]ops.Value{} // what stands for the inputs of p
 	m := &match{pattern: p, nodes: make([]*ops.Node, len(p.nodes)), last: n}
 	if !s.unify(m, bound, p.nodes[len(p.nodes)-1], n) {
-		return
+		return false
 	}
 	for _, v := range p.leaves {
 		m.in = append(m.in, bound[v])
@@ -66,11 +66,20 @@ func (s *search) find(p *pattern, n *ops.Node) {
 		m.outs = append(m.outs, m.nodes[p.index[v.Node()]].Result(v.Index()))
 	}
 	if !m.bindAttrs() || !s.independent(m) {
-		return
+		return false
 	}
 	for _, n := range m.nodes {
 		s.group[n] = m
 	}
+	return true
+}
+
+// at returns where in the graph n is computed: a node of another group, where that ends.
+func (s *search) at(n *ops.Node) int {
+	if m := s.group[n]; m != nil {
+		n = m.last
+	}
+	return n.ID
 }
 
 // unify lets node n stand for node t of the pattern, and what it reads for what t reads, as far as that is possible.
@@ -154,7 +163,7 @@ func (s *search) independent(m *match) bool {
 				return false
 			}
 			for _, r := range s.readers[v] {
-				if !slices.Contains(m.nodes, r) && (!result || r.ID < m.last.ID) {
+				if !slices.Contains(m.nodes, r) && (!result || s.at(r) < m.last.ID) {
 					return false
 				}
 			}
@@ -163,7 +172,7 @@ func (s *search) independent(m *match) bool {
 			continue
 		}
 		for _, u := range s.updates {
-			if u.ID > n.ID && u.ID < m.last.ID && !slices.Contains(m.nodes, u) {
+			if s.at(u) > n.ID && s.at(u) < m.last.ID && !slices.Contains(m.nodes, u) {
 				return false
 			}
 		}

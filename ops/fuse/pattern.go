@@ -91,6 +91,11 @@ func (p *pattern) within(has map[*ops.Def]bool) bool {
 	return !slices.ContainsFunc(p.nodes, func(n *ops.Node) bool { return !has[n.Op] })
 }
 
+// contains reports whether one of these ops is part of p.
+func (p *pattern) contains(some map[*ops.Def]bool) bool {
+	return slices.ContainsFunc(p.nodes, func(n *ops.Node) bool { return some[n.Op] })
+}
+
 // sameShape reports whether p and q are made of the same ops in the same way, whatever their attributes.
 func sameShape(p, q *pattern) bool {
 	if len(p.nodes) != len(q.nodes) || len(p.leaves) != len(q.leaves) {

@@ -15,7 +15,8 @@ func Rewrite(g *ops.Graph, defs []*ops.Def, outs []ops.Value) (*ops.Graph, []ops
 	if err := g.Err(); err != nil {
 		return nil, nil, err
 	}
-	has := opsOf(g)
+	s := newSearch(g, outs)
+	has, pending := opsOf(g), map[*ops.Def]bool{}
 	for _, d := range defs {
 		ps, err := patterns(d)
 		if err != nil {
@@ -24,21 +25,24 @@ func Rewrite(g *ops.Graph, defs []*ops.Def, outs []ops.Value) (*ops.Graph, []ops
 		if ps = slices.DeleteFunc(ps, func(p *pattern) bool { return !p.within(has) }); len(ps) == 0 {
 			continue
 		}
-		s := newSearch(g, outs)
+		if slices.ContainsFunc(ps, func(p *pattern) bool { return p.contains(pending) }) {
+			if g, outs, err = s.replace(g, outs); err != nil {
+				return nil, nil, err
+			}
+			s = newSearch(g, outs)
+			clear(pending)
+		}
 		for _, p := range ps {
 			for _, n := range g.Nodes {
-				if s.live[n] && s.group[n] == nil {
-					s.find(p, n)
+				if s.live[n] && s.group[n] == nil && s.find(p, n) {
+					has[d], pending[d] = true, true
 				}
 			}
 		}
-		if len(s.group) == 0 {
-			continue
-		}
-		if g, outs, err = s.replace(g, outs); err != nil {
-			return nil, nil, err
-		}
-		has = opsOf(g)
+	}
+	g, outs, err := s.replace(g, outs)
+	if err != nil || len(pending) == 0 {
+		return g, outs, err
 	}
 	return newSearch(g, outs).replace(g, outs) // drops what the last matches made superfluous
 }
