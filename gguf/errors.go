@@ -9,6 +9,15 @@ import (
 // ErrMissing is wrapped by the errors of [Meta] getters for a key that the file does not have.
 var ErrMissing = errors.New("missing key")
 
+// MissingKeyError reports a key that the file does not have. It wraps [ErrMissing].
+type MissingKeyError struct{ Key string }
+
+// Error names the key.
+func (e *MissingKeyError) Error() string { return fmt.Sprintf("gguf: key %q: %v", e.Key, ErrMissing) }
+
+// Unwrap returns ErrMissing.
+func (e *MissingKeyError) Unwrap() error { return ErrMissing }
+
 // FormatError reports bytes that are no valid GGUF file, as opposed to bytes that could not be read.
 type FormatError struct {
 	Path string // the file, empty for one that was read from memory

@@ -134,7 +134,7 @@ func (m *Meta) Strings(key string) ([]string, error) {
 func (m *Meta) get(key string) (any, error) {
 	v, ok := m.values[key]
 	if !ok {
-		return nil, fmt.Errorf("gguf: key %q: %w", key, ErrMissing)
+		return nil, &MissingKeyError{key}
 	}
 	return v, nil
 }

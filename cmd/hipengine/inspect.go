@@ -25,17 +25,21 @@ type inspectCmd struct {
 
 // inspection is what inspect knows, in the shape of its JSON.
 type inspection struct {
-	Architecture string            `json:"architecture"`
-	Supported    bool              `json:"supported"`
-	Problem      string            `json:"problem,omitempty"` // why the file cannot run
-	Notes        []string          `json:"notes,omitempty"`   // what to know if it can
-	Parameters   int64             `json:"parameters"`
-	TensorBytes  int64             `json:"tensor_bytes"`
-	FileBytes    int64             `json:"file_bytes,omitempty"`        // of a GGUF file, all parts
-	DraftLayer   int64             `json:"draft_layer_bytes,omitempty"` // of a layer that predicts further tokens
-	Types        []typeCount       `json:"types"`
-	Metadata     []metadata        `json:"metadata"`
-	Tensors      []inspectedTensor `json:"tensors"`
+	Architecture string   `json:"architecture"`
+	Supported    bool     `json:"supported"`
+	Problem      string   `json:"problem,omitempty"` // why the file cannot run
+	Notes        []string `json:"notes,omitempty"`   // what to know if it can
+
+	// Nearest is the known architecture that is most like the file's, if that is unknown.
+	Nearest *hipengine.Likeness `json:"nearest,omitempty"`
+
+	Parameters  int64             `json:"parameters"`
+	TensorBytes int64             `json:"tensor_bytes"`
+	FileBytes   int64             `json:"file_bytes,omitempty"`        // of a GGUF file, all parts
+	DraftLayer  int64             `json:"draft_layer_bytes,omitempty"` // of a layer that predicts further tokens
+	Types       []typeCount       `json:"types"`
+	Metadata    []metadata        `json:"metadata"`
+	Tensors     []inspectedTensor `json:"tensors"`
 }
 
 type typeCount struct {
@@ -65,6 +69,10 @@ func (c *inspectCmd) Run(ctx context.Context, std stdio) error {
 	in, err := c.inspect(ctx, std.err)
 	if err != nil && in.Problem == "" {
 		return err
+	}
+	if !in.Supported && c.Model != "" {
+		// What keeps a file from being compared is its problem already.
+		in.Nearest, _ = hipengine.Nearest(c.Model, c.options())
 	}
 	show := in.print
 	if c.JSON {
@@ -159,6 +167,9 @@ func (in inspection) print(out io.Writer) error {
 	} else {
 		fmt.Fprintf(w, "architecture\t%s\nsupported\tno: %s\n", cmp.Or(in.Architecture, "unknown"), in.Problem)
 	}
+	if l := in.Nearest; l != nil {
+		printNearest(w, l)
+	}
 	if len(in.Metadata) == 0 && len(in.Tensors) == 0 {
 		return w.Flush()
 	}
@@ -182,6 +193,30 @@ func (in inspection) print(out io.Writer) error {
 		fmt.Fprintf(w, "%s\t%s\t%v\t%d\n", t.Name, t.Type, t.Shape, t.Bytes)
 	}
 	return w.Flush()
+}
+
+// printNearest tells what an unknown architecture needs beside the one that is most like it.
+func printNearest(w io.Writer, l *hipengine.Likeness) {
+	switch {
+	case l.Arch == "":
+		fmt.Fprintf(w, "nearest\tno known architecture can read its metadata\n")
+	case len(l.Also) > 0:
+		fmt.Fprintf(w, "nearest\t%s, and as near %s: %d of %d kinds of tensors are known\n", l.Arch,
+			strings.Join(l.Also, ", "), l.Known, l.Kinds)
+	default:
+		fmt.Fprintf(w, "nearest\t%s: %d of %d kinds of tensors are known\n", l.Arch, l.Known, l.Kinds)
+	}
+	for _, x := range []struct {
+		what string
+		list []string
+	}{{"key missing", l.Keys}, {"missing", l.Missing}, {"other shape", l.Shapes}, {"no place", l.Extra}} {
+		for _, line := range x.list {
+			fmt.Fprintf(w, "  %s\t%s\n", x.what, line)
+		}
+	}
+	if len(l.Ops) > 0 {
+		fmt.Fprintf(w, "  ops\t%s\n", strings.Join(l.Ops, ", "))
+	}
 }
 
 // short formats a value on one line of bounded length.

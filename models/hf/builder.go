@@ -42,6 +42,7 @@ type builder struct {
 	entries map[string]*entry
 	widened bool // as Folder.Widened
 	slabs   slabCache
+	probe   *probe // not nil: what is wrong is collected, to compare a folder with a family that it is not of
 	prefix  string // of the language model's tensors
 
 	// Hyper-parameters that every family has.
@@ -58,7 +59,10 @@ type builder struct {
 }
 
 func (b *builder) fail(format string, args ...any) {
-	if b.err == nil {
+	switch {
+	case b.probe != nil:
+		b.probe.problems = append(b.probe.problems, fmt.Sprintf(format, args...))
+	case b.err == nil:
 		b.err = fmt.Errorf(format, args...)
 	}
 }
@@ -101,6 +105,9 @@ func (b *builder) has(name string) bool { return b.stored[name] != nil }
 func (b *builder) take(name string) *stored {
 	t := b.stored[name]
 	switch {
+	case t == nil && b.probe != nil:
+		b.probe.missing[models.Kind(name)] = true
+		return nil
 	case t == nil:
 		b.fail("tensor %q is missing", name)
 		return nil
@@ -164,6 +171,9 @@ func (b *builder) apply(from, to string, rules []rule) {
 			continue
 		}
 		w, ok := b.weight(from + r.from)
+		if !ok && b.probe != nil {
+			continue
+		}
 		if !ok {
 			return
 		}
@@ -294,7 +304,11 @@ func (b *builder) head() {
 	if b.err != nil {
 		return
 	}
-	embd := b.entries["token_embd.weight"].info.Shape
+	e := b.entries["token_embd.weight"]
+	if e == nil {
+		return
+	}
+	embd := e.info.Shape
 	if len(embd) != 2 || embd[1] != b.embd || embd[0] > models.MaxVocab {
 		b.fail("tensor %q has shape %v, want [vocabulary of at most %d, hidden_size %d]",
 			b.prefix+embed+".weight", embd, models.MaxVocab, b.embd)

@@ -95,6 +95,24 @@ var shapes = []Shape{
 			{"expert_feed_forward_length", uint32(1792)}, {"leading_dense_block_count", uint32(2)},
 			{"expert_gating_func", uint32(2)}, {"shortconv.l_cache", uint32(3)},
 		}},
+	gptOSS("gpt-oss-20b", "gpt-oss 20B", 24, 32),
+	gptOSS("gpt-oss-120b", "gpt-oss 120B", 36, 128),
+}
+
+// gptOSS is a shape of gpt-oss, whose two sizes differ in layers and experts alone. Published files have the experts in
+// MXFP4, which MXFP4_MOE asks for.
+func gptOSS(name, title string, layers, experts int) Shape {
+	return Shape{Name: name, Arch: "gpt-oss", Title: title, Pre: "gpt-4o", Vocab: 201088,
+		Optional: []string{".attn_output.bias", ".ffn_gate_inp.bias", "_exps.bias"}, Keys: []Key{
+			{"block_count", uint32(layers)}, {"context_length", uint32(131072)}, {"embedding_length", uint32(2880)},
+			{"feed_forward_length", uint32(2880)}, {"attention.head_count", uint32(64)},
+			{"attention.head_count_kv", uint32(8)}, {"rope.freq_base", float32(150000)},
+			{"attention.layer_norm_rms_epsilon", float32(1e-5)}, {"expert_count", uint32(experts)},
+			{"expert_used_count", uint32(4)}, {"attention.key_length", uint32(64)},
+			{"attention.value_length", uint32(64)}, {"attention.sliding_window", uint32(128)},
+			{"expert_feed_forward_length", uint32(2880)}, {"rope.scaling.type", "yarn"},
+			{"rope.scaling.factor", float32(32)}, {"rope.scaling.original_context_length", uint32(4096)},
+		}}
 }
 
 // headsAt returns the number of key heads of each layer, 8 for those with attention and 0 for others.

@@ -36,6 +36,7 @@ func TestSizes(t *testing.T) {
 		{"qwen3.6-27b", 26.896, 16_536_406_016}, {"35b-a3b", 34.661, 21_155_768_832},
 		{"qwen3.6-27b/mtp", 27.321, 16_799_719_424}, {"35b-a3b/mtp", 35.505, 21_702_472_192}, {"qwen3.5-4b", 4.206, 0},
 		{"granite-4-h-small", 32.208, 0}, {"lfm2-8b-a1b", 8.340, 0}, {"qwen3-30b-a3b", 30.532, 0},
+		{"gpt-oss-20b", 20.915, 0}, {"gpt-oss-120b", 116.829, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name, mtp := strings.CutSuffix(c.name, "/mtp")
