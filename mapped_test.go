@@ -51,7 +51,7 @@ func TestMapped(t *testing.T) {
 	}
 	layers := 16
 	if testing.Short() {
-		layers = 4
+		layers = 2
 	}
 	path := filepath.Join(t.TempDir(), "large.gguf")
 	typ, err := convert.ParseFType("q2_k")

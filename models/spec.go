@@ -109,7 +109,9 @@ type home struct {
 
 // find finds every tensor of m.
 func find(m Model, src Source) (rs []*resolved, err error) {
-	for _, spec := range m.Weights() {
+	specs := m.Weights()
+	known := names(specs)
+	for _, spec := range specs {
 		r, err := resolveOne(spec, src)
 		if err != nil {
 			return nil, fmt.Errorf("models: %w", err)
@@ -119,6 +121,13 @@ func find(m Model, src Source) (rs []*resolved, err error) {
 		}
 		r.size = r.stored
 		rs = append(rs, &r)
+		f, err := r.factor(src, known)
+		if err != nil {
+			return nil, fmt.Errorf("models: %w", err)
+		}
+		if f != nil {
+			rs = append(rs, f)
+		}
 	}
 	return rs, nil
 }
@@ -130,6 +139,9 @@ func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, e
 		return nil, 0, err
 	}
 	readers, err := uses(m, declare(rs))
+	if err == nil {
+		err = checkFactors(rs, readers)
+	}
 	if err != nil {
 		return nil, 0, err
 	}

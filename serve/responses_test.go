@@ -139,7 +139,11 @@ func TestResponsesAreTheirStreams(t *testing.T) {
 		s.Server.c.Models[0].Vocabulary = nil
 		for _, members := range []string{"", `,"reasoning":{"summary":"auto"}`,
 			`,"include":["message.output_text.logprobs"],"top_logprobs":2`, `,"stop":["x","la"]`} {
-			for _, budget := range []string{"2", "50", "99", "400"} {
+			for i, budget := range []string{"50", "2", "99", "400"} {
+				if testing.Short() && i > 0 && members != "" {
+					t.Log("SKIPPED: -short leaves most lengths of answers with such members to make long")
+					break
+				}
 				body := `{"input":"hi","temperature":0,"max_output_tokens":` + budget + `,"tools":[` + functionTool +
 					`,{"type":"custom","name":"edit"}]` + members
 				_, _, whole := s.call(t, "POST", "/v1/responses", body+"}")

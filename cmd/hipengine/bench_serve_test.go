@@ -24,6 +24,10 @@ func TestBenchServe(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "report.html")
 	for _, target := range [][]string{{"ember", "--device", "cpu"}, {url, "--api-key", "k", "--served-model",
 		"ember-Q4_K_M", "--html", page}} {
+		if testing.Short() && target[0] != url {
+			t.Log("SKIPPED: -short leaves the model without a server to make long")
+			continue
+		}
 		r := command(t, "", append(append([]string{"bench", "serve"}, target...), append(quickBench, "--json")...)...)
 		var b benchServeReport
 		if err := json.Unmarshal([]byte(r.out), &b); r.code != 0 || err != nil {

@@ -46,9 +46,33 @@ func TestBench(t *testing.T) {
 	if rows, err := csv.NewReader(strings.NewReader(r.out)).ReadAll(); r.code != 0 || err != nil || len(rows) != 4 {
 		t.Errorf("exit %d, %v, out %q, err %q", r.code, err, r.out, r.errOut)
 	}
+	testGuesses(t, args)
+	for _, c := range []struct {
+		flag, value string
+	}{{"--pp", "-1"}, {"--batch", "0"}, {"--reps", "0"}, {"--ctx", "8"}} {
+		if r := command(t, "", "bench", "ember", "--device", "cpu", c.flag+"="+c.value); r.code != exitUsage ||
+			!strings.Contains(r.errOut, c.flag) {
+			t.Errorf("%s %s: exit %d, err %q", c.flag, c.value, r.code, r.errOut)
+		}
+	}
+}
+
+// testGuesses checks what bench says of guesses, as JSON and as a table.
+func testGuesses(t *testing.T, args []string) {
+	for _, wrong := range [][]string{{"--spec-depth", "2"}, {"--spec", "ngram", "--spec-depth", "9"},
+		{"--spec", "ngram", "--spec-accept", "1.5"}, {"--spec", "ngram", "--csv"}, {"--spec", "ngrams"}} {
+		r := command(t, "", append([]string{"bench", "ember", "--device", "cpu"}, wrong...)...)
+		if r.code != exitUsage || !strings.Contains(r.errOut, "--spec") {
+			t.Errorf("%s: exit %d, err %q", wrong, r.code, r.errOut)
+		}
+	}
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves measuring guesses to make long")
+		return
+	}
 	args = append(args[:len(args):len(args)], "--spec", "mtp", "--spec-depth", "2", "--spec-accept", "0.5")
-	r = command(t, "", append(args, "--json")...)
-	b = benchReport{}
+	r := command(t, "", append(args, "--json")...)
+	var b benchReport
 	if err := json.Unmarshal([]byte(r.out), &b); r.code != 0 || err != nil || len(b.Rows) != 6 || len(b.Spec) != 4 {
 		t.Fatalf("exit %d, %v, out %q, err %q", r.code, err, r.out, r.errOut)
 	}
@@ -58,25 +82,8 @@ func TestBench(t *testing.T) {
 			t.Errorf("guesses %+v", x)
 		}
 	}
-	if testing.Short() {
-		t.Log("SKIPPED: -short leaves the table of guesses to make long")
-	} else if r := command(t, "", args...); r.code != 0 || strings.Count(r.out, "with guesses (mtp)") != 4 {
+	if r := command(t, "", args...); r.code != 0 || strings.Count(r.out, "with guesses (mtp)") != 4 {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)
-	}
-	for _, wrong := range [][]string{{"--spec-depth", "2"}, {"--spec", "ngram", "--spec-depth", "9"},
-		{"--spec", "ngram", "--spec-accept", "1.5"}, {"--spec", "ngram", "--csv"}, {"--spec", "ngrams"}} {
-		r := command(t, "", append([]string{"bench", "ember", "--device", "cpu"}, wrong...)...)
-		if r.code != exitUsage || !strings.Contains(r.errOut, "--spec") {
-			t.Errorf("%s: exit %d, err %q", wrong, r.code, r.errOut)
-		}
-	}
-	for _, c := range []struct {
-		flag, value string
-	}{{"--pp", "-1"}, {"--batch", "0"}, {"--reps", "0"}, {"--ctx", "8"}} {
-		if r := command(t, "", "bench", "ember", "--device", "cpu", c.flag+"="+c.value); r.code != exitUsage ||
-			!strings.Contains(r.errOut, c.flag) {
-			t.Errorf("%s %s: exit %d, err %q", c.flag, c.value, r.code, r.errOut)
-		}
 	}
 }
 

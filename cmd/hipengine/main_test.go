@@ -343,7 +343,7 @@ func TestBrokenFiles(t *testing.T) {
 
 func TestConform(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
-	r := command(t, "", "conform", "--device", "ref", "--match", "rope|swiglu", "-v", "--json", file)
+	r := command(t, "", "conform", "--device", "ref", "--match", "^Ops/(rope|swiglu)/", "-v", "--json", file)
 	if r.code != 0 || !strings.Contains(r.out, "device ref") || !strings.Contains(r.out, "pass") ||
 		!strings.Contains(r.out, "0 fail") {
 		t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.errOut)

@@ -38,8 +38,9 @@ var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight
 	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", "shortconv.conv.weight", ".ssm_a", ".ssm_d", ".bias"}
 
 // Convert writes the Hugging Face folder dir to a GGUF file at out. Vectors, norms and routers become F32, matrices
-// the type of Options; those that package hf presents in MXFP4 stay so. The quantized types take the mixtures that
-// Quantize takes. out is replaced when the new file is complete; a canceled ctx leaves it alone.
+// the type of Options; those that package hf presents in MXFP4 or NVFP4 stay so, and those in other blocks unless a
+// quantized type is asked for. The quantized types take the mixtures that Quantize takes. out is replaced when the new
+// file is complete; a canceled ctx leaves it alone.
 func Convert(ctx context.Context, dir, out string, o Options) error {
 	f, err := hf.Open(dir)
 	if err != nil {
@@ -100,7 +101,7 @@ func folderTypes(meta *gguf.Meta, infos []gguf.TensorInfo, o Options) ([]tensor.
 	format, _ := base.Format()
 	for i, t := range infos {
 		switch {
-		case t.DType == quant.MXFP4:
+		case t.DType == quant.MXFP4, t.DType == quant.NVFP4, format.Block == 1 && blocks(t.DType):
 			types[i] = t.DType
 		case len(t.Shape) < 2 || slices.ContainsFunc(keptF32,
 			func(s string) bool { return strings.HasSuffix(t.Name, s) }):
@@ -110,6 +111,12 @@ func folderTypes(meta *gguf.Meta, infos []gguf.TensorInfo, o Options) ([]tensor.
 		}
 	}
 	return types, checkImatrix(infos, types, o)
+}
+
+// blocks reports whether d has blocks of more than one element.
+func blocks(d tensor.DType) bool {
+	f, _ := d.Format()
+	return f.Block > 1
 }
 
 // folderMeta adds what a converter adds: the file's type behind the hyper-parameters, and the version of the formats
@@ -182,6 +189,11 @@ func Quantize(ctx context.Context, in, out string, o Options) error {
 	for i, t := range infos {
 		if format, _ := t.DType.Format(); format.Block > 1 && types[i] != t.DType && !o.AllowRequantize {
 			return fmt.Errorf("convert: %s: tensor %q is %v already; to quantize it again adds errors and must be allowed", in, t.Name, t.DType)
+		}
+		if _, ok := f.Tensor(strings.TrimSuffix(t.Name, "weight") + "scale"); ok && t.DType == quant.NVFP4 &&
+			types[i] != t.DType {
+			return fmt.Errorf("convert: %s: tensor %q is NVFP4 with a factor beside it, which other types have no place for",
+				in, t.Name)
 		}
 		if format, _ := t.DType.Format(); format.Dequant == nil && types[i] != t.DType {
 			return fmt.Errorf("convert: %s: tensor %q is %v, which is no type of weights", in, t.Name, t.DType)

@@ -23,11 +23,14 @@ type entry struct {
 	info  gguf.TensorInfo
 	data  *matrix // in info.DType
 	exact *matrix // before rounding to info.DType; data where nothing is rounded
+
+	quantized string // a word for what it was in a quantized checkpoint; "" if it was plain
 }
 
 // builder makes metadata and tensors of a folder. The first error sticks.
 type builder struct {
 	*family
+	dir    string
 	cfg    *config
 	stored map[string]*stored
 	used   map[string]bool
@@ -44,7 +47,14 @@ type builder struct {
 	// Hyper-parameters that every family has.
 	layers, embd, heads, kvHeads, headDim, vocab int
 	draft                                        int // layers for speculation behind the others
-	blockRows, blockCols                         int // of FP8 scales, 0 if there are none
+
+	// Of quantized checkpoints.
+	method               string // "" if the folder says of none
+	gptq                 gptqScheme
+	awqGroup             int
+	blockRows, blockCols int   // of FP8 scales, 0 if there are none
+	packedBits           []int // that compressed-tensors has
+	unpacked             unpackedCache
 }
 
 func (b *builder) fail(format string, args ...any) {
@@ -112,6 +122,10 @@ func (b *builder) weight(name string) (w weight, ok bool) {
 	if len(w.shape) == 0 {
 		w.shape = []int{1}
 	}
+	if t.made != nil {
+		w.matrix = t.made
+		return w, true
+	}
 	if dtype, ok := machineTypes[t.dtype]; ok {
 		w.matrix = raw(t, dtype)
 		return w, true
@@ -122,7 +136,7 @@ func (b *builder) weight(name string) (w weight, ok bool) {
 	}
 	suffix, rows, cols := "_scale_inv", b.blockRows, b.blockCols
 	if !b.has(name + suffix) {
-		suffix, rows, cols = "_scale", 0, 0
+		suffix = "_scale"
 	}
 	if !b.has(name + suffix) {
 		b.fail("tensor %q is %s, but neither %q nor %q is there", name, t.dtype, name+"_scale_inv", name+"_scale")
@@ -134,6 +148,9 @@ func (b *builder) weight(name string) (w weight, ok bool) {
 	}
 	var err error
 	w.matrix, err = fp8(t, scale, rows, cols)
+	if err != nil && suffix == "_scale" { // blocks are of other modules
+		w.matrix, err = fp8(t, scale, 0, 0)
+	}
 	if err != nil {
 		b.fail("%w", err)
 	}
@@ -180,16 +197,21 @@ func (b *builder) add(name string, w weight) {
 	if b.err != nil {
 		return
 	}
+	if w.factors != nil && (name == "token_embd.weight" || !strings.HasSuffix(name, ".weight")) {
+		w.matrix = w.float(nil) // no product applies the factor
+	}
 	e := &entry{data: w.matrix}
-	fp8 := false
-	if t := b.stored[w.name]; t != nil {
-		fp8 = machineTypes[t.dtype] == tensor.Invalid && w.dtype == tensor.F32
+	if t := b.stored[w.name]; t != nil && machineTypes[t.dtype] == tensor.Invalid {
+		e.quantized = cmp.Or(map[string]string{"U8": "MXFP4", "F8_E4M3": "FP8", "F8_E5M2": "FP8"}[t.dtype], t.dtype)
 	}
 	switch {
 	case len(w.shape) == 1 || slices.ContainsFunc(keptF32, func(s string) bool { return strings.HasSuffix(name, s) }):
 		e.data = w.float(nil)
 		e.exact = e.data
-	case fp8:
+	case w.factors != nil:
+		e.exact = w.float(nil)
+		b.add(strings.TrimSuffix(name, "weight")+"scale", weight{matrix: values(w.factors), shape: []int{len(w.factors)}})
+	case e.quantized != "" && w.dtype == tensor.F32:
 		e.exact, e.data = w.matrix, w.narrowed()
 	default:
 		e.exact = w.matrix
@@ -226,7 +248,8 @@ func (b *builder) skipDrafts() {
 
 // ignored are the endings of stored tensors that carry no weights: tables that are computed, and the scales of
 // activations and caches of quantized checkpoints.
-var ignored = []string{".rotary_emb.inv_freq", ".attn.masked_bias", ".input_scale", ".k_scale", ".v_scale", ".q_scale"}
+var ignored = []string{".rotary_emb.inv_freq", ".attn.masked_bias", ".input_scale", ".k_scale", ".v_scale", ".q_scale",
+	".input_global_scale", ".input_zero_point", ".output_scale", ".activation_scale"}
 
 // towers are the parts of models beside the language model.
 var towers = []string{

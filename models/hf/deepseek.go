@@ -95,6 +95,9 @@ func (b *builder) latentAttention(from, to string) {
 	if !ok {
 		return
 	}
+	if w.factors != nil {
+		w.matrix = w.float(nil) // no product with both halves applies the factor
+	}
 	head := s.still + s.values
 	if len(w.shape) != 2 || w.rows != b.heads*head || w.cols != s.rank {
 		b.fail("tensor %q has shape %v, want %d heads of %d keys and %d values, from %d", w.name, w.shape, b.heads,

@@ -65,6 +65,7 @@ func expertHalf(i int) transform {
 func (b *builder) stackExperts(n int, name func(k int) string, to string) {
 	var ms []*matrix
 	var first weight
+	mixed := false // blocks of several types, or blocks and what none of them holds
 	for k := range n {
 		w, ok := b.weight(name(k))
 		if !ok {
@@ -73,12 +74,19 @@ func (b *builder) stackExperts(n int, name func(k int) string, to string) {
 		if k == 0 {
 			first = w
 		}
-		if w.dtype != first.dtype || w.rows != first.rows || w.cols != first.cols {
+		made := b.stored[w.name].made != nil && b.stored[first.name].made != nil
+		mixed = mixed || w.dtype != first.dtype && made
+		if w.dtype != first.dtype && !made || w.rows != first.rows || w.cols != first.cols {
 			b.fail("tensor %q is %v %v, but %q is %v %v", w.name, w.dtype, w.shape, first.name, first.dtype,
 				first.shape)
 			return
 		}
 		ms = append(ms, w.matrix)
+	}
+	for k := range ms {
+		if mixed {
+			ms[k] = ms[k].float(nil)
+		}
 	}
 	b.add(to, weight{matrix: stack(ms), name: first.name, shape: append([]int{n}, first.shape...)})
 }

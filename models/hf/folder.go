@@ -44,7 +44,8 @@ type Folder struct {
 
 var _ models.Source = (*Folder)(nil)
 
-// Open reads configuration, tokenizer and the headers of the weights of the folder dir. It reads no weights. A model
+// Open reads configuration, tokenizer and the headers of the weights of the folder dir. It reads no weights, but of
+// quantized ones the scales and zero points, and some rows to measure what they lose. A model
 // class that no family has is an error that wraps *[UnknownModelError]. The caller must Close the folder.
 func Open(dir string) (*Folder, error) {
 	f, err := open(dir)
@@ -78,9 +79,8 @@ func open(dir string) (*Folder, error) {
 		return nil, err
 	}
 	f := &Folder{Meta: &gguf.Meta{}, stored: stored}
-	b := &builder{family: fam, cfg: newConfig("config.json", root), files: stored, stored: stored.byName, used: map[string]bool{},
-		meta:    f.Meta,
-		entries: map[string]*entry{}}
+	b := &builder{dir: dir, family: fam, cfg: newConfig("config.json", root), files: stored, stored: stored.byName,
+		used: map[string]bool{}, meta: f.Meta, entries: map[string]*entry{}}
 	if err := f.build(dir, b); err != nil {
 		f.Close()
 		return nil, err
@@ -132,8 +132,8 @@ func (f *Folder) build(dir string, b *builder) error {
 
 // model makes the keys and the tensors of the language model.
 func (b *builder) model() error {
-	for _, step := range []func(){b.quantization, b.commonKeys, b.head, b.familyKeys, func() { b.family.tensors(b) },
-		b.finish} {
+	for _, step := range []func(){b.quantization, b.unpack, b.commonKeys, b.head, b.familyKeys,
+		func() { b.family.tensors(b) }, b.finish, b.noteRounding} {
 		step()
 		if err := b.firstErr(); err != nil {
 			return err
@@ -209,32 +209,6 @@ func (b *builder) samplingKeys(o sample.Overrides) {
 	}
 	if o.RepeatPenalty != nil {
 		b.setKey("general.sampling.penalty_repeat", *o.RepeatPenalty)
-	}
-}
-
-// quantization reads quantization_config and refuses what cannot be read.
-func (b *builder) quantization() {
-	q := b.cfg.sub("quantization_config")
-	if q == nil {
-		return
-	}
-	switch method := q.str("quant_method"); method {
-	case "mxfp4":
-	case "fp8":
-		if size := q.floats("weight_block_size"); size != nil {
-			if len(size) != 2 || size[0] < 1 || size[1] < 1 || size[0] > models.MaxDim || size[1] > models.MaxDim {
-				q.fail("%sweight_block_size is not two sizes", q.path)
-				return
-			}
-			b.blockRows, b.blockCols = int(size[0]), int(size[1])
-		}
-	case "compressed-tensors":
-		if format := q.str("format"); format != "float-quantized" && format != "dense" {
-			q.fail("%sformat %q is not read (float-quantized is)", q.path, clip(format))
-		}
-	default:
-		q.fail("%squant_method %q is not read (fp8, mxfp4 and float-quantized compressed-tensors are)", q.path,
-			clip(method))
 	}
 }
 
@@ -321,7 +295,8 @@ func readBytes(m *matrix, p []byte, off int64) error {
 }
 
 // ReadRows fills dst with rows of t from row lo on, rows being those of the innermost dimension. len(dst) is a
-// multiple of it. Where ReadTensor rounds (weights in FP8), ReadRows gives the exact product.
+// multiple of it. Where ReadTensor rounds (weights of FP8, and others that GGUF has no blocks for), ReadRows gives the
+// exact product.
 func (f *Folder) ReadRows(t gguf.TensorInfo, dst []float32, lo int) error {
 	e := f.entries[t.Name]
 	if e == nil {

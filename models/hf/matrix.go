@@ -15,6 +15,10 @@ type matrix struct {
 	dtype      tensor.DType
 	rows, cols int
 	read       func(dst []byte, lo, hi int) error // fills dst with rows lo to hi
+
+	// factors multiply what dtype says of the bytes: one factor all rows, several as many equal runs of rows. GGUF has
+	// them in a tensor of its own beside NVFP4; nil for all other types.
+	factors []float32
 }
 
 // rowBytes returns the size of a row.
@@ -43,8 +47,11 @@ func (m *matrix) reshape(cols int) *matrix {
 	if cols == m.cols {
 		return m
 	}
-	out := &matrix{dtype: m.dtype, rows: m.rows * m.cols / cols, cols: cols}
 	f, _ := m.dtype.Format()
+	if cols%f.Block != 0 || len(m.factors) > 1 {
+		return m.float(nil).reshape(cols)
+	}
+	out := &matrix{dtype: m.dtype, rows: m.rows * m.cols / cols, cols: cols, factors: m.factors}
 	out.read = func(dst []byte, lo, hi int) error {
 		first, last := lo*cols/m.cols, (hi*cols+m.cols-1)/m.cols
 		buf := make([]byte, (last-first)*m.rowBytes())
@@ -62,7 +69,10 @@ const gatherSpan = 1 << 20
 
 // pick has n rows, the i-th of which is row at(i) of m.
 func (m *matrix) pick(n int, at func(i int) int) *matrix {
-	out := &matrix{dtype: m.dtype, rows: n, cols: m.cols}
+	if len(m.factors) > 1 {
+		m = m.float(nil)
+	}
+	out := &matrix{dtype: m.dtype, rows: n, cols: m.cols, factors: m.factors}
 	size := m.rowBytes()
 	out.read = func(dst []byte, lo, hi int) error {
 		for lo < hi {
@@ -100,10 +110,13 @@ func (m *matrix) pick(n int, at func(i int) int) *matrix {
 	return out
 }
 
-// stack has the rows of all ms, one after the other. They have equal types and sizes.
+// stack has the rows of all ms, one after the other. They have equal types and sizes, and at most one factor each.
 func stack(ms []*matrix) *matrix {
 	n, size := ms[0].rows, ms[0].rowBytes()
 	out := &matrix{dtype: ms[0].dtype, rows: n * len(ms), cols: ms[0].cols}
+	for _, m := range ms {
+		out.factors = append(out.factors, m.factors...)
+	}
 	out.read = func(dst []byte, lo, hi int) error {
 		for lo < hi {
 			k := lo / n
@@ -120,9 +133,12 @@ func stack(ms []*matrix) *matrix {
 
 // pickColumns moves groups of width columns: the i-th group of the result is group at(i) of m.
 func (m *matrix) pickColumns(width int, at func(i int) int) *matrix {
-	out := &matrix{dtype: m.dtype, rows: m.rows, cols: m.cols}
 	f, _ := m.dtype.Format()
-	size, group := m.rowBytes(), width*f.Bytes
+	if width%f.Block != 0 {
+		return m.float(nil).pickColumns(width, at)
+	}
+	out := &matrix{dtype: m.dtype, rows: m.rows, cols: m.cols, factors: m.factors}
+	size, group := m.rowBytes(), width/f.Block*f.Bytes
 	out.read = func(dst []byte, lo, hi int) error {
 		src := make([]byte, len(dst))
 		if err := m.read(src, lo, hi); err != nil {
@@ -172,6 +188,9 @@ func (c *slabCache) get(m *matrix, slabRows, k int) ([]byte, error) {
 
 // transpose turns a stack of slabs [rows, cols] into one of [cols, rows].
 func (m *matrix) transpose(slabRows int, c *slabCache) *matrix {
+	if f, _ := m.dtype.Format(); f.Block > 1 {
+		m = m.float(nil)
+	}
 	out := &matrix{dtype: m.dtype, rows: m.rows / slabRows * m.cols, cols: slabRows}
 	size := out.rowBytes()
 	out.read = func(dst []byte, lo, hi int) error {
@@ -235,7 +254,14 @@ func (m *matrix) floats(x []float32, lo, hi int) error {
 	if err := m.read(buf, lo, hi); err != nil {
 		return err
 	}
-	return quant.Dequantize(m.dtype, x, buf)
+	err := quant.Dequantize(m.dtype, x, buf)
+	for i := range x {
+		if m.factors == nil {
+			break
+		}
+		x[i] *= m.factors[(lo+i/m.cols)*len(m.factors)/m.rows]
+	}
+	return err
 }
 
 func putFloats(dst []byte, x []float32) {

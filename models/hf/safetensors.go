@@ -37,6 +37,10 @@ type stored struct {
 	off   int64  // of the first byte in the file
 	size  int64  // bytes
 	file  *shard
+
+	// made are the weights of a module of a quantized checkpoint that are put together from several tensors; dtype is
+	// a word for messages then, and there are no bytes.
+	made *matrix
 }
 
 // shard is an open safetensors file.

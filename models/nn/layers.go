@@ -5,9 +5,13 @@ import (
 	"github.com/hipengine/hipengine/ops"
 )
 
-// Linear returns x·wᵀ with w = name.weight, plus name.bias if there is one. x: [tokens, in]; result [tokens, out].
+// Linear returns x·wᵀ with w = name.weight and its factor, if it has one, plus name.bias if there is one. x: [tokens,
+// in]; result [tokens, out].
 func Linear(g *ops.Graph, w models.Weights, name string, x ops.Value) ops.Value {
 	y := ops.MulMat(g, x, w.Get(g, name+".weight"))
+	if factor := models.FactorName(name); w.Has(factor) {
+		y = ops.Mul(g, y, w.Get(g, factor))
+	}
 	if w.Has(name + ".bias") {
 		y = ops.Add(g, y, w.Get(g, name+".bias"))
 	}

@@ -102,7 +102,7 @@ func (m *MoE) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
 	if m.Shared > 0 {
 		z := m.shared().Build(g, w, x)
 		if m.SharedGate {
-			gate := ops.Sigmoid(g, ops.MulMat(g, x, w.Get(g, "ffn_gate_inp_shexp.weight")))
+			gate := ops.Sigmoid(g, Linear(g, w, "ffn_gate_inp_shexp", x))
 			z = ops.WeightedSum(g, ops.Reshape(g, z, x.Shape().Rows(), 1, m.Embd), gate)
 		}
 		y = ops.Add(g, y, z)
@@ -136,6 +136,12 @@ func (m *MoE) Mix(g *ops.Graph, w models.Weights, x, ids, weights ops.Value) ops
 // experts is Linear with the matrices of each token's own experts. x: [tokens, 1 or k, in]; result [tokens, k, out].
 func experts(g *ops.Graph, w models.Weights, name string, x, ids ops.Value) ops.Value {
 	y := ops.MulMatExperts(g, x, w.Get(g, name+".weight"), ids)
+	if factor := models.FactorName(name); w.Has(factor) {
+		s := y.Shape()
+		each := ops.AddExperts(g, ops.Scale(g, ops.Slice(g, y, 0, 1), 0), w.Get(g, factor), ids)
+		y = ops.WeightedSum(g, ops.Reshape(g, y, s[0]*s[1], 1, s[2]), ops.Reshape(g, each, s[0]*s[1], 1))
+		y = ops.Reshape(g, y, s[0], s[1], s[2])
+	}
 	if w.Has(name + ".bias") {
 		y = ops.AddExperts(g, y, w.Get(g, name+".bias"), ids)
 	}
