@@ -480,6 +480,21 @@ func convertIQ1MAVX512(dst *byte, src *byte, blocks int, words *uint16, values *
 //go:noescape
 func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32)
 
+// expandQ4_1AVX512 is Floats for blocks blocks of Q4_1, at least 1.
+//
+//go:noescape
+func expandQ4_1AVX512(dst *float32, src *byte, blocks int)
+
+// expandQ5_1AVX512 is Floats for blocks blocks of Q5_1, at least 1.
+//
+//go:noescape
+func expandQ5_1AVX512(dst *float32, src *byte, blocks int)
+
+// expandQ2KAVX512 is Floats for blocks blocks of Q2K, at least 1.
+//
+//go:noescape
+func expandQ2KAVX512(dst *float32, src *byte, blocks int)
+
 // dotWovenQ8_0AVX512 is dotQ8_0Row
 // for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for
 // types with blocks of 32). Results of a column are outBytes bytes from those of the next. Both counts are at least 1.

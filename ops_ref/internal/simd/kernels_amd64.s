@@ -24319,6 +24319,217 @@ sub:
 	VZEROUPPER
 	RET
 
+DATA fifteen<>+0(SB)/4, $0x0000000f
+GLOBL fifteen<>(SB), RODATA|NOPTR, $4
+
+DATA minus0<>+0(SB)/4, $0x80000000
+GLOBL minus0<>(SB), RODATA|NOPTR, $4
+
+// func expandQ4_1AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F, MMX+
+TEXT ·expandQ4_1AVX512(SB), NOSPLIT, $256-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD nibbles<>+0(SB), Y0
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VMOVDQU      4(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, (SP)
+	VPBROADCASTW (CX), Y2
+	VCVTPH2PS    Y2, Z2
+	VPBROADCASTW 2(CX), Y3
+	VCVTPH2PS    Y3, Z3
+	VPMOVZXBD    (SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VPMOVZXBD    16(SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 64(AX)
+	ADDQ         $0x14, CX
+	ADDQ         $0x00000080, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func expandQ5_1AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·expandQ5_1AVX512(SB), NOSPLIT, $256-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD nibbles<>+0(SB), Y0
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VMOVDQU      8(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	KMOVD        4(CX), K1
+	VMOVDQU      sixteens<>+0(SB), Y2
+	VPADDB       Y2, Y1, K1, Y1
+	VMOVDQU      Y1, (SP)
+	VPBROADCASTW (CX), Y2
+	VCVTPH2PS    Y2, Z2
+	VPBROADCASTW 2(CX), Y3
+	VCVTPH2PS    Y3, Z3
+	VPMOVZXBD    (SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VPMOVZXBD    16(SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 64(AX)
+	ADDQ         $0x18, CX
+	ADDQ         $0x00000080, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func expandQ2KAVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
+TEXT ·expandQ2KAVX512(SB), NOSPLIT, $384-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD low2<>+0(SB), Z0
+
+block:
+	PREFETCHT1      16384(CX)
+	PREFETCHT0      2048(CX)
+	PREFETCHT1      16448(CX)
+	PREFETCHT0      2112(CX)
+	VBROADCASTI64X4 16(CX), Z1
+	VPSRLVW         q3Crumbs0<>+0(SB), Z1, Z2
+	VPANDD          Z0, Z2, Z2
+	VMOVDQU64       Z2, (SP)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VMOVDQU64       Z1, 64(SP)
+	VBROADCASTI64X4 48(CX), Z1
+	VPSRLVW         q3Crumbs0<>+0(SB), Z1, Z2
+	VPANDD          Z0, Z2, Z2
+	VMOVDQU64       Z2, 128(SP)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VMOVDQU64       Z1, 192(SP)
+	VPMOVZXBD       (CX), Z1
+	VPSRLD          $0x04, Z1, Z2
+	VPANDD.BCST     fifteen<>+0(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VPBROADCASTW    80(CX), Y3
+	VCVTPH2PS       Y3, Z3
+	VMULPS          Z3, Z1, Z1
+	VMOVUPS         Z1, 256(SP)
+	VCVTDQ2PS       Z2, Z2
+	VPBROADCASTW    82(CX), Y1
+	VCVTPH2PS       Y1, Z1
+	VMULPS          Z1, Z2, Z2
+	VPXORD.BCST     minus0<>+0(SB), Z2, Z2
+	VMOVUPS         Z2, 320(SP)
+	VPMOVZXBD       (SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     256(SP), Z1, Z1
+	VADDPS.BCST     320(SP), Z1, Z1
+	VMOVUPS         Z1, (AX)
+	VPMOVZXBD       16(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     260(SP), Z1, Z1
+	VADDPS.BCST     324(SP), Z1, Z1
+	VMOVUPS         Z1, 64(AX)
+	VPMOVZXBD       32(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     264(SP), Z1, Z1
+	VADDPS.BCST     328(SP), Z1, Z1
+	VMOVUPS         Z1, 128(AX)
+	VPMOVZXBD       48(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     268(SP), Z1, Z1
+	VADDPS.BCST     332(SP), Z1, Z1
+	VMOVUPS         Z1, 192(AX)
+	VPMOVZXBD       64(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     272(SP), Z1, Z1
+	VADDPS.BCST     336(SP), Z1, Z1
+	VMOVUPS         Z1, 256(AX)
+	VPMOVZXBD       80(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     276(SP), Z1, Z1
+	VADDPS.BCST     340(SP), Z1, Z1
+	VMOVUPS         Z1, 320(AX)
+	VPMOVZXBD       96(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     280(SP), Z1, Z1
+	VADDPS.BCST     344(SP), Z1, Z1
+	VMOVUPS         Z1, 384(AX)
+	VPMOVZXBD       112(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     284(SP), Z1, Z1
+	VADDPS.BCST     348(SP), Z1, Z1
+	VMOVUPS         Z1, 448(AX)
+	VPMOVZXBD       128(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     288(SP), Z1, Z1
+	VADDPS.BCST     352(SP), Z1, Z1
+	VMOVUPS         Z1, 512(AX)
+	VPMOVZXBD       144(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     292(SP), Z1, Z1
+	VADDPS.BCST     356(SP), Z1, Z1
+	VMOVUPS         Z1, 576(AX)
+	VPMOVZXBD       160(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     296(SP), Z1, Z1
+	VADDPS.BCST     360(SP), Z1, Z1
+	VMOVUPS         Z1, 640(AX)
+	VPMOVZXBD       176(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     300(SP), Z1, Z1
+	VADDPS.BCST     364(SP), Z1, Z1
+	VMOVUPS         Z1, 704(AX)
+	VPMOVZXBD       192(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     304(SP), Z1, Z1
+	VADDPS.BCST     368(SP), Z1, Z1
+	VMOVUPS         Z1, 768(AX)
+	VPMOVZXBD       208(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     308(SP), Z1, Z1
+	VADDPS.BCST     372(SP), Z1, Z1
+	VMOVUPS         Z1, 832(AX)
+	VPMOVZXBD       224(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     312(SP), Z1, Z1
+	VADDPS.BCST     376(SP), Z1, Z1
+	VMOVUPS         Z1, 896(AX)
+	VPMOVZXBD       240(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     316(SP), Z1, Z1
+	VADDPS.BCST     380(SP), Z1, Z1
+	VMOVUPS         Z1, 960(AX)
+	ADDQ            $0x54, CX
+	ADDQ            $0x00000400, AX
+	DECQ            DX
+	JNZ             block
+	VZEROUPPER
+	RET
+
 DATA low2<>+0(SB)/4, $0x03030303
 GLOBL low2<>(SB), RODATA|NOPTR, $4
 
