@@ -330,6 +330,9 @@ func TestMXFP4(t *testing.T) {
 func TestDraftLayers(t *testing.T) {
 	for _, name := range []string{"qwen35", "qwen35moe", "qwen3next"} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "qwen35" {
+				t.Skip("SKIPPED: -short leaves mixtures to make long")
+			}
 			dir := testfiles.Model(t, name)
 			c := readCheckpoint(t, dir)
 			ids := readReference(t, dir).ids(t, "ids_48")

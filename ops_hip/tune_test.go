@@ -11,6 +11,9 @@ import (
 // TestTune tunes on an emulator, whose times say nothing: choices must be well-formed, name kernels that are not chosen
 // already, and leave the device as it was.
 func TestTune(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves measuring kernels to make emulator")
+	}
 	d, err := OpenWith("emu:gfx1100", Options{})
 	must(t, err)
 	defer closing(t, d.Close)

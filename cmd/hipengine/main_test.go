@@ -114,18 +114,22 @@ func TestRun(t *testing.T) {
 	for _, c := range []struct {
 		name, stdin string
 		own         bool // process
+		long        bool
 		args        []string
 	}{
-		{"prompt", "", true, []string{"run", france}},
-		{"words", "", false, append([]string{"run"}, strings.Fields(france)...)},
-		{"model and prompt", "", false, []string{"run", "ember", france}},
-		{"standard input", france + "\n", true, []string{"run"}},
-		{"a dash", france + "\n", false, []string{"run", "-"}},
-		{"a dash behind a model", france + "\n", true, []string{"run", "ember", "-"}},
-		{"reference device", "", false, []string{"run", "--device", "ref", "--threads", "1", france}},
-		{"file", "", false, []string{"run", "../../internal/ember/ember-Q8_0.gguf", "--temp", "0", france}},
+		{"prompt", "", true, false, []string{"run", france}},
+		{"words", "", false, false, append([]string{"run"}, strings.Fields(france)...)},
+		{"model and prompt", "", false, true, []string{"run", "ember", france}},
+		{"standard input", france + "\n", true, false, []string{"run"}},
+		{"a dash", france + "\n", false, true, []string{"run", "-"}},
+		{"a dash behind a model", france + "\n", true, false, []string{"run", "ember", "-"}},
+		{"reference device", "", false, false, []string{"run", "--device", "ref", "--threads", "1", france}},
+		{"file", "", false, true, []string{"run", "../../internal/ember/ember-Q8_0.gguf", "--temp", "0", france}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.long {
+				t.Skip("SKIPPED: -short leaves what is much like others to make long")
+			}
 			start := command
 			if c.own {
 				start = process

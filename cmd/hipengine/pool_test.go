@@ -34,6 +34,9 @@ func askFrance(t *testing.T, url, model string) (int, string) {
 // TestServeSwaps serves two models with memory for one, to clients of both at once, and manages them from the command
 // line.
 func TestServeSwaps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves swaps of real models to make long; package serve swaps others")
+	}
 	small := []string{"ember", q4, "--ctx", "256", "--parallel", "2", "--prefix-cache=-1", "--admin-key", "boss",
 		"--spec", "off"}
 	_, url := startServer(t, small...)

@@ -139,7 +139,7 @@ func TestHonest(t *testing.T) {
 	checks := []string{"^(Ops|Quant|Graph)/|^Model/.*/(prefill|kv-)", "^Ops/"}
 	if testing.Short() {
 		t.Log("SKIPPED: -short leaves most models and ops, weight types, and a second set of data, to make long")
-		checks = []string{"^Ops/(attention|gated_delta_net|rms_norm|swiglu)/|^Ops/mul_mat/(F16|Q4_K|Q8_0)/|^Model/qwen35/prefill"}
+		checks = []string{"^Ops/(attention|gated_delta_net|rms_norm|swiglu)/|^Ops/mul_mat/(F16|Q4_K|Q8_0)/|^Model/qwen3/prefill"}
 	}
 	for seed, match := range checks {
 		r, err := conformance.Run(t.Context(), dev,
