@@ -43,7 +43,13 @@ func asmDotColumns(f Format, out *float32, outBytes int, w *byte, rowBytes, quad
 var dotConverteds = [...]struct {
 	four, two func(out *float32, outBytes int, w *byte, rowBytes, quads, steps int, act *byte, actBytes int)
 	one       func(out *float32, w *byte, rowBytes, quads, steps int, act *byte)
-}{Q3_K: {dotQ3Kx4AVX512, dotQ3Kx2AVX512, dotQ3KAVX512}, IQ4_XS: {nil, dotIQ4XSx2AVX512, dotIQ4XSAVX512}}
+}{Q4_0: {nil, dotQ4_0x2AVX512, dotQ4_0AVX512},
+	Q5_0:   {nil, dotQ5_0x2AVX512, dotQ5_0AVX512},
+	IQ4_NL: {nil, dotIQ4_NLx2AVX512, dotIQ4_NLAVX512},
+	MXFP4:  {nil, dotMXFP4x2AVX512, dotMXFP4AVX512},
+	Q3_K:   {dotQ3Kx4AVX512, dotQ3Kx2AVX512, dotQ3KAVX512},
+	IQ4_XS: {nil, dotIQ4XSx2AVX512, dotIQ4XSAVX512},
+}
 
 // hasDotConverted reports whether the level has kernels for rows of type c that are not converted first.
 func hasDotConverted(c Conversion) bool {

@@ -38,3 +38,19 @@ func asmConvertCodes(c Conversion, dst, src *byte, blocks int) bool {
 	}
 	return true
 }
+
+// asmExpandBlocks writes the elements of blocks as float32 and reports whether it did.
+func asmExpandBlocks(e Expansion, dst *float32, src *byte, blocks int) bool {
+	if level < AVX512 {
+		return false
+	}
+	switch e {
+	case Q4_1:
+		expandQ4_1AVX512(dst, src, blocks)
+	case Q5_1:
+		expandQ5_1AVX512(dst, src, blocks)
+	case Q2_K:
+		expandQ2KAVX512(dst, src, blocks)
+	}
+	return true
+}

@@ -1,14 +1,15 @@
 package simd
 
 // Dot is what Convert and DotColumns do, for rows rows of k elements, rowBytes apart, and cols columns, without writing
-// converted rows. It reports false, and does nothing, if the level has no kernel for that.
+// converted rows. It reports false if the level has no kernel for that, or a row of MXFP4 cannot be converted; out may
+// then hold anything.
 func (c Conversion) Dot(out []float32, outStride int, w []byte, rowBytes, rows int, acts []byte, cols, k int) bool {
 	f := c.Format()
 	size, act := k/f.Block()*conversions[c].bytes, f.ActBytes(k)
-	if !hasDotConverted(c) {
+	if !hasDotConverted(c) || k < f.step() {
 		return false
 	}
-	if rows <= 0 || cols <= 0 || k <= 0 || k%f.step() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size ||
+	if rows <= 0 || cols <= 0 || k <= 0 || k%f.Block() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size ||
 		len(acts) < cols*act || len(out) < (cols-1)*outStride+rows {
 		panic("simd: wrong sizes of a product")
 	}
@@ -27,6 +28,27 @@ func (c Conversion) Dot(out []float32, outStride int, w []byte, rowBytes, rows i
 			}
 		}
 		col += n
+	}
+	if rest := k % f.step(); rest != 0 { // of types with blocks of 32
+		var blocks [3 * 34]byte
+		for r := range rows {
+			if !c.Convert(blocks[:f.Bytes(rest)], w[r*rowBytes:][size-rest/32*conversions[c].bytes:size]) {
+				return false
+			}
+			for col := range cols {
+				y := &out[col*outStride+r]
+				*y = dotRow(f, *y, blocks[:f.Bytes(rest)], acts[col*act+f.ActBytes(k-rest):], 0)
+			}
+		}
+	}
+	if c == MXFP4 { // NaN, where activations are not the reason, stand for scales that float16 lacks
+		for col := range cols {
+			for _, y := range out[col*outStride:][:rows] {
+				if y != y {
+					return false
+				}
+			}
+		}
 	}
 	return true
 }

@@ -28,6 +28,9 @@ func (e Expansion) Floats(dst []float32, src []byte) {
 	if len(dst)%x.block != 0 || len(src) < len(dst)/x.block*x.bytes {
 		panic("simd: wrong sizes to expand")
 	}
+	if len(dst) == 0 || asmExpandBlocks(e, &dst[0], &src[0], len(dst)/x.block) {
+		return
+	}
 	var r runs
 	for len(dst) > 0 {
 		n := min(len(dst), 256)

@@ -344,6 +344,34 @@ func convertIQ3SAVX2(dst *byte, src *byte, blocks int, points *uint64)
 //go:noescape
 func dotQ3KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 
+// dotQ4_0AVX512 is dotQ8_0Row of what convertBlock makes of Q4_0
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ4_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotIQ4_NLAVX512 is dotQ8_0Row of what convertBlock makes of IQ4_NL
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotIQ4_NLAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotMXFP4AVX512 is dotQ8_0Row of what convertBlock makes of MXFP4, or NaN if a scale has no float16,
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotMXFP4AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotQ5_0AVX512 is dotQ8_0Row of what convertBlock makes of Q5_0
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ5_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
 // dotQ3Kx2AVX512 is dotCodesRow of what convertCodes makes of Q3K
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
@@ -351,6 +379,38 @@ func dotQ3KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, ac
 //
 //go:noescape
 func dotQ3Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ4_0x2AVX512 is dotQ8_0Row of what convertBlock makes of Q4_0
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ4_0x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotIQ4_NLx2AVX512 is dotQ8_0Row of what convertBlock makes of IQ4_NL
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotIQ4_NLx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotMXFP4x2AVX512 is dotQ8_0Row of what convertBlock makes of MXFP4, or NaN if a scale has no float16,
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotMXFP4x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotQ5_0x2AVX512 is dotQ8_0Row of what convertBlock makes of Q5_0
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotQ5_0x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
 
 // dotQ3Kx4AVX512 is dotCodesRow of what convertCodes makes of Q3K
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
@@ -419,6 +479,21 @@ func convertIQ1MAVX512(dst *byte, src *byte, blocks int, words *uint16, values *
 //
 //go:noescape
 func expandAVX2(dst *float32, codes *byte, subs int, steps *float32, mins *float32)
+
+// expandQ4_1AVX512 is Floats for blocks blocks of Q4_1, at least 1.
+//
+//go:noescape
+func expandQ4_1AVX512(dst *float32, src *byte, blocks int)
+
+// expandQ5_1AVX512 is Floats for blocks blocks of Q5_1, at least 1.
+//
+//go:noescape
+func expandQ5_1AVX512(dst *float32, src *byte, blocks int)
+
+// expandQ2KAVX512 is Floats for blocks blocks of Q2K, at least 1.
+//
+//go:noescape
+func expandQ2KAVX512(dst *float32, src *byte, blocks int)
 
 // dotWovenQ8_0AVX512 is dotQ8_0Row
 // for 1 columns of activations, actBytes apart, and groups of sixteen interleaved rows of blocks blocks (groups of four for

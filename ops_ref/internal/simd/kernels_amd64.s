@@ -711,23 +711,23 @@ DATA laneMod4<>+56(SB)/4, $0x00000002
 DATA laneMod4<>+60(SB)/4, $0x00000003
 GLOBL laneMod4<>(SB), RODATA|NOPTR, $64
 
-DATA laneBlock<>+0(SB)/4, $0x00000000
-DATA laneBlock<>+4(SB)/4, $0x00000000
-DATA laneBlock<>+8(SB)/4, $0x00000000
-DATA laneBlock<>+12(SB)/4, $0x00000000
-DATA laneBlock<>+16(SB)/4, $0x00000022
-DATA laneBlock<>+20(SB)/4, $0x00000022
-DATA laneBlock<>+24(SB)/4, $0x00000022
-DATA laneBlock<>+28(SB)/4, $0x00000022
-DATA laneBlock<>+32(SB)/4, $0x00000044
-DATA laneBlock<>+36(SB)/4, $0x00000044
-DATA laneBlock<>+40(SB)/4, $0x00000044
-DATA laneBlock<>+44(SB)/4, $0x00000044
-DATA laneBlock<>+48(SB)/4, $0x00000066
-DATA laneBlock<>+52(SB)/4, $0x00000066
-DATA laneBlock<>+56(SB)/4, $0x00000066
-DATA laneBlock<>+60(SB)/4, $0x00000066
-GLOBL laneBlock<>(SB), RODATA|NOPTR, $64
+DATA laneDiv4<>+0(SB)/4, $0x00000000
+DATA laneDiv4<>+4(SB)/4, $0x00000000
+DATA laneDiv4<>+8(SB)/4, $0x00000000
+DATA laneDiv4<>+12(SB)/4, $0x00000000
+DATA laneDiv4<>+16(SB)/4, $0x00000001
+DATA laneDiv4<>+20(SB)/4, $0x00000001
+DATA laneDiv4<>+24(SB)/4, $0x00000001
+DATA laneDiv4<>+28(SB)/4, $0x00000001
+DATA laneDiv4<>+32(SB)/4, $0x00000002
+DATA laneDiv4<>+36(SB)/4, $0x00000002
+DATA laneDiv4<>+40(SB)/4, $0x00000002
+DATA laneDiv4<>+44(SB)/4, $0x00000002
+DATA laneDiv4<>+48(SB)/4, $0x00000003
+DATA laneDiv4<>+52(SB)/4, $0x00000003
+DATA laneDiv4<>+56(SB)/4, $0x00000003
+DATA laneDiv4<>+60(SB)/4, $0x00000003
+GLOBL laneDiv4<>(SB), RODATA|NOPTR, $64
 
 // func dotQ8_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
@@ -742,7 +742,9 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $0-48
 	LEAQ         16384(CX), R9
 	VPXORD       Z0, Z0, Z0
 	VPBROADCASTD DX, Z1
-	VMOVDQU64    laneBlock<>+0(SB), Z2
+	MOVL         $0x00000022, R10
+	VPBROADCASTD R10, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
 	VPMULLD      laneMod4<>+0(SB), Z1, Z1
 	VPADDD       Z2, Z1, Z1
 
@@ -880,7 +882,9 @@ TEXT ·dotQ8_0x2AVX512(SB), NOSPLIT, $0-64
 	MOVQ         actBytes+56(FP), R10
 	VPXORD       Z0, Z0, Z0
 	VPBROADCASTD DX, Z1
-	VMOVDQU64    laneBlock<>+0(SB), Z2
+	MOVL         $0x00000022, R11
+	VPBROADCASTD R11, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
 	VPMULLD      laneMod4<>+0(SB), Z1, Z1
 	VPADDD       Z2, Z1, Z1
 
@@ -1076,7 +1080,9 @@ TEXT ·dotQ8_0x4AVX512(SB), NOSPLIT, $0-64
 	LEAQ         (R10)(R10*2), R11
 	VPXORD       Z0, Z0, Z0
 	VPBROADCASTD DX, Z1
-	VMOVDQU64    laneBlock<>+0(SB), Z2
+	MOVL         $0x00000022, R12
+	VPBROADCASTD R12, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
 	VPMULLD      laneMod4<>+0(SB), Z1, Z1
 	VPADDD       Z2, Z1, Z1
 
@@ -18773,6 +18779,106 @@ block:
 DATA fours<>+0(SB)/4, $0x04040404
 GLOBL fours<>(SB), RODATA|NOPTR, $4
 
+DATA leastExponent<>+0(SB)/4, $0x00000068
+GLOBL leastExponent<>(SB), RODATA|NOPTR, $4
+
+DATA mostExponent<>+0(SB)/4, $0x00000027
+GLOBL mostExponent<>(SB), RODATA|NOPTR, $4
+
+DATA exponentBias<>+0(SB)/4, $0x00000067
+GLOBL exponentBias<>(SB), RODATA|NOPTR, $4
+
+DATA bias16<>+0(SB)/4, $0x70707070
+GLOBL bias16<>(SB), RODATA|NOPTR, $4
+
+DATA sixteens<>+0(SB)/2, $0x1010
+DATA sixteens<>+2(SB)/2, $0x1010
+DATA sixteens<>+4(SB)/2, $0x1010
+DATA sixteens<>+6(SB)/2, $0x1010
+DATA sixteens<>+8(SB)/2, $0x1010
+DATA sixteens<>+10(SB)/2, $0x1010
+DATA sixteens<>+12(SB)/2, $0x1010
+DATA sixteens<>+14(SB)/2, $0x1010
+DATA sixteens<>+16(SB)/2, $0x1010
+DATA sixteens<>+18(SB)/2, $0x1010
+DATA sixteens<>+20(SB)/2, $0x1010
+DATA sixteens<>+22(SB)/2, $0x1010
+DATA sixteens<>+24(SB)/2, $0x1010
+DATA sixteens<>+26(SB)/2, $0x1010
+DATA sixteens<>+28(SB)/2, $0x1010
+DATA sixteens<>+30(SB)/2, $0x1010
+DATA sixteens<>+32(SB)/2, $0x1010
+DATA sixteens<>+34(SB)/2, $0x1010
+DATA sixteens<>+36(SB)/2, $0x1010
+DATA sixteens<>+38(SB)/2, $0x1010
+DATA sixteens<>+40(SB)/2, $0x1010
+DATA sixteens<>+42(SB)/2, $0x1010
+DATA sixteens<>+44(SB)/2, $0x1010
+DATA sixteens<>+46(SB)/2, $0x1010
+DATA sixteens<>+48(SB)/2, $0x1010
+DATA sixteens<>+50(SB)/2, $0x1010
+DATA sixteens<>+52(SB)/2, $0x1010
+DATA sixteens<>+54(SB)/2, $0x1010
+DATA sixteens<>+56(SB)/2, $0x1010
+DATA sixteens<>+58(SB)/2, $0x1010
+DATA sixteens<>+60(SB)/2, $0x1010
+DATA sixteens<>+62(SB)/2, $0x1010
+GLOBL sixteens<>(SB), RODATA|NOPTR, $64
+
+DATA q4_0Codes<>+0(SB)/1, $0x78
+DATA q4_0Codes<>+1(SB)/1, $0x79
+DATA q4_0Codes<>+2(SB)/1, $0x7a
+DATA q4_0Codes<>+3(SB)/1, $0x7b
+DATA q4_0Codes<>+4(SB)/1, $0x7c
+DATA q4_0Codes<>+5(SB)/1, $0x7d
+DATA q4_0Codes<>+6(SB)/1, $0x7e
+DATA q4_0Codes<>+7(SB)/1, $0x7f
+DATA q4_0Codes<>+8(SB)/1, $0x80
+DATA q4_0Codes<>+9(SB)/1, $0x81
+DATA q4_0Codes<>+10(SB)/1, $0x82
+DATA q4_0Codes<>+11(SB)/1, $0x83
+DATA q4_0Codes<>+12(SB)/1, $0x84
+DATA q4_0Codes<>+13(SB)/1, $0x85
+DATA q4_0Codes<>+14(SB)/1, $0x86
+DATA q4_0Codes<>+15(SB)/1, $0x87
+GLOBL q4_0Codes<>(SB), RODATA|NOPTR, $16
+
+DATA fp4Codes<>+0(SB)/1, $0x80
+DATA fp4Codes<>+1(SB)/1, $0x81
+DATA fp4Codes<>+2(SB)/1, $0x82
+DATA fp4Codes<>+3(SB)/1, $0x83
+DATA fp4Codes<>+4(SB)/1, $0x84
+DATA fp4Codes<>+5(SB)/1, $0x86
+DATA fp4Codes<>+6(SB)/1, $0x88
+DATA fp4Codes<>+7(SB)/1, $0x8c
+DATA fp4Codes<>+8(SB)/1, $0x80
+DATA fp4Codes<>+9(SB)/1, $0x7f
+DATA fp4Codes<>+10(SB)/1, $0x7e
+DATA fp4Codes<>+11(SB)/1, $0x7d
+DATA fp4Codes<>+12(SB)/1, $0x7c
+DATA fp4Codes<>+13(SB)/1, $0x7a
+DATA fp4Codes<>+14(SB)/1, $0x78
+DATA fp4Codes<>+15(SB)/1, $0x74
+GLOBL fp4Codes<>(SB), RODATA|NOPTR, $16
+
+DATA lanesTwiceQ<>+0(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+4(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+8(SB)/4, $0x00000001
+DATA lanesTwiceQ<>+12(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+16(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+20(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+24(SB)/4, $0x00000001
+DATA lanesTwiceQ<>+28(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+32(SB)/4, $0x00000002
+DATA lanesTwiceQ<>+36(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+40(SB)/4, $0x00000003
+DATA lanesTwiceQ<>+44(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+48(SB)/4, $0x00000002
+DATA lanesTwiceQ<>+52(SB)/4, $0x00000000
+DATA lanesTwiceQ<>+56(SB)/4, $0x00000003
+DATA lanesTwiceQ<>+60(SB)/4, $0x00000000
+GLOBL lanesTwiceQ<>(SB), RODATA|NOPTR, $64
+
 DATA q3Crumbs0<>+0(SB)/2, $0x0000
 DATA q3Crumbs0<>+2(SB)/2, $0x0000
 DATA q3Crumbs0<>+4(SB)/2, $0x0000
@@ -19371,6 +19477,728 @@ block:
 	VZEROUPPER
 	RET
 
+// func dotQ4_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotQ4_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000012, R10
+	VPBROADCASTD R10, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X2, X2, X2
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z3
+	VPGATHERDD      (R10)(Z1*1), K1, Z3
+	VPMOVDW         Z3, Y3
+	VCVTPH2PS       Y3, Z3
+	VMOVDQU64       2(R10), X4
+	VINSERTI32X4    $0x01, 20(R10), Y4, Y4
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z4, Z5, Z4
+	VPSRLVW         nibbleLanes<>+0(SB), Z4, Z4
+	VPANDD.BCST     nibbles<>+0(SB), Z4, Z4
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z5
+	VPSHUFB         Z4, Z5, Z4
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        (R11), Z4, Z5
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       2(R10)(DX*1), X6
+	VINSERTI32X4    $0x01, 20(R10)(DX*1), Y6, Y6
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z13
+	VPERMQ          Z6, Z13, Z6
+	VPSRLVW         nibbleLanes<>+0(SB), Z6, Z6
+	VPANDD.BCST     nibbles<>+0(SB), Z6, Z6
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z13
+	VPSHUFB         Z6, Z13, Z6
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        (R11), Z6, Z13
+	VMOVDQU64       2(R10)(DX*2), X7
+	VINSERTI32X4    $0x01, 20(R10)(DX*2), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z7, Z14, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z14
+	VPSHUFB         Z7, Z14, Z7
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R11), Z7, Z14
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       2(R10)(R8*1), X8
+	VINSERTI32X4    $0x01, 20(R10)(R8*1), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z8, Z15, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z15
+	VPSHUFB         Z8, Z15, Z8
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R11), Z8, Z15
+	VPUNPCKLDQ      Z13, Z5, Z16
+	VPUNPCKHDQ      Z13, Z5, Z5
+	VPADDD          Z5, Z16, Z16
+	VPUNPCKLDQ      Z15, Z14, Z5
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z16, Z13
+	VPUNPCKHQDQ     Z5, Z16, Z16
+	VPADDD          Z16, Z13, Z13
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       38(R10), X9
+	VINSERTI32X4    $0x01, 56(R10), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z9, Z5, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z5
+	VPSHUFB         Z9, Z5, Z9
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        64(R11), Z9, Z5
+	VMOVDQU64       38(R10)(DX*1), X10
+	VINSERTI32X4    $0x01, 56(R10)(DX*1), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z10, Z14, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z14
+	VPSHUFB         Z10, Z14, Z10
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R11), Z10, Z14
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       38(R10)(DX*2), X11
+	VINSERTI32X4    $0x01, 56(R10)(DX*2), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z11, Z15, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z15
+	VPSHUFB         Z11, Z15, Z11
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        64(R11), Z11, Z15
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       38(R10)(R8*1), X12
+	VINSERTI32X4    $0x01, 56(R10)(R8*1), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z16
+	VPERMQ          Z12, Z16, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z16
+	VPSHUFB         Z12, Z16, Z12
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        64(R11), Z12, Z16
+	VPUNPCKLDQ      Z14, Z5, Z17
+	VPUNPCKHDQ      Z14, Z5, Z5
+	VPADDD          Z5, Z17, Z17
+	VPUNPCKLDQ      Z16, Z15, Z5
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z17, Z14
+	VPUNPCKHQDQ     Z5, Z17, Z17
+	VPADDD          Z17, Z14, Z14
+	VSHUFI32X4      $0x88, Z14, Z13, Z5
+	VSHUFI32X4      $0xdd, Z14, Z13, Z13
+	VPADDD          Z13, Z5, Z5
+	VBROADCASTI32X4 144(R11), Z13
+	VPERMILPS       perLane<>+0(SB), Z13, Z13
+	VPSLLD          $0x07, Z13, Z13
+	VPSUBD          Z13, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z3, Z5, Z5
+	VBROADCASTF32X4 128(R11), Z3
+	VPERMILPS       perLane<>+0(SB), Z3, Z3
+	VMULPS          Z3, Z5, Z5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x01, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x02, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x03, Z5, X3
+	VADDPS          X3, X2, X2
+	ADDQ            $0x00000120, R9
+	ADDQ            $0x00000048, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotIQ4_NLAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotIQ4_NLAVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000012, R10
+	VPBROADCASTD R10, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X2, X2, X2
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z3
+	VPGATHERDD      (R10)(Z1*1), K1, Z3
+	VPMOVDW         Z3, Y3
+	VCVTPH2PS       Y3, Z3
+	VMOVDQU64       2(R10), X4
+	VINSERTI32X4    $0x01, 20(R10), Y4, Y4
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z4, Z5, Z4
+	VPSRLVW         nibbleLanes<>+0(SB), Z4, Z4
+	VPANDD.BCST     nibbles<>+0(SB), Z4, Z4
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z5
+	VPSHUFB         Z4, Z5, Z4
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        (R11), Z4, Z5
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       2(R10)(DX*1), X6
+	VINSERTI32X4    $0x01, 20(R10)(DX*1), Y6, Y6
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z13
+	VPERMQ          Z6, Z13, Z6
+	VPSRLVW         nibbleLanes<>+0(SB), Z6, Z6
+	VPANDD.BCST     nibbles<>+0(SB), Z6, Z6
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z13
+	VPSHUFB         Z6, Z13, Z6
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        (R11), Z6, Z13
+	VMOVDQU64       2(R10)(DX*2), X7
+	VINSERTI32X4    $0x01, 20(R10)(DX*2), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z7, Z14, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z14
+	VPSHUFB         Z7, Z14, Z7
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R11), Z7, Z14
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       2(R10)(R8*1), X8
+	VINSERTI32X4    $0x01, 20(R10)(R8*1), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z8, Z15, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z15
+	VPSHUFB         Z8, Z15, Z8
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R11), Z8, Z15
+	VPUNPCKLDQ      Z13, Z5, Z16
+	VPUNPCKHDQ      Z13, Z5, Z5
+	VPADDD          Z5, Z16, Z16
+	VPUNPCKLDQ      Z15, Z14, Z5
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z16, Z13
+	VPUNPCKHQDQ     Z5, Z16, Z16
+	VPADDD          Z16, Z13, Z13
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       38(R10), X9
+	VINSERTI32X4    $0x01, 56(R10), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z9, Z5, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z5
+	VPSHUFB         Z9, Z5, Z9
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        64(R11), Z9, Z5
+	VMOVDQU64       38(R10)(DX*1), X10
+	VINSERTI32X4    $0x01, 56(R10)(DX*1), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z10, Z14, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z14
+	VPSHUFB         Z10, Z14, Z10
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R11), Z10, Z14
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       38(R10)(DX*2), X11
+	VINSERTI32X4    $0x01, 56(R10)(DX*2), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z11, Z15, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z15
+	VPSHUFB         Z11, Z15, Z11
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        64(R11), Z11, Z15
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       38(R10)(R8*1), X12
+	VINSERTI32X4    $0x01, 56(R10)(R8*1), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z16
+	VPERMQ          Z12, Z16, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z16
+	VPSHUFB         Z12, Z16, Z12
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        64(R11), Z12, Z16
+	VPUNPCKLDQ      Z14, Z5, Z17
+	VPUNPCKHDQ      Z14, Z5, Z5
+	VPADDD          Z5, Z17, Z17
+	VPUNPCKLDQ      Z16, Z15, Z5
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z17, Z14
+	VPUNPCKHQDQ     Z5, Z17, Z17
+	VPADDD          Z17, Z14, Z14
+	VSHUFI32X4      $0x88, Z14, Z13, Z5
+	VSHUFI32X4      $0xdd, Z14, Z13, Z13
+	VPADDD          Z13, Z5, Z5
+	VBROADCASTI32X4 144(R11), Z13
+	VPERMILPS       perLane<>+0(SB), Z13, Z13
+	VPSLLD          $0x07, Z13, Z13
+	VPSUBD          Z13, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z3, Z5, Z5
+	VBROADCASTF32X4 128(R11), Z3
+	VPERMILPS       perLane<>+0(SB), Z3, Z3
+	VMULPS          Z3, Z5, Z5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x01, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x02, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x03, Z5, X3
+	VADDPS          X3, X2, X2
+	ADDQ            $0x00000120, R9
+	ADDQ            $0x00000048, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotMXFP4AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotMXFP4AVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000011, R10
+	VPBROADCASTD R10, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X2, X2, X2
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z3
+	VPGATHERDD      (R10)(Z1*1), K1, Z3
+	VPANDD.BCST     lowByte<>+0(SB), Z3, Z3
+	VPSUBD.BCST     leastExponent<>+0(SB), Z3, Z3
+	VPCMPUD.BCST    $0x06, mostExponent<>+0(SB), Z3, K2
+	VPADDD.BCST     exponentBias<>+0(SB), Z3, Z3
+	VPSLLD          $0x17, Z3, Z3
+	VPBROADCASTD    nanBits<>+0(SB), K2, Z3
+	VMOVDQU64       1(R10), X4
+	VINSERTI32X4    $0x01, 18(R10), Y4, Y4
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z4, Z5, Z4
+	VPSRLVW         nibbleLanes<>+0(SB), Z4, Z4
+	VPANDD.BCST     nibbles<>+0(SB), Z4, Z4
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z5
+	VPSHUFB         Z4, Z5, Z4
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        (R11), Z4, Z5
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       1(R10)(DX*1), X6
+	VINSERTI32X4    $0x01, 18(R10)(DX*1), Y6, Y6
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z13
+	VPERMQ          Z6, Z13, Z6
+	VPSRLVW         nibbleLanes<>+0(SB), Z6, Z6
+	VPANDD.BCST     nibbles<>+0(SB), Z6, Z6
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z13
+	VPSHUFB         Z6, Z13, Z6
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        (R11), Z6, Z13
+	VMOVDQU64       1(R10)(DX*2), X7
+	VINSERTI32X4    $0x01, 18(R10)(DX*2), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z7, Z14, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z14
+	VPSHUFB         Z7, Z14, Z7
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R11), Z7, Z14
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       1(R10)(R8*1), X8
+	VINSERTI32X4    $0x01, 18(R10)(R8*1), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z8, Z15, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z15
+	VPSHUFB         Z8, Z15, Z8
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R11), Z8, Z15
+	VPUNPCKLDQ      Z13, Z5, Z16
+	VPUNPCKHDQ      Z13, Z5, Z5
+	VPADDD          Z5, Z16, Z16
+	VPUNPCKLDQ      Z15, Z14, Z5
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z16, Z13
+	VPUNPCKHQDQ     Z5, Z16, Z16
+	VPADDD          Z16, Z13, Z13
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       35(R10), X9
+	VINSERTI32X4    $0x01, 52(R10), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z9, Z5, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z5
+	VPSHUFB         Z9, Z5, Z9
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        64(R11), Z9, Z5
+	VMOVDQU64       35(R10)(DX*1), X10
+	VINSERTI32X4    $0x01, 52(R10)(DX*1), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z10, Z14, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z14
+	VPSHUFB         Z10, Z14, Z10
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R11), Z10, Z14
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       35(R10)(DX*2), X11
+	VINSERTI32X4    $0x01, 52(R10)(DX*2), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z11, Z15, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z15
+	VPSHUFB         Z11, Z15, Z11
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        64(R11), Z11, Z15
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       35(R10)(R8*1), X12
+	VINSERTI32X4    $0x01, 52(R10)(R8*1), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z16
+	VPERMQ          Z12, Z16, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z16
+	VPSHUFB         Z12, Z16, Z12
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        64(R11), Z12, Z16
+	VPUNPCKLDQ      Z14, Z5, Z17
+	VPUNPCKHDQ      Z14, Z5, Z5
+	VPADDD          Z5, Z17, Z17
+	VPUNPCKLDQ      Z16, Z15, Z5
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z17, Z14
+	VPUNPCKHQDQ     Z5, Z17, Z17
+	VPADDD          Z17, Z14, Z14
+	VSHUFI32X4      $0x88, Z14, Z13, Z5
+	VSHUFI32X4      $0xdd, Z14, Z13, Z13
+	VPADDD          Z13, Z5, Z5
+	VBROADCASTI32X4 144(R11), Z13
+	VPERMILPS       perLane<>+0(SB), Z13, Z13
+	VPSLLD          $0x07, Z13, Z13
+	VPSUBD          Z13, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z3, Z5, Z5
+	VBROADCASTF32X4 128(R11), Z3
+	VPERMILPS       perLane<>+0(SB), Z3, Z3
+	VMULPS          Z3, Z5, Z5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x01, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x02, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x03, Z5, X3
+	VADDPS          X3, X2, X2
+	ADDQ            $0x00000110, R9
+	ADDQ            $0x00000044, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ5_0AVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotQ5_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000016, R10
+	VPBROADCASTD R10, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X2, X2, X2
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z3
+	VPGATHERDD      (R10)(Z1*1), K1, Z3
+	VPMOVDW         Z3, Y3
+	VCVTPH2PS       Y3, Z3
+	VMOVDQU64       6(R10), X4
+	VINSERTI32X4    $0x01, 28(R10), Y4, Y4
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z4, Z5, Z4
+	VPSRLVW         nibbleLanes<>+0(SB), Z4, Z4
+	VPANDD.BCST     nibbles<>+0(SB), Z4, Z4
+	KMOVD           2(R10), K2
+	KMOVD           24(R10), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z4, Z4
+	VMOVDQU64       sixteens<>+0(SB), Z5
+	VPADDB          Z5, Z4, K2, Z4
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        (R11), Z4, Z5
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       6(R10)(DX*1), X6
+	VINSERTI32X4    $0x01, 28(R10)(DX*1), Y6, Y6
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z13
+	VPERMQ          Z6, Z13, Z6
+	VPSRLVW         nibbleLanes<>+0(SB), Z6, Z6
+	VPANDD.BCST     nibbles<>+0(SB), Z6, Z6
+	KMOVD           2(R10)(DX*1), K2
+	KMOVD           24(R10)(DX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z6, Z6
+	VMOVDQU64       sixteens<>+0(SB), Z13
+	VPADDB          Z13, Z6, K2, Z6
+	VMOVDQA64       Z0, Z13
+	VPDPBUSD        (R11), Z6, Z13
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       6(R10)(DX*2), X7
+	VINSERTI32X4    $0x01, 28(R10)(DX*2), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z7, Z14, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	KMOVD           2(R10)(DX*2), K2
+	KMOVD           24(R10)(DX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z7, Z7
+	VMOVDQU64       sixteens<>+0(SB), Z14
+	VPADDB          Z14, Z7, K2, Z7
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R11), Z7, Z14
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       6(R10)(R8*1), X8
+	VINSERTI32X4    $0x01, 28(R10)(R8*1), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z8, Z15, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	KMOVD           2(R10)(R8*1), K2
+	KMOVD           24(R10)(R8*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z8, Z8
+	VMOVDQU64       sixteens<>+0(SB), Z15
+	VPADDB          Z15, Z8, K2, Z8
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R11), Z8, Z15
+	VPUNPCKLDQ      Z13, Z5, Z16
+	VPUNPCKHDQ      Z13, Z5, Z5
+	VPADDD          Z5, Z16, Z16
+	VPUNPCKLDQ      Z15, Z14, Z5
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z16, Z13
+	VPUNPCKHQDQ     Z5, Z16, Z16
+	VPADDD          Z16, Z13, Z13
+	VMOVDQU64       50(R10), X9
+	VINSERTI32X4    $0x01, 72(R10), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z5
+	VPERMQ          Z9, Z5, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	KMOVD           46(R10), K2
+	KMOVD           68(R10), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z9, Z9
+	VMOVDQU64       sixteens<>+0(SB), Z5
+	VPADDB          Z5, Z9, K2, Z9
+	VMOVDQA64       Z0, Z5
+	VPDPBUSD        64(R11), Z9, Z5
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       50(R10)(DX*1), X10
+	VINSERTI32X4    $0x01, 72(R10)(DX*1), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z14
+	VPERMQ          Z10, Z14, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	KMOVD           46(R10)(DX*1), K2
+	KMOVD           68(R10)(DX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z10, Z10
+	VMOVDQU64       sixteens<>+0(SB), Z14
+	VPADDB          Z14, Z10, K2, Z10
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R11), Z10, Z14
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       50(R10)(DX*2), X11
+	VINSERTI32X4    $0x01, 72(R10)(DX*2), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z11, Z15, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	KMOVD           46(R10)(DX*2), K2
+	KMOVD           68(R10)(DX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z11, Z11
+	VMOVDQU64       sixteens<>+0(SB), Z15
+	VPADDB          Z15, Z11, K2, Z11
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        64(R11), Z11, Z15
+	PREFETCHT1      320(R9)
+	PREFETCHT0      -14016(R9)
+	VMOVDQU64       50(R10)(R8*1), X12
+	VINSERTI32X4    $0x01, 72(R10)(R8*1), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z16
+	VPERMQ          Z12, Z16, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	KMOVD           46(R10)(R8*1), K2
+	KMOVD           68(R10)(R8*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z12, Z12
+	VMOVDQU64       sixteens<>+0(SB), Z16
+	VPADDB          Z16, Z12, K2, Z12
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        64(R11), Z12, Z16
+	VPUNPCKLDQ      Z14, Z5, Z17
+	VPUNPCKHDQ      Z14, Z5, Z5
+	VPADDD          Z5, Z17, Z17
+	VPUNPCKLDQ      Z16, Z15, Z5
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z17, Z14
+	VPUNPCKHQDQ     Z5, Z17, Z17
+	VPADDD          Z17, Z14, Z14
+	VSHUFI32X4      $0x88, Z14, Z13, Z5
+	VSHUFI32X4      $0xdd, Z14, Z13, Z13
+	VPADDD          Z13, Z5, Z5
+	VBROADCASTI32X4 144(R11), Z13
+	VPERMILPS       perLane<>+0(SB), Z13, Z13
+	VPSLLD          $0x07, Z13, Z13
+	VPSUBD          Z13, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z3, Z5, Z5
+	VBROADCASTF32X4 128(R11), Z3
+	VPERMILPS       perLane<>+0(SB), Z3, Z3
+	VMULPS          Z3, Z5, Z5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x01, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x02, Z5, X3
+	VADDPS          X3, X2, X2
+	VEXTRACTF32X4   $0x03, Z5, X3
+	VADDPS          X3, X2, X2
+	ADDQ            $0x00000160, R9
+	ADDQ            $0x00000058, R10
+	ADDQ            $0x000000c0, R11
+	DECQ            R12
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
 // func dotQ3Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
 TEXT ·dotQ3Kx2AVX512(SB), NOSPLIT, $0-64
@@ -19717,6 +20545,960 @@ block:
 	MOVQ            AX, R11
 	ADDQ            outBytes+8(FP), R11
 	VMOVUPS         X5, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ4_0x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotQ4_0x2AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000012, R11
+	VPBROADCASTD R11, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z4
+	VPGATHERDD      (R11)(Z1*1), K1, Z4
+	VPMOVDW         Z4, Y4
+	VCVTPH2PS       Y4, Z4
+	VMOVDQU64       2(R11), X5
+	VINSERTI32X4    $0x01, 20(R11), Y5, Y5
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z5, Z6, Z5
+	VPSRLVW         nibbleLanes<>+0(SB), Z5, Z5
+	VPANDD.BCST     nibbles<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z6
+	VPSHUFB         Z5, Z6, Z5
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        (R12), Z5, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R12)(R10*1), Z5, Z14
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       2(R11)(DX*1), X7
+	VINSERTI32X4    $0x01, 20(R11)(DX*1), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z7, Z15, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z15
+	VPSHUFB         Z7, Z15, Z7
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R12), Z7, Z15
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        (R12)(R10*1), Z7, Z16
+	VMOVDQU64       2(R11)(DX*2), X8
+	VINSERTI32X4    $0x01, 20(R11)(DX*2), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z8, Z17, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z17
+	VPSHUFB         Z8, Z17, Z8
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        (R12), Z8, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        (R12)(R10*1), Z8, Z18
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       2(R11)(R8*1), X9
+	VINSERTI32X4    $0x01, 20(R11)(R8*1), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z9, Z19, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z19
+	VPSHUFB         Z9, Z19, Z9
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        (R12), Z9, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        (R12)(R10*1), Z9, Z20
+	VPUNPCKLDQ      Z15, Z6, Z21
+	VPUNPCKHDQ      Z15, Z6, Z6
+	VPADDD          Z6, Z21, Z21
+	VPUNPCKLDQ      Z19, Z17, Z6
+	VPUNPCKHDQ      Z19, Z17, Z17
+	VPADDD          Z17, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z21, Z15
+	VPUNPCKHQDQ     Z6, Z21, Z21
+	VPADDD          Z21, Z15, Z15
+	VPUNPCKLDQ      Z16, Z14, Z6
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z20, Z18, Z14
+	VPUNPCKHDQ      Z20, Z18, Z18
+	VPADDD          Z18, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z16
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z16, Z16
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       38(R11), X10
+	VINSERTI32X4    $0x01, 56(R11), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z10, Z6, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z6
+	VPSHUFB         Z10, Z6, Z10
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        64(R12), Z10, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R12)(R10*1), Z10, Z14
+	VMOVDQU64       38(R11)(DX*1), X11
+	VINSERTI32X4    $0x01, 56(R11)(DX*1), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z11, Z17, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z17
+	VPSHUFB         Z11, Z17, Z11
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        64(R12), Z11, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        64(R12)(R10*1), Z11, Z18
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       38(R11)(DX*2), X12
+	VINSERTI32X4    $0x01, 56(R11)(DX*2), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z12, Z19, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z19
+	VPSHUFB         Z12, Z19, Z12
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        64(R12), Z12, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        64(R12)(R10*1), Z12, Z20
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       38(R11)(R8*1), X13
+	VINSERTI32X4    $0x01, 56(R11)(R8*1), Y13, Y13
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z21
+	VPERMQ          Z13, Z21, Z13
+	VPSRLVW         nibbleLanes<>+0(SB), Z13, Z13
+	VPANDD.BCST     nibbles<>+0(SB), Z13, Z13
+	VBROADCASTI32X4 q4_0Codes<>+0(SB), Z21
+	VPSHUFB         Z13, Z21, Z13
+	VMOVDQA64       Z0, Z21
+	VPDPBUSD        64(R12), Z13, Z21
+	VMOVDQA64       Z0, Z22
+	VPDPBUSD        64(R12)(R10*1), Z13, Z22
+	VPUNPCKLDQ      Z17, Z6, Z23
+	VPUNPCKHDQ      Z17, Z6, Z6
+	VPADDD          Z6, Z23, Z23
+	VPUNPCKLDQ      Z21, Z19, Z6
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z19, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z23, Z17
+	VPUNPCKHQDQ     Z6, Z23, Z23
+	VPADDD          Z23, Z17, Z17
+	VPUNPCKLDQ      Z18, Z14, Z6
+	VPUNPCKHDQ      Z18, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z22, Z20, Z14
+	VPUNPCKHDQ      Z22, Z20, Z20
+	VPADDD          Z20, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z18
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z18, Z18
+	VSHUFI32X4      $0x88, Z17, Z15, Z6
+	VSHUFI32X4      $0xdd, Z17, Z15, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VMULPS          Z14, Z6, Z6
+	VADDPS          X6, X2, X2
+	VEXTRACTF32X4   $0x01, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x02, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x03, Z6, X5
+	VADDPS          X5, X2, X2
+	VSHUFI32X4      $0x88, Z18, Z16, Z6
+	VSHUFI32X4      $0xdd, Z18, Z16, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12)(R10*1), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12)(R10*1), Z4
+	VPERMILPS       perLane<>+0(SB), Z4, Z4
+	VMULPS          Z4, Z6, Z6
+	VADDPS          X6, X3, X3
+	VEXTRACTF32X4   $0x01, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x02, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x03, Z6, X4
+	VADDPS          X4, X3, X3
+	ADDQ            $0x00000120, R9
+	ADDQ            $0x00000048, R11
+	ADDQ            $0x000000c0, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X3, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotIQ4_NLx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotIQ4_NLx2AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000012, R11
+	VPBROADCASTD R11, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z4
+	VPGATHERDD      (R11)(Z1*1), K1, Z4
+	VPMOVDW         Z4, Y4
+	VCVTPH2PS       Y4, Z4
+	VMOVDQU64       2(R11), X5
+	VINSERTI32X4    $0x01, 20(R11), Y5, Y5
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z5, Z6, Z5
+	VPSRLVW         nibbleLanes<>+0(SB), Z5, Z5
+	VPANDD.BCST     nibbles<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z6
+	VPSHUFB         Z5, Z6, Z5
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        (R12), Z5, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R12)(R10*1), Z5, Z14
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       2(R11)(DX*1), X7
+	VINSERTI32X4    $0x01, 20(R11)(DX*1), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z7, Z15, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z15
+	VPSHUFB         Z7, Z15, Z7
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R12), Z7, Z15
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        (R12)(R10*1), Z7, Z16
+	VMOVDQU64       2(R11)(DX*2), X8
+	VINSERTI32X4    $0x01, 20(R11)(DX*2), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z8, Z17, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z17
+	VPSHUFB         Z8, Z17, Z8
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        (R12), Z8, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        (R12)(R10*1), Z8, Z18
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       2(R11)(R8*1), X9
+	VINSERTI32X4    $0x01, 20(R11)(R8*1), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z9, Z19, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z19
+	VPSHUFB         Z9, Z19, Z9
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        (R12), Z9, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        (R12)(R10*1), Z9, Z20
+	VPUNPCKLDQ      Z15, Z6, Z21
+	VPUNPCKHDQ      Z15, Z6, Z6
+	VPADDD          Z6, Z21, Z21
+	VPUNPCKLDQ      Z19, Z17, Z6
+	VPUNPCKHDQ      Z19, Z17, Z17
+	VPADDD          Z17, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z21, Z15
+	VPUNPCKHQDQ     Z6, Z21, Z21
+	VPADDD          Z21, Z15, Z15
+	VPUNPCKLDQ      Z16, Z14, Z6
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z20, Z18, Z14
+	VPUNPCKHDQ      Z20, Z18, Z18
+	VPADDD          Z18, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z16
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z16, Z16
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       38(R11), X10
+	VINSERTI32X4    $0x01, 56(R11), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z10, Z6, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z6
+	VPSHUFB         Z10, Z6, Z10
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        64(R12), Z10, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R12)(R10*1), Z10, Z14
+	VMOVDQU64       38(R11)(DX*1), X11
+	VINSERTI32X4    $0x01, 56(R11)(DX*1), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z11, Z17, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z17
+	VPSHUFB         Z11, Z17, Z11
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        64(R12), Z11, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        64(R12)(R10*1), Z11, Z18
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       38(R11)(DX*2), X12
+	VINSERTI32X4    $0x01, 56(R11)(DX*2), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z12, Z19, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z19
+	VPSHUFB         Z12, Z19, Z12
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        64(R12), Z12, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        64(R12)(R10*1), Z12, Z20
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       38(R11)(R8*1), X13
+	VINSERTI32X4    $0x01, 56(R11)(R8*1), Y13, Y13
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z21
+	VPERMQ          Z13, Z21, Z13
+	VPSRLVW         nibbleLanes<>+0(SB), Z13, Z13
+	VPANDD.BCST     nibbles<>+0(SB), Z13, Z13
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z21
+	VPSHUFB         Z13, Z21, Z13
+	VMOVDQA64       Z0, Z21
+	VPDPBUSD        64(R12), Z13, Z21
+	VMOVDQA64       Z0, Z22
+	VPDPBUSD        64(R12)(R10*1), Z13, Z22
+	VPUNPCKLDQ      Z17, Z6, Z23
+	VPUNPCKHDQ      Z17, Z6, Z6
+	VPADDD          Z6, Z23, Z23
+	VPUNPCKLDQ      Z21, Z19, Z6
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z19, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z23, Z17
+	VPUNPCKHQDQ     Z6, Z23, Z23
+	VPADDD          Z23, Z17, Z17
+	VPUNPCKLDQ      Z18, Z14, Z6
+	VPUNPCKHDQ      Z18, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z22, Z20, Z14
+	VPUNPCKHDQ      Z22, Z20, Z20
+	VPADDD          Z20, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z18
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z18, Z18
+	VSHUFI32X4      $0x88, Z17, Z15, Z6
+	VSHUFI32X4      $0xdd, Z17, Z15, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VMULPS          Z14, Z6, Z6
+	VADDPS          X6, X2, X2
+	VEXTRACTF32X4   $0x01, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x02, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x03, Z6, X5
+	VADDPS          X5, X2, X2
+	VSHUFI32X4      $0x88, Z18, Z16, Z6
+	VSHUFI32X4      $0xdd, Z18, Z16, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12)(R10*1), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12)(R10*1), Z4
+	VPERMILPS       perLane<>+0(SB), Z4, Z4
+	VMULPS          Z4, Z6, Z6
+	VADDPS          X6, X3, X3
+	VEXTRACTF32X4   $0x01, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x02, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x03, Z6, X4
+	VADDPS          X4, X3, X3
+	ADDQ            $0x00000120, R9
+	ADDQ            $0x00000048, R11
+	ADDQ            $0x000000c0, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X3, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotMXFP4x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotMXFP4x2AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000011, R11
+	VPBROADCASTD R11, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z4
+	VPGATHERDD      (R11)(Z1*1), K1, Z4
+	VPANDD.BCST     lowByte<>+0(SB), Z4, Z4
+	VPSUBD.BCST     leastExponent<>+0(SB), Z4, Z4
+	VPCMPUD.BCST    $0x06, mostExponent<>+0(SB), Z4, K2
+	VPADDD.BCST     exponentBias<>+0(SB), Z4, Z4
+	VPSLLD          $0x17, Z4, Z4
+	VPBROADCASTD    nanBits<>+0(SB), K2, Z4
+	VMOVDQU64       1(R11), X5
+	VINSERTI32X4    $0x01, 18(R11), Y5, Y5
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z5, Z6, Z5
+	VPSRLVW         nibbleLanes<>+0(SB), Z5, Z5
+	VPANDD.BCST     nibbles<>+0(SB), Z5, Z5
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z6
+	VPSHUFB         Z5, Z6, Z5
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        (R12), Z5, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R12)(R10*1), Z5, Z14
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       1(R11)(DX*1), X7
+	VINSERTI32X4    $0x01, 18(R11)(DX*1), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z7, Z15, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z15
+	VPSHUFB         Z7, Z15, Z7
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R12), Z7, Z15
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        (R12)(R10*1), Z7, Z16
+	VMOVDQU64       1(R11)(DX*2), X8
+	VINSERTI32X4    $0x01, 18(R11)(DX*2), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z8, Z17, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z17
+	VPSHUFB         Z8, Z17, Z8
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        (R12), Z8, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        (R12)(R10*1), Z8, Z18
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       1(R11)(R8*1), X9
+	VINSERTI32X4    $0x01, 18(R11)(R8*1), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z9, Z19, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z19
+	VPSHUFB         Z9, Z19, Z9
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        (R12), Z9, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        (R12)(R10*1), Z9, Z20
+	VPUNPCKLDQ      Z15, Z6, Z21
+	VPUNPCKHDQ      Z15, Z6, Z6
+	VPADDD          Z6, Z21, Z21
+	VPUNPCKLDQ      Z19, Z17, Z6
+	VPUNPCKHDQ      Z19, Z17, Z17
+	VPADDD          Z17, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z21, Z15
+	VPUNPCKHQDQ     Z6, Z21, Z21
+	VPADDD          Z21, Z15, Z15
+	VPUNPCKLDQ      Z16, Z14, Z6
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z20, Z18, Z14
+	VPUNPCKHDQ      Z20, Z18, Z18
+	VPADDD          Z18, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z16
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z16, Z16
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       35(R11), X10
+	VINSERTI32X4    $0x01, 52(R11), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z10, Z6, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z6
+	VPSHUFB         Z10, Z6, Z10
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        64(R12), Z10, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R12)(R10*1), Z10, Z14
+	VMOVDQU64       35(R11)(DX*1), X11
+	VINSERTI32X4    $0x01, 52(R11)(DX*1), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z11, Z17, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z17
+	VPSHUFB         Z11, Z17, Z11
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        64(R12), Z11, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        64(R12)(R10*1), Z11, Z18
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       35(R11)(DX*2), X12
+	VINSERTI32X4    $0x01, 52(R11)(DX*2), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z12, Z19, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z19
+	VPSHUFB         Z12, Z19, Z12
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        64(R12), Z12, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        64(R12)(R10*1), Z12, Z20
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       35(R11)(R8*1), X13
+	VINSERTI32X4    $0x01, 52(R11)(R8*1), Y13, Y13
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z21
+	VPERMQ          Z13, Z21, Z13
+	VPSRLVW         nibbleLanes<>+0(SB), Z13, Z13
+	VPANDD.BCST     nibbles<>+0(SB), Z13, Z13
+	VBROADCASTI32X4 fp4Codes<>+0(SB), Z21
+	VPSHUFB         Z13, Z21, Z13
+	VMOVDQA64       Z0, Z21
+	VPDPBUSD        64(R12), Z13, Z21
+	VMOVDQA64       Z0, Z22
+	VPDPBUSD        64(R12)(R10*1), Z13, Z22
+	VPUNPCKLDQ      Z17, Z6, Z23
+	VPUNPCKHDQ      Z17, Z6, Z6
+	VPADDD          Z6, Z23, Z23
+	VPUNPCKLDQ      Z21, Z19, Z6
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z19, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z23, Z17
+	VPUNPCKHQDQ     Z6, Z23, Z23
+	VPADDD          Z23, Z17, Z17
+	VPUNPCKLDQ      Z18, Z14, Z6
+	VPUNPCKHDQ      Z18, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z22, Z20, Z14
+	VPUNPCKHDQ      Z22, Z20, Z20
+	VPADDD          Z20, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z18
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z18, Z18
+	VSHUFI32X4      $0x88, Z17, Z15, Z6
+	VSHUFI32X4      $0xdd, Z17, Z15, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VMULPS          Z14, Z6, Z6
+	VADDPS          X6, X2, X2
+	VEXTRACTF32X4   $0x01, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x02, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x03, Z6, X5
+	VADDPS          X5, X2, X2
+	VSHUFI32X4      $0x88, Z18, Z16, Z6
+	VSHUFI32X4      $0xdd, Z18, Z16, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12)(R10*1), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12)(R10*1), Z4
+	VPERMILPS       perLane<>+0(SB), Z4, Z4
+	VMULPS          Z4, Z6, Z6
+	VADDPS          X6, X3, X3
+	VEXTRACTF32X4   $0x01, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x02, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x03, Z6, X4
+	VADDPS          X4, X3, X3
+	ADDQ            $0x00000110, R9
+	ADDQ            $0x00000044, R11
+	ADDQ            $0x000000c0, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X3, (R11)
+	ADDQ            $0x10, AX
+	LEAQ            (CX)(DX*4), CX
+	DECQ            BX
+	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func dotQ5_0x2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·dotQ5_0x2AVX512(SB), NOSPLIT, $0-64
+	MOVQ         out+0(FP), AX
+	MOVQ         w+16(FP), CX
+	MOVQ         rowBytes+24(FP), DX
+	MOVQ         quads+32(FP), BX
+	MOVQ         blocks+40(FP), SI
+	MOVQ         act+48(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	MOVQ         actBytes+56(FP), R10
+	VPXORD       Z0, Z0, Z0
+	VPBROADCASTD DX, Z1
+	MOVL         $0x00000016, R11
+	VPBROADCASTD R11, Z2
+	VPMULLD      laneDiv4<>+0(SB), Z2, Z2
+	VPMULLD      laneMod4<>+0(SB), Z1, Z1
+	VPADDD       Z2, Z1, Z1
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+
+block:
+	KXNORW          K1, K1, K1
+	VMOVDQA64       Z0, Z4
+	VPGATHERDD      (R11)(Z1*1), K1, Z4
+	VPMOVDW         Z4, Y4
+	VCVTPH2PS       Y4, Z4
+	VMOVDQU64       6(R11), X5
+	VINSERTI32X4    $0x01, 28(R11), Y5, Y5
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z5, Z6, Z5
+	VPSRLVW         nibbleLanes<>+0(SB), Z5, Z5
+	VPANDD.BCST     nibbles<>+0(SB), Z5, Z5
+	KMOVD           2(R11), K2
+	KMOVD           24(R11), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z5, Z5
+	VMOVDQU64       sixteens<>+0(SB), Z6
+	VPADDB          Z6, Z5, K2, Z5
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        (R12), Z5, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        (R12)(R10*1), Z5, Z14
+	PREFETCHT1      (R9)
+	PREFETCHT0      -14336(R9)
+	VMOVDQU64       6(R11)(DX*1), X7
+	VINSERTI32X4    $0x01, 28(R11)(DX*1), Y7, Y7
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z15
+	VPERMQ          Z7, Z15, Z7
+	VPSRLVW         nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST     nibbles<>+0(SB), Z7, Z7
+	KMOVD           2(R11)(DX*1), K2
+	KMOVD           24(R11)(DX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z7, Z7
+	VMOVDQU64       sixteens<>+0(SB), Z15
+	VPADDB          Z15, Z7, K2, Z7
+	VMOVDQA64       Z0, Z15
+	VPDPBUSD        (R12), Z7, Z15
+	VMOVDQA64       Z0, Z16
+	VPDPBUSD        (R12)(R10*1), Z7, Z16
+	PREFETCHT1      64(R9)
+	PREFETCHT0      -14272(R9)
+	VMOVDQU64       6(R11)(DX*2), X8
+	VINSERTI32X4    $0x01, 28(R11)(DX*2), Y8, Y8
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z8, Z17, Z8
+	VPSRLVW         nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST     nibbles<>+0(SB), Z8, Z8
+	KMOVD           2(R11)(DX*2), K2
+	KMOVD           24(R11)(DX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z8, Z8
+	VMOVDQU64       sixteens<>+0(SB), Z17
+	VPADDB          Z17, Z8, K2, Z8
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        (R12), Z8, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        (R12)(R10*1), Z8, Z18
+	PREFETCHT1      128(R9)
+	PREFETCHT0      -14208(R9)
+	VMOVDQU64       6(R11)(R8*1), X9
+	VINSERTI32X4    $0x01, 28(R11)(R8*1), Y9, Y9
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z9, Z19, Z9
+	VPSRLVW         nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST     nibbles<>+0(SB), Z9, Z9
+	KMOVD           2(R11)(R8*1), K2
+	KMOVD           24(R11)(R8*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z9, Z9
+	VMOVDQU64       sixteens<>+0(SB), Z19
+	VPADDB          Z19, Z9, K2, Z9
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        (R12), Z9, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        (R12)(R10*1), Z9, Z20
+	VPUNPCKLDQ      Z15, Z6, Z21
+	VPUNPCKHDQ      Z15, Z6, Z6
+	VPADDD          Z6, Z21, Z21
+	VPUNPCKLDQ      Z19, Z17, Z6
+	VPUNPCKHDQ      Z19, Z17, Z17
+	VPADDD          Z17, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z21, Z15
+	VPUNPCKHQDQ     Z6, Z21, Z21
+	VPADDD          Z21, Z15, Z15
+	VPUNPCKLDQ      Z16, Z14, Z6
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z20, Z18, Z14
+	VPUNPCKHDQ      Z20, Z18, Z18
+	VPADDD          Z18, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z16
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z16, Z16
+	VMOVDQU64       50(R11), X10
+	VINSERTI32X4    $0x01, 72(R11), Y10, Y10
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z6
+	VPERMQ          Z10, Z6, Z10
+	VPSRLVW         nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST     nibbles<>+0(SB), Z10, Z10
+	KMOVD           46(R11), K2
+	KMOVD           68(R11), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z10, Z10
+	VMOVDQU64       sixteens<>+0(SB), Z6
+	VPADDB          Z6, Z10, K2, Z10
+	VMOVDQA64       Z0, Z6
+	VPDPBUSD        64(R12), Z10, Z6
+	VMOVDQA64       Z0, Z14
+	VPDPBUSD        64(R12)(R10*1), Z10, Z14
+	PREFETCHT1      192(R9)
+	PREFETCHT0      -14144(R9)
+	VMOVDQU64       50(R11)(DX*1), X11
+	VINSERTI32X4    $0x01, 72(R11)(DX*1), Y11, Y11
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z17
+	VPERMQ          Z11, Z17, Z11
+	VPSRLVW         nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST     nibbles<>+0(SB), Z11, Z11
+	KMOVD           46(R11)(DX*1), K2
+	KMOVD           68(R11)(DX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z11, Z11
+	VMOVDQU64       sixteens<>+0(SB), Z17
+	VPADDB          Z17, Z11, K2, Z11
+	VMOVDQA64       Z0, Z17
+	VPDPBUSD        64(R12), Z11, Z17
+	VMOVDQA64       Z0, Z18
+	VPDPBUSD        64(R12)(R10*1), Z11, Z18
+	PREFETCHT1      256(R9)
+	PREFETCHT0      -14080(R9)
+	VMOVDQU64       50(R11)(DX*2), X12
+	VINSERTI32X4    $0x01, 72(R11)(DX*2), Y12, Y12
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z19
+	VPERMQ          Z12, Z19, Z12
+	VPSRLVW         nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST     nibbles<>+0(SB), Z12, Z12
+	KMOVD           46(R11)(DX*2), K2
+	KMOVD           68(R11)(DX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z12, Z12
+	VMOVDQU64       sixteens<>+0(SB), Z19
+	VPADDB          Z19, Z12, K2, Z12
+	VMOVDQA64       Z0, Z19
+	VPDPBUSD        64(R12), Z12, Z19
+	VMOVDQA64       Z0, Z20
+	VPDPBUSD        64(R12)(R10*1), Z12, Z20
+	PREFETCHT1      320(R9)
+	PREFETCHT0      -14016(R9)
+	VMOVDQU64       50(R11)(R8*1), X13
+	VINSERTI32X4    $0x01, 72(R11)(R8*1), Y13, Y13
+	VMOVDQU64       lanesTwiceQ<>+0(SB), Z21
+	VPERMQ          Z13, Z21, Z13
+	VPSRLVW         nibbleLanes<>+0(SB), Z13, Z13
+	VPANDD.BCST     nibbles<>+0(SB), Z13, Z13
+	KMOVD           46(R11)(R8*1), K2
+	KMOVD           68(R11)(R8*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDD.BCST     bias16<>+0(SB), Z13, Z13
+	VMOVDQU64       sixteens<>+0(SB), Z21
+	VPADDB          Z21, Z13, K2, Z13
+	VMOVDQA64       Z0, Z21
+	VPDPBUSD        64(R12), Z13, Z21
+	VMOVDQA64       Z0, Z22
+	VPDPBUSD        64(R12)(R10*1), Z13, Z22
+	VPUNPCKLDQ      Z17, Z6, Z23
+	VPUNPCKHDQ      Z17, Z6, Z6
+	VPADDD          Z6, Z23, Z23
+	VPUNPCKLDQ      Z21, Z19, Z6
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z19, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z23, Z17
+	VPUNPCKHQDQ     Z6, Z23, Z23
+	VPADDD          Z23, Z17, Z17
+	VPUNPCKLDQ      Z18, Z14, Z6
+	VPUNPCKHDQ      Z18, Z14, Z14
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLDQ      Z22, Z20, Z14
+	VPUNPCKHDQ      Z22, Z20, Z20
+	VPADDD          Z20, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z6, Z18
+	VPUNPCKHQDQ     Z14, Z6, Z6
+	VPADDD          Z6, Z18, Z18
+	VSHUFI32X4      $0x88, Z17, Z15, Z6
+	VSHUFI32X4      $0xdd, Z17, Z15, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VMULPS          Z14, Z6, Z6
+	VADDPS          X6, X2, X2
+	VEXTRACTF32X4   $0x01, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x02, Z6, X5
+	VADDPS          X5, X2, X2
+	VEXTRACTF32X4   $0x03, Z6, X5
+	VADDPS          X5, X2, X2
+	VSHUFI32X4      $0x88, Z18, Z16, Z6
+	VSHUFI32X4      $0xdd, Z18, Z16, Z14
+	VPADDD          Z14, Z6, Z6
+	VBROADCASTI32X4 144(R12)(R10*1), Z14
+	VPERMILPS       perLane<>+0(SB), Z14, Z14
+	VPSLLD          $0x07, Z14, Z14
+	VPSUBD          Z14, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VBROADCASTF32X4 128(R12)(R10*1), Z4
+	VPERMILPS       perLane<>+0(SB), Z4, Z4
+	VMULPS          Z4, Z6, Z6
+	VADDPS          X6, X3, X3
+	VEXTRACTF32X4   $0x01, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x02, Z6, X4
+	VADDPS          X4, X3, X3
+	VEXTRACTF32X4   $0x03, Z6, X4
+	VADDPS          X4, X3, X3
+	ADDQ            $0x00000160, R9
+	ADDQ            $0x00000058, R11
+	ADDQ            $0x000000c0, R12
+	DECQ            R13
+	JNZ             block
+	VMOVUPS         X2, (AX)
+	MOVQ            AX, R11
+	ADDQ            outBytes+8(FP), R11
+	VMOVUPS         X3, (R11)
 	ADDQ            $0x10, AX
 	LEAQ            (CX)(DX*4), CX
 	DECQ            BX
@@ -22534,6 +24316,217 @@ sub:
 	ADDQ         $0x04, SI
 	DECQ         DX
 	JNZ          sub
+	VZEROUPPER
+	RET
+
+DATA fifteen<>+0(SB)/4, $0x0000000f
+GLOBL fifteen<>(SB), RODATA|NOPTR, $4
+
+DATA minus0<>+0(SB)/4, $0x80000000
+GLOBL minus0<>(SB), RODATA|NOPTR, $4
+
+// func expandQ4_1AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F, MMX+
+TEXT ·expandQ4_1AVX512(SB), NOSPLIT, $256-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD nibbles<>+0(SB), Y0
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VMOVDQU      4(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, (SP)
+	VPBROADCASTW (CX), Y2
+	VCVTPH2PS    Y2, Z2
+	VPBROADCASTW 2(CX), Y3
+	VCVTPH2PS    Y3, Z3
+	VPMOVZXBD    (SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VPMOVZXBD    16(SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 64(AX)
+	ADDQ         $0x14, CX
+	ADDQ         $0x00000080, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func expandQ5_1AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·expandQ5_1AVX512(SB), NOSPLIT, $256-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD nibbles<>+0(SB), Y0
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VMOVDQU      8(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	KMOVD        4(CX), K1
+	VMOVDQU      sixteens<>+0(SB), Y2
+	VPADDB       Y2, Y1, K1, Y1
+	VMOVDQU      Y1, (SP)
+	VPBROADCASTW (CX), Y2
+	VCVTPH2PS    Y2, Z2
+	VPBROADCASTW 2(CX), Y3
+	VCVTPH2PS    Y3, Z3
+	VPMOVZXBD    (SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VPMOVZXBD    16(SP), Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 64(AX)
+	ADDQ         $0x18, CX
+	ADDQ         $0x00000080, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func expandQ2KAVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
+TEXT ·expandQ2KAVX512(SB), NOSPLIT, $384-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD low2<>+0(SB), Z0
+
+block:
+	PREFETCHT1      16384(CX)
+	PREFETCHT0      2048(CX)
+	PREFETCHT1      16448(CX)
+	PREFETCHT0      2112(CX)
+	VBROADCASTI64X4 16(CX), Z1
+	VPSRLVW         q3Crumbs0<>+0(SB), Z1, Z2
+	VPANDD          Z0, Z2, Z2
+	VMOVDQU64       Z2, (SP)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VMOVDQU64       Z1, 64(SP)
+	VBROADCASTI64X4 48(CX), Z1
+	VPSRLVW         q3Crumbs0<>+0(SB), Z1, Z2
+	VPANDD          Z0, Z2, Z2
+	VMOVDQU64       Z2, 128(SP)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VMOVDQU64       Z1, 192(SP)
+	VPMOVZXBD       (CX), Z1
+	VPSRLD          $0x04, Z1, Z2
+	VPANDD.BCST     fifteen<>+0(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VPBROADCASTW    80(CX), Y3
+	VCVTPH2PS       Y3, Z3
+	VMULPS          Z3, Z1, Z1
+	VMOVUPS         Z1, 256(SP)
+	VCVTDQ2PS       Z2, Z2
+	VPBROADCASTW    82(CX), Y1
+	VCVTPH2PS       Y1, Z1
+	VMULPS          Z1, Z2, Z2
+	VPXORD.BCST     minus0<>+0(SB), Z2, Z2
+	VMOVUPS         Z2, 320(SP)
+	VPMOVZXBD       (SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     256(SP), Z1, Z1
+	VADDPS.BCST     320(SP), Z1, Z1
+	VMOVUPS         Z1, (AX)
+	VPMOVZXBD       16(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     260(SP), Z1, Z1
+	VADDPS.BCST     324(SP), Z1, Z1
+	VMOVUPS         Z1, 64(AX)
+	VPMOVZXBD       32(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     264(SP), Z1, Z1
+	VADDPS.BCST     328(SP), Z1, Z1
+	VMOVUPS         Z1, 128(AX)
+	VPMOVZXBD       48(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     268(SP), Z1, Z1
+	VADDPS.BCST     332(SP), Z1, Z1
+	VMOVUPS         Z1, 192(AX)
+	VPMOVZXBD       64(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     272(SP), Z1, Z1
+	VADDPS.BCST     336(SP), Z1, Z1
+	VMOVUPS         Z1, 256(AX)
+	VPMOVZXBD       80(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     276(SP), Z1, Z1
+	VADDPS.BCST     340(SP), Z1, Z1
+	VMOVUPS         Z1, 320(AX)
+	VPMOVZXBD       96(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     280(SP), Z1, Z1
+	VADDPS.BCST     344(SP), Z1, Z1
+	VMOVUPS         Z1, 384(AX)
+	VPMOVZXBD       112(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     284(SP), Z1, Z1
+	VADDPS.BCST     348(SP), Z1, Z1
+	VMOVUPS         Z1, 448(AX)
+	VPMOVZXBD       128(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     288(SP), Z1, Z1
+	VADDPS.BCST     352(SP), Z1, Z1
+	VMOVUPS         Z1, 512(AX)
+	VPMOVZXBD       144(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     292(SP), Z1, Z1
+	VADDPS.BCST     356(SP), Z1, Z1
+	VMOVUPS         Z1, 576(AX)
+	VPMOVZXBD       160(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     296(SP), Z1, Z1
+	VADDPS.BCST     360(SP), Z1, Z1
+	VMOVUPS         Z1, 640(AX)
+	VPMOVZXBD       176(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     300(SP), Z1, Z1
+	VADDPS.BCST     364(SP), Z1, Z1
+	VMOVUPS         Z1, 704(AX)
+	VPMOVZXBD       192(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     304(SP), Z1, Z1
+	VADDPS.BCST     368(SP), Z1, Z1
+	VMOVUPS         Z1, 768(AX)
+	VPMOVZXBD       208(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     308(SP), Z1, Z1
+	VADDPS.BCST     372(SP), Z1, Z1
+	VMOVUPS         Z1, 832(AX)
+	VPMOVZXBD       224(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     312(SP), Z1, Z1
+	VADDPS.BCST     376(SP), Z1, Z1
+	VMOVUPS         Z1, 896(AX)
+	VPMOVZXBD       240(SP), Z1
+	VCVTDQ2PS       Z1, Z1
+	VMULPS.BCST     316(SP), Z1, Z1
+	VADDPS.BCST     380(SP), Z1, Z1
+	VMOVUPS         Z1, 960(AX)
+	ADDQ            $0x54, CX
+	ADDQ            $0x00000400, AX
+	DECQ            DX
+	JNZ             block
 	VZEROUPPER
 	RET
 

@@ -14,6 +14,23 @@ import (
 // convertedConstants writes the constants of these kernels.
 func convertedConstants() {
 	dwords("fours", []uint32{0x04040404})
+	dwords("leastExponent", []uint32{104})
+	dwords("mostExponent", []uint32{143 - 104})
+	dwords("exponentBias", []uint32{104 - 1})
+	dwords("bias16", []uint32{0x70707070})
+	sameWords("sixteens", 0x1010)
+	var q4, fp4 []byte
+	for i := range 16 {
+		q4 = append(q4, byte(i+128-8))
+		fp4 = append(fp4, byte([]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}[i])^0x80)
+	}
+	bytes("q4_0Codes", q4)
+	bytes("fp4Codes", fp4)
+	var lanes []uint32 // as qwords
+	for _, l := range []uint32{0, 1, 0, 1, 2, 3, 2, 3} {
+		lanes = append(lanes, l, 0)
+	}
+	dwords("lanesTwiceQ", lanes)
 	for p := range 2 {
 		shifts := make([]uint16, 32)
 		for l := range shifts {
@@ -144,5 +161,60 @@ func convertedKernels() {
 	convertedConstants()
 	for _, cols := range dotCols {
 		dotQ3KColumns(cols)
+		if cols == 4 { // for which registers do not suffice
+			continue
+		}
+		dotNibbles("Q4_0", 18, 2, "q4_0Codes", cols)
+		dotNibbles("IQ4_NL", 18, 2, "iq4Codes", cols)
+		dotNibbles("MXFP4", 17, 1, "fp4Codes", cols)
+		dotQ5_0Columns(cols)
 	}
+}
+
+// nibblePair returns the nibbles of blocks 2p and 2p+1 of row r, of which codes start at byte qs.
+func (q *quad) nibblePair(r, p, size, qs int) reg.VecVirtual {
+	z := asm.ZMM()
+	asm.VMOVDQU64(q.row(r, 2*p*size+qs), z.AsX())
+	asm.VINSERTI32X4(op.Imm(1), q.row(r, (2*p+1)*size+qs), z.AsY(), z.AsY())
+	asm.VPERMQ(z, loadZ("lanesTwiceQ"), z)
+	asm.VPSRLVW(sym("nibbleLanes", 0), z, z)
+	asm.VPANDD_BCST(sym(nibbles, 0), z, z)
+	return z
+}
+
+// dotNibbles writes the kernel for a type whose codes stand for the values of a table.
+func dotNibbles(name string, size, qs int, table string, cols int) {
+	scales := halfScales
+	about := "is dotQ8_0Row of what convertBlock makes of " + name
+	if name == "MXFP4" {
+		about += ", or NaN if a scale has no float16,"
+		scales = func(dw reg.VecVirtual) { // exponents, see halfExponent
+			beyond := asm.K()
+			asm.VPANDD_BCST(sym(lowByte, 0), dw, dw)
+			asm.VPSUBD_BCST(sym("leastExponent", 0), dw, dw)
+			asm.VPCMPUD_BCST(op.Imm(6), sym("mostExponent", 0), dw, beyond) // not less or equal
+			asm.VPADDD_BCST(sym("exponentBias", 0), dw, dw)
+			asm.VPSLLD(op.Imm(23), dw, dw)
+			asm.VPBROADCASTD(sym(nanBits, 0), beyond, dw)
+		}
+	}
+	dot32{name, about, size, func(q *quad, r, p int) reg.VecVirtual {
+		z, values := q.nibblePair(r, p, size, qs), asm.ZMM()
+		asm.VBROADCASTI32X4(sym(table, 0), values)
+		asm.VPSHUFB(z, values, z)
+		return z
+	}, scales}.kernel(cols)
+}
+
+// dotQ5_0Columns writes the kernel for codes with a fifth bit, which adds 16.
+func dotQ5_0Columns(cols int) {
+	dot32{"Q5_0", "is dotQ8_0Row of what convertBlock makes of Q5_0", 22, func(q *quad, r, p int) reg.VecVirtual {
+		z, k, up := q.nibblePair(r, p, 22, 6), asm.K(), asm.K()
+		asm.KMOVD(q.row(r, 2*p*22+2), k)
+		asm.KMOVD(q.row(r, (2*p+1)*22+2), up)
+		asm.KUNPCKDQ(k, up, k)
+		asm.VPADDD_BCST(sym("bias16", 0), z, z)
+		asm.VPADDB(loadZ("sixteens"), z, k, z)
+		return z
+	}, halfScales}.kernel(cols)
 }

@@ -61,6 +61,7 @@ func main() {
 	convertCodesAVX512()
 	gridConversions()
 	expand()
+	expansions()
 	wovenKernels()
 	packConstants()
 	packColumnsK()

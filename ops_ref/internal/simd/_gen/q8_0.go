@@ -13,6 +13,25 @@ const (
 	groupSize = 192
 )
 
+// dot32 is a kernel for rows whose blocks are those of Q8_0, or become them on the way.
+type dot32 struct {
+	name, doc string
+	size      int // bytes of a block
+
+	// codes returns those of blocks 2p and 2p+1 of row r, 128 too large.
+	codes func(q *quad, r, p int) reg.VecVirtual
+
+	// scales makes float32 of what the first dwords of sixteen blocks hold.
+	scales func(dw reg.VecVirtual)
+}
+
+// halfScales are scales that are float16 at the start of a block.
+func halfScales(dw reg.VecVirtual) {
+	half := asm.YMM()
+	asm.VPMOVDW(dw, half)
+	asm.VCVTPH2PS(half, dw)
+}
+
 func dotQ8_0AVX512() {
 	var lanes []uint32 // lane i takes element i/4 of its 128-bit lane
 	for i := range uint32(16) {
@@ -20,22 +39,30 @@ func dotQ8_0AVX512() {
 	}
 	dwords("perLane", lanes)
 	dwords("laneMod4", []uint32{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3})
-	dwords("laneBlock", []uint32{0, 0, 0, 0, 34, 34, 34, 34, 68, 68, 68, 68, 102, 102, 102, 102})
+	dwords("laneDiv4", lanes)
 	for _, cols := range dotCols {
-		dotQ8_0Columns(cols)
+		dot32{"Q8_0", "is dotQ8_0Row", 34, func(q *quad, r, p int) reg.VecVirtual {
+			w := asm.ZMM()
+			asm.VBROADCASTI64X4(q.row(r, 68*p+2), w)
+			asm.VINSERTI64X4(op.Imm(1), q.row(r, 68*p+36), w, w)
+			asm.VPXORD_BCST(sym(highBit, 0), w, w) // q+128
+			return w
+		}, halfScales}.kernel(cols)
 	}
 }
 
-func dotQ8_0Columns(cols int) {
-	q := beginColumns("dotQ8_0"+times(cols)+"AVX512", "is dotQ8_0Row", cols)
+func (k dot32) kernel(cols int) {
+	q := beginColumns("dot"+k.name+times(cols)+"AVX512", k.doc, cols)
 	zero := asm.ZMM()
 	asm.VPXORD(zero, zero, zero)
 	// index gathers the scales of four blocks of four rows: lane 4b+r is block b of row r.
 	index := asm.ZMM()
 	{
-		rows, blocks := asm.ZMM(), asm.ZMM()
+		rows, blocks, size := asm.ZMM(), asm.ZMM(), asm.GP32()
 		asm.VPBROADCASTD(q.stride.As32(), rows)
-		asm.VMOVDQU64(sym("laneBlock", 0), blocks)
+		asm.MOVL(op.U32(uint32(k.size)), size)
+		asm.VPBROADCASTD(size, blocks)
+		asm.VPMULLD(sym("laneDiv4", 0), blocks, blocks)
 		asm.VPMULLD(sym("laneMod4", 0), rows, rows)
 		asm.VPADDD(blocks, rows, index)
 	}
@@ -46,18 +73,13 @@ func dotQ8_0Columns(cols int) {
 	dw := asm.ZMM()
 	asm.VMOVDQA64(zero, dw) // the gather waits for what was in it
 	asm.VPGATHERDD(op.Mem{Base: q.x, Index: index, Scale: 1}, all, dw)
-	half := asm.YMM()
-	asm.VPMOVDW(dw, half)
-	asm.VCVTPH2PS(half, dw)
+	k.scales(dw)
 	pairs := make([][2]reg.VecVirtual, cols)
 	for p := range 2 {
 		dots := make([][4]reg.VecVirtual, cols)
 		for r := range 4 {
-			fetch(q.ahead, 4*4*34, 4*p+r, 8)
-			w := asm.ZMM()
-			asm.VBROADCASTI64X4(q.row(r, 68*p+2), w)
-			asm.VINSERTI64X4(op.Imm(1), q.row(r, 68*p+36), w, w)
-			asm.VPXORD_BCST(sym(highBit, 0), w, w) // q+128
+			fetch(q.ahead, 4*4*k.size, 4*p+r, 8)
+			w := k.codes(&q, r, p)
 			for c := range cols {
 				dots[c][r] = asm.ZMM()
 				asm.VMOVDQA64(zero, dots[c][r])
@@ -92,7 +114,7 @@ func dotQ8_0Columns(cols int) {
 			asm.VADDPS(lane, acc, acc)
 		}
 	}
-	q.endBlock(4*34, groupSize)
+	q.endBlock(4*k.size, groupSize)
 	q.endRows()
 }
 
