@@ -29,6 +29,9 @@ func TestTransfers(t *testing.T) {
 		{"twice the ring", []int{2*slotCount*slotBytes + 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.name == "twice the ring" {
+				t.Skip("SKIPPED: -short leaves the longest transfer to make emulator")
+			}
 			d, rt := fakeDevice(t, Options{})
 			s, err := d.Stream()
 			if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // synthCmd writes a model of a real shape with random weights.
 type synthCmd struct {
-	Shape string `arg:"" help:"Shape: qwen3-0.6b, 4b, 8b, qwen3.5-4b, qwen3.6-27b, 35b-a3b, llama-3.1-8b or 70b, deepseek-v3-lite, granite-4-h-small, lfm2-8b-a1b, gpt-oss-20b or gpt-oss-120b."`
+	Shape string `arg:"" help:"Shape: qwen3-0.6b, 4b, 8b, qwen3-30b-a3b, qwen3.5-4b, qwen3.6-27b, 35b-a3b, llama-3.1-8b or 70b, deepseek-v3-lite, granite-4-h-small, lfm2-8b-a1b, gpt-oss-20b or gpt-oss-120b."`
 	Out   string `arg:"" help:"GGUF file to write."`
 	Type  string `default:"q4_k_m" placeholder:"TYPE" help:"Type of the weights, as llama.cpp names it: q4_k_m, q8_0, f16, ..."`
 	MTP   bool   `name:"mtp" help:"With the layer that predicts further tokens, of shapes that have one: those of Qwen 3.5 and 3.6."`

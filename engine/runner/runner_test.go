@@ -128,7 +128,7 @@ func scripts(n int) []*script {
 func TestTogetherAsAlone(t *testing.T) {
 	for i, arch := range []string{"llama", "qwen35moe", "gemma4", "qwen3moe", "qwen35", "mistral3"} {
 		t.Run(arch, func(t *testing.T) {
-			if testing.Short() && i > 2 {
+			if testing.Short() && i > 1 {
 				t.Skip("SKIPPED: -short leaves models much like others to make long")
 			}
 			l := load(t, arch)

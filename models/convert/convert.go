@@ -38,8 +38,9 @@ var keptF32 = []string{"_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight
 	"ssm_conv1d_k.weight", "ssm_conv1d_v.weight", "shortconv.conv.weight", ".ssm_a", ".ssm_d", ".bias"}
 
 // Convert writes the Hugging Face folder dir to a GGUF file at out. Vectors, norms and routers become F32, matrices
-// the type of Options; those that package hf presents in MXFP4 or NVFP4 stay so, and those in other blocks unless a quantized
-// type is asked for. The quantized types take the mixtures that Quantize takes. out is replaced when the new file is complete; a canceled ctx leaves it alone.
+// the type of Options; those that package hf presents in MXFP4 or NVFP4 stay so, and those in other blocks unless a
+// quantized type is asked for. The quantized types take the mixtures that Quantize takes. out is replaced when the new
+// file is complete; a canceled ctx leaves it alone.
 func Convert(ctx context.Context, dir, out string, o Options) error {
 	f, err := hf.Open(dir)
 	if err != nil {

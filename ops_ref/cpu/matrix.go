@@ -15,7 +15,10 @@ var integerFormats = map[tensor.DType]simd.Format{quant.Q8_0: simd.Q8_0, quant.Q
 
 // conversions are the weight types that become such a format on their way to kernels.
 var conversions = map[tensor.DType]simd.Conversion{quant.Q4_0: simd.Q4_0, quant.Q5_0: simd.Q5_0,
-	quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4, quant.Q3_K: simd.Q3_K, quant.IQ3_S: simd.IQ3_S}
+	quant.IQ4_NL: simd.IQ4_NL, quant.MXFP4: simd.MXFP4, quant.Q3_K: simd.Q3_K, quant.IQ4_XS: simd.IQ4_XS,
+	quant.IQ3_S: simd.IQ3_S, quant.IQ3_XXS: simd.IQ3_XXS, quant.IQ2_S: simd.IQ2_S, quant.IQ2_XS: simd.IQ2_XS,
+	quant.IQ2_XXS: simd.IQ2_XXS, quant.IQ1_M: simd.IQ1_M, quant.IQ1_S: simd.IQ1_S, quant.TQ2_0: simd.TQ2_0,
+	quant.TQ1_0: simd.TQ1_0}
 
 // expansions are the weight types that kernels turn into float32.
 var expansions = map[tensor.DType]simd.Expansion{quant.Q4_1: simd.Q4_1, quant.Q5_1: simd.Q5_1, quant.Q2_K: simd.Q2_K}
@@ -99,7 +102,11 @@ func (m *matrix) few() int {
 
 // dotRows returns how many rows to multiply with several tokens at a time, so that they stay in the first cache.
 func (m *matrix) dotRows() int {
-	n := min(cachedRows(m.rowBytes), simd.TileRows)
+	size := m.rowBytes
+	if m.convert {
+		size = m.converted()
+	}
+	n := min(cachedRows(size), simd.TileRows)
 	if m.interleaved {
 		n = max(n&^(simd.InterleavedRows-1), simd.InterleavedRows)
 	}

@@ -20,8 +20,9 @@ func BenchmarkMulMatOne(b *testing.B) { benchMulMat(b, 1, 32) }
 
 func benchMulMat(b *testing.B, tokens, matrices int) {
 	for _, dt := range []tensor.DType{quant.Q4_K, quant.Q6_K, quant.Q8_0, tensor.F16, tensor.BF16, quant.Q3_K,
-		quant.IQ4_XS, quant.IQ3_S} {
-		for _, s := range [][2]int{{3072, 1024}, {1024, 3072}, {2048, 1024}, {1024, 2048}} {
+		quant.IQ4_XS, quant.IQ4_NL, quant.IQ3_S, quant.IQ3_XXS, quant.IQ2_S, quant.IQ2_XS, quant.IQ2_XXS,
+		quant.IQ1_M, quant.IQ1_S, quant.Q2_K, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q5_1, quant.MXFP4, quant.TQ1_0, quant.TQ2_0} {
+		for _, s := range [][2]int{{3072, 1024}, {1024, 3072}, {2048, 1024}, {1024, 2048}, {1000, 1280}} {
 			n, k := s[0], s[1]
 			b.Run(fmt.Sprintf("%v/%dx%d", dt, n, k), func(b *testing.B) {
 				dev := New(Options{})
@@ -40,7 +41,9 @@ func benchMulMat(b *testing.B, tokens, matrices int) {
 					x := tensor.Tensor{DType: dt, Shape: shape, Buf: buf, Layout: layout}
 					raw := make([]byte, size)
 					for i := range raw {
-						raw[i] = byte(r.Uint32()) & 0x3f
+						if raw[i] = byte(r.Uint32()) & 0x3f; dt == quant.MXFP4 && i%17 == 0 {
+							raw[i] = 112 | raw[i]&15 // scales that float16 has
+						}
 					}
 					if err := stream.Upload(x, raw); err != nil {
 						b.Fatal(err)

@@ -39,6 +39,10 @@ func asmDot(f Format, out *float32, w *byte, rowBytes, quads, blocks int, act *b
 		dotQ6KAVX512(out, w, rowBytes, quads, blocks, act)
 	case f == Q6_K:
 		dotQ6KAVX2(out, w, rowBytes, quads, blocks, act)
+	case f == Codes && level == AVX512:
+		dotCodesAVX512(out, w, rowBytes, quads, blocks, act)
+	case f == Codes:
+		dotCodesAVX2(out, w, rowBytes, quads, blocks, act)
 	default:
 		return false
 	}
@@ -132,6 +136,8 @@ func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
 		repackQ5KAVX512(panel, w, rowBytes, steps)
 	case Q6_K:
 		repackQ6KAVX512(panel, w, rowBytes, steps)
+	case Codes:
+		repackCodesAVX512(panel, w, rowBytes, steps)
 	}
 }
 
@@ -159,7 +165,7 @@ func asmGemm(f Format, steps int, w, a *byte, out []float32, outStride int, set 
 		gemmQ8_0AVX512(steps, w, a, &out[0], 4*outStride, first)
 	case Q4_K, Q5_K:
 		gemmQ4KAVX512(steps, w, a, &out[0], 4*outStride, first)
-	case Q6_K:
+	case Q6_K, Codes:
 		gemmQ6KAVX512(steps, w, a, &out[0], 4*outStride, first)
 	}
 }
@@ -178,10 +184,8 @@ func asmConvert(c Conversion, dst, src *byte, blocks int) bool {
 		convertIQ4_NLAVX2(dst, src, blocks)
 	case MXFP4:
 		convertMXFP4AVX2(dst, src, blocks)
-	case Q3_K:
-		convertQ3KAVX2(dst, src, blocks)
-	case IQ3_S:
-		convertIQ3SAVX2(dst, src, blocks, &gridIQ3S()[0])
+	default:
+		return asmConvertCodes(c, dst, src, blocks)
 	}
 	return true
 }

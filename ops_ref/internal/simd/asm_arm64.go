@@ -34,6 +34,10 @@ func asmDot(f Format, out *float32, w *byte, rowBytes, quads, blocks int, act *b
 		dotQ6KNEONDot(out, w, rowBytes, quads, blocks, act)
 	case f == Q6_K:
 		dotQ6KNEON(out, w, rowBytes, quads, blocks, act)
+	case f == Codes && level == NEONDot:
+		dotCodesNEONDot(out, w, rowBytes, quads, blocks, act)
+	case f == Codes:
+		dotCodesNEON(out, w, rowBytes, quads, blocks, act)
 	default:
 		return false
 	}
@@ -106,6 +110,8 @@ func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
 		repackQ5KNEONDot(panel, w, rowBytes, steps)
 	case Q6_K:
 		repackQ6KNEONDot(panel, w, rowBytes, steps)
+	case Codes:
+		repackCodesNEONDot(panel, w, rowBytes, steps)
 	}
 }
 
@@ -124,7 +130,7 @@ func asmGemm(f Format, steps int, w, a *byte, out []float32, outStride int, set 
 		gemmQ8_0NEONDot(steps, w, a, &out[0], 4*outStride)
 	case Q4_K, Q5_K:
 		gemmQ4KNEONDot(steps, w, a, &out[0], 4*outStride)
-	case Q6_K:
+	case Q6_K, Codes:
 		gemmQ6KNEONDot(steps, w, a, &out[0], 4*outStride)
 	}
 }

@@ -9,7 +9,7 @@ func asmRound(f Format, dst, panel *byte, blocks int) {
 		roundQ8_0AMX(dst, panel, blocks)
 	case Q4_K, Q5_K:
 		roundQ4KAMX(dst, panel, blocks)
-	case Q6_K:
+	case Q6_K, Codes:
 		roundQ6KAMX(dst, panel, blocks)
 	}
 }

@@ -2,8 +2,8 @@ package simd
 
 import "encoding/binary"
 
-// Conversion is a weight type without minimum whose blocks are blocks of a format in another form: those of 32 with codes
-// of at most 8 bits of Q8_0, and those of 256 with codes of at most 6 bits of Q6_K.
+// Conversion is a weight type without minimum whose blocks are blocks of a format in another form: those of 32 with
+// codes of at most 8 bits of Q8_0, and those of 256 of Codes.
 type Conversion uint8
 
 // The types, named as in tensor/quant.
@@ -13,14 +13,25 @@ const (
 	IQ4_NL
 	MXFP4
 	Q3_K
+	IQ4_XS
 	IQ3_S
+	IQ3_XXS
+	IQ2_S
+	IQ2_XS
+	IQ2_XXS
+	IQ1_M
+	IQ1_S
+	TQ2_0
+	TQ1_0
 )
 
 // conversions holds the bytes of a block and the format that it becomes one of.
 var conversions = [...]struct {
 	bytes int
 	to    Format
-}{Q4_0: {18, Q8_0}, Q5_0: {22, Q8_0}, IQ4_NL: {18, Q8_0}, MXFP4: {17, Q8_0}, Q3_K: {110, Q6_K}, IQ3_S: {110, Q6_K}}
+}{Q4_0: {18, Q8_0}, Q5_0: {22, Q8_0}, IQ4_NL: {18, Q8_0}, MXFP4: {17, Q8_0}, Q3_K: {110, Codes}, IQ4_XS: {136, Codes},
+	IQ3_S: {110, Codes}, IQ3_XXS: {98, Codes}, IQ2_S: {82, Codes}, IQ2_XS: {74, Codes}, IQ2_XXS: {66, Codes},
+	IQ1_M: {56, Codes}, IQ1_S: {50, Codes}, TQ2_0: {66, Codes}, TQ1_0: {54, Codes}}
 
 // Format returns the format that blocks of c become blocks of.
 func (c Conversion) Format() Format { return conversions[c].to }
@@ -31,8 +42,8 @@ var (
 	fp4Values = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 
-// Convert writes the blocks of src, a row, as blocks of c.Format(), which hold the same numbers. It reports false if they
-// cannot: scales of MXFP4 have a wider range than float16.
+// Convert writes the blocks of src, a row, as blocks of c.Format(), which hold the same numbers. It reports false if
+// they cannot: scales of MXFP4 have a wider range than float16.
 func (c Conversion) Convert(dst, src []byte) bool {
 	from, to := conversions[c].bytes, layouts[c.Format()].bytes
 	n := len(src) / from
@@ -69,12 +80,8 @@ func halfExponent(e byte) (h uint16, ok bool) {
 
 // convertBlock is the definition of Convert for one block, but for the scale of MXFP4.
 func (c Conversion) convertBlock(dst, src []byte) {
-	switch c {
-	case Q3_K:
-		convertQ3K(dst, src)
-		return
-	case IQ3_S:
-		convertIQ3S(dst, src)
+	if c.Format() == Codes {
+		c.convertCodes(dst, src)
 		return
 	}
 	copy(dst, src[:2])

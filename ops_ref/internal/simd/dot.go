@@ -3,20 +3,22 @@ package simd
 // Format is a weight type that has kernels on integers.
 type Format uint8
 
-// The formats, named as in tensor/quant, whose layouts they have.
+// The formats, named as in tensor/quant, whose layouts they have, but for Codes, which has its own.
 const (
 	Q8_0 Format = iota
 	Q4_K
 	Q5_K
 	Q6_K
+	Codes
 )
 
 // layouts holds elements and bytes of a block.
 var layouts = [...]struct{ block, bytes int }{
-	Q8_0: {32, 34},
-	Q4_K: {256, 144},
-	Q5_K: {256, 176},
-	Q6_K: {256, 210},
+	Q8_0:  {32, 34},
+	Q4_K:  {256, 144},
+	Q5_K:  {256, 176},
+	Q6_K:  {256, 210},
+	Codes: {256, codesBytes},
 }
 
 // Block returns the number of elements in a block of f.
@@ -82,6 +84,8 @@ func dotRow(f Format, sum float32, w, act []byte, first int) float32 {
 		return dotQ4KRow(sum, w, act)
 	case Q5_K:
 		return dotQ5KRow(sum, w, act)
+	case Codes:
+		return dotCodesRow(sum, w, act)
 	default:
 		return dotQ6KRow(sum, w, act)
 	}

@@ -271,24 +271,80 @@ func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
 //go:noescape
 func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
 
-// convertQ3KAVX2 is convertQ3K for blocks blocks, at least 1.
+// dotCodesAVX512 is dotCodesRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotCodesAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotIQ4XSAVX512 is dotCodesRow of what convertCodes makes of IQ4_XS
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotIQ4XSAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// dotCodesx2AVX512 is dotCodesRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotCodesx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotIQ4XSx2AVX512 is dotCodesRow of what convertCodes makes of IQ4_XS
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotIQ4XSx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotCodesx4AVX512 is dotCodesRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
+// Both counts are at least 1.
+//
+//go:noescape
+func dotCodesx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// dotCodesAVX2 is dotCodesRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotCodesAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+
+// repackCodesAVX512 is the layout of Codes in Panels
+// for 32 rows, rowBytes bytes apart, of blocks blocks (groups of four for types with blocks of 32), at least 1.
+//
+//go:noescape
+func repackCodesAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+
+// convertQ3KAVX2 is convertCodes for blocks blocks of Q3K, at least 1.
 //
 //go:noescape
 func convertQ3KAVX2(dst *byte, src *byte, blocks int)
 
-// convertIQ3SAVX2 is convertIQ3S for blocks blocks, at least 1.
+// convertIQ4XSAVX2 is convertCodes for blocks blocks of IQ4XS, at least 1.
 //
 //go:noescape
-func convertIQ3SAVX2(dst *byte, src *byte, blocks int, grid *uint32)
+func convertIQ4XSAVX2(dst *byte, src *byte, blocks int)
 
-// dotQ3KAVX512 is dotQ6KRow of what convertQ3K makes
+// convertIQ3SAVX2 is convertCodes for blocks blocks of IQ3S, at least 1.
+//
+//go:noescape
+func convertIQ3SAVX2(dst *byte, src *byte, blocks int, points *uint64)
+
+// dotQ3KAVX512 is dotCodesRow of what convertCodes makes of Q3K
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // Both counts are at least 1.
 //
 //go:noescape
 func dotQ3KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 
-// dotQ3Kx2AVX512 is dotQ6KRow of what convertQ3K makes
+// dotQ3Kx2AVX512 is dotCodesRow of what convertCodes makes of Q3K
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // There are 2 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
 // Both counts are at least 1.
@@ -296,13 +352,68 @@ func dotQ3KAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, ac
 //go:noescape
 func dotQ3Kx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
 
-// dotQ3Kx4AVX512 is dotQ6KRow of what convertQ3K makes
+// dotQ3Kx4AVX512 is dotCodesRow of what convertCodes makes of Q3K
 // for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
 // There are 4 columns, actBytes apart; results of a column are outBytes bytes from those of the next.
 // Both counts are at least 1.
 //
 //go:noescape
 func dotQ3Kx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+
+// convertQ3KAVX512 is convertCodes for blocks blocks of Q3K, at least 1.
+//
+//go:noescape
+func convertQ3KAVX512(dst *byte, src *byte, blocks int)
+
+// convertIQ4XSAVX512 is convertCodes for blocks blocks of IQ4XS, at least 1.
+//
+//go:noescape
+func convertIQ4XSAVX512(dst *byte, src *byte, blocks int)
+
+// convertTQ2_0AVX512 is convertCodes for blocks blocks of TQ2_0, at least 1.
+//
+//go:noescape
+func convertTQ2_0AVX512(dst *byte, src *byte, blocks int)
+
+// convertTQ1_0AVX512 is convertCodes for blocks blocks of TQ1_0, at least 1.
+//
+//go:noescape
+func convertTQ1_0AVX512(dst *byte, src *byte, blocks int)
+
+// convertIQ3SAVX512 is convertCodes for blocks blocks of IQ3S, at least 1.
+//
+//go:noescape
+func convertIQ3SAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+
+// convertIQ3XXSAVX512 is convertCodes for blocks blocks of IQ3XXS, at least 1.
+//
+//go:noescape
+func convertIQ3XXSAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+
+// convertIQ2XXSAVX512 is convertCodes for blocks blocks of IQ2XXS, at least 1.
+//
+//go:noescape
+func convertIQ2XXSAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+
+// convertIQ2XSAVX512 is convertCodes for blocks blocks of IQ2XS, at least 1.
+//
+//go:noescape
+func convertIQ2XSAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+
+// convertIQ2SAVX512 is convertCodes for blocks blocks of IQ2S, at least 1.
+//
+//go:noescape
+func convertIQ2SAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+
+// convertIQ1SAVX512 is convertCodes for blocks blocks of IQ1S, at least 1.
+//
+//go:noescape
+func convertIQ1SAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+
+// convertIQ1MAVX512 is convertCodes for blocks blocks of IQ1M, at least 1.
+//
+//go:noescape
+func convertIQ1MAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
 
 // expandAVX2 is expand for subs sub-blocks, at least 1.
 //

@@ -34,6 +34,9 @@ GLOBL lowByte<>(SB), RODATA|NOPTR, $4
 DATA thirtyTwos<>+0(SB)/4, $0x20202020
 GLOBL thirtyTwos<>(SB), RODATA|NOPTR, $4
 
+DATA ninetySixes<>+0(SB)/4, $0x60606060
+GLOBL ninetySixes<>(SB), RODATA|NOPTR, $4
+
 DATA ones16<>+0(SB)/2, $0x0001
 DATA ones16<>+2(SB)/2, $0x0001
 DATA ones16<>+4(SB)/2, $0x0001
@@ -12695,184 +12698,216 @@ block:
 	VPSLLW      $0x04, Z11, Z31
 	VPANDD      Z1, Z31, Z31
 	VPORD       Z31, Z30, Z30
+	VPADDD.BCST ninetySixes<>+0(SB), Z30, Z30
 	VMOVDQU64   Z30, (AX)
 	VPSRLW      $0x04, Z18, Z18
 	VPANDD      Z0, Z18, Z18
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 2048(AX)
 	VMOVDQU64   8320(AX), Z11
 	VPANDD      Z0, Z13, Z18
 	VPSLLW      $0x04, Z11, Z30
 	VPANDD      Z1, Z30, Z30
 	VPORD       Z30, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 128(AX)
 	VPSRLW      $0x04, Z13, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 2176(AX)
 	VMOVDQU64   8448(AX), Z11
 	VPANDD      Z0, Z16, Z13
 	VPSLLW      $0x04, Z11, Z18
 	VPANDD      Z1, Z18, Z18
 	VPORD       Z18, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 256(AX)
 	VPSRLW      $0x04, Z16, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 2304(AX)
 	VMOVDQU64   8576(AX), Z11
 	VPANDD      Z0, Z15, Z13
 	VPSLLW      $0x04, Z11, Z16
 	VPANDD      Z1, Z16, Z16
 	VPORD       Z16, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 384(AX)
 	VPSRLW      $0x04, Z15, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 2432(AX)
 	VMOVDQU64   8704(AX), Z11
 	VPANDD      Z0, Z10, Z13
 	VPSLLW      $0x04, Z11, Z15
 	VPANDD      Z1, Z15, Z15
 	VPORD       Z15, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 512(AX)
 	VPSRLW      $0x04, Z10, Z10
 	VPANDD      Z0, Z10, Z10
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 2560(AX)
 	VMOVDQU64   8832(AX), Z10
 	VPANDD      Z0, Z5, Z11
 	VPSLLW      $0x04, Z10, Z13
 	VPANDD      Z1, Z13, Z13
 	VPORD       Z13, Z11, Z11
+	VPADDD.BCST ninetySixes<>+0(SB), Z11, Z11
 	VMOVDQU64   Z11, 640(AX)
 	VPSRLW      $0x04, Z5, Z5
 	VPANDD      Z0, Z5, Z5
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 2688(AX)
 	VMOVDQU64   8960(AX), Z5
 	VPANDD      Z0, Z8, Z10
 	VPSLLW      $0x04, Z5, Z11
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 768(AX)
 	VPSRLW      $0x04, Z8, Z8
 	VPANDD      Z0, Z8, Z8
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 2816(AX)
 	VMOVDQU64   9088(AX), Z5
 	VPANDD      Z0, Z7, Z8
 	VPSLLW      $0x04, Z5, Z10
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 896(AX)
 	VPSRLW      $0x04, Z7, Z7
 	VPANDD      Z0, Z7, Z7
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 2944(AX)
 	VMOVDQU64   8192(AX), Z5
 	VPANDD      Z0, Z17, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1024(AX)
 	VPSRLW      $0x04, Z17, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3072(AX)
 	VMOVDQU64   8320(AX), Z5
 	VPANDD      Z0, Z14, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1152(AX)
 	VPSRLW      $0x04, Z14, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3200(AX)
 	VMOVDQU64   8448(AX), Z5
 	VPANDD      Z0, Z9, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1280(AX)
 	VPSRLW      $0x04, Z9, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3328(AX)
 	VMOVDQU64   8576(AX), Z5
 	VPANDD      Z0, Z12, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1408(AX)
 	VPSRLW      $0x04, Z12, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3456(AX)
 	VMOVDQU64   8704(AX), Z5
 	VPANDD      Z0, Z6, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1536(AX)
 	VPSRLW      $0x04, Z6, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 3584(AX)
 	VMOVDQU64   8832(AX), Z5
 	VPANDD      Z0, Z19, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 1664(AX)
 	VPSRLW      $0x04, Z19, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 3712(AX)
 	VMOVDQU64   8960(AX), Z5
 	VPANDD      Z0, Z4, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 1792(AX)
 	VPSRLW      $0x04, Z4, Z4
 	VPANDD      Z0, Z4, Z4
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z4, Z4
+	VPADDD.BCST ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64   Z4, 3840(AX)
 	VMOVDQU64   9088(AX), Z4
 	VPANDD      Z0, Z3, Z5
 	VPSLLW      $0x02, Z4, Z6
 	VPANDD      Z1, Z6, Z6
 	VPORD       Z6, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 1920(AX)
 	VPSRLW      $0x04, Z3, Z3
 	VPANDD      Z0, Z3, Z3
 	VPSRLW      $0x02, Z4, Z4
 	VPANDD      Z1, Z4, Z4
 	VPORD       Z4, Z3, Z3
+	VPADDD.BCST ninetySixes<>+0(SB), Z3, Z3
 	VMOVDQU64   Z3, 3968(AX)
 	MOVQ        DI, R8
 	VMOVDQU64   64(R8), Z3
@@ -12991,184 +13026,216 @@ block:
 	VPSLLW      $0x04, Z11, Z31
 	VPANDD      Z1, Z31, Z31
 	VPORD       Z31, Z30, Z30
+	VPADDD.BCST ninetySixes<>+0(SB), Z30, Z30
 	VMOVDQU64   Z30, 4096(AX)
 	VPSRLW      $0x04, Z18, Z18
 	VPANDD      Z0, Z18, Z18
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 6144(AX)
 	VMOVDQU64   9344(AX), Z11
 	VPANDD      Z0, Z13, Z18
 	VPSLLW      $0x04, Z11, Z30
 	VPANDD      Z1, Z30, Z30
 	VPORD       Z30, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 4224(AX)
 	VPSRLW      $0x04, Z13, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 6272(AX)
 	VMOVDQU64   9472(AX), Z11
 	VPANDD      Z0, Z16, Z13
 	VPSLLW      $0x04, Z11, Z18
 	VPANDD      Z1, Z18, Z18
 	VPORD       Z18, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 4352(AX)
 	VPSRLW      $0x04, Z16, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 6400(AX)
 	VMOVDQU64   9600(AX), Z11
 	VPANDD      Z0, Z15, Z13
 	VPSLLW      $0x04, Z11, Z16
 	VPANDD      Z1, Z16, Z16
 	VPORD       Z16, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 4480(AX)
 	VPSRLW      $0x04, Z15, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 6528(AX)
 	VMOVDQU64   9728(AX), Z11
 	VPANDD      Z0, Z10, Z13
 	VPSLLW      $0x04, Z11, Z15
 	VPANDD      Z1, Z15, Z15
 	VPORD       Z15, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 4608(AX)
 	VPSRLW      $0x04, Z10, Z10
 	VPANDD      Z0, Z10, Z10
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 6656(AX)
 	VMOVDQU64   9856(AX), Z10
 	VPANDD      Z0, Z5, Z11
 	VPSLLW      $0x04, Z10, Z13
 	VPANDD      Z1, Z13, Z13
 	VPORD       Z13, Z11, Z11
+	VPADDD.BCST ninetySixes<>+0(SB), Z11, Z11
 	VMOVDQU64   Z11, 4736(AX)
 	VPSRLW      $0x04, Z5, Z5
 	VPANDD      Z0, Z5, Z5
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 6784(AX)
 	VMOVDQU64   9984(AX), Z5
 	VPANDD      Z0, Z8, Z10
 	VPSLLW      $0x04, Z5, Z11
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 4864(AX)
 	VPSRLW      $0x04, Z8, Z8
 	VPANDD      Z0, Z8, Z8
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 6912(AX)
 	VMOVDQU64   10112(AX), Z5
 	VPANDD      Z0, Z7, Z8
 	VPSLLW      $0x04, Z5, Z10
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 4992(AX)
 	VPSRLW      $0x04, Z7, Z7
 	VPANDD      Z0, Z7, Z7
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7040(AX)
 	VMOVDQU64   9216(AX), Z5
 	VPANDD      Z0, Z17, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5120(AX)
 	VPSRLW      $0x04, Z17, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7168(AX)
 	VMOVDQU64   9344(AX), Z5
 	VPANDD      Z0, Z14, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5248(AX)
 	VPSRLW      $0x04, Z14, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7296(AX)
 	VMOVDQU64   9472(AX), Z5
 	VPANDD      Z0, Z9, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5376(AX)
 	VPSRLW      $0x04, Z9, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7424(AX)
 	VMOVDQU64   9600(AX), Z5
 	VPANDD      Z0, Z12, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5504(AX)
 	VPSRLW      $0x04, Z12, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7552(AX)
 	VMOVDQU64   9728(AX), Z5
 	VPANDD      Z0, Z6, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5632(AX)
 	VPSRLW      $0x04, Z6, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 7680(AX)
 	VMOVDQU64   9856(AX), Z5
 	VPANDD      Z0, Z19, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 5760(AX)
 	VPSRLW      $0x04, Z19, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 7808(AX)
 	VMOVDQU64   9984(AX), Z5
 	VPANDD      Z0, Z4, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 5888(AX)
 	VPSRLW      $0x04, Z4, Z4
 	VPANDD      Z0, Z4, Z4
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z4, Z4
+	VPADDD.BCST ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64   Z4, 7936(AX)
 	VMOVDQU64   10112(AX), Z4
 	VPANDD      Z0, Z3, Z5
 	VPSLLW      $0x02, Z4, Z6
 	VPANDD      Z1, Z6, Z6
 	VPORD       Z6, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 6016(AX)
 	VPSRLW      $0x04, Z3, Z3
 	VPANDD      Z0, Z3, Z3
 	VPSRLW      $0x02, Z4, Z4
 	VPANDD      Z1, Z4, Z4
 	VPORD       Z4, Z3, Z3
+	VPADDD.BCST ninetySixes<>+0(SB), Z3, Z3
 	VMOVDQU64   Z3, 8064(AX)
 	KXNORW      K1, K1, K1
 	VPXORD      Z20, Z20, Z20
@@ -13485,184 +13552,216 @@ block:
 	VPSLLW      $0x04, Z11, Z31
 	VPANDD      Z1, Z31, Z31
 	VPORD       Z31, Z30, Z30
+	VPADDD.BCST ninetySixes<>+0(SB), Z30, Z30
 	VMOVDQU64   Z30, 64(AX)
 	VPSRLW      $0x04, Z18, Z18
 	VPANDD      Z0, Z18, Z18
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 2112(AX)
 	VMOVDQU64   8384(AX), Z11
 	VPANDD      Z0, Z13, Z18
 	VPSLLW      $0x04, Z11, Z30
 	VPANDD      Z1, Z30, Z30
 	VPORD       Z30, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 192(AX)
 	VPSRLW      $0x04, Z13, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 2240(AX)
 	VMOVDQU64   8512(AX), Z11
 	VPANDD      Z0, Z16, Z13
 	VPSLLW      $0x04, Z11, Z18
 	VPANDD      Z1, Z18, Z18
 	VPORD       Z18, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 320(AX)
 	VPSRLW      $0x04, Z16, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 2368(AX)
 	VMOVDQU64   8640(AX), Z11
 	VPANDD      Z0, Z15, Z13
 	VPSLLW      $0x04, Z11, Z16
 	VPANDD      Z1, Z16, Z16
 	VPORD       Z16, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 448(AX)
 	VPSRLW      $0x04, Z15, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 2496(AX)
 	VMOVDQU64   8768(AX), Z11
 	VPANDD      Z0, Z10, Z13
 	VPSLLW      $0x04, Z11, Z15
 	VPANDD      Z1, Z15, Z15
 	VPORD       Z15, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 576(AX)
 	VPSRLW      $0x04, Z10, Z10
 	VPANDD      Z0, Z10, Z10
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 2624(AX)
 	VMOVDQU64   8896(AX), Z10
 	VPANDD      Z0, Z5, Z11
 	VPSLLW      $0x04, Z10, Z13
 	VPANDD      Z1, Z13, Z13
 	VPORD       Z13, Z11, Z11
+	VPADDD.BCST ninetySixes<>+0(SB), Z11, Z11
 	VMOVDQU64   Z11, 704(AX)
 	VPSRLW      $0x04, Z5, Z5
 	VPANDD      Z0, Z5, Z5
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 2752(AX)
 	VMOVDQU64   9024(AX), Z5
 	VPANDD      Z0, Z8, Z10
 	VPSLLW      $0x04, Z5, Z11
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 832(AX)
 	VPSRLW      $0x04, Z8, Z8
 	VPANDD      Z0, Z8, Z8
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 2880(AX)
 	VMOVDQU64   9152(AX), Z5
 	VPANDD      Z0, Z7, Z8
 	VPSLLW      $0x04, Z5, Z10
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 960(AX)
 	VPSRLW      $0x04, Z7, Z7
 	VPANDD      Z0, Z7, Z7
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3008(AX)
 	VMOVDQU64   8256(AX), Z5
 	VPANDD      Z0, Z17, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1088(AX)
 	VPSRLW      $0x04, Z17, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3136(AX)
 	VMOVDQU64   8384(AX), Z5
 	VPANDD      Z0, Z14, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1216(AX)
 	VPSRLW      $0x04, Z14, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3264(AX)
 	VMOVDQU64   8512(AX), Z5
 	VPANDD      Z0, Z9, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1344(AX)
 	VPSRLW      $0x04, Z9, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3392(AX)
 	VMOVDQU64   8640(AX), Z5
 	VPANDD      Z0, Z12, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1472(AX)
 	VPSRLW      $0x04, Z12, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 3520(AX)
 	VMOVDQU64   8768(AX), Z5
 	VPANDD      Z0, Z6, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 1600(AX)
 	VPSRLW      $0x04, Z6, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 3648(AX)
 	VMOVDQU64   8896(AX), Z5
 	VPANDD      Z0, Z19, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 1728(AX)
 	VPSRLW      $0x04, Z19, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 3776(AX)
 	VMOVDQU64   9024(AX), Z5
 	VPANDD      Z0, Z4, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 1856(AX)
 	VPSRLW      $0x04, Z4, Z4
 	VPANDD      Z0, Z4, Z4
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z4, Z4
+	VPADDD.BCST ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64   Z4, 3904(AX)
 	VMOVDQU64   9152(AX), Z4
 	VPANDD      Z0, Z3, Z5
 	VPSLLW      $0x02, Z4, Z6
 	VPANDD      Z1, Z6, Z6
 	VPORD       Z6, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 1984(AX)
 	VPSRLW      $0x04, Z3, Z3
 	VPANDD      Z0, Z3, Z3
 	VPSRLW      $0x02, Z4, Z4
 	VPANDD      Z1, Z4, Z4
 	VPORD       Z4, Z3, Z3
+	VPADDD.BCST ninetySixes<>+0(SB), Z3, Z3
 	VMOVDQU64   Z3, 4032(AX)
 	MOVQ        DI, R8
 	VMOVDQU64   64(R8), Z3
@@ -13781,184 +13880,216 @@ block:
 	VPSLLW      $0x04, Z11, Z31
 	VPANDD      Z1, Z31, Z31
 	VPORD       Z31, Z30, Z30
+	VPADDD.BCST ninetySixes<>+0(SB), Z30, Z30
 	VMOVDQU64   Z30, 4160(AX)
 	VPSRLW      $0x04, Z18, Z18
 	VPANDD      Z0, Z18, Z18
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 6208(AX)
 	VMOVDQU64   9408(AX), Z11
 	VPANDD      Z0, Z13, Z18
 	VPSLLW      $0x04, Z11, Z30
 	VPANDD      Z1, Z30, Z30
 	VPORD       Z30, Z18, Z18
+	VPADDD.BCST ninetySixes<>+0(SB), Z18, Z18
 	VMOVDQU64   Z18, 4288(AX)
 	VPSRLW      $0x04, Z13, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 6336(AX)
 	VMOVDQU64   9536(AX), Z11
 	VPANDD      Z0, Z16, Z13
 	VPSLLW      $0x04, Z11, Z18
 	VPANDD      Z1, Z18, Z18
 	VPORD       Z18, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 4416(AX)
 	VPSRLW      $0x04, Z16, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 6464(AX)
 	VMOVDQU64   9664(AX), Z11
 	VPANDD      Z0, Z15, Z13
 	VPSLLW      $0x04, Z11, Z16
 	VPANDD      Z1, Z16, Z16
 	VPORD       Z16, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 4544(AX)
 	VPSRLW      $0x04, Z15, Z13
 	VPANDD      Z0, Z13, Z13
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 6592(AX)
 	VMOVDQU64   9792(AX), Z11
 	VPANDD      Z0, Z10, Z13
 	VPSLLW      $0x04, Z11, Z15
 	VPANDD      Z1, Z15, Z15
 	VPORD       Z15, Z13, Z13
+	VPADDD.BCST ninetySixes<>+0(SB), Z13, Z13
 	VMOVDQU64   Z13, 4672(AX)
 	VPSRLW      $0x04, Z10, Z10
 	VPANDD      Z0, Z10, Z10
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 6720(AX)
 	VMOVDQU64   9920(AX), Z10
 	VPANDD      Z0, Z5, Z11
 	VPSLLW      $0x04, Z10, Z13
 	VPANDD      Z1, Z13, Z13
 	VPORD       Z13, Z11, Z11
+	VPADDD.BCST ninetySixes<>+0(SB), Z11, Z11
 	VMOVDQU64   Z11, 4800(AX)
 	VPSRLW      $0x04, Z5, Z5
 	VPANDD      Z0, Z5, Z5
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 6848(AX)
 	VMOVDQU64   10048(AX), Z5
 	VPANDD      Z0, Z8, Z10
 	VPSLLW      $0x04, Z5, Z11
 	VPANDD      Z1, Z11, Z11
 	VPORD       Z11, Z10, Z10
+	VPADDD.BCST ninetySixes<>+0(SB), Z10, Z10
 	VMOVDQU64   Z10, 4928(AX)
 	VPSRLW      $0x04, Z8, Z8
 	VPANDD      Z0, Z8, Z8
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 6976(AX)
 	VMOVDQU64   10176(AX), Z5
 	VPANDD      Z0, Z7, Z8
 	VPSLLW      $0x04, Z5, Z10
 	VPANDD      Z1, Z10, Z10
 	VPORD       Z10, Z8, Z8
+	VPADDD.BCST ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64   Z8, 5056(AX)
 	VPSRLW      $0x04, Z7, Z7
 	VPANDD      Z0, Z7, Z7
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7104(AX)
 	VMOVDQU64   9280(AX), Z5
 	VPANDD      Z0, Z17, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5184(AX)
 	VPSRLW      $0x04, Z17, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7232(AX)
 	VMOVDQU64   9408(AX), Z5
 	VPANDD      Z0, Z14, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5312(AX)
 	VPSRLW      $0x04, Z14, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7360(AX)
 	VMOVDQU64   9536(AX), Z5
 	VPANDD      Z0, Z9, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5440(AX)
 	VPSRLW      $0x04, Z9, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7488(AX)
 	VMOVDQU64   9664(AX), Z5
 	VPANDD      Z0, Z12, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5568(AX)
 	VPSRLW      $0x04, Z12, Z7
 	VPANDD      Z0, Z7, Z7
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 7616(AX)
 	VMOVDQU64   9792(AX), Z5
 	VPANDD      Z0, Z6, Z7
 	VPSLLW      $0x02, Z5, Z8
 	VPANDD      Z1, Z8, Z8
 	VPORD       Z8, Z7, Z7
+	VPADDD.BCST ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64   Z7, 5696(AX)
 	VPSRLW      $0x04, Z6, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 7744(AX)
 	VMOVDQU64   9920(AX), Z5
 	VPANDD      Z0, Z19, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 5824(AX)
 	VPSRLW      $0x04, Z19, Z6
 	VPANDD      Z0, Z6, Z6
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 7872(AX)
 	VMOVDQU64   10048(AX), Z5
 	VPANDD      Z0, Z4, Z6
 	VPSLLW      $0x02, Z5, Z7
 	VPANDD      Z1, Z7, Z7
 	VPORD       Z7, Z6, Z6
+	VPADDD.BCST ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64   Z6, 5952(AX)
 	VPSRLW      $0x04, Z4, Z4
 	VPANDD      Z0, Z4, Z4
 	VPSRLW      $0x02, Z5, Z5
 	VPANDD      Z1, Z5, Z5
 	VPORD       Z5, Z4, Z4
+	VPADDD.BCST ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64   Z4, 8000(AX)
 	VMOVDQU64   10176(AX), Z4
 	VPANDD      Z0, Z3, Z5
 	VPSLLW      $0x02, Z4, Z6
 	VPANDD      Z1, Z6, Z6
 	VPORD       Z6, Z5, Z5
+	VPADDD.BCST ninetySixes<>+0(SB), Z5, Z5
 	VMOVDQU64   Z5, 6080(AX)
 	VPSRLW      $0x04, Z3, Z3
 	VPANDD      Z0, Z3, Z3
 	VPSRLW      $0x02, Z4, Z4
 	VPANDD      Z1, Z4, Z4
 	VPORD       Z4, Z3, Z3
+	VPADDD.BCST ninetySixes<>+0(SB), Z3, Z3
 	VMOVDQU64   Z3, 8128(AX)
 	KXNORW      K1, K1, K1
 	VPXORD      Z25, Z25, Z25
@@ -14307,13 +14438,15 @@ DATA fp4Values<>+31(SB)/1, $0xf4
 GLOBL fp4Values<>(SB), RODATA|NOPTR, $32
 
 // func convertQ4_0AVX2(dst *byte, src *byte, blocks int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·convertQ4_0AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
 block:
+	PREFETCHT1  16384(CX)
+	PREFETCHT0  2048(CX)
 	VMOVDQU     2(CX), X0
 	VPSRLW      $0x04, X0, X1
 	VINSERTI128 $0x01, X1, Y0, Y0
@@ -14330,13 +14463,15 @@ block:
 	RET
 
 // func convertQ5_0AVX2(dst *byte, src *byte, blocks int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·convertQ5_0AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
 block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
 	VMOVDQU      6(CX), X0
 	VPSRLW       $0x04, X0, X1
 	VINSERTI128  $0x01, X1, Y0, Y0
@@ -14358,13 +14493,15 @@ block:
 	RET
 
 // func convertMXFP4AVX2(dst *byte, src *byte, blocks int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·convertMXFP4AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
 block:
+	PREFETCHT1  16384(CX)
+	PREFETCHT0  2048(CX)
 	VMOVDQU     1(CX), X0
 	VPSRLW      $0x04, X0, X1
 	VINSERTI128 $0x01, X1, Y0, Y0
@@ -14382,13 +14519,15 @@ block:
 	RET
 
 // func convertIQ4_NLAVX2(dst *byte, src *byte, blocks int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·convertIQ4_NLAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
 block:
+	PREFETCHT1  16384(CX)
+	PREFETCHT0  2048(CX)
 	VMOVDQU     2(CX), X0
 	VPSRLW      $0x04, X0, X1
 	VINSERTI128 $0x01, X1, Y0, Y0
@@ -14507,39 +14646,39 @@ DATA bits45<>+30(SB)/1, $0x30
 DATA bits45<>+31(SB)/1, $0x30
 GLOBL bits45<>(SB), RODATA|NOPTR, $32
 
-DATA twentyEight<>+0(SB)/1, $0x1c
-DATA twentyEight<>+1(SB)/1, $0x1c
-DATA twentyEight<>+2(SB)/1, $0x1c
-DATA twentyEight<>+3(SB)/1, $0x1c
-DATA twentyEight<>+4(SB)/1, $0x1c
-DATA twentyEight<>+5(SB)/1, $0x1c
-DATA twentyEight<>+6(SB)/1, $0x1c
-DATA twentyEight<>+7(SB)/1, $0x1c
-DATA twentyEight<>+8(SB)/1, $0x1c
-DATA twentyEight<>+9(SB)/1, $0x1c
-DATA twentyEight<>+10(SB)/1, $0x1c
-DATA twentyEight<>+11(SB)/1, $0x1c
-DATA twentyEight<>+12(SB)/1, $0x1c
-DATA twentyEight<>+13(SB)/1, $0x1c
-DATA twentyEight<>+14(SB)/1, $0x1c
-DATA twentyEight<>+15(SB)/1, $0x1c
-DATA twentyEight<>+16(SB)/1, $0x1c
-DATA twentyEight<>+17(SB)/1, $0x1c
-DATA twentyEight<>+18(SB)/1, $0x1c
-DATA twentyEight<>+19(SB)/1, $0x1c
-DATA twentyEight<>+20(SB)/1, $0x1c
-DATA twentyEight<>+21(SB)/1, $0x1c
-DATA twentyEight<>+22(SB)/1, $0x1c
-DATA twentyEight<>+23(SB)/1, $0x1c
-DATA twentyEight<>+24(SB)/1, $0x1c
-DATA twentyEight<>+25(SB)/1, $0x1c
-DATA twentyEight<>+26(SB)/1, $0x1c
-DATA twentyEight<>+27(SB)/1, $0x1c
-DATA twentyEight<>+28(SB)/1, $0x1c
-DATA twentyEight<>+29(SB)/1, $0x1c
-DATA twentyEight<>+30(SB)/1, $0x1c
-DATA twentyEight<>+31(SB)/1, $0x1c
-GLOBL twentyEight<>(SB), RODATA|NOPTR, $32
+DATA bias4<>+0(SB)/1, $0x7c
+DATA bias4<>+1(SB)/1, $0x7c
+DATA bias4<>+2(SB)/1, $0x7c
+DATA bias4<>+3(SB)/1, $0x7c
+DATA bias4<>+4(SB)/1, $0x7c
+DATA bias4<>+5(SB)/1, $0x7c
+DATA bias4<>+6(SB)/1, $0x7c
+DATA bias4<>+7(SB)/1, $0x7c
+DATA bias4<>+8(SB)/1, $0x7c
+DATA bias4<>+9(SB)/1, $0x7c
+DATA bias4<>+10(SB)/1, $0x7c
+DATA bias4<>+11(SB)/1, $0x7c
+DATA bias4<>+12(SB)/1, $0x7c
+DATA bias4<>+13(SB)/1, $0x7c
+DATA bias4<>+14(SB)/1, $0x7c
+DATA bias4<>+15(SB)/1, $0x7c
+DATA bias4<>+16(SB)/1, $0x7c
+DATA bias4<>+17(SB)/1, $0x7c
+DATA bias4<>+18(SB)/1, $0x7c
+DATA bias4<>+19(SB)/1, $0x7c
+DATA bias4<>+20(SB)/1, $0x7c
+DATA bias4<>+21(SB)/1, $0x7c
+DATA bias4<>+22(SB)/1, $0x7c
+DATA bias4<>+23(SB)/1, $0x7c
+DATA bias4<>+24(SB)/1, $0x7c
+DATA bias4<>+25(SB)/1, $0x7c
+DATA bias4<>+26(SB)/1, $0x7c
+DATA bias4<>+27(SB)/1, $0x7c
+DATA bias4<>+28(SB)/1, $0x7c
+DATA bias4<>+29(SB)/1, $0x7c
+DATA bias4<>+30(SB)/1, $0x7c
+DATA bias4<>+31(SB)/1, $0x7c
+GLOBL bias4<>(SB), RODATA|NOPTR, $32
 
 DATA thirtyTwo<>+0(SB)/1, $0x20
 DATA thirtyTwo<>+1(SB)/1, $0x20
@@ -14625,112 +14764,3738 @@ DATA upperPairs<>+8(SB)/4, $0xffff0000
 DATA upperPairs<>+12(SB)/4, $0xffff0000
 GLOBL upperPairs<>(SB), RODATA|NOPTR, $16
 
-// func convertQ3KAVX2(dst *byte, src *byte, blocks int)
+DATA iq4Up<>+0(SB)/2, $0x4000
+DATA iq4Up<>+2(SB)/2, $0x1000
+DATA iq4Up<>+4(SB)/2, $0x0400
+DATA iq4Up<>+6(SB)/2, $0x0100
+DATA iq4Up<>+8(SB)/2, $0x0040
+DATA iq4Up<>+10(SB)/2, $0x0010
+DATA iq4Up<>+12(SB)/2, $0x0004
+DATA iq4Up<>+14(SB)/2, $0x0001
+GLOBL iq4Up<>(SB), RODATA|NOPTR, $16
+
+DATA iq4Both<>+0(SB)/2, $0x1010
+DATA iq4Both<>+2(SB)/2, $0x1010
+DATA iq4Both<>+4(SB)/2, $0x1010
+DATA iq4Both<>+6(SB)/2, $0x1010
+DATA iq4Both<>+8(SB)/2, $0x1010
+DATA iq4Both<>+10(SB)/2, $0x1010
+DATA iq4Both<>+12(SB)/2, $0x1010
+DATA iq4Both<>+14(SB)/2, $0x1010
+GLOBL iq4Both<>(SB), RODATA|NOPTR, $16
+
+DATA iq4Codes<>+0(SB)/1, $0x01
+DATA iq4Codes<>+1(SB)/1, $0x18
+DATA iq4Codes<>+2(SB)/1, $0x2d
+DATA iq4Codes<>+3(SB)/1, $0x3f
+DATA iq4Codes<>+4(SB)/1, $0x4f
+DATA iq4Codes<>+5(SB)/1, $0x5d
+DATA iq4Codes<>+6(SB)/1, $0x6a
+DATA iq4Codes<>+7(SB)/1, $0x76
+DATA iq4Codes<>+8(SB)/1, $0x81
+DATA iq4Codes<>+9(SB)/1, $0x8d
+DATA iq4Codes<>+10(SB)/1, $0x99
+DATA iq4Codes<>+11(SB)/1, $0xa6
+DATA iq4Codes<>+12(SB)/1, $0xb5
+DATA iq4Codes<>+13(SB)/1, $0xc5
+DATA iq4Codes<>+14(SB)/1, $0xd9
+DATA iq4Codes<>+15(SB)/1, $0xf1
+DATA iq4Codes<>+16(SB)/1, $0x01
+DATA iq4Codes<>+17(SB)/1, $0x18
+DATA iq4Codes<>+18(SB)/1, $0x2d
+DATA iq4Codes<>+19(SB)/1, $0x3f
+DATA iq4Codes<>+20(SB)/1, $0x4f
+DATA iq4Codes<>+21(SB)/1, $0x5d
+DATA iq4Codes<>+22(SB)/1, $0x6a
+DATA iq4Codes<>+23(SB)/1, $0x76
+DATA iq4Codes<>+24(SB)/1, $0x81
+DATA iq4Codes<>+25(SB)/1, $0x8d
+DATA iq4Codes<>+26(SB)/1, $0x99
+DATA iq4Codes<>+27(SB)/1, $0xa6
+DATA iq4Codes<>+28(SB)/1, $0xb5
+DATA iq4Codes<>+29(SB)/1, $0xc5
+DATA iq4Codes<>+30(SB)/1, $0xd9
+DATA iq4Codes<>+31(SB)/1, $0xf1
+DATA iq4Codes<>+32(SB)/1, $0x01
+DATA iq4Codes<>+33(SB)/1, $0x18
+DATA iq4Codes<>+34(SB)/1, $0x2d
+DATA iq4Codes<>+35(SB)/1, $0x3f
+DATA iq4Codes<>+36(SB)/1, $0x4f
+DATA iq4Codes<>+37(SB)/1, $0x5d
+DATA iq4Codes<>+38(SB)/1, $0x6a
+DATA iq4Codes<>+39(SB)/1, $0x76
+DATA iq4Codes<>+40(SB)/1, $0x81
+DATA iq4Codes<>+41(SB)/1, $0x8d
+DATA iq4Codes<>+42(SB)/1, $0x99
+DATA iq4Codes<>+43(SB)/1, $0xa6
+DATA iq4Codes<>+44(SB)/1, $0xb5
+DATA iq4Codes<>+45(SB)/1, $0xc5
+DATA iq4Codes<>+46(SB)/1, $0xd9
+DATA iq4Codes<>+47(SB)/1, $0xf1
+DATA iq4Codes<>+48(SB)/1, $0x01
+DATA iq4Codes<>+49(SB)/1, $0x18
+DATA iq4Codes<>+50(SB)/1, $0x2d
+DATA iq4Codes<>+51(SB)/1, $0x3f
+DATA iq4Codes<>+52(SB)/1, $0x4f
+DATA iq4Codes<>+53(SB)/1, $0x5d
+DATA iq4Codes<>+54(SB)/1, $0x6a
+DATA iq4Codes<>+55(SB)/1, $0x76
+DATA iq4Codes<>+56(SB)/1, $0x81
+DATA iq4Codes<>+57(SB)/1, $0x8d
+DATA iq4Codes<>+58(SB)/1, $0x99
+DATA iq4Codes<>+59(SB)/1, $0xa6
+DATA iq4Codes<>+60(SB)/1, $0xb5
+DATA iq4Codes<>+61(SB)/1, $0xc5
+DATA iq4Codes<>+62(SB)/1, $0xd9
+DATA iq4Codes<>+63(SB)/1, $0xf1
+GLOBL iq4Codes<>(SB), RODATA|NOPTR, $64
+
+DATA lanesTwice<>+0(SB)/4, $0x00000000
+DATA lanesTwice<>+4(SB)/4, $0x00000001
+DATA lanesTwice<>+8(SB)/4, $0x00000002
+DATA lanesTwice<>+12(SB)/4, $0x00000003
+DATA lanesTwice<>+16(SB)/4, $0x00000000
+DATA lanesTwice<>+20(SB)/4, $0x00000001
+DATA lanesTwice<>+24(SB)/4, $0x00000002
+DATA lanesTwice<>+28(SB)/4, $0x00000003
+DATA lanesTwice<>+32(SB)/4, $0x00000004
+DATA lanesTwice<>+36(SB)/4, $0x00000005
+DATA lanesTwice<>+40(SB)/4, $0x00000006
+DATA lanesTwice<>+44(SB)/4, $0x00000007
+DATA lanesTwice<>+48(SB)/4, $0x00000004
+DATA lanesTwice<>+52(SB)/4, $0x00000005
+DATA lanesTwice<>+56(SB)/4, $0x00000006
+DATA lanesTwice<>+60(SB)/4, $0x00000007
+GLOBL lanesTwice<>(SB), RODATA|NOPTR, $64
+
+DATA nibbleLanes<>+0(SB)/2, $0x0000
+DATA nibbleLanes<>+2(SB)/2, $0x0000
+DATA nibbleLanes<>+4(SB)/2, $0x0000
+DATA nibbleLanes<>+6(SB)/2, $0x0000
+DATA nibbleLanes<>+8(SB)/2, $0x0000
+DATA nibbleLanes<>+10(SB)/2, $0x0000
+DATA nibbleLanes<>+12(SB)/2, $0x0000
+DATA nibbleLanes<>+14(SB)/2, $0x0000
+DATA nibbleLanes<>+16(SB)/2, $0x0004
+DATA nibbleLanes<>+18(SB)/2, $0x0004
+DATA nibbleLanes<>+20(SB)/2, $0x0004
+DATA nibbleLanes<>+22(SB)/2, $0x0004
+DATA nibbleLanes<>+24(SB)/2, $0x0004
+DATA nibbleLanes<>+26(SB)/2, $0x0004
+DATA nibbleLanes<>+28(SB)/2, $0x0004
+DATA nibbleLanes<>+30(SB)/2, $0x0004
+DATA nibbleLanes<>+32(SB)/2, $0x0000
+DATA nibbleLanes<>+34(SB)/2, $0x0000
+DATA nibbleLanes<>+36(SB)/2, $0x0000
+DATA nibbleLanes<>+38(SB)/2, $0x0000
+DATA nibbleLanes<>+40(SB)/2, $0x0000
+DATA nibbleLanes<>+42(SB)/2, $0x0000
+DATA nibbleLanes<>+44(SB)/2, $0x0000
+DATA nibbleLanes<>+46(SB)/2, $0x0000
+DATA nibbleLanes<>+48(SB)/2, $0x0004
+DATA nibbleLanes<>+50(SB)/2, $0x0004
+DATA nibbleLanes<>+52(SB)/2, $0x0004
+DATA nibbleLanes<>+54(SB)/2, $0x0004
+DATA nibbleLanes<>+56(SB)/2, $0x0004
+DATA nibbleLanes<>+58(SB)/2, $0x0004
+DATA nibbleLanes<>+60(SB)/2, $0x0004
+DATA nibbleLanes<>+62(SB)/2, $0x0004
+GLOBL nibbleLanes<>(SB), RODATA|NOPTR, $64
+
+DATA bias1<>+0(SB)/4, $0x7f7f7f7f
+GLOBL bias1<>(SB), RODATA|NOPTR, $4
+
+DATA ones4<>+0(SB)/4, $0x01010101
+GLOBL ones4<>(SB), RODATA|NOPTR, $4
+
+DATA pow3x0<>+0(SB)/2, $0x0001
+DATA pow3x0<>+2(SB)/2, $0x0001
+DATA pow3x0<>+4(SB)/2, $0x0001
+DATA pow3x0<>+6(SB)/2, $0x0001
+DATA pow3x0<>+8(SB)/2, $0x0001
+DATA pow3x0<>+10(SB)/2, $0x0001
+DATA pow3x0<>+12(SB)/2, $0x0001
+DATA pow3x0<>+14(SB)/2, $0x0001
+DATA pow3x0<>+16(SB)/2, $0x0001
+DATA pow3x0<>+18(SB)/2, $0x0001
+DATA pow3x0<>+20(SB)/2, $0x0001
+DATA pow3x0<>+22(SB)/2, $0x0001
+DATA pow3x0<>+24(SB)/2, $0x0001
+DATA pow3x0<>+26(SB)/2, $0x0001
+DATA pow3x0<>+28(SB)/2, $0x0001
+DATA pow3x0<>+30(SB)/2, $0x0001
+DATA pow3x0<>+32(SB)/2, $0x0001
+DATA pow3x0<>+34(SB)/2, $0x0001
+DATA pow3x0<>+36(SB)/2, $0x0001
+DATA pow3x0<>+38(SB)/2, $0x0001
+DATA pow3x0<>+40(SB)/2, $0x0001
+DATA pow3x0<>+42(SB)/2, $0x0001
+DATA pow3x0<>+44(SB)/2, $0x0001
+DATA pow3x0<>+46(SB)/2, $0x0001
+DATA pow3x0<>+48(SB)/2, $0x0001
+DATA pow3x0<>+50(SB)/2, $0x0001
+DATA pow3x0<>+52(SB)/2, $0x0001
+DATA pow3x0<>+54(SB)/2, $0x0001
+DATA pow3x0<>+56(SB)/2, $0x0001
+DATA pow3x0<>+58(SB)/2, $0x0001
+DATA pow3x0<>+60(SB)/2, $0x0001
+DATA pow3x0<>+62(SB)/2, $0x0001
+GLOBL pow3x0<>(SB), RODATA|NOPTR, $64
+
+DATA pow3x1<>+0(SB)/2, $0x0003
+DATA pow3x1<>+2(SB)/2, $0x0003
+DATA pow3x1<>+4(SB)/2, $0x0003
+DATA pow3x1<>+6(SB)/2, $0x0003
+DATA pow3x1<>+8(SB)/2, $0x0003
+DATA pow3x1<>+10(SB)/2, $0x0003
+DATA pow3x1<>+12(SB)/2, $0x0003
+DATA pow3x1<>+14(SB)/2, $0x0003
+DATA pow3x1<>+16(SB)/2, $0x0003
+DATA pow3x1<>+18(SB)/2, $0x0003
+DATA pow3x1<>+20(SB)/2, $0x0003
+DATA pow3x1<>+22(SB)/2, $0x0003
+DATA pow3x1<>+24(SB)/2, $0x0003
+DATA pow3x1<>+26(SB)/2, $0x0003
+DATA pow3x1<>+28(SB)/2, $0x0003
+DATA pow3x1<>+30(SB)/2, $0x0003
+DATA pow3x1<>+32(SB)/2, $0x0003
+DATA pow3x1<>+34(SB)/2, $0x0003
+DATA pow3x1<>+36(SB)/2, $0x0003
+DATA pow3x1<>+38(SB)/2, $0x0003
+DATA pow3x1<>+40(SB)/2, $0x0003
+DATA pow3x1<>+42(SB)/2, $0x0003
+DATA pow3x1<>+44(SB)/2, $0x0003
+DATA pow3x1<>+46(SB)/2, $0x0003
+DATA pow3x1<>+48(SB)/2, $0x0003
+DATA pow3x1<>+50(SB)/2, $0x0003
+DATA pow3x1<>+52(SB)/2, $0x0003
+DATA pow3x1<>+54(SB)/2, $0x0003
+DATA pow3x1<>+56(SB)/2, $0x0003
+DATA pow3x1<>+58(SB)/2, $0x0003
+DATA pow3x1<>+60(SB)/2, $0x0003
+DATA pow3x1<>+62(SB)/2, $0x0003
+GLOBL pow3x1<>(SB), RODATA|NOPTR, $64
+
+DATA pow3x2<>+0(SB)/2, $0x0009
+DATA pow3x2<>+2(SB)/2, $0x0009
+DATA pow3x2<>+4(SB)/2, $0x0009
+DATA pow3x2<>+6(SB)/2, $0x0009
+DATA pow3x2<>+8(SB)/2, $0x0009
+DATA pow3x2<>+10(SB)/2, $0x0009
+DATA pow3x2<>+12(SB)/2, $0x0009
+DATA pow3x2<>+14(SB)/2, $0x0009
+DATA pow3x2<>+16(SB)/2, $0x0009
+DATA pow3x2<>+18(SB)/2, $0x0009
+DATA pow3x2<>+20(SB)/2, $0x0009
+DATA pow3x2<>+22(SB)/2, $0x0009
+DATA pow3x2<>+24(SB)/2, $0x0009
+DATA pow3x2<>+26(SB)/2, $0x0009
+DATA pow3x2<>+28(SB)/2, $0x0009
+DATA pow3x2<>+30(SB)/2, $0x0009
+DATA pow3x2<>+32(SB)/2, $0x0009
+DATA pow3x2<>+34(SB)/2, $0x0009
+DATA pow3x2<>+36(SB)/2, $0x0009
+DATA pow3x2<>+38(SB)/2, $0x0009
+DATA pow3x2<>+40(SB)/2, $0x0009
+DATA pow3x2<>+42(SB)/2, $0x0009
+DATA pow3x2<>+44(SB)/2, $0x0009
+DATA pow3x2<>+46(SB)/2, $0x0009
+DATA pow3x2<>+48(SB)/2, $0x0009
+DATA pow3x2<>+50(SB)/2, $0x0009
+DATA pow3x2<>+52(SB)/2, $0x0009
+DATA pow3x2<>+54(SB)/2, $0x0009
+DATA pow3x2<>+56(SB)/2, $0x0009
+DATA pow3x2<>+58(SB)/2, $0x0009
+DATA pow3x2<>+60(SB)/2, $0x0009
+DATA pow3x2<>+62(SB)/2, $0x0009
+GLOBL pow3x2<>(SB), RODATA|NOPTR, $64
+
+DATA pow3x3<>+0(SB)/2, $0x001b
+DATA pow3x3<>+2(SB)/2, $0x001b
+DATA pow3x3<>+4(SB)/2, $0x001b
+DATA pow3x3<>+6(SB)/2, $0x001b
+DATA pow3x3<>+8(SB)/2, $0x001b
+DATA pow3x3<>+10(SB)/2, $0x001b
+DATA pow3x3<>+12(SB)/2, $0x001b
+DATA pow3x3<>+14(SB)/2, $0x001b
+DATA pow3x3<>+16(SB)/2, $0x001b
+DATA pow3x3<>+18(SB)/2, $0x001b
+DATA pow3x3<>+20(SB)/2, $0x001b
+DATA pow3x3<>+22(SB)/2, $0x001b
+DATA pow3x3<>+24(SB)/2, $0x001b
+DATA pow3x3<>+26(SB)/2, $0x001b
+DATA pow3x3<>+28(SB)/2, $0x001b
+DATA pow3x3<>+30(SB)/2, $0x001b
+DATA pow3x3<>+32(SB)/2, $0x001b
+DATA pow3x3<>+34(SB)/2, $0x001b
+DATA pow3x3<>+36(SB)/2, $0x001b
+DATA pow3x3<>+38(SB)/2, $0x001b
+DATA pow3x3<>+40(SB)/2, $0x001b
+DATA pow3x3<>+42(SB)/2, $0x001b
+DATA pow3x3<>+44(SB)/2, $0x001b
+DATA pow3x3<>+46(SB)/2, $0x001b
+DATA pow3x3<>+48(SB)/2, $0x001b
+DATA pow3x3<>+50(SB)/2, $0x001b
+DATA pow3x3<>+52(SB)/2, $0x001b
+DATA pow3x3<>+54(SB)/2, $0x001b
+DATA pow3x3<>+56(SB)/2, $0x001b
+DATA pow3x3<>+58(SB)/2, $0x001b
+DATA pow3x3<>+60(SB)/2, $0x001b
+DATA pow3x3<>+62(SB)/2, $0x001b
+GLOBL pow3x3<>(SB), RODATA|NOPTR, $64
+
+DATA pow3x4<>+0(SB)/2, $0x0051
+DATA pow3x4<>+2(SB)/2, $0x0051
+DATA pow3x4<>+4(SB)/2, $0x0051
+DATA pow3x4<>+6(SB)/2, $0x0051
+DATA pow3x4<>+8(SB)/2, $0x0051
+DATA pow3x4<>+10(SB)/2, $0x0051
+DATA pow3x4<>+12(SB)/2, $0x0051
+DATA pow3x4<>+14(SB)/2, $0x0051
+DATA pow3x4<>+16(SB)/2, $0x0051
+DATA pow3x4<>+18(SB)/2, $0x0051
+DATA pow3x4<>+20(SB)/2, $0x0051
+DATA pow3x4<>+22(SB)/2, $0x0051
+DATA pow3x4<>+24(SB)/2, $0x0051
+DATA pow3x4<>+26(SB)/2, $0x0051
+DATA pow3x4<>+28(SB)/2, $0x0051
+DATA pow3x4<>+30(SB)/2, $0x0051
+DATA pow3x4<>+32(SB)/2, $0x0051
+DATA pow3x4<>+34(SB)/2, $0x0051
+DATA pow3x4<>+36(SB)/2, $0x0051
+DATA pow3x4<>+38(SB)/2, $0x0051
+DATA pow3x4<>+40(SB)/2, $0x0051
+DATA pow3x4<>+42(SB)/2, $0x0051
+DATA pow3x4<>+44(SB)/2, $0x0051
+DATA pow3x4<>+46(SB)/2, $0x0051
+DATA pow3x4<>+48(SB)/2, $0x0051
+DATA pow3x4<>+50(SB)/2, $0x0051
+DATA pow3x4<>+52(SB)/2, $0x0051
+DATA pow3x4<>+54(SB)/2, $0x0051
+DATA pow3x4<>+56(SB)/2, $0x0051
+DATA pow3x4<>+58(SB)/2, $0x0051
+DATA pow3x4<>+60(SB)/2, $0x0051
+DATA pow3x4<>+62(SB)/2, $0x0051
+GLOBL pow3x4<>(SB), RODATA|NOPTR, $64
+
+DATA pow3s<>+0(SB)/2, $0x0001
+DATA pow3s<>+2(SB)/2, $0x0001
+DATA pow3s<>+4(SB)/2, $0x0001
+DATA pow3s<>+6(SB)/2, $0x0001
+DATA pow3s<>+8(SB)/2, $0x0003
+DATA pow3s<>+10(SB)/2, $0x0003
+DATA pow3s<>+12(SB)/2, $0x0003
+DATA pow3s<>+14(SB)/2, $0x0003
+DATA pow3s<>+16(SB)/2, $0x0009
+DATA pow3s<>+18(SB)/2, $0x0009
+DATA pow3s<>+20(SB)/2, $0x0009
+DATA pow3s<>+22(SB)/2, $0x0009
+DATA pow3s<>+24(SB)/2, $0x001b
+DATA pow3s<>+26(SB)/2, $0x001b
+DATA pow3s<>+28(SB)/2, $0x001b
+DATA pow3s<>+30(SB)/2, $0x001b
+GLOBL pow3s<>(SB), RODATA|NOPTR, $32
+
+DATA lowBytes<>+0(SB)/2, $0x00ff
+DATA lowBytes<>+2(SB)/2, $0x00ff
+DATA lowBytes<>+4(SB)/2, $0x00ff
+DATA lowBytes<>+6(SB)/2, $0x00ff
+DATA lowBytes<>+8(SB)/2, $0x00ff
+DATA lowBytes<>+10(SB)/2, $0x00ff
+DATA lowBytes<>+12(SB)/2, $0x00ff
+DATA lowBytes<>+14(SB)/2, $0x00ff
+DATA lowBytes<>+16(SB)/2, $0x00ff
+DATA lowBytes<>+18(SB)/2, $0x00ff
+DATA lowBytes<>+20(SB)/2, $0x00ff
+DATA lowBytes<>+22(SB)/2, $0x00ff
+DATA lowBytes<>+24(SB)/2, $0x00ff
+DATA lowBytes<>+26(SB)/2, $0x00ff
+DATA lowBytes<>+28(SB)/2, $0x00ff
+DATA lowBytes<>+30(SB)/2, $0x00ff
+DATA lowBytes<>+32(SB)/2, $0x00ff
+DATA lowBytes<>+34(SB)/2, $0x00ff
+DATA lowBytes<>+36(SB)/2, $0x00ff
+DATA lowBytes<>+38(SB)/2, $0x00ff
+DATA lowBytes<>+40(SB)/2, $0x00ff
+DATA lowBytes<>+42(SB)/2, $0x00ff
+DATA lowBytes<>+44(SB)/2, $0x00ff
+DATA lowBytes<>+46(SB)/2, $0x00ff
+DATA lowBytes<>+48(SB)/2, $0x00ff
+DATA lowBytes<>+50(SB)/2, $0x00ff
+DATA lowBytes<>+52(SB)/2, $0x00ff
+DATA lowBytes<>+54(SB)/2, $0x00ff
+DATA lowBytes<>+56(SB)/2, $0x00ff
+DATA lowBytes<>+58(SB)/2, $0x00ff
+DATA lowBytes<>+60(SB)/2, $0x00ff
+DATA lowBytes<>+62(SB)/2, $0x00ff
+GLOBL lowBytes<>(SB), RODATA|NOPTR, $64
+
+DATA threes<>+0(SB)/2, $0x0003
+DATA threes<>+2(SB)/2, $0x0003
+DATA threes<>+4(SB)/2, $0x0003
+DATA threes<>+6(SB)/2, $0x0003
+DATA threes<>+8(SB)/2, $0x0003
+DATA threes<>+10(SB)/2, $0x0003
+DATA threes<>+12(SB)/2, $0x0003
+DATA threes<>+14(SB)/2, $0x0003
+DATA threes<>+16(SB)/2, $0x0003
+DATA threes<>+18(SB)/2, $0x0003
+DATA threes<>+20(SB)/2, $0x0003
+DATA threes<>+22(SB)/2, $0x0003
+DATA threes<>+24(SB)/2, $0x0003
+DATA threes<>+26(SB)/2, $0x0003
+DATA threes<>+28(SB)/2, $0x0003
+DATA threes<>+30(SB)/2, $0x0003
+DATA threes<>+32(SB)/2, $0x0003
+DATA threes<>+34(SB)/2, $0x0003
+DATA threes<>+36(SB)/2, $0x0003
+DATA threes<>+38(SB)/2, $0x0003
+DATA threes<>+40(SB)/2, $0x0003
+DATA threes<>+42(SB)/2, $0x0003
+DATA threes<>+44(SB)/2, $0x0003
+DATA threes<>+46(SB)/2, $0x0003
+DATA threes<>+48(SB)/2, $0x0003
+DATA threes<>+50(SB)/2, $0x0003
+DATA threes<>+52(SB)/2, $0x0003
+DATA threes<>+54(SB)/2, $0x0003
+DATA threes<>+56(SB)/2, $0x0003
+DATA threes<>+58(SB)/2, $0x0003
+DATA threes<>+60(SB)/2, $0x0003
+DATA threes<>+62(SB)/2, $0x0003
+GLOBL threes<>(SB), RODATA|NOPTR, $64
+
+DATA words127<>+0(SB)/2, $0x007f
+DATA words127<>+2(SB)/2, $0x007f
+DATA words127<>+4(SB)/2, $0x007f
+DATA words127<>+6(SB)/2, $0x007f
+DATA words127<>+8(SB)/2, $0x007f
+DATA words127<>+10(SB)/2, $0x007f
+DATA words127<>+12(SB)/2, $0x007f
+DATA words127<>+14(SB)/2, $0x007f
+DATA words127<>+16(SB)/2, $0x007f
+DATA words127<>+18(SB)/2, $0x007f
+DATA words127<>+20(SB)/2, $0x007f
+DATA words127<>+22(SB)/2, $0x007f
+DATA words127<>+24(SB)/2, $0x007f
+DATA words127<>+26(SB)/2, $0x007f
+DATA words127<>+28(SB)/2, $0x007f
+DATA words127<>+30(SB)/2, $0x007f
+DATA words127<>+32(SB)/2, $0x007f
+DATA words127<>+34(SB)/2, $0x007f
+DATA words127<>+36(SB)/2, $0x007f
+DATA words127<>+38(SB)/2, $0x007f
+DATA words127<>+40(SB)/2, $0x007f
+DATA words127<>+42(SB)/2, $0x007f
+DATA words127<>+44(SB)/2, $0x007f
+DATA words127<>+46(SB)/2, $0x007f
+DATA words127<>+48(SB)/2, $0x007f
+DATA words127<>+50(SB)/2, $0x007f
+DATA words127<>+52(SB)/2, $0x007f
+DATA words127<>+54(SB)/2, $0x007f
+DATA words127<>+56(SB)/2, $0x007f
+DATA words127<>+58(SB)/2, $0x007f
+DATA words127<>+60(SB)/2, $0x007f
+DATA words127<>+62(SB)/2, $0x007f
+GLOBL words127<>(SB), RODATA|NOPTR, $64
+
+DATA codesRuns<>+0(SB)/1, $0x00
+DATA codesRuns<>+1(SB)/1, $0x04
+DATA codesRuns<>+2(SB)/1, $0x08
+DATA codesRuns<>+3(SB)/1, $0x0c
+DATA codesRuns<>+4(SB)/1, $0x01
+DATA codesRuns<>+5(SB)/1, $0x05
+DATA codesRuns<>+6(SB)/1, $0x09
+DATA codesRuns<>+7(SB)/1, $0x0d
+DATA codesRuns<>+8(SB)/1, $0x02
+DATA codesRuns<>+9(SB)/1, $0x06
+DATA codesRuns<>+10(SB)/1, $0x0a
+DATA codesRuns<>+11(SB)/1, $0x0e
+DATA codesRuns<>+12(SB)/1, $0x03
+DATA codesRuns<>+13(SB)/1, $0x07
+DATA codesRuns<>+14(SB)/1, $0x0b
+DATA codesRuns<>+15(SB)/1, $0x0f
+GLOBL codesRuns<>(SB), RODATA|NOPTR, $16
+
+// func dotCodesAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·dotCodesAVX512(SB), NOSPLIT, $0-48
+	MOVQ   out+0(FP), AX
+	MOVQ   w+8(FP), CX
+	MOVQ   rowBytes+16(FP), DX
+	MOVQ   quads+24(FP), BX
+	MOVQ   blocks+32(FP), SI
+	MOVQ   act+40(FP), DI
+	LEAQ   (DX)(DX*2), R8
+	LEAQ   16384(CX), R9
+	VPXORD Z0, Z0, Z0
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X1, X1, X1
+
+block:
+	VMOVDQA64     Z0, Z2
+	VPBROADCASTD  highBit<>+0(SB), Z3
+	VPDPBUSD      (R11), Z3, Z2
+	VPSUBD        Z2, Z0, Z2
+	VMOVDQA64     Z0, Z3
+	VPBROADCASTD  highBit<>+0(SB), Z4
+	VPDPBUSD      64(R11), Z4, Z3
+	VPSUBD        Z3, Z0, Z3
+	VMOVDQA64     Z0, Z4
+	VPBROADCASTD  highBit<>+0(SB), Z5
+	VPDPBUSD      128(R11), Z5, Z4
+	VPSUBD        Z4, Z0, Z4
+	VMOVDQA64     Z0, Z5
+	VPBROADCASTD  highBit<>+0(SB), Z6
+	VPDPBUSD      192(R11), Z6, Z5
+	VPSUBD        Z5, Z0, Z5
+	VMOVDQU       256(R10), X6
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z6
+	VMOVDQU64     (R10), Z7
+	VMOVDQU64     64(R10), Z8
+	VMOVDQU64     128(R10), Z9
+	VMOVDQU64     192(R10), Z10
+	VMOVDQA64     Z2, Z11
+	VPDPBUSD      (R11), Z7, Z11
+	VMOVDQA64     Z3, Z7
+	VPDPBUSD      64(R11), Z8, Z7
+	VMOVDQA64     Z4, Z8
+	VPDPBUSD      128(R11), Z9, Z8
+	VMOVDQA64     Z5, Z9
+	VPDPBUSD      192(R11), Z10, Z9
+	VPUNPCKLDQ    Z7, Z11, Z10
+	VPUNPCKHDQ    Z7, Z11, Z11
+	VPADDD        Z11, Z10, Z10
+	VPUNPCKLDQ    Z9, Z8, Z7
+	VPUNPCKHDQ    Z9, Z8, Z8
+	VPADDD        Z8, Z7, Z7
+	VPUNPCKLQDQ   Z7, Z10, Z8
+	VPUNPCKHQDQ   Z7, Z10, Z10
+	VPADDD        Z10, Z8, Z8
+	VPMULLD       Z6, Z8, Z8
+	VMOVDQU       256(R10)(DX*1), X6
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z6
+	VMOVDQU64     (R10)(DX*1), Z7
+	VMOVDQU64     64(R10)(DX*1), Z9
+	VMOVDQU64     128(R10)(DX*1), Z10
+	VMOVDQU64     192(R10)(DX*1), Z11
+	VMOVDQA64     Z2, Z12
+	VPDPBUSD      (R11), Z7, Z12
+	VMOVDQA64     Z3, Z7
+	VPDPBUSD      64(R11), Z9, Z7
+	VMOVDQA64     Z4, Z9
+	VPDPBUSD      128(R11), Z10, Z9
+	VMOVDQA64     Z5, Z10
+	VPDPBUSD      192(R11), Z11, Z10
+	VPUNPCKLDQ    Z7, Z12, Z11
+	VPUNPCKHDQ    Z7, Z12, Z12
+	VPADDD        Z12, Z11, Z11
+	VPUNPCKLDQ    Z10, Z9, Z7
+	VPUNPCKHDQ    Z10, Z9, Z9
+	VPADDD        Z9, Z7, Z7
+	VPUNPCKLQDQ   Z7, Z11, Z9
+	VPUNPCKHQDQ   Z7, Z11, Z11
+	VPADDD        Z11, Z9, Z9
+	VPMULLD       Z6, Z9, Z9
+	VPUNPCKLDQ    Z9, Z8, Z6
+	VPUNPCKHDQ    Z9, Z8, Z8
+	VPADDD        Z8, Z6, Z6
+	VMOVDQU       256(R10)(DX*2), X7
+	VPSHUFB       codesRuns<>+0(SB), X7, X7
+	VPMOVSXBD     X7, Z7
+	VMOVDQU64     (R10)(DX*2), Z8
+	VMOVDQU64     64(R10)(DX*2), Z9
+	VMOVDQU64     128(R10)(DX*2), Z10
+	VMOVDQU64     192(R10)(DX*2), Z11
+	VMOVDQA64     Z2, Z12
+	VPDPBUSD      (R11), Z8, Z12
+	VMOVDQA64     Z3, Z8
+	VPDPBUSD      64(R11), Z9, Z8
+	VMOVDQA64     Z4, Z9
+	VPDPBUSD      128(R11), Z10, Z9
+	VMOVDQA64     Z5, Z10
+	VPDPBUSD      192(R11), Z11, Z10
+	VPUNPCKLDQ    Z8, Z12, Z11
+	VPUNPCKHDQ    Z8, Z12, Z12
+	VPADDD        Z12, Z11, Z11
+	VPUNPCKLDQ    Z10, Z9, Z8
+	VPUNPCKHDQ    Z10, Z9, Z9
+	VPADDD        Z9, Z8, Z8
+	VPUNPCKLQDQ   Z8, Z11, Z9
+	VPUNPCKHQDQ   Z8, Z11, Z11
+	VPADDD        Z11, Z9, Z9
+	VPMULLD       Z7, Z9, Z9
+	VMOVDQU       256(R10)(R8*1), X7
+	VPSHUFB       codesRuns<>+0(SB), X7, X7
+	VPMOVSXBD     X7, Z7
+	VMOVDQU64     (R10)(R8*1), Z8
+	VMOVDQU64     64(R10)(R8*1), Z10
+	VMOVDQU64     128(R10)(R8*1), Z11
+	VMOVDQU64     192(R10)(R8*1), Z12
+	VMOVDQA64     Z2, Z2
+	VPDPBUSD      (R11), Z8, Z2
+	VMOVDQA64     Z3, Z3
+	VPDPBUSD      64(R11), Z10, Z3
+	VMOVDQA64     Z4, Z4
+	VPDPBUSD      128(R11), Z11, Z4
+	VMOVDQA64     Z5, Z5
+	VPDPBUSD      192(R11), Z12, Z5
+	VPUNPCKLDQ    Z3, Z2, Z8
+	VPUNPCKHDQ    Z3, Z2, Z2
+	VPADDD        Z2, Z8, Z8
+	VPUNPCKLDQ    Z5, Z4, Z2
+	VPUNPCKHDQ    Z5, Z4, Z4
+	VPADDD        Z4, Z2, Z2
+	VPUNPCKLQDQ   Z2, Z8, Z3
+	VPUNPCKHQDQ   Z2, Z8, Z8
+	VPADDD        Z8, Z3, Z3
+	VPMULLD       Z7, Z3, Z3
+	VPUNPCKLDQ    Z3, Z9, Z2
+	VPUNPCKHDQ    Z3, Z9, Z9
+	VPADDD        Z9, Z2, Z2
+	VMOVD         272(R10), X3
+	VPINSRD       $0x01, 272(R10)(DX*1), X3, X3
+	VPINSRD       $0x02, 272(R10)(DX*2), X3, X3
+	VPINSRD       $0x03, 272(R10)(R8*1), X3, X3
+	VPUNPCKLQDQ   Z2, Z6, Z4
+	VPUNPCKHQDQ   Z2, Z6, Z6
+	VPADDD        Z6, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y2
+	VPADDD        Y2, Y4, Y2
+	VEXTRACTI32X4 $0x01, Y2, X4
+	VPADDD        X4, X2, X4
+	VCVTDQ2PS     X4, X4
+	VMULPS        X3, X4, X4
+	VBROADCASTSS  304(R11), X2
+	VMULPS        X2, X4, X4
+	VADDPS        X4, X1, X1
+	ADDQ          $0x00000500, R9
+	ADDQ          $0x00000140, R10
+	ADDQ          $0x00000140, R11
+	DECQ          R12
+	JNZ           block
+	VMOVUPS       X1, (AX)
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	DECQ          BX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func dotIQ4XSAVX512(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotIQ4XSAVX512(SB), NOSPLIT, $0-48
+	MOVQ      out+0(FP), AX
+	MOVQ      w+8(FP), CX
+	MOVQ      rowBytes+16(FP), DX
+	MOVQ      quads+24(FP), BX
+	MOVQ      blocks+32(FP), SI
+	MOVQ      act+40(FP), DI
+	LEAQ      (DX)(DX*2), R8
+	LEAQ      16384(CX), R9
+	VMOVDQU64 lanesTwice<>+0(SB), Z0
+	VMOVDQU64 iq4Codes<>+0(SB), Z1
+	VPXORD    Z2, Z2, Z2
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X3, X3, X3
+
+block:
+	VMOVDQA64     Z2, Z4
+	VPBROADCASTD  highBit<>+0(SB), Z5
+	VPDPBUSD      (R11), Z5, Z4
+	VPSUBD        Z4, Z2, Z4
+	VMOVDQA64     Z2, Z5
+	VPBROADCASTD  highBit<>+0(SB), Z22
+	VPDPBUSD      64(R11), Z22, Z5
+	VPSUBD        Z5, Z2, Z5
+	VMOVDQA64     Z2, Z22
+	VPBROADCASTD  highBit<>+0(SB), Z23
+	VPDPBUSD      128(R11), Z23, Z22
+	VPSUBD        Z22, Z2, Z22
+	VMOVDQA64     Z2, Z23
+	VPBROADCASTD  highBit<>+0(SB), Z24
+	VPDPBUSD      192(R11), Z24, Z23
+	VPSUBD        Z23, Z2, Z23
+	VPBROADCASTD  4(R10), X6
+	VPSHUFB       fourTimes<>+0(SB), X6, X6
+	VPSRLW        $0x04, X6, X7
+	VPAND         upperPairs<>+0(SB), X7, X7
+	VMOVDQU       upperPairs<>+0(SB), X8
+	VPANDN        X6, X8, X6
+	VPOR          X7, X6, X6
+	VPAND         low4y<>+0(SB), X6, X6
+	VPBROADCASTW  2(R10), X7
+	VPMULLW       iq4Up<>+0(SB), X7, X7
+	VPSRLW        $0x0e, X7, X7
+	VPMULLW       iq4Both<>+0(SB), X7, X7
+	VPOR          X7, X6, X6
+	VPSUBB        thirtyTwo<>+0(SB), X6, X6
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z24
+	PREFETCHT1    (R9)
+	PREFETCHT0    -14336(R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT0    -14272(R9)
+	VMOVDQU64     8(R10), Y6
+	VPERMD        Z6, Z0, Z6
+	VPSRLVW       nibbleLanes<>+0(SB), Z6, Z6
+	VPANDD.BCST   nibbles<>+0(SB), Z6, Z6
+	VPSHUFB       Z6, Z1, Z6
+	VMOVDQU64     40(R10), Y7
+	VPERMD        Z7, Z0, Z7
+	VPSRLVW       nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST   nibbles<>+0(SB), Z7, Z7
+	VPSHUFB       Z7, Z1, Z7
+	VMOVDQU64     72(R10), Y8
+	VPERMD        Z8, Z0, Z8
+	VPSRLVW       nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST   nibbles<>+0(SB), Z8, Z8
+	VPSHUFB       Z8, Z1, Z8
+	VMOVDQU64     104(R10), Y9
+	VPERMD        Z9, Z0, Z9
+	VPSRLVW       nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST   nibbles<>+0(SB), Z9, Z9
+	VPSHUFB       Z9, Z1, Z9
+	VMOVDQA64     Z4, Z25
+	VPDPBUSD      (R11), Z6, Z25
+	VMOVDQA64     Z5, Z26
+	VPDPBUSD      64(R11), Z7, Z26
+	VMOVDQA64     Z22, Z27
+	VPDPBUSD      128(R11), Z8, Z27
+	VMOVDQA64     Z23, Z28
+	VPDPBUSD      192(R11), Z9, Z28
+	VPUNPCKLDQ    Z26, Z25, Z29
+	VPUNPCKHDQ    Z26, Z25, Z25
+	VPADDD        Z25, Z29, Z29
+	VPUNPCKLDQ    Z28, Z27, Z25
+	VPUNPCKHDQ    Z28, Z27, Z27
+	VPADDD        Z27, Z25, Z25
+	VPUNPCKLQDQ   Z25, Z29, Z26
+	VPUNPCKHQDQ   Z25, Z29, Z29
+	VPADDD        Z29, Z26, Z26
+	VPMULLD       Z24, Z26, Z26
+	VPBROADCASTD  4(R10)(DX*1), X6
+	VPSHUFB       fourTimes<>+0(SB), X6, X6
+	VPSRLW        $0x04, X6, X7
+	VPAND         upperPairs<>+0(SB), X7, X7
+	VMOVDQU       upperPairs<>+0(SB), X8
+	VPANDN        X6, X8, X6
+	VPOR          X7, X6, X6
+	VPAND         low4y<>+0(SB), X6, X6
+	VPBROADCASTW  2(R10)(DX*1), X7
+	VPMULLW       iq4Up<>+0(SB), X7, X7
+	VPSRLW        $0x0e, X7, X7
+	VPMULLW       iq4Both<>+0(SB), X7, X7
+	VPOR          X7, X6, X6
+	VPSUBB        thirtyTwo<>+0(SB), X6, X6
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z24
+	PREFETCHT1    128(R9)
+	PREFETCHT0    -14208(R9)
+	PREFETCHT1    192(R9)
+	PREFETCHT0    -14144(R9)
+	VMOVDQU64     8(R10)(DX*1), Y10
+	VPERMD        Z10, Z0, Z10
+	VPSRLVW       nibbleLanes<>+0(SB), Z10, Z10
+	VPANDD.BCST   nibbles<>+0(SB), Z10, Z10
+	VPSHUFB       Z10, Z1, Z10
+	VMOVDQU64     40(R10)(DX*1), Y11
+	VPERMD        Z11, Z0, Z11
+	VPSRLVW       nibbleLanes<>+0(SB), Z11, Z11
+	VPANDD.BCST   nibbles<>+0(SB), Z11, Z11
+	VPSHUFB       Z11, Z1, Z11
+	VMOVDQU64     72(R10)(DX*1), Y12
+	VPERMD        Z12, Z0, Z12
+	VPSRLVW       nibbleLanes<>+0(SB), Z12, Z12
+	VPANDD.BCST   nibbles<>+0(SB), Z12, Z12
+	VPSHUFB       Z12, Z1, Z12
+	VMOVDQU64     104(R10)(DX*1), Y13
+	VPERMD        Z13, Z0, Z13
+	VPSRLVW       nibbleLanes<>+0(SB), Z13, Z13
+	VPANDD.BCST   nibbles<>+0(SB), Z13, Z13
+	VPSHUFB       Z13, Z1, Z13
+	VMOVDQA64     Z4, Z25
+	VPDPBUSD      (R11), Z10, Z25
+	VMOVDQA64     Z5, Z27
+	VPDPBUSD      64(R11), Z11, Z27
+	VMOVDQA64     Z22, Z28
+	VPDPBUSD      128(R11), Z12, Z28
+	VMOVDQA64     Z23, Z29
+	VPDPBUSD      192(R11), Z13, Z29
+	VPUNPCKLDQ    Z27, Z25, Z30
+	VPUNPCKHDQ    Z27, Z25, Z25
+	VPADDD        Z25, Z30, Z30
+	VPUNPCKLDQ    Z29, Z28, Z25
+	VPUNPCKHDQ    Z29, Z28, Z28
+	VPADDD        Z28, Z25, Z25
+	VPUNPCKLQDQ   Z25, Z30, Z27
+	VPUNPCKHQDQ   Z25, Z30, Z30
+	VPADDD        Z30, Z27, Z27
+	VPMULLD       Z24, Z27, Z27
+	VPUNPCKLDQ    Z27, Z26, Z24
+	VPUNPCKHDQ    Z27, Z26, Z26
+	VPADDD        Z26, Z24, Z24
+	VPBROADCASTD  4(R10)(DX*2), X6
+	VPSHUFB       fourTimes<>+0(SB), X6, X6
+	VPSRLW        $0x04, X6, X7
+	VPAND         upperPairs<>+0(SB), X7, X7
+	VMOVDQU       upperPairs<>+0(SB), X8
+	VPANDN        X6, X8, X6
+	VPOR          X7, X6, X6
+	VPAND         low4y<>+0(SB), X6, X6
+	VPBROADCASTW  2(R10)(DX*2), X7
+	VPMULLW       iq4Up<>+0(SB), X7, X7
+	VPSRLW        $0x0e, X7, X7
+	VPMULLW       iq4Both<>+0(SB), X7, X7
+	VPOR          X7, X6, X6
+	VPSUBB        thirtyTwo<>+0(SB), X6, X6
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z25
+	PREFETCHT1    256(R9)
+	PREFETCHT0    -14080(R9)
+	PREFETCHT1    320(R9)
+	PREFETCHT0    -14016(R9)
+	VMOVDQU64     8(R10)(DX*2), Y14
+	VPERMD        Z14, Z0, Z14
+	VPSRLVW       nibbleLanes<>+0(SB), Z14, Z14
+	VPANDD.BCST   nibbles<>+0(SB), Z14, Z14
+	VPSHUFB       Z14, Z1, Z14
+	VMOVDQU64     40(R10)(DX*2), Y15
+	VPERMD        Z15, Z0, Z15
+	VPSRLVW       nibbleLanes<>+0(SB), Z15, Z15
+	VPANDD.BCST   nibbles<>+0(SB), Z15, Z15
+	VPSHUFB       Z15, Z1, Z15
+	VMOVDQU64     72(R10)(DX*2), Y16
+	VPERMD        Z16, Z0, Z16
+	VPSRLVW       nibbleLanes<>+0(SB), Z16, Z16
+	VPANDD.BCST   nibbles<>+0(SB), Z16, Z16
+	VPSHUFB       Z16, Z1, Z16
+	VMOVDQU64     104(R10)(DX*2), Y17
+	VPERMD        Z17, Z0, Z17
+	VPSRLVW       nibbleLanes<>+0(SB), Z17, Z17
+	VPANDD.BCST   nibbles<>+0(SB), Z17, Z17
+	VPSHUFB       Z17, Z1, Z17
+	VMOVDQA64     Z4, Z26
+	VPDPBUSD      (R11), Z14, Z26
+	VMOVDQA64     Z5, Z27
+	VPDPBUSD      64(R11), Z15, Z27
+	VMOVDQA64     Z22, Z28
+	VPDPBUSD      128(R11), Z16, Z28
+	VMOVDQA64     Z23, Z29
+	VPDPBUSD      192(R11), Z17, Z29
+	VPUNPCKLDQ    Z27, Z26, Z30
+	VPUNPCKHDQ    Z27, Z26, Z26
+	VPADDD        Z26, Z30, Z30
+	VPUNPCKLDQ    Z29, Z28, Z26
+	VPUNPCKHDQ    Z29, Z28, Z28
+	VPADDD        Z28, Z26, Z26
+	VPUNPCKLQDQ   Z26, Z30, Z27
+	VPUNPCKHQDQ   Z26, Z30, Z30
+	VPADDD        Z30, Z27, Z27
+	VPMULLD       Z25, Z27, Z27
+	VPBROADCASTD  4(R10)(R8*1), X6
+	VPSHUFB       fourTimes<>+0(SB), X6, X6
+	VPSRLW        $0x04, X6, X7
+	VPAND         upperPairs<>+0(SB), X7, X7
+	VMOVDQU       upperPairs<>+0(SB), X8
+	VPANDN        X6, X8, X6
+	VPOR          X7, X6, X6
+	VPAND         low4y<>+0(SB), X6, X6
+	VPBROADCASTW  2(R10)(R8*1), X7
+	VPMULLW       iq4Up<>+0(SB), X7, X7
+	VPSRLW        $0x0e, X7, X7
+	VPMULLW       iq4Both<>+0(SB), X7, X7
+	VPOR          X7, X6, X6
+	VPSUBB        thirtyTwo<>+0(SB), X6, X6
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z25
+	PREFETCHT1    384(R9)
+	PREFETCHT0    -13952(R9)
+	PREFETCHT1    448(R9)
+	PREFETCHT0    -13888(R9)
+	PREFETCHT1    512(R9)
+	PREFETCHT0    -13824(R9)
+	VMOVDQU64     8(R10)(R8*1), Y18
+	VPERMD        Z18, Z0, Z18
+	VPSRLVW       nibbleLanes<>+0(SB), Z18, Z18
+	VPANDD.BCST   nibbles<>+0(SB), Z18, Z18
+	VPSHUFB       Z18, Z1, Z18
+	VMOVDQU64     40(R10)(R8*1), Y19
+	VPERMD        Z19, Z0, Z19
+	VPSRLVW       nibbleLanes<>+0(SB), Z19, Z19
+	VPANDD.BCST   nibbles<>+0(SB), Z19, Z19
+	VPSHUFB       Z19, Z1, Z19
+	VMOVDQU64     72(R10)(R8*1), Y20
+	VPERMD        Z20, Z0, Z20
+	VPSRLVW       nibbleLanes<>+0(SB), Z20, Z20
+	VPANDD.BCST   nibbles<>+0(SB), Z20, Z20
+	VPSHUFB       Z20, Z1, Z20
+	VMOVDQU64     104(R10)(R8*1), Y21
+	VPERMD        Z21, Z0, Z21
+	VPSRLVW       nibbleLanes<>+0(SB), Z21, Z21
+	VPANDD.BCST   nibbles<>+0(SB), Z21, Z21
+	VPSHUFB       Z21, Z1, Z21
+	VMOVDQA64     Z4, Z4
+	VPDPBUSD      (R11), Z18, Z4
+	VMOVDQA64     Z5, Z5
+	VPDPBUSD      64(R11), Z19, Z5
+	VMOVDQA64     Z22, Z22
+	VPDPBUSD      128(R11), Z20, Z22
+	VMOVDQA64     Z23, Z23
+	VPDPBUSD      192(R11), Z21, Z23
+	VPUNPCKLDQ    Z5, Z4, Z26
+	VPUNPCKHDQ    Z5, Z4, Z4
+	VPADDD        Z4, Z26, Z26
+	VPUNPCKLDQ    Z23, Z22, Z4
+	VPUNPCKHDQ    Z23, Z22, Z22
+	VPADDD        Z22, Z4, Z4
+	VPUNPCKLQDQ   Z4, Z26, Z5
+	VPUNPCKHQDQ   Z4, Z26, Z26
+	VPADDD        Z26, Z5, Z5
+	VPMULLD       Z25, Z5, Z5
+	VPUNPCKLDQ    Z5, Z27, Z4
+	VPUNPCKHDQ    Z5, Z27, Z27
+	VPADDD        Z27, Z4, Z4
+	MOVWLZX       (R10), R13
+	VMOVD         R13, X6
+	VPINSRW       $0x01, (R10)(DX*1), X6, X6
+	VPINSRW       $0x02, (R10)(DX*2), X6, X6
+	VPINSRW       $0x03, (R10)(R8*1), X6, X6
+	VCVTPH2PS     X6, X6
+	VPUNPCKLQDQ   Z4, Z24, Z5
+	VPUNPCKHQDQ   Z4, Z24, Z24
+	VPADDD        Z24, Z5, Z5
+	VEXTRACTI64X4 $0x01, Z5, Y4
+	VPADDD        Y4, Y5, Y4
+	VEXTRACTI32X4 $0x01, Y4, X5
+	VPADDD        X5, X4, X5
+	VCVTDQ2PS     X5, X5
+	VMULPS        X6, X5, X5
+	VBROADCASTSS  304(R11), X4
+	VMULPS        X4, X5, X5
+	VADDPS        X5, X3, X3
+	ADDQ          $0x00000220, R9
+	ADDQ          $0x00000088, R10
+	ADDQ          $0x00000140, R11
+	DECQ          R12
+	JNZ           block
+	VMOVUPS       X3, (AX)
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	DECQ          BX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func dotCodesx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·dotCodesx2AVX512(SB), NOSPLIT, $0-64
+	MOVQ   out+0(FP), AX
+	MOVQ   w+16(FP), CX
+	MOVQ   rowBytes+24(FP), DX
+	MOVQ   quads+32(FP), BX
+	MOVQ   blocks+40(FP), SI
+	MOVQ   act+48(FP), DI
+	LEAQ   (DX)(DX*2), R8
+	LEAQ   16384(CX), R9
+	MOVQ   actBytes+56(FP), R10
+	VPXORD Z0, Z0, Z0
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+
+block:
+	VMOVDQU       256(R11), X3
+	VPMOVSXBW     X3, Y4
+	VPSHUFB       codesRuns<>+0(SB), X3, X3
+	VPMOVSXBD     X3, Z3
+	VMOVDQU64     (R11), Z5
+	VMOVDQU64     64(R11), Z6
+	VMOVDQU64     128(R11), Z7
+	VMOVDQU64     192(R11), Z8
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      (R12), Z5, Z9
+	VMOVDQA64     Z0, Z10
+	VPDPBUSD      64(R12), Z6, Z10
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      128(R12), Z7, Z11
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      192(R12), Z8, Z12
+	VPUNPCKLDQ    Z10, Z9, Z13
+	VPUNPCKHDQ    Z10, Z9, Z9
+	VPADDD        Z9, Z13, Z13
+	VPUNPCKLDQ    Z12, Z11, Z9
+	VPUNPCKHDQ    Z12, Z11, Z11
+	VPADDD        Z11, Z9, Z9
+	VPUNPCKLQDQ   Z9, Z13, Z10
+	VPUNPCKHQDQ   Z9, Z13, Z13
+	VPADDD        Z13, Z10, Z10
+	VPMULLD       Z3, Z10, Z10
+	VPMADDWD      256(R12), Y4, Y14
+	VPSLLD        $0x07, Y14, Y14
+	VPSUBD        Z14, Z10, Z10
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      (R12)(R10*1), Z5, Z9
+	VMOVDQA64     Z0, Z5
+	VPDPBUSD      64(R12)(R10*1), Z6, Z5
+	VMOVDQA64     Z0, Z6
+	VPDPBUSD      128(R12)(R10*1), Z7, Z6
+	VMOVDQA64     Z0, Z7
+	VPDPBUSD      192(R12)(R10*1), Z8, Z7
+	VPUNPCKLDQ    Z5, Z9, Z8
+	VPUNPCKHDQ    Z5, Z9, Z9
+	VPADDD        Z9, Z8, Z8
+	VPUNPCKLDQ    Z7, Z6, Z5
+	VPUNPCKHDQ    Z7, Z6, Z6
+	VPADDD        Z6, Z5, Z5
+	VPUNPCKLQDQ   Z5, Z8, Z6
+	VPUNPCKHQDQ   Z5, Z8, Z8
+	VPADDD        Z8, Z6, Z6
+	VPMULLD       Z3, Z6, Z6
+	VPMADDWD      256(R12)(R10*1), Y4, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z6, Z6
+	VMOVDQU       256(R11)(DX*1), X3
+	VPMOVSXBW     X3, Y14
+	VPSHUFB       codesRuns<>+0(SB), X3, X3
+	VPMOVSXBD     X3, Z3
+	VMOVDQU64     (R11)(DX*1), Z5
+	VMOVDQU64     64(R11)(DX*1), Z7
+	VMOVDQU64     128(R11)(DX*1), Z8
+	VMOVDQU64     192(R11)(DX*1), Z9
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R12), Z5, Z11
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      64(R12), Z7, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      128(R12), Z8, Z13
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      192(R12), Z9, Z15
+	VPUNPCKLDQ    Z12, Z11, Z16
+	VPUNPCKHDQ    Z12, Z11, Z11
+	VPADDD        Z11, Z16, Z16
+	VPUNPCKLDQ    Z15, Z13, Z11
+	VPUNPCKHDQ    Z15, Z13, Z13
+	VPADDD        Z13, Z11, Z11
+	VPUNPCKLQDQ   Z11, Z16, Z12
+	VPUNPCKHQDQ   Z11, Z16, Z16
+	VPADDD        Z16, Z12, Z12
+	VPMULLD       Z3, Z12, Z12
+	VPMADDWD      256(R12), Y14, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z12, Z12
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R12)(R10*1), Z5, Z11
+	VMOVDQA64     Z0, Z5
+	VPDPBUSD      64(R12)(R10*1), Z7, Z5
+	VMOVDQA64     Z0, Z7
+	VPDPBUSD      128(R12)(R10*1), Z8, Z7
+	VMOVDQA64     Z0, Z8
+	VPDPBUSD      192(R12)(R10*1), Z9, Z8
+	VPUNPCKLDQ    Z5, Z11, Z9
+	VPUNPCKHDQ    Z5, Z11, Z11
+	VPADDD        Z11, Z9, Z9
+	VPUNPCKLDQ    Z8, Z7, Z5
+	VPUNPCKHDQ    Z8, Z7, Z7
+	VPADDD        Z7, Z5, Z5
+	VPUNPCKLQDQ   Z5, Z9, Z7
+	VPUNPCKHQDQ   Z5, Z9, Z9
+	VPADDD        Z9, Z7, Z7
+	VPMULLD       Z3, Z7, Z7
+	VPMADDWD      256(R12)(R10*1), Y14, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z7, Z7
+	VPUNPCKLDQ    Z12, Z10, Z3
+	VPUNPCKHDQ    Z12, Z10, Z10
+	VPADDD        Z10, Z3, Z3
+	VPUNPCKLDQ    Z7, Z6, Z5
+	VPUNPCKHDQ    Z7, Z6, Z6
+	VPADDD        Z6, Z5, Z5
+	VMOVDQU       256(R11)(DX*2), X4
+	VPMOVSXBW     X4, Y14
+	VPSHUFB       codesRuns<>+0(SB), X4, X4
+	VPMOVSXBD     X4, Z6
+	VMOVDQU64     (R11)(DX*2), Z7
+	VMOVDQU64     64(R11)(DX*2), Z8
+	VMOVDQU64     128(R11)(DX*2), Z9
+	VMOVDQU64     192(R11)(DX*2), Z10
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R12), Z7, Z11
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      64(R12), Z8, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      128(R12), Z9, Z13
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      192(R12), Z10, Z15
+	VPUNPCKLDQ    Z12, Z11, Z16
+	VPUNPCKHDQ    Z12, Z11, Z11
+	VPADDD        Z11, Z16, Z16
+	VPUNPCKLDQ    Z15, Z13, Z11
+	VPUNPCKHDQ    Z15, Z13, Z13
+	VPADDD        Z13, Z11, Z11
+	VPUNPCKLQDQ   Z11, Z16, Z12
+	VPUNPCKHQDQ   Z11, Z16, Z16
+	VPADDD        Z16, Z12, Z12
+	VPMULLD       Z6, Z12, Z12
+	VPMADDWD      256(R12), Y14, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z12, Z12
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R12)(R10*1), Z7, Z11
+	VMOVDQA64     Z0, Z7
+	VPDPBUSD      64(R12)(R10*1), Z8, Z7
+	VMOVDQA64     Z0, Z8
+	VPDPBUSD      128(R12)(R10*1), Z9, Z8
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      192(R12)(R10*1), Z10, Z9
+	VPUNPCKLDQ    Z7, Z11, Z10
+	VPUNPCKHDQ    Z7, Z11, Z11
+	VPADDD        Z11, Z10, Z10
+	VPUNPCKLDQ    Z9, Z8, Z7
+	VPUNPCKHDQ    Z9, Z8, Z8
+	VPADDD        Z8, Z7, Z7
+	VPUNPCKLQDQ   Z7, Z10, Z8
+	VPUNPCKHQDQ   Z7, Z10, Z10
+	VPADDD        Z10, Z8, Z8
+	VPMULLD       Z6, Z8, Z8
+	VPMADDWD      256(R12)(R10*1), Y14, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z8, Z8
+	VMOVDQU       256(R11)(R8*1), X4
+	VPMOVSXBW     X4, Y14
+	VPSHUFB       codesRuns<>+0(SB), X4, X4
+	VPMOVSXBD     X4, Z6
+	VMOVDQU64     (R11)(R8*1), Z7
+	VMOVDQU64     64(R11)(R8*1), Z9
+	VMOVDQU64     128(R11)(R8*1), Z10
+	VMOVDQU64     192(R11)(R8*1), Z11
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      (R12), Z7, Z13
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      64(R12), Z9, Z15
+	VMOVDQA64     Z0, Z16
+	VPDPBUSD      128(R12), Z10, Z16
+	VMOVDQA64     Z0, Z17
+	VPDPBUSD      192(R12), Z11, Z17
+	VPUNPCKLDQ    Z15, Z13, Z18
+	VPUNPCKHDQ    Z15, Z13, Z13
+	VPADDD        Z13, Z18, Z18
+	VPUNPCKLDQ    Z17, Z16, Z13
+	VPUNPCKHDQ    Z17, Z16, Z16
+	VPADDD        Z16, Z13, Z13
+	VPUNPCKLQDQ   Z13, Z18, Z15
+	VPUNPCKHQDQ   Z13, Z18, Z18
+	VPADDD        Z18, Z15, Z15
+	VPMULLD       Z6, Z15, Z15
+	VPMADDWD      256(R12), Y14, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z15, Z15
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      (R12)(R10*1), Z7, Z13
+	VMOVDQA64     Z0, Z7
+	VPDPBUSD      64(R12)(R10*1), Z9, Z7
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      128(R12)(R10*1), Z10, Z9
+	VMOVDQA64     Z0, Z10
+	VPDPBUSD      192(R12)(R10*1), Z11, Z10
+	VPUNPCKLDQ    Z7, Z13, Z11
+	VPUNPCKHDQ    Z7, Z13, Z13
+	VPADDD        Z13, Z11, Z11
+	VPUNPCKLDQ    Z10, Z9, Z7
+	VPUNPCKHDQ    Z10, Z9, Z9
+	VPADDD        Z9, Z7, Z7
+	VPUNPCKLQDQ   Z7, Z11, Z9
+	VPUNPCKHQDQ   Z7, Z11, Z11
+	VPADDD        Z11, Z9, Z9
+	VPMULLD       Z6, Z9, Z9
+	VPMADDWD      256(R12)(R10*1), Y14, Y4
+	VPSLLD        $0x07, Y4, Y4
+	VPSUBD        Z4, Z9, Z9
+	VPUNPCKLDQ    Z15, Z12, Z6
+	VPUNPCKHDQ    Z15, Z12, Z12
+	VPADDD        Z12, Z6, Z6
+	VPUNPCKLDQ    Z9, Z8, Z7
+	VPUNPCKHDQ    Z9, Z8, Z8
+	VPADDD        Z8, Z7, Z7
+	VMOVD         272(R11), X4
+	VPINSRD       $0x01, 272(R11)(DX*1), X4, X4
+	VPINSRD       $0x02, 272(R11)(DX*2), X4, X4
+	VPINSRD       $0x03, 272(R11)(R8*1), X4, X4
+	VPUNPCKLQDQ   Z6, Z3, Z8
+	VPUNPCKHQDQ   Z6, Z3, Z3
+	VPADDD        Z3, Z8, Z8
+	VEXTRACTI64X4 $0x01, Z8, Y3
+	VPADDD        Y3, Y8, Y3
+	VEXTRACTI32X4 $0x01, Y3, X6
+	VPADDD        X6, X3, X6
+	VCVTDQ2PS     X6, X6
+	VMULPS        X4, X6, X6
+	VBROADCASTSS  304(R12), X3
+	VMULPS        X3, X6, X6
+	VADDPS        X6, X1, X1
+	VPUNPCKLQDQ   Z7, Z5, Z3
+	VPUNPCKHQDQ   Z7, Z5, Z5
+	VPADDD        Z5, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z3, Y5
+	VPADDD        Y5, Y3, Y5
+	VEXTRACTI32X4 $0x01, Y5, X3
+	VPADDD        X3, X5, X3
+	VCVTDQ2PS     X3, X3
+	VMULPS        X4, X3, X3
+	VBROADCASTSS  304(R12)(R10*1), X4
+	VMULPS        X4, X3, X3
+	VADDPS        X3, X2, X2
+	ADDQ          $0x00000500, R9
+	ADDQ          $0x00000140, R11
+	ADDQ          $0x00000140, R12
+	DECQ          R13
+	JNZ           block
+	VMOVUPS       X1, (AX)
+	MOVQ          AX, R11
+	ADDQ          outBytes+8(FP), R11
+	VMOVUPS       X2, (R11)
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	DECQ          BX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func dotIQ4XSx2AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, F16C, MMX+
+TEXT ·dotIQ4XSx2AVX512(SB), NOSPLIT, $0-64
+	MOVQ   out+0(FP), AX
+	MOVQ   w+16(FP), CX
+	MOVQ   rowBytes+24(FP), DX
+	MOVQ   quads+32(FP), BX
+	MOVQ   blocks+40(FP), SI
+	MOVQ   act+48(FP), DI
+	LEAQ   (DX)(DX*2), R8
+	LEAQ   16384(CX), R9
+	MOVQ   actBytes+56(FP), R10
+	VPXORD Z0, Z0, Z0
+
+rows:
+	MOVQ   CX, R11
+	MOVQ   DI, R12
+	MOVQ   SI, R13
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+
+block:
+	VPBROADCASTD  4(R11), X3
+	VPSHUFB       fourTimes<>+0(SB), X3, X3
+	VPSRLW        $0x04, X3, X4
+	VPAND         upperPairs<>+0(SB), X4, X4
+	VMOVDQU       upperPairs<>+0(SB), X5
+	VPANDN        X3, X5, X3
+	VPOR          X4, X3, X3
+	VPAND         low4y<>+0(SB), X3, X3
+	VPBROADCASTW  2(R11), X4
+	VPMULLW       iq4Up<>+0(SB), X4, X4
+	VPSRLW        $0x0e, X4, X4
+	VPMULLW       iq4Both<>+0(SB), X4, X4
+	VPOR          X4, X3, X3
+	VPSUBB        thirtyTwo<>+0(SB), X3, X3
+	VPMOVSXBW     X3, Y4
+	VPSHUFB       codesRuns<>+0(SB), X3, X3
+	VPMOVSXBD     X3, Z3
+	PREFETCHT1    (R9)
+	PREFETCHT0    -14336(R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT0    -14272(R9)
+	VMOVDQU64     8(R11), Y5
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z5, Z6, Z5
+	VPSRLVW       nibbleLanes<>+0(SB), Z5, Z5
+	VPANDD.BCST   nibbles<>+0(SB), Z5, Z5
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z5, Z6, Z5
+	VMOVDQU64     40(R11), Y7
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z7, Z6, Z7
+	VPSRLVW       nibbleLanes<>+0(SB), Z7, Z7
+	VPANDD.BCST   nibbles<>+0(SB), Z7, Z7
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z7, Z6, Z7
+	VMOVDQU64     72(R11), Y8
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z8, Z6, Z8
+	VPSRLVW       nibbleLanes<>+0(SB), Z8, Z8
+	VPANDD.BCST   nibbles<>+0(SB), Z8, Z8
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z8, Z6, Z8
+	VMOVDQU64     104(R11), Y9
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z9, Z6, Z9
+	VPSRLVW       nibbleLanes<>+0(SB), Z9, Z9
+	VPANDD.BCST   nibbles<>+0(SB), Z9, Z9
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z9, Z6, Z9
+	VMOVDQA64     Z0, Z6
+	VPDPBUSD      (R12), Z5, Z6
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      64(R12), Z7, Z11
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      128(R12), Z8, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      192(R12), Z9, Z13
+	VPUNPCKLDQ    Z11, Z6, Z14
+	VPUNPCKHDQ    Z11, Z6, Z6
+	VPADDD        Z6, Z14, Z14
+	VPUNPCKLDQ    Z13, Z12, Z6
+	VPUNPCKHDQ    Z13, Z12, Z12
+	VPADDD        Z12, Z6, Z6
+	VPUNPCKLQDQ   Z6, Z14, Z11
+	VPUNPCKHQDQ   Z6, Z14, Z14
+	VPADDD        Z14, Z11, Z11
+	VPMULLD       Z3, Z11, Z11
+	VPMADDWD      256(R12), Y4, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z11, Z11
+	VMOVDQA64     Z0, Z6
+	VPDPBUSD      (R12)(R10*1), Z5, Z6
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      64(R12)(R10*1), Z7, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      128(R12)(R10*1), Z8, Z13
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      192(R12)(R10*1), Z9, Z14
+	VPUNPCKLDQ    Z12, Z6, Z26
+	VPUNPCKHDQ    Z12, Z6, Z6
+	VPADDD        Z6, Z26, Z26
+	VPUNPCKLDQ    Z14, Z13, Z6
+	VPUNPCKHDQ    Z14, Z13, Z13
+	VPADDD        Z13, Z6, Z6
+	VPUNPCKLQDQ   Z6, Z26, Z12
+	VPUNPCKHQDQ   Z6, Z26, Z26
+	VPADDD        Z26, Z12, Z12
+	VPMULLD       Z3, Z12, Z12
+	VPMADDWD      256(R12)(R10*1), Y4, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z12, Z12
+	VPBROADCASTD  4(R11)(DX*1), X3
+	VPSHUFB       fourTimes<>+0(SB), X3, X3
+	VPSRLW        $0x04, X3, X4
+	VPAND         upperPairs<>+0(SB), X4, X4
+	VMOVDQU       upperPairs<>+0(SB), X5
+	VPANDN        X3, X5, X3
+	VPOR          X4, X3, X3
+	VPAND         low4y<>+0(SB), X3, X3
+	VPBROADCASTW  2(R11)(DX*1), X4
+	VPMULLW       iq4Up<>+0(SB), X4, X4
+	VPSRLW        $0x0e, X4, X4
+	VPMULLW       iq4Both<>+0(SB), X4, X4
+	VPOR          X4, X3, X3
+	VPSUBB        thirtyTwo<>+0(SB), X3, X3
+	VPMOVSXBW     X3, Y5
+	VPSHUFB       codesRuns<>+0(SB), X3, X3
+	VPMOVSXBD     X3, Z3
+	PREFETCHT1    128(R9)
+	PREFETCHT0    -14208(R9)
+	PREFETCHT1    192(R9)
+	PREFETCHT0    -14144(R9)
+	VMOVDQU64     8(R11)(DX*1), Y4
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z4, Z6, Z4
+	VPSRLVW       nibbleLanes<>+0(SB), Z4, Z4
+	VPANDD.BCST   nibbles<>+0(SB), Z4, Z4
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z4, Z6, Z4
+	VMOVDQU64     40(R11)(DX*1), Y15
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z15, Z6, Z15
+	VPSRLVW       nibbleLanes<>+0(SB), Z15, Z15
+	VPANDD.BCST   nibbles<>+0(SB), Z15, Z15
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z15, Z6, Z15
+	VMOVDQU64     72(R11)(DX*1), Y16
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z16, Z6, Z16
+	VPSRLVW       nibbleLanes<>+0(SB), Z16, Z16
+	VPANDD.BCST   nibbles<>+0(SB), Z16, Z16
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z16, Z6, Z16
+	VMOVDQU64     104(R11)(DX*1), Y17
+	VMOVDQU64     lanesTwice<>+0(SB), Z6
+	VPERMD        Z17, Z6, Z17
+	VPSRLVW       nibbleLanes<>+0(SB), Z17, Z17
+	VPANDD.BCST   nibbles<>+0(SB), Z17, Z17
+	VMOVDQU64     iq4Codes<>+0(SB), Z6
+	VPSHUFB       Z17, Z6, Z17
+	VMOVDQA64     Z0, Z6
+	VPDPBUSD      (R12), Z4, Z6
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      64(R12), Z15, Z13
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      128(R12), Z16, Z14
+	VMOVDQA64     Z0, Z26
+	VPDPBUSD      192(R12), Z17, Z26
+	VPUNPCKLDQ    Z13, Z6, Z27
+	VPUNPCKHDQ    Z13, Z6, Z6
+	VPADDD        Z6, Z27, Z27
+	VPUNPCKLDQ    Z26, Z14, Z6
+	VPUNPCKHDQ    Z26, Z14, Z14
+	VPADDD        Z14, Z6, Z6
+	VPUNPCKLQDQ   Z6, Z27, Z13
+	VPUNPCKHQDQ   Z6, Z27, Z27
+	VPADDD        Z27, Z13, Z13
+	VPMULLD       Z3, Z13, Z13
+	VPMADDWD      256(R12), Y5, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z13, Z13
+	VMOVDQA64     Z0, Z6
+	VPDPBUSD      (R12)(R10*1), Z4, Z6
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      64(R12)(R10*1), Z15, Z14
+	VMOVDQA64     Z0, Z26
+	VPDPBUSD      128(R12)(R10*1), Z16, Z26
+	VMOVDQA64     Z0, Z27
+	VPDPBUSD      192(R12)(R10*1), Z17, Z27
+	VPUNPCKLDQ    Z14, Z6, Z28
+	VPUNPCKHDQ    Z14, Z6, Z6
+	VPADDD        Z6, Z28, Z28
+	VPUNPCKLDQ    Z27, Z26, Z6
+	VPUNPCKHDQ    Z27, Z26, Z26
+	VPADDD        Z26, Z6, Z6
+	VPUNPCKLQDQ   Z6, Z28, Z14
+	VPUNPCKHQDQ   Z6, Z28, Z28
+	VPADDD        Z28, Z14, Z14
+	VPMULLD       Z3, Z14, Z14
+	VPMADDWD      256(R12)(R10*1), Y5, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z14, Z14
+	VPUNPCKLDQ    Z13, Z11, Z3
+	VPUNPCKHDQ    Z13, Z11, Z11
+	VPADDD        Z11, Z3, Z3
+	VPUNPCKLDQ    Z14, Z12, Z6
+	VPUNPCKHDQ    Z14, Z12, Z12
+	VPADDD        Z12, Z6, Z6
+	VPBROADCASTD  4(R11)(DX*2), X5
+	VPSHUFB       fourTimes<>+0(SB), X5, X5
+	VPSRLW        $0x04, X5, X4
+	VPAND         upperPairs<>+0(SB), X4, X4
+	VMOVDQU       upperPairs<>+0(SB), X7
+	VPANDN        X5, X7, X5
+	VPOR          X4, X5, X5
+	VPAND         low4y<>+0(SB), X5, X5
+	VPBROADCASTW  2(R11)(DX*2), X4
+	VPMULLW       iq4Up<>+0(SB), X4, X4
+	VPSRLW        $0x0e, X4, X4
+	VPMULLW       iq4Both<>+0(SB), X4, X4
+	VPOR          X4, X5, X5
+	VPSUBB        thirtyTwo<>+0(SB), X5, X5
+	VPMOVSXBW     X5, Y4
+	VPSHUFB       codesRuns<>+0(SB), X5, X5
+	VPMOVSXBD     X5, Z11
+	PREFETCHT1    256(R9)
+	PREFETCHT0    -14080(R9)
+	PREFETCHT1    320(R9)
+	PREFETCHT0    -14016(R9)
+	VMOVDQU64     8(R11)(DX*2), Y18
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z18, Z12, Z18
+	VPSRLVW       nibbleLanes<>+0(SB), Z18, Z18
+	VPANDD.BCST   nibbles<>+0(SB), Z18, Z18
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z18, Z12, Z18
+	VMOVDQU64     40(R11)(DX*2), Y19
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z19, Z12, Z19
+	VPSRLVW       nibbleLanes<>+0(SB), Z19, Z19
+	VPANDD.BCST   nibbles<>+0(SB), Z19, Z19
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z19, Z12, Z19
+	VMOVDQU64     72(R11)(DX*2), Y20
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z20, Z12, Z20
+	VPSRLVW       nibbleLanes<>+0(SB), Z20, Z20
+	VPANDD.BCST   nibbles<>+0(SB), Z20, Z20
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z20, Z12, Z20
+	VMOVDQU64     104(R11)(DX*2), Y21
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z21, Z12, Z21
+	VPSRLVW       nibbleLanes<>+0(SB), Z21, Z21
+	VPANDD.BCST   nibbles<>+0(SB), Z21, Z21
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z21, Z12, Z21
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      (R12), Z18, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      64(R12), Z19, Z13
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      128(R12), Z20, Z14
+	VMOVDQA64     Z0, Z26
+	VPDPBUSD      192(R12), Z21, Z26
+	VPUNPCKLDQ    Z13, Z12, Z27
+	VPUNPCKHDQ    Z13, Z12, Z12
+	VPADDD        Z12, Z27, Z27
+	VPUNPCKLDQ    Z26, Z14, Z12
+	VPUNPCKHDQ    Z26, Z14, Z14
+	VPADDD        Z14, Z12, Z12
+	VPUNPCKLQDQ   Z12, Z27, Z13
+	VPUNPCKHQDQ   Z12, Z27, Z27
+	VPADDD        Z27, Z13, Z13
+	VPMULLD       Z11, Z13, Z13
+	VPMADDWD      256(R12), Y4, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z13, Z13
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      (R12)(R10*1), Z18, Z12
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      64(R12)(R10*1), Z19, Z14
+	VMOVDQA64     Z0, Z26
+	VPDPBUSD      128(R12)(R10*1), Z20, Z26
+	VMOVDQA64     Z0, Z27
+	VPDPBUSD      192(R12)(R10*1), Z21, Z27
+	VPUNPCKLDQ    Z14, Z12, Z28
+	VPUNPCKHDQ    Z14, Z12, Z12
+	VPADDD        Z12, Z28, Z28
+	VPUNPCKLDQ    Z27, Z26, Z12
+	VPUNPCKHDQ    Z27, Z26, Z26
+	VPADDD        Z26, Z12, Z12
+	VPUNPCKLQDQ   Z12, Z28, Z14
+	VPUNPCKHQDQ   Z12, Z28, Z28
+	VPADDD        Z28, Z14, Z14
+	VPMULLD       Z11, Z14, Z14
+	VPMADDWD      256(R12)(R10*1), Y4, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z14, Z14
+	VPBROADCASTD  4(R11)(R8*1), X5
+	VPSHUFB       fourTimes<>+0(SB), X5, X5
+	VPSRLW        $0x04, X5, X4
+	VPAND         upperPairs<>+0(SB), X4, X4
+	VMOVDQU       upperPairs<>+0(SB), X7
+	VPANDN        X5, X7, X5
+	VPOR          X4, X5, X5
+	VPAND         low4y<>+0(SB), X5, X5
+	VPBROADCASTW  2(R11)(R8*1), X4
+	VPMULLW       iq4Up<>+0(SB), X4, X4
+	VPSRLW        $0x0e, X4, X4
+	VPMULLW       iq4Both<>+0(SB), X4, X4
+	VPOR          X4, X5, X5
+	VPSUBB        thirtyTwo<>+0(SB), X5, X5
+	VPMOVSXBW     X5, Y4
+	VPSHUFB       codesRuns<>+0(SB), X5, X5
+	VPMOVSXBD     X5, Z11
+	PREFETCHT1    384(R9)
+	PREFETCHT0    -13952(R9)
+	PREFETCHT1    448(R9)
+	PREFETCHT0    -13888(R9)
+	PREFETCHT1    512(R9)
+	PREFETCHT0    -13824(R9)
+	VMOVDQU64     8(R11)(R8*1), Y22
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z22, Z12, Z22
+	VPSRLVW       nibbleLanes<>+0(SB), Z22, Z22
+	VPANDD.BCST   nibbles<>+0(SB), Z22, Z22
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z22, Z12, Z22
+	VMOVDQU64     40(R11)(R8*1), Y23
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z23, Z12, Z23
+	VPSRLVW       nibbleLanes<>+0(SB), Z23, Z23
+	VPANDD.BCST   nibbles<>+0(SB), Z23, Z23
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z23, Z12, Z23
+	VMOVDQU64     72(R11)(R8*1), Y24
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z24, Z12, Z24
+	VPSRLVW       nibbleLanes<>+0(SB), Z24, Z24
+	VPANDD.BCST   nibbles<>+0(SB), Z24, Z24
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z24, Z12, Z24
+	VMOVDQU64     104(R11)(R8*1), Y25
+	VMOVDQU64     lanesTwice<>+0(SB), Z12
+	VPERMD        Z25, Z12, Z25
+	VPSRLVW       nibbleLanes<>+0(SB), Z25, Z25
+	VPANDD.BCST   nibbles<>+0(SB), Z25, Z25
+	VMOVDQU64     iq4Codes<>+0(SB), Z12
+	VPSHUFB       Z25, Z12, Z25
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      (R12), Z22, Z12
+	VMOVDQA64     Z0, Z26
+	VPDPBUSD      64(R12), Z23, Z26
+	VMOVDQA64     Z0, Z27
+	VPDPBUSD      128(R12), Z24, Z27
+	VMOVDQA64     Z0, Z28
+	VPDPBUSD      192(R12), Z25, Z28
+	VPUNPCKLDQ    Z26, Z12, Z29
+	VPUNPCKHDQ    Z26, Z12, Z12
+	VPADDD        Z12, Z29, Z29
+	VPUNPCKLDQ    Z28, Z27, Z12
+	VPUNPCKHDQ    Z28, Z27, Z27
+	VPADDD        Z27, Z12, Z12
+	VPUNPCKLQDQ   Z12, Z29, Z26
+	VPUNPCKHQDQ   Z12, Z29, Z29
+	VPADDD        Z29, Z26, Z26
+	VPMULLD       Z11, Z26, Z26
+	VPMADDWD      256(R12), Y4, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z26, Z26
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      (R12)(R10*1), Z22, Z12
+	VMOVDQA64     Z0, Z27
+	VPDPBUSD      64(R12)(R10*1), Z23, Z27
+	VMOVDQA64     Z0, Z28
+	VPDPBUSD      128(R12)(R10*1), Z24, Z28
+	VMOVDQA64     Z0, Z29
+	VPDPBUSD      192(R12)(R10*1), Z25, Z29
+	VPUNPCKLDQ    Z27, Z12, Z30
+	VPUNPCKHDQ    Z27, Z12, Z12
+	VPADDD        Z12, Z30, Z30
+	VPUNPCKLDQ    Z29, Z28, Z12
+	VPUNPCKHDQ    Z29, Z28, Z28
+	VPADDD        Z28, Z12, Z12
+	VPUNPCKLQDQ   Z12, Z30, Z27
+	VPUNPCKHQDQ   Z12, Z30, Z30
+	VPADDD        Z30, Z27, Z27
+	VPMULLD       Z11, Z27, Z27
+	VPMADDWD      256(R12)(R10*1), Y4, Y10
+	VPSLLD        $0x07, Y10, Y10
+	VPSUBD        Z10, Z27, Z27
+	VPUNPCKLDQ    Z26, Z13, Z11
+	VPUNPCKHDQ    Z26, Z13, Z13
+	VPADDD        Z13, Z11, Z11
+	VPUNPCKLDQ    Z27, Z14, Z12
+	VPUNPCKHDQ    Z27, Z14, Z14
+	VPADDD        Z14, Z12, Z12
+	MOVWLZX       (R11), R14
+	VMOVD         R14, X4
+	VPINSRW       $0x01, (R11)(DX*1), X4, X4
+	VPINSRW       $0x02, (R11)(DX*2), X4, X4
+	VPINSRW       $0x03, (R11)(R8*1), X4, X4
+	VCVTPH2PS     X4, X4
+	VPUNPCKLQDQ   Z11, Z3, Z13
+	VPUNPCKHQDQ   Z11, Z3, Z3
+	VPADDD        Z3, Z13, Z13
+	VEXTRACTI64X4 $0x01, Z13, Y3
+	VPADDD        Y3, Y13, Y3
+	VEXTRACTI32X4 $0x01, Y3, X5
+	VPADDD        X5, X3, X5
+	VCVTDQ2PS     X5, X5
+	VMULPS        X4, X5, X5
+	VBROADCASTSS  304(R12), X3
+	VMULPS        X3, X5, X5
+	VADDPS        X5, X1, X1
+	VPUNPCKLQDQ   Z12, Z6, Z3
+	VPUNPCKHQDQ   Z12, Z6, Z6
+	VPADDD        Z6, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z3, Y5
+	VPADDD        Y5, Y3, Y5
+	VEXTRACTI32X4 $0x01, Y5, X3
+	VPADDD        X3, X5, X3
+	VCVTDQ2PS     X3, X3
+	VMULPS        X4, X3, X3
+	VBROADCASTSS  304(R12)(R10*1), X4
+	VMULPS        X4, X3, X3
+	VADDPS        X3, X2, X2
+	ADDQ          $0x00000220, R9
+	ADDQ          $0x00000088, R11
+	ADDQ          $0x00000140, R12
+	DECQ          R13
+	JNZ           block
+	VMOVUPS       X1, (AX)
+	MOVQ          AX, R11
+	ADDQ          outBytes+8(FP), R11
+	VMOVUPS       X2, (R11)
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	DECQ          BX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func dotCodesx4AVX512(out *float32, outBytes int, w *byte, rowBytes int, quads int, blocks int, act *byte, actBytes int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·dotCodesx4AVX512(SB), NOSPLIT, $0-64
+	MOVQ   out+0(FP), AX
+	MOVQ   w+16(FP), CX
+	MOVQ   rowBytes+24(FP), DX
+	MOVQ   quads+32(FP), BX
+	MOVQ   blocks+40(FP), SI
+	MOVQ   act+48(FP), DI
+	LEAQ   (DX)(DX*2), R8
+	LEAQ   16384(CX), R9
+	MOVQ   actBytes+56(FP), R10
+	LEAQ   (R10)(R10*2), R11
+	VPXORD Z0, Z0, Z0
+
+rows:
+	MOVQ   CX, R12
+	MOVQ   DI, R13
+	MOVQ   SI, R14
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+
+block:
+	VMOVDQU       256(R12), X5
+	VPMOVSXBW     X5, Y6
+	VPSHUFB       codesRuns<>+0(SB), X5, X5
+	VPMOVSXBD     X5, Z5
+	VMOVDQU64     (R12), Z7
+	VMOVDQU64     64(R12), Z8
+	VMOVDQU64     128(R12), Z9
+	VMOVDQU64     192(R12), Z10
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R13), Z7, Z11
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      64(R13), Z8, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      128(R13), Z9, Z13
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      192(R13), Z10, Z14
+	VPUNPCKLDQ    Z12, Z11, Z15
+	VPUNPCKHDQ    Z12, Z11, Z11
+	VPADDD        Z11, Z15, Z15
+	VPUNPCKLDQ    Z14, Z13, Z11
+	VPUNPCKHDQ    Z14, Z13, Z13
+	VPADDD        Z13, Z11, Z11
+	VPUNPCKLQDQ   Z11, Z15, Z12
+	VPUNPCKHQDQ   Z11, Z15, Z15
+	VPADDD        Z15, Z12, Z12
+	VPMULLD       Z5, Z12, Z12
+	VPMADDWD      256(R13), Y6, Y16
+	VPSLLD        $0x07, Y16, Y16
+	VPSUBD        Z16, Z12, Z12
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R13)(R10*1), Z7, Z11
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      64(R13)(R10*1), Z8, Z13
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      128(R13)(R10*1), Z9, Z14
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      192(R13)(R10*1), Z10, Z15
+	VPUNPCKLDQ    Z13, Z11, Z17
+	VPUNPCKHDQ    Z13, Z11, Z11
+	VPADDD        Z11, Z17, Z17
+	VPUNPCKLDQ    Z15, Z14, Z11
+	VPUNPCKHDQ    Z15, Z14, Z14
+	VPADDD        Z14, Z11, Z11
+	VPUNPCKLQDQ   Z11, Z17, Z13
+	VPUNPCKHQDQ   Z11, Z17, Z17
+	VPADDD        Z17, Z13, Z13
+	VPMULLD       Z5, Z13, Z13
+	VPMADDWD      256(R13)(R10*1), Y6, Y16
+	VPSLLD        $0x07, Y16, Y16
+	VPSUBD        Z16, Z13, Z13
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R13)(R10*2), Z7, Z11
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      64(R13)(R10*2), Z8, Z14
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      128(R13)(R10*2), Z9, Z15
+	VMOVDQA64     Z0, Z17
+	VPDPBUSD      192(R13)(R10*2), Z10, Z17
+	VPUNPCKLDQ    Z14, Z11, Z18
+	VPUNPCKHDQ    Z14, Z11, Z11
+	VPADDD        Z11, Z18, Z18
+	VPUNPCKLDQ    Z17, Z15, Z11
+	VPUNPCKHDQ    Z17, Z15, Z15
+	VPADDD        Z15, Z11, Z11
+	VPUNPCKLQDQ   Z11, Z18, Z14
+	VPUNPCKHQDQ   Z11, Z18, Z18
+	VPADDD        Z18, Z14, Z14
+	VPMULLD       Z5, Z14, Z14
+	VPMADDWD      256(R13)(R10*2), Y6, Y16
+	VPSLLD        $0x07, Y16, Y16
+	VPSUBD        Z16, Z14, Z14
+	VMOVDQA64     Z0, Z11
+	VPDPBUSD      (R13)(R11*1), Z7, Z11
+	VMOVDQA64     Z0, Z7
+	VPDPBUSD      64(R13)(R11*1), Z8, Z7
+	VMOVDQA64     Z0, Z8
+	VPDPBUSD      128(R13)(R11*1), Z9, Z8
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      192(R13)(R11*1), Z10, Z9
+	VPUNPCKLDQ    Z7, Z11, Z10
+	VPUNPCKHDQ    Z7, Z11, Z11
+	VPADDD        Z11, Z10, Z10
+	VPUNPCKLDQ    Z9, Z8, Z7
+	VPUNPCKHDQ    Z9, Z8, Z8
+	VPADDD        Z8, Z7, Z7
+	VPUNPCKLQDQ   Z7, Z10, Z8
+	VPUNPCKHQDQ   Z7, Z10, Z10
+	VPADDD        Z10, Z8, Z8
+	VPMULLD       Z5, Z8, Z8
+	VPMADDWD      256(R13)(R11*1), Y6, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z8, Z8
+	VMOVDQU       256(R12)(DX*1), X5
+	VPMOVSXBW     X5, Y16
+	VPSHUFB       codesRuns<>+0(SB), X5, X5
+	VPMOVSXBD     X5, Z5
+	VMOVDQU64     (R12)(DX*1), Z7
+	VMOVDQU64     64(R12)(DX*1), Z9
+	VMOVDQU64     128(R12)(DX*1), Z10
+	VMOVDQU64     192(R12)(DX*1), Z11
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13), Z7, Z15
+	VMOVDQA64     Z0, Z17
+	VPDPBUSD      64(R13), Z9, Z17
+	VMOVDQA64     Z0, Z18
+	VPDPBUSD      128(R13), Z10, Z18
+	VMOVDQA64     Z0, Z19
+	VPDPBUSD      192(R13), Z11, Z19
+	VPUNPCKLDQ    Z17, Z15, Z20
+	VPUNPCKHDQ    Z17, Z15, Z15
+	VPADDD        Z15, Z20, Z20
+	VPUNPCKLDQ    Z19, Z18, Z15
+	VPUNPCKHDQ    Z19, Z18, Z18
+	VPADDD        Z18, Z15, Z15
+	VPUNPCKLQDQ   Z15, Z20, Z17
+	VPUNPCKHQDQ   Z15, Z20, Z20
+	VPADDD        Z20, Z17, Z17
+	VPMULLD       Z5, Z17, Z17
+	VPMADDWD      256(R13), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z17, Z17
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13)(R10*1), Z7, Z15
+	VMOVDQA64     Z0, Z18
+	VPDPBUSD      64(R13)(R10*1), Z9, Z18
+	VMOVDQA64     Z0, Z19
+	VPDPBUSD      128(R13)(R10*1), Z10, Z19
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      192(R13)(R10*1), Z11, Z20
+	VPUNPCKLDQ    Z18, Z15, Z21
+	VPUNPCKHDQ    Z18, Z15, Z15
+	VPADDD        Z15, Z21, Z21
+	VPUNPCKLDQ    Z20, Z19, Z15
+	VPUNPCKHDQ    Z20, Z19, Z19
+	VPADDD        Z19, Z15, Z15
+	VPUNPCKLQDQ   Z15, Z21, Z18
+	VPUNPCKHQDQ   Z15, Z21, Z21
+	VPADDD        Z21, Z18, Z18
+	VPMULLD       Z5, Z18, Z18
+	VPMADDWD      256(R13)(R10*1), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z18, Z18
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13)(R10*2), Z7, Z15
+	VMOVDQA64     Z0, Z19
+	VPDPBUSD      64(R13)(R10*2), Z9, Z19
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      128(R13)(R10*2), Z10, Z20
+	VMOVDQA64     Z0, Z21
+	VPDPBUSD      192(R13)(R10*2), Z11, Z21
+	VPUNPCKLDQ    Z19, Z15, Z22
+	VPUNPCKHDQ    Z19, Z15, Z15
+	VPADDD        Z15, Z22, Z22
+	VPUNPCKLDQ    Z21, Z20, Z15
+	VPUNPCKHDQ    Z21, Z20, Z20
+	VPADDD        Z20, Z15, Z15
+	VPUNPCKLQDQ   Z15, Z22, Z19
+	VPUNPCKHQDQ   Z15, Z22, Z22
+	VPADDD        Z22, Z19, Z19
+	VPMULLD       Z5, Z19, Z19
+	VPMADDWD      256(R13)(R10*2), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z19, Z19
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13)(R11*1), Z7, Z15
+	VMOVDQA64     Z0, Z7
+	VPDPBUSD      64(R13)(R11*1), Z9, Z7
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      128(R13)(R11*1), Z10, Z9
+	VMOVDQA64     Z0, Z10
+	VPDPBUSD      192(R13)(R11*1), Z11, Z10
+	VPUNPCKLDQ    Z7, Z15, Z11
+	VPUNPCKHDQ    Z7, Z15, Z15
+	VPADDD        Z15, Z11, Z11
+	VPUNPCKLDQ    Z10, Z9, Z7
+	VPUNPCKHDQ    Z10, Z9, Z9
+	VPADDD        Z9, Z7, Z7
+	VPUNPCKLQDQ   Z7, Z11, Z9
+	VPUNPCKHQDQ   Z7, Z11, Z11
+	VPADDD        Z11, Z9, Z9
+	VPMULLD       Z5, Z9, Z9
+	VPMADDWD      256(R13)(R11*1), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z9, Z9
+	VPUNPCKLDQ    Z17, Z12, Z5
+	VPUNPCKHDQ    Z17, Z12, Z12
+	VPADDD        Z12, Z5, Z5
+	VPUNPCKLDQ    Z18, Z13, Z7
+	VPUNPCKHDQ    Z18, Z13, Z13
+	VPADDD        Z13, Z7, Z7
+	VPUNPCKLDQ    Z19, Z14, Z10
+	VPUNPCKHDQ    Z19, Z14, Z14
+	VPADDD        Z14, Z10, Z10
+	VPUNPCKLDQ    Z9, Z8, Z11
+	VPUNPCKHDQ    Z9, Z8, Z8
+	VPADDD        Z8, Z11, Z11
+	VMOVDQU       256(R12)(DX*2), X6
+	VPMOVSXBW     X6, Y16
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z8
+	VMOVDQU64     (R12)(DX*2), Z9
+	VMOVDQU64     64(R12)(DX*2), Z12
+	VMOVDQU64     128(R12)(DX*2), Z13
+	VMOVDQU64     192(R12)(DX*2), Z14
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13), Z9, Z15
+	VMOVDQA64     Z0, Z17
+	VPDPBUSD      64(R13), Z12, Z17
+	VMOVDQA64     Z0, Z18
+	VPDPBUSD      128(R13), Z13, Z18
+	VMOVDQA64     Z0, Z19
+	VPDPBUSD      192(R13), Z14, Z19
+	VPUNPCKLDQ    Z17, Z15, Z20
+	VPUNPCKHDQ    Z17, Z15, Z15
+	VPADDD        Z15, Z20, Z20
+	VPUNPCKLDQ    Z19, Z18, Z15
+	VPUNPCKHDQ    Z19, Z18, Z18
+	VPADDD        Z18, Z15, Z15
+	VPUNPCKLQDQ   Z15, Z20, Z17
+	VPUNPCKHQDQ   Z15, Z20, Z20
+	VPADDD        Z20, Z17, Z17
+	VPMULLD       Z8, Z17, Z17
+	VPMADDWD      256(R13), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z17, Z17
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13)(R10*1), Z9, Z15
+	VMOVDQA64     Z0, Z18
+	VPDPBUSD      64(R13)(R10*1), Z12, Z18
+	VMOVDQA64     Z0, Z19
+	VPDPBUSD      128(R13)(R10*1), Z13, Z19
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      192(R13)(R10*1), Z14, Z20
+	VPUNPCKLDQ    Z18, Z15, Z21
+	VPUNPCKHDQ    Z18, Z15, Z15
+	VPADDD        Z15, Z21, Z21
+	VPUNPCKLDQ    Z20, Z19, Z15
+	VPUNPCKHDQ    Z20, Z19, Z19
+	VPADDD        Z19, Z15, Z15
+	VPUNPCKLQDQ   Z15, Z21, Z18
+	VPUNPCKHQDQ   Z15, Z21, Z21
+	VPADDD        Z21, Z18, Z18
+	VPMULLD       Z8, Z18, Z18
+	VPMADDWD      256(R13)(R10*1), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z18, Z18
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13)(R10*2), Z9, Z15
+	VMOVDQA64     Z0, Z19
+	VPDPBUSD      64(R13)(R10*2), Z12, Z19
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      128(R13)(R10*2), Z13, Z20
+	VMOVDQA64     Z0, Z21
+	VPDPBUSD      192(R13)(R10*2), Z14, Z21
+	VPUNPCKLDQ    Z19, Z15, Z22
+	VPUNPCKHDQ    Z19, Z15, Z15
+	VPADDD        Z15, Z22, Z22
+	VPUNPCKLDQ    Z21, Z20, Z15
+	VPUNPCKHDQ    Z21, Z20, Z20
+	VPADDD        Z20, Z15, Z15
+	VPUNPCKLQDQ   Z15, Z22, Z19
+	VPUNPCKHQDQ   Z15, Z22, Z22
+	VPADDD        Z22, Z19, Z19
+	VPMULLD       Z8, Z19, Z19
+	VPMADDWD      256(R13)(R10*2), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z19, Z19
+	VMOVDQA64     Z0, Z15
+	VPDPBUSD      (R13)(R11*1), Z9, Z15
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      64(R13)(R11*1), Z12, Z9
+	VMOVDQA64     Z0, Z12
+	VPDPBUSD      128(R13)(R11*1), Z13, Z12
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      192(R13)(R11*1), Z14, Z13
+	VPUNPCKLDQ    Z9, Z15, Z14
+	VPUNPCKHDQ    Z9, Z15, Z15
+	VPADDD        Z15, Z14, Z14
+	VPUNPCKLDQ    Z13, Z12, Z9
+	VPUNPCKHDQ    Z13, Z12, Z12
+	VPADDD        Z12, Z9, Z9
+	VPUNPCKLQDQ   Z9, Z14, Z12
+	VPUNPCKHQDQ   Z9, Z14, Z14
+	VPADDD        Z14, Z12, Z12
+	VPMULLD       Z8, Z12, Z12
+	VPMADDWD      256(R13)(R11*1), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z12, Z12
+	VMOVDQU       256(R12)(R8*1), X6
+	VPMOVSXBW     X6, Y16
+	VPSHUFB       codesRuns<>+0(SB), X6, X6
+	VPMOVSXBD     X6, Z8
+	VMOVDQU64     (R12)(R8*1), Z9
+	VMOVDQU64     64(R12)(R8*1), Z13
+	VMOVDQU64     128(R12)(R8*1), Z14
+	VMOVDQU64     192(R12)(R8*1), Z15
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      (R13), Z9, Z20
+	VMOVDQA64     Z0, Z21
+	VPDPBUSD      64(R13), Z13, Z21
+	VMOVDQA64     Z0, Z22
+	VPDPBUSD      128(R13), Z14, Z22
+	VMOVDQA64     Z0, Z23
+	VPDPBUSD      192(R13), Z15, Z23
+	VPUNPCKLDQ    Z21, Z20, Z24
+	VPUNPCKHDQ    Z21, Z20, Z20
+	VPADDD        Z20, Z24, Z24
+	VPUNPCKLDQ    Z23, Z22, Z20
+	VPUNPCKHDQ    Z23, Z22, Z22
+	VPADDD        Z22, Z20, Z20
+	VPUNPCKLQDQ   Z20, Z24, Z21
+	VPUNPCKHQDQ   Z20, Z24, Z24
+	VPADDD        Z24, Z21, Z21
+	VPMULLD       Z8, Z21, Z21
+	VPMADDWD      256(R13), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z21, Z21
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      (R13)(R10*1), Z9, Z20
+	VMOVDQA64     Z0, Z22
+	VPDPBUSD      64(R13)(R10*1), Z13, Z22
+	VMOVDQA64     Z0, Z23
+	VPDPBUSD      128(R13)(R10*1), Z14, Z23
+	VMOVDQA64     Z0, Z24
+	VPDPBUSD      192(R13)(R10*1), Z15, Z24
+	VPUNPCKLDQ    Z22, Z20, Z25
+	VPUNPCKHDQ    Z22, Z20, Z20
+	VPADDD        Z20, Z25, Z25
+	VPUNPCKLDQ    Z24, Z23, Z20
+	VPUNPCKHDQ    Z24, Z23, Z23
+	VPADDD        Z23, Z20, Z20
+	VPUNPCKLQDQ   Z20, Z25, Z22
+	VPUNPCKHQDQ   Z20, Z25, Z25
+	VPADDD        Z25, Z22, Z22
+	VPMULLD       Z8, Z22, Z22
+	VPMADDWD      256(R13)(R10*1), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z22, Z22
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      (R13)(R10*2), Z9, Z20
+	VMOVDQA64     Z0, Z23
+	VPDPBUSD      64(R13)(R10*2), Z13, Z23
+	VMOVDQA64     Z0, Z24
+	VPDPBUSD      128(R13)(R10*2), Z14, Z24
+	VMOVDQA64     Z0, Z25
+	VPDPBUSD      192(R13)(R10*2), Z15, Z25
+	VPUNPCKLDQ    Z23, Z20, Z26
+	VPUNPCKHDQ    Z23, Z20, Z20
+	VPADDD        Z20, Z26, Z26
+	VPUNPCKLDQ    Z25, Z24, Z20
+	VPUNPCKHDQ    Z25, Z24, Z24
+	VPADDD        Z24, Z20, Z20
+	VPUNPCKLQDQ   Z20, Z26, Z23
+	VPUNPCKHQDQ   Z20, Z26, Z26
+	VPADDD        Z26, Z23, Z23
+	VPMULLD       Z8, Z23, Z23
+	VPMADDWD      256(R13)(R10*2), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z23, Z23
+	VMOVDQA64     Z0, Z20
+	VPDPBUSD      (R13)(R11*1), Z9, Z20
+	VMOVDQA64     Z0, Z9
+	VPDPBUSD      64(R13)(R11*1), Z13, Z9
+	VMOVDQA64     Z0, Z13
+	VPDPBUSD      128(R13)(R11*1), Z14, Z13
+	VMOVDQA64     Z0, Z14
+	VPDPBUSD      192(R13)(R11*1), Z15, Z14
+	VPUNPCKLDQ    Z9, Z20, Z15
+	VPUNPCKHDQ    Z9, Z20, Z20
+	VPADDD        Z20, Z15, Z15
+	VPUNPCKLDQ    Z14, Z13, Z9
+	VPUNPCKHDQ    Z14, Z13, Z13
+	VPADDD        Z13, Z9, Z9
+	VPUNPCKLQDQ   Z9, Z15, Z13
+	VPUNPCKHQDQ   Z9, Z15, Z15
+	VPADDD        Z15, Z13, Z13
+	VPMULLD       Z8, Z13, Z13
+	VPMADDWD      256(R13)(R11*1), Y16, Y6
+	VPSLLD        $0x07, Y6, Y6
+	VPSUBD        Z6, Z13, Z13
+	VPUNPCKLDQ    Z21, Z17, Z8
+	VPUNPCKHDQ    Z21, Z17, Z17
+	VPADDD        Z17, Z8, Z8
+	VPUNPCKLDQ    Z22, Z18, Z9
+	VPUNPCKHDQ    Z22, Z18, Z18
+	VPADDD        Z18, Z9, Z9
+	VPUNPCKLDQ    Z23, Z19, Z14
+	VPUNPCKHDQ    Z23, Z19, Z19
+	VPADDD        Z19, Z14, Z14
+	VPUNPCKLDQ    Z13, Z12, Z15
+	VPUNPCKHDQ    Z13, Z12, Z12
+	VPADDD        Z12, Z15, Z15
+	VMOVD         272(R12), X6
+	VPINSRD       $0x01, 272(R12)(DX*1), X6, X6
+	VPINSRD       $0x02, 272(R12)(DX*2), X6, X6
+	VPINSRD       $0x03, 272(R12)(R8*1), X6, X6
+	VPUNPCKLQDQ   Z8, Z5, Z12
+	VPUNPCKHQDQ   Z8, Z5, Z5
+	VPADDD        Z5, Z12, Z12
+	VEXTRACTI64X4 $0x01, Z12, Y5
+	VPADDD        Y5, Y12, Y5
+	VEXTRACTI32X4 $0x01, Y5, X8
+	VPADDD        X8, X5, X8
+	VCVTDQ2PS     X8, X8
+	VMULPS        X6, X8, X8
+	VBROADCASTSS  304(R13), X5
+	VMULPS        X5, X8, X8
+	VADDPS        X8, X1, X1
+	VPUNPCKLQDQ   Z9, Z7, Z5
+	VPUNPCKHQDQ   Z9, Z7, Z7
+	VPADDD        Z7, Z5, Z5
+	VEXTRACTI64X4 $0x01, Z5, Y7
+	VPADDD        Y7, Y5, Y7
+	VEXTRACTI32X4 $0x01, Y7, X5
+	VPADDD        X5, X7, X5
+	VCVTDQ2PS     X5, X5
+	VMULPS        X6, X5, X5
+	VBROADCASTSS  304(R13)(R10*1), X7
+	VMULPS        X7, X5, X5
+	VADDPS        X5, X2, X2
+	VPUNPCKLQDQ   Z14, Z10, Z5
+	VPUNPCKHQDQ   Z14, Z10, Z10
+	VPADDD        Z10, Z5, Z5
+	VEXTRACTI64X4 $0x01, Z5, Y7
+	VPADDD        Y7, Y5, Y7
+	VEXTRACTI32X4 $0x01, Y7, X5
+	VPADDD        X5, X7, X5
+	VCVTDQ2PS     X5, X5
+	VMULPS        X6, X5, X5
+	VBROADCASTSS  304(R13)(R10*2), X7
+	VMULPS        X7, X5, X5
+	VADDPS        X5, X3, X3
+	VPUNPCKLQDQ   Z15, Z11, Z5
+	VPUNPCKHQDQ   Z15, Z11, Z11
+	VPADDD        Z11, Z5, Z5
+	VEXTRACTI64X4 $0x01, Z5, Y7
+	VPADDD        Y7, Y5, Y7
+	VEXTRACTI32X4 $0x01, Y7, X5
+	VPADDD        X5, X7, X5
+	VCVTDQ2PS     X5, X5
+	VMULPS        X6, X5, X5
+	VBROADCASTSS  304(R13)(R11*1), X6
+	VMULPS        X6, X5, X5
+	VADDPS        X5, X4, X4
+	ADDQ          $0x00000500, R9
+	ADDQ          $0x00000140, R12
+	ADDQ          $0x00000140, R13
+	DECQ          R14
+	JNZ           block
+	VMOVUPS       X1, (AX)
+	MOVQ          AX, R12
+	ADDQ          outBytes+8(FP), R12
+	VMOVUPS       X2, (R12)
+	ADDQ          outBytes+8(FP), R12
+	VMOVUPS       X3, (R12)
+	ADDQ          outBytes+8(FP), R12
+	VMOVUPS       X4, (R12)
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	DECQ          BX
+	JNZ           rows
+	VZEROUPPER
+	RET
+
+// func dotCodesAVX2(out *float32, w *byte, rowBytes int, quads int, blocks int, act *byte)
 // Requires: AVX, AVX2
+TEXT ·dotCodesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         out+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         quads+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         act+40(FP), DI
+	LEAQ         (DX)(DX*2), R8
+	LEAQ         16384(CX), R9
+	VPBROADCASTD highBit<>+0(SB), Y0
+
+rows:
+	MOVQ   CX, R10
+	MOVQ   DI, R11
+	MOVQ   SI, R12
+	VXORPS X1, X1, X1
+
+block:
+	VMOVDQU      256(R10), X2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        (R10), Y0, Y4
+	VMOVDQU      (R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+0(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        32(R10), Y0, Y4
+	VMOVDQU      32(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+16(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        64(R10), Y0, Y4
+	VMOVDQU      64(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+32(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        96(R10), Y0, Y4
+	VMOVDQU      96(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+48(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        128(R10), Y0, Y4
+	VMOVDQU      128(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+64(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        160(R10), Y0, Y4
+	VMOVDQU      160(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+80(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        192(R10), Y0, Y4
+	VMOVDQU      192(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+96(SB), X2, X5
+	VPMOVSXBW    X5, Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPXOR        224(R10), Y0, Y4
+	VMOVDQU      224(R11), Y5
+	VPABSB       Y5, Y6
+	VPSIGNB      Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y6, Y4
+	VPSHUFB      q6Spread<>+112(SB), X2, X2
+	VPMOVSXBW    X2, Y2
+	VPMADDWD     Y2, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VMOVDQU      256(R10)(DX*1), X2
+	VPXOR        Y4, Y4, Y4
+	VPXOR        (R10)(DX*1), Y0, Y5
+	VMOVDQU      (R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+0(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        32(R10)(DX*1), Y0, Y5
+	VMOVDQU      32(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+16(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        64(R10)(DX*1), Y0, Y5
+	VMOVDQU      64(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+32(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        96(R10)(DX*1), Y0, Y5
+	VMOVDQU      96(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+48(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        128(R10)(DX*1), Y0, Y5
+	VMOVDQU      128(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+64(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        160(R10)(DX*1), Y0, Y5
+	VMOVDQU      160(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+80(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        192(R10)(DX*1), Y0, Y5
+	VMOVDQU      192(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+96(SB), X2, X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPXOR        224(R10)(DX*1), Y0, Y5
+	VMOVDQU      224(R11), Y6
+	VPABSB       Y6, Y7
+	VPSIGNB      Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y7, Y5
+	VPSHUFB      q6Spread<>+112(SB), X2, X2
+	VPMOVSXBW    X2, Y2
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VMOVDQU      256(R10)(DX*2), X2
+	VPXOR        Y5, Y5, Y5
+	VPXOR        (R10)(DX*2), Y0, Y6
+	VMOVDQU      (R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+0(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        32(R10)(DX*2), Y0, Y6
+	VMOVDQU      32(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+16(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        64(R10)(DX*2), Y0, Y6
+	VMOVDQU      64(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+32(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        96(R10)(DX*2), Y0, Y6
+	VMOVDQU      96(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+48(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        128(R10)(DX*2), Y0, Y6
+	VMOVDQU      128(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+64(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        160(R10)(DX*2), Y0, Y6
+	VMOVDQU      160(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+80(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        192(R10)(DX*2), Y0, Y6
+	VMOVDQU      192(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+96(SB), X2, X7
+	VPMOVSXBW    X7, Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPXOR        224(R10)(DX*2), Y0, Y6
+	VMOVDQU      224(R11), Y7
+	VPABSB       Y7, Y8
+	VPSIGNB      Y7, Y6, Y6
+	VPMADDUBSW   Y6, Y8, Y6
+	VPSHUFB      q6Spread<>+112(SB), X2, X2
+	VPMOVSXBW    X2, Y2
+	VPMADDWD     Y2, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      256(R10)(R8*1), X2
+	VPXOR        Y6, Y6, Y6
+	VPXOR        (R10)(R8*1), Y0, Y7
+	VMOVDQU      (R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+0(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        32(R10)(R8*1), Y0, Y7
+	VMOVDQU      32(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+16(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        64(R10)(R8*1), Y0, Y7
+	VMOVDQU      64(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+32(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        96(R10)(R8*1), Y0, Y7
+	VMOVDQU      96(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+48(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        128(R10)(R8*1), Y0, Y7
+	VMOVDQU      128(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+64(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        160(R10)(R8*1), Y0, Y7
+	VMOVDQU      160(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+80(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        192(R10)(R8*1), Y0, Y7
+	VMOVDQU      192(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+96(SB), X2, X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPXOR        224(R10)(R8*1), Y0, Y7
+	VMOVDQU      224(R11), Y8
+	VPABSB       Y8, Y9
+	VPSIGNB      Y8, Y7, Y7
+	VPMADDUBSW   Y7, Y9, Y7
+	VPSHUFB      q6Spread<>+112(SB), X2, X2
+	VPMOVSXBW    X2, Y2
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPHADDD      Y4, Y3, Y3
+	VPHADDD      Y6, Y5, Y5
+	VPHADDD      Y5, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPADDD       X2, X3, X2
+	VMOVD        272(R10), X3
+	VPINSRD      $0x01, 272(R10)(DX*1), X3, X3
+	VPINSRD      $0x02, 272(R10)(DX*2), X3, X3
+	VPINSRD      $0x03, 272(R10)(R8*1), X3, X3
+	VCVTDQ2PS    X2, X2
+	VMULPS       X3, X2, X2
+	VBROADCASTSS 304(R11), X3
+	VMULPS       X3, X2, X2
+	VADDPS       X2, X1, X1
+	ADDQ         $0x00000500, R9
+	ADDQ         $0x00000140, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
+	JNZ          block
+	VMOVUPS      X1, (AX)
+	ADDQ         $0x10, AX
+	LEAQ         (CX)(DX*4), CX
+	DECQ         BX
+	JNZ          rows
+	VZEROUPPER
+	RET
+
+// func repackCodesAVX512(dst *byte, w *byte, rowBytes int, blocks int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·repackCodesAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         rowBytes+16(FP), DX
+	MOVQ         blocks+24(FP), BX
+	MOVQ         DX, SI
+	SHLQ         $0x05, SI
+	VPBROADCASTD DX, Z0
+	VPMULLD      laneNumber<>+0(SB), Z0, Z0
+
+block:
+	MOVQ        CX, DI
+	MOVQ        DI, R8
+	VMOVDQU64   (R8), Z1
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z2
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z3
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z4
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z5
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z6
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z7
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z8
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z9
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z10
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z11
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z12
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z13
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z14
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z15
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z16
+	PREFETCHT1  (R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, (AX)
+	VMOVDQU64   Z11, 128(AX)
+	VMOVDQU64   Z14, 256(AX)
+	VMOVDQU64   Z13, 384(AX)
+	VMOVDQU64   Z8, 512(AX)
+	VMOVDQU64   Z3, 640(AX)
+	VMOVDQU64   Z6, 768(AX)
+	VMOVDQU64   Z5, 896(AX)
+	VMOVDQU64   Z15, 1024(AX)
+	VMOVDQU64   Z12, 1152(AX)
+	VMOVDQU64   Z7, 1280(AX)
+	VMOVDQU64   Z10, 1408(AX)
+	VMOVDQU64   Z4, 1536(AX)
+	VMOVDQU64   Z17, 1664(AX)
+	VMOVDQU64   Z2, 1792(AX)
+	VMOVDQU64   Z1, 1920(AX)
+	MOVQ        DI, R8
+	VMOVDQU64   64(R8), Z1
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z2
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z3
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z4
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z5
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z6
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z7
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z8
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z9
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z10
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z11
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z12
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z13
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z14
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z15
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z16
+	PREFETCHT1  64(R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 2048(AX)
+	VMOVDQU64   Z11, 2176(AX)
+	VMOVDQU64   Z14, 2304(AX)
+	VMOVDQU64   Z13, 2432(AX)
+	VMOVDQU64   Z8, 2560(AX)
+	VMOVDQU64   Z3, 2688(AX)
+	VMOVDQU64   Z6, 2816(AX)
+	VMOVDQU64   Z5, 2944(AX)
+	VMOVDQU64   Z15, 3072(AX)
+	VMOVDQU64   Z12, 3200(AX)
+	VMOVDQU64   Z7, 3328(AX)
+	VMOVDQU64   Z10, 3456(AX)
+	VMOVDQU64   Z4, 3584(AX)
+	VMOVDQU64   Z17, 3712(AX)
+	VMOVDQU64   Z2, 3840(AX)
+	VMOVDQU64   Z1, 3968(AX)
+	MOVQ        DI, R8
+	VMOVDQU64   128(R8), Z1
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z2
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z3
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z4
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z5
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z6
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z7
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z8
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z9
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z10
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z11
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z12
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z13
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z14
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z15
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z16
+	PREFETCHT1  128(R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 4096(AX)
+	VMOVDQU64   Z11, 4224(AX)
+	VMOVDQU64   Z14, 4352(AX)
+	VMOVDQU64   Z13, 4480(AX)
+	VMOVDQU64   Z8, 4608(AX)
+	VMOVDQU64   Z3, 4736(AX)
+	VMOVDQU64   Z6, 4864(AX)
+	VMOVDQU64   Z5, 4992(AX)
+	VMOVDQU64   Z15, 5120(AX)
+	VMOVDQU64   Z12, 5248(AX)
+	VMOVDQU64   Z7, 5376(AX)
+	VMOVDQU64   Z10, 5504(AX)
+	VMOVDQU64   Z4, 5632(AX)
+	VMOVDQU64   Z17, 5760(AX)
+	VMOVDQU64   Z2, 5888(AX)
+	VMOVDQU64   Z1, 6016(AX)
+	MOVQ        DI, R8
+	VMOVDQU64   192(R8), Z1
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z2
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z3
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z4
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z5
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z6
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z7
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z8
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z9
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z10
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z11
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z12
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z13
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z14
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z15
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z16
+	PREFETCHT1  192(R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 6144(AX)
+	VMOVDQU64   Z11, 6272(AX)
+	VMOVDQU64   Z14, 6400(AX)
+	VMOVDQU64   Z13, 6528(AX)
+	VMOVDQU64   Z8, 6656(AX)
+	VMOVDQU64   Z3, 6784(AX)
+	VMOVDQU64   Z6, 6912(AX)
+	VMOVDQU64   Z5, 7040(AX)
+	VMOVDQU64   Z15, 7168(AX)
+	VMOVDQU64   Z12, 7296(AX)
+	VMOVDQU64   Z7, 7424(AX)
+	VMOVDQU64   Z10, 7552(AX)
+	VMOVDQU64   Z4, 7680(AX)
+	VMOVDQU64   Z17, 7808(AX)
+	VMOVDQU64   Z2, 7936(AX)
+	VMOVDQU64   Z1, 8064(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z18, Z18, Z18
+	VPGATHERDD  256(DI)(Z0*1), K1, Z18
+	VPSLLD      $0x18, Z18, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8192(AX)
+	VPSLLD      $0x10, Z18, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8320(AX)
+	VPSLLD      $0x08, Z18, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8448(AX)
+	VPSLLD      $0x00, Z18, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8576(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z19, Z19, Z19
+	VPGATHERDD  260(DI)(Z0*1), K1, Z19
+	VPSLLD      $0x18, Z19, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8704(AX)
+	VPSLLD      $0x10, Z19, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8832(AX)
+	VPSLLD      $0x08, Z19, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8960(AX)
+	VPSLLD      $0x00, Z19, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9088(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z20, Z20, Z20
+	VPGATHERDD  264(DI)(Z0*1), K1, Z20
+	VPSLLD      $0x18, Z20, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9216(AX)
+	VPSLLD      $0x10, Z20, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9344(AX)
+	VPSLLD      $0x08, Z20, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9472(AX)
+	VPSLLD      $0x00, Z20, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9600(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z21, Z21, Z21
+	VPGATHERDD  268(DI)(Z0*1), K1, Z21
+	VPSLLD      $0x18, Z21, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9728(AX)
+	VPSLLD      $0x10, Z21, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9856(AX)
+	VPSLLD      $0x08, Z21, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9984(AX)
+	VPSLLD      $0x00, Z21, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 10112(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z22, Z22, Z22
+	VPGATHERDD  272(DI)(Z0*1), K1, Z22
+	VMOVUPS     Z22, 10240(AX)
+	MOVQ        DX, R8
+	SHLQ        $0x04, R8
+	ADDQ        R8, DI
+	MOVQ        DI, R8
+	VMOVDQU64   (R8), Z1
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z2
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z3
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z4
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z5
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z6
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z7
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z8
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z9
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z10
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z11
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z12
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z13
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z14
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z15
+	PREFETCHT1  (R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   (R8), Z16
+	PREFETCHT1  (R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 64(AX)
+	VMOVDQU64   Z11, 192(AX)
+	VMOVDQU64   Z14, 320(AX)
+	VMOVDQU64   Z13, 448(AX)
+	VMOVDQU64   Z8, 576(AX)
+	VMOVDQU64   Z3, 704(AX)
+	VMOVDQU64   Z6, 832(AX)
+	VMOVDQU64   Z5, 960(AX)
+	VMOVDQU64   Z15, 1088(AX)
+	VMOVDQU64   Z12, 1216(AX)
+	VMOVDQU64   Z7, 1344(AX)
+	VMOVDQU64   Z10, 1472(AX)
+	VMOVDQU64   Z4, 1600(AX)
+	VMOVDQU64   Z17, 1728(AX)
+	VMOVDQU64   Z2, 1856(AX)
+	VMOVDQU64   Z1, 1984(AX)
+	MOVQ        DI, R8
+	VMOVDQU64   64(R8), Z1
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z2
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z3
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z4
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z5
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z6
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z7
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z8
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z9
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z10
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z11
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z12
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z13
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z14
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z15
+	PREFETCHT1  64(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   64(R8), Z16
+	PREFETCHT1  64(R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 2112(AX)
+	VMOVDQU64   Z11, 2240(AX)
+	VMOVDQU64   Z14, 2368(AX)
+	VMOVDQU64   Z13, 2496(AX)
+	VMOVDQU64   Z8, 2624(AX)
+	VMOVDQU64   Z3, 2752(AX)
+	VMOVDQU64   Z6, 2880(AX)
+	VMOVDQU64   Z5, 3008(AX)
+	VMOVDQU64   Z15, 3136(AX)
+	VMOVDQU64   Z12, 3264(AX)
+	VMOVDQU64   Z7, 3392(AX)
+	VMOVDQU64   Z10, 3520(AX)
+	VMOVDQU64   Z4, 3648(AX)
+	VMOVDQU64   Z17, 3776(AX)
+	VMOVDQU64   Z2, 3904(AX)
+	VMOVDQU64   Z1, 4032(AX)
+	MOVQ        DI, R8
+	VMOVDQU64   128(R8), Z1
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z2
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z3
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z4
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z5
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z6
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z7
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z8
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z9
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z10
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z11
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z12
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z13
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z14
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z15
+	PREFETCHT1  128(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   128(R8), Z16
+	PREFETCHT1  128(R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 4160(AX)
+	VMOVDQU64   Z11, 4288(AX)
+	VMOVDQU64   Z14, 4416(AX)
+	VMOVDQU64   Z13, 4544(AX)
+	VMOVDQU64   Z8, 4672(AX)
+	VMOVDQU64   Z3, 4800(AX)
+	VMOVDQU64   Z6, 4928(AX)
+	VMOVDQU64   Z5, 5056(AX)
+	VMOVDQU64   Z15, 5184(AX)
+	VMOVDQU64   Z12, 5312(AX)
+	VMOVDQU64   Z7, 5440(AX)
+	VMOVDQU64   Z10, 5568(AX)
+	VMOVDQU64   Z4, 5696(AX)
+	VMOVDQU64   Z17, 5824(AX)
+	VMOVDQU64   Z2, 5952(AX)
+	VMOVDQU64   Z1, 6080(AX)
+	MOVQ        DI, R8
+	VMOVDQU64   192(R8), Z1
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z2
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z3
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z4
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z5
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z6
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z7
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z8
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z9
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z10
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z11
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z12
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z13
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z14
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z15
+	PREFETCHT1  192(R8)(SI*1)
+	ADDQ        DX, R8
+	VMOVDQU64   192(R8), Z16
+	PREFETCHT1  192(R8)(SI*1)
+	VPUNPCKLDQ  Z2, Z1, Z17
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKLDQ  Z4, Z3, Z2
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z2, Z17, Z4
+	VPUNPCKHQDQ Z2, Z17, Z17
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPUNPCKLDQ  Z6, Z5, Z3
+	VPUNPCKHDQ  Z6, Z5, Z5
+	VPUNPCKLDQ  Z8, Z7, Z6
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z6, Z3, Z8
+	VPUNPCKHQDQ Z6, Z3, Z3
+	VPUNPCKLQDQ Z7, Z5, Z6
+	VPUNPCKHQDQ Z7, Z5, Z5
+	VPUNPCKLDQ  Z10, Z9, Z7
+	VPUNPCKHDQ  Z10, Z9, Z9
+	VPUNPCKLDQ  Z12, Z11, Z10
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z10, Z7, Z12
+	VPUNPCKHQDQ Z10, Z7, Z7
+	VPUNPCKLQDQ Z11, Z9, Z10
+	VPUNPCKHQDQ Z11, Z9, Z9
+	VPUNPCKLDQ  Z14, Z13, Z11
+	VPUNPCKHDQ  Z14, Z13, Z13
+	VPUNPCKLDQ  Z16, Z15, Z14
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z14, Z11, Z16
+	VPUNPCKHQDQ Z14, Z11, Z11
+	VPUNPCKLQDQ Z15, Z13, Z14
+	VPUNPCKHQDQ Z15, Z13, Z13
+	VSHUFI32X4  $0x88, Z8, Z4, Z15
+	VSHUFI32X4  $0xdd, Z8, Z4, Z4
+	VSHUFI32X4  $0x88, Z16, Z12, Z8
+	VSHUFI32X4  $0xdd, Z16, Z12, Z12
+	VSHUFI32X4  $0x88, Z8, Z15, Z16
+	VSHUFI32X4  $0xdd, Z8, Z15, Z15
+	VSHUFI32X4  $0x88, Z12, Z4, Z8
+	VSHUFI32X4  $0xdd, Z12, Z4, Z4
+	VSHUFI32X4  $0x88, Z3, Z17, Z12
+	VSHUFI32X4  $0xdd, Z3, Z17, Z17
+	VSHUFI32X4  $0x88, Z11, Z7, Z3
+	VSHUFI32X4  $0xdd, Z11, Z7, Z7
+	VSHUFI32X4  $0x88, Z3, Z12, Z11
+	VSHUFI32X4  $0xdd, Z3, Z12, Z12
+	VSHUFI32X4  $0x88, Z7, Z17, Z3
+	VSHUFI32X4  $0xdd, Z7, Z17, Z17
+	VSHUFI32X4  $0x88, Z6, Z2, Z7
+	VSHUFI32X4  $0xdd, Z6, Z2, Z2
+	VSHUFI32X4  $0x88, Z14, Z10, Z6
+	VSHUFI32X4  $0xdd, Z14, Z10, Z10
+	VSHUFI32X4  $0x88, Z6, Z7, Z14
+	VSHUFI32X4  $0xdd, Z6, Z7, Z7
+	VSHUFI32X4  $0x88, Z10, Z2, Z6
+	VSHUFI32X4  $0xdd, Z10, Z2, Z2
+	VSHUFI32X4  $0x88, Z5, Z1, Z10
+	VSHUFI32X4  $0xdd, Z5, Z1, Z1
+	VSHUFI32X4  $0x88, Z13, Z9, Z5
+	VSHUFI32X4  $0xdd, Z13, Z9, Z9
+	VSHUFI32X4  $0x88, Z5, Z10, Z13
+	VSHUFI32X4  $0xdd, Z5, Z10, Z10
+	VSHUFI32X4  $0x88, Z9, Z1, Z5
+	VSHUFI32X4  $0xdd, Z9, Z1, Z1
+	VMOVDQU64   Z16, 6208(AX)
+	VMOVDQU64   Z11, 6336(AX)
+	VMOVDQU64   Z14, 6464(AX)
+	VMOVDQU64   Z13, 6592(AX)
+	VMOVDQU64   Z8, 6720(AX)
+	VMOVDQU64   Z3, 6848(AX)
+	VMOVDQU64   Z6, 6976(AX)
+	VMOVDQU64   Z5, 7104(AX)
+	VMOVDQU64   Z15, 7232(AX)
+	VMOVDQU64   Z12, 7360(AX)
+	VMOVDQU64   Z7, 7488(AX)
+	VMOVDQU64   Z10, 7616(AX)
+	VMOVDQU64   Z4, 7744(AX)
+	VMOVDQU64   Z17, 7872(AX)
+	VMOVDQU64   Z2, 8000(AX)
+	VMOVDQU64   Z1, 8128(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z23, Z23, Z23
+	VPGATHERDD  256(DI)(Z0*1), K1, Z23
+	VPSLLD      $0x18, Z23, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8256(AX)
+	VPSLLD      $0x10, Z23, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8384(AX)
+	VPSLLD      $0x08, Z23, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8512(AX)
+	VPSLLD      $0x00, Z23, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8640(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z24, Z24, Z24
+	VPGATHERDD  260(DI)(Z0*1), K1, Z24
+	VPSLLD      $0x18, Z24, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8768(AX)
+	VPSLLD      $0x10, Z24, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 8896(AX)
+	VPSLLD      $0x08, Z24, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9024(AX)
+	VPSLLD      $0x00, Z24, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9152(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z25, Z25, Z25
+	VPGATHERDD  264(DI)(Z0*1), K1, Z25
+	VPSLLD      $0x18, Z25, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9280(AX)
+	VPSLLD      $0x10, Z25, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9408(AX)
+	VPSLLD      $0x08, Z25, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9536(AX)
+	VPSLLD      $0x00, Z25, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9664(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z26, Z26, Z26
+	VPGATHERDD  268(DI)(Z0*1), K1, Z26
+	VPSLLD      $0x18, Z26, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9792(AX)
+	VPSLLD      $0x10, Z26, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 9920(AX)
+	VPSLLD      $0x08, Z26, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 10048(AX)
+	VPSLLD      $0x00, Z26, Z1
+	VPSRAD      $0x18, Z1, Z1
+	VMOVDQU64   Z1, 10176(AX)
+	KXNORW      K1, K1, K1
+	VPXORD      Z27, Z27, Z27
+	VPGATHERDD  272(DI)(Z0*1), K1, Z27
+	VMOVUPS     Z27, 10304(AX)
+	ADDQ        $0x00000140, CX
+	ADDQ        $0x00002880, AX
+	DECQ        BX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+// func convertQ3KAVX2(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·convertQ3KAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
 
 block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT1   16448(CX)
+	PREFETCHT0   2112(CX)
 	VMOVDQU      (CX), Y0
 	VMOVDQU      32(CX), Y1
 	VPSLLW       $0x02, Y0, Y2
 	VPAND        third<>+0(SB), Y2, Y2
 	VPAND        two2<>+0(SB), Y1, Y3
 	VPOR         Y2, Y3, Y2
-	VPADDB       twentyEight<>+0(SB), Y2, Y2
-	VPSLLW       $0x01, Y0, Y3
-	VPAND        third<>+0(SB), Y3, Y3
-	VPSRLW       $0x02, Y1, Y4
-	VPAND        two2<>+0(SB), Y4, Y4
-	VPOR         Y3, Y4, Y3
-	VPADDB       twentyEight<>+0(SB), Y3, Y3
-	VPAND        third<>+0(SB), Y0, Y4
-	VPSRLW       $0x04, Y1, Y5
-	VPAND        two2<>+0(SB), Y5, Y5
-	VPOR         Y4, Y5, Y4
-	VPADDB       twentyEight<>+0(SB), Y4, Y4
-	VPSRLW       $0x01, Y0, Y5
-	VPAND        third<>+0(SB), Y5, Y5
+	VPADDB       bias4<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, (AX)
+	VPSLLW       $0x01, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPSRLW       $0x02, Y1, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       bias4<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 32(AX)
+	VPAND        third<>+0(SB), Y0, Y2
+	VPSRLW       $0x04, Y1, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       bias4<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 64(AX)
+	VPSRLW       $0x01, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
 	VPSRLW       $0x06, Y1, Y1
 	VPAND        two2<>+0(SB), Y1, Y1
-	VPOR         Y5, Y1, Y1
-	VPADDB       twentyEight<>+0(SB), Y1, Y1
-	VPAND        low4y<>+0(SB), Y2, Y5
-	VPAND        low4y<>+0(SB), Y4, Y6
-	VPSLLW       $0x04, Y6, Y6
-	VPOR         Y5, Y6, Y5
-	VMOVDQU      Y5, (AX)
-	VPAND        low4y<>+0(SB), Y3, Y5
-	VPAND        low4y<>+0(SB), Y1, Y6
-	VPSLLW       $0x04, Y6, Y6
-	VPOR         Y5, Y6, Y5
-	VMOVDQU      Y5, 32(AX)
-	VPSRLW       $0x04, Y2, Y2
-	VPAND        two2<>+0(SB), Y2, Y2
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        two2<>+0(SB), Y3, Y3
-	VPSLLW       $0x02, Y3, Y3
-	VPOR         Y2, Y3, Y2
-	VPSRLW       $0x04, Y4, Y3
-	VPAND        two2<>+0(SB), Y3, Y3
-	VPSLLW       $0x04, Y3, Y3
-	VPOR         Y2, Y3, Y2
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x06, Y1, Y1
 	VPOR         Y2, Y1, Y1
-	VMOVDQU      Y1, 128(AX)
+	VPADDB       bias4<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 96(AX)
 	VMOVDQU      64(CX), Y1
 	VPSRLW       $0x02, Y0, Y2
 	VPAND        third<>+0(SB), Y2, Y2
 	VPAND        two2<>+0(SB), Y1, Y3
 	VPOR         Y2, Y3, Y2
-	VPADDB       twentyEight<>+0(SB), Y2, Y2
-	VPSRLW       $0x03, Y0, Y3
-	VPAND        third<>+0(SB), Y3, Y3
-	VPSRLW       $0x02, Y1, Y4
-	VPAND        two2<>+0(SB), Y4, Y4
-	VPOR         Y3, Y4, Y3
-	VPADDB       twentyEight<>+0(SB), Y3, Y3
-	VPSRLW       $0x04, Y0, Y4
-	VPAND        third<>+0(SB), Y4, Y4
-	VPSRLW       $0x04, Y1, Y5
-	VPAND        two2<>+0(SB), Y5, Y5
-	VPOR         Y4, Y5, Y4
-	VPADDB       twentyEight<>+0(SB), Y4, Y4
+	VPADDB       bias4<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 128(AX)
+	VPSRLW       $0x03, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPSRLW       $0x02, Y1, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       bias4<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 160(AX)
+	VPSRLW       $0x04, Y0, Y2
+	VPAND        third<>+0(SB), Y2, Y2
+	VPSRLW       $0x04, Y1, Y3
+	VPAND        two2<>+0(SB), Y3, Y3
+	VPOR         Y2, Y3, Y2
+	VPADDB       bias4<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 192(AX)
 	VPSRLW       $0x05, Y0, Y0
 	VPAND        third<>+0(SB), Y0, Y0
 	VPSRLW       $0x06, Y1, Y1
 	VPAND        two2<>+0(SB), Y1, Y1
 	VPOR         Y0, Y1, Y0
-	VPADDB       twentyEight<>+0(SB), Y0, Y0
-	VPAND        low4y<>+0(SB), Y2, Y1
-	VPAND        low4y<>+0(SB), Y4, Y5
-	VPSLLW       $0x04, Y5, Y5
-	VPOR         Y1, Y5, Y1
-	VMOVDQU      Y1, 64(AX)
-	VPAND        low4y<>+0(SB), Y3, Y1
-	VPAND        low4y<>+0(SB), Y0, Y5
-	VPSLLW       $0x04, Y5, Y5
-	VPOR         Y1, Y5, Y1
-	VMOVDQU      Y1, 96(AX)
-	VPSRLW       $0x04, Y2, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSRLW       $0x04, Y3, Y2
-	VPAND        two2<>+0(SB), Y2, Y2
-	VPSLLW       $0x02, Y2, Y2
-	VPOR         Y1, Y2, Y1
-	VPSRLW       $0x04, Y4, Y2
-	VPAND        two2<>+0(SB), Y2, Y2
-	VPSLLW       $0x04, Y2, Y2
-	VPOR         Y1, Y2, Y1
-	VPSRLW       $0x04, Y0, Y0
-	VPAND        two2<>+0(SB), Y0, Y0
-	VPSLLW       $0x06, Y0, Y0
-	VPOR         Y1, Y0, Y0
-	VMOVDQU      Y0, 160(AX)
+	VPADDB       bias4<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 224(AX)
 	VPBROADCASTQ 96(CX), X0
 	VPSRLW       $0x04, X0, X1
 	VPBLENDD     $0x0c, X1, X0, X0
@@ -14741,25 +18506,120 @@ block:
 	VPAND        bits45<>+0(SB), X1, X1
 	VPOR         X1, X0, X0
 	VPSUBB       thirtyTwo<>+0(SB), X0, X0
-	VMOVDQU      X0, 192(AX)
+	VMOVDQU      X0, 256(AX)
 	MOVWLZX      108(CX), BX
-	MOVW         BX, 208(AX)
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VMOVSS       X0, 272(AX)
 	ADDQ         $0x6e, CX
-	ADDQ         $0x000000d2, AX
+	ADDQ         $0x00000140, AX
 	DECQ         DX
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func convertIQ3SAVX2(dst *byte, src *byte, blocks int, grid *uint32)
-// Requires: AVX, AVX2
+// func convertIQ4XSAVX2(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·convertIQ4XSAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    blocks+16(FP), DX
+	VMOVDQU iq4Codes<>+0(SB), Y0
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT1   16448(CX)
+	PREFETCHT0   2112(CX)
+	PREFETCHT1   16512(CX)
+	PREFETCHT0   2176(CX)
+	VMOVDQU      8(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        low4y<>+0(SB), Y1, Y1
+	VPSHUFB      Y1, Y0, Y1
+	VMOVDQU      Y1, (AX)
+	VMOVDQU      24(CX), X2
+	VPSRLW       $0x04, X2, X1
+	VINSERTI128  $0x01, X1, Y2, Y2
+	VPAND        low4y<>+0(SB), Y2, Y2
+	VPSHUFB      Y2, Y0, Y2
+	VMOVDQU      Y2, 32(AX)
+	VMOVDQU      40(CX), X3
+	VPSRLW       $0x04, X3, X1
+	VINSERTI128  $0x01, X1, Y3, Y3
+	VPAND        low4y<>+0(SB), Y3, Y3
+	VPSHUFB      Y3, Y0, Y3
+	VMOVDQU      Y3, 64(AX)
+	VMOVDQU      56(CX), X4
+	VPSRLW       $0x04, X4, X1
+	VINSERTI128  $0x01, X1, Y4, Y4
+	VPAND        low4y<>+0(SB), Y4, Y4
+	VPSHUFB      Y4, Y0, Y4
+	VMOVDQU      Y4, 96(AX)
+	VMOVDQU      72(CX), X5
+	VPSRLW       $0x04, X5, X1
+	VINSERTI128  $0x01, X1, Y5, Y5
+	VPAND        low4y<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VMOVDQU      Y5, 128(AX)
+	VMOVDQU      88(CX), X6
+	VPSRLW       $0x04, X6, X1
+	VINSERTI128  $0x01, X1, Y6, Y6
+	VPAND        low4y<>+0(SB), Y6, Y6
+	VPSHUFB      Y6, Y0, Y6
+	VMOVDQU      Y6, 160(AX)
+	VMOVDQU      104(CX), X7
+	VPSRLW       $0x04, X7, X1
+	VINSERTI128  $0x01, X1, Y7, Y7
+	VPAND        low4y<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VMOVDQU      Y7, 192(AX)
+	VMOVDQU      120(CX), X8
+	VPSRLW       $0x04, X8, X1
+	VINSERTI128  $0x01, X1, Y8, Y8
+	VPAND        low4y<>+0(SB), Y8, Y8
+	VPSHUFB      Y8, Y0, Y8
+	VMOVDQU      Y8, 224(AX)
+	VPBROADCASTD 4(CX), X1
+	VPSHUFB      fourTimes<>+0(SB), X1, X1
+	VPSRLW       $0x04, X1, X2
+	VPAND        upperPairs<>+0(SB), X2, X2
+	VMOVDQU      upperPairs<>+0(SB), X3
+	VPANDN       X1, X3, X1
+	VPOR         X2, X1, X1
+	VPAND        low4y<>+0(SB), X1, X1
+	VPBROADCASTW 2(CX), X2
+	VPMULLW      iq4Up<>+0(SB), X2, X2
+	VPSRLW       $0x0e, X2, X2
+	VPMULLW      iq4Both<>+0(SB), X2, X2
+	VPOR         X2, X1, X1
+	VPSUBB       thirtyTwo<>+0(SB), X1, X1
+	VMOVDQU      X1, 256(AX)
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X1
+	VCVTPH2PS    X1, X1
+	VMOVSS       X1, 272(AX)
+	ADDQ         $0x88, CX
+	ADDQ         $0x00000140, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertIQ3SAVX2(dst *byte, src *byte, blocks int, points *uint64)
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·convertIQ3SAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
-	MOVQ grid+24(FP), BX
+	MOVQ points+24(FP), BX
 
 block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT1   16448(CX)
+	PREFETCHT0   2112(CX)
 	VPMOVZXBD    2(CX), Y0
 	VPBROADCASTB 66(CX), Y1
 	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
@@ -14768,87 +18628,62 @@ block:
 	VPOR         Y1, Y0, Y0
 	VPCMPEQD     Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
-	VPGATHERDD   Y1, (BX)(Y0*4), Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
 	VPBROADCASTD 74(CX), Y0
 	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
 	VPOR         bitTest<>+0(SB), Y0, Y0
 	VPCMPEQB     ones8<>+0(SB), Y0, Y0
 	VPXOR        Y0, Y2, Y2
 	VPSUBB       Y0, Y2, Y2
-	VPADDB       thirtyTwo<>+0(SB), Y2, Y0
-	VPMOVZXBD    10(CX), Y1
-	VPBROADCASTB 67(CX), Y2
-	VPSRLVD      bitShifts<>+0(SB), Y2, Y2
-	VPAND        bit0<>+0(SB), Y2, Y2
-	VPSLLD       $0x08, Y2, Y2
-	VPOR         Y2, Y1, Y1
-	VPCMPEQD     Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VPGATHERDD   Y2, (BX)(Y1*4), Y3
-	VPBROADCASTD 78(CX), Y1
-	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
-	VPOR         bitTest<>+0(SB), Y1, Y1
-	VPCMPEQB     ones8<>+0(SB), Y1, Y1
-	VPXOR        Y1, Y3, Y3
-	VPSUBB       Y1, Y3, Y3
-	VPADDB       thirtyTwo<>+0(SB), Y3, Y1
-	VPMOVZXBD    18(CX), Y2
-	VPBROADCASTB 68(CX), Y3
-	VPSRLVD      bitShifts<>+0(SB), Y3, Y3
-	VPAND        bit0<>+0(SB), Y3, Y3
-	VPSLLD       $0x08, Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPCMPEQD     Y3, Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	VPGATHERDD   Y3, (BX)(Y2*4), Y4
-	VPBROADCASTD 82(CX), Y2
-	VPSHUFB      bitSpread<>+0(SB), Y2, Y2
-	VPOR         bitTest<>+0(SB), Y2, Y2
-	VPCMPEQB     ones8<>+0(SB), Y2, Y2
-	VPXOR        Y2, Y4, Y4
-	VPSUBB       Y2, Y4, Y4
-	VPADDB       thirtyTwo<>+0(SB), Y4, Y2
-	VPMOVZXBD    26(CX), Y3
-	VPBROADCASTB 69(CX), Y4
-	VPSRLVD      bitShifts<>+0(SB), Y4, Y4
-	VPAND        bit0<>+0(SB), Y4, Y4
-	VPSLLD       $0x08, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VPCMPEQD     Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	VPGATHERDD   Y4, (BX)(Y3*4), Y5
-	VPBROADCASTD 86(CX), Y3
-	VPSHUFB      bitSpread<>+0(SB), Y3, Y3
-	VPOR         bitTest<>+0(SB), Y3, Y3
-	VPCMPEQB     ones8<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y5, Y5
-	VPSUBB       Y3, Y5, Y5
-	VPADDB       thirtyTwo<>+0(SB), Y5, Y3
-	VPAND        low4y<>+0(SB), Y0, Y4
-	VPAND        low4y<>+0(SB), Y2, Y5
-	VPSLLW       $0x04, Y5, Y5
-	VPOR         Y4, Y5, Y4
-	VMOVDQU      Y4, (AX)
-	VPAND        low4y<>+0(SB), Y1, Y4
-	VPAND        low4y<>+0(SB), Y3, Y5
-	VPSLLW       $0x04, Y5, Y5
-	VPOR         Y4, Y5, Y4
-	VMOVDQU      Y4, 32(AX)
-	VPSRLW       $0x04, Y0, Y0
-	VPAND        two2<>+0(SB), Y0, Y0
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x02, Y1, Y1
-	VPOR         Y0, Y1, Y0
-	VPSRLW       $0x04, Y2, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x04, Y1, Y1
-	VPOR         Y0, Y1, Y0
-	VPSRLW       $0x04, Y3, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x06, Y1, Y1
-	VPOR         Y0, Y1, Y0
-	VMOVDQU      Y0, 128(AX)
+	VMOVDQU      Y2, (AX)
+	VPMOVZXBD    10(CX), Y0
+	VPBROADCASTB 67(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
+	VPBROADCASTD 78(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VMOVDQU      Y2, 32(AX)
+	VPMOVZXBD    18(CX), Y0
+	VPBROADCASTB 68(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
+	VPBROADCASTD 82(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VMOVDQU      Y2, 64(AX)
+	VPMOVZXBD    26(CX), Y0
+	VPBROADCASTB 69(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
+	VPBROADCASTD 86(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VMOVDQU      Y2, 96(AX)
 	VPMOVZXBD    34(CX), Y0
 	VPBROADCASTB 70(CX), Y1
 	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
@@ -14857,87 +18692,62 @@ block:
 	VPOR         Y1, Y0, Y0
 	VPCMPEQD     Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
-	VPGATHERDD   Y1, (BX)(Y0*4), Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
 	VPBROADCASTD 90(CX), Y0
 	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
 	VPOR         bitTest<>+0(SB), Y0, Y0
 	VPCMPEQB     ones8<>+0(SB), Y0, Y0
 	VPXOR        Y0, Y2, Y2
 	VPSUBB       Y0, Y2, Y2
-	VPADDB       thirtyTwo<>+0(SB), Y2, Y0
-	VPMOVZXBD    42(CX), Y1
-	VPBROADCASTB 71(CX), Y2
-	VPSRLVD      bitShifts<>+0(SB), Y2, Y2
-	VPAND        bit0<>+0(SB), Y2, Y2
-	VPSLLD       $0x08, Y2, Y2
-	VPOR         Y2, Y1, Y1
-	VPCMPEQD     Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	VPGATHERDD   Y2, (BX)(Y1*4), Y3
-	VPBROADCASTD 94(CX), Y1
-	VPSHUFB      bitSpread<>+0(SB), Y1, Y1
-	VPOR         bitTest<>+0(SB), Y1, Y1
-	VPCMPEQB     ones8<>+0(SB), Y1, Y1
-	VPXOR        Y1, Y3, Y3
-	VPSUBB       Y1, Y3, Y3
-	VPADDB       thirtyTwo<>+0(SB), Y3, Y1
-	VPMOVZXBD    50(CX), Y2
-	VPBROADCASTB 72(CX), Y3
-	VPSRLVD      bitShifts<>+0(SB), Y3, Y3
-	VPAND        bit0<>+0(SB), Y3, Y3
-	VPSLLD       $0x08, Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPCMPEQD     Y3, Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	VPGATHERDD   Y3, (BX)(Y2*4), Y4
-	VPBROADCASTD 98(CX), Y2
-	VPSHUFB      bitSpread<>+0(SB), Y2, Y2
-	VPOR         bitTest<>+0(SB), Y2, Y2
-	VPCMPEQB     ones8<>+0(SB), Y2, Y2
-	VPXOR        Y2, Y4, Y4
-	VPSUBB       Y2, Y4, Y4
-	VPADDB       thirtyTwo<>+0(SB), Y4, Y2
-	VPMOVZXBD    58(CX), Y3
-	VPBROADCASTB 73(CX), Y4
-	VPSRLVD      bitShifts<>+0(SB), Y4, Y4
-	VPAND        bit0<>+0(SB), Y4, Y4
-	VPSLLD       $0x08, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VPCMPEQD     Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	VPGATHERDD   Y4, (BX)(Y3*4), Y5
-	VPBROADCASTD 102(CX), Y3
-	VPSHUFB      bitSpread<>+0(SB), Y3, Y3
-	VPOR         bitTest<>+0(SB), Y3, Y3
-	VPCMPEQB     ones8<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y5, Y5
-	VPSUBB       Y3, Y5, Y5
-	VPADDB       thirtyTwo<>+0(SB), Y5, Y3
-	VPAND        low4y<>+0(SB), Y0, Y4
-	VPAND        low4y<>+0(SB), Y2, Y5
-	VPSLLW       $0x04, Y5, Y5
-	VPOR         Y4, Y5, Y4
-	VMOVDQU      Y4, 64(AX)
-	VPAND        low4y<>+0(SB), Y1, Y4
-	VPAND        low4y<>+0(SB), Y3, Y5
-	VPSLLW       $0x04, Y5, Y5
-	VPOR         Y4, Y5, Y4
-	VMOVDQU      Y4, 96(AX)
-	VPSRLW       $0x04, Y0, Y0
-	VPAND        two2<>+0(SB), Y0, Y0
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x02, Y1, Y1
-	VPOR         Y0, Y1, Y0
-	VPSRLW       $0x04, Y2, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x04, Y1, Y1
-	VPOR         Y0, Y1, Y0
-	VPSRLW       $0x04, Y3, Y1
-	VPAND        two2<>+0(SB), Y1, Y1
-	VPSLLW       $0x06, Y1, Y1
-	VPOR         Y0, Y1, Y0
-	VMOVDQU      Y0, 160(AX)
+	VMOVDQU      Y2, 128(AX)
+	VPMOVZXBD    42(CX), Y0
+	VPBROADCASTB 71(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
+	VPBROADCASTD 94(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VMOVDQU      Y2, 160(AX)
+	VPMOVZXBD    50(CX), Y0
+	VPBROADCASTB 72(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
+	VPBROADCASTD 98(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VMOVDQU      Y2, 192(AX)
+	VPMOVZXBD    58(CX), Y0
+	VPBROADCASTB 73(CX), Y1
+	VPSRLVD      bitShifts<>+0(SB), Y1, Y1
+	VPAND        bit0<>+0(SB), Y1, Y1
+	VPSLLD       $0x08, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPGATHERDD   Y1, (BX)(Y0*8), Y2
+	VPBROADCASTD 102(CX), Y0
+	VPSHUFB      bitSpread<>+0(SB), Y0, Y0
+	VPOR         bitTest<>+0(SB), Y0, Y0
+	VPCMPEQB     ones8<>+0(SB), Y0, Y0
+	VPXOR        Y0, Y2, Y2
+	VPSUBB       Y0, Y2, Y2
+	VMOVDQU      Y2, 224(AX)
 	VPBROADCASTD 106(CX), X0
 	VPSHUFB      fourTimes<>+0(SB), X0, X0
 	VPSRLW       $0x04, X0, X1
@@ -14948,11 +18758,13 @@ block:
 	VPAND        low4y<>+0(SB), X0, X0
 	VPADDB       X0, X0, X0
 	VPSUBB       ones8<>+0(SB), X0, X0
-	VMOVDQU      X0, 192(AX)
+	VMOVDQU      X0, 256(AX)
 	MOVWLZX      (CX), SI
-	MOVW         SI, 208(AX)
+	VMOVD        SI, X0
+	VCVTPH2PS    X0, X0
+	VMOVSS       X0, 272(AX)
 	ADDQ         $0x6e, CX
-	ADDQ         $0x000000d2, AX
+	ADDQ         $0x00000140, AX
 	DECQ         DX
 	JNZ          block
 	VZEROUPPER
@@ -16441,6 +20253,2256 @@ block:
 	LEAQ            (CX)(DX*4), CX
 	DECQ            BX
 	JNZ             rows
+	VZEROUPPER
+	RET
+
+// func convertQ3KAVX512(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertQ3KAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD fours<>+0(SB), Z0
+	VPBROADCASTD bias4<>+0(SB), Z1
+	VPBROADCASTD low2<>+0(SB), Z2
+
+block:
+	PREFETCHT1      16384(CX)
+	PREFETCHT0      2048(CX)
+	PREFETCHT1      16448(CX)
+	PREFETCHT0      2112(CX)
+	VBROADCASTI64X4 (CX), Z3
+	VBROADCASTI64X4 32(CX), Z4
+	VPSRLVW         q3Crumbs0<>+0(SB), Z4, Z5
+	VPANDD          Z2, Z5, Z5
+	VPADDB          Z1, Z5, Z5
+	VPTESTMB        q3Mask0<>+0(SB), Z3, K1
+	VPADDB          Z0, Z5, K1, Z5
+	VMOVDQU64       Z5, (AX)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z4, Z4
+	VPANDD          Z2, Z4, Z4
+	VPADDB          Z1, Z4, Z4
+	VPTESTMB        q3Mask1<>+0(SB), Z3, K1
+	VPADDB          Z0, Z4, K1, Z4
+	VMOVDQU64       Z4, 64(AX)
+	VBROADCASTI64X4 64(CX), Z4
+	VPSRLVW         q3Crumbs0<>+0(SB), Z4, Z5
+	VPANDD          Z2, Z5, Z5
+	VPADDB          Z1, Z5, Z5
+	VPTESTMB        q3Mask2<>+0(SB), Z3, K1
+	VPADDB          Z0, Z5, K1, Z5
+	VMOVDQU64       Z5, 128(AX)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z4, Z4
+	VPANDD          Z2, Z4, Z4
+	VPADDB          Z1, Z4, Z4
+	VPTESTMB        q3Mask3<>+0(SB), Z3, K1
+	VPADDB          Z0, Z4, K1, Z4
+	VMOVDQU64       Z4, 192(AX)
+	VPBROADCASTQ    96(CX), X3
+	VPSRLW          $0x04, X3, X4
+	VPBLENDD        $0x0c, X4, X3, X3
+	VPAND           low4y<>+0(SB), X3, X3
+	VPBROADCASTD    104(CX), X4
+	VPSRLVD         crumbShifts<>+0(SB), X4, X4
+	VPSLLW          $0x04, X4, X4
+	VPAND           bits45<>+0(SB), X4, X4
+	VPOR            X4, X3, X3
+	VPSUBB          thirtyTwo<>+0(SB), X3, X3
+	VMOVDQU         X3, 256(AX)
+	MOVWLZX         108(CX), BX
+	VMOVD           BX, X3
+	VCVTPH2PS       X3, X3
+	VMOVSS          X3, 272(AX)
+	ADDQ            $0x6e, CX
+	ADDQ            $0x00000140, AX
+	DECQ            DX
+	JNZ             block
+	VZEROUPPER
+	RET
+
+// func convertIQ4XSAVX512(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertIQ4XSAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VMOVDQU64    iq4Codes<>+0(SB), Z0
+	VMOVDQU64    lanesTwice<>+0(SB), Z1
+	VMOVDQU64    nibbleLanes<>+0(SB), Z2
+	VPBROADCASTD nibbles<>+0(SB), Z3
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT1   16448(CX)
+	PREFETCHT0   2112(CX)
+	PREFETCHT1   16512(CX)
+	PREFETCHT0   2176(CX)
+	VMOVDQU      8(CX), Y4
+	VPERMD       Z4, Z1, Z4
+	VPSRLVW      Z2, Z4, Z4
+	VPANDD       Z3, Z4, Z4
+	VPSHUFB      Z4, Z0, Z4
+	VMOVDQU64    Z4, (AX)
+	VMOVDQU      40(CX), Y5
+	VPERMD       Z5, Z1, Z5
+	VPSRLVW      Z2, Z5, Z5
+	VPANDD       Z3, Z5, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VMOVDQU64    Z5, 64(AX)
+	VMOVDQU      72(CX), Y6
+	VPERMD       Z6, Z1, Z6
+	VPSRLVW      Z2, Z6, Z6
+	VPANDD       Z3, Z6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VMOVDQU64    Z6, 128(AX)
+	VMOVDQU      104(CX), Y7
+	VPERMD       Z7, Z1, Z7
+	VPSRLVW      Z2, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VMOVDQU64    Z7, 192(AX)
+	VPBROADCASTD 4(CX), X4
+	VPSHUFB      fourTimes<>+0(SB), X4, X4
+	VPSRLW       $0x04, X4, X5
+	VPAND        upperPairs<>+0(SB), X5, X5
+	VMOVDQU      upperPairs<>+0(SB), X6
+	VPANDN       X4, X6, X4
+	VPOR         X5, X4, X4
+	VPAND        low4y<>+0(SB), X4, X4
+	VPBROADCASTW 2(CX), X5
+	VPMULLW      iq4Up<>+0(SB), X5, X5
+	VPSRLW       $0x0e, X5, X5
+	VPMULLW      iq4Both<>+0(SB), X5, X5
+	VPOR         X5, X4, X4
+	VPSUBB       thirtyTwo<>+0(SB), X4, X4
+	VMOVDQU      X4, 256(AX)
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X4
+	VCVTPH2PS    X4, X4
+	VMOVSS       X4, 272(AX)
+	ADDQ         $0x88, CX
+	ADDQ         $0x00000140, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertTQ2_0AVX512(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertTQ2_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VPBROADCASTD low2<>+0(SB), Z0
+	VPBROADCASTD bias1<>+0(SB), Z1
+	VPBROADCASTD ones4<>+0(SB), X2
+
+block:
+	PREFETCHT1      16384(CX)
+	PREFETCHT0      2048(CX)
+	PREFETCHT1      16448(CX)
+	PREFETCHT0      2112(CX)
+	VBROADCASTI64X4 (CX), Z3
+	VPSRLVW         q3Crumbs0<>+0(SB), Z3, Z4
+	VPANDD          Z0, Z4, Z4
+	VPADDB          Z1, Z4, Z4
+	VMOVDQU64       Z4, (AX)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VPADDB          Z1, Z3, Z3
+	VMOVDQU64       Z3, 64(AX)
+	VBROADCASTI64X4 32(CX), Z3
+	VPSRLVW         q3Crumbs0<>+0(SB), Z3, Z4
+	VPANDD          Z0, Z4, Z4
+	VPADDB          Z1, Z4, Z4
+	VMOVDQU64       Z4, 128(AX)
+	VPSRLVW         q3Crumbs1<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VPADDB          Z1, Z3, Z3
+	VMOVDQU64       Z3, 192(AX)
+	VMOVDQU         X2, 256(AX)
+	MOVWLZX         64(CX), BX
+	VMOVD           BX, X3
+	VCVTPH2PS       X3, X3
+	VMOVSS          X3, 272(AX)
+	ADDQ            $0x42, CX
+	ADDQ            $0x00000140, AX
+	DECQ            DX
+	JNZ             block
+	VZEROUPPER
+	RET
+
+// func convertTQ1_0AVX512(dst *byte, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, F16C, MMX+
+TEXT ·convertTQ1_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	VMOVDQU64    lowBytes<>+0(SB), Z0
+	VMOVDQU64    threes<>+0(SB), Z1
+	VMOVDQU64    words127<>+0(SB), Z2
+	VPBROADCASTD ones4<>+0(SB), X3
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VPMOVZXBW    (CX), Z4
+	VPMOVZXBW    32(CX), Y5
+	VMOVDQU64    pow3x0<>+0(SB), Z6
+	VPMULLW      Z6, Z4, Z7
+	VPANDD       Z0, Z7, Z7
+	VPMULLW      Z1, Z7, Z7
+	VPSRLW       $0x08, Z7, Z7
+	VPADDW       Z2, Z7, Z7
+	VPMOVWB      Z7, (AX)
+	VPMULLW      Z6, Z5, Z6
+	VPANDD       Z0, Z6, Z6
+	VPMULLW      Z1, Z6, Z6
+	VPSRLW       $0x08, Z6, Z6
+	VPADDW       Z2, Z6, Z6
+	VPMOVWB      Y6, 160(AX)
+	VMOVDQU64    pow3x1<>+0(SB), Z6
+	VPMULLW      Z6, Z4, Z7
+	VPANDD       Z0, Z7, Z7
+	VPMULLW      Z1, Z7, Z7
+	VPSRLW       $0x08, Z7, Z7
+	VPADDW       Z2, Z7, Z7
+	VPMOVWB      Z7, 32(AX)
+	VPMULLW      Z6, Z5, Z6
+	VPANDD       Z0, Z6, Z6
+	VPMULLW      Z1, Z6, Z6
+	VPSRLW       $0x08, Z6, Z6
+	VPADDW       Z2, Z6, Z6
+	VPMOVWB      Y6, 176(AX)
+	VMOVDQU64    pow3x2<>+0(SB), Z6
+	VPMULLW      Z6, Z4, Z7
+	VPANDD       Z0, Z7, Z7
+	VPMULLW      Z1, Z7, Z7
+	VPSRLW       $0x08, Z7, Z7
+	VPADDW       Z2, Z7, Z7
+	VPMOVWB      Z7, 64(AX)
+	VPMULLW      Z6, Z5, Z6
+	VPANDD       Z0, Z6, Z6
+	VPMULLW      Z1, Z6, Z6
+	VPSRLW       $0x08, Z6, Z6
+	VPADDW       Z2, Z6, Z6
+	VPMOVWB      Y6, 192(AX)
+	VMOVDQU64    pow3x3<>+0(SB), Z6
+	VPMULLW      Z6, Z4, Z7
+	VPANDD       Z0, Z7, Z7
+	VPMULLW      Z1, Z7, Z7
+	VPSRLW       $0x08, Z7, Z7
+	VPADDW       Z2, Z7, Z7
+	VPMOVWB      Z7, 96(AX)
+	VPMULLW      Z6, Z5, Z6
+	VPANDD       Z0, Z6, Z6
+	VPMULLW      Z1, Z6, Z6
+	VPSRLW       $0x08, Z6, Z6
+	VPADDW       Z2, Z6, Z6
+	VPMOVWB      Y6, 208(AX)
+	VMOVDQU64    pow3x4<>+0(SB), Z6
+	VPMULLW      Z6, Z4, Z4
+	VPANDD       Z0, Z4, Z4
+	VPMULLW      Z1, Z4, Z4
+	VPSRLW       $0x08, Z4, Z4
+	VPADDW       Z2, Z4, Z4
+	VPMOVWB      Z4, 128(AX)
+	VPMULLW      Z6, Z5, Z4
+	VPANDD       Z0, Z4, Z4
+	VPMULLW      Z1, Z4, Z4
+	VPSRLW       $0x08, Z4, Z4
+	VPADDW       Z2, Z4, Z4
+	VPMOVWB      Y4, 224(AX)
+	VPBROADCASTD 48(CX), X5
+	VPMOVZXBW    X5, Y5
+	VMOVDQU      pow3s<>+0(SB), Y8
+	VPMULLW      Z8, Z5, Z4
+	VPANDD       Z0, Z4, Z4
+	VPMULLW      Z1, Z4, Z4
+	VPSRLW       $0x08, Z4, Z4
+	VPADDW       Z2, Z4, Z4
+	VPMOVWB      Y4, 240(AX)
+	VMOVDQU      X3, 256(AX)
+	MOVWLZX      52(CX), BX
+	VMOVD        BX, X4
+	VCVTPH2PS    X4, X4
+	VMOVSS       X4, 272(AX)
+	ADDQ         $0x36, CX
+	ADDQ         $0x00000140, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+DATA bit6<>+0(SB)/2, $0x0040
+DATA bit6<>+2(SB)/2, $0x0040
+DATA bit6<>+4(SB)/2, $0x0040
+DATA bit6<>+6(SB)/2, $0x0040
+DATA bit6<>+8(SB)/2, $0x0040
+DATA bit6<>+10(SB)/2, $0x0040
+DATA bit6<>+12(SB)/2, $0x0040
+DATA bit6<>+14(SB)/2, $0x0040
+DATA bit6<>+16(SB)/2, $0x0040
+DATA bit6<>+18(SB)/2, $0x0040
+DATA bit6<>+20(SB)/2, $0x0040
+DATA bit6<>+22(SB)/2, $0x0040
+DATA bit6<>+24(SB)/2, $0x0040
+DATA bit6<>+26(SB)/2, $0x0040
+DATA bit6<>+28(SB)/2, $0x0040
+DATA bit6<>+30(SB)/2, $0x0040
+DATA bit6<>+32(SB)/2, $0x0040
+DATA bit6<>+34(SB)/2, $0x0040
+DATA bit6<>+36(SB)/2, $0x0040
+DATA bit6<>+38(SB)/2, $0x0040
+DATA bit6<>+40(SB)/2, $0x0040
+DATA bit6<>+42(SB)/2, $0x0040
+DATA bit6<>+44(SB)/2, $0x0040
+DATA bit6<>+46(SB)/2, $0x0040
+DATA bit6<>+48(SB)/2, $0x0040
+DATA bit6<>+50(SB)/2, $0x0040
+DATA bit6<>+52(SB)/2, $0x0040
+DATA bit6<>+54(SB)/2, $0x0040
+DATA bit6<>+56(SB)/2, $0x0040
+DATA bit6<>+58(SB)/2, $0x0040
+DATA bit6<>+60(SB)/2, $0x0040
+DATA bit6<>+62(SB)/2, $0x0040
+GLOBL bit6<>(SB), RODATA|NOPTR, $64
+
+DATA bit7<>+0(SB)/2, $0x0080
+DATA bit7<>+2(SB)/2, $0x0080
+DATA bit7<>+4(SB)/2, $0x0080
+DATA bit7<>+6(SB)/2, $0x0080
+DATA bit7<>+8(SB)/2, $0x0080
+DATA bit7<>+10(SB)/2, $0x0080
+DATA bit7<>+12(SB)/2, $0x0080
+DATA bit7<>+14(SB)/2, $0x0080
+DATA bit7<>+16(SB)/2, $0x0080
+DATA bit7<>+18(SB)/2, $0x0080
+DATA bit7<>+20(SB)/2, $0x0080
+DATA bit7<>+22(SB)/2, $0x0080
+DATA bit7<>+24(SB)/2, $0x0080
+DATA bit7<>+26(SB)/2, $0x0080
+DATA bit7<>+28(SB)/2, $0x0080
+DATA bit7<>+30(SB)/2, $0x0080
+DATA bit7<>+32(SB)/2, $0x0080
+DATA bit7<>+34(SB)/2, $0x0080
+DATA bit7<>+36(SB)/2, $0x0080
+DATA bit7<>+38(SB)/2, $0x0080
+DATA bit7<>+40(SB)/2, $0x0080
+DATA bit7<>+42(SB)/2, $0x0080
+DATA bit7<>+44(SB)/2, $0x0080
+DATA bit7<>+46(SB)/2, $0x0080
+DATA bit7<>+48(SB)/2, $0x0080
+DATA bit7<>+50(SB)/2, $0x0080
+DATA bit7<>+52(SB)/2, $0x0080
+DATA bit7<>+54(SB)/2, $0x0080
+DATA bit7<>+56(SB)/2, $0x0080
+DATA bit7<>+58(SB)/2, $0x0080
+DATA bit7<>+60(SB)/2, $0x0080
+DATA bit7<>+62(SB)/2, $0x0080
+GLOBL bit7<>(SB), RODATA|NOPTR, $64
+
+DATA bit8<>+0(SB)/2, $0x0100
+DATA bit8<>+2(SB)/2, $0x0100
+DATA bit8<>+4(SB)/2, $0x0100
+DATA bit8<>+6(SB)/2, $0x0100
+DATA bit8<>+8(SB)/2, $0x0100
+DATA bit8<>+10(SB)/2, $0x0100
+DATA bit8<>+12(SB)/2, $0x0100
+DATA bit8<>+14(SB)/2, $0x0100
+DATA bit8<>+16(SB)/2, $0x0100
+DATA bit8<>+18(SB)/2, $0x0100
+DATA bit8<>+20(SB)/2, $0x0100
+DATA bit8<>+22(SB)/2, $0x0100
+DATA bit8<>+24(SB)/2, $0x0100
+DATA bit8<>+26(SB)/2, $0x0100
+DATA bit8<>+28(SB)/2, $0x0100
+DATA bit8<>+30(SB)/2, $0x0100
+DATA bit8<>+32(SB)/2, $0x0100
+DATA bit8<>+34(SB)/2, $0x0100
+DATA bit8<>+36(SB)/2, $0x0100
+DATA bit8<>+38(SB)/2, $0x0100
+DATA bit8<>+40(SB)/2, $0x0100
+DATA bit8<>+42(SB)/2, $0x0100
+DATA bit8<>+44(SB)/2, $0x0100
+DATA bit8<>+46(SB)/2, $0x0100
+DATA bit8<>+48(SB)/2, $0x0100
+DATA bit8<>+50(SB)/2, $0x0100
+DATA bit8<>+52(SB)/2, $0x0100
+DATA bit8<>+54(SB)/2, $0x0100
+DATA bit8<>+56(SB)/2, $0x0100
+DATA bit8<>+58(SB)/2, $0x0100
+DATA bit8<>+60(SB)/2, $0x0100
+DATA bit8<>+62(SB)/2, $0x0100
+GLOBL bit8<>(SB), RODATA|NOPTR, $64
+
+DATA bit9<>+0(SB)/2, $0x0200
+DATA bit9<>+2(SB)/2, $0x0200
+DATA bit9<>+4(SB)/2, $0x0200
+DATA bit9<>+6(SB)/2, $0x0200
+DATA bit9<>+8(SB)/2, $0x0200
+DATA bit9<>+10(SB)/2, $0x0200
+DATA bit9<>+12(SB)/2, $0x0200
+DATA bit9<>+14(SB)/2, $0x0200
+DATA bit9<>+16(SB)/2, $0x0200
+DATA bit9<>+18(SB)/2, $0x0200
+DATA bit9<>+20(SB)/2, $0x0200
+DATA bit9<>+22(SB)/2, $0x0200
+DATA bit9<>+24(SB)/2, $0x0200
+DATA bit9<>+26(SB)/2, $0x0200
+DATA bit9<>+28(SB)/2, $0x0200
+DATA bit9<>+30(SB)/2, $0x0200
+DATA bit9<>+32(SB)/2, $0x0200
+DATA bit9<>+34(SB)/2, $0x0200
+DATA bit9<>+36(SB)/2, $0x0200
+DATA bit9<>+38(SB)/2, $0x0200
+DATA bit9<>+40(SB)/2, $0x0200
+DATA bit9<>+42(SB)/2, $0x0200
+DATA bit9<>+44(SB)/2, $0x0200
+DATA bit9<>+46(SB)/2, $0x0200
+DATA bit9<>+48(SB)/2, $0x0200
+DATA bit9<>+50(SB)/2, $0x0200
+DATA bit9<>+52(SB)/2, $0x0200
+DATA bit9<>+54(SB)/2, $0x0200
+DATA bit9<>+56(SB)/2, $0x0200
+DATA bit9<>+58(SB)/2, $0x0200
+DATA bit9<>+60(SB)/2, $0x0200
+DATA bit9<>+62(SB)/2, $0x0200
+GLOBL bit9<>(SB), RODATA|NOPTR, $64
+
+DATA bit10<>+0(SB)/2, $0x0400
+DATA bit10<>+2(SB)/2, $0x0400
+DATA bit10<>+4(SB)/2, $0x0400
+DATA bit10<>+6(SB)/2, $0x0400
+DATA bit10<>+8(SB)/2, $0x0400
+DATA bit10<>+10(SB)/2, $0x0400
+DATA bit10<>+12(SB)/2, $0x0400
+DATA bit10<>+14(SB)/2, $0x0400
+DATA bit10<>+16(SB)/2, $0x0400
+DATA bit10<>+18(SB)/2, $0x0400
+DATA bit10<>+20(SB)/2, $0x0400
+DATA bit10<>+22(SB)/2, $0x0400
+DATA bit10<>+24(SB)/2, $0x0400
+DATA bit10<>+26(SB)/2, $0x0400
+DATA bit10<>+28(SB)/2, $0x0400
+DATA bit10<>+30(SB)/2, $0x0400
+DATA bit10<>+32(SB)/2, $0x0400
+DATA bit10<>+34(SB)/2, $0x0400
+DATA bit10<>+36(SB)/2, $0x0400
+DATA bit10<>+38(SB)/2, $0x0400
+DATA bit10<>+40(SB)/2, $0x0400
+DATA bit10<>+42(SB)/2, $0x0400
+DATA bit10<>+44(SB)/2, $0x0400
+DATA bit10<>+46(SB)/2, $0x0400
+DATA bit10<>+48(SB)/2, $0x0400
+DATA bit10<>+50(SB)/2, $0x0400
+DATA bit10<>+52(SB)/2, $0x0400
+DATA bit10<>+54(SB)/2, $0x0400
+DATA bit10<>+56(SB)/2, $0x0400
+DATA bit10<>+58(SB)/2, $0x0400
+DATA bit10<>+60(SB)/2, $0x0400
+DATA bit10<>+62(SB)/2, $0x0400
+GLOBL bit10<>(SB), RODATA|NOPTR, $64
+
+DATA points4Shifts<>+0(SB)/2, $0x0000
+DATA points4Shifts<>+2(SB)/2, $0x0004
+DATA points4Shifts<>+4(SB)/2, $0x0000
+DATA points4Shifts<>+6(SB)/2, $0x0004
+DATA points4Shifts<>+8(SB)/2, $0x0000
+DATA points4Shifts<>+10(SB)/2, $0x0004
+DATA points4Shifts<>+12(SB)/2, $0x0000
+DATA points4Shifts<>+14(SB)/2, $0x0004
+DATA points4Shifts<>+16(SB)/2, $0x0000
+DATA points4Shifts<>+18(SB)/2, $0x0004
+DATA points4Shifts<>+20(SB)/2, $0x0000
+DATA points4Shifts<>+22(SB)/2, $0x0004
+DATA points4Shifts<>+24(SB)/2, $0x0000
+DATA points4Shifts<>+26(SB)/2, $0x0004
+DATA points4Shifts<>+28(SB)/2, $0x0000
+DATA points4Shifts<>+30(SB)/2, $0x0004
+DATA points4Shifts<>+32(SB)/2, $0x0000
+DATA points4Shifts<>+34(SB)/2, $0x0004
+DATA points4Shifts<>+36(SB)/2, $0x0000
+DATA points4Shifts<>+38(SB)/2, $0x0004
+DATA points4Shifts<>+40(SB)/2, $0x0000
+DATA points4Shifts<>+42(SB)/2, $0x0004
+DATA points4Shifts<>+44(SB)/2, $0x0000
+DATA points4Shifts<>+46(SB)/2, $0x0004
+DATA points4Shifts<>+48(SB)/2, $0x0000
+DATA points4Shifts<>+50(SB)/2, $0x0004
+DATA points4Shifts<>+52(SB)/2, $0x0000
+DATA points4Shifts<>+54(SB)/2, $0x0004
+DATA points4Shifts<>+56(SB)/2, $0x0000
+DATA points4Shifts<>+58(SB)/2, $0x0004
+DATA points4Shifts<>+60(SB)/2, $0x0000
+DATA points4Shifts<>+62(SB)/2, $0x0004
+GLOBL points4Shifts<>(SB), RODATA|NOPTR, $64
+
+DATA points4Part0<>+0(SB)/2, $0x0000
+DATA points4Part0<>+2(SB)/2, $0x0000
+DATA points4Part0<>+4(SB)/2, $0x0001
+DATA points4Part0<>+6(SB)/2, $0x0001
+DATA points4Part0<>+8(SB)/2, $0x0002
+DATA points4Part0<>+10(SB)/2, $0x0002
+DATA points4Part0<>+12(SB)/2, $0x0003
+DATA points4Part0<>+14(SB)/2, $0x0003
+DATA points4Part0<>+16(SB)/2, $0x0004
+DATA points4Part0<>+18(SB)/2, $0x0004
+DATA points4Part0<>+20(SB)/2, $0x0005
+DATA points4Part0<>+22(SB)/2, $0x0005
+DATA points4Part0<>+24(SB)/2, $0x0006
+DATA points4Part0<>+26(SB)/2, $0x0006
+DATA points4Part0<>+28(SB)/2, $0x0007
+DATA points4Part0<>+30(SB)/2, $0x0007
+DATA points4Part0<>+32(SB)/2, $0x0008
+DATA points4Part0<>+34(SB)/2, $0x0008
+DATA points4Part0<>+36(SB)/2, $0x0009
+DATA points4Part0<>+38(SB)/2, $0x0009
+DATA points4Part0<>+40(SB)/2, $0x000a
+DATA points4Part0<>+42(SB)/2, $0x000a
+DATA points4Part0<>+44(SB)/2, $0x000b
+DATA points4Part0<>+46(SB)/2, $0x000b
+DATA points4Part0<>+48(SB)/2, $0x000c
+DATA points4Part0<>+50(SB)/2, $0x000c
+DATA points4Part0<>+52(SB)/2, $0x000d
+DATA points4Part0<>+54(SB)/2, $0x000d
+DATA points4Part0<>+56(SB)/2, $0x000e
+DATA points4Part0<>+58(SB)/2, $0x000e
+DATA points4Part0<>+60(SB)/2, $0x000f
+DATA points4Part0<>+62(SB)/2, $0x000f
+GLOBL points4Part0<>(SB), RODATA|NOPTR, $64
+
+DATA points4Part1<>+0(SB)/2, $0x0010
+DATA points4Part1<>+2(SB)/2, $0x0010
+DATA points4Part1<>+4(SB)/2, $0x0011
+DATA points4Part1<>+6(SB)/2, $0x0011
+DATA points4Part1<>+8(SB)/2, $0x0012
+DATA points4Part1<>+10(SB)/2, $0x0012
+DATA points4Part1<>+12(SB)/2, $0x0013
+DATA points4Part1<>+14(SB)/2, $0x0013
+DATA points4Part1<>+16(SB)/2, $0x0014
+DATA points4Part1<>+18(SB)/2, $0x0014
+DATA points4Part1<>+20(SB)/2, $0x0015
+DATA points4Part1<>+22(SB)/2, $0x0015
+DATA points4Part1<>+24(SB)/2, $0x0016
+DATA points4Part1<>+26(SB)/2, $0x0016
+DATA points4Part1<>+28(SB)/2, $0x0017
+DATA points4Part1<>+30(SB)/2, $0x0017
+DATA points4Part1<>+32(SB)/2, $0x0018
+DATA points4Part1<>+34(SB)/2, $0x0018
+DATA points4Part1<>+36(SB)/2, $0x0019
+DATA points4Part1<>+38(SB)/2, $0x0019
+DATA points4Part1<>+40(SB)/2, $0x001a
+DATA points4Part1<>+42(SB)/2, $0x001a
+DATA points4Part1<>+44(SB)/2, $0x001b
+DATA points4Part1<>+46(SB)/2, $0x001b
+DATA points4Part1<>+48(SB)/2, $0x001c
+DATA points4Part1<>+50(SB)/2, $0x001c
+DATA points4Part1<>+52(SB)/2, $0x001d
+DATA points4Part1<>+54(SB)/2, $0x001d
+DATA points4Part1<>+56(SB)/2, $0x001e
+DATA points4Part1<>+58(SB)/2, $0x001e
+DATA points4Part1<>+60(SB)/2, $0x001f
+DATA points4Part1<>+62(SB)/2, $0x001f
+GLOBL points4Part1<>(SB), RODATA|NOPTR, $64
+
+DATA points8Shifts<>+0(SB)/2, $0x0000
+DATA points8Shifts<>+2(SB)/2, $0x0002
+DATA points8Shifts<>+4(SB)/2, $0x0004
+DATA points8Shifts<>+6(SB)/2, $0x0006
+DATA points8Shifts<>+8(SB)/2, $0x0000
+DATA points8Shifts<>+10(SB)/2, $0x0002
+DATA points8Shifts<>+12(SB)/2, $0x0004
+DATA points8Shifts<>+14(SB)/2, $0x0006
+DATA points8Shifts<>+16(SB)/2, $0x0000
+DATA points8Shifts<>+18(SB)/2, $0x0002
+DATA points8Shifts<>+20(SB)/2, $0x0004
+DATA points8Shifts<>+22(SB)/2, $0x0006
+DATA points8Shifts<>+24(SB)/2, $0x0000
+DATA points8Shifts<>+26(SB)/2, $0x0002
+DATA points8Shifts<>+28(SB)/2, $0x0004
+DATA points8Shifts<>+30(SB)/2, $0x0006
+DATA points8Shifts<>+32(SB)/2, $0x0000
+DATA points8Shifts<>+34(SB)/2, $0x0002
+DATA points8Shifts<>+36(SB)/2, $0x0004
+DATA points8Shifts<>+38(SB)/2, $0x0006
+DATA points8Shifts<>+40(SB)/2, $0x0000
+DATA points8Shifts<>+42(SB)/2, $0x0002
+DATA points8Shifts<>+44(SB)/2, $0x0004
+DATA points8Shifts<>+46(SB)/2, $0x0006
+DATA points8Shifts<>+48(SB)/2, $0x0000
+DATA points8Shifts<>+50(SB)/2, $0x0002
+DATA points8Shifts<>+52(SB)/2, $0x0004
+DATA points8Shifts<>+54(SB)/2, $0x0006
+DATA points8Shifts<>+56(SB)/2, $0x0000
+DATA points8Shifts<>+58(SB)/2, $0x0002
+DATA points8Shifts<>+60(SB)/2, $0x0004
+DATA points8Shifts<>+62(SB)/2, $0x0006
+GLOBL points8Shifts<>(SB), RODATA|NOPTR, $64
+
+DATA points8Part0<>+0(SB)/2, $0x0000
+DATA points8Part0<>+2(SB)/2, $0x0000
+DATA points8Part0<>+4(SB)/2, $0x0000
+DATA points8Part0<>+6(SB)/2, $0x0000
+DATA points8Part0<>+8(SB)/2, $0x0001
+DATA points8Part0<>+10(SB)/2, $0x0001
+DATA points8Part0<>+12(SB)/2, $0x0001
+DATA points8Part0<>+14(SB)/2, $0x0001
+DATA points8Part0<>+16(SB)/2, $0x0002
+DATA points8Part0<>+18(SB)/2, $0x0002
+DATA points8Part0<>+20(SB)/2, $0x0002
+DATA points8Part0<>+22(SB)/2, $0x0002
+DATA points8Part0<>+24(SB)/2, $0x0003
+DATA points8Part0<>+26(SB)/2, $0x0003
+DATA points8Part0<>+28(SB)/2, $0x0003
+DATA points8Part0<>+30(SB)/2, $0x0003
+DATA points8Part0<>+32(SB)/2, $0x0004
+DATA points8Part0<>+34(SB)/2, $0x0004
+DATA points8Part0<>+36(SB)/2, $0x0004
+DATA points8Part0<>+38(SB)/2, $0x0004
+DATA points8Part0<>+40(SB)/2, $0x0005
+DATA points8Part0<>+42(SB)/2, $0x0005
+DATA points8Part0<>+44(SB)/2, $0x0005
+DATA points8Part0<>+46(SB)/2, $0x0005
+DATA points8Part0<>+48(SB)/2, $0x0006
+DATA points8Part0<>+50(SB)/2, $0x0006
+DATA points8Part0<>+52(SB)/2, $0x0006
+DATA points8Part0<>+54(SB)/2, $0x0006
+DATA points8Part0<>+56(SB)/2, $0x0007
+DATA points8Part0<>+58(SB)/2, $0x0007
+DATA points8Part0<>+60(SB)/2, $0x0007
+DATA points8Part0<>+62(SB)/2, $0x0007
+GLOBL points8Part0<>(SB), RODATA|NOPTR, $64
+
+DATA points8Part1<>+0(SB)/2, $0x0008
+DATA points8Part1<>+2(SB)/2, $0x0008
+DATA points8Part1<>+4(SB)/2, $0x0008
+DATA points8Part1<>+6(SB)/2, $0x0008
+DATA points8Part1<>+8(SB)/2, $0x0009
+DATA points8Part1<>+10(SB)/2, $0x0009
+DATA points8Part1<>+12(SB)/2, $0x0009
+DATA points8Part1<>+14(SB)/2, $0x0009
+DATA points8Part1<>+16(SB)/2, $0x000a
+DATA points8Part1<>+18(SB)/2, $0x000a
+DATA points8Part1<>+20(SB)/2, $0x000a
+DATA points8Part1<>+22(SB)/2, $0x000a
+DATA points8Part1<>+24(SB)/2, $0x000b
+DATA points8Part1<>+26(SB)/2, $0x000b
+DATA points8Part1<>+28(SB)/2, $0x000b
+DATA points8Part1<>+30(SB)/2, $0x000b
+DATA points8Part1<>+32(SB)/2, $0x000c
+DATA points8Part1<>+34(SB)/2, $0x000c
+DATA points8Part1<>+36(SB)/2, $0x000c
+DATA points8Part1<>+38(SB)/2, $0x000c
+DATA points8Part1<>+40(SB)/2, $0x000d
+DATA points8Part1<>+42(SB)/2, $0x000d
+DATA points8Part1<>+44(SB)/2, $0x000d
+DATA points8Part1<>+46(SB)/2, $0x000d
+DATA points8Part1<>+48(SB)/2, $0x000e
+DATA points8Part1<>+50(SB)/2, $0x000e
+DATA points8Part1<>+52(SB)/2, $0x000e
+DATA points8Part1<>+54(SB)/2, $0x000e
+DATA points8Part1<>+56(SB)/2, $0x000f
+DATA points8Part1<>+58(SB)/2, $0x000f
+DATA points8Part1<>+60(SB)/2, $0x000f
+DATA points8Part1<>+62(SB)/2, $0x000f
+GLOBL points8Part1<>(SB), RODATA|NOPTR, $64
+
+DATA points8Part2<>+0(SB)/2, $0x0010
+DATA points8Part2<>+2(SB)/2, $0x0010
+DATA points8Part2<>+4(SB)/2, $0x0010
+DATA points8Part2<>+6(SB)/2, $0x0010
+DATA points8Part2<>+8(SB)/2, $0x0011
+DATA points8Part2<>+10(SB)/2, $0x0011
+DATA points8Part2<>+12(SB)/2, $0x0011
+DATA points8Part2<>+14(SB)/2, $0x0011
+DATA points8Part2<>+16(SB)/2, $0x0012
+DATA points8Part2<>+18(SB)/2, $0x0012
+DATA points8Part2<>+20(SB)/2, $0x0012
+DATA points8Part2<>+22(SB)/2, $0x0012
+DATA points8Part2<>+24(SB)/2, $0x0013
+DATA points8Part2<>+26(SB)/2, $0x0013
+DATA points8Part2<>+28(SB)/2, $0x0013
+DATA points8Part2<>+30(SB)/2, $0x0013
+DATA points8Part2<>+32(SB)/2, $0x0014
+DATA points8Part2<>+34(SB)/2, $0x0014
+DATA points8Part2<>+36(SB)/2, $0x0014
+DATA points8Part2<>+38(SB)/2, $0x0014
+DATA points8Part2<>+40(SB)/2, $0x0015
+DATA points8Part2<>+42(SB)/2, $0x0015
+DATA points8Part2<>+44(SB)/2, $0x0015
+DATA points8Part2<>+46(SB)/2, $0x0015
+DATA points8Part2<>+48(SB)/2, $0x0016
+DATA points8Part2<>+50(SB)/2, $0x0016
+DATA points8Part2<>+52(SB)/2, $0x0016
+DATA points8Part2<>+54(SB)/2, $0x0016
+DATA points8Part2<>+56(SB)/2, $0x0017
+DATA points8Part2<>+58(SB)/2, $0x0017
+DATA points8Part2<>+60(SB)/2, $0x0017
+DATA points8Part2<>+62(SB)/2, $0x0017
+GLOBL points8Part2<>(SB), RODATA|NOPTR, $64
+
+DATA points8Part3<>+0(SB)/2, $0x0018
+DATA points8Part3<>+2(SB)/2, $0x0018
+DATA points8Part3<>+4(SB)/2, $0x0018
+DATA points8Part3<>+6(SB)/2, $0x0018
+DATA points8Part3<>+8(SB)/2, $0x0019
+DATA points8Part3<>+10(SB)/2, $0x0019
+DATA points8Part3<>+12(SB)/2, $0x0019
+DATA points8Part3<>+14(SB)/2, $0x0019
+DATA points8Part3<>+16(SB)/2, $0x001a
+DATA points8Part3<>+18(SB)/2, $0x001a
+DATA points8Part3<>+20(SB)/2, $0x001a
+DATA points8Part3<>+22(SB)/2, $0x001a
+DATA points8Part3<>+24(SB)/2, $0x001b
+DATA points8Part3<>+26(SB)/2, $0x001b
+DATA points8Part3<>+28(SB)/2, $0x001b
+DATA points8Part3<>+30(SB)/2, $0x001b
+DATA points8Part3<>+32(SB)/2, $0x001c
+DATA points8Part3<>+34(SB)/2, $0x001c
+DATA points8Part3<>+36(SB)/2, $0x001c
+DATA points8Part3<>+38(SB)/2, $0x001c
+DATA points8Part3<>+40(SB)/2, $0x001d
+DATA points8Part3<>+42(SB)/2, $0x001d
+DATA points8Part3<>+44(SB)/2, $0x001d
+DATA points8Part3<>+46(SB)/2, $0x001d
+DATA points8Part3<>+48(SB)/2, $0x001e
+DATA points8Part3<>+50(SB)/2, $0x001e
+DATA points8Part3<>+52(SB)/2, $0x001e
+DATA points8Part3<>+54(SB)/2, $0x001e
+DATA points8Part3<>+56(SB)/2, $0x001f
+DATA points8Part3<>+58(SB)/2, $0x001f
+DATA points8Part3<>+60(SB)/2, $0x001f
+DATA points8Part3<>+62(SB)/2, $0x001f
+GLOBL points8Part3<>(SB), RODATA|NOPTR, $64
+
+DATA fourEach0<>+0(SB)/4, $0x00000000
+DATA fourEach0<>+4(SB)/4, $0x00000000
+DATA fourEach0<>+8(SB)/4, $0x00000000
+DATA fourEach0<>+12(SB)/4, $0x00000000
+DATA fourEach0<>+16(SB)/4, $0x00000001
+DATA fourEach0<>+20(SB)/4, $0x00000001
+DATA fourEach0<>+24(SB)/4, $0x00000001
+DATA fourEach0<>+28(SB)/4, $0x00000001
+DATA fourEach0<>+32(SB)/4, $0x00000002
+DATA fourEach0<>+36(SB)/4, $0x00000002
+DATA fourEach0<>+40(SB)/4, $0x00000002
+DATA fourEach0<>+44(SB)/4, $0x00000002
+DATA fourEach0<>+48(SB)/4, $0x00000003
+DATA fourEach0<>+52(SB)/4, $0x00000003
+DATA fourEach0<>+56(SB)/4, $0x00000003
+DATA fourEach0<>+60(SB)/4, $0x00000003
+GLOBL fourEach0<>(SB), RODATA|NOPTR, $64
+
+DATA fourEach1<>+0(SB)/4, $0x00000004
+DATA fourEach1<>+4(SB)/4, $0x00000004
+DATA fourEach1<>+8(SB)/4, $0x00000004
+DATA fourEach1<>+12(SB)/4, $0x00000004
+DATA fourEach1<>+16(SB)/4, $0x00000005
+DATA fourEach1<>+20(SB)/4, $0x00000005
+DATA fourEach1<>+24(SB)/4, $0x00000005
+DATA fourEach1<>+28(SB)/4, $0x00000005
+DATA fourEach1<>+32(SB)/4, $0x00000006
+DATA fourEach1<>+36(SB)/4, $0x00000006
+DATA fourEach1<>+40(SB)/4, $0x00000006
+DATA fourEach1<>+44(SB)/4, $0x00000006
+DATA fourEach1<>+48(SB)/4, $0x00000007
+DATA fourEach1<>+52(SB)/4, $0x00000007
+DATA fourEach1<>+56(SB)/4, $0x00000007
+DATA fourEach1<>+60(SB)/4, $0x00000007
+GLOBL fourEach1<>(SB), RODATA|NOPTR, $64
+
+DATA sevens<>+0(SB)/4, $0x00000000
+DATA sevens<>+4(SB)/4, $0x00000007
+DATA sevens<>+8(SB)/4, $0x0000000e
+DATA sevens<>+12(SB)/4, $0x00000015
+DATA sevens<>+16(SB)/4, $0x00000000
+DATA sevens<>+20(SB)/4, $0x00000007
+DATA sevens<>+24(SB)/4, $0x0000000e
+DATA sevens<>+28(SB)/4, $0x00000015
+DATA sevens<>+32(SB)/4, $0x00000000
+DATA sevens<>+36(SB)/4, $0x00000007
+DATA sevens<>+40(SB)/4, $0x0000000e
+DATA sevens<>+44(SB)/4, $0x00000015
+DATA sevens<>+48(SB)/4, $0x00000000
+DATA sevens<>+52(SB)/4, $0x00000007
+DATA sevens<>+56(SB)/4, $0x0000000e
+DATA sevens<>+60(SB)/4, $0x00000015
+GLOBL sevens<>(SB), RODATA|NOPTR, $64
+
+DATA fourWords<>+0(SB)/2, $0x0000
+DATA fourWords<>+2(SB)/2, $0x0000
+DATA fourWords<>+4(SB)/2, $0x0000
+DATA fourWords<>+6(SB)/2, $0x0000
+DATA fourWords<>+8(SB)/2, $0x0001
+DATA fourWords<>+10(SB)/2, $0x0001
+DATA fourWords<>+12(SB)/2, $0x0001
+DATA fourWords<>+14(SB)/2, $0x0001
+DATA fourWords<>+16(SB)/2, $0x0002
+DATA fourWords<>+18(SB)/2, $0x0002
+DATA fourWords<>+20(SB)/2, $0x0002
+DATA fourWords<>+22(SB)/2, $0x0002
+DATA fourWords<>+24(SB)/2, $0x0003
+DATA fourWords<>+26(SB)/2, $0x0003
+DATA fourWords<>+28(SB)/2, $0x0003
+DATA fourWords<>+30(SB)/2, $0x0003
+DATA fourWords<>+32(SB)/2, $0x0004
+DATA fourWords<>+34(SB)/2, $0x0004
+DATA fourWords<>+36(SB)/2, $0x0004
+DATA fourWords<>+38(SB)/2, $0x0004
+DATA fourWords<>+40(SB)/2, $0x0005
+DATA fourWords<>+42(SB)/2, $0x0005
+DATA fourWords<>+44(SB)/2, $0x0005
+DATA fourWords<>+46(SB)/2, $0x0005
+DATA fourWords<>+48(SB)/2, $0x0006
+DATA fourWords<>+50(SB)/2, $0x0006
+DATA fourWords<>+52(SB)/2, $0x0006
+DATA fourWords<>+54(SB)/2, $0x0006
+DATA fourWords<>+56(SB)/2, $0x0007
+DATA fourWords<>+58(SB)/2, $0x0007
+DATA fourWords<>+60(SB)/2, $0x0007
+DATA fourWords<>+62(SB)/2, $0x0007
+GLOBL fourWords<>(SB), RODATA|NOPTR, $64
+
+DATA threeShifts<>+0(SB)/2, $0x0000
+DATA threeShifts<>+2(SB)/2, $0x0003
+DATA threeShifts<>+4(SB)/2, $0x0006
+DATA threeShifts<>+6(SB)/2, $0x0009
+DATA threeShifts<>+8(SB)/2, $0x0000
+DATA threeShifts<>+10(SB)/2, $0x0003
+DATA threeShifts<>+12(SB)/2, $0x0006
+DATA threeShifts<>+14(SB)/2, $0x0009
+DATA threeShifts<>+16(SB)/2, $0x0000
+DATA threeShifts<>+18(SB)/2, $0x0003
+DATA threeShifts<>+20(SB)/2, $0x0006
+DATA threeShifts<>+22(SB)/2, $0x0009
+DATA threeShifts<>+24(SB)/2, $0x0000
+DATA threeShifts<>+26(SB)/2, $0x0003
+DATA threeShifts<>+28(SB)/2, $0x0006
+DATA threeShifts<>+30(SB)/2, $0x0009
+DATA threeShifts<>+32(SB)/2, $0x0000
+DATA threeShifts<>+34(SB)/2, $0x0003
+DATA threeShifts<>+36(SB)/2, $0x0006
+DATA threeShifts<>+38(SB)/2, $0x0009
+DATA threeShifts<>+40(SB)/2, $0x0000
+DATA threeShifts<>+42(SB)/2, $0x0003
+DATA threeShifts<>+44(SB)/2, $0x0006
+DATA threeShifts<>+46(SB)/2, $0x0009
+DATA threeShifts<>+48(SB)/2, $0x0000
+DATA threeShifts<>+50(SB)/2, $0x0003
+DATA threeShifts<>+52(SB)/2, $0x0006
+DATA threeShifts<>+54(SB)/2, $0x0009
+DATA threeShifts<>+56(SB)/2, $0x0000
+DATA threeShifts<>+58(SB)/2, $0x0003
+DATA threeShifts<>+60(SB)/2, $0x0006
+DATA threeShifts<>+62(SB)/2, $0x0009
+GLOBL threeShifts<>(SB), RODATA|NOPTR, $64
+
+DATA twoShifts<>+0(SB)/2, $0x0008
+DATA twoShifts<>+2(SB)/2, $0x0006
+DATA twoShifts<>+4(SB)/2, $0x0004
+DATA twoShifts<>+6(SB)/2, $0x0002
+DATA twoShifts<>+8(SB)/2, $0x0008
+DATA twoShifts<>+10(SB)/2, $0x0006
+DATA twoShifts<>+12(SB)/2, $0x0004
+DATA twoShifts<>+14(SB)/2, $0x0002
+DATA twoShifts<>+16(SB)/2, $0x0008
+DATA twoShifts<>+18(SB)/2, $0x0006
+DATA twoShifts<>+20(SB)/2, $0x0004
+DATA twoShifts<>+22(SB)/2, $0x0002
+DATA twoShifts<>+24(SB)/2, $0x0008
+DATA twoShifts<>+26(SB)/2, $0x0006
+DATA twoShifts<>+28(SB)/2, $0x0004
+DATA twoShifts<>+30(SB)/2, $0x0002
+DATA twoShifts<>+32(SB)/2, $0x0008
+DATA twoShifts<>+34(SB)/2, $0x0006
+DATA twoShifts<>+36(SB)/2, $0x0004
+DATA twoShifts<>+38(SB)/2, $0x0002
+DATA twoShifts<>+40(SB)/2, $0x0008
+DATA twoShifts<>+42(SB)/2, $0x0006
+DATA twoShifts<>+44(SB)/2, $0x0004
+DATA twoShifts<>+46(SB)/2, $0x0002
+DATA twoShifts<>+48(SB)/2, $0x0008
+DATA twoShifts<>+50(SB)/2, $0x0006
+DATA twoShifts<>+52(SB)/2, $0x0004
+DATA twoShifts<>+54(SB)/2, $0x0002
+DATA twoShifts<>+56(SB)/2, $0x0008
+DATA twoShifts<>+58(SB)/2, $0x0006
+DATA twoShifts<>+60(SB)/2, $0x0004
+DATA twoShifts<>+62(SB)/2, $0x0002
+GLOBL twoShifts<>(SB), RODATA|NOPTR, $64
+
+DATA seven7<>+0(SB)/1, $0x7f
+DATA seven7<>+1(SB)/1, $0x7f
+DATA seven7<>+2(SB)/1, $0x7f
+DATA seven7<>+3(SB)/1, $0x7f
+DATA seven7<>+4(SB)/1, $0x7f
+DATA seven7<>+5(SB)/1, $0x7f
+DATA seven7<>+6(SB)/1, $0x7f
+DATA seven7<>+7(SB)/1, $0x7f
+DATA seven7<>+8(SB)/1, $0x7f
+DATA seven7<>+9(SB)/1, $0x7f
+DATA seven7<>+10(SB)/1, $0x7f
+DATA seven7<>+11(SB)/1, $0x7f
+DATA seven7<>+12(SB)/1, $0x7f
+DATA seven7<>+13(SB)/1, $0x7f
+DATA seven7<>+14(SB)/1, $0x7f
+DATA seven7<>+15(SB)/1, $0x7f
+DATA seven7<>+16(SB)/1, $0x7f
+DATA seven7<>+17(SB)/1, $0x7f
+DATA seven7<>+18(SB)/1, $0x7f
+DATA seven7<>+19(SB)/1, $0x7f
+DATA seven7<>+20(SB)/1, $0x7f
+DATA seven7<>+21(SB)/1, $0x7f
+DATA seven7<>+22(SB)/1, $0x7f
+DATA seven7<>+23(SB)/1, $0x7f
+DATA seven7<>+24(SB)/1, $0x7f
+DATA seven7<>+25(SB)/1, $0x7f
+DATA seven7<>+26(SB)/1, $0x7f
+DATA seven7<>+27(SB)/1, $0x7f
+DATA seven7<>+28(SB)/1, $0x7f
+DATA seven7<>+29(SB)/1, $0x7f
+DATA seven7<>+30(SB)/1, $0x7f
+DATA seven7<>+31(SB)/1, $0x7f
+GLOBL seven7<>(SB), RODATA|NOPTR, $32
+
+DATA parity<>+0(SB)/1, $0x00
+DATA parity<>+1(SB)/1, $0x80
+DATA parity<>+2(SB)/1, $0x80
+DATA parity<>+3(SB)/1, $0x00
+DATA parity<>+4(SB)/1, $0x80
+DATA parity<>+5(SB)/1, $0x00
+DATA parity<>+6(SB)/1, $0x00
+DATA parity<>+7(SB)/1, $0x80
+DATA parity<>+8(SB)/1, $0x80
+DATA parity<>+9(SB)/1, $0x00
+DATA parity<>+10(SB)/1, $0x00
+DATA parity<>+11(SB)/1, $0x80
+DATA parity<>+12(SB)/1, $0x00
+DATA parity<>+13(SB)/1, $0x80
+DATA parity<>+14(SB)/1, $0x80
+DATA parity<>+15(SB)/1, $0x00
+DATA parity<>+16(SB)/1, $0x00
+DATA parity<>+17(SB)/1, $0x80
+DATA parity<>+18(SB)/1, $0x80
+DATA parity<>+19(SB)/1, $0x00
+DATA parity<>+20(SB)/1, $0x80
+DATA parity<>+21(SB)/1, $0x00
+DATA parity<>+22(SB)/1, $0x00
+DATA parity<>+23(SB)/1, $0x80
+DATA parity<>+24(SB)/1, $0x80
+DATA parity<>+25(SB)/1, $0x00
+DATA parity<>+26(SB)/1, $0x00
+DATA parity<>+27(SB)/1, $0x80
+DATA parity<>+28(SB)/1, $0x00
+DATA parity<>+29(SB)/1, $0x80
+DATA parity<>+30(SB)/1, $0x80
+DATA parity<>+31(SB)/1, $0x00
+GLOBL parity<>(SB), RODATA|NOPTR, $32
+
+DATA ninth<>+0(SB)/2, $0x0100
+DATA ninth<>+2(SB)/2, $0x0100
+DATA ninth<>+4(SB)/2, $0x0100
+DATA ninth<>+6(SB)/2, $0x0100
+DATA ninth<>+8(SB)/2, $0x0100
+DATA ninth<>+10(SB)/2, $0x0100
+DATA ninth<>+12(SB)/2, $0x0100
+DATA ninth<>+14(SB)/2, $0x0100
+DATA ninth<>+16(SB)/2, $0x0100
+DATA ninth<>+18(SB)/2, $0x0100
+DATA ninth<>+20(SB)/2, $0x0100
+DATA ninth<>+22(SB)/2, $0x0100
+DATA ninth<>+24(SB)/2, $0x0100
+DATA ninth<>+26(SB)/2, $0x0100
+DATA ninth<>+28(SB)/2, $0x0100
+DATA ninth<>+30(SB)/2, $0x0100
+DATA ninth<>+32(SB)/2, $0x0100
+DATA ninth<>+34(SB)/2, $0x0100
+DATA ninth<>+36(SB)/2, $0x0100
+DATA ninth<>+38(SB)/2, $0x0100
+DATA ninth<>+40(SB)/2, $0x0100
+DATA ninth<>+42(SB)/2, $0x0100
+DATA ninth<>+44(SB)/2, $0x0100
+DATA ninth<>+46(SB)/2, $0x0100
+DATA ninth<>+48(SB)/2, $0x0100
+DATA ninth<>+50(SB)/2, $0x0100
+DATA ninth<>+52(SB)/2, $0x0100
+DATA ninth<>+54(SB)/2, $0x0100
+DATA ninth<>+56(SB)/2, $0x0100
+DATA ninth<>+58(SB)/2, $0x0100
+DATA ninth<>+60(SB)/2, $0x0100
+DATA ninth<>+62(SB)/2, $0x0100
+GLOBL ninth<>(SB), RODATA|NOPTR, $64
+
+DATA below512<>+0(SB)/2, $0x01ff
+DATA below512<>+2(SB)/2, $0x01ff
+DATA below512<>+4(SB)/2, $0x01ff
+DATA below512<>+6(SB)/2, $0x01ff
+DATA below512<>+8(SB)/2, $0x01ff
+DATA below512<>+10(SB)/2, $0x01ff
+DATA below512<>+12(SB)/2, $0x01ff
+DATA below512<>+14(SB)/2, $0x01ff
+DATA below512<>+16(SB)/2, $0x01ff
+DATA below512<>+18(SB)/2, $0x01ff
+DATA below512<>+20(SB)/2, $0x01ff
+DATA below512<>+22(SB)/2, $0x01ff
+DATA below512<>+24(SB)/2, $0x01ff
+DATA below512<>+26(SB)/2, $0x01ff
+DATA below512<>+28(SB)/2, $0x01ff
+DATA below512<>+30(SB)/2, $0x01ff
+DATA below512<>+32(SB)/2, $0x01ff
+DATA below512<>+34(SB)/2, $0x01ff
+DATA below512<>+36(SB)/2, $0x01ff
+DATA below512<>+38(SB)/2, $0x01ff
+DATA below512<>+40(SB)/2, $0x01ff
+DATA below512<>+42(SB)/2, $0x01ff
+DATA below512<>+44(SB)/2, $0x01ff
+DATA below512<>+46(SB)/2, $0x01ff
+DATA below512<>+48(SB)/2, $0x01ff
+DATA below512<>+50(SB)/2, $0x01ff
+DATA below512<>+52(SB)/2, $0x01ff
+DATA below512<>+54(SB)/2, $0x01ff
+DATA below512<>+56(SB)/2, $0x01ff
+DATA below512<>+58(SB)/2, $0x01ff
+DATA below512<>+60(SB)/2, $0x01ff
+DATA below512<>+62(SB)/2, $0x01ff
+GLOBL below512<>(SB), RODATA|NOPTR, $64
+
+DATA bits89<>+0(SB)/2, $0x0300
+DATA bits89<>+2(SB)/2, $0x0300
+DATA bits89<>+4(SB)/2, $0x0300
+DATA bits89<>+6(SB)/2, $0x0300
+DATA bits89<>+8(SB)/2, $0x0300
+DATA bits89<>+10(SB)/2, $0x0300
+DATA bits89<>+12(SB)/2, $0x0300
+DATA bits89<>+14(SB)/2, $0x0300
+DATA bits89<>+16(SB)/2, $0x0300
+DATA bits89<>+18(SB)/2, $0x0300
+DATA bits89<>+20(SB)/2, $0x0300
+DATA bits89<>+22(SB)/2, $0x0300
+DATA bits89<>+24(SB)/2, $0x0300
+DATA bits89<>+26(SB)/2, $0x0300
+DATA bits89<>+28(SB)/2, $0x0300
+DATA bits89<>+30(SB)/2, $0x0300
+DATA bits89<>+32(SB)/2, $0x0300
+DATA bits89<>+34(SB)/2, $0x0300
+DATA bits89<>+36(SB)/2, $0x0300
+DATA bits89<>+38(SB)/2, $0x0300
+DATA bits89<>+40(SB)/2, $0x0300
+DATA bits89<>+42(SB)/2, $0x0300
+DATA bits89<>+44(SB)/2, $0x0300
+DATA bits89<>+46(SB)/2, $0x0300
+DATA bits89<>+48(SB)/2, $0x0300
+DATA bits89<>+50(SB)/2, $0x0300
+DATA bits89<>+52(SB)/2, $0x0300
+DATA bits89<>+54(SB)/2, $0x0300
+DATA bits89<>+56(SB)/2, $0x0300
+DATA bits89<>+58(SB)/2, $0x0300
+DATA bits89<>+60(SB)/2, $0x0300
+DATA bits89<>+62(SB)/2, $0x0300
+GLOBL bits89<>(SB), RODATA|NOPTR, $64
+
+DATA bits8to10<>+0(SB)/2, $0x0700
+DATA bits8to10<>+2(SB)/2, $0x0700
+DATA bits8to10<>+4(SB)/2, $0x0700
+DATA bits8to10<>+6(SB)/2, $0x0700
+DATA bits8to10<>+8(SB)/2, $0x0700
+DATA bits8to10<>+10(SB)/2, $0x0700
+DATA bits8to10<>+12(SB)/2, $0x0700
+DATA bits8to10<>+14(SB)/2, $0x0700
+DATA bits8to10<>+16(SB)/2, $0x0700
+DATA bits8to10<>+18(SB)/2, $0x0700
+DATA bits8to10<>+20(SB)/2, $0x0700
+DATA bits8to10<>+22(SB)/2, $0x0700
+DATA bits8to10<>+24(SB)/2, $0x0700
+DATA bits8to10<>+26(SB)/2, $0x0700
+DATA bits8to10<>+28(SB)/2, $0x0700
+DATA bits8to10<>+30(SB)/2, $0x0700
+DATA bits8to10<>+32(SB)/2, $0x0700
+DATA bits8to10<>+34(SB)/2, $0x0700
+DATA bits8to10<>+36(SB)/2, $0x0700
+DATA bits8to10<>+38(SB)/2, $0x0700
+DATA bits8to10<>+40(SB)/2, $0x0700
+DATA bits8to10<>+42(SB)/2, $0x0700
+DATA bits8to10<>+44(SB)/2, $0x0700
+DATA bits8to10<>+46(SB)/2, $0x0700
+DATA bits8to10<>+48(SB)/2, $0x0700
+DATA bits8to10<>+50(SB)/2, $0x0700
+DATA bits8to10<>+52(SB)/2, $0x0700
+DATA bits8to10<>+54(SB)/2, $0x0700
+DATA bits8to10<>+56(SB)/2, $0x0700
+DATA bits8to10<>+58(SB)/2, $0x0700
+DATA bits8to10<>+60(SB)/2, $0x0700
+DATA bits8to10<>+62(SB)/2, $0x0700
+GLOBL bits8to10<>(SB), RODATA|NOPTR, $64
+
+DATA bit3<>+0(SB)/2, $0x0008
+DATA bit3<>+2(SB)/2, $0x0008
+DATA bit3<>+4(SB)/2, $0x0008
+DATA bit3<>+6(SB)/2, $0x0008
+DATA bit3<>+8(SB)/2, $0x0008
+DATA bit3<>+10(SB)/2, $0x0008
+DATA bit3<>+12(SB)/2, $0x0008
+DATA bit3<>+14(SB)/2, $0x0008
+DATA bit3<>+16(SB)/2, $0x0008
+DATA bit3<>+18(SB)/2, $0x0008
+DATA bit3<>+20(SB)/2, $0x0008
+DATA bit3<>+22(SB)/2, $0x0008
+DATA bit3<>+24(SB)/2, $0x0008
+DATA bit3<>+26(SB)/2, $0x0008
+DATA bit3<>+28(SB)/2, $0x0008
+DATA bit3<>+30(SB)/2, $0x0008
+DATA bit3<>+32(SB)/2, $0x0008
+DATA bit3<>+34(SB)/2, $0x0008
+DATA bit3<>+36(SB)/2, $0x0008
+DATA bit3<>+38(SB)/2, $0x0008
+DATA bit3<>+40(SB)/2, $0x0008
+DATA bit3<>+42(SB)/2, $0x0008
+DATA bit3<>+44(SB)/2, $0x0008
+DATA bit3<>+46(SB)/2, $0x0008
+DATA bit3<>+48(SB)/2, $0x0008
+DATA bit3<>+50(SB)/2, $0x0008
+DATA bit3<>+52(SB)/2, $0x0008
+DATA bit3<>+54(SB)/2, $0x0008
+DATA bit3<>+56(SB)/2, $0x0008
+DATA bit3<>+58(SB)/2, $0x0008
+DATA bit3<>+60(SB)/2, $0x0008
+DATA bit3<>+62(SB)/2, $0x0008
+GLOBL bit3<>(SB), RODATA|NOPTR, $64
+
+DATA nibbleWords<>+0(SB)/4, $0x000f000f
+GLOBL nibbleWords<>(SB), RODATA|NOPTR, $4
+
+DATA quarter<>+0(SB)/4, $0x3e800000
+GLOBL quarter<>(SB), RODATA|NOPTR, $4
+
+DATA eighth<>+0(SB)/4, $0x3e000000
+GLOBL eighth<>(SB), RODATA|NOPTR, $4
+
+DATA twos4<>+0(SB)/4, $0x02020202
+GLOBL twos4<>(SB), RODATA|NOPTR, $4
+
+DATA seven<>+0(SB)/1, $0x07
+DATA seven<>+1(SB)/1, $0x07
+DATA seven<>+2(SB)/1, $0x07
+DATA seven<>+3(SB)/1, $0x07
+DATA seven<>+4(SB)/1, $0x07
+DATA seven<>+5(SB)/1, $0x07
+DATA seven<>+6(SB)/1, $0x07
+DATA seven<>+7(SB)/1, $0x07
+DATA seven<>+8(SB)/1, $0x07
+DATA seven<>+9(SB)/1, $0x07
+DATA seven<>+10(SB)/1, $0x07
+DATA seven<>+11(SB)/1, $0x07
+DATA seven<>+12(SB)/1, $0x07
+DATA seven<>+13(SB)/1, $0x07
+DATA seven<>+14(SB)/1, $0x07
+DATA seven<>+15(SB)/1, $0x07
+DATA seven<>+16(SB)/1, $0x07
+DATA seven<>+17(SB)/1, $0x07
+DATA seven<>+18(SB)/1, $0x07
+DATA seven<>+19(SB)/1, $0x07
+DATA seven<>+20(SB)/1, $0x07
+DATA seven<>+21(SB)/1, $0x07
+DATA seven<>+22(SB)/1, $0x07
+DATA seven<>+23(SB)/1, $0x07
+DATA seven<>+24(SB)/1, $0x07
+DATA seven<>+25(SB)/1, $0x07
+DATA seven<>+26(SB)/1, $0x07
+DATA seven<>+27(SB)/1, $0x07
+DATA seven<>+28(SB)/1, $0x07
+DATA seven<>+29(SB)/1, $0x07
+DATA seven<>+30(SB)/1, $0x07
+DATA seven<>+31(SB)/1, $0x07
+GLOBL seven<>(SB), RODATA|NOPTR, $32
+
+// func convertIQ3SAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertIQ3SAVX512(SB), NOSPLIT, $0-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points4Shifts<>+0(SB), Z2
+	VPBROADCASTD    nibbles<>+0(SB), Z3
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT1   16448(CX)
+	PREFETCHT0   2112(CX)
+	VPMOVZXBW    2(CX), Z4
+	KMOVD        66(CX), K1
+	VMOVDQU64    ninth<>+0(SB), Z5
+	VPADDW       Z5, Z4, K1, Z4
+	VPTESTMW     bit6<>+0(SB), Z4, K1
+	VPTESTMW     bit7<>+0(SB), Z4, K2
+	VPTESTMW     bit8<>+0(SB), Z4, K3
+	VMOVDQU64    (BX), Z5
+	VMOVDQA64    Z4, Z6
+	VPERMI2W     64(BX), Z5, Z6
+	VMOVDQU64    128(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     192(BX), Z5, Z7
+	VMOVDQU16    Z7, K1, Z6
+	VMOVDQU64    256(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     320(BX), Z5, Z7
+	VMOVDQU64    384(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     448(BX), Z5, Z8
+	VMOVDQU16    Z8, K1, Z7
+	VMOVDQU16    Z7, K2, Z6
+	VMOVDQU64    512(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     576(BX), Z5, Z7
+	VMOVDQU64    640(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     704(BX), Z5, Z8
+	VMOVDQU16    Z8, K1, Z7
+	VMOVDQU64    768(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     832(BX), Z5, Z8
+	VMOVDQU64    896(BX), Z5
+	VMOVDQA64    Z4, Z4
+	VPERMI2W     960(BX), Z5, Z4
+	VMOVDQU16    Z4, K1, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU16    Z7, K3, Z6
+	VMOVDQU64    points4Part0<>+0(SB), Z4
+	VPERMW       Z6, Z4, Z4
+	VPSRLVW      Z2, Z4, Z4
+	VPANDD       Z3, Z4, Z4
+	VPSHUFB      Z4, Z0, Z4
+	KMOVQ        74(CX), K1
+	VPSUBB       Z4, Z1, K1, Z4
+	VMOVDQU64    Z4, (AX)
+	VMOVDQU64    points4Part1<>+0(SB), Z4
+	VPERMW       Z6, Z4, Z4
+	VPSRLVW      Z2, Z4, Z4
+	VPANDD       Z3, Z4, Z4
+	VPSHUFB      Z4, Z0, Z4
+	KMOVQ        82(CX), K1
+	VPSUBB       Z4, Z1, K1, Z4
+	VMOVDQU64    Z4, 64(AX)
+	VPMOVZXBW    34(CX), Z4
+	KMOVD        70(CX), K1
+	VMOVDQU64    ninth<>+0(SB), Z5
+	VPADDW       Z5, Z4, K1, Z4
+	VPTESTMW     bit6<>+0(SB), Z4, K1
+	VPTESTMW     bit7<>+0(SB), Z4, K2
+	VPTESTMW     bit8<>+0(SB), Z4, K3
+	VMOVDQU64    (BX), Z5
+	VMOVDQA64    Z4, Z6
+	VPERMI2W     64(BX), Z5, Z6
+	VMOVDQU64    128(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     192(BX), Z5, Z7
+	VMOVDQU16    Z7, K1, Z6
+	VMOVDQU64    256(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     320(BX), Z5, Z7
+	VMOVDQU64    384(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     448(BX), Z5, Z8
+	VMOVDQU16    Z8, K1, Z7
+	VMOVDQU16    Z7, K2, Z6
+	VMOVDQU64    512(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     576(BX), Z5, Z7
+	VMOVDQU64    640(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     704(BX), Z5, Z8
+	VMOVDQU16    Z8, K1, Z7
+	VMOVDQU64    768(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     832(BX), Z5, Z8
+	VMOVDQU64    896(BX), Z5
+	VMOVDQA64    Z4, Z4
+	VPERMI2W     960(BX), Z5, Z4
+	VMOVDQU16    Z4, K1, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU16    Z7, K3, Z6
+	VMOVDQU64    points4Part0<>+0(SB), Z4
+	VPERMW       Z6, Z4, Z4
+	VPSRLVW      Z2, Z4, Z4
+	VPANDD       Z3, Z4, Z4
+	VPSHUFB      Z4, Z0, Z4
+	KMOVQ        90(CX), K1
+	VPSUBB       Z4, Z1, K1, Z4
+	VMOVDQU64    Z4, 128(AX)
+	VMOVDQU64    points4Part1<>+0(SB), Z4
+	VPERMW       Z6, Z4, Z4
+	VPSRLVW      Z2, Z4, Z4
+	VPANDD       Z3, Z4, Z4
+	VPSHUFB      Z4, Z0, Z4
+	KMOVQ        98(CX), K1
+	VPSUBB       Z4, Z1, K1, Z4
+	VMOVDQU64    Z4, 192(AX)
+	VPBROADCASTD 106(CX), X4
+	VPSHUFB      fourTimes<>+0(SB), X4, X4
+	VPSRLW       $0x04, X4, X5
+	VPAND        upperPairs<>+0(SB), X5, X5
+	VMOVDQU      upperPairs<>+0(SB), X6
+	VPANDN       X4, X6, X4
+	VPOR         X5, X4, X4
+	VPAND        low4y<>+0(SB), X4, X4
+	VPADDB       X4, X4, X4
+	VPSUBB       ones8<>+0(SB), X4, X4
+	VMOVDQU      X4, 256(AX)
+	MOVWLZX      (CX), SI
+	VMOVD        SI, X4
+	VCVTPH2PS    X4, X4
+	VMOVSS       X4, 272(AX)
+	ADDQ         $0x6e, CX
+	ADDQ         $0x00000140, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertIQ3XXSAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, F16C, MMX+
+TEXT ·convertIQ3XXSAVX512(SB), NOSPLIT, $32-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points4Shifts<>+0(SB), Z2
+	VPBROADCASTD    nibbles<>+0(SB), Z3
+
+block:
+	PREFETCHT1  16384(CX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT1  16448(CX)
+	PREFETCHT0  2112(CX)
+	VMOVDQU     66(CX), Y4
+	VMOVDQU64   fourEach0<>+0(SB), Z5
+	VPERMD      Z4, Z5, Z5
+	VPSRLVD     sevens<>+0(SB), Z5, Z5
+	VPMOVDB     Z5, X6
+	VMOVDQU64   fourEach1<>+0(SB), Z5
+	VPERMD      Z4, Z5, Z5
+	VPSRLVD     sevens<>+0(SB), Z5, Z5
+	VPMOVDB     Z5, X5
+	VINSERTI128 $0x01, X5, Y6, Y6
+	VPSRLD      $0x1c, Y4, Y4
+	VPMOVDW     Y4, X4
+	VPACKUSWB   X4, X4, X4
+	VPUNPCKLBW  X4, X4, X4
+	VPADDB      X4, X4, X4
+	VPSUBB      ones8<>+0(SB), X4, X4
+	VMOVDQU     X4, 256(AX)
+	VPAND       seven7<>+0(SB), Y6, Y6
+	VMOVDQU     parity<>+0(SB), Y5
+	VPSRLW      $0x04, Y6, Y4
+	VPAND       low4y<>+0(SB), Y6, Y7
+	VPAND       low4y<>+0(SB), Y4, Y4
+	VPSHUFB     Y7, Y5, Y7
+	VPSHUFB     Y4, Y5, Y4
+	VPXOR       Y4, Y7, Y7
+	VPOR        Y7, Y6, Y6
+	VMOVDQU     Y6, (SP)
+	VPMOVZXBW   2(CX), Z5
+	VPTESTMW    bit6<>+0(SB), Z5, K1
+	VPTESTMW    bit7<>+0(SB), Z5, K2
+	VMOVDQU64   (BX), Z7
+	VMOVDQA64   Z5, Z8
+	VPERMI2W    64(BX), Z7, Z8
+	VMOVDQU64   128(BX), Z7
+	VMOVDQA64   Z5, Z9
+	VPERMI2W    192(BX), Z7, Z9
+	VMOVDQU16   Z9, K1, Z8
+	VMOVDQU64   256(BX), Z7
+	VMOVDQA64   Z5, Z9
+	VPERMI2W    320(BX), Z7, Z9
+	VMOVDQU64   384(BX), Z7
+	VMOVDQA64   Z5, Z5
+	VPERMI2W    448(BX), Z7, Z5
+	VMOVDQU16   Z5, K1, Z9
+	VMOVDQU16   Z9, K2, Z8
+	VMOVDQU64   points4Part0<>+0(SB), Z5
+	VPERMW      Z8, Z5, Z5
+	VPSRLVW     Z2, Z5, Z5
+	VPANDD      Z3, Z5, Z5
+	VPSHUFB     Z5, Z0, Z5
+	KMOVQ       (SP), K1
+	VPSUBB      Z5, Z1, K1, Z5
+	VMOVDQU64   Z5, (AX)
+	VMOVDQU64   points4Part1<>+0(SB), Z5
+	VPERMW      Z8, Z5, Z5
+	VPSRLVW     Z2, Z5, Z5
+	VPANDD      Z3, Z5, Z5
+	VPSHUFB     Z5, Z0, Z5
+	KMOVQ       8(SP), K1
+	VPSUBB      Z5, Z1, K1, Z5
+	VMOVDQU64   Z5, 64(AX)
+	VPMOVZXBW   34(CX), Z5
+	VPTESTMW    bit6<>+0(SB), Z5, K1
+	VPTESTMW    bit7<>+0(SB), Z5, K2
+	VMOVDQU64   (BX), Z7
+	VMOVDQA64   Z5, Z8
+	VPERMI2W    64(BX), Z7, Z8
+	VMOVDQU64   128(BX), Z7
+	VMOVDQA64   Z5, Z9
+	VPERMI2W    192(BX), Z7, Z9
+	VMOVDQU16   Z9, K1, Z8
+	VMOVDQU64   256(BX), Z7
+	VMOVDQA64   Z5, Z9
+	VPERMI2W    320(BX), Z7, Z9
+	VMOVDQU64   384(BX), Z7
+	VMOVDQA64   Z5, Z5
+	VPERMI2W    448(BX), Z7, Z5
+	VMOVDQU16   Z5, K1, Z9
+	VMOVDQU16   Z9, K2, Z8
+	VMOVDQU64   points4Part0<>+0(SB), Z5
+	VPERMW      Z8, Z5, Z5
+	VPSRLVW     Z2, Z5, Z5
+	VPANDD      Z3, Z5, Z5
+	VPSHUFB     Z5, Z0, Z5
+	KMOVQ       16(SP), K1
+	VPSUBB      Z5, Z1, K1, Z5
+	VMOVDQU64   Z5, 128(AX)
+	VMOVDQU64   points4Part1<>+0(SB), Z5
+	VPERMW      Z8, Z5, Z5
+	VPSRLVW     Z2, Z5, Z5
+	VPANDD      Z3, Z5, Z5
+	VPSHUFB     Z5, Z0, Z5
+	KMOVQ       24(SP), K1
+	VPSUBB      Z5, Z1, K1, Z5
+	VMOVDQU64   Z5, 192(AX)
+	MOVWLZX     (CX), SI
+	VMOVD       SI, X4
+	VCVTPH2PS   X4, X4
+	VMULSS      quarter<>+0(SB), X4, X4
+	VMOVSS      X4, 272(AX)
+	ADDQ        $0x62, CX
+	ADDQ        $0x00000140, AX
+	DECQ        DX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+// func convertIQ2XXSAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, F16C, MMX+
+TEXT ·convertIQ2XXSAVX512(SB), NOSPLIT, $32-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points8Shifts<>+0(SB), Z2
+	VPBROADCASTD    low2<>+0(SB), Z3
+
+block:
+	PREFETCHT1  16384(CX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT1  16448(CX)
+	PREFETCHT0  2112(CX)
+	VMOVDQU64   2(CX), Z4
+	VPMOVQD     Z4, Y5
+	VPMOVZXBW   Y5, Z5
+	VPSRLQ      $0x20, Z4, Z4
+	VPMOVQD     Z4, Y6
+	VPTESTMW    bit6<>+0(SB), Z5, K1
+	VPTESTMW    bit7<>+0(SB), Z5, K2
+	VMOVDQU64   (BX), Z4
+	VMOVDQA64   Z5, Z8
+	VPERMI2W    64(BX), Z4, Z8
+	VMOVDQU64   128(BX), Z4
+	VMOVDQA64   Z5, Z9
+	VPERMI2W    192(BX), Z4, Z9
+	VMOVDQU16   Z9, K1, Z8
+	VMOVDQU64   256(BX), Z4
+	VMOVDQA64   Z5, Z9
+	VPERMI2W    320(BX), Z4, Z9
+	VMOVDQU64   384(BX), Z4
+	VMOVDQA64   Z5, Z5
+	VPERMI2W    448(BX), Z4, Z5
+	VMOVDQU16   Z5, K1, Z9
+	VMOVDQU16   Z9, K2, Z8
+	VMOVDQU64   fourEach0<>+0(SB), Z4
+	VPERMD      Z6, Z4, Z4
+	VPSRLVD     sevens<>+0(SB), Z4, Z4
+	VPMOVDB     Z4, X7
+	VMOVDQU64   fourEach1<>+0(SB), Z4
+	VPERMD      Z6, Z4, Z4
+	VPSRLVD     sevens<>+0(SB), Z4, Z4
+	VPMOVDB     Z4, X4
+	VINSERTI128 $0x01, X4, Y7, Y7
+	VPSRLD      $0x1c, Y6, Y6
+	VPMOVDW     Y6, X4
+	VPACKUSWB   X4, X4, X4
+	VPUNPCKLBW  X4, X4, X4
+	VPADDB      X4, X4, X4
+	VPSUBB      ones8<>+0(SB), X4, X4
+	VMOVDQU     X4, 256(AX)
+	VPAND       seven7<>+0(SB), Y7, Y7
+	VMOVDQU     parity<>+0(SB), Y5
+	VPSRLW      $0x04, Y7, Y4
+	VPAND       low4y<>+0(SB), Y7, Y6
+	VPAND       low4y<>+0(SB), Y4, Y4
+	VPSHUFB     Y6, Y5, Y6
+	VPSHUFB     Y4, Y5, Y4
+	VPXOR       Y4, Y6, Y6
+	VPOR        Y6, Y7, Y7
+	VMOVDQU     Y7, (SP)
+	VMOVDQU64   points8Part0<>+0(SB), Z4
+	VPERMW      Z8, Z4, Z4
+	VPSRLVW     Z2, Z4, Z4
+	VPANDD      Z3, Z4, Z4
+	VPSHUFB     Z4, Z0, Z4
+	KMOVQ       (SP), K1
+	VPSUBB      Z4, Z1, K1, Z4
+	VMOVDQU64   Z4, (AX)
+	VMOVDQU64   points8Part1<>+0(SB), Z4
+	VPERMW      Z8, Z4, Z4
+	VPSRLVW     Z2, Z4, Z4
+	VPANDD      Z3, Z4, Z4
+	VPSHUFB     Z4, Z0, Z4
+	KMOVQ       8(SP), K1
+	VPSUBB      Z4, Z1, K1, Z4
+	VMOVDQU64   Z4, 64(AX)
+	VMOVDQU64   points8Part2<>+0(SB), Z4
+	VPERMW      Z8, Z4, Z4
+	VPSRLVW     Z2, Z4, Z4
+	VPANDD      Z3, Z4, Z4
+	VPSHUFB     Z4, Z0, Z4
+	KMOVQ       16(SP), K1
+	VPSUBB      Z4, Z1, K1, Z4
+	VMOVDQU64   Z4, 128(AX)
+	VMOVDQU64   points8Part3<>+0(SB), Z4
+	VPERMW      Z8, Z4, Z4
+	VPSRLVW     Z2, Z4, Z4
+	VPANDD      Z3, Z4, Z4
+	VPSHUFB     Z4, Z0, Z4
+	KMOVQ       24(SP), K1
+	VPSUBB      Z4, Z1, K1, Z4
+	VMOVDQU64   Z4, 192(AX)
+	MOVWLZX     (CX), SI
+	VMOVD       SI, X4
+	VCVTPH2PS   X4, X4
+	VMULSS      eighth<>+0(SB), X4, X4
+	VMOVSS      X4, 272(AX)
+	ADDQ        $0x42, CX
+	ADDQ        $0x00000140, AX
+	DECQ        DX
+	JNZ         block
+	VZEROUPPER
+	RET
+
+// func convertIQ2XSAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertIQ2XSAVX512(SB), NOSPLIT, $32-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points8Shifts<>+0(SB), Z2
+	VPBROADCASTD    low2<>+0(SB), Z3
+
+block:
+	PREFETCHT1 16384(CX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT1 16448(CX)
+	PREFETCHT0 2112(CX)
+	VMOVDQU64  2(CX), Z4
+	VPANDD     below512<>+0(SB), Z4, Z5
+	VPSRLW     $0x09, Z4, Z4
+	VPMOVWB    Z4, Y4
+	VPTESTMW   bit6<>+0(SB), Z5, K1
+	VPTESTMW   bit7<>+0(SB), Z5, K2
+	VPTESTMW   bit8<>+0(SB), Z5, K3
+	VMOVDQU64  (BX), Z6
+	VMOVDQA64  Z5, Z7
+	VPERMI2W   64(BX), Z6, Z7
+	VMOVDQU64  128(BX), Z6
+	VMOVDQA64  Z5, Z8
+	VPERMI2W   192(BX), Z6, Z8
+	VMOVDQU16  Z8, K1, Z7
+	VMOVDQU64  256(BX), Z6
+	VMOVDQA64  Z5, Z8
+	VPERMI2W   320(BX), Z6, Z8
+	VMOVDQU64  384(BX), Z6
+	VMOVDQA64  Z5, Z9
+	VPERMI2W   448(BX), Z6, Z9
+	VMOVDQU16  Z9, K1, Z8
+	VMOVDQU16  Z8, K2, Z7
+	VMOVDQU64  512(BX), Z6
+	VMOVDQA64  Z5, Z8
+	VPERMI2W   576(BX), Z6, Z8
+	VMOVDQU64  640(BX), Z6
+	VMOVDQA64  Z5, Z9
+	VPERMI2W   704(BX), Z6, Z9
+	VMOVDQU16  Z9, K1, Z8
+	VMOVDQU64  768(BX), Z6
+	VMOVDQA64  Z5, Z9
+	VPERMI2W   832(BX), Z6, Z9
+	VMOVDQU64  896(BX), Z6
+	VMOVDQA64  Z5, Z5
+	VPERMI2W   960(BX), Z6, Z5
+	VMOVDQU16  Z5, K1, Z9
+	VMOVDQU16  Z9, K2, Z8
+	VMOVDQU16  Z8, K3, Z7
+	VPAND      seven7<>+0(SB), Y4, Y4
+	VMOVDQU    parity<>+0(SB), Y6
+	VPSRLW     $0x04, Y4, Y5
+	VPAND      low4y<>+0(SB), Y4, Y8
+	VPAND      low4y<>+0(SB), Y5, Y5
+	VPSHUFB    Y8, Y6, Y8
+	VPSHUFB    Y5, Y6, Y5
+	VPXOR      Y5, Y8, Y8
+	VPOR       Y8, Y4, Y4
+	VMOVDQU    Y4, (SP)
+	VMOVDQU64  points8Part0<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      (SP), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, (AX)
+	VMOVDQU64  points8Part1<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      8(SP), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, 64(AX)
+	VMOVDQU64  points8Part2<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      16(SP), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, 128(AX)
+	VMOVDQU64  points8Part3<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      24(SP), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, 192(AX)
+	VMOVQ      66(CX), X4
+	VPSRLW     $0x04, X4, X5
+	VPUNPCKLBW X5, X4, X4
+	VPAND      low4y<>+0(SB), X4, X4
+	VPADDB     X4, X4, X4
+	VPSUBB     ones8<>+0(SB), X4, X4
+	VMOVDQU    X4, 256(AX)
+	MOVWLZX    (CX), SI
+	VMOVD      SI, X4
+	VCVTPH2PS  X4, X4
+	VMULSS     eighth<>+0(SB), X4, X4
+	VMOVSS     X4, 272(AX)
+	ADDQ       $0x4a, CX
+	ADDQ       $0x00000140, AX
+	DECQ       DX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func convertIQ2SAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertIQ2SAVX512(SB), NOSPLIT, $0-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points8Shifts<>+0(SB), Z2
+	VPBROADCASTD    low2<>+0(SB), Z3
+
+block:
+	PREFETCHT1 16384(CX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT1 16448(CX)
+	PREFETCHT0 2112(CX)
+	VPMOVZXBW  2(CX), Z4
+	VPMOVZXBW  66(CX), X5
+	VMOVDQU64  fourWords<>+0(SB), Z6
+	VPERMW     Z5, Z6, Z5
+	VPSLLVW    twoShifts<>+0(SB), Z5, Z5
+	VPANDD     bits89<>+0(SB), Z5, Z5
+	VPORD      Z5, Z4, Z4
+	VPTESTMW   bit6<>+0(SB), Z4, K1
+	VPTESTMW   bit7<>+0(SB), Z4, K2
+	VPTESTMW   bit8<>+0(SB), Z4, K3
+	VPTESTMW   bit9<>+0(SB), Z4, K4
+	VMOVDQU64  (BX), Z6
+	VMOVDQA64  Z4, Z7
+	VPERMI2W   64(BX), Z6, Z7
+	VMOVDQU64  128(BX), Z6
+	VMOVDQA64  Z4, Z8
+	VPERMI2W   192(BX), Z6, Z8
+	VMOVDQU16  Z8, K1, Z7
+	VMOVDQU64  256(BX), Z6
+	VMOVDQA64  Z4, Z8
+	VPERMI2W   320(BX), Z6, Z8
+	VMOVDQU64  384(BX), Z6
+	VMOVDQA64  Z4, Z9
+	VPERMI2W   448(BX), Z6, Z9
+	VMOVDQU16  Z9, K1, Z8
+	VMOVDQU16  Z8, K2, Z7
+	VMOVDQU64  512(BX), Z6
+	VMOVDQA64  Z4, Z8
+	VPERMI2W   576(BX), Z6, Z8
+	VMOVDQU64  640(BX), Z6
+	VMOVDQA64  Z4, Z9
+	VPERMI2W   704(BX), Z6, Z9
+	VMOVDQU16  Z9, K1, Z8
+	VMOVDQU64  768(BX), Z6
+	VMOVDQA64  Z4, Z9
+	VPERMI2W   832(BX), Z6, Z9
+	VMOVDQU64  896(BX), Z6
+	VMOVDQA64  Z4, Z10
+	VPERMI2W   960(BX), Z6, Z10
+	VMOVDQU16  Z10, K1, Z9
+	VMOVDQU16  Z9, K2, Z8
+	VMOVDQU16  Z8, K3, Z7
+	VMOVDQU64  1024(BX), Z6
+	VMOVDQA64  Z4, Z8
+	VPERMI2W   1088(BX), Z6, Z8
+	VMOVDQU64  1152(BX), Z6
+	VMOVDQA64  Z4, Z9
+	VPERMI2W   1216(BX), Z6, Z9
+	VMOVDQU16  Z9, K1, Z8
+	VMOVDQU64  1280(BX), Z6
+	VMOVDQA64  Z4, Z9
+	VPERMI2W   1344(BX), Z6, Z9
+	VMOVDQU64  1408(BX), Z6
+	VMOVDQA64  Z4, Z10
+	VPERMI2W   1472(BX), Z6, Z10
+	VMOVDQU16  Z10, K1, Z9
+	VMOVDQU16  Z9, K2, Z8
+	VMOVDQU64  1536(BX), Z6
+	VMOVDQA64  Z4, Z9
+	VPERMI2W   1600(BX), Z6, Z9
+	VMOVDQU64  1664(BX), Z6
+	VMOVDQA64  Z4, Z10
+	VPERMI2W   1728(BX), Z6, Z10
+	VMOVDQU16  Z10, K1, Z9
+	VMOVDQU64  1792(BX), Z6
+	VMOVDQA64  Z4, Z10
+	VPERMI2W   1856(BX), Z6, Z10
+	VMOVDQU64  1920(BX), Z6
+	VMOVDQA64  Z4, Z4
+	VPERMI2W   1984(BX), Z6, Z4
+	VMOVDQU16  Z4, K1, Z10
+	VMOVDQU16  Z10, K2, Z9
+	VMOVDQU16  Z9, K3, Z8
+	VMOVDQU16  Z8, K4, Z7
+	VMOVDQU64  points8Part0<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      34(CX), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, (AX)
+	VMOVDQU64  points8Part1<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      42(CX), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, 64(AX)
+	VMOVDQU64  points8Part2<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      50(CX), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, 128(AX)
+	VMOVDQU64  points8Part3<>+0(SB), Z4
+	VPERMW     Z7, Z4, Z4
+	VPSRLVW    Z2, Z4, Z4
+	VPANDD     Z3, Z4, Z4
+	VPSHUFB    Z4, Z0, Z4
+	KMOVQ      58(CX), K1
+	VPSUBB     Z4, Z1, K1, Z4
+	VMOVDQU64  Z4, 192(AX)
+	VMOVQ      74(CX), X4
+	VPSRLW     $0x04, X4, X5
+	VPUNPCKLBW X5, X4, X4
+	VPAND      low4y<>+0(SB), X4, X4
+	VPADDB     X4, X4, X4
+	VPSUBB     ones8<>+0(SB), X4, X4
+	VMOVDQU    X4, 256(AX)
+	MOVWLZX    (CX), SI
+	VMOVD      SI, X4
+	VCVTPH2PS  X4, X4
+	VMULSS     eighth<>+0(SB), X4, X4
+	VMOVSS     X4, 272(AX)
+	ADDQ       $0x52, CX
+	ADDQ       $0x00000140, AX
+	DECQ       DX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func convertIQ1SAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX512BW, AVX512F, F16C, MMX+
+TEXT ·convertIQ1SAVX512(SB), NOSPLIT, $0-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points8Shifts<>+0(SB), Z1
+	VPBROADCASTD    low2<>+0(SB), Z3
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VPMOVZXBW    2(CX), Z4
+	VMOVDQU      34(CX), X2
+	VMOVDQU64    fourWords<>+0(SB), Z5
+	VPERMW       Z2, Z5, Z5
+	VPMOVW2M     Z5, K1
+	VPSRLVW      threeShifts<>+0(SB), Z5, Z5
+	VPSLLW       $0x08, Z5, Z5
+	VPANDD       bits8to10<>+0(SB), Z5, Z5
+	VPORD        Z5, Z4, Z4
+	VPTESTMW     bit6<>+0(SB), Z4, K2
+	VPTESTMW     bit7<>+0(SB), Z4, K3
+	VPTESTMW     bit8<>+0(SB), Z4, K4
+	VPTESTMW     bit9<>+0(SB), Z4, K5
+	VPTESTMW     bit10<>+0(SB), Z4, K6
+	VMOVDQU64    (BX), Z5
+	VMOVDQA64    Z4, Z6
+	VPERMI2W     64(BX), Z5, Z6
+	VMOVDQU64    128(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     192(BX), Z5, Z7
+	VMOVDQU16    Z7, K2, Z6
+	VMOVDQU64    256(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     320(BX), Z5, Z7
+	VMOVDQU64    384(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     448(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU16    Z7, K3, Z6
+	VMOVDQU64    512(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     576(BX), Z5, Z7
+	VMOVDQU64    640(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     704(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU64    768(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     832(BX), Z5, Z8
+	VMOVDQU64    896(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     960(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU16    Z8, K3, Z7
+	VMOVDQU16    Z7, K4, Z6
+	VMOVDQU64    1024(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     1088(BX), Z5, Z7
+	VMOVDQU64    1152(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     1216(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU64    1280(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     1344(BX), Z5, Z8
+	VMOVDQU64    1408(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     1472(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU16    Z8, K3, Z7
+	VMOVDQU64    1536(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     1600(BX), Z5, Z8
+	VMOVDQU64    1664(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     1728(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU64    1792(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     1856(BX), Z5, Z9
+	VMOVDQU64    1920(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     1984(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU16    Z9, K3, Z8
+	VMOVDQU16    Z8, K4, Z7
+	VMOVDQU16    Z7, K5, Z6
+	VMOVDQU64    2048(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     2112(BX), Z5, Z7
+	VMOVDQU64    2176(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     2240(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU64    2304(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     2368(BX), Z5, Z8
+	VMOVDQU64    2432(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     2496(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU16    Z8, K3, Z7
+	VMOVDQU64    2560(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     2624(BX), Z5, Z8
+	VMOVDQU64    2688(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     2752(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU64    2816(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     2880(BX), Z5, Z9
+	VMOVDQU64    2944(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3008(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU16    Z9, K3, Z8
+	VMOVDQU16    Z8, K4, Z7
+	VMOVDQU64    3072(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     3136(BX), Z5, Z8
+	VMOVDQU64    3200(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     3264(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU64    3328(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     3392(BX), Z5, Z9
+	VMOVDQU64    3456(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3520(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU16    Z9, K3, Z8
+	VMOVDQU64    3584(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     3648(BX), Z5, Z9
+	VMOVDQU64    3712(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3776(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU64    3840(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3904(BX), Z5, Z10
+	VMOVDQU64    3968(BX), Z5
+	VMOVDQA64    Z4, Z4
+	VPERMI2W     4032(BX), Z5, Z4
+	VMOVDQU16    Z4, K2, Z10
+	VMOVDQU16    Z10, K3, Z9
+	VMOVDQU16    Z9, K4, Z8
+	VMOVDQU16    Z8, K5, Z7
+	VMOVDQU16    Z7, K6, Z6
+	VPBROADCASTD ones4<>+0(SB), Z4
+	VPBROADCASTD twos4<>+0(SB), Z5
+	VMOVDQU64    points8Part0<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z7
+	VPSRLVW      Z1, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VPADDB       Z4, Z7, Z7
+	KSHIFTRD     $0x00, K1, K2
+	VPSUBQ       Z5, Z7, K2, Z7
+	VMOVDQU64    Z7, (AX)
+	VMOVDQU64    points8Part1<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z7
+	VPSRLVW      Z1, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VPADDB       Z4, Z7, Z7
+	KSHIFTRD     $0x08, K1, K2
+	VPSUBQ       Z5, Z7, K2, Z7
+	VMOVDQU64    Z7, 64(AX)
+	VMOVDQU64    points8Part2<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z7
+	VPSRLVW      Z1, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VPADDB       Z4, Z7, Z7
+	KSHIFTRD     $0x10, K1, K2
+	VPSUBQ       Z5, Z7, K2, Z7
+	VMOVDQU64    Z7, 128(AX)
+	VMOVDQU64    points8Part3<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z6
+	VPSRLVW      Z1, Z6, Z6
+	VPANDD       Z3, Z6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VPADDB       Z4, Z6, Z6
+	KSHIFTRD     $0x18, K1, K1
+	VPSUBQ       Z5, Z6, K1, Z6
+	VMOVDQU64    Z6, 192(AX)
+	VPSRLW       $0x0c, X2, X2
+	VPACKUSWB    X2, X2, X2
+	VPUNPCKLBW   X2, X2, X2
+	VPAND        seven<>+0(SB), X2, X2
+	VPADDB       X2, X2, X2
+	VPSUBB       ones8<>+0(SB), X2, X2
+	VMOVDQU      X2, 256(AX)
+	MOVWLZX      (CX), SI
+	VMOVD        SI, X2
+	VCVTPH2PS    X2, X2
+	VMULSS       eighth<>+0(SB), X2, X2
+	VMOVSS       X2, 272(AX)
+	ADDQ         $0x32, CX
+	ADDQ         $0x00000140, AX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func convertIQ1MAVX512(dst *byte, src *byte, blocks int, words *uint16, values *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, F16C, MMX+
+TEXT ·convertIQ1MAVX512(SB), NOSPLIT, $0-40
+	MOVQ            dst+0(FP), AX
+	MOVQ            src+8(FP), CX
+	MOVQ            blocks+16(FP), DX
+	MOVQ            words+24(FP), BX
+	MOVQ            values+32(FP), SI
+	VBROADCASTI32X4 (SI), Z0
+	VPXORD          Z1, Z1, Z1
+	VMOVDQU64       points8Shifts<>+0(SB), Z1
+	VPBROADCASTD    low2<>+0(SB), Z3
+
+block:
+	PREFETCHT1   16384(CX)
+	PREFETCHT0   2048(CX)
+	VPMOVZXBW    (CX), Z4
+	VPMOVZXBD    32(CX), Z5
+	VPSLLD       $0x0c, Z5, Z6
+	VPORD        Z6, Z5, Z5
+	VPANDD.BCST  nibbleWords<>+0(SB), Z5, Z5
+	VPTESTMW     bit3<>+0(SB), Z5, K1
+	VPSLLW       $0x08, Z5, Z5
+	VPANDD       bits8to10<>+0(SB), Z5, Z5
+	VPORD        Z5, Z4, Z4
+	VPTESTMW     bit6<>+0(SB), Z4, K2
+	VPTESTMW     bit7<>+0(SB), Z4, K3
+	VPTESTMW     bit8<>+0(SB), Z4, K4
+	VPTESTMW     bit9<>+0(SB), Z4, K5
+	VPTESTMW     bit10<>+0(SB), Z4, K6
+	VMOVDQU64    (BX), Z5
+	VMOVDQA64    Z4, Z6
+	VPERMI2W     64(BX), Z5, Z6
+	VMOVDQU64    128(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     192(BX), Z5, Z7
+	VMOVDQU16    Z7, K2, Z6
+	VMOVDQU64    256(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     320(BX), Z5, Z7
+	VMOVDQU64    384(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     448(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU16    Z7, K3, Z6
+	VMOVDQU64    512(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     576(BX), Z5, Z7
+	VMOVDQU64    640(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     704(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU64    768(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     832(BX), Z5, Z8
+	VMOVDQU64    896(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     960(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU16    Z8, K3, Z7
+	VMOVDQU16    Z7, K4, Z6
+	VMOVDQU64    1024(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     1088(BX), Z5, Z7
+	VMOVDQU64    1152(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     1216(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU64    1280(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     1344(BX), Z5, Z8
+	VMOVDQU64    1408(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     1472(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU16    Z8, K3, Z7
+	VMOVDQU64    1536(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     1600(BX), Z5, Z8
+	VMOVDQU64    1664(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     1728(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU64    1792(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     1856(BX), Z5, Z9
+	VMOVDQU64    1920(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     1984(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU16    Z9, K3, Z8
+	VMOVDQU16    Z8, K4, Z7
+	VMOVDQU16    Z7, K5, Z6
+	VMOVDQU64    2048(BX), Z5
+	VMOVDQA64    Z4, Z7
+	VPERMI2W     2112(BX), Z5, Z7
+	VMOVDQU64    2176(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     2240(BX), Z5, Z8
+	VMOVDQU16    Z8, K2, Z7
+	VMOVDQU64    2304(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     2368(BX), Z5, Z8
+	VMOVDQU64    2432(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     2496(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU16    Z8, K3, Z7
+	VMOVDQU64    2560(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     2624(BX), Z5, Z8
+	VMOVDQU64    2688(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     2752(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU64    2816(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     2880(BX), Z5, Z9
+	VMOVDQU64    2944(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3008(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU16    Z9, K3, Z8
+	VMOVDQU16    Z8, K4, Z7
+	VMOVDQU64    3072(BX), Z5
+	VMOVDQA64    Z4, Z8
+	VPERMI2W     3136(BX), Z5, Z8
+	VMOVDQU64    3200(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     3264(BX), Z5, Z9
+	VMOVDQU16    Z9, K2, Z8
+	VMOVDQU64    3328(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     3392(BX), Z5, Z9
+	VMOVDQU64    3456(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3520(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU16    Z9, K3, Z8
+	VMOVDQU64    3584(BX), Z5
+	VMOVDQA64    Z4, Z9
+	VPERMI2W     3648(BX), Z5, Z9
+	VMOVDQU64    3712(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3776(BX), Z5, Z10
+	VMOVDQU16    Z10, K2, Z9
+	VMOVDQU64    3840(BX), Z5
+	VMOVDQA64    Z4, Z10
+	VPERMI2W     3904(BX), Z5, Z10
+	VMOVDQU64    3968(BX), Z5
+	VMOVDQA64    Z4, Z4
+	VPERMI2W     4032(BX), Z5, Z4
+	VMOVDQU16    Z4, K2, Z10
+	VMOVDQU16    Z10, K3, Z9
+	VMOVDQU16    Z9, K4, Z8
+	VMOVDQU16    Z8, K5, Z7
+	VMOVDQU16    Z7, K6, Z6
+	VPBROADCASTD ones4<>+0(SB), Z4
+	VPBROADCASTD twos4<>+0(SB), Z5
+	VMOVDQU64    points8Part0<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z7
+	VPSRLVW      Z1, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VPADDB       Z4, Z7, Z7
+	KSHIFTRD     $0x00, K1, K2
+	VPSUBQ       Z5, Z7, K2, Z7
+	VMOVDQU64    Z7, (AX)
+	VMOVDQU64    points8Part1<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z7
+	VPSRLVW      Z1, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VPADDB       Z4, Z7, Z7
+	KSHIFTRD     $0x08, K1, K2
+	VPSUBQ       Z5, Z7, K2, Z7
+	VMOVDQU64    Z7, 64(AX)
+	VMOVDQU64    points8Part2<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z7
+	VPSRLVW      Z1, Z7, Z7
+	VPANDD       Z3, Z7, Z7
+	VPSHUFB      Z7, Z0, Z7
+	VPADDB       Z4, Z7, Z7
+	KSHIFTRD     $0x10, K1, K2
+	VPSUBQ       Z5, Z7, K2, Z7
+	VMOVDQU64    Z7, 128(AX)
+	VMOVDQU64    points8Part3<>+0(SB), Z7
+	VPERMW       Z6, Z7, Z6
+	VPSRLVW      Z1, Z6, Z6
+	VPANDD       Z3, Z6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VPADDB       Z4, Z6, Z6
+	KSHIFTRD     $0x18, K1, K1
+	VPSUBQ       Z5, Z6, K1, Z6
+	VMOVDQU64    Z6, 192(AX)
+	VMOVQ        48(CX), X2
+	VMOVDQU      fourWords<>+0(SB), Y4
+	VPERMW       Y2, Y4, Y2
+	VPSRLVW      threeShifts<>+0(SB), Y2, Y2
+	VPMOVWB      Y2, X2
+	VPAND        seven<>+0(SB), X2, X2
+	VPADDB       X2, X2, X2
+	VPSUBB       ones8<>+0(SB), X2, X2
+	VMOVDQU      X2, 256(AX)
+	XORQ         SI, SI
+	MOVWLZX      48(CX), DI
+	SHRL         $0x0c, DI
+	SHLL         $0x00, DI
+	ORQ          DI, SI
+	MOVWLZX      50(CX), DI
+	SHRL         $0x0c, DI
+	SHLL         $0x04, DI
+	ORQ          DI, SI
+	MOVWLZX      52(CX), DI
+	SHRL         $0x0c, DI
+	SHLL         $0x08, DI
+	ORQ          DI, SI
+	MOVWLZX      54(CX), DI
+	SHRL         $0x0c, DI
+	SHLL         $0x0c, DI
+	ORQ          DI, SI
+	VMOVD        SI, X2
+	VCVTPH2PS    X2, X2
+	VMULSS       eighth<>+0(SB), X2, X2
+	VMOVSS       X2, 272(AX)
+	ADDQ         $0x38, CX
+	ADDQ         $0x00000140, AX
+	DECQ         DX
+	JNZ          block
 	VZEROUPPER
 	RET
 
@@ -28610,9 +34672,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, (AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 128(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 256(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 384(AX)
 	VPMOVSXBD    (CX), Z3
 	VMOVDQU64    Z3, 8192(AX)
@@ -28628,9 +34694,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 512(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 640(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 768(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 896(AX)
 	VPMOVSXBD    16(CX), Z3
 	VMOVDQU64    Z3, 8320(AX)
@@ -28646,9 +34716,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 1024(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 1152(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 1280(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 1408(AX)
 	VPMOVSXBD    32(CX), Z3
 	VMOVDQU64    Z3, 8448(AX)
@@ -28664,9 +34738,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 1536(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 1664(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 1792(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 1920(AX)
 	VPMOVSXBD    48(CX), Z3
 	VMOVDQU64    Z3, 8576(AX)
@@ -28682,9 +34760,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 2048(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 2176(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 2304(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 2432(AX)
 	VPMOVSXBD    64(CX), Z3
 	VMOVDQU64    Z3, 8704(AX)
@@ -28700,9 +34782,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 2560(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 2688(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 2816(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 2944(AX)
 	VPMOVSXBD    80(CX), Z3
 	VMOVDQU64    Z3, 8832(AX)
@@ -28718,9 +34804,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 3072(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 3200(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 3328(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 3456(AX)
 	VPMOVSXBD    96(CX), Z3
 	VMOVDQU64    Z3, 8960(AX)
@@ -28736,9 +34826,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 3584(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 3712(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 3840(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 3968(AX)
 	VPMOVSXBD    112(CX), Z3
 	VMOVDQU64    Z3, 9088(AX)
@@ -28754,9 +34848,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 4096(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 4224(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 4352(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 4480(AX)
 	VPMOVSXBD    128(CX), Z3
 	VMOVDQU64    Z3, 9216(AX)
@@ -28772,9 +34870,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 4608(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 4736(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 4864(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 4992(AX)
 	VPMOVSXBD    144(CX), Z3
 	VMOVDQU64    Z3, 9344(AX)
@@ -28790,9 +34892,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 5120(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 5248(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 5376(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 5504(AX)
 	VPMOVSXBD    160(CX), Z3
 	VMOVDQU64    Z3, 9472(AX)
@@ -28808,9 +34914,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 5632(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 5760(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 5888(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 6016(AX)
 	VPMOVSXBD    176(CX), Z3
 	VMOVDQU64    Z3, 9600(AX)
@@ -28826,9 +34936,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 6144(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 6272(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 6400(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 6528(AX)
 	VPMOVSXBD    192(CX), Z3
 	VMOVDQU64    Z3, 9728(AX)
@@ -28844,9 +34958,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 6656(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 6784(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 6912(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 7040(AX)
 	VPMOVSXBD    208(CX), Z3
 	VMOVDQU64    Z3, 9856(AX)
@@ -28862,9 +34980,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 7168(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 7296(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 7424(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 7552(AX)
 	VPMOVSXBD    224(CX), Z3
 	VMOVDQU64    Z3, 9984(AX)
@@ -28880,9 +35002,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 7680(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 7808(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 7936(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 8064(AX)
 	VPMOVSXBD    240(CX), Z0
 	VMOVDQU64    Z0, 10112(AX)
@@ -28958,9 +35084,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 64(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 192(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 320(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 448(AX)
 	VPMOVSXBD    (DI), Z3
 	VMOVDQU64    Z3, 8256(AX)
@@ -28976,9 +35106,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 576(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 704(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 832(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 960(AX)
 	VPMOVSXBD    16(DI), Z3
 	VMOVDQU64    Z3, 8384(AX)
@@ -28994,9 +35128,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 1088(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 1216(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 1344(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 1472(AX)
 	VPMOVSXBD    32(DI), Z3
 	VMOVDQU64    Z3, 8512(AX)
@@ -29012,9 +35150,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 1600(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 1728(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 1856(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 1984(AX)
 	VPMOVSXBD    48(DI), Z3
 	VMOVDQU64    Z3, 8640(AX)
@@ -29030,9 +35172,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 2112(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 2240(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 2368(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 2496(AX)
 	VPMOVSXBD    64(DI), Z3
 	VMOVDQU64    Z3, 8768(AX)
@@ -29048,9 +35194,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 2624(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 2752(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 2880(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 3008(AX)
 	VPMOVSXBD    80(DI), Z3
 	VMOVDQU64    Z3, 8896(AX)
@@ -29066,9 +35216,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 3136(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 3264(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 3392(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 3520(AX)
 	VPMOVSXBD    96(DI), Z3
 	VMOVDQU64    Z3, 9024(AX)
@@ -29084,9 +35238,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 3648(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 3776(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 3904(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 4032(AX)
 	VPMOVSXBD    112(DI), Z3
 	VMOVDQU64    Z3, 9152(AX)
@@ -29102,9 +35260,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 4160(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 4288(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 4416(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 4544(AX)
 	VPMOVSXBD    128(DI), Z3
 	VMOVDQU64    Z3, 9280(AX)
@@ -29120,9 +35282,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 4672(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 4800(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 4928(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 5056(AX)
 	VPMOVSXBD    144(DI), Z3
 	VMOVDQU64    Z3, 9408(AX)
@@ -29138,9 +35304,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 5184(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 5312(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 5440(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 5568(AX)
 	VPMOVSXBD    160(DI), Z3
 	VMOVDQU64    Z3, 9536(AX)
@@ -29156,9 +35326,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 5696(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 5824(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 5952(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 6080(AX)
 	VPMOVSXBD    176(DI), Z3
 	VMOVDQU64    Z3, 9664(AX)
@@ -29174,9 +35348,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 6208(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 6336(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 6464(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 6592(AX)
 	VPMOVSXBD    192(DI), Z3
 	VMOVDQU64    Z3, 9792(AX)
@@ -29192,9 +35370,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 6720(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 6848(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 6976(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 7104(AX)
 	VPMOVSXBD    208(DI), Z3
 	VMOVDQU64    Z3, 9920(AX)
@@ -29210,9 +35392,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 7232(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 7360(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 7488(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 7616(AX)
 	VPMOVSXBD    224(DI), Z3
 	VMOVDQU64    Z3, 10048(AX)
@@ -29228,9 +35414,13 @@ block:
 	VPTERNLOGD   $0xd8, Z0, Z3, Z5
 	VPTERNLOGD   $0xd8, Z1, Z5, Z7
 	VPANDD       Z2, Z7, Z7
+	VPADDD.BCST  ninetySixes<>+0(SB), Z4, Z4
 	VMOVDQU64    Z4, 7744(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z6, Z6
 	VMOVDQU64    Z6, 7872(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z8, Z8
 	VMOVDQU64    Z8, 8000(AX)
+	VPADDD.BCST  ninetySixes<>+0(SB), Z7, Z7
 	VMOVDQU64    Z7, 8128(AX)
 	VPMOVSXBD    240(DI), Z0
 	VMOVDQU64    Z0, 10176(AX)
@@ -29602,37 +35792,37 @@ block:
 	VPERMI2Q  Z9, Z10, Z8
 	VMOVDQU64 Z8, 1472(AX)
 	VPMOVSXWD 256(DX), Z9
-	VPSLLD    $0x05, Z9, Z9
+	VPSLLD    $0x07, Z9, Z9
 	VPXORD    Z19, Z19, Z19
 	VPSUBD    Z9, Z19, Z9
 	VMOVDQU64 240(DX), Z8
 	VALIGND   $0x0c, Z8, Z9, Z9
 	VPMOVSXWD 256(BX), Z10
-	VPSLLD    $0x05, Z10, Z10
+	VPSLLD    $0x07, Z10, Z10
 	VPXORD    Z20, Z20, Z20
 	VPSUBD    Z10, Z20, Z10
 	VMOVDQU64 240(BX), Z8
 	VALIGND   $0x0c, Z8, Z10, Z10
 	VPMOVSXWD 256(SI), Z11
-	VPSLLD    $0x05, Z11, Z11
+	VPSLLD    $0x07, Z11, Z11
 	VPXORD    Z21, Z21, Z21
 	VPSUBD    Z11, Z21, Z11
 	VMOVDQU64 240(SI), Z8
 	VALIGND   $0x0c, Z8, Z11, Z11
 	VPMOVSXWD 256(DI), Z12
-	VPSLLD    $0x05, Z12, Z12
+	VPSLLD    $0x07, Z12, Z12
 	VPXORD    Z22, Z22, Z22
 	VPSUBD    Z12, Z22, Z12
 	VMOVDQU64 240(DI), Z8
 	VALIGND   $0x0c, Z8, Z12, Z12
 	VPMOVSXWD 256(R8), Z13
-	VPSLLD    $0x05, Z13, Z13
+	VPSLLD    $0x07, Z13, Z13
 	VPXORD    Z23, Z23, Z23
 	VPSUBD    Z13, Z23, Z13
 	VMOVDQU64 240(R8), Z8
 	VALIGND   $0x0c, Z8, Z13, Z13
 	VPMOVSXWD 256(CX), Z14
-	VPSLLD    $0x05, Z14, Z14
+	VPSLLD    $0x07, Z14, Z14
 	VPXORD    Z24, Z24, Z24
 	VPSUBD    Z14, Z24, Z14
 	VMOVDQU64 240(CX), Z8
@@ -29680,37 +35870,37 @@ block:
 	VPERMI2Q  Z10, Z11, Z8
 	VMOVDQU64 Z8, 1856(AX)
 	VPMOVSXWD 256(DX), Z8
-	VPSLLD    $0x05, Z8, Z8
+	VPSLLD    $0x07, Z8, Z8
 	VPXORD    Z26, Z26, Z26
 	VPSUBD    Z8, Z26, Z8
 	VMOVD     304(DX), X25
 	VALIGND   $0x0c, Z8, Z25, Z8
 	VPMOVSXWD 256(BX), Z9
-	VPSLLD    $0x05, Z9, Z9
+	VPSLLD    $0x07, Z9, Z9
 	VPXORD    Z27, Z27, Z27
 	VPSUBD    Z9, Z27, Z9
 	VMOVD     304(BX), X25
 	VALIGND   $0x0c, Z9, Z25, Z9
 	VPMOVSXWD 256(SI), Z10
-	VPSLLD    $0x05, Z10, Z10
+	VPSLLD    $0x07, Z10, Z10
 	VPXORD    Z28, Z28, Z28
 	VPSUBD    Z10, Z28, Z10
 	VMOVD     304(SI), X25
 	VALIGND   $0x0c, Z10, Z25, Z10
 	VPMOVSXWD 256(DI), Z11
-	VPSLLD    $0x05, Z11, Z11
+	VPSLLD    $0x07, Z11, Z11
 	VPXORD    Z29, Z29, Z29
 	VPSUBD    Z11, Z29, Z11
 	VMOVD     304(DI), X25
 	VALIGND   $0x0c, Z11, Z25, Z11
 	VPMOVSXWD 256(R8), Z12
-	VPSLLD    $0x05, Z12, Z12
+	VPSLLD    $0x07, Z12, Z12
 	VPXORD    Z30, Z30, Z30
 	VPSUBD    Z12, Z30, Z12
 	VMOVD     304(R8), X25
 	VALIGND   $0x0c, Z12, Z25, Z12
 	VPMOVSXWD 256(CX), Z13
-	VPSLLD    $0x05, Z13, Z13
+	VPSLLD    $0x07, Z13, Z13
 	VPXORD    Z31, Z31, Z31
 	VPSUBD    Z13, Z31, Z13
 	VMOVD     304(CX), X25

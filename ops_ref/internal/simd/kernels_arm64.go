@@ -75,6 +75,20 @@ func dotQ6KNEONDot(out *float32, w *byte, rowBytes, quads, blocks int, act *byte
 //go:noescape
 func dotQ6KNEON(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)
 
+// dotCodesNEONDot is dotCodesRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotCodesNEONDot(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)
+
+// dotCodesNEON is dotCodesRow
+// for 4*quads rows of rowBytes bytes, each of blocks blocks (groups of four for types with blocks of 32).
+// Both counts are at least 1.
+//
+//go:noescape
+func dotCodesNEON(out *float32, w *byte, rowBytes, quads, blocks int, act *byte)
+
 // repackQ8_0NEONDot writes the panel of 32 rows, rowBytes bytes apart, of steps super-blocks or groups of four blocks, at least 1.
 //
 //go:noescape
@@ -94,6 +108,11 @@ func repackQ5KNEONDot(panel, w *byte, rowBytes, steps int)
 //
 //go:noescape
 func repackQ6KNEONDot(panel, w *byte, rowBytes, steps int)
+
+// repackCodesNEONDot writes the panel of 32 rows, rowBytes bytes apart, of steps super-blocks or groups of four blocks, at least 1.
+//
+//go:noescape
+func repackCodesNEONDot(panel, w *byte, rowBytes, steps int)
 
 // gemmQ8_0NEONDot is dotQ8_0Row for 32 rows and 6 columns, and adds the products of steps super-blocks or groups of four blocks,
 // at least 1, to out. Columns of out are outBytes apart.

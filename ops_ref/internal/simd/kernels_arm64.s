@@ -4704,6 +4704,944 @@ block:
 	BNE rows
 	RET
 
+TEXT ·dotCodesNEONDot(SB), NOSPLIT, $0-48
+	MOVW $0x80808080, R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVD out+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD quads+24(FP), R3
+	MOVD blocks+32(FP), R4
+	MOVD act+40(FP), R5
+
+rows:
+	MOVD R1, R6
+	ADD R2, R6, R7
+	ADD R2, R7, R8
+	ADD R2, R8, R9
+	MOVD R5, R10
+	MOVD R4, R11
+	WORD $0x4f00e400 // movi v0.16b, #0
+
+block:
+	WORD $0x4f00e401 // movi v1.16b, #0
+	WORD $0x4f00e402 // movi v2.16b, #0
+	WORD $0x4f00e403 // movi v3.16b, #0
+	WORD $0x4f00e404 // movi v4.16b, #0
+	WORD $0x3dc00145 // ldr q5, [x10]
+	WORD $0x3dc00546 // ldr q6, [x10, #16]
+	WORD $0x3dc00947 // ldr q7, [x10, #32]
+	WORD $0x3dc00d48 // ldr q8, [x10, #48]
+	WORD $0x3dc000c9 // ldr q9, [x6]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc004c9 // ldr q9, [x6, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc008c9 // ldr q9, [x6, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc00cc9 // ldr q9, [x6, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4100c9 // ldr s9, [x6, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc000e9 // ldr q9, [x7]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc004e9 // ldr q9, [x7, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc008e9 // ldr q9, [x7, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc00ce9 // ldr q9, [x7, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4100e9 // ldr s9, [x7, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc00109 // ldr q9, [x8]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc00509 // ldr q9, [x8, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc00909 // ldr q9, [x8, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc00d09 // ldr q9, [x8, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410109 // ldr s9, [x8, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc00129 // ldr q9, [x9]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc00529 // ldr q9, [x9, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc00929 // ldr q9, [x9, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc00d29 // ldr q9, [x9, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410129 // ldr s9, [x9, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x3dc01145 // ldr q5, [x10, #64]
+	WORD $0x3dc01546 // ldr q6, [x10, #80]
+	WORD $0x3dc01947 // ldr q7, [x10, #96]
+	WORD $0x3dc01d48 // ldr q8, [x10, #112]
+	WORD $0x3dc010c9 // ldr q9, [x6, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc014c9 // ldr q9, [x6, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc018c9 // ldr q9, [x6, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc01cc9 // ldr q9, [x6, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4104c9 // ldr s9, [x6, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc010e9 // ldr q9, [x7, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc014e9 // ldr q9, [x7, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc018e9 // ldr q9, [x7, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc01ce9 // ldr q9, [x7, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4104e9 // ldr s9, [x7, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc01109 // ldr q9, [x8, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc01509 // ldr q9, [x8, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc01909 // ldr q9, [x8, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc01d09 // ldr q9, [x8, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410509 // ldr s9, [x8, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc01129 // ldr q9, [x9, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc01529 // ldr q9, [x9, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc01929 // ldr q9, [x9, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc01d29 // ldr q9, [x9, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410529 // ldr s9, [x9, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x3dc02145 // ldr q5, [x10, #128]
+	WORD $0x3dc02546 // ldr q6, [x10, #144]
+	WORD $0x3dc02947 // ldr q7, [x10, #160]
+	WORD $0x3dc02d48 // ldr q8, [x10, #176]
+	WORD $0x3dc020c9 // ldr q9, [x6, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc024c9 // ldr q9, [x6, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc028c9 // ldr q9, [x6, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc02cc9 // ldr q9, [x6, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4108c9 // ldr s9, [x6, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc020e9 // ldr q9, [x7, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc024e9 // ldr q9, [x7, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc028e9 // ldr q9, [x7, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc02ce9 // ldr q9, [x7, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4108e9 // ldr s9, [x7, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc02109 // ldr q9, [x8, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc02509 // ldr q9, [x8, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc02909 // ldr q9, [x8, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc02d09 // ldr q9, [x8, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410909 // ldr s9, [x8, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc02129 // ldr q9, [x9, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc02529 // ldr q9, [x9, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc02929 // ldr q9, [x9, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc02d29 // ldr q9, [x9, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410929 // ldr s9, [x9, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x3dc03145 // ldr q5, [x10, #192]
+	WORD $0x3dc03546 // ldr q6, [x10, #208]
+	WORD $0x3dc03947 // ldr q7, [x10, #224]
+	WORD $0x3dc03d48 // ldr q8, [x10, #240]
+	WORD $0x3dc030c9 // ldr q9, [x6, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc034c9 // ldr q9, [x6, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc038c9 // ldr q9, [x6, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc03cc9 // ldr q9, [x6, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410cc9 // ldr s9, [x6, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc030e9 // ldr q9, [x7, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc034e9 // ldr q9, [x7, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc038e9 // ldr q9, [x7, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc03ce9 // ldr q9, [x7, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410ce9 // ldr s9, [x7, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc03109 // ldr q9, [x8, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc03509 // ldr q9, [x8, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc03909 // ldr q9, [x8, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc03d09 // ldr q9, [x8, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410d09 // ldr s9, [x8, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc03129 // ldr q9, [x9, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40a // movi v10.16b, #0
+	WORD $0x4e85952a // sdot v10.4s, v9.16b, v5.16b
+	WORD $0x3dc03529 // ldr q9, [x9, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40b // movi v11.16b, #0
+	WORD $0x4e86952b // sdot v11.4s, v9.16b, v6.16b
+	WORD $0x3dc03929 // ldr q9, [x9, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40c // movi v12.16b, #0
+	WORD $0x4e87952c // sdot v12.4s, v9.16b, v7.16b
+	WORD $0x3dc03d29 // ldr q9, [x9, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x4f00e40d // movi v13.16b, #0
+	WORD $0x4e88952d // sdot v13.4s, v9.16b, v8.16b
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410d29 // ldr s9, [x9, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x4ea2bc21 // addp v1.4s, v1.4s, v2.4s
+	WORD $0x4ea4bc63 // addp v3.4s, v3.4s, v4.4s
+	WORD $0x4ea3bc21 // addp v1.4s, v1.4s, v3.4s
+	WORD $0xbd4110c2 // ldr s2, [x6, #272]
+	WORD $0xbd4110e3 // ldr s3, [x7, #272]
+	WORD $0x6e0c0462 // mov v2.s[1], v3.s[0]
+	WORD $0xbd411103 // ldr s3, [x8, #272]
+	WORD $0x6e140462 // mov v2.s[2], v3.s[0]
+	WORD $0xbd411123 // ldr s3, [x9, #272]
+	WORD $0x6e1c0462 // mov v2.s[3], v3.s[0]
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	WORD $0xbd413142 // ldr s2, [x10, #304]
+	WORD $0x4f829021 // fmul v1.4s, v1.4s, v2.s[0]
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	ADD $320, R6, R6
+	ADD $320, R7, R7
+	ADD $320, R8, R8
+	ADD $320, R9, R9
+	ADD $320, R10, R10
+	SUBS $1, R11, R11
+	BNE block
+	WORD $0x3d800000 // str q0, [x0]
+	ADD $16, R0, R0
+	ADD R2<<2, R1, R1
+	SUBS $1, R3, R3
+	BNE rows
+	RET
+
+TEXT ·dotCodesNEON(SB), NOSPLIT, $0-48
+	MOVW $0x80808080, R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVD out+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD quads+24(FP), R3
+	MOVD blocks+32(FP), R4
+	MOVD act+40(FP), R5
+
+rows:
+	MOVD R1, R6
+	ADD R2, R6, R7
+	ADD R2, R7, R8
+	ADD R2, R8, R9
+	MOVD R5, R10
+	MOVD R4, R11
+	WORD $0x4f00e400 // movi v0.16b, #0
+
+block:
+	WORD $0x4f00e401 // movi v1.16b, #0
+	WORD $0x4f00e402 // movi v2.16b, #0
+	WORD $0x4f00e403 // movi v3.16b, #0
+	WORD $0x4f00e404 // movi v4.16b, #0
+	WORD $0x3dc00145 // ldr q5, [x10]
+	WORD $0x3dc00546 // ldr q6, [x10, #16]
+	WORD $0x3dc00947 // ldr q7, [x10, #32]
+	WORD $0x3dc00d48 // ldr q8, [x10, #48]
+	WORD $0x3dc000c9 // ldr q9, [x6]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc004c9 // ldr q9, [x6, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc008c9 // ldr q9, [x6, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc00cc9 // ldr q9, [x6, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4100c9 // ldr s9, [x6, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc000e9 // ldr q9, [x7]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc004e9 // ldr q9, [x7, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc008e9 // ldr q9, [x7, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc00ce9 // ldr q9, [x7, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4100e9 // ldr s9, [x7, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc00109 // ldr q9, [x8]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc00509 // ldr q9, [x8, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc00909 // ldr q9, [x8, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc00d09 // ldr q9, [x8, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410109 // ldr s9, [x8, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc00129 // ldr q9, [x9]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc00529 // ldr q9, [x9, #16]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc00929 // ldr q9, [x9, #32]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc00d29 // ldr q9, [x9, #48]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410129 // ldr s9, [x9, #256]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x3dc01145 // ldr q5, [x10, #64]
+	WORD $0x3dc01546 // ldr q6, [x10, #80]
+	WORD $0x3dc01947 // ldr q7, [x10, #96]
+	WORD $0x3dc01d48 // ldr q8, [x10, #112]
+	WORD $0x3dc010c9 // ldr q9, [x6, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc014c9 // ldr q9, [x6, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc018c9 // ldr q9, [x6, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc01cc9 // ldr q9, [x6, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4104c9 // ldr s9, [x6, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc010e9 // ldr q9, [x7, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc014e9 // ldr q9, [x7, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc018e9 // ldr q9, [x7, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc01ce9 // ldr q9, [x7, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4104e9 // ldr s9, [x7, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc01109 // ldr q9, [x8, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc01509 // ldr q9, [x8, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc01909 // ldr q9, [x8, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc01d09 // ldr q9, [x8, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410509 // ldr s9, [x8, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc01129 // ldr q9, [x9, #64]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc01529 // ldr q9, [x9, #80]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc01929 // ldr q9, [x9, #96]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc01d29 // ldr q9, [x9, #112]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410529 // ldr s9, [x9, #260]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x3dc02145 // ldr q5, [x10, #128]
+	WORD $0x3dc02546 // ldr q6, [x10, #144]
+	WORD $0x3dc02947 // ldr q7, [x10, #160]
+	WORD $0x3dc02d48 // ldr q8, [x10, #176]
+	WORD $0x3dc020c9 // ldr q9, [x6, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc024c9 // ldr q9, [x6, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc028c9 // ldr q9, [x6, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc02cc9 // ldr q9, [x6, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4108c9 // ldr s9, [x6, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc020e9 // ldr q9, [x7, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc024e9 // ldr q9, [x7, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc028e9 // ldr q9, [x7, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc02ce9 // ldr q9, [x7, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd4108e9 // ldr s9, [x7, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc02109 // ldr q9, [x8, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc02509 // ldr q9, [x8, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc02909 // ldr q9, [x8, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc02d09 // ldr q9, [x8, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410909 // ldr s9, [x8, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc02129 // ldr q9, [x9, #128]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc02529 // ldr q9, [x9, #144]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc02929 // ldr q9, [x9, #160]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc02d29 // ldr q9, [x9, #176]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410929 // ldr s9, [x9, #264]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x3dc03145 // ldr q5, [x10, #192]
+	WORD $0x3dc03546 // ldr q6, [x10, #208]
+	WORD $0x3dc03947 // ldr q7, [x10, #224]
+	WORD $0x3dc03d48 // ldr q8, [x10, #240]
+	WORD $0x3dc030c9 // ldr q9, [x6, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc034c9 // ldr q9, [x6, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc038c9 // ldr q9, [x6, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc03cc9 // ldr q9, [x6, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410cc9 // ldr s9, [x6, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99541 // mla v1.4s, v10.4s, v9.4s
+	WORD $0x3dc030e9 // ldr q9, [x7, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc034e9 // ldr q9, [x7, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc038e9 // ldr q9, [x7, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc03ce9 // ldr q9, [x7, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410ce9 // ldr s9, [x7, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99542 // mla v2.4s, v10.4s, v9.4s
+	WORD $0x3dc03109 // ldr q9, [x8, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc03509 // ldr q9, [x8, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc03909 // ldr q9, [x8, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc03d09 // ldr q9, [x8, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410d09 // ldr s9, [x8, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99543 // mla v3.4s, v10.4s, v9.4s
+	WORD $0x3dc03129 // ldr q9, [x9, #192]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e25c12b // smull v11.8h, v9.8b, v5.8b
+	WORD $0x4e25812b // smlal2 v11.8h, v9.16b, v5.16b
+	WORD $0x4e60296a // saddlp v10.4s, v11.8h
+	WORD $0x3dc03529 // ldr q9, [x9, #208]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e26c12c // smull v12.8h, v9.8b, v6.8b
+	WORD $0x4e26812c // smlal2 v12.8h, v9.16b, v6.16b
+	WORD $0x4e60298b // saddlp v11.4s, v12.8h
+	WORD $0x3dc03929 // ldr q9, [x9, #224]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e27c12d // smull v13.8h, v9.8b, v7.8b
+	WORD $0x4e27812d // smlal2 v13.8h, v9.16b, v7.16b
+	WORD $0x4e6029ac // saddlp v12.4s, v13.8h
+	WORD $0x3dc03d29 // ldr q9, [x9, #240]
+	WORD $0x6e3f8529 // sub v9.16b, v9.16b, v31.16b
+	WORD $0x0e28c12e // smull v14.8h, v9.8b, v8.8b
+	WORD $0x4e28812e // smlal2 v14.8h, v9.16b, v8.16b
+	WORD $0x4e6029cd // saddlp v13.4s, v14.8h
+	WORD $0x4eabbd4a // addp v10.4s, v10.4s, v11.4s
+	WORD $0x4eadbd8c // addp v12.4s, v12.4s, v13.4s
+	WORD $0x4eacbd4a // addp v10.4s, v10.4s, v12.4s
+	WORD $0xbd410d29 // ldr s9, [x9, #268]
+	WORD $0x0f08a529 // sxtl v9.8h, v9.8b
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4ea99544 // mla v4.4s, v10.4s, v9.4s
+	WORD $0x4ea2bc21 // addp v1.4s, v1.4s, v2.4s
+	WORD $0x4ea4bc63 // addp v3.4s, v3.4s, v4.4s
+	WORD $0x4ea3bc21 // addp v1.4s, v1.4s, v3.4s
+	WORD $0xbd4110c2 // ldr s2, [x6, #272]
+	WORD $0xbd4110e3 // ldr s3, [x7, #272]
+	WORD $0x6e0c0462 // mov v2.s[1], v3.s[0]
+	WORD $0xbd411103 // ldr s3, [x8, #272]
+	WORD $0x6e140462 // mov v2.s[2], v3.s[0]
+	WORD $0xbd411123 // ldr s3, [x9, #272]
+	WORD $0x6e1c0462 // mov v2.s[3], v3.s[0]
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	WORD $0xbd413142 // ldr s2, [x10, #304]
+	WORD $0x4f829021 // fmul v1.4s, v1.4s, v2.s[0]
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	ADD $320, R6, R6
+	ADD $320, R7, R7
+	ADD $320, R8, R8
+	ADD $320, R9, R9
+	ADD $320, R10, R10
+	SUBS $1, R11, R11
+	BNE block
+	WORD $0x3d800000 // str q0, [x0]
+	ADD $16, R0, R0
+	ADD R2<<2, R1, R1
+	SUBS $1, R3, R3
+	BNE rows
+	RET
+
 TEXT ·repackQ8_0NEONDot(SB), NOSPLIT, $0-32
 	MOVD panel+0(FP), R0
 	MOVD w+8(FP), R1
@@ -6795,6 +7733,469 @@ block:
 	ADD $210, R5, R5
 	ADD $210, R6, R6
 	ADD $210, R7, R7
+	ADD $10368, R8, R8
+	ADD $10368, R9, R9
+	SUBS $1, R10, R10
+	BNE block
+	ADD R2<<2, R1, R1
+	EOR $16, R11, R11
+	CBNZ R11, second
+	ADD $2592, R0, R0
+
+second:
+	SUBS $1, R12, R12
+	BNE rows
+	RET
+
+TEXT ·repackCodesNEONDot(SB), NOSPLIT, $0-32
+	MOVW $0x80808080, R25
+	WORD $0x4e040f3f // dup v31.4s, w25
+	MOVD panel+0(FP), R0
+	MOVD w+8(FP), R1
+	MOVD rowBytes+16(FP), R2
+	MOVD steps+24(FP), R3
+	MOVD $0, R11
+	MOVD $8, R12
+
+rows:
+	MOVD R1, R4
+	ADD R2, R4, R5
+	ADD R2, R5, R6
+	ADD R2, R6, R7
+	ADD R11, R0, R8
+	ADD R11>>1, R0, R9
+	ADD $2560, R9, R9
+	MOVD R3, R10
+
+block:
+	WORD $0x3dc00080 // ldr q0, [x4]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc000a1 // ldr q1, [x5]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc000c2 // ldr q2, [x6]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc000e3 // ldr q3, [x7]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d800100 // str q0, [x8]
+	WORD $0x3d800901 // str q1, [x8, #32]
+	WORD $0x3d801102 // str q2, [x8, #64]
+	WORD $0x3d801903 // str q3, [x8, #96]
+	WORD $0x3dc00480 // ldr q0, [x4, #16]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc004a1 // ldr q1, [x5, #16]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc004c2 // ldr q2, [x6, #16]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc004e3 // ldr q3, [x7, #16]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d802100 // str q0, [x8, #128]
+	WORD $0x3d802901 // str q1, [x8, #160]
+	WORD $0x3d803102 // str q2, [x8, #192]
+	WORD $0x3d803903 // str q3, [x8, #224]
+	WORD $0x3dc00880 // ldr q0, [x4, #32]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc008a1 // ldr q1, [x5, #32]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc008c2 // ldr q2, [x6, #32]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc008e3 // ldr q3, [x7, #32]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d804100 // str q0, [x8, #256]
+	WORD $0x3d804901 // str q1, [x8, #288]
+	WORD $0x3d805102 // str q2, [x8, #320]
+	WORD $0x3d805903 // str q3, [x8, #352]
+	WORD $0x3dc00c80 // ldr q0, [x4, #48]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc00ca1 // ldr q1, [x5, #48]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc00cc2 // ldr q2, [x6, #48]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc00ce3 // ldr q3, [x7, #48]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d806100 // str q0, [x8, #384]
+	WORD $0x3d806901 // str q1, [x8, #416]
+	WORD $0x3d807102 // str q2, [x8, #448]
+	WORD $0x3d807903 // str q3, [x8, #480]
+	WORD $0x3dc01080 // ldr q0, [x4, #64]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc010a1 // ldr q1, [x5, #64]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc010c2 // ldr q2, [x6, #64]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc010e3 // ldr q3, [x7, #64]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d808100 // str q0, [x8, #512]
+	WORD $0x3d808901 // str q1, [x8, #544]
+	WORD $0x3d809102 // str q2, [x8, #576]
+	WORD $0x3d809903 // str q3, [x8, #608]
+	WORD $0x3dc01480 // ldr q0, [x4, #80]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc014a1 // ldr q1, [x5, #80]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc014c2 // ldr q2, [x6, #80]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc014e3 // ldr q3, [x7, #80]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80a100 // str q0, [x8, #640]
+	WORD $0x3d80a901 // str q1, [x8, #672]
+	WORD $0x3d80b102 // str q2, [x8, #704]
+	WORD $0x3d80b903 // str q3, [x8, #736]
+	WORD $0x3dc01880 // ldr q0, [x4, #96]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc018a1 // ldr q1, [x5, #96]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc018c2 // ldr q2, [x6, #96]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc018e3 // ldr q3, [x7, #96]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80c100 // str q0, [x8, #768]
+	WORD $0x3d80c901 // str q1, [x8, #800]
+	WORD $0x3d80d102 // str q2, [x8, #832]
+	WORD $0x3d80d903 // str q3, [x8, #864]
+	WORD $0x3dc01c80 // ldr q0, [x4, #112]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc01ca1 // ldr q1, [x5, #112]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc01cc2 // ldr q2, [x6, #112]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc01ce3 // ldr q3, [x7, #112]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d80e100 // str q0, [x8, #896]
+	WORD $0x3d80e901 // str q1, [x8, #928]
+	WORD $0x3d80f102 // str q2, [x8, #960]
+	WORD $0x3d80f903 // str q3, [x8, #992]
+	WORD $0x3dc02080 // ldr q0, [x4, #128]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc020a1 // ldr q1, [x5, #128]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc020c2 // ldr q2, [x6, #128]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc020e3 // ldr q3, [x7, #128]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d810100 // str q0, [x8, #1024]
+	WORD $0x3d810901 // str q1, [x8, #1056]
+	WORD $0x3d811102 // str q2, [x8, #1088]
+	WORD $0x3d811903 // str q3, [x8, #1120]
+	WORD $0x3dc02480 // ldr q0, [x4, #144]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc024a1 // ldr q1, [x5, #144]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc024c2 // ldr q2, [x6, #144]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc024e3 // ldr q3, [x7, #144]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d812100 // str q0, [x8, #1152]
+	WORD $0x3d812901 // str q1, [x8, #1184]
+	WORD $0x3d813102 // str q2, [x8, #1216]
+	WORD $0x3d813903 // str q3, [x8, #1248]
+	WORD $0x3dc02880 // ldr q0, [x4, #160]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc028a1 // ldr q1, [x5, #160]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc028c2 // ldr q2, [x6, #160]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc028e3 // ldr q3, [x7, #160]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d814100 // str q0, [x8, #1280]
+	WORD $0x3d814901 // str q1, [x8, #1312]
+	WORD $0x3d815102 // str q2, [x8, #1344]
+	WORD $0x3d815903 // str q3, [x8, #1376]
+	WORD $0x3dc02c80 // ldr q0, [x4, #176]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc02ca1 // ldr q1, [x5, #176]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc02cc2 // ldr q2, [x6, #176]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc02ce3 // ldr q3, [x7, #176]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d816100 // str q0, [x8, #1408]
+	WORD $0x3d816901 // str q1, [x8, #1440]
+	WORD $0x3d817102 // str q2, [x8, #1472]
+	WORD $0x3d817903 // str q3, [x8, #1504]
+	WORD $0x3dc03080 // ldr q0, [x4, #192]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc030a1 // ldr q1, [x5, #192]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc030c2 // ldr q2, [x6, #192]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc030e3 // ldr q3, [x7, #192]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d818100 // str q0, [x8, #1536]
+	WORD $0x3d818901 // str q1, [x8, #1568]
+	WORD $0x3d819102 // str q2, [x8, #1600]
+	WORD $0x3d819903 // str q3, [x8, #1632]
+	WORD $0x3dc03480 // ldr q0, [x4, #208]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc034a1 // ldr q1, [x5, #208]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc034c2 // ldr q2, [x6, #208]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc034e3 // ldr q3, [x7, #208]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d81a100 // str q0, [x8, #1664]
+	WORD $0x3d81a901 // str q1, [x8, #1696]
+	WORD $0x3d81b102 // str q2, [x8, #1728]
+	WORD $0x3d81b903 // str q3, [x8, #1760]
+	WORD $0x3dc03880 // ldr q0, [x4, #224]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc038a1 // ldr q1, [x5, #224]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc038c2 // ldr q2, [x6, #224]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc038e3 // ldr q3, [x7, #224]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d81c100 // str q0, [x8, #1792]
+	WORD $0x3d81c901 // str q1, [x8, #1824]
+	WORD $0x3d81d102 // str q2, [x8, #1856]
+	WORD $0x3d81d903 // str q3, [x8, #1888]
+	WORD $0x3dc03c80 // ldr q0, [x4, #240]
+	WORD $0x6e3f8400 // sub v0.16b, v0.16b, v31.16b
+	WORD $0x3dc03ca1 // ldr q1, [x5, #240]
+	WORD $0x6e3f8421 // sub v1.16b, v1.16b, v31.16b
+	WORD $0x3dc03cc2 // ldr q2, [x6, #240]
+	WORD $0x6e3f8442 // sub v2.16b, v2.16b, v31.16b
+	WORD $0x3dc03ce3 // ldr q3, [x7, #240]
+	WORD $0x6e3f8463 // sub v3.16b, v3.16b, v31.16b
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d81e100 // str q0, [x8, #1920]
+	WORD $0x3d81e901 // str q1, [x8, #1952]
+	WORD $0x3d81f102 // str q2, [x8, #1984]
+	WORD $0x3d81f903 // str q3, [x8, #2016]
+	WORD $0xbd410080 // ldr s0, [x4, #256]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd4100a1 // ldr s1, [x5, #256]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd4100c2 // ldr s2, [x6, #256]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd4100e3 // ldr s3, [x7, #256]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d820100 // str q0, [x8, #2048]
+	WORD $0x3d820901 // str q1, [x8, #2080]
+	WORD $0x3d821102 // str q2, [x8, #2112]
+	WORD $0x3d821903 // str q3, [x8, #2144]
+	WORD $0xbd410480 // ldr s0, [x4, #260]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd4104a1 // ldr s1, [x5, #260]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd4104c2 // ldr s2, [x6, #260]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd4104e3 // ldr s3, [x7, #260]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d822100 // str q0, [x8, #2176]
+	WORD $0x3d822901 // str q1, [x8, #2208]
+	WORD $0x3d823102 // str q2, [x8, #2240]
+	WORD $0x3d823903 // str q3, [x8, #2272]
+	WORD $0xbd410880 // ldr s0, [x4, #264]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd4108a1 // ldr s1, [x5, #264]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd4108c2 // ldr s2, [x6, #264]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd4108e3 // ldr s3, [x7, #264]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d824100 // str q0, [x8, #2304]
+	WORD $0x3d824901 // str q1, [x8, #2336]
+	WORD $0x3d825102 // str q2, [x8, #2368]
+	WORD $0x3d825903 // str q3, [x8, #2400]
+	WORD $0xbd410c80 // ldr s0, [x4, #268]
+	WORD $0x0f08a400 // sxtl v0.8h, v0.8b
+	WORD $0x0f10a400 // sxtl v0.4s, v0.4h
+	WORD $0xbd410ca1 // ldr s1, [x5, #268]
+	WORD $0x0f08a421 // sxtl v1.8h, v1.8b
+	WORD $0x0f10a421 // sxtl v1.4s, v1.4h
+	WORD $0xbd410cc2 // ldr s2, [x6, #268]
+	WORD $0x0f08a442 // sxtl v2.8h, v2.8b
+	WORD $0x0f10a442 // sxtl v2.4s, v2.4h
+	WORD $0xbd410ce3 // ldr s3, [x7, #268]
+	WORD $0x0f08a463 // sxtl v3.8h, v3.8b
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4e812804 // trn1 v4.4s, v0.4s, v1.4s
+	WORD $0x4e816805 // trn2 v5.4s, v0.4s, v1.4s
+	WORD $0x4e832846 // trn1 v6.4s, v2.4s, v3.4s
+	WORD $0x4e836847 // trn2 v7.4s, v2.4s, v3.4s
+	WORD $0x4ec63880 // zip1 v0.2d, v4.2d, v6.2d
+	WORD $0x4ec738a1 // zip1 v1.2d, v5.2d, v7.2d
+	WORD $0x4ec67882 // zip2 v2.2d, v4.2d, v6.2d
+	WORD $0x4ec778a3 // zip2 v3.2d, v5.2d, v7.2d
+	WORD $0x3d826100 // str q0, [x8, #2432]
+	WORD $0x3d826901 // str q1, [x8, #2464]
+	WORD $0x3d827102 // str q2, [x8, #2496]
+	WORD $0x3d827903 // str q3, [x8, #2528]
+	WORD $0xbd411080 // ldr s0, [x4, #272]
+	WORD $0xbd4110a1 // ldr s1, [x5, #272]
+	WORD $0x6e0c0420 // mov v0.s[1], v1.s[0]
+	WORD $0xbd4110c1 // ldr s1, [x6, #272]
+	WORD $0x6e140420 // mov v0.s[2], v1.s[0]
+	WORD $0xbd4110e1 // ldr s1, [x7, #272]
+	WORD $0x6e1c0420 // mov v0.s[3], v1.s[0]
+	WORD $0x3d828100 // str q0, [x8, #2560]
+	ADD $320, R4, R4
+	ADD $320, R5, R5
+	ADD $320, R6, R6
+	ADD $320, R7, R7
 	ADD $10368, R8, R8
 	ADD $10368, R9, R9
 	SUBS $1, R10, R10

@@ -13,13 +13,13 @@ import "encoding/binary"
 // A panel of weights is, for each super-block (or group of four blocks), the codes [k/4][row][4]uint8, then
 //
 //	Q4_K, Q5_K  scale int32[8][row], mins [4][row][2]int16, d float32[row], dmin float32[row]
-//	Q6_K  scale int32[16][row], d float32[row]; codes are 32 too large
+//	Q6_K, Codes  scale int32[16][row], d float32[row]; codes are 128 too large
 //	Q8_0  d float32[4][row]; codes are 128 too large
 //
 // with AVX-512; NEON has them in groups of eight rows, without the offsets, see _gen/arm64/panels.go. A panel of
 // activations is, for each of them, the codes [k/4][column][4]int8, then
 //
-//	K types  sum32 [4][column][2]int16, -32*sum16 int32[16][column], d float32[column]
+//	K types  sum32 [4][column][2]int16, -128*sum16 int32[16][column], d float32[column]
 //	others   -128*sum int32[4][column], d float32[4][column]
 const (
 	TileRows    = 32
@@ -39,7 +39,7 @@ const (
 )
 
 // panelBytes are the sizes of a super-block (or group) in a panel of weights.
-var panelBytes = [...]int{Q8_0: 4608, Q4_K: 9984, Q5_K: 9984, Q6_K: 10368}
+var panelBytes = [...]int{Q8_0: 4608, Q4_K: 9984, Q5_K: 9984, Q6_K: 10368, Codes: 10368}
 
 // step returns the number of elements in a super-block, or group of four blocks.
 func (f Format) step() int {
@@ -170,7 +170,7 @@ func packColumnK(panel, act []byte, c int) {
 		put(colsKSum32+i*columnStep, binary.LittleEndian.Uint32(act[actKSum32+4*i:]))
 	}
 	for i := range 16 {
-		put(colsKNeg16+i*columnStep, uint32(-32*int32(int16At(act[actKSum16+2*i:]))))
+		put(colsKNeg16+i*columnStep, uint32(-128*int32(int16At(act[actKSum16+2*i:]))))
 	}
 	put(colsKD, binary.LittleEndian.Uint32(act[actKD:]))
 }

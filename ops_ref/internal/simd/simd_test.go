@@ -468,7 +468,7 @@ func TestConvert(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 15))
 		for c, dt := range map[Conversion]tensor.DType{Q4_0: quant.Q4_0, Q5_0: quant.Q5_0, IQ4_NL: quant.IQ4_NL,
-			MXFP4: quant.MXFP4, Q3_K: quant.Q3_K, IQ3_S: quant.IQ3_S} {
+			MXFP4: quant.MXFP4} {
 			f, _ := dt.Format()
 			to, _ := dtypes[c.Format()].Format()
 			const blocks = 500

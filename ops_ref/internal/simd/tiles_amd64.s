@@ -2970,9 +2970,6 @@ step:
 DATA offset128<>+0(SB)/4, $0x43000000
 GLOBL offset128<>(SB), RODATA|NOPTR, $4
 
-DATA offset32<>+0(SB)/4, $0x42000000
-GLOBL offset32<>(SB), RODATA|NOPTR, $4
-
 // func roundQ8_0AMX(dst *byte, src *byte, blocks int)
 // Requires: AVX, AVX512F
 TEXT ·roundQ8_0AMX(SB), NOSPLIT, $0-24
@@ -4760,12 +4757,12 @@ part:
 	VMULPS       10240(DX), Z3, Z3
 	VCMPPS       $0x03, Z3, Z3, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z3
-	VMULPS.BCST  offset32<>+0(SB), Z3, Z4
+	VMULPS.BCST  offset128<>+0(SB), Z3, Z4
 	VCVTDQ2PS    128(SI), Z5
 	VMULPS       10240(DX), Z5, Z5
 	VCMPPS       $0x03, Z5, Z5, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z5
-	VMULPS.BCST  offset32<>+0(SB), Z5, Z6
+	VMULPS.BCST  offset128<>+0(SB), Z5, Z6
 	VMOVDQU64    (BX), Z7
 	VMOVDQU64    512(BX), Z8
 	VPANDD       Z2, Z7, Z9
@@ -4970,12 +4967,12 @@ part:
 	VMULPS       10240(DX), Z3, Z3
 	VCMPPS       $0x03, Z3, Z3, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z3
-	VMULPS.BCST  offset32<>+0(SB), Z3, Z4
+	VMULPS.BCST  offset128<>+0(SB), Z3, Z4
 	VCVTDQ2PS    384(SI), Z5
 	VMULPS       10240(DX), Z5, Z5
 	VCMPPS       $0x03, Z5, Z5, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z5
-	VMULPS.BCST  offset32<>+0(SB), Z5, Z6
+	VMULPS.BCST  offset128<>+0(SB), Z5, Z6
 	VMOVDQU64    1024(BX), Z7
 	VMOVDQU64    1536(BX), Z8
 	VPANDD       Z2, Z7, Z9
@@ -5180,12 +5177,12 @@ part:
 	VMULPS       10304(DX), Z3, Z3
 	VCMPPS       $0x03, Z3, Z3, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z3
-	VMULPS.BCST  offset32<>+0(SB), Z3, Z4
+	VMULPS.BCST  offset128<>+0(SB), Z3, Z4
 	VCVTDQ2PS    192(SI), Z5
 	VMULPS       10304(DX), Z5, Z5
 	VCMPPS       $0x03, Z5, Z5, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z5
-	VMULPS.BCST  offset32<>+0(SB), Z5, Z6
+	VMULPS.BCST  offset128<>+0(SB), Z5, Z6
 	VMOVDQU64    64(BX), Z7
 	VMOVDQU64    576(BX), Z8
 	VPANDD       Z2, Z7, Z9
@@ -5390,12 +5387,12 @@ part:
 	VMULPS       10304(DX), Z3, Z3
 	VCMPPS       $0x03, Z3, Z3, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z3
-	VMULPS.BCST  offset32<>+0(SB), Z3, Z4
+	VMULPS.BCST  offset128<>+0(SB), Z3, Z4
 	VCVTDQ2PS    448(SI), Z5
 	VMULPS       10304(DX), Z5, Z5
 	VCMPPS       $0x03, Z5, Z5, K1
 	VPBROADCASTD nanBits<>+0(SB), K1, Z5
-	VMULPS.BCST  offset32<>+0(SB), Z5, Z6
+	VMULPS.BCST  offset128<>+0(SB), Z5, Z6
 	VMOVDQU64    1088(BX), Z7
 	VMOVDQU64    1600(BX), Z8
 	VPANDD       Z2, Z7, Z9

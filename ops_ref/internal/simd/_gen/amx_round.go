@@ -103,7 +103,6 @@ func offset(scale reg.VecVirtual, by string) affine {
 // roundings writes the kernels for all types.
 func roundings() {
 	dwords("offset128", []uint32{0x43000000})
-	dwords("offset32", []uint32{0x42000000})
 	for _, t := range []rounding{
 		{"Q8_0", "groups of four blocks", 128, panelQ8_0, panelQ8_0D, 0, 32, func(p panelPart, half, first int) affine {
 			scale := asm.ZMM()
@@ -130,7 +129,7 @@ func roundings() {
 			scale := asm.ZMM()
 			asm.VCVTDQ2PS(at(p.runs, first/16*rowStep+half*halfStep), scale)
 			asm.VMULPS(at(p.panel, panelQ6KD+half*halfStep), scale, scale)
-			return offset(scale, "offset32")
+			return offset(scale, "offset128")
 		}},
 	} {
 		t.kernel()

@@ -10,17 +10,18 @@ import (
 
 // The names of constants in read-only data.
 const (
-	nibbles    = "nibbles"    // 0x0f in 4 bytes
-	bits54     = "bits54"     // 0x30 in 4 bytes
-	highBit    = "highBit"    // 0x80 in 4 bytes
-	ones16     = "ones16"     // 16 words of 1
-	absMask    = "absMask"    // 0x7fffffff
-	infBits    = "infBits"    // 0x7f800000
-	k127       = "k127"       // 127.0
-	tiny       = "tiny"       // 2^-100
-	nanBits    = "nanBits"    // a quiet NaN
-	lowByte    = "lowByte"    // 0xff
-	thirtyTwos = "thirtyTwos" // 32 in 4 bytes
+	nibbles     = "nibbles"     // 0x0f in 4 bytes
+	bits54      = "bits54"      // 0x30 in 4 bytes
+	highBit     = "highBit"     // 0x80 in 4 bytes
+	ones16      = "ones16"      // 16 words of 1
+	absMask     = "absMask"     // 0x7fffffff
+	infBits     = "infBits"     // 0x7f800000
+	k127        = "k127"        // 127.0
+	tiny        = "tiny"        // 2^-100
+	nanBits     = "nanBits"     // a quiet NaN
+	lowByte     = "lowByte"     // 0xff
+	thirtyTwos  = "thirtyTwos"  // 32 in 4 bytes
+	ninetySixes = "ninetySixes" // 96 in 4 bytes: from codes 32 too large to codes 128 too large
 )
 
 func constants() {
@@ -28,7 +29,7 @@ func constants() {
 		name string
 		v    uint32
 	}{{nibbles, 0x0f0f0f0f}, {bits54, 0x30303030}, {highBit, 0x80808080}, {absMask, 0x7fffffff}, {infBits, 0x7f800000},
-		{k127, 0x42fe0000}, {tiny, 0x0d800000}, {nanBits, 0x7fc00000}, {lowByte, 0xff}, {thirtyTwos, 0x20202020}} {
+		{k127, 0x42fe0000}, {tiny, 0x0d800000}, {nanBits, 0x7fc00000}, {lowByte, 0xff}, {thirtyTwos, 0x20202020}, {ninetySixes, 0x60606060}} {
 		asm.GLOBL(c.name, rodata)
 		asm.DATA(0, op.U32(c.v))
 	}
@@ -265,16 +266,20 @@ func (q *quad) endRows() {
 	end()
 }
 
+// pairZ returns sums of two dwords of each 128-bit lane of p and q, by turns, and overwrites both.
+func pairZ(p, q reg.VecVirtual) reg.VecVirtual {
+	lo := asm.ZMM()
+	asm.VPUNPCKLDQ(q, p, lo)
+	asm.VPUNPCKHDQ(q, p, p)
+	asm.VPADDD(p, lo, lo)
+	return lo
+}
+
 // lanes4Z returns, in each 128-bit lane, the sums over the lane's four dwords of a, b, c and d, which it overwrites.
-func lanes4Z(a, b, c, d reg.VecVirtual) reg.VecVirtual {
-	pair := func(p, q reg.VecVirtual) reg.VecVirtual {
-		lo := asm.ZMM()
-		asm.VPUNPCKLDQ(q, p, lo)
-		asm.VPUNPCKHDQ(q, p, p)
-		asm.VPADDD(p, lo, lo)
-		return lo
-	}
-	ab, cd := pair(a, b), pair(c, d)
+func lanes4Z(a, b, c, d reg.VecVirtual) reg.VecVirtual { return lanesZ(pairZ(a, b), pairZ(c, d)) }
+
+// lanesZ is lanes4Z of two pairs.
+func lanesZ(ab, cd reg.VecVirtual) reg.VecVirtual {
 	s := asm.ZMM()
 	asm.VPUNPCKLQDQ(cd, ab, s)
 	asm.VPUNPCKHQDQ(cd, ab, ab)
@@ -283,8 +288,10 @@ func lanes4Z(a, b, c, d reg.VecVirtual) reg.VecVirtual {
 }
 
 // sum4Z returns the sums of all dwords of a, b, c and d in one xmm.
-func sum4Z(a, b, c, d reg.VecVirtual) reg.VecVirtual {
-	s := lanes4Z(a, b, c, d)
+func sum4Z(a, b, c, d reg.VecVirtual) reg.VecVirtual { return sumLanes(lanes4Z(a, b, c, d)) }
+
+// sumLanes returns the sums of what the 128-bit lanes of s have at the same place.
+func sumLanes(s reg.VecVirtual) reg.VecVirtual {
 	h := asm.YMM()
 	asm.VEXTRACTI64X4(op.Imm(1), s, h)
 	asm.VPADDD(h, s.AsY(), h)

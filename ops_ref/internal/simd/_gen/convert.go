@@ -69,6 +69,8 @@ func convert() {
 		begin("convert"+c.name+"AVX2", signature, "is convertBlock for blocks blocks of "+c.name+", at least 1, but for the scales of MXFP4.")
 		dst, src, n := gp("dst"), gp("src"), gp("blocks")
 		asm.Label("block")
+		asm.PREFETCHT1(at(src, farBytes))
+		asm.PREFETCHT0(at(src, nearBytes))
 		q, hi, d := asm.YMM(), asm.XMM(), asm.GP32()
 		asm.VMOVDQU(at(src, c.qs), q.AsX())
 		asm.VPSRLW(op.Imm(4), q.AsX(), hi)

@@ -8,8 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Products of rows of types that convertX turns into Q6_K, without writing them as such: the same integers in the same
-// order. Vectors of codes hold runs of 32 in pairs, as in dotQ6KColumns.
+// Products of rows of types that become Codes, without writing them as such: the same integers. Vectors of codes hold
+// runs of 32 in pairs, as in dotQ6KColumns.
 
 // convertedConstants writes the constants of these kernels.
 func convertedConstants() {
@@ -41,7 +41,7 @@ type converted struct {
 
 // beginConverted starts a kernel; startRows opens its loops.
 func beginConverted(name string, size, cols int) *converted {
-	v := &converted{quad: beginColumns("dot"+name+times(cols)+"AVX512", "is dotQ6KRow of what convert"+name+" makes", cols), size: size}
+	v := &converted{quad: beginColumns("dot"+name+times(cols)+"AVX512", "is dotCodesRow of what convertCodes makes of "+name, cols), size: size}
 	v.scale = [2]reg.VecVirtual{loadZ("q6Scale0"), loadZ("q6Scale1")}
 	v.zero = asm.ZMM()
 	asm.VPXORD(v.zero, v.zero, v.zero)

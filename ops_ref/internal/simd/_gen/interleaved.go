@@ -487,6 +487,7 @@ func unweaveQ6K() {
 		bits := loadSixBits()
 		for sub := range 16 {
 			for g, codes := range bits.codes(w, sub) {
+				asm.VPADDD_BCST(sym(ninetySixes, 0), codes, codes)
 				asm.VMOVDQU64(codes, to((4*sub+g)*rowStep))
 			}
 			scale := asm.ZMM()

@@ -123,7 +123,7 @@ func packColumnsK() {
 	sums := func(row reg.Register) reg.VecVirtual {
 		z := asm.ZMM()
 		asm.VPMOVSXWD(at(row, superSums16), z)
-		asm.VPSLLD(op.Imm(5), z, z)
+		asm.VPSLLD(op.Imm(7), z, z)
 		zero := asm.ZMM()
 		asm.VPXORD(zero, zero, zero)
 		asm.VPSUBD(z, zero, z)

@@ -348,7 +348,9 @@ func repackQ6K() {
 				asm.VMOVDQU64(at(p.dst, panelQ6KScales+(8*n+g%8)*rowStep+h*halfStep), qh)
 				for half := range 2 { // low nibbles: runs 0 and 1; high nibbles: runs 2 and 3
 					t := g/8 + 2*half
-					asm.VMOVDQU64(codeQ6K(z, qh, t, low4, bits), at(p.dst, (32*n+8*t+g%8)*rowStep+h*halfStep))
+					code := codeQ6K(z, qh, t, low4, bits)
+					asm.VPADDD_BCST(sym(ninetySixes, 0), code, code)
+					asm.VMOVDQU64(code, at(p.dst, (32*n+8*t+g%8)*rowStep+h*halfStep))
 				}
 			}
 		}

@@ -169,6 +169,11 @@ func insH(k *kernel, d v, i int, n v) {
 	k.word(0x6e000400|uint32(4*i+2)<<16|uint32(n)<<5|uint32(d), "mov v%d.h[%d], v%d.h[0]", d, i, n)
 }
 
+// insS sets dword i of d to the first of n.
+func insS(k *kernel, d v, i int, n v) {
+	k.word(0x6e000400|uint32(8*i+4)<<16|uint32(n)<<5|uint32(d), "mov v%d.s[%d], v%d.s[0]", d, i, n)
+}
+
 // dup fills d with dword i of n.
 func dup(k *kernel, d, n v, i int) {
 	k.word(0x4e040400|uint32(i)<<19|uint32(n)<<5|uint32(d), "dup v%d.4s, v%d.s[%d]", d, n, i)

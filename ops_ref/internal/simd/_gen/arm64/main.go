@@ -40,10 +40,12 @@ func kernels() *file {
 	dotAffine(f, "Q4K", false)
 	dotAffine(f, "Q5K", true)
 	dotQ6K(f)
+	dotCodes(f)
 	repackQ8_0(f)
 	repackAffine(f, panelQ4K)
 	repackAffine(f, panelQ5K)
 	repackQ6K(f)
+	repackCodes(f)
 	for _, t := range []panelType{panelQ8_0, panelQ4K, panelQ5K, panelQ6K} {
 		if t != panelQ5K { // which has the panels of Q4_K
 			gemm(f, t)

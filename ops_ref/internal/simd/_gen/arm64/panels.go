@@ -4,7 +4,7 @@ package main
 // group of four blocks), four groups of eight rows, each with its codes [k/4][row][4]int8, without offsets, and then
 //
 //	Q4_K, Q5_K  scale int32[8][row], min int16[8][row], d float32[row], dmin float32[row]
-//	Q6_K        scale int32[16][row], d float32[row]
+//	Q6_K, Codes scale int32[16][row], d float32[row]
 //	Q8_0        d float32[4][row]
 //
 // Panels of activations are those of package simd; of them, the kernels here need no sums but those for minimums.
@@ -205,6 +205,21 @@ func repackAffine(f *file, t panelType) {
 	})
 }
 
+// runScales stores the sixteen int8 at disp of each row as scales.
+func (p *repacker) runScales(disp int) {
+	for i := range 4 {
+		var rows []v
+		for _, r := range p.row {
+			s := p.vec()
+			ldrS(p.kernel, s, r, disp+4*i)
+			sxtl(p.kernel, s, s)
+			sxtlH(p.kernel, s, s)
+			rows = append(rows, s)
+		}
+		p.dwords4(rows, p.t.scalesAt()+4*4*groupRows*i)
+	}
+}
+
 func repackQ6K(f *file) {
 	repack(f, panelQ6K, func(p *repacker) {
 		const highAt, scalesAt, dAt = 128, 192, 208
@@ -223,17 +238,7 @@ func repackQ6K(f *file) {
 			}
 			p.codes(rows, 16*run)
 		}
-		for i := range 4 { // scales
-			var rows []v
-			for _, r := range p.row {
-				s := k.vec()
-				ldrS(k, s, r, scalesAt+4*i)
-				sxtl(k, s, s)
-				sxtlH(k, s, s)
-				rows = append(rows, s)
-			}
-			p.dwords4(rows, p.t.scalesAt()+4*4*groupRows*i)
-		}
+		p.runScales(scalesAt)
 		p.halfAt(dAt, p.t.dAt())
 	})
 }
