@@ -57,7 +57,10 @@ type ranker struct {
 
 	pair bool // of an encoder, which reads the two texts without a template
 
-	dense linearMap // of encoders, behind which comes a hyperbolic tangent; none without rows
+	mean  bool      // the head scores the mean of the states in place of the first
+	dense linearMap // of encoders; none without rows
+	act   func(float64) float64
+	norm  layerNorm // behind the dense layer; none without a weight
 	head  linearMap // a row for each label
 	yes   int       // row of the label that says that the document is relevant
 }
@@ -179,16 +182,82 @@ func (r *ranker) readEncoderHead(f *File, arch string) error {
 	if _, ok := f.Tensor(models.RankHead); !ok {
 		return fmt.Errorf("tensor %q is missing, the head of a model that ranks", models.RankHead)
 	}
+	embd, err := f.meta.Int(arch + ".embedding_length")
+	if err != nil {
+		return err
+	}
 	if _, ok := f.Tensor("cls.weight"); ok {
-		embd, err := f.meta.Int(arch + ".embedding_length")
-		if err == nil {
-			r.dense, err = readLinear(f, "cls", int(embd), int(embd))
+		if r.dense, err = readLinear(f, "cls", int(embd), int(embd)); err != nil {
+			return err
 		}
-		if err != nil {
+		r.act = math.Tanh
+	}
+	if arch == "modern-bert" {
+		if err := r.readModernBERT(f, int(embd)); err != nil {
 			return err
 		}
 	}
 	return r.readHead(f, arch)
+}
+
+// readModernBERT reads what heads of ModernBERT have beside others: another activation, a norm, and a mean.
+func (r *ranker) readModernBERT(f *File, embd int) error {
+	pooling, err := f.meta.StringOr(models.RankPoolingKey, "mean")
+	if err == nil && pooling != "mean" && pooling != "cls" {
+		err = fmt.Errorf("key %q is %q, want cls or mean", models.RankPoolingKey, pooling)
+	}
+	if err != nil {
+		return err
+	}
+	r.mean = pooling == "mean"
+	r.act = func(x float64) float64 { return x * (1 + math.Erf(x/math.Sqrt2)) / 2 }
+	eps, err := f.meta.Float("modern-bert.attention.layer_norm_epsilon")
+	if err != nil {
+		return err
+	}
+	r.norm.eps = eps
+	for name, x := range map[string]*[]float32{"cls.norm.weight": &r.norm.weight, "cls.norm.bias": &r.norm.bias} {
+		t, ok := f.Tensor(name)
+		if !ok {
+			continue
+		}
+		if t.Shape.Elems() != embd {
+			return fmt.Errorf("tensor %q has shape %v, want [%d]", name, t.Shape, embd)
+		}
+		if *x, err = models.ReadRow(f, t, 0); err != nil {
+			return err
+		}
+	}
+	if r.dense.rows == nil || r.norm.weight == nil {
+		return errors.New("tensors cls.weight and cls.norm.weight are the head of a ModernBERT that ranks, " +
+			"and one is missing")
+	}
+	return nil
+}
+
+// layerNorm is a layer normalization.
+type layerNorm struct {
+	weight, bias []float32 // bias is nil for none
+	eps          float64
+}
+
+// apply normalizes x.
+func (n layerNorm) apply(x []float64) []float64 {
+	var mean, square float64
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	for _, v := range x {
+		square += (v - mean) * (v - mean) / float64(len(x))
+	}
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = (v - mean) / math.Sqrt(square+n.eps) * float64(n.weight[i])
+		if n.bias != nil {
+			out[i] += float64(n.bias[i])
+		}
+	}
+	return out
 }
 
 // readHead reads the head of a file that has one. Of several labels, one must be called yes.
@@ -250,7 +319,10 @@ func (r *ranker) readWords(f *File) error {
 
 // Pooling implements engine.Ranker.
 func (r *ranker) Pooling() engine.Pooling {
-	if r.pair {
+	switch {
+	case r.mean:
+		return engine.PoolMean
+	case r.pair:
 		return engine.PoolCLS
 	}
 	return engine.PoolLast
@@ -278,8 +350,11 @@ func (r *ranker) Score(state []float32) float64 {
 	if r.dense.rows != nil {
 		x = r.dense.apply(x)
 		for i, v := range x {
-			x[i] = math.Tanh(v)
+			x[i] = r.act(v)
 		}
+	}
+	if r.norm.weight != nil {
+		x = r.norm.apply(x)
 	}
 	logits := r.head.apply(x)
 	if len(logits) == 1 {

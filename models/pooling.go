@@ -23,6 +23,10 @@ const (
 // RankHead is the matrix that makes scores of a hidden state, [labels, n_embd], under llama.cpp's name.
 const RankHead = "cls.output.weight"
 
+// RankPoolingKey is a key of our own: which state a head scores, where that is not what llama.cpp takes for the
+// architecture. Its one value is "cls", the first token's.
+const RankPoolingKey = "hipengine.rank.pooling"
+
 // Pooling returns the pooling that the metadata of a model name.
 func Pooling(meta *gguf.Meta) (PoolingType, error) {
 	arch, err := meta.String("general.architecture")

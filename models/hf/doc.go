@@ -11,10 +11,10 @@
 // no weight is dropped in silence; those of vision and audio towers are skipped with a note.
 //
 // Element types: matrices keep F32, F16, BF16 and MXFP4. Vectors, routers, convolutions and all tensors that
-// arithmetic changes are F32. Weights of quantized checkpoints (quantization.go) keep their values in the blocks of GGUF
-// that hold them exactly: integers of GPTQ, AWQ and compressed-tensors in Q4_0, Q5_0 or Q8_0, MXFP4 as it is, NVFP4
-// with a tensor X.scale beside X.weight. Others (FP8, integers in the order of activations) are presented in BF16,
-// with a note of the error; [Folder.ReadRows] gives their exact product. What is not read is refused by name.
+// arithmetic changes are F32. Weights of quantized checkpoints (quantization.go) keep their values in the blocks of
+// GGUF that hold them exactly: integers of GPTQ, AWQ and compressed-tensors in Q4_0, Q5_0 or Q8_0, MXFP4 as it is,
+// NVFP4 with a tensor X.scale beside X.weight. Others (FP8, integers in the order of activations) are presented in
+// BF16, with a note of the error; [Folder.ReadRows] gives their exact product. What is not read is refused by name.
 //
 // Folders are untrusted input. Broken ones give errors that name the file, the thing and the limit; memory is
 // allocated for bytes that a file really holds. Formats: safetensors (huggingface/safetensors, README.md), and the

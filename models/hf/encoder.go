@@ -38,7 +38,7 @@ func init() {
 	register(roberta)
 	register(family{
 		arch:      "modern-bert",
-		models:    []string{"ModernBertModel", "ModernBertForMaskedLM"},
+		models:    []string{"ModernBertModel", "ModernBertForMaskedLM", "ModernBertForSequenceClassification"},
 		layerNorm: true,
 		names:     names{embed: "embeddings.tok_embeddings", norm: "final_norm"},
 		encoder:   true,
@@ -54,6 +54,7 @@ func init() {
 				b.apply(from, to, join(linear("attn.Wqkv", "attn_qkv", nil), linear("attn.Wo", "attn_output", nil),
 					linear("mlp_norm", "ffn_norm", nil), linear("mlp.Wi", "ffn_up", nil), linear("mlp.Wo", "ffn_down", nil)))
 			}
+			b.modernBERTHead()
 		},
 	})
 	register(family{
@@ -73,8 +74,34 @@ func init() {
 	})
 }
 
+// modernBERTHead adds the head that scores texts, if there is one. Its dense layer and norm are those of the head that
+// predicts tokens.
+func (b *builder) modernBERTHead() {
+	if !b.has("classifier.weight") {
+		return
+	}
+	c := b.cfg
+	if act := c.str("classifier_activation"); act != "" && act != "gelu" {
+		c.fail("classifier_activation %q is not known in architecture %q", clip(act), b.arch)
+	}
+	switch pooling := c.str("classifier_pooling"); pooling {
+	case "mean":
+	case "", "cls":
+		b.setKey(models.RankPoolingKey, "cls")
+		b.note("scores are made of the first token's state, which GGUF has no key for: other programs take the mean")
+	default:
+		c.fail("classifier_pooling %q is not known (cls and mean are)", clip(pooling))
+	}
+	b.apply("", "", join(linear("head.dense", "cls", nil), linear("head.norm", "cls.norm", nil),
+		linear("classifier", "cls.output", nil)))
+	b.rankLabels()
+}
+
 // skipHeads leaves out what predicts tokens.
 func (b *builder) skipHeads() {
+	if b.has("classifier.weight") {
+		return // which comes behind it
+	}
 	n := 0
 	for name := range b.stored {
 		for _, p := range b.skipped {

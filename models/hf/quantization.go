@@ -154,10 +154,9 @@ func (b *builder) optional(module, name string) *stored {
 
 // unpackIntegers adds the weights of a module of integers.
 func (b *builder) unpackIntegers(module, label string, read func() (*integers, error), parts ...string) {
-	var x *integers
 	b.unpackModule(module, label, func() (*matrix, error) {
-		var err error
-		if x, err = read(); err != nil {
+		x, err := read()
+		if err != nil {
 			return nil, err
 		}
 		dtype, err := x.presented()
