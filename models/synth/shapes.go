@@ -55,6 +55,7 @@ var shapes = []Shape{
 			Key{"expert_feed_forward_length", uint32(512)}, Key{"expert_shared_feed_forward_length", uint32(512)})},
 	llama("llama-3.1-8b", "Llama 3.1 8B", 4096, 14336, 32, 32),
 	llama("llama-3.1-70b", "Llama 3.1 70B", 8192, 28672, 80, 64),
+	llama("llama-3.1-405b", "Llama 3.1 405B", 16384, 53248, 126, 128),
 	// The sizes of DeepSeek-V2-Lite with the router of V3.
 	{Name: "deepseek-v3-lite", Arch: "deepseek2", Title: "DeepSeek V3 Lite", Pre: "deepseek-v3", Vocab: 102400,
 		Keys: []Key{
@@ -127,7 +128,7 @@ func headsAt(layers int, attention ...int) []int32 {
 // aliases are shorter names of shapes.
 var aliases = map[string]string{
 	"4b": "qwen3-4b", "8b": "qwen3-8b", "27b": "qwen3.6-27b", "35b-a3b": "qwen3.6-35b-a3b",
-	"70b": "llama-3.1-70b", "llama-3.3-70b": "llama-3.1-70b",
+	"70b": "llama-3.1-70b", "llama-3.3-70b": "llama-3.1-70b", "405b": "llama-3.1-405b",
 }
 
 // Names returns the names of all shapes.
@@ -151,6 +152,23 @@ func Lookup(name string) (Shape, error) {
 		}
 	}
 	return Shape{}, fmt.Errorf("synth: unknown shape %q (known: %s)", name, strings.Join(Names(), ", "))
+}
+
+// WithLayers returns the shape of a file that has only the first n layers, for machines that the whole does not fit.
+func (s Shape) WithLayers(n int) (Shape, error) {
+	i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.Name == "block_count" })
+	all, ok := s.Keys[i].Value.(uint32)
+	if !ok || n < 1 || n > int(all) {
+		return s, fmt.Errorf("synth: %d layers of shape %q, it has 1..%d", n, s.Name, all)
+	}
+	s.Keys = slices.Clone(s.Keys)
+	for i, k := range s.Keys {
+		if each, ok := k.Value.([]int32); ok && len(each) == int(all) { // of each layer
+			s.Keys[i].Value = each[:n]
+		}
+	}
+	s.Keys[i].Value = uint32(n)
+	return s, nil
 }
 
 // WithMTP returns the shape of a file that has the layer that the model was published with and that predicts further

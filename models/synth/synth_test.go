@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ func TestSizes(t *testing.T) {
 	}{
 		{"qwen3-0.6b", 0.596, 390_753_280}, {"qwen3-4b", 4.022, 2_491_323_904}, {"qwen3-8b", 8.191, 5_021_827_072},
 		{"llama-3.1-8b", 8.030, 4_912_898_048 + ropeBytes}, {"70b", 70.554, 42_512_531_456 + ropeBytes},
+		{"405b", 405.853, 0},
 		{"qwen3.6-27b", 26.896, 16_536_406_016}, {"35b-a3b", 34.661, 21_155_768_832},
 		{"qwen3.6-27b/mtp", 27.321, 16_799_719_424}, {"35b-a3b/mtp", 35.505, 21_702_472_192}, {"qwen3.5-4b", 4.206, 0},
 		{"granite-4-h-small", 32.208, 0}, {"lfm2-8b-a1b", 8.340, 0}, {"qwen3-30b-a3b", 30.532, 0},
@@ -64,6 +66,57 @@ func TestSizes(t *testing.T) {
 	}
 	if _, err := synth.Lookup("gpt-9"); err == nil || !strings.Contains(err.Error(), "qwen3.6-27b") {
 		t.Errorf("unknown shape: %v", err)
+	}
+}
+
+// TestLayers checks that a shape of fewer layers has the tensors of these and no others.
+func TestLayers(t *testing.T) {
+	const layers = 6 // of which one of Granite 4 has attention
+	names := synth.Names()
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves most shapes to make long")
+		names = []string{"lfm2-8b-a1b", "405b"}
+	}
+	for _, name := range names {
+		s, err := synth.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.Tensors(convert.F16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		few, err := s.WithLayers(layers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := few.Tensors(convert.F16)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var want []string
+		for _, x := range all {
+			if n := 0; strings.HasPrefix(x.Name, "blk.") {
+				if _, err := fmt.Sscanf(x.Name, "blk.%d.", &n); err != nil || n >= layers {
+					continue
+				}
+			}
+			want = append(want, x.Name)
+		}
+		var names []string
+		for _, x := range got {
+			names = append(names, x.Name)
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: tensors %q, want %q", name, names, want)
+		}
+		if _, err := s.WithLayers(0); err == nil {
+			t.Errorf("%s: no layer is no error", name)
+		}
+		if _, err := s.WithLayers(200); err == nil || !strings.Contains(err.Error(), "200 layers") {
+			t.Errorf("%s: 200 layers: %v", name, err)
+		}
 	}
 }
 
