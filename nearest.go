@@ -12,8 +12,8 @@ import (
 // Likeness says how a model of an unknown architecture differs from the known one that is most like it.
 type Likeness = models.Likeness
 
-// Nearest compares the model that name means, a GGUF file or a folder, with all architectures that are known. It returns
-// nil if its own is among them. It reads no weights.
+// Nearest compares the model that name means, a GGUF file or a folder, with all architectures that are known. It
+// returns nil if its own is among them. It reads no weights.
 func Nearest(name string, o Options) (*Likeness, error) {
 	path, err := Locate(name, o.Folder)
 	if err != nil {

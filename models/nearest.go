@@ -65,12 +65,13 @@ func MostAlike(own string, all []*Likeness) *Likeness {
 		return cmp.Or(a.distance()-b.distance(), min(1, len(b.Ops))-min(1, len(a.Ops)),
 			shared(own, b.Arch)-shared(own, a.Arch))
 	})
+	best := all[0]
 	for _, l := range all[1:] {
-		if also := all[0].Also; l.distance() == all[0].distance() && l.Arch != all[0].Arch && !slices.Contains(also, l.Arch) {
-			all[0].Also = append(all[0].Also, l.Arch)
+		if l.distance() == best.distance() && l.Arch != best.Arch && !slices.Contains(best.Also, l.Arch) {
+			best.Also = append(best.Also, l.Arch)
 		}
 	}
-	return all[0]
+	return best
 }
 
 // shared returns the length of what a and b begin with in common.
@@ -119,8 +120,8 @@ func likeness(arch, own string, meta *gguf.Meta, infos []gguf.TensorInfo) *Liken
 	return l
 }
 
-// compare takes from the tensors of a model what a known architecture, which uses some of them in these ops, has no place
-// for.
+// compare takes from the tensors of a model what a known architecture, which uses some of them in these ops, has no
+// place for.
 func (l *Likeness) compare(infos []gguf.TensorInfo, used map[string]bool, ops []string) {
 	all, known, needed, extra := map[string]bool{}, map[string]bool{}, map[string]bool{}, kinds{}
 	for _, op := range ops {
@@ -271,8 +272,8 @@ func stepOps(m Model, w Weights) (names []string) {
 	return names
 }
 
-// hints are parts of names of tensors, with the ops that read such tensors in the architectures that have them, the most
-// special first.
+// hints are parts of names of tensors, with the ops that read such tensors in the architectures that have them, the
+// most special first.
 var hints = []struct {
 	part string
 	ops  []*ops.Def

@@ -192,8 +192,8 @@ func Quantize(ctx context.Context, in, out string, o Options) error {
 		}
 		if _, ok := f.Tensor(strings.TrimSuffix(t.Name, "weight") + "scale"); ok && t.DType == quant.NVFP4 &&
 			types[i] != t.DType {
-			return fmt.Errorf("convert: %s: tensor %q is NVFP4 with a factor beside it, which other types have no place for",
-				in, t.Name)
+			return fmt.Errorf("convert: %s: tensor %q is NVFP4 with a factor beside it, which other types have no "+
+				"place for", in, t.Name)
 		}
 		if format, _ := t.DType.Format(); format.Dequant == nil && types[i] != t.DType {
 			return fmt.Errorf("convert: %s: tensor %q is %v, which is no type of weights", in, t.Name, t.DType)

@@ -29,8 +29,8 @@ func init() {
 	}
 	register(bert)
 	roberta := bert
-	roberta.models = []string{"XLMRobertaModel", "XLMRobertaForMaskedLM", "XLMRobertaForSequenceClassification", "RobertaModel",
-		"RobertaForMaskedLM", "RobertaForSequenceClassification"}
+	roberta.models = []string{"XLMRobertaModel", "XLMRobertaForMaskedLM", "XLMRobertaForSequenceClassification",
+		"RobertaModel", "RobertaForMaskedLM", "RobertaForSequenceClassification"}
 	// Positions count from behind the padding token's id.
 	offset := func(b *builder) int { return 1 + b.cfg.intOr(1, 0, models.MaxVocab, "pad_token_id") }
 	roberta.keys = func(b *builder) { b.bertKeys(offset(b)) }
@@ -52,7 +52,8 @@ func init() {
 					b.apply(from, to, linear("attn_norm", "attn_norm", nil))
 				}
 				b.apply(from, to, join(linear("attn.Wqkv", "attn_qkv", nil), linear("attn.Wo", "attn_output", nil),
-					linear("mlp_norm", "ffn_norm", nil), linear("mlp.Wi", "ffn_up", nil), linear("mlp.Wo", "ffn_down", nil)))
+					linear("mlp_norm", "ffn_norm", nil), linear("mlp.Wi", "ffn_up", nil),
+					linear("mlp.Wo", "ffn_down", nil)))
 			}
 			b.modernBERTHead()
 		},
@@ -145,7 +146,8 @@ func (b *builder) bertTensors(unused int) {
 		{from: "embeddings.position_embeddings.weight", to: "position_embd.weight",
 			change: func(b *builder, w weight) weight {
 				if len(w.shape) != 2 || w.shape[0] <= unused {
-					b.fail("tensor %q has shape %v, of which the first %d positions are not used", w.name, w.shape, unused)
+					b.fail("tensor %q has shape %v, of which the first %d positions are not used", w.name, w.shape,
+						unused)
 					return w
 				}
 				w.matrix = w.matrix.pick(w.shape[0]-unused, func(i int) int { return i + unused })

@@ -19,8 +19,8 @@ type probe struct {
 	problems []string
 }
 
-// Nearest compares a folder of an unknown model class with all families, and returns how it differs from the one that is
-// most like it: tensors are spelled as the folder does. It has no architecture if no family can read config.json.
+// Nearest compares a folder of an unknown model class with all families, and returns how it differs from the one that
+// is most like it: tensors are spelled as the folder does. It has no architecture if no family can read config.json.
 func Nearest(dir string) (*models.Likeness, error) {
 	root, err := readObject(dir, "config.json")
 	if err != nil || root == nil {
@@ -117,8 +117,8 @@ func (b *builder) likeness() *models.Likeness {
 	return l
 }
 
-// hints are parts of names that transformers' models give tensors, with the ops that read such tensors, the most special
-// first.
+// hints are parts of names that transformers' models give tensors, with the ops that read such tensors, the most
+// special first.
 var hints = []struct {
 	part string
 	ops  []*ops.Def

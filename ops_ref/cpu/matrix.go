@@ -138,8 +138,8 @@ func (m *matrix) rowsAsInteger(local []byte, r, n int) integerRows {
 	return rows
 }
 
-// multiply sets out[c*stride+i] to the product of row r+i and column c of acts, for n rows, at most simd.TileRows if they
-// must be converted. It returns what integerRows calls wide.
+// multiply sets out[c*stride+i] to the product of row r+i and column c of acts, for n rows, at most simd.TileRows if
+// they must be converted. It returns what integerRows calls wide.
 func (m *matrix) multiply(local []byte, r, n int, out []float32, stride int, acts []byte, cols int) (wide uint32) {
 	if m.convert && m.conv.Dot(out, stride, m.from(r), m.rowBytes, n, acts, cols, m.k) {
 		return 0
