@@ -15,7 +15,7 @@ type synthCmd struct {
 	Out    string `arg:"" help:"GGUF file to write."`
 	Type   string `default:"q4_k_m" placeholder:"TYPE" help:"Type of the weights, as llama.cpp names it: q4_k_m, q8_0, f16, ..."`
 	MTP    bool   `name:"mtp" help:"With the layer that predicts further tokens, of shapes that have one: those of Qwen 3.5 and 3.6."`
-	Layers int    `placeholder:"N" help:"Only the first N layers, for machines that the whole does not fit; 0 takes all."`
+	Layers int    `name:"first-layers" placeholder:"N" help:"Only the first N layers, for machines that the whole does not fit; 0 takes all."`
 	Seed   uint64 `help:"Seed of the weights; the same seed gives the same file."`
 }
 
@@ -27,7 +27,7 @@ func (c *synthCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if c.Layers != 0 {
 		if shape, err = shape.WithLayers(c.Layers); err != nil {
-			return usageError{fmt.Errorf("--layers: %w", err)}
+			return usageError{fmt.Errorf("--first-layers: %w", err)}
 		}
 	}
 	if c.MTP {

@@ -16,7 +16,7 @@ func TestSynthUsage(t *testing.T) {
 		want string
 	}{
 		{"unknown shape", []string{"gpt-9", out}, exitUsage, "qwen3-0.6b"},
-		{"too many layers", []string{"405b", out, "--layers", "127"}, exitUsage, "1..126"},
+		{"too many layers", []string{"405b", out, "--first-layers", "127"}, exitUsage, "1..126"},
 		{"unknown type", []string{"qwen3-0.6b", out, "--type", "q9"}, exitUsage, "q4_k_m"},
 		{"type without codes", []string{"qwen3-0.6b", out, "--type", "iq2_xxs"}, exitFailed, "IQ2_XXS"},
 		{"no folder for output", []string{"qwen3-0.6b", filepath.Join(dir, "none", "out.gguf")}, exitFailed,
