@@ -135,7 +135,7 @@ func (l *Likeness) compare(infos []gguf.TensorInfo, used map[string]bool, ops []
 		if used[t.Name] && len(ops) > 0 {
 			continue
 		}
-		reading := guess(t)
+		reading := GuessOps(hints, t.Name, t.Shape)
 		for _, op := range reading {
 			needed[op] = true
 		}
@@ -272,12 +272,14 @@ func stepOps(m Model, w Weights) (names []string) {
 	return names
 }
 
-// hints are parts of names of tensors, with the ops that read such tensors in the architectures that have them, the
-// most special first.
-var hints = []struct {
-	part string
-	ops  []*ops.Def
-}{
+// Hint is a part of names of tensors, with the ops that read such tensors in the architectures that have them.
+type Hint struct {
+	Part string
+	Ops  []*ops.Def
+}
+
+// hints are those of names in GGUF files, the most special first.
+var hints = []Hint{
 	{"token_embd.", []*ops.Def{ops.EmbedOp}},
 	{"ssm_conv1d", []*ops.Def{ops.CausalConvOp}}, {"shortconv.conv", []*ops.Def{ops.CausalConvOp}},
 	{"ssm_beta", []*ops.Def{ops.GatedDeltaNetOp}}, {"ssm_alpha", []*ops.Def{ops.GatedDeltaNetOp}},
@@ -290,24 +292,25 @@ var hints = []struct {
 	{"rope_freqs", []*ops.Def{ops.RoPEOp}},
 }
 
-// guess names the ops that a tensor looks made for: by parts of its name, else by its ending and shape.
-func guess(t gguf.TensorInfo) (names []string) {
+// GuessOps names the ops that a tensor looks made for: by the first hint that its name has, else by its ending and
+// shape, outermost dimension first; nil if it looks like none.
+func GuessOps(hints []Hint, name string, shape tensor.Shape) (names []string) {
 	for _, h := range hints {
-		if strings.Contains(t.Name, h.part) {
-			for _, d := range h.ops {
+		if strings.Contains(name, h.Part) {
+			for _, d := range h.Ops {
 				names = append(names, d.Name)
 			}
 			return names
 		}
 	}
-	switch matrix := len(trimOnes(t.Shape)) > 1; {
-	case strings.Contains(t.Name, "norm.weight"):
+	switch matrix := len(trimOnes(shape)) > 1; {
+	case strings.Contains(name, "norm.weight"):
 		return []string{ops.RMSNormOp.Name}
-	case strings.HasSuffix(t.Name, "norm.bias"):
+	case strings.HasSuffix(name, "norm.bias"):
 		return []string{ops.LayerNormOp.Name}
-	case strings.HasSuffix(t.Name, ".bias"):
+	case strings.HasSuffix(name, ".bias"):
 		return []string{ops.AddOp.Name}
-	case matrix && strings.HasSuffix(t.Name, ".weight"):
+	case matrix && strings.HasSuffix(name, ".weight"):
 		return []string{ops.MulMatOp.Name}
 	}
 	return nil

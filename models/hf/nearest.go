@@ -10,7 +10,6 @@ import (
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
-	"github.com/hipengine/hipengine/tensor"
 )
 
 // probe collects what a family misses in a folder.
@@ -91,7 +90,7 @@ func (b *builder) likeness() *models.Likeness {
 		needed[op] = true
 	}
 	for _, name := range sortedKeys(b.stored) {
-		kind, reading := models.Kind(name), guess(b.stored[name])
+		kind, reading := models.Kind(name), models.GuessOps(hints, name, b.stored[name].shape)
 		has := func(end func(s, part string) bool) func(string) bool {
 			return func(part string) bool { return end(name, part) }
 		}
@@ -117,41 +116,16 @@ func (b *builder) likeness() *models.Likeness {
 	return l
 }
 
-// hints are parts of names that transformers' models give tensors, with the ops that read such tensors, the most
-// special first.
-var hints = []struct {
-	part string
-	ops  []*ops.Def
-}{
-	{"embed_tokens", []*ops.Def{ops.EmbedOp}},
-	{"conv1d", []*ops.Def{ops.CausalConvOp}}, {".conv.conv", []*ops.Def{ops.CausalConvOp}},
-	{"linear_attn.", []*ops.Def{ops.GatedDeltaNetOp}},
-	{"A_log", []*ops.Def{ops.SSMScanOp}}, {"dt_bias", []*ops.Def{ops.SSMScanOp}},
-	{"kv_a_proj", []*ops.Def{ops.LatentAttentionOp}}, {"kv_b_proj", []*ops.Def{ops.LatentAttentionOp}},
-	{".sinks", []*ops.Def{ops.AttentionOp}},
-	{".experts.", []*ops.Def{ops.MulMatExpertsOp}}, {"router.", []*ops.Def{ops.RouteOp, ops.MulMatOp}},
-	{".gate.weight", []*ops.Def{ops.RouteOp, ops.MulMatOp}}, {"e_score_correction_bias", []*ops.Def{ops.RouteOp}},
-}
-
-// guess names the ops that a tensor looks made for: by parts of its name, else by its ending and shape.
-func guess(t *stored) (names []string) {
-	for _, h := range hints {
-		if strings.Contains(t.name, h.part) {
-			for _, d := range h.ops {
-				names = append(names, d.Name)
-			}
-			return names
-		}
-	}
-	switch {
-	case strings.HasSuffix(t.name, "norm.weight"):
-		return []string{ops.RMSNormOp.Name}
-	case strings.HasSuffix(t.name, "norm.bias"):
-		return []string{ops.LayerNormOp.Name}
-	case strings.HasSuffix(t.name, ".bias"):
-		return []string{ops.AddOp.Name}
-	case strings.HasSuffix(t.name, ".weight") && len(t.shape) == 2 && tensor.Shape(t.shape).Elems() > t.shape[0]:
-		return []string{ops.MulMatOp.Name}
-	}
-	return nil
+// hints are those of names that transformers' models give tensors, the most special first.
+var hints = []models.Hint{
+	{Part: "embed_tokens", Ops: []*ops.Def{ops.EmbedOp}},
+	{Part: "conv1d", Ops: []*ops.Def{ops.CausalConvOp}}, {Part: ".conv.conv", Ops: []*ops.Def{ops.CausalConvOp}},
+	{Part: "linear_attn.", Ops: []*ops.Def{ops.GatedDeltaNetOp}},
+	{Part: "A_log", Ops: []*ops.Def{ops.SSMScanOp}}, {Part: "dt_bias", Ops: []*ops.Def{ops.SSMScanOp}},
+	{Part: "kv_a_proj", Ops: []*ops.Def{ops.LatentAttentionOp}},
+	{Part: "kv_b_proj", Ops: []*ops.Def{ops.LatentAttentionOp}},
+	{Part: ".sinks", Ops: []*ops.Def{ops.AttentionOp}}, {Part: ".experts.", Ops: []*ops.Def{ops.MulMatExpertsOp}},
+	{Part: "router.", Ops: []*ops.Def{ops.RouteOp, ops.MulMatOp}},
+	{Part: ".gate.weight", Ops: []*ops.Def{ops.RouteOp, ops.MulMatOp}},
+	{Part: "e_score_correction_bias", Ops: []*ops.Def{ops.RouteOp}},
 }
