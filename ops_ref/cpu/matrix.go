@@ -103,7 +103,7 @@ func (m *matrix) few() int {
 // dotRows returns how many rows to multiply with several tokens at a time, so that they stay in the first cache.
 func (m *matrix) dotRows() int {
 	size := m.rowBytes
-	if m.convert {
+	if m.convert && !m.conv.Direct(m.k) {
 		size = m.converted()
 	}
 	n := min(cachedRows(size), simd.TileRows)

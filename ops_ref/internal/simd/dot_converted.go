@@ -1,12 +1,15 @@
 package simd
 
+// Direct reports whether the level has a kernel for Dot with rows of k elements.
+func (c Conversion) Direct(k int) bool { return hasDotConverted(c) && k >= c.Format().step() }
+
 // Dot is what Convert and DotColumns do, for rows rows of k elements, rowBytes apart, and cols columns, without writing
 // converted rows. It reports false if the level has no kernel for that, or a row of MXFP4 cannot be converted; out may
 // then hold anything.
 func (c Conversion) Dot(out []float32, outStride int, w []byte, rowBytes, rows int, acts []byte, cols, k int) bool {
 	f := c.Format()
 	size, act := k/f.Block()*conversions[c].bytes, f.ActBytes(k)
-	if !hasDotConverted(c) || k < f.step() {
+	if !c.Direct(k) {
 		return false
 	}
 	if rows <= 0 || cols <= 0 || k <= 0 || k%f.Block() != 0 || rowBytes < size || len(w) < (rows-1)*rowBytes+size ||
