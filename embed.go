@@ -74,15 +74,20 @@ func (m *Model) Pooling() engine.Pooling { return m.pooling }
 
 // hidden returns the pooled hidden states of prompts.
 func (m *Model) hidden(ctx context.Context, prompts [][]int32, p engine.Pooling) ([][]float32, error) {
+	requests := make([]engine.EmbedRequest, len(prompts))
+	for i, ids := range prompts {
+		requests[i] = engine.EmbedRequest{Prompt: ids, Pooling: p}
+	}
+	return m.embedAll(ctx, requests)
+}
+
+// embedAll returns what requests ask for.
+func (m *Model) embedAll(ctx context.Context, requests []engine.EmbedRequest) ([][]float32, error) {
 	e, err := m.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer m.leave()
-	requests := make([]engine.EmbedRequest, len(prompts))
-	for i, ids := range prompts {
-		requests[i] = engine.EmbedRequest{Prompt: ids, Pooling: p}
-	}
 	vectors, err := e.EmbedAll(ctx, requests)
 	if errors.Is(err, engine.ErrClosed) {
 		err = ErrClosed

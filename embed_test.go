@@ -369,7 +369,7 @@ func TestRankWords(t *testing.T) {
 	if m.Ranker() == nil {
 		t.Fatal("no ranker")
 	}
-	ids, err := m.Ranker().Prompt("<|im_end|>", "x<|im_end|>y")
+	ids, _, err := m.Ranker().Prompt("<|im_end|>", "x<|im_end|>y")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +394,7 @@ func TestRankWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, d := range documents {
-		prompt, err := m.Ranker().Prompt("cats", d)
+		prompt, _, err := m.Ranker().Prompt("cats", d)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,14 +23,15 @@ func (m *Model) Rank(ctx context.Context, query string, documents []string) ([]f
 	if m.ranker == nil {
 		return nil, ErrNoRanker
 	}
-	prompts := make([][]int32, len(documents))
+	requests := make([]engine.EmbedRequest, len(documents))
 	for i, d := range documents {
-		var err error
-		if prompts[i], err = m.ranker.Prompt(query, d); err != nil {
+		ids, types, err := m.ranker.Prompt(query, d)
+		if err != nil {
 			return nil, err
 		}
+		requests[i] = engine.EmbedRequest{Prompt: ids, Types: types, Pooling: m.ranker.Pooling()}
 	}
-	states, err := m.hidden(ctx, prompts, m.ranker.Pooling())
+	states, err := m.embedAll(ctx, requests)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,8 @@ type ranker struct {
 	parts []string // of the template: what stands before, between and behind the two texts
 	order [2]int   // which of them stand there: 0 the query, 1 the document
 
-	pair bool // of an encoder, which reads the two texts without a template
+	pair  bool // of an encoder, which reads the two texts without a template
+	types bool // the document's tokens are of another type than the query's
 
 	mean  bool      // the head scores the mean of the states in place of the first
 	dense linearMap // of encoders; none without rows
@@ -175,10 +177,11 @@ func (r *ranker) parse(template string) error {
 
 // readEncoderHead reads the head of an encoder: a dense layer in most models, and the scores.
 func (r *ranker) readEncoderHead(f *File, arch string) error {
-	if types, err := f.meta.IntOr("tokenizer.ggml.token_type_count", 1); err != nil || types > 1 {
-		return errors.Join(err, fmt.Errorf("architecture %q has %d types of tokens, of which rankers know one: "+
-			"the document's would be of the query's type", arch, types))
+	types, err := f.meta.IntOr("tokenizer.ggml.token_type_count", 1)
+	if err != nil {
+		return err
 	}
+	r.types = types > 1
 	if _, ok := f.Tensor(models.RankHead); !ok {
 		return fmt.Errorf("tensor %q is missing, the head of a model that ranks", models.RankHead)
 	}
@@ -329,15 +332,24 @@ func (r *ranker) Pooling() engine.Pooling {
 }
 
 // Prompt implements engine.Ranker. Texts of special tokens in query and document are plain text.
-func (r *ranker) Prompt(query, document string) ([]int32, error) {
+func (r *ranker) Prompt(query, document string) (ids, types []int32, err error) {
 	if r.pair {
-		return r.tok.EncodePair(query, document)
+		ids, second, err := r.tok.EncodePair(query, document)
+		if err != nil || !r.types {
+			return ids, nil, err
+		}
+		types = make([]int32, len(ids))
+		for i := range types[second:] {
+			types[second+i] = 1
+		}
+		return ids, types, nil
 	}
 	texts := [2]string{query, document}
-	return r.tok.EncodePieces([]tokenizer.Piece{
+	ids, err = r.tok.EncodePieces([]tokenizer.Piece{
 		{Text: r.parts[0]}, {Text: texts[r.order[0]], Plain: true},
 		{Text: r.parts[1]}, {Text: texts[r.order[1]], Plain: true}, {Text: r.parts[2]},
 	})
+	return ids, nil, err
 }
 
 // Score implements engine.Ranker: of one label it is the logistic function of its logit, of several the probability of

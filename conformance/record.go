@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/engine/runner"
@@ -54,9 +55,25 @@ const tinyContext = 128
 // step is a step of r that returns logits, or the hidden states of an encoder.
 func step(ctx context.Context, r *runner.Runner, work []runner.Work) ([][]float32, error) {
 	if r.Limits().Encoder {
-		return r.StepHidden(ctx, work)
+		return r.StepHidden(ctx, withTypes(work, r.Limits().TokenTypes))
 	}
 	return r.Step(ctx, work)
+}
+
+// withTypes gives tokens all of n types, in turn and in as many runs.
+func withTypes(work []runner.Work, n int) []runner.Work {
+	if n < 2 {
+		return work
+	}
+	work = slices.Clone(work)
+	for i, w := range work {
+		types := make([]int32, len(w.Tokens))
+		for j := range types {
+			types[j] = int32(j * n / len(types))
+		}
+		work[i].Types = types
+	}
+	return work
 }
 
 // complete runs ids through a new sequence and returns the logits of every position, or the hidden states of an encoder. Steps have the sizes given, the

@@ -12,6 +12,7 @@ import (
 // EmbedRequest is a prompt that is read for its hidden states: what the output matrix would multiply.
 type EmbedRequest struct {
 	Prompt   []int32 // at least one token, and no more than the context has; it must not change
+	Types    []int32 // of Prompt, from 0 to Limits.TokenTypes-1; nil: all 0; it must not change
 	Pooling  Pooling
 	Observer Observer // is not told of tokens, since none are drawn; nil is nobody
 }
@@ -83,11 +84,19 @@ func (e *Engine) embedSequence(r EmbedRequest) (*Sequence, error) {
 	if err := e.checkIDs(r.Prompt); err != nil {
 		return nil, err
 	}
+	if r.Types != nil && len(r.Types) != len(r.Prompt) {
+		return nil, fmt.Errorf("%w: %d types of %d tokens", ErrBadRequest, len(r.Types), len(r.Prompt))
+	}
+	for i, typ := range r.Types {
+		if n := max(e.limits.TokenTypes, 1); typ < 0 || int(typ) >= n {
+			return nil, fmt.Errorf("%w: token %d is of type %d, of which the model has %d", ErrBadRequest, i, typ, n)
+		}
+	}
 	if r.Observer == nil {
 		r.Observer = nobody{}
 	}
 	return &Sequence{
-		req: Request{Prompt: r.Prompt, Observer: r.Observer}, embedding: &embedding{pooling: r.Pooling},
+		req: Request{Prompt: r.Prompt, Observer: r.Observer}, embedding: &embedding{pooling: r.Pooling, types: r.Types},
 		pending: r.Prompt, ids: r.Prompt[:len(r.Prompt):len(r.Prompt)],
 		stored: &stored{}, // the disk is not asked
 		ready:  make(chan struct{}, 1),

@@ -94,6 +94,41 @@ func TestEmbed(t *testing.T) {
 	})
 }
 
+// TestEmbedTypes gives the runner the types of tokens, whatever steps these are in, and refuses types that the model
+// does not have.
+func TestEmbedTypes(t *testing.T) {
+	bubble("", t, func(t *testing.T) {
+		r := &fake.Runner{Lim: runner.Limits{Batch: 16, TokenTypes: 2}}
+		e := start(t, r, nil)
+		ids := fake.Tokenizer{}.Encode(strings.Repeat("ab", 20))
+		types := make([]int32, len(ids))
+		for i := range types[17:] {
+			types[17+i] = 1
+		}
+		for _, want := range [][]int32{types, nil} {
+			before := len(r.Steps())
+			if _, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: ids, Types: want}); err != nil {
+				t.Fatal(err)
+			}
+			var got []int32
+			for _, step := range r.Steps()[before:] {
+				for _, w := range step {
+					got = append(got, w.Types...)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("types %v, want %v", got, want)
+			}
+		}
+		for _, wrong := range [][]int32{{0}, append(slices.Clone(types[1:]), 2), append(slices.Clone(types[1:]), -1)} {
+			_, err := e.Embed(t.Context(), engine.EmbedRequest{Prompt: ids, Types: wrong})
+			if !errors.Is(err, engine.ErrBadRequest) {
+				t.Errorf("types %v: error %v", wrong, err)
+			}
+		}
+	})
+}
+
 // TestEmbedKeepsNothing reads a prompt twice with states kept: neither reading uses them or leaves one.
 func TestEmbedKeepsNothing(t *testing.T) {
 	for _, rewinds := range []int{0, fake.Anywhere} {

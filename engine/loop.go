@@ -179,7 +179,11 @@ func (e *Engine) schedule() ([]*Sequence, []runner.Work, error) {
 			continue
 		}
 		s.idle = 0
-		seqs, work = append(seqs, s), append(work, runner.Work{Seq: s.slot, Tokens: s.pending[:n], Rows: s.rows(n)})
+		w := runner.Work{Seq: s.slot, Tokens: s.pending[:n], Rows: s.rows(n)}
+		if s.embedding != nil && s.embedding.types != nil {
+			w.Types = s.embedding.types[len(s.embedding.types)-len(s.pending):][:n]
+		}
+		seqs, work = append(seqs, s), append(work, w)
 	}
 	return seqs, work, nil
 }

@@ -35,6 +35,7 @@ func ParsePooling(name string) (Pooling, error) {
 // embedding collects the hidden states that a prompt is read for.
 type embedding struct {
 	pooling Pooling
+	types   []int32   // of the tokens; nil: all 0
 	read    int       // tokens whose states came by
 	sum     []float64 // of PoolMean
 	states  []float32 // the result, a row or as many as there are tokens

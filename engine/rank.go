@@ -5,8 +5,8 @@ package engine
 type Ranker interface {
 	// Pooling says of which token the state is.
 	Pooling() Pooling
-	// Prompt returns the ids of the question.
-	Prompt(query, document string) ([]int32, error)
+	// Prompt returns the ids of the question and their types, as EmbedRequest has them.
+	Prompt(query, document string) (ids, types []int32, err error)
 	// Score returns the relevance, from 0 to 1.
 	Score(state []float32) float64
 }

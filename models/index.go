@@ -20,6 +20,7 @@ type Span struct {
 	Rows   int       // outputs are wanted for the last Rows of Tokens
 	Tables [][]int32 // page tables, in the order of kv.Spec.Windows; negative for pages that nobody reads
 
+	Types    []int32     // of Tokens, see Batch; nil: all 0
 	Embeds   [][]float32 // rows that replace tokens, see Batch
 	EmbedIDs []int32     // for each of Tokens, a row of Embeds or a negative number; nil if there are none
 }
@@ -27,7 +28,7 @@ type Span struct {
 // Index is the index data of one step, as the inputs that [Inputs] declares. The zero Index is empty. It keeps its
 // memory from step to step and belongs to one goroutine.
 type Index struct {
-	tokens, pos, seq, starts, slots, rows []int32
+	tokens, types, pos, seq, starts, slots, rows []int32
 
 	recent []int32 // place of each sequence in state of its newest tokens
 	draft  [6][]int32
@@ -47,7 +48,8 @@ type Index struct {
 // Reset empties x for a model whose page tables have the given windows, in a step whose tables are width pages long and
 // in which a sequence keeps up to kept states beside its last.
 func (x *Index) Reset(windows []int, width, kept int) {
-	for _, p := range []*[]int32{&x.tokens, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs, &x.recent} {
+	for _, p := range []*[]int32{&x.tokens, &x.types, &x.pos, &x.seq, &x.starts, &x.slots, &x.rows, &x.embedIDs,
+		&x.recent} {
 		*p = (*p)[:0]
 	}
 	x.starts = append(x.starts, 0)
@@ -72,6 +74,9 @@ func (x *Index) Add(s Span) {
 		x.pos, x.seq = append(x.pos, int32(s.Pos+i)), append(x.seq, seq)
 	}
 	x.tokens = append(x.tokens, s.Tokens...)
+	if x.types = append(x.types, s.Types...); s.Types == nil {
+		x.types = zeros(x.types, len(s.Tokens))
+	}
 	for i := range s.Tokens {
 		id := int32(-1)
 		if s.EmbedIDs != nil && s.EmbedIDs[i] >= 0 {
@@ -122,7 +127,7 @@ func (x *Index) Pad(spare int) {
 	end := int32(len(x.tokens))
 	for range Bucket(len(x.tokens)) - len(x.tokens) {
 		x.tokens, x.pos, x.seq = append(x.tokens, 0), append(x.pos, 0), append(x.seq, -1)
-		x.embedIDs = append(x.embedIDs, -1)
+		x.types, x.embedIDs = append(x.types, 0), append(x.embedIDs, -1)
 	}
 	seqs := len(x.starts) - 1
 	for range Bucket(seqs) - seqs {
@@ -152,8 +157,8 @@ func (x *Index) Upload(s ops.Stream, p ops.Plan) error {
 	for _, in := range []struct {
 		name string
 		data []int32
-	}{{"tokens", x.tokens}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts}, {"slots", x.slots}, {"rows", x.rows},
-		{"embed_ids", x.embedIDs}} {
+	}{{"tokens", x.tokens}, {"types", x.types}, {"pos", x.pos}, {"seq", x.seq}, {"starts", x.starts},
+		{"slots", x.slots}, {"rows", x.rows}, {"embed_ids", x.embedIDs}} {
 		if err := upload(x, s, p, in.name, in.data, word); err != nil {
 			return err
 		}

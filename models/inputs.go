@@ -27,6 +27,9 @@ func Inputs(g *ops.Graph, m Model, n Sizes) Batch {
 		Starts: g.Input("starts", tensor.I32, n.Seqs+1),
 		Rows:   g.Input("rows", tensor.I32, n.Rows),
 	}
+	if m.Params().TokenTypes > 1 {
+		b.Types = g.Input("types", tensor.I32, n.Tokens)
+	}
 	if n.Kept > 0 {
 		b.Slots = g.Input("slots", tensor.I32, n.Seqs, 1+n.Kept)
 	} else {

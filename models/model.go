@@ -23,6 +23,8 @@ type Hparams struct {
 	// Encoder says that tokens see those behind them: all of a sequence is in one step, nothing is kept of it, and
 	// hidden states are all that the model computes.
 	Encoder bool
+
+	TokenTypes int // of an encoder: how many types its tokens may have, see Batch.Types; 0 or 1: they have none
 }
 
 // Model is one architecture with its hyper-parameters. Methods are pure and may be called from several goroutines.
@@ -72,6 +74,10 @@ type Batch struct {
 	Starts ops.Value   // [sequences+1] first row of each sequence
 	Slots  ops.Value   // [sequences] or [sequences, 1+kept] places in per-sequence state, see ops.CausalConv
 	Rows   ops.Value   // [rows] tokens whose outputs are wanted
+
+	// Types, of models with several Hparams.TokenTypes, are the types of tokens: 0 or, of a text that is read behind
+	// another, 1.
+	Types ops.Value // [tokens]
 
 	// Embeds, where valid, are rows, F32 [m, n_embd], that enter the first layer in place of what the token makes
 	// there, as those of an image do: at token t, row EmbedIDs[t], or that of the token itself if it is negative.

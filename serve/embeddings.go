@@ -164,14 +164,20 @@ func (e *embedded) param(i int) string {
 
 // hidden returns the pooled hidden states of prompts.
 func (s *Server) hidden(ctx context.Context, m *Model, prompts [][]int32, p engine.Pooling) ([][]float32, error) {
-	rec := recordOf(ctx)
-	rec.model = m.ID
 	requests := make([]engine.EmbedRequest, len(prompts))
 	for i, ids := range prompts {
-		rec.prompt += len(ids)
-		requests[i] = engine.EmbedRequest{
-			Prompt: ids, Pooling: p, Observer: rec.span.Sequence(i, s.metrics.Sequence(m.ID, rec.start)),
-		}
+		requests[i] = engine.EmbedRequest{Prompt: ids, Pooling: p}
+	}
+	return s.embedAll(ctx, m, requests)
+}
+
+// embedAll returns what requests ask for, which it lets the server observe.
+func (s *Server) embedAll(ctx context.Context, m *Model, requests []engine.EmbedRequest) ([][]float32, error) {
+	rec := recordOf(ctx)
+	rec.model = m.ID
+	for i := range requests {
+		rec.prompt += len(requests[i].Prompt)
+		requests[i].Observer = rec.span.Sequence(i, s.metrics.Sequence(m.ID, rec.start))
 	}
 	return m.Engine.EmbedAll(ctx, requests)
 }

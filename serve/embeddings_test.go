@@ -249,8 +249,8 @@ type length struct{}
 
 func (length) Pooling() engine.Pooling { return engine.PoolLast }
 
-func (length) Prompt(query, document string) ([]int32, error) {
-	return fake.Tokenizer{}.Encode(query + "|" + document), nil
+func (length) Prompt(query, document string) (ids, types []int32, err error) {
+	return fake.Tokenizer{}.Encode(query + "|" + document), nil, nil
 }
 
 // Score finds the document by the state that the fake has behind its prompt.
@@ -261,6 +261,25 @@ func (length) Score(state []float32) float64 {
 		}
 	}
 	return math.NaN()
+}
+
+// typed is a ranker whose documents are of a type that the fake does not have.
+type typed struct{ length }
+
+func (r typed) Prompt(query, document string) (ids, types []int32, err error) {
+	ids, _, err = r.length.Prompt(query, document)
+	types = make([]int32, len(ids))
+	types[len(ids)-1] = 1
+	return ids, types, err
+}
+
+// TestRerankTypes: the types of tokens reach the engine, which says what is wrong with them.
+func TestRerankTypes(t *testing.T) {
+	s := openEmbedding(t, func(m *Model) { m.Ranker = typed{} })
+	status, _, body := s.call(t, "POST", "/v1/rerank", `{"model":"fake","query":"q","documents":["far"]}`)
+	if want := "token 4 is of type 1, of which the model has 1"; status != 400 || !strings.Contains(body, want) {
+		t.Errorf("%d %s, want an error with %q", status, body, want)
+	}
 }
 
 // TestRerank checks the order of results and the effect of every field, in each form.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/hipengine/hipengine/engine"
 	"github.com/hipengine/hipengine/serve/openai"
 )
 
@@ -73,14 +74,15 @@ func (s *Server) scores(r *http.Request, m *Model, req *openai.RerankRequest) ([
 				"which rerankers do",
 		}
 	}
-	prompts := make([][]int32, len(req.Documents))
+	prompts, requests := make([][]int32, len(req.Documents)), make([]engine.EmbedRequest, len(req.Documents))
 	for i, d := range req.Documents {
-		var err error
-		if prompts[i], err = m.Ranker.Prompt(req.Query, d); err != nil {
+		ids, types, err := m.Ranker.Prompt(req.Query, d)
+		if err != nil {
 			return nil, usage, err
 		}
+		prompts[i], requests[i] = ids, engine.EmbedRequest{Prompt: ids, Types: types, Pooling: m.Ranker.Pooling()}
 	}
-	states, err := s.hidden(r.Context(), m, prompts, m.Ranker.Pooling())
+	states, err := s.embedAll(r.Context(), m, requests)
 	if err != nil {
 		return nil, usage, err
 	}

@@ -44,6 +44,9 @@ func (r *Runner) batch(work []Work) error {
 					i, r.limits.Vocab-1)
 			}
 		}
+		if err := w.checkTypes(r.limits.TokenTypes); err != nil {
+			return err
+		}
 		if err := w.checkEmbeds(r.model.Params().Embd); err != nil {
 			return err
 		}
@@ -84,7 +87,7 @@ func (r *Runner) batch(work []Work) error {
 			r.keep(s, w.Rewind)
 		}
 		r.index.Add(models.Span{Tokens: w.Tokens, Pos: s.len, Slot: s.places[0], Kept: s.places[1:],
-			Recent: int(w.Seq), Rows: w.Rows,
+			Recent: int(w.Seq), Rows: w.Rows, Types: w.Types,
 			Tables: r.tables, Embeds: w.Embeds, EmbedIDs: w.EmbedIDs})
 		r.wanted += w.Rows
 	}

@@ -139,7 +139,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	r.need = make([]int, len(r.windows))
 	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
 	r.limits.KVTokens = min(o.Pages*PageSize, o.Seqs*o.Context)
-	r.limits.Encoder = p.Encoder
+	r.limits.Encoder, r.limits.TokenTypes = p.Encoder, p.TokenTypes
 	if !p.Encoder {
 		r.limits.Top = topOf(dev, p.Vocab)
 	}

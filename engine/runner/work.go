@@ -19,6 +19,9 @@ type Work struct {
 	// told.
 	Rewind int
 
+	// Types are those of Tokens, from 0 to Limits.TokenTypes-1; nil: all 0.
+	Types []int32
+
 	// Embeds are rows of n_embd numbers that enter the first layer in place of tokens, such as those of an image: that
 	// of Tokens[i] is Embeds[EmbedIDs[i]], or the token's own where the index is negative. EmbedIDs is nil if there
 	// are none.
@@ -52,6 +55,19 @@ func (w Work) checkEmbeds(embd int) error {
 	return nil
 }
 
+// checkTypes reports what is wrong with the types of tokens, of which there are n.
+func (w Work) checkTypes(n int) error {
+	if w.Types != nil && len(w.Types) != len(w.Tokens) {
+		return fmt.Errorf("runner: sequence %d: %d types of %d tokens", w.Seq, len(w.Types), len(w.Tokens))
+	}
+	for i, typ := range w.Types {
+		if typ < 0 || int(typ) >= max(n, 1) {
+			return fmt.Errorf("runner: sequence %d: token %d is of type %d, the model has %d", w.Seq, i, typ, max(n, 1))
+		}
+	}
+	return nil
+}
+
 // Limits are the fixed capacities of a Runner.
 type Limits struct {
 	Vocab   int // length of a logits row
@@ -62,6 +78,8 @@ type Limits struct {
 
 	// Encoder says that StepHidden alone is possible, once for a sequence: with all of its tokens.
 	Encoder bool
+
+	TokenTypes int // types that tokens may have; 0 or 1: one
 
 	// Top is the most that StepTop can be asked for; 0 if the device does not find the largest logits.
 	Top int

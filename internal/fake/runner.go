@@ -361,7 +361,8 @@ func (r *Runner) step(ctx context.Context, work []runner.Work,
 			return nil, fmt.Errorf("fake: %d of %d tokens to be taken back", w.Rewind, len(w.Tokens))
 		}
 		s.tokens, s.rewind = append(s.tokens, w.Tokens...), w.Rewind
-		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows, Rewind: w.Rewind}
+		step[i] = runner.Work{Seq: w.Seq, Tokens: append([]int32(nil), w.Tokens...), Rows: w.Rows, Rewind: w.Rewind,
+			Types: append([]int32(nil), w.Types...)}
 		if w.Rows > 0 {
 			out[i] = outputs(s, w.Rows)
 		}

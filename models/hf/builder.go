@@ -258,8 +258,9 @@ func (b *builder) skipDrafts() {
 
 // ignored are the endings of stored tensors that carry no weights: tables that are computed, and the scales of
 // activations and caches of quantized checkpoints.
-var ignored = []string{".rotary_emb.inv_freq", ".attn.masked_bias", ".input_scale", ".k_scale", ".v_scale", ".q_scale",
-	".input_global_scale", ".input_zero_point", ".output_scale", ".activation_scale"}
+var ignored = []string{".rotary_emb.inv_freq", ".attn.masked_bias", "embeddings.position_ids", ".input_scale",
+	".k_scale", ".v_scale", ".q_scale", ".input_global_scale", ".input_zero_point", ".output_scale",
+	".activation_scale"}
 
 // towers are the parts of models beside the language model.
 var towers = []string{

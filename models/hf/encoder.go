@@ -19,7 +19,7 @@ func init() {
 	skipped := []string{"pooler.", "embeddings.position_ids", "cls.", "lm_head."}
 	bert := family{
 		arch:      "bert",
-		models:    []string{"BertModel", "BertForMaskedLM"},
+		models:    []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"},
 		layerNorm: true,
 		names:     names{embed: "embeddings.word_embeddings", norm: noNorm, layers: "encoder.layer"},
 		encoder:   true,
@@ -161,8 +161,13 @@ func (b *builder) bertTensors(unused int) {
 		linear("attention.self.value", "attn_v", nil), linear("attention.output.dense", "attn_output", nil),
 		linear("attention.output.LayerNorm", "attn_output_norm", nil), linear("intermediate.dense", "ffn_up", nil),
 		linear("output.dense", "ffn_down", nil), linear("output.LayerNorm", "layer_output_norm", nil)))
-	if b.has("classifier.dense.weight") {
+	switch {
+	case b.has("classifier.dense.weight"):
 		b.apply("", "", join(linear("classifier.dense", "cls", nil), linear("classifier.out_proj", "cls.output", nil)))
+		b.rankLabels()
+	case b.has("classifier.weight"):
+		b.apply(b.prefix, "", linear("pooler.dense", "cls", nil))
+		b.apply("", "", linear("classifier", "cls.output", nil))
 		b.rankLabels()
 	}
 }

@@ -64,9 +64,10 @@ func TestEncoderVocabKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, text := range []string{"", "Hello!", "  he  hello é ", "E\u0301 [SEP]\tx"} {
-				a, err1 := from.EncodePair(text, "he!")
-				b, err2 := to.EncodePair(text, "he!")
-				if err1 != nil || err2 != nil || !slices.Equal(a, b) || len(a) < 3 || a[0] != 2 || a[len(a)-1] != 3 {
+				a, at, err1 := from.EncodePair(text, "he!")
+				b, too, err2 := to.EncodePair(text, "he!")
+				if err1 != nil || err2 != nil || at != too || !slices.Equal(a, b) || len(a) < 3 || a[0] != 2 ||
+					a[len(a)-1] != 3 {
 					t.Errorf("%q: ids %v and %v (%v, %v)", text, a, b, err1, err2)
 				}
 			}

@@ -10,7 +10,7 @@ import (
 // behind the last block is left out where the blocks end with norms of their own (PostNorm).
 type Encoder struct {
 	Positions int  // rows of position_embd, one for each place in a text; 0: none
-	Types     int  // rows of token_types, of which every token gets the first; 0: none
+	Types     int  // rows of token_types, of which every token gets the one of its type; 0: none
 	Norm      bool // token_embd_norm is applied to the sum of the embeddings
 
 	// Dense are matrices that the result is multiplied by, one after the other.
@@ -23,17 +23,24 @@ type Dense struct {
 	In, Out int
 }
 
-// typeRow is the first row of token_types.
+// typeRow is the first row of token_types, where there are no others.
 const typeRow = "token_types.first"
+
+// typeRows are all of them.
+const typeRows = "token_types.weight"
 
 func (e *Encoder) specs(s *Specs, d *Decoder) {
 	if e.Positions > 0 {
 		s.Add(models.WeightSpec{Name: "position_embd.weight", Shape: tensor.Shape{e.Positions, d.Embd}})
 	}
-	if e.Types > 0 {
+	switch table := (models.WeightSpec{Name: typeRows, Shape: tensor.Shape{e.Types, d.Embd}}); {
+	case e.Types > 1:
+		s.Add(table)
+	case e.Types == 1:
+		table.Vector = true
 		s.Add(models.WeightSpec{Name: typeRow, Shape: tensor.Shape{d.Embd}, Vector: true,
-			Inputs: []models.WeightSpec{{Name: "token_types.weight", Shape: tensor.Shape{e.Types, d.Embd}, Vector: true}},
-			Derive: func(in [][]float32) ([]float32, error) { return in[0][:d.Embd], nil }})
+			Inputs: []models.WeightSpec{table},
+			Derive: func(in [][]float32) ([]float32, error) { return in[0], nil }})
 	}
 	if e.Norm {
 		d.normSpec(s, "token_embd_norm")
@@ -48,7 +55,10 @@ func (e *Encoder) input(g *ops.Graph, w models.Weights, d *Decoder, b models.Bat
 	if e.Positions > 0 {
 		h = ops.Add(g, h, ops.Embed(g, w.Get(g, "position_embd.weight"), b.Pos))
 	}
-	if e.Types > 0 {
+	switch {
+	case e.Types > 1:
+		h = ops.Add(g, h, ops.Embed(g, w.Get(g, typeRows), b.Types))
+	case e.Types == 1:
 		h = ops.Add(g, h, w.Get(g, typeRow))
 	}
 	if e.Norm {

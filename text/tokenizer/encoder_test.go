@@ -63,8 +63,9 @@ func TestWordPiece(t *testing.T) {
 				t.Errorf("%s: %.30q: ids %v, want %v, %v", name, text, got, want, err)
 			}
 		}
-		if got, err := tok.EncodePair("un", "hello [SEP]"); err != nil || !slices.Equal(got, []int32{2, 4, 3, 7, 1, 1, 1, 3}) {
-			t.Errorf("%s: pair %v, %v", name, got, err)
+		if got, second, err := tok.EncodePair("un", "hello [SEP]"); err != nil || second != 3 ||
+			!slices.Equal(got, []int32{2, 4, 3, 7, 1, 1, 1, 3}) {
+			t.Errorf("%s: pair %v from %d, %v", name, got, second, err)
 		}
 		if got := tok.Decode([]int32{2, 7, 13, 4, 5, 6, 3}, false); got != "hello , unaffable" {
 			t.Errorf("%s: text %q", name, got)
@@ -211,8 +212,9 @@ func TestUnigram(t *testing.T) {
 				t.Errorf("%s: %q: ids %v, want %v, %v", name, text, got, want, err)
 			}
 		}
-		if got, err := tok.EncodePair("a", "abc"); err != nil || !slices.Equal(got, []int32{0, 5, 2, 2, 5, 10, 2}) {
-			t.Errorf("%s: pair %v, %v", name, got, err)
+		if got, second, err := tok.EncodePair("a", "abc"); err != nil || second != 4 ||
+			!slices.Equal(got, []int32{0, 5, 2, 2, 5, 10, 2}) {
+			t.Errorf("%s: pair %v from %d, %v", name, got, second, err)
 		}
 		if got := tok.Decode([]int32{0, 5, 10, 8, 2}, false); got != "abc ab" {
 			t.Errorf("%s: text %q", name, got)

@@ -17,8 +17,8 @@ func (p *PairAffixes) equal(q *PairAffixes) bool {
 }
 
 // EncodePair returns the ids of two texts, which texts of special tokens in them are part of, as the vocabulary puts
-// two together: that is how encoders read a question and a document.
-func (t *Tokenizer) EncodePair(a, b string) ([]int32, error) {
+// two together: that is how encoders read a question and a document. The ids of b begin at index second.
+func (t *Tokenizer) EncodePair(a, b string) (out []int32, second int, err error) {
 	p := t.v.Pair
 	if p == nil { // each as if it were alone
 		p = &PairAffixes{t.prefix, t.suffix, t.suffix}
@@ -26,16 +26,17 @@ func (t *Tokenizer) EncodePair(a, b string) ([]int32, error) {
 			p.Between = slices.Concat(t.suffix, t.suffix)
 		}
 	}
-	out := append([]int32{}, p.Before...)
+	out = append([]int32{}, p.Before...)
 	for i, text := range []string{a, b} {
 		ids, err := t.Encode(text, Options{})
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if i == 1 {
 			out = append(out, p.Between...)
+			second = len(out)
 		}
 		out = append(out, ids...)
 	}
-	return append(out, p.After...), nil
+	return append(out, p.After...), second, nil
 }

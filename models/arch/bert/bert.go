@@ -34,7 +34,7 @@ func parse(meta *gguf.Meta) (*models.Keys, *nn.Decoder, *nn.Attention) {
 		if err != nil || n < 1 || n > models.MaxDim {
 			k.Fail("key %q is no number from 1 to %d", key, models.MaxDim)
 		}
-		d.Encoder.Types = int(n)
+		d.Encoder.Types, d.TokenTypes = int(n), int(n)
 	}
 	attn := nn.ReadAttention(k, d)
 	attn.Bidirectional = true
