@@ -34,8 +34,8 @@ export function logits(file, tokens, out, device = 'ref') {
 }
 
 // serve runs a server for files. complete asks it for the n most likely tokens after a prompt of ids, as text.
-export async function serve(files, device = 'cpu') {
-  const server = start(['serve', '--port', '0', '--log', 'none', '--device', device, '--ctx', '512', ...files]);
+export async function serve(files, device = 'cpu', context = 512) {
+  const server = start(['serve', '--port', '0', '--log', 'none', '--device', device, '--ctx', String(context), ...files]);
   const base = await new Promise((resolve, reject) => {
     let text = '';
     server.stderr.on('data', (d) => {
@@ -54,6 +54,13 @@ export async function serve(files, device = 'cpu') {
       const body = await r.json();
       if (!r.ok) throw new Error(`${model}: ${JSON.stringify(body)}`);
       return body.choices[0].text;
+    },
+    // rank returns the relevance of documents.
+    async rank(model, query, documents) {
+      const r = await fetch(`${base}/v1/rerank`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model, query, documents }) });
+      const body = await r.json();
+      if (!r.ok) throw new Error(`${model}: ${JSON.stringify(body)}`);
+      return { scores: body.results.toSorted((a, b) => a.index - b.index).map((x) => x.relevance_score), tokens: body.usage.prompt_tokens };
     },
     close: () => server.kill('SIGTERM'),
   };

@@ -74,13 +74,13 @@ export class Model {
 
   isEnd(token) { return this.model.isEogToken(token); }
 
-  // context makes a context with one sequence. One thread is the default: several wait for each other by spinning, which
+  // context makes a context with one sequence, with embeddings and perhaps ranking for encoders. One thread is the default: several wait for each other by spinning, which
   // takes forever on a busy machine.
-  async context({ size = 512, batch = size, threads = 1, flashAttention = true, f32 = false } = {}) {
+  async context({ size = 512, batch = size, threads = 1, flashAttention = true, f32 = false, embeddings = false, ranking = false } = {}) {
     const c = new Context();
     c.model = this;
     c.context = new addon.AddonContext(this.model, {
-      contextSize: size, batchSize: batch, sequences: 1, threads, flashAttention, swaFullCache: true,
+      contextSize: size, batchSize: batch, sequences: 1, threads, flashAttention, swaFullCache: true, embeddings, ranking,
       ...(f32 ? { kvCacheKeyType: addon.getGgmlType('F32'), kvCacheValueType: addon.getGgmlType('F32') } : {}),
     });
     if (!await c.context.init()) throw new Error(`llama.cpp makes no context\n${tail()}`);
@@ -138,6 +138,13 @@ export class Context {
     const out = [await this.next(prompt)];
     while (out.length < n && !this.model.isEnd(out.at(-1))) out.push(await this.next(out.slice(-1)));
     return out;
+  }
+
+  // embedding returns the vector of a text, or the scores of a model that ranks.
+  async embedding(tokens) {
+    this.clear();
+    await this.feed(tokens, tokens.keys());
+    return Array.from(this.context.getEmbedding(tokens.length));
   }
 
   async close() {
