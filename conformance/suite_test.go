@@ -17,6 +17,7 @@ import (
 	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/ops"
 	opsref "github.com/hipengine/hipengine/ops_ref"
+	"github.com/hipengine/hipengine/ops_ref/cpu"
 )
 
 func reference(tb testing.TB) ops.Device {
@@ -209,6 +210,23 @@ func TestGGUF(t *testing.T) {
 	if len(r.Results) != 1 || r.Results[0].Verdict != conformance.Fail ||
 		!strings.Contains(r.Results[0].Detail, ": swiglu(") {
 		t.Errorf("%+v", r.Results)
+	}
+}
+
+// TestGGUFRounding judges a device by what it rounds itself, not by what the reference does: 8-bit activations move
+// logits, and now and then a router's choice of experts.
+func TestGGUFRounding(t *testing.T) {
+	dev := cpu.New(cpu.Options{Threads: 1})
+	defer dev.Close()
+	var o conformance.Options
+	for _, name := range []string{"llama-Q8_0", "qwen3moe-Q4_K_M", "qwen35-Q4_K_M"} {
+		o.GGUF = append(o.GGUF, testfiles.GGUF(t, name))
+	}
+	for _, r := range suite(t, dev, o, "^GGUF/").Results {
+		t.Logf("%s: NMSE %.3g of at most %.3g", r.Name, r.Metrics.NMSE, r.Bound)
+		if r.Verdict != conformance.Pass || r.Metrics.NMSE < 1e-5 {
+			t.Errorf("%+v, though activations have 8 bits", r)
+		}
 	}
 }
 
