@@ -72,6 +72,8 @@ var tinyArchs = map[string]map[string]any{
 	"mistral3":   {"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(16)},
 	"nemotron_h": merge(tinySSM, map[string]any{"block_count": uint32(4), "ssm.group_count": uint32(2),
 		"attention.head_count_kv": []int32{0, 0, 2, 0}, "feed_forward_length": []int32{0, 96, 0, 0}}),
+	"olmo-hybrid": merge(tinyDeltaNet, map[string]any{"ssm.inner_size": uint32(192), "ssm.allow_negative": true,
+		"rope.dimension_count": uint32(32)}),
 	"phimoe": merge(tinyMoE, map[string]any{"expert_count": uint32(2), "expert_used_count": uint32(2),
 		// What is near jumps; with two experts and none near, both weigh one. Package nn has cases of the rest.
 		"router_jitter_noise": float32(0)}),

@@ -24,8 +24,8 @@ var Models = []string{
 var More = []string{
 	"apertus", "arcee", "bamba", "cohere", "cohere2", "deepseek_v2_lite", "deepseek_v3", "ernie4_5", "exaone4",
 	"falcon_h1", "glm4_moe", "glm4_moe_lite", "gpt_neox", "granite4_attn", "granite4_moe", "helium", "hunyuan_dense",
-	"kimi_linear", "lfm2", "mamba2", "minimax_m2", "ministral", "nemotron_h", "olmo3", "seed_oss", "smollm3", "stablelm",
-	"starcoder2",
+	"kimi_linear", "lfm2", "mamba2", "minimax_m2", "ministral", "nemotron_h", "olmo3", "olmo_hybrid", "seed_oss", "smollm3",
+	"stablelm", "starcoder2",
 }
 
 // GGUFs are the tiny models in files, of which each has exact logits beside it.

@@ -118,6 +118,8 @@ var archs = []struct {
 		"leading_dense_block_count": uint32(2)})},
 	{"olmo2", wide},
 	{"olmo2/window", wide.with(window, yarn)},
+	{"olmo-hybrid", delta.with(keys{"ssm.inner_size": uint32(144), "ssm.allow_negative": true,
+		"rope.dimension_count": uint32(16)})},
 	{"smollm3", keys{"block_count": uint32(4)}},
 	{"ernie4_5", wide},
 	{"ernie4_5-moe", experts.with(keys{"expert_feed_forward_length": uint32(32), "block_count": uint32(3),

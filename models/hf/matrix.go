@@ -3,6 +3,7 @@ package hf
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/hipengine/hipengine/tensor"
@@ -125,6 +126,35 @@ func stack(ms []*matrix) *matrix {
 				return err
 			}
 			dst, lo = dst[(end-lo)*size:], end
+		}
+		return nil
+	}
+	return out
+}
+
+// concat is the rows of ms, which are as long, behind each other. Those of different types, or with factors, become F32.
+func concat(ms []*matrix) *matrix {
+	out := &matrix{dtype: ms[0].dtype, cols: ms[0].cols}
+	ms = slices.Clone(ms)
+	mixed := slices.ContainsFunc(ms, func(m *matrix) bool { return m.dtype != out.dtype || m.factors != nil })
+	for i, m := range ms {
+		if out.rows += m.rows; mixed {
+			ms[i], out.dtype = m.float(nil), tensor.F32
+		}
+	}
+	size := out.rowBytes()
+	out.read = func(dst []byte, lo, hi int) error {
+		for _, m := range ms {
+			if n := min(hi, m.rows) - lo; n > 0 {
+				if err := m.read(dst[:n*size], lo, lo+n); err != nil {
+					return err
+				}
+				dst, lo = dst[n*size:], lo+n
+			}
+			lo, hi = lo-m.rows, hi-m.rows
+			if hi <= 0 {
+				break
+			}
 		}
 		return nil
 	}

@@ -27,6 +27,8 @@ func TestUnknownVariants(t *testing.T) {
 		{"glm4_moe_lite", "mlp_layer_types", []string{"dense", "sparse", "dense"}},
 		{"cohere2", "use_qk_norm", true},
 		{"minimax_m2", "scoring_func", "softmax"},
+		{"olmo_hybrid", "layer_types", nil},
+		{"olmo_hybrid", "linear_value_head_dim", nil},
 		{"stablelm", "qk_layernorm", true},
 		{"stablelm", "use_parallel_residual", true},
 		{"granite4_attn", "layer_types", []string{"mamba", "attention"}},

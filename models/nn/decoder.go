@@ -31,8 +31,9 @@ type FFN interface {
 // Block is one layer: h ← h + Mixer(h), then h ← h + FFN(h), with the norms and factors of its [Decoder].
 type Block struct {
 	Mixer Mixer
-	FFN   FFN  // nil: the layer ends with the mixer
-	Bare  bool // the mixer takes the residual stream as it is, whatever Norms says
+	FFN   FFN    // nil: the layer ends with the mixer
+	Bare  bool   // the mixer takes the residual stream as it is, whatever Norms says
+	Norms *Norms // in place of the Decoder's; nil: those
 }
 
 // Norms names the RMSNorms of a block. Where a name is empty there is none; the zero value is that of pre-norm
@@ -103,11 +104,18 @@ func (d *Decoder) Alternate(choice []bool, a, b Mixer, ffns ...FFN) {
 func (d *Decoder) Params() models.Hparams { return d.Hparams }
 
 // norms returns the names of a block's norms.
-func (d *Decoder) norms() Norms {
-	if d.Norms == (Norms{}) {
-		return Norms{Mixer: "attn_norm", FFN: "ffn_norm"}
+func (d *Decoder) norms(b Block) Norms {
+	n := d.Norms
+	switch {
+	case b.Norms != nil:
+		n = *b.Norms
+	case n == Norms{}:
+		n = Norms{Mixer: "attn_norm", FFN: "ffn_norm"}
 	}
-	return d.Norms
+	if b.Bare {
+		n.Mixer = ""
+	}
+	return n
 }
 
 // outputNorm returns the name of the final norm.
@@ -173,11 +181,9 @@ func (d *Decoder) specs(s *Specs, blocks []Block) {
 
 // blockSpecs adds the weights of a layer.
 func (d *Decoder) blockSpecs(s *Specs, layer int, b Block) {
-	norms := d.norms()
+	norms := d.norms(b)
 	s.Layer(layer)
-	if !b.Bare {
-		d.normSpec(s, norms.Mixer)
-	}
+	d.normSpec(s, norms.Mixer)
 	b.Mixer.Specs(s)
 	d.normSpec(s, norms.MixerOut)
 	if b.FFN != nil {
@@ -239,7 +245,7 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 		for r, rank := range ranks {
 			ls[r] = Rank{rank.Weights.Layer(i), rank.Step}
 		}
-		d.block(g, ls, i, block.Bare, d.mixers(i), d.ffns(i), hs)
+		d.block(g, ls, i, d.norms(block), d.mixers(i), d.ffns(i), hs)
 		if g.Err() != nil {
 			return models.Outputs{}
 		}
@@ -269,12 +275,10 @@ func (d *Decoder) Build(g *ops.Graph, w models.Weights, b models.Batch) models.O
 
 // block records one layer, whose weights and parts the ranks have, of the residual streams hs, which it replaces. After
 // an error of g they are undefined.
-func (d *Decoder) block(g *ops.Graph, ls []Rank, layer int, bare bool, mixers []Mixer, ffns []FFN, hs []ops.Value) {
-	norms, xs := d.norms(), slices.Clone(hs)
-	if !bare {
-		for r, h := range hs {
-			xs[r] = d.norm(g, ls[r].Weights, norms.Mixer, h)
-		}
+func (d *Decoder) block(g *ops.Graph, ls []Rank, layer int, norms Norms, mixers []Mixer, ffns []FFN, hs []ops.Value) {
+	xs := slices.Clone(hs)
+	for r, h := range hs {
+		xs[r] = d.norm(g, ls[r].Weights, norms.Mixer, h)
 	}
 	ys := allReduce(g, mix(g, ls, mixers, layer, xs))
 	if g.Err() != nil {

@@ -67,7 +67,7 @@ func (d *Decoder) Split(n int, block func(kind string) int) (models.Model, error
 			}
 		}
 		for rank := range n {
-			out.ranks[rank].blocks[i] = Block{mixers[rank], ffns[rank], b.Bare}
+			out.ranks[rank].blocks[i] = Block{mixers[rank], ffns[rank], b.Bare, b.Norms}
 		}
 	}
 	return &out, nil

@@ -73,7 +73,7 @@ func (d *Decoder) Draft(g *ops.Graph, w models.Weights, b models.DraftBatch) mod
 	h := Linear(g, l, nextnProj, ops.Concat(g, RMSNorm(g, l, nextnENorm, x, d.Eps),
 		RMSNorm(g, l, nextnHNorm, b.Hidden, d.Eps)))
 	hs := []ops.Value{h}
-	d.block(g, []Rank{{l, NewStep(b.Batch)}}, n.Layer, n.Bare, []Mixer{n.Mixer}, []FFN{n.FFN}, hs)
+	d.block(g, []Rank{{l, NewStep(b.Batch)}}, n.Layer, d.norms(n.Block), []Mixer{n.Mixer}, []FFN{n.FFN}, hs)
 	if h = hs[0]; g.Err() != nil {
 		return models.Outputs{}
 	}

@@ -28,6 +28,7 @@ import (
 	_ "github.com/hipengine/hipengine/models/arch/modernbert"
 	_ "github.com/hipengine/hipengine/models/arch/nemotronh"
 	_ "github.com/hipengine/hipengine/models/arch/olmo2"
+	_ "github.com/hipengine/hipengine/models/arch/olmohybrid"
 	_ "github.com/hipengine/hipengine/models/arch/phi3"
 	_ "github.com/hipengine/hipengine/models/arch/phimoe"
 	_ "github.com/hipengine/hipengine/models/arch/qwen2"
