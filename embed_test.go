@@ -365,7 +365,8 @@ func rankFolder(t *testing.T) string {
 // TestRankWords ranks with a model that answers with words: by the rows of the output matrix that stand for them,
 // behind a prompt in which texts of special tokens from outside stay text.
 func TestRankWords(t *testing.T) {
-	m := openModel(t, newHost(t, HostOptions{Device: "ref"}), rankFolder(t), Options{Context: 512})
+	h, dir := newHost(t, HostOptions{Device: "ref"}), rankFolder(t)
+	m := openModel(t, h, dir, Options{Context: 512})
 	if m.Ranker() == nil {
 		t.Fatal("no ranker")
 	}
@@ -407,6 +408,26 @@ func TestRankWords(t *testing.T) {
 		if want := 1 / (1 + math.Exp(no-yes)); err != nil || math.Abs(scores[i]-want) > 1e-5 {
 			t.Errorf("score %v, %v; the logits say %v", scores[i], err, want)
 		}
+	}
+
+	file := filepath.Join(t.TempDir(), "ranker.gguf") // which has a head, for other programs
+	if err := convert.Convert(t.Context(), dir, file, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	g := openModel(t, h, file, Options{Context: 512})
+	again, err := g.Rank(t.Context(), "cats", documents)
+	if err != nil || !slices.Equal(again, scores) {
+		t.Errorf("scores %v of the file, %v, and %v of the folder", again, err, scores)
+	}
+	f, err := OpenFile(file, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	head, ok := f.Tensor(models.RankHead)
+	labels, err := f.meta.Strings("qwen3.classifier.output_labels")
+	if !ok || !slices.Equal(head.Shape, []int{2, 128}) || err != nil || !slices.Equal(labels, []string{"yes", "no"}) {
+		t.Errorf("head %v with labels %q, %v", head, labels, err)
 	}
 }
 

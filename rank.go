@@ -106,24 +106,6 @@ func readLinear(f *File, name string, out, in int) (m linearMap, err error) {
 	return m, err
 }
 
-// rankTemplate is the prompt of Qwen3-Reranker, from its model card, in the form of llama.cpp's key
-// tokenizer.chat_template.rerank.
-const rankTemplate = `<|im_start|>system
-Judge whether the Document meets the requirements based on the Query and the Instruct provided. ` +
-	`Note that the answer can only be "yes" or "no".<|im_end|>
-<|im_start|>user
-<Instruct>: Given a web search query, retrieve relevant passages that answer the query
-
-<Query>: {query}
-
-<Document>: {document}<|im_end|>
-<|im_start|>assistant
-<think>
-
-</think>
-
-`
-
 // newRanker reads the head and the template of a model that ranks.
 func newRanker(f *File, tok *tokenizer.Tokenizer, encoder bool) (*ranker, error) {
 	arch, err := f.meta.String("general.architecture")
@@ -135,17 +117,17 @@ func newRanker(f *File, tok *tokenizer.Tokenizer, encoder bool) (*ranker, error)
 		r.pair = true
 		return r, r.readEncoderHead(f, arch)
 	}
-	template, err := f.meta.StringOr("tokenizer.chat_template.rerank", "")
+	template, err := f.meta.StringOr(models.RankTemplateKey, "")
 	if err != nil {
 		return nil, err
 	}
-	qwen := slices.Contains([]string{"qwen3", "qwen3moe", "qwen3vl"}, arch)
+	words := models.RanksByWords(arch)
 	switch {
-	case template == "" && !qwen:
+	case template == "" && !words:
 		return nil, fmt.Errorf("the file does not say how query and document stand in a prompt, "+
 			"and for architecture %q nobody else does", arch)
 	case template == "":
-		template = rankTemplate
+		template = models.RankTemplate
 	}
 	if err := r.parse(template); err != nil {
 		return nil, err
@@ -153,7 +135,7 @@ func newRanker(f *File, tok *tokenizer.Tokenizer, encoder bool) (*ranker, error)
 	if _, ok := f.Tensor(models.RankHead); ok {
 		return r, r.readHead(f, arch)
 	}
-	if !qwen {
+	if !words {
 		return nil, fmt.Errorf("tensor %q is missing, the head of a model that ranks", models.RankHead)
 	}
 	return r, r.readWords(f)

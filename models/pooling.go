@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hipengine/hipengine/gguf"
 	"github.com/hipengine/hipengine/tensor/quant"
@@ -26,6 +27,31 @@ const RankHead = "cls.output.weight"
 // RankPoolingKey is a key of our own: which state a head scores, where that is not what llama.cpp takes for the
 // architecture. Its one value is "cls", the first token's.
 const RankPoolingKey = "hipengine.rank.pooling"
+
+// RankTemplateKey is llama.cpp's key of a prompt with the places {query} and {document}.
+const RankTemplateKey = "tokenizer.chat_template.rerank"
+
+// RankTemplate is the prompt of Qwen3-Reranker, from its model card, in the form of RankTemplateKey.
+const RankTemplate = `<|im_start|>system
+Judge whether the Document meets the requirements based on the Query and the Instruct provided. ` +
+	`Note that the answer can only be "yes" or "no".<|im_end|>
+<|im_start|>user
+<Instruct>: Given a web search query, retrieve relevant passages that answer the query
+
+<Query>: {query}
+
+<Document>: {document}<|im_end|>
+<|im_start|>assistant
+<think>
+
+</think>
+
+`
+
+// RanksByWords reports whether models of an architecture that rank and have no head do it by answering yes or no.
+func RanksByWords(arch string) bool {
+	return slices.Contains([]string{"qwen3", "qwen3moe", "qwen3vl"}, arch)
+}
 
 // Pooling returns the pooling that the metadata of a model name.
 func Pooling(meta *gguf.Meta) (PoolingType, error) {

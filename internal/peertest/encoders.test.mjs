@@ -2,6 +2,7 @@
 // and scores. They lie in shared/ beside the repository; without it there is nothing to convert. llama.cpp gives all tokens
 // the first type, so that cross-encoders of BERT are not among them; its scores of a Qwen 3 with one label are all 1.
 import assert from 'node:assert/strict';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import * as hipengine from './hipengine.mjs';
@@ -15,9 +16,9 @@ const texts = ['Hello world', 'x', 'The cat sat on the mat, and the dog did not 
 before(() => llama.start({ without: ['sapphirerapids'] }));
 
 // convert writes a fixture in a type, and opens it. llama.cpp gets our ids.
-async function convert(name, type, ranking) {
+async function convert(name, type, ranking, folder = path.join(shared, 'fixtures2', name)) {
   const file = path.join(dir, `${name}-${type}.gguf`);
-  hipengine.run(['convert', path.join(shared, 'fixtures2', name), file, '--type', type]);
+  hipengine.run(['convert', folder, file, '--type', type]);
   const model = await llama.Model.load(file);
   const context = await model.context({ flashAttention: false, f32: true, embeddings: true, ranking });
   const tokenize = (list) => hipengine.run(['tokenize', '--json', file], list.map((text) => JSON.stringify({ text })).join('\n')).trim().split('\n').map((l) => JSON.parse(l).ids);
@@ -64,6 +65,46 @@ test('rerank_xlm_roberta', { skip }, async (t) => {
         const off = Math.abs(ours.scores[i] - 1 / (1 + Math.exp(-logit)));
         t.diagnostic(`${type}: score ${ours.scores[i].toFixed(4)}, off by ${off.toExponential(1)}`);
         assert.ok(off <= limit, `${type}: score ${ours.scores[i]} of logit ${logit}`);
+      }
+    } finally {
+      server.close();
+    }
+    await m.close();
+  }
+});
+
+// A Qwen 3 that ranks by words, whose vocabulary gets them: files have a head of their rows.
+test('rerank_qwen3_yesno', { skip }, async (t) => {
+  const folder = path.join(dir, 'rerank_qwen3_yesno');
+  cpSync(path.join(shared, 'fixtures2', 'rerank_qwen3_yesno'), folder, { recursive: true });
+  const file = path.join(folder, 'tokenizer.json');
+  const tokenizer = JSON.parse(readFileSync(file, 'utf8'));
+  const { vocab, merges } = tokenizer.model;
+  const words = { yes: 300, no: 301 };
+  const gone = Object.keys(vocab).filter((w) => Object.values(words).includes(vocab[w]));
+  for (const w of gone) delete vocab[w];
+  Object.assign(vocab, words);
+  tokenizer.model.merges = merges.filter(([a, b]) => !gone.some((w) => a === w || b === w || a + b === w));
+  tokenizer.model.ignore_merges = true; // words of the vocabulary are tokens
+  writeFileSync(file, JSON.stringify(tokenizer));
+  writeFileSync(path.join(folder, 'README.md'), '---\npipeline_tag: text-ranking\n---\n');
+  for (const [type, limit] of [['f32', 1e-6], ['q8_0', 3e-2]]) {
+    const m = await convert('rerank_qwen3_yesno', type, true, folder);
+    const server = await hipengine.serve([m.file], 'ref');
+    try {
+      const [query, ...documents] = texts;
+      const ours = await server.rank(hipengine.name(m.file), query, documents);
+      const prompt = (document) => `<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n`
+        + `<|im_start|>user\n<Instruct>: Given a web search query, retrieve relevant passages that answer the query\n\n<Query>: ${query}\n\n<Document>: ${document}<|im_end|>\n`
+        + '<|im_start|>assistant\n<think>\n\n</think>\n\n';
+      const prompts = m.tokenize(documents.map(prompt));
+      assert.equal(ours.tokens, prompts.flat().length);
+      for (const [i, ids] of prompts.entries()) {
+        const [yes, no] = await m.context.embedding(ids);
+        assert.ok(Math.abs(yes + no - 1) < 1e-5, `${yes} and ${no} are not all`);
+        const off = Math.abs(ours.scores[i] - yes);
+        t.diagnostic(`${type}: score ${ours.scores[i].toFixed(4)}, off by ${off.toExponential(1)}`);
+        assert.ok(off <= limit, `${type}: score ${ours.scores[i]}, theirs ${yes}`);
       }
     } finally {
       server.close();

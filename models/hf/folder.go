@@ -167,7 +167,11 @@ func (f *Folder) text(dir string, b *builder) (err error) {
 	if f.Sampling, err = b.readGeneration(dir, &f.Vocab); err != nil {
 		return err
 	}
-	if _, err := tokenizer.New(f.Vocab); err != nil {
+	tok, err := tokenizer.New(f.Vocab)
+	if err != nil {
+		return err
+	}
+	if err := b.rankWords(tok); err != nil {
 		return err
 	}
 	if f.Template, f.Templates, err = readTemplates(dir); err != nil {

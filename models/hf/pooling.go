@@ -12,6 +12,7 @@ import (
 
 	"github.com/hipengine/hipengine/internal/strictjson"
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/text/tokenizer"
 )
 
 // poolings are the values of sentence-transformers' pooling_mode, and the keys that older versions set in its place.
@@ -49,6 +50,32 @@ func (b *builder) pooling(dir string) error {
 	if typ != models.PoolingUnspecified {
 		b.set("pooling_type", uint32(typ))
 	}
+	return b.firstErr()
+}
+
+// rankWords gives a model that ranks by the words yes and no, as Qwen3-Reranker does, a head of the rows of its output
+// matrix that stand for them, and the prompt: files of GGUF have both. A vocabulary without the words makes none.
+func (b *builder) rankWords(tok *tokenizer.Tokenizer) error {
+	typ, err := models.Pooling(b.meta)
+	if err != nil || typ != models.PoolingRank || b.entries[models.RankHead] != nil || !models.RanksByWords(b.arch) {
+		return err
+	}
+	var rows []int
+	for _, word := range []string{"yes", "no"} {
+		ids, err := tok.Encode(word, tokenizer.Options{})
+		if err != nil || len(ids) != 1 || int(ids[0]) >= b.vocab {
+			return err
+		}
+		rows = append(rows, int(ids[0]))
+	}
+	from := b.entries["output.weight"]
+	if from == nil {
+		from = b.entries["token_embd.weight"]
+	}
+	b.add(models.RankHead, weight{matrix: from.data.pick(2, func(i int) int { return rows[i] }),
+		name: "the output matrix", shape: []int{2, b.embd}})
+	b.set("classifier.output_labels", []string{"yes", "no"})
+	b.setKey(models.RankTemplateKey, models.RankTemplate)
 	return b.firstErr()
 }
 
