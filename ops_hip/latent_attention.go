@@ -85,10 +85,9 @@ func init() {
 			sums := aligned(8 * pairs * int64(splits))
 			l.Scratch = sums + 4*pairs*int64(splits)*latentValues
 			l.Args = args.ScratchPtr(0).ScratchPtr(sums).i32s(splits)
-			combine := Launch{Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)},
-				Block: [3]uint32{128}, Scratch: l.Scratch}
-			combine.Args = a.gate(Args{}.ScratchPtr(0).ScratchPtr(sums).Ptr(a.seq).NullPtr().Ptr(n.Result(0)).
-				i32s(a.heads, latentValues, splits))
+			combine := Launch{Object: "latent_attention", Symbol: "latent_combine",
+				Grid: [3]uint32{uint32(pairs), latentValues / 128}, Block: [3]uint32{256}, Scratch: l.Scratch,
+				Args: Args{}.ScratchPtr(0).ScratchPtr(sums).Ptr(a.seq).Ptr(n.Result(0)).i32s(a.heads, splits)}
 			return []Launch{l, combine}, nil
 		},
 	})
