@@ -1,16 +1,20 @@
 package hipengine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/hipengine/hipengine/engine/kv"
+	"github.com/hipengine/hipengine/gguf"
+	"github.com/hipengine/hipengine/internal/ember"
 	"github.com/hipengine/hipengine/internal/logits"
 	"github.com/hipengine/hipengine/internal/safetensors"
 	"github.com/hipengine/hipengine/internal/testfiles"
@@ -74,9 +78,10 @@ type draftLayer struct {
 	states  map[string]tensor.Tensor
 
 	invariant bool // of graphs
+	vocab     int  // tokens whose logits are wanted; 0: all
 }
 
-func openDraftLayer(t *testing.T, device, dir string, pages int) *draftLayer {
+func openDraftLayer(t *testing.T, device string, meta *gguf.Meta, src models.Source, pages int) *draftLayer {
 	t.Helper()
 	h, err := NewHost(HostOptions{Device: device})
 	if err != nil {
@@ -88,12 +93,7 @@ func openDraftLayer(t *testing.T, device, dir string, pages int) *draftLayer {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.users.Done)
-	f, err := hf.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	m, err := models.New(f.Meta)
+	m, err := models.New(meta)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func openDraftLayer(t *testing.T, device, dir string, pages int) *draftLayer {
 	if l.model, err = models.WithDrafts(m); err != nil {
 		t.Fatal(err)
 	}
-	if l.weights, err = models.LoadWeights(t.Context(), l.model, f, l.dev, nil); err != nil {
+	if l.weights, err = models.LoadWeights(t.Context(), l.model, src, l.dev, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.weights.Free() })
@@ -143,7 +143,7 @@ func (l *draftLayer) run(e entries, seqs int, outputs bool) [][]float32 {
 	n, embd := len(e.tokens[0]), l.model.Params().Embd
 	b := models.DraftBatch{Batch: models.Batch{States: l.states, Updated: map[string]ops.Value{}}}
 	b.Pages = []models.PageGroup{{Table: g.Input("pages", tensor.I32, seqs, len(e.tables)/seqs)}}
-	b.Hidden = g.Input("hidden", tensor.F32, n, embd)
+	b.Hidden, b.Vocab = g.Input("hidden", tensor.F32, n, embd), l.vocab
 	var outs []ops.Value
 	for i := range e.tokens {
 		b.Tokens = g.Input(fmt.Sprint("tokens", i), tensor.I32, n)
@@ -180,7 +180,7 @@ func (l *draftLayer) run(e entries, seqs int, outputs bool) [][]float32 {
 	}
 	raws := make([][]byte, len(outs))
 	for i := range outs {
-		raws[i] = make([]byte, 4*n*l.model.Params().Vocab)
+		raws[i] = make([]byte, 4*n*cmp.Or(l.vocab, l.model.Params().Vocab))
 		if err := l.stream.Download(raws[i], p.Output(i)); err != nil {
 			l.t.Fatal(err)
 		}
@@ -250,7 +250,12 @@ func checkDraftLogits(t *testing.T, device string, how int, most float64) {
 	ref := readDraftReference(t, dir)
 	const width = 2 // pages of a sequence
 	seqs := 2 * len(ref.rows)
-	l := openDraftLayer(t, device, dir, width*seqs)
+	f, err := hf.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l := openDraftLayer(t, device, f.Meta, f, width*seqs)
 	embd, vocab := l.model.Params().Embd, l.model.Params().Vocab
 	var first, chain entries
 	first.tokens, first.pos, first.seq = make([][]int32, 1), make([][]int32, 1), make([][]int32, 1)
@@ -304,5 +309,49 @@ func checkDraftLogits(t *testing.T, device string, how int, most float64) {
 		if !(rms <= most) {
 			t.Errorf("depth %d: relative RMS %g of the logits, want at most %g", depth+1, rms, most)
 		}
+	}
+}
+
+// TestFirstDraftLogits compares the logits of the first tokens, where no others are asked for, with those among all: of
+// weights in the layouts that devices choose, for one token and for several.
+func TestFirstDraftLogits(t *testing.T) {
+	devices := []string{"cpu", "ref"}
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves the emulator out; make long runs it")
+	} else {
+		devices = append(devices, "emu:gfx1100", "emu:gfx1201")
+	}
+	f, err := ember.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, dev := range devices {
+		t.Run(dev, func(t *testing.T) {
+			l := openDraftLayer(t, dev, f.Meta, f, 3)
+			rng, vocab := rand.New(rand.NewPCG(1, 1)), l.model.Params().Vocab
+			for _, n := range []int{1, 3} {
+				e := entries{tokens: make([][]int32, 1), pos: make([][]int32, 1), seq: make([][]int32, 1)}
+				for i := range int32(n) {
+					e.tokens[0], e.pos[0] = append(e.tokens[0], rng.Int32N(int32(vocab))), append(e.pos[0], 0)
+					e.seq[0], e.tables = append(e.seq[0], i), append(e.tables, i)
+				}
+				for range n * l.model.Params().Embd {
+					e.hidden = append(e.hidden, float32(rng.NormFloat64()))
+				}
+				l.vocab = 0
+				all := l.run(e, n, true)[0]
+				for _, l.vocab = range []int{16, 1008, 4000} {
+					var want []float32
+					for row := range slices.Chunk(all, vocab) {
+						want = append(want, row[:l.vocab]...)
+					}
+					if rms := logits.RelativeRMS(want, l.run(e, n, true)[0]); !(rms <= 1e-6) {
+						t.Errorf("%d tokens: relative RMS %g between the logits of the first %d tokens and those among all", n, rms,
+							l.vocab)
+					}
+				}
+			}
+		})
 	}
 }

@@ -58,6 +58,29 @@ func (w Weights) Get(g *ops.Graph, name string) ops.Value {
 	return g.Weight(t)
 }
 
+// First is Get of the first n elements of the outermost dimension alone, where they lie in the whole: of a matrix, its
+// first n rows. Of a tensor with a layout they must be whole runs of the rows that are repacked together. What is not
+// there is an error of g.
+func (w Weights) First(g *ops.Graph, name string, n int) ops.Value {
+	t, ok := w.tensors[w.name(name)]
+	if !ok {
+		return w.Get(g, name)
+	}
+	l, all := t.Layout, t.Shape.Rows()
+	rows := max(1, all/t.Shape[0]) * n
+	if n < 1 || n > t.Shape[0] || !l.IsZero() && rows%l.Rows != 0 {
+		g.Fail(fmt.Errorf("models: the first %d of %d elements of weight %q: %d rows lie together", n, t.Shape[0],
+			w.name(name), max(1, l.Rows)))
+		return ops.Value{}
+	}
+	if !l.IsZero() {
+		t.Layout.Bytes = l.Bytes / int64(all/l.Rows) * int64(rows/l.Rows)
+	}
+	t.Shape = slices.Clone(t.Shape)
+	t.Shape[0] = n
+	return g.Weight(t)
+}
+
 // Alike returns the matrices of w, those of equal type and shape together, up to the given number of each; in the order
 // of names.
 func (w Weights) Alike(most int) [][]tensor.Tensor {

@@ -22,7 +22,7 @@ func TestEmberDraftsEmulated(t *testing.T) {
 	p := emberPrompt(t)
 	ref := opsref.New(opsref.Options{})
 	t.Cleanup(func() { ref.Close() })
-	want := emberDrafts(t, ref, p)
+	want, frequent := emberDrafts(t, ref, p, 0), emberDrafts(t, ref, p, emberFrequent)
 	right, all := 0, 0
 	for at, row := range want {
 		for i, ids := range row {
@@ -44,17 +44,23 @@ func TestEmberDraftsEmulated(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { dev.Close() })
-			if got := emberDrafts(t, dev, p); !slices.EqualFunc(got, want, func(a, b [][]int32) bool {
-				return slices.EqualFunc(a, b, slices.Equal[[]int32])
-			}) {
-				t.Errorf("guesses %v, the reference's are %v", got, want)
+			for vocab, want := range map[int][][][]int32{0: want, emberFrequent: frequent} {
+				if got := emberDrafts(t, dev, p, vocab); !slices.EqualFunc(got, want, func(a, b [][]int32) bool {
+					return slices.EqualFunc(a, b, slices.Equal[[]int32])
+				}) {
+					t.Errorf("guesses %v of the first %d tokens, the reference's are %v", got, vocab, want)
+				}
 			}
 		})
 	}
 }
 
-// emberDrafts returns, for each of four tokens of a recorded answer, three guesses behind it and two behind the next.
-func emberDrafts(t *testing.T, dev ops.Device, p testfiles.EmberPrompt) (drafts [][][]int32) {
+// emberFrequent is how many of Ember's tokens some of the guesses are to be made of.
+const emberFrequent = 1001
+
+// emberDrafts returns, for each of four tokens of a recorded answer, three guesses behind it and two behind the next: of
+// the first vocab tokens, 0 being all.
+func emberDrafts(t *testing.T, dev ops.Device, p testfiles.EmberPrompt, vocab int) (drafts [][][]int32) {
 	t.Helper()
 	f, err := ember.Open()
 	if err != nil {
@@ -94,7 +100,7 @@ func emberDrafts(t *testing.T, dev ops.Device, p testfiles.EmberPrompt) (drafts 
 	for at := range 4 {
 		work := []runner.DraftWork{{Seq: seqs[0], Token: p.Greedy[at], Depth: 3},
 			{Seq: seqs[1], Token: p.Greedy[at+1], Depth: 2}}
-		if err := r.Draft(t.Context(), work); err != nil {
+		if err := r.Draft(t.Context(), work, vocab); err != nil {
 			t.Fatal(err)
 		}
 		drafts = append(drafts, [][]int32{work[0].Tokens, work[1].Tokens})

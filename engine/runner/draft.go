@@ -24,20 +24,24 @@ type DraftWork struct {
 // the one that the draft layer holds most likely behind the guess before it. All are one plan run. It changes nothing
 // that steps see. The runner's model is a [models.Drafting].
 //
+// With vocab above 0, guesses are among the first vocab tokens alone: Limits.FrequentTokens costs least.
+//
 // An error that wraps kv.ErrNoPages says that there is no room for keys and values of guesses now.
-func (r *Runner) Draft(ctx context.Context, work []DraftWork) error {
+func (r *Runner) Draft(ctx context.Context, work []DraftWork, vocab int) error {
 	switch {
 	case r.closed:
 		return ErrClosed
 	case r.drafts == nil:
 		return fmt.Errorf("runner: %w", models.ErrNoDrafts)
+	case vocab < 0 || vocab > r.limits.Vocab:
+		return fmt.Errorf("runner: drafts of the first %d tokens are outside 0..%d", vocab, r.limits.Vocab)
 	}
 	r.last = nil
 	depth, err := r.chainBatch(work)
 	if err != nil {
 		return err
 	}
-	p, err := r.plan(planKey{Sizes: r.chain.Sizes(), drafts: depth})
+	p, err := r.plan(planKey{Sizes: r.chain.Sizes(), drafts: depth, vocab: vocab})
 	if err != nil {
 		return err
 	}

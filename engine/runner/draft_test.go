@@ -38,7 +38,7 @@ func loadDrafting(t *testing.T, arch string) *loaded {
 func draft(t *testing.T, r *Runner, id SeqID, token int32, n int) []int32 {
 	t.Helper()
 	work := []DraftWork{{Seq: id, Token: token, Depth: n}}
-	if err := r.Draft(t.Context(), work); err != nil {
+	if err := r.Draft(t.Context(), work, 0); err != nil {
 		t.Fatal(err)
 	}
 	return work[0].Tokens
@@ -171,7 +171,7 @@ func TestDraftBeside(t *testing.T) {
 				for i, x := range texts {
 					drafts[i] = DraftWork{Seq: x.id, Token: rng.Int32N(tiny.Vocab), Depth: 1 + rng.IntN(MaxDrafts)}
 				}
-				if err := r.Draft(t.Context(), drafts); err != nil {
+				if err := r.Draft(t.Context(), drafts, 0); err != nil {
 					t.Fatal(err)
 				}
 				for i, d := range drafts {
@@ -226,18 +226,23 @@ func TestDraftFork(t *testing.T) {
 // TestDraftLimits asks for drafts that cannot be.
 func TestDraftLimits(t *testing.T) {
 	if r := load(t, "qwen35").runner(t, Options{}); r.Limits().Drafts != 0 ||
-		!errors.Is(r.Draft(t.Context(), []DraftWork{{Depth: 1}}), models.ErrNoDrafts) {
+		!errors.Is(r.Draft(t.Context(), []DraftWork{{Depth: 1}}, 0), models.ErrNoDrafts) {
 		t.Error("a model without its draft layer drafts")
 	}
 	l := loadDrafting(t, "qwen35")
 	r := l.runner(t, Options{Context: 2 * PageSize, Seqs: 2, Pages: 3, Rewind: 3})
+	for _, vocab := range []int{-1, tiny.Vocab + 1} {
+		if err := r.Draft(t.Context(), nil, vocab); err == nil || !strings.Contains(err.Error(), "outside 0..96") {
+			t.Errorf("error %v for drafts of the first %d tokens", err, vocab)
+		}
+	}
 	if lim := r.Limits(); lim.Drafts != MaxDrafts || lim.Rewinds != 3 || lim.CutsAnywhere() {
 		t.Errorf("limits %+v", lim)
 	}
 	id := open(t, r)
 	reject := func(want string, w ...DraftWork) {
 		t.Helper()
-		if err := r.Draft(t.Context(), w); err == nil || !strings.Contains(err.Error(), want) {
+		if err := r.Draft(t.Context(), w, 0); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
@@ -251,7 +256,7 @@ func TestDraftLimits(t *testing.T) {
 	reject("twice", DraftWork{Seq: id, Depth: 1}, DraftWork{Seq: id, Depth: 1})
 	other := open(t, r)
 	step(t, r, other, prompt(1, PageSize+1)...)
-	err := r.Draft(t.Context(), []DraftWork{{Seq: id, Depth: 2}})
+	err := r.Draft(t.Context(), []DraftWork{{Seq: id, Depth: 2}}, 0)
 	if !errors.Is(err, kv.ErrNoPages) {
 		t.Errorf("error %v without a page for a second draft", err)
 	}
@@ -264,5 +269,42 @@ func TestDraftLimits(t *testing.T) {
 	reject("exceed the context", DraftWork{Seq: id, Depth: 8})
 	if got := draft(t, r, id, 5, 7); len(got) != 7 {
 		t.Errorf("%d drafts at the end of the context", len(got))
+	}
+}
+
+// TestDraftFrequent compares guesses of the first tokens with guesses of all: which tokens there are to choose from
+// decides which is the likeliest, and else nothing does. Steps know nothing of it.
+func TestDraftFrequent(t *testing.T) {
+	l := loadDrafting(t, "qwen35")
+	r := l.runner(t, Options{Invariant: true})
+	id := open(t, r)
+	firsts := map[int32]bool{}
+	for round := range 4 {
+		ids := prompt(uint64(round), 5)
+		before := step(t, r, id, ids...)
+		alone := l.runner(t, Options{Invariant: true})
+		if other := open(t, alone); round == 0 && !slices.Equal(step(t, alone, other, ids...), before) {
+			t.Error("logits differ from those of a runner that never drafts")
+		}
+		likeliest := draft(t, r, id, 7, 3)
+		for _, n := range []int{tiny.Vocab, 80, 61, 40, 32, 17, 9, 3, 1} {
+			work := []DraftWork{{Seq: id, Token: 7, Depth: 3}}
+			if err := r.Draft(t.Context(), work, n); err != nil {
+				t.Fatal(err)
+			}
+			got := work[0].Tokens
+			if slices.ContainsFunc(got, func(id int32) bool { return int(id) >= n }) {
+				t.Fatalf("drafts %v of the first %d tokens", got, n)
+			}
+			if int(slices.Max(likeliest)) < n && !slices.Equal(got, likeliest) || int(likeliest[0]) < n &&
+				got[0] != likeliest[0] {
+				t.Fatalf("drafts %v of the first %d tokens, %v of more", got, n, likeliest)
+			}
+			likeliest = got
+			firsts[got[0]] = true
+		}
+	}
+	if len(firsts) < 10 {
+		t.Errorf("%d different tokens were drafted first", len(firsts))
 	}
 }

@@ -177,7 +177,7 @@ func PlanMemory(dev ops.Device, m models.Model, src models.Source, o Options) (M
 			}
 		}
 		if caps.PlanBytes != nil && plans {
-			_, drafts := m.(*models.Drafting)
+			drafts, _ := m.(*models.Drafting)
 			keys := largestPlans(o, dev.Info().Buckets, topOf(dev, m.Params().Vocab), drafts)
 			if m.Params().Encoder {
 				keys = slices.DeleteFunc(keys, func(k planKey) bool { return !k.hidden })
@@ -351,8 +351,9 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 
 // largestPlans returns the keys of the largest prefill, of the decoding of all sequences, and of the largest step of
 // which tokens can be taken back, with all logits and with the top largest of each row, of the largest step that returns
-// the hidden states of all its tokens, and of the most drafts.
-func largestPlans(o Options, buckets bool, top int, drafts bool) []planKey {
+// the hidden states of all its tokens, and of the most drafts, of all tokens and of the frequent ones. drafts is the
+// model, or nil if it makes none.
+func largestPlans(o Options, buckets bool, top int, drafts *models.Drafting) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),
 		Rows: min(tokens, o.Seqs+PromptRows)}
@@ -375,8 +376,11 @@ func largestPlans(o Options, buckets bool, top int, drafts bool) []planKey {
 	if o.Rewind > 0 && top > 0 {
 		plans = append(plans, planKey{Sizes: verify, top: top})
 	}
-	if drafts {
+	if drafts != nil {
 		plans = append(plans, planKey{Sizes: decode, drafts: MaxDrafts})
+		if n := drafts.FrequentTokens(); n > 0 {
+			plans = append(plans, planKey{Sizes: decode, drafts: MaxDrafts, vocab: n})
+		}
 	}
 	if buckets {
 		for i := range plans {

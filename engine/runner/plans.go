@@ -26,6 +26,7 @@ type planKey struct {
 	top    int  // largest logits of each row; 0: all logits
 	hidden bool // the hidden state of each row in place of logits
 	drafts int  // drafts one after the other; 0: a step of the model itself
+	vocab  int  // tokens that drafts are among, the first of all; 0: any
 }
 
 // maxPlans bounds the records: prompts of many lengths would otherwise each leave one behind. It holds the sizes in
@@ -84,7 +85,8 @@ func (k planKey) outputs(g *ops.Graph, out models.Outputs) []ops.Value {
 func (o Options) recordPlan(m models.Model, w models.Weights, states map[string]tensor.Tensor, k planKey) (*ops.Graph,
 	[]ops.Value, error) {
 	if k.drafts > 0 {
-		g, ids, _, err := models.RecordChain(m.(*models.Drafting), w, states, o.Context, k.Sizes, k.drafts)
+		g, ids, _, err := models.RecordChain(m.(*models.Drafting), w, states, o.Context, k.Sizes, k.drafts,
+			k.vocab)
 		if err != nil {
 			return nil, nil, fmt.Errorf("runner: %w", err)
 		}

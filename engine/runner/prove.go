@@ -11,7 +11,7 @@ func (r *Runner) Prove() error {
 	}
 	o := Options{Context: r.limits.Context, Seqs: r.limits.Seqs, Batch: r.limits.Batch, Rewind: r.rewind,
 		RewindTokens: r.rewinds, kept: r.kept}
-	for _, k := range largestPlans(o, r.buckets, r.limits.Top, r.drafts != nil) {
+	for _, k := range largestPlans(o, r.buckets, r.limits.Top, r.drafts) {
 		if _, err := r.plan(k); err != nil {
 			return fmt.Errorf("runner: the largest step: %w", err)
 		}

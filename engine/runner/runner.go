@@ -148,7 +148,7 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 			s.Close()
 			return nil, fmt.Errorf("runner: %s cannot draft: it has no kernel for %s", dev.Info().Name, ops.TopKOp.Name)
 		}
-		r.limits.Drafts = MaxDrafts
+		r.limits.Drafts, r.limits.FrequentTokens = MaxDrafts, r.drafts.FrequentTokens()
 	}
 	r.layOut(o)
 	for _, w := range r.windows {

@@ -77,6 +77,9 @@ type Limits struct {
 
 	Drafts int // most tokens that Draft can be asked for; 0: the model's draft layer is not there, or not in use
 
+	// FrequentTokens is how many of the first tokens Draft makes cheap guesses of; 0 if all are as cheap.
+	FrequentTokens int
+
 	KVTokens  int  // that the cache of keys and values holds over all sequences; 0: Seqs of Context
 	Invariant bool // see Options
 }

@@ -56,6 +56,8 @@ type Ask struct {
 	Tokens []int32
 	Seen   int
 	Max    int // most tokens to draft, from 1 to MaxDepth
+	// NoText says that Tokens are not what text would be, so that a drafter must learn nothing from them.
+	NoText bool
 	// Sampler returns a copy of the sampler that the target draws with, as it is behind Tokens but for its constraint.
 	// Tokens that a drafter draws with it, of logits like the target's, are those that the target will draw: both use
 	// the same random numbers.

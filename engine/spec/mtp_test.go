@@ -13,12 +13,16 @@ import (
 
 // chain is a ChainRunner that counts on from each token.
 type chain struct {
-	err   error
-	calls [][]runner.DraftWork
+	err      error
+	calls    [][]runner.DraftWork
+	vocabs   []int
+	frequent int
 }
 
-func (c *chain) Draft(_ context.Context, work []runner.DraftWork) error {
-	c.calls = append(c.calls, slices.Clone(work))
+func (c *chain) Limits() runner.Limits { return runner.Limits{FrequentTokens: c.frequent} }
+
+func (c *chain) Draft(_ context.Context, work []runner.DraftWork, vocab int) error {
+	c.calls, c.vocabs = append(c.calls, slices.Clone(work)), append(c.vocabs, vocab)
 	for i := range work {
 		for d := range work[i].Depth {
 			work[i].Tokens = append(work[i].Tokens, work[i].Token+int32(d)+1)
@@ -52,6 +56,9 @@ func TestMTP(t *testing.T) {
 			}
 		}
 	}
+	if !slices.Equal(c.vocabs, []int{0, 0}) {
+		t.Errorf("guesses of the first %v tokens, where all are as cheap", c.vocabs)
+	}
 	if len(c.calls) != 2 || len(c.calls[0]) != 2 || c.calls[0][0].Seq != 3 || c.calls[0][1].Seq != 2 {
 		t.Errorf("the runner was asked %+v", c.calls)
 	}
@@ -65,5 +72,72 @@ func TestMTP(t *testing.T) {
 	c.err = errors.New("broken")
 	if _, err := d.Draft(t.Context(), asks); !errors.Is(err, c.err) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestMTPFrequent follows which guesses are of frequent tokens alone, as sequences go on with frequent tokens and others.
+func TestMTPFrequent(t *testing.T) {
+	const frequent, other = 99, 100
+	c := &chain{frequent: other}
+	d := NewMTP(c)
+	texts := map[uint64][]int32{}
+	// draft lets sequences go on with n tokens, of which one in each few is no frequent one, and asks for each of them. It
+	// returns how many guesses were of frequent tokens alone.
+	draft := func(n, few int, noText bool, keys ...uint64) (cheap int) {
+		t.Helper()
+		c.vocabs = nil
+		for i := range n {
+			var asks []Ask
+			for _, k := range keys {
+				id := int32(frequent)
+				if few > 0 && i%few == 0 {
+					id = other
+				}
+				if len(texts[k]) == 0 {
+					texts[k] = []int32{other, other, other} // of the prompt nothing is learned
+				}
+				texts[k] = append(texts[k], id)
+				asks = append(asks, Ask{Key: k, Tokens: texts[k], Seen: len(texts[k]) - 1, Max: 1, NoText: noText})
+			}
+			if _, err := d.Draft(t.Context(), asks); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, v := range c.vocabs {
+			if v != 0 && v != other {
+				t.Fatalf("guesses of the first %d tokens", v)
+			}
+			if v == other {
+				cheap++
+			}
+		}
+		return cheap
+	}
+	for _, x := range []struct {
+		name        string
+		n, few      int
+		noText      bool
+		keys        []uint64
+		least, most int
+	}{
+		{"frequent tokens", 100, 0, false, []uint64{1}, 100, 100},
+		{"now and then another", 200, 50, false, []uint64{1}, 200, 200},
+		{"another script", 100, 3, false, []uint64{1}, 1, 12},
+		{"no text", 20, 1, true, []uint64{1}, 20, 20},
+		{"frequent tokens again", 400, 0, false, []uint64{1}, 200, 350},
+		{"other scripts", 400, 2, false, []uint64{2, 3}, 0, 12},
+		{"one sequence of three is of frequent tokens", 1, 0, false, []uint64{1, 2, 3}, 0, 0},
+		{"a sequence after such", 1, 0, false, []uint64{4}, 0, 0},
+		{"it shows what it consists of", 300, 0, false, []uint64{4}, 100, 290},
+	} {
+		if got := draft(x.n, x.few, x.noText, x.keys...); got < x.least || got > x.most {
+			t.Errorf("%s: %d of %d guesses were of frequent tokens alone, want %d to %d", x.name, got, x.n, x.least, x.most)
+		}
+	}
+	for k := range texts {
+		d.Forget(k)
+	}
+	if n := len(d.(*mtp).seqs); n != 0 {
+		t.Errorf("%d sequences are kept", n)
 	}
 }

@@ -8,12 +8,22 @@ import (
 // Linear returns x·wᵀ with w = name.weight and its factor, if it has one, plus name.bias if there is one. x: [tokens,
 // in]; result [tokens, out].
 func Linear(g *ops.Graph, w models.Weights, name string, x ops.Value) ops.Value {
-	y := ops.MulMat(g, x, w.Get(g, name+".weight"))
+	return linear(g, w, name, x, w.Get)
+}
+
+// FirstLinear is Linear with the first n rows of w, factor and bias alone: [tokens, n].
+func FirstLinear(g *ops.Graph, w models.Weights, name string, x ops.Value, n int) ops.Value {
+	return linear(g, w, name, x, func(g *ops.Graph, name string) ops.Value { return w.First(g, name, n) })
+}
+
+// linear is Linear with tensors that get returns.
+func linear(g *ops.Graph, w models.Weights, name string, x ops.Value, get func(*ops.Graph, string) ops.Value) ops.Value {
+	y := ops.MulMat(g, x, get(g, name+".weight"))
 	if factor := models.FactorName(name); w.Has(factor) {
-		y = ops.Mul(g, y, w.Get(g, factor))
+		y = ops.Mul(g, y, get(g, factor))
 	}
 	if w.Has(name + ".bias") {
-		y = ops.Add(g, y, w.Get(g, name+".bias"))
+		y = ops.Add(g, y, get(g, name+".bias"))
 	}
 	return y
 }
@@ -34,8 +44,13 @@ func LayerNorm(g *ops.Graph, w models.Weights, name string, x ops.Value, eps flo
 
 // Logits multiplies h, [rows, n_embd], by output.weight, or by the token embedding where the file has none (tied).
 func Logits(g *ops.Graph, w models.Weights, h ops.Value) ops.Value {
+	return Linear(g, w, outputMatrix(w), h)
+}
+
+// outputMatrix returns the name of that matrix.
+func outputMatrix(w models.Weights) string {
 	if w.Has("output.weight") {
-		return Linear(g, w, "output", h)
+		return "output"
 	}
-	return Linear(g, w, "token_embd", h)
+	return "token_embd"
 }

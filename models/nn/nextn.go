@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"cmp"
+
 	"github.com/hipengine/hipengine/engine/kv"
 	"github.com/hipengine/hipengine/models"
 	"github.com/hipengine/hipengine/ops"
@@ -80,11 +82,10 @@ func (d *Decoder) Draft(g *ops.Graph, w models.Weights, b models.DraftBatch) mod
 	} else {
 		h = d.norm(g, w, d.outputNorm(), h)
 	}
-	y := h
+	head, of := outputMatrix(w), w
 	if l.Has(nextnOutput + ".weight") {
-		y = Linear(g, l, nextnOutput, h)
-	} else {
-		y = Logits(g, w, h)
+		head, of = nextnOutput, l
 	}
+	y := FirstLinear(g, of, head, h, cmp.Or(b.Vocab, d.Vocab))
 	return models.Outputs{Hidden: h, Logits: d.tamed(g, y)}
 }
