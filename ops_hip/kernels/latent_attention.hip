@@ -9,8 +9,8 @@
 //                             each wave then sums 64 values. LDS 44,672 bytes. On NVIDIA runs have 32 rows, each wave
 //                             multiplies half of the dims with 8 of them, and values are transposed on their way from
 //                             LDS: 43,008 bytes.
-//   latent_combine            Grid (tokens·heads, 4), blocks of 256: merges the splits, of which there are up to 128. Waves
-//                             sum every eighth, and their sums are added. LDS 4,612 bytes.
+//   latent_combine            Grid (tokens·heads, 4), blocks of 256: merges the splits, of which there are up to 160. Waves
+//                             sum every eighth, and their sums are added. LDS 4,740 bytes.
 //
 // With one split the result is final. With more, a split leaves its largest score and its sum of weights in stats
 // [tokens·heads, splits][2] and its weighted sum in sums [tokens·heads, splits, 512], for latent_combine.
@@ -22,12 +22,17 @@
 #include "mma.h"
 
 enum { DIM = 576, VALUES = 512, WAVES = 8, STEPS = DIM / 16, OWN = VALUES / 16 / WAVES };
-// RUN rows of the cache are in LDS at a time. SHARES waves have the dims of a score between them.
+// RUN rows of the cache are in LDS at a time. SHARES waves have the dims of a score between them. NEXT elements of an Acc lie next to
+// each other.
 #if GPU_NVIDIA
-enum { RUN = 32, SHARES = 2 };
+enum { RUN = 32, SHARES = 2, NEXT = 2 };
+// prefetch brings the line at p to the cache that all blocks share.
+DEV void prefetch(const u8* p) { __asm__ volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 #else
-enum { RUN = 16, SHARES = WAVES };
+enum { RUN = 16, SHARES = WAVES, NEXT = 1 };
+DEV void prefetch(const u8*) {}
 #endif
+enum { AHEAD = 4 }; // runs that are asked for before they are read
 enum { PARTS = DIM / 8, STRIDE = 32 * WAVES / RUN, LOADS = (PARTS + STRIDE - 1) / STRIDE }; // of eight elements, of a row
 enum { OWN_STEPS = (STEPS + SHARES - 1) / SHARES, OWN_KEYS = RUN / 16 };
 
@@ -134,6 +139,24 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
       if (h0 + i / VALUES < heads) o[first * VALUES + i] = 0;
     return; // attention_combine does it otherwise
   }
+  const int share = ((n + splits - 1) / splits + RUN - 1) / RUN * RUN, lo = share * block_y(), hi = lo + share < n ? lo + share : n;
+  latent_run<T> next;
+  const int key = next.row();
+  // Rows past the last are the last, and not used.
+  auto fetch = [&](int j0) __attribute__((device, always_inline)) {
+    u32 at = j0 + key < hi ? j0 + key : hi - 1;
+    next.load(cache + ((i64)pages[(i64)s * per_seq + at / page] * page + at % page) * bytes);
+  };
+  // ask has the run from j0 on brought to the device's cache.
+  auto ask = [&](int j0) __attribute__((device, always_inline)) {
+    u32 at = j0 + key < hi ? j0 + key : hi - 1;
+    const u8* row = cache + ((i64)pages[(i64)s * per_seq + at / page] * page + at % page) * bytes;
+    prefetch(row + (u32)bytes * (tid() % STRIDE) / STRIDE);
+    if (tid() % STRIDE == 0) prefetch(row + bytes - 1);
+  };
+  const bool alone = splits > 1; // with several tokens, others have read it
+  for (int j0 = lo; alone && j0 < hi && j0 < lo + AHEAD * RUN; j0 += RUN) ask(j0);
+  if (lo < hi) fetch(lo);
   NO_UNROLL for (int i = tid(); i < 16 * DIM / 8; i += 32 * WAVES) {
     int r = i / (DIM / 8), c = i % (DIM / 8);
     group y = {};
@@ -143,21 +166,13 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
   barrier();
   latent_queries own;
   own.load(m);
-  const int share = ((n + splits - 1) / splits + RUN - 1) / RUN * RUN, lo = share * block_y(), hi = lo + share < n ? lo + share : n;
   Acc acc[OWN] = {};
   float top = -1e30f, sum = 0; // of head tid() / 16; finite, so that e^(top-top) is 1 before the first row
-  latent_run<T> next;
-  const int key = next.row();
-  // Rows past the last are the last, and not used.
-  auto fetch = [&](int j0) __attribute__((device, always_inline)) {
-    u32 at = j0 + key < hi ? j0 + key : hi - 1;
-    next.load(cache + ((i64)pages[(i64)s * per_seq + at / page] * page + at % page) * bytes);
-  };
-  if (lo < hi) fetch(lo);
   for (int j0 = lo; j0 < hi; j0 += RUN) {
     barrier(); // the last run's rows are read
     next.store(m, j0 + key < hi);
     if (j0 + RUN < hi) fetch(j0 + RUN);
+    if (alone && j0 + AHEAD * RUN < hi) ask(j0 + AHEAD * RUN);
     barrier();
     own.score(m);
     barrier();
@@ -199,12 +214,18 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
     }
   }
   barrier();
-  UNROLL for (int e = 0; e < 8; e++) {
+  UNROLL for (int e = 0; e < 8; e += NEXT) {
     const int r = acc_row(e);
     if (h0 + r >= heads) continue;
     float* out = splits > 1 ? sums + ((first + r) * splits + block_y()) * VALUES : o + (first + r) * VALUES;
     const float by = splits > 1 ? 1 : 1 / m.sum[r];
-    UNROLL for (int d = 0; d < OWN; d++) out[16 * (OWN * w + d) + acc_col(e)] = acc[d][e] * by;
+    UNROLL for (int d = 0; d < OWN; d++) {
+      float* y = out + 16 * (OWN * w + d) + acc_col(e);
+      if constexpr (NEXT == 2)
+        *(f32x2*)y = (f32x2){acc[d][e] * by, acc[d][e + 1] * by};
+      else
+        *y = acc[d][e] * by;
+    }
   }
 }
 
@@ -221,7 +242,7 @@ LATENT(q8_0)
 
 KERNEL(256) latent_combine(const float* RESTRICT stats, const float* RESTRICT sums, const int* RESTRICT seq, float* RESTRICT o, int heads,
                            int splits) {
-  enum { SPLITS = 128, MINE = SPLITS / WAVES };
+  enum { SPLITS = 160, MINE = SPLITS / WAVES };
   LDS float weights[SPLITS];
   LDS f32x4 part[WAVES][32];
   LDS float total;
@@ -237,7 +258,7 @@ KERNEL(256) latent_combine(const float* RESTRICT stats, const float* RESTRICT su
     v[i] = 0;
     if (w + WAVES * i < splits) v[i] = from[(w + WAVES * i) * (VALUES / 4)];
   }
-  if (w == 0) { // four splits a lane
+  if (w == 0) { // five splits a lane
     float top[SPLITS / 32], m = -1e30f, sum = 0;
     UNROLL for (int i = 0; i < SPLITS / 32; i++) {
       const int at = lane() + 32 * i;
