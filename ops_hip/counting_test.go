@@ -38,11 +38,11 @@ func TestCandidates(t *testing.T) {
 		{"one exact token", quant.Q4_K, true, 1, []string{"mul_mat_dot", "mul_mat_tile", "mul_mat_stream"},
 			"mul_mat_q4_k_dot1"},
 		{"a prompt", quant.Q4_K, false, 64, []string{"mul_mat_mma", "mul_mat_skinny", "mul_mat_tile", "mul_mat_mma3"},
-			"mul_mat_q4_k_mma64"},
+			"mul_mat_q4_k_mma64k"},
 		{"an exact prompt", quant.Q4_K, true, 128, []string{"mul_mat_mma3", "mul_mat_mma", "mul_mat_tile"},
 			"mul_mat_q4_k_mma"},
 		{"a long exact prompt", quant.Q4_K, true, 129, []string{"mul_mat_mma", "mul_mat_tile", "mul_mat_mma3"},
-			"mul_mat_q4_k_mma64"},
+			"mul_mat_q4_k_mma64k"},
 		{"a prompt of wide weights", tensor.F32, false, 64, []string{"mul_mat_tile"}, "mul_mat_f32_tile16"},
 	} {
 		got, err := opship.Candidates(product(t, c.dt, c.exact, c.m, 8, 256), "gfx1201", 64)

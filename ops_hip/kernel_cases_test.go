@@ -294,6 +294,7 @@ func mulMatCases() []ops.Case {
 	add("", quant.Q8_0, nil, 1, 43, 96)
 	add("", quant.Q8_0, nil, 8, 9, 544)
 	add("", quant.Q8_0, nil, 70, 130, 96)
+	add("", quant.Q8_0, nil, 40, 66, 544) // halves of k that are not equal
 	add("big", quant.Q4_K, func(r *rand.Rand) float32 { return 1e9 * float32(r.NormFloat64()) }, 10, 5, 256)
 	add("tiny", quant.Q4_K, func(r *rand.Rand) float32 { return 1e-30 * float32(r.NormFloat64()) }, 10, 5, 256)
 	add("zero", quant.Q4_K, constant(0), 10, 5, 256)

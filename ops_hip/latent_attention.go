@@ -25,8 +25,8 @@ func latentOf(n *ops.Node) attend {
 // Limits of the splits of latent_attention.hip.
 const (
 	latentSplitKeys = 128 // fewest rows for which a further split pays
-	maxLatentSplits = 128
-	latentPerCU     = 4 // blocks that a compute unit should get
+	maxLatentSplits = 160
+	latentPerCU     = 4 // blocks that a compute unit should get; on NVIDIA one fills it
 )
 
 // latentSplits returns over how many blocks the rows that a token sees are spread: see attend.splits.
@@ -38,8 +38,11 @@ func latentSplits(a attend, t *Target) int {
 	if cus == 0 {
 		cus = assumedCUs
 	}
+	if t.MMA != MMANvidia {
+		cus *= latentPerCU
+	}
 	return max(1, min(maxLatentSplits, a.pages.Shape()[1]*a.k.Shape()[1]/latentSplitKeys,
-		cover(latentPerCU*cus, a.tokens*cover(a.heads, latentHeads))))
+		cover(cus, a.tokens*cover(a.heads, latentHeads))))
 }
 
 func init() {
@@ -85,10 +88,9 @@ func init() {
 			sums := aligned(8 * pairs * int64(splits))
 			l.Scratch = sums + 4*pairs*int64(splits)*latentValues
 			l.Args = args.ScratchPtr(0).ScratchPtr(sums).i32s(splits)
-			combine := Launch{Object: "attention", Symbol: "attention_combine", Grid: [3]uint32{uint32(pairs)},
-				Block: [3]uint32{128}, Scratch: l.Scratch}
-			combine.Args = a.gate(Args{}.ScratchPtr(0).ScratchPtr(sums).Ptr(a.seq).NullPtr().Ptr(n.Result(0)).
-				i32s(a.heads, latentValues, splits))
+			combine := Launch{Object: "latent_attention", Symbol: "latent_combine",
+				Grid: [3]uint32{uint32(pairs), latentValues / 128}, Block: [3]uint32{256}, Scratch: l.Scratch,
+				Args: Args{}.ScratchPtr(0).ScratchPtr(sums).Ptr(a.seq).Ptr(n.Result(0)).i32s(a.heads, splits)}
 			return []Launch{l, combine}, nil
 		},
 	})

@@ -178,6 +178,9 @@ func matrixLaunch(t *Target, p products, x ops.Value, ys []ops.Value, add ops.Va
 	case p.typ.dot.few && !split && int(l.Grid[0])*int(l.Grid[1]) < t.units():
 		l.Symbol += "64"
 		l.Grid, l.Block[0] = grid(64), 128
+		if int(l.Grid[0])*int(l.Grid[1]) < 2*t.units() {
+			l.Symbol, l.Block[0] = l.Symbol+"k", 256
+		}
 	case p.whole(split):
 		l.Symbol += "128"
 		if t.MMA == MMANvidia {
@@ -194,9 +197,10 @@ func tileLaunch(t *Target, w weightType, m, n, k int) Launch {
 		Grid: [3]uint32{Blocks(n, 64), Blocks(m, 64)}, Block: [3]uint32{256}}
 	few := func() bool { return w.wide && int(l.Grid[0])*int(l.Grid[1]) < 2*t.units() }
 	for _, tile := range []int{32, 16} {
-		if few() && cover(m, tile) <= maxGridYZ {
+		// tiles of 16 sum in another order
+		if few() && cover(m, tile) <= maxGridYZ && !(tile == 16 && t.Invariant) {
 			l.Symbol = fmt.Sprintf("mul_mat_%s_tile%d", w.kernel, tile)
-			l.Grid = [3]uint32{Blocks(n, tile), Blocks(m, tile)}
+			l.Grid = [3]uint32{Blocks(n, 32), Blocks(m, tile)}
 		}
 	}
 	return l

@@ -86,12 +86,14 @@ struct tile_end {
 };
 
 // tile_shape is how the waves of a block cover a tile: token_waves by row_waves of them, each with token_tiles by row_tiles of 16 by
-// 16. SOME says that those without tokens are left out, SPLIT that low may be asked for.
-template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME, bool SPLIT> struct tile_shape {
+// 16. SOME says that those without tokens are left out, SPLIT that low may be asked for. Of several GROUPS of THREADS threads each has
+// a part of k and LDS of its own, and their sums are added in the end.
+template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME, bool SPLIT, int GROUPS = 1> struct tile_shape {
   enum {
     tokens = TOKENS,
     rows = ROWS,
     threads = THREADS,
+    groups = GROUPS,
     token_waves = TOKEN_WAVES,
     row_waves = threads / 32 / token_waves,
     token_tiles = tokens / 16 / token_waves,
@@ -102,9 +104,14 @@ template <int TOKENS, int ROWS, int THREADS, int TOKEN_WAVES, bool SOME, bool SP
     split = SPLIT,
     x_buffers = GPU_COPIES ? 3 : 2,
   };
+  // thread and the wave are those of a group.
+  DEV int group() { return groups == 1 ? 0 : uniform(wave()) / (threads / 32); }
+  DEV int thread() { return groups == 1 ? tid() : tid() % threads; }
+  DEV int group_wave() { return groups == 1 ? wave() : wave() % (threads / 32); }
 };
 
-// tile_whole is for many tokens, tile_some for up to 128, and tile_small for so few that larger ones would not fill the device.
+// tile_whole is for many tokens, tile_some for up to 128, and tile_small for so few that larger ones would not fill the device; where
+// it does not either, tile_pair has twice as many waves.
 #if GPU_NVIDIA
 typedef tile_shape<128, 128, 128, 2, false, false> tile_whole;
 #else
@@ -112,6 +119,7 @@ typedef tile_shape<128, 128, 256, 4, false, false> tile_whole;
 #endif
 typedef tile_shape<128, 128, 256, 2, true, true> tile_some;
 typedef tile_shape<64, 64, 128, 2, true, false> tile_small;
+typedef tile_shape<64, 64, 128, 2, true, false, 2> tile_pair;
 
 template <class T, class S> struct tile_lds {
   T x[S::x_buffers][S::tokens * lds_row], w[2][S::rows * lds_row];
@@ -128,8 +136,8 @@ template <class F> struct few {
 // tile_sums are a wave's, of which the first token is m0 and the first row n0.
 template <class S> struct tile_sums {
   Acc acc[S::token_tiles][S::row_tiles];
-  DEV int m0() { return wave() / S::row_waves * (16 * S::token_tiles); }
-  DEV int n0() { return wave() % S::row_waves * (16 * S::row_tiles); }
+  DEV int m0() { return S::group_wave() / S::row_waves * (16 * S::token_tiles); }
+  DEV int n0() { return S::group_wave() % S::row_waves * (16 * S::row_tiles); }
 
   // add adds 16 products to each, of the windows x and w from kk on; `used` tiles of tokens have some.
   template <class T> DEV_METHOD void add(const T* x, const T* w, int kk, int used) {
@@ -151,6 +159,25 @@ template <class S> struct tile_sums {
       }
     }
   }
+
+  // join adds the sums of two groups, of which each ends every other tile of tokens.
+  DEV bool ends(int t) { return S::groups == 1 || t % 2 == S::group(); }
+  template <class T> DEV_METHOD void join(tile_lds<T, S> (&lds)[S::groups]) {
+    static_assert(S::groups == 2 && S::token_tiles % 2 == 0, "");
+    enum { floats = S::token_tiles / 2 * S::row_tiles * 8 };
+    static_assert(sizeof(lds[0].x) >= 4 * floats * S::threads, "");
+    float* to = (float*)lds[1 - S::group()].x + S::thread();
+    const float* from = (const float*)lds[S::group()].x + S::thread();
+    UNROLL for (int t = 0; t < S::token_tiles; t++)
+      UNROLL for (int j = 0; j < S::row_tiles; j++)
+        UNROLL for (int e = 0; e < 8; e++)
+          if (!ends(t)) to[S::threads * ((t / 2 * S::row_tiles + j) * 8 + e)] = acc[t][j][e];
+    barrier();
+    UNROLL for (int t = 0; t < S::token_tiles; t++)
+      UNROLL for (int j = 0; j < S::row_tiles; j++)
+        UNROLL for (int e = 0; e < 8; e++)
+          if (ends(t)) acc[t][j][e] += from[S::threads * ((t / 2 * S::row_tiles + j) * 8 + e)];
+  }
 };
 
 // tile_operands is what a thread brings to LDS.
@@ -162,24 +189,34 @@ template <class Q, class S> struct tile_operands {
   const u8* w;           // the same for a wave
   u32 w_at[S::halves];
   int k, count;
+  int first, last; // of k's parts the group's are those from first on, before last; it may have none
   typename panel<Q>::raw raw[S::halves];
 
-  DEV_METHOD int parts() const { return k / (32 * windows); }
-  DEV_METHOD int clamped(int n) const { return n < parts() ? n : parts() - 1; }
+  // deal gives the group its share of the parts, which is one of as many as parts().
+  DEV_METHOD int parts() const { return (k / (32 * windows) + S::groups - 1) / S::groups; }
+  DEV_METHOD void deal() {
+    const int all = k / (32 * windows), end = parts() * (S::group() + 1);
+    first = end - parts(), last = end < all ? end : all;
+  }
+  DEV_METHOD bool has_part(int n) const { return S::groups == 1 || first + n < last; }
+  DEV_METHOD int clamped(int n) const {
+    if (S::groups == 1) return n < parts() ? n : parts() - 1;
+    return first + n < last ? first + n : last - 1;
+  }
   DEV_METHOD void load_weights(int n) {
     UNROLL for (int i = 0; i < S::halves; i++) panel<Q>::load(raw[i], w + w_at[i], k, clamped(n));
   }
   template <bool REST> DEV_METHOD void put_weights(T* to, int i) const {
     UNROLL for (int h = 0; h < S::halves; h++)
       UNROLL for (int j = 0; j < 2; j++) {
-        const int r = tid() / 2 + S::threads / 2 * h;
+        const int r = S::thread() / 2 + S::threads / 2 * h;
         *(operand8<Q>*)(to + lds_at(r, 2 * (tid() & 1) + j)) = panel<Q>::template octet<REST>(raw[h], i, j);
       }
   }
 
   // row_of is the row of the thread's c-th chunk of a window of x; has_chunk reports whether any thread's has a token (asked anew, since
   // answers that are kept cost registers).
-  DEV int row_of(int c) { return tid() / 4 + S::threads / 4 * c; }
+  DEV int row_of(int c) { return S::thread() / 4 + S::threads / 4 * c; }
   DEV_METHOD bool has_chunk(int c) const { return !S::some || S::threads / 4 * c < opaque(count); }
   // chunk_at is where the c-th chunk of a window is.
   DEV_METHOD const operand8<Q>* chunk_at(int n, int i, int c) {
@@ -221,7 +258,7 @@ template <class Q, class S> struct tile_operands {
 template <bool REST, class Q, class S>
 DEV void mma_pass(tile_sums<S>& sums, tile_operands<Q, S>& in, tile_lds<operand<Q>, S>& m) {
   constexpr int W = panel<Q>::windows;
-  const int parts = in.parts(), used = uniform((in.count - sums.m0() + 15) / 16);
+  const int parts = in.parts(), mine = uniform((in.count - sums.m0() + 15) / 16);
   in.load_weights(0);
 #if GPU_COPIES
   int slot = 0; // of x in use
@@ -242,6 +279,7 @@ DEV void mma_pass(tile_sums<S>& sums, tile_operands<Q, S>& in, tile_lds<operand<
   NO_UNROLL for (int n = 0; n < parts; n++)
     UNROLL for (int i = 0; i < W; i++) {
       const int b = W % 2 ? n & 1 : i & 1, next = (i + 1) % W;
+      const int used = in.has_part(n) ? mine : 0;
 #if GPU_COPIES
       in.copy_x(m.x[slot == 0 ? 2 : slot - 1], n, i + 2);
       sums.add(m.x[slot], m.w[b], 0, used);
@@ -263,17 +301,19 @@ DEV void mma_pass(tile_sums<S>& sums, tile_operands<Q, S>& in, tile_lds<operand<
 
 template <class Q, class S>
 DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const u8* RESTRICT w, const tile_end& end, int count, int o0,
-                  int n, int k, int low, tile_lds<operand<Q>, S>& m) {
+                  int n, int k, int low, tile_lds<operand<Q>, S> (&lds)[S::groups]) {
+  tile_lds<operand<Q>, S>& m = lds[S::group()];
   const i64 pitch = weight_row<Q>::bytes(k);
   const bool gated = end.gate != ungated;
   tile_operands<Q, S> in;
   in.x = x, in.k = k, in.count = count;
+  if (S::groups > 1) in.deal();
   UNROLL for (int c = 0; c < S::chunks; c++) in.x_at[c] = 2 * ((u32)m.src[in.row_of(c)] * (u32)k + 8 * (tid() & 3));
   // A wave brings 16 rows next to each other.
   const bool up = gated && uniform(wave()) & 1;
   in.w = (up ? end.up : w) + o0 * pitch;
   UNROLL for (int i = 0; i < S::halves; i++) {
-    int r = tid() / 2 + S::threads / 2 * i;
+    int r = S::thread() / 2 + S::threads / 2 * i;
     if (gated) r = r / 32 * 16 + r % 16;
     in.w_at[i] = (u32)((o0 + r < n ? r : n - 1 - o0) * (int)pitch);
   }
@@ -289,9 +329,11 @@ DEV void mma_tile(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, c
     mma_pass<false>(sums, in, m);
   }
   allow_launches();
+  if constexpr (S::groups > 1) sums.join(lds);
   const int first = gated ? sums.n0() / 2 : sums.n0(), left = n - o0 - first;
   UNROLL for (int t = 0; t < S::token_tiles; t++) {
     if (S::some && uniform(sums.m0()) + 16 * t >= count) break;
+    if (!sums.ends(t)) continue;
     UNROLL for (int e = 0; e < 8; e++) {
       const int r = sums.m0() + 16 * t + acc_row(e), to = m.dst[r], c = acc_col(e);
       if (to < 0) continue;

@@ -16,9 +16,11 @@
 //                      bits; blocks of 128 on NVIDIA.
 //   mul_mat_<q>_mma64  The same in tiles of 64 by 64, where those of 128 are fewer than fill the device, for the types with
 //                      TYPE_DOT in types.def: grid (⌈m/64⌉, Σ⌈n/64⌉), gated (⌈m/64⌉, ⌈n/32⌉), blocks of 128.
+//   mul_mat_<q>_mma64k The same with blocks of 256, whose halves multiply one half each of k, for still fewer tiles.
 //
-// Of F32 and F64 there are mul_mat_<q>_tile32 and _tile16 too, as _tile but with tiles of 32 by 32 and of 16 by 16, for few of them. LDS
-// 18,432 and 8,704 bytes. All sum in order of k.
+// Of F32 and F64 there are mul_mat_<q>_tile32 and _tile16 too, as _tile but with tiles of 32 by 32 and, grid (⌈n/32⌉, ⌈m/16⌉), of 16
+// tokens by 32 rows, for few of them. LDS 18,432 and 25,344 bytes. _tile32 sums in order of k as _tile does; _tile16 in that order eighths
+// of every 128 elements, one behind the other, and then the eight sums.
 #pragma once
 #include "gemm.h"
 #include "outputs.h"
@@ -88,45 +90,65 @@ DEV void mul_mat_tile32(const float* RESTRICT x, const u8* RESTRICT w, float* RE
       if (m0 + b + j < m && o0 + a + i < n) y[(i64)(m0 + b + j) * n + o0 + a + i] = acc[j][i];
 }
 
-// mul_mat_tile16 has a thread for each result, which reads four elements of either operand at once.
+// mul_mat_tile16 has a step's operands in LDS, of which each wave multiplies an eighth, a lane for 4x4 results. The waves' sums are
+// added in the end.
+struct few_lds {
+  enum { step = 128, tokens = 16, rows = 32 };
+  float of[rows + tokens][step + 4];
+};
 template <class Q>
-DEV void mul_mat_tile16(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, float (*tw)[68], float (*tx)[68]) {
-  const int o0 = block_x() * 16, m0 = block_y() * 16, r = tid() / 8 % 16, c = tid() % 8, a = tid() % 16, b = tid() / 16;
-  const bool weights = tid() < 128; // which half of the threads reads
-  const u8* row = w + (o0 + r < n ? o0 + r : n - 1) * weight_row<Q>::bytes(k);
+DEV void mul_mat_tile16(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k, few_lds& lds) {
+  const int o0 = block_x() * few_lds::rows, m0 = block_y() * few_lds::tokens, r = tid() / 16, c = tid() % 16;
+  const int a = lane() % 8, b = lane() / 8;
+  const u8* row[2];
+  UNROLL for (int i = 0; i < 2; i++) row[i] = w + (o0 + r + 16 * i < n ? o0 + r + 16 * i : n - 1) * weight_row<Q>::bytes(k);
   const float* token = x + (i64)(m0 + r < m ? m0 + r : m - 1) * k;
-  float acc = 0;
-  group v = {};
-  for (int k0 = -64; k0 < k; k0 += 64) {
+  float acc[4][4] = {};
+  group v[3] = {};
+  for (int k0 = -few_lds::step; k0 < k; k0 += few_lds::step) {
     if (k0 >= 0) {
       barrier();
-      float* to = (weights ? tw : tx)[r] + 8 * c;
-      UNROLL for (int j = 0; j < 8; j++) to[j] = v[j];
+      UNROLL for (int i = 0; i < 3; i++)
+        UNROLL for (int j = 0; j < 8; j++) lds.of[r + 16 * i][8 * c + j] = v[i][j];
       barrier();
     }
-    const u32 g = (k0 + 64) / 8 + c;
+    const u32 g = (k0 + few_lds::step) / 8 + c;
     const bool in = (int)(8 * g) < k;
-    if (weights)
-      weight_row<Q>::get(row, in ? g : 0, k, v);
-    else
-      get_floats<Q::element>(token, in ? g : 0, k, v);
-    UNROLL for (int j = 0; j < 8; j++) v[j] = in ? v[j] : 0;
+    UNROLL for (int i = 0; i < 2; i++) weight_row<Q>::get(row[i], in ? g : 0, k, v[i]);
+    get_floats<Q::element>(token, in ? g : 0, k, v[2]);
+    UNROLL for (int i = 0; i < 3; i++)
+      UNROLL for (int j = 0; j < 8; j++) v[i][j] = in ? v[i][j] : 0;
     if (k0 < 0) continue;
-    UNROLL for (int i = 0; i < 64; i += 4) {
-      const f32x4 p = *(const f32x4*)&tw[a][i], q = *(const f32x4*)&tx[b][i];
-      UNROLL for (int j = 0; j < 4; j++) acc = __builtin_fmaf(p[j], q[j], acc);
+    UNROLL for (int i = 0; i < few_lds::step / 8; i += 4) {
+      const int at = few_lds::step / 8 * wave() + i;
+      f32x4 p[4], q[4];
+      UNROLL for (int j = 0; j < 4; j++) p[j] = *(const f32x4*)&lds.of[a + 8 * j][at];
+      UNROLL for (int j = 0; j < 4; j++) q[j] = *(const f32x4*)&lds.of[few_lds::rows + b + 4 * j][at];
+      UNROLL for (int t = 0; t < 4; t++)
+        UNROLL for (int j = 0; j < 4; j++)
+          UNROLL for (int e = 0; e < 4; e++) acc[t][j] = __builtin_fmaf(p[j][e], q[t][e], acc[t][j]);
     }
   }
-  if (m0 + b < m && o0 + a < n) y[(i64)(m0 + b) * n + o0 + a] = acc;
+  barrier();
+  float* sums = lds.of[0];
+  UNROLL for (int t = 0; t < 4; t++)
+    UNROLL for (int j = 0; j < 4; j++) sums[few_lds::rows * few_lds::tokens * wave() + few_lds::rows * (b + 4 * t) + a + 8 * j] = acc[t][j];
+  barrier();
+  UNROLL for (int i = tid(); i < few_lds::rows * few_lds::tokens; i += 256) {
+    const int t = m0 + i / few_lds::rows, o = o0 + i % few_lds::rows;
+    float s = 0;
+    UNROLL for (int part = 0; part < 8; part++) s += sums[few_lds::rows * few_lds::tokens * part + i];
+    if (t < m && o < n) y[(i64)t * n + o] = s;
+  }
 }
 
 template <class Q, class S>
 DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, const output& w, const tile_end& end, int rows, int m,
-                     int k, int low, tile_lds<operand<Q>, S>& lds) {
-  const int t = tid(), m0 = block_x() * S::tokens;
+                     int k, int low, tile_lds<operand<Q>, S> (&lds)[S::groups]) {
+  const int t = S::thread(), m0 = block_x() * S::tokens;
   if (t < S::tokens) {
-    lds.src[t] = m0 + t < m ? m0 + t : m - 1;
-    lds.dst[t] = m0 + t < m ? m0 + t : -1;
+    lds[S::group()].src[t] = m0 + t < m ? m0 + t : m - 1;
+    lds[S::group()].dst[t] = m0 + t < m ? m0 + t : -1;
   }
   barrier();
   mma_tile<Q, S>(x, inverse, w.w, end, m - m0, w.block * rows, w.n, k, low, lds);
@@ -142,16 +164,16 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
     mul_mat_tile<q>(x, w, y, m, n, k, tw, tx);                                                                              \
   }
 #define MMA_OF(q, name, S)                                                                                                  \
-  KERNEL_TWICE(S::threads) mul_mat_##q##name(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,          \
+  KERNEL_TWICE(S::threads * S::groups) mul_mat_##q##name(const operand<q>* RESTRICT x, const float* RESTRICT inverse, OUTPUTS,          \
                                              const float* RESTRICT add, int m, int k, int low, int gate) {                        \
-    LDS tile_lds<operand<q>, S> lds;                                                                                        \
+    LDS tile_lds<operand<q>, S> lds[S::groups];                                                                                     \
     int rows = gate ? S::rows / 2 : S::rows;                                                                                    \
     output o = OUTPUT_Y(rows);                                                                                              \
     mul_mat_mma<q, S>(x, inverse, o, tile_end{o.y, add, w1, gate}, rows, m, k, low, lds);                                   \
   }
 #define MMA(q) MMA_OF(q, _mma, tile_some)
 #define MMA128(q) MMA_OF(q, _mma128, tile_whole)
-#define MMA64(q) MMA_OF(q, _mma64, tile_small)
+#define MMA64(q) MMA_OF(q, _mma64, tile_small) MMA_OF(q, _mma64k, tile_pair)
 #define TILE32(q)                                                                                                           \
   KERNEL(256) mul_mat_##q##_tile32(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) { \
     LDS float tw[64][36], tx[64][36];                                                                                       \
@@ -159,8 +181,8 @@ DEV void mul_mat_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse
   }
 #define TILE16(q)                                                                                                           \
   KERNEL(256) mul_mat_##q##_tile16(const float* RESTRICT x, const u8* RESTRICT w, float* RESTRICT y, int m, int n, int k) { \
-    LDS float tw[16][68], tx[16][68];                                                                                       \
-    mul_mat_tile16<q>(x, w, y, m, n, k, tw, tx);                                                                            \
+    LDS few_lds lds;                                                                                                        \
+    mul_mat_tile16<q>(x, w, y, m, n, k, lds);                                                                               \
   }
 #define TYPE_WIDE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) TILE32(q) TILE16(q)
 #define TYPE(q, name, block, bytes) VEC1(q) VEC8(q) TILE(q) MMA(q)

@@ -29,13 +29,13 @@ DEV void mul_mat_experts_vec(const float* RESTRICT x, const u8* RESTRICT w, cons
 
 template <class Q>
 DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT inverse, expert_weights e, const int* RESTRICT order,
-                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, tile_lds<operand<Q>, tile_some>& lds) {
+                             const int* RESTRICT tiles, float* RESTRICT y, int n, int k, int per, int low, tile_lds<operand<Q>, tile_some> (&lds)[1]) {
   if (block_x() >= tiles[0]) return;
   const int* tile = tiles + 1 + 3 * block_x();
   int expert = tile[0], first = tile[1], count = tile[2], t = tid();
   if (t < tile_some::tokens) {
-    lds.dst[t] = t < count ? order[first + t] : -1;
-    lds.src[t] = t < count ? order[first + t] / per : 0;
+    lds[0].dst[t] = t < count ? order[first + t] : -1;
+    lds[0].src[t] = t < count ? order[first + t] / per : 0;
   }
   barrier();
   const bool gated = e.up;
@@ -55,7 +55,7 @@ DEV void mul_mat_experts_mma(const operand<Q>* RESTRICT x, const float* RESTRICT
                                         const u8* RESTRICT shared_up, const int* RESTRICT order,                      \
                                         const int* RESTRICT tiles, float* RESTRICT y, int experts, int n, int k,      \
                                         int per, int low) {                                                           \
-    LDS tile_lds<operand<q>, tile_some> lds;                                                                          \
+    LDS tile_lds<operand<q>, tile_some> lds[1];                                                                       \
     mul_mat_experts_mma<q>(x, inverse, expert_weights{w, up, shared, shared_up, experts}, order, tiles, y, n, k, per, low, lds);  \
   }
 #define TYPE_WIDE(q, name, block, bytes) VEC(q)
