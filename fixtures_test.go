@@ -1,6 +1,7 @@
 package hipengine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -70,15 +71,18 @@ func readLogits(t *testing.T, path string) []float32 {
 	return x
 }
 
+// namedDevice is the device that HIPENGINE_TEST_DEVICE names for tests of real ones, or else another.
+func namedDevice(other string) string { return cmp.Or(os.Getenv("HIPENGINE_TEST_DEVICE"), other) }
+
 // TestFixtures checks that devices stay near the logits that exact activations give, however the tokens are cut into
 // steps: the CPU, which quantizes activations to 8 bits, no further away than 1.5 times the worse of two production
 // engines; a device that the environment names (cuda:0), whose kernels keep more, ten times closer. Routers of
 // mixtures decide by as little as 3e-5, far less than 8 bits tell apart, and one token that goes to another expert
 // decides about the error: on the CPU, steps that mix tokens of 8 bits with others are left out for them.
 func TestFixtures(t *testing.T) {
-	dev, factor := "cpu", 1.5
-	if d := os.Getenv("HIPENGINE_TEST_DEVICE"); d != "" {
-		dev, factor = d, 0.15
+	dev, factor := namedDevice("cpu"), 1.5
+	if dev != "cpu" {
+		factor = 0.15
 	}
 	for _, name := range testfiles.GGUFs {
 		t.Run(dev+"/"+name, func(t *testing.T) {
@@ -98,7 +102,7 @@ func TestFixtures(t *testing.T) {
 // TestEmberOnDevice is the same for both files of Ember on the device that the environment names, at the distance that
 // the scalar reference keeps.
 func TestEmberOnDevice(t *testing.T) {
-	dev := os.Getenv("HIPENGINE_TEST_DEVICE")
+	dev := namedDevice("")
 	if dev == "" {
 		t.Skip("SKIPPED: HIPENGINE_TEST_DEVICE names no device")
 	}

@@ -15,7 +15,7 @@ import (
 func answers(t *testing.T, o Options, prompts []string, p Params, depth spec.Chooser) (texts []string, tokens,
 	guessed uint64) {
 	t.Helper()
-	h, err := NewHost(HostOptions{Device: "cpu"})
+	h, err := NewHost(HostOptions{Device: namedDevice("cpu")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func asked(n int) (prompts []string) {
 }
 
 // TestSpecChangesNothing compares answers of Ember with guesses of each kind to those without: greedy ones, and with
-// Invariant drawn ones too.
+// Invariant drawn ones too. On a device that the environment names, Ember's own layer guesses.
 func TestSpecChangesNothing(t *testing.T) {
 	n := 4
 	if !testing.Short() {
@@ -67,7 +67,9 @@ func TestSpecChangesNothing(t *testing.T) {
 	prompts := asked(n)
 	for _, invariant := range []bool{false, true} {
 		kinds := []string{SpecMTP, SpecNGram, "ember"}
-		if testing.Short() {
+		if namedDevice("") != "" {
+			kinds = kinds[:1]
+		} else if testing.Short() {
 			kinds = map[bool][]string{false: {SpecMTP}, true: {"ember"}}[invariant]
 		}
 		p := Params{MaxTokens: 40, Temperature: new(float32(0))}
@@ -150,6 +152,12 @@ func TestSpecErrors(t *testing.T) {
 
 // TestSpecOnFixtures compares greedy answers of tiny models with guesses, of which some are right, to those without.
 func TestSpecOnFixtures(t *testing.T) {
+	if dev := namedDevice(""); dev != "" {
+		for _, name := range testfiles.GGUFs {
+			t.Run(dev+"/"+name, func(t *testing.T) { specOnFixture(t, dev, name, 72, false) })
+		}
+		return
+	}
 	if testing.Short() {
 		t.Log("SKIPPED: -short leaves most fixtures and all emulators to make long")
 		specOnFixture(t, "cpu", "qwen35-Q4_K_M", 2, false)

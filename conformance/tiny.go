@@ -35,6 +35,7 @@ var tinyArchs = map[string]map[string]any{
 		"expert_shared_count": uint32(1), "expert_gating_func": uint32(2), "expert_group_count": uint32(2),
 		"expert_group_used_count": uint32(2), "rope.scaling.type": "yarn", "rope.scaling.factor": float32(8),
 		"rope.scaling.original_context_length": uint32(16), "rope.scaling.yarn_log_multiplier": float32(0.1)}),
+	"dots1":        merge(tinyMoE, tinyLeading, map[string]any{"expert_shared_count": uint32(2)}),
 	"ernie4_5-moe": merge(tinyMoE, tinyShared, tinyLeading),
 	"exaone4":      tinyWindow,
 	"falcon-h1":    tinySSM,
@@ -71,6 +72,9 @@ var tinyArchs = map[string]map[string]any{
 	"mistral3":   {"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(16)},
 	"nemotron_h": merge(tinySSM, map[string]any{"block_count": uint32(4), "ssm.group_count": uint32(2),
 		"attention.head_count_kv": []int32{0, 0, 2, 0}, "feed_forward_length": []int32{0, 96, 0, 0}}),
+	"phimoe": merge(tinyMoE, map[string]any{"expert_count": uint32(2), "expert_used_count": uint32(2),
+		// What is near jumps; with two experts and none near, both weigh one. Package nn has cases of the rest.
+		"router_jitter_noise": float32(0)}),
 	"phi3":       {"attention.sliding_window": uint32(7)},
 	"qwen2moe":   merge(tinyMoE, tinyShared),
 	"qwen3moe":   tinyMoE,

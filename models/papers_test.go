@@ -415,7 +415,12 @@ func TestPapers(t *testing.T) {
 			final = "token_embd_norm"
 		}
 		for _, x := range h {
-			for _, v := range p.linear("output", 0, p.norm(final, x)) {
+			if p.get(final+".bias") != nil {
+				x = p.layerNorm(final, x)
+			} else {
+				x = p.norm(final, x)
+			}
+			for _, v := range p.linear("output", 0, x) {
 				logits = append(logits, float32(c.logits*v))
 			}
 		}
@@ -445,7 +450,9 @@ func TestPapers(t *testing.T) {
 			compare(t, c, source(c.arch, "exp_probs_b.bias", "rope_freqs.weight"), func([]float32) {})
 		})
 	}
-	t.Run("lfm2moe", func(t *testing.T) { compare(t, lfm2moePaper, source("lfm2moe"), func([]float32) {}) })
+	for _, c := range []paperModel{lfm2moePaper, dots1Paper, phimoePaper} {
+		t.Run(c.arch, func(t *testing.T) { compare(t, c, source(c.arch), func([]float32) {}) })
+	}
 	for _, keysAsValues := range []bool{false, true} {
 		t.Run(fmt.Sprintf("gemma4/keys as values %v", keysAsValues), func(t *testing.T) {
 			src := source("gemma4")

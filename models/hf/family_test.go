@@ -232,7 +232,7 @@ func familyCases() []familyCase {
 				"phi3.rope.scaling.type": "longrope", "phi3.attention.sliding_window": uint32(0),
 				"phi3.rope.scaling.attn_factor": float32(math.Sqrt(1 + math.Log(4)/math.Log(32)))},
 		},
-		gemma2Case(), gemma3Case(), gemma4Case(), qwen35moeCase(), qwen3nextCase(),
+		gemma2Case(), gemma3Case(), gemma4Case(), qwen35moeCase(), qwen3nextCase(), dots1Case(), phimoeCase(),
 	}
 }
 

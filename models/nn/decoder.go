@@ -68,6 +68,7 @@ type Decoder struct {
 	EmbdScale     float32 // on token embeddings; 0: 1
 	ResidualScale float32 // on what each half of a block adds to the residual stream; 0: 1
 	OutputScale   bool    // each layer's result is multiplied by its layer_output_scale, 1 where the file has none
+	OutputBias    bool    // the output matrix may have a bias
 	LogitScale    float32 // on the logits; 0: 1
 	LogitSoftcap  float32 // of the logits, after LogitScale; 0: none
 
@@ -135,8 +136,12 @@ func (d *Decoder) specs(s *Specs, blocks []Block) {
 	if d.Encoder != nil {
 		d.Encoder.specs(s, d)
 	} else {
-		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true,
-			Split: byRows(models.Segment{Kind: vocabRows, Units: d.Vocab, Size: 1})})
+		rows := byRows(models.Segment{Kind: vocabRows, Units: d.Vocab, Size: 1})
+		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true, Split: rows})
+		if d.OutputBias {
+			s.Add(models.WeightSpec{Name: "output.bias", Shape: tensor.Shape{d.Vocab}, Vector: true, Optional: true,
+				Split: rows})
+		}
 	}
 	for _, r := range d.RoPE {
 		r.Specs(s)

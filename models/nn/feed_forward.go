@@ -65,8 +65,16 @@ func ReadFeedForwards(k *models.Keys, d *Decoder, acts ...Unary) []FFN {
 
 // SquaredReLU returns max(x, 0)² elementwise.
 func SquaredReLU(g *ops.Graph, x ops.Value) ops.Value {
-	// Without a slope and with a limit of zero, the clamped activation is min(x, 0)/2.
-	negative := ops.SwiGLUClamped(g, x, x, ops.SwiGLUClampedAttrs{})
-	positive := ops.Add(g, x, ops.Scale(g, negative, -2))
+	positive := relu(g, x)
 	return ops.Mul(g, positive, positive)
+}
+
+// relu returns max(x, 0) elementwise.
+func relu(g *ops.Graph, x ops.Value) ops.Value {
+	return ops.Add(g, x, ops.Scale(g, halfNegative(g, x), -2))
+}
+
+// halfNegative returns min(x, 0)/2 elementwise: the clamped activation without a slope and with a limit of zero.
+func halfNegative(g *ops.Graph, x ops.Value) ops.Value {
+	return ops.SwiGLUClamped(g, x, x, ops.SwiGLUClampedAttrs{})
 }

@@ -18,8 +18,9 @@ type MoE struct {
 	InTurn        bool       // rows of gate and up alternate in ffn_gate_up_exps
 
 	Gating ops.Gating
-	Norm   bool    // weights of a token sum to one
-	Scale  float32 // on the weights; 0: 1
+	Norm   bool         // weights of a token sum to one
+	Scale  float32      // on the weights; 0: 1
+	Sparse *SparseMixer // routes in place of all of these, without a bias; nil: none
 
 	// Groups of neighbouring experts, of which the best are used, as in ops.RouteAttrs; 0 or 1: no groups.
 	Groups, UsedGroups, GroupBest int
@@ -44,7 +45,11 @@ func (m *MoE) Specs(s *Specs) {
 		return
 	}
 	s.Linear("ffn_gate_inp", m.Experts, m.Embd)
-	s.Add(models.WeightSpec{Name: "exp_probs_b.bias", Shape: tensor.Shape{m.Experts}, Vector: true, Optional: true})
+	if m.Sparse != nil {
+		m.Sparse.specs(s)
+	} else {
+		s.Add(models.WeightSpec{Name: "exp_probs_b.bias", Shape: tensor.Shape{m.Experts}, Vector: true, Optional: true})
+	}
 	fused := func(half int) models.Part {
 		p := models.Part{Name: "ffn_gate_up_exps", Lo: half * m.FF, Of: 2 * m.FF}
 		if m.InTurn {
@@ -112,6 +117,9 @@ func (m *MoE) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
 
 // Route records the router: ids, I32 [tokens, Used], and weights, [tokens, Used], of the experts of x.
 func (m *MoE) Route(g *ops.Graph, w models.Weights, x ops.Value) (ids, weights ops.Value) {
+	if m.Sparse != nil {
+		return m.Sparse.route(g, w, Linear(g, w, "ffn_gate_inp", x))
+	}
 	attrs := ops.RouteAttrs{K: m.Used, Gating: m.Gating, Norm: m.Norm, Scale: m.Scale}
 	if m.Groups > 1 {
 		attrs.Groups, attrs.UsedGroups, attrs.GroupBest = m.Groups, m.UsedGroups, m.GroupBest

@@ -62,7 +62,18 @@ func (b block) run(t *testing.T, src models.Source, x []float32) []float32 {
 	if g.Err() != nil {
 		t.Fatal(g.Err())
 	}
-	p, err := dev.Compile(g, nil, out)
+	raw := runGraph(t, dev, g, x, out)[0]
+	y := make([]float32, len(x))
+	for i := range y {
+		y[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return y
+}
+
+// runGraph computes outs of g from its input "x".
+func runGraph(t *testing.T, dev ops.Device, g *ops.Graph, x []float32, outs ...ops.Value) (data [][]byte) {
+	t.Helper()
+	p, err := dev.Compile(g, nil, outs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +92,14 @@ func (b block) run(t *testing.T, src models.Source, x []float32) []float32 {
 	if err := s.Run(p); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Download(raw, p.Output(0)); err != nil {
-		t.Fatal(err)
+	for i, out := range outs {
+		b := make([]byte, 4*out.Shape().Elems())
+		if err := s.Download(b, p.Output(i)); err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, b)
 	}
-	y := make([]float32, len(x))
-	for i := range y {
-		y[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
-	return y
+	return data
 }
 
 // weights reads a source as float64 for the naive versions below.
