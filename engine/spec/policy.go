@@ -48,6 +48,7 @@ const (
 	tryFirst = 1
 	tryMost  = 10
 	tryOver  = 1 // so many more may be expected to be lost by one try: most that are unknown lose less
+	tryFresh = 1 // so many steps for each sequence preparing a try counts as at most
 	tryWorst = 3 // what took longer by more steps than these did so for other reasons
 )
 
@@ -362,10 +363,11 @@ func (p *Policy) time(s Step) {
 	plain := t.seconds(s.Sequences)
 	if p.pace > 0 {
 		loss := max(0, all-float64(s.Drawn)/p.pace)
-		if p.first || s.Fresh {
-			loss = min(loss, tryOver*plain) // the rest prepared what later ones need
+		most := tryWorst * plain
+		if p.first || s.Fresh { // what it prepared serves later ones, of few sequences more likely than of many
+			most = min(tryFresh*float64(s.Sequences), tryMost) * plain
 		}
-		p.credit -= min(loss, tryWorst*plain)
+		p.credit -= min(loss, most)
 	}
 	p.first = false
 	p.credit = min(p.credit+tryShare*all, tryMost*plain)

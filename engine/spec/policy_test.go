@@ -18,6 +18,7 @@ type machine struct {
 	seqs    int
 	perStep float64 // of each sequence beside the first
 	prepare float64 // what each number of tokens, and of drafts, takes beside that when it comes first
+	counts  bool    // so does that of steps with drafts, and of drafts
 }
 
 // unit is a step of one token.
@@ -73,6 +74,9 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 		if deepest > 0 {
 			drafting = cost(m.draft * float64(deepest) * (1 + m.perStep*float64(asked-1)))
 			more := first(asked, 0, deepest)
+			if m.counts {
+				took += more.Seconds() / unit.Seconds()
+			}
 			c.Drafted(name, asked, deepest, drafting+more, more > 0)
 		}
 		step := cost(1 + m.perStep*float64(running-1) + m.each*float64(tokens-running))
@@ -94,6 +98,9 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 			}
 		}
 		more := first(len(members), tokens, 0)
+		if m.counts && deepest > 0 {
+			took += more.Seconds() / unit.Seconds()
+		}
 		c.Stepped(spec.Step{Sequences: len(members), Tokens: tokens, Drawn: drawn, Took: step + more, Drafting: drafting,
 			Fresh: more > 0}, outcomes)
 	}
@@ -132,6 +139,9 @@ func TestPolicyFindsTheDepth(t *testing.T) {
 		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 1, perStep: 0.5}, 0.96, 0.97},
 		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 0.2, spells: 6, perStep: 0.5}, 0.96, 0.95},
 		{machine{each: 0.5, draft: 0.1, share: 0, seqs: 16, noise: 1, perStep: 0.5}, 0.97, 0.99},
+		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 0.3, perStep: 0.5, prepare: 20, counts: true}, 0.85,
+			0.94},
+		{machine{each: 0.5, draft: 0.1, share: 0, seqs: 16, noise: 0.3, perStep: 0.5, prepare: 20, counts: true}, 0.89, 0.97},
 	} {
 		for n, least := range map[int]float64{96: c.short, 600: c.long} {
 			mean := func(choose func() spec.Chooser) (gain, perRound float64) {
