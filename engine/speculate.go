@@ -131,7 +131,8 @@ func (e *Engine) draft(seqs []*Sequence, work []runner.Work) *round {
 	began := time.Now()
 	for name, n := range e.ask(seqs, r, want) {
 		r.drafting = time.Since(began)
-		p.chooser.Drafted(name, n, slices.Max(want), r.drafting)
+		fresh := slices.ContainsFunc(r.drafts, func(d spec.Draft) bool { return d.Fresh })
+		p.chooser.Drafted(name, n, slices.Max(want), r.drafting, fresh)
 	}
 	for i, at := range r.of {
 		d := &r.drafts[i]
@@ -335,7 +336,8 @@ func (e *Engine) end(r *round, seqs []*Sequence, work []runner.Work) {
 		r.drafters[i].Drafted(seqs[at].number, r.verified[i], r.taken[i])
 	}
 	took := time.Since(r.start) - r.drafting
-	e.spec.chooser.Stepped(len(seqs), tokens, r.drawn, took, r.drafting, outcomes)
+	e.spec.chooser.Stepped(spec.Step{Sequences: len(seqs), Tokens: tokens, Drawn: r.drawn, Took: took, Drafting: r.drafting,
+		Fresh: e.runner.Fresh()}, outcomes)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stats.Drafts += drafts

@@ -13,11 +13,13 @@ import (
 // than its record and what a device captured of it.
 type planCache struct {
 	order []cachedPlan // oldest first
+	arena uint64       // generation of the arena that they were used with
 }
 
 type cachedPlan struct {
 	key  planKey
 	plan ops.Plan
+	uses int // with this arena
 }
 
 // planKey says what a plan computes.
@@ -36,6 +38,7 @@ const maxPlans = 32
 func (c *planCache) get(k planKey) ops.Plan {
 	for i, e := range c.order {
 		if e.key == k {
+			e.uses++
 			copy(c.order[i:], c.order[i+1:])
 			c.order[len(c.order)-1] = e
 			return e.plan
@@ -45,7 +48,7 @@ func (c *planCache) get(k planKey) ops.Plan {
 }
 
 func (c *planCache) put(k planKey, p ops.Plan) error {
-	c.order = append(c.order, cachedPlan{k, p})
+	c.order = append(c.order, cachedPlan{k, p, 1})
 	if len(c.order) <= maxPlans {
 		return nil
 	}
@@ -64,6 +67,24 @@ func (c *planCache) close() error {
 	}
 	c.order = nil
 	return errors.Join(errs...)
+}
+
+// moved tells with which arena plans are used from now on: in another place they start anew.
+func (c *planCache) moved(arena uint64) {
+	if arena == c.arena {
+		return
+	}
+	c.arena = arena
+	for i := range c.order {
+		c.order[i].uses = 0
+	}
+}
+
+// Fresh reports whether the last step, or the last Draft, took longer than another like it would: its plan was compiled
+// for it, or had to find its memory anew.
+func (r *Runner) Fresh() bool {
+	n := len(r.plans.order)
+	return n == 0 || r.plans.order[n-1].uses <= 1
 }
 
 // outputs returns what a step of the key reads of a graph.
@@ -120,5 +141,7 @@ func (r *Runner) plan(k planKey) (ops.Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runner: compiling %s for %d tokens: %w", r.model.Params().Arch, k.Tokens, err)
 	}
+	_, arena := r.arena.Buffer()
+	r.plans.moved(arena)
 	return p, r.plans.put(k, p)
 }

@@ -112,3 +112,30 @@ func TestTableWidth(t *testing.T) {
 		}
 	}
 }
+
+// TestFresh follows which steps and drafts were prepared for, as their plans are compiled and the arena moves.
+func TestFresh(t *testing.T) {
+	r := loadDrafting(t, "qwen35").runner(t, Options{})
+	if !r.Fresh() {
+		t.Error("there were plans before the first step")
+	}
+	id := open(t, r)
+	for i, c := range []struct {
+		do    func()
+		fresh bool
+	}{
+		{func() { step(t, r, id, 1, 2) }, true},
+		{func() { step(t, r, id, 1, 2) }, false},
+		{func() { draft(t, r, id, 3, 1) }, true},
+		{func() { draft(t, r, id, 3, 1) }, false},
+		{func() { step(t, r, id, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11) }, true}, // more than the arena has room for
+		{func() { step(t, r, id, 1, 2) }, true},
+		{func() { step(t, r, id, 1, 2) }, false},
+		{func() { draft(t, r, id, 3, 1) }, true},
+		{func() { draft(t, r, id, 3, 1) }, false},
+	} {
+		if c.do(); r.Fresh() != c.fresh {
+			t.Errorf("call %d: fresh is %t", i, r.Fresh())
+		}
+	}
+}

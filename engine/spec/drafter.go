@@ -75,6 +75,8 @@ type Draft struct {
 	// see Ask.Sampler. With Probs, neither Class nor the number of tokens may depend on what was drawn.
 	Probs [][]sample.Prob
 	Class int // of these tokens, below Info.Classes
+	// Fresh says that making the drafts of this call prepared what later ones need not, and took longer for it.
+	Fresh bool
 }
 
 // Check reports what is wrong with the answer to an ask, for a drafter of the given kind and a vocabulary.

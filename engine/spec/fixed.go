@@ -5,8 +5,8 @@ import "time"
 // Chooser decides how many tokens are drafted: see [Policy].
 type Chooser interface {
 	Choose(members []Member, sequences, tokens, room int) []int
-	Drafted(drafter string, sequences, most int, took time.Duration)
-	Stepped(sequences, tokens, drawn int, took, drafting time.Duration, outcomes []Outcome)
+	Drafted(drafter string, sequences, most int, took time.Duration, fresh bool)
+	Stepped(s Step, outcomes []Outcome)
 	Forget(key uint64)
 }
 
@@ -25,10 +25,10 @@ func (f Fixed) Choose(members []Member, _, _, room int) []int {
 }
 
 // Drafted implements Chooser.
-func (Fixed) Drafted(string, int, int, time.Duration) {}
+func (Fixed) Drafted(string, int, int, time.Duration, bool) {}
 
 // Stepped implements Chooser.
-func (Fixed) Stepped(int, int, int, time.Duration, time.Duration, []Outcome) {}
+func (Fixed) Stepped(Step, []Outcome) {}
 
 // Forget implements Chooser.
 func (Fixed) Forget(uint64) {}

@@ -20,6 +20,7 @@ type ModelRunner interface {
 	Fork(runner.SeqID) (runner.SeqID, error)
 	Truncate(id runner.SeqID, n int) error
 	Step(ctx context.Context, work []runner.Work) ([][]float32, error)
+	Fresh() bool
 }
 
 // Model proposes what a small model with the same vocabulary writes. It reads all that its target has read.
@@ -33,6 +34,8 @@ type Model struct {
 	seqs map[uint64]*reading
 	uses uint64
 	row  []float32
+
+	fresh bool // a step of this call prepared what later ones need not
 }
 
 // reading is what the small model has read of a sequence.
@@ -84,6 +87,7 @@ func (m *Model) Close() error {
 func (m *Model) Draft(ctx context.Context, asks []Ask) ([]Draft, error) {
 	out := make([]Draft, len(asks))
 	m.uses++
+	m.fresh = false
 	var all []*writing
 	for i := range asks {
 		a := &asks[i]
@@ -106,6 +110,9 @@ func (m *Model) Draft(ctx context.Context, asks []Ask) ([]Draft, error) {
 			m.Forget(asks[i].Key)
 		}
 		return nil, fmt.Errorf("spec: draft model: %w", err)
+	}
+	for i := range out {
+		out[i].Fresh = m.fresh
 	}
 	return out, nil
 }
@@ -167,6 +174,7 @@ func (m *Model) forgetOldest() bool {
 func (m *Model) step(ctx context.Context, work []runner.Work) ([][]float32, error) {
 	for {
 		rows, err := m.r.Step(ctx, work)
+		m.fresh = m.fresh || m.r.Fresh()
 		if !errors.Is(err, kv.ErrNoPages) || !m.forgetOldest() {
 			return rows, err
 		}

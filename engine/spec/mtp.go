@@ -14,6 +14,7 @@ const NameMTP = "mtp"
 // ChainRunner is the runner of a model whose draft layer is in use: *runner.Runner with a models.Drafting.
 type ChainRunner interface {
 	Draft(ctx context.Context, work []runner.DraftWork, vocab int) error
+	Fresh() bool
 	Limits() runner.Limits
 }
 
@@ -121,7 +122,7 @@ func (m *mtp) Draft(ctx context.Context, asks []Ask) ([]Draft, error) {
 		return nil, err
 	}
 	for i, at := range m.of {
-		drafts[at].Tokens = m.work[i].Tokens
+		drafts[at] = Draft{Tokens: m.work[i].Tokens, Fresh: m.runner.Fresh()}
 	}
 	return drafts, nil
 }

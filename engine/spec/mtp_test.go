@@ -19,6 +19,8 @@ type chain struct {
 	frequent int
 }
 
+func (c *chain) Fresh() bool { return len(c.calls) < 2 }
+
 func (c *chain) Limits() runner.Limits { return runner.Limits{FrequentTokens: c.frequent} }
 
 func (c *chain) Draft(_ context.Context, work []runner.DraftWork, vocab int) error {
@@ -41,7 +43,7 @@ func TestMTP(t *testing.T) {
 		{Slot: 0, Tokens: []int32{10}, Seen: 0, Max: 2},
 		{Slot: 2, Tokens: []int32{20, 30}, Seen: 1, Max: MaxDepth},
 	}
-	for range 2 { // nothing is left of the first call
+	for call := range 2 { // nothing is left of the first call
 		drafts, err := d.Draft(t.Context(), asks)
 		if err != nil {
 			t.Fatal(err)
@@ -53,6 +55,9 @@ func TestMTP(t *testing.T) {
 			}
 			if err := x.Check(asks[i], d.Info(), 100); err != nil {
 				t.Error(err)
+			}
+			if fresh := call == 0 && len(x.Tokens) > 0; x.Fresh != fresh {
+				t.Errorf("call %d, ask %d: fresh is %t", call, i, x.Fresh)
 			}
 		}
 	}

@@ -15,8 +15,9 @@ import (
 //
 // It has no clock and uses no random numbers: what it chooses follows from what it was told. One goroutine uses it.
 type Policy struct {
-	steps  map[int]*times      // by sequences; sizes are tokens
-	drafts map[draftKey]*times // sizes are the most tokens of a sequence
+	steps  map[int]*stepTimes  // by sequences; sizes are tokens
+	drafts map[draftKey]*times // sizes are the most tokens of a sequence; seconds, while all is as fast as on the whole
+	now    *stepTimes          // those of the step that drafts are for
 
 	total map[classKey]*odds // over all sequences
 	seqs  map[uint64]*history
@@ -47,11 +48,16 @@ const (
 	tryFirst = 1
 	tryMost  = 10
 	tryOver  = 1 // so many more may be expected to be lost by one try: most that are unknown lose less
+	tryFresh = 1 // so many steps for each sequence preparing a try counts as at most
+	tryWorst = 3 // what took longer by more steps than these did so for other reasons
 )
 
-// leastGain is by which share drafts must look faster than none: what is measured is not exact, and the fastest of many
-// that look so is often none that is.
-const leastGain = 0.02
+// By which share drafts must look faster than none: what is measured is not exact, and the fastest of many that look so is
+// often none that is.
+const (
+	leastGain = 0.02 // beside what the size of the step is in doubt by
+	mostDoubt = 0.3  // of that, so that drafts which gain much are made on the noisiest machine
+)
 
 // tryGain is the share of tokens by which drafts must be able to raise those of a step, if they cost nothing, for its
 // size to be worth measuring.
@@ -59,7 +65,7 @@ const tryGain = 0.05
 
 // NewPolicy returns a policy that was told nothing yet.
 func NewPolicy() *Policy {
-	return &Policy{steps: map[int]*times{}, drafts: map[draftKey]*times{}, total: map[classKey]*odds{},
+	return &Policy{steps: map[int]*stepTimes{}, drafts: map[draftKey]*times{}, total: map[classKey]*odds{},
 		seqs: map[uint64]*history{}}
 }
 
@@ -78,10 +84,11 @@ func (p *Policy) Choose(members []Member, sequences, tokens, room int) []int {
 	p.pace = 0
 	depth := make([]int, len(members))
 	t := p.steps[sequences]
-	if t == nil || !(t.at(tokens) > 0) {
+	p.now = t
+	if !(t.seconds(tokens) > 0) {
 		return depth // the first steps are plain, to have something to compare with
 	}
-	best, pace := slices.Clone(depth), float64(sequences)/t.at(tokens)
+	best, pace := slices.Clone(depth), float64(sequences)/t.seconds(tokens)
 	made, order, least := float64(sequences), p.order(members, room), pace*(1+leastGain)
 	for n, next := range order {
 		depth[next.member]++
@@ -90,7 +97,8 @@ func (p *Policy) Choose(members []Member, sequences, tokens, room int) []int {
 			break // it is measured when it is tried
 		}
 		drafting, ok := p.drafting(members, depth)
-		if now := made / (t.at(tokens+n+1) + drafting); ok && now > max(pace, least) {
+		now := made / (t.seconds(tokens+n+1) + drafting)
+		if sure := now / (1 + min(mostDoubt, t.doubt(tokens+n+1))); ok && now > pace && sure > least {
 			pace, best = now, slices.Clone(depth)
 		}
 	}
@@ -155,7 +163,7 @@ func (p *Policy) drafting(members []Member, depth []int) (s float64, ok bool) {
 		if !t.covers(most[name]) {
 			return 0, false
 		}
-		s += t.at(most[name])
+		s += t.at(most[name]) * p.now.slower()
 	}
 	return s, true
 }
@@ -180,15 +188,12 @@ func (p *Policy) expected(members []Member, depth []int, sequences, tokens int) 
 	for _, d := range depth {
 		n += d
 	}
-	plain := t.at(tokens)
-	s := t.bound(n, plain/float64(tokens))
+	plain := t.seconds(tokens)
+	s := t.level * t.bound(n, t.at(tokens)/float64(tokens))
 	seqs, most := asked(members, depth)
 	for name, k := range seqs {
-		d, unit := p.draftTimes(name, k, most[name], len(members)), plain
-		if d.proven(1) {
-			unit = d.at(1)
-		}
-		s += d.bound(most[name], unit)
+		d := p.draftTimes(name, k, most[name], len(members))
+		s += d.bound(most[name], d.bound(1, plain/t.slower())) * t.slower()
 	}
 	return s
 }
@@ -211,7 +216,7 @@ func (p *Policy) try(members []Member, sequences, tokens int, order []draft, bes
 	}
 	// With drafts of which nothing is known, all are wrong.
 	loss := p.expected(members, depth, sequences, tokens) - made/pace
-	if loss > p.credit+tryOver*p.steps[sequences].at(tokens) {
+	if loss > p.credit+tryOver*p.steps[sequences].seconds(tokens) {
 		return nil
 	}
 	return depth
@@ -245,11 +250,13 @@ func (p *Policy) candidate(members []Member, sequences, tokens int, order []draf
 		}
 		at := -1 // never
 		if i, ok := t.find(tokens + e); ok {
-			switch at = t.sizes[i].round; {
-			case t.sizes[i].seen == 1:
-				at = -2 // before others: it may look slower than it is
-			case t.sizes[i].seen < firstFew:
+			switch s := t.sizes[i]; {
+			case s.seen == 1 && s.value > t.bound(s.n, t.at(tokens)/float64(tokens)):
+				at = -2 // before others: it looks slower than it can be
+			case s.seen < firstFew:
 				at = 0
+			default:
+				at = s.round
 			}
 		}
 		if at < rank {
@@ -280,14 +287,18 @@ func (p *Policy) last(m Member) int {
 	return -1
 }
 
-// Drafted tells what it took to draft for sequences, most tokens for one of them.
-func (p *Policy) Drafted(drafter string, sequences, most int, took time.Duration) {
+// Drafted tells what it took to draft for sequences, most tokens for one of them. With fresh it prepared what later ones
+// need not, and says nothing about them.
+func (p *Policy) Drafted(drafter string, sequences, most int, took time.Duration, fresh bool) {
 	k := draftKey{drafter, sequences}
 	if p.drafts[k] == nil {
 		p.drafts[k] = &times{}
 	}
-	p.drafts[k].add(most, max(took, 1), p.round) // a clock may be too coarse for it
-	p.first = p.first || !p.drafts[k].proven(most)
+	d := p.drafts[k]
+	if !fresh {
+		d.add(most, max(took, 1).Seconds()/p.now.slower(), p.round) // a clock may be too coarse for it
+	}
+	p.first = p.first || fresh
 }
 
 // Outcome is how a sequence fared in a step.
@@ -296,27 +307,19 @@ type Outcome struct {
 	Verified, Taken int // drafts that were in the step, and of these
 }
 
-// Stepped tells what a step of sequences and tokens in all, drafts included, took, and how many tokens were drawn; took
-// is without drafting, which was told before and took drafting.
-func (p *Policy) Stepped(sequences, tokens, drawn int, took, drafting time.Duration, outcomes []Outcome) {
+// Step is a step that was made.
+type Step struct {
+	Sequences, Tokens int           // in all, drafts included
+	Drawn             int           // tokens
+	Took              time.Duration // without drafting
+	Drafting          time.Duration // which Drafted was told of before
+	Fresh             bool          // it prepared what later ones need not, and says nothing about them
+}
+
+// Stepped tells what a step took, and how its sequences fared.
+func (p *Policy) Stepped(s Step, outcomes []Outcome) {
 	p.round++
-	all := (took + drafting).Seconds()
-	if len(p.steps) == 0 {
-		p.credit = tryFirst * all
-	}
-	if p.steps[sequences] == nil {
-		p.steps[sequences] = &times{}
-	}
-	p.steps[sequences].add(tokens, took, p.round)
-	if p.pace > 0 {
-		loss := max(0, all-float64(drawn)/p.pace)
-		if p.first || !p.steps[sequences].proven(tokens) {
-			loss = min(loss, tryOver*p.steps[sequences].at(sequences)) // the rest prepared what later ones need
-		}
-		p.credit -= loss
-	}
-	p.first = false
-	p.credit = min(p.credit+tryShare*all, tryMost*p.steps[sequences].at(sequences))
+	p.time(s)
 	for _, o := range outcomes {
 		if o.Verified == 0 {
 			continue
@@ -340,3 +343,32 @@ func (p *Policy) Stepped(sequences, tokens, drawn int, took, drafting time.Durat
 
 // Forget ends what is known of a sequence.
 func (p *Policy) Forget(key uint64) { delete(p.seqs, key) }
+
+// time takes what a step took into account.
+func (p *Policy) time(s Step) {
+	t, all := p.steps[s.Sequences], (s.Took + s.Drafting).Seconds()
+	if len(p.steps) == 0 {
+		p.credit += tryFirst * all // also what was prepared for it, next to which trying is little
+	}
+	if !s.Fresh {
+		if t == nil {
+			t = &stepTimes{}
+			p.steps[s.Sequences] = t
+		}
+		t.sample(s.Tokens, s.Took.Seconds(), p.round)
+	}
+	if t == nil {
+		return
+	}
+	plain := t.seconds(s.Sequences)
+	if p.pace > 0 {
+		loss := max(0, all-float64(s.Drawn)/p.pace)
+		most := tryWorst * plain
+		if p.first || s.Fresh { // what it prepared serves later ones, of few sequences more likely than of many
+			most = min(tryFresh*float64(s.Sequences), tryMost) * plain
+		}
+		p.credit -= min(loss, most)
+	}
+	p.first = false
+	p.credit = min(p.credit+tryShare*all, tryMost*plain)
+}

@@ -14,9 +14,11 @@ type machine struct {
 	draft   float64 // of drafting a token for one sequence
 	share   float64 // of drafts that are right if those before were
 	noise   float64 // all takes up to so much more, as a share
+	spells  float64 // for twenty steps and drafts by turns, in the mean, all takes so many times as long; 0: never
 	seqs    int
 	perStep float64 // of each sequence beside the first
 	prepare float64 // what each number of tokens, and of drafts, takes beside that when it comes first
+	counts  bool    // so does that of steps with drafts, and of drafts
 }
 
 // unit is a step of one token.
@@ -27,27 +29,31 @@ const unit = time.Millisecond
 func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, perRound float64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	c := choose()
+	slow := false
+	took, plain := 0.0, 0.0 // as if all took what it takes in the mean, and there were no spells
 	cost := func(x float64) time.Duration {
+		took += x
+		if slow = slow != (rng.IntN(20) == 0); slow && m.spells > 0 {
+			x *= m.spells
+		}
 		return time.Duration(x * (1 + m.noise*rng.Float64()) * float64(unit))
 	}
 	prepared := map[[3]int]bool{}
 	first := func(sequences, tokens, drafts int) (more time.Duration) { // what preparing this takes, once
-		if k := [3]int{sequences, tokens, drafts}; !prepared[k] {
+		if k := [3]int{sequences, tokens, drafts}; m.prepare > 0 && !prepared[k] {
 			prepared[k] = true
 			more = time.Duration(m.prepare * float64(unit))
 		}
 		return more
 	}
 	const name = "mtp"
-	left, plain := make([]int, m.seqs), time.Duration(0)
+	left := make([]int, m.seqs)
 	for i := range left {
 		left[i] = n
 	}
-	took, rounds, made := time.Duration(0), 0, 0
+	rounds, made := 0, 0
 	running := m.seqs
-	for range n {
-		plain += cost(1 + m.perStep*float64(m.seqs-1))
-	}
+	plain = float64(n) * (1 + m.perStep*float64(m.seqs-1))
 	for running > 0 {
 		var members []spec.Member
 		for i, l := range left {
@@ -67,7 +73,11 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 		var drafting time.Duration
 		if deepest > 0 {
 			drafting = cost(m.draft * float64(deepest) * (1 + m.perStep*float64(asked-1)))
-			c.Drafted(name, asked, deepest, drafting+first(asked, 0, deepest))
+			more := first(asked, 0, deepest)
+			if m.counts {
+				took += more.Seconds() / unit.Seconds()
+			}
+			c.Drafted(name, asked, deepest, drafting+more, more > 0)
 		}
 		step := cost(1 + m.perStep*float64(running-1) + m.each*float64(tokens-running))
 		drawn := 0
@@ -87,10 +97,14 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 				running--
 			}
 		}
-		c.Stepped(len(members), tokens, drawn, step+first(len(members), tokens, 0), drafting, outcomes)
-		took += step + drafting
+		more := first(len(members), tokens, 0)
+		if m.counts && deepest > 0 {
+			took += more.Seconds() / unit.Seconds()
+		}
+		c.Stepped(spec.Step{Sequences: len(members), Tokens: tokens, Drawn: drawn, Took: step + more, Drafting: drafting,
+			Fresh: more > 0}, outcomes)
 	}
-	return plain.Seconds() / took.Seconds(), float64(made) / float64(max(1, rounds))
+	return plain / took, float64(made) / float64(max(1, rounds))
 }
 
 // TestPolicyFindsTheDepth lets the policy choose for machines on which drafts gain much, little and nothing, and
@@ -108,7 +122,7 @@ func TestPolicyFindsTheDepth(t *testing.T) {
 		{machine{each: 0.05, draft: 0.2, share: 0.97, seqs: 1}, 0.8, 0.93},
 		{machine{each: 0.05, draft: 0.2, share: 0.97, seqs: 1, noise: 0.3}, 0.8, 0.9},
 		{machine{each: 0.4, draft: 0.25, share: 0.97, seqs: 1, noise: 0.3}, 0.9, 0.95},
-		{machine{each: 0.08, draft: 0.2, share: 0.8, seqs: 1, noise: 0.1}, 0.9, 0.94},
+		{machine{each: 0.08, draft: 0.2, share: 0.8, seqs: 1, noise: 0.1}, 0.86, 0.94},
 		{machine{each: 0.05, draft: 0.1, share: 0.5, seqs: 1, noise: 0.1}, 0.9, 0.94},
 		{machine{each: 0.05, draft: 0.2, share: 0.97, seqs: 1, noise: 0.1, prepare: 20}, 0.7, 0.9},
 		{machine{each: 0.05, draft: 0.1, share: 0.9, seqs: 4, noise: 0.1, perStep: 0.1}, 0.7, 0.8},
@@ -116,6 +130,18 @@ func TestPolicyFindsTheDepth(t *testing.T) {
 		{machine{each: 0.9, draft: 0.2, share: 0.9, seqs: 1, noise: 0.1}, 0.955, 0.975},
 		{machine{each: 0.5, draft: 0.1, share: 0, seqs: 16, noise: 0.1, perStep: 0.5}, 0.97, 0.99},
 		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 0.1, perStep: 0.5}, 0.96, 0.97},
+		{machine{each: 0.05, draft: 0.2, share: 0.97, seqs: 1, noise: 1}, 0.7, 0.85},
+		{machine{each: 0.05, draft: 0.2, share: 0.97, seqs: 1, noise: 0.2, spells: 6}, 0.6, 0.7},
+		{machine{each: 0.2, draft: 0.2, share: 0.9, seqs: 1, noise: 0.2, spells: 6, prepare: 20}, 0.6, 0.8},
+		{machine{each: 0.9, draft: 0.2, share: 0.9, seqs: 1, noise: 1}, 0.93, 0.96},
+		{machine{each: 0.9, draft: 0.2, share: 0.9, seqs: 1, noise: 0.2, spells: 6}, 0.9, 0.87},
+		{machine{each: 0.08, draft: 0.2, share: 0, seqs: 1, noise: 1}, 0.955, 0.985},
+		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 1, perStep: 0.5}, 0.96, 0.97},
+		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 0.2, spells: 6, perStep: 0.5}, 0.96, 0.95},
+		{machine{each: 0.5, draft: 0.1, share: 0, seqs: 16, noise: 1, perStep: 0.5}, 0.97, 0.99},
+		{machine{each: 0.5, draft: 0.1, share: 0.9, seqs: 16, noise: 0.3, perStep: 0.5, prepare: 20, counts: true}, 0.85,
+			0.94},
+		{machine{each: 0.5, draft: 0.1, share: 0, seqs: 16, noise: 0.3, perStep: 0.5, prepare: 20, counts: true}, 0.89, 0.97},
 	} {
 		for n, least := range map[int]float64{96: c.short, 600: c.long} {
 			mean := func(choose func() spec.Chooser) (gain, perRound float64) {

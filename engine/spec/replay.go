@@ -35,16 +35,20 @@ func (r *Replay) Info() Info {
 
 // Draft implements Drafter.
 func (r *Replay) Draft(ctx context.Context, asks []Ask) ([]Draft, error) {
+	out := make([]Draft, len(asks))
 	if r.like != nil {
 		like := slices.Clone(asks)
 		for i := range like {
 			like[i].NoText = true
 		}
-		if _, err := r.like.Draft(ctx, like); err != nil {
+		drafts, err := r.like.Draft(ctx, like)
+		if err != nil {
 			return nil, err
 		}
+		for i, d := range drafts {
+			out[i].Fresh = d.Fresh
+		}
 	}
-	out := make([]Draft, len(asks))
 	for i, a := range asks {
 		at := len(a.Tokens)
 		for _, text := range r.texts {

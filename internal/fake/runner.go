@@ -406,6 +406,9 @@ func (r *Runner) StepTop(ctx context.Context, work []runner.Work, k int) ([][]sa
 	return out, nil
 }
 
+// Fresh implements engine.Runner. All steps are alike.
+func (*Runner) Fresh() bool { return false }
+
 // Logits implements engine.Runner.
 func (r *Runner) Logits(_ context.Context, row int) ([]float32, error) {
 	r.mu.Lock()
