@@ -120,8 +120,9 @@ func (l *probeList) products() {
 		l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
 			weightOf(d, prefillRows, prefillCols))
 		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K { // whose tiles are smaller where they are few
-			l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
-				weightOf(d, 3*prefillRows, prefillCols))
+			for _, rows := range []int{2 * prefillRows, 3 * prefillRows} {
+				l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols), weightOf(d, rows, prefillCols))
+			}
 		}
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
 		if d == tensor.F32 || d == tensor.F64 { // whose tiles are smaller where they are few
@@ -184,8 +185,8 @@ func (l *probeList) experts() {
 	l.add(ops.WeightedSumOp, "weighted_sum_f32", nil, f32s(prefillTokens, chosen, in), f32s(prefillTokens, chosen))
 }
 
-// attention is attention at the sizes of Qwen3-8B, of Qwen3.6-27B for heads of 256 and of Gemma 4 for those of 512, and
-// the cache.
+// attention is attention at the sizes of Qwen3-8B, of Qwen3.6-27B for heads of 256 and of Gemma 4 for those of 512, latent
+// attention at those of DeepSeek V2 Lite, and the cache.
 func (l *probeList) attention() {
 	add := func(kernel string, d tensor.DType, tokens, keys, heads, kv, dim int) {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize
@@ -222,6 +223,10 @@ func (l *probeList) attention() {
 	for _, d := range []tensor.DType{tensor.F16, quant.Q8_0} {
 		add("attention_decode", d, 1, longKeys, 4, 1, 128)
 		add("attention_decode", d, 1, longKeys, 6, 1, 256)
+		pages := decodeKeys / runner.PageSize
+		l.add(ops.LatentAttentionOp, "latent_attention_shared", ops.LatentAttentionAttrs{Scale: 0.1, Values: 512},
+			f32s(1, 16, 576), stateOf(d, pages, runner.PageSize, 1, 576), i32s([]int32{decodeKeys - 1}, 1),
+			i32s([]int32{0}, 1), i32s(rising(0, pages), 1, pages))
 	}
 }
 
