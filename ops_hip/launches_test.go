@@ -130,15 +130,15 @@ func TestPacksAreShared(t *testing.T) {
 		{"another form", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), product(g, x, tensor.BF16), product(g, x, quant.Q8_0),
 				product(g, x, tensor.BF16)}
-		}, "x_f16 q8_0_mma64 x_bf16 bf16_mma"},
+		}, "x_f16 q8_0_mma64k x_bf16 bf16_mma"},
 		{"with what rounding takes", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			y := product(g, x, quant.Q8_0)
 			g.Exact = true
 			return []ops.Value{y, product(g, x, quant.Q8_0), product(g, x, quant.Q8_0)}
-		}, "x_f16 q8_0_mma64 x_f16 q8_0_mma"},
+		}, "x_f16 q8_0_mma64k x_f16 q8_0_mma"},
 		{"experts", 40, func(g *ops.Graph, x ops.Value) []ops.Value {
 			return []ops.Value{product(g, x, quant.Q8_0), experts(g, x), experts(g, x)}
-		}, "x_f16 q8_0_mma64 experts_sort experts_q8_0_mma experts_sort experts_q8_0_mma"},
+		}, "x_f16 q8_0_mma64k experts_sort experts_q8_0_mma experts_sort experts_q8_0_mma"},
 		{"a state", 1, func(g *ops.Graph, _ ops.Value) []ops.Value {
 			x := g.State(tensor.Tensor{Name: "x", DType: tensor.F32, Shape: tensor.Shape{1, k}})
 			return []ops.Value{product(g, x, quant.Q8_0), product(g, x, quant.Q8_0)}
