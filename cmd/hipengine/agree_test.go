@@ -34,8 +34,8 @@ func TestInspectAgrees(t *testing.T) {
 	t.Setenv("HIPENGINE_MODELS", t.TempDir())
 	for i, c := range rawgguf.Broken() {
 		t.Run("broken/"+c.Name, func(t *testing.T) {
-			if testing.Short() && i%4 > 0 {
-				t.Skip("SKIPPED: -short leaves three of four broken files to make long")
+			if testing.Short() && i%8 > 0 {
+				t.Skip("SKIPPED: -short leaves seven of eight broken files to make long")
 			}
 			path := filepath.Join(t.TempDir(), "m.gguf")
 			if err := os.WriteFile(path, c.Data, 0o600); err != nil {
@@ -58,8 +58,8 @@ func TestInspectAgrees(t *testing.T) {
 	defer source.Close()
 	for i, c := range variants {
 		t.Run("variant/"+c.name, func(t *testing.T) {
-			if testing.Short() && i%2 > 0 {
-				t.Skip("SKIPPED: -short leaves every second variant to make long")
+			if testing.Short() && i%4 > 0 {
+				t.Skip("SKIPPED: -short leaves three of four variants to make long")
 			}
 			meta := source.Meta.Clone()
 			for key, v := range c.set {
