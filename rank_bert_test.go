@@ -2,17 +2,14 @@ package hipengine
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hipengine/hipengine/internal/safetensors"
-	"github.com/hipengine/hipengine/internal/testfiles"
 	"github.com/hipengine/hipengine/models/convert"
 )
 
@@ -24,65 +21,40 @@ const crossWidth, crossHeads, crossLayers = 128, 4, 2
 // newCrossEncoder makes a folder of the fixture of BERT with such a head, as BertForSequenceClassification has it.
 func newCrossEncoder(t *testing.T) (m crossEncoder, dir string) {
 	t.Helper()
-	from, dir := testfiles.Path(t, "fixtures2/emb_bert"), t.TempDir()
-	read := func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join(from, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	var config map[string]any
-	if err := json.Unmarshal(read("config.json"), &config); err != nil {
-		t.Fatal(err)
-	}
-	config["architectures"] = []string{"BertForSequenceClassification"}
-	edited, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := safetensors.Decode(read("model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]safetensors.Tensor{}
-	for name, x := range stored {
-		all["bert."+name] = x
-	}
-	for name, shape := range map[string][]int{"classifier.weight": {1, crossWidth}, "classifier.bias": {1}} {
-		var data []byte
-		for i := range slices.Max(shape) {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(4*headValue(name, i)))
-		}
-		all[name] = safetensors.Tensor{DType: "F32", Shape: shape, Data: data}
-	}
-	all["bert.embeddings.position_ids"] = safetensors.Tensor{DType: "I64", Shape: []int{1, 1}, Data: make([]byte, 8)}
 	m = crossEncoder{}
-	for name, x := range all {
-		switch x.DType {
-		case "BF16":
-			for i := 0; i < len(x.Data); i += 2 {
-				bits := uint32(binary.LittleEndian.Uint16(x.Data[i:])) << 16
-				m[name] = append(m[name], float64(math.Float32frombits(bits)))
-			}
-		case "F32":
-			for i := 0; i < len(x.Data); i += 4 {
-				m[name] = append(m[name], float64(math.Float32frombits(binary.LittleEndian.Uint32(x.Data[i:]))))
-			}
+	dir = editFolder(t, "fixtures2/emb_bert", func(config map[string]any,
+		tensors map[string]safetensors.Tensor) map[string]safetensors.Tensor {
+		config["architectures"] = []string{"BertForSequenceClassification"}
+		all := map[string]safetensors.Tensor{
+			"classifier.weight":            headTensor("classifier.weight", 4, 1, crossWidth),
+			"classifier.bias":              headTensor("classifier.bias", 4, 1),
+			"bert.embeddings.position_ids": {DType: "I64", Shape: []int{1, 1}, Data: make([]byte, 8)},
 		}
-	}
-	weights, err := safetensors.Encode(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{"config.json": edited, "model.safetensors": weights,
-		"tokenizer.json": read("tokenizer.json"), "tokenizer_config.json": read("tokenizer_config.json")}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
+		for name, x := range tensors {
+			all["bert."+name] = x
 		}
-	}
+		for name, x := range all {
+			m[name] = floats64(x)
+		}
+		return all
+	})
 	return m, dir
+}
+
+// floats64 returns the elements of x, nil where they are no floats of 16 or 32 bits.
+func floats64(x safetensors.Tensor) (y []float64) {
+	switch x.DType {
+	case "BF16":
+		for i := 0; i < len(x.Data); i += 2 {
+			bits := uint32(binary.LittleEndian.Uint16(x.Data[i:])) << 16
+			y = append(y, float64(math.Float32frombits(bits)))
+		}
+	case "F32":
+		for i := 0; i < len(x.Data); i += 4 {
+			y = append(y, float64(math.Float32frombits(binary.LittleEndian.Uint32(x.Data[i:]))))
+		}
+	}
+	return y
 }
 
 // linear is W·x + b.

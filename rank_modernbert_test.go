@@ -1,12 +1,8 @@
 package hipengine
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,67 +11,24 @@ import (
 	"github.com/hipengine/hipengine/models/convert"
 )
 
-// headValue is element i of a tensor of a head, of no order that a mistake could keep.
-func headValue(name string, i int) float32 {
-	x := float32((i*37+len(name)*101)%257-128) / 1024
-	if name == "head.norm.weight" {
-		x += 1
-	}
-	return x
-}
-
 // modernBERTRanker is the fixture of ModernBERT with a head of one score, as ModernBertForSequenceClassification has it.
 func modernBERTRanker(t *testing.T, pooling string) string {
 	t.Helper()
 	const embd = 128
-	from, dir := testfiles.Path(t, "fixtures2/emb_modernbert"), t.TempDir()
-	read := func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join(from, name))
-		if err != nil {
-			t.Fatal(err)
+	return editFolder(t, "fixtures2/emb_modernbert", func(config map[string]any,
+		tensors map[string]safetensors.Tensor) map[string]safetensors.Tensor {
+		config["architectures"] = []string{"ModernBertForSequenceClassification"}
+		config["classifier_pooling"] = pooling
+		whole := map[string]safetensors.Tensor{} // a model with a head has the encoder below a prefix
+		for name, x := range tensors {
+			whole["model."+strings.TrimPrefix(name, "model.")] = x
 		}
-		return b
-	}
-	var config map[string]any
-	if err := json.Unmarshal(read("config.json"), &config); err != nil {
-		t.Fatal(err)
-	}
-	config["architectures"] = []string{"ModernBertForSequenceClassification"}
-	config["classifier_pooling"] = pooling
-	edited, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tensors, err := safetensors.Decode(read("model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, shape := range map[string][]int{"head.dense.weight": {embd, embd}, "head.norm.weight": {embd},
-		"classifier.weight": {1, embd}, "classifier.bias": {1}} {
-		var data []byte
-		for i := range shape[0] * slices.Max(append(shape[1:], 1)) {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(headValue(name, i)))
+		for name, shape := range map[string][]int{"head.dense.weight": {embd, embd}, "head.norm.weight": {embd},
+			"classifier.weight": {1, embd}, "classifier.bias": {1}} {
+			whole[name] = headTensor(name, 1, shape...)
 		}
-		tensors[name] = safetensors.Tensor{DType: "F32", Shape: shape, Data: data}
-	}
-	whole := map[string]safetensors.Tensor{} // a model with a head has the encoder below a prefix
-	for name, x := range tensors {
-		if !strings.HasPrefix(name, "head.") && !strings.HasPrefix(name, "classifier.") {
-			name = "model." + strings.TrimPrefix(name, "model.")
-		}
-		whole[name] = x
-	}
-	weights, err := safetensors.Encode(whole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string][]byte{"config.json": edited, "model.safetensors": weights,
-		"tokenizer.json": read("tokenizer.json"), "tokenizer_config.json": read("tokenizer_config.json")} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
+		return whole
+	})
 }
 
 // modernBERTScore is the score of states, [tokens, 128], by the head's definition: pooled, a dense layer, the GELU, a

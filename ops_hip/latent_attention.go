@@ -25,8 +25,8 @@ func latentOf(n *ops.Node) attend {
 // Limits of the splits of latent_attention.hip.
 const (
 	latentSplitKeys = 128 // fewest rows for which a further split pays
-	maxLatentSplits = 160
-	latentPerCU     = 4 // blocks that a compute unit should get; on NVIDIA one fills it
+	maxLatentSplits = 160 // that latent_combine merges
+	latentPerCU     = 4   // blocks that a compute unit should get; on NVIDIA one fills it
 )
 
 // latentSplits returns over how many blocks the rows that a token sees are spread: see attend.splits.
