@@ -31,8 +31,8 @@ func headTensor(name string, factor float32, shape ...int) safetensors.Tensor {
 	return safetensors.Tensor{DType: "F32", Shape: shape, Data: data}
 }
 
-// editFolder writes a folder with the files of a fixture. Its config.json is as edit leaves it, its tensors are those that
-// edit returns.
+// editFolder writes a folder with the files of a fixture. Its config.json is as edit leaves it, its tensors are those
+// that edit returns.
 func editFolder(t *testing.T, fixture string, edit func(config map[string]any,
 	tensors map[string]safetensors.Tensor) map[string]safetensors.Tensor) string {
 	t.Helper()

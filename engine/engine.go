@@ -43,8 +43,8 @@ type Runner interface {
 	// StepTop is Step for those whom the k logits of highest rank of each row suffice, best first; with k = 1 their
 	// ids alone. k is from 1 to Limits.Top.
 	StepTop(ctx context.Context, work []runner.Work, k int) ([][]sample.Logit, error)
-	// Fresh reports whether the last of these steps may have taken longer than another like it would, since there was none
-	// yet: it says nothing about how long they take.
+	// Fresh reports whether the last of these steps may have taken longer than another like it would, since there was
+	// none yet: it says nothing about how long they take.
 	Fresh() bool
 	// Logits returns all logits of a row of the last step, which was a StepTop with k above 1, by its place among the
 	// rows of all work. They are valid until the next call.

@@ -336,8 +336,8 @@ func (e *Engine) end(r *round, seqs []*Sequence, work []runner.Work) {
 		r.drafters[i].Drafted(seqs[at].number, r.verified[i], r.taken[i])
 	}
 	took := time.Since(r.start) - r.drafting
-	e.spec.chooser.Stepped(spec.Step{Sequences: len(seqs), Tokens: tokens, Drawn: r.drawn, Took: took, Drafting: r.drafting,
-		Fresh: e.runner.Fresh()}, outcomes)
+	e.spec.chooser.Stepped(spec.Step{Sequences: len(seqs), Tokens: tokens, Drawn: r.drawn, Took: took,
+		Drafting: r.drafting, Fresh: e.runner.Fresh()}, outcomes)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stats.Drafts += drafts

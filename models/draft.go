@@ -72,12 +72,12 @@ func WithDrafts(m Model) (*Drafting, error) {
 	return nil, ErrNoDrafts
 }
 
-// frequent is how many tokens of a large vocabulary some text consists of nearly alone. Vocabularies are made by merging
-// first what text has most of, so that tokens with small ids are the frequent ones. Of English and of programs the first
-// 65,536 make up 97 to 98 % with the vocabularies of Qwen 3 and Llama 3, and 93 to 97 % with those of gpt-oss and DeepSeek
-// V3; half as many make up 92 to 95 % and 85 to 91 %, which costs more guesses than their price saves. Text in other
-// scripts has far fewer of them. The tokens that end a turn lie at the other end; one that is not guessed costs the rest
-// of a round.
+// frequent is how many tokens of a large vocabulary some text consists of nearly alone. Vocabularies are made by
+// merging first what text has most of, so that tokens with small ids are the frequent ones. Of English and of programs
+// the first 65,536 make up 97 to 98 % with the vocabularies of Qwen 3 and Llama 3, and 93 to 97 % with those of gpt-oss
+// and DeepSeek V3; half as many make up 92 to 95 % and 85 to 91 %, which costs more guesses than their price saves.
+// Text in other scripts has far fewer of them. The tokens that end a turn lie at the other end; one that is not guessed
+// costs the rest of a round.
 const frequent = 1 << 16
 
 // FrequentTokens returns how many of the first tokens of the vocabulary guesses may be made of to be cheap: making one
@@ -159,8 +159,8 @@ func (d *Drafting) Chain(g *ops.Graph, w Weights, c ChainBatch) (ids []ops.Value
 	return ids, outs
 }
 
-// RecordChain records drafts of d, depth for each of n.Seqs sequences, of the first vocab tokens alone if that is not 0.
-// Everything else is as for [Record].
+// RecordChain records drafts of d, depth for each of n.Seqs sequences, of the first vocab tokens alone if that is not
+// 0. Everything else is as for [Record].
 func RecordChain(d *Drafting, w Weights, states map[string]tensor.Tensor, context int, n Sizes, depth, vocab int) (
 	*ops.Graph, []ops.Value, []Outputs, error) {
 	g := &ops.Graph{}

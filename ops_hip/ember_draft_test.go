@@ -58,8 +58,8 @@ func TestEmberDraftsEmulated(t *testing.T) {
 // emberFrequent is how many of Ember's tokens some of the guesses are to be made of.
 const emberFrequent = 1001
 
-// emberDrafts returns, for each of four tokens of a recorded answer, three guesses behind it and two behind the next: of
-// the first vocab tokens, 0 being all.
+// emberDrafts returns, for each of four tokens of a recorded answer, three guesses behind it and two behind the next:
+// of the first vocab tokens, 0 being all.
 func emberDrafts(t *testing.T, dev ops.Device, p testfiles.EmberPrompt, vocab int) (drafts [][][]int32) {
 	t.Helper()
 	f, err := ember.Open()

@@ -146,7 +146,7 @@ func TestLayerFuses(t *testing.T) {
 				for i, x := range floats(apart[o]) {
 					b[i] = float64(x)
 				}
-				if nmse, _ := errorsOf(a, b); !(nmse <= 1e-12) { // sums of codes, or of halves of k, are rounded in another order
+				if nmse, _ := errorsOf(a, b); !(nmse <= 1e-12) { // sums are rounded in another order
 					t.Errorf("%s: %d tokens: result %d is %g from that of products that are made one by one", target,
 						c.tokens, o, nmse)
 				}

@@ -21,8 +21,8 @@ type ChainRunner interface {
 // NewMTP returns a drafter that lets the model's own layer for multi-token prediction propose what it holds most
 // likely. What the layer keeps lies in the pages of r, the target's runner, which remains the caller's.
 //
-// Where r makes cheaper guesses of frequent tokens, they are made of those alone as long as the sequences that are asked
-// for consist of them nearly alone.
+// Where r makes cheaper guesses of frequent tokens, they are made of those alone as long as the sequences that are
+// asked for consist of them nearly alone.
 func NewMTP(r ChainRunner) Drafter {
 	return &mtp{runner: r, frequent: r.Limits().FrequentTokens, seqs: map[uint64]*share{},
 		all: share{n: priorTokens, frequent: priorTokens}}
@@ -45,9 +45,9 @@ type share struct {
 }
 
 const (
-	// leastFrequent is the share of frequent tokens from which on it pays to guess these alone. Where the output matrix is a
-	// sixteenth of what a step reads, three guesses at once of which four of five come true break even at it; where it is
-	// more, at less.
+	// leastFrequent is the share of frequent tokens from which on it pays to guess these alone. Where the output matrix
+	// is a sixteenth of what a step reads, three guesses at once of which four of five come true break even at it;
+	// where it is more, at less.
 	leastFrequent = 15.0 / 16
 	priorTokens   = 64          // so many frequent ones are taken to have been seen before any
 	trustAll      = 16          // what other sequences had counts as so many tokens

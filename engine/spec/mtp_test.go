@@ -80,14 +80,15 @@ func TestMTP(t *testing.T) {
 	}
 }
 
-// TestMTPFrequent follows which guesses are of frequent tokens alone, as sequences go on with frequent tokens and others.
+// TestMTPFrequent follows which guesses are of frequent tokens alone, as sequences go on with frequent tokens and
+// others.
 func TestMTPFrequent(t *testing.T) {
 	const frequent, other = 99, 100
 	c := &chain{frequent: other}
 	d := NewMTP(c)
 	texts := map[uint64][]int32{}
-	// draft lets sequences go on with n tokens, of which one in each few is no frequent one, and asks for each of them. It
-	// returns how many guesses were of frequent tokens alone.
+	// draft lets sequences go on with n tokens, of which one in each few is no frequent one, and asks for each of them.
+	// It returns how many guesses were of frequent tokens alone.
 	draft := func(n, few int, noText bool, keys ...uint64) (cheap int) {
 		t.Helper()
 		c.vocabs = nil

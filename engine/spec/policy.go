@@ -52,8 +52,8 @@ const (
 	tryWorst = 3 // what took longer by more steps than these did so for other reasons
 )
 
-// By which share drafts must look faster than none: what is measured is not exact, and the fastest of many that look so is
-// often none that is.
+// By which share drafts must look faster than none: what is measured is not exact, and the fastest of many that look so
+// is often none that is.
 const (
 	leastGain = 0.02 // beside what the size of the step is in doubt by
 	mostDoubt = 0.3  // of that, so that drafts which gain much are made on the noisiest machine
@@ -287,8 +287,8 @@ func (p *Policy) last(m Member) int {
 	return -1
 }
 
-// Drafted tells what it took to draft for sequences, most tokens for one of them. With fresh it prepared what later ones
-// need not, and says nothing about them.
+// Drafted tells what it took to draft for sequences, most tokens for one of them. With fresh it prepared what later
+// ones need not, and says nothing about them.
 func (p *Policy) Drafted(drafter string, sequences, most int, took time.Duration, fresh bool) {
 	k := draftKey{drafter, sequences}
 	if p.drafts[k] == nil {

@@ -101,8 +101,8 @@ func (m machine) answer(n int, seed uint64, choose func() spec.Chooser) (gain, p
 		if m.counts && deepest > 0 {
 			took += more.Seconds() / unit.Seconds()
 		}
-		c.Stepped(spec.Step{Sequences: len(members), Tokens: tokens, Drawn: drawn, Took: step + more, Drafting: drafting,
-			Fresh: more > 0}, outcomes)
+		c.Stepped(spec.Step{Sequences: len(members), Tokens: tokens, Drawn: drawn, Took: step + more,
+			Drafting: drafting, Fresh: more > 0}, outcomes)
 	}
 	return plain / took, float64(made) / float64(max(1, rounds))
 }

@@ -17,8 +17,8 @@ type Replay struct {
 }
 
 // NewReplay returns a drafter that knows texts, prompts and answers, and of whose tokens a share is right. With like,
-// which it owns then, making drafts takes what it takes that one for common text, and they have its name too. Texts must
-// not change.
+// which it owns then, making drafts takes what it takes that one for common text, and they have its name too. Texts
+// must not change.
 func NewReplay(texts [][]int32, share float64, vocab int, seed uint64, like Drafter) *Replay {
 	return &Replay{texts: texts, share: share, vocab: int32(vocab), like: like, rng: rand.New(rand.NewPCG(seed, 1))}
 }

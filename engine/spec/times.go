@@ -79,8 +79,8 @@ func (t *times) covers(n int) bool {
 	return t != nil && len(t.sizes) > 0 && t.sizes[len(t.sizes)-1].n >= n
 }
 
-// bound returns what size n takes at most in reason, where a unit takes no more than the given time: what was measured once
-// may be more, since something else may have made it slow.
+// bound returns what size n takes at most in reason, where a unit takes no more than the given time: what was measured
+// once may be more, since something else may have made it slow.
 func (t *times) bound(n int, unit float64) float64 {
 	s, from := 0.0, 0 // of the largest size so far
 	if t != nil {
@@ -121,8 +121,8 @@ func (t *times) at(n int) float64 {
 }
 
 // stepTimes are what steps of one number of sequences take by their tokens, as multiples of a level. The level follows
-// what drives them all, such as the length of the sequences and what else the machine does, within a few steps; so a size
-// is measured against the steps round it, and not against what was long ago.
+// what drives them all, such as the length of the sequences and what else the machine does, within a few steps; so a
+// size is measured against the steps round it, and not against what was long ago.
 type stepTimes struct {
 	times
 	recent []timing // the newest steps, the last one last

@@ -121,7 +121,8 @@ func (l *probeList) products() {
 			weightOf(d, prefillRows, prefillCols))
 		if d == quant.Q8_0 || d == quant.Q4_K || d == quant.Q6_K { // whose tiles are smaller where they are few
 			for _, rows := range []int{2 * prefillRows, 3 * prefillRows} {
-				l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols), weightOf(d, rows, prefillCols))
+				l.add(ops.MulMatOp, "mul_mat_mma", nil, f32s(prefillTokens, prefillCols),
+					weightOf(d, rows, prefillCols))
 			}
 		}
 		l.add(ops.MulMatOp, "mul_mat_tile", nil, f32s(plainTokens, plainCols), weightOf(d, plainRows, plainCols))
@@ -185,8 +186,8 @@ func (l *probeList) experts() {
 	l.add(ops.WeightedSumOp, "weighted_sum_f32", nil, f32s(prefillTokens, chosen, in), f32s(prefillTokens, chosen))
 }
 
-// attention is attention at the sizes of Qwen3-8B, of Qwen3.6-27B for heads of 256 and of Gemma 4 for those of 512, latent
-// attention at those of DeepSeek V2 Lite, and the cache.
+// attention is attention at the sizes of Qwen3-8B, of Qwen3.6-27B for heads of 256 and of Gemma 4 for those of 512,
+// latent attention at those of DeepSeek V2 Lite, and the cache.
 func (l *probeList) attention() {
 	add := func(kernel string, d tensor.DType, tokens, keys, heads, kv, dim int) {
 		pages := (keys + runner.PageSize - 1) / runner.PageSize

@@ -132,7 +132,8 @@ func stack(ms []*matrix) *matrix {
 	return out
 }
 
-// concat is the rows of ms, which are as long, behind each other. Those of different types, or with factors, become F32.
+// concat is the rows of ms, which are as long, behind each other. Those of different types, or with factors, become
+// F32.
 func concat(ms []*matrix) *matrix {
 	out := &matrix{dtype: ms[0].dtype, cols: ms[0].cols}
 	ms = slices.Clone(ms)

@@ -145,7 +145,8 @@ func (d *Decoder) specs(s *Specs, blocks []Block) {
 		d.Encoder.specs(s, d)
 	} else {
 		rows := byRows(models.Segment{Kind: vocabRows, Units: d.Vocab, Size: 1})
-		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true, Split: rows})
+		s.Add(models.WeightSpec{Name: "output.weight", Shape: tensor.Shape{d.Vocab, d.Embd}, Optional: true,
+			Split: rows})
 		if d.OutputBias {
 			s.Add(models.WeightSpec{Name: "output.bias", Shape: tensor.Shape{d.Vocab}, Vector: true, Optional: true,
 				Split: rows})

@@ -17,7 +17,8 @@ func FirstLinear(g *ops.Graph, w models.Weights, name string, x ops.Value, n int
 }
 
 // linear is Linear with tensors that get returns.
-func linear(g *ops.Graph, w models.Weights, name string, x ops.Value, get func(*ops.Graph, string) ops.Value) ops.Value {
+func linear(g *ops.Graph, w models.Weights, name string, x ops.Value,
+	get func(*ops.Graph, string) ops.Value) ops.Value {
 	y := ops.MulMat(g, x, get(g, name+".weight"))
 	if factor := models.FactorName(name); w.Has(factor) {
 		y = ops.Mul(g, y, get(g, factor))
