@@ -101,6 +101,20 @@ test('ministral3', { skip }, async (t) => {
   }, tensors));
 });
 
+test('granitemoe', { skip }, async (t) => {
+  const tensors = {};
+  for (const i of [0, 1]) {
+    const l = `model.layers.${i}.`, e = `${l}block_sparse_moe.`;
+    Object.assign(tensors, attention(l, false), { [`${l}input_layernorm.weight`]: [128], [`${l}post_attention_layernorm.weight`]: [128] }, {
+      [`${e}router.layer.weight`]: [6, 128], [`${e}input_linear.weight`]: [6, 128, 128], [`${e}output_linear.weight`]: [6, 128, 64],
+    });
+  }
+  await judge(t, dir, write('granitemoe', {
+    architectures: ['GraniteMoeForCausalLM'], intermediate_size: 64, num_local_experts: 6, num_experts_per_tok: 2, rope_theta: 1e4,
+    attention_multiplier: 0.1, embedding_multiplier: 2, residual_multiplier: 0.5, logits_scaling: 2,
+  }, tensors));
+});
+
 test('qwen3vlmoe', { skip }, async (t) => {
   const tensors = {};
   for (const i of [0, 1]) {

@@ -235,6 +235,7 @@ func familyCases() []familyCase {
 		},
 		gemma2Case(), gemma3Case(), gemma4Case(), qwen35moeCase(), qwen3nextCase(), dots1Case(), phimoeCase(),
 		qwen2vlCase(), qwen3vlmoeCase(), mistral3Case(), ministral3Case(),
+		granitemoeCase(),
 	}
 }
 
