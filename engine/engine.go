@@ -142,6 +142,8 @@ type Stats struct {
 	DraftedTokens  uint64 // in them
 	AcceptedTokens uint64 // of these, that were drawn
 	LastDepth      int    // most tokens drafted for one sequence in the last step of sequences that all decode
+
+	Experts runner.ExpertUse // of a model some of whose experts have copies on a faster device
 }
 
 // Engine schedules sequences over a runner. Its methods may be called from any goroutine.
@@ -388,6 +390,9 @@ func (e *Engine) Stats() Stats {
 	s.Running, s.Waiting = len(e.running), len(e.queuing())
 	for _, q := range e.running {
 		s.HeldTokens += q.held
+	}
+	if r, ok := e.runner.(interface{ ExpertUse() runner.ExpertUse }); ok {
+		s.Experts = r.ExpertUse()
 	}
 	return s
 }

@@ -21,6 +21,33 @@ func (stream) Run(p ops.Plan) error {
 	return mine.run()
 }
 
+// Download implements ops.Stream. Rows of weights that are interleaved come as files have them, those that lie together
+// at a time.
+func (s stream) Download(dst []byte, src tensor.Tensor) error {
+	if src.Layout.Name != interleaved {
+		return s.Stream.Download(dst, src)
+	}
+	f, ok := interleavable(src.DType, src.Shape)
+	if !ok {
+		return fmt.Errorf("cpu: download %q: rows of %v%v cannot be interleaved", src.Name, src.DType, src.Shape)
+	}
+	m, _, err := host.Memory(src, int64(len(dst)))
+	if err != nil {
+		return fmt.Errorf("cpu: download %q: %w", src.Name, err)
+	}
+	k := src.Shape.Last()
+	row := f.Bytes(k)
+	if len(dst)%(simd.InterleavedRows*row) != 0 {
+		return fmt.Errorf("cpu: download %q: %d bytes are not whole rows of %d, %d together", src.Name, len(dst), row,
+			simd.InterleavedRows)
+	}
+	for i := range len(dst) / row {
+		first := i / simd.InterleavedRows * simd.InterleavedRows
+		f.InterleavedRow(dst[i*row:][:row], m[first*row:], i-first, k)
+	}
+	return nil
+}
+
 // Upload implements ops.Stream. It interleaves rows of weights that lie so.
 func (s stream) Upload(dst tensor.Tensor, src []byte) error {
 	if dst.Layout.Name != interleaved {
