@@ -143,7 +143,8 @@ type Stats struct {
 	AcceptedTokens uint64 // of these, that were drawn
 	LastDepth      int    // most tokens drafted for one sequence in the last step of sequences that all decode
 
-	Experts runner.ExpertUse // of a model some of whose experts have copies on a faster device
+	// Of a model some of whose experts have copies on a faster device, see runner.ExpertUse.
+	ExpertChoices, ExpertHits, ExpertsMoved uint64
 }
 
 // Engine schedules sequences over a runner. Its methods may be called from any goroutine.
@@ -392,7 +393,8 @@ func (e *Engine) Stats() Stats {
 		s.HeldTokens += q.held
 	}
 	if r, ok := e.runner.(interface{ ExpertUse() runner.ExpertUse }); ok {
-		s.Experts = r.ExpertUse()
+		u := r.ExpertUse()
+		s.ExpertChoices, s.ExpertHits, s.ExpertsMoved = u.Choices, u.Hits, u.Moved
 	}
 	return s
 }

@@ -1,7 +1,5 @@
 package engine
 
-import "github.com/hipengine/hipengine/engine/runner"
-
 // Add returns the sums of the counts of two engines. What is present, such as Running, is of neither.
 func (s Stats) Add(o Stats) Stats {
 	return Stats{
@@ -13,7 +11,7 @@ func (s Stats) Add(o Stats) Stats {
 		Embedded: s.Embedded + o.Embedded, Failed: s.Failed + o.Failed, Rejected: s.Rejected + o.Rejected,
 		Preempted: s.Preempted + o.Preempted, Drafts: s.Drafts + o.Drafts,
 		DraftedTokens: s.DraftedTokens + o.DraftedTokens, AcceptedTokens: s.AcceptedTokens + o.AcceptedTokens,
-		Experts: runner.ExpertUse{Choices: s.Experts.Choices + o.Experts.Choices, Hits: s.Experts.Hits + o.Experts.Hits,
-			Moved: s.Experts.Moved + o.Experts.Moved},
+		ExpertChoices: s.ExpertChoices + o.ExpertChoices, ExpertHits: s.ExpertHits + o.ExpertHits,
+		ExpertsMoved: s.ExpertsMoved + o.ExpertsMoved,
 	}
 }

@@ -49,7 +49,7 @@ func (s WeightSpec) Slots(n int) (WeightSpec, bool) {
 type ExpertSlots struct {
 	Layer          int
 	Experts, Slots int
-	Bytes          int64         // of one expert, as files have it
+	Bytes          int64         // that are copied of one expert
 	Table, Uses    tensor.Tensor // SlotTable and ExpertUses
 	stacks         []slotStack
 }
@@ -80,10 +80,10 @@ func (w Weights) ExpertSlots() ([]ExpertSlots, error) {
 				return nil, fmt.Errorf("models: %q holds %v%v, not experts for %q", s.all.Name, s.all.DType, s.all.Shape,
 					slots)
 			}
-			n, err := tensor.Bytes(s.all.DType, s.all.Shape[1:])
-			if err != nil {
+			if _, err := tensor.Bytes(s.all.DType, s.all.Shape[1:]); err != nil {
 				return nil, fmt.Errorf("models: tensor %q: %w", s.all.Name, err)
 			}
+			_, _, n := s.copied(0, 0)
 			l.Bytes += n
 			l.Slots = s.slots.Shape[0]
 			l.stacks = append(l.stacks, s)
@@ -94,8 +94,8 @@ func (w Weights) ExpertSlots() ([]ExpertSlots, error) {
 	return list, nil
 }
 
-// Fill enqueues the copy of an expert into a slot, which the table does not name before. staging is used for it, grown
-// if it has to be, and returned. Work that reads the slot must have been enqueued on s, or be done.
+// Fill enqueues the copy of an expert into a slot, through staging, which is grown if it has to be and returned; sync waits
+// for s. What reads the slot must be enqueued before, or behind a new table.
 func (l ExpertSlots) Fill(s ops.Stream, slot, expert int, staging []byte, sync func() error) ([]byte, error) {
 	if slot < 0 || slot >= l.Slots || expert < 0 || expert >= l.Experts {
 		return staging, fmt.Errorf("models: layer %d: expert %d of %d for slot %d of %d", l.Layer, expert, l.Experts, slot,
@@ -104,8 +104,7 @@ func (l ExpertSlots) Fill(s ops.Stream, slot, expert int, staging []byte, sync f
 	staging = slices.Grow(staging[:0], int(l.Bytes))[:l.Bytes]
 	at := int64(0)
 	for _, st := range l.stacks {
-		from := Element(st.all, expert)
-		n, _ := tensor.Bytes(from.DType, from.Shape) // ExpertSlots checked it
+		from, _, n := st.copied(slot, expert)
 		if err := s.Download(staging[at:at+n], from); err != nil {
 			return staging, fmt.Errorf("models: expert %d of layer %d: %w", expert, l.Layer, err)
 		}
@@ -117,8 +116,7 @@ func (l ExpertSlots) Fill(s ops.Stream, slot, expert int, staging []byte, sync f
 	at = 0
 	var errs []error
 	for _, st := range l.stacks {
-		to := Element(st.slots, slot)
-		n, _ := tensor.Bytes(to.DType, to.Shape)
+		_, to, n := st.copied(slot, expert)
 		errs = append(errs, s.Upload(to, staging[at:at+n]))
 		at += n
 	}
@@ -126,6 +124,20 @@ func (l ExpertSlots) Fill(s ops.Stream, slot, expert int, staging []byte, sync f
 		return staging, fmt.Errorf("models: slot %d of layer %d: %w", slot, l.Layer, err)
 	}
 	return staging, nil
+}
+
+// copied returns an expert and a slot, as they are copied: rows as files have them or, where both lie in one layout,
+// bytes, and how many these are.
+func (s slotStack) copied(slot, expert int) (from, to tensor.Tensor, bytes int64) {
+	from, to = Element(s.all, expert), Element(s.slots, slot)
+	if l := from.Layout; !l.IsZero() && l == to.Layout {
+		for _, t := range []*tensor.Tensor{&from, &to} {
+			t.DType, t.Shape, t.Layout = tensor.I8, tensor.Shape{int(l.Bytes)}, tensor.Layout{}
+		}
+		return from, to, l.Bytes
+	}
+	bytes, _ = tensor.Bytes(from.DType, from.Shape) // Weights.ExpertSlots checked it
+	return from, to, bytes
 }
 
 // Element returns element i of the outermost dimension of a tensor, where it lies in the whole. Of one with a layout its

@@ -34,15 +34,17 @@ const (
 	expertSteps = 4
 
 	// expertBytes bounds what is copied at a look; one expert always is. It takes some milliseconds.
-	expertBytes = 32 << 20
+	expertBytes = 16 << 20
 
 	// expertHalf is how often an expert is chosen on average until what was counted before counts half: some ten choices
 	// of those that are not chosen at random.
 	expertHalf = 32
 
-	// An expert takes the slot of another that was chosen less often by expertGain and a tenth. A copy costs about as
-	// much as expertGain products with it where it is.
-	expertGain = 3
+	// An expert takes the slot of another that was chosen less often by expertGain, since a copy costs about as much as so
+	// many products with it where it is, and by expertNoise standard deviations, so that those that are chosen as often as
+	// each other do not take turns.
+	expertGain  = 3
+	expertNoise = 3
 )
 
 // expertCache decides which experts have slots, by how often they are chosen.
@@ -205,8 +207,8 @@ func (c *expertCache) best() (layer, expert, slot int) {
 				from = s
 			}
 		}
-		least := l.uses[l.held[from]]
-		if gain := l.uses[to] - 1.1*least - expertGain; gain > most {
+		often, least := l.uses[to], l.uses[l.held[from]]
+		if gain := often - least - expertGain - expertNoise*math.Sqrt(often+least); gain > most {
 			layer, expert, slot, most = i, to, from, gain
 		}
 	}

@@ -84,14 +84,14 @@ func expertLogits(t *testing.T, r *Runner, tokens []int32) []float32 {
 // TestExpertSlots: models with slots for some of their experts compute the bits of those without, whichever experts have
 // them, where both devices compute alike; and slots are used.
 func TestExpertSlots(t *testing.T) {
-	tokens := make([]int32, 60)
+	tokens := make([]int32, 90)
 	for i := range tokens {
-		tokens[i] = int32(i * i % 11)
+		tokens[i] = int32(3 + i%2) // few experts
 	}
 	mixtures := 0
 	for _, arch := range tiny.Archs {
 		for _, dt := range []tensor.DType{tensor.F32, quant.Q8_0} {
-			if testing.Short() && arch != "qwen35moe" && arch != "gpt-oss" && arch != "gemma4/moe" || testing.Short() && dt != quant.Q8_0 {
+			if testing.Short() && arch != "qwen35moe" && arch != "gpt-oss" || testing.Short() && dt != quant.Q8_0 {
 				continue
 			}
 			got := expertRunner(t, arch, dt, 2)
@@ -113,7 +113,7 @@ func TestExpertSlots(t *testing.T) {
 			}
 		}
 	}
-	if mixtures < 3 {
+	if mixtures < 2 {
 		t.Errorf("%d models have experts", mixtures)
 	}
 }
@@ -169,12 +169,12 @@ func TestExpertUse(t *testing.T) {
 // TestExpertGain: an expert that is chosen about as often as one with a slot leaves it that.
 func TestExpertGain(t *testing.T) {
 	l := layerExperts{ExpertSlots: models.ExpertSlots{Experts: 4, Slots: 2}, slot: []int32{1, -1, 0, -1},
-		held: []int32{2, 0}, uses: []float64{50, 54, 20, 0}}
+		held: []int32{2, 0}, uses: []float64{50, 54, 10, 0}}
 	c := &expertCache{layers: []layerExperts{l}}
 	if layer, expert, slot := c.best(); layer != 0 || expert != 1 || slot != 0 {
 		t.Errorf("layer %d, expert %d, slot %d", layer, expert, slot)
 	}
-	for _, uses := range [][]float64{{50, 22, 20, 24}, {0, 3, 0, 2}, {100, 112, 101, 112}} {
+	for _, uses := range [][]float64{{50, 44, 20, 24}, {0, 3, 0, 2}, {100, 140, 101, 112}} {
 		c.layers[0].uses = uses
 		if layer, expert, slot := c.best(); layer >= 0 {
 			t.Errorf("%v: expert %d for slot %d", uses, expert, slot)

@@ -138,7 +138,7 @@ func TestInterleavedWeightsRefuse(t *testing.T) {
 
 // TestDownloadInterleaved checks that what was interleaved comes back as it was uploaded.
 func TestDownloadInterleaved(t *testing.T) {
-	const rows, k = 48, 512
+	const rows, k = 352, 512 // for several goroutines
 	for _, dt := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
 		dev, w, raw := interleavedWeight(t, nil, dt, rows, k)
 		s, _ := dev.Stream()

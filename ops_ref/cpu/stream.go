@@ -2,6 +2,8 @@ package cpu
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_ref/internal/host"
@@ -41,12 +43,24 @@ func (s stream) Download(dst []byte, src tensor.Tensor) error {
 		return fmt.Errorf("cpu: download %q: %d bytes are not whole rows of %d, %d together", src.Name, len(dst), row,
 			simd.InterleavedRows)
 	}
-	for i := range len(dst) / row {
-		first := i / simd.InterleavedRows * simd.InterleavedRows
-		f.InterleavedRow(dst[i*row:][:row], m[first*row:], i-first, k)
+	// Runs of rows that lie together, shared out among goroutines: the workers may be at a plan.
+	runs := len(dst) / row / simd.InterleavedRows
+	parts := min(runtime.GOMAXPROCS(0), max(1, len(dst)/downloadBytes))
+	var wg sync.WaitGroup
+	for p := range parts {
+		wg.Go(func() {
+			for i := runs * p / parts * simd.InterleavedRows; i < runs*(p+1)/parts*simd.InterleavedRows; i++ {
+				first := i / simd.InterleavedRows * simd.InterleavedRows
+				f.InterleavedRow(dst[i*row:][:row], m[first*row:], i-first, k)
+			}
+		})
 	}
+	wg.Wait()
 	return nil
 }
+
+// downloadBytes is what a goroutine is worth when rows are brought back to how files have them.
+const downloadBytes = 64 << 10
 
 // Upload implements ops.Stream. It interleaves rows of weights that lie so.
 func (s stream) Upload(dst tensor.Tensor, src []byte) error {
