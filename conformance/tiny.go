@@ -80,6 +80,7 @@ var tinyArchs = map[string]map[string]any{
 	"phi3":       {"attention.sliding_window": uint32(7)},
 	"qwen2moe":   merge(tinyMoE, tinyShared),
 	"qwen3moe":   tinyMoE,
+	"qwen3vlmoe": tinyMoE,
 	"qwen3next":  merge(tinyDeltaNet, tinyMoE, tinyShared),
 	"qwen35":     tinyDeltaNet,
 	"qwen35moe":  merge(tinyDeltaNet, tinyMoE, tinyShared),

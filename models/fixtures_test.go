@@ -198,6 +198,24 @@ func TestPyTorch(t *testing.T) {
 	}
 }
 
+// TestSeeing compares what models that also see make of text with PyTorch.
+func TestSeeing(t *testing.T) {
+	for _, name := range testfiles.Seeing {
+		t.Run(name, func(t *testing.T) {
+			dir := testfiles.Model(t, name)
+			f := openFolder(t, dir)
+			ref := readReference(t, dir)
+			m := newModel(t, f.Meta)
+			got := logitsOf(t, m, f, ref.ids(t, "ids_text_9"))
+			rms := logits.RelativeRMS(ref.floats(t, "logits_text_9"), got)
+			t.Logf("relative RMS of logits %.2g", rms)
+			if !(rms <= maxRMS) {
+				t.Errorf("relative RMS of logits %.3g", rms)
+			}
+		})
+	}
+}
+
 // compareWithPyTorch runs a model and compares logits and the residual stream of every layer within a relative RMS,
 // the best token everywhere, and 24 greedy tokens, whose reference was made without those in banned, which end a
 // generation.

@@ -50,7 +50,7 @@ Judge whether the Document meets the requirements based on the Query and the Ins
 
 // RanksByWords reports whether models of an architecture that rank and have no head do it by answering yes or no.
 func RanksByWords(arch string) bool {
-	return slices.Contains([]string{"qwen3", "qwen3moe", "qwen3vl"}, arch)
+	return slices.Contains([]string{"qwen3", "qwen3moe", "qwen3vl", "qwen3vlmoe"}, arch)
 }
 
 // Pooling returns the pooling that the metadata of a model name.

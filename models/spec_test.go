@@ -188,9 +188,12 @@ func TestForms(t *testing.T) {
 			return move(s, p+"ffn_down_exps.scale", p+"ffn_gate_inp.per_expert_scale")
 		}},
 	} {
-		for _, arch := range f.archs {
-			for _, typ := range []string{"F32", "Q4_0"} {
+		for i, arch := range f.archs {
+			for j, typ := range []string{"F32", "Q4_0"} {
 				t.Run(f.name+"/"+arch+"/"+typ, func(t *testing.T) {
+					if testing.Short() && i%2 != j && len(f.archs) > 1 {
+						t.Skip("SKIPPED: -short leaves one of two types to make long")
+					}
 					dt, ok := tensor.ParseDType(typ)
 					if !ok {
 						t.Fatalf("type %s is not registered", typ)

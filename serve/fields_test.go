@@ -237,7 +237,11 @@ var candidates = []string{
 // names the field.
 func TestFieldsOutOfRange(t *testing.T) {
 	d, sites := readDocument(t), fieldSites(t)
-	refused := 0
+	refused, every, least := 0, 1, 2000
+	if testing.Short() {
+		t.Log("SKIPPED: -short leaves every second value to make long")
+		every, least = 2, 1000
+	}
 	for path, pointer := range d.bodies() {
 		if elsewhere[path] != "" {
 			continue
@@ -260,6 +264,9 @@ func TestFieldsOutOfRange(t *testing.T) {
 				values = append(values, d.edges(at)...)
 			}
 			for i, value := range values {
+				if (i+len(name))%every > 0 {
+					continue
+				}
 				v, err := jsonschema.UnmarshalJSON(strings.NewReader(value))
 				if err != nil {
 					t.Fatal(err)
@@ -278,7 +285,7 @@ func TestFieldsOutOfRange(t *testing.T) {
 		}
 	}
 	t.Logf("%d values were refused", refused)
-	if refused < 2000 {
+	if refused < least {
 		t.Errorf("%d values were refused", refused)
 	}
 }

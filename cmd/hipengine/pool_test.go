@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 const q4 = "../../testdata/ember/ember-Q4_K_M.gguf"
@@ -63,16 +65,23 @@ func TestServeSwaps(t *testing.T) {
 	}
 	limit := max(both[0].Bytes, both[1].Bytes)*5/4>>20 + 1
 	_, url = startServer(t, append(small, "--memory", fmt.Sprint(limit))...)
+	// A load may take longer than all turns of the other model's clients, so turns alone promise no swap.
+	var asking atomic.Bool
+	asking.Store(true)
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			for range 5 {
+			for turn := 0; turn < 5 || asking.Load(); turn++ {
 				model := []string{"ember", "ember-Q4_K_M"}[i%2]
 				if status, answer := askFrance(t, url, model); status != 200 || !strings.Contains(answer, "Paris") {
 					t.Errorf("%s: %d %s", model, status, answer)
 				}
 			}
 		})
+	}
+	for deadline := time.Now().Add(time.Minute); asking.Load(); time.Sleep(50 * time.Millisecond) {
+		list := ps(url)
+		asking.Store((list[0].Loads < 2 || list[1].Loads < 2) && time.Now().Before(deadline))
 	}
 	wg.Wait()
 	loaded := 0

@@ -107,7 +107,7 @@ func (s *service) exit(t *testing.T, within time.Duration) error {
 
 // TestStop stops a server in the middle of a stream: it is not ready at once, lets the stream end, and exits with 0.
 func TestStop(t *testing.T) {
-	s := launch(t, "--drain-delay", "300ms")
+	s := launch(t, "--drain-delay", "1s")
 	lines, cancel := s.stream(t, 400)
 	defer cancel()
 	if resp, err := http.Get(s.url + "/readyz"); err != nil || resp.StatusCode != 200 {

@@ -9,14 +9,15 @@ import * as llama from './llama.mjs';
 let number = 0;
 
 // judge converts a folder to Q8_0 and F32 in dir. rounded is what llama.cpp rounds to although the weights are F32, stepped
-// a factor on the limit in Q8_0. change, if it is there, changes a file before both read it.
-export async function judge(t, dir, from, { rounded, stepped = 1, change = () => {} } = {}) {
+// a factor on the limit in Q8_0. tokens is how many are read and then written. change, if it is there, changes a file before
+// both read it.
+export async function judge(t, dir, from, { rounded, stepped = 1, tokens = [48, 24], change = () => {} } = {}) {
   const name = path.basename(from);
   const folder = path.join(dir, `tiny-${number++}`); // the name that the file gets: llama.cpp wants more tokens of a model named phi3
   symlinkSync(from, folder);
   const config = JSON.parse(readFileSync(path.join(folder, 'config.json'), 'utf8'));
   const vocab = (config.text_config ?? config).vocab_size;
-  const prompt = Array.from({ length: 48 }, (_, i) => 10 + (i * i * 31 + 7 * i) % (vocab - 10));
+  const prompt = Array.from({ length: tokens[0] }, (_, i) => 10 + (i * i * 31 + 7 * i) % (vocab - 10));
   const scratch = path.join(dir, 'logits');
   let limits;
   for (const type of ['q8_0', 'f32']) {
@@ -25,7 +26,7 @@ export async function judge(t, dir, from, { rounded, stepped = 1, change = () =>
     change(file);
     const model = await llama.Model.load(file);
     const context = await model.context({ flashAttention: false, f32: true });
-    const text = await context.greedy(prompt, 24);
+    const text = await context.greedy(prompt, tokens[1]);
     const fed = [...prompt, ...text.slice(0, -1)];
     context.clear();
     const predictions = await context.predictions(fed);

@@ -28,6 +28,9 @@ var More = []string{
 	"stablelm", "starcoder2",
 }
 
+// Seeing are tiny models that also see, whose results for text were computed like those of More.
+var Seeing = []string{"gemma3_vl", "qwen3_vl", "qwen35_vl"}
+
 // GGUFs are the tiny models in files, of which each has exact logits beside it.
 var GGUFs = []string{
 	"llama-Q2_K", "llama-Q3_K_S", "llama-Q4_K_M", "llama-Q5_K_M", "llama-Q6_K", "llama-Q8_0", "llamaspm-Q4_K_M",
@@ -58,10 +61,10 @@ func Root(t testing.TB) string {
 	}
 }
 
-// Model returns a copy of the folder of one of Models or More.
+// Model returns a copy of the folder of one of Models, More or Seeing.
 func Model(t testing.TB, name string) string {
 	t.Helper()
-	if slices.Contains(More, name) {
+	if slices.Contains(More, name) || slices.Contains(Seeing, name) {
 		return Path(t, path.Join("fixtures2", name))
 	}
 	return Path(t, path.Join("fixtures", name))

@@ -11,6 +11,7 @@ type expertForm struct {
 	dir            string // of the experts in a layer: "mlp.experts."
 	gate, up, down string // projections of one expert: "gate_proj" and so on
 	fused          bool   // GGUF keeps gate and up in one tensor where the file does
+	inFirst        bool   // stacked projections are transposed: [n, in, 2*ff] and [n, ff, in]
 }
 
 // addExperts adds the n experts of a layer. Files store each projection of each expert as a tensor of its own, or the
@@ -32,6 +33,14 @@ func (b *builder) addExperts(from, to string, n int, f expertForm) {
 	if !ok {
 		return
 	}
+	if f.inFirst {
+		if gateUp, ok = b.outFirst(gateUp); !ok {
+			return
+		}
+		if down, ok = b.outFirst(down); !ok {
+			return
+		}
+	}
 	s, d := gateUp.shape, down.shape
 	if len(s) != 3 || s[0] != n || s[1]%2 != 0 || len(d) != 3 || d[0] != n {
 		b.fail("tensor %q has shape %v and %q %v, want %d experts", gateUp.name, s, down.name, d, n)
@@ -45,6 +54,17 @@ func (b *builder) addExperts(from, to string, n int, f expertForm) {
 		}
 	}
 	b.add(to+"ffn_down_exps.weight", down)
+}
+
+// outFirst turns the projections of all experts that are stored as [experts, in, out] into [experts, out, in].
+func (b *builder) outFirst(w weight) (weight, bool) {
+	if len(w.shape) != 3 {
+		b.fail("tensor %q has shape %v, want [experts, in, out]", w.name, w.shape)
+		return w, false
+	}
+	w.matrix = w.transpose(w.shape[1], &b.slabs)
+	w.shape = []int{w.shape[0], w.shape[2], w.shape[1]}
+	return w, true
 }
 
 // expertHalf is the transform of one of two matrices of each expert that are stored in one, as [experts, rows, in].

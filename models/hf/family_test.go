@@ -3,6 +3,7 @@ package hf
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -233,6 +234,7 @@ func familyCases() []familyCase {
 				"phi3.rope.scaling.attn_factor": float32(math.Sqrt(1 + math.Log(4)/math.Log(32)))},
 		},
 		gemma2Case(), gemma3Case(), gemma4Case(), qwen35moeCase(), qwen3nextCase(), dots1Case(), phimoeCase(),
+		qwen2vlCase(), qwen3vlmoeCase(),
 	}
 }
 
@@ -498,7 +500,7 @@ func checkTensor(t *testing.T, f *Folder, name string, w wantTensor) {
 func checkKeys(t *testing.T, meta *gguf.Meta, want map[string]any) {
 	t.Helper()
 	for _, key := range sortedKeys(want) {
-		if got, _ := meta.Value(key); got != want[key] {
+		if got, _ := meta.Value(key); !reflect.DeepEqual(got, want[key]) {
 			t.Errorf("key %s is %T %v, want %T %v", key, got, got, want[key], want[key])
 		}
 	}

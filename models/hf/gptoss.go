@@ -70,13 +70,7 @@ func (b *builder) gptOSSExperts(name string) (weight, bool) {
 	if !ok {
 		return w, false
 	}
-	if len(w.shape) != 3 {
-		b.fail("tensor %q has shape %v, want [experts, in, out]", name, w.shape)
-		return w, false
-	}
-	w.matrix = w.transpose(w.shape[1], &b.slabs)
-	w.shape = []int{w.shape[0], w.shape[2], w.shape[1]}
-	return w, true
+	return b.outFirst(w)
 }
 
 // addInTurn adds even rows as one tensor and odd rows as another.

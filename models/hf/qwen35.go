@@ -18,15 +18,7 @@ func init() {
 		f.norm = addOne
 		f.drafts = mtpLayers
 		f.keys = func(b *builder) {
-			sections := make([]int32, 4)
-			for i, v := range b.rope("full_attention").floats("mrope_section") {
-				if i >= len(sections) || v < 0 || v > models.MaxDim {
-					b.cfg.fail("mrope_section is not four small numbers at most")
-					return
-				}
-				sections[i] = int32(v)
-			}
-			b.set("rope.dimension_sections", sections)
+			b.sectionKeys()
 			b.deltaNetKeys()
 		}
 		f.tensors = qwen35Tensors

@@ -63,9 +63,10 @@ DEV void q6_codes(half2 (&h)[4], octet low, octet high, int i, int j) {
 }
 
 // few_loads<Q> loads what a lane wants of weights, at offsets from w, which is the same for the wave, that set makes of that of its row.
+// With ends, what it loads of parts past the end of the row is not to be multiplied.
 template <class Q> struct few_loads {
   typedef tiles<Q, few_place> T;
-  enum { places = 1, blocks = false };
+  enum { places = 1, blocks = false, ends = false };
   DEV void set(u32 (&at)[places], u32 row) { at[0] = row; }
   DEV void head(typename T::head& h, const u8* w, const u32 (&at)[places], int k, int from) { T::load_head(h, w + at[0], k, from, 0); }
   DEV void part(typename T::part& d, const u8* w, const u32 (&at)[places], int k, int from, int p) {
@@ -403,9 +404,36 @@ template <class Q> struct few_weights : few_loads<Q> {
   }
 };
 
+// What lies past the end of a row of Q8_0 is not multiplied, so that its step need not be 0.
+template <> struct few_loads<q8_0> {
+  typedef tiles<q8_0, few_place> T;
+  enum { places = 2, blocks = false, ends = true };
+  DEV void set(u32 (&at)[places], u32 row) { at[0] = row, at[1] = row + 16 * few_place::half(); }
+  DEV void head(T::head&, const u8*, const u32 (&)[places], int, int) {}
+  DEV void part(T::part& d, const u8* w, const u32 (&at)[places], int k, int from, int p) {
+    const u32x4 codes = *(const u32x4*)(w + 32 * p + (at[1] + (u32)from));
+    d.codes.octets[0] = codes.xy, d.codes.octets[1] = codes.zw;
+    d.step = half_at(w + 2 * p + (at[0] + ((u32)k + (u32)from / 16)));
+  }
+};
+
+template <> struct few_weights<q8_0> : few_loads<q8_0> {
+  DEV float step(const T::head&) { return 1; }
+  DEV void window(half8 (&w)[2], const T::head&, const T::part& d, int p, int i) {
+    const float c = -(1024 + 128) * d.step; // see octet_halves
+    UNROLL for (int j = 0; j < 2; j++) {
+      const half8 h = code_halves(T::codes(d, i, j));
+      UNROLL for (int e = 0; e < 8; e += 2) {
+        const half2 v = halves(__builtin_fmaf((float)h[e], d.step, c), __builtin_fmaf((float)h[e + 1], d.step, c));
+        w[j][e] = v[0], w[j][e + 1] = v[1];
+      }
+    }
+  }
+};
+
 template <> struct few_loads<q4_k> {
   typedef tiles<q4_k, few_place> T;
-  enum { places = 2, blocks = false };
+  enum { places = 2, blocks = false, ends = false };
   DEV void set(u32 (&at)[places], u32 row) { at[0] = row, at[1] = row + 16 * few_place::half(); }
   DEV void head(T::head& h, const u8* w, const u32 (&at)[places], int k, int from) {
     const u8* p = w + ((u32)k / 2 + (u32)from / 256 * 20);
@@ -421,7 +449,7 @@ template <> struct few_loads<q4_k> {
 // Products of scales, which are integers, with codes take few instructions: see codes_q6.
 template <> struct few_weights<q6_k> {
   typedef tiles<q6_k, few_place> T;
-  enum { places = 3, blocks = true };
+  enum { places = 3, blocks = true, ends = false };
   DEV void set(u32 (&at)[places], u32 row) {
     at[0] = row, at[1] = row + 16 * few_place::half(), at[2] = row + 8 * few_place::half();
   }
@@ -477,6 +505,10 @@ DEV void few_window(tile_sum (&sums)[NT][few_row_tiles], const typename tiles<Q,
 
 #endif
 
+template <bool YES> struct few_cut {
+  enum { yes = YES };
+};
+
 // add_few adds to sums the products of x with the rows of group g, each of whose lanes loads its weights itself, a part ahead.
 template <class Q, int TOKENS, int NT> DEV void add_few(tile_sum (&sums)[NT][few_row_tiles], const few_product& f, int g, u8* lds) {
   typedef tiles<Q, few_place> T;
@@ -494,7 +526,8 @@ template <class Q, int TOKENS, int NT> DEV void add_few(tile_sum (&sums)[NT][few
       UNROLL for (int i = 0; i < tile_lane_rows; i++) L::part(d[to][r][i], w[r], rows[r][i], f.k, at, p);
   };
   load_part(0, 0, 0);
-  NO_UNROLL for (int at = 0; at < f.k; at += step) {
+  // cut says that the row may end within the step, where L wants to know that.
+  auto add_step = [&](int at, auto cut) __attribute__((always_inline)) {
     typename T::head head[few_row_tiles][tile_lane_rows];
     UNROLL for (int r = 0; r < few_row_tiles; r++)
       UNROLL for (int i = 0; i < tile_lane_rows; i++) {
@@ -504,10 +537,11 @@ template <class Q, int TOKENS, int NT> DEV void add_few(tile_sum (&sums)[NT][few
     tile_sum block[NT][few_row_tiles] = {}; // of weights without what blocks of 256 are multiplied with
     UNROLL for (int p = 0; p < T::parts; p++) {
       if (p % unit_parts == 0) ring.next();
-      if (p + 1 < T::parts)
-        load_part((p + 1) & 1, at, p + 1);
-      else
+      if (p + 1 == T::parts)
         load_part(0, at + step < f.k ? at + step : 0, 0);
+      else if (!cut.yes || at + T::start(p + 1, 0) < f.k)
+        load_part((p + 1) & 1, at, p + 1);
+      if (cut.yes && at + T::start(p, 0) >= f.k) continue;
       UNROLL for (int i = 0; i < T::windows; i++) few_window<Q>(L::blocks ? block : sums, head, d[p & 1], p, i, ring);
     }
     if constexpr (L::blocks)
@@ -517,6 +551,9 @@ template <class Q, int TOKENS, int NT> DEV void add_few(tile_sum (&sums)[NT][few
           UNROLL for (int e = 0; e < (int)(sizeof(tile_sum) / 4); e++)
             sums[t][r][e] = __builtin_fmaf(step, block[t][r][e], sums[t][r][e]);
       }
-  }
+  };
+  int at = 0;
+  NO_UNROLL for (; at + (L::ends ? step - 1 : 0) < f.k; at += step) add_step(at, few_cut<false>());
+  if (L::ends && at < f.k) add_step(at, few_cut<L::ends>());
   ring.end();
 }

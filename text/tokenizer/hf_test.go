@@ -24,6 +24,19 @@ func hfVocab(t testing.TB, name string) Vocab {
 	return v
 }
 
+// hfTokenizer returns the tokenizer of a file of Hugging Face. Tests that run one after the other share it.
+func hfTokenizer(t testing.TB, name string) *Tokenizer {
+	t.Helper()
+	tok := hfTokenizers[name]
+	if tok == nil {
+		tok = newTokenizer(t, hfVocab(t, name))
+		hfTokenizers[name] = tok
+	}
+	return tok
+}
+
+var hfTokenizers = map[string]*Tokenizer{}
+
 func newTokenizer(t testing.TB, v Vocab) *Tokenizer {
 	t.Helper()
 	tok, err := New(v)
@@ -67,7 +80,7 @@ func TestHuggingFaceRows(t *testing.T) {
 		"qwen3":       {151643, 151645, 151662, 151663, 151664},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tok := newTokenizer(t, hfVocab(t, name))
+			tok := hfTokenizer(t, name)
 			if got := tok.EOG(); !slices.Equal(got, eog) {
 				t.Errorf("EOG %v, want %v", got, eog)
 			}

@@ -150,7 +150,7 @@ func TestPublishedPieces(t *testing.T) {
 			if testing.Short() && i > 1 {
 				t.Skip("SKIPPED: -short leaves all but a tokenizer of each kind to make long")
 			}
-			tok := newTokenizer(t, hfVocab(t, name))
+			tok := hfTokenizer(t, name)
 			checkMarkers(t, tok)
 			checkBorders(t, tok, hfRows(t, name))
 		})

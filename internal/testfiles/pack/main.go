@@ -24,7 +24,7 @@ var (
 		"fixtures/mistral", "fixtures/phi3", "fixtures/qwen2", "fixtures/qwen35", "fixtures/qwen3next",
 		"fixtures2/apertus", "fixtures2/cohere2", "fixtures2/deepseek_v3", "fixtures2/exaone4", "fixtures2/glm4_moe",
 		"fixtures2/hunyuan_dense", "fixtures2/lfm2", "fixtures2/mamba2", "fixtures2/minimax_m2", "fixtures2/nemotron_h",
-		"fixtures2/smollm3", "fixtures2/starcoder2"}
+		"fixtures2/qwen3_vl", "fixtures2/smollm3", "fixtures2/starcoder2"}
 	tokenizers = []string{"gptoss", "qwen3"}
 	templates  = []string{
 		"Apertus-8B-Instruct", "ByteDance-Seed-OSS", "HuggingFaceTB-SmolLM3-3B", "Mistral-Small-3.2-24B-Instruct-2506",

@@ -8,12 +8,14 @@ import (
 )
 
 func init() {
-	models.Register("qwen2", func(meta *gguf.Meta) (models.Model, error) {
-		k := models.NewKeys(meta)
-		d := nn.ReadDecoder(k)
-		d.Repeat(attention(k, d), nn.ReadMLPs(k, d, ops.SwiGLU)...)
-		return d, k.Err()
-	})
+	for _, name := range []string{"qwen2", "qwen2vl"} {
+		models.Register(name, func(meta *gguf.Meta) (models.Model, error) {
+			k := models.NewKeys(meta)
+			d := nn.ReadDecoder(k)
+			d.Repeat(attention(k, d), nn.ReadMLPs(k, d, ops.SwiGLU)...)
+			return d, k.Err()
+		})
+	}
 	models.Register("qwen2moe", func(meta *gguf.Meta) (models.Model, error) {
 		k := models.NewKeys(meta)
 		d := nn.ReadDecoder(k)

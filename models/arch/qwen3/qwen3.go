@@ -8,20 +8,24 @@ import (
 )
 
 func init() {
-	models.Register("qwen3", func(meta *gguf.Meta) (models.Model, error) {
-		k := models.NewKeys(meta)
-		d := nn.ReadDecoder(k)
-		d.Repeat(attention(k, d), nn.ReadMLPs(k, d, ops.SwiGLU)...)
-		return d, k.Err()
-	})
-	models.Register("qwen3moe", func(meta *gguf.Meta) (models.Model, error) {
-		k := models.NewKeys(meta)
-		d := nn.ReadDecoder(k)
-		moe := nn.ReadMoE(k, d)
-		moe.Norm = true
-		d.Repeat(attention(k, d), moe)
-		return d, k.Err()
-	})
+	for _, name := range []string{"qwen3", "qwen3vl"} {
+		models.Register(name, func(meta *gguf.Meta) (models.Model, error) {
+			k := models.NewKeys(meta)
+			d := nn.ReadDecoder(k)
+			d.Repeat(attention(k, d), nn.ReadMLPs(k, d, ops.SwiGLU)...)
+			return d, k.Err()
+		})
+	}
+	for _, name := range []string{"qwen3moe", "qwen3vlmoe"} {
+		models.Register(name, func(meta *gguf.Meta) (models.Model, error) {
+			k := models.NewKeys(meta)
+			d := nn.ReadDecoder(k)
+			moe := nn.ReadMoE(k, d)
+			moe.Norm = true
+			d.Repeat(attention(k, d), moe)
+			return d, k.Err()
+		})
+	}
 }
 
 func attention(k *models.Keys, d *nn.Decoder) *nn.Attention {
