@@ -88,6 +88,48 @@ test('dots1', { skip }, async (t) => {
   }, tensors));
 });
 
+// Original contexts of 16 tokens: queries grow, and frequencies are stretched, within the prompt.
+test('ministral3', { skip }, async (t) => {
+  const tensors = {};
+  for (const i of [0, 1]) {
+    const l = `model.layers.${i}.`;
+    Object.assign(tensors, attention(l, false), mlp(`${l}mlp.`, 192), { [`${l}input_layernorm.weight`]: [128], [`${l}post_attention_layernorm.weight`]: [128] });
+  }
+  await judge(t, dir, write('ministral3', {
+    architectures: ['Ministral3ForCausalLM'], head_dim: 32, intermediate_size: 192,
+    rope_parameters: { rope_type: 'yarn', rope_theta: 1e6, factor: 16, original_max_position_embeddings: 16, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1, llama_4_scaling_beta: 0.1 },
+  }, tensors));
+});
+
+test('granitemoe', { skip }, async (t) => {
+  const tensors = {};
+  for (const i of [0, 1]) {
+    const l = `model.layers.${i}.`, e = `${l}block_sparse_moe.`;
+    Object.assign(tensors, attention(l, false), { [`${l}input_layernorm.weight`]: [128], [`${l}post_attention_layernorm.weight`]: [128] }, {
+      [`${e}router.layer.weight`]: [6, 128], [`${e}input_linear.weight`]: [6, 128, 128], [`${e}output_linear.weight`]: [6, 128, 64],
+    });
+  }
+  await judge(t, dir, write('granitemoe', {
+    architectures: ['GraniteMoeForCausalLM'], intermediate_size: 64, num_local_experts: 6, num_experts_per_tok: 2, rope_theta: 1e4,
+    attention_multiplier: 0.1, embedding_multiplier: 2, residual_multiplier: 0.5, logits_scaling: 2,
+  }, tensors));
+});
+
+test('qwen3vlmoe', { skip }, async (t) => {
+  const tensors = {};
+  for (const i of [0, 1]) {
+    const l = `model.layers.${i}.`;
+    Object.assign(tensors, attention(l, false), {
+      [`${l}input_layernorm.weight`]: [128], [`${l}post_attention_layernorm.weight`]: [128], [`${l}self_attn.q_norm.weight`]: [32], [`${l}self_attn.k_norm.weight`]: [32],
+      [`${l}mlp.gate.weight`]: [6, 128], [`${l}mlp.experts.gate_up_proj`]: [6, 128, 128], [`${l}mlp.experts.down_proj`]: [6, 64, 128],
+    });
+  }
+  await judge(t, dir, write('qwen3vlmoe', {
+    architectures: ['Qwen3VLMoeForConditionalGeneration'], head_dim: 32, intermediate_size: 192, moe_intermediate_size: 64, num_experts: 6, num_experts_per_tok: 2, norm_topk_prob: true,
+    rope_theta: 5e6, rope_scaling: { rope_type: 'default', mrope_interleaved: true, mrope_section: [6, 5, 5] }, vision_config: { deepstack_visual_indexes: [8] },
+  }, tensors));
+});
+
 // llama.cpp normalizes without subtracting the mean, and routes by softmax: other than the model's authors. So nothing that
 // enters the residual stream has a mean here, and the key of our routing becomes one that says softmax.
 test('phimoe', { skip }, async (t) => {

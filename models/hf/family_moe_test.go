@@ -88,3 +88,33 @@ func phimoeCase() familyCase {
 	}
 	return c
 }
+
+// granitemoeCase is a mixture of Granite 3: gate and up of each expert are one projection, and there is no shared one.
+func granitemoeCase() familyCase {
+	const experts = "block_sparse_moe."
+	half := func(h int) wantTensor { // element i is of expert i/(24*16)
+		return mapped(layer0+experts+"input_linear.weight",
+			func(i int) int { return (i/(24*16)*2+h)*24*16 + i%(24*16) }, 3, 24, 16)
+	}
+	c := familyCase{
+		name: "granitemoe",
+		config: `{"architectures":["GraniteMoeForCausalLM"],` + sizes + `,"intermediate_size":24,"num_local_experts":3,
+			"num_experts_per_tok":2,"rope_theta":1500000,"attention_multiplier":0.015625,"embedding_multiplier":12.0,
+			"residual_multiplier":0.22,"logits_scaling":6.0,"router_aux_loss_coef":0.0}`,
+		stored: merge(globals, attentionTensors(layer0), map[string][]int{
+			layer0 + experts + "input_linear.weight": {3, 48, 16}}),
+		want: merge(wantGlobals, wantAttention(layer0), map[string]wantTensor{
+			"blk.0.attn_q.weight":        mapped(layer0+"self_attn.q_proj.weight", halfSplit(4, 16), 16, 16),
+			"blk.0.attn_k.weight":        mapped(layer0+"self_attn.k_proj.weight", halfSplit(4, 16), 8, 16),
+			"blk.0.ffn_gate_exps.weight": half(0), "blk.0.ffn_up_exps.weight": half(1)}),
+		keys: map[string]any{"granitemoe.expert_count": uint32(3), "granitemoe.expert_used_count": uint32(2),
+			"granitemoe.feed_forward_length": uint32(24), "granitemoe.attention.scale": float32(0.015625),
+			"granitemoe.embedding_scale": float32(12), "granitemoe.residual_scale": float32(0.22),
+			"granitemoe.logit_scale": float32(6), "granitemoe.rope.freq_base": float32(1.5e6)},
+	}
+	c.put("input_layernorm.weight", "attn_norm.weight", 16)
+	c.put("post_attention_layernorm.weight", "ffn_norm.weight", 16)
+	c.put(experts+"router.layer.weight", "ffn_gate_inp.weight", 3, 16)
+	c.put(experts+"output_linear.weight", "ffn_down_exps.weight", 3, 16, 24)
+	return c
+}

@@ -234,7 +234,8 @@ func familyCases() []familyCase {
 				"phi3.rope.scaling.attn_factor": float32(math.Sqrt(1 + math.Log(4)/math.Log(32)))},
 		},
 		gemma2Case(), gemma3Case(), gemma4Case(), qwen35moeCase(), qwen3nextCase(), dots1Case(), phimoeCase(),
-		qwen2vlCase(), qwen3vlmoeCase(),
+		qwen2vlCase(), qwen3vlmoeCase(), mistral3Case(), ministral3Case(),
+		granitemoeCase(),
 	}
 }
 

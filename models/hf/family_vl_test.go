@@ -72,3 +72,61 @@ func (c *familyCase) dense() {
 	c.put("mlp.up_proj.weight", "ffn_up.weight", 24, 16)
 	c.put("mlp.down_proj.weight", "ffn_down.weight", 16, 24)
 }
+
+// mistral3Case is Mistral Small as it is published.
+func mistral3Case() familyCase {
+	c := nestedMistral(`"model_type":"mistral","rope_theta":1e9,"sliding_window":null`)
+	c.name, c.keys = "mistral small", map[string]any{"llama.rope.freq_base": float32(1e9),
+		"llama.attention.key_length": uint32(4), "llama.rope.dimension_count": uint32(4)}
+	return c
+}
+
+// ministral3Case is Ministral 3 as it is published.
+func ministral3Case() familyCase {
+	c := nestedMistral(`"model_type":"ministral3","rope_parameters":{"rope_type":"yarn","rope_theta":1000000.0,
+		"factor":16.0,"original_max_position_embeddings":16,"beta_fast":32.0,"beta_slow":1.0,"mscale":1.0,
+		"mscale_all_dim":1.0,"llama_4_scaling_beta":0.1}`)
+	c.name, c.keys = "ministral3", map[string]any{"mistral3.rope.freq_base": float32(1e6),
+		"mistral3.rope.scaling.type": "yarn", "mistral3.rope.scaling.factor": float32(16),
+		"mistral3.rope.scaling.original_context_length": uint32(16),
+		"mistral3.rope.scaling.yarn_log_multiplier":     float32(1),
+		"mistral3.attention.temperature_scale":          float32(0.1)}
+	return c
+}
+
+// nestedMistral is a model of Mistral's that also sees, whose language model has such further keys.
+func nestedMistral(keys string) familyCase {
+	const l = "language_model.model.layers.0."
+	c := familyCase{
+		config: `{"architectures":["Mistral3ForConditionalGeneration"],"model_type":"mistral3","text_config":{` + sizes +
+			`,"intermediate_size":24,"head_dim":4,` + keys + `},"vision_config":{"model_type":"pixtral"}}`,
+		stored: map[string][]int{"vision_tower.x": {2}, "multi_modal_projector.y": {2}},
+		want: merge(wantAttention(l), map[string]wantTensor{
+			"blk.0.attn_q.weight": mapped(l+"self_attn.q_proj.weight", halfSplit(4, 16), 16, 16),
+			"blk.0.attn_k.weight": mapped(l+"self_attn.k_proj.weight", halfSplit(4, 16), 8, 16),
+		}),
+		notes: []string{"multi_modal_projector", "vision_tower"},
+	}
+	stored, want := c.stored, c.want
+	c.stored, c.want = map[string][]int{}, map[string]wantTensor{}
+	c.dense()
+	for name, shape := range c.stored {
+		stored["language_model."+name] = shape
+	}
+	for name, w := range c.want {
+		from := w.from
+		w.from = func(i int) (string, int) {
+			name, at := from(i)
+			return "language_model." + name, at
+		}
+		want[name] = w
+	}
+	for name, w := range map[string]string{"language_model.lm_head.weight": "output.weight",
+		"language_model.model.embed_tokens.weight": "token_embd.weight"} {
+		stored[name], want[w] = []int{vocab, 16}, same(name, vocab, 16)
+	}
+	stored["language_model.model.norm.weight"] = []int{16}
+	want["output_norm.weight"] = same("language_model.model.norm.weight", 16)
+	c.stored, c.want = merge(stored, attentionTensors(l)), want
+	return c
+}

@@ -7,7 +7,7 @@ import (
 )
 
 // Granite 4: layers of Mamba 2 between few of attention, dense or with experts beside a shared one, gate and up in one
-// projection. Folders with attention alone are models of Granite 3. Bamba is the same without factors and experts, with
+// projection. Folders with attention alone are models of Granite 3, whose mixtures have classes of their own. Bamba is the same without factors and experts, with
 // rotation of a part of each head.
 
 func init() {
@@ -29,6 +29,12 @@ func init() {
 			return attention
 		},
 	})
+	experts.models = []string{"GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"}
+	experts.keys = func(b *builder) {
+		graniteKeys(b)
+		b.graniteWidths()
+	}
+	register(experts)
 	register(family{
 		arch:   "granitehybrid",
 		models: []string{"BambaForCausalLM"},

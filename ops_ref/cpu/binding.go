@@ -52,7 +52,7 @@ func (b *Binding) Once(key any, make func() (any, Task)) any {
 	if !ok {
 		var t Task
 		if v, t = make(); t != nil {
-			p.tasks = append(p.tasks, task{t, b.step})
+			p.tasks = append(p.tasks, task{Task: t, step: b.step})
 		}
 		p.once[key] = v
 	}

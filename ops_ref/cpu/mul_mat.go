@@ -81,16 +81,13 @@ func (t *mulMatInteger) Reset() { t.next.Reset() }
 // Run takes rows. The bits of a product depend on its row and token alone, and on tiles on whether there are more
 // tokens than few says: see simd.Dot and simd.FloatType.MulFloatPanels.
 func (t *mulMatInteger) Run(w *par.Worker) error {
-	local := t.local.local[w.ID].b
-	grain := rowGrain(t.rows, t.rowBytes, w)
-	switch {
-	case t.columns != nil:
-		grain = panelGrain(t.rows, w)
-	case t.interleaved:
-		grain = (grain + simd.InterleavedRows - 1) &^ (simd.InterleavedRows - 1)
+	local, grain := t.local.local[w.ID].b, t.grain(w)
+	most := 1
+	if t.columns == nil {
+		most = together(grain, t.rowBytes)
 	}
 	for {
-		lo, hi, ok := t.next.Take(w, grain, t.rows)
+		lo, hi, ok := t.next.TakeMany(w, grain, most, t.rows)
 		if !ok {
 			return nil
 		}
@@ -102,6 +99,24 @@ func (t *mulMatInteger) Run(w *par.Worker) error {
 			t.dot(local, lo, hi)
 		}
 	}
+}
+
+// grain returns how many rows a worker takes at a time.
+func (t *mulMatInteger) grain(w *par.Worker) int {
+	n := rowGrain(t.rows, t.rowBytes, w)
+	switch {
+	case t.columns != nil:
+		n = panelGrain(t.rows, w)
+	case t.interleaved:
+		n = (n + simd.InterleavedRows - 1) &^ (simd.InterleavedRows - 1)
+	}
+	return n
+}
+
+// reads returns the worker's own share of the rows.
+func (t *mulMatInteger) reads(w *par.Worker) []byte {
+	lo, hi := t.next.First(w, t.grain(w), t.rows)
+	return t.data[lo*t.rowBytes : hi*t.rowBytes]
 }
 
 // panelGrain returns how many of n rows, in panels, a worker takes at a time.
@@ -173,6 +188,13 @@ func (t *mulMatInteger) again(local []byte, r int, wide uint32) {
 // grainBytes are the weights that a worker takes at a time: few, so that all end at nearly the same time, but enough
 // to hide what taking costs.
 const grainBytes = 32 << 10
+
+// togetherBytes are the weights that a worker takes at a time as long as the end is far: that is rare enough, and the
+// longest that a kernel lets the collector wait.
+const togetherBytes = 256 << 10
+
+// together returns how many parts of grain rows that are.
+func together(grain, rowBytes int) int { return max(1, togetherBytes/(grain*rowBytes)) }
 
 // rowGrain returns how many of n rows a worker takes at a time: enough parts for an even end, but no less than a
 // kernel does at once.

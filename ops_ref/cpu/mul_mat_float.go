@@ -78,16 +78,16 @@ func (t *mulMatFloat) Reset() { t.next.Reset() }
 
 // Run takes rows.
 func (t *mulMatFloat) Run(w *par.Worker) error {
-	local := t.local.local[w.ID].b
-	grain := rowGrain(t.rows, t.rowBytes, w)
-	switch {
-	case t.columns != nil:
-		grain = panelGrain(t.rows, w)
-	case t.plain != nil:
-		grain = min(t.blockRows, max(16, t.rows/(8*w.Threads())&^15))
+	local, grain := t.local.local[w.ID].b, t.grain(w)
+	most, step := 1, floatRows
+	if t.columns == nil && t.plain == nil {
+		most = together(grain, t.rowBytes)
+	}
+	if !t.dense && t.tokens == 1 {
+		step = t.rows // all at once: nothing needs to stay in the first cache
 	}
 	for {
-		lo, hi, ok := t.next.Take(w, grain, t.rows)
+		lo, hi, ok := t.next.TakeMany(w, grain, most, t.rows)
 		if !ok {
 			return nil
 		}
@@ -99,12 +99,29 @@ func (t *mulMatFloat) Run(w *par.Worker) error {
 			t.plainly(local, lo, n)
 			lo += n
 		}
-		for r := lo; r < hi; r += floatRows {
-			n := min(floatRows, hi-r)
+		for r := lo; r < hi; r += step {
+			n := min(step, hi-r)
 			m := t.rowsAsFloat(local, r, n)
 			simd.MulFloat(t.out[r:], t.rows, m, n, t.x, t.k, t.tokens, t.k)
 		}
 	}
+}
+
+// grain returns how many rows a worker takes at a time.
+func (t *mulMatFloat) grain(w *par.Worker) int {
+	switch {
+	case t.columns != nil:
+		return panelGrain(t.rows, w)
+	case t.plain != nil:
+		return min(t.blockRows, max(16, t.rows/(8*w.Threads())&^15))
+	}
+	return rowGrain(t.rows, t.rowBytes, w)
+}
+
+// reads returns the worker's own share of the rows.
+func (t *mulMatFloat) reads(w *par.Worker) []byte {
+	lo, hi := t.next.First(w, t.grain(w), t.rows)
+	return t.data[lo*t.rowBytes : hi*t.rowBytes]
 }
 
 // plainly multiplies n rows from lo on with panels of columns.

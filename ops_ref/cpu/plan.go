@@ -19,13 +19,15 @@ type plan struct {
 	work  *workspace // of the device
 	tasks []task
 	body  func(*par.Worker)
+	ahead []ahead // of each worker
 
 	// held says which value the buffer of quantized activations of each layout holds while tasks are bound.
 	held map[actLayout]ops.Value
 
 	once map[any]any // see Binding.Once
 
-	failed int // task, of err
+	ready  bool // all tasks are ready for the next run
+	failed int  // task, of err
 	err    error
 }
 
@@ -40,6 +42,8 @@ type step struct {
 type task struct {
 	Task
 	step *step
+	next int  // task whose weights come next; 0: none
+	open bool // the next task does not wait for this one
 }
 
 // actLayout tells the layouts of activations apart.
@@ -67,7 +71,10 @@ func (d *Device) Compile(g *ops.Graph, a *ops.Arena, outs ...ops.Value) (ops.Pla
 		p.Close()
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
-	p.body = p.execute
+	p.body, p.ahead = p.execute, make([]ahead, p.pool.Threads())
+	for i := range p.ahead {
+		p.ahead[i].step = p.ahead[i].fetch
+	}
 	return p, nil
 }
 
@@ -79,6 +86,7 @@ func (p *plan) bind() (err error) {
 		return err
 	}
 	p.pool.Alone(func() {
+		p.ready = false
 		p.tasks, p.held, p.once = p.tasks[:0], map[actLayout]ops.Value{}, map[any]any{}
 		for _, n := range p.Nodes {
 			s := &step{node: n, k: opsref.KernelOf(n.Op),
@@ -96,6 +104,7 @@ func (p *plan) bind() (err error) {
 			}
 			p.tasks = append(p.tasks, t)
 		}
+		p.order()
 		err = p.work.grow(p.pool.Threads())
 	})
 	return err
@@ -112,13 +121,13 @@ func (p *plan) quantized(s *step, f simd.Format, panels bool) *activations {
 	rows, k := x.Shape.Rows(), x.Shape.Last()
 	if !panels {
 		a.size = max(a.size, rows*f.ActBytes(k))
-		p.tasks = append(p.tasks, task{&quantizeTask{x: x, format: f, to: a}, s})
+		p.tasks = append(p.tasks, task{Task: &quantizeTask{x: x, format: f, to: a}, step: s})
 		return a
 	}
 	a.size = max(a.size, f.ColumnsBytes(rows, k))
 	from, held := p.buffer(s, actLayout{block: f.Block()})
 	from.size = max(from.size, rows*f.ActBytes(k))
-	p.tasks = append(p.tasks, task{&packTask{x: x, format: f, quantize: !held, from: from, to: a}, s})
+	p.tasks = append(p.tasks, task{Task: &packTask{x: x, format: f, quantize: !held, from: from, to: a}, step: s})
 	return a
 }
 
@@ -127,7 +136,7 @@ func (p *plan) floatColumns(s *step, t simd.FloatType) *activations {
 	x := s.call.In[0]
 	a, held := p.buffer(s, actLayout{floats: t, panels: true})
 	if !held {
-		p.tasks = append(p.tasks, task{&packFloatsTask{x: x, weights: t, to: a}, s})
+		p.tasks = append(p.tasks, task{Task: &packFloatsTask{x: x, weights: t, to: a}, step: s})
 		a.size = max(a.size, t.ColumnsBytes(x.Shape.Rows(), x.Shape.Last()))
 	}
 	return a
@@ -138,7 +147,7 @@ func (p *plan) plainColumns(s *step) *activations {
 	x := s.call.In[0]
 	a, held := p.buffer(s, actLayout{plain: true, panels: true})
 	if !held {
-		p.tasks = append(p.tasks, task{&packPlainTask{x: x, to: a}, s})
+		p.tasks = append(p.tasks, task{Task: &packPlainTask{x: x, to: a}, step: s})
 		a.size = max(a.size, 4*simd.FloatColumnsLen(x.Shape.Rows(), x.Shape.Last()))
 	}
 	return a
@@ -165,11 +174,10 @@ func (p *plan) run() error {
 		return fmt.Errorf("cpu: %w", err)
 	}
 	p.err = nil
-	for i := range p.tasks {
-		if t := p.tasks[i].Task; t != nil {
-			t.Reset()
-		}
+	if !p.ready {
+		p.reset(0, len(p.tasks))
 	}
+	p.ready = false
 	if err := p.pool.Run(p.body); err != nil {
 		return fmt.Errorf("cpu: %w", err)
 	}
@@ -177,13 +185,30 @@ func (p *plan) run() error {
 		s := p.tasks[p.failed].step
 		return fmt.Errorf("cpu: %s: %v: %w", s.node.Pos, s.node, p.err)
 	}
+	p.ready = true
 	return nil
+}
+
+// reset makes tasks lo to hi-1 ready for the next run.
+func (p *plan) reset(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		if t := p.tasks[i].Task; t != nil {
+			t.Reset()
+		}
+	}
 }
 
 // execute is what each worker does in a run.
 func (p *plan) execute(w *par.Worker) {
+	a := &p.ahead[w.ID]
+	a.task, a.rest = 0, nil
+	w.Idle(a.step)
+	first := 0 // of the tasks since the last barrier
 	for i := range p.tasks {
 		t := &p.tasks[i]
+		if t.next != a.task {
+			a.start(w, p.tasks, t.next)
+		}
 		var err error
 		switch {
 		case t.Task != nil:
@@ -197,9 +222,16 @@ func (p *plan) execute(w *par.Worker) {
 		if err != nil && w.ID == 0 {
 			p.failed, p.err = i, err
 		}
+		if t.open {
+			continue
+		}
 		w.Barrier()
 		if p.err != nil {
 			return
 		}
+		if w.ID == 0 { // now, since it is in the caches
+			p.reset(first, i+1)
+		}
+		first = i + 1
 	}
 }

@@ -36,3 +36,12 @@ func AsBytes[E float32 | float64 | int32 | uint16](s []E) []byte {
 	}
 	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(len(s))*unsafe.Sizeof(s[0]))
 }
+
+// Overlap reports whether x and y have memory in common.
+func Overlap(x, y []byte) bool {
+	if len(x) == 0 || len(y) == 0 {
+		return false
+	}
+	a, b := uintptr(unsafe.Pointer(&x[0])), uintptr(unsafe.Pointer(&y[0]))
+	return a < b+uintptr(len(y)) && b < a+uintptr(len(x))
+}

@@ -48,6 +48,7 @@ type Worker struct {
 	wake   chan struct{}
 	seen   uint32
 	loops  uint32
+	idle   func() bool
 	_      [64]byte // workers do not share cache lines
 }
 
@@ -151,6 +152,7 @@ func (w *Worker) run(body func(*Worker)) {
 			}
 		}
 	}()
+	w.idle = nil
 	body(w)
 }
 
@@ -209,6 +211,10 @@ func (p *Pool) settle() error {
 // Threads returns the number of workers of the run.
 func (w *Worker) Threads() int { return w.pool.Threads() }
 
+// Idle says what the worker does until the end of the run while it waits for others: f, which does a little and
+// reports whether there was anything to do. Where there are more workers than processors it is not called.
+func (w *Worker) Idle(f func() (did bool)) { w.idle = f }
+
 // Barrier returns when all workers of the run have called it as often.
 func (w *Worker) Barrier() {
 	p := w.pool
@@ -230,6 +236,9 @@ func (w *Worker) Barrier() {
 func (w *Worker) wait(i int) {
 	if w.pool.broken.Load() {
 		panic(errBroken)
+	}
+	if w.idle != nil && !w.pool.crowded && w.idle() {
+		return
 	}
 	w.pool.relax(i)
 }

@@ -191,3 +191,42 @@ func BenchmarkBarrier(b *testing.B) {
 		}
 	})
 }
+
+// TestIdle checks that a worker that waits does what it was told to until there is nothing to do, that it still gets
+// to know what it waits for, and that the next run knows nothing of it.
+func TestIdle(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	p.crowded = false
+	var done atomic.Int32
+	var after atomic.Bool
+	if err := p.Run(func(w *Worker) {
+		if w.ID == 1 {
+			w.Idle(func() bool { return done.Add(1) <= 100 })
+		}
+		if w.ID == 0 {
+			for done.Load() < 101 {
+				p.relax(1)
+			}
+			after.Store(true)
+		}
+		w.Barrier()
+		if !after.Load() {
+			t.Error("a worker that had something to do did not wait")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := done.Load()
+	if err := p.Run(func(w *Worker) {
+		if w.ID == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		w.Barrier()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := done.Load(); n != before {
+		t.Errorf("%d more calls in the next run", n-before)
+	}
+}

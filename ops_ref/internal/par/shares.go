@@ -23,19 +23,40 @@ func (s Shares) Reset() {
 	}
 }
 
+// First returns the indexes of w's own share, which it takes first.
+func (s Shares) First(w *Worker, grain, n int) (lo, hi int) {
+	ranges := (n + grain - 1) / grain
+	return ranges * w.ID / len(s) * grain, min(ranges*(w.ID+1)/len(s)*grain, n)
+}
+
 // Take returns the next range for w of at most grain indexes below n, and whether there was one. All workers must pass
 // the same grain and n.
 func (s Shares) Take(w *Worker, grain, n int) (lo, hi int, ok bool) {
+	return s.TakeMany(w, grain, 1, n)
+}
+
+// TakeMany is Take for several ranges that follow one another: at most the given number, and fewer towards the end of a
+// share. Taking holds up what a processor has under way, so that it pays to take rarely.
+func (s Shares) TakeMany(w *Worker, grain, most, n int) (lo, hi int, ok bool) {
 	ranges := (n + grain - 1) / grain
 	for i := range s {
 		j := (w.ID + i) % len(s)
 		first, end := ranges*j/len(s), ranges*(j+1)/len(s)
-		if s[j].taken.Load() >= int64(end-first) {
-			continue
-		}
-		if k := first + int(s[j].taken.Add(1)) - 1; k < end {
-			return k * grain, min((k+1)*grain, n), true
+		for {
+			taken := s[j].taken.Load()
+			left := end - first - int(taken)
+			if left <= 0 {
+				break
+			}
+			k := max(1, min(most, left/takenPart))
+			if s[j].taken.CompareAndSwap(taken, taken+int64(k)) {
+				lo = first + int(taken)
+				return lo * grain, min((lo+k)*grain, n), true
+			}
 		}
 	}
 	return 0, 0, false
 }
+
+// takenPart is the part of what is left of a share that TakeMany takes at most, so that all workers end together.
+const takenPart = 4

@@ -125,6 +125,13 @@ func Pause(n int) {
 	}
 }
 
+// Prefetch asks for the cache lines of b to be in the second cache, of memory that is read soon.
+func Prefetch(b []byte) {
+	if len(b) > 0 {
+		prefetch(&b[0], (len(b)+63)/64)
+	}
+}
+
 // asmRepack writes a panel of weights. The level must have panels.
 func asmRepack(f Format, panel, w *byte, rowBytes, steps int) {
 	switch f {

@@ -92,6 +92,9 @@ func asmWiden(t FloatType, dst *float32, src *byte, eights int) bool {
 	return true
 }
 
+// Prefetch does nothing: what it would gain has not been measured here.
+func Prefetch([]byte) {}
+
 // Pause tells the processor that a loop is waiting for another core, for about n times 10 ns.
 func Pause(n int) {
 	if n > 0 {

@@ -17,6 +17,9 @@ func asmWiden(FloatType, *float32, *byte, int) bool { return false }
 // Pause does nothing where there is no instruction for it.
 func Pause(int) {}
 
+// Prefetch does nothing where there is no instruction for it.
+func Prefetch([]byte) {}
+
 func asmRepack(Format, *byte, *byte, int, int) { panic("simd: no panels") }
 
 func asmPackColumns(Format, *byte, *[TileColumns]*byte, int) bool { return false }

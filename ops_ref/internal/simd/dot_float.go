@@ -42,6 +42,12 @@ func MulFloat(out []float32, outStride int, w Matrix, rows int, x []float32, xSt
 		len(x) < (cols-1)*xStride+k {
 		panic("simd: wrong sizes of a product")
 	}
+	if n := rows &^ 3; cols == 1 && n > 0 && asmTile(w.Type, &out[0], 0, &w.Data[0], w.Stride, n/4, k, &x[0], 0, 1) == 1 {
+		if n < rows {
+			mulOne(out[n:], w, n, rows-n, x[:k])
+		}
+		return
+	}
 	// The rows of a tile stay in the first cache while all columns pass.
 	const step = 4
 	for r := 0; r < rows; r += step {

@@ -9,6 +9,11 @@ package simd
 //go:noescape
 func pause(n int)
 
+// prefetch asks for cache lines, at least 1, to be in the second cache.
+//
+//go:noescape
+func prefetch(p *byte, lines int)
+
 // quantizeKAVX2 is quantizeKBlock for blocks blocks, at least 1.
 //
 //go:noescape

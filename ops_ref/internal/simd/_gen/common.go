@@ -330,6 +330,18 @@ func (q *quad) scales4(disp int) reg.VecVirtual {
 	return d
 }
 
+// prefetch is the kernel for memory that is read soon, but not by the next instructions: the second cache is its place.
+func prefetch() {
+	begin("prefetch", "func(p *byte, lines int)", "asks for cache lines, at least 1, to be in the second cache.")
+	p, n := gp("p"), gp("lines")
+	asm.Label("line")
+	asm.PREFETCHT1(at(p, 0))
+	asm.ADDQ(op.Imm(64), p)
+	asm.DECQ(n)
+	asm.JNZ(op.LabelRef("line"))
+	asm.RET()
+}
+
 func pause() {
 	begin("pause", "func(n int)", "tells the processor n times that a loop is waiting.")
 	n := gp("n")

@@ -24,6 +24,7 @@ func main() {
 	}
 	constants()
 	pause()
+	prefetch()
 	quantize()
 	dotQ8_0AVX512()
 	dotQ8_0AVX2()
