@@ -24,7 +24,8 @@ func (o Options) cached(c *computer, arch models.Model, src models.Source) (mode
 	case o.Experts == "":
 		return nil, &OptionError{Option: "ExpertCache", Needs: "Experts"}
 	case o.Invariant:
-		return bad("%s: Invariant does not go with it, since answers depend on which experts have copies", sizeOf(o.ExpertCache))
+		return bad("%s: Invariant does not go with it, since answers depend on which experts have copies",
+			sizeOf(o.ExpertCache))
 	case o.Collect:
 		return bad("%s: what is measured of a model must see all of its experts in one place", sizeOf(o.ExpertCache))
 	}

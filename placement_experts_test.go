@@ -1,7 +1,6 @@
 package hipengine
 
 import (
-	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -68,7 +67,8 @@ func TestExpertCache(t *testing.T) {
 			}
 		}
 	}
-	if u := m.ExpertUse(); u.Hits == 0 || u.Hits >= u.Choices || u.Moved == 0 || !strings.Contains(u.String(), " %) met one of ") {
+	if u := m.ExpertUse(); u.Hits == 0 || u.Hits >= u.Choices || u.Moved == 0 ||
+		!strings.Contains(u.String(), " %) met one of ") {
 		t.Errorf("%v", u)
 	}
 	if text := strings.Join(said, "\n"); !strings.Contains(text, "copies of 2 experts of each") {
@@ -94,7 +94,8 @@ func TestExpertCache(t *testing.T) {
 		{"ExpertCache -5 bytes are negative", path, Options{Experts: "cpu", ExpertCache: -5}},
 		{"ExpertCache is for Experts, which is not given", path, Options{ExpertCache: 1 << 20}},
 		{"ExpertCache is for Experts, which is not given", path, Options{Device: "cpu", ExpertCache: 1 << 20}},
-		{"ExpertCache is for Experts, which is not given", path, Options{Device: "cpu,cpu", Split: "tensor", ExpertCache: 1 << 20}},
+		{"ExpertCache is for Experts, which is not given", path,
+			Options{Device: "cpu,cpu", Split: "tensor", ExpertCache: 1 << 20}},
 		{"experts are on emu:a, and only those of cpu", path, Options{Experts: "emu:a", ExpertCache: 1 << 20}},
 		{"is less than one expert of each layer takes", path, Options{Experts: "cpu", ExpertCache: 1}},
 		{"has no experts", Ember, Options{Experts: "cpu", ExpertCache: 1 << 20}},
@@ -110,7 +111,7 @@ func TestExpertCache(t *testing.T) {
 	cards(small, map[string]int64{"emu:a": each})
 	o.ExpertCache = 2 * each
 	_, err = small.Open(t.Context(), path, o)
-	if lack := new(OptionError); !errors.As(err, &lack) || !strings.Contains(err.Error(), "is more than what is free on emu:a") {
+	if !isOption(err, "ExpertCache") || !strings.Contains(err.Error(), "is more than what is free on emu:a") {
 		t.Errorf("a cache larger than the card: %v", err)
 	}
 }

@@ -94,8 +94,8 @@ func (w Weights) ExpertSlots() ([]ExpertSlots, error) {
 	return list, nil
 }
 
-// Fill enqueues the copy of an expert into a slot, through staging, which is grown if it has to be and returned; sync waits
-// for s. What reads the slot must be enqueued before, or behind a new table.
+// Fill enqueues the copy of an expert into a slot, through staging, which is grown if it has to be and returned; sync
+// waits for s. What reads the slot must be enqueued before, or behind a new table.
 func (l ExpertSlots) Fill(s ops.Stream, slot, expert int, staging []byte, sync func() error) ([]byte, error) {
 	if slot < 0 || slot >= l.Slots || expert < 0 || expert >= l.Experts {
 		return staging, fmt.Errorf("models: layer %d: expert %d of %d for slot %d of %d", l.Layer, expert, l.Experts, slot,

@@ -22,9 +22,9 @@ type ExpertUse struct {
 // Share returns which part of the choices met a slot.
 func (u ExpertUse) Share() float64 { return float64(u.Hits) / float64(max(1, u.Choices)) }
 
-// String describes the use: "12 of 20 choices of experts (60.0 %) met one of 8 copies; 5 copies were made since loading".
+// String describes the use: "12 of 20 choices of experts (60.0 %) met one of 8 copies; 5 were made since loading".
 func (u ExpertUse) String() string {
-	return fmt.Sprintf("%d of %d choices of experts (%.1f %%) met one of %d copies; %d copies were made since loading", u.Hits,
+	return fmt.Sprintf("%d of %d choices of experts (%.1f %%) met one of %d copies; %d were made since loading", u.Hits,
 		u.Choices, 100*u.Share(), u.Slots, u.Moved)
 }
 
@@ -97,8 +97,8 @@ func (r *Runner) ExpertUse() ExpertUse {
 	return ExpertUse{c.slots, c.choices.Load(), c.hits.Load(), c.copies.Load()}
 }
 
-// moveExperts gives slots to the experts that were chosen most, before a step. The stream's work is done, so that what is
-// enqueued comes between that of steps.
+// moveExperts gives slots to the experts that were chosen most, before a step. The stream's work is done, so that what
+// is enqueued comes between that of steps.
 func (r *Runner) moveExperts(ctx context.Context) error {
 	c := r.experts
 	if c == nil {

@@ -156,7 +156,8 @@ type product func(g *ops.Graph, x, w, ids ops.Value) ops.Value
 
 // each records what the experts of each token, of the stacks of tensors with the given suffix, make of row, [tokens, 1,
 // Embd]: [tokens, Used, Embd]. Of ids, product takes some, and what else experts have is read for all.
-func (m *MoE) each(g *ops.Graph, w models.Weights, row ops.Value, suffix string, mul product, some, all ops.Value) ops.Value {
+func (m *MoE) each(g *ops.Graph, w models.Weights, row ops.Value, suffix string, mul product,
+	some, all ops.Value) ops.Value {
 	linear := func(name string, x ops.Value) ops.Value {
 		return experts(g, w, name+"_"+suffix, x, mul, some, all)
 	}

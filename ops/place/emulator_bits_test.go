@@ -102,7 +102,7 @@ func placedLogits(t *testing.T, arch string, s place.Split, names ...string) []f
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := openPlace(t, s, names...)
+	dev := openParts(t, s.Place, names...)
 	w, err := models.LoadWeights(t.Context(), m, tiny.Weights(m, quant.Q8_0, 7), dev, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -134,21 +134,21 @@ func placedLogits(t *testing.T, arch string, s place.Split, names ...string) []f
 	return all
 }
 
-// openPlace returns a device of the named ones: emulated GPUs, and CPUs of a thread.
-func openPlace(t *testing.T, s place.Split, names ...string) ops.Device {
-	t.Helper()
+// openParts returns a device of the named ones: emulated GPUs, and CPUs of a thread.
+func openParts(tb testing.TB, p place.Placement, names ...string) ops.Device {
+	tb.Helper()
 	var parts []ops.Device
 	for _, name := range names {
 		if name == "cpu" {
-			parts = append(parts, newCPU(t))
+			parts = append(parts, newCPU(tb))
 			continue
 		}
 		d, err := opship.Open(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
-		t.Cleanup(func() { d.Close() })
+		tb.Cleanup(func() { d.Close() })
 		parts = append(parts, d)
 	}
-	return newPlace(t, s.Place, parts...)
+	return newPlace(tb, p, parts...)
 }

@@ -67,7 +67,7 @@ func slotLogits(t *testing.T, arch, experts string, dt tensor.DType, slots int) 
 	if experts == "" {
 		split.Experts, experts = nil, "cpu"
 	}
-	dev := openPlace(t, split, "emu:gfx1100", experts)
+	dev := openParts(t, split.Place, "emu:gfx1100", experts)
 	w, err := models.LoadWeights(t.Context(), m, src, dev, nil)
 	if err != nil {
 		t.Fatal(err)
