@@ -6,15 +6,16 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// MoE is a mixture of experts: a router picks Used of Experts gated feed-forward networks for each token and adds
-// their outputs with weights; a shared expert, if there is one, serves every token. Experts and router may have
-// biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files may fuse the experts'
-// gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as tensors of their
-// own (ffn_gate.0, ffn_gate.1, ...).
+// MoE is a mixture of experts: a router picks Used of Experts feed-forward networks for each token, gated ones unless
+// Plain says otherwise, and adds their outputs with weights; a shared expert, if there is one, serves every token.
+// Experts and router may have biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files
+// may fuse the experts' gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as
+// tensors of their own (ffn_gate.0, ffn_gate.1, ...).
 type MoE struct {
 	Embd, FF      int
 	Experts, Used int
 	Act           Activation // nil: ops.SwiGLU
+	Plain         Unary      // of experts without a gate, in place of Act; nil: they have one
 	InTurn        bool       // rows of gate and up alternate in ffn_gate_up_exps
 
 	Gating ops.Gating
@@ -36,7 +37,16 @@ type moePart struct {
 	whole *MoE
 }
 
-func (m *MoE) shared() *MLP { return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"} }
+// shared is the shared expert.
+func (m *MoE) shared() interface {
+	FFN
+	kind() string
+} {
+	if m.Plain != nil {
+		return &FeedForward{Embd: m.Embd, FF: m.Shared, Act: m.Plain, Suffix: "_shexp"}
+	}
+	return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"}
+}
 
 // Specs adds router, experts and shared expert.
 func (m *MoE) Specs(s *Specs) {
@@ -62,7 +72,11 @@ func (m *MoE) Specs(s *Specs) {
 	rows := models.Split{Axis: 1, Segments: columns}
 	gate := models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d", Split: rows}
 	up := models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d", Split: rows}
-	s.linear(gate, false)
+	if m.Plain == nil {
+		s.linear(gate, false)
+	} else {
+		up.Part = models.Part{}
+	}
 	s.linear(up, false)
 	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d",
 		Split: models.Split{Axis: 2, Segments: columns}}, false)
@@ -137,7 +151,12 @@ func (m *MoE) Route(g *ops.Graph, w models.Weights, x ops.Value) (ids, weights o
 // Mix records the weighted sum of what the chosen experts make of x.
 func (m *MoE) Mix(g *ops.Graph, w models.Weights, x, ids, weights ops.Value) ops.Value {
 	row := ops.Reshape(g, x, x.Shape().Rows(), 1, m.Embd)
-	y := activate(g, m.Act, experts(g, w, "ffn_gate_exps", row, ids), experts(g, w, "ffn_up_exps", row, ids))
+	var y ops.Value
+	if m.Plain != nil {
+		y = m.Plain(g, experts(g, w, "ffn_up_exps", row, ids))
+	} else {
+		y = activate(g, m.Act, experts(g, w, "ffn_gate_exps", row, ids), experts(g, w, "ffn_up_exps", row, ids))
+	}
 	return ops.WeightedSum(g, experts(g, w, "ffn_down_exps", y, ids), weights)
 }
 
